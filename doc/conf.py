@@ -1,0 +1,38 @@
+"""Configuration of the documentation."""
+
+from importlib.metadata import version as installed_version
+
+project = "skmoe"
+author = "The skmoe developers"
+copyright = "2026, The skmoe developers"
+version = release = installed_version("skmoe")
+
+extensions = [
+    "myst_parser",
+    "numpydoc",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx.ext.mathjax",
+]
+exclude_patterns = ["_build", "templates"]
+templates_path = ["templates"]
+
+html_theme = "pydata_sphinx_theme"
+html_title = f"skmoe {release}"
+html_theme_options = {"show_prev_next": False}
+html_show_sourcelink = False
+
+autodoc_typehints = "none"  # the docstrings say it
+autosummary_ignore_module_all = False
+numpydoc_show_class_members = False  # templates/autosummary/class.rst documents them in full
+
+
+def is_from_elsewhere(app, what, name, obj, skip, options):
+    """Leave out the methods that scikit-learn gives to every estimator."""
+    obj = obj.fget if isinstance(obj, property) else obj
+    module = getattr(obj, "__module__", None) or ""
+    return skip or module.partition(".")[0] != "skmoe"
+
+
+def setup(app):
+    app.connect("autodoc-skip-member", is_from_elsewhere)

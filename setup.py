@@ -1,0 +1,78 @@
+"""The compiled extensions and the OpenMP probe; all else stands in pyproject.toml.
+
+Environment variables: SKMOE_NO_OPENMP=1 builds without threads; SKMOE_BOUNDSCHECK=1 makes the
+kernels check their indices (to switch it in a tree that is already built, add ``--force``).
+"""
+
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+from Cython.Build import cythonize
+from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
+from setuptools.errors import CompileError, LinkError
+
+EXTENSIONS = {
+    "skmoe._kernels._estep": ["skmoe/_kernels/_estep.pyx"],
+}
+
+OPENMP_PROBE = """
+#include <omp.h>
+int main(void) { return omp_get_max_threads() < 1; }
+"""
+
+
+def openmp_flags(compiler):
+    """Flags for compiling and for linking with OpenMP; both empty where it does not work."""
+    if os.environ.get("SKMOE_NO_OPENMP") == "1":
+        return [], []
+    if compiler.compiler_type == "msvc":
+        compile_args, link_args = ["/openmp"], []
+    elif sys.platform == "darwin":
+        compile_args, link_args = ["-Xpreprocessor", "-fopenmp"], ["-lomp"]
+    else:
+        compile_args, link_args = ["-fopenmp"], ["-fopenmp"]
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder, "probe.c")
+        source.write_text(OPENMP_PROBE)
+        try:
+            objects = compiler.compile(
+                [str(source)], output_dir=folder, extra_postargs=compile_args
+            )
+            compiler.link_executable(objects, "probe", output_dir=folder, extra_postargs=link_args)
+        except (CompileError, LinkError):
+            print("skmoe: OpenMP does not work with this compiler; building without threads")
+            return [], []
+    return compile_args, link_args
+
+
+class BuildKernels(build_ext):
+    def build_extensions(self):
+        compile_args, link_args = openmp_flags(self.compiler)
+        if self.compiler.compiler_type != "msvc":
+            compile_args = ["-O3", "-fno-math-errno", "-fno-trapping-math", *compile_args]
+        for extension in self.extensions:
+            extension.extra_compile_args += compile_args
+            extension.extra_link_args += link_args
+        super().build_extensions()
+
+
+boundscheck = os.environ.get("SKMOE_BOUNDSCHECK") == "1"
+
+setup(
+    cmdclass={"build_ext": BuildKernels},
+    ext_modules=cythonize(
+        [Extension(name, sources) for name, sources in EXTENSIONS.items()],
+        build_dir="build/cython-boundscheck" if boundscheck else "build/cython",
+        compiler_directives=dict(
+            language_level=3,
+            boundscheck=boundscheck,
+            wraparound=False,
+            cdivision=True,
+            initializedcheck=False,
+            freethreading_compatible=True,
+        ),
+    ),
+)

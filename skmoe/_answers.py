@@ -1,0 +1,153 @@
+"""What a fitted mixture answers, whatever its target is."""
+
+import numpy as np
+from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
+
+from ._compat import check_sample_weight, n_openmp_threads
+from ._experts import expert_prediction
+from ._kernels._estep import e_step
+from ._tables import check_table
+
+
+class FittedMixture:
+    """Gate, responsibilities, densities and information criteria of a fitted mixture."""
+
+    def _check_X(self, X, *, reset=False):
+        """X as a table or array; ``fit`` resets the number and names of the columns."""
+        input_tags = self.__sklearn_tags__().input_tags
+        X = check_table(X, sparse_ok=input_tags.sparse, strings_ok=self._strings_ok())
+        validate_data(self, X, skip_check_array=True, reset=reset)
+        return X
+
+    def gate_proba(self, X):
+        """Probability with which the gate sends each row to each expert.
+
+        Parameters
+        ----------
+        X : array-like or DataFrame of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        proba : ndarray of shape (n_samples, n_experts)
+            Rows sum to one.
+        """
+        check_is_fitted(self)
+        return self.gate_.predict_proba(self._check_X(X))
+
+    def responsibilities(self, X, y):
+        """Probability that each expert made each row, given its target too.
+
+        Parameters
+        ----------
+        X : array-like or DataFrame of shape (n_samples, n_features)
+            Rows.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Target.
+
+        Returns
+        -------
+        resp : ndarray of shape (n_samples, n_experts)
+            Rows sum to one.
+        """
+        return self._e_step(X, y)[0]
+
+    def log_density(self, X, y):
+        r"""Log-density of each target, :math:`\log \sum_k \pi_k(x) f_k(y \mid x)`.
+
+        Parameters
+        ----------
+        X : array-like or DataFrame of shape (n_samples, n_features)
+            Rows.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Target.
+
+        Returns
+        -------
+        log_density : ndarray of shape (n_samples,)
+            Natural logarithm; of a probability for classifiers.
+        """
+        return self._e_step(X, y)[1]
+
+    def _e_step(self, X, y):
+        check_is_fitted(self)
+        X = self._check_X(X)
+        y = self._check_known_target(y)
+        check_consistent_length(X, y)
+        log_gate = np.ascontiguousarray(self.gate_.predict_log_proba(X))
+        log_density = self.likelihood_.log_density(y, self._expert_predictions(X))
+        resp, log_norm = np.empty_like(log_gate), np.empty(len(log_gate))
+        e_step(log_gate, log_density, np.ones(len(y)), resp, log_norm, n_openmp_threads())
+        return resp, log_norm
+
+    def _expert_predictions(self, X):
+        """Predictions of all experts, (n, K), (n, K, n_outputs) or (n, K, n_classes)."""
+        classes = getattr(self, "classes_", None)
+        shape = self._y_shape if classes is None else (len(classes),)
+        predictions = [
+            expert_prediction(name, expert, X, shape, classes)
+            for name, expert in self.named_experts_.items()
+        ]
+        return np.ascontiguousarray(np.stack(predictions, axis=1))
+
+    def bic(self, X, y, sample_weight=None):
+        """Bayesian information criterion, ``-2 log L + p log n``; lower is better.
+
+        Parameters
+        ----------
+        X : array-like or DataFrame of shape (n_samples, n_features)
+            Rows.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Target.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights; n is their sum.
+
+        Returns
+        -------
+        bic : float
+            With p, the free parameters of experts, scales and gate.
+
+        Raises
+        ------
+        ValueError
+            If the parameters cannot be counted, or predictions in training were not in-sample.
+        """
+        log_likelihood, n_samples, n_parameters = self._likelihood_terms(X, y, sample_weight)
+        return -2 * log_likelihood + n_parameters * np.log(n_samples)
+
+    def aic(self, X, y, sample_weight=None):
+        """Akaike information criterion, ``-2 log L + 2 p``; lower is better.
+
+        Parameters
+        ----------
+        X : array-like or DataFrame of shape (n_samples, n_features)
+            Rows.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Target.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights.
+
+        Returns
+        -------
+        aic : float
+            With p, the free parameters of experts, scales and gate.
+
+        Raises
+        ------
+        ValueError
+            If the parameters cannot be counted, or predictions in training were not in-sample.
+        """
+        log_likelihood, _, n_parameters = self._likelihood_terms(X, y, sample_weight)
+        return -2 * log_likelihood + 2 * n_parameters
+
+    def _likelihood_terms(self, X, y, sample_weight):
+        check_is_fitted(self)
+        if self._n_parameters is None:
+            raise ValueError(
+                "The parameters of this mixture cannot be counted: information criteria need "
+                "linear or logistic experts with in-sample predictions and a gate with "
+                "n_parameters_. Compare mixtures by cross-validating the log-score instead."
+            )
+        log_density = self.log_density(X, y)
+        weight = check_sample_weight(sample_weight, log_density, dtype=np.float64)
+        return weight @ log_density, weight.sum(), self._n_parameters

@@ -1,0 +1,526 @@
+"""Template of both mixtures: validation, weights, starts, EM, fitted attributes."""
+
+import warnings
+from abc import abstractmethod
+from contextlib import contextmanager
+from dataclasses import dataclass
+from numbers import Integral, Real
+
+import numpy as np
+from scipy import optimize, sparse
+from sklearn.base import clone, is_classifier
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.utils import Bunch, check_random_state
+from sklearn.utils.metadata_routing import process_routing
+from sklearn.utils.parallel import Parallel
+from sklearn.utils.validation import check_consistent_length
+
+from . import _starts
+from ._answers import FittedMixture
+from ._compat import (
+    HasMethods,
+    Interval,
+    StrOptions,
+    check_sample_weight,
+    fit_context,
+    routing_enabled,
+)
+from ._em import run_em
+from ._experts import EstimatorExperts, seed_estimator
+from ._folds import make_folds
+from ._linear import linear_penalty
+from ._mixture import Mixture
+from ._parameters import ExpertParameters
+from ._statistics import standardisation
+from ._tables import (
+    check_accepts,
+    describe_columns,
+    is_table,
+    numeric_matrix,
+    table_encoder,
+)
+from .exceptions import ExpertCollapseWarning, IgnoredWeightsWarning
+from .gates import BaseGate, ClassifierGate, ConstantGate, SoftmaxGate
+
+CROSS_FITTED_ITERATIONS = 10  # at most; experts are what costs
+CROSS_FITTED_PATIENCE = 2
+INNER_STEPS = 10  # E-steps for one refit of cross-fitted experts
+REVIVALS = 3  # rounds of re-seeding in one run
+SURROGATE_ALPHA = 1.0  # L2 of the linear experts that only choose a start for others
+
+
+@dataclass
+class TrainingData:
+    """The rows of one fit, as the parts of the mixture see them.
+
+    Attributes
+    ----------
+    X : array-like or DataFrame of n_samples rows
+        For the experts.
+    y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+        Target, or class numbers.
+    weight : ndarray of shape (n_samples,)
+        Weights.
+    Z : array-like of n_samples rows
+        For the gate: X behind the gate's transformers.
+    columns : ndarray of shape (n_samples, n_columns)
+        Z in numbers, standardised: for the starts.
+    target : ndarray of shape (n_samples, n_outputs) or None
+        Standardised target; None for classifiers, whose starts do not look at it.
+    """
+
+    X: object
+    y: np.ndarray
+    weight: np.ndarray
+    Z: object
+    columns: np.ndarray
+    target: np.ndarray | None
+
+
+class BaseMixtureOfExperts(FittedMixture, ExpertParameters):
+    """Template of both mixtures; MixtureOfExpertsRegressor describes the parameters.
+
+    A subclass says what its target is: ``_default_expert``, ``_check_target``,
+    ``_start_likelihood``, ``_linear_experts`` and ``_finish_linear``.
+    """
+
+    _parameter_constraints = {
+        "experts": [HasMethods(["fit"]), list, None],
+        "n_experts": [Interval(Integral, 1, None, closed="left"), None],
+        "gate": [HasMethods(["fit", "predict_proba"]), None],
+        "cv": ["cv_object", StrOptions({"auto", "oob"}), "boolean"],
+        "ensemble": ["boolean"],
+        "min_responsibility": [Interval(Real, 0, 1, closed="left"), StrOptions({"auto"})],
+        "init": [StrOptions({"auto", *_starts.STARTS}), callable],
+        "n_init": [Interval(Integral, 1, None, closed="left")],
+        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "tol": [Interval(Real, 0, None, closed="left")],
+        "warm_start": ["boolean"],
+        "n_jobs": [Integral, None],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+        "verbose_interval": [Interval(Integral, 1, None, closed="left")],
+    }
+
+    @abstractmethod
+    def _check_target(self, y):
+        """Target as the mixture computes with it: floats, or class numbers."""
+
+    @abstractmethod
+    def _start_likelihood(self, data, n_experts, *, in_sample, linear):
+        """A likelihood that has seen the target."""
+
+    @abstractmethod
+    def _linear_experts(self, design, data, n_experts, *, penalty, prior):
+        """Experts of ``_linear.py`` for this kind of target."""
+
+    def _default_gate(self):
+        return SoftmaxGate()
+
+    @fit_context(prefer_skip_nested_validation=False)
+    def fit(self, X, y, sample_weight=None, **params):
+        """Fit experts and gate by EM.
+
+        Parameters
+        ----------
+        X : array-like or DataFrame of shape (n_samples, n_features)
+            Rows. Strings and missing values pass to experts and gates that take them.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Target.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights: a row of weight 2 counts as two rows. None is a weight of one for each.
+        **params : dict
+            ``groups`` (n_samples,): rows of one group stay in one fold.
+
+        Returns
+        -------
+        self : object
+            The fitted mixture.
+
+        Raises
+        ------
+        ValueError
+            If data or parameters cannot be used. The mixture is then as it was before.
+        """
+        with _unchanged_on_error(self):
+            self._fit(X, y, sample_weight, params)
+        return self
+
+    def _fit(self, X, y, sample_weight, params):
+        names, templates = self._expert_list()
+        split_params = self._split_params(params, sample_weight)
+        if y is None:
+            raise ValueError(
+                f"This {type(self).__name__} estimator requires y to be passed, but the target y "
+                "is None."
+            )
+        previous = self._previous_responsibilities(X, y, len(names))
+        X = self._check_X(X, reset=True)
+        y = self._check_target(y)
+        check_consistent_length(X, y)
+        weight = self._check_weight(sample_weight, X, y, len(names))
+        templates = self._check_parts(templates, X)
+        fold_seed, gate_seed, start_seed, expert_seed = (
+            int(seed) for seed in check_random_state(self.random_state).randint(2**31 - 1, size=4)
+        )
+        prefix, gate = self._split_gate(X, gate_seed)
+        data = self._training_data(X, y, weight, prefix)
+        folds = make_folds(
+            self.cv, templates, X, y, split_params, stratify=is_classifier(self), seed=fold_seed
+        )
+        with Parallel(n_jobs=self.n_jobs) as parallel:
+            linear = self._make_linear(templates, data, folds)
+            if linear is None:
+                transformer = None
+                experts = self._make_experts(names, templates, data, folds, expert_seed, parallel)
+            else:
+                experts, transformer = linear
+            problem = Mixture(
+                experts,
+                gate,
+                self._start_likelihood(
+                    data, len(names), in_sample=folds is None, linear=linear is not None
+                ),
+                data.Z,
+                y,
+                weight,
+                n_inner=1 if folds is None else INNER_STEPS,
+                neighbours=_starts.Neighbours(_points(data), weight),
+            )
+            self._start(problem, data, len(names), previous, start_seed, parallel)
+            run = self._run(problem, folds)
+            estimators = self._finish(problem, templates, transformer)
+        self._set_fitted(problem, run, names, estimators, prefix, folds)
+
+    # Data -----------------------------------------------------------------------------------
+
+    def _split_params(self, params, sample_weight):
+        if routing_enabled():
+            routed = process_routing(self, "fit", sample_weight=sample_weight, **params)
+            return routed.splitter.split if "splitter" in routed else {}
+        unknown = sorted(set(params) - {"groups"})
+        if unknown:
+            raise TypeError(f"fit takes groups besides X, y and sample_weight; got {unknown}.")
+        return {key: value for key, value in params.items() if value is not None}
+
+    def _check_weight(self, sample_weight, X, y, n_experts):
+        weight = check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+        n_used = np.count_nonzero(weight)
+        if n_used == 0:
+            raise ValueError("sample_weight is zero for every row; one at least must be positive.")
+        if n_used < n_experts:
+            raise ValueError(
+                f"Found n_samples={n_used} rows of positive weight, fewer than "
+                f"n_experts={n_experts}. Give more rows, or ask for fewer experts."
+            )
+        return weight
+
+    def _check_parts(self, templates, X):
+        """Experts that can take X, encoded where ``experts=None`` meets a mixed table."""
+        if self.experts is None and is_table(X) and any(describe_columns(X)):
+            template = make_pipeline(table_encoder(X), templates[0])
+            return [template] * len(templates)
+        for template in dict.fromkeys(templates):
+            check_accepts(f"The expert {type(template).__name__}", template, X)
+        if self.gate is not None:
+            check_accepts(f"The gate {type(self.gate).__name__}", self.gate, X)
+        return templates
+
+    def _split_gate(self, X, seed):
+        """Unfitted transformers before the gate, or None, and the gate that EM trains."""
+        gate = self._default_gate() if self.gate is None else clone(self.gate)
+        prefix = None
+        if self.gate is None and any(describe_columns(X)):
+            prefix = make_pipeline(table_encoder(X))
+        elif isinstance(gate, Pipeline):
+            prefix = Pipeline(gate.steps[:-1]) if len(gate) > 1 else None
+            gate = gate.steps[-1][1]
+        if not isinstance(gate, BaseGate):
+            gate = seed_estimator(gate, np.random.RandomState(seed))
+            return prefix, ClassifierGate(gate, random_state=seed)
+        if {"warm_start", "max_iter"} <= set(gate.get_params(deep=False)):
+            gate.set_params(warm_start=True, max_iter=1)
+        return prefix, gate
+
+    def _training_data(self, X, y, weight, prefix):
+        Z = X if prefix is None else prefix.fit_transform(X, y)
+        columns = numeric_matrix(Z)
+        mean, scale = standardisation(columns, weight)
+        target = None
+        if not is_classifier(self):
+            target = y.reshape(len(y), -1)
+            target_mean, target_scale = standardisation(target, weight)
+            target = (target - target_mean) / target_scale
+        return TrainingData(X, y, weight, Z, (columns - mean) / scale, target)
+
+    # Experts --------------------------------------------------------------------------------
+
+    def _make_linear(self, templates, data, folds):
+        """Experts that are solved all at once and their transformer, or None."""
+        if isinstance(self.experts, list) or folds is not None:
+            return None
+        template, transformer = templates[0], None
+        if isinstance(template, Pipeline):
+            transformer = clone(Pipeline(template.steps[:-1])) if len(template) > 1 else None
+            template = template.steps[-1][1]
+        penalty = self._default_alpha
+        if self.experts is not None:
+            task = "classification" if is_classifier(self) else "regression"
+            penalty = linear_penalty(template, task)
+        if penalty is None:
+            return None
+        design = data.X
+        if transformer is not None:
+            design = transformer.fit_transform(design, data.y)
+        if sparse.issparse(design):
+            return None
+        experts = self._linear_experts(
+            numeric_matrix(design),
+            data,
+            len(templates),
+            penalty=penalty,
+            prior=self.experts is None,
+        )
+        return experts, transformer
+
+    def _make_experts(self, names, templates, data, folds, seed, parallel):
+        random_state = np.random.RandomState(seed)
+        threshold = self.min_responsibility
+        if threshold == "auto":
+            threshold = 0.0 if folds is None else min(0.1, 0.5 / len(names))
+        experts = EstimatorExperts(
+            names,
+            [seed_estimator(template, random_state) for template in templates],
+            data.X,
+            self._labels(data.y),
+            data.weight,
+            folds=folds,
+            min_responsibility=threshold,
+            ensemble=self.ensemble,
+            classes=getattr(self, "classes_", None),
+            parallel=parallel,
+        )
+        deaf = [name for name, hears in zip(names, experts.weighted, strict=True) if not hears]
+        if deaf and np.ptp(data.weight) > 0:
+            warnings.warn(
+                f"The experts {deaf} take no sample_weight and are fitted without it; scales and "
+                "gate use it.",
+                IgnoredWeightsWarning,
+                stacklevel=5,
+            )
+        return experts
+
+    def _labels(self, y):
+        """Target as the experts are fitted on it."""
+        return self.classes_[y] if is_classifier(self) else y
+
+    # Starts and EM --------------------------------------------------------------------------
+
+    def _previous_responsibilities(self, X, y, n_experts):
+        """Where ``warm_start`` goes on from, or None."""
+        if not self.warm_start or not hasattr(self, "experts_"):
+            return None
+        if len(self.experts_) != n_experts:
+            raise ValueError(
+                f"warm_start=True needs as many experts as the last fit had, "
+                f"{len(self.experts_)}; n_experts is {n_experts}."
+            )
+        return self.responsibilities(X, y)
+
+    def _start(self, problem, data, n_experts, previous, seed, parallel):
+        """Give the problem the responsibilities, or the state, that EM goes on from."""
+        if previous is not None:
+            problem.start(previous)
+            return
+        if n_experts == 1:
+            problem.start(np.ones((len(data.weight), 1)))
+            return
+        starts = self._start_responsibilities(data, n_experts, seed)
+        if not isinstance(problem.experts, EstimatorExperts):
+            problem.restore(_starts.best_start(problem, starts, parallel))
+            return
+        if len(starts) > 1:
+            surrogate = self._surrogate(problem, data, n_experts)
+            surrogate.restore(_starts.best_start(surrogate, starts, parallel))
+            starts = [surrogate.resp]
+        if isinstance(self.experts, list):
+            self._start_unlike(problem, starts[0])
+        else:
+            problem.start(starts[0])
+
+    def _start_responsibilities(self, data, n_experts, seed):
+        """``n_init`` arrays (n, K)."""
+        random_state = np.random.RandomState(seed)
+        if callable(self.init):
+            starts = [
+                self.init(data.X, self._labels(data.y), n_experts, random_state)
+                for _ in range(self.n_init)
+            ]
+            return [
+                _starts.check_responsibilities(start, data.weight, n_experts) for start in starts
+            ]
+        names = _starts.start_names(self.init, with_y=data.target is not None)
+        return [
+            _starts.soften(
+                _starts.STARTS[names[i % len(names)]](
+                    data.columns, data.target, data.weight, n_experts, random_state
+                ),
+                n_experts,
+            )
+            for i in range(self.n_init)
+        ]
+
+    def _surrogate(self, problem, data, n_experts):
+        """The same data under linear experts, quick to fit: to choose a start for others.
+
+        Behind a classifier as gate, proportions take its place: a softmax could not draw the
+        regions that the classifier can.
+        """
+        is_softmax = isinstance(problem.gate, SoftmaxGate)
+        gate = SoftmaxGate(warm_start=True, max_iter=1) if is_softmax else ConstantGate()
+        return Mixture(
+            self._linear_experts(
+                data.columns, data, n_experts, penalty=SURROGATE_ALPHA, prior=True
+            ),
+            gate,
+            self._start_likelihood(data, n_experts, in_sample=True, linear=True),
+            data.columns,
+            data.y,
+            data.weight,
+            n_inner=1,
+            neighbours=problem.neighbours,
+        )
+
+    def _start_unlike(self, problem, resp):
+        """Named experts differ already: start from equal shares, or match regimes to experts.
+
+        Each expert, fitted with equal shares, is matched with the regime of ``resp`` in which
+        its density is highest; whichever start has the better objective after one iteration
+        goes on.
+        """
+        problem.start(np.full_like(resp, 1.0 / resp.shape[1])).step()
+        equal, equal_value = problem.state(), problem.objective
+        log_density = problem.likelihood.log_density(problem.y, problem.experts.predictions)
+        gain = (resp * problem.weight[:, None]).T @ log_density
+        regimes, experts = optimize.linear_sum_assignment(gain, maximize=True)
+        matched = np.empty_like(resp)
+        matched[:, experts] = resp[:, regimes]
+        if problem.start(matched).step() < equal_value:
+            problem.restore(equal)
+
+    def _run(self, problem, folds):
+        cross_fitted = folds is not None
+        rises = not cross_fitted and not isinstance(problem.gate, ClassifierGate)
+        max_iter = self.max_iter
+        if cross_fitted:
+            max_iter = min(max_iter, CROSS_FITTED_ITERATIONS)
+        return run_em(
+            problem,
+            max_iter=max_iter,
+            tol=self.tol,
+            patience=1 if rises else CROSS_FITTED_PATIENCE,
+            revivals=REVIVALS,
+            report=self._report if self.verbose else None,
+        )
+
+    def _report(self, iteration, objectives):
+        if iteration % self.verbose_interval == 0 or iteration == 1:
+            gain = objectives[-1] - objectives[-2] if iteration > 1 else np.nan
+            print(f"  Iteration {iteration}\t lower bound {objectives[-1]:.6f}\t gain {gain:.2e}")
+
+    # Fitted attributes ----------------------------------------------------------------------
+
+    def _finish(self, problem, templates, transformer):
+        """Fitted estimators, each whole: transformers included."""
+        if isinstance(problem.experts, EstimatorExperts):
+            return problem.experts.finish(problem.resp)
+        is_pipeline = isinstance(templates[0], Pipeline)
+        last = [clone(t.steps[-1][1] if is_pipeline else t) for t in templates]
+        fitted = self._finish_linear(problem.experts, last)
+        if transformer is None:
+            for estimator in fitted:
+                if hasattr(self, "feature_names_in_"):
+                    estimator.feature_names_in_ = self.feature_names_in_
+        if not is_pipeline:
+            return fitted
+        before = [] if transformer is None else transformer.steps
+        last_name = templates[0].steps[-1][0]
+        return [Pipeline([*before, (last_name, estimator)]) for estimator in fitted]
+
+    def _set_fitted(self, problem, run, names, estimators, prefix, folds):
+        dead = problem.dead()
+        gate, likelihood, resp = problem.gate, problem.likelihood, problem.resp
+        load = problem.load
+        if not isinstance(self.experts, list):
+            order = np.argsort(-load, kind="stable")
+            gate.reorder(order)
+            likelihood.reorder(order)
+            estimators = [estimators[k] for k in order]
+            load, resp = load[order], resp[:, order]
+            dead = np.flatnonzero(np.isin(order, dead))
+        if isinstance(self.gate, BaseGate | Pipeline | None):
+            original = self._default_gate() if self.gate is None else self.gate
+            last = original.steps[-1][1] if isinstance(original, Pipeline) else original
+            if isinstance(last, BaseGate):
+                gate.set_params(**last.get_params(deep=False))
+        self.experts_ = estimators
+        self.named_experts_ = Bunch(**dict(zip(names, estimators, strict=True)))
+        self.gate_ = gate if prefix is None else Pipeline([*prefix.steps, ("gate", gate)])
+        self.likelihood_ = likelihood
+        self.expert_load_ = load
+        self.lower_bounds_ = run.objectives
+        self.lower_bound_ = problem.objective
+        self.n_iter_ = len(run.objectives)
+        self.n_expert_fits_ = problem.experts.n_fits
+        self.converged_ = run.converged
+        self._y_shape = problem.y.shape[1:]
+        self._n_parameters = self._count_parameters(problem, gate, likelihood)
+        oof = ("oof_score_", "oof_log_density_", "oof_responsibilities_")
+        if folds is None:
+            for name in oof:
+                self.__dict__.pop(name, None)
+        else:
+            self.oof_log_density_ = problem.log_norm
+            self.oof_responsibilities_ = resp
+            self.oof_score_ = float(np.average(problem.log_norm, weights=problem.weight))
+        if len(dead):
+            self._warn(
+                ExpertCollapseWarning,
+                f"The experts {[names[k] for k in dead]} ended with next to no rows (loads "
+                f"{[round(float(load[k]), 4) for k in dead]}). Ask for fewer experts, or try "
+                "another n_init or random_state.",
+            )
+        if folds is None and not run.converged:
+            self._warn(
+                ConvergenceWarning,
+                f"EM stopped after max_iter={self.max_iter} iterations before it met "
+                f"tol={self.tol}. Raise max_iter or tol.",
+            )
+
+    @staticmethod
+    def _warn(category, message):
+        warnings.warn(message, category, stacklevel=6)
+
+    @staticmethod
+    def _count_parameters(problem, gate, likelihood):
+        """Free parameters, or None where they cannot be counted."""
+        if isinstance(problem.experts, EstimatorExperts) or not hasattr(gate, "n_parameters_"):
+            return None
+        return problem.experts.n_parameters() + likelihood.n_parameters_ + gate.n_parameters_
+
+
+def _points(data):
+    return data.columns if data.target is None else np.column_stack([data.columns, data.target])
+
+
+@contextmanager
+def _unchanged_on_error(estimator):
+    """Whatever is raised, the estimator's attributes are then what they were before."""
+    before = vars(estimator).copy()
+    try:
+        yield
+    except BaseException:
+        vars(estimator).clear()
+        vars(estimator).update(before)
+        raise

@@ -1,0 +1,298 @@
+"""MixtureOfExpertsClassifier."""
+
+import numpy as np
+from sklearn.base import ClassifierMixin
+from sklearn.linear_model import LogisticRegression
+from sklearn.utils import column_or_1d, compute_sample_weight
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted
+
+from . import _linear
+from ._base import BaseMixtureOfExperts
+from ._compat import StrOptions, check_y
+from .likelihoods import Categorical
+
+FIXED_EPSILON = 1e-3  # smoothing of experts that are predicted in-sample
+
+
+class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
+    r"""Mixture of experts for classification, trained by EM.
+
+    .. math:: P(y = c \mid x) = \sum_k \pi_k(x) \, p_k(c \mid x)
+
+    Any probabilistic classifiers are the experts :math:`p_k`; a learned gate :math:`\pi`
+    decides from the row which of them answer and how much each counts [1]_. Experts that can
+    interpolate their own rows are cross-fitted, and calibrated on what they say of rows that
+    they did not see.
+
+    Parameters
+    ----------
+    experts : estimator or list of (str, estimator), default=None
+        One classifier, cloned for every expert, or a named list of unlike ones, in which
+        ``"drop"`` leaves one out. None is logistic regression with a next-to-nothing L2
+        penalty; on a DataFrame with strings or missing values these are encoded first.
+    n_experts : int, default=None
+        Number of experts. None is the length of the list, else 4.
+    gate : gate, classifier or Pipeline ending in one, default=None
+        See :mod:`skmoe.gates`. None is a :class:`~skmoe.gates.SoftmaxGate`; strings and
+        missing values are encoded for it. The transformers of a Pipeline are fitted once.
+    calibration : {"auto", "temperature", "smoothing"} or None, default="auto"
+        How the experts' probabilities are calibrated out of fold; see
+        :class:`~skmoe.likelihoods.Categorical`. "auto" is both, and for in-sample predictions
+        no more than a fixed smoothing of 0.001 (none for logistic regression). None is that
+        fixed smoothing for all.
+    class_weight : dict or "balanced", default=None
+        Weights of the classes, multiplied into ``sample_weight``. The probabilities are then
+        those of a population with these weights.
+    cv : "auto", "oob", False, int, splitter or iterable, default="auto"
+        How the E-step gets honest predictions. "auto" is in-sample for logistic regression,
+        "oob" for bagging ensembles with out-of-bag predictions, and five shuffled stratified
+        folds for all others (for all experts of a list as soon as one needs them). False is
+        in-sample for everything, which for flexible experts makes probabilities worthless.
+    ensemble : bool, default=True
+        With folds, an expert is the :class:`FoldEnsemble` of its fold models. False refits it
+        on all its rows at the end.
+    min_responsibility : float or "auto", default="auto"
+        Rows for which an expert has less are not given to it. "auto" is
+        ``min(0.1, 0.5 / n_experts)`` where predictions are out of sample, else 0.
+    init : str or callable, default="auto"
+        Where EM starts. "auto" goes through starts that look at X alone: "kmeans_x",
+        "functions" and "gaussians"; one of these names takes only that. A callable
+        ``(X, y, n_experts, random_state)`` returns responsibilities (n_samples, n_experts).
+    n_init : int, default=10
+        Number of starts. Each gets ten EM iterations with logistic experts; the best goes on.
+    max_iter : int, default=100
+        EM iterations at most, each a refit of the experts. Cross-fitted experts stop at 10.
+    tol : float, default=1e-5
+        EM stops when the objective per unit of weight gains less; cross-fitted experts, when
+        it did not for two iterations.
+    warm_start : bool, default=False
+        Whether ``fit`` goes on from the last solution in place of new starts.
+    n_jobs : int, default=None
+        Jobs for experts, folds and starts. The result does not depend on it.
+    random_state : int, RandomState instance or None, default=None
+        Draws folds, starts and the seeds of experts that have none.
+    verbose : int, default=0
+        Whether to print the objective as EM goes.
+    verbose_interval : int, default=10
+        Iterations between two such lines.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        Class labels.
+    experts_ : list of estimators
+        Fitted experts; clones are in the order of falling load.
+    named_experts_ : Bunch
+        The same by name; clones are called ``expert0``, ``expert1`` and so on.
+    gate_ : gate or Pipeline
+        The fitted gate.
+    likelihood_ : Categorical
+        With the calibration of each expert.
+    expert_load_ : ndarray of shape (n_experts,)
+        Mean probability that the gate gives to each expert on the training rows.
+    lower_bounds_ : list of float
+        Objective after each EM iteration: penalised log-likelihood per unit of weight, out of
+        fold where experts are cross-fitted.
+    lower_bound_ : float
+        Objective of the iterate that was kept, the best.
+    n_iter_ : int
+        EM iterations.
+    n_expert_fits_ : int
+        Fits of single experts that the training took.
+    converged_ : bool
+        Whether EM stopped by ``tol``.
+    oof_score_ : float
+        Mean out-of-fold log-probability. Only where predictions were out of sample, as the
+        next two.
+    oof_log_density_ : ndarray of shape (n_samples,)
+        Out-of-fold log-probability of each training row's class.
+    oof_responsibilities_ : ndarray of shape (n_samples, n_experts)
+        Out-of-fold responsibilities.
+    n_features_in_ : int
+        Number of columns seen in ``fit``.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the columns, where X had strings for names.
+
+    See Also
+    --------
+    MixtureOfExpertsRegressor : The same for numbers.
+
+    References
+    ----------
+    .. [1] R. A. Jacobs, M. I. Jordan, S. J. Nowlan and G. E. Hinton, "Adaptive mixtures of
+       local experts", Neural Computation 3 (1991) 79-87.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skmoe import MixtureOfExpertsClassifier
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.uniform(-1, 1, size=(400, 2))
+    >>> y = np.where(X[:, 0] * X[:, 1] > 0, "same", "differ")
+    >>> moe = MixtureOfExpertsClassifier(n_experts=2, random_state=0).fit(X, y)
+    >>> moe.predict([[0.5, 0.5], [0.5, -0.5]])
+    array(['same', 'differ'], dtype='<U6')
+    """
+
+    _default_alpha = _linear.DEFAULT_LOGISTIC_ALPHA
+    _parameter_constraints = {
+        **BaseMixtureOfExperts._parameter_constraints,
+        "calibration": [StrOptions({"auto", "temperature", "smoothing"}), None],
+        "class_weight": [StrOptions({"balanced"}), dict, None],
+    }
+
+    def __init__(
+        self,
+        experts=None,
+        n_experts=None,
+        *,
+        gate=None,
+        calibration="auto",
+        class_weight=None,
+        cv="auto",
+        ensemble=True,
+        min_responsibility="auto",
+        init="auto",
+        n_init=10,
+        max_iter=100,
+        tol=1e-5,
+        warm_start=False,
+        n_jobs=None,
+        random_state=None,
+        verbose=0,
+        verbose_interval=10,
+    ):
+        self.experts = experts
+        self.n_experts = n_experts
+        self.gate = gate
+        self.calibration = calibration
+        self.class_weight = class_weight
+        self.cv = cv
+        self.ensemble = ensemble
+        self.min_responsibility = min_responsibility
+        self.init = init
+        self.n_init = n_init
+        self.max_iter = max_iter
+        self.tol = tol
+        self.warm_start = warm_start
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+        self.verbose = verbose
+        self.verbose_interval = verbose_interval
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = False
+        return tags
+
+    def _default_expert(self):
+        strength = 1 / _linear.DEFAULT_LOGISTIC_ALPHA
+        return LogisticRegression(C=strength, solver="newton-cholesky", tol=1e-8)
+
+    def _check_target(self, y):
+        y = check_y(column_or_1d(y, warn=True), estimator=self)
+        check_classification_targets(y)
+        self.classes_, numbers = np.unique(y, return_inverse=True)
+        if len(self.classes_) < 2:
+            raise ValueError(
+                f"y has one class only, {self.classes_[0]!r}; a classifier needs two at least."
+            )
+        return numbers
+
+    def _check_known_target(self, y):
+        y = column_or_1d(y, warn=True)
+        unknown = sorted(set(np.unique(y)) - set(self.classes_))
+        if unknown:
+            raise ValueError(f"y has the classes {unknown}, which fit did not see.")
+        return np.searchsorted(self.classes_, y)
+
+    def _check_weight(self, sample_weight, X, y, n_experts):
+        weight = super()._check_weight(sample_weight, X, y, n_experts)
+        if self.class_weight is None:
+            return weight
+        return weight * compute_sample_weight(self.class_weight, self.classes_[y])
+
+    def _start_likelihood(self, data, n_experts, *, in_sample, linear):
+        calibration = None if in_sample else self.calibration
+        likelihood = Categorical(
+            temperature=calibration in ("auto", "temperature"),
+            smoothing=calibration in ("auto", "smoothing"),
+            epsilon=0.0 if linear else FIXED_EPSILON,
+        )
+        return likelihood.start(data.y, data.weight, n_experts)
+
+    def _linear_experts(self, design, data, n_experts, *, penalty, prior):
+        return _linear.LogisticExperts(
+            design, data.y, data.weight, n_experts, penalty=penalty, per_column_unit=not prior
+        )
+
+    def _finish_linear(self, experts, templates):
+        return experts.finish(templates, self.classes_)
+
+    def predict_proba(self, X):
+        """Predict class probabilities, the gate's average of the experts' calibrated ones.
+
+        Parameters
+        ----------
+        X : array-like or DataFrame of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        proba : ndarray of shape (n_samples, n_classes)
+            Rows sum to one; columns follow ``classes_``.
+        """
+        check_is_fitted(self)
+        X = self._check_X(X)
+        proba = self.likelihood_.calibrate(self._expert_predictions(X))
+        return np.einsum("nk,nkc->nc", self.gate_.predict_proba(X), proba)
+
+    def predict_log_proba(self, X):
+        """Predict the logarithm of class probabilities.
+
+        Parameters
+        ----------
+        X : array-like or DataFrame of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        log_proba : ndarray of shape (n_samples, n_classes)
+            Columns follow ``classes_``.
+        """
+        with np.errstate(divide="ignore"):
+            return np.log(self.predict_proba(X))
+
+    def predict(self, X):
+        """Predict the most probable class.
+
+        Parameters
+        ----------
+        X : array-like or DataFrame of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        label : ndarray of shape (n_samples,)
+            Elements of ``classes_``.
+        """
+        best = np.argmax(self.predict_proba(X), axis=1)
+        return self.classes_[best]
+
+    def predict_experts(self, X):
+        """Most probable class of each expert for each row.
+
+        Parameters
+        ----------
+        X : array-like or DataFrame of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        labels : ndarray of shape (n_samples, n_experts)
+            Elements of ``classes_``.
+        """
+        check_is_fitted(self)
+        proba = self._expert_predictions(self._check_X(X))
+        return self.classes_[np.argmax(proba, axis=2)]

@@ -1,0 +1,365 @@
+"""Experts that are any estimators: seeded, fitted from responsibilities, predicted out of fold.
+
+What EM asks of experts, here and in ``_linear.py``:
+
+- ``fit(resp)`` refits them and sets ``predictions``: (n, K), (n, K, outputs), or class
+  probabilities (n, K, classes);
+- ``in_sample``: whether those were made for rows that the experts saw;
+- ``penalty``: what their prior adds to the likelihood's objective;
+- ``state()`` and ``restore(state)``;
+- ``n_fits``, and ``minimum_rows``, below which an expert counts as dead;
+- ``finish(resp)``: the fitted estimators.
+"""
+
+from itertools import repeat
+
+import numpy as np
+from sklearn.base import BaseEstimator, clone, is_classifier
+from sklearn.dummy import DummyClassifier
+from sklearn.frozen import FrozenEstimator
+from sklearn.utils import _safe_indexing, get_tags
+from sklearn.utils.parallel import delayed
+from sklearn.utils.validation import _num_samples
+
+from ._weights import fit_weighted, round_shares, takes_sample_weight
+
+ENOUGH_ROWS = 20  # by weight; an expert that would get fewer takes those next in line as well
+
+
+class FoldEnsemble(BaseEstimator):
+    """The models that cross-fitting made of one expert; predicts their mean.
+
+    Every training row was seen by all models but one, so predictions for training rows are
+    optimistic: the mixture's ``oof_*`` attributes are not.
+
+    Parameters
+    ----------
+    estimators : list of estimators
+        Models, one for each fold.
+
+    Attributes
+    ----------
+    estimators_ : list of estimators
+        The fitted models.
+    classes_ : ndarray of shape (n_classes,)
+        Of classifiers: all classes that any of the models saw.
+
+    Examples
+    --------
+    >>> from sklearn.dummy import DummyRegressor
+    >>> from skmoe import FoldEnsemble
+    >>> models = [DummyRegressor(strategy="constant", constant=c) for c in (1.0, 2.0)]
+    >>> FoldEnsemble(models).fit([[0.0]], [0.0]).predict([[0.0]])
+    array([1.5])
+    """
+
+    def __init__(self, estimators):
+        self.estimators = estimators
+
+    @classmethod
+    def from_fitted(cls, models):
+        """An ensemble of models that are fitted already.
+
+        Parameters
+        ----------
+        models : list of estimators
+            Fitted models.
+
+        Returns
+        -------
+        ensemble : FoldEnsemble
+            A fitted one.
+        """
+        ensemble = cls(models)
+        ensemble._set_models(models)
+        return ensemble
+
+    def fit(self, X, y):
+        """Fit every model on the same rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows.
+        y : array-like of shape (n_samples,)
+            Target.
+
+        Returns
+        -------
+        self : FoldEnsemble
+            The fitted ensemble.
+        """
+        self._set_models([clone(model).fit(X, y) for model in self.estimators])
+        return self
+
+    def _set_models(self, models):
+        self.estimators_ = models
+        if is_classifier(models[0]):
+            self.classes_ = np.unique(np.concatenate([model.classes_ for model in models]))
+
+    def predict(self, X):
+        """Mean prediction, or the class of the highest mean probability.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        prediction : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            In the units of the target, or classes.
+        """
+        if is_classifier(self):
+            return self.classes_[np.argmax(self.predict_proba(X), axis=1)]
+        return np.mean([model.predict(X) for model in self.estimators_], axis=0)
+
+    def predict_proba(self, X):
+        """Mean class probabilities.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        proba : ndarray of shape (n_samples, n_classes)
+            Rows sum to one.
+        """
+        proba = [aligned_proba(model, X, self.classes_) for model in self.estimators_]
+        return np.mean(proba, axis=0)
+
+    def __sklearn_tags__(self):
+        return get_tags(self.estimators[0])
+
+
+def aligned_proba(estimator, X, classes):
+    """``predict_proba`` with a column for each of ``classes``, 0 where it never saw one."""
+    proba = np.zeros((_num_samples(X), len(classes)))
+    proba[:, np.searchsorted(classes, estimator.classes_)] = estimator.predict_proba(X)
+    return proba
+
+
+def expert_prediction(name, estimator, X, y_shape, classes):
+    """Prediction of one expert for some rows, checked.
+
+    Parameters
+    ----------
+    name : str
+        For errors.
+    estimator : estimator
+        Fitted.
+    X : array-like or DataFrame of n_samples rows
+        What the estimator takes.
+    y_shape : tuple
+        Shape of one target: ``()`` or ``(n_outputs,)``; of class probabilities (n_classes,).
+    classes : ndarray of shape (n_classes,) or None
+        None for regressors.
+
+    Returns
+    -------
+    prediction : ndarray of shape (n_samples,) + y_shape
+        Finite.
+    """
+    try:
+        if classes is None:
+            prediction = np.asarray(estimator.predict(X), dtype=np.float64)
+        else:
+            prediction = aligned_proba(estimator, X, classes)
+    except Exception as error:  # whatever it is, it goes on, with the name of the expert
+        error.add_note(f"Raised by predict of expert {name!r}.")
+        raise
+    prediction = prediction.reshape((_num_samples(X), *y_shape))
+    if not np.isfinite(prediction).all():
+        raise ValueError(f"Expert {name!r} predicted NaN or infinity.")
+    return prediction
+
+
+def seed_estimator(estimator, random_state):
+    """A clone whose open ``random_state`` parameters are integers drawn from ``random_state``.
+
+    Integers that the user set stay.
+    """
+    estimator = clone(estimator)
+    seeds = {}
+    for key, value in sorted(estimator.get_params(deep=True).items()):
+        is_seed = key == "random_state" or key.endswith("__random_state")
+        if is_seed and not isinstance(value, (int, np.integer)):
+            seeds[key] = random_state.randint(np.iinfo(np.int32).max)
+    return estimator.set_params(**seeds) if seeds else estimator
+
+
+def has_oob_prediction(estimator):
+    """Whether the estimator is a bagging ensemble that leaves rows out."""
+    params = estimator.get_params(deep=False)
+    return "oob_score" in params and bool(params.get("bootstrap", False))
+
+
+class EstimatorExperts:
+    """Experts that are any estimators.
+
+    Parameters
+    ----------
+    names, estimators : lists of length n_experts
+        Unfitted estimators, seeded already.
+    X : array-like or DataFrame of n_samples rows
+        What the estimators take.
+    y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+        Target, or class labels.
+    weight : ndarray of shape (n_samples,)
+        Weights of the rows.
+    folds : None, "oob" or list of (train, test)
+        In-sample predictions, out-of-bag ones, or those of models that did not see the fold.
+    min_responsibility : float
+        Rows below it are not given to an expert.
+    ensemble : bool
+        With folds: keep the models of the folds, else refit one on all rows at the end.
+    classes : ndarray of shape (n_classes,) or None
+        None for regressors.
+    parallel : joblib.Parallel
+        Runs the fits.
+    """
+
+    minimum_rows = 10
+    penalty = 0.0
+
+    def __init__(
+        self, names, estimators, X, y, weight, *, folds, min_responsibility, ensemble, classes,
+        parallel,
+    ):  # fmt: skip
+        self.names, self.estimators = names, estimators
+        self.X, self.y, self.weight = X, y, weight
+        self.folds, self.ensemble = folds, ensemble
+        self.min_responsibility = min_responsibility
+        self.classes, self.parallel = classes, parallel
+        self.in_sample = folds is None
+        self.weighted = [
+            takes_sample_weight(e) or isinstance(e, FrozenEstimator) for e in estimators
+        ]
+        self.n_fits = 0
+        everything = np.arange(len(y))
+        self._splits = folds if isinstance(folds, list) else [(everything, everything)]
+        self._y_shape = y.shape[1:] if classes is None else (len(classes),)
+
+    def fit(self, resp):
+        """Refit every expert on its rows, every fold, and predict the rows it did not see."""
+        tasks = [
+            (k, test, *self._rows(resp, k, train))
+            for k in range(len(self.estimators))
+            for train, test in self._splits
+        ]
+        results = self.parallel(
+            delayed(_fit_and_predict)(
+                self.names[k], self.estimators[k], self.X, self.y, rows, weights, test,
+                self._y_shape, self.classes, self.folds == "oob",
+            )
+            for k, test, rows, weights in tasks
+        )  # fmt: skip
+        self.n_fits += len(tasks)
+        self.predictions = np.empty((len(self.y), len(self.estimators), *self._y_shape))
+        self.models = [[] for _ in self.estimators]
+        for (k, test, _, _), (model, prediction) in zip(tasks, results, strict=True):
+            self.models[k].append(model)
+            self.predictions[test, k] = prediction
+
+    def _rows(self, resp, k, train):
+        """Rows of ``train`` that expert k is fitted on, and their weights (or None)."""
+        if self.in_sample:
+            share = resp[train, k]
+        else:
+            share = round_shares(resp[train, k])
+        usable = self.weight[train] > 0
+        if self.weighted[k]:
+            keep = usable & (share >= self.min_responsibility) & (share > 0)
+        else:  # the rows it wins, ties included
+            keep = usable & (resp[train, k] >= resp[train].max(axis=1) - 1e-9)
+        mass = self.weight[train]
+        if mass[keep].sum() < ENOUGH_ROWS:
+            ranking = np.argsort(-share, kind="stable")
+            enough = np.searchsorted(np.cumsum(mass[ranking]), ENOUGH_ROWS)
+            least = share[ranking[min(enough, len(ranking) - 1)]]
+            keep = usable & (share >= least)  # by value, so that a row brings its copies along
+            share = np.maximum(share, 1e-6)
+        weights = share[keep] * mass[keep] if self.weighted[k] else None
+        return train[keep], weights
+
+    def state(self):
+        """What ``restore`` needs; never changed in place."""
+        return self.models, self.predictions
+
+    def restore(self, state):
+        """Back to an earlier state."""
+        self.models, self.predictions = state
+
+    def finish(self, resp):
+        """The fitted experts, in a list."""
+        if not isinstance(self.folds, list):
+            return [models[0] for models in self.models]
+        if self.ensemble:
+            return [FoldEnsemble.from_fitted(models) for models in self.models]
+        everything = np.arange(len(self.y))
+        tasks = [(k, *self._rows(resp, k, everything)) for k in range(len(self.estimators))]
+        results = self.parallel(
+            delayed(_fit_and_predict)(
+                self.names[k], self.estimators[k], self.X, self.y, rows, weights, everything[:0],
+                self._y_shape, self.classes, False,
+            )
+            for k, rows, weights in tasks
+        )  # fmt: skip
+        self.n_fits += len(tasks)
+        return [model for model, _ in results]
+
+
+def _fit_and_predict(name, estimator, X, y, rows, weights, test, y_shape, classes, oob):
+    """Fit a clone on some rows; predict ``test``, out of bag where asked."""
+    X_fit, y_fit = _safe_indexing(X, rows), y[rows]
+    if classes is not None and (y_fit == y_fit[0]).all() and not _is_frozen(estimator):
+        model, oob = DummyClassifier(strategy="prior").fit(X_fit, y_fit), False
+    else:
+        model = clone(estimator)
+        try:
+            if weights is None or _is_frozen(estimator):
+                model.fit(X_fit, y_fit)
+            else:
+                fit_weighted(model, X_fit, y_fit, weights)
+        except Exception as error:  # whatever it is, it goes on, with the name of the expert
+            error.add_note(f"Raised by fit of expert {name!r} on {len(rows)} rows.")
+            raise
+    if not len(test):
+        return model, np.empty((0, *y_shape))
+    prediction = expert_prediction(name, model, _safe_indexing(X, test), y_shape, classes)
+    if oob:
+        inside, values = _oob_prediction(model, np.asarray(X_fit), y_shape, classes)
+        prediction[rows[inside]] = values[inside]
+    return model, prediction
+
+
+def _is_frozen(estimator):
+    return isinstance(estimator, FrozenEstimator)
+
+
+def _oob_prediction(model, X, y_shape, classes):
+    """Mean over the members of a bagging ensemble that did not see a row.
+
+    Returns a mask of the rows that some member did not see, and the means.
+    """
+    total = np.zeros((len(X), *y_shape))
+    count = np.zeros(len(X))
+    subsets = getattr(model, "estimators_features_", repeat(slice(None)))
+    members = zip(model.estimators_, model.estimators_samples_, subsets, strict=False)
+    for member, sample, features in members:
+        unseen = np.ones(len(X), dtype=bool)
+        unseen[sample] = False
+        if not unseen.any():
+            continue
+        rows = X[unseen][:, features]
+        if classes is None:
+            total[unseen] += member.predict(rows).reshape((len(rows), *y_shape))
+        else:  # the members speak of numbers of the ensemble's classes
+            seen = model.classes_[np.asarray(member.classes_, dtype=int)]
+            columns = np.searchsorted(classes, seen)
+            total[np.ix_(unseen, columns)] += member.predict_proba(rows)
+        count[unseen] += 1
+    count_ = np.maximum(count, 1).reshape((-1,) + (1,) * len(y_shape))
+    return count > 0, total / count_

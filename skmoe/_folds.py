@@ -1,0 +1,77 @@
+"""Which rows an expert does not see: in-sample, out-of-bag, or folds drawn once per fit."""
+
+from numbers import Integral
+
+import numpy as np
+from sklearn.model_selection import GroupKFold, KFold, StratifiedKFold, check_cv
+
+from ._experts import has_oob_prediction
+from ._linear import is_linear
+
+DEFAULT_FOLDS = 5
+
+
+def make_folds(cv, estimators, X, y, split_params, *, stratify, seed):
+    """Folds for cross-fitting.
+
+    Parameters
+    ----------
+    cv : "auto", "oob", False, int, splitter or iterable
+        As the mixtures take it.
+    estimators : list of estimators
+        The experts.
+    X : array-like or DataFrame of n_samples rows
+        Rows.
+    y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+        Target, or class numbers.
+    split_params : dict
+        What the splitter is given, such as ``groups``.
+    stratify : bool
+        Whether an integer means stratified folds.
+    seed : int
+        For the shuffle of folds that an integer asks for.
+
+    Returns
+    -------
+    folds : None, "oob" or list of (train, test)
+        None for in-sample predictions.
+    """
+    if cv is True:
+        raise ValueError("cv=True says nothing; use 'auto', False, an integer or a splitter.")
+    if cv is False:
+        return None
+    without_oob = [e for e in estimators if not has_oob_prediction(e)]
+    if cv == "oob" and without_oob:
+        raise ValueError(
+            "cv='oob' needs bagging estimators with bootstrap=True and an oob_score, such as "
+            f"random forests; {without_oob[0]!r} is none. Use cv='auto' or an integer."
+        )
+    if isinstance(cv, str):
+        if cv == "oob" or not (without_oob or split_params):
+            return "oob"
+        if all(is_linear(e) for e in estimators) and not split_params:
+            return None
+        cv = min(DEFAULT_FOLDS, X.shape[0])
+    if isinstance(cv, Integral):
+        cv = _shuffled(int(cv), y, split_params, stratify, seed)
+    splitter = check_cv(cv)
+    folds = [
+        (np.asarray(train), np.asarray(test))
+        for train, test in splitter.split(X, y, **split_params)
+    ]
+    tested = np.concatenate([test for _, test in folds])
+    if not np.array_equal(np.sort(tested), np.arange(X.shape[0])):
+        raise ValueError(
+            "cv must hold out every row exactly once, as KFold does: every row needs one "
+            f"out-of-fold prediction. {cv!r} does not."
+        )
+    return folds
+
+
+def _shuffled(n_splits, y, split_params, stratify, seed):
+    """Splitter for an integer: by groups where given, stratified where every class is in each."""
+    if "groups" in split_params:
+        return GroupKFold(n_splits, shuffle=True, random_state=seed)
+    if stratify and np.unique(y, return_counts=True)[1].min() >= n_splits:
+        return StratifiedKFold(n_splits, shuffle=True, random_state=seed)
+    return KFold(n_splits, shuffle=True, random_state=seed)

@@ -1,0 +1,1 @@
+"""Compiled kernels; the tests hold each against its NumPy reference."""

@@ -1,0 +1,223 @@
+"""Linear and logistic experts, all K of them at once, on one design of standardised columns."""
+
+import numpy as np
+from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
+
+from . import _softmax
+from ._statistics import LeastSquaresStatistics, standardisation
+
+DEFAULT_REGRESSION_ALPHA = 1e-6  # of the default experts, on standardised columns
+DEFAULT_LOGISTIC_ALPHA = 1e-3
+
+
+def linear_penalty(estimator, task):
+    """L2 penalty of an estimator that is solved here, or None where it has to fit itself.
+
+    Only the very classes below with an intercept qualify, not their subclasses: those may do
+    something else.
+
+    Parameters
+    ----------
+    estimator : estimator
+        An expert, unfitted.
+    task : {"regression", "classification"}
+        Kind of the mixture.
+
+    Returns
+    -------
+    penalty : float or None
+        Multiplies half the squared norm of a logistic expert's coefficients, the whole squared
+        norm of a linear one's.
+    """
+    params = estimator.get_params(deep=False)
+    if not params.get("fit_intercept", False) or params.get("positive", False):
+        return None
+    if task == "regression":
+        if type(estimator) is LinearRegression:
+            return 0.0
+        if type(estimator) is Ridge and np.isscalar(params["alpha"]):
+            return float(params["alpha"])
+        return None
+    if type(estimator) is not LogisticRegression or params["class_weight"] is not None:
+        return None
+    if params["penalty"] is None:
+        return 0.0
+    is_l2 = params["penalty"] in ("l2", "deprecated") and not params["l1_ratio"]
+    is_multinomial = params.get("multi_class", "deprecated") == "deprecated"
+    if not (is_l2 and is_multinomial) or params["solver"] == "liblinear" or params["dual"]:
+        return None
+    return 1.0 / params["C"]
+
+
+def is_linear(estimator):
+    """Whether in-sample predictions are honest enough: linear and logistic regression.
+
+    Of a Pipeline, the last step counts.
+    """
+    steps = getattr(estimator, "steps", None)
+    last = steps[-1][1] if steps else estimator
+    return isinstance(last, (LinearRegression, Ridge, LogisticRegression))
+
+
+class _Design:
+    """What linear experts share: standardised columns and an intercept.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, n_features)
+        Finite numbers.
+    y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+        Target, or class numbers.
+    weight : ndarray of shape (n_samples,)
+        Weights of the rows.
+    n_experts : int
+        Number of experts.
+    penalty : float
+        L2 penalty of the experts.
+    per_column_unit : bool
+        Whether the penalty is on coefficients of the raw columns, as scikit-learn's is, and
+        not on those of the standardised ones.
+    """
+
+    in_sample = True
+    n_fits = 0
+
+    def __init__(self, X, y, weight, n_experts, *, penalty, per_column_unit):
+        self.y, self.weight, self.n_experts = y, weight, n_experts
+        self.mean, self.scale = standardisation(X, weight)
+        self.design = np.column_stack([(X - self.mean) / self.scale, np.ones(len(X))])
+        self.alpha = penalty / self.scale**2 if per_column_unit else np.full(X.shape[1], penalty)
+        self.minimum_rows = X.shape[1] + 2
+
+    def raw(self, coef):
+        """Coefficients (p, m) and intercepts (m,) in the units of X, from (p + 1, m)."""
+        raw = coef[:-1] / self.scale[:, None]
+        return raw, coef[-1] - self.mean @ raw
+
+
+class LinearExperts(_Design):
+    """Weighted least squares for K experts from their additive statistics.
+
+    See ``_Design`` for the parameters. ``prior`` says whether the penalty is a prior in units
+    of the error variance, under which EM is monotone; scikit-learn's ridge penalty is none.
+    """
+
+    def __init__(self, X, y, weight, n_experts, *, penalty, per_column_unit, prior):
+        super().__init__(X, y, weight, n_experts, penalty=penalty, per_column_unit=per_column_unit)
+        targets = y.reshape(len(y), -1)
+        self.y_mean, self.y_scale = standardisation(targets, weight)
+        self.targets = (targets - self.y_mean) / self.y_scale
+        self.prior = prior
+        self.penalty = 0.0
+
+    def fit(self, resp):
+        """Least squares with weights ``resp``."""
+        statistics = LeastSquaresStatistics.from_rows(
+            self.design, self.targets, resp * self.weight[:, None]
+        )
+        self.n_fits += self.n_experts
+        self.coef = statistics.solve(self.alpha)
+        self._predict()
+
+    def _predict(self):
+        fitted = np.stack([self.design @ coef for coef in self.coef], axis=1)
+        self.predictions = (fitted * self.y_scale + self.y_mean).reshape(
+            (len(self.y), self.n_experts) + self.y.shape[1:]
+        )
+        if self.prior:
+            squares = np.einsum("j,kjm->km", self.alpha, self.coef[:, :-1] ** 2)
+            squares = squares * self.y_scale**2
+            self.penalty = squares if self.y.ndim == 2 else squares[:, 0]
+
+    def state(self):
+        """What ``restore`` needs; never changed in place."""
+        return self.coef
+
+    def restore(self, state):
+        """Back to an earlier state."""
+        self.coef = state
+        self._predict()
+
+    def finish(self, templates):
+        """Fitted estimators, of the classes of the templates, with these coefficients."""
+        fitted = []
+        for template, coef in zip(templates, self.coef, strict=True):
+            raw, intercept = self.raw(coef)
+            raw = (raw * self.y_scale).T
+            intercept = intercept * self.y_scale + self.y_mean
+            flat = self.y.ndim == 1
+            template.coef_ = raw[0] if flat else raw
+            template.intercept_ = float(intercept[0]) if flat else intercept
+            template.n_features_in_ = len(self.scale)
+            fitted.append(template)
+        return fitted
+
+    def n_parameters(self):
+        """Free coefficients of all experts."""
+        return self.coef.size
+
+
+class LogisticExperts(_Design):
+    """Penalised multinomial logistic regression for K experts, a Newton step or two at a time.
+
+    See ``_Design`` for the parameters.
+    """
+
+    n_newton = 2
+
+    def __init__(self, X, y, weight, n_experts, *, penalty, per_column_unit):
+        super().__init__(X, y, weight, n_experts, penalty=penalty, per_column_unit=per_column_unit)
+        self.labels = np.eye(y.max() + 1)[y]
+        # Two classes have one coefficient w in scikit-learn and -w/2, w/2 here.
+        factor = 2.0 if self.labels.shape[1] == 2 else 1.0
+        self.column_penalty = np.append(factor * self.alpha, 0.0)
+        self.coef = np.zeros((n_experts, len(self.column_penalty), self.labels.shape[1]))
+
+    def fit(self, resp):
+        """A few Newton steps on the labels with weights ``resp``."""
+        coef = np.empty_like(self.coef)
+        for k in range(self.n_experts):
+            coef[k], _, _ = _softmax.fit(
+                self.design,
+                self.labels * (resp[:, k] * self.weight)[:, None],
+                self.coef[k],
+                self.column_penalty,
+                max_iter=self.n_newton,
+                tol=1e-10,
+            )
+        self.n_fits += self.n_experts
+        self.coef = coef
+        self._predict()
+
+    def _predict(self):
+        log_proba = [_softmax.log_softmax(self.design @ coef) for coef in self.coef]
+        self.predictions = np.exp(np.stack(log_proba, axis=1))
+        self.penalty = 0.5 * np.einsum("j,kjc->k", self.column_penalty, self.coef**2)
+
+    def state(self):
+        """What ``restore`` needs; never changed in place."""
+        return self.coef
+
+    def restore(self, state):
+        """Back to an earlier state."""
+        self.coef = state
+        self._predict()
+
+    def finish(self, templates, classes):
+        """Fitted estimators, of the classes of the templates, with these coefficients."""
+        fitted = []
+        for template, coef in zip(templates, self.coef, strict=True):
+            raw, intercept = self.raw(coef)
+            raw = raw.T
+            if len(classes) == 2:
+                raw, intercept = raw[1:] - raw[:1], intercept[1:] - intercept[:1]
+            template.coef_, template.intercept_ = raw, intercept
+            template.classes_, template.n_features_in_ = classes, len(self.scale)
+            template.n_iter_ = np.array([self.n_fits // self.n_experts], dtype=np.int32)
+            fitted.append(template)
+        return fitted
+
+    def n_parameters(self):
+        """Free coefficients of all experts; the classes' sum is fixed."""
+        n_experts, n_columns, n_classes = self.coef.shape
+        return n_experts * n_columns * (n_classes - 1)

@@ -1,0 +1,121 @@
+"""The general EM problem: experts + gate + likelihood over arrays of n rows and K experts."""
+
+import copy
+
+import numpy as np
+
+from ._compat import n_openmp_threads
+from ._kernels._estep import e_step
+
+
+class Mixture:
+    """A mixture in training.
+
+    Parameters
+    ----------
+    experts : object
+        With the protocol at the head of ``_experts.py``.
+    gate : BaseGate
+        Trained on ``Z`` and soft labels; belongs to this object.
+    likelihood : object
+        From ``likelihoods.py``, started; belongs to this object.
+    Z : array-like of n_samples rows
+        What the gate sees.
+    y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+        Target, or class numbers.
+    weight : ndarray of shape (n_samples,)
+        Weights of the rows.
+    n_inner : int
+        E-steps, each with an update of scales and gate, for one refit of the experts.
+    neighbours : callable
+        ``neighbours(loss, mass)`` -> rows around a place of high loss, for dead experts.
+    """
+
+    def __init__(self, experts, gate, likelihood, Z, y, weight, *, n_inner, neighbours):
+        self.experts, self.gate, self.likelihood = experts, gate, likelihood
+        self.Z, self.y, self.weight = Z, y, weight
+        self.n_inner, self.neighbours = n_inner, neighbours
+        self.n_revived = 0
+
+    def start(self, resp):
+        """Take responsibilities (n, K) to start from."""
+        self.resp = np.ascontiguousarray(resp, dtype=np.float64)
+        return self
+
+    def fork(self):
+        """A mixture on the same data that trains on its own."""
+        twin = copy.copy(self)
+        twin.experts = copy.copy(self.experts)
+        twin.gate, twin.likelihood = copy.copy(self.gate), copy.copy(self.likelihood)
+        return twin
+
+    def step(self):
+        """One EM iteration: refit the experts, then scales, gate and E-step; the objective."""
+        self.experts.fit(self.resp)
+        for _ in range(self.n_inner):
+            self.likelihood.update(
+                self.y,
+                self.experts.predictions,
+                self.resp * self.weight[:, None],
+                self.experts.penalty,
+            )
+            self.gate.fit(self.Z, self.resp, sample_weight=self.weight)
+            self._e_step()
+        return self.objective
+
+    def _e_step(self):
+        log_gate = np.ascontiguousarray(self.gate.predict_log_proba(self.Z), dtype=np.float64)
+        if log_gate.shape != self.resp.shape or np.isnan(log_gate).any():
+            raise ValueError(
+                f"The gate {self.gate} returned NaN, or probabilities of shape {log_gate.shape} "
+                f"where {self.resp.shape} is needed."
+            )
+        log_density = self.likelihood.log_density(self.y, self.experts.predictions)
+        resp, log_norm = np.empty_like(log_gate), np.empty(len(log_gate))
+        log_likelihood = e_step(
+            log_gate, log_density, self.weight, resp, log_norm, n_openmp_threads()
+        )
+        self.resp, self.log_norm = resp, log_norm
+        log_prior = self.gate.log_prior() + self.likelihood.log_prior(self.experts.penalty)
+        self.objective = (log_likelihood + log_prior) / self.weight.sum()
+        self.load = self.weight @ np.exp(log_gate) / self.weight.sum()
+
+    def dead(self):
+        """Numbers of the experts with next to no rows."""
+        n_experts = len(self.load)
+        effective = self.weight @ self.resp
+        few = effective < min(self.experts.minimum_rows, self.weight.sum() / n_experts)
+        return np.flatnonzero(few | (self.load < 0.01 / n_experts))
+
+    def revive(self):
+        """Hand each dead expert the rows around a place of high loss; whether there were any."""
+        dead = self.dead()
+        loss = -self.log_norm
+        resp = self.resp.copy()
+        for k in dead:
+            rows = self.neighbours(loss, self.weight.sum() / (2 * resp.shape[1]))
+            resp[rows] *= 0.1
+            resp[rows, k] += 0.9
+            loss = loss.copy()
+            loss[rows] = (
+                self.weight @ loss / self.weight.sum()
+            )  # the next dead expert goes elsewhere
+        self.resp = resp
+        self.n_revived += len(dead)
+        return len(dead) > 0
+
+    def state(self):
+        """All that ``restore`` needs."""
+        return {
+            "experts": self.experts.state(),
+            "gate": copy.copy(self.gate),
+            "likelihood": copy.copy(self.likelihood),
+            "arrays": (self.resp, self.log_norm, self.objective, self.load),
+        }
+
+    def restore(self, state):
+        """Back to an earlier state."""
+        self.experts.restore(state["experts"])
+        self.gate = copy.copy(state["gate"])
+        self.likelihood = copy.copy(state["likelihood"])
+        self.resp, self.log_norm, self.objective, self.load = state["arrays"]

@@ -1,0 +1,155 @@
+"""Parameters of a mixture: one expert or a named list, tags, metadata routing, HTML."""
+
+from sklearn.base import BaseEstimator, MetaEstimatorMixin, is_classifier, is_regressor
+from sklearn.utils import get_tags
+from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping
+
+from ._compat import BaseComposition, VisualBlock
+from ._tables import accepts
+
+DEFAULT_N_EXPERTS = 4
+
+
+class ExpertParameters(MetaEstimatorMixin, BaseComposition, BaseEstimator):
+    """``get_params`` and ``set_params`` for ``experts``, an estimator or a list of named ones.
+
+    Subclasses say with ``_default_expert()`` and ``_default_gate()`` what ``None`` stands for.
+    """
+
+    def get_params(self, deep=True):
+        """Get the parameters, those of the experts and the gate included.
+
+        Parameters
+        ----------
+        deep : bool, default=True
+            Whether to include the parameters of the experts and the gate.
+
+        Returns
+        -------
+        params : dict
+            ``experts__alpha`` for a single expert, ``forest__max_depth`` for a named one.
+        """
+        if isinstance(self.experts, list):
+            return self._get_params("experts", deep=deep)
+        return BaseEstimator.get_params(self, deep=deep)
+
+    def set_params(self, **params):
+        """Set parameters, those of the experts and the gate included.
+
+        Parameters
+        ----------
+        **params : dict
+            As ``get_params`` names them; ``forest="drop"`` leaves an expert of a list out.
+
+        Returns
+        -------
+        self : object
+            The mixture.
+        """
+        if isinstance(params.get("experts", self.experts), list):
+            self._set_params("experts", **params)
+            return self
+        return BaseEstimator.set_params(self, **params)
+
+    def _expert_list(self):
+        """Names and unfitted estimators of the experts, without the dropped ones; checked."""
+        if isinstance(self.experts, list):
+            names, estimators = self._named_experts()
+        else:
+            estimator = self._default_expert() if self.experts is None else self.experts
+            n_experts = DEFAULT_N_EXPERTS if self.n_experts is None else self.n_experts
+            names = [f"expert{k}" for k in range(n_experts)]
+            estimators = [estimator] * n_experts
+        for name, estimator in zip(names, estimators, strict=True):
+            self._check_expert(name, estimator)
+        return names, estimators
+
+    def _named_experts(self):
+        if not self.experts or not all(
+            isinstance(item, tuple) and len(item) == 2 and isinstance(item[0], str)
+            for item in self.experts
+        ):
+            raise ValueError(
+                "experts must be an estimator or a non-empty list of (name, estimator) tuples; "
+                f"got {self.experts!r}."
+            )
+        self._validate_names([name for name, _ in self.experts])
+        kept = [(name, estimator) for name, estimator in self.experts if estimator != "drop"]
+        if not kept:
+            raise ValueError("All experts are 'drop'; at least one must stay.")
+        if self.n_experts is not None and self.n_experts != len(kept):
+            raise ValueError(
+                f"n_experts={self.n_experts}, but the list has {len(kept)} experts that are not "
+                "'drop'. Leave n_experts at None with a list."
+            )
+        return [list(column) for column in zip(*kept, strict=True)]
+
+    def _check_expert(self, name, estimator):
+        method = "predict_proba" if is_classifier(self) else "predict"
+        lacking = [m for m in ("fit", method) if not hasattr(estimator, m)]
+        if isinstance(estimator, type) or lacking:
+            raise TypeError(
+                f"Expert {name!r} must be an estimator with fit and {method}; {estimator!r} "
+                + ("is a class: call it." if isinstance(estimator, type) else f"lacks {lacking}.")
+            )
+        wrong = is_classifier(estimator) if is_regressor(self) else is_regressor(estimator)
+        if wrong:
+            kind = "regressor" if is_regressor(self) else "classifier"
+            raise ValueError(f"Expert {name!r} should be a {kind}; got {estimator!r}.")
+
+    def _parts(self):
+        """Experts and gate whose tags count, without those that ``None`` adapts to the table."""
+        if isinstance(self.experts, list):
+            experts = [e for _, e in self.experts if hasattr(e, "fit")]
+        else:
+            experts = [self._default_expert() if self.experts is None else self.experts]
+        return experts, self.gate
+
+    def _strings_ok(self):
+        """Whether arrays of strings may pass, because nobody has to read them as numbers."""
+        experts, gate = self._parts()
+        choosers = experts + ([] if gate is None else [gate])
+        return self.experts is not None and all(accepts(e, "string") for e in choosers)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        try:
+            experts, gate = self._parts()
+            everybody = experts + [self._default_gate() if gate is None else gate]
+            choosers = experts + ([] if gate is None else [gate])
+            tags.input_tags.sparse = self.experts is not None and all(
+                accepts(e, "sparse") for e in everybody
+            )
+            tags.input_tags.allow_nan = all(accepts(e, "allow_nan") for e in choosers)
+            tags.target_tags.multi_output = all(
+                get_tags(e).target_tags.multi_output for e in experts
+            )
+        except (TypeError, ValueError, AttributeError):
+            pass  # parts that are no estimators: fit says so
+        return tags
+
+    def get_metadata_routing(self):
+        """Get metadata routing of this object.
+
+        Returns
+        -------
+        routing : MetadataRouter
+            ``sample_weight`` for the mixture itself; ``groups`` for the splitter in ``cv``.
+        """
+        router = MetadataRouter(owner=self).add_self_request(self)
+        if hasattr(self.cv, "split"):
+            router.add(
+                splitter=self.cv,
+                method_mapping=MethodMapping().add(caller="fit", callee="split"),
+            )
+        return router
+
+    def _sk_visual_block_(self):
+        if isinstance(self.experts, list):
+            names, experts = zip(*self.experts, strict=True)
+        else:
+            names, experts = ("experts",), (self.experts or self._default_expert(),)
+        experts_block = VisualBlock("parallel", experts, names=names, dash_wrapped=False)
+        gate = self._default_gate() if self.gate is None else self.gate
+        gate_block = VisualBlock("parallel", [gate], names=["gate"], dash_wrapped=False)
+        return VisualBlock("serial", (experts_block, gate_block), dash_wrapped=False)

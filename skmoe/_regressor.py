@@ -1,0 +1,295 @@
+"""MixtureOfExpertsRegressor."""
+
+import numpy as np
+from sklearn.base import RegressorMixin, clone
+from sklearn.linear_model import LinearRegression
+from sklearn.utils.validation import check_is_fitted, column_or_1d
+
+from . import _linear
+from ._base import BaseMixtureOfExperts
+from ._compat import HasMethods, StrOptions, check_y
+from .distributions import MixtureDistribution
+from .likelihoods import Gaussian
+
+LIKELIHOODS = {"gaussian": Gaussian}
+
+
+class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
+    r"""Mixture of experts for regression, trained by EM.
+
+    .. math:: p(y \mid x) = \sum_k \pi_k(x) \, N(y; \mu_k(x), \sigma_k^2)
+
+    Any regressors are the experts :math:`\mu_k`; a learned gate :math:`\pi` decides from the
+    row which of them answer and how much each counts [1]_. Experts that can interpolate their
+    own rows are cross-fitted: the E-step sees predictions of models that did not see the row.
+
+    Parameters
+    ----------
+    experts : estimator or list of (str, estimator), default=None
+        One regressor, cloned for every expert, or a named list of unlike ones, in which
+        ``"drop"`` leaves one out. None is linear regression with a next-to-nothing L2 penalty;
+        on a DataFrame with strings or missing values these are encoded first.
+    n_experts : int, default=None
+        Number of experts. None is the length of the list, else 4.
+    gate : gate, classifier or Pipeline ending in one, default=None
+        See :mod:`skmoe.gates`. None is a :class:`~skmoe.gates.SoftmaxGate`; strings and
+        missing values are encoded for it. The transformers of a Pipeline are fitted once.
+    likelihood : {"gaussian"} or likelihood, default="gaussian"
+        Errors around the predictions; see :mod:`skmoe.likelihoods`.
+    cv : "auto", "oob", False, int, splitter or iterable, default="auto"
+        How the E-step gets honest predictions. "auto" is in-sample for linear and ridge
+        regression, "oob" for bagging ensembles with out-of-bag predictions, and five shuffled
+        folds for all others (for all experts of a list as soon as one needs them). False is
+        in-sample for everything, which for flexible experts makes densities worthless.
+    ensemble : bool, default=True
+        With folds, an expert is the :class:`FoldEnsemble` of its fold models. False refits it
+        on all its rows at the end.
+    min_responsibility : float or "auto", default="auto"
+        Rows for which an expert has less are not given to it. "auto" is
+        ``min(0.1, 0.5 / n_experts)`` where predictions are out of sample, else 0.
+    init : str or callable, default="auto"
+        Where EM starts. "auto" goes through unlike starts: "kmeans_y", "kmeans_xy",
+        "kmeans_x", "functions", "residuals" and "gaussians"; one of these names takes only
+        that. A callable ``(X, y, n_experts, random_state)`` returns responsibilities
+        (n_samples, n_experts).
+    n_init : int, default=10
+        Number of starts. Each gets ten EM iterations with linear experts; the best goes on.
+    max_iter : int, default=100
+        EM iterations at most, each a refit of the experts. Cross-fitted experts stop at 10.
+    tol : float, default=1e-5
+        EM stops when the objective per unit of weight gains less; cross-fitted experts, when
+        it did not for two iterations.
+    warm_start : bool, default=False
+        Whether ``fit`` goes on from the last solution in place of new starts.
+    n_jobs : int, default=None
+        Jobs for experts, folds and starts. The result does not depend on it.
+    random_state : int, RandomState instance or None, default=None
+        Draws folds, starts and the seeds of experts that have none.
+    verbose : int, default=0
+        Whether to print the objective as EM goes.
+    verbose_interval : int, default=10
+        Iterations between two such lines.
+
+    Attributes
+    ----------
+    experts_ : list of estimators
+        Fitted experts; clones are in the order of falling load.
+    named_experts_ : Bunch
+        The same by name; clones are called ``expert0``, ``expert1`` and so on.
+    gate_ : gate or Pipeline
+        The fitted gate.
+    likelihood_ : likelihood
+        With the fitted scales.
+    expert_load_ : ndarray of shape (n_experts,)
+        Mean probability that the gate gives to each expert on the training rows.
+    lower_bounds_ : list of float
+        Objective after each EM iteration: penalised log-likelihood per unit of weight, out of
+        fold where experts are cross-fitted.
+    lower_bound_ : float
+        Objective of the iterate that was kept, the best.
+    n_iter_ : int
+        EM iterations.
+    n_expert_fits_ : int
+        Fits of single experts that the training took.
+    converged_ : bool
+        Whether EM stopped by ``tol``.
+    oof_score_ : float
+        Mean out-of-fold log-density. Only where predictions were out of sample, as the next two.
+    oof_log_density_ : ndarray of shape (n_samples,)
+        Out-of-fold log-density of each training row.
+    oof_responsibilities_ : ndarray of shape (n_samples, n_experts)
+        Out-of-fold responsibilities.
+    n_features_in_ : int
+        Number of columns seen in ``fit``.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the columns, where X had strings for names.
+
+    See Also
+    --------
+    MixtureOfExpertsClassifier : The same for classes.
+
+    References
+    ----------
+    .. [1] R. A. Jacobs, M. I. Jordan, S. J. Nowlan and G. E. Hinton, "Adaptive mixtures of
+       local experts", Neural Computation 3 (1991) 79-87.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skmoe import MixtureOfExpertsRegressor
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.uniform(-3, 3, size=(300, 1))
+    >>> y = np.where(X[:, 0] > 0, 2 * X[:, 0], -1 - X[:, 0]) + 0.1 * rng.normal(size=300)
+    >>> moe = MixtureOfExpertsRegressor(n_experts=2, random_state=0).fit(X, y)
+    >>> sorted(round(float(expert.coef_[0]), 1) for expert in moe.experts_)
+    [-1.0, 2.0]
+    >>> moe.predict_interval([[2.0]], level=0.9).round(1)
+    array([[3.8, 4.2]])
+    """
+
+    _default_alpha = _linear.DEFAULT_REGRESSION_ALPHA
+    _parameter_constraints = {
+        **BaseMixtureOfExperts._parameter_constraints,
+        "likelihood": [StrOptions(set(LIKELIHOODS)), HasMethods(["log_density", "update"])],
+    }
+
+    def __init__(
+        self,
+        experts=None,
+        n_experts=None,
+        *,
+        gate=None,
+        likelihood="gaussian",
+        cv="auto",
+        ensemble=True,
+        min_responsibility="auto",
+        init="auto",
+        n_init=10,
+        max_iter=100,
+        tol=1e-5,
+        warm_start=False,
+        n_jobs=None,
+        random_state=None,
+        verbose=0,
+        verbose_interval=10,
+    ):
+        self.experts = experts
+        self.n_experts = n_experts
+        self.gate = gate
+        self.likelihood = likelihood
+        self.cv = cv
+        self.ensemble = ensemble
+        self.min_responsibility = min_responsibility
+        self.init = init
+        self.n_init = n_init
+        self.max_iter = max_iter
+        self.tol = tol
+        self.warm_start = warm_start
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+        self.verbose = verbose
+        self.verbose_interval = verbose_interval
+
+    def _default_expert(self):
+        return LinearRegression()
+
+    def _check_target(self, y):
+        y = check_y(y, multi_output=True, y_numeric=True, estimator=self)
+        if y.ndim == 2 and y.shape[1] == 1:
+            y = column_or_1d(y, warn=True)
+        return y.astype(np.float64)
+
+    def _check_known_target(self, y):
+        y = self._check_target(y)
+        if y.shape[1:] != self._y_shape:
+            raise ValueError(f"y has {y.shape[1:]} outputs, {self._y_shape} in fit.")
+        return y
+
+    def _start_likelihood(self, data, n_experts, *, in_sample, linear):
+        likelihood = self.likelihood
+        likelihood = LIKELIHOODS[likelihood]() if isinstance(likelihood, str) else clone(likelihood)
+        return likelihood.start(data.y, data.weight, n_experts)
+
+    def _linear_experts(self, design, data, n_experts, *, penalty, prior):
+        return _linear.LinearExperts(
+            design,
+            data.y,
+            data.weight,
+            n_experts,
+            penalty=penalty,
+            per_column_unit=not prior,
+            prior=prior,
+        )
+
+    def _finish_linear(self, experts, templates):
+        return experts.finish(templates)
+
+    def predict(self, X, return_std=False):
+        """Predict the mean, the gate's average of the experts.
+
+        Parameters
+        ----------
+        X : array-like or DataFrame of shape (n_samples, n_features)
+            Rows.
+        return_std : bool, default=False
+            Whether to return the standard deviation of the predictive distribution too.
+
+        Returns
+        -------
+        mean : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            In the units of the target.
+        std : ndarray, shaped like mean
+            Only with ``return_std``: within the experts and between them.
+        """
+        distribution = self.predict_dist(X)
+        if return_std:
+            return distribution.mean(), distribution.std()
+        return distribution.mean()
+
+    def predict_dist(self, X):
+        """The whole predictive distribution of each row.
+
+        Parameters
+        ----------
+        X : array-like or DataFrame of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        distribution : MixtureDistribution
+            With ``mean``, ``var``, ``std``, ``pdf``, ``logpdf``, ``cdf``, ``ppf``, ``interval``.
+        """
+        check_is_fitted(self)
+        X = self._check_X(X)
+        components = self.likelihood_.components(self._expert_predictions(X))
+        return MixtureDistribution(self.gate_.predict_proba(X), components)
+
+    def predict_quantiles(self, X, q):
+        """Quantiles of the predictive distribution.
+
+        Parameters
+        ----------
+        X : array-like or DataFrame of shape (n_samples, n_features)
+            Rows.
+        q : float or array-like of shape (n_quantiles,)
+            Probabilities.
+
+        Returns
+        -------
+        quantiles : ndarray of shape (n_samples,) or (n_samples, n_quantiles)
+            With several outputs one last axis more.
+        """
+        return self.predict_dist(X).ppf(q)
+
+    def predict_interval(self, X, level=0.9):
+        """Central interval of the predictive distribution.
+
+        Parameters
+        ----------
+        X : array-like or DataFrame of shape (n_samples, n_features)
+            Rows.
+        level : float, default=0.9
+            Probability that the interval holds.
+
+        Returns
+        -------
+        interval : ndarray of shape (n_samples, 2) or (n_samples, 2, n_outputs)
+            Lower and upper end.
+        """
+        return np.stack(self.predict_dist(X).interval(level), axis=1)
+
+    def predict_experts(self, X):
+        """Prediction of each expert for each row.
+
+        Parameters
+        ----------
+        X : array-like or DataFrame of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        predictions : ndarray of shape (n_samples, n_experts)
+            With several outputs one last axis more.
+        """
+        check_is_fitted(self)
+        return self._expert_predictions(self._check_X(X))

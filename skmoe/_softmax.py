@@ -1,0 +1,154 @@
+"""Penalised multinomial logistic regression on soft labels: one solver for gates and experts.
+
+The objective, to be maximised over ``coef`` (p, K), with log-probabilities
+``log_proba = log_softmax(design @ coef)`` and soft labels ``targets`` (n, K):
+
+    sum_i sum_k targets_ik log_proba_ik - 1/2 sum_j penalty_j sum_k coef_jk**2
+
+The rows of ``targets`` need not sum to one: a row of mass m counts m times [1]_.
+
+References
+----------
+.. [1] D. Böhning, "Multinomial logistic regression algorithm", Annals of the Institute of
+   Statistical Mathematics 44 (1992) 197-200: gradient and Hessian.
+"""
+
+import numpy as np
+from scipy import linalg, optimize
+
+from ._statistics import weighted_grams
+
+NEWTON_LIMIT = 500  # parameters; above, a Newton step costs more than a few L-BFGS steps
+LBFGS_STEPS = 5  # for one step of Newton
+
+
+def log_softmax(logits):
+    """Log of the softmax of each row; (n, K) in, (n, K) out."""
+    shifted = logits - logits.max(axis=1, keepdims=True)
+    return shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+
+
+def objective(log_proba, targets, coef, penalty):
+    """Value of the objective; entries of zero target count nothing."""
+    return np.vdot(targets, log_proba) - 0.5 * (penalty @ (coef**2).sum(axis=1))
+
+
+def fit(design, targets, coef, penalty, *, max_iter, tol):
+    """Raise the objective from ``coef``; it never falls.
+
+    Parameters
+    ----------
+    design : ndarray of shape (n_samples, p)
+        Columns of like scale; the last one may be the intercept.
+    targets : ndarray of shape (n_samples, K)
+        Soft labels times weights.
+    coef : ndarray of shape (p, K)
+        Where to start. Its rows sum to zero over K, and so do those of the result.
+    penalty : ndarray of shape (p,)
+        L2 penalty of each row of ``coef``.
+    max_iter : int
+        Newton steps (or, above 500 parameters, times five L-BFGS steps).
+    tol : float
+        Stop when the next step promises less than this, per unit of mass.
+
+    Returns
+    -------
+    coef : ndarray of shape (p, K)
+    n_iter : int
+        Steps taken.
+    converged : bool
+        Whether ``tol`` was met.
+    """
+    if coef.size > NEWTON_LIMIT:
+        return _lbfgs(design, targets, coef, penalty, max_iter, tol)
+    mass = targets.sum(axis=1)
+    log_proba = log_softmax(design @ coef)
+    value = objective(log_proba, targets, coef, penalty)
+    for n_iter in range(1, max_iter + 1):
+        step, decrement = _newton_step(design, targets, mass, log_proba, coef, penalty)
+        if not decrement > tol * mass.sum():
+            if decrement > 0:  # the last step is free: it can be taken without a look
+                coef, log_proba, value = _line_search(
+                    design, targets, coef, penalty, step, decrement, value, log_proba
+                )
+            return coef, n_iter, True
+        new = _line_search(design, targets, coef, penalty, step, decrement, value, log_proba)
+        if new[0] is coef:  # no ascent to working precision
+            return coef, n_iter, True
+        coef, log_proba, value = new
+    return coef, max_iter, False
+
+
+def _newton_step(design, targets, mass, log_proba, coef, penalty):
+    """Newton direction, (p, K), and the decrement gradient . step."""
+    p, n_classes = coef.shape
+    proba = np.exp(log_proba)
+    gradient = design.T @ (targets - mass[:, None] * proba) - penalty[:, None] * coef
+    first, second = np.triu_indices(n_classes)
+    weights = -mass[:, None] * proba[:, first] * proba[:, second]
+    weights[:, first == second] += mass[:, None] * proba
+    blocks = weighted_grams(design, weights)
+    hessian = np.empty((n_classes, p, n_classes, p))
+    hessian[first, :, second, :] = blocks
+    hessian[second, :, first, :] = blocks
+    # The direction (1, ..., 1) over the classes is flat. The gradient has no part in it, so
+    # any curvature along it leaves the step what it is.
+    diagonal = np.einsum("kjkj->j", hessian)
+    floor = max(diagonal.max(), 1e-300) * 1e-12
+    for j in range(p):
+        hessian[:, j, :, j] += max(diagonal[j], floor) / n_classes
+    for k in range(n_classes):
+        hessian[k, :, k, :] += np.diag(penalty + floor)
+    flat = hessian.reshape(n_classes * p, n_classes * p)
+    step = _solve_definite(flat, gradient.T.ravel()).reshape(n_classes, p).T
+    step -= step.mean(axis=1, keepdims=True)
+    return step, np.vdot(step, gradient)
+
+
+def _solve_definite(matrix, right):
+    jitter = 0.0
+    scale = np.trace(matrix) / len(matrix)
+    while True:
+        try:
+            factor = linalg.cho_factor(matrix + jitter * np.eye(len(matrix)), lower=True)
+        except linalg.LinAlgError:
+            jitter = max(10 * jitter, 1e-12 * scale)  # ends: at the trace it is definite
+        else:
+            return linalg.cho_solve(factor, right)
+
+
+def _line_search(design, targets, coef, penalty, step, decrement, value, log_proba):
+    """Halve the step until the objective rises (Armijo); the old point where it never does."""
+    logits, direction = design @ coef, design @ step
+    size = 1.0
+    while size > 1e-8:
+        new_coef = coef + size * step
+        new_log_proba = log_softmax(logits + size * direction)
+        new_value = objective(new_log_proba, targets, new_coef, penalty)
+        if new_value >= value + 1e-4 * size * decrement:
+            return new_coef, new_log_proba, new_value
+        size /= 2
+    return coef, log_proba, value
+
+
+def _lbfgs(design, targets, coef, penalty, max_iter, tol):
+    mass = targets.sum(axis=1)
+    total = max(mass.sum(), 1e-300)
+
+    def negative(flat):
+        coef_ = flat.reshape(coef.shape)
+        log_proba = log_softmax(design @ coef_)
+        gradient = (
+            design.T @ (targets - mass[:, None] * np.exp(log_proba)) - penalty[:, None] * coef_
+        )
+        return -objective(log_proba, targets, coef_, penalty) / total, -gradient.ravel() / total
+
+    result = optimize.minimize(
+        negative,
+        coef.ravel(),
+        jac=True,
+        method="L-BFGS-B",
+        options={"maxiter": LBFGS_STEPS * max_iter, "gtol": min(1e-5, tol), "ftol": tol / 10},
+    )
+    new = result.x.reshape(coef.shape)
+    return new - new.mean(axis=1, keepdims=True), result.nit, bool(result.success)

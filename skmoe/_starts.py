@@ -1,0 +1,251 @@
+"""Starting responsibilities: unlike starts, of which a short EM run picks the best.
+
+No single start is safe. Each function below takes standardised columns ``X`` (n, d), the
+standardised target ``y`` (n, m) or None for classifiers, the weights, the number of experts and
+a random state, and returns labels (n,) or responsibilities (n, K). What is drawn are parameters
+(quantiles, directions, functions) and never rows, so that a row of weight 2 is a row given
+twice.
+"""
+
+import warnings
+
+import numpy as np
+from scipy import special
+from sklearn.cluster import KMeans
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils.parallel import delayed
+
+from ._em import run_em
+
+HARD_SHARE = 0.9  # of a label; the rest is spread so that empty experts can grow
+SHORT_RUN = 10  # EM iterations to tell a good start from a bad one
+TIE = 1e-9  # per unit of weight; the first of equal starts wins
+COVARIANCE_RIDGE = 1e-2  # of the Gaussian start, on standardised columns
+
+
+def draw_rows(points, mass, n_rows, random_state):
+    """Rows far from each other (k-means++), drawn as quantiles along a random direction.
+
+    Parameters
+    ----------
+    points : ndarray of shape (n_samples, n_columns)
+        Rows to draw from.
+    mass : ndarray of shape (n_samples,)
+        Weights of the rows.
+    n_rows : int
+        How many to draw.
+    random_state : RandomState
+        Draws the direction and the quantiles.
+
+    Returns
+    -------
+    drawn : ndarray of shape (n_rows, n_columns)
+        Some of the points.
+    """
+    order = np.argsort(points @ random_state.standard_normal(points.shape[1]), kind="stable")
+    points, mass = points[order], mass[order]
+    drawn, distance = [], np.ones(len(points))
+    for quantile in random_state.uniform(size=n_rows):
+        cumulative = np.cumsum(mass * distance)
+        if not cumulative[-1] > 0:  # fewer distinct rows than asked for
+            cumulative = np.cumsum(mass)
+        row = np.searchsorted(cumulative, quantile * cumulative[-1], side="right")
+        drawn.append(points[min(row, len(points) - 1)])
+        from_new = ((points - drawn[-1]) ** 2).sum(axis=1)
+        distance = from_new if len(drawn) == 1 else np.minimum(distance, from_new)
+    return np.array(drawn)
+
+
+def _k_means(points, weight, n_experts, random_state):
+    centres = draw_rows(points, weight, n_experts, random_state)
+    k_means = KMeans(n_experts, init=centres, n_init=1, tol=0.0, max_iter=100)
+    with warnings.catch_warnings():  # fewer distinct rows than experts is nothing to warn of
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        return k_means.fit_predict(points, sample_weight=weight)
+
+
+def k_means_x(X, y, weight, n_experts, random_state):
+    """k-means on X."""
+    return _k_means(X, weight, n_experts, random_state)
+
+
+def k_means_xy(X, y, weight, n_experts, random_state):
+    """k-means on X and y."""
+    return _k_means(np.column_stack([X, y]), weight, n_experts, random_state)
+
+
+def k_means_y(X, y, weight, n_experts, random_state):
+    """k-means on X and y, y as heavy as all columns of X together."""
+    heavy = y * np.sqrt(max(X.shape[1], 1) / y.shape[1])
+    return _k_means(np.column_stack([X, heavy]), weight, n_experts, random_state)
+
+
+def functions(X, y, weight, n_experts, random_state):
+    """Nearest of K random linear functions of X; for classifiers the largest of them."""
+    n_outputs = 1 if y is None else y.shape[1]
+    slopes = random_state.standard_normal((n_experts, X.shape[1], n_outputs))
+    intercepts = random_state.standard_normal((n_experts, n_outputs))
+    values = np.einsum("nd,kdm->nkm", X, slopes / np.sqrt(max(X.shape[1], 1))) + intercepts
+    if y is None:
+        return values[:, :, 0].argmax(axis=1)
+    return ((y[:, None] - values) ** 2).sum(axis=2).argmin(axis=1)
+
+
+def residuals(X, y, weight, n_experts, random_state):
+    """Layers of equal weight of the residuals of one linear fit, in a random direction."""
+    design = np.column_stack([X, np.ones(len(X))])
+    root = np.sqrt(weight)[:, None]
+    coef = np.linalg.lstsq(design * root, y * root, rcond=None)[0]
+    direction = random_state.standard_normal(y.shape[1])
+    residual = (y - design @ coef) @ direction
+    order = np.argsort(residual, kind="stable")
+    cumulative = np.cumsum(weight[order]) / weight.sum()
+    labels = np.zeros(len(X), dtype=int)
+    for layer in range(1, n_experts):
+        last = residual[order[np.searchsorted(cumulative, layer / n_experts - 1e-9)]]
+        above = residual > last + 1e-9  # a row and its copies fall on the same side
+        labels[above] = layer
+    return labels
+
+
+def gaussians(X, y, weight, n_experts, random_state):
+    """One EM iteration of a Gaussian mixture on X and y, from k-means."""
+    points = X if y is None else np.column_stack([X, y])
+    labels = _k_means(points, weight, n_experts, random_state)
+    log_joint = np.empty((len(points), n_experts))
+    for k in range(n_experts):
+        share = weight * (labels == k) + 1e-3 * weight / n_experts
+        centred = points - share @ points / share.sum()
+        covariance = (centred.T * share) @ centred / share.sum()
+        factor = np.linalg.cholesky(covariance + COVARIANCE_RIDGE * np.eye(points.shape[1]))
+        whitened = np.linalg.solve(factor, centred.T)
+        log_det = np.log(np.diag(factor)).sum()
+        log_joint[:, k] = np.log(share.sum()) - log_det - 0.5 * (whitened**2).sum(axis=0)
+    return special.softmax(log_joint, axis=1)
+
+
+STARTS = {
+    "kmeans_y": k_means_y,
+    "kmeans_xy": k_means_xy,
+    "kmeans_x": k_means_x,
+    "functions": functions,
+    "residuals": residuals,
+    "gaussians": gaussians,
+}
+STARTS_WITHOUT_Y = ("kmeans_x", "functions", "gaussians")
+
+
+def start_names(init, with_y):
+    """Names of the starts to go through in turn."""
+    if init == "auto":
+        return list(STARTS) if with_y else list(STARTS_WITHOUT_Y)
+    if not with_y and init not in STARTS_WITHOUT_Y:
+        raise ValueError(
+            f"init={init!r} looks at the target, which makes experts of the classes; a "
+            f"classifier starts from 'auto', a callable or one of {list(STARTS_WITHOUT_Y)}."
+        )
+    return [init]
+
+
+def soften(labels, n_experts):
+    """Responsibilities (n, K) from labels (n,), or those given."""
+    if labels.ndim == 2:
+        return labels
+    resp = np.full((len(labels), n_experts), (1 - HARD_SHARE) / n_experts)
+    resp[np.arange(len(labels)), labels] += HARD_SHARE
+    return resp
+
+
+def best_start(problem, starts, parallel):
+    """Run EM briefly from each start; the state of the problem after the best run.
+
+    Parameters
+    ----------
+    problem : Mixture
+        With experts that are quick to fit; it is left alone.
+    starts : list of ndarray of shape (n_samples, n_experts)
+        Responsibilities.
+    parallel : joblib.Parallel
+        Runs them side by side.
+
+    Returns
+    -------
+    state : object
+        For ``problem.restore``.
+    """
+    runs = parallel(delayed(_short_run)(problem, resp) for resp in starts)
+    best_value, best_state = runs[0]
+    for value, state in runs[1:]:
+        if value > best_value + TIE or np.isnan(best_value):
+            best_value, best_state = value, state
+    return best_state
+
+
+def _short_run(problem, resp):
+    problem = problem.fork().start(resp)
+    run_em(problem, max_iter=SHORT_RUN, tol=1e-6, patience=1)
+    return problem.objective, problem.state()
+
+
+def check_responsibilities(resp, weight, n_experts):
+    """What a callable start returned, as (n, K) floats whose rows sum to one."""
+    resp = np.asarray(resp, dtype=np.float64)
+    if resp.shape != (len(weight), n_experts):
+        raise ValueError(
+            f"init returned an array of shape {resp.shape}; responsibilities have shape "
+            f"{(len(weight), n_experts)}."
+        )
+    mass = resp.sum(axis=1, keepdims=True)
+    if not (np.isfinite(resp).all() and (resp >= 0).all() and (mass > 0).all()):
+        raise ValueError(
+            "init returned responsibilities that are not finite, negative, or zero in a whole row."
+        )
+    return resp / mass
+
+
+class Neighbours:
+    """Finds the rows around a place where the mixture fits badly, for a dead expert.
+
+    Parameters
+    ----------
+    points : ndarray of shape (n_samples, n_columns)
+        Standardised columns and target.
+    weight : ndarray of shape (n_samples,)
+        Weights of the rows.
+    """
+
+    n_candidates = 16
+
+    def __init__(self, points, weight):
+        self.points, self.weight = points, weight
+
+    def __call__(self, loss, mass):
+        """Rows of about the weight ``mass`` around the candidate of highest mean loss.
+
+        Parameters
+        ----------
+        loss : ndarray of shape (n_samples,)
+            Negative log-density of each row.
+        mass : float
+            Weight wanted.
+
+        Returns
+        -------
+        rows : ndarray of ints
+            Row numbers.
+        """
+        order = np.argsort(-loss, kind="stable")
+        order = order[self.weight[order] > 0]
+        cumulative = np.cumsum(self.weight[order])
+        quantiles = np.linspace(0, 0.1, self.n_candidates) * cumulative[-1]
+        best, best_rows = -np.inf, order[:1]
+        for candidate in order[np.unique(np.searchsorted(cumulative, quantiles, side="right"))]:
+            distance = ((self.points - self.points[candidate]) ** 2).sum(axis=1)
+            nearest = np.argsort(distance, kind="stable")
+            enough = np.searchsorted(np.cumsum(self.weight[nearest]), mass)
+            radius = distance[nearest[min(enough, len(nearest) - 1)]]
+            rows = np.flatnonzero(distance <= radius * (1 + 1e-9))
+            weight = self.weight[rows]
+            if weight.sum() > 0 and weight @ loss[rows] / weight.sum() > best:
+                best, best_rows = weight @ loss[rows] / weight.sum(), rows
+        return best_rows

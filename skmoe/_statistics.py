@@ -1,0 +1,143 @@
+"""Additive statistics of rows: all that a least-squares M-step needs to see.
+
+The statistics of two blocks of rows add up to those of both, so nothing below knows how many
+blocks there were.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import linalg
+
+BLOCK_ROWS = 2048  # a block of pairwise products of 20 columns stays in the L2 cache
+PAIRWISE_COLUMNS = 40  # beyond this the pairwise products cost more than K separate products
+
+
+def standardisation(X, sample_weight):
+    """Weighted mean and scale of each column; the scale of a constant column is 1.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, n_features)
+        Finite numbers.
+    sample_weight : ndarray of shape (n_samples,)
+        Weights, of which at least one is positive.
+
+    Returns
+    -------
+    mean, scale : ndarray of shape (n_features,)
+        Such that ``(X - mean) / scale`` has weighted mean 0 and variance 1.
+    """
+    weight = sample_weight / sample_weight.sum()
+    mean = weight @ X
+    centred = X - mean
+    mean_error = weight @ centred  # the second pass removes the rounding of a large mean
+    mean = mean + mean_error
+    variance = weight @ (centred - mean_error) ** 2
+    scale = np.sqrt(variance)
+    constant = scale <= 10 * np.finfo(float).eps * np.maximum(np.abs(mean), 1e-300)
+    return mean, np.where(constant, 1.0, scale)
+
+
+def weighted_grams(design, weights):
+    """All the weighted Gram matrices ``design.T @ diag(weights[:, k]) @ design``.
+
+    Parameters
+    ----------
+    design : ndarray of shape (n_samples, n_columns)
+        Columns of the problem.
+    weights : ndarray of shape (n_samples, n_grams)
+        One weight vector a column; may be negative.
+
+    Returns
+    -------
+    grams : ndarray of shape (n_grams, n_columns, n_columns)
+        Symmetric matrices.
+    """
+    n_columns, n_grams = design.shape[1], weights.shape[1]
+    grams = np.zeros((n_grams, n_columns, n_columns))
+    if n_columns > PAIRWISE_COLUMNS or n_grams == 1:
+        for start in range(0, len(design), BLOCK_ROWS):
+            block = design[start : start + BLOCK_ROWS]
+            for k in range(n_grams):
+                grams[k] += (block.T * weights[start : start + BLOCK_ROWS, k]) @ block
+        return grams
+    rows, columns = np.triu_indices(n_columns)
+    upper = np.zeros((len(rows), n_grams))
+    for start in range(0, len(design), BLOCK_ROWS):
+        block = np.ascontiguousarray(design[start : start + BLOCK_ROWS].T)
+        upper += (block[rows] * block[columns]) @ weights[start : start + BLOCK_ROWS]
+    grams[:, rows, columns] = upper.T
+    grams[:, columns, rows] = upper.T
+    return grams
+
+
+@dataclass
+class LeastSquaresStatistics:
+    """Sums over rows for K weighted least-squares problems on one design.
+
+    Attributes
+    ----------
+    gram : ndarray of shape (n_experts, n_columns, n_columns)
+        Weighted Gram matrices; the last column of the design is the intercept.
+    cross : ndarray of shape (n_experts, n_columns, n_outputs)
+        Weighted products of the design and the targets.
+    """
+
+    gram: np.ndarray
+    cross: np.ndarray
+
+    @classmethod
+    def from_rows(cls, design, targets, weights):
+        """Sum over rows: design (n, p), targets (n, m), weights (n, K)."""
+        cross = [design.T @ (weights[:, [k]] * targets) for k in range(weights.shape[1])]
+        return cls(weighted_grams(design, weights), np.stack(cross))
+
+    def __add__(self, other):
+        return LeastSquaresStatistics(self.gram + other.gram, self.cross + other.cross)
+
+    def solve(self, penalty):
+        """Coefficients that minimise each problem's penalised sum of squares.
+
+        The intercept is free. Without penalty, a rank-deficient problem gets the solution of
+        least norm in the coordinates of the design.
+
+        Parameters
+        ----------
+        penalty : ndarray of shape (n_columns - 1,)
+            L2 penalty of each slope.
+
+        Returns
+        -------
+        coef : ndarray of shape (n_experts, n_columns, n_outputs)
+            Slopes, then the intercept.
+        """
+        coef = np.zeros_like(self.cross)
+        for k, (gram, cross) in enumerate(zip(self.gram, self.cross, strict=True)):
+            mass = gram[-1, -1]
+            if mass <= 0:
+                continue
+            mean = gram[-1, :-1] / mass
+            centred = gram[:-1, :-1] - mass * np.outer(mean, mean)
+            right = cross[:-1] - np.outer(mean, cross[-1])
+            coef[k, :-1] = _solve_symmetric(centred + np.diag(penalty), right)
+            coef[k, -1] = cross[-1] / mass - mean @ coef[k, :-1]
+        return coef
+
+
+def _solve_symmetric(matrix, right):
+    """Least-norm solution of a positive semi-definite system."""
+    if not len(matrix):
+        return np.zeros_like(right)
+    try:
+        factor, lower = linalg.cho_factor(matrix, lower=True)
+        diagonal = np.diag(factor)
+        if diagonal.min() > 1e-6 * diagonal.max():  # condition below about 1e12
+            return linalg.cho_solve((factor, lower), right)
+    except linalg.LinAlgError:
+        pass  # not positive definite to working precision: the eigenvectors say what is
+    values, vectors = linalg.eigh(matrix)
+    keep = values > len(values) * np.finfo(float).eps * max(values[-1], 0.0)
+    if not keep.any():
+        return np.zeros_like(right)
+    return vectors[:, keep] @ ((vectors[:, keep].T @ right) / values[keep, None])

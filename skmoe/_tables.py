@@ -1,0 +1,148 @@
+"""Tables with strings, categories or missing values: what to encode, and for whom."""
+
+import numpy as np
+from scipy import sparse
+from sklearn.compose import make_column_transformer
+from sklearn.frozen import FrozenEstimator
+from sklearn.impute import SimpleImputer
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import OneHotEncoder
+from sklearn.utils import get_tags
+from sklearn.utils.validation import check_array
+
+
+def is_table(X):
+    """Whether X is a DataFrame."""
+    return hasattr(X, "columns") and hasattr(X, "iloc")
+
+
+def describe_columns(X):
+    """Columns of a table or array that hold no numbers, and those with missing values.
+
+    Returns
+    -------
+    strings, missing : lists of column labels
+        Columns that are not numeric; numeric ones with missing values.
+    """
+    if is_table(X):
+        numeric = X.select_dtypes(include=["number", "bool"]).columns
+        strings = [column for column in X.columns if column not in set(numeric)]
+        missing = [column for column in numeric if X[column].isna().any()]
+        return strings, missing
+    if sparse.issparse(X):
+        return [], []
+    if X.dtype.kind not in "fc":
+        return (list(range(X.shape[1])) if X.dtype.kind in "OUS" else []), []
+    return [], [int(column) for column in np.flatnonzero(np.isnan(X).any(axis=0))]
+
+
+def table_encoder(X):
+    """Unfitted transformer to numbers: one-hot for strings, imputation with indicator.
+
+    Categories that ``fit`` did not see are all zeros.
+    """
+    strings, missing = describe_columns(X)
+    labels = list(X.columns) if is_table(X) else list(range(X.shape[1]))
+    numeric = [label for label in labels if label not in set(strings)]
+    one_hot = OneHotEncoder(handle_unknown="ignore", sparse_output=False)
+    parts = []
+    if numeric:
+        parts.append((SimpleImputer(strategy="median", add_indicator=True), numeric))
+    if strings:
+        parts.append((one_hot, strings))
+    encoder = make_column_transformer(*parts, verbose_feature_names_out=False)
+    return encoder.set_output(transform="default")
+
+
+def numeric_matrix(X):
+    """X as a dense float64 matrix, encoded where it has to be."""
+    if sparse.issparse(X):
+        return X.toarray().astype(np.float64)
+    if any(describe_columns(X)):
+        return np.asarray(table_encoder(X).fit_transform(X), dtype=np.float64)
+    return np.asarray(X, dtype=np.float64)
+
+
+def decides_itself(estimator):
+    """Whether an estimator holds a Pipeline, or is frozen: its tags do not say what it takes."""
+    if isinstance(estimator, (Pipeline, FrozenEstimator)):
+        return True
+    return any(isinstance(value, Pipeline) for value in estimator.get_params().values())
+
+
+def accepts(estimator, what):
+    """Whether an estimator takes ``"sparse"``, ``"allow_nan"``, or tables with ``"string"``."""
+    if decides_itself(estimator) and what != "sparse":
+        return True
+    tags = get_tags(estimator).input_tags
+    if what == "string":
+        return tags.string or tags.categorical
+    return getattr(tags, what)
+
+
+def check_accepts(role, estimator, X):
+    """Raise a ValueError with the Pipeline to write where ``estimator`` cannot take X."""
+    strings, missing = describe_columns(X)
+    cannot = [] if accepts(estimator, "string") else strings
+    without = [] if accepts(estimator, "allow_nan") else missing
+    if not cannot and not without:
+        return
+    what = " and ".join(
+        text
+        for text, columns in [
+            (f"the columns {cannot}, which do not hold numbers", cannot),
+            (f"NaN, which the columns {without} contain", without),
+        ]
+        if columns
+    )
+    steps = []
+    if strings:
+        steps.append(f"(OneHotEncoder(handle_unknown='ignore'), {strings})")
+    if missing:
+        steps.append(f"(SimpleImputer(add_indicator=True), {missing})")
+    lines = "".join(f"            {step},\n" for step in steps)
+    raise ValueError(
+        f"{role} cannot take {what}. Put a Pipeline in its place that encodes them:\n"
+        "    make_pipeline(\n"
+        f"        make_column_transformer(\n{lines}"
+        "            remainder='passthrough',\n"
+        "        ),\n"
+        f"        {estimator},\n"
+        "    )"
+    )
+
+
+def check_table(X, *, sparse_ok, strings_ok):
+    """X as a table, a CSR matrix or an array without infinity; NaN and strings may stay.
+
+    Parameters
+    ----------
+    X : DataFrame or array-like
+        Rows.
+    sparse_ok : bool
+        Whether a sparse matrix may pass.
+    strings_ok : bool
+        Whether an array of strings may pass, and is not converted to numbers.
+
+    Returns
+    -------
+    X : DataFrame, ndarray or CSR matrix
+        With one row and one column at least.
+    """
+    if is_table(X):
+        if not (X.shape[0] and X.shape[1]):
+            raise ValueError(f"Found a table of shape {X.shape}: it needs a row and a column.")
+        numbers = X.select_dtypes(include=["number"])
+        with np.errstate(invalid="ignore"):
+            infinite = [c for c in numbers.columns if np.isinf(numbers[c].to_numpy(float)).any()]
+        if infinite:
+            raise ValueError(f"Input X contains infinity, in the columns {infinite}.")
+        return X
+    if strings_ok and not sparse.issparse(X) and np.asarray(X).dtype.kind in "OUS":
+        return check_array(X, dtype=None, ensure_all_finite=False)
+    return check_array(
+        X,
+        accept_sparse="csr" if sparse_ok else False,
+        dtype=[np.float64, np.float32],
+        ensure_all_finite="allow-nan",
+    )

@@ -1,0 +1,235 @@
+"""The predictive distribution of a mixture, in the words of :mod:`scipy.stats`."""
+
+import numpy as np
+from scipy import special
+
+__all__ = ["GaussianComponents", "MixtureDistribution"]
+
+_HALF_LOG_2PI = 0.5 * np.log(2 * np.pi)
+
+
+class GaussianComponents:
+    """Gaussian components, one for each row and expert.
+
+    Parameters
+    ----------
+    mean : ndarray of shape (n_samples, n_experts) or (n_samples, n_experts, n_outputs)
+        Means.
+    std : ndarray of shape (n_experts,) or (n_experts, n_outputs)
+        Standard deviations; outputs are independent within an expert.
+    """
+
+    def __init__(self, mean, std):
+        self.mean = mean
+        self.std = np.broadcast_to(std, mean.shape)
+
+    @property
+    def var(self):
+        """Variances, shaped like ``mean``."""
+        return self.std**2
+
+    def logpdf(self, y):
+        """Log-density of each component, joint over the outputs: (n_samples, n_experts)."""
+        log_density = -0.5 * ((y - self.mean) / self.std) ** 2 - np.log(self.std) - _HALF_LOG_2PI
+        return log_density.sum(axis=2) if log_density.ndim == 3 else log_density
+
+    def cdf(self, y):
+        """Distribution function of each component (and output), shaped like ``mean``."""
+        return special.ndtr((y - self.mean) / self.std)
+
+    def ppf(self, q):
+        """Quantile function of each component (and output), shaped like ``mean``."""
+        return self.mean + self.std * special.ndtri(q)
+
+
+class MixtureDistribution:
+    r"""The predictive distribution :math:`\sum_k \pi_k(x) f_k(y \mid x)` of each of n rows.
+
+    Returned by ``predict_dist`` of a mixture. Every method answers for all rows at once. With
+    several outputs, the density is joint over the outputs, and means, variances, distribution
+    function and quantiles are those of each output alone, in one last axis.
+
+    Parameters
+    ----------
+    weights : ndarray of shape (n_samples, n_experts)
+        Gate probabilities; rows sum to one.
+    components : object
+        Components with ``mean``, ``var``, ``logpdf``, ``cdf`` and ``ppf``, such as
+        :class:`GaussianComponents`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skmoe.distributions import GaussianComponents, MixtureDistribution
+    >>> components = GaussianComponents(np.array([[-1.0, 1.0]]), np.array([0.5, 0.5]))
+    >>> dist = MixtureDistribution(np.array([[0.5, 0.5]]), components)
+    >>> dist.mean(), dist.var(), dist.ppf(0.5).round(6) + 0.0
+    (array([0.]), array([1.25]), array([0.]))
+    """
+
+    def __init__(self, weights, components):
+        self.weights = weights
+        self.components = components
+
+    def _weigh(self, values):
+        """Sum over the experts of weight times value; (n, K[, m]) in, (n[, m]) out."""
+        return np.einsum("nk,nk...->n...", self.weights, values)
+
+    def mean(self):
+        """Mean.
+
+        Returns
+        -------
+        mean : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            In the units of the target.
+        """
+        return self._weigh(self.components.mean)
+
+    def var(self):
+        r"""Variance, :math:`\sum_k \pi_k \sigma_k^2 + \sum_k \pi_k (\mu_k - \bar\mu)^2`.
+
+        Returns
+        -------
+        var : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            Within the experts plus between them.
+        """
+        spread = self.components.mean - np.expand_dims(self.mean(), 1)
+        return self._weigh(self.components.var + spread**2)
+
+    def std(self):
+        """Standard deviation.
+
+        Returns
+        -------
+        std : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            In the units of the target.
+        """
+        return np.sqrt(self.var())
+
+    def logpdf(self, y):
+        """Log-density.
+
+        Parameters
+        ----------
+        y : float or array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Where to look, one value for each row or one for all.
+
+        Returns
+        -------
+        log_density : ndarray of shape (n_samples,)
+            Natural logarithm; joint over the outputs.
+        """
+        with np.errstate(divide="ignore"):
+            log_weights = np.log(self.weights)
+        return special.logsumexp(log_weights + self.components.logpdf(self._expand(y)), axis=1)
+
+    def pdf(self, y):
+        """Density.
+
+        Parameters
+        ----------
+        y : float or array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Where to look, one value for each row or one for all.
+
+        Returns
+        -------
+        density : ndarray of shape (n_samples,)
+            Joint over the outputs.
+        """
+        return np.exp(self.logpdf(y))
+
+    def cdf(self, y):
+        """Distribution function.
+
+        Parameters
+        ----------
+        y : float or array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Where to look, one value for each row or one for all.
+
+        Returns
+        -------
+        cdf : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            Probability of a value of at most y, for each output alone.
+        """
+        return self._weigh(self.components.cdf(self._expand(y)))
+
+    def ppf(self, q):
+        """Quantiles, by bisection between the components' smallest and largest.
+
+        Parameters
+        ----------
+        q : float or array-like of shape (n_quantiles,)
+            Probabilities between 0 and 1.
+
+        Returns
+        -------
+        quantiles : ndarray of shape (n_samples,) or (n_samples, n_quantiles)
+            One column for each q, none for a scalar; with several outputs one last axis more.
+
+        Raises
+        ------
+        ValueError
+            If a q is not between 0 and 1.
+        """
+        q = np.asarray(q, dtype=np.float64)
+        if q.ndim > 1 or not ((q >= 0) & (q <= 1)).all():
+            raise ValueError(f"q must be one probability or a list of them, in [0, 1]; got {q}.")
+        if q.ndim == 0:
+            return self._quantile(float(q))
+        return np.stack([self._quantile(float(one)) for one in q], axis=1)
+
+    def _quantile(self, q):
+        quantiles = self.components.ppf(q)
+        unused = self.weights == 0
+        if quantiles.ndim == 3:
+            unused = unused[:, :, None]
+        low = np.where(unused, np.inf, quantiles).min(axis=1)
+        high = np.where(unused, -np.inf, quantiles).max(axis=1)
+        if q in (0.0, 1.0):
+            return low if q == 0.0 else high
+        for _ in range(64):  # the width halves each time: 64 bits are more than a double has
+            middle = 0.5 * (low + high)
+            above = self._weigh(self.components.cdf(np.expand_dims(middle, 1))) >= q
+            new_low, new_high = np.where(above, low, middle), np.where(above, middle, high)
+            if (new_high - new_low >= high - low).all():
+                break  # no number left between the two
+            low, high = new_low, new_high
+        return high
+
+    def interval(self, level=0.9):
+        """Central interval of the given probability.
+
+        Parameters
+        ----------
+        level : float, default=0.9
+            Probability that the interval holds, as much of the rest below it as above.
+
+        Returns
+        -------
+        low, high : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            The two ends.
+
+        Raises
+        ------
+        ValueError
+            If the level is not between 0 and 1.
+        """
+        if not 0 <= level <= 1:
+            raise ValueError(f"level must be in [0, 1]; got {level}.")
+        return self.ppf((1 - level) / 2), self.ppf((1 + level) / 2)
+
+    def _expand(self, y):
+        """y with an axis for the experts: (n, 1[, m]) or a scalar."""
+        y = np.asarray(y, dtype=np.float64)
+        if y.ndim == 0:
+            return y
+        expected = self.components.mean.shape[:1] + self.components.mean.shape[2:]
+        if y.shape == (expected[0], 1) and len(expected) == 1:
+            y = y[:, 0]
+        if y.shape != expected:
+            raise ValueError(f"y has shape {y.shape}; one value for each row is {expected}.")
+        return y[:, None]
+
+    def __repr__(self):
+        n_samples, n_experts = self.weights.shape
+        return f"<{type(self).__name__} of {n_experts} components for {n_samples} rows>"

@@ -1,0 +1,17 @@
+"""Warnings that a user may want to catch."""
+
+
+class ExpertCollapseWarning(UserWarning):
+    """Issued when an expert ends a fit with next to no rows.
+
+    A collapsed expert still answers, but its share of the mixture is negligible: fewer
+    experts, more data, another start (``n_init``, ``random_state``) or another gate may help.
+    """
+
+
+class IgnoredWeightsWarning(UserWarning):
+    """Issued when ``sample_weight`` cannot reach an expert or the gate.
+
+    An estimator whose ``fit`` takes no ``sample_weight`` is fitted without the user's weights;
+    the scales, the likelihood and the other parts of the mixture still use them.
+    """

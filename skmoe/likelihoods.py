@@ -1,0 +1,364 @@
+"""Likelihoods: how probable a target is, given the prediction of an expert.
+
+A likelihood owns the scales of the experts. Within EM it is asked for the log-density of each
+row under each expert, and to re-estimate its scales from weighted rows; after EM, for the
+distribution around a prediction.
+"""
+
+import numpy as np
+from scipy import optimize
+from sklearn.base import BaseEstimator
+
+from .distributions import GaussianComponents
+
+__all__ = ["Categorical", "Gaussian"]
+
+
+class Gaussian(BaseEstimator):
+    r"""Gaussian errors with a standard deviation for each expert.
+
+    .. math:: y \mid x, k \sim N(\mu_k(x), \sigma_k^2)
+
+    Several outputs have a standard deviation each and are independent within an expert.
+    :math:`\sigma_k^2` is the weighted mean squared residual, but at least
+    :math:`\max(10^{-6} \operatorname{var}(y), \delta^2 / 12)`, where :math:`\delta` is the step
+    of the grid on which y lies, if it lies on one: the variance of the rounding error.
+
+    Attributes
+    ----------
+    scale_ : ndarray of shape (n_experts,) or (n_experts, n_outputs)
+        Standard deviations, in the units of y.
+    floor_ : float or ndarray of shape (n_outputs,)
+        The smallest standard deviation allowed.
+
+    Examples
+    --------
+    >>> from skmoe import MixtureOfExpertsRegressor
+    >>> from skmoe.likelihoods import Gaussian
+    >>> X, y = [[0.0], [1.0], [2.0], [3.0]], [0.0, 1.1, 1.9, 3.0]
+    >>> moe = MixtureOfExpertsRegressor(n_experts=1, likelihood=Gaussian()).fit(X, y)
+    >>> moe.likelihood_.scale_.round(2)
+    array([0.07])
+    """
+
+    def start(self, y, weight, n_experts):
+        """Look at the target once before EM.
+
+        Parameters
+        ----------
+        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            Target.
+        weight : ndarray of shape (n_samples,)
+            Weights of the rows.
+        n_experts : int
+            Number of experts.
+
+        Returns
+        -------
+        self : Gaussian
+            With ``floor_`` set.
+        """
+        share = weight / weight.sum()
+        self._variance = share @ (y - share @ y) ** 2
+        columns = y[weight > 0].reshape(np.count_nonzero(weight > 0), -1)
+        steps = np.array([_grid_step(column) for column in columns.T])
+        steps = steps if y.ndim == 2 else steps[0]
+        floor = np.sqrt(np.maximum(1e-6 * self._variance, steps**2 / 12))
+        rounding = 8 * np.finfo(float).eps * np.abs(y).max(axis=0)
+        self.floor_ = np.maximum(np.maximum(floor, rounding), 1e-100)
+        return self
+
+    def update(self, y, prediction, weights, penalty=0.0):
+        """Re-estimate the standard deviations.
+
+        Parameters
+        ----------
+        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            Target.
+        prediction : ndarray of shape (n_samples, n_experts) or (..., n_outputs)
+            Prediction of each expert.
+        weights : ndarray of shape (n_samples, n_experts)
+            Responsibilities times weights of the rows.
+        penalty : float or ndarray of shape (n_experts,) or (n_experts, n_outputs), default=0.0
+            What the prior of the experts adds to their sum of squares.
+        """
+        mass = weights.sum(axis=0)
+        squares = np.einsum("nk,nk...->k...", weights, (y[:, None] - prediction) ** 2) + penalty
+        mass = mass.reshape(mass.shape + (1,) * (squares.ndim - 1))
+        variance = np.where(mass > 0, squares / np.where(mass > 0, mass, 1.0), self._variance)
+        self.scale_ = np.maximum(np.sqrt(variance), self.floor_)
+
+    def log_density(self, y, prediction):
+        """Log-density of each row under each expert.
+
+        Parameters
+        ----------
+        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            Target.
+        prediction : ndarray of shape (n_samples, n_experts) or (..., n_outputs)
+            Prediction of each expert.
+
+        Returns
+        -------
+        log_density : ndarray of shape (n_samples, n_experts)
+            Joint over the outputs.
+        """
+        return self.components(prediction).logpdf(y[:, None])
+
+    def components(self, prediction):
+        """Distributions around the predictions.
+
+        Parameters
+        ----------
+        prediction : ndarray of shape (n_samples, n_experts) or (..., n_outputs)
+            Prediction of each expert.
+
+        Returns
+        -------
+        components : GaussianComponents
+            One for each row and expert.
+        """
+        return GaussianComponents(prediction, self.scale_)
+
+    def log_prior(self, penalty):
+        """Log-prior of experts whose L2 penalty is in units of the error variance.
+
+        Parameters
+        ----------
+        penalty : float or ndarray of shape (n_experts,) or (n_experts, n_outputs)
+            Penalty of the coefficients of each expert.
+
+        Returns
+        -------
+        log_prior : float
+            ``-sum(penalty / (2 * scale_**2))``.
+        """
+        return -0.5 * float(np.sum(penalty / self.scale_**2))
+
+    def reorder(self, order):
+        """Renumber the experts in place: new expert ``j`` is old expert ``order[j]``.
+
+        Parameters
+        ----------
+        order : ndarray of shape (n_experts,)
+            A permutation.
+        """
+        self.scale_ = self.scale_[order]
+
+    @property
+    def n_parameters_(self):
+        """Number of free parameters."""
+        return self.scale_.size
+
+
+class Categorical(BaseEstimator):
+    r"""Class probabilities of the experts, calibrated out of fold.
+
+    .. math:: p_k(c \mid x) = (1 - \epsilon_k) \, \tilde p_{kc}(x)^{1/T_k} / Z + \epsilon_k \, q_c
+
+    with the class shares q. Temperatures and mixing shares are learned from out-of-fold
+    predictions alone: for predictions on an expert's own rows T is 1 and
+    :math:`\epsilon` is fixed.
+
+    Parameters
+    ----------
+    temperature : bool, default=True
+        Whether :math:`T_k` is learned; it has a Gaussian prior on log T with variance 0.1.
+    smoothing : bool, default=True
+        Whether :math:`\epsilon_k` is learned, in [0.001, 0.9].
+    epsilon : float, default=0.001
+        Where :math:`\epsilon_k` starts, and stays where it is not learned.
+
+    Attributes
+    ----------
+    temperature_ : ndarray of shape (n_experts,)
+        Temperatures; above 1 for overconfident experts.
+    epsilon_ : ndarray of shape (n_experts,)
+        Shares of the class shares.
+    class_share_ : ndarray of shape (n_classes,)
+        Weighted shares of the classes in the training rows.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skmoe.likelihoods import Categorical
+    >>> likelihood = Categorical().start(np.array([0, 1, 1, 1]), np.ones(4), 1)
+    >>> likelihood.calibrate(np.array([[[1.0, 0.0]]])).round(5)
+    array([[[9.9925e-01, 7.5000e-04]]])
+    """
+
+    def __init__(self, *, temperature=True, smoothing=True, epsilon=1e-3):
+        self.temperature = temperature
+        self.smoothing = smoothing
+        self.epsilon = epsilon
+
+    def start(self, y, weight, n_experts):
+        """Look at the target once before EM.
+
+        Parameters
+        ----------
+        y : ndarray of shape (n_samples,)
+            Class numbers, each class once at least.
+        weight : ndarray of shape (n_samples,)
+            Weights of the rows.
+        n_experts : int
+            Number of experts.
+
+        Returns
+        -------
+        self : Categorical
+            With the class shares and uncalibrated experts.
+        """
+        self.class_share_ = np.bincount(y, weight) / weight.sum()
+        self.temperature_ = np.ones(n_experts)
+        self.epsilon_ = np.full(n_experts, float(self.epsilon))
+        return self
+
+    def update(self, y, prediction, weights, penalty=0.0):
+        """Re-estimate temperatures and smoothing.
+
+        Parameters
+        ----------
+        y : ndarray of shape (n_samples,)
+            Class numbers.
+        prediction : ndarray of shape (n_samples, n_experts, n_classes)
+            Out-of-fold class probabilities of each expert.
+        weights : ndarray of shape (n_samples, n_experts)
+            Responsibilities times weights of the rows.
+        penalty : float, default=0.0
+            Not used.
+        """
+        if self.temperature:
+            self.temperature_ = np.array(
+                [
+                    self._best_temperature(y, prediction[:, k], weights[:, k], self.epsilon_[k])
+                    for k in range(prediction.shape[1])
+                ]
+            )
+        if self.smoothing:
+            sharpened = _sharpen(prediction, self.temperature_)
+            own = (1 - self.epsilon_) * _of_class(sharpened, y)
+            prior = self.epsilon_ * self.class_share_[y][:, None]
+            with np.errstate(invalid="ignore"):
+                from_prior = np.where(own + prior > 0, prior / (own + prior), 0.0)
+            mass = weights.sum(axis=0)
+            share = (weights * from_prior).sum(axis=0) / np.where(mass > 0, mass, 1.0)
+            self.epsilon_ = np.where(mass > 0, np.clip(share, 1e-3, 0.9), self.epsilon_)
+
+    def _best_temperature(self, y, prediction, weights, epsilon):
+        """Temperature of one expert; (n, n_classes) probabilities, (n,) weights."""
+        used = weights > 1e-6
+        if not used.any():
+            return 1.0
+        y, weights = y[used], weights[used]
+        with np.errstate(divide="ignore"):
+            log_proba = np.log(prediction[used])
+        prior = epsilon * self.class_share_[y]
+
+        def loss(log_temperature):
+            powered = np.exp(log_proba * np.exp(-log_temperature))
+            own = powered[np.arange(len(y)), y] / powered.sum(axis=1)
+            density = (1 - epsilon) * own + prior
+            return 5.0 * log_temperature**2 - weights @ np.log(np.maximum(density, 1e-300))
+
+        best = optimize.minimize_scalar(
+            loss, bounds=(-2.0, 2.0), method="bounded", options={"xatol": 1e-4}
+        )
+        return float(np.exp(best.x))
+
+    def calibrate(self, prediction):
+        """Calibrated class probabilities.
+
+        Parameters
+        ----------
+        prediction : ndarray of shape (n_samples, n_experts, n_classes)
+            Class probabilities of each expert.
+
+        Returns
+        -------
+        proba : ndarray of shape (n_samples, n_experts, n_classes)
+            Sum to one over the classes.
+        """
+        epsilon = self.epsilon_[:, None]
+        return (1 - epsilon) * _sharpen(prediction, self.temperature_) + epsilon * self.class_share_
+
+    def log_density(self, y, prediction):
+        """Log-probability of each row's class under each expert.
+
+        Parameters
+        ----------
+        y : ndarray of shape (n_samples,)
+            Class numbers.
+        prediction : ndarray of shape (n_samples, n_experts, n_classes)
+            Class probabilities of each expert.
+
+        Returns
+        -------
+        log_density : ndarray of shape (n_samples, n_experts)
+            Natural logarithm.
+        """
+        own = _of_class(_sharpen(prediction, self.temperature_), y)
+        proba = (1 - self.epsilon_) * own + self.epsilon_ * self.class_share_[y][:, None]
+        return np.log(np.maximum(proba, np.finfo(float).tiny))
+
+    def log_prior(self, penalty):
+        """Log-prior of experts whose penalty is a negative log-prior already.
+
+        Parameters
+        ----------
+        penalty : float or ndarray of shape (n_experts,)
+            Penalty of the coefficients of each expert.
+
+        Returns
+        -------
+        log_prior : float
+            ``-sum(penalty)``.
+        """
+        return -float(np.sum(penalty))
+
+    def reorder(self, order):
+        """Renumber the experts in place: new expert ``j`` is old expert ``order[j]``.
+
+        Parameters
+        ----------
+        order : ndarray of shape (n_experts,)
+            A permutation.
+        """
+        self.temperature_ = self.temperature_[order]
+        self.epsilon_ = self.epsilon_[order]
+
+    @property
+    def n_parameters_(self):
+        """Number of free parameters."""
+        return len(self.epsilon_) * (bool(self.temperature) + bool(self.smoothing))
+
+
+def _sharpen(prediction, temperature):
+    """Probabilities to the power 1 / temperature, renormalised; (n, K, C), (K,)."""
+    if (temperature == 1).all():
+        return prediction
+    powered = prediction ** (1 / temperature[:, None])
+    return powered / powered.sum(axis=2, keepdims=True)
+
+
+def _of_class(prediction, y):
+    """Probability of each row's own class, (n, K)."""
+    return np.take_along_axis(prediction, y[:, None, None], axis=2)[:, :, 0]
+
+
+def _grid_step(y):
+    """Step of the regular grid that the values of y lie on and mostly fill, else 0.
+
+    Three distinct values at least must lie on it and fill a quarter of its places in their
+    range. The answer depends on the distinct values alone, so that a repeated row changes
+    nothing.
+    """
+    values = np.unique(y)
+    if len(values) < 3:
+        return 0.0
+    step = np.diff(values).min()
+    places = (values - values[0]) / step
+    off_grid = np.abs(places - np.round(places)) > 1e-6 * np.maximum(places, 1.0)
+    if off_grid.any() or len(values) < 0.25 * (places[-1] + 1):
+        return 0.0
+    return step

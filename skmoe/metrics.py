@@ -1,0 +1,84 @@
+"""Scores for predictive distributions; larger is better, as scikit-learn's scorers have it.
+
+Each is a callable ``(estimator, X, y, sample_weight=None)``, so that it can be given as
+``scoring`` to ``cross_val_score`` or ``GridSearchCV``.
+"""
+
+import numpy as np
+
+__all__ = ["grid_log_score", "log_score"]
+
+
+def log_score(estimator, X, y, sample_weight=None):
+    """Mean log-density of the targets under a fitted mixture.
+
+    The logarithmic score is strictly proper: in expectation, nothing scores higher than the
+    true distribution.
+
+    Parameters
+    ----------
+    estimator : mixture
+        Fitted, with ``log_density``.
+    X : array-like or DataFrame of shape (n_samples, n_features)
+        Rows.
+    y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+        Target.
+    sample_weight : array-like of shape (n_samples,), default=None
+        Weights.
+
+    Returns
+    -------
+    score : float
+        Natural logarithm.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_diabetes
+    >>> from sklearn.model_selection import cross_val_score
+    >>> from skmoe import MixtureOfExpertsRegressor
+    >>> from skmoe.metrics import log_score
+    >>> X, y = load_diabetes(return_X_y=True)
+    >>> moe = MixtureOfExpertsRegressor(n_experts=1)
+    >>> cross_val_score(moe, X, y, scoring=log_score, cv=3).round(1)
+    array([-5.5, -5.4, -5.4])
+    """
+    return float(np.average(estimator.log_density(X, y), weights=sample_weight))
+
+
+def grid_log_score(estimator, X, y, sample_weight=None, *, step=1.0):
+    """Mean log-probability of the grid cell of each target, for rounded targets.
+
+    A density can be made as high as one likes on targets that repeat exactly, such as whole
+    numbers; the probability of the cell, ``cdf(y + step / 2) - cdf(y - step / 2)``, cannot.
+
+    Parameters
+    ----------
+    estimator : MixtureOfExpertsRegressor
+        Fitted, with ``predict_dist``.
+    X : array-like or DataFrame of shape (n_samples, n_features)
+        Rows.
+    y : array-like of shape (n_samples,)
+        Target, on the grid.
+    sample_weight : array-like of shape (n_samples,), default=None
+        Weights.
+    step : float, default=1.0
+        Distance of two neighbours on the grid.
+
+    Returns
+    -------
+    score : float
+        Natural logarithm, at most 0.
+
+    Examples
+    --------
+    >>> from skmoe import MixtureOfExpertsRegressor
+    >>> from skmoe.metrics import grid_log_score
+    >>> X, y = [[0], [1], [2], [3], [4], [5]], [0, 1, 2, 3, 5, 5]
+    >>> round(grid_log_score(MixtureOfExpertsRegressor(n_experts=1).fit(X, y), X, y), 2)
+    -0.78
+    """
+    y = np.asarray(y, dtype=np.float64)
+    distribution = estimator.predict_dist(X)
+    probability = distribution.cdf(y + step / 2) - distribution.cdf(y - step / 2)
+    log_probability = np.log(np.maximum(probability, np.finfo(float).tiny))
+    return float(np.average(log_probability, weights=sample_weight))

@@ -1,0 +1,41 @@
+"""scikit-learn's contract."""
+
+import pytest
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
+from skmoe.gates import ConstantGate, SoftmaxGate
+
+# The checks fit tiny tables, on which experts may collapse and EM may need more iterations:
+# both are reported, as they should be, and neither is what is tested here.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::skmoe.exceptions.ExpertCollapseWarning"),
+    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
+]
+
+QUICK = {"n_init": 1, "max_iter": 10}
+
+
+def both(regressor=None, classifier=None, **params):
+    return [
+        MixtureOfExpertsRegressor(regressor, **params),
+        MixtureOfExpertsClassifier(classifier, **params),
+    ]
+
+
+ESTIMATORS = [
+    *both(),
+    *both(DecisionTreeRegressor(), DecisionTreeClassifier(), cv=3, **QUICK),
+    MixtureOfExpertsRegressor([("ridge", Ridge()), ("tree", DecisionTreeRegressor())], **QUICK),
+    *both(gate=LogisticRegression(solver="newton-cholesky"), **QUICK),
+    *both(gate=DecisionTreeClassifier(random_state=0), **QUICK),
+    *both(gate=ConstantGate(), **QUICK),
+    SoftmaxGate(),
+]
+
+
+@parametrize_with_checks(ESTIMATORS)
+def test_estimator_keeps_the_contract_of_scikit_learn(estimator, check):
+    check(estimator)

@@ -1,0 +1,96 @@
+"""Public docstrings: their examples run, and they follow numpydoc."""
+
+import doctest
+import importlib
+import inspect
+import pkgutil
+import tomllib
+from pathlib import Path
+
+import pytest
+from numpydoc.validate import ERROR_MSGS, validate
+
+import skmoe
+
+SETTINGS = tomllib.loads(Path(__file__).parents[1].joinpath("pyproject.toml").read_text("utf-8"))
+IGNORED_CHECKS = set(SETTINGS["tool"]["numpydoc_validation"]["checks"]) & set(ERROR_MSGS)
+
+
+def public_modules():
+    """skmoe and every module below it that has no underscore on its path."""
+    found = [info.name for info in pkgutil.walk_packages(skmoe.__path__, "skmoe.")]
+    names = [name for name in found if "._" not in name]
+    return {name: importlib.import_module(name) for name in ["skmoe", *names]}
+
+
+def is_ours(obj):
+    obj = obj.fget if isinstance(obj, property) else obj
+    return (getattr(obj, "__module__", None) or "").partition(".")[0] == "skmoe"
+
+
+def public_objects():
+    """Classes and functions by the name a user imports, each once."""
+    objects = {}
+    for module_name, module in public_modules().items():
+        for name in getattr(module, "__all__", vars(module)):
+            obj = getattr(module, name)
+            documented = inspect.isclass(obj) or inspect.isfunction(obj)
+            if documented and not name.startswith("_") and is_ours(obj):
+                if not any(obj is other for other in objects.values()):
+                    objects[f"{module_name}.{name}"] = obj
+    return objects
+
+
+def public_methods():
+    """Methods and properties of the public classes, also those inherited inside skmoe."""
+    return {
+        f"{class_name}.{name}": method
+        for class_name, cls in public_objects().items()
+        if inspect.isclass(cls)
+        for name, method in inspect.getmembers(cls)
+        if not name.startswith("_") and is_ours(method) and not inspect.isclass(method)
+    }
+
+
+def doctests():
+    finder = doctest.DocTestFinder(recurse=False)
+    documented = public_modules() | public_objects() | public_methods()
+    return [
+        pytest.param(test, id=name)
+        for name, obj in documented.items()
+        # Without globals: an example imports what it uses, as its reader has to.
+        for test in finder.find(obj, name, module=False, globs={})
+        if test.examples
+    ]
+
+
+@pytest.mark.parametrize("test", doctests())
+def test_example_prints_what_it_shows(test):
+    runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE)
+    report = []
+    runner.run(test, out=report.append)
+    assert not runner.failures, "".join(report)
+
+
+@pytest.mark.parametrize("name", public_objects() | public_methods())
+def test_docstring_follows_numpydoc(name):
+    errors = [
+        f"{code}: {message}"
+        for code, message in validate(name)["errors"]
+        if code not in IGNORED_CHECKS
+    ]
+    assert not errors, "\n".join([name, *errors])
+
+
+def usable_objects():
+    """The public objects that a user calls: no warnings, no abstract classes."""
+    return {
+        name: obj
+        for name, obj in public_objects().items()
+        if not (inspect.isabstract(obj) or inspect.isclass(obj) and issubclass(obj, Exception))
+    }
+
+
+@pytest.mark.parametrize("name", usable_objects())
+def test_class_or_function_shows_an_example(name):
+    assert ">>>" in inspect.getdoc(usable_objects()[name]), f"{name} has no example"

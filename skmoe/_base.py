@@ -164,7 +164,7 @@ class BaseMixtureOfExperts(FittedMixture, ExpertParameters):
         fold_seed, gate_seed, start_seed, expert_seed = (
             int(seed) for seed in check_random_state(self.random_state).randint(2**31 - 1, size=4)
         )
-        prefix, gate = self._split_gate(X, gate_seed)
+        prefix, gate = self._split_gate(X, len(names), gate_seed)
         data = self._training_data(X, y, weight, prefix)
         folds = make_folds(
             self.cv, templates, X, y, split_params, stratify=is_classifier(self), seed=fold_seed
@@ -227,8 +227,10 @@ class BaseMixtureOfExperts(FittedMixture, ExpertParameters):
             check_accepts(f"The gate {type(self.gate).__name__}", self.gate, X)
         return templates
 
-    def _split_gate(self, X, seed):
+    def _split_gate(self, X, n_experts, seed):
         """Unfitted transformers before the gate, or None, and the gate that EM trains."""
+        if n_experts == 1:
+            return None, ConstantGate()
         gate = self._default_gate() if self.gate is None else clone(self.gate)
         prefix = None
         if self.gate is None and any(describe_columns(X)):
@@ -459,11 +461,10 @@ class BaseMixtureOfExperts(FittedMixture, ExpertParameters):
             estimators = [estimators[k] for k in order]
             load, resp = load[order], resp[:, order]
             dead = np.flatnonzero(np.isin(order, dead))
-        if isinstance(self.gate, BaseGate | Pipeline | None):
-            original = self._default_gate() if self.gate is None else self.gate
-            last = original.steps[-1][1] if isinstance(original, Pipeline) else original
-            if isinstance(last, BaseGate):
-                gate.set_params(**last.get_params(deep=False))
+        original = self._default_gate() if self.gate is None else self.gate
+        original = original.steps[-1][1] if isinstance(original, Pipeline) else original
+        if type(original) is type(gate):  # without the settings that EM gave its clone
+            gate.set_params(**original.get_params(deep=False))
         self.experts_ = estimators
         self.named_experts_ = Bunch(**dict(zip(names, estimators, strict=True)))
         self.gate_ = gate if prefix is None else Pipeline([*prefix.steps, ("gate", gate)])

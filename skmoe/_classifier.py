@@ -188,7 +188,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
 
     def _default_expert(self):
         strength = 1 / _linear.DEFAULT_LOGISTIC_ALPHA
-        return LogisticRegression(C=strength, solver="newton-cholesky", tol=1e-8)
+        return LogisticRegression(C=strength, solver="newton-cholesky", tol=1e-11)
 
     def _check_target(self, y):
         y = check_y(column_or_1d(y, warn=True), estimator=self)

@@ -19,6 +19,7 @@ from scipy import linalg, optimize
 from ._statistics import weighted_grams
 
 NEWTON_LIMIT = 500  # parameters; above, a Newton step costs more than a few L-BFGS steps
+LONGEST_STEP = 30.0  # change of a logit: where the curvature vanishes, Newton would go to infinity
 LBFGS_STEPS = 5  # for one step of Newton
 
 
@@ -120,7 +121,7 @@ def _solve_definite(matrix, right):
 def _line_search(design, targets, coef, penalty, step, decrement, value, log_proba):
     """Halve the step until the objective rises (Armijo); the old point where it never does."""
     logits, direction = design @ coef, design @ step
-    size = 1.0
+    size = min(1.0, LONGEST_STEP / max(np.abs(direction).max(), 1e-300))
     while size > 1e-8:
         new_coef = coef + size * step
         new_log_proba = log_softmax(logits + size * direction)

@@ -106,7 +106,8 @@ class BaseGate(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
         check_consistent_length(X, y)
         if weight.sum() <= 0:
             raise ValueError("sample_weight must have at least one positive entry.")
-        if y.ndim == 2 and y.shape[1] > 1:
+        constant = isinstance(self, ConstantGate)
+        if y.ndim == 2 and (y.shape[1] > 1 or constant):
             targets = y.astype(np.float64)
             if not (np.isfinite(targets).all() and (targets >= 0).all()):
                 raise ValueError("Soft labels y must be finite and non-negative.")
@@ -115,7 +116,7 @@ class BaseGate(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
         y = check_y(column_or_1d(y, warn=True), estimator=self)
         check_classification_targets(y)
         self.classes_, code = np.unique(y, return_inverse=True)
-        if len(self.classes_) < 2 and not isinstance(self, ConstantGate):
+        if len(self.classes_) < 2 and not constant:
             raise ValueError(f"y has one class only, {self.classes_[0]!r}; two are needed.")
         return np.eye(len(self.classes_))[code], weight
 

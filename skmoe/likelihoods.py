@@ -264,7 +264,7 @@ class Categorical(BaseEstimator):
         best = optimize.minimize_scalar(
             loss, bounds=(-2.0, 2.0), method="bounded", options={"xatol": 1e-4}
         )
-        return float(np.exp(best.x))
+        return float(np.exp(np.round(best.x, 3)))  # what rounding errors move is not kept
 
     def calibrate(self, prediction):
         """Calibrated class probabilities.

@@ -301,6 +301,7 @@ class BaseMixtureOfExperts(FittedMixture, ExpertParameters):
             min_responsibility=threshold,
             ensemble=self.ensemble,
             classes=getattr(self, "classes_", None),
+            alike=not isinstance(self.experts, list),
             parallel=parallel,
         )
         deaf = [name for name, hears in zip(names, experts.weighted, strict=True) if not hears]
@@ -346,10 +347,10 @@ class BaseMixtureOfExperts(FittedMixture, ExpertParameters):
             surrogate = self._surrogate(problem, data, n_experts)
             surrogate.restore(_starts.best_start(surrogate, starts, parallel))
             starts = [surrogate.resp]
-        if isinstance(self.experts, list):
-            self._start_unlike(problem, starts[0])
-        else:
+        if problem.experts.in_sample and not isinstance(self.experts, list):
             problem.start(starts[0])
+        else:
+            self._start_flexible(problem, starts[0])
 
     def _start_responsibilities(self, data, n_experts, seed):
         """``n_init`` arrays (n, K)."""
@@ -394,16 +395,20 @@ class BaseMixtureOfExperts(FittedMixture, ExpertParameters):
             neighbours=problem.neighbours,
         )
 
-    def _start_unlike(self, problem, resp):
-        """Named experts differ already: start from equal shares, or match regimes to experts.
+    def _start_flexible(self, problem, resp):
+        """Choose between two starts by the objective after one iteration.
 
-        Each expert, fitted with equal shares, is matched with the regime of ``resp`` in which
-        its density is highest; whichever start has the better objective after one iteration
-        goes on.
+        Either the experts begin as specialists of the regimes in ``resp``, each matched with
+        the regime in which its density is highest. Or all begin with all rows, and differ in
+        how hard the rows are that they own, so that the gate learns where errors are large.
         """
-        problem.start(np.full_like(resp, 1.0 / resp.shape[1])).step()
-        equal, equal_value = problem.state(), problem.objective
+        n_experts = resp.shape[1]
+        problem.start(np.full_like(resp, 1.0 / n_experts)).step()
         log_density = problem.likelihood.log_density(problem.y, problem.experts.predictions)
+        if not isinstance(self.experts, list):
+            hardness = _starts.layers(-problem.log_norm, problem.weight, n_experts)
+            problem.start(_starts.soften(hardness, n_experts)).settle()
+        equal, equal_value = problem.state(), problem.objective
         gain = (resp * problem.weight[:, None]).T @ log_density
         regimes, experts = optimize.linear_sum_assignment(gain, maximize=True)
         matched = np.empty_like(resp)
@@ -415,8 +420,9 @@ class BaseMixtureOfExperts(FittedMixture, ExpertParameters):
         cross_fitted = folds is not None
         rises = not cross_fitted and not isinstance(problem.gate, ClassifierGate)
         max_iter = self.max_iter
-        if cross_fitted:
-            max_iter = min(max_iter, CROSS_FITTED_ITERATIONS)
+        if cross_fitted:  # a single one has nothing to iterate for
+            most = 1 if problem.resp.shape[1] == 1 else CROSS_FITTED_ITERATIONS
+            max_iter = min(max_iter, most)
         return run_em(
             problem,
             max_iter=max_iter,

@@ -217,6 +217,8 @@ class EstimatorExperts:
         With folds: keep the models of the folds, else refit one on all rows at the end.
     classes : ndarray of shape (n_classes,) or None
         None for regressors.
+    alike : bool
+        Whether all are clones of one, so that equal responsibilities make equal experts.
     parallel : joblib.Parallel
         Runs the fits.
     """
@@ -226,13 +228,13 @@ class EstimatorExperts:
 
     def __init__(
         self, names, estimators, X, y, weight, *, folds, min_responsibility, ensemble, classes,
-        parallel,
+        alike, parallel,
     ):  # fmt: skip
         self.names, self.estimators = names, estimators
         self.X, self.y, self.weight = X, y, weight
         self.folds, self.ensemble = folds, ensemble
         self.min_responsibility = min_responsibility
-        self.classes, self.parallel = classes, parallel
+        self.classes, self.alike, self.parallel = classes, alike, parallel
         self.in_sample = folds is None
         self.weighted = [
             takes_sample_weight(e) or isinstance(e, FrozenEstimator) for e in estimators
@@ -244,9 +246,10 @@ class EstimatorExperts:
 
     def fit(self, resp):
         """Refit every expert on its rows, every fold, and predict the rows it did not see."""
+        originals = [self._original(resp, k) for k in range(len(self.estimators))]
         tasks = [
             (k, test, *self._rows(resp, k, train))
-            for k in range(len(self.estimators))
+            for k in sorted(set(originals))
             for train, test in self._splits
         ]
         results = self.parallel(
@@ -258,10 +261,18 @@ class EstimatorExperts:
         )  # fmt: skip
         self.n_fits += len(tasks)
         self.predictions = np.empty((len(self.y), len(self.estimators), *self._y_shape))
-        self.models = [[] for _ in self.estimators]
+        models = {k: [] for k in originals}
         for (k, test, _, _), (model, prediction) in zip(tasks, results, strict=True):
-            self.models[k].append(model)
+            models[k].append(model)
             self.predictions[test, k] = prediction
+        self.predictions = np.ascontiguousarray(self.predictions[:, originals])
+        self.models = [models[k] for k in originals]
+
+    def _original(self, resp, k):
+        """The first expert that would be fitted just as expert k is."""
+        if not self.alike:
+            return k
+        return next(j for j in range(k + 1) if np.array_equal(resp[:, j], resp[:, k]))
 
     def _rows(self, resp, k, train):
         """Rows of ``train`` that expert k is fitted on, and their weights (or None)."""

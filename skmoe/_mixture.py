@@ -52,6 +52,10 @@ class Mixture:
     def step(self):
         """One EM iteration: refit the experts, then scales, gate and E-step; the objective."""
         self.experts.fit(self.resp)
+        return self.settle()
+
+    def settle(self):
+        """Scales, gate and E-step around the experts as they are; the objective."""
         for _ in range(self.n_inner):
             self.likelihood.update(
                 self.y,

@@ -91,21 +91,25 @@ def functions(X, y, weight, n_experts, random_state):
     return ((y[:, None] - values) ** 2).sum(axis=2).argmin(axis=1)
 
 
+def layers(values, weight, n_layers):
+    """Layers of about equal weight, from low values to high; (n,) labels."""
+    order = np.argsort(values, kind="stable")
+    cumulative = np.cumsum(weight[order]) / weight.sum()
+    labels = np.zeros(len(values), dtype=int)
+    for layer in range(1, n_layers):
+        last = values[order[np.searchsorted(cumulative, layer / n_layers - 1e-9)]]
+        above = values > last + 1e-9  # a row and its copies fall on the same side
+        labels[above] = layer
+    return labels
+
+
 def residuals(X, y, weight, n_experts, random_state):
-    """Layers of equal weight of the residuals of one linear fit, in a random direction."""
+    """Layers of the residuals of one linear fit, in a random direction of the outputs."""
     design = np.column_stack([X, np.ones(len(X))])
     root = np.sqrt(weight)[:, None]
     coef = np.linalg.lstsq(design * root, y * root, rcond=None)[0]
-    direction = random_state.standard_normal(y.shape[1])
-    residual = (y - design @ coef) @ direction
-    order = np.argsort(residual, kind="stable")
-    cumulative = np.cumsum(weight[order]) / weight.sum()
-    labels = np.zeros(len(X), dtype=int)
-    for layer in range(1, n_experts):
-        last = residual[order[np.searchsorted(cumulative, layer / n_experts - 1e-9)]]
-        above = residual > last + 1e-9  # a row and its copies fall on the same side
-        labels[above] = layer
-    return labels
+    residual = (y - design @ coef) @ random_state.standard_normal(y.shape[1])
+    return layers(residual, weight, n_experts)
 
 
 def gaussians(X, y, weight, n_experts, random_state):

@@ -1,5 +1,6 @@
 """Template of both mixtures: validation, weights, starts, EM, fitted attributes."""
 
+import copy
 import warnings
 from abc import abstractmethod
 from contextlib import contextmanager
@@ -14,7 +15,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.utils import Bunch, check_random_state
 from sklearn.utils.metadata_routing import process_routing
 from sklearn.utils.parallel import Parallel
-from sklearn.utils.validation import check_consistent_length
+from sklearn.utils.validation import check_consistent_length, validate_data
 
 from . import _starts
 from ._answers import FittedMixture
@@ -40,6 +41,7 @@ from ._tables import (
     numeric_matrix,
     table_encoder,
 )
+from ._weights import takes_sample_weight
 from .exceptions import ExpertCollapseWarning, IgnoredWeightsWarning
 from .gates import BaseGate, ClassifierGate, ConstantGate, SoftmaxGate
 
@@ -149,6 +151,7 @@ class BaseMixtureOfExperts(FittedMixture, ExpertParameters):
 
     def _fit(self, X, y, sample_weight, params):
         names, templates = self._expert_list()
+        self._check_gate()
         split_params = self._split_params(params, sample_weight)
         if y is None:
             raise ValueError(
@@ -164,7 +167,11 @@ class BaseMixtureOfExperts(FittedMixture, ExpertParameters):
         fold_seed, gate_seed, start_seed, expert_seed = (
             int(seed) for seed in check_random_state(self.random_state).randint(2**31 - 1, size=4)
         )
-        prefix, gate = self._split_gate(X, len(names), gate_seed)
+        prefix, gate = self._split_gate(
+            X, len(names), gate_seed, uneven=np.ptp(weight[weight > 0]) > 0
+        )
+        if previous is not None:
+            gate = self._previous_gate(gate)
         data = self._training_data(X, y, weight, prefix)
         folds = make_folds(
             self.cv, templates, X, y, split_params, stratify=is_classifier(self), seed=fold_seed
@@ -172,10 +179,10 @@ class BaseMixtureOfExperts(FittedMixture, ExpertParameters):
         with Parallel(n_jobs=self.n_jobs) as parallel:
             linear = self._make_linear(templates, data, folds)
             if linear is None:
-                transformer = None
+                transformer = design = None
                 experts = self._make_experts(names, templates, data, folds, expert_seed, parallel)
             else:
-                experts, transformer = linear
+                experts, transformer, design = linear
             problem = Mixture(
                 experts,
                 gate,
@@ -190,7 +197,7 @@ class BaseMixtureOfExperts(FittedMixture, ExpertParameters):
             )
             self._start(problem, data, len(names), previous, start_seed, parallel)
             run = self._run(problem, folds)
-            estimators = self._finish(problem, templates, transformer)
+            estimators = self._finish(problem, templates, transformer, design)
         self._set_fitted(problem, run, names, estimators, prefix, folds)
 
     # Data -----------------------------------------------------------------------------------
@@ -198,7 +205,7 @@ class BaseMixtureOfExperts(FittedMixture, ExpertParameters):
     def _split_params(self, params, sample_weight):
         if routing_enabled():
             routed = process_routing(self, "fit", sample_weight=sample_weight, **params)
-            return routed.splitter.split if "splitter" in routed else {}
+            return routed.splitter.split
         unknown = sorted(set(params) - {"groups"})
         if unknown:
             raise TypeError(f"fit takes groups besides X, y and sample_weight; got {unknown}.")
@@ -227,7 +234,7 @@ class BaseMixtureOfExperts(FittedMixture, ExpertParameters):
             check_accepts(f"The gate {type(self.gate).__name__}", self.gate, X)
         return templates
 
-    def _split_gate(self, X, n_experts, seed):
+    def _split_gate(self, X, n_experts, seed, *, uneven):
         """Unfitted transformers before the gate, or None, and the gate that EM trains."""
         if n_experts == 1:
             return None, ConstantGate()
@@ -239,6 +246,11 @@ class BaseMixtureOfExperts(FittedMixture, ExpertParameters):
             prefix = Pipeline(gate.steps[:-1]) if len(gate) > 1 else None
             gate = gate.steps[-1][1]
         if not isinstance(gate, BaseGate):
+            if uneven and not takes_sample_weight(gate):
+                self._warn(
+                    IgnoredWeightsWarning,
+                    f"The gate {gate} takes no sample_weight and is fitted without it.",
+                )
             gate = seed_estimator(gate, np.random.RandomState(seed))
             return prefix, ClassifierGate(gate, random_state=seed)
         if {"warm_start", "max_iter"} <= set(gate.get_params(deep=False)):
@@ -259,7 +271,7 @@ class BaseMixtureOfExperts(FittedMixture, ExpertParameters):
     # Experts --------------------------------------------------------------------------------
 
     def _make_linear(self, templates, data, folds):
-        """Experts that are solved all at once and their transformer, or None."""
+        """Experts that are solved all at once, transformer and what it made of X; or None."""
         if isinstance(self.experts, list) or folds is not None:
             return None
         template, transformer = templates[0], None
@@ -284,7 +296,7 @@ class BaseMixtureOfExperts(FittedMixture, ExpertParameters):
             penalty=penalty,
             prior=self.experts is None,
         )
-        return experts, transformer
+        return experts, transformer, design
 
     def _make_experts(self, names, templates, data, folds, seed, parallel):
         random_state = np.random.RandomState(seed)
@@ -305,7 +317,7 @@ class BaseMixtureOfExperts(FittedMixture, ExpertParameters):
             parallel=parallel,
         )
         deaf = [name for name, hears in zip(names, experts.weighted, strict=True) if not hears]
-        if deaf and np.ptp(data.weight) > 0:
+        if deaf and np.ptp(data.weight[data.weight > 0]) > 0:
             warnings.warn(
                 f"The experts {deaf} take no sample_weight and are fitted without it; scales and "
                 "gate use it.",
@@ -331,6 +343,13 @@ class BaseMixtureOfExperts(FittedMixture, ExpertParameters):
             )
         return self.responsibilities(X, y)
 
+    def _previous_gate(self, gate):
+        """The last fit's gate with the settings of ``gate``, if it can go on from its weights."""
+        last = self.gate_.steps[-1][1] if isinstance(self.gate_, Pipeline) else self.gate_
+        if type(last) is not type(gate) or not gate.get_params(deep=False).get("warm_start"):
+            return gate
+        return copy.copy(last).set_params(**gate.get_params(deep=False))
+
     def _start(self, problem, data, n_experts, previous, seed, parallel):
         """Give the problem the responsibilities, or the state, that EM goes on from."""
         if previous is not None:
@@ -341,6 +360,9 @@ class BaseMixtureOfExperts(FittedMixture, ExpertParameters):
             return
         starts = self._start_responsibilities(data, n_experts, seed)
         if not isinstance(problem.experts, EstimatorExperts):
+            if len(starts) == 1:  # nothing to choose: each iteration counts for max_iter
+                problem.start(starts[0])
+                return
             problem.restore(_starts.best_start(problem, starts, parallel))
             return
         if len(starts) > 1:
@@ -439,17 +461,15 @@ class BaseMixtureOfExperts(FittedMixture, ExpertParameters):
 
     # Fitted attributes ----------------------------------------------------------------------
 
-    def _finish(self, problem, templates, transformer):
+    def _finish(self, problem, templates, transformer, design):
         """Fitted estimators, each whole: transformers included."""
         if isinstance(problem.experts, EstimatorExperts):
             return problem.experts.finish(problem.resp)
         is_pipeline = isinstance(templates[0], Pipeline)
         last = [clone(t.steps[-1][1] if is_pipeline else t) for t in templates]
         fitted = self._finish_linear(problem.experts, last)
-        if transformer is None:
-            for estimator in fitted:
-                if hasattr(self, "feature_names_in_"):
-                    estimator.feature_names_in_ = self.feature_names_in_
+        for estimator in fitted:  # a transformer may give names, or take them away
+            validate_data(estimator, design, skip_check_array=True)
         if not is_pipeline:
             return fitted
         before = [] if transformer is None else transformer.steps

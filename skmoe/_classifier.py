@@ -9,7 +9,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from . import _linear
 from ._base import BaseMixtureOfExperts
-from ._compat import StrOptions, check_y
+from ._compat import StrOptions, check_sample_weight, check_y
 from .likelihoods import Categorical
 
 FIXED_EPSILON = 1e-3  # smoothing of experts that are predicted in-sample
@@ -111,7 +111,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
         Out-of-fold responsibilities.
     n_features_in_ : int
         Number of columns seen in ``fit``.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the columns, where X had strings for names.
 
     See Also
@@ -196,22 +196,22 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
         self.classes_, numbers = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
             raise ValueError(
-                f"y has one class only, {self.classes_[0]!r}; a classifier needs two at least."
+                f"y has one class only, {self.classes_.tolist()[0]!r}; a classifier needs two at least."
             )
         return numbers
 
     def _check_known_target(self, y):
         y = column_or_1d(y, warn=True)
-        unknown = sorted(set(np.unique(y)) - set(self.classes_))
+        unknown = np.setdiff1d(y, self.classes_).tolist()
         if unknown:
             raise ValueError(f"y has the classes {unknown}, which fit did not see.")
         return np.searchsorted(self.classes_, y)
 
     def _check_weight(self, sample_weight, X, y, n_experts):
-        weight = super()._check_weight(sample_weight, X, y, n_experts)
-        if self.class_weight is None:
-            return weight
-        return weight * compute_sample_weight(self.class_weight, self.classes_[y])
+        if self.class_weight is not None:
+            weight = check_sample_weight(sample_weight, X, dtype=np.float64)
+            sample_weight = weight * compute_sample_weight(self.class_weight, self.classes_[y])
+        return super()._check_weight(sample_weight, X, y, n_experts)
 
     def _start_likelihood(self, data, n_experts, *, in_sample, linear):
         calibration = None if in_sample else self.calibration

@@ -14,6 +14,7 @@ What EM asks of experts, here and in ``_linear.py``:
 from itertools import repeat
 
 import numpy as np
+from scipy import sparse
 from sklearn.base import BaseEstimator, clone, is_classifier
 from sklearn.dummy import DummyClassifier
 from sklearn.frozen import FrozenEstimator
@@ -136,6 +137,9 @@ class FoldEnsemble(BaseEstimator):
 
 def aligned_proba(estimator, X, classes):
     """``predict_proba`` with a column for each of ``classes``, 0 where it never saw one."""
+    unknown = np.setdiff1d(estimator.classes_, classes).tolist()
+    if unknown:
+        raise ValueError(f"It predicts the classes {unknown}, which y does not hold.")
     proba = np.zeros((_num_samples(X), len(classes)))
     proba[:, np.searchsorted(classes, estimator.classes_)] = estimator.predict_proba(X)
     return proba
@@ -167,10 +171,10 @@ def expert_prediction(name, estimator, X, y_shape, classes):
             prediction = np.asarray(estimator.predict(X), dtype=np.float64)
         else:
             prediction = aligned_proba(estimator, X, classes)
+        prediction = prediction.reshape((_num_samples(X), *y_shape))
     except Exception as error:  # whatever it is, it goes on, with the name of the expert
         error.add_note(f"Raised by predict of expert {name!r}.")
         raise
-    prediction = prediction.reshape((_num_samples(X), *y_shape))
     if not np.isfinite(prediction).all():
         raise ValueError(f"Expert {name!r} predicted NaN or infinity.")
     return prediction
@@ -341,7 +345,8 @@ def _fit_and_predict(name, estimator, X, y, rows, weights, test, y_shape, classe
         return model, np.empty((0, *y_shape))
     prediction = expert_prediction(name, model, _safe_indexing(X, test), y_shape, classes)
     if oob:
-        inside, values = _oob_prediction(model, np.asarray(X_fit), y_shape, classes)
+        X_fit = X_fit if sparse.issparse(X_fit) else np.asarray(X_fit)
+        inside, values = _oob_prediction(model, X_fit, y_shape, classes)
         prediction[rows[inside]] = values[inside]
     return model, prediction
 
@@ -355,18 +360,18 @@ def _oob_prediction(model, X, y_shape, classes):
 
     Returns a mask of the rows that some member did not see, and the means.
     """
-    total = np.zeros((len(X), *y_shape))
-    count = np.zeros(len(X))
+    total = np.zeros((X.shape[0], *y_shape))
+    count = np.zeros(X.shape[0])
     subsets = getattr(model, "estimators_features_", repeat(slice(None)))
     members = zip(model.estimators_, model.estimators_samples_, subsets, strict=False)
     for member, sample, features in members:
-        unseen = np.ones(len(X), dtype=bool)
+        unseen = np.ones(X.shape[0], dtype=bool)
         unseen[sample] = False
         if not unseen.any():
             continue
         rows = X[unseen][:, features]
         if classes is None:
-            total[unseen] += member.predict(rows).reshape((len(rows), *y_shape))
+            total[unseen] += member.predict(rows).reshape((rows.shape[0], *y_shape))
         else:  # the members speak of numbers of the ensemble's classes
             seen = model.classes_[np.asarray(member.classes_, dtype=int)]
             columns = np.searchsorted(classes, seen)

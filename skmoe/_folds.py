@@ -41,6 +41,11 @@ def make_folds(cv, estimators, X, y, split_params, *, stratify, seed):
     if cv is False:
         return None
     without_oob = [e for e in estimators if not has_oob_prediction(e)]
+    if cv == "oob" and split_params:
+        raise ValueError(
+            "cv='oob' leaves out single rows, not whole groups. Use cv='auto', an integer or a "
+            "splitter with groups."
+        )
     if cv == "oob" and without_oob:
         raise ValueError(
             "cv='oob' needs bagging estimators with bootstrap=True and an oob_score, such as "
@@ -51,7 +56,8 @@ def make_folds(cv, estimators, X, y, split_params, *, stratify, seed):
             return "oob"
         if all(is_linear(e) for e in estimators) and not split_params:
             return None
-        cv = min(DEFAULT_FOLDS, X.shape[0])
+        units = split_params.get("groups", np.arange(X.shape[0]))
+        cv = min(DEFAULT_FOLDS, len(np.unique(units)))
     if isinstance(cv, Integral):
         cv = _shuffled(int(cv), y, split_params, stratify, seed)
     splitter = check_cv(cv)
@@ -59,7 +65,7 @@ def make_folds(cv, estimators, X, y, split_params, *, stratify, seed):
         (np.asarray(train), np.asarray(test))
         for train, test in splitter.split(X, y, **split_params)
     ]
-    tested = np.concatenate([test for _, test in folds])
+    tested = np.concatenate([[], *(test for _, test in folds)])
     if not np.array_equal(np.sort(tested), np.arange(X.shape[0])):
         raise ValueError(
             "cv must hold out every row exactly once, as KFold does: every row needs one "

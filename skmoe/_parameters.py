@@ -1,6 +1,7 @@
 """Parameters of a mixture: one expert or a named list, tags, metadata routing, HTML."""
 
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, is_classifier, is_regressor
+from sklearn.model_selection import GroupKFold
 from sklearn.utils import get_tags
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping
 
@@ -84,9 +85,15 @@ class ExpertParameters(MetaEstimatorMixin, BaseComposition, BaseEstimator):
             )
         return [list(column) for column in zip(*kept, strict=True)]
 
+    def _check_gate(self):
+        if isinstance(self.gate, type):
+            raise TypeError(f"gate must be an estimator; {self.gate!r} is a class: call it.")
+
     def _check_expert(self, name, estimator):
         method = "predict_proba" if is_classifier(self) else "predict"
         lacking = [m for m in ("fit", method) if not hasattr(estimator, m)]
+        if getattr(estimator, "final_estimator", "") is None and hasattr(type(estimator), method):
+            lacking = []  # a stack with its default on top has the method once it is fitted
         if isinstance(estimator, type) or lacking:
             raise TypeError(
                 f"Expert {name!r} must be an estimator with fit and {method}; {estimator!r} "
@@ -136,19 +143,22 @@ class ExpertParameters(MetaEstimatorMixin, BaseComposition, BaseEstimator):
         routing : MetadataRouter
             ``sample_weight`` for the mixture itself; ``groups`` for the splitter in ``cv``.
         """
-        router = MetadataRouter(owner=self).add_self_request(self)
-        if hasattr(self.cv, "split"):
-            router.add(
-                splitter=self.cv,
+        splitter = self.cv if hasattr(self.cv, "split") else GroupKFold()
+        return (
+            MetadataRouter(owner=self)
+            .add_self_request(self)
+            .add(
+                splitter=splitter,
                 method_mapping=MethodMapping().add(caller="fit", callee="split"),
             )
-        return router
+        )
 
     def _sk_visual_block_(self):
         if isinstance(self.experts, list):
             names, experts = zip(*self.experts, strict=True)
         else:
-            names, experts = ("experts",), (self.experts or self._default_expert(),)
+            expert = self._default_expert() if self.experts is None else self.experts
+            names, experts = ("experts",), (expert,)
         experts_block = VisualBlock("parallel", experts, names=names, dash_wrapped=False)
         gate = self._default_gate() if self.gate is None else self.gate
         gate_block = VisualBlock("parallel", [gate], names=["gate"], dash_wrapped=False)

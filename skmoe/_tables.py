@@ -1,5 +1,8 @@
 """Tables with strings, categories or missing values: what to encode, and for whom."""
 
+from inspect import signature
+from numbers import Real
+
 import numpy as np
 from scipy import sparse
 from sklearn.compose import make_column_transformer
@@ -29,11 +32,19 @@ def describe_columns(X):
         strings = [column for column in X.columns if column not in set(numeric)]
         missing = [column for column in numeric if X[column].isna().any()]
         return strings, missing
-    if sparse.issparse(X):
+    if sparse.issparse(X) or X.dtype.kind in "biu":
         return [], []
-    if X.dtype.kind not in "fc":
-        return (list(range(X.shape[1])) if X.dtype.kind in "OUS" else []), []
-    return [], [int(column) for column in np.flatnonzero(np.isnan(X).any(axis=0))]
+    if X.dtype.kind == "O":
+        strings = [j for j in range(X.shape[1]) if not _holds_numbers(X[:, j])]
+    else:
+        strings = list(range(X.shape[1])) if X.dtype.kind in "US" else []
+    numeric = [j for j in range(X.shape[1]) if j not in set(strings)]
+    return strings, [j for j in numeric if np.isnan(X[:, j].astype(np.float64)).any()]
+
+
+def _holds_numbers(column):
+    """Whether an object column holds numbers, booleans and None alone."""
+    return all(value is None or isinstance(value, (Real, np.bool_)) for value in column)
 
 
 def table_encoder(X):
@@ -47,7 +58,8 @@ def table_encoder(X):
     one_hot = OneHotEncoder(handle_unknown="ignore", sparse_output=False)
     parts = []
     if numeric:
-        parts.append((SimpleImputer(strategy="median", add_indicator=True), numeric))
+        imputer = SimpleImputer(strategy="median", add_indicator=True, keep_empty_features=True)
+        parts.append((imputer, numeric))
     if strings:
         parts.append((one_hot, strings))
     encoder = make_column_transformer(*parts, verbose_feature_names_out=False)
@@ -80,10 +92,26 @@ def accepts(estimator, what):
     return getattr(tags, what)
 
 
+def takes_categories(estimator):
+    """Whether a parameter, of ``fit`` too, says that the categories of a table can be read.
+
+    The tags of boosted trees do not say it.
+    """
+    names = [*estimator.get_params(deep=False), *signature(estimator.fit).parameters]
+    return any("categorical" in name or name == "cat_features" for name in names)
+
+
+def is_categorical(X, column):
+    """Whether a column of a table is of the dtype "category"."""
+    return is_table(X) and getattr(X[column].dtype, "name", None) == "category"
+
+
 def check_accepts(role, estimator, X):
     """Raise a ValueError with the Pipeline to write where ``estimator`` cannot take X."""
     strings, missing = describe_columns(X)
     cannot = [] if accepts(estimator, "string") else strings
+    if takes_categories(estimator):
+        cannot = [column for column in cannot if not is_categorical(X, column)]
     without = [] if accepts(estimator, "allow_nan") else missing
     if not cannot and not without:
         return

@@ -1,6 +1,8 @@
 """How responsibilities reach the ``fit`` of an estimator as weights."""
 
 import numpy as np
+from sklearn.frozen import FrozenEstimator
+from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import has_fit_parameter
 
 from ._compat import routing_enabled
@@ -24,12 +26,23 @@ def fit_weighted(estimator, X, y, weights):
     belongs to the mixture, has its requests set here.
     """
     steps = getattr(estimator, "steps", None)
-    if not steps:
-        return estimator.fit(X, y, sample_weight=weights)
-    last_name, last = steps[-1]
-    if not routing_enabled():
-        return estimator.fit(X, y, **{f"{last_name}__sample_weight": weights})
-    for _, step in steps:
-        if has_fit_parameter(step, "sample_weight") and hasattr(step, "set_fit_request"):
-            step.set_fit_request(sample_weight=step is last)
+    if routing_enabled():
+        _set_requests(estimator, True)
+    elif steps:
+        return estimator.fit(X, y, **{f"{steps[-1][0]}__sample_weight": weights})
     return estimator.fit(X, y, sample_weight=weights)
+
+
+def _set_requests(estimator, wanted):
+    """Request weights, or refuse them, for an estimator and all that it holds."""
+    if isinstance(estimator, FrozenEstimator):  # the user's own, and never fitted
+        return
+    if has_fit_parameter(estimator, "sample_weight") and hasattr(estimator, "set_fit_request"):
+        estimator.set_fit_request(sample_weight=wanted)
+    for value in estimator.get_params(deep=False).values():
+        named = isinstance(value, list) and all(isinstance(item, tuple) for item in value)
+        parts = [item[1] for item in value] if named else [value]
+        for part in parts:
+            if hasattr(part, "fit") and hasattr(part, "get_params"):
+                last_only = isinstance(estimator, Pipeline) and part is not parts[-1]
+                _set_requests(part, wanted and not last_only)

@@ -17,6 +17,13 @@ class GaussianComponents:
         Means.
     std : ndarray of shape (n_experts,) or (n_experts, n_outputs)
         Standard deviations; outputs are independent within an expert.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skmoe.distributions import GaussianComponents
+    >>> GaussianComponents(np.array([[-1.0, 1.0]]), np.array([0.5, 2.0])).cdf(-1.0).round(3)
+    array([[0.5  , 0.159]])
     """
 
     def __init__(self, mean, std):
@@ -29,16 +36,49 @@ class GaussianComponents:
         return self.std**2
 
     def logpdf(self, y):
-        """Log-density of each component, joint over the outputs: (n_samples, n_experts)."""
+        """Log-density of each component.
+
+        Parameters
+        ----------
+        y : float or ndarray that broadcasts against ``mean``
+            Where to look.
+
+        Returns
+        -------
+        log_density : ndarray of shape (n_samples, n_experts)
+            Joint over the outputs.
+        """
         log_density = -0.5 * ((y - self.mean) / self.std) ** 2 - np.log(self.std) - _HALF_LOG_2PI
         return log_density.sum(axis=2) if log_density.ndim == 3 else log_density
 
     def cdf(self, y):
-        """Distribution function of each component (and output), shaped like ``mean``."""
+        """Distribution function of each component.
+
+        Parameters
+        ----------
+        y : float or ndarray that broadcasts against ``mean``
+            Where to look.
+
+        Returns
+        -------
+        cdf : ndarray, shaped like ``mean``
+            Of each output alone.
+        """
         return special.ndtr((y - self.mean) / self.std)
 
     def ppf(self, q):
-        """Quantile function of each component (and output), shaped like ``mean``."""
+        """Quantile function of each component.
+
+        Parameters
+        ----------
+        q : float
+            A probability.
+
+        Returns
+        -------
+        quantiles : ndarray, shaped like ``mean``
+            Of each output alone.
+        """
         return self.mean + self.std * special.ndtri(q)
 
 

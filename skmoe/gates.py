@@ -40,11 +40,37 @@ class BaseGate(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
 
     @abstractmethod
     def fit(self, X, y, sample_weight=None):
-        """Fit on soft labels ``y`` (n_samples, n_experts) or on class labels (n_samples,)."""
+        """Fit the gate.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows.
+        y : array-like of shape (n_samples, n_experts) or (n_samples,)
+            Soft labels, or class labels.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights; None is a weight of one for each row.
+
+        Returns
+        -------
+        self : BaseGate
+            The fitted gate.
+        """
 
     @abstractmethod
     def predict_log_proba(self, X):
-        """Log-probability of each expert, (n_samples, n_experts)."""
+        """Log-probability of each expert.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        log_proba : ndarray of shape (n_samples, n_experts)
+            Natural logarithms.
+        """
 
     def predict_proba(self, X):
         """Probability of each expert.
@@ -78,7 +104,13 @@ class BaseGate(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
         return self.classes_[best]
 
     def log_prior(self):
-        """Log-prior of the fitted parameters, the penalty that ``fit`` takes into account."""
+        """Log-prior of the fitted parameters, the penalty that ``fit`` takes into account.
+
+        Returns
+        -------
+        log_prior : float
+            0 for a gate without penalty.
+        """
         return 0.0
 
     def reorder(self, order):
@@ -169,7 +201,7 @@ class SoftmaxGate(BaseGate):
     >>> X = np.array([[-2.0], [-1.0], [1.0], [2.0]])
     >>> soft = np.array([[0.9, 0.1], [0.7, 0.3], [0.2, 0.8], [0.1, 0.9]])
     >>> SoftmaxGate().fit(X, soft).predict_proba([[0.0]]).round(2)
-    array([[0.48, 0.52]])
+    array([[0.46, 0.54]])
     """
 
     _parameter_constraints = {

@@ -40,7 +40,7 @@ def log_score(estimator, X, y, sample_weight=None):
     >>> X, y = load_diabetes(return_X_y=True)
     >>> moe = MixtureOfExpertsRegressor(n_experts=1)
     >>> cross_val_score(moe, X, y, scoring=log_score, cv=3).round(1)
-    array([-5.5, -5.4, -5.4])
+    array([-5.4, -5.5, -5.4])
     """
     return float(np.average(estimator.log_density(X, y), weights=sample_weight))
 
@@ -75,7 +75,7 @@ def grid_log_score(estimator, X, y, sample_weight=None, *, step=1.0):
     >>> from skmoe.metrics import grid_log_score
     >>> X, y = [[0], [1], [2], [3], [4], [5]], [0, 1, 2, 3, 5, 5]
     >>> round(grid_log_score(MixtureOfExpertsRegressor(n_experts=1).fit(X, y), X, y), 2)
-    -0.78
+    -0.42
     """
     y = np.asarray(y, dtype=np.float64)
     distribution = estimator.predict_dist(X)

@@ -1,6 +1,7 @@
 """What a fitted mixture answers, whatever its target is."""
 
 import numpy as np
+from scipy import sparse
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 
 from ._compat import check_sample_weight, n_openmp_threads
@@ -14,8 +15,13 @@ class FittedMixture:
 
     def _check_X(self, X, *, reset=False):
         """X as a table or array; ``fit`` resets the number and names of the columns."""
-        input_tags = self.__sklearn_tags__().input_tags
-        X = check_table(X, sparse_ok=input_tags.sparse, strings_ok=self._strings_ok())
+        if sparse.issparse(X) and self._dense_parts():
+            raise TypeError(
+                f"Sparse data was passed, but {self._dense_parts()[0]} needs dense data. Give "
+                "experts and a gate that take sparse data, such as Ridge and ConstantGate or "
+                "LogisticRegression, or use X.toarray()."
+            )
+        X = check_table(X, sparse_ok=True, strings_ok=self._strings_ok())
         validate_data(self, X, skip_check_array=True, reset=reset)
         return X
 

@@ -225,13 +225,13 @@ class BaseMixtureOfExperts(FittedMixture, ExpertParameters):
 
     def _check_parts(self, templates, X):
         """Experts that can take X, encoded where ``experts=None`` meets a mixed table."""
+        if self.gate is not None:
+            check_accepts(f"The gate {type(self.gate).__name__}", self.gate, X)
         if self.experts is None and is_table(X) and any(describe_columns(X)):
             template = make_pipeline(table_encoder(X), templates[0])
             return [template] * len(templates)
         for template in dict.fromkeys(templates):
             check_accepts(f"The expert {type(template).__name__}", template, X)
-        if self.gate is not None:
-            check_accepts(f"The gate {type(self.gate).__name__}", self.gate, X)
         return templates
 
     def _split_gate(self, X, n_experts, seed, *, uneven):
@@ -480,7 +480,7 @@ class BaseMixtureOfExperts(FittedMixture, ExpertParameters):
         dead = problem.dead()
         gate, likelihood, resp = problem.gate, problem.likelihood, problem.resp
         load = problem.load
-        if not isinstance(self.experts, list):
+        if not isinstance(self.experts, list) and type(gate).reorder is not BaseGate.reorder:
             order = np.argsort(-load, kind="stable")
             gate.reorder(order)
             likelihood.reorder(order)
@@ -493,7 +493,10 @@ class BaseMixtureOfExperts(FittedMixture, ExpertParameters):
             gate.set_params(**original.get_params(deep=False))
         self.experts_ = estimators
         self.named_experts_ = Bunch(**dict(zip(names, estimators, strict=True)))
-        self.gate_ = gate if prefix is None else Pipeline([*prefix.steps, ("gate", gate)])
+        self.gate_ = gate
+        if prefix is not None:
+            last_name = self.gate.steps[-1][0] if isinstance(self.gate, Pipeline) else "gate"
+            self.gate_ = Pipeline([*prefix.steps, (last_name, gate)])
         self.likelihood_ = likelihood
         self.expert_load_ = load
         self.lower_bounds_ = run.objectives

@@ -60,7 +60,8 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
         "functions" and "gaussians"; one of these names takes only that. A callable
         ``(X, y, n_experts, random_state)`` returns responsibilities (n_samples, n_experts).
     n_init : int, default=10
-        Number of starts. Each gets ten EM iterations with logistic experts; the best goes on.
+        Number of starts. Each gets ten EM iterations with logistic experts, the three best get
+        twenty more, and the best of these goes on.
     max_iter : int, default=100
         EM iterations at most, each a refit of the experts. Cross-fitted experts stop at 10.
     tol : float, default=1e-5
@@ -196,7 +197,8 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
         self.classes_, numbers = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
             raise ValueError(
-                f"y has one class only, {self.classes_.tolist()[0]!r}; a classifier needs two at least."
+                f"y has one class only, {self.classes_.tolist()[0]!r}; a classifier needs two at "
+                "least."
             )
         return numbers
 

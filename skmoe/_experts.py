@@ -24,6 +24,7 @@ from sklearn.utils.validation import _num_samples
 
 from ._weights import fit_weighted, round_shares, takes_sample_weight
 
+NEGLIGIBLE_SHARE = 1e-10  # in weights below it, what estimators compute is rounding error
 ENOUGH_ROWS = 20  # by weight; an expert that would get fewer takes those next in line as well
 
 
@@ -286,7 +287,7 @@ class EstimatorExperts:
             share = round_shares(resp[train, k])
         usable = self.weight[train] > 0
         if self.weighted[k]:
-            keep = usable & (share >= self.min_responsibility) & (share > 0)
+            keep = usable & (share >= self.min_responsibility) & (share > NEGLIGIBLE_SHARE)
         else:  # the rows it wins, ties included
             keep = usable & (resp[train, k] >= resp[train].max(axis=1) - 1e-9)
         mass = self.weight[train]

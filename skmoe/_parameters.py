@@ -118,15 +118,18 @@ class ExpertParameters(MetaEstimatorMixin, BaseComposition, BaseEstimator):
         choosers = experts + ([] if gate is None else [gate])
         return self.experts is not None and all(accepts(e, "string") for e in choosers)
 
+    def _dense_parts(self):
+        """Experts and gate that take no sparse matrix."""
+        experts, gate = self._parts()
+        parts = experts + [self._default_gate() if gate is None else gate]
+        return [e for e in parts if self.experts is None or not accepts(e, "sparse")]
+
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         try:
             experts, gate = self._parts()
-            everybody = experts + [self._default_gate() if gate is None else gate]
             choosers = experts + ([] if gate is None else [gate])
-            tags.input_tags.sparse = self.experts is not None and all(
-                accepts(e, "sparse") for e in everybody
-            )
+            tags.input_tags.sparse = not self._dense_parts()
             tags.input_tags.allow_nan = all(accepts(e, "allow_nan") for e in choosers)
             tags.target_tags.multi_output = all(
                 get_tags(e).target_tags.multi_output for e in experts
@@ -143,7 +146,8 @@ class ExpertParameters(MetaEstimatorMixin, BaseComposition, BaseEstimator):
         routing : MetadataRouter
             ``sample_weight`` for the mixture itself; ``groups`` for the splitter in ``cv``.
         """
-        splitter = self.cv if hasattr(self.cv, "split") else GroupKFold()
+        splits = hasattr(self.cv, "split") and not isinstance(self.cv, str)
+        splitter = self.cv if splits else GroupKFold()  # what an integer becomes with groups
         return (
             MetadataRouter(owner=self)
             .add_self_request(self)

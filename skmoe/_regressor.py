@@ -48,12 +48,13 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
         Rows for which an expert has less are not given to it. "auto" is
         ``min(0.1, 0.5 / n_experts)`` where predictions are out of sample, else 0.
     init : str or callable, default="auto"
-        Where EM starts. "auto" goes through unlike starts: "kmeans_y", "kmeans_xy",
-        "kmeans_x", "functions", "residuals" and "gaussians"; one of these names takes only
+        Where EM starts. "auto" goes through unlike starts: "kmeans_y", "gaussians",
+        "kmeans_xy", "functions", "kmeans_x" and "residuals"; one of these names takes only
         that. A callable ``(X, y, n_experts, random_state)`` returns responsibilities
         (n_samples, n_experts).
     n_init : int, default=10
-        Number of starts. Each gets ten EM iterations with linear experts; the best goes on.
+        Number of starts. Each gets ten EM iterations with linear experts, the three best get
+        twenty more, and the best of these goes on.
     max_iter : int, default=100
         EM iterations at most, each a refit of the experts. Cross-fitted experts stop at 10.
     tol : float, default=1e-5

@@ -60,9 +60,11 @@ def fit(design, targets, coef, penalty, *, max_iter, tol):
     converged : bool
         Whether ``tol`` was met.
     """
+    mass = targets.sum(axis=1)
+    if not mass.all():  # rows without mass must not hold back the length of a step
+        design, targets, mass = design[mass > 0], targets[mass > 0], mass[mass > 0]
     if coef.size > NEWTON_LIMIT:
         return _lbfgs(design, targets, coef, penalty, max_iter, tol)
-    mass = targets.sum(axis=1)
     log_proba = log_softmax(design @ coef)
     value = objective(log_proba, targets, coef, penalty)
     for n_iter in range(1, max_iter + 1):

@@ -19,12 +19,15 @@ from ._em import run_em
 
 HARD_SHARE = 0.9  # of a label; the rest is spread so that empty experts can grow
 SHORT_RUN = 10  # EM iterations to tell a good start from a bad one
+FINALISTS = 3  # starts that go on
+LONGER_RUN = 20  # for so many iterations more, to tell the best of them
+SAME = 1e-6  # per unit of weight; starts closer than this have most likely met
 TIE = 1e-9  # per unit of weight; the first of equal starts wins
 COVARIANCE_RIDGE = 1e-2  # of the Gaussian start, on standardised columns
 
 
 def draw_rows(points, mass, n_rows, random_state):
-    """Rows far from each other (k-means++), drawn as quantiles along a random direction.
+    """Rows far from each other (greedy k-means++), drawn as quantiles along a random direction.
 
     Parameters
     ----------
@@ -44,15 +47,22 @@ def draw_rows(points, mass, n_rows, random_state):
     """
     order = np.argsort(points @ random_state.standard_normal(points.shape[1]), kind="stable")
     points, mass = points[order], mass[order]
-    drawn, distance = [], np.ones(len(points))
-    for quantile in random_state.uniform(size=n_rows):
-        cumulative = np.cumsum(mass * distance)
+    n_trials = 2 + int(np.log(n_rows))
+    drawn, distance = [], None
+    for quantiles in random_state.uniform(size=(n_rows, n_trials)):
+        cumulative = np.cumsum(mass if distance is None else mass * distance)
         if not cumulative[-1] > 0:  # fewer distinct rows than asked for
             cumulative = np.cumsum(mass)
-        row = np.searchsorted(cumulative, quantile * cumulative[-1], side="right")
-        drawn.append(points[min(row, len(points) - 1)])
-        from_new = ((points - drawn[-1]) ** 2).sum(axis=1)
-        distance = from_new if len(drawn) == 1 else np.minimum(distance, from_new)
+        rows = np.searchsorted(cumulative, quantiles * cumulative[-1], side="right")
+        best_left = np.inf
+        for row in np.minimum(rows if drawn else rows[:1], len(points) - 1):
+            from_row = ((points - points[row]) ** 2).sum(axis=1)
+            nearest = from_row if distance is None else np.minimum(distance, from_row)
+            left = mass @ nearest
+            if left < best_left * (1 - 1e-9):  # rounding does not choose
+                best_left, best_row, best_nearest = left, row, nearest
+        drawn.append(points[best_row])
+        distance = best_nearest
     return np.array(drawn)
 
 
@@ -128,13 +138,14 @@ def gaussians(X, y, weight, n_experts, random_state):
     return special.softmax(log_joint, axis=1)
 
 
+# In the order of what each adds to those before it; the first ones come twice among ten.
 STARTS = {
     "kmeans_y": k_means_y,
-    "kmeans_xy": k_means_xy,
-    "kmeans_x": k_means_x,
-    "functions": functions,
-    "residuals": residuals,
     "gaussians": gaussians,
+    "kmeans_xy": k_means_xy,
+    "functions": functions,
+    "kmeans_x": k_means_x,
+    "residuals": residuals,
 }
 STARTS_WITHOUT_Y = ("kmeans_x", "functions", "gaussians")
 
@@ -161,7 +172,7 @@ def soften(labels, n_experts):
 
 
 def best_start(problem, starts, parallel):
-    """Run EM briefly from each start; the state of the problem after the best run.
+    """Run EM briefly from each start, longer from the best; the state after the best run.
 
     Parameters
     ----------
@@ -178,16 +189,35 @@ def best_start(problem, starts, parallel):
         For ``problem.restore``.
     """
     runs = parallel(delayed(_short_run)(problem, resp) for resp in starts)
-    best_value, best_state = runs[0]
-    for value, state in runs[1:]:
-        if value > best_value + TIE or np.isnan(best_value):
-            best_value, best_state = value, state
-    return best_state
+    finalists = []
+    while runs and len(finalists) < FINALISTS:
+        best = _best(runs)
+        finalists.append(best)
+        runs = [run for run in runs if abs(run[0] - best[0]) > SAME]
+    if len(finalists) == 1:
+        return finalists[0][1]
+    return _best(parallel(delayed(_longer_run)(problem, state) for _, state in finalists))[1]
+
+
+def _best(runs):
+    """The run (objective, state) of the highest objective."""
+    best = runs[0]
+    for run in runs[1:]:
+        if run[0] > best[0] + TIE or np.isnan(best[0]):
+            best = run
+    return best
 
 
 def _short_run(problem, resp):
     problem = problem.fork().start(resp)
     run_em(problem, max_iter=SHORT_RUN, tol=1e-6, patience=1)
+    return problem.objective, problem.state()
+
+
+def _longer_run(problem, state):
+    problem = problem.fork()
+    problem.restore(state)
+    run_em(problem, max_iter=LONGER_RUN, tol=1e-6, patience=1)
     return problem.objective, problem.state()
 
 

@@ -33,7 +33,8 @@ __all__ = ["BaseGate", "ClassifierGate", "ConstantGate", "SoftmaxGate"]
 class BaseGate(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
     """Base class of gates that take soft labels.
 
-    A gate of your own derives from this class and implements ``fit`` and ``predict_log_proba``.
+    A gate of your own derives from this class and implements ``fit`` and ``predict_log_proba``,
+    and ``reorder`` where clones are to be ordered by falling load.
     Where it has parameters named ``warm_start`` and ``max_iter``, a mixture sets them on its
     clone to ``True`` and 1: each EM iteration then makes one step from where the last one ended.
     """

@@ -1,0 +1,20 @@
+"""Fixtures that several test files share."""
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+DATA = Path(__file__).parents[2] / "shared" / "data"
+
+
+@pytest.fixture
+def shared_data():
+    """``shared_data(name)`` -> X (DataFrame), y, rows of the test splits, description."""
+    if not (DATA / "load.py").exists():
+        pytest.skip("The data sets are not part of the package.")
+    pytest.importorskip("pandas")
+    spec = importlib.util.spec_from_file_location("shared_data_load", DATA / "load.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.load

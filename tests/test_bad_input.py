@@ -1,0 +1,556 @@
+"""Input that cannot be used: the error says what to do, the estimator stays as it was."""
+
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import sparse
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, clone
+from sklearn.cluster import KMeans
+from sklearn.compose import make_column_transformer
+from sklearn.ensemble import RandomForestRegressor
+from sklearn.frozen import FrozenEstimator
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
+from sklearn.model_selection import KFold, TimeSeriesSplit
+from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder
+from sklearn.svm import SVC
+from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
+
+from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
+from skmoe.exceptions import IgnoredWeightsWarning
+from skmoe.gates import BaseGate, SoftmaxGate
+
+rng = np.random.default_rng(0)
+X = rng.uniform(-1, 1, size=(60, 2))
+Y = np.where(X[:, 0] > 0, X[:, 1], -X[:, 1]) + 0.1 * rng.normal(size=60)
+LABELS = np.where(X[:, 0] * X[:, 1] > 0, "same", "differ")
+QUICK = {"n_init": 1, "random_state": 0}
+ALL_ZERO = "zero for every row|at least one non-zero"  # the second is scikit-learn's, since 1.9
+
+
+class Unkind(RegressorMixin, BaseEstimator):
+    """Regressor that raises on few rows, or answers nonsense."""
+
+    def __init__(self, how="raise"):
+        self.how = how
+
+    def fit(self, X, y, sample_weight=None):
+        if self.how == "raise" and len(X) < len(LABELS):  # rows were dropped: EM is under way
+            raise ZeroDivisionError("nothing to divide by")
+        self.n_features_in_ = X.shape[1]
+        return self
+
+    def predict(self, X):
+        if self.how == "nan":
+            return np.full(len(X), np.nan)
+        return np.zeros((len(X), 3)) if self.how == "shape" else X[:, 0]
+
+
+class SilentClassifier(ClassifierMixin, BaseEstimator):
+    """Classifier without probabilities."""
+
+    def fit(self, X, y):
+        self.classes_ = np.unique(y)
+        return self
+
+    def predict(self, X):
+        return self.classes_[np.zeros(len(X), dtype=int)]
+
+
+class NanGate(BaseGate):
+    """Gate that knows nothing."""
+
+    def fit(self, X, y, sample_weight=None):
+        self.classes_ = np.arange(y.shape[1])
+        return self
+
+    def predict_log_proba(self, X):
+        return np.full((len(X), len(self.classes_)), np.nan)
+
+    def reorder(self, order):
+        """There is no order."""
+
+
+def snapshot(estimator):
+    """Attributes and how each is printed: the same object may have changed within."""
+    return {key: (value, repr(value)) for key, value in vars(estimator).items()}
+
+
+def assert_same(estimator, before):
+    assert list(vars(estimator)) == list(before)
+    for key, (value, text) in before.items():
+        assert vars(estimator)[key] is value, key
+        assert repr(vars(estimator)[key]) == text, key
+
+
+def assert_fit_raises(estimator, X_bad, y_bad, kind, match, **fit_params):
+    """Fit raises and changes nothing, on a fresh estimator and on a fitted one."""
+    before = snapshot(estimator)
+    with pytest.raises(kind, match=match) as caught:
+        estimator.fit(X_bad, y_bad, **fit_params)
+    assert_same(estimator, before)
+
+    is_regressor = isinstance(estimator, MixtureOfExpertsRegressor)
+    fitted = type(estimator)(None, 2, **QUICK).fit(X, Y if is_regressor else LABELS)
+    vars(fitted).update(estimator.get_params(deep=False))
+    before = snapshot(fitted)
+    with pytest.raises(kind, match=match):
+        fitted.fit(X_bad, y_bad, **fit_params)
+    assert_same(fitted, before)
+    return caught.value
+
+
+def regressor(experts=None, n_experts=2, **params):
+    return MixtureOfExpertsRegressor(experts, n_experts, **(QUICK | params))
+
+
+def classifier(experts=None, n_experts=2, **params):
+    return MixtureOfExpertsClassifier(experts, n_experts, **(QUICK | params))
+
+
+def with_value(array, value):
+    array = np.array(array, dtype=float)
+    array[3, ...] = value
+    return array
+
+
+# Rows, targets and weights ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("n_samples", [1, 2])
+def test_fewer_rows_than_experts_are_refused_with_both_numbers(n_samples):
+    match = f"n_samples={n_samples} rows.*n_experts=3.*fewer experts"
+    assert_fit_raises(regressor(n_experts=3), X[:n_samples], Y[:n_samples], ValueError, match)
+
+
+def test_rows_of_zero_weight_do_not_count_as_rows():
+    weight = np.zeros(60)
+    weight[:2] = 1
+    assert_fit_raises(
+        regressor(n_experts=3), X, Y, ValueError, "n_samples=2 rows", sample_weight=weight
+    )
+
+
+def test_one_class_is_refused_by_its_label():
+    match = "one class only, 'same'"
+    assert_fit_raises(classifier(), X, np.full(60, "same"), ValueError, match)
+
+
+@pytest.mark.parametrize("experts", [None, DecisionTreeRegressor(max_depth=2)])
+@pytest.mark.parametrize("constant", [0.0, 7.25, -1e12])
+def test_constant_target_fits_with_a_finite_density(experts, constant):
+    y = np.full(60, constant)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # one expert is enough: the other collapses
+        moe = regressor(experts).fit(X, y)
+    assert (moe.likelihood_.scale_ > 0).all()
+    assert np.isfinite(moe.likelihood_.scale_).all()
+    assert np.isfinite(moe.log_density(X, y)).all()
+    np.testing.assert_allclose(moe.predict(X), constant, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_target_that_is_not_finite_is_refused(value):
+    match = "Input y contains (NaN|infinity)"
+    assert_fit_raises(regressor(), X, with_value(Y, value), ValueError, match)
+
+
+@pytest.mark.parametrize("make", [regressor, classifier])
+def test_missing_target_is_refused(make):
+    assert_fit_raises(make(), X, None, ValueError, "requires y to be passed")
+
+
+def test_strings_as_target_of_the_regressor_are_refused():
+    assert_fit_raises(regressor(), X, LABELS, ValueError, "could not convert string to float")
+
+
+def test_numbers_as_target_of_the_classifier_are_refused():
+    assert_fit_raises(classifier(), X, Y, ValueError, "continuous")
+
+
+@pytest.mark.parametrize("make", [regressor, classifier])
+def test_rows_and_targets_of_unlike_number_are_refused(make):
+    assert_fit_raises(
+        make(), X, LABELS[:-1] if make is classifier else Y[:-1], ValueError, "60.*59"
+    )
+
+
+def test_infinite_entry_of_an_array_is_refused():
+    assert_fit_raises(regressor(), with_value(X, -np.inf), Y, ValueError, "infinity")
+
+
+def test_infinite_entry_of_a_table_is_refused_with_its_column():
+    table = pd.DataFrame({"age": X[:, 0], "income": with_value(X, np.inf)[:, 1]})
+    match = r"infinity, in the columns \['income'\]"
+    assert_fit_raises(regressor(), table, Y, ValueError, match)
+
+
+@pytest.mark.parametrize("shape", [(0, 2), (60, 0)])
+def test_table_without_rows_or_columns_is_refused(shape):
+    table = pd.DataFrame(np.empty(shape))
+    assert_fit_raises(regressor(), table, Y[: shape[0]], ValueError, "needs a row and a column")
+
+
+def test_one_dimensional_rows_are_refused():
+    assert_fit_raises(regressor(), X[:, 0], Y, ValueError, "Expected 2D array")
+
+
+@pytest.mark.parametrize(
+    ("weight", "match"),
+    [
+        (np.full(60, -1.0), "Negative values"),
+        (np.zeros(60), ALL_ZERO),
+        (np.full(60, np.nan), "NaN"),
+        (np.ones(59), r"\(59,\)"),
+        (np.ones((60, 2)), "1D"),
+    ],
+    ids=["negative", "zero", "nan", "short", "2d"],
+)
+@pytest.mark.parametrize("make", [regressor, classifier])
+def test_weights_that_weigh_nothing_are_refused(make, weight, match):
+    y = Y if make is regressor else LABELS
+    assert_fit_raises(make(), X, y, ValueError, match, sample_weight=weight)
+
+
+def test_class_weights_of_zero_are_refused():
+    moe = classifier(class_weight={"same": 0.0, "differ": 0.0})
+    assert_fit_raises(moe, X, LABELS, ValueError, ALL_ZERO)
+
+
+def test_unknown_keyword_of_fit_is_refused_by_name():
+    assert_fit_raises(regressor(), X, Y, TypeError, r"fit takes groups.*'colour'", colour=Y)
+
+
+# Experts ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("estimator", "match"),
+    [
+        (regressor(KMeans), "is a class: call it"),
+        (regressor(Ridge), "'expert0'.*is a class: call it"),
+        (classifier([("logit", LogisticRegression)], None), "'logit'.*is a class: call it"),
+        (regressor(gate=SoftmaxGate), "gate must be.*is a class: call it"),
+        (regressor(OneHotEncoder()), r"fit and predict; OneHotEncoder\(\) lacks \['predict'\]"),
+        (classifier(SilentClassifier()), r"fit and predict_proba.*lacks \['predict_proba'\]"),
+        (classifier([("svc", SVC(probability=False))], None), r"'svc'.*lacks \['predict_proba'\]"),
+        (regressor("ridge"), "'experts' parameter"),
+        (regressor(gate=Ridge()), "'gate' parameter.*'fit' and 'predict_proba'"),
+    ],
+)
+def test_expert_or_gate_that_cannot_answer_is_refused(estimator, match):
+    y = Y if isinstance(estimator, MixtureOfExpertsRegressor) else LABELS
+    assert_fit_raises(estimator, X, y, (TypeError, ValueError), match)
+
+
+def test_classifier_among_the_regressors_is_refused():
+    moe = regressor([("a", Ridge()), ("b", LogisticRegression())], None)
+    assert_fit_raises(moe, X, Y, ValueError, "'b' should be a regressor")
+
+
+def test_regressor_among_the_classifiers_is_refused():
+    class Both(Ridge):
+        def predict_proba(self, X):
+            return np.full((len(X), 2), 0.5)
+
+    assert_fit_raises(classifier(Both()), X, LABELS, ValueError, "'expert0' should be a class")
+
+
+def test_error_of_an_expert_within_em_keeps_its_type_and_names_the_expert():
+    experts = [("good", Ridge()), ("bad", Unkind())]
+    moe = regressor(experts, None, cv=False, min_responsibility=0.5)
+    error = assert_fit_raises(moe, X, Y, ZeroDivisionError, "nothing to divide by")
+    assert any("fit of expert 'bad'" in note for note in error.__notes__)
+
+
+@pytest.mark.slow  # joblib starts its workers, and stops them after the error
+def test_error_of_an_expert_in_another_process_keeps_its_type_and_names_the_expert():
+    experts = [("good", Ridge()), ("bad", Unkind())]
+    moe = regressor(experts, None, cv=False, min_responsibility=0.5, n_jobs=2)
+    before = snapshot(moe)
+    with pytest.raises(ZeroDivisionError, match="nothing to divide by") as caught:
+        moe.fit(X, Y)
+    assert any("fit of expert 'bad'" in note for note in caught.value.__notes__)
+    assert_same(moe, before)
+
+
+def test_error_of_an_expert_when_predicting_names_the_expert():
+    moe = regressor([("ridge", Ridge()), ("tree", DecisionTreeRegressor())], None, cv=3)
+    moe.fit(X, Y)
+    missing = with_value(X, np.nan)
+    moe.gate_ = make_pipeline(SimpleImputer().fit(X), moe.gate_)
+    with pytest.raises(ValueError, match="NaN") as caught:
+        moe.predict(missing)
+    assert caught.value.__notes__ == ["Raised by predict of expert 'ridge'."]
+
+
+def test_expert_that_predicts_nan_is_refused_by_name():
+    moe = regressor([("good", Ridge()), ("bad", Unkind("nan"))], None)
+    assert_fit_raises(moe, X, Y, ValueError, "'bad' predicted NaN")
+
+
+def test_expert_that_predicts_a_wrong_shape_is_refused_by_name():
+    error = assert_fit_raises(regressor(Unkind("shape")), X, Y, ValueError, "shape")
+    assert any("expert 'expert0'" in note for note in error.__notes__)
+
+
+def test_frozen_expert_that_knows_other_classes_is_refused():
+    three = np.array(["differ", "neither", "same"])[np.arange(60) % 3]
+    frozen = FrozenEstimator(LogisticRegression().fit(X, three))
+    error = assert_fit_raises(classifier(frozen), X, LABELS, ValueError, r"classes \['neither'\]")
+    assert any("expert 'expert0'" in note for note in error.__notes__)
+
+
+@pytest.mark.parametrize(
+    ("experts", "n_experts", "match"),
+    [
+        ([("a", Ridge()), ("b", Ridge())], 3, "n_experts=3, but the list has 2"),
+        ([("a", Ridge()), ("b", "drop")], 2, "n_experts=2, but the list has 1"),
+        ([("a", "drop"), ("b", "drop")], None, "All experts are 'drop'"),
+        ([("a", Ridge()), ("a", Ridge())], None, "Names provided are not unique"),
+        ([("a__b", Ridge())], None, "must not contain __"),
+        ([("gate", Ridge())], None, "conflict with constructor arguments"),
+        ([], None, "non-empty list"),
+        ([Ridge(), Ridge()], None, r"list of \(name, estimator\)"),
+        ([("a", Ridge(), 1)], None, r"list of \(name, estimator\)"),
+    ],
+)
+def test_list_of_experts_with_a_mistake_is_refused(experts, n_experts, match):
+    moe = MixtureOfExpertsRegressor(experts, n_experts)
+    before = snapshot(moe)
+    with pytest.raises(ValueError, match=match):
+        moe.fit(X, Y)
+    assert_same(moe, before)
+
+
+# Parameters ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("make", "params"),
+    [
+        (regressor, {"likelihood": "normal"}),
+        (regressor, {"cv": "folds"}),
+        (regressor, {"min_responsibility": "none"}),
+        (regressor, {"init": "random"}),
+        (classifier, {"calibration": "platt"}),
+        (classifier, {"class_weight": "even"}),
+    ],
+)
+def test_unknown_string_is_refused_with_the_known_ones(make, params):
+    (name,) = params
+    y = Y if make is regressor else LABELS
+    assert_fit_raises(make(**params), X, y, ValueError, f"'{name}' parameter.*must be")
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"n_experts": 0},
+        {"n_init": 0},
+        {"max_iter": 0},
+        {"tol": -1.0},
+        {"cv": 1},
+        {"min_responsibility": 1.0},
+        {"verbose_interval": 0},
+    ],
+)
+def test_number_out_of_range_is_refused_by_name(params):
+    (name,) = params
+    assert_fit_raises(regressor(**params), X, Y, ValueError, f"'{name}' parameter.*in the range")
+
+
+def test_start_that_looks_at_the_classes_is_refused():
+    match = "init='kmeans_y' looks at the target"
+    assert_fit_raises(classifier(init="kmeans_y"), X, LABELS, ValueError, match)
+
+
+def test_gate_that_returns_nan_is_refused():
+    assert_fit_raises(regressor(gate=NanGate()), X, Y, ValueError, "NanGate.* returned NaN")
+
+
+@pytest.mark.parametrize("cv", [TimeSeriesSplit(3), [], [(np.arange(30), np.arange(30, 60))]])
+def test_cv_that_leaves_rows_without_prediction_is_refused(cv):
+    moe = regressor(DecisionTreeRegressor(), cv=cv)
+    assert_fit_raises(moe, X, Y, ValueError, "hold out every row exactly once")
+
+
+def test_cv_true_is_refused():
+    assert_fit_raises(regressor(cv=True), X, Y, ValueError, "cv=True says nothing")
+
+
+def test_out_of_bag_predictions_of_a_single_tree_are_refused():
+    moe = regressor(DecisionTreeRegressor(), cv="oob")
+    assert_fit_raises(moe, X, Y, ValueError, "cv='oob' needs bagging.*DecisionTreeRegressor")
+
+
+def test_out_of_bag_predictions_with_groups_are_refused():
+    moe = regressor(RandomForestRegressor(n_estimators=3), cv="oob")
+    match = "not whole groups"
+    assert_fit_raises(moe, X, Y, ValueError, match, groups=np.arange(60) % 6)
+
+
+@pytest.mark.parametrize(
+    ("init", "match"),
+    [
+        (lambda X, y, n_experts, random_state: np.ones((len(X), 3)), r"\(60, 3\).*\(60, 2\)"),
+        (lambda X, y, n_experts, random_state: np.zeros(len(X)), r"shape \(60,\)"),
+        (lambda X, y, n_experts, random_state: np.zeros((len(X), 2)), "zero in a whole row"),
+        (lambda X, y, n_experts, random_state: np.full((len(X), 2), np.nan), "not finite"),
+    ],
+)
+def test_start_that_is_no_responsibilities_is_refused(init, match):
+    assert_fit_raises(regressor(init=init), X, Y, ValueError, match)
+
+
+def test_warm_start_with_another_number_of_experts_is_refused():
+    moe = regressor(n_experts=2, warm_start=True).fit(X, Y)
+    moe.set_params(n_experts=3)
+    before = snapshot(moe)
+    with pytest.raises(ValueError, match="warm_start=True.*2; n_experts is 3"):
+        moe.fit(X, Y)
+    assert_same(moe, before)
+
+
+# Columns that a part cannot take --------------------------------------------------------------
+
+
+def table():
+    made = pd.DataFrame(
+        {"age": X[:, 0], "income": X[:, 1], "town": np.where(X[:, 0] > 0, "a", "b")}
+    )
+    made.loc[::7, "income"] = np.nan
+    return made
+
+
+NAMES = {
+    cls.__name__: cls
+    for cls in (Ridge, LogisticRegression, SoftmaxGate, OneHotEncoder, SimpleImputer)
+} | {"make_pipeline": make_pipeline, "make_column_transformer": make_column_transformer}
+
+
+def printed_pipeline(error):
+    """The Pipeline that an error tells to write, built."""
+    code = str(error).split(":\n", 1)[1]
+    return eval(code, NAMES)  # noqa: S307
+
+
+@pytest.mark.parametrize("columns", [["age", "town"], ["age", "income"], ["age", "income", "town"]])
+def test_pipeline_printed_for_an_expert_that_cannot_take_a_column_fits(columns):
+    X_table = table()[columns]
+    match = r"The expert Ridge cannot take .*" + columns[-1]
+    error = assert_fit_raises(regressor(Ridge(alpha=2.0)), X_table, Y, ValueError, match)
+    moe = regressor(printed_pipeline(error)).fit(X_table, Y)
+    assert moe.experts_[0][-1].alpha == 2.0
+    assert np.isfinite(moe.predict(X_table)).all()
+
+
+@pytest.mark.parametrize("gate", [SoftmaxGate(), LogisticRegression(C=0.5)])
+def test_pipeline_printed_for_a_gate_that_cannot_take_a_column_fits(gate):
+    match = f"The gate {type(gate).__name__} cannot take .*'town'.* and NaN.*'income'"
+    error = assert_fit_raises(regressor(gate=gate), table(), Y, ValueError, match)
+    moe = regressor(gate=printed_pipeline(error)).fit(table(), Y)
+    np.testing.assert_allclose(moe.gate_proba(table()).sum(axis=1), 1.0)
+
+
+def test_pipeline_printed_for_an_array_fits():
+    missing = with_value(X, np.nan)
+    match = r"LogisticRegression cannot take NaN, which the columns \[0, 1\]"
+    error = assert_fit_raises(classifier(LogisticRegression()), missing, LABELS, ValueError, match)
+    assert np.isfinite(
+        classifier(printed_pipeline(error)).fit(missing, LABELS).predict_proba(X)
+    ).all()
+
+
+@pytest.mark.parametrize(
+    ("experts", "match"), [(None, "LinearRegression"), (Ridge(), "SoftmaxGate")]
+)
+def test_sparse_rows_are_refused_by_the_part_that_needs_dense_ones(experts, match):
+    rows = sparse.csr_array(X)
+    assert_fit_raises(regressor(experts), rows, Y, TypeError, f"{match}.* needs dense.*toarray")
+
+
+# Asked of a fitted mixture --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("make", [regressor, classifier])
+def test_another_number_of_columns_is_refused(make):
+    moe = make().fit(X, Y if make is regressor else LABELS)
+    for ask in (moe.predict, moe.gate_proba, moe.predict_experts):
+        with pytest.raises(ValueError, match="3 features, but .* is expecting 2"):
+            ask(np.column_stack([X, X[:, 0]]))
+
+
+def test_class_that_fit_did_not_see_is_refused_by_its_label():
+    moe = classifier().fit(X, LABELS)
+    with pytest.raises(ValueError, match=r"classes \['neither'\], which fit did not see"):
+        moe.log_density(X[:2], ["same", "neither"])
+
+
+def test_other_number_of_targets_is_refused():
+    moe = regressor().fit(X, Y)
+    with pytest.raises(ValueError, match="outputs"):
+        moe.log_density(X, np.column_stack([Y, Y]))
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        moe.log_density(X, Y[:-1])
+
+
+@pytest.mark.parametrize("level", [-0.1, 1.1, 90, np.nan])
+def test_level_out_of_range_is_refused(level):
+    with pytest.raises(ValueError, match=r"level must be in \[0, 1\]"):
+        regressor().fit(X, Y).predict_interval(X, level)
+
+
+@pytest.mark.parametrize("q", [-0.1, 1.1, [0.5, 50], np.nan, [[0.5]]])
+def test_quantile_out_of_range_is_refused(q):
+    with pytest.raises(ValueError, match=r"q must be .*in \[0, 1\]"):
+        regressor().fit(X, Y).predict_quantiles(X, q)
+
+
+def test_information_criteria_of_cross_fitted_experts_are_refused():
+    moe = regressor(DecisionTreeRegressor(max_depth=2)).fit(X, Y)
+    for criterion in (moe.bic, moe.aic):
+        with pytest.raises(ValueError, match="cannot be counted"):
+            criterion(X, Y)
+
+
+# Weights that cannot arrive -------------------------------------------------------------------
+
+
+def test_experts_that_cannot_hear_uneven_weights_are_named_in_a_warning():
+    moe = regressor([("near", KNeighborsRegressor()), ("ridge", Ridge())], None)
+    with pytest.warns(IgnoredWeightsWarning, match=r"experts \['near'\] take no sample_weight"):
+        moe.fit(X, Y, sample_weight=np.linspace(1, 2, 60))
+
+
+def test_gate_that_cannot_hear_uneven_weights_is_named_in_a_warning():
+    moe = regressor(gate=KNeighborsClassifier())
+    with pytest.warns(IgnoredWeightsWarning, match="gate KNeighborsClassifier"):
+        moe.fit(X, Y, sample_weight=np.linspace(1, 2, 60))
+
+
+@pytest.mark.parametrize("weight", [None, np.full(60, 2.0), np.repeat([0.0, 1.0], 30)])
+def test_even_weights_are_nothing_to_warn_of(weight):
+    moe = regressor(KNeighborsRegressor(), gate=KNeighborsClassifier(), cv=KFold(3))
+    moe.fit(X, Y, sample_weight=weight)  # a warning would be an error
+    assert moe.n_expert_fits_ >= 3
+
+
+def test_failed_fit_does_not_touch_the_experts_that_were_passed():
+    tree, gate = DecisionTreeClassifier(), SoftmaxGate()
+    moe = classifier(tree, gate=gate)
+    with pytest.raises(ValueError, match="one class"):
+        moe.fit(X, np.zeros(60, dtype=int))
+    assert moe.experts is tree
+    assert moe.gate is gate
+    assert vars(tree) == vars(clone(tree))
+    assert vars(gate) == vars(clone(gate))
+
+
+def test_default_expert_named_in_an_error_is_linear_regression():
+    with pytest.raises(ValueError, match=f"The expert {LinearRegression.__name__} cannot take NaN"):
+        regressor().fit(with_value(X, np.nan), Y)

@@ -1,0 +1,582 @@
+"""Parameters, clones, pickles, displays, metadata, labels and what is kept of the folds."""
+
+import pickle
+import warnings
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn import config_context
+from sklearn.base import BaseEstimator, RegressorMixin, clone
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.compose import make_column_transformer
+from sklearn.dummy import DummyClassifier, DummyRegressor
+from sklearn.ensemble import HistGradientBoostingRegressor, RandomForestRegressor, StackingRegressor
+from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
+from sklearn.metrics import make_scorer, r2_score
+from sklearn.model_selection import GridSearchCV, GroupKFold, KFold, cross_validate
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import PolynomialFeatures, StandardScaler
+from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
+from sklearn.utils import get_tags
+
+from skmoe import FoldEnsemble, MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
+from skmoe.gates import ConstantGate, SoftmaxGate
+
+rng = np.random.default_rng(0)
+X = rng.uniform(-1, 1, size=(80, 2))
+Y = np.where(X[:, 0] > 0, X[:, 1], -X[:, 1]) + 0.1 * rng.normal(size=80)
+C = (X[:, 0] * X[:, 1] > 0).astype(int)
+GROUPS = np.arange(80) // 5
+QUICK = {"n_init": 1, "random_state": 0}
+
+
+def regressor(experts=None, n_experts=2, **params):
+    return MixtureOfExpertsRegressor(experts, n_experts, **(QUICK | params))
+
+
+def classifier(experts=None, n_experts=2, **params):
+    return MixtureOfExpertsClassifier(experts, n_experts, **(QUICK | params))
+
+
+def unlike(**params):
+    experts = [("ridge", Ridge()), ("tree", DecisionTreeRegressor(max_depth=2))]
+    return regressor(experts, None, **params)
+
+
+# get_params, set_params, clone ----------------------------------------------------------------
+
+
+def test_parameters_of_a_single_expert_are_those_of_experts():
+    moe = regressor(Ridge(alpha=2.0), gate=SoftmaxGate(alpha=0.5))
+    assert moe.get_params()["experts__alpha"] == 2.0
+    assert moe.get_params()["gate__alpha"] == 0.5
+    assert "experts__alpha" not in moe.get_params(deep=False)
+    assert moe.set_params(experts__alpha=3.0, gate__alpha=1.0, tol=1e-3) is moe
+    assert (moe.experts.alpha, moe.gate.alpha, moe.tol) == (3.0, 1.0, 1e-3)
+
+
+def test_parameters_of_listed_experts_go_by_their_names():
+    moe = unlike()
+    assert moe.get_params()["tree__max_depth"] == 2
+    assert moe.get_params()["ridge"] is moe.experts[0][1]
+    moe.set_params(tree__max_depth=5, ridge=LinearRegression())
+    assert moe.experts[1][1].max_depth == 5
+    assert isinstance(moe.experts[0][1], LinearRegression)
+
+
+def test_dropped_expert_is_left_out():
+    moe = unlike().set_params(tree="drop").fit(X, Y)
+    assert list(moe.named_experts_) == ["ridge"]
+    assert moe.gate_proba(X).shape == (80, 1)
+
+
+def test_replacing_an_expert_leaves_the_list_that_was_passed_alone():
+    experts = [("ridge", Ridge()), ("tree", DecisionTreeRegressor())]
+    regressor(experts, None).set_params(tree="drop")
+    assert isinstance(experts[1][1], DecisionTreeRegressor)
+
+
+def test_one_call_turns_one_expert_into_a_list_and_back():
+    moe = regressor(Ridge(), None)
+    moe.set_params(experts=[("a", Ridge()), ("b", Ridge())], b__alpha=7.0)
+    assert moe.get_params()["b__alpha"] == 7.0
+    moe.set_params(experts=Ridge(), experts__alpha=4.0)
+    assert moe.get_params()["experts__alpha"] == 4.0
+
+
+@pytest.mark.parametrize("moe", [regressor(Ridge()), unlike()])
+def test_unknown_parameter_is_refused_by_name(moe):
+    with pytest.raises(ValueError, match="Invalid parameter 'colour'"):
+        moe.set_params(colour=1)
+
+
+def test_clone_copies_experts_and_gate():
+    moe = unlike(gate=SoftmaxGate(alpha=0.3), cv=2).fit(X, Y)
+    copied = clone(moe)
+    assert not hasattr(copied, "experts_")
+    assert copied.get_params()["tree__max_depth"] == 2
+    assert copied.gate.alpha == 0.3
+    assert copied.gate is not moe.gate
+    assert copied.experts[0][1] is not moe.experts[0][1]
+    np.testing.assert_array_equal(copied.fit(X, Y).predict(X), moe.predict(X))
+
+
+def test_fit_leaves_parameters_alone():
+    moe = unlike(gate=SoftmaxGate(), cv=2)
+    before = {key: repr(value) for key, value in moe.get_params().items()}
+    moe.fit(X, Y)
+    assert {key: repr(value) for key, value in moe.get_params().items()} == before
+    assert moe.gate_.get_params() == SoftmaxGate().get_params()
+
+
+def test_grid_search_goes_over_experts_gate_and_their_number():
+    moe = regressor(Ridge(), gate=SoftmaxGate(), max_iter=20, tol=1e-2)
+    grid = {"n_experts": [1, 2], "experts__alpha": [0.1, 100.0], "gate__alpha": [0.1]}
+    search = GridSearchCV(moe, grid, cv=3, error_score="raise").fit(X, Y)
+    assert search.best_params_["n_experts"] == 2  # planted: two planes behind a hinge
+    assert search.best_params_["experts__alpha"] == 0.1
+    assert len(search.best_estimator_.experts_) == 2
+
+
+def test_grid_search_goes_over_named_experts():
+    grid = {"tree": ["drop", DecisionTreeRegressor(max_depth=3)], "ridge__alpha": [1.0]}
+    search = GridSearchCV(unlike(cv=2), grid, cv=2, error_score="raise").fit(X, Y)
+    assert search.cv_results_["mean_test_score"].shape == (2,)
+
+
+# Pickle ---------------------------------------------------------------------------------------
+
+
+FITTED = [
+    (regressor, {}, Y),
+    (regressor, {"experts": DecisionTreeRegressor(max_depth=2), "cv": 3}, Y),
+    (regressor, {"gate": make_pipeline(StandardScaler(), LogisticRegression())}, Y),
+    (classifier, {}, C),
+]
+
+
+@pytest.mark.parametrize(("make", "params", "y"), FITTED)
+def test_pickled_mixture_predicts_the_same_bits(make, params, y):
+    moe = make(**params).fit(X, y)
+    revived = pickle.loads(pickle.dumps(moe))
+    np.testing.assert_array_equal(revived.predict(X), moe.predict(X))
+    np.testing.assert_array_equal(revived.log_density(X, y), moe.log_density(X, y))
+
+
+@pytest.mark.slow  # starts a process
+def test_mixture_pickled_to_another_process_predicts_the_same_bits():
+    moe = regressor(DecisionTreeRegressor(max_depth=2), cv=3).fit(X, Y)
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        np.testing.assert_array_equal(pool.submit(moe.predict, X).result(), moe.predict(X))
+
+
+@pytest.mark.slow  # starts the workers of joblib
+@pytest.mark.parametrize("experts", [None, DecisionTreeRegressor(max_depth=2)])
+def test_result_does_not_depend_on_the_number_of_jobs(experts):
+    one, two = (regressor(experts, n_init=3, n_jobs=n_jobs).fit(X, Y) for n_jobs in (1, 2))
+    np.testing.assert_array_equal(one.predict(X), two.predict(X))
+
+
+# Display --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("moe", "labels"),
+    [
+        (regressor(), ["LinearRegression", "SoftmaxGate", "experts", "gate"]),
+        (regressor(Ridge(), gate=ConstantGate()), ["Ridge", "ConstantGate"]),
+        (unlike(gate=LogisticRegression(), cv=2), ["ridge", "Ridge", "tree", "DecisionTreeRegressor"]),
+        (regressor([("a", Ridge()), ("b", "drop")], None), ["Ridge", "drop"]),
+        # An unfitted ensemble has no truth value.
+        (regressor(RandomForestRegressor(3)), ["RandomForestRegressor", "SoftmaxGate"]),
+        (regressor(make_pipeline(StandardScaler(), Ridge())), ["StandardScaler", "Ridge"]),
+    ],
+)
+def test_html_nests_experts_and_gate_before_and_after_fit(moe, labels):
+    for html in (moe._repr_html_(), moe.fit(X, Y)._repr_html_()):
+        for label in labels:
+            assert f">{label}<" in html or f"<div>{label}</div>" in html, label
+        assert html.count("sk-parallel-item") >= 2
+
+
+def test_repr_shows_what_was_set():
+    assert repr(MixtureOfExpertsRegressor(Ridge(alpha=2), 3)) == (
+        "MixtureOfExpertsRegressor(experts=Ridge(alpha=2), n_experts=3)"
+    )
+
+
+# Tags -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("moe", "sparse", "allow_nan", "multi_output"),
+    [
+        (regressor(), False, False, True),
+        (regressor(Ridge()), False, False, True),
+        (regressor(Ridge(), gate=ConstantGate()), True, False, True),
+        (regressor(Ridge(), gate=LogisticRegression()), True, False, True),
+        (regressor(HistGradientBoostingRegressor()), False, True, False),
+        (
+            regressor(HistGradientBoostingRegressor(), gate=LogisticRegression()),
+            False,
+            False,
+            False,
+        ),
+        (regressor(DecisionTreeRegressor(), gate=DecisionTreeClassifier()), True, True, True),
+        (
+            regressor([("a", DecisionTreeRegressor()), ("b", HistGradientBoostingRegressor())]),
+            False,
+            True,
+            False,
+        ),
+        (regressor([("a", DecisionTreeRegressor()), ("b", Ridge())]), False, False, True),
+        (regressor([("a", DecisionTreeRegressor()), ("b", "drop")]), False, True, True),
+        (regressor(make_pipeline(StandardScaler(), Ridge())), False, True, True),
+    ],
+)
+def test_tags_are_what_all_parts_take(moe, sparse, allow_nan, multi_output):
+    tags = get_tags(moe)
+    assert (tags.input_tags.sparse, tags.input_tags.allow_nan) == (sparse, allow_nan)
+    assert tags.target_tags.multi_output == multi_output
+
+
+def test_classifier_takes_one_output():
+    assert not get_tags(classifier(DecisionTreeClassifier())).target_tags.multi_output
+
+
+# Names of columns -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "experts",
+    [None, Ridge(), DecisionTreeRegressor(max_depth=2), make_pipeline(StandardScaler(), Ridge())],
+)
+def test_names_of_columns_are_kept_and_checked(experts):
+    table = pd.DataFrame(X, columns=["left", "right"])
+    moe = regressor(experts).fit(table, Y)
+    assert moe.feature_names_in_.tolist() == ["left", "right"]
+    moe.predict(table)  # a warning of an expert about names would be an error
+    with pytest.raises(ValueError, match="feature names should match"):
+        moe.predict(table[["right", "left"]])
+    with pytest.warns(UserWarning, match="does not have valid feature names"):
+        moe.predict(X)
+
+
+def test_refit_on_an_array_forgets_the_names():
+    moe = regressor().fit(pd.DataFrame(X, columns=["left", "right"]), Y).fit(X, Y)
+    assert not hasattr(moe, "feature_names_in_")
+    assert not hasattr(moe.experts_[0], "feature_names_in_")
+
+
+def test_parts_of_a_pandas_world_fit_together():
+    steps = (PolynomialFeatures(2), StandardScaler())
+    with config_context(transform_output="pandas"):
+        for last in (Ridge(), DecisionTreeRegressor(max_depth=2)):
+            gate = make_pipeline(StandardScaler(), LogisticRegression())
+            moe = regressor(make_pipeline(*steps, last), gate=gate).fit(X, Y)
+            in_pandas = moe.predict(X)  # a warning about names would be an error
+            with config_context(transform_output="default"):
+                array_moe = clone(moe).fit(X, Y)
+            np.testing.assert_allclose(in_pandas, array_moe.predict(X))
+
+
+def test_linear_expert_behind_a_transformer_to_pandas_knows_its_names():
+    scaler = StandardScaler().set_output(transform="pandas")
+    moe = regressor(make_pipeline(scaler, Ridge())).fit(pd.DataFrame(X, columns=["a", "b"]), Y)
+    assert moe.experts_[0][-1].feature_names_in_.tolist() == ["a", "b"]
+
+
+# Metadata -------------------------------------------------------------------------------------
+
+
+class Remember(RegressorMixin, BaseEstimator):
+    """Regressor that keeps the first column, which tells the rows, of what it was fitted on."""
+
+    def fit(self, X, y, sample_weight=None):
+        self.seen_ = np.unique(X[:, 0])
+        self.n_features_in_ = X.shape[1]
+        return self
+
+    def predict(self, X):
+        return np.zeros(len(X))
+
+
+@pytest.mark.parametrize("routing", [False, True])
+@pytest.mark.parametrize("cv", ["auto", 4, GroupKFold(4)])
+def test_rows_of_one_group_stay_in_one_fold(cv, routing):
+    numbered = np.arange(80.0)[:, None]
+    with config_context(enable_metadata_routing=routing):
+        moe = regressor(Remember(), cv=cv, n_experts=1).fit(numbered, Y, groups=GROUPS)
+    models = moe.experts_[0].estimators_
+    assert len(models) == (5 if cv == "auto" else 4)
+    for model in models:
+        left_out = np.setdiff1d(np.arange(80), model.seen_).astype(int)
+        assert len(left_out) > 0
+        assert not set(GROUPS[left_out]) & set(GROUPS[model.seen_.astype(int)])
+
+
+def test_auto_makes_no_more_folds_than_groups():
+    moe = regressor(DecisionTreeRegressor(max_depth=2)).fit(X, Y, groups=np.arange(80) % 3)
+    assert len(moe.experts_[0].estimators_) == 3
+
+
+def test_linear_experts_are_cross_fitted_where_groups_are_given():
+    assert hasattr(regressor().fit(X, Y, groups=GROUPS), "oof_score_")
+
+
+def test_cross_validate_routes_weights_and_groups():
+    weight = rng.uniform(0.5, 2, size=80)
+    with config_context(enable_metadata_routing=True):
+        moe = regressor(DecisionTreeRegressor(max_depth=2), cv=GroupKFold(3))
+        moe.set_fit_request(sample_weight=True)
+        result = cross_validate(
+            moe,
+            X,
+            Y,
+            cv=GroupKFold(2),
+            params={"sample_weight": weight, "groups": GROUPS},
+            return_estimator=True,
+            return_indices=True,
+            scoring=make_scorer(r2_score).set_score_request(sample_weight=False),
+            error_score="raise",
+        )
+    train = result["indices"]["train"][0]
+    by_hand = clone(moe).fit(X[train], Y[train], sample_weight=weight[train], groups=GROUPS[train])
+    np.testing.assert_allclose(result["estimator"][0].predict(X), by_hand.predict(X))
+
+
+def scaled(last):
+    """A Pipeline with steps that take weights, nested ones too."""
+    return make_pipeline(
+        make_column_transformer((StandardScaler(), [0, 1])), StandardScaler(), last
+    )
+
+
+@pytest.mark.parametrize("weight", [None, np.linspace(1, 2, 80)])
+@pytest.mark.parametrize(
+    ("make", "experts", "y"),
+    [
+        (regressor, scaled(DecisionTreeRegressor(max_depth=2)), Y),
+        (regressor, scaled(Ridge()), Y),
+        (regressor, [("a", scaled(Ridge())), ("b", Ridge())], Y),
+        (classifier, scaled(DecisionTreeClassifier(max_depth=2)), C),
+        (classifier, CalibratedClassifierCV(DecisionTreeClassifier(max_depth=2), cv=2), C),
+    ],
+    ids=["tree", "ridge", "list", "classifier", "calibrated"],
+)
+def test_responsibilities_reach_the_last_step_with_and_without_routing(make, experts, y, weight):
+    moe = make(experts, None if isinstance(experts, list) else 2, max_iter=3, cv=2)
+    with config_context(enable_metadata_routing=True):
+        routed = clone(moe).fit(X, y, sample_weight=weight)
+    plain = clone(moe).fit(X, y, sample_weight=weight)
+    np.testing.assert_array_equal(routed.log_density(X, y), plain.log_density(X, y))
+
+
+def test_gate_that_holds_a_classifier_is_trained_with_routing():
+    gate = CalibratedClassifierCV(DecisionTreeClassifier(max_depth=2), cv=2)
+    with config_context(enable_metadata_routing=True):
+        routed = regressor(gate=gate).fit(X, Y)
+    np.testing.assert_array_equal(routed.predict(X), regressor(gate=gate).fit(X, Y).predict(X))
+
+
+def test_requests_of_the_estimators_that_were_passed_stay_as_they_were():
+    expert = scaled(DecisionTreeRegressor(max_depth=2))
+    with config_context(enable_metadata_routing=True):
+        regressor(expert).fit(X, Y)
+        assert all(not hasattr(step, "_metadata_request") for _, step in expert.steps)
+
+
+# Classes --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("experts", [None, DecisionTreeClassifier(max_depth=2)])
+@pytest.mark.parametrize("favour", [{0: 1.0, 1: 5.0}, {0: 5.0, 1: 1.0}])
+def test_weight_of_a_class_raises_its_probability(experts, favour):
+    plain = classifier(experts).fit(X, C).predict_proba(X).mean(axis=0)
+    weighted = classifier(experts, class_weight=favour).fit(X, C).predict_proba(X).mean(axis=0)
+    favoured = max(favour, key=favour.get)
+    assert weighted[favoured] > plain[favoured]
+
+
+def test_balanced_classes_are_those_of_weights_by_hand():
+    y = (X[:, 0] + 0.3 * rng.normal(size=80) > 0.6).astype(int)
+    balanced = classifier(class_weight="balanced", tol=1e-3).fit(X, y)
+    by_hand = classifier(tol=1e-3).fit(X, y, sample_weight=(80 / (2 * np.bincount(y)))[y])
+    np.testing.assert_allclose(balanced.predict_proba(X), by_hand.predict_proba(X), atol=1e-9)
+    # In-sample logistic experts with an intercept keep the (weighted) shares of the classes.
+    share = np.average(balanced.predict_proba(X)[:, 1], weights=(1 / np.bincount(y))[y])
+    assert share == pytest.approx(0.5, abs=0.02)
+
+
+@pytest.mark.parametrize(
+    "labels", [np.array(["no", "yes"]), np.array([False, True]), np.array([-1, 7])]
+)
+@pytest.mark.parametrize("experts", [None, DecisionTreeClassifier(max_depth=2, random_state=0)])
+def test_labels_of_any_kind_are_predicted_as_they_came(experts, labels):
+    moe, numbers = classifier(experts).fit(X, labels[C]), classifier(experts).fit(X, C)
+    assert moe.classes_.tolist() == labels.tolist()
+    assert moe.predict(X).dtype == labels.dtype
+    np.testing.assert_array_equal(moe.predict(X), labels[numbers.predict(X)])
+    np.testing.assert_array_equal(moe.log_density(X, labels[C]), numbers.log_density(X, C))
+
+
+@pytest.mark.parametrize("calibration", ["auto", "temperature", "smoothing", None])
+def test_class_that_a_fold_lacks_gets_a_probability(calibration):
+    y = C.copy()
+    y[:2] = 2  # in one fold, or in two, of KFold: some model never sees it, if in one
+    moe = classifier(DecisionTreeClassifier(max_depth=2), cv=KFold(4), calibration=calibration)
+    moe.fit(X, y)
+    models = moe.experts_[0].estimators_
+    assert any(2 not in model.classes_ for model in models)
+    assert moe.experts_[0].classes_.tolist() == [0, 1, 2]
+    assert (moe.predict_proba(X)[:, 2] > 0).all()
+    assert np.isfinite(moe.oof_log_density_).all()
+
+
+# FoldEnsemble and what is kept of the folds ---------------------------------------------------
+
+
+def test_fold_ensemble_predicts_the_mean_of_its_models():
+    models = [DecisionTreeRegressor(max_depth=depth).fit(X, Y) for depth in (1, 2, 3)]
+    ensemble = FoldEnsemble.from_fitted(models)
+    mean = np.mean([model.predict(X) for model in models], axis=0)
+    np.testing.assert_allclose(ensemble.predict(X), mean)
+    np.testing.assert_allclose(FoldEnsemble(models).fit(X, Y).predict(X), mean)
+
+
+def test_fold_ensemble_knows_all_classes_of_its_models():
+    models = [
+        DummyClassifier(strategy="prior").fit(X[:4], ["a", "a", "b", "b"]),
+        DummyClassifier(strategy="prior").fit(X[:4], ["b", "c", "c", "c"]),
+    ]
+    ensemble = FoldEnsemble.from_fitted(models)
+    assert ensemble.classes_.tolist() == ["a", "b", "c"]
+    np.testing.assert_allclose(ensemble.predict_proba(X[:1]), [[0.25, 0.375, 0.375]])
+    assert ensemble.predict(X[:1]).tolist() == ["b"]
+
+
+def test_without_ensemble_experts_are_of_the_class_that_was_passed():
+    moe = regressor(DecisionTreeRegressor(max_depth=2), ensemble=False).fit(X, Y)
+    assert [type(expert) for expert in moe.experts_] == [DecisionTreeRegressor] * 2
+    assert hasattr(moe, "oof_score_")
+
+
+def test_frozen_expert_stays_as_it_is():
+    frozen = Ridge().fit(X, Y + 1)
+    moe = regressor([("frozen", FrozenEstimator(frozen)), ("new", Ridge())], None).fit(X, Y)
+    # Not to the last bit: an ensemble of one and the same model takes a mean.
+    np.testing.assert_allclose(moe.predict_experts(X)[:, 0], frozen.predict(X), rtol=1e-12)
+
+
+def test_stack_with_its_default_on_top_is_an_expert():
+    stack = StackingRegressor([("tree", DecisionTreeRegressor(max_depth=2))], cv=2)
+    assert np.isfinite(regressor(stack, 1, cv=2).fit(X, Y).predict(X)).all()
+
+
+@pytest.mark.parametrize("make", [regressor, classifier])
+def test_out_of_fold_attributes_are_there_only_with_folds(make):
+    y = Y if make is regressor else C
+    kept = ("oof_score_", "oof_log_density_", "oof_responsibilities_")
+    moe = make(cv=3).fit(X, y)
+    assert all(hasattr(moe, name) for name in kept)
+    assert moe.oof_log_density_.shape == (80,)
+    np.testing.assert_allclose(moe.oof_responsibilities_.sum(axis=1), 1.0)
+    moe.set_params(cv=False).fit(X, y)
+    assert not any(hasattr(moe, name) for name in kept)
+
+
+def test_out_of_fold_score_is_the_weighted_mean_of_the_rows():
+    weight = rng.uniform(0.5, 2, size=80)
+    moe = regressor(DecisionTreeRegressor(max_depth=2)).fit(X, Y, sample_weight=weight)
+    assert moe.oof_score_ == pytest.approx(np.average(moe.oof_log_density_, weights=weight))
+
+
+def test_out_of_fold_densities_are_those_of_models_that_did_not_see_the_row():
+    folds = KFold(4)
+    moe = regressor(DecisionTreeRegressor(max_depth=3), cv=folds, n_experts=3).fit(X, Y)
+    predictions = np.empty((80, 3))
+    for number, (_, test) in enumerate(folds.split(X)):
+        for k, expert in enumerate(moe.experts_):
+            predictions[test, k] = expert.estimators_[number].predict(X[test])
+    components = moe.likelihood_.components(predictions)
+    joint = components.logpdf(Y[:, None]) + moe.gate_.predict_log_proba(X)
+    by_hand = np.logaddexp.reduce(joint, axis=1)
+    np.testing.assert_allclose(moe.oof_log_density_, by_hand, rtol=1e-9)
+    np.testing.assert_allclose(moe.oof_responsibilities_, np.exp(joint - by_hand[:, None]))
+    assert moe.log_density(X, Y).mean() > moe.oof_score_  # the ensembles did see them
+
+
+class Counting(RegressorMixin, BaseEstimator):
+    """Regressor that counts its fits."""
+
+    fits = 0
+
+    def fit(self, X, y, sample_weight=None):
+        type(self).fits += 1
+        self.coef_ = np.linalg.lstsq(X, y, rcond=None)[0]
+        self.n_features_in_ = X.shape[1]
+        return self
+
+    def predict(self, X):
+        return X @ self.coef_
+
+
+@pytest.mark.parametrize(
+    "params", [{"cv": 3}, {"cv": 3, "ensemble": False}, {"cv": False}, {"cv": 4, "n_experts": 1}]
+)
+def test_every_fit_of_an_expert_is_counted(params):
+    Counting.fits = 0
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of the few iterations
+        moe = regressor(Counting(), max_iter=3, **params).fit(X, Y)
+    assert moe.n_expert_fits_ == Counting.fits > 0
+
+
+# Other attributes -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("experts", [None, DecisionTreeRegressor(max_depth=2)])
+def test_clones_are_ordered_by_falling_load(experts):
+    moe = regressor(experts, n_experts=3).fit(X, Y)
+    assert list(moe.named_experts_) == ["expert0", "expert1", "expert2"]
+    assert list(moe.named_experts_.values()) == moe.experts_
+    assert (np.diff(moe.expert_load_) <= 0).all()
+    np.testing.assert_allclose(moe.gate_proba(X).mean(axis=0), moe.expert_load_)
+    columns = [expert.predict(X) for expert in moe.experts_]
+    np.testing.assert_array_equal(moe.predict_experts(X), np.column_stack(columns))
+
+
+def test_listed_experts_keep_their_order():
+    experts = [("far", DummyRegressor(strategy="constant", constant=9.0)), ("ridge", Ridge())]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # the first one collapses, as it should
+        moe = regressor(experts, None).fit(X, Y)
+    assert list(moe.named_experts_) == ["far", "ridge"]
+    assert moe.expert_load_[0] < moe.expert_load_[1]
+
+
+def test_verbose_prints_the_objective_at_intervals(capsys):
+    moe = regressor(verbose=1, verbose_interval=2).fit(X, Y)
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 1 + moe.n_iter_ // 2
+    assert f"{moe.lower_bounds_[0]:.6f}" in lines[0]
+    assert lines[1].startswith("  Iteration 2\t")
+    regressor().fit(X, Y)
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(
+    "init", ["kmeans_y", "kmeans_xy", "kmeans_x", "functions", "residuals", "gaussians"]
+)
+def test_each_start_leads_to_a_fit_that_beats_one_expert(init):
+    moe = regressor(init=init, n_init=2).fit(X, Y)
+    assert moe.log_density(X, Y).mean() > regressor(n_experts=1).fit(X, Y).log_density(X, Y).mean()
+
+
+@pytest.mark.parametrize("init", ["kmeans_x", "functions", "gaussians"])
+def test_each_start_of_the_classifier_leads_to_a_fit_that_beats_one_expert(init):
+    moe = classifier(init=init, n_init=2).fit(X, C)
+    assert moe.log_density(X, C).mean() > classifier(n_experts=1).fit(X, C).log_density(X, C).mean()
+
+
+@pytest.mark.parametrize("make", [regressor, classifier])
+def test_start_of_ones_own_sees_the_data_as_they_came(make):
+    seen = []
+
+    def start(X_seen, y_seen, n_experts, random_state):
+        seen.append((X_seen, y_seen, n_experts))
+        right = X_seen[:, 0] > 0
+        return np.column_stack([right, ~right]) * 3.0
+
+    y = Y if make is regressor else np.where(C, "yes", "no")
+    moe = make(init=start, n_init=2).fit(X, y)
+    assert len(seen) == 2
+    for X_seen, y_seen, n_experts in seen:
+        np.testing.assert_array_equal(X_seen, X)
+        np.testing.assert_array_equal(y_seen, y)
+        assert n_experts == 2
+    assert len(moe.experts_) == 2

@@ -53,7 +53,7 @@ def test_gradient_vanishes_at_the_solution(alpha, weighted, mass):
     if mass == "any":
         targets = targets * rng.uniform(0, 3, size=(len(X), 1))
     weight = rng.uniform(0, 2, size=len(X)) if weighted else np.ones(len(X))
-    gate = SoftmaxGate(alpha, tol=1e-15).fit(X, targets, weight)
+    gate = SoftmaxGate(alpha, tol=1e-18).fit(X, targets, weight)
     _, gradient = objective_and_gradient(gate, X, targets, weight, alpha)
     # Sums of 300 terms of order one; Newton's last step squares an error of 1e-6 or less.
     assert_allclose(gradient, 0, atol=1e-7)

@@ -169,7 +169,10 @@ def test_result_does_not_depend_on_the_number_of_jobs(experts):
     [
         (regressor(), ["LinearRegression", "SoftmaxGate", "experts", "gate"]),
         (regressor(Ridge(), gate=ConstantGate()), ["Ridge", "ConstantGate"]),
-        (unlike(gate=LogisticRegression(), cv=2), ["ridge", "Ridge", "tree", "DecisionTreeRegressor"]),
+        (
+            unlike(gate=LogisticRegression(), cv=2, max_iter=2),
+            ["ridge", "Ridge", "tree", "DecisionTreeRegressor"],
+        ),
         (regressor([("a", Ridge()), ("b", "drop")], None), ["Ridge", "drop"]),
         # An unfitted ensemble has no truth value.
         (regressor(RandomForestRegressor(3)), ["RandomForestRegressor", "SoftmaxGate"]),
@@ -260,8 +263,8 @@ def test_parts_of_a_pandas_world_fit_together():
             moe = regressor(make_pipeline(*steps, last), gate=gate).fit(X, Y)
             in_pandas = moe.predict(X)  # a warning about names would be an error
             with config_context(transform_output="default"):
-                array_moe = clone(moe).fit(X, Y)
-            np.testing.assert_allclose(in_pandas, array_moe.predict(X))
+                in_arrays = clone(moe).fit(X, Y).predict(X)
+            np.testing.assert_allclose(in_pandas, in_arrays)
 
 
 def test_linear_expert_behind_a_transformer_to_pandas_knows_its_names():
@@ -344,7 +347,12 @@ def scaled(last):
         (regressor, scaled(Ridge()), Y),
         (regressor, [("a", scaled(Ridge())), ("b", Ridge())], Y),
         (classifier, scaled(DecisionTreeClassifier(max_depth=2)), C),
-        (classifier, CalibratedClassifierCV(DecisionTreeClassifier(max_depth=2), cv=2), C),
+        pytest.param(
+            classifier,
+            CalibratedClassifierCV(DecisionTreeClassifier(max_depth=2), cv=2),
+            C,
+            marks=pytest.mark.slow,
+        ),
     ],
     ids=["tree", "ridge", "list", "classifier", "calibrated"],
 )
@@ -356,6 +364,7 @@ def test_responsibilities_reach_the_last_step_with_and_without_routing(make, exp
     np.testing.assert_array_equal(routed.log_density(X, y), plain.log_density(X, y))
 
 
+@pytest.mark.slow
 def test_gate_that_holds_a_classifier_is_trained_with_routing():
     gate = CalibratedClassifierCV(DecisionTreeClassifier(max_depth=2), cv=2)
     with config_context(enable_metadata_routing=True):

@@ -289,7 +289,7 @@ def test_two_lines_with_a_kink_are_fitted_as_well_as_the_truth_does(seed):
     assert moe.log_density(x[:, None], y).mean() > truth - 0.035
 
 
-def planted_classifier(seed, n=3000):
+def planted_classifier(seed, n=1500):
     """Two logistic regressions of opposite sign behind a soft gate in another column."""
     rng = np.random.default_rng(seed)
     X = rng.normal(size=(n, 3))
@@ -302,16 +302,16 @@ def planted_classifier(seed, n=3000):
     return X, (rng.uniform(size=n) < proba).astype(int), truth, slopes
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_planted_classifier_is_recovered(seed):
     X, y, _, slopes = planted_classifier(seed)
     moe = MixtureOfExpertsClassifier(n_experts=2, max_iter=500, random_state=seed).fit(X, y)
     found = np.array([expert.coef_[0] for expert in moe.experts_])
     found = found[np.argsort(-found[:, 1])]
-    # 1500 labels for each: standard errors of about 0.3 for the large slopes.
-    assert_allclose(found, slopes, atol=1.2)
+    # 750 labels for each: standard errors of about 0.4 for the large slopes.
+    assert_allclose(found, slopes, atol=1.6)
     X_new, _, truth, _ = planted_classifier(seed + 100, N_HELD_OUT)
     proba = moe.predict_proba(X_new)[:, 1]
     divergence = truth * np.log(truth / proba) + (1 - truth) * np.log((1 - truth) / (1 - proba))
-    # Half a parameter's worth of a row for each of 12 parameters, 12 / 6000 = 0.002, fivefold.
-    assert divergence.mean() < 0.01
+    # Expected is half a row's worth for each of 12 parameters, 12 / 2 / 1500 = 0.004.
+    assert divergence.mean() < 0.016

@@ -1,0 +1,179 @@
+"""Predictive mixtures against scipy.stats and numerical integrals."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy import integrate, stats
+
+from skmoe import MixtureOfExpertsRegressor
+from skmoe.distributions import GaussianComponents, MixtureDistribution
+
+
+def mixture(weights, mean, std):
+    mean = np.asarray(mean, dtype=float)
+    return MixtureDistribution(np.asarray(weights, float), GaussianComponents(mean, std))
+
+
+def random_mixtures(seed, n=50, n_experts=4, spread=3.0):
+    """Random weights, of which a quarter are zero."""
+    rng = np.random.default_rng(seed)
+    weights = rng.dirichlet(np.ones(n_experts), size=n)
+    weights[rng.uniform(size=weights.shape) < 0.25] = 0.0
+    weights[weights.sum(axis=1) == 0, 0] = 1.0
+    weights /= weights.sum(axis=1, keepdims=True)
+    mean = spread * rng.normal(size=(n, n_experts))
+    return mixture(weights, mean, rng.uniform(0.1, 2, size=n_experts))
+
+
+def test_one_component_is_the_normal_distribution():
+    mean = np.linspace(-5, 5, 11)
+    dist = mixture(np.ones((11, 1)), mean[:, None], np.array([0.7]))
+    reference = stats.norm(mean, 0.7)
+    y = np.linspace(-3, 4, 11)
+    # Two implementations of the same functions.
+    assert_allclose(dist.mean(), mean, rtol=1e-14)
+    assert_allclose(dist.var(), 0.49, rtol=1e-14)
+    assert_allclose(dist.std(), 0.7, rtol=1e-14)
+    assert_allclose(dist.pdf(y), reference.pdf(y), rtol=1e-12)
+    assert_allclose(dist.logpdf(y), reference.logpdf(y), rtol=1e-12)
+    assert_allclose(dist.cdf(y), reference.cdf(y), rtol=1e-12)
+    q = [1e-6, 0.1, 0.5, 0.9]
+    expected = reference.ppf(np.array(q)[:, None]).T
+    assert_allclose(dist.ppf(q), expected, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("spread", [0.0, 3.0, 1000.0])  # 1000: nothing between the modes
+@pytest.mark.parametrize("seed", range(3))
+def test_distribution_function_of_a_quantile_is_its_probability(seed, spread):
+    dist = random_mixtures(seed, spread=spread)
+    for q in (1e-8, 0.01, 0.3, 0.5, 0.77, 0.999):
+        # A quantile is good to its last bit, 2e-13 at 1000, times a density of up to 4.
+        assert_allclose(dist.cdf(dist.ppf(q)), q, rtol=0, atol=1e-9)
+
+
+def test_quantile_between_modes_far_apart_is_found():
+    dist = mixture([[0.5, 0.5], [0.3, 0.7]], [[-1e4, 1e4], [-1e4, 1e4]], np.array([1e-3, 1.0]))
+    assert_allclose(dist.ppf(0.25)[0], -1e4, atol=1e-2)
+    assert_allclose(dist.ppf(0.75)[0], 1e4, atol=1e-2)
+    expected = 1e4 + stats.norm.ppf((0.4 - 0.3) / 0.7)
+    assert_allclose(dist.ppf(0.4)[1], expected, rtol=1e-12)
+
+
+def test_components_of_no_weight_do_not_matter():
+    dist = mixture([[0.5, 0.0, 0.5]], [[0.0, 1e6, 1.0]], np.array([1.0, 1e3, 2.0]))
+    without = mixture([[0.5, 0.5]], [[0.0, 1.0]], np.array([1.0, 2.0]))
+    for q in (0.001, 0.5, 0.999):
+        assert_allclose(dist.ppf(q), without.ppf(q), rtol=1e-12, atol=1e-12)
+    assert_allclose(dist.mean(), without.mean())
+    assert_allclose(dist.var(), without.var())
+    assert_allclose(dist.logpdf(0.3), without.logpdf(0.3))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_moments_and_distribution_function_are_integrals_of_the_density(seed):
+    dist = random_mixtures(seed, n=1)
+    low, high = -40.0, 40.0  # more than 13 standard deviations beyond every mean
+
+    def integral(function, upper=high):
+        points = [*dist.components.mean[0], *(dist.components.mean[0] + 0.2)]
+        points = [p for p in points if p < upper]
+        options = {"limit": 500, "epsabs": 1e-11, "points": points}
+        return integrate.quad(lambda t: function(t) * dist.pdf(t)[0], low, upper, **options)[0]
+
+    mean = integral(lambda t: t)
+    assert_allclose(integral(lambda t: 1.0), 1.0, atol=1e-9)  # the precision of quad
+    assert_allclose(dist.mean()[0], mean, atol=1e-9)
+    assert_allclose(dist.var()[0], integral(lambda t: (t - mean) ** 2), rtol=1e-8)
+    for y in (-2.0, 0.1, 3.0):
+        assert_allclose(dist.cdf(y)[0], integral(lambda t: 1.0, upper=y), atol=1e-9)
+
+
+def test_variance_is_within_plus_between():
+    weights, mean, std = np.array([0.2, 0.8]), np.array([-1.0, 4.0]), np.array([0.5, 2.0])
+    within, between = weights @ std**2, weights @ (mean - weights @ mean) ** 2
+    dist = mixture(weights[None], mean[None], std)
+    assert_allclose(dist.var(), within + between, rtol=1e-14)
+
+
+def test_density_far_from_everything_stays_finite_in_logarithms():
+    dist = mixture([[0.5, 0.5]], [[0.0, 1.0]], np.array([1.0, 1.0]))
+    assert_allclose(dist.logpdf(1e5), np.log(0.5) + stats.norm.logpdf(1e5 - 1), rtol=1e-12)
+
+
+def test_shapes_with_one_output():
+    dist = random_mixtures(0, n=7)
+    y = np.zeros(7)
+    for value in (dist.mean(), dist.var(), dist.std(), dist.pdf(0.0), dist.pdf(y), dist.cdf(y)):
+        assert value.shape == (7,)
+    assert_array_equal(dist.logpdf(y[:, None]), dist.logpdf(y))
+    assert dist.ppf(0.5).shape == (7,)
+    assert dist.ppf([0.5]).shape == (7, 1)
+    assert dist.ppf([0.1, 0.2, 0.9]).shape == (7, 3)
+    assert_array_equal(dist.ppf([0.1, 0.9])[:, 1], dist.ppf(0.9))
+    assert [end.shape for end in dist.interval(0.8)] == [(7,), (7,)]
+
+
+def two_outputs(n=7, n_experts=3):
+    rng = np.random.default_rng(0)
+    weights = rng.dirichlet(np.ones(n_experts), size=n)
+    mean, std = rng.normal(size=(n, n_experts, 2)), rng.uniform(0.5, 1, size=(n_experts, 2))
+    return weights, mean, std
+
+
+def test_several_outputs_have_marginals_and_a_joint_density():
+    weights, mean, std = two_outputs()
+    dist = mixture(weights, mean, std)
+    y = np.random.default_rng(1).normal(size=(7, 2))
+    joint = stats.norm.pdf(y[:, None], mean, std).prod(axis=2)
+    assert_allclose(dist.pdf(y), (weights * joint).sum(axis=1), rtol=1e-12)  # same formula
+    for j in range(2):
+        single = mixture(weights, mean[:, :, j], std[:, j])
+        assert_allclose(dist.mean()[:, j], single.mean(), rtol=1e-12)
+        assert_allclose(dist.var()[:, j], single.var(), rtol=1e-12)
+        assert_allclose(dist.cdf(y)[:, j], single.cdf(y[:, j]), rtol=1e-12)
+        assert_allclose(dist.ppf([0.1, 0.9])[:, :, j], single.ppf([0.1, 0.9]), rtol=1e-9)
+    assert dist.ppf(0.5).shape == (7, 2)
+    assert dist.interval()[0].shape == (7, 2)
+
+
+def test_interval_holds_its_level():
+    dist = random_mixtures(1)
+    for level in (0.0, 0.5, 0.9):
+        low, high = dist.interval(level)
+        assert_allclose(dist.cdf(high) - dist.cdf(low), level, atol=1e-9)  # as for quantiles
+    low, high = dist.interval(1.0)
+    assert (low == -np.inf).all() and (high == np.inf).all()
+
+
+@pytest.mark.parametrize("q", [-0.1, 1.1, np.nan, [0.5, 2.0], [[0.5]]])
+def test_quantiles_of_what_is_no_probability_are_refused(q):
+    with pytest.raises(ValueError, match="q must be"):
+        random_mixtures(0).ppf(q)
+
+
+@pytest.mark.parametrize("level", [-0.1, 1.1, np.nan])
+def test_interval_of_an_impossible_level_is_refused(level):
+    with pytest.raises(ValueError, match="level must be"):
+        random_mixtures(0).interval(level)
+
+
+@pytest.mark.parametrize("shape", [(3,), (7, 2), (1,)])
+def test_targets_of_another_shape_are_refused(shape):
+    with pytest.raises(ValueError, match="y has shape"):
+        random_mixtures(0, n=7).logpdf(np.zeros(shape))
+
+
+def test_fitted_mixture_answers_with_its_distribution():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(200, 2))
+    y = np.where(X[:, 0] > 0, X[:, 1], 3 - X[:, 1]) + 0.2 * rng.normal(size=200)
+    moe = MixtureOfExpertsRegressor(n_experts=2, n_init=3, random_state=0).fit(X, y)
+    dist = moe.predict_dist(X)
+    density = stats.norm.pdf(y[:, None], moe.predict_experts(X), moe.likelihood_.scale_)
+    expected = np.log((moe.gate_proba(X) * density).sum(axis=1))
+    assert_allclose(dist.logpdf(y), expected, rtol=1e-10, atol=1e-10)  # same formula
+    assert_allclose(moe.log_density(X, y), expected, rtol=1e-10, atol=1e-10)
+    assert_array_equal(moe.predict(X), dist.mean())
+    # (1 - 0.8) / 2 is not 0.1 to the last bit.
+    quantiles = moe.predict_quantiles(X, [0.1, 0.9])
+    assert_allclose(moe.predict_interval(X, 0.8), quantiles, rtol=1e-9, atol=1e-9)

@@ -1,0 +1,172 @@
+"""Additive statistics and least squares against plain NumPy."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+from skmoe import MixtureOfExpertsRegressor
+from skmoe._linear import LinearExperts
+from skmoe._statistics import (
+    BLOCK_ROWS,
+    PAIRWISE_COLUMNS,
+    LeastSquaresStatistics,
+    standardisation,
+    weighted_grams,
+)
+
+
+def draw(n, p, n_experts, n_outputs=1, seed=0):
+    """A design with an intercept in the last column, targets and weights."""
+    rng = np.random.default_rng(seed)
+    design = np.column_stack([rng.normal(size=(n, p)), np.ones(n)])
+    return design, rng.normal(size=(n, n_outputs)), rng.uniform(size=(n, n_experts))
+
+
+@pytest.mark.parametrize("n", [1, 50, BLOCK_ROWS, BLOCK_ROWS + 1])
+@pytest.mark.parametrize(
+    ("n_columns", "n_grams"),
+    [(1, 3), (5, 1), (5, 4), (PAIRWISE_COLUMNS, 2), (PAIRWISE_COLUMNS + 1, 2)],
+)
+def test_grams_equal_their_definition(n_columns, n_grams, n):
+    rng = np.random.default_rng(0)
+    design = rng.normal(size=(n, n_columns))
+    weights = rng.normal(size=(n, n_grams))  # of either sign
+    expected = np.einsum("ni,nk,nj->kij", design, weights, design, optimize=True)
+    grams = weighted_grams(design, weights)
+    # Sums of n terms of order one.
+    assert_allclose(grams, expected, rtol=0, atol=1e-14 * n + 1e-14)
+    assert_allclose(grams, grams.transpose(0, 2, 1), rtol=0, atol=1e-14 * n)
+
+
+@pytest.mark.parametrize("n_columns", [5, PAIRWISE_COLUMNS + 1])
+def test_grams_do_not_depend_on_the_layout_of_the_design(n_columns):
+    design, _, weights = draw(100, n_columns - 1, 3)
+    expected = weighted_grams(design, weights)
+    other = weighted_grams(np.asfortranarray(design), np.asfortranarray(weights))
+    assert_allclose(other, expected, rtol=1e-12, atol=1e-12)  # BLAS may sum in another order
+
+
+@pytest.mark.parametrize("n_outputs", [1, 3])
+@pytest.mark.parametrize("alpha", [0.0, 2.5])
+def test_coefficients_equal_those_of_lstsq(alpha, n_outputs):
+    design, targets, weights = draw(200, 4, 3, n_outputs)
+    penalty = alpha * np.arange(1.0, 5.0)
+    coef = LeastSquaresStatistics.from_rows(design, targets, weights).solve(penalty)
+    for k in range(3):
+        root = np.sqrt(weights[:, [k]])
+        ridge = np.column_stack([np.diag(np.sqrt(penalty)), np.zeros(4)])
+        rows = np.vstack([design * root, ridge])
+        right = np.vstack([targets * root, np.zeros((4, n_outputs))])
+        expected = np.linalg.lstsq(rows, right)[0]
+        # Normal equations of a well conditioned design: rounding times its condition.
+        assert_allclose(coef[k], expected, rtol=1e-11, atol=1e-12)
+
+
+def test_rank_deficient_problem_gets_the_slopes_of_least_norm():
+    design, targets, weights = draw(50, 3, 1)
+    design = np.column_stack([design[:, 0], design[:, 0], design[:, 1:]])  # twice the same
+    coef = LeastSquaresStatistics.from_rows(design, targets, weights).solve(np.zeros(4))[0]
+    assert_allclose(coef[0], coef[1], rtol=1e-8)
+    # The intercept is free, so least norm is that of the slopes on centred columns.
+    w = weights[:, 0]
+    centred = design[:, :-1] - np.average(design[:, :-1], axis=0, weights=w)
+    y = targets[:, 0] - np.average(targets[:, 0], weights=w)
+    expected = np.linalg.pinv(centred * np.sqrt(w)[:, None]) @ (y * np.sqrt(w))
+    assert_allclose(coef[:-1, 0], expected, rtol=1e-8, atol=1e-10)  # squared condition
+
+
+@pytest.mark.parametrize("n", [1, 2, 4])
+def test_fewer_rows_than_columns_are_interpolated(n):
+    design, targets, _ = draw(n, 6, 1)
+    coef = LeastSquaresStatistics.from_rows(design, targets, np.ones((n, 1))).solve(np.zeros(6))
+    assert_allclose(design @ coef[0], targets, atol=1e-8)  # squared condition
+
+
+def test_expert_without_mass_gets_zeros():
+    design, targets, weights = draw(20, 2, 2)
+    weights[:, 1] = 0
+    coef = LeastSquaresStatistics.from_rows(design, targets, weights).solve(np.zeros(2))
+    assert_array_equal(coef[1], 0)
+    assert (coef[0] != 0).all()
+
+
+def test_statistics_of_blocks_add_up():
+    design, targets, weights = draw(300, 3, 2, 2)
+    whole = LeastSquaresStatistics.from_rows(design, targets, weights)
+    parts = [
+        LeastSquaresStatistics.from_rows(design[i], targets[i], weights[i])
+        for i in (slice(0, 100), slice(100, 101), slice(101, 300))
+    ]
+    total = parts[0] + parts[1] + parts[2]
+    assert_allclose(total.gram, whole.gram, rtol=1e-12, atol=1e-12)  # order of the sum
+    assert_allclose(total.cross, whole.cross, rtol=1e-12, atol=1e-12)
+
+
+# Standardisation --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("offset", [0.0, 1e6, -1e9])
+def test_standardised_columns_have_mean_zero_and_variance_one(offset):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(500, 3)) * [1.0, 100.0, 0.5] + offset
+    weight = rng.uniform(size=500)
+    mean, scale = standardisation(X, weight)
+    Z = (X - mean) / scale
+    share = weight / weight.sum()
+    # The rounding of an offset is not a matter of the method.
+    rounding = np.finfo(float).eps * (1 + abs(offset)) / 0.5
+    assert_allclose(share @ Z, 0, atol=4 * rounding)
+    assert_allclose(share @ Z**2, 1, rtol=1e-12 + 4 * rounding)
+
+
+@pytest.mark.parametrize("value", [0.0, 0.1, 1e8 / 3, -1e-300])
+def test_constant_column_has_scale_one_and_becomes_zero(value):
+    X = np.full((1000, 1), value)
+    mean, scale = standardisation(X, np.random.default_rng(0).uniform(size=1000))
+    assert_array_equal(scale, 1.0)
+    assert_allclose((X - mean) / scale, 0, atol=4 * np.finfo(float).eps * abs(value))
+
+
+def test_small_variation_on_a_large_offset_is_not_taken_for_constant():
+    X = 1e6 + 1e-3 * np.random.default_rng(0).normal(size=(500, 1))
+    _, scale = standardisation(X, np.ones(500))
+    assert_allclose(scale, np.std(X - 1e6), rtol=1e-6)  # seven digits are left of the column
+
+
+# Badly scaled columns ---------------------------------------------------------------------------
+
+
+def year_polynomial():
+    rng = np.random.default_rng(0)
+    year = rng.uniform(1900, 2020, size=400)
+    y = 3.0 + 0.2 * (year - 1960) - 0.01 * (year - 1960) ** 2
+    # The reference: the same space spanned by centred columns.
+    centred = (year - 1960) / 60
+    good = np.column_stack([centred, centred**2, np.ones(400)])
+    return np.column_stack([year, year**2]), y + rng.normal(size=400), good
+
+
+def test_raw_year_and_its_square_are_solved_to_eight_digits():
+    X, y, good = year_polynomial()
+    resp = np.random.default_rng(1).dirichlet(np.ones(2), size=400)
+    experts = LinearExperts(X, y, np.ones(400), 2, penalty=0.0, per_column_unit=True, prior=False)
+    experts.fit(resp)
+    templates = [type("Line", (), {})(), type("Line", (), {})()]
+    fitted = experts.finish(templates)
+    for k in range(2):
+        root = np.sqrt(resp[:, k])
+        expected = good @ np.linalg.lstsq(good * root[:, None], y * root)[0]
+        # Condition 1e4 of the standardised columns, squared by the normal equations.
+        assert_allclose(experts.predictions[:, k], expected, rtol=1e-8, atol=1e-8 * np.ptp(y))
+        # In raw units, terms of 1e4 cancel.
+        raw = X @ fitted[k].coef_ + fitted[k].intercept_
+        assert_allclose(raw, expected, rtol=1e-8, atol=1e-8 * np.ptp(y))
+
+
+def test_mixture_of_one_on_raw_year_and_its_square_is_least_squares():
+    X, y, good = year_polynomial()
+    moe = MixtureOfExpertsRegressor(n_experts=1).fit(X, y)
+    expected = good @ np.linalg.lstsq(good, y)[0]
+    # The default prior, 1e-6, against 400 rows whose nearly equal columns leave about 1e-4 of
+    # their variance to either slope.
+    assert_allclose(moe.predict(X), expected, atol=1e-4 * np.ptp(y))

@@ -1,0 +1,289 @@
+"""Tables with strings, categories and missing values; sparse matrices."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from lightgbm import LGBMRegressor
+from scipy import sparse
+from sklearn.compose import make_column_transformer
+from sklearn.ensemble import (
+    HistGradientBoostingClassifier,
+    HistGradientBoostingRegressor,
+    RandomForestClassifier,
+    RandomForestRegressor,
+)
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.tree import DecisionTreeRegressor
+
+from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
+from skmoe.gates import ConstantGate, SoftmaxGate
+from skmoe.metrics import log_score
+
+N = 300
+QUICK = {"n_init": 4, "random_state": 0}
+
+
+def regressor(experts=None, n_experts=2, **params):
+    return MixtureOfExpertsRegressor(experts, n_experts, **(QUICK | params))
+
+
+def classifier(experts=None, n_experts=2, **params):
+    return MixtureOfExpertsClassifier(experts, n_experts, **(QUICK | params))
+
+
+@pytest.fixture(name="mixed")
+def _mixed():
+    """A table of every kind of column, and a target whose slope depends on the town."""
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame(
+        {
+            "age": rng.uniform(-1, 1, N),
+            "income": rng.normal(size=N),
+            "town": rng.choice(["north", "south"], N),
+            "size": pd.Categorical(rng.choice(["small", "large"], N)),
+            "grade": pd.Categorical(rng.integers(1, 4, N)),
+            "owner": rng.integers(0, 2, N).astype(bool),
+            "rooms": rng.integers(1, 6, N),
+        }
+    )
+    slope = np.where(table["town"] == "north", 2.0, -2.0)
+    y = slope * table["age"].to_numpy() + table["owner"].to_numpy() + 0.1 * rng.normal(size=N)
+    table.loc[::9, "income"] = np.nan
+    table.loc[::11, "size"] = np.nan
+    return table, y
+
+
+def encoder(*, numeric, strings):
+    return make_column_transformer(
+        (make_pipeline(SimpleImputer(), StandardScaler()), numeric),
+        (OneHotEncoder(handle_unknown="ignore"), strings),
+    )
+
+
+def whole(last):
+    numeric = ["age", "income", "owner", "rooms"]
+    return make_pipeline(encoder(numeric=numeric, strings=["town", "size", "grade"]), last)
+
+
+# The default mixture encodes --------------------------------------------------------------------
+
+
+def test_default_regressor_finds_the_regimes_of_a_mixed_table(mixed):
+    X, y = mixed
+    train, test = slice(0, 200), slice(200, N)
+    moe = regressor().fit(X[train], y[train])
+    assert moe.score(X[test], y[test]) > 0.95  # of one linear regression: about 0.2
+    assert isinstance(moe.gate_, Pipeline)
+    assert [len(expert) for expert in moe.experts_] == [2, 2]
+    assert moe.feature_names_in_.tolist() == list(X.columns)
+
+
+def test_default_classifier_finds_the_regimes_of_a_mixed_table(mixed):
+    X, y = mixed
+    labels = np.where(y > 0.5, "high", "low")
+    moe = classifier(tol=1e-3).fit(X[:200], labels[:200])
+    assert moe.score(X[200:], labels[200:]) > 0.85
+
+
+def test_titanic_is_encoded_by_the_default_classifier(shared_data):
+    X, y, tests, _ = shared_data("titanic")
+    assert X.isna().any().any()
+    train = np.setdiff1d(np.arange(len(X)), tests[0])
+    moe = classifier(tol=1e-3).fit(X.iloc[train], y[train])
+    shares = np.bincount(y[train]) / len(train)
+    assert log_score(moe, X.iloc[tests[0]], y[tests[0]]) > np.log(shares[y[tests[0]]]).mean() + 0.1
+
+
+def test_thirteen_categorical_columns_are_encoded(shared_data):
+    X, y, tests, _ = shared_data("german_credit")
+    assert len(X.select_dtypes(exclude="number").columns) == 13
+    train = np.setdiff1d(np.arange(len(X)), tests[0])
+    moe = classifier(n_init=1, tol=1e-3).fit(X.iloc[train], y[train])
+    assert moe.experts_[0][-1].n_features_in_ > 40
+    assert moe.score(X.iloc[tests[0]], y[tests[0]]) > 0.65
+
+
+def test_unseen_categories_and_new_gaps_are_predicted(mixed):
+    X, y = mixed
+    moe = regressor().fit(X, y)
+    row = X.iloc[:1].assign(town="west", size=None, income=np.nan, age=np.nan)
+    row = row.astype({"town": X["town"].dtype, "size": X["size"].dtype})
+    assert np.isfinite(moe.predict(row)).all()
+    np.testing.assert_allclose(moe.gate_proba(row).sum(), 1.0)
+
+
+def test_column_without_any_value_is_encoded(mixed):
+    X, y = mixed
+    moe = regressor().fit(X.assign(empty=np.nan), y)
+    assert moe.score(X.assign(empty=np.nan), y) > 0.95
+
+
+def test_numbers_alone_are_not_encoded(mixed):
+    X, y = mixed
+    numeric = X[["age", "owner", "rooms"]]
+    moe = regressor().fit(numeric, y)
+    assert isinstance(moe.gate_, SoftmaxGate)
+    assert isinstance(moe.experts_[0], LinearRegression)
+    as_array = regressor().fit(numeric.to_numpy(dtype=float), y)
+    np.testing.assert_allclose(moe.predict(numeric), as_array.predict(numeric.to_numpy(float)))
+
+
+def test_boolean_columns_are_numbers_beside_strings_and_gaps(mixed):
+    X, y = mixed
+    for columns in (["owner", "town"], ["owner", "income"], ["owner", "income", "town"]):
+        as_numbers = X[columns].astype({"owner": float})
+        moe, other = regressor().fit(X[columns], y), regressor().fit(as_numbers, y)
+        np.testing.assert_allclose(moe.predict(X[columns]), other.predict(as_numbers))
+
+
+def test_columns_may_have_integers_for_names(mixed):
+    X, y = mixed
+    numbered = X.set_axis(range(X.shape[1]), axis=1)
+    moe = regressor().fit(numbered, y)
+    assert not hasattr(moe, "feature_names_in_")
+    np.testing.assert_allclose(moe.predict(numbered), regressor().fit(X, y).predict(X))
+
+
+def test_labels_of_the_rows_do_not_matter(mixed):
+    X, y = mixed
+    shuffled = X.set_axis(np.random.default_rng(0).permutation(N), axis=0)
+    for experts in (None, whole(DecisionTreeRegressor(max_depth=2, random_state=0))):
+        moe = regressor(experts, n_init=1).fit(shuffled, pd.Series(y, index=np.arange(N) + 7))
+        plain = regressor(experts, n_init=1).fit(X, y)
+        np.testing.assert_array_equal(moe.predict(shuffled), plain.predict(X))
+
+
+def test_table_is_left_as_it_was(mixed):
+    X, y = mixed
+    before = X.copy(deep=True)
+    regressor().fit(X, y).predict(X)
+    pd.testing.assert_frame_equal(X, before)
+
+
+# Pipelines as experts and gate ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("last", [Ridge(), DecisionTreeRegressor(max_depth=3)])
+def test_pipelines_take_the_raw_table(mixed, last):
+    X, y = mixed
+    moe = regressor(whole(last), cv="auto" if isinstance(last, Ridge) else 2).fit(X, y)
+    assert moe.score(X, y) > 0.8
+    assert isinstance(moe.gate_, Pipeline)  # gate=None encodes for itself
+
+
+def test_experts_may_each_have_columns_of_their_own(mixed):
+    X, y = mixed
+    experts = [
+        (name, make_pipeline(encoder(numeric=numeric, strings=strings), Ridge()))
+        for name, numeric, strings in [("people", ["age", "owner"], []), ("place", [], ["town"])]
+    ]
+    moe = regressor(experts, None).fit(X, y)
+    before = moe.predict_experts(X)
+    after = moe.predict_experts(X.assign(age=0.0))
+    assert not np.allclose(before[:, 0], after[:, 0])
+    np.testing.assert_array_equal(before[:, 1], after[:, 1])
+
+
+@pytest.mark.parametrize("last", [SoftmaxGate(), LogisticRegression()])
+def test_gate_may_look_at_a_column_of_its_own(mixed, last):
+    X, y = mixed
+    gate = make_pipeline(make_column_transformer((OneHotEncoder(), ["town"])), last)
+    if isinstance(last, SoftmaxGate):  # it takes no sparse matrix
+        gate[0].transformers[0][1].set_params(sparse_output=False)
+    moe = regressor(whole(Ridge()), gate=gate).fit(X, y)
+    north = moe.gate_proba(X)[:, 0][X["town"] == "north"]
+    south = moe.gate_proba(X)[:, 0][X["town"] == "south"]
+    assert abs(north.mean() - south.mean()) > 0.8
+    np.testing.assert_array_equal(north, north[0])
+
+
+# Missing values and categories that experts read themselves --------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["regressor", "classifier"])
+def test_boosting_takes_gaps_in_an_array(mixed, kind):
+    X, y = mixed
+    array = X[["age", "income", "rooms"]].to_numpy(dtype=float)
+    assert np.isnan(array).any()
+    if kind == "regressor":
+        moe = regressor(HistGradientBoostingRegressor(max_iter=5), cv=2)
+    else:
+        moe, y = classifier(HistGradientBoostingClassifier(max_iter=5), cv=2), y > 0
+    assert np.isfinite(moe.fit(array, y).log_density(array, y)).all()
+
+
+@pytest.mark.parametrize(
+    "expert", [HistGradientBoostingRegressor(max_iter=5), LGBMRegressor(n_estimators=5, verbose=-1)]
+)
+def test_boosting_reads_the_categories_of_a_table(mixed, expert):
+    X, y = mixed
+    X = X.assign(town=X["town"].astype("category"))
+    moe = regressor(expert, cv=2).fit(X, y)
+    swapped = X["town"].cat.rename_categories({"north": "south", "south": "north"})
+    swapped = X.assign(town=swapped.cat.reorder_categories(["north", "south"]))
+    assert not np.allclose(moe.predict_experts(X), moe.predict_experts(swapped))
+
+
+def test_boosting_does_not_read_strings(mixed):
+    X, y = mixed
+    with pytest.raises(ValueError, match=r"HistGradientBoosting.*\['town'\]"):
+        regressor(HistGradientBoostingRegressor()).fit(X, y)
+
+
+def test_numbers_in_an_array_of_objects_are_numbers(mixed):
+    X, y = mixed
+    array = X[["age", "income", "town"]].to_numpy(dtype=object)
+    transformer = make_column_transformer(
+        (SimpleImputer(), [0, 1]), (OneHotEncoder(sparse_output=False), [2])
+    )
+    moe = regressor(make_pipeline(transformer, Ridge())).fit(array, y)
+    # Beside age: income, imputed, its indicator, and two towns.
+    assert moe.gate_[-1].n_features_in_ == 5
+    assert moe.score(array, y) > 0.8
+
+
+# Sparse matrices --------------------------------------------------------------------------------
+
+
+def sparse_problem():
+    rng = np.random.default_rng(0)
+    dense = rng.normal(size=(150, 5)) * (rng.uniform(size=(150, 5)) < 0.6)
+    y = np.where(dense[:, 0] > 0, dense[:, 1], -dense[:, 1]) + 0.1 * rng.normal(size=150)
+    return dense, y
+
+
+@pytest.mark.parametrize("gate", [ConstantGate(), LogisticRegression()])
+@pytest.mark.parametrize("make_sparse", [sparse.csr_array, sparse.csc_matrix, sparse.coo_array])
+def test_sparse_rows_give_what_dense_ones_give(gate, make_sparse):
+    dense, y = sparse_problem()
+    rows = make_sparse(dense)
+    # solver: the one whose answer does not depend on the kind of matrix; dense ridge experts are
+    # solved all at once, so both are given in a list.
+    experts = [(name, Ridge(solver="lsqr", tol=1e-10)) for name in ("a", "b")]
+    moe = regressor(experts, None, gate=gate, tol=1e-3).fit(rows, y)
+    same = regressor(experts, None, gate=gate, tol=1e-3).fit(dense, y)
+    np.testing.assert_allclose(moe.predict(rows), same.predict(dense), atol=1e-4)
+    np.testing.assert_allclose(moe.gate_proba(rows).sum(axis=1), 1.0)
+
+
+def test_one_ridge_is_cloned_for_sparse_rows():
+    dense, y = sparse_problem()
+    moe = regressor(Ridge(), gate=LogisticRegression()).fit(sparse.csr_array(dense), y)
+    assert np.isfinite(moe.log_density(sparse.csr_array(dense), y)).all()
+
+
+@pytest.mark.parametrize("kind", ["regressor", "classifier"])
+def test_out_of_bag_predictions_of_sparse_rows_are_those_of_dense_ones(kind):
+    dense, y = sparse_problem()
+    params = {"n_estimators": 10, "max_depth": 3, "random_state": 0}
+    if kind == "regressor":
+        moe = regressor(RandomForestRegressor(**params), gate=ConstantGate())
+    else:
+        moe = classifier(RandomForestClassifier(**params), gate=ConstantGate())
+        y = (y > 0).astype(int)
+    on_dense = moe.fit(dense, y).oof_log_density_
+    on_sparse = moe.fit(sparse.csr_array(dense), y).oof_log_density_
+    np.testing.assert_allclose(on_sparse, on_dense, rtol=1e-9)

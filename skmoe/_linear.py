@@ -3,7 +3,7 @@
 import numpy as np
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
 
-from . import _softmax
+from . import _multinomial
 from ._statistics import LeastSquaresStatistics, standardisation
 
 DEFAULT_REGRESSION_ALPHA = 1e-6  # of the default experts, on standardised columns
@@ -177,7 +177,7 @@ class LogisticExperts(_Design):
         """A few Newton steps on the labels with weights ``resp``."""
         coef = np.empty_like(self.coef)
         for k in range(self.n_experts):
-            coef[k], _, _ = _softmax.fit(
+            coef[k], _, _ = _multinomial.fit(
                 self.design,
                 self.labels * (resp[:, k] * self.weight)[:, None],
                 self.coef[k],
@@ -190,7 +190,7 @@ class LogisticExperts(_Design):
         self._predict()
 
     def _predict(self):
-        log_proba = [_softmax.log_softmax(self.design @ coef) for coef in self.coef]
+        log_proba = [_multinomial.log_softmax(self.design @ coef) for coef in self.coef]
         self.predictions = np.exp(np.stack(log_proba, axis=1))
         self.penalty = 0.5 * np.einsum("j,kjc->k", self.column_penalty, self.coef**2)
 

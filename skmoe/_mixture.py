@@ -80,6 +80,8 @@ class Mixture:
             log_gate, log_density, self.weight, resp, log_norm, n_openmp_threads()
         )
         self.resp, self.log_norm = resp, log_norm
+        if self.gate.objective == "joint":
+            log_likelihood += self.weight @ self.gate.score_samples(self.Z)
         log_prior = self.gate.log_prior() + self.likelihood.log_prior(self.experts.penalty)
         self.objective = (log_likelihood + log_prior) / self.weight.sum()
         self.load = self.weight @ np.exp(log_gate) / self.weight.sum()

@@ -238,7 +238,7 @@ def test_logistic_experts_at_the_optimum_are_what_scikit_learn_fits_to_their_sha
 
 def penalised_log_likelihood(flat, X, Z, labels, weight, C, K):
     """Of logistic experts (penalty as in scikit-learn) behind a softmax gate (alpha 0.1)."""
-    n, d = X.shape
+    d = X.shape[1]
     n_classes = labels.shape[1]
     experts = flat[: K * (d + 1) * n_classes].reshape(K, d + 1, n_classes)
     gate = flat[K * (d + 1) * n_classes :].reshape(d + 1, K)
@@ -247,18 +247,12 @@ def penalised_log_likelihood(flat, X, Z, labels, weight, C, K):
     log_proba = special.log_softmax(scores, axis=2)
     own = np.einsum("nkc,nc->nk", log_proba, labels)
     likelihood = weight @ special.logsumexp(log_gate + own, axis=1)
-    return (
-        likelihood
-        - 0.5 / C * (experts[:, :-1] ** 2).sum()
-        - 0.05 * (gate[:-1] ** 2).sum()
-    )
+    return likelihood - 0.5 / C * (experts[:, :-1] ** 2).sum() - 0.05 * (gate[:-1] ** 2).sum()
 
 
 @pytest.mark.parametrize("n_experts", [2, 3])
 @pytest.mark.parametrize("weighted", [False, True])
-def test_gradient_of_the_penalised_likelihood_vanishes_for_a_fitted_classifier(
-    n_experts, weighted
-):
+def test_gradient_of_the_penalised_likelihood_vanishes_for_a_fitted_classifier(n_experts, weighted):
     X, y = planted_classes(2, n=400, n_experts=n_experts, n_classes=3)
     weight = weights(0, len(y)) if weighted else np.ones(len(y))
     moe = MixtureOfExpertsClassifier(

@@ -181,9 +181,7 @@ def xor():
     gate[:, :2] = 12 * np.array([[1, 1], [1, -1], [-1, 1], [-1, -1]])
     return Planted(
         2000,
-        lambda rng, n: np.column_stack(
-            [rng.uniform(-2, 2, size=(n, 2)), rng.normal(size=(n, 6))]
-        ),
+        lambda rng, n: np.column_stack([rng.uniform(-2, 2, size=(n, 2)), rng.normal(size=(n, 6))]),
         slopes,
         np.array([1.0, -1.0, -1.0, 1.0]),
         np.full(4, 0.2),

@@ -1,0 +1,146 @@
+"""What all gates share."""
+
+from abc import ABCMeta, abstractmethod
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_consistent_length, column_or_1d
+
+from .._compat import check_sample_weight, check_y
+
+
+class BaseGate(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
+    """Base class of gates that take soft labels.
+
+    A gate of your own derives from this class and implements ``fit`` and ``predict_log_proba``,
+    and ``reorder`` where clones are to be ordered by falling load.
+    Where it has parameters named ``warm_start`` and ``max_iter``, a mixture sets them on its
+    clone to ``True`` and 1: each EM iteration then makes one step from where the last one ended.
+
+    Attributes
+    ----------
+    objective : {"conditional", "joint"}
+        What EM raises with this gate: the likelihood of the target given the row, or, for a gate
+        with ``score_samples``, that of both.
+    takes_load_prior : bool
+        Whether ``fit`` reads ``_load_prior``, prior counts of the experts, in closed form.
+    """
+
+    objective = "conditional"
+    takes_load_prior = False
+    _load_prior = None
+    _one_class_will_do = False
+
+    @abstractmethod
+    def fit(self, X, y, sample_weight=None):
+        """Fit the gate.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows.
+        y : array-like of shape (n_samples, n_experts) or (n_samples,)
+            Soft labels, or class labels.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights; None is a weight of one for each row.
+
+        Returns
+        -------
+        self : BaseGate
+            The fitted gate.
+        """
+
+    @abstractmethod
+    def predict_log_proba(self, X):
+        """Log-probability of each expert.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        log_proba : ndarray of shape (n_samples, n_experts)
+            Natural logarithms.
+        """
+
+    def predict_proba(self, X):
+        """Probability of each expert.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        proba : ndarray of shape (n_samples, n_experts)
+            Rows sum to one.
+        """
+        return np.exp(self.predict_log_proba(X))
+
+    def predict(self, X):
+        """Most probable expert, or class where the gate was fitted on class labels.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        label : ndarray of shape (n_samples,)
+            Elements of ``classes_``.
+        """
+        best = np.argmax(self.predict_log_proba(X), axis=1)
+        return self.classes_[best]
+
+    def log_prior(self):
+        """Log-prior of the fitted parameters, the penalty that ``fit`` takes into account.
+
+        Returns
+        -------
+        log_prior : float
+            0 for a gate without penalty.
+        """
+        return 0.0
+
+    def reorder(self, order):
+        """Renumber the experts in place: new expert ``j`` is old expert ``order[j]``.
+
+        Parameters
+        ----------
+        order : ndarray of shape (n_experts,)
+            A permutation.
+        """
+        raise TypeError(f"{type(self).__name__} does not implement reorder(order).")
+
+    def _soft_labels(self, X, y, sample_weight):
+        """Check y and the weights; sets ``classes_``, returns (targets (n, K), weights (n,)).
+
+        The targets are not yet multiplied by the weights.
+        """
+        if y is None:
+            raise ValueError(
+                f"This {type(self).__name__} estimator requires y to be passed, but the target y "
+                "is None."
+            )
+        y = np.asarray(y)
+        weight = check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+        check_consistent_length(X, y)
+        if weight.sum() <= 0:
+            raise ValueError("sample_weight must have at least one positive entry.")
+        if y.ndim == 2 and (y.shape[1] > 1 or self._one_class_will_do):
+            targets = y.astype(np.float64)
+            if not (np.isfinite(targets).all() and (targets >= 0).all()):
+                raise ValueError("Soft labels y must be finite and non-negative.")
+            self.classes_ = np.arange(y.shape[1])
+            return targets, weight
+        y = check_y(column_or_1d(y, warn=True), estimator=self)
+        check_classification_targets(y)
+        self.classes_, code = np.unique(y, return_inverse=True)
+        if len(self.classes_) < 2 and not self._one_class_will_do:
+            raise ValueError(f"y has one class only, {self.classes_[0]!r}; two are needed.")
+        return np.eye(len(self.classes_))[code], weight

@@ -1,0 +1,139 @@
+"""Any classifier as a gate."""
+
+from numbers import Real
+
+import numpy as np
+from sklearn.base import MetaEstimatorMixin, clone
+from sklearn.utils import _safe_indexing, check_random_state, get_tags
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from .._compat import HasMethods, Interval, VisualBlock, fit_context
+from .._weights import fit_weighted, round_shares, takes_sample_weight
+from ._base import BaseGate
+
+
+class ClassifierGate(MetaEstimatorMixin, BaseGate):
+    """Any probabilistic classifier as a gate.
+
+    Where the classifier's ``fit`` takes ``sample_weight``, each row is repeated once for every
+    expert that has a share in it, with that share as weight. Elsewhere one expert a row is drawn
+    in proportion to the shares. An expert that the classifier never saw keeps the probability
+    that the smoothing gives it.
+
+    Parameters
+    ----------
+    classifier : estimator
+        Classifier with ``fit`` and ``predict_proba``; it is cloned.
+    smoothing : float, default=1e-4
+        Added to every probability before these are renormalised, so that none is zero.
+    random_state : int, RandomState instance or None, default=None
+        Draws the experts for classifiers without ``sample_weight``.
+
+    Attributes
+    ----------
+    classifier_ : estimator
+        The fitted classifier; its classes are numbers of experts.
+    classes_ : ndarray of shape (n_experts,)
+        Class labels, or the numbers of the experts.
+
+    Examples
+    --------
+    >>> from sklearn.tree import DecisionTreeClassifier
+    >>> from skmoe.gates import ClassifierGate
+    >>> soft = [[1.0, 0.0], [1.0, 0.0], [0.2, 0.8], [0.2, 0.8]]
+    >>> gate = ClassifierGate(DecisionTreeClassifier(max_depth=1))
+    >>> gate.fit([[0.0], [1.0], [2.0], [3.0]], soft).predict_proba([[3.0]]).round(3)
+    array([[0.2, 0.8]])
+    """
+
+    _parameter_constraints = {
+        "classifier": [HasMethods(["fit", "predict_proba"])],
+        "smoothing": [Interval(Real, 0, 0.1, closed="left")],
+        "random_state": ["random_state"],
+    }
+    _minimum_share = 1e-3  # smaller shares are not worth a repeated row
+
+    def __init__(self, classifier, *, smoothing=1e-4, random_state=None):
+        self.classifier = classifier
+        self.smoothing = smoothing
+        self.random_state = random_state
+
+    @fit_context(prefer_skip_nested_validation=False)
+    def fit(self, X, y, sample_weight=None):
+        """Fit a clone of the classifier.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows; whatever the classifier takes.
+        y : array-like of shape (n_samples, n_experts) or (n_samples,)
+            Soft labels, or class labels.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights; None is a weight of one for each row.
+
+        Returns
+        -------
+        self : ClassifierGate
+            The fitted gate.
+        """
+        validate_data(self, X, skip_check_array=True)
+        targets, weight = self._soft_labels(X, y, sample_weight)
+        self.classifier_ = clone(self.classifier)
+        if takes_sample_weight(self.classifier):
+            shares = round_shares(targets) * (weight > 0)[:, None]
+            rows, experts = np.nonzero(shares > self._minimum_share)
+            fit_weighted(
+                self.classifier_,
+                _safe_indexing(X, rows),
+                experts,
+                shares[rows, experts] * weight[rows],
+            )
+        else:
+            cumulative = np.cumsum(targets, axis=1)
+            drawn = check_random_state(self.random_state).random_sample(len(targets))
+            experts = (drawn[:, None] * cumulative[:, -1:] > cumulative).sum(axis=1)
+            rows = np.flatnonzero(weight > 0)
+            self.classifier_.fit(_safe_indexing(X, rows), experts[rows])
+        self._columns = np.arange(targets.shape[1])
+        return self
+
+    def predict_log_proba(self, X):
+        """Log-probability of each expert, smoothed.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        log_proba : ndarray of shape (n_samples, n_experts)
+            Finite where ``smoothing`` is positive.
+        """
+        check_is_fitted(self)
+        validate_data(self, X, skip_check_array=True, reset=False)
+        seen = self.classifier_.predict_proba(X)
+        proba = np.zeros((len(seen), len(self.classes_)))
+        proba[:, self.classifier_.classes_] = seen
+        proba = proba[:, self._columns] + self.smoothing
+        with np.errstate(divide="ignore"):
+            return np.log(proba / proba.sum(axis=1, keepdims=True))
+
+    def reorder(self, order):
+        """Renumber the experts in place: new expert ``j`` is old expert ``order[j]``.
+
+        Parameters
+        ----------
+        order : ndarray of shape (n_experts,)
+            A permutation.
+        """
+        self._columns = self._columns[order]
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags = get_tags(self.classifier).input_tags
+        return tags
+
+    def _sk_visual_block_(self):
+        classifier = getattr(self, "classifier_", self.classifier)
+        return VisualBlock("parallel", [classifier], names=["classifier"], dash_wrapped=False)

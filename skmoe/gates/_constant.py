@@ -1,0 +1,113 @@
+"""The gate of a plain mixture: proportions."""
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from ._base import BaseGate
+
+
+class ConstantGate(BaseGate):
+    """Gate that does not look at the row: the proportions of a plain mixture.
+
+    Attributes
+    ----------
+    proportions_ : ndarray of shape (n_experts,)
+        Probability of each expert.
+    classes_ : ndarray of shape (n_experts,)
+        Class labels, or the numbers of the experts.
+    n_features_in_ : int
+        Number of columns seen in ``fit``.
+
+    Examples
+    --------
+    >>> from skmoe.gates import ConstantGate
+    >>> gate = ConstantGate().fit([[0.0], [1.0]], [[0.75, 0.25], [0.25, 0.75]])
+    >>> gate.predict_proba([[5.0]])
+    array([[0.5, 0.5]])
+    """
+
+    takes_load_prior = True
+    _one_class_will_do = True
+
+    def fit(self, X, y, sample_weight=None):
+        """Fit the proportions.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows; only their number is looked at.
+        y : array-like of shape (n_samples, n_experts) or (n_samples,)
+            Soft labels, or class labels.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights; None is a weight of one for each row.
+
+        Returns
+        -------
+        self : ConstantGate
+            The fitted gate.
+        """
+        validate_data(self, X, skip_check_array=True)
+        targets, weight = self._soft_labels(X, y, sample_weight)
+        mass = weight @ targets
+        if self._load_prior is not None:
+            mass = mass + self._load_prior
+        self.proportions_ = mass / mass.sum()
+        return self
+
+    def predict_log_proba(self, X):
+        """Log-probability of each expert, the same for every row.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows; only their number is looked at.
+
+        Returns
+        -------
+        log_proba : ndarray of shape (n_samples, n_experts)
+            ``-inf`` for an expert that no row belongs to.
+        """
+        check_is_fitted(self)
+        validate_data(self, X, skip_check_array=True, reset=False)
+        with np.errstate(divide="ignore"):
+            log_proportions = np.log(self.proportions_)
+        n_samples = X.shape[0] if hasattr(X, "shape") else len(X)
+        return np.tile(log_proportions, (n_samples, 1))
+
+    def log_prior(self):
+        """Log-prior of the proportions, a Dirichlet one where the load is balanced.
+
+        Returns
+        -------
+        log_prior : float
+            Up to a constant; 0 without load balancing.
+        """
+        if self._load_prior is None:
+            return 0.0
+        return float(self._load_prior @ np.log(self.proportions_))
+
+    @property
+    def n_parameters_(self):
+        """Number of free parameters."""
+        return len(self.proportions_) - 1
+
+    def reorder(self, order):
+        """Renumber the experts in place: new expert ``j`` is old expert ``order[j]``.
+
+        Parameters
+        ----------
+        order : ndarray of shape (n_experts,)
+            A permutation.
+        """
+        self.proportions_ = self.proportions_[order]
+        if self._load_prior is not None:
+            self._load_prior = self._load_prior[order]
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        tags.input_tags.allow_nan = True
+        tags.input_tags.string = True
+        tags.input_tags.categorical = True
+        tags.classifier_tags.poor_score = True
+        return tags

@@ -1,0 +1,220 @@
+"""A gate made of Gaussians: closed form, and it knows where the data are."""
+
+from numbers import Real
+
+import numpy as np
+from scipy import linalg, special
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from .._compat import Interval, StrOptions, fit_context
+from .._statistics import standardisation
+from ._base import BaseGate
+
+_LOG_2PI = np.log(2 * np.pi)
+
+
+class GaussianGate(BaseGate):
+    r"""Gate of Gaussian regions, one for each expert, fitted in closed form.
+
+    .. math:: \pi_k(x) = a_k N(x; m_k, C_k) / \sum_j a_j N(x; m_j, C_j)
+
+    Where a softmax gate cuts the space with hyperplanes, this one puts an ellipsoid around the
+    rows of each expert [1]_. EM then raises the joint density of X and y, not that of y given X:
+    ``objective`` says so. The columns of X are standardised inside; covariances are those of
+    highest posterior density under an inverse-Wishart prior around the identity,
+
+    .. math:: C_k = (S_k + \tau I) / (n_k + \tau),
+
+    with the weighted scatter :math:`S_k` about :math:`m_k` and the effective rows :math:`n_k`;
+    for "tied", with the sums of both over the experts.
+
+    Parameters
+    ----------
+    covariance_type : {"full", "diag", "tied"}, default="full"
+        A full or diagonal covariance for each expert, or one full covariance for all, which
+        makes the borders linear.
+    prior_rows : float, default=None
+        Weight :math:`\tau` of the prior in rows. None is n_features + 2.
+
+    Attributes
+    ----------
+    proportions_ : ndarray of shape (n_experts,)
+        Weights :math:`a_k`.
+    means_ : ndarray of shape (n_experts, n_features)
+        Means, in the units of X.
+    covariances_ : ndarray of shape (n_experts, n_features, n_features)
+        Covariances, in the units of X; diagonal ones are given in full, tied ones repeated.
+    classes_ : ndarray of shape (n_experts,)
+        Class labels, or the numbers of the experts.
+    n_features_in_ : int
+        Number of columns seen in ``fit``.
+
+    References
+    ----------
+    .. [1] L. Xu, M. I. Jordan and G. E. Hinton, "An alternative model for mixtures of experts",
+       Advances in Neural Information Processing Systems 7 (1995) 633-640.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skmoe.gates import GaussianGate
+    >>> X = np.array([[-2.0], [-1.5], [-1.0], [3.0], [3.5], [4.0]])
+    >>> gate = GaussianGate().fit(X, [0, 0, 0, 1, 1, 1])
+    >>> gate.predict([[-1.0], [5.0]])
+    array([0, 1])
+    >>> gate.score_samples([[-1.5], [30.0]]).round()  # the second row is far from the data
+    array([  -2., -109.])
+    """
+
+    objective = "joint"
+    takes_load_prior = True
+
+    _parameter_constraints = {
+        "covariance_type": [StrOptions({"full", "diag", "tied"})],
+        "prior_rows": [Interval(Real, 0, None, closed="neither"), None],
+    }
+
+    def __init__(self, covariance_type="full", *, prior_rows=None):
+        self.covariance_type = covariance_type
+        self.prior_rows = prior_rows
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y, sample_weight=None):
+        """Fit proportions, means and covariances.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows.
+        y : array-like of shape (n_samples, n_experts) or (n_samples,)
+            Soft labels, or class labels.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights; None is a weight of one for each row.
+
+        Returns
+        -------
+        self : GaussianGate
+            The fitted gate.
+        """
+        X = validate_data(self, X, dtype=np.float64)
+        targets, weight = self._soft_labels(X, y, sample_weight)
+        self._mean, self._scale = standardisation(X, weight)
+        Z = (X - self._mean) / self._scale
+        targets = targets * weight[:, None]
+        counts = targets.sum(axis=0)
+        means = (targets.T @ Z) / np.where(counts > 0, counts, 1.0)[:, None]
+        scatter = np.stack(
+            [
+                ((Z - mean).T * column) @ (Z - mean)
+                for mean, column in zip(means, targets.T, strict=True)
+            ]
+        )
+        prior_rows = Z.shape[1] + 2.0 if self.prior_rows is None else float(self.prior_rows)
+        if self.covariance_type == "tied":
+            scatter[:] = scatter.sum(axis=0)
+            rows = np.full(len(counts), counts.sum())
+        else:
+            rows = counts
+        covariances = scatter + prior_rows * np.eye(Z.shape[1])
+        covariances /= (rows + prior_rows)[:, None, None]
+        if self.covariance_type == "diag":
+            covariances *= np.eye(Z.shape[1])
+        prior_counts = 0.0 if self._load_prior is None else self._load_prior
+        self.proportions_ = (counts + prior_counts) / (counts + prior_counts).sum()
+        self.means_ = means * self._scale + self._mean
+        self.covariances_ = covariances * np.outer(self._scale, self._scale)
+        self._standard = means, np.stack([linalg.cholesky(c, lower=True) for c in covariances])
+        self._prior_rows = prior_rows
+        return self
+
+    def _log_joint(self, X):
+        """Log of proportion times density, in the units of X; (n_samples, n_experts)."""
+        check_is_fitted(self)
+        Z = (validate_data(self, X, dtype=np.float64, reset=False) - self._mean) / self._scale
+        with np.errstate(divide="ignore"):
+            log_proportions = np.log(self.proportions_)
+        log_joint = np.empty((len(Z), len(self.proportions_)))
+        constant = -0.5 * Z.shape[1] * _LOG_2PI - np.log(self._scale).sum()
+        for k, (mean, factor) in enumerate(zip(*self._standard, strict=True)):
+            whitened = linalg.solve_triangular(factor, (Z - mean).T, lower=True)
+            log_density = -0.5 * (whitened**2).sum(axis=0) - np.log(np.diag(factor)).sum()
+            log_joint[:, k] = log_proportions[k] + log_density + constant
+        return log_joint
+
+    def predict_log_proba(self, X):
+        """Log-probability of each expert.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        log_proba : ndarray of shape (n_samples, n_experts)
+            ``-inf`` for an expert that no row belongs to.
+        """
+        log_joint = self._log_joint(X)
+        return log_joint - special.logsumexp(log_joint, axis=1, keepdims=True)
+
+    def score_samples(self, X):
+        r"""Log-density of each row, :math:`\log \sum_k a_k N(x; m_k, C_k)`.
+
+        A low value tells a row that is far from the training data, about which the experts
+        know nothing.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        log_density : ndarray of shape (n_samples,)
+            Natural logarithm, in the units of X.
+        """
+        return special.logsumexp(self._log_joint(X), axis=1)
+
+    def log_prior(self):
+        """Log-prior of the covariances and the proportions, up to a constant.
+
+        Returns
+        -------
+        log_prior : float
+            Of the fitted parameters, on standardised columns.
+        """
+        _, factors = self._standard
+        if self.covariance_type == "tied":
+            factors = factors[:1]
+        log_prior = 0.0
+        for factor in factors:
+            inverse = linalg.solve_triangular(factor, np.eye(len(factor)), lower=True)
+            log_det = 2 * np.log(np.diag(factor)).sum()
+            log_prior -= 0.5 * self._prior_rows * (log_det + (inverse**2).sum())
+        if self._load_prior is not None:
+            log_prior += float(self._load_prior @ np.log(self.proportions_))
+        return float(log_prior)
+
+    @property
+    def n_parameters_(self):
+        """Number of free parameters."""
+        n_experts, n_features = self.means_.shape
+        per_covariance = n_features
+        if self.covariance_type != "diag":
+            per_covariance = n_features * (n_features + 1) // 2
+        n_covariances = 1 if self.covariance_type == "tied" else n_experts
+        return n_experts - 1 + n_experts * n_features + n_covariances * per_covariance
+
+    def reorder(self, order):
+        """Renumber the experts in place: new expert ``j`` is old expert ``order[j]``.
+
+        Parameters
+        ----------
+        order : ndarray of shape (n_experts,)
+            A permutation.
+        """
+        self.proportions_ = self.proportions_[order]
+        self.means_, self.covariances_ = self.means_[order], self.covariances_[order]
+        self._standard = tuple(part[order] for part in self._standard)
+        if self._load_prior is not None:
+            self._load_prior = self._load_prior[order]

@@ -1,0 +1,210 @@
+"""The softmax gate: hyperplanes, soft or sharp."""
+
+import warnings
+from numbers import Integral, Real
+
+import numpy as np
+from scipy import sparse
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from .. import _multinomial
+from .._compat import Interval, fit_context
+from .._statistics import standardisation
+from ._base import BaseGate
+
+
+class SoftmaxGate(BaseGate):
+    r"""Softmax gate, a multinomial logistic regression that takes soft labels.
+
+    .. math:: \pi_k(x) = \exp(w_k^T x + b_k) / \sum_j \exp(w_j^T x + b_j)
+
+    The columns of X are standardised inside (weighted mean 0, variance 1; sparse ones are scaled
+    only), and in these units the fit maximises
+
+    .. math:: \sum_{ik} y_{ik} \log \pi_k(x_i)
+        - \alpha (\rho \lVert W \rVert_1 + \tfrac{1 - \rho}{2} \lVert W \rVert_2^2)
+
+    with intercepts free and :math:`\rho` for ``l1_ratio``: by damped Newton steps [1]_, by L-BFGS
+    where there are more than 500 parameters or X is sparse, by proximal Newton steps [2]_ where
+    ``l1_ratio`` is positive. The objective never falls. Fitted on its own, the gate is a
+    multinomial logistic regression for soft labels.
+
+    Parameters
+    ----------
+    alpha : float, default=0.1
+        Penalty of the standardised weights, added to the summed negative log-likelihood. It
+        keeps the weights finite where the experts' regions can be separated.
+    l1_ratio : float, default=0.0
+        Share of the penalty that is L1, which leaves only the columns that matter: for gates
+        over hundreds of columns and more.
+    max_iter : int, default=100
+        Newton steps at most.
+    tol : float, default=1e-8
+        Stop when the next step promises less than this per unit of mass.
+    warm_start : bool, default=False
+        Start from the weights of the last ``fit`` where the shapes agree. No warning is then
+        given when ``max_iter`` is reached: the caller goes on.
+
+    Attributes
+    ----------
+    coef_ : ndarray of shape (n_experts, n_features)
+        Weights in the units of X; without an L1 part they sum to zero over the
+        experts.
+    intercept_ : ndarray of shape (n_experts,)
+        Intercepts; they sum to zero.
+    classes_ : ndarray of shape (n_experts,)
+        Class labels, or the numbers of the experts.
+    n_iter_ : int
+        Steps taken by the last ``fit``.
+    n_features_in_ : int
+        Number of columns seen in ``fit``.
+
+    References
+    ----------
+    .. [1] M. I. Jordan and R. A. Jacobs, "Hierarchical mixtures of experts and the EM
+       algorithm", Neural Computation 6 (1994) 181-214.
+    .. [2] J. Friedman, T. Hastie and R. Tibshirani, "Regularization paths for generalized linear
+       models via coordinate descent", Journal of Statistical Software 33 (2010) 1-22.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skmoe.gates import SoftmaxGate
+    >>> X = np.array([[-2.0], [-1.0], [1.0], [2.0]])
+    >>> soft = np.array([[0.9, 0.1], [0.7, 0.3], [0.2, 0.8], [0.1, 0.9]])
+    >>> SoftmaxGate().fit(X, soft).predict_proba([[0.0]]).round(2)
+    array([[0.46, 0.54]])
+    """
+
+    _parameter_constraints = {
+        "alpha": [Interval(Real, 0, None, closed="left")],
+        "l1_ratio": [Interval(Real, 0, 1, closed="both")],
+        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "tol": [Interval(Real, 0, None, closed="left")],
+        "warm_start": ["boolean"],
+    }
+
+    def __init__(self, alpha=0.1, *, l1_ratio=0.0, max_iter=100, tol=1e-8, warm_start=False):
+        self.alpha = alpha
+        self.l1_ratio = l1_ratio
+        self.max_iter = max_iter
+        self.tol = tol
+        self.warm_start = warm_start
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y, sample_weight=None):
+        """Fit the gate.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows.
+        y : array-like of shape (n_samples, n_experts) or (n_samples,)
+            Soft labels, or class labels.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights; None is a weight of one for each row.
+
+        Returns
+        -------
+        self : SoftmaxGate
+            The fitted gate.
+        """
+        X = validate_data(self, X, accept_sparse="csr", dtype=np.float64)
+        targets, weight = self._soft_labels(X, y, sample_weight)
+        mean, scale = _standardisation(X, weight)
+        standard = X @ sparse.diags_array(1 / scale) if sparse.issparse(X) else (X - mean) / scale
+        start = self._start(targets.shape[1], mean, scale)
+        targets = targets * weight[:, None]
+        settings = {"max_iter": self.max_iter, "tol": self.tol}
+        if self.l1_ratio > 0:
+            coef, n_iter, converged = _multinomial.fit_elastic_net(
+                standard, targets, start, float(self.alpha), self.l1_ratio, **settings
+            )
+        else:
+            penalty = np.append(np.full(X.shape[1], float(self.alpha)), 0.0)
+            design = _with_intercept(standard)
+            coef, n_iter, converged = _multinomial.fit(design, targets, start, penalty, **settings)
+        if not converged and not self.warm_start:
+            warnings.warn(
+                f"SoftmaxGate stopped after max_iter={self.max_iter} steps before it met "
+                f"tol={self.tol}. Raise max_iter, or alpha if the classes can be separated.",
+                ConvergenceWarning,
+                stacklevel=2,
+            )
+        self.coef_ = (coef[:-1] / scale[:, None]).T
+        self.intercept_ = coef[-1] - self.coef_ @ mean
+        self.n_iter_ = n_iter
+        self._log_prior = -self.alpha * _multinomial.elastic_net(coef[:-1], self.l1_ratio)
+        return self
+
+    def _start(self, n_experts, mean, scale):
+        """Standardised weights to start from, (n_features + 1, n_experts)."""
+        start = np.zeros((len(mean) + 1, n_experts))
+        if self.warm_start and getattr(self, "coef_", start).shape == (n_experts, len(mean)):
+            start[:-1] = self.coef_.T * scale[:, None]
+            start[-1] = self.intercept_ + self.coef_ @ mean
+            if self.l1_ratio == 0:
+                start -= start.mean(axis=1, keepdims=True)
+        return start
+
+    def predict_log_proba(self, X):
+        """Log-probability of each expert.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        log_proba : ndarray of shape (n_samples, n_experts)
+            Finite.
+        """
+        check_is_fitted(self)
+        X = validate_data(self, X, accept_sparse="csr", dtype=np.float64, reset=False)
+        return _multinomial.log_softmax(X @ self.coef_.T + self.intercept_)
+
+    def log_prior(self):
+        """Log-prior of the fitted weights, minus the penalty in standardised units.
+
+        Returns
+        -------
+        log_prior : float
+            At most 0.
+        """
+        return self._log_prior
+
+    @property
+    def n_parameters_(self):
+        """Number of free parameters."""
+        return (self.coef_.shape[0] - 1) * (self.coef_.shape[1] + 1)
+
+    def reorder(self, order):
+        """Renumber the experts in place: new expert ``j`` is old expert ``order[j]``.
+
+        Parameters
+        ----------
+        order : ndarray of shape (n_experts,)
+            A permutation.
+        """
+        self.coef_, self.intercept_ = self.coef_[order], self.intercept_[order]
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
+
+def _standardisation(X, weight):
+    """Mean and scale of the columns; the mean of sparse ones stays 0, to keep them sparse."""
+    if not sparse.issparse(X):
+        return standardisation(X, weight)
+    share = weight / weight.sum()
+    variance = share @ X.power(2) - (share @ X) ** 2
+    return np.zeros(X.shape[1]), np.sqrt(np.where(variance > 1e-30, variance, 1.0))
+
+
+def _with_intercept(X):
+    ones = np.ones((X.shape[0], 1))
+    return sparse.hstack([X, ones], format="csr") if sparse.issparse(X) else np.hstack([X, ones])

@@ -1,0 +1,190 @@
+"""Experts as people use them, on real tables: better held-out than not looking at the row."""
+
+import warnings
+
+import numpy as np
+import pytest
+from lightgbm import LGBMClassifier, LGBMRegressor
+from scipy import stats
+from sklearn.compose import make_column_transformer
+from sklearn.datasets import load_breast_cancer, load_diabetes
+from sklearn.ensemble import (
+    HistGradientBoostingClassifier,
+    HistGradientBoostingRegressor,
+    RandomForestClassifier,
+    RandomForestRegressor,
+)
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.gaussian_process import GaussianProcessClassifier, GaussianProcessRegressor
+from sklearn.gaussian_process.kernels import RBF, WhiteKernel
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
+from sklearn.neural_network import MLPClassifier, MLPRegressor
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
+from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
+from skmoe.gates import SoftmaxGate
+from skmoe.metrics import log_score
+
+QUICK = {"n_init": 2, "random_state": 0}
+FOREST = {"n_estimators": 20, "min_samples_leaf": 5}
+LIGHTGBM = {"n_estimators": 20, "min_child_samples": 10, "n_jobs": 1, "verbose": -1}
+BOOSTING = {"max_iter": 20, "min_samples_leaf": 10}
+MLP = {"hidden_layer_sizes": (8,), "solver": "lbfgs", "alpha": 1.0, "max_iter": 50}
+KERNEL = RBF(3.0, "fixed") + WhiteKernel(0.5, "fixed")  # on standardised columns
+
+
+def behind_scaler(last):
+    return make_pipeline(StandardScaler(), last)
+
+
+@pytest.fixture(name="diabetes")
+def _diabetes():
+    X, y = load_diabetes(return_X_y=True)
+    return (X[:300], y[:300]), (X[300:], y[300:])
+
+
+@pytest.fixture(name="cancer")
+def _cancer():
+    X, y = load_breast_cancer(return_X_y=True)
+    X = X[:, [0, 1, 4, 6, 8]]
+    return (X[:300], y[:300]), (X[300:], y[300:])
+
+
+@pytest.fixture(name="clinic")
+def _clinic():
+    """Diabetes as a clinic would hand it over: words for sex and weight, gaps in the labs."""
+    X, y = load_diabetes(return_X_y=True, as_frame=True, scaled=False)
+    rng = np.random.default_rng(0)
+    X["sex"] = np.where(X["sex"] == 1, "male", "female")
+    X["weight"] = np.where(X.pop("bmi") > 26, "heavy", "light")
+    X["weight"] = X["weight"].where(rng.uniform(size=len(X)) > 0.1)
+    for lab in ("s1", "s5"):
+        X[lab] = X[lab].where(rng.uniform(size=len(X)) > 0.1)
+    y = y.to_numpy()
+    return (X[:300], y[:300]), (X[300:], y[300:])
+
+
+def encoded(last):
+    words = ["sex", "weight"]
+    return make_pipeline(
+        make_column_transformer(
+            (OneHotEncoder(handle_unknown="ignore", sparse_output=False), words),
+            remainder=make_pipeline(SimpleImputer(), StandardScaler()),
+        ),
+        last,
+    )
+
+
+def gaussian_score(y_train, y_test):
+    """Held-out log-score of the mean and standard deviation of the training targets."""
+    return stats.norm(y_train.mean(), y_train.std()).logpdf(y_test).mean()
+
+
+def shares_score(y_train, y_test):
+    """Held-out log-score of the shares of the classes."""
+    shares = (np.bincount(y_train) / len(y_train))[y_test]
+    return np.log(shares).mean()
+
+
+def fit_and_score(moe, train, test):
+    with warnings.catch_warnings():
+        # Few steps of lbfgs are a way to regularise, not a mistake.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        return log_score(moe.fit(*train), *test)
+
+
+REGRESSORS = {
+    "forest": (RandomForestRegressor(**FOREST), "oob"),
+    "lightgbm": (LGBMRegressor(**LIGHTGBM), 3),
+    "boosting": (HistGradientBoostingRegressor(**BOOSTING), 3),
+    "mlp": (behind_scaler(MLPRegressor(**MLP)), 3),
+    "neighbours": (behind_scaler(KNeighborsRegressor(20)), "auto"),
+    "process": (
+        behind_scaler(GaussianProcessRegressor(KERNEL, optimizer=None, normalize_y=True)),
+        3,
+    ),
+}
+CLASSIFIERS = {
+    "forest": (RandomForestClassifier(**FOREST), "oob"),
+    "lightgbm": (LGBMClassifier(**LIGHTGBM), 3),
+    "boosting": (HistGradientBoostingClassifier(**BOOSTING), 3),
+    "mlp": (behind_scaler(MLPClassifier(**MLP)), 3),
+    "neighbours": (behind_scaler(KNeighborsClassifier(10)), "auto"),
+    "process": (behind_scaler(GaussianProcessClassifier(RBF(3.0, "fixed"), optimizer=None)), 2),
+}
+
+
+@pytest.mark.parametrize("name", REGRESSORS)
+def test_mixture_of_regressors_beats_a_gaussian_around_the_mean(name, diabetes):
+    train, test = diabetes
+    expert, cv = REGRESSORS[name]
+    moe = MixtureOfExpertsRegressor(expert, 2, cv=cv, max_iter=3, **QUICK)
+    score = fit_and_score(moe, train, test)
+    assert score > gaussian_score(train[1], test[1]) + 0.1
+    # The out-of-fold score is about what new rows get: 300 rows and a few choices apart.
+    assert abs(moe.oof_score_ - score) < 0.25
+
+
+@pytest.mark.parametrize("name", CLASSIFIERS)
+def test_mixture_of_classifiers_beats_the_shares_of_the_classes(name, cancer):
+    train, test = cancer
+    expert, cv = CLASSIFIERS[name]
+    moe = MixtureOfExpertsClassifier(expert, 2, cv=cv, max_iter=3, **QUICK)
+    score = fit_and_score(moe, train, test)
+    assert score > shares_score(train[1], test[1]) + 0.4
+    assert moe.score(*test) > 0.9
+
+
+@pytest.mark.parametrize(
+    ("last", "n_experts"), [(Ridge(), 2), (RandomForestRegressor(10, min_samples_leaf=5), 2)]
+)
+def test_pipelines_on_a_table_with_words_and_gaps_beat_a_gaussian(clinic, last, n_experts):
+    train, test = clinic
+    assert train[0].isna().any().any()
+    moe = MixtureOfExpertsRegressor(encoded(last), n_experts, max_iter=3, **QUICK)
+    assert fit_and_score(moe, train, test) > gaussian_score(train[1], test[1]) + 0.1
+
+
+@pytest.mark.parametrize("last", [LogisticRegression(), RandomForestClassifier(**FOREST)])
+def test_classifier_pipelines_on_a_table_with_words_and_gaps_beat_the_shares(clinic, last):
+    train, test = ((X, (y > 140).astype(int)) for X, y in clinic)
+    moe = MixtureOfExpertsClassifier(encoded(last), 2, max_iter=3, **QUICK)
+    assert fit_and_score(moe, train, test) > shares_score(train[1], test[1]) + 0.05
+
+
+def test_unlike_experts_beat_a_gaussian_together(clinic):
+    train, test = clinic
+    experts = [
+        ("ridge", encoded(Ridge())),
+        ("forest", encoded(RandomForestRegressor(10, min_samples_leaf=5))),
+        ("near", encoded(KNeighborsRegressor(20))),
+    ]
+    moe = MixtureOfExpertsRegressor(
+        experts, gate=encoded(SoftmaxGate(alpha=1.0)), cv=3, max_iter=3, **QUICK
+    )
+    assert fit_and_score(moe, train, test) > gaussian_score(train[1], test[1]) + 0.1
+
+
+@pytest.mark.parametrize("name", ["concrete", "cps1985", "energy"])
+def test_lightgbm_beats_a_gaussian_on_shared_tables(shared_data, name):
+    X, y, tests, _ = shared_data(name)
+    X = X.astype({column: "category" for column in X.select_dtypes(exclude="number")})
+    train = np.setdiff1d(np.arange(len(X)), tests[0])
+    moe = MixtureOfExpertsRegressor(LGBMRegressor(**LIGHTGBM), 2, cv=3, max_iter=3, **QUICK)
+    score = fit_and_score(
+        moe, (X.iloc[train], y[train].astype(float)), (X.iloc[tests[0]], y[tests[0]])
+    )
+    assert score > gaussian_score(y[train], y[tests[0]]) + 0.1
+
+
+def test_forest_beats_the_shares_on_a_shared_table_of_four_classes(shared_data):
+    X, y, tests, _ = shared_data("vehicle")
+    train = np.setdiff1d(np.arange(len(X)), tests[0])
+    moe = MixtureOfExpertsClassifier(
+        RandomForestClassifier(**FOREST), 2, cv="oob", max_iter=3, **QUICK
+    )
+    score = fit_and_score(moe, (X.iloc[train], y[train]), (X.iloc[tests[0]], y[tests[0]]))
+    assert score > shares_score(y[train], y[tests[0]]) + 0.5

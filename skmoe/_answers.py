@@ -7,6 +7,7 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted, v
 from ._compat import check_sample_weight, n_openmp_threads
 from ._experts import expert_prediction
 from ._kernels._estep import e_step
+from ._report import ExpertReport, describe_experts
 from ._tables import check_table
 
 
@@ -18,8 +19,8 @@ class FittedMixture:
         if sparse.issparse(X) and self._dense_parts():
             raise TypeError(
                 f"Sparse data was passed, but {self._dense_parts()[0]} needs dense data. Give "
-                "experts and a gate that take sparse data, such as Ridge and ConstantGate or "
-                "LogisticRegression, or use X.toarray()."
+                "experts and a gate that take sparse data, such as Ridge and SoftmaxGate, or use "
+                "X.toarray()."
             )
         X = check_table(X, sparse_ok=True, strings_ok=self._strings_ok())
         validate_data(self, X, skip_check_array=True, reset=reset)
@@ -95,6 +96,47 @@ class FittedMixture:
             for name, expert in self.named_experts_.items()
         ]
         return np.ascontiguousarray(np.stack(predictions, axis=1))
+
+    def expert_report(self, X=None, y=None, sample_weight=None):
+        """What each expert does: rows, load, certainty of the gate, overlap, error, scale.
+
+        Parameters
+        ----------
+        X : array-like or DataFrame of shape (n_samples, n_features), default=None
+            Rows. None is the training rows, out of fold where experts are cross-fitted.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
+            Their target.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Their weights.
+
+        Returns
+        -------
+        report : ExpertReport
+            Prints as a table, shows as HTML, and turns into a DataFrame with ``to_frame``.
+
+        Raises
+        ------
+        ValueError
+            If only one of X and y is given.
+        """
+        check_is_fitted(self)
+        if (X is None) != (y is None):
+            raise ValueError("expert_report takes both X and y, or neither for the training rows.")
+        if X is None:
+            return self._training_report
+        X = self._check_X(X)
+        resp, gate_proba = self.responsibilities(X, y), self.gate_.predict_proba(X)
+        errors = self._losses(self._check_known_target(y), self._expert_predictions(X))
+        columns, overlap = describe_experts(
+            list(self.named_experts_),
+            resp,
+            gate_proba,
+            errors,
+            check_sample_weight(sample_weight, resp, dtype=np.float64),
+            self.likelihood_,
+            np.array(self._training_report.columns["revived"]),
+        )
+        return ExpertReport(columns, overlap, self._training_report.optima)
 
     def bic(self, X, y, sample_weight=None):
         """Bayesian information criterion, ``-2 log L + p log n``; lower is better.

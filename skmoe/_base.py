@@ -33,6 +33,7 @@ from ._folds import make_folds
 from ._linear import linear_penalty
 from ._mixture import Mixture
 from ._parameters import ExpertParameters
+from ._report import ExpertReport, describe_experts, distinct_optima
 from ._statistics import standardisation
 from ._tables import (
     check_accepts,
@@ -94,6 +95,8 @@ class BaseMixtureOfExperts(FittedMixture, ExpertParameters):
         "cv": ["cv_object", StrOptions({"auto", "oob"}), "boolean"],
         "ensemble": ["boolean"],
         "min_responsibility": [Interval(Real, 0, 1, closed="left"), StrOptions({"auto"})],
+        "load_balance": [Interval(Real, 0, None, closed="left")],
+        "target_load": ["array-like", None],
         "init": [StrOptions({"auto", *_starts.STARTS}), callable],
         "n_init": [Interval(Integral, 1, None, closed="left")],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
@@ -194,11 +197,12 @@ class BaseMixtureOfExperts(FittedMixture, ExpertParameters):
                 weight,
                 n_inner=1 if folds is None else INNER_STEPS,
                 neighbours=_starts.Neighbours(_points(data), weight),
+                load_prior=self._load_prior(len(names), weight),
             )
-            self._start(problem, data, len(names), previous, start_seed, parallel)
+            ends = self._start(problem, data, len(names), previous, start_seed, parallel)
             run = self._run(problem, folds)
             estimators = self._finish(problem, templates, transformer, design)
-        self._set_fitted(problem, run, names, estimators, prefix, folds)
+        self._set_fitted(problem, run, names, estimators, prefix, folds, ends)
 
     # Data -----------------------------------------------------------------------------------
 
@@ -222,6 +226,19 @@ class BaseMixtureOfExperts(FittedMixture, ExpertParameters):
                 f"n_experts={n_experts}. Give more rows, or ask for fewer experts."
             )
         return weight
+
+    def _load_prior(self, n_experts, weight):
+        """Prior counts of the experts, or None where the load is left to the data."""
+        target = np.full(n_experts, 1.0) if self.target_load is None else self.target_load
+        target = np.asarray(target, dtype=np.float64)
+        if target.shape != (n_experts,) or not (np.isfinite(target) & (target > 0)).all():
+            raise ValueError(
+                f"target_load must be {n_experts} positive numbers, one for each expert; got "
+                f"{self.target_load!r}."
+            )
+        if self.load_balance == 0 or n_experts == 1:
+            return None
+        return self.load_balance * weight.sum() * target / target.sum()
 
     def _check_parts(self, templates, X):
         """Experts that can take X, encoded where ``experts=None`` meets a mixed table."""
@@ -351,28 +368,32 @@ class BaseMixtureOfExperts(FittedMixture, ExpertParameters):
         return copy.copy(last).set_params(**gate.get_params(deep=False))
 
     def _start(self, problem, data, n_experts, previous, seed, parallel):
-        """Give the problem the responsibilities, or the state, that EM goes on from."""
+        """Give the problem what EM goes on from; returns where the short runs ended."""
         if previous is not None:
             problem.start(previous)
-            return
+            return []
         if n_experts == 1:
             problem.start(np.ones((len(data.weight), 1)))
-            return
+            return []
         starts = self._start_responsibilities(data, n_experts, seed)
         if not isinstance(problem.experts, EstimatorExperts):
             if len(starts) == 1:  # nothing to choose: each iteration counts for max_iter
                 problem.start(starts[0])
-                return
-            problem.restore(_starts.best_start(problem, starts, parallel))
-            return
+                return []
+            state, ends = _starts.best_start(problem, starts, parallel)
+            problem.restore(state)
+            return ends
+        ends = []
         if len(starts) > 1:
             surrogate = self._surrogate(problem, data, n_experts)
-            surrogate.restore(_starts.best_start(surrogate, starts, parallel))
+            state, ends = _starts.best_start(surrogate, starts, parallel)
+            surrogate.restore(state)
             starts = [surrogate.resp]
         if problem.experts.in_sample and not isinstance(self.experts, list):
             problem.start(starts[0])
         else:
             self._start_flexible(problem, starts[0])
+        return ends
 
     def _start_responsibilities(self, data, n_experts, seed):
         """``n_init`` arrays (n, K)."""
@@ -476,17 +497,17 @@ class BaseMixtureOfExperts(FittedMixture, ExpertParameters):
         last_name = templates[0].steps[-1][0]
         return [Pipeline([*before, (last_name, estimator)]) for estimator in fitted]
 
-    def _set_fitted(self, problem, run, names, estimators, prefix, folds):
-        dead = problem.dead()
-        gate, likelihood, resp = problem.gate, problem.likelihood, problem.resp
-        load = problem.load
-        if not isinstance(self.experts, list) and type(gate).reorder is not BaseGate.reorder:
-            order = np.argsort(-load, kind="stable")
+    def _set_fitted(self, problem, run, names, estimators, prefix, folds, ends):
+        gate, likelihood = problem.gate, problem.likelihood
+        order = self._order(problem)
+        if order is not None:
             gate.reorder(order)
             likelihood.reorder(order)
-            estimators = [estimators[k] for k in order]
-            load, resp = load[order], resp[:, order]
-            dead = np.flatnonzero(np.isin(order, dead))
+        else:
+            order = np.arange(len(names))
+        estimators = [estimators[k] for k in order]
+        load, resp = problem.load[order], problem.resp[:, order]
+        dead = np.flatnonzero(np.isin(order, problem.dead()))
         original = self._default_gate() if self.gate is None else self.gate
         original = original.steps[-1][1] if isinstance(original, Pipeline) else original
         if type(original) is type(gate):  # without the settings that EM gave its clone
@@ -514,6 +535,16 @@ class BaseMixtureOfExperts(FittedMixture, ExpertParameters):
             self.oof_log_density_ = problem.log_norm
             self.oof_responsibilities_ = resp
             self.oof_score_ = float(np.average(problem.log_norm, weights=problem.weight))
+        columns, overlap = describe_experts(
+            names,
+            resp,
+            problem.gate_proba[:, order],
+            self._losses(problem.y, problem.experts.predictions[:, order]),
+            problem.weight,
+            likelihood,
+            None if problem.n_revived is None else problem.n_revived[order],
+        )
+        self._training_report = ExpertReport(columns, overlap, distinct_optima(ends))
         if len(dead):
             self._warn(
                 ExpertCollapseWarning,
@@ -527,6 +558,14 @@ class BaseMixtureOfExperts(FittedMixture, ExpertParameters):
                 f"EM stopped after max_iter={self.max_iter} iterations before it met "
                 f"tol={self.tol}. Raise max_iter or tol.",
             )
+
+    def _order(self, problem):
+        """Clones by falling load; None where the order means something or cannot be changed."""
+        if isinstance(self.experts, list) or self.target_load is not None:
+            return None
+        if type(problem.gate).reorder is BaseGate.reorder:
+            return None
+        return np.argsort(-problem.load, kind="stable")
 
     @staticmethod
     def _warn(category, message):

@@ -55,6 +55,11 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
     min_responsibility : float or "auto", default="auto"
         Rows for which an expert has less are not given to it. "auto" is
         ``min(0.1, 0.5 / n_experts)`` where predictions are out of sample, else 0.
+    load_balance : float, default=0.0
+        Strength of a Dirichlet prior on the experts' mean gate probabilities: prior rows for
+        each training row. 0.01 is mild, 0.1 strong; it biases rare regimes.
+    target_load : array-like of shape (n_experts,), default=None
+        Loads that the prior pulls to. None is equal ones. Given, clones keep its order.
     init : str or callable, default="auto"
         Where EM starts. "auto" goes through starts that look at X alone: "kmeans_x",
         "functions" and "gaussians"; one of these names takes only that. A callable
@@ -154,6 +159,8 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
         cv="auto",
         ensemble=True,
         min_responsibility="auto",
+        load_balance=0.0,
+        target_load=None,
         init="auto",
         n_init=10,
         max_iter=100,
@@ -172,6 +179,8 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
         self.cv = cv
         self.ensemble = ensemble
         self.min_responsibility = min_responsibility
+        self.load_balance = load_balance
+        self.target_load = target_load
         self.init = init
         self.n_init = n_init
         self.max_iter = max_iter
@@ -231,6 +240,11 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
 
     def _finish_linear(self, experts, templates):
         return experts.finish(templates, self.classes_)
+
+    @staticmethod
+    def _losses(y, predictions):
+        """1 where an expert has the class wrong (n, K), and what makes an error of their mean."""
+        return (predictions.argmax(axis=2) != y[:, None]).astype(float), np.asarray
 
     def predict_proba(self, X):
         """Predict class probabilities, the gate's average of the experts' calibrated ones.

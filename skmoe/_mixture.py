@@ -29,13 +29,21 @@ class Mixture:
         E-steps, each with an update of scales and gate, for one refit of the experts.
     neighbours : callable
         ``neighbours(loss, mass)`` -> rows around a place of high loss, for dead experts.
+    load_prior : ndarray of shape (n_experts,) or None
+        Prior counts of a Dirichlet prior on the mean gate probabilities; None for no prior.
     """
 
-    def __init__(self, experts, gate, likelihood, Z, y, weight, *, n_inner, neighbours):
+    def __init__(
+        self, experts, gate, likelihood, Z, y, weight, *, n_inner, neighbours, load_prior=None
+    ):
         self.experts, self.gate, self.likelihood = experts, gate, likelihood
         self.Z, self.y, self.weight = Z, y, weight
         self.n_inner, self.neighbours = n_inner, neighbours
-        self.n_revived = 0
+        self.load_prior = load_prior
+        if gate.takes_load_prior:
+            gate._load_prior = load_prior
+        self.gate_proba = None
+        self.n_revived = None  # for each expert, once there are any
 
     def start(self, resp):
         """Take responsibilities (n, K) to start from."""
@@ -63,9 +71,22 @@ class Mixture:
                 self.resp * self.weight[:, None],
                 self.experts.penalty,
             )
-            self.gate.fit(self.Z, self.resp, sample_weight=self.weight)
+            self.gate.fit(self.Z, self._gate_labels(), sample_weight=self.weight)
             self._e_step()
         return self.objective
+
+    def _gate_labels(self):
+        """Soft labels for the gate: responsibilities, and pseudo-responsibilities of the prior.
+
+        The prior adds ``sum_k load_prior_k log(load_k)`` to the objective. Jensen's inequality
+        gives it a lower bound that touches at the gate as it is, and which the gate raises when
+        it takes each row's part in an expert's load for responsibility.
+        """
+        if self.load_prior is None or self.gate.takes_load_prior:
+            return self.resp
+        proba = self.resp if self.gate_proba is None else self.gate_proba
+        mass = self.weight @ proba
+        return self.resp + self.load_prior * proba / np.where(mass > 0, mass, 1.0)
 
     def _e_step(self):
         log_gate = np.ascontiguousarray(self.gate.predict_log_proba(self.Z), dtype=np.float64)
@@ -79,12 +100,14 @@ class Mixture:
         log_likelihood = e_step(
             log_gate, log_density, self.weight, resp, log_norm, n_openmp_threads()
         )
-        self.resp, self.log_norm = resp, log_norm
+        self.resp, self.log_norm, self.gate_proba = resp, log_norm, np.exp(log_gate)
+        self.load = self.weight @ self.gate_proba / self.weight.sum()
         if self.gate.objective == "joint":
             log_likelihood += self.weight @ self.gate.score_samples(self.Z)
+        if self.load_prior is not None and not self.gate.takes_load_prior:
+            log_likelihood += self.load_prior @ np.log(np.maximum(self.load, 1e-300))
         log_prior = self.gate.log_prior() + self.likelihood.log_prior(self.experts.penalty)
         self.objective = (log_likelihood + log_prior) / self.weight.sum()
-        self.load = self.weight @ np.exp(log_gate) / self.weight.sum()
 
     def dead(self):
         """Numbers of the experts with next to no rows."""
@@ -107,7 +130,9 @@ class Mixture:
                 self.weight @ loss / self.weight.sum()
             )  # the next dead expert goes elsewhere
         self.resp = resp
-        self.n_revived += len(dead)
+        if self.n_revived is None:
+            self.n_revived = np.zeros(resp.shape[1], dtype=int)
+        self.n_revived[dead] += 1
         return len(dead) > 0
 
     def state(self):
@@ -116,7 +141,7 @@ class Mixture:
             "experts": self.experts.state(),
             "gate": copy.copy(self.gate),
             "likelihood": copy.copy(self.likelihood),
-            "arrays": (self.resp, self.log_norm, self.objective, self.load),
+            "arrays": (self.resp, self.log_norm, self.gate_proba, self.objective, self.load),
         }
 
     def restore(self, state):
@@ -124,4 +149,4 @@ class Mixture:
         self.experts.restore(state["experts"])
         self.gate = copy.copy(state["gate"])
         self.likelihood = copy.copy(state["likelihood"])
-        self.resp, self.log_norm, self.objective, self.load = state["arrays"]
+        self.resp, self.log_norm, self.gate_proba, self.objective, self.load = state["arrays"]

@@ -47,6 +47,11 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
     min_responsibility : float or "auto", default="auto"
         Rows for which an expert has less are not given to it. "auto" is
         ``min(0.1, 0.5 / n_experts)`` where predictions are out of sample, else 0.
+    load_balance : float, default=0.0
+        Strength of a Dirichlet prior on the experts' mean gate probabilities: prior rows for
+        each training row. 0.01 is mild, 0.1 strong; it biases rare regimes.
+    target_load : array-like of shape (n_experts,), default=None
+        Loads that the prior pulls to. None is equal ones. Given, clones keep its order.
     init : str or callable, default="auto"
         Where EM starts. "auto" goes through unlike starts: "kmeans_y", "gaussians",
         "kmeans_xy", "functions", "kmeans_x" and "residuals"; one of these names takes only
@@ -144,6 +149,8 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
         cv="auto",
         ensemble=True,
         min_responsibility="auto",
+        load_balance=0.0,
+        target_load=None,
         init="auto",
         n_init=10,
         max_iter=100,
@@ -161,6 +168,8 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
         self.cv = cv
         self.ensemble = ensemble
         self.min_responsibility = min_responsibility
+        self.load_balance = load_balance
+        self.target_load = target_load
         self.init = init
         self.n_init = n_init
         self.max_iter = max_iter
@@ -204,6 +213,12 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
 
     def _finish_linear(self, experts, templates):
         return experts.finish(templates)
+
+    @staticmethod
+    def _losses(y, predictions):
+        """Squared errors (n, K), a mean over the outputs, and what makes an error of their mean."""
+        squares = (y[:, None] - predictions) ** 2
+        return (squares.mean(axis=2) if squares.ndim == 3 else squares), np.sqrt
 
     def predict(self, X, return_std=False):
         """Predict the mean, the gate's average of the experts.

@@ -187,16 +187,20 @@ def best_start(problem, starts, parallel):
     -------
     state : object
         For ``problem.restore``.
+    ends : list of (float, float)
+        Where each short run ended: objective, and fewest effective rows of an expert.
     """
     runs = parallel(delayed(_short_run)(problem, resp) for resp in starts)
+    ends = [(value, (problem.weight @ state["arrays"][0]).min()) for value, state in runs]
     finalists = []
     while runs and len(finalists) < FINALISTS:
         best = _best(runs)
         finalists.append(best)
         runs = [run for run in runs if abs(run[0] - best[0]) > SAME]
     if len(finalists) == 1:
-        return finalists[0][1]
-    return _best(parallel(delayed(_longer_run)(problem, state) for _, state in finalists))[1]
+        return finalists[0][1], ends
+    longer = parallel(delayed(_longer_run)(problem, state) for _, state in finalists)
+    return _best(longer)[1], ends
 
 
 def _best(runs):

@@ -9,11 +9,12 @@ from scipy import sparse
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, clone
 from sklearn.cluster import KMeans
 from sklearn.compose import make_column_transformer
-from sklearn.ensemble import RandomForestRegressor
+from sklearn.ensemble import HistGradientBoostingRegressor, RandomForestRegressor
 from sklearn.frozen import FrozenEstimator
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
 from sklearn.model_selection import KFold, TimeSeriesSplit
+from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
@@ -22,7 +23,7 @@ from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
 from skmoe.exceptions import IgnoredWeightsWarning
-from skmoe.gates import BaseGate, SoftmaxGate
+from skmoe.gates import BaseGate, ConstantGate, SoftmaxGate
 
 rng = np.random.default_rng(0)
 X = rng.uniform(-1, 1, size=(60, 2))
@@ -467,11 +468,17 @@ def test_pipeline_printed_for_an_array_fits():
 
 
 @pytest.mark.parametrize(
-    ("experts", "match"), [(None, "LinearRegression"), (Ridge(), "SoftmaxGate")]
+    ("experts", "gate", "match"),
+    [
+        (None, None, "LinearRegression"),
+        (Ridge(), GaussianNB(), "GaussianNB"),
+        (HistGradientBoostingRegressor(), ConstantGate(), "HistGradientBoostingRegressor"),
+    ],
 )
-def test_sparse_rows_are_refused_by_the_part_that_needs_dense_ones(experts, match):
+def test_sparse_rows_are_refused_by_the_part_that_needs_dense_ones(experts, gate, match):
     rows = sparse.csr_array(X)
-    assert_fit_raises(regressor(experts), rows, Y, TypeError, f"{match}.* needs dense.*toarray")
+    moe = regressor(experts, gate=gate)
+    assert_fit_raises(moe, rows, Y, TypeError, f"{match}.* needs dense.*toarray")
 
 
 # Asked of a fitted mixture --------------------------------------------------------------------

@@ -258,6 +258,16 @@ def test_expert_that_the_classifier_never_saw_keeps_the_smoothing():
     assert_allclose(proba.sum(axis=1), 1, rtol=1e-12)
 
 
+@pytest.mark.parametrize("classifier", [LogisticRegression(), KNeighborsClassifier()])
+def test_one_expert_with_all_the_rows_gets_all_but_the_smoothing(classifier):
+    X, _ = soft_labels()
+    targets = np.zeros((len(X), 3))
+    targets[:, 1] = 1
+    gate = ClassifierGate(classifier, smoothing=1e-3, random_state=0).fit(X, targets)
+    expected = np.array([1e-3, 1 + 1e-3, 1e-3]) / (1 + 3e-3)
+    assert_allclose(gate.predict_proba(X), np.tile(expected, (len(X), 1)), rtol=1e-12)  # rounding
+
+
 def test_experts_drawn_for_a_classifier_without_weights_follow_their_shares():
     share = np.array([0.6, 0.1, 0.3])
     n = 4000

@@ -18,6 +18,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
 from sklearn.metrics import make_scorer, r2_score
 from sklearn.model_selection import GridSearchCV, GroupKFold, KFold, cross_validate
+from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
@@ -199,7 +200,8 @@ def test_repr_shows_what_was_set():
     ("moe", "sparse", "allow_nan", "multi_output"),
     [
         (regressor(), False, False, True),
-        (regressor(Ridge()), False, False, True),
+        (regressor(Ridge()), True, False, True),
+        (regressor(Ridge(), gate=GaussianNB()), False, False, True),
         (regressor(Ridge(), gate=ConstantGate()), True, False, True),
         (regressor(Ridge(), gate=LogisticRegression()), True, False, True),
         (regressor(HistGradientBoostingRegressor()), False, True, False),
@@ -216,8 +218,8 @@ def test_repr_shows_what_was_set():
             True,
             False,
         ),
-        (regressor([("a", DecisionTreeRegressor()), ("b", Ridge())]), False, False, True),
-        (regressor([("a", DecisionTreeRegressor()), ("b", "drop")]), False, True, True),
+        (regressor([("a", DecisionTreeRegressor()), ("b", Ridge())]), True, False, True),
+        (regressor([("a", DecisionTreeRegressor()), ("b", "drop")]), True, True, True),
         (regressor(make_pipeline(StandardScaler(), Ridge())), False, True, True),
     ],
 )

@@ -8,12 +8,7 @@ from lightgbm import LGBMClassifier, LGBMRegressor
 from scipy import stats
 from sklearn.compose import make_column_transformer
 from sklearn.datasets import load_breast_cancer, load_diabetes
-from sklearn.ensemble import (
-    HistGradientBoostingClassifier,
-    HistGradientBoostingRegressor,
-    RandomForestClassifier,
-    RandomForestRegressor,
-)
+from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.gaussian_process import GaussianProcessClassifier, GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import RBF, WhiteKernel
@@ -31,8 +26,7 @@ from skmoe.metrics import log_score
 QUICK = {"n_init": 2, "random_state": 0}
 FOREST = {"n_estimators": 20, "min_samples_leaf": 5}
 LIGHTGBM = {"n_estimators": 20, "min_child_samples": 10, "n_jobs": 1, "verbose": -1}
-BOOSTING = {"max_iter": 20, "min_samples_leaf": 10}
-MLP = {"hidden_layer_sizes": (8,), "solver": "lbfgs", "alpha": 1.0, "max_iter": 50}
+MLP = {"hidden_layer_sizes": (8,), "solver": "lbfgs", "alpha": 1.0, "max_iter": 30}
 KERNEL = RBF(3.0, "fixed") + WhiteKernel(0.5, "fixed")  # on standardised columns
 
 
@@ -99,7 +93,6 @@ def fit_and_score(moe, train, test):
 REGRESSORS = {
     "forest": (RandomForestRegressor(**FOREST), "oob"),
     "lightgbm": (LGBMRegressor(**LIGHTGBM), 3),
-    "boosting": (HistGradientBoostingRegressor(**BOOSTING), 3),
     "mlp": (behind_scaler(MLPRegressor(**MLP)), 3),
     "neighbours": (behind_scaler(KNeighborsRegressor(20)), "auto"),
     "process": (
@@ -110,7 +103,6 @@ REGRESSORS = {
 CLASSIFIERS = {
     "forest": (RandomForestClassifier(**FOREST), "oob"),
     "lightgbm": (LGBMClassifier(**LIGHTGBM), 3),
-    "boosting": (HistGradientBoostingClassifier(**BOOSTING), 3),
     "mlp": (behind_scaler(MLPClassifier(**MLP)), 3),
     "neighbours": (behind_scaler(KNeighborsClassifier(10)), "auto"),
     "process": (behind_scaler(GaussianProcessClassifier(RBF(3.0, "fixed"), optimizer=None)), 2),

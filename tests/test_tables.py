@@ -271,6 +271,15 @@ def test_sparse_rows_give_what_dense_ones_give(gate, make_sparse):
     np.testing.assert_allclose(moe.gate_proba(rows).sum(axis=1), 1.0)
 
 
+def test_default_gate_on_sparse_rows_reaches_the_bound_of_dense_ones():
+    dense, y = sparse_problem()
+    experts = [(name, Ridge(solver="lsqr", tol=1e-10)) for name in ("a", "b")]
+    moe = regressor(experts, None).fit(sparse.csr_array(dense), y)
+    same = regressor(experts, None).fit(dense, y)
+    # Other steps lead there; under a ridge penalty EM stops near the top, not at it.
+    assert moe.lower_bound_ == pytest.approx(same.lower_bound_, abs=1e-3)
+
+
 def test_one_ridge_is_cloned_for_sparse_rows():
     dense, y = sparse_problem()
     moe = regressor(Ridge(), gate=LogisticRegression()).fit(sparse.csr_array(dense), y)

@@ -4,6 +4,7 @@ from numbers import Real
 
 import numpy as np
 from sklearn.base import MetaEstimatorMixin, clone
+from sklearn.dummy import DummyClassifier
 from sklearn.utils import _safe_indexing, check_random_state, get_tags
 from sklearn.utils.validation import check_is_fitted, validate_data
 
@@ -78,22 +79,25 @@ class ClassifierGate(MetaEstimatorMixin, BaseGate):
         """
         validate_data(self, X, skip_check_array=True)
         targets, weight = self._soft_labels(X, y, sample_weight)
-        self.classifier_ = clone(self.classifier)
+        weights = None
         if takes_sample_weight(self.classifier):
             shares = round_shares(targets) * (weight > 0)[:, None]
             rows, experts = np.nonzero(shares > self._minimum_share)
-            fit_weighted(
-                self.classifier_,
-                _safe_indexing(X, rows),
-                experts,
-                shares[rows, experts] * weight[rows],
-            )
+            weights = shares[rows, experts] * weight[rows]
         else:
             cumulative = np.cumsum(targets, axis=1)
             drawn = check_random_state(self.random_state).random_sample(len(targets))
             experts = (drawn[:, None] * cumulative[:, -1:] > cumulative).sum(axis=1)
             rows = np.flatnonzero(weight > 0)
-            self.classifier_.fit(_safe_indexing(X, rows), experts[rows])
+            experts = experts[rows]
+        X_fit = _safe_indexing(X, rows)
+        self.classifier_ = clone(self.classifier)
+        if (experts == experts[0]).all():  # one expert has it all: some classifiers refuse that
+            self.classifier_ = DummyClassifier(strategy="prior").fit(X_fit, experts)
+        elif weights is None:
+            self.classifier_.fit(X_fit, experts)
+        else:
+            fit_weighted(self.classifier_, X_fit, experts, weights)
         self._columns = np.arange(targets.shape[1])
         return self
 

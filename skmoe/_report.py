@@ -1,0 +1,182 @@
+"""What each expert does: rows, load, certainty of the gate, overlap, error, scale."""
+
+import html
+
+import numpy as np
+
+
+class ExpertReport:
+    """A table of the experts, their overlap, and the optima that the starts found.
+
+    Prints as text, shows as HTML in a notebook, and turns into a DataFrame with ``to_frame``.
+
+    Attributes
+    ----------
+    columns : dict of str to list
+        One value for each expert. ``expert``: name. ``load``: mean gate probability.
+        ``rows``: sum of responsibilities, by weight. ``wins``: share of the rows that it has
+        the largest responsibility for. ``gate``: mean gate probability of its rows, 1 where the
+        gate knows them for sure. ``entropy``: mean entropy of the gate on its rows, divided by
+        that of K equal shares. ``overlap``: the largest entry of its row in ``overlap``, and
+        ``with``, whose it is. ``error``: root mean squared error, or share of wrong classes, on
+        its rows. ``scale``: of the likelihood; for classes the temperature. ``revived``: how
+        often it was re-seeded.
+    overlap : ndarray of shape (n_experts, n_experts)
+        Entry (k, j): the share of expert k's rows that expert j has, by responsibilities.
+    optima : list of dict
+        Distinct optima of the starts, best first: ``objective``, ``share`` of the starts that
+        went there, and ``smallest``, the fewest effective rows of an expert there.
+    """
+
+    def __init__(self, columns, overlap, optima):
+        self.columns, self.overlap, self.optima = columns, overlap, optima
+
+    def to_frame(self):
+        """The table as a DataFrame.
+
+        Returns
+        -------
+        frame : pandas.DataFrame
+            Indexed by expert.
+        """
+        import pandas as pd
+
+        return pd.DataFrame(self.columns).set_index("expert")
+
+    def _cells(self):
+        rows = zip(*self.columns.values(), strict=True)
+        return [
+            [_format(name, value) for name, value in zip(self.columns, row, strict=True)]
+            for row in rows
+        ]
+
+    def __str__(self):
+        names, cells = list(self.columns), self._cells()
+        widths = [max(len(name), *(len(row[i]) for row in cells)) for i, name in enumerate(names)]
+        lines = [
+            "  ".join(
+                cell.ljust(width) if i == 0 else cell.rjust(width)
+                for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+            )
+            for row in [names, *cells]
+        ]
+        if self.optima:
+            lines += ["", "optima found by the starts (objective, share of starts, fewest rows)"]
+            lines += [
+                f"{o['objective']:12.4f}{o['share']:8.0%}{o['smallest']:10.1f}" for o in self.optima
+            ]
+        return "\n".join(lines)
+
+    __repr__ = __str__
+
+    def _repr_html_(self):
+        head = "".join(f"<th>{html.escape(name)}</th>" for name in self.columns)
+        body = "".join(
+            "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>"
+            for row in self._cells()
+        )
+        text = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+        if self.optima:
+            rows = "".join(
+                f"<tr><td>{o['objective']:.4f}</td><td>{o['share']:.0%}</td>"
+                f"<td>{o['smallest']:.1f}</td></tr>"
+                for o in self.optima
+            )
+            text += (
+                "<table><caption>Optima found by the starts</caption><thead><tr><th>objective</th>"
+                f"<th>share of starts</th><th>fewest rows</th></tr></thead><tbody>{rows}</tbody>"
+                "</table>"
+            )
+        return text
+
+
+def _format(name, value):
+    if isinstance(value, str):
+        return value
+    if name in ("load", "wins", "overlap"):
+        return f"{value:.1%}"
+    if name == "revived":
+        return str(value)
+    if np.ndim(value):
+        return " ".join(f"{v:.3g}" for v in value)
+    return f"{value:.1f}" if name == "rows" else f"{value:.3g}"
+
+
+def describe_experts(names, resp, gate_proba, errors, weight, likelihood, n_revived):
+    """Columns and overlap of an ExpertReport.
+
+    Parameters
+    ----------
+    names : list of str
+        Names of the experts.
+    resp, gate_proba : ndarray of shape (n_samples, n_experts)
+        Responsibilities and gate probabilities.
+    errors : (ndarray of shape (n_samples, n_experts), callable)
+        Losses, and what turns their mean into an error.
+    weight : ndarray of shape (n_samples,)
+        Weights of the rows.
+    likelihood : likelihood
+        Fitted, with ``scale_`` or ``temperature_``.
+    n_revived : ndarray of shape (n_experts,) or None
+        Re-seedings, if there were any.
+
+    Returns
+    -------
+    columns : dict of str to list
+    overlap : ndarray of shape (n_experts, n_experts)
+    """
+    n_experts = len(names)
+    loss, from_mean = errors
+    scale = getattr(likelihood, "scale_", getattr(likelihood, "temperature_", None))
+    mass = resp * weight[:, None]
+    rows = mass.sum(axis=0)
+    safe = np.where(rows > 0, rows, 1.0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        plogp = np.where(gate_proba > 0, gate_proba * np.log(gate_proba), 0.0)
+    entropy = -plogp.sum(axis=1) / np.log(max(n_experts, 2))
+    overlap = (mass.T @ resp) / safe[:, None]
+    others = overlap - np.diag(np.full(n_experts, np.inf))
+    nearest = others.argmax(axis=1)
+    wins = np.bincount(resp.argmax(axis=1), weight, minlength=n_experts) / weight.sum()
+    columns = {
+        "expert": list(names),
+        "load": (weight @ gate_proba / weight.sum()).tolist(),
+        "rows": rows.tolist(),
+        "wins": wins.tolist(),
+        "gate": ((mass * gate_proba).sum(axis=0) / safe).tolist(),
+        "entropy": (entropy @ mass / safe).tolist(),
+        "overlap": [float(overlap[k, j]) if n_experts > 1 else 0.0 for k, j in enumerate(nearest)],
+        "with": [names[j] if n_experts > 1 else "" for j in nearest],
+        "error": np.asarray(from_mean((mass * loss).sum(axis=0) / safe)).tolist(),
+        "scale": np.asarray(scale).tolist(),
+        "revived": np.zeros(n_experts, int).tolist() if n_revived is None else n_revived.tolist(),
+    }
+    return columns, overlap
+
+
+def distinct_optima(ends, tolerance=1e-3):
+    """Distinct optima among the ends of short runs.
+
+    Parameters
+    ----------
+    ends : list of (float, float)
+        Objective per unit of weight, and fewest effective rows of an expert.
+    tolerance : float, default=1e-3
+        Objectives this close are one optimum.
+
+    Returns
+    -------
+    optima : list of dict
+        Best first; see ExpertReport.
+    """
+    optima = []
+    for value, smallest in sorted(ends, reverse=True):
+        if optima and optima[-1]["objective"] - value <= tolerance:
+            optima[-1]["count"] += 1
+            optima[-1]["smallest"] = min(optima[-1]["smallest"], smallest)
+        else:
+            optima.append({"objective": float(value), "count": 1, "smallest": float(smallest)})
+    return [
+        {"objective": o["objective"], "share": o["count"] / len(ends), "smallest": o["smallest"]}
+        for o in optima
+    ]

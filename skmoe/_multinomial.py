@@ -51,7 +51,7 @@ def fit(design, targets, coef, penalty, *, max_iter, tol):
     penalty : ndarray of shape (p,)
         L2 penalty of each row of ``coef``.
     max_iter : int
-        Newton steps (or, above 500 parameters and for sparse designs, times five L-BFGS steps).
+        Newton steps (or, above 500 parameters, times five L-BFGS steps).
     tol : float
         Stop when the next step promises less than this, per unit of mass.
 
@@ -66,8 +66,10 @@ def fit(design, targets, coef, penalty, *, max_iter, tol):
     mass = targets.sum(axis=1)
     if not mass.all():  # rows without mass must not hold back the length of a step
         design, targets, mass = design[mass > 0], targets[mass > 0], mass[mass > 0]
-    if coef.size > NEWTON_LIMIT or sparse.issparse(design):
+    if coef.size > NEWTON_LIMIT:
         return _lbfgs(design, targets, coef, penalty, max_iter, tol)
+    if sparse.issparse(design):  # few columns, or there would be more parameters
+        design = design.toarray()
     log_proba = log_softmax(design @ coef)
     value = objective(log_proba, targets, coef, penalty)
     for n_iter in range(1, max_iter + 1):

@@ -212,7 +212,7 @@ class MixtureDistribution:
             If a q is not between 0 and 1.
         """
         q = np.asarray(q, dtype=np.float64)
-        if q.ndim > 1 or not ((q >= 0) & (q <= 1)).all():
+        if q.ndim > 1 or not q.size or not ((q >= 0) & (q <= 1)).all():
             raise ValueError(f"q must be one probability or a list of them, in [0, 1]; got {q}.")
         if q.ndim == 0:
             return self._quantile(float(q))

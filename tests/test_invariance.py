@@ -164,7 +164,10 @@ def mixtures():
 
 
 @pytest.mark.filterwarnings("ignore:.*oob.*:UserWarning")
-@pytest.mark.parametrize("backend", ["threading", "loky"])
+@pytest.mark.parametrize(
+    "backend",
+    ["threading", pytest.param("loky", marks=pytest.mark.slow)],  # processes to start
+)
 @pytest.mark.parametrize("kind", ["linear", "trees", "oob"])
 def test_number_of_jobs_does_not_matter(kind, backend):
     X, y = kink()

@@ -26,7 +26,7 @@ class SoftmaxGate(BaseGate):
         - \alpha (\rho \lVert W \rVert_1 + \tfrac{1 - \rho}{2} \lVert W \rVert_2^2)
 
     with intercepts free and :math:`\rho` for ``l1_ratio``: by damped Newton steps [1]_, by L-BFGS
-    where there are more than 500 parameters or X is sparse, by proximal Newton steps [2]_ where
+    where there are more than 500 parameters, by proximal Newton steps [2]_ where
     ``l1_ratio`` is positive. The objective never falls. Fitted on its own, the gate is a
     multinomial logistic regression for soft labels.
 

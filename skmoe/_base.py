@@ -548,9 +548,9 @@ class BaseMixtureOfExperts(FittedMixture, ExpertParameters):
         if len(dead):
             self._warn(
                 ExpertCollapseWarning,
-                f"The experts {[names[k] for k in dead]} ended with next to no rows (loads "
-                f"{[round(float(load[k]), 4) for k in dead]}). Ask for fewer experts, or try "
-                "another n_init or random_state.",
+                f"The experts {[names[k] for k in dead]} ended with next to no rows, or as copies "
+                f"of others (loads {[round(float(load[k]), 4) for k in dead]}). Ask for fewer "
+                "experts, or try another n_init or random_state.",
             )
         if folds is None and not run.converged:
             self._warn(

@@ -7,6 +7,8 @@ import numpy as np
 from ._compat import n_openmp_threads
 from ._kernels._estep import e_step
 
+SAME_DENSITY = 1e-6  # in log-density, for every row: two experts that no data will part
+
 
 class Mixture:
     """A mixture in training.
@@ -100,6 +102,7 @@ class Mixture:
         log_likelihood = e_step(
             log_gate, log_density, self.weight, resp, log_norm, n_openmp_threads()
         )
+        self.log_density = log_density
         self.resp, self.log_norm, self.gate_proba = resp, log_norm, np.exp(log_gate)
         self.load = self.weight @ self.gate_proba / self.weight.sum()
         if self.gate.objective == "joint":
@@ -110,11 +113,20 @@ class Mixture:
         self.objective = (log_likelihood + log_prior) / self.weight.sum()
 
     def dead(self):
-        """Numbers of the experts with next to no rows."""
+        """Numbers of the experts with next to no rows, and of copies of others."""
         n_experts = len(self.load)
         effective = self.weight @ self.resp
         few = effective < min(self.experts.minimum_rows, self.weight.sum() / n_experts)
-        return np.flatnonzero(few | (self.load < 0.01 / n_experts))
+        return np.flatnonzero(few | (self.load < 0.01 / n_experts) | self._copies())
+
+    def _copies(self):
+        """Whether a heavier expert has the same density everywhere, so that both stay alike."""
+        copies = np.zeros(len(self.load), dtype=bool)
+        order = np.argsort(-self.load, kind="stable")
+        for i, k in enumerate(order):
+            difference = np.abs(self.log_density[:, order[:i]] - self.log_density[:, [k]])
+            copies[k] = i > 0 and difference.max(axis=0).min() < SAME_DENSITY
+        return copies
 
     def revive(self):
         """Hand each dead expert the rows around a place of high loss; whether there were any."""
@@ -141,7 +153,14 @@ class Mixture:
             "experts": self.experts.state(),
             "gate": copy.copy(self.gate),
             "likelihood": copy.copy(self.likelihood),
-            "arrays": (self.resp, self.log_norm, self.gate_proba, self.objective, self.load),
+            "arrays": (
+                self.resp,
+                self.log_norm,
+                self.log_density,
+                self.gate_proba,
+                self.objective,
+                self.load,
+            ),
         }
 
     def restore(self, state):
@@ -149,4 +168,6 @@ class Mixture:
         self.experts.restore(state["experts"])
         self.gate = copy.copy(state["gate"])
         self.likelihood = copy.copy(state["likelihood"])
-        self.resp, self.log_norm, self.gate_proba, self.objective, self.load = state["arrays"]
+        self.resp, self.log_norm, self.log_density, self.gate_proba, self.objective, self.load = (
+            state["arrays"]
+        )

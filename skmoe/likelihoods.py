@@ -13,6 +13,8 @@ from .distributions import GaussianComponents
 
 __all__ = ["Categorical", "Gaussian"]
 
+SMOOTHING_STEPS = 20
+
 
 class Gaussian(BaseEstimator):
     r"""Gaussian errors with a standard deviation for each expert.
@@ -236,14 +238,14 @@ class Categorical(BaseEstimator):
                 ]
             )
         if self.smoothing:
-            sharpened = _sharpen(prediction, self.temperature_)
-            own = (1 - self.epsilon_) * _of_class(sharpened, y)
-            prior = self.epsilon_ * self.class_share_[y][:, None]
-            with np.errstate(invalid="ignore"):
-                from_prior = np.where(own + prior > 0, prior / (own + prior), 0.0)
+            own = _of_class(_sharpen(prediction, self.temperature_), y)
+            prior = self.class_share_[y][:, None]
             mass = weights.sum(axis=0)
-            share = (weights * from_prior).sum(axis=0) / np.where(mass > 0, mass, 1.0)
-            self.epsilon_ = np.where(mass > 0, np.clip(share, 1e-3, 0.9), self.epsilon_)
+            for _ in range(SMOOTHING_STEPS):  # of EM, on whether a row is the expert's own
+                from_prior = self.epsilon_ * prior
+                from_prior = from_prior / (from_prior + (1 - self.epsilon_) * own)
+                share = (weights * from_prior).sum(axis=0) / np.where(mass > 0, mass, 1.0)
+                self.epsilon_ = np.where(mass > 0, np.clip(share, 1e-3, 0.9), self.epsilon_)
 
     def _best_temperature(self, y, prediction, weights, epsilon):
         """Temperature of one expert; (n, n_classes) probabilities, (n,) weights."""

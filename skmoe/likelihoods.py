@@ -242,8 +242,9 @@ class Categorical(BaseEstimator):
             prior = self.class_share_[y][:, None]
             mass = weights.sum(axis=0)
             for _ in range(SMOOTHING_STEPS):  # of EM, on whether a row is the expert's own
-                from_prior = self.epsilon_ * prior
-                from_prior = from_prior / (from_prior + (1 - self.epsilon_) * own)
+                other = self.epsilon_ * prior
+                both = other + (1 - self.epsilon_) * own
+                from_prior = np.where(both > 0, other / np.where(both > 0, both, 1.0), 1.0)
                 share = (weights * from_prior).sum(axis=0) / np.where(mass > 0, mass, 1.0)
                 self.epsilon_ = np.where(mass > 0, np.clip(share, 1e-3, 0.9), self.epsilon_)
 

@@ -6,7 +6,7 @@ from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
-from skmoe.gates import ConstantGate, SoftmaxGate
+from skmoe.gates import ConstantGate, GaussianGate, SoftmaxGate
 
 # The checks fit tiny tables, on which experts may collapse and EM may need more iterations:
 # both are reported, as they should be, and neither is what is tested here.
@@ -39,6 +39,8 @@ ESTIMATORS = [
     *both(gate=DecisionTreeClassifier(random_state=0), **QUICK),
     *both(gate=ConstantGate(), **QUICK),
     SoftmaxGate(),
+    SoftmaxGate(l1_ratio=0.5),
+    GaussianGate(),
 ]
 
 

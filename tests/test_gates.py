@@ -5,13 +5,17 @@ import warnings
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from scipy import special
+from scipy import sparse, special
+from sklearn.compose import make_column_transformer
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import make_pipeline
 from sklearn.tree import DecisionTreeClassifier
 
+from skmoe import MixtureOfExpertsRegressor
 from skmoe.gates import ClassifierGate, ConstantGate, SoftmaxGate
+from skmoe.metrics import log_score
 
 
 def soft_labels(seed=0, n=300, d=3, n_experts=3):
@@ -286,3 +290,97 @@ def test_drawn_experts_depend_on_the_random_state_alone():
     other = ClassifierGate(knn, random_state=2).fit(X, targets).predict_proba(X)
     assert_array_equal(first, again)
     assert (first != other).any()
+
+
+# Elastic net and sparse columns --------------------------------------------------------------
+
+
+def wide_table(n_samples, seed, n_columns=300):
+    """Three columns of many decide between two experts; soft labels."""
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n_samples, n_columns))
+    first = special.expit(X[:, :3] @ np.array([2.0, -2.0, 1.5]))
+    return X, np.column_stack([first, 1 - first])
+
+
+@pytest.mark.parametrize("l1_ratio", [0.3, 1.0])
+def test_elastic_net_solution_meets_the_conditions_of_optimality(l1_ratio):
+    X, soft = wide_table(120, seed=0)
+    gate = SoftmaxGate(alpha=3.0, l1_ratio=l1_ratio, tol=1e-12, max_iter=500).fit(X, soft)
+    Z = (X - X.mean(axis=0)) / X.std(axis=0)
+    W = gate.coef_.T * X.std(axis=0)[:, None]
+    slope = Z.T @ (soft - gate.predict_proba(X)) - 3.0 * (1 - l1_ratio) * W
+    active = W != 0
+    assert 3 <= active.any(axis=1).sum() < 60
+    # Coordinate descent leaves each slope within about 1e-4 of its size.
+    assert_allclose(slope[active], 3.0 * l1_ratio * np.sign(W[active]), atol=0.02)
+    assert np.abs(slope[~active]).max() <= 3.0 * l1_ratio + 0.02
+
+
+def test_elastic_net_objective_never_falls():
+    X, soft = wide_table(120, seed=1)
+    Z = (X - X.mean(axis=0)) / X.std(axis=0)
+    gate = SoftmaxGate(alpha=2.0, l1_ratio=0.9, warm_start=True, max_iter=1)
+    values = []
+    for _ in range(12):
+        gate.fit(X, soft)
+        W = gate.coef_.T * X.std(axis=0)[:, None]
+        penalty = 2.0 * (0.9 * np.abs(W).sum() + 0.05 * (W**2).sum())
+        values.append((soft * gate.predict_log_proba(X)).sum() - penalty)
+        assert_allclose(gate.log_prior(), -penalty)
+    assert Z.shape == X.shape
+    assert np.diff(values).min() > -1e-9
+    assert values[-1] > values[0] + 1.0
+
+
+def test_without_an_l1_part_proximal_and_plain_newton_agree():
+    X, soft = wide_table(200, seed=2, n_columns=4)
+    plain = SoftmaxGate(alpha=1.0, tol=1e-12).fit(X, soft)
+    nearly = SoftmaxGate(alpha=1.0, l1_ratio=1e-9, tol=1e-12, max_iter=500).fit(X, soft)
+    # The tolerance of coordinate descent.
+    assert_allclose(nearly.predict_proba(X), plain.predict_proba(X), atol=1e-4)
+
+
+def steered_by_five(X, rng):
+    """Two lines, told apart by a logistic regression on the first five columns."""
+    first = 2 * X[:, :5].sum(axis=1) + 0.5 * rng.logistic(size=len(X)) > 0
+    return np.where(first, 3 + 2 * X[:, 0], -X[:, 1]) + 0.3 * rng.normal(size=len(X))
+
+
+@pytest.mark.slow
+def test_l1_gate_over_two_thousand_columns_comes_near_the_gate_that_is_told_which_matter():
+    """Held-out log-score on 200 training rows at one stated alpha."""
+    five = make_column_transformer(("passthrough", [0, 1, 2, 3, 4]))
+    two = make_column_transformer(("passthrough", [0, 1]))
+    rng = np.random.default_rng(0)
+    X, X_test = rng.normal(size=(200, 2000)), rng.normal(size=(2000, 2000))
+    y, y_test = steered_by_five(X, rng), steered_by_five(X_test, rng)
+    gates = {
+        "told": make_pipeline(five, SoftmaxGate()),
+        "l1": SoftmaxGate(alpha=5.0, l1_ratio=1.0),
+        "l2": SoftmaxGate(alpha=100.0),
+    }
+    scores = {
+        name: log_score(
+            MixtureOfExpertsRegressor(
+                make_pipeline(two, LinearRegression()), 2, gate=gate, n_init=3, random_state=0
+            ).fit(X, y),
+            X_test,
+            y_test,
+        )
+        for name, gate in gates.items()
+    }
+    assert scores["l1"] > scores["told"] - 0.15
+    assert scores["l2"] < scores["told"] - 0.4
+
+
+@pytest.mark.parametrize("l1_ratio", [0.0, 0.5])
+def test_sparse_columns_give_the_gate_of_dense_ones(l1_ratio):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(200, 6)) * (rng.random((200, 6)) < 0.3)
+    soft = rng.dirichlet(np.ones(3), size=200)
+    settings = {"alpha": 2.0, "l1_ratio": l1_ratio, "tol": 1e-12, "max_iter": 500}
+    dense = SoftmaxGate(**settings).fit(X, soft)
+    thin = SoftmaxGate(**settings).fit(sparse.csr_array(X), soft)
+    # Centring moves only the intercepts, which are free.
+    assert_allclose(thin.predict_proba(sparse.csr_array(X)), dense.predict_proba(X), atol=1e-4)

@@ -86,9 +86,7 @@ def test_objective_under_the_load_prior_is_the_formula():
     counts = 0.2 * len(y) / 2
     log_prior = counts * np.log(moe.gate_.proportions_).sum()
     # The default experts' own prior is about 1e-9 per row.
-    assert_allclose(
-        moe.lower_bound_, (moe.log_density(X, y).sum() + log_prior) / len(y), atol=1e-7
-    )
+    assert_allclose(moe.lower_bound_, (moe.log_density(X, y).sum() + log_prior) / len(y), atol=1e-7)
 
 
 def test_constant_gate_has_the_dirichlet_mode():

@@ -5,6 +5,7 @@ import warnings
 from abc import abstractmethod
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from numbers import Integral, Real
 
 import numpy as np
@@ -19,7 +20,9 @@ from sklearn.utils.validation import check_consistent_length, validate_data
 
 from . import _starts
 from ._answers import FittedMixture
+from ._callbacks import FitTasks
 from ._compat import (
+    CallbackSupportMixin,
     HasMethods,
     Interval,
     StrOptions,
@@ -68,7 +71,7 @@ class TrainingData:
     Z : array-like of n_samples rows
         For the gate: X behind the gate's transformers.
     columns : ndarray of shape (n_samples, n_columns)
-        Z in numbers, standardised: for the starts.
+        Z in numbers, standardised, few: for the starts.
     target : ndarray of shape (n_samples, n_outputs) or None
         Standardised target; None for classifiers, whose starts do not look at it.
     """
@@ -81,7 +84,7 @@ class TrainingData:
     target: np.ndarray | None
 
 
-class BaseMixtureOfExperts(FittedMixture, ExpertParameters):
+class BaseMixtureOfExperts(CallbackSupportMixin, FittedMixture, ExpertParameters):
     """Template of both mixtures; MixtureOfExpertsRegressor describes the parameters.
 
     A subclass says what its target is: ``_default_expert``, ``_check_target``,
@@ -148,11 +151,12 @@ class BaseMixtureOfExperts(FittedMixture, ExpertParameters):
         ValueError
             If data or parameters cannot be used. The mixture is then as it was before.
         """
+        tasks = FitTasks(self, X, y, sample_weight)
         with _unchanged_on_error(self):
-            self._fit(X, y, sample_weight, params)
+            self._fit(X, y, sample_weight, params, tasks)
         return self
 
-    def _fit(self, X, y, sample_weight, params):
+    def _fit(self, X, y, sample_weight, params, tasks):
         names, templates = self._expert_list()
         self._check_gate()
         split_params = self._split_params(params, sample_weight)
@@ -179,6 +183,8 @@ class BaseMixtureOfExperts(FittedMixture, ExpertParameters):
         folds = make_folds(
             self.cv, templates, X, y, split_params, stratify=is_classifier(self), seed=fold_seed
         )
+        max_iter = self._max_iterations(folds, len(names))
+        tasks.begin(max_iter)
         with Parallel(n_jobs=self.n_jobs) as parallel:
             linear = self._make_linear(templates, data, folds)
             if linear is None:
@@ -200,9 +206,13 @@ class BaseMixtureOfExperts(FittedMixture, ExpertParameters):
                 load_prior=self._load_prior(len(names), weight),
             )
             ends = self._start(problem, data, len(names), previous, start_seed, parallel)
-            run = self._run(problem, folds)
+            fitted_now = partial(
+                self._fitted_now, problem, names, templates, transformer, design, prefix, folds
+            )
+            run = self._run(problem, max_iter, folds, tasks, fitted_now)
             estimators = self._finish(problem, templates, transformer, design)
         self._set_fitted(problem, run, names, estimators, prefix, folds, ends)
+        tasks.end()
 
     # Data -----------------------------------------------------------------------------------
 
@@ -276,14 +286,12 @@ class BaseMixtureOfExperts(FittedMixture, ExpertParameters):
 
     def _training_data(self, X, y, weight, prefix):
         Z = X if prefix is None else prefix.fit_transform(X, y)
-        columns = numeric_matrix(Z)
-        mean, scale = standardisation(columns, weight)
         target = None
         if not is_classifier(self):
             target = y.reshape(len(y), -1)
             target_mean, target_scale = standardisation(target, weight)
             target = (target - target_mean) / target_scale
-        return TrainingData(X, y, weight, Z, (columns - mean) / scale, target)
+        return TrainingData(X, y, weight, Z, _starts.start_columns(Z, weight), target)
 
     # Experts --------------------------------------------------------------------------------
 
@@ -459,23 +467,31 @@ class BaseMixtureOfExperts(FittedMixture, ExpertParameters):
         if problem.start(matched).step() < equal_value:
             problem.restore(equal)
 
-    def _run(self, problem, folds):
-        cross_fitted = folds is not None
-        rises = not cross_fitted and not isinstance(problem.gate, ClassifierGate)
-        max_iter = self.max_iter
-        if cross_fitted:  # a single one has nothing to iterate for
-            most = 1 if problem.resp.shape[1] == 1 else CROSS_FITTED_ITERATIONS
-            max_iter = min(max_iter, most)
+    def _max_iterations(self, folds, n_experts):
+        if folds is None:
+            return self.max_iter
+        # A single cross-fitted expert has nothing to iterate for.
+        return min(self.max_iter, 1 if n_experts == 1 else CROSS_FITTED_ITERATIONS)
+
+    def _run(self, problem, max_iter, folds, tasks, fitted_now):
+        def after(objectives):
+            if self.verbose:
+                self._report(objectives)
+            return tasks.end_iteration(fitted_now)
+
+        rises = folds is None and not isinstance(problem.gate, ClassifierGate)
         return run_em(
             problem,
             max_iter=max_iter,
             tol=self.tol,
             patience=1 if rises else CROSS_FITTED_PATIENCE,
             revivals=REVIVALS,
-            report=self._report if self.verbose else None,
+            before=tasks.begin_iteration,
+            after=after,
         )
 
-    def _report(self, iteration, objectives):
+    def _report(self, objectives):
+        iteration = len(objectives)
         if iteration % self.verbose_interval == 0 or iteration == 1:
             gain = objectives[-1] - objectives[-2] if iteration > 1 else np.nan
             print(f"  Iteration {iteration}\t lower bound {objectives[-1]:.6f}\t gain {gain:.2e}")
@@ -497,7 +513,16 @@ class BaseMixtureOfExperts(FittedMixture, ExpertParameters):
         last_name = templates[0].steps[-1][0]
         return [Pipeline([*before, (last_name, estimator)]) for estimator in fitted]
 
-    def _set_fitted(self, problem, run, names, estimators, prefix, folds, ends):
+    def _fitted_now(self, problem, names, templates, transformer, design, prefix, folds):
+        """Attributes that the mixture would have if EM stopped here, but for those of the run."""
+        problem = problem.fork()
+        fitted = copy.copy(self)
+        estimators = fitted._finish(problem, templates, transformer, design)
+        fitted._set_parts(problem, names, estimators, prefix, folds)
+        return vars(fitted)
+
+    def _set_parts(self, problem, names, estimators, prefix, folds):
+        """Set what predictions and densities need; returns the order of the experts."""
         gate, likelihood = problem.gate, problem.likelihood
         order = self._order(problem)
         if order is not None:
@@ -506,8 +531,6 @@ class BaseMixtureOfExperts(FittedMixture, ExpertParameters):
         else:
             order = np.arange(len(names))
         estimators = [estimators[k] for k in order]
-        load, resp = problem.load[order], problem.resp[:, order]
-        dead = np.flatnonzero(np.isin(order, problem.dead()))
         original = self._default_gate() if self.gate is None else self.gate
         original = original.steps[-1][1] if isinstance(original, Pipeline) else original
         if type(original) is type(gate):  # without the settings that EM gave its clone
@@ -519,12 +542,8 @@ class BaseMixtureOfExperts(FittedMixture, ExpertParameters):
             last_name = self.gate.steps[-1][0] if isinstance(self.gate, Pipeline) else "gate"
             self.gate_ = Pipeline([*prefix.steps, (last_name, gate)])
         self.likelihood_ = likelihood
-        self.expert_load_ = load
-        self.lower_bounds_ = run.objectives
+        self.expert_load_ = problem.load[order]
         self.lower_bound_ = problem.objective
-        self.n_iter_ = len(run.objectives)
-        self.n_expert_fits_ = problem.experts.n_fits
-        self.converged_ = run.converged
         self._y_shape = problem.y.shape[1:]
         self._n_parameters = self._count_parameters(problem, gate, likelihood)
         oof = ("oof_score_", "oof_log_density_", "oof_responsibilities_")
@@ -533,15 +552,26 @@ class BaseMixtureOfExperts(FittedMixture, ExpertParameters):
                 self.__dict__.pop(name, None)
         else:
             self.oof_log_density_ = problem.log_norm
-            self.oof_responsibilities_ = resp
+            self.oof_responsibilities_ = problem.resp[:, order]
             self.oof_score_ = float(np.average(problem.log_norm, weights=problem.weight))
+        return order
+
+    def _set_fitted(self, problem, run, names, estimators, prefix, folds, ends):
+        dead = problem.dead()
+        order = self._set_parts(problem, names, estimators, prefix, folds)
+        load, resp = problem.load[order], problem.resp[:, order]
+        dead = np.flatnonzero(np.isin(order, dead))
+        self.lower_bounds_ = run.objectives
+        self.n_iter_ = len(run.objectives)
+        self.n_expert_fits_ = problem.experts.n_fits
+        self.converged_ = run.converged
         columns, overlap = describe_experts(
             names,
             resp,
             problem.gate_proba[:, order],
             self._losses(problem.y, problem.experts.predictions[:, order]),
             problem.weight,
-            likelihood,
+            problem.likelihood,
             None if problem.n_revived is None else problem.n_revived[order],
         )
         self._training_report = ExpertReport(columns, overlap, distinct_optima(ends))
@@ -552,7 +582,7 @@ class BaseMixtureOfExperts(FittedMixture, ExpertParameters):
                 f"of others (loads {[round(float(load[k]), 4) for k in dead]}). Ask for fewer "
                 "experts, or try another n_init or random_state.",
             )
-        if folds is None and not run.converged:
+        if folds is None and not (run.converged or run.interrupted):
             self._warn(
                 ConvergenceWarning,
                 f"EM stopped after max_iter={self.max_iter} iterations before it met "

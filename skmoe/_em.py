@@ -20,13 +20,16 @@ class Run:
         After each iteration, per unit of weight.
     converged : bool
         Whether the stopping rule was met before the iterations ran out.
+    interrupted : bool
+        Whether ``after`` ended the run.
     """
 
     objectives: list = field(default_factory=list)
     converged: bool = False
+    interrupted: bool = False
 
 
-def run_em(problem, *, max_iter, tol, patience, revivals=0, report=None):
+def run_em(problem, *, max_iter, tol, patience, revivals=0, before=None, after=None):
     """Iterate until the objective gains less than ``tol``; keep the best iterate.
 
     Parameters
@@ -42,8 +45,11 @@ def run_em(problem, *, max_iter, tol, patience, revivals=0, report=None):
         objective rises for certain.
     revivals : int, default=0
         How often dead experts may be re-seeded: whenever the run would stop, and halfway.
-    report : callable, default=None
-        Called with the number of the iteration and the objectives so far.
+    before : callable, default=None
+        Called without arguments before each iteration.
+    after : callable, default=None
+        Called after each iteration with the objectives so far. If it returns something true,
+        the run ends.
 
     Returns
     -------
@@ -54,15 +60,19 @@ def run_em(problem, *, max_iter, tol, patience, revivals=0, report=None):
     best_value, best_state, stale = -np.inf, None, 0
     reference = -np.inf  # best since the last re-seeding
     for iteration in range(1, max_iter + 1):
+        if before is not None:
+            before()
         value = problem.step()
         run.objectives.append(value)
-        if report is not None:
-            report(iteration, run.objectives)
+        if after is not None:
+            run.interrupted = bool(after(run.objectives))
         stale = 0 if value > reference + tol else stale + 1
         reference = max(reference, value)
         if value > best_value or best_state is None:
             best_value, best_state = value, problem.state()
         run.converged = stale >= patience
+        if run.interrupted:
+            break
         last_chance = iteration == max_iter // 2
         if revivals and (run.converged or last_chance) and iteration < max_iter:
             if problem.revive():

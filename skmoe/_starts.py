@@ -10,12 +10,16 @@ twice.
 import warnings
 
 import numpy as np
-from scipy import special
+from scipy import sparse, special
 from sklearn.cluster import KMeans
+from sklearn.decomposition import TruncatedSVD
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils.extmath import randomized_svd
 from sklearn.utils.parallel import delayed
 
 from ._em import run_em
+from ._statistics import standardisation
+from ._tables import numeric_matrix
 
 HARD_SHARE = 0.9  # of a label; the rest is spread so that empty experts can grow
 SHORT_RUN = 10  # EM iterations to tell a good start from a bad one
@@ -23,7 +27,38 @@ FINALISTS = 3  # starts that go on
 LONGER_RUN = 20  # for so many iterations more, to tell the best of them
 SAME = 1e-6  # per unit of weight; starts closer than this have most likely met
 TIE = 1e-9  # per unit of weight; the first of equal starts wins
+MOST_COLUMNS = 50  # for starts: a linear fit on thousands would cost more than what it starts
 COVARIANCE_RIDGE = 1e-2  # of the Gaussian start, on standardised columns
+
+
+def start_columns(Z, weight):
+    """What starts look at: standardised numbers, or their principal components if too many.
+
+    Parameters
+    ----------
+    Z : DataFrame, ndarray or sparse matrix of n_samples rows
+        What the gate sees.
+    weight : ndarray of shape (n_samples,)
+        Weights of the rows.
+
+    Returns
+    -------
+    columns : ndarray of shape (n_samples, n_columns)
+        Of mean variance one; 50 columns at most.
+    """
+    if sparse.issparse(Z) and Z.shape[1] > MOST_COLUMNS:
+        columns = TruncatedSVD(MOST_COLUMNS, random_state=0).fit_transform(Z)
+    else:
+        columns = numeric_matrix(Z)
+    mean, scale = standardisation(columns, weight)
+    columns = (columns - mean) / scale
+    if columns.shape[1] <= MOST_COLUMNS:
+        return columns
+    root = np.sqrt(weight)[:, None]
+    _, _, directions = randomized_svd(columns * root, MOST_COLUMNS, random_state=0)
+    components = columns @ directions.T
+    variance = weight @ components**2 / weight.sum()
+    return components / np.sqrt(variance.mean())
 
 
 def draw_rows(points, mass, n_rows, random_state):

@@ -5,10 +5,14 @@ import warnings
 import numpy as np
 import pytest
 from lightgbm import LGBMClassifier, LGBMRegressor
-from scipy import stats
+from scipy import sparse, stats
 from sklearn.compose import make_column_transformer
 from sklearn.datasets import load_breast_cancer, load_diabetes
-from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
+from sklearn.ensemble import (
+    ExtraTreesClassifier,
+    RandomForestClassifier,
+    RandomForestRegressor,
+)
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.gaussian_process import GaussianProcessClassifier, GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import RBF, WhiteKernel
@@ -180,3 +184,37 @@ def test_forest_beats_the_shares_on_a_shared_table_of_four_classes(shared_data):
     )
     score = fit_and_score(moe, (X.iloc[train], y[train]), (X.iloc[tests[0]], y[tests[0]]))
     assert score > shares_score(y[train], y[tests[0]]) + 0.5
+
+
+def test_wide_table_of_many_classes_is_modelled_better_than_by_the_shares(shared_data):
+    """90 columns, 360 rows, 15 classes."""
+    X, y, tests, _ = shared_data("movement_libras")
+    X = X.to_numpy(np.float32)
+    train = np.setdiff1d(np.arange(len(y)), tests[0])
+    moe = MixtureOfExpertsClassifier(
+        ExtraTreesClassifier(20, random_state=0), n_experts=2, cv=3, **QUICK
+    ).fit(X[train], y[train])
+    score = log_score(moe, X[tests[0]], y[tests[0]])
+    assert score > np.log(1 / 15) + 1.0
+    single = MixtureOfExpertsClassifier(
+        ExtraTreesClassifier(20, random_state=0), n_experts=1, cv=3, **QUICK
+    ).fit(X[train], y[train])
+    assert score > log_score(single, X[tests[0]], y[tests[0]]) - 0.1
+
+
+def test_sparse_words_reach_experts_and_gate_as_they_are():
+    """2,000 columns of word counts: two topics price the same word differently."""
+    rng = np.random.default_rng(0)
+    counts = sparse.random_array((600, 2000), density=0.01, rng=rng, format="csr")
+    topic = rng.integers(2, size=600)
+    marks = sparse.csr_array(
+        np.stack([topic == 0, topic == 1, rng.random(600) < 0.5], axis=1) * 1.0
+    )
+    X = sparse.hstack([marks, counts], format="csr")
+    y = np.where(topic == 1, 3.0, -3.0) * X[:, [2]].toarray()[:, 0] + 0.2 * rng.normal(size=600)
+    train, test = slice(0, 400), slice(400, None)
+    settings = {"random_state": 0, "max_iter": 300}
+    mixed = MixtureOfExpertsRegressor(Ridge(alpha=1.0), 2, gate=SoftmaxGate(1.0), **settings)
+    single = MixtureOfExpertsRegressor(Ridge(alpha=1.0), 1, **settings)
+    mixed.fit(X[train], y[train]), single.fit(X[train], y[train])
+    assert log_score(mixed, X[test], y[test]) > log_score(single, X[test], y[test]) + 0.3

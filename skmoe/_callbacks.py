@@ -1,0 +1,47 @@
+"""A fit as scikit-learn's callbacks see it: one task, and a task for each EM iteration in it."""
+
+
+class FitTasks:
+    """Tells the callbacks of an estimator about one fit.
+
+    scikit-learn has callbacks from version 1.9 on; before, nothing is told to nobody. The
+    callbacks are torn down by what is around ``fit``, whatever it raises.
+
+    Parameters
+    ----------
+    estimator : estimator
+        With ``CallbackSupportMixin``.
+    X, y : array-likes of n_samples rows
+        As they were given to ``fit``.
+    sample_weight : array-like of shape (n_samples,) or None
+        Weights.
+    """
+
+    def __init__(self, estimator, X, y, sample_weight):
+        self._context = estimator._init_callback_context(max_subtasks=None)
+        metadata = None if sample_weight is None else {"sample_weight": sample_weight}
+        self._facts = {"estimator": estimator, "X": X, "y": y, "metadata": metadata}
+
+    def begin(self, max_iter):
+        """The fit begins; it takes ``max_iter`` iterations at most."""
+        self._context.max_subtasks = max_iter  # known only once the data were looked at
+        self._context.call_on_fit_task_begin(**self._facts)
+
+    def begin_iteration(self):
+        """An EM iteration begins."""
+        self._iteration = self._context.subcontext(task_name="EM iteration")
+        self._iteration.call_on_fit_task_begin(**self._facts)
+
+    def end_iteration(self, fitted_attributes):
+        """An EM iteration ends; whether a callback asks to stop.
+
+        ``fitted_attributes()`` -> dict, what the estimator would hold if it stopped here; called
+        only if a callback wants to know.
+        """
+        return self._iteration.call_on_fit_task_end(
+            **self._facts, reconstruction_attributes=fitted_attributes
+        )
+
+    def end(self):
+        """The fit ends; the estimator is fitted."""
+        self._context.call_on_fit_task_end(**self._facts)

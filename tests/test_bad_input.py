@@ -22,6 +22,7 @@ from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
+from skmoe._compat import InvalidParameterError
 from skmoe.exceptions import IgnoredWeightsWarning
 from skmoe.gates import BaseGate, ConstantGate, SoftmaxGate
 
@@ -270,10 +271,10 @@ def test_error_of_an_expert_within_em_keeps_its_type_and_names_the_expert():
 
 @pytest.mark.slow  # joblib starts its workers, and stops them after the error
 def test_error_of_an_expert_in_another_process_keeps_its_type_and_names_the_expert():
-    experts = [("good", Ridge()), ("bad", Unkind())]
-    moe = regressor(experts, None, cv=False, min_responsibility=0.5, n_jobs=2)
+    experts = [("good", Ridge()), ("bad", Ridge(alpha=-1.0))]  # of a class that workers can import
+    moe = regressor(experts, None, cv=False, n_jobs=2)
     before = snapshot(moe)
-    with pytest.raises(ZeroDivisionError, match="nothing to divide by") as caught:
+    with pytest.raises(InvalidParameterError, match="'alpha' parameter of Ridge") as caught:
         moe.fit(X, Y)
     assert any("fit of expert 'bad'" in note for note in caught.value.__notes__)
     assert_same(moe, before)

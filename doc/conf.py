@@ -13,8 +13,9 @@ extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
     "sphinx.ext.mathjax",
+    "sphinx_gallery.gen_gallery",
 ]
-exclude_patterns = ["_build", "templates"]
+exclude_patterns = ["_build", "templates", "auto_examples/*.ipynb", "auto_examples/*.py"]
 templates_path = ["templates"]
 
 html_theme = "pydata_sphinx_theme"
@@ -25,6 +26,21 @@ html_show_sourcelink = False
 autodoc_typehints = "none"  # the docstrings say it
 autosummary_ignore_module_all = False
 numpydoc_show_class_members = False  # templates/autosummary/class.rst documents them in full
+
+sphinx_gallery_conf = {
+    "examples_dirs": ["../examples"],
+    "gallery_dirs": ["auto_examples"],
+    "filename_pattern": r"\.py$",  # all of them, those without pictures too
+    "within_subsection_order": "FileNameSortKey",
+    "doc_module": ("skmoe",),
+    "reference_url": {"skmoe": None},
+    "backreferences_dir": None,
+    "download_all_examples": False,
+    "write_computation_times": False,
+    "show_memory": False,
+    "abort_on_example_error": True,
+    "remove_config_comments": True,
+}
 
 
 def is_from_elsewhere(app, what, name, obj, skip, options):

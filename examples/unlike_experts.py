@@ -21,8 +21,8 @@ from sklearn.svm import SVR
 
 from skmoe import MixtureOfExpertsRegressor
 
-data = load_diabetes(as_frame=True)
-X, y = data.data, data.target
+data = load_diabetes()
+X, y, names = data.data, data.target, np.array(data.feature_names)
 
 experts = [
     ("ridge", RidgeCV(np.logspace(-2, 3, 12))),
@@ -41,16 +41,16 @@ def stacked_log_density(train, test):
     """Log-density and prediction of a stack with one Gaussian scale from its own folds."""
     stack = StackingRegressor(experts, final_estimator=RidgeCV())
     folds = KFold(5, shuffle=True, random_state=0)
-    out_of_fold = cross_val_predict(stack, X.iloc[train], y.iloc[train], cv=folds, n_jobs=2)
-    scale = np.std(y.iloc[train] - out_of_fold)
-    prediction = stack.fit(X.iloc[train], y.iloc[train]).predict(X.iloc[test])
-    return norm.logpdf(y.iloc[test], prediction, scale), prediction
+    out_of_fold = cross_val_predict(stack, X[train], y[train], cv=folds, n_jobs=2)
+    scale = np.std(y[train] - out_of_fold)
+    prediction = stack.fit(X[train], y[train]).predict(X[test])
+    return norm.logpdf(y[test], prediction, scale), prediction
 
 
 def mixed_log_density(mixture, train, test):
     """Log-density and prediction of a mixture."""
-    mixture.fit(X.iloc[train], y.iloc[train])
-    return mixture.log_density(X.iloc[test], y.iloc[test]), mixture.predict(X.iloc[test])
+    mixture.fit(X[train], y[train])
+    return mixture.log_density(X[test], y[test]), mixture.predict(X[test])
 
 
 contenders = {
@@ -67,7 +67,7 @@ for train, test in KFold(5, shuffle=True, random_state=1).split(X):
             log_density, prediction = stacked_log_density(train, test)
         else:
             log_density, prediction = mixed_log_density(model, train, test)
-        error = np.sqrt(np.mean((prediction - y.iloc[test]) ** 2))
+        error = np.sqrt(np.mean((prediction - y[test]) ** 2))
         results[name].append((error, log_density.mean()))
 
 print("Diabetes progression, 442 patients, 5-fold cross-validation\n")
@@ -82,14 +82,14 @@ for name, scores in results.items():
 # standard deviations.
 
 mixture = MixtureOfExpertsRegressor(experts, random_state=0, n_jobs=2).fit(X, y)
-standardised = (X - X.mean()) / X.std()
+standardised = (X - X.mean(axis=0)) / X.std(axis=0)
 shares = mixture.oof_responsibilities_
 
 print("\nWhat each expert is for, fitted on all patients\n")
 print(f"{'expert':12}{'share':>7}{'error (sd)':>12}   its patients differ in")
 for k, name in enumerate(mixture.named_experts_):
     profile = shares[:, k] @ standardised / shares[:, k].sum()
-    most = profile.reindex(profile.abs().sort_values(ascending=False).index)[:3]
-    text = ", ".join(f"{column} {value:+.1f}" for column, value in most.items())
+    most = np.argsort(-np.abs(profile))[:3]
+    text = ", ".join(f"{names[column]} {profile[column]:+.1f}" for column in most)
     share, scale = mixture.expert_load_[k], mixture.likelihood_.scale_[k]
     print(f"{name:12}{share:7.0%}{scale:12.1f}   {text}")

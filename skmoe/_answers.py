@@ -81,7 +81,7 @@ class FittedMixture:
         X = self._check_X(X)
         y = self._check_known_target(y)
         check_consistent_length(X, y)
-        log_gate = np.ascontiguousarray(self.gate_.predict_log_proba(X))
+        log_gate = np.ascontiguousarray(self.gate_.predict_log_proba(X), dtype=np.float64)
         log_density = self.likelihood_.log_density(y, self._expert_predictions(X))
         resp, log_norm = np.empty_like(log_gate), np.empty(len(log_gate))
         e_step(log_gate, log_density, np.ones(len(y)), resp, log_norm, n_openmp_threads())
@@ -112,7 +112,8 @@ class FittedMixture:
         Returns
         -------
         report : ExpertReport
-            Prints as a table, shows as HTML, and turns into a DataFrame with ``to_frame``.
+            Prints as a table, shows as HTML, and turns into a DataFrame with ``to_frame``. Its
+            docstring says what each column is.
 
         Raises
         ------

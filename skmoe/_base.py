@@ -3,7 +3,7 @@
 import copy
 import warnings
 from abc import abstractmethod
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from numbers import Integral, Real
@@ -15,8 +15,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.utils import Bunch, check_random_state
 from sklearn.utils.metadata_routing import process_routing
-from sklearn.utils.parallel import Parallel
-from sklearn.utils.validation import check_consistent_length, validate_data
+from sklearn.utils.validation import check_array, check_consistent_length, validate_data
 
 from . import _starts
 from ._answers import FittedMixture
@@ -42,7 +41,6 @@ from ._tables import (
     check_accepts,
     describe_columns,
     is_table,
-    numeric_matrix,
     table_encoder,
 )
 from ._weights import takes_sample_weight
@@ -185,30 +183,35 @@ class BaseMixtureOfExperts(CallbackSupportMixin, FittedMixture, ExpertParameters
         )
         max_iter = self._max_iterations(folds, len(names))
         tasks.begin(max_iter)
-        with Parallel(n_jobs=self.n_jobs) as parallel:
-            linear = self._make_linear(templates, data, folds)
-            if linear is None:
-                transformer = design = None
-                experts = self._make_experts(names, templates, data, folds, expert_seed, parallel)
-            else:
-                experts, transformer, design = linear
-            problem = Mixture(
-                experts,
-                gate,
-                self._start_likelihood(
-                    data, len(names), in_sample=folds is None, linear=linear is not None
-                ),
-                data.Z,
-                y,
-                weight,
-                n_inner=1 if folds is None else INNER_STEPS,
-                neighbours=_starts.Neighbours(_points(data), weight),
-                load_prior=self._load_prior(len(names), weight),
-            )
-            ends = self._start(problem, data, len(names), previous, start_seed, parallel)
-            fitted_now = partial(
-                self._fitted_now, problem, names, templates, transformer, design, prefix, folds
-            )
+        linear = self._make_linear(templates, data, folds, expert_seed)
+        if linear is None:
+            transformer = design = None
+            experts = self._make_experts(names, templates, data, folds, expert_seed)
+            working = experts.side_by_side(self.n_jobs)
+        else:
+            experts, transformer, design = linear
+            working = nullcontext()
+        problem = Mixture(
+            experts,
+            gate,
+            self._start_likelihood(
+                data, len(names), in_sample=folds is None, linear=linear is not None
+            ),
+            data.Z,
+            y,
+            weight,
+            n_inner=1 if folds is None else INNER_STEPS,
+            neighbours=_starts.Neighbours(_points(data), weight),
+            load_prior=self._load_prior(len(names), weight),
+        )
+        fitted_now = partial(
+            self._fitted_now, problem, names, templates, transformer, design, prefix, folds
+        )
+        ends = self._start(problem, data, len(names), previous, start_seed)
+        unlike = folds is not None or isinstance(self.experts, list)
+        with working:
+            if linear is None and unlike and previous is None and len(names) > 1:
+                self._start_flexible(problem, problem.resp)
             run = self._run(problem, max_iter, folds, tasks, fitted_now)
             estimators = self._finish(problem, templates, transformer, design)
         self._set_fitted(problem, run, names, estimators, prefix, folds, ends)
@@ -265,7 +268,8 @@ class BaseMixtureOfExperts(CallbackSupportMixin, FittedMixture, ExpertParameters
         """Unfitted transformers before the gate, or None, and the gate that EM trains."""
         if n_experts == 1:
             return None, ConstantGate()
-        gate = self._default_gate() if self.gate is None else clone(self.gate)
+        gate = self._default_gate() if self.gate is None else self.gate
+        gate = seed_estimator(gate, np.random.RandomState(seed))
         prefix = None
         if self.gate is None and any(describe_columns(X)):
             prefix = make_pipeline(table_encoder(X))
@@ -278,7 +282,6 @@ class BaseMixtureOfExperts(CallbackSupportMixin, FittedMixture, ExpertParameters
                     IgnoredWeightsWarning,
                     f"The gate {gate} takes no sample_weight and is fitted without it.",
                 )
-            gate = seed_estimator(gate, np.random.RandomState(seed))
             return prefix, ClassifierGate(gate, random_state=seed)
         if {"warm_start", "max_iter"} <= set(gate.get_params(deep=False)):
             gate.set_params(warm_start=True, max_iter=1)
@@ -295,13 +298,16 @@ class BaseMixtureOfExperts(CallbackSupportMixin, FittedMixture, ExpertParameters
 
     # Experts --------------------------------------------------------------------------------
 
-    def _make_linear(self, templates, data, folds):
+    def _make_linear(self, templates, data, folds, seed):
         """Experts that are solved all at once, transformer and what it made of X; or None."""
         if isinstance(self.experts, list) or folds is not None:
             return None
         template, transformer = templates[0], None
         if isinstance(template, Pipeline):
-            transformer = clone(Pipeline(template.steps[:-1])) if len(template) > 1 else None
+            if len(template) > 1:
+                transformer = seed_estimator(
+                    Pipeline(template.steps[:-1]), np.random.RandomState(seed)
+                )
             template = template.steps[-1][1]
         penalty = self._default_alpha
         if self.experts is not None:
@@ -315,7 +321,7 @@ class BaseMixtureOfExperts(CallbackSupportMixin, FittedMixture, ExpertParameters
         if sparse.issparse(design):
             return None
         experts = self._linear_experts(
-            numeric_matrix(design),
+            check_array(design, dtype=np.float64, input_name="The design of linear experts"),
             data,
             len(templates),
             penalty=penalty,
@@ -323,7 +329,7 @@ class BaseMixtureOfExperts(CallbackSupportMixin, FittedMixture, ExpertParameters
         )
         return experts, transformer, design
 
-    def _make_experts(self, names, templates, data, folds, seed, parallel):
+    def _make_experts(self, names, templates, data, folds, seed):
         random_state = np.random.RandomState(seed)
         threshold = self.min_responsibility
         if threshold == "auto":
@@ -339,7 +345,6 @@ class BaseMixtureOfExperts(CallbackSupportMixin, FittedMixture, ExpertParameters
             ensemble=self.ensemble,
             classes=getattr(self, "classes_", None),
             alike=not isinstance(self.experts, list),
-            parallel=parallel,
         )
         deaf = [name for name, hears in zip(names, experts.weighted, strict=True) if not hears]
         if deaf and np.ptp(data.weight[data.weight > 0]) > 0:
@@ -375,7 +380,7 @@ class BaseMixtureOfExperts(CallbackSupportMixin, FittedMixture, ExpertParameters
             return gate
         return copy.copy(last).set_params(**gate.get_params(deep=False))
 
-    def _start(self, problem, data, n_experts, previous, seed, parallel):
+    def _start(self, problem, data, n_experts, previous, seed):
         """Give the problem what EM goes on from; returns where the short runs ended."""
         if previous is not None:
             problem.start(previous)
@@ -388,19 +393,16 @@ class BaseMixtureOfExperts(CallbackSupportMixin, FittedMixture, ExpertParameters
             if len(starts) == 1:  # nothing to choose: each iteration counts for max_iter
                 problem.start(starts[0])
                 return []
-            state, ends = _starts.best_start(problem, starts, parallel)
+            state, ends = _starts.best_start(problem, starts, self.n_jobs)
             problem.restore(state)
             return ends
         ends = []
         if len(starts) > 1:
             surrogate = self._surrogate(problem, data, n_experts)
-            state, ends = _starts.best_start(surrogate, starts, parallel)
+            state, ends = _starts.best_start(surrogate, starts, self.n_jobs)
             surrogate.restore(state)
             starts = [surrogate.resp]
-        if problem.experts.in_sample and not isinstance(self.experts, list):
-            problem.start(starts[0])
-        else:
-            self._start_flexible(problem, starts[0])
+        problem.start(starts[0])
         return ends
 
     def _start_responsibilities(self, data, n_experts, seed):

@@ -3,7 +3,7 @@
 import numpy as np
 from sklearn.base import ClassifierMixin
 from sklearn.linear_model import LogisticRegression
-from sklearn.utils import column_or_1d, compute_sample_weight
+from sklearn.utils import column_or_1d, compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
@@ -109,8 +109,9 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
     converged_ : bool
         Whether EM stopped by ``tol``.
     oof_score_ : float
-        Mean out-of-fold log-probability. Only where predictions were out of sample, as the
-        next two.
+        Mean out-of-fold log-probability. Only where predictions were out of sample, as the next
+        two. The gate and the regimes have seen the rows, so it is optimistic: compare mixtures
+        by cross-validating :func:`~skmoe.metrics.log_score`.
     oof_log_density_ : ndarray of shape (n_samples,)
         Out-of-fold log-probability of each training row's class.
     oof_responsibilities_ : ndarray of shape (n_samples, n_experts)
@@ -221,8 +222,15 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
     def _check_weight(self, sample_weight, X, y, n_experts):
         if self.class_weight is not None:
             weight = check_sample_weight(sample_weight, X, dtype=np.float64)
-            sample_weight = weight * compute_sample_weight(self.class_weight, self.classes_[y])
+            sample_weight = weight * self._class_weights(y, weight)[y]
         return super()._check_weight(sample_weight, X, y, n_experts)
+
+    def _class_weights(self, y, weight):
+        """Weight of each class; "balanced" gives all of them the same sum."""
+        if self.class_weight == "balanced":
+            mass = np.bincount(y, weight, minlength=len(self.classes_))
+            return weight.sum() / (np.count_nonzero(mass) * np.where(mass > 0, mass, 1.0))
+        return compute_class_weight(self.class_weight, classes=self.classes_, y=self.classes_[y])
 
     def _start_likelihood(self, data, n_experts, *, in_sample, linear):
         calibration = None if in_sample else self.calibration

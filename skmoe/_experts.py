@@ -11,6 +11,7 @@ What EM asks of experts, here and in ``_linear.py``:
 - ``finish(resp)``: the fitted estimators.
 """
 
+from contextlib import contextmanager
 from itertools import repeat
 
 import numpy as np
@@ -19,9 +20,9 @@ from sklearn.base import BaseEstimator, clone, is_classifier
 from sklearn.dummy import DummyClassifier
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils import _safe_indexing, get_tags
-from sklearn.utils.parallel import delayed
 from sklearn.utils.validation import _num_samples
 
+from ._parallel import jobs
 from ._weights import fit_weighted, round_shares, takes_sample_weight
 
 NEGLIGIBLE_SHARE = 1e-10  # in weights below it, what estimators compute is rounding error
@@ -201,6 +202,12 @@ def has_oob_prediction(estimator):
     return "oob_score" in params and bool(params.get("bootstrap", False))
 
 
+def leaves_every_row_out(estimator):
+    """Whether it has so many members that each row is out of bag for some: one in 10,000 not."""
+    enough = estimator.get_params(deep=False).get("n_estimators", 0) >= 20
+    return has_oob_prediction(estimator) and enough
+
+
 class EstimatorExperts:
     """Experts that are any estimators.
 
@@ -224,8 +231,6 @@ class EstimatorExperts:
         None for regressors.
     alike : bool
         Whether all are clones of one, so that equal responsibilities make equal experts.
-    parallel : joblib.Parallel
-        Runs the fits.
     """
 
     minimum_rows = 10
@@ -233,13 +238,13 @@ class EstimatorExperts:
 
     def __init__(
         self, names, estimators, X, y, weight, *, folds, min_responsibility, ensemble, classes,
-        alike, parallel,
+        alike,
     ):  # fmt: skip
         self.names, self.estimators = names, estimators
         self.X, self.y, self.weight = X, y, weight
         self.folds, self.ensemble = folds, ensemble
         self.min_responsibility = min_responsibility
-        self.classes, self.alike, self.parallel = classes, alike, parallel
+        self.classes, self.alike = classes, alike
         self.in_sample = folds is None
         self.weighted = [
             takes_sample_weight(e) or isinstance(e, FrozenEstimator) for e in estimators
@@ -249,6 +254,12 @@ class EstimatorExperts:
         self._splits = folds if isinstance(folds, list) else [(everything, everything)]
         self._y_shape = y.shape[1:] if classes is None else (len(classes),)
 
+    @contextmanager
+    def side_by_side(self, n_jobs):
+        """Context in which experts can be fitted, ``n_jobs`` at a time."""
+        with jobs(n_jobs, shared=(self.X, self.y)) as self._jobs:
+            yield
+
     def fit(self, resp):
         """Refit every expert on its rows, every fold, and predict the rows it did not see."""
         originals = [self._original(resp, k) for k in range(len(self.estimators))]
@@ -257,13 +268,10 @@ class EstimatorExperts:
             for k in sorted(set(originals))
             for train, test in self._splits
         ]
-        results = self.parallel(
-            delayed(_fit_and_predict)(
-                self.names[k], self.estimators[k], self.X, self.y, rows, weights, test,
-                self._y_shape, self.classes, self.folds == "oob",
-            )
+        results = self._run(
+            (k, (rows, weights, test, self.classes), self.folds == "oob")
             for k, test, rows, weights in tasks
-        )  # fmt: skip
+        )
         self.n_fits += len(tasks)
         self.predictions = np.empty((len(self.y), len(self.estimators), *self._y_shape))
         models = {k: [] for k in originals}
@@ -272,6 +280,16 @@ class EstimatorExperts:
             self.predictions[test, k] = prediction
         self.predictions = np.ascontiguousarray(self.predictions[:, originals])
         self.models = [models[k] for k in originals]
+
+    def _run(self, tasks):
+        """Fit and predict for each (expert, (rows, weights, test, classes), out of bag)."""
+        return self._jobs(
+            _fit_and_predict,
+            (
+                (self.names[k], self.estimators[k], arrays, self._y_shape, oob)
+                for k, arrays, oob in tasks
+            ),
+        )
 
     def _original(self, resp, k):
         """The first expert that would be fitted just as expert k is."""
@@ -316,19 +334,16 @@ class EstimatorExperts:
             return [FoldEnsemble.from_fitted(models) for models in self.models]
         everything = np.arange(len(self.y))
         tasks = [(k, *self._rows(resp, k, everything)) for k in range(len(self.estimators))]
-        results = self.parallel(
-            delayed(_fit_and_predict)(
-                self.names[k], self.estimators[k], self.X, self.y, rows, weights, everything[:0],
-                self._y_shape, self.classes, False,
-            )
-            for k, rows, weights in tasks
-        )  # fmt: skip
+        results = self._run(
+            (k, (rows, weights, everything[:0], self.classes), False) for k, rows, weights in tasks
+        )
         self.n_fits += len(tasks)
         return [model for model, _ in results]
 
 
-def _fit_and_predict(name, estimator, X, y, rows, weights, test, y_shape, classes, oob):
-    """Fit a clone on some rows; predict ``test``, out of bag where asked."""
+def _fit_and_predict(X, y, name, estimator, arrays, y_shape, oob):
+    """Fit a clone on some rows; predict others, out of bag where asked."""
+    rows, weights, test, classes = arrays
     X_fit, y_fit = _safe_indexing(X, rows), y[rows]
     if classes is not None and (y_fit == y_fit[0]).all() and not _is_frozen(estimator):
         model, oob = DummyClassifier(strategy="prior").fit(X_fit, y_fit), False
@@ -347,8 +362,13 @@ def _fit_and_predict(name, estimator, X, y, rows, weights, test, y_shape, classe
     prediction = expert_prediction(name, model, _safe_indexing(X, test), y_shape, classes)
     if oob:
         X_fit = X_fit if sparse.issparse(X_fit) else np.asarray(X_fit)
-        inside, values = _oob_prediction(model, X_fit, y_shape, classes)
-        prediction[rows[inside]] = values[inside]
+        outside, values = _oob_prediction(model, X_fit, y_shape, classes)
+        if np.mean(outside) < 0.95:
+            raise ValueError(
+                f"Expert {name!r} has so few members that {np.mean(~outside):.0%} of its rows are "
+                "out of bag for none: raise n_estimators, or use folds (cv=5)."
+            )
+        prediction[rows[outside]] = values[outside]
     return model, prediction
 
 

@@ -5,7 +5,7 @@ from numbers import Integral
 import numpy as np
 from sklearn.model_selection import GroupKFold, KFold, StratifiedKFold, check_cv
 
-from ._experts import has_oob_prediction
+from ._experts import has_oob_prediction, leaves_every_row_out
 from ._linear import is_linear
 
 DEFAULT_FOLDS = 5
@@ -39,6 +39,11 @@ def make_folds(cv, estimators, X, y, split_params, *, stratify, seed):
     if cv is True:
         raise ValueError("cv=True says nothing; use 'auto', False, an integer or a splitter.")
     if cv is False:
+        if split_params:
+            raise ValueError(
+                "cv=False makes no folds, so groups mean nothing. Leave them out, or use "
+                "cv='auto', an integer or a splitter with groups."
+            )
         return None
     without_oob = [e for e in estimators if not has_oob_prediction(e)]
     if cv == "oob" and split_params:
@@ -52,7 +57,9 @@ def make_folds(cv, estimators, X, y, split_params, *, stratify, seed):
             f"random forests; {without_oob[0]!r} is none. Use cv='auto' or an integer."
         )
     if isinstance(cv, str):
-        if cv == "oob" or not (without_oob or split_params):
+        if cv == "oob":
+            return "oob"
+        if all(leaves_every_row_out(e) for e in estimators) and not split_params:
             return "oob"
         if all(is_linear(e) for e in estimators) and not split_params:
             return None

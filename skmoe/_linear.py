@@ -164,6 +164,7 @@ class LogisticExperts(_Design):
     """
 
     n_newton = 2
+    n_first_newton = 20  # from nothing: a start, and warm_start, then begin at their optimum
 
     def __init__(self, X, y, weight, n_experts, *, penalty, per_column_unit):
         super().__init__(X, y, weight, n_experts, penalty=penalty, per_column_unit=per_column_unit)
@@ -182,7 +183,7 @@ class LogisticExperts(_Design):
                 self.labels * (resp[:, k] * self.weight)[:, None],
                 self.coef[k],
                 self.column_penalty,
-                max_iter=self.n_newton,
+                max_iter=self.n_newton if self.coef.any() else self.n_first_newton,
                 tol=1e-10,
             )
         self.n_fits += self.n_experts

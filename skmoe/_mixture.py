@@ -116,7 +116,7 @@ class Mixture:
         """Numbers of the experts with next to no rows, and of copies of others."""
         n_experts = len(self.load)
         effective = self.weight @ self.resp
-        few = effective < min(self.experts.minimum_rows, self.weight.sum() / n_experts)
+        few = effective < min(self.experts.minimum_rows, 0.1 * self.weight.sum() / n_experts)
         return np.flatnonzero(few | (self.load < 0.01 / n_experts) | self._copies())
 
     def _copies(self):

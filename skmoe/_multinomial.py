@@ -64,6 +64,8 @@ def fit(design, targets, coef, penalty, *, max_iter, tol):
         Whether ``tol`` was met.
     """
     mass = targets.sum(axis=1)
+    if not mass.any():
+        return coef, 0, True
     if not mass.all():  # rows without mass must not hold back the length of a step
         design, targets, mass = design[mass > 0], targets[mass > 0], mass[mass > 0]
     if coef.size > NEWTON_LIMIT:
@@ -139,7 +141,7 @@ def fit_elastic_net(X, targets, start, alpha, l1_ratio, *, max_iter, tol):
             net = ElasticNet(
                 alpha / curvature.sum(),
                 l1_ratio=l1_ratio,
-                tol=1e-4,
+                tol=1e-7,
                 max_iter=10_000,
                 warm_start=True,
             )

@@ -47,6 +47,13 @@ class ExpertParameters(MetaEstimatorMixin, BaseComposition, BaseEstimator):
         self : object
             The mixture.
         """
+        for part, example in (("experts", "Ridge()"), ("gate", "SoftmaxGate()")):
+            nested = [key for key in params if key.startswith(f"{part}__")]
+            if nested and params.get(part, getattr(self, part)) is None:
+                raise ValueError(
+                    f"{nested[0]} cannot be set while {part} is None: give {part}={example} or "
+                    "what you want to tune."
+                )
         if isinstance(params.get("experts", self.experts), list):
             self._set_params("experts", **params)
             return self

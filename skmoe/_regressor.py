@@ -100,7 +100,9 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
     converged_ : bool
         Whether EM stopped by ``tol``.
     oof_score_ : float
-        Mean out-of-fold log-density. Only where predictions were out of sample, as the next two.
+        Mean out-of-fold log-density. Only where predictions were out of sample, as the next
+        two. The gate and the regimes have seen the rows, so it is optimistic: compare mixtures
+        by cross-validating :func:`~skmoe.metrics.log_score`.
     oof_log_density_ : ndarray of shape (n_samples,)
         Out-of-fold log-density of each training row.
     oof_responsibilities_ : ndarray of shape (n_samples, n_experts)

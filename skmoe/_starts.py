@@ -12,12 +12,10 @@ import warnings
 import numpy as np
 from scipy import sparse, special
 from sklearn.cluster import KMeans
-from sklearn.decomposition import TruncatedSVD
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils.extmath import randomized_svd
-from sklearn.utils.parallel import delayed
 
 from ._em import run_em
+from ._parallel import jobs
 from ._statistics import standardisation
 from ._tables import numeric_matrix
 
@@ -28,6 +26,7 @@ LONGER_RUN = 20  # for so many iterations more, to tell the best of them
 SAME = 1e-6  # per unit of weight; starts closer than this have most likely met
 TIE = 1e-9  # per unit of weight; the first of equal starts wins
 MOST_COLUMNS = 50  # for starts: a linear fit on thousands would cost more than what it starts
+SUBSPACE_ITERATIONS = 6
 COVARIANCE_RIDGE = 1e-2  # of the Gaussian start, on standardised columns
 
 
@@ -47,18 +46,31 @@ def start_columns(Z, weight):
         Of mean variance one; 50 columns at most.
     """
     if sparse.issparse(Z) and Z.shape[1] > MOST_COLUMNS:
-        columns = TruncatedSVD(MOST_COLUMNS, random_state=0).fit_transform(Z)
+        columns = sparse.csr_array(Z)  # not centred: that would fill it
     else:
         columns = numeric_matrix(Z)
-    mean, scale = standardisation(columns, weight)
-    columns = (columns - mean) / scale
-    if columns.shape[1] <= MOST_COLUMNS:
-        return columns
-    root = np.sqrt(weight)[:, None]
-    _, _, directions = randomized_svd(columns * root, MOST_COLUMNS, random_state=0)
-    components = columns @ directions.T
+        mean, scale = standardisation(columns, weight)
+        columns = (columns - mean) / scale
+        if columns.shape[1] <= MOST_COLUMNS:
+            return columns
+    components = columns @ _principal_directions(columns, weight / weight.sum())
+    components = components - weight @ components / weight.sum()
     variance = weight @ components**2 / weight.sum()
-    return components / np.sqrt(variance.mean())
+    return components / np.sqrt(max(variance.mean(), 1e-300))
+
+
+def _principal_directions(columns, share):
+    """Leading eigenvectors of the weighted Gram matrix by subspace iteration, (p, 50).
+
+    It starts from directions and sees the rows only through their weighted sums, so that a row
+    of weight 2 is a row given twice.
+    """
+    random_state = np.random.RandomState(0)
+    directions = random_state.standard_normal((columns.shape[1], MOST_COLUMNS))
+    for _ in range(SUBSPACE_ITERATIONS):
+        products = columns.T @ (share[:, None] * (columns @ directions))
+        directions, _ = np.linalg.qr(products)
+    return directions
 
 
 def draw_rows(points, mass, n_rows, random_state):
@@ -206,7 +218,7 @@ def soften(labels, n_experts):
     return resp
 
 
-def best_start(problem, starts, parallel):
+def best_start(problem, starts, n_jobs):
     """Run EM briefly from each start, longer from the best; the state after the best run.
 
     Parameters
@@ -215,8 +227,8 @@ def best_start(problem, starts, parallel):
         With experts that are quick to fit; it is left alone.
     starts : list of ndarray of shape (n_samples, n_experts)
         Responsibilities.
-    parallel : joblib.Parallel
-        Runs them side by side.
+    n_jobs : int or None
+        How many runs go side by side.
 
     Returns
     -------
@@ -225,7 +237,12 @@ def best_start(problem, starts, parallel):
     ends : list of (float, float)
         Where each short run ended: objective, and fewest effective rows of an expert.
     """
-    runs = parallel(delayed(_short_run)(problem, resp) for resp in starts)
+    with jobs(n_jobs, shared=(problem,)) as run:
+        return _best_of_runs(problem, starts, run)
+
+
+def _best_of_runs(problem, starts, run):
+    runs = run(_short_run, ((resp,) for resp in starts))
     ends = [(value, (problem.weight @ state["arrays"][0]).min()) for value, state in runs]
     finalists = []
     while runs and len(finalists) < FINALISTS:
@@ -234,7 +251,7 @@ def best_start(problem, starts, parallel):
         runs = [run for run in runs if abs(run[0] - best[0]) > SAME]
     if len(finalists) == 1:
         return finalists[0][1], ends
-    longer = parallel(delayed(_longer_run)(problem, state) for _, state in finalists)
+    longer = run(_longer_run, ((state,) for _, state in finalists))
     return _best(longer)[1], ends
 
 

@@ -66,6 +66,21 @@ class GaussianComponents:
         """
         return special.ndtr((y - self.mean) / self.std)
 
+    def sf(self, y):
+        """Survival function of each component, exact in the upper tail.
+
+        Parameters
+        ----------
+        y : float or ndarray that broadcasts against ``mean``
+            Where to look.
+
+        Returns
+        -------
+        sf : ndarray, shaped like ``mean``
+            Of each output alone.
+        """
+        return special.ndtr((self.mean - y) / self.std)
+
     def ppf(self, q):
         """Quantile function of each component.
 
@@ -193,6 +208,21 @@ class MixtureDistribution:
         """
         return self._weigh(self.components.cdf(self._expand(y)))
 
+    def sf(self, y):
+        """Survival function, ``1 - cdf``, exact in the upper tail.
+
+        Parameters
+        ----------
+        y : float or array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Where to look, one value for each row or one for all.
+
+        Returns
+        -------
+        sf : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            Probability of a value above y, for each output alone.
+        """
+        return self._weigh(self.components.sf(self._expand(y)))
+
     def ppf(self, q):
         """Quantiles, by bisection between the components' smallest and largest.
 
@@ -254,7 +284,7 @@ class MixtureDistribution:
         ValueError
             If the level is not between 0 and 1.
         """
-        if not 0 <= level <= 1:
+        if np.ndim(level) or not 0 <= level <= 1:
             raise ValueError(f"level must be in [0, 1]; got {level}.")
         return self.ppf((1 - level) / 2), self.ppf((1 + level) / 2)
 

@@ -66,7 +66,7 @@ class Gaussian(BaseEstimator):
         steps = np.array([_grid_step(column) for column in columns.T])
         steps = steps if y.ndim == 2 else steps[0]
         floor = np.sqrt(np.maximum(1e-6 * self._variance, steps**2 / 12))
-        rounding = 8 * np.finfo(float).eps * np.abs(y).max(axis=0)
+        rounding = 8 * np.finfo(float).eps * np.abs(columns).max(axis=0 if y.ndim == 2 else None)
         self.floor_ = np.maximum(np.maximum(floor, rounding), 1e-100)
         return self
 

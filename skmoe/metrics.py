@@ -5,6 +5,7 @@ Each is a callable ``(estimator, X, y, sample_weight=None)``, so that it can be 
 """
 
 import numpy as np
+from sklearn.pipeline import Pipeline
 
 __all__ = ["grid_log_score", "log_score"]
 
@@ -18,7 +19,7 @@ def log_score(estimator, X, y, sample_weight=None):
     Parameters
     ----------
     estimator : mixture
-        Fitted, with ``log_density``.
+        Fitted; or a Pipeline that ends in a mixture, or a search over one.
     X : array-like or DataFrame of shape (n_samples, n_features)
         Rows.
     y : array-like of shape (n_samples,) or (n_samples, n_outputs)
@@ -42,7 +43,8 @@ def log_score(estimator, X, y, sample_weight=None):
     >>> cross_val_score(moe, X, y, scoring=log_score, cv=3).round(1)
     array([-5.4, -5.5, -5.4])
     """
-    return float(np.average(estimator.log_density(X, y), weights=sample_weight))
+    mixture, X = _unwrap(estimator, X)
+    return float(np.average(mixture.log_density(X, y), weights=sample_weight))
 
 
 def grid_log_score(estimator, X, y, sample_weight=None, *, step=1.0):
@@ -78,7 +80,29 @@ def grid_log_score(estimator, X, y, sample_weight=None, *, step=1.0):
     -0.42
     """
     y = np.asarray(y, dtype=np.float64)
-    distribution = estimator.predict_dist(X)
-    probability = distribution.cdf(y + step / 2) - distribution.cdf(y - step / 2)
+    mixture, X = _unwrap(estimator, X)
+    distribution = mixture.predict_dist(X)
+    low, high = y - step / 2, y + step / 2
+    probability = np.where(  # of two small numbers, not of two near one
+        distribution.cdf(y) < 0.5,
+        distribution.cdf(high) - distribution.cdf(low),
+        distribution.sf(low) - distribution.sf(high),
+    )
     log_probability = np.log(np.maximum(probability, np.finfo(float).tiny))
     return float(np.average(log_probability, weights=sample_weight))
+
+
+def _unwrap(estimator, X):
+    """The mixture at the end of Pipelines and searches, and X as it sees it."""
+    while not hasattr(estimator, "log_density"):
+        if hasattr(estimator, "best_estimator_"):
+            estimator = estimator.best_estimator_
+        elif isinstance(estimator, Pipeline):
+            X = estimator[:-1].transform(X) if len(estimator) > 1 else X
+            estimator = estimator[-1]
+        else:
+            raise TypeError(
+                f"{type(estimator).__name__} has no log_density: these scores are for mixtures, "
+                "Pipelines that end in one, and searches over them."
+            )
+    return estimator, X

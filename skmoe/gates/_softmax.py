@@ -52,7 +52,7 @@ class SoftmaxGate(BaseGate):
         Weights in the units of X; without an L1 part they sum to zero over the
         experts.
     intercept_ : ndarray of shape (n_experts,)
-        Intercepts; they sum to zero.
+        Intercepts; without an L1 part they sum to zero.
     classes_ : ndarray of shape (n_experts,)
         Class labels, or the numbers of the experts.
     n_iter_ : int
@@ -117,7 +117,7 @@ class SoftmaxGate(BaseGate):
         start = self._start(targets.shape[1], mean, scale)
         targets = targets * weight[:, None]
         settings = {"max_iter": self.max_iter, "tol": self.tol}
-        if self.l1_ratio > 0:
+        if self.l1_ratio > 0 and self.alpha > 0:
             coef, n_iter, converged = _multinomial.fit_elastic_net(
                 standard, targets, start, float(self.alpha), self.l1_ratio, **settings
             )
@@ -201,8 +201,15 @@ def _standardisation(X, weight):
     if not sparse.issparse(X):
         return standardisation(X, weight)
     share = weight / weight.sum()
-    variance = share @ X.power(2) - (share @ X) ** 2
-    return np.zeros(X.shape[1]), np.sqrt(np.where(variance > 1e-30, variance, 1.0))
+    mean = share @ X
+    entries = sparse.coo_array(X)
+    shares = share[entries.row]
+    squares = shares * (entries.data - mean[entries.col]) ** 2
+    stored = np.bincount(entries.col, shares, minlength=X.shape[1])
+    variance = np.bincount(entries.col, squares, minlength=X.shape[1]) + (1 - stored) * mean**2
+    scale = np.sqrt(np.maximum(variance, 0.0))
+    constant = scale <= 1e-7 * np.abs(mean) + 1e-300  # 1 - stored is exact to about 1e-16
+    return np.zeros(X.shape[1]), np.where(constant, 1.0, scale)
 
 
 def _with_intercept(X):

@@ -1,0 +1,72 @@
+"""
+Regions that are not convex: the gate matters
+=============================================
+
+Two lines take turns like the colours of a chessboard: one holds where both features have the same
+sign, the other where the signs differ. A softmax gate divides the plane between two experts by one
+straight line, and no straight line does it. A Gaussian gate, a classifier as gate, or a softmax
+gate that is given the product of the features does.
+"""
+
+import matplotlib.pyplot as plt
+import numpy as np
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import PolynomialFeatures
+
+from skmoe import MixtureOfExpertsRegressor
+from skmoe.gates import GaussianGate, SoftmaxGate
+from skmoe.metrics import log_score
+
+rng = np.random.default_rng(0)
+X = rng.uniform(-1, 1, size=(1600, 2))
+same = X[:, 0] * X[:, 1] > 0
+y = np.where(same, 1 + 2 * X[:, 0], -1 + 2 * X[:, 1]) + 0.2 * rng.normal(size=len(X))
+train, test = slice(0, 800), slice(800, None)
+
+# %%
+# The gate is a parameter: one of ours, any classifier with ``predict_proba``, or a Pipeline that
+# ends in one of these.
+
+gates = {
+    "softmax": SoftmaxGate(),
+    "Gaussian": GaussianGate(),
+    "random forest": RandomForestClassifier(30, min_samples_leaf=10, random_state=0),
+    "softmax of products": make_pipeline(PolynomialFeatures(2, include_bias=False), SoftmaxGate()),
+}
+moes = {
+    name: MixtureOfExpertsRegressor(n_experts=2, gate=gate, random_state=0)
+    for name, gate in gates.items()
+}
+for name, moe in moes.items():
+    moe.fit(X[train], y[train])
+    r2, score = moe.score(X[test], y[test]), log_score(moe, X[test], y[test])
+    print(f"{name:20} held-out R² {r2:5.2f}   log-score {score:5.2f}")
+
+# %%
+# The regions where the gate is sure of one expert are light and dark, those where it is not are
+# grey; the marks are held-out rows, by the expert that most likely made them. The Gaussian gate
+# has round borders, the forest sharp ones along the axes.
+
+side = np.linspace(-1, 1, 81)
+grid = np.array([(a, b) for b in side for a in side])
+figure, axes = plt.subplots(2, 2, figsize=(6, 6.4), sharex=True, sharey=True, layout="constrained")
+for (name, moe), ax in zip(moes.items(), axes.flat, strict=True):
+    first = moe.gate_proba(grid)[:, 0].reshape(81, 81)
+    ax.imshow(first, extent=(-1, 1, -1, 1), origin="lower", cmap="gray", vmin=-0.3, vmax=1.3)
+    owner = moe.responsibilities(X[test], y[test]).argmax(axis=1)
+    for k, marker, color in [(0, "o", "C0"), (1, "x", "C1")]:
+        rows = X[test][owner == k][:120]
+        ax.plot(*rows.T, marker, color=color, markersize=4)
+    ax.set(title=f"{name}: {log_score(moe, X[test], y[test]):.2f}", xticks=[-1, 0, 1])
+    ax.set(yticks=[-1, 0, 1])
+figure.supxlabel("first feature")
+figure.supylabel("second feature")
+plt.show()
+
+# %%
+# The other way out is more experts: four of them behind a softmax gate, which divides the plane
+# into four sectors. Each line is then learned twice.
+
+four = MixtureOfExpertsRegressor(n_experts=4, random_state=0).fit(X[train], y[train])
+print(f"softmax, 4 experts: log-score {log_score(four, X[test], y[test]):.2f}")

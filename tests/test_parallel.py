@@ -1,0 +1,206 @@
+"""Jobs: threads, processes and a Dask cluster give one result, and share the work politely."""
+
+import pickle
+import signal
+from pathlib import Path
+
+import joblib
+import numpy as np
+import pytest
+from joblib import parallel_config
+from joblib.externals.loky import get_reusable_executor
+from numpy.testing import assert_allclose
+from sklearn.linear_model import LinearRegression
+from sklearn.model_selection import GridSearchCV
+from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
+from threadpoolctl import threadpool_info
+
+from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
+
+HERE = str(Path(__file__).parent)
+
+
+@pytest.fixture(scope="module")
+def data():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(500, 40))
+    y = np.where(X[:, 0] > 0, 2 + 3 * X[:, 1], -1 - 2 * X[:, 1]) + 0.5 * rng.normal(size=500)
+    return X, y
+
+
+@pytest.fixture
+def experts():
+    """The module of experts, where this process and those that it starts find it."""
+    get_reusable_executor().shutdown(wait=True)  # workers that do not know the folder
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(HERE)
+        import parallel_experts
+
+        yield parallel_experts
+    get_reusable_executor().shutdown(wait=True)
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    """A client of two worker processes of one thread each."""
+    distributed = pytest.importorskip("distributed")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(HERE)
+        with (
+            distributed.LocalCluster(
+                n_workers=2, threads_per_worker=1, dashboard_address=":0"
+            ) as cluster,
+            distributed.Client(cluster) as client,
+        ):
+            yield client
+
+
+def mixture(kind="trees", **params):
+    tree = DecisionTreeRegressor(max_depth=4, random_state=0)
+    made = {
+        "linear": MixtureOfExpertsRegressor(n_experts=2),
+        "trees": MixtureOfExpertsRegressor(tree, 2, cv=3),
+        "refitted": MixtureOfExpertsRegressor(tree, 2, cv=3, ensemble=False),
+        "unlike": MixtureOfExpertsRegressor([("tree", tree), ("line", LinearRegression())], cv=3),
+        "classifier": MixtureOfExpertsClassifier(
+            DecisionTreeClassifier(max_depth=4, random_state=0), 2, cv=3
+        ),
+    }[kind]
+    return made.set_params(n_init=4, max_iter=5, tol=1e-3, random_state=0, **params)
+
+
+KINDS = ["linear", "trees", "refitted", "unlike", "classifier"]
+pytestmark = pytest.mark.filterwarnings("ignore::skmoe.exceptions.ExpertCollapseWarning")
+
+
+def fit(kind, data, **params):
+    X, y = data
+    return mixture(kind, **params).fit(X, y > 0 if kind == "classifier" else y)
+
+
+def assert_same(moe, reference, X):
+    # A sum over rows may be taken in another order where BLAS has other threads.
+    assert_allclose(moe.lower_bounds_, reference.lower_bounds_, rtol=1e-9)
+    assert_allclose(moe.gate_proba(X), reference.gate_proba(X), rtol=1e-9, atol=1e-12)
+    assert_allclose(moe.predict_experts(X), reference.predict_experts(X), rtol=1e-9, atol=1e-12)
+
+
+# One result ---------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("backend", ["loky", "threading"])
+def test_jobs_give_the_result_of_one(data, backend):
+    for kind in KINDS:
+        reference = fit(kind, data)
+        with parallel_config(backend):
+            assert_same(fit(kind, data, n_jobs=2), reference, data[0])
+
+
+@pytest.mark.slow
+def test_a_dask_cluster_gives_the_result_of_one_job(data, cluster):
+    for kind in ["linear", "refitted", "classifier"]:
+        reference = fit(kind, data)
+        with parallel_config("dask"):
+            assert_same(fit(kind, data), reference, data[0])
+
+
+@pytest.mark.slow
+def test_mixtures_inside_the_tasks_of_a_dask_cluster_give_the_result_of_one_job(data, cluster):
+    search = GridSearchCV(mixture(), {"n_experts": [1, 2]}, cv=2)
+    reference = search.fit(*data).cv_results_["mean_test_score"]
+    with parallel_config("dask"):
+        score = search.fit(*data).cv_results_["mean_test_score"]
+    assert_allclose(score, reference, rtol=1e-9)
+
+
+# What travels -------------------------------------------------------------------------------
+
+
+class Freight:
+    """Sizes of what a Dask client sends: scattered objects, and tasks with what is in them."""
+
+    def __init__(self, client, monkeypatch):
+        self.scattered, self.tasks = [], []
+        scatter, submit = client.scatter, client.submit
+
+        def noting_scatter(data, *args, **kwargs):
+            objects = data if isinstance(data, (list, tuple)) else [data]
+            self.scattered += [len(pickle.dumps(each)) for each in objects]
+            return scatter(data, *args, **kwargs)
+
+        def noting_submit(function, *args, **kwargs):
+            self.tasks.append(len(pickle.dumps((args, kwargs))))
+            return submit(function, *args, **kwargs)
+
+        monkeypatch.setattr(client, "scatter", noting_scatter)
+        monkeypatch.setattr(client, "submit", noting_submit)
+
+
+@pytest.mark.parametrize("kind", ["trees", "refitted", "unlike"])
+def test_dask_is_sent_X_once_for_the_experts_and_once_for_the_starts(
+    data, cluster, monkeypatch, kind
+):
+    freight = Freight(cluster, monkeypatch)
+    with parallel_config("dask"):
+        moe = fit(kind, data)
+    size = data[0].nbytes
+    assert moe.n_expert_fits_ >= 12
+    assert len(freight.tasks) > 4
+    assert sum(each > size / 2 for each in freight.scattered) == 2
+    # Row numbers and weights travel with the tasks, and nothing else is put on a worker.
+    assert len(freight.scattered) == 2
+    assert max(freight.tasks) < size / 2
+
+
+def test_dask_is_sent_X_once_where_linear_experts_only_look_for_a_start(data, cluster, monkeypatch):
+    freight = Freight(cluster, monkeypatch)
+    with parallel_config("dask"):
+        fit("linear", data)
+    assert len(freight.tasks) > 1
+    assert len(freight.scattered) == 1
+    assert max(freight.tasks) < data[0].nbytes / 2
+
+
+# Workers that die ---------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no SIGKILL on this system")
+@pytest.mark.parametrize("n_spared", [0, 9])
+def test_a_dask_worker_that_is_killed_costs_time_and_nothing_else(
+    data, cluster, experts, tmp_path, n_spared
+):
+    folders = [tmp_path / "alone", tmp_path / "cluster"]
+    for folder in folders:
+        folder.mkdir()
+    (folders[0] / "dead").touch()  # where it must not happen
+
+    def make(folder):
+        deadly = experts.Deadly(str(folder), n_spared, max_depth=4, random_state=0)
+        return mixture().set_params(experts=deadly)
+
+    before = set(cluster.run(lambda: __import__("os").getpid()).values())
+    reference = make(folders[0]).fit(*data)
+    with parallel_config("dask"):
+        moe = make(folders[1]).fit(*data)
+    assert (folders[1] / "dead").exists()
+    cluster.wait_for_workers(2)
+    assert set(cluster.run(lambda: __import__("os").getpid()).values()) != before
+    assert_same(moe, reference, data[0])
+
+
+# Threads ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("backend", ["loky", "threading"])
+def test_jobs_times_threads_do_not_exceed_the_cores(data, experts, backend):
+    if joblib.cpu_count() < 2:
+        pytest.skip("one core")
+    moe = mixture().set_params(experts=experts.CountingThreads(max_depth=3, random_state=0))
+    before = threadpool_info()
+    with parallel_config(backend, n_jobs=2):
+        moe.fit(*data)
+    most = max(max(model.n_threads_) for e in moe.experts_ for model in e.estimators_)
+    assert 2 * most <= joblib.cpu_count()
+    assert threadpool_info() == before

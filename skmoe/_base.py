@@ -249,6 +249,10 @@ class BaseMixtureOfExperts(CallbackSupportMixin, FittedMixture, ExpertParameters
                 f"target_load must be {n_experts} positive numbers, one for each expert; got "
                 f"{self.target_load!r}."
             )
+        if self.load_balance == 0 and self.target_load is not None:
+            self._warn(
+                UserWarning, "target_load has no effect while load_balance is 0: raise it to 0.01."
+            )
         if self.load_balance == 0 or n_experts == 1:
             return None
         return self.load_balance * weight.sum() * target / target.sum()

@@ -152,6 +152,13 @@ def test_target_load_that_is_no_load_is_refused(target_load):
         MixtureOfExpertsRegressor(n_experts=2, load_balance=0.1, target_load=target_load).fit(X, y)
 
 
+def test_target_load_without_a_prior_is_said_to_have_no_effect():
+    X, y = crossing_lines(100, seed=0)
+    moe = MixtureOfExpertsRegressor(n_experts=2, target_load=[1, 2], max_iter=500, random_state=0)
+    with pytest.warns(UserWarning, match="no effect while load_balance is 0"):
+        moe.fit(X, y)
+
+
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model.__name__)
 def test_reseeding_mends_a_start_in_which_one_expert_owns_nearly_all(model):
     X, y = model(1000, seed=0)

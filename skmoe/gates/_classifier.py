@@ -21,6 +21,10 @@ class ClassifierGate(MetaEstimatorMixin, BaseGate):
     in proportion to the shares. An expert that the classifier never saw keeps the probability
     that the smoothing gives it.
 
+    Within a mixture the gate is asked about the very rows that it was fitted on. A classifier
+    that can memorise them (a forest of full-grown trees, one neighbour) is then too sure, and
+    ``oof_score_`` too good: give it ``min_samples_leaf=10`` or the like.
+
     Parameters
     ----------
     classifier : estimator

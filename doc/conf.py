@@ -1,6 +1,14 @@
 """Configuration of the documentation."""
 
+import warnings
 from importlib.metadata import version as installed_version
+
+from sklearn.exceptions import ConvergenceWarning
+
+from skmoe.exceptions import ExpertCollapseWarning, IgnoredWeightsWarning
+
+for category in (ConvergenceWarning, ExpertCollapseWarning, IgnoredWeightsWarning):
+    warnings.simplefilter("error", category)  # in the examples
 
 project = "skmoe"
 author = "The skmoe developers"
@@ -17,6 +25,9 @@ extensions = [
 ]
 exclude_patterns = ["_build", "templates", "auto_examples/*.ipynb", "auto_examples/*.py"]
 templates_path = ["templates"]
+
+nitpicky = True
+nitpick_ignore = [("py:mod", "scipy.stats")]  # it is elsewhere
 
 html_theme = "pydata_sphinx_theme"
 html_title = f"skmoe {release}"

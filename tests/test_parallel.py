@@ -1,7 +1,6 @@
 """Jobs: threads, processes and a Dask cluster give one result, and share the work politely."""
 
 import pickle
-import signal
 from pathlib import Path
 
 import joblib
@@ -160,34 +159,6 @@ def test_dask_is_sent_X_once_where_linear_experts_only_look_for_a_start(data, cl
     assert len(freight.tasks) > 1
     assert len(freight.scattered) == 1
     assert max(freight.tasks) < data[0].nbytes / 2
-
-
-# Workers that die ---------------------------------------------------------------------------
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no SIGKILL on this system")
-@pytest.mark.parametrize("n_spared", [0, 9])
-def test_a_dask_worker_that_is_killed_costs_time_and_nothing_else(
-    data, cluster, experts, tmp_path, n_spared
-):
-    folders = [tmp_path / "alone", tmp_path / "cluster"]
-    for folder in folders:
-        folder.mkdir()
-    (folders[0] / "dead").touch()  # where it must not happen
-
-    def make(folder):
-        deadly = experts.Deadly(str(folder), n_spared, max_depth=4, random_state=0)
-        return mixture().set_params(experts=deadly)
-
-    before = set(cluster.run(lambda: __import__("os").getpid()).values())
-    reference = make(folders[0]).fit(*data)
-    with parallel_config("dask"):
-        moe = make(folders[1]).fit(*data)
-    assert (folders[1] / "dead").exists()
-    cluster.wait_for_workers(2)
-    assert set(cluster.run(lambda: __import__("os").getpid()).values()) != before
-    assert_same(moe, reference, data[0])
 
 
 # Threads ------------------------------------------------------------------------------------

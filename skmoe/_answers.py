@@ -2,12 +2,15 @@
 
 import numpy as np
 from scipy import sparse
+from sklearn.pipeline import Pipeline
+from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 
 from ._compat import check_sample_weight, n_openmp_threads
 from ._experts import expert_prediction
 from ._kernels._estep import e_step
 from ._report import ExpertReport, describe_experts
+from ._routing import Routes, load_metrics
 from ._tables import check_table
 
 
@@ -37,10 +40,42 @@ class FittedMixture:
         Returns
         -------
         proba : ndarray of shape (n_samples, n_experts)
-            Rows sum to one.
+            Rows sum to one. With ``top_k`` zero for all experts but the k most probable, which
+            are renormalised.
         """
         check_is_fitted(self)
-        return self.gate_.predict_proba(self._check_X(X))
+        routes = self._routes(self._check_X(X))
+        return routes.spread(routes.weights)
+
+    def route(self, X, capacity_factor=None):
+        """The experts that answer for each row, the most probable first.
+
+        Parameters
+        ----------
+        X : array-like or DataFrame of shape (n_samples, n_features)
+            Rows.
+        capacity_factor : float, default=None
+            Limits each expert to ``ceil(capacity_factor * n_samples * k / n_experts)`` rows: the
+            ones with the highest weight. ``predict`` knows no capacity, since a row's answer must
+            not depend on the rows beside it.
+
+        Returns
+        -------
+        experts : ndarray of shape (n_samples, k)
+            Numbers of the experts in ``experts_``; k is ``top_k``, or all of them. -1 for a route
+            that was dropped for lack of capacity.
+        weights : ndarray of shape (n_samples, k)
+            How much each counts; rows sum to one, but for dropped routes, whose weight is 0.
+
+        Raises
+        ------
+        ValueError
+            If the capacity factor is not positive.
+        """
+        check_is_fitted(self)
+        if capacity_factor is not None and not capacity_factor > 0:
+            raise ValueError(f"capacity_factor must be positive or None; got {capacity_factor!r}.")
+        return self._routes(self._check_X(X)).limited(capacity_factor)
 
     def responsibilities(self, X, y):
         """Probability that each expert made each row, given its target too.
@@ -76,26 +111,45 @@ class FittedMixture:
         """
         return self._e_step(X, y)[1]
 
+    def _routes(self, X):
+        """Who answers for checked rows: Routes."""
+        if self.top_k is None:
+            return Routes(self.gate_.predict_log_proba(X))
+        gate = self.gate_
+        if isinstance(gate, Pipeline):
+            X, gate = gate[:-1].transform(X), gate[-1]
+        return Routes(gate.predict_log_odds(X), self.top_k)
+
     def _e_step(self, X, y):
         check_is_fitted(self)
         X = self._check_X(X)
         y = self._check_known_target(y)
         check_consistent_length(X, y)
-        log_gate = np.ascontiguousarray(self.gate_.predict_log_proba(X), dtype=np.float64)
-        log_density = self.likelihood_.log_density(y, self._expert_predictions(X))
-        resp, log_norm = np.empty_like(log_gate), np.empty(len(log_gate))
-        e_step(log_gate, log_density, np.ones(len(y)), resp, log_norm, n_openmp_threads())
-        return resp, log_norm
+        routes = self._routes(X)
+        log_density = self.likelihood_.log_density(
+            y, self._expert_predictions(X, routes), routes.experts
+        )
+        log_weights = np.ascontiguousarray(routes.log_weights, dtype=np.float64)
+        resp, log_norm = np.empty_like(log_weights), np.empty(len(log_weights))
+        e_step(log_weights, log_density, np.ones(len(y)), resp, log_norm, n_openmp_threads())
+        return routes.spread(resp), log_norm
 
-    def _expert_predictions(self, X):
-        """Predictions of all experts, (n, K), (n, K, n_outputs) or (n, K, n_classes)."""
+    def _expert_predictions(self, X, routes=None):
+        """Predictions (n, k), (n, k, n_outputs) or (n, k, n_classes) for each route.
+
+        Without routes, of every expert for every row.
+        """
+        if routes is None:
+            routes = Routes(np.zeros((X.shape[0], len(self.experts_))))
         classes = getattr(self, "classes_", None)
         shape = self._y_shape if classes is None else (len(classes),)
-        predictions = [
-            expert_prediction(name, expert, X, shape, classes)
-            for name, expert in self.named_experts_.items()
-        ]
-        return np.ascontiguousarray(np.stack(predictions, axis=1))
+        names = list(self.named_experts_)
+
+        def predict(k, rows):
+            part = X if rows is None else _safe_indexing(X, rows)
+            return expert_prediction(names[k], self.experts_[k], part, shape, classes)
+
+        return routes.fill(np.empty((*routes.shape, *shape)), predict)
 
     def expert_report(self, X=None, y=None, sample_weight=None):
         """What each expert does: rows, load, certainty of the gate, overlap, error, scale.
@@ -126,18 +180,20 @@ class FittedMixture:
         if X is None:
             return self._training_report
         X = self._check_X(X)
-        resp, gate_proba = self.responsibilities(X, y), self.gate_.predict_proba(X)
+        resp, routes = self.responsibilities(X, y), self._routes(X)
+        weight = check_sample_weight(sample_weight, resp, dtype=np.float64)
         errors = self._losses(self._check_known_target(y), self._expert_predictions(X))
         columns, overlap = describe_experts(
             list(self.named_experts_),
             resp,
-            gate_proba,
+            routes.spread(routes.weights),
             errors,
-            check_sample_weight(sample_weight, resp, dtype=np.float64),
+            weight,
             self.likelihood_,
             np.array(self._training_report.columns["revived"]),
         )
-        return ExpertReport(columns, overlap, self._training_report.optima)
+        balance = load_metrics(routes, weight)
+        return ExpertReport(columns, overlap, self._training_report.optima, balance)
 
     def bic(self, X, y, sample_weight=None):
         """Bayesian information criterion, ``-2 log L + p log n``; lower is better.
@@ -191,6 +247,11 @@ class FittedMixture:
 
     def _likelihood_terms(self, X, y, sample_weight):
         check_is_fitted(self)
+        if self.top_k is not None and self.top_k < len(self.experts_):
+            raise ValueError(
+                "Information criteria need the maximum of the likelihood, which a mixture with "
+                "top_k is not at. Set top_k=None, or cross-validate the log-score instead."
+            )
         if self._n_parameters is None:
             raise ValueError(
                 "The parameters of this mixture cannot be counted: information criteria need "

@@ -36,6 +36,7 @@ from ._linear import linear_penalty
 from ._mixture import Mixture
 from ._parameters import ExpertParameters
 from ._report import ExpertReport, describe_experts, distinct_optima
+from ._routing import Routes, load_metrics
 from ._statistics import standardisation
 from ._tables import (
     check_accepts,
@@ -51,6 +52,7 @@ CROSS_FITTED_ITERATIONS = 10  # at most; experts are what costs
 CROSS_FITTED_PATIENCE = 2
 INNER_STEPS = 10  # E-steps for one refit of cross-fitted experts
 REVIVALS = 3  # rounds of re-seeding in one run
+BLURRED_SHARE = 0.6  # of ten iterations, with router_noise
 SURROGATE_ALPHA = 1.0  # L2 of the linear experts that only choose a start for others
 
 
@@ -96,6 +98,8 @@ class BaseMixtureOfExperts(CallbackSupportMixin, FittedMixture, ExpertParameters
         "cv": ["cv_object", StrOptions({"auto", "oob"}), "boolean"],
         "ensemble": ["boolean"],
         "min_responsibility": [Interval(Real, 0, 1, closed="left"), StrOptions({"auto"})],
+        "top_k": [Interval(Integral, 1, None, closed="left"), None],
+        "router_noise": [Interval(Real, 0, None, closed="left")],
         "load_balance": [Interval(Real, 0, None, closed="left")],
         "target_load": ["array-like", None],
         "init": [StrOptions({"auto", *_starts.STARTS}), callable],
@@ -203,6 +207,7 @@ class BaseMixtureOfExperts(CallbackSupportMixin, FittedMixture, ExpertParameters
             n_inner=1 if folds is None else INNER_STEPS,
             neighbours=_starts.Neighbours(_points(data), weight),
             load_prior=self._load_prior(len(names), weight),
+            top_k=self._truncation(len(names)),
         )
         fitted_now = partial(
             self._fitted_now, problem, names, templates, transformer, design, prefix, folds
@@ -212,7 +217,9 @@ class BaseMixtureOfExperts(CallbackSupportMixin, FittedMixture, ExpertParameters
         with working:
             if linear is None and unlike and previous is None and len(names) > 1:
                 self._start_flexible(problem, problem.resp)
-            run = self._run(problem, max_iter, folds, tasks, fitted_now)
+            blurred = self._run_blurred(problem, data, max_iter, start_seed)
+            run = self._run(problem, max_iter - len(blurred), folds, tasks, fitted_now)
+            run.objectives[:0] = blurred
             estimators = self._finish(problem, templates, transformer, design)
         self._set_fitted(problem, run, names, estimators, prefix, folds, ends)
         tasks.end()
@@ -450,6 +457,7 @@ class BaseMixtureOfExperts(CallbackSupportMixin, FittedMixture, ExpertParameters
             data.weight,
             n_inner=1,
             neighbours=problem.neighbours,
+            top_k=problem.top_k,
         )
 
     def _start_flexible(self, problem, resp):
@@ -478,6 +486,33 @@ class BaseMixtureOfExperts(CallbackSupportMixin, FittedMixture, ExpertParameters
             return self.max_iter
         # A single cross-fitted expert has nothing to iterate for.
         return min(self.max_iter, 1 if n_experts == 1 else CROSS_FITTED_ITERATIONS)
+
+    def _truncation(self, n_experts):
+        """Experts for each row, or None where all of them stay."""
+        if self.router_noise > 0 and self.top_k is None:
+            self._warn(
+                UserWarning, "router_noise has no effect without top_k: it blurs who is in it."
+            )
+        return None if self.top_k is None or self.top_k >= n_experts else self.top_k
+
+    def _run_blurred(self, problem, data, max_iter, seed):
+        """First iterations, in which falling noise has a say in who is in the top k.
+
+        The noise of an expert is a smooth random function of the row, so that what is drawn does
+        not depend on the number of rows. Returns the objectives.
+        """
+        if problem.top_k is None or self.router_noise == 0:
+            return []
+        random_state = np.random.RandomState(seed)
+        n_experts, objectives = problem.resp.shape[1], []
+        n_blurred = int(BLURRED_SHARE * min(max_iter, CROSS_FITTED_ITERATIONS))
+        for size in np.linspace(self.router_noise, 0, n_blurred, endpoint=False):
+            directions = random_state.standard_normal((data.columns.shape[1], n_experts))
+            phases = random_state.uniform(0, 2 * np.pi, n_experts)
+            problem.noise = size * np.sqrt(2) * np.cos(data.columns @ directions + phases)
+            objectives.append(problem.step())
+        problem.noise = None
+        return objectives
 
     def _run(self, problem, max_iter, folds, tasks, fitted_now):
         def after(objectives):
@@ -529,6 +564,7 @@ class BaseMixtureOfExperts(CallbackSupportMixin, FittedMixture, ExpertParameters
 
     def _set_parts(self, problem, names, estimators, prefix, folds):
         """Set what predictions and densities need; returns the order of the experts."""
+        problem.serve()
         gate, likelihood = problem.gate, problem.likelihood
         order = self._order(problem)
         if order is not None:
@@ -580,7 +616,9 @@ class BaseMixtureOfExperts(CallbackSupportMixin, FittedMixture, ExpertParameters
             problem.likelihood,
             None if problem.n_revived is None else problem.n_revived[order],
         )
-        self._training_report = ExpertReport(columns, overlap, distinct_optima(ends))
+        routes = Routes(np.log(np.maximum(problem.gate_proba[:, order], 1e-300)), problem.top_k)
+        balance = load_metrics(routes, problem.weight)
+        self._training_report = ExpertReport(columns, overlap, distinct_optima(ends), balance)
         if len(dead):
             self._warn(
                 ExpertCollapseWarning,

@@ -55,6 +55,15 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
     min_responsibility : float or "auto", default="auto"
         Rows for which an expert has less are not given to it. "auto" is
         ``min(0.1, 0.5 / n_experts)`` where predictions are out of sample, else 0.
+    top_k : int, default=None
+        Experts that answer for a row: the k most probable ones, renormalised. In training a row
+        teaches the k experts of largest responsibility. None is all experts. Read when
+        predicting too, so that ``set_params(top_k=...)`` works on a fitted mixture, whose
+        calibration stays; ``fit`` makes it for the ``top_k`` that it is given. With 1,
+        densities pay for every row that the gate sends to the wrong expert.
+    router_noise : float, default=0.0
+        With ``top_k``: size of the noise, in nats, that blurs the choice of experts in the first
+        iterations, and falls to nothing. May help ``top_k=1`` out of bad starts.
     load_balance : float, default=0.0
         Strength of a Dirichlet prior on the experts' mean gate probabilities: prior rows for
         each training row. 0.01 is mild, 0.1 strong; it biases rare regimes.
@@ -160,6 +169,8 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
         cv="auto",
         ensemble=True,
         min_responsibility="auto",
+        top_k=None,
+        router_noise=0.0,
         load_balance=0.0,
         target_load=None,
         init="auto",
@@ -180,6 +191,8 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
         self.cv = cv
         self.ensemble = ensemble
         self.min_responsibility = min_responsibility
+        self.top_k = top_k
+        self.router_noise = router_noise
         self.load_balance = load_balance
         self.target_load = target_load
         self.init = init
@@ -269,8 +282,9 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
         """
         check_is_fitted(self)
         X = self._check_X(X)
-        proba = self.likelihood_.calibrate(self._expert_predictions(X))
-        return np.einsum("nk,nkc->nc", self.gate_.predict_proba(X), proba)
+        routes = self._routes(X)
+        proba = self.likelihood_.calibrate(self._expert_predictions(X, routes), routes.experts)
+        return np.einsum("nk,nkc->nc", routes.weights, proba)
 
     def predict_log_proba(self, X):
         """Predict the logarithm of class probabilities.

@@ -6,7 +6,10 @@ import numpy as np
 
 from ._compat import n_openmp_threads
 from ._kernels._estep import e_step
+from ._routing import Routes, best_experts
 
+SERVING_STEPS = 20  # E-steps at most that fit the scales to the routes of predictions
+SERVING_POOLED_ROWS = 1.0
 SAME_DENSITY = 1e-6  # in log-density, for every row: two experts that no data will part
 
 
@@ -33,15 +36,28 @@ class Mixture:
         ``neighbours(loss, mass)`` -> rows around a place of high loss, for dead experts.
     load_prior : ndarray of shape (n_experts,) or None
         Prior counts of a Dirichlet prior on the mean gate probabilities; None for no prior.
+    top_k : int or None
+        Each row keeps its ``top_k`` largest responsibilities; the objective is then the bound
+        ``log sum_k pi_k f_k`` over those k, which rises as the likelihood does without
+        truncation (J. Lücke and J. Eggert, "Expectation truncation and the benefits of
+        preselection in training generative models", JMLR 11 (2010) 2855-2900).
+
+    Attributes
+    ----------
+    noise : ndarray of shape (n_samples, n_experts) or None
+        Added to the logarithms that are ranked for the top k.
     """
 
+    noise = None
+
     def __init__(
-        self, experts, gate, likelihood, Z, y, weight, *, n_inner, neighbours, load_prior=None
-    ):
+        self, experts, gate, likelihood, Z, y, weight, *, n_inner, neighbours, load_prior=None,
+        top_k=None,
+    ):  # fmt: skip
         self.experts, self.gate, self.likelihood = experts, gate, likelihood
         self.Z, self.y, self.weight = Z, y, weight
         self.n_inner, self.neighbours = n_inner, neighbours
-        self.load_prior = load_prior
+        self.load_prior, self.top_k = load_prior, top_k
         if gate.takes_load_prior:
             gate._load_prior = load_prior
         self.gate_proba = None
@@ -98,12 +114,8 @@ class Mixture:
                 f"where {self.resp.shape} is needed."
             )
         log_density = self.likelihood.log_density(self.y, self.experts.predictions)
-        resp, log_norm = np.empty_like(log_gate), np.empty(len(log_gate))
-        log_likelihood = e_step(
-            log_gate, log_density, self.weight, resp, log_norm, n_openmp_threads()
-        )
-        self.log_density = log_density
-        self.resp, self.log_norm, self.gate_proba = resp, log_norm, np.exp(log_gate)
+        log_likelihood = self._share_rows(log_gate, self._truncated(log_gate, log_density))
+        self.log_density, self.gate_proba = log_density, np.exp(log_gate)
         self.load = self.weight @ self.gate_proba / self.weight.sum()
         if self.gate.objective == "joint":
             log_likelihood += self.weight @ self.gate.score_samples(self.Z)
@@ -111,6 +123,59 @@ class Mixture:
             log_likelihood += self.load_prior @ np.log(np.maximum(self.load, 1e-300))
         log_prior = self.gate.log_prior() + self.likelihood.log_prior(self.experts.penalty)
         self.objective = (log_likelihood + log_prior) / self.weight.sum()
+
+    def _share_rows(self, log_gate, log_density):
+        """Set responsibilities and log-densities of the rows; the log-likelihood."""
+        resp, log_norm = np.empty_like(log_gate), np.empty(len(log_gate))
+        log_likelihood = e_step(
+            log_gate, log_density, self.weight, resp, log_norm, n_openmp_threads()
+        )
+        self.resp, self.log_norm = resp, log_norm
+        return log_likelihood
+
+    def _truncated(self, log_gate, log_density):
+        """Log-densities, -inf for all but the top k of each row in gate times density."""
+        if self.top_k is None:
+            return log_density
+        scores = log_gate + log_density
+        if self.noise is not None:
+            scores += self.noise
+        kept = best_experts(scores, self.top_k)
+        truncated = np.full_like(log_density, -np.inf)
+        np.put_along_axis(truncated, kept, np.take_along_axis(log_density, kept, axis=1), axis=1)
+        return truncated
+
+    def serve(self):
+        """Fit the scales to the mixture that predictions speak of: the top k of the gate.
+
+        In training the top k are chosen in knowledge of the target; a prediction that goes to
+        the wrong expert is an error which the scales have to cover. It falls on few rows, so
+        small experts borrow from the others. The responsibilities and log-densities of the rows
+        are then those of that mixture too.
+        """
+        if self.top_k is None:
+            return
+        trained = self.resp
+        routes = Routes(np.log(np.maximum(self.gate_proba, 1e-300)), self.top_k)
+        log_gate = routes.spread(routes.log_weights, fill=-np.inf)
+        best = -np.inf
+        for _ in range(SERVING_STEPS):
+            log_density = self.likelihood.log_density(self.y, self.experts.predictions)
+            value = self._share_rows(log_gate, log_density) / self.weight.sum()
+            if not value > best + 1e-8:
+                break
+            best = value
+            mass = self.weight @ self.resp
+            weights = np.where(mass > 0, self.resp, trained) * self.weight[:, None]
+            self.likelihood.update(
+                self.y,
+                self.experts.predictions,
+                weights,
+                self.experts.penalty,
+                pooled_rows=SERVING_POOLED_ROWS,
+            )
+        self.gate_proba = np.exp(log_gate)
+        self.load = self.weight @ self.gate_proba / self.weight.sum()
 
     def dead(self):
         """Numbers of the experts with next to no rows, and of copies of others."""

@@ -47,6 +47,15 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
     min_responsibility : float or "auto", default="auto"
         Rows for which an expert has less are not given to it. "auto" is
         ``min(0.1, 0.5 / n_experts)`` where predictions are out of sample, else 0.
+    top_k : int, default=None
+        Experts that answer for a row: the k most probable ones, renormalised. In training a row
+        teaches the k experts of largest responsibility. None is all experts. Read when
+        predicting too, so that ``set_params(top_k=...)`` works on a fitted mixture, whose scales
+        stay; ``fit`` estimates them for the ``top_k`` that it is given. With 1, densities pay
+        for every row that the gate sends to the wrong expert.
+    router_noise : float, default=0.0
+        With ``top_k``: size of the noise, in nats, that blurs the choice of experts in the first
+        iterations, and falls to nothing. May help ``top_k=1`` out of bad starts.
     load_balance : float, default=0.0
         Strength of a Dirichlet prior on the experts' mean gate probabilities: prior rows for
         each training row. 0.01 is mild, 0.1 strong; it biases rare regimes.
@@ -151,6 +160,8 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
         cv="auto",
         ensemble=True,
         min_responsibility="auto",
+        top_k=None,
+        router_noise=0.0,
         load_balance=0.0,
         target_load=None,
         init="auto",
@@ -170,6 +181,8 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
         self.cv = cv
         self.ensemble = ensemble
         self.min_responsibility = min_responsibility
+        self.top_k = top_k
+        self.router_noise = router_noise
         self.load_balance = load_balance
         self.target_load = target_load
         self.init = init
@@ -259,8 +272,10 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
         """
         check_is_fitted(self)
         X = self._check_X(X)
-        components = self.likelihood_.components(self._expert_predictions(X))
-        return MixtureDistribution(self.gate_.predict_proba(X), components)
+        routes = self._routes(X)
+        predictions = self._expert_predictions(X, routes)
+        components = self.likelihood_.components(predictions, routes.experts)
+        return MixtureDistribution(routes.weights, components)
 
     def predict_quantiles(self, X, q):
         """Quantiles of the predictive distribution.

@@ -6,7 +6,7 @@ import numpy as np
 
 
 class ExpertReport:
-    """A table of the experts, their overlap, and the optima that the starts found.
+    r"""A table of the experts, their overlap, and the optima that the starts found.
 
     Prints as text, shows as HTML in a notebook, and turns into a DataFrame with ``to_frame``.
 
@@ -26,10 +26,23 @@ class ExpertReport:
     optima : list of dict
         Distinct optima of the starts, best first: ``objective``, ``share`` of the starts that
         went there, and ``smallest``, the fewest effective rows of an expert there.
+    balance : dict
+        Measures of balance that sparse mixtures are known by. ``variation``: coefficient of
+        variation of the loads, their standard deviation over their mean. ``unused``: how many
+        experts no row is sent to. ``switch``: :math:`K \sum_k f_k P_k` of the Switch
+        Transformer [1]_, with f the share of routes that go to an expert (of first choices where
+        all experts answer) and P its load; 1 for equal ones.
+
+    References
+    ----------
+    .. [1] W. Fedus, B. Zoph and N. Shazeer, "Switch Transformers: scaling to trillion parameter
+       models with simple and efficient sparsity", Journal of Machine Learning Research 23 (2022)
+       120, equation 4.
     """
 
-    def __init__(self, columns, overlap, optima):
+    def __init__(self, columns, overlap, optima, balance):
         self.columns, self.overlap, self.optima = columns, overlap, optima
+        self.balance = balance
 
     def to_frame(self):
         """The table as a DataFrame.
@@ -60,6 +73,7 @@ class ExpertReport:
             )
             for row in [names, *cells]
         ]
+        lines += ["", self._balance_line()]
         if self.optima:
             lines += ["", "optima found by the starts (objective, share of starts, fewest rows)"]
             lines += [
@@ -69,6 +83,13 @@ class ExpertReport:
 
     __repr__ = __str__
 
+    def _balance_line(self):
+        return (
+            f"loads: coefficient of variation {self.balance['variation']:.3g}, "
+            f"{self.balance['unused']} unused, Switch's balance {self.balance['switch']:.3g} "
+            "(1 is even)"
+        )
+
     def _repr_html_(self):
         head = "".join(f"<th>{html.escape(name)}</th>" for name in self.columns)
         body = "".join(
@@ -76,6 +97,7 @@ class ExpertReport:
             for row in self._cells()
         )
         text = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+        text += f"<p>{html.escape(self._balance_line())}</p>"
         if self.optima:
             rows = "".join(
                 f"<tr><td>{o['objective']:.4f}</td><td>{o['share']:.0%}</td>"

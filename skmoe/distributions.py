@@ -15,8 +15,9 @@ class GaussianComponents:
     ----------
     mean : ndarray of shape (n_samples, n_experts) or (n_samples, n_experts, n_outputs)
         Means.
-    std : ndarray of shape (n_experts,) or (n_experts, n_outputs)
-        Standard deviations; outputs are independent within an expert.
+    std : ndarray that broadcasts against ``mean``
+        Standard deviations, such as one for each expert, (n_experts,) or (n_experts, n_outputs);
+        outputs are independent within an expert.
 
     Examples
     --------

@@ -70,7 +70,7 @@ class Gaussian(BaseEstimator):
         self.floor_ = np.maximum(np.maximum(floor, rounding), 1e-100)
         return self
 
-    def update(self, y, prediction, weights, penalty=0.0):
+    def update(self, y, prediction, weights, penalty=0.0, pooled_rows=0.0):
         """Re-estimate the standard deviations.
 
         Parameters
@@ -83,14 +83,21 @@ class Gaussian(BaseEstimator):
             Responsibilities times weights of the rows.
         penalty : float or ndarray of shape (n_experts,) or (n_experts, n_outputs), default=0.0
             What the prior of the experts adds to their sum of squares.
+        pooled_rows : float, default=0.0
+            Each expert is given so many rows more, of the geometric mean of all the variances:
+            an expert of few rows then does not trust them alone.
         """
         mass = weights.sum(axis=0)
         squares = np.einsum("nk,nk...->k...", weights, (y[:, None] - prediction) ** 2) + penalty
         mass = mass.reshape(mass.shape + (1,) * (squares.ndim - 1))
         variance = np.where(mass > 0, squares / np.where(mass > 0, mass, 1.0), self._variance)
+        if pooled_rows > 0:
+            log_variance = np.log(np.maximum(variance, self.floor_**2))
+            pooled = np.exp((mass * log_variance).sum(axis=0) / mass.sum())
+            variance = (mass * variance + pooled_rows * pooled) / (mass + pooled_rows)
         self.scale_ = np.maximum(np.sqrt(variance), self.floor_)
 
-    def log_density(self, y, prediction):
+    def log_density(self, y, prediction, experts=None):
         """Log-density of each row under each expert.
 
         Parameters
@@ -99,28 +106,34 @@ class Gaussian(BaseEstimator):
             Target.
         prediction : ndarray of shape (n_samples, n_experts) or (..., n_outputs)
             Prediction of each expert.
+        experts : ndarray of shape (n_samples, k), default=None
+            Whose predictions they are, where each row has k of the experts; None is all of
+            them in order.
 
         Returns
         -------
         log_density : ndarray of shape (n_samples, n_experts)
             Joint over the outputs.
         """
-        return self.components(prediction).logpdf(y[:, None])
+        return self.components(prediction, experts).logpdf(y[:, None])
 
-    def components(self, prediction):
+    def components(self, prediction, experts=None):
         """Distributions around the predictions.
 
         Parameters
         ----------
         prediction : ndarray of shape (n_samples, n_experts) or (..., n_outputs)
             Prediction of each expert.
+        experts : ndarray of shape (n_samples, k), default=None
+            Whose predictions they are; None is all experts in order.
 
         Returns
         -------
         components : GaussianComponents
             One for each row and expert.
         """
-        return GaussianComponents(prediction, self.scale_)
+        scale = self.scale_ if experts is None else self.scale_[experts]
+        return GaussianComponents(prediction, scale)
 
     def log_prior(self, penalty):
         """Log-prior of experts whose L2 penalty is in units of the error variance.
@@ -216,7 +229,7 @@ class Categorical(BaseEstimator):
         self.epsilon_ = np.full(n_experts, float(self.epsilon))
         return self
 
-    def update(self, y, prediction, weights, penalty=0.0):
+    def update(self, y, prediction, weights, penalty=0.0, pooled_rows=0.0):
         """Re-estimate temperatures and smoothing.
 
         Parameters
@@ -227,7 +240,7 @@ class Categorical(BaseEstimator):
             Out-of-fold class probabilities of each expert.
         weights : ndarray of shape (n_samples, n_experts)
             Responsibilities times weights of the rows.
-        penalty : float, default=0.0
+        penalty, pooled_rows : float, default=0.0
             Not used.
         """
         if self.temperature:
@@ -269,23 +282,33 @@ class Categorical(BaseEstimator):
         )
         return float(np.exp(np.round(best.x, 3)))  # what rounding errors move is not kept
 
-    def calibrate(self, prediction):
+    def calibrate(self, prediction, experts=None):
         """Calibrated class probabilities.
 
         Parameters
         ----------
         prediction : ndarray of shape (n_samples, n_experts, n_classes)
             Class probabilities of each expert.
+        experts : ndarray of shape (n_samples, k), default=None
+            Whose predictions they are, where each row has k of the experts; None is all of
+            them in order.
 
         Returns
         -------
         proba : ndarray of shape (n_samples, n_experts, n_classes)
             Sum to one over the classes.
         """
-        epsilon = self.epsilon_[:, None]
-        return (1 - epsilon) * _sharpen(prediction, self.temperature_) + epsilon * self.class_share_
+        temperature, epsilon = self._of_experts(experts)
+        epsilon = epsilon[..., None]
+        return (1 - epsilon) * _sharpen(prediction, temperature) + epsilon * self.class_share_
 
-    def log_density(self, y, prediction):
+    def _of_experts(self, experts):
+        """Temperatures and smoothing, (K,) or, of the experts of each row, (n, k)."""
+        if experts is None:
+            return self.temperature_, self.epsilon_
+        return self.temperature_[experts], self.epsilon_[experts]
+
+    def log_density(self, y, prediction, experts=None):
         """Log-probability of each row's class under each expert.
 
         Parameters
@@ -294,14 +317,17 @@ class Categorical(BaseEstimator):
             Class numbers.
         prediction : ndarray of shape (n_samples, n_experts, n_classes)
             Class probabilities of each expert.
+        experts : ndarray of shape (n_samples, k), default=None
+            Whose predictions they are; None is all experts in order.
 
         Returns
         -------
         log_density : ndarray of shape (n_samples, n_experts)
             Natural logarithm.
         """
-        own = _of_class(_sharpen(prediction, self.temperature_), y)
-        proba = (1 - self.epsilon_) * own + self.epsilon_ * self.class_share_[y][:, None]
+        temperature, epsilon = self._of_experts(experts)
+        own = _of_class(_sharpen(prediction, temperature), y)
+        proba = (1 - epsilon) * own + epsilon * self.class_share_[y][:, None]
         return np.log(np.maximum(proba, np.finfo(float).tiny))
 
     def log_prior(self, penalty):
@@ -337,10 +363,10 @@ class Categorical(BaseEstimator):
 
 
 def _sharpen(prediction, temperature):
-    """Probabilities to the power 1 / temperature, renormalised; (n, K, C), (K,)."""
+    """Probabilities to the power 1 / temperature, renormalised; (n, k, C), (k,) or (n, k)."""
     if (temperature == 1).all():
         return prediction
-    powered = prediction ** (1 / temperature[:, None])
+    powered = prediction ** (1 / temperature[..., None])
     return powered / powered.sum(axis=2, keepdims=True)
 
 

@@ -66,6 +66,21 @@ class BaseGate(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
             Natural logarithms.
         """
 
+    def predict_log_odds(self, X):
+        """Log-probability of each expert up to a constant of the row, which routing does without.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        log_odds : ndarray of shape (n_samples, n_experts)
+            Their softmax is ``predict_proba``.
+        """
+        return self.predict_log_proba(X)
+
     def predict_proba(self, X):
         """Probability of each expert.
 

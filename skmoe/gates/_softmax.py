@@ -161,9 +161,24 @@ class SoftmaxGate(BaseGate):
         log_proba : ndarray of shape (n_samples, n_experts)
             Finite.
         """
+        return _multinomial.log_softmax(self.predict_log_odds(X))
+
+    def predict_log_odds(self, X):
+        """Weights times row plus intercept, of each expert.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        log_odds : ndarray of shape (n_samples, n_experts)
+            Their softmax is ``predict_proba``.
+        """
         check_is_fitted(self)
         X = validate_data(self, X, accept_sparse="csr", dtype=np.float64, reset=False)
-        return _multinomial.log_softmax(X @ self.coef_.T + self.intercept_)
+        return X @ self.coef_.T + self.intercept_
 
     def log_prior(self):
         """Log-prior of the fitted weights, minus the penalty in standardised units.

@@ -1,0 +1,158 @@
+"""Which experts answer for a row, and how much each counts: all of them, or the top k.
+
+With ``top_k=k`` the mixture is the one of the k experts of highest gate probability,
+renormalised. Mean, density and quantiles all speak of it.
+"""
+
+from numbers import Integral
+
+import numpy as np
+
+from ._compat import n_openmp_threads
+from ._kernels import _routing
+from ._multinomial import log_softmax
+
+
+class Routes:
+    """Experts of each row with their weights.
+
+    Parameters
+    ----------
+    log_gate : ndarray of shape (n_samples, n_experts)
+        Log-probabilities of the gate; up to a constant of the row, where ``top_k`` is given.
+    top_k : int or None, default=None
+        Experts for each row; None, or as many as there are, is all of them.
+
+    Attributes
+    ----------
+    shape : (int, int)
+        Rows, and routes of each.
+    experts : ndarray of shape (n_samples, k) or None
+        Numbers of the experts, the most probable first, of equal ones the lower number. None
+        where every expert answers for every row, in order.
+    log_weights : ndarray of shape (n_samples, k)
+        Log-probabilities, those of a row summing to one.
+    n_experts : int
+        Experts in all.
+    """
+
+    def __init__(self, log_gate, top_k=None):
+        if top_k is not None and not (isinstance(top_k, Integral) and top_k >= 1):
+            raise ValueError(f"top_k must be a positive integer or None; got {top_k!r}.")
+        self.n_experts = log_gate.shape[1]
+        self.experts = None
+        if top_k is None:
+            self.log_weights = log_gate
+        elif top_k >= self.n_experts:
+            self.log_weights = log_softmax(log_gate)
+        else:
+            self.experts = best_experts(log_gate, top_k)
+            self.log_weights = log_softmax(np.take_along_axis(log_gate, self.experts, axis=1))
+        self.shape = self.log_weights.shape
+
+    @property
+    def weights(self):
+        """Probabilities, (n_samples, k)."""
+        return np.exp(self.log_weights)
+
+    def spread(self, values, fill=0.0):
+        """One column for each expert, (n, K), from one for each route, (n, k)."""
+        if self.experts is None:
+            return values
+        spread = np.full((len(values), self.n_experts), fill)
+        np.put_along_axis(spread, self.experts, values, axis=1)
+        return spread
+
+    def fill(self, out, answer, only=None):
+        """Write an answer for each route; every expert is asked once, for its own rows.
+
+        Parameters
+        ----------
+        out : ndarray of shape (n_samples, k, ...)
+            Written to.
+        answer : callable
+            ``answer(expert, rows)`` -> array of shape (n_rows, ...), from the number of an expert
+            and the numbers of its rows, or None for all rows.
+        only : collection of ints, default=None
+            The experts to ask; None is all.
+
+        Returns
+        -------
+        out : ndarray
+            The same.
+        """
+        asked = range(self.n_experts) if only is None else only
+        if self.experts is None:
+            for expert in asked:
+                out[:, expert] = answer(expert, None)
+            return out
+        k = self.experts.shape[1]
+        flat = out.reshape((-1, *out.shape[2:]))
+        places = group_places(self.experts, self.n_experts)
+        for expert in asked:
+            if len(places[expert]):
+                flat[places[expert]] = answer(expert, places[expert] // k)
+        return out
+
+    def limited(self, capacity_factor):
+        """Experts and weights (n, k) under a capacity; what is dropped is (-1, 0).
+
+        An expert takes ``ceil(capacity_factor * n * k / K)`` rows, those of highest weight
+        first.
+        """
+        n_samples, k = self.shape
+        experts, weights = self.experts, self.weights
+        if experts is None:
+            experts = best_experts(weights, k)
+            weights = np.take_along_axis(weights, experts, axis=1)
+        if capacity_factor is None:
+            return experts, weights
+        capacity = int(np.ceil(capacity_factor * n_samples * k / self.n_experts))
+        experts, weights = experts.copy().ravel(), weights.ravel()
+        for places in group_places(experts.reshape(n_samples, k), self.n_experts):
+            order = np.argsort(-weights[places], kind="stable")
+            dropped = places[order[capacity:]]
+            experts[dropped], weights[dropped] = -1, 0.0
+        return experts.reshape(n_samples, k), weights.reshape(n_samples, k)
+
+
+def best_experts(scores, k):
+    """Numbers of the k experts of highest score for each row, best first; (n, k)."""
+    experts = np.empty((len(scores), k), dtype=np.intp)
+    _routing.top_k(np.ascontiguousarray(scores, dtype=np.float64), experts, n_openmp_threads())
+    return experts
+
+
+def group_places(experts, n_experts):
+    """For each expert, its places in ``experts`` (n, k) read row by row, in rising order."""
+    places = np.empty(experts.size, dtype=np.intp)
+    bounds = np.empty(n_experts + 1, dtype=np.intp)
+    _routing.sort_by_expert(experts.ravel(), places, bounds)
+    return [places[bounds[k] : bounds[k + 1]] for k in range(n_experts)]
+
+
+def load_metrics(routes, weight):
+    """How evenly the experts are used, in the measures that sparse mixtures are known by.
+
+    Parameters
+    ----------
+    routes : Routes
+        Of the rows to look at.
+    weight : ndarray of shape (n_samples,)
+        Weights of the rows.
+
+    Returns
+    -------
+    metrics : dict
+        ``variation``, ``unused`` and ``switch``, as ExpertReport describes them.
+    """
+    load = weight @ routes.spread(routes.weights) / weight.sum()
+    chosen = best_experts(routes.log_weights, 1) if routes.experts is None else routes.experts
+    sent = np.bincount(
+        chosen.ravel(), np.repeat(weight, chosen.shape[1]), minlength=routes.n_experts
+    )
+    return {
+        "variation": float(load.std() / load.mean()),
+        "unused": int(np.count_nonzero(sent == 0)),
+        "switch": float(routes.n_experts * (sent / sent.sum()) @ load),
+    }

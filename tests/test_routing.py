@@ -1,0 +1,344 @@
+"""Sparse mixtures: the top k experts of each row, in training and in prediction."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy import sparse, special, stats
+from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import Ridge
+from sklearn.tree import DecisionTreeRegressor
+
+from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
+from skmoe._kernels._routing import sort_by_expert, top_k
+from skmoe._routing import Routes, load_metrics
+from skmoe.gates import SoftmaxGate
+
+N_REGIMES = 6
+
+
+def regimes(n_samples, seed):
+    """Linear functions on the cells of random centres."""
+    centres, slopes, levels = (
+        np.random.default_rng(5).uniform(-1, 1, size=(N_REGIMES, 2)),
+        np.random.default_rng(6).normal(size=(N_REGIMES, 2)),
+        np.random.default_rng(7).normal(size=N_REGIMES),
+    )
+    rng = np.random.default_rng(seed)
+    X = rng.uniform(-1, 1, size=(n_samples, 2))
+    cell = ((X[:, None] - centres) ** 2).sum(axis=2).argmin(axis=1)
+    return X, (X * slopes[cell]).sum(axis=1) + levels[cell] + 0.1 * rng.normal(size=n_samples)
+
+
+@pytest.fixture(scope="module")
+def data():
+    return regimes(1500, 0)
+
+
+@pytest.fixture(scope="module")
+def dense(data):
+    return MixtureOfExpertsRegressor(n_experts=N_REGIMES, random_state=0).fit(*data)
+
+
+@pytest.fixture
+def mixture(dense):
+    """The dense one, whose ``top_k`` a test may set."""
+    return dense.set_params(top_k=None)
+
+
+@pytest.mark.parametrize("k", [1, 2, 5, 9])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_top_k_kernel_ranks_like_a_stable_sort(k, dtype):
+    scores = np.random.default_rng(0).normal(size=(200, 9)).round(1).astype(dtype)  # with ties
+    experts = np.empty((200, k), dtype=np.intp)
+    top_k(scores, experts, 2)
+    assert_array_equal(experts, np.argsort(-scores, axis=1, kind="stable")[:, :k])
+
+
+def test_top_k_kernel_puts_nan_last():
+    scores = np.array([[np.nan, 1.0, np.nan, 2.0], [np.nan, np.nan, np.nan, -np.inf]])
+    experts = np.empty((2, 3), dtype=np.intp)
+    top_k(scores, experts, 1)
+    assert_array_equal(experts, [[3, 1, 0], [3, 0, 1]])
+
+
+def test_counting_sort_keeps_the_order_of_places():
+    experts = np.random.default_rng(0).integers(-1, 5, size=300).astype(np.intp)
+    places, bounds = np.empty(300, dtype=np.intp), np.empty(8, dtype=np.intp)
+    sort_by_expert(experts, places, bounds)  # experts 5 and 6 have none
+    for k in range(7):
+        assert_array_equal(places[bounds[k] : bounds[k + 1]], np.flatnonzero(experts == k))
+    assert_array_equal(places[bounds[7] :], np.flatnonzero(experts == -1))
+
+
+@pytest.mark.parametrize("shape", [(4, 3), (3, 2), (4, 0)])
+def test_top_k_kernel_refuses_shapes_that_disagree(shape):
+    experts = np.empty(shape, dtype=np.intp)
+    with pytest.raises(ValueError, match="experts has shape"):
+        top_k(np.zeros((4, 2)), experts, 1)
+
+
+@pytest.mark.parametrize(("experts", "n_places"), [([0, 3], 2), ([0, 1], 3)])
+def test_counting_sort_refuses_what_does_not_fit(experts, n_places):
+    places, bounds = np.empty(n_places, dtype=np.intp), np.empty(4, dtype=np.intp)
+    numbers = np.array(experts, dtype=np.intp)
+    with pytest.raises(ValueError, match="experts"):
+        sort_by_expert(numbers, places, bounds)
+
+
+@pytest.mark.parametrize("k", [1, 2, 3])
+def test_truncated_bound_rises(data, k):
+    moe = MixtureOfExpertsRegressor(
+        n_experts=N_REGIMES, top_k=k, init="kmeans_xy", n_init=1, tol=1e-8, max_iter=500
+    ).fit(*data)
+    assert moe._training_report.columns["revived"] == [0] * N_REGIMES
+    assert np.diff(moe.lower_bounds_).min() > -1e-10
+    assert moe.lower_bounds_[-1] - moe.lower_bounds_[0] > 0.3
+
+
+def test_truncated_training_is_as_good_as_dense_training(data, mixture):
+    sparse_ = MixtureOfExpertsRegressor(n_experts=N_REGIMES, top_k=2, random_state=0).fit(*data)
+    held_out = regimes(2000, 1)
+    in_full = sparse_.set_params(top_k=None).log_density(*held_out).mean()
+    assert in_full > mixture.log_density(*held_out).mean() - 0.02
+
+
+@pytest.mark.parametrize("k", [1, 2, 3])
+def test_all_answers_speak_of_the_same_truncated_mixture(data, mixture, k):
+    X, y = data[0][:300], data[1][:300]
+    gate, means = mixture.gate_proba(X), mixture.predict_experts(X)
+    kept = np.argsort(-gate, axis=1, kind="stable")[:, :k]
+    weights = np.zeros_like(gate)
+    np.put_along_axis(weights, kept, np.take_along_axis(gate, kept, axis=1), axis=1)
+    weights /= weights.sum(axis=1, keepdims=True)
+    scale = mixture.likelihood_.scale_
+    density = (weights * stats.norm.pdf(y[:, None], means, scale)).sum(axis=1)
+    mixture.set_params(top_k=k)
+    assert_allclose(mixture.gate_proba(X), weights, rtol=1e-9, atol=1e-300)
+    assert_allclose(mixture.predict(X), (weights * means).sum(axis=1), rtol=1e-9)
+    assert_allclose(mixture.log_density(X, y), np.log(density), rtol=1e-9)
+    distribution = mixture.predict_dist(X)
+    assert distribution.weights.shape == (300, k)
+    assert_allclose(distribution.pdf(y), density, rtol=1e-9)
+    cdf = (weights * stats.norm.cdf(y[:, None], means, scale)).sum(axis=1)
+    assert_allclose(distribution.cdf(y), cdf, rtol=1e-9, atol=1e-12)
+    assert_allclose(distribution.cdf(distribution.ppf(0.3)), 0.3, rtol=1e-9)
+    shares = weights * stats.norm.pdf(y[:, None], means, scale) / density[:, None]
+    assert_allclose(mixture.responsibilities(X, y), shares, rtol=1e-7, atol=1e-12)
+
+
+def test_classifier_answers_with_its_top_k():
+    rng = np.random.default_rng(0)
+    X = rng.uniform(-1, 1, size=(600, 2))
+    y = (X[:, 0] * X[:, 1] > 0).astype(int)
+    moe = MixtureOfExpertsClassifier(n_experts=4, n_init=2, cv=3, random_state=0).fit(X, y)
+    gate = moe.gate_proba(X)
+    proba = moe.likelihood_.calibrate(moe._expert_predictions(X))
+    kept = np.argsort(-gate, axis=1, kind="stable")[:, :2]
+    weights = np.take_along_axis(gate, kept, axis=1)
+    expected = np.take_along_axis(proba, kept[:, :, None], axis=1)
+    expected = (weights[:, :, None] * expected).sum(axis=1) / weights.sum(axis=1, keepdims=True)
+    moe.set_params(top_k=2)
+    assert_allclose(moe.predict_proba(X), expected, rtol=1e-9)
+    own = np.log(expected[np.arange(600), y])
+    assert_allclose(moe.log_density(X, y), own, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("k", [N_REGIMES, 20])
+def test_k_of_all_experts_is_no_truncation(data, mixture, k):
+    X, y = data
+    expected = mixture.log_density(X, y)
+    assert_allclose(mixture.set_params(top_k=k).log_density(X, y), expected, rtol=1e-12)
+    fitted = MixtureOfExpertsRegressor(n_experts=N_REGIMES, top_k=k, random_state=0).fit(X, y)
+    assert_array_equal(fitted.lower_bounds_, mixture.lower_bounds_)
+
+
+def test_answers_do_not_depend_on_the_other_rows(data, mixture):
+    X = data[0]
+    whole = mixture.set_params(top_k=2).predict(X)
+    order = np.random.default_rng(0).permutation(len(X))
+    assert_allclose(mixture.predict(X[order]), whole[order], rtol=1e-12)
+    assert_allclose(mixture.predict(X[:1]), whole[:1], rtol=1e-12)
+    with pytest.raises(ValueError, match="0 sample"):
+        mixture.predict(X[:0])
+
+
+def test_equal_gate_probabilities_go_to_the_lower_number(data):
+    X, y = data
+    moe = MixtureOfExpertsRegressor(n_experts=3, top_k=2, random_state=0).fit(X, y)
+    moe.gate_ = SoftmaxGate().fit(X, np.full((len(X), 3), 1 / 3))
+    experts, weights = moe.route(X)
+    assert_array_equal(experts, np.tile([0, 1], (len(X), 1)))
+    assert_allclose(weights, 0.5)
+
+
+class Counting(RegressorMixin, BaseEstimator):
+    """Predicts its number, and remembers what it was asked."""
+
+    def __init__(self, number=0.0):
+        self.number = number
+
+    def fit(self, X, y):
+        self.asked_ = []
+        return self
+
+    def predict(self, X):
+        self.asked_.append(np.array(X))
+        return np.full(len(X), float(self.number))
+
+
+@pytest.fixture
+def counting(data):
+    """Four experts that predict their number, under a gate that never takes the last one."""
+    X, y = data
+    experts = [(f"e{k}", FrozenEstimator(Counting(k).fit(X, y))) for k in range(4)]
+    moe = MixtureOfExpertsRegressor(experts, cv=False, max_iter=1, n_init=1)
+    with pytest.warns(ConvergenceWarning):
+        moe.fit(X, y)
+    labels = np.column_stack([X[:, 0] > 0.2, X[:, 0] < -0.2, np.abs(X[:, 0]) <= 0.2])
+    gate = SoftmaxGate(alpha=1e-3).fit(X, np.column_stack([labels + 0.01, np.zeros(len(X))]))
+    gate.intercept_[3] = -1000.0
+    moe.gate_ = gate
+    for expert in moe.experts_:
+        expert.estimator.asked_ = []
+    return moe
+
+
+def test_each_expert_is_asked_once_for_its_own_rows(data, counting):
+    X = data[0]
+    counting.set_params(top_k=2).predict(X)
+    experts, _ = counting.route(X)
+    for k in range(3):
+        (asked,) = counting.experts_[k].estimator.asked_
+        assert_array_equal(asked, X[(experts == k).any(axis=1)])
+    assert counting.experts_[3].estimator.asked_ == []
+
+
+@pytest.mark.parametrize("form", ["frame", "csr"])
+def test_rows_of_frames_and_sparse_matrices_find_their_experts(data, form):
+    X, y = data
+    moe = MixtureOfExpertsRegressor(
+        Ridge(), n_experts=6, cv=3, top_k=2, n_init=2, random_state=0, gate=SoftmaxGate()
+    )
+    if form == "csr":
+        table = sparse.csr_array(X)
+    else:
+        table = pytest.importorskip("pandas").DataFrame(X, columns=["a", "b"])
+    moe.fit(table, y)
+    gate, means = moe.set_params(top_k=None).gate_proba(table), moe.predict_experts(table)
+    kept = np.argsort(-gate, axis=1, kind="stable")[:, :2]
+    weights, chosen = (np.take_along_axis(a, kept, axis=1) for a in (gate, means))
+    expected = (weights * chosen).sum(axis=1) / weights.sum(axis=1)
+    assert_allclose(moe.set_params(top_k=2).predict(table), expected, rtol=1e-9)
+
+
+def test_setting_top_k_leaves_scales_and_fitting_with_it_covers_wrong_turns(data, mixture):
+    X, y = data
+    before = mixture.likelihood_.scale_.copy()
+    mixture.set_params(top_k=1).predict_dist(X)
+    assert_array_equal(mixture.likelihood_.scale_, before)
+    served = MixtureOfExpertsRegressor(n_experts=N_REGIMES, top_k=1, random_state=0).fit(X, y)
+    experts, _ = served.route(X)
+    own = np.take_along_axis(served.predict_experts(X), experts, axis=1)[:, 0]
+    squares = np.bincount(experts[:, 0], (y - own) ** 2, minlength=N_REGIMES)
+    rows = np.bincount(experts[:, 0], minlength=N_REGIMES)
+    mean = squares / rows
+    pooled = np.exp(rows @ np.log(mean) / rows.sum())
+    assert_allclose(served.likelihood_.scale_**2, (squares + pooled) / (rows + 1), rtol=1e-6)
+    held_out = regimes(2000, 1)
+    assert served.log_density(*held_out).mean() > mixture.log_density(*held_out).mean()
+
+
+def test_flexible_experts_report_the_mixture_that_predicts():
+    X, y = regimes(400, 0)
+    moe = MixtureOfExpertsRegressor(
+        DecisionTreeRegressor(max_depth=3), n_experts=4, top_k=1, n_init=2, random_state=0
+    ).fit(X, y)
+    assert_array_equal((moe.oof_responsibilities_ > 0).sum(axis=1), 1)
+    assert_array_equal(moe.oof_responsibilities_.argmax(axis=1), moe.route(X)[0][:, 0])
+    assert moe.oof_score_ == pytest.approx(moe.oof_log_density_.mean())
+
+
+def test_capacity_keeps_the_heaviest_routes(data, mixture):
+    X = data[0]
+    mixture.set_params(top_k=2)
+    experts, weights = mixture.route(X)
+    assert_allclose(weights.sum(axis=1), 1.0)
+    assert (np.diff(weights, axis=1) <= 0).all()
+    limited, left = mixture.route(X, capacity_factor=0.5)
+    capacity = int(np.ceil(0.5 * len(X) * 2 / N_REGIMES))
+    kept = limited >= 0
+    assert_array_equal(limited[kept], experts[kept])
+    assert_array_equal(left, np.where(kept, weights, 0.0))
+    for k in range(N_REGIMES):
+        mine = experts == k
+        assert (limited == k).sum() == min(capacity, mine.sum())
+        if (mine & ~kept).any():
+            assert weights[mine & kept].min() >= weights[mine & ~kept].max()
+    assert_array_equal(mixture.route(X, capacity_factor=N_REGIMES)[0], experts)
+    with pytest.raises(ValueError, match="capacity_factor"):
+        mixture.route(X, capacity_factor=0)
+
+
+def test_route_without_top_k_ranks_all_experts(data, mixture):
+    X = data[0][:50]
+    experts, weights = mixture.route(X)
+    proba = mixture.gate_proba(X)
+    assert_array_equal(experts, np.argsort(-proba, axis=1, kind="stable"))
+    assert_allclose(weights, np.take_along_axis(proba, experts, axis=1))
+
+
+def test_load_metrics_follow_their_formulas():
+    log_gate = np.log(special.softmax(np.random.default_rng(0).normal(size=(50, 4)), axis=1))
+    log_gate[:, 3] -= 50.0
+    weight = np.random.default_rng(1).uniform(0.5, 2, size=50)
+    metrics = load_metrics(Routes(log_gate, 1), weight)
+    first = log_gate.argmax(axis=1)
+    share = np.bincount(first, weight, minlength=4) / weight.sum()
+    assert metrics["variation"] == pytest.approx(share.std() / 0.25)
+    assert metrics["unused"] == 1
+    assert metrics["switch"] == pytest.approx(4 * share @ share)
+    soft = load_metrics(Routes(log_gate), weight)
+    load = weight @ np.exp(log_gate) / weight.sum()
+    assert soft["switch"] == pytest.approx(4 * share @ load)
+    even = load_metrics(Routes(np.log(np.full((8, 4), 0.25))[:, :], None), np.ones(8))
+    assert even["variation"] == pytest.approx(0.0)
+
+
+def test_report_tells_the_balance(data, mixture):
+    mixture.set_params(top_k=2)
+    report = mixture.expert_report(*data)
+    load = mixture.gate_proba(data[0]).mean(axis=0)
+    assert report.balance["variation"] == pytest.approx(load.std() / load.mean())
+    assert "Switch's balance" in str(report)
+    assert "Switch&#x27;s balance" in report._repr_html_()
+
+
+def test_router_noise_fades_and_leaves_a_mixture_that_fits(data):
+    moe = MixtureOfExpertsRegressor(n_experts=N_REGIMES, top_k=1, router_noise=1.0, random_state=0)
+    moe.fit(*data)
+    plain = MixtureOfExpertsRegressor(n_experts=N_REGIMES, top_k=1, random_state=0).fit(*data)
+    assert moe.lower_bounds_[:6] != plain.lower_bounds_[:6]
+    assert moe.lower_bound_ > plain.lower_bound_ - 0.1
+    held_out = regimes(2000, 1)
+    assert moe.score(*held_out) > 0.9
+
+
+def test_noise_without_top_k_warns(data):
+    with pytest.warns(UserWarning, match="router_noise has no effect"):
+        MixtureOfExpertsRegressor(n_experts=2, router_noise=1.0, n_init=1).fit(*data)
+
+
+def test_information_criteria_refuse_a_truncated_mixture(data, mixture):
+    assert np.isfinite(mixture.bic(*data))
+    with pytest.raises(ValueError, match="top_k"):
+        mixture.set_params(top_k=2).bic(*data)
+
+
+@pytest.mark.parametrize("k", [0, 1.5, "two"])
+def test_bad_top_k_is_refused_before_anything_is_asked(data, mixture, k):
+    with pytest.raises(ValueError, match="top_k"):
+        mixture.set_params(top_k=k).predict(data[0])
+    with pytest.raises(ValueError, match="top_k"):
+        MixtureOfExpertsRegressor(n_experts=2, top_k=k).fit(*data)

@@ -129,9 +129,7 @@ class FittedMixture:
         log_density = self.likelihood_.log_density(
             y, self._expert_predictions(X, routes), routes.experts
         )
-        log_weights = np.ascontiguousarray(routes.log_weights, dtype=np.float64)
-        resp, log_norm = np.empty_like(log_weights), np.empty(len(log_weights))
-        e_step(log_weights, log_density, np.ones(len(y)), resp, log_norm, n_openmp_threads())
+        resp, log_norm = posterior(routes.log_weights, log_density)
         return routes.spread(resp), log_norm
 
     def _expert_predictions(self, X, routes=None):
@@ -172,12 +170,16 @@ class FittedMixture:
         Raises
         ------
         ValueError
-            If only one of X and y is given.
+            If only one of X and y is given, or neither after ``partial_fit``.
         """
         check_is_fitted(self)
         if (X is None) != (y is None):
             raise ValueError("expert_report takes both X and y, or neither for the training rows.")
         if X is None:
+            if self._is_streaming():
+                raise ValueError(
+                    "After partial_fit there are no training rows to report on: pass X and y."
+                )
             return self._training_report
         X = self._check_X(X)
         resp, routes = self.responsibilities(X, y), self._routes(X)
@@ -261,3 +263,11 @@ class FittedMixture:
         log_density = self.log_density(X, y)
         weight = check_sample_weight(sample_weight, log_density, dtype=np.float64)
         return weight @ log_density, weight.sum(), self._n_parameters
+
+
+def posterior(log_gate, log_density):
+    """Responsibilities (n, K) and log-density (n,) of rows from the two (n, K) logarithms."""
+    log_gate = np.ascontiguousarray(log_gate, dtype=np.float64)
+    resp, log_norm = np.empty_like(log_gate), np.empty(len(log_gate))
+    e_step(log_gate, log_density, np.ones(len(log_gate)), resp, log_norm, n_openmp_threads())
+    return resp, log_norm

@@ -34,6 +34,7 @@ from ._experts import EstimatorExperts, seed_estimator
 from ._folds import make_folds
 from ._linear import linear_penalty
 from ._mixture import Mixture
+from ._online import StreamLearner
 from ._parameters import ExpertParameters
 from ._report import ExpertReport, describe_experts, distinct_optima
 from ._routing import Routes, load_metrics
@@ -84,11 +85,11 @@ class TrainingData:
     target: np.ndarray | None
 
 
-class BaseMixtureOfExperts(CallbackSupportMixin, FittedMixture, ExpertParameters):
+class BaseMixtureOfExperts(CallbackSupportMixin, StreamLearner, FittedMixture, ExpertParameters):
     """Template of both mixtures; MixtureOfExpertsRegressor describes the parameters.
 
     A subclass says what its target is: ``_default_expert``, ``_check_target``,
-    ``_start_likelihood``, ``_linear_experts`` and ``_finish_linear``.
+    ``_unfitted_likelihood``, ``_start_likelihood``, ``_linear_experts`` and ``_finish_linear``.
     """
 
     _parameter_constraints = {
@@ -107,6 +108,7 @@ class BaseMixtureOfExperts(CallbackSupportMixin, FittedMixture, ExpertParameters
         "max_iter": [Interval(Integral, 1, None, closed="left")],
         "tol": [Interval(Real, 0, None, closed="left")],
         "warm_start": ["boolean"],
+        "forget_factor": [Interval(Real, 0, 1, closed="right")],
         "n_jobs": [Integral, None],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
@@ -116,6 +118,10 @@ class BaseMixtureOfExperts(CallbackSupportMixin, FittedMixture, ExpertParameters
     @abstractmethod
     def _check_target(self, y):
         """Target as the mixture computes with it: floats, or class numbers."""
+
+    @abstractmethod
+    def _unfitted_likelihood(self):
+        """What ``_start_likelihood`` starts, with default settings."""
 
     @abstractmethod
     def _start_likelihood(self, data, n_experts, *, in_sample, linear):
@@ -155,18 +161,23 @@ class BaseMixtureOfExperts(CallbackSupportMixin, FittedMixture, ExpertParameters
         """
         tasks = FitTasks(self, X, y, sample_weight)
         with _unchanged_on_error(self):
+            self._buffer = None
             self._fit(X, y, sample_weight, params, tasks)
         return self
+
+    def _learn(self, X, y, sample_weight, classes=None):
+        with _unchanged_on_error(self):
+            self._partial_fit(X, y, sample_weight, classes)
+        return self
+
+    def __sklearn_is_fitted__(self):
+        return hasattr(self, "experts_")  # partial_fit may so far have collected rows only
 
     def _fit(self, X, y, sample_weight, params, tasks):
         names, templates = self._expert_list()
         self._check_gate()
         split_params = self._split_params(params, sample_weight)
-        if y is None:
-            raise ValueError(
-                f"This {type(self).__name__} estimator requires y to be passed, but the target y "
-                "is None."
-            )
+        self._check_given(y)
         previous = self._previous_responsibilities(X, y, len(names))
         X = self._check_X(X, reset=True)
         y = self._check_target(y)
@@ -234,6 +245,13 @@ class BaseMixtureOfExperts(CallbackSupportMixin, FittedMixture, ExpertParameters
         if unknown:
             raise TypeError(f"fit takes groups besides X, y and sample_weight; got {unknown}.")
         return {key: value for key, value in params.items() if value is not None}
+
+    def _check_given(self, y):
+        if y is None:
+            raise ValueError(
+                f"This {type(self).__name__} estimator requires y to be passed, but the target y "
+                "is None."
+            )
 
     def _check_weight(self, sample_weight, X, y, n_experts):
         weight = check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
@@ -314,18 +332,11 @@ class BaseMixtureOfExperts(CallbackSupportMixin, FittedMixture, ExpertParameters
         if isinstance(self.experts, list) or folds is not None:
             return None
         template, transformer = templates[0], None
-        if isinstance(template, Pipeline):
-            if len(template) > 1:
-                transformer = seed_estimator(
-                    Pipeline(template.steps[:-1]), np.random.RandomState(seed)
-                )
-            template = template.steps[-1][1]
-        penalty = self._default_alpha
-        if self.experts is not None:
-            task = "classification" if is_classifier(self) else "regression"
-            penalty = linear_penalty(template, task)
+        penalty = self._linear_penalty(template)
         if penalty is None:
             return None
+        if isinstance(template, Pipeline) and len(template) > 1:
+            transformer = seed_estimator(Pipeline(template.steps[:-1]), np.random.RandomState(seed))
         design = data.X
         if transformer is not None:
             design = transformer.fit_transform(design, data.y)
@@ -339,6 +350,13 @@ class BaseMixtureOfExperts(CallbackSupportMixin, FittedMixture, ExpertParameters
             prior=self.experts is None,
         )
         return experts, transformer, design
+
+    def _linear_penalty(self, template):
+        """Penalty of an expert that is solved in ``_linear.py``, or None."""
+        if self.experts is None:
+            return self._default_alpha
+        last = template.steps[-1][1] if isinstance(template, Pipeline) else template
+        return linear_penalty(last, "classification" if is_classifier(self) else "regression")
 
     def _make_experts(self, names, templates, data, folds, seed):
         random_state = np.random.RandomState(seed)
@@ -375,7 +393,7 @@ class BaseMixtureOfExperts(CallbackSupportMixin, FittedMixture, ExpertParameters
 
     def _previous_responsibilities(self, X, y, n_experts):
         """Where ``warm_start`` goes on from, or None."""
-        if not self.warm_start or not hasattr(self, "experts_"):
+        if not self.warm_start or not hasattr(self, "experts_") or self._buffer is not None:
             return None
         if len(self.experts_) != n_experts:
             raise ValueError(
@@ -619,6 +637,7 @@ class BaseMixtureOfExperts(CallbackSupportMixin, FittedMixture, ExpertParameters
         routes = Routes(np.log(np.maximum(problem.gate_proba[:, order], 1e-300)), problem.top_k)
         balance = load_metrics(routes, problem.weight)
         self._training_report = ExpertReport(columns, overlap, distinct_optima(ends), balance)
+        self._begin_stream(problem, order)
         if len(dead):
             self._warn(
                 ExpertCollapseWarning,

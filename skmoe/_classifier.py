@@ -4,12 +4,13 @@ import numpy as np
 from sklearn.base import ClassifierMixin
 from sklearn.linear_model import LogisticRegression
 from sklearn.utils import column_or_1d, compute_class_weight
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
 from . import _linear
 from ._base import BaseMixtureOfExperts
-from ._compat import StrOptions, check_sample_weight, check_y
+from ._compat import StrOptions, check_sample_weight, check_y, fit_context
 from .likelihoods import Categorical
 
 FIXED_EPSILON = 1e-3  # smoothing of experts that are predicted in-sample
@@ -83,6 +84,11 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
         it did not for two iterations.
     warm_start : bool, default=False
         Whether ``fit`` goes on from the last solution in place of new starts.
+    forget_factor : float, default=1.0
+        For ``partial_fit``: the weight of what was seen falls by this factor for each unit of
+        weight seen since; 0.999 follows a drift within about a thousand rows. 1.0 forgets
+        nothing. Class shares and calibration fade alike; experts that go on with their own
+        ``partial_fit`` forget as they do.
     n_jobs : int, default=None
         Jobs for experts, folds and starts. The result does not depend on it.
     random_state : int, RandomState instance or None, default=None
@@ -125,6 +131,8 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
         Out-of-fold log-probability of each training row's class.
     oof_responsibilities_ : ndarray of shape (n_samples, n_experts)
         Out-of-fold responsibilities.
+    n_samples_seen_ : float
+        Weight of all the rows that ``fit`` and ``partial_fit`` have seen.
     n_features_in_ : int
         Number of columns seen in ``fit``.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
@@ -138,6 +146,8 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
     ----------
     .. [1] R. A. Jacobs, M. I. Jordan, S. J. Nowlan and G. E. Hinton, "Adaptive mixtures of
        local experts", Neural Computation 3 (1991) 79-87.
+    .. [2] O. Cappé and E. Moulines, "On-line expectation-maximization algorithm for latent data
+       models", Journal of the Royal Statistical Society B 71 (2009) 593-613.
 
     Examples
     --------
@@ -178,6 +188,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
         max_iter=100,
         tol=1e-5,
         warm_start=False,
+        forget_factor=1.0,
         n_jobs=None,
         random_state=None,
         verbose=0,
@@ -200,6 +211,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
         self.max_iter = max_iter
         self.tol = tol
         self.warm_start = warm_start
+        self.forget_factor = forget_factor
         self.n_jobs = n_jobs
         self.random_state = random_state
         self.verbose = verbose
@@ -210,6 +222,89 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
         tags.target_tags.multi_output = False
         return tags
 
+    @available_if(BaseMixtureOfExperts._learns_streams)
+    @fit_context(prefer_skip_nested_validation=False)
+    def partial_fit(self, X, y, classes=None, sample_weight=None):
+        """Learn from one more batch of rows, as EM on a stream does.
+
+        The first rows are collected until several starts of EM are sensible: a weight of 500
+        or of 20 for each parameter of the experts, and a row of each
+        class, whichever is more. Until then each call
+        refits the mixture on all of them (and does not fit it yet where rows are fewer than
+        experts). Afterwards each batch is seen once and forgotten [2]_. After ``fit``,
+        ``partial_fit`` goes on from there.
+
+        Linear and logistic experts, the gate and the scales are re-estimated from sums over all
+        rows seen, in columns standardised as those of the first rows. Other experts go on with
+        their own ``partial_fit``, each on its rows, weighted by responsibility; their scales
+        are those of errors made before they saw the row. Transformers stay as they are.
+
+        ``experts_``, ``gate_``, ``likelihood_``, ``expert_load_`` and ``n_samples_seen_`` move
+        with the stream. ``lower_bounds_``, ``n_iter_`` and the like stay those of the last fit;
+        the ``oof_*`` attributes are deleted.
+
+        Parameters
+        ----------
+        X : array-like or DataFrame of shape (n_samples, n_features)
+            Rows of the batch.
+        y : array-like of shape (n_samples,)
+            Target.
+        classes : array-like of shape (n_classes,), default=None
+            All classes that will ever come. Needed on the first call, unless ``fit`` was before;
+            afterwards they may be left out.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights: a row of weight 2 counts as two rows. None is a weight of one for each.
+
+        Returns
+        -------
+        self : object
+            The mixture.
+
+        Raises
+        ------
+        AttributeError
+            If an expert has no ``partial_fit`` and is not solved in closed form, or the gate
+            cannot learn from batches: there is no such method then.
+        ValueError
+            If the batch cannot be used. The mixture is then as it was before.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skmoe import MixtureOfExpertsClassifier
+        >>> rng = np.random.default_rng(0)
+        >>> moe = MixtureOfExpertsClassifier(n_experts=2, random_state=0)
+        >>> for _ in range(10):
+        ...     X = rng.uniform(-1, 1, size=(200, 2))
+        ...     y = np.where(X[:, 0] * X[:, 1] > 0, "same", "differ")
+        ...     moe = moe.partial_fit(X, y, classes=["differ", "same"])
+        >>> moe.predict([[0.5, 0.5], [0.5, -0.5]])
+        array(['same', 'differ'], dtype='<U6')
+        """
+        if self.class_weight == "balanced":
+            raise ValueError(
+                "class_weight='balanced' needs all rows at once: with partial_fit give a dict of "
+                "weights."
+            )
+        return self._learn(X, y, sample_weight, self._check_classes(classes))
+
+    def _check_classes(self, classes):
+        """All classes: those of the first call."""
+        fitted = hasattr(self, "experts_") and self._buffer is None
+        known = self.classes_ if fitted else getattr(self._buffer, "classes", None)
+        if classes is None and known is None:
+            raise ValueError("classes must be passed on the first call to partial_fit.")
+        if classes is None:
+            return known
+        classes = np.unique(classes)
+        if known is not None and not np.array_equal(classes, known):
+            raise ValueError(
+                f"classes={classes.tolist()} are not those of the first call, {known.tolist()}."
+            )
+        if len(classes) < 2:
+            raise ValueError(f"classes={classes.tolist()}; a classifier needs two at least.")
+        return classes
+
     def _default_expert(self):
         strength = 1 / _linear.DEFAULT_LOGISTIC_ALPHA
         return LogisticRegression(C=strength, solver="newton-cholesky", tol=1e-11)
@@ -217,6 +312,9 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
     def _check_target(self, y):
         y = check_y(column_or_1d(y, warn=True), estimator=self)
         check_classification_targets(y)
+        if self._buffer is not None:  # of a stream, whose classes were named
+            self.classes_ = self._buffer.classes
+            return self._check_known_target(y)
         self.classes_, numbers = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
             raise ValueError(
@@ -245,6 +343,9 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
             return weight.sum() / (np.count_nonzero(mass) * np.where(mass > 0, mass, 1.0))
         return compute_class_weight(self.class_weight, classes=self.classes_, y=self.classes_[y])
 
+    def _unfitted_likelihood(self):
+        return Categorical()
+
     def _start_likelihood(self, data, n_experts, *, in_sample, linear):
         calibration = None if in_sample else self.calibration
         likelihood = Categorical(
@@ -252,11 +353,17 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
             smoothing=calibration in ("auto", "smoothing"),
             epsilon=0.0 if linear else FIXED_EPSILON,
         )
-        return likelihood.start(data.y, data.weight, n_experts)
+        return likelihood.start(data.y, data.weight, n_experts, n_classes=len(self.classes_))
 
     def _linear_experts(self, design, data, n_experts, *, penalty, prior):
         return _linear.LogisticExperts(
-            design, data.y, data.weight, n_experts, penalty=penalty, per_column_unit=not prior
+            design,
+            data.y,
+            data.weight,
+            n_experts,
+            n_classes=len(self.classes_),
+            penalty=penalty,
+            per_column_unit=not prior,
         )
 
     def _finish_linear(self, experts, templates):

@@ -8,9 +8,13 @@ What EM asks of experts, here and in ``_linear.py``:
 - ``penalty``: what their prior adds to the likelihood's objective;
 - ``state()`` and ``restore(state)``;
 - ``n_fits``, and ``minimum_rows``, below which an expert counts as dead;
-- ``finish(resp)``: the fitted estimators.
+- ``finish(resp)``: the fitted estimators;
+- ``streaming(resp, order, fitted)``: an object without rows, for ``partial_fit``. Its
+  ``learn_batch(X, y, weights, *, keep, gain)`` returns one that has learned from a batch, with
+  ``predictions`` for it where they are ``in_sample``; None where there is no ``partial_fit``.
 """
 
+import copy
 from contextlib import contextmanager
 from itertools import repeat
 
@@ -23,7 +27,14 @@ from sklearn.utils import _safe_indexing, get_tags
 from sklearn.utils.validation import _num_samples
 
 from ._parallel import jobs
-from ._weights import fit_weighted, round_shares, takes_sample_weight
+from ._weights import (
+    fit_weighted,
+    learn_weighted,
+    learns_batches,
+    learns_weights,
+    round_shares,
+    takes_sample_weight,
+)
 
 NEGLIGIBLE_SHARE = 1e-10  # in weights below it, what estimators compute is rounding error
 ENOUGH_ROWS = 20  # by weight; an expert that would get fewer takes those next in line as well
@@ -318,6 +329,13 @@ class EstimatorExperts:
         weights = share[keep] * mass[keep] if self.weighted[k] else None
         return train[keep], weights
 
+    def streaming(self, resp, order, fitted):
+        """The fitted experts, to go on with ``learn_batch``; None where one of them cannot."""
+        if not all(learns_batches(estimator) for estimator in self.estimators):
+            return None
+        templates = [self.estimators[k] for k in order]
+        return StreamedExperts(self.names, templates, fitted, self.min_responsibility, self.classes)
+
     def state(self):
         """What ``restore`` needs; never changed in place."""
         return self.models, self.predictions
@@ -339,6 +357,77 @@ class EstimatorExperts:
         )
         self.n_fits += len(tasks)
         return [model for model, _ in results]
+
+
+class StreamedExperts:
+    """Experts that go on with their own ``partial_fit``, batch after batch.
+
+    Parameters
+    ----------
+    names, templates, estimators : lists of length n_experts
+        Unfitted estimators and, from them, fitted ones.
+    min_responsibility : float
+        Rows below it are not given to an expert.
+    classes : ndarray of shape (n_classes,) or None
+        None for regressors.
+    """
+
+    in_sample = False  # what was predicted before they saw the batch is honest
+    penalty = 0.0
+
+    def __init__(self, names, templates, estimators, min_responsibility, classes):
+        self.names, self.templates, self.estimators = names, templates, estimators
+        self.min_responsibility, self.classes = min_responsibility, classes
+
+    def without_rows(self):
+        """These experts: they hold no rows."""
+        return self
+
+    def learn_batch(self, X, y, weights, *, keep, gain):
+        """Go on with every expert on its rows.
+
+        Parameters
+        ----------
+        X : array-like or DataFrame of n_samples rows
+            The batch.
+        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            Target, or class numbers.
+        weights : ndarray of shape (n_samples, n_experts)
+            Responsibilities times weights of the rows.
+        keep, gain : float
+            Not used: how fast an expert learns and forgets is its own affair.
+
+        Returns
+        -------
+        experts : StreamedExperts
+            With new ``estimators``.
+        """
+        labels = y if self.classes is None else self.classes[y]
+        twin = copy.copy(self)
+        twin.estimators = [self._learn(k, X, labels, weights) for k in range(len(self.estimators))]
+        return twin
+
+    def _learn(self, k, X, y, weights):
+        weight = weights.sum(axis=1)
+        share = weights[:, k] / np.where(weight > 0, weight, 1.0)
+        if learns_weights(self.templates[k]):
+            rows = np.flatnonzero(share > max(self.min_responsibility, NEGLIGIBLE_SHARE))
+            given = weights[rows, k]
+        else:  # the rows it wins, ties included
+            rows = np.flatnonzero((weight > 0) & (weights[:, k] >= weights.max(axis=1)))
+            given = None
+        if not len(rows):
+            return self.estimators[k]
+        args = self.templates[k], _safe_indexing(X, rows), y[rows], given, self.classes
+        model = self.estimators[k]
+        try:
+            if isinstance(model, FoldEnsemble):  # none of its models has seen these rows
+                models = [learn_weighted(each, *args) for each in model.estimators_]
+                return FoldEnsemble.from_fitted(models)
+            return learn_weighted(model, *args)
+        except Exception as error:  # whatever it is, it goes on, with the name of the expert
+            error.add_note(f"Raised by partial_fit of expert {self.names[k]!r}.")
+            raise
 
 
 def _fit_and_predict(X, y, name, estimator, arrays, y_shape, oob):

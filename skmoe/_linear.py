@@ -1,5 +1,7 @@
 """Linear and logistic experts, all K of them at once, on one design of standardised columns."""
 
+import copy
+
 import numpy as np
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
 
@@ -83,11 +85,22 @@ class _Design:
     n_fits = 0
 
     def __init__(self, X, y, weight, n_experts, *, penalty, per_column_unit):
-        self.y, self.weight, self.n_experts = y, weight, n_experts
+        self.weight, self.n_experts = weight, n_experts
         self.mean, self.scale = standardisation(X, weight)
-        self.design = np.column_stack([(X - self.mean) / self.scale, np.ones(len(X))])
+        self._take(X, y)
         self.alpha = penalty / self.scale**2 if per_column_unit else np.full(X.shape[1], penalty)
         self.minimum_rows = X.shape[1] + 2
+
+    def _take(self, X, y):
+        """Hold these rows, in the standardised columns of the first ones."""
+        self.y = y
+        self.design = np.column_stack([(X - self.mean) / self.scale, np.ones(len(X))])
+
+    def without_rows(self):
+        """A copy that holds no rows, for ``partial_fit``."""
+        twin = copy.copy(self)
+        twin.y = twin.design = twin.weight = twin.predictions = None
+        return twin
 
     def raw(self, coef):
         """Coefficients (p, m) and intercepts (m,) in the units of X, from (p + 1, m)."""
@@ -103,21 +116,61 @@ class LinearExperts(_Design):
     """
 
     def __init__(self, X, y, weight, n_experts, *, penalty, per_column_unit, prior):
+        self.y_mean, self.y_scale = standardisation(y.reshape(len(y), -1), weight)
+        self.flat = y.ndim == 1
         super().__init__(X, y, weight, n_experts, penalty=penalty, per_column_unit=per_column_unit)
-        targets = y.reshape(len(y), -1)
-        self.y_mean, self.y_scale = standardisation(targets, weight)
-        self.targets = (targets - self.y_mean) / self.y_scale
         self.prior = prior
         self.penalty = 0.0
 
+    def _take(self, X, y):
+        super()._take(X, y)
+        self.targets = (y.reshape(len(y), -1) - self.y_mean) / self.y_scale
+
+    def without_rows(self):
+        twin = super().without_rows()
+        twin.targets = None
+        return twin
+
     def fit(self, resp):
         """Least squares with weights ``resp``."""
-        statistics = LeastSquaresStatistics.from_rows(
-            self.design, self.targets, resp * self.weight[:, None]
-        )
+        self._solve(self._sum(resp * self.weight[:, None]))
+
+    def _sum(self, weights):
+        return LeastSquaresStatistics.from_rows(self.design, self.targets, weights)
+
+    def _solve(self, statistics):
         self.n_fits += self.n_experts
+        self.statistics = statistics
         self.coef = statistics.solve(self.alpha)
         self._predict()
+
+    def streaming(self, resp, order, fitted):
+        """These experts in another order, without their rows, to go on with ``learn_batch``."""
+        twin = self.without_rows()
+        twin.coef, twin.statistics = self.coef[order], self.statistics[order]
+        return twin
+
+    def learn_batch(self, X, y, weights, *, keep, gain):
+        """M-step for ``keep`` times the statistics so far and ``gain`` times those of a batch.
+
+        Parameters
+        ----------
+        X, y : ndarrays of n_samples rows
+            The batch.
+        weights : ndarray of shape (n_samples, n_experts)
+            Responsibilities times weights of the rows.
+        keep, gain : float
+            Factors.
+
+        Returns
+        -------
+        experts : LinearExperts
+            With ``predictions`` for the batch.
+        """
+        twin = copy.copy(self)
+        twin._take(X, y)
+        twin._solve(keep * self.statistics + gain * twin._sum(weights))
+        return twin
 
     def _predict(self):
         fitted = np.stack([self.design @ coef for coef in self.coef], axis=1)
@@ -127,15 +180,15 @@ class LinearExperts(_Design):
         if self.prior:
             squares = np.einsum("j,kjm->km", self.alpha, self.coef[:, :-1] ** 2)
             squares = squares * self.y_scale**2
-            self.penalty = squares if self.y.ndim == 2 else squares[:, 0]
+            self.penalty = squares[:, 0] if self.flat else squares
 
     def state(self):
         """What ``restore`` needs; never changed in place."""
-        return self.coef
+        return self.coef, self.statistics
 
     def restore(self, state):
         """Back to an earlier state."""
-        self.coef = state
+        self.coef, self.statistics = state
         self._predict()
 
     def finish(self, templates):
@@ -145,9 +198,8 @@ class LinearExperts(_Design):
             raw, intercept = self.raw(coef)
             raw = (raw * self.y_scale).T
             intercept = intercept * self.y_scale + self.y_mean
-            flat = self.y.ndim == 1
-            template.coef_ = raw[0] if flat else raw
-            template.intercept_ = float(intercept[0]) if flat else intercept
+            template.coef_ = raw[0] if self.flat else raw
+            template.intercept_ = float(intercept[0]) if self.flat else intercept
             template.n_features_in_ = len(self.scale)
             fitted.append(template)
         return fitted
@@ -160,19 +212,28 @@ class LinearExperts(_Design):
 class LogisticExperts(_Design):
     """Penalised multinomial logistic regression for K experts, a Newton step or two at a time.
 
-    See ``_Design`` for the parameters.
+    See ``_Design`` for the parameters; ``n_classes`` is the number of classes.
     """
 
     n_newton = 2
     n_first_newton = 20  # from nothing: a start, and warm_start, then begin at their optimum
 
-    def __init__(self, X, y, weight, n_experts, *, penalty, per_column_unit):
+    def __init__(self, X, y, weight, n_experts, *, n_classes, penalty, per_column_unit):
+        self.n_classes = n_classes
         super().__init__(X, y, weight, n_experts, penalty=penalty, per_column_unit=per_column_unit)
-        self.labels = np.eye(y.max() + 1)[y]
         # Two classes have one coefficient w in scikit-learn and -w/2, w/2 here.
-        factor = 2.0 if self.labels.shape[1] == 2 else 1.0
+        factor = 2.0 if n_classes == 2 else 1.0
         self.column_penalty = np.append(factor * self.alpha, 0.0)
-        self.coef = np.zeros((n_experts, len(self.column_penalty), self.labels.shape[1]))
+        self.coef = np.zeros((n_experts, len(self.column_penalty), n_classes))
+
+    def _take(self, X, y):
+        super()._take(X, y)
+        self.labels = np.eye(self.n_classes)[y]
+
+    def without_rows(self):
+        twin = super().without_rows()
+        twin.labels = None
+        return twin
 
     def fit(self, resp):
         """A few Newton steps on the labels with weights ``resp``."""
@@ -189,6 +250,57 @@ class LogisticExperts(_Design):
         self.n_fits += self.n_experts
         self.coef = coef
         self._predict()
+
+    def streaming(self, resp, order, fitted):
+        """These experts in another order, without their rows, to go on with ``learn_batch``."""
+        twin = self.without_rows()
+        twin.coef = self.coef[order]
+        twin.bounds = [
+            _multinomial.curvature(self.design, mass, proba)
+            for mass, proba in zip(
+                (resp * self.weight[:, None])[:, order].T,
+                self.predictions.transpose(1, 0, 2)[order],
+                strict=True,
+            )
+        ]
+        return twin
+
+    def learn_batch(self, X, y, weights, *, keep, gain):
+        """One step for ``keep`` times what was seen so far and ``gain`` times a batch.
+
+        Parameters
+        ----------
+        X, y : ndarrays of n_samples rows
+            The batch.
+        weights : ndarray of shape (n_samples, n_experts)
+            Responsibilities times weights of the rows.
+        keep, gain : float
+            Factors.
+
+        Returns
+        -------
+        experts : LogisticExperts
+            With ``predictions`` for the batch.
+        """
+        twin = copy.copy(self)
+        twin._take(X, y)
+        steps = [
+            _multinomial.stream_step(
+                twin.design,
+                twin.labels * weights[:, [k]],
+                self.coef[k],
+                self.column_penalty,
+                self.bounds[k],
+                keep=keep,
+                gain=gain,
+            )
+            for k in range(self.n_experts)
+        ]
+        twin.coef = np.stack([coef for coef, _ in steps])
+        twin.bounds = [bound for _, bound in steps]
+        twin.n_fits += self.n_experts
+        twin._predict()
+        return twin
 
     def _predict(self):
         log_proba = [_multinomial.log_softmax(self.design @ coef) for coef in self.coef]

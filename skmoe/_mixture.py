@@ -6,7 +6,7 @@ import numpy as np
 
 from ._compat import n_openmp_threads
 from ._kernels._estep import e_step
-from ._routing import Routes, best_experts
+from ._routing import Routes, keep_best
 
 SERVING_STEPS = 20  # E-steps at most that fit the scales to the routes of predictions
 SERVING_POOLED_ROWS = 1.0
@@ -114,7 +114,9 @@ class Mixture:
                 f"where {self.resp.shape} is needed."
             )
         log_density = self.likelihood.log_density(self.y, self.experts.predictions)
-        log_likelihood = self._share_rows(log_gate, self._truncated(log_gate, log_density))
+        log_likelihood = self._share_rows(
+            log_gate, keep_best(log_gate, log_density, self.top_k, self.noise)
+        )
         self.log_density, self.gate_proba = log_density, np.exp(log_gate)
         self.load = self.weight @ self.gate_proba / self.weight.sum()
         if self.gate.objective == "joint":
@@ -132,18 +134,6 @@ class Mixture:
         )
         self.resp, self.log_norm = resp, log_norm
         return log_likelihood
-
-    def _truncated(self, log_gate, log_density):
-        """Log-densities, -inf for all but the top k of each row in gate times density."""
-        if self.top_k is None:
-            return log_density
-        scores = log_gate + log_density
-        if self.noise is not None:
-            scores += self.noise
-        kept = best_experts(scores, self.top_k)
-        truncated = np.full_like(log_density, -np.inf)
-        np.put_along_axis(truncated, kept, np.take_along_axis(log_density, kept, axis=1), axis=1)
-        return truncated
 
     def serve(self):
         """Fit the scales to the mixture that predictions speak of: the top k of the gate.

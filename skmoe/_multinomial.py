@@ -13,6 +13,8 @@ References
    Statistical Mathematics 44 (1992) 197-200: gradient and Hessian.
 .. [2] J. Friedman, T. Hastie and R. Tibshirani, "Regularization paths for generalized linear
    models via coordinate descent", Journal of Statistical Software 33 (2010) 1-22.
+.. [3] A. R. De Pierro, "A modified expectation maximization algorithm for penalized likelihood
+   estimation in emission tomography", IEEE Transactions on Medical Imaging 14 (1995) 132-137.
 """
 
 import numpy as np
@@ -24,6 +26,8 @@ from ._statistics import weighted_grams
 NEWTON_LIMIT = 500  # parameters; above, a Newton step costs more than a few L-BFGS steps
 LONGEST_STEP = 30.0  # change of a logit: where the curvature vanishes, Newton would go to infinity
 LBFGS_STEPS = 5  # for one step of Newton
+BLOCK_LIMIT = 500  # columns; above, a stream's curvature is a diagonal
+LONGEST_STREAM_STEP = 3.0  # change of a logit by one batch of a stream, which may be a single row
 
 
 def log_softmax(logits):
@@ -87,6 +91,76 @@ def fit(design, targets, coef, penalty, *, max_iter, tol):
             return coef, n_iter, True
         coef, log_proba, value = new
     return coef, max_iter, False
+
+
+def curvature(design, mass, proba):
+    r"""Upper bound on the curvature of the log-likelihood, additive over rows.
+
+    The classes are uncoupled by
+
+    .. math:: \sum_k p_k v_k^2 - (\sum_k p_k v_k)^2
+        = \tfrac12 \sum_{jk} p_j p_k (v_j - v_k)^2 \le 2 \sum_k p_k (1 - p_k) v_k^2,
+
+    with equality for two classes and :math:`v_1 = -v_2`. In wide designs the columns are, too:
+    :math:`(x^T v)^2 \le \lVert x \rVert_1 \sum_j |x_j| v_j^2` [3]_.
+
+    Parameters
+    ----------
+    design : ndarray or sparse matrix of shape (n_samples, p)
+        Columns of like scale.
+    mass : ndarray of shape (n_samples,)
+        Sums of the rows' soft labels.
+    proba : ndarray of shape (n_samples, K)
+        Probabilities.
+
+    Returns
+    -------
+    bound : ndarray of shape (K, p, p) or, above 500 columns, (K, p)
+        A matrix, or its diagonal, for each class.
+    """
+    weights = 2 * mass[:, None] * proba * (1 - proba)
+    if design.shape[1] > BLOCK_LIMIT:
+        size = abs(design)
+        return (size.T @ (weights * (size @ np.ones(size.shape[1]))[:, None])).T
+    return weighted_grams(design.toarray() if sparse.issparse(design) else design, weights)
+
+
+def stream_step(design, targets, coef, penalty, bound, *, keep, gain):
+    """One step for a batch of a stream, by the running curvature of all that was seen.
+
+    The rows seen before are a parabola around ``coef``, their optimum: weighted by ``keep``,
+    their slope there is that of the penalty, and their curvature is in ``bound``.
+
+    Parameters
+    ----------
+    design, targets, coef, penalty
+        As in ``fit``; rows of the batch.
+    bound : ndarray
+        From ``curvature``, of the rows seen before.
+    keep, gain : float
+        Factors of the rows seen before and of those of the batch.
+
+    Returns
+    -------
+    coef : ndarray of shape (p, K)
+    bound : ndarray
+        Of all rows.
+    """
+    mass = targets.sum(axis=1)
+    proba = np.exp(log_softmax(design @ coef))
+    bound = keep * bound + gain * curvature(design, mass, proba)
+    slope = gain * (design.T @ (targets - mass[:, None] * proba))
+    slope -= (1 - keep) * penalty[:, None] * coef
+    if bound.ndim == 2:
+        steep = bound.T + penalty[:, None]
+        step = slope / np.where(steep > 0, steep, 1.0)  # no curvature: a column of zeros
+    else:
+        step = np.column_stack(
+            [_solve_definite(b + np.diag(penalty), s) for b, s in zip(bound, slope.T, strict=True)]
+        )
+    step -= step.mean(axis=1, keepdims=True)
+    longest = np.abs(design @ step).max()
+    return coef + min(1.0, LONGEST_STREAM_STEP / max(longest, 1e-300)) * step, bound
 
 
 def elastic_net(coef, l1_ratio):
@@ -195,7 +269,7 @@ def _newton_step(design, targets, mass, log_proba, coef, penalty):
 
 def _solve_definite(matrix, right):
     jitter = 0.0
-    scale = np.trace(matrix) / len(matrix)
+    scale = max(np.trace(matrix) / len(matrix), 1e-300)
     while True:
         try:
             factor = linalg.cho_factor(matrix + jitter * np.eye(len(matrix)), lower=True)

@@ -3,11 +3,12 @@
 import numpy as np
 from sklearn.base import RegressorMixin, clone
 from sklearn.linear_model import LinearRegression
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from . import _linear
 from ._base import BaseMixtureOfExperts
-from ._compat import HasMethods, StrOptions, check_y
+from ._compat import HasMethods, StrOptions, check_y, fit_context
 from .distributions import MixtureDistribution
 from .likelihoods import Gaussian
 
@@ -76,6 +77,10 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
         it did not for two iterations.
     warm_start : bool, default=False
         Whether ``fit`` goes on from the last solution in place of new starts.
+    forget_factor : float, default=1.0
+        For ``partial_fit``: the weight of what was seen falls by this factor for each unit of
+        weight seen since; 0.999 follows a drift within about a thousand rows. 1.0 forgets
+        nothing. Experts that go on with their own ``partial_fit`` forget as they do.
     n_jobs : int, default=None
         Jobs for experts, folds and starts. The result does not depend on it.
     random_state : int, RandomState instance or None, default=None
@@ -116,6 +121,8 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
         Out-of-fold log-density of each training row.
     oof_responsibilities_ : ndarray of shape (n_samples, n_experts)
         Out-of-fold responsibilities.
+    n_samples_seen_ : float
+        Weight of all the rows that ``fit`` and ``partial_fit`` have seen.
     n_features_in_ : int
         Number of columns seen in ``fit``.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
@@ -129,6 +136,8 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
     ----------
     .. [1] R. A. Jacobs, M. I. Jordan, S. J. Nowlan and G. E. Hinton, "Adaptive mixtures of
        local experts", Neural Computation 3 (1991) 79-87.
+    .. [2] O. Cappé and E. Moulines, "On-line expectation-maximization algorithm for latent data
+       models", Journal of the Royal Statistical Society B 71 (2009) 593-613.
 
     Examples
     --------
@@ -169,6 +178,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
         max_iter=100,
         tol=1e-5,
         warm_start=False,
+        forget_factor=1.0,
         n_jobs=None,
         random_state=None,
         verbose=0,
@@ -190,10 +200,68 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
         self.max_iter = max_iter
         self.tol = tol
         self.warm_start = warm_start
+        self.forget_factor = forget_factor
         self.n_jobs = n_jobs
         self.random_state = random_state
         self.verbose = verbose
         self.verbose_interval = verbose_interval
+
+    @available_if(BaseMixtureOfExperts._learns_streams)
+    @fit_context(prefer_skip_nested_validation=False)
+    def partial_fit(self, X, y, sample_weight=None):
+        """Learn from one more batch of rows, as EM on a stream does.
+
+        The first rows are collected until several starts of EM are sensible: a weight of 500
+        or of 20 for each parameter of the experts, whichever is more. Until then each call
+        refits the mixture on all of them (and does not fit it yet where rows are fewer than
+        experts). Afterwards each batch is seen once and forgotten [2]_. After ``fit``,
+        ``partial_fit`` goes on from there.
+
+        Linear and logistic experts, the gate and the scales are re-estimated from sums over all
+        rows seen, in columns standardised as those of the first rows. Other experts go on with
+        their own ``partial_fit``, each on its rows, weighted by responsibility; their scales
+        are those of errors made before they saw the row. Transformers stay as they are.
+
+        ``experts_``, ``gate_``, ``likelihood_``, ``expert_load_`` and ``n_samples_seen_`` move
+        with the stream. ``lower_bounds_``, ``n_iter_`` and the like stay those of the last fit;
+        the ``oof_*`` attributes are deleted.
+
+        Parameters
+        ----------
+        X : array-like or DataFrame of shape (n_samples, n_features)
+            Rows of the batch.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Target.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights: a row of weight 2 counts as two rows. None is a weight of one for each.
+
+        Returns
+        -------
+        self : object
+            The mixture.
+
+        Raises
+        ------
+        AttributeError
+            If an expert has no ``partial_fit`` and is not solved in closed form, or the gate
+            cannot learn from batches: there is no such method then.
+        ValueError
+            If the batch cannot be used. The mixture is then as it was before.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skmoe import MixtureOfExpertsRegressor
+        >>> rng = np.random.default_rng(0)
+        >>> moe = MixtureOfExpertsRegressor(n_experts=2, random_state=0)
+        >>> for _ in range(20):
+        ...     X = rng.uniform(-3, 3, size=(200, 1))
+        ...     y = np.abs(X[:, 0]) + 0.1 * rng.normal(size=200)
+        ...     moe = moe.partial_fit(X, y)
+        >>> sorted(round(float(expert.coef_[0]), 2) for expert in moe.experts_)
+        [-1.0, 1.0]
+        """
+        return self._learn(X, y, sample_weight)
 
     def _default_expert(self):
         return LinearRegression()
@@ -210,10 +278,13 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
             raise ValueError(f"y has {y.shape[1:]} outputs, {self._y_shape} in fit.")
         return y
 
+    def _unfitted_likelihood(self):
+        if isinstance(self.likelihood, str):
+            return LIKELIHOODS[self.likelihood]()
+        return clone(self.likelihood)
+
     def _start_likelihood(self, data, n_experts, *, in_sample, linear):
-        likelihood = self.likelihood
-        likelihood = LIKELIHOODS[likelihood]() if isinstance(likelihood, str) else clone(likelihood)
-        return likelihood.start(data.y, data.weight, n_experts)
+        return self._unfitted_likelihood().start(data.y, data.weight, n_experts)
 
     def _linear_experts(self, design, data, n_experts, *, penalty, prior):
         return _linear.LinearExperts(

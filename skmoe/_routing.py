@@ -123,6 +123,34 @@ def best_experts(scores, k):
     return experts
 
 
+def keep_best(log_gate, log_density, k, noise=None):
+    """``log_density`` with -inf for all but the k largest of each row in gate times density.
+
+    Parameters
+    ----------
+    log_gate, log_density : ndarray of shape (n_samples, n_experts)
+        Logarithms.
+    k : int or None
+        None keeps all.
+    noise : ndarray of shape (n_samples, n_experts), default=None
+        Added to the logarithms that are ranked.
+
+    Returns
+    -------
+    kept : ndarray of shape (n_samples, n_experts)
+        A copy where anything is left out.
+    """
+    if k is None or k >= log_gate.shape[1]:
+        return log_density
+    scores = log_gate + log_density
+    if noise is not None:
+        scores += noise
+    experts = best_experts(scores, k)
+    kept = np.full_like(log_density, -np.inf)
+    np.put_along_axis(kept, experts, np.take_along_axis(log_density, experts, axis=1), axis=1)
+    return kept
+
+
 def group_places(experts, n_experts):
     """For each expert, its places in ``experts`` (n, k) read row by row, in rising order."""
     places = np.empty(experts.size, dtype=np.intp)

@@ -96,6 +96,12 @@ class LeastSquaresStatistics:
     def __add__(self, other):
         return LeastSquaresStatistics(self.gram + other.gram, self.cross + other.cross)
 
+    def __rmul__(self, factor):
+        return LeastSquaresStatistics(factor * self.gram, factor * self.cross)
+
+    def __getitem__(self, experts):
+        return LeastSquaresStatistics(self.gram[experts], self.cross[experts])
+
     def solve(self, penalty):
         """Coefficients that minimise each problem's penalised sum of squares.
 

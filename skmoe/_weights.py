@@ -1,6 +1,10 @@
-"""How responsibilities reach the ``fit`` of an estimator as weights."""
+"""How responsibilities reach the ``fit`` and ``partial_fit`` of an estimator as weights."""
+
+import copy
+from inspect import signature
 
 import numpy as np
+from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import has_fit_parameter
@@ -19,8 +23,7 @@ def round_shares(shares):
 
 def takes_sample_weight(estimator):
     """Whether ``fit`` takes ``sample_weight``; of a Pipeline, whether its last step's does."""
-    steps = getattr(estimator, "steps", None)
-    return has_fit_parameter(steps[-1][1] if steps else estimator, "sample_weight")
+    return has_fit_parameter(_last_step(estimator), "sample_weight")
 
 
 def fit_weighted(estimator, X, y, weights):
@@ -35,6 +38,66 @@ def fit_weighted(estimator, X, y, weights):
     elif steps:
         return estimator.fit(X, y, **{f"{steps[-1][0]}__sample_weight": weights})
     return estimator.fit(X, y, sample_weight=weights)
+
+
+def learns_batches(estimator):
+    """Whether ``partial_fit`` can go on with an estimator; one that is frozen need not learn.
+
+    Of a Pipeline, the last step counts: its transformers stay as they were fitted.
+    """
+    last = _last_step(estimator)
+    return isinstance(last, FrozenEstimator) or hasattr(last, "partial_fit")
+
+
+def learns_weights(estimator):
+    """Whether ``partial_fit`` takes ``sample_weight``, or there is nothing to learn."""
+    last = _last_step(estimator)
+    return (
+        isinstance(last, FrozenEstimator)
+        or "sample_weight" in signature(last.partial_fit).parameters
+    )
+
+
+def learn_weighted(model, template, X, y, weights, classes=None):
+    """A copy of a fitted model that has learned from one more batch by its ``partial_fit``.
+
+    Parameters
+    ----------
+    model : estimator
+        Fitted; it stays as it is.
+    template : estimator
+        What ``model`` was made from. A clone begins anew where a class comes that it never saw.
+    X : array-like or DataFrame of n_samples rows
+        The batch.
+    y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+        Target, or class labels.
+    weights : ndarray of shape (n_samples,) or None
+        None where ``partial_fit`` takes none.
+    classes : ndarray of shape (n_classes,), default=None
+        All classes; None for regressors.
+
+    Returns
+    -------
+    model : estimator
+        Fitted.
+    """
+    if isinstance(_last_step(model), FrozenEstimator):
+        return model
+    params = {} if weights is None else {"sample_weight": weights}
+    anew = classes is not None and not np.isin(y, model.classes_).all()
+    if anew:
+        model, params["classes"] = clone(template), classes
+    head = model.steps[:-1] if isinstance(model, Pipeline) else []
+    if head:
+        transformer = Pipeline(head)
+        X = transformer.fit_transform(X, y) if anew else transformer.transform(X)
+    last = copy.deepcopy(_last_step(model)).partial_fit(X, y, **params)
+    return Pipeline([*head, (model.steps[-1][0], last)]) if isinstance(model, Pipeline) else last
+
+
+def _last_step(estimator):
+    steps = getattr(estimator, "steps", None)
+    return steps[-1][1] if steps else estimator
 
 
 def _set_requests(estimator, wanted):

@@ -87,14 +87,43 @@ class Gaussian(BaseEstimator):
             Each expert is given so many rows more, of the geometric mean of all the variances:
             an expert of few rows then does not trust them alone.
         """
-        mass = weights.sum(axis=0)
-        squares = np.einsum("nk,nk...->k...", weights, (y[:, None] - prediction) ** 2) + penalty
+        self._sums = self._sum(y, prediction, weights)
+        self._pooled_rows = pooled_rows
+        self._set_scale(penalty)
+
+    def learn_batch(self, y, prediction, weights, penalty=0.0, *, keep, gain):
+        """Re-estimate the standard deviations from one more batch of rows.
+
+        Parameters
+        ----------
+        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            Target.
+        prediction : ndarray of shape (n_samples, n_experts) or (..., n_outputs)
+            Prediction of each expert.
+        weights : ndarray of shape (n_samples, n_experts)
+            Responsibilities times weights of the rows.
+        penalty : float or ndarray of shape (n_experts,) or (n_experts, n_outputs), default=0.0
+            What the prior of the experts adds to their sum of squares.
+        keep, gain : float
+            Factors of the sums over the rows seen before, and over those of the batch.
+        """
+        batch = self._sum(y, prediction, weights)
+        self._sums = [keep * s + gain * b for s, b in zip(self._sums, batch, strict=True)]
+        self._set_scale(penalty)
+
+    def _sum(self, y, prediction, weights):
+        squares = np.einsum("nk,nk...->k...", weights, (y[:, None] - prediction) ** 2)
+        return [weights.sum(axis=0), squares]
+
+    def _set_scale(self, penalty):
+        mass, squares = self._sums
+        squares = squares + penalty
         mass = mass.reshape(mass.shape + (1,) * (squares.ndim - 1))
         variance = np.where(mass > 0, squares / np.where(mass > 0, mass, 1.0), self._variance)
-        if pooled_rows > 0:
+        if self._pooled_rows > 0:
             log_variance = np.log(np.maximum(variance, self.floor_**2))
             pooled = np.exp((mass * log_variance).sum(axis=0) / mass.sum())
-            variance = (mass * variance + pooled_rows * pooled) / (mass + pooled_rows)
+            variance = (mass * variance + self._pooled_rows * pooled) / (mass + self._pooled_rows)
         self.scale_ = np.maximum(np.sqrt(variance), self.floor_)
 
     def log_density(self, y, prediction, experts=None):
@@ -159,6 +188,7 @@ class Gaussian(BaseEstimator):
             A permutation.
         """
         self.scale_ = self.scale_[order]
+        self._sums = [s[order] for s in self._sums]
 
     @property
     def n_parameters_(self):
@@ -207,24 +237,28 @@ class Categorical(BaseEstimator):
         self.smoothing = smoothing
         self.epsilon = epsilon
 
-    def start(self, y, weight, n_experts):
+    def start(self, y, weight, n_experts, n_classes=0):
         """Look at the target once before EM.
 
         Parameters
         ----------
         y : ndarray of shape (n_samples,)
-            Class numbers, each class once at least.
+            Class numbers.
         weight : ndarray of shape (n_samples,)
             Weights of the rows.
         n_experts : int
             Number of experts.
+        n_classes : int, default=0
+            Number of classes, where y may lack the last ones.
 
         Returns
         -------
         self : Categorical
             With the class shares and uncalibrated experts.
         """
-        self.class_share_ = np.bincount(y, weight) / weight.sum()
+        self._counts = np.bincount(y, weight, minlength=n_classes)
+        self.class_share_ = self._counts / weight.sum()
+        self._mass = np.zeros(n_experts)
         self.temperature_ = np.ones(n_experts)
         self.epsilon_ = np.full(n_experts, float(self.epsilon))
         return self
@@ -243,6 +277,7 @@ class Categorical(BaseEstimator):
         penalty, pooled_rows : float, default=0.0
             Not used.
         """
+        self._mass = weights.sum(axis=0)
         if self.temperature:
             self.temperature_ = np.array(
                 [
@@ -251,21 +286,78 @@ class Categorical(BaseEstimator):
                 ]
             )
         if self.smoothing:
-            own = _of_class(_sharpen(prediction, self.temperature_), y)
-            prior = self.class_share_[y][:, None]
-            mass = weights.sum(axis=0)
-            for _ in range(SMOOTHING_STEPS):  # of EM, on whether a row is the expert's own
-                other = self.epsilon_ * prior
-                both = other + (1 - self.epsilon_) * own
-                from_prior = np.where(both > 0, other / np.where(both > 0, both, 1.0), 1.0)
-                share = (weights * from_prior).sum(axis=0) / np.where(mass > 0, mass, 1.0)
-                self.epsilon_ = np.where(mass > 0, np.clip(share, 1e-3, 0.9), self.epsilon_)
+            for _ in range(SMOOTHING_STEPS):
+                self._set_epsilon(self._mass_from_prior(y, prediction, weights))
+
+    def learn_batch(self, y, prediction, weights, penalty=0.0, *, keep, gain):
+        """Go on with class shares and calibration on one more batch of rows.
+
+        Parameters
+        ----------
+        y : ndarray of shape (n_samples,)
+            Class numbers.
+        prediction : ndarray of shape (n_samples, n_experts, n_classes)
+            Class probabilities of each expert, made before it saw these rows.
+        weights : ndarray of shape (n_samples, n_experts)
+            Responsibilities times weights of the rows.
+        penalty : float, default=0.0
+            Not used.
+        keep, gain : float
+            Factors of what was seen before, and of the rows of the batch.
+        """
+        counts = np.bincount(y, weights.sum(axis=1), minlength=len(self._counts))
+        from_prior = keep * self.epsilon_ * self._mass
+        self._mass = keep * self._mass
+        if self.temperature:
+            self.temperature_ = np.array(
+                [
+                    self._next_temperature(y, prediction[:, k], gain * weights[:, k], k)
+                    for k in range(prediction.shape[1])
+                ]
+            )
+        if self.smoothing:
+            from_prior += gain * self._mass_from_prior(y, prediction, weights)
+        self._mass = self._mass + gain * weights.sum(axis=0)
+        if self.smoothing:
+            self._set_epsilon(from_prior)
+        self._counts = keep * self._counts + gain * counts
+        self.class_share_ = self._counts / self._counts.sum()
+
+    def _mass_from_prior(self, y, prediction, weights):
+        """E-step on whether a row is the expert's own: the mass (n_experts,) that is not."""
+        own = _of_class(_sharpen(prediction, self.temperature_), y)
+        other = self.epsilon_ * self.class_share_[y][:, None]
+        both = other + (1 - self.epsilon_) * own
+        from_prior = np.where(both > 0, other / np.where(both > 0, both, 1.0), 1.0)
+        return (weights * from_prior).sum(axis=0)
+
+    def _set_epsilon(self, from_prior):
+        share = from_prior / np.where(self._mass > 0, self._mass, 1.0)
+        self.epsilon_ = np.where(self._mass > 0, np.clip(share, 1e-3, 0.9), self.epsilon_)
 
     def _best_temperature(self, y, prediction, weights, epsilon):
         """Temperature of one expert; (n, n_classes) probabilities, (n,) weights."""
-        used = weights > 1e-6
-        if not used.any():
+        if not (weights > 1e-6).any():
             return 1.0
+        loss = self._temperature_loss(y, prediction, weights, epsilon)
+        return _minimise(lambda log_temperature: 5.0 * log_temperature**2 + loss(log_temperature))
+
+    def _next_temperature(self, y, prediction, weights, k):
+        """Temperature of expert k after a batch.
+
+        The rows seen before are a parabola around it; each bends it as those of the batch do.
+        """
+        centre, mass = np.log(self.temperature_[k]), weights.sum()
+        if not (weights > 1e-6).any():
+            return self.temperature_[k]
+        loss = self._temperature_loss(y, prediction, weights, self.epsilon_[k])
+        bend = (loss(centre + 0.1) - 2 * loss(centre) + loss(centre - 0.1)) / 0.1**2 / mass
+        before = 10.0 + self._mass[k] * max(bend, 1e-3)
+        return _minimise(lambda log_t: 0.5 * before * (log_t - centre) ** 2 + loss(log_t))
+
+    def _temperature_loss(self, y, prediction, weights, epsilon):
+        """Minus the log-likelihood as a function of the log of the temperature."""
+        used = weights > 1e-6
         y, weights = y[used], weights[used]
         with np.errstate(divide="ignore"):
             log_proba = np.log(prediction[used])
@@ -275,12 +367,9 @@ class Categorical(BaseEstimator):
             powered = np.exp(log_proba * np.exp(-log_temperature))
             own = powered[np.arange(len(y)), y] / powered.sum(axis=1)
             density = (1 - epsilon) * own + prior
-            return 5.0 * log_temperature**2 - weights @ np.log(np.maximum(density, 1e-300))
+            return -(weights @ np.log(np.maximum(density, 1e-300)))
 
-        best = optimize.minimize_scalar(
-            loss, bounds=(-2.0, 2.0), method="bounded", options={"xatol": 1e-4}
-        )
-        return float(np.exp(np.round(best.x, 3)))  # what rounding errors move is not kept
+        return loss
 
     def calibrate(self, prediction, experts=None):
         """Calibrated class probabilities.
@@ -355,11 +444,20 @@ class Categorical(BaseEstimator):
         """
         self.temperature_ = self.temperature_[order]
         self.epsilon_ = self.epsilon_[order]
+        self._mass = self._mass[order]
 
     @property
     def n_parameters_(self):
         """Number of free parameters."""
         return len(self.epsilon_) * (bool(self.temperature) + bool(self.smoothing))
+
+
+def _minimise(loss):
+    """Temperature whose logarithm minimises a loss."""
+    best = optimize.minimize_scalar(
+        loss, bounds=(-2.0, 2.0), method="bounded", options={"xatol": 1e-4}
+    )
+    return float(np.exp(np.round(best.x, 3)))  # what rounding errors move is not kept
 
 
 def _sharpen(prediction, temperature):

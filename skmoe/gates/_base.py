@@ -15,6 +15,9 @@ class BaseGate(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
 
     A gate of your own derives from this class and implements ``fit`` and ``predict_log_proba``,
     and ``reorder`` where clones are to be ordered by falling load.
+    For ``partial_fit`` of a mixture it implements ``learn_batch(X, y, sample_weight, *, keep,
+    gain)``: what it has learned counts ``keep`` times, the rows of the batch ``gain`` times. What
+    ``fit`` does not keep of its rows for that, ``begin_stream`` gathers.
     Where it has parameters named ``warm_start`` and ``max_iter``, a mixture sets them on its
     clone to ``True`` and 1: each EM iteration then makes one step from where the last one ended.
 
@@ -121,6 +124,19 @@ class BaseGate(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
             0 for a gate without penalty.
         """
         return 0.0
+
+    def begin_stream(self, X, y, sample_weight):
+        """Gather what ``learn_batch`` needs to know of the rows that the gate was fitted on.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows.
+        y : array-like of shape (n_samples, n_experts)
+            Soft labels.
+        sample_weight : array-like of shape (n_samples,)
+            Weights.
+        """
 
     def reorder(self, order):
         """Renumber the experts in place: new expert ``j`` is old expert ``order[j]``.

@@ -6,10 +6,18 @@ import numpy as np
 from sklearn.base import MetaEstimatorMixin, clone
 from sklearn.dummy import DummyClassifier
 from sklearn.utils import _safe_indexing, check_random_state, get_tags
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._compat import HasMethods, Interval, VisualBlock, fit_context
-from .._weights import fit_weighted, round_shares, takes_sample_weight
+from .._weights import (
+    fit_weighted,
+    learn_weighted,
+    learns_batches,
+    learns_weights,
+    round_shares,
+    takes_sample_weight,
+)
 from ._base import BaseGate
 
 
@@ -83,17 +91,9 @@ class ClassifierGate(MetaEstimatorMixin, BaseGate):
         """
         validate_data(self, X, skip_check_array=True)
         targets, weight = self._soft_labels(X, y, sample_weight)
-        weights = None
-        if takes_sample_weight(self.classifier):
-            shares = round_shares(targets) * (weight > 0)[:, None]
-            rows, experts = np.nonzero(shares > self._minimum_share)
-            weights = shares[rows, experts] * weight[rows]
-        else:
-            cumulative = np.cumsum(targets, axis=1)
-            drawn = check_random_state(self.random_state).random_sample(len(targets))
-            experts = (drawn[:, None] * cumulative[:, -1:] > cumulative).sum(axis=1)
-            rows = np.flatnonzero(weight > 0)
-            experts = experts[rows]
+        rows, experts, weights = self._hard_labels(
+            targets, weight, weighted=takes_sample_weight(self.classifier)
+        )
         X_fit = _safe_indexing(X, rows)
         self.classifier_ = clone(self.classifier)
         if (experts == experts[0]).all():  # one expert has it all: some classifiers refuse that
@@ -104,6 +104,46 @@ class ClassifierGate(MetaEstimatorMixin, BaseGate):
             fit_weighted(self.classifier_, X_fit, experts, weights)
         self._columns = np.arange(targets.shape[1])
         return self
+
+    @available_if(lambda gate: learns_batches(gate.classifier))
+    def learn_batch(self, X, y, sample_weight, *, keep, gain):
+        """Go on with the ``partial_fit`` of the classifier.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows.
+        y : array-like of shape (n_samples, n_experts)
+            Soft labels.
+        sample_weight : array-like of shape (n_samples,)
+            Weights.
+        keep, gain : float
+            Not used: how fast the classifier learns and forgets is its own affair.
+        """
+        targets, weight = self._soft_labels(X, y, sample_weight)
+        rows, experts, weights = self._hard_labels(
+            targets, weight, weighted=learns_weights(self.classifier)
+        )
+        self.classifier_ = learn_weighted(
+            self.classifier_,
+            self.classifier,
+            _safe_indexing(X, rows),
+            self._columns[experts],
+            weights,
+            np.arange(targets.shape[1]),
+        )
+
+    def _hard_labels(self, targets, weight, *, weighted):
+        """Rows, an expert for each, and their weights or None."""
+        if weighted:
+            shares = round_shares(targets) * (weight > 0)[:, None]
+            rows, experts = np.nonzero(shares > self._minimum_share)
+            return rows, experts, shares[rows, experts] * weight[rows]
+        cumulative = np.cumsum(targets, axis=1)
+        drawn = check_random_state(self.random_state).random_sample(len(targets))
+        experts = (drawn[:, None] * cumulative[:, -1:] > cumulative).sum(axis=1)
+        rows = np.flatnonzero(weight > 0)
+        return rows, experts[rows], None
 
     def predict_log_proba(self, X):
         """Log-probability of each expert, smoothed.

@@ -48,11 +48,30 @@ class ConstantGate(BaseGate):
         """
         validate_data(self, X, skip_check_array=True)
         targets, weight = self._soft_labels(X, y, sample_weight)
-        mass = weight @ targets
-        if self._load_prior is not None:
-            mass = mass + self._load_prior
-        self.proportions_ = mass / mass.sum()
+        self._set_proportions(weight @ targets)
         return self
+
+    def _set_proportions(self, mass):
+        self._mass = mass
+        prior = 0.0 if self._load_prior is None else self._load_prior
+        self.proportions_ = (mass + prior) / (mass + prior).sum()
+
+    def learn_batch(self, X, y, sample_weight, *, keep, gain):
+        """Refit from one more batch of rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows; only their number is looked at.
+        y : array-like of shape (n_samples, n_experts)
+            Soft labels.
+        sample_weight : array-like of shape (n_samples,)
+            Weights.
+        keep, gain : float
+            Factors of the sums over the rows seen before, and over those of the batch.
+        """
+        targets, weight = self._soft_labels(X, y, sample_weight)
+        self._set_proportions(keep * self._mass + gain * (weight @ targets))
 
     def predict_log_proba(self, X):
         """Log-probability of each expert, the same for every row.
@@ -99,7 +118,7 @@ class ConstantGate(BaseGate):
         order : ndarray of shape (n_experts,)
             A permutation.
         """
-        self.proportions_ = self.proportions_[order]
+        self.proportions_, self._mass = self.proportions_[order], self._mass[order]
         if self._load_prior is not None:
             self._load_prior = self._load_prior[order]
 

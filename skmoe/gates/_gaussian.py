@@ -7,7 +7,7 @@ from scipy import linalg, special
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._compat import Interval, StrOptions, fit_context
-from .._statistics import standardisation
+from .._statistics import standardisation, weighted_grams
 from ._base import BaseGate
 
 _LOG_2PI = np.log(2 * np.pi)
@@ -99,33 +99,57 @@ class GaussianGate(BaseGate):
         X = validate_data(self, X, dtype=np.float64)
         targets, weight = self._soft_labels(X, y, sample_weight)
         self._mean, self._scale = standardisation(X, weight)
+        self._solve(self._moments_of(X, targets * weight[:, None]))
+        return self
+
+    def learn_batch(self, X, y, sample_weight, *, keep, gain):
+        """Refit from one more batch of rows, in the standardised columns of ``fit``.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows.
+        y : array-like of shape (n_samples, n_experts)
+            Soft labels.
+        sample_weight : array-like of shape (n_samples,)
+            Weights.
+        keep, gain : float
+            Factors of the sums over the rows seen before, and over those of the batch.
+        """
+        X = validate_data(self, X, dtype=np.float64, reset=False)
+        targets, weight = self._soft_labels(X, y, sample_weight)
+        batch = self._moments_of(X, targets * weight[:, None])
+        self._solve(keep * self._moments + gain * batch)
+
+    def _moments_of(self, X, targets):
+        """Weighted sums of the products of the standardised columns and 1, for each expert."""
         Z = (X - self._mean) / self._scale
-        targets = targets * weight[:, None]
-        counts = targets.sum(axis=0)
-        means = (targets.T @ Z) / np.where(counts > 0, counts, 1.0)[:, None]
-        scatter = np.stack(
-            [
-                ((Z - mean).T * column) @ (Z - mean)
-                for mean, column in zip(means, targets.T, strict=True)
-            ]
+        return weighted_grams(np.column_stack([Z, np.ones(len(Z))]), targets)
+
+    def _solve(self, moments):
+        self._moments = moments
+        counts = moments[:, -1, -1]
+        n_features = moments.shape[1] - 1
+        means = moments[:, -1, :-1] / np.where(counts > 0, counts, 1.0)[:, None]
+        scatter = moments[:, :-1, :-1] - counts[:, None, None] * (
+            means[:, :, None] * means[:, None, :]
         )
-        prior_rows = Z.shape[1] + 2.0 if self.prior_rows is None else float(self.prior_rows)
+        prior_rows = n_features + 2.0 if self.prior_rows is None else float(self.prior_rows)
         if self.covariance_type == "tied":
             scatter[:] = scatter.sum(axis=0)
             rows = np.full(len(counts), counts.sum())
         else:
             rows = counts
-        covariances = scatter + prior_rows * np.eye(Z.shape[1])
+        covariances = scatter + prior_rows * np.eye(n_features)
         covariances /= (rows + prior_rows)[:, None, None]
         if self.covariance_type == "diag":
-            covariances *= np.eye(Z.shape[1])
+            covariances *= np.eye(n_features)
         prior_counts = 0.0 if self._load_prior is None else self._load_prior
         self.proportions_ = (counts + prior_counts) / (counts + prior_counts).sum()
         self.means_ = means * self._scale + self._mean
         self.covariances_ = covariances * np.outer(self._scale, self._scale)
         self._standard = means, np.stack([linalg.cholesky(c, lower=True) for c in covariances])
         self._prior_rows = prior_rows
-        return self
 
     def _log_joint(self, X):
         """Log of proportion times density, in the units of X; (n_samples, n_experts)."""
@@ -216,5 +240,6 @@ class GaussianGate(BaseGate):
         self.proportions_ = self.proportions_[order]
         self.means_, self.covariances_ = self.means_[order], self.covariances_[order]
         self._standard = tuple(part[order] for part in self._standard)
+        self._moments = self._moments[order]
         if self._load_prior is not None:
             self._load_prior = self._load_prior[order]

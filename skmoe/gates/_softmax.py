@@ -6,12 +6,19 @@ from numbers import Integral, Real
 import numpy as np
 from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .. import _multinomial
 from .._compat import Interval, fit_context
 from .._statistics import standardisation
 from ._base import BaseGate
+
+
+def _has_l2_alone(gate):
+    if gate.l1_ratio > 0 and gate.alpha > 0:
+        raise AttributeError("SoftmaxGate learns from batches only with l1_ratio=0.")
+    return True
 
 
 class SoftmaxGate(BaseGate):
@@ -85,6 +92,8 @@ class SoftmaxGate(BaseGate):
         "warm_start": ["boolean"],
     }
 
+    _bound = None  # curvature of the rows that were seen, for a stream
+
     def __init__(self, alpha=0.1, *, l1_ratio=0.0, max_iter=100, tol=1e-8, warm_start=False):
         self.alpha = alpha
         self.l1_ratio = l1_ratio
@@ -112,9 +121,9 @@ class SoftmaxGate(BaseGate):
         """
         X = validate_data(self, X, accept_sparse="csr", dtype=np.float64)
         targets, weight = self._soft_labels(X, y, sample_weight)
-        mean, scale = _standardisation(X, weight)
-        standard = X @ sparse.diags_array(1 / scale) if sparse.issparse(X) else (X - mean) / scale
-        start = self._start(targets.shape[1], mean, scale)
+        mean, scale = self._units = _standardisation(X, weight)
+        standard = self._standardise(X)
+        start = self._start(targets.shape[1])
         targets = targets * weight[:, None]
         settings = {"max_iter": self.max_iter, "tol": self.tol}
         if self.l1_ratio > 0 and self.alpha > 0:
@@ -122,9 +131,9 @@ class SoftmaxGate(BaseGate):
                 standard, targets, start, float(self.alpha), self.l1_ratio, **settings
             )
         else:
-            penalty = np.append(np.full(X.shape[1], float(self.alpha)), 0.0)
-            design = _with_intercept(standard)
-            coef, n_iter, converged = _multinomial.fit(design, targets, start, penalty, **settings)
+            coef, n_iter, converged = _multinomial.fit(
+                _with_intercept(standard), targets, start, self._penalty(), **settings
+            )
         if not converged and not self.warm_start:
             warnings.warn(
                 f"SoftmaxGate stopped after max_iter={self.max_iter} steps before it met "
@@ -132,21 +141,83 @@ class SoftmaxGate(BaseGate):
                 ConvergenceWarning,
                 stacklevel=2,
             )
-        self.coef_ = (coef[:-1] / scale[:, None]).T
-        self.intercept_ = coef[-1] - self.coef_ @ mean
-        self.n_iter_ = n_iter
-        self._log_prior = -self.alpha * _multinomial.elastic_net(coef[:-1], self.l1_ratio)
+        self.n_iter_, self._bound = n_iter, None
+        self._set_weights(coef)
         return self
 
-    def _start(self, n_experts, mean, scale):
+    def begin_stream(self, X, y, sample_weight):
+        """Gather the curvature of the rows that the gate was fitted on, for ``learn_batch``.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows.
+        y : array-like of shape (n_samples, n_experts)
+            Soft labels.
+        sample_weight : array-like of shape (n_samples,)
+            Weights.
+        """
+        X = validate_data(self, X, accept_sparse="csr", dtype=np.float64, reset=False)
+        targets, weight = self._soft_labels(X, y, sample_weight)
+        self._bound = _multinomial.curvature(
+            _with_intercept(self._standardise(X)),
+            weight * targets.sum(axis=1),
+            np.exp(_multinomial.log_softmax(self._log_odds(X))),
+        )
+
+    @available_if(_has_l2_alone)
+    def learn_batch(self, X, y, sample_weight, *, keep, gain):
+        """One step by the running curvature, in the standardised columns of ``fit``.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows.
+        y : array-like of shape (n_samples, n_experts)
+            Soft labels.
+        sample_weight : array-like of shape (n_samples,)
+            Weights.
+        keep, gain : float
+            Factors of the rows seen before, and of those of the batch.
+        """
+        X = validate_data(self, X, accept_sparse="csr", dtype=np.float64, reset=False)
+        targets, weight = self._soft_labels(X, y, sample_weight)
+        coef, self._bound = _multinomial.stream_step(
+            _with_intercept(self._standardise(X)),
+            targets * weight[:, None],
+            self._standard_weights(),
+            self._penalty(),
+            self._bound,
+            keep=keep,
+            gain=gain,
+        )
+        self._set_weights(coef)
+
+    def _standardise(self, X):
+        mean, scale = self._units
+        return X @ sparse.diags_array(1 / scale) if sparse.issparse(X) else (X - mean) / scale
+
+    def _penalty(self):
+        return np.append(np.full(self.n_features_in_, float(self.alpha)), 0.0)
+
+    def _standard_weights(self):
+        """The fitted weights in standardised units, (n_features + 1, n_experts)."""
+        mean, scale = self._units
+        return np.vstack([self.coef_.T * scale[:, None], self.intercept_ + self.coef_ @ mean])
+
+    def _set_weights(self, coef):
+        mean, scale = self._units
+        self.coef_ = (coef[:-1] / scale[:, None]).T
+        self.intercept_ = coef[-1] - self.coef_ @ mean
+        self._log_prior = -self.alpha * _multinomial.elastic_net(coef[:-1], self.l1_ratio)
+
+    def _start(self, n_experts):
         """Standardised weights to start from, (n_features + 1, n_experts)."""
-        start = np.zeros((len(mean) + 1, n_experts))
-        if self.warm_start and getattr(self, "coef_", start).shape == (n_experts, len(mean)):
-            start[:-1] = self.coef_.T * scale[:, None]
-            start[-1] = self.intercept_ + self.coef_ @ mean
-            if self.l1_ratio == 0:
-                start -= start.mean(axis=1, keepdims=True)
-        return start
+        shape = (n_experts, self.n_features_in_)
+        if not self.warm_start or getattr(self, "coef_", np.empty(0)).shape != shape:
+            return np.zeros((shape[1] + 1, n_experts))
+        start = self._standard_weights()
+        return start - start.mean(axis=1, keepdims=True) if self.l1_ratio == 0 else start
 
     def predict_log_proba(self, X):
         """Log-probability of each expert.
@@ -178,6 +249,9 @@ class SoftmaxGate(BaseGate):
         """
         check_is_fitted(self)
         X = validate_data(self, X, accept_sparse="csr", dtype=np.float64, reset=False)
+        return self._log_odds(X)
+
+    def _log_odds(self, X):
         return X @ self.coef_.T + self.intercept_
 
     def log_prior(self):
@@ -204,6 +278,8 @@ class SoftmaxGate(BaseGate):
             A permutation.
         """
         self.coef_, self.intercept_ = self.coef_[order], self.intercept_[order]
+        if self._bound is not None:
+            self._bound = self._bound[order]
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -1,5 +1,7 @@
 """What a fitted mixture answers, whatever its target is."""
 
+from abc import abstractmethod
+
 import numpy as np
 from scipy import sparse
 from sklearn.pipeline import Pipeline
@@ -126,13 +128,15 @@ class FittedMixture:
         y = self._check_known_target(y)
         check_consistent_length(X, y)
         routes = self._routes(X)
-        log_density = self.likelihood_.log_density(
-            y, self._expert_predictions(X, routes), routes.experts
-        )
+        log_density = self._route_log_density(X, y, routes)
         resp, log_norm = posterior(routes.log_weights, log_density)
         return routes.spread(resp), log_norm
 
-    def _expert_predictions(self, X, routes=None):
+    @abstractmethod
+    def _route_log_density(self, X, y, routes):
+        """Log-density (n, k) of checked rows under the expert of each route."""
+
+    def _expert_predictions(self, X, routes=None, leave_out=()):
         """Predictions (n, k), (n, k, n_outputs) or (n, k, n_classes) for each route.
 
         Without routes, of every expert for every row.
@@ -147,7 +151,8 @@ class FittedMixture:
             part = X if rows is None else _safe_indexing(X, rows)
             return expert_prediction(names[k], self.experts_[k], part, shape, classes)
 
-        return routes.fill(np.empty((*routes.shape, *shape)), predict)
+        asked = [k for k in range(len(names)) if k not in leave_out]
+        return routes.fill(np.empty((*routes.shape, *shape)), predict, only=asked)
 
     def expert_report(self, X=None, y=None, sample_weight=None):
         """What each expert does: rows, load, certainty of the gate, overlap, error, scale.

@@ -51,7 +51,7 @@ from .gates import BaseGate, ClassifierGate, ConstantGate, SoftmaxGate
 
 CROSS_FITTED_ITERATIONS = 10  # at most; experts are what costs
 CROSS_FITTED_PATIENCE = 2
-INNER_STEPS = 10  # E-steps for one refit of cross-fitted experts
+INNER_STEPS = 10  # E-steps for one refit of cross-fitted experts, or around frozen ones
 REVIVALS = 3  # rounds of re-seeding in one run
 BLURRED_SHARE = 0.6  # of ten iterations, with router_noise
 SURROGATE_ALPHA = 1.0  # L2 of the linear experts that only choose a start for others
@@ -96,7 +96,7 @@ class BaseMixtureOfExperts(CallbackSupportMixin, StreamLearner, FittedMixture, E
         "experts": [HasMethods(["fit"]), list, None],
         "n_experts": [Interval(Integral, 1, None, closed="left"), None],
         "gate": [HasMethods(["fit", "predict_proba"]), None],
-        "cv": ["cv_object", StrOptions({"auto", "oob"}), "boolean"],
+        "cv": ["cv_object", StrOptions({"auto", "oob", "prefit"}), "boolean"],
         "ensemble": ["boolean"],
         "min_responsibility": [Interval(Real, 0, 1, closed="left"), StrOptions({"auto"})],
         "top_k": [Interval(Integral, 1, None, closed="left"), None],
@@ -487,7 +487,7 @@ class BaseMixtureOfExperts(CallbackSupportMixin, StreamLearner, FittedMixture, E
         """
         n_experts = resp.shape[1]
         problem.start(np.full_like(resp, 1.0 / n_experts)).step()
-        log_density = problem.likelihood.log_density(problem.y, problem.experts.predictions)
+        log_density = problem.expert_log_density()
         if not isinstance(self.experts, list):
             hardness = _starts.layers(-problem.log_norm, problem.weight, n_experts)
             problem.start(_starts.soften(hardness, n_experts)).settle()
@@ -500,7 +500,7 @@ class BaseMixtureOfExperts(CallbackSupportMixin, StreamLearner, FittedMixture, E
             problem.restore(equal)
 
     def _max_iterations(self, folds, n_experts):
-        if folds is None:
+        if folds in (None, "prefit"):
             return self.max_iter
         # A single cross-fitted expert has nothing to iterate for.
         return min(self.max_iter, 1 if n_experts == 1 else CROSS_FITTED_ITERATIONS)
@@ -538,7 +538,7 @@ class BaseMixtureOfExperts(CallbackSupportMixin, StreamLearner, FittedMixture, E
                 self._report(objectives)
             return tasks.end_iteration(fitted_now)
 
-        rises = folds is None and not isinstance(problem.gate, ClassifierGate)
+        rises = folds in (None, "prefit") and not isinstance(problem.gate, ClassifierGate)
         return run_em(
             problem,
             max_iter=max_iter,
@@ -604,10 +604,11 @@ class BaseMixtureOfExperts(CallbackSupportMixin, StreamLearner, FittedMixture, E
         self.likelihood_ = likelihood
         self.expert_load_ = problem.load[order]
         self.lower_bound_ = problem.objective
+        self._log_prior = problem.log_prior()
         self._y_shape = problem.y.shape[1:]
         self._n_parameters = self._count_parameters(problem, gate, likelihood)
         oof = ("oof_score_", "oof_log_density_", "oof_responsibilities_")
-        if folds is None:
+        if folds in (None, "prefit"):
             for name in oof:
                 self.__dict__.pop(name, None)
         else:
@@ -645,7 +646,7 @@ class BaseMixtureOfExperts(CallbackSupportMixin, StreamLearner, FittedMixture, E
                 f"of others (loads {[round(float(load[k]), 4) for k in dead]}). Ask for fewer "
                 "experts, or try another n_init or random_state.",
             )
-        if folds is None and not (run.converged or run.interrupted):
+        if folds in (None, "prefit") and not (run.converged or run.interrupted):
             self._warn(
                 ConvergenceWarning,
                 f"EM stopped after max_iter={self.max_iter} iterations before it met "

@@ -11,6 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 from . import _linear
 from ._base import BaseMixtureOfExperts
 from ._compat import StrOptions, check_sample_weight, check_y, fit_context
+from ._experts import has_own_density
 from .likelihoods import Categorical
 
 FIXED_EPSILON = 1e-3  # smoothing of experts that are predicted in-sample
@@ -369,6 +370,11 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
     def _finish_linear(self, experts, templates):
         return experts.finish(templates, self.classes_)
 
+    def _route_log_density(self, X, y, routes):
+        proba = self._route_proba(X, routes)
+        own = np.take_along_axis(proba, y[:, None, None], axis=2)[:, :, 0]
+        return np.log(np.maximum(own, np.finfo(float).tiny))
+
     @staticmethod
     def _losses(y, predictions):
         """1 where an expert has the class wrong (n, K), and what makes an error of their mean."""
@@ -390,8 +396,20 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
         check_is_fitted(self)
         X = self._check_X(X)
         routes = self._routes(X)
-        proba = self.likelihood_.calibrate(self._expert_predictions(X, routes), routes.experts)
-        return np.einsum("nk,nkc->nc", routes.weights, proba)
+        return np.einsum("nk,nkc->nc", routes.weights, self._route_proba(X, routes))
+
+    def _route_proba(self, X, routes):
+        """Class probabilities (n, k, n_classes) of each route, calibrated.
+
+        Those of mixtures are taken at their word, as in training.
+        """
+        predictions = self._expert_predictions(X, routes)
+        calibrated = self.likelihood_.calibrate(predictions, routes.experts)
+        for k, expert in enumerate(self.experts_):
+            if has_own_density(expert):
+                of_expert = routes.lead_to(k)
+                calibrated[of_expert] = predictions[of_expert]
+        return calibrated
 
     def predict_log_proba(self, X):
         """Predict the logarithm of class probabilities.

@@ -6,6 +6,8 @@ What EM asks of experts, here and in ``_linear.py``:
   probabilities (n, K, classes);
 - ``in_sample``: whether those were made for rows that the experts saw;
 - ``penalty``: what their prior adds to the likelihood's objective;
+- ``own_log_density``: by the number of an expert, the log-density (n,) of the rows under it,
+  where it knows better than the likelihood, and ``own_log_prior`` of these experts;
 - ``state()`` and ``restore(state)``;
 - ``n_fits``, and ``minimum_rows``, below which an expert counts as dead;
 - ``finish(resp)``: the fitted estimators;
@@ -16,6 +18,7 @@ What EM asks of experts, here and in ``_linear.py``:
 
 import copy
 from contextlib import contextmanager
+from dataclasses import dataclass
 from itertools import repeat
 
 import numpy as np
@@ -24,6 +27,7 @@ from sklearn.base import BaseEstimator, clone, is_classifier
 from sklearn.dummy import DummyClassifier
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils import _safe_indexing, get_tags
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import _num_samples
 
 from ._parallel import jobs
@@ -35,6 +39,7 @@ from ._weights import (
     round_shares,
     takes_sample_weight,
 )
+from .distributions import MixtureDistribution
 
 NEGLIGIBLE_SHARE = 1e-10  # in weights below it, what estimators compute is rounding error
 ENOUGH_ROWS = 20  # by weight; an expert that would get fewer takes those next in line as well
@@ -144,6 +149,43 @@ class FoldEnsemble(BaseEstimator):
         proba = [aligned_proba(model, X, self.classes_) for model in self.estimators_]
         return np.mean(proba, axis=0)
 
+    @available_if(lambda self: has_own_density(self.estimators[0]))
+    def log_density(self, X, y):
+        """Log-density of each target, of mixtures: of the mean of the models' densities.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Target.
+
+        Returns
+        -------
+        log_density : ndarray of shape (n_samples,)
+            Natural logarithm; of a probability for classifiers.
+        """
+        if is_classifier(self):
+            return own_log_proba(self.predict_proba(X), np.searchsorted(self.classes_, y))
+        return self.predict_dist(X).logpdf(y)
+
+    @available_if(lambda self: hasattr(self.estimators[0], "predict_dist"))
+    def predict_dist(self, X):
+        """Predictive distribution, of mixtures: every model's with the same weight.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        distribution : MixtureDistribution
+            Whose components are the distributions of the models.
+        """
+        answers = [model.predict_dist(X) for model in self.estimators_]
+        return MixtureDistribution.of_equals(answers)
+
     def __sklearn_tags__(self):
         return get_tags(self.estimators[0])
 
@@ -156,6 +198,11 @@ def aligned_proba(estimator, X, classes):
     proba = np.zeros((_num_samples(X), len(classes)))
     proba[:, np.searchsorted(classes, estimator.classes_)] = estimator.predict_proba(X)
     return proba
+
+
+def own_log_proba(proba, y):
+    """Log-probability of each row's class, (n,), from all of them, (n, n_classes)."""
+    return np.log(np.maximum(proba[np.arange(len(y)), y], np.finfo(float).tiny))
 
 
 def expert_prediction(name, estimator, X, y_shape, classes):
@@ -219,6 +266,16 @@ def leaves_every_row_out(estimator):
     return has_oob_prediction(estimator) and enough
 
 
+def has_own_density(estimator):
+    """Whether it says how probable a target is, as a mixture does."""
+    return hasattr(estimator, "log_density")
+
+
+def is_frozen(estimator):
+    """Whether it is fitted already, and stays as it is."""
+    return isinstance(estimator, FrozenEstimator)
+
+
 class EstimatorExperts:
     """Experts that are any estimators.
 
@@ -232,8 +289,9 @@ class EstimatorExperts:
         Target, or class labels.
     weight : ndarray of shape (n_samples,)
         Weights of the rows.
-    folds : None, "oob" or list of (train, test)
-        In-sample predictions, out-of-bag ones, or those of models that did not see the fold.
+    folds : None, "oob", "prefit" or list of (train, test)
+        In-sample predictions, out-of-bag ones, those of frozen experts, or those of models that
+        did not see the fold.
     min_responsibility : float
         Rows below it are not given to an expert.
     ensemble : bool
@@ -246,6 +304,7 @@ class EstimatorExperts:
 
     minimum_rows = 10
     penalty = 0.0
+    own_log_prior = 0.0
 
     def __init__(
         self, names, estimators, X, y, weight, *, folds, min_responsibility, ensemble, classes,
@@ -257,12 +316,11 @@ class EstimatorExperts:
         self.min_responsibility = min_responsibility
         self.classes, self.alike = classes, alike
         self.in_sample = folds is None
-        self.weighted = [
-            takes_sample_weight(e) or isinstance(e, FrozenEstimator) for e in estimators
-        ]
+        self.weighted = [takes_sample_weight(e) or is_frozen(e) for e in estimators]
         self.n_fits = 0
         everything = np.arange(len(y))
         self._splits = folds if isinstance(folds, list) else [(everything, everything)]
+        self._frozen_answers = None
         self._y_shape = y.shape[1:] if classes is None else (len(classes),)
 
     @contextmanager
@@ -274,23 +332,48 @@ class EstimatorExperts:
     def fit(self, resp):
         """Refit every expert on its rows, every fold, and predict the rows it did not see."""
         originals = [self._original(resp, k) for k in range(len(self.estimators))]
+        refitted = [k for k in sorted(set(originals)) if not is_frozen(self.estimators[k])]
         tasks = [
-            (k, test, *self._rows(resp, k, train))
-            for k in sorted(set(originals))
-            for train, test in self._splits
+            (k, test, *self._rows(resp, k, train)) for k in refitted for train, test in self._splits
         ]
+        self.n_fits += len(tasks)
+        if self._frozen_answers is None:
+            everything = np.arange(len(self.y))
+            frozen = [k for k, estimator in enumerate(self.estimators) if is_frozen(estimator)]
+            tasks += [(k, everything, everything[:0], None) for k in frozen]
+        answers = self._answers(tasks)
+        if self._frozen_answers is None:
+            self._frozen_answers = {k: answers[k] for k in frozen}
+        answers = answers | self._frozen_answers
+        answers = [answers[k] for k in originals]
+        self.models = [answer.models for answer in answers]
+        self.predictions = np.stack([answer.predictions for answer in answers], axis=1)
+        self.own_log_density = {
+            k: answer.log_density
+            for k, answer in enumerate(answers)
+            if answer.log_density is not None
+        }
+        if self.in_sample and self.own_log_density:
+            trained = [answers[k].models[0] for k in self.own_log_density if k in refitted]
+            self.own_log_prior = sum(getattr(model, "_log_prior", 0.0) for model in trained)
+
+    def _answers(self, tasks):
+        """Fit for each (expert, test, rows, weights) and gather by expert what was predicted."""
         results = self._run(
             (k, (rows, weights, test, self.classes), self.folds == "oob")
             for k, test, rows, weights in tasks
         )
-        self.n_fits += len(tasks)
-        self.predictions = np.empty((len(self.y), len(self.estimators), *self._y_shape))
-        models = {k: [] for k in originals}
-        for (k, test, _, _), (model, prediction) in zip(tasks, results, strict=True):
-            models[k].append(model)
-            self.predictions[test, k] = prediction
-        self.predictions = np.ascontiguousarray(self.predictions[:, originals])
-        self.models = [models[k] for k in originals]
+        answers = {}
+        for (k, test, _, _), (model, prediction, log_density) in zip(tasks, results, strict=True):
+            if k not in answers:
+                shape = (len(self.y), *self._y_shape)
+                own = None if log_density is None else np.empty(len(self.y))
+                answers[k] = _Answer([], np.empty(shape), own)
+            answers[k].models.append(model)
+            answers[k].predictions[test] = prediction
+            if log_density is not None:
+                answers[k].log_density[test] = log_density
+        return answers
 
     def _run(self, tasks):
         """Fit and predict for each (expert, (rows, weights, test, classes), out of bag)."""
@@ -338,25 +421,31 @@ class EstimatorExperts:
 
     def state(self):
         """What ``restore`` needs; never changed in place."""
-        return self.models, self.predictions
+        return self.models, self.predictions, self.own_log_density, self.own_log_prior
 
     def restore(self, state):
         """Back to an earlier state."""
-        self.models, self.predictions = state
+        self.models, self.predictions, self.own_log_density, self.own_log_prior = state
 
     def finish(self, resp):
         """The fitted experts, in a list."""
-        if not isinstance(self.folds, list):
-            return [models[0] for models in self.models]
-        if self.ensemble:
-            return [FoldEnsemble.from_fitted(models) for models in self.models]
+        folded = [isinstance(self.folds, list) and not is_frozen(e) for e in self.estimators]
+        if self.ensemble or not any(folded):
+            return [
+                FoldEnsemble.from_fitted(models) if in_folds else models[0]
+                for models, in_folds in zip(self.models, folded, strict=True)
+            ]
         everything = np.arange(len(self.y))
-        tasks = [(k, *self._rows(resp, k, everything)) for k in range(len(self.estimators))]
+        refitted = np.flatnonzero(folded)
         results = self._run(
-            (k, (rows, weights, everything[:0], self.classes), False) for k, rows, weights in tasks
+            (k, (*self._rows(resp, k, everything), everything[:0], self.classes), False)
+            for k in refitted
         )
-        self.n_fits += len(tasks)
-        return [model for model, _ in results]
+        self.n_fits += len(refitted)
+        models = [models[0] for models in self.models]
+        for k, (model, _, _) in zip(refitted, results, strict=True):
+            models[k] = model
+        return models
 
 
 class StreamedExperts:
@@ -430,16 +519,26 @@ class StreamedExperts:
             raise
 
 
+@dataclass
+class _Answer:
+    """Models of an expert, one for each split, and what they make of the rows."""
+
+    models: list
+    predictions: np.ndarray
+    log_density: np.ndarray | None
+
+
 def _fit_and_predict(X, y, name, estimator, arrays, y_shape, oob):
     """Fit a clone on some rows; predict others, out of bag where asked."""
     rows, weights, test, classes = arrays
     X_fit, y_fit = _safe_indexing(X, rows), y[rows]
-    if classes is not None and (y_fit == y_fit[0]).all() and not _is_frozen(estimator):
+    frozen = is_frozen(estimator)
+    if classes is not None and not frozen and (y_fit == y_fit[0]).all():
         model, oob = DummyClassifier(strategy="prior").fit(X_fit, y_fit), False
     else:
         model = clone(estimator)
         try:
-            if weights is None or _is_frozen(estimator):
+            if weights is None:
                 model.fit(X_fit, y_fit)
             else:
                 fit_weighted(model, X_fit, y_fit, weights)
@@ -447,9 +546,15 @@ def _fit_and_predict(X, y, name, estimator, arrays, y_shape, oob):
             error.add_note(f"Raised by fit of expert {name!r} on {len(rows)} rows.")
             raise
     if not len(test):
-        return model, np.empty((0, *y_shape))
-    prediction = expert_prediction(name, model, _safe_indexing(X, test), y_shape, classes)
-    if oob:
+        return model, np.empty((0, *y_shape)), None
+    X_test = _safe_indexing(X, test)
+    if has_own_density(model) and classes is None:
+        distribution = model.predict_dist(X_test)
+        return model, distribution.mean(), distribution.logpdf(y[test])
+    prediction = expert_prediction(name, model, X_test, y_shape, classes)
+    if has_own_density(model):
+        return model, prediction, own_log_proba(prediction, np.searchsorted(classes, y[test]))
+    if oob and not frozen:
         X_fit = X_fit if sparse.issparse(X_fit) else np.asarray(X_fit)
         outside, values = _oob_prediction(model, X_fit, y_shape, classes)
         if np.mean(outside) < 0.95:
@@ -458,11 +563,7 @@ def _fit_and_predict(X, y, name, estimator, arrays, y_shape, oob):
                 "out of bag for none: raise n_estimators, or use folds (cv=5)."
             )
         prediction[rows[outside]] = values[outside]
-    return model, prediction
-
-
-def _is_frozen(estimator):
-    return isinstance(estimator, FrozenEstimator)
+    return model, prediction, None
 
 
 def _oob_prediction(model, X, y_shape, classes):

@@ -5,7 +5,7 @@ from numbers import Integral
 import numpy as np
 from sklearn.model_selection import GroupKFold, KFold, StratifiedKFold, check_cv
 
-from ._experts import has_oob_prediction, leaves_every_row_out
+from ._experts import has_oob_prediction, is_frozen, leaves_every_row_out
 from ._linear import is_linear
 
 DEFAULT_FOLDS = 5
@@ -16,7 +16,7 @@ def make_folds(cv, estimators, X, y, split_params, *, stratify, seed):
 
     Parameters
     ----------
-    cv : "auto", "oob", False, int, splitter or iterable
+    cv : "auto", "oob", "prefit", False, int, splitter or iterable
         As the mixtures take it.
     estimators : list of estimators
         The experts.
@@ -33,9 +33,10 @@ def make_folds(cv, estimators, X, y, split_params, *, stratify, seed):
 
     Returns
     -------
-    folds : None, "oob" or list of (train, test)
-        None for in-sample predictions.
+    folds : None, "oob", "prefit" or list of (train, test)
+        None for in-sample predictions, "prefit" where all experts are fitted already.
     """
+    trained = [e for e in estimators if not is_frozen(e)]
     if cv is True:
         raise ValueError("cv=True says nothing; use 'auto', False, an integer or a splitter.")
     if cv is False:
@@ -45,7 +46,14 @@ def make_folds(cv, estimators, X, y, split_params, *, stratify, seed):
                 "cv='auto', an integer or a splitter with groups."
             )
         return None
-    without_oob = [e for e in estimators if not has_oob_prediction(e)]
+    if cv == "prefit" and trained:
+        raise ValueError(
+            "cv='prefit' needs experts that are fitted already, each as a FrozenEstimator from "
+            f"sklearn.frozen; {trained[0]!r} is none."
+        )
+    if cv == "prefit" or (isinstance(cv, str) and cv == "auto" and not trained):
+        return "prefit"
+    without_oob = [e for e in trained if not has_oob_prediction(e)]
     if cv == "oob" and split_params:
         raise ValueError(
             "cv='oob' leaves out single rows, not whole groups. Use cv='auto', an integer or a "
@@ -59,9 +67,9 @@ def make_folds(cv, estimators, X, y, split_params, *, stratify, seed):
     if isinstance(cv, str):
         if cv == "oob":
             return "oob"
-        if all(leaves_every_row_out(e) for e in estimators) and not split_params:
+        if all(leaves_every_row_out(e) for e in trained) and not split_params:
             return "oob"
-        if all(is_linear(e) for e in estimators) and not split_params:
+        if all(is_linear(e) for e in trained) and not split_params:
             return None
         units = split_params.get("groups", np.arange(X.shape[0]))
         cv = min(DEFAULT_FOLDS, len(np.unique(units)))

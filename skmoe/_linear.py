@@ -54,8 +54,11 @@ def linear_penalty(estimator, task):
 def is_linear(estimator):
     """Whether in-sample predictions are honest enough: linear and logistic regression.
 
-    Of a Pipeline, the last step counts.
+    Of a Pipeline, the last step counts; of a mixture, its experts.
     """
+    if hasattr(estimator, "_expert_list"):
+        in_sample = estimator.cv is False or estimator.cv == "auto"
+        return in_sample and all(is_linear(expert) for expert in estimator._expert_list()[1])
     steps = getattr(estimator, "steps", None)
     last = steps[-1][1] if steps else estimator
     return isinstance(last, (LinearRegression, Ridge, LogisticRegression))
@@ -83,6 +86,8 @@ class _Design:
 
     in_sample = True
     n_fits = 0
+    own_log_density = {}  # of no expert: the likelihood knows them all
+    own_log_prior = 0.0
 
     def __init__(self, X, y, weight, n_experts, *, penalty, per_column_unit):
         self.weight, self.n_experts = weight, n_experts

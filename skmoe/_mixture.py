@@ -113,7 +113,7 @@ class Mixture:
                 f"The gate {self.gate} returned NaN, or probabilities of shape {log_gate.shape} "
                 f"where {self.resp.shape} is needed."
             )
-        log_density = self.likelihood.log_density(self.y, self.experts.predictions)
+        log_density = self.expert_log_density()
         log_likelihood = self._share_rows(
             log_gate, keep_best(log_gate, log_density, self.top_k, self.noise)
         )
@@ -123,8 +123,19 @@ class Mixture:
             log_likelihood += self.weight @ self.gate.score_samples(self.Z)
         if self.load_prior is not None and not self.gate.takes_load_prior:
             log_likelihood += self.load_prior @ np.log(np.maximum(self.load, 1e-300))
-        log_prior = self.gate.log_prior() + self.likelihood.log_prior(self.experts.penalty)
-        self.objective = (log_likelihood + log_prior) / self.weight.sum()
+        self.objective = (log_likelihood + self.log_prior()) / self.weight.sum()
+
+    def log_prior(self):
+        """Log-prior of gate and experts, what penalties take from the log-likelihood."""
+        of_experts = self.likelihood.log_prior(self.experts.penalty) + self.experts.own_log_prior
+        return self.gate.log_prior() + of_experts
+
+    def expert_log_density(self):
+        """Log-density of each row under each expert, (n, K)."""
+        log_density = self.likelihood.log_density(self.y, self.experts.predictions)
+        for k, own in self.experts.own_log_density.items():
+            log_density[:, k] = own
+        return log_density
 
     def _share_rows(self, log_gate, log_density):
         """Set responsibilities and log-densities of the rows; the log-likelihood."""
@@ -150,7 +161,7 @@ class Mixture:
         log_gate = routes.spread(routes.log_weights, fill=-np.inf)
         best = -np.inf
         for _ in range(SERVING_STEPS):
-            log_density = self.likelihood.log_density(self.y, self.experts.predictions)
+            log_density = self.expert_log_density()
             value = self._share_rows(log_gate, log_density) / self.weight.sum()
             if not value > best + 1e-8:
                 break

@@ -224,7 +224,7 @@ class StreamLearner:
         Z = X if head is None else head.transform(X)
         predictions = self._expert_predictions(X)
         log_gate = np.ascontiguousarray(self.gate_.predict_log_proba(X), dtype=np.float64)
-        log_density = self.likelihood_.log_density(y, predictions)
+        log_density = self._route_log_density(X, y, Routes(log_gate))
         routes = Routes(log_gate, self.top_k)  # in a sparse mixture, scales learn how it is used
         served, _ = posterior(routes.spread(routes.log_weights, fill=-np.inf), log_density)
         resp, _ = posterior(log_gate, keep_best(log_gate, log_density, self.top_k))

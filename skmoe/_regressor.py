@@ -3,13 +3,15 @@
 import numpy as np
 from sklearn.base import RegressorMixin, clone
 from sklearn.linear_model import LinearRegression
+from sklearn.utils import _safe_indexing
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from . import _linear
 from ._base import BaseMixtureOfExperts
 from ._compat import HasMethods, StrOptions, check_y, fit_context
-from .distributions import MixtureDistribution
+from ._experts import has_own_density
+from .distributions import MixtureDistribution, NestedComponents
 from .likelihoods import Gaussian
 
 LIKELIHOODS = {"gaussian": Gaussian}
@@ -344,9 +346,26 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
         check_is_fitted(self)
         X = self._check_X(X)
         routes = self._routes(X)
-        predictions = self._expert_predictions(X, routes)
+        return MixtureDistribution(routes.weights, self._components(X, routes))
+
+    def _components(self, X, routes):
+        """Distribution of the target for each route."""
+        nested = []
+
+        def distribution(k, rows):
+            part = X if rows is None else _safe_indexing(X, rows)
+            answer = self.experts_[k].predict_dist(part)
+            nested.append((*np.nonzero(routes.lead_to(k)), answer))
+            return answer.mean()
+
+        own = [k for k, expert in enumerate(self.experts_) if has_own_density(expert)]
+        predictions = self._expert_predictions(X, routes, leave_out=own)
+        routes.fill(predictions, distribution, only=own)
         components = self.likelihood_.components(predictions, routes.experts)
-        return MixtureDistribution(routes.weights, components)
+        return NestedComponents(components, nested) if nested else components
+
+    def _route_log_density(self, X, y, routes):
+        return self._components(X, routes).logpdf(y[:, None])
 
     def predict_quantiles(self, X, q):
         """Quantiles of the predictive distribution.

@@ -94,6 +94,14 @@ class Routes:
                 flat[places[expert]] = answer(expert, places[expert] // k)
         return out
 
+    def lead_to(self, expert):
+        """Mask (n_samples, k) of the routes that lead to an expert."""
+        if self.experts is not None:
+            return self.experts == expert
+        mask = np.zeros(self.shape, dtype=bool)
+        mask[:, expert] = True
+        return mask
+
     def limited(self, capacity_factor):
         """Experts and weights (n, k) under a capacity; what is dropped is (-1, 0).
 

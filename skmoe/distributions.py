@@ -3,7 +3,7 @@
 import numpy as np
 from scipy import special
 
-__all__ = ["GaussianComponents", "MixtureDistribution"]
+__all__ = ["GaussianComponents", "MixtureDistribution", "NestedComponents"]
 
 _HALF_LOG_2PI = 0.5 * np.log(2 * np.pi)
 
@@ -98,6 +98,116 @@ class GaussianComponents:
         return self.mean + self.std * special.ndtri(q)
 
 
+class NestedComponents:
+    """Components some of which are distributions themselves: mixtures within a mixture.
+
+    Parameters
+    ----------
+    components : object
+        Components of one kind, such as :class:`GaussianComponents`, for all rows and experts.
+    nested : list of (rows, places, distribution)
+        Distributions that take the place of some of them: the one of row ``i`` of a distribution
+        is component ``places[i]`` of row ``rows[i]``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skmoe.distributions import (
+    ...     GaussianComponents, MixtureDistribution, NestedComponents,
+    ... )
+    >>> pair = GaussianComponents(np.array([[-1.0, 1.0]]), np.array([0.5, 0.5]))
+    >>> pair = MixtureDistribution(np.array([[0.5, 0.5]]), pair)
+    >>> flat = GaussianComponents(np.array([[0.0, 3.0]]), np.array([1.0, 0.5]))
+    >>> NestedComponents(flat, [([0], [0], pair)]).var
+    array([[1.25, 0.25]])
+    """
+
+    def __init__(self, components, nested):
+        self.components, self.nested = components, nested
+
+    def _place(self, values, answer):
+        values = np.array(values)
+        for rows, places, distribution in self.nested:
+            values[rows, places] = answer(distribution, rows)
+        return values
+
+    @property
+    def mean(self):
+        """Means, (n_samples, n_experts) or (n_samples, n_experts, n_outputs)."""
+        return self._place(self.components.mean, lambda each, rows: each.mean())
+
+    @property
+    def var(self):
+        """Variances, shaped like ``mean``."""
+        return self._place(self.components.var, lambda each, rows: each.var())
+
+    def logpdf(self, y):
+        """Log-density of each component.
+
+        Parameters
+        ----------
+        y : float or ndarray of shape (n_samples, 1) or (n_samples, 1, n_outputs)
+            Where to look.
+
+        Returns
+        -------
+        log_density : ndarray of shape (n_samples, n_experts)
+            Joint over the outputs.
+        """
+        return self._at("logpdf", y)
+
+    def cdf(self, y):
+        """Distribution function of each component.
+
+        Parameters
+        ----------
+        y : float or ndarray of shape (n_samples, 1) or (n_samples, 1, n_outputs)
+            Where to look.
+
+        Returns
+        -------
+        cdf : ndarray, shaped like ``mean``
+            Of each output alone.
+        """
+        return self._at("cdf", y)
+
+    def sf(self, y):
+        """Survival function of each component.
+
+        Parameters
+        ----------
+        y : float or ndarray of shape (n_samples, 1) or (n_samples, 1, n_outputs)
+            Where to look.
+
+        Returns
+        -------
+        sf : ndarray, shaped like ``mean``
+            Of each output alone.
+        """
+        return self._at("sf", y)
+
+    def _at(self, method, y):
+        return self._place(
+            getattr(self.components, method)(y),
+            lambda each, rows: getattr(each, method)(y if np.ndim(y) == 0 else y[rows, 0]),
+        )
+
+    def ppf(self, q):
+        """Quantile function of each component.
+
+        Parameters
+        ----------
+        q : float
+            A probability.
+
+        Returns
+        -------
+        quantiles : ndarray, shaped like ``mean``
+            Of each output alone.
+        """
+        return self._place(self.components.ppf(q), lambda each, rows: each.ppf(q))
+
+
 class MixtureDistribution:
     r"""The predictive distribution :math:`\sum_k \pi_k(x) f_k(y \mid x)` of each of n rows.
 
@@ -126,6 +236,26 @@ class MixtureDistribution:
     def __init__(self, weights, components):
         self.weights = weights
         self.components = components
+
+    @classmethod
+    def of_equals(cls, distributions):
+        """The mixture of some distributions of the same rows, all of the same weight.
+
+        Parameters
+        ----------
+        distributions : list of MixtureDistribution
+            With as many rows each.
+
+        Returns
+        -------
+        distribution : MixtureDistribution
+            Whose components are these.
+        """
+        means = np.stack([each.mean() for each in distributions], axis=1)
+        rows = np.arange(len(means))
+        nested = [(rows, np.full(len(rows), k), each) for k, each in enumerate(distributions)]
+        weights = np.full(means.shape[:2], 1 / len(distributions))
+        return cls(weights, NestedComponents(GaussianComponents(means, 1.0), nested))
 
     def _weigh(self, values):
         """Sum over the experts of weight times value; (n, K[, m]) in, (n[, m]) out."""

@@ -1,0 +1,202 @@
+"""Mixtures as experts of mixtures, and experts that are fitted already."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy import integrate
+from sklearn.ensemble import RandomForestRegressor
+from sklearn.exceptions import NotFittedError
+from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
+from sklearn.metrics import log_loss
+from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
+
+from skmoe import FoldEnsemble, MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
+from skmoe.gates import ConstantGate, SoftmaxGate
+
+
+def four_pieces(n_samples, seed):
+    rng = np.random.default_rng(seed)
+    X = rng.uniform(-2, 2, size=(n_samples, 1))
+    y = np.abs(X[:, 0]) + np.floor(X[:, 0]) + 0.1 * rng.normal(size=n_samples)
+    return X, y
+
+
+@pytest.fixture(scope="module")
+def nested():
+    inner = MixtureOfExpertsRegressor(n_experts=2, n_init=3)
+    outer = MixtureOfExpertsRegressor(
+        [("pair", inner), ("line", LinearRegression())], cv=False, random_state=0
+    )
+    return outer.fit(*four_pieces(500, 0))
+
+
+@pytest.mark.parametrize("top_k", [None, 1])
+def test_density_of_a_nested_mixture_is_the_gates_mean_of_both(nested, top_k):
+    X, y = four_pieces(200, 1)
+    pair, line = nested.experts_
+    weights = nested.set_params(top_k=top_k).gate_proba(X)
+    scale = nested.likelihood_.scale_[1]
+    of_line = np.exp(-0.5 * ((y - line.predict(X)) / scale) ** 2) / (scale * np.sqrt(2 * np.pi))
+    density = weights[:, 0] * np.exp(pair.log_density(X, y)) + weights[:, 1] * of_line
+    assert_allclose(nested.log_density(X, y), np.log(density), rtol=1e-9)
+    mean = weights[:, 0] * pair.predict(X) + weights[:, 1] * line.predict(X)
+    assert_allclose(nested.predict(X), mean, rtol=1e-9)
+    distribution = nested.predict_dist(X)
+    assert_allclose(distribution.pdf(y), density, rtol=1e-9)
+    assert_allclose(distribution.cdf(distribution.ppf(0.2)), 0.2, rtol=1e-9)
+    assert_allclose(distribution.cdf(y) + distribution.sf(y), 1.0, rtol=1e-12)
+    one = nested.predict_dist(X[:1])
+    area, _ = integrate.quad(lambda value: one.pdf(value)[0], -8, 8, limit=500)
+    assert area == pytest.approx(1.0, abs=1e-6)
+    second, _ = integrate.quad(
+        lambda value: (value - one.mean()[0]) ** 2 * one.pdf(value)[0], -8, 8, limit=500
+    )
+    assert one.var()[0] == pytest.approx(second, rel=1e-5)
+
+
+def test_nested_mixture_is_weighed_by_its_own_density(nested):
+    X, y = four_pieces(300, 1)
+    nested.set_params(top_k=None)
+    gate, resp = nested.gate_proba(X), nested.responsibilities(X, y)
+    odds = resp[:, 0] / resp[:, 1] * gate[:, 1] / gate[:, 0]
+    line = nested.experts_[1].predict(X)
+    scale = nested.likelihood_.scale_[1]
+    of_line = -0.5 * ((y - line) / scale) ** 2 - np.log(scale * np.sqrt(2 * np.pi))
+    sure = (resp > 1e-12).all(axis=1)
+    assert sure.sum() > 50
+    expected = np.exp(nested.experts_[0].log_density(X, y) - of_line)
+    assert_allclose(odds[sure], expected[sure], rtol=1e-6)
+
+
+def test_linear_mixtures_are_trained_in_sample_and_flexible_ones_are_not():
+    X, y = four_pieces(200, 0)
+    linear = MixtureOfExpertsRegressor(n_experts=2, n_init=1)
+    outer = MixtureOfExpertsRegressor(linear, n_experts=2, n_init=1, max_iter=3)
+    with pytest.warns(match="EM stopped"):
+        outer.fit(X, y)
+    assert not hasattr(outer, "oof_score_")
+    assert isinstance(outer.experts_[0], MixtureOfExpertsRegressor)
+    trees = linear.set_params(experts=DecisionTreeRegressor(max_depth=2, random_state=0), cv=2)
+    outer = MixtureOfExpertsRegressor(trees, n_experts=2, n_init=1, max_iter=2, cv=2).fit(X, y)
+    assert outer.oof_score_ == pytest.approx(outer.oof_log_density_.mean())
+    assert isinstance(outer.experts_[0], FoldEnsemble)
+
+
+def test_fold_ensemble_of_mixtures_has_the_mean_of_their_densities():
+    X, y = four_pieces(200, 0)
+    models = [
+        MixtureOfExpertsRegressor(n_experts=2, n_init=1, tol=1e-3).fit(X[part], y[part])
+        for part in (slice(0, 100), slice(100, 200))
+    ]
+    ensemble = FoldEnsemble.from_fitted(models)
+    expected = np.mean([np.exp(model.log_density(X, y)) for model in models], axis=0)
+    assert_allclose(ensemble.log_density(X, y), np.log(expected), rtol=1e-9)
+    assert_allclose(ensemble.predict_dist(X).mean(), ensemble.predict(X), rtol=1e-12)
+    assert not hasattr(FoldEnsemble.from_fitted([Ridge().fit(X, y)]), "log_density")
+
+
+def test_classifier_takes_a_mixture_at_its_word():
+    rng = np.random.default_rng(0)
+    X = rng.uniform(-1, 1, size=(400, 2))
+    y = np.where(X[:, 0] * X[:, 1] > 0, "same", "differ")
+    pair = MixtureOfExpertsClassifier(n_experts=2, n_init=3)
+    outer = MixtureOfExpertsClassifier(
+        [("pair", pair), ("tree", DecisionTreeClassifier(max_depth=1))],
+        cv=2, n_init=2, max_iter=3, random_state=0,
+    ).fit(X, y)  # fmt: skip
+    proba = outer.experts_[0].predict_proba(X)
+    tree = outer.likelihood_.calibrate(outer._expert_predictions(X))[:, 1]
+    gate = outer.gate_proba(X)
+    expected = gate[:, :1] * proba + gate[:, 1:] * tree
+    assert_allclose(outer.predict_proba(X), expected, rtol=1e-9)
+    own = np.log(expected[np.arange(400), np.searchsorted(outer.classes_, y)])
+    assert_allclose(outer.log_density(X, y), own, rtol=1e-9)
+    assert outer.score(X, y) > 0.95
+
+
+@pytest.fixture(scope="module")
+def models():
+    """Two models, each of which knows one half of the line, and rows that neither has seen."""
+    X, y = four_pieces(600, 0)
+    left = X[:, 0] < 0
+    halves = [
+        RandomForestRegressor(20, random_state=0).fit(X[half], y[half]) for half in (left, ~left)
+    ]
+    return [(name, FrozenEstimator(m)) for name, m in zip("ab", halves, strict=True)]
+
+
+@pytest.mark.parametrize("cv", ["prefit", "auto"])
+def test_prefit_learns_gate_and_scales_alone(models, cv):
+    X, y = four_pieces(400, 1)
+    moe = MixtureOfExpertsRegressor(models, cv=cv, random_state=0).fit(X, y)
+    assert moe.n_expert_fits_ == 0
+    assert moe.converged_
+    for (_, given), expert in zip(models, moe.experts_, strict=True):
+        assert expert.estimator is given.estimator
+    sides = np.array([[-1.5], [1.5]])
+    assert_allclose(moe.gate_proba(sides), np.eye(2), atol=0.05)
+    X, y = four_pieces(2000, 2)
+    squares = (y[:, None] - moe.predict_experts(X)) ** 2
+    own = np.column_stack([X[:, 0] < -0.1, X[:, 0] > 0.1])
+    errors = np.sqrt((squares * own).sum(axis=0) / own.sum(axis=0))
+    assert_allclose(moe.likelihood_.scale_, errors, rtol=0.15)  # those of new rows
+    assert np.diff(moe.lower_bounds_).min() > -1e-9
+
+
+def test_prefit_calibrates_classifiers():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(900, 2))
+    y = (X[:, 0] + rng.logistic(size=900) > 0).astype(int)
+    honest, sharp = (LogisticRegression().fit(X[:300], y[:300]) for _ in range(2))
+    sharp.coef_ *= 4
+    moe = MixtureOfExpertsClassifier([("sharp", FrozenEstimator(sharp))], cv="prefit")
+    moe.fit(X[300:600], y[300:600])
+    honest, calibrated, raw = (
+        log_loss(y[600:], m.predict_proba(X[600:])) for m in (honest, moe, sharp)
+    )
+    assert calibrated < honest + 0.02
+    assert raw > honest + 0.15
+
+
+def test_frozen_expert_beside_others_is_predicted_once_and_never_refitted(models):
+    X, y = four_pieces(200, 1)
+    experts = [models[0], ("tree", DecisionTreeRegressor(max_depth=3, random_state=0))]
+    moe = MixtureOfExpertsRegressor(experts, cv=2, n_init=1, random_state=0).fit(X, y)
+    assert moe.experts_[0].estimator is models[0][1].estimator
+    assert isinstance(moe.experts_[1], FoldEnsemble)
+    assert moe.n_expert_fits_ == 2 * (moe.n_iter_ + 2)  # two starts are compared first
+    refitted = MixtureOfExpertsRegressor(experts, cv=2, ensemble=False, n_init=1).fit(X, y)
+    assert refitted.experts_[0].estimator is models[0][1].estimator
+    assert isinstance(refitted.experts_[1], DecisionTreeRegressor)
+
+
+def test_prefit_needs_experts_that_are_frozen_and_fitted(models):
+    X, y = four_pieces(100, 1)
+    with pytest.raises(ValueError, match="FrozenEstimator"):
+        MixtureOfExpertsRegressor([models[0], ("line", Ridge())], cv="prefit").fit(X, y)
+    unfitted = [("a", FrozenEstimator(Ridge())), models[1]]
+    with pytest.raises(NotFittedError):
+        MixtureOfExpertsRegressor(unfitted, cv="prefit").fit(X, y)
+
+
+def test_proportions_of_frozen_experts_are_those_of_maximum_likelihood(models):
+    X, y = four_pieces(400, 1)
+    moe = MixtureOfExpertsRegressor(models, gate=ConstantGate(), cv="prefit", tol=1e-12)
+    moe.set_params(max_iter=1000).fit(X, y)
+    densities = [
+        -0.5 * ((y - e.predict(X)) / s) ** 2 - np.log(s)
+        for e, s in zip(moe.experts_, moe.likelihood_.scale_, strict=True)
+    ]
+    share = np.linspace(0.001, 0.999, 9981)
+    value = np.logaddexp(
+        np.log(share) + densities[0][:, None], np.log1p(-share) + densities[1][:, None]
+    ).sum(axis=0)
+    assert moe.gate_.proportions_[0] == pytest.approx(share[value.argmax()], abs=2e-4)
+
+
+def test_gate_over_frozen_experts_keeps_its_own_parameters(models):
+    X, y = four_pieces(200, 1)
+    moe = MixtureOfExpertsRegressor(models, gate=SoftmaxGate(alpha=1.0), cv="prefit").fit(X, y)
+    assert_array_equal(moe.gate_.get_params()["alpha"], 1.0)
+    assert moe.gate_.max_iter == SoftmaxGate().max_iter

@@ -30,7 +30,7 @@ from ._compat import (
     routing_enabled,
 )
 from ._em import run_em
-from ._experts import EstimatorExperts, seed_estimator
+from ._experts import EstimatorExperts, has_own_density, seed_estimator
 from ._folds import make_folds
 from ._linear import linear_penalty
 from ._mixture import Mixture
@@ -360,12 +360,16 @@ class BaseMixtureOfExperts(CallbackSupportMixin, StreamLearner, FittedMixture, E
 
     def _make_experts(self, names, templates, data, folds, seed):
         random_state = np.random.RandomState(seed)
+        seeded = [seed_estimator(template, random_state) for template in templates]
+        for estimator in seeded:  # a mixture goes on with its regimes, and does not seek new ones
+            if has_own_density(estimator) and "warm_start" in estimator.get_params(deep=False):
+                estimator.set_params(warm_start=True)
         threshold = self.min_responsibility
         if threshold == "auto":
             threshold = 0.0 if folds is None else min(0.1, 0.5 / len(names))
         experts = EstimatorExperts(
             names,
-            [seed_estimator(template, random_state) for template in templates],
+            seeded,
             data.X,
             self._labels(data.y),
             data.weight,

@@ -32,7 +32,9 @@ from sklearn.utils.validation import _num_samples
 
 from ._parallel import jobs
 from ._weights import (
+    fit_again,
     fit_weighted,
+    goes_on,
     learn_weighted,
     learns_batches,
     learns_weights,
@@ -317,6 +319,7 @@ class EstimatorExperts:
         self.classes, self.alike = classes, alike
         self.in_sample = folds is None
         self.weighted = [takes_sample_weight(e) or is_frozen(e) for e in estimators]
+        self.models = None  # (n_experts, n_folds)
         self.n_fits = 0
         everything = np.arange(len(y))
         self._splits = folds if isinstance(folds, list) else [(everything, everything)]
@@ -334,13 +337,15 @@ class EstimatorExperts:
         originals = [self._original(resp, k) for k in range(len(self.estimators))]
         refitted = [k for k in sorted(set(originals)) if not is_frozen(self.estimators[k])]
         tasks = [
-            (k, test, *self._rows(resp, k, train)) for k in refitted for train, test in self._splits
+            (k, fold, test, *self._rows(resp, k, train))
+            for k in refitted
+            for fold, (train, test) in enumerate(self._splits)
         ]
         self.n_fits += len(tasks)
         if self._frozen_answers is None:
             everything = np.arange(len(self.y))
             frozen = [k for k, estimator in enumerate(self.estimators) if is_frozen(estimator)]
-            tasks += [(k, everything, everything[:0], None) for k in frozen]
+            tasks += [(k, 0, everything, everything[:0], None) for k in frozen]
         answers = self._answers(tasks)
         if self._frozen_answers is None:
             self._frozen_answers = {k: answers[k] for k in frozen}
@@ -358,13 +363,13 @@ class EstimatorExperts:
             self.own_log_prior = sum(getattr(model, "_log_prior", 0.0) for model in trained)
 
     def _answers(self, tasks):
-        """Fit for each (expert, test, rows, weights) and gather by expert what was predicted."""
+        """Fit for each (expert, fold, test, rows, weights); what was predicted, by expert."""
         results = self._run(
-            (k, (rows, weights, test, self.classes), self.folds == "oob")
-            for k, test, rows, weights in tasks
+            (k, fold, (rows, weights, test, self.classes), self.folds == "oob")
+            for k, fold, test, rows, weights in tasks
         )
         answers = {}
-        for (k, test, _, _), (model, prediction, log_density) in zip(tasks, results, strict=True):
+        for (k, _, test, *_), (model, prediction, log_density) in zip(tasks, results, strict=True):
             if k not in answers:
                 shape = (len(self.y), *self._y_shape)
                 own = None if log_density is None else np.empty(len(self.y))
@@ -376,14 +381,33 @@ class EstimatorExperts:
         return answers
 
     def _run(self, tasks):
-        """Fit and predict for each (expert, (rows, weights, test, classes), out of bag)."""
+        """Fit and predict for each (expert, fold, (rows, weights, test, classes), out of bag)."""
         return self._jobs(
             _fit_and_predict,
             (
-                (self.names[k], self.estimators[k], arrays, self._y_shape, oob)
-                for k, arrays, oob in tasks
+                (
+                    self.names[k],
+                    self.estimators[k],
+                    self._last(k, fold, arrays[0]),
+                    arrays,
+                    self._y_shape,
+                    oob,
+                )
+                for k, fold, arrays, oob in tasks
             ),
         )
+
+    def _last(self, k, fold, rows):
+        """The model from which expert k goes on in this fold, or None.
+
+        It has seen rows of the fold's training part alone, in whatever iteration, so that what it
+        predicts for the others stays honest.
+        """
+        if self.models is None or not goes_on(self.models[k][fold]):
+            return None
+        last = self.models[k][fold]
+        known = self.classes is None or np.array_equal(last.classes_, np.unique(self.y[rows]))
+        return last if known else None
 
     def _original(self, resp, k):
         """The first expert that would be fitted just as expert k is."""
@@ -438,7 +462,7 @@ class EstimatorExperts:
         everything = np.arange(len(self.y))
         refitted = np.flatnonzero(folded)
         results = self._run(
-            (k, (*self._rows(resp, k, everything), everything[:0], self.classes), False)
+            (k, 0, (*self._rows(resp, k, everything), everything[:0], self.classes), False)
             for k in refitted
         )
         self.n_fits += len(refitted)
@@ -528,8 +552,8 @@ class _Answer:
     log_density: np.ndarray | None
 
 
-def _fit_and_predict(X, y, name, estimator, arrays, y_shape, oob):
-    """Fit a clone on some rows; predict others, out of bag where asked."""
+def _fit_and_predict(X, y, name, estimator, last, arrays, y_shape, oob):
+    """Fit a clone, or go on from the last model; predict other rows, out of bag where asked."""
     rows, weights, test, classes = arrays
     X_fit, y_fit = _safe_indexing(X, rows), y[rows]
     frozen = is_frozen(estimator)
@@ -538,7 +562,9 @@ def _fit_and_predict(X, y, name, estimator, arrays, y_shape, oob):
     else:
         model = clone(estimator)
         try:
-            if weights is None:
+            if last is not None:
+                model = fit_again(last, X_fit, y_fit, weights)
+            elif weights is None:
                 model.fit(X_fit, y_fit)
             else:
                 fit_weighted(model, X_fit, y_fit, weights)

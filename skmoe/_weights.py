@@ -40,6 +40,41 @@ def fit_weighted(estimator, X, y, weights):
     return estimator.fit(X, y, sample_weight=weights)
 
 
+def goes_on(estimator):
+    """Whether each ``fit`` begins where the last ended: its ``warm_start``, as nets have it.
+
+    Ensembles have a ``warm_start`` as well, but it adds members, and leaves those as they are that
+    were fitted to other weights. What has ``partial_fit`` moves what it has learned.
+    """
+    last = _last_step(estimator)
+    asked = last.get_params(deep=False).get("warm_start", False)
+    return bool(asked) and hasattr(type(last), "partial_fit")
+
+
+def fit_again(model, X, y, weights):
+    """A copy of a fitted model that ``goes_on``, fitted from there.
+
+    Parameters
+    ----------
+    model : estimator
+        Fitted; it stays as it is.
+    X : array-like or DataFrame of n_samples rows
+        Other rows.
+    y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+        Target, or class labels, of the classes that the model knows.
+    weights : ndarray of shape (n_samples,) or None
+        None where ``fit`` takes none.
+
+    Returns
+    -------
+    model : estimator
+        Fitted.
+    """
+    if weights is None:
+        return _train_last_step(model, X, lambda last, X: last.fit(X, y))
+    return _train_last_step(model, X, lambda last, X: fit_weighted(last, X, y, weights))
+
+
 def learns_batches(estimator):
     """Whether ``partial_fit`` can go on with an estimator; one that is frozen need not learn.
 
@@ -87,12 +122,21 @@ def learn_weighted(model, template, X, y, weights, classes=None):
     anew = classes is not None and not np.isin(y, model.classes_).all()
     if anew:
         model, params["classes"] = clone(template), classes
-    head = model.steps[:-1] if isinstance(model, Pipeline) else []
-    if head:
-        transformer = Pipeline(head)
-        X = transformer.fit_transform(X, y) if anew else transformer.transform(X)
-    last = copy.deepcopy(_last_step(model)).partial_fit(X, y, **params)
-    return Pipeline([*head, (model.steps[-1][0], last)]) if isinstance(model, Pipeline) else last
+        if isinstance(model, Pipeline) and len(model) > 1:
+            Pipeline(model.steps[:-1]).fit(X, y)  # in place, whatever memory the model has
+    return _train_last_step(model, X, lambda last, X: last.partial_fit(X, y, **params))
+
+
+def _train_last_step(model, X, train):
+    """A copy with ``train(last, X)`` for its last step; transformers stay as they are."""
+    if not isinstance(model, Pipeline):
+        return train(copy.deepcopy(model), X)
+    if len(model) > 1:
+        X = model[:-1].transform(X)
+    name, last = model.steps[-1]
+    model = copy.copy(model)
+    model.steps = [*model.steps[:-1], (name, train(copy.deepcopy(last), X))]
+    return model
 
 
 def _last_step(estimator):

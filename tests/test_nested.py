@@ -96,6 +96,7 @@ def test_fold_ensemble_of_mixtures_has_the_mean_of_their_densities():
     assert not hasattr(FoldEnsemble.from_fitted([Ridge().fit(X, y)]), "log_density")
 
 
+@pytest.mark.filterwarnings("ignore::skmoe.exceptions.ExpertCollapseWarning")
 def test_classifier_takes_a_mixture_at_its_word():
     rng = np.random.default_rng(0)
     X = rng.uniform(-1, 1, size=(400, 2))

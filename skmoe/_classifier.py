@@ -31,7 +31,8 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
     ----------
     experts : estimator or list of (str, estimator), default=None
         One classifier, cloned for every expert, or a named list of unlike ones, in which
-        ``"drop"`` leaves one out. None is logistic regression with a next-to-nothing L2
+        ``"drop"`` leaves one out. One in a ``FrozenEstimator`` stays as it is; a mixture can be
+        an expert too. None is logistic regression with a next-to-nothing L2
         penalty; on a DataFrame with strings or missing values these are encoded first.
     n_experts : int, default=None
         Number of experts. None is the length of the list, else 4.
@@ -46,11 +47,12 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
     class_weight : dict or "balanced", default=None
         Weights of the classes, multiplied into ``sample_weight``. The probabilities are then
         those of a population with these weights.
-    cv : "auto", "oob", False, int, splitter or iterable, default="auto"
+    cv : "auto", "oob", "prefit", False, int, splitter or iterable, default="auto"
         How the E-step gets honest predictions. "auto" is in-sample for logistic regression,
         "oob" for bagging ensembles with out-of-bag predictions, and five shuffled stratified
         folds for all others (for all experts of a list as soon as one needs them). False is
         in-sample for everything, which for flexible experts makes probabilities worthless.
+        "prefit", which "auto" is where all experts are frozen, learns gate and calibration alone.
     ensemble : bool, default=True
         With folds, an expert is the :class:`FoldEnsemble` of its fold models. False refits it
         on all its rows at the end.

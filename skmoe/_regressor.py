@@ -30,7 +30,8 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
     ----------
     experts : estimator or list of (str, estimator), default=None
         One regressor, cloned for every expert, or a named list of unlike ones, in which
-        ``"drop"`` leaves one out. None is linear regression with a next-to-nothing L2 penalty;
+        ``"drop"`` leaves one out. One in a ``FrozenEstimator`` stays as it is; a mixture can be
+        an expert too. None is linear regression with a next-to-nothing L2 penalty;
         on a DataFrame with strings or missing values these are encoded first.
     n_experts : int, default=None
         Number of experts. None is the length of the list, else 4.
@@ -39,11 +40,12 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
         missing values are encoded for it. The transformers of a Pipeline are fitted once.
     likelihood : {"gaussian"} or likelihood, default="gaussian"
         Errors around the predictions; see :mod:`skmoe.likelihoods`.
-    cv : "auto", "oob", False, int, splitter or iterable, default="auto"
+    cv : "auto", "oob", "prefit", False, int, splitter or iterable, default="auto"
         How the E-step gets honest predictions. "auto" is in-sample for linear and ridge
         regression, "oob" for bagging ensembles with out-of-bag predictions, and five shuffled
         folds for all others (for all experts of a list as soon as one needs them). False is
         in-sample for everything, which for flexible experts makes densities worthless.
+        "prefit", which "auto" is where all experts are frozen, learns gate and scales alone.
     ensemble : bool, default=True
         With folds, an expert is the :class:`FoldEnsemble` of its fold models. False refits it
         on all its rows at the end.

@@ -1,0 +1,81 @@
+"""
+A tree of experts
+=================
+
+A mixture is a regressor, so it can be the expert of a mixture: a gate decides between two
+halves of the plane, and within each half another gate decides again. The inner mixtures are
+trained and weighed through their own density, so that the whole is one model, fitted by one EM
+(Jordan and Jacobs, 1994, call it a hierarchical mixture of experts).
+
+Here a tree is grown level by level, until held-out rows say that it is deep enough.
+"""
+
+# %%
+# Four planes, two to the left and two to the right, where the border between the two lies
+# elsewhere. Each border is a straight line, which is what a softmax gate draws.
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+from skmoe import MixtureOfExpertsRegressor
+from skmoe.metrics import log_score
+
+
+def draw(n_samples, seed):
+    rng = np.random.default_rng(seed)
+    X = rng.uniform(-2, 2, size=(n_samples, 2))
+    right = X[:, 0] > 0
+    region = 2 * right + (X[:, 1] > np.where(right, 0.8, -0.8))
+    slope, level = np.array([1.0, -1.0, 0.5, -2.0]), np.array([-4.0, -5.0, 3.0, 6.0])
+    mean = slope[region] * X[:, 0] + level[region] + 0.3 * X[:, 1]
+    return X, mean + 0.15 * rng.normal(size=n_samples)
+
+
+X, y = draw(500, seed=0)
+X_new, y_new = draw(2000, seed=1)
+
+# %%
+# Each level takes the last tree as its expert. ``n_init`` starts are tried at the root; below it
+# each mixture goes on from where it was in the last iteration.
+
+
+def tree(depth):
+    mixture = None  # a leaf: linear regression
+    for _ in range(depth):
+        mixture = MixtureOfExpertsRegressor(
+            mixture, n_experts=2, n_init=5, tol=1e-4, random_state=0
+        )
+    return mixture
+
+
+trees = {depth: tree(depth).fit(X, y) for depth in (1, 2, 3)}
+for depth, mixture in trees.items():
+    print(f"{depth} levels: held-out log-score {log_score(mixture, X_new, y_new):.3f}")
+
+# %%
+# The probability of a leaf is the product of the gates' along its branch.
+
+
+def leaf_proba(mixture, X):
+    if not isinstance(mixture, MixtureOfExpertsRegressor):
+        return np.ones((len(X), 1))
+    gate = mixture.gate_proba(X)
+    below = [leaf_proba(expert, X) for expert in mixture.experts_]
+    return np.hstack([gate[:, [k]] * proba for k, proba in enumerate(below)])
+
+
+axis = np.linspace(-2, 2, 160)
+grid = np.stack(np.meshgrid(axis, axis), axis=-1).reshape(-1, 2)
+fig, panels = plt.subplots(1, 3, figsize=(9, 3.6), sharey=True, layout="constrained")
+for panel, (depth, mixture) in zip(panels, trees.items(), strict=True):
+    leaf = leaf_proba(mixture, grid).argmax(axis=1).reshape(160, 160)
+    panel.imshow(leaf, origin="lower", extent=(-2, 2, -2, 2), cmap="viridis", alpha=0.8)
+    panel.plot([-2, 0], [-0.8, -0.8], "w--", [0, 0], [-2, 2], "w--", [0, 2], [0.8, 0.8], "w--")
+    score = log_score(mixture, X_new, y_new)
+    panel.set(title=f"{2**depth} leaves, log-score {score:.2f}", xlabel="first column")
+panels[0].set_ylabel("second column")
+fig.suptitle("Most probable leaf; dashed: the true borders")
+plt.show()
+
+# %%
+# Two levels are enough. The third has leaves to spare, and the held-out score does not gain.

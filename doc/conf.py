@@ -41,7 +41,7 @@ numpydoc_show_class_members = False  # templates/autosummary/class.rst documents
 sphinx_gallery_conf = {
     "examples_dirs": ["../examples"],
     "gallery_dirs": ["auto_examples"],
-    "filename_pattern": r"\.py$",  # all of them, those without pictures too
+    "ignore_pattern": r"\bunlike_experts\.py$",  # the README's; it draws nothing
     "within_subsection_order": "FileNameSortKey",
     "doc_module": ("skmoe",),
     "reference_url": {"skmoe": None},

@@ -63,7 +63,7 @@ figure, ax = plt.subplots(figsize=(6, 3.5), layout="constrained")
 iterations = np.arange(1, rescued.n_iter_ + 1)
 ax.plot(iterations, rescued.lower_bounds_, "k-", label="from the lopsided start")
 ax.axhline(default.lower_bound_, color="k", linestyle="--", label="default, ten starts")
-ax.set(xlabel="EM iteration", ylabel="objective per row")
+ax.set(xlabel="EM iteration", ylabel="objective (nats per row)")
 ax.legend(loc="center left")
 plt.show()
 

@@ -59,6 +59,8 @@ for (name, label), covered in coverage.items():
     dash = "-" if label == "out of sample" else "--"
     marker = "o" if name == "tree" else "^"
     ax.plot(levels, covered, dash, marker=marker, color="k", label=f"{name}, {label}")
-ax.set(xlabel="level of the interval", ylabel="held-out rows inside", xlim=(0, 1), ylim=(0, 1))
+ax.set(
+    xlabel="level of the interval", ylabel="share of held-out rows inside", xlim=(0, 1), ylim=(0, 1)
+)
 ax.legend()
 plt.show()

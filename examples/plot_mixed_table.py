@@ -84,5 +84,5 @@ figure, ax = plt.subplots(figsize=(5, 3.5), layout="constrained")
 ax.errorbar(
     best["param_n_experts"], best["mean_test_score"], best["std_test_score"], fmt="ko-", capsize=4
 )
-ax.set(xlabel="number of experts", ylabel="log-score", xticks=[1, 2, 3])
+ax.set(xlabel="number of experts", ylabel="log-score (nats per row)", xticks=[1, 2, 3])
 plt.show()

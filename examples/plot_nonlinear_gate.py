@@ -44,24 +44,28 @@ for name, moe in moes.items():
     print(f"{name:20} held-out R² {r2:5.2f}   log-score {score:5.2f}")
 
 # %%
-# The regions where the gate is sure of one expert are light and dark, those where it is not are
-# grey; the marks are held-out rows, by the expert that most likely made them. The Gaussian gate
-# has round borders, the forest sharp ones along the axes.
+# The light regions are where the gate is sure of ``expert0``, the dark ones where it is sure of
+# ``expert1``; the marks are held-out rows, by the expert that most likely made them. The
+# number is the log-score. The Gaussian gate has round borders, the forest sharp ones along the
+# axes.
 
 side = np.linspace(-1, 1, 81)
 grid = np.array([(a, b) for b in side for a in side])
-figure, axes = plt.subplots(2, 2, figsize=(6, 6.4), sharex=True, sharey=True, layout="constrained")
+figure, axes = plt.subplots(2, 2, figsize=(7, 6.6), sharex=True, sharey=True, layout="constrained")
 for (name, moe), ax in zip(moes.items(), axes.flat, strict=True):
     first = moe.gate_proba(grid)[:, 0].reshape(81, 81)
-    ax.imshow(first, extent=(-1, 1, -1, 1), origin="lower", cmap="gray", vmin=-0.3, vmax=1.3)
+    shades = ax.imshow(first, extent=(-1, 1, -1, 1), origin="lower", cmap="gray", vmin=-1, vmax=1)
     owner = moe.responsibilities(X[test], y[test]).argmax(axis=1)
-    for k, marker, color in [(0, "o", "C0"), (1, "x", "C1")]:
+    for k, marker in enumerate("ox"):
         rows = X[test][owner == k][:120]
-        ax.plot(*rows.T, marker, color=color, markersize=4)
-    ax.set(title=f"{name}: {log_score(moe, X[test], y[test]):.2f}", xticks=[-1, 0, 1])
-    ax.set(yticks=[-1, 0, 1])
+        ax.plot(*rows.T, f"k{marker}", markerfacecolor="w", markersize=4, label=f"expert{k}")
+    ax.set(title=f"{name}: {log_score(moe, X[test], y[test]):.2f}")
+    ax.set(xticks=[-1, 0, 1], yticks=[-1, 0, 1])
 figure.supxlabel("first feature")
 figure.supylabel("second feature")
+scale = figure.colorbar(shades, ax=axes, label="gate probability of expert0", ticks=[0, 0.5, 1])
+scale.ax.set(ylim=(0, 1))
+figure.legend(*ax.get_legend_handles_labels(), loc="outside upper center", ncols=2)
 plt.show()
 
 # %%

@@ -41,17 +41,19 @@ owner = moe.responsibilities(X, y).argmax(axis=1)
 figure, (above, below) = plt.subplots(
     2, sharex=True, figsize=(6, 6), height_ratios=[2, 1], layout="constrained"
 )
-styles = zip(["-", "--", ":"], ["o", "x", "^"], ["C0", "C1", "C2"], strict=True)
+styles = zip(["-", "--", ":"], ["o", "x", "^"], ["C0", "C3", "C2"], strict=True)
 for k, (dash, marker, color) in enumerate(styles):
     rows = owner == k
-    above.plot(load[rows], y[rows], marker, color=color, markersize=4, alpha=0.6)
+    above.plot(
+        load[rows], y[rows], marker, color=color, markersize=4, alpha=0.8, label=f"expert{k}"
+    )
     above.plot(at, lines[:, k], dash, color="0.3", linewidth=1)
     answers = np.where(gate[:, k] > 0.5, lines[:, k], np.nan)
-    above.plot(at, answers, dash, color="k", linewidth=3, label=f"expert{k}")
+    above.plot(at, answers, dash, color="k", linewidth=3)
     below.plot(at, gate[:, k], dash, color="k", linewidth=2)
     below.text(at[gate[:, k] > 0.5].mean(), 0.8, f"expert{k}", ha="center")
 above.set(ylabel="yield", ylim=(y.min() - 1, y.max() + 1))
-above.legend()
+figure.legend(loc="outside upper center", ncols=3)
 below.set(xlabel="load", ylabel="gate probability")
 plt.show()
 

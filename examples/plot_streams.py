@@ -64,13 +64,15 @@ print(f"the stream:        {scores[-1]:.4f}")
 # as many; a few chunks later the stream has passed it. The memory is that of one chunk, at the
 # hundredth as at the first.
 
-figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.5), layout="constrained")
-left.semilogx(rows, scores, "k-", label="stream, each row once")
-left.semilogx(batch_rows, batch_scores, "o", mfc="w", color="C3", label="EM on the first rows")
-left.set(xlabel="rows seen", ylabel="held-out log-score")
-left.legend(loc="lower right")
-right.plot(np.array(rows[1:]) / 1e6, held, "k-")
-right.set(xlabel="million rows seen", ylabel="memory at the most, MB", ylim=(0, 1.3 * max(held)))
+figure, (above, below) = plt.subplots(
+    2, sharex=True, figsize=(6, 5), height_ratios=[2, 1], layout="constrained"
+)
+above.semilogx(rows, scores, "k-", label="stream, each row once")
+above.semilogx(batch_rows, batch_scores, "o", mfc="w", color="k", label="EM on the first rows")
+above.set(ylabel="held-out log-score\n(nats per row)")
+above.legend(loc="lower right")
+below.semilogx(rows[1:], held, "k-")
+below.set(xlabel="rows seen", ylabel="memory at\nthe most (MB)", ylim=(0, 1.3 * max(held)))
 plt.show()
 
 # %%

@@ -140,8 +140,6 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
     ----------
     .. [1] R. A. Jacobs, M. I. Jordan, S. J. Nowlan and G. E. Hinton, "Adaptive mixtures of
        local experts", Neural Computation 3 (1991) 79-87.
-    .. [2] O. Cappé and E. Moulines, "On-line expectation-maximization algorithm for latent data
-       models", Journal of the Royal Statistical Society B 71 (2009) 593-613.
 
     Examples
     --------
@@ -218,7 +216,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
         The first rows are collected until several starts of EM are sensible: a weight of 500
         or of 20 for each parameter of the experts, whichever is more. Until then each call
         refits the mixture on all of them (and does not fit it yet where rows are fewer than
-        experts). Afterwards each batch is seen once and forgotten [2]_. After ``fit``,
+        experts). Afterwards each batch is seen once and forgotten [1]_. After ``fit``,
         ``partial_fit`` goes on from there.
 
         Linear and logistic experts, the gate and the scales are re-estimated from sums over all
@@ -251,6 +249,11 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
             cannot learn from batches: there is no such method then.
         ValueError
             If the batch cannot be used. The mixture is then as it was before.
+
+        References
+        ----------
+        .. [1] O. Cappé and E. Moulines, "On-line expectation-maximization algorithm for latent
+           data models", Journal of the Royal Statistical Society B 71 (2009) 593-613.
 
         Examples
         --------

@@ -15,9 +15,13 @@ from ._report import ExpertReport, describe_experts
 from ._routing import Routes, load_metrics
 from ._tables import check_table
 
+GROWTH = ("add_expert", "remove_expert", "replace_expert")  # changes that are no maximum
+
 
 class FittedMixture:
     """Gate, responsibilities, densities and information criteria of a fitted mixture."""
+
+    _changed_by = None  # the method that has changed it since the last fit
 
     def _check_X(self, X, *, reset=False):
         """X as a table or array; ``fit`` resets the number and names of the columns."""
@@ -175,21 +179,23 @@ class FittedMixture:
         Raises
         ------
         ValueError
-            If only one of X and y is given, or neither after ``partial_fit``.
+            If only one of X and y is given, or neither after ``partial_fit`` or ``add_expert``.
         """
         check_is_fitted(self)
         if (X is None) != (y is None):
             raise ValueError("expert_report takes both X and y, or neither for the training rows.")
         if X is None:
-            if self._is_streaming():
+            if self._changed_by is not None:
                 raise ValueError(
-                    "After partial_fit there are no training rows to report on: pass X and y."
+                    f"After {self._changed_by} there are no training rows to report on: pass X "
+                    "and y."
                 )
             return self._training_report
         X = self._check_X(X)
         resp, routes = self.responsibilities(X, y), self._routes(X)
         weight = check_sample_weight(sample_weight, resp, dtype=np.float64)
         errors = self._losses(self._check_known_target(y), self._expert_predictions(X))
+        trained = self._training_report
         columns, overlap = describe_experts(
             list(self.named_experts_),
             resp,
@@ -197,10 +203,10 @@ class FittedMixture:
             errors,
             weight,
             self.likelihood_,
-            np.array(self._training_report.columns["revived"]),
+            None if trained is None else np.array(trained.columns["revived"]),
         )
         balance = load_metrics(routes, weight)
-        return ExpertReport(columns, overlap, self._training_report.optima, balance)
+        return ExpertReport(columns, overlap, [] if trained is None else trained.optima, balance)
 
     def bic(self, X, y, sample_weight=None):
         """Bayesian information criterion, ``-2 log L + p log n``; lower is better.
@@ -258,6 +264,11 @@ class FittedMixture:
             raise ValueError(
                 "Information criteria need the maximum of the likelihood, which a mixture with "
                 "top_k is not at. Set top_k=None, or cross-validate the log-score instead."
+            )
+        if self._changed_by in GROWTH:
+            raise ValueError(
+                "Information criteria need the maximum of the likelihood, which a mixture after "
+                f"{self._changed_by} is not at. Cross-validate the log-score instead."
             )
         if self._n_parameters is None:
             raise ValueError(

@@ -160,13 +160,13 @@ class BaseMixtureOfExperts(CallbackSupportMixin, StreamLearner, FittedMixture, E
             If data or parameters cannot be used. The mixture is then as it was before.
         """
         tasks = FitTasks(self, X, y, sample_weight)
-        with _unchanged_on_error(self):
+        with unchanged_on_error(self):
             self._buffer = None
             self._fit(X, y, sample_weight, params, tasks)
         return self
 
     def _learn(self, X, y, sample_weight, classes=None):
-        with _unchanged_on_error(self):
+        with unchanged_on_error(self):
             self._partial_fit(X, y, sample_weight, classes)
         return self
 
@@ -312,9 +312,7 @@ class BaseMixtureOfExperts(CallbackSupportMixin, StreamLearner, FittedMixture, E
                     f"The gate {gate} takes no sample_weight and is fitted without it.",
                 )
             return prefix, ClassifierGate(gate, random_state=seed)
-        if {"warm_start", "max_iter"} <= set(gate.get_params(deep=False)):
-            gate.set_params(warm_start=True, max_iter=1)
-        return prefix, gate
+        return prefix, step_by_step(gate)
 
     def _training_data(self, X, y, weight, prefix):
         Z = X if prefix is None else prefix.fit_transform(X, y)
@@ -595,16 +593,10 @@ class BaseMixtureOfExperts(CallbackSupportMixin, StreamLearner, FittedMixture, E
         else:
             order = np.arange(len(names))
         estimators = [estimators[k] for k in order]
-        original = self._default_gate() if self.gate is None else self.gate
-        original = original.steps[-1][1] if isinstance(original, Pipeline) else original
-        if type(original) is type(gate):  # without the settings that EM gave its clone
-            gate.set_params(**original.get_params(deep=False))
+        self._reset_settings(gate)
         self.experts_ = estimators
         self.named_experts_ = Bunch(**dict(zip(names, estimators, strict=True)))
-        self.gate_ = gate
-        if prefix is not None:
-            last_name = self.gate.steps[-1][0] if isinstance(self.gate, Pipeline) else "gate"
-            self.gate_ = Pipeline([*prefix.steps, (last_name, gate)])
+        self.gate_ = self._behind(prefix, gate)
         self.likelihood_ = likelihood
         self.expert_load_ = problem.load[order]
         self.lower_bound_ = problem.objective
@@ -620,6 +612,24 @@ class BaseMixtureOfExperts(CallbackSupportMixin, StreamLearner, FittedMixture, E
             self.oof_responsibilities_ = problem.resp[:, order]
             self.oof_score_ = float(np.average(problem.log_norm, weights=problem.weight))
         return order
+
+    def _original_gate(self):
+        """The gate as it was given, without transformers."""
+        original = self._default_gate() if self.gate is None else self.gate
+        return original.steps[-1][1] if isinstance(original, Pipeline) else original
+
+    def _reset_settings(self, gate):
+        """Give the gate its own settings back, in place of those that EM gave its clone."""
+        original = self._original_gate()
+        if type(original) is type(gate):
+            gate.set_params(**original.get_params(deep=False))
+
+    def _behind(self, prefix, gate):
+        """The gate behind its transformers, if there are any."""
+        if prefix is None:
+            return gate
+        last_name = self.gate.steps[-1][0] if isinstance(self.gate, Pipeline) else "gate"
+        return Pipeline([*prefix.steps, (last_name, gate)])
 
     def _set_fitted(self, problem, run, names, estimators, prefix, folds, ends):
         dead = problem.dead()
@@ -661,7 +671,7 @@ class BaseMixtureOfExperts(CallbackSupportMixin, StreamLearner, FittedMixture, E
         """Clones by falling load; None where the order means something or cannot be changed."""
         if isinstance(self.experts, list) or self.target_load is not None:
             return None
-        if type(problem.gate).reorder is BaseGate.reorder:
+        if problem.gate.keeps_order or type(problem.gate).reorder is BaseGate.reorder:
             return None
         return np.argsort(-problem.load, kind="stable")
 
@@ -677,12 +687,19 @@ class BaseMixtureOfExperts(CallbackSupportMixin, StreamLearner, FittedMixture, E
         return problem.experts.n_parameters() + likelihood.n_parameters_ + gate.n_parameters_
 
 
+def step_by_step(gate):
+    """Let every ``fit`` of a gate make one step from where the last one ended; the gate."""
+    if {"warm_start", "max_iter"} <= set(gate.get_params(deep=False)):
+        gate.set_params(warm_start=True, max_iter=1)
+    return gate
+
+
 def _points(data):
     return data.columns if data.target is None else np.column_stack([data.columns, data.target])
 
 
 @contextmanager
-def _unchanged_on_error(estimator):
+def unchanged_on_error(estimator):
     """Whatever is raised, the estimator's attributes are then what they were before."""
     before = vars(estimator).copy()
     try:

@@ -12,12 +12,13 @@ from . import _linear
 from ._base import BaseMixtureOfExperts
 from ._compat import StrOptions, check_sample_weight, check_y, fit_context
 from ._experts import has_own_density
+from ._growing import GrowingMixture
 from .likelihoods import Categorical
 
 FIXED_EPSILON = 1e-3  # smoothing of experts that are predicted in-sample
 
 
-class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
+class MixtureOfExpertsClassifier(ClassifierMixin, GrowingMixture, BaseMixtureOfExperts):
     r"""Mixture of experts for classification, trained by EM.
 
     .. math:: P(y = c \mid x) = \sum_k \pi_k(x) \, p_k(c \mid x)
@@ -110,7 +111,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
     named_experts_ : Bunch
         The same by name; clones are called ``expert0``, ``expert1`` and so on.
     gate_ : gate or Pipeline
-        The fitted gate.
+        The fitted gate; after ``add_expert`` a :class:`~skmoe.gates.TreeGate` around it.
     likelihood_ : Categorical
         With the calibration of each expert.
     expert_load_ : ndarray of shape (n_experts,)
@@ -446,6 +447,12 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseMixtureOfExperts):
         """
         best = np.argmax(self.predict_proba(X), axis=1)
         return self.classes_[best]
+
+    def _draw_target(self, X, random_state):
+        """A class number for each row, drawn from the mixture."""
+        cumulative = np.cumsum(self.predict_proba(X), axis=1)
+        levels = random_state.uniform(size=(len(cumulative), 1)) * cumulative[:, -1:]
+        return (levels >= cumulative).sum(axis=1)
 
     def predict_experts(self, X):
         """Most probable class of each expert for each row.

@@ -57,7 +57,7 @@ class Buffer:
             raise ValueError(f"y has {y.shape[1:]} outputs, {self.y.shape[1:]} in the first call.")
         return Buffer(
             self.classes,
-            _stack(self.X, X),
+            stack_rows(self.X, X),
             np.concatenate([self.y, y]),
             np.concatenate([self.weight, weight]),
         )
@@ -140,9 +140,6 @@ class StreamLearner:
             return f"the likelihood {likelihood} has no learn_batch"
         return None
 
-    def _is_streaming(self):
-        return self._stream is not None and self._stream.n_batches > 0
-
     # The first rows -------------------------------------------------------------------------
 
     def _partial_fit(self, X, y, sample_weight, classes=None):
@@ -184,7 +181,7 @@ class StreamLearner:
 
     def _begin_stream(self, problem, order):
         """Gather what ``partial_fit`` needs to go on from a fit."""
-        self._stream = None
+        self._stream = self._changed_by = None
         self.n_samples_seen_ = float(problem.weight.sum())
         gate = problem.gate
         if not (hasattr(gate, "learn_batch") and hasattr(problem.likelihood, "learn_batch")):
@@ -209,6 +206,11 @@ class StreamLearner:
     def _learn_batch(self, X, y, sample_weight):
         """E-step on a batch, then the M-step of every part."""
         stream = self._stream
+        if stream is None and self._changed_by is not None:
+            raise TypeError(
+                f"After {self._changed_by} a mixture cannot go on with partial_fit: there are no "
+                "sums over the rows that its experts were fitted on."
+            )
         if stream is None:
             raise TypeError(
                 "This fit cannot go on with partial_fit: groups or sparse data asked for experts "
@@ -220,7 +222,7 @@ class StreamLearner:
         weight = self._check_weight(sample_weight, X, y, n_experts=1)
         total = float(weight.sum())
         keep, gain, seen, counted = stream.factors(total, self.forget_factor)
-        head, gate = _split(self.gate_)
+        head, gate = split_last(self.gate_)
         Z = X if head is None else head.transform(X)
         predictions = self._expert_predictions(X)
         log_gate = np.ascontiguousarray(self.gate_.predict_log_proba(X), dtype=np.float64)
@@ -248,10 +250,11 @@ class StreamLearner:
         self.experts_ = estimators
         self.named_experts_ = Bunch(**dict(zip(self.named_experts_, estimators, strict=True)))
         self.likelihood_ = likelihood
-        self.gate_ = _join(self.gate_, gate)
+        self.gate_ = join_last(self.gate_, gate)
         self.n_samples_seen_ = seen
         for name in ("oof_score_", "oof_log_density_", "oof_responsibilities_"):
             self.__dict__.pop(name, None)
+        self._changed_by = "partial_fit"
         self._stream = replace(
             stream,
             experts=experts.without_rows(),
@@ -272,7 +275,7 @@ class StreamLearner:
                 )
             experts = experts.learn_batch(X, y, weights, keep=keep, gain=gain)
             return experts, experts.estimators
-        head, _ = _split(self.experts_[0])  # all have the same transformers
+        head, _ = split_last(self.experts_[0])  # all have the same transformers
         design = X if head is None else head.transform(X)
         experts = experts.learn_batch(
             check_array(design, dtype=np.float64, input_name="The design of linear experts"),
@@ -281,32 +284,32 @@ class StreamLearner:
             keep=keep,
             gain=gain,
         )
-        last = [copy.copy(_split(estimator)[1]) for estimator in self.experts_]
+        last = [copy.copy(split_last(estimator)[1]) for estimator in self.experts_]
         estimators = self._finish_linear(experts, last)
         return experts, [
-            _join(old, new) for old, new in zip(self.experts_, estimators, strict=True)
+            join_last(old, new) for old, new in zip(self.experts_, estimators, strict=True)
         ]
 
 
-def _split(estimator):
+def split_last(estimator):
     """Transformers of a fitted Pipeline, or None, and its last step or what is no Pipeline."""
     if not isinstance(estimator, Pipeline):
         return None, estimator
     return (estimator[:-1] if len(estimator) > 1 else None), estimator.steps[-1][1]
 
 
-def _join(estimator, last):
+def join_last(estimator, last):
     """``estimator`` with another last step, or that step where it is no Pipeline."""
     if not isinstance(estimator, Pipeline):
         return last
     return Pipeline([*estimator.steps[:-1], (estimator.steps[-1][0], last)])
 
 
-def _stack(X, other):
+def stack_rows(X, other):
     """Rows of both, which are both tables, both sparse or both arrays."""
     if is_table(X) != is_table(other) or sparse.issparse(X) != sparse.issparse(other):
         raise ValueError(
-            "The first batches must be of one kind: all tables, all sparse or all arrays; got "
+            "Rows must be of one kind: all tables, all sparse or all arrays; got "
             f"{type(other).__name__} after {type(X).__name__}."
         )
     if is_table(X):

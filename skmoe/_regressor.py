@@ -11,13 +11,14 @@ from . import _linear
 from ._base import BaseMixtureOfExperts
 from ._compat import HasMethods, StrOptions, check_y, fit_context
 from ._experts import has_own_density
+from ._growing import GrowingMixture
 from .distributions import MixtureDistribution, NestedComponents
 from .likelihoods import Gaussian
 
 LIKELIHOODS = {"gaussian": Gaussian}
 
 
-class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
+class MixtureOfExpertsRegressor(RegressorMixin, GrowingMixture, BaseMixtureOfExperts):
     r"""Mixture of experts for regression, trained by EM.
 
     .. math:: p(y \mid x) = \sum_k \pi_k(x) \, N(y; \mu_k(x), \sigma_k^2)
@@ -101,7 +102,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
     named_experts_ : Bunch
         The same by name; clones are called ``expert0``, ``expert1`` and so on.
     gate_ : gate or Pipeline
-        The fitted gate.
+        The fitted gate; after ``add_expert`` a :class:`~skmoe.gates.TreeGate` around it.
     likelihood_ : likelihood
         With the fitted scales.
     expert_load_ : ndarray of shape (n_experts,)
@@ -371,6 +372,10 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseMixtureOfExperts):
 
     def _route_log_density(self, X, y, routes):
         return self._components(X, routes).logpdf(y[:, None])
+
+    def _draw_target(self, X, random_state):
+        """A target for each row, drawn from the mixture, and as ``_check_target`` gives it."""
+        return self.predict_dist(X).rvs(random_state=random_state)
 
     def predict_quantiles(self, X, q):
         """Quantiles of the predictive distribution.

@@ -2,6 +2,7 @@
 
 import numpy as np
 from scipy import special
+from sklearn.utils import check_random_state
 
 __all__ = ["GaussianComponents", "MixtureDistribution", "NestedComponents"]
 
@@ -96,6 +97,24 @@ class GaussianComponents:
             Of each output alone.
         """
         return self.mean + self.std * special.ndtri(q)
+
+    def rvs(self, places, random_state):
+        """Draw from some of the components.
+
+        Parameters
+        ----------
+        places : ndarray of shape (n_samples, size)
+            For each draw of a row, the number of the component.
+        random_state : RandomState
+            Draws them.
+
+        Returns
+        -------
+        draws : ndarray of shape (n_samples, size) or (n_samples, size, n_outputs)
+            In the units of the target.
+        """
+        mean, std = _take(self.mean, places), _take(self.std, places)
+        return mean + std * random_state.standard_normal(mean.shape)
 
 
 class NestedComponents:
@@ -206,6 +225,29 @@ class NestedComponents:
             Of each output alone.
         """
         return self._place(self.components.ppf(q), lambda each, rows: each.ppf(q))
+
+    def rvs(self, places, random_state):
+        """Draw from some of the components.
+
+        Parameters
+        ----------
+        places : ndarray of shape (n_samples, size)
+            For each draw of a row, the number of the component.
+        random_state : RandomState
+            Draws them.
+
+        Returns
+        -------
+        draws : ndarray of shape (n_samples, size) or (n_samples, size, n_outputs)
+            In the units of the target.
+        """
+        draws = self.components.rvs(places, random_state)
+        for rows, its_places, distribution in self.nested:
+            here = places[rows] == np.asarray(its_places)[:, None]
+            values = distribution.rvs(places.shape[1], random_state)
+            here = here.reshape(here.shape + (1,) * (values.ndim - 2))
+            draws[rows] = np.where(here, values, draws[rows])
+        return draws
 
 
 class MixtureDistribution:
@@ -397,6 +439,29 @@ class MixtureDistribution:
             low, high = new_low, new_high
         return high
 
+    def rvs(self, size=None, random_state=None):
+        """Draw from the distributions.
+
+        Parameters
+        ----------
+        size : int, default=None
+            Draws from each row's distribution. None is one, without an axis for it.
+        random_state : int, RandomState instance or None, default=None
+            Draws them.
+
+        Returns
+        -------
+        draws : ndarray of shape (n_samples,) or (n_samples, size)
+            In the units of the target; with several outputs one last axis more.
+        """
+        random_state = check_random_state(random_state)
+        cumulative = np.cumsum(self.weights, axis=1)
+        shape = (len(cumulative), 1 if size is None else size)
+        levels = random_state.uniform(size=shape) * cumulative[:, -1:]
+        places = (levels[:, :, None] >= cumulative[:, None, :]).sum(axis=2)
+        draws = self.components.rvs(places, random_state)
+        return draws[:, 0] if size is None else draws
+
     def interval(self, level=0.9):
         """Central interval of the given probability.
 
@@ -434,3 +499,8 @@ class MixtureDistribution:
     def __repr__(self):
         n_samples, n_experts = self.weights.shape
         return f"<{type(self).__name__} of {n_experts} components for {n_samples} rows>"
+
+
+def _take(values, places):
+    """The entries (n, size[, m]) of ``values`` (n, K[, m]) at ``places`` (n, size)."""
+    return values[np.arange(len(places))[:, None], places]

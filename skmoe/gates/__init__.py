@@ -11,5 +11,13 @@ from ._classifier import ClassifierGate
 from ._constant import ConstantGate
 from ._gaussian import GaussianGate
 from ._softmax import SoftmaxGate
+from ._tree import TreeGate
 
-__all__ = ["BaseGate", "ClassifierGate", "ConstantGate", "GaussianGate", "SoftmaxGate"]
+__all__ = [
+    "BaseGate",
+    "ClassifierGate",
+    "ConstantGate",
+    "GaussianGate",
+    "SoftmaxGate",
+    "TreeGate",
+]

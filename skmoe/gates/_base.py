@@ -14,7 +14,7 @@ class BaseGate(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
     """Base class of gates that take soft labels.
 
     A gate of your own derives from this class and implements ``fit`` and ``predict_log_proba``,
-    and ``reorder`` where clones are to be ordered by falling load.
+    and ``reorder`` where clones are to be ordered by falling load, or experts removed.
     For ``partial_fit`` of a mixture it implements ``learn_batch(X, y, sample_weight, *, keep,
     gain)``: what it has learned counts ``keep`` times, the rows of the batch ``gain`` times. What
     ``fit`` does not keep of its rows for that, ``begin_stream`` gathers.
@@ -28,10 +28,14 @@ class BaseGate(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
         with ``score_samples``, that of both.
     takes_load_prior : bool
         Whether ``fit`` reads ``_load_prior``, prior counts of the experts, in closed form.
+    keeps_order : bool
+        Whether the place of an expert means something to the gate, so that clones must not be
+        ordered by falling load.
     """
 
     objective = "conditional"
     takes_load_prior = False
+    keeps_order = False
     _load_prior = None
     _one_class_will_do = False
 
@@ -143,8 +147,9 @@ class BaseGate(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
 
         Parameters
         ----------
-        order : ndarray of shape (n_experts,)
-            A permutation.
+        order : ndarray of shape (n_kept,)
+            A permutation, or a part of one: those left out are gone, and the others share as
+            they did before.
         """
         raise TypeError(f"{type(self).__name__} does not implement reorder(order).")
 

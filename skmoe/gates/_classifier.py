@@ -161,7 +161,8 @@ class ClassifierGate(MetaEstimatorMixin, BaseGate):
         check_is_fitted(self)
         validate_data(self, X, skip_check_array=True, reset=False)
         seen = self.classifier_.predict_proba(X)
-        proba = np.zeros((len(seen), len(self.classes_)))
+        n_columns = 1 + max(self._columns.max(), self.classifier_.classes_.max())
+        proba = np.zeros((len(seen), n_columns))
         proba[:, self.classifier_.classes_] = seen
         proba = proba[:, self._columns] + self.smoothing
         with np.errstate(divide="ignore"):
@@ -172,9 +173,11 @@ class ClassifierGate(MetaEstimatorMixin, BaseGate):
 
         Parameters
         ----------
-        order : ndarray of shape (n_experts,)
-            A permutation.
+        order : ndarray of shape (n_kept,)
+            A permutation, or a part of one: those left out are gone, and the others share as
+            they did before.
         """
+        self.classes_ = self.classes_[: len(order)]
         self._columns = self._columns[order]
 
     def __sklearn_tags__(self):

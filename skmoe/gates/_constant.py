@@ -115,10 +115,13 @@ class ConstantGate(BaseGate):
 
         Parameters
         ----------
-        order : ndarray of shape (n_experts,)
-            A permutation.
+        order : ndarray of shape (n_kept,)
+            A permutation, or a part of one: those left out are gone, and the others share as
+            they did before.
         """
+        self.classes_ = self.classes_[: len(order)]
         self.proportions_, self._mass = self.proportions_[order], self._mass[order]
+        self.proportions_ = self.proportions_ / self.proportions_.sum()
         if self._load_prior is not None:
             self._load_prior = self._load_prior[order]
 

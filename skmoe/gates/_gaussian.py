@@ -4,6 +4,7 @@ from numbers import Real
 
 import numpy as np
 from scipy import linalg, special
+from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._compat import Interval, StrOptions, fit_context
@@ -199,6 +200,31 @@ class GaussianGate(BaseGate):
         """
         return special.logsumexp(self._log_joint(X), axis=1)
 
+    def sample(self, n_samples=1, random_state=None):
+        """Draw rows from the Gaussians.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+            Number of rows.
+        random_state : int, RandomState instance or None, default=None
+            Draws them.
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples, n_features)
+            Rows, in the units of X.
+        experts : ndarray of shape (n_samples,)
+            Number of the expert from whose Gaussian each row is.
+        """
+        check_is_fitted(self)
+        random_state = check_random_state(random_state)
+        experts = random_state.choice(len(self.proportions_), n_samples, p=self.proportions_)
+        means, factors = self._standard
+        noise = random_state.standard_normal((n_samples, means.shape[1]))
+        Z = means[experts] + np.einsum("nij,nj->ni", factors[experts], noise)
+        return Z * self._scale + self._mean, experts
+
     def log_prior(self):
         """Log-prior of the covariances and the proportions, up to a constant.
 
@@ -234,10 +260,12 @@ class GaussianGate(BaseGate):
 
         Parameters
         ----------
-        order : ndarray of shape (n_experts,)
-            A permutation.
+        order : ndarray of shape (n_kept,)
+            A permutation, or a part of one: those left out are gone, and the others share as
+            they did before.
         """
-        self.proportions_ = self.proportions_[order]
+        self.classes_ = self.classes_[: len(order)]
+        self.proportions_ = self.proportions_[order] / self.proportions_[order].sum()
         self.means_, self.covariances_ = self.means_[order], self.covariances_[order]
         self._standard = tuple(part[order] for part in self._standard)
         self._moments = self._moments[order]

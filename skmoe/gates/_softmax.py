@@ -274,9 +274,11 @@ class SoftmaxGate(BaseGate):
 
         Parameters
         ----------
-        order : ndarray of shape (n_experts,)
-            A permutation.
+        order : ndarray of shape (n_kept,)
+            A permutation, or a part of one: those left out are gone, and the others share as
+            they did before.
         """
+        self.classes_ = self.classes_[: len(order)]
         self.coef_, self.intercept_ = self.coef_[order], self.intercept_[order]
         if self._bound is not None:
             self._bound = self._bound[order]

@@ -1,5 +1,7 @@
 """Class probabilities of an expert, calibrated."""
 
+import copy
+
 import numpy as np
 from scipy import optimize
 from sklearn.base import BaseEstimator
@@ -250,12 +252,33 @@ class Categorical(BaseEstimator):
 
         Parameters
         ----------
-        order : ndarray of shape (n_experts,)
-            A permutation.
+        order : ndarray of shape (n_kept,)
+            A permutation, or a part of one.
         """
         self.temperature_ = self.temperature_[order]
         self.epsilon_ = self.epsilon_[order]
         self._mass = self._mass[order]
+
+    def extended(self, other, k):
+        """A likelihood with one expert more, the last.
+
+        Parameters
+        ----------
+        other : Categorical
+            Fitted, of the same kind.
+        k : int
+            Number of its expert to take.
+
+        Returns
+        -------
+        likelihood : Categorical
+            A new one, with the class shares of this one.
+        """
+        twin = copy.copy(self)
+        for name in ("temperature_", "epsilon_", "_mass"):
+            ours, theirs = getattr(self, name), getattr(other, name)
+            setattr(twin, name, np.append(ours, theirs[k]))
+        return twin
 
     @property
     def n_parameters_(self):

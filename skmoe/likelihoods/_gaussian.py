@@ -1,5 +1,7 @@
 """Gaussian errors around the prediction of an expert."""
 
+import copy
+
 import numpy as np
 from sklearn.base import BaseEstimator
 
@@ -174,11 +176,33 @@ class Gaussian(BaseEstimator):
 
         Parameters
         ----------
-        order : ndarray of shape (n_experts,)
-            A permutation.
+        order : ndarray of shape (n_kept,)
+            A permutation, or a part of one.
         """
         self.scale_ = self.scale_[order]
         self._sums = [s[order] for s in self._sums]
+
+    def extended(self, other, k):
+        """A likelihood with one expert more, the last.
+
+        Parameters
+        ----------
+        other : Gaussian
+            Fitted, of the same kind.
+        k : int
+            Number of its expert to take.
+
+        Returns
+        -------
+        likelihood : Gaussian
+            A new one, with the floor of this one.
+        """
+        twin = copy.copy(self)
+        twin.scale_ = np.concatenate([self.scale_, other.scale_[k : k + 1]])
+        twin._sums = [
+            np.concatenate([s, o[k : k + 1]]) for s, o in zip(self._sums, other._sums, strict=True)
+        ]
+        return twin
 
     @property
     def n_parameters_(self):

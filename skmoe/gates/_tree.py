@@ -1,0 +1,248 @@
+"""A gate of gates: first which group of experts, then which expert of the group."""
+
+import copy
+from numbers import Integral
+
+import numpy as np
+from scipy import special
+from sklearn.base import MetaEstimatorMixin, clone
+from sklearn.utils import get_tags
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from .._compat import HasMethods, Interval, fit_context
+from ._base import BaseGate
+from ._classifier import ClassifierGate
+from ._softmax import SoftmaxGate
+
+
+class TreeGate(MetaEstimatorMixin, BaseGate):
+    r"""Gate of two levels: one decides on a group of experts, one in each group on the expert.
+
+    .. math:: \log \pi_k(x) = \log \rho_{b(k)}(x) + \log \pi_{k \mid b(k)}(x)
+
+    This is the gate of a hierarchical mixture of experts [1]_, where :math:`b(k)` is the group,
+    the branch, of expert k. Softmax gates on both levels make borders between groups that no
+    border within a group can move. Given soft labels the levels are fitted one by one, exactly:
+    the decision on their sums over the branches, each branch on its own labels. In EM with
+    softmax gates the likelihood never falls.
+
+    ``add_expert`` of a mixture makes such a gate of the old one, as a branch, and the new expert.
+
+    Parameters
+    ----------
+    sizes : list of int, default=None
+        Experts of each branch; the first branch has the first experts. None makes about the
+        square root of n_experts branches, as even as can be.
+    gate : gate or classifier, default=None
+        Cloned for the decision and for every branch of more than one expert. None is a
+        :class:`SoftmaxGate`.
+    max_iter : int, default=100
+        ``max_iter`` of these gates, where they have it.
+    warm_start : bool, default=False
+        ``warm_start`` of these gates, where they have it.
+
+    Attributes
+    ----------
+    decision_ : BaseGate
+        The fitted gate over the branches.
+    branches_ : list of BaseGate or None
+        The fitted gates within the branches; None for a branch of one expert.
+    classes_ : ndarray of shape (n_experts,)
+        Class labels, or the numbers of the experts.
+    n_features_in_ : int
+        Number of columns seen in ``fit``.
+
+    References
+    ----------
+    .. [1] M. I. Jordan and R. A. Jacobs, "Hierarchical mixtures of experts and the EM
+       algorithm", Neural Computation 6 (1994) 181-214.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skmoe.gates import TreeGate
+    >>> X = np.array([[-3.0, 0.0], [-3.0, 1.0], [3.0, 0.0], [3.0, 1.0]])
+    >>> gate = TreeGate(sizes=[2, 1]).fit(X, [0, 1, 2, 2])
+    >>> gate.predict([[-3.0, 1.0], [3.0, 0.5]])
+    array([1, 2])
+    >>> gate.decision_.predict_proba([[3.0, 0.5]]).round(2)
+    array([[0.04, 0.96]])
+    """
+
+    keeps_order = True
+
+    _parameter_constraints = {
+        "sizes": ["array-like", None],
+        "gate": [HasMethods(["fit", "predict_proba"]), None],
+        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "warm_start": ["boolean"],
+    }
+
+    def __init__(self, sizes=None, gate=None, *, max_iter=100, warm_start=False):
+        self.sizes = sizes
+        self.gate = gate
+        self.max_iter = max_iter
+        self.warm_start = warm_start
+
+    @classmethod
+    def from_fitted(cls, decision, branches):
+        """A tree of gates that are fitted already.
+
+        Parameters
+        ----------
+        decision : BaseGate
+            Over the branches.
+        branches : list of BaseGate or None
+            Within them; None for a branch of one expert.
+
+        Returns
+        -------
+        gate : TreeGate
+            A fitted one. It holds the gates themselves.
+        """
+        sizes = [1 if branch is None else len(branch.classes_) for branch in branches]
+        tree = cls(sizes, clone(decision))
+        for name in ("n_features_in_", "feature_names_in_"):
+            if hasattr(decision, name):
+                setattr(tree, name, getattr(decision, name))
+        tree.decision_, tree.branches_ = decision, list(branches)
+        tree.classes_ = tree._columns = np.arange(sum(sizes))
+        return tree
+
+    @fit_context(prefer_skip_nested_validation=False)
+    def fit(self, X, y, sample_weight=None):
+        """Fit the decision and the gates of the branches.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows.
+        y : array-like of shape (n_samples, n_experts) or (n_samples,)
+            Soft labels, or class labels.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights; None is a weight of one for each row.
+
+        Returns
+        -------
+        self : TreeGate
+            The fitted gate.
+        """
+        validate_data(self, X, skip_check_array=True)
+        targets, weight = self._soft_labels(X, y, sample_weight)
+        sizes = self._branch_sizes(targets.shape[1])
+        ends = np.cumsum(sizes)
+        parts = np.split(targets, ends[:-1], axis=1)
+        sums = np.column_stack([part.sum(axis=1) for part in parts])
+        previous = [None] * (1 + len(parts))
+        if self.warm_start and hasattr(self, "decision_") and len(self.branches_) == len(parts):
+            previous = [self.decision_, *self.branches_]
+        self.decision_, *self.branches_ = (
+            None if part.shape[1] == 1 else self._start(gate).fit(X, part, weight)
+            for gate, part in zip(previous, [sums, *parts], strict=True)
+        )
+        self._columns = np.arange(targets.shape[1])
+        return self
+
+    def _branch_sizes(self, n_experts):
+        if self.sizes is None:
+            n_branches = int(np.ceil(np.sqrt(n_experts)))
+            return [len(part) for part in np.array_split(np.arange(n_experts), n_branches)]
+        sizes = np.asarray(self.sizes)
+        valid = sizes.ndim == 1 and len(sizes) > 1 and sizes.dtype.kind == "i" and sizes.min() > 0
+        if not valid or sizes.sum() != n_experts:
+            raise ValueError(
+                "sizes must be two or more positive integers, the experts of each branch, which "
+                f"sum to the number of experts, {n_experts}; got {self.sizes!r}."
+            )
+        return sizes.tolist()
+
+    def _template(self):
+        gate = SoftmaxGate() if self.gate is None else self.gate
+        return gate if isinstance(gate, BaseGate) else ClassifierGate(gate)
+
+    def _start(self, previous):
+        """A gate to fit: a new one, or a copy of the last to go on from."""
+        gate = clone(self._template()) if previous is None else copy.copy(previous)
+        settings = {"max_iter": self.max_iter, "warm_start": self.warm_start}
+        if settings.keys() <= gate.get_params(deep=False).keys():
+            gate.set_params(**settings)
+        return gate
+
+    def predict_log_proba(self, X):
+        """Log-probability of each expert.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        log_proba : ndarray of shape (n_samples, n_experts)
+            Natural logarithms.
+        """
+        check_is_fitted(self)
+        validate_data(self, X, skip_check_array=True, reset=False)
+        log_proba = []
+        for of_branch, branch in zip(
+            self.decision_.predict_log_proba(X).T, self.branches_, strict=True
+        ):
+            within = 0.0 if branch is None else branch.predict_log_proba(X)
+            log_proba.append(of_branch[:, None] + within)
+        log_proba = np.hstack(log_proba)
+        if len(self._columns) == log_proba.shape[1]:
+            return log_proba[:, self._columns]
+        kept = log_proba[:, self._columns]
+        return kept - special.logsumexp(kept, axis=1, keepdims=True)
+
+    def log_prior(self):
+        """Log-prior of the decision and of the gates within the branches.
+
+        Returns
+        -------
+        log_prior : float
+            Their sum.
+        """
+        return float(sum(gate.log_prior() for gate in self._gates()))
+
+    @property
+    def n_parameters_(self):
+        """Number of free parameters."""
+        return sum(gate.n_parameters_ for gate in self._gates())
+
+    def _gates(self):
+        return [self.decision_, *(branch for branch in self.branches_ if branch is not None)]
+
+    def reorder(self, order):
+        """Renumber the experts in place: new expert ``j`` is old expert ``order[j]``.
+
+        Parameters
+        ----------
+        order : ndarray of shape (n_kept,)
+            A permutation, or a part of one: those left out are gone, and the others share as
+            they did before.
+        """
+        self.classes_ = self.classes_[: len(order)]
+        self._columns = self._columns[order]
+
+    def simplified(self):
+        """The gate of the one branch that is left whole, where nothing else is.
+
+        Returns
+        -------
+        gate : BaseGate
+            With the same probabilities: that of the branch, or this one.
+        """
+        start = 0
+        for branch in self.branches_:
+            size = 1 if branch is None else len(branch.classes_)
+            alone = np.array_equal(self._columns, np.arange(start, start + size))
+            if branch is not None and alone:
+                return branch
+            start += size
+        return self
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags = get_tags(self._template()).input_tags
+        return tags

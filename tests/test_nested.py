@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from scipy import integrate
+from scipy import integrate, special
 from sklearn.ensemble import RandomForestRegressor
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
@@ -12,7 +12,7 @@ from sklearn.metrics import log_loss
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from skmoe import FoldEnsemble, MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
-from skmoe.gates import ConstantGate, SoftmaxGate
+from skmoe.gates import ConstantGate, SoftmaxGate, TreeGate
 
 
 def four_pieces(n_samples, seed):
@@ -94,6 +94,46 @@ def test_fold_ensemble_of_mixtures_has_the_mean_of_their_densities():
     assert_allclose(ensemble.log_density(X, y), np.log(expected), rtol=1e-9)
     assert_allclose(ensemble.predict_dist(X).mean(), ensemble.predict(X), rtol=1e-12)
     assert not hasattr(FoldEnsemble.from_fitted([Ridge().fit(X, y)]), "log_density")
+
+
+def soft_tree(n_samples, seed):
+    """Four lines behind two levels of softmax gates, whose borders are wide."""
+    rng = np.random.default_rng(seed)
+    x = rng.uniform(-3, 3, size=n_samples)
+    right = rng.uniform(size=n_samples) < special.expit(2 * x)
+    within = rng.uniform(size=n_samples) < special.expit(2 * (x - np.where(right, 1.5, -1.5)))
+    expert = 2 * right + within
+    slope, level = np.array([1.0, -1.0, 0.5, -2.0]), np.array([0.0, 1.0, 2.0, 3.0])
+    return x[:, None], slope[expert] * x + level[expert] + 0.3 * rng.normal(size=n_samples)
+
+
+def leaf_responsibilities(X, y, tree):
+    """Of the experts of its experts, side by side."""
+    outer = tree.responsibilities(X, y)
+    inner = [pair.responsibilities(X, y) for pair in tree.experts_]
+    return np.hstack([outer[:, [k]] * resp for k, resp in enumerate(inner)])
+
+
+def test_two_levels_reach_the_likelihood_of_the_flat_mixture_with_the_product_gate():
+    X, y = soft_tree(1000, 0)
+    params = {"n_init": 3, "tol": 1e-8, "max_iter": 1000}
+    gate = SoftmaxGate(alpha=1e-4)
+    pair = MixtureOfExpertsRegressor(n_experts=2, gate=gate, **params)
+    tree = MixtureOfExpertsRegressor(pair, n_experts=2, gate=gate, random_state=0, **params)
+    tree.fit(X, y)
+    assert np.diff(tree.lower_bounds_).min() > -1e-9
+    assert tree.lower_bound_ - tree.lower_bounds_[0] > 0.02
+    flat = MixtureOfExpertsRegressor(
+        n_experts=4,
+        gate=TreeGate([2, 2], gate),
+        init=lambda X, y, n_experts, random_state: leaf_responsibilities(X, y, tree),
+        n_init=1,
+        tol=1e-8,
+        max_iter=1000,
+    ).fit(X, y)
+    difference = tree.log_density(X, y).mean() - flat.log_density(X, y).mean()
+    assert abs(difference) < 1e-4
+    assert_allclose(flat.responsibilities(X, y), leaf_responsibilities(X, y, tree), atol=0.02)
 
 
 @pytest.mark.filterwarnings("ignore::skmoe.exceptions.ExpertCollapseWarning")

@@ -72,13 +72,15 @@ def test_nested_mixture_is_weighed_by_its_own_density(nested):
 def test_linear_mixtures_are_trained_in_sample_and_flexible_ones_are_not():
     X, y = four_pieces(200, 0)
     linear = MixtureOfExpertsRegressor(n_experts=2, n_init=1)
-    outer = MixtureOfExpertsRegressor(linear, n_experts=2, n_init=1, max_iter=3)
+    outer = MixtureOfExpertsRegressor(linear, n_experts=2, n_init=1, max_iter=3, random_state=0)
     with pytest.warns(match="EM stopped"):
         outer.fit(X, y)
     assert not hasattr(outer, "oof_score_")
     assert isinstance(outer.experts_[0], MixtureOfExpertsRegressor)
     trees = linear.set_params(experts=DecisionTreeRegressor(max_depth=2, random_state=0), cv=2)
-    outer = MixtureOfExpertsRegressor(trees, n_experts=2, n_init=1, max_iter=2, cv=2).fit(X, y)
+    outer = MixtureOfExpertsRegressor(
+        trees, n_experts=2, n_init=1, max_iter=2, cv=2, random_state=0
+    ).fit(X, y)
     assert outer.oof_score_ == pytest.approx(outer.oof_log_density_.mean())
     assert isinstance(outer.experts_[0], FoldEnsemble)
 
@@ -86,7 +88,9 @@ def test_linear_mixtures_are_trained_in_sample_and_flexible_ones_are_not():
 def test_fold_ensemble_of_mixtures_has_the_mean_of_their_densities():
     X, y = four_pieces(200, 0)
     models = [
-        MixtureOfExpertsRegressor(n_experts=2, n_init=1, tol=1e-3).fit(X[part], y[part])
+        MixtureOfExpertsRegressor(n_experts=2, n_init=1, tol=1e-3, random_state=0).fit(
+            X[part], y[part]
+        )
         for part in (slice(0, 100), slice(100, 200))
     ]
     ensemble = FoldEnsemble.from_fitted(models)
@@ -207,7 +211,9 @@ def test_frozen_expert_beside_others_is_predicted_once_and_never_refitted(models
     assert moe.experts_[0].estimator is models[0][1].estimator
     assert isinstance(moe.experts_[1], FoldEnsemble)
     assert moe.n_expert_fits_ == 2 * (moe.n_iter_ + 2)  # two starts are compared first
-    refitted = MixtureOfExpertsRegressor(experts, cv=2, ensemble=False, n_init=1).fit(X, y)
+    refitted = MixtureOfExpertsRegressor(
+        experts, cv=2, ensemble=False, n_init=1, random_state=0
+    ).fit(X, y)
     assert refitted.experts_[0].estimator is models[0][1].estimator
     assert isinstance(refitted.experts_[1], DecisionTreeRegressor)
 

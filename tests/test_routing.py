@@ -90,7 +90,13 @@ def test_counting_sort_refuses_what_does_not_fit(experts, n_places):
 @pytest.mark.parametrize("k", [1, 2, 3])
 def test_truncated_bound_rises(data, k):
     moe = MixtureOfExpertsRegressor(
-        n_experts=N_REGIMES, top_k=k, init="kmeans_xy", n_init=1, tol=1e-8, max_iter=500
+        n_experts=N_REGIMES,
+        top_k=k,
+        init="kmeans_xy",
+        n_init=1,
+        tol=1e-8,
+        max_iter=500,
+        random_state=0,
     ).fit(*data)
     assert moe._training_report.columns["revived"] == [0] * N_REGIMES
     assert np.diff(moe.lower_bounds_).min() > -1e-10
@@ -327,7 +333,9 @@ def test_router_noise_fades_and_leaves_a_mixture_that_fits(data):
 
 def test_noise_without_top_k_warns(data):
     with pytest.warns(UserWarning, match="router_noise has no effect"):
-        MixtureOfExpertsRegressor(n_experts=2, router_noise=1.0, n_init=1).fit(*data)
+        MixtureOfExpertsRegressor(n_experts=2, router_noise=1.0, n_init=1, random_state=0).fit(
+            *data
+        )
 
 
 def test_information_criteria_refuse_a_truncated_mixture(data, mixture):

@@ -13,9 +13,7 @@ from ._compat import HasMethods, StrOptions, check_y, fit_context
 from ._experts import has_own_density
 from ._growing import GrowingMixture
 from .distributions import MixtureDistribution, NestedComponents
-from .likelihoods import Gaussian
-
-LIKELIHOODS = {"gaussian": Gaussian}
+from .likelihoods import BY_NAME
 
 
 class MixtureOfExpertsRegressor(RegressorMixin, GrowingMixture, BaseMixtureOfExperts):
@@ -159,7 +157,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, GrowingMixture, BaseMixtureOfExp
     _default_alpha = _linear.DEFAULT_REGRESSION_ALPHA
     _parameter_constraints = {
         **BaseMixtureOfExperts._parameter_constraints,
-        "likelihood": [StrOptions(set(LIKELIHOODS)), HasMethods(["log_density", "update"])],
+        "likelihood": [StrOptions(set(BY_NAME)), HasMethods(["log_density", "update"])],
     }
 
     def __init__(
@@ -288,7 +286,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, GrowingMixture, BaseMixtureOfExp
 
     def _unfitted_likelihood(self):
         if isinstance(self.likelihood, str):
-            return LIKELIHOODS[self.likelihood]()
+            return BY_NAME[self.likelihood]()
         return clone(self.likelihood)
 
     def _start_likelihood(self, data, n_experts, *, in_sample, linear):

@@ -1,10 +1,13 @@
 """The predictive distribution of a mixture, in the words of :mod:`scipy.stats`."""
 
-import numpy as np
-from scipy import special
-from sklearn.utils import check_random_state
+from functools import cached_property
 
-__all__ = ["GaussianComponents", "MixtureDistribution", "NestedComponents"]
+import numpy as np
+from scipy import special, stats
+from sklearn.utils import check_random_state
+from sklearn.utils.metaestimators import available_if
+
+__all__ = ["GaussianComponents", "MixtureDistribution", "NestedComponents", "ScipyComponents"]
 
 _HALF_LOG_2PI = 0.5 * np.log(2 * np.pi)
 
@@ -27,6 +30,8 @@ class GaussianComponents:
     >>> GaussianComponents(np.array([[-1.0, 1.0]]), np.array([0.5, 2.0])).cdf(-1.0).round(3)
     array([[0.5  , 0.159]])
     """
+
+    discrete = False
 
     def __init__(self, mean, std):
         self.mean = mean
@@ -117,6 +122,110 @@ class GaussianComponents:
         return mean + std * random_state.standard_normal(mean.shape)
 
 
+class ScipyComponents:
+    """Components of any kind that :mod:`scipy.stats` has, one for each row and expert.
+
+    Parameters
+    ----------
+    distribution : frozen distribution of scipy.stats
+        Continuous, or discrete on whole numbers. Its parameters broadcast to
+        (n_samples, n_experts) or (n_samples, n_experts, n_outputs), as in
+        ``stats.t(4, loc=prediction, scale=scale)``; outputs are independent within an expert.
+
+    Attributes
+    ----------
+    discrete : bool
+        Whether all the probability is on whole numbers.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from scipy import stats
+    >>> from skmoe.distributions import MixtureDistribution, ScipyComponents
+    >>> counts = ScipyComponents(stats.poisson(np.array([[1.0, 5.0]])))
+    >>> counts.cdf(2.5).round(3)
+    array([[0.92 , 0.125]])
+    >>> MixtureDistribution(np.array([[0.5, 0.5]]), counts).ppf([0.1, 0.5, 0.9])
+    array([[0., 2., 7.]])
+    """
+
+    def __init__(self, distribution):
+        self.distribution = distribution
+        self.discrete = isinstance(distribution.dist, stats.rv_discrete)
+
+    @cached_property
+    def mean(self):
+        """Means, (n_samples, n_experts) or (n_samples, n_experts, n_outputs)."""
+        return np.asarray(self.distribution.mean())
+
+    @property
+    def var(self):
+        """Variances, shaped like ``mean``."""
+        return self.distribution.var()
+
+    def logpdf(self, y):
+        """Log-density of each component; of discrete ones, the log-probability of the value.
+
+        Parameters
+        ----------
+        y : float or ndarray that broadcasts against ``mean``
+            Where to look.
+
+        Returns
+        -------
+        log_density : ndarray of shape (n_samples, n_experts)
+            Joint over the outputs.
+        """
+        log_density = self.distribution.logpmf if self.discrete else self.distribution.logpdf
+        return log_density(y).sum(axis=2) if self.mean.ndim == 3 else log_density(y)
+
+    def cdf(self, y):
+        """Distribution function of each component.
+
+        Parameters
+        ----------
+        y : float or ndarray that broadcasts against ``mean``
+            Where to look.
+
+        Returns
+        -------
+        cdf : ndarray, shaped like ``mean``
+            Of each output alone.
+        """
+        return self.distribution.cdf(y)
+
+    def sf(self, y):
+        """Survival function of each component, exact in the upper tail.
+
+        Parameters
+        ----------
+        y : float or ndarray that broadcasts against ``mean``
+            Where to look.
+
+        Returns
+        -------
+        sf : ndarray, shaped like ``mean``
+            Of each output alone.
+        """
+        return self.distribution.sf(y)
+
+    def ppf(self, q):
+        """Quantile function of each component.
+
+        Parameters
+        ----------
+        q : float
+            A probability.
+
+        Returns
+        -------
+        quantiles : ndarray, shaped like ``mean``
+            Of each output alone; of discrete components, the smallest whole number whose
+            distribution function is at least q.
+        """
+        return self.distribution.ppf(q)
+
+
 class NestedComponents:
     """Components some of which are distributions themselves: mixtures within a mixture.
 
@@ -143,6 +252,15 @@ class NestedComponents:
 
     def __init__(self, components, nested):
         self.components, self.nested = components, nested
+
+    @property
+    def discrete(self):
+        """Whether all the probability is on whole numbers."""
+        flags = [each.discrete for _, _, each in self.nested]
+        n_nested = sum(len(rows) for rows, _, _ in self.nested)
+        if n_nested < np.prod(self.components.mean.shape[:2]):
+            flags.append(self.components.discrete)
+        return all(flags)
 
     def _place(self, values, answer):
         values = np.array(values)
@@ -262,8 +380,8 @@ class MixtureDistribution:
     weights : ndarray of shape (n_samples, n_experts)
         Gate probabilities; rows sum to one.
     components : object
-        Components with ``mean``, ``var``, ``logpdf``, ``cdf`` and ``ppf``, such as
-        :class:`GaussianComponents`.
+        Components with ``mean``, ``var``, ``discrete``, ``logpdf``, ``cdf``, ``sf`` and ``ppf``,
+        such as :class:`GaussianComponents` or :class:`ScipyComponents`.
 
     Examples
     --------
@@ -298,6 +416,11 @@ class MixtureDistribution:
         nested = [(rows, np.full(len(rows), k), each) for k, each in enumerate(distributions)]
         weights = np.full(means.shape[:2], 1 / len(distributions))
         return cls(weights, NestedComponents(GaussianComponents(means, 1.0), nested))
+
+    @property
+    def discrete(self):
+        """Whether all the probability is on whole numbers."""
+        return self.components.discrete
 
     def _weigh(self, values):
         """Sum over the experts of weight times value; (n, K[, m]) in, (n[, m]) out."""
@@ -335,7 +458,7 @@ class MixtureDistribution:
         return np.sqrt(self.var())
 
     def logpdf(self, y):
-        """Log-density.
+        """Log-density; of discrete components, the log-probability of the value.
 
         Parameters
         ----------
@@ -350,6 +473,38 @@ class MixtureDistribution:
         with np.errstate(divide="ignore"):
             log_weights = np.log(self.weights)
         return special.logsumexp(log_weights + self.components.logpdf(self._expand(y)), axis=1)
+
+    @available_if(lambda self: self.discrete)
+    def logpmf(self, y):
+        """Logarithm of the probability of a value, where components are discrete.
+
+        Parameters
+        ----------
+        y : float or array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Where to look, one value for each row or one for all.
+
+        Returns
+        -------
+        log_probability : ndarray of shape (n_samples,)
+            The same as ``logpdf``; joint over the outputs.
+        """
+        return self.logpdf(y)
+
+    @available_if(lambda self: self.discrete)
+    def pmf(self, y):
+        """Probability of a value, where components are discrete.
+
+        Parameters
+        ----------
+        y : float or array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Where to look, one value for each row or one for all.
+
+        Returns
+        -------
+        probability : ndarray of shape (n_samples,)
+            The same as ``pdf``; joint over the outputs.
+        """
+        return self.pdf(y)
 
     def pdf(self, y):
         """Density.
@@ -399,6 +554,8 @@ class MixtureDistribution:
     def ppf(self, q):
         """Quantiles, by bisection between the components' smallest and largest.
 
+        The quantile of discrete components is the smallest y with ``cdf(y) >= q``.
+
         Parameters
         ----------
         q : float or array-like of shape (n_quantiles,)
@@ -430,8 +587,11 @@ class MixtureDistribution:
         high = np.where(unused, -np.inf, quantiles).max(axis=1)
         if q in (0.0, 1.0):
             return low if q == 0.0 else high
+        if self.discrete:
+            low = low - 1  # below the quantile, as the search keeps it; both ends are whole
         for _ in range(64):  # the width halves each time: 64 bits are more than a double has
             middle = 0.5 * (low + high)
+            middle = np.floor(middle) if self.discrete else middle
             above = self._weigh(self.components.cdf(np.expand_dims(middle, 1))) >= q
             new_low, new_high = np.where(above, low, middle), np.where(above, middle, high)
             if (new_high - new_low >= high - low).all():

@@ -6,7 +6,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import integrate, stats
 
 from skmoe import MixtureOfExpertsRegressor
-from skmoe.distributions import GaussianComponents, MixtureDistribution
+from skmoe.distributions import GaussianComponents, MixtureDistribution, ScipyComponents
 
 
 def mixture(weights, mean, std):
@@ -178,3 +178,82 @@ def test_fitted_mixture_answers_with_its_distribution():
     # (1 - 0.8) / 2 is not 0.1 to the last bit.
     quantiles = moe.predict_quantiles(X, [0.1, 0.9])
     assert_allclose(moe.predict_interval(X, 0.8), quantiles, rtol=1e-9, atol=1e-9)
+
+
+# Components of scipy.stats ----------------------------------------------------------------------
+
+
+def of_scipy(weights, distribution):
+    return MixtureDistribution(np.asarray(weights, float), ScipyComponents(distribution))
+
+
+def test_components_of_scipy_are_those_of_the_closed_form():
+    closed = random_mixtures(0)
+    mean, std = closed.components.mean, closed.components.std
+    dist = of_scipy(closed.weights, stats.norm(mean, std))
+    y = np.linspace(-4, 4, len(mean))
+    for name in ("logpdf", "pdf", "cdf", "sf"):
+        assert_allclose(getattr(dist, name)(y), getattr(closed, name)(y), rtol=1e-10)
+    assert_allclose(dist.mean(), closed.mean(), rtol=1e-12)
+    assert_allclose(dist.var(), closed.var(), rtol=1e-12)
+    assert_allclose(dist.ppf([0.01, 0.5]), closed.ppf([0.01, 0.5]), rtol=1e-10)
+
+
+def test_density_of_scipy_components_is_joint_over_the_outputs():
+    weights, mean, std = two_outputs()
+    dist = of_scipy(weights, stats.norm(mean, std))
+    closed, y = mixture(weights, mean, std), np.full((7, 2), 0.3)
+    assert_allclose(dist.logpdf(y), closed.logpdf(y), rtol=1e-12)
+    assert_allclose(dist.cdf(y), closed.cdf(y), rtol=1e-12)
+    assert dist.ppf([0.2, 0.8]).shape == (7, 2, 2)
+
+
+COUNTS = {
+    "poisson": stats.poisson([[0.3, 4.0], [20.0, 21.0], [1.0, 5000.0]]),
+    "nbinom": stats.nbinom([2.0, 5.0], [[0.3, 0.6], [0.1, 0.9], [0.01, 0.5]]),
+    "binom": stats.binom(12, [[0.1, 0.9], [0.5, 0.5], [0.0, 1.0]]),
+}
+COUNT_WEIGHTS = [[0.4, 0.6], [0.9, 0.1], [0.5, 0.5]]
+
+
+@pytest.mark.parametrize("name", COUNTS)
+def test_mixtures_of_counts_have_probabilities_and_quantiles_on_whole_numbers(name):
+    dist = of_scipy(COUNT_WEIGHTS, COUNTS[name])
+    values = np.arange(6000)
+    pmf = np.stack([dist.pmf(value) for value in values], axis=1)
+    assert_allclose(pmf.sum(axis=1), 1.0, rtol=1e-9)
+    cumulative = np.cumsum(pmf, axis=1)
+    assert_allclose(dist.cdf(3.7), cumulative[:, 3], rtol=1e-9)
+    assert_allclose(dist.mean(), pmf @ values, rtol=1e-9)
+    assert_allclose(dist.var(), pmf @ values**2 - (pmf @ values) ** 2, rtol=1e-7)
+    for q in (0.013, 0.2, 0.51, 0.77, 0.987):
+        expected = (cumulative < q).sum(axis=1)
+        assert_array_equal(dist.ppf(q), expected)
+        assert (dist.cdf(expected) >= q).all()
+
+
+@pytest.mark.parametrize("name", COUNTS)
+def test_quantile_of_a_reached_probability_is_the_value_itself(name):
+    dist = of_scipy(COUNT_WEIGHTS, COUNTS[name])
+    for value in (0, 1, 4, 9):
+        for row, q in enumerate(dist.cdf(value)):
+            if dist.pmf(value)[row] > 1e-12:
+                assert dist.ppf(q)[row] == value
+
+
+def test_one_discrete_component_is_the_distribution_of_scipy():
+    reference = stats.poisson([0.5, 3.0, 40.0])
+    dist = of_scipy(np.ones((3, 1)), stats.poisson([[0.5], [3.0], [40.0]]))
+    assert_allclose(dist.logpmf(2), reference.logpmf(2), rtol=1e-12)
+    assert_allclose(dist.sf(2), reference.sf(2), rtol=1e-12)
+    for q in (0.0, 0.1, 0.5, 0.99, 1.0):
+        assert_array_equal(dist.ppf(q), reference.ppf(q))
+
+
+def test_only_discrete_mixtures_have_a_probability_of_a_value():
+    assert not hasattr(random_mixtures(0), "pmf")
+    assert not random_mixtures(0).discrete
+    counts = of_scipy(COUNT_WEIGHTS, COUNTS["binom"])
+    assert MixtureDistribution.of_equals([counts, counts]).discrete
+    assert not MixtureDistribution.of_equals([counts, random_mixtures(0, n=3)]).discrete
+    assert_array_equal(MixtureDistribution.of_equals([counts, counts]).ppf(0.5), counts.ppf(0.5))

@@ -9,3 +9,6 @@ from ._categorical import Categorical
 from ._gaussian import Gaussian
 
 __all__ = ["Categorical", "Gaussian"]
+
+# What MixtureOfExpertsRegressor knows by name.
+BY_NAME = {"gaussian": Gaussian}

@@ -3,7 +3,7 @@
 import numpy as np
 from sklearn.base import ClassifierMixin
 from sklearn.linear_model import LogisticRegression
-from sklearn.utils import column_or_1d, compute_class_weight
+from sklearn.utils import check_random_state, column_or_1d, compute_class_weight
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
@@ -13,6 +13,7 @@ from ._base import BaseMixtureOfExperts
 from ._compat import StrOptions, check_sample_weight, check_y, fit_context
 from ._experts import has_own_density
 from ._growing import GrowingMixture
+from .distributions import draw_places
 from .likelihoods import Categorical
 
 FIXED_EPSILON = 1e-3  # smoothing of experts that are predicted in-sample
@@ -403,6 +404,26 @@ class MixtureOfExpertsClassifier(ClassifierMixin, GrowingMixture, BaseMixtureOfE
         routes = self._routes(X)
         return np.einsum("nk,nkc->nc", routes.weights, self._route_proba(X, routes))
 
+    def sample_y(self, X, n_samples=1, random_state=None):
+        """Draw classes with the predicted probabilities.
+
+        Parameters
+        ----------
+        X : array-like or DataFrame of shape (n_rows, n_features)
+            Rows.
+        n_samples : int, default=1
+            Draws for each row.
+        random_state : int, RandomState instance or None, default=None
+            Draws them; an int gives the same ones each time.
+
+        Returns
+        -------
+        y : ndarray of shape (n_rows, n_samples)
+            Classes.
+        """
+        proba = self.predict_proba(X)
+        return self.classes_[draw_places(proba, n_samples, check_random_state(random_state))]
+
     def _route_proba(self, X, routes):
         """Class probabilities (n, k, n_classes) of each route, calibrated.
 
@@ -450,9 +471,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, GrowingMixture, BaseMixtureOfE
 
     def _draw_target(self, X, random_state):
         """A class number for each row, drawn from the mixture."""
-        cumulative = np.cumsum(self.predict_proba(X), axis=1)
-        levels = random_state.uniform(size=(len(cumulative), 1)) * cumulative[:, -1:]
-        return (levels >= cumulative).sum(axis=1)
+        return draw_places(self.predict_proba(X), 1, random_state)[:, 0]
 
     def predict_experts(self, X):
         """Most probable class of each expert for each row.

@@ -345,7 +345,8 @@ class MixtureOfExpertsRegressor(RegressorMixin, GrowingMixture, BaseMixtureOfExp
         Returns
         -------
         distribution : MixtureDistribution
-            With ``mean``, ``var``, ``std``, ``pdf``, ``logpdf``, ``cdf``, ``ppf``, ``interval``.
+            With ``mean``, ``std``, ``pdf``, ``cdf``, ``ppf``, ``interval``, ``hdr``, ``rvs`` and
+            more.
         """
         check_is_fitted(self)
         X = self._check_X(X)
@@ -408,6 +409,26 @@ class MixtureOfExpertsRegressor(RegressorMixin, GrowingMixture, BaseMixtureOfExp
             Lower and upper end.
         """
         return np.stack(self.predict_dist(X).interval(level), axis=1)
+
+    def sample_y(self, X, n_samples=1, random_state=None):
+        """Draw targets from the predictive distribution.
+
+        Parameters
+        ----------
+        X : array-like or DataFrame of shape (n_rows, n_features)
+            Rows.
+        n_samples : int, default=1
+            Draws for each row.
+        random_state : int, RandomState instance or None, default=None
+            Draws them; an int gives the same ones each time.
+
+        Returns
+        -------
+        y : ndarray of shape (n_rows, n_samples) or (n_rows, n_outputs, n_samples)
+            In the units of the target.
+        """
+        draws = self.predict_dist(X).rvs(n_samples, random_state)
+        return np.moveaxis(draws, 1, -1)
 
     def predict_experts(self, X):
         """Prediction of each expert for each row.

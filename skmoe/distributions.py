@@ -7,6 +7,8 @@ from scipy import special, stats
 from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
 
+from . import _quadrature, _regions
+
 __all__ = ["GaussianComponents", "MixtureDistribution", "NestedComponents", "ScipyComponents"]
 
 _HALF_LOG_2PI = 0.5 * np.log(2 * np.pi)
@@ -103,6 +105,60 @@ class GaussianComponents:
         """
         return self.mean + self.std * special.ndtri(q)
 
+    def crps(self, weights, y):
+        r"""Continuous ranked probability score of their mixture, in closed form.
+
+        .. math:: \sum_k \pi_k A(y - \mu_k, \sigma_k) - \tfrac12 \sum_{jk} \pi_j \pi_k
+            A\bigl(\mu_j - \mu_k, \sqrt{\sigma_j^2 + \sigma_k^2}\bigr)
+
+        where A is the mean of the absolute value of a Gaussian variable [1]_.
+
+        Parameters
+        ----------
+        weights : ndarray of shape (n_samples, n_experts)
+            Of the mixture.
+        y : float or ndarray that broadcasts against ``mean``
+            Targets.
+
+        Returns
+        -------
+        crps : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            Of each output alone.
+
+        References
+        ----------
+        .. [1] E. P. Grimit, T. Gneiting, V. J. Berrocal and N. A. Johnson, "The continuous
+           ranked probability score for circular variables and its application to mesoscale
+           forecast ensemble verification", Quarterly Journal of the Royal Meteorological
+           Society 132 (2006) 2925-2942.
+        """
+        gap = _mean_absolute(y - self.mean, self.std)
+        for k in range(weights.shape[1]):
+            spread = np.hypot(self.std[:, [k]], self.std)
+            between = _mean_absolute(self.mean[:, [k]] - self.mean, spread)
+            gap[:, k] -= 0.5 * np.einsum("nj,nj...->n...", weights, between)
+        return np.einsum("nk,nk...->n...", weights, gap)
+
+    @property
+    def cov(self):
+        """Covariances of the outputs, (n_samples, n_experts, n_outputs, n_outputs)."""
+        return _diagonal(self.var)
+
+    def output(self, j):
+        """The components of one output alone.
+
+        Parameters
+        ----------
+        j : int
+            Number of the output.
+
+        Returns
+        -------
+        components : GaussianComponents
+            Of one output.
+        """
+        return GaussianComponents(self.mean[..., j], self.std[..., j])
+
     def rvs(self, places, random_state):
         """Draw from some of the components.
 
@@ -120,6 +176,17 @@ class GaussianComponents:
         """
         mean, std = _take(self.mean, places), _take(self.std, places)
         return mean + std * random_state.standard_normal(mean.shape)
+
+
+def _mean_absolute(mean, std):
+    """Mean of the absolute value of Gaussian variables."""
+    z = mean / std
+    return std * 2 * np.exp(-0.5 * z**2 - _HALF_LOG_2PI) + mean * (2 * special.ndtr(z) - 1)
+
+
+def _diagonal(var):
+    """Covariance matrices (..., m, m) from variances (..., m) of independent outputs."""
+    return var[..., None] * np.eye(var.shape[-1])
 
 
 class ScipyComponents:
@@ -224,6 +291,55 @@ class ScipyComponents:
             distribution function is at least q.
         """
         return self.distribution.ppf(q)
+
+    @property
+    def cov(self):
+        """Covariances of the outputs, (n_samples, n_experts, n_outputs, n_outputs)."""
+        return _diagonal(self.var)
+
+    def output(self, j):
+        """The components of one output alone.
+
+        Parameters
+        ----------
+        j : int
+            Number of the output.
+
+        Returns
+        -------
+        components : ScipyComponents
+            Of one output.
+        """
+
+        return ScipyComponents(self._frozen(lambda parameter: parameter[..., j]))
+
+    def rvs(self, places, random_state):
+        """Draw from some of the components.
+
+        Parameters
+        ----------
+        places : ndarray of shape (n_samples, size)
+            For each draw of a row, the number of the component.
+        random_state : RandomState
+            Draws them.
+
+        Returns
+        -------
+        draws : ndarray of shape (n_samples, size) or (n_samples, size, n_outputs)
+            In the units of the target.
+        """
+        drawn = self._frozen(lambda parameter: _take(parameter, places))
+        return drawn.rvs(size=_take(self.mean, places).shape, random_state=random_state)
+
+    def _frozen(self, select):
+        """The distribution with some of its parameters, which are first shaped like ``mean``."""
+
+        def of(parameter):
+            return select(np.broadcast_to(parameter, self.mean.shape))
+
+        frozen = self.distribution
+        named = {name: of(parameter) for name, parameter in frozen.kwds.items()}
+        return frozen.dist(*(of(parameter) for parameter in frozen.args), **named)
 
 
 class NestedComponents:
@@ -344,6 +460,27 @@ class NestedComponents:
         """
         return self._place(self.components.ppf(q), lambda each, rows: each.ppf(q))
 
+    @property
+    def cov(self):
+        """Covariances of the outputs, (n_samples, n_experts, n_outputs, n_outputs)."""
+        return self._place(self.components.cov, lambda each, rows: each.cov())
+
+    def output(self, j):
+        """The components of one output alone.
+
+        Parameters
+        ----------
+        j : int
+            Number of the output.
+
+        Returns
+        -------
+        components : NestedComponents
+            Of one output.
+        """
+        nested = [(rows, places, each.output(j)) for rows, places, each in self.nested]
+        return NestedComponents(self.components.output(j), nested)
+
     def rvs(self, places, random_state):
         """Draw from some of the components.
 
@@ -378,10 +515,12 @@ class MixtureDistribution:
     Parameters
     ----------
     weights : ndarray of shape (n_samples, n_experts)
-        Gate probabilities; rows sum to one.
+        Gate probabilities; rows sum to one. Kept as ``weights``.
     components : object
-        Components with ``mean``, ``var``, ``discrete``, ``logpdf``, ``cdf``, ``sf`` and ``ppf``,
-        such as :class:`GaussianComponents` or :class:`ScipyComponents`.
+        Components with ``mean``, ``var``, ``discrete``, ``logpdf``, ``cdf``, ``sf``, ``ppf``
+        and ``rvs``, such as :class:`GaussianComponents` or :class:`ScipyComponents`; with several
+        outputs also ``cov`` and ``output``. Kept as ``components``. Some that have
+        ``crps(weights, y)`` know a closed form of it.
 
     Examples
     --------
@@ -444,8 +583,91 @@ class MixtureDistribution:
         var : ndarray of shape (n_samples,) or (n_samples, n_outputs)
             Within the experts plus between them.
         """
-        spread = self.components.mean - np.expand_dims(self.mean(), 1)
-        return self._weigh(self.components.var + spread**2)
+        return self.var_within() + self.var_between()
+
+    def var_within(self):
+        """The part of the variance that is the experts' own noise.
+
+        Returns
+        -------
+        var : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            Mean of the variances of the components.
+        """
+        return self._weigh(self.components.var)
+
+    def var_between(self):
+        """The part of the variance that is doubt about which expert answers.
+
+        Returns
+        -------
+        var : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            Variance of the means of the components.
+        """
+        return self._weigh(self._deviations() ** 2)
+
+    def cov(self):
+        """Covariance of the outputs.
+
+        Outputs that are independent within every expert are not so in the mixture: they move
+        together where experts differ in several.
+
+        Returns
+        -------
+        cov : ndarray of shape (n_samples, n_outputs, n_outputs)
+            Within the experts plus between them.
+
+        Raises
+        ------
+        ValueError
+            If there is one output only.
+        """
+        self._check_outputs("cov", several=True)
+        deviations = self._deviations()
+        between = np.einsum("nk,nki,nkj->nij", self.weights, deviations, deviations)
+        return self._weigh(self.components.cov) + between
+
+    def _deviations(self):
+        """Means of the components, less that of the mixture."""
+        return self.components.mean - np.expand_dims(self.mean(), 1)
+
+    def output(self, j):
+        """The distribution of one of several outputs alone.
+
+        Parameters
+        ----------
+        j : int
+            Number of the output.
+
+        Returns
+        -------
+        distribution : MixtureDistribution
+            Of one output.
+
+        Raises
+        ------
+        ValueError
+            If there is one output only.
+        """
+        self._check_outputs("output", several=True)
+        return MixtureDistribution(self.weights, self.components.output(j))
+
+    def _has_outputs(self):
+        return self.components.mean.ndim == 3
+
+    def _check_outputs(self, method, *, several):
+        if self._has_outputs() != several:
+            wanted = "needs several outputs" if several else "takes one output: ask output(j)"
+            raise ValueError(f"{method} {wanted}; y has shape {self._y_shape()} in each row.")
+
+    def _y_shape(self):
+        return self.components.mean.shape[2:]
+
+    def _of_each_output(self, method, *args):
+        """What a method for one output says of each of them, in one last axis."""
+        outputs = range(self._y_shape()[0])
+        arrays = [[arg[:, j] for arg in args] for j in outputs]
+        answers = [getattr(self.output(j), method)(*arrays[j]) for j in outputs]
+        return np.stack(answers, axis=1)
 
     def std(self):
         """Standard deviation.
@@ -552,7 +774,7 @@ class MixtureDistribution:
         return self._weigh(self.components.sf(self._expand(y)))
 
     def ppf(self, q):
-        """Quantiles, by bisection between the components' smallest and largest.
+        """Quantiles, searched between the components' smallest and largest.
 
         The quantile of discrete components is the smallest y with ``cdf(y) >= q``.
 
@@ -587,17 +809,23 @@ class MixtureDistribution:
         high = np.where(unused, -np.inf, quantiles).max(axis=1)
         if q in (0.0, 1.0):
             return low if q == 0.0 else high
+
+        def excess(y):
+            return self._weigh(self.components.cdf(y[:, None])) - q
+
         if self.discrete:
-            low = low - 1  # below the quantile, as the search keeps it; both ends are whole
-        for _ in range(64):  # the width halves each time: 64 bits are more than a double has
-            middle = 0.5 * (low + high)
-            middle = np.floor(middle) if self.discrete else middle
-            above = self._weigh(self.components.cdf(np.expand_dims(middle, 1))) >= q
-            new_low, new_high = np.where(above, low, middle), np.where(above, middle, high)
-            if (new_high - new_low >= high - low).all():
-                break  # no number left between the two
-            low, high = new_low, new_high
-        return high
+            return _quadrature.find_whole(excess, low - 1, high)  # rounding may reach q one before
+        return _quadrature.find_root(excess, low, high, noise=4 * np.finfo(float).eps * q)
+
+    def median(self):
+        """Median.
+
+        Returns
+        -------
+        median : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            The quantile of 0.5.
+        """
+        return self.ppf(0.5)
 
     def rvs(self, size=None, random_state=None):
         """Draw from the distributions.
@@ -615,10 +843,7 @@ class MixtureDistribution:
             In the units of the target; with several outputs one last axis more.
         """
         random_state = check_random_state(random_state)
-        cumulative = np.cumsum(self.weights, axis=1)
-        shape = (len(cumulative), 1 if size is None else size)
-        levels = random_state.uniform(size=shape) * cumulative[:, -1:]
-        places = (levels[:, :, None] >= cumulative[:, None, :]).sum(axis=2)
+        places = draw_places(self.weights, 1 if size is None else size, random_state)
         draws = self.components.rvs(places, random_state)
         return draws[:, 0] if size is None else draws
 
@@ -644,12 +869,101 @@ class MixtureDistribution:
             raise ValueError(f"level must be in [0, 1]; got {level}.")
         return self.ppf((1 - level) / 2), self.ppf((1 + level) / 2)
 
+    def modes(self):
+        """Local maxima of the density.
+
+        They are looked for on a grid as fine as the components and refined by golden section.
+
+        Returns
+        -------
+        modes : ndarray of shape (n_samples, n_modes)
+            Highest first, so that ``modes()[:, 0]`` is the mode; filled up with NaN in rows that
+            have fewer than others. Good to 1e-7 standard deviations or so, where the density is
+            level to rounding.
+
+        Raises
+        ------
+        ValueError
+            If there are several outputs.
+        """
+        self._check_outputs("modes", several=False)
+        return _regions.modes(self)
+
+    def hdr(self, level=0.9):
+        """Regions of highest density: the smallest ones that hold the given probability.
+
+        Where the density has several modes, the region may be several intervals, and leaves out
+        the valley between them, which ``interval`` does not. Their ends are searched from a grid
+        as fine as the components.
+
+        Parameters
+        ----------
+        level : float, default=0.9
+            Probability of the region, of discrete mixtures at least.
+
+        Returns
+        -------
+        regions : list of ndarray of shape (n_intervals, 2)
+            For each row the lower and upper ends of its intervals; of discrete mixtures the first
+            and last whole number of each run.
+
+        Raises
+        ------
+        ValueError
+            If the level is not between 0 and 1, or if there are several outputs.
+        """
+        self._check_outputs("hdr", several=False)
+        if np.ndim(level) or not 0 < level < 1:
+            raise ValueError(f"level must be in (0, 1); got {level}.")
+        return _regions.highest_density(self, level)
+
+    def crps(self, y):
+        r"""Continuous ranked probability score, :math:`\int (F(t) - [t \ge y])^2 \, dt` [1]_.
+
+        Of a sure prediction it is the absolute error. In closed form for Gaussian components;
+        by Gauss and Legendre's rule between quantiles of the components otherwise, and as a sum
+        over all whole numbers for discrete ones.
+
+        Parameters
+        ----------
+        y : float or array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Targets, one value for each row or one for all; whole ones for discrete mixtures.
+
+        Returns
+        -------
+        crps : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            In the units of the target; lower is better. Of each output alone.
+
+        References
+        ----------
+        .. [1] T. Gneiting and A. E. Raftery, "Strictly proper scoring rules, prediction, and
+           estimation", Journal of the American Statistical Association 102 (2007) 359-378.
+        """
+        y = self._expand(y)
+        if hasattr(self.components, "crps"):
+            return self.components.crps(self.weights, y)
+        y = np.broadcast_to(y, (len(self.weights), 1, *self._y_shape()))[:, 0]
+        return self._of_each_output("crps", y) if self._has_outputs() else _quadrature.crps(self, y)
+
+    def entropy(self):
+        r"""Differential entropy in nats, :math:`-\int p \log p`; of counts, :math:`-\sum p \log p`.
+
+        By Gauss and Legendre's rule between quantiles of the components, good to some 1e-6; as a
+        sum over all whole numbers for discrete mixtures.
+
+        Returns
+        -------
+        entropy : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            Of each output alone.
+        """
+        return self._of_each_output("entropy") if self._has_outputs() else _quadrature.entropy(self)
+
     def _expand(self, y):
         """y with an axis for the experts: (n, 1[, m]) or a scalar."""
         y = np.asarray(y, dtype=np.float64)
         if y.ndim == 0:
             return y
-        expected = self.components.mean.shape[:1] + self.components.mean.shape[2:]
+        expected = (len(self.weights), *self._y_shape())
         if y.shape == (expected[0], 1) and len(expected) == 1:
             y = y[:, 0]
         if y.shape != expected:
@@ -659,6 +973,13 @@ class MixtureDistribution:
     def __repr__(self):
         n_samples, n_experts = self.weights.shape
         return f"<{type(self).__name__} of {n_experts} components for {n_samples} rows>"
+
+
+def draw_places(weights, size, random_state):
+    """Numbers of columns (n, size), drawn with the probabilities in each row of ``weights``."""
+    cumulative = np.cumsum(weights, axis=1)
+    levels = random_state.uniform(size=(len(weights), size)) * cumulative[:, -1:]
+    return (levels[:, :, None] >= cumulative[:, None, :]).sum(axis=2)
 
 
 def _take(values, places):

@@ -1,0 +1,359 @@
+"""Everything a predictive mixture answers, for components of every kind, against integrals."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy import integrate, stats
+
+from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
+from skmoe.distributions import (
+    GaussianComponents,
+    MixtureDistribution,
+    ScipyComponents,
+)
+
+N_ROWS = 12
+
+
+def parameters(seed=0, shape=(N_ROWS, 3)):
+    rng = np.random.default_rng(seed)
+    weights = rng.dirichlet(np.ones(shape[1]), size=shape[0])
+    weights[::4, 0] = 0.0
+    weights /= weights.sum(axis=1, keepdims=True)
+    return weights, 3 * rng.normal(size=shape), rng.uniform(0.1, 2, size=shape)
+
+
+def gaussian(mean, scale):
+    return GaussianComponents(mean, scale)
+
+
+CONTINUOUS = {
+    "gaussian": gaussian,
+    "student_t": lambda mean, scale: ScipyComponents(stats.t(4.0, mean, scale)),
+    "laplace": lambda mean, scale: ScipyComponents(stats.laplace(loc=mean, scale=scale)),
+    "gamma": lambda mean, scale: ScipyComponents(stats.gamma(2.0, mean, scale)),
+    "skewed": lambda mean, scale: ScipyComponents(stats.gumbel_r(mean, scale)),
+}
+DISCRETE = {
+    "poisson": lambda mean, scale: ScipyComponents(stats.poisson(np.exp(mean / 2))),
+    "negative_binomial": lambda mean, scale: ScipyComponents(
+        stats.nbinom(3.0, 1 / (1 + np.exp(mean / 3)))
+    ),
+}
+EVERY_KIND = CONTINUOUS | DISCRETE
+
+
+def mixture_of(kind, seed=0):
+    weights, mean, scale = parameters(seed)
+    return MixtureDistribution(weights, EVERY_KIND[kind](mean, scale))
+
+
+def row_of(dist, i):
+    """The mixture of one row, which quad can integrate; by the components' parameters."""
+    components = dist.components
+    if isinstance(components, GaussianComponents):
+        part = GaussianComponents(components.mean[[i]], components.std[[i]])
+    else:
+        part = ScipyComponents(components._frozen(lambda parameter: parameter[[i]]))
+    return MixtureDistribution(dist.weights[[i]], part)
+
+
+def integral(function, dist, low, high):
+    """quad over pieces that end at quantiles of the components."""
+    ends = [dist.components.ppf(q)[0] for q in (0.01, 0.2, 0.5, 0.8, 0.99)]
+    ends = np.unique(np.clip(np.concatenate([*ends, [low, high]]), low, high))
+    pieces = zip(ends[:-1], ends[1:], strict=True)
+    return sum(integrate.quad(function, a, b, epsabs=1e-11, limit=200)[0] for a, b in pieces)
+
+
+@pytest.mark.parametrize("kind", CONTINUOUS)
+def test_quantiles_and_distribution_function_are_inverses(kind):
+    dist = mixture_of(kind)
+    for q in (1e-6, 0.03, 0.5, 0.8, 0.9999):
+        assert_allclose(dist.cdf(dist.ppf(q)), q, rtol=0, atol=1e-9)
+    y = dist.rvs(random_state=0)
+    steep = dist.pdf(y) * dist.std() > 1e-3
+    assert steep.sum() > N_ROWS // 2
+    for i in np.flatnonzero(steep):
+        one = row_of(dist, i)
+        # A bit of the distribution function over the density.
+        assert_allclose(one.ppf(one.cdf(y[i])[0]), y[i], rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("kind", DISCRETE)
+def test_quantiles_of_counts_are_the_smallest_that_reach_q(kind):
+    dist = mixture_of(kind)
+    for q in (1e-6, 0.03, 0.5, 0.8, 0.9999):
+        quantile = dist.ppf(q)
+        assert (dist.cdf(quantile) >= q).all()
+        assert (dist.cdf(quantile - 1) < q).all()
+
+
+@pytest.mark.parametrize("kind", CONTINUOUS)
+def test_distribution_function_is_the_integral_of_the_density(kind):
+    one = row_of(mixture_of(kind), 1)
+    low, high = one.ppf([1e-9, 0.7])[0]
+    value = integral(lambda t: one.pdf(t)[0], one, low, high)
+    assert_allclose(value, 0.7, atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", EVERY_KIND)
+def test_draws_follow_the_distribution(kind):
+    dist = mixture_of(kind)
+    draws = dist.rvs(2000, random_state=1)
+    assert draws.shape == (N_ROWS, 2000)
+    assert_array_equal(dist.rvs(2000, random_state=1), draws)
+    for i in (0, 1, 5):
+        one = row_of(dist, i)
+        if kind in DISCRETE:
+            edges = np.unique(one.ppf(np.linspace(0.1, 0.9, 8))[0])
+            probability = np.diff([0.0, *[one.cdf(edge)[0] for edge in edges], 1.0])
+            counts = np.bincount(np.searchsorted(edges, draws[i]), minlength=len(edges) + 1)
+            p_value = stats.chisquare(counts, 2000 * probability).pvalue
+        else:
+            level = np.array([one.cdf(draw)[0] for draw in draws[i, :400]])
+            p_value = stats.kstest(level, "uniform").pvalue
+        assert p_value > 1e-4  # fixed seeds; 21 tests
+
+
+@pytest.mark.parametrize("kind", EVERY_KIND)
+def test_crps_is_the_integral_of_the_squared_distance_to_a_step(kind):
+    dist = mixture_of(kind)
+    y = dist.rvs(random_state=2)
+    score = dist.crps(y)
+    for i in (1, 4):
+        one = row_of(dist, i)
+        if kind in DISCRETE:
+            t = np.arange(400)
+            distance = np.array([one.cdf(value)[0] for value in t])
+            expected = ((distance - (t >= y[i])) ** 2).sum()
+        else:
+            low, high = (f(q(one), y[i]) for f, q in ((min, _first), (max, _last)))
+            expected = integral(lambda t, one=one: one.cdf(t)[0] ** 2, one, low, y[i])
+            expected += integral(lambda t, one=one: one.sf(t)[0] ** 2, one, y[i], high)
+        assert_allclose(score[i], expected, rtol=1e-6)
+
+
+def _first(dist):
+    return dist.ppf(1e-10)[0]
+
+
+def _last(dist):
+    return dist.ppf(1 - 1e-10)[0]
+
+
+def test_crps_of_gaussians_in_closed_form_is_the_one_by_quadrature():
+    weights, mean, scale = parameters(shape=(200, 5))
+    y = np.random.default_rng(1).normal(scale=4, size=200)
+    closed = MixtureDistribution(weights, GaussianComponents(mean, scale)).crps(y)
+    numeric = MixtureDistribution(weights, ScipyComponents(stats.norm(mean, scale))).crps(y)
+    assert_allclose(closed, numeric, rtol=1e-6)
+
+
+def test_crps_is_half_the_mean_distance_of_draws_less_than_that_to_the_target():
+    dist = mixture_of("gaussian")
+    a, b = dist.rvs(20_000, random_state=0), dist.rvs(20_000, random_state=1)
+    expected = np.abs(a - 1.0).mean(axis=1) - 0.5 * np.abs(a - b).mean(axis=1)
+    assert_allclose(dist.crps(1.0), expected, atol=0.1)  # some five standard errors
+
+
+@pytest.mark.parametrize("kind", EVERY_KIND)
+def test_entropy_is_minus_the_mean_log_density(kind):
+    dist = mixture_of(kind)
+    entropy = dist.entropy()
+    for i in (1, 4):
+        one = row_of(dist, i)
+        if kind in DISCRETE:
+            pmf = np.array([one.pmf(value)[0] for value in range(400)])
+            expected = stats.entropy(pmf)
+        else:
+
+            def surprise(t, one=one):
+                log_density = one.logpdf(t)[0]
+                return -np.exp(log_density) * max(log_density, -1e300)
+
+            expected = integral(surprise, one, _first(one), _last(one))
+        assert_allclose(entropy[i], expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("name", "args"),
+    [("norm", ()), ("t", (5.0,)), ("laplace", ()), ("gamma", (3.0,)), ("gumbel_r", ())],
+)
+def test_one_component_is_the_distribution_of_scipy(name, args):
+    loc, scale = np.array([-1.0, 0.0, 7.0]), 0.7
+    reference = getattr(stats, name)(*args, loc, scale)
+    frozen = getattr(stats, name)(*args, loc[:, None], scale)
+    dist = MixtureDistribution(np.ones((3, 1)), ScipyComponents(frozen))
+    y = reference.ppf(0.3)
+    assert_allclose(dist.entropy(), reference.entropy(), atol=1e-6)
+    assert_allclose(dist.median(), reference.median(), rtol=1e-12)
+    assert_allclose(dist.mean(), reference.mean(), rtol=1e-12)
+    assert_allclose(dist.var(), reference.var(), rtol=1e-12)
+    assert_allclose(dist.logpdf(y), reference.logpdf(y), rtol=1e-12)
+    t = np.linspace(-3, 3, 6001)[:, None] + loc
+    best = np.take_along_axis(t, reference.pdf(t).argmax(axis=0)[None], axis=0)
+    assert_allclose(dist.modes(), best.T, atol=1e-3)  # the step of the grid
+
+
+def test_modes_of_far_gaussians_are_their_means_highest_first():
+    mean, scale = np.array([[-20.0, 0.0, 30.0], [1.0, 1.0, 1.0]]), np.array([1.0, 0.5, 2.0])
+    weights = np.array([[0.2, 0.7, 0.1], [0.2, 0.3, 0.5]])
+    modes = MixtureDistribution(weights, GaussianComponents(mean, scale)).modes()
+    assert_allclose(modes[0], [0.0, -20.0, 30.0], atol=1e-6)
+    assert_allclose(modes[1], [1.0, np.nan, np.nan], atol=1e-6)
+
+
+@pytest.mark.parametrize(("gap", "n_modes"), [(1.9, 1), (2.1, 2)])
+def test_two_equal_gaussians_part_at_two_standard_deviations(gap, n_modes):
+    dist = MixtureDistribution(
+        np.array([[0.5, 0.5]]), GaussianComponents(np.array([[0.0, gap]]), np.array([1.0, 1.0]))
+    )
+    assert dist.modes().shape == (1, n_modes)
+
+
+def test_modes_of_counts_are_whole():
+    dist = MixtureDistribution(
+        np.array([[0.5, 0.5]]), ScipyComponents(stats.poisson([[2.5, 40.5]]))
+    )
+    assert_array_equal(dist.modes(), [[2.0, 40.0]])
+
+
+@pytest.mark.parametrize("level", [0.3, 0.8, 0.99])
+@pytest.mark.parametrize("kind", CONTINUOUS)
+def test_regions_of_highest_density_hold_their_level_and_end_at_one_density(kind, level):
+    dist = mixture_of(kind)
+    regions = dist.hdr(level)
+    assert len(regions) == N_ROWS
+    for i in range(0, N_ROWS, 3):
+        one, region = row_of(dist, i), regions[i]
+        assert (np.diff(region.ravel()) > 0).all()
+        inside = sum(one.cdf(b)[0] - one.cdf(a)[0] for a, b in region)
+        assert_allclose(inside, level, atol=1e-8)
+        at_ends = np.array([one.logpdf(end)[0] for end in region.ravel()])
+        assert_allclose(at_ends[np.isfinite(at_ends)], at_ends.max(), atol=1e-6)
+        # Nowhere outside is the density higher, nowhere inside lower.
+        t = np.linspace(*one.ppf([0.001, 0.999])[0], 400)
+        higher = np.array([one.logpdf(value)[0] for value in t]) > at_ends.max() + 1e-9
+        within = ((t[:, None] >= region[:, 0]) & (t[:, None] <= region[:, 1])).any(axis=1)
+        assert_array_equal(higher, within)
+
+
+def test_region_of_highest_density_leaves_the_valley_out():
+    dist = MixtureDistribution(
+        np.array([[0.5, 0.5]]), GaussianComponents(np.array([[-10.0, 10.0]]), np.array([1.0, 1.0]))
+    )
+    (region,) = dist.hdr(0.9)
+    reach = stats.norm.ppf(0.95)
+    expected = [[-10 - reach, -10 + reach], [10 - reach, 10 + reach]]
+    assert_allclose(region, expected, atol=1e-6)
+    low, high = dist.interval(0.9)
+    assert high - low > 4 * np.diff(region, axis=1).sum() / 2
+
+
+def test_region_of_counts_is_the_fewest_values_that_hold_the_level():
+    dist = MixtureDistribution(np.array([[0.5, 0.5]]), ScipyComponents(stats.poisson([[1, 60.0]])))
+    (region,) = dist.hdr(0.8)
+    assert region.shape == (2, 2)
+    taken = np.concatenate([np.arange(a, b + 1) for a, b in region])
+    pmf = np.array([dist.pmf(value)[0] for value in range(200)])
+    expected = np.sort(np.argsort(-pmf)[: np.searchsorted(np.cumsum(np.sort(pmf)[::-1]), 0.8) + 1])
+    assert_array_equal(taken, expected)
+
+
+@pytest.mark.parametrize("level", [0, 1, -0.1, np.nan, [0.5]])
+def test_regions_of_an_impossible_level_are_refused(level):
+    with pytest.raises(ValueError, match="level must be"):
+        mixture_of("gaussian").hdr(level)
+
+
+# Several outputs --------------------------------------------------------------------------------
+
+
+def two_outputs(scipy=False):
+    rng = np.random.default_rng(0)
+    weights, mean = rng.dirichlet(np.ones(3), size=7), rng.normal(size=(7, 3, 2))
+    scale = rng.uniform(0.5, 1, size=(3, 2))
+    components = ScipyComponents(stats.norm(mean, scale)) if scipy else gaussian(mean, scale)
+    return MixtureDistribution(weights, components)
+
+
+@pytest.mark.parametrize("scipy", [False, True])
+def test_covariance_of_the_outputs_is_that_of_draws(scipy):
+    dist = two_outputs(scipy)
+    assert_allclose(np.diagonal(dist.cov(), axis1=1, axis2=2), dist.var(), rtol=1e-12)
+    draws = dist.rvs(40_000, random_state=0)
+    assert draws.shape == (7, 40_000, 2)
+    for i in range(7):
+        assert_allclose(np.cov(draws[i].T), dist.cov()[i], atol=0.04)  # five standard errors
+
+
+def test_covariance_of_nested_mixtures_is_that_of_the_flat_one():
+    dist = two_outputs()
+    both = MixtureDistribution.of_equals([dist, dist])
+    assert_allclose(both.cov(), dist.cov(), rtol=1e-12)
+    assert_allclose(both.output(1).var(), dist.var()[:, 1], rtol=1e-12)
+
+
+@pytest.mark.parametrize("scipy", [False, True])
+def test_output_alone_is_the_marginal(scipy):
+    dist = two_outputs(scipy)
+    y = np.random.default_rng(1).normal(size=(7, 2))
+    for j in range(2):
+        alone = dist.output(j)
+        assert_allclose(alone.cdf(y[:, j]), dist.cdf(y)[:, j], rtol=1e-12)
+        assert_allclose(alone.ppf([0.1, 0.9]), dist.ppf([0.1, 0.9])[:, :, j], rtol=1e-9)
+        assert_allclose(alone.crps(y[:, j]), dist.crps(y)[:, j], rtol=1e-9)
+        assert_allclose(alone.entropy(), dist.entropy()[:, j], rtol=1e-9)
+    assert dist.median().shape == (7, 2)
+
+
+@pytest.mark.parametrize("method", ["modes", "hdr"])
+def test_modes_and_regions_are_of_one_output(method):
+    with pytest.raises(ValueError, match=r"takes one output: ask output\(j\)"):
+        getattr(two_outputs(), method)()
+
+
+@pytest.mark.parametrize(("method", "args"), [("cov", ()), ("output", (0,))])
+def test_covariances_and_marginals_need_several_outputs(method, args):
+    with pytest.raises(ValueError, match="needs several outputs"):
+        getattr(mixture_of("gaussian"), method)(*args)
+
+
+# Fitted mixtures --------------------------------------------------------------------------------
+
+
+def test_sampled_targets_have_the_predicted_mean_and_deviation():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(200, 2))
+    y = np.where(X[:, 0] > 0, X[:, 1], 3 - X[:, 1]) + 0.2 * rng.normal(size=200)
+    moe = MixtureOfExpertsRegressor(n_experts=2, n_init=3, random_state=0).fit(X, y)
+    mean, std = moe.predict(X[:5], return_std=True)
+    draws = moe.sample_y(X[:5], 20_000, random_state=0)
+    assert draws.shape == (5, 20_000)
+    assert_allclose(draws.mean(axis=1), mean, atol=0.05)  # five standard errors of at most 1.5
+    assert_allclose(draws.std(axis=1), std, rtol=0.05)
+    assert moe.sample_y(X[:5]).shape == (5, 1)
+    dist = moe.predict_dist(X)
+    assert_allclose(dist.var_within() + dist.var_between(), dist.var(), rtol=1e-12)
+    assert_allclose(dist.var_within(), moe.gate_proba(X) @ moe.likelihood_.scale_**2, rtol=1e-12)
+
+
+def test_samples_of_several_outputs_come_last():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(100, 1))
+    moe = MixtureOfExpertsRegressor(n_experts=1).fit(X, np.column_stack([X, 5 + X]))
+    draws = moe.sample_y(X[:4], 3, random_state=0)
+    assert draws.shape == (4, 2, 3)
+    assert_allclose(draws.mean(axis=2), moe.predict(X[:4]), atol=0.1)  # a floor for a scale
+
+
+def test_sampled_classes_have_the_predicted_probabilities():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(200, 1))
+    y = np.array(["no", "yes"])[(X[:, 0] + rng.normal(size=200) > 0).astype(int)]
+    moe = MixtureOfExpertsClassifier(n_experts=1).fit(X, y)
+    draws = moe.sample_y(X[:5], 20_000, random_state=0)
+    assert draws.shape == (5, 20_000)
+    share = (draws == "yes").mean(axis=1)
+    assert_allclose(share, moe.predict_proba(X[:5])[:, 1], atol=0.02)  # five standard errors

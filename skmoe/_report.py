@@ -4,6 +4,8 @@ import html
 
 import numpy as np
 
+from ._display import html_table, text_table
+
 
 class ExpertReport:
     r"""A table of the experts, their overlap, and the optima that the starts found.
@@ -64,16 +66,7 @@ class ExpertReport:
         ]
 
     def __str__(self):
-        names, cells = list(self.columns), self._cells()
-        widths = [max(len(name), *(len(row[i]) for row in cells)) for i, name in enumerate(names)]
-        lines = [
-            "  ".join(
-                cell.ljust(width) if i == 0 else cell.rjust(width)
-                for i, (cell, width) in enumerate(zip(row, widths, strict=True))
-            )
-            for row in [names, *cells]
-        ]
-        lines += ["", self._balance_line()]
+        lines = [text_table(list(self.columns), self._cells()), "", self._balance_line()]
         if self.optima:
             lines += ["", "optima found by the starts (objective, share of starts, fewest rows)"]
             lines += [
@@ -91,24 +84,15 @@ class ExpertReport:
         )
 
     def _repr_html_(self):
-        head = "".join(f"<th>{html.escape(name)}</th>" for name in self.columns)
-        body = "".join(
-            "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>"
-            for row in self._cells()
-        )
-        text = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+        text = html_table(list(self.columns), self._cells())
         text += f"<p>{html.escape(self._balance_line())}</p>"
         if self.optima:
-            rows = "".join(
-                f"<tr><td>{o['objective']:.4f}</td><td>{o['share']:.0%}</td>"
-                f"<td>{o['smallest']:.1f}</td></tr>"
+            rows = [
+                [f"{o['objective']:.4f}", f"{o['share']:.0%}", f"{o['smallest']:.1f}"]
                 for o in self.optima
-            )
-            text += (
-                "<table><caption>Optima found by the starts</caption><thead><tr><th>objective</th>"
-                f"<th>share of starts</th><th>fewest rows</th></tr></thead><tbody>{rows}</tbody>"
-                "</table>"
-            )
+            ]
+            header = ["objective", "share of starts", "fewest rows"]
+            text += html_table(header, rows, caption="Optima found by the starts")
         return text
 
 

@@ -1,13 +1,13 @@
 """Scores for predictive distributions; larger is better, as scikit-learn's scorers have it.
 
 Each is a callable ``(estimator, X, y, sample_weight=None)``, so that it can be given as
-``scoring`` to ``cross_val_score`` or ``GridSearchCV``.
+``scoring`` to ``cross_val_score`` or ``GridSearchCV``; their options by ``functools.partial``.
 """
 
 import numpy as np
 from sklearn.pipeline import Pipeline
 
-__all__ = ["grid_log_score", "log_score"]
+__all__ = ["grid_log_score", "interval_score", "log_score", "pinball_score"]
 
 
 def log_score(estimator, X, y, sample_weight=None):
@@ -90,6 +90,111 @@ def grid_log_score(estimator, X, y, sample_weight=None, *, step=1.0):
     )
     log_probability = np.log(np.maximum(probability, np.finfo(float).tiny))
     return float(np.average(log_probability, weights=sample_weight))
+
+
+def interval_score(estimator, X, y, sample_weight=None, *, level=0.9):
+    r"""Minus the mean interval score of the central predictive intervals.
+
+    .. math:: (u - l) + \tfrac{2}{1 - \text{level}} \, [(l - y)_+ + (y - u)_+]
+
+    Width, and a fine for each target outside: nothing has a smaller expectation than the true
+    quantiles [1]_.
+
+    Parameters
+    ----------
+    estimator : MixtureOfExpertsRegressor
+        Fitted, with ``predict_dist``.
+    X : array-like or DataFrame of shape (n_samples, n_features)
+        Rows.
+    y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+        Target.
+    sample_weight : array-like of shape (n_samples,), default=None
+        Weights.
+    level : float, default=0.9
+        Probability that the intervals hold.
+
+    Returns
+    -------
+    score : float
+        In the units of the target, at most 0; a mean over outputs.
+
+    See Also
+    --------
+    pinball_score : The same for single quantiles.
+
+    References
+    ----------
+    .. [1] T. Gneiting and A. E. Raftery, "Strictly proper scoring rules, prediction, and
+       estimation", Journal of the American Statistical Association 102 (2007) 359-378.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_diabetes
+    >>> from skmoe import MixtureOfExpertsRegressor
+    >>> from skmoe.metrics import interval_score
+    >>> X, y = load_diabetes(return_X_y=True)
+    >>> moe = MixtureOfExpertsRegressor(n_experts=1).fit(X, y)
+    >>> round(interval_score(moe, X, y, level=0.5))
+    -137
+    """
+    y = np.asarray(y, dtype=np.float64)
+    mixture, X = _unwrap(estimator, X)
+    low, high = mixture.predict_dist(X).interval(level)
+    outside = np.maximum(low - y, 0) + np.maximum(y - high, 0)
+    return -_mean(high - low + 2 / (1 - level) * outside, sample_weight)
+
+
+def pinball_score(estimator, X, y, sample_weight=None, *, quantile=(0.1, 0.5, 0.9)):
+    r"""Minus the mean pinball loss of predictive quantiles.
+
+    .. math:: \max(q \, (y - y_q), (q - 1)(y - y_q))
+
+    Parameters
+    ----------
+    estimator : MixtureOfExpertsRegressor
+        Fitted, with ``predict_dist``.
+    X : array-like or DataFrame of shape (n_samples, n_features)
+        Rows.
+    y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+        Target.
+    sample_weight : array-like of shape (n_samples,), default=None
+        Weights.
+    quantile : float or sequence of float, default=(0.1, 0.5, 0.9)
+        Probabilities; the loss is a mean over them.
+
+    Returns
+    -------
+    score : float
+        In the units of the target, at most 0; a mean over outputs.
+
+    See Also
+    --------
+    interval_score : The same for central intervals.
+
+    Examples
+    --------
+    >>> from functools import partial
+    >>> from sklearn.datasets import load_diabetes
+    >>> from sklearn.model_selection import cross_val_score
+    >>> from skmoe import MixtureOfExpertsRegressor
+    >>> from skmoe.metrics import pinball_score
+    >>> X, y = load_diabetes(return_X_y=True)
+    >>> moe = MixtureOfExpertsRegressor(n_experts=1)
+    >>> cross_val_score(moe, X, y, scoring=partial(pinball_score, quantile=0.9), cv=3).round(1)
+    array([-9.5, -9.7, -9.7])
+    """
+    y = np.asarray(y, dtype=np.float64)
+    mixture, X = _unwrap(estimator, X)
+    probabilities = np.atleast_1d(quantile).astype(np.float64)
+    quantiles = mixture.predict_dist(X).ppf(probabilities)
+    q = probabilities.reshape((-1,) + (1,) * (y.ndim - 1))
+    beyond = y[:, None] - quantiles
+    return -_mean(np.maximum(q * beyond, (q - 1) * beyond), sample_weight)
+
+
+def _mean(losses, weight):
+    """Weighted over the rows, plain over all other axes."""
+    return float(np.average(losses.reshape(len(losses), -1).mean(axis=1), weights=weight))
 
 
 def _unwrap(estimator, X):

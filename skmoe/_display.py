@@ -1,0 +1,54 @@
+"""Tables as text and as HTML, for what a user prints or a notebook shows."""
+
+import html
+
+
+def text_table(header, cells):
+    """Columns of one width, the first one flush left, the others flush right.
+
+    Parameters
+    ----------
+    header : list of str
+        Names of the columns.
+    cells : list of list of str
+        Rows.
+
+    Returns
+    -------
+    text : str
+        Without a newline at its end.
+    """
+    widths = [max(len(row[i]) for row in [header, *cells]) for i in range(len(header))]
+    lines = [
+        "  ".join(
+            cell.ljust(width) if i == 0 else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in [header, *cells]
+    ]
+    return "\n".join(lines)
+
+
+def html_table(header, cells, caption=None):
+    """The same as HTML, everything escaped.
+
+    Parameters
+    ----------
+    header : list of str
+        Names of the columns.
+    cells : list of list of str
+        Rows.
+    caption : str, default=None
+        Above the table.
+
+    Returns
+    -------
+    text : str
+        One ``<table>``.
+    """
+    head = "".join(f"<th>{html.escape(name)}</th>" for name in header)
+    body = "".join(
+        "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in cells
+    )
+    caption = "" if caption is None else f"<caption>{html.escape(caption)}</caption>"
+    return f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"

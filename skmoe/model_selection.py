@@ -1,0 +1,289 @@
+"""How many experts: information criteria, or cross-validation of the whole EM."""
+
+import warnings
+from collections.abc import Iterable
+
+import numpy as np
+from sklearn.base import clone, is_classifier
+from sklearn.utils import _safe_indexing, check_random_state
+from sklearn.utils.validation import check_array, check_consistent_length
+
+from ._compat import check_sample_weight
+from ._display import html_table, text_table
+from ._experts import seed_estimator
+from ._folds import make_folds
+from ._parallel import jobs
+from ._parameters import ExpertParameters
+
+__all__ = ["ExpertSelection", "select_n_experts"]
+
+CRITERIA = ("bic", "icl", "aic")
+
+
+class ExpertSelection:
+    """What :func:`select_n_experts` found; prints as a table and shows as HTML.
+
+    Parameters
+    ----------
+    results : dict of str to ndarray
+        The table.
+    best : int
+        Number of its best row.
+    estimator : mixture
+        The best one, fitted.
+    criterion : {"bic", "icl", "aic", "cv"}
+        What chose it.
+
+    Attributes
+    ----------
+    best_n_experts_ : int
+        The chosen number of experts.
+    best_estimator_ : mixture
+        With that many experts, fitted on all rows.
+    criterion_ : {"bic", "icl", "aic", "cv"}
+        What chose it.
+    results_ : dict of str to ndarray
+        One value for each candidate. ``n_experts``; then, for information criteria,
+        ``log_likelihood``, ``n_parameters``, ``aic``, ``bic`` and ``icl``; for "cv"
+        ``log_score``, the mean log-density of rows that were left out, ``difference``, by how
+        much that is below the highest, and ``std_error`` of this paired difference.
+
+    See Also
+    --------
+    select_n_experts : Makes it.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skmoe import MixtureOfExpertsRegressor
+    >>> from skmoe.model_selection import select_n_experts
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.normal(size=(200, 1))
+    >>> y = 2 * X[:, 0] + rng.normal(size=200)
+    >>> found = select_n_experts(MixtureOfExpertsRegressor(random_state=0), X, y, [1, 2])
+    >>> print(found)
+    n_experts  log_likelihood  n_parameters    aic    bic    icl
+    1                  -288.4             3  582.7  592.6  592.6  <- bic
+    2                  -282.5             8  581.0  607.4  767.5
+    """
+
+    def __init__(self, results, best, estimator, criterion):
+        self.results_ = results
+        self.best_n_experts_ = int(results["n_experts"][best])
+        self.best_estimator_ = estimator
+        self.criterion_ = criterion
+
+    def to_frame(self):
+        """The table as a DataFrame.
+
+        Returns
+        -------
+        frame : pandas.DataFrame
+            Indexed by the number of experts.
+        """
+        import pandas as pd
+
+        return pd.DataFrame(self.results_).set_index("n_experts")
+
+    def _cells(self):
+        digits = {"n_experts": "d", "n_parameters": "d"}
+        usual = ".4f" if self.criterion_ == "cv" else ".1f"
+        return [
+            [f"{value:{digits.get(name, usual)}}" for name, value in self._row(i)]
+            + [f"<- {self.criterion_}" if n_experts == self.best_n_experts_ else ""]
+            for i, n_experts in enumerate(self.results_["n_experts"])
+        ]
+
+    def _row(self, i):
+        return [(name, column[i]) for name, column in self.results_.items()]
+
+    def __str__(self):
+        return text_table([*self.results_, ""], self._cells())
+
+    __repr__ = __str__
+
+    def _repr_html_(self):
+        return html_table([*self.results_, ""], self._cells())
+
+
+def select_n_experts(
+    estimator,
+    X,
+    y,
+    n_experts=range(1, 7),
+    *,
+    criterion="auto",
+    cv=5,
+    sample_weight=None,
+    n_jobs=None,
+    random_state=None,
+):
+    r"""Choose the number of experts of a mixture; one is always among the candidates.
+
+    Information criteria take one fit for each candidate. Cross-validation repeats the whole EM
+    on each training part, starts included, and compares log-densities of rows that were left
+    out: the choice is the smallest number whose mean is within one standard error of the
+    highest, the error being that of the paired difference, row by row [1]_.
+
+    Parameters
+    ----------
+    estimator : MixtureOfExpertsRegressor or MixtureOfExpertsClassifier
+        With one expert to clone, not a list. It stays as it is.
+    X : array-like or DataFrame of shape (n_samples, n_features)
+        Rows.
+    y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+        Target.
+    n_experts : iterable of int, default=range(1, 7)
+        Candidates.
+    criterion : {"auto", "bic", "icl", "aic", "cv"}, default="auto"
+        "auto" is "bic" where the mixture's parameters can be counted (linear or logistic
+        experts, predicted in-sample), else "cv". "icl" asks for experts that share few rows.
+        "aic" is quick to find experts that are not there.
+    cv : int, splitter or iterable of (train, test), default=5
+        Folds of the outer cross-validation; a number means shuffled ones, stratified for
+        classes. Every row has to be held out once. Where rows belong together, give
+        ``GroupKFold().split(X, y, groups)``.
+    sample_weight : array-like of shape (n_samples,), default=None
+        Weights: a row of weight 2 counts as two rows.
+    n_jobs : int, default=None
+        Jobs for candidates and folds. The result does not depend on it.
+    random_state : int, RandomState instance or None, default=None
+        Draws the folds, and the seed of the mixture where it has none.
+
+    Returns
+    -------
+    selection : ExpertSelection
+        With ``best_n_experts_``, ``best_estimator_`` and a table of all candidates.
+
+    Raises
+    ------
+    ValueError
+        If the criterion is unknown, or needs parameters that cannot be counted, or there are no
+        candidates.
+    TypeError
+        If the estimator is no mixture, or its experts are a list.
+
+    References
+    ----------
+    .. [1] L. Breiman, J. H. Friedman, R. A. Olshen and C. J. Stone, "Classification and
+       Regression Trees", Wadsworth (1984), section 3.4.3.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skmoe import MixtureOfExpertsRegressor
+    >>> from skmoe.model_selection import select_n_experts
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.uniform(-3, 3, size=(300, 1))
+    >>> y = np.abs(X[:, 0]) + 0.3 * rng.normal(size=300)
+    >>> moe = MixtureOfExpertsRegressor(random_state=0)
+    >>> select_n_experts(moe, X, y, range(1, 4)).best_n_experts_
+    2
+    >>> select_n_experts(moe, X, y, [2], criterion="cv", cv=3, random_state=0).best_n_experts_
+    2
+    """
+    candidates = _check_candidates(estimator, n_experts)
+    if criterion not in ("auto", "cv", *CRITERIA):
+        raise ValueError(
+            f"criterion must be 'auto', 'cv', 'bic', 'icl' or 'aic'; got {criterion!r}."
+        )
+    X = X if hasattr(X, "shape") else check_array(X, dtype=None, ensure_all_finite=False)
+    y = np.asarray(y)
+    check_consistent_length(X, y)
+    weight = check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+    random_state = check_random_state(random_state)
+    estimator = seed_estimator(estimator, random_state)
+    if criterion == "auto":
+        criterion = "bic" if _counts_parameters(estimator, candidates, X, y, weight) else "cv"
+    if criterion != "cv":
+        with jobs(n_jobs, (estimator, X, y, weight)) as run:
+            fits = run(_fit, [(k,) for k in candidates])
+        results = _information(fits, candidates, X, y, weight)
+        best = int(np.argmin(results[criterion]))
+        fitted, caught = fits[best]
+    else:
+        seed = random_state.randint(np.iinfo(np.int32).max)
+        folds = make_folds(cv, [], X, y, {}, stratify=is_classifier(estimator), seed=seed)
+        log_density = _held_out(estimator, X, y, weight, candidates, folds, n_jobs)
+        results = _compare(log_density, weight, candidates)
+        best = int(np.argmax(results["difference"] <= results["std_error"]))
+        fitted, caught = _fit(estimator, X, y, weight, candidates[best])
+    for warning in caught:  # those of the other candidates are no concern of the user's
+        warnings.warn(warning, stacklevel=2)
+    return ExpertSelection(results, best, fitted, criterion)
+
+
+def _check_candidates(estimator, n_experts):
+    if not isinstance(estimator, ExpertParameters):
+        raise TypeError(f"estimator must be a mixture of experts; got {estimator!r}.")
+    if isinstance(estimator.experts, list):
+        raise TypeError("The number of experts in a list is given; give one expert to clone.")
+    candidates = list(n_experts) if isinstance(n_experts, Iterable) else [n_experts]
+    if not candidates or min(candidates) < 1:
+        raise ValueError(f"n_experts must be positive numbers, one at least; got {n_experts!r}.")
+    return sorted({1, *map(int, candidates)})
+
+
+def _counts_parameters(estimator, candidates, X, y, weight):
+    """Whether the information criteria apply, asked of the cheapest mixture that has a gate."""
+    n_experts = min(2, candidates[-1])
+    probe = clone(estimator).set_params(n_init=1, max_iter=1)
+    try:
+        _fit(probe, X, y, weight, n_experts)[0]._free_parameters()
+    except ValueError:
+        return False
+    return True
+
+
+def _fit(estimator, X, y, weight, n_experts):
+    """A fitted mixture of so many experts, and the warnings that it gave."""
+    mixture = clone(estimator).set_params(n_experts=n_experts)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        mixture.fit(X, y, sample_weight=weight)
+    return mixture, [warning.message for warning in caught]
+
+
+def _information(fits, candidates, X, y, weight):
+    terms = [mixture._likelihood_terms(X, y, weight) for mixture, _ in fits]
+    return {
+        "n_experts": np.array(candidates),
+        "log_likelihood": np.array([log_likelihood for log_likelihood, _, _ in terms]),
+        "n_parameters": np.array([n_parameters for _, _, n_parameters in terms]),
+        **{
+            name: np.array([getattr(mixture, name)(X, y, weight) for mixture, _ in fits])
+            for name in ("aic", "bic", "icl")
+        },
+    }
+
+
+def _held_out(estimator, X, y, weight, candidates, folds, n_jobs):
+    """Log-density (n_samples, n_candidates) of each row under mixtures that did not see it."""
+    with jobs(n_jobs, (estimator, X, y, weight)) as run:
+        parts = run(_score_fold, [(k, train, test) for k in candidates for train, test in folds])
+    log_density = np.empty((len(y), len(candidates)))
+    for i in range(len(candidates)):
+        for (_, test), part in zip(folds, parts[i * len(folds) :], strict=False):
+            log_density[test, i] = part
+    return log_density
+
+
+def _score_fold(estimator, X, y, weight, n_experts, train, test):
+    part = _safe_indexing(X, train)
+    mixture, _ = _fit(estimator, part, y[train], weight[train], n_experts)
+    return mixture.log_density(_safe_indexing(X, test), y[test])
+
+
+def _compare(log_density, weight, candidates):
+    """Mean of each column, distance to the highest one, and standard error of that."""
+    share = weight / weight.sum()
+    score = share @ log_density
+    behind = log_density[:, [np.argmax(score)]] - log_density
+    difference = share @ behind
+    variance = share @ (behind - difference) ** 2
+    return {
+        "n_experts": np.array(candidates),
+        "log_score": score,
+        "difference": difference,
+        "std_error": np.sqrt(variance / weight.sum()),
+    }

@@ -1,0 +1,197 @@
+"""The number of experts: planted ones are found, one among them, and the table says why."""
+
+import numpy as np
+import pytest
+from joblib import parallel_config
+from numpy.testing import assert_allclose
+from sklearn.linear_model import LinearRegression
+from sklearn.tree import DecisionTreeRegressor
+
+from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
+from skmoe.exceptions import ExpertCollapseWarning
+from skmoe.gates import ConstantGate
+from skmoe.model_selection import ExpertSelection, select_n_experts
+
+
+def one_line(seed, n_samples=300):
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n_samples, 2))
+    return X, X @ [1.0, -2.0] + rng.normal(size=n_samples)
+
+
+def two_lines(seed, n_samples=300):
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n_samples, 2))
+    first = rng.uniform(size=n_samples) < 1 / (1 + np.exp(-3 * X[:, 0]))
+    y = np.where(first, 2 * X[:, 1], 1 - 2 * X[:, 1])
+    return X, y + 0.4 * rng.normal(size=n_samples)
+
+
+def three_lines(seed, n_samples=400):
+    rng = np.random.default_rng(seed)
+    X = rng.uniform(-3, 3, size=(n_samples, 1))
+    x = X[:, 0]
+    y = np.choose(np.digitize(x, [-1, 1]), [2 + x, -1 + 2 * x, 3 - 2 * x])
+    return X, y + 0.3 * rng.normal(size=n_samples)
+
+
+PLANTED = [(one_line, 1), (two_lines, 2), (three_lines, 3)]
+
+
+@pytest.mark.parametrize(("make", "n_experts"), PLANTED)
+def test_bic_and_icl_find_the_planted_number(make, n_experts):
+    X, y = make(0)
+    moe = MixtureOfExpertsRegressor(n_init=5, random_state=0)
+    found = select_n_experts(moe, X, y, range(1, 5))
+    assert found.criterion_ == "bic"
+    assert found.best_n_experts_ == n_experts == len(found.best_estimator_.experts_)
+    assert found.results_["n_experts"][np.argmin(found.results_["icl"])] == n_experts
+
+
+@pytest.mark.parametrize(("make", "n_experts"), PLANTED[:2])
+def test_cross_validation_finds_the_planted_number(make, n_experts):
+    X, y = make(3, 200)
+    moe = MixtureOfExpertsRegressor(n_init=2, random_state=0)
+    found = select_n_experts(moe, X, y, [1, 2, 3], criterion="cv", cv=2, random_state=0)
+    assert found.best_n_experts_ == n_experts
+
+
+def test_table_agrees_with_the_criteria_of_single_fits():
+    X, y = two_lines(0)
+    weight = np.random.default_rng(0).uniform(0.5, 2, size=len(y))
+    moe = MixtureOfExpertsRegressor(random_state=0)
+    found = select_n_experts(moe, X, y, [2], criterion="icl", sample_weight=weight)
+    assert not hasattr(moe, "experts_")
+    for i, n_experts in enumerate([1, 2]):  # one is a candidate, asked for or not
+        single = MixtureOfExpertsRegressor(n_experts=n_experts, random_state=0)
+        single.fit(X, y, sample_weight=weight)
+        assert found.results_["n_experts"][i] == n_experts
+        for criterion in ("bic", "icl", "aic"):
+            expected = getattr(single, criterion)(X, y, weight)
+            assert_allclose(found.results_[criterion][i], expected, rtol=1e-12)
+        log_likelihood = weight @ single.log_density(X, y)
+        assert_allclose(found.results_["log_likelihood"][i], log_likelihood, rtol=1e-12)
+    # The fit that was compared is the one that is returned.
+    assert_allclose(found.best_estimator_.predict(X), single.predict(X), rtol=1e-12)
+
+
+def test_icl_is_bic_plus_twice_the_entropy():
+    X, y = two_lines(0)
+    weight = np.arange(len(y)) % 3
+    moe = MixtureOfExpertsRegressor(n_experts=2, random_state=0).fit(X, y, sample_weight=weight)
+    resp = moe.responsibilities(X, y)
+    entropy = -(weight * (resp * np.log(np.maximum(resp, 1e-300))).sum(axis=1)).sum()
+    assert entropy > 1
+    assert_allclose(moe.icl(X, y, weight) - moe.bic(X, y, weight), 2 * entropy, rtol=1e-12)
+
+
+def test_cross_validated_scores_are_those_of_mixtures_that_did_not_see_the_row():
+    X, y = two_lines(1, 120)
+    weight = np.random.default_rng(0).uniform(0.5, 2, size=len(y))
+    folds = [(np.arange(60), np.arange(60, 120)), (np.arange(60, 120), np.arange(60))]
+    moe = MixtureOfExpertsRegressor(random_state=0)
+    found = select_n_experts(
+        moe, X, y, [2], criterion="cv", cv=folds, sample_weight=weight
+    ).results_
+    score = np.empty((120, 2))
+    for train, test in folds:
+        for k in (1, 2):
+            part = MixtureOfExpertsRegressor(n_experts=k, random_state=0)
+            part.fit(X[train], y[train], sample_weight=weight[train])
+            score[test, k - 1] = part.log_density(X[test], y[test])
+    means = np.average(score, axis=0, weights=weight)
+    assert_allclose(found["log_score"], means, rtol=1e-12)
+    best = np.argmax(means)
+    behind = score[:, best] - score[:, 1 - best]
+    spread = np.average((behind - behind.mean()) ** 2, weights=weight)
+    assert_allclose(found["difference"][1 - best], means.max() - means.min(), rtol=1e-12)
+    # The centre of the squares is the weighted mean; the plain one is off by little.
+    assert_allclose(found["std_error"][1 - best], np.sqrt(spread / weight.sum()), rtol=0.05)
+
+
+def test_flexible_experts_are_cross_validated_by_themselves():
+    rng = np.random.default_rng(0)
+    X = rng.uniform(-1, 1, size=(100, 1))
+    y = X[:, 0] + 0.3 * rng.normal(size=100)
+    moe = MixtureOfExpertsRegressor(
+        DecisionTreeRegressor(min_samples_leaf=10), n_init=1, cv=2, random_state=0
+    )
+    found = select_n_experts(moe, X, y, [1, 2], cv=2, random_state=0)
+    assert found.criterion_ == "cv"
+    assert set(found.results_) == {"n_experts", "log_score", "difference", "std_error"}
+    with pytest.raises(ValueError, match="cannot be counted"):
+        select_n_experts(moe, X, y, [1, 2], criterion="bic")
+
+
+def test_classes_are_selected_for_too():
+    rng = np.random.default_rng(0)
+    X = rng.uniform(-2, 2, size=(600, 2))
+    label = (X[:, 1] * np.sign(X[:, 0]) + 0.2 * rng.logistic(size=600) > 0).astype(int)
+    moe = MixtureOfExpertsClassifier(random_state=0, n_init=4, max_iter=300)
+    found = select_n_experts(moe, X, label, [1, 2, 3])
+    assert (found.criterion_, found.best_n_experts_) == ("bic", 2)
+
+
+def test_result_does_not_depend_on_jobs_and_open_seeds_are_drawn():
+    X, y = two_lines(2, 150)
+    moe = MixtureOfExpertsRegressor(n_init=2)
+    settings = {"criterion": "cv", "cv": 2, "random_state": 5}
+    one = select_n_experts(moe, X, y, [1, 2], **settings)
+    with parallel_config("threading"):
+        two = select_n_experts(moe, X, y, [1, 2], n_jobs=2, **settings)
+    for name, column in one.results_.items():
+        assert_allclose(column, two.results_[name], rtol=0)
+
+
+@pytest.mark.filterwarnings("always")
+def test_only_warnings_of_the_chosen_mixture_are_passed_on(recwarn):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(40, 1))
+    y = X[:, 0] + 0.1 * rng.normal(size=40)
+    moe = MixtureOfExpertsRegressor(
+        LinearRegression(), gate=ConstantGate(), n_init=1, max_iter=3, random_state=0
+    )
+    found = select_n_experts(moe, X, y, [1, 6])
+    assert found.best_n_experts_ == 1
+    assert not [w for w in recwarn if issubclass(w.category, ExpertCollapseWarning)]
+    assert not len(recwarn)
+    with pytest.warns(UserWarning, match="EM stopped after max_iter=3"):
+        moe.set_params(n_experts=6).fit(X, y)  # what was not passed on was there
+
+
+def test_selection_prints_as_text_html_and_frame():
+    pytest.importorskip("pandas")
+    results = {
+        "n_experts": np.array([1, 2]),
+        "log_score": np.array([-1.25, -1.0]),
+        "difference": np.array([0.25, 0.0]),
+        "std_error": np.array([0.05, 0.0]),
+    }
+    selection = ExpertSelection(results, 1, None, "cv")
+    header, one, two = str(selection).splitlines()
+    assert header.split() == list(results)
+    assert one.split() == ["1", "-1.2500", "0.2500", "0.0500"]
+    assert two.split() == ["2", "-1.0000", "0.0000", "0.0000", "<-", "cv"]
+    assert "<td>-1.2500</td>" in selection._repr_html_()
+    assert selection.to_frame().loc[1, "difference"] == 0.25
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        ({"criterion": "hq"}, ValueError, "got 'hq'"),
+        ({"n_experts": []}, ValueError, "one at least"),
+        ({"n_experts": [0, 2]}, ValueError, "must be positive"),
+        ({"estimator": LinearRegression()}, TypeError, "mixture of experts; got LinearReg"),
+        (
+            {"estimator": MixtureOfExpertsRegressor([("line", LinearRegression())])},
+            TypeError,
+            "experts in a list",
+        ),
+    ],
+)
+def test_what_cannot_be_selected_is_refused(change, error, message):
+    X, y = one_line(0, 30)
+    given = {"estimator": MixtureOfExpertsRegressor(), "X": X, "y": y, **change}
+    with pytest.raises(error, match=message):
+        select_n_experts(**given)

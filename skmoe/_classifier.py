@@ -13,7 +13,7 @@ from ._base import BaseMixtureOfExperts
 from ._compat import StrOptions, check_sample_weight, check_y, fit_context
 from ._experts import has_own_density
 from ._growing import GrowingMixture
-from .distributions import draw_places
+from .distributions._arrays import draw_places
 from .likelihoods import Categorical
 
 FIXED_EPSILON = 1e-3  # smoothing of experts that are predicted in-sample

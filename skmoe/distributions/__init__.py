@@ -1,0 +1,12 @@
+"""The predictive distribution of a mixture, in the words of :mod:`scipy.stats`.
+
+``MixtureDistribution`` weighs components; there are components of a few kinds, all with the same
+methods.
+"""
+
+from ._gaussian import GaussianComponents
+from ._mixture import MixtureDistribution
+from ._nested import NestedComponents
+from ._scipy import ScipyComponents
+
+__all__ = ["GaussianComponents", "MixtureDistribution", "NestedComponents", "ScipyComponents"]

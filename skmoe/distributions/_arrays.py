@@ -1,0 +1,20 @@
+"""What the kinds of components share."""
+
+import numpy as np
+
+
+def diagonal(var):
+    """Covariance matrices (..., m, m) from variances (..., m) of independent outputs."""
+    return var[..., None] * np.eye(var.shape[-1])
+
+
+def draw_places(weights, size, random_state):
+    """Numbers of columns (n, size), drawn with the probabilities in each row of ``weights``."""
+    cumulative = np.cumsum(weights, axis=1)
+    levels = random_state.uniform(size=(len(weights), size)) * cumulative[:, -1:]
+    return (levels[:, :, None] >= cumulative[:, None, :]).sum(axis=2)
+
+
+def take(values, places):
+    """The entries (n, size[, m]) of ``values`` (n, K[, m]) at ``places`` (n, size)."""
+    return values[np.arange(len(places))[:, None], places]

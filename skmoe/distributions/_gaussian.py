@@ -1,0 +1,178 @@
+"""Gaussian components."""
+
+import numpy as np
+from scipy import special
+
+from ._arrays import diagonal, take
+
+_HALF_LOG_2PI = 0.5 * np.log(2 * np.pi)
+
+
+class GaussianComponents:
+    """Gaussian components, one for each row and expert.
+
+    Parameters
+    ----------
+    mean : ndarray of shape (n_samples, n_experts) or (n_samples, n_experts, n_outputs)
+        Means.
+    std : ndarray that broadcasts against ``mean``
+        Standard deviations, such as one for each expert, (n_experts,) or (n_experts, n_outputs);
+        outputs are independent within an expert.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skmoe.distributions import GaussianComponents
+    >>> GaussianComponents(np.array([[-1.0, 1.0]]), np.array([0.5, 2.0])).cdf(-1.0).round(3)
+    array([[0.5  , 0.159]])
+    """
+
+    discrete = False
+
+    def __init__(self, mean, std):
+        self.mean = mean
+        self.std = np.broadcast_to(std, mean.shape)
+
+    @property
+    def var(self):
+        """Variances, shaped like ``mean``."""
+        return self.std**2
+
+    def logpdf(self, y):
+        """Log-density of each component.
+
+        Parameters
+        ----------
+        y : float or ndarray that broadcasts against ``mean``
+            Where to look.
+
+        Returns
+        -------
+        log_density : ndarray of shape (n_samples, n_experts)
+            Joint over the outputs.
+        """
+        log_density = -0.5 * ((y - self.mean) / self.std) ** 2 - np.log(self.std) - _HALF_LOG_2PI
+        return log_density.sum(axis=2) if log_density.ndim == 3 else log_density
+
+    def cdf(self, y):
+        """Distribution function of each component.
+
+        Parameters
+        ----------
+        y : float or ndarray that broadcasts against ``mean``
+            Where to look.
+
+        Returns
+        -------
+        cdf : ndarray, shaped like ``mean``
+            Of each output alone.
+        """
+        return special.ndtr((y - self.mean) / self.std)
+
+    def sf(self, y):
+        """Survival function of each component, exact in the upper tail.
+
+        Parameters
+        ----------
+        y : float or ndarray that broadcasts against ``mean``
+            Where to look.
+
+        Returns
+        -------
+        sf : ndarray, shaped like ``mean``
+            Of each output alone.
+        """
+        return special.ndtr((self.mean - y) / self.std)
+
+    def ppf(self, q):
+        """Quantile function of each component.
+
+        Parameters
+        ----------
+        q : float
+            A probability.
+
+        Returns
+        -------
+        quantiles : ndarray, shaped like ``mean``
+            Of each output alone.
+        """
+        return self.mean + self.std * special.ndtri(q)
+
+    def crps(self, weights, y):
+        r"""Continuous ranked probability score of their mixture, in closed form.
+
+        .. math:: \sum_k \pi_k A(y - \mu_k, \sigma_k) - \tfrac12 \sum_{jk} \pi_j \pi_k
+            A\bigl(\mu_j - \mu_k, \sqrt{\sigma_j^2 + \sigma_k^2}\bigr)
+
+        where A is the mean of the absolute value of a Gaussian variable [1]_.
+
+        Parameters
+        ----------
+        weights : ndarray of shape (n_samples, n_experts)
+            Of the mixture.
+        y : float or ndarray that broadcasts against ``mean``
+            Targets.
+
+        Returns
+        -------
+        crps : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            Of each output alone.
+
+        References
+        ----------
+        .. [1] E. P. Grimit, T. Gneiting, V. J. Berrocal and N. A. Johnson, "The continuous
+           ranked probability score for circular variables and its application to mesoscale
+           forecast ensemble verification", Quarterly Journal of the Royal Meteorological
+           Society 132 (2006) 2925-2942.
+        """
+        gap = _mean_absolute(y - self.mean, self.std)
+        for k in range(weights.shape[1]):
+            spread = np.hypot(self.std[:, [k]], self.std)
+            between = _mean_absolute(self.mean[:, [k]] - self.mean, spread)
+            gap[:, k] -= 0.5 * np.einsum("nj,nj...->n...", weights, between)
+        return np.einsum("nk,nk...->n...", weights, gap)
+
+    @property
+    def cov(self):
+        """Covariances of the outputs, (n_samples, n_experts, n_outputs, n_outputs)."""
+        return diagonal(self.var)
+
+    def output(self, j):
+        """The components of one output alone.
+
+        Parameters
+        ----------
+        j : int
+            Number of the output.
+
+        Returns
+        -------
+        components : GaussianComponents
+            Of one output.
+        """
+        return GaussianComponents(self.mean[..., j], self.std[..., j])
+
+    def rvs(self, places, random_state):
+        """Draw from some of the components.
+
+        Parameters
+        ----------
+        places : ndarray of shape (n_samples, size)
+            For each draw of a row, the number of the component.
+        random_state : RandomState
+            Draws them.
+
+        Returns
+        -------
+        draws : ndarray of shape (n_samples, size) or (n_samples, size, n_outputs)
+            In the units of the target.
+        """
+        mean, std = take(self.mean, places), take(self.std, places)
+        return mean + std * random_state.standard_normal(mean.shape)
+
+
+def _mean_absolute(mean, std):
+    """Mean of the absolute value of Gaussian variables."""
+    z = mean / std
+    return std * 2 * np.exp(-0.5 * z**2 - _HALF_LOG_2PI) + mean * (2 * special.ndtr(z) - 1)

@@ -1,0 +1,166 @@
+"""Components of which some are mixtures themselves."""
+
+import numpy as np
+
+
+class NestedComponents:
+    """Components some of which are distributions themselves: mixtures within a mixture.
+
+    Parameters
+    ----------
+    components : object
+        Components of one kind, such as :class:`GaussianComponents`, for all rows and experts.
+    nested : list of (rows, places, distribution)
+        Distributions that take the place of some of them: the one of row ``i`` of a distribution
+        is component ``places[i]`` of row ``rows[i]``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skmoe.distributions import (
+    ...     GaussianComponents, MixtureDistribution, NestedComponents,
+    ... )
+    >>> pair = GaussianComponents(np.array([[-1.0, 1.0]]), np.array([0.5, 0.5]))
+    >>> pair = MixtureDistribution(np.array([[0.5, 0.5]]), pair)
+    >>> flat = GaussianComponents(np.array([[0.0, 3.0]]), np.array([1.0, 0.5]))
+    >>> NestedComponents(flat, [([0], [0], pair)]).var
+    array([[1.25, 0.25]])
+    """
+
+    def __init__(self, components, nested):
+        self.components, self.nested = components, nested
+
+    @property
+    def discrete(self):
+        """Whether all the probability is on whole numbers."""
+        flags = [each.discrete for _, _, each in self.nested]
+        n_nested = sum(len(rows) for rows, _, _ in self.nested)
+        if n_nested < np.prod(self.components.mean.shape[:2]):
+            flags.append(self.components.discrete)
+        return all(flags)
+
+    def _place(self, values, answer):
+        values = np.array(values)
+        for rows, places, distribution in self.nested:
+            values[rows, places] = answer(distribution, rows)
+        return values
+
+    @property
+    def mean(self):
+        """Means, (n_samples, n_experts) or (n_samples, n_experts, n_outputs)."""
+        return self._place(self.components.mean, lambda each, rows: each.mean())
+
+    @property
+    def var(self):
+        """Variances, shaped like ``mean``."""
+        return self._place(self.components.var, lambda each, rows: each.var())
+
+    def logpdf(self, y):
+        """Log-density of each component.
+
+        Parameters
+        ----------
+        y : float or ndarray of shape (n_samples, 1) or (n_samples, 1, n_outputs)
+            Where to look.
+
+        Returns
+        -------
+        log_density : ndarray of shape (n_samples, n_experts)
+            Joint over the outputs.
+        """
+        return self._at("logpdf", y)
+
+    def cdf(self, y):
+        """Distribution function of each component.
+
+        Parameters
+        ----------
+        y : float or ndarray of shape (n_samples, 1) or (n_samples, 1, n_outputs)
+            Where to look.
+
+        Returns
+        -------
+        cdf : ndarray, shaped like ``mean``
+            Of each output alone.
+        """
+        return self._at("cdf", y)
+
+    def sf(self, y):
+        """Survival function of each component.
+
+        Parameters
+        ----------
+        y : float or ndarray of shape (n_samples, 1) or (n_samples, 1, n_outputs)
+            Where to look.
+
+        Returns
+        -------
+        sf : ndarray, shaped like ``mean``
+            Of each output alone.
+        """
+        return self._at("sf", y)
+
+    def _at(self, method, y):
+        return self._place(
+            getattr(self.components, method)(y),
+            lambda each, rows: getattr(each, method)(y if np.ndim(y) == 0 else y[rows, 0]),
+        )
+
+    def ppf(self, q):
+        """Quantile function of each component.
+
+        Parameters
+        ----------
+        q : float
+            A probability.
+
+        Returns
+        -------
+        quantiles : ndarray, shaped like ``mean``
+            Of each output alone.
+        """
+        return self._place(self.components.ppf(q), lambda each, rows: each.ppf(q))
+
+    @property
+    def cov(self):
+        """Covariances of the outputs, (n_samples, n_experts, n_outputs, n_outputs)."""
+        return self._place(self.components.cov, lambda each, rows: each.cov())
+
+    def output(self, j):
+        """The components of one output alone.
+
+        Parameters
+        ----------
+        j : int
+            Number of the output.
+
+        Returns
+        -------
+        components : NestedComponents
+            Of one output.
+        """
+        nested = [(rows, places, each.output(j)) for rows, places, each in self.nested]
+        return NestedComponents(self.components.output(j), nested)
+
+    def rvs(self, places, random_state):
+        """Draw from some of the components.
+
+        Parameters
+        ----------
+        places : ndarray of shape (n_samples, size)
+            For each draw of a row, the number of the component.
+        random_state : RandomState
+            Draws them.
+
+        Returns
+        -------
+        draws : ndarray of shape (n_samples, size) or (n_samples, size, n_outputs)
+            In the units of the target.
+        """
+        draws = self.components.rvs(places, random_state)
+        for rows, its_places, distribution in self.nested:
+            here = places[rows] == np.asarray(its_places)[:, None]
+            values = distribution.rvs(places.shape[1], random_state)
+            here = here.reshape(here.shape + (1,) * (values.ndim - 2))
+            draws[rows] = np.where(here, values, draws[rows])
+        return draws

@@ -48,6 +48,7 @@ from ._tables import (
 from ._weights import takes_sample_weight
 from .exceptions import ExpertCollapseWarning, IgnoredWeightsWarning
 from .gates import BaseGate, ClassifierGate, ConstantGate, SoftmaxGate
+from .likelihoods._scaled import fence
 
 CROSS_FITTED_ITERATIONS = 10  # at most; experts are what costs
 CROSS_FITTED_PATIENCE = 2
@@ -74,7 +75,8 @@ class TrainingData:
     columns : ndarray of shape (n_samples, n_columns)
         Z in numbers, standardised, few: for the starts.
     target : ndarray of shape (n_samples, n_outputs) or None
-        Standardised target; None for classifiers, whose starts do not look at it.
+        Standardised target, for robust likelihoods with its outliers drawn in; None for
+        classifiers, whose starts do not look at it.
     """
 
     X: object
@@ -319,6 +321,8 @@ class BaseMixtureOfExperts(CallbackSupportMixin, StreamLearner, FittedMixture, E
         target = None
         if not is_classifier(self):
             target = y.reshape(len(y), -1)
+            if hasattr(self._unfitted_likelihood(), "working_weights"):
+                target = np.clip(target, *fence(target, weight))
             target_mean, target_scale = standardisation(target, weight)
             target = (target - target_mean) / target_scale
         return TrainingData(X, y, weight, Z, _starts.start_columns(Z, weight), target)
@@ -504,8 +508,9 @@ class BaseMixtureOfExperts(CallbackSupportMixin, StreamLearner, FittedMixture, E
     def _max_iterations(self, folds, n_experts):
         if folds in (None, "prefit"):
             return self.max_iter
-        # A single cross-fitted expert has nothing to iterate for.
-        return min(self.max_iter, 1 if n_experts == 1 else CROSS_FITTED_ITERATIONS)
+        # A single cross-fitted expert has nothing to iterate for but working weights.
+        once = n_experts == 1 and not hasattr(self._unfitted_likelihood(), "working_weights")
+        return min(self.max_iter, 1 if once else CROSS_FITTED_ITERATIONS)
 
     def _truncation(self, n_experts):
         """Experts for each row, or None where all of them stay."""
@@ -562,7 +567,7 @@ class BaseMixtureOfExperts(CallbackSupportMixin, StreamLearner, FittedMixture, E
     def _finish(self, problem, templates, transformer, design):
         """Fitted estimators, each whole: transformers included."""
         if isinstance(problem.experts, EstimatorExperts):
-            return problem.experts.finish(problem.resp)
+            return problem.experts.finish(problem.resp, problem.working)
         is_pipeline = isinstance(templates[0], Pipeline)
         last = [clone(t.steps[-1][1] if is_pipeline else t) for t in templates]
         fitted = self._finish_linear(problem.experts, last)

@@ -2,15 +2,16 @@
 
 What EM asks of experts, here and in ``_linear.py``:
 
-- ``fit(resp)`` refits them and sets ``predictions``: (n, K), (n, K, outputs), or class
-  probabilities (n, K, classes);
+- ``fit(resp, working)`` refits them and sets ``predictions``: (n, K), (n, K, outputs), or class
+  probabilities (n, K, classes). ``working`` (n, K), or None, multiplies the responsibilities as
+  weights; it comes from robust likelihoods;
 - ``in_sample``: whether those were made for rows that the experts saw;
 - ``penalty``: what their prior adds to the likelihood's objective;
 - ``own_log_density``: by the number of an expert, the log-density (n,) of the rows under it,
   where it knows better than the likelihood, and ``own_log_prior`` of these experts;
 - ``state()`` and ``restore(state)``;
 - ``n_fits``, and ``minimum_rows``, below which an expert counts as dead;
-- ``finish(resp)``: the fitted estimators;
+- ``finish(resp, working)``: the fitted estimators;
 - ``streaming(resp, order, fitted)``: an object without rows, for ``partial_fit``. Its
   ``learn_batch(X, y, weights, *, keep, gain)`` returns one that has learned from a batch, with
   ``predictions`` for it where they are ``in_sample``; None where there is no ``partial_fit``.
@@ -332,12 +333,13 @@ class EstimatorExperts:
         with jobs(n_jobs, shared=(self.X, self.y)) as self._jobs:
             yield
 
-    def fit(self, resp):
+    def fit(self, resp, working=None):
         """Refit every expert on its rows, every fold, and predict the rows it did not see."""
-        originals = [self._original(resp, k) for k in range(len(self.estimators))]
+        shares = resp if working is None else resp * working
+        originals = [self._original(shares, k) for k in range(len(self.estimators))]
         refitted = [k for k in sorted(set(originals)) if not is_frozen(self.estimators[k])]
         tasks = [
-            (k, fold, test, *self._rows(resp, k, train))
+            (k, fold, test, *self._rows(resp, shares, k, train))
             for k in refitted
             for fold, (train, test) in enumerate(self._splits)
         ]
@@ -409,23 +411,25 @@ class EstimatorExperts:
         known = self.classes is None or np.array_equal(last.classes_, np.unique(self.y[rows]))
         return last if known else None
 
-    def _original(self, resp, k):
+    def _original(self, shares, k):
         """The first expert that would be fitted just as expert k is."""
         if not self.alike:
             return k
-        return next(j for j in range(k + 1) if np.array_equal(resp[:, j], resp[:, k]))
+        return next(j for j in range(k + 1) if np.array_equal(shares[:, j], shares[:, k]))
 
-    def _rows(self, resp, k, train):
-        """Rows of ``train`` that expert k is fitted on, and their weights (or None)."""
-        if self.in_sample:
-            share = resp[train, k]
-        else:
-            share = round_shares(resp[train, k])
+    def _rows(self, resp, shares, k, train):
+        """Rows of ``train`` that expert k is fitted on, and their weights (or None).
+
+        ``shares`` (n, K) are responsibilities times working weights.
+        """
+        share = shares[train, k] if self.in_sample else round_shares(shares[train, k])
         usable = self.weight[train] > 0
         if self.weighted[k]:
             keep = usable & (share >= self.min_responsibility) & (share > NEGLIGIBLE_SHARE)
         else:  # the rows it wins, ties included
             keep = usable & (resp[train, k] >= resp[train].max(axis=1) - 1e-9)
+            if shares is not resp:  # but for what weights would have taken out
+                keep &= share >= self.min_responsibility * resp[train, k]
         mass = self.weight[train]
         if mass[keep].sum() < ENOUGH_ROWS:
             ranking = np.argsort(-share, kind="stable")
@@ -451,8 +455,9 @@ class EstimatorExperts:
         """Back to an earlier state."""
         self.models, self.predictions, self.own_log_density, self.own_log_prior = state
 
-    def finish(self, resp):
+    def finish(self, resp, working=None):
         """The fitted experts, in a list."""
+        shares = resp if working is None else resp * working
         folded = [isinstance(self.folds, list) and not is_frozen(e) for e in self.estimators]
         if self.ensemble or not any(folded):
             return [
@@ -462,7 +467,7 @@ class EstimatorExperts:
         everything = np.arange(len(self.y))
         refitted = np.flatnonzero(folded)
         results = self._run(
-            (k, 0, (*self._rows(resp, k, everything), everything[:0], self.classes), False)
+            (k, 0, (*self._rows(resp, shares, k, everything), everything[:0], self.classes), False)
             for k in refitted
         )
         self.n_fits += len(refitted)

@@ -31,6 +31,7 @@ from ._tables import check_accepts, describe_columns, is_table
 from .exceptions import ExpertCollapseWarning, IgnoredWeightsWarning
 from .gates import BaseGate, ClassifierGate, ConstantGate, SoftmaxGate, TreeGate
 
+ROBUST_REFITS = 5  # of a new expert, with working weights of the last
 GENERATED_ROWS = 2000  # that stand for all old rows, where the gate can generate them
 
 
@@ -48,7 +49,7 @@ class FixedDensities:
     def __init__(self, log_density):
         self.predictions, self.own_log_density = log_density, {}
 
-    def fit(self, resp):
+    def fit(self, resp, working):
         """Nothing to fit."""
 
     def update(self, y, prediction, weights, penalty):
@@ -280,7 +281,7 @@ class GrowingMixture:
         problem.start(np.column_stack([~is_new, is_new]))
         with experts.side_by_side(self.n_jobs):
             self._iterate(problem, folds)
-            _, fitted = experts.finish(problem.resp)
+            _, fitted = experts.finish(problem.resp, problem.working)
         rows = problem.weight @ problem.resp[:, 1]
         if rows < min(experts.minimum_rows, 0.1 * new_weight):
             warnings.warn(
@@ -404,10 +405,14 @@ class GrowingMixture:
             names, templates, data, self._draw_seeds(2), told=sample_weight is not None
         )
         start = self._start_likelihood(data, len(names), in_sample=folds is None, linear=False)
+        is_robust, working = hasattr(start, "working_weights"), None
         with experts.side_by_side(self.n_jobs):
-            experts.fit(resp)
-            start.update(y, experts.predictions, resp * weight[:, None])
-            fitted = experts.finish(resp)[k]
+            for _ in range(ROBUST_REFITS if is_robust else 1):
+                experts.fit(resp, working)
+                start.update(y, experts.predictions, resp * weight[:, None])
+                if is_robust:
+                    working = start.working_weights(y, experts.predictions)
+            fitted = experts.finish(resp, working)[k]
         own = start.log_density(y, experts.predictions)[:, k]
         log_density[:, k] = experts.own_log_density.get(k, own)
         order = np.arange(len(names))

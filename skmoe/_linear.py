@@ -136,9 +136,10 @@ class LinearExperts(_Design):
         twin.targets = None
         return twin
 
-    def fit(self, resp):
-        """Least squares with weights ``resp``."""
-        self._solve(self._sum(resp * self.weight[:, None]))
+    def fit(self, resp, working=None):
+        """Least squares with weights ``resp``, times ``working`` where it is given."""
+        shares = resp if working is None else resp * working
+        self._solve(self._sum(shares * self.weight[:, None]))
 
     def _sum(self, weights):
         return LeastSquaresStatistics.from_rows(self.design, self.targets, weights)
@@ -240,7 +241,7 @@ class LogisticExperts(_Design):
         twin.labels = None
         return twin
 
-    def fit(self, resp):
+    def fit(self, resp, working=None):
         """A few Newton steps on the labels with weights ``resp``."""
         coef = np.empty_like(self.coef)
         for k in range(self.n_experts):

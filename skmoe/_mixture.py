@@ -46,9 +46,13 @@ class Mixture:
     ----------
     noise : ndarray of shape (n_samples, n_experts) or None
         Added to the logarithms that are ranked for the top k.
+    working : ndarray of shape (n_samples, n_experts) or None
+        Factors of the responsibilities with which experts are fitted, where the likelihood is
+        robust and has seen predictions.
     """
 
     noise = None
+    working = None
 
     def __init__(
         self, experts, gate, likelihood, Z, y, weight, *, n_inner, neighbours, load_prior=None,
@@ -66,6 +70,7 @@ class Mixture:
     def start(self, resp):
         """Take responsibilities (n, K) to start from."""
         self.resp = np.ascontiguousarray(resp, dtype=np.float64)
+        self.working = None
         return self
 
     def fork(self):
@@ -77,7 +82,7 @@ class Mixture:
 
     def step(self):
         """One EM iteration: refit the experts, then scales, gate and E-step; the objective."""
-        self.experts.fit(self.resp)
+        self.experts.fit(self.resp, self.working)
         return self.settle()
 
     def settle(self):
@@ -124,6 +129,8 @@ class Mixture:
         if self.load_prior is not None and not self.gate.takes_load_prior:
             log_likelihood += self.load_prior @ np.log(np.maximum(self.load, 1e-300))
         self.objective = (log_likelihood + self.log_prior()) / self.weight.sum()
+        if hasattr(self.likelihood, "working_weights"):
+            self.working = self.likelihood.working_weights(self.y, self.experts.predictions)
 
     def log_prior(self):
         """Log-prior of gate and experts, what penalties take from the log-likelihood."""
@@ -208,6 +215,9 @@ class Mixture:
                 self.weight @ loss / self.weight.sum()
             )  # the next dead expert goes elsewhere
         self.resp = resp
+        if self.working is not None:
+            self.working = self.working.copy()
+            self.working[:, dead] = 1.0
         if self.n_revived is None:
             self.n_revived = np.zeros(resp.shape[1], dtype=int)
         self.n_revived[dead] += 1
@@ -226,6 +236,7 @@ class Mixture:
                 self.gate_proba,
                 self.objective,
                 self.load,
+                self.working,
             ),
         }
 
@@ -234,6 +245,12 @@ class Mixture:
         self.experts.restore(state["experts"])
         self.gate = copy.copy(state["gate"])
         self.likelihood = copy.copy(state["likelihood"])
-        self.resp, self.log_norm, self.log_density, self.gate_proba, self.objective, self.load = (
-            state["arrays"]
-        )
+        (
+            self.resp,
+            self.log_norm,
+            self.log_density,
+            self.gate_proba,
+            self.objective,
+            self.load,
+            self.working,
+        ) = state["arrays"]

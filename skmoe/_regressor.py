@@ -37,8 +37,9 @@ class MixtureOfExpertsRegressor(RegressorMixin, GrowingMixture, BaseMixtureOfExp
     gate : gate, classifier or Pipeline ending in one, default=None
         See :mod:`skmoe.gates`. None is a :class:`~skmoe.gates.SoftmaxGate`; strings and
         missing values are encoded for it. The transformers of a Pipeline are fitted once.
-    likelihood : {"gaussian"} or likelihood, default="gaussian"
-        Errors around the predictions; see :mod:`skmoe.likelihoods`.
+    likelihood : {"gaussian", "student_t", "laplace"} or likelihood, default="gaussian"
+        Errors around the predictions; see :mod:`skmoe.likelihoods`. Under "student_t" a few
+        gross outliers do not matter.
     cv : "auto", "oob", "prefit", False, int, splitter or iterable, default="auto"
         How the E-step gets honest predictions. "auto" is in-sample for linear and ridge
         regression, "oob" for bagging ensembles with out-of-bag predictions, and five shuffled

@@ -10,6 +10,7 @@ from skmoe.distributions import (
     GaussianComponents,
     MixtureDistribution,
     ScipyComponents,
+    StudentTComponents,
 )
 
 N_ROWS = 12
@@ -29,7 +30,7 @@ def gaussian(mean, scale):
 
 CONTINUOUS = {
     "gaussian": gaussian,
-    "student_t": lambda mean, scale: ScipyComponents(stats.t(4.0, mean, scale)),
+    "student_t": lambda mean, scale: StudentTComponents(mean, scale, np.array([2.5, 4, 30])),
     "laplace": lambda mean, scale: ScipyComponents(stats.laplace(loc=mean, scale=scale)),
     "gamma": lambda mean, scale: ScipyComponents(stats.gamma(2.0, mean, scale)),
     "skewed": lambda mean, scale: ScipyComponents(stats.gumbel_r(mean, scale)),
@@ -53,6 +54,9 @@ def row_of(dist, i):
     components = dist.components
     if isinstance(components, GaussianComponents):
         part = GaussianComponents(components.mean[[i]], components.std[[i]])
+    elif isinstance(components, StudentTComponents):
+        own = (getattr(components, name)[[i]] for name in ("mean", "scale", "df"))
+        part = StudentTComponents(*own)
     else:
         part = ScipyComponents(components._frozen(lambda parameter: parameter[[i]]))
     return MixtureDistribution(dist.weights[[i]], part)
@@ -148,6 +152,35 @@ def test_crps_of_gaussians_in_closed_form_is_the_one_by_quadrature():
     closed = MixtureDistribution(weights, GaussianComponents(mean, scale)).crps(y)
     numeric = MixtureDistribution(weights, ScipyComponents(stats.norm(mean, scale))).crps(y)
     assert_allclose(closed, numeric, rtol=1e-6)
+
+
+@pytest.mark.parametrize("n_outputs", [None, 3])
+def test_student_t_is_the_one_of_scipy(n_outputs):
+    rng = np.random.default_rng(0)
+    shape = (8, 2) if n_outputs is None else (8, 2, n_outputs)
+    mean, scale = rng.normal(size=shape), rng.uniform(0.1, 2, size=shape[1:])
+    df, y = np.array([1.7, 5.5]), rng.normal(size=(8, 1, *shape[2:]))
+    components = StudentTComponents(mean, scale, df)
+    one = stats.t(df if n_outputs is None else df[:, None], mean, scale)
+    assert_allclose(components.cdf(y), one.cdf(y), rtol=1e-12)
+    assert_allclose(components.sf(y), one.sf(y), rtol=1e-12)
+    assert_allclose(components.ppf(0.03), one.ppf(0.03), rtol=1e-12)
+    assert_allclose(components.var, one.var(), rtol=1e-12)
+    assert_array_equal(components.ppf(1.0), np.full(shape, np.inf))
+    log_density = components.logpdf(y)
+    assert log_density.shape == (8, 2)
+    for i, k in np.ndindex(8, 2):
+        shape_matrix = np.diag(np.atleast_1d(scale[k]) ** 2)
+        joint = stats.multivariate_t(np.atleast_1d(mean[i, k]), shape_matrix, df=df[k])
+        assert_allclose(log_density[i, k], joint.logpdf(np.atleast_1d(y[i, 0])), rtol=1e-10)
+
+
+def test_outputs_of_student_t_are_far_from_their_mean_together():
+    components = StudentTComponents(np.zeros((1, 1, 2)), np.array([1.0, 3.0]), 5.0)
+    draws = MixtureDistribution(np.ones((1, 1)), components).rvs(40_000, random_state=0)[0]
+    assert_allclose(np.cov(draws.T), components.cov[0, 0], rtol=0.05, atol=0.15)
+    assert np.corrcoef(np.abs(draws.T))[0, 1] > 0.1  # what independent outputs have not
+    assert stats.kstest(draws[:4000, 1], stats.t(5, scale=3).cdf).pvalue > 1e-4
 
 
 def test_crps_is_half_the_mean_distance_of_draws_less_than_that_to_the_target():

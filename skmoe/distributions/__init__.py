@@ -8,5 +8,12 @@ from ._gaussian import GaussianComponents
 from ._mixture import MixtureDistribution
 from ._nested import NestedComponents
 from ._scipy import ScipyComponents
+from ._student_t import StudentTComponents
 
-__all__ = ["GaussianComponents", "MixtureDistribution", "NestedComponents", "ScipyComponents"]
+__all__ = [
+    "GaussianComponents",
+    "MixtureDistribution",
+    "NestedComponents",
+    "ScipyComponents",
+    "StudentTComponents",
+]

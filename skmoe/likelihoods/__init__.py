@@ -2,13 +2,41 @@
 
 A likelihood owns the scales of the experts. Within EM it is asked for the log-density of each
 row under each expert, and to re-estimate its scales from weighted rows; after EM, for the
-distribution around a prediction.
+distribution around a prediction. The user guide writes one from scratch.
+
+What a likelihood promises, with y (n,) or (n, m) and predictions (n, K) or (n, K, m):
+
+- ``start(y, weight, n_experts)`` looks at the target once before EM, refuses what it cannot take
+  with a ValueError, and returns itself;
+- ``update(y, prediction, weights, penalty, pooled_rows)`` re-estimates the scales, with weights
+  (n, K), responsibilities times weights of the rows. The first call finds no scales; every later
+  one must not lower ``(weights * log_density).sum() + log_prior(penalty)`` if EM is to rise.
+  ``pooled_rows`` is how many rows each expert borrows from all, 0 but in sparse mixtures;
+- ``log_density(y, prediction, experts)``, (n, K); where each row has k experts of its own,
+  predictions are (n, k) and ``experts`` (n, k) says whose they are;
+- ``components(prediction, experts)``: the distributions, as in :mod:`skmoe.distributions`;
+- ``log_prior(penalty)``: what the penalty of the experts takes from the log-likelihood;
+- ``reorder(order)`` and ``extended(other, k)``, which renumber the experts and add one;
+- ``n_parameters_``: free parameters, for ``bic``;
+- parameters in ``get_params``, as scikit-learn's estimators have; attributes that are arrays
+  are replaced, never written to, since EM keeps copies of earlier states.
+
+It may have, besides:
+
+- ``working_weights(y, prediction)``, (n, K): factors of the responsibilities with which experts
+  are fitted, under which weighted least squares raises the likelihood. With them a likelihood
+  counts as robust: EM then starts from a target whose outliers are drawn in;
+- ``learn_batch(y, prediction, weights, penalty, *, keep, gain)``: ``update`` for
+  ``partial_fit``, which is not there without it;
+- ``scale_``, (K,) or (K, m), for ``expert_report``.
 """
 
 from ._categorical import Categorical
 from ._gaussian import Gaussian
+from ._laplace import Laplace
+from ._student_t import StudentT
 
-__all__ = ["Categorical", "Gaussian"]
+__all__ = ["Categorical", "Gaussian", "Laplace", "StudentT"]
 
 # What MixtureOfExpertsRegressor knows by name.
-BY_NAME = {"gaussian": Gaussian}
+BY_NAME = {"gaussian": Gaussian, "laplace": Laplace, "student_t": StudentT}

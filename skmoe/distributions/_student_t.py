@@ -1,0 +1,155 @@
+"""Components of Student's t distribution."""
+
+import numpy as np
+from scipy import special
+
+from ._arrays import diagonal, take
+
+
+class StudentTComponents:
+    """Components of Student's t distribution, one for each row and expert.
+
+    Parameters
+    ----------
+    mean : ndarray of shape (n_samples, n_experts) or (n_samples, n_experts, n_outputs)
+        Centres, which are the means.
+    scale : ndarray that broadcasts against ``mean``
+        Scales, such as one for each expert, (n_experts,) or (n_experts, n_outputs). Several
+        outputs are one multivariate t variable within an expert: uncorrelated, not independent.
+    df : float or ndarray that broadcasts to (n_samples, n_experts)
+        Degrees of freedom, above 1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skmoe.distributions import StudentTComponents
+    >>> StudentTComponents(np.array([[-1.0, 1.0]]), np.array([0.5, 2.0]), 4.0).cdf(-1.0).round(3)
+    array([[0.5  , 0.187]])
+    """
+
+    discrete = False
+
+    def __init__(self, mean, scale, df):
+        self.mean = mean
+        self.scale = np.broadcast_to(scale, mean.shape)
+        self.df = np.broadcast_to(df, mean.shape[:2])
+
+    def _df(self):
+        """Degrees of freedom, shaped to broadcast against ``mean``."""
+        return self.df[:, :, None] if self.mean.ndim == 3 else self.df
+
+    @property
+    def var(self):
+        """Variances, shaped like ``mean``; infinite for two degrees of freedom and fewer."""
+        df = self._df()
+        finite = df > 2
+        return np.where(finite, self.scale**2 * df / np.where(finite, df - 2, 1.0), np.inf)
+
+    def logpdf(self, y):
+        """Log-density of each component.
+
+        Parameters
+        ----------
+        y : float or ndarray that broadcasts against ``mean``
+            Where to look.
+
+        Returns
+        -------
+        log_density : ndarray of shape (n_samples, n_experts)
+            Joint over the outputs.
+        """
+        distance, log_scale, n_outputs = ((y - self.mean) / self.scale) ** 2, np.log(self.scale), 1
+        if self.mean.ndim == 3:
+            n_outputs = self.mean.shape[2]
+            distance, log_scale = distance.sum(axis=2), log_scale.sum(axis=2)
+        half = 0.5 * (self.df + n_outputs)
+        constant = special.gammaln(half) - special.gammaln(0.5 * self.df)
+        constant = constant - 0.5 * n_outputs * np.log(np.pi * self.df)
+        return constant - log_scale - half * np.log1p(distance / self.df)
+
+    def cdf(self, y):
+        """Distribution function of each component.
+
+        Parameters
+        ----------
+        y : float or ndarray that broadcasts against ``mean``
+            Where to look.
+
+        Returns
+        -------
+        cdf : ndarray, shaped like ``mean``
+            Of each output alone.
+        """
+        return special.stdtr(self._df(), (y - self.mean) / self.scale)
+
+    def sf(self, y):
+        """Survival function of each component, exact in the upper tail.
+
+        Parameters
+        ----------
+        y : float or ndarray that broadcasts against ``mean``
+            Where to look.
+
+        Returns
+        -------
+        sf : ndarray, shaped like ``mean``
+            Of each output alone.
+        """
+        return special.stdtr(self._df(), (self.mean - y) / self.scale)
+
+    def ppf(self, q):
+        """Quantile function of each component.
+
+        Parameters
+        ----------
+        q : float
+            A probability.
+
+        Returns
+        -------
+        quantiles : ndarray, shaped like ``mean``
+            Of each output alone.
+        """
+        if q in (0.0, 1.0):
+            return np.full(self.mean.shape, -np.inf if q == 0.0 else np.inf)
+        return self.mean + self.scale * special.stdtrit(self._df(), q)
+
+    @property
+    def cov(self):
+        """Covariances of the outputs, (n_samples, n_experts, n_outputs, n_outputs)."""
+        return diagonal(self.var)
+
+    def output(self, j):
+        """The components of one output alone.
+
+        Parameters
+        ----------
+        j : int
+            Number of the output.
+
+        Returns
+        -------
+        components : StudentTComponents
+            Of one output.
+        """
+        return StudentTComponents(self.mean[..., j], self.scale[..., j], self.df)
+
+    def rvs(self, places, random_state):
+        """Draw from some of the components.
+
+        Parameters
+        ----------
+        places : ndarray of shape (n_samples, size)
+            For each draw of a row, the number of the component.
+        random_state : RandomState
+            Draws them.
+
+        Returns
+        -------
+        draws : ndarray of shape (n_samples, size) or (n_samples, size, n_outputs)
+            In the units of the target.
+        """
+        mean, scale, df = (take(values, places) for values in (self.mean, self.scale, self.df))
+        normal = random_state.standard_normal(mean.shape)
+        stretch = np.sqrt(df / random_state.chisquare(df))
+        return mean + scale * normal * (stretch[..., None] if mean.ndim == 3 else stretch)

@@ -1,0 +1,282 @@
+"""What likelihoods with a scale for each expert share."""
+
+import copy
+from abc import abstractmethod
+
+import numpy as np
+from sklearn.base import BaseEstimator
+
+FENCE = 0.25  # of the distance between the first and the last decile, beyond each of them
+
+
+class ScaledErrors(BaseEstimator):
+    """Errors around the predictions with a scale for each expert.
+
+    A subclass says how squared residuals make scales, ``_learn``, and what the distribution
+    around a prediction is, ``_around``.
+    """
+
+    _of_experts = ("scale_",)  # attributes whose first axis are the experts
+
+    def start(self, y, weight, n_experts):
+        """Look at the target once before EM.
+
+        Parameters
+        ----------
+        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            Target.
+        weight : ndarray of shape (n_samples,)
+            Weights of the rows.
+        n_experts : int
+            Number of experts.
+
+        Returns
+        -------
+        self : likelihood
+            With ``floor_`` set.
+        """
+        weight = self._bulk(y, weight)
+        share = weight / weight.sum()
+        self._variance = share @ (y - share @ y) ** 2
+        columns = y[weight > 0].reshape(np.count_nonzero(weight > 0), -1)
+        steps = np.array([_grid_step(column) for column in columns.T])
+        steps = steps if y.ndim == 2 else steps[0]
+        floor = np.sqrt(np.maximum(1e-6 * self._variance, steps**2 / 12))
+        rounding = 8 * np.finfo(float).eps * np.abs(columns).max(axis=0 if y.ndim == 2 else None)
+        self.floor_ = np.maximum(np.maximum(floor, rounding), 1e-100)
+        return self
+
+    def _bulk(self, y, weight):
+        """Weights of the rows that variance and floor are those of."""
+        return weight
+
+    def update(self, y, prediction, weights, penalty=0.0, pooled_rows=0.0):
+        """Re-estimate the scales.
+
+        Parameters
+        ----------
+        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            Target.
+        prediction : ndarray of shape (n_samples, n_experts) or (..., n_outputs)
+            Prediction of each expert.
+        weights : ndarray of shape (n_samples, n_experts)
+            Responsibilities times weights of the rows.
+        penalty : float or ndarray of shape (n_experts,) or (n_experts, n_outputs), default=0.0
+            What the prior of the experts adds to their sum of squares.
+        pooled_rows : float, default=0.0
+            Each expert is given so many rows more, of the geometric mean of all the scales:
+            an expert of few rows then does not trust them alone.
+        """
+        self._learn((y[:, None] - prediction) ** 2, weights, penalty, pooled_rows)
+
+    @abstractmethod
+    def _learn(self, squares, weights, penalty, pooled_rows):
+        """``update`` from the squared residuals (n, K) or (n, K, n_outputs)."""
+
+    def _set_scale(self, mass, squares, pooled_rows):
+        """Scales from weights (K,) and weighted sums of squares (K,) or (K, n_outputs)."""
+        mass = mass.reshape(mass.shape + (1,) * (squares.ndim - 1))
+        variance = np.where(mass > 0, squares / np.where(mass > 0, mass, 1.0), self._variance)
+        if pooled_rows > 0:
+            log_variance = np.log(np.maximum(variance, self.floor_**2))
+            pooled = np.exp((mass * log_variance).sum(axis=0) / mass.sum())
+            variance = (mass * variance + pooled_rows * pooled) / (mass + pooled_rows)
+        self.scale_ = np.maximum(np.sqrt(variance), self.floor_)
+
+    def log_density(self, y, prediction, experts=None):
+        """Log-density of each row under each expert.
+
+        Parameters
+        ----------
+        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            Target.
+        prediction : ndarray of shape (n_samples, n_experts) or (..., n_outputs)
+            Prediction of each expert.
+        experts : ndarray of shape (n_samples, k), default=None
+            Whose predictions they are, where each row has k of the experts; None is all of
+            them in order.
+
+        Returns
+        -------
+        log_density : ndarray of shape (n_samples, n_experts)
+            Joint over the outputs.
+        """
+        return self.components(prediction, experts).logpdf(y[:, None])
+
+    def components(self, prediction, experts=None):
+        """Distributions around the predictions.
+
+        Parameters
+        ----------
+        prediction : ndarray of shape (n_samples, n_experts) or (..., n_outputs)
+            Prediction of each expert.
+        experts : ndarray of shape (n_samples, k), default=None
+            Whose predictions they are; None is all experts in order.
+
+        Returns
+        -------
+        components : object
+            One for each row and expert; see :mod:`skmoe.distributions`.
+        """
+        everyone = slice(None) if experts is None else experts
+        return self._around(prediction, everyone)
+
+    @abstractmethod
+    def _around(self, prediction, experts):
+        """``components``; ``experts`` indexes what each expert has one of."""
+
+    def log_prior(self, penalty):
+        """Log-prior of experts whose L2 penalty is in units of the squared scale.
+
+        Parameters
+        ----------
+        penalty : float or ndarray of shape (n_experts,) or (n_experts, n_outputs)
+            Penalty of the coefficients of each expert.
+
+        Returns
+        -------
+        log_prior : float
+            ``-sum(penalty / (2 * scale_**2))``.
+        """
+        return -0.5 * float(np.sum(penalty / self.scale_**2))
+
+    def reorder(self, order):
+        """Renumber the experts in place: new expert ``j`` is old expert ``order[j]``.
+
+        Parameters
+        ----------
+        order : ndarray of shape (n_kept,)
+            A permutation, or a part of one.
+        """
+        for name in self._of_experts:
+            setattr(self, name, getattr(self, name)[order])
+
+    def extended(self, other, k):
+        """A likelihood with one expert more, the last.
+
+        Parameters
+        ----------
+        other : likelihood
+            Fitted, of the same kind.
+        k : int
+            Number of its expert to take.
+
+        Returns
+        -------
+        likelihood : likelihood
+            A new one, with the floor of this one.
+        """
+        twin = copy.copy(self)
+        for name in self._of_experts:
+            ours, theirs = getattr(self, name), getattr(other, name)
+            setattr(twin, name, np.concatenate([ours, theirs[k : k + 1]]))
+        return twin
+
+    @property
+    def n_parameters_(self):
+        """Number of free parameters."""
+        return self.scale_.size
+
+
+class RobustErrors(ScaledErrors):
+    """Errors with heavy tails, fitted by least squares with working weights.
+
+    A subclass says what ``_working_weights(squares)`` are, and ``_improve`` takes a step that
+    raises the likelihood; both see the squared residuals (n, K) or (n, K, n_outputs). Variance
+    and floor are those of the bulk of the target, so that outliers do not make them.
+    """
+
+    first_steps = 20  # from the scale of all residuals, outliers included, to a robust one
+
+    def _bulk(self, y, weight):
+        return inside_fence(y, weight)
+
+    def _learn(self, squares, weights, penalty, pooled_rows):
+        steps = 1
+        if not hasattr(self, "scale_"):
+            self._begin(squares, weights, pooled_rows)
+            steps = self.first_steps
+        for _ in range(steps):
+            self._improve(squares, weights, penalty, pooled_rows)
+
+    def _begin(self, squares, weights, pooled_rows):
+        sums = np.einsum("nk,nk...->k...", weights, squares)
+        self._set_scale(weights.sum(axis=0), sums, pooled_rows)
+
+    @abstractmethod
+    def _improve(self, squares, weights, penalty, pooled_rows):
+        """One more step of the scales."""
+
+    def working_weights(self, y, prediction):
+        """How much a row counts when an expert is fitted by least squares.
+
+        Parameters
+        ----------
+        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            Target.
+        prediction : ndarray of shape (n_samples, n_experts) or (..., n_outputs)
+            Prediction of each expert.
+
+        Returns
+        -------
+        working : ndarray of shape (n_samples, n_experts)
+            Factors of the responsibilities; small far from the prediction.
+        """
+        return self._working_weights((y[:, None] - prediction) ** 2)
+
+    @abstractmethod
+    def _working_weights(self, squares):
+        """``working_weights`` from the squared residuals."""
+
+
+def fence(y, weight):
+    """Ends of the bulk of the target, beyond which a row may be an outlier.
+
+    Parameters
+    ----------
+    y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+        Target.
+    weight : ndarray of shape (n_samples,)
+        Weights of the rows.
+
+    Returns
+    -------
+    low, high : ndarray of shape () or (n_outputs,)
+        The extremes of y, where the deciles are one value.
+    """
+    ends = np.array([_fence(column, weight) for column in y.reshape(len(y), -1).T])
+    return (ends[:, 0], ends[:, 1]) if y.ndim == 2 else (ends[0, 0], ends[0, 1])
+
+
+def _fence(y, weight):
+    order = np.argsort(y, kind="stable")
+    cumulative = np.cumsum(weight[order]) / weight.sum()
+    first, last = (y[order[np.searchsorted(cumulative, q - 1e-9)]] for q in (0.1, 0.9))
+    if first == last:
+        return y[weight > 0].min(), y[weight > 0].max()
+    return first - FENCE * (last - first), last + FENCE * (last - first)
+
+
+def inside_fence(y, weight):
+    """The weights (n,) of the rows inside the fence, zero for those outside."""
+    low, high = fence(y, weight)
+    inside = ((y >= low) & (y <= high)).reshape(len(y), -1).all(axis=1)
+    return np.where(inside, weight, 0.0) if (weight * inside).any() else weight
+
+
+def _grid_step(y):
+    """Step of the regular grid that the values of y lie on and mostly fill, else 0.
+
+    Three distinct values at least must lie on it and fill a quarter of its places in their
+    range. The answer depends on the distinct values alone, so that a repeated row changes
+    nothing.
+    """
+    values = np.unique(y)
+    if len(values) < 3:
+        return 0.0
+    step = np.diff(values).min()
+    places = (values - values[0]) / step
+    off_grid = np.abs(places - np.round(places)) > 1e-6 * np.maximum(places, 1.0)
+    if off_grid.any() or len(values) < 0.25 * (places[-1] + 1):
+        return 0.0
+    return step

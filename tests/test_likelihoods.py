@@ -7,7 +7,7 @@ from scipy import stats
 from sklearn.linear_model import LinearRegression
 
 from skmoe import MixtureOfExpertsRegressor
-from skmoe.likelihoods import Categorical, Gaussian
+from skmoe.likelihoods import Categorical, Gaussian, _categorical
 
 
 def started(y, weight=None, n_experts=2):
@@ -152,6 +152,21 @@ def test_temperature_and_smoothing_are_learned_together_and_raise_the_likelihood
     assert np.diff(values).min() > -1e-6
     ideal = np.log(truth[np.arange(len(y)), y]).mean()
     assert abs(values[-1] - ideal) < 2e-4  # two parameters: a row or so of 20,000
+
+
+def test_smoothing_takes_the_powers_of_the_probabilities_once(monkeypatch):
+    sharpened = []
+
+    def counting(prediction, temperature, sharpen=_categorical._sharpen):
+        sharpened.append(len(prediction))
+        return sharpen(prediction, temperature)
+
+    prediction, y, _ = planted_predictions(0.6, 0.1, n=2000)
+    likelihood = Categorical().start(y, np.ones(len(y)), 1)
+    monkeypatch.setattr(_categorical, "_sharpen", counting)
+    likelihood.update(y, prediction, np.ones((len(y), 1)))
+    assert sharpened == [len(y)]
+    assert likelihood.epsilon_[0] > 0.01  # and it was learned
 
 
 def test_experts_are_calibrated_apart_by_their_own_rows():

@@ -99,8 +99,9 @@ class Categorical(BaseEstimator):
                 ]
             )
         if self.smoothing:
+            own = self._own(y, prediction)  # with many classes the powers are what costs
             for _ in range(SMOOTHING_STEPS):
-                self._set_epsilon(self._mass_from_prior(y, prediction, weights))
+                self._set_epsilon(self._mass_from_prior(y, own, weights))
 
     def learn_batch(self, y, prediction, weights, penalty=0.0, *, keep, gain):
         """Go on with class shares and calibration on one more batch of rows.
@@ -129,16 +130,20 @@ class Categorical(BaseEstimator):
                 ]
             )
         if self.smoothing:
-            from_prior += gain * self._mass_from_prior(y, prediction, weights)
+            own = self._own(y, prediction)
+            from_prior += gain * self._mass_from_prior(y, own, weights)
         self._mass = self._mass + gain * weights.sum(axis=0)
         if self.smoothing:
             self._set_epsilon(from_prior)
         self._counts = keep * self._counts + gain * counts
         self.class_share_ = self._counts / self._counts.sum()
 
-    def _mass_from_prior(self, y, prediction, weights):
+    def _own(self, y, prediction):
+        """Probability of each row's class under each expert, sharpened, not smoothed; (n, K)."""
+        return _of_class(_sharpen(prediction, self.temperature_), y)
+
+    def _mass_from_prior(self, y, own, weights):
         """E-step on whether a row is the expert's own: the mass (n_experts,) that is not."""
-        own = _of_class(_sharpen(prediction, self.temperature_), y)
         other = self.epsilon_ * self.class_share_[y][:, None]
         both = other + (1 - self.epsilon_) * own
         from_prior = np.where(both > 0, other / np.where(both > 0, both, 1.0), 1.0)

@@ -7,7 +7,7 @@ Each is a callable ``(estimator, X, y, sample_weight=None)``, so that it can be 
 import numpy as np
 from sklearn.pipeline import Pipeline
 
-__all__ = ["grid_log_score", "interval_score", "log_score", "pinball_score"]
+__all__ = ["crps_score", "grid_log_score", "interval_score", "log_score", "pinball_score"]
 
 
 def log_score(estimator, X, y, sample_weight=None):
@@ -144,6 +144,54 @@ def interval_score(estimator, X, y, sample_weight=None, *, level=0.9):
     return -_mean(high - low + 2 / (1 - level) * outside, sample_weight)
 
 
+def crps_score(estimator, X, y, sample_weight=None):
+    r"""Minus the mean continuous ranked probability score of the predictive distributions.
+
+    .. math:: \int (F(t) - [t \ge y])^2 \, dt
+
+    An absolute error for distributions: strictly proper, in the units of the target, and far
+    less hard than :func:`log_score` on a single target that nothing foresaw [1]_.
+
+    Parameters
+    ----------
+    estimator : MixtureOfExpertsRegressor
+        Fitted, with ``predict_dist``.
+    X : array-like or DataFrame of shape (n_samples, n_features)
+        Rows.
+    y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+        Target.
+    sample_weight : array-like of shape (n_samples,), default=None
+        Weights.
+
+    Returns
+    -------
+    score : float
+        In the units of the target, at most 0; a mean over outputs.
+
+    See Also
+    --------
+    pinball_score : Of single quantiles; twice its mean over all of them is this score.
+
+    References
+    ----------
+    .. [1] T. Gneiting and A. E. Raftery, "Strictly proper scoring rules, prediction, and
+       estimation", Journal of the American Statistical Association 102 (2007) 359-378.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_diabetes
+    >>> from skmoe import MixtureOfExpertsRegressor
+    >>> from skmoe.metrics import crps_score
+    >>> X, y = load_diabetes(return_X_y=True)
+    >>> moe = MixtureOfExpertsRegressor(n_experts=1).fit(X, y)
+    >>> round(crps_score(moe, X, y), 1)
+    -30.3
+    """
+    y = np.asarray(y, dtype=np.float64)
+    mixture, X = _unwrap(estimator, X)
+    return -_mean(mixture.predict_dist(X).crps(y), sample_weight)
+
+
 def pinball_score(estimator, X, y, sample_weight=None, *, quantile=(0.1, 0.5, 0.9)):
     r"""Minus the mean pinball loss of predictive quantiles.
 
@@ -170,6 +218,7 @@ def pinball_score(estimator, X, y, sample_weight=None, *, quantile=(0.1, 0.5, 0.
     See Also
     --------
     interval_score : The same for central intervals.
+    crps_score : The same for all quantiles.
 
     Examples
     --------

@@ -11,7 +11,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skmoe import MixtureOfExpertsRegressor
-from skmoe.metrics import grid_log_score, interval_score, log_score, pinball_score
+from skmoe.metrics import crps_score, grid_log_score, interval_score, log_score, pinball_score
 
 
 def line(n_samples=200, seed=0):
@@ -89,7 +89,20 @@ def test_pinball_score_is_scikit_learns_loss_of_predicted_quantiles():
         assert_allclose(score, -np.mean(losses), rtol=1e-9)
 
 
-@pytest.mark.parametrize("scoring", [interval_score, pinball_score])
+def test_crps_score_is_twice_the_pinball_score_over_all_quantiles():
+    rng = np.random.default_rng(2)
+    X = rng.uniform(-2, 2, size=(60, 1))
+    Y = np.column_stack([np.abs(X[:, 0]), X[:, 0]]) + 0.1 * rng.normal(size=(60, 2))
+    weight = rng.uniform(size=60)
+    for y in (Y[:, 0], Y):
+        moe = MixtureOfExpertsRegressor(n_experts=2, n_init=2, random_state=0).fit(X, y)
+        middles = (np.arange(500) + 0.5) / 500
+        expected = 2 * pinball_score(moe, X, y, weight, quantile=middles)
+        # The midpoint rule over 500 quantiles leaves some 1e-5 of the score.
+        assert_allclose(crps_score(moe, X, y, weight), expected, rtol=1e-3)
+
+
+@pytest.mark.parametrize("scoring", [crps_score, interval_score, pinball_score])
 def test_proper_scores_prefer_the_mixture_that_made_the_data(scoring):
     rng = np.random.default_rng(3)
     X = rng.uniform(-2, 2, size=(300, 1))

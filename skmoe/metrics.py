@@ -185,7 +185,7 @@ def crps_score(estimator, X, y, sample_weight=None):
     >>> X, y = load_diabetes(return_X_y=True)
     >>> moe = MixtureOfExpertsRegressor(n_experts=1).fit(X, y)
     >>> round(crps_score(moe, X, y), 1)
-    -30.3
+    -30.4
     """
     y = np.asarray(y, dtype=np.float64)
     mixture, X = _unwrap(estimator, X)

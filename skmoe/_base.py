@@ -225,7 +225,7 @@ class BaseMixtureOfExperts(CallbackSupportMixin, StreamLearner, FittedMixture, E
         fitted_now = partial(
             self._fitted_now, problem, names, templates, transformer, design, prefix, folds
         )
-        ends = self._start(problem, data, len(names), previous, start_seed)
+        ends, paths = self._start(problem, data, len(names), previous, start_seed)
         unlike = folds is not None or isinstance(self.experts, list)
         with working:
             if linear is None and unlike and previous is None and len(names) > 1:
@@ -235,6 +235,8 @@ class BaseMixtureOfExperts(CallbackSupportMixin, StreamLearner, FittedMixture, E
             run.objectives[:0] = blurred
             estimators = self._finish(problem, templates, transformer, design)
         self._set_fitted(problem, run, names, estimators, prefix, folds, ends)
+        self.start_lower_bounds_ = paths
+        self._starts_go_on = linear is not None
         tasks.end()
 
     # Data -----------------------------------------------------------------------------------
@@ -416,29 +418,29 @@ class BaseMixtureOfExperts(CallbackSupportMixin, StreamLearner, FittedMixture, E
         return copy.copy(last).set_params(**gate.get_params(deep=False))
 
     def _start(self, problem, data, n_experts, previous, seed):
-        """Give the problem what EM goes on from; returns where the short runs ended."""
+        """Give the problem what EM goes on from; returns ends and paths of the short runs."""
         if previous is not None:
             problem.start(previous)
-            return []
+            return [], []
         if n_experts == 1:
             problem.start(np.ones((len(data.weight), 1)))
-            return []
+            return [], []
         starts = self._start_responsibilities(data, n_experts, seed)
         if not isinstance(problem.experts, EstimatorExperts):
             if len(starts) == 1:  # nothing to choose: each iteration counts for max_iter
                 problem.start(starts[0])
-                return []
-            state, ends = _starts.best_start(problem, starts, self.n_jobs)
+                return [], []
+            state, ends, paths = _starts.best_start(problem, starts, self.n_jobs)
             problem.restore(state)
-            return ends
-        ends = []
+            return ends, paths
+        ends, paths = [], []
         if len(starts) > 1:
             surrogate = self._surrogate(problem, data, n_experts)
-            state, ends = _starts.best_start(surrogate, starts, self.n_jobs)
+            state, ends, paths = _starts.best_start(surrogate, starts, self.n_jobs)
             surrogate.restore(state)
             starts = [surrogate.resp]
         problem.start(starts[0])
-        return ends
+        return ends, paths
 
     def _start_responsibilities(self, data, n_experts, seed):
         """``n_init`` arrays (n, K)."""

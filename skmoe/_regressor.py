@@ -111,6 +111,9 @@ class MixtureOfExpertsRegressor(RegressorMixin, GrowingMixture, BaseMixtureOfExp
         fold where experts are cross-fitted.
     lower_bound_ : float
         Objective of the iterate that was kept, the best.
+    start_lower_bounds_ : list of list of float
+        Objectives of each start, iteration by iteration, under linear experts; EM went on from
+        the best. Empty where there was nothing to choose: one start, or one expert.
     n_iter_ : int
         EM iterations.
     n_expert_fits_ : int

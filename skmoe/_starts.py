@@ -236,6 +236,8 @@ def best_start(problem, starts, n_jobs):
         For ``problem.restore``.
     ends : list of (float, float)
         Where each short run ended: objective, and fewest effective rows of an expert.
+    paths : list of list of float
+        Objectives of each run, one for each iteration; longer ones of those that went on.
     """
     with jobs(n_jobs, shared=(problem,)) as run:
         return _best_of_runs(problem, starts, run)
@@ -243,20 +245,23 @@ def best_start(problem, starts, n_jobs):
 
 def _best_of_runs(problem, starts, run):
     runs = run(_short_run, ((resp,) for resp in starts))
-    ends = [(value, (problem.weight @ state["arrays"][0]).min()) for value, state in runs]
+    ends = [(value, (problem.weight @ state["arrays"][0]).min()) for value, state, _ in runs]
+    paths = [objectives for _, _, objectives in runs]
     finalists = []
     while runs and len(finalists) < FINALISTS:
         best = _best(runs)
         finalists.append(best)
         runs = [run for run in runs if abs(run[0] - best[0]) > SAME]
     if len(finalists) == 1:
-        return finalists[0][1], ends
-    longer = run(_longer_run, ((state,) for _, state in finalists))
-    return _best(longer)[1], ends
+        return finalists[0][1], ends, paths
+    longer = run(_longer_run, ((state,) for _, state, _ in finalists))
+    for (*_, path), (*_, objectives) in zip(finalists, longer, strict=True):
+        path += objectives
+    return _best(longer)[1], ends, paths
 
 
 def _best(runs):
-    """The run (objective, state) of the highest objective."""
+    """The run (objective, state, objectives so far) of the highest objective."""
     best = runs[0]
     for run in runs[1:]:
         if run[0] > best[0] + TIE or np.isnan(best[0]):
@@ -266,15 +271,15 @@ def _best(runs):
 
 def _short_run(problem, resp):
     problem = problem.fork().start(resp)
-    run_em(problem, max_iter=SHORT_RUN, tol=1e-6, patience=1)
-    return problem.objective, problem.state()
+    run = run_em(problem, max_iter=SHORT_RUN, tol=1e-6, patience=1)
+    return problem.objective, problem.state(), run.objectives
 
 
 def _longer_run(problem, state):
     problem = problem.fork()
     problem.restore(state)
-    run_em(problem, max_iter=LONGER_RUN, tol=1e-6, patience=1)
-    return problem.objective, problem.state()
+    run = run_em(problem, max_iter=LONGER_RUN, tol=1e-6, patience=1)
+    return problem.objective, problem.state(), run.objectives
 
 
 def check_responsibilities(resp, weight, n_experts):

@@ -67,6 +67,28 @@ def assert_never_falls(moe):
 # Monotone likelihood ----------------------------------------------------------------------------
 
 
+def test_starts_rise_to_where_em_goes_on_from():
+    X, y = planted(seed=3, n_experts=3)
+    moe = iterate(MixtureOfExpertsRegressor(n_experts=3, n_init=6, random_state=0), X, y)
+    paths = moe.start_lower_bounds_
+    lengths = sorted(map(len, paths))
+    assert len(paths) == 6
+    assert min(np.diff(path).min() for path in paths) > -1e-9
+    # Each start had ten iterations at most, the three best of them up to twenty more.
+    assert lengths[2] <= 10 < lengths[-1] <= 30
+    assert_allclose(max(map(max, paths)), moe.lower_bounds_[0], atol=1e-3)
+    assert max(map(max, paths)) <= moe.lower_bounds_[0] + 1e-9
+    optima = moe.expert_report().optima
+    assert_allclose(max(path[9] for path in paths if len(path) > 9), optima[0]["objective"])
+
+
+def test_where_there_is_one_start_there_is_none_to_compare():
+    X, y = planted(seed=3)
+    for settings in ({"n_init": 1}, {"n_experts": 1}):
+        moe = MixtureOfExpertsRegressor(random_state=0, **{"n_experts": 2, **settings})
+        assert iterate(moe, X, y).start_lower_bounds_ == []
+
+
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("gate", [SoftmaxGate(), ConstantGate()])
 @pytest.mark.parametrize("experts", [None, LinearRegression()])

@@ -2,6 +2,7 @@
 
 from sklearn.base import _fit_context as fit_context
 from sklearn.utils._openmp_helpers import _openmp_effective_n_threads as n_openmp_threads
+from sklearn.utils._optional_dependencies import check_matplotlib_support
 from sklearn.utils._param_validation import (
     HasMethods,
     Interval,
@@ -44,6 +45,7 @@ __all__ = [
     "InvalidParameterError",
     "StrOptions",
     "VisualBlock",
+    "check_matplotlib_support",
     "check_sample_weight",
     "check_y",
     "fit_context",

@@ -1,0 +1,26 @@
+"""Displays of fitted mixtures, in scikit-learn's convention; they need matplotlib.
+
+Each class has ``from_estimator``, which computes what is to be drawn and draws it, ``plot``,
+which draws it again, and the attributes ``ax_``, ``axes_`` and ``figure_``. The estimator is a
+fitted mixture, a Pipeline that ends in one, or a search over one; a feature is a column of the X
+that is passed. Experts differ in colour and lightness, and also in dashes or marks, so that
+nothing is lost in grey or to the colour-blind.
+"""
+
+from ._calibration import CalibrationDisplay
+from ._convergence import ConvergenceDisplay
+from ._expert import ExpertDisplay
+from ._gate import GateDisplay
+from ._load import LoadDisplay
+from ._predictive import PredictiveDisplay
+from ._responsibility import ResponsibilityDisplay
+
+__all__ = [
+    "CalibrationDisplay",
+    "ConvergenceDisplay",
+    "ExpertDisplay",
+    "GateDisplay",
+    "LoadDisplay",
+    "PredictiveDisplay",
+    "ResponsibilityDisplay",
+]

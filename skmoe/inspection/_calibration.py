@@ -1,0 +1,343 @@
+"""Whether predictive distributions promise what comes."""
+
+import numpy as np
+from scipy import stats
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_consistent_length
+
+from .._answers import posterior
+from .._compat import check_sample_weight
+from .._routing import Routes
+from ..distributions import MixtureDistribution
+from ._axes import Display, panel_size
+from ._columns import check_output, check_regressor, one_output, unwrap
+
+KINDS = ("pit", "experts", "coverage")
+BAND = 0.95  # of the counts that a calibrated mixture would have
+
+
+class CalibrationDisplay(Display):
+    r"""Calibration of predictive distributions: PIT histograms and coverage of intervals.
+
+    The probability integral transform (PIT) of a target is :math:`u_i = F(y_i \mid x_i)`, with
+    the predicted distribution function. Where predictions are calibrated it is uniform [1]_: a
+    histogram like a U tells of distributions that are too narrow, a hump of ones too wide, a
+    slope of bias. The grey band holds each bar 95 % of the time, if they are.
+
+    For counts, whose F jumps, the PIT is randomised: drawn uniformly between F just below the
+    target and F at it, which is uniform again [2]_.
+
+    An expert's PIT is :math:`F_k(y_i \mid x_i)`, counted by the responsibilities
+    :math:`r_{ik}`; it too is uniform where the mixture is right.
+
+    The coverage of a level is the share of targets in the central interval of that
+    probability, :math:`|2 u_i - 1| \le` level.
+
+    Parameters
+    ----------
+    pit : ndarray of shape (n_rows,)
+        PIT of the mixture.
+    expert_pit : ndarray of shape (n_rows, n_experts)
+        PIT of each expert.
+    responsibilities : ndarray of shape (n_rows, n_experts)
+        Responsibilities, zero where an expert does not answer.
+    names : list of str
+        Names of the experts.
+    sample_weight : ndarray of shape (n_rows,), default=None
+        Weights of the rows.
+    randomised : bool, default=False
+        Whether the PIT was drawn between two values.
+    name : str, default=None
+        For the legend of the coverage.
+
+    Attributes
+    ----------
+    densities_ : list of ndarray of shape (n_bins,)
+        Heights of the bars of each histogram; 1 is uniform.
+    bands_ : list of (float, float)
+        The band around 1 in each histogram.
+    coverage_line_ : Line2D
+        Coverage over level.
+    axes_ : ndarray of Axes
+        The panels.
+    ax_ : Axes
+        The first of them.
+    figure_ : Figure
+        What holds them.
+
+    See Also
+    --------
+    sklearn.calibration.CalibrationDisplay : For class probabilities.
+    skmoe.metrics.log_score : A score that rewards both calibration and sharpness.
+
+    References
+    ----------
+    .. [1] T. Gneiting, F. Balabdaoui and A. E. Raftery, "Probabilistic forecasts, calibration and
+       sharpness", Journal of the Royal Statistical Society B 69 (2007) 243-268.
+    .. [2] C. Czado, T. Gneiting and L. Held, "Predictive model assessment for count data",
+       Biometrics 65 (2009) 1254-1261, equation 1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skmoe import MixtureOfExpertsRegressor
+    >>> from skmoe.inspection import CalibrationDisplay
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.uniform(-3, 3, size=(600, 1))
+    >>> y = np.abs(X[:, 0]) + 0.1 * rng.normal(size=600)
+    >>> moe = MixtureOfExpertsRegressor(n_experts=2, random_state=0).fit(X[:300], y[:300])
+    >>> display = CalibrationDisplay.from_estimator(moe, X[300:], y[300:])
+    >>> display.coverage([0.5, 0.9]).round(1)
+    array([0.5, 0.9])
+    """
+
+    def __init__(
+        self,
+        *,
+        pit,
+        expert_pit,
+        responsibilities,
+        names,
+        sample_weight=None,
+        randomised=False,
+        name=None,
+    ):
+        self.pit, self.expert_pit, self.responsibilities = pit, expert_pit, responsibilities
+        self.names, self.sample_weight = list(names), sample_weight
+        self.randomised, self.name = randomised, name
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator,
+        X,
+        y,
+        *,
+        kind="pit",
+        n_bins=10,
+        output=None,
+        sample_weight=None,
+        random_state=None,
+        name=None,
+        ax=None,
+    ):
+        """Draw the calibration of a fitted mixture on rows, best ones that it has not seen.
+
+        Parameters
+        ----------
+        estimator : mixture
+            Fitted regressor; or a Pipeline that ends in one, or a search over one.
+        X : array-like or DataFrame of shape (n_samples, n_features)
+            Rows. Of those that experts were trained on the PIT looks better than it is.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Their target.
+        kind : {"pit", "experts", "coverage"}, default="pit"
+            A histogram of the PIT, one for each expert, or coverage over level.
+        n_bins : int, default=10
+            Bars of a histogram.
+        output : int, default=None
+            Which of several outputs to look at.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows.
+        random_state : int, RandomState instance or None, default=None
+            Draws the PIT of counts.
+        name : str, default=None
+            For the legend of the coverage. None is the name of the estimator.
+        ax : Axes or array-like of Axes, default=None
+            Where to draw. None makes a figure.
+
+        Returns
+        -------
+        display : CalibrationDisplay
+            Drawn.
+
+        Raises
+        ------
+        TypeError
+            If the mixture is a classifier.
+        ValueError
+            If there is no such output, or it has to be named and is not.
+        """
+        mixture, Z = unwrap(estimator, X)
+        check_regressor(mixture, cls.__name__, "sklearn.calibration.CalibrationDisplay")
+        output = check_output(mixture, output)
+        y = mixture._check_known_target(y)
+        Z = mixture._check_X(Z)
+        check_consistent_length(Z, y)
+        routes = mixture._routes(Z)
+        distribution = MixtureDistribution(routes.weights, mixture._components(Z, routes))
+        return cls._of(
+            distribution,
+            routes,
+            y,
+            list(mixture.named_experts_),
+            output,
+            sample_weight,
+            random_state,
+            type(estimator).__name__ if name is None else name,
+        ).plot(ax, kind=kind, n_bins=n_bins)
+
+    @classmethod
+    def from_predictions(
+        cls,
+        distribution,
+        y,
+        *,
+        kind="pit",
+        n_bins=10,
+        output=None,
+        sample_weight=None,
+        random_state=None,
+        name=None,
+        ax=None,
+    ):
+        """Draw the calibration of predictive distributions, as ``predict_dist`` returns them.
+
+        Parameters
+        ----------
+        distribution : MixtureDistribution
+            Of n rows.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Their target.
+        kind : {"pit", "experts", "coverage"}, default="pit"
+            A histogram of the PIT, one for each expert, or coverage over level.
+        n_bins : int, default=10
+            Bars of a histogram.
+        output : int, default=None
+            Which of several outputs to look at.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows.
+        random_state : int, RandomState instance or None, default=None
+            Draws the PIT of counts.
+        name : str, default=None
+            For the legend of the coverage.
+        ax : Axes or array-like of Axes, default=None
+            Where to draw. None makes a figure.
+
+        Returns
+        -------
+        display : CalibrationDisplay
+            Drawn.
+        """
+        with np.errstate(divide="ignore"):
+            routes = Routes(np.log(distribution.weights))
+        names = [f"expert{k}" for k in range(routes.n_experts)]
+        y = np.asarray(y, dtype=np.float64)
+        return cls._of(
+            distribution, routes, y, names, output, sample_weight, random_state, name
+        ).plot(ax, kind=kind, n_bins=n_bins)
+
+    @classmethod
+    def _of(cls, distribution, routes, y, names, output, sample_weight, random_state, name):
+        weight = check_sample_weight(sample_weight, y, dtype=np.float64, ensure_non_negative=True)
+        components = distribution.components
+        resp, _ = posterior(routes.log_weights, components.logpdf(distribution._expand(y)))
+        if output is not None:
+            distribution, y = distribution.output(output), y[:, output]
+            components = distribution.components
+        at = y[:, None]
+        expert_pit = np.broadcast_to(components.cdf(at), routes.shape)
+        if distribution.discrete:  # the same draw for all of a row: its mixture's PIT is their mean
+            below = check_random_state(random_state).uniform(size=at.shape)
+            expert_pit = expert_pit - below * np.exp(components.logpdf(at))
+        return cls(
+            pit=np.einsum("nk,nk->n", distribution.weights, expert_pit),
+            expert_pit=routes.spread(expert_pit),
+            responsibilities=routes.spread(resp),
+            names=names,
+            sample_weight=weight,
+            randomised=distribution.discrete,
+            name=name,
+        )
+
+    def coverage(self, levels):
+        """Share of the targets in central intervals.
+
+        Parameters
+        ----------
+        levels : float or array-like of shape (n_levels,)
+            Probabilities of the intervals.
+
+        Returns
+        -------
+        coverage : float or ndarray of shape (n_levels,)
+            Of a calibrated mixture about the levels.
+        """
+        inside = np.abs(2 * self.pit[:, None] - 1) <= np.atleast_1d(levels)
+        covered = np.average(inside, axis=0, weights=self.sample_weight)
+        return covered if np.ndim(levels) else float(covered[0])
+
+    def plot(self, ax=None, *, kind="pit", n_bins=10):
+        """Draw the histograms or the coverage.
+
+        Parameters
+        ----------
+        ax : Axes or array-like of Axes, default=None
+            Where to draw: one for each expert with that kind, or one that is divided. None makes
+            a figure.
+        kind : {"pit", "experts", "coverage"}, default="pit"
+            A histogram of the PIT, one for each expert, or coverage over level.
+        n_bins : int, default=10
+            Bars of a histogram.
+
+        Returns
+        -------
+        display : CalibrationDisplay
+            Itself.
+
+        Raises
+        ------
+        ValueError
+            If there is no such kind.
+        """
+        if kind not in KINDS:
+            raise ValueError(f"kind must be one of {KINDS}; got {kind!r}.")
+        if kind == "coverage":
+            return self._draw_coverage(ax)
+        weight = np.ones(len(self.pit)) if self.sample_weight is None else self.sample_weight
+        self.densities_, self.bands_ = [], []
+        if kind == "pit":
+            (panel,) = self._panels(ax)
+            self._draw_histogram(panel, self.pit, weight, n_bins)
+            return self
+        n_experts = len(self.names)
+        panels = self._panels(ax, n_experts, size=panel_size(n_experts))
+        for k, panel in enumerate(panels):
+            mass = weight * self.responsibilities[:, k]
+            self._draw_histogram(panel, self.expert_pit[:, k], mass, n_bins)
+            panel.set_title(self.names[k])
+        return self
+
+    def _draw_histogram(self, panel, pit, mass, n_bins):
+        edges = np.linspace(0, 1, n_bins + 1)
+        total = mass.sum()
+        density = np.histogram(pit, edges, weights=mass)[0] * n_bins / max(total, 1e-300)
+        effective = max(1, round(total**2 / max((mass**2).sum(), 1e-300)))
+        tails = (1 - BAND) / 2, (1 + BAND) / 2
+        band = stats.binom.ppf(tails, effective, 1 / n_bins) * n_bins / effective
+        panel.axhspan(*band, color="0.88", zorder=0)
+        panel.stairs(density, edges, fill=True, facecolor="0.6", edgecolor="k", zorder=1)
+        panel.axhline(1, color="k", linestyle="--", linewidth=1.2)
+        panel.set(
+            xlabel="randomised PIT" if self.randomised else "PIT",
+            ylabel="density",
+            xlim=(0, 1),
+            ylim=(0, 1.15 * max(density.max(), band[1], 1.0)),
+        )
+        self.densities_.append(density)
+        self.bands_.append(tuple(band))
+
+    def _draw_coverage(self, ax):
+        (ax,) = self._panels(ax, size=(5.0, 5.0))
+        levels = np.linspace(0, 1, 101)
+        if not any(line.get_label() == "calibrated" for line in ax.lines):
+            ax.plot([0, 1], [0, 1], color="0.6", linewidth=4, label="calibrated")
+        dash = (("-", "--", "-.", ":") * (1 + len(ax.lines)))[len(ax.lines) - 1]
+        (self.coverage_line_,) = ax.plot(
+            levels, self.coverage(levels), dash, color="k", label=self.name
+        )
+        ax.set(xlabel="level of the interval", ylabel="share of the targets inside")
+        ax.set(xlim=(0, 1), ylim=(0, 1), aspect="equal")
+        if self.name is not None:
+            ax.legend(loc="upper left")
+        return self

@@ -1,0 +1,253 @@
+"""What each expert says, over one feature."""
+
+import numpy as np
+
+from .._routing import Routes
+from ._axes import Display, line_styles, scatter_rows
+from ._columns import (
+    Columns,
+    check_class,
+    check_output,
+    given_responsibilities,
+    one_output,
+    unwrap,
+)
+
+THICK, THIN = 3.0, 1.2
+
+
+class ExpertDisplay(Display):
+    r"""The prediction of each expert over one feature, thick where the gate prefers it.
+
+    Where X has other columns, an expert's curve is its partial dependence over the rows that are
+    its own, :math:`\sum_i r_{ik} \mu_k(x_S, x_{i, C}) / \sum_i r_{ik}`: each row of X is set to
+    the point and counts by its responsibility, or by its gate probability where no targets are
+    given. What an expert says of rows that others answer for is not asked.
+
+    Of a classifier it is the probability that each expert gives to one class.
+
+    Parameters
+    ----------
+    axis : Axis
+        What is drawn over.
+    predictions : ndarray of shape (n_points, n_experts)
+        Of each expert; in the units of the target, or probabilities.
+    proba : ndarray of shape (n_points, n_experts)
+        Gate probabilities, averaged over the rows as :class:`GateDisplay` does.
+    names : list of str
+        Names of the experts.
+    target_name : str, default="y"
+        What the predictions are of.
+    y : ndarray of shape (n_rows,), default=None
+        Targets of rows to draw; whether it is of the class, for classifiers.
+    responsibilities : ndarray of shape (n_rows, n_experts), default=None
+        Of these rows.
+    of_class : bool, default=False
+        Whether predictions are probabilities of a class.
+
+    Attributes
+    ----------
+    points : ndarray of shape (n_points,)
+        Where the feature was set to; numbers of the categories of strings.
+    lines_ : list of Line2D
+        The curve of each expert.
+    preferred_lines_ : list of Line2D
+        The same, NaN where the gate prefers another expert.
+    scatters_ : list of PathCollection
+        For each expert, the rows of which it has the largest responsibility; hollow ones are in
+        doubt.
+    axes_ : ndarray of Axes
+        The one that is drawn on.
+    ax_ : Axes
+        The same.
+    figure_ : Figure
+        What holds it.
+
+    See Also
+    --------
+    GateDisplay : Who answers where.
+    sklearn.inspection.PartialDependenceDisplay : The same of all experts together.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skmoe import MixtureOfExpertsRegressor
+    >>> from skmoe.inspection import ExpertDisplay
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.uniform(-3, 3, size=(200, 1))
+    >>> y = np.abs(X[:, 0]) + 0.1 * rng.normal(size=200)
+    >>> moe = MixtureOfExpertsRegressor(n_experts=2, random_state=0).fit(X, y)
+    >>> display = ExpertDisplay.from_estimator(moe, X, y)
+    >>> display.predictions.shape
+    (100, 2)
+    """
+
+    def __init__(
+        self,
+        *,
+        axis,
+        predictions,
+        proba,
+        names,
+        target_name="y",
+        y=None,
+        responsibilities=None,
+        of_class=False,
+    ):
+        self.axis, self.predictions, self.proba = axis, predictions, proba
+        self.names, self.target_name = list(names), target_name
+        self.y, self.responsibilities, self.of_class = y, responsibilities, of_class
+
+    @property
+    def points(self):
+        """Where the feature was set to.
+
+        Returns
+        -------
+        points : ndarray of shape (n_points,)
+            Numbers of the categories, where it has strings.
+        """
+        return self.axis.places
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator,
+        X,
+        y=None,
+        feature=None,
+        *,
+        responsibilities=None,
+        output=None,
+        class_of_interest=None,
+        grid_resolution=100,
+        subsample=200,
+        random_state=None,
+        ax=None,
+    ):
+        """Draw the experts of a fitted mixture.
+
+        Parameters
+        ----------
+        estimator : mixture
+            Fitted; or a Pipeline that ends in a mixture, or a search over one.
+        X : array-like or DataFrame of shape (n_samples, n_features)
+            Rows.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
+            Their targets. Given, the rows are drawn.
+        feature : int or str, default=None
+            Column of X by number or name. None is the only one.
+        responsibilities : array-like of shape (n_samples, n_experts), default=None
+            In place of those that follow from y: ``oof_responsibilities_`` of the training rows.
+        output : int, default=None
+            Which of several outputs to draw.
+        class_of_interest : int, float, bool or str, default=None
+            For classifiers, the class to draw the probability of. None is the second one of two.
+        grid_resolution : int, default=100
+            Points of the feature.
+        subsample : int, default=200
+            Rows to average over, drawn without replacement. None is all.
+        random_state : int, RandomState instance or None, default=None
+            Draws the rows.
+        ax : Axes, default=None
+            Where to draw. None makes a figure.
+
+        Returns
+        -------
+        display : ExpertDisplay
+            Drawn.
+
+        Raises
+        ------
+        ValueError
+            If there is no such feature, output or class, or it has to be named and is not.
+        """
+        mixture, Z = unwrap(estimator, X)
+        output, of_class = check_output(mixture, output), hasattr(mixture, "classes_")
+        column = check_class(mixture, class_of_interest) if of_class else output
+        columns = Columns(X)
+        axis = columns.axis(columns.only(feature), grid_resolution)
+        resp = given_responsibilities(mixture, Z, y, responsibilities, columns.n_rows)
+        rows = columns.sample(subsample, None, random_state)[0]
+        if columns.n_columns == 1:
+            rows = rows[:1]
+
+        def ask(X):
+            Z = unwrap(estimator, X)[1]
+            return np.stack([one_output(_say(mixture, Z), column), mixture.gate_proba(Z)], axis=-1)
+
+        answers = columns.vary([axis], [axis.places], rows, ask)
+        mass = mixture.gate_proba(unwrap(estimator, columns.X)[1]) if resp is None else resp
+        mass = np.maximum(mass[rows], 1e-12)  # an expert without rows is asked about all
+        target = None
+        if y is not None:
+            target = np.asarray(y) if output is None else np.asarray(y, dtype=np.float64)[:, output]
+            target = target.ravel()
+        name = "y" if output is None else f"output {output} of y"
+        if of_class:
+            label = mixture.classes_[column]
+            name = f"probability of {label}"
+            target = None if target is None else target == label
+        return cls(
+            axis=axis,
+            predictions=np.einsum("prk,rk->pk", answers[..., 0], mass / mass.sum(axis=0)),
+            proba=answers[..., 1].mean(axis=1),
+            names=list(mixture.named_experts_),
+            target_name=name,
+            y=target,
+            responsibilities=resp,
+            of_class=of_class,
+        ).plot(ax)
+
+    def plot(self, ax=None):
+        """Draw the curves and the rows.
+
+        Parameters
+        ----------
+        ax : Axes, default=None
+            Where to draw. None makes a figure.
+
+        Returns
+        -------
+        display : ExpertDisplay
+            Itself.
+        """
+        (ax,) = self._panels(ax)
+        preferred = self.proba.argmax(axis=1)
+        marker = {} if self.axis.labels is None else {"marker": "o", "markersize": 4}
+        self.lines_, self.preferred_lines_, self.scatters_ = [], [], []
+        if self.y is not None:
+            self.scatters_ = scatter_rows(
+                ax, self.axis.values, self._heights(), self.responsibilities, self.names
+            )
+            for scatter in self.scatters_:
+                scatter.set_label(f"_{scatter.get_label()}")
+        for k, style in enumerate(line_styles(self.names)):
+            curve = self.predictions[:, k]
+            own = np.where(preferred == k, curve, np.nan)
+            (line,) = ax.plot(self.points, curve, linewidth=THIN, **style, **marker)
+            line.set_label(f"_{self.names[k]}")
+            (thick,) = ax.plot(self.points, own, linewidth=THICK, **style, **marker)
+            self.lines_.append(line)
+            self.preferred_lines_.append(thick)
+        self.axis.dress(ax.xaxis)
+        ax.set_ylabel(self.target_name)
+        if self.of_class:
+            ax.set_yticks(np.linspace(0, 1, 6))
+        ax.legend()
+        return self
+
+    def _heights(self):
+        """Where rows are drawn: at their targets; of classes above 1 and below 0, by expert."""
+        if not self.of_class:
+            return np.asarray(self.y, dtype=np.float64)
+        beyond = 0.04 * (1 + self.responsibilities.argmax(axis=1))
+        return np.where(self.y, 1 + beyond, -beyond)
+
+
+def _say(mixture, X):
+    """Predictions (n, K), (n, K, n_outputs), or calibrated probabilities (n, K, n_classes)."""
+    if not hasattr(mixture, "classes_"):
+        return mixture.predict_experts(X)
+    X = mixture._check_X(X)
+    return mixture._route_proba(X, Routes(np.zeros((X.shape[0], len(mixture.experts_)))))

@@ -1,0 +1,286 @@
+"""Who answers where: gate probabilities over one feature, or two."""
+
+from numbers import Integral
+
+import numpy as np
+
+from ._axes import Display, colours, line_styles, panel_size, scatter_rows
+from ._columns import Axis, Columns, given_responsibilities, unwrap
+
+MOST_PANELS = 4  # where features are not named
+
+
+class GateDisplay(Display):
+    r"""Gate probabilities as curves over one feature, or as regions over two.
+
+    Where X has other columns the probabilities are their partial dependence [1]_,
+    :math:`\frac{1}{n} \sum_i \pi_k(x_S, x_{i, C})`: the mean over the rows of X, in each of which
+    the features S are set to the point and all others C stay. What the gate decides by columns
+    that go together is then averaged away.
+
+    A region is where an expert is the most probable one; the paler, the less probable.
+
+    Parameters
+    ----------
+    panels : list of tuple of Axis
+        What each panel is drawn over, one feature or two.
+    proba : list of ndarray of shape (n_points, n_experts) or (n_points, n_points, n_experts)
+        Gate probabilities of each panel; of two features, those of the first along the second
+        axis, as ``pcolormesh`` has it.
+    names : list of str
+        Names of the experts.
+    responsibilities : ndarray of shape (n_rows, n_experts), default=None
+        Of rows that are drawn into the regions.
+
+    Attributes
+    ----------
+    points : list of tuple of ndarray
+        Where each panel's features were set to.
+    lines_ : list of list of Line2D
+        The curves of each panel of one feature, an empty list for one of two.
+    meshes_ : list of QuadMesh or None
+        The regions of each panel of two features, None for one of one.
+    axes_ : ndarray of Axes
+        The panels.
+    ax_ : Axes
+        The first of them.
+    figure_ : Figure
+        What holds them.
+
+    See Also
+    --------
+    ExpertDisplay : What each expert says, over one feature.
+    sklearn.inspection.PartialDependenceDisplay : The same of predictions.
+
+    References
+    ----------
+    .. [1] J. H. Friedman, "Greedy function approximation: a gradient boosting machine", The
+       Annals of Statistics 29 (2001) 1189-1232, section 8.2.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skmoe import MixtureOfExpertsRegressor
+    >>> from skmoe.inspection import GateDisplay
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.uniform(-3, 3, size=(200, 1))
+    >>> y = np.abs(X[:, 0]) + 0.1 * rng.normal(size=200)
+    >>> moe = MixtureOfExpertsRegressor(n_experts=2, random_state=0).fit(X, y)
+    >>> display = GateDisplay.from_estimator(moe, X)
+    >>> [line.get_label() for line in display.lines_[0]]
+    ['expert0', 'expert1']
+    """
+
+    def __init__(self, *, panels, proba, names, responsibilities=None):
+        self.panels, self.proba, self.names = panels, proba, list(names)
+        self.responsibilities = responsibilities
+
+    @property
+    def points(self):
+        """Where each panel's features were set to.
+
+        Returns
+        -------
+        points : list of tuple of ndarray
+            One array for each feature of a panel.
+        """
+        return [tuple(axis.places for axis in panel) for panel in self.panels]
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator,
+        X,
+        features=None,
+        *,
+        y=None,
+        responsibilities=None,
+        grid_resolution=100,
+        subsample=200,
+        sample_weight=None,
+        random_state=None,
+        ax=None,
+    ):
+        """Draw the gate of a fitted mixture.
+
+        Parameters
+        ----------
+        estimator : mixture
+            Fitted; or a Pipeline that ends in a mixture, or a search over one.
+        X : array-like or DataFrame of shape (n_samples, n_features)
+            Rows, for the range of the features and the values of the others.
+        features : int, str, tuple of two, or list of these, default=None
+            Columns of X by number or name, one panel for each entry of a list; a tuple of two is
+            a panel of regions. None is the only column of X, or the pair where there are two,
+            and of more columns the four that the gate's partial dependence varies most along.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
+            Targets. Given, the rows are drawn into the regions, with the mark of the expert that
+            most likely made them, hollow where that is in doubt.
+        responsibilities : array-like of shape (n_samples, n_experts), default=None
+            In place of those that follow from y: ``oof_responsibilities_`` of the training rows.
+        grid_resolution : int, default=100
+            Points of a feature. Half as many for each of two, where there are others to average
+            over.
+        subsample : int, default=200
+            Rows to average over, drawn without replacement. None is all.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows in the average.
+        random_state : int, RandomState instance or None, default=None
+            Draws the rows.
+        ax : Axes or array-like of Axes, default=None
+            Where to draw: one for each panel, or one that is divided. None makes a figure.
+
+        Returns
+        -------
+        display : GateDisplay
+            Drawn.
+
+        Raises
+        ------
+        ValueError
+            If there is no such feature, or one has no values.
+        """
+        mixture, Z = unwrap(estimator, X)
+        columns = Columns(X)
+        resp = given_responsibilities(mixture, Z, y, responsibilities, columns.n_rows)
+        gate = _AveragedGate(estimator, columns, subsample, sample_weight, random_state)
+        if features is None and columns.n_columns > 2:
+            panels = gate.strongest(grid_resolution)
+        else:
+            panels = [
+                gate.over([columns.find(feature) for feature in panel], grid_resolution)
+                for panel in _panels(features, columns.n_columns)
+            ]
+        axes, proba = zip(*panels, strict=True)
+        names = list(mixture.named_experts_)
+        display = cls(panels=list(axes), proba=list(proba), names=names, responsibilities=resp)
+        return display.plot(ax)
+
+    def plot(self, ax=None):
+        """Draw the panels.
+
+        Parameters
+        ----------
+        ax : Axes or array-like of Axes, default=None
+            Where to draw: one for each panel, or one that is divided. None makes a figure.
+
+        Returns
+        -------
+        display : GateDisplay
+            Itself.
+        """
+        n_panels = len(self.panels)
+        panels = self._panels(ax, n_panels, n_cols=2, size=panel_size(n_panels, n_cols=2))
+        self.lines_, self.meshes_ = [], []
+        for panel, axes, proba in zip(panels, self.panels, self.proba, strict=True):
+            lines, mesh = [], None
+            if len(axes) == 1:
+                lines = self._draw_curves(panel, axes[0], proba)
+            else:
+                mesh = self._draw_regions(panel, axes, proba)
+            self.lines_.append(lines)
+            self.meshes_.append(mesh)
+        handles = self.lines_[0] or self._region_handles()
+        if ax is None:
+            labels = [handle.get_label() for handle in handles]
+            self.figure_.legend(
+                handles, labels, loc="outside upper center", ncols=min(4, len(labels))
+            )
+        else:
+            panels[0].legend(handles=handles)
+        return self
+
+    def _draw_curves(self, panel, axis, proba):
+        marker = {} if axis.labels is None else {"marker": "o", "markersize": 4}
+        lines = [
+            panel.plot(axis.places, proba[:, k], linewidth=2, **style, **marker)[0]
+            for k, style in enumerate(line_styles(self.names))
+        ]
+        axis.dress(panel.xaxis)
+        panel.set(ylabel="gate probability", ylim=(-0.03, 1.03))
+        return lines
+
+    def _draw_regions(self, panel, axes, proba):
+        across, up = axes
+        owner, n_experts = proba.argmax(axis=2), len(self.names)
+        certainty = np.ones(owner.shape)
+        if n_experts > 1:
+            certainty = np.clip((proba.max(axis=2) - 1 / n_experts) / (1 - 1 / n_experts), 0, 1)
+        strength = (0.15 + 0.6 * certainty)[:, :, None]
+        mesh = panel.pcolormesh(
+            across.places,
+            up.places,
+            strength * colours(n_experts)[owner] + 1 - strength,
+            shading="nearest",
+            rasterized=True,
+            zorder=0.5,
+        )
+        for k in range(n_experts):
+            others = np.delete(proba, k, axis=2)
+            lead = proba[:, :, k] - (others.max(axis=2) if n_experts > 1 else -1)
+            if lead.min() < 0 < lead.max():
+                panel.contour(across.places, up.places, lead, [0], colors="k", linewidths=1.2)
+        for axis, its in ((panel.xaxis, across), (panel.yaxis, up)):
+            its.dress(axis)
+        if self.responsibilities is not None:
+            scatter_rows(panel, across.values, up.values, self.responsibilities, self.names)
+        return mesh
+
+    def _region_handles(self):
+        from matplotlib.patches import Patch
+
+        return [
+            Patch(facecolor=0.75 * colour + 0.25, edgecolor="k", label=name)
+            for colour, name in zip(colours(len(self.names)), self.names, strict=True)
+        ]
+
+
+class _AveragedGate:
+    """Gate probabilities at points of some columns, a mean over the others as they are in rows."""
+
+    def __init__(self, estimator, columns, subsample, sample_weight, random_state):
+        self.estimator, self.columns = estimator, columns
+        self.rows, self.share = columns.sample(subsample, sample_weight, random_state)
+
+    def _ask(self, X):
+        mixture, Z = unwrap(self.estimator, X)
+        return mixture.gate_proba(Z)
+
+    def over(self, features, resolution):
+        """Axes of one feature or two, and the probabilities there."""
+        alone = len(features) == self.columns.n_columns
+        if len(features) == 2 and not alone:
+            resolution = max(2, resolution // 2)
+        axes = tuple(self.columns.axis(j, resolution) for j in features)
+        points = [grid.ravel() for grid in np.meshgrid(*(axis.places for axis in axes))]
+        rows, share = (self.rows[:1], np.ones(1)) if alone else (self.rows, self.share)
+        proba = self.columns.vary(axes, points, rows, self._ask)
+        proba = np.einsum("r,prk->pk", share, proba)
+        shape = [len(axis.places) for axis in axes[::-1]]
+        return axes, proba.reshape((*shape, -1))
+
+    def strongest(self, resolution):
+        """The panels of the features along which the probabilities vary most, in that order."""
+        columns = range(self.columns.n_columns)
+        vary = [j for j in columns if len(Axis(self.columns, j, resolution).places) > 1]
+        panels = [self.over([j], resolution) for j in vary]
+        ranges = [np.ptp(proba, axis=0).max() for _, proba in panels]
+        return [panels[j] for j in np.argsort(ranges, kind="stable")[::-1][:MOST_PANELS]]
+
+
+def _panels(features, n_columns):
+    """A tuple of features for each panel."""
+    if features is None:
+        return [tuple(range(n_columns))]
+    if isinstance(features, (str, Integral, tuple)):
+        features = [features]
+    panels = [entry if isinstance(entry, tuple) else (entry,) for entry in features]
+    for panel in panels:
+        if len(panel) not in (1, 2) or len(set(panel)) < len(panel):
+            raise ValueError(
+                "A panel is drawn over one feature, or a tuple of two unlike ones; got "
+                f"{panel if len(panel) != 1 else panel[0]!r}."
+            )
+    if not panels:
+        raise ValueError("features is empty: name one at least.")
+    return panels

@@ -1,0 +1,281 @@
+"""The predictive distribution over one feature."""
+
+import numpy as np
+
+from ._axes import Display, line_styles
+from ._columns import Columns, check_output, unwrap
+
+LEVELS = (0.5, 0.8, 0.95)
+DARKEST, PALEST = 0.45, 0.88  # greys of the smallest level and of the largest
+
+
+class PredictiveDisplay(Display):
+    """The predictive distribution over one feature: a fan of its regions of highest density.
+
+    A region of level 0.8 is the smallest one that holds 80 % of the probability. Where the
+    density has several modes it is several intervals, so that the fan forks where a mixture is
+    in doubt which regime a row is in, and the mean runs through the empty space between.
+
+    The other columns of X stay as they are in one row. Of a classifier the class probabilities
+    are drawn.
+
+    Parameters
+    ----------
+    axis : Axis
+        What is drawn over.
+    levels : tuple of float
+        Probabilities of the regions, rising.
+    regions : list of list of ndarray of shape (n_intervals, 2), default=None
+        For each level and each point, ends of the intervals.
+    mean : ndarray of shape (n_points,), default=None
+        Of each distribution.
+    proba : ndarray of shape (n_points, n_classes), default=None
+        Of classes, in place of regions and mean.
+    classes : ndarray of shape (n_classes,), default=None
+        Their labels.
+    discrete : bool, default=False
+        Whether the distributions are of whole numbers: intervals then hold both of their ends.
+    target_name : str, default="y"
+        What is predicted.
+    y : ndarray of shape (n_rows,), default=None
+        Targets of rows to draw.
+
+    Attributes
+    ----------
+    points : ndarray of shape (n_points,)
+        Where the feature was set to; numbers of the categories of strings.
+    fans_ : list of PolyCollection
+        The regions of each level.
+    mean_line_ : Line2D
+        The mean.
+    lines_ : list of Line2D
+        The probability of each class.
+    axes_ : ndarray of Axes
+        The one that is drawn on.
+    ax_ : Axes
+        The same.
+    figure_ : Figure
+        What holds it.
+
+    See Also
+    --------
+    skmoe.distributions.MixtureDistribution.hdr : The regions of highest density.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skmoe import MixtureOfExpertsRegressor
+    >>> from skmoe.inspection import PredictiveDisplay
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.uniform(-3, 3, size=(200, 1))
+    >>> y = rng.choice([-1, 1], size=200) * X[:, 0] + 0.1 * rng.normal(size=200)
+    >>> moe = MixtureOfExpertsRegressor(n_experts=2, random_state=0).fit(X, y)
+    >>> display = PredictiveDisplay.from_estimator(moe, X, y, grid_resolution=11)
+    >>> len(display.regions[0][0])  # at the left end 50 % of the probability is in two intervals
+    2
+    """
+
+    def __init__(
+        self,
+        *,
+        axis,
+        levels=LEVELS,
+        regions=None,
+        mean=None,
+        proba=None,
+        classes=None,
+        discrete=False,
+        target_name="y",
+        y=None,
+    ):
+        self.axis, self.levels, self.regions, self.mean = axis, levels, regions, mean
+        self.proba, self.classes, self.discrete = proba, classes, discrete
+        self.target_name, self.y = target_name, y
+
+    @property
+    def points(self):
+        """Where the feature was set to.
+
+        Returns
+        -------
+        points : ndarray of shape (n_points,)
+            Numbers of the categories, where it has strings.
+        """
+        return self.axis.places
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator,
+        X,
+        y=None,
+        feature=None,
+        *,
+        row=None,
+        levels=LEVELS,
+        output=None,
+        grid_resolution=100,
+        ax=None,
+    ):
+        """Draw the predictive distribution of a fitted mixture.
+
+        Parameters
+        ----------
+        estimator : mixture
+            Fitted; or a Pipeline that ends in a mixture, or a search over one.
+        X : array-like or DataFrame of shape (n_samples, n_features)
+            Rows.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
+            Their targets. Given, the rows of a regression are drawn, whatever their other columns.
+        feature : int or str, default=None
+            Column of X by number or name. None is the only one.
+        row : int, default=None
+            Number of the row of X whose other columns are kept. None is the row that is nearest
+            to the medians of all columns.
+        levels : sequence of float, default=(0.5, 0.8, 0.95)
+            Probabilities of the regions.
+        output : int, default=None
+            Which of several outputs to draw.
+        grid_resolution : int, default=100
+            Points of the feature.
+        ax : Axes, default=None
+            Where to draw. None makes a figure.
+
+        Returns
+        -------
+        display : PredictiveDisplay
+            Drawn.
+
+        Raises
+        ------
+        ValueError
+            If there is no such feature, row, level or output, or it has to be named and is not.
+        """
+        mixture, _ = unwrap(estimator, X)
+        output = check_output(mixture, output)
+        levels = tuple(sorted(levels))
+        if not levels or not 0 < levels[0] <= levels[-1] < 1:
+            raise ValueError(f"levels must be probabilities between 0 and 1; got {levels}.")
+        columns = Columns(X)
+        axis = columns.axis(columns.only(feature), grid_resolution)
+        row = columns.typical_row() if row is None else row
+        if not 0 <= row < columns.n_rows:
+            raise ValueError(f"row must be the number of a row of X; got {row!r}.")
+        answers = []
+
+        def ask(X):
+            Z = unwrap(estimator, X)[1]
+            if hasattr(mixture, "classes_"):
+                return mixture.predict_proba(Z)
+            answers.append(mixture.predict_dist(Z))
+            return answers[-1].mean()
+
+        answer = columns.vary([axis], [axis.places], np.array([row]), ask)[:, 0]
+        if hasattr(mixture, "classes_"):
+            return cls(axis=axis, proba=answer, classes=mixture.classes_).plot(ax)
+        (distribution,) = answers
+        if output is not None:
+            distribution = distribution.output(output)
+            y = None if y is None else np.asarray(y, dtype=np.float64)[:, output]
+        return cls(
+            axis=axis,
+            levels=levels,
+            regions=[distribution.hdr(level) for level in levels],
+            mean=distribution.mean(),
+            discrete=distribution.discrete,
+            target_name="y" if output is None else f"output {output} of y",
+            y=None if y is None else np.asarray(y, dtype=np.float64).ravel(),
+        ).plot(ax)
+
+    def plot(self, ax=None):
+        """Draw the fan, or the class probabilities.
+
+        Parameters
+        ----------
+        ax : Axes, default=None
+            Where to draw. None makes a figure.
+
+        Returns
+        -------
+        display : PredictiveDisplay
+            Itself.
+        """
+        (ax,) = self._panels(ax)
+        self.axis.dress(ax.xaxis)
+        if self.proba is not None:
+            self._draw_classes(ax)
+        else:
+            self._draw_fan(ax)
+        return self
+
+    def _draw_classes(self, ax):
+        marker = {} if self.axis.labels is None else {"marker": "o", "markersize": 4}
+        names = [str(label) for label in self.classes]
+        self.lines_ = [
+            ax.plot(self.points, self.proba[:, c], linewidth=2, **style, **marker)[0]
+            for c, style in enumerate(line_styles(names))
+        ]
+        ax.set(ylabel="class probability", ylim=(-0.03, 1.03))
+        ax.legend()
+
+    def _draw_fan(self, ax):
+        from matplotlib.collections import PolyCollection
+
+        greys = np.linspace(DARKEST, PALEST, len(self.levels)) if len(self.levels) > 1 else [0.7]
+        self.fans_ = []
+        pairs = list(zip(self.levels, self.regions, greys, strict=True))
+        for level, regions, grey in pairs[::-1]:
+            fan = PolyCollection(
+                self._polygons(regions),
+                facecolor=str(grey),
+                edgecolor=str(grey),
+                linewidth=0.3,
+                label=f"{level:.0%} region",
+                zorder=1,
+            )
+            ax.add_collection(fan)
+            self.fans_.insert(0, fan)
+        if self.y is not None:
+            ax.plot(self.axis.values, self.y, "o", color="k", markersize=2.5, alpha=0.6, zorder=2)
+        style = (
+            {"linestyle": "--"} if self.axis.labels is None else {"linestyle": "", "marker": "D"}
+        )
+        (self.mean_line_,) = ax.plot(
+            self.points, self.mean, color="#b3202c", linewidth=1.8, label="mean", **style
+        )
+        ax.set_ylabel(self.target_name)
+        ax.autoscale_view()
+        ax.legend(handles=[*self.fans_, self.mean_line_])
+
+    def _polygons(self, regions):
+        """Corners of the shapes that fill a region.
+
+        Between two points with as many intervals, these are joined; else each goes half the way.
+        """
+        beyond = np.array([-0.5, 0.5]) * self.discrete
+        regions = [intervals + beyond for intervals in regions]
+        places, polygons = self.points, []
+        if self.axis.labels is not None:
+            return [
+                _rectangle(place - 0.3, place + 0.3, *interval)
+                for place, intervals in zip(places, regions, strict=True)
+                for interval in intervals
+            ]
+        for i in range(len(places) - 1):
+            left, right = places[i], places[i + 1]
+            if len(regions[i]) == len(regions[i + 1]) and not self.discrete:
+                for (low, high), (low_right, high_right) in zip(
+                    regions[i], regions[i + 1], strict=True
+                ):
+                    polygons.append(
+                        [(left, low), (left, high), (right, high_right), (right, low_right)]
+                    )
+            else:
+                middle = (left + right) / 2
+                polygons += [_rectangle(left, middle, *ends) for ends in regions[i]]
+                polygons += [_rectangle(middle, right, *ends) for ends in regions[i + 1]]
+        return polygons
+
+
+def _rectangle(left, right, low, high):
+    return [(left, low), (left, high), (right, high), (right, low)]

@@ -6,10 +6,10 @@ import numpy as np
 
 from .._compat import check_matplotlib_support
 
-DASHES = ("-", "--", ":", "-.", (0, (7, 2, 1, 2, 1, 2)))
+DASHES = ("-", "--", "-.", (0, (1.2, 1.2)), (0, (7, 2, 1, 2, 1, 2)))
 MARKERS = "osD^vPX"
-HATCHES = ("", "///", "...", "\\\\\\", "xxx", "ooo", "---")
-LIGHTEST = 0.82  # of viridis: lighter yellows are lost on white
+N_COLUMNS = 2  # of panels
+LIGHTEST = 0.78  # of viridis: lighter yellows are lost on white
 
 
 def colours(n):
@@ -51,8 +51,8 @@ def scatter_rows(ax, x, y, resp, names):
                 s=16,
                 marker=marker,
                 facecolors=np.column_stack([np.tile(colour, (rows.sum(), 1)), certainty[rows]]),
-                edgecolors=[colour],
-                linewidths=0.7,
+                edgecolors="0.1",
+                linewidths=0.5,
                 label=f"rows of {names[k]}",
                 zorder=1.5,
             )
@@ -63,7 +63,7 @@ def scatter_rows(ax, x, y, resp, names):
 class Display:
     """Axes that a display draws on, and names that ``plot`` leaves."""
 
-    def _panels(self, ax, n_panels=1, *, n_cols=3, size=(6.4, 4.8), **subplots_kwargs):
+    def _panels(self, ax, n_panels=1, *, size=None):
         """So many axes: new ones, those that were given, or the one that was given divided.
 
         Sets ``axes_``, ``ax_`` (the first) and ``figure_``.
@@ -72,11 +72,12 @@ class Display:
         import matplotlib.pyplot as plt
         from matplotlib.axes import Axes
 
-        n_cols = min(n_panels, n_cols)
+        n_cols = min(n_panels, N_COLUMNS)
         n_rows = -(-n_panels // n_cols)
         if ax is None:
+            size = size or ((6.4, 4.8) if n_panels == 1 else (6.8, 2.6 * n_rows + 0.6))
             figure, axes = plt.subplots(
-                n_rows, n_cols, figsize=size, layout="constrained", squeeze=False, **subplots_kwargs
+                n_rows, n_cols, figsize=size, layout="constrained", squeeze=False
             )
             axes = axes.ravel()
             for unused in axes[n_panels:]:
@@ -101,19 +102,8 @@ class Display:
         return self.axes_
 
 
-def panel_size(n_panels, n_cols=3):
-    """Size in inches of a figure with so many panels."""
-    n_cols = min(n_panels, n_cols)
-    if n_panels == 1:
-        return 6.4, 4.8
-    return 3.2 * n_cols + 0.4, 2.8 * -(-n_panels // n_cols) + 0.4
+def outlined():
+    """Path effects of a line that has to be seen on others: a white rim."""
+    from matplotlib import patheffects
 
-
-def legend_above(figure_or_ax, handles, n_cols=4):
-    """A legend above a figure of ours, or the best place in an axes that was given."""
-    labels = [handle.get_label() for handle in handles]
-    if hasattr(figure_or_ax, "add_subplot"):
-        return figure_or_ax.legend(
-            handles, labels, loc="outside upper center", ncols=min(n_cols, len(handles))
-        )
-    return figure_or_ax.legend(handles, labels)
+    return [patheffects.withStroke(linewidth=5, foreground="w")]

@@ -9,8 +9,8 @@ from .._answers import posterior
 from .._compat import check_sample_weight
 from .._routing import Routes
 from ..distributions import MixtureDistribution
-from ._axes import Display, panel_size
-from ._columns import check_output, check_regressor, one_output, unwrap
+from ._axes import Display
+from ._columns import check_output, check_regressor, unwrap
 
 KINDS = ("pit", "experts", "coverage")
 BAND = 0.95  # of the counts that a calibrated mixture would have
@@ -301,7 +301,7 @@ class CalibrationDisplay(Display):
             self._draw_histogram(panel, self.pit, weight, n_bins)
             return self
         n_experts = len(self.names)
-        panels = self._panels(ax, n_experts, size=panel_size(n_experts))
+        panels = self._panels(ax, n_experts)
         for k, panel in enumerate(panels):
             mass = weight * self.responsibilities[:, k]
             self._draw_histogram(panel, self.expert_pit[:, k], mass, n_bins)
@@ -315,8 +315,10 @@ class CalibrationDisplay(Display):
         effective = max(1, round(total**2 / max((mass**2).sum(), 1e-300)))
         tails = (1 - BAND) / 2, (1 + BAND) / 2
         band = stats.binom.ppf(tails, effective, 1 / n_bins) * n_bins / effective
-        panel.axhspan(*band, color="0.88", zorder=0)
-        panel.stairs(density, edges, fill=True, facecolor="0.6", edgecolor="k", zorder=1)
+        panel.stairs(density, edges, fill=True, facecolor="0.72", edgecolor="k", linewidth=1)
+        panel.axhspan(*band, color="k", alpha=0.13, linewidth=0)
+        for end in band:
+            panel.axhline(end, color="k", linestyle=":", linewidth=1)
         panel.axhline(1, color="k", linestyle="--", linewidth=1.2)
         panel.set(
             xlabel="randomised PIT" if self.randomised else "PIT",

@@ -122,24 +122,24 @@ class ConvergenceDisplay(Display):
         others = [line for i, line in enumerate(self.start_lines_) if i != self.best_start]
         if others:
             others[0].set_label("other starts, and where they ended")
-        first = 1
+        before = 0
         if self.starts and self.goes_on:
-            first += len(self.starts[self.best_start])
+            before = len(self.starts[self.best_start])
         (self.run_line_,) = below.plot(
-            np.arange(first, first + len(self.run)),
+            before + np.arange(1, len(self.run) + 1),
             self.run,
             color="k",
             linewidth=2.2,
-            label="EM from the best start",
-            marker="o" if len(self.run) == 1 else "",
+            marker="D",
+            markevery=[int(np.argmax(self.run))],
+            label="EM from there, and what was kept",
         )
-        above.set_ylabel("objective (nats per row)")
         for panel in axes:
-            panel.set_xlabel("EM iteration")
+            panel.set(xlabel="EM iteration", ylabel="objective (nats per row)")
             panel.xaxis.get_major_locator().set_params(integer=True)
         if apart:
             above.set_title("starts, with linear experts")
             below.set_title("EM")
-        if self.starts:
-            above.legend(loc="lower right")
+        for panel in axes:
+            panel.legend()
         return self

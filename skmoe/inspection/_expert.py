@@ -3,7 +3,7 @@
 import numpy as np
 
 from .._routing import Routes
-from ._axes import Display, line_styles, scatter_rows
+from ._axes import Display, line_styles, outlined, scatter_rows
 from ._columns import (
     Columns,
     check_class,
@@ -228,13 +228,19 @@ class ExpertDisplay(Display):
             (line,) = ax.plot(self.points, curve, linewidth=THIN, **style, **marker)
             line.set_label(f"_{self.names[k]}")
             (thick,) = ax.plot(self.points, own, linewidth=THICK, **style, **marker)
+            thick.set_path_effects(outlined())
             self.lines_.append(line)
             self.preferred_lines_.append(thick)
         self.axis.dress(ax.xaxis)
         ax.set_ylabel(self.target_name)
         if self.of_class:
             ax.set_yticks(np.linspace(0, 1, 6))
-        ax.legend()
+        elif self.y is not None:  # lines may lead far from what they are asked about
+            shown = np.concatenate([self.y, *(line.get_ydata() for line in self.preferred_lines_)])
+            low, high = np.nanmin(shown), np.nanmax(shown)
+            margin = 0.05 * (high - low)
+            ax.set_ylim(low - margin, high + margin)
+        ax.legend(handlelength=3.5)
         return self
 
     def _heights(self):

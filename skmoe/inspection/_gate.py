@@ -3,8 +3,9 @@
 from numbers import Integral
 
 import numpy as np
+from scipy import ndimage
 
-from ._axes import Display, colours, line_styles, panel_size, scatter_rows
+from ._axes import Display, colours, line_styles, scatter_rows
 from ._columns import Axis, Columns, given_responsibilities, unwrap
 
 MOST_PANELS = 4  # where features are not named
@@ -38,6 +39,8 @@ class GateDisplay(Display):
         Where each panel's features were set to.
     lines_ : list of list of Line2D
         The curves of each panel of one feature, an empty list for one of two.
+    scatters_ : list of list of PathCollection
+        The rows of each panel of two features, one for each expert; hollow ones are in doubt.
     meshes_ : list of QuadMesh or None
         The regions of each panel of two features, None for one of one.
     axes_ : ndarray of Axes
@@ -170,8 +173,8 @@ class GateDisplay(Display):
             Itself.
         """
         n_panels = len(self.panels)
-        panels = self._panels(ax, n_panels, n_cols=2, size=panel_size(n_panels, n_cols=2))
-        self.lines_, self.meshes_ = [], []
+        panels = self._panels(ax, n_panels)
+        self.lines_, self.meshes_, self.scatters_ = [], [], []
         for panel, axes, proba in zip(panels, self.panels, self.proba, strict=True):
             lines, mesh = [], None
             if len(axes) == 1:
@@ -180,13 +183,14 @@ class GateDisplay(Display):
                 mesh = self._draw_regions(panel, axes, proba)
             self.lines_.append(lines)
             self.meshes_.append(mesh)
-        handles = self.lines_[0] or self._region_handles()
-        if ax is None:
+        handles = next(filter(None, [*self.lines_, *self.scatters_]), None)
+        if handles and ax is None:
             labels = [handle.get_label() for handle in handles]
+            n_cols = min(4 if self.lines_[0] else 3, len(labels))
             self.figure_.legend(
-                handles, labels, loc="outside upper center", ncols=min(4, len(labels))
+                handles, labels, loc="outside upper center", ncols=n_cols, handlelength=2.8
             )
-        else:
+        elif handles:
             panels[0].legend(handles=handles)
         return self
 
@@ -206,7 +210,7 @@ class GateDisplay(Display):
         certainty = np.ones(owner.shape)
         if n_experts > 1:
             certainty = np.clip((proba.max(axis=2) - 1 / n_experts) / (1 - 1 / n_experts), 0, 1)
-        strength = (0.15 + 0.6 * certainty)[:, :, None]
+        strength = (0.1 + 0.45 * certainty)[:, :, None]
         mesh = panel.pcolormesh(
             across.places,
             up.places,
@@ -220,19 +224,24 @@ class GateDisplay(Display):
             lead = proba[:, :, k] - (others.max(axis=2) if n_experts > 1 else -1)
             if lead.min() < 0 < lead.max():
                 panel.contour(across.places, up.places, lead, [0], colors="k", linewidths=1.2)
+            if (owner == k).any():
+                self._name_region(panel, axes, owner == k, self.names[k])
         for axis, its in ((panel.xaxis, across), (panel.yaxis, up)):
             its.dress(axis)
         if self.responsibilities is not None:
-            scatter_rows(panel, across.values, up.values, self.responsibilities, self.names)
+            self.scatters_.append(
+                scatter_rows(panel, across.values, up.values, self.responsibilities, self.names)
+            )
         return mesh
 
-    def _region_handles(self):
-        from matplotlib.patches import Patch
-
-        return [
-            Patch(facecolor=0.75 * colour + 0.25, edgecolor="k", label=name)
-            for colour, name in zip(colours(len(self.names)), self.names, strict=True)
-        ]
+    @staticmethod
+    def _name_region(panel, axes, mask, name):
+        """Write the name where the region is widest."""
+        depth = ndimage.distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1]
+        i, j = np.unravel_index(depth.argmax(), depth.shape)
+        at = axes[0].places[j], axes[1].places[i]
+        box = {"boxstyle": "round,pad=0.2", "facecolor": "w", "alpha": 0.8, "edgecolor": "none"}
+        panel.text(*at, name, ha="center", va="center", bbox=box)
 
 
 class _AveragedGate:

@@ -108,7 +108,7 @@ class LoadDisplay(Display):
         places, height = np.arange(n_experts), 0.38
         shares = self.rows / self.rows.sum()
         self.load_bars_ = ax.barh(
-            places - height / 2, self.load, height, color="0.25", label="load (before the target)"
+            places - height / 2, self.load, height, color="0.25", label="load"
         )
         self.row_bars_ = ax.barh(
             places + height / 2,
@@ -117,12 +117,17 @@ class LoadDisplay(Display):
             color="0.85",
             edgecolor="0.25",
             hatch="///",
-            label="share of effective rows",
+            label="effective rows",
         )
         labels = [f"{load:.0%}" for load in self.load]
-        ax.bar_label(self.load_bars_, labels, padding=3)
-        ax.bar_label(self.row_bars_, [f"{rows:,.0f} rows" for rows in self.rows], padding=3)
-        ax.axvline(1 / n_experts, color="k", linestyle=":", linewidth=1, label="equal loads")
+        box = {"facecolor": "w", "edgecolor": "none", "pad": 0.5}
+        ax.bar_label(self.load_bars_, labels, padding=4, bbox=box)
+        ax.bar_label(
+            self.row_bars_, [f"{rows:,.0f} rows" for rows in self.rows], padding=4, bbox=box
+        )
+        ax.axvline(
+            1 / n_experts, color="k", linestyle=":", linewidth=1, zorder=0, label="equal loads"
+        )
         ax.set(
             yticks=places,
             yticklabels=self.names,
@@ -130,5 +135,5 @@ class LoadDisplay(Display):
             xlim=(0, 1.2 * max(self.load.max(), shares.max(), 1 / n_experts)),
             xlabel="share",
         )
-        ax.legend()
+        ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3, frameon=False)
         return self

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ._axes import Display, line_styles
+from ._axes import Display, line_styles, outlined
 from ._columns import Columns, check_output, unwrap
 
 LEVELS = (0.5, 0.8, 0.95)
@@ -216,7 +216,7 @@ class PredictiveDisplay(Display):
             for c, style in enumerate(line_styles(names))
         ]
         ax.set(ylabel="class probability", ylim=(-0.03, 1.03))
-        ax.legend()
+        ax.legend(handlelength=3.5)
 
     def _draw_fan(self, ax):
         from matplotlib.collections import PolyCollection
@@ -237,9 +237,9 @@ class PredictiveDisplay(Display):
             self.fans_.insert(0, fan)
         if self.y is not None:
             ax.plot(self.axis.values, self.y, "o", color="k", markersize=2.5, alpha=0.6, zorder=2)
-        style = (
-            {"linestyle": "--"} if self.axis.labels is None else {"linestyle": "", "marker": "D"}
-        )
+        style = {"linestyle": "--", "path_effects": outlined()}
+        if self.axis.labels is not None:
+            style = {"linestyle": "", "marker": "D"}
         (self.mean_line_,) = ax.plot(
             self.points, self.mean, color="#b3202c", linewidth=1.8, label="mean", **style
         )

@@ -3,7 +3,7 @@
 import numpy as np
 
 from .._compat import check_sample_weight
-from ._axes import Display, panel_size
+from ._axes import N_COLUMNS, Display
 from ._columns import unwrap
 
 SMALLEST = 1e-4  # a responsibility below is none at all, and not drawn in a rootogram
@@ -148,7 +148,7 @@ class ResponsibilityDisplay(Display):
 
     def _draw_rootograms(self, ax, n_bins):
         n_experts = len(self.names)
-        panels = self._panels(ax, n_experts, size=panel_size(n_experts))
+        panels = self._panels(ax, n_experts)
         edges = np.linspace(0, 1, n_bins + 1)
         self.counts_ = np.empty((n_bins, n_experts))
         for k, panel in enumerate(panels):
@@ -162,7 +162,7 @@ class ResponsibilityDisplay(Display):
             panel.set_yscale("function", functions=(_root, np.square))
         for k, panel in enumerate(panels):
             panel.set_ylim(0, 1.1 * self.counts_.max())
-            if k % 3 == 0:
+            if k % N_COLUMNS == 0:
                 panel.set_ylabel("rows (square root scale)")
         return self
 
@@ -171,7 +171,12 @@ class ResponsibilityDisplay(Display):
         owner = self.responsibilities.argmax(axis=1)
         order = np.lexsort([-self.responsibilities.max(axis=1), owner])
         self.image_ = ax.imshow(
-            self.responsibilities[order], cmap="Greys", vmin=0, vmax=1, aspect="auto"
+            self.responsibilities[order],
+            cmap="Greys",
+            vmin=0,
+            vmax=1,
+            aspect="auto",
+            interpolation="nearest",
         )
         borders = np.cumsum(np.bincount(owner, minlength=len(self.names)))[:-1]
         for border in borders:

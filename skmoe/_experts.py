@@ -18,6 +18,7 @@ What EM asks of experts, here and in ``_linear.py``:
 """
 
 import copy
+import warnings
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import repeat
@@ -26,6 +27,7 @@ import numpy as np
 from scipy import sparse
 from sklearn.base import BaseEstimator, clone, is_classifier
 from sklearn.dummy import DummyClassifier
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils import _safe_indexing, get_tags
 from sklearn.utils.metaestimators import available_if
@@ -384,20 +386,24 @@ class EstimatorExperts:
 
     def _run(self, tasks):
         """Fit and predict for each (expert, fold, (rows, weights, test, classes), out of bag)."""
-        return self._jobs(
-            _fit_and_predict,
-            (
+        going_on = all(goes_on(e) for e in self.estimators if not is_frozen(e))
+        with warnings.catch_warnings():  # here: tasks get the filters, threads would share them
+            if going_on:  # what is not reached now, the next refit reaches
+                warnings.simplefilter("ignore", ConvergenceWarning)
+            return self._jobs(
+                _fit_and_predict,
                 (
-                    self.names[k],
-                    self.estimators[k],
-                    self._last(k, fold, arrays[0]),
-                    arrays,
-                    self._y_shape,
-                    oob,
-                )
-                for k, fold, arrays, oob in tasks
-            ),
-        )
+                    (
+                        self.names[k],
+                        self.estimators[k],
+                        self._last(k, fold, arrays[0]),
+                        arrays,
+                        self._y_shape,
+                        oob,
+                    )
+                    for k, fold, arrays, oob in tasks
+                ),
+            )
 
     def _last(self, k, fold, rows):
         """The model from which expert k goes on in this fold, or None.

@@ -1,0 +1,284 @@
+"""Experts with ``warm_start`` go on from their last refit, those that can."""
+
+import warnings
+
+import numpy as np
+import pytest
+from joblib import parallel_config
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import BaseEstimator, RegressorMixin, clone
+from sklearn.ensemble import GradientBoostingRegressor, RandomForestRegressor
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import SGDRegressor
+from sklearn.metrics import log_loss
+from sklearn.neural_network import MLPClassifier, MLPRegressor
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
+from skmoe._experts import EstimatorExperts
+from skmoe._weights import fit_again
+
+SIZES = {"hidden_layer_sizes": (6,), "alpha": 1e-3, "random_state": 0}
+NET = {"lbfgs": {"solver": "lbfgs"}, "adam": {"learning_rate_init": 0.01, "n_iter_no_change": 1000}}
+
+
+def two_curves(n_samples, seed=0):
+    """Two smooth regimes, one on each side of zero in the first column; noise 0.1."""
+    rng = np.random.default_rng(seed)
+    X = rng.uniform(-2, 2, size=(n_samples, 2))
+    y = np.where(X[:, 0] > 0, 1 + np.sin(2 * X[:, 1]), -X[:, 1])
+    return X, y + 0.1 * rng.normal(size=n_samples)
+
+
+def responsibilities(n_samples, n_experts, seed):
+    return np.random.default_rng(seed).dirichlet(np.full(n_experts, 0.7), size=n_samples)
+
+
+def net_experts(estimators, X, y, weight=None, **params):
+    weight = np.ones(len(y)) if weight is None else weight
+    params = {"folds": None, "min_responsibility": 0.0, "classes": None, **params}
+    names = [f"expert{k}" for k in range(len(estimators))]
+    return EstimatorExperts(names, estimators, X, y, weight, ensemble=True, alike=True, **params)
+
+
+def refit(experts, *resps):
+    with experts.side_by_side(None):
+        for resp in resps:
+            experts.fit(resp)
+    return experts
+
+
+class Recorder(RegressorMixin, BaseEstimator):
+    """Weighted mean; notes which rows, numbered in the last column, it was ever fitted on."""
+
+    def __init__(self, warm_start=True):
+        self.warm_start = warm_start
+
+    def fit(self, X, y, sample_weight=None):
+        if not self.warm_start or not hasattr(self, "rows_"):
+            self.rows_, self.n_fits_ = set(), 0
+        return self.partial_fit(X, y, sample_weight)
+
+    def partial_fit(self, X, y, sample_weight=None):
+        self.rows_ = self.rows_ | set(X[:, -1].tolist())
+        self.n_fits_ += 1
+        self.mean_ = np.average(y, weights=sample_weight)
+        return self
+
+    def predict(self, X):
+        return np.full(len(X), self.mean_)
+
+
+@pytest.mark.parametrize("in_pipeline", [False, True])
+@pytest.mark.parametrize("solver", NET)
+def test_nets_of_the_folds_go_on_as_by_hand(solver, in_pipeline):
+    X, y = two_curves(150)
+    weight = np.random.default_rng(1).uniform(0.5, 2, size=150)
+    resps = [responsibilities(150, 2, seed) for seed in range(3)]
+    folds = [(np.arange(75, 150), np.arange(75)), (np.arange(75), np.arange(75, 150))]
+    net = MLPRegressor(max_iter=5, warm_start=True, **NET[solver], **SIZES)
+    expert = make_pipeline(StandardScaler(), net) if in_pipeline else net
+    experts = net_experts(
+        [clone(expert), clone(expert)], X, y, weight, folds=folds, min_responsibility=0.1
+    )
+    refit(experts, *resps)
+    for k in range(2):
+        for train, test in folds:
+            scaler = StandardScaler(with_mean=in_pipeline, with_std=in_pipeline)
+            by_hand = clone(net)
+            for i, resp in enumerate(resps):
+                rows = train[resp[train, k] >= 0.1]
+                if i == 0:  # transformers stay as they were fitted
+                    scaler.fit(X[rows])
+                with warnings.catch_warnings(action="ignore", category=ConvergenceWarning):
+                    by_hand.fit(
+                        scaler.transform(X[rows]),
+                        y[rows],
+                        sample_weight=resp[rows, k] * weight[rows],
+                    )
+            prediction = by_hand.predict(scaler.transform(X[test]))
+            # shares are rounded to 2**-28, which a few steps of a solver do not magnify much
+            assert_allclose(experts.predictions[test, k], prediction, atol=1e-5)
+    anew = refit(net_experts([clone(expert)] * 2, X, y, weight, folds=folds), resps[-1])
+    assert np.abs(anew.predictions - experts.predictions).mean() > 0.1
+
+
+def test_a_weight_of_two_is_a_row_given_twice_in_every_refit():
+    X, y = two_curves(80)
+    resps = [responsibilities(80, 2, seed) for seed in range(3)]
+    net = MLPRegressor(max_iter=5, warm_start=True, solver="lbfgs", **SIZES)
+    weight = np.where(np.arange(80) < 30, 2.0, 1.0)
+    weighted = refit(net_experts([net, net], X, y, weight), *resps)
+    rows = np.concatenate([np.arange(80), np.arange(30)])
+    repeated = refit(net_experts([net, net], X[rows], y[rows]), *[resp[rows] for resp in resps])
+    assert_allclose(weighted.predictions, repeated.predictions[:80], atol=1e-6)
+
+
+@pytest.mark.parametrize("early_stopping", [False, True])
+def test_a_net_that_has_converged_follows_other_weights(early_stopping):
+    rng = np.random.default_rng(0)
+    X = rng.uniform(-1, 1, size=(300, 1))
+    y = np.where(np.arange(300) < 150, X[:, 0], 1 - X[:, 0] + 0.5 * rng.normal(size=300))
+    first, second = np.repeat([[1.0, 0.01], [0.01, 1.0]], 150, axis=1)
+    net = MLPRegressor(
+        warm_start=True, max_iter=500, learning_rate_init=0.01, early_stopping=early_stopping,
+        **SIZES,
+    )  # fmt: skip
+    begun = clone(net).fit(X, y, sample_weight=first)
+    before = begun.predict(X)
+    went_on = fit_again(begun, X, y, second)
+    assert_array_equal(begun.predict(X), before)
+
+    def loss(model):
+        return np.average((y - model.predict(X)) ** 2, weights=second)
+
+    afresh = clone(net).fit(X, y, sample_weight=second)
+    assert loss(begun) > 3 * loss(afresh)
+    assert loss(went_on) < 1.05 * loss(afresh)
+
+
+@pytest.mark.parametrize("warm_start", [True, False])
+def test_each_fold_goes_on_with_its_own_model_and_never_sees_the_others(warm_start):
+    X, y = two_curves(120)
+    X = np.column_stack([X, np.arange(120)])
+    folds = [(np.setdiff1d(np.arange(120), test), test) for test in np.arange(120).reshape(3, 40)]
+    moe = MixtureOfExpertsRegressor(
+        Recorder(warm_start), n_experts=2, cv=folds, n_init=2, max_iter=4, random_state=0
+    )
+    for _ in range(2):  # the second fit knows nothing of the first
+        moe.fit(X, y)
+        for ensemble in moe.experts_:
+            for model, (_, test) in zip(ensemble.estimators_, folds, strict=True):
+                assert model.rows_.isdisjoint(test)
+                assert 2 <= model.n_fits_ <= moe.n_iter_ + 2 if warm_start else model.n_fits_ == 1
+    assert not hasattr(moe.experts, "rows_")
+
+
+def test_last_refit_on_all_rows_goes_on_as_well():
+    X, y = two_curves(120)
+    X = np.column_stack([X, np.arange(120)])
+    moe = MixtureOfExpertsRegressor(
+        Recorder(), n_experts=2, cv=3, ensemble=False, n_init=2, max_iter=3, random_state=0
+    ).fit(X, y)
+    assert all(expert.n_fits_ > 2 for expert in moe.experts_)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda warm_start: GradientBoostingRegressor(n_estimators=5, warm_start=warm_start),
+        lambda warm_start: RandomForestRegressor(20, max_depth=3, warm_start=warm_start),
+    ],
+)
+def test_ensembles_begin_anew(make):
+    X, y = two_curves(150)
+    params = {"n_experts": 2, "n_init": 2, "max_iter": 3, "random_state": 0}
+    asked, plain = (
+        MixtureOfExpertsRegressor(make(warm_start), **params).fit(X, y)
+        for warm_start in (True, False)
+    )
+    assert_array_equal(asked.predict(X), plain.predict(X))
+
+
+def test_classifier_begins_anew_where_its_rows_have_other_classes():
+    X, target = two_curves(150)
+    y = np.digitize(target, [-0.5, 0.5])
+    net = MLPClassifier(max_iter=20, warm_start=True, solver="lbfgs", **SIZES)
+    full = responsibilities(150, 2, 0)
+    without = np.where((y == 2)[:, None], [0.0, 1.0], full)  # expert 0 loses class 2
+    params = {"classes": np.arange(3), "min_responsibility": 0.1}
+    changed = refit(net_experts([net, net], X, y, **params), full, without)
+    anew = refit(net_experts([net, net], X, y, **params), without)
+    assert_array_equal(changed.models[0][0].classes_, [0, 1])
+    assert_array_equal(changed.predictions[:, 0], anew.predictions[:, 0])
+    assert np.abs(changed.predictions[:, 1] - anew.predictions[:, 1]).max() > 0.01
+
+
+ITERATIONS = []
+
+
+class CountingRegressor(MLPRegressor):
+    def fit(self, X, y, sample_weight=None):
+        super().fit(X, y, sample_weight=sample_weight)
+        ITERATIONS.append(self.n_iter_)
+        return self
+
+
+class CountingClassifier(MLPClassifier):
+    def fit(self, X, y, sample_weight=None):
+        super().fit(X, y, sample_weight=sample_weight)
+        ITERATIONS.append(self.n_iter_)
+        return self
+
+
+def fitted_and_counted(moe, X, y):
+    ITERATIONS.clear()
+    return moe.fit(X, y), sum(ITERATIONS)
+
+
+def test_short_refits_reach_what_long_ones_do():
+    X, y = two_curves(400)
+    X_test, y_test = two_curves(1000, seed=1)
+    net = CountingRegressor(solver="lbfgs", max_iter=15, warm_start=True, **SIZES)
+    params = {"n_experts": 2, "cv": 2, "n_init": 2, "random_state": 0}
+    short, n_short = fitted_and_counted(MixtureOfExpertsRegressor(net, **params), X, y)
+    net = clone(net).set_params(max_iter=400, max_fun=100_000, warm_start=False)
+    long, n_long = fitted_and_counted(MixtureOfExpertsRegressor(net, **params), X, y)
+    best = -0.5 * np.log(2 * np.pi * 0.1**2) - 0.5  # of the true density, on average
+    scores = [moe.log_density(X_test, y_test).mean() for moe in (short, long)]
+    assert n_short < n_long / 2
+    assert scores[0] > scores[1] - 0.1
+    assert scores[0] > best - 0.3
+
+
+def test_short_refits_of_classifiers_reach_what_long_ones_do():
+    X, target = two_curves(400)
+    X_test, target_test = two_curves(1000, seed=1)
+    y, y_test = target > 0.3, target_test > 0.3
+    net = CountingClassifier(solver="lbfgs", max_iter=15, warm_start=True, **SIZES)
+    params = {"n_experts": 2, "cv": 2, "n_init": 2, "random_state": 0}
+    short, n_short = fitted_and_counted(MixtureOfExpertsClassifier(net, **params), X, y)
+    net = clone(net).set_params(max_iter=400, max_fun=100_000, warm_start=False)
+    long, n_long = fitted_and_counted(MixtureOfExpertsClassifier(net, **params), X, y)
+    losses = [log_loss(y_test, moe.predict_proba(X_test)) for moe in (short, long)]
+    assert n_short < n_long / 2
+    assert losses[0] < losses[1] + 0.02
+
+
+def test_few_epochs_an_iteration_find_the_lines():
+    rng = np.random.default_rng(0)
+    X = rng.uniform(-2, 2, size=(600, 1))
+    y = np.where(X[:, 0] > 0, 3 * X[:, 0], 1 - X[:, 0]) + 0.1 * rng.normal(size=600)
+    few = SGDRegressor(max_iter=3, tol=None, eta0=0.02, warm_start=True)
+    moe = MixtureOfExpertsRegressor(few, n_experts=2, n_init=2, cv=2, random_state=0).fit(X, y)
+    lines = np.array(
+        [
+            np.mean([(m.coef_[0], m.intercept_[0]) for m in ensemble.estimators_], axis=0)
+            for ensemble in moe.experts_
+        ]
+    )
+    assert_allclose(lines[np.argsort(lines[:, 0])], [[-1, 1], [3, 0]], atol=0.1)
+
+
+def test_same_for_the_same_random_state_and_any_number_of_jobs():
+    X, y = two_curves(150)
+    net = MLPRegressor(hidden_layer_sizes=(5,), max_iter=10, warm_start=True)
+    params = {"n_experts": 2, "cv": 2, "n_init": 2, "max_iter": 3}
+    with parallel_config("threading"):
+        first, again, other, threads = (
+            MixtureOfExpertsRegressor(net, random_state=seed, n_jobs=n_jobs, **params).fit(X, y)
+            for seed, n_jobs in ((0, None), (0, None), (1, None), (0, 2))
+        )
+    assert_array_equal(first.predict(X), again.predict(X))
+    assert_array_equal(first.predict(X), threads.predict(X))
+    assert not np.array_equal(first.predict(X), other.predict(X))
+
+
+def test_only_experts_that_do_not_go_on_warn_that_they_have_not_converged():
+    X, y = two_curves(100)
+    net = MLPRegressor(max_iter=2, warm_start=True, **SIZES)
+    moe = MixtureOfExpertsRegressor(net, n_experts=2, cv=2, n_init=2, max_iter=2, random_state=0)
+    moe.fit(X, y)  # warnings are errors
+    with pytest.warns(ConvergenceWarning, match="Stochastic Optimizer"):
+        moe.set_params(experts__warm_start=False).fit(X, y)

@@ -30,8 +30,10 @@ class MixtureOfExpertsRegressor(RegressorMixin, GrowingMixture, BaseMixtureOfExp
     experts : estimator or list of (str, estimator), default=None
         One regressor, cloned for every expert, or a named list of unlike ones, in which
         ``"drop"`` leaves one out. One in a ``FrozenEstimator`` stays as it is; a mixture can be
-        an expert too. None is linear regression with a next-to-nothing L2 penalty;
-        on a DataFrame with strings or missing values these are encoded first.
+        an expert too. One that has ``partial_fit``, such as a net, goes on in each iteration from
+        where the last one left it if its ``warm_start`` is True. None is linear regression with a
+        next-to-nothing L2 penalty; on a DataFrame with strings or missing values these are
+        encoded first.
     n_experts : int, default=None
         Number of experts. None is the length of the list, else 4.
     gate : gate, classifier or Pipeline ending in one, default=None

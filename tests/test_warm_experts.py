@@ -7,7 +7,11 @@ import pytest
 from joblib import parallel_config
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import BaseEstimator, RegressorMixin, clone
-from sklearn.ensemble import GradientBoostingRegressor, RandomForestRegressor
+from sklearn.ensemble import (
+    GradientBoostingRegressor,
+    HistGradientBoostingRegressor,
+    RandomForestRegressor,
+)
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import SGDRegressor
 from sklearn.metrics import log_loss
@@ -151,7 +155,8 @@ def test_each_fold_goes_on_with_its_own_model_and_never_sees_the_others(warm_sta
         for ensemble in moe.experts_:
             for model, (_, test) in zip(ensemble.estimators_, folds, strict=True):
                 assert model.rows_.isdisjoint(test)
-                assert 2 <= model.n_fits_ <= moe.n_iter_ + 2 if warm_start else model.n_fits_ == 1
+                assert (model.n_fits_ == 1) != warm_start
+                assert model.n_fits_ <= moe.n_iter_ + 2  # two refits choose the start
     assert not hasattr(moe.experts, "rows_")
 
 
@@ -168,12 +173,13 @@ def test_last_refit_on_all_rows_goes_on_as_well():
     "make",
     [
         lambda warm_start: GradientBoostingRegressor(n_estimators=5, warm_start=warm_start),
-        lambda warm_start: RandomForestRegressor(20, max_depth=3, warm_start=warm_start),
+        lambda warm_start: HistGradientBoostingRegressor(max_iter=5, warm_start=warm_start),
+        lambda warm_start: RandomForestRegressor(5, max_depth=3, warm_start=warm_start),
     ],
 )
 def test_ensembles_begin_anew(make):
     X, y = two_curves(150)
-    params = {"n_experts": 2, "n_init": 2, "max_iter": 3, "random_state": 0}
+    params = {"n_experts": 2, "cv": 2, "n_init": 2, "max_iter": 3, "random_state": 0}
     asked, plain = (
         MixtureOfExpertsRegressor(make(warm_start), **params).fit(X, y)
         for warm_start in (True, False)
@@ -217,33 +223,35 @@ def fitted_and_counted(moe, X, y):
     return moe.fit(X, y), sum(ITERATIONS)
 
 
+@pytest.mark.filterwarnings("ignore:lbfgs failed")
 def test_short_refits_reach_what_long_ones_do():
-    X, y = two_curves(400)
+    X, y = two_curves(300)
     X_test, y_test = two_curves(1000, seed=1)
     net = CountingRegressor(solver="lbfgs", max_iter=15, warm_start=True, **SIZES)
     params = {"n_experts": 2, "cv": 2, "n_init": 2, "random_state": 0}
     short, n_short = fitted_and_counted(MixtureOfExpertsRegressor(net, **params), X, y)
-    net = clone(net).set_params(max_iter=400, max_fun=100_000, warm_start=False)
+    net = clone(net).set_params(max_iter=200, warm_start=False)
     long, n_long = fitted_and_counted(MixtureOfExpertsRegressor(net, **params), X, y)
     best = -0.5 * np.log(2 * np.pi * 0.1**2) - 0.5  # of the true density, on average
     scores = [moe.log_density(X_test, y_test).mean() for moe in (short, long)]
     assert n_short < n_long / 2
-    assert scores[0] > scores[1] - 0.1
+    assert scores[0] > scores[1] - 0.05
     assert scores[0] > best - 0.3
 
 
+@pytest.mark.filterwarnings("ignore:lbfgs failed")
 def test_short_refits_of_classifiers_reach_what_long_ones_do():
-    X, target = two_curves(400)
+    X, target = two_curves(300)
     X_test, target_test = two_curves(1000, seed=1)
     y, y_test = target > 0.3, target_test > 0.3
     net = CountingClassifier(solver="lbfgs", max_iter=15, warm_start=True, **SIZES)
     params = {"n_experts": 2, "cv": 2, "n_init": 2, "random_state": 0}
     short, n_short = fitted_and_counted(MixtureOfExpertsClassifier(net, **params), X, y)
-    net = clone(net).set_params(max_iter=400, max_fun=100_000, warm_start=False)
+    net = clone(net).set_params(max_iter=200, warm_start=False)
     long, n_long = fitted_and_counted(MixtureOfExpertsClassifier(net, **params), X, y)
     losses = [log_loss(y_test, moe.predict_proba(X_test)) for moe in (short, long)]
     assert n_short < n_long / 2
-    assert losses[0] < losses[1] + 0.02
+    assert losses[0] < losses[1] + 0.03
 
 
 def test_few_epochs_an_iteration_find_the_lines():

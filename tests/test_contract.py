@@ -6,7 +6,7 @@ from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
-from skmoe.gates import ConstantGate, GaussianGate, SoftmaxGate
+from skmoe.gates import ConstantGate, GaussianGate, SoftmaxGate, TreeGate
 
 # The checks fit tiny tables, on which experts may collapse and EM may need more iterations:
 # both are reported, as they should be, and neither is what is tested here.
@@ -41,6 +41,8 @@ ESTIMATORS = [
     SoftmaxGate(),
     SoftmaxGate(l1_ratio=0.5),
     GaussianGate(),
+    TreeGate(),
+    TreeGate(gate=LogisticRegression(solver="newton-cholesky")),
 ]
 
 

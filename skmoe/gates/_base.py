@@ -153,6 +153,12 @@ class BaseGate(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
         """
         raise TypeError(f"{type(self).__name__} does not implement reorder(order).")
 
+    @staticmethod
+    def _shares(mass):
+        """Proportions of masses (K,); equal ones where there is no mass at all."""
+        total = mass.sum()
+        return mass / total if total > 0 else np.full(len(mass), 1 / len(mass))
+
     def _soft_labels(self, X, y, sample_weight):
         """Check y and the weights; sets ``classes_``, returns (targets (n, K), weights (n,)).
 

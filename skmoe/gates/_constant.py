@@ -54,7 +54,7 @@ class ConstantGate(BaseGate):
     def _set_proportions(self, mass):
         self._mass = mass
         prior = 0.0 if self._load_prior is None else self._load_prior
-        self.proportions_ = (mass + prior) / (mass + prior).sum()
+        self.proportions_ = self._shares(mass + prior)
 
     def learn_batch(self, X, y, sample_weight, *, keep, gain):
         """Refit from one more batch of rows.
@@ -120,8 +120,7 @@ class ConstantGate(BaseGate):
             they did before.
         """
         self.classes_ = self.classes_[: len(order)]
-        self.proportions_, self._mass = self.proportions_[order], self._mass[order]
-        self.proportions_ = self.proportions_ / self.proportions_.sum()
+        self.proportions_, self._mass = self._shares(self.proportions_[order]), self._mass[order]
         if self._load_prior is not None:
             self._load_prior = self._load_prior[order]
 

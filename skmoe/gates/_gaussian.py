@@ -146,7 +146,7 @@ class GaussianGate(BaseGate):
         if self.covariance_type == "diag":
             covariances *= np.eye(n_features)
         prior_counts = 0.0 if self._load_prior is None else self._load_prior
-        self.proportions_ = (counts + prior_counts) / (counts + prior_counts).sum()
+        self.proportions_ = self._shares(counts + prior_counts)
         self.means_ = means * self._scale + self._mean
         self.covariances_ = covariances * np.outer(self._scale, self._scale)
         self._standard = means, np.stack([linalg.cholesky(c, lower=True) for c in covariances])
@@ -265,7 +265,7 @@ class GaussianGate(BaseGate):
             they did before.
         """
         self.classes_ = self.classes_[: len(order)]
-        self.proportions_ = self.proportions_[order] / self.proportions_[order].sum()
+        self.proportions_ = self._shares(self.proportions_[order])
         self.means_, self.covariances_ = self.means_[order], self.covariances_[order]
         self._standard = tuple(part[order] for part in self._standard)
         self._moments = self._moments[order]

@@ -10,6 +10,7 @@ from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._compat import HasMethods, Interval, fit_context
+from .._tables import check_table
 from ._base import BaseGate
 from ._classifier import ClassifierGate
 from ._softmax import SoftmaxGate
@@ -49,6 +50,8 @@ class TreeGate(MetaEstimatorMixin, BaseGate):
         The fitted gates within the branches; None for a branch of one expert.
     classes_ : ndarray of shape (n_experts,)
         Class labels, or the numbers of the experts.
+    n_iter_ : int
+        Iterations of the gate that took the most.
     n_features_in_ : int
         Number of columns seen in ``fit``.
 
@@ -127,6 +130,7 @@ class TreeGate(MetaEstimatorMixin, BaseGate):
         self : TreeGate
             The fitted gate.
         """
+        X = check_table(X, sparse_ok=True, strings_ok=True)
         validate_data(self, X, skip_check_array=True)
         targets, weight = self._soft_labels(X, y, sample_weight)
         sizes = self._branch_sizes(targets.shape[1])
@@ -141,6 +145,7 @@ class TreeGate(MetaEstimatorMixin, BaseGate):
             for gate, part in zip(previous, [sums, *parts], strict=True)
         )
         self._columns = np.arange(targets.shape[1])
+        self.n_iter_ = max(getattr(gate, "n_iter_", 1) for gate in self._gates())
         return self
 
     def _branch_sizes(self, n_experts):
@@ -182,6 +187,7 @@ class TreeGate(MetaEstimatorMixin, BaseGate):
             Natural logarithms.
         """
         check_is_fitted(self)
+        X = check_table(X, sparse_ok=True, strings_ok=True)
         validate_data(self, X, skip_check_array=True, reset=False)
         log_proba = []
         for of_branch, branch in zip(

@@ -405,7 +405,7 @@ class BaseMixtureOfExperts(CallbackSupportMixin, StreamLearner, FittedMixture, E
             return None
         if len(self.experts_) != n_experts:
             raise ValueError(
-                f"warm_start=True needs as many experts as the last fit had, "
+                f"warm_start=True needs as many experts as the mixture has now, "
                 f"{len(self.experts_)}; n_experts is {n_experts}."
             )
         return self.responsibilities(X, y)

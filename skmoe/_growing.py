@@ -2,6 +2,7 @@
 
 import copy
 import warnings
+from dataclasses import replace
 from itertools import count
 from numbers import Integral
 
@@ -70,6 +71,29 @@ class FixedDensities:
         """No state."""
 
 
+class Addition(Mixture):
+    """An old mixture, the first expert, and a new one; rows known to be old are never the new one's.
+
+    Were replay rows shared by EM as new rows are, the new expert could learn the noise of these
+    few, each of which stands for many.
+
+    Parameters
+    ----------
+    is_new : ndarray of bool of shape (n_samples,)
+        The rows that EM shares.
+    """
+
+    def __init__(self, *args, is_new, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.is_new = is_new
+        self.start(np.column_stack([~is_new, is_new]))
+
+    def _share_rows(self, log_gate, log_density):
+        log_density = log_density.copy()
+        log_density[~self.is_new, 1] = -np.inf
+        return super()._share_rows(log_gate, log_density)
+
+
 class GrowingMixture:
     """``add_expert``, ``remove_expert`` and ``replace_expert`` of a fitted mixture."""
 
@@ -82,9 +106,10 @@ class GrowingMixture:
         change. ``gate_`` becomes a :class:`~skmoe.gates.TreeGate`.
 
         The decision has to know where the old rows were. A few of them are enough, 2 % say: in
-        ``replay`` they stand for all old rows. Without, rows are generated where the gate can do
-        so (a :class:`~skmoe.gates.GaussianGate` without transformers); where it cannot, the new
-        expert takes over everywhere, and a warning says so.
+        ``replay`` they stand for all old rows, and the new expert never learns from them. Without,
+        rows are generated where the gate can do so (a :class:`~skmoe.gates.GaussianGate` without
+        transformers); where it cannot, the new expert takes over everywhere, and a warning says
+        so.
 
         The parameters of the mixture do not change: ``clone`` gives a mixture of the experts
         that it was made with, and ``fit`` begins with these again. ``lower_bounds_``,
@@ -242,12 +267,14 @@ class GrowingMixture:
         name = self._free_name(name)
         X, y, weight = self._check_rows(X, y, sample_weight)
         template = self._new_template(name, expert, X)
-        n_new, new_weight = len(y), weight.sum()
+        new_weight = weight.sum()
+        is_new = np.ones(len(y), dtype=bool)
         draw_seed, *seeds = self._draw_seeds(3)
         old = self._old_rows(X, replay, draw_seed)
         if old is not None:
             X, y = stack_rows(X, old[0]), np.concatenate([y, old[1]])
             weight = np.append(weight, old[2])
+            is_new = np.append(is_new, np.zeros(len(old[1]), dtype=bool))
         else:
             warnings.warn(
                 "Without rows of the old regimes the new expert takes over everywhere: pass some "
@@ -262,12 +289,12 @@ class GrowingMixture:
         folds, experts = self._make_beside(
             [f"before_{name}", name],
             [FrozenEstimator(copy.copy(self)), template],
-            data,
+            replace(data, weight=weight * is_new),
             seeds,
             told=sample_weight is not None,
         )
         settings = gate.get_params(deep=False)
-        problem = Mixture(
+        problem = Addition(
             experts,
             step_by_step(gate),
             self._start_likelihood(data, 2, in_sample=folds is None, linear=False),
@@ -276,9 +303,8 @@ class GrowingMixture:
             weight,
             n_inner=1 if folds is None else INNER_STEPS,
             neighbours=None,
+            is_new=is_new,
         )
-        is_new = np.arange(len(y)) < n_new
-        problem.start(np.column_stack([~is_new, is_new]))
         with experts.side_by_side(self.n_jobs):
             self._iterate(problem, folds)
             _, fitted = experts.finish(problem.resp, problem.working)
@@ -300,13 +326,15 @@ class GrowingMixture:
             self.likelihood_.extended(problem.likelihood, 1),
         )
         self._set_load(X, weight)
-        self.n_samples_seen_ += new_weight
+        self.n_samples_seen_ += float(new_weight)
         self.n_expert_fits_ += experts.n_fits
 
     def _free_name(self, name):
         taken = list(self.named_experts_)
         if name is None:
             return next(free for k in count() if (free := f"expert{k}") not in taken)
+        if not isinstance(name, str):
+            raise TypeError(f"The name of an expert must be a string; got {name!r}.")
         if name in taken:
             raise ValueError(f"There is an expert {name!r} already; the names are {taken}.")
         self._validate_names([name])
@@ -448,6 +476,10 @@ class GrowingMixture:
         prefix, _ = split_last(self.gate_)
         uneven = np.ptp(weight[weight > 0]) > 0
         _, gate = self._split_gate(X, n_experts, *self._draw_seeds(1), uneven=uneven)
+        other_sizes = isinstance(gate, TreeGate) and gate.sizes is not None
+        other_sizes = other_sizes and np.sum(gate.sizes) != n_experts
+        if other_sizes:
+            gate.sizes = None
         log_density = np.ascontiguousarray(log_density)
         resp, _ = posterior(log_gate, keep_best(log_gate, log_density, self.top_k))
         fixed = FixedDensities(log_density)
@@ -464,8 +496,10 @@ class GrowingMixture:
             load_prior=self._load_prior(n_experts, weight) if fits else None,
             top_k=self._truncation(n_experts),
         )
-        self._iterate(problem.start(resp), "prefit")
+        self._iterate(problem.start(resp), "prefit", stacklevel=5)
         self._reset_settings(problem.gate)
+        if other_sizes:
+            problem.gate.sizes = None
         return self._behind(prefix, problem.gate)
 
     # Of all three ---------------------------------------------------------------------------
@@ -503,7 +537,7 @@ class GrowingMixture:
         experts.alike = False
         return folds, experts
 
-    def _iterate(self, problem, folds):
+    def _iterate(self, problem, folds, stacklevel=4):
         rises = folds in (None, "prefit") and not isinstance(problem.gate, ClassifierGate)
         run = run_em(
             problem,
@@ -516,7 +550,7 @@ class GrowingMixture:
                 f"EM stopped after max_iter={self.max_iter} iterations before it met "
                 f"tol={self.tol}. Raise max_iter or tol.",
                 ConvergenceWarning,
-                stacklevel=4,
+                stacklevel=stacklevel,
             )
 
     def _set_changed(self, method, names, experts, gate, likelihood):

@@ -371,7 +371,7 @@ def test_warm_start_gains_nothing_at_the_optimum():
 def test_warm_start_refuses_another_number_of_experts():
     X, y = planted(1)
     moe = MixtureOfExpertsRegressor(n_experts=2, warm_start=True, random_state=0).fit(X, y)
-    with pytest.raises(ValueError, match="as many experts as the last fit had, 2"):
+    with pytest.raises(ValueError, match="as many experts as the mixture has now, 2"):
         moe.set_params(n_experts=3).fit(X, y)
 
 

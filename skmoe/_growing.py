@@ -72,10 +72,10 @@ class FixedDensities:
 
 
 class Addition(Mixture):
-    """An old mixture, the first expert, and a new one; rows known to be old are never the new one's.
+    """An old mixture and a new expert, to which rows that are known to be old never belong.
 
-    Were replay rows shared by EM as new rows are, the new expert could learn the noise of these
-    few, each of which stands for many.
+    Were these shared by EM as new rows are, the new expert could learn the noise of a few replay
+    rows, each of which stands for many.
 
     Parameters
     ----------

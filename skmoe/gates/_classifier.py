@@ -137,7 +137,9 @@ class ClassifierGate(MetaEstimatorMixin, BaseGate):
         """Rows, an expert for each, and their weights or None."""
         if weighted:
             shares = round_shares(targets) * (weight > 0)[:, None]
-            rows, experts = np.nonzero(shares > self._minimum_share)
+            # The labels of a branch of a tree may all be small.
+            least = self._minimum_share * min(1.0, shares.shape[1] * shares.max())
+            rows, experts = np.nonzero(shares > least)
             return rows, experts, shares[rows, experts] * weight[rows]
         cumulative = np.cumsum(targets, axis=1)
         drawn = check_random_state(self.random_state).random_sample(len(targets))

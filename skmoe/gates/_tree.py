@@ -50,8 +50,6 @@ class TreeGate(MetaEstimatorMixin, BaseGate):
         The fitted gates within the branches; None for a branch of one expert.
     classes_ : ndarray of shape (n_experts,)
         Class labels, or the numbers of the experts.
-    n_iter_ : int
-        Iterations of the gate that took the most.
     n_features_in_ : int
         Number of columns seen in ``fit``.
 
@@ -142,10 +140,9 @@ class TreeGate(MetaEstimatorMixin, BaseGate):
             previous = [self.decision_, *self.branches_]
         self.decision_, *self.branches_ = (
             None if part.shape[1] == 1 else self._start(gate).fit(X, part, weight)
-            for gate, part in zip(previous, [sums, *parts], strict=True)
+            for gate, part in zip(previous, [sums, *map(_filled, parts)], strict=True)
         )
         self._columns = np.arange(targets.shape[1])
-        self.n_iter_ = max(getattr(gate, "n_iter_", 1) for gate in self._gates())
         return self
 
     def _branch_sizes(self, n_experts):
@@ -212,6 +209,11 @@ class TreeGate(MetaEstimatorMixin, BaseGate):
         return float(sum(gate.log_prior() for gate in self._gates()))
 
     @property
+    def n_iter_(self):
+        """Iterations of the gate that took the most."""
+        return max(getattr(gate, "n_iter_", 1) for gate in self._gates())
+
+    @property
     def n_parameters_(self):
         """Number of free parameters."""
         return sum(gate.n_parameters_ for gate in self._gates())
@@ -252,3 +254,8 @@ class TreeGate(MetaEstimatorMixin, BaseGate):
         tags = super().__sklearn_tags__()
         tags.input_tags = get_tags(self._template()).input_tags
         return tags
+
+
+def _filled(labels):
+    """Soft labels of a branch: even ones, where no row is of it and nothing is to be learned."""
+    return labels if labels.any() else np.ones_like(labels)

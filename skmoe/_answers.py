@@ -13,6 +13,7 @@ from ._experts import expert_prediction
 from ._kernels._estep import e_step
 from ._report import ExpertReport, describe_experts
 from ._routing import Routes, load_metrics
+from ._subjects import Subjects, check_subject
 from ._tables import check_table
 
 GROWTH = ("add_expert", "remove_expert", "replace_expert")  # changes that are no maximum
@@ -83,7 +84,7 @@ class FittedMixture:
             raise ValueError(f"capacity_factor must be positive or None; got {capacity_factor!r}.")
         return self._routes(self._check_X(X)).limited(capacity_factor)
 
-    def responsibilities(self, X, y):
+    def responsibilities(self, X, y, *, subject=None, sample_weight=None):
         """Probability that each expert made each row, given its target too.
 
         Parameters
@@ -92,15 +93,25 @@ class FittedMixture:
             Rows.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Target.
+        subject : array-like of shape (n_samples,), default=None
+            Rows of one subject share one expert, as in ``fit``. None is every row on its own.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows within their subjects; they change nothing without ``subject``.
 
         Returns
         -------
         resp : ndarray of shape (n_samples, n_experts)
-            Rows sum to one.
-        """
-        return self._e_step(X, y)[0]
+            Rows sum to one, and are equal for all rows of a subject.
 
-    def log_density(self, X, y):
+        Raises
+        ------
+        ValueError
+            If the gate tells rows of a subject apart.
+        """
+        resp, _, subjects = self._e_step(X, y, subject, sample_weight)
+        return resp if subjects is None else subjects.of_rows(resp)
+
+    def log_density(self, X, y, *, subject=None, sample_weight=None):
         r"""Log-density of each target, :math:`\log \sum_k \pi_k(x) f_k(y \mid x)`.
 
         Parameters
@@ -109,13 +120,24 @@ class FittedMixture:
             Rows.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Target.
+        subject : array-like of shape (n_samples,), default=None
+            Rows of one subject share one expert, as in ``fit``. None is every row on its own.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows within their subjects; they change nothing without ``subject``.
 
         Returns
         -------
-        log_density : ndarray of shape (n_samples,)
-            Natural logarithm; of a probability for classifiers.
+        log_density : ndarray of shape (n_samples,) or (n_subjects,)
+            Natural logarithm; of a probability for classifiers. With ``subject`` that of all rows
+            of each subject together, :math:`\log \sum_k \pi_k \prod_i f_k(y_i \mid x_i)^{w_i}`, in
+            the order of ``numpy.unique(subject)``.
+
+        Raises
+        ------
+        ValueError
+            If the gate tells rows of a subject apart.
         """
-        return self._e_step(X, y)[1]
+        return self._e_step(X, y, subject, sample_weight)[1]
 
     def _routes(self, X):
         """Who answers for checked rows: Routes."""
@@ -126,15 +148,23 @@ class FittedMixture:
             X, gate = gate[:-1].transform(X), gate[-1]
         return Routes(gate.predict_log_odds(X), self.top_k)
 
-    def _e_step(self, X, y):
+    def _e_step(self, X, y, subject=None, sample_weight=None):
+        """Responsibilities and log-densities of rows, or of subjects, and these or None."""
         check_is_fitted(self)
         X = self._check_X(X)
         y = self._check_known_target(y)
         check_consistent_length(X, y)
         routes = self._routes(X)
         log_density = self._route_log_density(X, y, routes)
-        resp, log_norm = posterior(routes.log_weights, log_density)
-        return routes.spread(resp), log_norm
+        subject = check_subject(subject, X)
+        if subject is None:
+            resp, log_norm = posterior(routes.log_weights, log_density)
+            return routes.spread(resp), log_norm, None
+        weight = check_sample_weight(sample_weight, X, dtype=np.float64)
+        subjects = Subjects(subject, weight)
+        log_gate = subjects.log_gate(routes.spread(routes.log_weights, fill=-np.inf))
+        log_density = subjects.weighted_sum(routes.spread(log_density, fill=0.0))
+        return *posterior(log_gate, log_density), subjects
 
     @abstractmethod
     def _route_log_density(self, X, y, routes):
@@ -158,7 +188,7 @@ class FittedMixture:
         asked = [k for k in range(len(names)) if k not in leave_out]
         return routes.fill(np.empty((*routes.shape, *shape)), predict, only=asked)
 
-    def expert_report(self, X=None, y=None, sample_weight=None):
+    def expert_report(self, X=None, y=None, sample_weight=None, *, subject=None):
         """What each expert does: rows, load, certainty of the gate, overlap, error, scale.
 
         Parameters
@@ -169,6 +199,8 @@ class FittedMixture:
             Their target.
         sample_weight : array-like of shape (n_samples,), default=None
             Their weights.
+        subject : array-like of shape (n_samples,), default=None
+            Rows of one subject share one expert, as in ``fit``.
 
         Returns
         -------
@@ -192,7 +224,8 @@ class FittedMixture:
                 )
             return self._training_report
         X = self._check_X(X)
-        resp, routes = self.responsibilities(X, y), self._routes(X)
+        resp = self.responsibilities(X, y, subject=subject, sample_weight=sample_weight)
+        routes = self._routes(X)
         weight = check_sample_weight(sample_weight, resp, dtype=np.float64)
         errors = self._losses(self._check_known_target(y), self._expert_predictions(X))
         trained = self._training_report
@@ -208,7 +241,7 @@ class FittedMixture:
         balance = load_metrics(routes, weight)
         return ExpertReport(columns, overlap, [] if trained is None else trained.optima, balance)
 
-    def bic(self, X, y, sample_weight=None):
+    def bic(self, X, y, sample_weight=None, *, subject=None):
         """Bayesian information criterion, ``-2 log L + p log n``; lower is better.
 
         Parameters
@@ -219,6 +252,8 @@ class FittedMixture:
             Target.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights; n is their sum.
+        subject : array-like of shape (n_samples,), default=None
+            Rows of one subject share one expert, as in ``fit``; n is then the number of subjects.
 
         Returns
         -------
@@ -230,10 +265,12 @@ class FittedMixture:
         ValueError
             If the parameters cannot be counted, or predictions in training were not in-sample.
         """
-        log_likelihood, n_samples, n_parameters = self._likelihood_terms(X, y, sample_weight)
+        log_likelihood, n_samples, n_parameters = self._likelihood_terms(
+            X, y, sample_weight, subject
+        )
         return -2 * log_likelihood + n_parameters * np.log(n_samples)
 
-    def aic(self, X, y, sample_weight=None):
+    def aic(self, X, y, sample_weight=None, *, subject=None):
         """Akaike information criterion, ``-2 log L + 2 p``; lower is better.
 
         Parameters
@@ -244,6 +281,8 @@ class FittedMixture:
             Target.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights.
+        subject : array-like of shape (n_samples,), default=None
+            Rows of one subject share one expert, as in ``fit``.
 
         Returns
         -------
@@ -255,10 +294,10 @@ class FittedMixture:
         ValueError
             If the parameters cannot be counted, or predictions in training were not in-sample.
         """
-        log_likelihood, _, n_parameters = self._likelihood_terms(X, y, sample_weight)
+        log_likelihood, _, n_parameters = self._likelihood_terms(X, y, sample_weight, subject)
         return -2 * log_likelihood + 2 * n_parameters
 
-    def icl(self, X, y, sample_weight=None):
+    def icl(self, X, y, sample_weight=None, *, subject=None):
         r"""Integrated completed likelihood, ``bic`` plus twice the entropy; lower is better.
 
         The entropy of the responsibilities, :math:`-\sum_{ik} r_{ik} \log r_{ik}`, counts against
@@ -272,6 +311,9 @@ class FittedMixture:
             Target.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights.
+        subject : array-like of shape (n_samples,), default=None
+            Rows of one subject share one expert, as in ``fit``; entropy and n are then those
+            of the subjects.
 
         Returns
         -------
@@ -289,9 +331,9 @@ class FittedMixture:
            with the integrated completed likelihood", IEEE Transactions on Pattern Analysis and
            Machine Intelligence 22 (2000) 719-725.
         """
-        bic = self.bic(X, y, sample_weight)
-        resp = self.responsibilities(X, y)
-        weight = check_sample_weight(sample_weight, resp, dtype=np.float64)
+        bic = self.bic(X, y, sample_weight, subject=subject)
+        resp, _, subjects = self._e_step(X, y, subject, sample_weight)
+        weight = _unit_weight(sample_weight, resp, subjects)
         return bic + 2 * float(weight @ special.entr(resp).sum(axis=1))
 
     def _free_parameters(self):
@@ -315,11 +357,18 @@ class FittedMixture:
             )
         return self._n_parameters
 
-    def _likelihood_terms(self, X, y, sample_weight):
+    def _likelihood_terms(self, X, y, sample_weight, subject=None):
         n_parameters = self._free_parameters()
-        log_density = self.log_density(X, y)
-        weight = check_sample_weight(sample_weight, log_density, dtype=np.float64)
+        _, log_density, subjects = self._e_step(X, y, subject, sample_weight)
+        weight = _unit_weight(sample_weight, log_density, subjects)
         return weight @ log_density, weight.sum(), n_parameters
+
+
+def _unit_weight(sample_weight, rows, subjects):
+    """Weights of rows, or of subjects, which count once."""
+    if subjects is not None:
+        return subjects.counts
+    return check_sample_weight(sample_weight, rows, dtype=np.float64)
 
 
 def posterior(log_gate, log_density):

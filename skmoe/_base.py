@@ -39,6 +39,7 @@ from ._parameters import ExpertParameters
 from ._report import ExpertReport, describe_experts, distinct_optima
 from ._routing import Routes, load_metrics
 from ._statistics import standardisation
+from ._subjects import Subjects, check_subject
 from ._tables import (
     check_accepts,
     describe_columns,
@@ -77,6 +78,8 @@ class TrainingData:
     target : ndarray of shape (n_samples, n_outputs) or None
         Standardised target, for robust likelihoods with its outliers drawn in; None for
         classifiers, whose starts do not look at it.
+    subjects : Subjects or None
+        Rows that share an expert.
     """
 
     X: object
@@ -85,6 +88,7 @@ class TrainingData:
     Z: object
     columns: np.ndarray
     target: np.ndarray | None
+    subjects: Subjects | None = None
 
 
 class BaseMixtureOfExperts(CallbackSupportMixin, StreamLearner, FittedMixture, ExpertParameters):
@@ -137,7 +141,7 @@ class BaseMixtureOfExperts(CallbackSupportMixin, StreamLearner, FittedMixture, E
         return SoftmaxGate()
 
     @fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y, sample_weight=None, **params):
+    def fit(self, X, y, sample_weight=None, *, subject=None, **params):
         """Fit experts and gate by EM.
 
         Parameters
@@ -148,6 +152,11 @@ class BaseMixtureOfExperts(CallbackSupportMixin, StreamLearner, FittedMixture, E
             Target.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights: a row of weight 2 counts as two rows. None is a weight of one for each.
+        subject : array-like of shape (n_samples,), default=None
+            Rows of one subject, such as all visits of a patient, share one expert: their
+            densities are multiplied before the experts are compared. The gate may only see what
+            is the same for all of them. Folds keep a subject together. A row of weight 2 is a row
+            that its subject has twice. None is every row on its own.
         **params : dict
             ``groups`` (n_samples,): rows of one group stay in one fold.
 
@@ -164,7 +173,7 @@ class BaseMixtureOfExperts(CallbackSupportMixin, StreamLearner, FittedMixture, E
         tasks = FitTasks(self, X, y, sample_weight)
         with unchanged_on_error(self):
             self._buffer = None
-            self._fit(X, y, sample_weight, params, tasks)
+            self._fit(X, y, sample_weight, subject, params, tasks)
         return self
 
     def _learn(self, X, y, sample_weight, classes=None):
@@ -175,16 +184,17 @@ class BaseMixtureOfExperts(CallbackSupportMixin, StreamLearner, FittedMixture, E
     def __sklearn_is_fitted__(self):
         return hasattr(self, "experts_")  # partial_fit may so far have collected rows only
 
-    def _fit(self, X, y, sample_weight, params, tasks):
+    def _fit(self, X, y, sample_weight, subject, params, tasks):
         names, templates = self._expert_list()
         self._check_gate()
         split_params = self._split_params(params, sample_weight)
         self._check_given(y)
-        previous = self._previous_responsibilities(X, y, len(names))
+        previous = self._previous_responsibilities(X, y, sample_weight, subject, len(names))
         X = self._check_X(X, reset=True)
         y = self._check_target(y)
         check_consistent_length(X, y)
         weight = self._check_weight(sample_weight, X, y, len(names))
+        subject = check_subject(subject, X)
         templates = self._check_parts(templates, X)
         fold_seed, gate_seed, start_seed, expert_seed = (
             int(seed) for seed in check_random_state(self.random_state).randint(2**31 - 1, size=4)
@@ -195,8 +205,17 @@ class BaseMixtureOfExperts(CallbackSupportMixin, StreamLearner, FittedMixture, E
         if previous is not None:
             gate = self._previous_gate(gate)
         data = self._training_data(X, y, weight, prefix)
+        if subject is not None:
+            data.subjects = Subjects(subject, weight)
         folds = make_folds(
-            self.cv, templates, X, y, split_params, stratify=is_classifier(self), seed=fold_seed
+            self.cv,
+            templates,
+            X,
+            y,
+            split_params,
+            subject=subject,
+            stratify=is_classifier(self),
+            seed=fold_seed,
         )
         max_iter = self._max_iterations(folds, len(names))
         tasks.begin(max_iter)
@@ -219,7 +238,10 @@ class BaseMixtureOfExperts(CallbackSupportMixin, StreamLearner, FittedMixture, E
             weight,
             n_inner=1 if folds is None else INNER_STEPS,
             neighbours=_starts.Neighbours(_points(data), weight),
-            load_prior=self._load_prior(len(names), weight),
+            load_prior=self._load_prior(
+                len(names), weight if subject is None else data.subjects.counts
+            ),
+            subjects=data.subjects,
             top_k=self._truncation(len(names)),
         )
         fitted_now = partial(
@@ -399,7 +421,7 @@ class BaseMixtureOfExperts(CallbackSupportMixin, StreamLearner, FittedMixture, E
 
     # Starts and EM --------------------------------------------------------------------------
 
-    def _previous_responsibilities(self, X, y, n_experts):
+    def _previous_responsibilities(self, X, y, sample_weight, subject, n_experts):
         """Where ``warm_start`` goes on from, or None."""
         if not self.warm_start or not hasattr(self, "experts_") or self._buffer is not None:
             return None
@@ -408,7 +430,7 @@ class BaseMixtureOfExperts(CallbackSupportMixin, StreamLearner, FittedMixture, E
                 f"warm_start=True needs as many experts as the mixture has now, "
                 f"{len(self.experts_)}; n_experts is {n_experts}."
             )
-        return self.responsibilities(X, y)
+        return self.responsibilities(X, y, subject=subject, sample_weight=sample_weight)
 
     def _previous_gate(self, gate):
         """The last fit's gate with the settings of ``gate``, if it can go on from its weights."""
@@ -483,6 +505,7 @@ class BaseMixtureOfExperts(CallbackSupportMixin, StreamLearner, FittedMixture, E
             data.weight,
             n_inner=1,
             neighbours=problem.neighbours,
+            subjects=problem.subjects,
             top_k=problem.top_k,
         )
 

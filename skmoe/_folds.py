@@ -11,7 +11,7 @@ from ._linear import is_linear
 DEFAULT_FOLDS = 5
 
 
-def make_folds(cv, estimators, X, y, split_params, *, stratify, seed):
+def make_folds(cv, estimators, X, y, split_params, *, subject=None, stratify, seed):
     """Folds for cross-fitting.
 
     Parameters
@@ -26,6 +26,8 @@ def make_folds(cv, estimators, X, y, split_params, *, stratify, seed):
         Target, or class numbers.
     split_params : dict
         What the splitter is given, such as ``groups``.
+    subject : ndarray of shape (n_samples,), default=None
+        Rows of one subject stay in one fold.
     stratify : bool
         Whether an integer means stratified folds.
     seed : int
@@ -54,10 +56,11 @@ def make_folds(cv, estimators, X, y, split_params, *, stratify, seed):
     if cv == "prefit" or (isinstance(cv, str) and cv == "auto" and not trained):
         return "prefit"
     without_oob = [e for e in trained if not has_oob_prediction(e)]
-    if cv == "oob" and split_params:
+    together = bool(split_params) or subject is not None
+    if cv == "oob" and together:
         raise ValueError(
-            "cv='oob' leaves out single rows, not whole groups. Use cv='auto', an integer or a "
-            "splitter with groups."
+            "cv='oob' leaves out single rows, not whole groups or subjects. Use cv='auto', an "
+            "integer or a splitter with groups."
         )
     if cv == "oob" and without_oob:
         raise ValueError(
@@ -67,13 +70,15 @@ def make_folds(cv, estimators, X, y, split_params, *, stratify, seed):
     if isinstance(cv, str):
         if cv == "oob":
             return "oob"
-        if all(leaves_every_row_out(e) for e in trained) and not split_params:
+        if all(leaves_every_row_out(e) for e in trained) and not together:
             return "oob"
         if all(is_linear(e) for e in trained) and not split_params:
             return None
-        units = split_params.get("groups", np.arange(X.shape[0]))
+        units = split_params.get("groups", np.arange(X.shape[0]) if subject is None else subject)
         cv = min(DEFAULT_FOLDS, len(np.unique(units)))
     if isinstance(cv, Integral):
+        if subject is not None:
+            split_params = {"groups": subject, **split_params}
         cv = _shuffled(int(cv), y, split_params, stratify, seed)
     splitter = check_cv(cv)
     folds = [
@@ -86,6 +91,14 @@ def make_folds(cv, estimators, X, y, split_params, *, stratify, seed):
             "cv must hold out every row exactly once, as KFold does: every row needs one "
             f"out-of-fold prediction. {cv!r} does not."
         )
+    if subject is not None:
+        for _, test in folds:
+            inside = np.isin(subject, subject[test])
+            if np.count_nonzero(inside) > len(test):
+                raise ValueError(
+                    "The folds tear subjects apart. Use an integer for cv, or groups in which each "
+                    "subject is whole."
+                )
     return folds
 
 

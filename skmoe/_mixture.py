@@ -36,6 +36,8 @@ class Mixture:
         ``neighbours(loss, mass)`` -> rows around a place of high loss, for dead experts.
     load_prior : ndarray of shape (n_experts,) or None
         Prior counts of a Dirichlet prior on the mean gate probabilities; None for no prior.
+    subjects : Subjects or None
+        Rows that share an expert; None for rows on their own.
     top_k : int or None
         Each row keeps its ``top_k`` largest responsibilities; the objective is then the bound
         ``log sum_k pi_k f_k`` over those k, which rises as the likelihood does without
@@ -56,12 +58,14 @@ class Mixture:
 
     def __init__(
         self, experts, gate, likelihood, Z, y, weight, *, n_inner, neighbours, load_prior=None,
-        top_k=None,
+        subjects=None, top_k=None,
     ):  # fmt: skip
         self.experts, self.gate, self.likelihood = experts, gate, likelihood
         self.Z, self.y, self.weight = Z, y, weight
         self.n_inner, self.neighbours = n_inner, neighbours
         self.load_prior, self.top_k = load_prior, top_k
+        self.subjects = subjects
+        self.gate_weight = weight if subjects is None else subjects.row_weight
         if gate.takes_load_prior:
             gate._load_prior = load_prior
         self.gate_proba = None
@@ -69,6 +73,7 @@ class Mixture:
 
     def start(self, resp):
         """Take responsibilities (n, K) to start from."""
+        resp = resp if self.subjects is None else self.subjects.average(resp)
         self.resp = np.ascontiguousarray(resp, dtype=np.float64)
         self.working = None
         return self
@@ -94,7 +99,7 @@ class Mixture:
                 self.resp * self.weight[:, None],
                 self.experts.penalty,
             )
-            self.gate.fit(self.Z, self._gate_labels(), sample_weight=self.weight)
+            self.gate.fit(self.Z, self._gate_labels(), sample_weight=self.gate_weight)
             self._e_step()
         return self.objective
 
@@ -108,7 +113,7 @@ class Mixture:
         if self.load_prior is None or self.gate.takes_load_prior:
             return self.resp
         proba = self.resp if self.gate_proba is None else self.gate_proba
-        mass = self.weight @ proba
+        mass = self.gate_weight @ proba
         return self.resp + self.load_prior * proba / np.where(mass > 0, mass, 1.0)
 
     def _e_step(self):
@@ -119,18 +124,19 @@ class Mixture:
                 f"where {self.resp.shape} is needed."
             )
         log_density = self.expert_log_density()
-        log_likelihood = self._share_rows(
-            log_gate, keep_best(log_gate, log_density, self.top_k, self.noise)
-        )
+        log_likelihood = self._share_rows(log_gate, log_density, self.top_k, self.noise)
         self.log_density, self.gate_proba = log_density, np.exp(log_gate)
-        self.load = self.weight @ self.gate_proba / self.weight.sum()
+        self._set_load()
         if self.gate.objective == "joint":
-            log_likelihood += self.weight @ self.gate.score_samples(self.Z)
+            log_likelihood += self.gate_weight @ self.gate.score_samples(self.Z)
         if self.load_prior is not None and not self.gate.takes_load_prior:
             log_likelihood += self.load_prior @ np.log(np.maximum(self.load, 1e-300))
         self.objective = (log_likelihood + self.log_prior()) / self.weight.sum()
         if hasattr(self.likelihood, "working_weights"):
             self.working = self.likelihood.working_weights(self.y, self.experts.predictions)
+
+    def _set_load(self):
+        self.load = self.gate_weight @ self.gate_proba / self.gate_weight.sum()
 
     def log_prior(self):
         """Log-prior of gate and experts, what penalties take from the log-likelihood."""
@@ -144,12 +150,18 @@ class Mixture:
             log_density[:, k] = own
         return log_density
 
-    def _share_rows(self, log_gate, log_density):
+    def _share_rows(self, log_gate, log_density, top_k=None, noise=None):
         """Set responsibilities and log-densities of the rows; the log-likelihood."""
+        subjects, weight = self.subjects, self.weight
+        if subjects is not None:
+            log_gate, log_density = subjects.log_gate(log_gate), subjects.weighted_sum(log_density)
+            noise = None if noise is None else subjects.log_gate(subjects.average(noise))
+            weight = subjects.counts
+        log_density = keep_best(log_gate, log_density, top_k, noise)
         resp, log_norm = np.empty_like(log_gate), np.empty(len(log_gate))
-        log_likelihood = e_step(
-            log_gate, log_density, self.weight, resp, log_norm, n_openmp_threads()
-        )
+        log_likelihood = e_step(log_gate, log_density, weight, resp, log_norm, n_openmp_threads())
+        if subjects is not None:
+            resp, log_norm = subjects.of_rows(resp), subjects.spread(log_norm)
         self.resp, self.log_norm = resp, log_norm
         return log_likelihood
 
@@ -183,7 +195,7 @@ class Mixture:
                 pooled_rows=SERVING_POOLED_ROWS,
             )
         self.gate_proba = np.exp(log_gate)
-        self.load = self.weight @ self.gate_proba / self.weight.sum()
+        self._set_load()
 
     def dead(self):
         """Numbers of the experts with next to no rows, and of copies of others."""
@@ -214,9 +226,10 @@ class Mixture:
             loss[rows] = (
                 self.weight @ loss / self.weight.sum()
             )  # the next dead expert goes elsewhere
-        self.resp = resp
-        if self.working is not None:
-            self.working = self.working.copy()
+        working = self.working
+        self.start(resp)
+        if working is not None:
+            self.working = working.copy()
             self.working[:, dead] = 1.0
         if self.n_revived is None:
             self.n_revived = np.zeros(resp.shape[1], dtype=int)

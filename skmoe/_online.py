@@ -175,7 +175,7 @@ class StreamLearner:
                 warnings.simplefilter("ignore", ExpertCollapseWarning)
                 warnings.simplefilter("ignore", ConvergenceWarning)
             tasks = FitTasks(self, buffer.X, buffer.y, buffer.weight)
-            self._fit(buffer.X, buffer.y, buffer.weight, {}, tasks)
+            self._fit(buffer.X, buffer.y, buffer.weight, None, {}, tasks)
         if complete:
             self._buffer = None
 
@@ -184,6 +184,8 @@ class StreamLearner:
         self._stream = self._changed_by = None
         self.n_samples_seen_ = float(problem.weight.sum())
         gate = problem.gate
+        if problem.subjects is not None:
+            return
         if not (hasattr(gate, "learn_batch") and hasattr(problem.likelihood, "learn_batch")):
             return
         experts = problem.experts.streaming(problem.resp, order, self.experts_)
@@ -213,8 +215,9 @@ class StreamLearner:
             )
         if stream is None:
             raise TypeError(
-                "This fit cannot go on with partial_fit: groups or sparse data asked for experts "
-                "without partial_fit. Fit with dense data and without groups."
+                "This fit cannot go on with partial_fit, which knows no subjects; and groups or "
+                "sparse data asked for experts without partial_fit. Fit with dense data, without "
+                "subject and groups."
             )
         X = self._check_X(X)
         y = self._check_known_target(y)

@@ -1,0 +1,72 @@
+"""
+Patients who respond, and patients who do not
+=============================================
+
+Each patient is seen six times, at six doses of a drug. Some respond to it and some do not, but a
+single visit is too noisy to say which. Told by ``subject`` which rows belong together, the mixture
+asks for each patient as a whole.
+"""
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+from skmoe import MixtureOfExpertsRegressor
+from skmoe.gates import ConstantGate
+
+rng = np.random.default_rng(3)
+n_patients, n_visits = 60, 6
+responds = rng.uniform(size=n_patients) < 0.4
+patient = np.repeat(np.arange(n_patients), n_visits)
+dose = np.tile(np.linspace(0, 5, n_visits), n_patients)
+effect = np.where(responds[patient], 1.0, 0.1) * dose + 2.0 * rng.normal(size=len(patient))
+X = dose[:, None]
+
+# %%
+# Twice the same mixture of two lines; the gate is nothing but their shares. In ``alone`` every
+# visit is on its own.
+
+moe = MixtureOfExpertsRegressor(n_experts=2, gate=ConstantGate(), random_state=0)
+together = moe.fit(X, effect, subject=patient)
+by_patient = together.responsibilities(X, effect, subject=patient)[::n_visits]
+responder = np.argmax([line.coef_[0] for line in together.experts_])
+found = by_patient[:, responder]
+
+for name, line in together.named_experts_.items():
+    print(f"{name}: effect = {line.intercept_:.2f} {line.coef_[0]:+.2f} dose")
+print("share of responders:", together.gate_.proportions_[responder].round(2))
+print("patients classed rightly:", np.mean((found > 0.5) == responds).round(2))
+
+alone = MixtureOfExpertsRegressor(n_experts=2, gate=ConstantGate(), random_state=0)
+alone.fit(X, effect)
+steep = np.argmax([line.coef_[0] for line in alone.experts_])
+by_visit = alone.responsibilities(X, effect)[:, steep].reshape(n_patients, n_visits)
+print(
+    "by the mean over visits on their own:", np.mean((by_visit.mean(1) > 0.5) == responds).round(2)
+)
+
+# %%
+# Left, the visits, one line for each patient, solid for those who are found to respond, and the
+# two experts. Right, the probability of responding as each of the two mixtures sees it: certain
+# for most patients in one, undecided visit after visit in the other.
+
+figure, (left, right) = plt.subplots(1, 2, figsize=(9, 4), layout="constrained")
+for i in range(n_patients):
+    rows, is_one = patient == i, found[i] > 0.5
+    style = {"color": "C3", "linestyle": "-"} if is_one else {"color": "C0", "linestyle": ":"}
+    left.plot(dose[rows], effect[rows], linewidth=0.8, alpha=0.6, **style)
+for k, line in enumerate(together.experts_):
+    left.plot(dose[:n_visits], line.predict(X[:n_visits]), "k", linewidth=3)
+    end = line.predict([[5.0]])[0]
+    left.annotate("responds" if k == responder else "does not", (5, end), (5.1, end), va="center")
+left.set(xlabel="dose", ylabel="effect", xlim=(0, 6.6))
+
+bins = np.linspace(0, 1, 21)
+right.hist(found, bins, color="C3", alpha=0.6, label="patients, as subjects")
+share = np.full(by_visit.size, 1 / n_visits)
+right.hist(
+    by_visit.ravel(), bins, weights=share, histtype="step", color="k", linewidth=2,
+    label="visits on their own (sixths)",
+)  # fmt: skip
+right.set(xlabel="probability of a responder", ylabel="patients")
+right.legend(loc="upper center")
+plt.show()

@@ -88,10 +88,10 @@ class Addition(Mixture):
         self.is_new = is_new
         self.start(np.column_stack([~is_new, is_new]))
 
-    def _share_rows(self, log_gate, log_density):
+    def _share_rows(self, log_gate, log_density, *args):
         log_density = log_density.copy()
         log_density[~self.is_new, 1] = -np.inf
-        return super()._share_rows(log_gate, log_density)
+        return super()._share_rows(log_gate, log_density, *args)
 
 
 class GrowingMixture:

@@ -1,19 +1,23 @@
 """Tasks side by side, by joblib, whichever of its backends is active.
 
 Large data travel once. Processes of one machine share arrays, which joblib maps into memory.
-Dask sends again in every call what tasks are given, but for objects that were scattered before,
-which joblib finds by identity. What is not scattered stands inside a tuple: it then travels with
-its task, whereas an array that is an argument of its own is put on one worker, and lost with it.
+Dask sends again in every call what tasks are given, but for objects that joblib knows to be on the
+cluster, by identity. joblib would scatter them; but scattered data are lost for good with the last
+worker that holds them, and the fit with them. Here they are the result of a task of Dask's
+instead, which the scheduler, that keeps the pickle, has computed again by another worker. The
+other arguments stand inside a tuple: they then travel with their task, whereas an array that is an
+argument of its own is scattered, and lost with its worker.
 
 Threads of BLAS and OpenMP do not multiply. joblib and Dask see to it in processes of theirs; for
 threads in this one it is done here.
 """
 
+import pickle
 import sys
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from uuid import uuid4
 
-from joblib import cpu_count, effective_n_jobs, parallel_config
+from joblib import cpu_count, effective_n_jobs
 from joblib.parallel import ThreadingBackend, get_active_backend
 from sklearn.utils.parallel import Parallel, delayed
 from threadpoolctl import ThreadpoolController
@@ -26,47 +30,29 @@ class Jobs:
     ----------
     parallel : joblib.Parallel
         Runs the tasks.
-    cargo : Cargo
-        What all tasks share.
+    shared : tuple of objects
+        The first arguments of every task.
     n_threads : int or None
         Threads of BLAS and OpenMP for each task at most; None leaves them as they are.
     """
 
-    def __init__(self, parallel, cargo, n_threads):
-        self._parallel, self._cargo, self._n_threads = parallel, cargo, n_threads
+    def __init__(self, parallel, shared, n_threads):
+        self._parallel, self._shared, self._n_threads = parallel, shared, n_threads
 
     def __call__(self, function, arguments):
         if self._n_threads is None:
             return self._parallel(
-                delayed(_run)(function, self._cargo, tuple(each)) for each in arguments
+                delayed(_run)(function, self._shared, tuple(each)) for each in arguments
             )
         controller = ThreadpoolController()
         # BLAS is limited for the whole process, so here; OpenMP for one thread, so in each.
         with _limit(controller, "blas", self._n_threads):
             return self._parallel(
                 delayed(_run_with_few_threads)(
-                    controller, self._n_threads, function, self._cargo, tuple(each)
+                    controller, self._n_threads, function, self._shared, tuple(each)
                 )
                 for each in arguments
             )
-
-
-class Cargo:
-    """What all tasks share, as one object that Dask knows by a name of its own.
-
-    Named by their content, the same data would have the same name in the next fit, and could be
-    taken away by the end of this one.
-    """
-
-    def __init__(self, shared):
-        self.shared, self._name = shared, uuid4().hex
-
-    def __dask_tokenize__(self):
-        return self._name
-
-    def __sizeof__(self):
-        sizes = (getattr(each, "nbytes", None) or sys.getsizeof(each) for each in self.shared)
-        return object.__sizeof__(self) + sum(sizes)
 
 
 @contextmanager
@@ -90,18 +76,17 @@ def jobs(n_jobs, shared):
     n_threads = None
     if isinstance(backend, ThreadingBackend) and n_effective > 1:
         n_threads = max(1, cpu_count() // n_effective)
-    cargo = Cargo(shared)
-    with _scattered(backend, cargo), Parallel(n_jobs=n_jobs) as parallel:
-        yield Jobs(parallel, cargo, n_threads)
+    with _on_cluster(backend, shared), Parallel(n_jobs=n_jobs) as parallel:
+        yield Jobs(parallel, shared, n_threads)
 
 
-def _run(function, cargo, arguments):
-    return function(*cargo.shared, *arguments)
+def _run(function, shared, arguments):
+    return function(*shared, *arguments)
 
 
-def _run_with_few_threads(controller, n_threads, function, cargo, arguments):
+def _run_with_few_threads(controller, n_threads, function, shared, arguments):
     with _limit(controller, "openmp", n_threads):
-        return _run(function, cargo, arguments)
+        return _run(function, shared, arguments)
 
 
 def _limit(controller, user_api, n_threads):
@@ -112,20 +97,29 @@ def _limit(controller, user_api, n_threads):
     )
 
 
-def _scattered(backend, cargo):
-    """Context in which Dask, if it is the backend, has the cargo on every worker."""
-    is_dask = type(backend).__name__ == "DaskDistributedBackend"
-    if not is_dask or _inside_dask_task():
-        return nullcontext()
-    return parallel_config(backend="dask", client=backend.client, scatter=[cargo])
-
-
-def _inside_dask_task():
-    """In a task, joblib's own scattering, call by call, is the one that cannot be cancelled."""
-    from distributed import get_worker
-
+@contextmanager
+def _on_cluster(backend, shared):
+    """Context in which joblib's backend, if it is Dask's, sends a reference for ``shared``."""
+    if type(backend).__name__ != "DaskDistributedBackend":
+        yield
+        return
+    backend.data_futures[id(shared)] = _submit(backend.client, shared)
     try:
-        get_worker()
-    except ValueError:
-        return False
-    return True
+        yield
+    finally:
+        del backend.data_futures[id(shared)]
+
+
+def _submit(client, shared):
+    """Future of a task that makes ``shared``, however often a worker is lost."""
+    import cloudpickle
+    import dask
+
+    # Pickled here: a scheduler unpickles arguments, and may not know the classes of the experts.
+    pickled = cloudpickle.dumps(shared)
+    # Not named by content: in the next fit the same data would be the same task, and could be
+    # taken away by the end of this one.
+    name = f"skmoe-data-{uuid4().hex}"
+    # Dask warns of large tasks, and advises to scatter.
+    with dask.config.set({"distributed.admin.large-graph-warning-threshold": sys.maxsize}):
+        return client.submit(pickle.loads, pickled, key=name)

@@ -1,6 +1,8 @@
 """Jobs: threads, processes and a Dask cluster give one result, and share the work politely."""
 
+import os
 import pickle
+import time
 from pathlib import Path
 
 import joblib
@@ -9,12 +11,14 @@ import pytest
 from joblib import parallel_config
 from joblib.externals.loky import get_reusable_executor
 from numpy.testing import assert_allclose
+from sklearn.base import clone
 from sklearn.linear_model import LinearRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 from threadpoolctl import threadpool_info
 
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
+from skmoe._parallel import jobs
 
 HERE = str(Path(__file__).parent)
 
@@ -145,20 +149,86 @@ def test_dask_is_sent_X_once_for_the_experts_and_once_for_the_starts(
         moe = fit(kind, data)
     size = data[0].nbytes
     assert moe.n_expert_fits_ >= 12
-    assert len(freight.tasks) > 4
-    assert sum(each > size / 2 for each in freight.scattered) == 2
-    # Row numbers and weights travel with the tasks, and nothing else is put on a worker.
-    assert len(freight.scattered) == 2
-    assert max(freight.tasks) < size / 2
+    assert len(freight.tasks) > 6
+    # Row numbers and weights travel with the tasks, and nothing is put on a worker to be lost.
+    assert sum(each > size / 2 for each in freight.tasks) == 2
+    assert freight.scattered == []
 
 
 def test_dask_is_sent_X_once_where_linear_experts_only_look_for_a_start(data, cluster, monkeypatch):
     freight = Freight(cluster, monkeypatch)
     with parallel_config("dask"):
         fit("linear", data)
-    assert len(freight.tasks) > 1
-    assert len(freight.scattered) == 1
-    assert max(freight.tasks) < data[0].nbytes / 2
+    assert len(freight.tasks) > 2
+    assert sum(each > data[0].nbytes / 2 for each in freight.tasks) == 1
+    assert freight.scattered == []
+
+
+def test_data_of_many_megabytes_travel_without_a_warning(cluster):
+    X = np.zeros((2_000_000, 1))  # Dask warns of tasks of 10 MB; warnings are errors here
+    with parallel_config("dask"), jobs(None, (X,)) as run:
+        assert run(np.take, [(0,), (1,)]) == [0, 0]
+
+
+def test_data_leave_the_cluster_after_the_fit(data, cluster):
+    with parallel_config("dask"):
+        fit("linear", data)
+    for _ in range(100):
+        if not any(map(len, cluster.has_what().values())):
+            return
+        time.sleep(0.1)
+    pytest.fail(f"still there: {cluster.has_what()}")
+
+
+# Lost workers -------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("size", [2, 20])  # in the first iteration, and in a later one
+def test_a_killed_worker_that_alone_held_the_data_costs_a_dask_cluster_only_time(
+    data, experts, tmp_path, size
+):
+    distributed = pytest.importorskip("distributed")
+    moe, file = killing(experts, tmp_path, size)
+    reference = clone(moe).fit(*data)
+    with (
+        distributed.LocalCluster(
+            n_workers=1, threads_per_worker=2, dashboard_address=":0"
+        ) as cluster,
+        distributed.Client(cluster) as client,
+        parallel_config("dask"),
+    ):
+        (before,) = client.ncores()
+        moe.fit(*data)
+        (after,) = client.ncores()
+    assert after != before
+    assert file.stat().st_size > size
+    assert_same(moe, reference, data[0])
+
+
+@pytest.mark.slow
+def test_a_killed_worker_costs_a_search_on_a_dask_cluster_only_time(
+    data, experts, cluster, tmp_path
+):
+    moe, file = killing(experts, tmp_path, 20)
+    search = GridSearchCV(moe, {"n_experts": [1, 2]}, cv=2, refit=False)
+    reference = search.fit(*data).cv_results_["mean_test_score"]
+    workers = set(cluster.ncores())
+    # The data of the search itself are scattered: to all workers, or one alone could lose them.
+    with parallel_config("dask", scatter=list(data)):
+        score = search.fit(*data).cv_results_["mean_test_score"]
+    assert file.stat().st_size > 20
+    cluster.wait_for_workers(2)
+    assert len(workers & set(cluster.ncores())) == 1
+    assert_allclose(score, reference, rtol=1e-9)
+
+
+def killing(experts, folder, size):
+    """A mixture of which one fit, the one of that number, ends its worker; and the file."""
+    file = folder / "fits"
+    tree = DecisionTreeRegressor(max_depth=4, random_state=0)
+    expert = experts.KillingItsWorker(tree, str(file), size, os.getpid())
+    return mixture().set_params(experts=expert), file
 
 
 # Threads ------------------------------------------------------------------------------------

@@ -19,22 +19,20 @@ class CountingThreads(DecisionTreeRegressor):
 
 
 class KillingItsWorker(RegressorMixin, BaseEstimator):
-    """Fits ``expert``; the fit that finds ``file`` of ``size`` bytes ends the process it is in.
+    """Fits ``expert``, but for the fits of these numbers, which end the process that they are in.
 
-    Every fit adds a byte to the file. The process in which the expert was made is left alone.
+    Fits are counted by the bytes of ``file``, and not in the process ``spared``.
     """
 
-    def __init__(self, expert, file, size, parent):
-        self.expert, self.file, self.size, self.parent = expert, file, size, parent
+    def __init__(self, expert, file, deaths, spared):
+        self.expert, self.file, self.deaths, self.spared = expert, file, deaths, spared
 
     def fit(self, X, y, sample_weight=None):
-        if os.getpid() != self.parent:
-            # One byte, appended: of several fits at once, just one is the last of ``size``.
-            with open(self.file, "ab") as file:
+        if os.getpid() != self.spared:
+            with open(self.file, "ab", buffering=0) as file:
                 file.write(b".")
-                file.flush()
-                n_fits = file.tell()
-            if n_fits == self.size:
+                number = file.tell()
+            if number in self.deaths:
                 os._exit(1)
         self.expert_ = clone(self.expert).fit(X, y, sample_weight)
         return self

@@ -3,9 +3,9 @@
 Large data travel once. Processes of one machine share arrays, which joblib maps into memory.
 Dask sends again in every call what tasks are given, but for objects that joblib knows to be on the
 cluster, by identity. joblib would scatter them; but scattered data are lost for good with the last
-worker that holds them, and the fit with them. Here they are the result of a task of Dask's
-instead, which the scheduler, that keeps the pickle, has computed again by another worker. The
-other arguments stand inside a tuple: they then travel with their task, whereas an array that is an
+worker that holds them, and the fit with them. Here they are the result of a task instead: the
+scheduler keeps the task, with the pickled data, and lets another worker run it again. The other
+arguments stand inside a tuple: they then travel with their task, whereas an array that is an
 argument of its own is scattered, and lost with its worker.
 
 Threads of BLAS and OpenMP do not multiply. joblib and Dask see to it in processes of theirs; for
@@ -115,7 +115,7 @@ def _submit(client, shared):
     import cloudpickle
     import dask
 
-    # Pickled here: a scheduler unpickles arguments, and may not know the classes of the experts.
+    # As bytes, which Dask neither searches for tasks nor unpickles in the scheduler.
     pickled = cloudpickle.dumps(shared)
     # Not named by content: in the next fit the same data would be the same task, and could be
     # taken away by the end of this one.

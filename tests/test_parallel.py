@@ -69,7 +69,7 @@ def mixture(kind="trees", **params):
             DecisionTreeClassifier(max_depth=4, random_state=0), 2, cv=3
         ),
     }[kind]
-    return made.set_params(n_init=4, max_iter=5, tol=1e-3, random_state=0, **params)
+    return made.set_params(**{"n_init": 4, "max_iter": 5, "tol": 1e-3, "random_state": 0} | params)
 
 
 KINDS = ["linear", "trees", "refitted", "unlike", "classifier"]
@@ -102,15 +102,16 @@ def test_jobs_give_the_result_of_one(data, backend):
 
 @pytest.mark.slow
 def test_a_dask_cluster_gives_the_result_of_one_job(data, cluster):
+    few = {"n_init": 2, "max_iter": 3}
     for kind in ["linear", "refitted", "classifier"]:
-        reference = fit(kind, data)
+        reference = fit(kind, data, **few)
         with parallel_config("dask"):
-            assert_same(fit(kind, data), reference, data[0])
+            assert_same(fit(kind, data, **few), reference, data[0])
 
 
 @pytest.mark.slow
 def test_mixtures_inside_the_tasks_of_a_dask_cluster_give_the_result_of_one_job(data, cluster):
-    search = GridSearchCV(mixture(), {"n_experts": [1, 2]}, cv=2)
+    search = GridSearchCV(mixture(n_init=2, max_iter=3), {"n_experts": [1, 2]}, cv=2)
     reference = search.fit(*data).cv_results_["mean_test_score"]
     with parallel_config("dask"):
         score = search.fit(*data).cv_results_["mean_test_score"]
@@ -210,7 +211,7 @@ def test_a_killed_worker_costs_a_search_on_a_dask_cluster_only_time(
     # Of less than a kilobyte: joblib scatters what is larger, and a search would lose its own data.
     X, y = data[0][:100, 1:2], data[1][:100]
     file = tmp_path / "fits"
-    moe = killing(experts, file, deaths=[20]).set_params(n_init=1)
+    moe = killing(experts, file, deaths=[20])
     search = GridSearchCV(moe, {"max_iter": [2, 3]}, cv=2, refit=False)
     reference = search.fit(X, y).cv_results_["mean_test_score"]
     with parallel_config("dask"):
@@ -223,9 +224,8 @@ def test_a_killed_worker_costs_a_search_on_a_dask_cluster_only_time(
 def killing(experts, file, deaths):
     """A mixture of which the fits of these numbers end the worker that they run on."""
     tree = DecisionTreeRegressor(max_depth=4, random_state=0)
-    return mixture().set_params(
-        experts=experts.KillingItsWorker(tree, str(file), deaths, os.getpid())
-    )
+    expert = experts.KillingItsWorker(tree, str(file), deaths, spared=os.getpid())
+    return mixture(experts=expert, n_init=1)
 
 
 # Threads ------------------------------------------------------------------------------------

@@ -19,20 +19,20 @@ class CountingThreads(DecisionTreeRegressor):
 
 
 class KillingItsWorker(RegressorMixin, BaseEstimator):
-    """Fits ``expert``, but for the fits of these numbers, which end the process that they are in.
+    """Fits ``expert``, but for the fit of number ``death``, which ends the process that it is in.
 
     Fits are counted by the bytes of ``file``, and not in the process ``spared``.
     """
 
-    def __init__(self, expert, file, deaths, spared):
-        self.expert, self.file, self.deaths, self.spared = expert, file, deaths, spared
+    def __init__(self, expert, file, death, spared):
+        self.expert, self.file, self.death, self.spared = expert, file, death, spared
 
     def fit(self, X, y, sample_weight=None):
         if os.getpid() != self.spared:
             with open(self.file, "ab", buffering=0) as file:
                 file.write(b".")
                 number = file.tell()
-            if number in self.deaths:
+            if number == self.death:
                 os._exit(1)
         self.expert_ = clone(self.expert).fit(X, y, sample_weight)
         return self

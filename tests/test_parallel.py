@@ -218,7 +218,7 @@ def test_a_killed_worker_costs_a_search_on_a_dask_cluster_only_time(
         score = search.fit(X, y).cv_results_["mean_test_score"]
     assert file.stat().st_size > 20
     assert_allclose(score, reference, rtol=1e-9)
-    cluster.wait_for_workers(2)  # for the tests that follow
+    cluster.wait_for_workers(2, timeout=100)  # for the tests that follow
 
 
 def killing(experts, file, death):

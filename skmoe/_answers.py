@@ -5,16 +5,15 @@ from abc import abstractmethod
 import numpy as np
 from scipy import sparse, special
 from sklearn.pipeline import Pipeline
-from sklearn.utils import _safe_indexing
-from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
+from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
-from ._compat import check_sample_weight, n_openmp_threads
+from ._compat import check_feature_names, check_n_features, check_sample_weight, n_openmp_threads
 from ._experts import expert_prediction
 from ._kernels._estep import e_step
 from ._report import ExpertReport, describe_experts
 from ._routing import Routes, load_metrics
 from ._subjects import Subjects, check_subject
-from ._tables import check_table
+from ._tables import check_table, take_rows
 
 GROWTH = ("add_expert", "remove_expert", "replace_expert")  # changes that are no maximum
 
@@ -32,9 +31,15 @@ class FittedMixture:
                 "experts and a gate that take sparse data, such as Ridge and SoftmaxGate, or use "
                 "X.toarray()."
             )
-        X = check_table(X, sparse_ok=True, strings_ok=self._strings_ok())
-        validate_data(self, X, skip_check_array=True, reset=reset)
+        X = check_table(X, sparse_ok=True, strings_ok=self._strings_ok)
+        check_feature_names(self, X, reset=reset)
+        check_n_features(self, X, reset=reset)
         return X
+
+    def _check_fitted(self):
+        """check_is_fitted, but that asks all experts for their tags: longer than a row takes."""
+        if not self.__sklearn_is_fitted__():
+            check_is_fitted(self)
 
     def gate_proba(self, X):
         """Probability with which the gate sends each row to each expert.
@@ -50,7 +55,7 @@ class FittedMixture:
             Rows sum to one. With ``top_k`` zero for all experts but the k most probable, which
             are renormalised.
         """
-        check_is_fitted(self)
+        self._check_fitted()
         routes = self._routes(self._check_X(X))
         return routes.spread(routes.weights)
 
@@ -79,7 +84,7 @@ class FittedMixture:
         ValueError
             If the capacity factor is not positive.
         """
-        check_is_fitted(self)
+        self._check_fitted()
         if capacity_factor is not None and not capacity_factor > 0:
             raise ValueError(f"capacity_factor must be positive or None; got {capacity_factor!r}.")
         return self._routes(self._check_X(X)).limited(capacity_factor)
@@ -150,7 +155,7 @@ class FittedMixture:
 
     def _e_step(self, X, y, subject=None, sample_weight=None):
         """Responsibilities and log-densities of rows, or of subjects, and these or None."""
-        check_is_fitted(self)
+        self._check_fitted()
         X = self._check_X(X)
         y = self._check_known_target(y)
         check_consistent_length(X, y)
@@ -182,8 +187,7 @@ class FittedMixture:
         names = list(self.named_experts_)
 
         def predict(k, rows):
-            part = X if rows is None else _safe_indexing(X, rows)
-            return expert_prediction(names[k], self.experts_[k], part, shape, classes)
+            return expert_prediction(names[k], self.experts_[k], take_rows(X, rows), shape, classes)
 
         asked = [k for k in range(len(names)) if k not in leave_out]
         return routes.fill(np.empty((*routes.shape, *shape)), predict, only=asked)
@@ -213,7 +217,7 @@ class FittedMixture:
         ValueError
             If only one of X and y is given, or neither after ``partial_fit`` or ``add_expert``.
         """
-        check_is_fitted(self)
+        self._check_fitted()
         if (X is None) != (y is None):
             raise ValueError("expert_report takes both X and y, or neither for the training rows.")
         if X is None:
@@ -338,7 +342,7 @@ class FittedMixture:
 
     def _free_parameters(self):
         """Number of free parameters of a likelihood that is at its maximum; else ValueError."""
-        check_is_fitted(self)
+        self._check_fitted()
         if self.top_k is not None and self.top_k < len(self.experts_):
             raise ValueError(
                 "Information criteria need the maximum of the likelihood, which a mixture with "

@@ -6,7 +6,6 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.utils import check_random_state, column_or_1d, compute_class_weight
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted
 
 from . import _linear
 from ._base import BaseMixtureOfExperts
@@ -404,7 +403,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, GrowingMixture, BaseMixtureOfE
         proba : ndarray of shape (n_samples, n_classes)
             Rows sum to one; columns follow ``classes_``.
         """
-        check_is_fitted(self)
+        self._check_fitted()
         X = self._check_X(X)
         routes = self._routes(X)
         return np.einsum("nk,nkc->nc", routes.weights, self._route_proba(X, routes))
@@ -491,6 +490,6 @@ class MixtureOfExpertsClassifier(ClassifierMixin, GrowingMixture, BaseMixtureOfE
         labels : ndarray of shape (n_samples, n_experts)
             Elements of ``classes_``.
         """
-        check_is_fitted(self)
+        self._check_fitted()
         proba = self._expert_predictions(self._check_X(X))
         return self.classes_[np.argmax(proba, axis=2)]

@@ -13,6 +13,8 @@ from sklearn.utils._param_validation import (
 from sklearn.utils._repr_html.estimator import _VisualBlock as VisualBlock
 from sklearn.utils.metadata_routing import _routing_enabled as routing_enabled
 from sklearn.utils.metaestimators import _BaseComposition as BaseComposition
+from sklearn.utils.validation import _check_feature_names as check_feature_names
+from sklearn.utils.validation import _check_n_features as check_n_features
 from sklearn.utils.validation import _check_sample_weight as check_sample_weight
 from sklearn.utils.validation import _check_y as check_y
 
@@ -46,6 +48,8 @@ __all__ = [
     "StrOptions",
     "VisualBlock",
     "check_matplotlib_support",
+    "check_feature_names",
+    "check_n_features",
     "check_sample_weight",
     "check_y",
     "fit_context",

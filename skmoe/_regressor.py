@@ -3,15 +3,15 @@
 import numpy as np
 from sklearn.base import RegressorMixin, clone
 from sklearn.linear_model import LinearRegression
-from sklearn.utils import _safe_indexing
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import check_is_fitted, column_or_1d
+from sklearn.utils.validation import column_or_1d
 
 from . import _linear
 from ._base import BaseMixtureOfExperts
 from ._compat import HasMethods, StrOptions, check_y, fit_context
 from ._experts import has_own_density
 from ._growing import GrowingMixture
+from ._tables import take_rows
 from .distributions import MixtureDistribution, NestedComponents
 from .likelihoods import BY_NAME
 
@@ -354,7 +354,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, GrowingMixture, BaseMixtureOfExp
             With ``mean``, ``std``, ``pdf``, ``cdf``, ``ppf``, ``interval``, ``hdr``, ``rvs`` and
             more.
         """
-        check_is_fitted(self)
+        self._check_fitted()
         X = self._check_X(X)
         routes = self._routes(X)
         return MixtureDistribution(routes.weights, self._components(X, routes))
@@ -364,8 +364,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, GrowingMixture, BaseMixtureOfExp
         nested = []
 
         def distribution(k, rows):
-            part = X if rows is None else _safe_indexing(X, rows)
-            answer = self.experts_[k].predict_dist(part)
+            answer = self.experts_[k].predict_dist(take_rows(X, rows))
             nested.append((*np.nonzero(routes.lead_to(k)), answer))
             return answer.mean()
 
@@ -449,5 +448,5 @@ class MixtureOfExpertsRegressor(RegressorMixin, GrowingMixture, BaseMixtureOfExp
         predictions : ndarray of shape (n_samples, n_experts)
             With several outputs one last axis more.
         """
-        check_is_fitted(self)
+        self._check_fitted()
         return self._expert_predictions(self._check_X(X))

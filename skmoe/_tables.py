@@ -10,13 +10,22 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.impute import SimpleImputer
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OneHotEncoder
-from sklearn.utils import get_tags
+from sklearn.utils import _safe_indexing, get_tags
 from sklearn.utils.validation import check_array
 
 
 def is_table(X):
     """Whether X is a DataFrame."""
     return hasattr(X, "columns") and hasattr(X, "iloc")
+
+
+def take_rows(X, rows):
+    """Some rows, by number, or all where that is None."""
+    if rows is None:
+        return X
+    if isinstance(X, np.ndarray):  # what is asked of other tables costs as much as a small net
+        return X[rows]
+    return _safe_indexing(X, rows)
 
 
 def describe_columns(X):
@@ -149,8 +158,9 @@ def check_table(X, *, sparse_ok, strings_ok):
         Rows.
     sparse_ok : bool
         Whether a sparse matrix may pass.
-    strings_ok : bool
-        Whether an array of strings may pass, and is not converted to numbers.
+    strings_ok : callable
+        Says whether an array of strings may pass, and is not converted to numbers. It is called
+        for such arrays alone.
 
     Returns
     -------
@@ -166,7 +176,7 @@ def check_table(X, *, sparse_ok, strings_ok):
         if infinite:
             raise ValueError(f"Input X contains infinity, in the columns {infinite}.")
         return X
-    if strings_ok and not sparse.issparse(X) and np.asarray(X).dtype.kind in "OUS":
+    if not sparse.issparse(X) and np.asarray(X).dtype.kind in "OUS" and strings_ok():
         return check_array(X, dtype=None, ensure_all_finite=False)
     return check_array(
         X,

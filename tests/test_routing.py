@@ -350,3 +350,22 @@ def test_bad_top_k_is_refused_before_anything_is_asked(data, mixture, k):
         mixture.set_params(top_k=k).predict(data[0])
     with pytest.raises(ValueError, match="top_k"):
         MixtureOfExpertsRegressor(n_experts=2, top_k=k).fit(*data)
+
+
+def test_predicting_does_not_ask_experts_for_their_tags(data):
+    asked = []
+
+    class Tagged(Counting):
+        def __sklearn_tags__(self):
+            asked.append(self.number)
+            return super().__sklearn_tags__()
+
+    X, y = data
+    experts = [(f"e{k}", Tagged(k).fit(X, y)) for k in range(3)]
+    moe = MixtureOfExpertsRegressor(experts, cv=False, max_iter=1, n_init=1)
+    with pytest.warns(ConvergenceWarning):
+        moe.fit(X, y)
+    assert asked
+    asked.clear()
+    moe.set_params(top_k=1).predict(X[:1])  # with many experts it took longer than the row
+    assert not asked

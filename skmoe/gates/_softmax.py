@@ -252,7 +252,9 @@ class SoftmaxGate(BaseGate):
         return self._log_odds(X)
 
     def _log_odds(self, X):
-        return X @ self.coef_.T + self.intercept_
+        log_odds = X @ self.coef_.T
+        log_odds += self.intercept_
+        return log_odds
 
     def log_prior(self):
         """Log-prior of the fitted weights, minus the penalty in standardised units.

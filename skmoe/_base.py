@@ -32,6 +32,7 @@ from ._compat import (
 from ._em import run_em
 from ._experts import EstimatorExperts, has_own_density, seed_estimator
 from ._folds import make_folds
+from ._inference import InferringMixture
 from ._linear import linear_penalty
 from ._mixture import Mixture
 from ._online import StreamLearner
@@ -91,7 +92,9 @@ class TrainingData:
     subjects: Subjects | None = None
 
 
-class BaseMixtureOfExperts(CallbackSupportMixin, StreamLearner, FittedMixture, ExpertParameters):
+class BaseMixtureOfExperts(
+    CallbackSupportMixin, StreamLearner, InferringMixture, FittedMixture, ExpertParameters
+):
     """Template of both mixtures; MixtureOfExpertsRegressor describes the parameters.
 
     A subclass says what its target is: ``_default_expert``, ``_check_target``,

@@ -1,0 +1,347 @@
+"""Parameters of a fitted mixture of linear or logistic experts, and their likelihood."""
+
+import numpy as np
+from scipy import linalg
+from sklearn.base import is_classifier
+from sklearn.utils.validation import check_consistent_length
+
+from ._information import GaussianTerms, MixtureLikelihood, SoftmaxTerms, maximise
+from ._online import split_last
+from ._statistics import standardisation
+from .gates import ConstantGate, SoftmaxGate
+from .likelihoods import Categorical, Gaussian
+
+FARTHEST = 1.0  # standard errors between a fit and the maximum of the likelihood
+LEAST_UNDECIDED = 0.1  # rows; with fewer, a border may be as steep as it likes
+SINGULAR = 1e-8  # smallest eigenvalue of the information, its diagonal scaled to ones
+DEPENDENT = 1e-10  # the same of the correlations of columns
+
+
+class Estimates:
+    """The parameters of a mixture of linear or logistic experts, and their likelihood.
+
+    Computed with standardised columns, and told in raw units.
+
+    Parameters
+    ----------
+    mixture : mixture
+        Fitted.
+    X, y : array-likes of n_samples rows
+        Rows it was fitted on.
+    sample_weight : array-like of shape (n_samples,) or None
+        Their weights.
+
+    Raises
+    ------
+    ValueError
+        If there is no such likelihood, or columns depend on each other.
+    """
+
+    def __init__(self, mixture, X, y, sample_weight):
+        check_applies(mixture)
+        X = mixture._check_X(X)
+        y = mixture._check_known_target(y)
+        check_consistent_length(X, y)
+        weight = mixture._check_weight(sample_weight, X, y, len(mixture.experts_))
+        used = weight > 0
+        self.mixture, weight = mixture, weight[used]
+        head, _ = split_last(mixture.experts_[0])
+        self.experts = [split_last(expert)[1] for expert in mixture.experts_]
+        gate_head, self.gate = split_last(mixture.gate_)
+        self.columns = Columns("the experts", mixture, head, X, used, weight)
+        self.classes = mixture.classes_ if is_classifier(mixture) else None
+        if self.classes is None:
+            y = y[used].reshape(len(weight), -1)
+            self.y_mean, self.y_scale = standardisation(y, weight)
+            terms, target = GaussianTerms, (y - self.y_mean) / self.y_scale
+        else:
+            terms, target = SoftmaxTerms, np.eye(len(self.classes))[y[used]]
+        if isinstance(self.gate, SoftmaxGate):
+            self.gate_columns = Columns("the gate", mixture, gate_head, X, used, weight)
+        else:
+            self.gate_columns = Columns.none(len(weight))
+        self.likelihood = MixtureLikelihood(
+            terms,
+            self.columns.design,
+            target,
+            self.gate_columns.design,
+            weight,
+            len(mixture.experts_),
+        )
+
+    def fitted(self):
+        """Parameters of the fitted mixture, as the likelihood has them."""
+        if self.classes is None:
+            of_experts = self._fitted_regressions()
+        else:
+            of_experts = [
+                _against_first(self.columns.standard(*_all_classes(expert)))
+                for expert in self.experts
+            ]
+        if isinstance(self.gate, SoftmaxGate):
+            of_gate = self.gate_columns.standard(self.gate.coef_, self.gate.intercept_)
+        else:
+            of_gate = np.log(self.gate.proportions_)[:, None]
+        return np.concatenate([*map(np.ravel, of_experts), _against_first(of_gate).ravel()])
+
+    def _fitted_regressions(self):
+        scales = self.mixture.likelihood_.scale_.reshape(len(self.experts), -1) / self.y_scale
+        for expert, scale in zip(self.experts, scales, strict=True):
+            slopes = expert.coef_.reshape(len(scale), -1) / self.y_scale[:, None]
+            intercepts = (expert.intercept_ - self.y_mean) / self.y_scale
+            yield np.column_stack([self.columns.standard(slopes, intercepts), np.log(scale)])
+
+    def maximum(self):
+        """Parameters, log-likelihood and information at the maximum next to the fit.
+
+        Raises
+        ------
+        ValueError
+            If there is none, or it is far from the fit, or it says nothing about a parameter.
+        """
+        fitted = self.fitted()
+        self._check_scales(fitted)
+        theta, value, information, converged = maximise(self.likelihood, fitted)
+        self._check_scales(theta)
+        self._check_separation(theta)
+        unit = 1 / np.sqrt(np.maximum(np.diag(information), 1e-300))
+        values, vectors = linalg.eigh(information * np.outer(unit, unit))
+        if values[0] < SINGULAR:
+            raise ValueError(
+                "The information about the parameters is singular, so that they have no standard "
+                f"errors: the rows say next to nothing about {self._involved(vectors[:, 0])}. "
+                "Ask for fewer experts or fewer columns."
+            )
+        if not converged:
+            raise ValueError(
+                "The likelihood has no maximum near the fit. Fit with a lower tol and a higher "
+                "max_iter, or ask for fewer experts."
+            )
+        self._check_distance(fitted, theta, information)
+        if self.classes is None:
+            value -= self.likelihood.weight.sum() * np.log(self.y_scale).sum()
+        return theta, value, information
+
+    def _check_scales(self, theta):
+        if self.classes is not None:
+            return
+        floor = np.reshape(self.mixture.likelihood_.floor_, -1)
+        log_scale = self._by_output(self.likelihood.split(theta)[0])[:, :, -1]
+        low = np.exp(log_scale) * self.y_scale <= 1.001 * floor
+        if low.any():
+            names = [list(self.mixture.named_experts_)[k] for k in np.flatnonzero(low.any(axis=1))]
+            raise ValueError(
+                f"The scale of {names} is at its floor: there the likelihood is not at a maximum, "
+                "and has no standard errors. Ask for fewer experts, or give less exact targets."
+            )
+
+    def _check_separation(self, theta):
+        names = list(self.mixture.named_experts_)
+        of_gate, of_experts = self.likelihood.undecided(theta)
+        if len(names) > 1 and of_gate.min() < LEAST_UNDECIDED:
+            raise ValueError(
+                f"The gate separates {names[int(of_gate.argmin())]} from the others without an "
+                "error: its weights grow without end as the penalty goes, and have no standard "
+                "errors. Take fewer columns for the gate, or bootstrap the mixture."
+            )
+        if of_experts is not None and of_experts.min() < LEAST_UNDECIDED:
+            k, c = np.unravel_index(of_experts.argmin(), of_experts.shape)
+            raise ValueError(
+                f"{names[k]} separates the class {self.classes.tolist()[c]!r} from the others "
+                "without an error: its weights grow without end as the penalty goes, and have no "
+                "standard errors. Ask for fewer experts or fewer columns."
+            )
+
+    def _check_distance(self, fitted, theta, information):
+        to_raw = self.in_raw_units(theta)[1]
+        std_error = np.sqrt(np.diag(to_raw @ linalg.inv(information) @ to_raw.T))
+        distance = np.abs(to_raw @ (theta - fitted)) / std_error
+        worst = int(distance.argmax())
+        if distance[worst] > FARTHEST:
+            parts, terms = self.names()
+            raise ValueError(
+                f"The fit is not at the maximum of the likelihood: {terms[worst]} of "
+                f"{parts[worst]} is {distance[worst]:.1f} standard errors from there. Either EM "
+                "stopped early (lower tol and raise max_iter), or a penalty pulls (lower the "
+                "alpha of SoftmaxGate or Ridge, raise C, set load_balance=0), or these are not "
+                "the rows and weights of the fit."
+            )
+
+    def _by_output(self, of_experts):
+        return of_experts.reshape(len(self.experts), len(self.y_scale), -1)
+
+    def _involved(self, vector):
+        """Names of the parameters that a direction is mostly made of."""
+        parts, terms = self.names()
+        share = np.abs(self.in_raw_units(np.zeros(self.likelihood.size))[1]) > 0
+        weight = share @ vector**2  # an intercept in raw units mixes all standardised slopes
+        chosen = np.flatnonzero(weight >= 0.5 * weight.max())[:4]
+        return ", ".join(f"{terms[i]} of {parts[i]}" for i in chosen)
+
+    def in_raw_units(self, theta):
+        """Parameters in the units of X and y, and the matrix that makes changes of them."""
+        shifts, blocks = [], []
+        for _ in self.experts:
+            if self.classes is None:
+                for mean, scale in zip(self.y_mean, self.y_scale, strict=True):
+                    blocks += [scale * self.columns.to_raw, [[1.0]]]
+                    shifts += [mean, *np.zeros(len(self.columns.names) - 1), np.log(scale)]
+            else:
+                blocks += [self.columns.to_raw] * (len(self.classes) - 1)
+        blocks += [self.gate_columns.to_raw] * (len(self.experts) - 1)
+        to_raw = linalg.block_diag(*blocks)
+        raw = to_raw @ theta
+        raw[: len(shifts)] += shifts
+        return raw, to_raw
+
+    def names(self):
+        """Part and term of each parameter."""
+        parts, terms = [], []
+        experts = list(self.mixture.named_experts_)
+        for name in experts:
+            for label in self._labels():
+                of_expert = list(self.columns.names)
+                if self.classes is None:
+                    of_expert.append("log_scale")
+                parts += [name + label] * len(of_expert)
+                terms += of_expert
+        for name in experts[1:]:
+            parts += [f"gate: {name} against {experts[0]}"] * len(self.gate_columns.names)
+            terms += self.gate_columns.names
+        return parts, terms
+
+    def _labels(self):
+        """What stands behind the name of an expert: an output or a class, if there are several."""
+        if self.classes is None:
+            n_outputs = len(self.y_scale)
+            return [f": output {j}" for j in range(n_outputs)] if n_outputs > 1 else [""]
+        first, *others = self.classes.tolist()
+        return [f": {label} against {first}" for label in others]
+
+
+class Columns:
+    """Standardised columns with an intercept, and the way back to raw units.
+
+    Parameters
+    ----------
+    role : str
+        Whose columns they are.
+    mixture : mixture
+        Knows the names of the columns of X.
+    head : Pipeline or None
+        Fitted transformers.
+    X : array-like of n_samples rows
+        Checked.
+    used : ndarray of shape (n_samples,)
+        Rows of positive weight.
+    weight : ndarray of shape (n_used,)
+        Their weights.
+
+    Attributes
+    ----------
+    design : ndarray of shape (n_used, n_columns + 1)
+        The last column is one.
+    names : list of str
+        Of the coefficients in raw units, the intercept first.
+    to_raw : ndarray of shape (n_columns + 1, n_columns + 1)
+        Makes coefficients in raw units, intercept first, of those here, intercept last.
+    """
+
+    def __init__(self, role, mixture, head, X, used, weight):
+        names = _column_names(mixture, head)
+        X = X if head is None else head.transform(X)
+        X = X.toarray() if hasattr(X, "toarray") else np.asarray(X, dtype=np.float64)
+        self.names = ["intercept", *(names or [f"x{j}" for j in range(X.shape[1])])]
+        X = X[used]
+        self._mean, self._scale = standardisation(X, weight)
+        standard = (X - self._mean) / self._scale
+        self._check_independent(role, standard, weight)
+        self.design = np.column_stack([standard, np.ones(len(X))])
+        self._set_way_back()
+
+    @classmethod
+    def none(cls, n_samples):
+        """The intercept alone."""
+        columns = cls.__new__(cls)
+        columns.names, columns._mean, columns._scale = ["intercept"], np.zeros(0), np.ones(0)
+        columns.design = np.ones((n_samples, 1))
+        columns._set_way_back()
+        return columns
+
+    def _set_way_back(self):
+        n_columns = len(self._scale)
+        self.to_raw = np.zeros((n_columns + 1, n_columns + 1))
+        self.to_raw[0, :-1], self.to_raw[0, -1] = -self._mean / self._scale, 1.0
+        self.to_raw[1:, :-1] = np.diag(1 / self._scale)
+
+    def _check_independent(self, role, standard, weight):
+        gram = standard.T @ (standard * (weight / weight.sum())[:, None])
+        if not len(gram):
+            return
+        values, vectors = linalg.eigh(gram)
+        if values[0] > DEPENDENT * max(values[-1], 1.0):
+            return
+        involved = np.flatnonzero(np.abs(vectors[:, 0]) > 1e-4)
+        names = [self.names[1 + j] for j in involved[:6]]
+        names += ["..."] if len(involved) > 6 else []
+        raise ValueError(
+            f"Columns of {role} are constant or depend on each other: {', '.join(names)}. Their "
+            "coefficients are then arbitrary, and have no standard errors; leave one out (of "
+            "one-hot columns with OneHotEncoder(drop='first'))."
+        )
+
+    def standard(self, slopes, intercepts):
+        """Coefficients (m, n_columns + 1) here of slopes (m, n_columns) and intercepts (m,)."""
+        return np.column_stack([slopes * self._scale, intercepts + slopes @ self._mean])
+
+
+def check_applies(mixture):
+    """Raise a ValueError that says why a mixture has no log-likelihood that is known here."""
+    try:
+        mixture._free_parameters()
+    except ValueError as error:
+        raise ValueError(
+            "Standard errors need linear or logistic experts (one estimator to clone: "
+            "LinearRegression, Ridge, LogisticRegression or None), predicted in-sample, at the "
+            "maximum of the likelihood: without top_k, and not after add_expert or the like. "
+            "Bootstrap other mixtures."
+        ) from error
+    if type(mixture.likelihood_) not in (Gaussian, Categorical):
+        raise ValueError(
+            f"Standard errors are known for Gaussian errors and classes, not for "
+            f"{mixture.likelihood_}. Bootstrap the mixture."
+        )
+    _, gate = split_last(mixture.gate_)
+    if type(gate) not in (SoftmaxGate, ConstantGate):
+        raise ValueError(
+            f"Standard errors are known behind SoftmaxGate and ConstantGate, not behind {gate}. "
+            "Bootstrap the mixture."
+        )
+    if getattr(gate, "l1_ratio", 0) > 0 and gate.alpha > 0:
+        raise ValueError(
+            "A gate with an L1 penalty chooses its columns, and standard errors do not know of "
+            "that choice. Set l1_ratio=0, or bootstrap the mixture."
+        )
+
+
+def _all_classes(expert):
+    """Coefficients (C, p) and intercepts (C,) of a logistic regression, of two classes too."""
+    if len(expert.coef_) > 1 or len(expert.classes_) > 2:
+        return expert.coef_, expert.intercept_
+    zero = np.zeros_like(expert.coef_)
+    return np.vstack([zero, expert.coef_]), np.append(0.0, expert.intercept_)
+
+
+def _against_first(coef):
+    return coef[1:] - coef[0]
+
+
+def _column_names(mixture, head):
+    """Names of the columns behind transformers, or None where nobody knows them."""
+    names = getattr(mixture, "feature_names_in_", None)
+    if head is None:
+        return None if names is None else list(map(str, names))
+    try:
+        return list(map(str, head.get_feature_names_out(names)))
+    except (AttributeError, ValueError):  # a transformer that does not name what it makes
+        return None

@@ -1,0 +1,226 @@
+"""Standard errors of a fitted mixture, from the curvature of its log-likelihood."""
+
+import html
+
+import numpy as np
+from scipy import linalg, stats
+from sklearn.utils.validation import check_is_fitted
+
+from ._display import html_table, text_table
+from ._estimates import Estimates
+
+KINDS = {"observed": "the observed information", "sandwich": "the sandwich"}
+
+
+class MixtureSummary:
+    r"""Estimates of a mixture with standard errors; prints as a table and shows as HTML.
+
+    Parameters
+    ----------
+    parts, terms : list of str
+        Where each parameter belongs, and what it is: of each expert the intercept, the
+        coefficients and, for numbers, ``log_scale``, the logarithm of its standard deviation; of
+        the gate the log-odds of each expert against the first. Classes are log-odds against the
+        first class.
+    estimate : ndarray of shape (n_parameters,)
+        At the maximum of the likelihood, in the units of X and y.
+    cov : ndarray of shape (n_parameters, n_parameters)
+        Covariance of the estimates.
+    kind : {"observed", "sandwich"}
+        What it was made of.
+    level : float
+        Of the confidence intervals.
+    log_likelihood : float
+        At the estimates.
+    n_samples : float
+        Sum of the weights.
+
+    Attributes
+    ----------
+    std_error : ndarray of shape (n_parameters,)
+        Square roots of the diagonal of ``cov``.
+    z, p_value : ndarray of shape (n_parameters,)
+        Wald's statistics for the hypothesis that a parameter is zero (NaN for scales), and their
+        two-sided p-values.
+    lower, upper : ndarray of shape (n_parameters,)
+        Ends of Wald's intervals.
+
+    See Also
+    --------
+    skmoe.MixtureOfExpertsRegressor.summary : Makes it.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skmoe import MixtureOfExpertsRegressor
+    >>> from skmoe.gates import ConstantGate
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.uniform(-3, 3, size=(200, 1))
+    >>> up = rng.uniform(size=200) < 0.6
+    >>> y = np.where(up, 2 * X[:, 0], 5 - X[:, 0]) + rng.normal(size=200)
+    >>> moe = MixtureOfExpertsRegressor(n_experts=2, gate=ConstantGate(), random_state=0)
+    >>> print(moe.fit(X, y).summary(X, y))
+                                   estimate  std_error       z  p_value     2.5 %   97.5 %
+    expert0
+      intercept                    -0.02869      0.109   -0.26    0.793    -0.243   0.1856
+      x0                              1.982     0.0603   32.88   <0.001     1.864      2.1
+      log_scale                     0.06923      0.073                   -0.07387   0.2123
+    expert1
+      intercept                       5.037      0.105   47.96   <0.001     4.832    5.243
+      x0                             -1.061     0.0593  -17.88   <0.001    -1.178  -0.9449
+      log_scale                      -0.131     0.0838                    -0.2951  0.03318
+    gate: expert1 against expert0
+      intercept                     -0.2847      0.167   -1.71    0.088   -0.6118  0.04234
+    <BLANKLINE>
+    log-likelihood -380.9, 7 parameters, 200 rows
+    standard errors from the observed information
+    """
+
+    def __init__(self, parts, terms, estimate, cov, *, kind, level, log_likelihood, n_samples):
+        self.parts, self.terms, self.estimate, self.cov = parts, terms, estimate, cov
+        self.kind, self.level = kind, level
+        self.log_likelihood, self.n_samples = log_likelihood, n_samples
+        self.std_error = np.sqrt(np.diag(cov))
+        is_scale = np.array([term.startswith("log_scale") for term in terms])
+        self.z = np.where(is_scale, np.nan, estimate / self.std_error)
+        self.p_value = 2 * stats.norm.sf(np.abs(self.z))
+        reach = stats.norm.ppf(0.5 + level / 2) * self.std_error
+        self.lower, self.upper = estimate - reach, estimate + reach
+
+    def to_frame(self):
+        """The table as a DataFrame.
+
+        Returns
+        -------
+        frame : pandas.DataFrame
+            Indexed by part and term.
+        """
+        import pandas as pd
+
+        index = pd.MultiIndex.from_arrays([self.parts, self.terms], names=["part", "term"])
+        columns = ("estimate", "std_error", "z", "p_value", "lower", "upper")
+        return pd.DataFrame({name: getattr(self, name) for name in columns}, index=index)
+
+    def _header(self):
+        ends = (f"{50 * (1 + sign * self.level):.4g} %" for sign in (-1, 1))
+        return ["", "estimate", "std_error", "z", "p_value", *ends]
+
+    def _cells(self):
+        cells, last = [], None
+        for i, (part, term) in enumerate(zip(self.parts, self.terms, strict=True)):
+            if part != last:
+                cells.append([part] + [""] * 6)
+            tested = np.isfinite(self.z[i])
+            p_value = "<0.001" if self.p_value[i] < 5e-4 else f"{self.p_value[i]:.3f}"
+            cells.append(
+                [
+                    f"  {term}",
+                    f"{self.estimate[i]:.4g}",
+                    f"{self.std_error[i]:.3g}",
+                    f"{self.z[i]:.2f}" if tested else "",
+                    p_value if tested else "",
+                    f"{self.lower[i]:.4g}",
+                    f"{self.upper[i]:.4g}",
+                ]
+            )
+            last = part
+        return cells
+
+    def _lines(self):
+        return (
+            f"log-likelihood {self.log_likelihood:.1f}, {len(self.terms)} parameters, "
+            f"{self.n_samples:g} rows",
+            f"standard errors from {KINDS[self.kind]}",
+        )
+
+    def __str__(self):
+        return "\n".join([text_table(self._header(), self._cells()), "", *self._lines()])
+
+    __repr__ = __str__
+
+    def _repr_html_(self):
+        lines = "".join(f"<p>{html.escape(line)}</p>" for line in self._lines())
+        return html_table(self._header(), self._cells()) + lines
+
+
+class InferringMixture:
+    """``summary`` of a fitted mixture."""
+
+    def summary(self, X, y, sample_weight=None, *, cov="observed", level=0.95):
+        r"""Coefficients with standard errors, tests and confidence intervals.
+
+        All parameters have one covariance matrix: the experts' coefficients and scales, and the
+        gate's log-odds against the first expert. It is the inverse of the observed information
+        of the mixture [1]_, exact derivatives of the log-likelihood at its maximum, and so
+        counts in that nobody knows which expert made a row. "sandwich" puts the squares of the
+        rows' scores between two such inverses [2]_: right also where the errors are not
+        Gaussian, or not equally large.
+
+        Penalties are left out: the estimates are those of maximum likelihood, a few Newton steps
+        from the fit. Where that is more than a standard error from the fit in any coefficient,
+        a penalty matters, or EM stopped early, and the summary is refused. The default penalties
+        of experts and gate do not come near that unless the gate's border is sharp.
+
+        Parameters
+        ----------
+        X : array-like or DataFrame of shape (n_samples, n_features)
+            Rows that the mixture was fitted on.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Their target.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Their weights. For "observed" a row of weight 2 is two rows; for "sandwich" it is
+            one, which stands for two of the population.
+        cov : {"observed", "sandwich"}, default="observed"
+            Covariance of the estimates.
+        level : float, default=0.95
+            Of the confidence intervals.
+
+        Returns
+        -------
+        summary : MixtureSummary
+            See :class:`~skmoe.inference.MixtureSummary`. Prints as a table, shows as HTML, and
+            turns into a DataFrame with ``to_frame``. Coefficients are in the units of X, or of
+            what the transformers of a Pipeline make of it.
+
+        Raises
+        ------
+        ValueError
+            If the mixture has no such standard errors: experts that are not linear or logistic,
+            another gate than :class:`~skmoe.gates.SoftmaxGate` or
+            :class:`~skmoe.gates.ConstantGate`, columns that depend on each other, a scale at its
+            floor, a gate that separates the experts without an error, or an information that is
+            nearly singular.
+
+        References
+        ----------
+        .. [1] T. A. Louis, "Finding the observed information matrix when using the EM
+           algorithm", Journal of the Royal Statistical Society B 44 (1982) 226-233.
+        .. [2] H. White, "Maximum likelihood estimation of misspecified models", Econometrica 50
+           (1982) 1-25.
+        """
+        check_is_fitted(self)
+        if cov not in KINDS:
+            raise ValueError(f"cov must be 'observed' or 'sandwich'; got {cov!r}.")
+        if not 0 < level < 1:
+            raise ValueError(f"level must be between 0 and 1; got {level!r}.")
+        if cov == "observed" and getattr(self, "class_weight", None) is not None:
+            raise ValueError(
+                "With class_weight the likelihood is none of the data: cov='sandwich'."
+            )
+        estimates = Estimates(self, X, y, sample_weight)
+        theta, value, information = estimates.maximum()
+        inverse = linalg.inv(information)
+        if cov == "sandwich":
+            inverse = inverse @ estimates.likelihood.outer_scores(theta) @ inverse
+        raw, to_raw = estimates.in_raw_units(theta)
+        parts, terms = estimates.names()
+        return MixtureSummary(
+            parts,
+            terms,
+            raw,
+            to_raw @ inverse @ to_raw.T,
+            kind=cov,
+            level=level,
+            log_likelihood=value,
+            n_samples=float(estimates.likelihood.weight.sum()),
+        )

@@ -1,0 +1,296 @@
+"""Log-likelihood of mixtures of linear or logistic experts, with its two first derivatives.
+
+With the log-joint ``log pi_k(x) f_k(y | x)`` of expert k, its score ``s_k`` and the
+responsibilities ``r_k`` of a row, the row's score is ``sum_k r_k s_k`` and its observed information
+that of the complete data less what the unknown expert takes away [1]_:
+
+    - sum_k r_k hessian_k - (sum_k r_k s_k s_k^T - s s^T)
+
+References
+----------
+.. [1] T. A. Louis, "Finding the observed information matrix when using the EM algorithm", Journal
+   of the Royal Statistical Society B 44 (1982) 226-233.
+"""
+
+import numpy as np
+from scipy import linalg
+from sklearn.utils import gen_batches
+
+from ._multinomial import log_softmax
+from ._statistics import weighted_grams
+
+BLOCK_ROWS = 8192
+NEWTON_STEPS = 50
+LONGEST_STEP = 30.0  # of a coefficient of standardised columns, or the logarithm of a scale
+SMALLEST_GAIN = 1e-8  # of the log-likelihood: 1e-4 standard errors from the maximum
+
+
+class GaussianTerms:
+    """Linear regressions of one expert with Gaussian errors, independent over the outputs.
+
+    Parameters
+    ----------
+    theta : ndarray of shape (n_outputs * (n_columns + 1),)
+        For each output the coefficients, then the logarithm of the standard deviation.
+    design : ndarray of shape (n_samples, n_columns)
+        The last column is the intercept's.
+    targets : ndarray of shape (n_samples, n_outputs)
+        Targets.
+    """
+
+    def __init__(self, theta, design, targets):
+        theta = theta.reshape(targets.shape[1], -1)
+        self.design, self.log_scale = design, theta[:, -1]
+        self.precision = np.exp(-2 * self.log_scale)
+        self.residuals = targets - design @ theta[:, :-1].T
+
+    @staticmethod
+    def size(design, targets):
+        """Number of parameters."""
+        return targets.shape[1] * (design.shape[1] + 1)
+
+    def log_density(self):
+        """Of each row, (n_samples,)."""
+        squares = self.residuals**2 * self.precision
+        return (-0.5 * (squares + np.log(2 * np.pi)) - self.log_scale).sum(axis=1)
+
+    def score(self):
+        """Gradient of each row's log-density, (n_samples, size)."""
+        slope = (self.residuals * self.precision)[:, :, None] * self.design[:, None, :]
+        of_scale = self.residuals**2 * self.precision - 1
+        return np.concatenate([slope, of_scale[:, :, None]], axis=2).reshape(len(slope), -1)
+
+    def hessian(self, weights):
+        """Weighted sum over the rows, (size, size)."""
+        blocks = []
+        for residuals, precision in zip(self.residuals.T, self.precision, strict=True):
+            by_scale = -2 * precision * (self.design.T @ (weights * residuals))
+            gram = self.design.T @ (self.design * weights[:, None])
+            corner = -2 * precision * (weights @ residuals**2)
+            blocks.append(
+                np.block([[-precision * gram, by_scale[:, None]], [by_scale[None], corner]])
+            )
+        return linalg.block_diag(*blocks)
+
+
+class SoftmaxTerms:
+    """Multinomial logistic regression, by log-odds against the first class.
+
+    Parameters
+    ----------
+    theta : ndarray of shape ((n_classes - 1) * n_columns,)
+        Coefficients of one class after the other.
+    design : ndarray of shape (n_samples, n_columns)
+        The last column is the intercept's.
+    labels : ndarray of shape (n_samples, n_classes)
+        One-hot, or soft.
+    """
+
+    def __init__(self, theta, design, labels):
+        log_odds = design @ theta.reshape(labels.shape[1] - 1, design.shape[1]).T
+        self.design, self.labels = design, labels
+        self.log_proba = log_softmax(np.column_stack([np.zeros(len(design)), log_odds]))
+        self.proba = np.exp(self.log_proba)
+
+    @staticmethod
+    def size(design, labels):
+        """Number of parameters."""
+        return (labels.shape[1] - 1) * design.shape[1]
+
+    def log_density(self):
+        """Of each row, (n_samples,)."""
+        return (self.labels * self.log_proba).sum(axis=1)
+
+    def score(self, labels=None):
+        """Gradient of each row's log-density, (n_samples, size); of other labels where given."""
+        beyond = (self.labels if labels is None else labels) - self.proba
+        return (beyond[:, 1:, None] * self.design[:, None, :]).reshape(len(beyond), -1)
+
+    def hessian(self, weights):
+        """Weighted sum over the rows, (size, size)."""
+        n_odds, n_columns = self.proba.shape[1] - 1, self.design.shape[1]
+        hessian = np.zeros((n_odds, n_columns, n_odds, n_columns))
+        for i in range(n_odds):
+            proba = self.proba[:, 1:]
+            of_pair = weights[:, None] * proba[:, [i]] * proba
+            of_pair[:, i] -= weights * proba[:, i]
+            hessian[i] = weighted_grams(self.design, of_pair).transpose(1, 0, 2)
+        return hessian.reshape(n_odds * n_columns, n_odds * n_columns)
+
+    def undecided(self, weights):
+        """Weighted sums of p (1 - p), (n_classes,): next to nothing where classes separate."""
+        return weights @ (self.proba * (1 - self.proba))
+
+
+class MixtureLikelihood:
+    """Log-likelihood of a mixture as a function of all its parameters.
+
+    They are one vector: those of each expert, then those of the gate, log-odds against the first
+    expert.
+
+    Parameters
+    ----------
+    terms : {GaussianTerms, SoftmaxTerms}
+        Kind of the experts.
+    design : ndarray of shape (n_samples, n_columns)
+        Of the experts; the last column is the intercept's.
+    target : ndarray of shape (n_samples, n_outputs) or (n_samples, n_classes)
+        Targets, or classes one-hot.
+    gate_design : ndarray of shape (n_samples, n_gate_columns)
+        Of the gate; a single column of ones for proportions.
+    weight : ndarray of shape (n_samples,)
+        Weights of the rows.
+    n_experts : int
+        Number of experts.
+    """
+
+    def __init__(self, terms, design, target, gate_design, weight, n_experts):
+        self.terms, self.design, self.target = terms, design, target
+        self.gate_design, self.weight, self.n_experts = gate_design, weight, n_experts
+        self.expert_size = terms.size(design, target)
+        self.size = n_experts * self.expert_size + (n_experts - 1) * gate_design.shape[1]
+
+    def split(self, theta):
+        """Parameters of each expert (n_experts, expert_size), and those of the gate."""
+        end = self.n_experts * self.expert_size
+        return theta[:end].reshape(self.n_experts, self.expert_size), theta[end:]
+
+    def value(self, theta):
+        """The log-likelihood."""
+        with np.errstate(over="ignore", invalid="ignore"):  # too long a step is tried, not taken
+            return sum(block.log_likelihood() for block in self._blocks(theta))
+
+    def derivatives(self, theta):
+        """Log-likelihood, gradient (size,) and observed information (size, size)."""
+        value, gradient = 0.0, np.zeros(self.size)
+        information = np.zeros((self.size, self.size))
+        for block in self._blocks(theta):
+            value += block.log_likelihood()
+            scores = block.scores()
+            gradient += block.weight @ scores
+            information += scores.T @ (scores * block.weight[:, None])
+            information -= block.curvature()
+        return value, gradient, information
+
+    def outer_scores(self, theta):
+        """Sum of ``weight**2 * score score^T`` over the rows, (size, size)."""
+        outer = np.zeros((self.size, self.size))
+        for block in self._blocks(theta):
+            weighted = block.scores() * block.weight[:, None]
+            outer += weighted.T @ weighted
+        return outer
+
+    def undecided(self, theta):
+        """Weighted sums of p (1 - p) of the gate (n_experts,), and of logistic experts.
+
+        Those of the experts, (n_experts, n_classes), are None for linear ones.
+        """
+        of_gate, of_experts = 0.0, 0.0
+        for block in self._blocks(theta):
+            of_gate = of_gate + block.gate.undecided(block.weight)
+            if self.terms is SoftmaxTerms:
+                of_experts = of_experts + np.array(
+                    [
+                        expert.undecided(block.weight * resp)
+                        for expert, resp in zip(block.experts, block.resp.T, strict=True)
+                    ]
+                )
+        return of_gate, (of_experts if self.terms is SoftmaxTerms else None)
+
+    def _blocks(self, theta):
+        of_experts, of_gate = self.split(theta)
+        for rows in gen_batches(len(self.weight), BLOCK_ROWS):
+            experts = [
+                self.terms(part, self.design[rows], self.target[rows]) for part in of_experts
+            ]
+            yield _Block(experts, of_gate, self.gate_design[rows], self.weight[rows])
+
+
+class _Block:
+    """Some rows under given parameters."""
+
+    def __init__(self, experts, gate_theta, gate_design, weight):
+        self.experts, self.weight = experts, weight
+        labels = np.zeros((len(weight), len(experts)))  # responsibilities are, once known
+        self.gate = SoftmaxTerms(gate_theta, gate_design, labels)
+        joint = self.gate.log_proba + np.column_stack([e.log_density() for e in experts])
+        highest = joint.max(axis=1, keepdims=True)
+        self.log_norm = np.log(np.exp(joint - highest).sum(axis=1)) + highest[:, 0]
+        self.resp = np.exp(joint - self.log_norm[:, None])
+
+    def log_likelihood(self):
+        return self.weight @ self.log_norm
+
+    def scores(self):
+        """Score of each row, (n, size)."""
+        of_experts = [
+            expert.score() * resp[:, None]
+            for expert, resp in zip(self.experts, self.resp.T, strict=True)
+        ]
+        return np.hstack([*of_experts, self.gate.score(self.resp)])
+
+    def curvature(self):
+        """Sum over rows and experts of ``r_k (hessian_k + s_k s_k^T)``, weighted."""
+        mass = self.resp * self.weight[:, None]
+        n_experts, n_gate = mass.shape[1], self.gate.score(self.resp).shape[1]
+        expert_blocks, with_gate = [], []
+        of_gate = self.gate.hessian(self.weight)
+        for k, expert in enumerate(self.experts):
+            score, weights = expert.score(), mass[:, [k]]
+            gate_score = self.gate.score(np.eye(n_experts)[k])
+            expert_blocks.append(expert.hessian(mass[:, k]) + score.T @ (score * weights))
+            with_gate.append(score.T @ (gate_score * weights))
+            of_gate = of_gate + gate_score.T @ (gate_score * weights)
+        curvature = linalg.block_diag(*expert_blocks, of_gate)
+        if n_gate:
+            beside = np.vstack(with_gate)
+            curvature[: len(beside), -n_gate:] = beside
+            curvature[-n_gate:, : len(beside)] = beside.T
+        return curvature
+
+
+def maximise(likelihood, theta):
+    """Raise the log-likelihood by Newton steps to the maximum next to ``theta``.
+
+    Directions of wrong curvature are gone along upwards.
+
+    Parameters
+    ----------
+    likelihood : MixtureLikelihood
+        Of the rows.
+    theta : ndarray of shape (size,)
+        Where to start.
+
+    Returns
+    -------
+    theta : ndarray of shape (size,)
+        Parameters at the maximum.
+    value : float
+        Log-likelihood.
+    information : ndarray of shape (size, size)
+        Observed information.
+    converged : bool
+        Whether a further step would gain nothing.
+    """
+    value, gradient, information = likelihood.derivatives(theta)
+    for _ in range(NEWTON_STEPS):
+        step, gain = _ascent(gradient, information)
+        if gain < SMALLEST_GAIN:
+            return theta, value, information, True
+        size = min(1.0, LONGEST_STEP / np.abs(step).max())
+        while not likelihood.value(theta + size * step) > value:
+            size /= 2
+            if size < 1e-6:  # no ascent to working precision
+                return theta, value, information, gain < 1e-4
+        theta = theta + size * step
+        value, gradient, information = likelihood.derivatives(theta)
+    return theta, value, information, False
+
+
+def _ascent(gradient, information):
+    """A Newton step, its curvatures made positive, and the gain that it promises."""
+    unit = 1 / np.sqrt(np.maximum(np.abs(np.diag(information)), 1e-300))
+    values, vectors = linalg.eigh(information * np.outer(unit, unit))
+    slope = vectors.T @ (unit * gradient)
+    curvature = np.maximum(np.abs(values), 1e-10)
+    return unit * (vectors @ (slope / curvature)), 0.5 * np.sum(slope**2 / curvature)

@@ -1,0 +1,349 @@
+"""Standard errors: derivatives, known formulas, another package's numbers, coverage, refusals."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+from sklearn.datasets import load_iris
+from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import PolynomialFeatures, StandardScaler
+from sklearn.tree import DecisionTreeRegressor
+
+from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
+from skmoe._information import GaussianTerms, MixtureLikelihood, SoftmaxTerms
+from skmoe.gates import ConstantGate, GaussianGate, SoftmaxGate
+
+COEF = np.array([[1.0, 2.0, -1.0], [-0.5, -1.0, 1.0]])  # intercept first
+SCALE = np.array([0.6, 1.0])
+GATE = np.array([-0.4, 1.2, 0.0])  # log-odds of the second expert
+
+
+def two_planes(seed, n_samples=400):
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n_samples, 2))
+    second = rng.uniform(size=n_samples) < 1 / (1 + np.exp(-(GATE[0] + X @ GATE[1:])))
+    k = second.astype(int)
+    return X, COEF[k, 0] + (COEF[k, 1:] * X).sum(axis=1) + SCALE[k] * rng.normal(size=n_samples)
+
+
+def mixture(**settings):
+    return MixtureOfExpertsRegressor(**{"n_experts": 2, "n_init": 3, "random_state": 0, **settings})
+
+
+@pytest.mark.parametrize("n_experts", [1, 3])
+@pytest.mark.parametrize("terms", [GaussianTerms, SoftmaxTerms])
+def test_gradient_and_information_are_derivatives_of_the_log_likelihood(terms, n_experts):
+    rng = np.random.default_rng(0)
+    design = np.column_stack([rng.normal(size=(50, 2)), np.ones(50)])
+    gate_design = np.column_stack([rng.normal(size=50), np.ones(50)])
+    target = (
+        rng.normal(size=(50, 2)) if terms is GaussianTerms else np.eye(3)[rng.integers(3, size=50)]
+    )
+    weight = rng.uniform(0.5, 2, size=50)
+    likelihood = MixtureLikelihood(terms, design, target, gate_design, weight, n_experts)
+    theta = 0.7 * rng.normal(size=likelihood.size)
+    _, gradient, information = likelihood.derivatives(theta)
+    steps = 1e-5 * np.eye(likelihood.size)
+    up, down = ([likelihood.derivatives(theta + sign * s) for s in steps] for sign in (1, -1))
+    # Central differences leave some 1e-10 times third derivatives.
+    differences = [(u[0] - d[0]) / 2e-5 for u, d in zip(up, down, strict=True)]
+    assert_allclose(gradient, differences, rtol=1e-6, atol=1e-6)
+    differences = np.array([(u[1] - d[1]) / 2e-5 for u, d in zip(up, down, strict=True)])
+    assert_allclose(information, -differences, rtol=1e-5, atol=1e-5)
+
+
+def test_blocks_of_rows_change_nothing(monkeypatch):
+    X, y = two_planes(0, 100)
+    moe = mixture().fit(X, y)
+    whole = moe.summary(X, y, cov="sandwich")
+    monkeypatch.setattr("skmoe._information.BLOCK_ROWS", 17)
+    blocks = moe.summary(X, y, cov="sandwich")
+    assert_allclose(blocks.cov, whole.cov, rtol=1e-8, atol=1e-12)
+
+
+def test_standard_errors_are_those_of_flexmix(shared_data):
+    # library(flexmix)
+    # m <- flexmix(yn ~ x + I(x^2), data = NPreg, k = 2,
+    #              control = list(iter.max = 5000, tolerance = 1e-14))
+    # r <- refit(m); r@coef; sqrt(diag(r@vcov))      # flexmix 2.3.20, of five starts the best
+    estimate = [14.713226, 9.848309, -0.968517, 1.238643, -0.208519, 4.814464, 0.036540, 1.236751]
+    std_error = [1.323774, 0.591583, 0.0552603, 0.0782510, 1.009206, 0.509610, 0.0497551, 0.0816856]
+    X, y, _, _ = shared_data("NPreg")
+    x = X["x"].to_numpy()
+    square = X.assign(square=x**2)[["x", "square"]]
+    summary = mixture(gate=ConstantGate()).fit(square, y).summary(square, y)
+    found = summary.to_frame().to_numpy()[:, :2]
+    if found[0, 0] < 5:  # the experts are nearly of the same load
+        found = found[[4, 5, 6, 7, 0, 1, 2, 3, 8]]
+    # flexmix stops its optimiser some 1e-5 from the maximum, and takes numerical derivatives.
+    assert_allclose(found[:-1, 0], estimate, rtol=1e-3, atol=1e-4)
+    assert_allclose(found[:-1, 1], std_error, rtol=1e-3)
+    assert_allclose([abs(found[-1, 0]), found[-1, 1]], [0.0240035, 0.1589164], rtol=1e-2)
+
+
+def test_one_expert_is_ordinary_least_squares():
+    rng = np.random.default_rng(0)
+    X = rng.normal(3, 2, size=(100, 2))
+    y = X @ [1.0, -2.0] + np.abs(X[:, 0]) * rng.normal(size=100)
+    weight = rng.uniform(0.5, 2, size=100)
+    moe = MixtureOfExpertsRegressor(LinearRegression(), 1).fit(X, y, sample_weight=weight)
+    design = np.column_stack([np.ones(100), X])
+    bread = np.linalg.inv(design.T @ (design * weight[:, None]))
+    beta = bread @ (design.T @ (weight * y))
+    residual = y - design @ beta
+    variance = weight @ residual**2 / weight.sum()
+
+    observed = moe.summary(X, y, weight)
+    assert observed.terms == ["intercept", "x0", "x1", "log_scale"]
+    assert_allclose(observed.estimate, [*beta, 0.5 * np.log(variance)], rtol=1e-6)
+    assert_allclose(observed.cov[:3, :3], variance * bread, rtol=1e-6)
+    assert_allclose(observed.std_error[3], np.sqrt(0.5 / weight.sum()), rtol=1e-6)
+
+    sandwich = moe.summary(X, y, weight, cov="sandwich")  # White's HC0
+    scores = design * (weight * residual)[:, None]
+    assert_allclose(sandwich.cov[:3, :3], bread @ scores.T @ scores @ bread, rtol=1e-6)
+
+
+def test_one_expert_for_classes_is_logistic_regression():
+    X, label = load_iris(return_X_y=True)
+    X, label = X[:, :2], np.array(["a", "b", "c"])[label]
+    moe = MixtureOfExpertsClassifier(LogisticRegression(C=np.inf, max_iter=1000), 1)
+    X, label = X[50:], label[50:]  # two of the classes, which overlap
+    summary = moe.fit(X, label).summary(X, label)
+    assert set(summary.parts) == {"expert0: c against b"}
+    design = np.column_stack([np.ones(len(X)), X])
+    p = 1 / (1 + np.exp(-design @ summary.estimate))
+    assert_allclose(design.T @ ((label == "c") - p), 0, atol=1e-4)
+    expected = np.linalg.inv(design.T @ (design * (p * (1 - p))[:, None]))
+    assert_allclose(summary.cov, expected, rtol=1e-5)
+
+
+def test_estimates_are_at_the_maximum_of_the_log_density_in_raw_units():
+    """The mixture's own density at the summary's estimates, and beside them."""
+    X, y = two_planes(1)
+    X = 1000 + 10 * X
+    weight = np.random.default_rng(0).integers(0, 3, size=len(y))
+    moe = mixture().fit(X, y, sample_weight=weight)
+    summary = moe.summary(X, y, weight)
+
+    def log_likelihood(raw):
+        for k, expert in enumerate(moe.experts_):
+            intercept, *coef, log_scale = raw[4 * k : 4 * k + 4]
+            expert.intercept_, expert.coef_ = intercept, np.array(coef)
+            moe.likelihood_.scale_[k] = np.exp(log_scale)
+        moe.gate_.intercept_ = np.array([0.0, raw[8]])
+        moe.gate_.coef_ = np.array([[0.0, 0.0], raw[9:]])
+        return weight @ moe.log_density(X, y)
+
+    raw = summary.estimate
+    assert summary.n_samples == weight.sum()
+    assert_allclose(log_likelihood(raw), summary.log_likelihood, rtol=1e-9)
+    for direction in np.linalg.cholesky(summary.cov).T:
+        # One standard error along each axis of the ellipsoid costs about a half.
+        for sign in (-0.3, 0.3):
+            loss = summary.log_likelihood - log_likelihood(raw + sign * direction)
+            assert 0.3 < loss / (0.5 * sign**2) < 2
+
+
+def test_weight_two_is_a_row_given_twice_and_units_go_through():
+    X, y = two_planes(2, 300)
+    weight = np.random.default_rng(1).integers(1, 3, size=300)
+    moe = mixture(tol=1e-8, max_iter=1000).fit(X, y, sample_weight=weight)
+    weighted = moe.summary(X, y, weight)
+    repeated = moe.summary(np.repeat(X, weight, axis=0), np.repeat(y, weight))
+    assert_allclose(weighted.estimate, repeated.estimate, rtol=1e-6, atol=1e-8)
+    assert_allclose(weighted.cov, repeated.cov, rtol=1e-6, atol=1e-10)
+
+    other = mixture(tol=1e-8, max_iter=1000).fit(X * [0.01, 50], 7 * y, sample_weight=weight)
+    scaled = other.summary(X * [0.01, 50], 7 * y, weight)
+    factor = np.array(2 * [7, 700, 0.14, 1] + [1, 100, 0.02])
+    # 1e-6 of the default's penalty is on standardised columns; Newton steps stop at 1e-4 of an
+    # error, which is 1e-4 again of a squared one.
+    assert_allclose(scaled.std_error / factor, weighted.std_error, rtol=1e-4)
+
+
+@pytest.mark.slow
+def test_intervals_cover_what_was_planted():
+    # Of 11 parameters in 60 tables the share is known to about 1.3 points.
+    hits = []
+    for seed in range(60):
+        X, y = two_planes(seed, 300)
+        moe = mixture(n_init=1, init="kmeans_y", tol=1e-4)
+        summary = moe.fit(X, y).summary(X, y)
+        true = np.array([[*COEF[k], np.log(SCALE[k])] for k in (0, 1)])
+        first = int(abs(summary.estimate[1] - COEF[0, 1]) > abs(summary.estimate[1] - COEF[1, 1]))
+        true = np.concatenate([*true[[first, 1 - first]], (1 - 2 * first) * GATE])
+        hits.append((summary.lower < true) & (true < summary.upper))
+    assert 0.90 < np.mean(hits) < 0.975
+
+
+@pytest.mark.slow
+def test_sandwich_covers_where_errors_are_unequal():
+    rng = np.random.default_rng(0)
+    z = {"observed": [], "sandwich": []}
+    for _ in range(40):
+        X = rng.normal(size=(300, 1))
+        second = rng.uniform(size=300) < 0.4
+        clean = np.where(second, 10 - X[:, 0], 2 * X[:, 0])
+        y = clean + 0.5 * np.abs(X[:, 0]) * rng.normal(size=300)
+        moe = mixture(gate=ConstantGate(), n_init=1, init="kmeans_y").fit(X, y)
+        for cov, found in z.items():
+            summary = moe.summary(X, y, cov=cov)
+            found.append((summary.estimate[1] - 2) / summary.std_error[1])
+    # Of these slopes the variance is three times what equal errors would make it.
+    assert np.std(z["observed"]) > 1.4
+    assert 0.8 < np.std(z["sandwich"]) < 1.3
+
+
+def test_pipelines_tables_and_outputs_name_their_coefficients():
+    pd = pytest.importorskip("pandas")
+    X, y = two_planes(3)
+    table = pd.DataFrame(X, columns=["age", "size"])
+    expert = make_pipeline(PolynomialFeatures(2, include_bias=False), LinearRegression())
+    gate = make_pipeline(StandardScaler(), SoftmaxGate())
+    summary = mixture(experts=expert, gate=gate).fit(table, y).summary(table, y)
+    frame = summary.to_frame()
+    powers = ["intercept", "age", "size", "age^2", "age size", "size^2", "log_scale"]
+    assert frame.loc["expert0"].index.tolist() == powers
+    assert frame.loc["gate: expert1 against expert0"].index.tolist() == ["intercept", "age", "size"]
+
+    Y = np.column_stack([y, X[:, 0] - y + np.random.default_rng(0).normal(size=len(y))])
+    moe = mixture(tol=1e-9, max_iter=1000).fit(X, Y)
+    summary = moe.summary(X, Y)
+    assert summary.parts[4] == "expert0: output 1"
+    # The gate's default penalty moves it a little.
+    assert_allclose(summary.log_likelihood, moe.log_density(X, Y).sum(), rtol=0, atol=0.1)
+    slopes = summary.estimate[[1, 2, 5, 6]].reshape(2, 2)
+    assert_allclose(slopes, moe.experts_[0].coef_, atol=0.02)
+
+
+def test_classes_have_log_odds_against_the_first():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(1500, 2))
+    second = X[:, 0] + 0.3 * rng.logistic(size=1500) > 0
+    odds = np.where(second[:, None], X[:, [1]] * [3.0, 0.0], X[:, [1]] * [-3.0, -3.0])
+    odds = np.column_stack([np.zeros(1500), odds + [0.0, 0.5]])
+    label = np.array(["a", "b", "c"])[(odds + rng.gumbel(size=(1500, 3))).argmax(axis=1)]
+    moe = MixtureOfExpertsClassifier(n_experts=2, n_init=3, random_state=0, max_iter=500)
+    summary = moe.fit(X, label).summary(X, label)
+    assert list(dict.fromkeys(summary.parts)) == [
+        "expert0: b against a", "expert0: c against a",
+        "expert1: b against a", "expert1: c against a",
+        "gate: expert1 against expert0",
+    ]  # fmt: skip
+    slopes = summary.estimate[[2, 5, 8, 11]]
+    planted = np.array([3.0, 0.0, -3.0, -3.0])
+    planted = planted if slopes[0] > 0 else planted[[2, 3, 0, 1]]
+    assert (np.abs(slopes - planted) < 3.5 * summary.std_error[[2, 5, 8, 11]]).all()
+    assert abs(summary.z[13]) > 5
+    assert_allclose(summary.log_likelihood, moe.log_density(X, label).sum(), rtol=0, atol=0.5)
+
+
+def test_summary_prints_as_text_html_and_frame():
+    pytest.importorskip("pandas")
+    X, y = two_planes(0)
+    summary = mixture().fit(X, y).summary(X, y, level=0.9)
+    text = str(summary)
+    assert text.splitlines()[0].split() == [
+        "estimate", "std_error", "z", "p_value", "5", "%", "95", "%",
+    ]  # fmt: skip
+    for word in ("gate: expert1 against expert0", "<0.001", "log-likelihood", "400 rows"):
+        assert word in text
+    assert "<td>gate: expert1 against expert0</td>" in summary._repr_html_()
+    frame = summary.to_frame()
+    assert frame.columns.tolist() == ["estimate", "std_error", "z", "p_value", "lower", "upper"]
+    assert np.isnan(frame.loc[("expert0", "log_scale"), "p_value"])
+    assert_allclose(frame["upper"] - frame["lower"], 2 * 1.6448536 * frame["std_error"], rtol=1e-6)
+
+
+def separated():
+    X = np.linspace(-3, 3, 200)[:, None]
+    noise = np.random.default_rng(0).normal(size=200)
+    return X, np.where(X[:, 0] > 0.01, 50 + X[:, 0], -X[:, 0]) + 0.1 * noise
+
+
+REFUSED = [
+    (DecisionTreeRegressor(max_depth=2), {}, "linear or logistic experts"),
+    ([("a", LinearRegression()), ("b", Ridge())], {}, "one estimator to clone"),
+    (None, {"gate": GaussianGate()}, "not behind GaussianGate"),
+    (None, {"gate": SoftmaxGate(0.1, l1_ratio=0.5)}, "L1 penalty"),
+    (None, {"top_k": 1}, "without top_k"),
+    (Ridge(alpha=1000), {}, "a penalty pulls"),
+    (None, {"gate": SoftmaxGate(alpha=100)}, "a penalty pulls"),
+]
+
+
+@pytest.mark.parametrize(("experts", "settings", "message"), REFUSED)
+def test_mixtures_without_standard_errors_are_refused(experts, settings, message):
+    X, y = two_planes(0)
+    moe = mixture(experts=experts, **settings).fit(X, y)
+    before = moe.predict(X)
+    with pytest.raises(ValueError, match=message):
+        moe.summary(X, y)
+    assert_allclose(moe.predict(X), before, rtol=0)
+
+
+def test_rows_without_information_are_refused():
+    X, y = separated()
+    with pytest.raises(ValueError, match=r"gate separates expert[01] from the others"):
+        mixture().fit(X, y).summary(X, y)
+
+    X, y = two_planes(0)
+    doubled = np.column_stack([X, X.sum(axis=1)])
+    with pytest.raises(ValueError, match=r"the experts are constant or depend.*x0, x1, x2"):
+        mixture().fit(doubled, y).summary(doubled, y)
+    constant = np.column_stack([X, np.ones(len(X))])
+    with pytest.raises(ValueError, match=r"constant or depend on each other: x2\."):
+        mixture().fit(constant, y).summary(constant, y)
+
+    exact = np.where(X[:, 0] > 0, X[:, 1], y)
+    floor = mixture(n_init=10).fit(X, exact)
+    with pytest.raises(ValueError, match="at its floor"):
+        floor.summary(X, exact)
+
+    moe = mixture().fit(X, y)
+    with pytest.raises(ValueError, match="these are not the rows"):
+        moe.summary(*two_planes(5))
+
+    label = (X[:, 1] > 0).astype(int)
+    classifier = MixtureOfExpertsClassifier(n_experts=1).fit(X, label)
+    with pytest.raises(ValueError, match="separates the class [01]"):
+        classifier.summary(X, label)
+
+
+def test_experts_that_no_rows_part_are_refused():
+    """Two logistic experts behind proportions: of binary labels they say the same as one."""
+    rng = np.random.default_rng(0)
+    X = rng.integers(0, 2, size=(300, 1)).astype(float)
+    label = (X[:, 0] + rng.logistic(size=300) > 0.5).astype(int)
+
+    def halves(X, y, n_experts, random_state):
+        first = random_state.uniform(size=(len(y), 1))
+        return np.hstack([first, 1 - first])
+
+    moe = MixtureOfExpertsClassifier(
+        n_experts=2, gate=ConstantGate(), n_init=1, init=halves, random_state=0
+    ).fit(X, label)
+    with pytest.raises(ValueError, match="information about the parameters is singular"):
+        moe.summary(X, label)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [({"cov": "hc3"}, "got 'hc3'"), ({"level": 95}, "between 0 and 1; got 95")],
+)
+def test_options_are_checked(given, message):
+    X, y = two_planes(0, 50)
+    moe = mixture(n_experts=1).fit(X, y)
+    with pytest.raises(ValueError, match=message):
+        moe.summary(X, y, **given)
+
+
+def test_class_weights_ask_for_the_sandwich():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(200, 1))
+    label = (X[:, 0] + rng.logistic(size=200) > 1).astype(int)
+    moe = MixtureOfExpertsClassifier(n_experts=1, class_weight="balanced").fit(X, label)
+    with pytest.raises(ValueError, match="cov='sandwich'"):
+        moe.summary(X, label)
+    assert (moe.summary(X, label, cov="sandwich").std_error > 0).all()

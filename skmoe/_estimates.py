@@ -46,8 +46,7 @@ class Estimates:
         used = weight > 0
         self.mixture, weight = mixture, weight[used]
         head, _ = split_last(mixture.experts_[0])
-        self.experts = [split_last(expert)[1] for expert in mixture.experts_]
-        gate_head, self.gate = split_last(mixture.gate_)
+        gate_head, gate = split_last(mixture.gate_)
         self.columns = Columns("the experts", mixture, head, X, used, weight)
         self.classes = mixture.classes_ if is_classifier(mixture) else None
         if self.classes is None:
@@ -56,7 +55,7 @@ class Estimates:
             terms, target = GaussianTerms, (y - self.y_mean) / self.y_scale
         else:
             terms, target = SoftmaxTerms, np.eye(len(self.classes))[y[used]]
-        if isinstance(self.gate, SoftmaxGate):
+        if isinstance(gate, SoftmaxGate):
             self.gate_columns = Columns("the gate", mixture, gate_head, X, used, weight)
         else:
             self.gate_columns = Columns.none(len(weight))
@@ -71,25 +70,8 @@ class Estimates:
 
     def fitted(self):
         """Parameters of the fitted mixture, as the likelihood has them."""
-        if self.classes is None:
-            of_experts = self._fitted_regressions()
-        else:
-            of_experts = [
-                _against_first(self.columns.standard(*_all_classes(expert)))
-                for expert in self.experts
-            ]
-        if isinstance(self.gate, SoftmaxGate):
-            of_gate = self.gate_columns.standard(self.gate.coef_, self.gate.intercept_)
-        else:
-            of_gate = np.log(self.gate.proportions_)[:, None]
-        return np.concatenate([*map(np.ravel, of_experts), _against_first(of_gate).ravel()])
-
-    def _fitted_regressions(self):
-        scales = self.mixture.likelihood_.scale_.reshape(len(self.experts), -1) / self.y_scale
-        for expert, scale in zip(self.experts, scales, strict=True):
-            slopes = expert.coef_.reshape(len(scale), -1) / self.y_scale[:, None]
-            intercepts = (expert.intercept_ - self.y_mean) / self.y_scale
-            yield np.column_stack([self.columns.standard(slopes, intercepts), np.log(scale)])
+        shifts, to_raw = self.in_raw_units(np.zeros(self.likelihood.size))
+        return linalg.solve(to_raw, raw_parameters(self.mixture) - shifts)
 
     def maximum(self):
         """Parameters, log-likelihood and information at the maximum next to the fit.
@@ -158,7 +140,7 @@ class Estimates:
         distance = np.abs(to_raw @ (theta - fitted)) / std_error
         worst = int(distance.argmax())
         if distance[worst] > FARTHEST:
-            parts, terms = self.names()
+            parts, terms = parameter_names(self.mixture)
             raise ValueError(
                 f"The fit is not at the maximum of the likelihood: {terms[worst]} of "
                 f"{parts[worst]} is {distance[worst]:.1f} standard errors from there. Either EM "
@@ -168,11 +150,11 @@ class Estimates:
             )
 
     def _by_output(self, of_experts):
-        return of_experts.reshape(len(self.experts), len(self.y_scale), -1)
+        return of_experts.reshape(self.likelihood.n_experts, len(self.y_scale), -1)
 
     def _involved(self, vector):
         """Names of the parameters that a direction is mostly made of."""
-        parts, terms = self.names()
+        parts, terms = parameter_names(self.mixture)
         share = np.abs(self.in_raw_units(np.zeros(self.likelihood.size))[1]) > 0
         weight = share @ vector**2  # an intercept in raw units mixes all standardised slopes
         chosen = np.flatnonzero(weight >= 0.5 * weight.max())[:4]
@@ -181,42 +163,18 @@ class Estimates:
     def in_raw_units(self, theta):
         """Parameters in the units of X and y, and the matrix that makes changes of them."""
         shifts, blocks = [], []
-        for _ in self.experts:
+        for _ in range(self.likelihood.n_experts):
             if self.classes is None:
                 for mean, scale in zip(self.y_mean, self.y_scale, strict=True):
                     blocks += [scale * self.columns.to_raw, [[1.0]]]
-                    shifts += [mean, *np.zeros(len(self.columns.names) - 1), np.log(scale)]
+                    shifts += [mean, *np.zeros(len(self.columns.to_raw) - 1), np.log(scale)]
             else:
                 blocks += [self.columns.to_raw] * (len(self.classes) - 1)
-        blocks += [self.gate_columns.to_raw] * (len(self.experts) - 1)
+        blocks += [self.gate_columns.to_raw] * (self.likelihood.n_experts - 1)
         to_raw = linalg.block_diag(*blocks)
         raw = to_raw @ theta
         raw[: len(shifts)] += shifts
         return raw, to_raw
-
-    def names(self):
-        """Part and term of each parameter."""
-        parts, terms = [], []
-        experts = list(self.mixture.named_experts_)
-        for name in experts:
-            for label in self._labels():
-                of_expert = list(self.columns.names)
-                if self.classes is None:
-                    of_expert.append("log_scale")
-                parts += [name + label] * len(of_expert)
-                terms += of_expert
-        for name in experts[1:]:
-            parts += [f"gate: {name} against {experts[0]}"] * len(self.gate_columns.names)
-            terms += self.gate_columns.names
-        return parts, terms
-
-    def _labels(self):
-        """What stands behind the name of an expert: an output or a class, if there are several."""
-        if self.classes is None:
-            n_outputs = len(self.y_scale)
-            return [f": output {j}" for j in range(n_outputs)] if n_outputs > 1 else [""]
-        first, *others = self.classes.tolist()
-        return [f": {label} against {first}" for label in others]
 
 
 class Columns:
@@ -241,21 +199,17 @@ class Columns:
     ----------
     design : ndarray of shape (n_used, n_columns + 1)
         The last column is one.
-    names : list of str
-        Of the coefficients in raw units, the intercept first.
     to_raw : ndarray of shape (n_columns + 1, n_columns + 1)
         Makes coefficients in raw units, intercept first, of those here, intercept last.
     """
 
     def __init__(self, role, mixture, head, X, used, weight):
-        names = _column_names(mixture, head)
         X = X if head is None else head.transform(X)
         X = X.toarray() if hasattr(X, "toarray") else np.asarray(X, dtype=np.float64)
-        self.names = ["intercept", *(names or [f"x{j}" for j in range(X.shape[1])])]
         X = X[used]
         self._mean, self._scale = standardisation(X, weight)
         standard = (X - self._mean) / self._scale
-        self._check_independent(role, standard, weight)
+        _check_independent(role, _column_names(mixture, head, X.shape[1]), standard, weight)
         self.design = np.column_stack([standard, np.ones(len(X))])
         self._set_way_back()
 
@@ -263,7 +217,7 @@ class Columns:
     def none(cls, n_samples):
         """The intercept alone."""
         columns = cls.__new__(cls)
-        columns.names, columns._mean, columns._scale = ["intercept"], np.zeros(0), np.ones(0)
+        columns._mean, columns._scale = np.zeros(0), np.ones(0)
         columns.design = np.ones((n_samples, 1))
         columns._set_way_back()
         return columns
@@ -273,26 +227,6 @@ class Columns:
         self.to_raw = np.zeros((n_columns + 1, n_columns + 1))
         self.to_raw[0, :-1], self.to_raw[0, -1] = -self._mean / self._scale, 1.0
         self.to_raw[1:, :-1] = np.diag(1 / self._scale)
-
-    def _check_independent(self, role, standard, weight):
-        gram = standard.T @ (standard * (weight / weight.sum())[:, None])
-        if not len(gram):
-            return
-        values, vectors = linalg.eigh(gram)
-        if values[0] > DEPENDENT * max(values[-1], 1.0):
-            return
-        involved = np.flatnonzero(np.abs(vectors[:, 0]) > 1e-4)
-        names = [self.names[1 + j] for j in involved[:6]]
-        names += ["..."] if len(involved) > 6 else []
-        raise ValueError(
-            f"Columns of {role} are constant or depend on each other: {', '.join(names)}. Their "
-            "coefficients are then arbitrary, and have no standard errors; leave one out (of "
-            "one-hot columns with OneHotEncoder(drop='first'))."
-        )
-
-    def standard(self, slopes, intercepts):
-        """Coefficients (m, n_columns + 1) here of slopes (m, n_columns) and intercepts (m,)."""
-        return np.column_stack([slopes * self._scale, intercepts + slopes @ self._mean])
 
 
 def check_applies(mixture):
@@ -324,24 +258,87 @@ def check_applies(mixture):
         )
 
 
+def _check_independent(role, names, standard, weight):
+    gram = standard.T @ (standard * (weight / weight.sum())[:, None])
+    if not len(gram):
+        return
+    values, vectors = linalg.eigh(gram)
+    if values[0] > DEPENDENT * max(values[-1], 1.0):
+        return
+    involved = np.flatnonzero(np.abs(vectors[:, 0]) > 1e-4)
+    dependent = [names[j] for j in involved[:6]] + ["..."] * (len(involved) > 6)
+    raise ValueError(
+        f"Columns of {role} are constant or depend on each other: {', '.join(dependent)}. Their "
+        "coefficients are then arbitrary, and have no standard errors; leave one out (of "
+        "one-hot columns with OneHotEncoder(drop='first'))."
+    )
+
+
+def raw_parameters(mixture):
+    """Parameters of a fitted mixture in the units of X and y, in the order of their names."""
+    experts = [split_last(expert)[1] for expert in mixture.experts_]
+    gate = split_last(mixture.gate_)[1]
+    parameters = []
+    if is_classifier(mixture):
+        for expert in experts:
+            parameters.append(_against_first(np.column_stack(_all_classes(expert))))
+    else:
+        for expert, scale in zip(experts, mixture.likelihood_.scale_, strict=True):
+            scale = np.atleast_1d(scale)
+            coef = expert.coef_.reshape(len(scale), -1)
+            intercept = np.reshape(expert.intercept_, -1)
+            parameters.append(np.column_stack([intercept, coef, np.log(scale)]))
+    if isinstance(gate, SoftmaxGate):
+        parameters.append(_against_first(np.column_stack([gate.intercept_, gate.coef_])))
+    else:
+        parameters.append(_against_first(np.log(gate.proportions_)))
+    return np.concatenate([part.ravel() for part in parameters])
+
+
+def parameter_names(mixture):
+    """Part and term of each parameter, two lists."""
+    parts, terms = [], []
+    experts = list(mixture.named_experts_)
+    head, last = split_last(mixture.experts_[0])
+    of_expert = ["intercept", *_column_names(mixture, head, last.n_features_in_)]
+    if is_classifier(mixture):
+        first, *others = mixture.classes_.tolist()
+        labels = [f": {label} against {first}" for label in others]
+    else:
+        of_expert.append("log_scale")
+        n_outputs = mixture.likelihood_.scale_[0].size
+        labels = [f": output {j}" for j in range(n_outputs)] if n_outputs > 1 else [""]
+    for name in experts:
+        for label in labels:
+            parts += [name + label] * len(of_expert)
+            terms += of_expert
+    head, gate = split_last(mixture.gate_)
+    of_gate = ["intercept"]
+    if isinstance(gate, SoftmaxGate):
+        of_gate += _column_names(mixture, head, gate.n_features_in_)
+    for name in experts[1:]:
+        parts += [f"gate: {name} against {experts[0]}"] * len(of_gate)
+        terms += of_gate
+    return parts, terms
+
+
 def _all_classes(expert):
-    """Coefficients (C, p) and intercepts (C,) of a logistic regression, of two classes too."""
-    if len(expert.coef_) > 1 or len(expert.classes_) > 2:
-        return expert.coef_, expert.intercept_
-    zero = np.zeros_like(expert.coef_)
-    return np.vstack([zero, expert.coef_]), np.append(0.0, expert.intercept_)
+    """Intercepts (C,) and coefficients (C, p) of a logistic regression, of two classes too."""
+    if len(expert.classes_) > 2:
+        return expert.intercept_, expert.coef_
+    return np.append(0.0, expert.intercept_), np.vstack([0 * expert.coef_, expert.coef_])
 
 
 def _against_first(coef):
     return coef[1:] - coef[0]
 
 
-def _column_names(mixture, head):
-    """Names of the columns behind transformers, or None where nobody knows them."""
+def _column_names(mixture, head, n_columns):
+    """Names of the columns behind transformers; x0 and so on where nobody knows them."""
     names = getattr(mixture, "feature_names_in_", None)
-    if head is None:
-        return None if names is None else list(map(str, names))
-    try:
-        return list(map(str, head.get_feature_names_out(names)))
-    except (AttributeError, ValueError):  # a transformer that does not name what it makes
-        return None
+    if head is not None:
+        try:
+            names = head.get_feature_names_out(names)
+        except (AttributeError, ValueError):  # a transformer that does not name what it makes
+            names = None
+    return [f"x{j}" for j in range(n_columns)] if names is None else list(map(str, names))

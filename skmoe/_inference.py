@@ -7,7 +7,7 @@ from scipy import linalg, stats
 from sklearn.utils.validation import check_is_fitted
 
 from ._display import html_table, text_table
-from ._estimates import Estimates
+from ._estimates import Estimates, parameter_names
 
 KINDS = {"observed": "the observed information", "sandwich": "the sandwich"}
 
@@ -213,7 +213,7 @@ class InferringMixture:
         if cov == "sandwich":
             inverse = inverse @ estimates.likelihood.outer_scores(theta) @ inverse
         raw, to_raw = estimates.in_raw_units(theta)
-        parts, terms = estimates.names()
+        parts, terms = parameter_names(self)
         return MixtureSummary(
             parts,
             terms,

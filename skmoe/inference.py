@@ -1,5 +1,6 @@
-"""What a fitted mixture says about its parameters, and how sure it is."""
+"""How sure a fitted mixture is of its parameters, and of whatever is computed from them."""
 
+from ._bootstrap import BootstrapResult, bootstrap
 from ._inference import MixtureSummary
 
-__all__ = ["MixtureSummary"]
+__all__ = ["BootstrapResult", "MixtureSummary", "bootstrap"]

@@ -1,0 +1,308 @@
+"""Bootstrap of mixtures, with the experts of all resamples in the same order."""
+
+import copy
+import warnings
+
+import numpy as np
+from scipy import optimize
+from sklearn.base import is_classifier
+from sklearn.utils import Bunch, _safe_indexing, check_random_state
+from sklearn.utils.validation import check_consistent_length, check_is_fitted, column_or_1d
+
+from ._compat import check_sample_weight
+from ._display import html_table, text_table
+from ._estimates import check_applies, parameter_names, raw_parameters
+from ._online import join_last, split_last
+from ._parallel import jobs
+from ._parameters import ExpertParameters
+from .gates import BaseGate
+
+DRAWS = 100  # until all classes are in a resample
+
+
+class BootstrapResult:
+    """What :func:`bootstrap` found; prints as a table and shows as HTML.
+
+    Parameters
+    ----------
+    estimate : ndarray
+        The statistic of the mixture that was fitted on the rows themselves.
+    distribution : ndarray of shape (*statistic, n_resamples)
+        That of each resample.
+    names : (list of str, list of str) or None
+        Part and term of each parameter, where the statistic is the parameters.
+    confidence_level : float
+        Of the intervals.
+
+    Attributes
+    ----------
+    bootstrap_distribution : ndarray of shape (*statistic, n_resamples)
+        The statistic of each resample.
+    standard_error : ndarray
+        Standard deviation of these.
+    confidence_interval : (ndarray, ndarray)
+        Their percentiles.
+
+    See Also
+    --------
+    bootstrap : Makes it.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skmoe.inference import BootstrapResult
+    >>> draws = np.random.default_rng(0).normal(size=(1, 1000))
+    >>> result = BootstrapResult(np.zeros(1), draws, None, 0.9)
+    >>> result.standard_error.round(2)
+    array([0.98])
+    """
+
+    def __init__(self, estimate, distribution, names, confidence_level):
+        self.estimate, self.bootstrap_distribution = estimate, distribution
+        self.names, self.confidence_level = names, confidence_level
+        self.standard_error = distribution.std(axis=-1, ddof=1)
+        tail = (1 - confidence_level) / 2
+        self.confidence_interval = tuple(np.quantile(distribution, [tail, 1 - tail], axis=-1))
+
+    def to_frame(self):
+        """The table as a DataFrame.
+
+        Returns
+        -------
+        frame : pandas.DataFrame
+            Indexed by part and term, or by the number of the statistic.
+        """
+        import pandas as pd
+
+        index = None
+        if self.names is not None:
+            index = pd.MultiIndex.from_arrays(self.names, names=["part", "term"])
+        columns = ("estimate", "std_error", "lower", "upper")
+        return pd.DataFrame(dict(zip(columns, self._columns(), strict=True)), index=index)
+
+    def _columns(self):
+        return map(np.ravel, (self.estimate, self.standard_error, *self.confidence_interval))
+
+    def _header(self):
+        ends = (f"{50 * (1 + sign * self.confidence_level):.4g} %" for sign in (-1, 1))
+        return ["", "estimate", "std_error", *ends]
+
+    def _cells(self):
+        numbers = np.column_stack(list(self._columns()))
+        rows = [
+            [f"{row[0]:.4g}", f"{row[1]:.3g}", *(f"{v:.4g}" for v in row[2:])] for row in numbers
+        ]
+        if self.names is None:
+            return [[str(i), *row] for i, row in enumerate(rows)]
+        cells, last = [], None
+        for part, term, row in zip(*self.names, rows, strict=True):
+            if part != last:
+                cells.append([part] + [""] * 4)
+            cells.append([f"  {term}", *row])
+            last = part
+        return cells
+
+    def __str__(self):
+        n_resamples = self.bootstrap_distribution.shape[-1]
+        return text_table(self._header(), self._cells()) + f"\n\n{n_resamples} resamples"
+
+    __repr__ = __str__
+
+    def _repr_html_(self):
+        return html_table(self._header(), self._cells())
+
+
+def bootstrap(
+    estimator,
+    X,
+    y,
+    *,
+    sample_weight=None,
+    groups=None,
+    statistic=None,
+    method="rows",
+    n_resamples=200,
+    confidence_level=0.95,
+    n_jobs=None,
+    random_state=None,
+):
+    """Bootstrap a fitted mixture: standard errors and intervals without formulas.
+
+    Each resample refits the mixture from where it stands, so that EM is quick and stays near its
+    optimum, and what the choice among optima adds is not counted. The experts of a resample are
+    then matched with those of the mixture: by the largest sum of responsibilities that both
+    have for the rows [1]_. Mixtures fitted with ``subject`` are not for this function.
+
+    Parameters
+    ----------
+    estimator : MixtureOfExpertsRegressor or MixtureOfExpertsClassifier
+        Fitted. It stays as it is.
+    X : array-like or DataFrame of shape (n_samples, n_features)
+        Rows it was fitted on.
+    y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+        Their target.
+    sample_weight : array-like of shape (n_samples,), default=None
+        Their weights. A row is one observation, whatever its weight, and keeps it.
+    groups : array-like of shape (n_samples,), default=None
+        Rows that are drawn together, such as those of one person, with method="rows".
+    statistic : callable, default=None
+        ``statistic(mixture)`` -> number or array of fixed shape, of any fitted mixture. None is
+        the parameters of linear and logistic mixtures, as in ``summary``.
+    method : {"rows", "parametric"}, default="rows"
+        "rows" draws rows with replacement; how often a row is drawn multiplies its weight, so
+        that it never is on both sides of a fold. "parametric" keeps X and draws targets from the
+        mixture: sharper if the mixture is true.
+    n_resamples : int, default=200
+        Number of refits. Percentiles take more than standard errors: 1000 and up.
+    confidence_level : float, default=0.95
+        Of the percentile intervals.
+    n_jobs : int, default=None
+        Jobs for the refits. The result does not depend on it.
+    random_state : int, RandomState instance or None, default=None
+        Draws the resamples.
+
+    Returns
+    -------
+    result : BootstrapResult
+        With ``bootstrap_distribution``, ``standard_error`` and ``confidence_interval``, as
+        :func:`scipy.stats.bootstrap` has them, and ``to_frame``.
+
+    Raises
+    ------
+    ValueError
+        If an option is unknown, or the mixture has no parameters and there is no statistic.
+
+    See Also
+    --------
+    skmoe.MixtureOfExpertsRegressor.summary : The same from derivatives, at no refit.
+
+    References
+    ----------
+    .. [1] M. Stephens, "Dealing with label switching in mixture models", Journal of the Royal
+       Statistical Society B 62 (2000) 795-809.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skmoe import MixtureOfExpertsRegressor
+    >>> from skmoe.inference import bootstrap
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.uniform(-3, 3, size=(200, 1))
+    >>> y = np.abs(X[:, 0]) + 0.3 * rng.normal(size=200)
+    >>> moe = MixtureOfExpertsRegressor(n_experts=2, random_state=0).fit(X, y)
+    >>> at_zero = bootstrap(
+    ...     moe, X, y, statistic=lambda mixture: mixture.predict([[0.0]]), n_resamples=20,
+    ...     random_state=0,
+    ... )
+    >>> at_zero.standard_error.shape
+    (1,)
+    """
+    _check_options(estimator, statistic, method, n_resamples, confidence_level)
+    X = X if hasattr(X, "shape") else np.asarray(X)
+    y = np.asarray(y)
+    check_consistent_length(X, y, groups)
+    weight = check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+    if method == "parametric" and (groups is not None or np.ptp(weight) > 0):
+        raise ValueError(
+            "method='parametric' draws a target for each row, on its own: groups and unequal "
+            "weights have no meaning there. Take method='rows'."
+        )
+    group = np.arange(len(y)) if groups is None else _numbered(groups)
+    known = estimator.responsibilities(X, y)
+    seeds = check_random_state(random_state).randint(np.iinfo(np.int32).max, size=n_resamples)
+    statistic = raw_parameters if statistic is None else statistic
+    # A splitter may ask for groups; elsewhere they would change how experts are predicted.
+    passed = None if isinstance(estimator.cv, str) or not hasattr(estimator.cv, "split") else groups
+    shared = (estimator, X, y, weight, group, passed, known, statistic, method)
+    with jobs(n_jobs, shared) as run:
+        resamples = run(_resample, [(int(seed),) for seed in seeds])
+    estimate = np.asarray(statistic(estimator), dtype=np.float64)
+    names = parameter_names(estimator) if statistic is raw_parameters else None
+    return BootstrapResult(estimate, np.stack(resamples, axis=-1), names, confidence_level)
+
+
+def _check_options(estimator, statistic, method, n_resamples, confidence_level):
+    if not isinstance(estimator, ExpertParameters):
+        raise TypeError(f"estimator must be a mixture of experts; got {estimator!r}.")
+    check_is_fitted(estimator)
+    if method not in ("rows", "parametric"):
+        raise ValueError(f"method must be 'rows' or 'parametric'; got {method!r}.")
+    if n_resamples < 2:
+        raise ValueError(f"n_resamples must be 2 at least; got {n_resamples!r}.")
+    if not 0 < confidence_level < 1:
+        raise ValueError(f"confidence_level must be between 0 and 1; got {confidence_level!r}.")
+    if statistic is None:
+        try:
+            check_applies(estimator)
+        except ValueError as error:
+            raise ValueError(
+                "Only linear and logistic mixtures behind a softmax gate or proportions have "
+                "parameters to tell: give a statistic, such as lambda mixture: "
+                "mixture.predict(X_new)."
+            ) from error
+
+
+def _numbered(groups):
+    return np.unique(column_or_1d(groups), return_inverse=True)[1]
+
+
+def _resample(estimator, X, y, weight, group, passed, known, statistic, method, seed):
+    """The statistic of one resample."""
+    random_state = np.random.RandomState(seed)
+    for _ in range(DRAWS):
+        counts, target = _draw(estimator, X, y, group, method, random_state)
+        rows = np.flatnonzero((counts > 0) & (weight > 0))
+        if not is_classifier(estimator) or len(np.unique(target[rows])) == len(estimator.classes_):
+            break
+    else:
+        raise ValueError(
+            "Resamples lack a class: it has too few rows, or groups, for the bootstrap."
+        )
+    twin = copy.copy(estimator).set_params(warm_start=True, verbose=0)
+    params = {} if passed is None else {"groups": np.asarray(passed)[rows]}
+    part, drawn = _safe_indexing(X, rows), (counts * weight)[rows]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of one refit among many
+        twin.fit(part, target[rows], sample_weight=drawn, **params)
+    match(twin, known.T @ (twin.responsibilities(X, y) * weight[:, None]))
+    return np.asarray(statistic(twin), dtype=np.float64)
+
+
+def _draw(estimator, X, y, group, method, random_state):
+    """How often each row is drawn, and the targets."""
+    if method == "parametric":
+        drawn = estimator.sample_y(X, random_state=random_state)[..., 0]
+        return np.ones(len(y)), drawn
+    n_groups = group.max() + 1
+    drawn = np.bincount(random_state.randint(n_groups, size=n_groups), minlength=n_groups)
+    return drawn[group].astype(np.float64), y
+
+
+def match(mixture, shared):
+    """Renumber the experts of a mixture like those of another one.
+
+    Experts of a list, and those whose order means something to the gate, stay.
+
+    Parameters
+    ----------
+    mixture : mixture
+        Fitted; its attributes are replaced.
+    shared : ndarray of shape (n_experts, n_experts)
+        Entry (k, j): how much expert k of the other one and expert j of this one have in common.
+    """
+    head, gate = split_last(mixture.gate_)
+    fixed = isinstance(mixture.experts, list) or mixture.target_load is not None
+    if fixed or gate.keeps_order or type(gate).reorder is BaseGate.reorder:
+        return
+    _, order = optimize.linear_sum_assignment(shared, maximize=True)
+    gate, likelihood = copy.copy(gate), copy.copy(mixture.likelihood_)
+    gate.reorder(order)
+    likelihood.reorder(order)
+    experts = [mixture.experts_[k] for k in order]
+    mixture.experts_, mixture.gate_, mixture.likelihood_ = (
+        experts,
+        join_last(mixture.gate_, gate),
+        likelihood,
+    )
+    mixture.named_experts_ = Bunch(**dict(zip(mixture.named_experts_, experts, strict=True)))
+    mixture.expert_load_ = mixture.expert_load_[order]

@@ -1,0 +1,189 @@
+"""Bootstrap: standard errors of formulas, experts in one order, groups, jobs, refusals."""
+
+import copy
+
+import numpy as np
+import pytest
+from joblib import parallel_config
+from numpy.testing import assert_allclose
+from sklearn.linear_model import LinearRegression, Ridge
+from sklearn.model_selection import GroupKFold
+from sklearn.tree import DecisionTreeRegressor
+
+from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
+from skmoe._bootstrap import match
+from skmoe.gates import ConstantGate
+from skmoe.inference import bootstrap
+
+
+def equal_halves(n_samples=200, seed=0):
+    """Two lines of equal loads, so that their order by load is a matter of luck."""
+    rng = np.random.default_rng(seed)
+    X = rng.uniform(-3, 3, size=(n_samples, 1))
+    up = rng.uniform(size=n_samples) < 0.5
+    return X, np.where(up, 2 * X[:, 0], 3 - X[:, 0]) + 0.5 * rng.normal(size=n_samples)
+
+
+def mixture(X, y, **settings):
+    settings = {"n_experts": 2, "n_init": 3, "random_state": 0, **settings}
+    return MixtureOfExpertsRegressor(**settings).fit(X, y)
+
+
+@pytest.mark.parametrize("method", ["rows", "parametric"])
+def test_standard_errors_are_those_of_least_squares(method):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(100, 1))
+    y = 2 * X[:, 0] + (np.abs(X[:, 0]) if method == "rows" else 1.0) * rng.normal(size=100)
+    moe = mixture(X, y, experts=LinearRegression(), n_experts=1, n_init=1)
+    result = bootstrap(moe, X, y, method=method, n_resamples=100, random_state=0)
+    # Rows are White's sandwich, without the assumption of equal errors that parametric draws make.
+    cov = "sandwich" if method == "rows" else "observed"
+    expected = moe.summary(X, y, cov=cov).std_error[:2]
+    # 100 resamples know a standard error to 7 %.
+    assert_allclose(result.standard_error[:2], expected, rtol=0.25)
+    low, high = result.confidence_interval
+    assert (low < result.estimate).all()
+    assert (result.estimate < high).all()
+    assert_allclose((high - low)[:2], 3.92 * expected, rtol=0.3)
+
+
+@pytest.mark.slow
+def test_standard_errors_of_a_mixture_agree_with_the_information():
+    X, y = equal_halves()
+    moe = mixture(X, y, gate=ConstantGate())
+    result = bootstrap(moe, X, y, method="parametric", n_resamples=100, random_state=0)
+    expected = moe.summary(X, y).std_error
+    # 100 resamples know a standard error to 7 %; the experts overlap, which adds curvature.
+    assert_allclose(result.standard_error, expected, rtol=0.3)
+
+
+def test_experts_of_resamples_are_in_the_order_of_the_mixture(monkeypatch):
+    X, y = equal_halves()
+    moe = mixture(X, y, gate=ConstantGate())
+    slopes = [1, 4]
+    settings = {"n_resamples": 20, "random_state": 0}
+    draws = bootstrap(moe, X, y, **settings).bootstrap_distribution[slopes]
+    assert np.abs(draws - moe.summary(X, y).estimate[slopes, None]).max() < 0.3
+    # Without matching, the order by load does flip.
+    monkeypatch.setattr("skmoe._bootstrap.match", lambda mixture, shared: None)
+    draws = bootstrap(moe, X, y, **settings).bootstrap_distribution[slopes]
+    assert 0 < (draws[0] > 0.5).sum() < 20
+
+
+def test_matching_renumbers_and_changes_no_prediction():
+    X, y = equal_halves()
+    moe = mixture(X, y, n_experts=3, max_iter=10, tol=0.1)
+    twin = copy.copy(moe)
+    order = np.array([2, 0, 1])
+    match(twin, np.eye(3)[order])
+    assert [moe.experts_[k] for k in order] == twin.experts_
+    assert list(twin.named_experts_.values()) == twin.experts_
+    assert_allclose(twin.responsibilities(X, y), moe.responsibilities(X, y)[:, order])
+    assert_allclose(twin.expert_load_, moe.expert_load_[order])
+    assert_allclose(twin.predict(X), moe.predict(X))
+    assert_allclose(twin.log_density(X, y), moe.log_density(X, y))
+    named = [("one", LinearRegression()), ("other", Ridge())]
+    named = mixture(X, y, experts=named, n_experts=None, cv=False)
+    before = named.experts_
+    match(named, np.eye(2)[::-1])
+    assert named.experts_ is before
+
+
+def test_groups_are_drawn_together():
+    X, y = equal_halves(60)
+    X, y, groups = (np.repeat(each, 4, axis=0) for each in (X, y, [f"p{i}" for i in range(60)]))
+    moe = mixture(X, y, experts=LinearRegression(), n_experts=1)
+    settings = {"n_resamples": 50, "random_state": 0}
+    alone = bootstrap(moe, X, y, **settings).standard_error[:2]
+    together = bootstrap(moe, X, y, groups=groups, **settings).standard_error[:2]
+    assert_allclose(together / alone, 2, rtol=0.35)  # four copies know no more than one
+
+
+def test_any_mixture_has_a_bootstrap_of_a_statistic():
+    X, y = equal_halves(80)
+    weight = np.arange(80) % 2
+    moe = mixture(X, y, experts=DecisionTreeRegressor(max_depth=2), cv=2, n_init=1)
+    at = [[-1.0], [1.0]]
+    result = bootstrap(
+        moe, X, y, sample_weight=weight, statistic=lambda m: m.predict(at), n_resamples=4,
+        random_state=0,
+    )  # fmt: skip
+    assert result.bootstrap_distribution.shape == (2, 4)
+    assert_allclose(result.estimate, moe.predict(at))
+    assert (result.standard_error > 0).all()
+    other = bootstrap(
+        moe, X, np.where(weight > 0, y, 1e3), sample_weight=weight,
+        statistic=lambda m: m.predict(at), n_resamples=4, random_state=0,
+    )  # fmt: skip
+    assert_allclose(result.bootstrap_distribution, other.bootstrap_distribution)
+    with pytest.raises(ValueError, match="give a statistic"):
+        bootstrap(moe, X, y)
+
+
+def test_splitters_are_given_the_groups():
+    X, y = equal_halves(60)
+    groups = np.arange(60) // 3
+    moe = MixtureOfExpertsRegressor(
+        LinearRegression(), 2, cv=GroupKFold(2), n_init=1, random_state=0
+    ).fit(X, y, groups=groups)
+    settings = {"statistic": lambda m: m.oof_score_, "n_resamples": 2, "random_state": 0}
+    result = bootstrap(moe, X, y, groups=groups, **settings)
+    assert result.bootstrap_distribution.shape == (2,)
+    with pytest.raises(ValueError, match="groups"):
+        bootstrap(moe, X, y, **settings)
+
+
+def test_result_does_not_depend_on_jobs_and_the_mixture_stays():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(150, 2))
+    label = np.array(["no", "yes"])[(X[:, 0] + rng.logistic(size=150) > 0).astype(int)]
+    moe = MixtureOfExpertsClassifier(n_experts=2, n_init=1, random_state=0, max_iter=300)
+    before = moe.fit(X, label).predict_proba(X)
+    settings = {"method": "parametric", "n_resamples": 4, "random_state": 0}
+    one = bootstrap(moe, X, label, **settings)
+    with parallel_config("threading"):
+        two = bootstrap(moe, X, label, n_jobs=2, **settings)
+    assert_allclose(one.bootstrap_distribution, two.bootstrap_distribution, rtol=0)
+    assert one.bootstrap_distribution.std(axis=1).min() > 0
+    assert_allclose(moe.predict_proba(X), before, rtol=0)
+    assert not moe.warm_start
+
+
+def test_result_prints_as_text_html_and_frame():
+    pytest.importorskip("pandas")
+    X, y = equal_halves(100)
+    result = bootstrap(mixture(X, y), X, y, n_resamples=3, confidence_level=0.9, random_state=0)
+    header, part, *_ = str(result).splitlines()
+    assert header.split() == ["estimate", "std_error", "5", "%", "95", "%"]
+    assert part == "expert0"
+    assert str(result).endswith("3 resamples")
+    assert "<td>gate: expert1 against expert0</td>" in result._repr_html_()
+    frame = result.to_frame()
+    assert frame.columns.tolist() == ["estimate", "std_error", "lower", "upper"]
+    assert_allclose(frame.loc["expert0", "std_error"], result.standard_error[:3])
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "message"),
+    [
+        ({"method": "wild"}, ValueError, "got 'wild'"),
+        ({"n_resamples": 1}, ValueError, "2 at least; got 1"),
+        ({"confidence_level": 95}, ValueError, "got 95"),
+        ({"estimator": LinearRegression()}, TypeError, "got LinearRegression"),
+        ({"method": "parametric", "groups": np.arange(50)}, ValueError, "have no meaning there"),
+        ({"method": "parametric", "sample_weight": np.arange(50)}, ValueError, "unequal"),
+    ],
+)
+def test_what_cannot_be_resampled_is_refused(given, error, message):
+    X, y = equal_halves(50)
+    given = {"estimator": mixture(X, y, n_experts=1), "X": X, "y": y, **given}
+    with pytest.raises(error, match=message):
+        bootstrap(**given)
+
+
+def test_a_class_that_resamples_lose_is_named_as_the_cause():
+    X = np.arange(20.0)[:, None]
+    label = (X[:, 0] > 9).astype(int)
+    moe = MixtureOfExpertsClassifier(n_experts=1).fit(X, label)
+    with pytest.raises(ValueError, match="lack a class"):
+        bootstrap(moe, X, label, groups=np.zeros(20), sample_weight=label, n_resamples=2)

@@ -214,7 +214,8 @@ def bootstrap(
     # A splitter may ask for groups; elsewhere they would change how experts are predicted.
     passed = None if isinstance(estimator.cv, str) or not hasattr(estimator.cv, "split") else groups
     shared = (estimator, X, y, weight, group, passed, known, statistic, method)
-    with jobs(n_jobs, shared) as run:
+    with warnings.catch_warnings(), jobs(n_jobs, shared) as run:
+        warnings.simplefilter("ignore")  # of one refit among many
         resamples = run(_resample, [(int(seed),) for seed in seeds])
     estimate = np.asarray(statistic(estimator), dtype=np.float64)
     names = parameter_names(estimator) if statistic is raw_parameters else None
@@ -261,9 +262,7 @@ def _resample(estimator, X, y, weight, group, passed, known, statistic, method, 
     twin = copy.copy(estimator).set_params(warm_start=True, verbose=0)
     params = {} if passed is None else {"groups": np.asarray(passed)[rows]}
     part, drawn = _safe_indexing(X, rows), (counts * weight)[rows]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of one refit among many
-        twin.fit(part, target[rows], sample_weight=drawn, **params)
+    twin.fit(part, target[rows], sample_weight=drawn, **params)
     match(twin, known.T @ (twin.responsibilities(X, y) * weight[:, None]))
     return np.asarray(statistic(twin), dtype=np.float64)
 

@@ -100,9 +100,18 @@ class Estimates:
                 "max_iter, or ask for fewer experts."
             )
         self._check_distance(fitted, theta, information)
-        if self.classes is None:
-            value -= self.likelihood.weight.sum() * np.log(self.y_scale).sum()
-        return theta, value, information
+        return theta, self._in_units_of_y(value), information
+
+    def highest(self):
+        """Log-likelihood at the maximum next to the fit, or near its supremum."""
+        fitted = self.fitted()
+        self._check_scales(fitted)
+        return self._in_units_of_y(maximise(self.likelihood, fitted)[1])
+
+    def _in_units_of_y(self, log_likelihood):
+        if self.classes is not None:
+            return log_likelihood
+        return log_likelihood - self.likelihood.weight.sum() * np.log(self.y_scale).sum()
 
     def _check_scales(self, theta):
         if self.classes is not None:

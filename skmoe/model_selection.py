@@ -1,4 +1,4 @@
-"""How many experts: information criteria, or cross-validation of the whole EM."""
+"""How many experts, and whether the gate: criteria, cross-validation, likelihood-ratio tests."""
 
 import warnings
 from collections.abc import Iterable
@@ -12,10 +12,17 @@ from ._compat import check_sample_weight
 from ._display import html_table, text_table
 from ._experts import seed_estimator
 from ._folds import make_folds
+from ._likelihood_ratio import LikelihoodRatioResult, gate_test, n_experts_test
 from ._parallel import jobs
 from ._parameters import ExpertParameters
 
-__all__ = ["ExpertSelection", "select_n_experts"]
+__all__ = [
+    "ExpertSelection",
+    "LikelihoodRatioResult",
+    "gate_test",
+    "n_experts_test",
+    "select_n_experts",
+]
 
 CRITERIA = ("bic", "icl", "aic")
 
@@ -162,6 +169,10 @@ def select_n_experts(
         candidates.
     TypeError
         If the estimator is no mixture, or its experts are a list.
+
+    See Also
+    --------
+    n_experts_test : A test of one number against the next.
 
     References
     ----------

@@ -1,0 +1,241 @@
+"""Likelihood-ratio tests: whether one more expert is needed, and whether the gate is."""
+
+import warnings
+from dataclasses import dataclass, field
+
+import numpy as np
+from scipy import stats
+from sklearn.base import clone, is_classifier
+from sklearn.pipeline import Pipeline
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_array, check_consistent_length
+
+from ._estimates import Estimates
+from ._experts import seed_estimator
+from ._parallel import jobs
+from ._parameters import ExpertParameters
+from .gates import ConstantGate, SoftmaxGate
+
+DRAWS = 100  # until all classes are in a resample
+
+
+@dataclass
+class LikelihoodRatioResult:
+    """A likelihood-ratio statistic and its p-value.
+
+    Parameters
+    ----------
+    statistic : float
+        Twice the difference of the log-likelihoods.
+    pvalue : float
+        Probability of such a statistic or a larger one if the smaller mixture is true.
+    df : int, default=None
+        Degrees of freedom of the chi-squared distribution that gave the p-value.
+    null_distribution : ndarray of shape (n_resamples,), default=None
+        Statistics under the smaller mixture, where these gave the p-value.
+
+    See Also
+    --------
+    n_experts_test : Makes it.
+    gate_test : Makes it.
+
+    Examples
+    --------
+    >>> from skmoe.model_selection import LikelihoodRatioResult
+    >>> LikelihoodRatioResult(3.2, 0.07, df=1).pvalue
+    0.07
+    """
+
+    statistic: float
+    pvalue: float
+    df: int | None = None
+    null_distribution: np.ndarray | None = field(default=None, repr=False)
+
+
+def n_experts_test(estimator, X, y, n_experts=1, *, n_resamples=99, n_jobs=None, random_state=None):
+    """Test ``n_experts`` experts against one more, by the parametric bootstrap.
+
+    The ratio of the two likelihoods has no known distribution, since the parameters of an expert
+    too many are not defined. So targets are drawn from the smaller mixture, and both mixtures
+    fitted to these, again and again [1]_, each time from the same kinds of starts.
+
+    Parameters
+    ----------
+    estimator : MixtureOfExpertsRegressor or MixtureOfExpertsClassifier
+        With one linear or logistic expert to clone. It stays as it is, fitted or not. Fewer starts
+        (``n_init``) make the test quicker, and leave it valid.
+    X : array-like or DataFrame of shape (n_samples, n_features)
+        Rows.
+    y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+        Target.
+    n_experts : int, default=1
+        Number of experts under the hypothesis.
+    n_resamples : int, default=99
+        Draws; the smallest possible p-value is ``1 / (n_resamples + 1)``.
+    n_jobs : int, default=None
+        Jobs for the draws. The result does not depend on it.
+    random_state : int, RandomState instance or None, default=None
+        Draws the targets, and the seed of the mixture where it has none.
+
+    Returns
+    -------
+    result : LikelihoodRatioResult
+        With ``statistic``, ``pvalue`` and ``null_distribution``.
+
+    Raises
+    ------
+    ValueError
+        If the mixture is not at the maximum of a likelihood: its experts are not linear or
+        logistic, or ``top_k`` is set.
+    TypeError
+        If the estimator is no mixture, or its experts are a list.
+
+    See Also
+    --------
+    select_n_experts : Chooses among many numbers, at less expense.
+
+    References
+    ----------
+    .. [1] G. J. McLachlan, "On bootstrapping the likelihood ratio test statistic for the number
+       of components in a normal mixture", Applied Statistics 36 (1987) 318-324.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skmoe import MixtureOfExpertsRegressor
+    >>> from skmoe.model_selection import n_experts_test
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.uniform(-3, 3, size=(100, 1))
+    >>> y = np.abs(X[:, 0]) + 0.3 * rng.normal(size=100)
+    >>> moe = MixtureOfExpertsRegressor(n_init=2, random_state=0)
+    >>> n_experts_test(moe, X, y, 1, n_resamples=9, random_state=0).pvalue
+    0.1
+    """
+    _check_mixture(estimator)
+    if n_experts < 1 or n_resamples < 1:
+        raise ValueError(
+            f"n_experts and n_resamples must be positive; got {n_experts!r} and {n_resamples!r}."
+        )
+    X = X if hasattr(X, "shape") else check_array(X, dtype=None, ensure_all_finite=False)
+    y = np.asarray(y)
+    check_consistent_length(X, y)
+    random_state = check_random_state(random_state)
+    estimator = seed_estimator(estimator, random_state)
+    seeds = random_state.randint(np.iinfo(np.int32).max, size=n_resamples)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # an expert too many may well collapse
+        statistic, null = _ratio(estimator, X, y, n_experts)
+        with jobs(n_jobs, (estimator, null, X, n_experts)) as run:
+            drawn = np.array(run(_ratio_of_draw, [(int(seed),) for seed in seeds]))
+    pvalue = (1 + int((drawn >= statistic).sum())) / (1 + n_resamples)
+    return LikelihoodRatioResult(statistic, pvalue, null_distribution=drawn)
+
+
+def _check_mixture(estimator):
+    if not isinstance(estimator, ExpertParameters):
+        raise TypeError(f"estimator must be a mixture of experts; got {estimator!r}.")
+    if isinstance(estimator.experts, list):
+        raise TypeError("The number of experts in a list is given; give one expert to clone.")
+
+
+def _ratio(estimator, X, y, n_experts):
+    """Twice the gain of one more expert, and the mixture without it."""
+    small, large = (
+        clone(estimator).set_params(n_experts=k).fit(X, y) for k in (n_experts, n_experts + 1)
+    )
+    for mixture in (small, large):
+        mixture._free_parameters()
+    # Starts may end below the smaller mixture, which the larger one has among its kind.
+    gain = large.log_density(X, y).sum() - small.log_density(X, y).sum()
+    return 2 * max(0.0, float(gain)), small
+
+
+def _ratio_of_draw(estimator, null, X, n_experts, seed):
+    random_state = np.random.RandomState(seed)
+    for _ in range(DRAWS):
+        y = null.sample_y(X, random_state=random_state)[..., 0]
+        if not is_classifier(null) or len(np.unique(y)) == len(null.classes_):
+            return _ratio(estimator, X, y, n_experts)[0]
+    raise ValueError("Draws lack a class, which is too rare for the bootstrap.")
+
+
+def gate_test(estimator, X, y, *, sample_weight=None, random_state=None):
+    r"""Test whether the gate has to look at the row: softmax gate against proportions.
+
+    Twice the difference of the log-likelihoods is chi-squared, with as many degrees of freedom as
+    the gate has weights, :math:`(K - 1) d`, where all experts of the smaller mixture are needed
+    and differ: then this is a regular test [1]_. Both likelihoods are taken at their maxima,
+    without the penalties of gate and experts. EM starts the one mixture from the other's
+    responsibilities too, so that both are at the same optimum.
+
+    Parameters
+    ----------
+    estimator : MixtureOfExpertsRegressor or MixtureOfExpertsClassifier
+        With linear or logistic experts, two at least, and a softmax gate. It stays as it is,
+        fitted or not.
+    X : array-like or DataFrame of shape (n_samples, n_features)
+        Rows.
+    y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+        Target.
+    sample_weight : array-like of shape (n_samples,), default=None
+        Weights: a row of weight 2 counts as two rows.
+    random_state : int, RandomState instance or None, default=None
+        Seed of the mixture where it has none.
+
+    Returns
+    -------
+    result : LikelihoodRatioResult
+        With ``statistic``, ``pvalue`` and ``df``.
+
+    Raises
+    ------
+    ValueError
+        If the gate is none that is tested, there is one expert only, or the mixture has no
+        ``summary``.
+
+    References
+    ----------
+    .. [1] S. S. Wilks, "The large-sample distribution of the likelihood ratio for testing
+       composite hypotheses", Annals of Mathematical Statistics 9 (1938) 60-62.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skmoe import MixtureOfExpertsRegressor
+    >>> from skmoe.model_selection import gate_test
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.uniform(-3, 3, size=(200, 1))
+    >>> y = np.where(rng.uniform(size=200) < 0.5, X[:, 0], 3 - X[:, 0]) + 0.3 * rng.normal(size=200)
+    >>> result = gate_test(MixtureOfExpertsRegressor(n_experts=2, random_state=0), X, y)
+    >>> result.df, result.pvalue > 0.05
+    (1, True)
+    """
+    _check_mixture(estimator)
+    gate = estimator.gate.steps[-1][1] if isinstance(estimator.gate, Pipeline) else estimator.gate
+    if not (gate is None or type(gate) is SoftmaxGate):
+        raise ValueError(f"gate_test compares a SoftmaxGate with proportions; the gate is {gate}.")
+    estimator = seed_estimator(estimator, check_random_state(random_state))
+    proportions = clone(estimator).set_params(gate=ConstantGate())
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # both go on to their maxima afterwards
+        with_gate, without = (
+            clone(each).fit(X, y, sample_weight=sample_weight) for each in (estimator, proportions)
+        )
+        from_without = _started(estimator, X, y, sample_weight, without)
+        from_gate = _started(proportions, X, y, sample_weight, with_gate)
+    if len(with_gate.experts_) == 1:
+        raise ValueError("A single expert has no gate: give n_experts, two at least.")
+    best_with, best_without = (
+        max(Estimates(mixture, X, y, sample_weight).highest() for mixture in candidates)
+        for candidates in ((with_gate, from_without), (without, from_gate))
+    )
+    statistic = 2 * max(0.0, float(best_with - best_without))
+    df = with_gate._free_parameters() - without._free_parameters()
+    return LikelihoodRatioResult(statistic, float(stats.chi2.sf(statistic, df)), df=df)
+
+
+def _started(estimator, X, y, sample_weight, other):
+    """The mixture that EM reaches from the responsibilities of another one."""
+    resp = other.responsibilities(X, y)
+    start = clone(estimator).set_params(init=lambda *given: resp, n_init=1)
+    return start.fit(X, y, sample_weight=sample_weight)

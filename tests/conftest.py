@@ -1,10 +1,13 @@
 """Fixtures that several test files share."""
 
 import importlib.util
+import os
+import sys
 from pathlib import Path
 
 import pytest
 
+os.environ["MPLBACKEND"] = "Agg"  # before anybody imports matplotlib
 DATA = Path(__file__).parents[2] / "shared" / "data"
 
 
@@ -18,3 +21,11 @@ def shared_data():
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module.load
+
+
+@pytest.fixture(autouse=True)
+def close_figures():
+    """Close what a test has drawn, examples of docstrings included."""
+    yield
+    if "matplotlib.pyplot" in sys.modules:
+        sys.modules["matplotlib.pyplot"].close("all")

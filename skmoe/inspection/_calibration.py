@@ -6,7 +6,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_consistent_length
 
 from .._answers import posterior
-from .._compat import check_sample_weight
+from .._compat import check_matplotlib_support, check_sample_weight
 from .._routing import Routes
 from ..distributions import MixtureDistribution
 from ._axes import Display
@@ -158,9 +158,10 @@ class CalibrationDisplay(Display):
         ValueError
             If there is no such output, or it has to be named and is not.
         """
+        check_matplotlib_support(f"{cls.__name__}.from_estimator")
         mixture, Z = unwrap(estimator, X)
         check_regressor(mixture, cls.__name__, "sklearn.calibration.CalibrationDisplay")
-        output = check_output(mixture, output)
+        output = check_output(mixture._y_shape, output)
         y = mixture._check_known_target(y)
         Z = mixture._check_X(Z)
         check_consistent_length(Z, y)
@@ -218,11 +219,18 @@ class CalibrationDisplay(Display):
         -------
         display : CalibrationDisplay
             Drawn.
+
+        Raises
+        ------
+        ValueError
+            If y has not a value for each row, or there is no such output, or it has to be named.
         """
+        check_matplotlib_support(f"{cls.__name__}.from_predictions")
         with np.errstate(divide="ignore"):
             routes = Routes(np.log(distribution.weights))
         names = [f"expert{k}" for k in range(routes.n_experts)]
         y = np.asarray(y, dtype=np.float64)
+        output = check_output(distribution._y_shape(), output)
         return cls._of(
             distribution, routes, y, names, output, sample_weight, random_state, name
         ).plot(ax, kind=kind, n_bins=n_bins)
@@ -230,6 +238,8 @@ class CalibrationDisplay(Display):
     @classmethod
     def _of(cls, distribution, routes, y, names, output, sample_weight, random_state, name):
         weight = check_sample_weight(sample_weight, y, dtype=np.float64, ensure_non_negative=True)
+        if not weight.any():
+            raise ValueError("sample_weight is zero for every row; one at least must be positive.")
         components = distribution.components
         resp, _ = posterior(routes.log_weights, components.logpdf(distribution._expand(y)))
         if output is not None:

@@ -41,9 +41,8 @@ def check_regressor(mixture, display, instead):
         raise TypeError(f"{display} is for regressors. For classes use {instead}.")
 
 
-def check_output(mixture, output):
-    """Number of the output to draw, None where there is one only."""
-    shape = () if hasattr(mixture, "classes_") else mixture._y_shape
+def check_output(shape, output):
+    """Number of the output to draw, None where y has one only; from the shape of y in a row."""
     if not shape:
         if output is not None:
             raise ValueError(f"output={output!r} is for several outputs; here y has one.")
@@ -51,7 +50,7 @@ def check_output(mixture, output):
     n_outputs = shape[0]
     if not isinstance(output, Integral) or not 0 <= output < n_outputs:
         raise ValueError(
-            f"The mixture has {n_outputs} outputs, of which one can be drawn: pass output=0 to "
+            f"y has {n_outputs} outputs, of which one can be drawn: pass output=0 to "
             f"output={n_outputs - 1}; got {output!r}."
         )
     return int(output)
@@ -176,6 +175,13 @@ class Columns:
             )
         return axis
 
+    def at(self, axes, points, rows):
+        """X of ``n_points * n_rows`` rows: the given ones at the first point, and so on."""
+        X = _safe_indexing(self.X, np.tile(rows, len(points[0])))
+        for axis, places in zip(axes, points, strict=True):
+            X = axis.put(X, np.repeat(places, len(rows)))
+        return X
+
     def vary(self, axes, points, rows, ask):
         """Ask about every given row at each point of a grid.
 
@@ -201,10 +207,7 @@ class Columns:
         for first in range(0, n_points, at_once):
             part = slice(first, first + at_once)
             n_part = len(points[0][part])
-            X = _safe_indexing(self.X, np.tile(rows, n_part))
-            for axis, places in zip(axes, points, strict=True):
-                X = axis.put(X, np.repeat(places[part], len(rows)))
-            answer = ask(X)
+            answer = ask(self.at(axes, [places[part] for places in points], rows))
             answers.append(answer.reshape((n_part, len(rows), *answer.shape[1:])))
         return np.concatenate(answers)
 
@@ -245,8 +248,10 @@ class Axis:
         self.j, self.name, self.labels = j, columns.names[j], None
         column = columns.column(j)
         if _holds_numbers(columns.X, j):
-            values = np.asarray(column, dtype=np.float64)
-            self.values = values
+            values = column
+            if is_table(columns.X):
+                values = column.to_numpy(dtype=np.float64, na_value=np.nan)
+            self.values = values = np.asarray(values, dtype=np.float64)
             self.places = np.unique(values[np.isfinite(values)])
             if len(self.places) > resolution:
                 self.places = np.linspace(self.places[0], self.places[-1], resolution)

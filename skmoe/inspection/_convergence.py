@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from .._compat import check_matplotlib_support
 from ._axes import Display
 from ._columns import unwrap
 
@@ -78,6 +79,7 @@ class ConvergenceDisplay(Display):
         display : ConvergenceDisplay
             Drawn.
         """
+        check_matplotlib_support(f"{cls.__name__}.from_estimator")
         mixture, _ = unwrap(estimator)
         display = cls(
             starts=mixture.start_lower_bounds_,

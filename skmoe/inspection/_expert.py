@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from .._compat import check_matplotlib_support
 from .._routing import Routes
 from ._axes import Display, line_styles, outlined, scatter_rows
 from ._columns import (
@@ -162,8 +163,9 @@ class ExpertDisplay(Display):
         ValueError
             If there is no such feature, output or class, or it has to be named and is not.
         """
+        check_matplotlib_support(f"{cls.__name__}.from_estimator")
         mixture, Z = unwrap(estimator, X)
-        output, of_class = check_output(mixture, output), hasattr(mixture, "classes_")
+        output, of_class = check_output(mixture._y_shape, output), hasattr(mixture, "classes_")
         column = check_class(mixture, class_of_interest) if of_class else output
         columns = Columns(X)
         axis = columns.axis(columns.only(feature), grid_resolution)

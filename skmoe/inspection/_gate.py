@@ -5,6 +5,7 @@ from numbers import Integral
 import numpy as np
 from scipy import ndimage
 
+from .._compat import check_matplotlib_support
 from ._axes import Display, colours, line_styles, scatter_rows
 from ._columns import Axis, Columns, given_responsibilities, unwrap
 
@@ -143,6 +144,7 @@ class GateDisplay(Display):
         ValueError
             If there is no such feature, or one has no values.
         """
+        check_matplotlib_support(f"{cls.__name__}.from_estimator")
         mixture, Z = unwrap(estimator, X)
         columns = Columns(X)
         resp = given_responsibilities(mixture, Z, y, responsibilities, columns.n_rows)

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from .._compat import check_matplotlib_support
 from ._axes import Display
 from ._columns import unwrap
 
@@ -86,6 +87,7 @@ class LoadDisplay(Display):
         ValueError
             If only one of X and y is given, or neither after ``partial_fit`` or ``add_expert``.
         """
+        check_matplotlib_support(f"{cls.__name__}.from_estimator")
         mixture, Z = unwrap(estimator, X)
         columns = mixture.expert_report(Z, y, sample_weight).columns
         return cls(names=columns["expert"], load=columns["load"], rows=columns["rows"]).plot(ax)

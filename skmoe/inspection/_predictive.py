@@ -1,7 +1,10 @@
 """The predictive distribution over one feature."""
 
+from numbers import Integral
+
 import numpy as np
 
+from .._compat import check_matplotlib_support
 from ._axes import Display, line_styles, outlined
 from ._columns import Columns, check_output, unwrap
 
@@ -151,29 +154,24 @@ class PredictiveDisplay(Display):
         ValueError
             If there is no such feature, row, level or output, or it has to be named and is not.
         """
+        check_matplotlib_support(f"{cls.__name__}.from_estimator")
         mixture, _ = unwrap(estimator, X)
-        output = check_output(mixture, output)
+        output = check_output(mixture._y_shape, output)
         levels = tuple(sorted(levels))
         if not levels or not 0 < levels[0] <= levels[-1] < 1:
             raise ValueError(f"levels must be probabilities between 0 and 1; got {levels}.")
         columns = Columns(X)
         axis = columns.axis(columns.only(feature), grid_resolution)
         row = columns.typical_row() if row is None else row
-        if not 0 <= row < columns.n_rows:
-            raise ValueError(f"row must be the number of a row of X; got {row!r}.")
-        answers = []
-
-        def ask(X):
-            Z = unwrap(estimator, X)[1]
-            if hasattr(mixture, "classes_"):
-                return mixture.predict_proba(Z)
-            answers.append(mixture.predict_dist(Z))
-            return answers[-1].mean()
-
-        answer = columns.vary([axis], [axis.places], np.array([row]), ask)[:, 0]
+        if not isinstance(row, Integral) or not 0 <= row < columns.n_rows:
+            raise ValueError(
+                f"row must be the number of a row of X, below {columns.n_rows}; got {row!r}."
+            )
+        Z = unwrap(estimator, columns.at([axis], [axis.places], [row]))[1]
         if hasattr(mixture, "classes_"):
-            return cls(axis=axis, proba=answer, classes=mixture.classes_).plot(ax)
-        (distribution,) = answers
+            proba = mixture.predict_proba(Z)
+            return cls(axis=axis, proba=proba, classes=mixture.classes_).plot(ax)
+        distribution = mixture.predict_dist(Z)
         if output is not None:
             distribution = distribution.output(output)
             y = None if y is None else np.asarray(y, dtype=np.float64)[:, output]

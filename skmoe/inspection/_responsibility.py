@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .._compat import check_sample_weight
+from .._compat import check_matplotlib_support, check_sample_weight
 from ._axes import N_COLUMNS, Display
 from ._columns import unwrap
 
@@ -103,6 +103,7 @@ class ResponsibilityDisplay(Display):
             If there are no rows: only one of X and y is given, or neither and the mixture has no
             ``oof_responsibilities_``.
         """
+        check_matplotlib_support(f"{cls.__name__}.from_estimator")
         mixture, Z = unwrap(estimator, X)
         if (X is None) != (y is None):
             raise ValueError("Pass both X and y, or neither for the training rows.")

@@ -1,0 +1,766 @@
+"""Displays: what is drawn are the mixture's own numbers, in colours that can be told apart."""
+
+import sys
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.colors import to_rgb
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy import stats
+from sklearn.exceptions import NotFittedError
+from sklearn.linear_model import LinearRegression
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.tree import DecisionTreeRegressor
+
+from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
+from skmoe.distributions import GaussianComponents, MixtureDistribution, ScipyComponents
+from skmoe.inspection import (
+    CalibrationDisplay,
+    ConvergenceDisplay,
+    ExpertDisplay,
+    GateDisplay,
+    LoadDisplay,
+    PredictiveDisplay,
+    ResponsibilityDisplay,
+)
+
+ALL = [
+    CalibrationDisplay,
+    ConvergenceDisplay,
+    ExpertDisplay,
+    GateDisplay,
+    LoadDisplay,
+    PredictiveDisplay,
+    ResponsibilityDisplay,
+]
+
+
+def regressor(n_experts, **settings):
+    return MixtureOfExpertsRegressor(n_experts=n_experts, random_state=0, tol=1e-4, **settings)
+
+
+@pytest.fixture(scope="module")
+def curve():
+    """Three regimes in one column."""
+    rng = np.random.default_rng(0)
+    X = rng.uniform(-3, 3, size=(300, 1))
+    regime = np.searchsorted([-1, 1], X[:, 0])
+    y = np.choose(regime, [-2 - 2 * X[:, 0], 0.5 * X[:, 0], 3 - 2 * X[:, 0]])
+    y += np.array([0.1, 0.3, 0.2])[regime] * rng.normal(size=300)
+    return regressor(3).fit(X, y), X, y
+
+
+@pytest.fixture(scope="module")
+def plane():
+    """Four regimes in two columns."""
+    rng = np.random.default_rng(1)
+    X = rng.uniform(-1, 1, size=(400, 2))
+    region = 2 * (X[:, 0] > 0.2) + (X[:, 1] > 0)
+    y = np.choose(region, [5 * X[:, 1], 2 * X[:, 0] - 3, 2 + X[:, 1], 6 - X[:, 0]])
+    return regressor(4).fit(X, y + 0.2 * rng.normal(size=400)), X, y
+
+
+@pytest.fixture(scope="module")
+def table():
+    """Two regimes by dose and group, a column that says nothing, and a constant one."""
+    rng = np.random.default_rng(2)
+    X = pd.DataFrame(
+        {
+            "age": rng.normal(50, 10, size=300),
+            "dose": rng.normal(size=300),
+            "group": rng.choice(["a", "b", "c"], size=300),
+            "unit": np.ones(300),
+        }
+    )
+    responds = X["dose"] + (X["group"] == "b") + 0.3 * rng.normal(size=300) > 0
+    y = np.where(responds, 0.1 * X["age"], -2 - X["dose"]) + 0.2 * rng.normal(size=300)
+    return regressor(2).fit(X, y), X, y
+
+
+@pytest.fixture(scope="module")
+def classes():
+    """Two logistic experts in two columns."""
+    rng = np.random.default_rng(3)
+    X = rng.normal(size=(500, 2))
+    score = np.where(X[:, 0] > 0, 1 + 2 * X[:, 1], -1 - 2 * X[:, 1])
+    y = np.where(rng.logistic(size=500) < score, "yes", "no")
+    return MixtureOfExpertsClassifier(n_experts=2, tol=1e-4, random_state=0).fit(X, y), X, y
+
+
+@pytest.fixture(scope="module")
+def outputs():
+    """Two outputs."""
+    rng = np.random.default_rng(4)
+    X = rng.uniform(-2, 2, size=(200, 1))
+    y = np.column_stack([np.abs(X[:, 0]), 10 * X[:, 0]]) + 0.1 * rng.normal(size=(200, 2))
+    return regressor(2).fit(X, y), X, y
+
+
+def luminance(colour):
+    """Lightness of a colour in grey, from 0 to 1 (Rec. 709)."""
+    return float(np.array(to_rgb(colour)) @ [0.2126, 0.7152, 0.0722])
+
+
+# Convergence ------------------------------------------------------------------------------------
+
+
+def test_convergence_draws_all_starts_and_the_run_that_went_on(curve):
+    moe, _, _ = curve
+    display = ConvergenceDisplay.from_estimator(moe)
+    assert len(display.start_lines_) == 10
+    for line, path in zip(display.start_lines_, moe.start_lower_bounds_, strict=True):
+        assert_array_equal(line.get_ydata(), path)
+        assert_array_equal(line.get_xdata(), np.arange(1, len(path) + 1))
+    assert_array_equal(display.run_line_.get_ydata(), moe.lower_bounds_)
+    best = moe.start_lower_bounds_[display.best_start]
+    assert max(best) == max(map(max, moe.start_lower_bounds_))
+    assert display.run_line_.get_xdata()[0] == len(best) + 1
+    assert display.ax_.get_xlabel() == "EM iteration"
+    # The mark is on the iterate that was kept.
+    (mark,) = display.run_line_.get_markevery()
+    assert moe.lower_bounds_[mark] == moe.lower_bound_
+
+
+def test_convergence_keeps_the_objective_of_stand_ins_apart(curve):
+    _, X, y = curve
+    trees = regressor(2, experts=DecisionTreeRegressor(min_samples_leaf=5), n_init=3).fit(X, y)
+    display = ConvergenceDisplay.from_estimator(trees)
+    starts, run = display.axes_
+    assert display.start_lines_[0].axes is starts
+    assert display.run_line_.axes is run
+    assert display.run_line_.get_xdata()[0] == 1
+    assert_array_equal(display.run_line_.get_ydata(), trees.lower_bounds_)
+    alone = ConvergenceDisplay.from_estimator(regressor(2, n_init=1, max_iter=500).fit(X, y))
+    assert alone.start_lines_ == []
+    assert len(alone.axes_) == 1
+
+
+# Gate -------------------------------------------------------------------------------------------
+
+
+def test_gate_over_the_only_column_is_gate_proba(curve):
+    moe, X, _ = curve
+    display = GateDisplay.from_estimator(moe, X)
+    at = np.linspace(X.min(), X.max(), 100)
+    for k, line in enumerate(display.lines_[0]):
+        assert_allclose(line.get_xdata(), at)
+        assert_allclose(line.get_ydata(), moe.gate_proba(at[:, None])[:, k])
+        assert line.get_label() == f"expert{k}"
+    assert display.ax_.get_xlabel() == "x0"
+    assert display.ax_.get_ylabel() == "gate probability"
+    names = [text.get_text() for text in display.figure_.legends[0].get_texts()]
+    assert names == ["expert0", "expert1", "expert2"]
+
+
+@pytest.mark.parametrize("n_experts", [2, 3, 5])
+def test_experts_differ_in_grey_and_in_dashes(n_experts):
+    from skmoe.inspection._axes import line_styles
+
+    styles = line_styles([f"expert{k}" for k in range(n_experts)])
+    greys = [luminance(style["color"]) for style in styles]
+    assert min(np.diff(greys)) > 0.09  # from dark to light, in steps that are seen
+    assert greys[-1] < 0.75  # and the last not lost on white
+    assert len({str(style["linestyle"]) for style in styles}) == n_experts
+
+
+def test_gate_over_a_feature_is_its_partial_dependence(table):
+    moe, X, _ = table
+    weight = np.random.default_rng(0).integers(0, 3, size=len(X))
+    display = GateDisplay.from_estimator(
+        moe, X, ["dose", "group"], subsample=None, sample_weight=weight, grid_resolution=7
+    )
+    assert [panel.get_xlabel() for panel in display.axes_] == ["dose", "group"]
+    ((dose,), (group,)), (of_dose, of_group) = display.points, display.proba
+    for value, proba in zip(dose, of_dose, strict=True):
+        expected = np.average(moe.gate_proba(X.assign(dose=value)), axis=0, weights=weight)
+        assert_allclose(proba, expected)
+    ticks = [label.get_text() for label in display.axes_[1].get_xticklabels()]
+    assert ticks == ["a", "b", "c"]
+    for value, place, proba in zip(ticks, group, of_group, strict=True):
+        expected = np.average(moe.gate_proba(X.assign(group=value)), axis=0, weights=weight)
+        assert_allclose(proba, expected)
+        assert_allclose([line.get_ydata()[int(place)] for line in display.lines_[1]], expected)
+
+
+def test_gate_of_many_columns_shows_those_that_matter(table):
+    moe, X, _ = table
+    display = GateDisplay.from_estimator(moe, X, random_state=0)
+    drawn = [panel.get_xlabel() for panel in display.axes_]
+    assert drawn[:2] in (["dose", "group"], ["group", "dose"])
+    assert drawn[2:] == ["age"]  # the constant column has nothing to draw over
+    by_number = GateDisplay.from_estimator(moe, X, [1, -2], subsample=50, random_state=0)
+    assert [panel.get_xlabel() for panel in by_number.axes_] == ["dose", "group"]
+
+
+def test_gate_averages_over_a_sample_of_rows(table):
+    moe, X, _ = table
+    whole = GateDisplay.from_estimator(moe, X, "dose", subsample=None).proba[0]
+    part = GateDisplay.from_estimator(moe, X, "dose", subsample=150, random_state=0).proba[0]
+    again = GateDisplay.from_estimator(moe, X, "dose", subsample=150, random_state=0).proba[0]
+    assert_array_equal(part, again)
+    assert 0 < np.abs(part - whole).max() < 0.1
+
+
+def test_regions_are_where_an_expert_is_the_most_probable(plane):
+    moe, X, y = plane
+    display = GateDisplay.from_estimator(moe, X, y=y, grid_resolution=30)
+    ((across, up),) = display.points
+    grid = np.array([(a, b) for b in up for a in across])
+    expected = moe.gate_proba(grid).reshape(30, 30, 4)
+    assert_allclose(display.proba[0], expected)
+    owner = expected.argmax(axis=2)
+    # A cell has the colour of its expert, mixed with white: all three channels in one proportion.
+    from skmoe.inspection._axes import colours
+
+    (mesh,) = display.meshes_
+    share = (1 - mesh.get_array()) / (1 - colours(4)[owner])
+    assert np.ptp(share, axis=2).max() < 1e-9
+    assert_array_equal(share[..., 0].argsort(axis=None)[-1], expected.max(axis=2).argmax())
+    texts = display.ax_.texts
+    assert len(texts) == 4
+    for text in texts:
+        k = moe.gate_proba([text.get_position()]).argmax()
+        assert text.get_text() == f"expert{k}"
+    marked = moe.responsibilities(X, y).argmax(axis=1)
+    for k, scatter in enumerate(display.scatters_[0]):
+        assert_array_equal(scatter.get_offsets(), X[marked == k])
+
+
+def test_regions_of_two_features_average_over_the_others(table):
+    moe, X, _ = table
+    display = GateDisplay.from_estimator(
+        moe, X, ("dose", "group"), subsample=20, random_state=0, grid_resolution=8
+    )
+    ((dose, group),) = display.points
+    assert display.proba[0].shape == (len(group), len(dose), 2) == (3, 4, 2)
+    average = GateDisplay.from_estimator(
+        moe, X.assign(group="b"), "dose", subsample=20, random_state=0, grid_resolution=4
+    )
+    assert_allclose(display.proba[0][1], average.proba[0])
+
+
+# Experts ----------------------------------------------------------------------------------------
+
+
+def test_expert_curves_are_predictions_and_thick_where_the_gate_prefers_them(curve):
+    moe, X, y = curve
+    display = ExpertDisplay.from_estimator(moe, X, y)
+    at = display.points[:, None]
+    preferred = moe.gate_proba(at).argmax(axis=1)
+    for k in range(3):
+        expected = moe.experts_[k].predict(at)
+        assert_allclose(display.lines_[k].get_ydata(), expected)
+        thick = display.preferred_lines_[k].get_ydata()
+        assert_allclose(thick[preferred == k], expected[preferred == k])
+        assert np.isnan(thick[preferred != k]).all()
+    texts = [text.get_text() for text in display.ax_.get_legend().get_texts()]
+    assert texts == ["expert0", "expert1", "expert2"]
+
+
+def test_rows_have_the_mark_of_their_expert_and_are_hollow_in_doubt(curve):
+    moe, X, y = curve
+    display = ExpertDisplay.from_estimator(moe, X, y)
+    resp = moe.responsibilities(X, y)
+    for k, scatter in enumerate(display.scatters_):
+        rows = resp.argmax(axis=1) == k
+        assert_allclose(scatter.get_offsets(), np.column_stack([X[rows, 0], y[rows]]))
+        assert_allclose(scatter.get_facecolors()[:, 3], (resp[rows, k] - 1 / 3) * 1.5)
+        assert_allclose(
+            scatter.get_facecolors()[:, :3],
+            np.tile(to_rgb(display.lines_[k].get_color()), (rows.sum(), 1)),
+        )
+    given = np.roll(resp, 1, axis=1)
+    display = ExpertDisplay.from_estimator(moe, X, y, responsibilities=given)
+    assert [len(scatter.get_offsets()) for scatter in display.scatters_] == np.bincount(
+        given.argmax(axis=1)
+    ).tolist()
+
+
+def test_expert_curve_of_many_columns_runs_through_its_own_rows():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(400, 3))
+    y = np.where(X[:, 0] > 0, 3 + X @ [0, 2, 1], -3 - X @ [0, 1, 4]) + 0.1 * rng.normal(size=400)
+    moe = regressor(2).fit(X, y)
+    display = ExpertDisplay.from_estimator(moe, X, y, feature=2, subsample=None)
+    resp = moe.responsibilities(X, y)
+    for k, expert in enumerate(moe.experts_):
+        centre = resp[:, k] @ X / resp[:, k].sum()
+        others = expert.intercept_ + centre[:2] @ expert.coef_[:2]
+        assert_allclose(display.predictions[:, k], others + expert.coef_[2] * display.points)
+    without = ExpertDisplay.from_estimator(moe, X, feature=2, subsample=None)
+    gate = moe.gate_proba(X)
+    for k, expert in enumerate(moe.experts_):
+        centre = gate[:, k] @ X / gate[:, k].sum()
+        others = expert.intercept_ + centre[:2] @ expert.coef_[:2]
+        assert_allclose(without.predictions[:, k], others + expert.coef_[2] * display.points)
+    assert without.scatters_ == []
+
+
+def test_experts_of_a_classifier_give_the_class_probabilities(classes):
+    moe, X, y = classes
+    display = ExpertDisplay.from_estimator(moe, X, y, feature=1, subsample=None, grid_resolution=9)
+    assert display.ax_.get_ylabel() == "probability of yes"
+    resp = moe.responsibilities(X, y)
+    for k, expert in enumerate(moe.experts_):
+        for value, drawn in zip(display.points, display.predictions[:, k], strict=True):
+            proba = expert.predict_proba(np.column_stack([X[:, 0], np.full(len(X), value)]))
+            # The default calibration of logistic experts mixes in next to nothing.
+            assert_allclose(drawn, np.average(proba[:, 1], weights=resp[:, k]), atol=1e-3)
+    heights = np.concatenate([scatter.get_offsets()[:, 1] for scatter in display.scatters_])
+    assert (heights > 1).sum() == (y == "yes").sum()
+    assert (heights < 0).sum() == (y == "no").sum()
+    other = ExpertDisplay.from_estimator(
+        moe, X, y, feature=1, subsample=None, grid_resolution=9, class_of_interest="no"
+    )
+    assert_allclose(other.predictions, 1 - display.predictions)
+
+
+def test_one_of_several_outputs_is_drawn(outputs):
+    moe, X, y = outputs
+    display = ExpertDisplay.from_estimator(moe, X, y, output=1)
+    assert_allclose(display.predictions, moe.predict_experts(display.points[:, None])[:, :, 1])
+    drawn = np.concatenate([scatter.get_offsets()[:, 1] for scatter in display.scatters_])
+    assert_allclose(np.sort(drawn), np.sort(y[:, 1]))
+    fan = PredictiveDisplay.from_estimator(moe, X, y, output=0, grid_resolution=5)
+    assert_allclose(fan.mean, moe.predict(fan.points[:, None])[:, 0])
+    pit = CalibrationDisplay.from_estimator(moe, X, y, output=1).pit
+    assert_allclose(pit, moe.predict_dist(X).cdf(y)[:, 1])
+
+
+# Loads and responsibilities ---------------------------------------------------------------------
+
+
+def test_load_bars_are_loads_and_effective_rows(curve):
+    moe, X, y = curve
+    display = LoadDisplay.from_estimator(moe)
+    assert_allclose([bar.get_width() for bar in display.load_bars_], moe.expert_load_)
+    rows = moe.responsibilities(X, y).sum(axis=0)
+    assert_allclose([bar.get_width() for bar in display.row_bars_], rows / 300, atol=1e-3)
+    weight = np.arange(100.0)
+    display = LoadDisplay.from_estimator(moe, X[:100], y[:100], sample_weight=weight)
+    assert_allclose(display.rows, weight @ moe.responsibilities(X[:100], y[:100]))
+    assert_allclose(display.load, np.average(moe.gate_proba(X[:100]), axis=0, weights=weight))
+    texts = {text.get_text() for text in display.ax_.texts}
+    assert {f"{rows:,.0f} rows" for rows in display.rows} < texts
+    # The first expert is on top.
+    assert display.load_bars_[0].get_y() < display.load_bars_[1].get_y()
+    assert display.ax_.yaxis_inverted()
+
+
+def test_rootogram_counts_rows_and_leaves_out_those_of_others(curve):
+    moe, X, y = curve
+    weight = np.random.default_rng(0).integers(0, 3, size=300)
+    display = ResponsibilityDisplay.from_estimator(moe, X, y, n_bins=5, sample_weight=weight)
+    resp = moe.responsibilities(X, y)
+    for k, panel in enumerate(display.axes_):
+        its = resp[:, k] >= 1e-4
+        assert weight[~its].sum() > 0
+        expected = np.histogram(resp[its, k], 5, (0, 1), weights=weight[its])[0]
+        assert_allclose(display.counts_[:, k], expected)
+        (bars,) = panel.patches
+        assert_allclose(bars.get_data().values, expected)
+        assert panel.get_title() == f"expert{k}"
+        # A bar four times as long is drawn twice as high.
+        zero, one, four = panel.transData.transform([(0, 0), (0, 10), (0, 40)])[:, 1]
+        assert_allclose(four - zero, 2 * (one - zero))
+
+
+def test_heat_map_puts_rows_of_one_expert_together_the_surest_first(curve):
+    moe, X, y = curve
+    display = ResponsibilityDisplay.from_estimator(moe, X, y, kind="heatmap")
+    drawn = np.asarray(display.image_.get_array())
+    owner, share = drawn.argmax(axis=1), drawn.max(axis=1)
+    assert (np.diff(owner) >= 0).all()
+    for k in range(3):
+        assert (np.diff(share[owner == k]) <= 0).all()
+    resp = moe.responsibilities(X, y)
+    assert_allclose(np.sort(drawn, axis=0), np.sort(resp, axis=0))
+
+
+def test_training_rows_of_cross_fitted_experts_are_taken_out_of_fold(curve):
+    _, X, y = curve
+    trees = regressor(2, experts=DecisionTreeRegressor(min_samples_leaf=5), n_init=3).fit(X, y)
+    display = ResponsibilityDisplay.from_estimator(trees)
+    assert display.responsibilities is trees.oof_responsibilities_
+
+
+# Predictive distribution ------------------------------------------------------------------------
+
+
+def test_fan_holds_the_probability_it_names(curve):
+    moe, X, y = curve
+    display = PredictiveDisplay.from_estimator(moe, X, y, levels=(0.9, 0.5), grid_resolution=40)
+    assert display.levels == (0.5, 0.9)
+    at = display.points[:, None]
+    assert_allclose(display.mean_line_.get_ydata(), moe.predict(at))
+    for level, regions in zip(display.levels, display.regions, strict=True):
+        for x, intervals in zip(at, regions, strict=True):
+            dist = moe.predict_dist([x])
+            inside = sum(dist.cdf(high)[0] - dist.cdf(low)[0] for low, high in intervals)
+            assert_allclose(inside, level, atol=1e-6)
+
+
+def test_fan_forks_where_there_are_two_modes():
+    rng = np.random.default_rng(0)
+    X = rng.uniform(1, 3, size=(400, 1))
+    y = rng.choice([-1, 1], size=400) * X[:, 0] + 0.1 * rng.normal(size=400)
+    moe = regressor(2).fit(X, y)
+    display = PredictiveDisplay.from_estimator(moe, X, grid_resolution=9)
+    assert all(len(intervals) == 2 for intervals in display.regions[2])
+    fan = display.fans_[2]
+    shapes = [path.vertices[:4] for path in fan.get_paths()]
+    assert len(shapes) == 2 * 8
+    for i in range(8):  # corners on the ends of the intervals, at this point and the next
+        for shape, here, after in zip(
+            shapes[2 * i : 2 * i + 2],
+            display.regions[2][i],
+            display.regions[2][i + 1],
+            strict=True,
+        ):
+            x, x_next = display.points[i : i + 2]
+            expected = [(x, here[0]), (x, here[1]), (x_next, after[1]), (x_next, after[0])]
+            assert_allclose(shape, expected)
+    # Nothing is drawn over the mean, which is between the two.
+    middle = display.ax_.transData.transform([(2.0, 0.0)])[0]
+    assert not any(fan.contains_point(middle) for fan in _paths(display))
+    greys = [luminance(fan.get_facecolor()[0][:3]) for fan in display.fans_]
+    assert np.diff(greys).min() > 0.1  # the smaller the region, the darker
+
+
+def _paths(display):
+    to_pixels = display.ax_.transData
+    return [to_pixels.transform_path(path) for fan in display.fans_ for path in fan.get_paths()]
+
+
+def test_fan_keeps_the_other_columns_of_a_row(table):
+    moe, X, _ = table
+    display = PredictiveDisplay.from_estimator(moe, X, feature="dose", row=7, grid_resolution=6)
+    like_7 = pd.concat([X.iloc[[7]]] * 6).assign(dose=display.points)
+    assert_allclose(display.mean, moe.predict(like_7))
+    display = PredictiveDisplay.from_estimator(moe, X, feature="group")
+    each = np.column_stack([moe.predict(X.assign(group=label)) for label in "abc"])
+    (row,) = np.flatnonzero(np.abs(each - display.mean).max(axis=1) < 1e-9)
+    for name in ("age", "dose"):
+        assert 0.35 < np.mean(X[name] < X[name].iloc[row]) < 0.65
+    assert len(display.fans_[0].get_paths()) >= 3  # a bar for each group
+
+
+def test_whole_numbers_are_drawn_with_both_their_ends():
+    from skmoe.inspection._columns import Columns
+
+    axis = Columns([[0.0], [1.0]]).axis(0, 2)
+    dist = MixtureDistribution(np.ones((2, 1)), ScipyComponents(stats.poisson([[3.0], [30.0]])))
+    display = PredictiveDisplay(
+        axis=axis, levels=(0.5,), regions=[dist.hdr(0.5)], mean=dist.mean(), discrete=True
+    ).plot()
+    left, right = (path.vertices for path in display.fans_[0].get_paths())
+    for shape, ((low, high),) in zip((left, right), dist.hdr(0.5), strict=True):
+        assert {low - 0.5, high + 0.5} == set(shape[:4, 1])
+
+
+def test_classifier_draws_class_probabilities(classes):
+    moe, X, _ = classes
+    display = PredictiveDisplay.from_estimator(moe, X, feature=1, row=3, grid_resolution=20)
+    at = np.column_stack([np.full(20, X[3, 0]), display.points])
+    for line, label, expected in zip(
+        display.lines_, moe.classes_, moe.predict_proba(at).T, strict=True
+    ):
+        assert line.get_label() == label
+        assert_allclose(line.get_ydata(), expected)
+
+
+# Calibration ------------------------------------------------------------------------------------
+
+
+def two_components(n, seed):
+    """Weights and components of n rows, and targets drawn from them."""
+    rng = np.random.default_rng(seed)
+    weights = rng.dirichlet([1.0, 2.0], size=n)
+    means = rng.normal(size=(n, 2)) + [-1, 1]
+    scales = np.array([0.5, 1.5])
+    k = (rng.uniform(size=n) > weights[:, 0]).astype(int)
+    y = means[np.arange(n), k] + scales[k] * rng.normal(size=n)
+    return weights, means, scales, y
+
+
+def kolmogorov_distance(pit, mass):
+    """Largest distance of a weighted sample from the uniform distribution, in units of 1/sqrt(n).
+
+    Above 1.95 with a probability of 0.001, if it is uniform (n is the effective number).
+    """
+    order = np.argsort(pit)
+    share = mass[order] / mass.sum()
+    distance = np.abs(np.cumsum(share) - pit[order]).max()
+    return distance * np.sqrt(1 / (share**2).sum())
+
+
+def test_pit_is_uniform_of_true_distributions_and_not_of_narrow_ones():
+    weights, means, scales, y = two_components(2000, seed=0)
+    true = MixtureDistribution(weights, GaussianComponents(means, scales))
+    display = CalibrationDisplay.from_predictions(true, y, n_bins=20)
+    assert stats.kstest(display.pit, "uniform").pvalue > 0.01
+    assert_allclose(display.pit, true.cdf(y))
+    assert_allclose(np.mean(display.densities_[0]), 1)
+    low, high = display.bands_[0]
+    assert np.mean((low <= display.densities_[0]) & (display.densities_[0] <= high)) > 0.8
+    assert_allclose((low, high), stats.binom.interval(0.95, 2000, 0.05) / np.array(100))
+    narrow = MixtureDistribution(weights, GaussianComponents(means, 0.6 * scales))
+    display = CalibrationDisplay.from_predictions(narrow, y, n_bins=20)
+    assert stats.kstest(display.pit, "uniform").pvalue < 1e-6
+    density = display.densities_[0]
+    assert min(density[0], density[-1]) > 1.5 > 1 > density[5:15].max()  # like a U
+    (bars,) = display.ax_.patches[:1]
+    assert_allclose(bars.get_data().values, density)
+
+
+def test_pit_of_each_expert_tells_which_one_is_wrong():
+    weights, means, scales, y = two_components(4000, seed=1)
+    true = MixtureDistribution(weights, GaussianComponents(means, scales))
+    display = CalibrationDisplay.from_predictions(true, y, kind="experts")
+    for k in range(2):
+        mass = display.responsibilities[:, k]
+        assert kolmogorov_distance(display.expert_pit[:, k], mass) < 1.95
+    assert [panel.get_title() for panel in display.axes_] == ["expert0", "expert1"]
+    wrong = MixtureDistribution(weights, GaussianComponents(means, scales * [1.0, 0.6]))
+    display = CalibrationDisplay.from_predictions(wrong, y, kind="experts")
+    distances = [
+        kolmogorov_distance(display.expert_pit[:, k], display.responsibilities[:, k])
+        for k in range(2)
+    ]
+    assert distances[1] > 3
+    assert distances[1] > 2 * distances[0]
+
+
+def test_pit_of_counts_is_randomised():
+    rng = np.random.default_rng(0)
+    weights = rng.dirichlet([1.0, 1.0], size=3000)
+    rates = rng.uniform([0.5, 4.0], [2.0, 9.0], size=(3000, 2))
+    k = (rng.uniform(size=3000) > weights[:, 0]).astype(int)
+    y = rng.poisson(rates[np.arange(3000), k]).astype(float)
+    counts = MixtureDistribution(weights, ScipyComponents(stats.poisson(rates)))
+    display = CalibrationDisplay.from_predictions(counts, y, random_state=0)
+    assert display.ax_.get_xlabel() == "randomised PIT"
+    assert stats.kstest(display.pit, "uniform").pvalue > 0.01
+    assert stats.kstest(counts.cdf(y), "uniform").pvalue < 1e-6
+    assert (display.pit <= counts.cdf(y) + 1e-12).all()
+    assert (display.pit >= counts.cdf(y - 1) - 1e-12).all()
+    for k in range(2):
+        mass = display.responsibilities[:, k]
+        assert kolmogorov_distance(display.expert_pit[:, k], mass) < 1.95
+    again = CalibrationDisplay.from_predictions(counts, y, random_state=0)
+    assert_array_equal(again.pit, display.pit)
+
+
+def test_coverage_is_the_share_of_targets_in_central_intervals(curve):
+    moe, X, y = curve
+    weight = np.random.default_rng(0).integers(0, 3, size=300)
+    display = CalibrationDisplay.from_estimator(
+        moe, X, y, kind="coverage", sample_weight=weight, name="three lines"
+    )
+    levels = [0.1, 0.5, 0.8, 0.95]
+    for level, covered in zip(levels, display.coverage(levels), strict=True):
+        low, high = moe.predict_dist(X).interval(level)
+        assert_allclose(covered, np.average((low <= y) & (y <= high), weights=weight))
+        assert_allclose(covered, display.coverage(level))
+    line = display.coverage_line_
+    assert_allclose(line.get_ydata(), display.coverage(line.get_xdata()))
+    assert_allclose(display.coverage(0.9), 0.9, atol=0.04)
+    # A second curve goes into the same axes, in another dash.
+    second = CalibrationDisplay.from_estimator(moe, X, y, kind="coverage", ax=display.ax_)
+    texts = [text.get_text() for text in display.ax_.get_legend().get_texts()]
+    assert texts == ["calibrated", "three lines", "MixtureOfExpertsRegressor"]
+    assert second.coverage_line_.get_linestyle() != line.get_linestyle()
+
+
+def test_calibration_of_a_sparse_mixture_counts_the_experts_that_answer(plane):
+    moe, X, y = plane
+    moe.set_params(top_k=2)
+    try:
+        display = CalibrationDisplay.from_estimator(moe, X, y)
+        assert_allclose(display.pit, moe.predict_dist(X).cdf(y))
+        assert_allclose(display.responsibilities, moe.responsibilities(X, y), atol=1e-12)
+        own = GaussianComponents(moe.predict_experts(X), moe.likelihood_.scale_).cdf(y[:, None])
+        answers = moe.gate_proba(X) > 0
+        assert_allclose(display.expert_pit[answers], own[answers])
+    finally:
+        moe.set_params(top_k=None)
+
+
+# Any estimator, any table, any axes -------------------------------------------------------------
+
+
+def test_pipelines_and_searches_are_drawn_over_the_columns_they_are_given(table):
+    _, X, y = table
+    X = X[["age", "dose"]]
+    pipeline = make_pipeline(StandardScaler(), regressor(2, n_init=3)).fit(X, y)
+    inner = pipeline[-1]
+    gate = GateDisplay.from_estimator(pipeline, X, "dose", subsample=None, grid_resolution=5)
+    for value, proba in zip(gate.points[0][0], gate.proba[0], strict=True):
+        Z = pipeline[0].transform(X.assign(dose=value))
+        assert_allclose(proba, inner.gate_proba(Z).mean(axis=0))
+    fan = PredictiveDisplay.from_estimator(pipeline, X, feature="age", row=0, grid_resolution=5)
+    assert_allclose(fan.mean, pipeline.predict(pd.concat([X.iloc[[0]]] * 5).assign(age=fan.points)))
+    pit = CalibrationDisplay.from_estimator(pipeline, X, y).pit
+    assert_allclose(pit, inner.predict_dist(pipeline[0].transform(X)).cdf(y))
+    search = GridSearchCV(regressor(2, n_init=1, max_iter=500), {"n_experts": [2]}, cv=2).fit(X, y)
+    experts = ExpertDisplay.from_estimator(search, X, y, "dose", grid_resolution=5)
+    assert experts.names == ["expert0", "expert1"]
+    assert len(ConvergenceDisplay.from_estimator(search).run) == search.best_estimator_.n_iter_
+
+
+def test_columns_keep_their_kind(table):
+    _, X, y = table
+    X = pd.DataFrame(
+        {
+            "group": X["group"].astype("category"),
+            "count": pd.array(np.arange(300) % 5, dtype="Int64"),
+            "flag": X["age"] > 50,
+            "dose": X["dose"].where(X["dose"] > -1.5),
+        }
+    )
+    X.loc[X.index[:3], "group"] = None
+    moe = regressor(2).fit(X, y)
+    display = GateDisplay.from_estimator(
+        moe, X, ["group", "count", "flag", "dose"], subsample=None, grid_resolution=4
+    )
+    (group,), (count,), (flag,), (dose,) = display.points
+    ticks = [[text.get_text() for text in panel.get_xticklabels()] for panel in display.axes_]
+    assert (ticks[0], ticks[2]) == (["a", "b", "c"], ["False", "True"])
+    assert_allclose(count, [0, 4 / 3, 8 / 3, 4])
+    assert_allclose([dose.min(), dose.max()], [X["dose"].min(), X["dose"].max()])
+    everyone = X.assign(group=pd.Categorical(["c"] * 300, categories=["a", "b", "c"]))
+    assert_allclose(display.proba[0][2], moe.gate_proba(everyone).mean(axis=0))
+    assert_allclose(display.proba[2][1], moe.gate_proba(X.assign(flag=True)).mean(axis=0))
+    assert X["flag"].dtype == bool
+    assert X["count"].dtype == "Int64"
+    whole = np.arange(20).reshape(10, 2)  # points between whole numbers are not rounded
+    moe = regressor(2, n_init=1, max_iter=1000).fit(whole, np.arange(10.0) % 3)
+    display = GateDisplay.from_estimator(moe, whole, 0, subsample=None, grid_resolution=4)
+    at = np.column_stack([np.full(10, 6.0), whole[:, 1]])
+    assert_allclose(display.points[0][0][1], 6.0)
+    assert_allclose(display.proba[0][1], moe.gate_proba(at).mean(axis=0))
+
+
+def test_drawing_on_given_axes(curve, plane):
+    moe, X, y = curve
+    figure, ax = plt.subplots()
+    display = ExpertDisplay.from_estimator(moe, X, y, ax=ax)
+    assert display.ax_ is ax
+    assert display.figure_ is figure
+    figure, axes = plt.subplots(1, 4)
+    display = ResponsibilityDisplay.from_estimator(moe, X, y, ax=axes[:3])
+    assert_array_equal(display.axes_, axes[:3])
+    display.plot(axes[3])  # one is divided
+    assert len(display.axes_) == 3
+    assert display.figure_ is figure
+    assert not axes[3].axison
+    with pytest.raises(ValueError, match="holds 2 axes, and 3 panels"):
+        display.plot(axes[:2])
+    with pytest.raises(ValueError, match="not one of subplots"):
+        display.plot(figure.add_axes((0.5, 0.5, 0.1, 0.1)))
+    display = GateDisplay.from_estimator(plane[0], plane[1], [0, 1])
+    redrawn = display.plot(np.array(axes[:2]))
+    assert redrawn is display
+    assert redrawn.ax_ is axes[0]
+    assert len(redrawn.axes_[0].get_legend().get_texts()) == 4
+
+
+def test_without_matplotlib_the_message_says_what_to_install(curve, monkeypatch):
+    moe, X, y = curve
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(ImportError, match="LoadDisplay.from_estimator requires matplotlib"):
+        LoadDisplay.from_estimator(moe)
+    with pytest.raises(ImportError, match="LoadDisplay.plot requires matplotlib"):
+        LoadDisplay(names=["a"], load=[1.0], rows=[3.0]).plot()
+
+
+# Bad input --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("display", ALL)
+def test_what_is_not_a_fitted_mixture_is_refused(display, curve):
+    moe, X, y = curve
+    data = () if display is ConvergenceDisplay else (X, y)
+    if display is GateDisplay:
+        data = (X,)
+    for unfitted in (regressor(2), make_pipeline(StandardScaler(), regressor(2))):
+        with pytest.raises(NotFittedError):
+            display.from_estimator(unfitted, *data)
+    with pytest.raises(NotFittedError):
+        display.from_estimator(GridSearchCV(regressor(2), {"n_experts": [2]}), *data)
+    with pytest.raises(TypeError, match="LinearRegression is no mixture"):
+        display.from_estimator(LinearRegression().fit(X, y), *data)
+    with pytest.raises(TypeError, match="pass a fitted estimator"):
+        display.from_estimator(MixtureOfExpertsRegressor, *data)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"features": "weight"}, "no feature 'weight': .*or one of age, dose, group, unit"),
+        ({"features": 4}, "no feature 4: give a number below 4"),
+        ({"features": True}, "no feature True"),
+        ({"features": "unit"}, "'unit' has 1 values"),
+        ({"features": ("age", "age")}, "two unlike ones"),
+        ({"features": [("age", "dose", "group")]}, "two unlike ones"),
+        ({"features": []}, "features is empty"),
+        ({"features": "age", "grid_resolution": 1}, "grid_resolution must be 2 or more"),
+        ({"features": "age", "subsample": 0}, "subsample must be a positive number"),
+        ({"features": "age", "sample_weight": np.zeros(300)}, "(?i)sample.weight.*zero"),
+        ({"features": "age", "sample_weight": np.ones(3)}, "sample_weight"),
+        ({"responsibilities": np.ones((3, 2))}, r"shape \(3, 2\); \(300, 2\) is needed"),
+    ],
+)
+def test_what_the_gate_cannot_be_drawn_over(table, options, message):
+    moe, X, _ = table
+    with pytest.raises(ValueError, match=message):
+        GateDisplay.from_estimator(moe, X, **options)
+
+
+def test_other_bad_input(curve, table, classes, outputs):
+    moe, X, y = curve
+    with pytest.raises(ValueError, match="X is an array without names"):
+        GateDisplay.from_estimator(moe, X, "x0")
+    from scipy import sparse
+
+    with pytest.raises(TypeError, match="need dense X"):
+        PredictiveDisplay.from_estimator(moe, sparse.csr_array(X))
+    for levels in ((), (0.5, 1.0)):
+        with pytest.raises(ValueError, match="levels must be probabilities"):
+            PredictiveDisplay.from_estimator(moe, X, levels=levels)
+    for row in (300, 1.5):
+        with pytest.raises(ValueError, match="row must be the number of a row of X, below 300"):
+            PredictiveDisplay.from_estimator(moe, X, row=row)
+    for display in (CalibrationDisplay, ResponsibilityDisplay):
+        with pytest.raises(ValueError, match="kind must be one of"):
+            display.from_estimator(moe, X, y, kind="pie")
+    with pytest.raises(ValueError, match="Pass both X and y"):
+        ResponsibilityDisplay.from_estimator(moe, X)
+    with pytest.raises(ValueError, match="only mixtures with cross-fitted experts"):
+        ResponsibilityDisplay.from_estimator(moe)
+    with pytest.raises(ValueError, match="takes both X and y"):
+        LoadDisplay.from_estimator(moe, X)
+    with pytest.raises(ValueError, match="output=0 is for several outputs"):
+        ExpertDisplay.from_estimator(moe, X, output=0)
+    with pytest.raises(ValueError, match="(?i)sample.weight.*zero"):
+        CalibrationDisplay.from_estimator(moe, X, y, sample_weight=np.zeros(300))
+    moe, X, y = table
+    for display in (ExpertDisplay, PredictiveDisplay):
+        with pytest.raises(ValueError, match="X has 4 columns: say which one"):
+            display.from_estimator(moe, X, y)
+    moe, X, y = classes
+    with pytest.raises(TypeError, match="for regressors. For classes use sklearn.calibration"):
+        CalibrationDisplay.from_estimator(moe, X, y)
+    with pytest.raises(ValueError, match=r"class_of_interest must be one of \['no', 'yes'\]"):
+        ExpertDisplay.from_estimator(moe, X, y, 0, class_of_interest="maybe")
+    moe, X, y = outputs
+    for display in (ExpertDisplay, PredictiveDisplay, CalibrationDisplay):
+        for output in (None, 2, "first"):
+            with pytest.raises(ValueError, match="pass output=0 to output=1"):
+                display.from_estimator(moe, X, y, output=output)
+    with pytest.raises(ValueError, match="pass output=0 to output=1"):
+        CalibrationDisplay.from_predictions(moe.predict_dist(X), y)

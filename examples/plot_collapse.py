@@ -14,6 +14,7 @@ import numpy as np
 
 from skmoe import MixtureOfExpertsRegressor
 from skmoe.exceptions import ExpertCollapseWarning
+from skmoe.inspection import ConvergenceDisplay
 from skmoe.metrics import log_score
 
 
@@ -59,12 +60,10 @@ rescued = MixtureOfExpertsRegressor(
 default = MixtureOfExpertsRegressor(n_experts=3, random_state=0).fit(X, y)
 print(rescued.expert_report())
 
-figure, ax = plt.subplots(figsize=(6, 3.5), layout="constrained")
-iterations = np.arange(1, rescued.n_iter_ + 1)
-ax.plot(iterations, rescued.lower_bounds_, "k-", label="from the lopsided start")
-ax.axhline(default.lower_bound_, color="k", linestyle="--", label="default, ten starts")
-ax.set(xlabel="EM iteration", ylabel="objective (nats per row)")
-ax.legend(loc="center left")
+display = ConvergenceDisplay.from_estimator(rescued)
+display.run_line_.set_label("from the lopsided start, and what was kept")
+display.ax_.axhline(default.lower_bound_, color="k", linestyle="--", label="default, ten starts")
+display.ax_.legend()
 plt.show()
 
 # %%
@@ -88,10 +87,13 @@ for name, count in found.items():
     print(f"{name}: the better optimum in {count} of 5")
 
 # %%
-# The end of a report lists what the starts found. Here most came to the same optimum, which is a
-# good sign; a best one that a single start has found says to raise ``n_init``.
+# The end of a report lists what the starts found, and a display shows how they went. Here most came
+# to the same optimum, which is a good sign; a best one that a single start has found says to raise
+# ``n_init``.
 
 print(default.expert_report())
+ConvergenceDisplay.from_estimator(default)
+plt.show()
 
 # %%
 # Six experts for three regimes: three of them get little. ``load_balance`` divides the regimes

@@ -14,6 +14,7 @@ from sklearn.ensemble import RandomForestRegressor
 from sklearn.tree import DecisionTreeRegressor
 
 from skmoe import MixtureOfExpertsRegressor
+from skmoe.inspection import CalibrationDisplay
 from skmoe.metrics import log_score
 
 rng = np.random.default_rng(0)
@@ -31,36 +32,22 @@ experts = {
 # Two trees, then two forests. The forests are not refitted for each fold: a bagging ensemble has
 # out-of-bag predictions, and the default uses them.
 
-levels = np.array([0.1, 0.3, 0.5, 0.7, 0.8, 0.9, 0.95])
-coverage = {}
+figure, ax = plt.subplots(figsize=(5, 5), layout="constrained")
 print(f"{'experts':10}{'E-step':14}{'R²':>6}{'log-score':>14}{'90 % covers':>14}")
 for name, expert in experts.items():
     for cv, label in [(False, "in-sample"), ("auto", "out of sample")]:
         moe = MixtureOfExpertsRegressor(expert, n_experts=2, cv=cv, random_state=0)
         moe.fit(X[train], y[train])
-        distribution = moe.predict_dist(X[test])
-        covered = []
-        for level in levels:
-            low, high = distribution.interval(level)
-            covered.append(np.mean((low <= y[test]) & (y[test] <= high)))
-        coverage[name, label] = covered
+        calibration = CalibrationDisplay.from_estimator(
+            moe, X[test], y[test], kind="coverage", name=f"{name}, {label}", ax=ax
+        )
         r2, score = moe.score(X[test], y[test]), log_score(moe, X[test], y[test])
-        print(f"{name:10}{label:14}{r2:6.2f}{score:14.2f}{covered[5]:14.1%}")
+        print(f"{name:10}{label:14}{r2:6.2f}{score:14.2f}{calibration.coverage(0.9):14.1%}")
+ax.set(ylabel="share of held-out rows inside")
+plt.show()
 
 # %%
 # An honest interval of level 0.9 holds nine targets in ten. Those of the forests do, at every
 # level. Those of the trees hold a little more than they promise: what predicts is the mean of the
 # five trees that cross-fitting has made, and its errors are smaller than the errors of one tree,
 # which set the scale. In-sample, both hold far less than they promise.
-
-figure, ax = plt.subplots(figsize=(5, 5), layout="constrained")
-ax.plot([0, 1], [0, 1], color="0.6", linewidth=4, label="honest")
-for (name, label), covered in coverage.items():
-    dash = "-" if label == "out of sample" else "--"
-    marker = "o" if name == "tree" else "^"
-    ax.plot(levels, covered, dash, marker=marker, color="k", label=f"{name}, {label}")
-ax.set(
-    xlabel="level of the interval", ylabel="share of held-out rows inside", xlim=(0, 1), ylim=(0, 1)
-)
-ax.legend()
-plt.show()

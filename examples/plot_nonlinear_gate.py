@@ -16,6 +16,7 @@ from sklearn.preprocessing import PolynomialFeatures
 
 from skmoe import MixtureOfExpertsRegressor
 from skmoe.gates import GaussianGate, SoftmaxGate
+from skmoe.inspection import GateDisplay
 from skmoe.metrics import log_score
 
 rng = np.random.default_rng(0)
@@ -44,27 +45,18 @@ for name, moe in moes.items():
     print(f"{name:20} held-out R² {r2:5.2f}   log-score {score:5.2f}")
 
 # %%
-# The light regions are where the gate is sure of ``expert0``, the dark ones where it is sure of
-# ``expert1``; the marks are held-out rows, by the expert that most likely made them. The
-# number is the log-score. The Gaussian gate has round borders, the forest sharp ones along the
-# axes.
+# The regions in which each expert is the more probable one, pale where the gate is in doubt. The
+# marks are held-out rows, by the expert that most likely made them, and the number is the
+# log-score. The Gaussian gate has round borders, the forest sharp ones along the axes.
 
-side = np.linspace(-1, 1, 81)
-grid = np.array([(a, b) for b in side for a in side])
 figure, axes = plt.subplots(2, 2, figsize=(7, 6.6), sharex=True, sharey=True, layout="constrained")
+rows = slice(800, 1040)
 for (name, moe), ax in zip(moes.items(), axes.flat, strict=True):
-    first = moe.gate_proba(grid)[:, 0].reshape(81, 81)
-    shades = ax.imshow(first, extent=(-1, 1, -1, 1), origin="lower", cmap="gray", vmin=-1, vmax=1)
-    owner = moe.responsibilities(X[test], y[test]).argmax(axis=1)
-    for k, marker in enumerate("ox"):
-        rows = X[test][owner == k][:120]
-        ax.plot(*rows.T, f"k{marker}", markerfacecolor="w", markersize=4, label=f"expert{k}")
-    ax.set(title=f"{name}: {log_score(moe, X[test], y[test]):.2f}")
-    ax.set(xticks=[-1, 0, 1], yticks=[-1, 0, 1])
+    GateDisplay.from_estimator(moe, X[rows], y=y[rows], ax=ax)
+    ax.get_legend().remove()
+    ax.set(title=f"{name}: {log_score(moe, X[test], y[test]):.2f}", xlabel="", ylabel="")
 figure.supxlabel("first feature")
 figure.supylabel("second feature")
-scale = figure.colorbar(shades, ax=axes, label="gate probability of expert0", ticks=[0, 0.5, 1])
-scale.ax.set(ylim=(0, 1))
 figure.legend(*ax.get_legend_handles_labels(), loc="outside upper center", ncols=2)
 plt.show()
 

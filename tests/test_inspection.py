@@ -259,6 +259,9 @@ def test_expert_curves_are_predictions_and_thick_where_the_gate_prefers_them(cur
         assert np.isnan(thick[preferred != k]).all()
     texts = [text.get_text() for text in display.ax_.get_legend().get_texts()]
     assert texts == ["expert0", "expert1", "expert2"]
+    assert (display.ax_.get_xlabel(), display.ax_.get_ylabel()) == ("x0", "y")
+    named = ExpertDisplay.from_estimator(moe, X, pd.Series(y, name="yield"))
+    assert named.ax_.get_ylabel() == "yield"
 
 
 def test_rows_have_the_mark_of_their_expert_and_are_hollow_in_doubt(curve):
@@ -327,6 +330,11 @@ def test_one_of_several_outputs_is_drawn(outputs):
     assert_allclose(np.sort(drawn), np.sort(y[:, 1]))
     fan = PredictiveDisplay.from_estimator(moe, X, y, output=0, grid_resolution=5)
     assert_allclose(fan.mean, moe.predict(fan.points[:, None])[:, 0])
+    assert fan.ax_.get_ylabel() == "output 0 of y"
+    named = pd.DataFrame(y, columns=["near", "far"])
+    assert ExpertDisplay.from_estimator(moe, X, named, output=1).ax_.get_ylabel() == "far"
+    fan = PredictiveDisplay.from_estimator(moe, X, named, output=0, grid_resolution=2)
+    assert fan.ax_.get_ylabel() == "near"
     pit = CalibrationDisplay.from_estimator(moe, X, y, output=1).pit
     assert_allclose(pit, moe.predict_dist(X).cdf(y)[:, 1])
 

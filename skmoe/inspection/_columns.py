@@ -61,6 +61,15 @@ def one_output(values, output):
     return values if output is None else values[..., output]
 
 
+def target_name(y, output):
+    """What y, or one output of it, is called: by its own name, if it has one."""
+    if is_table(y):
+        return str(y.columns[output or 0])
+    if output is not None:
+        return f"output {output} of y"
+    return "y" if getattr(y, "name", None) is None else str(y.name)
+
+
 def check_class(mixture, class_of_interest):
     """Place of the class in ``classes_``; the second one of two where none is asked for."""
     classes = mixture.classes_

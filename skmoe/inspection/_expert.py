@@ -11,6 +11,7 @@ from ._columns import (
     check_output,
     given_responsibilities,
     one_output,
+    target_name,
     unwrap,
 )
 
@@ -185,7 +186,7 @@ class ExpertDisplay(Display):
         if y is not None:
             target = np.asarray(y) if output is None else np.asarray(y, dtype=np.float64)[:, output]
             target = target.ravel()
-        name = "y" if output is None else f"output {output} of y"
+        name = target_name(y, output)
         if of_class:
             label = mixture.classes_[column]
             name = f"probability of {label}"

@@ -6,7 +6,7 @@ import numpy as np
 
 from .._compat import check_matplotlib_support
 from ._axes import Display, line_styles, outlined
-from ._columns import Columns, check_output, unwrap
+from ._columns import Columns, check_output, target_name, unwrap
 
 LEVELS = (0.5, 0.8, 0.95)
 DARKEST, PALEST = 0.45, 0.88  # greys of the smallest level and of the largest
@@ -172,6 +172,7 @@ class PredictiveDisplay(Display):
             proba = mixture.predict_proba(Z)
             return cls(axis=axis, proba=proba, classes=mixture.classes_).plot(ax)
         distribution = mixture.predict_dist(Z)
+        name = target_name(y, output)
         if output is not None:
             distribution = distribution.output(output)
             y = None if y is None else np.asarray(y, dtype=np.float64)[:, output]
@@ -181,7 +182,7 @@ class PredictiveDisplay(Display):
             regions=[distribution.hdr(level) for level in levels],
             mean=distribution.mean(),
             discrete=distribution.discrete,
-            target_name="y" if output is None else f"output {output} of y",
+            target_name=name,
             y=None if y is None else np.asarray(y, dtype=np.float64).ravel(),
         ).plot(ax)
 

@@ -1,7 +1,7 @@
 """MixtureOfExpertsRegressor."""
 
 import numpy as np
-from sklearn.base import RegressorMixin, clone
+from sklearn.base import RegressorMixin
 from sklearn.linear_model import LinearRegression
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import column_or_1d
@@ -13,7 +13,7 @@ from ._experts import has_own_density
 from ._growing import GrowingMixture
 from ._tables import take_rows
 from .distributions import MixtureDistribution, NestedComponents
-from .likelihoods import BY_NAME
+from .likelihoods._names import BY_NAME, unfitted
 
 
 class MixtureOfExpertsRegressor(RegressorMixin, GrowingMixture, BaseMixtureOfExperts):
@@ -291,9 +291,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, GrowingMixture, BaseMixtureOfExp
         return y
 
     def _unfitted_likelihood(self):
-        if isinstance(self.likelihood, str):
-            return BY_NAME[self.likelihood]()
-        return clone(self.likelihood)
+        return unfitted(self.likelihood)
 
     def _start_likelihood(self, data, n_experts, *, in_sample, linear):
         return self._unfitted_likelihood().start(data.y, data.weight, n_experts)
@@ -321,12 +319,14 @@ class MixtureOfExpertsRegressor(RegressorMixin, GrowingMixture, BaseMixtureOfExp
     def predict(self, X, return_std=False):
         """Predict the mean, the gate's average of the experts.
 
+        The noise of :class:`~skmoe.likelihoods.WithNoise` is left out.
+
         Parameters
         ----------
         X : array-like or DataFrame of shape (n_samples, n_features)
             Rows.
         return_std : bool, default=False
-            Whether to return the standard deviation of the predictive distribution too.
+            Whether to return the standard deviation too.
 
         Returns
         -------
@@ -335,7 +335,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, GrowingMixture, BaseMixtureOfExp
         std : ndarray, shaped like mean
             Only with ``return_std``: within the experts and between them.
         """
-        distribution = self.predict_dist(X)
+        distribution = self.predict_dist(X).without_noise()
         if return_std:
             return distribution.mean(), distribution.std()
         return distribution.mean()

@@ -9,6 +9,7 @@ from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
 from skmoe.distributions import (
     GaussianComponents,
     MixtureDistribution,
+    NoisyComponents,
     ScipyComponents,
     StudentTComponents,
 )
@@ -31,6 +32,7 @@ def gaussian(mean, scale):
 CONTINUOUS = {
     "gaussian": gaussian,
     "student_t": lambda mean, scale: StudentTComponents(mean, scale, np.array([2.5, 4, 30])),
+    "noisy": lambda mean, scale: NoisyComponents(gaussian(mean, scale), 0.1, -8.0, 9.0),
     "laplace": lambda mean, scale: ScipyComponents(stats.laplace(loc=mean, scale=scale)),
     "gamma": lambda mean, scale: ScipyComponents(stats.gamma(2.0, mean, scale)),
     "skewed": lambda mean, scale: ScipyComponents(stats.gumbel_r(mean, scale)),
@@ -51,20 +53,25 @@ def mixture_of(kind, seed=0):
 
 def row_of(dist, i):
     """The mixture of one row, which quad can integrate; by the components' parameters."""
-    components = dist.components
+    return MixtureDistribution(dist.weights[[i]], components_of(dist.components, i))
+
+
+def components_of(components, i):
     if isinstance(components, GaussianComponents):
-        part = GaussianComponents(components.mean[[i]], components.std[[i]])
-    elif isinstance(components, StudentTComponents):
+        return GaussianComponents(components.mean[[i]], components.std[[i]])
+    if isinstance(components, NoisyComponents):
+        own = components_of(components.components, i)
+        return NoisyComponents(own, components.share, components.low, components.high)
+    if isinstance(components, StudentTComponents):
         own = (getattr(components, name)[[i]] for name in ("mean", "scale", "df"))
-        part = StudentTComponents(*own)
-    else:
-        part = ScipyComponents(components._frozen(lambda parameter: parameter[[i]]))
-    return MixtureDistribution(dist.weights[[i]], part)
+        return StudentTComponents(*own)
+    return ScipyComponents(components._frozen(lambda parameter: parameter[[i]]))
 
 
 def integral(function, dist, low, high):
     """quad over pieces that end at quantiles of the components."""
     ends = [dist.components.ppf(q)[0] for q in (0.01, 0.2, 0.5, 0.8, 0.99)]
+    ends += [np.ravel(edge) for edge in getattr(dist.components, "edges", [])]
     ends = np.unique(np.clip(np.concatenate([*ends, [low, high]]), low, high))
     pieces = zip(ends[:-1], ends[1:], strict=True)
     return sum(integrate.quad(function, a, b, epsabs=1e-11, limit=200)[0] for a, b in pieces)
@@ -255,6 +262,8 @@ def test_modes_of_counts_are_whole():
 @pytest.mark.parametrize("level", [0.3, 0.8, 0.99])
 @pytest.mark.parametrize("kind", CONTINUOUS)
 def test_regions_of_highest_density_hold_their_level_and_end_at_one_density(kind, level):
+    if kind == "noisy" and level == 0.99:
+        level = 0.85  # beyond, the density is flat
     dist = mixture_of(kind)
     regions = dist.hdr(level)
     assert len(regions) == N_ROWS
@@ -270,6 +279,12 @@ def test_regions_of_highest_density_hold_their_level_and_end_at_one_density(kind
         higher = np.array([one.logpdf(value)[0] for value in t]) > at_ends.max() + 1e-9
         within = ((t[:, None] >= region[:, 0]) & (t[:, None] <= region[:, 1])).any(axis=1)
         assert_array_equal(higher, within)
+
+
+def test_region_of_highest_density_takes_the_whole_noise_where_it_needs_a_part():
+    dist = NoisyComponents(gaussian(np.zeros((1, 1)), np.ones((1, 1))), 0.1, -50.0, 50.0)
+    (region,) = MixtureDistribution(np.ones((1, 1)), dist).hdr(0.95)
+    assert_allclose(region, [[-50, 50]], atol=1e-6)
 
 
 def test_region_of_highest_density_leaves_the_valley_out():
@@ -326,6 +341,23 @@ def test_covariance_of_nested_mixtures_is_that_of_the_flat_one():
     both = MixtureDistribution.of_equals([dist, dist])
     assert_allclose(both.cov(), dist.cov(), rtol=1e-12)
     assert_allclose(both.output(1).var(), dist.var()[:, 1], rtol=1e-12)
+
+
+def test_noise_of_two_outputs_is_uniform_over_their_box():
+    flat, low, high = two_outputs(), np.array([-4.0, -3.0]), np.array([3.0, 8.0])
+    dist = MixtureDistribution(flat.weights, NoisyComponents(flat.components, 0.3, low, high))
+    draws = dist.rvs(40_000, random_state=0)
+    for i in range(7):
+        assert_allclose(np.cov(draws[i].T), dist.cov()[i], atol=0.25)  # five standard errors
+        assert_allclose(draws[i].mean(axis=0), dist.mean()[i], atol=0.06)
+    assert_allclose(np.diagonal(dist.cov(), axis1=1, axis2=2), dist.var(), rtol=1e-12)
+    y = np.random.default_rng(1).normal(size=(7, 2))
+    expected = 0.7 * flat.pdf(y) + 0.3 / (7 * 11)
+    assert_allclose(dist.pdf(y), expected, rtol=1e-12)
+    outside = np.column_stack([y[:, 0], np.full(7, 9.0)])
+    assert_allclose(dist.pdf(outside), 0.7 * flat.pdf(outside), rtol=1e-12)
+    assert_allclose(dist.output(1).cdf(y[:, 1]), dist.cdf(y)[:, 1], rtol=1e-12)
+    assert dist.without_noise().components is flat.components
 
 
 @pytest.mark.parametrize("scipy", [False, True])

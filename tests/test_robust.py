@@ -13,11 +13,17 @@ from sklearn.tree import DecisionTreeRegressor
 
 from skmoe import MixtureOfExpertsRegressor
 from skmoe.gates import ConstantGate, SoftmaxGate
-from skmoe.likelihoods import Laplace, StudentT
+from skmoe.likelihoods import Laplace, StudentT, WithNoise
 from skmoe.likelihoods._scaled import fence
 from skmoe.metrics import log_score
 
-ROBUST = {"student_t": StudentT(), "estimate": StudentT("estimate"), "laplace": Laplace()}
+ROBUST = {
+    "student_t": StudentT(),
+    "estimate": StudentT("estimate"),
+    "laplace": Laplace(),
+    "noise": WithNoise(),
+    "noise and student_t": WithNoise("student_t", share=0.02),
+}
 
 
 def planted(seed, n=300, n_outputs=None, errors="normal", share=0.0):
@@ -64,11 +70,11 @@ def test_likelihood_never_falls(likelihood, experts, gate):
     assert np.diff(moe.lower_bounds_).min() > (-1e-8 if likelihood == "laplace" else -1e-9)
 
 
-@pytest.mark.parametrize("df", [4.0, "estimate"])
-def test_likelihood_of_two_outputs_never_falls(df):
+@pytest.mark.parametrize("likelihood", [StudentT(), StudentT("estimate"), WithNoise()])
+def test_likelihood_of_two_outputs_never_falls(likelihood):
     X, y, _ = planted(0, n_outputs=2, share=0.05)
     moe = MixtureOfExpertsRegressor(
-        n_experts=2, likelihood=StudentT(df), n_init=1, max_iter=60, tol=0, random_state=0
+        n_experts=2, likelihood=likelihood, n_init=1, max_iter=60, tol=0, random_state=0
     )
     iterate(moe, X, y)
     assert moe.n_iter_ > 10
@@ -107,6 +113,71 @@ def test_one_laplace_expert_is_the_median_regression_of_scikit_learn():
     assert_allclose(np.abs(y - moe.predict(X)).mean(), least, rtol=1e-5)
     assert_allclose(moe.experts_[0].coef_, exact.coef_, atol=1e-2)
     assert_allclose(moe.likelihood_.scale_, least, rtol=1e-5)
+
+
+def test_one_expert_with_noise_is_the_maximum_of_the_likelihood():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(200, 1))
+    y = 3 + X[:, 0] + 0.3 * rng.normal(size=200)
+    y[::8] = rng.uniform(-10, 10, size=25)
+
+    def loss(theta):
+        own = (1 - theta[3]) * stats.norm.pdf(y, theta[0] * X[:, 0] + theta[1], np.exp(theta[2]))
+        return -np.log(own + theta[3] / np.ptp(y)).sum()
+
+    best = optimize.minimize(loss, [1, 3, -1, 0.1], bounds=[(None, None)] * 3 + [(1e-4, 0.5)])
+    moe = MixtureOfExpertsRegressor(
+        LinearRegression(), 1, likelihood=WithNoise(), max_iter=1000, tol=1e-13
+    )
+    iterate(moe, X, y)
+    assert_allclose(moe.log_density(X, y).sum(), -best.fun, rtol=1e-9)
+    fitted = [
+        moe.experts_[0].coef_[0], moe.experts_[0].intercept_, np.log(moe.likelihood_.scale_[0]),
+        moe.likelihood_.share_,
+    ]  # fmt: skip
+    assert_allclose(fitted, best.x, atol=1e-3)
+
+
+@pytest.mark.parametrize("n_outputs", [None, 2])
+@pytest.mark.parametrize("share", [0.0, 0.05, 0.2])
+def test_planted_share_of_noise_is_recovered(share, n_outputs):
+    X, y, _ = planted(0, n=3000, n_outputs=n_outputs)
+    rng = np.random.default_rng(1)
+    bad = rng.uniform(size=3000) < share
+    y[bad] = rng.uniform(-30, 30, size=y[bad].shape)
+    moe = MixtureOfExpertsRegressor(n_experts=2, likelihood=WithNoise(), n_init=4, random_state=0)
+    moe.fit(X, y)
+    order = np.argsort([np.atleast_2d(expert.coef_)[0, 1] for expert in moe.experts_])
+    # Five standard errors of a share of 3000 rows, and of a scale of 1000.
+    assert_allclose(moe.likelihood_.share_, share, atol=5 * np.sqrt(share / 3000) + 5e-3)
+    scale = moe.likelihood_.scale_[order].reshape(2, -1)
+    assert_allclose(scale, np.tile([[0.6], [0.3]], scale.shape[1]), rtol=0.12)
+    proba = moe.likelihood_.noise_proba(y, moe.predict_experts(X))
+    proba = (proba * moe.responsibilities(X, y)).sum(axis=1)
+    assert_allclose(proba.mean(), moe.likelihood_.share_, atol=1e-3)
+    if share:
+        assert proba[bad].mean() > 0.9
+        assert proba[~bad].mean() < 0.04  # some lie where noise is as likely
+
+
+def test_prediction_leaves_noise_out_and_the_distribution_does_not():
+    X, y, _ = planted(0, share=0.1)
+    moe = MixtureOfExpertsRegressor(n_experts=2, likelihood=WithNoise(), n_init=3, random_state=0)
+    moe.fit(X, y)
+    dist = moe.predict_dist(X)
+    expected = (moe.gate_proba(X) * moe.predict_experts(X)).sum(axis=1)
+    mean, std = moe.predict(X, return_std=True)
+    assert_allclose(mean, expected, rtol=1e-12)
+    assert_allclose(std, dist.without_noise().std(), rtol=1e-12)
+    assert (dist.std() > std + 2).all()
+    assert_allclose(dist.logpdf(y), moe.log_density(X, y), rtol=1e-12)
+    low, high = moe.likelihood_.low_ - 20, moe.likelihood_.high_ + 20
+    t = np.linspace(low, high, 200_001)
+    density = moe.predict_dist(X[:1])
+    mass = sum(density.pdf(value)[0] for value in t[::50]) * (t[50] - t[0])
+    assert_allclose(mass, 1, atol=1e-3)  # the jumps fall between two places
+    outer = MixtureOfExpertsRegressor([("inner", moe)], cv=False, random_state=0).fit(X, y)
+    assert_allclose(outer.predict(X), outer.experts_[0].predict(X), rtol=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -157,7 +228,7 @@ def test_weight_of_two_is_a_row_given_twice(likelihood):
 # Outliers ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("likelihood", ["student_t", "estimate"])
+@pytest.mark.parametrize("likelihood", ["student_t", "estimate", "noise"])
 def test_outliers_cost_little_from_default_starts(likelihood):
     X, y, _ = planted(0, n=1000)
     X_test, y_test, _ = planted(1, n=2000)
@@ -173,6 +244,9 @@ def test_outliers_cost_little_from_default_starts(likelihood):
     assert scores["clean"] > scores["gaussian, clean"] - 0.03  # the price of t_4 for Gaussian rows
     assert scores["spoilt"] > scores["clean"] - 0.1
     assert scores["spoilt"] > scores["gaussian, spoilt"] + 0.4
+    if likelihood == "noise":
+        assert scores["clean"] > scores["gaussian, clean"] - 0.005
+        assert scores["spoilt"] > scores["clean"] - 0.02 + np.log(1 - 0.05)
 
 
 @pytest.mark.parametrize("ensemble", [True, False])
@@ -229,6 +303,24 @@ def test_floor_is_not_made_by_outliers():
     y = np.random.default_rng(0).normal(size=1000)
     y[:50] = 1e6
     assert StudentT().start(y, np.ones(1000), 1).floor_ < 2e-3
+    assert WithNoise().start(y, np.ones(1000), 1).likelihood_.floor_ < 2e-3
+
+
+def test_constant_target_has_a_finite_density_beside_noise():
+    X = np.random.default_rng(0).normal(size=(40, 2))
+    moe = MixtureOfExpertsRegressor(n_experts=1, likelihood=WithNoise()).fit(X, np.full(40, 3.0))
+    assert np.isfinite(moe.log_density(X, np.full(40, 3.0))).all()
+    assert_allclose(moe.predict(X), 3.0, rtol=1e-9)
+
+
+def test_settings_of_both_likelihoods_can_be_set_from_outside():
+    moe = MixtureOfExpertsRegressor(likelihood=WithNoise(StudentT()))
+    moe.set_params(likelihood__share=0.1, likelihood__likelihood__df=7.0)
+    assert moe.likelihood.likelihood.df == 7.0
+    X, y, _ = planted(0, n=100)
+    moe.set_params(n_experts=1).fit(X, y)
+    assert moe.likelihood_.share_ == 0.1
+    assert_array_equal(moe.likelihood_.likelihood_.df_, [7.0])
 
 
 def test_replaced_expert_is_robust_too():
@@ -250,6 +342,20 @@ def test_impossible_degrees_of_freedom_are_refused(df):
         MixtureOfExpertsRegressor(n_experts=1, likelihood=StudentT(df)).fit(X, y)
 
 
+@pytest.mark.parametrize("share", [0, 0.6, -0.1, np.nan, "some", None])
+def test_impossible_shares_of_noise_are_refused(share):
+    X, y, _ = planted(0, n=50)
+    with pytest.raises(ValueError, match="share must be above 0 and at most 0.5"):
+        MixtureOfExpertsRegressor(n_experts=1, likelihood=WithNoise(share=share)).fit(X, y)
+
+
+@pytest.mark.parametrize("likelihood", ["cauchy", 3, None])
+def test_unknown_likelihoods_beside_noise_are_refused(likelihood):
+    X, y, _ = planted(0, n=50)
+    with pytest.raises(ValueError, match=r"likelihood must be one of \['gaussian'"):
+        MixtureOfExpertsRegressor(n_experts=1, likelihood=WithNoise(likelihood)).fit(X, y)
+
+
 def test_laplace_refuses_several_outputs():
     X, y, _ = planted(0, n=50, n_outputs=2)
     with pytest.raises(ValueError, match="Laplace takes one output; y has 2"):
@@ -267,7 +373,14 @@ def test_there_is_no_partial_fit(likelihood):
 
 @pytest.mark.parametrize(
     ("likelihood", "per_expert"),
-    [("gaussian", 1), ("student_t", 1), ("laplace", 1), (StudentT("estimate"), 2)],
+    [
+        ("gaussian", 1),
+        ("student_t", 1),
+        ("laplace", 1),
+        (StudentT("estimate"), 2),
+        (WithNoise(share=0.1), 1),
+        (WithNoise(), 1.5),
+    ],
 )
 def test_information_criteria_count_scales_and_degrees_of_freedom(likelihood, per_expert):
     X, y, _ = planted(0)
@@ -288,7 +401,7 @@ def test_experts_are_ordered_and_added_with_their_scales(likelihood):
     dist = moe.predict_dist(X)
     expected = moe.likelihood_.log_density(y, moe.predict_experts(X))
     assert_allclose(dist.components.logpdf(y[:, None]), expected, rtol=1e-10)
-    assert_allclose(dist.mean(), moe.predict(X), rtol=1e-12)
+    assert_allclose(dist.without_noise().mean(), moe.predict(X), rtol=1e-12)
     scale = moe.likelihood_.scale_
     moe.add_expert(X + [10, 0], y, replay=(X, y))
     assert_array_equal(moe.likelihood_.scale_[:2], scale)

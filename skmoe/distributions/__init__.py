@@ -7,6 +7,7 @@ methods.
 from ._gaussian import GaussianComponents
 from ._mixture import MixtureDistribution
 from ._nested import NestedComponents
+from ._noisy import NoisyComponents
 from ._scipy import ScipyComponents
 from ._student_t import StudentTComponents
 
@@ -14,6 +15,7 @@ __all__ = [
     "GaussianComponents",
     "MixtureDistribution",
     "NestedComponents",
+    "NoisyComponents",
     "ScipyComponents",
     "StudentTComponents",
 ]

@@ -71,6 +71,18 @@ class MixtureDistribution:
         """Sum over the experts of weight times value; (n, K[, m]) in, (n[, m]) out."""
         return np.einsum("nk,nk...->n...", self.weights, values)
 
+    def without_noise(self):
+        """The distribution without the noise of :class:`~skmoe.likelihoods.WithNoise`.
+
+        Returns
+        -------
+        distribution : MixtureDistribution
+            Of targets that are not noise; the same one where there is none.
+        """
+        if not hasattr(self.components, "without_noise"):
+            return self
+        return MixtureDistribution(self.weights, self.components.without_noise())
+
     def mean(self):
         """Mean.
 

@@ -39,6 +39,20 @@ class NestedComponents:
             flags.append(self.components.discrete)
         return all(flags)
 
+    def without_noise(self):
+        """The components without the noise that some of them have.
+
+        Returns
+        -------
+        components : NestedComponents
+            New ones.
+        """
+        components = self.components
+        if hasattr(components, "without_noise"):
+            components = components.without_noise()
+        nested = [(rows, places, each.without_noise()) for rows, places, each in self.nested]
+        return NestedComponents(components, nested)
+
     def _place(self, values, answer):
         values = np.array(values)
         for rows, places, distribution in self.nested:

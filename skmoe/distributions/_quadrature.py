@@ -113,7 +113,10 @@ class Grid:
 def panels(distribution, including=None):
     """Ends of the panels of each row, (n, B), in rising order; some panels may be empty."""
     unused = distribution.weights == 0
-    ends = [np.where(unused, np.nan, distribution.components.ppf(q)) for q in PANEL_ENDS]
+    components = distribution.components
+    ends = [components.ppf(q) for q in PANEL_ENDS]
+    ends += getattr(components, "edges", [])
+    ends = [np.where(unused, np.nan, end) for end in ends]
     ends = np.sort(np.concatenate(ends, axis=1), axis=1)  # those that are not there come last
     ends = np.where(np.isnan(ends), np.nanmax(ends, axis=1, keepdims=True), ends)
     if including is None:

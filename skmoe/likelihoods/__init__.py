@@ -35,8 +35,6 @@ from ._categorical import Categorical
 from ._gaussian import Gaussian
 from ._laplace import Laplace
 from ._student_t import StudentT
+from ._with_noise import WithNoise
 
-__all__ = ["Categorical", "Gaussian", "Laplace", "StudentT"]
-
-# What MixtureOfExpertsRegressor knows by name.
-BY_NAME = {"gaussian": Gaussian, "laplace": Laplace, "student_t": StudentT}
+__all__ = ["Categorical", "Gaussian", "Laplace", "StudentT", "WithNoise"]

@@ -1,0 +1,14 @@
+"""What likelihoods are called."""
+
+from sklearn.base import clone
+
+from ._gaussian import Gaussian
+from ._laplace import Laplace
+from ._student_t import StudentT
+
+BY_NAME = {"gaussian": Gaussian, "laplace": Laplace, "student_t": StudentT}
+
+
+def unfitted(likelihood):
+    """A likelihood to ``start``, from a name or from one with the same parameters."""
+    return BY_NAME[likelihood]() if isinstance(likelihood, str) else clone(likelihood)

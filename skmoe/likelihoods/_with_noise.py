@@ -1,0 +1,284 @@
+"""Any errors around the prediction of an expert, and rows that no expert made."""
+
+import copy
+from numbers import Real
+
+import numpy as np
+from scipy import special
+from sklearn.base import BaseEstimator
+
+from ..distributions import NoisyComponents
+from ._names import BY_NAME, unfitted
+from ._scaled import inside_fence
+
+FIRST_SHARE = 0.05
+SHARE_BOUNDS = (1e-4, 0.5)
+FIRST_STEPS = 20  # from scales that outliers have made to those of the other rows
+
+
+class WithNoise(BaseEstimator):
+    r"""Another likelihood, and a share of rows that are noise.
+
+    .. math:: p_k(y \mid x) = (1 - \epsilon) \, f_k(y \mid x)
+        + \epsilon \, \frac{1}{y_{\max} - y_{\min}}
+
+    Noise is uniform over the range of the target in training, whatever the expert and the row
+    [1]_; for several outputs, over the box of their ranges, all outputs of a row at once. EM
+    learns :math:`\epsilon` with the rest: a row counts for an expert, and for its scale, with the
+    probability that it is not noise. Nothing is taken from clean rows, and however far away an
+    outlier is, it costs the same.
+
+    Distributions, densities and draws are those of targets as they are recorded, noise included.
+    ``predict`` leaves it out, as :meth:`MixtureDistribution.without_noise
+    <skmoe.distributions.MixtureDistribution.without_noise>` does.
+
+    Parameters
+    ----------
+    likelihood : {"gaussian", "laplace", "student_t"} or likelihood, default="gaussian"
+        Of the rows that are not noise; continuous.
+    share : float or "estimate", default="estimate"
+        Share :math:`\epsilon` of noise, above 0 and at most 0.5. "estimate" learns it.
+
+    Attributes
+    ----------
+    share_ : float
+        Share of noise.
+    low_, high_ : float or ndarray of shape (n_outputs,)
+        Range of the noise.
+    likelihood_ : likelihood
+        Of the rows that are not noise, fitted.
+
+    References
+    ----------
+    .. [1] J. D. Banfield and A. E. Raftery, "Model-based Gaussian and non-Gaussian clustering",
+       Biometrics 49 (1993) 803-821.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skmoe import MixtureOfExpertsRegressor
+    >>> from skmoe.likelihoods import WithNoise
+    >>> rng = np.random.default_rng(0)
+    >>> X = np.linspace(0, 1, 200)[:, None]
+    >>> y = X[:, 0] + 0.1 * rng.normal(size=200)
+    >>> y[::10] = rng.uniform(-5, 5, size=20)
+    >>> moe = MixtureOfExpertsRegressor(n_experts=1, likelihood=WithNoise()).fit(X, y)
+    >>> round(moe.likelihood_.share_, 2), moe.likelihood_.scale_.round(1)
+    (0.1, array([0.1]))
+    """
+
+    def __init__(self, likelihood="gaussian", share="estimate"):
+        self.likelihood = likelihood
+        self.share = share
+
+    def start(self, y, weight, n_experts):
+        """Look at the target once before EM.
+
+        Parameters
+        ----------
+        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            Target.
+        weight : ndarray of shape (n_samples,)
+            Weights of the rows.
+        n_experts : int
+            Number of experts.
+
+        Returns
+        -------
+        self : WithNoise
+            With the range of the noise, and a likelihood that has looked at the bulk of y.
+
+        Raises
+        ------
+        ValueError
+            If ``likelihood`` or ``share`` cannot be used.
+        """
+        estimated = isinstance(self.share, str) and self.share == "estimate"
+        if not estimated and not (isinstance(self.share, Real) and 0 < self.share <= 0.5):
+            raise ValueError(
+                f'share must be above 0 and at most 0.5, or "estimate"; got {self.share!r}.'
+            )
+        known = isinstance(self.likelihood, str) and self.likelihood in BY_NAME
+        if not known and not hasattr(self.likelihood, "log_density"):
+            raise ValueError(
+                f"likelihood must be one of {sorted(BY_NAME)} or a likelihood; got "
+                f"{self.likelihood!r}."
+            )
+        self.share_ = FIRST_SHARE if estimated else float(self.share)
+        self.likelihood_ = unfitted(self.likelihood).start(y, inside_fence(y, weight), n_experts)
+        self.low_, self.high_ = y[weight > 0].min(axis=0), y[weight > 0].max(axis=0)
+        constant = self.low_ == self.high_
+        width = np.where(constant, np.maximum(1e-6 * np.abs(self.low_), 1e-100), 0.0)
+        self.low_, self.high_ = self.low_ - 0.5 * width, self.high_ + 0.5 * width
+        self._is_fitted = False
+        return self
+
+    def update(self, y, prediction, weights, penalty=0.0, pooled_rows=0.0):
+        """Re-estimate the share of noise, and the scales from the rows that are not noise.
+
+        Parameters
+        ----------
+        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            Target.
+        prediction : ndarray of shape (n_samples, n_experts) or (..., n_outputs)
+            Prediction of each expert.
+        weights : ndarray of shape (n_samples, n_experts)
+            Responsibilities times weights of the rows.
+        penalty : float or ndarray of shape (n_experts,) or (n_experts, n_outputs), default=0.0
+            What the prior of the experts adds to their sum of squares.
+        pooled_rows : float, default=0.0
+            Rows that each expert borrows from all.
+        """
+        if not self._is_fitted:
+            self._update_scales(y, prediction, weights, penalty, pooled_rows)
+        for _ in range(1 if self._is_fitted else FIRST_STEPS):
+            own = weights * (1 - self.noise_proba(y, prediction))
+            self._update_scales(y, prediction, own, penalty, pooled_rows)
+            if self.share == "estimate":
+                share = 1 - own.sum() / weights.sum()
+                self.share_ = float(np.clip(share, *SHARE_BOUNDS))
+        self._is_fitted = True
+
+    def _update_scales(self, *args):
+        self.likelihood_ = copy.copy(self.likelihood_)
+        self.likelihood_.update(*args)
+
+    def noise_proba(self, y, prediction):
+        """Probability that a row is noise, for each expert that it may belong to.
+
+        Parameters
+        ----------
+        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            Target.
+        prediction : ndarray of shape (n_samples, n_experts) or (..., n_outputs)
+            Prediction of each expert, as ``predict_experts`` gives it.
+
+        Returns
+        -------
+        proba : ndarray of shape (n_samples, n_experts)
+            Zero outside the range of the noise. Its sum weighted by the responsibilities is the
+            probability that a row is noise, whatever the expert.
+        """
+        log_density = self.likelihood_.log_density(y, prediction)
+        log_odds = np.log(self.share_) - np.log1p(-self.share_)
+        return special.expit(log_odds + self._log_uniform(y)[:, None] - log_density)
+
+    def _log_uniform(self, y):
+        """Log-density (n,) of the noise."""
+        inside = (y >= self.low_) & (y <= self.high_)
+        log_density = np.where(inside, -np.log(self.high_ - self.low_), -np.inf)
+        return log_density.sum(axis=1) if y.ndim == 2 else log_density
+
+    def working_weights(self, y, prediction):
+        """How much a row counts when an expert is fitted by least squares.
+
+        Parameters
+        ----------
+        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            Target.
+        prediction : ndarray of shape (n_samples, n_experts) or (..., n_outputs)
+            Prediction of each expert.
+
+        Returns
+        -------
+        working : ndarray of shape (n_samples, n_experts)
+            Probabilities that rows are not noise, times the working weights of the likelihood
+            where it has some.
+        """
+        own = 1 - self.noise_proba(y, prediction)
+        if hasattr(self.likelihood_, "working_weights"):
+            own = own * self.likelihood_.working_weights(y, prediction)
+        return own
+
+    def log_density(self, y, prediction, experts=None):
+        """Log-density of each row under each expert, noise included.
+
+        Parameters
+        ----------
+        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            Target.
+        prediction : ndarray of shape (n_samples, n_experts) or (..., n_outputs)
+            Prediction of each expert.
+        experts : ndarray of shape (n_samples, k), default=None
+            Whose predictions they are; None is all experts in order.
+
+        Returns
+        -------
+        log_density : ndarray of shape (n_samples, n_experts)
+            Joint over the outputs.
+        """
+        own = np.log1p(-self.share_) + self.likelihood_.log_density(y, prediction, experts)
+        return np.logaddexp(own, np.log(self.share_) + self._log_uniform(y)[:, None])
+
+    def components(self, prediction, experts=None):
+        """Distributions around the predictions, noise included.
+
+        Parameters
+        ----------
+        prediction : ndarray of shape (n_samples, n_experts) or (..., n_outputs)
+            Prediction of each expert.
+        experts : ndarray of shape (n_samples, k), default=None
+            Whose predictions they are; None is all experts in order.
+
+        Returns
+        -------
+        components : NoisyComponents
+            One for each row and expert.
+        """
+        own = self.likelihood_.components(prediction, experts)
+        return NoisyComponents(own, self.share_, self.low_, self.high_)
+
+    def log_prior(self, penalty):
+        """Log-prior of the experts, that of the other likelihood.
+
+        Parameters
+        ----------
+        penalty : float or ndarray of shape (n_experts,) or (n_experts, n_outputs)
+            Penalty of the coefficients of each expert.
+
+        Returns
+        -------
+        log_prior : float
+            At most 0.
+        """
+        return self.likelihood_.log_prior(penalty)
+
+    def reorder(self, order):
+        """Renumber the experts in place: new expert ``j`` is old expert ``order[j]``.
+
+        Parameters
+        ----------
+        order : ndarray of shape (n_kept,)
+            A permutation, or a part of one.
+        """
+        self.likelihood_ = copy.copy(self.likelihood_)
+        self.likelihood_.reorder(order)
+
+    def extended(self, other, k):
+        """A likelihood with one expert more, the last.
+
+        Parameters
+        ----------
+        other : WithNoise
+            Fitted, with a likelihood of the same kind.
+        k : int
+            Number of its expert to take.
+
+        Returns
+        -------
+        likelihood : WithNoise
+            A new one, with the share and the range of this one.
+        """
+        twin = copy.copy(self)
+        twin.likelihood_ = self.likelihood_.extended(other.likelihood_, k)
+        return twin
+
+    @property
+    def scale_(self):
+        """Scales of the likelihood of the rows that are not noise."""
+        return self.likelihood_.scale_
+
+    @property
+    def n_parameters_(self):
+        """Number of free parameters."""
+        return self.likelihood_.n_parameters_ + (self.share == "estimate")

@@ -4,8 +4,13 @@ from abc import abstractmethod
 
 import numpy as np
 from scipy import sparse, special
+from sklearn.base import is_classifier
 from sklearn.pipeline import Pipeline
-from sklearn.utils.validation import check_consistent_length, check_is_fitted
+from sklearn.utils.validation import (
+    check_consistent_length,
+    check_is_fitted,
+    column_or_1d,
+)
 
 from ._compat import check_feature_names, check_n_features, check_sample_weight, n_openmp_threads
 from ._experts import expert_prediction
@@ -89,7 +94,7 @@ class FittedMixture:
             raise ValueError(f"capacity_factor must be positive or None; got {capacity_factor!r}.")
         return self._routes(self._check_X(X)).limited(capacity_factor)
 
-    def responsibilities(self, X, y, *, subject=None, sample_weight=None):
+    def responsibilities(self, X, y, *, exposure=None, subject=None, sample_weight=None):
         """Probability that each expert made each row, given its target too.
 
         Parameters
@@ -98,6 +103,8 @@ class FittedMixture:
             Rows.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Target.
+        exposure : array-like of shape (n_samples,), default=None
+            Of each row, as in ``fit``.
         subject : array-like of shape (n_samples,), default=None
             Rows of one subject share one expert, as in ``fit``. None is every row on its own.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -113,10 +120,10 @@ class FittedMixture:
         ValueError
             If the gate tells rows of a subject apart.
         """
-        resp, _, subjects = self._e_step(X, y, subject, sample_weight)
+        resp, _, subjects = self._e_step(X, y, exposure, subject, sample_weight)
         return resp if subjects is None else subjects.of_rows(resp)
 
-    def log_density(self, X, y, *, subject=None, sample_weight=None):
+    def log_density(self, X, y, *, exposure=None, subject=None, sample_weight=None):
         r"""Log-density of each target, :math:`\log \sum_k \pi_k(x) f_k(y \mid x)`.
 
         Parameters
@@ -125,6 +132,8 @@ class FittedMixture:
             Rows.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Target.
+        exposure : array-like of shape (n_samples,), default=None
+            Of each row, as in ``fit``.
         subject : array-like of shape (n_samples,), default=None
             Rows of one subject share one expert, as in ``fit``. None is every row on its own.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -142,7 +151,7 @@ class FittedMixture:
         ValueError
             If the gate tells rows of a subject apart.
         """
-        return self._e_step(X, y, subject, sample_weight)[1]
+        return self._e_step(X, y, exposure, subject, sample_weight)[1]
 
     def _routes(self, X):
         """Who answers for checked rows: Routes."""
@@ -153,14 +162,14 @@ class FittedMixture:
             X, gate = gate[:-1].transform(X), gate[-1]
         return Routes(gate.predict_log_odds(X), self.top_k)
 
-    def _e_step(self, X, y, subject=None, sample_weight=None):
+    def _e_step(self, X, y, exposure=None, subject=None, sample_weight=None):
         """Responsibilities and log-densities of rows, or of subjects, and these or None."""
         self._check_fitted()
         X = self._check_X(X)
         y = self._check_known_target(y)
         check_consistent_length(X, y)
         routes = self._routes(X)
-        log_density = self._route_log_density(X, y, routes)
+        log_density = self._route_log_density(X, y, routes, self._check_exposure(exposure, X))
         subject = check_subject(subject, X)
         if subject is None:
             resp, log_norm = posterior(routes.log_weights, log_density)
@@ -171,8 +180,23 @@ class FittedMixture:
         log_density = subjects.weighted_sum(routes.spread(log_density, fill=0.0))
         return *posterior(log_gate, log_density), subjects
 
+    def _check_exposure(self, exposure, X):
+        """Exposure (n_samples,) of each row, or None."""
+        if exposure is None:
+            return None
+        if is_classifier(self) or not getattr(self._unfitted_likelihood(), "takes_exposure", False):
+            raise ValueError(
+                "exposure is for likelihoods of counts, such as likelihood='poisson'; this "
+                f"{type(self).__name__} has none of them."
+            )
+        exposure = column_or_1d(exposure, dtype=np.float64)
+        check_consistent_length(X, exposure)
+        if not (np.isfinite(exposure) & (exposure > 0)).all():
+            raise ValueError("exposure must be positive and finite in every row.")
+        return exposure
+
     @abstractmethod
-    def _route_log_density(self, X, y, routes):
+    def _route_log_density(self, X, y, routes, exposure=None):
         """Log-density (n, k) of checked rows under the expert of each route."""
 
     def _expert_predictions(self, X, routes=None, leave_out=()):
@@ -192,7 +216,7 @@ class FittedMixture:
         asked = [k for k in range(len(names)) if k not in leave_out]
         return routes.fill(np.empty((*routes.shape, *shape)), predict, only=asked)
 
-    def expert_report(self, X=None, y=None, sample_weight=None, *, subject=None):
+    def expert_report(self, X=None, y=None, sample_weight=None, *, exposure=None, subject=None):
         """What each expert does: rows, load, certainty of the gate, overlap, error, scale.
 
         Parameters
@@ -203,6 +227,8 @@ class FittedMixture:
             Their target.
         sample_weight : array-like of shape (n_samples,), default=None
             Their weights.
+        exposure : array-like of shape (n_samples,), default=None
+            Of each row, as in ``fit``.
         subject : array-like of shape (n_samples,), default=None
             Rows of one subject share one expert, as in ``fit``.
 
@@ -228,10 +254,15 @@ class FittedMixture:
                 )
             return self._training_report
         X = self._check_X(X)
-        resp = self.responsibilities(X, y, subject=subject, sample_weight=sample_weight)
+        resp = self.responsibilities(
+            X, y, exposure=exposure, subject=subject, sample_weight=sample_weight
+        )
         routes = self._routes(X)
         weight = check_sample_weight(sample_weight, resp, dtype=np.float64)
-        errors = self._losses(self._check_known_target(y), self._expert_predictions(X))
+        means = self._expert_predictions(X)
+        if exposure is not None:
+            means = means * self._check_exposure(exposure, X)[:, None]
+        errors = self._losses(self._check_known_target(y), means)
         trained = self._training_report
         columns, overlap = describe_experts(
             list(self.named_experts_),
@@ -245,7 +276,7 @@ class FittedMixture:
         balance = load_metrics(routes, weight)
         return ExpertReport(columns, overlap, [] if trained is None else trained.optima, balance)
 
-    def bic(self, X, y, sample_weight=None, *, subject=None):
+    def bic(self, X, y, sample_weight=None, *, exposure=None, subject=None):
         """Bayesian information criterion, ``-2 log L + p log n``; lower is better.
 
         Parameters
@@ -256,6 +287,8 @@ class FittedMixture:
             Target.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights; n is their sum.
+        exposure : array-like of shape (n_samples,), default=None
+            Of each row, as in ``fit``.
         subject : array-like of shape (n_samples,), default=None
             Rows of one subject share one expert, as in ``fit``; n is then the number of subjects.
 
@@ -274,7 +307,7 @@ class FittedMixture:
         )
         return -2 * log_likelihood + n_parameters * np.log(n_samples)
 
-    def aic(self, X, y, sample_weight=None, *, subject=None):
+    def aic(self, X, y, sample_weight=None, *, exposure=None, subject=None):
         """Akaike information criterion, ``-2 log L + 2 p``; lower is better.
 
         Parameters
@@ -285,6 +318,8 @@ class FittedMixture:
             Target.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights.
+        exposure : array-like of shape (n_samples,), default=None
+            Of each row, as in ``fit``.
         subject : array-like of shape (n_samples,), default=None
             Rows of one subject share one expert, as in ``fit``.
 
@@ -298,10 +333,12 @@ class FittedMixture:
         ValueError
             If the parameters cannot be counted, or predictions in training were not in-sample.
         """
-        log_likelihood, _, n_parameters = self._likelihood_terms(X, y, sample_weight, subject)
+        log_likelihood, _, n_parameters = self._likelihood_terms(
+            X, y, sample_weight, exposure, subject
+        )
         return -2 * log_likelihood + 2 * n_parameters
 
-    def icl(self, X, y, sample_weight=None, *, subject=None):
+    def icl(self, X, y, sample_weight=None, *, exposure=None, subject=None):
         r"""Integrated completed likelihood, ``bic`` plus twice the entropy; lower is better.
 
         The entropy of the responsibilities, :math:`-\sum_{ik} r_{ik} \log r_{ik}`, counts against
@@ -315,6 +352,8 @@ class FittedMixture:
             Target.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights.
+        exposure : array-like of shape (n_samples,), default=None
+            Of each row, as in ``fit``.
         subject : array-like of shape (n_samples,), default=None
             Rows of one subject share one expert, as in ``fit``; entropy and n are then those
             of the subjects.
@@ -335,8 +374,8 @@ class FittedMixture:
            with the integrated completed likelihood", IEEE Transactions on Pattern Analysis and
            Machine Intelligence 22 (2000) 719-725.
         """
-        bic = self.bic(X, y, sample_weight, subject=subject)
-        resp, _, subjects = self._e_step(X, y, subject, sample_weight)
+        bic = self.bic(X, y, sample_weight, exposure=exposure, subject=subject)
+        resp, _, subjects = self._e_step(X, y, exposure, subject, sample_weight)
         weight = _unit_weight(sample_weight, resp, subjects)
         return bic + 2 * float(weight @ special.entr(resp).sum(axis=1))
 
@@ -361,9 +400,9 @@ class FittedMixture:
             )
         return self._n_parameters
 
-    def _likelihood_terms(self, X, y, sample_weight, subject=None):
+    def _likelihood_terms(self, X, y, sample_weight, exposure=None, subject=None):
         n_parameters = self._free_parameters()
-        _, log_density, subjects = self._e_step(X, y, subject, sample_weight)
+        _, log_density, subjects = self._e_step(X, y, exposure, subject, sample_weight)
         weight = _unit_weight(sample_weight, log_density, subjects)
         return weight @ log_density, weight.sum(), n_parameters
 

@@ -33,7 +33,6 @@ from ._em import run_em
 from ._experts import EstimatorExperts, has_own_density, seed_estimator
 from ._folds import make_folds
 from ._inference import InferringMixture
-from ._linear import linear_penalty
 from ._mixture import Mixture
 from ._online import StreamLearner
 from ._parameters import ExpertParameters
@@ -79,6 +78,8 @@ class TrainingData:
     target : ndarray of shape (n_samples, n_outputs) or None
         Standardised target, for robust likelihoods with its outliers drawn in; None for
         classifiers, whose starts do not look at it.
+    exposure : ndarray of shape (n_samples,) or None
+        Factors of the predictions.
     subjects : Subjects or None
         Rows that share an expert.
     """
@@ -89,6 +90,7 @@ class TrainingData:
     Z: object
     columns: np.ndarray
     target: np.ndarray | None
+    exposure: np.ndarray | None = None
     subjects: Subjects | None = None
 
 
@@ -140,11 +142,15 @@ class BaseMixtureOfExperts(
     def _linear_experts(self, design, data, n_experts, *, penalty, prior):
         """Experts of ``_linear.py`` for this kind of target."""
 
+    @abstractmethod
+    def _solved_penalty(self, estimator):
+        """Penalty of an expert that ``_linear_experts`` can stand for, or None."""
+
     def _default_gate(self):
         return SoftmaxGate()
 
     @fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y, sample_weight=None, *, subject=None, **params):
+    def fit(self, X, y, sample_weight=None, *, exposure=None, subject=None, **params):
         """Fit experts and gate by EM.
 
         Parameters
@@ -155,6 +161,10 @@ class BaseMixtureOfExperts(
             Target.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights: a row of weight 2 counts as two rows. None is a weight of one for each.
+        exposure : array-like of shape (n_samples,), default=None
+            For likelihoods of counts: how long, or how much, each row was watched. Experts then
+            predict counts for each unit of exposure; an offset of a log-linear model is the
+            logarithm of an exposure. None is an exposure of one for each row.
         subject : array-like of shape (n_samples,), default=None
             Rows of one subject, such as all visits of a patient, share one expert: their
             densities are multiplied before the experts are compared. The gate may only see what
@@ -176,7 +186,7 @@ class BaseMixtureOfExperts(
         tasks = FitTasks(self, X, y, sample_weight)
         with unchanged_on_error(self):
             self._buffer = None
-            self._fit(X, y, sample_weight, subject, params, tasks)
+            self._fit(X, y, sample_weight, exposure, subject, params, tasks)
         return self
 
     def _learn(self, X, y, sample_weight, classes=None):
@@ -187,17 +197,19 @@ class BaseMixtureOfExperts(
     def __sklearn_is_fitted__(self):
         return hasattr(self, "experts_")  # partial_fit may so far have collected rows only
 
-    def _fit(self, X, y, sample_weight, subject, params, tasks):
+    def _fit(self, X, y, sample_weight, exposure, subject, params, tasks):
         names, templates = self._expert_list()
         self._check_gate()
         split_params = self._split_params(params, sample_weight)
         self._check_given(y)
-        previous = self._previous_responsibilities(X, y, sample_weight, subject, len(names))
+        previous = self._previous_responsibilities(
+            len(names), X, y, sample_weight=sample_weight, exposure=exposure, subject=subject
+        )
         X = self._check_X(X, reset=True)
         y = self._check_target(y)
         check_consistent_length(X, y)
         weight = self._check_weight(sample_weight, X, y, len(names))
-        subject = check_subject(subject, X)
+        subject, exposure = check_subject(subject, X), self._check_exposure(exposure, X)
         templates = self._check_parts(templates, X)
         fold_seed, gate_seed, start_seed, expert_seed = (
             int(seed) for seed in check_random_state(self.random_state).randint(2**31 - 1, size=4)
@@ -207,7 +219,7 @@ class BaseMixtureOfExperts(
         )
         if previous is not None:
             gate = self._previous_gate(gate)
-        data = self._training_data(X, y, weight, prefix)
+        data = self._training_data(X, y, weight, prefix, exposure)
         if subject is not None:
             data.subjects = Subjects(subject, weight)
         folds = make_folds(
@@ -244,6 +256,7 @@ class BaseMixtureOfExperts(
             load_prior=self._load_prior(
                 len(names), weight if subject is None else data.subjects.counts
             ),
+            exposure=data.exposure,
             subjects=data.subjects,
             top_k=self._truncation(len(names)),
         )
@@ -343,16 +356,19 @@ class BaseMixtureOfExperts(
             return prefix, ClassifierGate(gate, random_state=seed)
         return prefix, step_by_step(gate)
 
-    def _training_data(self, X, y, weight, prefix):
+    def _training_data(self, X, y, weight, prefix, exposure):
         Z = X if prefix is None else prefix.fit_transform(X, y)
         target = None
         if not is_classifier(self):
-            target = y.reshape(len(y), -1)
-            if hasattr(self._unfitted_likelihood(), "working_weights"):
+            likelihood, target = self._unfitted_likelihood(), y
+            if hasattr(likelihood, "start_target"):
+                target = likelihood.start_target(y if exposure is None else y / exposure)
+            target = target.reshape(len(y), -1)
+            if hasattr(likelihood, "working_weights"):
                 target = np.clip(target, *fence(target, weight))
             target_mean, target_scale = standardisation(target, weight)
             target = (target - target_mean) / target_scale
-        return TrainingData(X, y, weight, Z, _starts.start_columns(Z, weight), target)
+        return TrainingData(X, y, weight, Z, _starts.start_columns(Z, weight), target, exposure)
 
     # Experts --------------------------------------------------------------------------------
 
@@ -385,7 +401,7 @@ class BaseMixtureOfExperts(
         if self.experts is None:
             return self._default_alpha
         last = template.steps[-1][1] if isinstance(template, Pipeline) else template
-        return linear_penalty(last, "classification" if is_classifier(self) else "regression")
+        return self._solved_penalty(last)
 
     def _make_experts(self, names, templates, data, folds, seed):
         random_state = np.random.RandomState(seed)
@@ -424,7 +440,7 @@ class BaseMixtureOfExperts(
 
     # Starts and EM --------------------------------------------------------------------------
 
-    def _previous_responsibilities(self, X, y, sample_weight, subject, n_experts):
+    def _previous_responsibilities(self, n_experts, X, y, **rows):
         """Where ``warm_start`` goes on from, or None."""
         if not self.warm_start or not hasattr(self, "experts_") or self._buffer is not None:
             return None
@@ -433,7 +449,7 @@ class BaseMixtureOfExperts(
                 f"warm_start=True needs as many experts as the mixture has now, "
                 f"{len(self.experts_)}; n_experts is {n_experts}."
             )
-        return self.responsibilities(X, y, subject=subject, sample_weight=sample_weight)
+        return self.responsibilities(X, y, **rows)
 
     def _previous_gate(self, gate):
         """The last fit's gate with the settings of ``gate``, if it can go on from its weights."""
@@ -508,6 +524,7 @@ class BaseMixtureOfExperts(
             data.weight,
             n_inner=1,
             neighbours=problem.neighbours,
+            exposure=problem.exposure,
             subjects=problem.subjects,
             top_k=problem.top_k,
         )
@@ -537,7 +554,9 @@ class BaseMixtureOfExperts(
         if folds in (None, "prefit"):
             return self.max_iter
         # A single cross-fitted expert has nothing to iterate for but working weights.
-        once = n_experts == 1 and not hasattr(self._unfitted_likelihood(), "working_weights")
+        likelihood = self._unfitted_likelihood()
+        working = hasattr(likelihood, "working_weights") or hasattr(likelihood, "working_exposure")
+        once = n_experts == 1 and not working
         return min(self.max_iter, 1 if once else CROSS_FITTED_ITERATIONS)
 
     def _truncation(self, n_experts):
@@ -595,7 +614,7 @@ class BaseMixtureOfExperts(
     def _finish(self, problem, templates, transformer, design):
         """Fitted estimators, each whole: transformers included."""
         if isinstance(problem.experts, EstimatorExperts):
-            return problem.experts.finish(problem.resp, problem.working)
+            return problem.experts.finish(problem.resp, problem.working, problem.working_exposure)
         is_pipeline = isinstance(templates[0], Pipeline)
         last = [clone(t.steps[-1][1] if is_pipeline else t) for t in templates]
         fitted = self._finish_linear(problem.experts, last)
@@ -677,7 +696,7 @@ class BaseMixtureOfExperts(
             names,
             resp,
             problem.gate_proba[:, order],
-            self._losses(problem.y, problem.experts.predictions[:, order]),
+            self._losses(problem.y, problem.means[:, order]),
             problem.weight,
             problem.likelihood,
             None if problem.n_revived is None else problem.n_revived[order],

@@ -377,10 +377,13 @@ class MixtureOfExpertsClassifier(ClassifierMixin, GrowingMixture, BaseMixtureOfE
             per_column_unit=not prior,
         )
 
+    def _solved_penalty(self, estimator):
+        return _linear.linear_penalty(estimator, "classification")
+
     def _finish_linear(self, experts, templates):
         return experts.finish(templates, self.classes_)
 
-    def _route_log_density(self, X, y, routes):
+    def _route_log_density(self, X, y, routes, exposure=None):
         proba = self._route_proba(X, routes)
         own = np.take_along_axis(proba, y[:, None, None], axis=2)[:, :, 0]
         return np.log(np.maximum(own, np.finfo(float).tiny))

@@ -2,16 +2,17 @@
 
 What EM asks of experts, here and in ``_linear.py``:
 
-- ``fit(resp, working)`` refits them and sets ``predictions``: (n, K), (n, K, outputs), or class
-  probabilities (n, K, classes). ``working`` (n, K), or None, multiplies the responsibilities as
-  weights; it comes from robust likelihoods;
+- ``fit(resp, working, exposure)`` refits them and sets ``predictions``: (n, K), (n, K, outputs),
+  or class probabilities (n, K, classes). ``working`` (n, K), or None, multiplies the
+  responsibilities as weights; it comes from robust likelihoods. With ``exposure`` (n, K), or
+  None, the target is ``y / exposure``, and the exposure a factor of the weights;
 - ``in_sample``: whether those were made for rows that the experts saw;
 - ``penalty``: what their prior adds to the likelihood's objective;
 - ``own_log_density``: by the number of an expert, the log-density (n,) of the rows under it,
   where it knows better than the likelihood, and ``own_log_prior`` of these experts;
 - ``state()`` and ``restore(state)``;
 - ``n_fits``, and ``minimum_rows``, below which an expert counts as dead;
-- ``finish(resp, working)``: the fitted estimators;
+- ``finish(resp, working, exposure)``: the fitted estimators;
 - ``streaming(resp, order, fitted)``: an object without rows, for ``partial_fit``. Its
   ``learn_batch(X, y, weights, *, keep, gain)`` returns one that has learned from a batch, with
   ``predictions`` for it where they are ``in_sample``; None where there is no ``partial_fit``.
@@ -335,13 +336,13 @@ class EstimatorExperts:
         with jobs(n_jobs, shared=(self.X, self.y)) as self._jobs:
             yield
 
-    def fit(self, resp, working=None):
+    def fit(self, resp, working=None, exposure=None):
         """Refit every expert on its rows, every fold, and predict the rows it did not see."""
         shares = resp if working is None else resp * working
         originals = [self._original(shares, k) for k in range(len(self.estimators))]
         refitted = [k for k in sorted(set(originals)) if not is_frozen(self.estimators[k])]
         tasks = [
-            (k, fold, test, *self._rows(resp, shares, k, train))
+            (k, fold, test, *self._rows(resp, shares, exposure, k, train))
             for k in refitted
             for fold, (train, test) in enumerate(self._splits)
         ]
@@ -349,7 +350,7 @@ class EstimatorExperts:
         if self._frozen_answers is None:
             everything = np.arange(len(self.y))
             frozen = [k for k, estimator in enumerate(self.estimators) if is_frozen(estimator)]
-            tasks += [(k, 0, everything, everything[:0], None) for k in frozen]
+            tasks += [(k, 0, everything, everything[:0], None, None) for k in frozen]
         answers = self._answers(tasks)
         if self._frozen_answers is None:
             self._frozen_answers = {k: answers[k] for k in frozen}
@@ -367,10 +368,10 @@ class EstimatorExperts:
             self.own_log_prior = sum(getattr(model, "_log_prior", 0.0) for model in trained)
 
     def _answers(self, tasks):
-        """Fit for each (expert, fold, test, rows, weights); what was predicted, by expert."""
+        """Fit for each (expert, fold, test, rows, weights, exposure); the answers by expert."""
         results = self._run(
-            (k, fold, (rows, weights, test, self.classes), self.folds == "oob")
-            for k, fold, test, rows, weights in tasks
+            (k, fold, (*taught, test, self.classes), self.folds == "oob")
+            for k, fold, test, *taught in tasks
         )
         answers = {}
         for (k, _, test, *_), (model, prediction, log_density) in zip(tasks, results, strict=True):
@@ -385,7 +386,7 @@ class EstimatorExperts:
         return answers
 
     def _run(self, tasks):
-        """Fit and predict for each (expert, fold, (rows, weights, test, classes), out of bag)."""
+        """Fit and predict for each (expert, fold, arrays, out of bag); see _fit_and_predict."""
         going_on = all(goes_on(e) for e in self.estimators if not is_frozen(e))
         with warnings.catch_warnings():  # here: tasks get the filters, threads would share them
             if going_on:  # what is not reached now, the next refit reaches
@@ -423,8 +424,8 @@ class EstimatorExperts:
             return k
         return next(j for j in range(k + 1) if np.array_equal(shares[:, j], shares[:, k]))
 
-    def _rows(self, resp, shares, k, train):
-        """Rows of ``train`` that expert k is fitted on, and their weights (or None).
+    def _rows(self, resp, shares, exposure, k, train):
+        """Rows of ``train`` that expert k is fitted on, and their weights and exposures (or None).
 
         ``shares`` (n, K) are responsibilities times working weights.
         """
@@ -443,8 +444,12 @@ class EstimatorExperts:
             least = share[ranking[min(enough, len(ranking) - 1)]]
             keep = usable & (share >= least)  # by value, so that a row brings its copies along
             share = np.maximum(share, 1e-6)
+        rows = train[keep]
         weights = share[keep] * mass[keep] if self.weighted[k] else None
-        return train[keep], weights
+        if exposure is None:
+            return rows, weights, None
+        exposure = exposure[rows, k]
+        return rows, None if weights is None else weights * exposure, exposure
 
     def streaming(self, resp, order, fitted):
         """The fitted experts, to go on with ``learn_batch``; None where one of them cannot."""
@@ -461,7 +466,7 @@ class EstimatorExperts:
         """Back to an earlier state."""
         self.models, self.predictions, self.own_log_density, self.own_log_prior = state
 
-    def finish(self, resp, working=None):
+    def finish(self, resp, working=None, exposure=None):
         """The fitted experts, in a list."""
         shares = resp if working is None else resp * working
         folded = [isinstance(self.folds, list) and not is_frozen(e) for e in self.estimators]
@@ -473,7 +478,16 @@ class EstimatorExperts:
         everything = np.arange(len(self.y))
         refitted = np.flatnonzero(folded)
         results = self._run(
-            (k, 0, (*self._rows(resp, shares, k, everything), everything[:0], self.classes), False)
+            (
+                k,
+                0,
+                (
+                    *self._rows(resp, shares, exposure, k, everything),
+                    everything[:0],
+                    self.classes,
+                ),
+                False,
+            )
             for k in refitted
         )
         self.n_fits += len(refitted)
@@ -565,8 +579,10 @@ class _Answer:
 
 def _fit_and_predict(X, y, name, estimator, last, arrays, y_shape, oob):
     """Fit a clone, or go on from the last model; predict other rows, out of bag where asked."""
-    rows, weights, test, classes = arrays
+    rows, weights, exposure, test, classes = arrays
     X_fit, y_fit = _safe_indexing(X, rows), y[rows]
+    if exposure is not None:
+        y_fit = y_fit / exposure
     frozen = is_frozen(estimator)
     if classes is not None and not frozen and (y_fit == y_fit[0]).all():
         model, oob = DummyClassifier(strategy="prior").fit(X_fit, y_fit), False

@@ -50,7 +50,7 @@ class FixedDensities:
     def __init__(self, log_density):
         self.predictions, self.own_log_density = log_density, {}
 
-    def fit(self, resp, working):
+    def fit(self, resp, working, exposure):
         """Nothing to fit."""
 
     def update(self, y, prediction, weights, penalty):
@@ -307,7 +307,7 @@ class GrowingMixture:
         )
         with experts.side_by_side(self.n_jobs):
             self._iterate(problem, folds)
-            _, fitted = experts.finish(problem.resp, problem.working)
+            _, fitted = experts.finish(problem.resp, problem.working, problem.working_exposure)
         rows = problem.weight @ problem.resp[:, 1]
         if rows < min(experts.minimum_rows, 0.1 * new_weight):
             warnings.warn(

@@ -3,13 +3,30 @@
 import copy
 
 import numpy as np
-from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
+from sklearn.linear_model import (
+    GammaRegressor,
+    LinearRegression,
+    LogisticRegression,
+    PoissonRegressor,
+    Ridge,
+    TweedieRegressor,
+)
 
 from . import _multinomial
 from ._statistics import LeastSquaresStatistics, standardisation
 
 DEFAULT_REGRESSION_ALPHA = 1e-6  # of the default experts, on standardised columns
 DEFAULT_LOGISTIC_ALPHA = 1e-3
+
+# A coefficient for each column is too few to learn rows by heart.
+IN_SAMPLE = (
+    LinearRegression,
+    Ridge,
+    LogisticRegression,
+    PoissonRegressor,
+    GammaRegressor,
+    TweedieRegressor,
+)
 
 
 def linear_penalty(estimator, task):
@@ -52,7 +69,7 @@ def linear_penalty(estimator, task):
 
 
 def is_linear(estimator):
-    """Whether in-sample predictions are honest enough: linear and logistic regression.
+    """Whether in-sample predictions are honest enough: linear, logistic and log-linear models.
 
     Of a Pipeline, the last step counts; of a mixture, its experts.
     """
@@ -61,7 +78,7 @@ def is_linear(estimator):
         return in_sample and all(is_linear(expert) for expert in estimator._expert_list()[1])
     steps = getattr(estimator, "steps", None)
     last = steps[-1][1] if steps else estimator
-    return isinstance(last, (LinearRegression, Ridge, LogisticRegression))
+    return isinstance(last, IN_SAMPLE)
 
 
 class _Design:
@@ -136,7 +153,7 @@ class LinearExperts(_Design):
         twin.targets = None
         return twin
 
-    def fit(self, resp, working=None):
+    def fit(self, resp, working=None, exposure=None):
         """Least squares with weights ``resp``, times ``working`` where it is given."""
         shares = resp if working is None else resp * working
         self._solve(self._sum(shares * self.weight[:, None]))
@@ -241,7 +258,7 @@ class LogisticExperts(_Design):
         twin.labels = None
         return twin
 
-    def fit(self, resp, working=None):
+    def fit(self, resp, working=None, exposure=None):
         """A few Newton steps on the labels with weights ``resp``."""
         coef = np.empty_like(self.coef)
         for k in range(self.n_experts):

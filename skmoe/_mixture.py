@@ -36,6 +36,8 @@ class Mixture:
         ``neighbours(loss, mass)`` -> rows around a place of high loss, for dead experts.
     load_prior : ndarray of shape (n_experts,) or None
         Prior counts of a Dirichlet prior on the mean gate probabilities; None for no prior.
+    exposure : ndarray of shape (n_samples,) or None
+        Factors of the predictions; None for ones.
     subjects : Subjects or None
         Rows that share an expert; None for rows on their own.
     top_k : int or None
@@ -51,6 +53,8 @@ class Mixture:
     working : ndarray of shape (n_samples, n_experts) or None
         Factors of the responsibilities with which experts are fitted, where the likelihood is
         robust and has seen predictions.
+    working_exposure : ndarray of shape (n_samples, n_experts) or None
+        By which the target is divided, and weights are multiplied, when experts are fitted.
     """
 
     noise = None
@@ -58,13 +62,13 @@ class Mixture:
 
     def __init__(
         self, experts, gate, likelihood, Z, y, weight, *, n_inner, neighbours, load_prior=None,
-        subjects=None, top_k=None,
+        exposure=None, subjects=None, top_k=None,
     ):  # fmt: skip
         self.experts, self.gate, self.likelihood = experts, gate, likelihood
         self.Z, self.y, self.weight = Z, y, weight
         self.n_inner, self.neighbours = n_inner, neighbours
         self.load_prior, self.top_k = load_prior, top_k
-        self.subjects = subjects
+        self.exposure, self.subjects = exposure, subjects
         self.gate_weight = weight if subjects is None else subjects.row_weight
         if gate.takes_load_prior:
             gate._load_prior = load_prior
@@ -75,7 +79,9 @@ class Mixture:
         """Take responsibilities (n, K) to start from."""
         resp = resp if self.subjects is None else self.subjects.average(resp)
         self.resp = np.ascontiguousarray(resp, dtype=np.float64)
-        self.working = None
+        self.working = self.working_exposure = None
+        if self.exposure is not None:
+            self.working_exposure = np.repeat(self.exposure[:, None], resp.shape[1], axis=1)
         return self
 
     def fork(self):
@@ -87,15 +93,21 @@ class Mixture:
 
     def step(self):
         """One EM iteration: refit the experts, then scales, gate and E-step; the objective."""
-        self.experts.fit(self.resp, self.working)
+        self.experts.fit(self.resp, self.working, self.working_exposure)
         return self.settle()
+
+    @property
+    def means(self):
+        """Predictions of the experts, times the exposure."""
+        predictions = self.experts.predictions
+        return predictions if self.exposure is None else predictions * self.exposure[:, None]
 
     def settle(self):
         """Scales, gate and E-step around the experts as they are; the objective."""
         for _ in range(self.n_inner):
             self.likelihood.update(
                 self.y,
-                self.experts.predictions,
+                self.means,
                 self.resp * self.weight[:, None],
                 self.experts.penalty,
             )
@@ -132,8 +144,17 @@ class Mixture:
         if self.load_prior is not None and not self.gate.takes_load_prior:
             log_likelihood += self.load_prior @ np.log(np.maximum(self.load, 1e-300))
         self.objective = (log_likelihood + self.log_prior()) / self.weight.sum()
+        self._set_working()
+
+    def _set_working(self):
+        """Weights and exposures that the likelihood wants for the next fit of the experts."""
         if hasattr(self.likelihood, "working_weights"):
-            self.working = self.likelihood.working_weights(self.y, self.experts.predictions)
+            self.working = self.likelihood.working_weights(self.y, self.means)
+        if hasattr(self.likelihood, "working_exposure"):
+            working = self.likelihood.working_exposure(self.y, self.means)
+            if self.exposure is not None:
+                working = working * self.exposure[:, None]
+            self.working_exposure = working
 
     def _set_load(self):
         self.load = self.gate_weight @ self.gate_proba / self.gate_weight.sum()
@@ -145,7 +166,7 @@ class Mixture:
 
     def expert_log_density(self):
         """Log-density of each row under each expert, (n, K)."""
-        log_density = self.likelihood.log_density(self.y, self.experts.predictions)
+        log_density = self.likelihood.log_density(self.y, self.means)
         for k, own in self.experts.own_log_density.items():
             log_density[:, k] = own
         return log_density
@@ -189,7 +210,7 @@ class Mixture:
             weights = np.where(mass > 0, self.resp, trained) * self.weight[:, None]
             self.likelihood.update(
                 self.y,
-                self.experts.predictions,
+                self.means,
                 weights,
                 self.experts.penalty,
                 pooled_rows=SERVING_POOLED_ROWS,
@@ -226,11 +247,15 @@ class Mixture:
             loss[rows] = (
                 self.weight @ loss / self.weight.sum()
             )  # the next dead expert goes elsewhere
-        working = self.working
+        working, working_exposure = self.working, self.working_exposure
         self.start(resp)
         if working is not None:
             self.working = working.copy()
             self.working[:, dead] = 1.0
+        if working_exposure is not None:
+            working_exposure = working_exposure.copy()
+            working_exposure[:, dead] = 1.0 if self.exposure is None else self.exposure[:, None]
+            self.working_exposure = working_exposure
         if self.n_revived is None:
             self.n_revived = np.zeros(resp.shape[1], dtype=int)
         self.n_revived[dead] += 1
@@ -250,6 +275,7 @@ class Mixture:
                 self.objective,
                 self.load,
                 self.working,
+                self.working_exposure,
             ),
         }
 
@@ -266,4 +292,5 @@ class Mixture:
             self.objective,
             self.load,
             self.working,
+            self.working_exposure,
         ) = state["arrays"]

@@ -175,7 +175,7 @@ class StreamLearner:
                 warnings.simplefilter("ignore", ExpertCollapseWarning)
                 warnings.simplefilter("ignore", ConvergenceWarning)
             tasks = FitTasks(self, buffer.X, buffer.y, buffer.weight)
-            self._fit(buffer.X, buffer.y, buffer.weight, None, {}, tasks)
+            self._fit(buffer.X, buffer.y, buffer.weight, None, None, {}, tasks)
         if complete:
             self._buffer = None
 

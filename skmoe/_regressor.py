@@ -6,7 +6,7 @@ from sklearn.linear_model import LinearRegression
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import column_or_1d
 
-from . import _linear
+from . import _linear, _loglinear
 from ._base import BaseMixtureOfExperts
 from ._compat import HasMethods, StrOptions, check_y, fit_context
 from ._experts import has_own_density
@@ -276,7 +276,12 @@ class MixtureOfExpertsRegressor(RegressorMixin, GrowingMixture, BaseMixtureOfExp
         return self._learn(X, y, sample_weight)
 
     def _default_expert(self):
-        return LinearRegression()
+        glm = self._glm()
+        return LinearRegression() if glm is None else _loglinear.MODELS[glm](alpha=0)
+
+    def _glm(self):
+        """Family of the generalised linear models that the likelihood asks for, or None."""
+        return getattr(self._unfitted_likelihood(), "glm", None)
 
     def _check_target(self, y):
         y = check_y(y, multi_output=True, y_numeric=True, estimator=self)
@@ -294,9 +299,25 @@ class MixtureOfExpertsRegressor(RegressorMixin, GrowingMixture, BaseMixtureOfExp
         return unfitted(self.likelihood)
 
     def _start_likelihood(self, data, n_experts, *, in_sample, linear):
-        return self._unfitted_likelihood().start(data.y, data.weight, n_experts)
+        likelihood = self._unfitted_likelihood().start(data.y, data.weight, n_experts)
+        if linear and self._glm() is not None:
+            likelihood.floor_ = 0.0  # means of log-linear experts are positive as they are
+        return likelihood
 
     def _linear_experts(self, design, data, n_experts, *, penalty, prior):
+        glm = self._glm()
+        if glm is not None:
+            return _loglinear.LogLinearExperts(
+                design,
+                data.y,
+                data.weight,
+                n_experts,
+                penalty=penalty,
+                per_column_unit=not prior,
+                glm=glm,
+                exposure=data.exposure,
+                prior=prior,
+            )
         return _linear.LinearExperts(
             design,
             data.y,
@@ -307,6 +328,12 @@ class MixtureOfExpertsRegressor(RegressorMixin, GrowingMixture, BaseMixtureOfExp
             prior=prior,
         )
 
+    def _solved_penalty(self, estimator):
+        glm = self._glm()
+        if glm is None:
+            return _linear.linear_penalty(estimator, "regression")
+        return _loglinear.loglinear_penalty(estimator, glm)
+
     def _finish_linear(self, experts, templates):
         return experts.finish(templates)
 
@@ -316,7 +343,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, GrowingMixture, BaseMixtureOfExp
         squares = (y[:, None] - predictions) ** 2
         return (squares.mean(axis=2) if squares.ndim == 3 else squares), np.sqrt
 
-    def predict(self, X, return_std=False):
+    def predict(self, X, return_std=False, *, exposure=None):
         """Predict the mean, the gate's average of the experts.
 
         The noise of :class:`~skmoe.likelihoods.WithNoise` is left out.
@@ -326,7 +353,9 @@ class MixtureOfExpertsRegressor(RegressorMixin, GrowingMixture, BaseMixtureOfExp
         X : array-like or DataFrame of shape (n_samples, n_features)
             Rows.
         return_std : bool, default=False
-            Whether to return the standard deviation too.
+            Whether to return the standard deviation of the predictive distribution too.
+        exposure : array-like of shape (n_samples,), default=None
+            Of each row, as in ``fit``. None is an exposure of one: counts are then rates.
 
         Returns
         -------
@@ -335,18 +364,20 @@ class MixtureOfExpertsRegressor(RegressorMixin, GrowingMixture, BaseMixtureOfExp
         std : ndarray, shaped like mean
             Only with ``return_std``: within the experts and between them.
         """
-        distribution = self.predict_dist(X).without_noise()
+        distribution = self.predict_dist(X, exposure=exposure).without_noise()
         if return_std:
             return distribution.mean(), distribution.std()
         return distribution.mean()
 
-    def predict_dist(self, X):
+    def predict_dist(self, X, *, exposure=None):
         """The whole predictive distribution of each row.
 
         Parameters
         ----------
         X : array-like or DataFrame of shape (n_samples, n_features)
             Rows.
+        exposure : array-like of shape (n_samples,), default=None
+            Of each row, as in ``fit``. None is an exposure of one.
 
         Returns
         -------
@@ -356,10 +387,11 @@ class MixtureOfExpertsRegressor(RegressorMixin, GrowingMixture, BaseMixtureOfExp
         """
         self._check_fitted()
         X = self._check_X(X)
+        exposure = self._check_exposure(exposure, X)
         routes = self._routes(X)
-        return MixtureDistribution(routes.weights, self._components(X, routes))
+        return MixtureDistribution(routes.weights, self._components(X, routes, exposure))
 
-    def _components(self, X, routes):
+    def _components(self, X, routes, exposure=None):
         """Distribution of the target for each route."""
         nested = []
 
@@ -371,17 +403,19 @@ class MixtureOfExpertsRegressor(RegressorMixin, GrowingMixture, BaseMixtureOfExp
         own = [k for k, expert in enumerate(self.experts_) if has_own_density(expert)]
         predictions = self._expert_predictions(X, routes, leave_out=own)
         routes.fill(predictions, distribution, only=own)
+        if exposure is not None:
+            predictions = predictions * exposure[:, None]
         components = self.likelihood_.components(predictions, routes.experts)
         return NestedComponents(components, nested) if nested else components
 
-    def _route_log_density(self, X, y, routes):
-        return self._components(X, routes).logpdf(y[:, None])
+    def _route_log_density(self, X, y, routes, exposure=None):
+        return self._components(X, routes, exposure).logpdf(y[:, None])
 
     def _draw_target(self, X, random_state):
         """A target for each row, drawn from the mixture, and as ``_check_target`` gives it."""
         return self.predict_dist(X).rvs(random_state=random_state)
 
-    def predict_quantiles(self, X, q):
+    def predict_quantiles(self, X, q, *, exposure=None):
         """Quantiles of the predictive distribution.
 
         Parameters
@@ -390,15 +424,17 @@ class MixtureOfExpertsRegressor(RegressorMixin, GrowingMixture, BaseMixtureOfExp
             Rows.
         q : float or array-like of shape (n_quantiles,)
             Probabilities.
+        exposure : array-like of shape (n_samples,), default=None
+            Of each row, as in ``fit``. None is an exposure of one.
 
         Returns
         -------
         quantiles : ndarray of shape (n_samples,) or (n_samples, n_quantiles)
             With several outputs one last axis more.
         """
-        return self.predict_dist(X).ppf(q)
+        return self.predict_dist(X, exposure=exposure).ppf(q)
 
-    def predict_interval(self, X, level=0.9):
+    def predict_interval(self, X, level=0.9, *, exposure=None):
         """Central interval of the predictive distribution.
 
         Parameters
@@ -407,15 +443,17 @@ class MixtureOfExpertsRegressor(RegressorMixin, GrowingMixture, BaseMixtureOfExp
             Rows.
         level : float, default=0.9
             Probability that the interval holds.
+        exposure : array-like of shape (n_samples,), default=None
+            Of each row, as in ``fit``. None is an exposure of one.
 
         Returns
         -------
         interval : ndarray of shape (n_samples, 2) or (n_samples, 2, n_outputs)
             Lower and upper end.
         """
-        return np.stack(self.predict_dist(X).interval(level), axis=1)
+        return np.stack(self.predict_dist(X, exposure=exposure).interval(level), axis=1)
 
-    def sample_y(self, X, n_samples=1, random_state=None):
+    def sample_y(self, X, n_samples=1, random_state=None, *, exposure=None):
         """Draw targets from the predictive distribution.
 
         Parameters
@@ -426,13 +464,15 @@ class MixtureOfExpertsRegressor(RegressorMixin, GrowingMixture, BaseMixtureOfExp
             Draws for each row.
         random_state : int, RandomState instance or None, default=None
             Draws them; an int gives the same ones each time.
+        exposure : array-like of shape (n_rows,), default=None
+            Of each row, as in ``fit``. None is an exposure of one.
 
         Returns
         -------
         y : ndarray of shape (n_rows, n_samples) or (n_rows, n_outputs, n_samples)
             In the units of the target.
         """
-        draws = self.predict_dist(X).rvs(n_samples, random_state)
+        draws = self.predict_dist(X, exposure=exposure).rvs(n_samples, random_state)
         return np.moveaxis(draws, 1, -1)
 
     def predict_experts(self, X):

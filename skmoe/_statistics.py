@@ -126,12 +126,12 @@ class LeastSquaresStatistics:
             mean = gram[-1, :-1] / mass
             centred = gram[:-1, :-1] - mass * np.outer(mean, mean)
             right = cross[:-1] - np.outer(mean, cross[-1])
-            coef[k, :-1] = _solve_symmetric(centred + np.diag(penalty), right)
+            coef[k, :-1] = solve_symmetric(centred + np.diag(penalty), right)
             coef[k, -1] = cross[-1] / mass - mean @ coef[k, :-1]
         return coef
 
 
-def _solve_symmetric(matrix, right):
+def solve_symmetric(matrix, right):
     """Least-norm solution of a positive semi-definite system."""
     if not len(matrix):
         return np.zeros_like(right)

@@ -26,15 +26,30 @@ It may have, besides:
 - ``working_weights(y, prediction)``, (n, K): factors of the responsibilities with which experts
   are fitted, under which weighted least squares raises the likelihood. With them a likelihood
   counts as robust: EM then starts from a target whose outliers are drawn in;
+- ``glm``, "poisson" or "gamma": predictions are positive means, and the default experts are
+  log-linear models of that family; ``start_target(y)``: the target on a scale for the starts;
+- ``takes_exposure``: whether means may be multiplied by an exposure. ``working_exposure(y,
+  prediction)``, (n, K): factors of the exposure with which experts are fitted;
 - ``learn_batch(y, prediction, weights, penalty, *, keep, gain)``: ``update`` for
   ``partial_fit``, which is not there without it;
 - ``scale_``, (K,) or (K, m), for ``expert_report``.
 """
 
 from ._categorical import Categorical
+from ._counts import NegativeBinomial, Poisson
+from ._gamma import Gamma
 from ._gaussian import Gaussian
 from ._laplace import Laplace
 from ._student_t import StudentT
 from ._with_noise import WithNoise
 
-__all__ = ["Categorical", "Gaussian", "Laplace", "StudentT", "WithNoise"]
+__all__ = [
+    "Categorical",
+    "Gamma",
+    "Gaussian",
+    "Laplace",
+    "NegativeBinomial",
+    "Poisson",
+    "StudentT",
+    "WithNoise",
+]

@@ -2,11 +2,20 @@
 
 from sklearn.base import clone
 
+from ._counts import NegativeBinomial, Poisson
+from ._gamma import Gamma
 from ._gaussian import Gaussian
 from ._laplace import Laplace
 from ._student_t import StudentT
 
-BY_NAME = {"gaussian": Gaussian, "laplace": Laplace, "student_t": StudentT}
+BY_NAME = {
+    "gamma": Gamma,
+    "gaussian": Gaussian,
+    "laplace": Laplace,
+    "negative_binomial": NegativeBinomial,
+    "poisson": Poisson,
+    "student_t": StudentT,
+}
 
 
 def unfitted(likelihood):

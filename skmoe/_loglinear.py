@@ -1,0 +1,156 @@
+"""Log-linear experts: generalised linear models of positive means, all K of them at once."""
+
+import numpy as np
+from sklearn.linear_model import GammaRegressor, PoissonRegressor
+
+from ._linear import _Design
+from ._statistics import solve_symmetric, weighted_grams
+
+MODELS = {"poisson": PoissonRegressor, "gamma": GammaRegressor}
+LARGEST_LOG_MEAN = 500.0
+MOST_HALVINGS = 30
+
+
+def loglinear_penalty(estimator, glm):
+    """L2 penalty per unit of weight of an estimator that is solved here, or None.
+
+    Parameters
+    ----------
+    estimator : estimator
+        An expert, unfitted.
+    glm : {"poisson", "gamma"}
+        Family that the likelihood asks for.
+
+    Returns
+    -------
+    penalty : float or None
+        ``alpha`` of scikit-learn's generalised linear model.
+    """
+    if type(estimator) is not MODELS[glm] or not estimator.fit_intercept:
+        return None
+    return float(estimator.alpha)
+
+
+class LogLinearExperts(_Design):
+    r"""K generalised linear models with a log link, a damped Newton step or two at a time.
+
+    With weights w and targets t, means :math:`\mu = \exp(x^T \beta)` minimise half the deviance,
+    :math:`\sum w (\mu - t \log \mu)` for Poisson's family and :math:`\sum w (t / \mu + \log \mu)`
+    for Gamma's, plus half the penalty.
+
+    Parameters
+    ----------
+    X, y, weight, n_experts, penalty, per_column_unit
+        As for ``_Design``.
+    glm : {"poisson", "gamma"}
+        Family.
+    exposure : ndarray of shape (n_samples,) or None
+        Of the rows, for the first guess.
+    prior : bool
+        Whether the penalty is a prior. Else it is for each unit of an expert's weight, as
+        scikit-learn's is, which is none, since that weight changes.
+    """
+
+    n_newton = 2
+    n_first_newton = 25
+
+    def __init__(
+        self, X, y, weight, n_experts, *, penalty, per_column_unit, glm, exposure, prior
+    ):  # fmt: skip
+        super().__init__(X, y, weight, n_experts, penalty=penalty, per_column_unit=per_column_unit)
+        self.glm, self.prior, self.penalty = glm, prior, 0.0
+        self.coef = np.zeros((n_experts, self.design.shape[1]))
+        total = weight.sum() if exposure is None else weight @ exposure
+        self.coef[:, -1] = np.log(weight @ y / total)
+        self._begun = False
+
+    def fit(self, resp, working=None, exposure=None):
+        """A few Newton steps with weights ``resp``, on ``y / exposure`` times ``exposure``."""
+        shares = resp if working is None else resp * working
+        weights, targets = shares * self.weight[:, None], self.y[:, None]
+        if exposure is not None:
+            weights, targets = weights * exposure, targets / exposure
+        targets = np.broadcast_to(targets, weights.shape)
+        penalty = np.outer(np.ones(self.n_experts), np.append(self.alpha, 0.0))
+        if not self.prior:
+            penalty = penalty * weights.sum(axis=0)[:, None]
+        coef = self.coef
+        for _ in range(self.n_newton if self._begun else self.n_first_newton):
+            coef, gain = self._newton_step(coef, weights, targets, penalty)
+            if gain <= 1e-12 * weights.sum():
+                break
+        self._begun = True
+        self.n_fits += self.n_experts
+        self.coef = coef
+        self._predict()
+
+    def _newton_step(self, coef, weights, targets, penalty):
+        """Better coefficients, and by how much the penalised likelihood rose at most."""
+        log_mean = self._log_mean(coef)
+        mean = np.exp(log_mean)
+        if self.glm == "poisson":
+            slope, curvature = targets - mean, mean
+        else:
+            curvature = targets / mean
+            slope = curvature - 1
+        gradient = (self.design.T @ (weights * slope)).T - penalty * coef
+        hessian = weighted_grams(self.design, weights * curvature)
+        diagonal = np.arange(hessian.shape[1])
+        hessian[:, diagonal, diagonal] += penalty
+        step = [solve_symmetric(h, g) for h, g in zip(hessian, gradient[..., None], strict=True)]
+        step = np.stack(step)[..., 0]
+        promised = np.einsum("kj,kj->k", gradient, step)
+        value = self._objective(log_mean, coef, weights, targets, penalty)
+        length = np.where(promised > 0, 1.0, 0.0)
+        for _ in range(MOST_HALVINGS):
+            new = coef + length[:, None] * step
+            reached = self._objective(self._log_mean(new), new, weights, targets, penalty)
+            short = (length > 0) & ~(reached >= value + 1e-4 * length * promised)
+            if not short.any():
+                break
+            length = np.where(short, 0.5 * length, length)
+        else:
+            length = np.where(short, 0.0, length)
+        return coef + length[:, None] * step, float(promised[length > 0].sum())
+
+    def _log_mean(self, coef):
+        return np.clip(self.design @ coef.T, -LARGEST_LOG_MEAN, LARGEST_LOG_MEAN)
+
+    def _objective(self, log_mean, coef, weights, targets, penalty):
+        if self.glm == "poisson":
+            values = targets * log_mean - np.exp(log_mean)
+        else:
+            values = -targets * np.exp(-log_mean) - log_mean
+        likelihood = np.einsum("nk,nk->k", weights, values)
+        return likelihood - 0.5 * (penalty * coef**2).sum(axis=1)
+
+    def _predict(self):
+        self.predictions = np.exp(self._log_mean(self.coef))
+        if self.prior:
+            self.penalty = 0.5 * (self.alpha * self.coef[:, :-1] ** 2).sum(axis=1)
+
+    def state(self):
+        """What ``restore`` needs; never changed in place."""
+        return self.coef
+
+    def restore(self, state):
+        """Back to an earlier state."""
+        self.coef = state
+        self._predict()
+
+    def finish(self, templates):
+        """Fitted estimators, of the classes of the templates, with these coefficients."""
+        fitted = []
+        for template, coef in zip(templates, self.coef, strict=True):
+            slopes, intercept = self.raw(coef[:, None])
+            solver = template.solver  # a fit to one row of zeros sets what predict needs
+            template.set_params(solver="lbfgs").fit(np.zeros((1, len(slopes))), [1.0])
+            template.set_params(solver=solver)
+            template.coef_, template.intercept_ = slopes[:, 0], float(intercept[0])
+            template.n_iter_ = self.n_fits // self.n_experts
+            fitted.append(template)
+        return fitted
+
+    def n_parameters(self):
+        """Free coefficients of all experts."""
+        return self.coef.size

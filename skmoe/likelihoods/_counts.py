@@ -1,0 +1,243 @@
+"""Counts around the prediction of an expert."""
+
+import numpy as np
+from scipy import optimize, special, stats
+
+from ..distributions import ScipyComponents
+from ._means import PositiveMeans
+
+SHAPE_RANGE = np.log([1e-3, 1e6])  # beyond the last, counts are Poisson's to six digits
+
+
+class _Counts(PositiveMeans):
+    """Counts, of events in an exposure if there is one."""
+
+    takes_exposure = True
+
+    def _check_target(self, y):
+        wrong = (y < 0) | (y != np.floor(y))
+        if wrong.any():
+            raise ValueError(
+                f"{type(self).__name__} needs counts, whole numbers from 0 on; y holds "
+                f"{y[wrong][0]:.6g}. Give events and their exposure, not their ratio."
+            )
+
+    def _floor(self, y, weight):
+        return 0.5 / weight.sum()  # half an event in all rows
+
+    def start_target(self, y):
+        """The target on a scale on which its noise is much the same everywhere, for starts.
+
+        Parameters
+        ----------
+        y : ndarray of shape (n_samples,)
+            Counts, or counts for each unit of exposure.
+
+        Returns
+        -------
+        target : ndarray of shape (n_samples,)
+            Square roots.
+        """
+        return np.sqrt(y)
+
+
+class Poisson(_Counts):
+    r"""Counts whose variance is their mean.
+
+    .. math:: P(y \mid x, k) = e^{-m} m^y / y!, \quad m = E \, \mu_k(x)
+
+    E is the exposure of the row, 1 unless ``fit`` and ``predict`` are told: hours watched, years
+    insured. Experts predict the rate :math:`\mu_k`, events for each unit of exposure. The default
+    ones are log-linear, as scikit-learn's ``PoissonRegressor`` is; with an offset in place of an
+    exposure, the exposure is its exponential.
+
+    Means of other experts are not allowed below :math:`1 / (2n)`, half an event in all n rows, so
+    that an event where an expert expects none is unlikely and not impossible.
+
+    Attributes
+    ----------
+    floor_ : float
+        The smallest mean allowed; 0 with log-linear experts.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skmoe import MixtureOfExpertsRegressor
+    >>> rng = np.random.default_rng(0)
+    >>> X, hours = rng.uniform(size=(500, 1)), rng.uniform(1, 10, size=500)
+    >>> y = rng.poisson(hours * np.exp(1 + X[:, 0]))
+    >>> moe = MixtureOfExpertsRegressor(n_experts=1, likelihood="poisson")
+    >>> moe = moe.fit(X, y, exposure=hours)
+    >>> np.log(moe.predict([[0.0], [1.0]])).round(1)
+    array([1., 2.])
+    >>> moe.predict([[0.0]], exposure=[10.0]).round()
+    array([27.])
+    """
+
+    def update(self, y, prediction, weights, penalty=0.0, pooled_rows=0.0):
+        """Nothing to estimate: the mean says it all.
+
+        Parameters
+        ----------
+        y, prediction, weights, penalty, pooled_rows
+            As for other likelihoods; not used.
+        """
+
+    def log_density(self, y, prediction, experts=None):
+        """Log-probability of each count under each expert.
+
+        Parameters
+        ----------
+        y : ndarray of shape (n_samples,)
+            Counts.
+        prediction : ndarray of shape (n_samples, n_experts)
+            Mean of each expert.
+        experts : ndarray of shape (n_samples, k), default=None
+            Whose means they are; not used.
+
+        Returns
+        -------
+        log_density : ndarray of shape (n_samples, n_experts)
+            Natural logarithm.
+        """
+        mean = self._means(prediction)
+        return y[:, None] * np.log(mean) - mean - special.gammaln(y + 1)[:, None]
+
+    def _around(self, mean, experts):
+        return ScipyComponents(stats.poisson(mean))
+
+
+class NegativeBinomial(_Counts):
+    r"""Counts that vary more than Poisson's.
+
+    .. math:: P(y \mid x, k) = \binom{y + \theta_k - 1}{y}
+        \Big(\frac{\theta_k}{\theta_k + m}\Big)^{\theta_k} \Big(\frac{m}{\theta_k + m}\Big)^y,
+        \quad m = E \, \mu_k(x)
+
+    The variance is :math:`m + m^2 / \theta_k`. Such a count is Poisson's with a mean that a Gamma
+    variable of shape and rate :math:`\theta_k` multiplies. EM takes its expectation
+    :math:`(y + \theta_k) / (m + \theta_k)` for one more exposure of the row, so that experts are
+    fitted as those of :class:`Poisson` are, by estimators of any kind. The shapes are the maxima
+    of the likelihood [1]_.
+
+    Attributes
+    ----------
+    shape_ : ndarray of shape (n_experts,)
+        Shapes :math:`\theta`, between 0.001 and a million; small ones mean much overdispersion.
+    floor_ : float
+        The smallest mean allowed, as for :class:`Poisson`.
+
+    References
+    ----------
+    .. [1] J. F. Lawless, "Negative binomial and mixed Poisson regression", Canadian Journal of
+       Statistics 15 (1987) 209-225.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skmoe import MixtureOfExpertsRegressor
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.uniform(size=(2000, 1))
+    >>> y = rng.poisson(np.exp(1 + X[:, 0]) * rng.gamma(2.0, 1 / 2.0, size=2000))
+    >>> moe = MixtureOfExpertsRegressor(n_experts=1, likelihood="negative_binomial").fit(X, y)
+    >>> moe.likelihood_.shape_.round(1)
+    array([2.])
+    """
+
+    _of_experts = ("shape_",)
+
+    def update(self, y, prediction, weights, penalty=0.0, pooled_rows=0.0):
+        """Re-estimate the shapes.
+
+        Parameters
+        ----------
+        y : ndarray of shape (n_samples,)
+            Counts.
+        prediction : ndarray of shape (n_samples, n_experts)
+            Mean of each expert.
+        weights : ndarray of shape (n_samples, n_experts)
+            Responsibilities times weights of the rows.
+        penalty : float or ndarray of shape (n_experts,), default=0.0
+            Prior of the experts; not used.
+        pooled_rows : float, default=0.0
+            Each expert is given so many rows more of all experts, in proportion.
+        """
+        mean = self._means(prediction)
+        if pooled_rows > 0:
+            mass = weights.sum(axis=0)
+            pooled = pooled_rows * weights / mass.sum()
+        last = getattr(self, "shape_", np.full(mean.shape[1], np.nan))
+        shapes = []
+        for k in range(mean.shape[1]):
+            means, given = mean[:, k], weights[:, k]
+            counts = y
+            if pooled_rows > 0:
+                means = np.concatenate([means, mean.ravel(order="F")])
+                given = np.concatenate([given, pooled.ravel(order="F")])
+                counts = np.tile(y, 1 + mean.shape[1])
+            shapes.append(_best_shape(counts, means, given, last[k]))
+        self.shape_ = np.array(shapes)
+
+    def log_density(self, y, prediction, experts=None):
+        """Log-probability of each count under each expert.
+
+        Parameters
+        ----------
+        y : ndarray of shape (n_samples,)
+            Counts.
+        prediction : ndarray of shape (n_samples, n_experts)
+            Mean of each expert.
+        experts : ndarray of shape (n_samples, k), default=None
+            Whose means they are; None is all experts in order.
+
+        Returns
+        -------
+        log_density : ndarray of shape (n_samples, n_experts)
+            Natural logarithm.
+        """
+        shape = self.shape_ if experts is None else self.shape_[experts]
+        return _log_probability(y[:, None], self._means(prediction), shape)
+
+    def working_exposure(self, y, prediction):
+        """Expected multipliers of the means, given the counts.
+
+        Parameters
+        ----------
+        y : ndarray of shape (n_samples,)
+            Counts.
+        prediction : ndarray of shape (n_samples, n_experts)
+            Mean of each expert.
+
+        Returns
+        -------
+        exposure : ndarray of shape (n_samples, n_experts)
+            Around 1.
+        """
+        return (y[:, None] + self.shape_) / (self._means(prediction) + self.shape_)
+
+    def _around(self, mean, experts):
+        shape = np.broadcast_to(self.shape_[experts], mean.shape)
+        return ScipyComponents(stats.nbinom(shape, shape / (shape + mean)))
+
+
+def _log_probability(y, mean, shape):
+    """Negative binomial log-probabilities, exact for large shapes too."""
+    log_binomial = special.gammaln(y + shape) - special.gammaln(shape) - special.gammaln(y + 1)
+    excess = -shape * np.log1p(mean / shape)
+    return log_binomial + excess + special.xlogy(y, mean / (shape + mean))
+
+
+def _best_shape(y, mean, weights, last):
+    """The shape of highest likelihood, no worse than the last one."""
+    used = weights > 0
+    if not used.any():
+        return 1.0 if np.isnan(last) else last
+    y, mean, weights = y[used], mean[used], weights[used]
+
+    def loss(log_shape):
+        return -(weights @ _log_probability(y, mean, np.exp(log_shape)))
+
+    best = optimize.minimize_scalar(loss, bounds=SHAPE_RANGE, method="bounded")
+    if not np.isnan(last) and loss(np.log(last)) <= best.fun:
+        return last
+    return float(np.exp(best.x))

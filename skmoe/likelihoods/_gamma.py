@@ -1,0 +1,152 @@
+"""Gamma distributed targets around the prediction of an expert."""
+
+import numpy as np
+from scipy import special, stats
+
+from ..distributions import ScipyComponents
+from ._means import PositiveMeans
+
+LARGEST_SHAPE = 1e6  # a relative standard deviation of 0.1 %, the floor of Gaussian scales
+
+
+class Gamma(PositiveMeans):
+    r"""Positive targets whose standard deviation is a fixed part of their mean.
+
+    .. math:: f_k(y \mid x) = \frac{1}{\Gamma(\nu_k) y}
+        \Big(\frac{\nu_k y}{\mu_k(x)}\Big)^{\nu_k} \exp\Big(-\frac{\nu_k y}{\mu_k(x)}\Big)
+
+    The standard deviation is :math:`\mu_k / \sqrt{\nu_k}`: sizes of claims, waiting times, prices.
+    The default experts are log-linear, as scikit-learn's ``GammaRegressor`` is. The shapes solve
+    :math:`\log \nu - \psi(\nu) = \bar d`, with the weighted mean of
+    :math:`y / \mu - 1 - \log(y / \mu)` on the right, half the mean deviance [1]_.
+
+    Attributes
+    ----------
+    shape_ : ndarray of shape (n_experts,)
+        Shapes :math:`\nu`, a million at most.
+    floor_ : float
+        The smallest mean allowed, a millionth of the mean target; 0 with log-linear experts.
+
+    References
+    ----------
+    .. [1] P. McCullagh and J. A. Nelder, "Generalized linear models", 2nd edition, Chapman and
+       Hall (1989), section 8.3.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skmoe import MixtureOfExpertsRegressor
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.uniform(size=(1000, 1))
+    >>> y = np.exp(1 + X[:, 0]) * rng.gamma(4.0, 1 / 4.0, size=1000)
+    >>> moe = MixtureOfExpertsRegressor(n_experts=1, likelihood="gamma").fit(X, y)
+    >>> np.log(moe.predict([[0.0], [1.0]])).round(1), moe.likelihood_.shape_.round()
+    (array([1., 2.]), array([4.]))
+    """
+
+    glm = "gamma"
+    _of_experts = ("shape_",)
+
+    def _check_target(self, y):
+        if (y <= 0).any():
+            raise ValueError(f"Gamma needs positive targets; y holds {y[y <= 0][0]:.6g}.")
+
+    def _floor(self, y, weight):
+        return 1e-6 * float(weight @ y / weight.sum())
+
+    def start_target(self, y):
+        """The target on a scale on which its noise is the same everywhere, for starts.
+
+        Parameters
+        ----------
+        y : ndarray of shape (n_samples,)
+            Target.
+
+        Returns
+        -------
+        target : ndarray of shape (n_samples,)
+            Logarithms.
+        """
+        return np.log(y)
+
+    def update(self, y, prediction, weights, penalty=0.0, pooled_rows=0.0):
+        """Re-estimate the shapes.
+
+        Parameters
+        ----------
+        y : ndarray of shape (n_samples,)
+            Target.
+        prediction : ndarray of shape (n_samples, n_experts)
+            Mean of each expert.
+        weights : ndarray of shape (n_samples, n_experts)
+            Responsibilities times weights of the rows.
+        penalty : float or ndarray of shape (n_experts,), default=0.0
+            What the prior of the experts adds to half their deviance.
+        pooled_rows : float, default=0.0
+            Each expert is given so many rows more, of the mean deviance of all.
+        """
+        ratio = y[:, None] / self._means(prediction)
+        mass = weights.sum(axis=0)
+        deviance = np.einsum("nk,nk->k", weights, ratio - 1 - np.log(ratio)) + penalty
+        if pooled_rows > 0:
+            deviance = deviance + pooled_rows * deviance.sum() / mass.sum()
+            mass = mass + pooled_rows
+        deviance = np.where(mass > 0, deviance, 1.0) / np.where(mass > 0, mass, 1.0)
+        self.shape_ = _shape_of(deviance)
+
+    def log_density(self, y, prediction, experts=None):
+        """Log-density of each row under each expert.
+
+        Parameters
+        ----------
+        y : ndarray of shape (n_samples,)
+            Target.
+        prediction : ndarray of shape (n_samples, n_experts)
+            Mean of each expert.
+        experts : ndarray of shape (n_samples, k), default=None
+            Whose means they are; None is all experts in order.
+
+        Returns
+        -------
+        log_density : ndarray of shape (n_samples, n_experts)
+            Natural logarithm; minus infinity where y is not positive.
+        """
+        shape = self.shape_ if experts is None else self.shape_[experts]
+        positive = y > 0
+        ratio = np.where(positive, y, 1.0)[:, None] / self._means(prediction)
+        constant = shape * np.log(shape) - special.gammaln(shape)
+        log_density = constant + shape * (np.log(ratio) - ratio)
+        log_density -= np.log(np.where(positive, y, 1.0))[:, None]
+        return np.where(positive[:, None], log_density, -np.inf)
+
+    def log_prior(self, penalty):
+        """Log-prior of experts whose L2 penalty is in units of the dispersion, ``1 / shape_``.
+
+        Parameters
+        ----------
+        penalty : float or ndarray of shape (n_experts,)
+            Penalty of the coefficients of each expert.
+
+        Returns
+        -------
+        log_prior : float
+            ``-sum(shape_ * penalty)``.
+        """
+        return -float(np.sum(self.shape_ * penalty))
+
+    def _around(self, mean, experts):
+        shape = np.broadcast_to(self.shape_[experts], mean.shape)
+        return ScipyComponents(stats.gamma(shape, scale=mean / shape))
+
+
+def _shape_of(deviance):
+    """Solve log(shape) - digamma(shape) = deviance, by Newton's method in log(shape)."""
+    deviance = np.maximum(deviance, 0.5 / LARGEST_SHAPE)
+    shape = (3 - deviance + np.sqrt((deviance - 3) ** 2 + 24 * deviance)) / (12 * deviance)
+    for _ in range(50):
+        error = np.log(shape) - special.digamma(shape) - deviance
+        step = error / (1 - shape * special.polygamma(1, shape))
+        shape = shape * np.exp(-np.clip(step, -1, 1))
+        if np.all(np.abs(step) < 1e-12):
+            break
+    return np.minimum(shape, LARGEST_SHAPE)

@@ -303,7 +303,7 @@ class FittedMixture:
             If the parameters cannot be counted, or predictions in training were not in-sample.
         """
         log_likelihood, n_samples, n_parameters = self._likelihood_terms(
-            X, y, sample_weight, subject
+            X, y, sample_weight, exposure, subject
         )
         return -2 * log_likelihood + n_parameters * np.log(n_samples)
 

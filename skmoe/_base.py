@@ -362,6 +362,7 @@ class BaseMixtureOfExperts(
         if not is_classifier(self):
             likelihood, target = self._unfitted_likelihood(), y
             if hasattr(likelihood, "start_target"):
+                likelihood.start(y, weight, n_experts=1)  # which refuses what it cannot take
                 target = likelihood.start_target(y if exposure is None else y / exposure)
             target = target.reshape(len(y), -1)
             if hasattr(likelihood, "working_weights"):

@@ -7,6 +7,7 @@ from ..distributions import ScipyComponents
 from ._means import PositiveMeans
 
 SHAPE_RANGE = np.log([1e-3, 1e6])  # beyond the last, counts are Poisson's to six digits
+MOST_CUTS = 5
 
 
 class _Counts(PositiveMeans):
@@ -175,7 +176,7 @@ class NegativeBinomial(_Counts):
                 means = np.concatenate([means, mean.ravel(order="F")])
                 given = np.concatenate([given, pooled.ravel(order="F")])
                 counts = np.tile(y, 1 + mean.shape[1])
-            shapes.append(_best_shape(counts, means, given, last[k]))
+            shapes.append(_better_shape(counts, means, given, last[k]))
         self.shape_ = np.array(shapes)
 
     def log_density(self, y, prediction, experts=None):
@@ -227,8 +228,8 @@ def _log_probability(y, mean, shape):
     return log_binomial + excess + special.xlogy(y, mean / (shape + mean))
 
 
-def _best_shape(y, mean, weights, last):
-    """The shape of highest likelihood, no worse than the last one."""
+def _better_shape(y, mean, weights, last):
+    """The shape of highest likelihood; with a last one, a Newton step from there in its log."""
     used = weights > 0
     if not used.any():
         return 1.0 if np.isnan(last) else last
@@ -237,7 +238,20 @@ def _best_shape(y, mean, weights, last):
     def loss(log_shape):
         return -(weights @ _log_probability(y, mean, np.exp(log_shape)))
 
-    best = optimize.minimize_scalar(loss, bounds=SHAPE_RANGE, method="bounded")
-    if not np.isnan(last) and loss(np.log(last)) <= best.fun:
-        return last
-    return float(np.exp(best.x))
+    if np.isnan(last):
+        best = optimize.minimize_scalar(loss, bounds=SHAPE_RANGE, method="bounded")
+        return float(np.exp(best.x))
+    total, ratio = mean + last, (y + last) / (mean + last)
+    slope = special.digamma(y + last) - special.digamma(last) + np.log(last / total) + 1 - ratio
+    curvature = special.polygamma(1, y + last) - special.polygamma(1, last)
+    curvature = curvature + 1 / last + (ratio - 2) / total
+    first = last * (weights @ slope)
+    second = last**2 * (weights @ curvature) + first
+    step = np.clip(-first / second, -1, 1) if second < 0 else np.sign(first)
+    here, place = loss(np.log(last)), np.log(last)
+    for _ in range(MOST_CUTS):
+        new = np.clip(place + step, *SHAPE_RANGE)
+        if loss(new) < here:
+            return float(np.exp(new))
+        step /= 4
+    return last

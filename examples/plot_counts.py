@@ -1,0 +1,70 @@
+"""
+Counts: regimes of a call centre
+================================
+
+A call centre logs how many calls came in while it was open, shifts of unlike length. Some days are
+campaign days, on which the calls depend on the hour in another way, and more wildly. The mixture is
+told the hours as exposure, and its experts speak of calls in an hour.
+"""
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+from skmoe import MixtureOfExpertsRegressor
+from skmoe.gates import ConstantGate
+
+rng = np.random.default_rng(0)
+n = 600
+hour = rng.uniform(8, 20, size=n)
+length = rng.choice([1.0, 2.0, 4.0], size=n)
+campaign = rng.uniform(size=n) < 0.3
+rate = np.where(campaign, np.exp(3.2 - 0.12 * (hour - 8)), np.exp(0.5 + 0.08 * (hour - 8)))
+extra = np.where(campaign, rng.gamma(6.0, 1 / 6.0, size=n), 1.0)
+calls = rng.poisson(length * rate * extra)
+X = hour[:, None]
+
+# %%
+# Nothing tells in advance which day is which, so the gate is no more than two shares. Poisson's
+# distribution is too narrow for the campaign days; BIC sees it.
+
+fits = {}
+for likelihood in ("poisson", "negative_binomial"):
+    moe = MixtureOfExpertsRegressor(
+        n_experts=2, gate=ConstantGate(), likelihood=likelihood, random_state=0
+    )
+    fits[likelihood] = moe.fit(X, calls, exposure=length)
+    print(f"{likelihood:18} BIC {moe.bic(X, calls, exposure=length):.0f}")
+
+moe = fits["negative_binomial"]
+for k, (name, expert) in enumerate(moe.named_experts_.items()):
+    print(
+        f"{name}: log rate = {expert.intercept_:.2f} {expert.coef_[0]:+.3f} hour, "
+        f"shape {moe.likelihood_.shape_[k]:.3g}, share {moe.gate_.proportions_[k]:.2f}"
+    )
+
+# %%
+# Left, calls in an hour with the mark of the expert that most likely made them, and its rate.
+# Right, what is to be expected of four hours from ten o'clock on: two modes, which a mean would
+# hide, beside what came in on shifts like that.
+
+owner = moe.responsibilities(X, calls, exposure=length).argmax(axis=1)
+figure, (left, right) = plt.subplots(1, 2, figsize=(9, 4), layout="constrained")
+at = np.linspace(8, 20, 100)[:, None]
+for k, (marker, dash, color) in enumerate([("o", "-", "C0"), ("^", "--", "C3")]):
+    rows = owner == k
+    left.plot(
+        hour[rows], calls[rows] / length[rows], marker, color=color, markersize=4, alpha=0.6,
+        label=f"expert{k}",
+    )  # fmt: skip
+    left.plot(at, moe.predict_experts(at)[:, k], dash, color="k", linewidth=2)
+left.set(xlabel="hour", ylabel="calls in an hour", yscale="symlog")
+left.legend(loc="upper right")
+
+count = np.arange(0, 160)
+shift = moe.predict_dist(np.full((len(count), 1), 10.0), exposure=np.full(len(count), 4.0))
+right.bar(count, shift.pmf(count), width=1.0, color="0.7", label="predicted")
+like = (np.abs(hour - 10) < 1) & (length == 4)
+right.plot(calls[like], np.full(like.sum(), -0.003), "k|", label="shifts like that")
+right.set(xlabel="calls in four hours from ten o'clock", ylabel="probability")
+right.legend()
+plt.show()

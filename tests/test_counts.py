@@ -1,0 +1,335 @@
+"""Counts and positive targets: Poisson, negative binomial, Gamma; exposure."""
+
+import pickle
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+from scipy import optimize, stats
+from sklearn import config_context
+from sklearn.compose import ColumnTransformer
+from sklearn.ensemble import HistGradientBoostingRegressor, RandomForestRegressor
+from sklearn.linear_model import GammaRegressor, LinearRegression, PoissonRegressor
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
+from skmoe.gates import ConstantGate, SoftmaxGate
+from skmoe.likelihoods import Gamma, NegativeBinomial, Poisson
+
+LIKELIHOODS = ["poisson", "negative_binomial", "gamma"]
+SLOPES = np.array([[1.0, 0.5], [-0.5, 1.5]])  # of log-means: regimes times (column 1, intercept)
+
+
+def draw(kind, mean, rng):
+    """Targets of a mean: shape 3 of the negative binomial, 5 of Gamma."""
+    if kind == "gamma":
+        return mean * rng.gamma(5.0, 1 / 5.0, size=len(mean))
+    if kind == "negative_binomial":
+        mean = mean * rng.gamma(3.0, 1 / 3.0, size=len(mean))
+    return rng.poisson(mean).astype(float)
+
+
+def planted(kind, n=2000, seed=0):
+    """Two log-linear regimes behind a soft gate; X, y, exposure."""
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n, 2))
+    regime = (rng.logistic(size=n) < 3 * X[:, 0]).astype(int)
+    exposure = rng.uniform(2, 10, size=n)
+    log_mean = SLOPES[regime, 0] * X[:, 1] + SLOPES[regime, 1]
+    if kind == "gamma":
+        return X, draw(kind, np.exp(log_mean), rng), None
+    return X, draw(kind, exposure * np.exp(log_mean), rng), exposure
+
+
+def mixture(kind, experts=None, n_experts=2, **params):
+    defaults = {"n_init": 6, "tol": 1e-8, "max_iter": 500, "random_state": 0}
+    return MixtureOfExpertsRegressor(experts, n_experts, likelihood=kind, **defaults | params)
+
+
+def only(**rows):
+    return {name: value for name, value in rows.items() if value is not None}
+
+
+# Maximum likelihood --------------------------------------------------------------------------
+
+
+def np_reg(load):
+    X, *_ = load("NPreg")
+    return X[["x"]].to_numpy(), X["yp"].to_numpy(float), {}
+
+
+def seizure(load):
+    X, y, *_ = load("seizure")
+    treated, day = X["Treatment"].to_numpy() == "Yes", np.log(X["Day"].to_numpy())
+    return np.column_stack([treated, day, treated * day]), y, {"exposure": X["Hours"].to_numpy()}
+
+
+def fabric(load):
+    X, y, *_ = load("fabricfault")
+    return np.log(X[["Length"]].to_numpy()), y, {}
+
+
+# As R's flexmix reports them.
+TEXTBOOK = [(np_reg, -440.6403), (seizure, -376.1762), (fabric, -84.8882)]
+
+
+@pytest.mark.parametrize("experts", [None, PoissonRegressor(alpha=0)])
+@pytest.mark.parametrize(("problem", "log_likelihood"), TEXTBOOK)
+def test_textbook_likelihood_is_reached(problem, log_likelihood, experts, shared_data):
+    X, y, rows = problem(shared_data)
+    moe = mixture("poisson", experts, gate=ConstantGate(), tol=1e-10, n_init=10).fit(X, y, **rows)
+    assert_allclose(moe.log_density(X, y, **rows).sum(), log_likelihood, rtol=0, atol=1e-3)
+    assert np.diff(moe.lower_bounds_).min() >= -1e-12
+
+
+def test_textbook_likelihood_with_a_gate_on_a_column_of_its_own_is_reached(shared_data):
+    X, y, *_ = shared_data("patent")  # Wang, Cockburn and Puterman (1998)
+    gate = ColumnTransformer([("rds", "passthrough", ["RDS"])])
+    experts = ColumnTransformer([("lgrd", "passthrough", ["lgRD"])])
+    moe = mixture(
+        "poisson",
+        make_pipeline(experts, PoissonRegressor(alpha=0)),
+        3,
+        gate=make_pipeline(gate, SoftmaxGate(alpha=1e-8)),
+        tol=1e-10,
+    ).fit(X, y)
+    assert_allclose(moe.log_density(X, y).sum(), -197.6750, rtol=0, atol=1e-3)
+
+
+@pytest.mark.parametrize("kind", LIKELIHOODS)
+def test_planted_regimes_are_recovered_and_the_objective_rises(kind):
+    X, y, exposure = planted(kind)
+    moe = mixture(kind).fit(X, y, **only(exposure=exposure))
+    assert np.diff(moe.lower_bounds_).min() >= -1e-12
+    found = np.array([[e.coef_[1], e.intercept_, e.coef_[0]] for e in moe.experts_])
+    found = found[np.argsort(-found[:, 0])]
+    # Three standard errors of about 1000 rows of relative spread 0.3 to 0.6 each.
+    assert_allclose(found[:, :2], SLOPES, atol=0.07)
+    assert_allclose(found[:, 2], 0, atol=0.1)
+    if kind != "poisson":
+        assert_allclose(moe.likelihood_.shape_, 3.0 if "bin" in kind else 5.0, rtol=0.2)
+    assert moe.likelihood_.n_parameters_ == (0 if kind == "poisson" else 2)
+    bic = -2 * moe.log_density(X, y, **only(exposure=exposure)).sum()
+    bic += (2 * 3 + 3 + moe.likelihood_.n_parameters_) * np.log(len(y))
+    assert_allclose(moe.bic(X, y, **only(exposure=exposure)), bic)
+
+
+@pytest.mark.parametrize("alpha", [0.0, 0.1])
+@pytest.mark.parametrize(
+    ("kind", "model"), [("poisson", PoissonRegressor), ("gamma", GammaRegressor)]
+)
+def test_one_expert_is_the_generalised_linear_model_of_scikit_learn(kind, model, alpha):
+    X, y, exposure = planted(kind, 300)
+    exposure = np.ones(len(y)) if exposure is None else exposure
+    weight = np.random.default_rng(0).uniform(0.1, 2, size=len(y))
+    solver = {"solver": "newton-cholesky", "tol": 1e-10}
+    reference = model(alpha=alpha, **solver).fit(X, y / exposure, weight * exposure)
+    moe = mixture(kind, model(alpha=alpha), 1)
+    rows = {} if kind == "gamma" else {"exposure": exposure}
+    moe.fit(X, y, sample_weight=weight, **rows)
+    assert type(moe.experts_[0]) is model
+    assert_allclose(moe.experts_[0].coef_, reference.coef_, rtol=1e-6)
+    assert_allclose(moe.experts_[0].intercept_, reference.intercept_, rtol=1e-6)
+    assert_allclose(moe.predict(X), reference.predict(X), rtol=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["negative_binomial", "gamma"])
+def test_one_expert_is_the_maximum_that_a_general_optimiser_finds(kind):
+    X, y, exposure = planted(kind, 200)
+    factor = 1.0 if exposure is None else exposure
+
+    def loss(theta):
+        mean, shape = factor * np.exp(X @ theta[:2] + theta[2]), np.exp(theta[3])
+        if kind == "gamma":
+            return -stats.gamma.logpdf(y, shape, scale=mean / shape).sum()
+        return -stats.nbinom.logpmf(y, shape, shape / (shape + mean)).sum()
+
+    best = optimize.minimize(loss, np.zeros(4), method="BFGS", options={"gtol": 1e-4})
+    moe = mixture(kind, n_experts=1, tol=1e-12).fit(X, y, **only(exposure=exposure))
+    assert_allclose(moe.log_density(X, y, **only(exposure=exposure)).sum(), -best.fun, atol=1e-4)
+    assert_allclose(np.log(moe.likelihood_.shape_), best.x[3], atol=1e-2)
+
+
+@pytest.mark.parametrize("kind", LIKELIHOODS)
+def test_experts_fitted_one_by_one_agree_with_those_solved_at_once(kind):
+    class Hidden({"gamma": GammaRegressor}.get(kind, PoissonRegressor)):
+        """Not solved with the others."""
+
+    X, y, exposure = planted(kind, 300)
+    hidden = Hidden(alpha=0, solver="newton-cholesky", tol=1e-12)
+    params = {"init": "kmeans_x", "n_init": 1, "tol": 1e-10}
+    fits = [
+        mixture(kind, expert, cv=False, **params).fit(X, y, **only(exposure=exposure))
+        for expert in (hidden, Hidden.__base__(alpha=0))
+    ]
+    assert_allclose(fits[0].lower_bound_, fits[1].lower_bound_, rtol=1e-6)
+    assert_allclose(fits[0].predict(X), fits[1].predict(X), rtol=1e-3)
+
+
+@pytest.mark.parametrize("kind", LIKELIHOODS)
+def test_weight_two_is_a_row_given_twice(kind):
+    X, y, exposure = planted(kind, 150)
+    weight = np.random.default_rng(0).integers(0, 3, size=len(y))
+    rows = np.repeat(np.arange(len(y)), weight)
+    weighted = mixture(kind).fit(X, y, sample_weight=weight, **only(exposure=exposure))
+    repeated = mixture(kind).fit(
+        X[rows], y[rows], **({} if exposure is None else {"exposure": exposure[rows]})
+    )
+    assert_allclose(weighted.lower_bound_, repeated.lower_bound_, rtol=1e-9)
+    assert_allclose(weighted.predict(X), repeated.predict(X), rtol=1e-5)
+
+
+# Exposure ------------------------------------------------------------------------------------
+
+
+def test_an_exposure_multiplies_rates_everywhere():
+    X, y, exposure = planted("negative_binomial", 400)
+    moe = mixture("negative_binomial").fit(X, y, exposure=exposure)
+    rate = moe.predict(X)
+    assert_allclose(moe.predict(X, exposure=exposure), exposure * rate, rtol=1e-12)
+    mean = exposure[:, None] * moe.predict_experts(X)
+    shape = moe.likelihood_.shape_
+    proba = moe.gate_proba(X) * stats.nbinom.pmf(y[:, None], shape, shape / (shape + mean))
+    density = moe.log_density(X, y, exposure=exposure)
+    assert_allclose(density, np.log(proba.sum(axis=1)), rtol=1e-9)
+    resp = moe.responsibilities(X, y, exposure=exposure)
+    assert_allclose(resp, proba / proba.sum(axis=1, keepdims=True), atol=1e-9)
+    dist = moe.predict_dist(X, exposure=exposure)
+    assert_allclose(moe.predict_quantiles(X, [0.1, 0.9], exposure=exposure), dist.ppf([0.1, 0.9]))
+    interval = moe.predict_interval(X, 0.8, exposure=exposure)
+    assert_allclose(interval, np.stack(dist.interval(0.8), axis=1))
+    assert dist.discrete
+    draws = moe.sample_y(X, 300, random_state=0, exposure=exposure)
+    assert_allclose(draws.mean(), dist.mean().mean(), rtol=0.02)
+    covered = np.mean((y >= interval[:, 0]) & (y <= interval[:, 1]))
+    assert 0.78 < covered < 0.92  # at least 0.8 by construction, more since counts are whole
+    assert_allclose(moe.bic(X, y, exposure=exposure), -2 * density.sum() + 11 * np.log(400))
+    report = moe.expert_report(X, y, exposure=exposure).columns
+    assert_allclose(report["error"], moe.expert_report().columns["error"], rtol=1e-4)
+
+
+def test_another_unit_of_exposure_changes_rates_alone():
+    X, y, hours = planted("poisson", 400)
+    by_hour = mixture("poisson").fit(X, y, exposure=hours)
+    by_minute = mixture("poisson").fit(X, y, exposure=60 * hours)
+    assert_allclose(by_minute.predict(X) * 60, by_hour.predict(X), rtol=1e-6)
+    assert_allclose(by_minute.lower_bound_, by_hour.lower_bound_, rtol=1e-8)
+
+
+def test_exposure_passes_through_pipelines_and_metadata_routing():
+    X, y, exposure = planted("poisson", 200)
+    expected = mixture("poisson").fit(X, y, exposure=exposure).predict(X, exposure=exposure)
+    pipe = make_pipeline(StandardScaler(), mixture("poisson"))
+    pipe.fit(X, y, mixtureofexpertsregressor__exposure=exposure)
+    assert_allclose(pipe.predict(X, exposure=exposure), expected, rtol=1e-4)
+    with config_context(enable_metadata_routing=True):
+        routed = mixture("poisson").set_fit_request(exposure=True)
+        routed.set_predict_request(exposure=True)
+        pipe = make_pipeline(StandardScaler(), routed).fit(X, y, exposure=exposure)
+        assert_allclose(pipe.predict(X, exposure=exposure), expected, rtol=1e-4)
+
+
+# Any experts ---------------------------------------------------------------------------------
+
+
+BOOSTING = HistGradientBoostingRegressor(loss="poisson", max_iter=30)
+FOREST = RandomForestRegressor(30, min_samples_leaf=5)
+
+
+@pytest.mark.parametrize(
+    ("kind", "experts"),
+    [("poisson", BOOSTING), ("negative_binomial", FOREST), ("gamma", FOREST)],
+    ids=LIKELIHOODS,
+)
+def test_flexible_experts_predict_what_new_counts_are_like(kind, experts):
+    X, y, exposure = planted(kind, 600)
+    moe = mixture(kind, experts, tol=1e-4, n_init=3).fit(X, y, **only(exposure=exposure))
+    X_new, y_new, exposure_new = planted(kind, 600, seed=1)
+    rows = only(exposure=exposure_new)
+    score = moe.log_density(X_new, y_new, **rows).mean()
+    plain = mixture(kind, n_experts=1).fit(X, y, **only(exposure=exposure))
+    assert score > plain.log_density(X_new, y_new, **rows).mean() + 0.1
+    covered = np.mean(moe.predict_dist(X_new, **rows).cdf(y_new) <= 0.9)
+    assert 0.83 < covered < 0.95  # 0.9, give or take five standard errors
+
+
+@pytest.mark.parametrize("kind", ["poisson", "negative_binomial"])
+def test_an_event_where_none_is_expected_is_unlikely_and_not_impossible(kind):
+    X = np.repeat([0.0, 1.0], 100)[:, None]
+    y = np.where(X[:, 0] > 0.5, 3.0, 0.0)
+    forest = RandomForestRegressor(10, random_state=0)
+    moe = mixture(kind, forest, 1).fit(X, y)
+    assert moe.predict([[0.0]]) < 0.01
+    assert -20 < moe.log_density([[0.0]], [1.0])[0] < -3
+
+
+def test_a_group_without_events_does_no_harm():
+    rng = np.random.default_rng(0)
+    group = np.repeat([0, 1, 2], 60)
+    X = np.eye(3)[group]
+    y = rng.poisson(np.array([0.0, 1, 4])[group])
+    moe = mixture("poisson", n_experts=1).fit(X, y)
+    means = [y[group == g].mean() for g in (1, 2)]
+    assert_allclose(moe.predict(np.eye(3)[1:]), means, rtol=1e-4)
+    assert moe.predict(np.eye(3)[:1])[0] < 1e-3
+
+
+def test_fitted_counts_survive_a_pickle():
+    X, y, exposure = planted("negative_binomial", 200)
+    moe = mixture("negative_binomial").fit(X, y, exposure=exposure)
+    again = pickle.loads(pickle.dumps(moe))
+    assert_allclose(again.predict(X, exposure=exposure), moe.predict(X, exposure=exposure))
+
+
+# What cannot be ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("kind", "y", "message"),
+    [
+        ("poisson", [0, 1, -2, 3], "whole numbers from 0 on; y holds -2"),
+        ("negative_binomial", [0, 1, 0.5, 3], "y holds 0.5. Give events and their exposure"),
+        ("gamma", [1, 2, 0, 3], "positive targets; y holds 0"),
+        ("poisson", [0, 0, 0, 0], "nothing to fit"),
+        ("poisson", [[0, 1], [1, 2], [0, 0], [1, 1]], "takes one output; y has 2"),
+    ],
+)
+def test_targets_of_another_kind_are_refused(kind, y, message):
+    with pytest.raises(ValueError, match=message):
+        mixture(kind, n_experts=1).fit(np.arange(4.0)[:, None], y)
+
+
+@pytest.mark.parametrize(
+    ("exposure", "message"),
+    [([1.0, 0.0, 1.0, 1.0], "positive"), ([1, np.nan, 1, 1], "positive"), ([1.0], "inconsistent")],
+)
+def test_impossible_exposures_are_refused(exposure, message):
+    X, y = np.arange(4.0)[:, None], [0, 1, 2, 3]
+    with pytest.raises(ValueError, match=message):
+        mixture("poisson", n_experts=1).fit(X, y, exposure=exposure)
+    moe = mixture("poisson", n_experts=1).fit(X, y)
+    with pytest.raises(ValueError, match=message):
+        moe.predict(X, exposure=exposure)
+
+
+def test_exposure_means_nothing_to_other_likelihoods():
+    X, y = np.arange(20.0)[:, None], np.arange(20.0)
+    with pytest.raises(ValueError, match="likelihoods of counts"):
+        mixture("gaussian", n_experts=1).fit(X, y, exposure=np.ones(20))
+    with pytest.raises(ValueError, match="likelihoods of counts"):
+        mixture("gamma", n_experts=1).fit(X, y + 1, exposure=np.ones(20))
+    with pytest.raises(ValueError, match="likelihoods of counts"):
+        MixtureOfExpertsClassifier(n_experts=1).fit(X, y > 9, exposure=np.ones(20))
+
+
+def test_experts_that_predict_negative_means_are_refused():
+    X = np.linspace(0, 1, 100)[:, None]
+    y = np.round(np.exp(5 * X[:, 0] - 2))
+    with pytest.raises(ValueError, match=r"predicts -.*PoissonRegressor"):
+        mixture("poisson", LinearRegression(), 1).fit(X, y)
+
+
+@pytest.mark.parametrize("likelihood", [Poisson(), NegativeBinomial(), Gamma()])
+def test_there_is_no_partial_fit(likelihood):
+    assert not hasattr(mixture(likelihood), "partial_fit")

@@ -57,7 +57,7 @@ for k, (marker, dash, color) in enumerate([("o", "-", "C0"), ("^", "--", "C3")])
         label=f"expert{k}",
     )  # fmt: skip
     left.plot(at, moe.predict_experts(at)[:, k], dash, color="k", linewidth=2)
-left.set(xlabel="hour", ylabel="calls in an hour", yscale="symlog")
+left.set(xlabel="hour", ylabel="calls in an hour")
 left.legend(loc="upper right")
 
 count = np.arange(0, 160)

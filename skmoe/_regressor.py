@@ -32,16 +32,17 @@ class MixtureOfExpertsRegressor(RegressorMixin, GrowingMixture, BaseMixtureOfExp
         ``"drop"`` leaves one out. One in a ``FrozenEstimator`` stays as it is; a mixture can be
         an expert too. One that has ``partial_fit``, such as a net, goes on in each iteration from
         where the last one left it if its ``warm_start`` is True. None is linear regression with a
-        next-to-nothing L2 penalty; on a DataFrame with strings or missing values these are
-        encoded first.
+        next-to-nothing L2 penalty, log-linear under likelihoods of counts and positive targets; on
+        a DataFrame with strings or missing values these are encoded first.
     n_experts : int, default=None
         Number of experts. None is the length of the list, else 4.
     gate : gate, classifier or Pipeline ending in one, default=None
         See :mod:`skmoe.gates`. None is a :class:`~skmoe.gates.SoftmaxGate`; strings and
         missing values are encoded for it. The transformers of a Pipeline are fitted once.
-    likelihood : {"gaussian", "student_t", "laplace"} or likelihood, default="gaussian"
-        Errors around the predictions; see :mod:`skmoe.likelihoods`. Under "student_t" a few
-        gross outliers do not matter.
+    likelihood : str or likelihood, default="gaussian"
+        How targets scatter around the predictions: "gaussian", "student_t" (under which a few
+        gross outliers do not matter), "laplace", "poisson", "negative_binomial", "gamma", or an
+        object; see :mod:`skmoe.likelihoods`.
     cv : "auto", "oob", "prefit", False, int, splitter or iterable, default="auto"
         How the E-step gets honest predictions. "auto" is in-sample for linear and ridge
         regression, "oob" for bagging ensembles with out-of-bag predictions, and five shuffled

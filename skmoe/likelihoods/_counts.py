@@ -70,9 +70,9 @@ class Poisson(_Counts):
     >>> moe = MixtureOfExpertsRegressor(n_experts=1, likelihood="poisson")
     >>> moe = moe.fit(X, y, exposure=hours)
     >>> np.log(moe.predict([[0.0], [1.0]])).round(1)
-    array([1., 2.])
+    array([0.9, 2. ])
     >>> moe.predict([[0.0]], exposure=[10.0]).round()
-    array([27.])
+    array([26.])
     """
 
     def update(self, y, prediction, weights, penalty=0.0, pooled_rows=0.0):
@@ -80,8 +80,16 @@ class Poisson(_Counts):
 
         Parameters
         ----------
-        y, prediction, weights, penalty, pooled_rows
-            As for other likelihoods; not used.
+        y : ndarray of shape (n_samples,)
+            Counts.
+        prediction : ndarray of shape (n_samples, n_experts)
+            Mean of each expert.
+        weights : ndarray of shape (n_samples, n_experts)
+            Responsibilities times weights of the rows.
+        penalty : float or ndarray of shape (n_experts,), default=0.0
+            Prior of the experts.
+        pooled_rows : float, default=0.0
+            Rows that each expert would borrow.
         """
 
     def log_density(self, y, prediction, experts=None):

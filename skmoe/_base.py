@@ -42,6 +42,7 @@ from ._statistics import standardisation
 from ._subjects import Subjects, check_subject
 from ._tables import (
     check_accepts,
+    column_numbers,
     describe_columns,
     is_table,
     table_encoder,
@@ -235,6 +236,12 @@ class BaseMixtureOfExperts(
         max_iter = self._max_iterations(folds, len(names))
         tasks.begin(max_iter)
         linear = self._make_linear(templates, data, folds, expert_seed)
+        if linear is None and self._shared_effects():
+            raise ValueError(
+                "shared_effects needs linear experts: the default ones, one LinearRegression or "
+                "Ridge, or the generalised linear model of the likelihood, with dense columns and "
+                "cv='auto' or False."
+            )
         if linear is None:
             transformer = design = None
             experts = self._make_experts(names, templates, data, folds, expert_seed)
@@ -395,7 +402,16 @@ class BaseMixtureOfExperts(
             penalty=penalty,
             prior=self.experts is None,
         )
+        if self._shared_effects():
+            names = getattr(design, "columns", getattr(self, "feature_names_in_", None))
+            if transformer is not None and not hasattr(design, "columns"):
+                names = transformer.get_feature_names_out()
+            experts.share(column_numbers(self._shared_effects(), design.shape[1], names))
         return experts, transformer, design
+
+    def _shared_effects(self):
+        """Columns with one coefficient for all experts, as they were given."""
+        return []
 
     def _linear_penalty(self, template):
         """Penalty of an expert that is solved in ``_linear.py``, or None."""

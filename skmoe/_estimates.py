@@ -254,6 +254,8 @@ def check_applies(mixture):
             f"Standard errors are known for Gaussian errors and classes, not for "
             f"{mixture.likelihood_}. Bootstrap the mixture."
         )
+    if mixture._shared_effects():
+        raise ValueError("Standard errors do not know of shared_effects. Bootstrap the mixture.")
     _, gate = split_last(mixture.gate_)
     if type(gate) not in (SoftmaxGate, ConstantGate):
         raise ValueError(

@@ -103,6 +103,8 @@ class _Design:
 
     in_sample = True
     n_fits = 0
+    shared = None  # mask (p + 1,) of the columns with one coefficient for all experts
+    precision = 1.0  # of each expert, by which these are weighed
     own_log_density = {}  # of no expert: the likelihood knows them all
     own_log_prior = 0.0
 
@@ -123,6 +125,20 @@ class _Design:
         twin = copy.copy(self)
         twin.y = twin.design = twin.weight = twin.predictions = None
         return twin
+
+    def share(self, columns):
+        """Give all experts one coefficient for each of these columns; the experts."""
+        self.shared = np.zeros(len(self.scale) + 1, dtype=bool)
+        self.shared[columns] = True
+        return self
+
+    def _n_free(self):
+        """Coefficients of all experts for one output, shared ones counted once."""
+        n_columns = len(self.scale) + 1
+        if self.shared is None:
+            return self.n_experts * n_columns
+        n_shared = np.count_nonzero(self.shared)
+        return self.n_experts * (n_columns - n_shared) + n_shared
 
     def raw(self, coef):
         """Coefficients (p, m) and intercepts (m,) in the units of X, from (p + 1, m)."""
@@ -164,11 +180,16 @@ class LinearExperts(_Design):
     def _solve(self, statistics):
         self.n_fits += self.n_experts
         self.statistics = statistics
-        self.coef = statistics.solve(self.alpha)
+        if self.shared is None:
+            self.coef = statistics.solve(self.alpha)
+        else:
+            self.coef = statistics.solve_shared(self.alpha, self.shared, self.precision)
         self._predict()
 
     def streaming(self, resp, order, fitted):
         """These experts in another order, without their rows, to go on with ``learn_batch``."""
+        if self.shared is not None:
+            return None
         twin = self.without_rows()
         twin.coef, twin.statistics = self.coef[order], self.statistics[order]
         return twin
@@ -229,7 +250,7 @@ class LinearExperts(_Design):
 
     def n_parameters(self):
         """Free coefficients of all experts."""
-        return self.coef.size
+        return self._n_free() * self.coef.shape[2]
 
 
 class LogisticExperts(_Design):

@@ -4,7 +4,7 @@ import numpy as np
 from sklearn.linear_model import GammaRegressor, PoissonRegressor
 
 from ._linear import _Design
-from ._statistics import solve_symmetric, weighted_grams
+from ._statistics import solve_shared, solve_symmetric, weighted_grams
 
 MODELS = {"poisson": PoissonRegressor, "gamma": GammaRegressor}
 LARGEST_LOG_MEAN = 500.0
@@ -97,9 +97,8 @@ class LogLinearExperts(_Design):
         hessian = weighted_grams(self.design, weights * curvature)
         diagonal = np.arange(hessian.shape[1])
         hessian[:, diagonal, diagonal] += penalty
-        step = [solve_symmetric(h, g) for h, g in zip(hessian, gradient[..., None], strict=True)]
-        step = np.stack(step)[..., 0]
-        promised = np.einsum("kj,kj->k", gradient, step)
+        step = self._solve(hessian, gradient)
+        promised = self._together(np.einsum("kj,kj->k", gradient, step))
         value = self._objective(log_mean, coef, weights, targets, penalty)
         length = np.where(promised > 0, 1.0, 0.0)
         for _ in range(MOST_HALVINGS):
@@ -113,6 +112,21 @@ class LogLinearExperts(_Design):
             length = np.where(short, 0.0, length)
         return coef + length[:, None] * step, float(promised[length > 0].sum())
 
+    def _together(self, values):
+        """What experts with shared coefficients gain, they gain as one."""
+        if self.shared is None:
+            return values
+        return np.full(len(values), (self.precision * values).sum())
+
+    def _solve(self, hessian, gradient):
+        if self.shared is not None:
+            precision = np.broadcast_to(self.precision, len(gradient))
+            return solve_shared(
+                precision[:, None, None] * hessian, precision[:, None] * gradient, self.shared
+            )
+        steps = [solve_symmetric(h, g) for h, g in zip(hessian, gradient[..., None], strict=True)]
+        return np.stack(steps)[..., 0]
+
     def _log_mean(self, coef):
         return np.clip(self.design @ coef.T, -LARGEST_LOG_MEAN, LARGEST_LOG_MEAN)
 
@@ -122,7 +136,7 @@ class LogLinearExperts(_Design):
         else:
             values = -targets * np.exp(-log_mean) - log_mean
         likelihood = np.einsum("nk,nk->k", weights, values)
-        return likelihood - 0.5 * (penalty * coef**2).sum(axis=1)
+        return self._together(likelihood - 0.5 * (penalty * coef**2).sum(axis=1))
 
     def _predict(self):
         self.predictions = np.exp(self._log_mean(self.coef))
@@ -153,4 +167,4 @@ class LogLinearExperts(_Design):
 
     def n_parameters(self):
         """Free coefficients of all experts."""
-        return self.coef.size
+        return self._n_free()

@@ -93,6 +93,8 @@ class Mixture:
 
     def step(self):
         """One EM iteration: refit the experts, then scales, gate and E-step; the objective."""
+        if getattr(self.experts, "shared", None) is not None:
+            self.experts.precision = getattr(self.likelihood, "precision_", 1.0)
         self.experts.fit(self.resp, self.working, self.working_exposure)
         return self.settle()
 

@@ -124,6 +124,8 @@ class StreamLearner:
 
     def _stream_obstacle(self):
         _, templates = self._expert_list()
+        if self._shared_effects():
+            return "shared_effects are known to fit alone"
         solved = not isinstance(self.experts, list) and (self.cv is False or self.cv == "auto")
         if not solved or self._linear_penalty(templates[0]) is None:
             for template in templates:

@@ -43,6 +43,10 @@ class MixtureOfExpertsRegressor(RegressorMixin, GrowingMixture, BaseMixtureOfExp
         How targets scatter around the predictions: "gaussian", "student_t" (under which a few
         gross outliers do not matter), "laplace", "poisson", "negative_binomial", "gamma", or an
         object; see :mod:`skmoe.likelihoods`.
+    shared_effects : list of int or str, default=None
+        Columns that have one coefficient for all experts, by number or name, of X or, with a
+        Pipeline as expert, of what its last step sees; intercepts and the other slopes are each
+        expert's own. Linear experts only. None is no column.
     cv : "auto", "oob", "prefit", False, int, splitter or iterable, default="auto"
         How the E-step gets honest predictions. "auto" is in-sample for linear and ridge
         regression, "oob" for bagging ensembles with out-of-bag predictions, and five shuffled
@@ -165,6 +169,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, GrowingMixture, BaseMixtureOfExp
     _parameter_constraints = {
         **BaseMixtureOfExperts._parameter_constraints,
         "likelihood": [StrOptions(set(BY_NAME)), HasMethods(["log_density", "update"])],
+        "shared_effects": [list, None],
     }
 
     def __init__(
@@ -174,6 +179,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, GrowingMixture, BaseMixtureOfExp
         *,
         gate=None,
         likelihood="gaussian",
+        shared_effects=None,
         cv="auto",
         ensemble=True,
         min_responsibility="auto",
@@ -196,6 +202,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, GrowingMixture, BaseMixtureOfExp
         self.n_experts = n_experts
         self.gate = gate
         self.likelihood = likelihood
+        self.shared_effects = shared_effects
         self.cv = cv
         self.ensemble = ensemble
         self.min_responsibility = min_responsibility
@@ -328,6 +335,9 @@ class MixtureOfExpertsRegressor(RegressorMixin, GrowingMixture, BaseMixtureOfExp
             per_column_unit=not prior,
             prior=prior,
         )
+
+    def _shared_effects(self):
+        return self.shared_effects or []
 
     def _solved_penalty(self, estimator):
         glm = self._glm()

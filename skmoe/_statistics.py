@@ -130,6 +130,64 @@ class LeastSquaresStatistics:
             coef[k, -1] = cross[-1] / mass - mean @ coef[k, :-1]
         return coef
 
+    def solve_shared(self, penalty, shared, precision):
+        """Coefficients of all problems at once, of which some are shared.
+
+        Parameters
+        ----------
+        penalty : ndarray of shape (n_columns - 1,)
+            L2 penalty of each slope.
+        shared : ndarray of bool of shape (n_columns,)
+            Columns with one coefficient for all experts.
+        precision : float or ndarray that broadcasts to (n_experts, n_outputs)
+            What a square counts in each problem.
+
+        Returns
+        -------
+        coef : ndarray of shape (n_experts, n_columns, n_outputs)
+            Slopes, then the intercept.
+        """
+        grams = self.gram + np.diag(np.append(penalty, 0.0))
+        n_experts, _, n_outputs = self.cross.shape
+        precision = np.asarray(precision, dtype=np.float64)
+        precision = precision[:, None] if precision.ndim == 1 else precision
+        precision = np.broadcast_to(precision, (n_experts, n_outputs))
+        each = [
+            solve_shared(p[:, None, None] * grams, p[:, None] * self.cross[..., m], shared)
+            for m, p in enumerate(precision.T)
+        ]
+        return np.stack(each, axis=2)
+
+
+def solve_shared(grams, rights, shared):
+    """Solutions of K symmetric systems that have some of their coefficients in common.
+
+    Parameters
+    ----------
+    grams : ndarray of shape (n_experts, n_columns, n_columns)
+        Positive semi-definite matrices.
+    rights : ndarray of shape (n_experts, n_columns)
+        Right-hand sides.
+    shared : ndarray of bool of shape (n_columns,)
+        Columns of one coefficient for all: their equations are summed.
+
+    Returns
+    -------
+    coef : ndarray of shape (n_experts, n_columns)
+        Equal over the experts in the shared columns.
+    """
+    n_experts, n_columns = rights.shape
+    own = np.flatnonzero(~shared)
+    places = np.empty((n_experts, n_columns), dtype=int)
+    places[:, own] = np.arange(n_experts * len(own)).reshape(n_experts, -1)
+    places[:, shared] = n_experts * len(own) + np.arange(np.count_nonzero(shared))
+    size = places.max() + 1
+    matrix, right = np.zeros((size, size)), np.zeros(size)
+    for place, gram, side in zip(places, grams, rights, strict=True):
+        matrix[np.ix_(place, place)] += gram
+        right[place] += side
+    return solve_symmetric(matrix, right[:, None])[:, 0][places]
+
 
 def solve_symmetric(matrix, right):
     """Least-norm solution of a positive semi-definite system."""

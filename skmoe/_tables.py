@@ -184,3 +184,36 @@ def check_table(X, *, sparse_ok, strings_ok):
         dtype=[np.float64, np.float32],
         ensure_all_finite="allow-nan",
     )
+
+
+def column_numbers(columns, n_columns, names):
+    """Numbers of columns that are given by number or by name.
+
+    Parameters
+    ----------
+    columns : list of int or str
+        Numbers count from 0, negative ones from the end.
+    n_columns : int
+        How many there are.
+    names : array-like of shape (n_columns,) or None
+        Their names, if they have any.
+
+    Returns
+    -------
+    numbers : list of int
+        One for each column.
+
+    Raises
+    ------
+    ValueError
+        If there is no such column.
+    """
+    places = {} if names is None else {name: i for i, name in enumerate(names)}
+    places |= {i: i % n_columns for i in range(-n_columns, n_columns)}
+    unknown = [column for column in columns if column not in places]
+    if unknown:
+        named = f" or one of {list(names)}" if names is not None else ""
+        raise ValueError(
+            f"There is no column {unknown[0]!r}; it must be a number below {n_columns}{named}."
+        )
+    return [places[column] for column in columns]

@@ -30,6 +30,8 @@ It may have, besides:
   log-linear models of that family; ``start_target(y)``: the target on a scale for the starts;
 - ``takes_exposure``: whether means may be multiplied by an exposure. ``working_exposure(y,
   prediction)``, (n, K): factors of the exposure with which experts are fitted;
+- ``precision_``, (K,) or (K, m): what a square, or half a deviance, of each expert counts, for
+  effects that experts share; 1 without it;
 - ``learn_batch(y, prediction, weights, penalty, *, keep, gain)``: ``update`` for
   ``partial_fit``, which is not there without it;
 - ``scale_``, (K,) or (K, m), for ``expert_report``.

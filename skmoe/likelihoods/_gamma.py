@@ -134,6 +134,11 @@ class Gamma(PositiveMeans):
         """
         return -float(np.sum(self.shape_ * penalty))
 
+    @property
+    def precision_(self):
+        """What half a deviance of each expert counts: the shapes; 1 before there are any."""
+        return getattr(self, "shape_", 1.0)
+
     def _around(self, mean, experts):
         shape = np.broadcast_to(self.shape_[experts], mean.shape)
         return ScipyComponents(stats.gamma(shape, scale=mean / shape))

@@ -173,6 +173,11 @@ class ScaledErrors(BaseEstimator):
         return twin
 
     @property
+    def precision_(self):
+        """What a square of each expert counts, ``1 / scale_**2``; 1 before there are scales."""
+        return 1 / self.scale_**2 if hasattr(self, "scale_") else 1.0
+
+    @property
     def n_parameters_(self):
         """Number of free parameters."""
         return self.scale_.size

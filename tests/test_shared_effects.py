@@ -1,0 +1,160 @@
+"""Columns with one coefficient for all experts."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy import optimize, special, stats
+from sklearn.linear_model import LinearRegression, PoissonRegressor, Ridge
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import PolynomialFeatures
+from sklearn.tree import DecisionTreeRegressor
+
+from skmoe import MixtureOfExpertsRegressor
+from skmoe.gates import ConstantGate
+
+SCALES = np.array([0.3, 1.0])
+
+
+def planted(n=600, seed=0, n_outputs=None):
+    """Two lines of unlike noise; column 1 acts on both alike, with a slope of 1.5."""
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n, 3))
+    regime = (rng.uniform(size=n) < 0.4).astype(int)
+    mean = np.array([-2.0, 2.0])[regime] * X[:, 0] + 1.5 * X[:, 1] + np.array([1, -1])[regime]
+    y = mean + SCALES[regime] * rng.normal(size=n)
+    return X, y if n_outputs is None else np.column_stack([y, -2 * y + rng.normal(size=n)])
+
+
+def mixture(columns, experts=None, **params):
+    defaults = {"gate": ConstantGate(), "tol": 1e-10, "max_iter": 3000, "random_state": 0}
+    return MixtureOfExpertsRegressor(experts, 2, shared_effects=columns, **defaults | params)
+
+
+def test_textbook_likelihood_with_a_shared_slope_is_reached(shared_data):
+    X, y, *_ = shared_data("fabricfault")  # Aitkin (1996); the value is that of R's flexmix
+    X = np.log(X[["Length"]].to_numpy())
+    for experts in (None, PoissonRegressor(alpha=0)):
+        moe = mixture([0], experts, likelihood="poisson").fit(X, y)
+        assert_allclose(moe.log_density(X, y).sum(), -86.3311, rtol=0, atol=1e-3)
+        assert moe.experts_[0].coef_ == moe.experts_[1].coef_
+
+
+@pytest.mark.parametrize("likelihood", ["gaussian", "student_t", "laplace"])
+def test_planted_slopes_are_recovered_and_the_objective_rises(likelihood):
+    X, y = planted()
+    moe = mixture([1, 2], likelihood=likelihood, n_init=4, tol=1e-7).fit(X, y)
+    slopes = np.array([expert.coef_ for expert in moe.experts_])
+    assert_array_equal(slopes[0, 1:], slopes[1, 1:])
+    # Three standard errors of 360 rows of noise 0.3, which say most about shared slopes.
+    assert_allclose(slopes[0, 1:], [1.5, 0.0], atol=0.06)
+    assert_allclose(np.sort(slopes[:, 0]), [-2, 2], atol=0.25)
+    assert np.diff(moe.lower_bounds_).min() >= -1e-12
+
+
+def test_a_general_optimiser_finds_no_better_maximum():
+    X, y = planted(200)
+    moe = mixture([1, -1], LinearRegression()).fit(X, y)
+
+    def loss(theta):
+        means = theta[:2] * X[:, [0]] + theta[2:4] + (X[:, 1:] @ theta[4:6])[:, None]
+        shares = np.array([special.log_expit(theta[6]), special.log_expit(-theta[6])])
+        joint = shares + stats.norm.logpdf(y[:, None], means, np.exp(theta[7:]))
+        return -special.logsumexp(joint, axis=1).sum()
+
+    first = np.array([expert.coef_[0] for expert in moe.experts_])
+    intercepts = np.array([expert.intercept_ for expert in moe.experts_])
+    log_odds = special.logit(moe.gate_.proportions_[0])
+    theta = np.concatenate(
+        [first, intercepts, moe.experts_[0].coef_[1:], [log_odds], np.log(moe.likelihood_.scale_)]
+    )
+    assert_allclose(loss(theta), -moe.log_density(X, y).sum(), rtol=1e-10)
+    best = optimize.minimize(loss, theta + 0.01, method="BFGS", options={"gtol": 1e-5})
+    assert_allclose(loss(theta), best.fun, rtol=0, atol=1e-5)
+    assert_allclose(moe.bic(X, y), 2 * best.fun + 9 * np.log(200), atol=1e-4)
+
+
+def test_shared_slopes_of_several_outputs_belong_to_each():
+    X, y = planted(n_outputs=2)
+    moe = mixture([1]).fit(X, y)
+    slopes = np.array([expert.coef_[:, 1] for expert in moe.experts_])
+    assert_array_equal(slopes[0], slopes[1])
+    assert_allclose(slopes[0], [1.5, -3.0], atol=0.2)
+    assert np.diff(moe.lower_bounds_).min() >= -1e-12
+
+
+def test_shared_slopes_of_gamma_experts_are_recovered():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(1500, 2))
+    first = rng.uniform(size=1500) < 0.5
+    mean = np.exp(np.where(first, 2 + X[:, 0], -1 - X[:, 0]) + 0.7 * X[:, 1])
+    shape = np.where(first, 10.0, 2.0)
+    moe = mixture([1], likelihood="gamma").fit(X, mean * rng.gamma(shape) / shape)
+    slopes = np.array([expert.coef_ for expert in moe.experts_])
+    assert slopes[0, 1] == slopes[1, 1]
+    assert_allclose(slopes[0, 1], 0.7, atol=0.05)
+    assert_allclose(np.sort(slopes[:, 0]), [-1, 1], atol=0.1)
+    assert np.diff(moe.lower_bounds_).min() >= -1e-12
+
+
+def test_weight_two_is_a_row_given_twice():
+    X, y = planted(150)
+    weight = np.random.default_rng(0).integers(0, 3, size=len(y))
+    rows = np.repeat(np.arange(len(y)), weight)
+    weighted = mixture([1], Ridge(1.0), tol=1e-8).fit(X, y, sample_weight=weight)
+    repeated = mixture([1], Ridge(1.0), tol=1e-8).fit(X[rows], y[rows])
+    assert_allclose(weighted.predict_experts(X), repeated.predict_experts(X), rtol=1e-5, atol=1e-7)
+
+
+def test_columns_have_names():
+    pd = pytest.importorskip("pandas")
+    X, y = planted(200)
+    table = pd.DataFrame(X, columns=["own", "shared", "none"])
+    by_name = mixture(["shared"]).fit(table, y)
+    assert_allclose(by_name.predict(table), mixture([1]).fit(X, y).predict(X), rtol=1e-12)
+    squares = make_pipeline(PolynomialFeatures(2, include_bias=False), LinearRegression())
+    moe = mixture(["shared", "shared^2"], squares).fit(table, y)
+    names = list(moe.experts_[0][0].get_feature_names_out())
+    for name in names:
+        slopes = [expert[-1].coef_[names.index(name)] for expert in moe.experts_]
+        assert (slopes[0] == slopes[1]) == (name in ("shared", "shared^2"))
+    kinds = table.assign(kind=np.where(X[:, 2] > 0, "a", "b"))
+    moe = mixture(["kind_a", "kind_b"]).fit(kinds, y)
+    assert_array_equal(moe.experts_[0][-1].coef_[-2:], moe.experts_[1][-1].coef_[-2:])
+
+
+def test_without_columns_nothing_is_shared():
+    X, y = planted(200)
+    assert_allclose(mixture([]).fit(X, y).predict(X), mixture(None).fit(X, y).predict(X))
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [([3], "no column 3; it must be a number below 3"), (["x"], "no column 'x'")],
+)
+def test_columns_that_are_not_there_are_refused(columns, message):
+    X, y = planted(50)
+    with pytest.raises(ValueError, match=message):
+        mixture(columns).fit(X, y)
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"experts": DecisionTreeRegressor()},
+        {"cv": 5},
+        {"experts": LinearRegression(), "likelihood": "poisson"},
+    ],
+    ids=["tree", "folds", "another family"],
+)
+def test_other_experts_share_nothing(params):
+    X, y = planted(50)
+    with pytest.raises(ValueError, match="shared_effects needs linear experts"):
+        mixture([0], **params).fit(X, np.abs(y).round())
+
+
+def test_what_does_not_know_of_shared_effects_says_so():
+    X, y = planted(200)
+    moe = mixture([1]).fit(X, y)
+    assert not hasattr(moe, "partial_fit")
+    with pytest.raises(ValueError, match="do not know of shared_effects"):
+        moe.summary(X, y)

@@ -128,7 +128,7 @@ class TreeGate(MetaEstimatorMixin, BaseGate):
         self : TreeGate
             The fitted gate.
         """
-        X = check_table(X, sparse_ok=True, strings_ok=True)
+        X = check_table(X, sparse_ok=True, strings_ok=lambda: True)
         validate_data(self, X, skip_check_array=True)
         targets, weight = self._soft_labels(X, y, sample_weight)
         sizes = self._branch_sizes(targets.shape[1])
@@ -184,7 +184,7 @@ class TreeGate(MetaEstimatorMixin, BaseGate):
             Natural logarithms.
         """
         check_is_fitted(self)
-        X = check_table(X, sparse_ok=True, strings_ok=True)
+        X = check_table(X, sparse_ok=True, strings_ok=lambda: True)
         validate_data(self, X, skip_check_array=True, reset=False)
         log_proba = []
         for of_branch, branch in zip(

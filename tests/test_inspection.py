@@ -192,8 +192,13 @@ def test_gate_of_many_columns_shows_those_that_matter(table):
     drawn = [panel.get_xlabel() for panel in display.axes_]
     assert drawn[:2] in (["dose", "group"], ["group", "dose"])
     assert drawn[2:] == ["age"]  # the constant column has nothing to draw over
-    by_number = GateDisplay.from_estimator(moe, X, [1, -2], subsample=50, random_state=0)
-    assert [panel.get_xlabel() for panel in by_number.axes_] == ["dose", "group"]
+    by_number = GateDisplay.from_estimator(
+        moe, X, [("dose", "group"), 0, -2], subsample=20, random_state=0, grid_resolution=8
+    )
+    assert [panel.get_xlabel() for panel in by_number.axes_] == ["dose", "age", "group"]
+    assert [len(lines) for lines in by_number.lines_] == [0, 2, 2]
+    assert [mesh is None for mesh in by_number.meshes_] == [False, True, True]
+    assert by_number.scatters_ == [[], [], []]
 
 
 def test_gate_averages_over_a_sample_of_rows(table):

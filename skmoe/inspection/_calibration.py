@@ -33,6 +33,8 @@ class CalibrationDisplay(Display):
     The coverage of a level is the share of targets in the central interval of that
     probability, :math:`|2 u_i - 1| \le` level.
 
+    For class probabilities there is scikit-learn's ``sklearn.calibration.CalibrationDisplay``.
+
     Parameters
     ----------
     pit : ndarray of shape (n_rows,)
@@ -67,7 +69,6 @@ class CalibrationDisplay(Display):
 
     See Also
     --------
-    sklearn.calibration.CalibrationDisplay : For class probabilities.
     skmoe.metrics.log_score : A score that rewards both calibration and sharpness.
 
     References

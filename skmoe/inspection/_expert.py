@@ -68,7 +68,6 @@ class ExpertDisplay(Display):
     See Also
     --------
     GateDisplay : Who answers where.
-    sklearn.inspection.PartialDependenceDisplay : The same of all experts together.
 
     Examples
     --------

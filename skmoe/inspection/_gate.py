@@ -41,7 +41,8 @@ class GateDisplay(Display):
     lines_ : list of list of Line2D
         The curves of each panel of one feature, an empty list for one of two.
     scatters_ : list of list of PathCollection
-        The rows of each panel of two features, one for each expert; hollow ones are in doubt.
+        The rows of each panel of two features, by expert, hollow where it is in doubt; an empty
+        list where none were given.
     meshes_ : list of QuadMesh or None
         The regions of each panel of two features, None for one of one.
     axes_ : ndarray of Axes
@@ -54,7 +55,6 @@ class GateDisplay(Display):
     See Also
     --------
     ExpertDisplay : What each expert says, over one feature.
-    sklearn.inspection.PartialDependenceDisplay : The same of predictions.
 
     References
     ----------
@@ -178,23 +178,28 @@ class GateDisplay(Display):
         panels = self._panels(ax, n_panels)
         self.lines_, self.meshes_, self.scatters_ = [], [], []
         for panel, axes, proba in zip(panels, self.panels, self.proba, strict=True):
-            lines, mesh = [], None
+            lines, mesh, scatters = [], None, []
             if len(axes) == 1:
                 lines = self._draw_curves(panel, axes[0], proba)
             else:
-                mesh = self._draw_regions(panel, axes, proba)
+                mesh, scatters = self._draw_regions(panel, axes, proba)
             self.lines_.append(lines)
             self.meshes_.append(mesh)
-        handles = next(filter(None, [*self.lines_, *self.scatters_]), None)
-        if handles and ax is None:
-            labels = [handle.get_label() for handle in handles]
-            n_cols = min(4 if self.lines_[0] else 3, len(labels))
-            self.figure_.legend(
-                handles, labels, loc="outside upper center", ncols=n_cols, handlelength=2.8
-            )
-        elif handles:
-            panels[0].legend(handles=handles)
+            self.scatters_.append(scatters)
+        self._explain(own_figure=ax is None)
         return self
+
+    def _explain(self, *, own_figure):
+        """A legend of the curves, or else of the rows; regions have their names on them."""
+        handles = next(filter(None, self.lines_), None)
+        if handles is None:
+            rows = next(filter(None, self.scatters_), [])
+            handles = [scatter for scatter in rows if len(scatter.get_offsets())]
+        if handles and own_figure:
+            place = {"loc": "outside upper center", "ncols": min(3, len(handles))}
+            self.figure_.legend(handles=handles, handlelength=2.8, **place)
+        elif handles:
+            self.ax_.legend(handles=handles)
 
     def _draw_curves(self, panel, axis, proba):
         marker = {} if axis.labels is None else {"marker": "o", "markersize": 4}
@@ -231,10 +236,10 @@ class GateDisplay(Display):
         for axis, its in ((panel.xaxis, across), (panel.yaxis, up)):
             its.dress(axis)
         if self.responsibilities is not None:
-            self.scatters_.append(
-                scatter_rows(panel, across.values, up.values, self.responsibilities, self.names)
+            return mesh, scatter_rows(
+                panel, across.values, up.values, self.responsibilities, self.names
             )
-        return mesh
+        return mesh, []
 
     @staticmethod
     def _name_region(panel, axes, mask, name):

@@ -306,6 +306,10 @@ def test_expert_curve_of_many_columns_runs_through_its_own_rows():
         others = expert.intercept_ + centre[:2] @ expert.coef_[:2]
         assert_allclose(without.predictions[:, k], others + expert.coef_[2] * display.points)
     assert without.scatters_ == []
+    mean = GateDisplay.from_estimator(moe, X, 2, subsample=None).proba[0]
+    assert_allclose(without.proba, mean)
+    for k, thick in enumerate(without.preferred_lines_):
+        assert_array_equal(np.isnan(thick.get_ydata()), mean.argmax(axis=1) != k)
 
 
 def test_experts_of_a_classifier_give_the_class_probabilities(classes):
@@ -652,9 +656,9 @@ def test_columns_keep_their_kind(table):
     assert X["count"].dtype == "Int64"
     whole = np.arange(20).reshape(10, 2)  # points between whole numbers are not rounded
     moe = regressor(2, n_init=1, max_iter=1000).fit(whole, np.arange(10.0) % 3)
-    display = GateDisplay.from_estimator(moe, whole, 0, subsample=None, grid_resolution=4)
-    at = np.column_stack([np.full(10, 6.0), whole[:, 1]])
-    assert_allclose(display.points[0][0][1], 6.0)
+    display = GateDisplay.from_estimator(moe, whole, 0, subsample=None, grid_resolution=5)
+    at = np.column_stack([np.full(10, 4.5), whole[:, 1]])
+    assert_allclose(display.points[0][0][1], 4.5)
     assert_allclose(display.proba[0][1], moe.gate_proba(at).mean(axis=0))
 
 

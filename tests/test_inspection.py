@@ -361,6 +361,9 @@ def test_load_bars_are_loads_and_effective_rows(curve):
     display = LoadDisplay.from_estimator(moe, X[:100], y[:100], sample_weight=weight)
     assert_allclose(display.rows, weight @ moe.responsibilities(X[:100], y[:100]))
     assert_allclose(display.load, np.average(moe.gate_proba(X[:100]), axis=0, weights=weight))
+    shares = display.rows / weight.sum()
+    assert np.abs(shares - display.load).max() > 1e-3
+    assert_allclose([bar.get_width() for bar in display.row_bars_], shares)
     texts = {text.get_text() for text in display.ax_.texts}
     assert {f"{rows:,.0f} rows" for rows in display.rows} < texts
     # The first expert is on top.

@@ -742,6 +742,8 @@ def test_what_the_gate_cannot_be_drawn_over(table, options, message):
 
 
 def test_other_bad_input(curve, table, classes, outputs):
+    with pytest.raises(ValueError, match="no column of two values"):
+        GateDisplay.from_estimator(table[0], table[1].iloc[:1])
     moe, X, y = curve
     with pytest.raises(ValueError, match="X is an array without names"):
         GateDisplay.from_estimator(moe, X, "x0")

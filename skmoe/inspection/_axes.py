@@ -76,7 +76,7 @@ class Display:
         n_rows = -(-n_panels // n_cols)
         if ax is None:
             size = size or ((6.4, 4.8) if n_panels == 1 else (6.8, 2.6 * n_rows + 0.6))
-            figure, axes = plt.subplots(
+            _, axes = plt.subplots(
                 n_rows, n_cols, figsize=size, layout="constrained", squeeze=False
             )
             axes = axes.ravel()
@@ -84,6 +84,10 @@ class Display:
                 unused.set_visible(False)
         elif not isinstance(ax, Axes):
             axes = np.asarray(ax, dtype=object).ravel()
+            if len(axes) != n_panels:
+                raise ValueError(
+                    f"ax holds {len(axes)} axes, and {n_panels} panels are to be drawn."
+                )
         elif n_panels == 1:
             axes = np.array([ax])
         else:
@@ -95,8 +99,6 @@ class Display:
             ax.set_axis_off()
             grid = ax.get_subplotspec().subgridspec(n_rows, n_cols)
             axes = np.array([ax.figure.add_subplot(grid[i]) for i in range(n_panels)])
-        if len(axes) < n_panels or (ax is not None and len(axes) != n_panels):
-            raise ValueError(f"ax holds {len(axes)} axes, and {n_panels} panels are to be drawn.")
         self.axes_ = axes[:n_panels]
         self.ax_, self.figure_ = self.axes_[0], self.axes_[0].figure
         return self.axes_

@@ -279,6 +279,8 @@ class _AveragedGate:
         """The panels of the features along which the probabilities vary most, in that order."""
         columns = range(self.columns.n_columns)
         vary = [j for j in columns if len(Axis(self.columns, j, resolution).places) > 1]
+        if not vary:
+            raise ValueError("X has no column of two values or more; pass rows that differ.")
         panels = [self.over([j], resolution) for j in vary]
         ranges = [np.ptp(proba, axis=0).max() for _, proba in panels]
         return [panels[j] for j in np.argsort(ranges, kind="stable")[::-1][:MOST_PANELS]]

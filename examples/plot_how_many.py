@@ -1,0 +1,76 @@
+"""
+How many experts, and how sure
+==============================
+
+Wages rise with experience, but not everybody's in the same way. Four numbers of experts are fitted,
+BIC chooses one of them, and the coefficients of the chosen mixture get confidence intervals.
+"""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+
+from skmoe import MixtureOfExpertsRegressor
+from skmoe.model_selection import select_n_experts
+
+rng = np.random.default_rng(1)
+n_samples = 800
+X = pd.DataFrame(
+    {
+        "experience": rng.uniform(0, 30, size=n_samples),
+        "schooling": rng.integers(9, 19, size=n_samples).astype(float),
+        "commute": rng.exponential(1.0, size=n_samples),
+    }
+)
+climbs = rng.uniform(size=n_samples) < 1 / (1 + np.exp(6.5 - 0.5 * X["schooling"]))
+wage = np.where(
+    climbs,
+    8 + 0.8 * X["experience"] + 0.5 * X["schooling"],
+    10 + 0.1 * X["experience"] + 0.5 * X["schooling"],
+)
+y = wage + np.where(climbs, 3.0, 1.5) * rng.normal(size=n_samples)
+
+# %%
+# One expert is always among the candidates. Lower BIC is better; two experts are enough.
+
+moe = MixtureOfExpertsRegressor(n_init=5, random_state=0)
+selection = select_n_experts(moe, X, y, range(1, 5))
+print(selection)
+
+# %%
+# The summary of the mixture reads as that of a regression. Standard errors count in that nobody
+# knows who belongs to which group.
+
+best = selection.best_estimator_
+summary = best.summary(X, y)
+print(summary)
+
+# %%
+# On the left the criterion, on the right the coefficients of both experts with their intervals of
+# 95 %. Experience pays for one group alone; schooling pays for both alike, and commuting for none.
+# Schooling also says who belongs to which group: its log-odds are in the last lines of the table.
+
+frame = summary.to_frame()
+figure, (left, right) = plt.subplots(
+    1, 2, figsize=(6.4, 3.6), layout="constrained", width_ratios=[2, 3]
+)
+numbers, bic = selection.results_["n_experts"], selection.results_["bic"]
+left.plot(numbers, bic, "o-", color="k", markerfacecolor="w", markersize=9)
+left.plot(selection.best_n_experts_, bic.min(), "o", color="k", markersize=9)
+left.set(xlabel="number of experts", ylabel="BIC (lower is better)", xticks=numbers)
+
+columns = X.columns.to_numpy()
+for k, (name, marker) in enumerate(zip(best.named_experts_, "os", strict=True)):
+    part = frame.loc[name].loc[columns]
+    places = np.arange(len(columns)) + 0.2 * (k - 0.5)
+    reach = part["upper"] - part["estimate"]
+    right.errorbar(
+        part["estimate"], places, xerr=reach, fmt=marker, color="k", capsize=4, markersize=8,
+        markerfacecolor="k" if k == 0 else "w", label=name,
+    )  # fmt: skip
+right.axvline(0, color="0.5", linewidth=1)
+right.set(
+    yticks=np.arange(len(columns)), yticklabels=columns, xlabel="coefficient", ylim=(2.6, -0.6)
+)
+right.legend(loc="lower right")
+plt.show()

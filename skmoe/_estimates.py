@@ -8,6 +8,7 @@ from sklearn.utils.validation import check_consistent_length
 from ._information import GaussianTerms, MixtureLikelihood, SoftmaxTerms, maximise
 from ._online import split_last
 from ._statistics import standardisation
+from ._subjects import Subjects, check_subject
 from .gates import ConstantGate, SoftmaxGate
 from .likelihoods import Categorical, Gaussian
 
@@ -30,6 +31,8 @@ class Estimates:
         Rows it was fitted on.
     sample_weight : array-like of shape (n_samples,) or None
         Their weights.
+    subject : array-like of shape (n_samples,), default=None
+        Whose rows share one expert.
 
     Raises
     ------
@@ -37,8 +40,11 @@ class Estimates:
         If there is no such likelihood, or columns depend on each other.
     """
 
-    def __init__(self, mixture, X, y, sample_weight):
+    def __init__(self, mixture, X, y, sample_weight, subject=None):
         check_applies(mixture)
+        subject = check_subject(subject, X)
+        if subject is not None:  # whose rows the gate must not tell apart
+            mixture.log_density(X, y, subject=subject)
         X = mixture._check_X(X)
         y = mixture._check_known_target(y)
         check_consistent_length(X, y)
@@ -59,13 +65,18 @@ class Estimates:
             self.gate_columns = Columns("the gate", mixture, gate_head, X, used, weight)
         else:
             self.gate_columns = Columns.none(len(weight))
+        gate_design = self.gate_columns.design
+        subjects = None if subject is None else Subjects(subject[used], weight)
+        if subjects is not None:
+            gate_design = subjects.of_first_rows(gate_design)
         self.likelihood = MixtureLikelihood(
             terms,
             self.columns.design,
             target,
-            self.gate_columns.design,
+            gate_design,
             weight,
             len(mixture.experts_),
+            subjects,
         )
 
     def fitted(self):

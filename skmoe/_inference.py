@@ -34,6 +34,8 @@ class MixtureSummary:
         At the estimates.
     n_samples : float
         Sum of the weights.
+    n_subjects : int, default=None
+        Number of subjects, where rows of one share one expert.
 
     Attributes
     ----------
@@ -76,10 +78,14 @@ class MixtureSummary:
     standard errors from the observed information
     """
 
-    def __init__(self, parts, terms, estimate, cov, *, kind, level, log_likelihood, n_samples):
+    def __init__(
+        self, parts, terms, estimate, cov, *, kind, level, log_likelihood, n_samples,
+        n_subjects=None,
+    ):  # fmt: skip
         self.parts, self.terms, self.estimate, self.cov = parts, terms, estimate, cov
         self.kind, self.level = kind, level
-        self.log_likelihood, self.n_samples = log_likelihood, n_samples
+        self.log_likelihood = log_likelihood
+        self.n_samples, self.n_subjects = n_samples, n_subjects
         self.std_error = np.sqrt(np.diag(cov))
         is_scale = np.array([term.startswith("log_scale") for term in terms])
         self.z = np.where(is_scale, np.nan, estimate / self.std_error)
@@ -127,9 +133,10 @@ class MixtureSummary:
         return cells
 
     def _lines(self):
+        of_subjects = "" if self.n_subjects is None else f" of {self.n_subjects} subjects"
         return (
             f"log-likelihood {self.log_likelihood:.1f}, {len(self.terms)} parameters, "
-            f"{self.n_samples:g} rows",
+            f"{self.n_samples:g} rows{of_subjects}",
             f"standard errors from {KINDS[self.kind]}",
         )
 
@@ -146,7 +153,7 @@ class MixtureSummary:
 class InferringMixture:
     """``summary`` of a fitted mixture."""
 
-    def summary(self, X, y, sample_weight=None, *, cov="observed", level=0.95):
+    def summary(self, X, y, sample_weight=None, *, subject=None, cov="observed", level=0.95):
         r"""Coefficients with standard errors, tests and confidence intervals.
 
         All parameters have one covariance matrix: the experts' coefficients and scales, and the
@@ -170,6 +177,9 @@ class InferringMixture:
         sample_weight : array-like of shape (n_samples,), default=None
             Their weights. For "observed" a row of weight 2 is two rows; for "sandwich" it is
             one, which stands for two of the population.
+        subject : array-like of shape (n_samples,), default=None
+            Rows of one subject share one expert, as in ``fit``. The sandwich then allows for any
+            dependence within a subject.
         cov : {"observed", "sandwich"}, default="observed"
             Covariance of the estimates.
         level : float, default=0.95
@@ -207,11 +217,12 @@ class InferringMixture:
             raise ValueError(
                 "With class_weight the likelihood is none of the data: cov='sandwich'."
             )
-        estimates = Estimates(self, X, y, sample_weight)
+        estimates = Estimates(self, X, y, sample_weight, subject)
+        likelihood = estimates.likelihood
         theta, value, information = estimates.maximum()
         inverse = linalg.inv(information)
         if cov == "sandwich":
-            inverse = inverse @ estimates.likelihood.outer_scores(theta) @ inverse
+            inverse = inverse @ likelihood.outer_scores(theta) @ inverse
         raw, to_raw = estimates.in_raw_units(theta)
         parts, terms = parameter_names(self)
         return MixtureSummary(
@@ -222,5 +233,8 @@ class InferringMixture:
             kind=cov,
             level=level,
             log_likelihood=value,
-            n_samples=float(estimates.likelihood.weight.sum()),
+            n_samples=float(likelihood.weight.sum()),
+            n_subjects=None
+            if likelihood.subjects is None
+            else int(likelihood.subjects.counts.sum()),
         )

@@ -142,11 +142,14 @@ class MixtureLikelihood:
         Weights of the rows.
     n_experts : int
         Number of experts.
+    subjects : Subjects, default=None
+        Which rows share one expert; the gate's design then has a row for each subject.
     """
 
-    def __init__(self, terms, design, target, gate_design, weight, n_experts):
+    def __init__(self, terms, design, target, gate_design, weight, n_experts, subjects=None):
         self.terms, self.design, self.target = terms, design, target
         self.gate_design, self.weight, self.n_experts = gate_design, weight, n_experts
+        self.subjects = subjects
         self.expert_size = terms.size(design, target)
         self.size = n_experts * self.expert_size + (n_experts - 1) * gate_design.shape[1]
 
@@ -167,16 +170,16 @@ class MixtureLikelihood:
         for block in self._blocks(theta):
             value += block.log_likelihood()
             scores = block.scores()
-            gradient += block.weight @ scores
-            information += scores.T @ (scores * block.weight[:, None])
+            gradient += block.unit_weight @ scores
+            information += scores.T @ (scores * block.unit_weight[:, None])
             information -= block.curvature()
         return value, gradient, information
 
     def outer_scores(self, theta):
-        """Sum of ``weight**2 * score score^T`` over the rows, (size, size)."""
+        """Sum of ``weight**2 * score score^T`` over rows, or of subjects, (size, size)."""
         outer = np.zeros((self.size, self.size))
         for block in self._blocks(theta):
-            weighted = block.scores() * block.weight[:, None]
+            weighted = block.scores() * block.unit_weight[:, None]
             outer += weighted.T @ weighted
         return outer
 
@@ -187,18 +190,22 @@ class MixtureLikelihood:
         """
         of_gate, of_experts = 0.0, 0.0
         for block in self._blocks(theta):
-            of_gate = of_gate + block.gate.undecided(block.weight)
+            of_gate = of_gate + block.gate.undecided(block.unit_weight)
             if self.terms is SoftmaxTerms:
                 of_experts = of_experts + np.array(
                     [
-                        expert.undecided(block.weight * resp)
-                        for expert, resp in zip(block.experts, block.resp.T, strict=True)
+                        expert.undecided(mass)
+                        for expert, mass in zip(block.experts, block.row_mass.T, strict=True)
                     ]
                 )
         return of_gate, (of_experts if self.terms is SoftmaxTerms else None)
 
     def _blocks(self, theta):
         of_experts, of_gate = self.split(theta)
+        if self.subjects is not None:
+            experts = [self.terms(part, self.design, self.target) for part in of_experts]
+            yield _Block(experts, of_gate, self.gate_design, self.weight, self.subjects)
+            return
         for rows in gen_batches(len(self.weight), BLOCK_ROWS):
             experts = [
                 self.terms(part, self.design[rows], self.target[rows]) for part in of_experts
@@ -207,45 +214,64 @@ class MixtureLikelihood:
 
 
 class _Block:
-    """Some rows under given parameters."""
+    """Some rows under given parameters; units are rows, or subjects.
 
-    def __init__(self, experts, gate_theta, gate_design, weight):
-        self.experts, self.weight = experts, weight
-        labels = np.zeros((len(weight), len(experts)))  # responsibilities are, once known
-        self.gate = SoftmaxTerms(gate_theta, gate_design, labels)
-        joint = self.gate.log_proba + np.column_stack([e.log_density() for e in experts])
+    Attributes
+    ----------
+    unit_weight : ndarray of shape (n_units,)
+        How often each unit counts.
+    resp : ndarray of shape (n_units, n_experts)
+        Responsibilities.
+    row_mass : ndarray of shape (n_rows, n_experts)
+        The same for each row, times its weight.
+    """
+
+    def __init__(self, experts, gate_theta, gate_design, weight, subjects=None):
+        self.experts, self.subjects = experts, subjects
+        self.unit_weight = weight if subjects is None else subjects.counts
+        no_labels = np.zeros(
+            (len(gate_design), len(experts))
+        )  # the gate's are the responsibilities
+        self.gate = SoftmaxTerms(gate_theta, gate_design, no_labels)
+        log_density = self._of_units(np.column_stack([e.log_density() for e in experts]))
+        joint = self.gate.log_proba + log_density
         highest = joint.max(axis=1, keepdims=True)
         self.log_norm = np.log(np.exp(joint - highest).sum(axis=1)) + highest[:, 0]
         self.resp = np.exp(joint - self.log_norm[:, None])
+        of_rows = self.resp if subjects is None else subjects.of_rows(self.resp)
+        self.row_mass = of_rows * weight[:, None]
+
+    def _of_units(self, values):
+        return values if self.subjects is None else self.subjects.weighted_sum(values)
 
     def log_likelihood(self):
-        return self.weight @ self.log_norm
+        return self.unit_weight @ self.log_norm
 
     def scores(self):
-        """Score of each row, (n, size)."""
+        """Score of each unit, (n_units, size)."""
         of_experts = [
-            expert.score() * resp[:, None]
+            self._of_units(expert.score()) * resp[:, None]
             for expert, resp in zip(self.experts, self.resp.T, strict=True)
         ]
         return np.hstack([*of_experts, self.gate.score(self.resp)])
 
     def curvature(self):
-        """Sum over rows and experts of ``r_k (hessian_k + s_k s_k^T)``, weighted."""
-        mass = self.resp * self.weight[:, None]
-        n_experts, n_gate = mass.shape[1], self.gate.score(self.resp).shape[1]
+        """Sum over units and experts of ``r_k (hessian_k + s_k s_k^T)``, weighted."""
+        mass = self.resp * self.unit_weight[:, None]
+        n_experts = len(self.experts)
         expert_blocks, with_gate = [], []
-        of_gate = self.gate.hessian(self.weight)
+        of_gate = self.gate.hessian(self.unit_weight)
         for k, expert in enumerate(self.experts):
-            score, weights = expert.score(), mass[:, [k]]
+            score, weights = self._of_units(expert.score()), mass[:, [k]]
             gate_score = self.gate.score(np.eye(n_experts)[k])
-            expert_blocks.append(expert.hessian(mass[:, k]) + score.T @ (score * weights))
+            hessian = expert.hessian(self.row_mass[:, k])
+            expert_blocks.append(hessian + score.T @ (score * weights))
             with_gate.append(score.T @ (gate_score * weights))
             of_gate = of_gate + gate_score.T @ (gate_score * weights)
         curvature = linalg.block_diag(*expert_blocks, of_gate)
-        if n_gate:
-            beside = np.vstack(with_gate)
-            curvature[: len(beside), -n_gate:] = beside
-            curvature[-n_gate:, : len(beside)] = beside.T
+        beside = np.vstack(with_gate)
+        end = len(beside)
+        curvature[:end, end:], curvature[end:, :end] = beside, beside.T
         return curvature
 
 

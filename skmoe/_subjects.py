@@ -58,6 +58,10 @@ class Subjects:
         """What holds for each subject, for each of its rows."""
         return values[self._codes]
 
+    def of_first_rows(self, values):
+        """Those of the first row of each subject."""
+        return values[self._first]
+
     def spread(self, log_density):
         """What each row adds to the log-density of its subject, if all add the same."""
         return self.of_rows(log_density / self._total)
@@ -80,7 +84,7 @@ class Subjects:
         ValueError
             If the gate tells rows of one subject apart.
         """
-        of_subject = log_gate[self._first]
+        of_subject = self.of_first_rows(log_gate)
         same = np.isclose(self.of_rows(of_subject), log_gate, rtol=0, atol=SAME_GATE)
         if not same.all():
             subject = self.labels[self._codes[np.flatnonzero(~same.all(axis=1))[0]]]

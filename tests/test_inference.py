@@ -11,6 +11,7 @@ from sklearn.tree import DecisionTreeRegressor
 
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
 from skmoe._information import GaussianTerms, MixtureLikelihood, SoftmaxTerms
+from skmoe._subjects import Subjects
 from skmoe.gates import ConstantGate, GaussianGate, SoftmaxGate
 
 COEF = np.array([[1.0, 2.0, -1.0], [-0.5, -1.0, 1.0]])  # intercept first
@@ -30,9 +31,10 @@ def mixture(**settings):
     return MixtureOfExpertsRegressor(**{"n_experts": 2, "n_init": 3, "random_state": 0, **settings})
 
 
+@pytest.mark.parametrize("with_subjects", [False, True])
 @pytest.mark.parametrize("n_experts", [1, 3])
 @pytest.mark.parametrize("terms", [GaussianTerms, SoftmaxTerms])
-def test_gradient_and_information_are_derivatives_of_the_log_likelihood(terms, n_experts):
+def test_gradient_and_information_are_derivatives(terms, n_experts, with_subjects):
     rng = np.random.default_rng(0)
     design = np.column_stack([rng.normal(size=(50, 2)), np.ones(50)])
     gate_design = np.column_stack([rng.normal(size=50), np.ones(50)])
@@ -40,7 +42,11 @@ def test_gradient_and_information_are_derivatives_of_the_log_likelihood(terms, n
         rng.normal(size=(50, 2)) if terms is GaussianTerms else np.eye(3)[rng.integers(3, size=50)]
     )
     weight = rng.uniform(0.5, 2, size=50)
-    likelihood = MixtureLikelihood(terms, design, target, gate_design, weight, n_experts)
+    subjects = None
+    if with_subjects:
+        subjects = Subjects(rng.integers(20, size=50), weight)
+        gate_design = gate_design[: len(subjects.labels)]
+    likelihood = MixtureLikelihood(terms, design, target, gate_design, weight, n_experts, subjects)
     theta = 0.7 * rng.normal(size=likelihood.size)
     _, gradient, information = likelihood.derivatives(theta)
     steps = 1e-5 * np.eye(likelihood.size)
@@ -143,6 +149,34 @@ def test_estimates_are_at_the_maximum_of_the_log_density_in_raw_units():
         for sign in (-0.3, 0.3):
             loss = summary.log_likelihood - log_likelihood(raw + sign * direction)
             assert 0.3 < loss / (0.5 * sign**2) < 2
+
+
+def test_subjects_count_once_for_the_gate_and_their_rows_for_the_experts():
+    rng = np.random.default_rng(0)
+    n_subjects, n_rows = 120, 5
+    subject = np.repeat(np.arange(n_subjects), n_rows)
+    up = rng.uniform(size=n_subjects) < 0.4
+    X = rng.normal(size=(len(subject), 1))
+    y = np.where(up[subject], 3 + X[:, 0], -2 * X[:, 0]) + 0.3 * rng.normal(size=len(subject))
+    moe = mixture(gate=ConstantGate()).fit(X, y, subject=subject)
+    summary = moe.summary(X, y, subject=subject)
+    assert str(summary).splitlines()[-2].endswith("600 rows of 120 subjects")
+    assert_allclose(summary.log_likelihood, moe.log_density(X, y, subject=subject).sum(), rtol=1e-6)
+    # Five rows leave no doubt about the expert: shares of 120, and a regression for each group.
+    share = np.mean(up)
+    assert_allclose(summary.std_error[6], (120 * share * (1 - share)) ** -0.5, rtol=1e-3)
+    groups = [up[subject], ~up[subject]]
+    for k, rows in enumerate(groups if abs(summary.estimate[1] - 1) < 0.5 else groups[::-1]):
+        alone = mixture(n_experts=1).fit(X[rows], y[rows]).summary(X[rows], y[rows])
+        assert_allclose(summary.std_error[3 * k : 3 * k + 3], alone.std_error, rtol=1e-3)
+    # Copies of the rows under the same subject are no new subjects.
+    twice = moe.summary(X, y, np.full(len(y), 2.0), subject=subject)
+    assert_allclose(twice.std_error[6], summary.std_error[6], rtol=1e-3)
+    assert_allclose(twice.std_error[:6], summary.std_error[:6] / np.sqrt(2), rtol=1e-3)
+    sandwich = [moe.summary(X, y, w, subject=subject, cov="sandwich") for w in (None, 2 + 0 * y)]
+    assert_allclose(sandwich[1].std_error, sandwich[0].std_error, rtol=1e-3)
+    with pytest.raises(ValueError, match="tells rows of subject"):
+        mixture().fit(X, y).summary(X, y, subject=subject)
 
 
 def test_weight_two_is_a_row_given_twice_and_units_go_through():

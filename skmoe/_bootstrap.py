@@ -2,6 +2,7 @@
 
 import copy
 import warnings
+from dataclasses import dataclass
 
 import numpy as np
 from scipy import optimize
@@ -15,6 +16,7 @@ from ._estimates import check_applies, parameter_names, raw_parameters
 from ._online import join_last, split_last
 from ._parallel import jobs
 from ._parameters import ExpertParameters
+from ._subjects import check_subject
 from .gates import BaseGate
 
 DRAWS = 100  # until all classes are in a resample
@@ -118,6 +120,8 @@ def bootstrap(
     y,
     *,
     sample_weight=None,
+    exposure=None,
+    subject=None,
     groups=None,
     statistic=None,
     method="rows",
@@ -131,7 +135,7 @@ def bootstrap(
     Each resample refits the mixture from where it stands, so that EM is quick and stays near its
     optimum, and what the choice among optima adds is not counted. The experts of a resample are
     then matched with those of the mixture: by the largest sum of responsibilities that both
-    have for the rows [1]_. Mixtures fitted with ``subject`` are not for this function.
+    have for the rows [1]_.
 
     Parameters
     ----------
@@ -143,6 +147,11 @@ def bootstrap(
         Their target.
     sample_weight : array-like of shape (n_samples,), default=None
         Their weights. A row is one observation, whatever its weight, and keeps it.
+    exposure : array-like of shape (n_samples,), default=None
+        Their exposures, where ``fit`` had any.
+    subject : array-like of shape (n_samples,), default=None
+        Rows of one subject share one expert, as in ``fit``. Whole subjects are drawn, and one
+        that is drawn twice counts as two.
     groups : array-like of shape (n_samples,), default=None
         Rows that are drawn together, such as those of one person, with method="rows".
     statistic : callable, default=None
@@ -170,7 +179,8 @@ def bootstrap(
     Raises
     ------
     ValueError
-        If an option is unknown, or the mixture has no parameters and there is no statistic.
+        If an option is unknown, the mixture has no parameters and there is no statistic, or
+        subjects meet cross-fitted experts: copies of one would be on both sides of a fold.
 
     See Also
     --------
@@ -198,28 +208,94 @@ def bootstrap(
     (1,)
     """
     _check_options(estimator, statistic, method, n_resamples, confidence_level)
-    X = X if hasattr(X, "shape") else np.asarray(X)
-    y = np.asarray(y)
-    check_consistent_length(X, y, groups)
-    weight = check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
-    if method == "parametric" and (groups is not None or np.ptp(weight) > 0):
+    rows = _check_rows(estimator, X, y, sample_weight, exposure, subject, groups)
+    alike = rows.subject is None and rows.groups is None and np.ptp(rows.weight) == 0
+    if method == "parametric" and not alike:
         raise ValueError(
-            "method='parametric' draws a target for each row, on its own: groups and unequal "
-            "weights have no meaning there. Take method='rows'."
+            "method='parametric' draws a target for each row, on its own: groups, subjects and "
+            "unequal weights have no meaning there. Take method='rows'."
         )
-    group = np.arange(len(y)) if groups is None else _numbered(groups)
-    known = estimator.responsibilities(X, y)
+    known = rows.responsibilities(estimator)
     seeds = check_random_state(random_state).randint(np.iinfo(np.int32).max, size=n_resamples)
     statistic = raw_parameters if statistic is None else statistic
-    # A splitter may ask for groups; elsewhere they would change how experts are predicted.
-    passed = None if isinstance(estimator.cv, str) or not hasattr(estimator.cv, "split") else groups
-    shared = (estimator, X, y, weight, group, passed, known, statistic, method)
+    shared = (estimator, rows, known, statistic, method)
     with warnings.catch_warnings(), jobs(n_jobs, shared) as run:
         warnings.simplefilter("ignore")  # of one refit among many
         resamples = run(_resample, [(int(seed),) for seed in seeds])
     estimate = np.asarray(statistic(estimator), dtype=np.float64)
     names = parameter_names(estimator) if statistic is raw_parameters else None
     return BootstrapResult(estimate, np.stack(resamples, axis=-1), names, confidence_level)
+
+
+@dataclass
+class Rows:
+    """Rows of a fit, and what goes with each of them.
+
+    Attributes
+    ----------
+    unit : ndarray of shape (n_samples,)
+        Number of what is drawn: the row, its group or its subject.
+    """
+
+    X: object
+    y: np.ndarray
+    weight: np.ndarray
+    exposure: np.ndarray | None
+    subject: np.ndarray | None
+    groups: np.ndarray | None
+    unit: np.ndarray
+
+    def responsibilities(self, mixture):
+        """Of a fitted mixture for these rows, (n_samples, n_experts)."""
+        given = {"exposure": self.exposure, "subject": self.subject}
+        if self.subject is not None:
+            given["sample_weight"] = self.weight
+        return mixture.responsibilities(self.X, self.y, **given)
+
+    def draw(self, random_state):
+        """Numbers of rows, their weights and subjects in one resample of units."""
+        n_units = self.unit.max() + 1
+        drawn = random_state.randint(n_units, size=n_units)
+        if self.subject is None:
+            counts = np.bincount(drawn, minlength=n_units)[self.unit]
+            rows = np.flatnonzero(counts * self.weight)
+            return rows, (counts * self.weight)[rows], None
+        members = np.split(np.argsort(self.unit, kind="stable"), np.cumsum(np.bincount(self.unit)))
+        rows = np.concatenate([members[unit] for unit in drawn])
+        copies = np.repeat(np.arange(n_units), [len(members[unit]) for unit in drawn])
+        return rows, self.weight[rows], copies
+
+    def fit(self, mixture, rows, y, weight, subject):
+        """Fit a mixture to some of the rows."""
+        params = {}
+        if self.exposure is not None:
+            params["exposure"] = self.exposure[rows]
+        if subject is not None:
+            params["subject"] = subject
+        # A splitter may ask for groups; elsewhere they would change how experts are predicted.
+        if self.groups is not None and hasattr(mixture.cv, "get_n_splits"):
+            params["groups"] = self.groups[rows]
+        return mixture.fit(_safe_indexing(self.X, rows), y, sample_weight=weight, **params)
+
+
+def _check_rows(estimator, X, y, sample_weight, exposure, subject, groups):
+    X = X if hasattr(X, "shape") else np.asarray(X)
+    y = np.asarray(y)
+    check_consistent_length(X, y, exposure, groups)
+    weight = check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+    subject = check_subject(subject, X)
+    if subject is not None and groups is not None:
+        raise ValueError("Give groups or subject, not both: whole subjects are drawn anyway.")
+    if subject is not None and hasattr(estimator, "oof_log_density_"):
+        raise ValueError(
+            "Subjects cannot be drawn with replacement for cross-fitted experts: a subject that "
+            "is drawn twice would be on both sides of a fold."
+        )
+    groups = None if groups is None else column_or_1d(groups)
+    unit = subject if groups is None else groups
+    unit = np.arange(len(y)) if unit is None else np.unique(unit, return_inverse=True)[1]
+    exposure = None if exposure is None else np.asarray(exposure)
+    return Rows(X, y, weight, exposure, subject, groups, unit)
 
 
 def _check_options(estimator, statistic, method, n_resamples, confidence_level):
@@ -243,38 +319,31 @@ def _check_options(estimator, statistic, method, n_resamples, confidence_level):
             ) from error
 
 
-def _numbered(groups):
-    return np.unique(column_or_1d(groups), return_inverse=True)[1]
-
-
-def _resample(estimator, X, y, weight, group, passed, known, statistic, method, seed):
+def _resample(estimator, rows, known, statistic, method, seed):
     """The statistic of one resample."""
     random_state = np.random.RandomState(seed)
     for _ in range(DRAWS):
-        counts, target = _draw(estimator, X, y, group, method, random_state)
-        rows = np.flatnonzero((counts > 0) & (weight > 0))
-        if not is_classifier(estimator) or len(np.unique(target[rows])) == len(estimator.classes_):
+        if method == "parametric":
+            drawn, weight, subject = np.arange(len(rows.y)), rows.weight, None
+            y = _draw_target(estimator, rows, random_state)
+        else:
+            drawn, weight, subject = rows.draw(random_state)
+            y = rows.y[drawn]
+        if not is_classifier(estimator) or len(np.unique(y)) == len(estimator.classes_):
             break
     else:
         raise ValueError(
             "Resamples lack a class: it has too few rows, or groups, for the bootstrap."
         )
     twin = copy.copy(estimator).set_params(warm_start=True, verbose=0)
-    params = {} if passed is None else {"groups": np.asarray(passed)[rows]}
-    part, drawn = _safe_indexing(X, rows), (counts * weight)[rows]
-    twin.fit(part, target[rows], sample_weight=drawn, **params)
-    match(twin, known.T @ (twin.responsibilities(X, y) * weight[:, None]))
+    rows.fit(twin, drawn, y, weight, subject)
+    match(twin, known.T @ (rows.responsibilities(twin) * rows.weight[:, None]))
     return np.asarray(statistic(twin), dtype=np.float64)
 
 
-def _draw(estimator, X, y, group, method, random_state):
-    """How often each row is drawn, and the targets."""
-    if method == "parametric":
-        drawn = estimator.sample_y(X, random_state=random_state)[..., 0]
-        return np.ones(len(y)), drawn
-    n_groups = group.max() + 1
-    drawn = np.bincount(random_state.randint(n_groups, size=n_groups), minlength=n_groups)
-    return drawn[group].astype(np.float64), y
+def _draw_target(estimator, rows, random_state):
+    given = {} if rows.exposure is None else {"exposure": rows.exposure}
+    return estimator.sample_y(rows.X, random_state=random_state, **given)[..., 0]
 
 
 def match(mixture, shared):

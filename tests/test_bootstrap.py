@@ -99,6 +99,45 @@ def test_groups_are_drawn_together():
     assert_allclose(together / alone, 2, rtol=0.35)  # four copies know no more than one
 
 
+def test_subjects_are_drawn_whole_and_twice_as_two():
+    rng = np.random.default_rng(0)
+    subject = np.repeat([f"p{i}" for i in range(40)], 4)
+    up = np.repeat(rng.uniform(size=40) < 0.5, 4)
+    X = rng.normal(size=(160, 1))
+    y = np.where(up, 3 + X[:, 0], -2 * X[:, 0]) + 0.3 * rng.normal(size=160)
+    moe = MixtureOfExpertsRegressor(n_experts=2, gate=ConstantGate(), n_init=2, random_state=0)
+    moe.fit(X, y, subject=subject)
+    result = bootstrap(moe, X, y, subject=subject, n_resamples=60, random_state=0)
+    # 60 resamples know a standard error to 9 %.
+    expected = moe.summary(X, y, subject=subject, cov="sandwich").std_error
+    assert_allclose(result.standard_error, expected, rtol=0.4)
+    assert_allclose(result.standard_error[6], 2 / np.sqrt(40), rtol=0.35)  # of 40, not of 160
+    with pytest.raises(ValueError, match="not both"):
+        bootstrap(moe, X, y, subject=subject, groups=subject)
+    tree = mixture(X, y, experts=DecisionTreeRegressor(max_depth=1), cv=2, n_init=1)
+    with pytest.raises(ValueError, match="both sides of a fold"):
+        bootstrap(tree, X, y, subject=subject, statistic=lambda m: m.predict(X[:1]))
+
+
+@pytest.mark.parametrize("method", ["rows", "parametric"])
+def test_exposures_go_with_their_rows(method):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(150, 1))
+    exposure = rng.uniform(1, 20, size=150)
+    y = rng.poisson(exposure * np.exp(0.5 + 0.3 * X[:, 0]))
+    moe = MixtureOfExpertsRegressor(n_experts=1, likelihood="poisson")
+    moe.fit(X, y, exposure=exposure)
+    result = bootstrap(
+        moe, X, y, exposure=exposure, method=method, n_resamples=50, random_state=0,
+        statistic=lambda m: [m.experts_[0].intercept_, m.experts_[0].coef_[0]],
+    )  # fmt: skip
+    design = np.column_stack([np.ones(150), X])
+    mean = exposure * np.exp(design @ result.estimate)
+    expected = np.sqrt(np.diag(np.linalg.inv(design.T @ (design * mean[:, None]))))
+    assert_allclose(result.standard_error, expected, rtol=0.4)
+    assert_allclose(result.estimate, [0.5, 0.3], atol=0.1)
+
+
 def test_any_mixture_has_a_bootstrap_of_a_statistic():
     X, y = equal_halves(80)
     weight = np.arange(80) % 2

@@ -11,7 +11,7 @@ from sklearn.utils import Bunch, _safe_indexing, check_random_state
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, column_or_1d
 
 from ._compat import check_sample_weight
-from ._display import html_table, text_table
+from ._display import html_table, interval_ends, text_table, under_headings
 from ._estimates import check_applies, parameter_names, raw_parameters
 from ._online import join_last, split_last
 from ._parallel import jobs
@@ -86,23 +86,16 @@ class BootstrapResult:
         return map(np.ravel, (self.estimate, self.standard_error, *self.confidence_interval))
 
     def _header(self):
-        ends = (f"{50 * (1 + sign * self.confidence_level):.4g} %" for sign in (-1, 1))
-        return ["", "estimate", "std_error", *ends]
+        return ["", "estimate", "std_error", *interval_ends(self.confidence_level)]
 
     def _cells(self):
-        numbers = np.column_stack(list(self._columns()))
-        rows = [
-            [f"{row[0]:.4g}", f"{row[1]:.3g}", *(f"{v:.4g}" for v in row[2:])] for row in numbers
+        cells = [
+            [f"{estimate:.4g}", f"{std_error:.3g}", f"{lower:.4g}", f"{upper:.4g}"]
+            for estimate, std_error, lower, upper in zip(*self._columns(), strict=True)
         ]
         if self.names is None:
-            return [[str(i), *row] for i, row in enumerate(rows)]
-        cells, last = [], None
-        for part, term, row in zip(*self.names, rows, strict=True):
-            if part != last:
-                cells.append([part] + [""] * 4)
-            cells.append([f"  {term}", *row])
-            last = part
-        return cells
+            return [[str(i), *row] for i, row in enumerate(cells)]
+        return under_headings(*self.names, cells)
 
     def __str__(self):
         n_resamples = self.bootstrap_distribution.shape[-1]

@@ -29,6 +29,35 @@ def text_table(header, cells):
     return "\n".join(lines)
 
 
+def under_headings(headings, names, cells):
+    """Rows of a table under headings, one where a heading differs from the last.
+
+    Parameters
+    ----------
+    headings, names : list of str
+        Heading and name of each row; names are indented.
+    cells : list of list of str
+        Rows without their first column.
+
+    Returns
+    -------
+    rows : list of list of str
+        With the first column, and the headings as rows of their own.
+    """
+    rows, last = [], None
+    for heading, name, row in zip(headings, names, cells, strict=True):
+        if heading != last:
+            rows.append([heading] + [""] * len(row))
+        rows.append([f"  {name}", *row])
+        last = heading
+    return rows
+
+
+def interval_ends(level):
+    """Names of the ends of a central interval: 2.5 % and 97.5 % for a level of 0.95."""
+    return [f"{50 * (1 + sign * level):.4g} %" for sign in (-1, 1)]
+
+
 def html_table(header, cells, caption=None):
     """The same as HTML, everything escaped.
 

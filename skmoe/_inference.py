@@ -6,7 +6,7 @@ import numpy as np
 from scipy import linalg, stats
 from sklearn.utils.validation import check_is_fitted
 
-from ._display import html_table, text_table
+from ._display import html_table, interval_ends, text_table, under_headings
 from ._estimates import Estimates, parameter_names
 
 KINDS = {"observed": "the observed information", "sandwich": "the sandwich"}
@@ -108,19 +108,15 @@ class MixtureSummary:
         return pd.DataFrame({name: getattr(self, name) for name in columns}, index=index)
 
     def _header(self):
-        ends = (f"{50 * (1 + sign * self.level):.4g} %" for sign in (-1, 1))
-        return ["", "estimate", "std_error", "z", "p_value", *ends]
+        return ["", "estimate", "std_error", "z", "p_value", *interval_ends(self.level)]
 
     def _cells(self):
-        cells, last = [], None
-        for i, (part, term) in enumerate(zip(self.parts, self.terms, strict=True)):
-            if part != last:
-                cells.append([part] + [""] * 6)
+        cells = []
+        for i in range(len(self.terms)):
             tested = np.isfinite(self.z[i])
             p_value = "<0.001" if self.p_value[i] < 5e-4 else f"{self.p_value[i]:.3f}"
             cells.append(
                 [
-                    f"  {term}",
                     f"{self.estimate[i]:.4g}",
                     f"{self.std_error[i]:.3g}",
                     f"{self.z[i]:.2f}" if tested else "",
@@ -129,8 +125,7 @@ class MixtureSummary:
                     f"{self.upper[i]:.4g}",
                 ]
             )
-            last = part
-        return cells
+        return under_headings(self.parts, self.terms, cells)
 
     def _lines(self):
         of_subjects = "" if self.n_subjects is None else f" of {self.n_subjects} subjects"

@@ -16,8 +16,10 @@ from setuptools.errors import CompileError, LinkError
 
 EXTENSIONS = {
     "skmoe._kernels._estep": ["skmoe/_kernels/_estep.pyx"],
+    "skmoe._kernels._gaussian_pass": ["skmoe/_kernels/_gaussian_pass.pyx"],
     "skmoe._kernels._routing": ["skmoe/_kernels/_routing.pyx"],
 }
+HEADERS = [str(path) for path in Path("skmoe/_kernels").glob("*.h")]
 
 OPENMP_PROBE = """
 #include <omp.h>
@@ -53,7 +55,13 @@ class BuildKernels(build_ext):
     def build_extensions(self):
         compile_args, link_args = openmp_flags(self.compiler)
         if self.compiler.compiler_type != "msvc":
-            compile_args = ["-O3", "-fno-math-errno", "-fno-trapping-math", *compile_args]
+            compile_args = [
+                "-O3",
+                "-fno-math-errno",
+                "-fno-trapping-math",
+                "-Wno-psabi",  # vectors pass between inlined functions only
+                *compile_args,
+            ]
         for extension in self.extensions:
             extension.extra_compile_args += compile_args
             extension.extra_link_args += link_args
@@ -65,7 +73,10 @@ boundscheck = os.environ.get("SKMOE_BOUNDSCHECK") == "1"
 setup(
     cmdclass={"build_ext": BuildKernels},
     ext_modules=cythonize(
-        [Extension(name, sources) for name, sources in EXTENSIONS.items()],
+        [
+            Extension(name, sources, depends=HEADERS, include_dirs=["skmoe/_kernels"])
+            for name, sources in EXTENSIONS.items()
+        ],
         build_dir="build/cython-boundscheck" if boundscheck else "build/cython",
         compiler_directives=dict(
             language_level=3,

@@ -262,14 +262,12 @@ class FittedMixture:
         means = self._expert_predictions(X)
         if exposure is not None:
             means = means * self._check_exposure(exposure, X)[:, None]
-        errors = self._losses(self._check_known_target(y), means)
+        loss = self._losses(self._check_known_target(y), means)
         trained = self._training_report
         columns, overlap = describe_experts(
             list(self.named_experts_),
-            resp,
-            routes.spread(routes.weights),
-            errors,
-            weight,
+            [(resp, routes.spread(routes.weights), loss, weight)],
+            self._error_from_loss,
             self.likelihood_,
             None if trained is None else np.array(trained.columns["revived"]),
         )

@@ -5,7 +5,7 @@ import warnings
 from abc import abstractmethod
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from numbers import Integral, Real
 
 import numpy as np
@@ -33,11 +33,12 @@ from ._em import run_em
 from ._experts import EstimatorExperts, has_own_density, seed_estimator
 from ._folds import make_folds
 from ._inference import InferringMixture
+from ._linear_mixture import LinearMixture
 from ._mixture import Mixture
 from ._online import StreamLearner
 from ._parameters import ExpertParameters
 from ._report import ExpertReport, describe_experts, distinct_optima
-from ._routing import Routes, load_metrics
+from ._routing import Routes, count_loads, evenness
 from ._statistics import standardisation
 from ._subjects import Subjects, check_subject
 from ._tables import (
@@ -74,10 +75,8 @@ class TrainingData:
         Weights.
     Z : array-like of n_samples rows
         For the gate: X behind the gate's transformers.
-    columns : ndarray of shape (n_samples, n_columns)
-        Z in numbers, standardised, few: for the starts.
-    target : ndarray of shape (n_samples, n_outputs) or None
-        Standardised target, for robust likelihoods with its outliers drawn in; None for
+    seen : ndarray of shape (n_samples,) or (n_samples, n_outputs) or None
+        The target as starts see it, for robust likelihoods with its outliers drawn in; None for
         classifiers, whose starts do not look at it.
     exposure : ndarray of shape (n_samples,) or None
         Factors of the predictions.
@@ -89,10 +88,28 @@ class TrainingData:
     y: np.ndarray
     weight: np.ndarray
     Z: object
-    columns: np.ndarray
-    target: np.ndarray | None
+    seen: np.ndarray | None = None
     exposure: np.ndarray | None = None
     subjects: Subjects | None = None
+
+    @cached_property
+    def columns(self):
+        """Z in numbers, standardised, few: for the starts; (n_samples, n_columns)."""
+        return _starts.start_columns(self.Z, self.weight)
+
+    @cached_property
+    def target(self):
+        """Standardised target (n_samples, n_outputs); None for classifiers."""
+        if self.seen is None:
+            return None
+        target = self.seen.reshape(len(self.y), -1)
+        mean, scale = standardisation(target, self.weight)
+        return (target - mean) / scale
+
+    @cached_property
+    def points(self):
+        """Columns and target side by side."""
+        return self.columns if self.target is None else np.column_stack([self.columns, self.target])
 
 
 class BaseMixtureOfExperts(
@@ -249,23 +266,31 @@ class BaseMixtureOfExperts(
         else:
             experts, transformer, design = linear
             working = nullcontext()
-        problem = Mixture(
+        likelihood = self._start_likelihood(
+            data, len(names), in_sample=folds is None, linear=linear is not None
+        )
+        load_prior = self._load_prior(
+            len(names), weight if subject is None else data.subjects.counts
+        )
+        top_k = self._truncation(len(names))
+        one_pass = LinearMixture.covers(
+            experts, gate, likelihood, data.Z,
+            data.X if transformer is None else design,
+            load_prior=load_prior, subjects=data.subjects, top_k=top_k,
+        )  # fmt: skip
+        problem = (LinearMixture if one_pass else Mixture)(
             experts,
             gate,
-            self._start_likelihood(
-                data, len(names), in_sample=folds is None, linear=linear is not None
-            ),
+            likelihood,
             data.Z,
             y,
             weight,
             n_inner=1 if folds is None else INNER_STEPS,
-            neighbours=_starts.Neighbours(_points(data), weight),
-            load_prior=self._load_prior(
-                len(names), weight if subject is None else data.subjects.counts
-            ),
+            neighbours=_starts.Neighbours(data),
+            load_prior=load_prior,
             exposure=data.exposure,
             subjects=data.subjects,
-            top_k=self._truncation(len(names)),
+            top_k=top_k,
         )
         fitted_now = partial(
             self._fitted_now, problem, names, templates, transformer, design, prefix, folds
@@ -365,18 +390,15 @@ class BaseMixtureOfExperts(
 
     def _training_data(self, X, y, weight, prefix, exposure):
         Z = X if prefix is None else prefix.fit_transform(X, y)
-        target = None
+        seen = None
         if not is_classifier(self):
-            likelihood, target = self._unfitted_likelihood(), y
+            likelihood, seen = self._unfitted_likelihood(), y
             if hasattr(likelihood, "start_target"):
                 likelihood.start(y, weight, n_experts=1)  # which refuses what it cannot take
-                target = likelihood.start_target(y if exposure is None else y / exposure)
-            target = target.reshape(len(y), -1)
+                seen = likelihood.start_target(y if exposure is None else y / exposure)
             if hasattr(likelihood, "working_weights"):
-                target = np.clip(target, *fence(target, weight))
-            target_mean, target_scale = standardisation(target, weight)
-            target = (target - target_mean) / target_scale
-        return TrainingData(X, y, weight, Z, _starts.start_columns(Z, weight), target, exposure)
+                seen = np.clip(seen, *fence(seen, weight))
+        return TrainingData(X, y, weight, Z, seen, exposure)
 
     # Experts --------------------------------------------------------------------------------
 
@@ -396,7 +418,11 @@ class BaseMixtureOfExperts(
         if sparse.issparse(design):
             return None
         experts = self._linear_experts(
-            check_array(design, dtype=np.float64, input_name="The design of linear experts"),
+            check_array(
+                design,
+                dtype=[np.float64, np.float32],
+                input_name="The design of linear experts",
+            ),
             data,
             len(templates),
             penalty=penalty,
@@ -654,7 +680,7 @@ class BaseMixtureOfExperts(
     def _set_parts(self, problem, names, estimators, prefix, folds):
         """Set what predictions and densities need; returns the order of the experts."""
         problem.serve()
-        gate, likelihood = problem.gate, problem.likelihood
+        gate, likelihood = copy.copy(problem.gate), copy.copy(problem.likelihood)
         order = self._order(problem)
         if order is not None:
             gate.reorder(order)
@@ -703,24 +729,13 @@ class BaseMixtureOfExperts(
     def _set_fitted(self, problem, run, names, estimators, prefix, folds, ends):
         dead = problem.dead()
         order = self._set_parts(problem, names, estimators, prefix, folds)
-        load, resp = problem.load[order], problem.resp[:, order]
+        load = problem.load[order]
         dead = np.flatnonzero(np.isin(order, dead))
         self.lower_bounds_ = run.objectives
         self.n_iter_ = len(run.objectives)
         self.n_expert_fits_ = problem.experts.n_fits
         self.converged_ = run.converged
-        columns, overlap = describe_experts(
-            names,
-            resp,
-            problem.gate_proba[:, order],
-            self._losses(problem.y, problem.means[:, order]),
-            problem.weight,
-            problem.likelihood,
-            None if problem.n_revived is None else problem.n_revived[order],
-        )
-        routes = Routes(np.log(np.maximum(problem.gate_proba[:, order], 1e-300)), problem.top_k)
-        balance = load_metrics(routes, problem.weight)
-        self._training_report = ExpertReport(columns, overlap, distinct_optima(ends), balance)
+        self._training_report = self._report_training(problem, names, order, ends)
         self._begin_stream(problem, order)
         if len(dead):
             self._warn(
@@ -735,6 +750,27 @@ class BaseMixtureOfExperts(
                 f"EM stopped after max_iter={self.max_iter} iterations before it met "
                 f"tol={self.tol}. Raise max_iter or tol.",
             )
+
+    def _report_training(self, problem, names, order, ends):
+        """An ExpertReport on the training rows, of which it looks at one block at a time."""
+        loads = np.zeros((2, len(names)))
+
+        def blocks():
+            for rows, resp, gate_proba, predictions in problem.blocks():
+                weight, gate_proba = problem.weight[rows], gate_proba[:, order]
+                routes = Routes(np.log(np.maximum(gate_proba, 1e-300)), problem.top_k)
+                loads[:] += count_loads(routes, weight)
+                loss = self._losses(problem.y[rows], predictions[:, order])
+                yield resp[:, order], gate_proba, loss, weight
+
+        columns, overlap = describe_experts(
+            names,
+            blocks(),
+            self._error_from_loss,
+            self.likelihood_,
+            None if problem.n_revived is None else problem.n_revived[order],
+        )
+        return ExpertReport(columns, overlap, distinct_optima(ends), evenness(*loads))
 
     def _order(self, problem):
         """Clones by falling load; None where the order means something or cannot be changed."""
@@ -761,10 +797,6 @@ def step_by_step(gate):
     if {"warm_start", "max_iter"} <= set(gate.get_params(deep=False)):
         gate.set_params(warm_start=True, max_iter=1)
     return gate
-
-
-def _points(data):
-    return data.columns if data.target is None else np.column_stack([data.columns, data.target])
 
 
 @contextmanager

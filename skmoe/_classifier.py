@@ -390,8 +390,10 @@ class MixtureOfExpertsClassifier(ClassifierMixin, GrowingMixture, BaseMixtureOfE
 
     @staticmethod
     def _losses(y, predictions):
-        """1 where an expert has the class wrong (n, K), and what makes an error of their mean."""
-        return (predictions.argmax(axis=2) != y[:, None]).astype(float), np.asarray
+        """1 where an expert has the class wrong (n, K)."""
+        return (predictions.argmax(axis=2) != y[:, None]).astype(float)
+
+    _error_from_loss = staticmethod(np.asarray)
 
     def predict_proba(self, X):
         """Predict class probabilities, the gate's average of the experts' calibrated ones.

@@ -284,7 +284,7 @@ class GrowingMixture:
             )
         prefix, last = self._gate_parts(X, y)
         Z = X if prefix is None else prefix.transform(X)
-        data = TrainingData(X, y, weight, Z, columns=None, target=None)
+        data = TrainingData(X, y, weight, Z)
         gate = _decision(last, Z)
         folds, experts = self._make_beside(
             [f"before_{name}", name],
@@ -426,7 +426,7 @@ class GrowingMixture:
         check_accepts(f"The expert {type(estimator).__name__}", estimator, X)
         log_gate, log_density = self._all_log_densities(X, y)
         resp, _ = posterior(log_gate, keep_best(log_gate, log_density, self.top_k))
-        data = TrainingData(X, y, weight, Z=None, columns=None, target=None)
+        data = TrainingData(X, y, weight, Z=None)
         templates = [FrozenEstimator(expert) for expert in self.experts_]
         templates[k] = estimator
         folds, experts = self._make_beside(

@@ -1,6 +1,7 @@
 """Linear and logistic experts, all K of them at once, on one design of standardised columns."""
 
 import copy
+from functools import cached_property
 
 import numpy as np
 from sklearn.linear_model import (
@@ -81,6 +82,17 @@ def is_linear(estimator):
     return isinstance(last, IN_SAMPLE)
 
 
+class _Rows:
+    """Rows in standardised columns, which are made when somebody asks, once for all copies."""
+
+    def __init__(self, X, mean, scale):
+        self.X, self.mean, self.scale = X, mean, scale
+
+    @cached_property
+    def design(self):
+        return np.column_stack([(self.X - self.mean) / self.scale, np.ones(len(self.X))])
+
+
 class _Design:
     """What linear experts share: standardised columns and an intercept.
 
@@ -99,6 +111,8 @@ class _Design:
     per_column_unit : bool
         Whether the penalty is on coefficients of the raw columns, as scikit-learn's is, and
         not on those of the standardised ones.
+    units : (ndarray, ndarray), default=None
+        Mean and scale of the columns where they are known.
     """
 
     in_sample = True
@@ -108,9 +122,9 @@ class _Design:
     own_log_density = {}  # of no expert: the likelihood knows them all
     own_log_prior = 0.0
 
-    def __init__(self, X, y, weight, n_experts, *, penalty, per_column_unit):
+    def __init__(self, X, y, weight, n_experts, *, penalty, per_column_unit, units=None):
         self.weight, self.n_experts = weight, n_experts
-        self.mean, self.scale = standardisation(X, weight)
+        self.mean, self.scale = standardisation(X, weight) if units is None else units
         self._take(X, y)
         self.alpha = penalty / self.scale**2 if per_column_unit else np.full(X.shape[1], penalty)
         self.minimum_rows = X.shape[1] + 2
@@ -118,12 +132,17 @@ class _Design:
     def _take(self, X, y):
         """Hold these rows, in the standardised columns of the first ones."""
         self.y = y
-        self.design = np.column_stack([(X - self.mean) / self.scale, np.ones(len(X))])
+        self.rows = _Rows(X, self.mean, self.scale)
+
+    @property
+    def design(self):
+        """Standardised columns and the intercept, (n_samples, p)."""
+        return self.rows.design
 
     def without_rows(self):
         """A copy that holds no rows, for ``partial_fit``."""
         twin = copy.copy(self)
-        twin.y = twin.design = twin.weight = twin.predictions = None
+        twin.y = twin.rows = twin.weight = twin.predictions = None
         return twin
 
     def share(self, columns):
@@ -153,38 +172,37 @@ class LinearExperts(_Design):
     of the error variance, under which EM is monotone; scikit-learn's ridge penalty is none.
     """
 
-    def __init__(self, X, y, weight, n_experts, *, penalty, per_column_unit, prior):
+    def __init__(self, X, y, weight, n_experts, *, penalty, per_column_unit, prior, units=None):
         self.y_mean, self.y_scale = standardisation(y.reshape(len(y), -1), weight)
         self.flat = y.ndim == 1
-        super().__init__(X, y, weight, n_experts, penalty=penalty, per_column_unit=per_column_unit)
+        super().__init__(
+            X, y, weight, n_experts, penalty=penalty, per_column_unit=per_column_unit, units=units
+        )
         self.prior = prior
         self.penalty = 0.0
 
-    def _take(self, X, y):
-        super()._take(X, y)
-        self.targets = (y.reshape(len(y), -1) - self.y_mean) / self.y_scale
-
-    def without_rows(self):
-        twin = super().without_rows()
-        twin.targets = None
-        return twin
+    @property
+    def targets(self):
+        """Standardised target, (n_samples, n_outputs)."""
+        return (self.y.reshape(len(self.y), -1) - self.y_mean) / self.y_scale
 
     def fit(self, resp, working=None, exposure=None):
         """Least squares with weights ``resp``, times ``working`` where it is given."""
         shares = resp if working is None else resp * working
-        self._solve(self._sum(shares * self.weight[:, None]))
+        self.solve(self._sum(shares * self.weight[:, None]))
 
     def _sum(self, weights):
         return LeastSquaresStatistics.from_rows(self.design, self.targets, weights)
 
-    def _solve(self, statistics):
+    def solve(self, statistics):
+        """Least squares from the sums over the rows."""
         self.n_fits += self.n_experts
         self.statistics = statistics
         if self.shared is None:
-            self.coef = statistics.solve(self.alpha)
+            coef = statistics.solve(self.alpha)
         else:
-            self.coef = statistics.solve_shared(self.alpha, self.shared, self.precision)
-        self._predict()
+            coef = statistics.solve_shared(self.alpha, self.shared, self.precision)
+        self._set_coef(coef)
 
     def streaming(self, resp, order, fitted):
         """These experts in another order, without their rows, to go on with ``learn_batch``."""
@@ -213,14 +231,25 @@ class LinearExperts(_Design):
         """
         twin = copy.copy(self)
         twin._take(X, y)
-        twin._solve(keep * self.statistics + gain * twin._sum(weights))
+        twin.solve(keep * self.statistics + gain * twin._sum(weights))
         return twin
 
-    def _predict(self):
-        fitted = np.stack([self.design @ coef for coef in self.coef], axis=1)
-        self.predictions = (fitted * self.y_scale + self.y_mean).reshape(
-            (len(self.y), self.n_experts) + self.y.shape[1:]
-        )
+    @property
+    def predictions(self):
+        """Predictions for the rows, (n_samples, n_experts) or (..., n_outputs)."""
+        if self._predictions is None:
+            fitted = np.stack([self.design @ coef for coef in self.coef], axis=1)
+            self._predictions = (fitted * self.y_scale + self.y_mean).reshape(
+                (len(self.y), self.n_experts) + self.y.shape[1:]
+            )
+        return self._predictions
+
+    @predictions.setter
+    def predictions(self, predictions):
+        self._predictions = predictions
+
+    def _set_coef(self, coef):
+        self.coef, self.predictions = coef, None
         if self.prior:
             squares = np.einsum("j,kjm->km", self.alpha, self.coef[:, :-1] ** 2)
             squares = squares * self.y_scale**2
@@ -232,8 +261,8 @@ class LinearExperts(_Design):
 
     def restore(self, state):
         """Back to an earlier state."""
-        self.coef, self.statistics = state
-        self._predict()
+        coef, self.statistics = state
+        self._set_coef(coef)
 
     def finish(self, templates):
         """Fitted estimators, of the classes of the templates, with these coefficients."""
@@ -262,9 +291,11 @@ class LogisticExperts(_Design):
     n_newton = 2
     n_first_newton = 20  # from nothing: a start, and warm_start, then begin at their optimum
 
-    def __init__(self, X, y, weight, n_experts, *, n_classes, penalty, per_column_unit):
+    def __init__(self, X, y, weight, n_experts, *, n_classes, penalty, per_column_unit, units=None):
         self.n_classes = n_classes
-        super().__init__(X, y, weight, n_experts, penalty=penalty, per_column_unit=per_column_unit)
+        super().__init__(
+            X, y, weight, n_experts, penalty=penalty, per_column_unit=per_column_unit, units=units
+        )
         # Two classes have one coefficient w in scikit-learn and -w/2, w/2 here.
         factor = 2.0 if n_classes == 2 else 1.0
         self.column_penalty = np.append(factor * self.alpha, 0.0)

@@ -220,11 +220,15 @@ class Mixture:
         self.gate_proba = np.exp(log_gate)
         self._set_load()
 
+    def effective_rows(self):
+        """Weight of the rows of each expert, (K,)."""
+        return self.weight @ self.resp
+
     def dead(self):
         """Numbers of the experts with next to no rows, and of copies of others."""
         n_experts = len(self.load)
-        effective = self.weight @ self.resp
-        few = effective < min(self.experts.minimum_rows, 0.1 * self.weight.sum() / n_experts)
+        enough = min(self.experts.minimum_rows, 0.1 * self.weight.sum() / n_experts)
+        few = self.effective_rows() < enough
         return np.flatnonzero(few | (self.load < 0.01 / n_experts) | self._copies())
 
     def _copies(self):
@@ -239,6 +243,8 @@ class Mixture:
     def revive(self):
         """Hand each dead expert the rows around a place of high loss; whether there were any."""
         dead = self.dead()
+        if not len(dead):
+            return False
         loss = -self.log_norm
         resp = self.resp.copy()
         for k in dead:
@@ -258,10 +264,40 @@ class Mixture:
             working_exposure = working_exposure.copy()
             working_exposure[:, dead] = 1.0 if self.exposure is None else self.exposure[:, None]
             self.working_exposure = working_exposure
-        if self.n_revived is None:
-            self.n_revived = np.zeros(resp.shape[1], dtype=int)
-        self.n_revived[dead] += 1
-        return len(dead) > 0
+        n_revived = np.zeros(resp.shape[1], dtype=int) if self.n_revived is None else self.n_revived
+        self.n_revived = n_revived + np.isin(np.arange(resp.shape[1]), dead)
+        return True
+
+    def blocks(self):
+        """What reports are made of, block after block of rows.
+
+        Yields
+        ------
+        rows : slice
+            Which rows.
+        resp, gate_proba : ndarray of shape (n_rows, n_experts)
+            Responsibilities and gate probabilities.
+        means : ndarray of shape (n_rows, n_experts) or (..., n_outputs)
+            Predictions of the experts, times the exposure.
+        """
+        yield slice(None), self.resp, self.gate_proba, self.means
+
+    def begin_stream(self, order, estimators, gate):
+        """Experts that go on with ``learn_batch``, or None, and the gate ready to do so.
+
+        Parameters
+        ----------
+        order : ndarray of shape (n_experts,)
+            New expert ``j`` is old expert ``order[j]``.
+        estimators : list of estimators
+            The fitted experts, in the new order.
+        gate : BaseGate
+            The fitted gate, in the new order.
+        """
+        experts = self.experts.streaming(self.resp, order, estimators)
+        if experts is not None:
+            gate.begin_stream(self.Z, self._gate_labels()[:, order], self.weight)
+        return experts
 
     def state(self):
         """All that ``restore`` needs."""

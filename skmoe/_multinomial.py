@@ -80,6 +80,8 @@ def fit(design, targets, coef, penalty, *, max_iter, tol):
     value = objective(log_proba, targets, coef, penalty)
     for n_iter in range(1, max_iter + 1):
         step, decrement = _newton_step(design, targets, mass, log_proba, coef, penalty)
+        if decrement <= 1e-14 * abs(value):  # less than rounding lets the objective tell
+            return coef + step, n_iter, True
         if not decrement > tol * mass.sum():
             if decrement > 0:  # the last step is free: it can be taken without a look
                 coef, log_proba, value = _line_search(
@@ -253,6 +255,45 @@ def _newton_step(design, targets, mass, log_proba, coef, penalty):
     hessian = np.empty((n_classes, p, n_classes, p))
     hessian[first, :, second, :] = blocks
     hessian[second, :, first, :] = blocks
+    return newton_direction(factor_hessian(hessian, penalty), gradient)
+
+
+def hessian_of_pairs(grams, n_classes):
+    """Negative Hessian of the log-likelihood, (K, p, K, p).
+
+    Parameters
+    ----------
+    grams : ndarray of shape (K (K - 1) / 2, p, p)
+        Gram matrices of the rows with weights of mass times the probabilities of two classes,
+        (k, l) with k < l, l slowest.
+    n_classes : int
+        K.
+    """
+    p = grams.shape[1]
+    second, first = np.tril_indices(n_classes, -1)
+    hessian = np.zeros((n_classes, p, n_classes, p))
+    hessian[first, :, second, :] = hessian[second, :, first, :] = -grams
+    for k in range(n_classes):  # probabilities sum to one
+        hessian[k, :, k, :] = grams[(first == k) | (second == k)].sum(axis=0)
+    return hessian
+
+
+def factor_hessian(hessian, penalty):
+    """Cholesky factor of the negative Hessian of the objective.
+
+    Parameters
+    ----------
+    hessian : ndarray of shape (K, p, K, p)
+        That of the log-likelihood; overwritten.
+    penalty : ndarray of shape (p,)
+        As in ``fit``.
+
+    Returns
+    -------
+    factor : ndarray of shape (K p, K p)
+        For ``newton_direction``.
+    """
+    n_classes, p = hessian.shape[:2]
     # The direction (1, ..., 1) over the classes is flat. The gradient has no part in it, so
     # any curvature along it leaves the step what it is.
     diagonal = np.einsum("kjkj->j", hessian)
@@ -261,22 +302,30 @@ def _newton_step(design, targets, mass, log_proba, coef, penalty):
         hessian[:, j, :, j] += max(diagonal[j], floor) / n_classes
     for k in range(n_classes):
         hessian[k, :, k, :] += np.diag(penalty + floor)
-    flat = hessian.reshape(n_classes * p, n_classes * p)
-    step = _solve_definite(flat, gradient.T.ravel()).reshape(n_classes, p).T
+    return _factor_definite(hessian.reshape(n_classes * p, n_classes * p))
+
+
+def newton_direction(factor, gradient):
+    """Newton direction, (p, K), and the decrement gradient . step."""
+    step, _ = linalg.lapack.dpotrs(factor, gradient.T.ravel(), lower=1)
+    step = step.reshape(gradient.T.shape).T
     step -= step.mean(axis=1, keepdims=True)
     return step, np.vdot(step, gradient)
 
 
 def _solve_definite(matrix, right):
-    jitter = 0.0
+    return linalg.lapack.dpotrs(_factor_definite(matrix), right, lower=1)[0]
+
+
+def _factor_definite(matrix):
+    """Lower Cholesky factor, if need be of the matrix with a little more on its diagonal."""
+    factor, failed = linalg.lapack.dpotrf(matrix, lower=1)
     scale = max(np.trace(matrix) / len(matrix), 1e-300)
-    while True:
-        try:
-            factor = linalg.cho_factor(matrix + jitter * np.eye(len(matrix)), lower=True)
-        except linalg.LinAlgError:
-            jitter = max(10 * jitter, 1e-12 * scale)  # ends: at the trace it is definite
-        else:
-            return linalg.cho_solve(factor, right)
+    jitter = 1e-12 * scale
+    while failed:  # ends: at the trace it is definite
+        factor, failed = linalg.lapack.dpotrf(matrix + jitter * np.eye(len(matrix)), lower=1)
+        jitter *= 10
+    return factor
 
 
 def _line_search(design, targets, coef, penalty, step, decrement, value, log_proba):

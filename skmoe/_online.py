@@ -185,15 +185,14 @@ class StreamLearner:
         """Gather what ``partial_fit`` needs to go on from a fit."""
         self._stream = self._changed_by = None
         self.n_samples_seen_ = float(problem.weight.sum())
-        gate = problem.gate
         if problem.subjects is not None:
             return
+        _, gate = split_last(self.gate_)
         if not (hasattr(gate, "learn_batch") and hasattr(problem.likelihood, "learn_batch")):
             return
-        experts = problem.experts.streaming(problem.resp, order, self.experts_)
+        experts = problem.begin_stream(order, self.experts_, gate)
         if experts is None:
             return
-        gate.begin_stream(problem.Z, problem._gate_labels()[:, order], problem.weight)
         prior = problem.load_prior
         weight = self.n_samples_seen_
         n_columns = self.n_features_in_ + 1

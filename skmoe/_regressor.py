@@ -350,9 +350,11 @@ class MixtureOfExpertsRegressor(RegressorMixin, GrowingMixture, BaseMixtureOfExp
 
     @staticmethod
     def _losses(y, predictions):
-        """Squared errors (n, K), a mean over the outputs, and what makes an error of their mean."""
+        """Squared errors (n, K), a mean over the outputs."""
         squares = (y[:, None] - predictions) ** 2
-        return (squares.mean(axis=2) if squares.ndim == 3 else squares), np.sqrt
+        return squares.mean(axis=2) if squares.ndim == 3 else squares
+
+    _error_from_loss = staticmethod(np.sqrt)
 
     def predict(self, X, return_std=False, *, exposure=None):
         """Predict the mean, the gate's average of the experts.

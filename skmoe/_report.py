@@ -108,19 +108,18 @@ def _format(name, value):
     return f"{value:.1f}" if name == "rows" else f"{value:.3g}"
 
 
-def describe_experts(names, resp, gate_proba, errors, weight, likelihood, n_revived):
+def describe_experts(names, blocks, from_mean, likelihood, n_revived):
     """Columns and overlap of an ExpertReport.
 
     Parameters
     ----------
     names : list of str
         Names of the experts.
-    resp, gate_proba : ndarray of shape (n_samples, n_experts)
-        Responsibilities and gate probabilities.
-    errors : (ndarray of shape (n_samples, n_experts), callable)
-        Losses, and what turns their mean into an error.
-    weight : ndarray of shape (n_samples,)
-        Weights of the rows.
+    blocks : iterable
+        Blocks of rows: responsibilities, gate probabilities and losses (n_rows, n_experts),
+        and weights (n_rows,).
+    from_mean : callable
+        Turns a mean loss into an error.
     likelihood : likelihood
         Fitted, with ``scale_`` or ``temperature_``.
     n_revived : ndarray of shape (n_experts,) or None
@@ -132,28 +131,34 @@ def describe_experts(names, resp, gate_proba, errors, weight, likelihood, n_revi
     overlap : ndarray of shape (n_experts, n_experts)
     """
     n_experts = len(names)
-    loss, from_mean = errors
     scale = getattr(likelihood, "scale_", getattr(likelihood, "temperature_", None))
-    mass = resp * weight[:, None]
-    rows = mass.sum(axis=0)
+    total, overlap = 0.0, np.zeros((n_experts, n_experts))
+    rows, load, wins, certain, entropy, losses = np.zeros((6, n_experts))
+    for resp, gate_proba, loss, weight in blocks:
+        mass = resp * weight[:, None]
+        rows += mass.sum(axis=0)
+        load += weight @ gate_proba
+        wins += np.bincount(resp.argmax(axis=1), weight, minlength=n_experts)
+        certain += np.einsum("nk,nk->k", mass, gate_proba)
+        plogp = gate_proba * np.log(np.where(gate_proba > 0, gate_proba, 1.0))
+        entropy -= plogp.sum(axis=1) @ mass
+        losses += np.einsum("nk,nk->k", mass, loss)
+        overlap += mass.T @ resp
+        total += weight.sum()
     safe = np.where(rows > 0, rows, 1.0)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        plogp = np.where(gate_proba > 0, gate_proba * np.log(gate_proba), 0.0)
-    entropy = -plogp.sum(axis=1) / np.log(max(n_experts, 2))
-    overlap = (mass.T @ resp) / safe[:, None]
+    overlap /= safe[:, None]
     others = overlap - np.diag(np.full(n_experts, np.inf))
     nearest = others.argmax(axis=1)
-    wins = np.bincount(resp.argmax(axis=1), weight, minlength=n_experts) / weight.sum()
     columns = {
         "expert": list(names),
-        "load": (weight @ gate_proba / weight.sum()).tolist(),
+        "load": (load / total).tolist(),
         "rows": rows.tolist(),
-        "wins": wins.tolist(),
-        "gate": ((mass * gate_proba).sum(axis=0) / safe).tolist(),
-        "entropy": (entropy @ mass / safe).tolist(),
+        "wins": (wins / total).tolist(),
+        "gate": (certain / safe).tolist(),
+        "entropy": (entropy / np.log(max(n_experts, 2)) / safe).tolist(),
         "overlap": [float(overlap[k, j]) if n_experts > 1 else 0.0 for k, j in enumerate(nearest)],
         "with": [names[j] if n_experts > 1 else "" for j in nearest],
-        "error": np.asarray(from_mean((mass * loss).sum(axis=0) / safe)).tolist(),
+        "error": np.asarray(from_mean(losses / safe)).tolist(),
         "scale": np.asarray(scale).tolist(),
         "revived": np.zeros(n_experts, int).tolist() if n_revived is None else n_revived.tolist(),
     }

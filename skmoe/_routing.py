@@ -182,13 +182,23 @@ def load_metrics(routes, weight):
     metrics : dict
         ``variation``, ``unused`` and ``switch``, as ExpertReport describes them.
     """
-    load = weight @ routes.spread(routes.weights) / weight.sum()
+    return evenness(*count_loads(routes, weight))
+
+
+def count_loads(routes, weight):
+    """Summed probability of each expert, and weight of the rows sent to it; each (K,)."""
     chosen = best_experts(routes.log_weights, 1) if routes.experts is None else routes.experts
     sent = np.bincount(
         chosen.ravel(), np.repeat(weight, chosen.shape[1]), minlength=routes.n_experts
     )
+    return weight @ routes.spread(routes.weights), sent
+
+
+def evenness(load, sent):
+    """``load_metrics`` from the sums of ``count_loads``."""
+    load = load / load.sum()
     return {
         "variation": float(load.std() / load.mean()),
         "unused": int(np.count_nonzero(sent == 0)),
-        "switch": float(routes.n_experts * (sent / sent.sum()) @ load),
+        "switch": float(len(load) * (sent / sent.sum()) @ load),
     }

@@ -245,8 +245,9 @@ def best_start(problem, starts, n_jobs):
 
 def _best_of_runs(problem, starts, run):
     runs = run(_short_run, ((resp,) for resp in starts))
-    ends = [(value, (problem.weight @ state["arrays"][0]).min()) for value, state, _ in runs]
-    paths = [objectives for _, _, objectives in runs]
+    ends = [(value, fewest) for value, _, fewest, _ in runs]
+    paths = [objectives for *_, objectives in runs]
+    runs = [(value, state, objectives) for value, state, _, objectives in runs]
     finalists = []
     while runs and len(finalists) < FINALISTS:
         best = _best(runs)
@@ -272,7 +273,7 @@ def _best(runs):
 def _short_run(problem, resp):
     problem = problem.fork().start(resp)
     run = run_em(problem, max_iter=SHORT_RUN, tol=1e-6, patience=1)
-    return problem.objective, problem.state(), run.objectives
+    return problem.objective, problem.state(), problem.effective_rows().min(), run.objectives
 
 
 def _longer_run(problem, state):
@@ -303,16 +304,15 @@ class Neighbours:
 
     Parameters
     ----------
-    points : ndarray of shape (n_samples, n_columns)
-        Standardised columns and target.
-    weight : ndarray of shape (n_samples,)
-        Weights of the rows.
+    data : TrainingData
+        With ``points`` (n_samples, n_columns), standardised columns and target, which are made
+        when an expert dies, and ``weight`` (n_samples,).
     """
 
     n_candidates = 16
 
-    def __init__(self, points, weight):
-        self.points, self.weight = points, weight
+    def __init__(self, data):
+        self.data = data
 
     def __call__(self, loss, mass):
         """Rows of about the weight ``mass`` around the candidate of highest mean loss.
@@ -329,18 +329,19 @@ class Neighbours:
         rows : ndarray of ints
             Row numbers.
         """
+        points, weights = self.data.points, self.data.weight
         order = np.argsort(-loss, kind="stable")
-        order = order[self.weight[order] > 0]
-        cumulative = np.cumsum(self.weight[order])
+        order = order[weights[order] > 0]
+        cumulative = np.cumsum(weights[order])
         quantiles = np.linspace(0, 0.1, self.n_candidates) * cumulative[-1]
         best, best_rows = -np.inf, order[:1]
         for candidate in order[np.unique(np.searchsorted(cumulative, quantiles, side="right"))]:
-            distance = ((self.points - self.points[candidate]) ** 2).sum(axis=1)
+            distance = ((points - points[candidate]) ** 2).sum(axis=1)
             nearest = np.argsort(distance, kind="stable")
-            enough = np.searchsorted(np.cumsum(self.weight[nearest]), mass)
+            enough = np.searchsorted(np.cumsum(weights[nearest]), mass)
             radius = distance[nearest[min(enough, len(nearest) - 1)]]
             rows = np.flatnonzero(distance <= radius * (1 + 1e-9))
-            weight = self.weight[rows]
+            weight = weights[rows]
             if weight.sum() > 0 and weight @ loss[rows] / weight.sum() > best:
                 best, best_rows = weight @ loss[rows] / weight.sum(), rows
         return best_rows

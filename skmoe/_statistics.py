@@ -29,14 +29,22 @@ def standardisation(X, sample_weight):
         Such that ``(X - mean) / scale`` has weighted mean 0 and variance 1.
     """
     weight = sample_weight / sample_weight.sum()
-    mean = weight @ X
-    centred = X - mean
-    mean_error = weight @ centred  # the second pass removes the rounding of a large mean
-    mean = mean + mean_error
-    variance = weight @ (centred - mean_error) ** 2
-    scale = np.sqrt(variance)
+    mean = np.zeros(X.shape[1])
+    for rows in _blocks(X):
+        mean += weight[rows] @ X[rows]
+    mean_error, squares = np.zeros_like(mean), np.zeros_like(mean)
+    for rows in _blocks(X):  # the second pass removes the rounding of a large mean
+        centred = X[rows] - mean
+        mean_error += weight[rows] @ centred
+        squares += weight[rows] @ centred**2
+    mean += mean_error
+    scale = np.sqrt(np.maximum(squares - mean_error**2, 0.0))
     constant = scale <= 10 * np.finfo(float).eps * np.maximum(np.abs(mean), 1e-300)
     return mean, np.where(constant, 1.0, scale)
+
+
+def _blocks(X):
+    return (slice(start, start + BLOCK_ROWS) for start in range(0, len(X), BLOCK_ROWS))
 
 
 def weighted_grams(design, weights):
@@ -82,25 +90,46 @@ class LeastSquaresStatistics:
         Weighted Gram matrices; the last column of the design is the intercept.
     cross : ndarray of shape (n_experts, n_columns, n_outputs)
         Weighted products of the design and the targets.
+    squares : ndarray of shape (n_experts, n_outputs)
+        Weighted squares of the targets.
     """
 
     gram: np.ndarray
     cross: np.ndarray
+    squares: np.ndarray
 
     @classmethod
     def from_rows(cls, design, targets, weights):
         """Sum over rows: design (n, p), targets (n, m), weights (n, K)."""
         cross = [design.T @ (weights[:, [k]] * targets) for k in range(weights.shape[1])]
-        return cls(weighted_grams(design, weights), np.stack(cross))
+        return cls(weighted_grams(design, weights), np.stack(cross), weights.T @ targets**2)
+
+    @classmethod
+    def from_residuals(cls, gram, cross, squares, coef):
+        """From sums with residuals of ``coef`` (n_experts, n_columns, n_outputs) as targets."""
+        fitted = gram @ coef
+        squares = squares + np.einsum("kjm,kjm->km", coef, 2 * cross + fitted)
+        return cls(gram, cross + fitted, squares)
 
     def __add__(self, other):
-        return LeastSquaresStatistics(self.gram + other.gram, self.cross + other.cross)
+        return LeastSquaresStatistics(
+            self.gram + other.gram, self.cross + other.cross, self.squares + other.squares
+        )
 
     def __rmul__(self, factor):
-        return LeastSquaresStatistics(factor * self.gram, factor * self.cross)
+        return LeastSquaresStatistics(
+            factor * self.gram, factor * self.cross, factor * self.squares
+        )
 
     def __getitem__(self, experts):
-        return LeastSquaresStatistics(self.gram[experts], self.cross[experts])
+        return LeastSquaresStatistics(
+            self.gram[experts], self.cross[experts], self.squares[experts]
+        )
+
+    def residual_squares(self, coef):
+        """Weighted squares of the residuals of ``coef``, (n_experts, n_outputs)."""
+        left = self.gram @ coef - 2 * self.cross
+        return np.maximum(self.squares + np.einsum("kjm,kjm->km", coef, left), 0.0)
 
     def solve(self, penalty):
         """Coefficients that minimise each problem's penalised sum of squares.
@@ -193,13 +222,11 @@ def solve_symmetric(matrix, right):
     """Least-norm solution of a positive semi-definite system."""
     if not len(matrix):
         return np.zeros_like(right)
-    try:
-        factor, lower = linalg.cho_factor(matrix, lower=True)
-        diagonal = np.diag(factor)
-        if diagonal.min() > 1e-6 * diagonal.max():  # condition below about 1e12
-            return linalg.cho_solve((factor, lower), right)
-    except linalg.LinAlgError:
-        pass  # not positive definite to working precision: the eigenvectors say what is
+    factor, failed = linalg.lapack.dpotrf(matrix, lower=1)
+    diagonal = np.diag(factor)
+    if not failed and diagonal.min() > 1e-6 * diagonal.max():  # condition below about 1e12
+        return linalg.lapack.dpotrs(factor, right, lower=1)[0]
+    # Not positive definite to working precision: the eigenvectors say what is.
     values, vectors = linalg.eigh(matrix)
     keep = values > len(values) * np.finfo(float).eps * max(values[-1], 0.0)
     if not keep.any():

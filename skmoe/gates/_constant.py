@@ -56,6 +56,42 @@ class ConstantGate(BaseGate):
         prior = 0.0 if self._load_prior is None else self._load_prior
         self.proportions_ = self._shares(mass + prior)
 
+    wants_curvature = False
+
+    def begin_sums(self, X, n_experts, units):
+        """Take rows, to learn from sums over them with ``learn_sums``.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows; only the number and names of the columns are looked at.
+        n_experts : int
+            Number of experts.
+        units : (ndarray, ndarray)
+            Weighted mean and standard deviation of the columns.
+        """
+        validate_data(self, X, skip_check_array=True)
+        self.classes_ = np.arange(n_experts)
+        self._set_proportions(np.ones(n_experts))
+
+    def sum_logits(self):
+        """Coefficients of the logits in standardised columns, (n_features + 1, n_experts)."""
+        logits = np.zeros((self.n_features_in_ + 1, len(self.proportions_)))
+        logits[-1] = np.log(np.maximum(self.proportions_, 1e-300))
+        return logits
+
+    def learn_sums(self, sums, size=1.0):
+        """Refit from sums over the rows.
+
+        Parameters
+        ----------
+        sums : Sums
+            Of ``_linear_mixture.py``.
+        size : float, default=1.0
+            Not looked at: the fit is exact.
+        """
+        self._set_proportions(sums.mass)
+
     def learn_batch(self, X, y, sample_weight, *, keep, gain):
         """Refit from one more batch of rows.
 

@@ -14,6 +14,9 @@ from .._compat import Interval, fit_context
 from .._statistics import standardisation
 from ._base import BaseGate
 
+LONGEST_CHANGE = 10.0  # of a logit by one step from sums, root of the mean square over rows
+LONGEST_DRIFT = 0.2  # of the logits, until the curvature is taken anew
+
 
 def _has_l2_alone(gate):
     if gate.l1_ratio > 0 and gate.alpha > 0:
@@ -93,6 +96,7 @@ class SoftmaxGate(BaseGate):
     }
 
     _bound = None  # curvature of the rows that were seen, for a stream
+    _factor = None  # Cholesky factor of the curvature, for steps from sums
 
     def __init__(self, alpha=0.1, *, l1_ratio=0.0, max_iter=100, tol=1e-8, warm_start=False):
         self.alpha = alpha
@@ -193,6 +197,57 @@ class SoftmaxGate(BaseGate):
         )
         self._set_weights(coef)
 
+    def begin_sums(self, X, n_experts, units):
+        """Take finite dense rows, to learn from sums over them with ``learn_sums``.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows; only the number and names of the columns are looked at.
+        n_experts : int
+            Number of experts.
+        units : (ndarray, ndarray)
+            Weighted mean and standard deviation of the columns.
+        """
+        validate_data(self, X, skip_check_array=True)
+        self.classes_, self._units = np.arange(n_experts), units
+        self.n_iter_, self._bound, self._factor = 1, None, None
+        self._set_weights(self._start(n_experts))
+
+    def sum_logits(self):
+        """Coefficients of the logits in standardised columns, (n_features + 1, n_experts)."""
+        return self._standard_weights()
+
+    @property
+    def wants_curvature(self):
+        """Whether the next step asks for the curvature where it begins, or does with an old one."""
+        return self._factor is None or self._drift > LONGEST_DRIFT
+
+    def learn_sums(self, sums, size=1.0):
+        """A Newton step from sums over the rows, taken at the weights as they are.
+
+        Parameters
+        ----------
+        sums : Sums
+            Of ``_linear_mixture.py``.
+        size : float, default=1.0
+            Part of the step to take.
+        """
+        penalty, coef = self._penalty(), self._standard_weights()
+        if sums.pairs is not None:
+            hessian = _multinomial.hessian_of_pairs(sums.pairs, len(self.classes_))
+            self._bound = 2 * np.einsum("kikj->kij", hessian)  # see _multinomial.curvature
+            self._factor, self._drift = _multinomial.factor_hessian(hessian, penalty), 0.0
+        step, decrement = _multinomial.newton_direction(
+            self._factor, sums.lack - penalty[:, None] * coef
+        )
+        gram = sums.gram.sum(axis=0)  # of all rows
+        change = np.sqrt(np.einsum("jk,jk->k", step, gram @ step).max() / gram[-1, -1])
+        size *= min(1.0, LONGEST_CHANGE / max(change, 1e-300))
+        spread = max(0.5 * self._bound[:, -1, -1].sum(), 1e-300)
+        self._drift += size * np.sqrt(max(decrement, 0.0) / spread)
+        self._set_weights(coef + size * step)
+
     def _standardise(self, X):
         mean, scale = self._units
         return X @ sparse.diags_array(1 / scale) if sparse.issparse(X) else (X - mean) / scale
@@ -282,6 +337,7 @@ class SoftmaxGate(BaseGate):
         """
         self.classes_ = self.classes_[: len(order)]
         self.coef_, self.intercept_ = self.coef_[order], self.intercept_[order]
+        self._factor = None
         if self._bound is not None:
             self._bound = self._bound[order]
 

@@ -36,7 +36,23 @@ class Gaussian(ScaledErrors):
     _of_experts = ("scale_", "_mass", "_squares")
 
     def _learn(self, squares, weights, penalty, pooled_rows):
-        self._mass, self._squares = self._sum(squares, weights)
+        self.update_from_sums(*self._sum(squares, weights), penalty, pooled_rows)
+
+    def update_from_sums(self, mass, squares, penalty=0.0, pooled_rows=0.0):
+        """Re-estimate the standard deviations from sums over the rows.
+
+        Parameters
+        ----------
+        mass : ndarray of shape (n_experts,)
+            Sums of the weights.
+        squares : ndarray of shape (n_experts,) or (n_experts, n_outputs)
+            Weighted sums of the squares of the residuals.
+        penalty : float or ndarray of shape (n_experts,) or (n_experts, n_outputs), default=0.0
+            As in ``update``.
+        pooled_rows : float, default=0.0
+            As in ``update``.
+        """
+        self._mass, self._squares = mass, squares
         self._pooled_rows = pooled_rows
         self._refresh(penalty)
 

@@ -1,0 +1,39 @@
+/* What EM does with a block of rows that stays in the cache, for float and double.
+ *
+ * Arrays of a block are (number, BLOCK) with the rows of the data side by side, so that every
+ * loop below runs down rows and becomes vector instructions. They start at multiples of 64 bytes,
+ * and the rows beyond the last one, up to a multiple of 64 bytes, are of weight 0.
+ */
+#ifndef SKMOE_BLOCK_H
+#define SKMOE_BLOCK_H
+
+#include <math.h>
+#include <stddef.h>
+
+#include "_exp.h"
+
+#define SKMOE_BLOCK 512 /* at 20 columns and 8 experts a block of doubles stays in the L2 cache */
+#define SKMOE_LANES_BYTES 64
+
+#if defined(__GNUC__)
+#define SKMOE_INLINE static inline __attribute__((always_inline))
+#else
+#define SKMOE_INLINE static inline
+#endif
+
+#define SKMOE_SUFFIX_(name, suffix) name##_##suffix
+#define SKMOE_SUFFIX(name, suffix) SKMOE_SUFFIX_(name, suffix)
+
+#define REAL double
+#define NAME(name) SKMOE_SUFFIX(name, f64)
+#include "_block_template.h"
+#undef REAL
+#undef NAME
+
+#define REAL float
+#define NAME(name) SKMOE_SUFFIX(name, f32)
+#include "_block_template.h"
+#undef REAL
+#undef NAME
+
+#endif

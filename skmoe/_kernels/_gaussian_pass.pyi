@@ -1,0 +1,26 @@
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floating = TypeVar("Floating", np.float32, np.float64)
+
+def sizes(n_experts: int, n_columns: int, with_curvature: bool) -> tuple[int, int]: ...
+def gaussian_pass(
+    X: NDArray[Floating],
+    y: NDArray[np.float64],
+    sample_weight: NDArray[np.float64],
+    mean: NDArray[np.float64],
+    scale: NDArray[np.float64],
+    y_mean: float,
+    y_scale: float,
+    coef: NDArray[Floating],
+    precision: NDArray[Floating],
+    log_scale: NDArray[Floating],
+    resp: NDArray[np.float64] | None,
+    with_curvature: bool,
+    chunk_rows: int,
+    workspace: NDArray[Floating],
+    partial: NDArray[np.float64],
+    sums: NDArray[np.float64],
+) -> None: ...

@@ -1,0 +1,315 @@
+"""One pass over the rows of a mixture of linear experts with Gaussian errors.
+
+Block after block of rows, while it stays in the cache: logits and means, E-step, and all sums over
+rows that the M-step needs.
+"""
+
+from cython cimport floating
+from cython.parallel cimport prange, threadid
+from libc.stdint cimport uintptr_t
+
+cdef extern from "_block.h" nogil:
+    enum:
+        BLOCK_ROWS "SKMOE_BLOCK"
+    double gaussian_e_step_f64(
+        double*, double*, const double*, const double*, const double*, const double*, double*,
+        int, int) noexcept
+    double gaussian_e_step_f32(
+        float*, float*, const float*, const float*, const float*, const float*, float*,
+        int, int) noexcept
+    double given_e_step_f64(
+        double*, double*, const double*, const double*, const double*, int, int) noexcept
+    double given_e_step_f32(
+        float*, float*, const float*, const float*, const float*, int, int) noexcept
+    void expert_weights_f64(
+        const double*, const double*, const double*, const double*, double*, double*, double*,
+        double*, int, int) noexcept
+    void expert_weights_f32(
+        const float*, const float*, const float*, const float*, float*, float*, float*,
+        double*, int, int) noexcept
+    void curvature_weights_f64(const double*, const double*, double*, int, int) noexcept
+    void curvature_weights_f32(const float*, const float*, float*, int, int) noexcept
+    void predict_f64(const double*, const double*, double*, int, int, int) noexcept
+    void predict_f32(const float*, const float*, float*, int, int, int) noexcept
+    void add_sums_f64(const double*, const double*, double*, int, int, int) noexcept
+    void add_sums_f32(const float*, const float*, double*, int, int, int) noexcept
+    void add_grams_f64(const double*, const double*, double*, int, int, int) noexcept
+    void add_grams_f32(const float*, const float*, double*, int, int, int) noexcept
+
+cdef enum:
+    LINE = 64  # bytes; a block's arrays start at multiples of it
+
+
+cdef struct Problem:
+    int n_experts      # K
+    int n_columns      # p, the intercept included
+    int n_pairs        # p (p + 1) / 2
+    int n_curvatures   # K (K - 1) / 2, or 0 where the gate's curvature is not asked for
+    double y_mean
+    double y_scale
+
+
+def sizes(int n_experts, int n_columns, bint with_curvature):
+    """Lengths of the sums and of one thread's workspace.
+
+    Parameters
+    ----------
+    n_experts, n_columns : int
+        The intercept counts as a column.
+    with_curvature : bool
+        Whether the gate's curvature is asked for.
+
+    Returns
+    -------
+    n_sums, n_workspace : int
+        Of float64 numbers, and of those that the pass computes with.
+    """
+    cdef Problem problem = _describe(n_experts, n_columns, with_curvature)
+    return _n_sums(&problem), _n_workspace(&problem)
+
+
+def gaussian_pass(
+    const floating[:, :] X,              # IN: (n_samples, p - 1)
+    const double[::1] y,                 # IN: (n_samples,)
+    const double[::1] sample_weight,     # IN: (n_samples,)
+    const double[::1] mean,              # IN: (p - 1,)
+    const double[::1] scale,             # IN: (p - 1,)
+    double y_mean,                       # IN
+    double y_scale,                      # IN
+    const floating[:, ::1] coef,         # IN: (2 K, p) of the gate, then of the experts
+    const floating[::1] precision,       # IN: (K,) 1 / scale of the errors
+    const floating[::1] log_scale,       # IN: (K,) its logarithm and log(2 pi) / 2
+    const double[:, ::1] resp,           # IN: (n_samples, K) or None
+    bint with_curvature,                 # IN
+    Py_ssize_t chunk_rows,               # IN: a multiple of 512
+    floating[:, ::1] workspace,          # OUT: (n_threads, n_workspace)
+    double[:, ::1] partial,              # OUT: (n_chunks, n_sums)
+    double[::1] sums,                    # OUT: (n_sums,)
+) -> None:
+    """E-step and all sums over the rows, in standardised columns of X and y.
+
+    Parameters
+    ----------
+    X : array of shape (n_samples, p - 1)
+        Float32 or float64, in any order; the pass computes in this precision, sums of blocks of
+        rows are added in float64.
+    y, sample_weight : float64 array of shape (n_samples,)
+        Target and weights.
+    mean, scale : float64 array of shape (p - 1,)
+        What the columns are standardised with; the last column of the design is the intercept.
+    y_mean, y_scale : float
+        What the target is standardised with.
+    coef : array of shape (2 * K, p)
+        Coefficients of the gate's logits, then of the experts' means.
+    precision, log_scale : array of shape (K,)
+        Of the standardised target's errors; only looked at without `resp`.
+    resp : float64 array of shape (n_samples, K) or None
+        Responsibilities to use in place of those of the E-step.
+    with_curvature, chunk_rows
+        See `sizes`; rows are summed in chunks of so many.
+    workspace, partial
+        Memory, of any content.
+    sums : array of shape (n_sums,)
+        Written to: the log-likelihood (with `resp`, the gate's of them); K weighted squares of
+        residuals; (p, 2 K) weighted sums of the columns times the residuals, and times what
+        responsibilities exceed the gate by; Gram matrices (p (p + 1) / 2, K), upper
+        triangles by columns; with_curvature the same (p (p + 1) / 2, K (K - 1) / 2) with weights
+        of products of two probabilities, (k, l) with k < l, l slowest. The same bits for any
+        number of threads.
+
+    Raises
+    ------
+    ValueError
+        If shapes disagree.
+    """
+    cdef Py_ssize_t n_samples = X.shape[0]
+    cdef int n_experts = <int> precision.shape[0]
+    cdef Problem problem = _describe(
+        n_experts, <int> X.shape[1] + 1, with_curvature
+    )
+    problem.y_mean, problem.y_scale = y_mean, y_scale
+    cdef Py_ssize_t n_sums = _n_sums(&problem)
+    cdef Py_ssize_t n_chunks = (n_samples + chunk_rows - 1) // chunk_rows
+    cdef Py_ssize_t chunk, j
+    cdef int n_threads = <int> workspace.shape[0]
+
+    if chunk_rows < 1 or chunk_rows % BLOCK_ROWS:
+        raise ValueError(f"chunk_rows must be a multiple of {BLOCK_ROWS}, got {chunk_rows}")
+    _check_shape("y", (y.shape[0],), (n_samples,))
+    _check_shape("sample_weight", (sample_weight.shape[0],), (n_samples,))
+    _check_shape("mean", (mean.shape[0],), (X.shape[1],))
+    _check_shape("scale", (scale.shape[0],), (X.shape[1],))
+    _check_shape("coef", (coef.shape[0], coef.shape[1]), (2 * n_experts, problem.n_columns))
+    _check_shape("log_scale", (log_scale.shape[0],), (n_experts,))
+    if resp is not None:
+        _check_shape("resp", (resp.shape[0], resp.shape[1]), (n_samples, n_experts))
+    _check_shape("sums", (sums.shape[0],), (n_sums,))
+    _check_shape("partial", (partial.shape[0], partial.shape[1]), (n_chunks, n_sums))
+    if n_threads < 1 or workspace.shape[1] < _n_workspace(&problem):
+        raise ValueError(f"workspace has shape {(workspace.shape[0], workspace.shape[1])}")
+
+    for chunk in prange(n_chunks, schedule="static", num_threads=n_threads, nogil=True):
+        _pass_chunk(
+            &problem, X, y, sample_weight, mean, scale, coef, precision, log_scale, resp,
+            chunk * chunk_rows, min((chunk + 1) * chunk_rows, n_samples),
+            &workspace[threadid(), 0], &partial[chunk, 0],
+        )
+    sums[:] = 0.0
+    for chunk in range(n_chunks):
+        for j in range(n_sums):
+            sums[j] += partial[chunk, j]
+
+
+def _check_shape(name, shape, expected):
+    if shape != expected:
+        raise ValueError(f"{name} has shape {shape}, where {expected} is needed")
+
+
+cdef Problem _describe(
+    int n_experts, int n_columns, bint with_curvature
+) noexcept nogil:
+    cdef Problem problem
+    problem.n_experts = n_experts
+    problem.n_columns = n_columns
+    problem.n_pairs = n_columns * (n_columns + 1) // 2
+    problem.n_curvatures = n_experts * (n_experts - 1) // 2 if with_curvature else 0
+    problem.y_mean, problem.y_scale = 0.0, 1.0
+    return problem
+
+
+cdef Py_ssize_t _n_sums(const Problem* problem) noexcept nogil:
+    cdef Py_ssize_t n_pairs = problem.n_pairs
+    return (
+        1 + problem.n_experts * (1 + 2 * problem.n_columns)
+        + n_pairs * (problem.n_experts + problem.n_curvatures)
+    )
+
+
+cdef Py_ssize_t _n_workspace(const Problem* problem) noexcept nogil:
+    return LINE + BLOCK_ROWS * (
+        2 + problem.n_columns + 6 * problem.n_experts + problem.n_curvatures
+    )
+
+
+cdef void _pass_chunk(
+    const Problem* problem,              # IN
+    const floating[:, :] X,              # IN
+    const double[::1] y,                 # IN
+    const double[::1] sample_weight,     # IN
+    const double[::1] mean,              # IN
+    const double[::1] scale,             # IN
+    const floating[:, ::1] coef,         # IN
+    const floating[::1] precision,       # IN
+    const floating[::1] log_scale,       # IN
+    const double[:, ::1] resp,           # IN
+    Py_ssize_t start,                    # IN: first row
+    Py_ssize_t stop,                     # IN: one past the last
+    floating* workspace,                 # OUT
+    double* sums,                        # OUT: (n_sums,)
+) noexcept nogil:
+    """Sums over the rows of one chunk."""
+    cdef Py_ssize_t n_columns = problem.n_columns
+    cdef Py_ssize_t n_experts = problem.n_experts
+    # Everything of a block of rows, one after the other; of each a row of BLOCK_ROWS numbers.
+    cdef floating* target = <floating*> ((<uintptr_t> workspace + LINE - 1) // LINE * LINE)
+    cdef floating* weight = target + BLOCK_ROWS
+    cdef floating* design = weight + BLOCK_ROWS
+    cdef floating* gate = design + n_columns * BLOCK_ROWS
+    cdef floating* means = gate + n_experts * BLOCK_ROWS
+    cdef floating* shares = means + n_experts * BLOCK_ROWS
+    cdef floating* mass = shares + n_experts * BLOCK_ROWS
+    cdef floating* pull = mass + n_experts * BLOCK_ROWS
+    cdef floating* lack = pull + n_experts * BLOCK_ROWS
+    cdef floating* curvatures = lack + n_experts * BLOCK_ROWS
+    cdef double* squares = sums + 1
+    cdef double* slopes = squares + n_experts
+    cdef double* grams = slopes + 2 * n_experts * n_columns
+    cdef double* gate_grams = grams + problem.n_pairs * n_experts
+    cdef Py_ssize_t block, row, j
+    cdef int n_rows, rows
+    cdef int K = problem.n_experts
+    cdef int p = problem.n_columns
+
+    for j in range(_n_sums(problem)):
+        sums[j] = 0.0
+    for block in range((stop - start + BLOCK_ROWS - 1) // BLOCK_ROWS):
+        row = start + block * BLOCK_ROWS
+        n_rows = <int> min(<Py_ssize_t> BLOCK_ROWS, stop - row)
+        rows = (n_rows + 15) // 16 * 16  # whole lines; those beyond are of weight 0
+        _standardise(X, mean, scale, row, n_rows, rows, design)
+        for j in range(n_rows):
+            target[j] = <floating> ((y[row + j] - problem.y_mean) / problem.y_scale)
+            weight[j] = <floating> sample_weight[row + j]
+        for j in range(n_rows, rows):
+            target[j] = weight[j] = 0.0
+        if resp is not None:
+            _copy_columns(resp, row, n_rows, rows, shares)
+        if floating is double:
+            predict_f64(design, &coef[0, 0], gate, p, 2 * K, rows)
+            if resp is None:
+                sums[0] += gaussian_e_step_f64(
+                    gate, means, target, weight, &precision[0], &log_scale[0], shares, K, rows)
+            else:
+                sums[0] += given_e_step_f64(gate, means, target, weight, shares, K, rows)
+            expert_weights_f64(gate, shares, means, weight, mass, pull, lack, squares, K, rows)
+            add_sums_f64(design, pull, slopes, p, 2 * K, rows)
+            add_grams_f64(design, mass, grams, p, K, rows)
+            if problem.n_curvatures:
+                curvature_weights_f64(gate, weight, curvatures, K, rows)
+                add_grams_f64(design, curvatures, gate_grams, p, problem.n_curvatures, rows)
+        else:
+            predict_f32(design, &coef[0, 0], gate, p, 2 * K, rows)
+            if resp is None:
+                sums[0] += gaussian_e_step_f32(
+                    gate, means, target, weight, &precision[0], &log_scale[0], shares, K, rows)
+            else:
+                sums[0] += given_e_step_f32(gate, means, target, weight, shares, K, rows)
+            expert_weights_f32(gate, shares, means, weight, mass, pull, lack, squares, K, rows)
+            add_sums_f32(design, pull, slopes, p, 2 * K, rows)
+            add_grams_f32(design, mass, grams, p, K, rows)
+            if problem.n_curvatures:
+                curvature_weights_f32(gate, weight, curvatures, K, rows)
+                add_grams_f32(design, curvatures, gate_grams, p, problem.n_curvatures, rows)
+
+
+cdef void _standardise(
+    const floating[:, :] X,    # IN
+    const double[::1] mean,    # IN
+    const double[::1] scale,   # IN
+    Py_ssize_t start,          # IN: first row
+    int n_rows,                # IN
+    int rows,                  # IN: with those that fill the last line
+    floating* design,          # OUT: (p, BLOCK_ROWS), the last row of ones
+) noexcept nogil:
+    """Standardised columns of a block and the intercept."""
+    cdef Py_ssize_t n_features = X.shape[1]
+    cdef Py_ssize_t tile, stop, i, j
+    cdef double of_column, factor
+
+    for tile in range(0, n_rows, 8):  # a line of each column
+        stop = min(tile + 8, n_rows)
+        for j in range(n_features):
+            of_column, factor = mean[j], 1.0 / scale[j]
+            for i in range(tile, stop):
+                design[j * BLOCK_ROWS + i] = <floating> ((X[start + i, j] - of_column) * factor)
+    for i in range(n_rows):
+        design[n_features * BLOCK_ROWS + i] = 1.0
+    for j in range(n_features + 1):
+        for i in range(n_rows, rows):
+            design[j * BLOCK_ROWS + i] = 0.0
+
+
+cdef void _copy_columns(
+    const double[:, ::1] array,  # IN
+    Py_ssize_t start,            # IN: first row
+    int n_rows,                  # IN
+    int rows,                    # IN: with those that fill the last line
+    floating* out,               # OUT: (n_columns, BLOCK_ROWS)
+) noexcept nogil:
+    cdef Py_ssize_t i, j
+    for i in range(n_rows):
+        for j in range(array.shape[1]):
+            out[j * BLOCK_ROWS + i] = <floating> array[start + i, j]
+    for j in range(array.shape[1]):
+        for i in range(n_rows, rows):
+            out[j * BLOCK_ROWS + i] = 0.0

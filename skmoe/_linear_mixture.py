@@ -1,0 +1,310 @@
+"""The linear EM problem: linear experts, Gaussian errors, softmax or constant gate.
+
+One EM iteration is one pass over the rows, in blocks that stay in the cache. It makes the E-step
+and leaves sums: all that the next M-step needs of experts, scales and gate. No array of n rows and
+K experts is made unless somebody asks for one.
+"""
+
+import copy
+from dataclasses import dataclass
+
+import numpy as np
+
+from ._compat import n_openmp_threads
+from ._kernels._gaussian_pass import gaussian_pass, sizes
+from ._linear import LinearExperts
+from ._mixture import SAME_DENSITY, Mixture
+from ._multinomial import NEWTON_LIMIT, log_softmax
+from ._statistics import LeastSquaresStatistics
+from .gates import ConstantGate, SoftmaxGate
+from .likelihoods import Gaussian
+
+BLOCK_ROWS = 512  # of the kernel
+MOST_CHUNKS = 32  # of rows, each with sums of its own: enough for as many threads
+CHUNK_NUMBERS = 2**22  # at most, in the sums of all chunks
+REPORT_ROWS = 4096
+SMALLEST_STEP = 1e-3  # of the gate; below, it stays where it is
+ROUNDING = 1e-13  # of an objective, relative
+ARRAYS = ("resp", "log_norm", "log_density", "gate_proba")
+
+
+@dataclass
+class Sums:
+    """Sums over rows at one point of the parameters, in standardised columns.
+
+    Attributes
+    ----------
+    value : float
+        Log-likelihood. With given responsibilities, the bound on it but for the experts' part.
+    gram : ndarray of shape (n_experts, p, p)
+        Weighted Gram matrices of the columns, the intercept last.
+    cross : ndarray of shape (n_experts, p, 1)
+        Weighted products of columns and residuals.
+    squares : ndarray of shape (n_experts, 1)
+        Weighted squares of residuals.
+    lack : ndarray of shape (p, n_experts)
+        Columns times what responsibilities exceed the gate by: the slope of the gate.
+    pairs : ndarray of shape (n_experts * (n_experts - 1) / 2, p, p) or None
+        Gram matrices weighted by products of two gate probabilities.
+    """
+
+    value: float
+    gram: np.ndarray
+    cross: np.ndarray
+    squares: np.ndarray
+    lack: np.ndarray
+    pairs: np.ndarray | None
+
+    @property
+    def mass(self):
+        """Weights of the experts' rows, (n_experts,)."""
+        return self.gram[:, -1, -1]
+
+    @property
+    def gate_mass(self):
+        """Summed probabilities of the gate, (n_experts,)."""
+        return np.maximum(self.mass - self.lack[-1], 0.0)
+
+    @classmethod
+    def from_kernel(cls, flat, n_experts, p, with_curvature):
+        """Take the kernel's numbers apart."""
+        n_pairs = p * (p + 1) // 2
+        n_curvatures = n_experts * (n_experts - 1) // 2
+        ends = np.cumsum([1, n_experts, 2 * n_experts * p, n_pairs * n_experts])
+        value, squares, slopes, grams, pairs = np.split(flat, ends)
+        slopes = slopes.reshape(p, 2 * n_experts)
+        return cls(
+            float(value[0]),
+            _unpack(grams.reshape(n_pairs, n_experts), p),
+            slopes[:, :n_experts].T[:, :, None],
+            squares[:, None],
+            slopes[:, n_experts:],
+            _unpack(pairs.reshape(n_pairs, n_curvatures), p) if with_curvature else None,
+        )
+
+
+def _unpack(packed, p):
+    """Symmetric matrices (n, p, p) from upper triangles (p (p + 1) / 2, n) by columns."""
+    column, row = np.tril_indices(p)
+    matrices = np.empty((packed.shape[1], p, p))
+    matrices[:, row, column] = matrices[:, column, row] = packed.T
+    return matrices
+
+
+class LinearMixture(Mixture):
+    """A mixture of linear experts in training; see ``Mixture``, and ``covers`` for which ones.
+
+    Responsibilities and the like are made by the general problem when they are asked for.
+    """
+
+    given = None  # responsibilities to start from
+    sums = None
+
+    def __init__(self, experts, gate, likelihood, Z, y, weight, **settings):
+        super().__init__(experts, gate, likelihood, Z, y, weight, **settings)
+        del self.gate_proba
+        self.weight = np.ascontiguousarray(weight)
+        gate.begin_sums(Z, experts.n_experts, (experts.mean, experts.scale))
+        self._memory = {}
+
+    @staticmethod
+    def covers(experts, gate, likelihood, Z, X, *, load_prior, subjects, top_k):
+        """Whether these parts can be trained here.
+
+        Parameters
+        ----------
+        experts, gate, likelihood : object
+            The parts.
+        Z : array-like
+            What the gate sees.
+        X : array-like
+            What the experts see.
+        load_prior, subjects, top_k
+            As in ``Mixture``.
+        """
+        if type(experts) is not LinearExperts or type(likelihood) is not Gaussian:
+            return False
+        if subjects is not None or experts.shared is not None:
+            return False
+        if Z is not X or top_k is not None or not experts.flat or not np.ptp(experts.y):
+            return False
+        if type(gate) is ConstantGate:
+            return True
+        n_weights = experts.n_experts * (len(experts.mean) + 1)
+        has_l2_alone = type(gate) is SoftmaxGate and (gate.l1_ratio == 0 or gate.alpha == 0)
+        return has_l2_alone and load_prior is None and n_weights <= NEWTON_LIMIT
+
+    def __getattr__(self, name):
+        if name not in ARRAYS:
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        kept = self.objective, self.load
+        shape = len(self.y), self.experts.n_experts
+        vars(self)["resp"] = np.broadcast_to(0.0, shape)  # their shape is looked at
+        self._e_step()
+        self.objective, self.load = kept
+        return vars(self)[name]
+
+    def __getstate__(self):
+        return {**vars(self), "_memory": {}}
+
+    def start(self, resp):
+        """Take responsibilities (n, K) to start from."""
+        self._forget_arrays()
+        self.given = self.resp = np.ascontiguousarray(resp, dtype=np.float64)
+        return self
+
+    def step(self):
+        """One EM iteration, one pass over the rows but where the gate's step was too long."""
+        if self.given is not None:
+            self.sums = self._given_sums()
+        sums, before = self.sums, self.gate
+        bound = sums.value + before.log_prior() - self._experts_value(sums.squares)
+        statistics = LeastSquaresStatistics.from_residuals(
+            sums.gram, sums.cross, sums.squares, self._coef()
+        )
+        self.experts.solve(statistics)
+        squares = statistics.residual_squares(self.experts.coef)
+        self.likelihood.update_from_sums(
+            sums.mass, squares[:, 0] * self.experts.y_scale[0] ** 2, self.experts.penalty
+        )
+        self.given = None
+        self._forget_arrays()
+        # With the gate as it was, the objective would now be at least this.
+        bound += self._experts_value(squares) + self.likelihood.log_prior(self.experts.penalty)
+        size = 1.0
+        while True:
+            self.gate = copy.copy(before)
+            if size >= SMALLEST_STEP:
+                self.gate.learn_sums(sums, size)
+            self._take_pass()
+            total = self.sums.value + self.log_prior()
+            if size < SMALLEST_STEP or total >= bound - ROUNDING * abs(bound):
+                break
+            size /= 4
+        self.objective = total / self.weight.sum()
+        return self.objective
+
+    def _given_sums(self):
+        """Sums with the given responsibilities in place of those of an E-step."""
+        sums = self._pass(self.given)
+        share = np.where(self.given > 0, self.given, 1.0)
+        sums.value -= self.weight @ np.einsum("nk,nk->n", share, np.log(share))
+        return sums
+
+    def _coef(self):
+        """The experts' coefficients in standardised columns (n_experts, p, 1); zeros at first."""
+        if hasattr(self.experts, "coef"):
+            return self.experts.coef
+        return np.zeros((self.experts.n_experts, len(self.experts.mean) + 1, 1))
+
+    def _experts_value(self, squares):
+        """Experts' part of the bound but for their prior; it is not in the given sums."""
+        if self.given is not None:
+            return 0.0
+        scale = self.likelihood.scale_
+        errors = squares[:, 0] * self.experts.y_scale[0] ** 2 / scale**2
+        of_rows = -0.5 * errors - self.sums.mass * np.log(scale * np.sqrt(2 * np.pi))
+        return of_rows.sum()
+
+    def _take_pass(self):
+        """E-step with the parameters as they are, and the sums for the next M-step."""
+        self.sums = self._pass(None)
+        self.load = self.sums.gate_mass / self.weight.sum()
+
+    def _pass(self, resp):
+        experts, X = self.experts, self.experts.rows.X
+        n_experts, p = experts.n_experts, len(experts.mean) + 1
+        with_curvature = self.gate.wants_curvature
+        n_sums, n_workspace = sizes(n_experts, p, with_curvature)
+        n_chunks = max(1, min(MOST_CHUNKS, CHUNK_NUMBERS // n_sums))
+        blocks = -(-len(X) // BLOCK_ROWS)
+        chunk_rows = BLOCK_ROWS * -(-blocks // n_chunks)
+        coef = np.concatenate([self.gate.sum_logits().T, self._coef()[:, :, 0]])
+        scale = np.ones(n_experts) if resp is not None else self.likelihood.scale_
+        flat = np.empty(n_sums)
+        gaussian_pass(
+            X,
+            self.y,
+            self.weight,
+            experts.mean,
+            experts.scale,
+            experts.y_mean[0],
+            experts.y_scale[0],
+            coef.astype(X.dtype),
+            (experts.y_scale[0] / scale).astype(X.dtype),
+            np.log(scale * np.sqrt(2 * np.pi)).astype(X.dtype),
+            resp,
+            with_curvature,
+            chunk_rows,
+            self._array("workspace", (n_openmp_threads(), n_workspace), X.dtype),
+            self._array("partial", (-(-len(X) // chunk_rows), n_sums), np.float64),
+            flat,
+        )
+        return Sums.from_kernel(flat, n_experts, p, with_curvature)
+
+    def _array(self, name, shape, dtype):
+        """Memory for the kernel, kept for the next pass."""
+        array = self._memory.get((name, *shape))
+        if array is None:
+            array = self._memory[name, *shape] = np.empty(shape, dtype)
+        return array
+
+    def effective_rows(self):
+        """Weight of the rows of each expert, (K,)."""
+        return self.sums.mass
+
+    def _copies(self):
+        first = slice(BLOCK_ROWS)
+        log_density = self.likelihood.log_density(self.y[first], self._predict(first))
+        difference = np.abs(log_density[:, :, None] - log_density[:, None]).max(axis=0)
+        np.fill_diagonal(difference, np.inf)
+        if difference.min() >= SAME_DENSITY:
+            return np.zeros(len(self.load), dtype=bool)
+        return super()._copies()
+
+    def _design(self, rows):
+        experts = self.experts
+        return np.column_stack(
+            [(experts.rows.X[rows] - experts.mean) / experts.scale, np.ones(len(self.y[rows]))]
+        )
+
+    def _predict(self, rows):
+        """Predictions of the experts for some rows, (n_rows, K)."""
+        experts = self.experts
+        return self._design(rows) @ experts.coef[:, :, 0].T * experts.y_scale + experts.y_mean
+
+    def _forget_arrays(self):
+        for name in ARRAYS:
+            vars(self).pop(name, None)
+
+    def blocks(self):
+        """What reports are made of, block after block of rows; see ``Mixture``."""
+        logits = self.gate.sum_logits()
+        for start in range(0, len(self.y), REPORT_ROWS):
+            rows = slice(start, start + REPORT_ROWS)
+            predictions = self._predict(rows)
+            log_gate = log_softmax(self._design(rows) @ logits)
+            log_joint = log_gate + self.likelihood.log_density(self.y[rows], predictions)
+            yield rows, np.exp(log_softmax(log_joint)), np.exp(log_gate), predictions
+
+    def begin_stream(self, order, estimators, gate):
+        """Experts that go on with ``learn_batch``; the gate has its curvature already."""
+        return self.experts.streaming(None, order, estimators)
+
+    def state(self):
+        """All that ``restore`` needs; nothing in it is changed in place."""
+        return {
+            "experts": self.experts.state(),
+            "gate": copy.copy(self.gate),
+            "likelihood": copy.copy(self.likelihood),
+            "sums": (self.sums, self.objective, self.load),
+        }
+
+    def restore(self, state):
+        """Back to an earlier state."""
+        self._forget_arrays()
+        self.given = None
+        self.experts.restore(state["experts"])
+        self.gate = copy.copy(state["gate"])
+        self.likelihood = copy.copy(state["likelihood"])
+        self.sums, self.objective, self.load = state["sums"]

@@ -58,7 +58,7 @@ class Mixture:
     """
 
     noise = None
-    working = None
+    working = working_exposure = None
 
     def __init__(
         self, experts, gate, likelihood, Z, y, weight, *, n_inner, neighbours, load_prior=None,

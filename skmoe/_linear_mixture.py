@@ -157,6 +157,7 @@ class LinearMixture(Mixture):
         """One EM iteration, one pass over the rows but where the gate's step was too long."""
         if self.given is not None:
             self.sums = self._given_sums()
+        size = 1.0 if self.given is None or self.gate.exact_sums else self._first_size()
         sums, before = self.sums, self.gate
         bound = sums.value + before.log_prior() - self._experts_value(sums.squares)
         statistics = LeastSquaresStatistics.from_residuals(
@@ -171,7 +172,6 @@ class LinearMixture(Mixture):
         self._forget_arrays()
         # With the gate as it was, the objective would now be at least this.
         bound += self._experts_value(squares) + self.likelihood.log_prior(self.experts.penalty)
-        size = 1.0
         while True:
             self.gate = copy.copy(before)
             if size >= SMALLEST_STEP:
@@ -180,7 +180,7 @@ class LinearMixture(Mixture):
             total = self.sums.value + self.log_prior()
             if size < SMALLEST_STEP or total >= bound - ROUNDING * abs(bound):
                 break
-            size /= 4
+            size /= 2
         self.objective = total / self.weight.sum()
         return self.objective
 
@@ -188,8 +188,22 @@ class LinearMixture(Mixture):
         """Sums with the given responsibilities in place of those of an E-step."""
         sums = self._pass(self.given)
         share = np.where(self.given > 0, self.given, 1.0)
-        sums.value -= self.weight @ np.einsum("nk,nk->n", share, np.log(share))
+        entropy = self._entropy = -self.weight @ np.einsum("nk,nk->n", share, np.log(share))
+        sums.value += entropy
         return sums
+
+    def _first_size(self):
+        """Part of the gate's first step: far from the optimum the bound alone is too lax."""
+        before, value, size = self.gate, self.sums.value + self.gate.log_prior(), 1.0
+        while size >= SMALLEST_STEP:
+            self.gate = copy.copy(before)
+            self.gate.learn_sums(self.sums, size)
+            new = self._pass(self.given).value + self._entropy + self.gate.log_prior()
+            if new >= value - ROUNDING * abs(value):
+                break
+            size /= 2
+        self.gate = before
+        return size
 
     def _coef(self):
         """The experts' coefficients in standardised columns (n_experts, p, 1); zeros at first."""

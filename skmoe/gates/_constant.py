@@ -57,6 +57,7 @@ class ConstantGate(BaseGate):
         self.proportions_ = self._shares(mass + prior)
 
     wants_curvature = False
+    exact_sums = True  # learn_sums goes to the optimum
 
     def begin_sums(self, X, n_experts, units):
         """Take rows, to learn from sums over them with ``learn_sums``.

@@ -96,6 +96,7 @@ class SoftmaxGate(BaseGate):
     }
 
     _bound = None  # curvature of the rows that were seen, for a stream
+    exact_sums = False
     _factor = None  # Cholesky factor of the curvature, for steps from sums
 
     def __init__(self, alpha=0.1, *, l1_ratio=0.0, max_iter=100, tol=1e-8, warm_start=False):

@@ -352,7 +352,7 @@ def test_impossible_shares_of_noise_are_refused(share):
 @pytest.mark.parametrize("likelihood", ["cauchy", 3, None])
 def test_unknown_likelihoods_beside_noise_are_refused(likelihood):
     X, y, _ = planted(0, n=50)
-    with pytest.raises(ValueError, match=r"likelihood must be one of \['gaussian'"):
+    with pytest.raises(ValueError, match=r"likelihood must be one of \['gamma'"):
         MixtureOfExpertsRegressor(n_experts=1, likelihood=WithNoise(likelihood)).fit(X, y)
 
 

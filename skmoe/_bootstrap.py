@@ -149,7 +149,7 @@ def bootstrap(
         Rows that are drawn together, such as those of one person, with method="rows".
     statistic : callable, default=None
         ``statistic(mixture)`` -> number or array of fixed shape, of any fitted mixture. None is
-        the parameters of linear and logistic mixtures, as in ``summary``.
+        the parameters of mixtures that have a ``summary``.
     method : {"rows", "parametric"}, default="rows"
         "rows" draws rows with replacement; how often a row is drawn multiplies its weight, so
         that it never is on both sides of a fold. "parametric" keeps X and draws targets from the

@@ -5,17 +5,34 @@ from scipy import linalg
 from sklearn.base import is_classifier
 from sklearn.utils.validation import check_consistent_length
 
-from ._information import GaussianTerms, MixtureLikelihood, SoftmaxTerms, maximise
+from ._information import (
+    GammaTerms,
+    GaussianTerms,
+    MixtureLikelihood,
+    NegativeBinomialTerms,
+    PoissonTerms,
+    SoftmaxTerms,
+    maximise,
+)
 from ._online import split_last
 from ._statistics import standardisation
 from ._subjects import Subjects, check_subject
 from .gates import ConstantGate, SoftmaxGate
-from .likelihoods import Categorical, Gaussian
+from .likelihoods import Categorical, Gamma, Gaussian, NegativeBinomial, Poisson
 
 FARTHEST = 1.0  # standard errors between a fit and the maximum of the likelihood
 LEAST_UNDECIDED = 0.1  # rows; with fewer, a border may be as steep as it likes
 SINGULAR = 1e-8  # smallest eigenvalue of the information, its diagonal scaled to ones
 DEPENDENT = 1e-10  # the same of the correlations of columns
+LARGEST_SHAPE = 1e5  # beyond, counts are Poisson's, and Gamma's targets exact
+
+TERMS = {
+    Gaussian: GaussianTerms,
+    Categorical: SoftmaxTerms,
+    Poisson: PoissonTerms,
+    NegativeBinomial: NegativeBinomialTerms,
+    Gamma: GammaTerms,
+}
 
 
 class Estimates:
@@ -31,6 +48,8 @@ class Estimates:
         Rows it was fitted on.
     sample_weight : array-like of shape (n_samples,) or None
         Their weights.
+    exposure : array-like of shape (n_samples,), default=None
+        Their exposures.
     subject : array-like of shape (n_samples,), default=None
         Whose rows share one expert.
 
@@ -40,11 +59,11 @@ class Estimates:
         If there is no such likelihood, or columns depend on each other.
     """
 
-    def __init__(self, mixture, X, y, sample_weight, subject=None):
+    def __init__(self, mixture, X, y, sample_weight, exposure=None, subject=None):
         check_applies(mixture)
         subject = check_subject(subject, X)
         if subject is not None:  # whose rows the gate must not tell apart
-            mixture.log_density(X, y, subject=subject)
+            mixture.log_density(X, y, exposure=exposure, subject=subject)
         X = mixture._check_X(X)
         y = mixture._check_known_target(y)
         check_consistent_length(X, y)
@@ -54,13 +73,18 @@ class Estimates:
         head, _ = split_last(mixture.experts_[0])
         gate_head, gate = split_last(mixture.gate_)
         self.columns = Columns("the experts", mixture, head, X, used, weight)
-        self.classes = mixture.classes_ if is_classifier(mixture) else None
-        if self.classes is None:
+        terms = TERMS[type(mixture.likelihood_)]
+        self.is_gaussian = terms is GaussianTerms
+        if self.is_gaussian:
             y = y[used].reshape(len(weight), -1)
             self.y_mean, self.y_scale = standardisation(y, weight)
-            terms, target = GaussianTerms, (y - self.y_mean) / self.y_scale
+            target = (y - self.y_mean) / self.y_scale
+        elif terms is SoftmaxTerms:
+            target = np.eye(len(mixture.classes_))[y[used]]
         else:
-            terms, target = SoftmaxTerms, np.eye(len(self.classes))[y[used]]
+            exposure = mixture._check_exposure(exposure, X)
+            log_exposure = np.zeros(len(y)) if exposure is None else np.log(exposure)
+            target = np.column_stack([y, log_exposure])[used]
         if isinstance(gate, SoftmaxGate):
             self.gate_columns = Columns("the gate", mixture, gate_head, X, used, weight)
         else:
@@ -120,22 +144,32 @@ class Estimates:
         return self._in_units_of_y(maximise(self.likelihood, fitted)[1])
 
     def _in_units_of_y(self, log_likelihood):
-        if self.classes is not None:
+        if not self.is_gaussian:
             return log_likelihood
         return log_likelihood - self.likelihood.weight.sum() * np.log(self.y_scale).sum()
 
     def _check_scales(self, theta):
-        if self.classes is not None:
+        of_experts, terms = self.likelihood.split(theta)[0], self.likelihood.terms
+        if self.is_gaussian:
+            log_scale = of_experts.reshape(len(of_experts), len(self.y_scale), -1)[:, :, -1]
+            floor = np.reshape(self.mixture.likelihood_.floor_, -1)
+            at_floor = (np.exp(log_scale) * self.y_scale <= 1.001 * floor).any(axis=1)
+        elif terms in (NegativeBinomialTerms, GammaTerms):
+            at_floor = of_experts[:, -1] > np.log(LARGEST_SHAPE)
+        else:
             return
-        floor = np.reshape(self.mixture.likelihood_.floor_, -1)
-        log_scale = self._by_output(self.likelihood.split(theta)[0])[:, :, -1]
-        low = np.exp(log_scale) * self.y_scale <= 1.001 * floor
-        if low.any():
-            names = [list(self.mixture.named_experts_)[k] for k in np.flatnonzero(low.any(axis=1))]
+        if not at_floor.any():
+            return
+        names = [list(self.mixture.named_experts_)[k] for k in np.flatnonzero(at_floor)]
+        if terms is NegativeBinomialTerms:
             raise ValueError(
-                f"The scale of {names} is at its floor: there the likelihood is not at a maximum, "
-                "and has no standard errors. Ask for fewer experts, or give less exact targets."
+                f"The counts of {names} vary no more than Poisson's, so that their shape has no "
+                "maximum and no standard error. Take likelihood='poisson'."
             )
+        raise ValueError(
+            f"The scale of {names} is at its floor: there the likelihood is not at a maximum, "
+            "and has no standard errors. Ask for fewer experts, or give less exact targets."
+        )
 
     def _check_separation(self, theta):
         names = list(self.mixture.named_experts_)
@@ -148,8 +182,9 @@ class Estimates:
             )
         if of_experts is not None and of_experts.min() < LEAST_UNDECIDED:
             k, c = np.unravel_index(of_experts.argmin(), of_experts.shape)
+            label = self.mixture.classes_.tolist()[c]
             raise ValueError(
-                f"{names[k]} separates the class {self.classes.tolist()[c]!r} from the others "
+                f"{names[k]} separates the class {label!r} from the others "
                 "without an error: its weights grow without end as the penalty goes, and have no "
                 "standard errors. Ask for fewer experts or fewer columns."
             )
@@ -165,12 +200,9 @@ class Estimates:
                 f"The fit is not at the maximum of the likelihood: {terms[worst]} of "
                 f"{parts[worst]} is {distance[worst]:.1f} standard errors from there. Either EM "
                 "stopped early (lower tol and raise max_iter), or a penalty pulls (lower the "
-                "alpha of SoftmaxGate or Ridge, raise C, set load_balance=0), or these are not "
-                "the rows and weights of the fit."
+                "alpha of SoftmaxGate, Ridge or PoissonRegressor, raise C, set load_balance=0), "
+                "or these are not the rows and weights of the fit."
             )
-
-    def _by_output(self, of_experts):
-        return of_experts.reshape(self.likelihood.n_experts, len(self.y_scale), -1)
 
     def _involved(self, vector):
         """Names of the parameters that a direction is mostly made of."""
@@ -182,14 +214,15 @@ class Estimates:
 
     def in_raw_units(self, theta):
         """Parameters in the units of X and y, and the matrix that makes changes of them."""
-        shifts, blocks = [], []
+        shifts, blocks, to_raw = [], [], self.columns.to_raw
         for _ in range(self.likelihood.n_experts):
-            if self.classes is None:
+            if self.is_gaussian:
                 for mean, scale in zip(self.y_mean, self.y_scale, strict=True):
-                    blocks += [scale * self.columns.to_raw, [[1.0]]]
-                    shifts += [mean, *np.zeros(len(self.columns.to_raw) - 1), np.log(scale)]
-            else:
-                blocks += [self.columns.to_raw] * (len(self.classes) - 1)
+                    blocks += [scale * to_raw, [[1.0]]]
+                    shifts += [mean, *np.zeros(len(to_raw) - 1), np.log(scale)]
+            else:  # any number of linear predictors, then a shape or none
+                n_predictors, n_shapes = divmod(self.likelihood.expert_size, len(to_raw))
+                blocks += [to_raw] * n_predictors + [[[1.0]]] * n_shapes
         blocks += [self.gate_columns.to_raw] * (self.likelihood.n_experts - 1)
         to_raw = linalg.block_diag(*blocks)
         raw = to_raw @ theta
@@ -255,15 +288,16 @@ def check_applies(mixture):
         mixture._free_parameters()
     except ValueError as error:
         raise ValueError(
-            "Standard errors need linear or logistic experts (one estimator to clone: "
-            "LinearRegression, Ridge, LogisticRegression or None), predicted in-sample, at the "
+            "Standard errors need linear or logistic experts (one estimator to clone, None or "
+            "a linear model that scikit-learn solves in one piece, such as LinearRegression, "
+            "LogisticRegression or PoissonRegressor), predicted in-sample, at the "
             "maximum of the likelihood: without top_k, and not after add_expert or the like. "
             "Bootstrap other mixtures."
         ) from error
-    if type(mixture.likelihood_) not in (Gaussian, Categorical):
+    if type(mixture.likelihood_) not in TERMS:
         raise ValueError(
-            f"Standard errors are known for Gaussian errors and classes, not for "
-            f"{mixture.likelihood_}. Bootstrap the mixture."
+            "Standard errors are known for classes, gaussian, poisson, negative_binomial and gamma "
+            f"likelihoods, not for {mixture.likelihood_}. Bootstrap the mixture."
         )
     if mixture._shared_effects():
         raise ValueError("Standard errors do not know of shared_effects. Bootstrap the mixture.")
@@ -304,6 +338,11 @@ def raw_parameters(mixture):
     if is_classifier(mixture):
         for expert in experts:
             parameters.append(_against_first(np.column_stack(_all_classes(expert))))
+    elif type(mixture.likelihood_) is not Gaussian:
+        shapes = getattr(mixture.likelihood_, "shape_", [None] * len(experts))
+        for expert, shape in zip(experts, shapes, strict=True):
+            log_shape = [] if shape is None else [np.log(shape)]
+            parameters.append(np.concatenate([[expert.intercept_], expert.coef_, log_shape]))
     else:
         for expert, scale in zip(experts, mixture.likelihood_.scale_, strict=True):
             scale = np.atleast_1d(scale)
@@ -326,6 +365,9 @@ def parameter_names(mixture):
     if is_classifier(mixture):
         first, *others = mixture.classes_.tolist()
         labels = [f": {label} against {first}" for label in others]
+    elif type(mixture.likelihood_) is not Gaussian:
+        of_expert += ["log_shape"] * hasattr(mixture.likelihood_, "shape_")
+        labels = [""]
     else:
         of_expert.append("log_scale")
         n_outputs = mixture.likelihood_.scale_[0].size

@@ -19,9 +19,9 @@ class MixtureSummary:
     ----------
     parts, terms : list of str
         Where each parameter belongs, and what it is: of each expert the intercept, the
-        coefficients and, for numbers, ``log_scale``, the logarithm of its standard deviation; of
-        the gate the log-odds of each expert against the first. Classes are log-odds against the
-        first class.
+        coefficients and ``log_scale``, the logarithm of its standard deviation, or ``log_shape``,
+        where it has one; of the gate the log-odds of each expert against the first. Classes are
+        log-odds against the first class, counts logarithms of their means.
     estimate : ndarray of shape (n_parameters,)
         At the maximum of the likelihood, in the units of X and y.
     cov : ndarray of shape (n_parameters, n_parameters)
@@ -42,8 +42,8 @@ class MixtureSummary:
     std_error : ndarray of shape (n_parameters,)
         Square roots of the diagonal of ``cov``.
     z, p_value : ndarray of shape (n_parameters,)
-        Wald's statistics for the hypothesis that a parameter is zero (NaN for scales), and their
-        two-sided p-values.
+        Wald's statistics for the hypothesis that a parameter is zero (NaN for scales and
+        shapes), and their two-sided p-values.
     lower, upper : ndarray of shape (n_parameters,)
         Ends of Wald's intervals.
 
@@ -87,7 +87,7 @@ class MixtureSummary:
         self.log_likelihood = log_likelihood
         self.n_samples, self.n_subjects = n_samples, n_subjects
         self.std_error = np.sqrt(np.diag(cov))
-        is_scale = np.array([term.startswith("log_scale") for term in terms])
+        is_scale = np.array([term in ("log_scale", "log_shape") for term in terms])
         self.z = np.where(is_scale, np.nan, estimate / self.std_error)
         self.p_value = 2 * stats.norm.sf(np.abs(self.z))
         reach = stats.norm.ppf(0.5 + level / 2) * self.std_error
@@ -148,7 +148,17 @@ class MixtureSummary:
 class InferringMixture:
     """``summary`` of a fitted mixture."""
 
-    def summary(self, X, y, sample_weight=None, *, subject=None, cov="observed", level=0.95):
+    def summary(
+        self,
+        X,
+        y,
+        sample_weight=None,
+        *,
+        exposure=None,
+        subject=None,
+        cov="observed",
+        level=0.95,
+    ):
         r"""Coefficients with standard errors, tests and confidence intervals.
 
         All parameters have one covariance matrix: the experts' coefficients and scales, and the
@@ -172,6 +182,8 @@ class InferringMixture:
         sample_weight : array-like of shape (n_samples,), default=None
             Their weights. For "observed" a row of weight 2 is two rows; for "sandwich" it is
             one, which stands for two of the population.
+        exposure : array-like of shape (n_samples,), default=None
+            Their exposures, where ``fit`` had any.
         subject : array-like of shape (n_samples,), default=None
             Rows of one subject share one expert, as in ``fit``. The sandwich then allows for any
             dependence within a subject.
@@ -190,11 +202,11 @@ class InferringMixture:
         Raises
         ------
         ValueError
-            If the mixture has no such standard errors: experts that are not linear or logistic,
-            another gate than :class:`~skmoe.gates.SoftmaxGate` or
-            :class:`~skmoe.gates.ConstantGate`, columns that depend on each other, a scale at its
-            floor, a gate that separates the experts without an error, or an information that is
-            nearly singular.
+            If the mixture has no such standard errors: experts that are not linear or logistic (or
+            log-linear, for counts and positive targets), another gate than
+            :class:`~skmoe.gates.SoftmaxGate` or :class:`~skmoe.gates.ConstantGate`, columns that
+            depend on each other, a scale at its floor, a gate that separates the experts without
+            an error, or an information that is nearly singular.
 
         References
         ----------
@@ -212,7 +224,7 @@ class InferringMixture:
             raise ValueError(
                 "With class_weight the likelihood is none of the data: cov='sandwich'."
             )
-        estimates = Estimates(self, X, y, sample_weight, subject)
+        estimates = Estimates(self, X, y, sample_weight, exposure, subject)
         likelihood = estimates.likelihood
         theta, value, information = estimates.maximum()
         inverse = linalg.inv(information)

@@ -1,4 +1,4 @@
-"""Log-likelihood of mixtures of linear or logistic experts, with its two first derivatives.
+"""Log-likelihood of mixtures of (generalised) linear experts, with its two first derivatives.
 
 With the log-joint ``log pi_k(x) f_k(y | x)`` of expert k, its score ``s_k`` and the
 responsibilities ``r_k`` of a row, the row's score is ``sum_k r_k s_k`` and its observed information
@@ -12,8 +12,10 @@ References
    of the Royal Statistical Society B 44 (1982) 226-233.
 """
 
+from abc import abstractmethod
+
 import numpy as np
-from scipy import linalg
+from scipy import linalg, special
 from sklearn.utils import gen_batches
 
 from ._multinomial import log_softmax
@@ -21,6 +23,7 @@ from ._statistics import weighted_grams
 
 BLOCK_ROWS = 8192
 NEWTON_STEPS = 50
+LARGEST_LOG_MEAN = 300.0
 LONGEST_STEP = 30.0  # of a coefficient of standardised columns, or the logarithm of a scale
 SMALLEST_GAIN = 1e-8  # of the log-likelihood: 1e-4 standard errors from the maximum
 
@@ -71,6 +74,130 @@ class GaussianTerms:
                 np.block([[-precision * gram, by_scale[:, None]], [by_scale[None], corner]])
             )
         return linalg.block_diag(*blocks)
+
+
+class LogLinearTerms:
+    """A generalised linear model of one expert with a log link.
+
+    Parameters
+    ----------
+    theta : ndarray of shape (n_columns,) or (n_columns + 1,)
+        Coefficients, then the logarithm of the shape, if there is one.
+    design : ndarray of shape (n_samples, n_columns)
+        The last column is the intercept's.
+    target : ndarray of shape (n_samples, 2)
+        Target, and logarithm of the exposure.
+    """
+
+    has_shape = True
+
+    def __init__(self, theta, design, target):
+        n_columns = design.shape[1]
+        self.design, self.target = design, target[:, 0]
+        log_mean = design @ theta[:n_columns] + target[:, 1]
+        self.mean = np.exp(np.clip(log_mean, -LARGEST_LOG_MEAN, LARGEST_LOG_MEAN))
+        self.shape = np.exp(theta[n_columns]) if self.has_shape else None
+
+    @classmethod
+    def size(cls, design, target):
+        """Number of parameters."""
+        return design.shape[1] + cls.has_shape
+
+    @abstractmethod
+    def log_density(self):
+        """Of each row, (n_samples,)."""
+
+    @abstractmethod
+    def _first(self):
+        """Derivatives (n_samples,) by the logarithms of mean and shape."""
+
+    @abstractmethod
+    def _second(self):
+        """By that of the mean twice, by both, and by that of the shape twice."""
+
+    def score(self):
+        """Gradient of each row's log-density, (n_samples, size)."""
+        by_mean, by_shape = self._first()
+        slope = self.design * by_mean[:, None]
+        return np.column_stack([slope, by_shape]) if self.has_shape else slope
+
+    def hessian(self, weights):
+        """Weighted sum over the rows, (size, size)."""
+        by_mean, mixed, by_shape = self._second()
+        hessian = self.design.T @ (self.design * (weights * by_mean)[:, None])
+        if not self.has_shape:
+            return hessian
+        beside = self.design.T @ (weights * mixed)
+        return np.block([[hessian, beside[:, None]], [beside[None], weights @ by_shape]])
+
+
+class PoissonTerms(LogLinearTerms):
+    """Counts whose variance is their mean."""
+
+    has_shape = False
+
+    def log_density(self):
+        return special.xlogy(self.target, self.mean) - self.mean - special.gammaln(self.target + 1)
+
+    def _first(self):
+        return self.target - self.mean, None
+
+    def _second(self):
+        return -self.mean, None, None
+
+
+class NegativeBinomialTerms(LogLinearTerms):
+    """Counts whose variance is ``mean + mean**2 / shape``."""
+
+    def log_density(self):
+        y, shape, total = self.target, self.shape, self.mean + self.shape
+        log_binomial = special.gammaln(y + shape) - special.gammaln(shape) - special.gammaln(y + 1)
+        excess = -shape * np.log1p(self.mean / shape)
+        return log_binomial + excess + special.xlogy(y, self.mean / total)
+
+    def _first(self):
+        y, mean, shape = self.target, self.mean, self.shape
+        return (y - mean) * shape / (mean + shape), shape * self._by_shape()
+
+    def _by_shape(self):
+        y, shape, total = self.target, self.shape, self.mean + self.shape
+        of_gamma = special.digamma(y + shape) - special.digamma(shape)
+        return of_gamma + np.log(shape / total) + 1 - (y + shape) / total
+
+    def _second(self):
+        y, mean, shape, total = self.target, self.mean, self.shape, self.mean + self.shape
+        of_gamma = special.polygamma(1, y + shape) - special.polygamma(1, shape)
+        bend = of_gamma + 1 / shape - 2 / total + (y + shape) / total**2
+        return (
+            -mean * shape * (y + shape) / total**2,
+            (y - mean) * mean * shape / total**2,
+            shape * self._by_shape() + shape**2 * bend,
+        )
+
+
+class GammaTerms(LogLinearTerms):
+    """Positive targets whose standard deviation is ``mean / sqrt(shape)``."""
+
+    def log_density(self):
+        shape, ratio = self.shape, self.target / self.mean
+        constant = shape * np.log(shape) - special.gammaln(shape)
+        return constant + shape * (np.log(ratio) - ratio) - np.log(self.target)
+
+    def _first(self):
+        ratio = self.target / self.mean
+        return self.shape * (ratio - 1), self.shape * self._by_shape(ratio)
+
+    def _by_shape(self, ratio):
+        return np.log(self.shape) + 1 - special.digamma(self.shape) + np.log(ratio) - ratio
+
+    def _second(self):
+        ratio, shape = self.target / self.mean, self.shape
+        bend = 1 / shape - special.polygamma(1, shape)
+        return (
+            -shape * ratio,
+            shape * (ratio - 1),
+            shape * self._by_shape(ratio) + shape**2 * bend,
+        )
 
 
 class SoftmaxTerms:
@@ -130,12 +257,12 @@ class MixtureLikelihood:
 
     Parameters
     ----------
-    terms : {GaussianTerms, SoftmaxTerms}
+    terms : {GaussianTerms, SoftmaxTerms, PoissonTerms, NegativeBinomialTerms, GammaTerms}
         Kind of the experts.
     design : ndarray of shape (n_samples, n_columns)
         Of the experts; the last column is the intercept's.
-    target : ndarray of shape (n_samples, n_outputs) or (n_samples, n_classes)
-        Targets, or classes one-hot.
+    target : ndarray of shape (n_samples, n_outputs), (n_samples, n_classes) or (n_samples, 2)
+        Targets, classes one-hot, or target and log-exposure.
     gate_design : ndarray of shape (n_samples, n_gate_columns)
         Of the gate; a single column of ones for proportions.
     weight : ndarray of shape (n_samples,)

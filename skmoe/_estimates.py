@@ -12,11 +12,13 @@ from ._information import (
     NegativeBinomialTerms,
     PoissonTerms,
     SoftmaxTerms,
+    inverse,
     maximise,
 )
 from ._online import split_last
 from ._statistics import standardisation
 from ._subjects import Subjects, check_subject
+from ._tables import column_numbers
 from .gates import ConstantGate, SoftmaxGate
 from .likelihoods import Categorical, Gamma, Gaussian, NegativeBinomial, Poisson
 
@@ -101,12 +103,22 @@ class Estimates:
             weight,
             len(mixture.experts_),
             subjects,
+            self._shared_places(head),
         )
+
+    def _shared_places(self, head):
+        """Where an expert's parameters, the intercept last, are those of all experts."""
+        n_columns = self.columns.design.shape[1] - 1
+        names = _column_names(self.mixture, head, n_columns)
+        shared = column_numbers(self.mixture._shared_effects(), n_columns, names)
+        n_blocks = len(self.y_scale) if self.is_gaussian else 1
+        return [block * (n_columns + 2) + j for block in range(n_blocks) for j in shared]
 
     def fitted(self):
         """Parameters of the fitted mixture, as the likelihood has them."""
-        shifts, to_raw = self.in_raw_units(np.zeros(self.likelihood.size))
-        return linalg.solve(to_raw, raw_parameters(self.mixture) - shifts)
+        y_scale = 1 / self.y_scale if self.is_gaussian else None
+        from_raw = self._units(self.columns.from_raw, self.gate_columns.from_raw, y_scale)
+        return (from_raw @ (raw_parameters(self.mixture) - self._shifts()))[self.likelihood.free]
 
     def maximum(self):
         """Parameters, log-likelihood and information at the maximum next to the fit.
@@ -191,7 +203,7 @@ class Estimates:
 
     def _check_distance(self, fitted, theta, information):
         to_raw = self.in_raw_units(theta)[1]
-        std_error = np.sqrt(np.diag(to_raw @ linalg.inv(information) @ to_raw.T))
+        std_error = np.sqrt(np.diag(to_raw @ inverse(information) @ to_raw.T))
         distance = np.abs(to_raw @ (theta - fitted)) / std_error
         worst = int(distance.argmax())
         if distance[worst] > FARTHEST:
@@ -214,20 +226,33 @@ class Estimates:
 
     def in_raw_units(self, theta):
         """Parameters in the units of X and y, and the matrix that makes changes of them."""
-        shifts, blocks, to_raw = [], [], self.columns.to_raw
+        y_scale = self.y_scale if self.is_gaussian else None
+        to_raw = self._units(self.columns.to_raw, self.gate_columns.to_raw, y_scale)
+        to_raw = to_raw @ self.likelihood.spread
+        return to_raw @ theta + self._shifts(), to_raw
+
+    def _units(self, of_columns, of_gate_columns, y_scale):
+        """Matrix that changes the units of all parameters, those of an output by a factor."""
+        blocks, n_columns = [], len(of_columns)
         for _ in range(self.likelihood.n_experts):
             if self.is_gaussian:
-                for mean, scale in zip(self.y_mean, self.y_scale, strict=True):
-                    blocks += [scale * to_raw, [[1.0]]]
-                    shifts += [mean, *np.zeros(len(to_raw) - 1), np.log(scale)]
+                for scale in y_scale:
+                    blocks += [scale * of_columns, [[1.0]]]
             else:  # any number of linear predictors, then a shape or none
-                n_predictors, n_shapes = divmod(self.likelihood.expert_size, len(to_raw))
-                blocks += [to_raw] * n_predictors + [[[1.0]]] * n_shapes
-        blocks += [self.gate_columns.to_raw] * (self.likelihood.n_experts - 1)
-        to_raw = linalg.block_diag(*blocks)
-        raw = to_raw @ theta
-        raw[: len(shifts)] += shifts
-        return raw, to_raw
+                n_predictors, n_shapes = divmod(self.likelihood.expert_size, n_columns)
+                blocks += [of_columns] * n_predictors + [[[1.0]]] * n_shapes
+        blocks += [of_gate_columns] * (self.likelihood.n_experts - 1)
+        return linalg.block_diag(*blocks)
+
+    def _shifts(self):
+        """What the parameters in raw units have on top, where those here are zero."""
+        shifts = np.zeros(len(self.likelihood.spread))
+        if self.is_gaussian:
+            of_expert = np.zeros((len(self.y_scale), self.columns.design.shape[1] + 1))
+            of_expert[:, 0], of_expert[:, -1] = self.y_mean, np.log(self.y_scale)
+            of_experts = np.tile(of_expert.ravel(), self.likelihood.n_experts)
+            shifts[: len(of_experts)] = of_experts
+        return shifts
 
 
 class Columns:
@@ -254,32 +279,34 @@ class Columns:
         The last column is one.
     to_raw : ndarray of shape (n_columns + 1, n_columns + 1)
         Makes coefficients in raw units, intercept first, of those here, intercept last.
+    from_raw : ndarray of shape (n_columns + 1, n_columns + 1)
+        Its inverse.
     """
 
     def __init__(self, role, mixture, head, X, used, weight):
         X = X if head is None else head.transform(X)
         X = X.toarray() if hasattr(X, "toarray") else np.asarray(X, dtype=np.float64)
         X = X[used]
-        self._mean, self._scale = standardisation(X, weight)
-        standard = (X - self._mean) / self._scale
+        mean, scale = standardisation(X, weight)
+        standard = (X - mean) / scale
         _check_independent(role, _column_names(mixture, head, X.shape[1]), standard, weight)
-        self.design = np.column_stack([standard, np.ones(len(X))])
-        self._set_way_back()
+        self._set(standard, mean, scale)
 
     @classmethod
     def none(cls, n_samples):
         """The intercept alone."""
         columns = cls.__new__(cls)
-        columns._mean, columns._scale = np.zeros(0), np.ones(0)
-        columns.design = np.ones((n_samples, 1))
-        columns._set_way_back()
+        columns._set(np.empty((n_samples, 0)), np.zeros(0), np.ones(0))
         return columns
 
-    def _set_way_back(self):
-        n_columns = len(self._scale)
-        self.to_raw = np.zeros((n_columns + 1, n_columns + 1))
-        self.to_raw[0, :-1], self.to_raw[0, -1] = -self._mean / self._scale, 1.0
-        self.to_raw[1:, :-1] = np.diag(1 / self._scale)
+    def _set(self, standard, mean, scale):
+        n_columns = len(scale) + 1
+        self.design = np.column_stack([standard, np.ones(len(standard))])
+        self.to_raw, self.from_raw = np.zeros((2, n_columns, n_columns))
+        self.to_raw[0, :-1], self.to_raw[0, -1] = -mean / scale, 1.0
+        self.to_raw[1:, :-1] = np.diag(1 / scale)
+        self.from_raw[-1, 0], self.from_raw[-1, 1:] = 1.0, mean
+        self.from_raw[:-1, 1:] = np.diag(scale)
 
 
 def check_applies(mixture):
@@ -299,8 +326,6 @@ def check_applies(mixture):
             "Standard errors are known for classes, gaussian, poisson, negative_binomial and gamma "
             f"likelihoods, not for {mixture.likelihood_}. Bootstrap the mixture."
         )
-    if mixture._shared_effects():
-        raise ValueError("Standard errors do not know of shared_effects. Bootstrap the mixture.")
     _, gate = split_last(mixture.gate_)
     if type(gate) not in (SoftmaxGate, ConstantGate):
         raise ValueError(

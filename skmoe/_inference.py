@@ -3,11 +3,12 @@
 import html
 
 import numpy as np
-from scipy import linalg, stats
+from scipy import stats
 from sklearn.utils.validation import check_is_fitted
 
 from ._display import html_table, interval_ends, text_table, under_headings
 from ._estimates import Estimates, parameter_names
+from ._information import inverse
 
 KINDS = {"observed": "the observed information", "sandwich": "the sandwich"}
 
@@ -22,9 +23,9 @@ class MixtureSummary:
         coefficients and ``log_scale``, the logarithm of its standard deviation, or ``log_shape``,
         where it has one; of the gate the log-odds of each expert against the first. Classes are
         log-odds against the first class, counts logarithms of their means.
-    estimate : ndarray of shape (n_parameters,)
+    estimate : ndarray of shape (n_terms,)
         At the maximum of the likelihood, in the units of X and y.
-    cov : ndarray of shape (n_parameters, n_parameters)
+    cov : ndarray of shape (n_terms, n_terms)
         Covariance of the estimates.
     kind : {"observed", "sandwich"}
         What it was made of.
@@ -32,6 +33,9 @@ class MixtureSummary:
         Of the confidence intervals.
     log_likelihood : float
         At the estimates.
+    n_parameters : int
+        Free ones; a coefficient that all experts share is one, though it stands in the table
+        under each of them.
     n_samples : float
         Sum of the weights.
     n_subjects : int, default=None
@@ -39,12 +43,12 @@ class MixtureSummary:
 
     Attributes
     ----------
-    std_error : ndarray of shape (n_parameters,)
+    std_error : ndarray of shape (n_terms,)
         Square roots of the diagonal of ``cov``.
-    z, p_value : ndarray of shape (n_parameters,)
+    z, p_value : ndarray of shape (n_terms,)
         Wald's statistics for the hypothesis that a parameter is zero (NaN for scales and
         shapes), and their two-sided p-values.
-    lower, upper : ndarray of shape (n_parameters,)
+    lower, upper : ndarray of shape (n_terms,)
         Ends of Wald's intervals.
 
     See Also
@@ -79,13 +83,13 @@ class MixtureSummary:
     """
 
     def __init__(
-        self, parts, terms, estimate, cov, *, kind, level, log_likelihood, n_samples,
-        n_subjects=None,
+        self, parts, terms, estimate, cov, *, kind, level, log_likelihood, n_parameters,
+        n_samples, n_subjects=None,
     ):  # fmt: skip
         self.parts, self.terms, self.estimate, self.cov = parts, terms, estimate, cov
         self.kind, self.level = kind, level
         self.log_likelihood = log_likelihood
-        self.n_samples, self.n_subjects = n_samples, n_subjects
+        self.n_parameters, self.n_samples, self.n_subjects = n_parameters, n_samples, n_subjects
         self.std_error = np.sqrt(np.diag(cov))
         is_scale = np.array([term in ("log_scale", "log_shape") for term in terms])
         self.z = np.where(is_scale, np.nan, estimate / self.std_error)
@@ -130,7 +134,7 @@ class MixtureSummary:
     def _lines(self):
         of_subjects = "" if self.n_subjects is None else f" of {self.n_subjects} subjects"
         return (
-            f"log-likelihood {self.log_likelihood:.1f}, {len(self.terms)} parameters, "
+            f"log-likelihood {self.log_likelihood:.1f}, {self.n_parameters} parameters, "
             f"{self.n_samples:g} rows{of_subjects}",
             f"standard errors from {KINDS[self.kind]}",
         )
@@ -227,19 +231,20 @@ class InferringMixture:
         estimates = Estimates(self, X, y, sample_weight, exposure, subject)
         likelihood = estimates.likelihood
         theta, value, information = estimates.maximum()
-        inverse = linalg.inv(information)
+        covariance = inverse(information)
         if cov == "sandwich":
-            inverse = inverse @ likelihood.outer_scores(theta) @ inverse
+            covariance = covariance @ likelihood.outer_scores(theta) @ covariance
         raw, to_raw = estimates.in_raw_units(theta)
         parts, terms = parameter_names(self)
         return MixtureSummary(
             parts,
             terms,
             raw,
-            to_raw @ inverse @ to_raw.T,
+            to_raw @ covariance @ to_raw.T,
             kind=cov,
             level=level,
             log_likelihood=value,
+            n_parameters=likelihood.size,
             n_samples=float(likelihood.weight.sum()),
             n_subjects=None
             if likelihood.subjects is None

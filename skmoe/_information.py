@@ -252,8 +252,8 @@ class SoftmaxTerms:
 class MixtureLikelihood:
     """Log-likelihood of a mixture as a function of all its parameters.
 
-    They are one vector: those of each expert, then those of the gate, log-odds against the first
-    expert.
+    They are one vector: those of each expert, shared ones once, then those of the gate, log-odds
+    against the first expert.
 
     Parameters
     ----------
@@ -271,18 +271,37 @@ class MixtureLikelihood:
         Number of experts.
     subjects : Subjects, default=None
         Which rows share one expert; the gate's design then has a row for each subject.
+    shared : sequence of int, default=()
+        Places among an expert's parameters of those that all experts have in common.
+
+    Attributes
+    ----------
+    size : int
+        Number of free parameters.
+    free : ndarray of shape (size,)
+        Their places among each expert's parameters and the gate's.
+    spread : ndarray of shape (n_parameters, size)
+        Makes each expert's parameters and the gate's of the free ones.
     """
 
-    def __init__(self, terms, design, target, gate_design, weight, n_experts, subjects=None):
+    def __init__(
+        self, terms, design, target, gate_design, weight, n_experts, subjects=None, shared=()
+    ):
         self.terms, self.design, self.target = terms, design, target
         self.gate_design, self.weight, self.n_experts = gate_design, weight, n_experts
         self.subjects = subjects
         self.expert_size = terms.size(design, target)
-        self.size = n_experts * self.expert_size + (n_experts - 1) * gate_design.shape[1]
+        n_gate = (n_experts - 1) * gate_design.shape[1]
+        owner = np.arange(n_experts * self.expert_size + n_gate)
+        for place in shared:
+            owner[place : n_experts * self.expert_size : self.expert_size] = place
+        self.free, number = np.unique(owner, return_inverse=True)
+        self.size = len(self.free)
+        self.spread = np.eye(self.size)[number]
 
     def split(self, theta):
         """Parameters of each expert (n_experts, expert_size), and those of the gate."""
-        end = self.n_experts * self.expert_size
+        theta, end = self.spread @ theta, self.n_experts * self.expert_size
         return theta[:end].reshape(self.n_experts, self.expert_size), theta[end:]
 
     def value(self, theta):
@@ -292,21 +311,22 @@ class MixtureLikelihood:
 
     def derivatives(self, theta):
         """Log-likelihood, gradient (size,) and observed information (size, size)."""
-        value, gradient = 0.0, np.zeros(self.size)
-        information = np.zeros((self.size, self.size))
+        n_parameters = len(self.spread)
+        value, gradient = 0.0, np.zeros(n_parameters)
+        information = np.zeros((n_parameters, n_parameters))
         for block in self._blocks(theta):
             value += block.log_likelihood()
             scores = block.scores()
             gradient += block.unit_weight @ scores
             information += scores.T @ (scores * block.unit_weight[:, None])
             information -= block.curvature()
-        return value, gradient, information
+        return value, self.spread.T @ gradient, self.spread.T @ information @ self.spread
 
     def outer_scores(self, theta):
         """Sum of ``weight**2 * score score^T`` over rows, or of subjects, (size, size)."""
         outer = np.zeros((self.size, self.size))
         for block in self._blocks(theta):
-            weighted = block.scores() * block.unit_weight[:, None]
+            weighted = block.scores() @ self.spread * block.unit_weight[:, None]
             outer += weighted.T @ weighted
         return outer
 
@@ -438,6 +458,13 @@ def maximise(likelihood, theta):
         theta = theta + size * step
         value, gradient, information = likelihood.derivatives(theta)
     return theta, value, information, False
+
+
+def inverse(information):
+    """Covariance of the estimates, whatever the units of the parameters are."""
+    unit = 1 / np.sqrt(np.diag(information))
+    units = np.outer(unit, unit)
+    return linalg.inv(information * units) * units
 
 
 def _ascent(gradient, information):

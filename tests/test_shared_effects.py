@@ -152,9 +152,6 @@ def test_other_experts_share_nothing(params):
         mixture([0], **params).fit(X, np.abs(y).round())
 
 
-def test_what_does_not_know_of_shared_effects_says_so():
+def test_there_is_no_partial_fit_with_shared_effects():
     X, y = planted(200)
-    moe = mixture([1]).fit(X, y)
-    assert not hasattr(moe, "partial_fit")
-    with pytest.raises(ValueError, match="do not know of shared_effects"):
-        moe.summary(X, y)
+    assert not hasattr(mixture([1]).fit(X, y), "partial_fit")

@@ -39,6 +39,7 @@ from ._online import StreamLearner
 from ._parameters import ExpertParameters
 from ._report import ExpertReport, describe_experts, distinct_optima
 from ._routing import Routes, count_loads, evenness
+from ._spread import learn_spread
 from ._statistics import standardisation
 from ._subjects import Subjects, check_subject
 from ._tables import (
@@ -303,6 +304,7 @@ class BaseMixtureOfExperts(
             blurred = self._run_blurred(problem, data, max_iter, start_seed)
             run = self._run(problem, max_iter - len(blurred), folds, tasks, fitted_now)
             run.objectives[:0] = blurred
+            run.objectives += self._learn_spread(problem, data, split_params, subject, fold_seed)
             estimators = self._finish(problem, templates, transformer, design)
         self._set_fitted(problem, run, names, estimators, prefix, folds, ends)
         self.start_lower_bounds_ = paths
@@ -646,6 +648,30 @@ class BaseMixtureOfExperts(
             after=after,
         )
 
+    def _learn_spread(self, problem, data, split_params, subject, seed):
+        """Let the scales depend on the row where the likelihood asks for it; the objectives."""
+        estimator = getattr(problem.likelihood, "spread_estimator", lambda: None)()
+        if estimator is None:
+            return []
+        if problem.likelihood.scale == "auto" and any(describe_columns(data.X)):
+            estimator = make_pipeline(table_encoder(data.X), estimator)
+        check_accepts(f"The scale {type(estimator).__name__}", estimator, data.X)
+        estimator = seed_estimator(estimator, np.random.RandomState(seed))
+        folds = make_folds(
+            "auto",
+            [estimator],
+            data.X,
+            data.y,
+            split_params,
+            subject=subject,
+            stratify=False,
+            seed=seed,
+        )
+        optional = problem.likelihood.scale == "auto"
+        return learn_spread(
+            problem, data.X, estimator, folds, optional=optional, n_jobs=self.n_jobs
+        )
+
     def _report(self, objectives):
         iteration = len(objectives)
         if iteration % self.verbose_interval == 0 or iteration == 1:
@@ -788,6 +814,8 @@ class BaseMixtureOfExperts(
     def _count_parameters(problem, gate, likelihood):
         """Free parameters, or None where they cannot be counted."""
         if isinstance(problem.experts, EstimatorExperts) or not hasattr(gate, "n_parameters_"):
+            return None
+        if likelihood.n_parameters_ is None:
             return None
         return problem.experts.n_parameters() + likelihood.n_parameters_ + gate.n_parameters_
 

@@ -321,10 +321,12 @@ def check_applies(mixture):
             "maximum of the likelihood: without top_k, and not after add_expert or the like. "
             "Bootstrap other mixtures."
         ) from error
-    if type(mixture.likelihood_) not in TERMS:
+    own_scales = getattr(mixture.likelihood_, "scale", "expert") == "expert"
+    if type(mixture.likelihood_) not in TERMS or not own_scales:
         raise ValueError(
-            "Standard errors are known for classes, gaussian, poisson, negative_binomial and gamma "
-            f"likelihoods, not for {mixture.likelihood_}. Bootstrap the mixture."
+            "Standard errors are known for classes, for poisson, negative_binomial and gamma, and "
+            "for gaussian with a scale for each expert, not for "
+            f"{mixture.likelihood_}. Bootstrap the mixture."
         )
     _, gate = split_last(mixture.gate_)
     if type(gate) not in (SoftmaxGate, ConstantGate):

@@ -305,6 +305,7 @@ class GrowingMixture:
             neighbours=None,
             is_new=is_new,
         )
+        problem.spread = self._of_rows(X).get("spread")
         with experts.side_by_side(self.n_jobs):
             self._iterate(problem, folds)
             _, fitted = experts.finish(problem.resp, problem.working, problem.working_exposure)
@@ -437,11 +438,11 @@ class GrowingMixture:
         with experts.side_by_side(self.n_jobs):
             for _ in range(ROBUST_REFITS if is_robust else 1):
                 experts.fit(resp, working)
-                start.update(y, experts.predictions, resp * weight[:, None])
+                start.update(y, experts.predictions, resp * weight[:, None], **self._of_rows(X))
                 if is_robust:
                     working = start.working_weights(y, experts.predictions)
             fitted = experts.finish(resp, working)[k]
-        own = start.log_density(y, experts.predictions)[:, k]
+        own = start.log_density(y, experts.predictions, **self._of_rows(X))[:, k]
         log_density[:, k] = experts.own_log_density.get(k, own)
         order = np.arange(len(names))
         order[k] = len(names)

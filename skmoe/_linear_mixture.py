@@ -124,7 +124,7 @@ class LinearMixture(Mixture):
         """
         if type(experts) is not LinearExperts or type(likelihood) is not Gaussian:
             return False
-        if subjects is not None or experts.shared is not None:
+        if likelihood.scale != "expert" or subjects is not None or experts.shared is not None:
             return False
         if Z is not X or top_k is not None or not experts.flat or not np.ptp(experts.y):
             return False

@@ -53,12 +53,15 @@ class Mixture:
     working : ndarray of shape (n_samples, n_experts) or None
         Factors of the responsibilities with which experts are fitted, where the likelihood is
         robust and has seen predictions.
+    spread : ndarray of shape (n_samples, 1) or None
+        Factors of the scales, where these depend on the row.
     working_exposure : ndarray of shape (n_samples, n_experts) or None
         By which the target is divided, and weights are multiplied, when experts are fitted.
     """
 
     noise = None
     working = working_exposure = None
+    spread = None
 
     def __init__(
         self, experts, gate, likelihood, Z, y, weight, *, n_inner, neighbours, load_prior=None,
@@ -104,6 +107,17 @@ class Mixture:
         predictions = self.experts.predictions
         return predictions if self.exposure is None else predictions * self.exposure[:, None]
 
+    def _of_rows(self):
+        """What the likelihood is told about the rows besides targets and predictions."""
+        return {} if self.spread is None else {"spread": self.spread}
+
+    def squared_errors(self):
+        """Of each row (n,), in units of the scales of the experts that it belongs to."""
+        squares = ((self.y[:, None] - self.means) / self.likelihood.scale_) ** 2
+        squares = squares.mean(axis=2) if squares.ndim == 3 else squares
+        squares = (self.resp * squares).sum(axis=1)
+        return squares * (self.weight.sum() / max(self.weight @ squares, 1e-300))
+
     def settle(self):
         """Scales, gate and E-step around the experts as they are; the objective."""
         for _ in range(self.n_inner):
@@ -112,6 +126,7 @@ class Mixture:
                 self.means,
                 self.resp * self.weight[:, None],
                 self.experts.penalty,
+                **self._of_rows(),
             )
             self.gate.fit(self.Z, self._gate_labels(), sample_weight=self.gate_weight)
             self._e_step()
@@ -152,6 +167,8 @@ class Mixture:
         """Weights and exposures that the likelihood wants for the next fit of the experts."""
         if hasattr(self.likelihood, "working_weights"):
             self.working = self.likelihood.working_weights(self.y, self.means)
+        elif self.spread is not None and self.experts.in_sample:  # least squares of unequal errors
+            self.working = np.repeat(1 / self.spread**2, self.resp.shape[1], axis=1)
         if hasattr(self.likelihood, "working_exposure"):
             working = self.likelihood.working_exposure(self.y, self.means)
             if self.exposure is not None:
@@ -168,7 +185,7 @@ class Mixture:
 
     def expert_log_density(self):
         """Log-density of each row under each expert, (n, K)."""
-        log_density = self.likelihood.log_density(self.y, self.means)
+        log_density = self.likelihood.log_density(self.y, self.means, **self._of_rows())
         for k, own in self.experts.own_log_density.items():
             log_density[:, k] = own
         return log_density
@@ -216,6 +233,7 @@ class Mixture:
                 weights,
                 self.experts.penalty,
                 pooled_rows=SERVING_POOLED_ROWS,
+                **self._of_rows(),
             )
         self.gate_proba = np.exp(log_gate)
         self._set_load()
@@ -314,6 +332,7 @@ class Mixture:
                 self.load,
                 self.working,
                 self.working_exposure,
+                self.spread,
             ),
         }
 
@@ -331,4 +350,5 @@ class Mixture:
             self.load,
             self.working,
             self.working_exposure,
+            self.spread,
         ) = state["arrays"]

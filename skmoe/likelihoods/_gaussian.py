@@ -1,9 +1,13 @@
 """Gaussian errors around the prediction of an expert."""
 
 import numpy as np
+from sklearn.ensemble import RandomForestRegressor
+from sklearn.utils.metaestimators import available_if
 
 from ..distributions import GaussianComponents
 from ._scaled import ScaledErrors
+
+KINDS = ("expert", "shared", "auto")
 
 
 class Gaussian(ScaledErrors):
@@ -16,12 +20,30 @@ class Gaussian(ScaledErrors):
     :math:`\max(10^{-6} \operatorname{var}(y), \delta^2 / 12)`, where :math:`\delta` is the step
     of the grid on which y lies, if it lies on one: the variance of the rounding error.
 
+    Parameters
+    ----------
+    scale : {"expert", "shared", "auto"} or regressor, default="expert"
+        "expert" is a standard deviation for each expert, "shared" one for all of them. A regressor
+        makes errors wider for some rows than for others, whatever the expert:
+        :math:`\sigma_k(x) = \sigma_k s(x)`. After EM under constant scales it learns the squared
+        errors, each in units of its expert's variance, from the row [1]_, out of fold unless it
+        is linear; a power of what it predicts is :math:`s(x)^2`, between 0.05 and 20, and EM goes
+        on with that. "auto" does so with a random forest, and stays with "expert" unless the
+        log-density of a row gains 0.01 and two standard errors of the gain.
+
     Attributes
     ----------
     scale_ : ndarray of shape (n_experts,) or (n_experts, n_outputs)
-        Standard deviations, in the units of y.
+        Standard deviations :math:`\sigma_k`, in the units of y.
+    spread_model_ : callable or None
+        From rows to :math:`s(x)` (n, 1); None for constant scales.
     floor_ : float or ndarray of shape (n_outputs,)
         The smallest standard deviation allowed.
+
+    References
+    ----------
+    .. [1] M. Davidian and R. J. Carroll, "Variance function estimation", Journal of the American
+       Statistical Association 82 (1987) 1079-1091.
 
     Examples
     --------
@@ -34,6 +56,49 @@ class Gaussian(ScaledErrors):
     """
 
     _of_experts = ("scale_", "_mass", "_squares")
+    spread_model_ = None
+
+    def __init__(self, scale="expert"):
+        self.scale = scale
+
+    def start(self, y, weight, n_experts):
+        """Look at the target once before EM.
+
+        Parameters
+        ----------
+        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            Target.
+        weight : ndarray of shape (n_samples,)
+            Weights of the rows.
+        n_experts : int
+            Number of experts.
+
+        Returns
+        -------
+        self : Gaussian
+            With ``floor_`` set.
+
+        Raises
+        ------
+        ValueError
+            If ``scale`` is none of what it can be.
+        """
+        known = isinstance(self.scale, str) and self.scale in KINDS
+        if not known and not (hasattr(self.scale, "fit") and hasattr(self.scale, "predict")):
+            raise ValueError(f"scale must be one of {KINDS} or a regressor; got {self.scale!r}.")
+        return super().start(y, weight, n_experts)
+
+    def spread_estimator(self):
+        """The regressor of squared errors, unfitted, where the scale depends on the row.
+
+        Returns
+        -------
+        estimator : estimator or None
+            None for constant scales.
+        """
+        if not isinstance(self.scale, str):
+            return self.scale
+        return RandomForestRegressor(50, min_samples_leaf=20) if self.scale == "auto" else None
 
     def _learn(self, squares, weights, penalty, pooled_rows):
         self.update_from_sums(*self._sum(squares, weights), penalty, pooled_rows)
@@ -56,6 +121,7 @@ class Gaussian(ScaledErrors):
         self._pooled_rows = pooled_rows
         self._refresh(penalty)
 
+    @available_if(lambda self: isinstance(self.scale, str) and self.scale in ("expert", "shared"))
     def learn_batch(self, y, prediction, weights, penalty=0.0, *, keep, gain):
         """Re-estimate the standard deviations from one more batch of rows.
 
@@ -81,7 +147,18 @@ class Gaussian(ScaledErrors):
         return weights.sum(axis=0), np.einsum("nk,nk...->k...", weights, squares)
 
     def _refresh(self, penalty):
-        self._set_scale(self._mass, self._squares + penalty, self._pooled_rows)
+        mass, squares = self._mass, self._squares + penalty
+        if isinstance(self.scale, str) and self.scale == "shared":
+            squares = np.broadcast_to(squares.sum(axis=0), squares.shape)
+            mass = np.full_like(mass, mass.sum())
+        self._set_scale(mass, squares, self._pooled_rows)
 
-    def _around(self, prediction, experts):
-        return GaussianComponents(prediction, self.scale_[experts])
+    def _around(self, prediction, scale, experts):
+        return GaussianComponents(prediction, scale)
+
+    @property
+    def n_parameters_(self):
+        """Number of free parameters; None where a regressor has some too."""
+        if self.spread_model_ is not None:
+            return None
+        return self.scale_[0].size if self.scale == "shared" else self.scale_.size

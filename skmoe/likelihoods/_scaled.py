@@ -50,7 +50,7 @@ class ScaledErrors(BaseEstimator):
         """Weights of the rows that variance and floor are those of."""
         return weight
 
-    def update(self, y, prediction, weights, penalty=0.0, pooled_rows=0.0):
+    def update(self, y, prediction, weights, penalty=0.0, pooled_rows=0.0, spread=None):
         """Re-estimate the scales.
 
         Parameters
@@ -66,8 +66,18 @@ class ScaledErrors(BaseEstimator):
         pooled_rows : float, default=0.0
             Each expert is given so many rows more, of the geometric mean of all the scales:
             an expert of few rows then does not trust them alone.
+        spread : ndarray of shape (n_samples, 1), default=None
+            Factors of the scales, where these depend on the row.
         """
-        self._learn((y[:, None] - prediction) ** 2, weights, penalty, pooled_rows)
+        squares = (y[:, None] - prediction) ** 2
+        if spread is not None:
+            squares /= self._shaped(spread, prediction) ** 2
+        self._learn(squares, weights, penalty, pooled_rows)
+
+    @staticmethod
+    def _shaped(spread, prediction):
+        """``spread`` with as many axes as the predictions have."""
+        return spread.reshape(spread.shape + (1,) * (prediction.ndim - 2))
 
     @abstractmethod
     def _learn(self, squares, weights, penalty, pooled_rows):
@@ -83,7 +93,7 @@ class ScaledErrors(BaseEstimator):
             variance = (mass * variance + pooled_rows * pooled) / (mass + pooled_rows)
         self.scale_ = np.maximum(np.sqrt(variance), self.floor_)
 
-    def log_density(self, y, prediction, experts=None):
+    def log_density(self, y, prediction, experts=None, spread=None):
         """Log-density of each row under each expert.
 
         Parameters
@@ -95,15 +105,17 @@ class ScaledErrors(BaseEstimator):
         experts : ndarray of shape (n_samples, k), default=None
             Whose predictions they are, where each row has k of the experts; None is all of
             them in order.
+        spread : ndarray of shape (n_samples, 1), default=None
+            Factors of the scales, where these depend on the row.
 
         Returns
         -------
         log_density : ndarray of shape (n_samples, n_experts)
             Joint over the outputs.
         """
-        return self.components(prediction, experts).logpdf(y[:, None])
+        return self.components(prediction, experts, spread).logpdf(y[:, None])
 
-    def components(self, prediction, experts=None):
+    def components(self, prediction, experts=None, spread=None):
         """Distributions around the predictions.
 
         Parameters
@@ -112,6 +124,8 @@ class ScaledErrors(BaseEstimator):
             Prediction of each expert.
         experts : ndarray of shape (n_samples, k), default=None
             Whose predictions they are; None is all experts in order.
+        spread : ndarray of shape (n_samples, 1), default=None
+            Factors of the scales, where these depend on the row.
 
         Returns
         -------
@@ -119,10 +133,13 @@ class ScaledErrors(BaseEstimator):
             One for each row and expert; see :mod:`skmoe.distributions`.
         """
         everyone = slice(None) if experts is None else experts
-        return self._around(prediction, everyone)
+        scale = self.scale_[everyone]
+        if spread is not None:
+            scale = scale * self._shaped(spread, prediction)
+        return self._around(prediction, scale, everyone)
 
     @abstractmethod
-    def _around(self, prediction, experts):
+    def _around(self, prediction, scale, experts):
         """``components``; ``experts`` indexes what each expert has one of."""
 
     def log_prior(self, penalty):

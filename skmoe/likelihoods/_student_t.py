@@ -120,8 +120,8 @@ class StudentT(RobustErrors):
                 ]
             )
 
-    def _around(self, prediction, experts):
-        return StudentTComponents(prediction, self.scale_[experts], self.df_[experts])
+    def _around(self, prediction, scale, experts):
+        return StudentTComponents(prediction, scale, self.df_[experts])
 
     @property
     def n_parameters_(self):

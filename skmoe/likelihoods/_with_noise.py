@@ -104,6 +104,11 @@ class WithNoise(BaseEstimator):
                 f"likelihood must be one of {sorted(BY_NAME)} or a likelihood; got "
                 f"{self.likelihood!r}."
             )
+        if getattr(self.likelihood, "scale", "expert") not in ("expert", "shared"):
+            raise ValueError(
+                "Beside noise, scales cannot depend on the row: give the likelihood "
+                'scale="expert" or scale="shared".'
+            )
         self.share_ = FIRST_SHARE if estimated else float(self.share)
         self.likelihood_ = unfitted(self.likelihood).start(y, inside_fence(y, weight), n_experts)
         self.low_, self.high_ = y[weight > 0].min(axis=0), y[weight > 0].max(axis=0)

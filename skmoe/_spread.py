@@ -1,0 +1,113 @@
+"""Scales that depend on the row: a regressor learns where errors are large."""
+
+import copy
+
+import numpy as np
+
+from ._em import run_em
+from ._experts import EstimatorExperts
+
+ROUNDS = 2  # of a fit of the regressor, and EM with what it says
+STEPS = 20  # EM iterations in each round, at most
+POWERS = (0.25, 0.5, 0.75, 1.0)  # that draw its predictions towards a constant
+BOUNDS = (0.05, 20.0)  # of predicted squared errors, whose mean is one
+LEAST_GAIN = 0.01  # of log-density for each unit of weight, where a constant is the alternative
+STANDARD_ERRORS = 2.0  # of the gain, which it has to be worth
+
+
+def learn_spread(problem, X, estimator, folds, *, optional, n_jobs):
+    """Let the scale depend on the row: ``sigma_k(x) = scale_k * spread(x)``.
+
+    The squared errors, each in units of its expert's variance and averaged with the
+    responsibilities, are what the likelihood asks of the square of ``spread``: given these, it is
+    that of gamma errors around it. A regressor learns them from the row, out of fold as experts
+    are; a power of what it predicts, the one of the highest likelihood, keeps it from promising
+    too much.
+
+    Parameters
+    ----------
+    problem : Mixture
+        After EM under constant scales; goes on under others.
+    X : array-like or DataFrame of n_samples rows
+        What the regressor sees.
+    estimator : estimator
+        A regressor, seeded already.
+    folds : None, "oob" or list of (train, test)
+        As ``EstimatorExperts`` takes them.
+    optional : bool
+        Whether to go back to constant scales if they are as good.
+    n_jobs : int or None
+        Jobs that fit the regressor.
+
+    Returns
+    -------
+    objectives : list of float
+        After each EM iteration.
+    """
+    constant, before = problem.state(), problem.log_norm
+    objectives, best, best_value = [], None, -np.inf
+    for _ in range(ROUNDS):
+        squares = np.maximum(problem.squared_errors(), 1e-6)  # some losses want them positive
+        learner = EstimatorExperts(
+            ["scale"], [estimator], X, squares, problem.weight, folds=folds,
+            min_responsibility=0.0, ensemble=True, classes=None, alike=False,
+        )  # fmt: skip
+        everything = np.ones((len(squares), 1))
+        with learner.side_by_side(n_jobs):
+            learner.fit(everything)
+            (model,) = learner.finish(everything)
+        variance = np.clip(learner.predictions[:, 0], *BOUNDS)
+        power = _best_power(variance, squares, problem.weight)
+        problem.spread = _spread(variance, power)
+        problem.likelihood = copy.copy(problem.likelihood)
+        problem.likelihood.spread_model_ = SpreadModel(model, power)
+        if problem.experts.in_sample:
+            problem.settle()
+            run = run_em(problem, max_iter=STEPS, tol=1e-5, patience=1)
+            objectives += run.objectives
+        else:
+            objectives.append(problem.settle())
+        if problem.objective > best_value:
+            best, best_value = problem.state(), problem.objective
+    problem.restore(best)
+    if optional and not _pays(problem.log_norm - before, problem.weight):
+        problem.restore(constant)
+    return objectives
+
+
+def _pays(gains, weight):
+    """Whether gains of log-density (n,) are more than chance, and more than next to nothing."""
+    mean = weight @ gains / weight.sum()
+    error = np.sqrt(weight @ (gains - mean) ** 2) / weight.sum()
+    return mean > max(LEAST_GAIN, STANDARD_ERRORS * error)
+
+
+class SpreadModel:
+    """A fitted regressor of squared errors, and how far to trust it.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Fitted.
+    power : float
+        Of its predictions.
+    """
+
+    def __init__(self, estimator, power):
+        self.estimator, self.power = estimator, power
+
+    def __call__(self, X):
+        """Factors of the scales, (n, 1), for each row."""
+        return _spread(np.clip(self.estimator.predict(X), *BOUNDS), self.power)
+
+
+def _spread(variance, power):
+    return np.sqrt(variance**power)[:, None]
+
+
+def _best_power(variance, squares, weight):
+    def loss(power):
+        log_factor = np.log(weight @ (squares / variance**power) / weight.sum())
+        return log_factor + power * (weight @ np.log(variance)) / weight.sum()
+
+    return min(POWERS, key=loss)

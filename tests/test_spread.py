@@ -1,0 +1,229 @@
+"""Scales of Gaussian errors: of each expert, shared, or of the row."""
+
+import copy
+import pickle
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy import stats
+from sklearn.base import clone
+from sklearn.ensemble import RandomForestRegressor
+from sklearn.linear_model import LinearRegression, PoissonRegressor
+from sklearn.tree import DecisionTreeRegressor
+
+from skmoe import MixtureOfExpertsRegressor
+from skmoe.likelihoods import Gaussian, WithNoise
+from skmoe.metrics import log_score
+
+
+def planted(seed, n=800, n_outputs=None, equal=False):
+    """Two lines that a hard gate parts; errors grow with the other column."""
+    rng = np.random.default_rng(seed)
+    X = rng.uniform(-1, 1, size=(n, 2))
+    mean = np.where(X[:, 0] > 0, 2 + X[:, 1], -2 - X[:, 1])
+    spread = np.ones(n) if equal else np.exp(1.2 * X[:, 1])
+    scale = np.where(X[:, 0] > 0, 0.4, 0.2) * spread
+    if n_outputs:
+        mean = np.column_stack([mean, 2 - mean])
+    y = mean + (scale * rng.normal(size=mean.shape).T).T
+    return X, y, scale
+
+
+def fitted(scale, X, y, experts=None, **settings):
+    moe = MixtureOfExpertsRegressor(
+        experts, 2, likelihood=Gaussian(scale), n_init=3, random_state=0, **settings
+    )
+    return moe.fit(X, y)
+
+
+# Shared -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("n_outputs", [None, 2])
+def test_shared_scale_is_the_root_mean_square_of_all_residuals(n_outputs):
+    rng = np.random.default_rng(0)
+    shape = (50,) if n_outputs is None else (50, n_outputs)
+    y, prediction = rng.normal(size=shape), rng.normal(size=(50, 3, *shape[1:]))
+    weights = rng.uniform(size=(50, 3))
+    likelihood = Gaussian("shared").start(y, np.ones(50), 3)
+    likelihood.update(y, prediction, weights)
+    squares = np.einsum("nk,nk...->...", weights, (y[:, None] - prediction) ** 2)
+    expected = np.sqrt(squares / weights.sum())
+    for k in range(3):
+        assert_allclose(likelihood.scale_[k], expected, rtol=1e-12)
+    assert likelihood.n_parameters_ == (n_outputs or 1)
+
+
+def test_likelihood_of_a_shared_scale_never_falls():
+    X, y, _ = planted(0)
+    moe = fitted("shared", X, y, tol=1e-9, max_iter=500)
+    assert moe.n_iter_ > 1
+    assert np.diff(moe.lower_bounds_).min() > -1e-9
+    assert np.ptp(moe.likelihood_.scale_) == 0
+
+
+def test_shared_scale_learns_from_streams():
+    moe = MixtureOfExpertsRegressor(n_experts=2, likelihood=Gaussian("shared"), random_state=0)
+    for seed in range(8):
+        X, y, _ = planted(seed, n=200, equal=True)
+        moe.partial_fit(X, y)
+    assert np.ptp(moe.likelihood_.scale_) == 0
+    assert_allclose(moe.likelihood_.scale_[0], np.sqrt(np.mean([0.4**2, 0.2**2])), rtol=0.1)
+
+
+# Of the row -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("n_outputs", [None, 2])
+@pytest.mark.parametrize(
+    "scale", ["auto", PoissonRegressor(alpha=1e-3), RandomForestRegressor(50, min_samples_leaf=20)]
+)
+def test_planted_scales_are_recovered(scale, n_outputs):
+    X, y, truth = planted(0, n=2000, n_outputs=n_outputs)
+    moe = fitted(scale, X, y)
+    std = moe.predict_dist(X).components.std
+    best = np.argmax(moe.gate_proba(X), axis=1)
+    std = std[np.arange(len(X)), best].reshape(len(X), -1)
+    away = np.abs(X[:, 0]) > 0.1  # from where the gate is unsure
+    error = np.log(std / truth[:, None])[away]
+    assert np.abs(error).mean() < 0.2
+    X_test, y_test, _ = planted(1, n=1000, n_outputs=n_outputs)
+    gain = log_score(moe, X_test, y_test) - log_score(fitted("expert", X, y), X_test, y_test)
+    assert gain > 0.15 * (n_outputs or 1)
+
+
+def test_linear_experts_are_fitted_with_the_weights_of_unequal_errors():
+    error = {}
+    for scale in ("expert", "auto"):
+        error[scale] = 0.0
+        for seed in range(3):
+            X, y, _ = planted(seed)
+            moe = fitted(scale, X, y)
+            truth = np.where(X[:, 0] > 0, 2 + X[:, 1], -2 - X[:, 1])
+            best = np.argmax(moe.gate_proba(X), axis=1)
+            predicted = moe.predict_experts(X)[np.arange(len(X)), best]
+            error[scale] += np.median(np.abs(predicted - truth))
+    assert error["auto"] < 0.9 * error["expert"]
+
+
+def test_likelihood_of_linear_experts_rises_while_the_scale_of_the_row_stays():
+    X, y, _ = planted(0)
+    moe = fitted(PoissonRegressor(alpha=1e-3), X, y)
+    steps = np.sort(np.diff(moe.lower_bounds_))
+    assert len(steps) > 4
+    assert steps[2:].min() > -1e-9  # but where the regressor was fitted, twice
+
+
+def test_auto_stays_with_constant_scales_where_errors_are_equal():
+    X, y, _ = planted(0, equal=True)
+    auto, constant = fitted("auto", X, y), fitted("expert", X, y)
+    assert auto.likelihood_.spread_model_ is None
+    assert_array_equal(auto.likelihood_.scale_, constant.likelihood_.scale_)
+    assert_array_equal(auto.predict(X), constant.predict(X))
+    assert_allclose(auto.bic(X, y), constant.bic(X, y), rtol=1e-12)
+
+
+def test_scale_of_flexible_experts_is_learned_from_out_of_fold_errors():
+    X, y, truth = planted(0, n=1000)
+    tree = DecisionTreeRegressor(min_samples_leaf=3, random_state=0)
+    scores = {}
+    X_test, y_test, _ = planted(1, n=1000)
+    for scale in ("expert", "auto"):
+        moe = fitted(scale, X, y, tree)
+        scores[scale] = log_score(moe, X_test, y_test)
+        low, high = moe.predict_dist(X_test).interval(0.9)
+        assert 0.85 < np.mean((low <= y_test) & (y_test <= high)) < 0.97
+    assert scores["auto"] > scores["expert"] + 0.04
+
+
+def test_density_is_that_of_the_scales_and_integrates_to_one():
+    X, y, _ = planted(0)
+    moe = fitted("auto", X, y)
+    spread = moe.likelihood_.spread_model_(X)
+    dist = moe.predict_dist(X)
+    assert_allclose(dist.components.std, moe.likelihood_.scale_ * spread, rtol=1e-12)
+    expected = stats.norm.pdf(y[:, None], moe.predict_experts(X), dist.components.std)
+    expected = np.log((moe.gate_proba(X) * expected).sum(axis=1))
+    assert_allclose(moe.log_density(X, y), expected, rtol=1e-10)
+    again = pickle.loads(pickle.dumps(moe))
+    assert_array_equal(again.log_density(X, y), moe.log_density(X, y))
+
+
+def test_weight_of_two_is_a_row_given_twice():
+    X, y, _ = planted(0, n=200)
+    weight = np.random.default_rng(0).integers(1, 3, size=200)
+    scale = PoissonRegressor(alpha=1e-3, tol=1e-9, max_iter=1000)
+    settings = {"n_experts": 2, "n_init": 2, "random_state": 0, "tol": 1e-9, "max_iter": 500}
+    groups = np.arange(200) % 5  # folds that a repeated row does not change
+    models = []
+    for rows, given in [(np.arange(200), weight), (np.repeat(np.arange(200), weight), None)]:
+        moe = MixtureOfExpertsRegressor(
+            LinearRegression(), likelihood=Gaussian(scale), cv=5, **settings
+        )
+        models.append(moe.fit(X[rows], y[rows], sample_weight=given, groups=groups[rows]))
+    assert_allclose(models[0].predict(X), models[1].predict(X), atol=1e-3)
+    assert_allclose(models[0].log_density(X, y), models[1].log_density(X, y), atol=1e-2)
+
+
+def test_tables_with_strings_and_missing_values():
+    pandas = pytest.importorskip("pandas")
+    X, y, _ = planted(0)
+    table = pandas.DataFrame(X, columns=["a", "b"])
+    table.loc[::7, "b"] = np.nan
+    table["side"] = np.where(X[:, 0] > 0, "right", "left")
+    moe = fitted("auto", table, y)
+    assert moe.likelihood_.spread_model_ is not None
+    assert np.isfinite(moe.log_density(table, y)).all()
+
+
+def test_added_and_replaced_experts_keep_the_scale_of_the_row():
+    X, y, _ = planted(0)
+    moe = fitted("auto", X, y)
+    before = copy.copy(moe.likelihood_)
+    score = moe.log_density(X, y).mean()
+    name = list(moe.named_experts_)[0]
+    moe.replace_expert(name, LinearRegression(), X, y)
+    assert moe.likelihood_.spread_model_ is before.spread_model_
+    assert_allclose(np.sort(moe.likelihood_.scale_), np.sort(before.scale_), rtol=0.05)
+    assert moe.log_density(X, y).mean() > score - 0.02
+    moe.add_expert(X + [5, 0], y, replay=(X, y))
+    assert np.isfinite(moe.log_density(X, y)).all()
+
+
+# Settings ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("scale", ["row", None, 3, object()])
+def test_unknown_scales_are_refused(scale):
+    X, y, _ = planted(0, n=50)
+    with pytest.raises(ValueError, match="scale must be one of"):
+        MixtureOfExpertsRegressor(n_experts=1, likelihood=Gaussian(scale)).fit(X, y)
+
+
+def test_scale_of_the_row_beside_noise_is_refused():
+    X, y, _ = planted(0, n=50)
+    likelihood = WithNoise(Gaussian("auto"))
+    with pytest.raises(ValueError, match="Beside noise, scales cannot depend on the row"):
+        MixtureOfExpertsRegressor(n_experts=1, likelihood=likelihood).fit(X, y)
+
+
+@pytest.mark.parametrize("scale", ["auto", LinearRegression()])
+def test_what_a_scale_of_the_row_cannot_do_says_so(scale):
+    X, y, _ = planted(0)
+    moe = fitted(scale, X, y)
+    assert not hasattr(moe, "partial_fit")
+    with pytest.raises(ValueError, match="parameters of this mixture cannot be counted"):
+        moe.bic(X, y)
+    with pytest.raises(ValueError, match="Standard errors need"):
+        moe.summary(X, y)
+    shared = fitted("shared", X, y)
+    with pytest.raises(ValueError, match="Standard errors are known for Gaussian errors with"):
+        shared.summary(X, y)
+    assert moe.likelihood.spread_model_ is None
+
+
+def test_parameters_of_the_regressor_can_be_set_from_outside():
+    moe = MixtureOfExpertsRegressor(likelihood=Gaussian(RandomForestRegressor(20)))
+    moe.set_params(likelihood__scale__min_samples_leaf=50)
+    assert clone(moe).likelihood.scale.min_samples_leaf == 50

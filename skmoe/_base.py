@@ -10,7 +10,7 @@ from numbers import Integral, Real
 
 import numpy as np
 from scipy import optimize, sparse
-from sklearn.base import clone, is_classifier
+from sklearn.base import ClassifierMixin, clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.utils import Bunch, check_random_state
@@ -248,7 +248,7 @@ class BaseMixtureOfExperts(
             y,
             split_params,
             subject=subject,
-            stratify=is_classifier(self),
+            stratify=isinstance(self, ClassifierMixin),
             seed=fold_seed,
         )
         max_iter = self._max_iterations(folds, len(names))
@@ -393,7 +393,7 @@ class BaseMixtureOfExperts(
     def _training_data(self, X, y, weight, prefix, exposure):
         Z = X if prefix is None else prefix.fit_transform(X, y)
         seen = None
-        if not is_classifier(self):
+        if not isinstance(self, ClassifierMixin):
             likelihood, seen = self._unfitted_likelihood(), y
             if hasattr(likelihood, "start_target"):
                 likelihood.start(y, weight, n_experts=1)  # which refuses what it cannot take
@@ -481,7 +481,7 @@ class BaseMixtureOfExperts(
 
     def _labels(self, y):
         """Target as the experts are fitted on it."""
-        return self.classes_[y] if is_classifier(self) else y
+        return self.classes_[y] if isinstance(self, ClassifierMixin) else y
 
     # Starts and EM --------------------------------------------------------------------------
 

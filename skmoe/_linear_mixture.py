@@ -5,8 +5,8 @@ and leaves sums: all that the next M-step needs of experts, scales and gate. No 
 K experts is made unless somebody asks for one.
 """
 
-import copy
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
@@ -70,25 +70,38 @@ class Sums:
         """Take the kernel's numbers apart."""
         n_pairs = p * (p + 1) // 2
         n_curvatures = n_experts * (n_experts - 1) // 2
-        ends = np.cumsum([1, n_experts, 2 * n_experts * p, n_pairs * n_experts])
-        value, squares, slopes, grams, pairs = np.split(flat, ends)
-        slopes = slopes.reshape(p, 2 * n_experts)
+        at_slopes = 1 + n_experts
+        at_grams = at_slopes + 2 * n_experts * p
+        at_pairs = at_grams + n_pairs * n_experts
+        slopes = flat[at_slopes:at_grams].reshape(p, 2 * n_experts)
+        pairs = flat[at_pairs:].reshape(n_pairs, n_curvatures) if with_curvature else None
         return cls(
-            float(value[0]),
-            _unpack(grams.reshape(n_pairs, n_experts), p),
+            float(flat[0]),
+            _unpack(flat[at_grams:at_pairs].reshape(n_pairs, n_experts), p),
             slopes[:, :n_experts].T[:, :, None],
-            squares[:, None],
+            flat[1:at_slopes, None],
             slopes[:, n_experts:],
-            _unpack(pairs.reshape(n_pairs, n_curvatures), p) if with_curvature else None,
+            None if pairs is None else _unpack(pairs, p),
         )
 
 
 def _unpack(packed, p):
     """Symmetric matrices (n, p, p) from upper triangles (p (p + 1) / 2, n) by columns."""
-    column, row = np.tril_indices(p)
-    matrices = np.empty((packed.shape[1], p, p))
-    matrices[:, row, column] = matrices[:, column, row] = packed.T
-    return matrices
+    return packed.T.take(_places(p), axis=1)
+
+
+@cache
+def _places(p):
+    """Where each entry of a symmetric matrix stands in its upper triangle by columns, (p, p)."""
+    first, last = np.sort(np.indices((p, p)), axis=0)
+    return last * (last + 1) // 2 + first
+
+
+def _twin(part):
+    """A shallow copy; ``copy.copy`` of an estimator asks for versions first, which takes time."""
+    twin = object.__new__(type(part))
+    vars(twin).update(vars(part))
+    return twin
 
 
 class LinearMixture(Mixture):
@@ -173,7 +186,7 @@ class LinearMixture(Mixture):
         # With the gate as it was, the objective would now be at least this.
         bound += self._experts_value(squares) + self.likelihood.log_prior(self.experts.penalty)
         while True:
-            self.gate = copy.copy(before)
+            self.gate = _twin(before)
             if size >= SMALLEST_STEP:
                 self.gate.learn_sums(sums, size)
             self._take_pass()
@@ -196,7 +209,7 @@ class LinearMixture(Mixture):
         """Part of the gate's first step: far from the optimum the bound alone is too lax."""
         before, value, size = self.gate, self.sums.value + self.gate.log_prior(), 1.0
         while size >= SMALLEST_STEP:
-            self.gate = copy.copy(before)
+            self.gate = _twin(before)
             self.gate.learn_sums(self.sums, size)
             new = self._pass(self.given).value + self._entropy + self.gate.log_prior()
             if new >= value - ROUNDING * abs(value):
@@ -269,23 +282,20 @@ class LinearMixture(Mixture):
 
     def _copies(self):
         first = slice(BLOCK_ROWS)
-        log_density = self.likelihood.log_density(self.y[first], self._predict(first))
+        log_density = self.likelihood.log_density(self.y[first], self._answers(first)[1])
         difference = np.abs(log_density[:, :, None] - log_density[:, None]).max(axis=0)
         np.fill_diagonal(difference, np.inf)
         if difference.min() >= SAME_DENSITY:
             return np.zeros(len(self.load), dtype=bool)
         return super()._copies()
 
-    def _design(self, rows):
+    def _answers(self, rows):
+        """Gate's logits and experts' predictions for some rows, each (n_rows, K)."""
         experts = self.experts
-        return np.column_stack(
-            [(experts.rows.X[rows] - experts.mean) / experts.scale, np.ones(len(self.y[rows]))]
-        )
-
-    def _predict(self, rows):
-        """Predictions of the experts for some rows, (n_rows, K)."""
-        experts = self.experts
-        return self._design(rows) @ experts.coef[:, :, 0].T * experts.y_scale + experts.y_mean
+        columns = (experts.rows.X[rows] - experts.mean) / experts.scale
+        logits, coef = self.gate.sum_logits(), experts.coef[:, :, 0].T
+        fitted = columns @ coef[:-1] + coef[-1]
+        return columns @ logits[:-1] + logits[-1], fitted * experts.y_scale + experts.y_mean
 
     def _forget_arrays(self):
         for name in ARRAYS:
@@ -293,11 +303,10 @@ class LinearMixture(Mixture):
 
     def blocks(self):
         """What reports are made of, block after block of rows; see ``Mixture``."""
-        logits = self.gate.sum_logits()
         for start in range(0, len(self.y), REPORT_ROWS):
             rows = slice(start, start + REPORT_ROWS)
-            predictions = self._predict(rows)
-            log_gate = log_softmax(self._design(rows) @ logits)
+            logits, predictions = self._answers(rows)
+            log_gate = log_softmax(logits)
             log_joint = log_gate + self.likelihood.log_density(self.y[rows], predictions)
             yield rows, np.exp(log_softmax(log_joint)), np.exp(log_gate), predictions
 
@@ -309,8 +318,8 @@ class LinearMixture(Mixture):
         """All that ``restore`` needs; nothing in it is changed in place."""
         return {
             "experts": self.experts.state(),
-            "gate": copy.copy(self.gate),
-            "likelihood": copy.copy(self.likelihood),
+            "gate": _twin(self.gate),
+            "likelihood": _twin(self.likelihood),
             "sums": (self.sums, self.objective, self.load),
         }
 
@@ -319,6 +328,6 @@ class LinearMixture(Mixture):
         self._forget_arrays()
         self.given = None
         self.experts.restore(state["experts"])
-        self.gate = copy.copy(state["gate"])
-        self.likelihood = copy.copy(state["likelihood"])
+        self.gate = _twin(state["gate"])
+        self.likelihood = _twin(state["likelihood"])
         self.sums, self.objective, self.load = state["sums"]

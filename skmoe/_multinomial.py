@@ -17,6 +17,8 @@ References
    estimation in emission tomography", IEEE Transactions on Medical Imaging 14 (1995) 132-137.
 """
 
+from functools import cache
+
 import numpy as np
 from scipy import linalg, optimize, sparse
 from sklearn.linear_model import ElasticNet
@@ -270,12 +272,20 @@ def hessian_of_pairs(grams, n_classes):
         K.
     """
     p = grams.shape[1]
-    second, first = np.tril_indices(n_classes, -1)
-    hessian = np.zeros((n_classes, p, n_classes, p))
+    second, first, of_class = _class_pairs(n_classes)
+    hessian = np.empty((n_classes, p, n_classes, p))
     hessian[first, :, second, :] = hessian[second, :, first, :] = -grams
-    for k in range(n_classes):  # probabilities sum to one
-        hessian[k, :, k, :] = grams[(first == k) | (second == k)].sum(axis=0)
+    every = np.arange(n_classes)  # probabilities sum to one
+    hessian[every, :, every, :] = np.tensordot(of_class, grams, axes=1)
     return hessian
+
+
+@cache
+def _class_pairs(n_classes):
+    """Second and first of each pair of classes, and which pairs a class is in, (K, n_pairs)."""
+    second, first = np.tril_indices(n_classes, -1)
+    every = np.arange(n_classes)[:, None]
+    return second, first, ((every == first) | (every == second)).astype(float)
 
 
 def factor_hessian(hessian, penalty):
@@ -298,10 +308,9 @@ def factor_hessian(hessian, penalty):
     # any curvature along it leaves the step what it is.
     diagonal = np.einsum("kjkj->j", hessian)
     floor = max(diagonal.max(), 1e-300) * 1e-12
-    for j in range(p):
-        hessian[:, j, :, j] += max(diagonal[j], floor) / n_classes
-    for k in range(n_classes):
-        hessian[k, :, k, :] += np.diag(penalty + floor)
+    columns, classes = np.arange(p), np.arange(n_classes)
+    hessian[:, columns, :, columns] += (np.maximum(diagonal, floor) / n_classes)[:, None, None]
+    hessian[classes[:, None], columns, classes[:, None], columns] += penalty + floor
     return _factor_definite(hessian.reshape(n_classes * p, n_classes * p))
 
 

@@ -1,6 +1,13 @@
 """Parameters of a mixture: one expert or a named list, tags, metadata routing, HTML."""
 
-from sklearn.base import BaseEstimator, MetaEstimatorMixin, is_classifier, is_regressor
+from sklearn.base import (
+    BaseEstimator,
+    ClassifierMixin,
+    MetaEstimatorMixin,
+    RegressorMixin,
+    is_classifier,
+    is_regressor,
+)
 from sklearn.model_selection import GroupKFold
 from sklearn.utils import get_tags
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping
@@ -97,7 +104,7 @@ class ExpertParameters(MetaEstimatorMixin, BaseComposition, BaseEstimator):
             raise TypeError(f"gate must be an estimator; {self.gate!r} is a class: call it.")
 
     def _check_expert(self, name, estimator):
-        method = "predict_proba" if is_classifier(self) else "predict"
+        method = "predict_proba" if isinstance(self, ClassifierMixin) else "predict"
         lacking = [m for m in ("fit", method) if not hasattr(estimator, m)]
         if getattr(estimator, "final_estimator", "") is None and hasattr(type(estimator), method):
             lacking = []  # a stack with its default on top has the method once it is fitted
@@ -106,9 +113,13 @@ class ExpertParameters(MetaEstimatorMixin, BaseComposition, BaseEstimator):
                 f"Expert {name!r} must be an estimator with fit and {method}; {estimator!r} "
                 + ("is a class: call it." if isinstance(estimator, type) else f"lacks {lacking}.")
             )
-        wrong = is_classifier(estimator) if is_regressor(self) else is_regressor(estimator)
+        wrong = (
+            is_classifier(estimator)
+            if isinstance(self, RegressorMixin)
+            else is_regressor(estimator)
+        )
         if wrong:
-            kind = "regressor" if is_regressor(self) else "classifier"
+            kind = "regressor" if isinstance(self, RegressorMixin) else "classifier"
             raise ValueError(f"Expert {name!r} should be a {kind}; got {estimator!r}.")
 
     def _parts(self):

@@ -147,16 +147,16 @@ class LeastSquaresStatistics:
         coef : ndarray of shape (n_experts, n_columns, n_outputs)
             Slopes, then the intercept.
         """
-        coef = np.zeros_like(self.cross)
-        for k, (gram, cross) in enumerate(zip(self.gram, self.cross, strict=True)):
-            mass = gram[-1, -1]
-            if mass <= 0:
-                continue
-            mean = gram[-1, :-1] / mass
-            centred = gram[:-1, :-1] - mass * np.outer(mean, mean)
-            right = cross[:-1] - np.outer(mean, cross[-1])
-            coef[k, :-1] = solve_symmetric(centred + np.diag(penalty), right)
-            coef[k, -1] = cross[-1] / mass - mean @ coef[k, :-1]
+        coef = np.zeros(self.cross.shape)
+        mass = self.gram[:, -1, -1]
+        mean = self.gram[:, -1, :-1] / np.where(mass > 0, mass, 1.0)[:, None]
+        matrix = self.gram[:, :-1, :-1] - (mass[:, None] * mean)[:, :, None] * mean[:, None]
+        columns = np.arange(len(penalty))
+        matrix[:, columns, columns] += penalty
+        right = self.cross[:, :-1] - mean[:, :, None] * self.cross[:, -1:]
+        for k in np.flatnonzero(mass > 0):
+            coef[k, :-1] = solve_symmetric(matrix[k], right[k])
+            coef[k, -1] = self.cross[k, -1] / mass[k] - mean[k] @ coef[k, :-1]
         return coef
 
     def solve_shared(self, penalty, shared, precision):

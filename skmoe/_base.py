@@ -13,7 +13,7 @@ from scipy import optimize, sparse
 from sklearn.base import ClassifierMixin, clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.utils import Bunch, check_random_state
+from sklearn.utils import Bunch, _safe_indexing, check_random_state
 from sklearn.utils.metadata_routing import process_routing
 from sklearn.utils.validation import check_array, check_consistent_length, validate_data
 
@@ -83,6 +83,8 @@ class TrainingData:
         Factors of the predictions.
     subjects : Subjects or None
         Rows that share an expert.
+    rows : ndarray of ints or None
+        Numbers of the rows in the data that these are a sample of.
     """
 
     X: object
@@ -92,6 +94,7 @@ class TrainingData:
     seen: np.ndarray | None = None
     exposure: np.ndarray | None = None
     subjects: Subjects | None = None
+    rows: np.ndarray | None = None
 
     @cached_property
     def columns(self):
@@ -106,6 +109,15 @@ class TrainingData:
         target = self.seen.reshape(len(self.y), -1)
         mean, scale = standardisation(target, self.weight)
         return (target - mean) / scale
+
+    def sample(self, n_rows):
+        """About so many of the rows, with weights of the same sum; see ``_starts.spread_rows``."""
+        rows, weight = _starts.spread_rows(self.Z, self.y, self.weight, n_rows)
+        X, Z = _safe_indexing(self.X, rows), _safe_indexing(self.Z, rows)
+        seen, exposure = (
+            None if each is None else each[rows] for each in (self.seen, self.exposure)
+        )
+        return TrainingData(X, self.y[rows], weight, Z, seen, exposure, rows=rows)
 
     @cached_property
     def points(self):
@@ -511,21 +523,22 @@ class BaseMixtureOfExperts(
         if n_experts == 1:
             problem.start(np.ones((len(data.weight), 1)))
             return [], []
-        starts = self._start_responsibilities(data, n_experts, seed)
-        if not isinstance(problem.experts, EstimatorExperts):
-            if len(starts) == 1:  # nothing to choose: each iteration counts for max_iter
-                problem.start(starts[0])
-                return [], []
-            state, ends, paths = _starts.best_start(problem, starts, self.n_jobs)
-            problem.restore(state)
-            return ends, paths
-        ends, paths = [], []
-        if len(starts) > 1:
-            surrogate = self._surrogate(problem, data, n_experts)
-            state, ends, paths = _starts.best_start(surrogate, starts, self.n_jobs)
-            surrogate.restore(state)
-            starts = [surrogate.resp]
-        problem.start(starts[0])
+        if self.n_init == 1:  # nothing to choose: each iteration counts for max_iter
+            problem.start(self._start_responsibilities(data, n_experts, seed)[0])
+            return [], []
+        few = _starts.enough_rows(n_experts, data)
+        whole = callable(self.init) or data.subjects is not None or len(data.y) < 2 * few
+        sample = data if whole else data.sample(few)
+        starts = self._start_responsibilities(sample, n_experts, seed)
+        is_linear = not isinstance(problem.experts, EstimatorExperts)
+        chosen = problem if is_linear else self._surrogate(problem, data, n_experts)
+        small = chosen if sample is data else chosen.on_rows(sample)
+        state, ends, paths = _starts.best_start(small, starts, self.n_jobs)
+        small.restore(state)
+        if small is not chosen:
+            chosen.adopt(small)
+        if not is_linear:
+            problem.start(chosen.resp)
         return ends, paths
 
     def _start_responsibilities(self, data, n_experts, seed):

@@ -139,6 +139,13 @@ class _Design:
         """Standardised columns and the intercept, (n_samples, p)."""
         return self.rows.design
 
+    def on_rows(self, rows, weight):
+        """A copy on some of the rows, with other weights, in the same units."""
+        twin = copy.copy(self)
+        twin.weight = weight
+        twin._take(self.rows.X[rows], self.y[rows])
+        return twin
+
     def without_rows(self):
         """A copy that holds no rows, for ``partial_fit``."""
         twin = copy.copy(self)

@@ -166,6 +166,14 @@ class LinearMixture(Mixture):
         self.given = self.resp = np.ascontiguousarray(resp, dtype=np.float64)
         return self
 
+    def adopt(self, other):
+        """Take the parameters of a mixture of the same parts, trained on some of the rows."""
+        self._take_parts(other)
+        self._forget_arrays()
+        self.given = None
+        self.gate.forget_curvature()
+        self._take_pass()
+
     def step(self):
         """One EM iteration, one pass over the rows but where the gate's step was too long."""
         if self.given is not None:

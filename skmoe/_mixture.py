@@ -94,6 +94,31 @@ class Mixture:
         twin.gate, twin.likelihood = copy.copy(self.gate), copy.copy(self.likelihood)
         return twin
 
+    def on_rows(self, sample):
+        """A mixture of the same parts on some of the rows, with weights of the same sum.
+
+        Parameters
+        ----------
+        sample : TrainingData
+            With ``rows``, their numbers.
+        """
+        twin = self.fork()
+        twin.experts = self.experts.on_rows(sample.rows, sample.weight)
+        twin.Z, twin.y, twin.weight = sample.Z, sample.y, sample.weight
+        twin.gate_weight, twin.exposure = sample.weight, sample.exposure
+        twin.neighbours = type(self.neighbours)(sample)
+        return twin
+
+    def adopt(self, other):
+        """Take the parameters of a mixture of the same parts, trained on some of the rows."""
+        self._take_parts(other)
+        self.resp = np.broadcast_to(0.0, (len(self.y), other.resp.shape[1]))
+        self._e_step()
+
+    def _take_parts(self, other):
+        self.experts.restore(other.experts.state())
+        self.gate, self.likelihood = copy.copy(other.gate), copy.copy(other.likelihood)
+
     def step(self):
         """One EM iteration: refit the experts, then scales, gate and E-step; the objective."""
         if getattr(self.experts, "shared", None) is not None:

@@ -20,6 +20,8 @@ from ._statistics import standardisation
 from ._tables import numeric_matrix
 
 HARD_SHARE = 0.9  # of a label; the rest is spread so that empty experts can grow
+FEWEST_ROWS = 5000  # that starts are tried on, where there are more than twice as many
+ROWS_PER_COEFFICIENT = 20
 SHORT_RUN = 10  # EM iterations to tell a good start from a bad one
 FINALISTS = 3  # starts that go on
 LONGER_RUN = 20  # for so many iterations more, to tell the best of them
@@ -57,6 +59,56 @@ def start_columns(Z, weight):
     components = components - weight @ components / weight.sum()
     variance = weight @ components**2 / weight.sum()
     return components / np.sqrt(max(variance.mean(), 1e-300))
+
+
+def enough_rows(n_experts, data):
+    """How many rows tell good starts from bad ones."""
+    return max(FEWEST_ROWS, ROWS_PER_COEFFICIENT * n_experts * (data.Z.shape[1] + 1))
+
+
+def spread_rows(Z, y, weight, n_rows):
+    """Rows at even steps of cumulative weight along a fixed direction.
+
+    A row of weight 2 is two rows there too, so nothing depends on how often a row is repeated.
+
+    Parameters
+    ----------
+    Z : DataFrame, ndarray or sparse matrix of n_samples rows
+        What the gate sees.
+    y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+        Target.
+    weight : ndarray of shape (n_samples,)
+        Weights of the rows.
+    n_rows : int
+        How many steps; a row of large weight takes several.
+
+    Returns
+    -------
+    rows : ndarray of ints
+        Row numbers, in the order of the direction.
+    weight : ndarray of shape (len(rows),)
+        Their weights, with the same sum as that of all rows.
+    """
+    random_state = np.random.RandomState(0)
+    place = _along(random_state, y.reshape(len(y), -1).astype(float), weight)
+    place += _along(random_state, Z if sparse.issparse(Z) else numeric_matrix(Z), weight)
+    order = np.argsort(place, kind="stable")
+    cumulative = np.cumsum(weight[order])
+    steps = (np.arange(n_rows) + 0.5) * cumulative[-1] / n_rows
+    places, counts = np.unique(np.searchsorted(cumulative, steps, side="right"), return_counts=True)
+    return order[places], counts * cumulative[-1] / n_rows
+
+
+def _along(random_state, columns, weight):
+    """Standardised columns times a drawn direction; sparse ones are scaled only."""
+    direction = random_state.standard_normal(columns.shape[1])
+    if sparse.issparse(columns):
+        share = weight / weight.sum()
+        size = np.sqrt(share @ columns.power(2))
+        return columns @ (direction / np.where(size > 0, size, 1.0))
+    mean, scale = standardisation(columns, weight)
+    direction = direction / scale
+    return columns @ direction - mean @ direction
 
 
 def _principal_directions(columns, share):

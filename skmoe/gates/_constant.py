@@ -81,6 +81,9 @@ class ConstantGate(BaseGate):
         logits[-1] = np.log(np.maximum(self.proportions_, 1e-300))
         return logits
 
+    def forget_curvature(self):
+        """Do nothing: there is none."""
+
     def learn_sums(self, sums, size=1.0):
         """Refit from sums over the rows.
 

@@ -224,6 +224,10 @@ class SoftmaxGate(BaseGate):
         """Whether the next step asks for the curvature where it begins, or does with an old one."""
         return self._factor is None or self._drift > LONGEST_DRIFT
 
+    def forget_curvature(self):
+        """Take the curvature anew before the next step."""
+        self._factor = None
+
     def learn_sums(self, sums, size=1.0):
         """A Newton step from sums over the rows, taken at the weights as they are.
 

@@ -8,6 +8,7 @@ twice.
 """
 
 import warnings
+from dataclasses import dataclass, field
 
 import numpy as np
 from scipy import sparse, special
@@ -19,10 +20,13 @@ from ._parallel import jobs
 from ._statistics import standardisation
 from ._tables import numeric_matrix
 
+K_MEANS_STEPS = 20  # EM goes on from there anyway
 HARD_SHARE = 0.9  # of a label; the rest is spread so that empty experts can grow
 FEWEST_ROWS = 5000  # that starts are tried on, where there are more than twice as many
 ROWS_PER_COEFFICIENT = 20
 SHORT_RUN = 10  # EM iterations to tell a good start from a bad one
+FIRST_LOOK = 4  # iterations, after which the hopeless ones end
+SLOW_RATE = 0.9  # by which gains shrink at the fastest, for all that is known so early
 FINALISTS = 3  # starts that go on
 LONGER_RUN = 20  # for so many iterations more, to tell the best of them
 SAME = 1e-6  # per unit of weight; starts closer than this have most likely met
@@ -167,7 +171,7 @@ def draw_rows(points, mass, n_rows, random_state):
 
 def _k_means(points, weight, n_experts, random_state):
     centres = draw_rows(points, weight, n_experts, random_state)
-    k_means = KMeans(n_experts, init=centres, n_init=1, tol=0.0, max_iter=100)
+    k_means = KMeans(n_experts, init=centres, n_init=1, tol=0.0, max_iter=K_MEANS_STEPS)
     with warnings.catch_warnings():  # fewer distinct rows than experts is nothing to warn of
         warnings.simplefilter("ignore", ConvergenceWarning)
         return k_means.fit_predict(points, sample_weight=weight)
@@ -287,23 +291,63 @@ def best_start(problem, starts, n_jobs):
     state : object
         For ``problem.restore``.
     ends : list of (float, float)
+<<<<<<< HEAD
         Where each short run ended: objective, and fewest effective rows of an expert.
     paths : list of list of float
         Objectives of each run, one for each iteration; longer ones of those that went on.
+=======
+        Where each run ended that tells good starts from bad ones: objective, and fewest
+        effective rows of an expert.
+>>>>>>> 9e83be5 (Tests of the pass, the linear problem and samples for starts; a benchmark of fits; guide and changelog)
     """
     with jobs(n_jobs, shared=(problem,)) as run:
         return _best_of_runs(problem, starts, run)
 
 
+@dataclass
+class _Contestant:
+    """A start on its way: responsibilities, then what EM made of them."""
+
+    number: int
+    resp: np.ndarray | None
+    state: object = None
+    objectives: list = field(default_factory=list)
+    converged: bool = False
+    fewest_rows: float = np.nan
+
+    @property
+    def objective(self):
+        """The best so far."""
+        return max(self.objectives)
+
+    def may_reach(self, objective):
+        """Whether gains that go on to shrink as the last one did, or slowly, lead so far."""
+        if self.converged or len(self.objectives) < 3:
+            return not self.objective < objective
+        before, gain = np.diff(self.objectives[-3:])
+        rate = gain / before if before > 0 else 1.0
+        if not rate < 1:  # it gathers speed
+            return True
+        rate = max(rate, SLOW_RATE)
+        return not self.objectives[-1] + gain * rate / (1 - rate) < objective
+
+
 def _best_of_runs(problem, starts, run):
+<<<<<<< HEAD
     runs = run(_short_run, ((resp,) for resp in starts))
     ends = [(value, fewest) for value, _, fewest, _ in runs]
     paths = [objectives for *_, objectives in runs]
     runs = [(value, state, objectives) for value, state, _, objectives in runs]
+=======
+    runs = _race([_Contestant(i, resp) for i, resp in enumerate(starts)], SHORT_RUN, run)
+    paths = [contestant.objectives for contestant in runs]
+    ends = [(contestant.objective, contestant.fewest_rows) for contestant in runs]
+>>>>>>> 9e83be5 (Tests of the pass, the linear problem and samples for starts; a benchmark of fits; guide and changelog)
     finalists = []
     while runs and len(finalists) < FINALISTS:
         best = _best(runs)
         finalists.append(best)
+<<<<<<< HEAD
         runs = [run for run in runs if abs(run[0] - best[0]) > SAME]
     if len(finalists) == 1:
         return finalists[0][1], ends, paths
@@ -315,13 +359,41 @@ def _best_of_runs(problem, starts, run):
 
 def _best(runs):
     """The run (objective, state, objectives so far) of the highest objective."""
+=======
+        runs = [other for other in runs if abs(other.objective - best.objective) > SAME]
+        runs = [other for other in runs if other.may_reach(finalists[0].objective)]
+    if len(finalists) > 1:
+        finalists = _race(finalists, LONGER_RUN, run)
+    for finalist in finalists:
+        paths[finalist.number] = finalist.objectives
+    return _best(finalists).state, ends, paths
+
+
+def _race(contestants, max_iter, run):
+    """So many iterations of each, but for those that are hopelessly behind after the first few.
+
+    The limit that they head for is projected from the last gains by Aitken's method.
+    """
+    first = run(_go_on, ((contestant, FIRST_LOOK) for contestant in contestants))
+    best = _best(first).objective
+    going = [not c.converged and c.may_reach(best) for c in first]
+    rest = iter(
+        run(_go_on, ((c, max_iter - FIRST_LOOK) for c, go in zip(first, going, strict=True) if go))
+    )
+    return [next(rest) if go else c for c, go in zip(first, going, strict=True)]
+
+
+def _best(runs):
+    """The contestant of the highest objective; of equal ones the first."""
+>>>>>>> 9e83be5 (Tests of the pass, the linear problem and samples for starts; a benchmark of fits; guide and changelog)
     best = runs[0]
-    for run in runs[1:]:
-        if run[0] > best[0] + TIE or np.isnan(best[0]):
-            best = run
+    for other in runs[1:]:
+        if other.objective > best.objective + TIE or np.isnan(best.objective):
+            best = other
     return best
 
 
+<<<<<<< HEAD
 def _short_run(problem, resp):
     problem = problem.fork().start(resp)
     run = run_em(problem, max_iter=SHORT_RUN, tol=1e-6, patience=1)
@@ -333,6 +405,23 @@ def _longer_run(problem, state):
     problem.restore(state)
     run = run_em(problem, max_iter=LONGER_RUN, tol=1e-6, patience=1)
     return problem.objective, problem.state(), run.objectives
+=======
+def _go_on(problem, contestant, max_iter):
+    problem = problem.fork()
+    if contestant.state is None:
+        problem.start(contestant.resp)
+    else:
+        problem.restore(contestant.state)
+    ran = run_em(problem, max_iter=max_iter, tol=1e-6, patience=1)
+    return _Contestant(
+        contestant.number,
+        None,
+        problem.state(),
+        contestant.objectives + ran.objectives,
+        ran.converged,
+        problem.effective_rows().min(),
+    )
+>>>>>>> 9e83be5 (Tests of the pass, the linear problem and samples for starts; a benchmark of fits; guide and changelog)
 
 
 def check_responsibilities(resp, weight, n_experts):

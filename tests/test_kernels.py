@@ -6,8 +6,12 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import logsumexp, softmax
 
 from skmoe._kernels._estep import e_step
+from skmoe._kernels._exp import exp
+from skmoe._kernels._gaussian_pass import gaussian_pass, sizes
 
 DTYPES = [np.float32, np.float64]
+
+# E-step -----------------------------------------------------------------------------------------
 
 
 def run_e_step(log_gate, log_density, sample_weight=None, n_threads=1):
@@ -176,3 +180,176 @@ def test_e_step_names_the_argument_of_a_wrong_shape(name):
 def test_e_step_refuses_less_than_one_thread():
     with pytest.raises(ValueError, match="n_threads must be at least 1, got 0"):
         run_e_step(np.zeros((3, 2)), np.zeros((3, 2)), n_threads=0)
+
+
+# exp --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_exp_is_within_one_and_a_half_units_in_the_last_place(dtype):
+    rng = np.random.default_rng(0)
+    low, high = (-106, 90) if dtype is np.float32 else (-750, 712)
+    x = np.concatenate(
+        [
+            rng.uniform(low, high, 400_000),
+            rng.uniform(-1, 1, 100_000),
+            rng.uniform(low, 0.92 * low, 100_000),  # denormal results, down to zero
+            np.arange(low, high) * np.log(2),  # where the power of two changes
+        ]
+    ).astype(dtype)
+    precise = np.float64 if dtype is np.float32 else np.longdouble
+    if np.finfo(precise).nmant <= np.finfo(dtype).nmant:
+        pytest.skip("no floats of higher precision here to compare with")
+    expected = np.exp(x.astype(precise))
+    result = x.copy()
+    exp(result)
+    finite = expected < np.finfo(dtype).max
+    assert np.isposinf(result[~finite]).all()
+    unit = np.spacing(expected[finite].astype(dtype)).astype(precise)
+    assert (np.abs(result[finite] - expected[finite]) / unit).max() < 1.5
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("n", [0, 1, 3, 64, 67])
+def test_exp_of_what_is_no_number_or_infinite(n, dtype):
+    for value, expected in [(np.nan, np.nan), (np.inf, np.inf), (-np.inf, 0), (0, 1), (-0.0, 1)]:
+        x = np.full(n, value, dtype=dtype)
+        exp(x)
+        assert_array_equal(x, np.full(n, expected))
+
+
+# The pass over the rows of linear experts -------------------------------------------------------
+
+
+def draw_pass(n_samples, n_features, n_experts, seed=0):
+    """Arguments of the pass by name, but for memory and what is optional."""
+    rng = np.random.default_rng(seed)
+    return {
+        "X": rng.normal(size=(n_samples, n_features)) * 3 + 1,
+        "y": rng.normal(size=n_samples),
+        "sample_weight": rng.integers(0, 3, size=n_samples) * 0.7,
+        "mean": rng.normal(size=n_features),
+        "scale": rng.uniform(1, 3, size=n_features),
+        "y_mean": 0.1,
+        "y_scale": 1.3,
+        "coef": rng.normal(size=(2 * n_experts, n_features + 1)),
+        "precision": rng.uniform(1, 3, size=n_experts),
+        "log_scale": rng.normal(size=n_experts),
+    }
+
+
+def run_pass(arguments, resp=None, with_curvature=True, n_threads=1, chunk_rows=512):
+    X = arguments["X"]
+    n_sums, n_workspace = sizes(len(arguments["precision"]), X.shape[1] + 1, with_curvature)
+    sums = np.full(n_sums, 99.0)
+    gaussian_pass(
+        **arguments,
+        resp=resp,
+        with_curvature=with_curvature,
+        chunk_rows=chunk_rows,
+        workspace=np.full((n_threads, n_workspace), np.nan, dtype=X.dtype),
+        partial=np.full((-(-len(X) // chunk_rows), n_sums), np.nan),
+        sums=sums,
+    )
+    return sums
+
+
+def reference_pass(
+    X, y, sample_weight, mean, scale, y_mean, y_scale, coef, precision, log_scale, resp=None
+):
+    """The sums by their definitions."""
+    n_experts = len(precision)
+    design = np.column_stack([(X - mean) / scale, np.ones(len(X))])
+    logits = design @ coef[:n_experts].T
+    residuals = ((y - y_mean) / y_scale)[:, None] - design @ coef[n_experts:].T
+    log_gate = logits - logsumexp(logits, axis=1, keepdims=True)
+    log_joint = log_gate - 0.5 * (residuals * precision) ** 2 - log_scale
+    if resp is None:
+        resp = softmax(log_joint, axis=1)
+        value = sample_weight @ logsumexp(log_joint, axis=1)
+    else:
+        value = sample_weight @ (resp * log_gate).sum(axis=1)
+    proba, mass = np.exp(log_gate), resp * sample_weight[:, None]
+    column, row = np.tril_indices(design.shape[1])
+    pairs = design[:, row] * design[:, column]
+    lack = mass - sample_weight[:, None] * proba
+    second, first = np.tril_indices(n_experts, -1)
+    products = sample_weight[:, None] * proba[:, first] * proba[:, second]
+    return [
+        np.array([value]),
+        (mass * residuals**2).sum(axis=0),
+        design.T @ np.hstack([mass * residuals, lack]),
+        pairs.T @ mass,
+        pairs.T @ products,
+    ]
+
+
+def flat(parts):
+    return np.concatenate([part.ravel() for part in parts])
+
+
+SHAPES = [(1, 1, 1), (15, 2, 2), (511, 3, 3), (513, 4, 5), (1500, 20, 8), (600, 1, 9)]
+
+
+@pytest.mark.parametrize("given", [False, True])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_pass_leaves_the_sums_of_their_definitions(shape, given):
+    arguments = draw_pass(*shape)
+    n_samples, _, n_experts = shape
+    resp = None
+    if given:
+        resp = np.random.default_rng(1).dirichlet(np.ones(n_experts), size=n_samples)
+    parts = reference_pass(**arguments, resp=resp)
+    # Each is a sum of n terms of mixed signs; its rounding is that of the largest.
+    for dtype, rtol in [(np.float64, 1e-13), (np.float32, 2e-5)]:
+        converted = {
+            name: value.astype(dtype) if name in ("X", "coef", "precision", "log_scale") else value
+            for name, value in arguments.items()
+        }
+        sums = run_pass(converted, resp)
+        for part, result in zip(
+            parts, np.split(sums, np.cumsum([part.size for part in parts])[:-1]), strict=True
+        ):
+            atol = rtol * abs(part).max(initial=1.0)
+            assert_allclose(result, part.ravel(), rtol=0, atol=atol)
+
+
+def test_pass_without_curvature_leaves_the_other_sums():
+    arguments = draw_pass(700, 3, 3)
+    sums = run_pass(arguments)
+    assert_array_equal(run_pass(arguments, with_curvature=False), sums[: -10 * 3])
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_pass_gives_the_same_bits_for_any_number_of_threads_and_layout(dtype):
+    arguments = draw_pass(5000, 4, 3)
+    for name in ("X", "coef", "precision", "log_scale"):
+        arguments[name] = arguments[name].astype(dtype)
+    sums = run_pass(arguments)
+    for n_threads in (2, 3, 7):
+        assert_array_equal(run_pass(arguments, n_threads=n_threads), sums)
+    arguments["X"] = np.asfortranarray(arguments["X"])
+    for array in arguments.values():
+        if isinstance(array, np.ndarray):
+            array.flags.writeable = False
+    assert_array_equal(run_pass(arguments), sums)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_pass_survives_rows_that_no_expert_explains(dtype):
+    arguments = draw_pass(600, 2, 3)
+    arguments["y"][7] = 1e6 if dtype is np.float32 else 1e100
+    arguments["coef"][0, 0] = 1e4  # a gate whose other probabilities underflow
+    for name in ("X", "coef", "precision", "log_scale"):
+        arguments[name] = arguments[name].astype(dtype)
+    assert np.isfinite(run_pass(arguments)).all()
+
+
+@pytest.mark.parametrize("name", ["y", "sample_weight", "mean", "scale", "coef", "log_scale"])
+def test_pass_names_the_argument_of_a_wrong_shape(name):
+    arguments = draw_pass(20, 2, 3)
+    arguments[name] = arguments[name][:1]
+    with pytest.raises(ValueError, match=rf"{name} has shape \(1,.*\), where"):
+        run_pass(arguments)
+    with pytest.raises(ValueError, match="chunk_rows must be a multiple of 512, got 500"):
+        run_pass(draw_pass(20, 2, 3), chunk_rows=500)

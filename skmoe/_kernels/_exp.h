@@ -119,17 +119,4 @@ static inline float skmoe_share_f32(float x) {
     return x < -60.0f ? 0.0f : p;
 }
 
-/* In place; for the tests. */
-SKMOE_CLONES
-void skmoe_exp_all_f64(double *x, ptrdiff_t n) {
-    ptrdiff_t i;
-    for (i = 0; i < n; i++) x[i] = skmoe_exp_f64(x[i]);
-}
-
-SKMOE_CLONES
-void skmoe_exp_all_f32(float *x, ptrdiff_t n) {
-    ptrdiff_t i;
-    for (i = 0; i < n; i++) x[i] = skmoe_exp_f32(x[i]);
-}
-
 #endif

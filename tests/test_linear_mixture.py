@@ -1,0 +1,229 @@
+"""One pass over the rows per iteration, against the general problem on the same rows."""
+
+import warnings
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LinearRegression, Ridge
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import PolynomialFeatures
+
+from skmoe import MixtureOfExpertsRegressor
+from skmoe._linear_mixture import LinearMixture
+from skmoe._starts import spread_rows
+from skmoe.gates import ConstantGate, SoftmaxGate
+
+
+def planted(n=600, n_features=3, n_experts=3, seed=0):
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n, n_features)) * [1.0, 10.0, 0.1] + [0.0, 500.0, 1.0]
+    Z = (X - X.mean(axis=0)) / X.std(axis=0)
+    logits = 2 * Z @ rng.normal(size=(n_features, n_experts))
+    label = (logits + rng.gumbel(size=logits.shape)).argmax(axis=1)
+    coef = 3 * rng.normal(size=(n_experts, n_features))
+    y = np.einsum("nd,nd->n", Z, coef[label]) + 0.5 * rng.normal(size=n)
+    weight = rng.integers(0, 4, size=n) * 0.7
+    return X, y, weight, rng.dirichlet(np.ones(n_experts), size=n)
+
+
+def fit(X, y, weight, resp, *, max_iter=300, general=False, **params):
+    """Fit from these responsibilities for max_iter iterations, or until nothing is gained."""
+    settings = {"n_experts": resp.shape[1], "init": lambda *args: resp, "n_init": 1, "tol": 0.0}
+    moe = MixtureOfExpertsRegressor(**{**settings, "max_iter": max_iter, **params})
+    with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        if general:
+            patch.setattr(LinearMixture, "covers", staticmethod(lambda *args, **kwargs: False))
+        return moe.fit(X, y, weight)
+
+
+def assert_same_mixture(one, other, rtol, atol=0.0):
+    assert_allclose(one.lower_bound_, other.lower_bound_, rtol=1e-9)
+    assert_allclose(one.likelihood_.scale_, other.likelihood_.scale_, rtol=rtol)
+    for a, b in zip(one.experts_, other.experts_, strict=True):
+        assert_allclose(a.coef_, b.coef_, rtol=rtol, atol=atol)
+        assert_allclose(a.intercept_, b.intercept_, rtol=rtol, atol=atol)
+    for name in ("coef_", "intercept_", "proportions_"):
+        if hasattr(one.gate_, name):
+            expected = getattr(other.gate_, name)
+            assert_allclose(getattr(one.gate_, name), expected, rtol=rtol, atol=atol)
+
+
+GATES = [SoftmaxGate(), SoftmaxGate(alpha=1e-3), ConstantGate()]
+EXPERTS = [None, LinearRegression(), Ridge(alpha=2.0)]
+
+
+@pytest.mark.parametrize("gate", GATES)
+@pytest.mark.parametrize("experts", EXPERTS)
+def test_with_new_curvature_at_each_step_the_path_is_that_of_the_general_problem(
+    experts, gate, monkeypatch
+):
+    monkeypatch.setattr("skmoe.gates._softmax.LONGEST_DRIFT", -1.0)
+    data = planted()
+    settings = {"experts": experts, "gate": gate, "max_iter": 12}
+    fast, general = fit(*data, **settings), fit(*data, general=True, **settings)
+    # Rounding alone parts them, and iterations amplify it somewhat.
+    assert_allclose(fast.lower_bounds_, general.lower_bounds_, rtol=1e-10)
+    assert_same_mixture(fast, general, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("gate", GATES)
+def test_both_problems_end_at_the_same_optimum(gate):
+    data = planted()
+    fast, general = fit(*data, gate=gate), fit(*data, gate=gate, general=True)
+    # Where an iteration gains no more than rounding, 1e-16 per row, parameters are within its
+    # root of the optimum, and the gate's flat directions somewhat further.
+    assert_same_mixture(fast, general, rtol=1e-5, atol=1e-5)
+    assert np.diff(fast.lower_bounds_).min() >= -1e-13
+
+
+@pytest.mark.parametrize("load_balance", [0.0, 0.5])
+def test_load_prior_of_proportions_is_the_general_one(load_balance):
+    data = planted()
+    settings = {"gate": ConstantGate(), "load_balance": load_balance, "max_iter": 20}
+    assert_same_mixture(fit(*data, **settings), fit(*data, general=True, **settings), rtol=1e-9)
+
+
+@pytest.mark.parametrize("gate", GATES)
+def test_report_responsibilities_and_stream_are_those_of_the_general_problem(gate, monkeypatch):
+    monkeypatch.setattr("skmoe.gates._softmax.LONGEST_DRIFT", -1.0)
+    monkeypatch.setattr("skmoe._linear_mixture.REPORT_ROWS", 100)
+    X, y, weight, resp = planted()
+    fast = fit(X, y, weight, resp, gate=gate)
+    general = fit(X, y, weight, resp, gate=gate, general=True)
+    for name, expected in general.expert_report().columns.items():
+        if isinstance(expected[0], str):
+            assert fast.expert_report().columns[name] == expected
+        else:
+            # Both are as near the optimum as the last bits of the objective can tell.
+            assert_allclose(fast.expert_report().columns[name], expected, rtol=1e-5)
+    for batch in (slice(200), slice(200, 400)):  # the curvature of the gate decides its steps
+        fast.partial_fit(X[batch], y[batch])
+        general.partial_fit(X[batch], y[batch])
+    assert_allclose(fast.predict(X), general.predict(X), rtol=1e-4, atol=1e-4)
+
+
+def test_float32_rows_give_the_fit_of_float64_to_their_precision():
+    X, y, weight, resp = planted(n=3000)
+    X = X.astype(np.float32)
+    fast = fit(X, y, weight, resp, max_iter=100, tol=1e-6)
+    exact = fit(X.astype(np.float64), y, weight, resp, max_iter=100, tol=1e-6)
+    # Columns are standardised in float64 and then rounded to 6e-8 of their scale.
+    assert_allclose(fast.lower_bound_, exact.lower_bound_, rtol=1e-5)
+    assert_allclose(fast.predict(X), exact.predict(X), rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("n_threads", [2, 3])
+def test_fit_has_the_same_bits_for_any_number_of_threads(n_threads, monkeypatch):
+    X, y, weight, resp = planted(n=5000)
+    one = fit(X, y, weight, resp, max_iter=5)
+    monkeypatch.setattr("skmoe._linear_mixture.n_openmp_threads", lambda: n_threads)
+    more = fit(X, y, weight, resp, max_iter=5)
+    assert one.lower_bounds_ == more.lower_bounds_
+    assert_array_equal(one.gate_.coef_, more.gate_.coef_)
+
+
+def test_too_long_steps_of_the_gate_are_cut_until_the_objective_rises(monkeypatch):
+    data = planted()
+    learn_sums = SoftmaxGate.learn_sums
+    monkeypatch.setattr(
+        SoftmaxGate, "learn_sums", lambda self, sums, size=1.0: learn_sums(self, sums, 40 * size)
+    )
+    moe = fit(*data, max_iter=40)
+    assert np.diff(moe.lower_bounds_).min() >= -1e-13
+    assert_allclose(moe.lower_bound_, fit(*data, general=True).lower_bound_, atol=0.05)
+
+
+@pytest.mark.parametrize("n_experts", [2, 3])
+def test_separated_regions_without_penalty_stay_finite(n_experts):
+    rng = np.random.default_rng(0)
+    X = rng.uniform(-1, 1, size=(400, 1))
+    y = np.where(X[:, 0] > 0, 5 + X[:, 0], -5 - X[:, 0]) + 0.1 * rng.normal(size=400)
+    resp = rng.dirichlet(np.ones(n_experts), size=400)
+    moe = fit(X, y, None, resp, gate=SoftmaxGate(alpha=0.0), max_iter=50)
+    assert np.isfinite(moe.gate_.coef_).all()
+    assert np.diff(moe.lower_bounds_).min() >= -1e-13
+
+
+def test_one_expert_is_least_squares():
+    X, y, weight, _ = planted()
+    moe = MixtureOfExpertsRegressor(LinearRegression(), 1).fit(X, y, weight)
+    expected = LinearRegression().fit(X, y, weight)
+    assert_allclose(moe.experts_[0].coef_, expected.coef_, rtol=1e-9)
+    assert_allclose(moe.predict(X), expected.predict(X), rtol=1e-9, atol=1e-9)
+
+
+def kind_of_problem(moe, X, y):
+    """The class that trained a mixture."""
+    kinds = []
+    with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        run = type(moe)._run
+        patch.setattr(
+            type(moe), "_run", lambda self, p, *args: kinds.append(type(p)) or run(self, p, *args)
+        )
+        moe.set_params(max_iter=3).fit(X, y)
+    return kinds[0]
+
+
+def test_what_the_pass_cannot_do_goes_to_the_general_problem():
+    X, y, _, resp = planted(n=200)
+    settings = {"n_experts": 3, "init": lambda *args: resp, "n_init": 1}
+    assert kind_of_problem(MixtureOfExpertsRegressor(**settings), X, y) is LinearMixture
+    polynomial = make_pipeline(PolynomialFeatures(2), Ridge())
+    for params in (
+        {"top_k": 1},
+        {"gate": SoftmaxGate(l1_ratio=0.5)},
+        {"load_balance": 0.1},
+        {"experts": polynomial},
+    ):
+        moe = MixtureOfExpertsRegressor(**settings, **params)
+        assert kind_of_problem(moe, X, y) is not LinearMixture
+    outputs = np.column_stack([y, -y])
+    assert kind_of_problem(MixtureOfExpertsRegressor(**settings), X, outputs) is not LinearMixture
+
+
+# Samples for starts -----------------------------------------------------------------------------
+
+
+def test_sampled_rows_are_spread_as_the_weights_are():
+    X, y, _, _ = planted(n=4000)
+    weight = np.random.default_rng(1).integers(0, 4, size=4000) * 0.7
+    rows, sampled = spread_rows(X, y, weight, 1000)
+    assert len(np.unique(rows)) == len(rows) <= 1000
+    assert (weight[rows] > 0).all()
+    assert_allclose(sampled.sum(), weight.sum())
+    # An even spread along one direction leaves the others to chance: 1000 rows, four sigma.
+    mean = np.average(X, axis=0, weights=weight)
+    deviation = (np.average(X[rows], axis=0, weights=sampled) - mean) / X.std(axis=0)
+    assert abs(deviation).max() < 4 / np.sqrt(1000)
+
+
+def test_rows_given_twice_are_sampled_as_rows_of_weight_two():
+    X, y, _, _ = planted(n=1000)
+    weight = np.random.default_rng(1).integers(0, 3, size=1000)
+    rows, sampled = spread_rows(X, y, weight.astype(float), 300)
+    repeated = np.repeat(np.arange(1000), weight)
+    again, counts = spread_rows(X[repeated], y[repeated], np.ones(len(repeated)), 300)
+    # Which copy is taken does not matter.
+    total = np.zeros(1000)
+    np.add.at(total, repeated[again], counts)
+    expected = np.zeros(1000)
+    expected[rows] = sampled
+    assert_allclose(total, expected)
+
+
+def test_starts_on_a_sample_find_what_starts_on_all_rows_find(monkeypatch):
+    X, y, _, _ = planted(n=3000)
+    moe = MixtureOfExpertsRegressor(n_experts=3, random_state=0).fit(X, y)
+    monkeypatch.setattr("skmoe._starts.FEWEST_ROWS", 500)
+    monkeypatch.setattr("skmoe._starts.ROWS_PER_COEFFICIENT", 10)
+    sampled = MixtureOfExpertsRegressor(n_experts=3, random_state=0).fit(X, y)
+    # Both end within tol of the same optimum.
+    assert_allclose(sampled.lower_bound_, moe.lower_bound_, atol=1e-4)
+    outputs = np.column_stack([y, y])  # for the general problem
+    both = MixtureOfExpertsRegressor(n_experts=3, random_state=0).fit(X, outputs)
+    # Two outputs tell the experts apart better than one: near the same functions, not the same.
+    assert_allclose(both.predict(X)[:, 0], sampled.predict(X), atol=0.5)

@@ -443,6 +443,8 @@ class BaseMixtureOfExperts(
             prior=self.experts is None,
         )
         if self._shared_effects():
+            if getattr(self._unfitted_likelihood(), "covariance", "diag") != "diag":
+                raise ValueError("shared_effects needs outputs that err alone: covariance='diag'.")
             names = getattr(design, "columns", getattr(self, "feature_names_in_", None))
             if transformer is not None and not hasattr(design, "columns"):
                 names = transformer.get_feature_names_out()

@@ -322,6 +322,7 @@ def check_applies(mixture):
             "Bootstrap other mixtures."
         ) from error
     own_scales = getattr(mixture.likelihood_, "scale", "expert") == "expert"
+    own_scales = own_scales and getattr(mixture.likelihood_, "covariance_", None) is None
     if type(mixture.likelihood_) not in TERMS or not own_scales:
         raise ValueError(
             "Standard errors are known for classes, for poisson, negative_binomial and gamma, and "

@@ -291,14 +291,10 @@ def best_start(problem, starts, n_jobs):
     state : object
         For ``problem.restore``.
     ends : list of (float, float)
-<<<<<<< HEAD
-        Where each short run ended: objective, and fewest effective rows of an expert.
-    paths : list of list of float
-        Objectives of each run, one for each iteration; longer ones of those that went on.
-=======
         Where each run ended that tells good starts from bad ones: objective, and fewest
         effective rows of an expert.
->>>>>>> 9e83be5 (Tests of the pass, the linear problem and samples for starts; a benchmark of fits; guide and changelog)
+    paths : list of list of float
+        Objectives of each run, one for each iteration; longer ones of those that went on.
     """
     with jobs(n_jobs, shared=(problem,)) as run:
         return _best_of_runs(problem, starts, run)
@@ -333,33 +329,13 @@ class _Contestant:
 
 
 def _best_of_runs(problem, starts, run):
-<<<<<<< HEAD
-    runs = run(_short_run, ((resp,) for resp in starts))
-    ends = [(value, fewest) for value, _, fewest, _ in runs]
-    paths = [objectives for *_, objectives in runs]
-    runs = [(value, state, objectives) for value, state, _, objectives in runs]
-=======
     runs = _race([_Contestant(i, resp) for i, resp in enumerate(starts)], SHORT_RUN, run)
     paths = [contestant.objectives for contestant in runs]
     ends = [(contestant.objective, contestant.fewest_rows) for contestant in runs]
->>>>>>> 9e83be5 (Tests of the pass, the linear problem and samples for starts; a benchmark of fits; guide and changelog)
     finalists = []
     while runs and len(finalists) < FINALISTS:
         best = _best(runs)
         finalists.append(best)
-<<<<<<< HEAD
-        runs = [run for run in runs if abs(run[0] - best[0]) > SAME]
-    if len(finalists) == 1:
-        return finalists[0][1], ends, paths
-    longer = run(_longer_run, ((state,) for _, state, _ in finalists))
-    for (*_, path), (*_, objectives) in zip(finalists, longer, strict=True):
-        path += objectives
-    return _best(longer)[1], ends, paths
-
-
-def _best(runs):
-    """The run (objective, state, objectives so far) of the highest objective."""
-=======
         runs = [other for other in runs if abs(other.objective - best.objective) > SAME]
         runs = [other for other in runs if other.may_reach(finalists[0].objective)]
     if len(finalists) > 1:
@@ -385,7 +361,6 @@ def _race(contestants, max_iter, run):
 
 def _best(runs):
     """The contestant of the highest objective; of equal ones the first."""
->>>>>>> 9e83be5 (Tests of the pass, the linear problem and samples for starts; a benchmark of fits; guide and changelog)
     best = runs[0]
     for other in runs[1:]:
         if other.objective > best.objective + TIE or np.isnan(best.objective):
@@ -393,19 +368,6 @@ def _best(runs):
     return best
 
 
-<<<<<<< HEAD
-def _short_run(problem, resp):
-    problem = problem.fork().start(resp)
-    run = run_em(problem, max_iter=SHORT_RUN, tol=1e-6, patience=1)
-    return problem.objective, problem.state(), problem.effective_rows().min(), run.objectives
-
-
-def _longer_run(problem, state):
-    problem = problem.fork()
-    problem.restore(state)
-    run = run_em(problem, max_iter=LONGER_RUN, tol=1e-6, patience=1)
-    return problem.objective, problem.state(), run.objectives
-=======
 def _go_on(problem, contestant, max_iter):
     problem = problem.fork()
     if contestant.state is None:
@@ -421,7 +383,6 @@ def _go_on(problem, contestant, max_iter):
         ran.converged,
         problem.effective_rows().min(),
     )
->>>>>>> 9e83be5 (Tests of the pass, the linear problem and samples for starts; a benchmark of fits; guide and changelog)
 
 
 def check_responsibilities(resp, weight, n_experts):

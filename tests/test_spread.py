@@ -72,6 +72,110 @@ def test_shared_scale_learns_from_streams():
     assert_allclose(moe.likelihood_.scale_[0], np.sqrt(np.mean([0.4**2, 0.2**2])), rtol=0.1)
 
 
+# Full covariances -------------------------------------------------------------------------------
+
+
+def planted_covariances(seed, n=2000):
+    rng = np.random.default_rng(seed)
+    X = rng.uniform(-1, 1, size=(n, 2))
+    first = X[:, 0] > 0
+    covariances = np.array([[[1.0, 0.8], [0.8, 1.0]], [[0.25, -0.2], [-0.2, 0.5]]]) / 4
+    mean = np.column_stack([np.where(first, 3 + X[:, 1], -3.0), X[:, 1]])
+    errors = np.linalg.cholesky(covariances)[first.astype(int)] @ rng.normal(size=(n, 2, 1))
+    return X, mean + errors[:, :, 0], covariances
+
+
+@pytest.mark.parametrize("scale", ["expert", "shared"])
+@pytest.mark.parametrize("experts", [None, LinearRegression()])
+def test_planted_covariances_are_recovered_under_a_likelihood_that_rises(experts, scale):
+    X, y, truth = planted_covariances(0)
+    moe = MixtureOfExpertsRegressor(
+        experts, 2, likelihood=Gaussian(scale, covariance="full"), n_init=2, random_state=0,
+        tol=1e-9, max_iter=500,
+    ).fit(X, y)  # fmt: skip
+    # The prior of the default experts, 1e-6, does not see that outputs are correlated.
+    assert np.diff(moe.lower_bounds_).min() > (-1e-9 if experts else -1e-7)
+    found = moe.likelihood_.covariance_
+    if scale == "shared":
+        assert_allclose(found[0], found[1], rtol=1e-12)
+        assert_allclose(found[0], truth.mean(axis=0), atol=0.03)
+        assert moe.likelihood_.n_parameters_ == 3
+        return
+    order = np.argsort([expert.intercept_[0] for expert in moe.experts_])
+    assert_allclose(found[order], truth, atol=0.03)  # five standard errors of 1000 rows
+    assert moe.likelihood_.n_parameters_ == 6
+    X_test, y_test, _ = planted_covariances(1)
+    diag = MixtureOfExpertsRegressor(experts, 2, n_init=2, random_state=0).fit(X, y)
+    assert log_score(moe, X_test, y_test) > log_score(diag, X_test, y_test) + 0.2
+    assert_allclose(
+        moe.bic(X, y),
+        -2 * moe.log_density(X, y).sum() + np.log(2000) * (2 * 2 * 3 + 3 + 6),
+        rtol=1e-12,
+    )
+    with pytest.raises(ValueError, match="Standard errors are known"):
+        moe.summary(X, y)
+
+
+def test_density_of_full_covariances_is_the_one_of_scipy():
+    X, y, _ = planted_covariances(0, n=300)
+    moe = MixtureOfExpertsRegressor(
+        n_experts=2, likelihood=Gaussian("auto", covariance="full"), n_init=2, random_state=0
+    ).fit(X, y)
+    components = moe.predict_dist(X[:5]).components
+    values = components.logpdf(y[:5, None])
+    for i, k in np.ndindex(5, 2):
+        one = stats.multivariate_normal(components.mean[i, k], components.cov[i, k])
+        assert_allclose(values[i, k], one.logpdf(y[i]), rtol=1e-10)
+    draws = moe.predict_dist(X[:2]).rvs(40_000, random_state=0)
+    for i in range(2):
+        assert_allclose(np.cov(draws[i].T), moe.predict_dist(X[:2]).cov()[i], atol=0.05)
+
+
+def test_full_covariances_of_the_row_scale_as_a_whole():
+    X, y, _ = planted(0, n=1500, n_outputs=2)
+    moe = MixtureOfExpertsRegressor(
+        n_experts=2, likelihood=Gaussian("auto", covariance="full"), n_init=2, random_state=0
+    ).fit(X, y)
+    spread = moe.likelihood_.spread_model_(X[:4])
+    expected = moe.likelihood_.covariance_ * spread[:, :, None, None] ** 2
+    assert_allclose(moe.predict_dist(X[:4]).components.cov, expected, rtol=1e-10)
+    expected = moe.likelihood_.scale_ * spread[:, :, None]
+    assert_allclose(moe.predict_dist(X[:4]).components.std, expected, rtol=1e-10)
+
+
+def test_outputs_that_depend_on_each_other_have_a_floor():
+    X, y, _ = planted(0, n=200)
+    moe = MixtureOfExpertsRegressor(
+        n_experts=2, likelihood=Gaussian(covariance="full"), n_init=2, random_state=0
+    ).fit(X, np.column_stack([y, 2 * y]))
+    floor = moe.likelihood_.floor_
+    values = np.linalg.eigvalsh(moe.likelihood_.covariance_ / np.outer(floor, floor))
+    assert_allclose(values[:, 0], 1.0, rtol=1e-6)
+    assert np.isfinite(moe.log_density(X, np.column_stack([y, 2 * y]))).all()
+
+
+def test_full_covariance_learns_from_streams_and_keeps_experts_apart():
+    moe = MixtureOfExpertsRegressor(
+        n_experts=2, likelihood=Gaussian(covariance="full"), random_state=0
+    )
+    for seed in range(6):
+        X, y, truth = planted_covariances(seed, n=400)
+        moe.partial_fit(X, y)
+    order = np.argsort([expert.intercept_[0] for expert in moe.experts_])
+    assert_allclose(moe.likelihood_.covariance_[order], truth, atol=0.04)
+    before = moe.likelihood_.covariance_
+    moe.remove_expert("expert0")
+    assert_array_equal(moe.likelihood_.covariance_, before[1:])
+
+
+def test_full_covariance_of_one_output_is_its_variance():
+    X, y, _ = planted(0, n=200)
+    settings = {"n_experts": 2, "n_init": 2, "random_state": 0}
+    full = MixtureOfExpertsRegressor(likelihood=Gaussian(covariance="full"), **settings)
+    diag = MixtureOfExpertsRegressor(**settings)
+    assert_array_equal(full.fit(X, y).log_density(X, y), diag.fit(X, y).log_density(X, y))
+
+
 # Of the row -------------------------------------------------------------------------------------
 
 
@@ -199,6 +303,12 @@ def test_unknown_scales_are_refused(scale):
     X, y, _ = planted(0, n=50)
     with pytest.raises(ValueError, match="scale must be one of"):
         MixtureOfExpertsRegressor(n_experts=1, likelihood=Gaussian(scale)).fit(X, y)
+
+
+def test_unknown_covariances_are_refused():
+    X, y, _ = planted(0, n=50)
+    with pytest.raises(ValueError, match='covariance must be "diag" or "full"'):
+        MixtureOfExpertsRegressor(n_experts=1, likelihood=Gaussian(covariance="tied")).fit(X, y)
 
 
 def test_scale_of_the_row_beside_noise_is_refused():

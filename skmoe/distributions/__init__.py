@@ -4,7 +4,7 @@
 methods.
 """
 
-from ._gaussian import GaussianComponents
+from ._gaussian import CorrelatedComponents, GaussianComponents
 from ._mixture import MixtureDistribution
 from ._nested import NestedComponents
 from ._noisy import NoisyComponents
@@ -12,6 +12,7 @@ from ._scipy import ScipyComponents
 from ._student_t import StudentTComponents
 
 __all__ = [
+    "CorrelatedComponents",
     "GaussianComponents",
     "MixtureDistribution",
     "NestedComponents",

@@ -172,6 +172,80 @@ class GaussianComponents:
         return mean + std * random_state.standard_normal(mean.shape)
 
 
+class CorrelatedComponents(GaussianComponents):
+    """Gaussian components of several outputs that are correlated within an expert.
+
+    Parameters
+    ----------
+    mean : ndarray of shape (n_samples, n_experts, n_outputs)
+        Means.
+    factor : ndarray of shape (..., n_outputs, n_outputs)
+        Lower Cholesky factors of the covariances, such as one for each expert; broadcasts to
+        (n_samples, n_experts, n_outputs, n_outputs).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skmoe.distributions import CorrelatedComponents
+    >>> factor = np.linalg.cholesky([[1.0, 0.8], [0.8, 1.0]])
+    >>> CorrelatedComponents(np.zeros((1, 1, 2)), factor).logpdf(np.array([1.0, 1.0])).round(2)
+    array([[-1.88]])
+    """
+
+    def __init__(self, mean, factor):
+        super().__init__(mean, np.sqrt((factor**2).sum(axis=-1)))
+        self.factor = factor
+
+    def logpdf(self, y):
+        """Log-density of each component.
+
+        Parameters
+        ----------
+        y : float or ndarray that broadcasts against ``mean``
+            Where to look.
+
+        Returns
+        -------
+        log_density : ndarray of shape (n_samples, n_experts)
+            Joint over the outputs.
+        """
+        whitened = _times(np.linalg.inv(self.factor), y - self.mean)
+        log_det = np.log(np.diagonal(self.factor, axis1=-2, axis2=-1)).sum(axis=-1)
+        n_outputs = self.mean.shape[2]
+        return -0.5 * (whitened**2).sum(axis=2) - log_det - n_outputs * _HALF_LOG_2PI
+
+    @property
+    def cov(self):
+        """Covariances of the outputs, (n_samples, n_experts, n_outputs, n_outputs)."""
+        cov = self.factor @ self.factor.swapaxes(-1, -2)
+        return np.broadcast_to(cov, (*self.mean.shape, self.mean.shape[2]))
+
+    def rvs(self, places, random_state):
+        """Draw from some of the components.
+
+        Parameters
+        ----------
+        places : ndarray of shape (n_samples, size)
+            For each draw of a row, the number of the component.
+        random_state : RandomState
+            Draws them.
+
+        Returns
+        -------
+        draws : ndarray of shape (n_samples, size, n_outputs)
+            In the units of the target.
+        """
+        mean = take(self.mean, places)
+        factor = np.broadcast_to(self.factor, (*self.mean.shape, self.mean.shape[2]))
+        normal = random_state.standard_normal(mean.shape)
+        return mean + _times(take(factor, places), normal)
+
+
+def _times(matrices, vectors):
+    """Products (..., m) of matrices (..., m, m) and vectors (..., m)."""
+    return (matrices @ vectors[..., None])[..., 0]
+
+
 def _mean_absolute(mean, std):
     """Mean of the absolute value of Gaussian variables."""
     z = mean / std

@@ -4,7 +4,8 @@ import numpy as np
 from sklearn.ensemble import RandomForestRegressor
 from sklearn.utils.metaestimators import available_if
 
-from ..distributions import GaussianComponents
+from ..distributions import CorrelatedComponents, GaussianComponents
+from ..distributions._arrays import diagonal
 from ._scaled import ScaledErrors
 
 KINDS = ("expert", "shared", "auto")
@@ -15,7 +16,8 @@ class Gaussian(ScaledErrors):
 
     .. math:: y \mid x, k \sim N(\mu_k(x), \sigma_k^2)
 
-    Several outputs have a standard deviation each and are independent within an expert.
+    Several outputs have a standard deviation each, and are independent within an expert unless
+    ``covariance="full"``.
     :math:`\sigma_k^2` is the weighted mean squared residual, but at least
     :math:`\max(10^{-6} \operatorname{var}(y), \delta^2 / 12)`, where :math:`\delta` is the step
     of the grid on which y lies, if it lies on one: the variance of the rounding error.
@@ -31,10 +33,16 @@ class Gaussian(ScaledErrors):
         on with that. "auto" does so with a random forest, and stays with "expert" unless the
         log-density of a row gains 0.01 and two standard errors of the gain.
 
+    covariance : {"diag", "full"}, default="diag"
+        Of several outputs within an expert. "full" has m (m + 1) / 2 parameters for m outputs; no
+        direction, in units of the smallest standard deviations, is narrower than one.
+
     Attributes
     ----------
     scale_ : ndarray of shape (n_experts,) or (n_experts, n_outputs)
         Standard deviations :math:`\sigma_k`, in the units of y.
+    covariance_ : ndarray of shape (n_experts, n_outputs, n_outputs) or None
+        Full covariances.
     spread_model_ : callable or None
         From rows to :math:`s(x)` (n, 1); None for constant scales.
     floor_ : float or ndarray of shape (n_outputs,)
@@ -55,11 +63,16 @@ class Gaussian(ScaledErrors):
     array([0.07])
     """
 
-    _of_experts = ("scale_", "_mass", "_squares")
-    spread_model_ = None
+    spread_model_ = covariance_ = None
 
-    def __init__(self, scale="expert"):
+    def __init__(self, scale="expert", *, covariance="diag"):
         self.scale = scale
+        self.covariance = covariance
+
+    @property
+    def _of_experts(self):
+        own = ("scale_", "_mass", "_squares")
+        return own if self.covariance_ is None else (*own, "covariance_")
 
     def start(self, y, weight, n_experts):
         """Look at the target once before EM.
@@ -81,11 +94,14 @@ class Gaussian(ScaledErrors):
         Raises
         ------
         ValueError
-            If ``scale`` is none of what it can be.
+            If ``scale`` or ``covariance`` is none of what it can be.
         """
         known = isinstance(self.scale, str) and self.scale in KINDS
         if not known and not (hasattr(self.scale, "fit") and hasattr(self.scale, "predict")):
             raise ValueError(f"scale must be one of {KINDS} or a regressor; got {self.scale!r}.")
+        if self.covariance not in ("diag", "full"):
+            raise ValueError(f'covariance must be "diag" or "full"; got {self.covariance!r}.')
+        self._is_full = self.covariance == "full" and y.ndim == 2
         return super().start(y, weight, n_experts)
 
     def spread_estimator(self):
@@ -100,8 +116,8 @@ class Gaussian(ScaledErrors):
             return self.scale
         return RandomForestRegressor(50, min_samples_leaf=20) if self.scale == "auto" else None
 
-    def _learn(self, squares, weights, penalty, pooled_rows):
-        self.update_from_sums(*self._sum(squares, weights), penalty, pooled_rows)
+    def _learn(self, residuals, weights, penalty, pooled_rows):
+        self.update_from_sums(*self._sum(residuals, weights), penalty, pooled_rows)
 
     def update_from_sums(self, mass, squares, penalty=0.0, pooled_rows=0.0):
         """Re-estimate the standard deviations from sums over the rows.
@@ -138,27 +154,79 @@ class Gaussian(ScaledErrors):
         keep, gain : float
             Factors of the sums over the rows seen before, and over those of the batch.
         """
-        mass, squares = self._sum((y[:, None] - prediction) ** 2, weights)
+        mass, squares = self._sum(y[:, None] - prediction, weights)
         self._mass = keep * self._mass + gain * mass
         self._squares = keep * self._squares + gain * squares
         self._refresh(penalty)
 
-    def _sum(self, squares, weights):
-        return weights.sum(axis=0), np.einsum("nk,nk...->k...", weights, squares)
+    def _sum(self, residuals, weights):
+        """Weights (K,) and weighted sums of squares, or of products (K, n_outputs, n_outputs)."""
+        if not self._is_full:
+            return weights.sum(axis=0), np.einsum("nk,nk...->k...", weights, residuals**2)
+        products = [(r.T * w) @ r for r, w in zip(residuals.swapaxes(0, 1), weights.T, strict=True)]
+        return weights.sum(axis=0), np.stack(products)
 
     def _refresh(self, penalty):
-        mass, squares = self._mass, self._squares + penalty
+        mass, squares = self._mass, self._squares
+        if self._is_full:
+            penalty = diagonal(np.broadcast_to(penalty, squares.shape[:2]))
+        squares = squares + penalty
         if isinstance(self.scale, str) and self.scale == "shared":
             squares = np.broadcast_to(squares.sum(axis=0), squares.shape)
             mass = np.full_like(mass, mass.sum())
-        self._set_scale(mass, squares, self._pooled_rows)
+        if self._is_full:
+            self._set_covariance(mass, squares, self._pooled_rows)
+        else:
+            self._set_scale(mass, squares, self._pooled_rows)
+
+    def _set_covariance(self, mass, products, pooled_rows):
+        """Covariances, in no direction narrower than the floors."""
+        mass = mass[:, None, None]
+        alone = np.diag(self._variance)
+        covariance = np.where(mass > 0, products / np.where(mass > 0, mass, 1.0), alone)
+        if pooled_rows > 0:
+            pooled = (mass * covariance).sum(axis=0) / mass.sum()
+            covariance = (mass * covariance + pooled_rows * pooled) / (mass + pooled_rows)
+        in_floors = covariance / np.outer(self.floor_, self.floor_)
+        values, vectors = np.linalg.eigh(in_floors)
+        if values.min() < 1:
+            in_floors = (vectors * np.maximum(values, 1.0)[:, None]) @ vectors.swapaxes(1, 2)
+        self.covariance_ = in_floors * np.outer(self.floor_, self.floor_)
+        self.scale_ = np.sqrt(np.diagonal(self.covariance_, axis1=1, axis2=2))
 
     def _around(self, prediction, scale, experts):
-        return GaussianComponents(prediction, scale)
+        if not self._is_full:
+            return GaussianComponents(prediction, scale)
+        factor = np.linalg.cholesky(self.covariance_)[experts]
+        if scale.ndim > 2:  # of each row
+            factor = factor * (scale / self.scale_[experts])[..., None]
+        return CorrelatedComponents(prediction, factor)
+
+    def log_prior(self, penalty):
+        """Log-prior of experts whose L2 penalty is in units of the error variance.
+
+        Parameters
+        ----------
+        penalty : float or ndarray of shape (n_experts,) or (n_experts, n_outputs)
+            Penalty of the coefficients of each expert.
+
+        Returns
+        -------
+        log_prior : float
+            ``-sum(penalty / (2 * scale_**2))``; of full covariances with the diagonal of the
+            inverse in place of ``1 / scale_**2``.
+        """
+        if not self._is_full:
+            return super().log_prior(penalty)
+        precision = np.diagonal(np.linalg.inv(self.covariance_), axis1=1, axis2=2)
+        return -0.5 * float(np.sum(penalty * precision))
 
     @property
     def n_parameters_(self):
         """Number of free parameters; None where a regressor has some too."""
         if self.spread_model_ is not None:
             return None
-        return self.scale_[0].size if self.scale == "shared" else self.scale_.size
+        of_one, n_outputs = self.scale_[0].size, self.scale_[0].size
+        if self._is_full:
+            of_one = n_outputs * (n_outputs + 1) // 2
+        return of_one if self.scale == "shared" else of_one * len(self.scale_)

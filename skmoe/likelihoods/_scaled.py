@@ -12,7 +12,7 @@ FENCE = 0.25  # of the distance between the first and the last decile, beyond ea
 class ScaledErrors(BaseEstimator):
     """Errors around the predictions with a scale for each expert.
 
-    A subclass says how squared residuals make scales, ``_learn``, and what the distribution
+    A subclass says how residuals make scales, ``_learn``, and what the distribution
     around a prediction is, ``_around``.
     """
 
@@ -69,10 +69,10 @@ class ScaledErrors(BaseEstimator):
         spread : ndarray of shape (n_samples, 1), default=None
             Factors of the scales, where these depend on the row.
         """
-        squares = (y[:, None] - prediction) ** 2
+        residuals = y[:, None] - prediction
         if spread is not None:
-            squares /= self._shaped(spread, prediction) ** 2
-        self._learn(squares, weights, penalty, pooled_rows)
+            residuals /= self._shaped(spread, prediction)
+        self._learn(residuals, weights, penalty, pooled_rows)
 
     @staticmethod
     def _shaped(spread, prediction):
@@ -80,8 +80,8 @@ class ScaledErrors(BaseEstimator):
         return spread.reshape(spread.shape + (1,) * (prediction.ndim - 2))
 
     @abstractmethod
-    def _learn(self, squares, weights, penalty, pooled_rows):
-        """``update`` from the squared residuals (n, K) or (n, K, n_outputs)."""
+    def _learn(self, residuals, weights, penalty, pooled_rows):
+        """``update`` from the residuals (n, K) or (n, K, n_outputs)."""
 
     def _set_scale(self, mass, squares, pooled_rows):
         """Scales from weights (K,) and weighted sums of squares (K,) or (K, n_outputs)."""
@@ -213,8 +213,8 @@ class RobustErrors(ScaledErrors):
     def _bulk(self, y, weight):
         return inside_fence(y, weight)
 
-    def _learn(self, squares, weights, penalty, pooled_rows):
-        steps = 1
+    def _learn(self, residuals, weights, penalty, pooled_rows):
+        squares, steps = residuals**2, 1
         if not hasattr(self, "scale_"):
             self._begin(squares, weights, pooled_rows)
             steps = self.first_steps

@@ -195,6 +195,11 @@ class FittedMixture:
             raise ValueError("exposure must be positive and finite in every row.")
         return exposure
 
+    def _of_rows(self, X):
+        """What the fitted likelihood is told about rows besides targets and predictions."""
+        model = getattr(self.likelihood_, "spread_model_", None)
+        return {} if model is None else {"spread": model(X)}
+
     @abstractmethod
     def _route_log_density(self, X, y, routes, exposure=None):
         """Log-density (n, k) of checked rows under the expert of each route."""

@@ -421,11 +421,6 @@ class MixtureOfExpertsRegressor(RegressorMixin, GrowingMixture, BaseMixtureOfExp
         components = self.likelihood_.components(predictions, routes.experts, **self._of_rows(X))
         return NestedComponents(components, nested) if nested else components
 
-    def _of_rows(self, X):
-        """What the fitted likelihood is told about rows besides targets and predictions."""
-        model = getattr(self.likelihood_, "spread_model_", None)
-        return {} if model is None else {"spread": model(X)}
-
     def _route_log_density(self, X, y, routes, exposure=None):
         return self._components(X, routes, exposure).logpdf(y[:, None])
 

@@ -71,7 +71,7 @@ class ExpertSelection:
     >>> print(found)
     n_experts  log_likelihood  n_parameters    aic    bic    icl
     1                  -288.4             3  582.7  592.6  592.6  <- bic
-    2                  -282.5             8  581.0  607.4  767.5
+    2                  -282.5             8  581.0  607.4  768.0
     """
 
     def __init__(self, results, best, estimator, criterion):

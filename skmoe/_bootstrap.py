@@ -29,7 +29,7 @@ class BootstrapResult:
     ----------
     estimate : ndarray
         The statistic of the mixture that was fitted on the rows themselves.
-    distribution : ndarray of shape (*statistic, n_resamples)
+    distribution : ndarray of shape (..., n_resamples)
         That of each resample.
     names : (list of str, list of str) or None
         Part and term of each parameter, where the statistic is the parameters.
@@ -38,7 +38,7 @@ class BootstrapResult:
 
     Attributes
     ----------
-    bootstrap_distribution : ndarray of shape (*statistic, n_resamples)
+    bootstrap_distribution : ndarray of shape (..., n_resamples)
         The statistic of each resample.
     standard_error : ndarray
         Standard deviation of these.
@@ -167,7 +167,7 @@ def bootstrap(
     -------
     result : BootstrapResult
         With ``bootstrap_distribution``, ``standard_error`` and ``confidence_interval``, as
-        :func:`scipy.stats.bootstrap` has them, and ``to_frame``.
+        ``scipy.stats.bootstrap`` has them, and ``to_frame``.
 
     Raises
     ------

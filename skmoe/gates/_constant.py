@@ -76,7 +76,13 @@ class ConstantGate(BaseGate):
         self._set_proportions(np.ones(n_experts))
 
     def sum_logits(self):
-        """Coefficients of the logits in standardised columns, (n_features + 1, n_experts)."""
+        """Coefficients of the logits in standardised columns.
+
+        Returns
+        -------
+        logits : ndarray of shape (n_features + 1, n_experts)
+            The intercepts last.
+        """
         logits = np.zeros((self.n_features_in_ + 1, len(self.proportions_)))
         logits[-1] = np.log(np.maximum(self.proportions_, 1e-300))
         return logits

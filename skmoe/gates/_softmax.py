@@ -216,7 +216,13 @@ class SoftmaxGate(BaseGate):
         self._set_weights(self._start(n_experts))
 
     def sum_logits(self):
-        """Coefficients of the logits in standardised columns, (n_features + 1, n_experts)."""
+        """Coefficients of the logits in standardised columns.
+
+        Returns
+        -------
+        logits : ndarray of shape (n_features + 1, n_experts)
+            The intercepts last.
+        """
         return self._standard_weights()
 
     @property

@@ -174,16 +174,26 @@ def test_new_regime_among_the_old_rows_is_a_part_of_the_density(fitted, moe):
     assert score(moe, *old) == pytest.approx(np.log(1 - share) + score(fitted, *old), abs=0.03)
 
 
-def test_new_expert_learns_nothing_from_replay_rows():
-    """A mixture of too few experts leaves regimes that a new expert could take from replay."""
+def test_replay_rows_are_old_whatever_their_target():
+    """Even where the new expert, which goes through them, would explain them better."""
+    moe = regressor(n_experts=1).fit(*OLD)
+    X = REPLAY[0]
+    moe.add_expert(*NEW, replay=(X, X @ NEW_SLOPES + NEW_INTERCEPT))
+    assert moe.likelihood_.scale_[1] < 0.2 * moe.likelihood_.scale_[0]
+    assert moe.gate_proba(OLD[0])[:, 1].mean() < 0.02
+    assert moe.expert_load_[1] == pytest.approx(300 / 1800, abs=0.01)
+
+
+@pytest.mark.parametrize("n_new", [10, 300])
+def test_new_expert_learns_nothing_from_replay_rows(n_new):
     moe = regressor(n_experts=1, cv=False).fit(*OLD)
     held_out = old_rows(2000, 2)
     before = score(moe, *held_out)
-    tree = DecisionTreeRegressor(min_samples_leaf=10, random_state=0)
-    moe.add_expert(*NEW, tree, replay=REPLAY)
+    tree = DecisionTreeRegressor(min_samples_leaf=2, random_state=0)
+    moe.add_expert(NEW[0][:n_new], NEW[1][:n_new], tree, replay=REPLAY)
     assert score(moe, *held_out) > before - 0.02
     fitted = moe.experts_[1].tree_
-    assert 280 < fitted.n_node_samples[0] <= 300  # the old plane may have a few of these
+    assert 0.9 * n_new <= fitted.n_node_samples[0] <= n_new  # the old plane may have a few
     assert fitted.threshold[fitted.feature == 0].min() > 4  # no split at all among the old rows
 
 
@@ -456,6 +466,14 @@ def test_broken_expert_is_replaced_as_good_as_new(fitted, moe):
     assert score(moe, *held_out) > score(fitted, *held_out) - 0.02
     assert moe.experts_[k].estimator is ahead
     assert moe.n_expert_fits_ == fitted.n_expert_fits_  # the gate learned alone
+
+
+def test_scale_of_a_replaced_expert_is_the_size_of_its_errors(fitted, moe):
+    shifted = copy.deepcopy(fitted.experts_[0])
+    shifted.intercept_ += 0.5
+    moe.replace_expert("expert0", FrozenEstimator(shifted), *OLD)
+    expected = np.hypot(fitted.likelihood_.scale_[0], 0.5)
+    assert_allclose(moe.likelihood_.scale_[0], expected, rtol=0.05)
 
 
 def test_gate_of_a_grown_mixture_is_trained_anew_over_all_its_experts(grown):

@@ -105,7 +105,7 @@ class GrowingMixture:
         their scales and the proportions in which the old gate shares rows among them do not
         change. ``gate_`` becomes a :class:`~skmoe.gates.TreeGate`.
 
-        The decision has to know where the old rows were. A few of them are enough, 2 % say: in
+        The decision has to know where the old rows were. A few of them are enough: in
         ``replay`` they stand for all old rows, and the new expert never learns from them. Without,
         rows are generated where the gate can do so (a :class:`~skmoe.gates.GaussianGate` without
         transformers); where it cannot, the new expert takes over everywhere, and a warning says
@@ -130,8 +130,8 @@ class GrowingMixture:
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the new rows. None is a weight of one for each.
         replay : (X_old, y_old), default=None
-            Some of the rows that the mixture was trained on, drawn at random. Each stands for
-            ``n_samples_seen_ / len(y_old)`` rows.
+            Some of the rows that the mixture was trained on, drawn at random; about seven for each
+            column will do. Each stands for ``n_samples_seen_ / len(y_old)`` rows.
 
         Returns
         -------

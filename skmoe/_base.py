@@ -38,7 +38,7 @@ from ._mixture import Mixture
 from ._online import StreamLearner
 from ._parameters import ExpertParameters
 from ._report import ExpertReport, describe_experts, distinct_optima
-from ._routing import Routes, count_loads, evenness
+from ._routing import count_loads, evenness
 from ._spread import learn_spread
 from ._statistics import standardisation
 from ._subjects import Subjects, check_subject
@@ -799,8 +799,7 @@ class BaseMixtureOfExperts(
         def blocks():
             for rows, resp, gate_proba, predictions in problem.blocks():
                 weight, gate_proba = problem.weight[rows], gate_proba[:, order]
-                routes = Routes(np.log(np.maximum(gate_proba, 1e-300)), problem.top_k)
-                loads[:] += count_loads(routes, weight)
+                loads[:] += count_loads(gate_proba, weight, problem.top_k)
                 loss = self._losses(problem.y[rows], predictions[:, order])
                 yield resp[:, order], gate_proba, loss, weight
 
@@ -811,7 +810,9 @@ class BaseMixtureOfExperts(
             self.likelihood_,
             None if problem.n_revived is None else problem.n_revived[order],
         )
-        return ExpertReport(columns, overlap, distinct_optima(ends), evenness(*loads))
+        return ExpertReport(
+            columns, overlap, distinct_optima(ends), evenness(*loads, problem.weight.sum())
+        )
 
     def _order(self, problem):
         """Clones by falling load; None where the order means something or cannot be changed."""

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
+from scipy import special
 
 from ._compat import n_openmp_threads
 from ._kernels._gaussian_pass import gaussian_pass, sizes
 from ._linear import LinearExperts
 from ._mixture import SAME_DENSITY, Mixture
-from ._multinomial import NEWTON_LIMIT, log_softmax
+from ._multinomial import NEWTON_LIMIT
 from ._statistics import LeastSquaresStatistics
 from .gates import ConstantGate, SoftmaxGate
 from .likelihoods import Gaussian
@@ -314,9 +315,9 @@ class LinearMixture(Mixture):
         for start in range(0, len(self.y), REPORT_ROWS):
             rows = slice(start, start + REPORT_ROWS)
             logits, predictions = self._answers(rows)
-            log_gate = log_softmax(logits)
-            log_joint = log_gate + self.likelihood.log_density(self.y[rows], predictions)
-            yield rows, np.exp(log_softmax(log_joint)), np.exp(log_gate), predictions
+            log_density = self.likelihood.log_density(self.y[rows], predictions)
+            joint = special.softmax(logits + log_density, axis=1)
+            yield rows, joint, special.softmax(logits, axis=1), predictions
 
     def begin_stream(self, order, estimators, gate):
         """Experts that go on with ``learn_batch``; the gate has its curvature already."""

@@ -182,21 +182,28 @@ def load_metrics(routes, weight):
     metrics : dict
         ``variation``, ``unused`` and ``switch``, as ExpertReport describes them.
     """
-    return evenness(*count_loads(routes, weight))
+    counts = count_loads(routes.spread(routes.weights), weight, routes.shape[1])
+    return evenness(*counts, weight.sum())
 
 
-def count_loads(routes, weight):
-    """Summed probability of each expert, and weight of the rows sent to it; each (K,)."""
-    chosen = best_experts(routes.log_weights, 1) if routes.experts is None else routes.experts
-    sent = np.bincount(
-        chosen.ravel(), np.repeat(weight, chosen.shape[1]), minlength=routes.n_experts
-    )
-    return weight @ routes.spread(routes.weights), sent
+def count_loads(gate_proba, weight, k):
+    """Summed probability of each expert, and weight of the rows sent to it; each (K,).
+
+    Rows are sent to their ``k`` most probable experts; None is the same as all, of which only
+    the first then counts.
+    """
+    n_experts = gate_proba.shape[1]
+    if k is None or k >= n_experts:
+        sent = np.bincount(gate_proba.argmax(axis=1), weight, minlength=n_experts)
+    else:
+        chosen = best_experts(gate_proba, k)
+        sent = np.bincount(chosen.ravel(), np.repeat(weight, k), minlength=n_experts)
+    return weight @ gate_proba, sent
 
 
-def evenness(load, sent):
-    """``load_metrics`` from the sums of ``count_loads``."""
-    load = load / load.sum()
+def evenness(load, sent, total):
+    """``load_metrics`` from the sums of ``count_loads`` and the weight of all rows."""
+    load = load / total
     return {
         "variation": float(load.std() / load.mean()),
         "unused": int(np.count_nonzero(sent == 0)),

@@ -15,7 +15,9 @@ from .._statistics import standardisation
 from ._base import BaseGate
 
 LONGEST_CHANGE = 10.0  # of a logit by one step from sums, root of the mean square over rows
-LONGEST_DRIFT = 0.2  # of the logits, until the curvature is taken anew
+# Of the logits, over the root of the number of experts, until the curvature is taken anew: the
+# more experts, the more it costs beside the rest.
+LONGEST_DRIFT = 0.1
 
 
 def _has_l2_alone(gate):
@@ -228,7 +230,7 @@ class SoftmaxGate(BaseGate):
     @property
     def wants_curvature(self):
         """Whether the next step asks for the curvature where it begins, or does with an old one."""
-        return self._factor is None or self._drift > LONGEST_DRIFT
+        return self._factor is None or (self._drift > LONGEST_DRIFT * np.sqrt(len(self.classes_)))
 
     def forget_curvature(self):
         """Take the curvature anew before the next step."""

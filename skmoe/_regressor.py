@@ -295,7 +295,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, GrowingMixture, BaseMixtureOfExp
         y = check_y(y, multi_output=True, y_numeric=True, estimator=self)
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
-        return y.astype(np.float64)
+        return y.astype(np.float64, copy=False)
 
     def _check_known_target(self, y):
         y = self._check_target(y)

@@ -97,7 +97,9 @@ def spread_rows(Z, y, weight, n_rows):
     place = _along(random_state, y.reshape(len(y), -1).astype(float), weight)
     place += _along(random_state, Z if sparse.issparse(Z) else numeric_matrix(Z), weight)
     order = np.argsort(place, kind="stable")
-    cumulative = np.cumsum(weight[order])
+    del place  # these are arrays of all rows
+    cumulative = weight[order]
+    np.cumsum(cumulative, out=cumulative)
     steps = (np.arange(n_rows) + 0.5) * cumulative[-1] / n_rows
     places, counts = np.unique(np.searchsorted(cumulative, steps, side="right"), return_counts=True)
     return order[places], counts * cumulative[-1] / n_rows
@@ -112,7 +114,9 @@ def _along(random_state, columns, weight):
         return columns @ (direction / np.where(size > 0, size, 1.0))
     mean, scale = standardisation(columns, weight)
     direction = direction / scale
-    return columns @ direction - mean @ direction
+    place = columns @ direction
+    place -= mean @ direction
+    return place
 
 
 def _principal_directions(columns, share):

@@ -6,6 +6,7 @@ from abc import abstractmethod
 import numpy as np
 from sklearn.base import BaseEstimator
 
+FEW_VALUES = 10_000
 FENCE = 0.25  # of the distance between the first and the last decile, beyond each of them
 
 
@@ -38,11 +39,13 @@ class ScaledErrors(BaseEstimator):
         weight = self._bulk(y, weight)
         share = weight / weight.sum()
         self._variance = share @ (y - share @ y) ** 2
-        columns = y[weight > 0].reshape(np.count_nonzero(weight > 0), -1)
+        used = y if (weight > 0).all() else y[weight > 0]
+        columns = used.reshape(len(used), -1)
         steps = np.array([_grid_step(column) for column in columns.T])
         steps = steps if y.ndim == 2 else steps[0]
         floor = np.sqrt(np.maximum(1e-6 * self._variance, steps**2 / 12))
-        rounding = 8 * np.finfo(float).eps * np.abs(columns).max(axis=0 if y.ndim == 2 else None)
+        largest = np.maximum(columns.max(axis=0), -columns.min(axis=0))
+        rounding = 8 * np.finfo(float).eps * (largest if y.ndim == 2 else largest[0])
         self.floor_ = np.maximum(np.maximum(floor, rounding), 1e-100)
         return self
 
@@ -293,6 +296,9 @@ def _grid_step(y):
     range. The answer depends on the distinct values alone, so that a repeated row changes
     nothing.
     """
+    few = np.unique(y[:FEW_VALUES])
+    if len(few) > 1 and 4 * len(y) * np.diff(few).min() < few[-1] - few[0]:
+        return 0.0  # too fine to be filled, which spares the rest
     values = np.unique(y)
     if len(values) < 3:
         return 0.0

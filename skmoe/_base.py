@@ -32,7 +32,6 @@ from ._compat import (
 from ._em import run_em
 from ._experts import EstimatorExperts, has_own_density, seed_estimator
 from ._folds import make_folds
-from ._inference import InferringMixture
 from ._linear_mixture import LinearMixture
 from ._mixture import Mixture
 from ._online import StreamLearner
@@ -52,6 +51,7 @@ from ._tables import (
 from ._weights import takes_sample_weight
 from .exceptions import ExpertCollapseWarning, IgnoredWeightsWarning
 from .gates import BaseGate, ClassifierGate, ConstantGate, SoftmaxGate
+from .inference._summary import InferringMixture
 from .likelihoods._scaled import fence
 
 CROSS_FITTED_ITERATIONS = 10  # at most; experts are what costs

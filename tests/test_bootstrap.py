@@ -11,9 +11,9 @@ from sklearn.model_selection import GroupKFold
 from sklearn.tree import DecisionTreeRegressor
 
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
-from skmoe._bootstrap import match
 from skmoe.gates import ConstantGate
 from skmoe.inference import bootstrap
+from skmoe.inference._bootstrap import match
 
 
 def equal_halves(n_samples=200, seed=0):
@@ -65,7 +65,7 @@ def test_experts_of_resamples_are_in_the_order_of_the_mixture(monkeypatch):
     draws = bootstrap(moe, X, y, **settings).bootstrap_distribution[slopes]
     assert np.abs(draws - moe.summary(X, y).estimate[slopes, None]).max() < 0.3
     # Without matching, the order by load does flip.
-    monkeypatch.setattr("skmoe._bootstrap.match", lambda mixture, shared: None)
+    monkeypatch.setattr("skmoe.inference._bootstrap.match", lambda mixture, shared: None)
     draws = bootstrap(moe, X, y, **settings).bootstrap_distribution[slopes]
     assert 0 < (draws[0] > 0.5).sum() < 20
 

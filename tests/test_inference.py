@@ -11,7 +11,9 @@ from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 from sklearn.tree import DecisionTreeRegressor
 
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
-from skmoe._information import (
+from skmoe._subjects import Subjects
+from skmoe.gates import ConstantGate, GaussianGate, SoftmaxGate
+from skmoe.inference._information import (
     GammaTerms,
     GaussianTerms,
     MixtureLikelihood,
@@ -19,8 +21,6 @@ from skmoe._information import (
     PoissonTerms,
     SoftmaxTerms,
 )
-from skmoe._subjects import Subjects
-from skmoe.gates import ConstantGate, GaussianGate, SoftmaxGate
 
 COEF = np.array([[1.0, 2.0, -1.0], [-0.5, -1.0, 1.0]])  # intercept first
 SCALE = np.array([0.6, 1.0])
@@ -75,7 +75,7 @@ def test_blocks_of_rows_change_nothing(monkeypatch):
     X, y = two_planes(0, 100)
     moe = mixture().fit(X, y)
     whole = moe.summary(X, y, cov="sandwich")
-    monkeypatch.setattr("skmoe._information.BLOCK_ROWS", 17)
+    monkeypatch.setattr("skmoe.inference._information.BLOCK_ROWS", 17)
     blocks = moe.summary(X, y, cov="sandwich")
     assert_allclose(blocks.cov, whole.cov, rtol=1e-8, atol=1e-12)
 

@@ -10,14 +10,14 @@ from sklearn.base import is_classifier
 from sklearn.utils import Bunch, _safe_indexing, check_random_state
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, column_or_1d
 
-from ._compat import check_sample_weight
-from ._display import html_table, interval_ends, text_table, under_headings
+from .._compat import check_sample_weight
+from .._display import html_table, interval_ends, text_table, under_headings
+from .._online import join_last, split_last
+from .._parallel import jobs
+from .._parameters import ExpertParameters
+from .._subjects import check_subject
+from ..gates import BaseGate
 from ._estimates import check_applies, parameter_names, raw_parameters
-from ._online import join_last, split_last
-from ._parallel import jobs
-from ._parameters import ExpertParameters
-from ._subjects import check_subject
-from .gates import BaseGate
 
 DRAWS = 100  # until all classes are in a resample
 

@@ -1,6 +1,6 @@
 """How sure a fitted mixture is of its parameters, and of whatever is computed from them."""
 
 from ._bootstrap import BootstrapResult, bootstrap
-from ._inference import MixtureSummary
+from ._summary import MixtureSummary
 
 __all__ = ["BootstrapResult", "MixtureSummary", "bootstrap"]

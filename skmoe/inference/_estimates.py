@@ -5,6 +5,12 @@ from scipy import linalg
 from sklearn.base import is_classifier
 from sklearn.utils.validation import check_consistent_length
 
+from .._online import split_last
+from .._statistics import standardisation
+from .._subjects import Subjects, check_subject
+from .._tables import column_numbers
+from ..gates import ConstantGate, SoftmaxGate
+from ..likelihoods import Categorical, Gamma, Gaussian, NegativeBinomial, Poisson
 from ._information import (
     GammaTerms,
     GaussianTerms,
@@ -15,12 +21,6 @@ from ._information import (
     inverse,
     maximise,
 )
-from ._online import split_last
-from ._statistics import standardisation
-from ._subjects import Subjects, check_subject
-from ._tables import column_numbers
-from .gates import ConstantGate, SoftmaxGate
-from .likelihoods import Categorical, Gamma, Gaussian, NegativeBinomial, Poisson
 
 FARTHEST = 1.0  # standard errors between a fit and the maximum of the likelihood
 LEAST_UNDECIDED = 0.1  # rows; with fewer, a border may be as steep as it likes

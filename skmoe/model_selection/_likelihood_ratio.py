@@ -10,11 +10,11 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_array, check_consistent_length
 
-from ._estimates import Estimates
-from ._experts import seed_estimator
-from ._parallel import jobs
-from ._parameters import ExpertParameters
-from .gates import ConstantGate, SoftmaxGate
+from .._experts import seed_estimator
+from .._parallel import jobs
+from .._parameters import ExpertParameters
+from ..gates import ConstantGate, SoftmaxGate
+from ..inference._estimates import Estimates
 
 DRAWS = 100  # until all classes are in a resample
 

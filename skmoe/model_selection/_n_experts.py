@@ -1,4 +1,4 @@
-"""How many experts, and whether the gate: criteria, cross-validation, likelihood-ratio tests."""
+"""How many experts: information criteria and cross-validation."""
 
 import warnings
 from collections.abc import Iterable
@@ -8,21 +8,12 @@ from sklearn.base import clone, is_classifier
 from sklearn.utils import _safe_indexing, check_random_state
 from sklearn.utils.validation import check_array, check_consistent_length
 
-from ._compat import check_sample_weight
-from ._display import html_table, text_table
-from ._experts import seed_estimator
-from ._folds import make_folds
-from ._likelihood_ratio import LikelihoodRatioResult, gate_test, n_experts_test
-from ._parallel import jobs
-from ._parameters import ExpertParameters
-
-__all__ = [
-    "ExpertSelection",
-    "LikelihoodRatioResult",
-    "gate_test",
-    "n_experts_test",
-    "select_n_experts",
-]
+from .._compat import check_sample_weight
+from .._display import html_table, text_table
+from .._experts import seed_estimator
+from .._folds import make_folds
+from .._parallel import jobs
+from .._parameters import ExpertParameters
 
 CRITERIA = ("bic", "icl", "aic")
 

@@ -15,13 +15,7 @@ from sklearn.utils import Bunch, check_random_state
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from ._answers import posterior
-from ._base import (
-    CROSS_FITTED_PATIENCE,
-    INNER_STEPS,
-    TrainingData,
-    step_by_step,
-    unchanged_on_error,
-)
+from ._base import step_by_step, unchanged_on_error
 from ._em import run_em
 from ._experts import has_oob_prediction, is_frozen
 from ._folds import make_folds
@@ -29,6 +23,8 @@ from ._mixture import Mixture
 from ._online import split_last, stack_rows
 from ._routing import Routes, keep_best
 from ._tables import check_accepts, describe_columns, is_table
+from ._training import CROSS_FITTED_PATIENCE, INNER_STEPS
+from ._training_data import TrainingData
 from .exceptions import ExpertCollapseWarning, IgnoredWeightsWarning
 from .gates import BaseGate, ClassifierGate, ConstantGate, SoftmaxGate, TreeGate
 

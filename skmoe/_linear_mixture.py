@@ -117,7 +117,7 @@ class LinearMixture(Mixture):
     def __init__(self, experts, gate, likelihood, Z, y, weight, **settings):
         super().__init__(experts, gate, likelihood, Z, y, weight, **settings)
         del self.gate_proba
-        self.weight = np.ascontiguousarray(weight)
+        self.y, self.weight = np.ascontiguousarray(y), np.ascontiguousarray(weight)
         gate.begin_sums(Z, experts.n_experts, (experts.mean, experts.scale))
         self._memory = {}
 

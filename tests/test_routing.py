@@ -225,7 +225,7 @@ def test_each_expert_is_asked_once_for_its_own_rows(data, counting):
 def test_rows_of_frames_and_sparse_matrices_find_their_experts(data, form):
     X, y = data
     moe = MixtureOfExpertsRegressor(
-        Ridge(), n_experts=6, cv=3, top_k=2, n_init=2, random_state=0, gate=SoftmaxGate()
+        Ridge(), n_experts=4, cv=3, top_k=2, n_init=2, random_state=0, gate=SoftmaxGate()
     )
     if form == "csr":
         table = sparse.csr_array(X)

@@ -67,10 +67,11 @@ X_test = embedding[before_test].reshape(len(before_test), -1)
 
 # %%
 # All three models see each token once, in batches, through ``partial_fit``. The size of Adam's
-# steps is, for each of them, the best of 1, 2, 3, 5, 8 and 12 thousandths, or next to it.
+# steps is the one of 1, 2, 3, 5, 8 and 12 thousandths that suits each of them best.
 #
 # The gate sees the last character only. A mixture begins with a ``fit`` to the first rows, where
 # k-means tells who starts with which; that the nets have not converged on these is as it should be.
+# From then on a token teaches the two experts that made it most probable.
 
 
 def net(n_hidden, step):
@@ -107,7 +108,7 @@ for name, model in models.items():
 
 # %%
 # What they have learned, and what it costs. Losses are in nats, times in µs of one processor for a
-# token: to learn from it, and to answer.
+# token: to learn from it, and to answer. Two experts use an eighth of the weights.
 
 
 def n_weights(net):
@@ -141,7 +142,8 @@ for name, model in models.items():
     print(f"{name:24}{size:9,}{used:14,}{learned:10.0f}{answered:11.1f}{lost:8.3f}")
 
 # %%
-# ``top_k`` can be set on the fitted mixture: from one expert a token to all.
+# ``top_k`` can be set on the fitted mixture: from one expert a token to all. The second expert is
+# worth little here, and all others nothing: the gate is sure of its first choice.
 
 curve = []
 for k in (1, 2, 4, 16):
@@ -163,13 +165,22 @@ ax.set(xlabel="time to predict (µs a token)", ylabel="held-out loss (nats a tok
 plt.show()
 
 # %%
+# Two of sixteen experts know more than the dense net of their size, for about twice its time: what is
+# above it is finding the rows of each expert and putting the answers together. They know more than
+# the dense net of all their weights, too, in about a third of its time. That is no law: it would
+# not hold for a gate that draws its borders through the middle of what belongs together. It is not
+# for want of passes alone: after three, each with the steps that suit it best, the losses were 1.78
+# (256), 1.60 (mixture) and 1.67 (2048). Learning is where sparse is dear in skmoe: to find out who
+# made a token most probable, every batch asks all sixteen.
+#
 # Which experts the tokens of the held-out topics go to. ``route`` gives two for each, with what
-# they count; the first has nearly all the weight. Nothing here evens out the loads, and nothing
-# has to: letters are not equally frequent, and no expert is idle.
+# they count; the first has nearly all the weight. Nothing evens out the loads, and nothing
+# has to: characters are not equally frequent, and no expert is idle.
 
 experts, weights = moe.route(X_test)
 print("mean weight of the first and the second:", weights.mean(axis=0).round(3))
-print(moe.expert_report(X_test, y_test).balance)
+for name, value in moe.expert_report(X_test, y_test).balance.items():
+    print(f"{name}: {value:.2f}")
 
 routes = np.stack([np.bincount(choice, minlength=16) for choice in experts.T]) / len(experts)
 order = np.argsort(-routes[0])
@@ -184,7 +195,9 @@ plt.show()
 
 # %%
 # And which tokens these are. An expert has a few characters that it goes on from, and learns what
-# follows them in their context. Black is the first choice, grey the second.
+# follows them in their context. Black is the first choice, grey the second. The space and a few
+# frequent letters have an expert to themselves; vowels that are followed alike share one, and so do
+# the marks that end a word.
 
 last = before_test[:, -1]
 choice = np.zeros((16, len(alphabet)))

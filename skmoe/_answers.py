@@ -13,7 +13,7 @@ from sklearn.utils.validation import (
 )
 
 from ._compat import check_feature_names, check_n_features, check_sample_weight, n_openmp_threads
-from ._experts import expert_prediction
+from ._experts import expert_prediction, has_own_density
 from ._kernels._estep import e_step
 from ._report import ExpertReport, describe_experts
 from ._routing import Routes, load_metrics
@@ -216,7 +216,9 @@ class FittedMixture:
         names = list(self.named_experts_)
 
         def predict(k, rows):
-            return expert_prediction(names[k], self.experts_[k], take_rows(X, rows), shape, classes)
+            expert = self.experts_[k]
+            answer = expert_prediction(names[k], expert, take_rows(X, rows), shape, classes)
+            return self._for_experts(answer) if has_own_density(expert) else answer
 
         asked = [k for k in range(len(names)) if k not in leave_out]
         return routes.fill(np.empty((*routes.shape, *shape)), predict, only=asked)

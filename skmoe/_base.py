@@ -339,10 +339,13 @@ class BaseMixtureOfExperts(
         Z = X if prefix is None else prefix.fit_transform(X, y)
         seen = None
         if not isinstance(self, ClassifierMixin):
-            likelihood, seen = self._unfitted_likelihood(), y
-            if hasattr(likelihood, "start_target"):
+            likelihood = self._unfitted_likelihood()
+            if hasattr(likelihood, "start_target") or hasattr(likelihood, "expert_target"):
                 likelihood.start(y, weight, n_experts=1)  # which refuses what it cannot take
+            if hasattr(likelihood, "start_target"):
                 seen = likelihood.start_target(y if exposure is None else y / exposure)
+            else:
+                seen = self._for_experts(y)
             if hasattr(likelihood, "working_weights"):
                 seen = np.clip(seen, *fence(seen, weight))
         return TrainingData(X, y, weight, Z, seen, exposure)
@@ -410,6 +413,7 @@ class BaseMixtureOfExperts(
             data.X,
             self._labels(data.y),
             data.weight,
+            target=self._target_of_experts(),
             folds=folds,
             min_responsibility=threshold,
             ensemble=self.ensemble,
@@ -429,6 +433,15 @@ class BaseMixtureOfExperts(
     def _labels(self, y):
         """Target as the experts are fitted on it."""
         return self.classes_[y] if isinstance(self, ClassifierMixin) else y
+
+    def _target_of_experts(self):
+        """From y to what experts are fitted on and predict, or None where that is y."""
+        return getattr(self._unfitted_likelihood(), "expert_target", None)
+
+    def _for_experts(self, y):
+        """Targets, or means of them, on the scale of the experts."""
+        target = self._target_of_experts()
+        return y if target is None else target(y)
 
     # Fitted attributes ----------------------------------------------------------------------
 

@@ -306,6 +306,9 @@ class EstimatorExperts:
         None for regressors.
     alike : bool
         Whether all are clones of one, so that equal responsibilities make equal experts.
+    target : callable or None
+        From y to what is fitted and predicted by estimators without a density of their own, those
+        that have one see y itself; None for y.
     """
 
     minimum_rows = 10
@@ -314,13 +317,13 @@ class EstimatorExperts:
 
     def __init__(
         self, names, estimators, X, y, weight, *, folds, min_responsibility, ensemble, classes,
-        alike,
+        alike, target=None,
     ):  # fmt: skip
         self.names, self.estimators = names, estimators
         self.X, self.y, self.weight = X, y, weight
         self.folds, self.ensemble = folds, ensemble
         self.min_responsibility = min_responsibility
-        self.classes, self.alike = classes, alike
+        self.classes, self.alike, self.target = classes, alike, target
         self.in_sample = folds is None
         self.weighted = [takes_sample_weight(e) or is_frozen(e) for e in estimators]
         self.models = None  # (n_experts, n_folds)
@@ -401,6 +404,7 @@ class EstimatorExperts:
                         arrays,
                         self._y_shape,
                         oob,
+                        self.target,
                     )
                     for k, fold, arrays, oob in tasks
                 ),
@@ -577,12 +581,14 @@ class _Answer:
     log_density: np.ndarray | None
 
 
-def _fit_and_predict(X, y, name, estimator, last, arrays, y_shape, oob):
+def _fit_and_predict(X, y, name, estimator, last, arrays, y_shape, oob, target):
     """Fit a clone, or go on from the last model; predict other rows, out of bag where asked."""
     rows, weights, exposure, test, classes = arrays
     X_fit, y_fit = _safe_indexing(X, rows), y[rows]
     if exposure is not None:
         y_fit = y_fit / exposure
+    if target is not None and not has_own_density(estimator):
+        y_fit = target(y_fit)
     frozen = is_frozen(estimator)
     if classes is not None and not frozen and (y_fit == y_fit[0]).all():
         model, oob = DummyClassifier(strategy="prior").fit(X_fit, y_fit), False
@@ -603,7 +609,8 @@ def _fit_and_predict(X, y, name, estimator, last, arrays, y_shape, oob):
     X_test = _safe_indexing(X, test)
     if has_own_density(model) and classes is None:
         distribution = model.predict_dist(X_test)
-        return model, distribution.mean(), distribution.logpdf(y[test])
+        mean = distribution.mean()
+        return model, mean if target is None else target(mean), distribution.logpdf(y[test])
     prediction = expert_prediction(name, model, X_test, y_shape, classes)
     if has_own_density(model):
         return model, prediction, own_log_proba(prediction, np.searchsorted(classes, y[test]))

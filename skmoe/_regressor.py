@@ -41,8 +41,9 @@ class MixtureOfExpertsRegressor(RegressorMixin, GrowingMixture, BaseMixtureOfExp
         missing values are encoded for it. The transformers of a Pipeline are fitted once.
     likelihood : str or likelihood, default="gaussian"
         How targets scatter around the predictions: "gaussian", "student_t" (under which a few
-        gross outliers do not matter), "laplace", "poisson", "negative_binomial", "gamma", or an
-        object; see :mod:`skmoe.likelihoods`.
+        gross outliers do not matter), "laplace", "poisson", "negative_binomial", "gamma",
+        "log_normal" (under which experts are fitted on the logarithm), or an object; see
+        :mod:`skmoe.likelihoods`.
     shared_effects : list of int or str, default=None
         Columns that have one coefficient for all experts, by number or name, of X or, with a
         Pipeline as expert, of what its last step sees; intercepts and the other slopes are each
@@ -328,7 +329,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, GrowingMixture, BaseMixtureOfExp
             )
         return _linear.LinearExperts(
             design,
-            data.y,
+            self._for_experts(data.y),
             data.weight,
             n_experts,
             penalty=penalty,
@@ -348,10 +349,9 @@ class MixtureOfExpertsRegressor(RegressorMixin, GrowingMixture, BaseMixtureOfExp
     def _finish_linear(self, experts, templates):
         return experts.finish(templates)
 
-    @staticmethod
-    def _losses(y, predictions):
-        """Squared errors (n, K), a mean over the outputs."""
-        squares = (y[:, None] - predictions) ** 2
+    def _losses(self, y, predictions):
+        """Squared errors (n, K) on the scale of the experts, a mean over the outputs."""
+        squares = (self._for_experts(y)[:, None] - predictions) ** 2
         return squares.mean(axis=2) if squares.ndim == 3 else squares
 
     _error_from_loss = staticmethod(np.sqrt)
@@ -411,7 +411,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, GrowingMixture, BaseMixtureOfExp
         def distribution(k, rows):
             answer = self.experts_[k].predict_dist(take_rows(X, rows))
             nested.append((*np.nonzero(routes.lead_to(k)), answer))
-            return answer.mean()
+            return self._for_experts(answer.mean())
 
         own = [k for k, expert in enumerate(self.experts_) if has_own_density(expert)]
         predictions = self._expert_predictions(X, routes, leave_out=own)
@@ -499,7 +499,8 @@ class MixtureOfExpertsRegressor(RegressorMixin, GrowingMixture, BaseMixtureOfExp
         Returns
         -------
         predictions : ndarray of shape (n_samples, n_experts)
-            With several outputs one last axis more.
+            With several outputs one last axis more. In the units of the target, but logarithms
+            under :class:`~skmoe.likelihoods.LogNormal`.
         """
         self._check_fitted()
         return self._expert_predictions(self._check_X(X))

@@ -34,6 +34,7 @@ CONTINUOUS = {
     "student_t": lambda mean, scale: StudentTComponents(mean, scale, np.array([2.5, 4, 30])),
     "noisy": lambda mean, scale: NoisyComponents(gaussian(mean, scale), 0.1, -8.0, 9.0),
     "laplace": lambda mean, scale: ScipyComponents(stats.laplace(loc=mean, scale=scale)),
+    "log_normal": lambda mean, scale: ScipyComponents(stats.lognorm(scale, scale=np.exp(mean / 3))),
     "gamma": lambda mean, scale: ScipyComponents(stats.gamma(2.0, mean, scale)),
     "skewed": lambda mean, scale: ScipyComponents(stats.gumbel_r(mean, scale)),
 }

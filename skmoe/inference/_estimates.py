@@ -10,7 +10,7 @@ from .._statistics import standardisation
 from .._subjects import Subjects, check_subject
 from .._tables import column_numbers
 from ..gates import ConstantGate, SoftmaxGate
-from ..likelihoods import Categorical, Gamma, Gaussian, NegativeBinomial, Poisson
+from ..likelihoods import Categorical, Gamma, Gaussian, LogNormal, NegativeBinomial, Poisson
 from ._information import (
     GammaTerms,
     GaussianTerms,
@@ -30,6 +30,7 @@ LARGEST_SHAPE = 1e5  # beyond, counts are Poisson's, and Gamma's targets exact
 
 TERMS = {
     Gaussian: GaussianTerms,
+    LogNormal: GaussianTerms,  # of the logarithms
     Categorical: SoftmaxTerms,
     Poisson: PoissonTerms,
     NegativeBinomial: NegativeBinomialTerms,
@@ -78,7 +79,7 @@ class Estimates:
         terms = TERMS[type(mixture.likelihood_)]
         self.is_gaussian = terms is GaussianTerms
         if self.is_gaussian:
-            y = y[used].reshape(len(weight), -1)
+            y = mixture._for_experts(y[used].reshape(len(weight), -1))
             self.y_mean, self.y_scale = standardisation(y, weight)
             target = (y - self.y_mean) / self.y_scale
         elif terms is SoftmaxTerms:
@@ -158,7 +159,11 @@ class Estimates:
     def _in_units_of_y(self, log_likelihood):
         if not self.is_gaussian:
             return log_likelihood
-        return log_likelihood - self.likelihood.weight.sum() * np.log(self.y_scale).sum()
+        weight = self.likelihood.weight
+        log_likelihood = log_likelihood - weight.sum() * np.log(self.y_scale).sum()
+        if type(self.mixture.likelihood_) is LogNormal:  # a log-density of y, not of its logarithm
+            log_likelihood -= weight.sum() * self.y_mean.sum()
+        return log_likelihood
 
     def _check_scales(self, theta):
         of_experts, terms = self.likelihood.split(theta)[0], self.likelihood.terms
@@ -325,8 +330,8 @@ def check_applies(mixture):
     own_scales = own_scales and getattr(mixture.likelihood_, "covariance_", None) is None
     if type(mixture.likelihood_) not in TERMS or not own_scales:
         raise ValueError(
-            "Standard errors are known for classes, for poisson, negative_binomial and gamma, and "
-            "for gaussian with a scale for each expert, not for "
+            "Standard errors are known for classes, for poisson, negative_binomial, gamma and "
+            "log_normal, and for gaussian with a scale for each expert, not for "
             f"{mixture.likelihood_}. Bootstrap the mixture."
         )
     _, gate = split_last(mixture.gate_)
@@ -366,7 +371,7 @@ def raw_parameters(mixture):
     if is_classifier(mixture):
         for expert in experts:
             parameters.append(_against_first(np.column_stack(_all_classes(expert))))
-    elif type(mixture.likelihood_) is not Gaussian:
+    elif TERMS[type(mixture.likelihood_)] is not GaussianTerms:
         shapes = getattr(mixture.likelihood_, "shape_", [None] * len(experts))
         for expert, shape in zip(experts, shapes, strict=True):
             log_shape = [] if shape is None else [np.log(shape)]
@@ -393,7 +398,7 @@ def parameter_names(mixture):
     if is_classifier(mixture):
         first, *others = mixture.classes_.tolist()
         labels = [f": {label} against {first}" for label in others]
-    elif type(mixture.likelihood_) is not Gaussian:
+    elif TERMS[type(mixture.likelihood_)] is not GaussianTerms:
         of_expert += ["log_shape"] * hasattr(mixture.likelihood_, "shape_")
         labels = [""]
     else:

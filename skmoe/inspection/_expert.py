@@ -186,6 +186,9 @@ class ExpertDisplay(Display):
             target = np.asarray(y) if output is None else np.asarray(y, dtype=np.float64)[:, output]
             target = target.ravel()
         name = target_name(y, output)
+        if not of_class and mixture._target_of_experts() is not None:
+            target = None if target is None else mixture._for_experts(target)
+            name = f"{name}, on the scale of the experts"
         if of_class:
             label = mixture.classes_[column]
             name = f"probability of {label}"

@@ -28,6 +28,7 @@ It may have, besides:
   counts as robust: EM then starts from a target whose outliers are drawn in;
 - ``glm``, "poisson" or "gamma": predictions are positive means, and the default experts are
   log-linear models of that family; ``start_target(y)``: the target on a scale for the starts;
+- ``expert_target(y)``: what experts are fitted on and predict, where that is not y;
 - ``takes_exposure``: whether means may be multiplied by an exposure. ``working_exposure(y,
   prediction)``, (n, K): factors of the exposure with which experts are fitted;
 - ``precision_``, (K,) or (K, m): what a square, or half a deviance, of each expert counts, for
@@ -42,6 +43,7 @@ from ._counts import NegativeBinomial, Poisson
 from ._gamma import Gamma
 from ._gaussian import Gaussian
 from ._laplace import Laplace
+from ._log_normal import LogNormal
 from ._student_t import StudentT
 from ._with_noise import WithNoise
 
@@ -50,6 +52,7 @@ __all__ = [
     "Gamma",
     "Gaussian",
     "Laplace",
+    "LogNormal",
     "NegativeBinomial",
     "Poisson",
     "StudentT",

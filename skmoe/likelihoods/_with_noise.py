@@ -6,6 +6,7 @@ from numbers import Real
 import numpy as np
 from scipy import special
 from sklearn.base import BaseEstimator
+from sklearn.utils.metaestimators import available_if
 
 from ..distributions import NoisyComponents
 from ._names import BY_NAME, unfitted
@@ -34,8 +35,9 @@ class WithNoise(BaseEstimator):
 
     Parameters
     ----------
-    likelihood : {"gaussian", "laplace", "student_t"} or likelihood, default="gaussian"
-        Of the rows that are not noise; continuous.
+    likelihood : str or likelihood, default="gaussian"
+        Of the rows that are not noise; continuous: "gaussian", "laplace", "student_t",
+        "log_normal" or an object.
     share : float or "estimate", default="estimate"
         Share :math:`\epsilon` of noise, above 0 and at most 0.5. "estimate" learns it.
 
@@ -117,6 +119,27 @@ class WithNoise(BaseEstimator):
         self.low_, self.high_ = self.low_ - 0.5 * width, self.high_ + 0.5 * width
         self._is_fitted = False
         return self
+
+    @available_if(
+        lambda self: hasattr(
+            BY_NAME.get(self.likelihood) if isinstance(self.likelihood, str) else self.likelihood,
+            "expert_target",
+        )
+    )
+    def expert_target(self, y):
+        """What experts are fitted on and predict; not there where that is y.
+
+        Parameters
+        ----------
+        y : ndarray
+            Targets.
+
+        Returns
+        -------
+        target : ndarray, shaped like y
+            As the likelihood has it.
+        """
+        return unfitted(self.likelihood).expert_target(y)
 
     def update(self, y, prediction, weights, penalty=0.0, pooled_rows=0.0):
         """Re-estimate the share of noise, and the scales from the rows that are not noise.

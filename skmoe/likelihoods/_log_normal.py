@@ -1,0 +1,139 @@
+"""Log-normal targets: Gaussian errors of the logarithm."""
+
+import numpy as np
+from scipy import stats
+
+from ..distributions import ScipyComponents
+from ._scaled import ScaledErrors
+
+LARGEST_LOG = 500.0  # of a prediction; its square is a float still
+
+
+class LogNormal(ScaledErrors):
+    r"""Positive targets whose logarithm has Gaussian errors.
+
+    .. math:: \log y \mid x, k \sim N(\mu_k(x), \sigma_k^2), \qquad
+        f_k(y \mid x) = \frac{1}{y} \, N(\log y; \mu_k(x), \sigma_k^2)
+
+    Experts are fitted on :math:`\log y`, whichever they are: the default ones are linear in it, and
+    what ``predict_experts`` and ``expert_report`` say of experts is on that scale. Everything that
+    is said of the target is in its own units: ``predict`` is the mean, which for one expert is
+    :math:`\exp(\mu_k + \sigma_k^2 / 2)` [1]_, densities and information criteria compare with those
+    of other likelihoods of y, and quantiles are the exponentials of those of :math:`\log y`.
+
+    Attributes
+    ----------
+    scale_ : ndarray of shape (n_experts,) or (n_experts, n_outputs)
+        Standard deviations :math:`\sigma_k` of :math:`\log y`; relative errors, if small.
+    floor_ : float or ndarray of shape (n_outputs,)
+        The smallest one allowed; as for :class:`Gaussian`, from :math:`\log y`.
+
+    References
+    ----------
+    .. [1] J. Aitchison and J. A. C. Brown, "The lognormal distribution", Cambridge University
+       Press (1957), section 2.3.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skmoe import MixtureOfExpertsRegressor
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.uniform(size=(1000, 1))
+    >>> y = np.exp(1 + X[:, 0] + 0.5 * rng.normal(size=1000))
+    >>> moe = MixtureOfExpertsRegressor(n_experts=1, likelihood="log_normal").fit(X, y)
+    >>> moe.predict_experts([[0.0], [1.0]]).round(1).ravel(), moe.likelihood_.scale_.round(1)
+    (array([1., 2.]), array([0.5]))
+    >>> moe.predict_quantiles([[0.0], [1.0]], 0.5).round(1), moe.predict([[0.0], [1.0]]).round(1)
+    (array([2.7, 7.3]), array([3.1, 8.3]))
+    """
+
+    def expert_target(self, y):
+        """What experts are fitted on and predict.
+
+        Parameters
+        ----------
+        y : ndarray
+            Targets.
+
+        Returns
+        -------
+        target : ndarray, shaped like y
+            Logarithms.
+        """
+        return np.log(np.maximum(y, np.finfo(float).tiny))
+
+    def start(self, y, weight, n_experts):
+        """Look at the target once before EM.
+
+        Parameters
+        ----------
+        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            Target.
+        weight : ndarray of shape (n_samples,)
+            Weights of the rows.
+        n_experts : int
+            Number of experts.
+
+        Returns
+        -------
+        self : LogNormal
+            With ``floor_`` set.
+
+        Raises
+        ------
+        ValueError
+            If the target is not positive.
+        """
+        if (y <= 0).any():
+            raise ValueError(f"LogNormal needs positive targets; y holds {y[y <= 0][0]:.6g}.")
+        return super().start(self.expert_target(y), weight, n_experts)
+
+    def update(self, y, prediction, weights, penalty=0.0, pooled_rows=0.0):
+        """Re-estimate the scales.
+
+        Parameters
+        ----------
+        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            Target.
+        prediction : ndarray of shape (n_samples, n_experts) or (..., n_outputs)
+            Prediction of each expert, of the logarithm.
+        weights : ndarray of shape (n_samples, n_experts)
+            Responsibilities times weights of the rows.
+        penalty : float or ndarray of shape (n_experts,) or (n_experts, n_outputs), default=0.0
+            What the prior of the experts adds to their sum of squares.
+        pooled_rows : float, default=0.0
+            Each expert is given so many rows more, of the geometric mean of all the scales.
+        """
+        super().update(self.expert_target(y), prediction, weights, penalty, pooled_rows)
+
+    def _learn(self, residuals, weights, penalty, pooled_rows):
+        squares = np.einsum("nk,nk...->k...", weights, residuals**2)
+        self._set_scale(weights.sum(axis=0), squares + penalty, pooled_rows)
+
+    def log_density(self, y, prediction, experts=None):
+        """Log-density of each row under each expert.
+
+        Parameters
+        ----------
+        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            Target.
+        prediction : ndarray of shape (n_samples, n_experts) or (..., n_outputs)
+            Prediction of each expert, of the logarithm.
+        experts : ndarray of shape (n_samples, k), default=None
+            Whose predictions they are; None is all experts in order.
+
+        Returns
+        -------
+        log_density : ndarray of shape (n_samples, n_experts)
+            Joint over the outputs; minus infinity where y is not positive.
+        """
+        scale = self.scale_ if experts is None else self.scale_[experts]
+        log_y = self.expert_target(y)[:, None]
+        log_density = -0.5 * ((log_y - prediction) / scale) ** 2 - log_y
+        log_density -= np.log(scale * np.sqrt(2 * np.pi))
+        log_density = np.where(y[:, None] > 0, log_density, -np.inf)
+        return log_density.sum(axis=2) if prediction.ndim == 3 else log_density
+
+    def _around(self, prediction, scale, experts):
+        median = np.exp(np.clip(prediction, -LARGEST_LOG, LARGEST_LOG))
+        return ScipyComponents(stats.lognorm(scale, scale=median))

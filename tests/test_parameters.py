@@ -5,6 +5,7 @@ import warnings
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 
+import joblib
 import numpy as np
 import pandas as pd
 import pytest
@@ -146,6 +147,59 @@ def test_pickled_mixture_predicts_the_same_bits(make, params, y):
     revived = pickle.loads(pickle.dumps(moe))
     np.testing.assert_array_equal(revived.predict(X), moe.predict(X))
     np.testing.assert_array_equal(revived.log_density(X, y), moe.log_density(X, y))
+
+
+OF_ALL = {
+    "sklearn.utils._bunch.Bunch",
+    "skmoe._report.ExpertReport",
+    "skmoe.gates._softmax.SoftmaxGate",
+}
+OF_REGRESSORS = OF_ALL | {
+    "skmoe._regressor.MixtureOfExpertsRegressor",
+    "skmoe.likelihoods._gaussian.Gaussian",
+}
+OF_CLASSIFIERS = OF_ALL | {
+    "skmoe._classifier.MixtureOfExpertsClassifier",
+    "skmoe.likelihoods._categorical.Categorical",
+}
+OF_STREAMS = {"skmoe._online.Stream"}
+OF_LINES = {"skmoe._linear.LinearExperts", "skmoe._statistics.LeastSquaresStatistics"}
+OF_TREES = {"sklearn.tree._tree.Tree", "skmoe._experts.FoldEnsemble"}
+
+
+@pytest.mark.parametrize(
+    ("make", "experts", "y", "types"),
+    [
+        (regressor, None, Y, OF_REGRESSORS | OF_STREAMS | OF_LINES),
+        (classifier, None, C, OF_CLASSIFIERS | OF_STREAMS | {"skmoe._linear.LogisticExperts"}),
+        (regressor, DecisionTreeRegressor(max_depth=2), Y, OF_REGRESSORS | OF_TREES),
+        (classifier, DecisionTreeClassifier(max_depth=2), C, OF_CLASSIFIERS | OF_TREES),
+    ],
+)
+def test_skops_has_few_types_to_trust_and_loads_the_same_mixture(make, experts, y, types):
+    skops = pytest.importorskip("skops.io")
+    moe = make(experts).fit(X, y)
+    saved = skops.dumps(moe)
+    assert set(skops.get_untrusted_types(data=saved)) == types
+    revived = skops.loads(saved, trusted=sorted(types))
+    np.testing.assert_array_equal(revived.predict(X), moe.predict(X))
+    np.testing.assert_array_equal(revived.log_density(X, y), moe.log_density(X, y))
+    assert str(revived.expert_report()) == str(moe.expert_report())
+    if experts is None:  # it goes on with a stream as well
+        for each in (moe, revived):
+            each.partial_fit(X[:50], y[:50])
+        np.testing.assert_array_equal(revived.predict(X), moe.predict(X))
+
+
+def test_file_of_joblib_holds_the_same_mixture(tmp_path):
+    moe = regressor(DecisionTreeRegressor(max_depth=2), cv=3).fit(X, Y)
+    joblib.dump(moe, tmp_path / "moe.joblib", compress=3)
+    for mmap_mode in (None, "r"):
+        if mmap_mode:  # read-only arrays, which only an uncompressed file has
+            joblib.dump(moe, tmp_path / "moe.joblib")
+        revived = joblib.load(tmp_path / "moe.joblib", mmap_mode=mmap_mode)
+        np.testing.assert_array_equal(revived.predict(X), moe.predict(X))
+        np.testing.assert_array_equal(revived.log_density(X, Y), moe.log_density(X, Y))
 
 
 @pytest.mark.slow  # starts a process

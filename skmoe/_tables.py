@@ -1,5 +1,6 @@
 """Tables with strings, categories or missing values: what to encode, and for whom."""
 
+import sys
 from inspect import signature
 from numbers import Real
 
@@ -19,6 +20,34 @@ def is_table(X):
     return hasattr(X, "columns") and hasattr(X, "iloc")
 
 
+def from_polars(X):
+    """X, as a table of pandas where it is one of polars.
+
+    Numbers, booleans and strings keep their kind, an Enum its categories; missing values are those
+    of pandas.
+    """
+    polars = sys.modules.get("polars")  # who has such a table has imported it
+    if polars is None or not isinstance(X, polars.DataFrame):
+        return X
+    try:
+        from pandas import Categorical, DataFrame
+    except ImportError as error:
+        raise ImportError("Tables of polars need pandas as well: pip install pandas.") from error
+
+    def converted(column):
+        if isinstance(column.dtype, polars.Enum):
+            return Categorical(column.cast(polars.String).to_list(), list(column.dtype.categories))
+        if isinstance(column.dtype, polars.Categorical):
+            return Categorical(column.cast(polars.String).to_list())
+        if column.dtype.is_decimal():
+            column = column.cast(polars.Float64)
+        elif column.dtype == polars.Boolean and column.null_count():  # numbers with gaps
+            column = column.cast(polars.Float64)
+        return column.to_numpy()
+
+    return DataFrame({column.name: converted(column) for column in X.iter_columns()})
+
+
 def take_rows(X, rows):
     """Some rows, by number, or all where that is None."""
     if rows is None:
@@ -36,6 +65,7 @@ def describe_columns(X):
     strings, missing : lists of column labels
         Columns that are not numeric; numeric ones with missing values.
     """
+    X = from_polars(X)
     if is_table(X):
         numeric = X.select_dtypes(include=["number", "bool"]).columns
         strings = [column for column in X.columns if column not in set(numeric)]
@@ -77,6 +107,7 @@ def table_encoder(X):
 
 def numeric_matrix(X):
     """X as a dense float64 matrix, encoded where it has to be."""
+    X = from_polars(X)  # what transformers with set_output(transform="polars") make
     if sparse.issparse(X):
         return X.toarray().astype(np.float64)
     if any(describe_columns(X)):
@@ -165,8 +196,9 @@ def check_table(X, *, sparse_ok, strings_ok):
     Returns
     -------
     X : DataFrame, ndarray or CSR matrix
-        With one row and one column at least.
+        With one row and one column at least; tables are those of pandas.
     """
+    X = from_polars(X)
     if is_table(X):
         if not (X.shape[0] and X.shape[1]):
             raise ValueError(f"Found a table of shape {X.shape}: it needs a row and a column.")

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from lightgbm import LGBMRegressor
 from scipy import sparse
+from sklearn.base import clone
 from sklearn.compose import make_column_transformer
 from sklearn.ensemble import (
     HistGradientBoostingClassifier,
@@ -19,7 +20,9 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.tree import DecisionTreeRegressor
 
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
+from skmoe._tables import describe_columns, from_polars
 from skmoe.gates import ConstantGate, SoftmaxGate
+from skmoe.inspection import ExpertDisplay
 from skmoe.metrics import log_score
 
 N = 300
@@ -300,3 +303,128 @@ def test_out_of_bag_predictions_are_those_of_the_forest(make_rows):
     proba = moe.experts_[0].oob_decision_function_[:, None]
     by_hand = moe.likelihood_.log_density(labels, proba)[:, 0]
     np.testing.assert_allclose(moe.oof_log_density_, by_hand)
+
+
+# polars -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture(name="both")
+def _both(mixed):
+    """The same rows as tables of polars and of pandas."""
+    polars = pytest.importorskip("polars")
+    table, y = mixed
+    columns = {name: polars.Series(name, table[name].tolist()) for name in ("town", "owner")}
+    columns |= {"age": table["age"].to_numpy(), "rooms": table["rooms"].to_numpy()}
+    income = [None if np.isnan(value) else value for value in table["income"]]
+    columns["income"] = polars.Series(income, dtype=polars.Float32)
+    size = table["size"].astype(object)
+    size = size.where(size.notna(), None).tolist()
+    columns["size"] = polars.Series(size, dtype=polars.Enum(["small", "large"]))
+    frame = polars.DataFrame(columns)
+    return frame, table[frame.columns].astype({"income": np.float32}), y
+
+
+def test_tables_of_polars_are_read_as_those_of_pandas(both):
+    frame, table, y = both
+    moe, same = regressor().fit(frame, y), regressor().fit(table, y)
+    assert moe.feature_names_in_.tolist() == frame.columns
+    np.testing.assert_array_equal(moe.predict(frame), same.predict(table))
+    np.testing.assert_array_equal(moe.predict(table), moe.predict(frame))
+    np.testing.assert_array_equal(moe.log_density(frame, y), same.log_density(table, y))
+    labels = np.where(y > 0.5, "high", "low")
+    moe, same = classifier().fit(frame, labels), classifier().fit(table, labels)
+    np.testing.assert_array_equal(moe.predict_proba(frame), same.predict_proba(table))
+
+
+def test_polars_columns_have_names_for_transformers_and_settings(both):
+    frame, table, y = both
+    expert = make_pipeline(
+        make_column_transformer(
+            (OneHotEncoder(sparse_output=False), ["town"]), ("passthrough", ["age"])
+        ),
+        LinearRegression(),
+    )
+    gate = make_pipeline(make_column_transformer((OneHotEncoder(), ["town"])), SoftmaxGate())
+    plain = regressor(expert, gate=gate).fit(table, y)
+    for output in ("default", "pandas", "polars"):
+        moe = regressor(clone(expert).set_output(transform=output), gate=gate).fit(frame, y)
+        np.testing.assert_allclose(moe.predict(frame), plain.predict(table), rtol=1e-9)
+    seen = frame.select("age", "rooms")
+    moe = regressor(shared_effects=["rooms"]).fit(seen, y)
+    assert moe.experts_[0].feature_names_in_.tolist() == ["age", "rooms"]
+    assert moe.experts_[0].coef_[1] == pytest.approx(moe.experts_[1].coef_[1], rel=1e-9)
+
+
+def test_polars_columns_in_another_order_are_refused(both):
+    frame, _, y = both
+    moe = regressor().fit(frame.select("age", "rooms"), y)
+    with pytest.raises(ValueError, match="feature names should match"):
+        moe.predict(frame.select("rooms", "age"))
+
+
+def test_boosting_reads_the_categories_of_polars(both):
+    frame, table, y = both
+    expert = HistGradientBoostingRegressor(
+        max_iter=10, categorical_features=["size"], random_state=0
+    )
+    names = ["age", "size", "income"]
+    moe = regressor(expert, cv=3, max_iter=2, gate=ConstantGate()).fit(frame.select(names), y)
+    same = regressor(expert, cv=3, max_iter=2, gate=ConstantGate()).fit(table[names], y)
+    np.testing.assert_array_equal(moe.predict(frame.select(names)), same.predict(table[names]))
+
+
+def test_target_weights_and_new_experts_may_be_of_polars(both):
+    polars = pytest.importorskip("polars")
+    frame, _, y = both
+    seen = frame.select("age", "rooms")
+    weight = np.arange(N) % 3
+    given = regressor().fit(seen, polars.Series("price", y), polars.Series(weight))
+    same = regressor().fit(seen, y, weight)
+    np.testing.assert_array_equal(given.predict(seen), same.predict(seen))
+    given.add_expert(seen, polars.Series(y + 9), replay=(seen, y))
+    same.add_expert(seen, y + 9, replay=(seen, y))
+    np.testing.assert_array_equal(given.predict(seen), same.predict(seen))
+
+
+def test_streams_and_displays_take_polars(both):
+    pytest.importorskip("matplotlib")
+    frame, table, y = both
+    names = ["age", "rooms"]
+    moe, same = regressor(), regressor()
+    for rows in (slice(0, 100), slice(100, 200), slice(200, N)):
+        moe.partial_fit(frame.select(names)[rows], y[rows])
+        same.partial_fit(table[names][rows], y[rows])
+    np.testing.assert_array_equal(moe.predict(frame.select(names)), same.predict(table[names]))
+    display = ExpertDisplay.from_estimator(moe, frame.select(names), y, "age", random_state=0)
+    expected = ExpertDisplay.from_estimator(moe, table[names], y, "age", random_state=0)
+    np.testing.assert_array_equal(display.predictions, expected.predictions)
+    assert display.ax_.get_xlabel() == "age"
+
+
+def test_every_type_of_polars_becomes_its_twin():
+    polars = pytest.importorskip("polars")
+    frame = polars.DataFrame(
+        {
+            "whole": polars.Series([1, None, 3]),
+            "flag": polars.Series([True, None, False]),
+            "sure": [True, False, True],
+            "cost": polars.Series(["1.5", "2.25", None]).cast(polars.Decimal(10, 2)),
+            "word": ["a", None, "b"],
+            "kind": polars.Series(["u", None, "u"], dtype=polars.Categorical),
+            "rank": polars.Series(["low", "high", None], dtype=polars.Enum(["low", "mid", "high"])),
+        }
+    )
+    table = from_polars(frame)
+    assert describe_columns(frame) == (["word", "kind", "rank"], ["whole", "flag", "cost"])
+    assert table["sure"].dtype == bool
+    np.testing.assert_array_equal(table["whole"], [1.0, np.nan, 3.0])
+    np.testing.assert_array_equal(table["flag"], [1.0, np.nan, 0.0])
+    np.testing.assert_array_equal(table["cost"], [1.5, 2.25, np.nan])
+    assert table["word"].isna().tolist() == [False, True, False]
+    assert table["kind"].astype(object).where(table["kind"].notna(), None).tolist() == [
+        "u",
+        None,
+        "u",
+    ]
+    assert table["rank"].cat.categories.tolist() == ["low", "mid", "high"]
+    assert from_polars(table) is table

@@ -10,7 +10,7 @@ from sklearn.utils.validation import check_array, check_is_fitted
 
 from .._answers import FittedMixture
 from .._compat import check_sample_weight
-from .._tables import describe_columns, is_table, numeric_matrix
+from .._tables import describe_columns, from_polars, is_table, numeric_matrix
 
 ROWS_AT_ONCE = 50_000
 
@@ -107,6 +107,7 @@ class Columns:
     """
 
     def __init__(self, X):
+        X = from_polars(X)
         if sparse.issparse(X):
             raise TypeError("Displays over a feature need dense X: pass X.toarray().")
         if not is_table(X):

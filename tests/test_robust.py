@@ -5,7 +5,8 @@ import warnings
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from scipy import optimize, stats
+from scipy import integrate, optimize, stats
+from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LinearRegression, QuantileRegressor
 from sklearn.neighbors import KNeighborsRegressor
@@ -158,6 +159,110 @@ def test_planted_share_of_noise_is_recovered(share, n_outputs):
     if share:
         assert proba[bad].mean() > 0.9
         assert proba[~bad].mean() < 0.04  # some lie where noise is as likely
+
+
+def with_noise(seed=0, n=1500, share=0.1, likelihood=None, **planted_params):
+    """A fitted mixture beside noise, its rows and which of them are noise."""
+    X, y, _ = planted(seed, n=n, **planted_params)
+    rng = np.random.default_rng(seed + 1)
+    bad = rng.uniform(size=n) < share
+    y[bad] = rng.uniform(-30, 30, size=y[bad].shape)
+    likelihood = WithNoise() if likelihood is None else likelihood
+    moe = MixtureOfExpertsRegressor(n_experts=2, likelihood=likelihood, n_init=4, random_state=0)
+    return moe.fit(X, y), X, y, bad
+
+
+def test_lines_and_gate_are_recovered_among_a_tenth_of_noise():
+    moe, X, y, bad = with_noise(n=4000)
+    order = np.argsort([expert.coef_[1] for expert in moe.experts_])
+    coef = np.array([[*moe.experts_[k].coef_, moe.experts_[k].intercept_] for k in order])
+    # Five standard errors: the scale over the root of 1800 rows, or of their logarithm.
+    assert_allclose(coef, [[0, -1, -2], [0, 2, 2]], atol=0.07)
+    assert_allclose(moe.likelihood_.scale_[order], [0.6, 0.3], rtol=0.1)
+    slopes = moe.gate_.coef_[order[1]] - moe.gate_.coef_[order[0]]
+    assert_allclose(slopes, [3, 0], atol=0.5)
+    assert_allclose(moe.likelihood_.share_, bad.mean(), atol=0.01)
+    clean = MixtureOfExpertsRegressor(n_experts=2, n_init=4, random_state=0).fit(X[~bad], y[~bad])
+    assert_allclose(moe.predict(X), clean.predict(X), atol=0.15)
+
+
+@pytest.mark.parametrize("n_outputs", [None, 2])
+def test_density_and_noise_are_those_of_the_formula(n_outputs):
+    moe, X, y, _ = with_noise(n=400, n_outputs=n_outputs)
+    likelihood, means = moe.likelihood_, moe.predict_experts(X)
+    y_new = np.concatenate([y, y[:5] + 100, y[:5] - 100])  # beyond the range of the noise
+    means = np.concatenate([means, means[:10]])
+    own = stats.norm.pdf(y_new[:, None], means, likelihood.scale_)
+    low, high = y.min(axis=0), y.max(axis=0)
+    uniform = ((y_new >= low) & (y_new <= high)) / (high - low)
+    own, uniform = (own.prod(axis=2), uniform.prod(axis=1)) if n_outputs else (own, uniform)
+    share = likelihood.share_
+    noise = share * uniform[:, None]
+    density = (1 - share) * own + noise
+    found = np.exp(likelihood.log_density(y_new, means))
+    assert_allclose(found, density, rtol=1e-9, atol=1e-300)
+    proba = noise[:400] / density[:400]
+    assert_allclose(likelihood.noise_proba(y, means[:400]), proba, rtol=1e-9)
+    assert_array_equal(likelihood.noise_proba(y_new, means)[400:], 0)
+    assert_array_equal(
+        likelihood.working_weights(y, means[:400]), 1 - likelihood.noise_proba(y, means[:400])
+    )
+
+
+def test_noise_belongs_to_an_expert_as_the_gate_says():
+    moe, X, y, bad = with_noise()
+    proba = moe.likelihood_.noise_proba(y, moe.predict_experts(X))
+    surely = (proba > 1 - 1e-6).all(axis=1)
+    assert surely.sum() > 0.7 * bad.sum()
+    assert not surely[~bad].any()
+    # All that tells the experts apart is what is left of their own densities.
+    assert_allclose(moe.responsibilities(X, y)[surely], moe.gate_proba(X)[surely], atol=1e-5)
+
+
+def test_distribution_beside_noise_has_mass_one_quantiles_and_draws():
+    moe, X, _, bad = with_noise()
+    dist = moe.predict_dist(X[:3])
+    low, high = moe.likelihood_.low_, moe.likelihood_.high_
+    for i in range(3):
+        one = moe.predict_dist(X[i : i + 1])
+        ends = np.unique(
+            [low, high, *one.components.mean[0], *one.ppf([0.05, 0.2, 0.5, 0.8, 0.95])[0]]
+        )
+        mass = sum(
+            integrate.quad(lambda t, one=one: one.pdf(t)[0], a, b, limit=200)[0]
+            for a, b in zip(ends[:-1], ends[1:], strict=True)
+        )
+        assert_allclose(mass, 1, atol=1e-6)
+    for q in (0.01, 0.3, 0.5, 0.99):
+        assert_allclose(dist.cdf(dist.ppf(q)), q, atol=1e-9)
+    draws = moe.sample_y(X, 20, random_state=0)
+    mean, std = moe.predict(X, return_std=True)
+    far = np.abs(draws - mean[:, None]) > 6 * std[:, None]
+    share = moe.likelihood_.share_
+    expected = np.mean(share * (1 - 12 * std / (high - low)))  # of uniform noise, what lies so far
+    assert_allclose(far.mean(), expected, atol=0.01)
+
+
+def test_share_that_was_given_stays():
+    moe, *_ = with_noise(n=400, likelihood=WithNoise(share=0.03))
+    assert moe.likelihood_.share_ == 0.03
+
+
+def test_share_does_not_depend_on_the_units_of_the_target():
+    moe, X, y, _ = with_noise(n=400)
+    other = clone(moe).fit(X, 1000 * y - 7)
+    assert_allclose(other.likelihood_.share_, moe.likelihood_.share_, rtol=1e-4)
+    assert_allclose(other.likelihood_.scale_, 1000 * moe.likelihood_.scale_, rtol=1e-4)
+    resp = moe.responsibilities(X, y)
+    assert_allclose(other.responsibilities(X, 1000 * y - 7), resp, atol=1e-4)
+
+
+def test_rows_without_weight_do_not_widen_the_noise():
+    X, y, _ = planted(0, n=200)
+    weight = np.ones(200)
+    y[:5], weight[:5] = 1e6, 0.0
+    moe = MixtureOfExpertsRegressor(n_experts=1, likelihood=WithNoise()).fit(X, y, weight)
+    assert moe.likelihood_.high_ == y[5:].max()
 
 
 def test_prediction_leaves_noise_out_and_the_distribution_does_not():

@@ -71,7 +71,7 @@ X_test = embedding[before_test].reshape(len(before_test), -1)
 #
 # The gate sees the last character only. A mixture begins with a ``fit`` to the first rows, where
 # k-means tells who starts with which; that the nets have not converged on these is as it should be.
-# From then on a token teaches the two experts that made it most probable.
+# (It sees these 6,000 twice.) From then on a token teaches the two experts that made it most probable.
 
 
 def net(n_hidden, step):
@@ -173,12 +173,13 @@ plt.show()
 # each with the steps that suited it best, the losses were 1.78 (256), 1.60 (mixture) and 1.67
 # (2048).
 #
-# Learning is where sparse is dear: to find out who made a token most probable, every batch asks all
-# sixteen.
-#
+# Learning is where sparse is dear in skmoe: to find out who made a token most probable, all sixteen
+# are asked about every batch.
+
+# %%
 # Which experts the tokens of the held-out topics go to. ``route`` gives two for each, with what
-# they count; the first has nearly all the weight. Nothing evens out the loads, and nothing
-# has to: characters are not equally frequent, and no expert is idle.
+# they count; the first has nearly all the weight. Nothing evens out the loads, and nothing has to:
+# characters are not equally frequent, and no expert is idle.
 
 experts, weights = moe.route(X_test)
 print("mean weight of the first and the second:", weights.mean(axis=0).round(3))

@@ -71,7 +71,8 @@ X_test = embedding[before_test].reshape(len(before_test), -1)
 #
 # The gate sees the last character only. A mixture begins with a ``fit`` to the first rows, where
 # k-means tells who starts with which; that the nets have not converged on these is as it should be.
-# (It sees these 6,000 twice.) From then on a token teaches the two experts that made it most probable.
+# (It sees these 6,000 twice.) From then on a token teaches the two experts that made it most
+# probable.
 
 
 def net(n_hidden, step):

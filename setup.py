@@ -17,7 +17,7 @@ from setuptools.errors import CompileError, LinkError
 EXTENSIONS = {
     "skmoe._kernels._estep": ["skmoe/_kernels/_estep.pyx"],
     "skmoe._kernels._exp": ["skmoe/_kernels/_exp.pyx"],
-    "skmoe._kernels._gaussian_pass": ["skmoe/_kernels/_gaussian_pass.pyx"],
+    "skmoe._kernels._linear_pass": ["skmoe/_kernels/_linear_pass.pyx"],
     "skmoe._kernels._routing": ["skmoe/_kernels/_routing.pyx"],
 }
 HEADERS = [str(path) for path in Path("skmoe/_kernels").glob("*.h")]

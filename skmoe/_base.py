@@ -31,6 +31,7 @@ from ._compat import (
 from ._experts import EstimatorExperts, has_own_density, seed_estimator
 from ._folds import make_folds
 from ._linear_mixture import LinearMixture
+from ._logistic_mixture import LogisticMixture
 from ._mixture import Mixture
 from ._online import StreamLearner
 from ._parameters import ExpertParameters
@@ -51,6 +52,8 @@ from .exceptions import ExpertCollapseWarning, IgnoredWeightsWarning
 from .gates import BaseGate, ClassifierGate, ConstantGate, SoftmaxGate
 from .inference._summary import InferringMixture
 from .likelihoods._scaled import fence
+
+ONE_PASS = (LinearMixture, LogisticMixture)  # problems of one pass over the rows an iteration
 
 
 class BaseMixtureOfExperts(
@@ -219,12 +222,10 @@ class BaseMixtureOfExperts(
             len(names), weight if subject is None else data.subjects.counts
         )
         top_k = self._truncation(len(names))
-        one_pass = LinearMixture.covers(
-            experts, gate, likelihood, data.Z,
-            data.X if transformer is None else design,
-            load_prior=load_prior, subjects=data.subjects, top_k=top_k,
-        )  # fmt: skip
-        problem = (LinearMixture if one_pass else Mixture)(
+        parts = experts, gate, likelihood, data.Z, data.X if transformer is None else design
+        of_rows = {"load_prior": load_prior, "subjects": data.subjects, "top_k": top_k}
+        one_pass = (kind for kind in ONE_PASS if kind.covers(*parts, **of_rows))
+        problem = next(one_pass, Mixture)(
             experts,
             gate,
             likelihood,
@@ -233,10 +234,8 @@ class BaseMixtureOfExperts(
             weight,
             n_inner=1 if folds is None else INNER_STEPS,
             neighbours=_starts.Neighbours(data),
-            load_prior=load_prior,
             exposure=data.exposure,
-            subjects=data.subjects,
-            top_k=top_k,
+            **of_rows,
         )
         fitted_now = partial(
             self._fitted_now, problem, names, templates, transformer, design, prefix, folds

@@ -12,7 +12,7 @@ import numpy as np
 from scipy import special
 
 from ._compat import n_openmp_threads
-from ._kernels._gaussian_pass import gaussian_pass, sizes
+from ._kernels._linear_pass import linear_pass, sizes
 from ._linear import LinearExperts
 from ._mixture import SAME_DENSITY, Mixture
 from ._multinomial import NEWTON_LIMIT
@@ -38,15 +38,20 @@ class Sums:
     value : float
         Log-likelihood. With given responsibilities, the bound on it but for the experts' part.
     gram : ndarray of shape (n_experts, p, p)
-        Weighted Gram matrices of the columns, the intercept last.
+        Weighted Gram matrices of the columns, the intercept last; of logistic experts their
+        curvature.
     cross : ndarray of shape (n_experts, p, 1)
         Weighted products of columns and residuals.
-    squares : ndarray of shape (n_experts, 1)
+    squares : ndarray of shape (n_experts, 1) or None
         Weighted squares of residuals.
     lack : ndarray of shape (p, n_experts)
         Columns times what responsibilities exceed the gate by: the slope of the gate.
     pairs : ndarray of shape (n_experts * (n_experts - 1) / 2, p, p) or None
         Gram matrices weighted by products of two gate probabilities.
+    mass : ndarray of shape (n_experts,)
+        Weights of the experts' rows.
+    rows_gram : ndarray of shape (p, p)
+        Gram matrix of all rows.
     """
 
     value: float
@@ -55,11 +60,8 @@ class Sums:
     squares: np.ndarray
     lack: np.ndarray
     pairs: np.ndarray | None
-
-    @property
-    def mass(self):
-        """Weights of the experts' rows, (n_experts,)."""
-        return self.gram[:, -1, -1]
+    mass: np.ndarray
+    rows_gram: np.ndarray
 
     @property
     def gate_mass(self):
@@ -68,7 +70,7 @@ class Sums:
 
     @classmethod
     def from_kernel(cls, flat, n_experts, p, with_curvature):
-        """Take the kernel's numbers apart."""
+        """Take the kernel's numbers for linear experts apart."""
         n_pairs = p * (p + 1) // 2
         n_curvatures = n_experts * (n_experts - 1) // 2
         at_slopes = 1 + n_experts
@@ -76,13 +78,16 @@ class Sums:
         at_pairs = at_grams + n_pairs * n_experts
         slopes = flat[at_slopes:at_grams].reshape(p, 2 * n_experts)
         pairs = flat[at_pairs:].reshape(n_pairs, n_curvatures) if with_curvature else None
+        gram = _unpack(flat[at_grams:at_pairs].reshape(n_pairs, n_experts), p)
         return cls(
             float(flat[0]),
-            _unpack(flat[at_grams:at_pairs].reshape(n_pairs, n_experts), p),
+            gram,
             slopes[:, :n_experts].T[:, :, None],
             flat[1:at_slopes, None],
             slopes[:, n_experts:],
             None if pairs is None else _unpack(pairs, p),
+            gram[:, -1, -1],
+            gram.sum(axis=0),
         )
 
 
@@ -121,8 +126,8 @@ class LinearMixture(Mixture):
         gate.begin_sums(Z, experts.n_experts, (experts.mean, experts.scale))
         self._memory = {}
 
-    @staticmethod
-    def covers(experts, gate, likelihood, Z, X, *, load_prior, subjects, top_k):
+    @classmethod
+    def covers(cls, experts, gate, likelihood, Z, X, *, load_prior, subjects, top_k):
         """Whether these parts can be trained here.
 
         Parameters
@@ -136,17 +141,21 @@ class LinearMixture(Mixture):
         load_prior, subjects, top_k
             As in ``Mixture``.
         """
-        if type(experts) is not LinearExperts or type(likelihood) is not Gaussian:
+        if not cls._covers_experts(experts, likelihood) or experts.shared is not None:
             return False
-        if likelihood.scale != "expert" or subjects is not None or experts.shared is not None:
-            return False
-        if Z is not X or top_k is not None or not experts.flat or not np.ptp(experts.y):
+        if Z is not X or top_k is not None or subjects is not None:
             return False
         if type(gate) is ConstantGate:
             return True
         n_weights = experts.n_experts * (len(experts.mean) + 1)
         has_l2_alone = type(gate) is SoftmaxGate and (gate.l1_ratio == 0 or gate.alpha == 0)
         return has_l2_alone and load_prior is None and n_weights <= NEWTON_LIMIT
+
+    @staticmethod
+    def _covers_experts(experts, likelihood):
+        if type(experts) is not LinearExperts or type(likelihood) is not Gaussian:
+            return False
+        return likelihood.scale == "expert" and experts.flat and np.ptp(experts.y) > 0
 
     def __getattr__(self, name):
         if name not in ARRAYS:
@@ -245,31 +254,49 @@ class LinearMixture(Mixture):
     def _take_pass(self):
         """E-step with the parameters as they are, and the sums for the next M-step."""
         self.sums = self._pass(None)
+        self._load_from_sums()
+
+    def _load_from_sums(self):
         self.load = self.sums.gate_mass / self.weight.sum()
 
     def _pass(self, resp):
+        experts = self.experts
+        scale = np.ones(experts.n_experts) if resp is not None else self.likelihood.scale_
+        return self._run_kernel(
+            self._coef()[:, :, 0],
+            resp,
+            self.gate.wants_curvature,
+            units=(experts.y_mean[0], experts.y_scale[0]),
+            scale=scale,
+        )
+
+    def _run_kernel(
+        self, functions, resp, with_curvature, *, units=(0.0, 1.0), scale=None, logistic=False,
+        with_grams=True,
+    ):  # fmt: skip
+        """Sums with the gate as it is and the experts' linear functions (n_experts, p)."""
         experts, X = self.experts, self.experts.rows.X
-        n_experts, p = experts.n_experts, len(experts.mean) + 1
-        with_curvature = self.gate.wants_curvature
+        n_experts, p = functions.shape
+        scale = np.ones(n_experts) if scale is None else scale
         n_sums, n_workspace = sizes(n_experts, p, with_curvature)
         n_chunks = max(1, min(MOST_CHUNKS, CHUNK_NUMBERS // n_sums))
         blocks = -(-len(X) // BLOCK_ROWS)
         chunk_rows = BLOCK_ROWS * -(-blocks // n_chunks)
-        coef = np.concatenate([self.gate.sum_logits().T, self._coef()[:, :, 0]])
-        scale = np.ones(n_experts) if resp is not None else self.likelihood.scale_
+        coef = np.concatenate([self.gate.sum_logits().T, functions])
         flat = np.empty(n_sums)
-        gaussian_pass(
+        linear_pass(
             X,
-            self.y,
+            self.y.astype(np.float64, copy=False),
             self.weight,
             experts.mean,
             experts.scale,
-            experts.y_mean[0],
-            experts.y_scale[0],
+            *units,
             coef.astype(X.dtype),
-            (experts.y_scale[0] / scale).astype(X.dtype),
+            (units[1] / scale).astype(X.dtype),
             np.log(scale * np.sqrt(2 * np.pi)).astype(X.dtype),
             resp,
+            logistic,
+            with_grams,
             with_curvature,
             chunk_rows,
             self._array("workspace", (n_openmp_threads(), n_workspace), X.dtype),
@@ -299,12 +326,16 @@ class LinearMixture(Mixture):
         return super()._copies()
 
     def _answers(self, rows):
-        """Gate's logits and experts' predictions for some rows, each (n_rows, K)."""
+        """Gate's logits (n_rows, K) and experts' predictions for some rows."""
         experts = self.experts
         columns = (experts.rows.X[rows] - experts.mean) / experts.scale
-        logits, coef = self.gate.sum_logits(), experts.coef[:, :, 0].T
-        fitted = columns @ coef[:-1] + coef[-1]
-        return columns @ logits[:-1] + logits[-1], fitted * experts.y_scale + experts.y_mean
+        logits = self.gate.sum_logits()
+        return columns @ logits[:-1] + logits[-1], self._predictions_for(columns)
+
+    def _predictions_for(self, columns):
+        """Experts' predictions for rows of standardised columns."""
+        experts, coef = self.experts, self.experts.coef[:, :, 0].T
+        return (columns @ coef[:-1] + coef[-1]) * experts.y_scale + experts.y_mean
 
     def _forget_arrays(self):
         for name in ARRAYS:

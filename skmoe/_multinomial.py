@@ -27,6 +27,7 @@ from ._statistics import weighted_grams
 
 NEWTON_LIMIT = 500  # parameters; above, a Newton step costs more than a few L-BFGS steps
 LONGEST_STEP = 30.0  # change of a logit: where the curvature vanishes, Newton would go to infinity
+LONGEST_CHANGE = 10.0  # of a logit by a step from sums, root of the mean square over rows
 LBFGS_STEPS = 5  # for one step of Newton
 BLOCK_LIMIT = 500  # columns; above, a stream's curvature is a diagonal
 LONGEST_STREAM_STEP = 3.0  # change of a logit by one batch of a stream, which may be a single row
@@ -160,7 +161,10 @@ def stream_step(design, targets, coef, penalty, bound, *, keep, gain):
         step = slope / np.where(steep > 0, steep, 1.0)  # no curvature: a column of zeros
     else:
         step = np.column_stack(
-            [_solve_definite(b + np.diag(penalty), s) for b, s in zip(bound, slope.T, strict=True)]
+            [
+                solve_factored(factor_definite(b + np.diag(penalty)), s)
+                for b, s in zip(bound, slope.T, strict=True)
+            ]
         )
     step -= step.mean(axis=1, keepdims=True)
     longest = np.abs(design @ step).max()
@@ -311,22 +315,30 @@ def factor_hessian(hessian, penalty):
     columns, classes = np.arange(p), np.arange(n_classes)
     hessian[:, columns, :, columns] += (np.maximum(diagonal, floor) / n_classes)[:, None, None]
     hessian[classes[:, None], columns, classes[:, None], columns] += penalty + floor
-    return _factor_definite(hessian.reshape(n_classes * p, n_classes * p))
+    return factor_definite(hessian.reshape(n_classes * p, n_classes * p))
 
 
 def newton_direction(factor, gradient):
     """Newton direction, (p, K), and the decrement gradient . step."""
-    step, _ = linalg.lapack.dpotrs(factor, gradient.T.ravel(), lower=1)
+    step = solve_factored(factor, gradient.T.ravel())
     step = step.reshape(gradient.T.shape).T
     step -= step.mean(axis=1, keepdims=True)
     return step, np.vdot(step, gradient)
 
 
-def _solve_definite(matrix, right):
-    return linalg.lapack.dpotrs(_factor_definite(matrix), right, lower=1)[0]
+def shortening(step, rows_gram):
+    """Factors (K,) that keep changes of logits in bounds, from the Gram matrix of all rows."""
+    squares = np.einsum("jk,jk->k", step, rows_gram @ step)
+    change = np.sqrt(np.maximum(squares, 0.0) / rows_gram[-1, -1])
+    return np.minimum(1.0, LONGEST_CHANGE / np.maximum(change, 1e-300))
 
 
-def _factor_definite(matrix):
+def solve_factored(factor, right):
+    """Solution of the system of a matrix with this lower Cholesky factor."""
+    return linalg.lapack.dpotrs(factor, right, lower=1)[0]
+
+
+def factor_definite(matrix):
     """Lower Cholesky factor, if need be of the matrix with a little more on its diagonal."""
     factor, failed = linalg.lapack.dpotrf(matrix, lower=1)
     scale = max(np.trace(matrix) / len(matrix), 1e-300)

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from scipy.special import logsumexp, softmax
+from scipy.special import expit, log_expit, logsumexp, softmax
 
 from skmoe._kernels._estep import e_step
 from skmoe._kernels._exp import exp
-from skmoe._kernels._gaussian_pass import gaussian_pass, sizes
+from skmoe._kernels._linear_pass import linear_pass, sizes
 
 DTYPES = [np.float32, np.float64]
 
@@ -221,10 +221,10 @@ def test_exp_of_what_is_no_number_or_infinite(n, dtype):
 # The pass over the rows of linear experts -------------------------------------------------------
 
 
-def draw_pass(n_samples, n_features, n_experts, seed=0):
+def draw_pass(n_samples, n_features, n_experts, seed=0, logistic=False):
     """Arguments of the pass by name, but for memory and what is optional."""
     rng = np.random.default_rng(seed)
-    return {
+    arguments = {
         "X": rng.normal(size=(n_samples, n_features)) * 3 + 1,
         "y": rng.normal(size=n_samples),
         "sample_weight": rng.integers(0, 3, size=n_samples) * 0.7,
@@ -235,16 +235,23 @@ def draw_pass(n_samples, n_features, n_experts, seed=0):
         "coef": rng.normal(size=(2 * n_experts, n_features + 1)),
         "precision": rng.uniform(1, 3, size=n_experts),
         "log_scale": rng.normal(size=n_experts),
+        "logistic": logistic,
     }
+    if logistic:
+        arguments |= {"y": rng.integers(0, 2, size=n_samples) * 1.0, "y_mean": 0.0, "y_scale": 1.0}
+    return arguments
 
 
-def run_pass(arguments, resp=None, with_curvature=True, n_threads=1, chunk_rows=512):
+def run_pass(
+    arguments, resp=None, with_grams=True, with_curvature=True, n_threads=1, chunk_rows=512
+):
     X = arguments["X"]
     n_sums, n_workspace = sizes(len(arguments["precision"]), X.shape[1] + 1, with_curvature)
     sums = np.full(n_sums, 99.0)
-    gaussian_pass(
+    linear_pass(
         **arguments,
         resp=resp,
+        with_grams=with_grams,
         with_curvature=with_curvature,
         chunk_rows=chunk_rows,
         workspace=np.full((n_threads, n_workspace), np.nan, dtype=X.dtype),
@@ -255,21 +262,28 @@ def run_pass(arguments, resp=None, with_curvature=True, n_threads=1, chunk_rows=
 
 
 def reference_pass(
-    X, y, sample_weight, mean, scale, y_mean, y_scale, coef, precision, log_scale, resp=None
-):
+    X, y, sample_weight, mean, scale, y_mean, y_scale, coef, precision, log_scale, logistic,
+    resp=None,
+):  # fmt: skip
     """The sums by their definitions."""
     n_experts = len(precision)
     design = np.column_stack([(X - mean) / scale, np.ones(len(X))])
-    logits = design @ coef[:n_experts].T
-    residuals = ((y - y_mean) / y_scale)[:, None] - design @ coef[n_experts:].T
+    logits, fitted = design @ coef[:n_experts].T, design @ coef[n_experts:].T
     log_gate = logits - logsumexp(logits, axis=1, keepdims=True)
-    log_joint = log_gate - 0.5 * (residuals * precision) ** 2 - log_scale
-    if resp is None:
-        resp = softmax(log_joint, axis=1)
-        value = sample_weight @ logsumexp(log_joint, axis=1)
+    if logistic:
+        residuals = y[:, None] - expit(fitted)
+        log_density = log_expit(np.where(y[:, None] > 0, fitted, -fitted))
     else:
-        value = sample_weight @ (resp * log_gate).sum(axis=1)
+        residuals = ((y - y_mean) / y_scale)[:, None] - fitted
+        log_density = -0.5 * (residuals * precision) ** 2 - log_scale
+    if resp is None:
+        resp = softmax(log_gate + log_density, axis=1)
+        value = sample_weight @ logsumexp(log_gate + log_density, axis=1)
+    else:
+        log_joint = log_gate + log_density if logistic else log_gate
+        value = sample_weight @ (resp * log_joint).sum(axis=1)
     proba, mass = np.exp(log_gate), resp * sample_weight[:, None]
+    curvature = mass * expit(fitted) * expit(-fitted) if logistic else mass
     column, row = np.tril_indices(design.shape[1])
     pairs = design[:, row] * design[:, column]
     lack = mass - sample_weight[:, None] * proba
@@ -277,9 +291,9 @@ def reference_pass(
     products = sample_weight[:, None] * proba[:, first] * proba[:, second]
     return [
         np.array([value]),
-        (mass * residuals**2).sum(axis=0),
+        mass.sum(axis=0) if logistic else (mass * residuals**2).sum(axis=0),
         design.T @ np.hstack([mass * residuals, lack]),
-        pairs.T @ mass,
+        pairs.T @ curvature,
         pairs.T @ products,
     ]
 
@@ -291,10 +305,11 @@ def flat(parts):
 SHAPES = [(1, 1, 1), (15, 2, 2), (511, 3, 3), (513, 4, 5), (1500, 20, 8), (600, 1, 9)]
 
 
+@pytest.mark.parametrize("logistic", [False, True])
 @pytest.mark.parametrize("given", [False, True])
 @pytest.mark.parametrize("shape", SHAPES)
-def test_pass_leaves_the_sums_of_their_definitions(shape, given):
-    arguments = draw_pass(*shape)
+def test_pass_leaves_the_sums_of_their_definitions(shape, given, logistic):
+    arguments = draw_pass(*shape, logistic=logistic)
     n_samples, _, n_experts = shape
     resp = None
     if given:
@@ -318,11 +333,16 @@ def test_pass_without_curvature_leaves_the_other_sums():
     arguments = draw_pass(700, 3, 3)
     sums = run_pass(arguments)
     assert_array_equal(run_pass(arguments, with_curvature=False), sums[: -10 * 3])
+    grams = slice(-2 * 10 * 3, -10 * 3)
+    assert sums[grams].all()
+    sums[grams] = 0.0
+    assert_array_equal(run_pass(arguments, with_grams=False), sums)
 
 
+@pytest.mark.parametrize("logistic", [False, True])
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_pass_gives_the_same_bits_for_any_number_of_threads_and_layout(dtype):
-    arguments = draw_pass(5000, 4, 3)
+def test_pass_gives_the_same_bits_for_any_number_of_threads_and_layout(dtype, logistic):
+    arguments = draw_pass(5000, 4, 3, logistic=logistic)
     for name in ("X", "coef", "precision", "log_scale"):
         arguments[name] = arguments[name].astype(dtype)
     sums = run_pass(arguments)
@@ -343,6 +363,19 @@ def test_pass_survives_rows_that_no_expert_explains(dtype):
     for name in ("X", "coef", "precision", "log_scale"):
         arguments[name] = arguments[name].astype(dtype)
     assert np.isfinite(run_pass(arguments)).all()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_pass_survives_experts_that_are_certain_and_wrong(dtype):
+    arguments = draw_pass(600, 2, 3, logistic=True)
+    arguments["coef"][3:] = [1e4, 0.0, 0.0]  # probabilities of 0 and 1, for all experts alike
+    for name in ("X", "coef", "precision", "log_scale"):
+        arguments[name] = arguments[name].astype(dtype)
+    expected = flat(reference_pass(**arguments))
+    sums = run_pass(arguments)
+    assert expected[0] < -1e4
+    rtol = 1e-12 if dtype is np.float64 else 1e-4
+    assert_allclose(sums, expected, rtol=rtol, atol=rtol * abs(expected[1:]).max())
 
 
 @pytest.mark.parametrize("name", ["y", "sample_weight", "mean", "scale", "coef", "log_scale"])

@@ -24,6 +24,21 @@
 #define SKMOE_SUFFIX_(name, suffix) name##_##suffix
 #define SKMOE_SUFFIX(name, suffix) SKMOE_SUFFIX_(name, suffix)
 
+/* Calls the function of this name for the widest vectors of the machine, as SKMOE_CLONES does. */
+#ifdef SKMOE_WIDTHS
+#define SKMOE_DISPATCH(name, arguments)                                       \
+    do {                                                                      \
+        if (__builtin_cpu_supports("x86-64-v4"))                              \
+            SKMOE_SUFFIX(name, v4) arguments;                                 \
+        else if (__builtin_cpu_supports("x86-64-v3"))                         \
+            SKMOE_SUFFIX(name, v3) arguments;                                 \
+        else                                                                  \
+            SKMOE_SUFFIX(name, v1) arguments;                                 \
+    } while (0)
+#else
+#define SKMOE_DISPATCH(name, arguments) SKMOE_SUFFIX(name, v1) arguments
+#endif
+
 #define REAL double
 #define NAME(name) SKMOE_SUFFIX(name, f64)
 #include "_block_template.h"

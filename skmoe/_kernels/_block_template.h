@@ -1,12 +1,14 @@
 /* Included by _block.h once for each REAL. B stands for SKMOE_BLOCK, the length of every row of
  * an array; only the first `rows` entries of it are looked at. */
 
-/* Softmax over n logits of each row, in place; the largest logit and the sum of exp(logit -
- * largest), whose product with exp(largest) is the normaliser. */
-static inline void NAME(softmax)(
-    REAL *logits,  /* IN OUT: (n, B) */
-    REAL *largest, /* OUT: (B,) */
-    REAL *total,   /* OUT: (B,) */
+/* Softmax over n logits of each row, in place, where exp(logit) counts `factors` times; the largest
+ * logit and the sum of exp(logit - largest) times its factor, whose product with exp(largest) is
+ * the normaliser. */
+SKMOE_INLINE void NAME(softmax)(
+    REAL *logits,        /* IN OUT: (n, B) */
+    const REAL *factors, /* IN: (n, B), or NULL for ones */
+    REAL *largest,       /* OUT: (B,) */
+    REAL *total,         /* OUT: (B,) */
     int n, int rows) {
     REAL inverse[SKMOE_BLOCK];
     int i, k;
@@ -20,6 +22,7 @@ static inline void NAME(softmax)(
         REAL *logit = logits + k * SKMOE_BLOCK;
         for (i = 0; i < rows; i++) {
             logit[i] = NAME(skmoe_share)(logit[i] - largest[i]);
+            if (factors) logit[i] *= factors[k * SKMOE_BLOCK + i];
             total[i] += logit[i];
         }
     }
@@ -53,6 +56,19 @@ static inline void NAME(gaussian_joint)(
     }
 }
 
+/* Log-likelihood of the rows from the softmax of joint and gate logits. */
+SKMOE_INLINE double NAME(rows_log_likelihood)(
+    const REAL *largest, const REAL *total, const REAL *largest_gate, const REAL *total_gate,
+    const REAL *weight, int rows) {
+    double log_likelihood = 0;
+    int i;
+    for (i = 0; i < rows; i++) {
+        double of_row = (double)(largest[i] - largest_gate[i]) + log(total[i] / total_gate[i]);
+        if (weight[i] != 0) log_likelihood += weight[i] * of_row; /* 0 * -inf would be NaN */
+    }
+    return log_likelihood;
+}
+
 /* E-step of Gaussian experts: log-likelihood of the rows. */
 SKMOE_CLONES
 static double NAME(gaussian_e_step)(
@@ -66,24 +82,59 @@ static double NAME(gaussian_e_step)(
     int n, int rows) {
     REAL largest_gate[SKMOE_BLOCK], total_gate[SKMOE_BLOCK];
     REAL largest[SKMOE_BLOCK], total[SKMOE_BLOCK];
-    double log_likelihood = 0;
-    int i;
     NAME(gaussian_joint)(gate, means, y, precision, log_scale, resp, n, rows);
-    NAME(softmax)(gate, largest_gate, total_gate, n, rows);
-    NAME(softmax)(resp, largest, total, n, rows);
-    for (i = 0; i < rows; i++) {
-        double of_row = (double)(largest[i] - largest_gate[i]) + log(total[i] / total_gate[i]);
-        if (weight[i] != 0) log_likelihood += weight[i] * of_row; /* 0 * -inf would be NaN */
-    }
-    return log_likelihood;
+    NAME(softmax)(gate, NULL, largest_gate, total_gate, n, rows);
+    NAME(softmax)(resp, NULL, largest, total, n, rows);
+    return NAME(rows_log_likelihood)(largest, total, largest_gate, total_gate, weight, rows);
 }
 
-/* With responsibilities given: the gate's log-likelihood of them as soft labels. */
+/* Errors, target minus probability of class 1, in place of its log-odds. The probability of the
+ * row's own class is factor * exp(exponent): factors from 1/2 to 1 and exponents of 0 or below need
+ * no logarithm. */
+SKMOE_INLINE void NAME(logistic_density)(
+    REAL *log_odds, /* IN OUT: (n, B), errors on return */
+    const REAL *y,  /* IN: (B,) 0 or 1 */
+    REAL *exponent, /* OUT: (n, B) */
+    REAL *factor,   /* OUT: (n, B) */
+    int n, int rows) {
+    int i, k;
+    for (k = 0; k < n; k++) {
+        ptrdiff_t at = k * SKMOE_BLOCK;
+        for (i = 0; i < rows; i++) {
+            REAL sign = 2 * y[i] - 1, own = sign * log_odds[at + i];
+            REAL shrunk = NAME(skmoe_share)(own < 0 ? own : -own);
+            REAL larger = 1 / (1 + shrunk), smaller = shrunk * larger;
+            log_odds[at + i] = sign * (own < 0 ? larger : smaller);
+            exponent[at + i] = own < 0 ? own : 0;
+            factor[at + i] = larger;
+        }
+    }
+}
+
+/* E-step of logistic experts: log-likelihood of the rows. */
 SKMOE_CLONES
-static double NAME(given_e_step)(
+static double NAME(logistic_e_step)(
     REAL *gate,         /* IN OUT: (n, B) logits, probabilities on return */
-    REAL *means,        /* IN OUT: (n, B), residuals on return */
-    const REAL *y,      /* IN: (B,) */
+    REAL *log_odds,     /* IN OUT: (n, B) of class 1, errors on return */
+    const REAL *y,      /* IN: (B,) 0 or 1 */
+    const REAL *weight, /* IN: (B,) */
+    REAL *factor,       /* OUT: (n, B) memory */
+    REAL *resp,         /* OUT: (n, B) */
+    int n, int rows) {
+    REAL largest_gate[SKMOE_BLOCK], total_gate[SKMOE_BLOCK];
+    REAL largest[SKMOE_BLOCK], total[SKMOE_BLOCK];
+    int i, k;
+    NAME(logistic_density)(log_odds, y, resp, factor, n, rows);
+    for (k = 0; k < n; k++)
+        for (i = 0; i < rows; i++) resp[k * SKMOE_BLOCK + i] += gate[k * SKMOE_BLOCK + i];
+    NAME(softmax)(gate, NULL, largest_gate, total_gate, n, rows);
+    NAME(softmax)(resp, factor, largest, total, n, rows);
+    return NAME(rows_log_likelihood)(largest, total, largest_gate, total_gate, weight, rows);
+}
+
+/* The gate's log-likelihood of responsibilities as soft labels. */
+SKMOE_INLINE double NAME(gate_log_likelihood)(
+    REAL *gate,         /* IN OUT: (n, B) logits, probabilities on return */
     const REAL *weight, /* IN: (B,) */
     const REAL *resp,   /* IN: (n, B) */
     int n, int rows) {
@@ -93,23 +144,71 @@ static double NAME(given_e_step)(
     for (i = 0; i < rows; i++) mean_logit[i] = 0;
     for (k = 0; k < n; k++) {
         const REAL *logit = gate + k * SKMOE_BLOCK, *share = resp + k * SKMOE_BLOCK;
-        REAL *mean = means + k * SKMOE_BLOCK;
-        for (i = 0; i < rows; i++) {
-            mean_logit[i] += share[i] * logit[i];
-            mean[i] = y[i] - mean[i];
-        }
+        for (i = 0; i < rows; i++) mean_logit[i] += share[i] * logit[i];
     }
-    NAME(softmax)(gate, largest, total, n, rows);
+    NAME(softmax)(gate, NULL, largest, total, n, rows);
     for (i = 0; i < rows; i++)
         log_likelihood += weight[i] * ((double)(mean_logit[i] - largest[i]) - log(total[i]));
     return log_likelihood;
+}
+
+/* With responsibilities given: the gate's log-likelihood of them. */
+SKMOE_CLONES
+static double NAME(given_gaussian)(
+    REAL *gate,         /* IN OUT: (n, B) logits, probabilities on return */
+    REAL *means,        /* IN OUT: (n, B), residuals on return */
+    const REAL *y,      /* IN: (B,) */
+    const REAL *weight, /* IN: (B,) */
+    const REAL *resp,   /* IN: (n, B) */
+    int n, int rows) {
+    int i, k;
+    for (k = 0; k < n; k++) {
+        REAL *mean = means + k * SKMOE_BLOCK;
+        for (i = 0; i < rows; i++) mean[i] = y[i] - mean[i];
+    }
+    return NAME(gate_log_likelihood)(gate, weight, resp, n, rows);
+}
+
+/* With responsibilities given: the gate's log-likelihood of them and the experts' under them. */
+SKMOE_CLONES
+static double NAME(given_logistic)(
+    REAL *gate,         /* IN OUT: (n, B) logits, probabilities on return */
+    REAL *log_odds,     /* IN OUT: (n, B) of class 1, errors on return */
+    const REAL *y,      /* IN: (B,) 0 or 1 */
+    const REAL *weight, /* IN: (B,) */
+    const REAL *resp,   /* IN: (n, B) */
+    REAL *exponent,     /* OUT: (n, B) memory */
+    REAL *factor,       /* OUT: (n, B) memory */
+    int n, int rows) {
+    double log_likelihood = 0;
+    int i, k;
+    NAME(logistic_density)(log_odds, y, exponent, factor, n, rows);
+    for (k = 0; k < n; k++) {
+        ptrdiff_t at = k * SKMOE_BLOCK;
+        for (i = 0; i < rows; i++)
+            log_likelihood += (double)(weight[i] * resp[at + i]) *
+                              ((double)exponent[at + i] + log(factor[at + i]));
+    }
+    return log_likelihood + NAME(gate_log_likelihood)(gate, weight, resp, n, rows);
+}
+
+/* Sum of products in a fixed order, whatever the vector length. */
+SKMOE_INLINE double NAME(ordered_sum)(const REAL *a, const REAL *b, int rows) {
+    REAL lanes[16] = {0};
+    double sum = 0;
+    int i, j;
+    for (i = 0; i + 16 <= rows; i += 16)
+        for (j = 0; j < 16; j++) lanes[j] += a[i + j] * b[i + j];
+    for (; i < rows; i++) lanes[0] += a[i] * b[i];
+    for (j = 0; j < 16; j++) sum += lanes[j];
+    return sum;
 }
 
 /* What the sums over rows are weighted with: for each expert the mass of its rows, the mass times
  * the residual, and what the gate's probability lacks of the responsibility. Returns nothing but
  * adds the experts' weighted squares of residuals to `squares`. */
 SKMOE_CLONES
-static void NAME(expert_weights)(
+static void NAME(gaussian_weights)(
     const REAL *proba,  /* IN: (n, B) */
     const REAL *resp,   /* IN: (n, B) */
     const REAL *errors, /* IN: (n, B) residuals */
@@ -119,21 +218,43 @@ static void NAME(expert_weights)(
     REAL *lack,         /* OUT: (n, B) */
     double *squares,    /* IN OUT: (n,) */
     int n, int rows) {
-    int i, j, k;
+    int i, k;
     for (k = 0; k < n; k++) {
         ptrdiff_t at = k * SKMOE_BLOCK;
-        REAL lanes[16] = {0}; /* a fixed order of the sum, whatever the vector length */
-        double sum = 0;
         for (i = 0; i < rows; i++) {
             mass[at + i] = weight[i] * resp[at + i];
             pull[at + i] = mass[at + i] * errors[at + i];
             lack[at + i] = mass[at + i] - weight[i] * proba[at + i];
         }
-        for (i = 0; i + 16 <= rows; i += 16)
-            for (j = 0; j < 16; j++) lanes[j] += pull[at + i + j] * errors[at + i + j];
-        for (; i < rows; i++) lanes[0] += pull[at + i] * errors[at + i];
-        for (j = 0; j < 16; j++) sum += lanes[j];
-        squares[k] += sum;
+        squares[k] += NAME(ordered_sum)(pull + at, errors + at, rows);
+    }
+}
+
+/* The same for logistic experts, with the curvature of their log-likelihoods in place of the mass,
+ * which is added to `masses`. */
+SKMOE_CLONES
+static void NAME(logistic_weights)(
+    const REAL *proba,  /* IN: (n, B) */
+    const REAL *resp,   /* IN: (n, B) */
+    const REAL *errors, /* IN: (n, B) */
+    const REAL *weight, /* IN: (B,) */
+    REAL *curvature,    /* OUT: (n, B) */
+    REAL *pull,         /* OUT: (n, B) */
+    REAL *lack,         /* OUT: (n, B) */
+    double *masses,     /* IN OUT: (n,) */
+    int n, int rows) {
+    int i, k;
+    for (k = 0; k < n; k++) {
+        ptrdiff_t at = k * SKMOE_BLOCK;
+        for (i = 0; i < rows; i++) {
+            REAL error = errors[at + i], size = error < 0 ? -error : error;
+            REAL product = resp[at + i] * size;
+            product = product > (REAL)1e-26 ? weight[i] * product : 0; /* see _exp.h */
+            curvature[at + i] = product * (1 - size);
+            pull[at + i] = error < 0 ? -product : product;
+            lack[at + i] = weight[i] * (resp[at + i] - proba[at + i]);
+        }
+        masses[k] += NAME(ordered_sum)(weight, resp + at, rows);
     }
 }
 
@@ -153,177 +274,56 @@ static void NAME(curvature_weights)(
             }
 }
 
-/* A vector of so many rows: on every machine the same number, so that the order of a sum is too. */
-#define LANES ((int)(SKMOE_LANES_BYTES / sizeof(REAL)))
-#if defined(__GNUC__)
-typedef REAL NAME(lanes) __attribute__((vector_size(SKMOE_LANES_BYTES)));
+/* Linear functions and sums over rows, for vectors of each width; see _moments_template.h. */
+#ifdef SKMOE_WIDTHS
+#define WIDTH 64
+#define WIDE(name) SKMOE_SUFFIX(NAME(name), v4)
+#define TARGET __attribute__((target("arch=x86-64-v4")))
+#include "_moments_template.h"
+#undef WIDTH
+#undef WIDE
+#undef TARGET
 
-SKMOE_INLINE NAME(lanes) NAME(times)(NAME(lanes) a, NAME(lanes) b) { return a * b; }
-
-SKMOE_INLINE NAME(lanes) NAME(add_product)(NAME(lanes) sum, NAME(lanes) a, NAME(lanes) b) {
-    return sum + a * b;
-}
-
-SKMOE_INLINE NAME(lanes) NAME(add_multiple)(NAME(lanes) sum, NAME(lanes) a, REAL factor) {
-    return sum + a * factor;
-}
-
-SKMOE_INLINE REAL NAME(lane)(NAME(lanes) a, int i) { return a[i]; }
-#else
-typedef struct {
-    REAL at[SKMOE_LANES_BYTES / sizeof(REAL)];
-} NAME(lanes);
-
-SKMOE_INLINE NAME(lanes) NAME(times)(NAME(lanes) a, NAME(lanes) b) {
-    int i;
-    for (i = 0; i < LANES; i++) a.at[i] *= b.at[i];
-    return a;
-}
-
-SKMOE_INLINE NAME(lanes) NAME(add_product)(NAME(lanes) sum, NAME(lanes) a, NAME(lanes) b) {
-    int i;
-    for (i = 0; i < LANES; i++) sum.at[i] += a.at[i] * b.at[i];
-    return sum;
-}
-
-SKMOE_INLINE NAME(lanes) NAME(add_multiple)(NAME(lanes) sum, NAME(lanes) a, REAL factor) {
-    int i;
-    for (i = 0; i < LANES; i++) sum.at[i] += a.at[i] * factor;
-    return sum;
-}
-
-SKMOE_INLINE REAL NAME(lane)(NAME(lanes) a, int i) { return a.at[i]; }
+#define WIDTH 32
+#define WIDE(name) SKMOE_SUFFIX(NAME(name), v3)
+#define TARGET __attribute__((target("arch=x86-64-v3")))
+#include "_moments_template.h"
+#undef WIDTH
+#undef WIDE
+#undef TARGET
 #endif
 
-SKMOE_INLINE NAME(lanes) NAME(load)(const REAL *from) { return *(const NAME(lanes) *)from; }
-
-SKMOE_INLINE REAL NAME(sum_lanes)(NAME(lanes) a) {
-    REAL sums[SKMOE_LANES_BYTES / sizeof(REAL)];
-    int i, width;
-    for (i = 0; i < LANES; i++) sums[i] = NAME(lane)(a, i);
-    for (width = LANES / 2; width > 0; width /= 2)
-        for (i = 0; i < width; i++) sums[i] += sums[i + width];
-    return sums[0];
-}
-
-/* n_left x n_weights sums over rows of left * right * weight, all of them in registers. */
-SKMOE_INLINE void NAME(tile_moments)(
-    const REAL *left,    /* IN: (n_left, B) */
-    const REAL *right,   /* IN: (B,) */
-    const REAL *weights, /* IN: (n_weights, B) */
-    double *sums,        /* IN OUT: (n_left, stride) */
-    int stride, const int n_left, const int n_weights, int rows) {
-    NAME(lanes) sum[2][8];
-    int i, j, k;
-    for (j = 0; j < n_left; j++)
-        for (k = 0; k < n_weights; k++) sum[j][k] = (NAME(lanes)){0};
-    for (i = 0; i < rows; i += LANES) {
-        NAME(lanes) product[2], other = NAME(load)(right + i);
-        for (j = 0; j < n_left; j++)
-            product[j] = NAME(times)(NAME(load)(left + j * SKMOE_BLOCK + i), other);
-        for (k = 0; k < n_weights; k++) {
-            NAME(lanes) weight = NAME(load)(weights + k * SKMOE_BLOCK + i);
-            for (j = 0; j < n_left; j++)
-                sum[j][k] = NAME(add_product)(sum[j][k], product[j], weight);
-        }
-    }
-    for (j = 0; j < n_left; j++)
-        for (k = 0; k < n_weights; k++) sums[j * stride + k] += NAME(sum_lanes)(sum[j][k]);
-}
-
-/* Up to 8 weights: two columns at a time where there are few, to keep the multipliers busy. */
-SKMOE_INLINE void NAME(column_moments)(
-    const REAL *left, const REAL *right, const REAL *weights, double *sums, int stride, int n_left,
-    const int n_weights, const int at_a_time, int rows) {
-    int j;
-    for (j = 0; j + at_a_time <= n_left; j += at_a_time)
-        NAME(tile_moments)(
-            left + j * SKMOE_BLOCK, right, weights, sums + j * stride, stride, at_a_time,
-            n_weights, rows);
-    for (; j < n_left; j++)
-        NAME(tile_moments)(
-            left + j * SKMOE_BLOCK, right, weights, sums + j * stride, stride, 1, n_weights,
-            rows);
-}
-
-/* Add sums over rows of left_j * right * weight_k. */
-SKMOE_INLINE void NAME(moments)(
-    const REAL *left,    /* IN: (n_left, B) */
-    const REAL *right,   /* IN: (B,) */
-    const REAL *weights, /* IN: (n_weights, B) */
-    double *sums,        /* IN OUT: (n_left, stride) */
-    int stride, int n_left, int n_weights, int rows) {
-    switch (n_weights) {
-    case 1: NAME(column_moments)(left, right, weights, sums, stride, n_left, 1, 2, rows); break;
-    case 2: NAME(column_moments)(left, right, weights, sums, stride, n_left, 2, 2, rows); break;
-    case 3: NAME(column_moments)(left, right, weights, sums, stride, n_left, 3, 2, rows); break;
-    case 4: NAME(column_moments)(left, right, weights, sums, stride, n_left, 4, 2, rows); break;
-    default: NAME(column_moments)(left, right, weights, sums, stride, n_left, 8, 1, rows);
-    }
-}
-
-SKMOE_INLINE int NAME(next_weights)(int n_left_over) {
-    return n_left_over >= 8 ? 8 : n_left_over < 4 ? n_left_over : 4;
-}
+#define WIDTH 16
+#define WIDE(name) SKMOE_SUFFIX(NAME(name), v1)
+#define TARGET
+#include "_moments_template.h"
+#undef WIDTH
+#undef WIDE
+#undef TARGET
 
 /* Add the weighted Gram matrices: upper triangles, column after column. */
-SKMOE_CLONES
 static void NAME(add_grams)(
     const REAL *design,  /* IN: (p, B) */
     const REAL *weights, /* IN: (n, B) */
     double *grams,       /* IN OUT: (p * (p + 1) / 2, n) */
     int p, int n, int rows) {
-    int b, k, now;
-    for (k = 0; k < n; k += now) {
-        double *to = grams + k;
-        now = NAME(next_weights)(n - k);
-        for (b = 0; b < p; to += (ptrdiff_t)(b + 1) * n, b++)
-            NAME(moments)(
-                design, design + b * SKMOE_BLOCK, weights + k * SKMOE_BLOCK, to, n, b + 1, now,
-                rows);
-    }
+    SKMOE_DISPATCH(NAME(add_grams), (design, weights, grams, p, n, rows));
 }
 
 /* Add the weighted sums of the columns; the last one is 1. */
-SKMOE_CLONES
 static void NAME(add_sums)(
     const REAL *design,  /* IN: (p, B) */
     const REAL *weights, /* IN: (n, B) */
     double *sums,        /* IN OUT: (p, n) */
     int p, int n, int rows) {
-    const REAL *ones = design + (p - 1) * SKMOE_BLOCK;
-    int k, now;
-    for (k = 0; k < n; k += now) {
-        now = NAME(next_weights)(n - k);
-        NAME(moments)(design, ones, weights + k * SKMOE_BLOCK, sums + k, n, p, now, rows);
-    }
+    SKMOE_DISPATCH(NAME(add_sums), (design, weights, sums, p, n, rows));
 }
 
 /* Linear functions of the columns. */
-SKMOE_CLONES
 static void NAME(predict)(
     const REAL *design, /* IN: (p, B) */
     const REAL *coef,   /* IN: (n, p), n even */
     REAL *out,          /* OUT: (n, B) */
     int p, int n, int rows) {
-    int i, j, k, m;
-    for (k = 0; k < n; k += 2) {
-        const REAL *first = coef + k * p, *second = first + p;
-        REAL *to = out + k * SKMOE_BLOCK;
-        for (i = 0; i < rows; i += 4 * LANES) {
-            NAME(lanes) sum[2][4];
-            for (m = 0; m < 4; m++) sum[0][m] = sum[1][m] = (NAME(lanes)){0};
-            for (j = 0; j < p; j++)
-                for (m = 0; m < 4; m++) {
-                    NAME(lanes) x = NAME(load)(design + j * SKMOE_BLOCK + i + m * LANES);
-                    sum[0][m] = NAME(add_multiple)(sum[0][m], x, first[j]);
-                    sum[1][m] = NAME(add_multiple)(sum[1][m], x, second[j]);
-                }
-            for (m = 0; m < 4; m++) {
-                memcpy(to + i + m * LANES, &sum[0][m], SKMOE_LANES_BYTES);
-                memcpy(to + SKMOE_BLOCK + i + m * LANES, &sum[1][m], SKMOE_LANES_BYTES);
-            }
-        }
-    }
+    SKMOE_DISPATCH(NAME(predict), (design, coef, out, p, n, rows));
 }
-#undef LANES

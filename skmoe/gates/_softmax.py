@@ -14,7 +14,6 @@ from .._compat import Interval, fit_context
 from .._statistics import standardisation
 from ._base import BaseGate
 
-LONGEST_CHANGE = 10.0  # of a logit by one step from sums, root of the mean square over rows
 # Of the logits, over the root of the number of experts, until the curvature is taken anew: the
 # more experts, the more it costs beside the rest.
 LONGEST_DRIFT = 0.1
@@ -254,9 +253,7 @@ class SoftmaxGate(BaseGate):
         step, decrement = _multinomial.newton_direction(
             self._factor, sums.lack - penalty[:, None] * coef
         )
-        gram = sums.gram.sum(axis=0)  # of all rows
-        change = np.sqrt(np.einsum("jk,jk->k", step, gram @ step).max() / gram[-1, -1])
-        size *= min(1.0, LONGEST_CHANGE / max(change, 1e-300))
+        size *= _multinomial.shortening(step, sums.rows_gram).min()
         spread = max(0.5 * self._bound[:, -1, -1].sum(), 1e-300)
         self._drift += size * np.sqrt(max(decrement, 0.0) / spread)
         self._set_weights(coef + size * step)

@@ -90,7 +90,7 @@ class Categorical(BaseEstimator):
         penalty, pooled_rows : float, default=0.0
             Not used.
         """
-        self._mass = weights.sum(axis=0)
+        self.take_mass(weights.sum(axis=0))
         if self.temperature:
             self.temperature_ = np.array(
                 [
@@ -102,6 +102,16 @@ class Categorical(BaseEstimator):
             own = self._own(y, prediction)  # with many classes the powers are what costs
             for _ in range(SMOOTHING_STEPS):
                 self._set_epsilon(self._mass_from_prior(y, own, weights))
+
+    def take_mass(self, mass):
+        """Take the weights of the experts' rows, where there is nothing to calibrate.
+
+        Parameters
+        ----------
+        mass : ndarray of shape (n_experts,)
+            Sums of the weights.
+        """
+        self._mass = mass
 
     def learn_batch(self, y, prediction, weights, penalty=0.0, *, keep, gain):
         """Go on with class shares and calibration on one more batch of rows.

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 Floating = TypeVar("Floating", np.float32, np.float64)
 
 def sizes(n_experts: int, n_columns: int, with_curvature: bool) -> tuple[int, int]: ...
-def gaussian_pass(
+def linear_pass(
     X: NDArray[Floating],
     y: NDArray[np.float64],
     sample_weight: NDArray[np.float64],
@@ -18,6 +18,8 @@ def gaussian_pass(
     precision: NDArray[Floating],
     log_scale: NDArray[Floating],
     resp: NDArray[np.float64] | None,
+    logistic: bool,
+    with_grams: bool,
     with_curvature: bool,
     chunk_rows: int,
     workspace: NDArray[Floating],

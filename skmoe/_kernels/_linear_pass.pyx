@@ -1,4 +1,4 @@
-"""One pass over the rows of a mixture of linear experts with Gaussian errors.
+"""One pass over the rows of a mixture of linear experts with Gaussian errors, or logistic ones.
 
 Block after block of rows, while it stays in the cache: logits and means, E-step, and all sums over
 rows that the M-step needs.
@@ -14,17 +14,33 @@ cdef extern from "_block.h" nogil:
     double gaussian_e_step_f64(
         double*, double*, const double*, const double*, const double*, const double*, double*,
         int, int) noexcept
+    double logistic_e_step_f64(
+        double*, double*, const double*, const double*, double*, double*, int, int) noexcept
+    double given_gaussian_f64(
+        double*, double*, const double*, const double*, const double*, int, int) noexcept
+    double given_logistic_f64(
+        double*, double*, const double*, const double*, const double*, double*, double*,
+        int, int) noexcept
+    void gaussian_weights_f64(
+        const double*, const double*, const double*, const double*, double*, double*, double*,
+        double*, int, int) noexcept
+    void logistic_weights_f64(
+        const double*, const double*, const double*, const double*, double*, double*, double*,
+        double*, int, int) noexcept
     double gaussian_e_step_f32(
         float*, float*, const float*, const float*, const float*, const float*, float*,
         int, int) noexcept
-    double given_e_step_f64(
-        double*, double*, const double*, const double*, const double*, int, int) noexcept
-    double given_e_step_f32(
+    double logistic_e_step_f32(
+        float*, float*, const float*, const float*, float*, float*, int, int) noexcept
+    double given_gaussian_f32(
         float*, float*, const float*, const float*, const float*, int, int) noexcept
-    void expert_weights_f64(
-        const double*, const double*, const double*, const double*, double*, double*, double*,
+    double given_logistic_f32(
+        float*, float*, const float*, const float*, const float*, float*, float*,
+        int, int) noexcept
+    void gaussian_weights_f32(
+        const float*, const float*, const float*, const float*, float*, float*, float*,
         double*, int, int) noexcept
-    void expert_weights_f32(
+    void logistic_weights_f32(
         const float*, const float*, const float*, const float*, float*, float*, float*,
         double*, int, int) noexcept
     void curvature_weights_f64(const double*, const double*, double*, int, int) noexcept
@@ -45,6 +61,8 @@ cdef struct Problem:
     int n_columns      # p, the intercept included
     int n_pairs        # p (p + 1) / 2
     int n_curvatures   # K (K - 1) / 2, or 0 where the gate's curvature is not asked for
+    bint logistic
+    bint with_grams
     double y_mean
     double y_scale
 
@@ -68,7 +86,7 @@ def sizes(int n_experts, int n_columns, bint with_curvature):
     return _n_sums(&problem), _n_workspace(&problem)
 
 
-def gaussian_pass(
+def linear_pass(
     const floating[:, :] X,              # IN: (n_samples, p - 1)
     const double[::1] y,                 # IN: (n_samples,)
     const double[::1] sample_weight,     # IN: (n_samples,)
@@ -80,6 +98,8 @@ def gaussian_pass(
     const floating[::1] precision,       # IN: (K,) 1 / scale of the errors
     const floating[::1] log_scale,       # IN: (K,) its logarithm and log(2 pi) / 2
     const double[:, ::1] resp,           # IN: (n_samples, K) or None
+    bint logistic,                       # IN
+    bint with_grams,                     # IN
     bint with_curvature,                 # IN
     Py_ssize_t chunk_rows,               # IN: a multiple of 512
     floating[:, ::1] workspace,          # OUT: (n_threads, n_workspace)
@@ -94,17 +114,21 @@ def gaussian_pass(
         Float32 or float64, in any order; the pass computes in this precision, sums of blocks of
         rows are added in float64.
     y, sample_weight : float64 array of shape (n_samples,)
-        Target and weights.
+        Target, 0 or 1 where experts are logistic, and weights.
     mean, scale : float64 array of shape (p - 1,)
         What the columns are standardised with; the last column of the design is the intercept.
     y_mean, y_scale : float
         What the target is standardised with.
     coef : array of shape (2 * K, p)
-        Coefficients of the gate's logits, then of the experts' means.
+        Coefficients of the gate's logits, then of the experts' means, or log-odds of class 1.
     precision, log_scale : array of shape (K,)
-        Of the standardised target's errors; only looked at without `resp`.
+        Of the standardised target's errors; only looked at without `resp`, of linear experts.
     resp : float64 array of shape (n_samples, K) or None
         Responsibilities to use in place of those of the E-step.
+    logistic : bool
+        Whether the experts are logistic, and not linear.
+    with_grams : bool
+        Whether the experts' Gram matrices are asked for; else they are zeros.
     with_curvature, chunk_rows
         See `sizes`; rows are summed in chunks of so many.
     workspace, partial
@@ -115,7 +139,9 @@ def gaussian_pass(
         responsibilities exceed the gate by; Gram matrices (p (p + 1) / 2, K), upper
         triangles by columns; with_curvature the same (p (p + 1) / 2, K (K - 1) / 2) with weights
         of products of two probabilities, (k, l) with k < l, l slowest. The same bits for any
-        number of threads.
+        number of threads. Of logistic experts: with `resp` their log-likelihood is in the first
+        number too; their masses stand in place of the squares; Gram matrices are weighted with
+        mass times p (1 - p), the curvature.
 
     Raises
     ------
@@ -128,6 +154,7 @@ def gaussian_pass(
         n_experts, <int> X.shape[1] + 1, with_curvature
     )
     problem.y_mean, problem.y_scale = y_mean, y_scale
+    problem.logistic, problem.with_grams = logistic, with_grams
     cdef Py_ssize_t n_sums = _n_sums(&problem)
     cdef Py_ssize_t n_chunks = (n_samples + chunk_rows - 1) // chunk_rows
     cdef Py_ssize_t chunk, j
@@ -174,6 +201,7 @@ cdef Problem _describe(
     problem.n_pairs = n_columns * (n_columns + 1) // 2
     problem.n_curvatures = n_experts * (n_experts - 1) // 2 if with_curvature else 0
     problem.y_mean, problem.y_scale = 0.0, 1.0
+    problem.logistic, problem.with_grams = False, True
     return problem
 
 
@@ -246,27 +274,51 @@ cdef void _pass_chunk(
             _copy_columns(resp, row, n_rows, rows, shares)
         if floating is double:
             predict_f64(design, &coef[0, 0], gate, p, 2 * K, rows)
-            if resp is None:
-                sums[0] += gaussian_e_step_f64(
-                    gate, means, target, weight, &precision[0], &log_scale[0], shares, K, rows)
+            if problem.logistic:
+                if resp is None:
+                    sums[0] += logistic_e_step_f64(
+                        gate, means, target, weight, mass, shares, K, rows)
+                else:
+                    sums[0] += given_logistic_f64(
+                        gate, means, target, weight, shares, mass, pull, K, rows)
+                logistic_weights_f64(
+                    gate, shares, means, weight, mass, pull, lack, squares, K, rows)
             else:
-                sums[0] += given_e_step_f64(gate, means, target, weight, shares, K, rows)
-            expert_weights_f64(gate, shares, means, weight, mass, pull, lack, squares, K, rows)
+                if resp is None:
+                    sums[0] += gaussian_e_step_f64(
+                        gate, means, target, weight, &precision[0], &log_scale[0], shares, K, rows)
+                else:
+                    sums[0] += given_gaussian_f64(gate, means, target, weight, shares, K, rows)
+                gaussian_weights_f64(
+                    gate, shares, means, weight, mass, pull, lack, squares, K, rows)
             add_sums_f64(design, pull, slopes, p, 2 * K, rows)
-            add_grams_f64(design, mass, grams, p, K, rows)
+            if problem.with_grams:
+                add_grams_f64(design, mass, grams, p, K, rows)
             if problem.n_curvatures:
                 curvature_weights_f64(gate, weight, curvatures, K, rows)
                 add_grams_f64(design, curvatures, gate_grams, p, problem.n_curvatures, rows)
         else:
             predict_f32(design, &coef[0, 0], gate, p, 2 * K, rows)
-            if resp is None:
-                sums[0] += gaussian_e_step_f32(
-                    gate, means, target, weight, &precision[0], &log_scale[0], shares, K, rows)
+            if problem.logistic:
+                if resp is None:
+                    sums[0] += logistic_e_step_f32(
+                        gate, means, target, weight, mass, shares, K, rows)
+                else:
+                    sums[0] += given_logistic_f32(
+                        gate, means, target, weight, shares, mass, pull, K, rows)
+                logistic_weights_f32(
+                    gate, shares, means, weight, mass, pull, lack, squares, K, rows)
             else:
-                sums[0] += given_e_step_f32(gate, means, target, weight, shares, K, rows)
-            expert_weights_f32(gate, shares, means, weight, mass, pull, lack, squares, K, rows)
+                if resp is None:
+                    sums[0] += gaussian_e_step_f32(
+                        gate, means, target, weight, &precision[0], &log_scale[0], shares, K, rows)
+                else:
+                    sums[0] += given_gaussian_f32(gate, means, target, weight, shares, K, rows)
+                gaussian_weights_f32(
+                    gate, shares, means, weight, mass, pull, lack, squares, K, rows)
             add_sums_f32(design, pull, slopes, p, 2 * K, rows)
-            add_grams_f32(design, mass, grams, p, K, rows)
+            if problem.with_grams:
+                add_grams_f32(design, mass, grams, p, K, rows)
             if problem.n_curvatures:
                 curvature_weights_f32(gate, weight, curvatures, K, rows)
                 add_grams_f32(design, curvatures, gate_grams, p, problem.n_curvatures, rows)

@@ -1,0 +1,259 @@
+"""One pass over the rows per iteration for logistic experts, against the general problem."""
+
+import warnings
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy.special import expit, log_expit
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from skmoe import MixtureOfExpertsClassifier
+from skmoe._linear import LogisticExperts
+from skmoe._logistic_mixture import LogisticMixture
+from skmoe._mixture import Mixture
+from skmoe.gates import ConstantGate, SoftmaxGate
+
+
+def planted(n=800, n_features=3, n_experts=3, seed=0):
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n, n_features)) * [1.0, 10.0, 0.1] + [0.0, 500.0, 1.0]
+    Z = (X - X.mean(axis=0)) / X.std(axis=0)
+    logits = 2 * Z @ rng.normal(size=(n_features, n_experts))
+    label = (logits + rng.gumbel(size=logits.shape)).argmax(axis=1)
+    log_odds = np.einsum("nd,nd->n", Z, 3 * rng.normal(size=(n_experts, n_features))[label])
+    y = np.where(rng.random(n) < expit(log_odds), "yes", "no")
+    weight = rng.integers(0, 4, size=n) * 0.7
+    near = 0.5 * np.eye(n_experts)[label] + 0.5 * rng.dirichlet(np.ones(n_experts), size=n)
+    return X, y, weight, near
+
+
+def fit(X, y, weight, resp, *, max_iter=500, general=False, **params):
+    """Fit from these responsibilities for max_iter iterations, or until nothing is gained."""
+    settings = {"n_experts": resp.shape[1], "init": lambda *args: resp, "n_init": 1, "tol": 0.0}
+    moe = MixtureOfExpertsClassifier(**{**settings, "max_iter": max_iter, **params})
+    with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        if general:
+            patch.setattr("skmoe._base.ONE_PASS", ())
+        return moe.fit(X, y, weight)
+
+
+def assert_same_mixture(one, other, rtol, atol=0.0):
+    assert_allclose(one.lower_bound_, other.lower_bound_, rtol=1e-9)
+    for a, b in zip([*one.experts_, one.gate_], [*other.experts_, other.gate_], strict=True):
+        for name in ("coef_", "intercept_", "proportions_"):
+            if hasattr(a, name):
+                assert_allclose(getattr(a, name), getattr(b, name), rtol=rtol, atol=atol)
+
+
+@pytest.fixture
+def newton_alone(monkeypatch):
+    """Both problems make the same steps: one of Newton, from new curvature, an iteration."""
+    monkeypatch.setattr("skmoe.gates._softmax.LONGEST_DRIFT", -1.0)
+    monkeypatch.setattr(LogisticExperts, "longest_drift", -1.0)
+    monkeypatch.setattr(LogisticExperts, "n_newton", 1)
+
+
+GATES = [SoftmaxGate(), SoftmaxGate(alpha=1e-3), ConstantGate()]
+EXPERTS = [None, LogisticRegression(), LogisticRegression(C=0.1)]
+
+
+@pytest.mark.parametrize("gate", GATES)
+@pytest.mark.parametrize("experts", EXPERTS)
+def test_with_new_curvature_at_each_step_the_path_is_that_of_the_general_problem(
+    experts, gate, newton_alone
+):
+    data = planted()
+    settings = {"experts": experts, "gate": gate, "max_iter": 12}
+    fast, general = fit(*data, **settings), fit(*data, general=True, **settings)
+    # The first M-step of the experts ends within 1e-10 of its optimum, here as there.
+    assert_allclose(fast.lower_bounds_, general.lower_bounds_, rtol=1e-9)
+    assert_same_mixture(fast, general, rtol=1e-7, atol=1e-7)
+
+
+@pytest.mark.parametrize("gate", [SoftmaxGate(), ConstantGate()])
+@pytest.mark.parametrize("penalty", [None, 0.1])
+def test_at_the_end_the_objective_has_no_slope(gate, penalty):
+    X, y, weight, resp = planted(n=1500, n_experts=2)
+    expert = None if penalty is None else LogisticRegression(C=1 / penalty)
+    moe = fit(X, y, weight, resp, experts=expert, gate=gate, max_iter=3000)
+    mean = np.average(X, axis=0, weights=weight)
+    scale = np.sqrt(np.average((X - mean) ** 2, axis=0, weights=weight))
+    design = np.column_stack([(X - mean) / scale, np.ones(len(X))])
+    proba = moe.gate_proba(X)
+    resp = moe.responsibilities(X, y)
+    for k, trained in enumerate(moe.experts_):
+        errors = (y == "yes") - trained.predict_proba(X)[:, 1]
+        slope = design.T @ (weight * resp[:, k] * errors)
+        # 1e-3 is the default experts', on standardised columns.
+        pull = 1e-3 * trained.coef_[0] * scale if penalty is None else penalty * trained.coef_[0]
+        slope[:-1] -= pull if penalty is None else pull / scale
+        assert_allclose(slope / weight.sum(), 0.0, atol=1e-7)
+    lack = weight[:, None] * (resp - proba)
+    if isinstance(gate, SoftmaxGate):
+        slope = design.T @ lack
+        slope[:-1] -= gate.alpha * (moe.gate_.coef_ * scale).T
+        assert_allclose(slope / weight.sum(), 0.0, atol=1e-7)
+    else:
+        assert_allclose(lack.sum(axis=0) / weight.sum(), 0.0, atol=1e-7)
+    assert np.diff(moe.lower_bounds_).min() >= -1e-13
+
+
+@pytest.mark.parametrize("penalty", [0.1, 1.0])
+def test_experts_are_the_logistic_regressions_of_their_rows(penalty):
+    X, y, weight, resp = planted(n=1500, n_experts=2)
+    X = (X - X.mean(axis=0)) / X.std(axis=0)  # for the solver of scikit-learn
+    expert = LogisticRegression(C=1 / penalty, solver="newton-cholesky", tol=1e-10)
+    moe = fit(X, y, weight, resp, experts=expert, max_iter=3000)
+    weights = moe.responsibilities(X, y) * weight[:, None]
+    sign = np.where(y == "yes", 1, -1)
+
+    def loss(model, weights):
+        likelihood = weights @ log_expit(sign * model.decision_function(X))
+        return 0.5 * penalty * (model.coef_**2).sum() - likelihood
+
+    for k, trained in enumerate(moe.experts_):
+        assert type(trained) is LogisticRegression
+        again = LogisticRegression(**expert.get_params()).fit(X, y, weights[:, k])
+        assert loss(trained, weights[:, k]) <= loss(again, weights[:, k]) + 1e-9
+        # A loss within 1e-9 of its least leaves coefficients the root of that.
+        assert_allclose(trained.coef_, again.coef_, atol=1e-4)
+
+
+def test_one_expert_is_logistic_regression():
+    X, y, weight, _ = planted()
+    X = (X - X.mean(axis=0)) / X.std(axis=0)
+    expert = LogisticRegression(solver="newton-cholesky", tol=1e-12)
+    moe = MixtureOfExpertsClassifier(expert, 1, tol=0.0).fit(X, y, weight)
+    expected = expert.fit(X, y, weight)
+    assert_allclose(moe.experts_[0].coef_, expected.coef_, rtol=1e-7)
+    assert_allclose(moe.predict_proba(X), expected.predict_proba(X), rtol=1e-6)
+
+
+def test_rows_of_weight_two_are_rows_given_twice():
+    X, y, weight, resp = planted()
+    weight = np.round(weight / 0.7).astype(int)
+    rows = np.repeat(np.arange(len(y)), weight)
+    one = fit(X, y, weight, resp, max_iter=30)
+    other = fit(X[rows], y[rows], None, resp[rows], max_iter=30)
+    assert_allclose(one.lower_bounds_, other.lower_bounds_, rtol=1e-9)
+    assert_allclose(one.predict_proba(X), other.predict_proba(X), rtol=1e-6)
+
+
+@pytest.mark.parametrize("gate", GATES)
+def test_report_and_stream_are_those_of_the_general_problem(gate, newton_alone, monkeypatch):
+    monkeypatch.setattr("skmoe._linear_mixture.REPORT_ROWS", 100)
+    X, y, weight, resp = planted()
+    fast = fit(X, y, weight, resp, gate=gate, max_iter=100)
+    general = fit(X, y, weight, resp, gate=gate, general=True, max_iter=100)
+    for name, expected in general.expert_report().columns.items():
+        if isinstance(expected[0], str):
+            assert fast.expert_report().columns[name] == expected
+        else:
+            assert_allclose(fast.expert_report().columns[name], expected, rtol=1e-4)
+    for batch in (slice(200), slice(200, 400)):  # the curvatures decide the steps
+        fast.partial_fit(X[batch], y[batch])
+        general.partial_fit(X[batch], y[batch])
+    assert_allclose(fast.predict_proba(X), general.predict_proba(X), atol=1e-3)
+
+
+@pytest.mark.parametrize("n_threads", [2, 3])
+def test_fit_has_the_same_bits_for_any_number_of_threads(n_threads, monkeypatch):
+    X, y, weight, resp = planted(n=5000)
+    one = fit(X, y, weight, resp, max_iter=5)
+    monkeypatch.setattr("skmoe._linear_mixture.n_openmp_threads", lambda: n_threads)
+    more = fit(X, y, weight, resp, max_iter=5)
+    assert one.lower_bounds_ == more.lower_bounds_
+    assert_array_equal(one.gate_.coef_, more.gate_.coef_)
+    for a, b in zip(one.experts_, more.experts_, strict=True):
+        assert_array_equal(a.coef_, b.coef_)
+
+
+def test_float32_rows_give_the_fit_of_float64_to_their_precision():
+    X, y, weight, resp = planted(n=3000)
+    X = X.astype(np.float32)
+    fast = fit(X, y, weight, resp, max_iter=200, tol=1e-6)
+    exact = fit(X.astype(np.float64), y, weight, resp, max_iter=200, tol=1e-6)
+    # Columns are standardised in float64 and then rounded to 6e-8 of their scale.
+    assert_allclose(fast.lower_bound_, exact.lower_bound_, rtol=1e-5)
+    assert_allclose(fast.predict_proba(X), exact.predict_proba(X), atol=5e-3)
+
+
+@pytest.mark.parametrize("part", [SoftmaxGate, LogisticExperts])
+def test_too_long_steps_are_cut_until_the_objective_rises(part, monkeypatch):
+    data = planted()
+    learn_sums = part.learn_sums
+    monkeypatch.setattr(
+        part, "learn_sums", lambda self, sums, size=1.0: learn_sums(self, sums, 40 * size)
+    )
+    moe = fit(*data, max_iter=40)
+    assert np.diff(moe.lower_bounds_).min() >= -1e-13
+
+
+def test_classes_that_lines_separate_without_penalty_stay_finite():
+    rng = np.random.default_rng(0)
+    X = rng.uniform(-1, 1, size=(400, 2))
+    y = X[:, 0] * X[:, 1] > 0
+    resp = 0.4 * np.eye(2)[(X[:, 0] > 0).astype(int)] + 0.3
+    expert = LogisticRegression(C=np.inf)
+    moe = fit(X, y, None, resp, experts=expert, gate=SoftmaxGate(alpha=0.0), max_iter=60)
+    assert np.isfinite([expert.coef_ for expert in moe.experts_]).all()
+    assert np.diff(moe.lower_bounds_).min() >= -1e-13
+    assert moe.score(X, y) > 0.97
+
+
+def test_collinear_and_constant_columns_do_no_harm():
+    X, y, weight, resp = planted()
+    wide = np.column_stack([X, X[:, 0] + X[:, 2], np.full(len(X), 7.0)])
+    expert = LogisticRegression(C=np.inf)
+    one = fit(X, y, weight, resp, experts=expert, max_iter=50)
+    other = fit(wide, y, weight, resp, experts=expert, max_iter=50)
+    # The gate's small penalty sees the column that is there twice.
+    assert_allclose(other.predict_proba(wide), one.predict_proba(X), atol=1e-2)
+
+
+def kind_of_problem(moe, X, y, **params):
+    """The class that trained a mixture."""
+    kinds = []
+    with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        run = type(moe)._run
+        patch.setattr(
+            type(moe), "_run", lambda self, p, *args: kinds.append(type(p)) or run(self, p, *args)
+        )
+        moe.set_params(max_iter=3).fit(X, y, **params)
+    return kinds[0]
+
+
+def test_what_the_pass_cannot_do_goes_to_the_general_problem():
+    X, y, _, resp = planted(n=200)
+    settings = {"n_experts": 3, "init": lambda *args: resp, "n_init": 1}
+    assert kind_of_problem(MixtureOfExpertsClassifier(**settings), X, y) is LogisticMixture
+    scaled = make_pipeline(StandardScaler(), LogisticRegression())
+    for params in (
+        {"top_k": 1},
+        {"gate": SoftmaxGate(l1_ratio=0.5)},
+        {"load_balance": 0.1},
+        {"experts": scaled},
+    ):
+        moe = MixtureOfExpertsClassifier(**settings, **params)
+        assert kind_of_problem(moe, X, y) is Mixture
+    moe = MixtureOfExpertsClassifier(**settings)
+    assert kind_of_problem(moe, X, np.arange(len(y)) % 3) is Mixture
+    assert kind_of_problem(moe, X, y, subject=np.arange(len(y))) is Mixture
+
+
+def test_starts_from_a_sample_and_warm_start_reach_the_optimum(monkeypatch):
+    X, y, _, _ = planted(n=4000)
+    moe = MixtureOfExpertsClassifier(n_experts=3, random_state=0).fit(X, y)
+    monkeypatch.setattr("skmoe._starts.FEWEST_ROWS", 500)
+    monkeypatch.setattr("skmoe._starts.ROWS_PER_COEFFICIENT", 10)
+    sampled = MixtureOfExpertsClassifier(n_experts=3, random_state=0).fit(X, y)
+    # Both end within tol, over the slowness of EM, of the same optimum.
+    assert_allclose(sampled.lower_bound_, moe.lower_bound_, atol=1e-3)
+    again = moe.set_params(warm_start=True).fit(X, y)
+    assert again.lower_bounds_[0] >= sampled.lower_bound_ - 1e-3

@@ -15,10 +15,12 @@ from sklearn.utils.validation import (
 from ._compat import check_feature_names, check_n_features, check_sample_weight, n_openmp_threads
 from ._experts import expert_prediction, has_own_density
 from ._kernels._estep import e_step
+from ._linear import predict_at_once
 from ._report import ExpertReport, describe_experts
 from ._routing import Routes, load_metrics
 from ._subjects import Subjects, check_subject
 from ._tables import check_table, take_rows
+from .gates import BaseGate
 
 GROWTH = ("add_expert", "remove_expert", "replace_expert")  # changes that are no maximum
 
@@ -156,6 +158,8 @@ class FittedMixture:
     def _routes(self, X):
         """Who answers for checked rows: Routes."""
         if self.top_k is None:
+            if isinstance(self.gate_, BaseGate):
+                return Routes(self.gate_._log_proba_of_checked(X))
             return Routes(self.gate_.predict_log_proba(X))
         gate = self.gate_
         if isinstance(gate, Pipeline):
@@ -209,9 +213,13 @@ class FittedMixture:
 
         Without routes, of every expert for every row.
         """
+        classes = getattr(self, "classes_", None)
+        if (routes is None or routes.experts is None) and not leave_out:
+            predictions = predict_at_once(self.experts_, X, classes)
+            if predictions is not None:
+                return predictions
         if routes is None:
             routes = Routes(np.zeros((X.shape[0], len(self.experts_))))
-        classes = getattr(self, "classes_", None)
         shape = self._y_shape if classes is None else (len(classes),)
         names = list(self.named_experts_)
 

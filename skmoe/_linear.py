@@ -4,6 +4,7 @@ import copy
 from functools import cached_property
 
 import numpy as np
+from scipy import special
 from sklearn.linear_model import (
     GammaRegressor,
     LinearRegression,
@@ -63,10 +64,15 @@ def linear_penalty(estimator, task):
     if params["penalty"] is None:
         return 0.0
     is_l2 = params["penalty"] in ("l2", "deprecated") and not params["l1_ratio"]
-    is_multinomial = params.get("multi_class", "deprecated") == "deprecated"
-    if not (is_l2 and is_multinomial) or params["solver"] == "liblinear" or params["dual"]:
+    if not (is_l2 and _is_multinomial(estimator)) or params["dual"]:
         return None
     return 1.0 / params["C"]
+
+
+def _is_multinomial(estimator):
+    """Whether a LogisticRegression is one for all classes, and not for each against the rest."""
+    multi_class = getattr(estimator, "multi_class", "deprecated")
+    return multi_class == "deprecated" and estimator.solver != "liblinear"
 
 
 def is_linear(estimator):
@@ -80,6 +86,52 @@ def is_linear(estimator):
     steps = getattr(estimator, "steps", None)
     last = steps[-1][1] if steps else estimator
     return isinstance(last, IN_SAMPLE)
+
+
+def predict_at_once(experts, X, classes):
+    """What fitted linear or logistic experts predict, without each of them checking X again.
+
+    Parameters
+    ----------
+    experts : list of estimators
+        Fitted; of the very classes of scikit-learn, or they may do something else.
+    X : array-like or DataFrame of n_samples rows
+        Checked as mixtures do.
+    classes : ndarray of shape (n_classes,) or None
+        None for regressors.
+
+    Returns
+    -------
+    predictions : ndarray of shape (n_samples, n_experts) or (..., n_classes) or None
+        None where the experts have to be asked one by one: because they are others, or to say
+        what is wrong with X.
+    """
+    kinds = (LinearRegression, Ridge) if classes is None else (LogisticRegression,)
+    if type(X) is not np.ndarray or any(type(expert) not in kinds for expert in experts):
+        return None
+    shape = X.shape[1:]
+    if classes is not None:
+        n_functions = 1 if len(classes) == 2 else len(classes)
+        shape = (n_functions, *shape)
+        alike = all(
+            np.array_equal(expert.classes_, classes)
+            and (n_functions == 1 or _is_multinomial(expert))
+            for expert in experts
+        )
+        if not alike:
+            return None
+    if any(expert.coef_.shape != shape for expert in experts):
+        return None
+    fitted = np.empty((len(X), len(experts), *shape[:-1]))
+    for k, expert in enumerate(experts):
+        fitted[:, k] = X @ expert.coef_.T + expert.intercept_
+    if not np.isfinite(fitted).all():
+        return None
+    if classes is None:
+        return fitted
+    if n_functions == 1:
+        return special.expit(np.concatenate([-fitted, fitted], axis=2))
+    return special.softmax(fitted, axis=2)
 
 
 class _Rows:

@@ -88,6 +88,10 @@ class BaseGate(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
         """
         return self.predict_log_proba(X)
 
+    def _log_proba_of_checked(self, X):
+        """``predict_log_proba`` of rows that a mixture has checked already."""
+        return self.predict_log_proba(X)
+
     def predict_proba(self, X):
         """Probability of each expert.
 

@@ -299,6 +299,14 @@ class SoftmaxGate(BaseGate):
         """
         return _multinomial.log_softmax(self.predict_log_odds(X))
 
+    def _log_proba_of_checked(self, X):
+        """``predict_log_proba`` of rows that a mixture has checked already."""
+        if type(self) is SoftmaxGate and type(X) is np.ndarray and X.dtype.kind == "f":
+            log_odds = self._log_odds(X.astype(np.float64, copy=False))
+            if np.isfinite(log_odds).all():
+                return _multinomial.log_softmax(log_odds)
+        return self.predict_log_proba(X)  # which says what is wrong
+
     def predict_log_odds(self, X):
         """Weights times row plus intercept, of each expert.
 

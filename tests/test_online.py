@@ -363,7 +363,7 @@ def test_experts_behind_a_transformer_and_gate_in_a_pipeline():
     plain = feed(regressor(experts=LinearRegression()), X, y, 500)
     # Standardised twice, nothing changes. But experts that see what the gate does not are not
     # trained in one pass with it, and another road to the optimum ends within tol of it.
-    assert_allclose(moe.predict(X), plain.predict(X), atol=3e-3)
+    assert_allclose(moe.predict(X), plain.predict(X), atol=5e-3)
 
 
 def test_logistic_experts_reach_most_of_the_gain_of_batch_em():

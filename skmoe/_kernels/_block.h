@@ -15,15 +15,6 @@
 #define SKMOE_BLOCK 512 /* at 20 columns and 8 experts a block of doubles stays in the L2 cache */
 #define SKMOE_LANES_BYTES 64
 
-#if defined(__GNUC__)
-#define SKMOE_INLINE static inline __attribute__((always_inline))
-#else
-#define SKMOE_INLINE static inline
-#endif
-
-#define SKMOE_SUFFIX_(name, suffix) name##_##suffix
-#define SKMOE_SUFFIX(name, suffix) SKMOE_SUFFIX_(name, suffix)
-
 /* Calls the function of this name for the widest vectors of the machine, as SKMOE_CLONES does. */
 #ifdef SKMOE_WIDTHS
 #define SKMOE_DISPATCH(name, arguments)                                       \

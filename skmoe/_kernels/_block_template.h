@@ -1,37 +1,7 @@
 /* Included by _block.h once for each REAL. B stands for SKMOE_BLOCK, the length of every row of
  * an array; only the first `rows` entries of it are looked at. */
 
-/* Softmax over n logits of each row, in place, where exp(logit) counts `factors` times; the largest
- * logit and the sum of exp(logit - largest) times its factor, whose product with exp(largest) is
- * the normaliser. */
-SKMOE_INLINE void NAME(softmax)(
-    REAL *logits,        /* IN OUT: (n, B) */
-    const REAL *factors, /* IN: (n, B), or NULL for ones */
-    REAL *largest,       /* OUT: (B,) */
-    REAL *total,         /* OUT: (B,) */
-    int n, int rows) {
-    REAL inverse[SKMOE_BLOCK];
-    int i, k;
-    for (i = 0; i < rows; i++) largest[i] = logits[i];
-    for (k = 1; k < n; k++) {
-        const REAL *logit = logits + k * SKMOE_BLOCK;
-        for (i = 0; i < rows; i++) largest[i] = logit[i] > largest[i] ? logit[i] : largest[i];
-    }
-    for (i = 0; i < rows; i++) total[i] = 0;
-    for (k = 0; k < n; k++) {
-        REAL *logit = logits + k * SKMOE_BLOCK;
-        for (i = 0; i < rows; i++) {
-            logit[i] = NAME(skmoe_share)(logit[i] - largest[i]);
-            if (factors) logit[i] *= factors[k * SKMOE_BLOCK + i];
-            total[i] += logit[i];
-        }
-    }
-    for (i = 0; i < rows; i++) inverse[i] = 1 / total[i];
-    for (k = 0; k < n; k++) {
-        REAL *logit = logits + k * SKMOE_BLOCK;
-        for (i = 0; i < rows; i++) logit[i] *= inverse[i];
-    }
-}
+#include "_softmax_template.h"
 
 /* Residuals in place of means, and logit plus Gaussian log-density of each. */
 static inline void NAME(gaussian_joint)(

@@ -1,10 +1,16 @@
 """The E-step: log-gate and log-density in, responsibilities and log-likelihood out."""
 
 from cython cimport floating
-from cython.parallel cimport prange
+from cython.parallel cimport prange, threadid
 from libc.math cimport INFINITY, exp, isinf, log
 
 import numpy as np
+
+cdef extern from "_posterior.h" nogil:
+    enum:
+        STRIDE "SKMOE_BLOCK"
+        FEW_ROWS "SKMOE_FEW_ROWS"
+    void skmoe_posterior(double*, double*, int) noexcept
 
 # Rows are summed in chunks of this fixed size, whatever the number of threads.
 cdef enum:
@@ -69,10 +75,12 @@ def e_step(
 
     cdef double[::1] partial = np.empty(n_chunks)
     n_threads = <int> max(1, min(n_threads, n_chunks))
+    cdef double[:, ::1] workspace = np.empty((n_threads, n_experts * STRIDE + 1))
     for chunk in prange(n_chunks, schedule="static", num_threads=n_threads, nogil=True):
         partial[chunk] = _e_step_rows(
             log_gate, log_density, sample_weight, resp, log_norm,
             chunk * CHUNK_ROWS, min((chunk + 1) * CHUNK_ROWS, n_samples),
+            &workspace[threadid(), 0],
         )
     for chunk in range(n_chunks):
         log_likelihood += partial[chunk]
@@ -92,17 +100,39 @@ cdef double _e_step_rows(
     floating[::1] log_norm,              # OUT
     Py_ssize_t start,                    # IN: first row
     Py_ssize_t stop,                     # IN: one past the last
+    double* joint,                       # OUT: (n_experts, STRIDE) memory
 ) noexcept nogil:
     """Do the rows of one chunk; return their part of the log-likelihood."""
-    cdef Py_ssize_t i
-    cdef double row_log_norm
+    cdef Py_ssize_t n_experts = log_gate.shape[1]
+    cdef Py_ssize_t block, i, k
+    cdef const floating* gate
+    cdef const floating* density
+    cdef floating* share
+    cdef int rows
+    cdef double[FEW_ROWS] norms
     cdef double log_likelihood = 0.0
 
-    for i in range(start, stop):
-        row_log_norm = _e_step_row(log_gate, log_density, resp, i)
-        log_norm[i] = <floating> row_log_norm
-        if sample_weight[i] != 0.0:  # else 0 * -inf would be NaN
-            log_likelihood += sample_weight[i] * row_log_norm
+    for block in range((stop - start + FEW_ROWS - 1) // FEW_ROWS):
+        rows = <int> min(<Py_ssize_t> FEW_ROWS, stop - start)
+        gate, density, share = &log_gate[start, 0], &log_density[start, 0], &resp[start, 0]
+        for i in range(rows):
+            for k in range(n_experts):
+                joint[k * STRIDE + i] = (
+                    <double> gate[i * n_experts + k] + <double> density[i * n_experts + k])
+        for i in range(rows, FEW_ROWS):
+            for k in range(n_experts):
+                joint[k * STRIDE + i] = 0.0
+        skmoe_posterior(joint, norms, <int> n_experts)
+        for i in range(rows):
+            for k in range(n_experts):
+                share[i * n_experts + k] = <floating> joint[k * STRIDE + i]
+        for i in range(rows):
+            if norms[i] != norms[i]:
+                norms[i] = _e_step_row(log_gate, log_density, resp, start + i)
+            log_norm[start + i] = <floating> norms[i]
+            if sample_weight[start + i] != 0.0:  # else 0 * -inf would be NaN
+                log_likelihood += sample_weight[start + i] * norms[i]
+        start += FEW_ROWS
     return log_likelihood
 
 
@@ -112,7 +142,7 @@ cdef inline double _e_step_row(
     floating[:, ::1] resp,               # OUT
     Py_ssize_t i,                        # IN: the row
 ) noexcept nogil:
-    """Do one row; return its log-sum-exp."""
+    """Do one row, with infinities or NaN; return its log-sum-exp."""
     cdef Py_ssize_t k
     cdef Py_ssize_t n_experts = log_gate.shape[1]
     cdef double joint

@@ -26,6 +26,15 @@
 #define SKMOE_CLONES
 #endif
 
+#if defined(__GNUC__)
+#define SKMOE_INLINE static inline __attribute__((always_inline))
+#else
+#define SKMOE_INLINE static inline
+#endif
+
+#define SKMOE_SUFFIX_(name, suffix) name##_##suffix
+#define SKMOE_SUFFIX(name, suffix) SKMOE_SUFFIX_(name, suffix)
+
 /* Adding this rounds to an integer, which then stands in the last bits. */
 #define SKMOE_ROUND_F64 6755399441055744.0
 #define SKMOE_ROUND_F32 12582912.0f

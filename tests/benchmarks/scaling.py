@@ -38,7 +38,7 @@ def fit_seconds(X, y, resp, constant, max_iter):
 
 def iteration_seconds(shape, constant, rounds, dtype=np.float64):
     """Of one EM iteration: what ten more of them take, divided by ten."""
-    X, y, resp = planted(*shape, constant)
+    X, y, resp = planted(*shape, "constant" if constant else "softmax")
     X = X.astype(dtype)
     differences = [
         fit_seconds(X, y, resp, constant, MANY) - fit_seconds(X, y, resp, constant, FEW)
@@ -66,7 +66,7 @@ def growth(rounds, largest=2_000_000):
 
 def extra_memory(n_rows=2_000_000, n_columns=20, n_experts=8):
     """Peak of a fit above what there was before, as a share of X; None where Linux is not."""
-    X, y, resp = planted(n_rows, n_columns, n_experts, constant=False)
+    X, y, resp = planted(n_rows, n_columns, n_experts, "softmax")
     del resp
     try:
         with open("/proc/self/clear_refs", "w") as file:
@@ -86,7 +86,7 @@ def peak_bytes():
 
 def threads(rounds, shape=(200_000, 20, 8)):
     """Seconds of a whole fit of 30 iterations with one thread and with two."""
-    data = planted(*shape, constant=False)
+    data = planted(*shape, "softmax")
     taken = {1: [], 2: []}
     for _ in range(rounds):
         for n_threads, times in taken.items():
@@ -95,20 +95,28 @@ def threads(rounds, shape=(200_000, 20, 8)):
     return {n_threads: float(np.median(times)) for n_threads, times in taken.items()}
 
 
+def memory_and_threads(rounds):
+    """Lines that say what a second thread gives, and how much memory a fit takes."""
+    share = extra_memory()
+    if share is None:
+        yield "the peak of memory is read from /proc, which is not here: left out"
+    else:
+        yield f"memory above X and y, 2,000,000 x 20, K = 8: {share:.0%} of X"
+    two = threads(rounds)
+    yield f"200,000 x 20, K = 8: {two[1]:.2f} s with one thread, {two[1] / two[2]:.2f} x with two"
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--largest", type=int, default=2_000_000, help="most rows")
     options = parser.parse_args()
     warnings.simplefilter("ignore")
-    share = extra_memory()
-    if share is None:
-        print("the peak of memory is read from /proc, which is not here: left out")
-    else:
-        print(f"memory above X and y, 2,000,000 x 20, K=8: {share:.0%} of X")
-    two = threads(options.rounds)
-    print(f"200,000 x 20, K=8: {two[1]:.2f} s with one thread, {two[1] / two[2]:.2f} x with two")
+    for line in memory_and_threads(options.rounds):
+        print(line, flush=True)
     with threadpool_limits(1):
         for what, gate, sizes, times in growth(options.rounds, options.largest):
             each = ", ".join(f"{n:,}: {1e3 * t:.2f}" for n, t in zip(sizes, times, strict=True))
-            print(f"ms an iteration by {what}, {gate} gate: {each}; slope {slope(sizes, times):.2f}")
+            print(
+                f"ms an iteration by {what}, {gate} gate: {each}; slope {slope(sizes, times):.2f}"
+            )

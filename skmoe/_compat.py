@@ -18,6 +18,12 @@ from sklearn.utils.validation import _check_n_features as check_n_features
 from sklearn.utils.validation import _check_sample_weight as check_sample_weight
 from sklearn.utils.validation import _check_y as check_y
 
+
+def validate_params(estimator):
+    """Raise what ``fit`` of an estimator of scikit-learn would of its parameters."""
+    estimator._validate_params()
+
+
 try:
     from sklearn.callback import CallbackSupportMixin
 except ImportError:  # scikit-learn < 1.9
@@ -55,5 +61,6 @@ __all__ = [
     "fit_context",
     "n_openmp_threads",
     "routing_enabled",
+    "validate_params",
     "validate_parameter_constraints",
 ]

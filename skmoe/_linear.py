@@ -15,6 +15,7 @@ from sklearn.linear_model import (
 )
 
 from . import _multinomial
+from ._compat import validate_params
 from ._statistics import LeastSquaresStatistics, standardisation
 
 DEFAULT_REGRESSION_ALPHA = 1e-6  # of the default experts, on standardised columns
@@ -49,7 +50,14 @@ def linear_penalty(estimator, task):
     penalty : float or None
         Multiplies half the squared norm of a logistic expert's coefficients, the whole squared
         norm of a linear one's.
+
+    Raises
+    ------
+    InvalidParameterError
+        If the parameters are not what the estimator's own ``fit`` takes.
     """
+    if type(estimator) in (LinearRegression, Ridge, LogisticRegression):
+        validate_params(estimator)
     params = estimator.get_params(deep=False)
     if not params.get("fit_intercept", False) or params.get("positive", False):
         return None

@@ -3,6 +3,7 @@
 import numpy as np
 from sklearn.linear_model import GammaRegressor, PoissonRegressor
 
+from ._compat import validate_params
 from ._linear import _Design
 from ._statistics import solve_shared, solve_symmetric, weighted_grams
 
@@ -25,9 +26,15 @@ def loglinear_penalty(estimator, glm):
     -------
     penalty : float or None
         ``alpha`` of scikit-learn's generalised linear model.
+
+    Raises
+    ------
+    InvalidParameterError
+        If the parameters are not what the estimator's own ``fit`` takes.
     """
     if type(estimator) is not MODELS[glm] or not estimator.fit_intercept:
         return None
+    validate_params(estimator)
     return float(estimator.alpha)
 
 

@@ -27,6 +27,11 @@ def standardisation(X, sample_weight):
     -------
     mean, scale : ndarray of shape (n_features,)
         Such that ``(X - mean) / scale`` has weighted mean 0 and variance 1.
+
+    Raises
+    ------
+    ValueError
+        If numbers are so large that their squares are none.
     """
     weight = sample_weight / sample_weight.sum()
     mean = np.zeros(X.shape[1])
@@ -36,7 +41,14 @@ def standardisation(X, sample_weight):
     for rows in _blocks(X):  # the second pass removes the rounding of a large mean
         centred = X[rows] - mean
         mean_error += weight[rows] @ centred
-        squares += weight[rows] @ centred**2
+        with np.errstate(over="ignore"):
+            squares += weight[rows] @ centred**2
+    if not np.isfinite(squares).all():
+        column = np.abs(X[:, np.argmin(np.isfinite(squares))])
+        raise ValueError(
+            f"A column of X or y holds {column.max():.6g}, whose square is infinite: give it in "
+            "larger units."
+        )
     mean += mean_error
     scale = np.sqrt(np.maximum(squares - mean_error**2, 0.0))
     constant = scale <= 10 * np.finfo(float).eps * np.maximum(np.abs(mean), 1e-300)

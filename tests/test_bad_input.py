@@ -6,13 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import sparse
-from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, clone
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, clone, is_classifier
 from sklearn.cluster import KMeans
 from sklearn.compose import make_column_transformer
 from sklearn.ensemble import HistGradientBoostingRegressor, RandomForestRegressor
 from sklearn.frozen import FrozenEstimator
 from sklearn.impute import SimpleImputer
-from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
+from sklearn.linear_model import LinearRegression, LogisticRegression, PoissonRegressor, Ridge
 from sklearn.model_selection import KFold, TimeSeriesSplit
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
@@ -267,6 +267,30 @@ def test_error_of_an_expert_within_em_keeps_its_type_and_names_the_expert():
     moe = regressor(experts, None, cv=False, min_responsibility=0.5)
     error = assert_fit_raises(moe, X, Y, ZeroDivisionError, "nothing to divide by")
     assert any("fit of expert 'bad'" in note for note in error.__notes__)
+
+
+@pytest.mark.parametrize(
+    ("expert", "parameter"),
+    [
+        (Ridge(alpha=-1.0), "alpha"),
+        (Ridge(solver="none"), "solver"),
+        (LogisticRegression(C=-1.0), "C"),
+        (LogisticRegression(C=0.0), "C"),
+        (PoissonRegressor(alpha=-1.0), "alpha"),
+    ],
+)
+def test_parameters_of_experts_that_are_solved_are_checked_as_theirs(expert, parameter):
+    moe, y = (classifier, LABELS) if is_classifier(expert) else (regressor, np.ceil(np.abs(Y)))
+    settings = {"likelihood": "poisson"} if isinstance(expert, PoissonRegressor) else {}
+    match = f"'{parameter}' parameter of {type(expert).__name__}"
+    assert_fit_raises(moe(expert, 2, **settings), X, y, InvalidParameterError, match)
+
+
+@pytest.mark.parametrize("moe", [regressor(n_experts=2), regressor(Ridge(), 2)])
+def test_numbers_whose_squares_are_infinite_are_refused(moe):
+    match = "whose square is infinite: give it in larger units"
+    assert_fit_raises(moe, X * [1, 1e200], Y, ValueError, match)
+    assert_fit_raises(moe, X, Y * 1e200, ValueError, match)
 
 
 @pytest.mark.slow  # joblib starts its workers, and stops them after the error

@@ -344,7 +344,7 @@ class BaseMixtureOfExperts(
             if hasattr(likelihood, "start_target"):
                 seen = likelihood.start_target(y if exposure is None else y / exposure)
             else:
-                seen = self._for_experts(y)
+                seen = self._for_experts(y, likelihood)
             if hasattr(likelihood, "working_weights"):
                 seen = np.clip(seen, *fence(seen, weight))
         return TrainingData(X, y, weight, Z, seen, exposure)
@@ -412,7 +412,7 @@ class BaseMixtureOfExperts(
             data.X,
             self._labels(data.y),
             data.weight,
-            target=self._target_of_experts(),
+            target=getattr(self._unfitted_likelihood(), "expert_target", None),
             folds=folds,
             min_responsibility=threshold,
             ensemble=self.ensemble,
@@ -433,14 +433,10 @@ class BaseMixtureOfExperts(
         """Target as the experts are fitted on it."""
         return self.classes_[y] if isinstance(self, ClassifierMixin) else y
 
-    def _target_of_experts(self):
-        """From y to what experts are fitted on and predict, or None where that is y."""
-        return getattr(self._unfitted_likelihood(), "expert_target", None)
-
-    def _for_experts(self, y):
-        """Targets, or means of them, on the scale of the experts."""
-        target = self._target_of_experts()
-        return y if target is None else target(y)
+    def _for_experts(self, y, likelihood=None):
+        """Targets, or means of them, on the scale of the experts; None is the fitted likelihood."""
+        likelihood = self.likelihood_ if likelihood is None else likelihood
+        return likelihood.expert_target(y) if hasattr(likelihood, "expert_target") else y
 
     # Fitted attributes ----------------------------------------------------------------------
 

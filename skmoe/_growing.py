@@ -519,6 +519,12 @@ class GrowingMixture:
         What takes no weights is only reported where the user gave some: those of replay rows
         matter little to an expert that gets next to none of them.
         """
+        asked, fitted = type(self._unfitted_likelihood()), type(self.likelihood_)
+        if asked is not fitted:
+            raise ValueError(
+                f"The likelihood was {fitted.__name__} in fit and is {asked.__name__} now: a new "
+                "expert needs that of the others. Set it back, or fit again."
+            )
         trained = [template for template in templates if not is_frozen(template)]
         cv = self.cv if self.cv is False or isinstance(self.cv, Integral) else "auto"
         if isinstance(self.cv, str) and self.cv == "oob" and all(map(has_oob_prediction, trained)):

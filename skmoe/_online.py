@@ -216,9 +216,9 @@ class StreamLearner:
             )
         if stream is None:
             raise TypeError(
-                "This fit cannot go on with partial_fit, which knows no subjects; and groups or "
-                "sparse data asked for experts without partial_fit. Fit with dense data, without "
-                "subject and groups."
+                "This fit cannot go on with partial_fit, which knows no subjects; and groups, "
+                "sparse data or other parameters asked for experts without partial_fit. Fit again, "
+                "with dense data, without subject and groups."
             )
         X = self._check_X(X)
         y = self._check_known_target(y)

@@ -329,7 +329,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, GrowingMixture, BaseMixtureOfExp
             )
         return _linear.LinearExperts(
             design,
-            self._for_experts(data.y),
+            self._for_experts(data.y, self._unfitted_likelihood()),
             data.weight,
             n_experts,
             penalty=penalty,

@@ -254,6 +254,16 @@ def test_mixtures_within_see_the_target_itself():
     assert moe.log_density(X, y).mean() > mixture().fit(X, y).log_density(X, y).mean() - 0.1
 
 
+def test_a_gaussian_mixture_within_may_have_means_below_zero():
+    X, y, _ = planted(0, n=400)
+    lines = mixture(likelihood="gaussian", gate=SoftmaxGate(alpha=1.0))
+    moe = mixture([("lines", lines), ("tree", DecisionTreeRegressor(max_depth=3))], None).fit(X, y)
+    assert (moe.named_experts_["lines"].predict(X) < 0).any()
+    assert_allclose(moe.predict_dist(X).logpdf(y), moe.log_density(X, y), rtol=1e-9)
+    mean, std = moe.predict(X, return_std=True)
+    assert np.isfinite([mean, std]).all()
+
+
 def test_fitted_it_survives_a_pickle():
     X, y, _ = planted(0, n=200)
     moe = mixture().fit(X, y)
@@ -270,6 +280,20 @@ def test_experts_are_drawn_on_their_own_scale():
     expected = moe.experts_[0].predict(display.points[:, None])
     assert_allclose(display.predictions[:, 0], expected)
     assert display.ax_.get_ylabel() == "y, on the scale of the experts"
+
+
+def test_another_likelihood_waits_for_the_next_fit():
+    X, y, _ = planted(0, n=200)
+    moe = mixture().fit(X, y)
+    expected = moe.predict(X), moe.expert_report(X, y).columns["error"]
+    moe.set_params(likelihood="gaussian")
+    assert_array_equal(moe.predict(X), expected[0])
+    assert_array_equal(moe.expert_report(X, y).columns["error"], expected[1])
+    with pytest.raises(ValueError, match="LogNormal in fit and is Gaussian now"):
+        moe.replace_expert("expert0", LinearRegression(), X, y)
+    with pytest.raises(ValueError, match="LogNormal in fit and is Gaussian now"):
+        moe.add_expert(X, y, replay=(X, y))
+    assert moe.fit(X, y).lower_bound_ == mixture(likelihood="gaussian").fit(X, y).lower_bound_
 
 
 # What is refused --------------------------------------------------------------------------------

@@ -42,12 +42,14 @@ class ScipyComponents:
     @cached_property
     def mean(self):
         """Means, (n_samples, n_experts) or (n_samples, n_experts, n_outputs)."""
-        return np.asarray(self.distribution.mean())
+        with np.errstate(over="ignore", invalid="ignore"):  # higher moments, which SciPy finds too
+            return np.asarray(self.distribution.mean())
 
     @property
     def var(self):
         """Variances, shaped like ``mean``."""
-        return self.distribution.var()
+        with np.errstate(over="ignore", invalid="ignore"):
+            return self.distribution.var()
 
     def logpdf(self, y):
         """Log-density of each component; of discrete ones, the log-probability of the value.

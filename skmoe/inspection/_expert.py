@@ -186,7 +186,7 @@ class ExpertDisplay(Display):
             target = np.asarray(y) if output is None else np.asarray(y, dtype=np.float64)[:, output]
             target = target.ravel()
         name = target_name(y, output)
-        if not of_class and mixture._target_of_experts() is not None:
+        if not of_class and hasattr(mixture.likelihood_, "expert_target"):
             target = None if target is None else mixture._for_experts(target)
             name = f"{name}, on the scale of the experts"
         if of_class:

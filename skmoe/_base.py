@@ -41,9 +41,9 @@ from ._subjects import Subjects, check_subject
 from ._tables import (
     check_accepts,
     column_numbers,
+    default_encoder,
     describe_columns,
     is_table,
-    table_encoder,
 )
 from ._training import INNER_STEPS, MixtureTraining
 from ._training_data import TrainingData
@@ -307,7 +307,7 @@ class BaseMixtureOfExperts(
         if self.gate is not None:
             check_accepts(f"The gate {type(self.gate).__name__}", self.gate, X)
         if self.experts is None and is_table(X) and any(describe_columns(X)):
-            template = make_pipeline(table_encoder(X), templates[0])
+            template = make_pipeline(default_encoder(X), templates[0])
             return [template] * len(templates)
         for template in dict.fromkeys(templates):
             check_accepts(f"The expert {type(template).__name__}", template, X)
@@ -321,7 +321,7 @@ class BaseMixtureOfExperts(
         gate = seed_estimator(gate, np.random.RandomState(seed))
         prefix = None
         if self.gate is None and any(describe_columns(X)):
-            prefix = make_pipeline(table_encoder(X))
+            prefix = make_pipeline(default_encoder(X))
         elif isinstance(gate, Pipeline):
             prefix = Pipeline(gate.steps[:-1]) if len(gate) > 1 else None
             gate = gate.steps[-1][1]

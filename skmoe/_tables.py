@@ -27,6 +27,8 @@ def from_polars(X):
     of pandas.
     """
     polars = sys.modules.get("polars")  # who has such a table has imported it
+    if polars is not None and isinstance(X, polars.LazyFrame):
+        raise TypeError("A LazyFrame has no rows yet: pass what its collect() returns.")
     if polars is None or not isinstance(X, polars.DataFrame):
         return X
     try:
@@ -67,7 +69,7 @@ def describe_columns(X):
     """
     X = from_polars(X)
     if is_table(X):
-        numeric = X.select_dtypes(include=["number", "bool"]).columns
+        numeric = X.select_dtypes(["number", "bool"], exclude=["timedelta"]).columns
         strings = [column for column in X.columns if column not in set(numeric)]
         missing = [column for column in numeric if X[column].isna().any()]
         return strings, missing
@@ -103,6 +105,22 @@ def table_encoder(X):
         parts.append((one_hot, strings))
     encoder = make_column_transformer(*parts, verbose_feature_names_out=False)
     return encoder.set_output(transform="default")
+
+
+def default_encoder(X):
+    """``table_encoder`` of a table that the user leaves to the mixture.
+
+    Dates are refused: a column for each of them would tell every row apart.
+    """
+    strings, _ = describe_columns(X)
+    dates = [column for column in strings if is_table(X) and X[column].dtype.kind in "mM"]
+    if dates:
+        raise ValueError(
+            f"The columns {dates} hold dates or durations, which are not encoded: put numbers in "
+            "their place, such as the month or the days since the first, drop them, or give "
+            "Pipelines as experts and gate."
+        )
+    return table_encoder(X)
 
 
 def numeric_matrix(X):

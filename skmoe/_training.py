@@ -12,7 +12,7 @@ from ._experts import EstimatorExperts, seed_estimator
 from ._folds import make_folds
 from ._mixture import Mixture
 from ._spread import learn_spread
-from ._tables import check_accepts, describe_columns, table_encoder
+from ._tables import check_accepts, default_encoder, describe_columns
 from .gates import ClassifierGate, ConstantGate, SoftmaxGate
 
 CROSS_FITTED_ITERATIONS = 10  # at most; experts are what costs
@@ -196,7 +196,7 @@ class MixtureTraining:
         if estimator is None:
             return []
         if problem.likelihood.scale == "auto" and any(describe_columns(data.X)):
-            estimator = make_pipeline(table_encoder(data.X), estimator)
+            estimator = make_pipeline(default_encoder(data.X), estimator)
         check_accepts(f"The scale {type(estimator).__name__}", estimator, data.X)
         estimator = seed_estimator(estimator, np.random.RandomState(seed))
         folds = make_folds(

@@ -161,6 +161,20 @@ def test_labels_of_the_rows_do_not_matter(mixed):
         np.testing.assert_array_equal(moe.predict(shuffled), plain.predict(X))
 
 
+@pytest.mark.parametrize("of", ["dates", "durations"])
+def test_dates_are_not_taken_for_strings(mixed, of):
+    X, y = mixed
+    days = pd.Series(pd.date_range("2024-01-01", periods=N))
+    days = days - days[0] if of == "durations" else days.mask(days.index % 7 == 0)
+    table = X.assign(day=days)
+    with pytest.raises(ValueError, match=r"\['day'\] hold dates .* put numbers in their place"):
+        regressor().fit(table, y)
+    with pytest.raises(ValueError, match=r"\['day'\] hold dates"):
+        regressor(whole(Ridge())).fit(table, y)  # the default gate sees them
+    gate = make_pipeline(encoder(numeric=["age"], strings=["town"]), SoftmaxGate())
+    assert regressor(whole(Ridge()), gate=gate).fit(table, y).score(table, y) > 0.8
+
+
 def test_table_is_left_as_it_was(mixed):
     X, y = mixed
     before = X.copy(deep=True)
@@ -360,6 +374,12 @@ def test_polars_columns_in_another_order_are_refused(both):
     moe = regressor().fit(frame.select("age", "rooms"), y)
     with pytest.raises(ValueError, match="feature names should match"):
         moe.predict(frame.select("rooms", "age"))
+
+
+def test_lazy_frames_are_refused(both):
+    frame, _, y = both
+    with pytest.raises(TypeError, match=r"its collect\(\) returns"):
+        regressor().fit(frame.lazy(), y)
 
 
 def test_boosting_reads_the_categories_of_polars(both):

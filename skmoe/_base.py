@@ -186,7 +186,7 @@ class BaseMixtureOfExperts(
         )
         if previous is not None:
             gate = self._previous_gate(gate)
-        data = self._training_data(X, y, weight, prefix, exposure)
+        data = self._training_data(X, y, weight, prefix, exposure, len(names))
         if subject is not None:
             data.subjects = Subjects(subject, weight)
         folds = make_folds(
@@ -334,13 +334,13 @@ class BaseMixtureOfExperts(
             return prefix, ClassifierGate(gate, random_state=seed)
         return prefix, step_by_step(gate)
 
-    def _training_data(self, X, y, weight, prefix, exposure):
+    def _training_data(self, X, y, weight, prefix, exposure, n_experts):
         Z = X if prefix is None else prefix.fit_transform(X, y)
         seen = None
         if not isinstance(self, ClassifierMixin):
             likelihood = self._unfitted_likelihood()
             if hasattr(likelihood, "start_target") or hasattr(likelihood, "expert_target"):
-                likelihood.start(y, weight, n_experts=1)  # which refuses what it cannot take
+                likelihood.start(y, weight, n_experts)  # which refuses what it cannot take
             if hasattr(likelihood, "start_target"):
                 seen = likelihood.start_target(y if exposure is None else y / exposure)
             else:
@@ -564,6 +564,8 @@ class BaseMixtureOfExperts(
         if isinstance(self.experts, list) or self.target_load is not None:
             return None
         if problem.gate.keeps_order or type(problem.gate).reorder is BaseGate.reorder:
+            return None
+        if getattr(problem.likelihood, "keeps_order", False):
             return None
         return np.argsort(-problem.load, kind="stable")
 

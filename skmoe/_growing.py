@@ -27,6 +27,7 @@ from ._training import CROSS_FITTED_PATIENCE, INNER_STEPS
 from ._training_data import TrainingData
 from .exceptions import ExpertCollapseWarning, IgnoredWeightsWarning
 from .gates import BaseGate, ClassifierGate, ConstantGate, SoftmaxGate, TreeGate
+from .likelihoods import PerExpert
 
 ROBUST_REFITS = 5  # of a new expert, with working weights of the last
 GENERATED_ROWS = 2000  # that stand for all old rows, where the gate can generate them
@@ -260,6 +261,10 @@ class GrowingMixture:
     # Adding ---------------------------------------------------------------------------------
 
     def _add_expert(self, X, y, expert, name, sample_weight, replay):
+        if isinstance(self._unfitted_likelihood(), PerExpert):
+            raise ValueError(
+                "add_expert needs one likelihood for all experts: the list has none for the new one."
+            )
         name = self._free_name(name)
         X, y, weight = self._check_rows(X, y, sample_weight)
         template = self._new_template(name, expert, X)

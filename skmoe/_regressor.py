@@ -13,6 +13,7 @@ from ._experts import has_own_density
 from ._growing import GrowingMixture
 from ._tables import take_rows
 from .distributions import MixtureDistribution, NestedComponents
+from .likelihoods import PerExpert
 from .likelihoods._names import BY_NAME, unfitted
 
 
@@ -39,11 +40,11 @@ class MixtureOfExpertsRegressor(RegressorMixin, GrowingMixture, BaseMixtureOfExp
     gate : gate, classifier or Pipeline ending in one, default=None
         See :mod:`skmoe.gates`. None is a :class:`~skmoe.gates.SoftmaxGate`; strings and
         missing values are encoded for it. The transformers of a Pipeline are fitted once.
-    likelihood : str or likelihood, default="gaussian"
+    likelihood : str, likelihood or list of these, default="gaussian"
         How targets scatter around the predictions: "gaussian", "student_t" (under which a few
         gross outliers do not matter), "laplace", "poisson", "negative_binomial", "gamma",
-        "log_normal" (under which experts are fitted on the logarithm), or an object; see
-        :mod:`skmoe.likelihoods`.
+        "log_normal" (under which experts are fitted on the logarithm), or an object; a list is
+        one for each expert. See :mod:`skmoe.likelihoods`.
     shared_effects : list of int or str, default=None
         Columns that have one coefficient for all experts, by number or name, of X or, with a
         Pipeline as expert, of what its last step sees; intercepts and the other slopes are each
@@ -169,7 +170,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, GrowingMixture, BaseMixtureOfExp
     _default_alpha = _linear.DEFAULT_REGRESSION_ALPHA
     _parameter_constraints = {
         **BaseMixtureOfExperts._parameter_constraints,
-        "likelihood": [StrOptions(set(BY_NAME)), HasMethods(["log_density", "update"])],
+        "likelihood": [StrOptions(set(BY_NAME)), HasMethods(["log_density", "update"]), list],
         "shared_effects": [list, None],
     }
 
@@ -305,6 +306,8 @@ class MixtureOfExpertsRegressor(RegressorMixin, GrowingMixture, BaseMixtureOfExp
         return y
 
     def _unfitted_likelihood(self):
+        if isinstance(self.likelihood, list):
+            return PerExpert(self.likelihood)
         return unfitted(self.likelihood)
 
     def _start_likelihood(self, data, n_experts, *, in_sample, linear):

@@ -40,18 +40,19 @@ def find_root(function, low, high, noise):
        145-149.
     """
     last, at_last, other, at_other = low, function(low), high, function(high)
+    nearer = np.abs(at_last) < np.abs(at_other)
+    best, at_best = np.where(nearer, last, other), np.where(nearer, at_last, at_other)
     share = np.full(low.shape, 0.5)
     for _ in range(MOST_STEPS):
-        nearer = np.abs(at_last) < np.abs(at_other)
-        best = np.where(nearer, last, other)
         last_bits = 2 * np.finfo(float).eps * np.abs(best) + 1e-300
         least = np.minimum(last_bits / np.maximum(np.abs(other - last), 1e-300), 0.5)
-        at_best = np.where(nearer, at_last, at_other)
         stuck = np.sign(at_last) * np.sign(at_other) > 0
         if (stuck | (least == 0.5) | (np.abs(at_best) <= noise)).all():
             break
         new = last + np.clip(share, least, 1 - least) * (other - last)
         at_new = function(new)
+        nearer = np.abs(at_new) < np.abs(at_best)  # those that are done wait for the rest
+        best, at_best = np.where(nearer, new, best), np.where(nearer, at_new, at_best)
         same = np.sign(at_new) == np.sign(at_last)
         third, at_third = np.where(same, last, other), np.where(same, at_last, at_other)
         other, at_other = np.where(same, other, last), np.where(same, at_other, at_last)

@@ -33,6 +33,7 @@ It may have, besides:
   prediction)``, (n, K): factors of the exposure with which experts are fitted;
 - ``precision_``, (K,) or (K, m): what a square, or half a deviance, of each expert counts, for
   effects that experts share; 1 without it;
+- ``keeps_order``: whether clones of an expert must not be put in the order of their loads;
 - ``learn_batch(y, prediction, weights, penalty, *, keep, gain)``: ``update`` for
   ``partial_fit``, which is not there without it;
 - ``scale_``, (K,) or (K, m), for ``expert_report``.
@@ -44,6 +45,7 @@ from ._gamma import Gamma
 from ._gaussian import Gaussian
 from ._laplace import Laplace
 from ._log_normal import LogNormal
+from ._per_expert import PerExpert
 from ._student_t import StudentT
 from ._with_noise import WithNoise
 
@@ -54,6 +56,7 @@ __all__ = [
     "Laplace",
     "LogNormal",
     "NegativeBinomial",
+    "PerExpert",
     "Poisson",
     "StudentT",
     "WithNoise",

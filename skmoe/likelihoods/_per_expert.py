@@ -1,0 +1,328 @@
+"""A likelihood for each expert."""
+
+import copy
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.utils.metaestimators import available_if
+
+from ..distributions import GaussianComponents, MixtureDistribution, NestedComponents
+from ._names import unfitted
+
+
+def _some_have(name):
+    return lambda self: any(hasattr(each, name) for each in self._unfitted())
+
+
+class PerExpert(BaseEstimator):
+    r"""A likelihood of its own for each expert.
+
+    .. math:: p(y \mid x) = \sum_k \pi_k(x) \, f_k(y \mid \mu_k(x))
+
+    Such as regimes of which one has outliers, or counts of which some are Poisson's and some
+    are more spread. A list given as ``likelihood`` to the mixture is the same.
+
+    Densities and probabilities cannot be weighed against each other: all likelihoods are of
+    counts, all of positive targets, or neither. There is no ``partial_fit``, and ``add_expert``
+    is refused, since the new expert would have no likelihood.
+
+    Parameters
+    ----------
+    likelihoods : list of str or likelihood
+        One for each expert, in the order of ``experts``. Clones keep this order, and are not put
+        in that of their loads.
+
+    Attributes
+    ----------
+    likelihoods_ : list of likelihoods
+        Fitted.
+    scale_ : ndarray of shape (n_experts,) or (n_experts, n_outputs)
+        Their scales; NaN where a likelihood has none.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skmoe import MixtureOfExpertsRegressor
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.uniform(-1, 1, size=(400, 1))
+    >>> tails = np.where(X[:, 0] > 0, rng.standard_t(2, size=400), rng.normal(size=400))
+    >>> y = np.where(X[:, 0] > 0, 3 + X[:, 0], -3.0) + 0.1 * tails
+    >>> moe = MixtureOfExpertsRegressor(
+    ...     n_experts=2, likelihood=["gaussian", "student_t"], random_state=0
+    ... ).fit(X, y)
+    >>> [type(each).__name__ for each in moe.likelihood_.likelihoods_]
+    ['Gaussian', 'StudentT']
+    """
+
+    keeps_order = True
+
+    def __init__(self, likelihoods):
+        self.likelihoods = likelihoods
+
+    def _unfitted(self):
+        return [unfitted(each) for each in self.likelihoods if isinstance(self.likelihoods, list)]
+
+    def start(self, y, weight, n_experts):
+        """Look at the target once before EM.
+
+        Parameters
+        ----------
+        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            Target.
+        weight : ndarray of shape (n_samples,)
+            Weights of the rows.
+        n_experts : int
+            Number of experts.
+
+        Returns
+        -------
+        self : PerExpert
+            With likelihoods that have looked at it.
+
+        Raises
+        ------
+        ValueError
+            If the list is not one of a likelihood for each expert, or they do not go together.
+        """
+        if not isinstance(self.likelihoods, list) or len(self.likelihoods) != n_experts:
+            raise ValueError(
+                f"likelihoods must be a list of {n_experts}, one for each expert; got "
+                f"{self.likelihoods!r}."
+            )
+        likelihoods = self._unfitted()
+        if len({getattr(each, "glm", None) for each in likelihoods}) > 1:
+            raise ValueError(
+                "likelihoods must be all of counts, all of positive targets, or neither; got "
+                f"{self.likelihoods!r}."
+            )
+        for each in likelihoods:
+            if hasattr(each, "expert_target"):
+                raise ValueError(
+                    f"{each} has experts learn something else than y, and cannot stand beside "
+                    "likelihoods that do not."
+                )
+            if getattr(each, "scale", "expert") not in ("expert", "shared"):
+                raise ValueError(f'{each}: scales cannot depend on the row; give scale="expert".')
+        self.likelihoods_ = [each.start(y, weight, 1) for each in likelihoods]
+        return self
+
+    def update(self, y, prediction, weights, penalty=0.0, pooled_rows=0.0):
+        """Re-estimate what each likelihood has.
+
+        Parameters
+        ----------
+        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            Target.
+        prediction : ndarray of shape (n_samples, n_experts) or (..., n_outputs)
+            Prediction of each expert.
+        weights : ndarray of shape (n_samples, n_experts)
+            Responsibilities times weights of the rows.
+        penalty : float or ndarray of shape (n_experts,) or (n_experts, n_outputs), default=0.0
+            What the prior of the experts adds to their sum of squares.
+        pooled_rows : float, default=0.0
+            Has no effect: unlike likelihoods lend each other nothing.
+        """
+        self.likelihoods_ = [copy.copy(each) for each in self.likelihoods_]
+        for k, each in enumerate(self.likelihoods_):
+            each.update(y, prediction[:, [k]], weights[:, [k]], self._of_one(penalty, k))
+
+    @staticmethod
+    def _of_one(penalty, k):
+        return penalty if np.ndim(penalty) == 0 else penalty[[k]]
+
+    def log_density(self, y, prediction, experts=None):
+        """Log-density of each row under each expert.
+
+        Parameters
+        ----------
+        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            Target.
+        prediction : ndarray of shape (n_samples, n_experts) or (..., n_outputs)
+            Prediction of each expert.
+        experts : ndarray of shape (n_samples, k), default=None
+            Whose predictions they are; None is all experts in order.
+
+        Returns
+        -------
+        log_density : ndarray of shape (n_samples, n_experts)
+            Joint over the outputs.
+        """
+        log_density = np.empty(prediction.shape[:2])
+        for each, (rows, places) in self._in_turn(prediction, experts):
+            one = each.log_density(y[rows], prediction[rows, places][:, None])
+            log_density[rows, places] = one[:, 0]
+        return log_density
+
+    def _in_turn(self, prediction, experts):
+        """Each likelihood, with rows and places of the predictions that are its expert's."""
+        if experts is None:
+            experts = np.broadcast_to(np.arange(len(self.likelihoods_)), prediction.shape[:2])
+        for k, each in enumerate(self.likelihoods_):
+            where = np.nonzero(experts == k)
+            if len(where[0]):
+                yield each, where
+
+    def components(self, prediction, experts=None):
+        """Distributions around the predictions.
+
+        Parameters
+        ----------
+        prediction : ndarray of shape (n_samples, n_experts) or (..., n_outputs)
+            Prediction of each expert.
+        experts : ndarray of shape (n_samples, k), default=None
+            Whose predictions they are; None is all experts in order.
+
+        Returns
+        -------
+        components : NestedComponents
+            One for each row and expert.
+        """
+        parts = []
+        for each, (rows, places) in self._in_turn(prediction, experts):
+            own = each.components(prediction[rows, places][:, None])
+            parts.append((rows, places, MixtureDistribution(np.ones((len(rows), 1)), own)))
+        everywhere = np.ones((1, *prediction.shape[1:]))  # a scale that nothing is left of
+        return NestedComponents(GaussianComponents(prediction, everywhere), parts)
+
+    @available_if(_some_have("glm"))
+    def start_target(self, y):
+        """The target on a scale for the starts; not there where that is y.
+
+        Parameters
+        ----------
+        y : ndarray of shape (n_samples,)
+            Target.
+
+        Returns
+        -------
+        target : ndarray of shape (n_samples,)
+            As the first likelihood has it.
+        """
+        return self.likelihoods_[0].start_target(y)
+
+    @available_if(_some_have("working_weights"))
+    def working_weights(self, y, prediction):
+        """How much a row counts when an expert is fitted; not there where all count the same.
+
+        Parameters
+        ----------
+        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            Target.
+        prediction : ndarray of shape (n_samples, n_experts) or (..., n_outputs)
+            Prediction of each expert.
+
+        Returns
+        -------
+        working : ndarray of shape (n_samples, n_experts)
+            Factors of the responsibilities.
+        """
+        return self._working("working_weights", y, prediction)
+
+    @available_if(_some_have("working_exposure"))
+    def working_exposure(self, y, prediction):
+        """Factors of the exposure with which experts are fitted; not there where they are ones.
+
+        Parameters
+        ----------
+        y : ndarray of shape (n_samples,)
+            Target.
+        prediction : ndarray of shape (n_samples, n_experts)
+            Prediction of each expert.
+
+        Returns
+        -------
+        working : ndarray of shape (n_samples, n_experts)
+            Factors.
+        """
+        return self._working("working_exposure", y, prediction)
+
+    def _working(self, method, y, prediction):
+        working = np.ones(prediction.shape[:2])
+        for k, each in enumerate(self.likelihoods_):
+            if hasattr(each, method):
+                working[:, [k]] = getattr(each, method)(y, prediction[:, [k]])
+        return working
+
+    def log_prior(self, penalty):
+        """Log-prior of the experts.
+
+        Parameters
+        ----------
+        penalty : float or ndarray of shape (n_experts,) or (n_experts, n_outputs)
+            Penalty of the coefficients of each expert.
+
+        Returns
+        -------
+        log_prior : float
+            At most 0.
+        """
+        parts = enumerate(self.likelihoods_)
+        return sum(each.log_prior(self._of_one(penalty, k)) for k, each in parts)
+
+    def reorder(self, order):
+        """Renumber the experts in place: new expert ``j`` is old expert ``order[j]``.
+
+        Parameters
+        ----------
+        order : ndarray of shape (n_kept,)
+            A permutation, or a part of one.
+        """
+        self.likelihoods_ = [self.likelihoods_[k] for k in order]
+
+    def extended(self, other, k):
+        """A likelihood with one expert more, the last.
+
+        Parameters
+        ----------
+        other : PerExpert
+            Fitted.
+        k : int
+            Number of its expert to take.
+
+        Returns
+        -------
+        likelihood : PerExpert
+            A new one.
+        """
+        twin = copy.copy(self)
+        twin.likelihoods_ = [*self.likelihoods_, other.likelihoods_[k]]
+        return twin
+
+    @property
+    def glm(self):
+        """Family of the default experts, "poisson" or "gamma"; None where they are lines."""
+        families = {getattr(each, "glm", None) for each in self._unfitted()}
+        return families.pop() if len(families) == 1 else None
+
+    @property
+    def floor_(self):
+        """Smallest means, or standard deviations, of all experts."""
+        return min(each.floor_ for each in self.likelihoods_)
+
+    @floor_.setter
+    def floor_(self, floor):
+        for each in self.likelihoods_:
+            each.floor_ = floor
+
+    @property
+    def takes_exposure(self):
+        """Whether all means may be multiplied by an exposure."""
+        return all(getattr(each, "takes_exposure", False) for each in self._unfitted())
+
+    @property
+    def scale_(self):
+        """Scales of the experts; NaN where a likelihood has none."""
+        scales = [getattr(each, "scale_", np.full(1, np.nan)) for each in self.likelihoods_]
+        return np.concatenate(np.broadcast_arrays(*scales))
+
+    @property
+    def precision_(self):
+        """What a square of each expert counts."""
+        precisions = [getattr(each, "precision_", 1.0) for each in self.likelihoods_]
+        return np.concatenate(np.broadcast_arrays(*np.atleast_1d(*precisions)))
+
+    @property
+    def n_parameters_(self):
+        """Number of free parameters; None where one of them cannot count them."""
+        counts = [each.n_parameters_ for each in self.likelihoods_]
+        return None if None in counts else sum(counts)

@@ -171,7 +171,8 @@ class Mixture:
         return self.resp + self.load_prior * proba / np.where(mass > 0, mass, 1.0)
 
     def _e_step(self):
-        log_gate = np.ascontiguousarray(self.gate.predict_log_proba(self.Z), dtype=np.float64)
+        log_gate = self.gate._log_proba_of_checked(self.Z)
+        log_gate = np.ascontiguousarray(log_gate, dtype=np.float64)
         if log_gate.shape != self.resp.shape or np.isnan(log_gate).any():
             raise ValueError(
                 f"The gate {self.gate} returned NaN, or probabilities of shape {log_gate.shape} "

@@ -23,6 +23,8 @@ import numpy as np
 from scipy import linalg, optimize, sparse
 from sklearn.linear_model import ElasticNet
 
+from ._compat import n_openmp_threads
+from ._kernels._estep import e_step
 from ._statistics import weighted_grams
 
 NEWTON_LIMIT = 500  # parameters; above, a Newton step costs more than a few L-BFGS steps
@@ -35,8 +37,12 @@ LONGEST_STREAM_STEP = 3.0  # change of a logit by one batch of a stream, which m
 
 def log_softmax(logits):
     """Log of the softmax of each row; (n, K) in, (n, K) out."""
-    shifted = logits - logits.max(axis=1, keepdims=True)
-    return shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    logits = np.ascontiguousarray(logits)
+    n_samples, dtype = len(logits), logits.dtype
+    proba, log_norm = np.empty_like(logits), np.empty(n_samples, dtype)
+    ones = np.ones(n_samples)
+    e_step(logits, np.zeros_like(logits), ones, proba, log_norm, n_openmp_threads())
+    return logits - log_norm[:, None]
 
 
 def objective(log_proba, targets, coef, penalty):
@@ -251,16 +257,12 @@ def fit_elastic_net(X, targets, start, alpha, l1_ratio, *, max_iter, tol):
 
 def _newton_step(design, targets, mass, log_proba, coef, penalty):
     """Newton direction, (p, K), and the decrement gradient . step."""
-    p, n_classes = coef.shape
     proba = np.exp(log_proba)
-    gradient = design.T @ (targets - mass[:, None] * proba) - penalty[:, None] * coef
-    first, second = np.triu_indices(n_classes)
-    weights = -mass[:, None] * proba[:, first] * proba[:, second]
-    weights[:, first == second] += mass[:, None] * proba
-    blocks = weighted_grams(design, weights)
-    hessian = np.empty((n_classes, p, n_classes, p))
-    hessian[first, :, second, :] = blocks
-    hessian[second, :, first, :] = blocks
+    expected = mass[:, None] * proba
+    gradient = design.T @ (targets - expected) - penalty[:, None] * coef
+    second, first, _ = _class_pairs(coef.shape[1])
+    pairs = weighted_grams(design, expected[:, first] * proba[:, second])
+    hessian = hessian_of_pairs(pairs, coef.shape[1])
     return newton_direction(factor_hessian(hessian, penalty), gradient)
 
 

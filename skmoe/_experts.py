@@ -2,10 +2,11 @@
 
 What EM asks of experts, here and in ``_linear.py``:
 
-- ``fit(resp, working, exposure)`` refits them and sets ``predictions``: (n, K), (n, K, outputs),
-  or class probabilities (n, K, classes). ``working`` (n, K), or None, multiplies the
-  responsibilities as weights; it comes from robust likelihoods. With ``exposure`` (n, K), or
-  None, the target is ``y / exposure``, and the exposure a factor of the weights;
+- ``fit(resp, working, exposure)`` refits them, or those whose weights moved, and sets
+  ``predictions``: (n, K), (n, K, outputs), or class probabilities (n, K, classes). ``working``
+  (n, K), or None, multiplies the responsibilities as weights; it comes from robust likelihoods.
+  With ``exposure`` (n, K), or None, the target is ``y / exposure``, and the exposure a factor of
+  the weights;
 - ``in_sample``: whether those were made for rows that the experts saw;
 - ``penalty``: what their prior adds to the likelihood's objective;
 - ``own_log_density``: by the number of an expert, the log-density (n,) of the rows under it,
@@ -49,6 +50,7 @@ from .distributions import MixtureDistribution
 
 NEGLIGIBLE_SHARE = 1e-10  # in weights below it, what estimators compute is rounding error
 ENOUGH_ROWS = 20  # by weight; an expert that would get fewer takes those next in line as well
+HARDLY_MOVED = 0.001  # sum of absolute changes of weights, of their sum: not worth a refit
 
 
 class FoldEnsemble(BaseEstimator):
@@ -327,6 +329,7 @@ class EstimatorExperts:
         self.in_sample = folds is None
         self.weighted = [takes_sample_weight(e) or is_frozen(e) for e in estimators]
         self.models = None  # (n_experts, n_folds)
+        self.taught = None  # (n_experts, n_folds): rows, weights and exposures they were fitted on
         self.n_fits = 0
         everything = np.arange(len(y))
         self._splits = folds if isinstance(folds, list) else [(everything, everything)]
@@ -340,14 +343,20 @@ class EstimatorExperts:
             yield
 
     def fit(self, resp, working=None, exposure=None):
-        """Refit every expert on its rows, every fold, and predict the rows it did not see."""
+        """Refit the experts whose weights moved, every fold; predict the rows it did not see."""
         shares = resp if working is None else resp * working
         originals = [self._original(shares, k) for k in range(len(self.estimators))]
-        refitted = [k for k in sorted(set(originals)) if not is_frozen(self.estimators[k])]
+        taught = {
+            k: [self._rows(resp, shares, exposure, k, train) for train, _ in self._splits]
+            for k in sorted(set(originals))
+            if not is_frozen(self.estimators[k])
+        }
+        kept = [k for k in taught if self._hardly_moved(k, taught[k])]
+        refitted = [k for k in taught if k not in kept]
         tasks = [
-            (k, fold, test, *self._rows(resp, shares, exposure, k, train))
+            (k, fold, test, *taught[k][fold])
             for k in refitted
-            for fold, (train, test) in enumerate(self._splits)
+            for fold, (_, test) in enumerate(self._splits)
         ]
         self.n_fits += len(tasks)
         if self._frozen_answers is None:
@@ -358,7 +367,12 @@ class EstimatorExperts:
         if self._frozen_answers is None:
             self._frozen_answers = {k: answers[k] for k in frozen}
         answers = answers | self._frozen_answers
+        for k in kept:
+            own = self.own_log_density.get(k)
+            answers[k] = _Answer(self.models[k], self.predictions[:, k], own)
+            taught[k] = self.taught[k]
         answers = [answers[k] for k in originals]
+        self.taught = [taught.get(k) for k in originals]
         self.models = [answer.models for answer in answers]
         self.predictions = np.stack([answer.predictions for answer in answers], axis=1)
         self.own_log_density = {
@@ -369,6 +383,24 @@ class EstimatorExperts:
         if self.in_sample and self.own_log_density:
             trained = [answers[k].models[0] for k in self.own_log_density if k in refitted]
             self.own_log_prior = sum(getattr(model, "_log_prior", 0.0) for model in trained)
+
+    def _hardly_moved(self, k, taught):
+        """Whether expert k would be fitted, in every fold, just about as it was fitted last.
+
+        In-sample experts never: there the gain of a refit, however small, is what EM stops by.
+        """
+        if self.taught is None or self.in_sample or goes_on(self.estimators[k]):
+            return False
+        for (rows, weights, exposure), last in zip(taught, self.taught[k], strict=True):
+            if exposure is not None:  # by which the target is divided
+                return False
+            change = np.zeros(len(self.y))
+            change[rows] = 1.0 if weights is None else weights
+            total = change.sum()
+            change[last[0]] -= 1.0 if last[1] is None else last[1]
+            if np.abs(change).sum() > HARDLY_MOVED * total:
+                return False
+        return True
 
     def _answers(self, tasks):
         """Fit for each (expert, fold, test, rows, weights, exposure); the answers by expert."""
@@ -464,11 +496,12 @@ class EstimatorExperts:
 
     def state(self):
         """What ``restore`` needs; never changed in place."""
-        return self.models, self.predictions, self.own_log_density, self.own_log_prior
+        return self.models, self.taught, self.predictions, self.own_log_density, self.own_log_prior
 
     def restore(self, state):
         """Back to an earlier state."""
-        self.models, self.predictions, self.own_log_density, self.own_log_prior = state
+        self.models, self.taught, self.predictions = state[:3]
+        self.own_log_density, self.own_log_prior = state[3:]
 
     def finish(self, resp, working=None, exposure=None):
         """The fitted experts, in a list."""

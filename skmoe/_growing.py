@@ -263,7 +263,7 @@ class GrowingMixture:
     def _add_expert(self, X, y, expert, name, sample_weight, replay):
         if isinstance(self._unfitted_likelihood(), PerExpert):
             raise ValueError(
-                "add_expert needs one likelihood for all experts: the list has none for the new one."
+                "add_expert needs one likelihood for all: the list has none for the new expert."
             )
         name = self._free_name(name)
         X, y, weight = self._check_rows(X, y, sample_weight)

@@ -67,7 +67,7 @@ X_test = embedding[before_test].reshape(len(before_test), -1)
 
 # %%
 # All three models see each token once, in batches, through ``partial_fit``. The size of Adam's
-# steps is the one of 1, 2, 3, 5, 8 and 12 thousandths that suits each of them best.
+# steps is the best of three or four that were tried for each, from 1 to 12 thousandths.
 #
 # The gate sees the last character only. A mixture begins with a ``fit`` to the first rows, where
 # k-means tells who starts with which; that the nets have not converged on these is as it should be.

@@ -20,13 +20,13 @@ from threadpoolctl import threadpool_limits
 
 HERE = Path(__file__).parent
 PAGE = HERE.parents[1] / "doc" / "guide" / "performance"
-SCRIPTS = ("kernels", "latency", "routing", "overhead")
+SCRIPTS = {"kernels": [], "latency": [], "routing": [], "overhead": ["--short"]}
 STYLES = ["o-", "s--", "^-.", "D:"]  # told apart in grey
 
 
 def run_script(name):
     """Keep what a script prints."""
-    command = [sys.executable, str(HERE / f"{name}.py")]
+    command = [sys.executable, str(HERE / f"{name}.py"), *SCRIPTS[name]]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     (PAGE / f"{name}.txt").write_text(done.stdout)
 
@@ -41,6 +41,7 @@ def run_fits(rounds):
                 ratio = taken / times["skmoe"]
                 writer.writerow([title, name, f"{taken:.3f}", f"{ratio:.2f}"])
                 title = ""
+            file.flush()
 
 
 def run_scaling(rounds):

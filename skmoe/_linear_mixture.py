@@ -155,7 +155,8 @@ class LinearMixture(Mixture):
     def _covers_experts(experts, likelihood):
         if type(experts) is not LinearExperts or type(likelihood) is not Gaussian:
             return False
-        return likelihood.scale == "expert" and experts.flat and np.ptp(experts.y) > 0
+        is_constant = isinstance(likelihood.scale, str) and likelihood.scale in ("expert", "shared")
+        return is_constant and experts.flat and np.ptp(experts.y) > 0
 
     def __getattr__(self, name):
         if name not in ARRAYS:

@@ -14,6 +14,7 @@ from skmoe import MixtureOfExpertsRegressor
 from skmoe._linear_mixture import LinearMixture
 from skmoe._starts import spread_rows
 from skmoe.gates import ConstantGate, SoftmaxGate
+from skmoe.likelihoods import Gaussian
 
 
 def planted(n=600, n_features=3, n_experts=3, seed=0):
@@ -69,14 +70,25 @@ def test_with_new_curvature_at_each_step_the_path_is_that_of_the_general_problem
     assert_same_mixture(fast, general, rtol=1e-9, atol=1e-9)
 
 
+@pytest.mark.parametrize("scale", ["expert", "shared"])
 @pytest.mark.parametrize("gate", GATES)
-def test_both_problems_end_at_the_same_optimum(gate):
+def test_both_problems_end_at_the_same_optimum(gate, scale):
     data = planted()
-    fast, general = fit(*data, gate=gate), fit(*data, gate=gate, general=True)
+    settings = {"gate": gate, "likelihood": Gaussian(scale=scale)}
+    fast, general = fit(*data, **settings), fit(*data, general=True, **settings)
     # Where an iteration gains no more than rounding, 1e-16 per row, parameters are within its
     # root of the optimum, and the gate's flat directions somewhat further.
     assert_same_mixture(fast, general, rtol=1e-5, atol=1e-5)
     assert np.diff(fast.lower_bounds_).min() >= -1e-13
+
+
+def test_scale_shared_by_all_experts_takes_the_path_of_the_general_problem(monkeypatch):
+    monkeypatch.setattr("skmoe.gates._softmax.LONGEST_DRIFT", -1.0)
+    data = planted()
+    settings = {"likelihood": Gaussian(scale="shared"), "max_iter": 12}
+    fast, general = fit(*data, **settings), fit(*data, general=True, **settings)
+    assert_allclose(fast.lower_bounds_, general.lower_bounds_, rtol=1e-10)
+    assert np.ptp(fast.likelihood_.scale_) == 0
 
 
 @pytest.mark.parametrize("load_balance", [0.0, 0.5])
@@ -178,6 +190,7 @@ def test_what_the_pass_cannot_do_goes_to_the_general_problem():
         {"gate": SoftmaxGate(l1_ratio=0.5)},
         {"load_balance": 0.1},
         {"experts": polynomial},
+        {"likelihood": Gaussian(scale="auto")},
     ):
         moe = MixtureOfExpertsRegressor(**settings, **params)
         assert kind_of_problem(moe, X, y) is not LinearMixture

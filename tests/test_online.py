@@ -349,8 +349,11 @@ def test_table_with_strings_and_missing_values():
         moe.partial_fit(table.rename(columns={"a": "c"}), y)
 
 
-def test_experts_behind_a_transformer_and_gate_in_a_pipeline():
+def test_experts_behind_a_transformer_and_gate_in_a_pipeline(monkeypatch):
     X, y = draw(3000)
+    # Else the gate that is trained in one pass begins its stream with a curvature from some
+    # iterations before, which parts the two by three thousandths.
+    monkeypatch.setattr("skmoe.gates._softmax.LONGEST_DRIFT", -1.0)
     moe = feed(
         regressor(
             experts=make_pipeline(StandardScaler(), LinearRegression()),
@@ -361,9 +364,8 @@ def test_experts_behind_a_transformer_and_gate_in_a_pipeline():
         500,
     )
     plain = feed(regressor(experts=LinearRegression()), X, y, 500)
-    # Standardised twice, nothing changes. But experts that see what the gate does not are not
-    # trained in one pass with it, and another road to the optimum ends within tol of it.
-    assert_allclose(moe.predict(X), plain.predict(X), atol=5e-3)
+    # Standardised twice, nothing changes but the road to the optimum, which ends within tol of it.
+    assert_allclose(moe.predict(X), plain.predict(X), atol=1e-5)
 
 
 def test_logistic_experts_reach_most_of_the_gain_of_batch_em():

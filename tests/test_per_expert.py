@@ -11,7 +11,7 @@ from sklearn.tree import DecisionTreeRegressor
 
 from skmoe import MixtureOfExpertsRegressor
 from skmoe.gates import ConstantGate
-from skmoe.likelihoods import Gaussian, LogNormal, PerExpert, StudentT
+from skmoe.likelihoods import Gaussian, LogNormal, PerExpert, StudentT, WithNoise
 
 
 def half_with_tails(seed, n=1500):
@@ -98,10 +98,31 @@ def test_flexible_experts_top_k_and_pickles():
     assert_array_equal(twin.log_density(*data), moe.log_density(*data))
     names = [type(each).__name__ for each in moe.likelihood_.likelihoods_]
     assert names == ["Gaussian", "Laplace", "StudentT"]
-    kept = moe.route(data[0])[0]
-    alone = moe.predict_dist(data[0])
-    assert_allclose(alone.logpdf(data[1]), moe.log_density(*data), rtol=1e-9)
-    assert kept.shape == (600, 2)
+    X, y = data
+    means, scale = moe.predict_experts(X), moe.likelihood_.scale_
+    density = [
+        stats.norm.pdf(y, means[:, 0], scale[0]),
+        stats.laplace.pdf(y, means[:, 1], scale[1]),
+        stats.t.pdf(y, 4, means[:, 2], scale[2]),
+    ]
+    experts, weights = moe.route(X)
+    routed = np.take_along_axis(np.column_stack(density), experts, axis=1)
+    expected = np.log((weights * routed).sum(axis=1))
+    assert_allclose(moe.log_density(X, y), expected, rtol=1e-9)
+    assert_allclose(moe.predict_dist(X).logpdf(y), expected, rtol=1e-9)
+
+
+def test_one_expert_alone_may_have_noise():
+    X, y = half_with_tails(7)
+    rng = np.random.default_rng(7)
+    bad = (X[:, 0] > 0) & (rng.uniform(size=len(X)) < 0.1)
+    y[bad] = rng.uniform(-8, 8, size=bad.sum())
+    moe = fitted(["gaussian", WithNoise()], (X, y))
+    noisy = moe.likelihood_.likelihoods_[1]
+    assert_allclose(noisy.share_, bad[X[:, 0] > 0].mean(), atol=0.03)
+    assert_allclose([expert.coef_[0] for expert in moe.experts_], [1, -3], atol=0.05)
+    with pytest.raises(ValueError, match="PerExpert"):
+        fitted(WithNoise(PerExpert(["gaussian", "laplace"])), (X, y))
 
 
 def test_experts_can_be_removed_and_replaced_but_not_added():

@@ -113,6 +113,6 @@ def test_kept_experts_predict_what_refitted_ones_would(monkeypatch):
         predictions.append(moe.predict(X))
         scores.append(moe.oof_score_)
     assert fits[0] < fits[1]
-    # A fifth of the noise: the trees that were kept are those of weights within a hundredth.
+    # A fifth of the noise: the trees that were kept are those of weights within a thousandth.
     assert np.sqrt(np.mean((predictions[0] - predictions[1]) ** 2)) < 0.02
     assert abs(scores[0] - scores[1]) < 0.01

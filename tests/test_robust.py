@@ -14,7 +14,7 @@ from sklearn.tree import DecisionTreeRegressor
 
 from skmoe import MixtureOfExpertsRegressor
 from skmoe.gates import ConstantGate, SoftmaxGate
-from skmoe.likelihoods import Laplace, StudentT, WithNoise
+from skmoe.likelihoods import Laplace, NegativeBinomial, StudentT, WithNoise
 from skmoe.likelihoods._scaled import fence
 from skmoe.metrics import log_score
 
@@ -452,6 +452,14 @@ def test_impossible_shares_of_noise_are_refused(share):
     X, y, _ = planted(0, n=50)
     with pytest.raises(ValueError, match="share must be above 0 and at most 0.5"):
         MixtureOfExpertsRegressor(n_experts=1, likelihood=WithNoise(share=share)).fit(X, y)
+
+
+@pytest.mark.parametrize("likelihood", ["poisson", NegativeBinomial()])
+def test_counts_beside_noise_are_refused(likelihood):
+    X, y, _ = planted(0)
+    moe = MixtureOfExpertsRegressor(n_experts=2, likelihood=WithNoise(likelihood))
+    with pytest.raises(ValueError, match="probabilities of counts"):
+        moe.fit(X, np.round(np.abs(y)))
 
 
 @pytest.mark.parametrize("likelihood", ["cauchy", 3, None])

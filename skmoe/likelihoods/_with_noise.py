@@ -106,6 +106,16 @@ class WithNoise(BaseEstimator):
                 f"likelihood must be one of {sorted(BY_NAME)} or a likelihood; got "
                 f"{self.likelihood!r}."
             )
+        if getattr(unfitted(self.likelihood), "glm", None) == "poisson":
+            raise ValueError(
+                "Uniform noise has a density, which cannot be weighed against probabilities of "
+                f"counts; got {self.likelihood!r}. Use 'negative_binomial' by itself."
+            )
+        if getattr(self.likelihood, "keeps_order", False):
+            raise ValueError(
+                "Noise around a list of likelihoods is not known: put it inside, as in "
+                "PerExpert([WithNoise(), 'gaussian'])."
+            )
         if getattr(self.likelihood, "scale", "expert") not in ("expert", "shared"):
             raise ValueError(
                 "Beside noise, scales cannot depend on the row: give the likelihood "

@@ -1,0 +1,269 @@
+"""The fitted mixture: experts, gate and likelihood, and what they say about rows.
+
+A model knows no parameter of an estimator and checks nothing: its rows have been checked by
+whoever asks. Updates make a new model of an old one; see ``_updates/``.
+"""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, replace
+
+import numpy as np
+from sklearn.pipeline import Pipeline
+
+from ._compat import n_openmp_threads
+from ._experts.prediction import expert_prediction, predict_linear
+from ._experts.traits import has_own_density
+from ._kernels._estep import e_step
+from ._routing import Routes
+from ._subjects import Subjects
+from ._tables import take_rows
+from .distributions import MixtureDistribution, NestedComponents
+from .gates import BaseGate
+
+
+@dataclass(frozen=True)
+class Model(ABC):
+    """A fitted mixture.
+
+    Attributes
+    ----------
+    names : list of str
+        Names of the experts.
+    experts : list of estimators
+        Fitted, transformers included.
+    gate : BaseGate or Pipeline ending in one
+        Fitted.
+    likelihood : BaseLikelihood
+        With the fitted scales.
+    y_shape : tuple
+        Shape of one target: ``()`` or ``(n_outputs,)``.
+    top_k : int or None
+        Experts that answer for a row; None for all.
+    """
+
+    names: list
+    experts: list
+    gate: object
+    likelihood: object
+    y_shape: tuple = ()
+    top_k: int | None = None
+
+    classes = None
+
+    # Routing --------------------------------------------------------------------------------
+
+    def routes(self, X):
+        """Which experts answer for each row, and how much each counts: Routes."""
+        if self.top_k is None:
+            if isinstance(self.gate, BaseGate):
+                return Routes(self.gate.log_proba_of_checked(X))
+            return Routes(self.gate.predict_log_proba(X))
+        gate = self.gate
+        if isinstance(gate, Pipeline):
+            X, gate = gate[:-1].transform(X), gate[-1]
+        return Routes(gate.predict_log_odds(X), self.top_k)
+
+    def all_routes(self, X):
+        """Routes to every expert, whatever ``top_k`` is."""
+        return replace(self, top_k=None).routes(X)
+
+    # Experts --------------------------------------------------------------------------------
+
+    @property
+    def prediction_shape(self):
+        """Shape of one prediction of an expert: that of a target, or (n_classes,)."""
+        return self.y_shape
+
+    def expert_predictions(self, X, routes=None, leave_out=()):
+        """Predictions (n, k, ...) for each route; without routes, of every expert for every row.
+
+        Parameters
+        ----------
+        X : array-like or DataFrame of n_samples rows
+            Checked.
+        routes : Routes, default=None
+            Who answers.
+        leave_out : list of int, default=()
+            Experts that are not asked.
+
+        Returns
+        -------
+        predictions : ndarray of shape (n_samples, k, *prediction_shape)
+            What is left out is not set.
+        """
+        if (routes is None or routes.experts is None) and not leave_out:
+            predictions = predict_linear(self.experts, X, self.classes)
+            if predictions is not None:
+                return predictions
+        if routes is None:
+            routes = Routes.to_all(X.shape[0], len(self.experts))
+        shape = self.prediction_shape
+
+        def predict(k, rows):
+            expert = self.experts[k]
+            prediction = expert_prediction(
+                self.names[k], expert, take_rows(X, rows), shape, self.classes
+            )
+            return self.likelihood.expert_target(prediction) if has_own_density(expert) else prediction
+
+        asked = [k for k in range(len(self.experts)) if k not in leave_out]
+        return routes.fill(np.empty((*routes.shape, *shape)), predict, only=asked)
+
+    @abstractmethod
+    def losses(self, y, predictions):
+        """Losses (n, K) of predictions (n, K, ...): squared errors, or 1 for a wrong class."""
+
+    @abstractmethod
+    def draw(self, X, random_state):
+        """A target for each row, as ``fit`` sees it after validation."""
+
+    # Densities ------------------------------------------------------------------------------
+
+    @abstractmethod
+    def log_densities(self, X, y, routes, exposure=None):
+        """Log-density (n, k) of each row's target under the expert of each route."""
+
+    def all_log_densities(self, X, y):
+        """Log-probabilities of the gate and log-densities under every expert, both (n, K)."""
+        routes = self.all_routes(X)
+        log_gate = np.ascontiguousarray(routes.log_weights, dtype=np.float64)
+        return log_gate, self.log_densities(X, y, routes)
+
+    def e_step(self, X, y, exposure=None, subject=None, weight=None):
+        """Responsibilities and log-densities of rows, or of subjects.
+
+        Parameters
+        ----------
+        X : array-like or DataFrame of n_samples rows
+            Checked.
+        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            Target, or class numbers.
+        exposure : ndarray of shape (n_samples,), default=None
+            Factors of the predictions.
+        subject : ndarray of shape (n_samples,), default=None
+            Rows of one subject share one expert.
+        weight : ndarray of shape (n_samples,), default=None
+            Weights of the rows within their subjects; only with ``subject``.
+
+        Returns
+        -------
+        resp : ndarray of shape (n_units, n_experts)
+            Units are rows, or subjects.
+        log_density : ndarray of shape (n_units,)
+            Log-density of each unit.
+        subjects : Subjects or None
+            Which rows belong to which unit; None where units are rows.
+        """
+        routes = self.routes(X)
+        log_density = self.log_densities(X, y, routes, exposure)
+        if subject is None:
+            resp, log_norm = posterior(routes.log_weights, log_density)
+            return routes.dense(resp), log_norm, None
+        subjects = Subjects(subject, weight)
+        log_gate = subjects.log_gate(routes.dense(routes.log_weights, fill=-np.inf))
+        log_density = subjects.weighted_sum(routes.dense(log_density, fill=0.0))
+        return *posterior(log_gate, log_density), subjects
+
+
+@dataclass(frozen=True)
+class RegressionModel(Model):
+    """A fitted mixture of regressors; see ``Model``."""
+
+    def components(self, X, routes, exposure=None):
+        """Distribution of the target for each route."""
+        nested = []
+
+        def distribution(k, rows):
+            of_expert = self.experts[k].predict_dist(take_rows(X, rows))
+            nested.append((*np.nonzero(routes.lead_to(k)), of_expert))
+            return self.likelihood.expert_target(of_expert.mean())
+
+        own = [k for k, expert in enumerate(self.experts) if has_own_density(expert)]
+        predictions = self.expert_predictions(X, routes, leave_out=own)
+        routes.fill(predictions, distribution, only=own)
+        if exposure is not None:
+            predictions = predictions * exposure[:, None]
+        components = self.likelihood.components(
+            predictions, routes.experts, row_scale=self.row_scale(X)
+        )
+        return NestedComponents(components, nested) if nested else components
+
+    def row_scale(self, X):
+        """Factors (n, 1) of the scales where these depend on the row, or None."""
+        scale_model = self.likelihood.scale_model_
+        return None if scale_model is None else scale_model(X)
+
+    def distribution(self, X, exposure=None):
+        """Predictive distribution of each row: MixtureDistribution."""
+        routes = self.routes(X)
+        return MixtureDistribution(routes.weights, self.components(X, routes, exposure))
+
+    def log_densities(self, X, y, routes, exposure=None):
+        return self.components(X, routes, exposure).logpdf(y[:, None])
+
+    def losses(self, y, predictions):
+        squares = (self.likelihood.expert_target(y)[:, None] - predictions) ** 2
+        return squares.mean(axis=2) if squares.ndim == 3 else squares
+
+    def draw(self, X, random_state):
+        return self.distribution(X).rvs(random_state=random_state)
+
+
+@dataclass(frozen=True)
+class ClassificationModel(Model):
+    """A fitted mixture of classifiers; see ``Model``.
+
+    Attributes
+    ----------
+    classes : ndarray of shape (n_classes,)
+        Labels, in the order of class numbers.
+    """
+
+    classes: np.ndarray = None
+
+    @property
+    def prediction_shape(self):
+        return (len(self.classes),)
+
+    def expert_proba(self, X, routes):
+        """Class probabilities (n, k, n_classes) of each route, calibrated.
+
+        Those of experts that are mixtures are not calibrated again, as in training.
+        """
+        predictions = self.expert_predictions(X, routes)
+        calibrated = self.likelihood.calibrate(predictions, routes.experts)
+        for k, expert in enumerate(self.experts):
+            if has_own_density(expert):
+                of_expert = routes.lead_to(k)
+                calibrated[of_expert] = predictions[of_expert]
+        return calibrated
+
+    def proba(self, X):
+        """Class probabilities (n, n_classes)."""
+        routes = self.routes(X)
+        return np.einsum("nk,nkc->nc", routes.weights, self.expert_proba(X, routes))
+
+    def log_densities(self, X, y, routes, exposure=None):
+        of_class = np.take_along_axis(
+            self.expert_proba(X, routes), y[:, None, None], axis=2
+        )[:, :, 0]
+        return np.log(np.maximum(of_class, np.finfo(float).tiny))
+
+    def losses(self, y, predictions):
+        return (predictions.argmax(axis=2) != y[:, None]).astype(float)
+
+    def draw(self, X, random_state):
+        return draw_classes(self.proba(X), 1, random_state)[:, 0]
+
+
+def draw_classes(proba, n_draws, random_state):
+    """Class numbers (n, n_draws) drawn with the probabilities (n, n_classes)."""
+    raise NotImplementedError
+
+
+def posterior(log_gate, log_density):
+    """Responsibilities (n, K) and log-density (n,) of rows from the two (n, K) logarithms."""
+    log_gate = np.ascontiguousarray(log_gate, dtype=np.float64)
+    resp, log_norm = np.empty_like(log_gate), np.empty(len(log_gate))
+    e_step(log_gate, log_density, np.ones(len(log_gate)), resp, log_norm, n_openmp_threads())
+    return resp, log_norm

@@ -2,23 +2,20 @@
 
 import numpy as np
 from sklearn.base import ClassifierMixin
-from sklearn.linear_model import LogisticRegression
 from sklearn.utils import check_random_state, column_or_1d, compute_class_weight
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
 
-from . import _linear
-from ._base import BaseMixtureOfExperts
-from ._compat import StrOptions, check_sample_weight, check_y, fit_context
-from ._experts import has_own_density
-from ._growing import GrowingMixture
+from ._compat import StrOptions, check_y, fit_context
+from ._experts.families import Logistic
+from ._model import ClassificationModel
+from ._updating import UpdatableMixture
 from .distributions._arrays import draw_places
+from .inference import InferringMixture
 from .likelihoods import Categorical
 
-FIXED_EPSILON = 1e-3  # smoothing of experts that are predicted in-sample
 
-
-class MixtureOfExpertsClassifier(ClassifierMixin, GrowingMixture, BaseMixtureOfExperts):
+class MixtureOfExpertsClassifier(ClassifierMixin, InferringMixture, UpdatableMixture):
     r"""Mixture of experts for classification, trained by EM.
 
     .. math:: P(y = c \mid x) = \sum_k \pi_k(x) \, p_k(c \mid x)
@@ -168,9 +165,9 @@ class MixtureOfExpertsClassifier(ClassifierMixin, GrowingMixture, BaseMixtureOfE
     array(['same', 'differ'], dtype='<U6')
     """
 
-    _default_alpha = _linear.DEFAULT_LOGISTIC_ALPHA
+    _model_class = ClassificationModel
     _parameter_constraints = {
-        **BaseMixtureOfExperts._parameter_constraints,
+        **UpdatableMixture._parameter_constraints,
         "calibration": [StrOptions({"auto", "temperature", "smoothing"}), None],
         "class_weight": [StrOptions({"balanced"}), dict, None],
     }
@@ -229,7 +226,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, GrowingMixture, BaseMixtureOfE
         tags.target_tags.multi_output = False
         return tags
 
-    @available_if(BaseMixtureOfExperts._learns_streams)
+    @available_if(UpdatableMixture._learns_streams)
     @fit_context(prefer_skip_nested_validation=False)
     def partial_fit(self, X, y, classes=None, sample_weight=None):
         """Learn from one more batch of rows, as EM on a stream does.
@@ -316,9 +313,18 @@ class MixtureOfExpertsClassifier(ClassifierMixin, GrowingMixture, BaseMixtureOfE
             raise ValueError(f"classes={classes.tolist()}; a classifier needs two at least.")
         return classes
 
-    def _default_expert(self):
-        strength = 1 / _linear.DEFAULT_LOGISTIC_ALPHA
-        return LogisticRegression(C=strength, solver="newton-cholesky", tol=1e-11)
+    def _family(self):
+        return Logistic(getattr(self, "classes_", None))
+
+    def _likelihood(self):
+        return Categorical(
+            temperature=self.calibration in ("auto", "temperature"),
+            smoothing=self.calibration in ("auto", "smoothing"),
+            n_classes=len(getattr(self, "classes_", ())),
+        )
+
+    def _labels(self, y):
+        return self.classes_[y]
 
     def _check_target(self, y):
         y = check_y(column_or_1d(y, warn=True), estimator=self)
@@ -341,11 +347,9 @@ class MixtureOfExpertsClassifier(ClassifierMixin, GrowingMixture, BaseMixtureOfE
             raise ValueError(f"y has the classes {unknown}, which fit did not see.")
         return np.searchsorted(self.classes_, y)
 
-    def _check_weight(self, sample_weight, X, y, n_experts):
-        if self.class_weight is not None:
-            weight = check_sample_weight(sample_weight, X, dtype=np.float64)
-            sample_weight = weight * self._class_weights(y, weight)[y]
-        return super()._check_weight(sample_weight, X, y, n_experts)
+    def _check_weight(self, sample_weight, X, y):
+        weight = super()._check_weight(sample_weight, X, y)
+        return weight if self.class_weight is None else weight * self._class_weights(y, weight)[y]
 
     def _class_weights(self, y, weight):
         """Weight of each class; "balanced" gives all of them the same sum."""
@@ -353,47 +357,6 @@ class MixtureOfExpertsClassifier(ClassifierMixin, GrowingMixture, BaseMixtureOfE
             mass = np.bincount(y, weight, minlength=len(self.classes_))
             return weight.sum() / (np.count_nonzero(mass) * np.where(mass > 0, mass, 1.0))
         return compute_class_weight(self.class_weight, classes=self.classes_, y=self.classes_[y])
-
-    def _unfitted_likelihood(self):
-        return Categorical()
-
-    def _start_likelihood(self, data, n_experts, *, in_sample, linear):
-        calibration = None if in_sample else self.calibration
-        likelihood = Categorical(
-            temperature=calibration in ("auto", "temperature"),
-            smoothing=calibration in ("auto", "smoothing"),
-            epsilon=0.0 if linear else FIXED_EPSILON,
-        )
-        return likelihood.start(data.y, data.weight, n_experts, n_classes=len(self.classes_))
-
-    def _linear_experts(self, design, data, n_experts, *, penalty, prior):
-        return _linear.LogisticExperts(
-            design,
-            data.y,
-            data.weight,
-            n_experts,
-            n_classes=len(self.classes_),
-            penalty=penalty,
-            per_column_unit=not prior,
-        )
-
-    def _solved_penalty(self, estimator):
-        return _linear.linear_penalty(estimator, "classification")
-
-    def _finish_linear(self, experts, templates):
-        return experts.finish(templates, self.classes_)
-
-    def _route_log_density(self, X, y, routes, exposure=None):
-        proba = self._route_proba(X, routes)
-        own = np.take_along_axis(proba, y[:, None, None], axis=2)[:, :, 0]
-        return np.log(np.maximum(own, np.finfo(float).tiny))
-
-    @staticmethod
-    def _losses(y, predictions):
-        """1 where an expert has the class wrong (n, K)."""
-        return (predictions.argmax(axis=2) != y[:, None]).astype(float)
-
-    _error_from_loss = staticmethod(np.asarray)
 
     def predict_proba(self, X):
         """Predict class probabilities, the gate's average of the experts' calibrated ones.
@@ -409,9 +372,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, GrowingMixture, BaseMixtureOfE
             Rows sum to one; columns follow ``classes_``.
         """
         self._check_fitted()
-        X = self._check_X(X)
-        routes = self._routes(X)
-        return np.einsum("nk,nkc->nc", routes.weights, self._route_proba(X, routes))
+        return self._model.proba(self._check_X(X))
 
     def sample_y(self, X, n_samples=1, random_state=None):
         """Draw classes with the predicted probabilities.
@@ -432,19 +393,6 @@ class MixtureOfExpertsClassifier(ClassifierMixin, GrowingMixture, BaseMixtureOfE
         """
         proba = self.predict_proba(X)
         return self.classes_[draw_places(proba, n_samples, check_random_state(random_state))]
-
-    def _route_proba(self, X, routes):
-        """Class probabilities (n, k, n_classes) of each route, calibrated.
-
-        Those of mixtures are taken at their word, as in training.
-        """
-        predictions = self._expert_predictions(X, routes)
-        calibrated = self.likelihood_.calibrate(predictions, routes.experts)
-        for k, expert in enumerate(self.experts_):
-            if has_own_density(expert):
-                of_expert = routes.lead_to(k)
-                calibrated[of_expert] = predictions[of_expert]
-        return calibrated
 
     def predict_log_proba(self, X):
         """Predict the logarithm of class probabilities.
@@ -478,10 +426,6 @@ class MixtureOfExpertsClassifier(ClassifierMixin, GrowingMixture, BaseMixtureOfE
         best = np.argmax(self.predict_proba(X), axis=1)
         return self.classes_[best]
 
-    def _draw_target(self, X, random_state):
-        """A class number for each row, drawn from the mixture."""
-        return draw_places(self.predict_proba(X), 1, random_state)[:, 0]
-
     def predict_experts(self, X):
         """Most probable class of each expert for each row.
 
@@ -496,5 +440,5 @@ class MixtureOfExpertsClassifier(ClassifierMixin, GrowingMixture, BaseMixtureOfE
             Elements of ``classes_``.
         """
         self._check_fitted()
-        proba = self._expert_predictions(self._check_X(X))
+        proba = self._model.expert_predictions(self._check_X(X))
         return self.classes_[np.argmax(proba, axis=2)]

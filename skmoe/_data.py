@@ -1,14 +1,48 @@
-"""The rows of one fit, as the parts of the mixture see them."""
+"""Rows: those of a call, checked; those of a fit, as the parts of a mixture see them; subjects."""
 
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from scipy import sparse
 from sklearn.utils import _safe_indexing
+from sklearn.utils.validation import check_consistent_length, column_or_1d
 
-from . import _starts
-from ._statistics import standardisation
-from ._subjects import Subjects
+from ._numerics.statistics import standardisation
+from ._numerics.samples import sample_rows, start_columns
+
+
+SAME_GATE = 1e-8  # in log-probability; what differs by less is rounding
+
+
+@dataclass
+class Rows:
+    """The rows that a user gave to a method, checked.
+
+    Attributes
+    ----------
+    X : ndarray, sparse matrix or DataFrame of n_samples rows
+        As experts and gate are given it.
+    y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+        Target, or class numbers.
+    weight : ndarray of shape (n_samples,)
+        Weights.
+    exposure : ndarray of shape (n_samples,) or None
+        Factors of the predictions.
+    subject : ndarray of shape (n_samples,) or None
+        Rows of one subject share one expert.
+    """
+
+    X: object
+    y: np.ndarray
+    weight: np.ndarray
+    exposure: np.ndarray | None = None
+    subject: np.ndarray | None = None
+
+    @property
+    def has_unequal_weights(self):
+        """Whether some row of positive weight counts more than another."""
+        return np.ptp(self.weight[self.weight > 0]) > 0
 
 
 @dataclass
@@ -25,7 +59,7 @@ class TrainingData:
         Weights.
     Z : array-like of n_samples rows
         For the gate: X behind the gate's transformers.
-    seen : ndarray of shape (n_samples,) or (n_samples, n_outputs) or None
+    start_target : ndarray of shape (n_samples,) or (n_samples, n_outputs) or None
         The target as starts see it, for robust likelihoods with its outliers drawn in; None for
         classifiers, whose starts do not look at it.
     exposure : ndarray of shape (n_samples,) or None
@@ -40,35 +74,147 @@ class TrainingData:
     y: np.ndarray
     weight: np.ndarray
     Z: object
-    seen: np.ndarray | None = None
+    start_target: np.ndarray | None = None
     exposure: np.ndarray | None = None
     subjects: Subjects | None = None
     rows: np.ndarray | None = None
 
+    @classmethod
+    def of(cls, rows, Z, start_target=None):
+        """Training data of checked rows."""
+        subjects = None if rows.subject is None else Subjects(rows.subject, rows.weight)
+        return cls(rows.X, rows.y, rows.weight, Z, start_target, rows.exposure, subjects)
+
+    @property
+    def unit_weight(self):
+        """Weights of what counts once: of rows, or of subjects."""
+        return self.weight if self.subjects is None else self.subjects.counts
+
     @cached_property
     def columns(self):
         """Z in numbers, standardised, few: for the starts; (n_samples, n_columns)."""
-        return _starts.start_columns(self.Z, self.weight)
+        return start_columns(self.Z, self.weight)
 
     @cached_property
     def target(self):
         """Standardised target (n_samples, n_outputs); None for classifiers."""
-        if self.seen is None:
+        if self.start_target is None:
             return None
-        target = self.seen.reshape(len(self.y), -1)
+        target = self.start_target.reshape(len(self.y), -1)
         mean, scale = standardisation(target, self.weight)
         return (target - mean) / scale
-
-    def sample(self, n_rows):
-        """About so many of the rows, with weights of the same sum; see ``_starts.spread_rows``."""
-        rows, weight = _starts.spread_rows(self.Z, self.y, self.weight, n_rows)
-        X, Z = _safe_indexing(self.X, rows), _safe_indexing(self.Z, rows)
-        seen, exposure = (
-            None if each is None else each[rows] for each in (self.seen, self.exposure)
-        )
-        return TrainingData(X, self.y[rows], weight, Z, seen, exposure, rows=rows)
 
     @cached_property
     def points(self):
         """Columns and target side by side."""
         return self.columns if self.target is None else np.column_stack([self.columns, self.target])
+
+    def sample(self, n_rows):
+        """About so many of the rows, with weights of the same sum; see ``sample_rows``."""
+        rows, weight = sample_rows(self.Z, self.y, self.weight, n_rows)
+        X, Z = _safe_indexing(self.X, rows), _safe_indexing(self.Z, rows)
+        start_target, exposure = (
+            None if each is None else each[rows] for each in (self.start_target, self.exposure)
+        )
+        return TrainingData(X, self.y[rows], weight, Z, start_target, exposure, rows=rows)
+
+
+class Subjects:
+    r"""Which rows belong to which subject.
+
+    The likelihood of a subject s is that of all its rows together under one expert,
+
+    .. math:: \sum_k \pi_k(x_s) \prod_{i \in s} f_k(y_i \mid x_i)^{w_i}
+
+    so that a row of weight 2 is a row that its subject has twice. A subject whose rows all have
+    weight zero does not count.
+
+    Parameters
+    ----------
+    labels : ndarray of shape (n_samples,)
+        Subject of each row.
+    weight : ndarray of shape (n_samples,)
+        Weights of the rows.
+
+    Attributes
+    ----------
+    labels : ndarray of shape (n_subjects,)
+        Sorted.
+    counts : ndarray of shape (n_subjects,)
+        1 for a subject that counts, else 0.
+    row_weight : ndarray of shape (n_samples,)
+        Shares of the rows in their subject; sums to one over a subject that counts.
+    """
+
+    def __init__(self, labels, weight):
+        self.labels, self._first, self._codes = np.unique(
+            labels, return_index=True, return_inverse=True
+        )
+        places = np.arange(len(labels))
+        shape = len(self.labels), len(labels)
+        self._weighted_sum = sparse.csr_array((weight, (self._codes, places)), shape=shape)
+        total = np.bincount(self._codes, weight)
+        self.counts = (total > 0).astype(np.float64)
+        self._total = np.where(total > 0, total, 1.0)
+        self.row_weight = weight / self._total[self._codes]
+
+    def weighted_sum(self, values):
+        """Sums over the rows of each subject (n_subjects, ...), times weights."""
+        return self._weighted_sum @ values
+
+    def average(self, values):
+        """Weighted means over the rows of each subject, for each row (n_samples, ...)."""
+        return self.of_rows((self._weighted_sum @ values) / self._total[:, None])
+
+    def of_rows(self, values):
+        """What holds for each subject, for each of its rows."""
+        return values[self._codes]
+
+    def of_first_rows(self, values):
+        """Those of the first row of each subject."""
+        return values[self._first]
+
+    def spread(self, log_density):
+        """What each row adds to the log-density of its subject, if all add the same."""
+        return self.of_rows(log_density / self._total)
+
+    def log_gate(self, log_gate):
+        """Log-probabilities of the gate for each subject, which must be those of all its rows.
+
+        Parameters
+        ----------
+        log_gate : ndarray of shape (n_samples, n_experts)
+            Log-probabilities for each row.
+
+        Returns
+        -------
+        log_gate : ndarray of shape (n_subjects, n_experts)
+            Of the first row of each subject.
+
+        Raises
+        ------
+        ValueError
+            If the gate tells rows of one subject apart.
+        """
+        of_subject = self.of_first_rows(log_gate)
+        same = np.isclose(self.of_rows(of_subject), log_gate, rtol=0, atol=SAME_GATE)
+        if not same.all():
+            subject = self.labels[self._codes[np.flatnonzero(~same.all(axis=1))[0]]]
+            raise ValueError(
+                f"The gate tells rows of subject {subject} apart, but all rows of a subject "
+                "share one expert. Show the gate only columns that are the same for all rows of "
+                "a subject, by a Pipeline of a ColumnTransformer and SoftmaxGate(), or none, by "
+                "gate=ConstantGate()."
+            )
+        return of_subject
+
+
+def check_subject(subject, X):
+    """Subject of each row (n_samples,) as it was given, or None."""
+    if subject is None:
+        return None
+    subject = column_or_1d(subject)
+    check_consistent_length(X, subject)
+    if subject.dtype.kind == "f" and np.isnan(subject).any():
+        raise ValueError("subject has missing values: every row needs a subject.")
+    return subject.astype(str) if subject.dtype.kind == "O" else subject

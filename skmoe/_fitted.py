@@ -1,26 +1,9 @@
-"""What a fitted mixture answers, whatever its target is."""
-
-from abc import abstractmethod
+"""What people ask of a fitted mixture, whatever its target is."""
 
 import numpy as np
-from scipy import sparse, special
-from sklearn.base import is_classifier
-from sklearn.pipeline import Pipeline
-from sklearn.utils.validation import (
-    check_consistent_length,
-    check_is_fitted,
-    column_or_1d,
-)
+from scipy import special
 
-from ._compat import check_feature_names, check_n_features, check_sample_weight, n_openmp_threads
-from ._experts import expert_prediction, has_own_density
-from ._kernels._estep import e_step
-from ._linear import predict_at_once
-from ._report import ExpertReport, describe_experts
-from ._routing import Routes, load_metrics
-from ._subjects import Subjects, check_subject
-from ._tables import check_table, take_rows
-from .gates import BaseGate
+from ._report import report
 
 GROWTH = ("add_expert", "remove_expert", "replace_expert")  # changes that are no maximum
 
@@ -29,24 +12,6 @@ class FittedMixture:
     """Gate, responsibilities, densities and information criteria of a fitted mixture."""
 
     _changed_by = None  # the method that has changed it since the last fit
-
-    def _check_X(self, X, *, reset=False):
-        """X as a table or array; ``fit`` resets the number and names of the columns."""
-        if sparse.issparse(X) and self._dense_parts():
-            raise TypeError(
-                f"Sparse data was passed, but {self._dense_parts()[0]} needs dense data. Give "
-                "experts and a gate that take sparse data, such as Ridge and SoftmaxGate, or use "
-                "X.toarray()."
-            )
-        X = check_table(X, sparse_ok=True, strings_ok=self._strings_ok)
-        check_feature_names(self, X, reset=reset)
-        check_n_features(self, X, reset=reset)
-        return X
-
-    def _check_fitted(self):
-        """check_is_fitted, but that asks all experts for their tags: longer than a row takes."""
-        if not self.__sklearn_is_fitted__():
-            check_is_fitted(self)
 
     def gate_proba(self, X):
         """Probability with which the gate sends each row to each expert.
@@ -63,8 +28,8 @@ class FittedMixture:
             are renormalised.
         """
         self._check_fitted()
-        routes = self._routes(self._check_X(X))
-        return routes.spread(routes.weights)
+        routes = self._model.routes(self._check_X(X))
+        return routes.dense(routes.weights)
 
     def route(self, X, capacity_factor=None):
         """The experts that answer for each row, the most probable first.
@@ -94,7 +59,7 @@ class FittedMixture:
         self._check_fitted()
         if capacity_factor is not None and not capacity_factor > 0:
             raise ValueError(f"capacity_factor must be positive or None; got {capacity_factor!r}.")
-        return self._routes(self._check_X(X)).limited(capacity_factor)
+        return self._model.routes(self._check_X(X)).limited(capacity_factor)
 
     def responsibilities(self, X, y, *, exposure=None, subject=None, sample_weight=None):
         """Probability that each expert made each row, given its target too.
@@ -122,8 +87,8 @@ class FittedMixture:
         ValueError
             If the gate tells rows of a subject apart.
         """
-        resp, _, subjects = self._e_step(X, y, exposure, subject, sample_weight)
-        return resp if subjects is None else subjects.of_rows(resp)
+        rows = self._check_known_rows(X, y, sample_weight, exposure, subject)
+        return self._model.responsibilities(rows)
 
     def log_density(self, X, y, *, exposure=None, subject=None, sample_weight=None):
         r"""Log-density of each target, :math:`\log \sum_k \pi_k(x) f_k(y \mid x)`.
@@ -153,83 +118,8 @@ class FittedMixture:
         ValueError
             If the gate tells rows of a subject apart.
         """
-        return self._e_step(X, y, exposure, subject, sample_weight)[1]
-
-    def _routes(self, X):
-        """Who answers for checked rows: Routes."""
-        if self.top_k is None:
-            if isinstance(self.gate_, BaseGate):
-                return Routes(self.gate_._log_proba_of_checked(X))
-            return Routes(self.gate_.predict_log_proba(X))
-        gate = self.gate_
-        if isinstance(gate, Pipeline):
-            X, gate = gate[:-1].transform(X), gate[-1]
-        return Routes(gate.predict_log_odds(X), self.top_k)
-
-    def _e_step(self, X, y, exposure=None, subject=None, sample_weight=None):
-        """Responsibilities and log-densities of rows, or of subjects, and these or None."""
-        self._check_fitted()
-        X = self._check_X(X)
-        y = self._check_known_target(y)
-        check_consistent_length(X, y)
-        routes = self._routes(X)
-        log_density = self._route_log_density(X, y, routes, self._check_exposure(exposure, X))
-        subject = check_subject(subject, X)
-        if subject is None:
-            resp, log_norm = posterior(routes.log_weights, log_density)
-            return routes.spread(resp), log_norm, None
-        weight = check_sample_weight(sample_weight, X, dtype=np.float64)
-        subjects = Subjects(subject, weight)
-        log_gate = subjects.log_gate(routes.spread(routes.log_weights, fill=-np.inf))
-        log_density = subjects.weighted_sum(routes.spread(log_density, fill=0.0))
-        return *posterior(log_gate, log_density), subjects
-
-    def _check_exposure(self, exposure, X):
-        """Exposure (n_samples,) of each row, or None."""
-        if exposure is None:
-            return None
-        if is_classifier(self) or not getattr(self._unfitted_likelihood(), "takes_exposure", False):
-            raise ValueError(
-                "exposure is for likelihoods of counts, such as likelihood='poisson'; this "
-                f"{type(self).__name__} has none of them."
-            )
-        exposure = column_or_1d(exposure, dtype=np.float64)
-        check_consistent_length(X, exposure)
-        if not (np.isfinite(exposure) & (exposure > 0)).all():
-            raise ValueError("exposure must be positive and finite in every row.")
-        return exposure
-
-    def _of_rows(self, X):
-        """What the fitted likelihood is told about rows besides targets and predictions."""
-        model = getattr(self.likelihood_, "spread_model_", None)
-        return {} if model is None else {"spread": model(X)}
-
-    @abstractmethod
-    def _route_log_density(self, X, y, routes, exposure=None):
-        """Log-density (n, k) of checked rows under the expert of each route."""
-
-    def _expert_predictions(self, X, routes=None, leave_out=()):
-        """Predictions (n, k), (n, k, n_outputs) or (n, k, n_classes) for each route.
-
-        Without routes, of every expert for every row.
-        """
-        classes = getattr(self, "classes_", None)
-        if (routes is None or routes.experts is None) and not leave_out:
-            predictions = predict_at_once(self.experts_, X, classes)
-            if predictions is not None:
-                return predictions
-        if routes is None:
-            routes = Routes(np.zeros((X.shape[0], len(self.experts_))))
-        shape = self._y_shape if classes is None else (len(classes),)
-        names = list(self.named_experts_)
-
-        def predict(k, rows):
-            expert = self.experts_[k]
-            answer = expert_prediction(names[k], expert, take_rows(X, rows), shape, classes)
-            return self._for_experts(answer) if has_own_density(expert) else answer
-
-        asked = [k for k in range(len(names)) if k not in leave_out]
-        return routes.fill(np.empty((*routes.shape, *shape)), predict, only=asked)
+        rows = self._check_known_rows(X, y, sample_weight, exposure, subject)
+        return self._model.e_step(rows)[1]
 
     def expert_report(self, X=None, y=None, sample_weight=None, *, exposure=None, subject=None):
         """What each expert does: rows, load, certainty of the gate, overlap, error, scale.
@@ -268,26 +158,8 @@ class FittedMixture:
                     "and y."
                 )
             return self._training_report
-        X = self._check_X(X)
-        resp = self.responsibilities(
-            X, y, exposure=exposure, subject=subject, sample_weight=sample_weight
-        )
-        routes = self._routes(X)
-        weight = check_sample_weight(sample_weight, resp, dtype=np.float64)
-        means = self._expert_predictions(X)
-        if exposure is not None:
-            means = means * self._check_exposure(exposure, X)[:, None]
-        loss = self._losses(self._check_known_target(y), means)
-        trained = self._training_report
-        columns, overlap = describe_experts(
-            list(self.named_experts_),
-            [(resp, routes.spread(routes.weights), loss, weight)],
-            self._error_from_loss,
-            self.likelihood_,
-            None if trained is None else np.array(trained.columns["revived"]),
-        )
-        balance = load_metrics(routes, weight)
-        return ExpertReport(columns, overlap, [] if trained is None else trained.optima, balance)
+        rows = self._check_known_rows(X, y, sample_weight, exposure, subject)
+        return report(self._model, rows, self._training_report)
 
     def bic(self, X, y, sample_weight=None, *, exposure=None, subject=None):
         """Bayesian information criterion, ``-2 log L + p log n``; lower is better.
@@ -388,8 +260,8 @@ class FittedMixture:
            Machine Intelligence 22 (2000) 719-725.
         """
         bic = self.bic(X, y, sample_weight, exposure=exposure, subject=subject)
-        resp, _, subjects = self._e_step(X, y, exposure, subject, sample_weight)
-        weight = _unit_weight(sample_weight, resp, subjects)
+        rows = self._check_known_rows(X, y, sample_weight, exposure, subject)
+        resp, _, weight = self._model.e_step(rows)
         return bic + 2 * float(weight @ special.entr(resp).sum(axis=1))
 
     def _free_parameters(self):
@@ -415,21 +287,6 @@ class FittedMixture:
 
     def _likelihood_terms(self, X, y, sample_weight, exposure=None, subject=None):
         n_parameters = self._free_parameters()
-        _, log_density, subjects = self._e_step(X, y, exposure, subject, sample_weight)
-        weight = _unit_weight(sample_weight, log_density, subjects)
+        rows = self._check_known_rows(X, y, sample_weight, exposure, subject)
+        _, log_density, weight = self._model.e_step(rows)
         return weight @ log_density, weight.sum(), n_parameters
-
-
-def _unit_weight(sample_weight, rows, subjects):
-    """Weights of rows, or of subjects, which count once."""
-    if subjects is not None:
-        return subjects.counts
-    return check_sample_weight(sample_weight, rows, dtype=np.float64)
-
-
-def posterior(log_gate, log_density):
-    """Responsibilities (n, K) and log-density (n,) of rows from the two (n, K) logarithms."""
-    log_gate = np.ascontiguousarray(log_gate, dtype=np.float64)
-    resp, log_norm = np.empty_like(log_gate), np.empty(len(log_gate))
-    e_step(log_gate, log_density, np.ones(len(log_gate)), resp, log_norm, n_openmp_threads())
-    return resp, log_norm

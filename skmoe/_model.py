@@ -15,9 +15,10 @@ from ._experts.prediction import expert_prediction, predict_linear
 from ._experts.traits import has_own_density
 from ._kernels._estep import e_step
 from ._routing import Routes
-from ._subjects import Subjects
+from ._data import Subjects
 from ._tables import take_rows
 from .distributions import MixtureDistribution, NestedComponents
+from .distributions._arrays import draw_places
 from .gates import BaseGate
 
 
@@ -109,9 +110,19 @@ class Model(ABC):
         asked = [k for k in range(len(self.experts)) if k not in leave_out]
         return routes.fill(np.empty((*routes.shape, *shape)), predict, only=asked)
 
+    def row_scale(self, X):
+        """Factors (n, 1) of the scales where these depend on the row, or None."""
+        scale_model = self.likelihood.scale_model_
+        return None if scale_model is None else scale_model(X)
+
     @abstractmethod
     def losses(self, y, predictions):
         """Losses (n, K) of predictions (n, K, ...): squared errors, or 1 for a wrong class."""
+
+    @staticmethod
+    @abstractmethod
+    def error_of_loss(loss):
+        """Error of an expert from its mean loss: its root, or the share of wrong classes."""
 
     @abstractmethod
     def draw(self, X, random_state):
@@ -129,21 +140,13 @@ class Model(ABC):
         log_gate = np.ascontiguousarray(routes.log_weights, dtype=np.float64)
         return log_gate, self.log_densities(X, y, routes)
 
-    def e_step(self, X, y, exposure=None, subject=None, weight=None):
-        """Responsibilities and log-densities of rows, or of subjects.
+    def e_step(self, rows):
+        """Responsibilities and log-densities of rows, or of subjects where these are given.
 
         Parameters
         ----------
-        X : array-like or DataFrame of n_samples rows
+        rows : Rows
             Checked.
-        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
-            Target, or class numbers.
-        exposure : ndarray of shape (n_samples,), default=None
-            Factors of the predictions.
-        subject : ndarray of shape (n_samples,), default=None
-            Rows of one subject share one expert.
-        weight : ndarray of shape (n_samples,), default=None
-            Weights of the rows within their subjects; only with ``subject``.
 
         Returns
         -------
@@ -151,15 +154,24 @@ class Model(ABC):
             Units are rows, or subjects.
         log_density : ndarray of shape (n_units,)
             Log-density of each unit.
-        subjects : Subjects or None
-            Which rows belong to which unit; None where units are rows.
+        weight : ndarray of shape (n_units,)
+            How much each unit counts.
         """
-        routes = self.routes(X)
-        log_density = self.log_densities(X, y, routes, exposure)
-        if subject is None:
+        resp, log_density, subjects = self._e_step(rows)
+        return resp, log_density, rows.weight if subjects is None else subjects.counts
+
+    def responsibilities(self, rows):
+        """Responsibilities (n_samples, n_experts), equal for all rows of a subject."""
+        resp, _, subjects = self._e_step(rows)
+        return resp if subjects is None else subjects.of_rows(resp)
+
+    def _e_step(self, rows):
+        routes = self.routes(rows.X)
+        log_density = self.log_densities(rows.X, rows.y, routes, rows.exposure)
+        if rows.subject is None:
             resp, log_norm = posterior(routes.log_weights, log_density)
             return routes.dense(resp), log_norm, None
-        subjects = Subjects(subject, weight)
+        subjects = Subjects(rows.subject, rows.weight)
         log_gate = subjects.log_gate(routes.dense(routes.log_weights, fill=-np.inf))
         log_density = subjects.weighted_sum(routes.dense(log_density, fill=0.0))
         return *posterior(log_gate, log_density), subjects
@@ -188,11 +200,6 @@ class RegressionModel(Model):
         )
         return NestedComponents(components, nested) if nested else components
 
-    def row_scale(self, X):
-        """Factors (n, 1) of the scales where these depend on the row, or None."""
-        scale_model = self.likelihood.scale_model_
-        return None if scale_model is None else scale_model(X)
-
     def distribution(self, X, exposure=None):
         """Predictive distribution of each row: MixtureDistribution."""
         routes = self.routes(X)
@@ -204,6 +211,10 @@ class RegressionModel(Model):
     def losses(self, y, predictions):
         squares = (self.likelihood.expert_target(y)[:, None] - predictions) ** 2
         return squares.mean(axis=2) if squares.ndim == 3 else squares
+
+    @staticmethod
+    def error_of_loss(loss):
+        return np.sqrt(loss)
 
     def draw(self, X, random_state):
         return self.distribution(X).rvs(random_state=random_state)
@@ -225,11 +236,12 @@ class ClassificationModel(Model):
     def prediction_shape(self):
         return (len(self.classes),)
 
-    def expert_proba(self, X, routes):
-        """Class probabilities (n, k, n_classes) of each route, calibrated.
+    def expert_proba(self, X, routes=None):
+        """Class probabilities (n, k, n_classes) of each route, calibrated; without, of all experts.
 
         Those of experts that are mixtures are not calibrated again, as in training.
         """
+        routes = Routes.to_all(X.shape[0], len(self.experts)) if routes is None else routes
         predictions = self.expert_predictions(X, routes)
         calibrated = self.likelihood.calibrate(predictions, routes.experts)
         for k, expert in enumerate(self.experts):
@@ -252,13 +264,12 @@ class ClassificationModel(Model):
     def losses(self, y, predictions):
         return (predictions.argmax(axis=2) != y[:, None]).astype(float)
 
+    @staticmethod
+    def error_of_loss(loss):
+        return loss
+
     def draw(self, X, random_state):
-        return draw_classes(self.proba(X), 1, random_state)[:, 0]
-
-
-def draw_classes(proba, n_draws, random_state):
-    """Class numbers (n, n_draws) drawn with the probabilities (n, n_classes)."""
-    raise NotImplementedError
+        return draw_places(self.proba(X), 1, random_state)[:, 0]
 
 
 def posterior(log_gate, log_density):

@@ -1,5 +1,9 @@
-"""Parameters of a mixture: one expert or a named list, tags, metadata routing, HTML."""
+"""Parameters and rows of a mixture, validated; tags, metadata routing, HTML."""
 
+from abc import abstractmethod
+
+import numpy as np
+from scipy import sparse
 from sklearn.base import (
     BaseEstimator,
     ClassifierMixin,
@@ -11,9 +15,17 @@ from sklearn.base import (
 from sklearn.model_selection import GroupKFold
 from sklearn.utils import get_tags
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping
+from sklearn.utils.validation import check_consistent_length, check_is_fitted, column_or_1d
 
-from ._compat import BaseComposition, VisualBlock
-from ._tables import accepts
+from ._compat import (
+    BaseComposition,
+    VisualBlock,
+    check_feature_names,
+    check_n_features,
+    check_sample_weight,
+)
+from ._data import Rows, check_subject
+from ._tables import accepts, check_table
 
 DEFAULT_N_EXPERTS = 4
 
@@ -77,6 +89,8 @@ class ExpertParameters(MetaEstimatorMixin, BaseComposition, BaseEstimator):
             estimators = [estimator] * n_experts
         for name, estimator in zip(names, estimators, strict=True):
             self._check_expert(name, estimator)
+        if isinstance(self.gate, type):
+            raise TypeError(f"gate must be an estimator; {self.gate!r} is a class: call it.")
         return names, estimators
 
     def _named_experts(self):
@@ -99,10 +113,6 @@ class ExpertParameters(MetaEstimatorMixin, BaseComposition, BaseEstimator):
             )
         return [list(column) for column in zip(*kept, strict=True)]
 
-    def _check_gate(self):
-        if isinstance(self.gate, type):
-            raise TypeError(f"gate must be an estimator; {self.gate!r} is a class: call it.")
-
     def _check_expert(self, name, estimator):
         method = "predict_proba" if isinstance(self, ClassifierMixin) else "predict"
         lacking = [m for m in ("fit", method) if not hasattr(estimator, m)]
@@ -121,6 +131,94 @@ class ExpertParameters(MetaEstimatorMixin, BaseComposition, BaseEstimator):
         if wrong:
             kind = "regressor" if isinstance(self, RegressorMixin) else "classifier"
             raise ValueError(f"Expert {name!r} should be a {kind}; got {estimator!r}.")
+
+    # Rows -----------------------------------------------------------------------------------
+
+    @abstractmethod
+    def _check_target(self, y):
+        """Target as the mixture computes with it: floats, or class numbers. Learns classes."""
+
+    @abstractmethod
+    def _check_known_target(self, y):
+        """The same for a fitted mixture."""
+
+    def _check_rows(
+        self, X, y, sample_weight=None, exposure=None, subject=None, *, reset=False, known=True,
+        n_experts=1,
+    ):  # fmt: skip
+        """Rows to learn from, at least ``n_experts`` of them of positive weight.
+
+        ``reset`` learns the columns anew; the target is ``known`` to a fitted mixture, or not.
+        """
+        if y is None:
+            raise ValueError(
+                f"This {type(self).__name__} estimator requires y to be passed, but the target y "
+                "is None."
+            )
+        X = self._check_X(X, reset=reset)
+        y = self._check_known_target(y) if known else self._check_target(y)
+        check_consistent_length(X, y)
+        weight = self._check_weight(sample_weight, X, y)
+        n_used = np.count_nonzero(weight)
+        if n_used == 0 and n_experts:
+            raise ValueError("sample_weight is zero for every row; one at least must be positive.")
+        if n_used < n_experts:
+            raise ValueError(
+                f"Found n_samples={n_used} rows of positive weight, fewer than "
+                f"n_experts={n_experts}. Give more rows, or ask for fewer experts."
+            )
+        return Rows(X, y, weight, self._check_exposure(exposure, X), check_subject(subject, X))
+
+    def _check_known_rows(self, X, y, sample_weight=None, exposure=None, subject=None):
+        """Rows for a fitted mixture to look at."""
+        self._check_fitted()
+        X = self._check_X(X)
+        y = self._check_known_target(y)
+        check_consistent_length(X, y)
+        weight = check_sample_weight(sample_weight, X, dtype=np.float64)
+        return Rows(X, y, weight, self._check_exposure(exposure, X), check_subject(subject, X))
+
+    def _check_X(self, X, *, reset=False):
+        """X as a table or array; ``reset`` learns the number and names of the columns."""
+        if sparse.issparse(X) and self._dense_parts():
+            raise TypeError(
+                f"Sparse data was passed, but {self._dense_parts()[0]} needs dense data. Give "
+                "experts and a gate that take sparse data, such as Ridge and SoftmaxGate, or use "
+                "X.toarray()."
+            )
+        X = check_table(X, sparse_ok=True, strings_ok=self._strings_ok)
+        check_feature_names(self, X, reset=reset)
+        check_n_features(self, X, reset=reset)
+        return X
+
+    def _check_weight(self, sample_weight, X, y):
+        """Weights (n_samples,) to learn with."""
+        return check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+
+    def _check_exposure(self, exposure, X):
+        """Exposure (n_samples,) of each row, or None."""
+        if exposure is None:
+            return None
+        if not self._likelihood().takes_exposure:
+            raise ValueError(
+                "exposure is for likelihoods of counts, such as likelihood='poisson'; this "
+                f"{type(self).__name__} has none of them."
+            )
+        exposure = column_or_1d(exposure, dtype=np.float64)
+        check_consistent_length(X, exposure)
+        if not (np.isfinite(exposure) & (exposure > 0)).all():
+            raise ValueError("exposure must be positive and finite in every row.")
+        return exposure
+
+    def _check_fitted(self):
+        """check_is_fitted, but that asks all experts for their tags: longer than a row takes."""
+        if not self.__sklearn_is_fitted__():
+            check_is_fitted(self)
+
+    def __sklearn_is_fitted__(self):
+        return hasattr(self, "experts_")  # partial_fit may so far have collected rows only
+
+    # Tags -----------------------------------------------------------------------------------
 
     def _parts(self):
         """Experts and gate whose tags count, without those that ``None`` adapts to the table."""

@@ -2,22 +2,19 @@
 
 import numpy as np
 from sklearn.base import RegressorMixin
-from sklearn.linear_model import LinearRegression
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import column_or_1d
 
-from . import _linear, _loglinear
-from ._base import BaseMixtureOfExperts
 from ._compat import HasMethods, StrOptions, check_y, fit_context
-from ._experts import has_own_density
-from ._growing import GrowingMixture
-from ._tables import take_rows
-from .distributions import MixtureDistribution, NestedComponents
+from ._experts.families import LeastSquares, LogLinear
+from ._model import RegressionModel
+from ._updating import UpdatableMixture
+from .inference import InferringMixture
 from .likelihoods import PerExpert
 from .likelihoods._names import BY_NAME, unfitted
 
 
-class MixtureOfExpertsRegressor(RegressorMixin, GrowingMixture, BaseMixtureOfExperts):
+class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixture):
     r"""Mixture of experts for regression, trained by EM.
 
     .. math:: p(y \mid x) = \sum_k \pi_k(x) \, N(y; \mu_k(x), \sigma_k^2)
@@ -167,9 +164,9 @@ class MixtureOfExpertsRegressor(RegressorMixin, GrowingMixture, BaseMixtureOfExp
     array([[3.8, 4.2]])
     """
 
-    _default_alpha = _linear.DEFAULT_REGRESSION_ALPHA
+    _model_class = RegressionModel
     _parameter_constraints = {
-        **BaseMixtureOfExperts._parameter_constraints,
+        **UpdatableMixture._parameter_constraints,
         "likelihood": [StrOptions(set(BY_NAME)), HasMethods(["log_density", "update"]), list],
         "shared_effects": [list, None],
     }
@@ -223,7 +220,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, GrowingMixture, BaseMixtureOfExp
         self.verbose = verbose
         self.verbose_interval = verbose_interval
 
-    @available_if(BaseMixtureOfExperts._learns_streams)
+    @available_if(UpdatableMixture._learns_streams)
     @fit_context(prefer_skip_nested_validation=False)
     def partial_fit(self, X, y, sample_weight=None):
         """Learn from one more batch of rows, as EM on a stream does.
@@ -285,13 +282,20 @@ class MixtureOfExpertsRegressor(RegressorMixin, GrowingMixture, BaseMixtureOfExp
         """
         return self._learn(X, y, sample_weight)
 
-    def _default_expert(self):
-        glm = self._glm()
-        return LinearRegression() if glm is None else _loglinear.MODELS[glm](alpha=0)
+    def _family(self):
+        glm = self._likelihood().glm
+        return LeastSquares() if glm is None else LogLinear(glm)
 
-    def _glm(self):
-        """Family of the generalised linear models that the likelihood asks for, or None."""
-        return getattr(self._unfitted_likelihood(), "glm", None)
+    def _likelihood(self):
+        if isinstance(self.likelihood, list):
+            return PerExpert(self.likelihood)
+        return unfitted(self.likelihood)
+
+    def _labels(self, y):
+        return y
+
+    def _shared_effects(self):
+        return self.shared_effects or []
 
     def _check_target(self, y):
         y = check_y(y, multi_output=True, y_numeric=True, estimator=self)
@@ -304,60 +308,6 @@ class MixtureOfExpertsRegressor(RegressorMixin, GrowingMixture, BaseMixtureOfExp
         if y.shape[1:] != self._y_shape:
             raise ValueError(f"y has {y.shape[1:]} outputs, {self._y_shape} in fit.")
         return y
-
-    def _unfitted_likelihood(self):
-        if isinstance(self.likelihood, list):
-            return PerExpert(self.likelihood)
-        return unfitted(self.likelihood)
-
-    def _start_likelihood(self, data, n_experts, *, in_sample, linear):
-        likelihood = self._unfitted_likelihood().start(data.y, data.weight, n_experts)
-        if linear and self._glm() is not None:
-            likelihood.floor_ = 0.0  # means of log-linear experts are positive as they are
-        return likelihood
-
-    def _linear_experts(self, design, data, n_experts, *, penalty, prior):
-        glm = self._glm()
-        if glm is not None:
-            return _loglinear.LogLinearExperts(
-                design,
-                data.y,
-                data.weight,
-                n_experts,
-                penalty=penalty,
-                per_column_unit=not prior,
-                glm=glm,
-                exposure=data.exposure,
-                prior=prior,
-            )
-        return _linear.LinearExperts(
-            design,
-            self._for_experts(data.y, self._unfitted_likelihood()),
-            data.weight,
-            n_experts,
-            penalty=penalty,
-            per_column_unit=not prior,
-            prior=prior,
-        )
-
-    def _shared_effects(self):
-        return self.shared_effects or []
-
-    def _solved_penalty(self, estimator):
-        glm = self._glm()
-        if glm is None:
-            return _linear.linear_penalty(estimator, "regression")
-        return _loglinear.loglinear_penalty(estimator, glm)
-
-    def _finish_linear(self, experts, templates):
-        return experts.finish(templates)
-
-    def _losses(self, y, predictions):
-        """Squared errors (n, K) on the scale of the experts, a mean over the outputs."""
-        squares = (self._for_experts(y)[:, None] - predictions) ** 2
-        return squares.mean(axis=2) if squares.ndim == 3 else squares
-
-    _error_from_loss = staticmethod(np.sqrt)
 
     def predict(self, X, return_std=False, *, exposure=None):
         """Predict the mean, the gate's average of the experts.
@@ -403,33 +353,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, GrowingMixture, BaseMixtureOfExp
         """
         self._check_fitted()
         X = self._check_X(X)
-        exposure = self._check_exposure(exposure, X)
-        routes = self._routes(X)
-        return MixtureDistribution(routes.weights, self._components(X, routes, exposure))
-
-    def _components(self, X, routes, exposure=None):
-        """Distribution of the target for each route."""
-        nested = []
-
-        def distribution(k, rows):
-            answer = self.experts_[k].predict_dist(take_rows(X, rows))
-            nested.append((*np.nonzero(routes.lead_to(k)), answer))
-            return self._for_experts(answer.mean())
-
-        own = [k for k, expert in enumerate(self.experts_) if has_own_density(expert)]
-        predictions = self._expert_predictions(X, routes, leave_out=own)
-        routes.fill(predictions, distribution, only=own)
-        if exposure is not None:
-            predictions = predictions * exposure[:, None]
-        components = self.likelihood_.components(predictions, routes.experts, **self._of_rows(X))
-        return NestedComponents(components, nested) if nested else components
-
-    def _route_log_density(self, X, y, routes, exposure=None):
-        return self._components(X, routes, exposure).logpdf(y[:, None])
-
-    def _draw_target(self, X, random_state):
-        """A target for each row, drawn from the mixture, and as ``_check_target`` gives it."""
-        return self.predict_dist(X).rvs(random_state=random_state)
+        return self._model.distribution(X, self._check_exposure(exposure, X))
 
     def predict_quantiles(self, X, q, *, exposure=None):
         """Quantiles of the predictive distribution.
@@ -506,4 +430,4 @@ class MixtureOfExpertsRegressor(RegressorMixin, GrowingMixture, BaseMixtureOfExp
             under :class:`~skmoe.likelihoods.LogNormal`.
         """
         self._check_fitted()
-        return self._expert_predictions(self._check_X(X))
+        return self._model.expert_predictions(self._check_X(X))

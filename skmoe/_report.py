@@ -5,6 +5,7 @@ import html
 import numpy as np
 
 from ._display import html_table, text_table
+from ._routing import count_loads, evenness, load_metrics
 
 
 class ExpertReport:
@@ -191,3 +192,65 @@ def distinct_optima(ends, tolerance=1e-3):
         {"objective": o["objective"], "share": o["count"] / len(ends), "smallest": o["smallest"]}
         for o in optima
     ]
+
+
+def report(model, rows, trained):
+    """An ExpertReport on some rows.
+
+    Parameters
+    ----------
+    model : Model
+        Fitted.
+    rows : Rows
+        Checked.
+    trained : ExpertReport or None
+        That on the training rows, for what only training knows.
+    """
+    resp, routes = model.responsibilities(rows), model.routes(rows.X)
+    means = model.expert_predictions(rows.X)
+    if rows.exposure is not None:
+        means = means * rows.exposure[:, None]
+    loss = model.losses(rows.y, means)
+    columns, overlap = describe_experts(
+        model.names,
+        [(resp, routes.dense(routes.weights), loss, rows.weight)],
+        model.error_of_loss,
+        model.likelihood,
+        None if trained is None else np.array(trained.columns["revived"]),
+    )
+    optima = [] if trained is None else trained.optima
+    return ExpertReport(columns, overlap, optima, load_metrics(routes, rows.weight))
+
+
+def report_training(problem, model, order, ends):
+    """An ExpertReport on the training rows, of which it looks at one block at a time.
+
+    Parameters
+    ----------
+    problem : Problem
+        Trained.
+    model : Model
+        Made of it.
+    order : ndarray of shape (n_experts,)
+        Expert ``j`` of the model is expert ``order[j]`` of the problem.
+    ends : list of (float, float)
+        Objective, and fewest effective rows of an expert, where each start ended.
+    """
+    loads = np.zeros((2, len(order)))
+
+    def blocks():
+        for rows, resp, gate_proba, predictions in problem.blocks():
+            weight, gate_proba = problem.weight[rows], gate_proba[:, order]
+            loads[:] += count_loads(gate_proba, weight, problem.top_k)
+            loss = model.losses(problem.y[rows], predictions[:, order])
+            yield resp[:, order], gate_proba, loss, weight
+
+    columns, overlap = describe_experts(
+        model.names,
+        blocks(),
+        model.error_of_loss,
+        model.likelihood,
+        None if problem.n_revived is None else problem.n_revived[order],
+    )
+    balance = evenness(*loads, problem.weight.sum())
+    return ExpertReport(columns, overlap, distinct_optima(ends), balance)

@@ -10,7 +10,7 @@ import numpy as np
 
 from ._compat import n_openmp_threads
 from ._kernels import _routing
-from ._multinomial import log_softmax
+from ._numerics.multinomial import log_softmax
 
 
 class Routes:
@@ -50,18 +50,23 @@ class Routes:
             self.log_weights = log_softmax(np.take_along_axis(log_gate, self.experts, axis=1))
         self.shape = self.log_weights.shape
 
+    @classmethod
+    def to_all(cls, n_samples, n_experts):
+        """Routes of every row to every expert; their weights mean nothing."""
+        return cls(np.zeros((n_samples, n_experts)))
+
     @property
     def weights(self):
         """Probabilities, (n_samples, k)."""
         return np.exp(self.log_weights)
 
-    def spread(self, values, fill=0.0):
+    def dense(self, values, fill=0.0):
         """One column for each expert, (n, K), from one for each route, (n, k)."""
         if self.experts is None:
             return values
-        spread = np.full((len(values), self.n_experts), fill)
-        np.put_along_axis(spread, self.experts, values, axis=1)
-        return spread
+        dense = np.full((len(values), self.n_experts), fill)
+        np.put_along_axis(dense, self.experts, values, axis=1)
+        return dense
 
     def fill(self, out, answer, only=None):
         """Write an answer for each route; every expert is asked once, for its own rows.
@@ -182,7 +187,7 @@ def load_metrics(routes, weight):
     metrics : dict
         ``variation``, ``unused`` and ``switch``, as ExpertReport describes them.
     """
-    counts = count_loads(routes.spread(routes.weights), weight, routes.shape[1])
+    counts = count_loads(routes.dense(routes.weights), weight, routes.shape[1])
     return evenness(*counts, weight.sum())
 
 

@@ -1,5 +1,12 @@
 """Warnings that a user may want to catch."""
 
+import sys
+import warnings
+
+OURS = ("skmoe", "sklearn", "contextlib", "joblib")  # whose frames a warning does not point to
+
+__all__ = ["ExpertCollapseWarning", "IgnoredWeightsWarning"]
+
 
 class ExpertCollapseWarning(UserWarning):
     """Issued when an expert ends a fit with next to no rows.
@@ -15,3 +22,11 @@ class IgnoredWeightsWarning(UserWarning):
     An estimator whose ``fit`` takes no ``sample_weight`` is fitted without the user's weights;
     the scales, the likelihood and the other parts of the mixture still use them.
     """
+
+
+def warn_user(message, category):
+    """Warn, and point to the line outside this package and scikit-learn that led here."""
+    frame, level = sys._getframe(1), 1
+    while frame is not None and frame.f_globals.get("__name__", "").split(".")[0] in OURS:
+        frame, level = frame.f_back, level + 1
+    warnings.warn(message, category, stacklevel=level)

@@ -1,101 +1,116 @@
-"""The general EM problem: experts + gate + likelihood over arrays of n rows and K experts."""
+"""What EM drives: a training problem."""
 
-import copy
+from abc import ABC, abstractmethod
 
 import numpy as np
 
-from ._compat import n_openmp_threads
-from ._kernels._estep import e_step
-from ._routing import Routes, keep_best
-
-SERVING_STEPS = 20  # E-steps at most that fit the scales to the routes of predictions
-SERVING_POOLED_ROWS = 1.0
-SAME_DENSITY = 1e-6  # in log-density, for every row: two experts that no data will part
+from .revival import Neighbours, dead_experts, reseeded
 
 
-class Mixture:
-    """A mixture in training.
+class Problem(ABC):
+    """Experts, gate and likelihood in training on the rows of one fit.
 
     Parameters
     ----------
-    experts : object
-        With the protocol at the head of ``_experts.py``.
+    experts : Experts
+        Untrained, on the rows of ``data``.
     gate : BaseGate
-        Trained on ``Z`` and soft labels; belongs to this object.
-    likelihood : object
-        From ``likelihoods.py``, started; belongs to this object.
-    Z : array-like of n_samples rows
-        What the gate sees.
-    y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
-        Target, or class numbers.
-    weight : ndarray of shape (n_samples,)
-        Weights of the rows.
-    n_inner : int
+        Unfitted, or to go on from; belongs to this object.
+    likelihood : BaseLikelihood
+        Started; belongs to this object.
+    data : TrainingData
+        The rows.
+    Z : array-like of n_samples rows, default=None
+        What the gate sees; None is ``data.Z``.
+    n_inner : int, default=1
         E-steps, each with an update of scales and gate, for one refit of the experts.
-    neighbours : callable
-        ``neighbours(loss, mass)`` -> rows around a place of high loss, for dead experts.
-    load_prior : ndarray of shape (n_experts,) or None
+    load_prior : ndarray of shape (n_experts,), default=None
         Prior counts of a Dirichlet prior on the mean gate probabilities; None for no prior.
-    exposure : ndarray of shape (n_samples,) or None
-        Factors of the predictions; None for ones.
-    subjects : Subjects or None
-        Rows that share an expert; None for rows on their own.
-    top_k : int or None
+    top_k : int, default=None
         Each row keeps its ``top_k`` largest responsibilities; the objective is then the bound
         ``log sum_k pi_k f_k`` over those k, which rises as the likelihood does without
         truncation (J. Lücke and J. Eggert, "Expectation truncation and the benefits of
-        preselection in training generative models", JMLR 11 (2010) 2855-2900).
+        preselection in training generative models", JMLR 11 (2010) 2855-2900). None for all.
 
     Attributes
     ----------
-    noise : ndarray of shape (n_samples, n_experts) or None
-        Added to the logarithms that are ranked for the top k.
-    working : ndarray of shape (n_samples, n_experts) or None
-        Factors of the responsibilities with which experts are fitted, where the likelihood is
-        robust and has seen predictions.
-    spread : ndarray of shape (n_samples, 1) or None
-        Factors of the scales, where these depend on the row.
-    working_exposure : ndarray of shape (n_samples, n_experts) or None
-        By which the target is divided, and weights are multiplied, when experts are fitted.
+    objective : float
+        Penalised log-likelihood per unit of weight, or a bound of it.
+    load : ndarray of shape (n_experts,)
+        Mean gate probabilities.
+    resp : ndarray of shape (n_samples, n_experts)
+        Responsibilities.
+    log_norm : ndarray of shape (n_samples,)
+        Log-density of each row.
+    n_revived : ndarray of shape (n_experts,) or None
+        How often each expert was re-seeded; None for never.
     """
 
     noise = None
-    working = working_exposure = None
-    spread = None
+    n_revived = None
 
     def __init__(
-        self, experts, gate, likelihood, Z, y, weight, *, n_inner, neighbours, load_prior=None,
-        exposure=None, subjects=None, top_k=None,
-    ):  # fmt: skip
+        self, experts, gate, likelihood, data, *, Z=None, n_inner=1, load_prior=None, top_k=None
+    ):
         self.experts, self.gate, self.likelihood = experts, gate, likelihood
-        self.Z, self.y, self.weight = Z, y, weight
-        self.n_inner, self.neighbours = n_inner, neighbours
-        self.load_prior, self.top_k = load_prior, top_k
-        self.exposure, self.subjects = exposure, subjects
-        self.gate_weight = weight if subjects is None else subjects.row_weight
-        if gate.takes_load_prior:
-            gate._load_prior = load_prior
-        self.gate_proba = None
-        self.n_revived = None  # for each expert, once there are any
+        self.data, self.Z = data, data.Z if Z is None else Z
+        self.n_inner, self.load_prior, self.top_k = n_inner, load_prior, top_k
+        gate.load_prior = load_prior if gate.takes_load_prior else None
 
+    @property
+    def y(self):
+        """Target."""
+        return self.data.y
+
+    @property
+    def weight(self):
+        """Weights of the rows, (n_samples,)."""
+        return self.data.weight
+
+    # What the loop asks ---------------------------------------------------------------------
+
+    @abstractmethod
+    def step(self):
+        """One EM iteration; returns the objective."""
+
+    @abstractmethod
+    def state(self):
+        """All that ``restore`` needs; nothing in it is changed in place."""
+
+    @abstractmethod
+    def restore(self, state):
+        """Back to an earlier state."""
+
+    def revive(self):
+        """Hand each dead expert the rows around a place of high loss; whether there were any."""
+        dead = self.dead()
+        if not len(dead):
+            return False
+        self.restart(reseeded(self.resp, -self.log_norm, dead, Neighbours(self.data)), dead)
+        n_experts = len(self.load)
+        n_revived = np.zeros(n_experts, dtype=int) if self.n_revived is None else self.n_revived
+        self.n_revived = n_revived + np.isin(np.arange(n_experts), dead)
+        return True
+
+    # Where it starts ------------------------------------------------------------------------
+
+    @abstractmethod
     def start(self, resp):
-        """Take responsibilities (n, K) to start from."""
-        resp = resp if self.subjects is None else self.subjects.average(resp)
-        self.resp = np.ascontiguousarray(resp, dtype=np.float64)
-        self.working = self.working_exposure = None
-        if self.exposure is not None:
-            self.working_exposure = np.repeat(self.exposure[:, None], resp.shape[1], axis=1)
-        return self
+        """Take responsibilities (n, K) to start from; the problem."""
+
+    def restart(self, resp, dead):
+        """Go on from responsibilities in which dead experts have rows again."""
+        self.start(resp)
 
     def fork(self):
-        """A mixture on the same data that trains on its own."""
-        twin = copy.copy(self)
-        twin.experts = copy.copy(self.experts)
-        twin.gate, twin.likelihood = copy.copy(self.gate), copy.copy(self.likelihood)
+        """A problem on the same data that trains on its own."""
+        twin = shallow_copy(self)
+        twin.experts = shallow_copy(self.experts)
+        twin.gate, twin.likelihood = shallow_copy(self.gate), shallow_copy(self.likelihood)
         return twin
 
     def on_rows(self, sample):
-        """A mixture of the same parts on some of the rows, with weights of the same sum.
+        """A problem of the same parts on some of the rows, with weights of the same sum.
 
         Parameters
         ----------
@@ -104,214 +119,46 @@ class Mixture:
         """
         twin = self.fork()
         twin.experts = self.experts.on_rows(sample.rows, sample.weight)
-        twin.Z, twin.y, twin.weight = sample.Z, sample.y, sample.weight
-        twin.gate_weight, twin.exposure = sample.weight, sample.exposure
-        twin.neighbours = type(self.neighbours)(sample)
+        twin.data, twin.Z = sample, sample.columns if self.Z is self.data.columns else sample.Z
         return twin
 
+    @abstractmethod
     def adopt(self, other):
-        """Take the parameters of a mixture of the same parts, trained on some of the rows."""
-        self._take_parts(other)
-        self.resp = np.broadcast_to(0.0, (len(self.y), other.resp.shape[1]))
-        self._e_step()
+        """Take the parameters of a problem of the same parts, trained on some of the rows."""
 
     def _take_parts(self, other):
         self.experts.restore(other.experts.state())
-        self.gate, self.likelihood = copy.copy(other.gate), copy.copy(other.likelihood)
+        self.gate, self.likelihood = shallow_copy(other.gate), shallow_copy(other.likelihood)
 
-    def step(self):
-        """One EM iteration: refit the experts, then scales, gate and E-step; the objective."""
-        if getattr(self.experts, "shared", None) is not None:
-            self.experts.precision = getattr(self.likelihood, "precision_", 1.0)
-        self.experts.fit(self.resp, self.working, self.working_exposure)
-        return self.settle()
-
-    @property
-    def means(self):
-        """Predictions of the experts, times the exposure."""
-        predictions = self.experts.predictions
-        return predictions if self.exposure is None else predictions * self.exposure[:, None]
-
-    def _of_rows(self):
-        """What the likelihood is told about the rows besides targets and predictions."""
-        return {} if self.spread is None else {"spread": self.spread}
-
-    def squared_errors(self):
-        """Of each row (n,), in units of the scales of the experts that it belongs to."""
-        squares = ((self.y[:, None] - self.means) / self.likelihood.scale_) ** 2
-        squares = squares.mean(axis=2) if squares.ndim == 3 else squares
-        squares = (self.resp * squares).sum(axis=1)
-        return squares * (self.weight.sum() / max(self.weight @ squares, 1e-300))
-
-    def settle(self):
-        """Scales, gate and E-step around the experts as they are; the objective."""
-        for _ in range(self.n_inner):
-            self.likelihood.update(
-                self.y,
-                self.means,
-                self.resp * self.weight[:, None],
-                self.experts.penalty,
-                **self._of_rows(),
-            )
-            self.gate.fit(self.Z, self._gate_labels(), sample_weight=self.gate_weight)
-            self._e_step()
-        return self.objective
-
-    def _gate_labels(self):
-        """Soft labels for the gate: responsibilities, and pseudo-responsibilities of the prior.
-
-        The prior adds ``sum_k load_prior_k log(load_k)`` to the objective. Jensen's inequality
-        gives it a lower bound that touches at the gate as it is, and which the gate raises when
-        it takes each row's part in an expert's load for responsibility.
-        """
-        if self.load_prior is None or self.gate.takes_load_prior:
-            return self.resp
-        proba = self.resp if self.gate_proba is None else self.gate_proba
-        mass = self.gate_weight @ proba
-        return self.resp + self.load_prior * proba / np.where(mass > 0, mass, 1.0)
-
-    def _e_step(self):
-        log_gate = self.gate._log_proba_of_checked(self.Z)
-        log_gate = np.ascontiguousarray(log_gate, dtype=np.float64)
-        if log_gate.shape != self.resp.shape or np.isnan(log_gate).any():
-            raise ValueError(
-                f"The gate {self.gate} returned NaN, or probabilities of shape {log_gate.shape} "
-                f"where {self.resp.shape} is needed."
-            )
-        log_density = self.expert_log_density()
-        log_likelihood = self._share_rows(log_gate, log_density, self.top_k, self.noise)
-        self.log_density, self.gate_proba = log_density, np.exp(log_gate)
-        self._set_load()
-        if self.gate.objective == "joint":
-            log_likelihood += self.gate_weight @ self.gate.score_samples(self.Z)
-        if self.load_prior is not None and not self.gate.takes_load_prior:
-            log_likelihood += self.load_prior @ np.log(np.maximum(self.load, 1e-300))
-        self.objective = (log_likelihood + self.log_prior()) / self.weight.sum()
-        self._set_working()
-
-    def _set_working(self):
-        """Weights and exposures that the likelihood wants for the next fit of the experts."""
-        if hasattr(self.likelihood, "working_weights"):
-            self.working = self.likelihood.working_weights(self.y, self.means)
-        elif self.spread is not None and self.experts.in_sample:  # least squares of unequal errors
-            self.working = np.repeat(1 / self.spread**2, self.resp.shape[1], axis=1)
-        if hasattr(self.likelihood, "working_exposure"):
-            working = self.likelihood.working_exposure(self.y, self.means)
-            if self.exposure is not None:
-                working = working * self.exposure[:, None]
-            self.working_exposure = working
-
-    def _set_load(self):
-        self.load = self.gate_weight @ self.gate_proba / self.gate_weight.sum()
+    # What is known of it --------------------------------------------------------------------
 
     def log_prior(self):
         """Log-prior of gate and experts, what penalties take from the log-likelihood."""
         of_experts = self.likelihood.log_prior(self.experts.penalty) + self.experts.own_log_prior
         return self.gate.log_prior() + of_experts
 
-    def expert_log_density(self):
-        """Log-density of each row under each expert, (n, K)."""
-        log_density = self.likelihood.log_density(self.y, self.means, **self._of_rows())
-        for k, own in self.experts.own_log_density.items():
-            log_density[:, k] = own
-        return log_density
+    def n_parameters(self):
+        """Free parameters at a maximum of the likelihood, or None where they cannot be counted."""
+        counts = (
+            self.experts.n_parameters(),
+            self.likelihood.n_parameters_,
+            self.gate.n_parameters_,
+        )
+        return None if None in counts else sum(counts)
 
-    def _share_rows(self, log_gate, log_density, top_k=None, noise=None):
-        """Set responsibilities and log-densities of the rows; the log-likelihood."""
-        subjects, weight = self.subjects, self.weight
-        if subjects is not None:
-            log_gate, log_density = subjects.log_gate(log_gate), subjects.weighted_sum(log_density)
-            noise = None if noise is None else subjects.log_gate(subjects.average(noise))
-            weight = subjects.counts
-        log_density = keep_best(log_gate, log_density, top_k, noise)
-        resp, log_norm = np.empty_like(log_gate), np.empty(len(log_gate))
-        log_likelihood = e_step(log_gate, log_density, weight, resp, log_norm, n_openmp_threads())
-        if subjects is not None:
-            resp, log_norm = subjects.of_rows(resp), subjects.spread(log_norm)
-        self.resp, self.log_norm = resp, log_norm
-        return log_likelihood
-
-    def serve(self):
-        """Fit the scales to the mixture that predictions speak of: the top k of the gate.
-
-        In training the top k are chosen in knowledge of the target; a prediction that goes to
-        the wrong expert is an error which the scales have to cover. It falls on few rows, so
-        small experts borrow from the others. The responsibilities and log-densities of the rows
-        are then those of that mixture too.
-        """
-        if self.top_k is None:
-            return
-        trained = self.resp
-        routes = Routes(np.log(np.maximum(self.gate_proba, 1e-300)), self.top_k)
-        log_gate = routes.spread(routes.log_weights, fill=-np.inf)
-        best = -np.inf
-        for _ in range(SERVING_STEPS):
-            log_density = self.expert_log_density()
-            value = self._share_rows(log_gate, log_density) / self.weight.sum()
-            if not value > best + 1e-8:
-                break
-            best = value
-            mass = self.weight @ self.resp
-            weights = np.where(mass > 0, self.resp, trained) * self.weight[:, None]
-            self.likelihood.update(
-                self.y,
-                self.means,
-                weights,
-                self.experts.penalty,
-                pooled_rows=SERVING_POOLED_ROWS,
-                **self._of_rows(),
-            )
-        self.gate_proba = np.exp(log_gate)
-        self._set_load()
-
+    @abstractmethod
     def effective_rows(self):
         """Weight of the rows of each expert, (K,)."""
-        return self.weight @ self.resp
+
+    @abstractmethod
+    def copies(self):
+        """Whether a heavier expert has the same density everywhere, (K,): both then stay alike."""
 
     def dead(self):
         """Numbers of the experts with next to no rows, and of copies of others."""
-        n_experts = len(self.load)
-        enough = min(self.experts.minimum_rows, 0.1 * self.weight.sum() / n_experts)
-        few = self.effective_rows() < enough
-        return np.flatnonzero(few | (self.load < 0.01 / n_experts) | self._copies())
+        return dead_experts(self)
 
-    def _copies(self):
-        """Whether a heavier expert has the same density everywhere, so that both stay alike."""
-        copies = np.zeros(len(self.load), dtype=bool)
-        order = np.argsort(-self.load, kind="stable")
-        for i, k in enumerate(order):
-            difference = np.abs(self.log_density[:, order[:i]] - self.log_density[:, [k]])
-            copies[k] = i > 0 and difference.max(axis=0).min() < SAME_DENSITY
-        return copies
-
-    def revive(self):
-        """Hand each dead expert the rows around a place of high loss; whether there were any."""
-        dead = self.dead()
-        if not len(dead):
-            return False
-        loss = -self.log_norm
-        resp = self.resp.copy()
-        for k in dead:
-            rows = self.neighbours(loss, self.weight.sum() / (2 * resp.shape[1]))
-            resp[rows] *= 0.1
-            resp[rows, k] += 0.9
-            loss = loss.copy()
-            loss[rows] = (
-                self.weight @ loss / self.weight.sum()
-            )  # the next dead expert goes elsewhere
-        working, working_exposure = self.working, self.working_exposure
-        self.start(resp)
-        if working is not None:
-            self.working = working.copy()
-            self.working[:, dead] = 1.0
-        if working_exposure is not None:
-            working_exposure = working_exposure.copy()
-            working_exposure[:, dead] = 1.0 if self.exposure is None else self.exposure[:, None]
-            self.working_exposure = working_exposure
-        n_revived = np.zeros(resp.shape[1], dtype=int) if self.n_revived is None else self.n_revived
-        self.n_revived = n_revived + np.isin(np.arange(resp.shape[1]), dead)
-        return True
-
+    @abstractmethod
     def blocks(self):
         """What reports are made of, block after block of rows.
 
@@ -324,10 +171,13 @@ class Mixture:
         means : ndarray of shape (n_rows, n_experts) or (..., n_outputs)
             Predictions of the experts, times the exposure.
         """
-        yield slice(None), self.resp, self.gate_proba, self.means
 
-    def begin_stream(self, order, estimators, gate):
-        """Experts that go on with ``learn_batch``, or None, and the gate ready to do so.
+    def fit_to_routing(self):
+        """Fit the scales to the mixture that predictions speak of, where that is another one."""
+
+    @abstractmethod
+    def streaming_experts(self, order, estimators):
+        """Experts that go on with ``learn_batch``, or None.
 
         Parameters
         ----------
@@ -335,46 +185,14 @@ class Mixture:
             New expert ``j`` is old expert ``order[j]``.
         estimators : list of estimators
             The fitted experts, in the new order.
-        gate : BaseGate
-            The fitted gate, in the new order.
         """
-        experts = self.experts.streaming(self.resp, order, estimators)
-        if experts is not None:
-            gate.begin_stream(self.Z, self._gate_labels()[:, order], self.weight)
-        return experts
 
-    def state(self):
-        """All that ``restore`` needs."""
-        return {
-            "experts": self.experts.state(),
-            "gate": copy.copy(self.gate),
-            "likelihood": copy.copy(self.likelihood),
-            "arrays": (
-                self.resp,
-                self.log_norm,
-                self.log_density,
-                self.gate_proba,
-                self.objective,
-                self.load,
-                self.working,
-                self.working_exposure,
-                self.spread,
-            ),
-        }
+    def begin_gate_stream(self, gate, order):
+        """Make a fitted gate, in a new order, ready to learn batches."""
 
-    def restore(self, state):
-        """Back to an earlier state."""
-        self.experts.restore(state["experts"])
-        self.gate = copy.copy(state["gate"])
-        self.likelihood = copy.copy(state["likelihood"])
-        (
-            self.resp,
-            self.log_norm,
-            self.log_density,
-            self.gate_proba,
-            self.objective,
-            self.load,
-            self.working,
-            self.working_exposure,
-            self.spread,
-        ) = state["arrays"]
+
+def shallow_copy(part):
+    """A shallow copy; ``copy.copy`` of an estimator asks for versions first, which takes time."""
+    twin = object.__new__(type(part))
+    vars(twin).update(vars(part))
+    return twin

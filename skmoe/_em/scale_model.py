@@ -1,11 +1,10 @@
 """Scales that depend on the row: a regressor learns where errors are large."""
 
-import copy
-
 import numpy as np
 
-from ._em import run_em
-from ._experts import EstimatorExperts
+from .._experts.estimators import EstimatorExperts
+from .loop import run_em
+from .problem import shallow_copy
 
 ROUNDS = 2  # of a fit of the regressor, and EM with what it says
 STEPS = 20  # EM iterations in each round, at most
@@ -15,18 +14,18 @@ LEAST_GAIN = 0.01  # of log-density for each unit of weight, where a constant is
 STANDARD_ERRORS = 2.0  # of the gain, which it has to be worth
 
 
-def learn_spread(problem, X, estimator, folds, *, optional, n_jobs):
-    """Let the scale depend on the row: ``sigma_k(x) = scale_k * spread(x)``.
+def learn_scale_model(problem, X, estimator, folds, *, optional, n_jobs):
+    """Let the scale depend on the row: ``sigma_k(x) = scale_k * r(x)``.
 
     The squared errors, each in units of its expert's variance and averaged with the
-    responsibilities, are what the likelihood asks of the square of ``spread``: given these, it is
+    responsibilities, are what the likelihood asks of the square of ``r``: given these, it is
     that of gamma errors around it. A regressor learns them from the row, out of fold as experts
     are; a power of what it predicts, the one of the highest likelihood, keeps it from promising
     too much.
 
     Parameters
     ----------
-    problem : Mixture
+    problem : GeneralProblem
         After EM under constant scales; goes on under others.
     X : array-like or DataFrame of n_samples rows
         What the regressor sees.
@@ -50,7 +49,7 @@ def learn_spread(problem, X, estimator, folds, *, optional, n_jobs):
         squares = np.maximum(problem.squared_errors(), 1e-6)  # some losses want them positive
         learner = EstimatorExperts(
             ["scale"], [estimator], X, squares, problem.weight, folds=folds,
-            min_responsibility=0.0, ensemble=True, classes=None, alike=False,
+            min_responsibility=0.0, ensemble=True, classes=None, are_clones=False,
         )  # fmt: skip
         everything = np.ones((len(squares), 1))
         with learner.side_by_side(n_jobs):
@@ -58,15 +57,15 @@ def learn_spread(problem, X, estimator, folds, *, optional, n_jobs):
             (model,) = learner.finish(everything)
         variance = np.clip(learner.predictions[:, 0], *BOUNDS)
         power = _best_power(variance, squares, problem.weight)
-        problem.spread = _spread(variance, power)
-        problem.likelihood = copy.copy(problem.likelihood)
-        problem.likelihood.spread_model_ = SpreadModel(model, power)
+        problem.row_scale = _row_scale(variance, power)
+        problem.likelihood = shallow_copy(problem.likelihood)
+        problem.likelihood.scale_model_ = ScaleModel(model, power)
         if problem.experts.in_sample:
-            problem.settle()
+            problem.update_around_experts()
             run = run_em(problem, max_iter=STEPS, tol=1e-5, patience=1)
             objectives += run.objectives
         else:
-            objectives.append(problem.settle())
+            objectives.append(problem.update_around_experts())
         if problem.objective > best_value:
             best, best_value = problem.state(), problem.objective
     problem.restore(best)
@@ -82,7 +81,7 @@ def _pays(gains, weight):
     return mean > max(LEAST_GAIN, STANDARD_ERRORS * error)
 
 
-class SpreadModel:
+class ScaleModel:
     """A fitted regressor of squared errors, and how far to trust it.
 
     Parameters
@@ -98,10 +97,10 @@ class SpreadModel:
 
     def __call__(self, X):
         """Factors of the scales, (n, 1), for each row."""
-        return _spread(np.clip(self.estimator.predict(X), *BOUNDS), self.power)
+        return _row_scale(np.clip(self.estimator.predict(X), *BOUNDS), self.power)
 
 
-def _spread(variance, power):
+def _row_scale(variance, power):
     return np.sqrt(variance**power)[:, None]
 
 

@@ -15,9 +15,8 @@ class BaseGate(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
 
     A gate of your own derives from this class and implements ``fit`` and ``predict_log_proba``,
     and ``reorder`` where clones are to be ordered by falling load, or experts removed.
-    For ``partial_fit`` of a mixture it implements ``learn_batch(X, y, sample_weight, *, keep,
-    gain)``: what it has learned counts ``keep`` times, the rows of the batch ``gain`` times. What
-    ``fit`` does not keep of its rows for that, ``begin_stream`` gathers.
+    For ``partial_fit`` of a mixture it implements ``learn_batch``; what ``fit`` does not keep of
+    its rows for that, ``begin_stream`` gathers.
     Where it has parameters named ``warm_start`` and ``max_iter``, a mixture sets them on its
     clone to ``True`` and 1: each EM iteration then makes one step from where the last one ended.
 
@@ -27,7 +26,9 @@ class BaseGate(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
         What EM raises with this gate: the likelihood of the target given the row, or, for a gate
         with ``score_samples``, that of both.
     takes_load_prior : bool
-        Whether ``fit`` reads ``_load_prior``, prior counts of the experts, in closed form.
+        Whether ``fit`` reads ``load_prior`` in closed form.
+    load_prior : ndarray of shape (n_experts,) or None
+        Prior counts of the experts, set by a mixture where ``takes_load_prior``.
     keeps_order : bool
         Whether the place of an expert means something to the gate, so that clones must not be
         ordered by falling load.
@@ -36,7 +37,7 @@ class BaseGate(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
     objective = "conditional"
     takes_load_prior = False
     keeps_order = False
-    _load_prior = None
+    load_prior = None
     _one_class_will_do = False
 
     @abstractmethod
@@ -88,8 +89,19 @@ class BaseGate(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
         """
         return self.predict_log_proba(X)
 
-    def _log_proba_of_checked(self, X):
-        """``predict_log_proba`` of rows that a mixture has checked already."""
+    def log_proba_of_checked(self, X):
+        """``predict_log_proba`` of rows that a mixture has checked already.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        log_proba : ndarray of shape (n_samples, n_experts)
+            Natural logarithms.
+        """
         return self.predict_log_proba(X)
 
     def predict_proba(self, X):
@@ -145,6 +157,40 @@ class BaseGate(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
         sample_weight : array-like of shape (n_samples,)
             Weights.
         """
+
+    @property
+    def learns_batches(self):
+        """Whether there is ``learn_batch``, which ``partial_fit`` needs."""
+        return self._implements("learn_batch")
+
+    def learn_batch(self, X, y, sample_weight, *, keep, gain):
+        """Go on with one more batch of rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows.
+        y : array-like of shape (n_samples, n_experts)
+            Soft labels.
+        sample_weight : array-like of shape (n_samples,)
+            Weights.
+        keep, gain : float
+            Factors of what was learned before, and of the rows of the batch.
+        """
+        raise TypeError(f"{type(self).__name__} does not implement learn_batch.")
+
+    @property
+    def n_parameters_(self):
+        """Number of free parameters, for ``bic``; None where they cannot be counted."""
+        return None
+
+    @property
+    def can_reorder(self):
+        """Whether experts can be renumbered, and their order means nothing."""
+        return self._implements("reorder") and not self.keeps_order
+
+    def _implements(self, method):
+        return getattr(type(self), method) is not getattr(BaseGate, method)
 
     def reorder(self, order):
         """Renumber the experts in place: new expert ``j`` is old expert ``order[j]``.

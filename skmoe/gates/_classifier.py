@@ -6,11 +6,10 @@ import numpy as np
 from sklearn.base import MetaEstimatorMixin, clone
 from sklearn.dummy import DummyClassifier
 from sklearn.utils import _safe_indexing, check_random_state, get_tags
-from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._compat import HasMethods, Interval, VisualBlock, fit_context
-from .._weights import (
+from .._experts.fitting import (
     fit_weighted,
     learn_weighted,
     learns_batches,
@@ -105,7 +104,11 @@ class ClassifierGate(MetaEstimatorMixin, BaseGate):
         self._columns = np.arange(targets.shape[1])
         return self
 
-    @available_if(lambda gate: learns_batches(gate.classifier))
+    @property
+    def learns_batches(self):
+        """Whether the classifier has ``partial_fit``."""
+        return learns_batches(self.classifier)
+
     def learn_batch(self, X, y, sample_weight, *, keep, gain):
         """Go on with the ``partial_fit`` of the classifier.
 

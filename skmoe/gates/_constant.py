@@ -53,7 +53,7 @@ class ConstantGate(BaseGate):
 
     def _set_proportions(self, mass):
         self._mass = mass
-        prior = 0.0 if self._load_prior is None else self._load_prior
+        prior = 0.0 if self.load_prior is None else self.load_prior
         self.proportions_ = self._shares(mass + prior)
 
     wants_curvature = False
@@ -96,7 +96,7 @@ class ConstantGate(BaseGate):
         Parameters
         ----------
         sums : Sums
-            Of ``_linear_mixture.py``.
+            Of the last pass over the rows.
         size : float, default=1.0
             Not looked at: the fit is exact.
         """
@@ -147,9 +147,9 @@ class ConstantGate(BaseGate):
         log_prior : float
             Up to a constant; 0 without load balancing.
         """
-        if self._load_prior is None:
+        if self.load_prior is None:
             return 0.0
-        return float(self._load_prior @ np.log(self.proportions_))
+        return float(self.load_prior @ np.log(self.proportions_))
 
     @property
     def n_parameters_(self):
@@ -167,8 +167,8 @@ class ConstantGate(BaseGate):
         """
         self.classes_ = self.classes_[: len(order)]
         self.proportions_, self._mass = self._shares(self.proportions_[order]), self._mass[order]
-        if self._load_prior is not None:
-            self._load_prior = self._load_prior[order]
+        if self.load_prior is not None:
+            self.load_prior = self.load_prior[order]
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

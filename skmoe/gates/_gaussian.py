@@ -8,7 +8,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._compat import Interval, StrOptions, fit_context
-from .._statistics import standardisation, weighted_grams
+from .._numerics.statistics import standardisation, weighted_grams
 from ._base import BaseGate
 
 _LOG_2PI = np.log(2 * np.pi)
@@ -145,7 +145,7 @@ class GaussianGate(BaseGate):
         covariances /= (rows + prior_rows)[:, None, None]
         if self.covariance_type == "diag":
             covariances *= np.eye(n_features)
-        prior_counts = 0.0 if self._load_prior is None else self._load_prior
+        prior_counts = 0.0 if self.load_prior is None else self.load_prior
         self.proportions_ = self._shares(counts + prior_counts)
         self.means_ = means * self._scale + self._mean
         self.covariances_ = covariances * np.outer(self._scale, self._scale)
@@ -241,8 +241,8 @@ class GaussianGate(BaseGate):
             inverse = linalg.solve_triangular(factor, np.eye(len(factor)), lower=True)
             log_det = 2 * np.log(np.diag(factor)).sum()
             log_prior -= 0.5 * self._prior_rows * (log_det + (inverse**2).sum())
-        if self._load_prior is not None:
-            log_prior += float(self._load_prior @ np.log(self.proportions_))
+        if self.load_prior is not None:
+            log_prior += float(self.load_prior @ np.log(self.proportions_))
         return float(log_prior)
 
     @property
@@ -269,5 +269,5 @@ class GaussianGate(BaseGate):
         self.means_, self.covariances_ = self.means_[order], self.covariances_[order]
         self._standard = tuple(part[order] for part in self._standard)
         self._moments = self._moments[order]
-        if self._load_prior is not None:
-            self._load_prior = self._load_prior[order]
+        if self.load_prior is not None:
+            self.load_prior = self.load_prior[order]

@@ -6,23 +6,16 @@ from numbers import Integral, Real
 import numpy as np
 from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from .. import _multinomial
+from .._numerics import multinomial as _multinomial
 from .._compat import Interval, fit_context
-from .._statistics import standardisation
+from .._numerics.statistics import standardisation
 from ._base import BaseGate
 
 # Of the logits, over the root of the number of experts, until the curvature is taken anew: the
 # more experts, the more it costs beside the rest.
 LONGEST_DRIFT = 0.1
-
-
-def _has_l2_alone(gate):
-    if gate.l1_ratio > 0 and gate.alpha > 0:
-        raise AttributeError("SoftmaxGate learns from batches only with l1_ratio=0.")
-    return True
 
 
 class SoftmaxGate(BaseGate):
@@ -171,7 +164,11 @@ class SoftmaxGate(BaseGate):
             np.exp(_multinomial.log_softmax(self._log_odds(X))),
         )
 
-    @available_if(_has_l2_alone)
+    @property
+    def learns_batches(self):
+        """Whether there is ``learn_batch``: where no part of the penalty is L1."""
+        return self.l1_ratio == 0 or self.alpha == 0
+
     def learn_batch(self, X, y, sample_weight, *, keep, gain):
         """One step by the running curvature, in the standardised columns of ``fit``.
 
@@ -241,7 +238,7 @@ class SoftmaxGate(BaseGate):
         Parameters
         ----------
         sums : Sums
-            Of ``_linear_mixture.py``.
+            Of the last pass over the rows.
         size : float, default=1.0
             Part of the step to take.
         """
@@ -251,11 +248,11 @@ class SoftmaxGate(BaseGate):
             self._bound = 2 * np.einsum("kikj->kij", hessian)  # see _multinomial.curvature
             self._factor, self._drift = _multinomial.factor_hessian(hessian, penalty), 0.0
         step, decrement = _multinomial.newton_direction(
-            self._factor, sums.lack - penalty[:, None] * coef
+            self._factor, sums.excess - penalty[:, None] * coef
         )
         size *= _multinomial.shortening(step, sums.rows_gram).min()
-        spread = max(0.5 * self._bound[:, -1, -1].sum(), 1e-300)
-        self._drift += size * np.sqrt(max(decrement, 0.0) / spread)
+        mass = max(0.5 * self._bound[:, -1, -1].sum(), 1e-300)
+        self._drift += size * np.sqrt(max(decrement, 0.0) / mass)
         self._set_weights(coef + size * step)
 
     def _standardise(self, X):
@@ -299,7 +296,7 @@ class SoftmaxGate(BaseGate):
         """
         return _multinomial.log_softmax(self.predict_log_odds(X))
 
-    def _log_proba_of_checked(self, X):
+    def log_proba_of_checked(self, X):
         """``predict_log_proba`` of rows that a mixture has checked already."""
         if type(self) is SoftmaxGate and type(X) is np.ndarray and X.dtype.kind == "f":
             log_odds = self._log_odds(X.astype(np.float64, copy=False))

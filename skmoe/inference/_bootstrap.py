@@ -12,10 +12,10 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted, c
 
 from .._compat import check_sample_weight
 from .._display import html_table, interval_ends, text_table, under_headings
-from .._online import join_last, split_last
+from .._experts.fitting import join_last, split_last
 from .._parallel import jobs
 from .._parameters import ExpertParameters
-from .._subjects import check_subject
+from .._data import check_subject
 from ..gates import BaseGate
 from ._estimates import check_applies, parameter_names, raw_parameters
 

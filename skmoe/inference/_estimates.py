@@ -5,9 +5,9 @@ from scipy import linalg
 from sklearn.base import is_classifier
 from sklearn.utils.validation import check_consistent_length
 
-from .._online import split_last
-from .._statistics import standardisation
-from .._subjects import Subjects, check_subject
+from .._experts.fitting import split_last
+from .._numerics.statistics import standardisation
+from .._data import Subjects, check_subject
 from .._tables import column_numbers
 from ..gates import ConstantGate, SoftmaxGate
 from ..likelihoods import Categorical, Gamma, Gaussian, LogNormal, NegativeBinomial, Poisson

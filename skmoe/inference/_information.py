@@ -18,8 +18,8 @@ import numpy as np
 from scipy import linalg, special
 from sklearn.utils import gen_batches
 
-from .._multinomial import log_softmax
-from .._statistics import weighted_grams
+from .._numerics.multinomial import log_softmax
+from .._numerics.statistics import weighted_grams
 
 BLOCK_ROWS = 8192
 NEWTON_STEPS = 50

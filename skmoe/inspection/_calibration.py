@@ -5,7 +5,7 @@ from scipy import stats
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_consistent_length
 
-from .._answers import posterior
+from .._model import posterior
 from .._compat import check_matplotlib_support, check_sample_weight
 from .._routing import Routes
 from ..distributions import MixtureDistribution
@@ -162,12 +162,13 @@ class CalibrationDisplay(Display):
         check_matplotlib_support(f"{cls.__name__}.from_estimator")
         mixture, Z = unwrap(estimator, X)
         check_regressor(mixture, cls.__name__, "sklearn.calibration.CalibrationDisplay")
-        output = check_output(mixture._y_shape, output)
+        output = check_output(mixture._model.y_shape, output)
         y = mixture._check_known_target(y)
         Z = mixture._check_X(Z)
         check_consistent_length(Z, y)
-        routes = mixture._routes(Z)
-        distribution = MixtureDistribution(routes.weights, mixture._components(Z, routes))
+        routes = mixture._model.routes(Z)
+        components = mixture._model.components(Z, routes)
+        distribution = MixtureDistribution(routes.weights, components)
         return cls._of(
             distribution,
             routes,
@@ -253,8 +254,8 @@ class CalibrationDisplay(Display):
             expert_pit = expert_pit - below * np.exp(components.logpdf(at))
         return cls(
             pit=np.einsum("nk,nk->n", distribution.weights, expert_pit),
-            expert_pit=routes.spread(expert_pit),
-            responsibilities=routes.spread(resp),
+            expert_pit=routes.dense(expert_pit),
+            responsibilities=routes.dense(resp),
             names=names,
             sample_weight=weight,
             randomised=distribution.discrete,

@@ -3,7 +3,6 @@
 import numpy as np
 
 from .._compat import check_matplotlib_support
-from .._routing import Routes
 from ._axes import Display, line_styles, outlined, scatter_rows
 from ._columns import (
     Columns,
@@ -165,7 +164,7 @@ class ExpertDisplay(Display):
         """
         check_matplotlib_support(f"{cls.__name__}.from_estimator")
         mixture, Z = unwrap(estimator, X)
-        output, of_class = check_output(mixture._y_shape, output), hasattr(mixture, "classes_")
+        output, of_class = check_output(mixture._model.y_shape, output), hasattr(mixture, "classes_")
         column = check_class(mixture, class_of_interest) if of_class else output
         columns = Columns(X)
         axis = columns.axis(columns.only(feature), grid_resolution)
@@ -186,8 +185,8 @@ class ExpertDisplay(Display):
             target = np.asarray(y) if output is None else np.asarray(y, dtype=np.float64)[:, output]
             target = target.ravel()
         name = target_name(y, output)
-        if not of_class and hasattr(mixture.likelihood_, "expert_target"):
-            target = None if target is None else mixture._for_experts(target)
+        if not of_class and mixture.likelihood_.changes_target:
+            target = None if target is None else mixture.likelihood_.expert_target(target)
             name = f"{name}, on the scale of the experts"
         if of_class:
             label = mixture.classes_[column]
@@ -260,5 +259,4 @@ def _say(mixture, X):
     """Predictions (n, K), (n, K, n_outputs), or calibrated probabilities (n, K, n_classes)."""
     if not hasattr(mixture, "classes_"):
         return mixture.predict_experts(X)
-    X = mixture._check_X(X)
-    return mixture._route_proba(X, Routes(np.zeros((X.shape[0], len(mixture.experts_)))))
+    return mixture._model.expert_proba(mixture._check_X(X))

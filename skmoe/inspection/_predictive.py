@@ -156,7 +156,7 @@ class PredictiveDisplay(Display):
         """
         check_matplotlib_support(f"{cls.__name__}.from_estimator")
         mixture, _ = unwrap(estimator, X)
-        output = check_output(mixture._y_shape, output)
+        output = check_output(mixture._model.y_shape, output)
         levels = tuple(sorted(levels))
         if not levels or not 0 < levels[0] <= levels[-1] < 1:
             raise ValueError(f"levels must be probabilities between 0 and 1; got {levels}.")

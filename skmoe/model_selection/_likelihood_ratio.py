@@ -10,7 +10,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_array, check_consistent_length
 
-from .._experts import seed_estimator
+from .._experts.traits import seed_estimator
 from .._parallel import jobs
 from .._parameters import ExpertParameters
 from ..gates import ConstantGate, SoftmaxGate

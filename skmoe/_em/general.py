@@ -1,0 +1,264 @@
+"""The general problem: any experts, gate and likelihood, over arrays of n rows and K experts."""
+
+import numpy as np
+
+from .._compat import n_openmp_threads
+from .._kernels._estep import e_step
+from .._routing import Routes, keep_best
+from .problem import Problem, shallow_copy
+from .revival import copies_of_heavier
+
+ROUTING_STEPS = 20  # E-steps at most that fit the scales to the routes of predictions
+ROUTING_POOLED_ROWS = 1.0
+STATE = (
+    "resp",
+    "log_norm",
+    "log_density",
+    "gate_proba",
+    "objective",
+    "load",
+    "working",
+    "working_exposure",
+    "row_scale",
+)
+
+
+class GeneralProblem(Problem):
+    """A mixture in training; see ``Problem`` for the parameters.
+
+    Attributes
+    ----------
+    noise : ndarray of shape (n_samples, n_experts) or None
+        Added to the logarithms that are ranked for the top k.
+    working : ndarray of shape (n_samples, n_experts) or None
+        Factors of the responsibilities with which experts are fitted, where the likelihood is
+        robust and has seen predictions.
+    working_exposure : ndarray of shape (n_samples, n_experts) or None
+        By which the target is divided, and weights are multiplied, when experts are fitted.
+    row_scale : ndarray of shape (n_samples, 1) or None
+        Factors of the scales, where these depend on the row.
+    """
+
+    working = working_exposure = row_scale = gate_proba = None
+
+    @property
+    def exposure(self):
+        """Factors (n_samples,) of the predictions, or None."""
+        return self.data.exposure
+
+    @property
+    def subjects(self):
+        """Rows that share an expert: Subjects, or None."""
+        return self.data.subjects
+
+    @property
+    def gate_weight(self):
+        """Weights of the rows for the gate, (n_samples,)."""
+        return self.weight if self.subjects is None else self.subjects.row_weight
+
+    @property
+    def means(self):
+        """Predictions of the experts, times the exposure."""
+        predictions = self.experts.predictions
+        return predictions if self.exposure is None else predictions * self.exposure[:, None]
+
+    def start(self, resp):
+        """Take responsibilities (n, K) to start from; the problem."""
+        resp = resp if self.subjects is None else self.subjects.average(resp)
+        self.resp = np.ascontiguousarray(resp, dtype=np.float64)
+        self.working = self.working_exposure = None
+        if self.exposure is not None:
+            self.working_exposure = np.repeat(self.exposure[:, None], resp.shape[1], axis=1)
+        return self
+
+    def restart(self, resp, dead):
+        """Go on from responsibilities in which dead experts have rows again."""
+        working, working_exposure = self.working, self.working_exposure
+        self.start(resp)
+        if working is not None:
+            self.working = working.copy()
+            self.working[:, dead] = 1.0
+        if working_exposure is not None:
+            self.working_exposure = working_exposure.copy()
+            anew = 1.0 if self.exposure is None else self.exposure[:, None]
+            self.working_exposure[:, dead] = anew
+
+    def adopt(self, other):
+        """Take the parameters of a problem of the same parts, trained on some of the rows."""
+        self._take_parts(other)
+        self.resp = np.broadcast_to(0.0, (len(self.y), other.resp.shape[1]))
+        self.e_step()
+
+    def step(self):
+        """One EM iteration: refit the experts, then scales, gate and E-step; the objective."""
+        self.experts.precision = self.likelihood.precision_
+        self.experts.fit(self.resp, self.working, self.working_exposure)
+        return self.update_around_experts()
+
+    def update_around_experts(self):
+        """Scales, gate and E-step around the experts as they are; the objective."""
+        for _ in range(self.n_inner):
+            self.likelihood.update(
+                self.y,
+                self.means,
+                self.resp * self.weight[:, None],
+                self.experts.penalty,
+                **self._row_facts(),
+            )
+            self.gate.fit(self.Z, self._gate_labels(), sample_weight=self.gate_weight)
+            self.e_step()
+        return self.objective
+
+    def _row_facts(self):
+        """What the likelihood is told about the rows besides targets and predictions."""
+        return {} if self.row_scale is None else {"row_scale": self.row_scale}
+
+    def _gate_labels(self):
+        """Soft labels for the gate: responsibilities, and pseudo-responsibilities of the prior.
+
+        The prior adds ``sum_k load_prior_k log(load_k)`` to the objective. Jensen's inequality
+        gives it a lower bound that touches at the gate as it is, and which the gate raises when
+        it takes each row's part in an expert's load for responsibility.
+        """
+        if self.load_prior is None or self.gate.takes_load_prior:
+            return self.resp
+        proba = self.resp if self.gate_proba is None else self.gate_proba
+        mass = self.gate_weight @ proba
+        return self.resp + self.load_prior * proba / np.where(mass > 0, mass, 1.0)
+
+    # E-step ---------------------------------------------------------------------------------
+
+    def e_step(self):
+        """Responsibilities, log-densities, load and objective with the parameters as they are."""
+        log_gate = self.gate.log_proba_of_checked(self.Z)
+        log_gate = np.ascontiguousarray(log_gate, dtype=np.float64)
+        if log_gate.shape != self.resp.shape or np.isnan(log_gate).any():
+            raise ValueError(
+                f"The gate {self.gate} returned NaN, or probabilities of shape {log_gate.shape} "
+                f"where {self.resp.shape} is needed."
+            )
+        log_density = self.expert_log_density()
+        log_likelihood = self.share_rows(log_gate, log_density, self.top_k, self.noise)
+        self.log_density, self.gate_proba = log_density, np.exp(log_gate)
+        self._set_load()
+        if self.gate.objective == "joint":
+            log_likelihood += self.gate_weight @ self.gate.score_samples(self.Z)
+        if self.load_prior is not None and not self.gate.takes_load_prior:
+            log_likelihood += self.load_prior @ np.log(np.maximum(self.load, 1e-300))
+        self.objective = (log_likelihood + self.log_prior()) / self.weight.sum()
+        self._set_working()
+
+    def expert_log_density(self):
+        """Log-density of each row under each expert, (n, K)."""
+        log_density = self.likelihood.log_density(self.y, self.means, **self._row_facts())
+        for k, own in self.experts.own_log_density.items():
+            log_density[:, k] = own
+        return log_density
+
+    def share_rows(self, log_gate, log_density, top_k=None, noise=None):
+        """Set responsibilities and log-densities of the rows; the log-likelihood."""
+        subjects, weight = self.subjects, self.weight
+        if subjects is not None:
+            log_gate, log_density = subjects.log_gate(log_gate), subjects.weighted_sum(log_density)
+            noise = None if noise is None else subjects.log_gate(subjects.average(noise))
+            weight = subjects.counts
+        log_density = keep_best(log_gate, log_density, top_k, noise)
+        resp, log_norm = np.empty_like(log_gate), np.empty(len(log_gate))
+        log_likelihood = e_step(log_gate, log_density, weight, resp, log_norm, n_openmp_threads())
+        if subjects is not None:
+            resp, log_norm = subjects.of_rows(resp), subjects.per_row(log_norm)
+        self.resp, self.log_norm = resp, log_norm
+        return log_likelihood
+
+    def _set_working(self):
+        """Weights and exposures that the likelihood wants for the next fit of the experts."""
+        working = self.likelihood.working_weights(self.y, self.means)
+        if working is not None:
+            self.working = working
+        elif self.row_scale is not None and self.experts.in_sample:  # least squares, unequal errors
+            self.working = np.repeat(1 / self.row_scale**2, self.resp.shape[1], axis=1)
+        working = self.likelihood.working_exposure(self.y, self.means)
+        if working is not None:
+            self.working_exposure = (
+                working if self.exposure is None else working * self.exposure[:, None]
+            )
+
+    def _set_load(self):
+        self.load = self.gate_weight @ self.gate_proba / self.gate_weight.sum()
+
+    def fit_to_routing(self):
+        """Fit the scales to the mixture that predictions speak of: the top k of the gate.
+
+        In training the top k are chosen in knowledge of the target; a prediction that goes to
+        the wrong expert is an error which the scales have to cover. It falls on few rows, so
+        small experts borrow from the others. The responsibilities and log-densities of the rows
+        are then those of that mixture too.
+        """
+        if self.top_k is None:
+            return
+        trained = self.resp
+        routes = Routes(np.log(np.maximum(self.gate_proba, 1e-300)), self.top_k)
+        log_gate = routes.dense(routes.log_weights, fill=-np.inf)
+        best = -np.inf
+        for _ in range(ROUTING_STEPS):
+            log_density = self.expert_log_density()
+            value = self.share_rows(log_gate, log_density) / self.weight.sum()
+            if not value > best + 1e-8:
+                break
+            best = value
+            mass = self.weight @ self.resp
+            weights = np.where(mass > 0, self.resp, trained) * self.weight[:, None]
+            self.likelihood.update(
+                self.y,
+                self.means,
+                weights,
+                self.experts.penalty,
+                pooled_rows=ROUTING_POOLED_ROWS,
+                **self._row_facts(),
+            )
+        self.gate_proba = np.exp(log_gate)
+        self._set_load()
+
+    # What is known of it --------------------------------------------------------------------
+
+    def squared_errors(self):
+        """Of each row (n,), in units of the scales of the experts that it belongs to."""
+        squares = ((self.y[:, None] - self.means) / self.likelihood.scale_) ** 2
+        squares = squares.mean(axis=2) if squares.ndim == 3 else squares
+        squares = (self.resp * squares).sum(axis=1)
+        return squares * (self.weight.sum() / max(self.weight @ squares, 1e-300))
+
+    def effective_rows(self):
+        """Weight of the rows of each expert, (K,)."""
+        return self.weight @ self.resp
+
+    def copies(self):
+        """Whether a heavier expert has the same density everywhere, (K,)."""
+        return copies_of_heavier(self.log_density, self.load)
+
+    def blocks(self):
+        """What reports are made of: all rows in one block."""
+        yield slice(None), self.resp, self.gate_proba, self.means
+
+    def streaming_experts(self, order, estimators):
+        """Experts that go on with ``learn_batch``, or None."""
+        return self.experts.streaming(self.resp, order, estimators)
+
+    def begin_gate_stream(self, gate, order):
+        """Make a fitted gate, in a new order, ready to learn batches."""
+        gate.begin_stream(self.Z, self._gate_labels()[:, order], self.weight)
+
+    def state(self):
+        """All that ``restore`` needs; nothing in it is changed in place."""
+        return {
+            "experts": self.experts.state(),
+            "gate": shallow_copy(self.gate),
+            "likelihood": shallow_copy(self.likelihood),
+            "arrays": {name: getattr(self, name) for name in STATE},
+        }
+
+    def restore(self, state):
+        """Back to an earlier state."""
+        self.experts.restore(state["experts"])
+        self.gate, self.likelihood = shallow_copy(state["gate"]), shallow_copy(state["likelihood"])
+        vars(self).update(state["arrays"])

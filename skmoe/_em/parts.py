@@ -1,0 +1,340 @@
+"""The parts of a mixture as the user gave them, adapted to the rows; and the model they become."""
+
+import copy
+from dataclasses import dataclass, field
+
+import numpy as np
+from scipy import sparse
+from sklearn.base import clone
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.utils.validation import check_array, validate_data
+
+from .._data import TrainingData
+from .._experts.estimators import EstimatorExperts
+from .._experts.fitting import split_last, takes_sample_weight
+from .._experts.traits import has_own_density, seed_estimator
+from .._tables import check_accepts, column_numbers, default_encoder, describe_columns, is_table
+from ..exceptions import IgnoredWeightsWarning, warn_user
+from ..gates import BaseGate, ClassifierGate, ConstantGate
+
+
+@dataclass
+class GateParts:
+    """A gate, and what stands before it.
+
+    Attributes
+    ----------
+    given : estimator
+        As the user gave it, or the default; no Pipeline.
+    trained : BaseGate
+        A clone for EM, unfitted, of which every ``fit`` makes one step where it can.
+    encoder : Pipeline or None
+        Transformers before the gate; fitted once a fit.
+    last_name : str
+        Name of the gate in a Pipeline.
+    """
+
+    given: object
+    trained: BaseGate
+    encoder: Pipeline | None = None
+    last_name: str = "gate"
+
+    @classmethod
+    def adapt(cls, gate, default, rows, n_experts, seed, *, report_weights=True):
+        """A gate for these rows.
+
+        Parameters
+        ----------
+        gate : gate, classifier, Pipeline ending in one, or None
+            As the user gave it.
+        default : gate
+            What None stands for; strings and missing values are encoded for it.
+        rows : Rows
+            Checked.
+        n_experts : int
+            Number of experts.
+        seed : int
+            For what draws in it.
+        report_weights : bool, default=True
+            Whether to say that a classifier takes no weights.
+        """
+        given = default if gate is None else gate
+        _, last = split_last(given)
+        if n_experts == 1:
+            return cls(last, ConstantGate())
+        seeded = seed_estimator(given, np.random.RandomState(seed))
+        encoder, trained = split_last(seeded)
+        if gate is None and any(describe_columns(rows.X)):
+            encoder = make_pipeline(default_encoder(rows.X))
+        if isinstance(trained, BaseGate):
+            trained = step_by_step(trained)
+        else:
+            if report_weights and rows.has_unequal_weights and not takes_sample_weight(trained):
+                warn_user(
+                    f"The gate {trained} takes no sample_weight and is fitted without it.",
+                    IgnoredWeightsWarning,
+                )
+            trained = ClassifierGate(trained, random_state=seed)
+        last_name = given.steps[-1][0] if isinstance(given, Pipeline) else "gate"
+        return cls(last, trained, encoder, last_name)
+
+    def fit_encoder(self, X, y):
+        """What the gate sees of X; fits the transformers."""
+        return X if self.encoder is None else self.encoder.fit_transform(X, y)
+
+    def continued(self, fitted):
+        """The gate to train, with the weights of a fitted one if it is of this kind."""
+        _, last = split_last(fitted)
+        settings = self.trained.get_params(deep=False)
+        if type(last) is not type(self.trained) or not settings.get("warm_start"):
+            return self.trained
+        return copy.copy(last).set_params(**settings)
+
+    def finished(self, gate):
+        """A trained gate with the settings of the given one, behind its transformers."""
+        if type(self.given) is type(gate):
+            gate.set_params(**self.given.get_params(deep=False))
+        return self.behind(gate)
+
+    def behind(self, gate):
+        """A fitted gate behind the transformers, if there are any."""
+        if self.encoder is None:
+            return gate
+        return Pipeline([*self.encoder.steps, (self.last_name, gate)])
+
+
+@dataclass
+class Parts:
+    """Experts, gate and likelihood of one fit.
+
+    Attributes
+    ----------
+    model_class : type
+        RegressionModel or ClassificationModel.
+    names : list of str
+        Names of the experts.
+    templates : list of estimators
+        Unfitted experts, each able to read the rows.
+    family : LinearFamily
+        What can solve linear experts of this target.
+    is_default, is_list : bool
+        Whether ``experts`` was None, or a list of named ones.
+    gate : GateParts
+        The gate.
+    likelihood : BaseLikelihood
+        Unstarted.
+    classes : ndarray of shape (n_classes,) or None
+        Labels of classes.
+    shared_effects : list of int or str
+        Columns that have one coefficient for all experts.
+    keeps_order : bool
+        Whether the order of clones means something.
+    feature_names : ndarray of shape (n_features,) or None
+        Names of the columns of X.
+    transformer : Pipeline or None
+        Fitted transformers before experts that the family solves.
+    """
+
+    model_class: type
+    names: list
+    templates: list
+    family: object
+    is_default: bool
+    is_list: bool
+    gate: GateParts
+    likelihood: object
+    classes: np.ndarray | None = None
+    shared_effects: list = field(default_factory=list)
+    keeps_order: bool = False
+    feature_names: np.ndarray | None = None
+    transformer: Pipeline | None = None
+
+    def labels(self, y):
+        """Target as experts that are estimators are fitted on it."""
+        return y if self.classes is None else self.classes[y]
+
+    def training_data(self, rows):
+        """The rows of a fit as gate, experts and starts see them; fits what stands before the gate.
+
+        Parameters
+        ----------
+        rows : Rows
+            Checked.
+        """
+        likelihood = self.likelihood.fitting(in_sample=True, linear=True)
+        likelihood.start(rows.y, rows.weight, len(self.names))  # refuses what it cannot take
+        rates = rows.y if rows.exposure is None else rows.y / rows.exposure
+        start_target = likelihood.start_target(rates, rows.weight)
+        return TrainingData.of(rows, self.gate.fit_encoder(rows.X, rows.y), start_target)
+
+    # Experts --------------------------------------------------------------------------------
+
+    def make_experts(self, data, folds, settings, seed):
+        """Experts in training: solved by the family where it can, else estimators.
+
+        Parameters
+        ----------
+        data : TrainingData
+            Their rows.
+        folds : None, "oob", "prefit" or list of (train, test)
+            From ``make_folds``.
+        settings : Settings
+            Parameters.
+        seed : int
+            Of experts that draw.
+        """
+        experts = self._make_solved(data, folds, seed)
+        if experts is None and self.shared_effects:
+            raise ValueError(
+                "shared_effects needs linear experts: the default ones, one LinearRegression or "
+                "Ridge, or the generalised linear model of the likelihood, with dense columns and "
+                "cv='auto' or False."
+            )
+        return self.make_estimators(data, folds, settings, seed) if experts is None else experts
+
+    def _make_solved(self, data, folds, seed):
+        if self.is_list or folds is not None:
+            return None
+        template = self.templates[0]
+        head, last = split_last(template)
+        penalty = self.family.default_penalty if self.is_default else self.family.penalty_of(last)
+        if penalty is None:
+            return None
+        design = data.X
+        if head is not None:
+            self.transformer = seed_estimator(head, np.random.RandomState(seed))
+            design = self.transformer.fit_transform(design, data.y)
+        if sparse.issparse(design):
+            return None
+        experts = self.family.experts(
+            check_array(
+                design,
+                dtype=[np.float64, np.float32],
+                input_name="The design of linear experts",
+            ),
+            self.likelihood.expert_target(data.y),
+            data.weight,
+            len(self.names),
+            penalty=penalty,
+            prior=self.is_default,
+            exposure=data.exposure,
+        )
+        experts.source = design
+        if self.shared_effects:
+            experts.share(self._shared_columns(design))
+        return experts
+
+    def _shared_columns(self, design):
+        if not self.likelihood.independent_outputs:
+            raise ValueError("shared_effects needs outputs that err alone: covariance='diag'.")
+        names = getattr(design, "columns", self.feature_names)
+        if self.transformer is not None and not hasattr(design, "columns"):
+            names = self.transformer.get_feature_names_out()
+        return column_numbers(self.shared_effects, design.shape[1], names)
+
+    def make_estimators(self, data, folds, settings, seed):
+        """Experts that are fitted by their own ``fit``."""
+        random_state = np.random.RandomState(seed)
+        seeded = [seed_estimator(template, random_state) for template in self.templates]
+        for estimator in seeded:  # a mixture goes on with its regimes, and does not seek new ones
+            if has_own_density(estimator) and "warm_start" in estimator.get_params(deep=False):
+                estimator.set_params(warm_start=True)
+        experts = EstimatorExperts(
+            self.names,
+            seeded,
+            data.X,
+            self.labels(data.y),
+            data.weight,
+            target=self.likelihood.expert_target,
+            folds=folds,
+            min_responsibility=settings.least_responsibility(folds, len(self.names)),
+            ensemble=settings.ensemble,
+            classes=self.classes,
+            are_clones=not self.is_list,
+        )
+        ignoring = experts.ignoring_weights()
+        if ignoring and np.ptp(data.weight[data.weight > 0]) > 0:
+            warn_user(
+                f"The experts {ignoring} take no sample_weight and are fitted without it; scales "
+                "and gate use it.",
+                IgnoredWeightsWarning,
+            )
+        return experts
+
+    # Model ----------------------------------------------------------------------------------
+
+    def model(self, problem, settings):
+        """The fitted model of a trained problem, and the order of its experts.
+
+        Parameters
+        ----------
+        problem : Problem
+            Trained.
+        settings : Settings
+            Parameters.
+
+        Returns
+        -------
+        model : Model
+            New expert ``j`` is expert ``order[j]`` of the problem.
+        order : ndarray of shape (n_experts,)
+            Clones are put in the order of falling load.
+        """
+        estimators = self._estimators(problem)
+        problem.fit_to_routing()
+        gate, likelihood = copy.copy(problem.gate), copy.copy(problem.likelihood)
+        order = self._order(problem)
+        if order is None:
+            order = np.arange(len(self.names))
+        else:
+            gate.reorder(order)
+            likelihood.reorder(order)
+        target = {} if self.classes is None else {"classes": self.classes}
+        model = self.model_class(
+            names=self.names,
+            experts=[estimators[k] for k in order],
+            gate=self.gate.finished(gate),
+            likelihood=likelihood,
+            y_shape=problem.y.shape[1:],
+            top_k=settings.top_k,
+            **target,
+        )
+        return model, order
+
+    def _estimators(self, problem):
+        """Fitted experts, each whole: transformers included."""
+        if not problem.experts.is_solved:
+            return problem.experts.finish(problem.resp, problem.working, problem.working_exposure)
+        last = [clone(split_last(template)[1]) for template in self.templates]
+        fitted = problem.experts.finish(last)
+        for estimator in fitted:  # a transformer may give names, or take them away
+            validate_data(estimator, problem.experts.source, skip_check_array=True)
+        if not isinstance(self.templates[0], Pipeline):
+            return fitted
+        before = [] if self.transformer is None else self.transformer.steps
+        last_name = self.templates[0].steps[-1][0]
+        return [Pipeline([*before, (last_name, estimator)]) for estimator in fitted]
+
+    def _order(self, problem):
+        """Clones by falling load; None where the order means something or cannot be changed."""
+        fixed = self.is_list or self.keeps_order or problem.likelihood.keeps_order
+        if fixed or not problem.gate.can_reorder:
+            return None
+        return np.argsort(-problem.load, kind="stable")
+
+
+def adapt_experts(templates, X, *, is_default):
+    """Experts that can take X, encoded where ``experts=None`` meets a mixed table."""
+    if is_default and is_table(X) and any(describe_columns(X)):
+        template = make_pipeline(default_encoder(X), templates[0])
+        return [template] * len(templates)
+    for template in dict.fromkeys(templates):
+        check_accepts(f"The expert {type(template).__name__}", template, X)
+    return templates
+
+
+def step_by_step(gate):
+    """Let every ``fit`` of a gate make one step from where the last one ended; the gate."""
+    if {"warm_start", "max_iter"} <= set(gate.get_params(deep=False)):
+        gate.set_params(warm_start=True, max_iter=1)
+    return gate

@@ -1,0 +1,171 @@
+"""Sums over rows, all that an M-step of linear experts needs to see, and the pass that makes them."""
+
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+
+from .._compat import n_openmp_threads
+from .._kernels._linear_pass import linear_pass, sizes
+
+BLOCK_ROWS = 512  # of the kernel
+MOST_CHUNKS = 32  # of rows, each with sums of its own: enough for as many threads
+CHUNK_NUMBERS = 2**22  # at most, in the sums of all chunks
+
+
+@dataclass
+class PassParameters:
+    """What a pass over the rows is told.
+
+    Attributes
+    ----------
+    mean, scale : ndarray of shape (n_features,)
+        Units of the columns.
+    gate_coef : ndarray of shape (p, n_experts)
+        Coefficients of the gate's logits in standardised columns, the intercept last.
+    expert_coef : ndarray of shape (n_experts, p)
+        Linear functions of the experts in standardised columns.
+    error_scale : ndarray of shape (n_experts,)
+        Scales of Gaussian errors; ones for logistic experts.
+    y_mean, y_scale : float
+        Units of the target.
+    resp : ndarray of shape (n_samples, n_experts) or None
+        Responsibilities in place of those of an E-step.
+    logistic : bool
+        Whether experts are logistic, of two classes.
+    with_grams : bool
+        Whether to sum Gram matrices of the experts, or their curvature.
+    with_curvature : bool
+        Whether to sum the curvature of the gate.
+    """
+
+    mean: np.ndarray
+    scale: np.ndarray
+    gate_coef: np.ndarray
+    expert_coef: np.ndarray
+    error_scale: np.ndarray
+    y_mean: float = 0.0
+    y_scale: float = 1.0
+    resp: np.ndarray | None = None
+    logistic: bool = False
+    with_grams: bool = True
+    with_curvature: bool = False
+
+
+@dataclass
+class Sums:
+    """Sums over rows at one point of the parameters, in standardised columns.
+
+    Attributes
+    ----------
+    value : float
+        Log-likelihood. With given responsibilities, the bound on it but for the experts' part.
+    gram : ndarray of shape (n_experts, p, p)
+        Weighted Gram matrices of the columns, the intercept last; of logistic experts their
+        curvature.
+    cross : ndarray of shape (n_experts, p, 1)
+        Weighted products of columns and residuals.
+    squares : ndarray of shape (n_experts, 1) or None
+        Weighted squares of residuals.
+    excess : ndarray of shape (p, n_experts)
+        Columns times what responsibilities exceed the gate by: the slope of the gate.
+    pairs : ndarray of shape (n_experts * (n_experts - 1) / 2, p, p) or None
+        Gram matrices weighted by products of two gate probabilities.
+    mass : ndarray of shape (n_experts,)
+        Weights of the experts' rows.
+    rows_gram : ndarray of shape (p, p)
+        Gram matrix of all rows.
+    """
+
+    value: float
+    gram: np.ndarray
+    cross: np.ndarray
+    squares: np.ndarray
+    excess: np.ndarray
+    pairs: np.ndarray | None
+    mass: np.ndarray
+    rows_gram: np.ndarray
+
+    @property
+    def gate_mass(self):
+        """Summed probabilities of the gate, (n_experts,)."""
+        return np.maximum(self.mass - self.excess[-1], 0.0)
+
+    @classmethod
+    def from_kernel(cls, flat, n_experts, p, with_curvature):
+        """Take the kernel's numbers apart, as those of linear experts."""
+        n_pairs = p * (p + 1) // 2
+        n_curvatures = n_experts * (n_experts - 1) // 2
+        at_slopes = 1 + n_experts
+        at_grams = at_slopes + 2 * n_experts * p
+        at_pairs = at_grams + n_pairs * n_experts
+        slopes = flat[at_slopes:at_grams].reshape(p, 2 * n_experts)
+        pairs = flat[at_pairs:].reshape(n_pairs, n_curvatures) if with_curvature else None
+        gram = _unpack(flat[at_grams:at_pairs].reshape(n_pairs, n_experts), p)
+        return cls(
+            float(flat[0]),
+            gram,
+            slopes[:, :n_experts].T[:, :, None],
+            flat[1:at_slopes, None],
+            slopes[:, n_experts:],
+            None if pairs is None else _unpack(pairs, p),
+            gram[:, -1, -1],
+            gram.sum(axis=0),
+        )
+
+
+def run_pass(rows, parameters):
+    """One pass over rows in arrays: E-step, and flat sums; a kernel for ``RowSource.reduce``.
+
+    Parameters
+    ----------
+    rows : ArrayRows
+        A block.
+    parameters : PassParameters
+        What the mixture is at the moment.
+
+    Returns
+    -------
+    flat : ndarray of shape (n_sums,)
+        For ``Sums.from_kernel``.
+    """
+    n_experts, p = parameters.expert_coef.shape
+    n_sums, n_workspace = sizes(n_experts, p, parameters.with_curvature)
+    n_chunks = max(1, min(MOST_CHUNKS, CHUNK_NUMBERS // n_sums))
+    blocks = -(-rows.n_rows // BLOCK_ROWS)
+    chunk_rows = BLOCK_ROWS * -(-blocks // n_chunks)
+    dtype, error_scale = rows.X.dtype, parameters.error_scale
+    flat = np.empty(n_sums)
+    linear_pass(
+        rows.X,
+        rows.y,
+        rows.weight,
+        parameters.mean,
+        parameters.scale,
+        parameters.y_mean,
+        parameters.y_scale,
+        np.concatenate([parameters.gate_coef.T, parameters.expert_coef]).astype(dtype),
+        (parameters.y_scale / error_scale).astype(dtype),
+        np.log(error_scale * np.sqrt(2 * np.pi)).astype(dtype),
+        parameters.resp,
+        parameters.logistic,
+        parameters.with_grams,
+        parameters.with_curvature,
+        chunk_rows,
+        rows.memory("workspace", (n_openmp_threads(), n_workspace), dtype),
+        rows.memory("partial", (-(-rows.n_rows // chunk_rows), n_sums), np.float64),
+        flat,
+    )
+    return flat
+
+
+def _unpack(packed, p):
+    """Symmetric matrices (n, p, p) from upper triangles (p (p + 1) / 2, n) by columns."""
+    return packed.T.take(_places(p), axis=1)
+
+
+@cache
+def _places(p):
+    """Where each entry of a symmetric matrix stands in its upper triangle by columns, (p, p)."""
+    first, last = np.sort(np.indices((p, p)), axis=0)
+    return last * (last + 1) // 2 + first

@@ -1,0 +1,1 @@
+"""Experts in training: any estimators, or linear models that are solved all at once."""

@@ -1,0 +1,193 @@
+"""What EM asks of experts."""
+
+import copy
+from abc import ABC, abstractmethod
+from contextlib import contextmanager
+from functools import cached_property
+
+import numpy as np
+
+from .._numerics.statistics import standardisation
+
+
+class Experts(ABC):
+    """All experts of a mixture in training.
+
+    Attributes
+    ----------
+    predictions : ndarray of shape (n_samples, n_experts, ...)
+        For the rows: means (n, K) or (n, K, n_outputs), or class probabilities (n, K, n_classes).
+    in_sample : bool
+        Whether these were made for rows that the experts saw.
+    is_solved : bool
+        Whether experts are solved by a linear family, and not by ``fit`` of their own.
+    penalty : float or ndarray
+        What their prior adds to the likelihood's objective; see ``BaseLikelihood.log_prior``.
+    own_log_density : dict of int to ndarray of shape (n_samples,)
+        Log-density of the rows under an expert that knows better than the likelihood.
+    own_log_prior : float
+        Log-prior of these experts.
+    minimum_rows : float
+        Weight below which an expert counts as dead.
+    n_fits : int
+        Fits of single experts so far.
+    precision : float or ndarray
+        What a square of each expert counts, for coefficients that they share.
+    """
+
+    in_sample = True
+    is_solved = False
+    penalty = 0.0
+    own_log_density = {}
+    own_log_prior = 0.0
+    minimum_rows = 10
+    n_fits = 0
+    precision = 1.0
+
+    @contextmanager
+    def side_by_side(self, n_jobs):
+        """Context in which experts can be fitted, ``n_jobs`` at a time."""
+        yield
+
+    @abstractmethod
+    def fit(self, resp, working=None, exposure=None):
+        """Refit the experts, or those whose weights moved, and predict the rows.
+
+        Parameters
+        ----------
+        resp : ndarray of shape (n_samples, n_experts)
+            Responsibilities.
+        working : ndarray of shape (n_samples, n_experts), default=None
+            Multiplies them as weights, for robust likelihoods.
+        exposure : ndarray of shape (n_samples, n_experts), default=None
+            The target is ``y / exposure``, and the exposure a factor of the weights.
+        """
+
+    @abstractmethod
+    def state(self):
+        """What ``restore`` needs; never changed in place."""
+
+    @abstractmethod
+    def restore(self, state):
+        """Back to an earlier state."""
+
+    def n_parameters(self):
+        """Free coefficients of all experts, or None where they cannot be counted."""
+        return None
+
+    def streaming(self, resp, order, fitted):
+        """Experts without rows that go on with ``learn_batch``, or None where one cannot.
+
+        ``learn_batch(X, y, weights, *, keep, gain)`` returns experts that have learned from a
+        batch, with ``predictions`` for it where they are ``in_sample``.
+
+        Parameters
+        ----------
+        resp : ndarray of shape (n_samples, n_experts)
+            Responsibilities.
+        order : ndarray of shape (n_experts,)
+            New expert ``j`` is old expert ``order[j]``.
+        fitted : list of estimators
+            The fitted experts, in the new order.
+        """
+        return None
+
+
+class _Rows:
+    """Rows in standardised columns, which are made when somebody asks, once for all copies."""
+
+    def __init__(self, X, mean, scale):
+        self.X, self.mean, self.scale = X, mean, scale
+
+    @cached_property
+    def design(self):
+        return np.column_stack([(self.X - self.mean) / self.scale, np.ones(len(self.X))])
+
+
+class LinearExperts(Experts):
+    """Experts that are linear functions of standardised columns and an intercept.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, n_features)
+        Finite numbers.
+    y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+        Target, or class numbers.
+    weight : ndarray of shape (n_samples,)
+        Weights of the rows.
+    n_experts : int
+        Number of experts.
+    penalty : float
+        L2 penalty of the experts.
+    per_column_unit : bool
+        Whether the penalty is on coefficients of the raw columns, as scikit-learn's is, and
+        not on those of the standardised ones.
+    units : (ndarray, ndarray), default=None
+        Mean and scale of the columns where they are known.
+
+    Attributes
+    ----------
+    source : array-like or DataFrame
+        What X was before it was checked.
+    shared : ndarray of bool of shape (n_features + 1,) or None
+        Columns with one coefficient for all experts.
+    """
+
+    is_solved = True
+    shared = None
+
+    def __init__(self, X, y, weight, n_experts, *, penalty, per_column_unit, units=None):
+        self.source, self.weight, self.n_experts = X, weight, n_experts
+        self.mean, self.scale = standardisation(X, weight) if units is None else units
+        self._take(X, y)
+        self.alpha = penalty / self.scale**2 if per_column_unit else np.full(X.shape[1], penalty)
+        self.minimum_rows = X.shape[1] + 2
+
+    def _take(self, X, y):
+        """Hold these rows, in the standardised columns of the first ones."""
+        self.y = y
+        self.rows = _Rows(X, self.mean, self.scale)
+
+    @property
+    def design(self):
+        """Standardised columns and the intercept, (n_samples, p)."""
+        return self.rows.design
+
+    def on_rows(self, rows, weight):
+        """A copy on some of the rows, with other weights, in the same units."""
+        twin = copy.copy(self)
+        twin.weight = weight
+        twin._take(self.rows.X[rows], self.y[rows])
+        return twin
+
+    def without_rows(self):
+        """A copy that holds no rows, for ``partial_fit``."""
+        twin = copy.copy(self)
+        twin.y = twin.rows = twin.weight = twin.predictions = twin.source = None
+        return twin
+
+    def share(self, columns):
+        """Give all experts one coefficient for each of these columns; the experts."""
+        self.shared = np.zeros(len(self.scale) + 1, dtype=bool)
+        self.shared[columns] = True
+        return self
+
+    def forget_curvature(self):
+        """Take the curvature anew before the next step from sums, where one is kept."""
+
+    @abstractmethod
+    def finish(self, templates):
+        """Fitted estimators, made of the unfitted templates, with these coefficients."""
+
+    def _n_free(self):
+        """Coefficients of all experts for one output, shared ones counted once."""
+        n_columns = len(self.scale) + 1
+        if self.shared is None:
+            return self.n_experts * n_columns
+        n_shared = np.count_nonzero(self.shared)
+        return self.n_experts * (n_columns - n_shared) + n_shared
+
+    def raw(self, coef):
+        """Coefficients (p, m) and intercepts (m,) in the units of X, from (p + 1, m)."""
+        raw = coef[:-1] / self.scale[:, None]
+        return raw, coef[-1] - self.mean @ raw

@@ -1,0 +1,223 @@
+"""Linear families: which estimators are solved all K at once, and by what.
+
+A family stands for the estimators of scikit-learn that it solves: within EM no ``fit`` of theirs
+is called, and what comes out are such estimators, fitted.
+"""
+
+from abc import ABC, abstractmethod
+
+import numpy as np
+from sklearn.linear_model import (
+    GammaRegressor,
+    LinearRegression,
+    LogisticRegression,
+    PoissonRegressor,
+    Ridge,
+    TweedieRegressor,
+)
+
+from .._compat import validate_params
+from .least_squares import LeastSquaresExperts
+from .log_linear import LogLinearExperts
+from .logistic import LogisticExperts
+
+# A coefficient for each column is too few to learn rows by heart.
+IN_SAMPLE = (
+    LinearRegression,
+    Ridge,
+    LogisticRegression,
+    PoissonRegressor,
+    GammaRegressor,
+    TweedieRegressor,
+)
+
+
+class LinearFamily(ABC):
+    """A kind of linear experts.
+
+    Attributes
+    ----------
+    default_penalty : float
+        L2 penalty of the default experts, on standardised columns.
+    """
+
+    default_penalty: float
+
+    @abstractmethod
+    def default_expert(self):
+        """The unfitted estimator that ``experts=None`` stands for."""
+
+    def penalty_of(self, estimator):
+        """L2 penalty of an estimator that is solved here, or None where it has to fit itself.
+
+        Only the very classes of scikit-learn with an intercept qualify, not their subclasses:
+        those may do something else.
+
+        Parameters
+        ----------
+        estimator : estimator
+            An expert, unfitted; no Pipeline.
+
+        Returns
+        -------
+        penalty : float or None
+            As ``experts`` takes it.
+
+        Raises
+        ------
+        InvalidParameterError
+            If the parameters are not what the estimator's own ``fit`` takes.
+        """
+        if type(estimator) in IN_SAMPLE:
+            validate_params(estimator)
+        if not getattr(estimator, "fit_intercept", False):
+            return None
+        return self._penalty_of(estimator)
+
+    @abstractmethod
+    def _penalty_of(self, estimator):
+        """``penalty_of`` an estimator with an intercept and valid parameters."""
+
+    @abstractmethod
+    def experts(self, design, y, weight, n_experts, *, penalty, prior, exposure=None):
+        """Experts in training.
+
+        Parameters
+        ----------
+        design : ndarray of shape (n_samples, n_features)
+            Finite numbers.
+        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            What experts are fitted on, or class numbers.
+        weight : ndarray of shape (n_samples,)
+            Weights of the rows.
+        n_experts : int
+            Number of experts.
+        penalty : float
+            L2 penalty.
+        prior : bool
+            Whether it is a prior of the coefficients of standardised columns, under which EM is
+            monotone, and not scikit-learn's penalty of those of the raw columns.
+        exposure : ndarray of shape (n_samples,), default=None
+            Factors of the predictions.
+
+        Returns
+        -------
+        experts : LinearExperts
+            Untrained.
+        """
+
+
+class LeastSquares(LinearFamily):
+    """Linear and ridge regression; ``penalty`` multiplies the whole squared norm."""
+
+    default_penalty = 1e-6
+
+    def default_expert(self):
+        return LinearRegression()
+
+    def _penalty_of(self, estimator):
+        if getattr(estimator, "positive", False):
+            return None
+        if type(estimator) is LinearRegression:
+            return 0.0
+        if type(estimator) is Ridge and np.isscalar(estimator.alpha):
+            return float(estimator.alpha)
+        return None
+
+    def experts(self, design, y, weight, n_experts, *, penalty, prior, exposure=None):
+        return LeastSquaresExperts(
+            design, y, weight, n_experts, penalty=penalty, per_column_unit=not prior, prior=prior
+        )
+
+
+class Logistic(LinearFamily):
+    """Logistic regression of two and more classes; ``penalty`` multiplies half the squared norm.
+
+    Parameters
+    ----------
+    classes : ndarray of shape (n_classes,), default=None
+        Labels, in the order of class numbers; None while they are not known.
+    """
+
+    default_penalty = 1e-3
+
+    def __init__(self, classes=None):
+        self.classes = classes
+
+    def default_expert(self):
+        return LogisticRegression(C=1 / self.default_penalty, solver="newton-cholesky", tol=1e-11)
+
+    def _penalty_of(self, estimator):
+        if type(estimator) is not LogisticRegression or estimator.class_weight is not None:
+            return None
+        if estimator.penalty is None:
+            return 0.0
+        is_l2 = estimator.penalty in ("l2", "deprecated") and not estimator.l1_ratio
+        if not (is_l2 and is_multinomial(estimator)) or estimator.dual:
+            return None
+        return 1.0 / estimator.C
+
+    def experts(self, design, y, weight, n_experts, *, penalty, prior, exposure=None):
+        return LogisticExperts(
+            design,
+            y,
+            weight,
+            n_experts,
+            classes=self.classes,
+            penalty=penalty,
+            per_column_unit=not prior,
+        )
+
+
+class LogLinear(LinearFamily):
+    """Generalised linear models with a log link; ``penalty`` is their ``alpha``.
+
+    Parameters
+    ----------
+    glm : {"poisson", "gamma"}
+        Family of the target.
+    """
+
+    models = {"poisson": PoissonRegressor, "gamma": GammaRegressor}
+    default_penalty = 1e-6
+
+    def __init__(self, glm):
+        self.glm = glm
+
+    def default_expert(self):
+        return self.models[self.glm](alpha=0)
+
+    def _penalty_of(self, estimator):
+        return float(estimator.alpha) if type(estimator) is self.models[self.glm] else None
+
+    def experts(self, design, y, weight, n_experts, *, penalty, prior, exposure=None):
+        return LogLinearExperts(
+            design,
+            y,
+            weight,
+            n_experts,
+            penalty=penalty,
+            per_column_unit=not prior,
+            glm=self.glm,
+            exposure=exposure,
+            prior=prior,
+        )
+
+
+def is_multinomial(estimator):
+    """Whether a LogisticRegression is one for all classes, and not for each against the rest."""
+    multi_class = getattr(estimator, "multi_class", "deprecated")
+    return multi_class == "deprecated" and estimator.solver != "liblinear"
+
+
+def is_linear(estimator):
+    """Whether in-sample predictions are honest enough: linear, logistic and log-linear models.
+
+    Of a Pipeline, the last step counts; of a mixture, its experts.
+    """
+    if hasattr(estimator, "_expert_list"):
+        in_sample = estimator.cv is False or estimator.cv == "auto"
+        return in_sample and all(is_linear(expert) for expert in estimator._expert_list()[1])
+    steps = getattr(estimator, "steps", None)
+    last = steps[-1][1] if steps else estimator
+    return isinstance(last, IN_SAMPLE)

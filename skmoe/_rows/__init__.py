@@ -1,0 +1,1 @@
+"""Where rows live, and how they are reduced to sums."""

@@ -1,0 +1,46 @@
+"""Rows in memory, or in memory maps: one block."""
+
+import numpy as np
+
+from .source import RowSource
+
+
+class ArrayRows(RowSource):
+    """Rows in arrays.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, n_features)
+        Columns, of floats.
+    y : ndarray of shape (n_samples,)
+        Target, or class numbers.
+    weight : ndarray of shape (n_samples,)
+        Weights.
+
+    Attributes
+    ----------
+    X, y, weight : ndarray
+        The same, y and weight as contiguous float64.
+    """
+
+    def __init__(self, X, y, weight):
+        self.X = X
+        self.y, self.weight = (
+            np.ascontiguousarray(each, dtype=np.float64) for each in (y, weight)
+        )
+        self.n_rows = len(X)
+        self._memory = {}
+
+    def reduce(self, kernel, parameters):
+        """Sums over all rows: the kernel goes through them in blocks, and threads, of its own."""
+        return kernel(self, parameters)
+
+    def memory(self, name, shape, dtype):
+        """An array for a kernel to write to, kept for its next call."""
+        array = self._memory.get((name, *shape))
+        if array is None:
+            array = self._memory[name, *shape] = np.empty(shape, dtype)
+        return array
+
+    def __getstate__(self):
+        return {**vars(self), "_memory": {}}

@@ -1,0 +1,337 @@
+"""What a likelihood promises."""
+
+import copy
+from abc import ABCMeta, abstractmethod
+
+import numpy as np
+from sklearn.base import BaseEstimator
+
+
+class BaseLikelihood(BaseEstimator, metaclass=ABCMeta):
+    """Base class of likelihoods: how probable a target is, given the prediction of an expert.
+
+    A likelihood owns the scales of the experts. Within EM it is asked for the log-density of each
+    row under each expert, and to re-estimate its scales from weighted rows; after EM, for the
+    distribution around a prediction.
+
+    A likelihood of your own derives from this class and implements ``update``, ``log_density``
+    and ``components``; all else has a default. Its parameters are arguments of ``__init__``, as
+    those of scikit-learn's estimators are. Attributes that are arrays are replaced, never written
+    to, since EM keeps copies of earlier states.
+
+    Shapes: y (n,) or (n, m), predictions (n, K) or (n, K, m), with m outputs and K experts.
+
+    Attributes
+    ----------
+    glm : {"poisson", "gamma"} or None
+        Where predictions are positive means, the family of the log-linear models that the default
+        experts then are.
+    takes_exposure : bool
+        Whether means may be multiplied by an exposure.
+    keeps_order : bool
+        Whether the place of an expert means something, so that clones must not be put in the order
+        of their loads, nor an expert added.
+    independent_outputs : bool
+        Whether several outputs err independently of each other.
+    scale_model_ : callable or None
+        ``scale_model_(X)`` -> factors (n, 1) of the scales, where these depend on the row.
+    per_expert : tuple of str
+        Names of the fitted attributes whose first axis are the experts.
+    """
+
+    glm = None
+    takes_exposure = False
+    keeps_order = False
+    independent_outputs = True
+    scale_model_ = None
+    per_expert = ()
+
+    # Before EM ------------------------------------------------------------------------------
+
+    def check_target(self, y):
+        """Raise a ValueError where the target is not of this kind.
+
+        Parameters
+        ----------
+        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            Target.
+        """
+
+    def fitting(self, *, in_sample, linear):
+        """This likelihood as it is to be trained.
+
+        Parameters
+        ----------
+        in_sample : bool
+            Whether predictions are made for rows that the experts saw.
+        linear : bool
+            Whether experts are solved by a linear family.
+
+        Returns
+        -------
+        likelihood : BaseLikelihood
+            Unstarted; this one, unless it depends on that.
+        """
+        return self
+
+    def start(self, y, weight, n_experts):
+        """Look at the target once before EM.
+
+        Parameters
+        ----------
+        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            Target.
+        weight : ndarray of shape (n_samples,)
+            Weights of the rows.
+        n_experts : int
+            Number of experts.
+
+        Returns
+        -------
+        self : BaseLikelihood
+            This likelihood.
+        """
+        return self
+
+    def start_target(self, y, weight):
+        """The target as starts of EM see it, on a scale on which its noise is much the same.
+
+        Parameters
+        ----------
+        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            Target, divided by the exposure.
+        weight : ndarray of shape (n_samples,)
+            Weights of the rows.
+
+        Returns
+        -------
+        target : ndarray of shape (n_samples,) or (n_samples, n_outputs) or None
+            None for classes, at which starts do not look.
+        """
+        return self.expert_target(y)
+
+    # Within EM ------------------------------------------------------------------------------
+
+    @abstractmethod
+    def update(self, y, prediction, weights, penalty=0.0, pooled_rows=0.0):
+        """Re-estimate the scales.
+
+        The first call finds no scales. Every later one must not lower
+        ``(weights * log_density).sum() + log_prior(penalty)`` if EM is to rise.
+
+        Parameters
+        ----------
+        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            Target.
+        prediction : ndarray of shape (n_samples, n_experts) or (..., n_outputs)
+            Prediction of each expert.
+        weights : ndarray of shape (n_samples, n_experts)
+            Responsibilities times weights of the rows.
+        penalty : float or ndarray of shape (n_experts,) or (n_experts, n_outputs), default=0.0
+            Penalty of the coefficients of each expert, as ``log_prior`` takes it.
+        pooled_rows : float, default=0.0
+            How many rows each expert borrows from all; 0 but in sparse mixtures.
+        """
+
+    @abstractmethod
+    def log_density(self, y, prediction, experts=None):
+        """Log-density of each row under each expert.
+
+        Parameters
+        ----------
+        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            Target.
+        prediction : ndarray of shape (n_samples, n_experts) or (..., n_outputs)
+            Prediction of each expert.
+        experts : ndarray of shape (n_samples, k), default=None
+            Whose predictions they are, where each row has k of the experts; None is all of
+            them in order.
+
+        Returns
+        -------
+        log_density : ndarray of shape (n_samples, n_experts)
+            Joint over the outputs.
+        """
+
+    @abstractmethod
+    def components(self, prediction, experts=None):
+        """Distributions around the predictions.
+
+        Parameters
+        ----------
+        prediction : ndarray of shape (n_samples, n_experts) or (..., n_outputs)
+            Prediction of each expert.
+        experts : ndarray of shape (n_samples, k), default=None
+            Whose predictions they are; None is all experts in order.
+
+        Returns
+        -------
+        components : object
+            One for each row and expert; see :mod:`skmoe.distributions`.
+        """
+
+    def log_prior(self, penalty):
+        """What the penalty of the experts takes from the log-likelihood.
+
+        Parameters
+        ----------
+        penalty : float or ndarray of shape (n_experts,) or (n_experts, n_outputs)
+            Penalty of the coefficients of each expert.
+
+        Returns
+        -------
+        log_prior : float
+            ``-sum(penalty)``.
+        """
+        return -float(np.sum(penalty))
+
+    def expert_target(self, y):
+        """What experts are fitted on and predict.
+
+        Parameters
+        ----------
+        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            Target.
+
+        Returns
+        -------
+        target : ndarray, shaped like y
+            y itself by default.
+        """
+        return y
+
+    def working_weights(self, y, prediction):
+        """Factors of the responsibilities with which experts are fitted.
+
+        With them weighted least squares raises the likelihood, and the likelihood counts as
+        robust: EM starts from a target whose outliers are drawn in.
+
+        Parameters
+        ----------
+        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            Target.
+        prediction : ndarray of shape (n_samples, n_experts) or (..., n_outputs)
+            Prediction of each expert.
+
+        Returns
+        -------
+        working : ndarray of shape (n_samples, n_experts) or None
+            None, the default, is factors of one.
+        """
+        return None
+
+    def working_exposure(self, y, prediction):
+        """Factors of the exposure with which experts are fitted.
+
+        Parameters
+        ----------
+        y : ndarray of shape (n_samples,)
+            Target.
+        prediction : ndarray of shape (n_samples, n_experts)
+            Mean of each expert.
+
+        Returns
+        -------
+        working : ndarray of shape (n_samples, n_experts) or None
+            None, the default, is factors of one.
+        """
+        return None
+
+    @property
+    def changes_target(self):
+        """Whether experts are fitted on, and predict, something else than y."""
+        return self._implements("expert_target")
+
+    @property
+    def is_robust(self):
+        """Whether there are working weights."""
+        return self._implements("working_weights")
+
+    @property
+    def is_reweighted(self):
+        """Whether there are working weights or exposures, so that a single expert iterates too."""
+        return self.is_robust or self._implements("working_exposure")
+
+    @property
+    def precision_(self):
+        """What a square, or half a deviance, of each expert counts, for effects they share."""
+        return 1.0
+
+    # After EM -------------------------------------------------------------------------------
+
+    def scale_estimator(self):
+        """Unfitted regressor of squared errors that the scales depend on, or None.
+
+        Returns
+        -------
+        estimator : estimator or None
+            None where scales are constant.
+        """
+        return None
+
+    @property
+    def n_parameters_(self):
+        """Number of free parameters, for ``bic``; None where they cannot be counted."""
+        return sum(np.size(getattr(self, name)) for name in self.per_expert)
+
+    def reorder(self, order):
+        """Renumber the experts in place: new expert ``j`` is old expert ``order[j]``.
+
+        Parameters
+        ----------
+        order : ndarray of shape (n_kept,)
+            A permutation, or a part of one.
+        """
+        for name in self.per_expert:
+            setattr(self, name, getattr(self, name)[order])
+
+    def extended(self, other, k):
+        """A likelihood with one expert more, the last.
+
+        Parameters
+        ----------
+        other : BaseLikelihood
+            Fitted, of the same kind.
+        k : int
+            Number of its expert to take.
+
+        Returns
+        -------
+        likelihood : BaseLikelihood
+            A new one, with all else as it is here.
+        """
+        twin = copy.copy(self)
+        for name in self.per_expert:
+            ours, theirs = getattr(self, name), getattr(other, name)
+            setattr(twin, name, np.concatenate([ours, theirs[k : k + 1]]))
+        return twin
+
+    @property
+    def learns_batches(self):
+        """Whether there is ``learn_batch``, which ``partial_fit`` needs."""
+        return self._implements("learn_batch")
+
+    def learn_batch(self, y, prediction, weights, penalty=0.0, *, keep, gain):
+        """``update`` for a batch of a stream.
+
+        Parameters
+        ----------
+        y, prediction, weights, penalty
+            Of the batch, as for ``update``.
+        keep, gain : float
+            Factors of what was seen before, and of the rows of the batch.
+        """
+        raise TypeError(f"{type(self).__name__} does not implement learn_batch.")
+
+    def terms(self):
+        """Class of the derivatives of the log-density, for standard errors, or None.
+
+        Returns
+        -------
+        terms : type or None
+            Derived from :class:`ExpertTerms`; None where there are no standard errors.
+        """
+        return None
+
+    def _implements(self, method):
+        return getattr(type(self), method) is not getattr(BaseLikelihood, method)

@@ -12,10 +12,11 @@ from sklearn.utils.validation import (
     column_or_1d,
 )
 
-from ._compat import check_feature_names, check_n_features, check_sample_weight, n_openmp_threads
+from ._compat import check_feature_names, check_n_features, check_sample_weight
 from ._experts import expert_prediction, has_own_density
 from ._kernels._estep import e_step
 from ._linear import predict_at_once
+from ._parallel import kernel_threads
 from ._report import ExpertReport, describe_experts
 from ._routing import Routes, load_metrics
 from ._subjects import Subjects, check_subject
@@ -431,5 +432,5 @@ def posterior(log_gate, log_density):
     """Responsibilities (n, K) and log-density (n,) of rows from the two (n, K) logarithms."""
     log_gate = np.ascontiguousarray(log_gate, dtype=np.float64)
     resp, log_norm = np.empty_like(log_gate), np.empty(len(log_gate))
-    e_step(log_gate, log_density, np.ones(len(log_gate)), resp, log_norm, n_openmp_threads())
+    e_step(log_gate, log_density, np.ones(len(log_gate)), resp, log_norm, kernel_threads(resp.size))
     return resp, log_norm

@@ -11,11 +11,11 @@ from functools import cache
 import numpy as np
 from scipy import special
 
-from ._compat import n_openmp_threads
 from ._kernels._linear_pass import linear_pass, sizes
 from ._linear import LinearExperts
 from ._mixture import SAME_DENSITY, Mixture
 from ._multinomial import NEWTON_LIMIT
+from ._parallel import kernel_threads
 from ._statistics import LeastSquaresStatistics
 from .gates import ConstantGate, SoftmaxGate
 from .likelihoods import Gaussian
@@ -24,6 +24,7 @@ BLOCK_ROWS = 512  # of the kernel
 MOST_CHUNKS = 32  # of rows, each with sums of its own: enough for as many threads
 CHUNK_NUMBERS = 2**22  # at most, in the sums of all chunks
 REPORT_ROWS = 4096
+SUMS_OF_AN_EXPONENTIAL = 16  # to which the pass adds in the time that one exponential takes
 SMALLEST_STEP = 1e-3  # of the gate; below, it stays where it is
 ROUNDING = 1e-13  # of an objective, relative
 ARRAYS = ("resp", "log_norm", "log_density", "gate_proba")
@@ -283,6 +284,7 @@ class LinearMixture(Mixture):
         n_chunks = max(1, min(MOST_CHUNKS, CHUNK_NUMBERS // n_sums))
         blocks = -(-len(X) // BLOCK_ROWS)
         chunk_rows = BLOCK_ROWS * -(-blocks // n_chunks)
+        work = len(X) * (2 * n_experts + n_sums // SUMS_OF_AN_EXPONENTIAL)
         coef = np.concatenate([self.gate.sum_logits().T, functions])
         flat = np.empty(n_sums)
         linear_pass(
@@ -300,7 +302,7 @@ class LinearMixture(Mixture):
             with_grams,
             with_curvature,
             chunk_rows,
-            self._array("workspace", (n_openmp_threads(), n_workspace), X.dtype),
+            self._array("workspace", (kernel_threads(work), n_workspace), X.dtype),
             self._array("partial", (-(-len(X) // chunk_rows), n_sums), np.float64),
             flat,
         )

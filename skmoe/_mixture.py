@@ -4,8 +4,8 @@ import copy
 
 import numpy as np
 
-from ._compat import n_openmp_threads
 from ._kernels._estep import e_step
+from ._parallel import kernel_threads
 from ._routing import Routes, keep_best
 
 SERVING_STEPS = 20  # E-steps at most that fit the scales to the routes of predictions
@@ -225,7 +225,8 @@ class Mixture:
             weight = subjects.counts
         log_density = keep_best(log_gate, log_density, top_k, noise)
         resp, log_norm = np.empty_like(log_gate), np.empty(len(log_gate))
-        log_likelihood = e_step(log_gate, log_density, weight, resp, log_norm, n_openmp_threads())
+        n_threads = kernel_threads(resp.size)
+        log_likelihood = e_step(log_gate, log_density, weight, resp, log_norm, n_threads)
         if subjects is not None:
             resp, log_norm = subjects.of_rows(resp), subjects.spread(log_norm)
         self.resp, self.log_norm = resp, log_norm

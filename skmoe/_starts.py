@@ -16,7 +16,7 @@ from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
 
 from ._em import run_em
-from ._parallel import jobs
+from ._parallel import few_threads, jobs
 from ._statistics import standardisation
 from ._tables import numeric_matrix
 
@@ -176,7 +176,9 @@ def draw_rows(points, mass, n_rows, random_state):
 def _k_means(points, weight, n_experts, random_state):
     centres = draw_rows(points, weight, n_experts, random_state)
     k_means = KMeans(n_experts, init=centres, n_init=1, tol=0.0, max_iter=K_MEANS_STEPS)
-    with warnings.catch_warnings():  # fewer distinct rows than experts is nothing to warn of
+    work = len(points) * n_experts
+    with few_threads(work), warnings.catch_warnings():
+        # Fewer distinct rows than experts is nothing to warn of.
         warnings.simplefilter("ignore", ConvergenceWarning)
         return k_means.fit_predict(points, sample_weight=weight)
 

@@ -16,7 +16,7 @@ from sklearn.linear_model import (
 
 from . import _multinomial
 from ._compat import validate_params
-from ._statistics import LeastSquaresStatistics, standardisation
+from ._statistics import least_squares_statistics, row_products, standardisation
 
 DEFAULT_REGRESSION_ALPHA = 1e-6  # of the default experts, on standardised columns
 DEFAULT_LOGISTIC_ALPHA = 1e-3
@@ -147,10 +147,17 @@ class _Rows:
 
     def __init__(self, X, mean, scale):
         self.X, self.mean, self.scale = X, mean, scale
+        self._products = None
 
     @cached_property
     def design(self):
         return np.column_stack([(self.X - self.mean) / self.scale, np.ones(len(self.X))])
+
+    def products(self, penalty):
+        """Of the rows, in the metric of the one penalty that all copies have."""
+        if self._products is None:
+            self._products = row_products(self.design[:, :-1], penalty)
+        return self._products
 
 
 class _Design:
@@ -259,7 +266,7 @@ class LinearExperts(_Design):
         self.solve(self._sum(shares * self.weight[:, None]))
 
     def _sum(self, weights):
-        return LeastSquaresStatistics.from_rows(self.design, self.targets, weights)
+        return least_squares_statistics(self.design, self.targets, weights, self.rows.products)
 
     def solve(self, statistics):
         """Least squares from the sums over the rows."""

@@ -14,7 +14,7 @@ from scipy import special
 from ._kernels._linear_pass import linear_pass, sizes
 from ._linear import LinearExperts
 from ._mixture import SAME_DENSITY, Mixture
-from ._multinomial import NEWTON_LIMIT
+from ._multinomial import BLOCK_LIMIT, NEWTON_LIMIT
 from ._parallel import kernel_threads
 from ._statistics import LeastSquaresStatistics
 from .gates import ConstantGate, SoftmaxGate
@@ -146,9 +146,12 @@ class LinearMixture(Mixture):
             return False
         if Z is not X or top_k is not None or subjects is not None:
             return False
+        n_columns = len(experts.mean) + 1
+        if n_columns > min(len(experts.y), BLOCK_LIMIT):
+            return False
         if type(gate) is ConstantGate:
             return True
-        n_weights = experts.n_experts * (len(experts.mean) + 1)
+        n_weights = experts.n_experts * n_columns
         has_l2_alone = type(gate) is SoftmaxGate and (gate.l1_ratio == 0 or gate.alpha == 0)
         return has_l2_alone and load_prior is None and n_weights <= NEWTON_LIMIT
 

@@ -29,6 +29,7 @@ from ._compat import (
     routing_enabled,
 )
 from ._experts import EstimatorExperts, has_own_density, seed_estimator
+from ._cross_fitted_gate import CrossFittedGate
 from ._folds import make_folds
 from ._linear_mixture import LinearMixture
 from ._logistic_mixture import LogisticMixture
@@ -189,16 +190,20 @@ class BaseMixtureOfExperts(
         data = self._training_data(X, y, weight, prefix, exposure, len(names))
         if subject is not None:
             data.subjects = Subjects(subject, weight)
-        folds = make_folds(
-            self.cv,
-            templates,
-            X,
-            y,
-            split_params,
+        draw_folds = partial(
+            make_folds,
+            estimators=templates,
+            X=X,
+            y=y,
+            split_params=split_params,
             subject=subject,
             stratify=isinstance(self, ClassifierMixin),
             seed=fold_seed,
         )
+        folds = draw_folds(self.cv)
+        splits = draw_folds("folds") if folds == "oob" else folds
+        if isinstance(splits, list) and len(names) > 1:
+            gate = CrossFittedGate(gate, splits)
         max_iter = self._max_iterations(folds, len(names))
         tasks.begin(max_iter)
         linear = self._make_linear(templates, data, folds, expert_seed)
@@ -466,15 +471,19 @@ class BaseMixtureOfExperts(
     def _set_parts(self, problem, names, estimators, prefix, folds):
         """Set what predictions and densities need; returns the order of the experts."""
         problem.serve()
-        gate, likelihood = copy.copy(problem.gate), copy.copy(problem.likelihood)
-        order = self._order(problem)
+        gate, likelihood = problem.gate, copy.copy(problem.likelihood)
+        cross_fitted = isinstance(gate, CrossFittedGate)
+        if cross_fitted:
+            gate = gate.finish(self._gate_settings(gate.gate))
+        else:
+            gate = copy.copy(gate).set_params(**self._gate_settings(gate))
+        order = self._order(problem, gate)
         if order is not None:
             gate.reorder(order)
             likelihood.reorder(order)
         else:
             order = np.arange(len(names))
         estimators = [estimators[k] for k in order]
-        self._reset_settings(gate)
         self.experts_ = estimators
         self.named_experts_ = Bunch(**dict(zip(names, estimators, strict=True)))
         self.gate_ = self._behind(prefix, gate)
@@ -499,11 +508,10 @@ class BaseMixtureOfExperts(
         original = self._default_gate() if self.gate is None else self.gate
         return original.steps[-1][1] if isinstance(original, Pipeline) else original
 
-    def _reset_settings(self, gate):
-        """Give the gate its own settings back, in place of those that EM gave its clone."""
+    def _gate_settings(self, gate):
+        """The gate's own settings, in place of those that EM gave its clone."""
         original = self._original_gate()
-        if type(original) is type(gate):
-            gate.set_params(**original.get_params(deep=False))
+        return original.get_params(deep=False) if type(original) is type(gate) else {}
 
     def _behind(self, prefix, gate):
         """The gate behind its transformers, if there are any."""
@@ -559,11 +567,11 @@ class BaseMixtureOfExperts(
             columns, overlap, distinct_optima(ends), evenness(*loads, problem.weight.sum())
         )
 
-    def _order(self, problem):
+    def _order(self, problem, gate):
         """Clones by falling load; None where the order means something or cannot be changed."""
         if isinstance(self.experts, list) or self.target_load is not None:
             return None
-        if problem.gate.keeps_order or type(problem.gate).reorder is BaseGate.reorder:
+        if gate.keeps_order or type(gate).reorder is BaseGate.reorder:
             return None
         if getattr(problem.likelihood, "keeps_order", False):
             return None

@@ -499,7 +499,7 @@ class GrowingMixture:
             top_k=self._truncation(n_experts),
         )
         self._iterate(problem.start(resp), "prefit", stacklevel=5)
-        self._reset_settings(problem.gate)
+        problem.gate.set_params(**self._gate_settings(problem.gate))
         if other_sizes:
             problem.gate.sizes = None
         return self._behind(prefix, problem.gate)

@@ -145,7 +145,7 @@ class Mixture:
 
     def settle(self):
         """Scales, gate and E-step around the experts as they are; the objective."""
-        for _ in range(self.n_inner):
+        for inner_step in range(self.n_inner):
             self.likelihood.update(
                 self.y,
                 self.means,
@@ -153,7 +153,8 @@ class Mixture:
                 self.experts.penalty,
                 **self._of_rows(),
             )
-            self.gate.fit(self.Z, self._gate_labels(), sample_weight=self.gate_weight)
+            if inner_step == 0 or not self.gate.is_costly:
+                self.gate.fit(self.Z, self._gate_labels(), sample_weight=self.gate_weight)
             self._e_step()
         return self.objective
 

@@ -29,7 +29,6 @@ from ._compat import (
     routing_enabled,
 )
 from ._experts import EstimatorExperts, has_own_density, seed_estimator
-from ._cross_fitted_gate import CrossFittedGate
 from ._folds import make_folds
 from ._linear_mixture import LinearMixture
 from ._logistic_mixture import LogisticMixture
@@ -201,9 +200,7 @@ class BaseMixtureOfExperts(
             seed=fold_seed,
         )
         folds = draw_folds(self.cv)
-        splits = draw_folds("folds") if folds == "oob" else folds
-        if isinstance(splits, list) and len(names) > 1:
-            gate = CrossFittedGate(gate, splits)
+        gate_folds = draw_folds("folds") if folds == "oob" else folds
         max_iter = self._max_iterations(folds, len(names))
         tasks.begin(max_iter)
         linear = self._make_linear(templates, data, folds, expert_seed)
@@ -240,6 +237,7 @@ class BaseMixtureOfExperts(
             n_inner=1 if folds is None else INNER_STEPS,
             neighbours=_starts.Neighbours(data),
             exposure=data.exposure,
+            gate_folds=gate_folds if isinstance(gate_folds, list) else None,
             **of_rows,
         )
         fitted_now = partial(
@@ -470,13 +468,9 @@ class BaseMixtureOfExperts(
 
     def _set_parts(self, problem, names, estimators, prefix, folds):
         """Set what predictions and densities need; returns the order of the experts."""
+        gate = problem.finished_gate(self._original_gate())
         problem.serve()
-        gate, likelihood = problem.gate, copy.copy(problem.likelihood)
-        cross_fitted = isinstance(gate, CrossFittedGate)
-        if cross_fitted:
-            gate = gate.finish(self._gate_settings(gate.gate))
-        else:
-            gate = copy.copy(gate).set_params(**self._gate_settings(gate))
+        likelihood = copy.copy(problem.likelihood)
         order = self._order(problem, gate)
         if order is not None:
             gate.reorder(order)
@@ -507,11 +501,6 @@ class BaseMixtureOfExperts(
         """The gate as it was given, without transformers."""
         original = self._default_gate() if self.gate is None else self.gate
         return original.steps[-1][1] if isinstance(original, Pipeline) else original
-
-    def _gate_settings(self, gate):
-        """The gate's own settings, in place of those that EM gave its clone."""
-        original = self._original_gate()
-        return original.get_params(deep=False) if type(original) is type(gate) else {}
 
     def _behind(self, prefix, gate):
         """The gate behind its transformers, if there are any."""

@@ -1,6 +1,7 @@
 """A gate in training that answers for every row with a model that did not see it."""
 
 import copy
+from itertools import repeat
 
 import numpy as np
 from sklearn.utils import _safe_indexing
@@ -15,16 +16,20 @@ class CrossFittedGate:
     Parameters
     ----------
     gate : BaseGate
-        Unfitted, or to go on from; copied.
+        Unfitted, or to start from; copied.
     folds : list of (train, test)
         They hold out every row once.
     """
 
     def __init__(self, gate, folds):
         self.gate, self.folds = gate, folds
-        self.objective, self.takes_load_prior = gate.objective, gate.takes_load_prior
-        self.is_costly = gate.is_costly
-        self.models = [gate] * len(folds)
+        self.objective, self.is_costly = gate.objective, gate.is_costly
+        self.takes_load_prior = gate.takes_load_prior
+        self.begin()
+
+    def begin(self):
+        """Forget what the copies have learned."""
+        self.models = [self.gate] * len(self.folds)
 
     def fit(self, X, y, sample_weight):
         """Fit the copies, or go on with them.
@@ -33,21 +38,22 @@ class CrossFittedGate:
         ----------
         X : array-like of n_samples rows
             The rows that the folds are of.
-        y : ndarray of shape (n_samples, n_experts)
-            Soft labels.
+        y : ndarray of shape (n_samples, n_experts), or iterable of them
+            Soft labels, for all copies or for each.
         sample_weight : ndarray of shape (n_samples,)
             Weights.
         """
+        labels = repeat(y, len(self.folds)) if isinstance(y, np.ndarray) else y
         self.models = [
-            self._fit_one(copy.copy(model), *_rows(train, X, y, sample_weight))
-            for model, (train, _) in zip(self.models, self.folds, strict=True)
+            copy.copy(model).fit(
+                _safe_indexing(X, train), own[train], sample_weight=sample_weight[train]
+            )
+            for model, own, (train, _) in zip(self.models, labels, self.folds, strict=True)
         ]
-        self._last_fit = X, y, sample_weight
 
-    def _fit_one(self, gate, X, y, sample_weight):
-        if self.takes_load_prior:
-            gate._load_prior = self._load_prior
-        return gate.fit(X, y, sample_weight=sample_weight)
+    def log_proba_of_each(self, X):
+        """Log-probabilities (n_samples, n_experts) by each of the copies, one after the other."""
+        return (model._log_proba_of_checked(X) for model in self.models)
 
     def _log_proba_of_checked(self, X):
         """Log-probabilities (n_samples, n_experts), of the models that did not see the row."""
@@ -69,14 +75,5 @@ class CrossFittedGate:
         """Mean log-prior of the models."""
         return float(np.mean([model.log_prior() for model in self.models]))
 
-    def finish(self, settings):
-        """The gate, with these settings fitted on all rows and the last labels of ``fit``."""
-        gate = copy.copy(self.gate).set_params(**settings)
-        return self._fit_one(gate, *self._last_fit)
-
     def __repr__(self):
         return repr(self.gate)
-
-
-def _rows(rows, *arrays):
-    return [_safe_indexing(array, rows) for array in arrays]

@@ -189,16 +189,18 @@ class BaseMixtureOfExperts(
         data = self._training_data(X, y, weight, prefix, exposure, len(names))
         if subject is not None:
             data.subjects = Subjects(subject, weight)
-        folds = make_folds(
-            self.cv,
-            templates,
-            X,
-            y,
-            split_params,
+        draw_folds = partial(
+            make_folds,
+            estimators=templates,
+            X=X,
+            y=y,
+            split_params=split_params,
             subject=subject,
             stratify=isinstance(self, ClassifierMixin),
             seed=fold_seed,
         )
+        folds = draw_folds(self.cv)
+        gate_folds = draw_folds("folds") if folds == "oob" else folds
         max_iter = self._max_iterations(folds, len(names))
         tasks.begin(max_iter)
         linear = self._make_linear(templates, data, folds, expert_seed)
@@ -235,6 +237,7 @@ class BaseMixtureOfExperts(
             n_inner=1 if folds is None else INNER_STEPS,
             neighbours=_starts.Neighbours(data),
             exposure=data.exposure,
+            gate_folds=gate_folds if isinstance(gate_folds, list) else None,
             **of_rows,
         )
         fitted_now = partial(
@@ -465,16 +468,16 @@ class BaseMixtureOfExperts(
 
     def _set_parts(self, problem, names, estimators, prefix, folds):
         """Set what predictions and densities need; returns the order of the experts."""
+        gate = problem.finished_gate(self._original_gate())
         problem.serve()
-        gate, likelihood = copy.copy(problem.gate), copy.copy(problem.likelihood)
-        order = self._order(problem)
+        likelihood = copy.copy(problem.likelihood)
+        order = self._order(problem, gate)
         if order is not None:
             gate.reorder(order)
             likelihood.reorder(order)
         else:
             order = np.arange(len(names))
         estimators = [estimators[k] for k in order]
-        self._reset_settings(gate)
         self.experts_ = estimators
         self.named_experts_ = Bunch(**dict(zip(names, estimators, strict=True)))
         self.gate_ = self._behind(prefix, gate)
@@ -498,12 +501,6 @@ class BaseMixtureOfExperts(
         """The gate as it was given, without transformers."""
         original = self._default_gate() if self.gate is None else self.gate
         return original.steps[-1][1] if isinstance(original, Pipeline) else original
-
-    def _reset_settings(self, gate):
-        """Give the gate its own settings back, in place of those that EM gave its clone."""
-        original = self._original_gate()
-        if type(original) is type(gate):
-            gate.set_params(**original.get_params(deep=False))
 
     def _behind(self, prefix, gate):
         """The gate behind its transformers, if there are any."""
@@ -559,11 +556,11 @@ class BaseMixtureOfExperts(
             columns, overlap, distinct_optima(ends), evenness(*loads, problem.weight.sum())
         )
 
-    def _order(self, problem):
+    def _order(self, problem, gate):
         """Clones by falling load; None where the order means something or cannot be changed."""
         if isinstance(self.experts, list) or self.target_load is not None:
             return None
-        if problem.gate.keeps_order or type(problem.gate).reorder is BaseGate.reorder:
+        if gate.keeps_order or type(gate).reorder is BaseGate.reorder:
             return None
         if getattr(problem.likelihood, "keeps_order", False):
             return None

@@ -16,8 +16,8 @@ def make_folds(cv, estimators, X, y, split_params, *, subject=None, stratify, se
 
     Parameters
     ----------
-    cv : "auto", "oob", "prefit", False, int, splitter or iterable
-        As the mixtures take it.
+    cv : "auto", "oob", "prefit", "folds", False, int, splitter or iterable
+        As the mixtures take it; "folds" are those of "auto" where it makes some.
     estimators : list of estimators
         The experts.
     X : array-like or DataFrame of n_samples rows
@@ -70,9 +70,9 @@ def make_folds(cv, estimators, X, y, split_params, *, subject=None, stratify, se
     if isinstance(cv, str):
         if cv == "oob":
             return "oob"
-        if all(leaves_every_row_out(e) for e in trained) and not together:
+        if cv == "auto" and not together and all(leaves_every_row_out(e) for e in trained):
             return "oob"
-        if all(is_linear(e) for e in trained) and not split_params:
+        if cv == "auto" and not split_params and all(is_linear(e) for e in trained):
             return None
         units = split_params.get("groups", np.arange(X.shape[0]) if subject is None else subject)
         cv = min(DEFAULT_FOLDS, len(np.unique(units)))

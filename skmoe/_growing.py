@@ -85,10 +85,10 @@ class Addition(Mixture):
         self.is_new = is_new
         self.start(np.column_stack([~is_new, is_new]))
 
-    def _share_rows(self, log_gate, log_density, *args):
+    def _posterior(self, log_gate, log_density, *args):
         log_density = log_density.copy()
         log_density[~self.is_new, 1] = -np.inf
-        return super()._share_rows(log_gate, log_density, *args)
+        return super()._posterior(log_gate, log_density, *args)
 
 
 class GrowingMixture:
@@ -499,10 +499,10 @@ class GrowingMixture:
             top_k=self._truncation(n_experts),
         )
         self._iterate(problem.start(resp), "prefit", stacklevel=5)
-        self._reset_settings(problem.gate)
+        gate = problem.finished_gate(self._original_gate())
         if other_sizes:
-            problem.gate.sizes = None
-        return self._behind(prefix, problem.gate)
+            gate.sizes = None
+        return self._behind(prefix, gate)
 
     # Of all three ---------------------------------------------------------------------------
 

@@ -4,6 +4,7 @@ import copy
 
 import numpy as np
 
+from ._cross_fitted_gate import CrossFittedGate
 from ._kernels._estep import e_step
 from ._parallel import kernel_threads
 from ._routing import Routes, keep_best
@@ -45,6 +46,8 @@ class Mixture:
         ``log sum_k pi_k f_k`` over those k, which rises as the likelihood does without
         truncation (J. Lücke and J. Eggert, "Expectation truncation and the benefits of
         preselection in training generative models", JMLR 11 (2010) 2855-2900).
+    gate_folds : list of (train, test) or None
+        The gate is trained without a fold for the rows of it; None where it has seen all.
 
     Attributes
     ----------
@@ -65,7 +68,7 @@ class Mixture:
 
     def __init__(
         self, experts, gate, likelihood, Z, y, weight, *, n_inner, neighbours, load_prior=None,
-        exposure=None, subjects=None, top_k=None,
+        exposure=None, subjects=None, top_k=None, gate_folds=None,
     ):  # fmt: skip
         self.experts, self.gate, self.likelihood = experts, gate, likelihood
         self.Z, self.y, self.weight = Z, y, weight
@@ -75,6 +78,8 @@ class Mixture:
         self.gate_weight = weight if subjects is None else subjects.row_weight
         if gate.takes_load_prior:
             gate._load_prior = load_prior
+        if gate_folds is not None:
+            self.gate = CrossFittedGate(gate, gate_folds)
         self.gate_proba = None
         self.n_revived = None  # for each expert, once there are any
 
@@ -145,7 +150,7 @@ class Mixture:
 
     def settle(self):
         """Scales, gate and E-step around the experts as they are; the objective."""
-        for _ in range(self.n_inner):
+        for inner_step in range(self.n_inner):
             self.likelihood.update(
                 self.y,
                 self.means,
@@ -153,22 +158,67 @@ class Mixture:
                 self.experts.penalty,
                 **self._of_rows(),
             )
-            self.gate.fit(self.Z, self._gate_labels(), sample_weight=self.gate_weight)
+            if inner_step == 0 or not self.gate.is_costly:
+                self.gate.fit(self.Z, self._labels_in_step(inner_step), self.gate_weight)
             self._e_step()
         return self.objective
 
+    def _labels_in_step(self, inner_step):
+        """Soft labels for the gate, (n, K), or an array of them for each of its folds.
+
+        A model of a fold that sees the responsibilities of the others learns from these what
+        gates that saw its fold made of it. So each one runs EM of its own, from proportions on
+        and around the experts as they are. What cannot afford the steps for that, and would
+        memorise its responsibilities, has those of all folds.
+        """
+        if not isinstance(self.gate, CrossFittedGate) or self.gate.is_costly:
+            return self._gate_labels()
+        if inner_step == 0:
+            self.gate.begin()
+            mass = self.gate_weight @ self.resp
+            log_gate = np.log(np.maximum(mass / mass.sum(), 1e-300))
+            return self._own_labels(
+                np.tile(log_gate, (len(self.resp), 1)), self.expert_log_density()
+            )
+        each = self.gate.log_proba_of_each(self.Z)
+        return (self._own_labels(log_gate, self.log_density) for log_gate in each)
+
+    def _own_labels(self, log_gate, log_density):
+        resp, *_ = self._posterior(log_gate, log_density, self.top_k, self.noise)
+        return self._with_prior(resp, np.exp(log_gate))
+
     def _gate_labels(self):
-        """Soft labels for the gate: responsibilities, and pseudo-responsibilities of the prior.
+        """Soft labels for the gate that agree with the last E-step."""
+        proba = self.resp if self.gate_proba is None else self.gate_proba
+        return self._with_prior(self.resp, proba)
+
+    def finished_gate(self, original):
+        """A copy of the gate, trained on all rows, with its own settings in place of EM's.
+
+        Parameters
+        ----------
+        original : gate or classifier
+            What has these settings, if it is of the same class.
+        """
+        folded = isinstance(self.gate, CrossFittedGate)
+        gate = copy.copy(self.gate.gate if folded else self.gate)
+        if type(original) is type(gate):
+            gate.set_params(**original.get_params(deep=False))
+        if folded:
+            gate.fit(self.Z, self._gate_labels(), sample_weight=self.gate_weight)
+        return gate
+
+    def _with_prior(self, resp, proba):
+        """Responsibilities, and pseudo-responsibilities of the prior on the loads.
 
         The prior adds ``sum_k load_prior_k log(load_k)`` to the objective. Jensen's inequality
         gives it a lower bound that touches at the gate as it is, and which the gate raises when
         it takes each row's part in an expert's load for responsibility.
         """
         if self.load_prior is None or self.gate.takes_load_prior:
-            return self.resp
-        proba = self.resp if self.gate_proba is None else self.gate_proba
+            return resp
         mass = self.gate_weight @ proba
-        return self.resp + self.load_prior * proba / np.where(mass > 0, mass, 1.0)
+        return resp + self.load_prior * proba / np.where(mass > 0, mass, 1.0)
 
     def _e_step(self):
         log_gate = self.gate._log_proba_of_checked(self.Z)
@@ -216,8 +266,13 @@ class Mixture:
             log_density[:, k] = own
         return log_density
 
-    def _share_rows(self, log_gate, log_density, top_k=None, noise=None):
+    def _share_rows(self, *args):
         """Set responsibilities and log-densities of the rows; the log-likelihood."""
+        self.resp, self.log_norm, log_likelihood = self._posterior(*args)
+        return log_likelihood
+
+    def _posterior(self, log_gate, log_density, top_k=None, noise=None):
+        """Responsibilities (n, K), log-densities of the rows (n,), and the log-likelihood."""
         subjects, weight = self.subjects, self.weight
         if subjects is not None:
             log_gate, log_density = subjects.log_gate(log_gate), subjects.weighted_sum(log_density)
@@ -229,8 +284,7 @@ class Mixture:
         log_likelihood = e_step(log_gate, log_density, weight, resp, log_norm, n_threads)
         if subjects is not None:
             resp, log_norm = subjects.of_rows(resp), subjects.spread(log_norm)
-        self.resp, self.log_norm = resp, log_norm
-        return log_likelihood
+        return resp, log_norm, log_likelihood
 
     def serve(self):
         """Fit the scales to the mixture that predictions speak of: the top k of the gate.

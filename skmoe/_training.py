@@ -98,7 +98,7 @@ class MixtureTraining:
         Behind a classifier as gate, proportions take its place: a softmax could not draw the
         regions that the classifier can.
         """
-        is_softmax = isinstance(problem.gate, SoftmaxGate)
+        is_softmax = isinstance(getattr(problem.gate, "gate", problem.gate), SoftmaxGate)
         gate = SoftmaxGate(warm_start=True, max_iter=1) if is_softmax else ConstantGate()
         return Mixture(
             self._linear_experts(

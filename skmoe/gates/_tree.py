@@ -162,6 +162,11 @@ class TreeGate(MetaEstimatorMixin, BaseGate):
         gate = SoftmaxGate() if self.gate is None else self.gate
         return gate if isinstance(gate, BaseGate) else ClassifierGate(gate)
 
+    @property
+    def is_costly(self):
+        """Whether the gates of the branches are."""
+        return self._template().is_costly
+
     def _start(self, previous):
         """A gate to fit: a new one, or a copy of the last to go on from."""
         gate = clone(self._template()) if previous is None else copy.copy(previous)

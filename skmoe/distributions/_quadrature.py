@@ -9,6 +9,10 @@ from scipy import special
 # resolved at its own scale, and its tails down to 1e-10 of its mass.
 PANEL_ENDS = special.expit(np.linspace(-23, 23, 33))
 PANEL_NODES, PANEL_WEIGHTS = np.polynomial.legendre.leggauss(5)
+UNLIKE = 1.5  # ratio of the ends of a panel from which on a polynomial of log t does better
+LARGEST_RATIO = 4.0  # of the ends of a panel of which nobody knows which of the two does better
+MOST_RATIOS = 12  # panels that a long one is cut into, from its upper end
+LARGEST_LOG_DENSITY = 700.0  # of which the exponential is a float
 BLOCK = 2**16  # values of components that are asked for at once
 SHORT = 16  # whole numbers in a panel, all of which are looked at
 LONG_NODES = np.polynomial.legendre.leggauss(8)[0]
@@ -185,10 +189,32 @@ def nodes(distribution, including=None):
         return _whole_nodes(ends, including)
     if including is not None:
         ends = np.sort(np.column_stack([ends, including]), axis=1)
-    middle, half = 0.5 * (ends[:, 1:] + ends[:, :-1]), 0.5 * np.diff(ends, axis=1)
-    places = middle[:, :, None] + half[:, :, None] * PANEL_NODES
-    weights = half[:, :, None] * PANEL_WEIGHTS
+    ends = _shorten(ends)
+    low, high = ends[:, :-1, None], ends[:, 1:, None]
+    middle, half = 0.5 * (high + low), 0.5 * (high - low)
+    places, weights = middle + half * PANEL_NODES, half * PANEL_WEIGHTS
+    positive = ends[:, :1, None] >= 0
+    on_log_scale = positive & (low > 0) & (high > UNLIKE * low)
+    if on_log_scale.any():
+        log_low = np.log(np.where(on_log_scale, low, 1.0))
+        half = 0.5 * (np.log(np.where(on_log_scale, high, 1.0)) - log_low)
+        on_log = np.exp(log_low + half * (1 + PANEL_NODES))
+        places = np.where(on_log_scale, on_log, places)
+        weights = np.where(on_log_scale, half * PANEL_WEIGHTS * on_log, weights)
     return places.reshape(len(ends), -1), weights.reshape(len(ends), -1)
+
+
+def _shorten(ends):
+    """Ends, and more between two of unlike size, in rows of positive components: they are skewed."""
+    low, high = ends[:, :-1], ends[:, 1:]
+    unlike = (ends[:, :1] >= 0) & (high > LARGEST_RATIO * low)
+    if not unlike.any():
+        return ends
+    more = high[:, :, None] * LARGEST_RATIO ** -np.arange(1.0, MOST_RATIOS + 1)
+    more = np.where(unlike[:, :, None] & (more > low[:, :, None]), more, ends[:, -1, None, None])
+    ends = np.sort(np.hstack([ends, more.reshape(len(ends), -1)]), axis=1)
+    kept = (ends < ends[:, -1:]).any(axis=0)
+    return np.hstack([ends[:, kept], ends[:, -1:]])
 
 
 def _whole_nodes(ends, including):
@@ -275,7 +301,7 @@ def mixed(distribution, method, y):
 def density_grid(distribution):
     """The density at the nodes, as a Grid."""
     places, weights = nodes(distribution)
-    log_density = at_places(distribution, "logpdf", places)
+    log_density = np.minimum(at_places(distribution, "logpdf", places), LARGEST_LOG_DENSITY)
     if distribution.discrete:
         log_density[weights == 0] = -np.inf
     return Grid(places, weights, log_density)

@@ -100,12 +100,6 @@ class WithNoise(BaseEstimator):
             raise ValueError(
                 f'share must be above 0 and at most 0.5, or "estimate"; got {self.share!r}.'
             )
-        known = isinstance(self.likelihood, str) and self.likelihood in BY_NAME
-        if not known and not hasattr(self.likelihood, "log_density"):
-            raise ValueError(
-                f"likelihood must be one of {sorted(BY_NAME)} or a likelihood; got "
-                f"{self.likelihood!r}."
-            )
         if getattr(unfitted(self.likelihood), "glm", None) == "poisson":
             raise ValueError(
                 "Uniform noise has a density, which cannot be weighed against probabilities of "

@@ -31,11 +31,15 @@ class BaseGate(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
     keeps_order : bool
         Whether the place of an expert means something to the gate, so that clones must not be
         ordered by falling load.
+    n_functions_ : int
+        How many linear functions of the columns are among its ``n_parameters_``: for ``bic``,
+        columns that depend on others add nothing to them.
     """
 
     objective = "conditional"
     takes_load_prior = False
     keeps_order = False
+    n_functions_ = 0
     _load_prior = None
     _one_class_will_do = False
 

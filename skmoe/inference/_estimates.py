@@ -290,9 +290,9 @@ class Estimates:
             f"n/a in {' and '.join(where)}: {formula}, taken as the reference"
             for formula, where in roles.items()
         ]
-        unknown = self.identified() & ~known
-        for part, term in zip(*(np.array(each)[unknown] for each in parameter_names(self.mixture))):
-            names.setdefault(part, []).append(term)
+        parts, terms = parameter_names(self.mixture)
+        for i in np.flatnonzero(self.identified() & ~known):
+            names.setdefault(parts[i], []).append(terms[i])
         return of_columns + [
             f"n/a in {part}: {', '.join(terms)}, of which the rows say next to nothing"
             for part, terms in names.items()

@@ -212,10 +212,10 @@ def gate_test(
     r"""Test whether the gate has to look at the row: softmax gate against proportions.
 
     Twice the difference of the log-likelihoods is chi-squared, with as many degrees of freedom as
-    the gate has weights, :math:`(K - 1) d` for columns of rank d, where all experts of the smaller mixture are needed
-    and differ: then this is a regular test [1]_. Both likelihoods are taken at their maxima,
-    without the penalties of gate and experts. EM starts the one mixture from the other's
-    responsibilities too, so that both are at the same optimum.
+    the gate has weights, :math:`(K - 1) d` for columns of rank d, where all experts of the smaller
+    mixture are needed and differ: then this is a regular test [1]_. Both likelihoods are taken at
+    their maxima, without the penalties of gate and experts. EM starts the one mixture from the
+    other's responsibilities too, so that both are at the same optimum.
 
     Parameters
     ----------

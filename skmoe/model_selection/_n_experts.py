@@ -17,7 +17,7 @@ from .._parameters import ExpertParameters
 from .._subjects import Subjects, check_subject
 
 CRITERIA = ("bic", "icl", "aic")
-FEW = 0.1  # parameters for a row, beyond which "auto" trusts no information criterion
+FEW = 0.2  # parameters for a row, beyond which "auto" trusts no information criterion
 
 
 class ExpertSelection:
@@ -140,7 +140,7 @@ def select_n_experts(
         Candidates.
     criterion : {"auto", "bic", "icl", "aic", "cv"}, default="auto"
         "auto" is "bic" where the mixture's parameters can be counted (linear or logistic
-        experts, predicted in-sample) and the largest candidate has ten rows, or subjects, for
+        experts, predicted in-sample) and the largest candidate has five rows, or subjects, for
         each of them, else "cv": with fewer, BIC finds experts that are not there. "icl" asks for
         experts that share few rows. "aic" is quick to find experts that are not there.
     cv : int, splitter or iterable of (train, test), default=5

@@ -19,8 +19,9 @@ from ._linear import predict_at_once
 from ._parallel import kernel_threads
 from ._report import ExpertReport, describe_experts
 from ._routing import Routes, load_metrics
+from ._statistics import independent_columns
 from ._subjects import Subjects, check_subject
-from ._tables import check_table, take_rows
+from ._tables import check_table, numeric_matrix, take_rows
 from .gates import BaseGate
 
 GROWTH = ("add_expert", "remove_expert", "replace_expert")  # changes that are no maximum
@@ -309,12 +310,16 @@ class FittedMixture:
         Returns
         -------
         bic : float
-            With p, the free parameters of experts, scales and gate.
+            With p, the free parameters of experts, scales and gate. Coefficients of columns that
+            are constant or depend on others, such as one of the one-hot columns of a category,
+            are none.
 
         Raises
         ------
         ValueError
-            If the parameters cannot be counted, or predictions in training were not in-sample.
+            If the parameters cannot be counted, or are not at a maximum of the likelihood of y
+            given X: cross-fitted experts, ``top_k``, ``class_weight``,
+            :class:`~skmoe.gates.GaussianGate`.
         """
         log_likelihood, n_samples, n_parameters = self._likelihood_terms(
             X, y, sample_weight, exposure, subject
@@ -340,12 +345,16 @@ class FittedMixture:
         Returns
         -------
         aic : float
-            With p, the free parameters of experts, scales and gate.
+            With p, the free parameters of experts, scales and gate. Coefficients of columns that
+            are constant or depend on others, such as one of the one-hot columns of a category,
+            are none.
 
         Raises
         ------
         ValueError
-            If the parameters cannot be counted, or predictions in training were not in-sample.
+            If the parameters cannot be counted, or are not at a maximum of the likelihood of y
+            given X: cross-fitted experts, ``top_k``, ``class_weight``,
+            :class:`~skmoe.gates.GaussianGate`.
         """
         log_likelihood, _, n_parameters = self._likelihood_terms(
             X, y, sample_weight, exposure, subject
@@ -380,7 +389,7 @@ class FittedMixture:
         Raises
         ------
         ValueError
-            If the parameters cannot be counted, or predictions in training were not in-sample.
+            Where ``bic`` does.
 
         References
         ----------
@@ -393,8 +402,8 @@ class FittedMixture:
         weight = _unit_weight(sample_weight, resp, subjects)
         return bic + 2 * float(weight @ special.entr(resp).sum(axis=1))
 
-    def _free_parameters(self):
-        """Number of free parameters of a likelihood that is at its maximum; else ValueError."""
+    def _check_linear(self):
+        """Raise a ValueError unless experts and gate have parameters that can be counted."""
         self._check_fitted()
         if self.top_k is not None and self.top_k < len(self.experts_):
             raise ValueError(
@@ -406,19 +415,66 @@ class FittedMixture:
                 "Information criteria need the maximum of the likelihood, which a mixture after "
                 f"{self._changed_by} is not at. Cross-validate the log-score instead."
             )
-        if self._n_parameters is None:
+        counts = self.likelihood_.n_parameters_, getattr(_last(self.gate_), "n_parameters_", None)
+        if self._n_functions is None or None in counts:
             raise ValueError(
                 "The parameters of this mixture cannot be counted: information criteria need "
                 "linear or logistic experts with in-sample predictions and a gate with "
                 "n_parameters_. Compare mixtures by cross-validating the log-score instead."
             )
-        return self._n_parameters
+
+    def _check_maximised(self):
+        """Raise a ValueError unless they are at a maximum of the likelihood of y given X."""
+        self._check_linear()
+        if getattr(self, "class_weight", None) is not None:
+            raise ValueError(
+                "With class_weight a mixture is not at the maximum of the likelihood of the data, "
+                "which information criteria need. Cross-validate the log-score instead."
+            )
+        gate = _last(self.gate_)
+        if gate.objective == "joint":
+            raise ValueError(
+                f"With {type(gate).__name__} a mixture is at the maximum of the joint likelihood "
+                "of X and y, not of that of y given X, which information criteria need. Take "
+                "SoftmaxGate, or cross-validate the log-score instead."
+            )
+
+    def _free_parameters(self, X, sample_weight=None):
+        """Number of free parameters of a mixture that is at its maximum; else ValueError.
+
+        A linear function of the columns has as many as the rank of these, the intercept included.
+        """
+        self._check_maximised()
+        X, gate = self._check_X(X), _last(self.gate_)
+        weight = check_sample_weight(sample_weight, X, dtype=np.float64)
+        columns, shared = columns_seen(self.experts_[0], X), self._shared_columns
+        kept = independent_columns(columns, weight, shared)
+        n_shared = np.count_nonzero(kept[shared])
+        own = 1 + np.count_nonzero(kept) - n_shared
+        n_parameters = self._n_functions * (len(self.experts_) * own + n_shared)
+        n_parameters += self.likelihood_.n_parameters_ + gate.n_parameters_
+        if gate.n_functions_:
+            kept = independent_columns(columns_seen(self.gate_, X), weight)
+            n_parameters -= gate.n_functions_ * np.count_nonzero(~kept)
+        return int(n_parameters)
 
     def _likelihood_terms(self, X, y, sample_weight, exposure=None, subject=None):
-        n_parameters = self._free_parameters()
+        n_parameters = self._free_parameters(X, sample_weight)
         _, log_density, subjects = self._e_step(X, y, exposure, subject, sample_weight)
         weight = _unit_weight(sample_weight, log_density, subjects)
         return weight @ log_density, weight.sum(), n_parameters
+
+
+def columns_seen(estimator, X):
+    """What the last step of an expert or gate sees of X, a float64 matrix."""
+    if isinstance(estimator, Pipeline) and len(estimator) > 1:
+        X = estimator[:-1].transform(X)
+    return numeric_matrix(X)
+
+
+def _last(estimator):
+    """The last step of a Pipeline, or what is none."""
+    return estimator.steps[-1][1] if isinstance(estimator, Pipeline) else estimator
 
 
 def _unit_weight(sample_weight, rows, subjects):

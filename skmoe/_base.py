@@ -486,7 +486,8 @@ class BaseMixtureOfExperts(
         self.lower_bound_ = problem.objective
         self._log_prior = problem.log_prior()
         self._y_shape = problem.y.shape[1:]
-        self._n_parameters = self._count_parameters(problem, gate, likelihood)
+        self._n_functions = getattr(problem.experts, "n_functions", None)
+        self._shared_columns = getattr(problem.experts, "shared_columns", [])
         oof = ("oof_score_", "oof_log_density_", "oof_responsibilities_")
         if folds in (None, "prefit"):
             for name in oof:
@@ -569,15 +570,6 @@ class BaseMixtureOfExperts(
     @staticmethod
     def _warn(category, message):
         warnings.warn(message, category, stacklevel=6)
-
-    @staticmethod
-    def _count_parameters(problem, gate, likelihood):
-        """Free parameters, or None where they cannot be counted."""
-        if isinstance(problem.experts, EstimatorExperts) or not hasattr(gate, "n_parameters_"):
-            return None
-        if likelihood.n_parameters_ is None:
-            return None
-        return problem.experts.n_parameters() + likelihood.n_parameters_ + gate.n_parameters_
 
 
 def step_by_step(gate):

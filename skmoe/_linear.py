@@ -225,13 +225,10 @@ class _Design:
         self.shared[columns] = True
         return self
 
-    def _n_free(self):
-        """Coefficients of all experts for one output, shared ones counted once."""
-        n_columns = len(self.scale) + 1
-        if self.shared is None:
-            return self.n_experts * n_columns
-        n_shared = np.count_nonzero(self.shared)
-        return self.n_experts * (n_columns - n_shared) + n_shared
+    @property
+    def shared_columns(self):
+        """Numbers of the columns with one coefficient for all experts."""
+        return [] if self.shared is None else np.flatnonzero(self.shared).tolist()
 
     def raw(self, coef):
         """Coefficients (p, m) and intercepts (m,) in the units of X, from (p + 1, m)."""
@@ -351,9 +348,10 @@ class LinearExperts(_Design):
             fitted.append(template)
         return fitted
 
-    def n_parameters(self):
-        """Free coefficients of all experts."""
-        return self._n_free() * self.coef.shape[2]
+    @property
+    def n_functions(self):
+        """Linear functions of the columns in each expert, one for each output."""
+        return self.coef.shape[2]
 
 
 class LogisticExperts(_Design):
@@ -543,7 +541,7 @@ class LogisticExperts(_Design):
             fitted.append(template)
         return fitted
 
-    def n_parameters(self):
-        """Free coefficients of all experts; the classes' sum is fixed."""
-        n_experts, n_columns, n_classes = self.coef.shape
-        return n_experts * n_columns * (n_classes - 1)
+    @property
+    def n_functions(self):
+        """Linear functions of the columns in each expert; those of the classes sum to zero."""
+        return self.n_classes - 1

@@ -58,6 +58,7 @@ class LogLinearExperts(_Design):
         scikit-learn's is, which is none, since that weight changes.
     """
 
+    n_functions = 1  # linear functions of the columns in each expert
     n_newton = 2
     n_first_newton = 25
 
@@ -171,7 +172,3 @@ class LogLinearExperts(_Design):
             template.n_iter_ = self.n_fits // self.n_experts
             fitted.append(template)
         return fitted
-
-    def n_parameters(self):
-        """Free coefficients of all experts."""
-        return self._n_free()

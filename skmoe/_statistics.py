@@ -12,6 +12,7 @@ from scipy import linalg
 
 BLOCK_ROWS = 2048  # a block of pairwise products of 20 columns stays in the L2 cache
 REFINED = 2  # solutions from products of rows, the second for what the first has left
+DEPENDENT = 1e-5  # standard deviations that others leave of a column; below, it is made of them
 PAIRWISE_COLUMNS = 40  # beyond this the pairwise products cost more than K separate products
 
 
@@ -55,6 +56,52 @@ def standardisation(X, sample_weight):
     scale = np.sqrt(np.maximum(squares - mean_error**2, 0.0))
     constant = scale <= 10 * np.finfo(float).eps * np.maximum(np.abs(mean), 1e-300)
     return mean, np.where(constant, 1.0, scale)
+
+
+def independent_columns(X, sample_weight, shared=()):
+    """Columns that have coefficients of their own beside an intercept.
+
+    From the last to the first, shared ones after all others, a column is left out that is constant
+    or a linear combination of those kept: of one-hot columns the first level, as
+    ``OneHotEncoder(drop="first")`` does.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, n_features)
+        Finite numbers.
+    sample_weight : ndarray of shape (n_samples,)
+        Weights, of which at least one is positive.
+    shared : sequence of int, default=()
+        Columns with one coefficient for all experts; of what they and others say, the others'
+        coefficients remain.
+
+    Returns
+    -------
+    kept : ndarray of bool of shape (n_features,)
+        As many as the rank of the centred columns.
+    """
+    used = sample_weight > 0
+    X, weight = X[used], sample_weight[used]
+    mean, scale = standardisation(X, weight)
+    scale[np.ptp(X, axis=0) == 0] = np.inf  # else the rounding of a large mean is left
+    is_shared = np.isin(np.arange(X.shape[1]), shared)
+    order = np.lexsort((-np.arange(X.shape[1]), is_shared))
+    root = np.sqrt(weight / weight.sum())[:, None]
+    triangle = np.empty((0, X.shape[1]))
+    for rows in _blocks(X):
+        block = root[rows] * ((X[rows] - mean) / scale)[:, order]
+        triangle = np.linalg.qr(np.vstack([triangle, block]), mode="r")
+    left = np.abs(np.diag(triangle))  # of each column by those before it
+    if len(left) == X.shape[1] and (left > DEPENDENT).all():
+        return np.ones(X.shape[1], dtype=bool)
+    kept, basis = np.zeros(X.shape[1], dtype=bool), np.empty((len(triangle), 0))
+    for j, column in zip(order, triangle.T, strict=True):
+        for _ in range(2):  # once more for what rounding leaves
+            column = column - basis @ (basis.T @ column)
+        norm = np.linalg.norm(column)
+        if norm > DEPENDENT:
+            kept[j], basis = True, np.column_stack([basis, column / norm])
+    return kept
 
 
 def _blocks(X):

@@ -219,8 +219,15 @@ class TreeGate(MetaEstimatorMixin, BaseGate):
         return max(getattr(gate, "n_iter_", 1) for gate in self._gates())
 
     @property
+    def n_functions_(self):
+        """Number of free linear functions of the columns in all its gates."""
+        return sum(gate.n_functions_ for gate in self._gates())
+
+    @property
     def n_parameters_(self):
-        """Number of free parameters."""
+        """Number of free parameters; None where a gate is not fitted to the experts alone."""
+        if any(gate.objective == "joint" for gate in self._gates()):
+            return None
         return sum(gate.n_parameters_ for gate in self._gates())
 
     def _gates(self):

@@ -3,6 +3,7 @@
 import copy
 import warnings
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from scipy import optimize
@@ -17,7 +18,7 @@ from .._parallel import jobs
 from .._parameters import ExpertParameters
 from .._subjects import check_subject
 from ..gates import BaseGate
-from ._estimates import check_applies, parameter_names, raw_parameters
+from ._estimates import Estimates, check_applies, parameter_names, raw_parameters
 
 DRAWS = 100  # until all classes are in a resample
 
@@ -91,6 +92,8 @@ class BootstrapResult:
     def _cells(self):
         cells = [
             [f"{estimate:.4g}", f"{std_error:.3g}", f"{lower:.4g}", f"{upper:.4g}"]
+            if not np.isnan(estimate)
+            else ["n/a", "", "", ""]
             for estimate, std_error, lower, upper in zip(*self._columns(), strict=True)
         ]
         if self.names is None:
@@ -149,7 +152,8 @@ def bootstrap(
         Rows that are drawn together, such as those of one person, with method="rows".
     statistic : callable, default=None
         ``statistic(mixture)`` -> number or array of fixed shape, of any fitted mixture. None is
-        the parameters of mixtures that have a ``summary``.
+        the parameters of mixtures that have a ``summary``; NaN, and n/a in print, for coefficients
+        of columns that are constant or depend on others.
     method : {"rows", "parametric"}, default="rows"
         "rows" draws rows with replacement; how often a row is drawn multiplies its weight, so
         that it never is on both sides of a fold. "parametric" keeps X and draws targets from the
@@ -210,14 +214,22 @@ def bootstrap(
         )
     known = rows.responsibilities(estimator)
     seeds = check_random_state(random_state).randint(np.iinfo(np.int32).max, size=n_resamples)
-    statistic = raw_parameters if statistic is None else statistic
+    names = None
+    if statistic is None:
+        names = parameter_names(estimator)
+        recode = Estimates(estimator, X, y, sample_weight, exposure, subject).in_full_rank()
+        statistic = partial(_parameters, recode=recode)
     shared = (estimator, rows, known, statistic, method)
     with warnings.catch_warnings(), jobs(n_jobs, shared) as run:
         warnings.simplefilter("ignore")  # of one refit among many
         resamples = run(_resample, [(int(seed),) for seed in seeds])
     estimate = np.asarray(statistic(estimator), dtype=np.float64)
-    names = parameter_names(estimator) if statistic is raw_parameters else None
     return BootstrapResult(estimate, np.stack(resamples, axis=-1), names, confidence_level)
+
+
+def _parameters(mixture, recode):
+    """Parameters of a mixture as ``summary`` has them, NaN for those that are not identified."""
+    return recode @ raw_parameters(mixture)
 
 
 @dataclass

@@ -19,7 +19,7 @@ from ._linear import predict_at_once
 from ._report import ExpertReport, describe_experts
 from ._routing import Routes, load_metrics
 from ._subjects import Subjects, check_subject
-from ._tables import check_table, take_rows
+from ._tables import check_sizes, check_table, take_rows
 from .gates import BaseGate
 
 GROWTH = ("add_expert", "remove_expert", "replace_expert")  # changes that are no maximum
@@ -39,6 +39,7 @@ class FittedMixture:
                 "X.toarray()."
             )
         X = check_table(X, sparse_ok=True, strings_ok=self._strings_ok)
+        check_sizes(X, "X", smallest=reset)
         check_feature_names(self, X, reset=reset)
         check_n_features(self, X, reset=reset)
         return X
@@ -197,6 +198,7 @@ class FittedMixture:
         check_consistent_length(X, exposure)
         if not (np.isfinite(exposure) & (exposure > 0)).all():
             raise ValueError("exposure must be positive and finite in every row.")
+        check_sizes(exposure, "exposure", smallest=True)
         return exposure
 
     def _of_rows(self, X):

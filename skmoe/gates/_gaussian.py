@@ -11,6 +11,7 @@ from .._compat import Interval, StrOptions, fit_context
 from .._statistics import standardisation, weighted_grams
 from ._base import BaseGate
 
+FARTHEST = 1e100  # in standardised columns, where distances still have squares
 _LOG_2PI = np.log(2 * np.pi)
 
 
@@ -156,6 +157,7 @@ class GaussianGate(BaseGate):
         """Log of proportion times density, in the units of X; (n_samples, n_experts)."""
         check_is_fitted(self)
         Z = (validate_data(self, X, dtype=np.float64, reset=False) - self._mean) / self._scale
+        Z = np.clip(Z, -FARTHEST, FARTHEST)
         with np.errstate(divide="ignore"):
             log_proportions = np.log(self.proportions_)
         log_joint = np.empty((len(Z), len(self.proportions_)))

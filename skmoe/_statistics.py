@@ -45,8 +45,10 @@ def standardisation(X, sample_weight):
         mean_error += weight[rows] @ centred
         with np.errstate(over="ignore"):
             squares += weight[rows] @ centred**2
-    if not (squares < LARGEST**2.5).all() or squares.min(initial=1.0) < LARGEST**-2.5:
-        check_sizes(X, "the columns to standardise", smallest=True)
+    if not (squares < LARGEST**2.5).all():
+        check_sizes(X, "the columns to standardise", smallest=False)
+    if squares.min(initial=1.0) < LARGEST**-2.5:  # of a constant column they are zero
+        check_sizes(X - X[:1], "the columns to standardise, less its first row,", smallest=True)
     mean += mean_error
     scale = np.sqrt(np.maximum(squares - mean_error**2, 0.0))
     constant = scale <= 10 * np.finfo(float).eps * np.maximum(np.abs(mean), 1e-300)

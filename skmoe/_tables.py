@@ -247,11 +247,12 @@ def column_sizes(X):
         return dict(zip(numeric, _size(X[:, numeric].astype(np.float64)), strict=True))
     else:
         return {}
-    return dict(enumerate(sizes))
+    return dict(enumerate(sizes.astype(np.float64)))
 
 
 def _size(values):
-    return np.maximum(np.fmax.reduce(values, axis=0), -np.fmin.reduce(values, axis=0))
+    with np.errstate(invalid="ignore"):  # numpy may say so of NaN
+        return np.maximum(np.fmax.reduce(values, axis=0), -np.fmin.reduce(values, axis=0))
 
 
 def check_sizes(X, name, *, smallest):

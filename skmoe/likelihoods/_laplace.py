@@ -9,6 +9,16 @@ from ._scaled import RobustErrors
 NEAREST = 1e-6  # of the scale; smaller residuals would have boundless weights
 
 
+class _Laplace(type(stats.laplace)):
+    """SciPy's, whose log-density is the logarithm of a density that may be zero by then."""
+
+    def _logpdf(self, x):
+        return -np.abs(x) - np.log(2)
+
+
+DISTRIBUTION = _Laplace(name="laplace")
+
+
 class Laplace(RobustErrors):
     r"""Laplace errors with a scale for each expert: least absolute deviations.
 
@@ -111,4 +121,4 @@ class Laplace(RobustErrors):
         return -np.abs(y[:, None] - prediction) / scale - np.log(2 * scale)
 
     def _around(self, prediction, scale, experts):
-        return ScipyComponents(stats.laplace(loc=prediction, scale=scale))
+        return ScipyComponents(DISTRIBUTION(loc=prediction, scale=scale))

@@ -21,7 +21,7 @@ from ._report import ExpertReport, describe_experts
 from ._routing import Routes, load_metrics
 from ._statistics import independent_columns
 from ._subjects import Subjects, check_subject
-from ._tables import check_table, numeric_matrix, take_rows
+from ._tables import check_sizes, check_table, numeric_matrix, take_rows
 from .gates import BaseGate
 
 GROWTH = ("add_expert", "remove_expert", "replace_expert")  # changes that are no maximum
@@ -41,6 +41,7 @@ class FittedMixture:
                 "X.toarray()."
             )
         X = check_table(X, sparse_ok=True, strings_ok=self._strings_ok)
+        check_sizes(X, "X", smallest=reset)
         check_feature_names(self, X, reset=reset)
         check_n_features(self, X, reset=reset)
         return X
@@ -199,6 +200,7 @@ class FittedMixture:
         check_consistent_length(X, exposure)
         if not (np.isfinite(exposure) & (exposure > 0)).all():
             raise ValueError("exposure must be positive and finite in every row.")
+        check_sizes(exposure, "exposure", smallest=True)
         return exposure
 
     def _of_rows(self, X):

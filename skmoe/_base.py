@@ -40,6 +40,7 @@ from ._routing import count_loads, evenness
 from ._subjects import Subjects, check_subject
 from ._tables import (
     check_accepts,
+    check_sizes,
     column_numbers,
     default_encoder,
     describe_columns,
@@ -48,11 +49,12 @@ from ._tables import (
 from ._training import INNER_STEPS, MixtureTraining
 from ._training_data import TrainingData
 from ._weights import takes_sample_weight
-from .exceptions import ExpertCollapseWarning, IgnoredWeightsWarning
+from .exceptions import ExpertCollapseWarning, IgnoredWeightsWarning, SmallWeightsWarning
 from .gates import BaseGate, ClassifierGate, ConstantGate, SoftmaxGate
 from .inference._summary import InferringMixture
 from .likelihoods._scaled import fence
 
+LIGHT_ROW = 0.1  # weights around less than this were hardly meant as numbers of rows
 ONE_PASS = (LinearMixture, LogisticMixture)  # problems of one pass over the rows an iteration
 
 
@@ -189,11 +191,13 @@ class BaseMixtureOfExperts(
         data = self._training_data(X, y, weight, prefix, exposure, len(names))
         if subject is not None:
             data.subjects = Subjects(subject, weight)
+            subject = data.subjects.numbers
         draw_folds = partial(
             make_folds,
             estimators=templates,
             X=X,
             y=y,
+            weight=weight,
             split_params=split_params,
             subject=subject,
             stratify=isinstance(self, ClassifierMixin),
@@ -278,6 +282,7 @@ class BaseMixtureOfExperts(
 
     def _check_weight(self, sample_weight, X, y, n_experts):
         weight = check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+        check_sizes(weight, "sample_weight", smallest=True)
         n_used = np.count_nonzero(weight)
         if n_used == 0:
             raise ValueError("sample_weight is zero for every row; one at least must be positive.")
@@ -285,6 +290,14 @@ class BaseMixtureOfExperts(
             raise ValueError(
                 f"Found n_samples={n_used} rows of positive weight, fewer than "
                 f"n_experts={n_experts}. Give more rows, or ask for fewer experts."
+            )
+        typical = weight @ weight / weight.sum()  # the mean weight of a unit of weight
+        if typical < LIGHT_ROW:
+            self._warn(
+                SmallWeightsWarning,
+                f"sample_weight sums to {weight.sum():.3g} over {n_used} rows, which then count as "
+                "so few rows beside penalties and priors: a row of weight 2 counts as two. Divide "
+                "sample_weight by its mean if each row is one observation.",
             )
         return weight
 

@@ -47,6 +47,7 @@ from ._weights import (
     takes_sample_weight,
 )
 from .distributions import MixtureDistribution
+from .exceptions import SmallWeightsWarning
 
 NEGLIGIBLE_SHARE = 1e-10  # in weights below it, what estimators compute is rounding error
 ENOUGH_ROWS = 20  # by weight; an expert that would get fewer takes those next in line as well
@@ -424,6 +425,7 @@ class EstimatorExperts:
         """Fit and predict for each (expert, fold, arrays, out of bag); see _fit_and_predict."""
         going_on = all(goes_on(e) for e in self.estimators if not is_frozen(e))
         with warnings.catch_warnings():  # here: tasks get the filters, threads would share them
+            warnings.simplefilter("ignore", SmallWeightsWarning)  # of responsibilities
             if going_on:  # what is not reached now, the next refit reaches
                 warnings.simplefilter("ignore", ConvergenceWarning)
             return self._jobs(
@@ -579,7 +581,11 @@ class StreamedExperts:
         """
         labels = y if self.classes is None else self.classes[y]
         twin = copy.copy(self)
-        twin.estimators = [self._learn(k, X, labels, weights) for k in range(len(self.estimators))]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", SmallWeightsWarning)  # of responsibilities
+            twin.estimators = [
+                self._learn(k, X, labels, weights) for k in range(len(self.estimators))
+            ]
         return twin
 
     def _learn(self, k, X, y, weights):

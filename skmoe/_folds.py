@@ -7,11 +7,12 @@ from sklearn.model_selection import GroupKFold, KFold, StratifiedKFold, check_cv
 
 from ._experts import has_oob_prediction, is_frozen, leaves_every_row_out
 from ._linear import is_linear
+from ._subjects import check_ids, number_ids
 
 DEFAULT_FOLDS = 5
 
 
-def make_folds(cv, estimators, X, y, split_params, *, subject=None, stratify, seed):
+def make_folds(cv, estimators, X, y, weight, split_params, *, subject=None, stratify, seed):
     """Folds for cross-fitting.
 
     Parameters
@@ -24,6 +25,8 @@ def make_folds(cv, estimators, X, y, split_params, *, subject=None, stratify, se
         Rows.
     y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
         Target, or class numbers.
+    weight : ndarray of shape (n_samples,)
+        Weights of the rows.
     split_params : dict
         What the splitter is given, such as ``groups``.
     subject : ndarray of shape (n_samples,), default=None
@@ -39,6 +42,9 @@ def make_folds(cv, estimators, X, y, split_params, *, subject=None, stratify, se
         None for in-sample predictions, "prefit" where all experts are fitted already.
     """
     trained = [e for e in estimators if not is_frozen(e)]
+    if "groups" in split_params:
+        groups = check_ids("groups", split_params["groups"], X)
+        split_params = {**split_params, "groups": number_ids(groups)[2]}
     if cv is True:
         raise ValueError("cv=True says nothing; use 'auto', False, an integer or a splitter.")
     if cv is False:
@@ -85,6 +91,12 @@ def make_folds(cv, estimators, X, y, split_params, *, subject=None, stratify, se
         (np.asarray(train), np.asarray(test))
         for train, test in splitter.split(X, y, **split_params)
     ]
+    for number, (train, _) in enumerate(folds):
+        if not (len(train) and weight[train].any()):
+            raise ValueError(
+                f"Fold {number} of cv has no row to train on, or none of positive weight. "
+                "Give more rows, or larger training parts."
+            )
     tested = np.concatenate([[], *(test for _, test in folds)])
     if not np.array_equal(np.sort(tested), np.arange(X.shape[0])):
         raise ValueError(

@@ -410,7 +410,8 @@ class GrowingMixture:
             likelihood,
         )
         if X is None:
-            self.expert_load_ = load / load.sum()
+            total = load.sum()  # 0 where the one that is gone had it all
+            self.expert_load_ = load / total if total > 0 else np.full(len(load), 1 / len(load))
         else:
             self._set_load(X, weight)
 
@@ -536,7 +537,14 @@ class GrowingMixture:
             cv = "oob"
         fold_seed, expert_seed = seeds
         folds = make_folds(
-            cv, templates, data.X, data.y, {}, stratify=is_classifier(self), seed=fold_seed
+            cv,
+            templates,
+            data.X,
+            data.y,
+            data.weight,
+            {},
+            stratify=is_classifier(self),
+            seed=fold_seed,
         )
         with warnings.catch_warnings():
             if not told:

@@ -11,7 +11,7 @@ from ._base import BaseMixtureOfExperts
 from ._compat import HasMethods, StrOptions, check_y, fit_context
 from ._experts import has_own_density
 from ._growing import GrowingMixture
-from ._tables import take_rows
+from ._tables import check_sizes, take_rows
 from .distributions import MixtureDistribution, NestedComponents
 from .likelihoods import PerExpert
 from .likelihoods._names import BY_NAME, unfitted
@@ -294,13 +294,19 @@ class MixtureOfExpertsRegressor(RegressorMixin, GrowingMixture, BaseMixtureOfExp
         return getattr(self._unfitted_likelihood(), "glm", None)
 
     def _check_target(self, y):
+        y = self._numeric_target(y)
+        check_sizes(y, "y", smallest=True)
+        return y
+
+    def _numeric_target(self, y):
         y = check_y(y, multi_output=True, y_numeric=True, estimator=self)
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
         return y.astype(np.float64, copy=False)
 
     def _check_known_target(self, y):
-        y = self._check_target(y)
+        y = self._numeric_target(y)
+        check_sizes(y, "y", smallest=False)
         if y.shape[1:] != self._y_shape:
             raise ValueError(f"y has {y.shape[1:]} outputs, {self._y_shape} in fit.")
         return y

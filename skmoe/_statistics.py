@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import linalg
 
+from ._tables import LARGEST, check_sizes
+
 BLOCK_ROWS = 2048  # a block of pairwise products of 20 columns stays in the L2 cache
 REFINED = 2  # solutions from products of rows, the second for what the first has left
 DEPENDENT = 1e-5  # standard deviations that others leave of a column; below, it is made of them
@@ -34,7 +36,7 @@ def standardisation(X, sample_weight):
     Raises
     ------
     ValueError
-        If numbers are so large that their squares are none.
+        If numbers are so large, or so small, that their squares are none.
     """
     weight = sample_weight / sample_weight.sum()
     mean = np.zeros(X.shape[1])
@@ -46,12 +48,10 @@ def standardisation(X, sample_weight):
         mean_error += weight[rows] @ centred
         with np.errstate(over="ignore"):
             squares += weight[rows] @ centred**2
-    if not np.isfinite(squares).all():
-        column = np.abs(X[:, np.argmin(np.isfinite(squares))])
-        raise ValueError(
-            f"A column of X or y holds {column.max():.6g}, whose square is infinite: give it in "
-            "larger units."
-        )
+    if not (squares < LARGEST**2.5).all():
+        check_sizes(X, "the columns to standardise", smallest=False)
+    if squares.min(initial=1.0) < LARGEST**-2.5:  # of a constant column they are zero
+        check_sizes(X - X[:1], "the columns to standardise, less its first row,", smallest=True)
     mean += mean_error
     scale = np.sqrt(np.maximum(squares - mean_error**2, 0.0))
     constant = scale <= 10 * np.finfo(float).eps * np.maximum(np.abs(mean), 1e-300)

@@ -4,6 +4,8 @@ import numpy as np
 from scipy import sparse
 from sklearn.utils.validation import check_consistent_length, column_or_1d
 
+from ._tables import is_missing
+
 SAME_GATE = 1e-8  # in log-probability; what differs by less is rounding
 
 
@@ -28,6 +30,8 @@ class Subjects:
     ----------
     labels : ndarray of shape (n_subjects,)
         Sorted.
+    numbers : ndarray of shape (n_samples,)
+        Place in ``labels`` of the subject of each row.
     counts : ndarray of shape (n_subjects,)
         1 for a subject that counts, else 0.
     row_weight : ndarray of shape (n_samples,)
@@ -35,16 +39,14 @@ class Subjects:
     """
 
     def __init__(self, labels, weight):
-        self.labels, self._first, self._codes = np.unique(
-            labels, return_index=True, return_inverse=True
-        )
+        self.labels, self._first, self.numbers = number_ids(labels)
         places = np.arange(len(labels))
         shape = len(self.labels), len(labels)
-        self._weighted_sum = sparse.csr_array((weight, (self._codes, places)), shape=shape)
-        total = np.bincount(self._codes, weight)
+        self._weighted_sum = sparse.csr_array((weight, (self.numbers, places)), shape=shape)
+        total = np.bincount(self.numbers, weight)
         self.counts = (total > 0).astype(np.float64)
         self._total = np.where(total > 0, total, 1.0)
-        self.row_weight = weight / self._total[self._codes]
+        self.row_weight = weight / self._total[self.numbers]
 
     def weighted_sum(self, values):
         """Sums over the rows of each subject (n_subjects, ...), times weights."""
@@ -56,7 +58,7 @@ class Subjects:
 
     def of_rows(self, values):
         """What holds for each subject, for each of its rows."""
-        return values[self._codes]
+        return values[self.numbers]
 
     def of_first_rows(self, values):
         """Those of the first row of each subject."""
@@ -87,7 +89,7 @@ class Subjects:
         of_subject = self.of_first_rows(log_gate)
         same = np.isclose(self.of_rows(of_subject), log_gate, rtol=0, atol=SAME_GATE)
         if not same.all():
-            subject = self.labels[self._codes[np.flatnonzero(~same.all(axis=1))[0]]]
+            subject = self.labels[self.numbers[np.flatnonzero(~same.all(axis=1))[0]]]
             raise ValueError(
                 f"The gate tells rows of subject {subject} apart, but all rows of a subject "
                 "share one expert. Show the gate only columns that are the same for all rows of "
@@ -99,10 +101,48 @@ class Subjects:
 
 def check_subject(subject, X):
     """Subject of each row (n_samples,) as it was given, or None."""
-    if subject is None:
-        return None
-    subject = column_or_1d(subject)
-    check_consistent_length(X, subject)
-    if subject.dtype.kind == "f" and np.isnan(subject).any():
-        raise ValueError("subject has missing values: every row needs a subject.")
-    return subject.astype(str) if subject.dtype.kind == "O" else subject
+    return None if subject is None else check_ids("subject", subject, X)
+
+
+def check_ids(name, ids, X):
+    """An id for each row of X, (n_samples,), of which none is missing."""
+    ids = column_or_1d(ids)
+    check_consistent_length(X, ids)
+    missing = any(map(is_missing, ids)) if ids.dtype.kind == "O" else (ids != ids).any()
+    if missing:
+        raise ValueError(f"{name} has missing values: every row needs one.")
+    return ids
+
+
+def number_ids(ids):
+    """Which ids there are, and which of them each row has.
+
+    Parameters
+    ----------
+    ids : ndarray of shape (n_samples,)
+        Without missing ones. Objects are the same id if they are equal: 1 and "1" are two.
+
+    Returns
+    -------
+    labels : ndarray of shape (n_ids,)
+        Sorted; by their strings where there is no other order.
+    first : ndarray of shape (n_ids,)
+        Number of the first row of each.
+    numbers : ndarray of shape (n_samples,)
+        Place in ``labels`` of the id of each row.
+    """
+    if ids.dtype.kind != "O":
+        return np.unique(ids, return_index=True, return_inverse=True)
+    first = {}
+    for row, value in enumerate(ids):
+        first.setdefault(value, row)
+    try:
+        labels = sorted(first)
+    except TypeError:
+        labels = sorted(first, key=str)
+    place = {value: number for number, value in enumerate(labels)}
+    return (
+        np.fromiter(labels, dtype=object, count=len(labels)),
+        np.array([first[value] for value in labels]),
+        np.array([place[value] for value in ids]),
+    )

@@ -204,6 +204,7 @@ class MixtureTraining:
             [estimator],
             data.X,
             data.y,
+            data.weight,
             split_params,
             subject=subject,
             stratify=False,

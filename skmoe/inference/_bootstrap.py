@@ -9,14 +9,14 @@ import numpy as np
 from scipy import optimize
 from sklearn.base import is_classifier
 from sklearn.utils import Bunch, _safe_indexing, check_random_state
-from sklearn.utils.validation import check_consistent_length, check_is_fitted, column_or_1d
+from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from .._compat import check_sample_weight
 from .._display import html_table, interval_ends, text_table, under_headings
 from .._online import join_last, split_last
 from .._parallel import jobs
 from .._parameters import ExpertParameters
-from .._subjects import check_subject
+from .._subjects import check_ids, check_subject, number_ids
 from ..gates import BaseGate
 from ._estimates import Estimates, check_applies, parameter_names, raw_parameters
 
@@ -296,9 +296,9 @@ def _check_rows(estimator, X, y, sample_weight, exposure, subject, groups):
             "Subjects cannot be drawn with replacement for cross-fitted experts: a subject that "
             "is drawn twice would be on both sides of a fold."
         )
-    groups = None if groups is None else column_or_1d(groups)
+    groups = None if groups is None else check_ids("groups", groups, X)
     unit = subject if groups is None else groups
-    unit = np.arange(len(y)) if unit is None else np.unique(unit, return_inverse=True)[1]
+    unit = np.arange(len(y)) if unit is None else number_ids(unit)[2]
     exposure = None if exposure is None else np.asarray(exposure)
     return Rows(X, y, weight, exposure, subject, groups, unit)
 

@@ -119,7 +119,7 @@ class WithNoise(BaseEstimator):
         self.likelihood_ = unfitted(self.likelihood).start(y, inside_fence(y, weight), n_experts)
         self.low_, self.high_ = y[weight > 0].min(axis=0), y[weight > 0].max(axis=0)
         constant = self.low_ == self.high_
-        width = np.where(constant, np.maximum(1e-6 * np.abs(self.low_), 1e-100), 0.0)
+        width = np.where(constant, np.maximum(1e-6 * np.abs(self.low_), 1e-120), 0.0)
         self.low_, self.high_ = self.low_ - 0.5 * width, self.high_ + 0.5 * width
         self._is_fitted = False
         return self

@@ -233,6 +233,7 @@ def select_n_experts(
             [],
             X,
             y,
+            rows["sample_weight"],
             together,
             subject=rows.get("subject"),
             stratify=is_classifier(estimator),

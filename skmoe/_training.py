@@ -179,15 +179,31 @@ class MixtureTraining:
                 self._report(objectives)
             return tasks.end_iteration(fitted_now)
 
-        rises = folds in (None, "prefit") and not isinstance(problem.gate, ClassifierGate)
         return run_em(
             problem,
             max_iter=max_iter,
             tol=self.tol,
-            patience=1 if rises else CROSS_FITTED_PATIENCE,
+            patience=1 if rises(problem, folds) else CROSS_FITTED_PATIENCE,
             revivals=REVIVALS,
             before=tasks.begin_iteration,
             after=after,
+        )
+
+    def _not_converged(self, problem, folds, run):
+        """What a ConvergenceWarning has to say of a run, or None."""
+        if run.converged or run.interrupted or folds not in (None, "prefit"):
+            return None
+        if not run.fell:
+            return (
+                f"EM stopped after max_iter={self.max_iter} iterations before it met "
+                f"tol={self.tol}. Raise max_iter or tol."
+            )
+        if not rises(problem, folds):
+            return None
+        return (
+            f"The objective fell by more than tol={self.tol}, so that EM stopped; the best iterate "
+            "is kept. The experts do not maximise the likelihood: cross-fit them (cv=5), or raise "
+            "tol."
         )
 
     def _learn_spread(self, problem, data, split_params, subject, seed):
@@ -220,3 +236,8 @@ class MixtureTraining:
         if iteration % self.verbose_interval == 0 or iteration == 1:
             gain = objectives[-1] - objectives[-2] if iteration > 1 else np.nan
             print(f"  Iteration {iteration}\t lower bound {objectives[-1]:.6f}\t gain {gain:.2e}")
+
+
+def rises(problem, folds):
+    """Whether the objective has to rise with every iteration: experts and gate maximise it."""
+    return folds in (None, "prefit") and not isinstance(problem.gate, ClassifierGate)

@@ -7,7 +7,7 @@ from functools import partial
 from numbers import Integral, Real
 
 import numpy as np
-from sklearn.base import ClassifierMixin
+from sklearn.base import is_classifier
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import Bunch, check_random_state
 from sklearn.utils.metadata_routing import process_routing
@@ -20,13 +20,12 @@ from ._compat import (
     fit_context,
     routing_enabled,
 )
+from ._em import make_problem
 from ._em.callbacks import FitTasks
 from ._em.parts import GateParts, Parts, adapt_experts
-from ._em.problem import make_problem
 from ._em.settings import Settings
 from ._em.starts import STARTS
 from ._em.trainer import Trainer
-from ._experts.fitting import split_last
 from ._experts.folds import Splitting
 from ._fitted import FittedMixture
 from ._parameters import ExpertParameters
@@ -134,9 +133,9 @@ class BaseMixtureOfExperts(CallbackSupportMixin, FittedMixture, ExpertParameters
         parts = self._make_parts(names, templates, rows, gate_seed)
         data = parts.training_data(rows)
         splitting = Splitting(
-            self.cv, split_params, rows.subject, fold_seed, isinstance(self, ClassifierMixin)
+            self.cv, split_params, data.subject_numbers, fold_seed, is_classifier(self)
         )
-        folds = splitting.folds(parts.templates, rows.X, rows.y)
+        folds = splitting.folds(parts.templates, rows)
         tasks.begin(settings.most_iterations(folds, len(names), parts.likelihood))
         experts = parts.make_experts(data, folds, settings, expert_seed)
         likelihood = parts.likelihood.fitting(in_sample=folds is None, linear=experts.is_solved)
@@ -146,6 +145,7 @@ class BaseMixtureOfExperts(CallbackSupportMixin, FittedMixture, ExpertParameters
             likelihood.start(data.y, data.weight, len(names)),
             data,
             in_sample=folds is None,
+            gate_folds=splitting.for_gate(folds, parts.templates, rows),
             load_prior=settings.load_prior(len(names), data.unit_weight),
             top_k=settings.active_top_k(len(names)),
         )
@@ -235,7 +235,8 @@ class BaseMixtureOfExperts(CallbackSupportMixin, FittedMixture, ExpertParameters
         self.expert_load_ = problem.load[order]
         self.lower_bound_ = problem.objective
         self._log_prior = problem.log_prior()
-        self._n_parameters = problem.n_parameters()
+        self._n_functions = problem.experts.n_functions
+        self._shared_columns = problem.experts.shared_columns
         self._drop_out_of_fold()
         if folds not in (None, "prefit"):
             self.oof_log_density_ = problem.log_norm
@@ -274,17 +275,9 @@ class BaseMixtureOfExperts(CallbackSupportMixin, FittedMixture, ExpertParameters
                 "or random_state.",
                 ExpertCollapseWarning,
             )
-        if folds in (None, "prefit") and not (run.converged or run.interrupted):
-            warn_not_converged(self)
-
-
-def warn_not_converged(estimator):
-    """Say that ``max_iter`` came before ``tol``."""
-    warn_user(
-        f"EM stopped after max_iter={estimator.max_iter} iterations before it met "
-        f"tol={estimator.tol}. Raise max_iter or tol.",
-        ConvergenceWarning,
-    )
+        message = Settings.of(self).not_converged(run, folds, problem.gate)
+        if message is not None:
+            warn_user(message, ConvergenceWarning)
 
 
 @contextmanager

@@ -80,11 +80,11 @@ class MixtureOfExpertsClassifier(ClassifierMixin, InferringMixture, UpdatableMix
     n_init : int, default=10
         Number of starts. Each gets ten EM iterations with logistic experts, the three best get
         twenty more, and the best of these goes on.
-    max_iter : int, default=100
+    max_iter : int, default=500
         EM iterations at most, each a refit of the experts. Cross-fitted experts stop at 10.
     tol : float, default=1e-5
-        EM stops when the objective per unit of weight gains less; cross-fitted experts, when
-        it did not for two iterations.
+        EM stops when an iteration changes the objective per unit of weight by no more; cross-fitted
+        experts, when two in succession did not better it by more.
     warm_start : bool, default=False
         Whether ``fit`` goes on from the last solution in place of new starts.
     forget_factor : float, default=1.0
@@ -128,7 +128,9 @@ class MixtureOfExpertsClassifier(ClassifierMixin, InferringMixture, UpdatableMix
     n_expert_fits_ : int
         Fits of single experts that the training took.
     converged_ : bool
-        Whether EM stopped by ``tol``.
+        Whether EM met ``tol`` at the iterate that was kept: the next iteration, or the next two
+        of cross-fitted experts, changed the objective by ``tol`` at most. False where EM stopped
+        because the objective fell by more, as out-of-fold densities may.
     oof_score_ : float
         Mean out-of-fold log-probability. Only where predictions were out of sample, as the next
         two. The gate and the regimes have seen the rows, so it is optimistic: compare mixtures
@@ -189,7 +191,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, InferringMixture, UpdatableMix
         target_load=None,
         init="auto",
         n_init=10,
-        max_iter=100,
+        max_iter=500,
         tol=1e-5,
         warm_start=False,
         forget_factor=1.0,

@@ -9,6 +9,7 @@ from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import check_consistent_length, column_or_1d
 
 from ._numerics.statistics import standardisation
+from ._tables import is_missing
 from ._numerics.samples import sample_rows, start_columns
 
 
@@ -43,6 +44,145 @@ class Rows:
     def has_unequal_weights(self):
         """Whether some row of positive weight counts more than another."""
         return np.ptp(self.weight[self.weight > 0]) > 0
+
+
+class Subjects:
+    r"""Which rows belong to which subject.
+
+    The likelihood of a subject s is that of all its rows together under one expert,
+
+    .. math:: \sum_k \pi_k(x_s) \prod_{i \in s} f_k(y_i \mid x_i)^{w_i}
+
+    so that a row of weight 2 is a row that its subject has twice. A subject whose rows all have
+    weight zero does not count.
+
+    Parameters
+    ----------
+    labels : ndarray of shape (n_samples,)
+        Subject of each row.
+    weight : ndarray of shape (n_samples,)
+        Weights of the rows.
+
+    Attributes
+    ----------
+    labels : ndarray of shape (n_subjects,)
+        Sorted.
+    numbers : ndarray of shape (n_samples,)
+        Place in ``labels`` of the subject of each row.
+    counts : ndarray of shape (n_subjects,)
+        1 for a subject that counts, else 0.
+    row_weight : ndarray of shape (n_samples,)
+        Shares of the rows in their subject; sums to one over a subject that counts.
+    """
+
+    def __init__(self, labels, weight):
+        self.labels, self._first, self.numbers = number_ids(labels)
+        places = np.arange(len(labels))
+        shape = len(self.labels), len(labels)
+        self._weighted_sum = sparse.csr_array((weight, (self.numbers, places)), shape=shape)
+        total = np.bincount(self.numbers, weight)
+        self.counts = (total > 0).astype(np.float64)
+        self._total = np.where(total > 0, total, 1.0)
+        self.row_weight = weight / self._total[self.numbers]
+
+    def weighted_sum(self, values):
+        """Sums over the rows of each subject (n_subjects, ...), times weights."""
+        return self._weighted_sum @ values
+
+    def average(self, values):
+        """Weighted means over the rows of each subject, for each row (n_samples, ...)."""
+        return self.of_rows((self._weighted_sum @ values) / self._total[:, None])
+
+    def of_rows(self, values):
+        """What holds for each subject, for each of its rows."""
+        return values[self.numbers]
+
+    def of_first_rows(self, values):
+        """Those of the first row of each subject."""
+        return values[self._first]
+
+    def per_row(self, log_density):
+        """What each row adds to the log-density of its subject, if all add the same."""
+        return self.of_rows(log_density / self._total)
+
+    def log_gate(self, log_gate):
+        """Log-probabilities of the gate for each subject, which must be those of all its rows.
+
+        Parameters
+        ----------
+        log_gate : ndarray of shape (n_samples, n_experts)
+            Log-probabilities for each row.
+
+        Returns
+        -------
+        log_gate : ndarray of shape (n_subjects, n_experts)
+            Of the first row of each subject.
+
+        Raises
+        ------
+        ValueError
+            If the gate tells rows of one subject apart.
+        """
+        of_subject = self.of_first_rows(log_gate)
+        same = np.isclose(self.of_rows(of_subject), log_gate, rtol=0, atol=SAME_GATE)
+        if not same.all():
+            subject = self.labels[self.numbers[np.flatnonzero(~same.all(axis=1))[0]]]
+            raise ValueError(
+                f"The gate tells rows of subject {subject} apart, but all rows of a subject "
+                "share one expert. Show the gate only columns that are the same for all rows of "
+                "a subject, by a Pipeline of a ColumnTransformer and SoftmaxGate(), or none, by "
+                "gate=ConstantGate()."
+            )
+        return of_subject
+
+
+def check_subject(subject, X):
+    """Subject of each row (n_samples,) as it was given, or None."""
+    return None if subject is None else check_ids("subject", subject, X)
+
+
+def check_ids(name, ids, X):
+    """An id for each row of X, (n_samples,), of which none is missing."""
+    ids = column_or_1d(ids)
+    check_consistent_length(X, ids)
+    missing = any(map(is_missing, ids)) if ids.dtype.kind == "O" else (ids != ids).any()
+    if missing:
+        raise ValueError(f"{name} has missing values: every row needs one.")
+    return ids
+
+
+def number_ids(ids):
+    """Which ids there are, and which of them each row has.
+
+    Parameters
+    ----------
+    ids : ndarray of shape (n_samples,)
+        Without missing ones. Objects are the same id if they are equal: 1 and "1" are two.
+
+    Returns
+    -------
+    labels : ndarray of shape (n_ids,)
+        Sorted; by their strings where there is no other order.
+    first : ndarray of shape (n_ids,)
+        Number of the first row of each.
+    numbers : ndarray of shape (n_samples,)
+        Place in ``labels`` of the id of each row.
+    """
+    if ids.dtype.kind != "O":
+        return np.unique(ids, return_index=True, return_inverse=True)
+    first = {}
+    for row, value in enumerate(ids):
+        first.setdefault(value, row)
+    try:
+        labels = sorted(first)
+    except TypeError:
+        labels = sorted(first, key=str)
+    place = {value: number for number, value in enumerate(labels)}
+    return (
+        np.fromiter(labels, dtype=object, count=len(labels)),
+        np.array([first[value] for value in labels]),
+        np.array([place[value] for value in ids]),
+    )
 
 
 @dataclass
@@ -86,6 +226,11 @@ class TrainingData:
         return cls(rows.X, rows.y, rows.weight, Z, start_target, rows.exposure, subjects)
 
     @property
+    def subject_numbers(self):
+        """Number of the subject of each row, (n_samples,), or None."""
+        return None if self.subjects is None else self.subjects.numbers
+
+    @property
     def unit_weight(self):
         """Weights of what counts once: of rows, or of subjects."""
         return self.weight if self.subjects is None else self.subjects.counts
@@ -117,104 +262,3 @@ class TrainingData:
             None if each is None else each[rows] for each in (self.start_target, self.exposure)
         )
         return TrainingData(X, self.y[rows], weight, Z, start_target, exposure, rows=rows)
-
-
-class Subjects:
-    r"""Which rows belong to which subject.
-
-    The likelihood of a subject s is that of all its rows together under one expert,
-
-    .. math:: \sum_k \pi_k(x_s) \prod_{i \in s} f_k(y_i \mid x_i)^{w_i}
-
-    so that a row of weight 2 is a row that its subject has twice. A subject whose rows all have
-    weight zero does not count.
-
-    Parameters
-    ----------
-    labels : ndarray of shape (n_samples,)
-        Subject of each row.
-    weight : ndarray of shape (n_samples,)
-        Weights of the rows.
-
-    Attributes
-    ----------
-    labels : ndarray of shape (n_subjects,)
-        Sorted.
-    counts : ndarray of shape (n_subjects,)
-        1 for a subject that counts, else 0.
-    row_weight : ndarray of shape (n_samples,)
-        Shares of the rows in their subject; sums to one over a subject that counts.
-    """
-
-    def __init__(self, labels, weight):
-        self.labels, self._first, self._codes = np.unique(
-            labels, return_index=True, return_inverse=True
-        )
-        places = np.arange(len(labels))
-        shape = len(self.labels), len(labels)
-        self._weighted_sum = sparse.csr_array((weight, (self._codes, places)), shape=shape)
-        total = np.bincount(self._codes, weight)
-        self.counts = (total > 0).astype(np.float64)
-        self._total = np.where(total > 0, total, 1.0)
-        self.row_weight = weight / self._total[self._codes]
-
-    def weighted_sum(self, values):
-        """Sums over the rows of each subject (n_subjects, ...), times weights."""
-        return self._weighted_sum @ values
-
-    def average(self, values):
-        """Weighted means over the rows of each subject, for each row (n_samples, ...)."""
-        return self.of_rows((self._weighted_sum @ values) / self._total[:, None])
-
-    def of_rows(self, values):
-        """What holds for each subject, for each of its rows."""
-        return values[self._codes]
-
-    def of_first_rows(self, values):
-        """Those of the first row of each subject."""
-        return values[self._first]
-
-    def spread(self, log_density):
-        """What each row adds to the log-density of its subject, if all add the same."""
-        return self.of_rows(log_density / self._total)
-
-    def log_gate(self, log_gate):
-        """Log-probabilities of the gate for each subject, which must be those of all its rows.
-
-        Parameters
-        ----------
-        log_gate : ndarray of shape (n_samples, n_experts)
-            Log-probabilities for each row.
-
-        Returns
-        -------
-        log_gate : ndarray of shape (n_subjects, n_experts)
-            Of the first row of each subject.
-
-        Raises
-        ------
-        ValueError
-            If the gate tells rows of one subject apart.
-        """
-        of_subject = self.of_first_rows(log_gate)
-        same = np.isclose(self.of_rows(of_subject), log_gate, rtol=0, atol=SAME_GATE)
-        if not same.all():
-            subject = self.labels[self._codes[np.flatnonzero(~same.all(axis=1))[0]]]
-            raise ValueError(
-                f"The gate tells rows of subject {subject} apart, but all rows of a subject "
-                "share one expert. Show the gate only columns that are the same for all rows of "
-                "a subject, by a Pipeline of a ColumnTransformer and SoftmaxGate(), or none, by "
-                "gate=ConstantGate()."
-            )
-        return of_subject
-
-
-def check_subject(subject, X):
-    """Subject of each row (n_samples,) as it was given, or None."""
-    if subject is None:
-        return None
-    subject = column_or_1d(subject)
-    check_consistent_length(X, subject)
-    if subject.dtype.kind == "f" and np.isnan(subject).any():
-        raise ValueError("subject has missing values: every row needs a subject.")
-    return subject.astype(str) if subject.dtype.kind == "O" else subject

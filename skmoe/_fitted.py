@@ -3,6 +3,7 @@
 import numpy as np
 from scipy import special
 
+from ._experts.fitting import split_last
 from ._report import report
 
 GROWTH = ("add_expert", "remove_expert", "replace_expert")  # changes that are no maximum
@@ -180,12 +181,16 @@ class FittedMixture:
         Returns
         -------
         bic : float
-            With p, the free parameters of experts, scales and gate.
+            With p, the free parameters of experts, scales and gate. Coefficients of columns that
+            are constant or depend on others, such as one of the one-hot columns of a category,
+            are none.
 
         Raises
         ------
         ValueError
-            If the parameters cannot be counted, or predictions in training were not in-sample.
+            If the parameters cannot be counted, or are not at a maximum of the likelihood of y
+            given X: cross-fitted experts, ``top_k``, ``class_weight``,
+            :class:`~skmoe.gates.GaussianGate`.
         """
         log_likelihood, n_samples, n_parameters = self._likelihood_terms(
             X, y, sample_weight, exposure, subject
@@ -211,12 +216,16 @@ class FittedMixture:
         Returns
         -------
         aic : float
-            With p, the free parameters of experts, scales and gate.
+            With p, the free parameters of experts, scales and gate. Coefficients of columns that
+            are constant or depend on others, such as one of the one-hot columns of a category,
+            are none.
 
         Raises
         ------
         ValueError
-            If the parameters cannot be counted, or predictions in training were not in-sample.
+            If the parameters cannot be counted, or are not at a maximum of the likelihood of y
+            given X: cross-fitted experts, ``top_k``, ``class_weight``,
+            :class:`~skmoe.gates.GaussianGate`.
         """
         log_likelihood, _, n_parameters = self._likelihood_terms(
             X, y, sample_weight, exposure, subject
@@ -251,7 +260,7 @@ class FittedMixture:
         Raises
         ------
         ValueError
-            If the parameters cannot be counted, or predictions in training were not in-sample.
+            Where ``bic`` does.
 
         References
         ----------
@@ -264,8 +273,8 @@ class FittedMixture:
         resp, _, weight = self._model.e_step(rows)
         return bic + 2 * float(weight @ special.entr(resp).sum(axis=1))
 
-    def _free_parameters(self):
-        """Number of free parameters of a likelihood that is at its maximum; else ValueError."""
+    def _check_linear(self):
+        """Raise a ValueError unless experts and gate have parameters that can be counted."""
         self._check_fitted()
         if self.top_k is not None and self.top_k < len(self.experts_):
             raise ValueError(
@@ -277,16 +286,37 @@ class FittedMixture:
                 "Information criteria need the maximum of the likelihood, which a mixture after "
                 f"{self._changed_by} is not at. Cross-validate the log-score instead."
             )
-        if self._n_parameters is None:
+        counts = self.likelihood_.n_parameters_, split_last(self.gate_)[1].n_parameters_
+        if self._n_functions is None or None in counts:
             raise ValueError(
                 "The parameters of this mixture cannot be counted: information criteria need "
                 "linear or logistic experts with in-sample predictions and a gate with "
                 "n_parameters_. Compare mixtures by cross-validating the log-score instead."
             )
-        return self._n_parameters
+
+    def _check_maximised(self):
+        """Raise a ValueError unless they are at a maximum of the likelihood of y given X."""
+        self._check_linear()
+        if getattr(self, "class_weight", None) is not None:
+            raise ValueError(
+                "With class_weight a mixture is not at the maximum of the likelihood of the data, "
+                "which information criteria need. Cross-validate the log-score instead."
+            )
+        gate = split_last(self.gate_)[1]
+        if gate.objective == "joint":
+            raise ValueError(
+                f"With {type(gate).__name__} a mixture is at the maximum of the joint likelihood "
+                "of X and y, not of that of y given X, which information criteria need. Take "
+                "SoftmaxGate, or cross-validate the log-score instead."
+            )
+
+    def _free_parameters(self, rows):
+        """Number of free parameters of a mixture that is at its maximum; else ValueError."""
+        self._check_maximised()
+        return self._model.n_parameters(rows, self._n_functions, self._shared_columns)
 
     def _likelihood_terms(self, X, y, sample_weight, exposure=None, subject=None):
-        n_parameters = self._free_parameters()
         rows = self._check_known_rows(X, y, sample_weight, exposure, subject)
+        n_parameters = self._free_parameters(rows)
         _, log_density, weight = self._model.e_step(rows)
         return weight @ log_density, weight.sum(), n_parameters

@@ -10,12 +10,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 from sklearn.pipeline import Pipeline
 
-from ._compat import n_openmp_threads
-from ._experts.prediction import expert_prediction, predict_linear
+from ._data import Subjects
+from ._experts.fitting import split_last
+from ._experts.prediction import columns_seen, expert_prediction, predict_linear
 from ._experts.traits import has_own_density
 from ._kernels._estep import e_step
+from ._numerics.statistics import independent_columns
+from ._parallel import kernel_threads
 from ._routing import Routes
-from ._data import Subjects
 from ._tables import take_rows
 from .distributions import MixtureDistribution, NestedComponents
 from .distributions._arrays import draw_places
@@ -127,6 +129,31 @@ class Model(ABC):
     @abstractmethod
     def draw(self, X, random_state):
         """A target for each row, as ``fit`` sees it after validation."""
+
+    def n_parameters(self, rows, n_functions, shared):
+        """Free parameters of experts, scales and gate.
+
+        A linear function of the columns has as many as the rank of these, the intercept included.
+
+        Parameters
+        ----------
+        rows : Rows
+            That the model was fitted on.
+        n_functions : int
+            Linear functions of the columns in each expert.
+        shared : list of int
+            Columns with one coefficient for all experts.
+        """
+        columns, gate = columns_seen(self.experts[0], rows.X), split_last(self.gate)[1]
+        kept = independent_columns(columns, rows.weight, shared)
+        n_shared = np.count_nonzero(kept[shared])
+        own = 1 + np.count_nonzero(kept) - n_shared
+        n_parameters = n_functions * (len(self.experts) * own + n_shared)
+        n_parameters += self.likelihood.n_parameters_ + gate.n_parameters_
+        if gate.n_functions_:
+            kept = independent_columns(columns_seen(self.gate, rows.X), rows.weight)
+            n_parameters -= gate.n_functions_ * np.count_nonzero(~kept)
+        return int(n_parameters)
 
     # Densities ------------------------------------------------------------------------------
 
@@ -276,5 +303,5 @@ def posterior(log_gate, log_density):
     """Responsibilities (n, K) and log-density (n,) of rows from the two (n, K) logarithms."""
     log_gate = np.ascontiguousarray(log_gate, dtype=np.float64)
     resp, log_norm = np.empty_like(log_gate), np.empty(len(log_gate))
-    e_step(log_gate, log_density, np.ones(len(log_gate)), resp, log_norm, n_openmp_threads())
+    e_step(log_gate, log_density, np.ones(len(log_gate)), resp, log_norm, kernel_threads(resp.size))
     return resp, log_norm

@@ -9,18 +9,63 @@ arguments stand inside a tuple: they then travel with their task, whereas an arr
 argument of its own is scattered, and lost with its worker.
 
 Threads of BLAS and OpenMP do not multiply. joblib and Dask see to it in processes of theirs; for
-threads in this one it is done here.
+threads in this one it is done here. BLAS has one number of threads for the whole process, which all
+fits that run in it share; OpenMP has one for each thread.
+
+GNU's OpenMP does not survive a fork: a child that opens a team waits for threads which only its
+parent has. Forked children therefore run the kernels on one thread.
 """
 
+import os
 import pickle
 import sys
 from contextlib import contextmanager
+from functools import cache
+from threading import Lock
 from uuid import uuid4
 
 from joblib import cpu_count, effective_n_jobs
 from joblib.parallel import ThreadingBackend, get_active_backend
 from sklearn.utils.parallel import Parallel, delayed
 from threadpoolctl import ThreadpoolController
+
+from ._compat import n_openmp_threads
+
+# Numbers to take the exponential of, or as much other work, that one more thread must get: about a
+# quarter of a millisecond, as opening a team on a busy machine takes a multiple of that.
+WORK_OF_A_THREAD = 2**15
+
+_forked = False  # whether this process has been forked since this file was imported
+
+
+def kernel_threads(work):
+    """How many threads a kernel should use.
+
+    Parameters
+    ----------
+    work : int
+        In numbers to take the exponential of.
+
+    Returns
+    -------
+    n_threads : int
+        1 where there is little to do, and in forked processes.
+    """
+    return 1 if _forked else max(1, min(n_openmp_threads(), work // WORK_OF_A_THREAD))
+
+
+@contextmanager
+def few_threads(work):
+    """Context in which scikit-learn has one thread of BLAS, and of OpenMP as kernels have."""
+    controller = _loaded_libraries()
+    n_threads = kernel_threads(work)
+    with _blas_limit(controller, 1), _limit(controller, "openmp", n_threads):
+        yield
+
+
+@cache
+def _loaded_libraries():
+    return ThreadpoolController()  # looks for libraries, which takes milliseconds
 
 
 class Jobs:
@@ -46,7 +91,7 @@ class Jobs:
             )
         controller = ThreadpoolController()
         # BLAS is limited for the whole process, so here; OpenMP for one thread, so in each.
-        with _limit(controller, "blas", self._n_threads):
+        with _blas_limit(controller, self._n_threads):
             return self._parallel(
                 delayed(_run_with_few_threads)(
                     controller, self._n_threads, function, self._shared, tuple(each)
@@ -91,10 +136,52 @@ def _run_with_few_threads(controller, n_threads, function, shared, arguments):
 
 def _limit(controller, user_api, n_threads):
     """Context with at most ``n_threads``, and no more than there are already."""
-    now = controller.select(user_api=user_api).info()
-    return controller.limit(
-        limits=min([n_threads, *(library["num_threads"] for library in now)]), user_api=user_api
-    )
+    libraries = controller.select(user_api=user_api)  # alone: the others are not set back after it
+    now = [library["num_threads"] for library in libraries.info()]
+    return libraries.limit(limits=min([n_threads, *now]))
+
+
+class _SharedLimit:
+    """Limit of a number of threads that the whole process has, for contexts that end in any order.
+
+    The smallest of their limits holds; after the last of them, what there was before the first.
+    """
+
+    def __init__(self, user_api):
+        self.lock, self._user_api, self._limits = Lock(), user_api, []
+
+    @contextmanager
+    def __call__(self, controller, n_threads):
+        """Context with at most ``n_threads``."""
+        with self.lock:
+            if not self._limits:
+                libraries = controller.select(user_api=self._user_api).lib_controllers
+                self._before = [(library, library.num_threads) for library in libraries]
+            self._limits.append(n_threads)
+            self._apply()
+        try:
+            yield
+        finally:
+            with self.lock:
+                self._limits.remove(n_threads)
+                self._apply()
+
+    def _apply(self):
+        for library, before in self._before:
+            library.set_num_threads(min([before, *self._limits]))
+
+
+_blas_limit = _SharedLimit("blas")
+
+
+def _after_fork():
+    global _forked
+    _forked = True
+    _blas_limit.lock = Lock()  # which a thread of the parent may have held
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 @contextmanager

@@ -22,8 +22,8 @@ class ExpertReport:
         gate knows them for sure. ``entropy``: mean entropy of the gate on its rows, divided by
         that of K equal shares. ``overlap``: the largest entry of its row in ``overlap``, and
         ``with``, whose it is. ``error``: root mean squared error, or share of wrong classes, on
-        its rows. ``scale``: of the likelihood; for classes the temperature. ``revived``: how
-        often it was re-seeded.
+        its rows. ``scale``: of the likelihood, NaN where it has none, as of counts; for classes
+        the temperature. ``revived``: how often it was re-seeded.
     overlap : ndarray of shape (n_experts, n_experts)
         Entry (k, j): the share of expert k's rows that expert j has, by responsibilities.
     optima : list of dict
@@ -105,7 +105,9 @@ def _format(name, value):
     if name == "revived":
         return str(value)
     if np.ndim(value):
-        return " ".join(f"{v:.3g}" for v in value)
+        return " ".join(_format(name, v) for v in value)
+    if np.isnan(value):
+        return "-"
     return f"{value:.1f}" if name == "rows" else f"{value:.3g}"
 
 
@@ -122,7 +124,7 @@ def describe_experts(names, blocks, from_mean, likelihood, n_revived):
     from_mean : callable
         Turns a mean loss into an error.
     likelihood : likelihood
-        Fitted, with ``scale_`` or ``temperature_``.
+        Fitted; with ``scale_`` or ``temperature_``, if it has one.
     n_revived : ndarray of shape (n_experts,) or None
         Re-seedings, if there were any.
 
@@ -132,7 +134,8 @@ def describe_experts(names, blocks, from_mean, likelihood, n_revived):
     overlap : ndarray of shape (n_experts, n_experts)
     """
     n_experts = len(names)
-    scale = getattr(likelihood, "scale_", getattr(likelihood, "temperature_", None))
+    no_scale = np.full(n_experts, np.nan)
+    scale = getattr(likelihood, "scale_", getattr(likelihood, "temperature_", no_scale))
     total, overlap = 0.0, np.zeros((n_experts, n_experts))
     rows, load, wins, certain, entropy, losses = np.zeros((6, n_experts))
     for resp, gate_proba, loss, weight in blocks:

@@ -8,9 +8,9 @@ from numbers import Integral
 
 import numpy as np
 
-from ._compat import n_openmp_threads
 from ._kernels import _routing
 from ._numerics.multinomial import log_softmax
+from ._parallel import kernel_threads
 
 
 class Routes:
@@ -132,7 +132,8 @@ class Routes:
 def best_experts(scores, k):
     """Numbers of the k experts of highest score for each row, best first; (n, k)."""
     experts = np.empty((len(scores), k), dtype=np.intp)
-    _routing.top_k(np.ascontiguousarray(scores, dtype=np.float64), experts, n_openmp_threads())
+    n_threads = kernel_threads(scores.size)
+    _routing.top_k(np.ascontiguousarray(scores, dtype=np.float64), experts, n_threads)
     return experts
 
 

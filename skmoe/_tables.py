@@ -14,6 +14,8 @@ from sklearn.preprocessing import OneHotEncoder
 from sklearn.utils import _safe_indexing, get_tags
 from sklearn.utils.validation import check_array
 
+LARGEST = 1e101  # sums of products of two such numbers and a weight of this size are finite
+
 
 def is_table(X):
     """Whether X is a DataFrame."""
@@ -48,6 +50,12 @@ def from_polars(X):
         return column.to_numpy()
 
     return DataFrame({column.name: converted(column) for column in X.iter_columns()})
+
+
+def is_missing(value):
+    """Whether it is None, NaN, NaT or the NA of pandas, whose comparisons are no booleans."""
+    pandas = sys.modules.get("pandas")  # who has such a value has imported it
+    return value is None or (pandas is not None and value is pandas.NA) or value != value
 
 
 def take_rows(X, rows):
@@ -88,6 +96,30 @@ def _holds_numbers(column):
     return all(value is None or isinstance(value, (Real, np.bool_)) for value in column)
 
 
+def _becomes_numbers(column):
+    try:
+        column.astype(np.float64)
+    except (TypeError, ValueError):
+        return False
+    return True
+
+
+def _check_uniform(label, column):
+    """Refuse a column of unlike things, such as strings and numbers: it has no categories."""
+    column = np.asarray(column)
+    if column.dtype.kind != "O":
+        return
+    values = {value for value in column if not is_missing(value)}
+    try:
+        sorted(values)
+    except TypeError:
+        kinds = sorted({type(value).__name__ for value in values})
+        raise ValueError(
+            f"The column {label!r} holds values of unlike kinds, {kinds}, which cannot be encoded "
+            "together: make all of them strings, or all numbers."
+        ) from None
+
+
 def table_encoder(X):
     """Unfitted transformer to numbers: one-hot for strings, imputation with indicator.
 
@@ -96,6 +128,8 @@ def table_encoder(X):
     strings, missing = describe_columns(X)
     labels = list(X.columns) if is_table(X) else list(range(X.shape[1]))
     numeric = [label for label in labels if label not in set(strings)]
+    for label in strings:
+        _check_uniform(label, X[label] if is_table(X) else X[:, label])
     one_hot = OneHotEncoder(handle_unknown="ignore", sparse_output=False)
     parts = []
     if numeric:
@@ -198,6 +232,57 @@ def check_accepts(role, estimator, X):
     )
 
 
+def column_sizes(X):
+    """Largest absolute value of each numeric column, by its label; NaN of one that has no value."""
+    if is_table(X):
+        numbers = X.select_dtypes(include=["number"], exclude=["timedelta"])
+        return {column: _size(numbers[column].to_numpy(float)) for column in numbers.columns}
+    if sparse.issparse(X):
+        sizes = np.maximum(X.nanmax(axis=0).toarray(), -X.nanmin(axis=0).toarray()).ravel()
+    elif X.dtype.kind == "f":
+        sizes = np.atleast_1d(_size(X))
+    elif X.dtype.kind == "O":
+        strings, _ = describe_columns(X)
+        numeric = [j for j in range(X.shape[1]) if j not in set(strings)]
+        return dict(zip(numeric, _size(X[:, numeric].astype(np.float64)), strict=True))
+    else:
+        return {}
+    return dict(enumerate(sizes.astype(np.float64)))
+
+
+def _size(values):
+    with np.errstate(invalid="ignore"):  # numpy may say so of NaN
+        return np.maximum(np.fmax.reduce(values, axis=0), -np.fmin.reduce(values, axis=0))
+
+
+def check_sizes(X, name, *, smallest):
+    """Refuse columns of numbers so large or so small that nobody can compute with their squares.
+
+    Parameters
+    ----------
+    X : DataFrame, ndarray or CSR matrix
+        Rows, or an array of one axis.
+    name : str
+        What X is, for errors.
+    smallest : bool
+        Whether a column of numbers that are all too small, but not zero, is refused too.
+
+    Raises
+    ------
+    ValueError
+        If there is such a column; it says by what to divide it.
+    """
+    for column, size in column_sizes(X).items():
+        if not (size > LARGEST or (smallest and 0 < size < 1 / LARGEST)):
+            continue
+        limit, units = ("infinite", "larger") if size > LARGEST else ("zero", "smaller")
+        what = name if X.ndim == 1 else f"Column {column!r} of {name}"
+        raise ValueError(
+            f"{what} has {size:.6g} for its largest absolute value, next to those whose square is "
+            f"{limit}: give it in {units} units, divided by {size:.0e} for example."
+        )
+
+
 def check_table(X, *, sparse_ok, strings_ok):
     """X as a table, a CSR matrix or an array without infinity; NaN and strings may stay.
 
@@ -220,20 +305,29 @@ def check_table(X, *, sparse_ok, strings_ok):
     if is_table(X):
         if not (X.shape[0] and X.shape[1]):
             raise ValueError(f"Found a table of shape {X.shape}: it needs a row and a column.")
-        numbers = X.select_dtypes(include=["number"])
-        with np.errstate(invalid="ignore"):
-            infinite = [c for c in numbers.columns if np.isinf(numbers[c].to_numpy(float)).any()]
+        infinite = [column for column, size in column_sizes(X).items() if np.isinf(size)]
         if infinite:
             raise ValueError(f"Input X contains infinity, in the columns {infinite}.")
         return X
-    if not sparse.issparse(X) and np.asarray(X).dtype.kind in "OUS" and strings_ok():
+    mixed = not sparse.issparse(X) and np.asarray(X).dtype.kind in "OUS"
+    if mixed and strings_ok():
         return check_array(X, dtype=None, ensure_all_finite=False)
-    return check_array(
-        X,
-        accept_sparse="csr" if sparse_ok else False,
-        dtype=[np.float64, np.float32],
-        ensure_all_finite="allow-nan",
-    )
+    try:
+        return check_array(
+            X,
+            accept_sparse="csr" if sparse_ok else False,
+            dtype=[np.float64, np.float32],
+            ensure_all_finite="allow-nan",
+        )
+    except ValueError as error:
+        columns = np.asarray(X).T if mixed and np.ndim(X) == 2 else []
+        strings = [j for j, column in enumerate(columns) if not _becomes_numbers(column)]
+        if strings:
+            raise ValueError(
+                f"{error}, in the columns {strings}. Give a DataFrame, whose strings are encoded, "
+                "or numbers."
+            ) from error
+        raise
 
 
 def column_numbers(columns, n_columns, names):

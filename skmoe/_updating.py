@@ -11,7 +11,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline, make_pipeline
 
-from ._base import BaseMixtureOfExperts, unchanged_on_error, warn_not_converged
+from ._base import BaseMixtureOfExperts, unchanged_on_error
 from ._em.callbacks import FitTasks
 from ._em.parts import GateParts, Parts
 from ._em.settings import Settings
@@ -449,7 +449,5 @@ class UpdatableMixture(BaseMixtureOfExperts):
         self._drop_out_of_fold()
         self._buffer = self._stream = self._training_report = None
         self._changed_by = method
-        if not update.converged:
-            warn_not_converged(self)
-        if update.warning is not None:
-            warn_user(*update.warning)
+        for warning in update.warnings:
+            warn_user(*warning)

@@ -5,7 +5,7 @@ import warnings
 
 OURS = ("skmoe", "sklearn", "contextlib", "joblib")  # whose frames a warning does not point to
 
-__all__ = ["ExpertCollapseWarning", "IgnoredWeightsWarning"]
+__all__ = ["ExpertCollapseWarning", "IgnoredWeightsWarning", "SmallWeightsWarning"]
 
 
 class ExpertCollapseWarning(UserWarning):
@@ -21,6 +21,15 @@ class IgnoredWeightsWarning(UserWarning):
 
     An estimator whose ``fit`` takes no ``sample_weight`` is fitted without the user's weights;
     the scales, the likelihood and the other parts of the mixture still use them.
+    """
+
+
+class SmallWeightsWarning(UserWarning):
+    """Issued when ``sample_weight`` is far below one for each row, such as weights of sum one.
+
+    A row of weight 2 counts as two rows, and rows whose weights sum to one count as one row:
+    penalties and priors then outweigh the data. Weights that only say how rows compare are to be
+    divided by their mean.
     """
 
 

@@ -59,7 +59,7 @@ def grid_log_score(estimator, X, y, sample_weight=None, *, step=1.0):
         Fitted, with ``predict_dist``.
     X : array-like or DataFrame of shape (n_samples, n_features)
         Rows.
-    y : array-like of shape (n_samples,)
+    y : array-like of shape (n_samples,) or (n_samples, n_outputs)
         Target, on the grid.
     sample_weight : array-like of shape (n_samples,), default=None
         Weights.
@@ -69,7 +69,7 @@ def grid_log_score(estimator, X, y, sample_weight=None, *, step=1.0):
     Returns
     -------
     score : float
-        Natural logarithm, at most 0.
+        Natural logarithm, at most 0; a mean over outputs.
 
     Examples
     --------
@@ -79,9 +79,7 @@ def grid_log_score(estimator, X, y, sample_weight=None, *, step=1.0):
     >>> round(grid_log_score(MixtureOfExpertsRegressor(n_experts=1).fit(X, y), X, y), 2)
     -0.42
     """
-    y = np.asarray(y, dtype=np.float64)
-    mixture, X = _unwrap(estimator, X)
-    distribution = mixture.predict_dist(X)
+    distribution, y = _predicted(estimator, X, y)
     low, high = y - step / 2, y + step / 2
     probability = np.where(  # of two small numbers, not of two near one
         distribution.cdf(y) < 0.5,
@@ -89,7 +87,7 @@ def grid_log_score(estimator, X, y, sample_weight=None, *, step=1.0):
         distribution.sf(low) - distribution.sf(high),
     )
     log_probability = np.log(np.maximum(probability, np.finfo(float).tiny))
-    return float(np.average(log_probability, weights=sample_weight))
+    return _mean(log_probability, sample_weight)
 
 
 def interval_score(estimator, X, y, sample_weight=None, *, level=0.9):
@@ -137,9 +135,8 @@ def interval_score(estimator, X, y, sample_weight=None, *, level=0.9):
     >>> round(interval_score(moe, X, y, level=0.5))
     -137
     """
-    y = np.asarray(y, dtype=np.float64)
-    mixture, X = _unwrap(estimator, X)
-    low, high = mixture.predict_dist(X).interval(level)
+    distribution, y = _predicted(estimator, X, y)
+    low, high = distribution.interval(level)
     outside = np.maximum(low - y, 0) + np.maximum(y - high, 0)
     return -_mean(high - low + 2 / (1 - level) * outside, sample_weight)
 
@@ -187,9 +184,8 @@ def crps_score(estimator, X, y, sample_weight=None):
     >>> round(crps_score(moe, X, y), 1)
     -30.4
     """
-    y = np.asarray(y, dtype=np.float64)
-    mixture, X = _unwrap(estimator, X)
-    return -_mean(mixture.predict_dist(X).crps(y), sample_weight)
+    distribution, y = _predicted(estimator, X, y)
+    return -_mean(distribution.crps(y), sample_weight)
 
 
 def pinball_score(estimator, X, y, sample_weight=None, *, quantile=(0.1, 0.5, 0.9)):
@@ -232,13 +228,24 @@ def pinball_score(estimator, X, y, sample_weight=None, *, quantile=(0.1, 0.5, 0.
     >>> cross_val_score(moe, X, y, scoring=partial(pinball_score, quantile=0.9), cv=3).round(1)
     array([-9.5, -9.7, -9.7])
     """
-    y = np.asarray(y, dtype=np.float64)
-    mixture, X = _unwrap(estimator, X)
+    distribution, y = _predicted(estimator, X, y)
     probabilities = np.atleast_1d(quantile).astype(np.float64)
-    quantiles = mixture.predict_dist(X).ppf(probabilities)
+    quantiles = distribution.ppf(probabilities)
     q = probabilities.reshape((-1,) + (1,) * (y.ndim - 1))
     beyond = y[:, None] - quantiles
     return -_mean(np.maximum(q * beyond, (q - 1) * beyond), sample_weight)
+
+
+def _predicted(estimator, X, y):
+    """The predictive distributions, and targets of their shape."""
+    mixture, X = _unwrap(estimator, X)
+    distribution, y = mixture.predict_dist(X), np.asarray(y, dtype=np.float64)
+    expected = distribution.mean().shape
+    if y.shape == (len(y), 1) and len(expected) == 1:
+        y = y[:, 0]
+    if y.shape != expected:
+        raise ValueError(f"y has shape {y.shape}; the predictions have {expected}.")
+    return distribution, y
 
 
 def _mean(losses, weight):

@@ -10,6 +10,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, clone, 
 from sklearn.cluster import KMeans
 from sklearn.compose import make_column_transformer
 from sklearn.ensemble import HistGradientBoostingRegressor, RandomForestRegressor
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.frozen import FrozenEstimator
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LinearRegression, LogisticRegression, PoissonRegressor, Ridge
@@ -23,8 +24,12 @@ from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
 from skmoe._compat import InvalidParameterError
-from skmoe.exceptions import IgnoredWeightsWarning
-from skmoe.gates import BaseGate, ConstantGate, SoftmaxGate
+from skmoe.exceptions import (
+    ExpertCollapseWarning,
+    IgnoredWeightsWarning,
+    SmallWeightsWarning,
+)
+from skmoe.gates import BaseGate, ConstantGate, GaussianGate, SoftmaxGate
 
 rng = np.random.default_rng(0)
 X = rng.uniform(-1, 1, size=(60, 2))
@@ -291,6 +296,113 @@ def test_numbers_whose_squares_are_infinite_are_refused(moe):
     match = "whose square is infinite: give it in larger units"
     assert_fit_raises(moe, X * [1, 1e200], Y, ValueError, match)
     assert_fit_raises(moe, X, Y * 1e200, ValueError, match)
+
+
+@pytest.mark.parametrize("size", [1e102, 1e120, 1e170, 1e300, 1e-102, 1e-120, 1e-170, 1e-310])
+@pytest.mark.parametrize(
+    "moe",
+    [regressor(), regressor(DecisionTreeRegressor(), 1), regressor(gate=GaussianGate())],
+    ids=["linear", "tree", "gaussian gate"],
+)
+def test_numbers_of_which_squares_are_none_are_refused_with_their_column(moe, size):
+    match = "square is (infinite|zero): give it in (larger|smaller) units, divided by"
+    table = pd.DataFrame({"age": X[:, 0], "income": X[:, 1] * size})
+    assert_fit_raises(moe, table, Y, ValueError, f"Column 'income' of X.*{match}")
+    assert_fit_raises(moe, table.to_numpy(), Y, ValueError, f"Column 1 of X.*{match}")
+    assert_fit_raises(moe, X, Y * size, ValueError, f"^y has.*{match}")
+    assert_fit_raises(
+        moe, X, Y, ValueError, f"^sample_weight has.*{match}", sample_weight=np.full(60, size)
+    )
+
+
+@pytest.mark.parametrize("size", [1e98, 1e-98])
+def test_numbers_just_within_the_limits_are_fitted_as_all_others(size):
+    for gate in (SoftmaxGate(), GaussianGate()):
+        score = regressor(gate=gate).fit(X, Y).score(X, Y)
+        for rows, target in ((X * size, Y), (X, Y * size), (X * size, Y * size)):
+            moe = regressor(gate=gate).fit(rows, target)
+            # EM stops at tol, which rounding brings a step forward or back
+            assert moe.score(rows, target) == pytest.approx(score, abs=1e-4)
+            assert np.isfinite(moe.log_density(rows, target)).all()
+
+
+def test_sparse_column_that_is_too_large_is_refused():
+    rows = sparse.csr_array(X * [1.0, 1e150])
+    assert_fit_raises(regressor(Ridge()), rows, Y, ValueError, "Column 1 of X.*infinite")
+
+
+def test_a_column_that_is_constant_may_be_zero():
+    moe = regressor().fit(np.column_stack([X, np.zeros(60)]), Y)
+    assert np.isfinite(moe.predict(np.column_stack([X, np.full(60, 1e-300)]))).all()
+
+
+@pytest.mark.parametrize("gate", [SoftmaxGate(), GaussianGate(), ConstantGate()])
+def test_rows_too_large_to_compute_with_are_refused_when_predicting(gate):
+    moe = regressor(gate=gate).fit(X, Y)
+    for method in (moe.predict, moe.gate_proba, moe.predict_dist):
+        with pytest.raises(ValueError, match="Column 1 of X has 1e[+]160"):
+            method([[0.0, 1e160]])
+    with pytest.raises(ValueError, match="^y has 1e[+]170"):
+        moe.log_density(X[:1], [1e170])
+
+
+@pytest.mark.parametrize("make", [regressor, classifier])
+@pytest.mark.parametrize("scale", [1 / 60, 1e-6, 1e-50])
+def test_weights_that_make_all_rows_less_than_a_few_are_warned_of(make, scale):
+    y = Y if make is regressor else LABELS
+    weight = rng.uniform(0.5, 1.5, size=60) * (np.arange(60) % 3 > 0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExpertCollapseWarning)  # they are few rows
+        with pytest.warns(SmallWeightsWarning, match="over 40 rows.*by its mean"):
+            make().fit(X, y, sample_weight=weight * scale)
+
+
+@pytest.mark.parametrize(
+    "weight",
+    [
+        np.ones(60),
+        np.full(60, 0.3),
+        0.9 ** np.arange(60.0),  # old rows fade: the sum is small, no row that counts is
+        (np.arange(60) < 20) * 1.0,
+        np.full(60, 1e9),
+    ],
+    ids=["ones", "shares", "fading", "few", "many"],
+)
+def test_weights_that_are_numbers_of_rows_are_not_warned_of(weight):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", SmallWeightsWarning)
+        warnings.simplefilter("ignore", ExpertCollapseWarning)
+        regressor().fit(X, Y, sample_weight=weight)
+        inner = MixtureOfExpertsRegressor(n_experts=2, n_init=1, max_iter=2)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            regressor(inner, 4, max_iter=2).fit(X, Y, sample_weight=weight)  # shares of its own
+
+
+@pytest.mark.parametrize("as_table", [True, False])
+def test_column_of_unlike_things_is_refused_by_its_name(as_table):
+    kinds = np.array([None, 1.5, "a", "b"] * 15, dtype=object)
+    rows = np.column_stack([X.astype(object), kinds])
+    match = r"columns \[2\]"
+    if as_table:
+        rows = pd.DataFrame({"age": X[:, 0], "code": kinds})
+        match = r"column 'code' holds values of unlike kinds, \['float', 'str'\]"
+    assert_fit_raises(regressor(), rows, Y, ValueError, match)
+
+
+@pytest.mark.parametrize(
+    ("train", "weight"),
+    [([], np.ones(60)), (np.arange(30, 60), (np.arange(60) < 30) * 1.0)],
+    ids=["no row", "no weight"],
+)
+@pytest.mark.parametrize("make", [regressor, classifier])
+def test_folds_that_leave_nothing_to_train_on_are_refused(make, train, weight):
+    first, rest = np.arange(30), np.arange(30, 60)
+    folds = [(train, first), (first, rest)]
+    expert = DecisionTreeRegressor() if make is regressor else DecisionTreeClassifier()
+    y = Y if make is regressor else LABELS
+    match = "Fold 0 of cv has no row to train on"
+    assert_fit_raises(make(expert, cv=folds), X, y, ValueError, match, sample_weight=weight)
 
 
 @pytest.mark.slow  # joblib starts its workers, and stops them after the error

@@ -70,7 +70,7 @@ def cross_fitted(**params):
 
 
 @needs_callbacks
-@pytest.mark.parametrize(("make", "most"), [(linear, 100), (cross_fitted, 10)])
+@pytest.mark.parametrize(("make", "most"), [(linear, 500), (cross_fitted, 10)])
 def test_every_em_iteration_is_a_task_of_the_fit(data, make, most):
     recorder = Recorder()
     moe = make().set_callbacks(recorder).fit(*data)

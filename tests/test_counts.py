@@ -209,6 +209,15 @@ def test_an_exposure_multiplies_rates_everywhere():
     assert_allclose(report["error"], moe.expert_report().columns["error"], rtol=1e-4)
 
 
+@pytest.mark.parametrize("kind", LIKELIHOODS)
+def test_reports_are_shown_where_there_is_no_scale(kind):
+    X, y, exposure = planted(kind, 200)
+    report = mixture(kind, n_init=1).fit(X, y, exposure=exposure).expert_report()
+    for shown in (str(report), report._repr_html_(), report.to_frame().to_string()):
+        assert "expert1" in shown
+    assert np.isnan(report.columns["scale"]).all()
+
+
 def test_another_unit_of_exposure_changes_rates_alone():
     X, y, hours = planted("poisson", 400)
     by_hour = mixture("poisson").fit(X, y, exposure=hours)

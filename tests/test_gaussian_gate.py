@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 from scipy import special, stats
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.linear_model import LinearRegression
@@ -151,6 +151,29 @@ def test_one_row_for_an_expert_leaves_its_covariance_finite():
     gate = GaussianGate().fit(X, soft)
     assert np.linalg.eigvalsh(gate.covariances_[1]).min() > 0
     assert np.isfinite(gate.predict_log_proba(X)).all()
+
+
+@pytest.mark.parametrize("covariance_type", ["full", "diag", "tied"])
+@pytest.mark.parametrize("far", [1e10, 1e100, 1e155, 1e300, np.finfo(float).max])
+def test_rows_however_far_have_probabilities(covariance_type, far):
+    X, _, blob = blobs(100, seed=0)
+    for scale in (1.0, 1e-90):
+        gate = GaussianGate(covariance_type).fit(X * scale, blob)
+        rows = far * np.array([[1, 1], [1, -1], [-1, 0], [0, 1], [0.9, 0.1]])
+        assert_allclose(gate.predict_proba(rows).sum(axis=1), 1)
+        assert np.isfinite(gate.score_samples(rows)).all()
+    near = GaussianGate(covariance_type).fit(X, blob).predict(rows * (1e10 / far))
+    # the direction says whose they are
+    assert_array_equal(GaussianGate(covariance_type).fit(X, blob).predict(rows), near)
+
+
+@pytest.mark.parametrize("covariance_type", ["full", "tied"])
+@pytest.mark.parametrize("weight", [1e-50, 1.0, 1e12, 1e50])
+def test_columns_that_depend_on_each_other_have_definite_covariances(covariance_type, weight):
+    X, _, blob = blobs(60, seed=0)
+    X = np.column_stack([X, X, X.sum(axis=1), np.ones(60)])
+    gate = GaussianGate(covariance_type).fit(X, blob, sample_weight=np.full(60, weight))
+    assert_allclose(gate.predict_proba(X).sum(axis=1), 1)
 
 
 @pytest.mark.parametrize(

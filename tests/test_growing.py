@@ -411,6 +411,26 @@ def test_others_share_what_was_removed_in_their_old_proportions(gate):
 
 
 @pytest.mark.parametrize("gate", GATES.values(), ids=GATES)
+@pytest.mark.parametrize("keep", [1, 2])
+def test_loads_sum_to_one_after_the_one_that_had_them_all_is_gone(gate, keep):
+    X, y = old_rows(300, 0)
+    gate = clone(gate).set_params(sizes=None) if isinstance(gate, TreeGate) else gate
+
+    def first_takes_all(X, y, n_experts, random_state):
+        return np.eye(n_experts)[np.zeros(len(X), dtype=int)]
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the others have no row, which is what this is about
+        moe = regressor(n_experts=keep + 1, n_init=1, gate=gate, init=first_takes_all, max_iter=1)
+        moe.fit(X, y)
+    moe.expert_load_ = np.eye(keep + 1)[0]  # whatever revived the others
+    moe.remove_expert("expert0")
+    assert_allclose(moe.expert_load_, 1 / keep)
+    assert np.isfinite(moe.predict(X)).all()
+    assert_allclose(moe.gate_proba(X).sum(axis=1), 1)
+
+
+@pytest.mark.parametrize("gate", GATES.values(), ids=GATES)
 def test_gate_is_trained_again_on_rows_that_are_given(gate):
     X, y = old_rows(300, 0)
     moe = regressor(n_experts=3, n_init=1, gate=gate).fit(X, y)

@@ -5,6 +5,8 @@ import pytest
 from joblib import parallel_config
 from numpy.testing import assert_allclose
 from scipy import stats
+from sklearn.base import clone
+from sklearn.compose import make_column_transformer
 from sklearn.linear_model import LinearRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -13,6 +15,7 @@ from sklearn.tree import DecisionTreeRegressor
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
 from skmoe.gates import ConstantGate, GaussianGate, SoftmaxGate
 from skmoe.model_selection import gate_test, n_experts_test
+from skmoe.model_selection._likelihood_ratio import _draw
 
 
 def line(seed, n_samples=60):
@@ -100,6 +103,100 @@ def test_number_of_experts_that_is_true_has_uniform_p_values():
     assert 0.35 < np.mean(pvalues) < 0.75
     assert np.mean(np.array(pvalues) <= 0.2) < 0.45
     assert min(pvalues) < 0.4
+
+
+def visits(seed=0, *, n_subjects=40, apart=2.0):
+    """Five rows of each subject, whose regime depends on a column of the subject's."""
+    rng = np.random.default_rng(seed)
+    subject = np.repeat(np.arange(n_subjects), 5)
+    age = rng.normal(size=n_subjects)
+    second = (rng.logistic(size=n_subjects) < 1.5 * age)[subject]
+    side = rng.choice([-1.0, 1.0], size=len(subject)) * rng.uniform(1, 2, size=len(subject))
+    X = np.column_stack([side, age[subject]])
+    y = np.where(second, apart, -apart) * X[:, 0] + rng.normal(size=len(subject))
+    return X, y, subject
+
+
+def by_age(**settings):
+    only = make_column_transformer(("passthrough", [1]))
+    return mixture(n_experts=2, gate=make_pipeline(only, SoftmaxGate()), n_init=3, **settings)
+
+
+def test_gate_test_of_subjects_compares_their_likelihoods():
+    X, y, subject = visits()
+    long = {"tol": 1e-10, "max_iter": 3000}
+    result = gate_test(by_age(**long), X, y, subject=subject)
+    values = [
+        moe.fit(X, y, subject=subject).log_density(X, y, subject=subject).sum()
+        for moe in (
+            by_age(**long).set_params(gate__softmaxgate__alpha=0),
+            by_age(**long).set_params(gate=ConstantGate()),
+        )
+    ]
+    assert result.df == 1
+    assert_allclose(result.statistic, 2 * (values[0] - values[1]), rtol=1e-4, atol=1e-4)
+    assert result.pvalue < 0.05
+
+
+def test_gate_test_counts_the_rank_of_redundant_columns():
+    X, y = two_lines(0, steep=1.0)
+    result = gate_test(mixture(n_experts=2), X, y)
+    doubled = gate_test(mixture(n_experts=2), np.column_stack([X, X, np.ones(len(X))]), y)
+    assert doubled.df == result.df == 2
+    assert_allclose(doubled.statistic, result.statistic, rtol=1e-4)
+
+
+@pytest.mark.filterwarnings("ignore:EM stopped")
+def test_tests_are_told_of_the_exposure():
+    rng = np.random.default_rng(0)
+    X, exposure = rng.normal(size=(150, 1)), rng.uniform(1, 20, size=150)
+    y = rng.poisson(exposure * np.exp(0.3 * X[:, 0]))
+    moe = mixture(likelihood="poisson", gate=ConstantGate(), max_iter=30)
+    found = n_experts_test(moe, X, y, exposure=exposure, n_resamples=9, random_state=0)
+    fits = [clone(moe).set_params(n_experts=k).fit(X, y, exposure=exposure) for k in (1, 2)]
+    values = [each.log_density(X, y, exposure=exposure).sum() for each in fits]
+    assert_allclose(found.statistic, max(0, 2 * (values[1] - values[0])), atol=1e-9)
+    assert found.pvalue > 0.1  # without exposures two experts are beyond doubt
+    assert n_experts_test(moe, X, y, n_resamples=9, random_state=0).pvalue == 0.1
+    two = mixture(n_experts=2, likelihood="poisson")
+    assert gate_test(two, X, y, exposure=exposure).statistic != gate_test(two, X, y).statistic
+
+
+@pytest.mark.parametrize("kind", ["regression", "classification"])
+def test_targets_of_a_subject_are_drawn_from_one_expert(kind):
+    X, y, subject = visits(n_subjects=400, apart=8.0)
+    if kind == "regression":
+        moe = by_age()
+    else:
+        y = (y > 0).astype(int)
+        only = make_column_transformer(("passthrough", [1]))
+        moe = MixtureOfExpertsClassifier(
+            n_experts=2, gate=make_pipeline(only, SoftmaxGate()), n_init=3, random_state=0
+        )
+    moe.fit(X, y, subject=subject)
+    drawn = _draw(moe, X, np.random.RandomState(0), subject=subject)
+    assert drawn.shape == y.shape
+    # The sign of the slope is the expert's: nearly all rows of a subject agree on it.
+    middle = 0.0 if kind == "regression" else 0.5
+    up, truly_up = (((values > middle) == (X[:, 0] > 0)).reshape(400, 5) for values in (drawn, y))
+    assert np.abs(up.mean(axis=1) - 0.5).mean() > 0.49
+    # Five standard deviations of the share of 400 subjects.
+    assert_allclose(up.mean(), truly_up.mean(), atol=0.13)
+
+
+def test_experts_of_subjects_are_tested_for():
+    X, y, subject = visits(apart=1.0)
+    moe = mixture(gate=ConstantGate(), max_iter=20)
+    assert n_experts_test(moe, X, y, 1, subject=subject, n_resamples=9).pvalue == 0.1
+    assert n_experts_test(moe, X, y, 2, subject=subject, n_resamples=9, random_state=0).pvalue > 0.1
+
+
+def test_tests_with_class_weights_are_refused():
+    X, y = two_lines(0)
+    moe = MixtureOfExpertsClassifier(n_experts=2, n_init=1, class_weight="balanced", random_state=0)
+    for test in (gate_test, n_experts_test):
+        with pytest.raises(ValueError, match="With class_weight"):
+            test(moe, X, y > 0)
 
 
 def test_result_does_not_depend_on_jobs():

@@ -165,7 +165,7 @@ def test_report_and_stream_are_those_of_the_general_problem(gate, newton_alone, 
 def test_fit_has_the_same_bits_for_any_number_of_threads(n_threads, monkeypatch):
     X, y, weight, resp = planted(n=5000)
     one = fit(X, y, weight, resp, max_iter=5)
-    monkeypatch.setattr("skmoe._linear_mixture.n_openmp_threads", lambda: n_threads)
+    monkeypatch.setattr("skmoe._linear_mixture.kernel_threads", lambda work: n_threads)
     more = fit(X, y, weight, resp, max_iter=5)
     assert one.lower_bounds_ == more.lower_bounds_
     assert_array_equal(one.gate_.coef_, more.gate_.coef_)

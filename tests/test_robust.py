@@ -393,6 +393,15 @@ def test_working_weights_are_those_of_the_formulas():
     assert_allclose(laplace.components(prediction).logpdf(y[:, None]), expected, rtol=1e-12)
 
 
+def test_density_far_from_a_laplace_expert_is_its_logarithm():
+    y, prediction = np.array([0.0, 1.0, 1e3, 1e6, 1e9]), np.zeros((5, 1))
+    laplace = Laplace().start(np.array([-1.0, 1.0] * 20), np.ones(40), 1)
+    laplace.update(np.array([-1.0, 1.0] * 20), np.zeros((40, 1)), np.ones((40, 1)))
+    expected = laplace.log_density(y, prediction)
+    assert np.isfinite(expected).all()
+    assert_allclose(laplace.components(prediction).logpdf(y[:, None]), expected, rtol=1e-12)
+
+
 def test_fence_holds_the_bulk_and_no_gross_outlier():
     rng = np.random.default_rng(0)
     y = rng.normal(size=1000)

@@ -328,9 +328,6 @@ def test_what_a_scale_of_the_row_cannot_do_says_so(scale):
         moe.bic(X, y)
     with pytest.raises(ValueError, match="Standard errors need"):
         moe.summary(X, y)
-    shared = fitted("shared", X, y)
-    with pytest.raises(ValueError, match="for gaussian with a scale for each expert, not"):
-        shared.summary(X, y)
     assert moe.likelihood.spread_model_ is None
 
 

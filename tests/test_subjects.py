@@ -1,6 +1,7 @@
 """Subjects: all rows of one share an expert."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import special, stats
@@ -14,6 +15,7 @@ from sklearn.tree import DecisionTreeRegressor
 
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
 from skmoe.gates import ConstantGate, GaussianGate, SoftmaxGate
+from skmoe.inference import bootstrap
 
 
 def patients(n_patients=120, n_visits=6, seed=0):
@@ -167,6 +169,53 @@ def test_subjects_that_cannot_be_used_are_refused(subject, message):
     X, y, *_ = patients(20, 3)
     with pytest.raises(ValueError, match=message):
         mixture().fit(X, y, subject=subject)
+
+
+@pytest.mark.parametrize("missing", [None, np.nan, pd.NA, pd.NaT])
+@pytest.mark.parametrize("kind", [str, int, pd.Timestamp])
+@pytest.mark.parametrize("as_series", [True, False])
+def test_missing_ids_are_refused_everywhere(missing, kind, as_series):
+    X, y, patient, _ = patients(20, 3)
+    ids = np.array([kind(i) for i in patient], dtype=object)
+    ids[7] = missing
+    ids = pd.Series(ids) if as_series else ids
+    moe = mixture(max_iter=2, tol=1.0).fit(X, y)
+    tree = mixture(experts=DecisionTreeRegressor(max_depth=2))
+    for name, refuse in [
+        ("subject", lambda: mixture().fit(X, y, subject=ids)),
+        ("subject", lambda: moe.responsibilities(X, y, subject=ids)),
+        ("subject", lambda: moe.log_density(X, y, subject=ids)),
+        ("subject", lambda: bootstrap(moe, X, y, subject=ids)),
+        ("groups", lambda: tree.fit(X, y, groups=ids)),
+        ("groups", lambda: bootstrap(moe, X, y, groups=ids)),
+    ]:
+        with pytest.raises(ValueError, match=f"{name} has missing values"):
+            refuse()
+
+
+@pytest.mark.parametrize("dtype", ["Int64", "string", "category", "datetime64[ns]"])
+def test_missing_ids_of_every_dtype_are_refused(dtype):
+    X, y, patient, _ = patients(20, 3)
+    ids = pd.Series(patient).astype("string") if dtype == "string" else pd.Series(patient)
+    ids = ids.astype(dtype)
+    mixture(max_iter=2, tol=1.0).fit(X, y, subject=ids)
+    ids.iloc[3] = None
+    with pytest.raises(ValueError, match="missing"):
+        mixture().fit(X, y, subject=ids)
+
+
+def test_ids_are_compared_and_not_their_strings():
+    X, y, patient, _ = patients(40, 3)  # "0", 0, "1", 1 and so on are 40 ids
+    strange = np.array([(str(i // 2), i // 2)[i % 2] for i in patient], dtype=object)
+    moe = mixture(max_iter=2, tol=1.0).fit(X, y)
+    assert_allclose(
+        np.sort(moe.log_density(X, y, subject=strange)),
+        np.sort(moe.log_density(X, y, subject=patient)),
+    )
+    numbers = np.array([1, "1", 1.0, np.float64(1), True], dtype=object)
+    assert len(moe.log_density(X[[0] * 5], y[:5], subject=numbers)) == 2
+    objects = patient.astype(object)  # in the order of numpy.unique, not that of strings
+    assert_allclose(moe.log_density(X, y, subject=objects), moe.log_density(X, y, subject=patient))
 
 
 class NotingSubjects(DecisionTreeRegressor):

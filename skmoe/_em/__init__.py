@@ -1,0 +1,36 @@
+"""Training: problems, the loop that drives them, starts, and the trainer."""
+
+from .general import GeneralProblem
+from .one_pass import OnePassProblem
+from .settings import INNER_STEPS
+
+ONE_PASS = (OnePassProblem,)  # kinds of problems that are quicker where they apply
+
+
+def make_problem(
+    experts, gate, likelihood, data, *, in_sample, gate_folds=None, load_prior=None, top_k=None
+):
+    """The first kind of problem that covers the parts; see ``Problem`` for these.
+
+    Parameters
+    ----------
+    experts, gate, likelihood, data, load_prior, top_k
+        As ``Problem`` takes them.
+    in_sample : bool
+        Whether predictions are made for rows that the experts saw.
+    gate_folds : list of (train, test), default=None
+        For the gate; None where it sees all rows.
+
+    Returns
+    -------
+    problem : Problem
+        Untrained.
+    """
+    settings = {"load_prior": load_prior, "top_k": top_k}
+    for kind in ONE_PASS:
+        if kind.covers(experts, gate, likelihood, data, **settings):
+            return kind(experts, gate, likelihood, data, **settings)
+    n_inner = 1 if in_sample else INNER_STEPS
+    return GeneralProblem(
+        experts, gate, likelihood, data, n_inner=n_inner, gate_folds=gate_folds, **settings
+    )

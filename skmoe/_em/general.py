@@ -2,9 +2,10 @@
 
 import numpy as np
 
-from .._compat import n_openmp_threads
 from .._kernels._estep import e_step
+from .._parallel import kernel_threads
 from .._routing import Routes, keep_best
+from .cross_fitted_gate import CrossFittedGate
 from .problem import Problem, shallow_copy
 from .revival import copies_of_heavier
 
@@ -26,6 +27,9 @@ STATE = (
 class GeneralProblem(Problem):
     """A mixture in training; see ``Problem`` for the parameters.
 
+    ``gate_folds``, a list of (train, test): the gate is trained without a fold for the rows of it;
+    None where it has seen all.
+
     Attributes
     ----------
     noise : ndarray of shape (n_samples, n_experts) or None
@@ -40,6 +44,11 @@ class GeneralProblem(Problem):
     """
 
     working = working_exposure = row_scale = gate_proba = None
+
+    def __init__(self, experts, gate, likelihood, data, *, gate_folds=None, **settings):
+        super().__init__(experts, gate, likelihood, data, **settings)
+        if gate_folds is not None:
+            self.gate = CrossFittedGate(self.gate, gate_folds)
 
     @property
     def exposure(self):
@@ -97,7 +106,7 @@ class GeneralProblem(Problem):
 
     def update_around_experts(self):
         """Scales, gate and E-step around the experts as they are; the objective."""
-        for _ in range(self.n_inner):
+        for inner_step in range(self.n_inner):
             self.likelihood.update(
                 self.y,
                 self.means,
@@ -105,26 +114,55 @@ class GeneralProblem(Problem):
                 self.experts.penalty,
                 **self._row_facts(),
             )
-            self.gate.fit(self.Z, self._gate_labels(), sample_weight=self.gate_weight)
+            if inner_step == 0 or not self.gate.is_costly:
+                labels = self._labels_in_step(inner_step)
+                self.gate.fit(self.Z, labels, sample_weight=self.gate_weight)
             self.e_step()
         return self.objective
+
+    def _labels_in_step(self, inner_step):
+        """Soft labels for the gate, (n, K), or an array of them for each of its folds.
+
+        A model of a fold that sees the responsibilities of the others learns from these what
+        gates that saw its fold made of it. So each one runs EM of its own, from proportions on
+        and around the experts as they are. What cannot afford the steps for that, and would
+        memorise its responsibilities, has those of all folds.
+        """
+        if not isinstance(self.gate, CrossFittedGate) or self.gate.is_costly:
+            return self._gate_labels()
+        if inner_step == 0:
+            self.gate.begin()
+            mass = self.gate_weight @ self.resp
+            log_gate = np.log(np.maximum(mass / mass.sum(), 1e-300))
+            log_gate = np.tile(log_gate, (len(self.resp), 1))
+            return self._labels_around(log_gate, self.expert_log_density())
+        each = self.gate.log_proba_of_each(self.Z)
+        return (self._labels_around(log_gate, self.log_density) for log_gate in each)
+
+    def _labels_around(self, log_gate, log_density):
+        resp, *_ = self.posterior(log_gate, log_density, self.top_k, self.noise)
+        return self._with_prior(resp, np.exp(log_gate))
 
     def _row_facts(self):
         """What the likelihood is told about the rows besides targets and predictions."""
         return {} if self.row_scale is None else {"row_scale": self.row_scale}
 
     def _gate_labels(self):
-        """Soft labels for the gate: responsibilities, and pseudo-responsibilities of the prior.
+        """Soft labels for the gate that agree with the last E-step."""
+        proba = self.resp if self.gate_proba is None else self.gate_proba
+        return self._with_prior(self.resp, proba)
+
+    def _with_prior(self, resp, proba):
+        """Responsibilities, and pseudo-responsibilities of the prior on the loads.
 
         The prior adds ``sum_k load_prior_k log(load_k)`` to the objective. Jensen's inequality
         gives it a lower bound that touches at the gate as it is, and which the gate raises when
         it takes each row's part in an expert's load for responsibility.
         """
         if self.load_prior is None or self.gate.takes_load_prior:
-            return self.resp
-        proba = self.resp if self.gate_proba is None else self.gate_proba
+            return resp
         mass = self.gate_weight @ proba
-        return self.resp + self.load_prior * proba / np.where(mass > 0, mass, 1.0)
+        return resp + self.load_prior * proba / np.where(mass > 0, mass, 1.0)
 
     # E-step ---------------------------------------------------------------------------------
 
@@ -138,7 +176,7 @@ class GeneralProblem(Problem):
                 f"where {self.resp.shape} is needed."
             )
         log_density = self.expert_log_density()
-        log_likelihood = self.share_rows(log_gate, log_density, self.top_k, self.noise)
+        log_likelihood = self._share_rows(log_gate, log_density, self.top_k, self.noise)
         self.log_density, self.gate_proba = log_density, np.exp(log_gate)
         self._set_load()
         if self.gate.objective == "joint":
@@ -155,8 +193,13 @@ class GeneralProblem(Problem):
             log_density[:, k] = own
         return log_density
 
-    def share_rows(self, log_gate, log_density, top_k=None, noise=None):
+    def _share_rows(self, *args):
         """Set responsibilities and log-densities of the rows; the log-likelihood."""
+        self.resp, self.log_norm, log_likelihood = self.posterior(*args)
+        return log_likelihood
+
+    def posterior(self, log_gate, log_density, top_k=None, noise=None):
+        """Responsibilities (n, K), log-densities of the rows (n,), and the log-likelihood."""
         subjects, weight = self.subjects, self.weight
         if subjects is not None:
             log_gate, log_density = subjects.log_gate(log_gate), subjects.weighted_sum(log_density)
@@ -164,11 +207,11 @@ class GeneralProblem(Problem):
             weight = subjects.counts
         log_density = keep_best(log_gate, log_density, top_k, noise)
         resp, log_norm = np.empty_like(log_gate), np.empty(len(log_gate))
-        log_likelihood = e_step(log_gate, log_density, weight, resp, log_norm, n_openmp_threads())
+        n_threads = kernel_threads(resp.size)
+        log_likelihood = e_step(log_gate, log_density, weight, resp, log_norm, n_threads)
         if subjects is not None:
             resp, log_norm = subjects.of_rows(resp), subjects.per_row(log_norm)
-        self.resp, self.log_norm = resp, log_norm
-        return log_likelihood
+        return resp, log_norm, log_likelihood
 
     def _set_working(self):
         """Weights and exposures that the likelihood wants for the next fit of the experts."""
@@ -186,6 +229,22 @@ class GeneralProblem(Problem):
     def _set_load(self):
         self.load = self.gate_weight @ self.gate_proba / self.gate_weight.sum()
 
+    def finished_gate(self, given):
+        """A copy of the gate, trained on all rows, with its own settings in place of EM's.
+
+        Parameters
+        ----------
+        given : gate or classifier
+            What has these settings, if it is of the same class.
+        """
+        is_cross_fitted = isinstance(self.gate, CrossFittedGate)
+        gate = shallow_copy(self.gate.gate if is_cross_fitted else self.gate)
+        if type(given) is type(gate):
+            gate.set_params(**given.get_params(deep=False))
+        if is_cross_fitted:
+            gate.fit(self.Z, self._gate_labels(), sample_weight=self.gate_weight)
+        return gate
+
     def fit_to_routing(self):
         """Fit the scales to the mixture that predictions speak of: the top k of the gate.
 
@@ -202,7 +261,7 @@ class GeneralProblem(Problem):
         best = -np.inf
         for _ in range(ROUTING_STEPS):
             log_density = self.expert_log_density()
-            value = self.share_rows(log_gate, log_density) / self.weight.sum()
+            value = self._share_rows(log_gate, log_density) / self.weight.sum()
             if not value > best + 1e-8:
                 break
             best = value

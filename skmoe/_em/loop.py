@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+ROUNDING = 1e-9  # of an objective, relative: a sum over rows, compared after Newton steps
+
 
 @dataclass
 class Run:
@@ -19,18 +21,24 @@ class Run:
     objectives : list of float
         After each iteration, per unit of weight.
     converged : bool
-        Whether the stopping rule was met before the iterations ran out.
+        Whether the iterations after the best one changed the objective by ``tol`` at most.
+    fell : bool
+        Whether the run ended because the objective fell, and did not come back.
     interrupted : bool
         Whether ``after`` ended the run.
     """
 
     objectives: list = field(default_factory=list)
     converged: bool = False
+    fell: bool = False
     interrupted: bool = False
 
 
 def run_em(problem, *, max_iter, tol, patience, revivals=0, before=None, after=None):
-    """Iterate until the objective gains less than ``tol``; keep the best iterate.
+    """Iterate until the objective gains no more than ``tol``; keep the best iterate.
+
+    An objective that falls by more than ``tol`` has not converged. It may come back: the run
+    ends when it did not for ``patience`` iterations, two at least.
 
     Parameters
     ----------
@@ -39,7 +47,7 @@ def run_em(problem, *, max_iter, tol, patience, revivals=0, before=None, after=N
     max_iter : int
         Iterations at most.
     tol : float
-        Smallest gain that counts, per unit of weight.
+        Largest change that does not count, per unit of weight.
     patience : int
         Iterations without such a gain over the best so far, after which to stop. 1 where the
         objective rises for certain.
@@ -57,8 +65,8 @@ def run_em(problem, *, max_iter, tol, patience, revivals=0, before=None, after=N
         The problem is left at the best iterate.
     """
     run = Run()
-    best_value, best_state, stale = -np.inf, None, 0
-    reference = -np.inf  # best since the last re-seeding
+    best_value, best_state = -np.inf, None
+    reference, stale = -np.inf, []  # best since the last re-seeding, and changes without a gain
     for iteration in range(1, max_iter + 1):
         if before is not None:
             before()
@@ -66,19 +74,23 @@ def run_em(problem, *, max_iter, tol, patience, revivals=0, before=None, after=N
         run.objectives.append(value)
         if after is not None:
             run.interrupted = bool(after(run.objectives))
-        stale = 0 if value > reference + tol else stale + 1
+        change = value - reference
+        stale = [] if change > tol else [*stale, change]
         reference = max(reference, value)
         if value > best_value or best_state is None:
             best_value, best_state = value, problem.state()
-        run.converged = stale >= patience
+        fell = not all(change >= -tol - ROUNDING * abs(reference) for change in stale)
+        ends = len(stale) >= (max(patience, 2) if fell else patience)
+        if reference == best_value:  # else an iterate from before the re-seeding is kept
+            run.converged = ends and not fell
         if run.interrupted:
             break
         last_chance = iteration == max_iter // 2
-        if revivals and (run.converged or last_chance) and iteration < max_iter:
-            if problem.revive():
-                revivals -= 1
-                reference, stale, run.converged = -np.inf, 0, False
-        if run.converged:
+        if revivals and (ends or last_chance) and iteration < max_iter and problem.revive():
+            revivals -= 1
+            reference, stale = -np.inf, []
+        elif ends:
+            run.fell = fell
             break
     problem.restore(best_state)
     return run

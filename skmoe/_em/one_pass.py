@@ -8,7 +8,7 @@ asks for one.
 import numpy as np
 from scipy import special
 
-from .._numerics.multinomial import NEWTON_LIMIT
+from .._numerics.multinomial import BLOCK_LIMIT, NEWTON_LIMIT
 from .._rows.arrays import ArrayRows
 from ..gates import ConstantGate, SoftmaxGate
 from .general import GeneralProblem
@@ -51,9 +51,12 @@ class OnePassProblem(Problem):
             return False
         if data.Z is not experts.source:
             return False
+        n_columns = len(experts.mean) + 1
+        if n_columns > min(len(experts.y), BLOCK_LIMIT):
+            return False
         if type(gate) is ConstantGate:
             return True
-        n_weights = experts.n_experts * (len(experts.mean) + 1)
+        n_weights = experts.n_experts * n_columns
         has_l2_alone = type(gate) is SoftmaxGate and (gate.l1_ratio == 0 or gate.alpha == 0)
         return has_l2_alone and load_prior is None and n_weights <= NEWTON_LIMIT
 

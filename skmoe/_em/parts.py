@@ -90,12 +90,6 @@ class GateParts:
             return self.trained
         return copy.copy(last).set_params(**settings)
 
-    def finished(self, gate):
-        """A trained gate with the settings of the given one, behind its transformers."""
-        if type(self.given) is type(gate):
-            gate.set_params(**self.given.get_params(deep=False))
-        return self.behind(gate)
-
     def behind(self, gate):
         """A fitted gate behind the transformers, if there are any."""
         if self.encoder is None:
@@ -281,9 +275,10 @@ class Parts:
             Clones are put in the order of falling load.
         """
         estimators = self._estimators(problem)
+        gate = problem.finished_gate(self.gate.given)
         problem.fit_to_routing()
-        gate, likelihood = copy.copy(problem.gate), copy.copy(problem.likelihood)
-        order = self._order(problem)
+        likelihood = copy.copy(problem.likelihood)
+        order = self._order(problem, gate)
         if order is None:
             order = np.arange(len(self.names))
         else:
@@ -293,7 +288,7 @@ class Parts:
         model = self.model_class(
             names=self.names,
             experts=[estimators[k] for k in order],
-            gate=self.gate.finished(gate),
+            gate=self.gate.behind(gate),
             likelihood=likelihood,
             y_shape=problem.y.shape[1:],
             top_k=settings.top_k,
@@ -315,10 +310,10 @@ class Parts:
         last_name = self.templates[0].steps[-1][0]
         return [Pipeline([*before, (last_name, estimator)]) for estimator in fitted]
 
-    def _order(self, problem):
+    def _order(self, problem, gate):
         """Clones by falling load; None where the order means something or cannot be changed."""
         fixed = self.is_list or self.keeps_order or problem.likelihood.keeps_order
-        if fixed or not problem.gate.can_reorder:
+        if fixed or not gate.can_reorder:
             return None
         return np.argsort(-problem.load, kind="stable")
 

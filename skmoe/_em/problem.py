@@ -137,15 +137,6 @@ class Problem(ABC):
         of_experts = self.likelihood.log_prior(self.experts.penalty) + self.experts.own_log_prior
         return self.gate.log_prior() + of_experts
 
-    def n_parameters(self):
-        """Free parameters at a maximum of the likelihood, or None where they cannot be counted."""
-        counts = (
-            self.experts.n_parameters(),
-            self.likelihood.n_parameters_,
-            self.gate.n_parameters_,
-        )
-        return None if None in counts else sum(counts)
-
     @abstractmethod
     def effective_rows(self):
         """Weight of the rows of each expert, (K,)."""
@@ -171,6 +162,19 @@ class Problem(ABC):
         means : ndarray of shape (n_rows, n_experts) or (..., n_outputs)
             Predictions of the experts, times the exposure.
         """
+
+    def finished_gate(self, given):
+        """A copy of the gate, with its own settings in place of EM's.
+
+        Parameters
+        ----------
+        given : gate or classifier
+            What has these settings, if it is of the same class.
+        """
+        gate = shallow_copy(self.gate)
+        if type(given) is type(gate):
+            gate.set_params(**given.get_params(deep=False))
+        return gate
 
     def fit_to_routing(self):
         """Fit the scales to the mixture that predictions speak of, where that is another one."""

@@ -44,9 +44,25 @@ class Settings:
         return min(self.max_iter, 1 if once else CROSS_FITTED_ITERATIONS)
 
     def patience(self, folds, gate):
-        """Iterations without a gain, after which EM stops: 1 where the objective must rise."""
-        rises = folds in (None, "prefit") and not isinstance(gate, ClassifierGate)
-        return 1 if rises else CROSS_FITTED_PATIENCE
+        """Iterations without a gain, after which EM stops."""
+        return 1 if rises(folds, gate) else CROSS_FITTED_PATIENCE
+
+    def not_converged(self, run, folds, gate):
+        """What a ConvergenceWarning has to say of a run, or None."""
+        if run.converged or run.interrupted or folds not in (None, "prefit"):
+            return None
+        if not run.fell:
+            return (
+                f"EM stopped after max_iter={self.max_iter} iterations before it met "
+                f"tol={self.tol}. Raise max_iter or tol."
+            )
+        if not rises(folds, gate):
+            return None
+        return (
+            f"The objective fell by more than tol={self.tol}, so that EM stopped; the best iterate "
+            "is kept. The experts do not maximise the likelihood: cross-fit them (cv=5), or raise "
+            "tol."
+        )
 
     def active_top_k(self, n_experts):
         """Experts that a row keeps, or None where that is all of them."""
@@ -76,3 +92,8 @@ class Settings:
         if self.load_balance == 0 or n_experts == 1:
             return None
         return self.load_balance * weight.sum() * target / target.sum()
+
+
+def rises(folds, gate):
+    """Whether the objective has to rise with every iteration: experts and gate maximise it."""
+    return folds in (None, "prefit") and not isinstance(gate, ClassifierGate)

@@ -5,12 +5,13 @@ from functools import cache
 
 import numpy as np
 
-from .._compat import n_openmp_threads
 from .._kernels._linear_pass import linear_pass, sizes
+from .._parallel import kernel_threads
 
 BLOCK_ROWS = 512  # of the kernel
 MOST_CHUNKS = 32  # of rows, each with sums of its own: enough for as many threads
 CHUNK_NUMBERS = 2**22  # at most, in the sums of all chunks
+SUMS_OF_AN_EXPONENTIAL = 16  # to which the pass adds in the time that one exponential takes
 
 
 @dataclass
@@ -134,6 +135,7 @@ def run_pass(rows, parameters):
     n_chunks = max(1, min(MOST_CHUNKS, CHUNK_NUMBERS // n_sums))
     blocks = -(-rows.n_rows // BLOCK_ROWS)
     chunk_rows = BLOCK_ROWS * -(-blocks // n_chunks)
+    work = rows.n_rows * (2 * n_experts + n_sums // SUMS_OF_AN_EXPONENTIAL)
     dtype, error_scale = rows.X.dtype, parameters.error_scale
     flat = np.empty(n_sums)
     linear_pass(
@@ -152,7 +154,7 @@ def run_pass(rows, parameters):
         parameters.with_grams,
         parameters.with_curvature,
         chunk_rows,
-        rows.memory("workspace", (n_openmp_threads(), n_workspace), dtype),
+        rows.memory("workspace", (kernel_threads(work), n_workspace), dtype),
         rows.memory("partial", (-(-rows.n_rows // chunk_rows), n_sums), np.float64),
         flat,
     )

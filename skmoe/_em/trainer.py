@@ -129,7 +129,7 @@ class Trainer:
         regions that the classifier can.
         """
         problem, data, parts = self.problem, self.data, self.parts
-        is_softmax = isinstance(problem.gate, SoftmaxGate)
+        is_softmax = isinstance(parts.gate.trained, SoftmaxGate)
         likelihood = parts.likelihood.fitting(in_sample=True, linear=True)
         experts = parts.family.experts(
             data.columns,
@@ -223,7 +223,7 @@ class Trainer:
             estimator = make_pipeline(default_encoder(X), estimator)
         check_accepts(f"The scale {type(estimator).__name__}", estimator, X)
         estimator = seed_estimator(estimator, np.random.RandomState(self.splitting.seed))
-        folds = self.splitting.automatic().folds([estimator], X, self.data.y)
+        folds = self.splitting.automatic().folds([estimator], self.data)
         return learn_scale_model(
             problem, X, estimator, folds, optional=optional, n_jobs=self.settings.n_jobs
         )

@@ -7,7 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
-from .._numerics.statistics import standardisation
+from .._numerics.statistics import row_products, standardisation
 
 
 class Experts(ABC):
@@ -31,6 +31,10 @@ class Experts(ABC):
         Weight below which an expert counts as dead.
     n_fits : int
         Fits of single experts so far.
+    n_functions : int or None
+        Linear functions of the columns in each expert; None where parameters cannot be counted.
+    shared_columns : list of int
+        Numbers of the columns with one coefficient for all experts.
     precision : float or ndarray
         What a square of each expert counts, for coefficients that they share.
     """
@@ -42,6 +46,8 @@ class Experts(ABC):
     own_log_prior = 0.0
     minimum_rows = 10
     n_fits = 0
+    n_functions = None
+    shared_columns = ()
     precision = 1.0
 
     @contextmanager
@@ -71,10 +77,6 @@ class Experts(ABC):
     def restore(self, state):
         """Back to an earlier state."""
 
-    def n_parameters(self):
-        """Free coefficients of all experts, or None where they cannot be counted."""
-        return None
-
     def streaming(self, resp, order, fitted):
         """Experts without rows that go on with ``learn_batch``, or None where one cannot.
 
@@ -98,10 +100,17 @@ class _Rows:
 
     def __init__(self, X, mean, scale):
         self.X, self.mean, self.scale = X, mean, scale
+        self._products = None
 
     @cached_property
     def design(self):
         return np.column_stack([(self.X - self.mean) / self.scale, np.ones(len(self.X))])
+
+    def products(self, penalty):
+        """Of the rows, in the metric of the one penalty that all copies have."""
+        if self._products is None:
+            self._products = row_products(self.design[:, :-1], penalty)
+        return self._products
 
 
 class LinearExperts(Experts):
@@ -179,13 +188,10 @@ class LinearExperts(Experts):
     def finish(self, templates):
         """Fitted estimators, made of the unfitted templates, with these coefficients."""
 
-    def _n_free(self):
-        """Coefficients of all experts for one output, shared ones counted once."""
-        n_columns = len(self.scale) + 1
-        if self.shared is None:
-            return self.n_experts * n_columns
-        n_shared = np.count_nonzero(self.shared)
-        return self.n_experts * (n_columns - n_shared) + n_shared
+    @property
+    def shared_columns(self):
+        """Numbers of the columns with one coefficient for all experts."""
+        return [] if self.shared is None else np.flatnonzero(self.shared).tolist()
 
     def raw(self, coef):
         """Coefficients (p, m) and intercepts (m,) in the units of X, from (p + 1, m)."""

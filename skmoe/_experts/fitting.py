@@ -9,7 +9,24 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import has_fit_parameter
 
-from ._compat import routing_enabled
+from .._compat import routing_enabled
+
+
+NEGLIGIBLE_SHARE = 1e-10  # in weights below it, what estimators compute is rounding error
+
+
+def split_last(estimator):
+    """Transformers of a Pipeline, or None, and its last step or what is no Pipeline."""
+    if not isinstance(estimator, Pipeline):
+        return None, estimator
+    return (estimator[:-1] if len(estimator) > 1 else None), estimator.steps[-1][1]
+
+
+def join_last(estimator, last):
+    """``estimator`` with another last step, or that step where it is no Pipeline."""
+    if not isinstance(estimator, Pipeline):
+        return last
+    return Pipeline([*estimator.steps[:-1], (estimator.steps[-1][0], last)])
 
 
 def round_shares(shares):
@@ -40,7 +57,7 @@ def fit_weighted(estimator, X, y, weights):
     return estimator.fit(X, y, sample_weight=weights)
 
 
-def goes_on(estimator):
+def supports_warm_start(estimator):
     """Whether each ``fit`` begins where the last ended: its ``warm_start``, as nets have it.
 
     Ensembles have a ``warm_start`` as well, but it adds members, and leaves those as they are that
@@ -52,7 +69,7 @@ def goes_on(estimator):
 
 
 def fit_again(model, X, y, weights):
-    """A copy of a fitted model that ``goes_on``, fitted from there.
+    """A copy of a fitted model that ``supports_warm_start``, fitted from there.
 
     Parameters
     ----------

@@ -1,29 +1,90 @@
 """Which rows an expert does not see: in-sample, out-of-bag, or folds drawn once per fit."""
 
+from dataclasses import dataclass, replace
 from numbers import Integral
 
 import numpy as np
 from sklearn.model_selection import GroupKFold, KFold, StratifiedKFold, check_cv
 
-from ._experts import has_oob_prediction, is_frozen, leaves_every_row_out
-from ._linear import is_linear
+from .._data import check_ids, number_ids
+from .families import is_linear
+from .traits import has_oob_prediction, is_frozen, leaves_every_row_out
 
 DEFAULT_FOLDS = 5
 
 
-def make_folds(cv, estimators, X, y, split_params, *, subject=None, stratify, seed):
+@dataclass(frozen=True)
+class Splitting:
+    """How the rows of one fit are split into folds.
+
+    Attributes
+    ----------
+    cv : "auto", "oob", "prefit", "folds", False, int, splitter or iterable
+        As ``make_folds`` takes it.
+    params : dict
+        What a splitter is given, such as ``groups``.
+    subject : ndarray of shape (n_samples,) or None
+        Rows of one subject stay in one fold.
+    seed : int
+        For the shuffle.
+    stratify : bool
+        Whether an integer means stratified folds.
+    """
+
+    cv: object
+    params: dict
+    subject: np.ndarray | None
+    seed: int
+    stratify: bool
+
+    def folds(self, estimators, rows):
+        """Folds for these experts; see ``make_folds``.
+
+        Parameters
+        ----------
+        estimators : list of estimators
+            The experts.
+        rows : Rows or TrainingData
+            The rows.
+        """
+        return make_folds(
+            self.cv,
+            estimators,
+            rows.X,
+            rows.y,
+            rows.weight,
+            self.params,
+            subject=self.subject,
+            stratify=self.stratify,
+            seed=self.seed,
+        )
+
+    def automatic(self):
+        """The same with ``cv="auto"``, for a regressor."""
+        return replace(self, cv="auto", stratify=False)
+
+    def for_gate(self, folds, estimators, rows):
+        """Folds for the gate, those of the experts if they have any; None where it sees all rows."""
+        if folds == "oob":
+            folds = replace(self, cv="folds").folds(estimators, rows)
+        return folds if isinstance(folds, list) else None
+
+
+def make_folds(cv, estimators, X, y, weight, split_params, *, subject=None, stratify, seed):
     """Folds for cross-fitting.
 
     Parameters
     ----------
-    cv : "auto", "oob", "prefit", False, int, splitter or iterable
-        As the mixtures take it.
+    cv : "auto", "oob", "prefit", "folds", False, int, splitter or iterable
+        As the mixtures take it; "folds" are those of "auto" where it makes some.
     estimators : list of estimators
         The experts.
     X : array-like or DataFrame of n_samples rows
         Rows.
     y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
         Target, or class numbers.
+    weight : ndarray of shape (n_samples,)
+        Weights of the rows.
     split_params : dict
         What the splitter is given, such as ``groups``.
     subject : ndarray of shape (n_samples,), default=None
@@ -39,6 +100,9 @@ def make_folds(cv, estimators, X, y, split_params, *, subject=None, stratify, se
         None for in-sample predictions, "prefit" where all experts are fitted already.
     """
     trained = [e for e in estimators if not is_frozen(e)]
+    if "groups" in split_params:
+        groups = check_ids("groups", split_params["groups"], X)
+        split_params = {**split_params, "groups": number_ids(groups)[2]}
     if cv is True:
         raise ValueError("cv=True says nothing; use 'auto', False, an integer or a splitter.")
     if cv is False:
@@ -70,9 +134,9 @@ def make_folds(cv, estimators, X, y, split_params, *, subject=None, stratify, se
     if isinstance(cv, str):
         if cv == "oob":
             return "oob"
-        if all(leaves_every_row_out(e) for e in trained) and not together:
+        if cv == "auto" and not together and all(leaves_every_row_out(e) for e in trained):
             return "oob"
-        if all(is_linear(e) for e in trained) and not split_params:
+        if cv == "auto" and not split_params and all(is_linear(e) for e in trained):
             return None
         units = split_params.get("groups", np.arange(X.shape[0]) if subject is None else subject)
         cv = min(DEFAULT_FOLDS, len(np.unique(units)))
@@ -85,6 +149,12 @@ def make_folds(cv, estimators, X, y, split_params, *, subject=None, stratify, se
         (np.asarray(train), np.asarray(test))
         for train, test in splitter.split(X, y, **split_params)
     ]
+    for number, (train, _) in enumerate(folds):
+        if not (len(train) and weight[train].any()):
+            raise ValueError(
+                f"Fold {number} of cv has no row to train on, or none of positive weight. "
+                "Give more rows, or larger training parts."
+            )
     tested = np.concatenate([[], *(test for _, test in folds)])
     if not np.array_equal(np.sort(tested), np.arange(X.shape[0])):
         raise ValueError(

@@ -1,44 +1,15 @@
 """Log-linear experts: generalised linear models of positive means, all K of them at once."""
 
 import numpy as np
-from sklearn.linear_model import GammaRegressor, PoissonRegressor
 
-from ._compat import validate_params
-from ._linear import _Design
-from ._statistics import solve_shared, solve_symmetric, weighted_grams
+from .._numerics.statistics import solve_shared, solve_symmetric, weighted_grams
+from .base import LinearExperts
 
-MODELS = {"poisson": PoissonRegressor, "gamma": GammaRegressor}
 LARGEST_LOG_MEAN = 500.0
 MOST_HALVINGS = 30
 
 
-def loglinear_penalty(estimator, glm):
-    """L2 penalty per unit of weight of an estimator that is solved here, or None.
-
-    Parameters
-    ----------
-    estimator : estimator
-        An expert, unfitted.
-    glm : {"poisson", "gamma"}
-        Family that the likelihood asks for.
-
-    Returns
-    -------
-    penalty : float or None
-        ``alpha`` of scikit-learn's generalised linear model.
-
-    Raises
-    ------
-    InvalidParameterError
-        If the parameters are not what the estimator's own ``fit`` takes.
-    """
-    if type(estimator) is not MODELS[glm] or not estimator.fit_intercept:
-        return None
-    validate_params(estimator)
-    return float(estimator.alpha)
-
-
-class LogLinearExperts(_Design):
+class LogLinearExperts(LinearExperts):
     r"""K generalised linear models with a log link, a damped Newton step or two at a time.
 
     With weights w and targets t, means :math:`\mu = \exp(x^T \beta)` minimise half the deviance,
@@ -48,7 +19,7 @@ class LogLinearExperts(_Design):
     Parameters
     ----------
     X, y, weight, n_experts, penalty, per_column_unit
-        As for ``_Design``.
+        As for ``LinearExperts``.
     glm : {"poisson", "gamma"}
         Family.
     exposure : ndarray of shape (n_samples,) or None
@@ -58,6 +29,7 @@ class LogLinearExperts(_Design):
         scikit-learn's is, which is none, since that weight changes.
     """
 
+    n_functions = 1  # linear functions of the columns in each expert
     n_newton = 2
     n_first_newton = 25
 
@@ -171,7 +143,3 @@ class LogLinearExperts(_Design):
             template.n_iter_ = self.n_fits // self.n_experts
             fitted.append(template)
         return fitted
-
-    def n_parameters(self):
-        """Free coefficients of all experts."""
-        return self._n_free()

@@ -11,8 +11,8 @@ static inline void NAME(gaussian_joint)(
     const REAL *precision, /* IN: (n,) 1 / scale */
     const REAL *log_scale, /* IN: (n,) with log(2 pi) / 2 */
     REAL *joint,           /* OUT: (n, B) */
-    int n, int rows) {
-    int i, k;
+    ptrdiff_t n, ptrdiff_t rows) {
+    ptrdiff_t i, k;
     for (k = 0; k < n; k++) {
         const REAL *logit = logits + k * SKMOE_BLOCK;
         REAL *mean = means + k * SKMOE_BLOCK, *out = joint + k * SKMOE_BLOCK;
@@ -29,9 +29,9 @@ static inline void NAME(gaussian_joint)(
 /* Log-likelihood of the rows from the softmax of joint and gate logits. */
 SKMOE_INLINE double NAME(rows_log_likelihood)(
     const REAL *largest, const REAL *total, const REAL *largest_gate, const REAL *total_gate,
-    const REAL *weight, int rows) {
+    const REAL *weight, ptrdiff_t rows) {
     double log_likelihood = 0;
-    int i;
+    ptrdiff_t i;
     for (i = 0; i < rows; i++) {
         double of_row = (double)(largest[i] - largest_gate[i]) + log(total[i] / total_gate[i]);
         if (weight[i] != 0) log_likelihood += weight[i] * of_row; /* 0 * -inf would be NaN */
@@ -49,7 +49,7 @@ static double NAME(gaussian_e_step)(
     const REAL *precision, /* IN: (n,) */
     const REAL *log_scale, /* IN: (n,) */
     REAL *resp,            /* OUT: (n, B) */
-    int n, int rows) {
+    ptrdiff_t n, ptrdiff_t rows) {
     REAL largest_gate[SKMOE_BLOCK], total_gate[SKMOE_BLOCK];
     REAL largest[SKMOE_BLOCK], total[SKMOE_BLOCK];
     NAME(gaussian_joint)(gate, means, y, precision, log_scale, resp, n, rows);
@@ -66,8 +66,8 @@ SKMOE_INLINE void NAME(logistic_density)(
     const REAL *y,  /* IN: (B,) 0 or 1 */
     REAL *exponent, /* OUT: (n, B) */
     REAL *factor,   /* OUT: (n, B) */
-    int n, int rows) {
-    int i, k;
+    ptrdiff_t n, ptrdiff_t rows) {
+    ptrdiff_t i, k;
     for (k = 0; k < n; k++) {
         ptrdiff_t at = k * SKMOE_BLOCK;
         for (i = 0; i < rows; i++) {
@@ -90,10 +90,10 @@ static double NAME(logistic_e_step)(
     const REAL *weight, /* IN: (B,) */
     REAL *factor,       /* OUT: (n, B) memory */
     REAL *resp,         /* OUT: (n, B) */
-    int n, int rows) {
+    ptrdiff_t n, ptrdiff_t rows) {
     REAL largest_gate[SKMOE_BLOCK], total_gate[SKMOE_BLOCK];
     REAL largest[SKMOE_BLOCK], total[SKMOE_BLOCK];
-    int i, k;
+    ptrdiff_t i, k;
     NAME(logistic_density)(log_odds, y, resp, factor, n, rows);
     for (k = 0; k < n; k++)
         for (i = 0; i < rows; i++) resp[k * SKMOE_BLOCK + i] += gate[k * SKMOE_BLOCK + i];
@@ -107,10 +107,10 @@ SKMOE_INLINE double NAME(gate_log_likelihood)(
     REAL *gate,         /* IN OUT: (n, B) logits, probabilities on return */
     const REAL *weight, /* IN: (B,) */
     const REAL *resp,   /* IN: (n, B) */
-    int n, int rows) {
+    ptrdiff_t n, ptrdiff_t rows) {
     REAL largest[SKMOE_BLOCK], total[SKMOE_BLOCK], mean_logit[SKMOE_BLOCK];
     double log_likelihood = 0;
-    int i, k;
+    ptrdiff_t i, k;
     for (i = 0; i < rows; i++) mean_logit[i] = 0;
     for (k = 0; k < n; k++) {
         const REAL *logit = gate + k * SKMOE_BLOCK, *share = resp + k * SKMOE_BLOCK;
@@ -130,8 +130,8 @@ static double NAME(given_gaussian)(
     const REAL *y,      /* IN: (B,) */
     const REAL *weight, /* IN: (B,) */
     const REAL *resp,   /* IN: (n, B) */
-    int n, int rows) {
-    int i, k;
+    ptrdiff_t n, ptrdiff_t rows) {
+    ptrdiff_t i, k;
     for (k = 0; k < n; k++) {
         REAL *mean = means + k * SKMOE_BLOCK;
         for (i = 0; i < rows; i++) mean[i] = y[i] - mean[i];
@@ -149,9 +149,9 @@ static double NAME(given_logistic)(
     const REAL *resp,   /* IN: (n, B) */
     REAL *exponent,     /* OUT: (n, B) memory */
     REAL *factor,       /* OUT: (n, B) memory */
-    int n, int rows) {
+    ptrdiff_t n, ptrdiff_t rows) {
     double log_likelihood = 0;
-    int i, k;
+    ptrdiff_t i, k;
     NAME(logistic_density)(log_odds, y, exponent, factor, n, rows);
     for (k = 0; k < n; k++) {
         ptrdiff_t at = k * SKMOE_BLOCK;
@@ -163,10 +163,10 @@ static double NAME(given_logistic)(
 }
 
 /* Sum of products in a fixed order, whatever the vector length. */
-SKMOE_INLINE double NAME(ordered_sum)(const REAL *a, const REAL *b, int rows) {
+SKMOE_INLINE double NAME(ordered_sum)(const REAL *a, const REAL *b, ptrdiff_t rows) {
     REAL lanes[16] = {0};
     double sum = 0;
-    int i, j;
+    ptrdiff_t i, j;
     for (i = 0; i + 16 <= rows; i += 16)
         for (j = 0; j < 16; j++) lanes[j] += a[i + j] * b[i + j];
     for (; i < rows; i++) lanes[0] += a[i] * b[i];
@@ -187,8 +187,8 @@ static void NAME(gaussian_weights)(
     REAL *pull,         /* OUT: (n, B) */
     REAL *lack,         /* OUT: (n, B) */
     double *squares,    /* IN OUT: (n,) */
-    int n, int rows) {
-    int i, k;
+    ptrdiff_t n, ptrdiff_t rows) {
+    ptrdiff_t i, k;
     for (k = 0; k < n; k++) {
         ptrdiff_t at = k * SKMOE_BLOCK;
         for (i = 0; i < rows; i++) {
@@ -212,8 +212,8 @@ static void NAME(logistic_weights)(
     REAL *pull,         /* OUT: (n, B) */
     REAL *lack,         /* OUT: (n, B) */
     double *masses,     /* IN OUT: (n,) */
-    int n, int rows) {
-    int i, k;
+    ptrdiff_t n, ptrdiff_t rows) {
+    ptrdiff_t i, k;
     for (k = 0; k < n; k++) {
         ptrdiff_t at = k * SKMOE_BLOCK;
         for (i = 0; i < rows; i++) {
@@ -234,8 +234,8 @@ static void NAME(curvature_weights)(
     const REAL *proba,  /* IN: (n, B) */
     const REAL *weight, /* IN: (B,) */
     REAL *products,     /* OUT: (n * (n - 1) / 2, B) */
-    int n, int rows) {
-    int i, k, l;
+    ptrdiff_t n, ptrdiff_t rows) {
+    ptrdiff_t i, k, l;
     for (l = 1; l < n; l++)
         for (k = 0; k < l; k++, products += SKMOE_BLOCK)
             for (i = 0; i < rows; i++) {
@@ -276,7 +276,7 @@ static void NAME(add_grams)(
     const REAL *design,  /* IN: (p, B) */
     const REAL *weights, /* IN: (n, B) */
     double *grams,       /* IN OUT: (p * (p + 1) / 2, n) */
-    int p, int n, int rows) {
+    ptrdiff_t p, ptrdiff_t n, ptrdiff_t rows) {
     SKMOE_DISPATCH(NAME(add_grams), (design, weights, grams, p, n, rows));
 }
 
@@ -285,7 +285,7 @@ static void NAME(add_sums)(
     const REAL *design,  /* IN: (p, B) */
     const REAL *weights, /* IN: (n, B) */
     double *sums,        /* IN OUT: (p, n) */
-    int p, int n, int rows) {
+    ptrdiff_t p, ptrdiff_t n, ptrdiff_t rows) {
     SKMOE_DISPATCH(NAME(add_sums), (design, weights, sums, p, n, rows));
 }
 
@@ -294,6 +294,6 @@ static void NAME(predict)(
     const REAL *design, /* IN: (p, B) */
     const REAL *coef,   /* IN: (n, p), n even */
     REAL *out,          /* OUT: (n, B) */
-    int p, int n, int rows) {
+    ptrdiff_t p, ptrdiff_t n, ptrdiff_t rows) {
     SKMOE_DISPATCH(NAME(predict), (design, coef, out, p, n, rows));
 }

@@ -10,7 +10,7 @@ cdef extern from "_posterior.h" nogil:
     enum:
         STRIDE "SKMOE_BLOCK"
         FEW_ROWS "SKMOE_FEW_ROWS"
-    void skmoe_posterior(double*, double*, int) noexcept
+    void skmoe_posterior(double*, double*, Py_ssize_t) noexcept
 
 # Rows are summed in chunks of this fixed size, whatever the number of threads.
 cdef enum:
@@ -104,16 +104,15 @@ cdef double _e_step_rows(
 ) noexcept nogil:
     """Do the rows of one chunk; return their part of the log-likelihood."""
     cdef Py_ssize_t n_experts = log_gate.shape[1]
-    cdef Py_ssize_t block, i, k
+    cdef Py_ssize_t block, rows, i, k
     cdef const floating* gate
     cdef const floating* density
     cdef floating* share
-    cdef int rows
     cdef double[FEW_ROWS] norms
     cdef double log_likelihood = 0.0
 
     for block in range((stop - start + FEW_ROWS - 1) // FEW_ROWS):
-        rows = <int> min(<Py_ssize_t> FEW_ROWS, stop - start)
+        rows = min(<Py_ssize_t> FEW_ROWS, stop - start)
         gate, density, share = &log_gate[start, 0], &log_density[start, 0], &resp[start, 0]
         for i in range(rows):
             for k in range(n_experts):
@@ -122,7 +121,7 @@ cdef double _e_step_rows(
         for i in range(rows, FEW_ROWS):
             for k in range(n_experts):
                 joint[k * STRIDE + i] = 0.0
-        skmoe_posterior(joint, norms, <int> n_experts)
+        skmoe_posterior(joint, norms, n_experts)
         for i in range(rows):
             for k in range(n_experts):
                 share[i * n_experts + k] = <floating> joint[k * STRIDE + i]

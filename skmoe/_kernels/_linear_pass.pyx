@@ -6,6 +6,7 @@ rows that the M-step needs.
 
 from cython cimport floating
 from cython.parallel cimport prange, threadid
+from libc.limits cimport INT_MAX
 from libc.stdint cimport uintptr_t
 
 cdef extern from "_block.h" nogil:
@@ -13,61 +14,71 @@ cdef extern from "_block.h" nogil:
         BLOCK_ROWS "SKMOE_BLOCK"
     double gaussian_e_step_f64(
         double*, double*, const double*, const double*, const double*, const double*, double*,
-        int, int) noexcept
+        Py_ssize_t, Py_ssize_t) noexcept
     double logistic_e_step_f64(
-        double*, double*, const double*, const double*, double*, double*, int, int) noexcept
+        double*, double*, const double*, const double*, double*, double*,
+        Py_ssize_t, Py_ssize_t) noexcept
     double given_gaussian_f64(
-        double*, double*, const double*, const double*, const double*, int, int) noexcept
+        double*, double*, const double*, const double*, const double*,
+        Py_ssize_t, Py_ssize_t) noexcept
     double given_logistic_f64(
         double*, double*, const double*, const double*, const double*, double*, double*,
-        int, int) noexcept
+        Py_ssize_t, Py_ssize_t) noexcept
     void gaussian_weights_f64(
         const double*, const double*, const double*, const double*, double*, double*, double*,
-        double*, int, int) noexcept
+        double*, Py_ssize_t, Py_ssize_t) noexcept
     void logistic_weights_f64(
         const double*, const double*, const double*, const double*, double*, double*, double*,
-        double*, int, int) noexcept
+        double*, Py_ssize_t, Py_ssize_t) noexcept
     double gaussian_e_step_f32(
         float*, float*, const float*, const float*, const float*, const float*, float*,
-        int, int) noexcept
+        Py_ssize_t, Py_ssize_t) noexcept
     double logistic_e_step_f32(
-        float*, float*, const float*, const float*, float*, float*, int, int) noexcept
+        float*, float*, const float*, const float*, float*, float*, Py_ssize_t, Py_ssize_t) noexcept
     double given_gaussian_f32(
-        float*, float*, const float*, const float*, const float*, int, int) noexcept
+        float*, float*, const float*, const float*, const float*, Py_ssize_t, Py_ssize_t) noexcept
     double given_logistic_f32(
         float*, float*, const float*, const float*, const float*, float*, float*,
-        int, int) noexcept
+        Py_ssize_t, Py_ssize_t) noexcept
     void gaussian_weights_f32(
         const float*, const float*, const float*, const float*, float*, float*, float*,
-        double*, int, int) noexcept
+        double*, Py_ssize_t, Py_ssize_t) noexcept
     void logistic_weights_f32(
         const float*, const float*, const float*, const float*, float*, float*, float*,
-        double*, int, int) noexcept
-    void curvature_weights_f64(const double*, const double*, double*, int, int) noexcept
-    void curvature_weights_f32(const float*, const float*, float*, int, int) noexcept
-    void predict_f64(const double*, const double*, double*, int, int, int) noexcept
-    void predict_f32(const float*, const float*, float*, int, int, int) noexcept
-    void add_sums_f64(const double*, const double*, double*, int, int, int) noexcept
-    void add_sums_f32(const float*, const float*, double*, int, int, int) noexcept
-    void add_grams_f64(const double*, const double*, double*, int, int, int) noexcept
-    void add_grams_f32(const float*, const float*, double*, int, int, int) noexcept
+        double*, Py_ssize_t, Py_ssize_t) noexcept
+    void curvature_weights_f64(
+        const double*, const double*, double*, Py_ssize_t, Py_ssize_t) noexcept
+    void curvature_weights_f32(const float*, const float*, float*, Py_ssize_t, Py_ssize_t) noexcept
+    void predict_f64(
+        const double*, const double*, double*, Py_ssize_t, Py_ssize_t, Py_ssize_t) noexcept
+    void predict_f32(
+        const float*, const float*, float*, Py_ssize_t, Py_ssize_t, Py_ssize_t) noexcept
+    void add_sums_f64(
+        const double*, const double*, double*, Py_ssize_t, Py_ssize_t, Py_ssize_t) noexcept
+    void add_sums_f32(
+        const float*, const float*, double*, Py_ssize_t, Py_ssize_t, Py_ssize_t) noexcept
+    void add_grams_f64(
+        const double*, const double*, double*, Py_ssize_t, Py_ssize_t, Py_ssize_t) noexcept
+    void add_grams_f32(
+        const float*, const float*, double*, Py_ssize_t, Py_ssize_t, Py_ssize_t) noexcept
 
 cdef enum:
     LINE = 64  # bytes; a block's arrays start at multiples of it
 
 
 cdef struct Problem:
-    int n_experts      # K
-    int n_columns      # p, the intercept included
-    int n_pairs        # p (p + 1) / 2
-    int n_curvatures   # K (K - 1) / 2, or 0 where the gate's curvature is not asked for
+    Py_ssize_t n_experts     # K
+    Py_ssize_t n_columns     # p, the intercept included
+    Py_ssize_t n_pairs       # p (p + 1) / 2
+    Py_ssize_t n_curvatures  # K (K - 1) / 2, or 0 where the gate's curvature is not asked for
+    Py_ssize_t n_sums
     bint logistic
     bint with_grams
     double y_mean
     double y_scale
 
 
-def sizes(int n_experts, int n_columns, bint with_curvature):
+def sizes(n_experts, n_columns, with_curvature):
     """Lengths of the sums and of one thread's workspace.
 
     Parameters
@@ -80,10 +91,18 @@ def sizes(int n_experts, int n_columns, bint with_curvature):
     Returns
     -------
     n_sums, n_workspace : int
-        Of float64 numbers, and of those that the pass computes with.
+        Of float64 numbers, and of those that the pass computes with; exact, however large.
     """
-    cdef Problem problem = _describe(n_experts, n_columns, with_curvature)
-    return _n_sums(&problem), _n_workspace(&problem)
+    n_experts, n_columns = int(n_experts), int(n_columns)  # no products of a fixed width
+    n_pairs, n_curvatures = _counts(n_experts, n_columns, with_curvature)
+    n_sums = 1 + n_experts * (1 + 2 * n_columns) + n_pairs * (n_experts + n_curvatures)
+    return n_sums, LINE + BLOCK_ROWS * (2 + n_columns + 6 * n_experts + n_curvatures)
+
+
+def _counts(n_experts, n_columns, with_curvature):
+    """Pairs of columns, and of experts where the curvature is asked for."""
+    pairs = n_experts * (n_experts - 1) // 2 if with_curvature else 0
+    return n_columns * (n_columns + 1) // 2, pairs
 
 
 def linear_pass(
@@ -149,19 +168,20 @@ def linear_pass(
         If shapes disagree.
     """
     cdef Py_ssize_t n_samples = X.shape[0]
-    cdef int n_experts = <int> precision.shape[0]
-    cdef Problem problem = _describe(
-        n_experts, <int> X.shape[1] + 1, with_curvature
-    )
+    cdef Problem problem
+    n_experts, n_columns, asked = precision.shape[0], X.shape[1] + 1, bool(with_curvature)
+    problem.n_experts, problem.n_columns = n_experts, n_columns
+    problem.n_pairs, problem.n_curvatures = _counts(n_experts, n_columns, asked)
+    n_sums, n_workspace = sizes(n_experts, n_columns, asked)
+    problem.n_sums = n_sums
     problem.y_mean, problem.y_scale = y_mean, y_scale
     problem.logistic, problem.with_grams = logistic, with_grams
-    cdef Py_ssize_t n_sums = _n_sums(&problem)
-    cdef Py_ssize_t n_chunks = (n_samples + chunk_rows - 1) // chunk_rows
-    cdef Py_ssize_t chunk, j
-    cdef int n_threads = <int> workspace.shape[0]
-
     if chunk_rows < 1 or chunk_rows % BLOCK_ROWS:
         raise ValueError(f"chunk_rows must be a multiple of {BLOCK_ROWS}, got {chunk_rows}")
+    cdef Py_ssize_t n_chunks = (n_samples + chunk_rows - 1) // chunk_rows
+    cdef Py_ssize_t chunk, j
+    cdef int n_threads = <int> max(1, min(workspace.shape[0], n_chunks, INT_MAX))
+
     _check_shape("y", (y.shape[0],), (n_samples,))
     _check_shape("sample_weight", (sample_weight.shape[0],), (n_samples,))
     _check_shape("mean", (mean.shape[0],), (X.shape[1],))
@@ -172,7 +192,7 @@ def linear_pass(
         _check_shape("resp", (resp.shape[0], resp.shape[1]), (n_samples, n_experts))
     _check_shape("sums", (sums.shape[0],), (n_sums,))
     _check_shape("partial", (partial.shape[0], partial.shape[1]), (n_chunks, n_sums))
-    if n_threads < 1 or workspace.shape[1] < _n_workspace(&problem):
+    if workspace.shape[0] < 1 or workspace.shape[1] < n_workspace:
         raise ValueError(f"workspace has shape {(workspace.shape[0], workspace.shape[1])}")
 
     for chunk in prange(n_chunks, schedule="static", num_threads=n_threads, nogil=True):
@@ -183,40 +203,13 @@ def linear_pass(
         )
     sums[:] = 0.0
     for chunk in range(n_chunks):
-        for j in range(n_sums):
+        for j in range(problem.n_sums):
             sums[j] += partial[chunk, j]
 
 
 def _check_shape(name, shape, expected):
     if shape != expected:
         raise ValueError(f"{name} has shape {shape}, where {expected} is needed")
-
-
-cdef Problem _describe(
-    int n_experts, int n_columns, bint with_curvature
-) noexcept nogil:
-    cdef Problem problem
-    problem.n_experts = n_experts
-    problem.n_columns = n_columns
-    problem.n_pairs = n_columns * (n_columns + 1) // 2
-    problem.n_curvatures = n_experts * (n_experts - 1) // 2 if with_curvature else 0
-    problem.y_mean, problem.y_scale = 0.0, 1.0
-    problem.logistic, problem.with_grams = False, True
-    return problem
-
-
-cdef Py_ssize_t _n_sums(const Problem* problem) noexcept nogil:
-    cdef Py_ssize_t n_pairs = problem.n_pairs
-    return (
-        1 + problem.n_experts * (1 + 2 * problem.n_columns)
-        + n_pairs * (problem.n_experts + problem.n_curvatures)
-    )
-
-
-cdef Py_ssize_t _n_workspace(const Problem* problem) noexcept nogil:
-    return LINE + BLOCK_ROWS * (
-        2 + problem.n_columns + 6 * problem.n_experts + problem.n_curvatures
-    )
 
 
 cdef void _pass_chunk(
@@ -253,16 +246,15 @@ cdef void _pass_chunk(
     cdef double* slopes = squares + n_experts
     cdef double* grams = slopes + 2 * n_experts * n_columns
     cdef double* gate_grams = grams + problem.n_pairs * n_experts
-    cdef Py_ssize_t block, row, j
-    cdef int n_rows, rows
-    cdef int K = problem.n_experts
-    cdef int p = problem.n_columns
+    cdef Py_ssize_t block, row, n_rows, rows, j
+    cdef Py_ssize_t K = problem.n_experts
+    cdef Py_ssize_t p = problem.n_columns
 
-    for j in range(_n_sums(problem)):
+    for j in range(problem.n_sums):
         sums[j] = 0.0
     for block in range((stop - start + BLOCK_ROWS - 1) // BLOCK_ROWS):
         row = start + block * BLOCK_ROWS
-        n_rows = <int> min(<Py_ssize_t> BLOCK_ROWS, stop - row)
+        n_rows = min(<Py_ssize_t> BLOCK_ROWS, stop - row)
         rows = (n_rows + 15) // 16 * 16  # whole lines; those beyond are of weight 0
         _standardise(X, mean, scale, row, n_rows, rows, design)
         for j in range(n_rows):
@@ -329,8 +321,8 @@ cdef void _standardise(
     const double[::1] mean,    # IN
     const double[::1] scale,   # IN
     Py_ssize_t start,          # IN: first row
-    int n_rows,                # IN
-    int rows,                  # IN: with those that fill the last line
+    Py_ssize_t n_rows,         # IN
+    Py_ssize_t rows,           # IN: with those that fill the last line
     floating* design,          # OUT: (p, BLOCK_ROWS), the last row of ones
 ) noexcept nogil:
     """Standardised columns of a block and the intercept."""
@@ -354,8 +346,8 @@ cdef void _standardise(
 cdef void _copy_columns(
     const double[:, ::1] array,  # IN
     Py_ssize_t start,            # IN: first row
-    int n_rows,                  # IN
-    int rows,                    # IN: with those that fill the last line
+    Py_ssize_t n_rows,           # IN
+    Py_ssize_t rows,             # IN: with those that fill the last line
     floating* out,               # OUT: (n_columns, BLOCK_ROWS)
 ) noexcept nogil:
     cdef Py_ssize_t i, j

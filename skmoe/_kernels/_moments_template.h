@@ -4,9 +4,9 @@
  * Sums run down LANES rows side by side, so many on every machine that their order is the same
  * too; where vectors are narrower, they do so one part of the lanes after the other.
  */
-#define LANES ((int)(SKMOE_LANES_BYTES / sizeof(REAL)))
+#define LANES ((ptrdiff_t)(SKMOE_LANES_BYTES / sizeof(REAL)))
 #if defined(__GNUC__)
-#define PART ((int)(WIDTH / sizeof(REAL)))
+#define PART ((ptrdiff_t)(WIDTH / sizeof(REAL)))
 typedef REAL WIDE(vector) __attribute__((vector_size(WIDTH)));
 #else
 #define PART 1
@@ -21,9 +21,9 @@ SKMOE_INLINE void WIDE(tile_moments)(
     const REAL *right,   /* IN: (B,) */
     const REAL *weights, /* IN: (n_weights, B) */
     double *sums,        /* IN OUT: (n_left, stride) */
-    int stride, const int n_left, const int n_weights, int rows) {
+    ptrdiff_t stride, const ptrdiff_t n_left, const ptrdiff_t n_weights, ptrdiff_t rows) {
     REAL lanes[2][8][SKMOE_LANES_BYTES / sizeof(REAL)];
-    int i, j, k, part, width;
+    ptrdiff_t i, j, k, part, width;
     for (part = 0; part < LANES; part += PART) {
         WIDE(vector) sum[2][8];
         for (j = 0; j < n_left; j++)
@@ -51,9 +51,9 @@ SKMOE_INLINE void WIDE(tile_moments)(
 
 /* Up to 8 weights: two columns at a time where there are few, to keep the multipliers busy. */
 SKMOE_INLINE void WIDE(column_moments)(
-    const REAL *left, const REAL *right, const REAL *weights, double *sums, int stride, int n_left,
-    const int n_weights, const int at_a_time, int rows) {
-    int j;
+    const REAL *left, const REAL *right, const REAL *weights, double *sums, ptrdiff_t stride,
+    ptrdiff_t n_left, const ptrdiff_t n_weights, const ptrdiff_t at_a_time, ptrdiff_t rows) {
+    ptrdiff_t j;
     for (j = 0; j + at_a_time <= n_left; j += at_a_time)
         WIDE(tile_moments)(
             left + j * SKMOE_BLOCK, right, weights, sums + j * stride, stride, at_a_time,
@@ -70,7 +70,7 @@ SKMOE_INLINE void WIDE(moments)(
     const REAL *right,   /* IN: (B,) */
     const REAL *weights, /* IN: (n_weights, B) */
     double *sums,        /* IN OUT: (n_left, stride) */
-    int stride, int n_left, int n_weights, int rows) {
+    ptrdiff_t stride, ptrdiff_t n_left, ptrdiff_t n_weights, ptrdiff_t rows) {
     switch (n_weights) {
     case 1: WIDE(column_moments)(left, right, weights, sums, stride, n_left, 1, 2, rows); break;
     case 2: WIDE(column_moments)(left, right, weights, sums, stride, n_left, 2, 2, rows); break;
@@ -80,18 +80,19 @@ SKMOE_INLINE void WIDE(moments)(
     }
 }
 
-SKMOE_INLINE int WIDE(next_weights)(int n_left_over) {
+SKMOE_INLINE ptrdiff_t WIDE(next_weights)(ptrdiff_t n_left_over) {
     return n_left_over >= 8 ? 8 : n_left_over < 4 ? n_left_over : 4;
 }
 
 TARGET
 static void WIDE(add_grams)(
-    const REAL *design, const REAL *weights, double *grams, int p, int n, int rows) {
-    int b, k, now;
+    const REAL *design, const REAL *weights, double *grams, ptrdiff_t p, ptrdiff_t n,
+    ptrdiff_t rows) {
+    ptrdiff_t b, k, now;
     for (k = 0; k < n; k += now) {
         double *to = grams + k;
         now = WIDE(next_weights)(n - k);
-        for (b = 0; b < p; to += (ptrdiff_t)(b + 1) * n, b++)
+        for (b = 0; b < p; to += (b + 1) * n, b++)
             WIDE(moments)(
                 design, design + b * SKMOE_BLOCK, weights + k * SKMOE_BLOCK, to, n, b + 1, now,
                 rows);
@@ -100,9 +101,10 @@ static void WIDE(add_grams)(
 
 TARGET
 static void WIDE(add_sums)(
-    const REAL *design, const REAL *weights, double *sums, int p, int n, int rows) {
+    const REAL *design, const REAL *weights, double *sums, ptrdiff_t p, ptrdiff_t n,
+    ptrdiff_t rows) {
     const REAL *ones = design + (p - 1) * SKMOE_BLOCK;
-    int k, now;
+    ptrdiff_t k, now;
     for (k = 0; k < n; k += now) {
         now = WIDE(next_weights)(n - k);
         WIDE(moments)(design, ones, weights + k * SKMOE_BLOCK, sums + k, n, p, now, rows);
@@ -111,8 +113,8 @@ static void WIDE(add_sums)(
 
 TARGET
 static void WIDE(predict)(
-    const REAL *design, const REAL *coef, REAL *out, int p, int n, int rows) {
-    int i, j, k, m;
+    const REAL *design, const REAL *coef, REAL *out, ptrdiff_t p, ptrdiff_t n, ptrdiff_t rows) {
+    ptrdiff_t i, j, k, m;
     for (k = 0; k < n; k += 2) {
         const REAL *first = coef + k * p, *second = first + p;
         REAL *to = out + k * SKMOE_BLOCK;

@@ -22,9 +22,9 @@ SKMOE_CLONES
 static void skmoe_posterior(
     double *joint,    /* IN OUT: (n, SKMOE_BLOCK), SKMOE_FEW_ROWS of each row */
     double *log_norm, /* OUT: (SKMOE_FEW_ROWS,) */
-    int n) {
+    ptrdiff_t n) {
     double total[SKMOE_FEW_ROWS];
-    int i;
+    ptrdiff_t i;
     softmax_f64(joint, NULL, log_norm, total, n, SKMOE_FEW_ROWS);
     for (i = 0; i < SKMOE_FEW_ROWS; i++) log_norm[i] += log(total[i]);
 }

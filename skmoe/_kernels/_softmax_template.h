@@ -8,9 +8,9 @@ SKMOE_INLINE void NAME(softmax)(
     const REAL *factors, /* IN: (n, B), or NULL for ones */
     REAL *largest,       /* OUT: (rows,) */
     REAL *total,         /* OUT: (rows,) */
-    int n, int rows) {
+    ptrdiff_t n, ptrdiff_t rows) {
     REAL inverse[SKMOE_BLOCK];
-    int i, k;
+    ptrdiff_t i, k;
     for (i = 0; i < rows; i++) largest[i] = logits[i];
     for (k = 1; k < n; k++) {
         const REAL *logit = logits + k * SKMOE_BLOCK;

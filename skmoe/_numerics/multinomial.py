@@ -23,9 +23,9 @@ import numpy as np
 from scipy import linalg, optimize, sparse
 from sklearn.linear_model import ElasticNet
 
-from ._compat import n_openmp_threads
-from ._kernels._estep import e_step
-from ._statistics import weighted_grams
+from .._kernels._estep import e_step
+from .._parallel import kernel_threads
+from .statistics import weighted_grams
 
 NEWTON_LIMIT = 500  # parameters; above, a Newton step costs more than a few L-BFGS steps
 LONGEST_STEP = 30.0  # change of a logit: where the curvature vanishes, Newton would go to infinity
@@ -41,7 +41,7 @@ def log_softmax(logits):
     n_samples, dtype = len(logits), logits.dtype
     proba, log_norm = np.empty_like(logits), np.empty(n_samples, dtype)
     ones = np.ones(n_samples)
-    e_step(logits, np.zeros_like(logits), ones, proba, log_norm, n_openmp_threads())
+    e_step(logits, np.zeros_like(logits), ones, proba, log_norm, kernel_threads(logits.size))
     return logits - log_norm[:, None]
 
 

@@ -1,7 +1,8 @@
 """Additive statistics of rows: all that a least-squares M-step needs to see.
 
 The statistics of two blocks of rows add up to those of both, so nothing below knows how many
-blocks there were.
+blocks there were. Where rows are fewer than columns they are their own statistics, and least
+squares are solved for a number of each row: nothing of columns x columns is made.
 """
 
 from dataclasses import dataclass
@@ -9,7 +10,11 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import linalg
 
+from .._tables import LARGEST, check_sizes
+
 BLOCK_ROWS = 2048  # a block of pairwise products of 20 columns stays in the L2 cache
+REFINED = 2  # solutions from products of rows, the second for what the first has left
+DEPENDENT = 1e-5  # standard deviations that others leave of a column; below, it is made of them
 PAIRWISE_COLUMNS = 40  # beyond this the pairwise products cost more than K separate products
 
 
@@ -31,7 +36,7 @@ def standardisation(X, sample_weight):
     Raises
     ------
     ValueError
-        If numbers are so large that their squares are none.
+        If numbers are so large, or so small, that their squares are none.
     """
     weight = sample_weight / sample_weight.sum()
     mean = np.zeros(X.shape[1])
@@ -43,16 +48,60 @@ def standardisation(X, sample_weight):
         mean_error += weight[rows] @ centred
         with np.errstate(over="ignore"):
             squares += weight[rows] @ centred**2
-    if not np.isfinite(squares).all():
-        column = np.abs(X[:, np.argmin(np.isfinite(squares))])
-        raise ValueError(
-            f"A column of X or y holds {column.max():.6g}, whose square is infinite: give it in "
-            "larger units."
-        )
+    if not (squares < LARGEST**2.5).all():
+        check_sizes(X, "the columns to standardise", smallest=False)
+    if squares.min(initial=1.0) < LARGEST**-2.5:  # of a constant column they are zero
+        check_sizes(X - X[:1], "the columns to standardise, less its first row,", smallest=True)
     mean += mean_error
     scale = np.sqrt(np.maximum(squares - mean_error**2, 0.0))
     constant = scale <= 10 * np.finfo(float).eps * np.maximum(np.abs(mean), 1e-300)
     return mean, np.where(constant, 1.0, scale)
+
+
+def independent_columns(X, sample_weight, shared=()):
+    """Columns that have coefficients of their own beside an intercept.
+
+    From the last to the first, shared ones after all others, a column is left out that is constant
+    or a linear combination of those kept: of one-hot columns the first level, as
+    ``OneHotEncoder(drop="first")`` does.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, n_features)
+        Finite numbers.
+    sample_weight : ndarray of shape (n_samples,)
+        Weights, of which at least one is positive.
+    shared : sequence of int, default=()
+        Columns with one coefficient for all experts; of what they and others say, the others'
+        coefficients remain.
+
+    Returns
+    -------
+    kept : ndarray of bool of shape (n_features,)
+        As many as the rank of the centred columns.
+    """
+    used = sample_weight > 0
+    X, weight = X[used], sample_weight[used]
+    mean, scale = standardisation(X, weight)
+    scale[np.ptp(X, axis=0) == 0] = np.inf  # else the rounding of a large mean is left
+    is_shared = np.isin(np.arange(X.shape[1]), shared)
+    order = np.lexsort((-np.arange(X.shape[1]), is_shared))
+    root = np.sqrt(weight / weight.sum())[:, None]
+    triangle = np.empty((0, X.shape[1]))
+    for rows in _blocks(X):
+        block = root[rows] * ((X[rows] - mean) / scale)[:, order]
+        triangle = np.linalg.qr(np.vstack([triangle, block]), mode="r")
+    left = np.abs(np.diag(triangle))  # of each column by those before it
+    if len(left) == X.shape[1] and (left > DEPENDENT).all():
+        return np.ones(X.shape[1], dtype=bool)
+    kept, basis = np.zeros(X.shape[1], dtype=bool), np.empty((len(triangle), 0))
+    for j, column in zip(order, triangle.T, strict=True):
+        for _ in range(2):  # once more for what rounding leaves
+            column = column - basis @ (basis.T @ column)
+        norm = np.linalg.norm(column)
+        if norm > DEPENDENT:
+            kept[j], basis = True, np.column_stack([basis, column / norm])
+    return kept
 
 
 def _blocks(X):
@@ -92,6 +141,30 @@ def weighted_grams(design, weights):
     return grams
 
 
+def least_squares_statistics(design, targets, weights, products=None):
+    """What K weighted least-squares problems on one design are solved from.
+
+    Parameters
+    ----------
+    design : ndarray of shape (n_samples, n_columns)
+        The last column is the intercept.
+    targets : ndarray of shape (n_samples, n_outputs)
+        Targets.
+    weights : ndarray of shape (n_samples, n_experts)
+        Of the rows in each problem.
+    products : callable, default=None
+        As in ``LeastSquaresRows``.
+
+    Returns
+    -------
+    statistics : LeastSquaresStatistics or LeastSquaresRows
+        Which add up to each other.
+    """
+    if len(design) < design.shape[1]:
+        return LeastSquaresRows(design, targets, weights, products)
+    return LeastSquaresStatistics.from_rows(design, targets, weights)
+
+
 @dataclass
 class LeastSquaresStatistics:
     """Sums over rows for K weighted least-squares problems on one design.
@@ -123,7 +196,12 @@ class LeastSquaresStatistics:
         squares = squares + np.einsum("kjm,kjm->km", coef, 2 * cross + fitted)
         return cls(gram, cross + fitted, squares)
 
+    def summed(self):
+        """These sums."""
+        return self
+
     def __add__(self, other):
+        other = other.summed()
         return LeastSquaresStatistics(
             self.gram + other.gram, self.cross + other.cross, self.squares + other.squares
         )
@@ -190,14 +268,158 @@ class LeastSquaresStatistics:
         """
         grams = self.gram + np.diag(np.append(penalty, 0.0))
         n_experts, _, n_outputs = self.cross.shape
-        precision = np.asarray(precision, dtype=np.float64)
-        precision = precision[:, None] if precision.ndim == 1 else precision
-        precision = np.broadcast_to(precision, (n_experts, n_outputs))
         each = [
             solve_shared(p[:, None, None] * grams, p[:, None] * self.cross[..., m], shared)
-            for m, p in enumerate(precision.T)
+            for m, p in enumerate(_of_each(precision, n_experts, n_outputs).T)
         ]
         return np.stack(each, axis=2)
+
+
+@dataclass
+class LeastSquaresRows:
+    r"""Rows of K weighted least-squares problems on a design of more columns than rows.
+
+    It has the methods of ``LeastSquaresStatistics``. The slopes that minimise
+
+    .. math:: \sum_i w_i (y_i - b - x_i^T \beta)^2 + \beta^T D \beta
+
+    are :math:`D^{-1} X^T W^{1/2} a`, with one number :math:`a_i` for each row [1]_; without a
+    penalty, those of least norm are, with D = 1.
+
+    Attributes
+    ----------
+    design : ndarray of shape (n_samples, n_columns)
+        The last column is the intercept.
+    targets : ndarray of shape (n_samples, n_outputs)
+        Targets.
+    weights : ndarray of shape (n_samples, n_experts)
+        Of the rows in each problem.
+    products : callable or None
+        ``products(penalty)`` -> what ``row_products`` of these rows and that penalty returns, for
+        instance because it was made before.
+
+    References
+    ----------
+    .. [1] C. Saunders, A. Gammerman and V. Vovk, "Ridge regression learning algorithm in dual
+       variables", ICML (1998) 515-521.
+    """
+
+    design: np.ndarray
+    targets: np.ndarray
+    weights: np.ndarray
+    products: object = None
+
+    def summed(self):
+        """The sums over these rows."""
+        return LeastSquaresStatistics.from_rows(self.design, self.targets, self.weights)
+
+    def __add__(self, other):
+        if not isinstance(other, LeastSquaresRows):
+            return other + self
+        both = zip(self._arrays(), other._arrays(), strict=True)
+        return least_squares_statistics(*(np.concatenate(pair) for pair in both))
+
+    def _arrays(self):
+        return self.design, self.targets, self.weights
+
+    def __rmul__(self, factor):
+        return LeastSquaresRows(self.design, self.targets, factor * self.weights)
+
+    def __getitem__(self, experts):
+        return LeastSquaresRows(self.design, self.targets, self.weights[:, experts])
+
+    def solve(self, penalty):
+        """Coefficients (n_experts, n_columns, n_outputs); see ``LeastSquaresStatistics``."""
+        slopes, metric, ridge = self.design[:, :-1], _metric(penalty), float(penalty.any())
+        make = self.products or (lambda penalty: row_products(slopes, penalty))
+        products = make(penalty)
+        coef = np.zeros((self.weights.shape[1], self.design.shape[1], self.targets.shape[1]))
+        for k in np.flatnonzero(self.weights.sum(axis=0) > 0):
+            root, numbers = np.sqrt(self.weights[:, [k]]), 0.0
+            for _ in range(REFINED):
+                left = root * (self.targets - self.design @ coef[k]) - ridge * numbers
+                step, shift = solve_dual(products * root * root.T, root, left, ridge)
+                coef[k, :-1] += (slopes.T @ (root * step)) / metric[:, None]
+                coef[k, -1] += shift[0]
+                numbers = numbers + step
+        return coef
+
+    def solve_shared(self, penalty, shared, precision):
+        """Coefficients of all problems at once; see ``LeastSquaresStatistics``."""
+        slopes, metric, ridge = self.design[:, :-1], _metric(penalty), float(penalty.any())
+        columns = shared[:-1]
+        together = row_products(slopes[:, columns], penalty[columns])
+        apart = row_products(slopes[:, ~columns], penalty[~columns])
+        n_experts, n_outputs = self.weights.shape[1], self.targets.shape[1]
+        coef = np.empty((n_experts, len(metric) + 1, n_outputs))
+        for m, precise in enumerate(_of_each(precision, n_experts, n_outputs).T):
+            root = np.sqrt(self.weights * precise).T  # (n_experts, n_rows)
+            own = 1 / precise if ridge else np.ones(n_experts)
+            common = 1 / precise.sum() if ridge else 1.0
+            products = np.kron(np.diag(own), apart) + np.tile(common * together, own.shape * 2)
+            intercepts = np.ones((n_experts, 1)) if shared[-1] else np.eye(n_experts)
+            intercepts = np.repeat(intercepts, len(slopes), axis=0) * root.reshape(-1, 1)
+            numbers, coef[:, -1, m] = solve_dual(
+                products * np.outer(root, root),
+                intercepts,
+                (root * self.targets[:, m]).reshape(-1, 1),
+                ridge,
+            )
+            sums = (root * numbers.reshape(root.shape)) @ slopes / metric
+            coef[:, :-1, m] = np.where(columns, common * sums.sum(axis=0), own[:, None] * sums)
+        return coef
+
+
+def row_products(slopes, penalty):
+    """Products of rows in the metric of a penalty, ``slopes @ diag(1 / penalty) @ slopes.T``."""
+    scaled = slopes / np.sqrt(_metric(penalty))
+    return scaled @ scaled.T
+
+
+def _metric(penalty):
+    """The penalty, positive; ones where there is none."""
+    return np.maximum(penalty, 1e-30 * penalty.max(initial=0.0)) if penalty.any() else penalty + 1.0
+
+
+def solve_dual(products, intercepts, right, ridge):
+    """Ridge regression with free intercepts, for a number of each row.
+
+    Parameters
+    ----------
+    products : ndarray of shape (n_rows, n_rows)
+        Of the rows.
+    intercepts : ndarray of shape (n_rows, n_intercepts)
+        Columns of coefficients that are free, none of which has a row in common with another.
+    right : ndarray of shape (n_rows, n_outputs)
+        Targets.
+    ridge : float
+        Penalty.
+
+    Returns
+    -------
+    numbers : ndarray of shape (n_rows, n_outputs)
+        Of which the products with the rows are the slopes.
+    free : ndarray of shape (n_intercepts, n_outputs)
+        Coefficients of the intercepts.
+    """
+    length = np.sqrt((intercepts**2).sum(axis=0))
+    length = np.where(length > 0, length, 1.0)
+    unit = intercepts / length
+    along = unit.T @ products
+    # What is along the intercepts leaves the system; any curvature there keeps it definite.
+    mean = np.trace(products) / len(products)
+    inner = products - unit @ along - along.T @ unit.T + unit @ (along @ unit + mean) @ unit.T
+    inner[np.diag_indices(len(inner))] += ridge
+    numbers = solve_symmetric(inner, right - unit @ (unit.T @ right))
+    numbers -= unit @ (unit.T @ numbers)
+    return numbers, (unit.T @ right - along @ numbers) / length[:, None]
+
+
+def _of_each(precision, n_experts, n_outputs):
+    """Precisions as (n_experts, n_outputs)."""
+    precision = np.asarray(precision, dtype=np.float64)
+    precision = precision[:, None] if precision.ndim == 1 else precision
+    return np.broadcast_to(precision, (n_experts, n_outputs))
 
 
 def solve_shared(grams, rights, shared):

@@ -1,10 +1,11 @@
 """Experts that come and go: from one model and some rows to another model."""
 
 import warnings
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
 
 from .._data import Rows, TrainingData
 from .._em.general import GeneralProblem
@@ -37,17 +38,14 @@ class Update:
         Mean gate probabilities.
     n_fits : int
         Fits of single experts that it took.
-    converged : bool
-        Whether EM met its stopping rule.
-    warning : tuple of (str, type) or None
+    warnings : list of (str, type)
         What the user should know.
     """
 
     model: Model
     load: np.ndarray
     n_fits: int = 0
-    converged: bool = True
-    warning: tuple | None = None
+    warnings: list = field(default_factory=list)
 
 
 # Adding -------------------------------------------------------------------------------------
@@ -102,7 +100,7 @@ def add_expert(model, rows, old, parts, splitting, settings, seed, *, report_wei
     encoder, last = parts.gate.encoder, parts.gate.given
     data = TrainingData.of(rows, rows.X if encoder is None else encoder.transform(rows.X))
     gate = _decision(last, data.Z)
-    folds = splitting.folds(parts.templates, rows.X, rows.y)
+    folds = splitting.folds(parts.templates, rows)
     experts = _experts_beside(
         parts, replace(data, weight=rows.weight * is_new), folds, settings, seed, report_weights
     )
@@ -117,15 +115,15 @@ def add_expert(model, rows, old, parts, splitting, settings, seed, *, report_wei
     )
     problem.row_scale = model.row_scale(rows.X)
     with experts.side_by_side(settings.n_jobs):
-        converged = _run(problem, settings, folds)
+        caught = _run(problem, settings, folds)
         _, fitted = experts.finish(problem.resp, problem.working, problem.working_exposure)
-    name, n_rows, warning = parts.names[1], problem.weight @ problem.resp[:, 1], None
+    name, n_rows = parts.names[1], problem.weight @ problem.resp[:, 1]
     if n_rows < min(experts.minimum_rows, 0.1 * new_weight):
-        warning = (
+        message = (
             f"The expert {name!r} ended with next to no rows ({n_rows:.3g} by weight): the old "
-            "mixture accounts for the new rows as well.",
-            ExpertCollapseWarning,
+            "mixture accounts for the new rows as well."
         )
+        caught.append((message, ExpertCollapseWarning))
     decision = problem.gate.set_params(**gate.get_params(deep=False))
     within = None if len(model.experts) == 1 else last
     grown = replace(
@@ -136,7 +134,7 @@ def add_expert(model, rows, old, parts, splitting, settings, seed, *, report_wei
         likelihood=model.likelihood.extended(problem.likelihood, 1),
     )
     load = mean_load(grown, rows)
-    return Update(grown, load, experts.n_fits, converged, warning)
+    return Update(grown, load, experts.n_fits, caught)
 
 
 class Addition(GeneralProblem):
@@ -156,10 +154,10 @@ class Addition(GeneralProblem):
         self.is_new = is_new
         self.start(np.column_stack([~is_new, is_new]))
 
-    def share_rows(self, log_gate, log_density, *args):
+    def posterior(self, log_gate, log_density, *args):
         log_density = log_density.copy()
         log_density[~self.is_new, 1] = -np.inf
-        return super().share_rows(log_gate, log_density, *args)
+        return super().posterior(log_gate, log_density, *args)
 
 
 def _decision(last, Z):
@@ -202,7 +200,9 @@ def remove_expert(model, k, load):
     last.reorder(keep)
     gate = join_last(model.gate, last.simplified() if isinstance(last, TreeGate) else last)
     remaining = load[keep]
-    return Update(_without(model, keep, gate), remaining / remaining.sum())
+    total = remaining.sum()  # 0 where the one that is gone had it all
+    load = remaining / total if total > 0 else np.full(len(keep), 1 / len(keep))
+    return Update(_without(model, keep, gate), load)
 
 
 def remove_and_retrain(model, k, rows, gate, settings):
@@ -228,11 +228,11 @@ def remove_and_retrain(model, k, rows, gate, settings):
     """
     keep = np.delete(np.arange(len(model.experts)), k)
     log_gate, log_density = model.all_log_densities(rows.X, rows.y)
-    trained, converged = train_gate(
+    trained, caught = train_gate(
         model, rows, log_gate[:, keep], log_density[:, keep], gate, settings
     )
     smaller = _without(model, keep, trained)
-    return Update(smaller, mean_load(smaller, rows), converged=converged)
+    return Update(smaller, mean_load(smaller, rows), warnings=caught)
 
 
 def _without(model, keep, gate):
@@ -270,7 +270,7 @@ def replace_expert(model, k, rows, parts, splitting, settings, seed, *, report_w
     """
     log_gate, log_density = model.all_log_densities(rows.X, rows.y)
     resp, _ = posterior(log_gate, keep_best(log_gate, log_density, model.top_k))
-    folds = splitting.folds(parts.templates, rows.X, rows.y)
+    folds = splitting.folds(parts.templates, rows)
     experts = _experts_beside(
         parts, TrainingData.of(rows, None), folds, settings, seed, report_weights
     )
@@ -291,14 +291,14 @@ def replace_expert(model, k, rows, parts, splitting, settings, seed, *, report_w
     order[k] = len(parts.names)
     extended = model.likelihood.extended(likelihood, k)
     extended.reorder(order)
-    gate, converged = train_gate(model, rows, log_gate, log_density, parts.gate, settings)
+    gate, caught = train_gate(model, rows, log_gate, log_density, parts.gate, settings)
     changed = replace(
         model,
         experts=[fitted if j == k else expert for j, expert in enumerate(model.experts)],
         gate=gate,
         likelihood=extended,
     )
-    return Update(changed, mean_load(changed, rows), experts.n_fits, converged)
+    return Update(changed, mean_load(changed, rows), experts.n_fits, caught)
 
 
 def train_gate(model, rows, log_gate, log_density, gate, settings):
@@ -321,12 +321,12 @@ def train_gate(model, rows, log_gate, log_density, gate, settings):
     -------
     gate : BaseGate or Pipeline
         Fitted.
-    converged : bool
-        Whether EM met its stopping rule.
+    caught : list of (str, type)
+        Warnings.
     """
     n_experts = log_gate.shape[1]
     if n_experts == 1:
-        return ConstantGate().fit(rows.X, np.ones((len(rows.y), 1))), True
+        return ConstantGate().fit(rows.X, np.ones((len(rows.y), 1))), []
     log_density = np.ascontiguousarray(log_density)
     resp, _ = posterior(log_gate, keep_best(log_gate, log_density, model.top_k))
     Z = rows.X if gate.encoder is None else gate.encoder.transform(rows.X)
@@ -344,11 +344,12 @@ def train_gate(model, rows, log_gate, log_density, gate, settings):
         load_prior=settings.load_prior(n_experts, rows.weight) if fits else None,
         top_k=settings.active_top_k(n_experts),
     )
-    converged = _run(problem.start(resp), settings, "prefit")
-    fitted = gate.finished(problem.gate)
+    caught = _run(problem.start(resp), settings, "prefit")
+    last = problem.finished_gate(gate.given)
     if other_sizes:
-        problem.gate.sizes = None
-    return fitted, converged
+        last.sizes = None
+    fitted = gate.behind(last)
+    return fitted, caught
 
 
 class FixedExperts(Experts):
@@ -397,7 +398,7 @@ def _experts_beside(parts, data, folds, settings, seed, report_weights):
 
 
 def _run(problem, settings, folds):
-    """Run EM; whether it met its stopping rule, or need not."""
+    """Run EM; what it has to say."""
     n_experts = problem.resp.shape[1]
     run = run_em(
         problem,
@@ -405,7 +406,8 @@ def _run(problem, settings, folds):
         tol=settings.tol,
         patience=settings.patience(folds, problem.gate),
     )
-    return run.converged or folds not in (None, "prefit")
+    message = settings.not_converged(run, folds, problem.gate)
+    return [] if message is None else [(message, ConvergenceWarning)]
 
 
 def mean_load(model, rows):

@@ -4,6 +4,7 @@
 methods.
 """
 
+from ._counts import NegativeBinomialComponents, PoissonComponents
 from ._gaussian import CorrelatedComponents, GaussianComponents
 from ._mixture import MixtureDistribution
 from ._nested import NestedComponents
@@ -15,8 +16,10 @@ __all__ = [
     "CorrelatedComponents",
     "GaussianComponents",
     "MixtureDistribution",
+    "NegativeBinomialComponents",
     "NestedComponents",
     "NoisyComponents",
+    "PoissonComponents",
     "ScipyComponents",
     "StudentTComponents",
 ]

@@ -52,7 +52,7 @@ class GaussianComponents:
             Joint over the outputs.
         """
         log_density = -0.5 * ((y - self.mean) / self.std) ** 2 - np.log(self.std) - _HALF_LOG_2PI
-        return log_density.sum(axis=2) if log_density.ndim == 3 else log_density
+        return log_density.sum(axis=2) if self.mean.ndim == 3 else log_density
 
     def cdf(self, y):
         """Distribution function of each component.

@@ -439,8 +439,8 @@ class MixtureDistribution:
         r"""Continuous ranked probability score, :math:`\int (F(t) - [t \ge y])^2 \, dt` [1]_.
 
         Of a sure prediction it is the absolute error. In closed form for Gaussian components;
-        by Gauss and Legendre's rule between quantiles of the components otherwise, and as a sum
-        over all whole numbers for discrete ones.
+        by Gauss and Legendre's rule between quantiles of the components otherwise. For discrete
+        ones it is a sum over whole numbers, of which, where there are many, some stand for all.
 
         Parameters
         ----------
@@ -467,7 +467,8 @@ class MixtureDistribution:
         r"""Differential entropy in nats, :math:`-\int p \log p`; of counts, :math:`-\sum p \log p`.
 
         By Gauss and Legendre's rule between quantiles of the components, good to some 1e-6; as a
-        sum over all whole numbers for discrete mixtures.
+        sum over whole numbers for discrete mixtures, of which, where there are many, some stand
+        for all.
 
         Returns
         -------

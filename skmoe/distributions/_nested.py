@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from ._quadrature import mixed
+
 
 class NestedComponents:
     """Components some of which are distributions themselves: mixtures within a mixture.
@@ -115,10 +117,15 @@ class NestedComponents:
         return self._at("sf", y)
 
     def _at(self, method, y):
-        return self._place(
-            getattr(self.components, method)(y),
-            lambda each, rows: getattr(each, method)(y if np.ndim(y) == 0 else y[rows, 0]),
-        )
+        values = np.array(getattr(self.components, method)(y))
+        for rows, places, distribution in self.nested:
+            if self.components.mean.ndim == 3:
+                its_y = y if np.ndim(y) == 0 else y[rows, 0]
+                values[rows, places] = getattr(distribution, method)(its_y)
+            else:
+                its_y = np.broadcast_to(y, (*values.shape[:-1], 1))[..., rows, 0]
+                values[..., rows, places] = mixed(distribution, method, its_y)
+        return values
 
     def ppf(self, q):
         """Quantile function of each component.

@@ -9,11 +9,18 @@ from scipy import special
 # resolved at its own scale, and its tails down to 1e-10 of its mass.
 PANEL_ENDS = special.expit(np.linspace(-23, 23, 33))
 PANEL_NODES, PANEL_WEIGHTS = np.polynomial.legendre.leggauss(5)
-DISCRETE_TAIL = 1e-12
+UNLIKE = 1.5  # ratio of the ends of a panel from which on a polynomial of log t does better
+LARGEST_RATIO = 4.0  # of the ends of a panel of which nobody knows which of the two does better
+MOST_RATIOS = 12  # panels that a long one is cut into, from its upper end
+LARGEST_LOG_DENSITY = 700.0  # of which the exponential is a float
+BLOCK = 2**16  # values of components that are asked for at once
+SHORT = 16  # whole numbers in a panel, all of which are looked at
+LONG_NODES = np.polynomial.legendre.leggauss(8)[0]
+BEYOND_THE_LAST = 2  # whole numbers after the last quantile: of rare events there is nothing else
 MOST_STEPS = 200  # of a search for a zero; a few dozen are usual
 
 
-def find_root(function, low, high, noise):
+def find_root(function, low, high, noise=0.0, *, step=0.0, jump=None):
     """Zeros of monotone functions, by Chandrupatla's method.
 
     It bisects unless the function looks smooth between the last three arguments, and only then
@@ -25,13 +32,19 @@ def find_root(function, low, high, noise):
         Values for an array of arguments, all at once.
     low, high : ndarrays of one shape
         Ends of the brackets.
-    noise : float
+    noise : float, default=0.0
         Values that are zero for all that rounding knows.
+    step : {0.0, 1.0}, default=0.0
+        1 where brackets end at whole numbers, and are narrowed to neighbours.
+    jump : callable, default=None
+        For an increasing function that jumps over zero: the largest jumps of it, near an array of
+        arguments, that are not looked into.
 
     Returns
     -------
     root : ndarray, shaped like ``low``
         To the last bit or to ``noise``; the nearer end where there is no zero between the two.
+        With ``jump``, an argument from the jump on, where the function is not negative.
 
     References
     ----------
@@ -39,18 +52,28 @@ def find_root(function, low, high, noise):
        a nonlinear function without using derivatives", Advances in Engineering Software 28 (1997)
        145-149.
     """
-    last, at_last, other, at_other = low, function(low), high, function(high)
+
+    def at(y):
+        values = function(y)
+        return values if jump is None else np.where(values < 0, values, np.maximum(values, 1e-300))
+
+    last, at_last, other, at_other = low, at(low), high, at(high)
     nearer = np.abs(at_last) < np.abs(at_other)
     best, at_best = np.where(nearer, last, other), np.where(nearer, at_last, at_other)
     share = np.full(low.shape, 0.5)
     for _ in range(MOST_STEPS):
-        last_bits = 2 * np.finfo(float).eps * np.abs(best) + 1e-300
+        last_bits = 2 * np.finfo(float).eps * np.abs(best) + max(0.5 * step, 1e-300)
         least = np.minimum(last_bits / np.maximum(np.abs(other - last), 1e-300), 0.5)
-        stuck = np.sign(at_last) * np.sign(at_other) > 0
-        if (stuck | (least == 0.5) | (np.abs(at_best) <= noise)).all():
+        done = np.sign(at_last) * np.sign(at_other) > 0
+        done |= (least == 0.5) | (np.abs(at_best) <= noise)
+        if jump is not None:
+            done |= np.abs(at_other - at_last) <= jump(np.maximum(last, other))
+        if done.all():
             break
         new = last + np.clip(share, least, 1 - least) * (other - last)
-        at_new = function(new)
+        if step:
+            new = np.clip(np.round(new), np.minimum(last, other) + 1, np.maximum(last, other) - 1)
+        at_new = at(new)
         nearer = np.abs(at_new) < np.abs(at_best)  # those that are done wait for the rest
         best, at_best = np.where(nearer, new, best), np.where(nearer, at_new, at_best)
         same = np.sign(at_new) == np.sign(at_last)
@@ -65,11 +88,11 @@ def find_root(function, low, high, noise):
                 (third - last) / (other - last)
             ) * at_last / (at_third - at_last) * at_other / (at_third - at_other)
         share = np.where(smooth, quadratic, 0.5)
-    return best
+    return best if jump is None else np.maximum(last, other)
 
 
 def find_whole(function, low, high):
-    """Smallest whole numbers where increasing functions are not negative, by bisection.
+    """Smallest whole numbers where increasing functions are not negative.
 
     Parameters
     ----------
@@ -81,14 +104,37 @@ def find_whole(function, low, high):
     Returns
     -------
     root : ndarray, shaped like ``low``
+        Whole numbers; to some bits where floats hold no others.
+    """
+    return find_root(function, low - 1, high, step=1.0, jump=np.zeros_like)
+
+
+def find_quantile(cdf, q, guess):
+    """Quantiles of counts: the smallest whole numbers with ``cdf(y) >= q``.
+
+    Parameters
+    ----------
+    cdf : callable
+        Distribution functions, all at once.
+    q : float
+        A probability between 0 and 1.
+    guess : ndarray
+        Where to look first; the nearer, the faster.
+
+    Returns
+    -------
+    quantiles : ndarray, shaped like ``guess``
         Whole numbers.
     """
-    low = low - 1
-    while (high - low > 1).any():
-        middle = np.floor(0.5 * (low + high))
-        below = function(middle) < 0
-        low, high = np.where(below, middle, low), np.where(below | (high - low <= 1), high, middle)
-    return high
+    high = np.ceil(guess) + 0.0
+    low = high - 1
+    step = np.maximum(1.0, 1e-15 * np.abs(high))
+    while (beyond := cdf(low) >= q).any():
+        low, step = np.where(beyond, np.floor(low - step), low), 2 * step
+    step = np.maximum(1.0, 1e-15 * np.abs(high))
+    while (short := cdf(high) < q).any():
+        high, step = np.where(short, np.ceil(high + step), high), 2 * step
+    return find_whole(lambda y: cdf(y) - q, low + 1, high)
 
 
 @dataclass
@@ -98,10 +144,11 @@ class Grid:
     Attributes
     ----------
     places : ndarray of shape (n_samples, n_places)
-        Nodes of Gauss and Legendre between quantiles of the components; all whole numbers for
+        Nodes of Gauss and Legendre between quantiles of the components; whole numbers for
         discrete mixtures.
     weights : ndarray of shape (n_samples, n_places)
-        Of the sum that is the integral.
+        Of the sum that is the integral, or that over all whole numbers; 0 where rows have fewer
+        places than others.
     log_density : ndarray of shape (n_samples, n_places)
         Of the mixture.
     """
@@ -111,7 +158,7 @@ class Grid:
     log_density: np.ndarray
 
 
-def panels(distribution, including=None):
+def panels(distribution):
     """Ends of the panels of each row, (n, B), in rising order; some panels may be empty."""
     unused = distribution.weights == 0
     components = distribution.components
@@ -119,21 +166,7 @@ def panels(distribution, including=None):
     ends += getattr(components, "edges", [])
     ends = [np.where(unused, np.nan, end) for end in ends]
     ends = np.sort(np.concatenate(ends, axis=1), axis=1)  # those that are not there come last
-    ends = np.where(np.isnan(ends), np.nanmax(ends, axis=1, keepdims=True), ends)
-    if including is None:
-        return ends
-    return np.sort(np.column_stack([ends, including]), axis=1)
-
-
-def whole_numbers(distribution, including=None):
-    """All whole numbers between the extreme quantiles of any row, (G,)."""
-    unused = distribution.weights == 0
-    components = distribution.components
-    low = np.where(unused, np.inf, components.ppf(DISCRETE_TAIL)).min()
-    high = np.where(unused, -np.inf, components.ppf(1 - DISCRETE_TAIL)).max()
-    if including is not None:
-        low, high = min(low, including.min()), max(high, including.max())
-    return np.arange(low, high + 1)
+    return np.where(np.isnan(ends), np.nanmax(ends, axis=1, keepdims=True), ends)
 
 
 def nodes(distribution, including=None):
@@ -151,26 +184,127 @@ def nodes(distribution, including=None):
     places, weights : ndarrays of shape (n_samples, n_places)
         In rising order.
     """
+    ends = panels(distribution)
     if distribution.discrete:
-        numbers = whole_numbers(distribution, including)
-        places = np.broadcast_to(numbers, (len(distribution.weights), len(numbers)))
-        return places, np.ones(places.shape)
-    ends = panels(distribution, including)
-    middle, half = 0.5 * (ends[:, 1:] + ends[:, :-1]), 0.5 * np.diff(ends, axis=1)
-    places = middle[:, :, None] + half[:, :, None] * PANEL_NODES
-    weights = half[:, :, None] * PANEL_WEIGHTS
+        return _whole_nodes(ends, including)
+    if including is not None:
+        ends = np.sort(np.column_stack([ends, including]), axis=1)
+    ends = _shorten(ends)
+    low, high = ends[:, :-1, None], ends[:, 1:, None]
+    middle, half = 0.5 * (high + low), 0.5 * (high - low)
+    places, weights = middle + half * PANEL_NODES, half * PANEL_WEIGHTS
+    positive = ends[:, :1, None] >= 0
+    on_log_scale = positive & (low > 0) & (high > UNLIKE * low)
+    if on_log_scale.any():
+        log_low = np.log(np.where(on_log_scale, low, 1.0))
+        half = 0.5 * (np.log(np.where(on_log_scale, high, 1.0)) - log_low)
+        on_log = np.exp(log_low + half * (1 + PANEL_NODES))
+        places = np.where(on_log_scale, on_log, places)
+        weights = np.where(on_log_scale, half * PANEL_WEIGHTS * on_log, weights)
     return places.reshape(len(ends), -1), weights.reshape(len(ends), -1)
 
 
-def at_places(function, places):
-    """A function of one value for each row, at several places for each row, (n, G)."""
-    return np.stack([function(column) for column in places.T], axis=1)
+def _shorten(ends):
+    """Ends, and more between two of unlike size, in rows of positive components: they are skewed."""
+    low, high = ends[:, :-1], ends[:, 1:]
+    unlike = (ends[:, :1] >= 0) & (high > LARGEST_RATIO * low)
+    if not unlike.any():
+        return ends
+    more = high[:, :, None] * LARGEST_RATIO ** -np.arange(1.0, MOST_RATIOS + 1)
+    more = np.where(unlike[:, :, None] & (more > low[:, :, None]), more, ends[:, -1, None, None])
+    ends = np.sort(np.hstack([ends, more.reshape(len(ends), -1)]), axis=1)
+    kept = (ends < ends[:, -1:]).any(axis=0)
+    return np.hstack([ends[:, kept], ends[:, -1:]])
+
+
+def _whole_nodes(ends, including):
+    """``nodes`` of sums over whole numbers: all of short panels, eight of those of a long one."""
+    low, high = ends[:, :1], ends[:, -1:] + BEYOND_THE_LAST
+    doubling = 2.0 ** np.arange(np.ceil(np.log2((high - low).max())))  # for masses close to zero
+    ends = [ends, np.minimum(low + doubling, high), high]
+    ends += [] if including is None else [np.ceil(including)[:, None]]
+    ends = np.sort(np.concatenate(ends, axis=1), axis=1)
+    ends = np.hstack([ends, ends[:, -1:] + 1])  # a panel ends before the first of the next
+    first, length = ends[:, :-1].ravel(), np.diff(ends, axis=1).ravel()
+    n_nodes = np.where(length > SHORT, len(LONG_NODES), length).astype(int)
+    panel = np.repeat(np.arange(len(length)), n_nodes)
+    steps = np.arange(len(panel), dtype=float) - np.repeat(np.cumsum(n_nodes) - n_nodes, n_nodes)
+    weights = np.ones(len(panel))
+    is_long = length[panel] > SHORT
+    steps[is_long], weights[is_long] = _long_panels(length[length > SHORT])
+    row = panel // (ends.shape[1] - 1)
+    counts = np.bincount(row, minlength=len(ends))
+    column = np.arange(len(panel)) - np.repeat(np.cumsum(counts) - counts, counts)
+    shape = len(ends), counts.max()
+    all_places, all_weights = np.broadcast_to(ends[:, -1:] - 1, shape).copy(), np.zeros(shape)
+    all_places[row, column] = first[panel] + steps
+    all_weights[row, column] = weights
+    return all_places, all_weights
+
+
+def _long_panels(length):
+    """Steps from the first of ``length`` whole numbers to eight of them, and their weights.
+
+    The steps are next to the nodes of Gauss and Legendre, in pairs around the middle; the weights
+    are those with which the sum of a polynomial of degree 7 over all whole numbers is exact.
+    """
+    n, half = length[:, None], 0.5 * (length[:, None] - 1)
+    left = np.round(half + 0.5 * n * LONG_NODES[: len(LONG_NODES) // 2])
+    v = length**-2.0
+    even_moments = np.stack(  # of the places in units of half the length
+        [np.ones_like(v), (1 - v) / 3, (1 - v) * (3 - 7 * v) / 15,
+         (1 - v) * (3 - 18 * v + 31 * v**2) / 21], axis=1
+    )
+    powers = ((left - half) / (0.5 * n))[:, None, :] ** np.array([0, 2, 4, 6])[:, None]
+    weights = 0.5 * n * np.linalg.solve(powers, even_moments[:, :, None])[:, :, 0]
+    steps = np.hstack([left, (n - 1 - left)[:, ::-1]])
+    return steps.ravel(), np.hstack([weights, weights[:, ::-1]]).ravel()
+
+
+def at_places(distribution, method, places):
+    """Log-densities or probabilities of one output at several places for each row, (n, G).
+
+    Parameters
+    ----------
+    distribution : MixtureDistribution
+        Of one output.
+    method : {"logpdf", "cdf", "sf"}
+        What is asked.
+    places : ndarray of shape (n_samples, n_places)
+        Where to look.
+
+    Returns
+    -------
+    values : ndarray of shape (n_samples, n_places)
+        As the method has them.
+    """
+    block = max(1, BLOCK // distribution.weights.size)
+    answers = np.empty(places.shape)
+    for start in range(0, places.shape[1], block):
+        part = slice(start, start + block)
+        answers[:, part] = mixed(distribution, method, places[:, part].T).T
+    return answers
+
+
+def mixed(distribution, method, y):
+    """``at_places``, for places (..., n_samples), all at once."""
+    values = getattr(distribution.components, method)(y[..., None])
+    if method != "logpdf":
+        return np.einsum("nk,...nk->...n", distribution.weights, values)
+    with np.errstate(divide="ignore"):
+        values = values + np.log(distribution.weights)
+        largest = values.max(axis=-1, keepdims=True)
+        largest[~np.isfinite(largest)] = 0.0
+        return largest[..., 0] + np.log(np.exp(values - largest).sum(axis=-1))
 
 
 def density_grid(distribution):
     """The density at the nodes, as a Grid."""
     places, weights = nodes(distribution)
-    return Grid(places, weights, at_places(distribution.logpdf, places))
+    log_density = np.minimum(at_places(distribution, "logpdf", places), LARGEST_LOG_DENSITY)
+    if distribution.discrete:
+        log_density[weights == 0] = -np.inf
+    return Grid(places, weights, log_density)
 
 
 def entropy(distribution):
@@ -184,7 +318,6 @@ def entropy(distribution):
 def crps(distribution, y):
     """Integral of the squared distance between the distribution function and a step at y, (n,)."""
     places, weights = nodes(distribution, including=y)
-    total = np.zeros(len(y))
-    for place, weight in zip(places.T, weights.T, strict=True):
-        total += weight * np.where(place < y, distribution.cdf(place), distribution.sf(place)) ** 2
-    return total
+    below = at_places(distribution, "cdf", places)
+    above = at_places(distribution, "sf", places)
+    return (weights * np.where(places < y[:, None], below, above) ** 2).sum(axis=1)

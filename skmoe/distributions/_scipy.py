@@ -3,9 +3,10 @@
 from functools import cached_property
 
 import numpy as np
-from scipy import stats
+from scipy import special, stats
 
 from ._arrays import diagonal, take
+from ._quadrature import find_quantile
 
 
 class ScipyComponents:
@@ -111,7 +112,12 @@ class ScipyComponents:
             Of each output alone; of discrete components, the smallest whole number whose
             distribution function is at least q.
         """
-        return self.distribution.ppf(q)
+        quantiles = self.distribution.ppf(q)
+        unknown = np.isnan(quantiles)  # which SciPy's are of Poisson counts in the billions
+        if not (self.discrete and unknown.any()):
+            return quantiles
+        guess = np.where(unknown, self.mean + special.ndtri(q) * np.sqrt(self.var), quantiles)
+        return np.where(unknown, find_quantile(self.cdf, q, guess), quantiles)
 
     @property
     def cov(self):

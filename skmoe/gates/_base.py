@@ -32,11 +32,19 @@ class BaseGate(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
     keeps_order : bool
         Whether the place of an expert means something to the gate, so that clones must not be
         ordered by falling load.
+    is_costly : bool
+        Whether ``fit`` costs as much as that of an expert and begins anew each time. A mixture
+        then calls it once for each refit of its experts, not in every E-step between them.
+    n_functions_ : int
+        How many linear functions of the columns are among its ``n_parameters_``: for ``bic``,
+        columns that depend on others add nothing to them.
     """
 
     objective = "conditional"
     takes_load_prior = False
     keeps_order = False
+    is_costly = False
+    n_functions_ = 0
     load_prior = None
     _one_class_will_do = False
 

@@ -63,6 +63,7 @@ class ClassifierGate(MetaEstimatorMixin, BaseGate):
         "smoothing": [Interval(Real, 0, 0.1, closed="left")],
         "random_state": ["random_state"],
     }
+    is_costly = True
     _minimum_share = 1e-3  # smaller shares are not worth a repeated row
 
     def __init__(self, classifier, *, smoothing=1e-4, random_state=None):

@@ -11,6 +11,8 @@ from .._compat import Interval, StrOptions, fit_context
 from .._numerics.statistics import standardisation, weighted_grams
 from ._base import BaseGate
 
+FARTHEST = 1e15  # standard deviations; beyond, squared distances differ by rounding errors
+LEAST_PRIOR = 1e-10  # of all rows by weight, so that rounding leaves covariances definite
 _LOG_2PI = np.log(2 * np.pi)
 
 
@@ -136,6 +138,7 @@ class GaussianGate(BaseGate):
             means[:, :, None] * means[:, None, :]
         )
         prior_rows = n_features + 2.0 if self.prior_rows is None else float(self.prior_rows)
+        prior_rows = max(prior_rows, LEAST_PRIOR * counts.sum())
         if self.covariance_type == "tied":
             scatter[:] = scatter.sum(axis=0)
             rows = np.full(len(counts), counts.sum())
@@ -155,7 +158,7 @@ class GaussianGate(BaseGate):
     def _log_joint(self, X):
         """Log of proportion times density, in the units of X; (n_samples, n_experts)."""
         check_is_fitted(self)
-        Z = (validate_data(self, X, dtype=np.float64, reset=False) - self._mean) / self._scale
+        Z = self._near(validate_data(self, X, dtype=np.float64, reset=False))
         with np.errstate(divide="ignore"):
             log_proportions = np.log(self.proportions_)
         log_joint = np.empty((len(Z), len(self.proportions_)))
@@ -165,6 +168,13 @@ class GaussianGate(BaseGate):
             log_density = -0.5 * (whitened**2).sum(axis=0) - np.log(np.diag(factor)).sum()
             log_joint[:, k] = log_proportions[k] + log_density + constant
         return log_joint
+
+    def _near(self, X):
+        """Standardised columns, of which very far rows are drawn in along their direction."""
+        with np.errstate(over="ignore"):
+            Z = np.nan_to_num((X - self._mean) / self._scale)
+        size = np.abs(Z).max(axis=1, keepdims=True)
+        return Z / np.maximum(size / FARTHEST, 1.0)
 
     def predict_log_proba(self, X):
         """Log-probability of each expert.
@@ -180,6 +190,7 @@ class GaussianGate(BaseGate):
             ``-inf`` for an expert that no row belongs to.
         """
         log_joint = self._log_joint(X)
+        log_joint -= log_joint.max(axis=1, keepdims=True)
         return log_joint - special.logsumexp(log_joint, axis=1, keepdims=True)
 
     def score_samples(self, X):

@@ -337,9 +337,14 @@ class SoftmaxGate(BaseGate):
         return self._log_prior
 
     @property
+    def n_functions_(self):
+        """Number of free linear functions of the columns: log-odds against one expert."""
+        return len(self.coef_) - 1
+
+    @property
     def n_parameters_(self):
-        """Number of free parameters."""
-        return (self.coef_.shape[0] - 1) * (self.coef_.shape[1] + 1)
+        """Number of free parameters, if no columns depend on each other."""
+        return self.n_functions_ * (self.coef_.shape[1] + 1)
 
     def reorder(self, order):
         """Renumber the experts in place: new expert ``j`` is old expert ``order[j]``.

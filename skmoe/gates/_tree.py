@@ -162,6 +162,11 @@ class TreeGate(MetaEstimatorMixin, BaseGate):
         gate = SoftmaxGate() if self.gate is None else self.gate
         return gate if isinstance(gate, BaseGate) else ClassifierGate(gate)
 
+    @property
+    def is_costly(self):
+        """Whether the gates of the branches are."""
+        return self._template().is_costly
+
     def _start(self, previous):
         """A gate to fit: a new one, or a copy of the last to go on from."""
         gate = clone(self._template()) if previous is None else copy.copy(previous)
@@ -214,8 +219,15 @@ class TreeGate(MetaEstimatorMixin, BaseGate):
         return max(getattr(gate, "n_iter_", 1) for gate in self._gates())
 
     @property
+    def n_functions_(self):
+        """Number of free linear functions of the columns in all its gates."""
+        return sum(gate.n_functions_ for gate in self._gates())
+
+    @property
     def n_parameters_(self):
-        """Number of free parameters."""
+        """Number of free parameters; None where a gate is not fitted to the experts alone."""
+        if any(gate.objective == "joint" for gate in self._gates()):
+            return None
         return sum(gate.n_parameters_ for gate in self._gates())
 
     def _gates(self):

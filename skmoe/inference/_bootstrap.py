@@ -3,21 +3,22 @@
 import copy
 import warnings
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from scipy import optimize
 from sklearn.base import is_classifier
 from sklearn.utils import Bunch, _safe_indexing, check_random_state
-from sklearn.utils.validation import check_consistent_length, check_is_fitted, column_or_1d
+from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from .._compat import check_sample_weight
 from .._display import html_table, interval_ends, text_table, under_headings
 from .._experts.fitting import join_last, split_last
 from .._parallel import jobs
 from .._parameters import ExpertParameters
-from .._data import check_subject
+from .._data import check_ids, check_subject, number_ids
 from ..gates import BaseGate
-from ._estimates import check_applies, parameter_names, raw_parameters
+from ._estimates import Estimates, check_applies, parameter_names, raw_parameters
 
 DRAWS = 100  # until all classes are in a resample
 
@@ -91,6 +92,8 @@ class BootstrapResult:
     def _cells(self):
         cells = [
             [f"{estimate:.4g}", f"{std_error:.3g}", f"{lower:.4g}", f"{upper:.4g}"]
+            if not np.isnan(estimate)
+            else ["n/a", "", "", ""]
             for estimate, std_error, lower, upper in zip(*self._columns(), strict=True)
         ]
         if self.names is None:
@@ -149,7 +152,8 @@ def bootstrap(
         Rows that are drawn together, such as those of one person, with method="rows".
     statistic : callable, default=None
         ``statistic(mixture)`` -> number or array of fixed shape, of any fitted mixture. None is
-        the parameters of mixtures that have a ``summary``.
+        the parameters of mixtures that have a ``summary``; NaN, and n/a in print, for coefficients
+        of columns that are constant or depend on others.
     method : {"rows", "parametric"}, default="rows"
         "rows" draws rows with replacement; how often a row is drawn multiplies its weight, so
         that it never is on both sides of a fold. "parametric" keeps X and draws targets from the
@@ -210,14 +214,22 @@ def bootstrap(
         )
     known = rows.responsibilities(estimator)
     seeds = check_random_state(random_state).randint(np.iinfo(np.int32).max, size=n_resamples)
-    statistic = raw_parameters if statistic is None else statistic
+    names = None
+    if statistic is None:
+        names = parameter_names(estimator)
+        recode = Estimates(estimator, X, y, sample_weight, exposure, subject).in_full_rank()
+        statistic = partial(_parameters, recode=recode)
     shared = (estimator, rows, known, statistic, method)
     with warnings.catch_warnings(), jobs(n_jobs, shared) as run:
         warnings.simplefilter("ignore")  # of one refit among many
         resamples = run(_resample, [(int(seed),) for seed in seeds])
     estimate = np.asarray(statistic(estimator), dtype=np.float64)
-    names = parameter_names(estimator) if statistic is raw_parameters else None
     return BootstrapResult(estimate, np.stack(resamples, axis=-1), names, confidence_level)
+
+
+def _parameters(mixture, recode):
+    """Parameters of a mixture as ``summary`` has them, NaN for those that are not identified."""
+    return recode @ raw_parameters(mixture)
 
 
 @dataclass
@@ -284,9 +296,9 @@ def _check_rows(estimator, X, y, sample_weight, exposure, subject, groups):
             "Subjects cannot be drawn with replacement for cross-fitted experts: a subject that "
             "is drawn twice would be on both sides of a fold."
         )
-    groups = None if groups is None else column_or_1d(groups)
+    groups = None if groups is None else check_ids("groups", groups, X)
     unit = subject if groups is None else groups
-    unit = np.arange(len(y)) if unit is None else np.unique(unit, return_inverse=True)[1]
+    unit = np.arange(len(y)) if unit is None else number_ids(unit)[2]
     exposure = None if exposure is None else np.asarray(exposure)
     return Rows(X, y, weight, exposure, subject, groups, unit)
 

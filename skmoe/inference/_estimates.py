@@ -5,10 +5,10 @@ from scipy import linalg
 from sklearn.base import is_classifier
 from sklearn.utils.validation import check_consistent_length
 
-from .._experts.fitting import split_last
-from .._numerics.statistics import standardisation
 from .._data import Subjects, check_subject
-from .._tables import column_numbers
+from .._experts.fitting import split_last
+from .._experts.prediction import columns_seen
+from .._numerics.statistics import independent_columns, standardisation
 from ..gates import ConstantGate, SoftmaxGate
 from ..likelihoods import Categorical, Gamma, Gaussian, LogNormal, NegativeBinomial, Poisson
 from ._information import (
@@ -24,10 +24,15 @@ from ._information import (
 
 FARTHEST = 1.0  # standard errors between a fit and the maximum of the likelihood
 LEAST_UNDECIDED = 0.1  # rows; with fewer, a border may be as steep as it likes
-SINGULAR = 1e-8  # smallest eigenvalue of the information, its diagonal scaled to ones
-DEPENDENT = 1e-10  # the same of the correlations of columns
+LEAST_SHARE = 1e-6  # of a parameter's square that is along directions without information
+MOST_TERMS = 6  # that a message names
+NEGLIGIBLE = 1e-6  # standard deviations that one column adds to another
 LARGEST_SHAPE = 1e5  # beyond, counts are Poisson's, and Gamma's targets exact
 
+OTHERWISE = (
+    "skmoe.inference.bootstrap(mixture, X, y, statistic=...) gives standard errors of what any "
+    "mixture predicts."
+)
 TERMS = {
     Gaussian: GaussianTerms,
     LogNormal: GaussianTerms,  # of the logarithms
@@ -59,7 +64,7 @@ class Estimates:
     Raises
     ------
     ValueError
-        If there is no such likelihood, or columns depend on each other.
+        If there is no such likelihood.
     """
 
     def __init__(self, mixture, X, y, sample_weight, exposure=None, subject=None):
@@ -73,9 +78,9 @@ class Estimates:
         weight = mixture._check_weight(sample_weight, X, y, len(mixture.experts_))
         used = weight > 0
         self.mixture, weight = mixture, weight[used]
-        head, _ = split_last(mixture.experts_[0])
-        gate_head, gate = split_last(mixture.gate_)
-        self.columns = Columns("the experts", mixture, head, X, used, weight)
+        gate = split_last(mixture.gate_)[1]
+        shared = mixture._shared_columns
+        self.columns = Columns(mixture, mixture.experts_[0], X, used, weight, shared)
         terms = TERMS[type(mixture.likelihood_)]
         self.is_gaussian = terms is GaussianTerms
         if self.is_gaussian:
@@ -89,7 +94,7 @@ class Estimates:
             log_exposure = np.zeros(len(y)) if exposure is None else np.log(exposure)
             target = np.column_stack([y, log_exposure])[used]
         if isinstance(gate, SoftmaxGate):
-            self.gate_columns = Columns("the gate", mixture, gate_head, X, used, weight)
+            self.gate_columns = Columns(mixture, mixture.gate_, X, used, weight)
         else:
             self.gate_columns = Columns.none(len(weight))
         gate_design = self.gate_columns.design
@@ -104,16 +109,18 @@ class Estimates:
             weight,
             len(mixture.experts_),
             subjects,
-            self._shared_places(head),
+            self._shared_places(),
         )
 
-    def _shared_places(self, head):
-        """Where an expert's parameters, the intercept last, are those of all experts."""
-        n_columns = self.columns.design.shape[1] - 1
-        names = _column_names(self.mixture, head, n_columns)
-        shared = column_numbers(self.mixture._shared_effects(), n_columns, names)
+    def _shared_places(self):
+        """Where an expert's parameters, the intercept and the scale last, are those of all."""
+        n_columns = self.columns.design.shape[1]
+        shared = np.isin(np.flatnonzero(self.columns.kept), self.mixture._shared_columns)
+        shared = np.flatnonzero(shared).tolist()
+        if getattr(self.mixture.likelihood_, "scale", None) == "shared":
+            shared.append(n_columns)
         n_blocks = len(self.y_scale) if self.is_gaussian else 1
-        return [block * (n_columns + 2) + j for block in range(n_blocks) for j in shared]
+        return [block * (n_columns + 1) + j for block in range(n_blocks) for j in shared]
 
     def fitted(self):
         """Parameters of the fitted mixture, as the likelihood has them."""
@@ -122,33 +129,46 @@ class Estimates:
         return (from_raw @ (raw_parameters(self.mixture) - self._shifts()))[self.likelihood.free]
 
     def maximum(self):
-        """Parameters, log-likelihood and information at the maximum next to the fit.
+        """The maximum next to the fit, and what is known of it.
+
+        Returns
+        -------
+        theta : ndarray of shape (size,)
+            Parameters.
+        value : float
+            Log-likelihood.
+        covariance : ndarray of shape (size, size)
+            Inverse of the observed information.
+        known : ndarray of bool of shape (n_parameters,)
+            Which parameters in raw units are identified.
 
         Raises
         ------
         ValueError
-            If there is none, or it is far from the fit, or it says nothing about a parameter.
+            If there is no maximum, or it is far from the fit, or nothing is identified.
         """
         fitted = self.fitted()
         self._check_scales(fitted)
         theta, value, information, converged = maximise(self.likelihood, fitted)
         self._check_scales(theta)
         self._check_separation(theta)
-        unit = 1 / np.sqrt(np.maximum(np.diag(information), 1e-300))
-        values, vectors = linalg.eigh(information * np.outer(unit, unit))
-        if values[0] < SINGULAR:
+        covariance, flat, unit = inverse(information)
+        to_raw = self.in_raw_units(theta)[1]
+        along = ((to_raw * unit @ flat) ** 2).sum(axis=1)
+        known = self.identified() & (along <= LEAST_SHARE * ((to_raw * unit) ** 2).sum(axis=1))
+        if not known.any():
             raise ValueError(
                 "The information about the parameters is singular, so that they have no standard "
-                f"errors: the rows say next to nothing about {self._involved(vectors[:, 0])}. "
-                "Ask for fewer experts or fewer columns."
+                "errors: the rows say next to nothing about them. Ask for fewer experts or fewer "
+                f"columns. {OTHERWISE}"
             )
         if not converged:
             raise ValueError(
                 "The likelihood has no maximum near the fit. Fit with a lower tol and a higher "
-                "max_iter, or ask for fewer experts."
+                f"max_iter, or ask for fewer experts. {OTHERWISE}"
             )
-        self._check_distance(fitted, theta, information)
-        return theta, self._in_units_of_y(value), information
+        self._check_distance(fitted, theta, covariance, np.flatnonzero(known))
+        return theta, self._in_units_of_y(value), covariance, known
 
     def highest(self):
         """Log-likelihood at the maximum next to the fit, or near its supremum."""
@@ -185,7 +205,8 @@ class Estimates:
             )
         raise ValueError(
             f"The scale of {names} is at its floor: there the likelihood is not at a maximum, "
-            "and has no standard errors. Ask for fewer experts, or give less exact targets."
+            "and has no standard errors. Ask for fewer experts, or give less exact targets. "
+            + OTHERWISE
         )
 
     def _check_separation(self, theta):
@@ -195,7 +216,7 @@ class Estimates:
             raise ValueError(
                 f"The gate separates {names[int(of_gate.argmin())]} from the others without an "
                 "error: its weights grow without end as the penalty goes, and have no standard "
-                "errors. Take fewer columns for the gate, or bootstrap the mixture."
+                f"errors. Take fewer columns for the gate. {OTHERWISE}"
             )
         if of_experts is not None and of_experts.min() < LEAST_UNDECIDED:
             k, c = np.unravel_index(of_experts.argmin(), of_experts.shape)
@@ -203,31 +224,23 @@ class Estimates:
             raise ValueError(
                 f"{names[k]} separates the class {label!r} from the others "
                 "without an error: its weights grow without end as the penalty goes, and have no "
-                "standard errors. Ask for fewer experts or fewer columns."
+                f"standard errors. Ask for fewer experts or fewer columns. {OTHERWISE}"
             )
 
-    def _check_distance(self, fitted, theta, information):
-        to_raw = self.in_raw_units(theta)[1]
-        std_error = np.sqrt(np.diag(to_raw @ inverse(information) @ to_raw.T))
+    def _check_distance(self, fitted, theta, covariance, known):
+        to_raw = self.in_raw_units(theta)[1][known]
+        std_error = np.sqrt(np.diag(to_raw @ covariance @ to_raw.T))
         distance = np.abs(to_raw @ (theta - fitted)) / std_error
-        worst = int(distance.argmax())
-        if distance[worst] > FARTHEST:
+        farthest, worst = distance.max(), known[distance.argmax()]
+        if farthest > FARTHEST:
             parts, terms = parameter_names(self.mixture)
             raise ValueError(
                 f"The fit is not at the maximum of the likelihood: {terms[worst]} of "
-                f"{parts[worst]} is {distance[worst]:.1f} standard errors from there. Either EM "
+                f"{parts[worst]} is {farthest:.1f} standard errors from there. Either EM "
                 "stopped early (lower tol and raise max_iter), or a penalty pulls (lower the "
                 "alpha of SoftmaxGate, Ridge or PoissonRegressor, raise C, set load_balance=0), "
-                "or these are not the rows and weights of the fit."
+                f"or these are not the rows and weights of the fit. {OTHERWISE}"
             )
-
-    def _involved(self, vector):
-        """Names of the parameters that a direction is mostly made of."""
-        parts, terms = parameter_names(self.mixture)
-        share = np.abs(self.in_raw_units(np.zeros(self.likelihood.size))[1]) > 0
-        weight = share @ vector**2  # an intercept in raw units mixes all standardised slopes
-        chosen = np.flatnonzero(weight >= 0.5 * weight.max())[:4]
-        return ", ".join(f"{terms[i]} of {parts[i]}" for i in chosen)
 
     def in_raw_units(self, theta):
         """Parameters in the units of X and y, and the matrix that makes changes of them."""
@@ -238,129 +251,180 @@ class Estimates:
 
     def _units(self, of_columns, of_gate_columns, y_scale):
         """Matrix that changes the units of all parameters, those of an output by a factor."""
-        blocks, n_columns = [], len(of_columns)
+        blocks, n_columns = [], self.columns.design.shape[1]
+        n_shapes = int(getattr(self.likelihood.terms, "has_shape", False))
         for _ in range(self.likelihood.n_experts):
             if self.is_gaussian:
                 for scale in y_scale:
                     blocks += [scale * of_columns, [[1.0]]]
             else:  # any number of linear predictors, then a shape or none
-                n_predictors, n_shapes = divmod(self.likelihood.expert_size, n_columns)
+                n_predictors = (self.likelihood.expert_size - n_shapes) // n_columns
                 blocks += [of_columns] * n_predictors + [[[1.0]]] * n_shapes
         blocks += [of_gate_columns] * (self.likelihood.n_experts - 1)
         return linalg.block_diag(*blocks)
 
+    def _ones(self):
+        return np.ones_like(self.y_scale) if self.is_gaussian else None
+
     def _shifts(self):
         """What the parameters in raw units have on top, where those here are zero."""
-        shifts = np.zeros(len(self.likelihood.spread))
-        if self.is_gaussian:
-            of_expert = np.zeros((len(self.y_scale), self.columns.design.shape[1] + 1))
-            of_expert[:, 0], of_expert[:, -1] = self.y_mean, np.log(self.y_scale)
-            of_experts = np.tile(of_expert.ravel(), self.likelihood.n_experts)
-            shifts[: len(of_experts)] = of_experts
-        return shifts
+        if not self.is_gaussian:
+            return 0.0
+        n_experts = self.likelihood.n_experts
+        of_expert = np.zeros((len(self.y_scale), len(self.columns.to_raw) + 1))
+        of_expert[:, 0], of_expert[:, -1] = self.y_mean, np.log(self.y_scale)
+        of_gate = np.zeros((n_experts - 1) * len(self.gate_columns.to_raw))
+        return np.append(np.tile(of_expert.ravel(), n_experts), of_gate)
+
+    def identified(self):
+        """Of each parameter in raw units, whether it is one of the likelihood's."""
+        return self._units(self.columns.to_raw, self.gate_columns.to_raw, self._ones()).any(axis=1)
+
+    def notes(self, known):
+        """Why parameters are not identified, in a line for each column or part."""
+        roles, names = {}, {}
+        for role, columns in (("experts", self.columns), ("gate", self.gate_columns)):
+            for formula in columns.left_out:
+                roles.setdefault(formula, []).append(role)
+        of_columns = [
+            f"n/a in {' and '.join(where)}: {formula}, taken as the reference"
+            for formula, where in roles.items()
+        ]
+        parts, terms = parameter_names(self.mixture)
+        for i in np.flatnonzero(self.identified() & ~known):
+            names.setdefault(parts[i], []).append(terms[i])
+        return of_columns + [
+            f"n/a in {part}: {', '.join(terms)}, of which the rows say next to nothing"
+            for part, terms in names.items()
+        ]
+
+    def in_full_rank(self):
+        """Matrix that makes parameters in the coding here of those of fits in raw units.
+
+        Those that are not identified are NaN.
+        """
+        recode = (each.to_raw @ each.from_raw for each in (self.columns, self.gate_columns))
+        recode = self._units(*recode, self._ones())
+        recode[~self.identified()] = np.nan
+        return recode
 
 
 class Columns:
-    """Standardised columns with an intercept, and the way back to raw units.
+    """Standardised columns of full rank with an intercept, and the way back to raw units.
 
     Parameters
     ----------
-    role : str
-        Whose columns they are.
     mixture : mixture
         Knows the names of the columns of X.
-    head : Pipeline or None
-        Fitted transformers.
+    estimator : estimator
+        Fitted; its last step sees the columns.
     X : array-like of n_samples rows
         Checked.
     used : ndarray of shape (n_samples,)
         Rows of positive weight.
     weight : ndarray of shape (n_used,)
         Their weights.
+    shared : sequence of int, default=()
+        Columns with one coefficient for all experts.
 
     Attributes
     ----------
-    design : ndarray of shape (n_used, n_columns + 1)
+    kept : ndarray of bool of shape (n_columns,)
+        The columns that do not depend on others.
+    design : ndarray of shape (n_used, n_kept + 1)
         The last column is one.
-    to_raw : ndarray of shape (n_columns + 1, n_columns + 1)
-        Makes coefficients in raw units, intercept first, of those here, intercept last.
-    from_raw : ndarray of shape (n_columns + 1, n_columns + 1)
-        Its inverse.
+    to_raw : ndarray of shape (n_columns + 1, n_kept + 1)
+        Makes coefficients in raw units, intercept first, of those here, intercept last; zeros for
+        columns that are not kept.
+    from_raw : ndarray of shape (n_kept + 1, n_columns + 1)
+        Makes those here of any in raw units.
+    left_out : list of str
+        Of each column that is not kept, what it is made of.
     """
 
-    def __init__(self, role, mixture, head, X, used, weight):
-        X = X if head is None else head.transform(X)
-        X = X.toarray() if hasattr(X, "toarray") else np.asarray(X, dtype=np.float64)
-        X = X[used]
+    def __init__(self, mixture, estimator, X, used, weight, shared=()):
+        X = columns_seen(estimator, X)[used]
+        self.kept = independent_columns(X, weight, shared)
         mean, scale = standardisation(X, weight)
-        standard = (X - mean) / scale
-        _check_independent(role, _column_names(mixture, head, X.shape[1]), standard, weight)
-        self._set(standard, mean, scale)
+        self._set((X - mean) / scale, mean, scale, weight)
+        names = _column_names(mixture, split_last(estimator)[0], X.shape[1])
+        recode = self.to_raw @ self.from_raw
+        size = np.append(1.0, scale)  # of what each coefficient adds
+        self.left_out = [
+            f"{names[j]} = {_formula(recode[:, j + 1], size / scale[j], names)}"
+            for j in np.flatnonzero(~self.kept)
+        ]
 
     @classmethod
     def none(cls, n_samples):
         """The intercept alone."""
         columns = cls.__new__(cls)
-        columns._set(np.empty((n_samples, 0)), np.zeros(0), np.ones(0))
+        columns.kept, columns.left_out = np.ones(0, dtype=bool), []
+        columns._set(np.empty((n_samples, 0)), np.zeros(0), np.ones(0), np.ones(n_samples))
         return columns
 
-    def _set(self, standard, mean, scale):
-        n_columns = len(scale) + 1
-        self.design = np.column_stack([standard, np.ones(len(standard))])
-        self.to_raw, self.from_raw = np.zeros((2, n_columns, n_columns))
-        self.to_raw[0, :-1], self.to_raw[0, -1] = -mean / scale, 1.0
-        self.to_raw[1:, :-1] = np.diag(1 / scale)
-        self.from_raw[-1, 0], self.from_raw[-1, 1:] = 1.0, mean
-        self.from_raw[:-1, 1:] = np.diag(scale)
+    def _set(self, standard, mean, scale, weight):
+        n_columns, kept = len(scale) + 1, np.append(self.kept, True)
+        design = np.column_stack([standard, np.ones(len(standard))])
+        self.design = design[:, kept]
+        to_raw, from_raw = np.zeros((2, n_columns, n_columns))
+        to_raw[0, :-1], to_raw[0, -1] = -mean / scale, 1.0
+        to_raw[1:, :-1] = np.diag(1 / scale)
+        from_raw[-1, 0], from_raw[-1, 1:] = 1.0, mean
+        from_raw[:-1, 1:] = np.diag(scale)
+        made_of = np.eye(n_columns)[kept]
+        if not kept.all():
+            root = np.sqrt(weight)[:, None]
+            made_of[:, ~kept] = linalg.lstsq(root * self.design, root * design[:, ~kept])[0]
+        self.to_raw, self.from_raw = to_raw[:, kept], made_of @ from_raw
+
+
+def _formula(coef, size, names):
+    """What a column is, from its coefficients by the intercept and by others."""
+    terms = []
+    for value, name in zip(coef, ["", *names], strict=True):
+        text = f"{abs(value):.4g}"
+        if name:
+            text = name if text == "1" else f"{text} {name}"
+        terms.append(("- " if value < 0 else "+ ") + text)
+    shown = [terms[j] for j in np.flatnonzero(np.abs(coef) * size > NEGLIGIBLE)] or ["0"]
+    shown[MOST_TERMS:] = ["+ ..."] * (len(shown) > MOST_TERMS)
+    first, *others = shown
+    return " ".join([first.removeprefix("+ ").replace("- ", "-"), *others])
 
 
 def check_applies(mixture):
     """Raise a ValueError that says why a mixture has no log-likelihood that is known here."""
     try:
-        mixture._free_parameters()
+        mixture._check_linear()
     except ValueError as error:
         raise ValueError(
             "Standard errors need linear or logistic experts (one estimator to clone, None or "
             "a linear model that scikit-learn solves in one piece, such as LinearRegression, "
             "LogisticRegression or PoissonRegressor), predicted in-sample, at the "
             "maximum of the likelihood: without top_k, and not after add_expert or the like. "
-            "Bootstrap other mixtures."
+            + OTHERWISE
         ) from error
-    own_scales = getattr(mixture.likelihood_, "scale", "expert") == "expert"
-    own_scales = own_scales and getattr(mixture.likelihood_, "covariance_", None) is None
-    if type(mixture.likelihood_) not in TERMS or not own_scales:
+    if (
+        type(mixture.likelihood_) not in TERMS
+        or getattr(mixture.likelihood_, "covariance_", None) is not None
+    ):
         raise ValueError(
             "Standard errors are known for classes, for poisson, negative_binomial, gamma and "
-            "log_normal, and for gaussian with a scale for each expert, not for "
-            f"{mixture.likelihood_}. Bootstrap the mixture."
+            "log_normal, and for gaussian with scales that do not depend on the row and outputs "
+            f"that err alone, not for {mixture.likelihood_}. {OTHERWISE}"
         )
     _, gate = split_last(mixture.gate_)
     if type(gate) not in (SoftmaxGate, ConstantGate):
         raise ValueError(
             f"Standard errors are known behind SoftmaxGate and ConstantGate, not behind {gate}. "
-            "Bootstrap the mixture."
+            + OTHERWISE
         )
     if getattr(gate, "l1_ratio", 0) > 0 and gate.alpha > 0:
         raise ValueError(
             "A gate with an L1 penalty chooses its columns, and standard errors do not know of "
-            "that choice. Set l1_ratio=0, or bootstrap the mixture."
+            f"that choice. Set l1_ratio=0. {OTHERWISE}"
         )
-
-
-def _check_independent(role, names, standard, weight):
-    gram = standard.T @ (standard * (weight / weight.sum())[:, None])
-    if not len(gram):
-        return
-    values, vectors = linalg.eigh(gram)
-    if values[0] > DEPENDENT * max(values[-1], 1.0):
-        return
-    involved = np.flatnonzero(np.abs(vectors[:, 0]) > 1e-4)
-    dependent = [names[j] for j in involved[:6]] + ["..."] * (len(involved) > 6)
-    raise ValueError(
-        f"Columns of {role} are constant or depend on each other: {', '.join(dependent)}. Their "
-        "coefficients are then arbitrary, and have no standard errors; leave one out (of "
-        "one-hot columns with OneHotEncoder(drop='first'))."
-    )
 
 
 def raw_parameters(mixture):

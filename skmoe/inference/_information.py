@@ -25,6 +25,7 @@ BLOCK_ROWS = 8192
 NEWTON_STEPS = 50
 LARGEST_LOG_MEAN = 300.0
 LONGEST_STEP = 30.0  # of a coefficient of standardised columns, or the logarithm of a scale
+SINGULAR = 1e-8  # smallest eigenvalue of the information, its diagonal scaled to ones
 SMALLEST_GAIN = 1e-8  # of the log-likelihood: 1e-4 standard errors from the maximum
 
 
@@ -461,10 +462,33 @@ def maximise(likelihood, theta):
 
 
 def inverse(information):
-    """Covariance of the estimates, whatever the units of the parameters are."""
-    unit = 1 / np.sqrt(np.diag(information))
+    """Covariance of the estimates, whatever the units of the parameters are.
+
+    Of a singular information the pseudo-inverse: right for what its flat directions leave alone.
+
+    Parameters
+    ----------
+    information : ndarray of shape (size, size)
+        Observed information.
+
+    Returns
+    -------
+    covariance : ndarray of shape (size, size)
+        Inverse of the information.
+    flat : ndarray of shape (size, n_flat)
+        Orthonormal directions that the rows say next to nothing about, in units in which the
+        information has a diagonal of ones.
+    unit : ndarray of shape (size,)
+        These units.
+    """
+    unit = 1 / np.sqrt(np.maximum(np.diag(information), 1e-300))
     units = np.outer(unit, unit)
-    return linalg.inv(information * units) * units
+    values, vectors = linalg.eigh(information * units)
+    told = values >= SINGULAR
+    if told.all():
+        return linalg.inv(information * units) * units, vectors[:, :0], unit
+    covariance = (vectors[:, told] / values[told]) @ vectors[:, told].T
+    return covariance * units, vectors[:, ~told], unit
 
 
 def _ascent(gradient, information):

@@ -8,7 +8,6 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._display import html_table, interval_ends, text_table, under_headings
 from ._estimates import Estimates, parameter_names
-from ._information import inverse
 
 KINDS = {"observed": "the observed information", "sandwich": "the sandwich"}
 
@@ -24,7 +23,9 @@ class MixtureSummary:
         where it has one; of the gate the log-odds of each expert against the first. Classes are
         log-odds against the first class, counts logarithms of their means.
     estimate : ndarray of shape (n_terms,)
-        At the maximum of the likelihood, in the units of X and y.
+        At the maximum of the likelihood, in the units of X and y. NaN, and n/a in print, where
+        the parameter is not identified: the coefficient of a column that is constant or depends
+        on others. The model has others' coefficients in such terms as if it were 0.
     cov : ndarray of shape (n_terms, n_terms)
         Covariance of the estimates.
     kind : {"observed", "sandwich"}
@@ -40,6 +41,8 @@ class MixtureSummary:
         Sum of the weights.
     n_subjects : int, default=None
         Number of subjects, where rows of one share one expert.
+    notes : sequence of str, default=()
+        Why which parameters are not identified.
 
     Attributes
     ----------
@@ -84,12 +87,13 @@ class MixtureSummary:
 
     def __init__(
         self, parts, terms, estimate, cov, *, kind, level, log_likelihood, n_parameters,
-        n_samples, n_subjects=None,
+        n_samples, n_subjects=None, notes=(),
     ):  # fmt: skip
         self.parts, self.terms, self.estimate, self.cov = parts, terms, estimate, cov
         self.kind, self.level = kind, level
         self.log_likelihood = log_likelihood
         self.n_parameters, self.n_samples, self.n_subjects = n_parameters, n_samples, n_subjects
+        self.notes = tuple(notes)
         self.std_error = np.sqrt(np.diag(cov))
         is_scale = np.array([term in ("log_scale", "log_shape") for term in terms])
         self.z = np.where(is_scale, np.nan, estimate / self.std_error)
@@ -117,6 +121,9 @@ class MixtureSummary:
     def _cells(self):
         cells = []
         for i in range(len(self.terms)):
+            if np.isnan(self.estimate[i]):
+                cells.append(["n/a"] + [""] * 5)
+                continue
             tested = np.isfinite(self.z[i])
             p_value = "<0.001" if self.p_value[i] < 5e-4 else f"{self.p_value[i]:.3f}"
             cells.append(
@@ -137,6 +144,7 @@ class MixtureSummary:
             f"log-likelihood {self.log_likelihood:.1f}, {self.n_parameters} parameters, "
             f"{self.n_samples:g} rows{of_subjects}",
             f"standard errors from {KINDS[self.kind]}",
+            *self.notes,
         )
 
     def __str__(self):
@@ -208,9 +216,9 @@ class InferringMixture:
         ValueError
             If the mixture has no such standard errors: experts that are not linear or logistic (or
             log-linear, for counts and positive targets), another gate than
-            :class:`~skmoe.gates.SoftmaxGate` or :class:`~skmoe.gates.ConstantGate`, columns that
-            depend on each other, a scale at its floor, a gate that separates the experts without
-            an error, or an information that is nearly singular.
+            :class:`~skmoe.gates.SoftmaxGate` or :class:`~skmoe.gates.ConstantGate`, a scale at
+            its floor, a gate that separates the experts without an error, or an information that
+            is nearly singular. :func:`~skmoe.inference.bootstrap` has no such conditions.
 
         References
         ----------
@@ -230,11 +238,11 @@ class InferringMixture:
             )
         estimates = Estimates(self, X, y, sample_weight, exposure, subject)
         likelihood = estimates.likelihood
-        theta, value, information = estimates.maximum()
-        covariance = inverse(information)
+        theta, value, covariance, known = estimates.maximum()
         if cov == "sandwich":
             covariance = covariance @ likelihood.outer_scores(theta) @ covariance
         raw, to_raw = estimates.in_raw_units(theta)
+        to_raw[~known] = raw[~known] = np.nan
         parts, terms = parameter_names(self)
         return MixtureSummary(
             parts,
@@ -249,4 +257,5 @@ class InferringMixture:
             n_subjects=None
             if likelihood.subjects is None
             else int(likelihood.subjects.counts.sum()),
+            notes=estimates.notes(known),
         )

@@ -1,9 +1,10 @@
 """Counts around the prediction of an expert."""
 
 import numpy as np
-from scipy import optimize, special, stats
+from scipy import optimize, special
 
-from ..distributions import ScipyComponents
+from ..distributions import NegativeBinomialComponents, PoissonComponents
+from ..distributions._counts import log_negative_binomial, log_poisson
 from ._means import PositiveMeans
 
 SHAPE_RANGE = np.log([1e-3, 1e6])  # beyond the last, counts are Poisson's to six digits
@@ -109,11 +110,10 @@ class Poisson(_Counts):
         log_density : ndarray of shape (n_samples, n_experts)
             Natural logarithm.
         """
-        mean = self._means(prediction)
-        return y[:, None] * np.log(mean) - mean - special.gammaln(y + 1)[:, None]
+        return log_poisson(y[:, None], self._means(prediction))
 
     def _around(self, mean, experts):
-        return ScipyComponents(stats.poisson(mean))
+        return PoissonComponents(mean)
 
 
 class NegativeBinomial(_Counts):
@@ -205,7 +205,7 @@ class NegativeBinomial(_Counts):
             Natural logarithm.
         """
         shape = self.shape_ if experts is None else self.shape_[experts]
-        return _log_probability(y[:, None], self._means(prediction), shape)
+        return log_negative_binomial(y[:, None], self._means(prediction), shape)
 
     def working_exposure(self, y, prediction):
         """Expected multipliers of the means, given the counts.
@@ -225,15 +225,7 @@ class NegativeBinomial(_Counts):
         return (y[:, None] + self.shape_) / (self._means(prediction) + self.shape_)
 
     def _around(self, mean, experts):
-        shape = np.broadcast_to(self.shape_[experts], mean.shape)
-        return ScipyComponents(stats.nbinom(shape, shape / (shape + mean)))
-
-
-def _log_probability(y, mean, shape):
-    """Negative binomial log-probabilities, exact for large shapes too."""
-    log_binomial = special.gammaln(y + shape) - special.gammaln(shape) - special.gammaln(y + 1)
-    excess = -shape * np.log1p(mean / shape)
-    return log_binomial + excess + special.xlogy(y, mean / (shape + mean))
+        return NegativeBinomialComponents(mean, self.shape_[experts])
 
 
 def _better_shape(y, mean, weights, last):
@@ -244,7 +236,7 @@ def _better_shape(y, mean, weights, last):
     y, mean, weights = y[used], mean[used], weights[used]
 
     def loss(log_shape):
-        return -(weights @ _log_probability(y, mean, np.exp(log_shape)))
+        return -(weights @ log_negative_binomial(y, mean, np.exp(log_shape)))
 
     if np.isnan(last):
         best = optimize.minimize_scalar(loss, bounds=SHAPE_RANGE, method="bounded")

@@ -6,6 +6,15 @@ from scipy import stats
 from ..distributions import ScipyComponents
 from ._scaled import RobustErrors
 
+
+class _LaplaceOfSciPy(type(stats.laplace)):
+    """SciPy's, with a logarithm that does not underflow."""
+
+    def _logpdf(self, x):
+        return -np.abs(x) - np.log(2)
+
+
+laplace = _LaplaceOfSciPy(name="laplace")
 NEAREST = 1e-6  # of the scale; smaller residuals would have boundless weights
 
 
@@ -111,4 +120,4 @@ class Laplace(RobustErrors):
         return -np.abs(y[:, None] - prediction) / scale - np.log(2 * scale)
 
     def _around(self, prediction, scale, experts):
-        return ScipyComponents(stats.laplace(loc=prediction, scale=scale))
+        return ScipyComponents(laplace(loc=prediction, scale=scale))

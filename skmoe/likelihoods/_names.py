@@ -20,6 +20,47 @@ BY_NAME = {
 }
 
 
+PROMISED = (
+    "get_params",
+    "start",
+    "update",
+    "log_density",
+    "components",
+    "log_prior",
+    "reorder",
+    "extended",
+)
+
+
 def unfitted(likelihood):
-    """A likelihood to ``start``, from a name or from one with the same parameters."""
-    return BY_NAME[likelihood]() if isinstance(likelihood, str) else clone(likelihood)
+    """A likelihood to ``start``, from a name or from one with the same parameters.
+
+    Parameters
+    ----------
+    likelihood : str or likelihood
+        As the user gave it.
+
+    Returns
+    -------
+    likelihood : likelihood
+        A new one.
+
+    Raises
+    ------
+    ValueError
+        If there is none of that name, or if it lacks a method that likelihoods promise.
+    """
+    if isinstance(likelihood, str) and likelihood in BY_NAME:
+        return BY_NAME[likelihood]()
+    missing = [name for name in PROMISED if not hasattr(likelihood, name)]
+    if isinstance(likelihood, (str, type)) or len(missing) == len(PROMISED):
+        raise ValueError(
+            f"A likelihood must be one of {sorted(BY_NAME)} or an object as skmoe.likelihoods has "
+            f"them; got {likelihood!r}."
+        )
+    if missing:
+        raise ValueError(
+            f"{type(likelihood).__name__} is no likelihood: it lacks {', '.join(missing)}. "
+            "skmoe.likelihoods lists what a likelihood promises."
+        )
+    return clone(likelihood)

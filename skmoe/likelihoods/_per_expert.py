@@ -318,8 +318,10 @@ class PerExpert(BaseEstimator):
     @property
     def precision_(self):
         """What a square of each expert counts."""
-        precisions = [getattr(each, "precision_", 1.0) for each in self.likelihoods_]
-        return np.concatenate(np.broadcast_arrays(*np.atleast_1d(*precisions)))
+        precisions = [
+            np.atleast_1d(getattr(each, "precision_", 1.0)) for each in self.likelihoods_
+        ]
+        return np.concatenate(np.broadcast_arrays(*precisions))
 
     @property
     def n_parameters_(self):

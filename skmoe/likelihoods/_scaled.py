@@ -46,7 +46,7 @@ class ScaledErrors(BaseEstimator):
         floor = np.sqrt(np.maximum(1e-6 * self._variance, steps**2 / 12))
         largest = np.maximum(columns.max(axis=0), -columns.min(axis=0))
         rounding = 8 * np.finfo(float).eps * (largest if y.ndim == 2 else largest[0])
-        self.floor_ = np.maximum(np.maximum(floor, rounding), 1e-100)
+        self.floor_ = np.maximum(np.maximum(floor, rounding), 1e-120)
         return self
 
     def _bulk(self, y, weight):

@@ -100,12 +100,6 @@ class WithNoise(BaseEstimator):
             raise ValueError(
                 f'share must be above 0 and at most 0.5, or "estimate"; got {self.share!r}.'
             )
-        known = isinstance(self.likelihood, str) and self.likelihood in BY_NAME
-        if not known and not hasattr(self.likelihood, "log_density"):
-            raise ValueError(
-                f"likelihood must be one of {sorted(BY_NAME)} or a likelihood; got "
-                f"{self.likelihood!r}."
-            )
         if getattr(unfitted(self.likelihood), "glm", None) == "poisson":
             raise ValueError(
                 "Uniform noise has a density, which cannot be weighed against probabilities of "
@@ -125,7 +119,7 @@ class WithNoise(BaseEstimator):
         self.likelihood_ = unfitted(self.likelihood).start(y, inside_fence(y, weight), n_experts)
         self.low_, self.high_ = y[weight > 0].min(axis=0), y[weight > 0].max(axis=0)
         constant = self.low_ == self.high_
-        width = np.where(constant, np.maximum(1e-6 * np.abs(self.low_), 1e-100), 0.0)
+        width = np.where(constant, np.maximum(1e-6 * np.abs(self.low_), 1e-120), 0.0)
         self.low_, self.high_ = self.low_ - 0.5 * width, self.high_ + 0.5 * width
         self._is_fitted = False
         return self

@@ -7,12 +7,14 @@ import numpy as np
 from scipy import stats
 from sklearn.base import clone, is_classifier
 from sklearn.pipeline import Pipeline
-from sklearn.utils import check_random_state
+from sklearn.utils import _safe_indexing, check_random_state
 from sklearn.utils.validation import check_array, check_consistent_length
 
 from .._experts.traits import seed_estimator
 from .._parallel import jobs
 from .._parameters import ExpertParameters
+from .._subjects import check_subject
+from ..distributions._arrays import draw_places
 from ..gates import ConstantGate, SoftmaxGate
 from ..inference._estimates import Estimates
 
@@ -52,7 +54,18 @@ class LikelihoodRatioResult:
     null_distribution: np.ndarray | None = field(default=None, repr=False)
 
 
-def n_experts_test(estimator, X, y, n_experts=1, *, n_resamples=99, n_jobs=None, random_state=None):
+def n_experts_test(
+    estimator,
+    X,
+    y,
+    n_experts=1,
+    *,
+    exposure=None,
+    subject=None,
+    n_resamples=99,
+    n_jobs=None,
+    random_state=None,
+):
     """Test ``n_experts`` experts against one more, by the parametric bootstrap.
 
     The ratio of the two likelihoods has no known distribution, since the parameters of an expert
@@ -70,6 +83,10 @@ def n_experts_test(estimator, X, y, n_experts=1, *, n_resamples=99, n_jobs=None,
         Target.
     n_experts : int, default=1
         Number of experts under the hypothesis.
+    exposure : array-like of shape (n_samples,), default=None
+        Of each row, as in ``fit``.
+    subject : array-like of shape (n_samples,), default=None
+        Rows of one subject share one expert, as in ``fit``, and in the targets that are drawn.
     n_resamples : int, default=99
         Draws; the smallest possible p-value is ``1 / (n_resamples + 1)``.
     n_jobs : int, default=None
@@ -118,14 +135,15 @@ def n_experts_test(estimator, X, y, n_experts=1, *, n_resamples=99, n_jobs=None,
         )
     X = X if hasattr(X, "shape") else check_array(X, dtype=None, ensure_all_finite=False)
     y = np.asarray(y)
-    check_consistent_length(X, y)
+    check_consistent_length(X, y, exposure)
+    rows = _of_rows(X, exposure, subject)
     random_state = check_random_state(random_state)
     estimator = seed_estimator(estimator, random_state)
     seeds = random_state.randint(np.iinfo(np.int32).max, size=n_resamples)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # an expert too many may well collapse
-        statistic, null = _ratio(estimator, X, y, n_experts)
-        with jobs(n_jobs, (estimator, null, X, n_experts)) as run:
+        statistic, null = _ratio(estimator, X, y, n_experts, rows)
+        with jobs(n_jobs, (estimator, null, X, n_experts, rows)) as run:
             drawn = np.array(run(_ratio_of_draw, [(int(seed),) for seed in seeds]))
     pvalue = (1 + int((drawn >= statistic).sum())) / (1 + n_resamples)
     return LikelihoodRatioResult(statistic, pvalue, null_distribution=drawn)
@@ -138,35 +156,66 @@ def _check_mixture(estimator):
         raise TypeError("The number of experts in a list is given; give one expert to clone.")
 
 
-def _ratio(estimator, X, y, n_experts):
+def _of_rows(X, exposure, subject):
+    """What fits and densities are told about rows."""
+    rows = {
+        "exposure": None if exposure is None else np.asarray(exposure),
+        "subject": check_subject(subject, X),
+    }
+    return {name: values for name, values in rows.items() if values is not None}
+
+
+def _ratio(estimator, X, y, n_experts, rows):
     """Twice the gain of one more expert, and the mixture without it."""
     small, large = (
-        clone(estimator).set_params(n_experts=k).fit(X, y) for k in (n_experts, n_experts + 1)
+        clone(estimator).set_params(n_experts=k).fit(X, y, **rows)
+        for k in (n_experts, n_experts + 1)
     )
     for mixture in (small, large):
-        mixture._free_parameters()
+        mixture._check_maximised()
     # Starts may end below the smaller mixture, which the larger one has among its kind.
-    gain = large.log_density(X, y).sum() - small.log_density(X, y).sum()
+    gain = large.log_density(X, y, **rows).sum() - small.log_density(X, y, **rows).sum()
     return 2 * max(0.0, float(gain)), small
 
 
-def _ratio_of_draw(estimator, null, X, n_experts, seed):
+def _ratio_of_draw(estimator, null, X, n_experts, rows, seed):
     random_state = np.random.RandomState(seed)
     for _ in range(DRAWS):
-        y = null.sample_y(X, random_state=random_state)[..., 0]
+        y = _draw(null, X, random_state, **rows)
         if not is_classifier(null) or len(np.unique(y)) == len(null.classes_):
-            return _ratio(estimator, X, y, n_experts)[0]
+            return _ratio(estimator, X, y, n_experts, rows)[0]
     raise ValueError("Draws lack a class, which is too rare for the bootstrap.")
 
 
-def gate_test(estimator, X, y, *, sample_weight=None, random_state=None):
+def _draw(mixture, X, random_state, subject=None, **exposure):
+    """A target for each row, drawn from a mixture; rows of a subject from one expert."""
+    if subject is None:
+        return mixture.sample_y(X, random_state=random_state, **exposure)[..., 0]
+    _, first, number = np.unique(subject, return_index=True, return_inverse=True)
+    gate_proba = mixture.gate_proba(_safe_indexing(X, first))
+    expert = draw_places(gate_proba, 1, random_state)[number]
+    if not is_classifier(mixture):
+        components = mixture.predict_dist(X, **exposure).components
+        return components.rvs(expert, random_state)[:, 0]
+    X, n_classes = mixture._check_X(X), len(mixture.classes_)
+    log_proba = [
+        mixture._route_log_density(X, np.full(len(number), c), mixture._routes(X))
+        for c in range(n_classes)
+    ]
+    proba = np.exp(np.take_along_axis(np.stack(log_proba), expert[None], axis=2)[..., 0].T)
+    return mixture.classes_[draw_places(proba, 1, random_state)[:, 0]]
+
+
+def gate_test(
+    estimator, X, y, *, sample_weight=None, exposure=None, subject=None, random_state=None
+):
     r"""Test whether the gate has to look at the row: softmax gate against proportions.
 
     Twice the difference of the log-likelihoods is chi-squared, with as many degrees of freedom as
-    the gate has weights, :math:`(K - 1) d`, where all experts of the smaller mixture are needed
-    and differ: then this is a regular test [1]_. Both likelihoods are taken at their maxima,
-    without the penalties of gate and experts. EM starts the one mixture from the other's
-    responsibilities too, so that both are at the same optimum.
+    the gate has weights, :math:`(K - 1) d` for columns of rank d, where all experts of the smaller
+    mixture are needed and differ: then this is a regular test [1]_. Both likelihoods are taken at
+    their maxima, without the penalties of gate and experts. EM starts the one mixture from the
+    other's responsibilities too, so that both are at the same optimum.
 
     Parameters
     ----------
@@ -179,6 +228,10 @@ def gate_test(estimator, X, y, *, sample_weight=None, random_state=None):
         Target.
     sample_weight : array-like of shape (n_samples,), default=None
         Weights: a row of weight 2 counts as two rows.
+    exposure : array-like of shape (n_samples,), default=None
+        Of each row, as in ``fit``.
+    subject : array-like of shape (n_samples,), default=None
+        Rows of one subject share one expert, as in ``fit``.
     random_state : int, RandomState instance or None, default=None
         Seed of the mixture where it has none.
 
@@ -216,26 +269,26 @@ def gate_test(estimator, X, y, *, sample_weight=None, random_state=None):
         raise ValueError(f"gate_test compares a SoftmaxGate with proportions; the gate is {gate}.")
     estimator = seed_estimator(estimator, check_random_state(random_state))
     proportions = clone(estimator).set_params(gate=ConstantGate())
+    rows = {"sample_weight": sample_weight, **_of_rows(X, exposure, subject)}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # both go on to their maxima afterwards
-        with_gate, without = (
-            clone(each).fit(X, y, sample_weight=sample_weight) for each in (estimator, proportions)
-        )
-        from_without = _started(estimator, X, y, sample_weight, without)
-        from_gate = _started(proportions, X, y, sample_weight, with_gate)
+        with_gate, without = (clone(each).fit(X, y, **rows) for each in (estimator, proportions))
+        from_without = _started(estimator, X, y, rows, without)
+        from_gate = _started(proportions, X, y, rows, with_gate)
     if len(with_gate.experts_) == 1:
         raise ValueError("A single expert has no gate: give n_experts, two at least.")
     best_with, best_without = (
-        max(Estimates(mixture, X, y, sample_weight).highest() for mixture in candidates)
+        max(Estimates(mixture, X, y, **rows).highest() for mixture in candidates)
         for candidates in ((with_gate, from_without), (without, from_gate))
     )
     statistic = 2 * max(0.0, float(best_with - best_without))
-    df = with_gate._free_parameters() - without._free_parameters()
+    n_with, n_without = (each._free_parameters(X, sample_weight) for each in (with_gate, without))
+    df = n_with - n_without
     return LikelihoodRatioResult(statistic, float(stats.chi2.sf(statistic, df)), df=df)
 
 
-def _started(estimator, X, y, sample_weight, other):
+def _started(estimator, X, y, rows, other):
     """The mixture that EM reaches from the responsibilities of another one."""
-    resp = other.responsibilities(X, y)
+    resp = other.responsibilities(X, y, **rows)
     start = clone(estimator).set_params(init=lambda *given: resp, n_init=1)
-    return start.fit(X, y, sample_weight=sample_weight)
+    return start.fit(X, y, **rows)

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 import numpy as np
 from sklearn.base import clone, is_classifier
 from sklearn.utils import _safe_indexing, check_random_state
-from sklearn.utils.validation import check_array, check_consistent_length
+from sklearn.utils.validation import check_array, check_consistent_length, column_or_1d
 
 from .._compat import check_sample_weight
 from .._display import html_table, text_table
@@ -14,8 +14,10 @@ from .._experts.traits import seed_estimator
 from .._experts.folds import make_folds
 from .._parallel import jobs
 from .._parameters import ExpertParameters
+from .._subjects import Subjects, check_subject
 
 CRITERIA = ("bic", "icl", "aic")
+FEW = 0.2  # parameters for a row, beyond which "auto" trusts no information criterion
 
 
 class ExpertSelection:
@@ -113,6 +115,9 @@ def select_n_experts(
     criterion="auto",
     cv=5,
     sample_weight=None,
+    exposure=None,
+    subject=None,
+    groups=None,
     n_jobs=None,
     random_state=None,
 ):
@@ -135,14 +140,23 @@ def select_n_experts(
         Candidates.
     criterion : {"auto", "bic", "icl", "aic", "cv"}, default="auto"
         "auto" is "bic" where the mixture's parameters can be counted (linear or logistic
-        experts, predicted in-sample), else "cv". "icl" asks for experts that share few rows.
-        "aic" is quick to find experts that are not there.
+        experts, predicted in-sample) and the largest candidate has five rows, or subjects, for
+        each of them, else "cv": with fewer, BIC finds experts that are not there. "icl" asks for
+        experts that share few rows. "aic" is quick to find experts that are not there.
     cv : int, splitter or iterable of (train, test), default=5
         Folds of the outer cross-validation; a number means shuffled ones, stratified for
-        classes. Every row has to be held out once. Where rows belong together, give
-        ``GroupKFold().split(X, y, groups)``.
+        classes. Every row has to be held out once.
     sample_weight : array-like of shape (n_samples,), default=None
         Weights: a row of weight 2 counts as two rows.
+    exposure : array-like of shape (n_samples,), default=None
+        Of each row, as in ``fit``.
+    subject : array-like of shape (n_samples,), default=None
+        Rows of one subject share one expert, as in ``fit``. Criteria count subjects, and folds
+        and standard errors take them as a whole.
+    groups : array-like of shape (n_samples,), default=None
+        Rows of one group stay in one fold, here and in ``fit``, which then predicts linear
+        experts out of fold too, unless ``cv=False`` says otherwise. Standard errors take groups
+        as a whole.
     n_jobs : int, default=None
         Jobs for candidates and folds. The result does not depend on it.
     random_state : int, RandomState instance or None, default=None
@@ -191,25 +205,44 @@ def select_n_experts(
         )
     X = X if hasattr(X, "shape") else check_array(X, dtype=None, ensure_all_finite=False)
     y = np.asarray(y)
-    check_consistent_length(X, y)
-    weight = check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+    check_consistent_length(X, y, exposure, groups)
+    rows = {
+        "sample_weight": check_sample_weight(
+            sample_weight, X, dtype=np.float64, ensure_non_negative=True
+        ),
+        "exposure": None if exposure is None else np.asarray(exposure),
+        "subject": check_subject(subject, X),
+        "groups": None if groups is None else column_or_1d(groups),
+    }
+    rows = {name: values for name, values in rows.items() if values is not None}
     random_state = check_random_state(random_state)
     estimator = seed_estimator(estimator, random_state)
     if criterion == "auto":
-        criterion = "bic" if _counts_parameters(estimator, candidates, X, y, weight) else "cv"
+        criterion = "bic" if _has_few_parameters(estimator, candidates[-1], X, y, rows) else "cv"
     if criterion != "cv":
-        with jobs(n_jobs, (estimator, X, y, weight)) as run:
+        with jobs(n_jobs, (estimator, X, y, rows)) as run:
             fits = run(_fit, [(k,) for k in candidates])
-        results = _information(fits, candidates, X, y, weight)
+        results = _information(fits, candidates, X, y, rows)
         best = int(np.argmin(results[criterion]))
         fitted, caught = fits[best]
     else:
         seed = random_state.randint(np.iinfo(np.int32).max)
-        folds = make_folds(cv, [], X, y, {}, stratify=is_classifier(estimator), seed=seed)
-        log_density = _held_out(estimator, X, y, weight, candidates, folds, n_jobs)
-        results = _compare(log_density, weight, candidates)
+        together = {"groups": rows["groups"]} if "groups" in rows else {}
+        folds = make_folds(
+            cv,
+            [],
+            X,
+            y,
+            rows["sample_weight"],
+            together,
+            subject=rows.get("subject"),
+            stratify=is_classifier(estimator),
+            seed=seed,
+        )
+        log_density, weight = _held_out(estimator, X, y, rows, candidates, folds, n_jobs)
+        results = _compare(log_density, weight, candidates, rows.get("groups"))
         best = int(np.argmax(results["difference"] <= results["std_error"]))
-        fitted, caught = _fit(estimator, X, y, weight, candidates[best])
+        fitted, caught = _fit(estimator, X, y, rows, candidates[best])
     for warning in caught:  # those of the other candidates are no concern of the user's
         warnings.warn(warning, stacklevel=2)
     return ExpertSelection(results, best, fitted, criterion)
@@ -226,66 +259,90 @@ def _check_candidates(estimator, n_experts):
     return sorted({1, *map(int, candidates)})
 
 
-def _counts_parameters(estimator, candidates, X, y, weight):
-    """Whether the information criteria apply, asked of the cheapest mixture that has a gate."""
-    n_experts = min(2, candidates[-1])
+def _has_few_parameters(estimator, n_experts, X, y, rows):
+    """Whether the information criteria apply, asked of a mixture that is hardly trained."""
     probe = clone(estimator).set_params(n_init=1, max_iter=1)
     try:
-        _fit(probe, X, y, weight, n_experts)[0]._free_parameters()
+        _, n_units, n_parameters = _fit(probe, X, y, rows, n_experts)[0]._likelihood_terms(
+            X, y, **_scored_with(rows)
+        )
     except ValueError:
         return False
-    return True
+    return n_parameters <= FEW * n_units
 
 
-def _fit(estimator, X, y, weight, n_experts):
+def _fit(estimator, X, y, rows, n_experts):
     """A fitted mixture of so many experts, and the warnings that it gave."""
     mixture = clone(estimator).set_params(n_experts=n_experts)
+    if mixture.cv is False:  # without folds, groups have no place in fit
+        rows = {name: values for name, values in rows.items() if name != "groups"}
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        mixture.fit(X, y, sample_weight=weight)
+        mixture.fit(X, y, **rows)
     return mixture, [warning.message for warning in caught]
 
 
-def _information(fits, candidates, X, y, weight):
-    terms = [mixture._likelihood_terms(X, y, weight) for mixture, _ in fits]
+def _scored_with(rows):
+    """What criteria and densities are told about rows."""
+    return {"sample_weight": None, **{k: v for k, v in rows.items() if k != "groups"}}
+
+
+def _information(fits, candidates, X, y, rows):
+    given = _scored_with(rows)
+    terms = [mixture._likelihood_terms(X, y, **given) for mixture, _ in fits]
     return {
         "n_experts": np.array(candidates),
         "log_likelihood": np.array([log_likelihood for log_likelihood, _, _ in terms]),
         "n_parameters": np.array([n_parameters for _, _, n_parameters in terms]),
         **{
-            name: np.array([getattr(mixture, name)(X, y, weight) for mixture, _ in fits])
+            name: np.array([getattr(mixture, name)(X, y, **given) for mixture, _ in fits])
             for name in ("aic", "bic", "icl")
         },
     }
 
 
-def _held_out(estimator, X, y, weight, candidates, folds, n_jobs):
-    """Log-density (n_samples, n_candidates) of each row under mixtures that did not see it."""
-    with jobs(n_jobs, (estimator, X, y, weight)) as run:
+def _held_out(estimator, X, y, rows, candidates, folds, n_jobs):
+    """Log-density of each row, or subject, under mixtures that did not see it, and their weights.
+
+    The first is (n_units, n_candidates), the second (n_units,).
+    """
+    with jobs(n_jobs, (estimator, X, y, rows)) as run:
         parts = run(_score_fold, [(k, train, test) for k in candidates for train, test in folds])
-    log_density = np.empty((len(y), len(candidates)))
+    tested, weight = [test for _, test in folds], rows["sample_weight"]
+    if "subject" in rows:
+        subjects = Subjects(rows["subject"], weight)
+        weight = subjects.counts
+        tested = [
+            np.searchsorted(subjects.labels, np.unique(rows["subject"][test])) for test in tested
+        ]
+    log_density = np.empty((len(weight), len(candidates)))
     for i in range(len(candidates)):
-        for (_, test), part in zip(folds, parts[i * len(folds) :], strict=False):
+        for test, part in zip(tested, parts[i * len(folds) :], strict=False):
             log_density[test, i] = part
-    return log_density
+    return log_density, weight
 
 
-def _score_fold(estimator, X, y, weight, n_experts, train, test):
-    part = _safe_indexing(X, train)
-    mixture, _ = _fit(estimator, part, y[train], weight[train], n_experts)
-    return mixture.log_density(_safe_indexing(X, test), y[test])
+def _score_fold(estimator, X, y, rows, n_experts, train, test):
+    of_train, of_test = ({name: v[part] for name, v in rows.items()} for part in (train, test))
+    mixture, _ = _fit(estimator, _safe_indexing(X, train), y[train], of_train, n_experts)
+    return mixture.log_density(_safe_indexing(X, test), y[test], **_scored_with(of_test))
 
 
-def _compare(log_density, weight, candidates):
+def _compare(log_density, weight, candidates, groups=None):
     """Mean of each column, distance to the highest one, and standard error of that."""
     share = weight / weight.sum()
     score = share @ log_density
     behind = log_density[:, [np.argmax(score)]] - log_density
     difference = share @ behind
-    variance = share @ (behind - difference) ** 2
+    beyond = behind - difference
+    variance = share @ beyond**2 / weight.sum()
+    if groups is not None and len(groups) == len(weight):
+        numbers = np.unique(groups, return_inverse=True)[1]
+        sums = [np.bincount(numbers, share * column) for column in beyond.T]
+        variance = np.square(sums).sum(axis=1)
     return {
         "n_experts": np.array(candidates),
         "log_score": score,
         "difference": difference,
-        "std_error": np.sqrt(variance / weight.sum()),
+        "std_error": np.sqrt(variance),
     }

@@ -1,0 +1,127 @@
+"""Short EM runs from many starts, of which the best goes on."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from .._parallel import jobs
+from .loop import run_em
+
+SHORT_RUN = 10  # EM iterations to tell a good start from a bad one
+FIRST_LOOK = 4  # iterations, after which the hopeless ones end
+SLOW_RATE = 0.9  # by which gains shrink at the fastest, for all that is known so early
+FINALISTS = 3  # starts that go on
+LONGER_RUN = 20  # for so many iterations more, to tell the best of them
+SAME = 1e-6  # per unit of weight; starts closer than this have most likely met
+TIE = 1e-9  # per unit of weight; the first of equal starts wins
+
+
+def best_start(problem, starts, n_jobs):
+    """Run EM briefly from each start, longer from the best; the state after the best run.
+
+    Parameters
+    ----------
+    problem : Problem
+        With experts that are quick to fit; it is left alone.
+    starts : list of ndarray of shape (n_samples, n_experts)
+        Responsibilities.
+    n_jobs : int or None
+        How many runs go side by side.
+
+    Returns
+    -------
+    state : object
+        For ``problem.restore``.
+    ends : list of (float, float)
+        Where each run ended that tells good starts from bad ones: objective, and fewest
+        effective rows of an expert.
+    paths : list of list of float
+        Objectives of each run, one for each iteration; longer ones of those that went on.
+    """
+    with jobs(n_jobs, shared=(problem,)) as run:
+        return _best_of_runs(problem, starts, run)
+
+
+@dataclass
+class _Contestant:
+    """A start on its way: responsibilities, then what EM made of them."""
+
+    number: int
+    resp: np.ndarray | None
+    state: object = None
+    objectives: list = field(default_factory=list)
+    converged: bool = False
+    fewest_rows: float = np.nan
+
+    @property
+    def objective(self):
+        """The best so far."""
+        return max(self.objectives)
+
+    def may_reach(self, objective):
+        """Whether gains that go on to shrink as the last one did, or slowly, lead so far."""
+        if self.converged or len(self.objectives) < 3:
+            return not self.objective < objective
+        before, gain = np.diff(self.objectives[-3:])
+        rate = gain / before if before > 0 else 1.0
+        if not rate < 1:  # it gathers speed
+            return True
+        rate = max(rate, SLOW_RATE)
+        return not self.objectives[-1] + gain * rate / (1 - rate) < objective
+
+
+def _best_of_runs(problem, starts, run):
+    runs = _race([_Contestant(i, resp) for i, resp in enumerate(starts)], SHORT_RUN, run)
+    paths = [contestant.objectives for contestant in runs]
+    ends = [(contestant.objective, contestant.fewest_rows) for contestant in runs]
+    finalists = []
+    while runs and len(finalists) < FINALISTS:
+        best = _best(runs)
+        finalists.append(best)
+        runs = [other for other in runs if abs(other.objective - best.objective) > SAME]
+        runs = [other for other in runs if other.may_reach(finalists[0].objective)]
+    if len(finalists) > 1:
+        finalists = _race(finalists, LONGER_RUN, run)
+    for finalist in finalists:
+        paths[finalist.number] = finalist.objectives
+    return _best(finalists).state, ends, paths
+
+
+def _race(contestants, max_iter, run):
+    """So many iterations of each, but for those that are hopelessly behind after the first few.
+
+    The limit that they head for is projected from the last gains by Aitken's method.
+    """
+    first = run(_go_on, ((contestant, FIRST_LOOK) for contestant in contestants))
+    best = _best(first).objective
+    going = [not c.converged and c.may_reach(best) for c in first]
+    rest = iter(
+        run(_go_on, ((c, max_iter - FIRST_LOOK) for c, go in zip(first, going, strict=True) if go))
+    )
+    return [next(rest) if go else c for c, go in zip(first, going, strict=True)]
+
+
+def _best(runs):
+    """The contestant of the highest objective; of equal ones the first."""
+    best = runs[0]
+    for other in runs[1:]:
+        if other.objective > best.objective + TIE or np.isnan(best.objective):
+            best = other
+    return best
+
+
+def _go_on(problem, contestant, max_iter):
+    problem = problem.fork()
+    if contestant.state is None:
+        problem.start(contestant.resp)
+    else:
+        problem.restore(contestant.state)
+    ran = run_em(problem, max_iter=max_iter, tol=1e-6, patience=1)
+    return _Contestant(
+        contestant.number,
+        None,
+        problem.state(),
+        contestant.objectives + ran.objectives,
+        ran.converged,
+        problem.effective_rows().min(),
+    )

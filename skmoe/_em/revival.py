@@ -1,0 +1,96 @@
+"""Dead experts: which ones they are, and the rows they are handed."""
+
+import numpy as np
+
+SAME_DENSITY = 1e-6  # in log-density, for every row: two experts that no data will part
+
+
+def dead_experts(problem):
+    """Numbers of the experts with next to no rows, and of copies of others."""
+    load, n_experts = problem.load, len(problem.load)
+    enough = min(problem.experts.minimum_rows, 0.1 * problem.weight.sum() / n_experts)
+    few = problem.effective_rows() < enough
+    return np.flatnonzero(few | (load < 0.01 / n_experts) | problem.copies())
+
+
+def copies_of_heavier(log_density, load):
+    """Whether a heavier expert has the same density everywhere, (K,)."""
+    copies = np.zeros(len(load), dtype=bool)
+    order = np.argsort(-load, kind="stable")
+    for i, k in enumerate(order):
+        difference = np.abs(log_density[:, order[:i]] - log_density[:, [k]])
+        copies[k] = i > 0 and difference.max(axis=0).min() < SAME_DENSITY
+    return copies
+
+
+def reseeded(resp, loss, dead, neighbours):
+    """Responsibilities (n, K) in which each dead expert has the rows around a place of high loss.
+
+    Parameters
+    ----------
+    resp : ndarray of shape (n_samples, n_experts)
+        Responsibilities.
+    loss : ndarray of shape (n_samples,)
+        Negative log-density of each row.
+    dead : ndarray of ints
+        Numbers of experts.
+    neighbours : Neighbours
+        Finds the rows.
+    """
+    resp, weight = resp.copy(), neighbours.data.weight
+    for k in dead:
+        rows = neighbours(loss, weight.sum() / (2 * resp.shape[1]))
+        resp[rows] *= 0.1
+        resp[rows, k] += 0.9
+        loss = loss.copy()
+        loss[rows] = weight @ loss / weight.sum()  # the next dead expert goes elsewhere
+    return resp
+
+
+
+class Neighbours:
+    """Finds the rows around a place where the mixture fits badly, for a dead expert.
+
+    Parameters
+    ----------
+    data : TrainingData
+        With ``points`` (n_samples, n_columns), standardised columns and target, which are made
+        when an expert dies, and ``weight`` (n_samples,).
+    """
+
+    n_candidates = 16
+
+    def __init__(self, data):
+        self.data = data
+
+    def __call__(self, loss, mass):
+        """Rows of about the weight ``mass`` around the candidate of highest mean loss.
+
+        Parameters
+        ----------
+        loss : ndarray of shape (n_samples,)
+            Negative log-density of each row.
+        mass : float
+            Weight wanted.
+
+        Returns
+        -------
+        rows : ndarray of ints
+            Row numbers.
+        """
+        points, weights = self.data.points, self.data.weight
+        order = np.argsort(-loss, kind="stable")
+        order = order[weights[order] > 0]
+        cumulative = np.cumsum(weights[order])
+        quantiles = np.linspace(0, 0.1, self.n_candidates) * cumulative[-1]
+        best, best_rows = -np.inf, order[:1]
+        for candidate in order[np.unique(np.searchsorted(cumulative, quantiles, side="right"))]:
+            distance = ((points - points[candidate]) ** 2).sum(axis=1)
+            nearest = np.argsort(distance, kind="stable")
+            enough = np.searchsorted(np.cumsum(weights[nearest]), mass)
+            radius = distance[nearest[min(enough, len(nearest) - 1)]]
+            rows = np.flatnonzero(distance <= radius * (1 + 1e-9))
+            weight = weights[rows]
+            if weight.sum() > 0 and weight @ loss[rows] / weight.sum() > best:
+                best, best_rows = weight @ loss[rows] / weight.sum(), rows
+        return best_rows

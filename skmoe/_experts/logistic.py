@@ -1,0 +1,208 @@
+"""Logistic experts, all K of them at once, on one design of standardised columns."""
+
+import copy
+
+import numpy as np
+from scipy import special
+
+from .._numerics import multinomial
+from .base import LinearExperts
+
+
+class LogisticExperts(LinearExperts):
+    """Penalised multinomial logistic regression for K experts, a Newton step or two at a time.
+
+    Of two classes, ``learn_sums`` makes the steps of all experts from sums over the rows.
+
+    See ``LinearExperts`` for the parameters; ``classes`` are the labels of the classes.
+    """
+
+    n_newton = 2
+    n_first_newton = 20  # from nothing: a start, and warm_start, then begin at their optimum
+    longest_drift = 0.1  # of the log-odds, until their curvature is taken anew
+    _curvature = _factors = None  # of log-odds of two classes, for steps from sums
+    _drift = 0.0
+
+    def __init__(self, X, y, weight, n_experts, *, classes, penalty, per_column_unit, units=None):
+        self.classes, self.n_classes = classes, len(classes)
+        super().__init__(
+            X, y, weight, n_experts, penalty=penalty, per_column_unit=per_column_unit, units=units
+        )
+        # Two classes have one coefficient w in scikit-learn and -w/2, w/2 here.
+        factor = 2.0 if self.n_classes == 2 else 1.0
+        self.column_penalty = np.append(factor * self.alpha, 0.0)
+        self._set_coef(np.zeros((n_experts, len(self.column_penalty), self.n_classes)))
+
+    @property
+    def labels(self):
+        """Class of each row, (n_samples, n_classes) of zeros and ones."""
+        return np.eye(self.n_classes)[self.y]
+
+    @property
+    def log_odds(self):
+        """Coefficients of the log-odds of the second of two classes, (n_experts, p)."""
+        return self.coef[:, :, 1] - self.coef[:, :, 0]
+
+    def learn_sums(self, sums, size=1.0):
+        """A Newton step of the log-odds of two classes from sums, taken where they are.
+
+        Parameters
+        ----------
+        sums : Sums
+            Of the last pass over the rows.
+        size : float, default=1.0
+            Part of the step to take.
+        """
+        penalty, log_odds = np.append(self.alpha, 0.0), self.log_odds
+        if self.wants_curvature:
+            self._curvature, self._drift = sums.gram, 0.0
+            floor = 1e-12 * max(sums.gram.max(), 1e-300)  # in directions that are flat
+            self._factors = [
+                multinomial.factor_definite(gram + np.diag(penalty + floor)) for gram in sums.gram
+            ]
+        slope = sums.cross[:, :, 0] - penalty * log_odds
+        step = np.stack(
+            [
+                multinomial.solve_factored(factor, of_expert)
+                for factor, of_expert in zip(self._factors, slope, strict=True)
+            ]
+        )
+        step *= size * multinomial.shortening(step.T, sums.rows_gram)[:, None]
+        mass = max(self._curvature[:, -1, -1].sum(), 1e-300)
+        self._drift += np.sqrt(max(np.vdot(step, slope), 0.0) / mass)
+        half = 0.5 * (log_odds + step)
+        self._set_coef(np.stack([-half, half], axis=2))
+
+    @property
+    def wants_curvature(self):
+        """Whether the next step from sums asks for the curvature where it begins."""
+        return self._curvature is None or self._drift > self.longest_drift
+
+    def forget_curvature(self):
+        """Take the curvature anew before the next step."""
+        self._curvature = self._factors = None
+
+    def fit(self, resp, working=None, exposure=None):
+        """A few Newton steps on the labels with weights ``resp``."""
+        coef, labels = np.empty_like(self.coef), self.labels
+        for k in range(self.n_experts):
+            coef[k], _, _ = multinomial.fit(
+                self.design,
+                labels * (resp[:, k] * self.weight)[:, None],
+                self.coef[k],
+                self.column_penalty,
+                max_iter=self.n_newton if self.coef.any() else self.n_first_newton,
+                tol=1e-10,
+            )
+        self.n_fits += self.n_experts
+        self._set_coef(coef)
+
+    def streaming(self, resp, order, fitted):
+        """These experts in another order, without their rows, to go on with ``learn_batch``."""
+        bounds = [
+            multinomial.curvature(self.design, mass, proba)
+            for mass, proba in zip(
+                (resp * self.weight[:, None])[:, order].T,
+                self.predictions.transpose(1, 0, 2)[order],
+                strict=True,
+            )
+        ]
+        return self._streaming(bounds, order)
+
+    def streaming_from_sums(self, order):
+        """The same after steps from sums, with the curvature of the last ones."""
+        bounds = 2 * self._curvature[order]  # see multinomial.curvature
+        return self._streaming(list(np.stack([bounds, bounds], axis=1)), order)
+
+    def _streaming(self, bounds, order):
+        twin = self.without_rows()
+        twin.coef, twin.bounds = self.coef[order], bounds
+        twin.forget_curvature()
+        return twin
+
+    def learn_batch(self, X, y, weights, *, keep, gain):
+        """One step for ``keep`` times what was seen so far and ``gain`` times a batch.
+
+        Parameters
+        ----------
+        X, y : ndarrays of n_samples rows
+            The batch.
+        weights : ndarray of shape (n_samples, n_experts)
+            Responsibilities times weights of the rows.
+        keep, gain : float
+            Factors.
+
+        Returns
+        -------
+        experts : LogisticExperts
+            With ``predictions`` for the batch.
+        """
+        twin = copy.copy(self)
+        twin._take(X, y)
+        labels = twin.labels
+        steps = [
+            multinomial.stream_step(
+                twin.design,
+                labels * weights[:, [k]],
+                self.coef[k],
+                self.column_penalty,
+                self.bounds[k],
+                keep=keep,
+                gain=gain,
+            )
+            for k in range(self.n_experts)
+        ]
+        twin._set_coef(np.stack([coef for coef, _ in steps]))
+        twin.bounds = [bound for _, bound in steps]
+        twin.n_fits += self.n_experts
+        return twin
+
+    def predict_standardised(self, columns):
+        """Probabilities (n_rows, n_experts, 2) of two classes for rows of standardised columns."""
+        log_odds = self.log_odds.T
+        log_odds = columns @ log_odds[:-1] + log_odds[-1]
+        return special.expit(np.stack([-log_odds, log_odds], axis=2))
+
+    @property
+    def predictions(self):
+        """Class probabilities of the rows, (n_samples, n_experts, n_classes)."""
+        if self._predictions is None:
+            log_proba = [multinomial.log_softmax(self.design @ coef) for coef in self.coef]
+            self._predictions = np.exp(np.stack(log_proba, axis=1))
+        return self._predictions
+
+    @predictions.setter
+    def predictions(self, predictions):
+        self._predictions = predictions
+
+    def _set_coef(self, coef):
+        self.coef, self.predictions = coef, None
+        self.penalty = 0.5 * np.einsum("j,kjc->k", self.column_penalty, coef**2)
+
+    def state(self):
+        """What ``restore`` needs; never changed in place."""
+        return self.coef, self._curvature, self._factors, self._drift
+
+    def restore(self, state):
+        """Back to an earlier state."""
+        coef, self._curvature, self._factors, self._drift = state
+        self._set_coef(coef)
+
+    def finish(self, templates):
+        """Fitted estimators, of the classes of the templates, with these coefficients."""
+        fitted = []
+        for template, coef in zip(templates, self.coef, strict=True):
+            raw, intercept = self.raw(coef)
+            raw = raw.T
+            if self.n_classes == 2:
+                raw, intercept = raw[1:] - raw[:1], intercept[1:] - intercept[:1]
+            template.coef_, template.intercept_ = raw, intercept
+            template.classes_, template.n_features_in_ = self.classes, len(self.scale)
+            template.n_iter_ = np.array([self.n_fits // self.n_experts], dtype=np.int32)
+            fitted.append(template)
+        return fitted
+
+    @property
+    def n_functions(self):
+        """Linear functions of the columns in each expert; those of the classes sum to zero."""
+        return self.n_classes - 1

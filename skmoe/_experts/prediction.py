@@ -1,0 +1,112 @@
+"""What one fitted expert predicts, or all linear ones at once."""
+
+import numpy as np
+from scipy import special
+from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
+from sklearn.utils.validation import _num_samples
+
+from .._tables import numeric_matrix
+from .families import is_multinomial
+from .fitting import split_last
+
+
+def aligned_proba(estimator, X, classes):
+    """``predict_proba`` with a column for each of ``classes``, 0 where it never saw one."""
+    unknown = np.setdiff1d(estimator.classes_, classes).tolist()
+    if unknown:
+        raise ValueError(f"It predicts the classes {unknown}, which y does not hold.")
+    proba = np.zeros((_num_samples(X), len(classes)))
+    proba[:, np.searchsorted(classes, estimator.classes_)] = estimator.predict_proba(X)
+    return proba
+
+
+def own_log_proba(proba, y):
+    """Log-probability of each row's class, (n,), from all of them, (n, n_classes)."""
+    return np.log(np.maximum(proba[np.arange(len(y)), y], np.finfo(float).tiny))
+
+
+def expert_prediction(name, estimator, X, y_shape, classes):
+    """Prediction of one expert for some rows, checked.
+
+    Parameters
+    ----------
+    name : str
+        For errors.
+    estimator : estimator
+        Fitted.
+    X : array-like or DataFrame of n_samples rows
+        What the estimator takes.
+    y_shape : tuple
+        Shape of one target: ``()`` or ``(n_outputs,)``; of class probabilities (n_classes,).
+    classes : ndarray of shape (n_classes,) or None
+        None for regressors.
+
+    Returns
+    -------
+    prediction : ndarray of shape (n_samples,) + y_shape
+        Finite.
+    """
+    try:
+        if classes is None:
+            prediction = np.asarray(estimator.predict(X), dtype=np.float64)
+        else:
+            prediction = aligned_proba(estimator, X, classes)
+        prediction = prediction.reshape((_num_samples(X), *y_shape))
+    except Exception as error:  # whatever it is, it goes on, with the name of the expert
+        error.add_note(f"Raised by predict of expert {name!r}.")
+        raise
+    if not np.isfinite(prediction).all():
+        raise ValueError(f"Expert {name!r} predicted NaN or infinity.")
+    return prediction
+
+
+def predict_linear(experts, X, classes):
+    """What fitted linear or logistic experts predict, without each of them checking X again.
+
+    Parameters
+    ----------
+    experts : list of estimators
+        Fitted; of the very classes of scikit-learn, or they may do something else.
+    X : array-like or DataFrame of n_samples rows
+        Checked as mixtures do.
+    classes : ndarray of shape (n_classes,) or None
+        None for regressors.
+
+    Returns
+    -------
+    predictions : ndarray of shape (n_samples, n_experts) or (..., n_classes) or None
+        None where the experts have to be asked one by one: because they are others, or to say
+        what is wrong with X.
+    """
+    kinds = (LinearRegression, Ridge) if classes is None else (LogisticRegression,)
+    if type(X) is not np.ndarray or any(type(expert) not in kinds for expert in experts):
+        return None
+    shape = X.shape[1:]
+    if classes is not None:
+        n_functions = 1 if len(classes) == 2 else len(classes)
+        shape = (n_functions, *shape)
+        alike = all(
+            np.array_equal(expert.classes_, classes)
+            and (n_functions == 1 or is_multinomial(expert))
+            for expert in experts
+        )
+        if not alike:
+            return None
+    if any(expert.coef_.shape != shape for expert in experts):
+        return None
+    fitted = np.empty((len(X), len(experts), *shape[:-1]))
+    for k, expert in enumerate(experts):
+        fitted[:, k] = X @ expert.coef_.T + expert.intercept_
+    if not np.isfinite(fitted).all():
+        return None
+    if classes is None:
+        return fitted
+    if n_functions == 1:
+        return special.expit(np.concatenate([-fitted, fitted], axis=2))
+    return special.softmax(fitted, axis=2)
+
+
+def columns_seen(estimator, X):
+    """What the last step of an expert or gate sees of X, a float64 matrix."""
+    head, _ = split_last(estimator)
+    return numeric_matrix(X if head is None else head.transform(X))

@@ -1,0 +1,41 @@
+"""Questions about one estimator."""
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.frozen import FrozenEstimator
+
+
+def seed_estimator(estimator, random_state):
+    """A clone whose open ``random_state`` parameters are integers drawn from ``random_state``.
+
+    Integers that the user set stay.
+    """
+    estimator = clone(estimator)
+    seeds = {}
+    for key, value in sorted(estimator.get_params(deep=True).items()):
+        is_seed = key == "random_state" or key.endswith("__random_state")
+        if is_seed and not isinstance(value, (int, np.integer)):
+            seeds[key] = random_state.randint(np.iinfo(np.int32).max)
+    return estimator.set_params(**seeds) if seeds else estimator
+
+
+def has_oob_prediction(estimator):
+    """Whether the estimator is a bagging ensemble that leaves rows out."""
+    params = estimator.get_params(deep=False)
+    return "oob_score" in params and bool(params.get("bootstrap", False))
+
+
+def leaves_every_row_out(estimator):
+    """Whether it has so many members that each row is out of bag for some: one in 10,000 not."""
+    enough = estimator.get_params(deep=False).get("n_estimators", 0) >= 20
+    return has_oob_prediction(estimator) and enough
+
+
+def has_own_density(estimator):
+    """Whether it says how probable a target is, as a mixture does."""
+    return hasattr(estimator, "log_density")
+
+
+def is_frozen(estimator):
+    """Whether it is fitted already, and stays as it is."""
+    return isinstance(estimator, FrozenEstimator)

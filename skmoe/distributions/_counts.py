@@ -1,0 +1,302 @@
+"""Components of counts, whatever the size of their means."""
+
+import numpy as np
+from scipy import special
+
+from ._arrays import take
+from ._quadrature import find_quantile
+
+HALF_LOG_2PI = 0.5 * np.log(2 * np.pi)
+LARGEST = 1e300  # for what a distribution function knows of infinity
+LARGEST_DRAWN = 1e15  # mean of a Poisson draw; beyond, a float has no room for less than a normal
+SMALLEST_MEAN = 1e-280
+WITHIN_FLOATS = np.nextafter(-1.0, 0.0), 1e300
+MANY = 1e5  # events, from which on SciPy's incomplete Gamma function loses its tails
+NEAR = 0.2  # of eta, where the series below is good to 1e-12
+SERIES = (-1 / 3, 1 / 12, -2 / 135, 1 / 864, 1 / 2835, -139 / 777600, 1 / 25515, -571 / 261273600)
+
+
+def log_poisson(y, mean):
+    """Poisson log-probabilities of whole numbers, as half a deviance and Stirling's rest.
+
+    Terms as large as ``y log(y)`` never meet, so that the error is one of rounding in ``y - mean``
+    [1]_.
+
+    Parameters
+    ----------
+    y : ndarray that broadcasts against ``mean``
+        Whole numbers from 0 on.
+    mean : ndarray
+        Means.
+
+    Returns
+    -------
+    log_probability : ndarray
+        Natural logarithm.
+
+    References
+    ----------
+    .. [1] C. Loader, "Fast and accurate computation of binomial probabilities" (2000).
+    """
+    return -_half_deviance(y, mean) - _stirling(y)
+
+
+def log_negative_binomial(y, mean, shape):
+    """Negative binomial log-probabilities of whole numbers, in the manner of ``log_poisson``.
+
+    Parameters
+    ----------
+    y : ndarray that broadcasts against ``mean``
+        Whole numbers from 0 on.
+    mean : ndarray
+        Means.
+    shape : float or ndarray that broadcasts against ``mean``
+        Shapes.
+
+    Returns
+    -------
+    log_probability : ndarray
+        Natural logarithm.
+    """
+    mean = np.maximum(mean, SMALLEST_MEAN)
+    total, gap = y + shape, y - mean
+    rest = _stirling(total) - _stirling(shape) - _stirling(y) - np.log1p(y / shape)
+    return rest - shape * _log1p(-gap / total) - y * _log1p(shape * gap / mean / total)
+
+
+def _half_deviance(y, mean):
+    """``y log(y / mean) - y + mean``."""
+    mean = np.maximum(mean, SMALLEST_MEAN)
+    gap = y - mean
+    return y * _log1p(gap / mean) - gap
+
+
+def _log1p(x):
+    """``log(1 + x)``, finite for any x from -1 on."""
+    return np.log1p(np.clip(x, *WITHIN_FLOATS))
+
+
+def _stirling(x):
+    """``log(Gamma(x + 1)) - x log(x) + x``."""
+    large = np.maximum(x, 15.0)
+    inverse = 1 / large**2
+    rest = (1 / 12 - inverse * (1 / 360 - inverse * (1 / 1260 - inverse / 1680))) / large
+    small = np.minimum(x, 15.0)
+    exact = special.gammaln(small + 1) - special.xlogy(small, small) + small
+    return np.where(x < 15, exact, HALF_LOG_2PI + 0.5 * np.log(large) + rest)
+
+
+class _CountComponents:
+    """Counts of one output, with ``mean`` (n_samples, n_experts) and, below it, ``var``.
+
+    A subclass says what log-probabilities and distribution function are at whole numbers.
+    """
+
+    discrete = True
+
+    def logpdf(self, y):
+        """Log-probability of a value under each component.
+
+        Parameters
+        ----------
+        y : float or ndarray that broadcasts against ``mean``
+            Where to look.
+
+        Returns
+        -------
+        log_density : ndarray of shape (n_samples, n_experts)
+            Minus infinity where y is no count.
+        """
+        possible = (y >= 0) & (y == np.floor(y)) & np.isfinite(y)
+        return np.where(possible, self._log_probability(np.where(possible, y, 0.0)), -np.inf)
+
+    def cdf(self, y):
+        """Distribution function of each component.
+
+        Parameters
+        ----------
+        y : float or ndarray that broadcasts against ``mean``
+            Where to look.
+
+        Returns
+        -------
+        cdf : ndarray of shape (n_samples, n_experts)
+            Probability of a count of at most y.
+        """
+        return np.where(y < 0, 0.0, self._below(np.clip(np.floor(y), 0, LARGEST))[0])
+
+    def sf(self, y):
+        """Survival function of each component, exact in the upper tail.
+
+        Parameters
+        ----------
+        y : float or ndarray that broadcasts against ``mean``
+            Where to look.
+
+        Returns
+        -------
+        sf : ndarray of shape (n_samples, n_experts)
+            Probability of a count above y.
+        """
+        return np.where(y < 0, 1.0, self._below(np.clip(np.floor(y), 0, LARGEST))[1])
+
+    def ppf(self, q):
+        """Quantile function of each component.
+
+        Parameters
+        ----------
+        q : float
+            A probability.
+
+        Returns
+        -------
+        quantiles : ndarray of shape (n_samples, n_experts)
+            The smallest whole numbers whose distribution function is at least q; -1 for 0.
+        """
+        if q in (0.0, 1.0):
+            return np.full(self.mean.shape, -1.0 if q == 0.0 else np.inf)
+        # A Gamma variable of their mean and variance; its skewness is larger by 1 / std.
+        scale = self.var / np.maximum(self.mean, 1e-300)
+        shape = self.mean / np.maximum(scale, 1e-300)
+        guess = scale * special.gammaincinv(np.maximum(shape, 1e-300), q) - 0.5
+        less_skewed = np.where(shape > 100, (special.ndtri(q) ** 2 - 1) / 6, 0.0)
+        return find_quantile(self.cdf, q, guess - less_skewed)
+
+
+    def rvs(self, places, random_state):
+        """Draw from some of the components.
+
+        Parameters
+        ----------
+        places : ndarray of shape (n_samples, size)
+            For each draw of a row, the number of the component.
+        random_state : RandomState
+            Draws them.
+
+        Returns
+        -------
+        draws : ndarray of shape (n_samples, size)
+            Whole numbers, as floats.
+        """
+        mean = self._drawn_means(places, random_state)
+        draws = random_state.poisson(np.minimum(mean, LARGEST_DRAWN)).astype(np.float64)
+        large = mean > LARGEST_DRAWN
+        if large.any():
+            normal = random_state.standard_normal(large.sum())
+            draws[large] = np.round(mean[large] + np.sqrt(mean[large]) * normal)
+        return draws
+
+
+class PoissonComponents(_CountComponents):
+    """Poisson components, one for each row and expert.
+
+    Parameters
+    ----------
+    mean : ndarray of shape (n_samples, n_experts)
+        Means, not negative.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skmoe.distributions import PoissonComponents
+    >>> PoissonComponents(np.array([[1.0, 5.0]])).cdf(2).round(3)
+    array([[0.92 , 0.125]])
+    """
+
+    def __init__(self, mean):
+        self.mean = mean
+
+    @property
+    def var(self):
+        """Variances, which are the means."""
+        return self.mean
+
+    def _log_probability(self, y):
+        return log_poisson(y, self.mean)
+
+    def _below(self, y):
+        """Probabilities of at most y, and of more."""
+        events = y + 1
+        below, above = special.gammaincc(events, self.mean), special.gammainc(events, self.mean)
+        large = events > MANY
+        if not np.any(large):
+            return below, above
+        z, rest = _temme(np.maximum(events, MANY), self.mean)
+        below = np.where(large, special.ndtr(-z) + rest, below)
+        return below, np.where(large, special.ndtr(z) - rest, above)
+
+    def _drawn_means(self, places, random_state):
+        return take(self.mean, places)
+
+
+class NegativeBinomialComponents(_CountComponents):
+    """Negative binomial components, one for each row and expert.
+
+    Parameters
+    ----------
+    mean : ndarray of shape (n_samples, n_experts)
+        Means, not negative.
+    shape : float or ndarray that broadcasts against ``mean``
+        Shapes; the variance is ``mean + mean**2 / shape``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skmoe.distributions import NegativeBinomialComponents
+    >>> NegativeBinomialComponents(np.array([[1.0, 5.0]]), 2.0).cdf(2).round(3)
+    array([[0.889, 0.352]])
+    """
+
+    def __init__(self, mean, shape):
+        self.mean = mean
+        self.shape = np.broadcast_to(shape, mean.shape)
+
+    @property
+    def var(self):
+        """Variances, shaped like ``mean``."""
+        return self.mean + self.mean**2 / self.shape
+
+    def _log_probability(self, y):
+        return log_negative_binomial(y, self.mean, self.shape)
+
+    def _below(self, y):
+        """Probabilities of at most y, and of more."""
+        total, few = self.shape + self.mean, self.mean < self.shape
+        share = np.where(few, self.mean, self.shape) / total  # the smaller, known to the last bit
+        a, b = np.where(few, y + 1, self.shape), np.where(few, self.shape, y + 1)
+        within, beyond = special.betainc(a, b, share), special.betaincc(a, b, share)
+        return np.where(few, beyond, within), np.where(few, within, beyond)
+
+    def _drawn_means(self, places, random_state):
+        mean, shape = take(self.mean, places), take(self.shape, places)
+        return mean * random_state.gamma(shape) / shape
+
+
+def _temme(a, x):
+    r"""Parts of the incomplete Gamma functions of large a, good to some 1e-12.
+
+    :math:`Q(a, x) = \Phi(-z) + R` and :math:`P(a, x) = \Phi(z) - R`, with the first term of
+    Temme's uniform expansion for R [1]_.
+
+    Parameters
+    ----------
+    a, x : ndarrays that broadcast
+        Parameter and argument.
+
+    Returns
+    -------
+    z, R : ndarrays
+        As above.
+
+    References
+    ----------
+    .. [1] N. M. Temme, "The asymptotic expansion of the incomplete gamma functions", SIAM Journal
+       on Mathematical Analysis 10 (1979) 757-766.
+    """
+    deviance = np.maximum(_half_deviance(a, x), 0.0)
+    eta = np.sign(x - a) * np.sqrt(2 * deviance / a)
+    far = np.abs(eta) > NEAR
+    with np.errstate(divide="ignore", invalid="ignore"):
+        exact = a / (x - a) - 1 / eta
+    factor = np.where(far, exact, np.polynomial.polynomial.polyval(np.clip(eta, -1, 1), SERIES))
+    return eta * np.sqrt(a), factor * np.exp(-deviance) / np.sqrt(2 * np.pi * a)

@@ -1,0 +1,569 @@
+"""Random mixtures on random data, extremes included: each is refused by a clear error or right.
+
+``python tests/fuzz.py --fits 2000 --seed 0`` goes on until so many fits were accepted and prints
+every fault with the seed that brings it back: ``python tests/fuzz.py --case SEED``.
+"""
+
+import argparse
+import copy
+import pickle
+import sys
+import time
+import traceback
+import warnings
+from collections import Counter
+
+import numpy as np
+import pandas as pd
+from scipy import sparse
+from sklearn.base import clone
+from sklearn.dummy import DummyRegressor
+from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
+from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LinearRegression, LogisticRegression, PoissonRegressor, Ridge
+from sklearn.model_selection import GroupKFold, KFold
+from sklearn.naive_bayes import GaussianNB
+from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
+
+from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor, metrics
+from skmoe.gates import ConstantGate, GaussianGate, SoftmaxGate, TreeGate
+from skmoe.likelihoods import (
+    Gamma,
+    Gaussian,
+    Laplace,
+    LogNormal,
+    NegativeBinomial,
+    Poisson,
+    StudentT,
+    WithNoise,
+)
+
+REFUSALS = (ValueError, TypeError)
+LEVELS = np.array([0.01, 0.1, 0.5, 0.9, 0.99])
+
+
+class Fault(AssertionError):
+    """Something that must hold does not."""
+
+
+def ensure(holds, what):
+    if not np.all(holds):
+        raise Fault(what)
+
+
+# What is fitted -----------------------------------------------------------------------------
+
+
+class Case:
+    """A mixture, its data and what goes with them, all drawn from one seed."""
+
+    def __init__(self, seed):
+        self.rng = np.random.default_rng(seed)
+        self.is_classifier = self.chance(0.3)
+        self.n = int(self.rng.integers(6, 100))
+        self.target = self.pick("real", "real", "real", "counts", "positive", "outputs")
+        self.X, plain = self._rows()
+        self.y = self._labels(plain) if self.is_classifier else self._numbers(plain)
+        self.estimator = self._estimator(plain)
+        self.fit_params = self._fit_params()
+        self.new = self._new_rows()
+
+    def chance(self, share):
+        return self.rng.random() < share
+
+    def pick(self, *options):
+        return options[self.rng.integers(len(options))]
+
+    def unit(self):
+        """1 as a rule, else any scale that numbers may have."""
+        return 1.0 if self.chance(0.7) else 10.0 ** self.rng.uniform(-100, 100)
+
+    def _rows(self):
+        n_columns = self.pick(1, 2, 3, 5, self.n + 3 if self.n < 20 else 4)
+        plain = self.rng.normal(size=(self.n, n_columns))
+        if self.chance(0.2):
+            plain[:, -1] = self.pick(0.0, 1.0, -1e9)
+        if self.chance(0.15) and n_columns > 1:
+            plain[:, 1] = plain[:, 0]
+        if self.chance(0.2):
+            plain = plain[self.rng.integers(self.n // 3 + 1, size=self.n)]
+        if self.chance(0.15):
+            plain = plain.round()
+        X = plain * self.unit()
+        if self.chance(0.15):
+            X = X * [self.unit() for _ in range(n_columns)]
+        if self.chance(0.1):
+            X = X + self.pick(1e3, 1e6, -1e9)
+        self.kind = self.pick("float64", "float64", "float32", "sparse", "table", "mixed", "list")
+        return self._as_kind(X), plain
+
+    def _as_kind(self, X):
+        if self.kind == "float32":
+            with np.errstate(over="ignore"):
+                return X.astype(np.float32)
+        if self.kind == "sparse":
+            return sparse.csr_array(np.where(X > np.median(X), X, 0.0))
+        if self.kind == "list":
+            return X.tolist()
+        if self.kind in ("table", "mixed"):
+            table = pd.DataFrame(X, columns=[f"x{j}" for j in range(X.shape[1])])
+            if self.kind == "mixed":
+                town = self.rng.choice(["Rome", "Oslo", "Lima"], len(X)).astype(object)
+                table["town"] = np.where(self.rng.random(len(X)) < 0.1, None, town)
+                table.loc[self.rng.random(len(X)) < 0.1, "x0"] = np.nan
+            return table
+        return X
+
+    def _signal(self, plain):
+        first, last = plain[:, 0], plain[:, -1]
+        return np.where(first > 0, 2 * last, 1 - last) + 0.2 * self.rng.normal(size=len(plain))
+
+    def _numbers(self, plain):
+        signal = self._signal(plain)
+        if self.target == "counts":
+            return self.rng.poisson(np.exp(np.clip(signal, -3, 5))).astype(self.pick(int, float))
+        if self.target == "positive":
+            return np.exp(np.clip(signal, -20, 20)) * self.unit()
+        if self.target == "outputs":
+            signal = np.column_stack([signal, -self._signal(plain)])
+        if self.chance(0.1):
+            signal[:] = self.pick(0.0, 3.0, -1e12)
+        if self.chance(0.1):
+            signal[0] = 1e4
+        if self.chance(0.1):
+            signal = signal.round()
+        return signal * self.unit()
+
+    def _labels(self, plain):
+        names = self.pick(["no", "yes"], [0, 1], ["a", "b", "c"], [10, 20, 30, 40])
+        ranks = np.argsort(np.argsort(self._signal(plain)))
+        return np.array(names)[ranks * len(names) // len(ranks)]
+
+    def _expert(self):
+        if self.is_classifier:
+            return self.pick(
+                None,
+                None,
+                LogisticRegression(),
+                LogisticRegression(C=self.pick(1e-3, 1e3)),
+                DecisionTreeClassifier(max_depth=2),
+                RandomForestClassifier(self.pick(3, 20), max_depth=3),
+                KNeighborsClassifier(2),
+                GaussianNB(),
+                make_pipeline(StandardScaler(), LogisticRegression()),
+                MixtureOfExpertsClassifier(n_experts=2, n_init=1, max_iter=3),
+            )
+        return self.pick(
+            None,
+            None,
+            None,
+            LinearRegression(),
+            Ridge(self.pick(0.0, 1.0, 1e3)),
+            Ridge(fit_intercept=False),
+            DecisionTreeRegressor(max_depth=2),
+            RandomForestRegressor(self.pick(3, 20), max_depth=3),
+            KNeighborsRegressor(2),
+            DummyRegressor(),
+            PoissonRegressor(),
+            make_pipeline(StandardScaler(), LinearRegression()),
+            MixtureOfExpertsRegressor(n_experts=2, n_init=1, max_iter=3),
+        )
+
+    def _gate(self):
+        return self.pick(
+            None,
+            None,
+            SoftmaxGate(alpha=self.pick(0.0, 1e-6, 1.0, 1e3)),
+            SoftmaxGate(alpha=0.1, l1_ratio=self.pick(0.5, 1.0)),
+            GaussianGate(self.pick("full", "diag", "tied")),
+            ConstantGate(),
+            TreeGate(),
+            LogisticRegression(),
+            DecisionTreeClassifier(max_depth=2),
+            GaussianNB(),
+        )
+
+    def _likelihood(self):
+        any_target = [
+            "gaussian",
+            "student_t",
+            "laplace",
+            Gaussian(self.pick("expert", "shared", "auto", DecisionTreeRegressor(max_depth=2))),
+            StudentT(df=self.pick(1.0, 4.0, "estimate")),
+            Laplace(),
+            WithNoise(self.pick("gaussian", "student_t", "laplace")),
+        ]
+        if self.target == "outputs":
+            any_target.append(Gaussian(covariance="full"))
+        if self.target == "counts":
+            any_target += ["poisson", "negative_binomial", Poisson(), NegativeBinomial()] * 2
+        if self.target == "positive":
+            any_target += ["gamma", "log_normal", Gamma(), LogNormal()] * 2
+        return self.pick(*any_target)
+
+    def _estimator(self, plain):
+        rng = self.rng
+        n_experts = int(rng.integers(1, 5))
+        expert = self._expert()
+        if self.chance(0.2):
+            experts = [self._expert() for _ in range(n_experts)]
+            default = LogisticRegression() if self.is_classifier else LinearRegression()
+            if self.chance(0.3) and self.kind != "mixed":
+                experts[0] = default
+                try:
+                    experts[0] = FrozenEstimator(clone(default).fit(self.X, self.y))
+                except REFUSALS:
+                    pass
+            expert = [
+                (f"e{k}", default if each is None else each) for k, each in enumerate(experts)
+            ]
+        params = {
+            "experts": expert,
+            "n_experts": None if isinstance(expert, list) else n_experts,
+            "gate": self._gate(),
+            "n_init": self.pick(1, 1, 2, 6),
+            "max_iter": self.pick(1, 3, 10),
+            "random_state": int(rng.integers(1000)),
+        }
+        some = {
+            "cv": self.pick(False, 2, 3, "oob", KFold(3)),
+            "ensemble": False,
+            "min_responsibility": self.pick(0.0, 0.05, 0.9),
+            "top_k": self.pick(1, 2, 10),
+            "load_balance": self.pick(1e-6, 0.1, 10.0),
+            "tol": self.pick(0.0, 1e-2),
+            "warm_start": True,
+            "forget_factor": self.pick(0.9, 1e-3),
+            "init": self.pick("kmeans_x", "gaussians", "functions", "residuals", _halves),
+        }
+        if "top_k" in some and self.chance(0.3):
+            some["router_noise"] = 1.0
+        if some["load_balance"] and self.chance(0.3):
+            some["target_load"] = rng.uniform(0.1, 1, size=n_experts)
+        if self.is_classifier:
+            some["calibration"] = self.pick("temperature", "smoothing", None)
+            some["class_weight"] = "balanced"
+        else:
+            params["likelihood"] = self._likelihood()
+            if self.chance(0.1) and not isinstance(expert, list):
+                params["likelihood"] = [self._likelihood() for _ in range(n_experts)]
+            some["shared_effects"] = [0]
+        params |= {name: value for name, value in some.items() if self.chance(0.15)}
+        kind = MixtureOfExpertsClassifier if self.is_classifier else MixtureOfExpertsRegressor
+        return kind(**params)
+
+    def _weights(self):
+        weight = self.pick(
+            self.rng.uniform(size=self.n),
+            self.rng.integers(0, 3, size=self.n).astype(float),
+            np.full(self.n, 1 / self.n),
+            np.full(self.n, 10.0 ** self.rng.uniform(-100, 100)),
+            10.0 ** self.rng.uniform(-12, 12, size=self.n),
+            np.where(np.arange(self.n) == 0, 1e8, 1.0),
+            (np.arange(self.n) < 3).astype(float),
+        )
+        return weight
+
+    def _fit_params(self):
+        params = {}
+        if self.chance(0.3):
+            params["sample_weight"] = self._weights()
+        if self.chance(0.15):
+            ids = self.rng.integers(self.n // 2 + 1, size=self.n)
+            params["subject"] = self.pick(ids, np.array([f"s{i}" for i in ids], dtype=object))
+            if self.chance(0.7):
+                self.estimator.set_params(gate=ConstantGate())
+        elif self.chance(0.1):
+            params["groups"] = self.rng.integers(5, size=self.n)
+            if self.chance(0.5):
+                self.estimator.set_params(cv=GroupKFold(3))
+        if self.target == "counts" and not self.is_classifier and self.chance(0.3):
+            params["exposure"] = self.rng.uniform(0.1, 10, size=self.n)
+        return params
+
+    def _new_rows(self):
+        """Rows to predict: some of the old ones, and far ones."""
+        X = self.X
+        if self.kind == "list":
+            return (np.asarray(X)[:7] * self.pick(1.0, 10.0)).tolist()
+        if self.kind == "mixed":
+            return X.iloc[:7]
+        return X[:7] * self.pick(1.0, 10.0)
+
+
+def _halves(X, y, n_experts, random_state):
+    """A start of the user's own."""
+    resp = np.full((len(y), n_experts), 0.1)
+    resp[np.arange(len(y)), np.arange(len(y)) % n_experts] = 1.0
+    return resp
+
+
+# What must hold -----------------------------------------------------------------------------
+
+
+def run(seed):
+    """One case; "accepted" or the class of the refusal. Raises a Fault, or whatever came."""
+    case = Case(seed)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        outcome = _fit_and_check(case)
+    for warning in caught:
+        ours = "skmoe" in warning.filename
+        ensure(
+            not ours or issubclass(warning.category, UserWarning),
+            f"{warning.category.__name__} at {warning.filename}:{warning.lineno}: "
+            f"{warning.message}",
+        )
+    return outcome
+
+
+def refusal(function, *args, **kwargs):
+    """The answer and None, or None and the error where it is a refusal with a message."""
+    try:
+        return function(*args, **kwargs), None
+    except np.linalg.LinAlgError:
+        raise
+    except REFUSALS as error:
+        ensure(len(str(error)) > 10, f"{type(error).__name__} says only {str(error)!r}")
+        return None, error
+
+
+def _fit_and_check(case):
+    moe = case.estimator
+    before = dict(vars(moe))
+    _, error = refusal(moe.fit, case.X, case.y, **case.fit_params)
+    if error is not None:
+        ensure(_same(vars(moe), before), "a refused fit changed the estimator")
+        return f"{type(error).__name__}: {str(error)[:60]}"
+    _check_gate(moe, case)
+    (_check_classifier if case.is_classifier else _check_regressor)(moe, case)
+    _check_reports(moe, case)
+    _check_refusals(moe, case)
+    _check_changes(moe, case)
+    return "accepted"
+
+
+def _same(attributes, before):
+    return list(attributes) == list(before) and all(
+        attributes[name] is value for name, value in before.items()
+    )
+
+
+def _near(one, other, rtol=1e-6, atol=1e-8):
+    return np.allclose(one, other, rtol=rtol, atol=atol)
+
+
+def _rows_given(case):
+    """``exposure`` and ``subject`` as the methods take them, with weights for subjects."""
+    given = {k: v for k, v in case.fit_params.items() if k in ("exposure", "subject")}
+    if "subject" in given and "sample_weight" in case.fit_params:
+        given["sample_weight"] = case.fit_params["sample_weight"]
+    return given
+
+
+def _check_gate(moe, case):
+    n_experts = len(moe.experts_)
+    ensure(np.isfinite(moe.lower_bound_), f"lower_bound_ is {moe.lower_bound_}")
+    ensure(_near(moe.expert_load_.sum(), 1), f"loads {moe.expert_load_}")
+    ensure(len(moe.lower_bounds_) == moe.n_iter_ >= 1, "lower_bounds_ and n_iter_ disagree")
+    for X in (case.X, case.new):
+        proba = moe.gate_proba(X)
+        ensure(proba.shape[1] == n_experts and (proba >= 0).all(), "gate_proba is no probability")
+        ensure(_near(proba.sum(axis=1), 1), "gate_proba does not sum to one")
+        experts, weights = moe.route(X)
+        ensure(_near(weights.sum(axis=1), 1), "route weights do not sum to one")
+        ensure((experts >= 0) & (experts < n_experts), "route to no expert")
+    given = _rows_given(case)
+    resp = moe.responsibilities(case.X, case.y, **given)
+    ensure(resp >= 0, "responsibilities are negative")
+    ensure(_near(resp.sum(axis=1), 1), "responsibilities do not sum to one")
+    ensure(np.isfinite(moe.log_density(case.X, case.y, **given)), "log_density is not finite")
+    ensure(np.isfinite(moe.score(case.X, case.y)), "score is not finite")
+
+
+def _check_classifier(moe, case):
+    for X in (case.X, case.new):
+        proba = moe.predict_proba(X)
+        ensure((proba >= 0) & (proba <= 1 + 1e-9), "predict_proba is no probability")
+        ensure(_near(proba.sum(axis=1), 1), "predict_proba does not sum to one")
+        ensure(np.isin(moe.predict(X), moe.classes_), "predict is no class")
+        ensure(np.isin(moe.predict_experts(X), moe.classes_), "predict_experts is no class")
+        ensure(not np.isnan(moe.predict_log_proba(X)).any(), "predict_log_proba is NaN")
+        ensure(np.isin(moe.sample_y(X, 3, random_state=0), moe.classes_), "sample_y is no class")
+
+
+def _check_regressor(moe, case):
+    exposure = case.fit_params.get("exposure")
+    for X in (case.X, case.new):
+        given = {}
+        if exposure is not None:
+            given["exposure"] = exposure[: 7 if X is case.new else case.n]
+        mean, std = moe.predict(X, return_std=True, **given)
+        ensure(np.isfinite(mean), "predict is not finite")
+        ensure(std >= 0, "std is negative or NaN")
+        ensure(np.isfinite(moe.predict_experts(X)), "predict_experts is not finite")
+        draws = moe.sample_y(X, 2, random_state=0, **given)
+        ensure(np.isfinite(draws), "sample_y is not finite")
+        _check_distribution(moe.predict_dist(X[:7], **_first(given)), mean[:7])
+        lower, upper = np.moveaxis(moe.predict_interval(X, 0.8, **given), 1, 0)
+        ensure(lower <= upper, "interval is not ordered")
+    y, X = case.y, case.X
+    for score in (metrics.log_score, metrics.crps_score, metrics.pinball_score):
+        value, _ = refusal(score, moe, X, y)
+        ensure(value is None or not np.isnan(value), f"{score.__name__} is NaN")
+
+
+def _first(given):
+    return {name: value[:7] for name, value in given.items()}
+
+
+def _check_distribution(dist, mean):
+    axis = 1
+    quantiles = dist.ppf(LEVELS)
+    ensure(np.isfinite(quantiles), "quantiles are not finite")
+    ensure(np.diff(quantiles, axis=axis) >= 0, "quantiles are not ordered")
+    columns = [dist.output(j) for j in range(mean.shape[1])] if mean.ndim == 2 else [dist]
+    for j, one in enumerate(columns):
+        places = quantiles[..., j] if mean.ndim == 2 else quantiles
+        last = 0.0
+        for level, place in zip(LEVELS, places.T, strict=True):
+            below, above = one.cdf(place), one.sf(place)
+            ensure(below >= last - 1e-9, "cdf falls")
+            ensure((below <= 1 + 1e-9) & (above >= -1e-9), "cdf beyond one")
+            ensure(_near(below + above, 1), "cdf and sf do not sum to one")
+            spread = places[:, -1] - places[:, 0]
+            wide = spread > 1e-8 * np.abs(place)  # else the next float is another probability
+            ensure(~wide | (below >= level - 1e-6), f"cdf(ppf({level})) is below")
+            if not one.discrete:
+                ensure(~wide | (below <= level + 1e-6), f"cdf(ppf({level})) is above")
+            ensure(~np.isnan(one.logpdf(place)), "logpdf is NaN")
+            last = below
+        ensure(one.crps(places[:, 2]) >= -1e-9 * np.maximum(1, np.abs(places[:, 2])), "crps < 0")
+        ensure(~np.isnan(one.entropy()), "entropy is NaN")
+        ensure(np.isfinite(one.median()), "median is not finite")
+        for ends in one.hdr(0.8):
+            ensure(np.asarray(ends)[:, 0] <= np.asarray(ends)[:, 1], "hdr is not ordered")
+        one.modes()
+    ensure(dist.var_within() >= 0, "var_within is negative or NaN")
+    ensure(dist.var_between() >= 0, "var_between is negative or NaN")
+
+
+def _check_reports(moe, case):
+    given = {k: v for k, v in case.fit_params.items() if k in ("exposure", "subject")}
+    weight = case.fit_params.get("sample_weight")
+    str(moe.expert_report())
+    str(moe.expert_report(case.X, case.y, weight, **given))
+    bic, _ = refusal(moe.bic, case.X, case.y, weight, **given)
+    aic, _ = refusal(moe.aic, case.X, case.y, weight, **given)
+    icl, _ = refusal(moe.icl, case.X, case.y, weight, **given)
+    if bic is not None:
+        ensure(np.isfinite([bic, aic, icl]), "information criteria are not finite")
+        ensure(icl >= bic - 1e-6 * abs(bic), "icl is below bic")
+    summary, _ = refusal(moe.summary, case.X, case.y, weight, **given)
+    if summary is not None:
+        ensure(len(str(summary)) > 0, "summary is empty")
+        ensure(np.isfinite(summary.estimate), "summary has estimates that are not finite")
+        ensure(~(summary.std_error < 0), "summary has negative standard errors")
+
+
+def _check_refusals(moe, case):
+    """Bad input to a fitted mixture: refused, and the mixture stays as it is."""
+    before = dict(vars(moe))
+    bad = np.full((3, moe.n_features_in_), case.pick(np.inf, 1e200, -np.inf))
+    for X in (bad, np.zeros((3, moe.n_features_in_ + 1)), None, np.zeros(3), "rows"):
+        answer, _ = refusal(moe.predict, X)
+        ensure(answer is None or (X is bad and case.kind == "mixed"), "bad rows are predicted")
+    _, error = refusal(moe.fit, case.X, None)
+    ensure(error is not None, "y=None is accepted")
+    _, error = refusal(moe.fit, case.X, case.y, subject=[None] * case.n)
+    ensure(error is not None, "missing subjects are accepted")
+    ensure(_same(vars(moe), before), "a refusal changed the estimator")
+
+
+def _check_changes(moe, case):
+    """Pickles, streams, experts that come and go."""
+    if case.chance(0.2):
+        twin = pickle.loads(pickle.dumps(moe))
+        ensure(np.array_equal(twin.predict(case.X), moe.predict(case.X)), "a pickle differs")
+    weight = case.fit_params.get("sample_weight")
+    if case.chance(0.5) and hasattr(moe, "partial_fit"):
+        _change(moe, case, "partial_fit", case.X, case.y, sample_weight=weight)
+    name = case.pick(*moe.named_experts_)
+    if case.chance(0.4):
+        _change(moe, case, "remove_expert", name)
+    if case.chance(0.2):
+        _change(moe, case, "remove_expert", name, case.X, case.y, weight)
+    expert = DecisionTreeClassifier if case.is_classifier else DecisionTreeRegressor
+    if case.chance(0.2):
+        old = (case.X, case.y) if case.chance(0.7) else None
+        given = None if case.chance(0.5) else expert(max_depth=2)
+        _change(moe, case, "add_expert", case.X, case.y, given, replay=old)
+    if case.chance(0.2):
+        _change(moe, case, "replace_expert", name, expert(max_depth=2), case.X, case.y, weight)
+
+
+def _change(moe, case, method, *args, **kwargs):
+    twin = copy.deepcopy(moe)
+    before = dict(vars(twin))
+    _, error = refusal(getattr(twin, method), *args, **kwargs)
+    if error is not None:
+        ensure(_same(vars(twin), before), f"a refused {method} changed the estimator")
+        return
+    ensure(_near(twin.expert_load_.sum(), 1), f"loads {twin.expert_load_} after {method}")
+    answer = twin.predict_proba(case.X) if case.is_classifier else twin.predict(case.X)
+    ensure(np.isfinite(answer), f"predictions after {method} are not finite")
+    ensure(_near(twin.gate_proba(case.X).sum(axis=1), 1), f"gate_proba after {method}")
+    ensure(
+        ~np.isnan(twin.log_density(case.X, case.y)),
+        f"log_density is NaN after {method}",
+    )
+
+
+# The command --------------------------------------------------------------------------------
+
+
+def describe(seed):
+    case = Case(seed)
+    rows = {name: type(value).__name__ for name, value in case.fit_params.items()}
+    return f"{case.estimator!r}\n  rows: {case.kind}, {case.n}; target: {case.target}; {rows}"
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--fits", type=int, default=2000, help="accepted fits to make")
+    parser.add_argument("--seed", type=int, default=0, help="of the first case")
+    parser.add_argument("--case", type=int, help="run this case alone")
+    parser.add_argument("--refusals", action="store_true", help="print what was refused, and why")
+    options = parser.parse_args()
+    if options.case is not None:
+        print(describe(options.case))
+        print(run(options.case))
+        return 0
+    outcomes, faults, seed = Counter(), [], options.seed
+    while outcomes["accepted"] < options.fits:
+        start = time.perf_counter()
+        try:
+            outcomes[run(seed)] += 1
+        except Exception as error:
+            faults.append(seed)
+            where = traceback.extract_tb(error.__traceback__)
+            ours = [frame for frame in where if "skmoe" in frame.filename] or where
+            print(f"seed {seed}: {type(error).__name__}: {str(error)[:300]}")
+            print(f"  at {ours[-1].filename}:{ours[-1].lineno}; {describe(seed)}", flush=True)
+        took = time.perf_counter() - start
+        if took > 20:
+            print(f"seed {seed}: took {took:.0f} s\n  {describe(seed)}", flush=True)
+        seed += 1
+    n_refused = sum(outcomes.values()) - outcomes["accepted"]
+    print(f"{outcomes['accepted']} accepted, {n_refused} refused, {len(faults)} faults: {faults}")
+    if options.refusals:
+        for outcome, times in outcomes.most_common():
+            print(f"{times:6d} {outcome}")
+    return 1 if faults else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

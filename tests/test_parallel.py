@@ -2,6 +2,9 @@
 
 import os
 import pickle
+import subprocess
+import sys
+import threading
 import time
 from pathlib import Path
 
@@ -15,10 +18,10 @@ from sklearn.base import clone
 from sklearn.linear_model import LinearRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
-from threadpoolctl import threadpool_info
+from threadpoolctl import ThreadpoolController, threadpool_info, threadpool_limits
 
-from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
-from skmoe._parallel import jobs
+from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor, _parallel
+from skmoe._parallel import WORK_OF_A_THREAD, few_threads, jobs, kernel_threads
 
 HERE = str(Path(__file__).parent)
 
@@ -245,3 +248,126 @@ def test_jobs_times_threads_do_not_exceed_the_cores(data, experts, backend):
     most = max(max(model.n_threads_) for e in moe.experts_ for model in e.estimators_)
     assert 2 * most <= joblib.cpu_count()
     assert threadpool_info() == before
+
+
+def blas_threads():
+    return [each["num_threads"] for each in threadpool_info() if each["user_api"] == "blas"]
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 0, 2), (1, 2, 0)])
+def test_limits_of_blas_that_end_in_any_order_leave_what_was_before(order):
+    controller = ThreadpoolController()
+    with threadpool_limits(4, user_api="blas"):
+        before = blas_threads()
+        numbers = [3, 1, 2]
+        limits = [_parallel._blas_limit(controller, number) for number in numbers]
+        for i, limit in enumerate(limits):
+            limit.__enter__()
+            assert max(blas_threads()) <= min(numbers[: i + 1])
+        left = dict(enumerate(numbers))
+        for i in order:
+            limits[i].__exit__(None, None, None)
+            del left[i]
+            assert blas_threads() == [min([each, *left.values()]) for each in before]
+
+
+def test_limits_never_raise_a_number_of_threads():
+    with threadpool_limits(1):
+        before = threadpool_info()
+        with few_threads(100 * WORK_OF_A_THREAD), _parallel._blas_limit(ThreadpoolController(), 3):
+            assert threadpool_info() == before
+        assert threadpool_info() == before
+
+
+def test_fits_in_several_threads_leave_the_threads_of_blas_as_they_were(data):
+    X, y = data[0][:100], data[1][:100]
+    with threadpool_limits(2, user_api="blas"):
+        before = blas_threads()
+        errors = []
+
+        def work(seed):
+            try:
+                with parallel_config("threading", n_jobs=2):
+                    for _ in range(2):
+                        mixture(n_init=2, max_iter=2, random_state=seed).fit(X, y)
+            except Exception as error:  # which a thread keeps to itself
+                errors.append(error)
+
+        threads = [threading.Thread(target=work, args=(seed,)) for seed in range(3)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert not errors
+        assert blas_threads() == before
+
+
+def test_little_work_opens_no_team_of_threads(monkeypatch):
+    monkeypatch.setattr(_parallel, "n_openmp_threads", lambda: 8)
+    assert kernel_threads(0) == kernel_threads(2 * WORK_OF_A_THREAD - 1) == 1
+    assert kernel_threads(3 * WORK_OF_A_THREAD) == 3
+    assert kernel_threads(10**12) == 8
+
+
+@pytest.mark.parametrize("kind", ["linear", "classifier"])
+def test_fit_and_answers_of_few_rows_open_no_team_of_threads(kind, data, monkeypatch):
+    monkeypatch.setattr(_parallel, "n_openmp_threads", lambda: 8)
+    asked = []
+    real = _parallel.kernel_threads
+    for name, module in list(sys.modules.items()):
+        if name.startswith("skmoe.") and getattr(module, "kernel_threads", None) is real:
+            monkeypatch.setattr(
+                module, "kernel_threads", lambda work: asked.append(real(work)) or asked[-1]
+            )
+    X, y = data[0][:150, :3], data[1][:150]
+    moe = mixture(kind).fit(X, y > 0 if kind == "classifier" else y)
+    moe.predict(X)
+    assert set(asked) == {1}
+
+
+FORKING = """
+import os, sys, warnings
+import numpy as np
+from skmoe import MixtureOfExpertsRegressor, _parallel
+
+warnings.simplefilter("ignore")
+_parallel.n_openmp_threads = lambda: 2  # on a machine of one core, too
+_parallel.WORK_OF_A_THREAD = 500
+rng = np.random.default_rng(0)
+X = rng.normal(size=(2000, 2))
+y = np.where(X[:, 0] > 0, X[:, 1], -X[:, 1]) + 0.1 * rng.normal(size=len(X))
+moe = MixtureOfExpertsRegressor(n_experts=2, n_init=2, max_iter=3, random_state=0).fit(X, y)
+expected = moe.predict(X), moe.log_density(X, y)
+assert _parallel.kernel_threads(10**9) == 2
+child = os.fork()
+if child == 0:
+    assert _parallel.kernel_threads(10**9) == 1
+    assert all(map(np.array_equal, expected, (moe.predict(X), moe.log_density(X, y))))
+    refit = MixtureOfExpertsRegressor(n_experts=2, n_init=2, max_iter=3, random_state=0).fit(X, y)
+    assert refit.lower_bounds_ == moe.lower_bounds_
+    grandchild = os.fork()
+    if grandchild == 0:
+        moe.predict(X)
+        os._exit(0)
+    os._exit(os.waitstatus_to_exitcode(os.waitpid(grandchild, 0)[1]))
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+def test_a_forked_child_of_a_process_with_threads_fits_and_answers():
+    environment = os.environ | {"OMP_NUM_THREADS": "2", "OPENBLAS_NUM_THREADS": "1"}
+    run = subprocess.run(
+        [sys.executable, "-c", FORKING], env=environment, capture_output=True, timeout=60
+    )
+    assert run.returncode == 0, run.stderr.decode()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")  # it has threads, of BLAS too
+def test_a_fork_while_another_thread_holds_the_limit_of_blas_does_not_block_the_child():
+    with _parallel._blas_limit.lock:
+        child = os.fork()
+        if child == 0:
+            os._exit(0 if _parallel._blas_limit.lock.acquire(timeout=10) else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0

@@ -147,7 +147,7 @@ class LinearMixture(Mixture):
         if Z is not X or top_k is not None or subjects is not None:
             return False
         n_columns = len(experts.mean) + 1
-        if n_columns > min(len(experts.y), BLOCK_LIMIT):
+        if n_columns > BLOCK_LIMIT:  # BLAS makes the sums over rows of wide tables faster
             return False
         if type(gate) is ConstantGate:
             return True
@@ -158,6 +158,8 @@ class LinearMixture(Mixture):
     @staticmethod
     def _covers_experts(experts, likelihood):
         if type(experts) is not LinearExperts or type(likelihood) is not Gaussian:
+            return False
+        if len(experts.y) <= len(experts.mean):  # then they are solved without sums over rows
             return False
         is_constant = isinstance(likelihood.scale, str) and likelihood.scale in ("expert", "shared")
         return is_constant and experts.flat and np.ptp(experts.y) > 0

@@ -169,6 +169,8 @@ class _SharedLimit:
     def _apply(self):
         for library, before in self._before:
             library.set_num_threads(min([before, *self._limits]))
+            # Since threadpoolctl 3.8 a thread that sets OpenBLAS alone may do so from then on.
+            getattr(library, "clear_controlling_thread", lambda: None)()
 
 
 _blas_limit = _SharedLimit("blas")

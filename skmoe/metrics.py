@@ -44,7 +44,7 @@ def log_score(estimator, X, y, sample_weight=None):
     array([-5.4, -5.5, -5.4])
     """
     mixture, X = _unwrap(estimator, X)
-    return float(np.average(mixture.log_density(X, y), weights=sample_weight))
+    return float(np.average(mixture.log_density(X, _targets(y)), weights=sample_weight))
 
 
 def grid_log_score(estimator, X, y, sample_weight=None, *, step=1.0):
@@ -239,13 +239,17 @@ def pinball_score(estimator, X, y, sample_weight=None, *, quantile=(0.1, 0.5, 0.
 def _predicted(estimator, X, y):
     """The predictive distributions, and targets of their shape."""
     mixture, X = _unwrap(estimator, X)
-    distribution, y = mixture.predict_dist(X), np.asarray(y, dtype=np.float64)
+    distribution, y = mixture.predict_dist(X), _targets(y).astype(np.float64)
     expected = distribution.mean().shape
-    if y.shape == (len(y), 1) and len(expected) == 1:
-        y = y[:, 0]
     if y.shape != expected:
         raise ValueError(f"y has shape {y.shape}; the predictions have {expected}.")
     return distribution, y
+
+
+def _targets(y):
+    """Targets as an array, a single column as a vector, as ``fit`` takes them."""
+    y = np.asarray(y)
+    return y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y
 
 
 def _mean(losses, weight):

@@ -1,15 +1,68 @@
 """Each kernel against its NumPy reference."""
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import expit, log_expit, logsumexp, softmax
 
+import skmoe._kernels
 from skmoe._kernels._estep import e_step
 from skmoe._kernels._exp import exp
 from skmoe._kernels._linear_pass import linear_pass, sizes
 
 DTYPES = [np.float32, np.float64]
+
+# Sizes ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("integer", [int, np.int64])
+@pytest.mark.parametrize("with_curvature", [False, True])
+@pytest.mark.parametrize("n_columns", [1, 46_341, 65_536, 2**31 - 1, 2**31, 2**40])
+@pytest.mark.parametrize("n_experts", [1, 2, 65_537, 2**31])
+def test_sizes_of_the_pass_are_exact_beyond_every_integer(
+    n_experts, n_columns, with_curvature, integer
+):
+    pairs = sum(divmod(n_columns * (n_columns + 1), 2))  # triangular numbers have no remainder
+    curvatures = n_experts * (n_experts - 1) // 2 if with_curvature else 0
+    expected = 1 + n_experts + 2 * n_experts * n_columns + pairs * (n_experts + curvatures)
+    n_sums, n_workspace = sizes(integer(n_experts), integer(n_columns), with_curvature)
+    assert n_sums == expected
+    assert n_workspace >= 512 * (2 + n_columns + 6 * n_experts + curvatures)
+
+
+@pytest.mark.parametrize("n_features", [46_340, 65_535, 65_536])
+def test_pass_over_too_many_columns_for_32_bits_asks_for_all_the_memory(n_features):
+    # 65,536 columns with the intercept have 2^31 + 2^15 pairs; 2^32 + 2^16 are nothing in 32 bits.
+    n_sums, n_workspace = sizes(1, n_features + 1, False)
+    arguments = draw_pass(1, n_features, 1)
+    needed = rf"sums has shape \(1000,\), where \({n_sums},\) is needed"
+    with pytest.raises(ValueError, match=needed):
+        linear_pass(
+            **arguments,
+            resp=None,
+            with_grams=True,
+            with_curvature=False,
+            chunk_rows=512,
+            workspace=np.empty((1, n_workspace)),
+            partial=np.empty((1, 1000)),
+            sums=np.empty(1000),
+        )
+
+
+def test_kernels_index_with_nothing_narrower_than_a_pointer():
+    folder = Path(skmoe._kernels.__file__).parent
+    sources = [*folder.glob("*.h"), *folder.glob("*.pyx")]
+    if not sources:
+        pytest.skip("installed without the sources of the kernels")
+    for source in sources:
+        code = re.sub(r"/\*.*?\*/|#.*?$|\"\"\".*?\"\"\"", "", source.read_text(), flags=re.M | re.S)
+        counts = re.findall(r"\b(?:int|long|unsigned)\b>?\s*\w+", code)
+        allowed = {"int n_threads", "int> max"}  # numbers of threads, as OpenMP has them
+        assert set(counts) <= allowed, f"{source.name}: {counts}"
+
 
 # E-step -----------------------------------------------------------------------------------------
 

@@ -7,7 +7,8 @@ from scipy import stats
 from sklearn.linear_model import LinearRegression
 
 from skmoe import MixtureOfExpertsRegressor
-from skmoe.likelihoods import Categorical, Gaussian, _categorical
+from skmoe.likelihoods import Categorical, Gaussian, StudentT, WithNoise, _categorical
+from skmoe.likelihoods._names import BY_NAME
 
 
 def started(y, weight=None, n_experts=2):
@@ -230,3 +231,104 @@ def test_expert_without_mass_stays_uncalibrated():
 def test_class_shares_are_weighted():
     likelihood = Categorical().start(np.array([0, 1, 1]), np.array([2.0, 1.0, 1.0]), 1)
     assert_allclose(likelihood.class_share_, [0.5, 0.5], rtol=1e-14)
+
+
+# Every likelihood ---------------------------------------------------------------------------------
+
+EVERY_LIKELIHOOD = [
+    *sorted(BY_NAME),
+    WithNoise(),
+    WithNoise("log_normal"),
+    StudentT("estimate"),
+    Gaussian("shared"),
+    ["gaussian", "student_t"],
+    ["poisson", "negative_binomial"],
+    ["gamma", "gamma"],
+]
+
+
+@pytest.mark.parametrize("likelihood", EVERY_LIKELIHOOD, ids=str)
+def test_reports_under_every_likelihood_are_printed_and_tables(likelihood):
+    rng = np.random.default_rng(0)
+    X = rng.uniform(size=(100, 1))
+    y = 1.0 + rng.poisson(np.exp(1 + 2 * X[:, 0]))
+    moe = MixtureOfExpertsRegressor(n_experts=2, likelihood=likelihood, n_init=1, random_state=0)
+    report = moe.set_params(tol=1e-3).fit(X, y).expert_report()
+    frame = report.to_frame()
+    assert len(frame) == 2
+    expected = getattr(moe.likelihood_, "scale_", np.full(2, np.nan))
+    assert_array_equal(frame["scale"], expected)
+    header, *rows = str(report).splitlines()
+    assert "scale" in header
+    for row, scale in zip(rows[:2], expected, strict=True):
+        assert row.split()[-2] == ("-" if np.isnan(scale) else f"{scale:.3g}")
+    html = report._repr_html_()
+    assert html.count("<td>-</td>") == np.isnan(expected).sum()
+    assert "nan" not in str(report) + html
+
+
+def test_report_of_several_outputs_has_all_their_scales():
+    X = np.linspace(0, 1, 50)[:, None]
+    Y = np.column_stack([X[:, 0], 100 * X[:, 0]]) + np.sin(np.outer(np.arange(50), [1.0, 50.0]))
+    moe = MixtureOfExpertsRegressor(n_experts=1).fit(X, Y)
+    one, two = (f"{scale:.3g}" for scale in moe.likelihood_.scale_[0])
+    assert f"{one} {two}" in str(moe.expert_report())
+    assert f"{one} {two}" in moe.expert_report()._repr_html_()
+
+
+class Nameless:
+    """Not a likelihood: it lacks nearly all."""
+
+    def log_density(self, y, prediction, experts=None):
+        return -np.abs(y[:, None] - prediction)
+
+    def update(self, y, prediction, weights, penalty=0.0, pooled_rows=0.0):
+        pass
+
+
+def lacking(name):
+    """A Gaussian likelihood without one of its methods."""
+
+    def refuse(self):
+        raise AttributeError(name)
+
+    return type("Lacking", (Gaussian,), {name: property(refuse)})()
+
+
+@pytest.mark.parametrize("wrong", ["bad", 3, None, Gaussian, "Gaussian", ["gaussian"]])
+def test_a_likelihood_that_does_not_exist_is_refused_by_the_names_of_those_that_do(wrong):
+    X, y = np.arange(20.0)[:, None], np.arange(20.0)
+    for likelihood in ([wrong, "gaussian"], WithNoise(wrong), [WithNoise(wrong), "gaussian"]):
+        moe = MixtureOfExpertsRegressor(n_experts=2, likelihood=likelihood)
+        with pytest.raises(ValueError, match=r"one of \['gamma', 'gaussian', .*; got ") as caught:
+            moe.fit(X, y)
+        assert repr(wrong) in str(caught.value)
+        assert not hasattr(moe, "likelihood_")
+
+
+@pytest.mark.parametrize(
+    "name", ["start", "components", "log_prior", "reorder", "extended", "update", "log_density"]
+)
+def test_a_likelihood_that_lacks_a_method_is_refused_when_fit_begins(name, monkeypatch):
+    X, y = np.arange(20.0)[:, None], np.arange(20.0)
+    begun = []
+    monkeypatch.setattr(LinearRegression, "fit", lambda *args: begun.append(args))
+    likelihood = lacking(name)
+    for given in (likelihood, [likelihood, "gaussian"], WithNoise(likelihood)):
+        moe = MixtureOfExpertsRegressor(LinearRegression(), 2, likelihood=given, cv=2)
+        with pytest.raises(ValueError, match=name):
+            moe.fit(X, y)
+    assert not begun
+    with pytest.raises(ValueError, match="Nameless is no likelihood: it lacks get_params, start"):
+        MixtureOfExpertsRegressor(n_experts=2, likelihood=Nameless()).fit(X, y)
+
+
+def test_one_likelihood_in_a_list_shares_effects_as_it_does_alone():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(60, 2))
+    y = X @ [1.0, 2.0] + rng.normal(size=60)
+    alone, listed = (
+        MixtureOfExpertsRegressor(n_experts=1, likelihood=given, shared_effects=[0]).fit(X, y)
+        for given in ("gaussian", ["gaussian"])
+    )
+    assert_allclose(listed.predict(X), alone.predict(X), rtol=1e-9)

@@ -1,10 +1,13 @@
 """One pass over the rows per iteration, against the general problem on the same rows."""
 
+import pickle
+import tracemalloc
 import warnings
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LinearRegression, Ridge
 from sklearn.pipeline import make_pipeline
@@ -194,6 +197,10 @@ def test_what_the_pass_cannot_do_goes_to_the_general_problem():
     ):
         moe = MixtureOfExpertsRegressor(**settings, **params)
         assert kind_of_problem(moe, X, y) is not LinearMixture
+    for n_rows, n_columns, one_pass in [(60, 60, False), (60, 59, True), (600, 500, False)]:
+        wide = np.random.default_rng(0).normal(size=(n_rows, n_columns))
+        moe = MixtureOfExpertsRegressor(n_experts=1)
+        assert (kind_of_problem(moe, wide, wide[:, 0]) is LinearMixture) == one_pass
     outputs = np.column_stack([y, -y])
     assert kind_of_problem(MixtureOfExpertsRegressor(**settings), X, outputs) is not LinearMixture
 
@@ -240,3 +247,65 @@ def test_starts_on_a_sample_find_what_starts_on_all_rows_find(monkeypatch):
     both = MixtureOfExpertsRegressor(n_experts=3, random_state=0).fit(X, outputs)
     # Two outputs tell the experts apart better than one: near the same functions, not the same.
     assert_allclose(both.predict(X)[:, 0], sampled.predict(X), atol=0.5)
+
+
+# Wide tables ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("expert", [LinearRegression(), Ridge(), Ridge(alpha=1e-3)])
+@pytest.mark.parametrize("shape", [(60, 59), (60, 60), (60, 61), (60, 400), (600, 520)])
+def test_one_expert_is_the_estimator_however_wide_the_table(shape, expert):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=shape) * 10 ** rng.uniform(-1, 1, size=shape[1]) + 5.0
+    y, weight = X[:, 0] + rng.normal(size=shape[0]), rng.uniform(0.5, 2.0, size=shape[0])
+    # Without a penalty and with more columns than rows, least norm depends on the columns' scale.
+    if type(expert) is LinearRegression and shape[1] >= shape[0] - 1:
+        moe = MixtureOfExpertsRegressor(expert, 1).fit(X, y, weight)
+        assert_allclose(moe.predict(X), y, atol=1e-8)
+        return
+    moe = MixtureOfExpertsRegressor(expert, 1).fit(X, y, weight)
+    other = clone(expert).fit(X, y, weight)
+    assert_allclose(moe.experts_[0].coef_, other.coef_, rtol=1e-7, atol=1e-8)
+    assert_allclose(moe.predict(X), other.predict(X), rtol=1e-8, atol=1e-8)
+
+
+def wide(n, p):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(n, p)).astype(np.float32)
+    return X, np.where(X[:, 0] > 0, 3 + X[:, 1], X[:, 1] - 3) + 0.1 * rng.normal(size=n)
+
+
+@pytest.mark.filterwarnings("ignore::skmoe.exceptions.ExpertCollapseWarning")
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"n_experts": 1},
+        pytest.param({"n_experts": 2, "gate": ConstantGate()}, marks=pytest.mark.slow),
+        pytest.param({"n_experts": 2}, marks=pytest.mark.slow),
+        pytest.param({"n_experts": 2, "shared_effects": [0, 1]}, marks=pytest.mark.slow),
+    ],
+)
+def test_memory_of_a_wide_fit_is_that_of_its_rows(params):
+    n, p = 8, 65_535  # whose square does not fit 32 bits, nor 34 GB of memory
+    X, y = wide(n, p)
+    moe = MixtureOfExpertsRegressor(**params, n_init=1, max_iter=2, random_state=0)
+    tracemalloc.start()
+    moe.fit(X, y)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 30 * n * p * 8
+    assert np.isfinite(moe.predict(X)).all()
+
+
+def test_a_stream_of_wide_batches_is_least_squares_of_all_its_rows():
+    X, y = wide(90, 40)
+    X = X.astype(np.float64)
+    moe = MixtureOfExpertsRegressor(Ridge(), 1).fit(X[:30], y[:30])
+    for rows in (slice(30, 35), slice(35, 60), slice(60, 90)):  # to more rows than columns
+        moe.partial_fit(X[rows], y[rows])
+    kept = pickle.loads(pickle.dumps(moe)).partial_fit(X[:1], y[:1])
+    assert np.isfinite(kept.predict(X)).all()
+    # The past fades a little with every batch.
+    correlation = np.corrcoef(moe.predict(X), Ridge().fit(X, y).predict(X))[0, 1]
+    assert correlation > 0.99

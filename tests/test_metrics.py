@@ -1,6 +1,7 @@
 """Scores of fitted mixtures, bare or at the end of a Pipeline or a search."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
 from scipy import stats
@@ -113,3 +114,54 @@ def test_proper_scores_prefer_the_mixture_that_made_the_data(scoring):
     ).fit(X, y)
     one, two = search.cv_results_["mean_test_score"]
     assert one < two < 0
+
+
+EVERY_SCORE = [crps_score, grid_log_score, interval_score, log_score, pinball_score]
+
+
+@pytest.mark.parametrize("scoring", EVERY_SCORE)
+@pytest.mark.parametrize("likelihood", ["gaussian", "poisson"])
+def test_a_column_of_targets_scores_as_the_vector_does(scoring, likelihood):
+    rng = np.random.default_rng(0)
+    X = rng.uniform(size=(60, 1))
+    y = rng.poisson(np.exp(1 + X[:, 0])).astype(float)
+    weight = rng.uniform(size=60)
+    moe = MixtureOfExpertsRegressor(n_experts=1, likelihood=likelihood).fit(X, y)
+    for given in (y[:, None], y[:, None].tolist(), pd.DataFrame({"y": y})):
+        assert scoring(moe, X, given) == scoring(moe, X, y)
+        assert scoring(moe, X, given, weight) == scoring(moe, X, y, weight)
+
+
+@pytest.mark.parametrize("scoring", [s for s in EVERY_SCORE if s is not log_score])
+def test_scores_of_several_outputs_are_means_over_them(scoring):
+    rng = np.random.default_rng(2)
+    X = rng.uniform(-2, 2, size=(80, 1))
+    Y = np.column_stack([np.abs(X[:, 0]), X[:, 0]]) + 0.1 * rng.normal(size=(80, 2))
+    weight = rng.uniform(size=80)
+    both = MixtureOfExpertsRegressor(n_experts=1).fit(X, Y)
+    # Outputs of one linear expert are independent: two mixtures of one output are the same.
+    alone = [MixtureOfExpertsRegressor(n_experts=1).fit(X, Y[:, j]) for j in range(2)]
+    expected = np.mean([scoring(alone[j], X, Y[:, j], weight) for j in range(2)])
+    assert_allclose(scoring(both, X, Y, weight), expected, rtol=1e-6)
+
+
+def test_log_score_of_several_outputs_is_that_of_their_joint_density():
+    rng = np.random.default_rng(2)
+    X = rng.uniform(-2, 2, size=(80, 1))
+    Y = np.column_stack([np.abs(X[:, 0]), X[:, 0]]) + 0.1 * rng.normal(size=(80, 2))
+    both = MixtureOfExpertsRegressor(n_experts=1).fit(X, Y)
+    alone = [MixtureOfExpertsRegressor(n_experts=1).fit(X, Y[:, j]) for j in range(2)]
+    expected = sum(log_score(alone[j], X, Y[:, j]) for j in range(2))
+    assert_allclose(log_score(both, X, Y), expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("scoring", EVERY_SCORE)
+def test_targets_of_another_shape_than_the_predictions_are_refused(scoring):
+    X, y = line(2)  # two rows and two columns would broadcast
+    Y = np.column_stack([y, y])
+    X_fit, y_fit = line()
+    one = MixtureOfExpertsRegressor(n_experts=1).fit(X_fit, y_fit)
+    two = MixtureOfExpertsRegressor(n_experts=1).fit(X_fit, np.column_stack([y_fit, y_fit]))
+    for moe, wrong in ((one, Y), (two, y), (two, y[:, None])):
+        with pytest.raises(ValueError, match="y has|inconsistent"):
+            scoring(moe, X, wrong)

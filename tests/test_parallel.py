@@ -2,7 +2,12 @@
 
 import os
 import pickle
+import subprocess
+import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from itertools import permutations
 from pathlib import Path
 
 import joblib
@@ -15,10 +20,10 @@ from sklearn.base import clone
 from sklearn.linear_model import LinearRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
-from threadpoolctl import threadpool_info
+from threadpoolctl import ThreadpoolController, threadpool_info, threadpool_limits
 
-from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
-from skmoe._parallel import jobs
+from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor, _parallel
+from skmoe._parallel import WORK_OF_A_THREAD, few_threads, jobs, kernel_threads
 
 HERE = str(Path(__file__).parent)
 
@@ -245,3 +250,130 @@ def test_jobs_times_threads_do_not_exceed_the_cores(data, experts, backend):
     most = max(max(model.n_threads_) for e in moe.experts_ for model in e.estimators_)
     assert 2 * most <= joblib.cpu_count()
     assert threadpool_info() == before
+
+
+def blas_threads():
+    return [each["num_threads"] for each in threadpool_info() if each["user_api"] == "blas"]
+
+
+@pytest.fixture
+def three_blas_threads():
+    """Three threads of BLAS, set by a thread that is gone: one that lives may keep others out."""
+    before = blas_threads()[0]
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(threadpool_limits, 3, user_api="blas").result()
+    yield [3] * len(blas_threads())
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(threadpool_limits, before, user_api="blas").result()
+
+
+@pytest.mark.parametrize("order", list(permutations(range(3))))
+def test_limits_of_blas_in_threads_that_end_in_any_order_leave_what_was_before(
+    order, three_blas_threads
+):
+    numbers = [2, 1, 4]
+    limits = [_parallel._blas_limit(ThreadpoolController(), number) for number in numbers]
+    with ExitStack() as stack:
+        threads = [stack.enter_context(ThreadPoolExecutor(1)) for _ in numbers]
+        for i in range(3):
+            threads[i].submit(limits[i].__enter__).result()
+            assert max(blas_threads()) == min(numbers[: i + 1])
+        left = dict(enumerate(numbers))
+        for i in order:
+            threads[i].submit(limits[i].__exit__, None, None, None).result()
+            del left[i]
+            assert max(blas_threads()) == min([3, *left.values()])
+        assert blas_threads() == three_blas_threads
+
+
+def test_limits_never_raise_a_number_of_threads():
+    with threadpool_limits(1):
+        before = threadpool_info()
+        with few_threads(100 * WORK_OF_A_THREAD), _parallel._blas_limit(ThreadpoolController(), 3):
+            assert threadpool_info() == before
+        assert threadpool_info() == before
+
+
+def test_fits_in_several_threads_leave_the_threads_of_blas_as_they_were(data, three_blas_threads):
+    X, y = data[0][:100], data[1][:100]
+
+    def work(seed):
+        with parallel_config("threading", n_jobs=2):
+            for _ in range(2):
+                mixture(n_init=2, max_iter=2, random_state=seed).fit(X, y)
+
+    with ThreadPoolExecutor(3) as threads:
+        list(threads.map(work, range(3)))
+    assert blas_threads() == three_blas_threads
+
+
+def test_little_work_opens_no_team_of_threads(monkeypatch):
+    monkeypatch.setattr(_parallel, "n_openmp_threads", lambda: 8)
+    assert kernel_threads(0) == kernel_threads(2 * WORK_OF_A_THREAD - 1) == 1
+    assert kernel_threads(3 * WORK_OF_A_THREAD) == 3
+    assert kernel_threads(10**12) == 8
+
+
+@pytest.mark.parametrize("kind", ["linear", "classifier"])
+def test_fit_and_answers_of_few_rows_open_no_team_of_threads(kind, data, monkeypatch):
+    monkeypatch.setattr(_parallel, "n_openmp_threads", lambda: 8)
+    asked = []
+    real = _parallel.kernel_threads
+    for name, module in list(sys.modules.items()):
+        if name.startswith("skmoe.") and getattr(module, "kernel_threads", None) is real:
+            monkeypatch.setattr(
+                module, "kernel_threads", lambda work: asked.append(real(work)) or asked[-1]
+            )
+    X, y = data[0][:150, :3], data[1][:150]
+    moe = mixture(kind).fit(X, y > 0 if kind == "classifier" else y)
+    moe.predict(X)
+    assert set(asked) == {1}
+
+
+FORKING = """
+import os, sys, warnings
+import numpy as np
+from skmoe import MixtureOfExpertsRegressor, _parallel
+
+warnings.simplefilter("ignore")
+_parallel.n_openmp_threads = lambda: 2  # on a machine of one core, too
+_parallel.WORK_OF_A_THREAD = 500
+rng = np.random.default_rng(0)
+X = rng.normal(size=(2000, 2))
+y = np.where(X[:, 0] > 0, X[:, 1], -X[:, 1]) + 0.1 * rng.normal(size=len(X))
+moe = MixtureOfExpertsRegressor(n_experts=2, n_init=1, max_iter=2, random_state=0).fit(X, y)
+expected = moe.predict(X), moe.log_density(X, y)
+assert _parallel.kernel_threads(10**9) == 2
+child = os.fork()
+if child == 0:
+    assert _parallel.kernel_threads(10**9) == 1
+    assert all(map(np.array_equal, expected, (moe.predict(X), moe.log_density(X, y))))
+    refit = MixtureOfExpertsRegressor(n_experts=2, n_init=1, max_iter=2, random_state=0).fit(X, y)
+    assert refit.lower_bounds_ == moe.lower_bounds_
+    grandchild = os.fork()
+    if grandchild == 0:
+        moe.predict(X)
+        os._exit(0)
+    os._exit(os.waitstatus_to_exitcode(os.waitpid(grandchild, 0)[1]))
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+def test_a_forked_child_of_a_process_with_threads_fits_and_answers():
+    environment = os.environ | {"OMP_NUM_THREADS": "2", "OPENBLAS_NUM_THREADS": "1"}
+    run = subprocess.run(
+        [sys.executable, "-c", FORKING], env=environment, capture_output=True, timeout=60
+    )
+    assert run.returncode == 0, run.stderr.decode()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")  # it has threads, of BLAS too
+def test_a_fork_while_another_thread_holds_the_limit_of_blas_does_not_block_the_child():
+    with _parallel._blas_limit.lock:
+        child = os.fork()
+        if child == 0:
+            os._exit(0 if _parallel._blas_limit.lock.acquire(timeout=10) else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0

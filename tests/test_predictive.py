@@ -344,6 +344,24 @@ def test_covariance_of_nested_mixtures_is_that_of_the_flat_one():
     assert_allclose(both.output(1).var(), dist.var()[:, 1], rtol=1e-12)
 
 
+@pytest.mark.parametrize(
+    "components",
+    [
+        GaussianComponents(np.array([[2.0, 1e9]]), np.array([1.0, 1e3])),
+        ScipyComponents(stats.laplace([[0.0, 1e4]], 1.0)),
+        ScipyComponents(stats.poisson([[2.0, 1e5]])),
+    ],
+)
+def test_nested_mixtures_of_far_components_answer_as_the_flat_one(components):
+    flat = MixtureDistribution(np.array([[0.6, 0.4]]), components)
+    both = MixtureDistribution.of_equals([flat, flat])
+    for y in (3.0, 1e4, 1e9):
+        assert_allclose(both.crps(y), flat.crps(y), rtol=1e-6)  # that of the quadrature
+    assert_allclose(both.entropy(), flat.entropy(), rtol=1e-6)
+    assert_allclose(both.modes(), flat.modes(), rtol=1e-6, atol=1e-6)
+    assert_allclose(both.hdr(0.8)[0], flat.hdr(0.8)[0], rtol=1e-6, atol=1e-6)
+
+
 def test_noise_of_two_outputs_is_uniform_over_their_box():
     flat, low, high = two_outputs(), np.array([-4.0, -3.0]), np.array([3.0, 8.0])
     dist = MixtureDistribution(flat.weights, NoisyComponents(flat.components, 0.3, low, high))

@@ -4,12 +4,15 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
+import skmoe._statistics as statistics
 from skmoe import MixtureOfExpertsRegressor
 from skmoe._linear import LinearExperts
 from skmoe._statistics import (
     BLOCK_ROWS,
     PAIRWISE_COLUMNS,
+    LeastSquaresRows,
     LeastSquaresStatistics,
+    least_squares_statistics,
     standardisation,
     weighted_grams,
 )
@@ -100,6 +103,113 @@ def test_statistics_of_blocks_add_up():
     total = parts[0] + parts[1] + parts[2]
     assert_allclose(total.gram, whole.gram, rtol=1e-12, atol=1e-12)  # order of the sum
     assert_allclose(total.cross, whole.cross, rtol=1e-12, atol=1e-12)
+
+
+# More columns than rows -------------------------------------------------------------------------
+
+
+PENALTIES = {
+    "none": np.zeros(30),
+    "tiny": np.full(30, 1e-6),
+    "one": np.ones(30),
+    "of raw columns": 10.0 ** -np.linspace(-4, 8, 30),
+}
+
+
+def reference(design, targets, weight, penalty):
+    """Least squares of one problem by singular values of the rows, centred, and of the penalty."""
+    mean = weight @ design[:, :-1] / weight.sum()
+    middle = weight @ targets / weight.sum()
+    unit = np.sqrt(np.where(penalty > 0, penalty, 1.0))  # the norm that is least
+    rows = np.sqrt(weight)[:, None] * (design[:, :-1] - mean) / unit
+    right = np.sqrt(weight)[:, None] * (targets - middle)
+    rows *= np.count_nonzero(weight) > 1  # of one row, the rounding of its mean is left
+    if penalty.any():
+        rows = np.vstack([rows, np.eye(len(penalty))])
+        right = np.vstack([right, np.zeros((len(penalty), targets.shape[1]))])
+    slopes = np.linalg.lstsq(rows, right, rcond=1e-11)[0] / unit[:, None]
+    return np.vstack([slopes, middle - mean @ slopes])
+
+
+@pytest.mark.parametrize("n_outputs", [1, 3])
+@pytest.mark.parametrize("name", PENALTIES)
+@pytest.mark.parametrize("n", [1, 2, 12, 30])
+def test_fewer_rows_than_columns_have_the_coefficients_of_lstsq(n, name, n_outputs):
+    design, targets, weights = draw(n, 30, 4, n_outputs)
+    weights[:, 1] *= 10.0 ** np.linspace(-4, 4, n)
+    weights[1:, 2] = 0.0
+    weights[:, 3] = 0.0
+    rows = least_squares_statistics(design, targets, weights)
+    assert isinstance(rows, LeastSquaresRows)
+    coef = rows.solve(PENALTIES[name])
+    for k in range(3):
+        expected = reference(design, targets, weights[:, k], PENALTIES[name])
+        # Products of rows square the condition, and what is left is solved for again.
+        assert_allclose(coef[k], expected, rtol=1e-8, atol=1e-8 * abs(expected).max())
+    assert_array_equal(coef[3], 0.0)
+    if name in ("tiny", "one"):
+        expected = rows.summed().solve(PENALTIES[name])
+        # The sums square it too, and rounding is divided by a penalty of 1e-6.
+        assert_allclose(coef, expected, rtol=1e-5, atol=1e-5 * abs(expected).max())
+
+
+def test_repeated_rows_have_the_coefficients_of_weights():
+    design, targets, _ = draw(10, 40, 1)
+    twice = [np.repeat(each, 2, axis=0) for each in (design, targets)]
+    for penalty in (np.zeros(40), np.full(40, 1e-6)):
+        expected = LeastSquaresRows(design, targets, np.full((10, 1), 2.0)).solve(penalty)
+        coef = LeastSquaresRows(*twice, np.ones((20, 1))).solve(penalty)
+        assert_allclose(coef, expected, rtol=1e-9, atol=1e-10)  # of singular products
+
+
+@pytest.mark.parametrize("n_outputs", [1, 2])
+@pytest.mark.parametrize("name", ["tiny", "one"])
+@pytest.mark.parametrize("shared", [[0, 3, 4], [30], [2, 30], range(31)])
+def test_rows_have_the_shared_coefficients_of_their_sums(shared, name, n_outputs):
+    design, targets, weights = draw(9, 30, 3, n_outputs)
+    mask = np.isin(np.arange(31), shared)
+    precision = np.random.default_rng(1).uniform(0.5, 2.0, size=(3, n_outputs))
+    rows = LeastSquaresRows(design, targets, weights)
+    coef, expected = (
+        each.solve_shared(PENALTIES[name], mask, precision) for each in (rows, rows.summed())
+    )
+    # Rounding over the penalty, 1e-6.
+    assert_allclose(coef, expected, rtol=1e-6, atol=1e-7)
+    assert_allclose(coef[:, mask], np.broadcast_to(coef[:1, mask], coef[:, mask].shape))
+
+
+def test_rows_with_shared_coefficients_and_no_penalty_are_interpolated():
+    design, targets, weights = draw(9, 30, 2)
+    shared = np.isin(np.arange(31), [1, 5])
+    coef = LeastSquaresRows(design, targets, weights).solve_shared(np.zeros(30), shared, 1.0)
+    assert_allclose(design @ coef, np.stack([targets, targets]), atol=1e-9)
+    assert_array_equal(coef[0, shared], coef[1, shared])
+
+
+def test_blocks_of_rows_add_up_until_they_are_sums():
+    design, targets, weights = draw(60, 30, 2)
+    blocks = [slice(0, 12), slice(12, 24), slice(24, 40), slice(40, 60)]
+    total = 0.0 * least_squares_statistics(design[:3], targets[:3], weights[:3])
+    seen = []
+    for rows in blocks:
+        part = least_squares_statistics(design[rows], targets[rows], weights[rows])
+        total = 0.5 * total + 2.0 * part[[1, 0]]
+        seen.append(type(total))
+    assert seen == [LeastSquaresRows, LeastSquaresRows, *2 * [LeastSquaresStatistics]]
+    factors = np.repeat([0.25, 0.5, 1.0, 2.0], [12, 12, 16, 20])[:, None]
+    whole = LeastSquaresStatistics.from_rows(design, targets, factors * weights[:, ::-1])
+    for name in ("gram", "cross", "squares"):
+        # Sums of 60 terms in another order.
+        assert_allclose(getattr(total, name), getattr(whole, name), rtol=1e-12, atol=1e-12)
+
+
+def test_a_gram_matrix_beyond_the_counts_of_lapack_is_refused_before_it_is_made():
+    most = statistics.MOST_COLUMNS
+    assert 1 + 6 * most + 2 * most**2 < 2**31  # the work space of its symmetric eigenproblems
+    with pytest.raises(
+        ValueError, match=r"65536 columns of 70000 rows would take 2 matrices of 34"
+    ):
+        weighted_grams(np.broadcast_to(1.0, (70_000, 65_536)), np.broadcast_to(1.0, (70_000, 2)))
 
 
 # Standardisation --------------------------------------------------------------------------------

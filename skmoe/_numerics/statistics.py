@@ -13,6 +13,7 @@ from scipy import linalg
 from .._tables import LARGEST, check_sizes
 
 BLOCK_ROWS = 2048  # a block of pairwise products of 20 columns stays in the L2 cache
+MOST_COLUMNS = 2**15 - 3  # of a Gram matrix: LAPACK asks for 1 + 6 n + 2 n^2 numbers, an int
 REFINED = 2  # solutions from products of rows, the second for what the first has left
 DEPENDENT = 1e-5  # standard deviations that others leave of a column; below, it is made of them
 PAIRWISE_COLUMNS = 40  # beyond this the pairwise products cost more than K separate products
@@ -122,8 +123,19 @@ def weighted_grams(design, weights):
     -------
     grams : ndarray of shape (n_grams, n_columns, n_columns)
         Symmetric matrices.
+
+    Raises
+    ------
+    ValueError
+        If there are so many columns that LAPACK's counts overflow.
     """
     n_columns, n_grams = design.shape[1], weights.shape[1]
+    if n_columns > MOST_COLUMNS:
+        raise ValueError(
+            f"{n_columns} columns of {len(design)} rows would take {n_grams} matrices of "
+            f"{8e-9 * n_columns**2:.0f} GB: reduce X to fewer than {MOST_COLUMNS} columns, or take "
+            "linear experts and fewer rows than columns."
+        )
     grams = np.zeros((n_grams, n_columns, n_columns))
     if n_columns > PAIRWISE_COLUMNS or n_grams == 1:
         for start in range(0, len(design), BLOCK_ROWS):
@@ -359,12 +371,13 @@ class LeastSquaresRows:
             products = np.kron(np.diag(own), apart) + np.tile(common * together, own.shape * 2)
             intercepts = np.ones((n_experts, 1)) if shared[-1] else np.eye(n_experts)
             intercepts = np.repeat(intercepts, len(slopes), axis=0) * root.reshape(-1, 1)
-            numbers, coef[:, -1, m] = solve_dual(
+            numbers, free = solve_dual(
                 products * np.outer(root, root),
                 intercepts,
                 (root * self.targets[:, m]).reshape(-1, 1),
                 ridge,
             )
+            coef[:, -1, m] = free[:, 0]
             sums = (root * numbers.reshape(root.shape)) @ slopes / metric
             coef[:, :-1, m] = np.where(columns, common * sums.sum(axis=0), own[:, None] * sums)
         return coef

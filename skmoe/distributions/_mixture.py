@@ -25,7 +25,8 @@ class MixtureDistribution:
     components : object
         Components with ``mean``, ``var``, ``discrete``, ``logpdf``, ``cdf``, ``sf``, ``ppf``
         and ``rvs``, such as :class:`GaussianComponents` or :class:`ScipyComponents`; with several
-        outputs also ``cov`` and ``output``. Kept as ``components``. Some that have
+        outputs also ``cov`` and ``output``. Kept as ``components``. They are asked about y
+        (n_samples, 1), or about many of these, (n_places, n_samples, 1), at once. Some that have
         ``crps(weights, y)`` know a closed form of it.
 
     Examples

@@ -160,13 +160,26 @@ class Grid:
 
 def panels(distribution):
     """Ends of the panels of each row, (n, B), in rising order; some panels may be empty."""
-    unused = distribution.weights == 0
-    components = distribution.components
-    ends = [components.ppf(q) for q in PANEL_ENDS]
-    ends += getattr(components, "edges", [])
-    ends = [np.where(unused, np.nan, end) for end in ends]
-    ends = np.sort(np.concatenate(ends, axis=1), axis=1)  # those that are not there come last
+    ends = np.sort(_ends(distribution.components, distribution.weights == 0), axis=1)
+    # Those that are not there come last.
     return np.where(np.isnan(ends), np.nanmax(ends, axis=1, keepdims=True), ends)
+
+
+def _ends(components, unused):
+    """Quantiles of the components, (n, B), those within mixtures too; NaN for the unused."""
+    if not hasattr(components, "nested"):
+        ends = [components.ppf(q) for q in PANEL_ENDS] + getattr(components, "edges", [])
+        return np.hstack([np.where(unused, np.nan, end) for end in ends])
+    unused, parts = unused.copy(), []
+    for rows, places, distribution in components.nested:
+        ends = _ends(distribution.components, distribution.weights == 0)
+        ends[unused[rows, places]] = np.nan
+        parts.append(np.full((len(unused), ends.shape[1]), np.nan))
+        parts[-1][rows] = ends
+        unused[rows, places] = True
+    if not unused.all():
+        parts.append(_ends(components.components, unused))
+    return np.hstack(parts)
 
 
 def nodes(distribution, including=None):
@@ -205,7 +218,7 @@ def nodes(distribution, including=None):
 
 
 def _shorten(ends):
-    """Ends, and more between two of unlike size, in rows of positive components: they are skewed."""
+    """Ends, and more between two of unlike size, where all components are positive."""
     low, high = ends[:, :-1], ends[:, 1:]
     unlike = (ends[:, :1] >= 0) & (high > LARGEST_RATIO * low)
     if not unlike.any():

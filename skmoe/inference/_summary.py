@@ -24,8 +24,9 @@ class MixtureSummary:
         log-odds against the first class, counts logarithms of their means.
     estimate : ndarray of shape (n_terms,)
         At the maximum of the likelihood, in the units of X and y. NaN, and n/a in print, where
-        the parameter is not identified: the coefficient of a column that is constant or depends
-        on others. The model has others' coefficients in such terms as if it were 0.
+        the parameter is not identified: the coefficient of a column that is constant or made of
+        others, which have the meaning that theirs have if it is 0, or one that the rows of an
+        expert say next to nothing about.
     cov : ndarray of shape (n_terms, n_terms)
         Covariance of the estimates.
     kind : {"observed", "sandwich"}
@@ -179,6 +180,10 @@ class InferringMixture:
         counts in that nobody knows which expert made a row. "sandwich" puts the squares of the
         rows' scores between two such inverses [2]_: right also where the errors are not
         Gaussian, or not equally large.
+
+        Of columns that are constant or depend on each other, such as the one-hot columns of a
+        category, one is the reference, the first level: its coefficient is n/a, and the others
+        are differences from it. What the rows of one expert say nothing about is n/a too.
 
         Penalties are left out: the estimates are those of maximum likelihood, a few Newton steps
         from the fit. Where that is more than a standard error from the fit in any coefficient,

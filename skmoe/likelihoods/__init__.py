@@ -4,7 +4,8 @@ A likelihood owns the scales of the experts. Within EM it is asked for the log-d
 row under each expert, and to re-estimate its scales from weighted rows; after EM, for the
 distribution around a prediction. The user guide writes one from scratch.
 
-What a likelihood promises, and is refused without when ``fit`` begins, with y (n,) or (n, m) and predictions (n, K) or (n, K, m):
+What a likelihood promises, with y (n,) or (n, m) and predictions (n, K) or (n, K, m); ``fit``
+refuses one that lacks a method of these before it begins:
 
 - ``start(y, weight, n_experts)`` looks at the target once before EM, refuses what it cannot take
   with a ValueError, and returns itself;

@@ -205,7 +205,7 @@ def select_n_experts(
         fitted, caught = fits[best]
     else:
         seed = random_state.randint(np.iinfo(np.int32).max)
-        folds = make_folds(cv, [], X, y, weight, {}, stratify=is_classifier(estimator), seed=seed)
+        folds = make_folds(cv, [], X, y, {}, stratify=is_classifier(estimator), seed=seed)
         log_density = _held_out(estimator, X, y, weight, candidates, folds, n_jobs)
         results = _compare(log_density, weight, candidates)
         best = int(np.argmax(results["difference"] <= results["std_error"]))

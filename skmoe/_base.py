@@ -39,6 +39,7 @@ from ._report import ExpertReport, describe_experts, distinct_optima
 from ._routing import count_loads, evenness
 from ._subjects import Subjects, check_subject
 from ._tables import (
+    HEAVIEST,
     check_accepts,
     check_sizes,
     column_numbers,
@@ -282,7 +283,7 @@ class BaseMixtureOfExperts(
 
     def _check_weight(self, sample_weight, X, y, n_experts):
         weight = check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
-        check_sizes(weight, "sample_weight", smallest=True)
+        check_sizes(weight, "sample_weight", smallest=True, limit=HEAVIEST)
         n_used = np.count_nonzero(weight)
         if n_used == 0:
             raise ValueError("sample_weight is zero for every row; one at least must be positive.")

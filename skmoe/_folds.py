@@ -12,7 +12,7 @@ from ._subjects import check_ids, number_ids
 DEFAULT_FOLDS = 5
 
 
-def make_folds(cv, estimators, X, y, weight, split_params, *, subject=None, stratify, seed):
+def make_folds(cv, estimators, X, y, split_params, *, weight=None, subject=None, stratify, seed):
     """Folds for cross-fitting.
 
     Parameters
@@ -25,10 +25,10 @@ def make_folds(cv, estimators, X, y, weight, split_params, *, subject=None, stra
         Rows.
     y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
         Target, or class numbers.
-    weight : ndarray of shape (n_samples,)
-        Weights of the rows.
     split_params : dict
         What the splitter is given, such as ``groups``.
+    weight : ndarray of shape (n_samples,), default=None
+        Weights of the rows; every fold needs a row of positive weight to train on.
     subject : ndarray of shape (n_samples,), default=None
         Rows of one subject stay in one fold.
     stratify : bool
@@ -92,7 +92,7 @@ def make_folds(cv, estimators, X, y, weight, split_params, *, subject=None, stra
         for train, test in splitter.split(X, y, **split_params)
     ]
     for number, (train, _) in enumerate(folds):
-        if not (len(train) and weight[train].any()):
+        if not len(train) or (weight is not None and not weight[train].any()):
             raise ValueError(
                 f"Fold {number} of cv has no row to train on, or none of positive weight. "
                 "Give more rows, or larger training parts."

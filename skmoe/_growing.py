@@ -541,8 +541,8 @@ class GrowingMixture:
             templates,
             data.X,
             data.y,
-            data.weight,
             {},
+            weight=data.weight,
             stratify=is_classifier(self),
             seed=fold_seed,
         )

@@ -560,9 +560,13 @@ class GrowingMixture:
             tol=self.tol,
             patience=1 if rises(problem, folds) else CROSS_FITTED_PATIENCE,
         )
-        message = self._not_converged(problem, folds, run)
-        if message is not None:
-            warnings.warn(message, ConvergenceWarning, stacklevel=stacklevel)
+        if folds in (None, "prefit") and not (run.converged or run.fell):
+            warnings.warn(
+                f"EM stopped after max_iter={self.max_iter} iterations before it met "
+                f"tol={self.tol}. Raise max_iter or tol.",
+                ConvergenceWarning,
+                stacklevel=stacklevel,
+            )
 
     def _set_changed(self, method, names, experts, gate, likelihood):
         """Take other parts, and drop what spoke of the last fit alone."""

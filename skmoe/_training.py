@@ -190,7 +190,7 @@ class MixtureTraining:
         )
 
     def _not_converged(self, problem, folds, run):
-        """What a ConvergenceWarning has to say of a run, or None."""
+        """What to warn of after a run with experts that are fitted in sample, or None."""
         if run.converged or run.interrupted or folds not in (None, "prefit"):
             return None
         if not run.fell:
@@ -198,12 +198,12 @@ class MixtureTraining:
                 f"EM stopped after max_iter={self.max_iter} iterations before it met "
                 f"tol={self.tol}. Raise max_iter or tol."
             )
-        if not rises(problem, folds):
+        if folds == "prefit" or not rises(problem, folds):
             return None
         return (
-            f"The objective fell by more than tol={self.tol}, so that EM stopped; the best iterate "
-            "is kept. The experts do not maximise the likelihood: cross-fit them (cv=5), or raise "
-            "tol."
+            f"EM stopped because the objective fell by more than tol={self.tol}; the best iterate "
+            "is kept. These experts do not maximise their likelihood in sample: cross-fit them "
+            "with cv=5."
         )
 
     def _learn_spread(self, problem, data, split_params, subject, seed):
@@ -239,5 +239,5 @@ class MixtureTraining:
 
 
 def rises(problem, folds):
-    """Whether the objective has to rise with every iteration: experts and gate maximise it."""
+    """Whether experts and gate maximise the objective, which then rises from step to step."""
     return folds in (None, "prefit") and not isinstance(problem.gate, ClassifierGate)

@@ -25,9 +25,11 @@ from ._compat import (
     check_sample_weight,
 )
 from ._data import Rows, check_subject
-from ._tables import accepts, check_table
+from ._tables import HEAVIEST, accepts, check_sizes, check_table
+from .exceptions import SmallWeightsWarning, warn_user
 
 DEFAULT_N_EXPERTS = 4
+LIGHT_ROW = 0.1  # weights around less than this were hardly meant as numbers of rows
 
 
 class ExpertParameters(MetaEstimatorMixin, BaseComposition, BaseEstimator):
@@ -167,6 +169,7 @@ class ExpertParameters(MetaEstimatorMixin, BaseComposition, BaseEstimator):
                 f"Found n_samples={n_used} rows of positive weight, fewer than "
                 f"n_experts={n_experts}. Give more rows, or ask for fewer experts."
             )
+        warn_of_small_weights(weight)
         return Rows(X, y, weight, self._check_exposure(exposure, X), check_subject(subject, X))
 
     def _check_known_rows(self, X, y, sample_weight=None, exposure=None, subject=None):
@@ -187,13 +190,16 @@ class ExpertParameters(MetaEstimatorMixin, BaseComposition, BaseEstimator):
                 "X.toarray()."
             )
         X = check_table(X, sparse_ok=True, strings_ok=self._strings_ok)
+        check_sizes(X, "X", smallest=reset)
         check_feature_names(self, X, reset=reset)
         check_n_features(self, X, reset=reset)
         return X
 
     def _check_weight(self, sample_weight, X, y):
         """Weights (n_samples,) to learn with."""
-        return check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+        weight = check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+        check_sizes(weight, "sample_weight", smallest=True, limit=HEAVIEST)
+        return weight
 
     def _check_exposure(self, exposure, X):
         """Exposure (n_samples,) of each row, or None."""
@@ -208,6 +214,7 @@ class ExpertParameters(MetaEstimatorMixin, BaseComposition, BaseEstimator):
         check_consistent_length(X, exposure)
         if not (np.isfinite(exposure) & (exposure > 0)).all():
             raise ValueError("exposure must be positive and finite in every row.")
+        check_sizes(exposure, "exposure", smallest=True)
         return exposure
 
     def _check_fitted(self):
@@ -283,3 +290,17 @@ class ExpertParameters(MetaEstimatorMixin, BaseComposition, BaseEstimator):
         gate = self._default_gate() if self.gate is None else self.gate
         gate_block = VisualBlock("parallel", [gate], names=["gate"], dash_wrapped=False)
         return VisualBlock("serial", (experts_block, gate_block), dash_wrapped=False)
+
+
+def warn_of_small_weights(weight):
+    """Say so where weights can hardly be meant as numbers of rows."""
+    if not weight.any():
+        return
+    typical = weight @ weight / weight.sum()  # the mean weight of a unit of weight
+    if typical < LIGHT_ROW:
+        warn_user(
+            f"sample_weight sums to {weight.sum():.3g} over {np.count_nonzero(weight)} rows, which "
+            "then count as so few rows beside penalties and priors: a row of weight 2 counts as "
+            "two. Divide sample_weight by its mean if each row is one observation.",
+            SmallWeightsWarning,
+        )

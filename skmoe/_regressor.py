@@ -8,6 +8,7 @@ from sklearn.utils.validation import column_or_1d
 from ._compat import HasMethods, StrOptions, check_y, fit_context
 from ._experts.families import LeastSquares, LogLinear
 from ._model import RegressionModel
+from ._tables import check_sizes
 from ._updating import UpdatableMixture
 from .inference import InferringMixture
 from .likelihoods import PerExpert
@@ -80,11 +81,11 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
     n_init : int, default=10
         Number of starts. Each gets ten EM iterations with linear experts, the three best get
         twenty more, and the best of these goes on.
-    max_iter : int, default=100
+    max_iter : int, default=500
         EM iterations at most, each a refit of the experts. Cross-fitted experts stop at 10.
     tol : float, default=1e-5
-        EM stops when the objective per unit of weight gains less; cross-fitted experts, when
-        it did not for two iterations.
+        EM stops when an iteration changes the objective per unit of weight by no more; cross-fitted
+        experts, when two in succession did not better it by more.
     warm_start : bool, default=False
         Whether ``fit`` goes on from the last solution in place of new starts.
     forget_factor : float, default=1.0
@@ -125,7 +126,9 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
     n_expert_fits_ : int
         Fits of single experts that the training took.
     converged_ : bool
-        Whether EM stopped by ``tol``.
+        Whether EM met ``tol`` at the iterate that was kept: the next iteration, or the next two
+        of cross-fitted experts, changed the objective by ``tol`` at most. False where EM stopped
+        because the objective fell by more, as out-of-fold densities may.
     oof_score_ : float
         Mean out-of-fold log-density. Only where predictions were out of sample, as the next
         two. The gate and the regimes have seen the rows, so it is optimistic: compare mixtures
@@ -188,7 +191,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
         target_load=None,
         init="auto",
         n_init=10,
-        max_iter=100,
+        max_iter=500,
         tol=1e-5,
         warm_start=False,
         forget_factor=1.0,
@@ -298,13 +301,19 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
         return self.shared_effects or []
 
     def _check_target(self, y):
+        y = self._numeric_target(y)
+        check_sizes(y, "y", smallest=True)
+        return y
+
+    def _numeric_target(self, y):
         y = check_y(y, multi_output=True, y_numeric=True, estimator=self)
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
         return y.astype(np.float64, copy=False)
 
     def _check_known_target(self, y):
-        y = self._check_target(y)
+        y = self._numeric_target(y)
+        check_sizes(y, "y", smallest=False)
         if y.shape[1:] != self._y_shape:
             raise ValueError(f"y has {y.shape[1:]} outputs, {self._y_shape} in fit.")
         return y

@@ -14,7 +14,8 @@ from sklearn.preprocessing import OneHotEncoder
 from sklearn.utils import _safe_indexing, get_tags
 from sklearn.utils.validation import check_array
 
-LARGEST = 1e101  # sums of products of two such numbers and a weight of this size are finite
+LARGEST = 1e101  # sums of products of two such numbers and a weight are finite
+HEAVIEST = 1e20  # weight; single precision, too, can add these up
 
 
 def is_table(X):
@@ -255,7 +256,7 @@ def _size(values):
         return np.maximum(np.fmax.reduce(values, axis=0), -np.fmin.reduce(values, axis=0))
 
 
-def check_sizes(X, name, *, smallest):
+def check_sizes(X, name, *, smallest, limit=LARGEST):
     """Refuse columns of numbers so large or so small that nobody can compute with their squares.
 
     Parameters
@@ -266,6 +267,8 @@ def check_sizes(X, name, *, smallest):
         What X is, for errors.
     smallest : bool
         Whether a column of numbers that are all too small, but not zero, is refused too.
+    limit : float, default=1e101
+        Largest absolute value; 1 / limit is the smallest.
 
     Raises
     ------
@@ -273,13 +276,13 @@ def check_sizes(X, name, *, smallest):
         If there is such a column; it says by what to divide it.
     """
     for column, size in column_sizes(X).items():
-        if not (size > LARGEST or (smallest and 0 < size < 1 / LARGEST)):
+        if not (size > limit or (smallest and 0 < size < 1 / limit)):
             continue
-        limit, units = ("infinite", "larger") if size > LARGEST else ("zero", "smaller")
+        square, units = ("infinite", "larger") if size > limit else ("zero", "smaller")
         what = name if X.ndim == 1 else f"Column {column!r} of {name}"
         raise ValueError(
             f"{what} has {size:.6g} for its largest absolute value, next to those whose square is "
-            f"{limit}: give it in {units} units, divided by {size:.0e} for example."
+            f"{square}: give it in {units} units, divided by {size:.0e} for example."
         )
 
 

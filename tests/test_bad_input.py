@@ -326,6 +326,27 @@ def test_numbers_just_within_the_limits_are_fitted_as_all_others(size):
             assert np.isfinite(moe.log_density(rows, target)).all()
 
 
+@pytest.mark.parametrize("make", [regressor, classifier])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("weight", [1e-19, 1e-6, 1e6, 1e19])
+def test_weights_within_the_limits_are_added_up_in_either_precision(make, dtype, weight):
+    y = Y if make is regressor else LABELS
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", SmallWeightsWarning)
+        warnings.simplefilter("ignore", ExpertCollapseWarning)  # where priors outweigh the rows
+        for rows in (X, X * [1e-15, 1e15]):
+            moe = make().fit(rows.astype(dtype), y, sample_weight=np.full(60, weight))
+            assert np.isfinite(moe.lower_bound_)
+            assert weight < 1 or moe.score(rows.astype(dtype), y) > 0.8
+
+
+def test_classifier_as_gate_that_predicts_nan_is_refused_when_predicting():
+    moe = regressor(gate=GaussianNB()).fit(X, Y)
+    moe.gate_.classifier_.predict_proba = lambda X: np.full((len(X), 2), np.nan)
+    with pytest.raises(ValueError, match=r"The gate GaussianNB\(\) predicted NaN"):
+        moe.predict(X)
+
+
 def test_sparse_column_that_is_too_large_is_refused():
     rows = sparse.csr_array(X * [1.0, 1e150])
     assert_fit_raises(regressor(Ridge()), rows, Y, ValueError, "Column 1 of X.*infinite")
@@ -347,7 +368,7 @@ def test_rows_too_large_to_compute_with_are_refused_when_predicting(gate):
 
 
 @pytest.mark.parametrize("make", [regressor, classifier])
-@pytest.mark.parametrize("scale", [1 / 60, 1e-6, 1e-50])
+@pytest.mark.parametrize("scale", [1 / 60, 1e-6, 1e-18])
 def test_weights_that_make_all_rows_less_than_a_few_are_warned_of(make, scale):
     y = Y if make is regressor else LABELS
     weight = rng.uniform(0.5, 1.5, size=60) * (np.arange(60) % 3 > 0)

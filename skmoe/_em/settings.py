@@ -56,12 +56,12 @@ class Settings:
                 f"EM stopped after max_iter={self.max_iter} iterations before it met "
                 f"tol={self.tol}. Raise max_iter or tol."
             )
-        if not rises(folds, gate):
+        if folds == "prefit" or not rises(folds, gate):
             return None
         return (
-            f"The objective fell by more than tol={self.tol}, so that EM stopped; the best iterate "
-            "is kept. The experts do not maximise the likelihood: cross-fit them (cv=5), or raise "
-            "tol."
+            f"EM stopped because the objective fell by more than tol={self.tol}; the best iterate "
+            "is kept. These experts do not maximise their likelihood in sample: cross-fit them "
+            "with cv=5."
         )
 
     def active_top_k(self, n_experts):
@@ -95,5 +95,5 @@ class Settings:
 
 
 def rises(folds, gate):
-    """Whether the objective has to rise with every iteration: experts and gate maximise it."""
+    """Whether experts and gate maximise the objective, which then rises from step to step."""
     return folds in (None, "prefit") and not isinstance(gate, ClassifierGate)

@@ -51,6 +51,8 @@ class LeastSquaresSweep(Sweep):
     def covers(experts, likelihood):
         if type(experts) is not LeastSquaresExperts or type(likelihood) is not Gaussian:
             return False
+        if len(experts.y) <= len(experts.mean):  # then they are solved without sums over rows
+            return False
         is_constant = isinstance(likelihood.scale, str) and likelihood.scale in ("expert", "shared")
         return is_constant and experts.flat and np.ptp(experts.y) > 0
 

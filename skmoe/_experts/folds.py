@@ -52,8 +52,8 @@ class Splitting:
             estimators,
             rows.X,
             rows.y,
-            rows.weight,
             self.params,
+            weight=rows.weight,
             subject=self.subject,
             stratify=self.stratify,
             seed=self.seed,
@@ -70,7 +70,7 @@ class Splitting:
         return folds if isinstance(folds, list) else None
 
 
-def make_folds(cv, estimators, X, y, weight, split_params, *, subject=None, stratify, seed):
+def make_folds(cv, estimators, X, y, split_params, *, weight=None, subject=None, stratify, seed):
     """Folds for cross-fitting.
 
     Parameters
@@ -83,10 +83,10 @@ def make_folds(cv, estimators, X, y, weight, split_params, *, subject=None, stra
         Rows.
     y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
         Target, or class numbers.
-    weight : ndarray of shape (n_samples,)
-        Weights of the rows.
     split_params : dict
         What the splitter is given, such as ``groups``.
+    weight : ndarray of shape (n_samples,), default=None
+        Weights of the rows; every fold needs a row of positive weight to train on.
     subject : ndarray of shape (n_samples,), default=None
         Rows of one subject stay in one fold.
     stratify : bool
@@ -150,7 +150,7 @@ def make_folds(cv, estimators, X, y, weight, split_params, *, subject=None, stra
         for train, test in splitter.split(X, y, **split_params)
     ]
     for number, (train, _) in enumerate(folds):
-        if not (len(train) and weight[train].any()):
+        if not len(train) or (weight is not None and not weight[train].any()):
             raise ValueError(
                 f"Fold {number} of cv has no row to train on, or none of positive weight. "
                 "Give more rows, or larger training parts."

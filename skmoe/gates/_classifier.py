@@ -167,6 +167,8 @@ class ClassifierGate(MetaEstimatorMixin, BaseGate):
         check_is_fitted(self)
         validate_data(self, X, skip_check_array=True, reset=False)
         seen = self.classifier_.predict_proba(X)
+        if np.isnan(seen).any():
+            raise ValueError(f"The gate {self.classifier} predicted NaN.")
         n_columns = 1 + max(self._columns.max(), self.classifier_.classes_.max())
         proba = np.zeros((len(seen), n_columns))
         proba[:, self.classifier_.classes_] = seen

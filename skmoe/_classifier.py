@@ -11,7 +11,7 @@ from ._experts.families import Logistic
 from ._model import ClassificationModel
 from ._updating import UpdatableMixture
 from .distributions._arrays import draw_places
-from .inference import InferringMixture
+from .inference._summary import InferringMixture
 from .likelihoods import Categorical
 
 

@@ -8,10 +8,9 @@ from scipy import sparse
 from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import check_consistent_length, column_or_1d
 
+from ._numerics.samples import sample_rows, start_columns
 from ._numerics.statistics import standardisation
 from ._tables import is_missing
-from ._numerics.samples import sample_rows, start_columns
-
 
 SAME_GATE = 1e-8  # in log-probability; what differs by less is rounding
 

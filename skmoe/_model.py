@@ -222,9 +222,9 @@ class RegressionModel(Model):
         routes.fill(predictions, distribution, only=own)
         if exposure is not None:
             predictions = predictions * exposure[:, None]
-        components = self.likelihood.components(
-            predictions, routes.experts, row_scale=self.row_scale(X)
-        )
+        row_scale = self.row_scale(X)
+        facts = {} if row_scale is None else {"row_scale": row_scale}
+        components = self.likelihood.components(predictions, routes.experts, **facts)
         return NestedComponents(components, nested) if nested else components
 
     def distribution(self, X, exposure=None):

@@ -10,7 +10,7 @@ from ._experts.families import LeastSquares, LogLinear
 from ._model import RegressionModel
 from ._tables import check_sizes
 from ._updating import UpdatableMixture
-from .inference import InferringMixture
+from .inference._summary import InferringMixture
 from .likelihoods import PerExpert
 from .likelihoods._names import BY_NAME, unfitted
 

@@ -364,3 +364,19 @@ def column_numbers(columns, n_columns, names):
             f"There is no column {unknown[0]!r}; it must be a number below {n_columns}{named}."
         )
     return [places[column] for column in columns]
+
+
+def stack_rows(X, other):
+    """Rows of both, which are both tables, both sparse or both arrays."""
+    if is_table(X) != is_table(other) or sparse.issparse(X) != sparse.issparse(other):
+        raise ValueError(
+            "Rows must be of one kind: all tables, all sparse or all arrays; got "
+            f"{type(other).__name__} after {type(X).__name__}."
+        )
+    if is_table(X):
+        from pandas import concat
+
+        return concat([X, other], ignore_index=True)
+    if sparse.issparse(X):
+        return sparse.vstack([X, other], format="csr")
+    return np.concatenate([X, other])

@@ -155,10 +155,9 @@ class Parts:
         rows : Rows
             Checked.
         """
-        likelihood = self.likelihood.fitting(in_sample=True, linear=True)
-        likelihood.start(rows.y, rows.weight, len(self.names))  # refuses what it cannot take
+        self.likelihood.check_target(rows.y)
         rates = rows.y if rows.exposure is None else rows.y / rows.exposure
-        start_target = likelihood.start_target(rates, rows.weight)
+        start_target = self.likelihood.start_target(rates, rows.weight)
         return TrainingData.of(rows, self.gate.fit_encoder(rows.X, rows.y), start_target)
 
     # Experts --------------------------------------------------------------------------------

@@ -7,8 +7,8 @@ from sklearn.pipeline import make_pipeline
 from .._experts.traits import seed_estimator
 from .._tables import check_accepts, default_encoder, describe_columns
 from ..gates import ConstantGate, SoftmaxGate
+from .general import GeneralProblem
 from .loop import run_em
-from .problem import GeneralProblem
 from .race import best_start
 from .scale_model import learn_scale_model
 from .settings import CROSS_FITTED_ITERATIONS

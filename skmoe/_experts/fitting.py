@@ -11,7 +11,6 @@ from sklearn.utils.validation import has_fit_parameter
 
 from .._compat import routing_enabled
 
-
 NEGLIGIBLE_SHARE = 1e-10  # in weights below it, what estimators compute is rounding error
 
 

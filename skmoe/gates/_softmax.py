@@ -8,8 +8,8 @@ from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from .._numerics import multinomial as _multinomial
 from .._compat import Interval, fit_context
+from .._numerics import multinomial as _multinomial
 from .._numerics.statistics import standardisation
 from ._base import BaseGate
 

@@ -3,9 +3,8 @@
 import numpy as np
 from scipy import linalg
 from sklearn.base import is_classifier
-from sklearn.utils.validation import check_consistent_length
 
-from .._data import Subjects, check_subject
+from .._data import Subjects
 from .._experts.fitting import split_last
 from .._experts.prediction import columns_seen
 from .._numerics.statistics import independent_columns, standardisation
@@ -69,13 +68,13 @@ class Estimates:
 
     def __init__(self, mixture, X, y, sample_weight, exposure=None, subject=None):
         check_applies(mixture)
-        subject = check_subject(subject, X)
-        if subject is not None:  # whose rows the gate must not tell apart
-            mixture.log_density(X, y, exposure=exposure, subject=subject)
-        X = mixture._check_X(X)
-        y = mixture._check_known_target(y)
-        check_consistent_length(X, y)
-        weight = mixture._check_weight(sample_weight, X, y, len(mixture.experts_))
+        n_experts = len(mixture.experts_)
+        rows = mixture._check_rows(
+            X, y, sample_weight, exposure, subject, n_experts=n_experts
+        )
+        if rows.subject is not None:  # whose rows the gate must not tell apart
+            mixture._model.e_step(rows)
+        X, y, weight, exposure, subject = rows.X, rows.y, rows.weight, rows.exposure, rows.subject
         used = weight > 0
         self.mixture, weight = mixture, weight[used]
         gate = split_last(mixture.gate_)[1]
@@ -84,13 +83,12 @@ class Estimates:
         terms = TERMS[type(mixture.likelihood_)]
         self.is_gaussian = terms is GaussianTerms
         if self.is_gaussian:
-            y = mixture._for_experts(y[used].reshape(len(weight), -1))
+            y = mixture.likelihood_.expert_target(y[used].reshape(len(weight), -1))
             self.y_mean, self.y_scale = standardisation(y, weight)
             target = (y - self.y_mean) / self.y_scale
         elif terms is SoftmaxTerms:
             target = np.eye(len(mixture.classes_))[y[used]]
         else:
-            exposure = mixture._check_exposure(exposure, X)
             log_exposure = np.zeros(len(y)) if exposure is None else np.log(exposure)
             target = np.column_stack([y, log_exposure])[used]
         if isinstance(gate, SoftmaxGate):

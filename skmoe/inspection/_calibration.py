@@ -5,8 +5,8 @@ from scipy import stats
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_consistent_length
 
-from .._model import posterior
 from .._compat import check_matplotlib_support, check_sample_weight
+from .._model import posterior
 from .._routing import Routes
 from ..distributions import MixtureDistribution
 from ._axes import Display

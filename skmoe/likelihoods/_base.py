@@ -4,7 +4,9 @@ import copy
 from abc import ABCMeta, abstractmethod
 
 import numpy as np
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, clone
+
+BEYOND_DECILES = 0.25  # of the distance between first and last decile, beyond each of them
 
 
 class BaseLikelihood(BaseEstimator, metaclass=ABCMeta):
@@ -70,9 +72,9 @@ class BaseLikelihood(BaseEstimator, metaclass=ABCMeta):
         Returns
         -------
         likelihood : BaseLikelihood
-            Unstarted; this one, unless it depends on that.
+            A new one, unstarted.
         """
-        return self
+        return clone(self)
 
     def start(self, y, weight, n_experts):
         """Look at the target once before EM.
@@ -108,7 +110,10 @@ class BaseLikelihood(BaseEstimator, metaclass=ABCMeta):
         target : ndarray of shape (n_samples,) or (n_samples, n_outputs) or None
             None for classes, at which starts do not look.
         """
-        return self.expert_target(y)
+        target = self.expert_target(y)
+        if not self.is_robust:
+            return target
+        return np.clip(target, *outlier_bounds(target, weight))
 
     # Within EM ------------------------------------------------------------------------------
 
@@ -335,3 +340,38 @@ class BaseLikelihood(BaseEstimator, metaclass=ABCMeta):
 
     def _implements(self, method):
         return getattr(type(self), method) is not getattr(BaseLikelihood, method)
+
+
+def outlier_bounds(y, weight):
+    """Ends of the bulk of the target, beyond which a row may be an outlier.
+
+    Parameters
+    ----------
+    y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+        Target.
+    weight : ndarray of shape (n_samples,)
+        Weights of the rows.
+
+    Returns
+    -------
+    low, high : ndarray of shape () or (n_outputs,)
+        The extremes of y, where the deciles are one value.
+    """
+    ends = np.array([_bounds(column, weight) for column in y.reshape(len(y), -1).T])
+    return (ends[:, 0], ends[:, 1]) if y.ndim == 2 else (ends[0, 0], ends[0, 1])
+
+
+def _bounds(y, weight):
+    order = np.argsort(y, kind="stable")
+    cumulative = np.cumsum(weight[order]) / weight.sum()
+    first, last = (y[order[np.searchsorted(cumulative, q - 1e-9)]] for q in (0.1, 0.9))
+    if first == last:
+        return y[weight > 0].min(), y[weight > 0].max()
+    return first - BEYOND_DECILES * (last - first), last + BEYOND_DECILES * (last - first)
+
+
+def without_outliers(y, weight):
+    """The weights (n,) of the rows within ``outlier_bounds``, zero for those outside."""
+    low, high = outlier_bounds(y, weight)
+    inside = ((y >= low) & (y <= high)).reshape(len(y), -1).all(axis=1)
+    return np.where(inside, weight, 0.0) if (weight * inside).any() else weight

@@ -1,15 +1,14 @@
 """Class probabilities of an expert, calibrated."""
 
-import copy
-
 import numpy as np
 from scipy import optimize
-from sklearn.base import BaseEstimator
+
+from ._base import BaseLikelihood
 
 SMOOTHING_STEPS = 20
 
 
-class Categorical(BaseEstimator):
+class Categorical(BaseLikelihood):
     r"""Class probabilities of the experts, calibrated out of fold.
 
     .. math:: p_k(c \mid x) = (1 - \epsilon_k) \, \tilde p_{kc}(x)^{1/T_k} / Z + \epsilon_k \, q_c
@@ -26,6 +25,8 @@ class Categorical(BaseEstimator):
         Whether :math:`\epsilon_k` is learned, in [0.001, 0.9].
     epsilon : float, default=0.001
         Where :math:`\epsilon_k` starts, and stays where it is not learned.
+    n_classes : int, default=0
+        Number of classes at least, where a target may lack the last ones.
 
     Attributes
     ----------
@@ -45,12 +46,54 @@ class Categorical(BaseEstimator):
     array([[[9.9925e-01, 7.5000e-04]]])
     """
 
-    def __init__(self, *, temperature=True, smoothing=True, epsilon=1e-3):
+    per_expert = ("temperature_", "epsilon_", "_mass")
+
+    def __init__(self, *, temperature=True, smoothing=True, epsilon=1e-3, n_classes=0):
         self.temperature = temperature
         self.smoothing = smoothing
         self.epsilon = epsilon
+        self.n_classes = n_classes
 
-    def start(self, y, weight, n_experts, n_classes=0):
+    def fitting(self, *, in_sample, linear):
+        """This likelihood as it is to be trained.
+
+        Parameters
+        ----------
+        in_sample : bool
+            Whether predictions are made for rows that the experts saw.
+        linear : bool
+            Whether experts are solved by a linear family.
+
+        Returns
+        -------
+        likelihood : Categorical
+            Without calibration in-sample, and without smoothing of linear experts.
+        """
+        return Categorical(
+            temperature=self.temperature and not in_sample,
+            smoothing=self.smoothing and not in_sample,
+            epsilon=0.0 if linear else self.epsilon,
+            n_classes=self.n_classes,
+        )
+
+    def start_target(self, y, weight):
+        """None: starts do not look at classes.
+
+        Parameters
+        ----------
+        y : ndarray of shape (n_samples,)
+            Class numbers.
+        weight : ndarray of shape (n_samples,)
+            Weights of the rows.
+
+        Returns
+        -------
+        target : None
+            Nothing.
+        """
+        return None
+
+    def start(self, y, weight, n_experts):
         """Look at the target once before EM.
 
         Parameters
@@ -61,20 +104,30 @@ class Categorical(BaseEstimator):
             Weights of the rows.
         n_experts : int
             Number of experts.
-        n_classes : int, default=0
-            Number of classes, where y may lack the last ones.
 
         Returns
         -------
         self : Categorical
             With the class shares and uncalibrated experts.
         """
-        self._counts = np.bincount(y, weight, minlength=n_classes)
+        self._counts = np.bincount(y, weight, minlength=self.n_classes)
         self.class_share_ = self._counts / weight.sum()
         self._mass = np.zeros(n_experts)
         self.temperature_ = np.ones(n_experts)
         self.epsilon_ = np.full(n_experts, float(self.epsilon))
         return self
+
+    def components(self, prediction, experts=None):
+        """Not there: classes have probabilities, see ``calibrate``.
+
+        Parameters
+        ----------
+        prediction : ndarray of shape (n_samples, n_experts, n_classes)
+            Class probabilities of each expert.
+        experts : ndarray of shape (n_samples, k), default=None
+            Whose predictions they are.
+        """
+        raise TypeError("Classes have no density: use calibrate.")
 
     def update(self, y, prediction, weights, penalty=0.0, pooled_rows=0.0):
         """Re-estimate temperatures and smoothing.
@@ -246,54 +299,6 @@ class Categorical(BaseEstimator):
         own = _of_class(_sharpen(prediction, temperature), y)
         proba = (1 - epsilon) * own + epsilon * self.class_share_[y][:, None]
         return np.log(np.maximum(proba, np.finfo(float).tiny))
-
-    def log_prior(self, penalty):
-        """Log-prior of experts whose penalty is a negative log-prior already.
-
-        Parameters
-        ----------
-        penalty : float or ndarray of shape (n_experts,)
-            Penalty of the coefficients of each expert.
-
-        Returns
-        -------
-        log_prior : float
-            ``-sum(penalty)``.
-        """
-        return -float(np.sum(penalty))
-
-    def reorder(self, order):
-        """Renumber the experts in place: new expert ``j`` is old expert ``order[j]``.
-
-        Parameters
-        ----------
-        order : ndarray of shape (n_kept,)
-            A permutation, or a part of one.
-        """
-        self.temperature_ = self.temperature_[order]
-        self.epsilon_ = self.epsilon_[order]
-        self._mass = self._mass[order]
-
-    def extended(self, other, k):
-        """A likelihood with one expert more, the last.
-
-        Parameters
-        ----------
-        other : Categorical
-            Fitted, of the same kind.
-        k : int
-            Number of its expert to take.
-
-        Returns
-        -------
-        likelihood : Categorical
-            A new one, with the class shares of this one.
-        """
-        twin = copy.copy(self)
-        for name in ("temperature_", "epsilon_", "_mass"):
-            ours, theirs = getattr(self, name), getattr(other, name)
-            setattr(twin, name, np.append(ours, theirs[k]))
-        return twin
 
     @property
     def n_parameters_(self):

@@ -16,7 +16,7 @@ class _Counts(PositiveMeans):
 
     takes_exposure = True
 
-    def _check_target(self, y):
+    def _check_values(self, y):
         wrong = (y < 0) | (y != np.floor(y))
         if wrong.any():
             raise ValueError(
@@ -27,13 +27,15 @@ class _Counts(PositiveMeans):
     def _floor(self, y, weight):
         return 0.5 / weight.sum()  # half an event in all rows
 
-    def start_target(self, y):
+    def start_target(self, y, weight):
         """The target on a scale on which its noise is much the same everywhere, for starts.
 
         Parameters
         ----------
         y : ndarray of shape (n_samples,)
             Counts, or counts for each unit of exposure.
+        weight : ndarray of shape (n_samples,)
+            Weights of the rows; not used.
 
         Returns
         -------
@@ -153,7 +155,7 @@ class NegativeBinomial(_Counts):
     array([2.])
     """
 
-    _of_experts = ("shape_",)
+    per_expert = ("shape_",)
 
     def update(self, y, prediction, weights, penalty=0.0, pooled_rows=0.0):
         """Re-estimate the shapes.

@@ -45,22 +45,24 @@ class Gamma(PositiveMeans):
     """
 
     glm = "gamma"
-    _of_experts = ("shape_",)
+    per_expert = ("shape_",)
 
-    def _check_target(self, y):
+    def _check_values(self, y):
         if (y <= 0).any():
             raise ValueError(f"Gamma needs positive targets; y holds {y[y <= 0][0]:.6g}.")
 
     def _floor(self, y, weight):
         return 1e-6 * float(weight @ y / weight.sum())
 
-    def start_target(self, y):
+    def start_target(self, y, weight):
         """The target on a scale on which its noise is the same everywhere, for starts.
 
         Parameters
         ----------
         y : ndarray of shape (n_samples,)
             Target.
+        weight : ndarray of shape (n_samples,)
+            Weights of the rows; not used.
 
         Returns
         -------

@@ -2,7 +2,6 @@
 
 import numpy as np
 from sklearn.ensemble import RandomForestRegressor
-from sklearn.utils.metaestimators import available_if
 
 from ..distributions import CorrelatedComponents, GaussianComponents
 from ..distributions._arrays import diagonal
@@ -43,7 +42,7 @@ class Gaussian(ScaledErrors):
         Standard deviations :math:`\sigma_k`, in the units of y.
     covariance_ : ndarray of shape (n_experts, n_outputs, n_outputs) or None
         Full covariances.
-    spread_model_ : callable or None
+    scale_model_ : callable or None
         From rows to :math:`s(x)` (n, 1); None for constant scales.
     floor_ : float or ndarray of shape (n_outputs,)
         The smallest standard deviation allowed.
@@ -63,14 +62,15 @@ class Gaussian(ScaledErrors):
     array([0.07])
     """
 
-    spread_model_ = covariance_ = None
+    covariance_ = None
 
     def __init__(self, scale="expert", *, covariance="diag"):
         self.scale = scale
         self.covariance = covariance
 
     @property
-    def _of_experts(self):
+    def per_expert(self):
+        """Names of the fitted attributes whose first axis are the experts."""
         own = ("scale_", "_mass", "_squares")
         return own if self.covariance_ is None else (*own, "covariance_")
 
@@ -104,7 +104,7 @@ class Gaussian(ScaledErrors):
         self._is_full = self.covariance == "full" and y.ndim == 2
         return super().start(y, weight, n_experts)
 
-    def spread_estimator(self):
+    def scale_estimator(self):
         """The regressor of squared errors, unfitted, where the scale depends on the row.
 
         Returns
@@ -137,7 +137,16 @@ class Gaussian(ScaledErrors):
         self._pooled_rows = pooled_rows
         self._refresh(penalty)
 
-    @available_if(lambda self: isinstance(self.scale, str) and self.scale in ("expert", "shared"))
+    @property
+    def independent_outputs(self):
+        """Whether several outputs err independently of each other."""
+        return self.covariance == "diag"
+
+    @property
+    def learns_batches(self):
+        """Whether there is ``learn_batch``: where scales do not depend on the row."""
+        return isinstance(self.scale, str) and self.scale in ("expert", "shared")
+
     def learn_batch(self, y, prediction, weights, penalty=0.0, *, keep, gain):
         """Re-estimate the standard deviations from one more batch of rows.
 
@@ -224,7 +233,7 @@ class Gaussian(ScaledErrors):
     @property
     def n_parameters_(self):
         """Number of free parameters; None where a regressor has some too."""
-        if self.spread_model_ is not None:
+        if self.scale_model_ is not None:
             return None
         of_one, n_outputs = self.scale_[0].size, self.scale_[0].size
         if self._is_full:

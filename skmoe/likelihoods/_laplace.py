@@ -95,7 +95,7 @@ class Laplace(RobustErrors):
         scale = root / (2 * np.where(mass > 0, mass, 1.0))
         self._set_scale(mass, mass * scale**2, pooled_rows)
 
-    def log_density(self, y, prediction, experts=None, spread=None):
+    def log_density(self, y, prediction, experts=None, row_scale=None):
         """Log-density of each row under each expert.
 
         Parameters
@@ -106,7 +106,7 @@ class Laplace(RobustErrors):
             Prediction of each expert.
         experts : ndarray of shape (n_samples, k), default=None
             Whose predictions they are; None is all experts in order.
-        spread : ndarray of shape (n_samples, 1), default=None
+        row_scale : ndarray of shape (n_samples, 1), default=None
             Factors of the scales, where these depend on the row.
 
         Returns
@@ -115,8 +115,8 @@ class Laplace(RobustErrors):
             Natural logarithm.
         """
         scale = self.scale_ if experts is None else self.scale_[experts]
-        if spread is not None:
-            scale = scale * spread
+        if row_scale is not None:
+            scale = scale * row_scale
         return -np.abs(y[:, None] - prediction) / scale - np.log(2 * scale)
 
     def _around(self, prediction, scale, experts):

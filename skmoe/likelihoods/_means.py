@@ -1,20 +1,21 @@
 """What likelihoods of targets that cannot be negative share: positive means."""
 
-import copy
 from abc import abstractmethod
 
 import numpy as np
-from sklearn.base import BaseEstimator
+from sklearn.base import clone
+
+from ._base import BaseLikelihood
 
 
-class PositiveMeans(BaseEstimator):
+class PositiveMeans(BaseLikelihood):
     """A target that is not negative, around predictions that are its mean.
 
     ``glm`` names the generalised linear model that the default experts are, with a log link.
     """
 
     glm = "poisson"
-    _of_experts = ()  # attributes whose first axis are the experts
+    _linear = False
 
     def start(self, y, weight, n_experts):
         """Look at the target once before EM.
@@ -38,18 +39,47 @@ class PositiveMeans(BaseEstimator):
         ValueError
             If the target is not of this kind.
         """
-        if y.ndim == 2:
-            raise ValueError(f"{type(self).__name__} takes one output; y has {y.shape[1]}.")
-        self._check_target(y)
+        self.check_target(y)
         if not (weight @ y > 0):
             raise ValueError("y is zero in every row of positive weight; there is nothing to fit.")
-        self.floor_ = self._floor(y, weight)
+        self.floor_ = 0.0 if self._linear else self._floor(y, weight)
         self._n_experts = n_experts
         return self
 
+    def check_target(self, y):
+        """Raise a ValueError where the target is not of this kind.
+
+        Parameters
+        ----------
+        y : ndarray of shape (n_samples,)
+            Target.
+        """
+        if y.ndim == 2:
+            raise ValueError(f"{type(self).__name__} takes one output; y has {y.shape[1]}.")
+        self._check_values(y)
+
+    def fitting(self, *, in_sample, linear):
+        """This likelihood as it is to be trained.
+
+        Parameters
+        ----------
+        in_sample : bool
+            Whether predictions are made for rows that the experts saw.
+        linear : bool
+            Whether experts are log-linear, whose means are positive as they are.
+
+        Returns
+        -------
+        likelihood : likelihood
+            Without a floor for the means of log-linear experts.
+        """
+        twin = clone(self)
+        twin._linear = linear
+        return twin
+
     @abstractmethod
-    def _check_target(self, y):
-        """ValueError where the target is not of this kind."""
+    def _check_values(self, y):
+        """ValueError where values are not of this kind."""
 
     @abstractmethod
     def _floor(self, y, weight):
@@ -105,55 +135,3 @@ class PositiveMeans(BaseEstimator):
     @abstractmethod
     def _around(self, mean, experts):
         """``components``; ``experts`` indexes what each expert has one of."""
-
-    def log_prior(self, penalty):
-        """Log-prior of experts with an L2 penalty.
-
-        Parameters
-        ----------
-        penalty : float or ndarray of shape (n_experts,)
-            Penalty of the coefficients of each expert.
-
-        Returns
-        -------
-        log_prior : float
-            ``-sum(penalty)``.
-        """
-        return -float(np.sum(penalty))
-
-    def reorder(self, order):
-        """Renumber the experts in place: new expert ``j`` is old expert ``order[j]``.
-
-        Parameters
-        ----------
-        order : ndarray of shape (n_kept,)
-            A permutation, or a part of one.
-        """
-        for name in self._of_experts:
-            setattr(self, name, getattr(self, name)[order])
-
-    def extended(self, other, k):
-        """A likelihood with one expert more, the last.
-
-        Parameters
-        ----------
-        other : likelihood
-            Fitted, of the same kind.
-        k : int
-            Number of its expert to take.
-
-        Returns
-        -------
-        likelihood : likelihood
-            A new one, with the floor of this one.
-        """
-        twin = copy.copy(self)
-        for name in self._of_experts:
-            ours, theirs = getattr(self, name), getattr(other, name)
-            setattr(twin, name, np.concatenate([ours, theirs[k : k + 1]]))
-        return twin
-
-    @property
-    def n_parameters_(self):
-        """Number of free parameters."""
-        return sum(getattr(self, name).size for name in self._of_experts)

@@ -2,6 +2,7 @@
 
 from sklearn.base import clone
 
+from ._base import BaseLikelihood
 from ._counts import NegativeBinomial, Poisson
 from ._gamma import Gamma
 from ._gaussian import Gaussian
@@ -20,18 +21,6 @@ BY_NAME = {
 }
 
 
-PROMISED = (
-    "get_params",
-    "start",
-    "update",
-    "log_density",
-    "components",
-    "log_prior",
-    "reorder",
-    "extended",
-)
-
-
 def unfitted(likelihood):
     """A likelihood to ``start``, from a name or from one with the same parameters.
 
@@ -48,19 +37,13 @@ def unfitted(likelihood):
     Raises
     ------
     ValueError
-        If there is none of that name, or if it lacks a method that likelihoods promise.
+        If there is none of that name, or it does not derive from ``BaseLikelihood``.
     """
     if isinstance(likelihood, str) and likelihood in BY_NAME:
         return BY_NAME[likelihood]()
-    missing = [name for name in PROMISED if not hasattr(likelihood, name)]
-    if isinstance(likelihood, (str, type)) or len(missing) == len(PROMISED):
+    if not isinstance(likelihood, BaseLikelihood):
         raise ValueError(
-            f"A likelihood must be one of {sorted(BY_NAME)} or an object as skmoe.likelihoods has "
-            f"them; got {likelihood!r}."
-        )
-    if missing:
-        raise ValueError(
-            f"{type(likelihood).__name__} is no likelihood: it lacks {', '.join(missing)}. "
-            "skmoe.likelihoods lists what a likelihood promises."
+            f"A likelihood must be one of {sorted(BY_NAME)} or an object of a class that derives "
+            f"from skmoe.likelihoods.BaseLikelihood; got {likelihood!r}."
         )
     return clone(likelihood)

@@ -3,18 +3,14 @@
 import copy
 
 import numpy as np
-from sklearn.base import BaseEstimator
-from sklearn.utils.metaestimators import available_if
+from sklearn.base import clone
 
 from ..distributions import GaussianComponents, MixtureDistribution, NestedComponents
+from ._base import BaseLikelihood
 from ._names import unfitted
 
 
-def _some_have(name):
-    return lambda self: any(hasattr(each, name) for each in self._unfitted())
-
-
-class PerExpert(BaseEstimator):
+class PerExpert(BaseLikelihood):
     r"""A likelihood of its own for each expert.
 
     .. math:: p(y \mid x) = \sum_k \pi_k(x) \, f_k(y \mid \mu_k(x))
@@ -55,12 +51,44 @@ class PerExpert(BaseEstimator):
     """
 
     keeps_order = True
+    _fitting = {"in_sample": True, "linear": False}
 
     def __init__(self, likelihoods):
         self.likelihoods = likelihoods
 
     def _unfitted(self):
-        return [unfitted(each) for each in self.likelihoods if isinstance(self.likelihoods, list)]
+        given = self.likelihoods if isinstance(self.likelihoods, list) else []
+        return [unfitted(each).fitting(**self._fitting) for each in given]
+
+    def fitting(self, *, in_sample, linear):
+        """This likelihood as it is to be trained.
+
+        Parameters
+        ----------
+        in_sample : bool
+            Whether predictions are made for rows that the experts saw.
+        linear : bool
+            Whether experts are solved by a linear family.
+
+        Returns
+        -------
+        likelihood : PerExpert
+            Of likelihoods as they are to be trained.
+        """
+        twin = clone(self)
+        twin._fitting = {"in_sample": in_sample, "linear": linear}
+        return twin
+
+    def check_target(self, y):
+        """Raise a ValueError where the target is not what each likelihood takes.
+
+        Parameters
+        ----------
+        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            Target.
+        """
+        for each in self._unfitted():
+            each.check_target(y)
 
     def start(self, y, weight, n_experts):
         """Look at the target once before EM.
@@ -90,18 +118,18 @@ class PerExpert(BaseEstimator):
                 f"{self.likelihoods!r}."
             )
         likelihoods = self._unfitted()
-        if len({getattr(each, "glm", None) for each in likelihoods}) > 1:
+        if len({each.glm for each in likelihoods}) > 1:
             raise ValueError(
                 "likelihoods must be all of counts, all of positive targets, or neither; got "
                 f"{self.likelihoods!r}."
             )
         for each in likelihoods:
-            if hasattr(each, "expert_target"):
+            if each.changes_target:
                 raise ValueError(
                     f"{each} has experts learn something else than y, and cannot stand beside "
                     "likelihoods that do not."
                 )
-            if getattr(each, "scale", "expert") not in ("expert", "shared"):
+            if each.scale_estimator() is not None:
                 raise ValueError(f'{each}: scales cannot depend on the row; give scale="expert".')
         self.likelihoods_ = [each.start(y, weight, 1) for each in likelihoods]
         return self
@@ -184,25 +212,37 @@ class PerExpert(BaseEstimator):
         everywhere = np.ones((1, *prediction.shape[1:]))  # a scale that nothing is left of
         return NestedComponents(GaussianComponents(prediction, everywhere), parts)
 
-    @available_if(_some_have("glm"))
-    def start_target(self, y):
-        """The target on a scale for the starts; not there where that is y.
+    def start_target(self, y, weight):
+        """The target on a scale for the starts.
 
         Parameters
         ----------
-        y : ndarray of shape (n_samples,)
+        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
             Target.
+        weight : ndarray of shape (n_samples,)
+            Weights of the rows.
 
         Returns
         -------
-        target : ndarray of shape (n_samples,)
-            As the first likelihood has it.
+        target : ndarray, shaped like y
+            As the first likelihood has it; with outliers drawn in where one is robust.
         """
-        return self.likelihoods_[0].start_target(y)
+        each = self._unfitted()
+        first = next((one for one in each if one.is_robust), each[0])
+        return first.start_target(y, weight)
 
-    @available_if(_some_have("working_weights"))
+    @property
+    def is_robust(self):
+        """Whether some likelihood has working weights."""
+        return any(each.is_robust for each in self._unfitted())
+
+    @property
+    def is_reweighted(self):
+        """Whether some likelihood has working weights or exposures."""
+        return any(each.is_reweighted for each in self._unfitted())
+
     def working_weights(self, y, prediction):
-        """How much a row counts when an expert is fitted; not there where all count the same.
+        """How much a row counts when an expert is fitted.
 
         Parameters
         ----------
@@ -213,14 +253,13 @@ class PerExpert(BaseEstimator):
 
         Returns
         -------
-        working : ndarray of shape (n_samples, n_experts)
-            Factors of the responsibilities.
+        working : ndarray of shape (n_samples, n_experts) or None
+            Factors of the responsibilities; None where all count the same.
         """
         return self._working("working_weights", y, prediction)
 
-    @available_if(_some_have("working_exposure"))
     def working_exposure(self, y, prediction):
-        """Factors of the exposure with which experts are fitted; not there where they are ones.
+        """Factors of the exposure with which experts are fitted.
 
         Parameters
         ----------
@@ -231,17 +270,20 @@ class PerExpert(BaseEstimator):
 
         Returns
         -------
-        working : ndarray of shape (n_samples, n_experts)
-            Factors.
+        working : ndarray of shape (n_samples, n_experts) or None
+            Factors; None where they are ones.
         """
         return self._working("working_exposure", y, prediction)
 
     def _working(self, method, y, prediction):
-        working = np.ones(prediction.shape[:2])
-        for k, each in enumerate(self.likelihoods_):
-            if hasattr(each, method):
-                working[:, [k]] = getattr(each, method)(y, prediction[:, [k]])
-        return working
+        columns = [
+            getattr(each, method)(y, prediction[:, [k]])
+            for k, each in enumerate(self.likelihoods_)
+        ]
+        if all(column is None for column in columns):
+            return None
+        ones = np.ones((len(y), 1))
+        return np.concatenate([ones if c is None else c for c in columns], axis=1)
 
     def log_prior(self, penalty):
         """Log-prior of the experts.
@@ -291,7 +333,7 @@ class PerExpert(BaseEstimator):
     @property
     def glm(self):
         """Family of the default experts, "poisson" or "gamma"; None where they are lines."""
-        families = {getattr(each, "glm", None) for each in self._unfitted()}
+        families = {each.glm for each in self._unfitted()}
         return families.pop() if len(families) == 1 else None
 
     @property
@@ -307,7 +349,7 @@ class PerExpert(BaseEstimator):
     @property
     def takes_exposure(self):
         """Whether all means may be multiplied by an exposure."""
-        return all(getattr(each, "takes_exposure", False) for each in self._unfitted())
+        return all(each.takes_exposure for each in self._unfitted())
 
     @property
     def scale_(self):
@@ -319,7 +361,7 @@ class PerExpert(BaseEstimator):
     def precision_(self):
         """What a square of each expert counts."""
         precisions = [
-            np.atleast_1d(getattr(each, "precision_", 1.0)) for each in self.likelihoods_
+            np.atleast_1d(each.precision_) for each in self.likelihoods_
         ]
         return np.concatenate(np.broadcast_arrays(*precisions))
 

@@ -1,23 +1,22 @@
 """What likelihoods with a scale for each expert share."""
 
-import copy
 from abc import abstractmethod
 
 import numpy as np
-from sklearn.base import BaseEstimator
+
+from ._base import BaseLikelihood, without_outliers
 
 FEW_VALUES = 10_000
-FENCE = 0.25  # of the distance between the first and the last decile, beyond each of them
 
 
-class ScaledErrors(BaseEstimator):
+class ScaledErrors(BaseLikelihood):
     """Errors around the predictions with a scale for each expert.
 
     A subclass says how residuals make scales, ``_learn``, and what the distribution
     around a prediction is, ``_around``.
     """
 
-    _of_experts = ("scale_",)  # attributes whose first axis are the experts
+    per_expert = ("scale_",)
 
     def start(self, y, weight, n_experts):
         """Look at the target once before EM.
@@ -53,7 +52,7 @@ class ScaledErrors(BaseEstimator):
         """Weights of the rows that variance and floor are those of."""
         return weight
 
-    def update(self, y, prediction, weights, penalty=0.0, pooled_rows=0.0, spread=None):
+    def update(self, y, prediction, weights, penalty=0.0, pooled_rows=0.0, row_scale=None):
         """Re-estimate the scales.
 
         Parameters
@@ -69,18 +68,18 @@ class ScaledErrors(BaseEstimator):
         pooled_rows : float, default=0.0
             Each expert is given so many rows more, of the geometric mean of all the scales:
             an expert of few rows then does not trust them alone.
-        spread : ndarray of shape (n_samples, 1), default=None
+        row_scale : ndarray of shape (n_samples, 1), default=None
             Factors of the scales, where these depend on the row.
         """
         residuals = y[:, None] - prediction
-        if spread is not None:
-            residuals /= self._shaped(spread, prediction)
+        if row_scale is not None:
+            residuals /= self._shaped(row_scale, prediction)
         self._learn(residuals, weights, penalty, pooled_rows)
 
     @staticmethod
-    def _shaped(spread, prediction):
-        """``spread`` with as many axes as the predictions have."""
-        return spread.reshape(spread.shape + (1,) * (prediction.ndim - 2))
+    def _shaped(row_scale, prediction):
+        """``row_scale`` with as many axes as the predictions have."""
+        return row_scale.reshape(row_scale.shape + (1,) * (prediction.ndim - 2))
 
     @abstractmethod
     def _learn(self, residuals, weights, penalty, pooled_rows):
@@ -96,7 +95,7 @@ class ScaledErrors(BaseEstimator):
             variance = (mass * variance + pooled_rows * pooled) / (mass + pooled_rows)
         self.scale_ = np.maximum(np.sqrt(variance), self.floor_)
 
-    def log_density(self, y, prediction, experts=None, spread=None):
+    def log_density(self, y, prediction, experts=None, row_scale=None):
         """Log-density of each row under each expert.
 
         Parameters
@@ -108,7 +107,7 @@ class ScaledErrors(BaseEstimator):
         experts : ndarray of shape (n_samples, k), default=None
             Whose predictions they are, where each row has k of the experts; None is all of
             them in order.
-        spread : ndarray of shape (n_samples, 1), default=None
+        row_scale : ndarray of shape (n_samples, 1), default=None
             Factors of the scales, where these depend on the row.
 
         Returns
@@ -116,9 +115,9 @@ class ScaledErrors(BaseEstimator):
         log_density : ndarray of shape (n_samples, n_experts)
             Joint over the outputs.
         """
-        return self.components(prediction, experts, spread).logpdf(y[:, None])
+        return self.components(prediction, experts, row_scale).logpdf(y[:, None])
 
-    def components(self, prediction, experts=None, spread=None):
+    def components(self, prediction, experts=None, row_scale=None):
         """Distributions around the predictions.
 
         Parameters
@@ -127,7 +126,7 @@ class ScaledErrors(BaseEstimator):
             Prediction of each expert.
         experts : ndarray of shape (n_samples, k), default=None
             Whose predictions they are; None is all experts in order.
-        spread : ndarray of shape (n_samples, 1), default=None
+        row_scale : ndarray of shape (n_samples, 1), default=None
             Factors of the scales, where these depend on the row.
 
         Returns
@@ -137,8 +136,8 @@ class ScaledErrors(BaseEstimator):
         """
         everyone = slice(None) if experts is None else experts
         scale = self.scale_[everyone]
-        if spread is not None:
-            scale = scale * self._shaped(spread, prediction)
+        if row_scale is not None:
+            scale = scale * self._shaped(row_scale, prediction)
         return self._around(prediction, scale, everyone)
 
     @abstractmethod
@@ -159,38 +158,6 @@ class ScaledErrors(BaseEstimator):
             ``-sum(penalty / (2 * scale_**2))``.
         """
         return -0.5 * float(np.sum(penalty / self.scale_**2))
-
-    def reorder(self, order):
-        """Renumber the experts in place: new expert ``j`` is old expert ``order[j]``.
-
-        Parameters
-        ----------
-        order : ndarray of shape (n_kept,)
-            A permutation, or a part of one.
-        """
-        for name in self._of_experts:
-            setattr(self, name, getattr(self, name)[order])
-
-    def extended(self, other, k):
-        """A likelihood with one expert more, the last.
-
-        Parameters
-        ----------
-        other : likelihood
-            Fitted, of the same kind.
-        k : int
-            Number of its expert to take.
-
-        Returns
-        -------
-        likelihood : likelihood
-            A new one, with the floor of this one.
-        """
-        twin = copy.copy(self)
-        for name in self._of_experts:
-            ours, theirs = getattr(self, name), getattr(other, name)
-            setattr(twin, name, np.concatenate([ours, theirs[k : k + 1]]))
-        return twin
 
     @property
     def precision_(self):
@@ -214,7 +181,7 @@ class RobustErrors(ScaledErrors):
     first_steps = 20  # from the scale of all residuals, outliers included, to a robust one
 
     def _bulk(self, y, weight):
-        return inside_fence(y, weight)
+        return without_outliers(y, weight)
 
     def _learn(self, residuals, weights, penalty, pooled_rows):
         squares, steps = residuals**2, 1
@@ -252,41 +219,6 @@ class RobustErrors(ScaledErrors):
     @abstractmethod
     def _working_weights(self, squares):
         """``working_weights`` from the squared residuals."""
-
-
-def fence(y, weight):
-    """Ends of the bulk of the target, beyond which a row may be an outlier.
-
-    Parameters
-    ----------
-    y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
-        Target.
-    weight : ndarray of shape (n_samples,)
-        Weights of the rows.
-
-    Returns
-    -------
-    low, high : ndarray of shape () or (n_outputs,)
-        The extremes of y, where the deciles are one value.
-    """
-    ends = np.array([_fence(column, weight) for column in y.reshape(len(y), -1).T])
-    return (ends[:, 0], ends[:, 1]) if y.ndim == 2 else (ends[0, 0], ends[0, 1])
-
-
-def _fence(y, weight):
-    order = np.argsort(y, kind="stable")
-    cumulative = np.cumsum(weight[order]) / weight.sum()
-    first, last = (y[order[np.searchsorted(cumulative, q - 1e-9)]] for q in (0.1, 0.9))
-    if first == last:
-        return y[weight > 0].min(), y[weight > 0].max()
-    return first - FENCE * (last - first), last + FENCE * (last - first)
-
-
-def inside_fence(y, weight):
-    """The weights (n,) of the rows inside the fence, zero for those outside."""
-    low, high = fence(y, weight)
-    inside = ((y >= low) & (y <= high)).reshape(len(y), -1).all(axis=1)
-    return np.where(inside, weight, 0.0) if (weight * inside).any() else weight
 
 
 def _grid_step(y):

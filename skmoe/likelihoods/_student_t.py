@@ -65,7 +65,7 @@ class StudentT(RobustErrors):
     array([0., 1.])
     """
 
-    _of_experts = ("scale_", "df_")
+    per_expert = ("scale_", "df_")
 
     def __init__(self, df=FIRST_DF):
         self.df = df

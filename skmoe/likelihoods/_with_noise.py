@@ -5,19 +5,18 @@ from numbers import Real
 
 import numpy as np
 from scipy import special
-from sklearn.base import BaseEstimator
-from sklearn.utils.metaestimators import available_if
+from sklearn.base import clone
 
 from ..distributions import NoisyComponents
-from ._names import BY_NAME, unfitted
-from ._scaled import inside_fence
+from ._base import BaseLikelihood, without_outliers
+from ._names import unfitted
 
 FIRST_SHARE = 0.05
 SHARE_BOUNDS = (1e-4, 0.5)
 FIRST_STEPS = 20  # from scales that outliers have made to those of the other rows
 
 
-class WithNoise(BaseEstimator):
+class WithNoise(BaseLikelihood):
     r"""Another likelihood, and a share of rows that are noise.
 
     .. math:: p_k(y \mid x) = (1 - \epsilon) \, f_k(y \mid x)
@@ -69,6 +68,8 @@ class WithNoise(BaseEstimator):
     (0.1, array([0.1]))
     """
 
+    _linear = False
+
     def __init__(self, likelihood="gaussian", share="estimate"):
         self.likelihood = likelihood
         self.share = share
@@ -100,23 +101,24 @@ class WithNoise(BaseEstimator):
             raise ValueError(
                 f'share must be above 0 and at most 0.5, or "estimate"; got {self.share!r}.'
             )
-        if getattr(unfitted(self.likelihood), "glm", None) == "poisson":
+        inner = unfitted(self.likelihood)
+        if inner.glm == "poisson":
             raise ValueError(
                 "Uniform noise has a density, which cannot be weighed against probabilities of "
                 f"counts; got {self.likelihood!r}. Use 'negative_binomial' by itself."
             )
-        if getattr(self.likelihood, "keeps_order", False):
+        if inner.keeps_order:
             raise ValueError(
                 "Noise around a list of likelihoods is not known: put it inside, as in "
                 "PerExpert([WithNoise(), 'gaussian'])."
             )
-        if getattr(self.likelihood, "scale", "expert") not in ("expert", "shared"):
+        if inner.scale_estimator() is not None:
             raise ValueError(
                 "Beside noise, scales cannot depend on the row: give the likelihood "
                 'scale="expert" or scale="shared".'
             )
         self.share_ = FIRST_SHARE if estimated else float(self.share)
-        self.likelihood_ = unfitted(self.likelihood).start(y, inside_fence(y, weight), n_experts)
+        self.likelihood_ = inner.fitting(in_sample=True, linear=self._linear).start(y, without_outliers(y, weight), n_experts)
         self.low_, self.high_ = y[weight > 0].min(axis=0), y[weight > 0].max(axis=0)
         constant = self.low_ == self.high_
         width = np.where(constant, np.maximum(1e-6 * np.abs(self.low_), 1e-120), 0.0)
@@ -124,14 +126,52 @@ class WithNoise(BaseEstimator):
         self._is_fitted = False
         return self
 
-    @available_if(
-        lambda self: hasattr(
-            BY_NAME.get(self.likelihood) if isinstance(self.likelihood, str) else self.likelihood,
-            "expert_target",
-        )
-    )
+    def check_target(self, y):
+        """Raise a ValueError where the target is not what the likelihood takes.
+
+        Parameters
+        ----------
+        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            Target.
+        """
+        unfitted(self.likelihood).check_target(y)
+
+    def fitting(self, *, in_sample, linear):
+        """This likelihood as it is to be trained.
+
+        Parameters
+        ----------
+        in_sample : bool
+            Whether predictions are made for rows that the experts saw.
+        linear : bool
+            Whether experts are solved by a linear family.
+
+        Returns
+        -------
+        likelihood : WithNoise
+            Around the other likelihood as it is to be trained.
+        """
+        twin = clone(self)
+        twin._linear = linear
+        return twin
+
+    @property
+    def glm(self):
+        """Family of the default experts."""
+        return unfitted(self.likelihood).glm
+
+    @property
+    def independent_outputs(self):
+        """Whether several outputs err independently of each other."""
+        return unfitted(self.likelihood).independent_outputs
+
+    @property
+    def changes_target(self):
+        """Whether experts are fitted on, and predict, something else than y."""
+        return unfitted(self.likelihood).changes_target
+
     def expert_target(self, y):
-        """What experts are fitted on and predict; not there where that is y.
+        """What experts are fitted on and predict.
 
         Parameters
         ----------
@@ -218,9 +258,8 @@ class WithNoise(BaseEstimator):
             where it has some.
         """
         own = 1 - self.noise_proba(y, prediction)
-        if hasattr(self.likelihood_, "working_weights"):
-            own = own * self.likelihood_.working_weights(y, prediction)
-        return own
+        working = self.likelihood_.working_weights(y, prediction)
+        return own if working is None else own * working
 
     def log_density(self, y, prediction, experts=None):
         """Log-density of each row under each expert, noise included.
@@ -313,4 +352,5 @@ class WithNoise(BaseEstimator):
     @property
     def n_parameters_(self):
         """Number of free parameters."""
-        return self.likelihood_.n_parameters_ + (self.share == "estimate")
+        of_errors = self.likelihood_.n_parameters_
+        return None if of_errors is None else of_errors + (self.share == "estimate")

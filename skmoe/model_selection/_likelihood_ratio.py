@@ -197,12 +197,8 @@ def _draw(mixture, X, random_state, subject=None, **exposure):
     if not is_classifier(mixture):
         components = mixture.predict_dist(X, **exposure).components
         return components.rvs(expert, random_state)[:, 0]
-    X, n_classes = mixture._check_X(X), len(mixture.classes_)
-    log_proba = [
-        mixture._route_log_density(X, np.full(len(number), c), mixture._routes(X))
-        for c in range(n_classes)
-    ]
-    proba = np.exp(np.take_along_axis(np.stack(log_proba), expert[None], axis=2)[..., 0].T)
+    of_experts = mixture._model.expert_proba(mixture._check_X(X))
+    proba = np.take_along_axis(of_experts, expert[:, :, None], axis=1)[:, 0]
     return mixture.classes_[draw_places(proba, 1, random_state)[:, 0]]
 
 

@@ -10,8 +10,8 @@ from sklearn.utils.validation import check_array, check_consistent_length, colum
 
 from .._compat import check_sample_weight
 from .._display import html_table, text_table
-from .._experts.traits import seed_estimator
 from .._experts.folds import make_folds
+from .._experts.traits import seed_estimator
 from .._parallel import jobs
 from .._parameters import ExpertParameters
 from .._subjects import Subjects, check_subject

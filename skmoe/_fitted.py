@@ -3,6 +3,7 @@
 import numpy as np
 from scipy import special
 
+from ._compat import check_sample_weight
 from ._experts.fitting import split_last
 from ._report import report
 
@@ -310,13 +311,15 @@ class FittedMixture:
                 "SoftmaxGate, or cross-validate the log-score instead."
             )
 
-    def _free_parameters(self, rows):
+    def _free_parameters(self, X, sample_weight=None):
         """Number of free parameters of a mixture that is at its maximum; else ValueError."""
         self._check_maximised()
-        return self._model.n_parameters(rows, self._n_functions, self._shared_columns)
+        X = self._check_X(X)
+        weight = check_sample_weight(sample_weight, X, dtype=np.float64)
+        return self._model.n_parameters(X, weight, self._n_functions, self._shared_columns)
 
     def _likelihood_terms(self, X, y, sample_weight, exposure=None, subject=None):
         rows = self._check_known_rows(X, y, sample_weight, exposure, subject)
-        n_parameters = self._free_parameters(rows)
+        n_parameters = self._free_parameters(rows.X, rows.weight)
         _, log_density, weight = self._model.e_step(rows)
         return weight @ log_density, weight.sum(), n_parameters

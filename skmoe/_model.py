@@ -130,28 +130,30 @@ class Model(ABC):
     def draw(self, X, random_state):
         """A target for each row, as ``fit`` sees it after validation."""
 
-    def n_parameters(self, rows, n_functions, shared):
+    def n_parameters(self, X, weight, n_functions, shared):
         """Free parameters of experts, scales and gate.
 
         A linear function of the columns has as many as the rank of these, the intercept included.
 
         Parameters
         ----------
-        rows : Rows
+        X : array-like or DataFrame of n_samples rows
             That the model was fitted on.
+        weight : ndarray of shape (n_samples,)
+            Their weights.
         n_functions : int
             Linear functions of the columns in each expert.
         shared : list of int
             Columns with one coefficient for all experts.
         """
-        columns, gate = columns_seen(self.experts[0], rows.X), split_last(self.gate)[1]
-        kept = independent_columns(columns, rows.weight, shared)
+        columns, gate = columns_seen(self.experts[0], X), split_last(self.gate)[1]
+        kept = independent_columns(columns, weight, shared)
         n_shared = np.count_nonzero(kept[shared])
         own = 1 + np.count_nonzero(kept) - n_shared
         n_parameters = n_functions * (len(self.experts) * own + n_shared)
         n_parameters += self.likelihood.n_parameters_ + gate.n_parameters_
         if gate.n_functions_:
-            kept = independent_columns(columns_seen(self.gate, rows.X), rows.weight)
+            kept = independent_columns(columns_seen(self.gate, X), weight)
             n_parameters -= gate.n_functions_ * np.count_nonzero(~kept)
         return int(n_parameters)
 

@@ -9,7 +9,7 @@ from sklearn.base import clone
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
 
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
-from skmoe._linear import predict_at_once
+from skmoe._experts.prediction import predict_linear
 from skmoe.gates import SoftmaxGate
 
 
@@ -45,7 +45,7 @@ def test_predictions_are_those_of_the_experts(n_classes, fit_intercept, dtype):
     moe.experts_ = [clone(expert).fit(X, y, share) for share in shares]
     X = X.astype(dtype)
     classes = getattr(moe, "classes_", None)
-    assert_allclose(predict_at_once(moe.experts_, X, classes), one_by_one(moe, X), rtol=1e-10)
+    assert_allclose(predict_linear(moe.experts_, X, classes), one_by_one(moe, X), rtol=1e-10)
     proba = moe.gate_.predict_proba(X)
     assert_allclose(moe.gate_proba(X), proba, rtol=1e-10)
     mixed = np.einsum("nk,nk...->n...", proba, one_by_one(moe, X))
@@ -77,7 +77,7 @@ def test_subclasses_answer_for_themselves():
     moe = MixtureOfExpertsRegressor(
         Doubled(), 2, gate=Cautious(), cv=False, max_iter=2, tol=1.0, random_state=0
     ).fit(X, y)
-    assert predict_at_once(moe.experts_, X, None) is None
+    assert predict_linear(moe.experts_, X, None) is None
     assert_allclose(moe.predict_experts(X), one_by_one(moe, X))
     assert_allclose(moe.gate_proba(X), 0.5)
 
@@ -86,7 +86,7 @@ def test_classes_that_one_expert_never_saw_are_asked_for_one_by_one():
     X, y = planted(3)
     moe = MixtureOfExpertsClassifier(LogisticRegression(), 2, random_state=0).fit(X, y)
     fewer = copy.copy(moe.experts_[0]).fit(X[y < 2], y[y < 2])
-    assert predict_at_once([fewer, moe.experts_[1]], X, moe.classes_) is None
+    assert predict_linear([fewer, moe.experts_[1]], X, moe.classes_) is None
     moe.experts_[0] = fewer
     assert_allclose(moe.predict_proba(X).sum(axis=1), 1.0)
 

@@ -13,7 +13,7 @@ from sklearn.tree import DecisionTreeClassifier
 from sklearn.utils.fixes import parse_version
 
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
-from skmoe._em import run_em
+from skmoe._em.loop import run_em
 from skmoe.metrics import log_score
 
 HAS_CALLBACKS = parse_version(sklearn.__version__) >= parse_version("1.9")

@@ -180,7 +180,7 @@ def test_constant_column_changes_nothing():
 def test_many_parameters_are_fitted_to_the_optimum_of_newton(monkeypatch):
     X, targets = soft_labels(n=400, d=170)  # 3 x 171 > 500 parameters
     lbfgs = SoftmaxGate(1.0, max_iter=1000, tol=1e-12).fit(X, targets)
-    monkeypatch.setattr("skmoe._multinomial.NEWTON_LIMIT", 10_000)
+    monkeypatch.setattr("skmoe._numerics.multinomial.NEWTON_LIMIT", 10_000)
     newton = SoftmaxGate(1.0, max_iter=1000, tol=1e-12).fit(X, targets)
     # L-BFGS stops where the mean objective changes by 1e-13, or a gradient of 1e-12.
     ones = np.ones(len(X))

@@ -11,7 +11,7 @@ from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 from sklearn.tree import DecisionTreeRegressor
 
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
-from skmoe._subjects import Subjects
+from skmoe._data import Subjects
 from skmoe.gates import ConstantGate, GaussianGate, SoftmaxGate
 from skmoe.inference._information import (
     GammaTerms,

@@ -14,8 +14,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import PolynomialFeatures
 
 from skmoe import MixtureOfExpertsRegressor
-from skmoe._linear_mixture import LinearMixture
-from skmoe._starts import spread_rows
+from skmoe._em.loop import run_em
+from skmoe._em.one_pass import OnePassProblem
+from skmoe._numerics.samples import sample_rows
 from skmoe.gates import ConstantGate, SoftmaxGate
 from skmoe.likelihoods import Gaussian
 
@@ -39,7 +40,7 @@ def fit(X, y, weight, resp, *, max_iter=300, general=False, **params):
     with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         if general:
-            patch.setattr(LinearMixture, "covers", staticmethod(lambda *args, **kwargs: False))
+            patch.setattr("skmoe._em.ONE_PASS", ())
         return moe.fit(X, y, weight)
 
 
@@ -104,7 +105,7 @@ def test_load_prior_of_proportions_is_the_general_one(load_balance):
 @pytest.mark.parametrize("gate", GATES)
 def test_report_responsibilities_and_stream_are_those_of_the_general_problem(gate, monkeypatch):
     monkeypatch.setattr("skmoe.gates._softmax.LONGEST_DRIFT", -1.0)
-    monkeypatch.setattr("skmoe._linear_mixture.REPORT_ROWS", 100)
+    monkeypatch.setattr("skmoe._em.one_pass.REPORT_ROWS", 100)
     X, y, weight, resp = planted()
     fast = fit(X, y, weight, resp, gate=gate)
     general = fit(X, y, weight, resp, gate=gate, general=True)
@@ -134,7 +135,7 @@ def test_float32_rows_give_the_fit_of_float64_to_their_precision():
 def test_fit_has_the_same_bits_for_any_number_of_threads(n_threads, monkeypatch):
     X, y, weight, resp = planted(n=5000)
     one = fit(X, y, weight, resp, max_iter=5)
-    monkeypatch.setattr("skmoe._linear_mixture.kernel_threads", lambda work: n_threads)
+    monkeypatch.setattr("skmoe._em.sums.kernel_threads", lambda work: n_threads)
     more = fit(X, y, weight, resp, max_iter=5)
     assert one.lower_bounds_ == more.lower_bounds_
     assert_array_equal(one.gate_.coef_, more.gate_.coef_)
@@ -175,9 +176,8 @@ def kind_of_problem(moe, X, y):
     kinds = []
     with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        run = type(moe)._run
         patch.setattr(
-            type(moe), "_run", lambda self, p, *args: kinds.append(type(p)) or run(self, p, *args)
+            "skmoe._em.trainer.run_em", lambda p, **kw: kinds.append(type(p)) or run_em(p, **kw)
         )
         moe.set_params(max_iter=3).fit(X, y)
     return kinds[0]
@@ -186,7 +186,7 @@ def kind_of_problem(moe, X, y):
 def test_what_the_pass_cannot_do_goes_to_the_general_problem():
     X, y, _, resp = planted(n=200)
     settings = {"n_experts": 3, "init": lambda *args: resp, "n_init": 1}
-    assert kind_of_problem(MixtureOfExpertsRegressor(**settings), X, y) is LinearMixture
+    assert kind_of_problem(MixtureOfExpertsRegressor(**settings), X, y) is OnePassProblem
     polynomial = make_pipeline(PolynomialFeatures(2), Ridge())
     for params in (
         {"top_k": 1},
@@ -196,13 +196,13 @@ def test_what_the_pass_cannot_do_goes_to_the_general_problem():
         {"likelihood": Gaussian(scale="auto")},
     ):
         moe = MixtureOfExpertsRegressor(**settings, **params)
-        assert kind_of_problem(moe, X, y) is not LinearMixture
+        assert kind_of_problem(moe, X, y) is not OnePassProblem
     for n_rows, n_columns, one_pass in [(60, 60, False), (60, 59, True), (600, 500, False)]:
         wide = np.random.default_rng(0).normal(size=(n_rows, n_columns))
         moe = MixtureOfExpertsRegressor(n_experts=1)
-        assert (kind_of_problem(moe, wide, wide[:, 0]) is LinearMixture) == one_pass
+        assert (kind_of_problem(moe, wide, wide[:, 0]) is OnePassProblem) == one_pass
     outputs = np.column_stack([y, -y])
-    assert kind_of_problem(MixtureOfExpertsRegressor(**settings), X, outputs) is not LinearMixture
+    assert kind_of_problem(MixtureOfExpertsRegressor(**settings), X, outputs) is not OnePassProblem
 
 
 # Samples for starts -----------------------------------------------------------------------------
@@ -211,7 +211,7 @@ def test_what_the_pass_cannot_do_goes_to_the_general_problem():
 def test_sampled_rows_are_spread_as_the_weights_are():
     X, y, _, _ = planted(n=4000)
     weight = np.random.default_rng(1).integers(0, 4, size=4000) * 0.7
-    rows, sampled = spread_rows(X, y, weight, 1000)
+    rows, sampled = sample_rows(X, y, weight, 1000)
     assert len(np.unique(rows)) == len(rows) <= 1000
     assert (weight[rows] > 0).all()
     assert_allclose(sampled.sum(), weight.sum())
@@ -224,9 +224,9 @@ def test_sampled_rows_are_spread_as_the_weights_are():
 def test_rows_given_twice_are_sampled_as_rows_of_weight_two():
     X, y, _, _ = planted(n=1000)
     weight = np.random.default_rng(1).integers(0, 3, size=1000)
-    rows, sampled = spread_rows(X, y, weight.astype(float), 300)
+    rows, sampled = sample_rows(X, y, weight.astype(float), 300)
     repeated = np.repeat(np.arange(1000), weight)
-    again, counts = spread_rows(X[repeated], y[repeated], np.ones(len(repeated)), 300)
+    again, counts = sample_rows(X[repeated], y[repeated], np.ones(len(repeated)), 300)
     # Which copy is taken does not matter.
     total = np.zeros(1000)
     np.add.at(total, repeated[again], counts)
@@ -238,8 +238,8 @@ def test_rows_given_twice_are_sampled_as_rows_of_weight_two():
 def test_starts_on_a_sample_find_what_starts_on_all_rows_find(monkeypatch):
     X, y, _, _ = planted(n=3000)
     moe = MixtureOfExpertsRegressor(n_experts=3, random_state=0).fit(X, y)
-    monkeypatch.setattr("skmoe._starts.FEWEST_ROWS", 500)
-    monkeypatch.setattr("skmoe._starts.ROWS_PER_COEFFICIENT", 10)
+    monkeypatch.setattr("skmoe._em.starts.FEWEST_ROWS", 500)
+    monkeypatch.setattr("skmoe._em.starts.ROWS_PER_COEFFICIENT", 10)
     sampled = MixtureOfExpertsRegressor(n_experts=3, random_state=0).fit(X, y)
     # Both end within tol of the same optimum.
     assert_allclose(sampled.lower_bound_, moe.lower_bound_, atol=1e-4)

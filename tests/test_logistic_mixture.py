@@ -12,9 +12,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skmoe import MixtureOfExpertsClassifier
-from skmoe._linear import LogisticExperts
-from skmoe._logistic_mixture import LogisticMixture
-from skmoe._mixture import Mixture
+from skmoe._experts.logistic import LogisticExperts
+from skmoe._em.general import GeneralProblem
+from skmoe._em.loop import run_em
+from skmoe._em.one_pass import OnePassProblem
 from skmoe.gates import ConstantGate, SoftmaxGate
 
 
@@ -38,7 +39,7 @@ def fit(X, y, weight, resp, *, max_iter=500, general=False, **params):
     with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         if general:
-            patch.setattr("skmoe._base.ONE_PASS", ())
+            patch.setattr("skmoe._em.ONE_PASS", ())
         return moe.fit(X, y, weight)
 
 
@@ -146,7 +147,7 @@ def test_rows_of_weight_two_are_rows_given_twice():
 
 @pytest.mark.parametrize("gate", GATES)
 def test_report_and_stream_are_those_of_the_general_problem(gate, newton_alone, monkeypatch):
-    monkeypatch.setattr("skmoe._linear_mixture.REPORT_ROWS", 100)
+    monkeypatch.setattr("skmoe._em.one_pass.REPORT_ROWS", 100)
     X, y, weight, resp = planted()
     fast = fit(X, y, weight, resp, gate=gate, max_iter=100)
     general = fit(X, y, weight, resp, gate=gate, general=True, max_iter=100)
@@ -165,7 +166,7 @@ def test_report_and_stream_are_those_of_the_general_problem(gate, newton_alone, 
 def test_fit_has_the_same_bits_for_any_number_of_threads(n_threads, monkeypatch):
     X, y, weight, resp = planted(n=5000)
     one = fit(X, y, weight, resp, max_iter=5)
-    monkeypatch.setattr("skmoe._linear_mixture.kernel_threads", lambda work: n_threads)
+    monkeypatch.setattr("skmoe._em.sums.kernel_threads", lambda work: n_threads)
     more = fit(X, y, weight, resp, max_iter=5)
     assert one.lower_bounds_ == more.lower_bounds_
     assert_array_equal(one.gate_.coef_, more.gate_.coef_)
@@ -221,9 +222,8 @@ def kind_of_problem(moe, X, y, **params):
     kinds = []
     with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        run = type(moe)._run
         patch.setattr(
-            type(moe), "_run", lambda self, p, *args: kinds.append(type(p)) or run(self, p, *args)
+            "skmoe._em.trainer.run_em", lambda p, **kw: kinds.append(type(p)) or run_em(p, **kw)
         )
         moe.set_params(max_iter=3).fit(X, y, **params)
     return kinds[0]
@@ -232,7 +232,7 @@ def kind_of_problem(moe, X, y, **params):
 def test_what_the_pass_cannot_do_goes_to_the_general_problem():
     X, y, _, resp = planted(n=200)
     settings = {"n_experts": 3, "init": lambda *args: resp, "n_init": 1}
-    assert kind_of_problem(MixtureOfExpertsClassifier(**settings), X, y) is LogisticMixture
+    assert kind_of_problem(MixtureOfExpertsClassifier(**settings), X, y) is OnePassProblem
     scaled = make_pipeline(StandardScaler(), LogisticRegression())
     for params in (
         {"top_k": 1},
@@ -241,17 +241,17 @@ def test_what_the_pass_cannot_do_goes_to_the_general_problem():
         {"experts": scaled},
     ):
         moe = MixtureOfExpertsClassifier(**settings, **params)
-        assert kind_of_problem(moe, X, y) is Mixture
+        assert kind_of_problem(moe, X, y) is GeneralProblem
     moe = MixtureOfExpertsClassifier(**settings)
-    assert kind_of_problem(moe, X, np.arange(len(y)) % 3) is Mixture
-    assert kind_of_problem(moe, X, y, subject=np.arange(len(y))) is Mixture
+    assert kind_of_problem(moe, X, np.arange(len(y)) % 3) is GeneralProblem
+    assert kind_of_problem(moe, X, y, subject=np.arange(len(y))) is GeneralProblem
 
 
 def test_starts_from_a_sample_and_warm_start_reach_the_optimum(monkeypatch):
     X, y, _, _ = planted(n=4000)
     moe = MixtureOfExpertsClassifier(n_experts=3, random_state=0).fit(X, y)
-    monkeypatch.setattr("skmoe._starts.FEWEST_ROWS", 500)
-    monkeypatch.setattr("skmoe._starts.ROWS_PER_COEFFICIENT", 10)
+    monkeypatch.setattr("skmoe._em.starts.FEWEST_ROWS", 500)
+    monkeypatch.setattr("skmoe._em.starts.ROWS_PER_COEFFICIENT", 10)
     sampled = MixtureOfExpertsClassifier(n_experts=3, random_state=0).fit(X, y)
     # Both end within tol, over the slowness of EM, of the same optimum.
     assert_allclose(sampled.lower_bound_, moe.lower_bound_, atol=1e-3)

@@ -8,7 +8,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
-from skmoe._statistics import DEPENDENT, independent_columns
+from skmoe._numerics.statistics import DEPENDENT, independent_columns
 from skmoe.gates import ConstantGate, GaussianGate, SoftmaxGate, TreeGate
 from skmoe.inference import bootstrap
 from skmoe.likelihoods import Gaussian

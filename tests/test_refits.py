@@ -7,7 +7,7 @@ from sklearn.linear_model import SGDRegressor
 from sklearn.tree import DecisionTreeRegressor
 
 from skmoe import MixtureOfExpertsRegressor, _experts
-from skmoe._experts import HARDLY_MOVED, EstimatorExperts
+from skmoe._experts.estimators import BARELY_CHANGED, EstimatorExperts
 
 
 def two_regimes(n_samples, seed=0):
@@ -47,7 +47,7 @@ def test_only_experts_whose_weights_moved_are_refitted(halves):
     resp = np.hstack([resp, third])
     experts = in_halves([DecisionTreeRegressor(random_state=0)] * 3, X, y)
     changed = resp.copy()
-    changed[:, :2] = moved(resp[:, :2], 10 * HARDLY_MOVED)
+    changed[:, :2] = moved(resp[:, :2], 10 * BARELY_CHANGED)
     with experts.side_by_side(None):
         experts.fit(resp)
         first, predictions = experts.models, experts.predictions
@@ -70,7 +70,7 @@ def test_small_moves_add_up_until_the_refit(halves):
     experts = in_halves([DecisionTreeRegressor(random_state=0)] * 2, X, y)
     fits = []
     with experts.side_by_side(None):
-        for share in np.arange(4) * 0.6 * HARDLY_MOVED:
+        for share in np.arange(4) * 0.6 * BARELY_CHANGED:
             experts.fit(moved(resp, share))
             fits.append(experts.n_fits)
     assert fits[:2] == [4, 4]
@@ -106,8 +106,8 @@ def test_kept_experts_predict_what_refitted_ones_would(monkeypatch):
     tree = DecisionTreeRegressor(min_samples_leaf=10)
     moe = MixtureOfExpertsRegressor(tree, n_experts=2, random_state=0)
     fits, predictions, scores = [], [], []
-    for bound in (HARDLY_MOVED, -1.0):
-        monkeypatch.setattr(_experts, "HARDLY_MOVED", bound)
+    for bound in (BARELY_CHANGED, -1.0):
+        monkeypatch.setattr(_experts, "BARELY_CHANGED", bound)
         moe.fit(X, y)
         fits.append(moe.n_expert_fits_)
         predictions.append(moe.predict(X))

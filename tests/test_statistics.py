@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-import skmoe._statistics as statistics
+import skmoe._numerics.statistics as statistics
 from skmoe import MixtureOfExpertsRegressor
-from skmoe._linear import LinearExperts
-from skmoe._statistics import (
+from skmoe._experts.least_squares import LeastSquaresExperts
+from skmoe._numerics.statistics import (
     BLOCK_ROWS,
     PAIRWISE_COLUMNS,
     LeastSquaresRows,
@@ -259,7 +259,7 @@ def year_polynomial():
 def test_raw_year_and_its_square_are_solved_to_eight_digits():
     X, y, good = year_polynomial()
     resp = np.random.default_rng(1).dirichlet(np.ones(2), size=400)
-    experts = LinearExperts(X, y, np.ones(400), 2, penalty=0.0, per_column_unit=True, prior=False)
+    experts = LeastSquaresExperts(X, y, np.ones(400), 2, penalty=0.0, per_column_unit=True, prior=False)
     experts.fit(resp)
     templates = [type("Line", (), {})(), type("Line", (), {})()]
     fitted = experts.finish(templates)

@@ -20,8 +20,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
-from skmoe._experts import EstimatorExperts
-from skmoe._weights import fit_again
+from skmoe._experts.estimators import EstimatorExperts
+from skmoe._experts.fitting import fit_again
 
 SIZES = {"hidden_layer_sizes": (6,), "alpha": 1e-3, "random_state": 0}
 NET = {"lbfgs": {"solver": "lbfgs"}, "adam": {"learning_rate_init": 0.01, "n_iter_no_change": 1000}}
@@ -225,7 +225,7 @@ def fitted_and_counted(moe, X, y):
 
 @pytest.mark.filterwarnings("ignore:lbfgs failed")
 def test_short_refits_reach_what_long_ones_do(monkeypatch):
-    monkeypatch.setattr("skmoe._experts.HARDLY_MOVED", -1.0)  # no refit of the long ones left out
+    monkeypatch.setattr("skmoe._experts.estimators.BARELY_CHANGED", -1.0)  # no refit of the long ones left out
     X, y = two_curves(300)
     X_test, y_test = two_curves(1000, seed=1)
     net = CountingRegressor(solver="lbfgs", max_iter=15, warm_start=True, **SIZES)
@@ -242,7 +242,7 @@ def test_short_refits_reach_what_long_ones_do(monkeypatch):
 
 @pytest.mark.filterwarnings("ignore:lbfgs failed")
 def test_short_refits_of_classifiers_reach_what_long_ones_do(monkeypatch):
-    monkeypatch.setattr("skmoe._experts.HARDLY_MOVED", -1.0)  # no refit of the long ones left out
+    monkeypatch.setattr("skmoe._experts.estimators.BARELY_CHANGED", -1.0)  # no refit of the long ones left out
     X, target = two_curves(300)
     X_test, target_test = two_curves(1000, seed=1)
     y, y_test = target > 0.3, target_test > 0.3

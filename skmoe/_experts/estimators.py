@@ -149,12 +149,12 @@ class EstimatorExperts(Experts):
 
     def _fit_tasks(self, tasks):
         """Fit for each (expert, fold, test, rows, weights, exposure); the results by expert."""
-        results = self._run(
-            (k, fold, (*fits, test, self.classes), self.folds == "oob")
-            for k, fold, test, *fits in tasks
+        done = self._run(
+            (k, fold, (*fitted_on, test, self.classes), self.folds == "oob")
+            for k, fold, test, *fitted_on in tasks
         )
         results = {}
-        for (k, _, test, *_), (model, prediction, log_density) in zip(tasks, results, strict=True):
+        for (k, _, test, *_), (model, prediction, log_density) in zip(tasks, done, strict=True):
             if k not in results:
                 shape = (len(self.y), *self._y_shape)
                 own = None if log_density is None else np.empty(len(self.y))

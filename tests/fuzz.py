@@ -486,7 +486,7 @@ def _check_reports(moe, case):
     summary, _ = refusal(moe.summary, case.X, case.y, weight, **given)
     if summary is not None:
         ensure(len(str(summary)) > 0, "summary is empty")
-        ensure(np.isfinite(summary.estimate), "summary has estimates that are not finite")
+        ensure(~np.isinf(summary.estimate), "summary has infinite estimates")  # NaN: not estimable
         ensure(~(summary.std_error < 0), "summary has negative standard errors")
 
 

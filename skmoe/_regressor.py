@@ -338,11 +338,21 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
             In the units of the target.
         std : ndarray, shaped like mean
             Only with ``return_std``: within the experts and between them.
+
+        Raises
+        ------
+        ValueError
+            If a mean is infinite, as that of a log-normal distribution of a large scale is.
         """
         distribution = self.predict_dist(X, exposure=exposure).without_noise()
-        if return_std:
-            return distribution.mean(), distribution.std()
-        return distribution.mean()
+        mean = distribution.mean()
+        if not np.isfinite(mean).all():  # of a long tail, or far from the rows of fit
+            row = np.argmin(np.isfinite(mean.reshape(len(mean), -1)).all(axis=1))
+            raise ValueError(
+                f"The mean of row {row} is infinite: ask for predict_dist(X).median(), or for rows "
+                "nearer to those of fit."
+            )
+        return (mean, distribution.std()) if return_std else mean
 
     def predict_dist(self, X, *, exposure=None):
         """The whole predictive distribution of each row.

@@ -340,6 +340,14 @@ def test_weights_within_the_limits_are_added_up_in_either_precision(make, dtype,
             assert weight < 1 or moe.score(rows.astype(dtype), y) > 0.8
 
 
+def test_a_mean_beyond_all_numbers_is_refused():
+    y = np.exp(100 * Y)  # of a scale of about 50: the mean is exp(50**2 / 2) medians
+    moe = regressor(n_experts=1, likelihood="log_normal").fit(X, y)
+    with pytest.raises(ValueError, match="mean of row 0 is infinite.*median"):
+        moe.predict(X)
+    assert np.isfinite(moe.predict_dist(X).median()).all()
+
+
 def test_classifier_as_gate_that_predicts_nan_is_refused_when_predicting():
     moe = regressor(gate=GaussianNB()).fit(X, Y)
     moe.gate_.classifier_.predict_proba = lambda X: np.full((len(X), 2), np.nan)

@@ -89,7 +89,8 @@ def _stirling(x):
 class _CountComponents:
     """Counts of one output, with ``mean`` (n_samples, n_experts) and, below it, ``var``.
 
-    A subclass says what log-probabilities and distribution function are at whole numbers.
+    A subclass says what log-probabilities and ``_tail``, the distribution function or what it
+    leaves, are at whole numbers from 0 on.
     """
 
     discrete = True
@@ -123,7 +124,7 @@ class _CountComponents:
         cdf : ndarray of shape (n_samples, n_experts)
             Probability of a count of at most y.
         """
-        return np.where(y < 0, 0.0, self._below(np.clip(np.floor(y), 0, LARGEST))[0])
+        return np.where(y < 0, 0.0, self._tail(np.clip(np.floor(y), 0, LARGEST), upper=False))
 
     def sf(self, y):
         """Survival function of each component, exact in the upper tail.
@@ -138,7 +139,7 @@ class _CountComponents:
         sf : ndarray of shape (n_samples, n_experts)
             Probability of a count above y.
         """
-        return np.where(y < 0, 1.0, self._below(np.clip(np.floor(y), 0, LARGEST))[1])
+        return np.where(y < 0, 1.0, self._tail(np.clip(np.floor(y), 0, LARGEST), upper=True))
 
     def ppf(self, q):
         """Quantile function of each component.
@@ -214,16 +215,16 @@ class PoissonComponents(_CountComponents):
     def _log_probability(self, y):
         return log_poisson(y, self.mean)
 
-    def _below(self, y):
-        """Probabilities of at most y, and of more."""
+    def _tail(self, y, *, upper):
+        """Probability of at most y, or of more."""
         events = y + 1
-        below, above = special.gammaincc(events, self.mean), special.gammainc(events, self.mean)
+        few = np.minimum(events, MANY)
+        tail = (special.gammainc if upper else special.gammaincc)(few, self.mean)
         large = events > MANY
         if not np.any(large):
-            return below, above
+            return tail
         z, rest = _temme(np.maximum(events, MANY), self.mean)
-        below = np.where(large, special.ndtr(-z) + rest, below)
-        return below, np.where(large, special.ndtr(z) - rest, above)
+        return np.where(large, special.ndtr(z) - rest if upper else special.ndtr(-z) + rest, tail)
 
     def _drawn_means(self, places, random_state):
         return take(self.mean, places)
@@ -244,7 +245,7 @@ class NegativeBinomialComponents(_CountComponents):
     >>> import numpy as np
     >>> from skmoe.distributions import NegativeBinomialComponents
     >>> NegativeBinomialComponents(np.array([[1.0, 5.0]]), 2.0).cdf(2).round(3)
-    array([[0.889, 0.352]])
+    array([[0.889, 0.323]])
     """
 
     def __init__(self, mean, shape):
@@ -259,13 +260,17 @@ class NegativeBinomialComponents(_CountComponents):
     def _log_probability(self, y):
         return log_negative_binomial(y, self.mean, self.shape)
 
-    def _below(self, y):
-        """Probabilities of at most y, and of more."""
+    def _tail(self, y, *, upper):
+        """Probability of at most y, or of more."""
         total, few = self.shape + self.mean, self.mean < self.shape
         share = np.where(few, self.mean, self.shape) / total  # the smaller, known to the last bit
         a, b = np.where(few, y + 1, self.shape), np.where(few, self.shape, y + 1)
+        if np.all(few):
+            return (special.betainc if upper else special.betaincc)(a, b, share)
+        if not np.any(few):
+            return (special.betaincc if upper else special.betainc)(a, b, share)
         within, beyond = special.betainc(a, b, share), special.betaincc(a, b, share)
-        return np.where(few, beyond, within), np.where(few, within, beyond)
+        return np.where(few == upper, within, beyond)
 
     def _drawn_means(self, places, random_state):
         mean, shape = take(self.mean, places), take(self.shape, places)

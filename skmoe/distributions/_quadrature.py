@@ -62,8 +62,9 @@ def find_root(function, low, high, noise=0.0, *, step=0.0, jump=None):
     best, at_best = np.where(nearer, last, other), np.where(nearer, at_last, at_other)
     share = np.full(low.shape, 0.5)
     for _ in range(MOST_STEPS):
-        last_bits = 2 * np.finfo(float).eps * np.abs(best) + max(0.5 * step, 1e-300)
-        least = np.minimum(last_bits / np.maximum(np.abs(other - last), 1e-300), 0.5)
+        largest = np.maximum(np.abs(last), np.abs(other))
+        last_bits = 2 * np.finfo(float).eps * largest + max(0.5 * step, 1e-300)
+        least = last_bits / np.maximum(np.abs(other - last), 2 * last_bits)
         done = np.sign(at_last) * np.sign(at_other) > 0
         done |= (least == 0.5) | (np.abs(at_best) <= noise)
         if jump is not None:

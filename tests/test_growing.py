@@ -18,12 +18,8 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 from sklearn.tree import DecisionTreeRegressor
 
-from skmoe import (
-    FoldEnsemble,
-    MixtureOfExpertsClassifier,
-    MixtureOfExpertsRegressor,
-    _growing,
-)
+from skmoe import FoldEnsemble, MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
+from skmoe._updates import growing
 from skmoe.exceptions import ExpertCollapseWarning, IgnoredWeightsWarning
 from skmoe.gates import ConstantGate, GaussianGate, SoftmaxGate, TreeGate
 
@@ -140,9 +136,9 @@ def test_any_gate_is_grown_and_keeps_its_proportions(gate, n_experts):
 
 def test_likelihood_rises_from_step_to_step(moe, monkeypatch):
     runs = []
-    run_em = _growing.run_em
+    run_em = growing.run_em
     monkeypatch.setattr(
-        _growing, "run_em", lambda *args, **kwargs: runs.append(run_em(*args, **kwargs)) or runs[-1]
+        growing, "run_em", lambda *args, **kwargs: runs.append(run_em(*args, **kwargs)) or runs[-1]
     )
     X, y = both(NEW, old_rows(100, 5))  # of which a third is no news
     moe.add_expert(X, y, replay=REPLAY)

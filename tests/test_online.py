@@ -18,7 +18,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeRegressor
 
-from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor, _multinomial
+from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
+from skmoe._numerics import multinomial as _multinomial
 from skmoe.gates import ConstantGate, GaussianGate, SoftmaxGate
 from skmoe.likelihoods import Categorical
 

@@ -6,7 +6,7 @@ from numpy.testing import assert_array_equal
 from sklearn.linear_model import SGDRegressor
 from sklearn.tree import DecisionTreeRegressor
 
-from skmoe import MixtureOfExpertsRegressor, _experts
+from skmoe import MixtureOfExpertsRegressor
 from skmoe._experts.estimators import BARELY_CHANGED, EstimatorExperts
 
 
@@ -24,7 +24,7 @@ def in_halves(estimators, X, y):
     return EstimatorExperts(
         [f"expert{k}" for k in range(len(estimators))], estimators, X, y, np.ones(len(y)),
         folds=[(halves[0], halves[1]), (halves[1], halves[0])], min_responsibility=0.0,
-        ensemble=True, classes=None, alike=False,
+        ensemble=True, classes=None, are_clones=False,
     )  # fmt: skip
 
 
@@ -107,7 +107,7 @@ def test_kept_experts_predict_what_refitted_ones_would(monkeypatch):
     moe = MixtureOfExpertsRegressor(tree, n_experts=2, random_state=0)
     fits, predictions, scores = [], [], []
     for bound in (BARELY_CHANGED, -1.0):
-        monkeypatch.setattr(_experts, "BARELY_CHANGED", bound)
+        monkeypatch.setattr("skmoe._experts.estimators.BARELY_CHANGED", bound)
         moe.fit(X, y)
         fits.append(moe.n_expert_fits_)
         predictions.append(moe.predict(X))

@@ -15,7 +15,7 @@ from sklearn.tree import DecisionTreeRegressor
 from skmoe import MixtureOfExpertsRegressor
 from skmoe.gates import ConstantGate, SoftmaxGate
 from skmoe.likelihoods import Laplace, NegativeBinomial, StudentT, WithNoise
-from skmoe.likelihoods._scaled import fence
+from skmoe.likelihoods._base import outlier_bounds
 from skmoe.metrics import log_score
 
 ROBUST = {
@@ -406,11 +406,11 @@ def test_fence_holds_the_bulk_and_no_gross_outlier():
     rng = np.random.default_rng(0)
     y = rng.normal(size=1000)
     y[:50] = 1e6
-    low, high = fence(y, np.ones(1000))
+    low, high = outlier_bounds(y, np.ones(1000))
     assert -3 < low < -1.5
     assert 1.5 < high < 3
-    assert fence(y, np.r_[np.zeros(50), np.ones(950)])[1] < high  # rows of no weight
-    assert fence(np.r_[np.zeros(95), 1:6], np.ones(100)) == (0, 5)  # no deciles to speak of
+    assert outlier_bounds(y, np.r_[np.zeros(50), np.ones(950)])[1] < high  # rows of no weight
+    assert outlier_bounds(np.r_[np.zeros(95), 1:6], np.ones(100)) == (0, 5)  # no deciles to speak of
 
 
 def test_floor_is_not_made_by_outliers():

@@ -43,7 +43,7 @@ def net_experts(estimators, X, y, weight=None, **params):
     weight = np.ones(len(y)) if weight is None else weight
     params = {"folds": None, "min_responsibility": 0.0, "classes": None, **params}
     names = [f"expert{k}" for k in range(len(estimators))]
-    return EstimatorExperts(names, estimators, X, y, weight, ensemble=True, alike=True, **params)
+    return EstimatorExperts(names, estimators, X, y, weight, ensemble=True, are_clones=True, **params)
 
 
 def refit(experts, *resps):

@@ -238,7 +238,7 @@ class Parts:
             data.X,
             self.labels(data.y),
             data.weight,
-            target=self.likelihood.expert_target,
+            target=self.likelihood.expert_target if self.likelihood.changes_target else None,
             folds=folds,
             min_responsibility=settings.least_responsibility(folds, len(self.names)),
             ensemble=settings.ensemble,

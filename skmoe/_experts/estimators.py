@@ -57,14 +57,14 @@ class EstimatorExperts(Experts):
         None for regressors.
     are_clones : bool
         Whether all are clones of one, so that equal responsibilities make equal experts.
-    target : callable
+    target : callable, default=None
         From y to what is fitted and predicted by estimators without a density of their own; those
-        that have one see y itself.
+        that have one see y itself. None for y.
     """
 
     def __init__(
         self, names, estimators, X, y, weight, *, folds, min_responsibility, ensemble, classes,
-        are_clones, target,
+        are_clones, target=None,
     ):  # fmt: skip
         self.names, self.estimators = names, estimators
         self.X, self.y, self.weight = X, y, weight
@@ -299,7 +299,7 @@ def _fit_and_predict(X, y, name, estimator, last, arrays, y_shape, oob, target):
     X_fit, y_fit = _safe_indexing(X, rows), y[rows]
     if exposure is not None:
         y_fit = y_fit / exposure
-    if not has_own_density(estimator):
+    if target is not None and not has_own_density(estimator):
         y_fit = target(y_fit)
     frozen = is_frozen(estimator)
     if classes is not None and not frozen and (y_fit == y_fit[0]).all():
@@ -322,7 +322,7 @@ def _fit_and_predict(X, y, name, estimator, last, arrays, y_shape, oob, target):
     if has_own_density(model) and classes is None:
         distribution = model.predict_dist(X_test)
         mean = distribution.mean()
-        return model, target(mean), distribution.logpdf(y[test])
+        return model, mean if target is None else target(mean), distribution.logpdf(y[test])
     prediction = expert_prediction(name, model, X_test, y_shape, classes)
     if has_own_density(model):
         return model, prediction, own_log_proba(prediction, np.searchsorted(classes, y[test]))

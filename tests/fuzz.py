@@ -402,8 +402,9 @@ def _check_gate(moe, case):
 def _check_classifier(moe, case):
     for X in (case.X, case.new):
         proba = moe.predict_proba(X)
-        ensure((proba >= 0) & (proba <= 1 + 1e-9), "predict_proba is no probability")
-        ensure(_near(proba.sum(axis=1), 1), "predict_proba does not sum to one")
+        far = 1e-3 if X is case.new else 1e-6  # where those of GaussianNB itself do not
+        ensure((proba >= 0) & (proba <= 1 + far), "predict_proba is no probability")
+        ensure(_near(proba.sum(axis=1), 1, far), "predict_proba does not sum to one")
         ensure(np.isin(moe.predict(X), moe.classes_), "predict is no class")
         ensure(np.isin(moe.predict_experts(X), moe.classes_), "predict_experts is no class")
         ensure(not np.isnan(moe.predict_log_proba(X)).any(), "predict_log_proba is NaN")
@@ -508,7 +509,8 @@ def _check_changes(moe, case):
     """Pickles, streams, experts that come and go."""
     if case.chance(0.2):
         twin = pickle.loads(pickle.dumps(moe))
-        ensure(np.array_equal(twin.predict(case.X), moe.predict(case.X)), "a pickle differs")
+        same = np.array_equal(twin.predict_experts(case.X), moe.predict_experts(case.X))
+        ensure(same and np.array_equal(twin.gate_proba(case.X), moe.gate_proba(case.X)), "pickle")
     weight = case.fit_params.get("sample_weight")
     if case.chance(0.5) and hasattr(moe, "partial_fit"):
         _change(moe, case, "partial_fit", case.X, case.y, sample_weight=weight)

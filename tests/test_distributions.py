@@ -267,3 +267,12 @@ def test_quantiles_take_few_evaluations_of_the_distribution_function(spread, mon
     monkeypatch.setattr(GaussianComponents, "cdf", lambda self, y: calls.append(0) or cdf(self, y))
     dist.ppf([0.05, 0.5, 0.95])
     assert 6 <= len(calls) <= 100  # bisection takes some 150
+
+
+@pytest.mark.parametrize("magnitude", [1e-120, 1e-20, 1e-3, 1e20, 1e120])
+@pytest.mark.parametrize("share", [0.005, 0.5476])
+def test_quantiles_of_components_many_magnitudes_apart(magnitude, share):
+    components = ScipyComponents(stats.gamma(18.0, scale=np.array([[1.0, magnitude]])))
+    dist = MixtureDistribution(np.array([[1 - share, share]]), components)
+    for q in (0.01, 0.3, 0.5, 0.9, 0.999):
+        assert_allclose(dist.cdf(dist.ppf(q)), q, rtol=1e-9)

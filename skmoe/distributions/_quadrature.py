@@ -17,7 +17,7 @@ BLOCK = 2**16  # values of components that are asked for at once
 SHORT = 16  # whole numbers in a panel, all of which are looked at
 LONG_NODES = np.polynomial.legendre.leggauss(8)[0]
 BEYOND_THE_LAST = 2  # whole numbers after the last quantile: of rare events there is nothing else
-MOST_STEPS = 200  # of a search for a zero; a few dozen are usual
+MOST_STEPS = 2200  # halvings of all floats; a few dozen are usual
 
 
 def find_root(function, low, high, noise=0.0, *, step=0.0, jump=None):
@@ -75,7 +75,7 @@ def find_root(function, low, high, noise=0.0, *, step=0.0, jump=None):
         if step:
             new = np.clip(np.round(new), np.minimum(last, other) + 1, np.maximum(last, other) - 1)
         at_new = at(new)
-        nearer = np.abs(at_new) < np.abs(at_best)  # those that are done wait for the rest
+        nearer = np.abs(at_new) <= np.abs(at_best)  # those that are done wait for the rest
         best, at_best = np.where(nearer, new, best), np.where(nearer, at_new, at_best)
         same = np.sign(at_new) == np.sign(at_last)
         third, at_third = np.where(same, last, other), np.where(same, at_last, at_other)

@@ -26,12 +26,12 @@ from ._em.parts import GateParts, Parts, adapt_experts
 from ._em.settings import Settings
 from ._em.starts import STARTS
 from ._em.trainer import Trainer
-from ._experts.folds import Splitting
+from ._experts.folds import Splitting, gate_folds
 from ._fitted import FittedMixture
 from ._parameters import ExpertParameters
 from ._report import report_training
 from ._updates.stream import Stream
-from .exceptions import ExpertCollapseWarning, warn_user
+from .exceptions import ExpertCollapseWarning, ScaleFloorWarning, warn_user
 from .gates import SoftmaxGate
 
 OUT_OF_FOLD = ("oof_score_", "oof_log_density_", "oof_responsibilities_")
@@ -123,6 +123,7 @@ class BaseMixtureOfExperts(CallbackSupportMixin, FittedMixture, ExpertParameters
 
     def _fit(self, X, y, sample_weight, exposure, subject, params, tasks):
         settings = Settings.of(self)
+        settings.warn_of_no_effect()
         names, templates = self._expert_list()
         split_params = self._split_params(params, sample_weight)
         previous = self._previous(len(names), X, y, sample_weight, exposure, subject)
@@ -133,7 +134,12 @@ class BaseMixtureOfExperts(CallbackSupportMixin, FittedMixture, ExpertParameters
         parts = self._make_parts(names, templates, rows, gate_seed)
         data = parts.training_data(rows)
         splitting = Splitting(
-            self.cv, split_params, data.subject_numbers, fold_seed, is_classifier(self)
+            self.cv,
+            split_params,
+            data.subject_numbers,
+            fold_seed,
+            is_classifier(self),
+            needs_likelihood=self._buffer is not None or bool(self._shared_effects()),
         )
         folds = splitting.folds(parts.templates, rows)
         tasks.begin(settings.most_iterations(folds, len(names), parts.likelihood))
@@ -145,7 +151,7 @@ class BaseMixtureOfExperts(CallbackSupportMixin, FittedMixture, ExpertParameters
             likelihood.start(data.y, data.weight, len(names)),
             data,
             in_sample=folds is None,
-            gate_folds=splitting.for_gate(folds, parts.templates, rows),
+            gate_folds=gate_folds(folds),
             load_prior=settings.load_prior(len(names), data.unit_weight),
             top_k=settings.active_top_k(len(names)),
         )
@@ -155,8 +161,8 @@ class BaseMixtureOfExperts(CallbackSupportMixin, FittedMixture, ExpertParameters
         trainer.start(previous)
         with experts.side_by_side(self.n_jobs):
             run = trainer.run(tasks, partial(self._attributes_now, problem, parts, settings, folds))
-            model, order = parts.model(problem, settings)
-        self._set_fitted(problem, model, order, run, trainer, folds)
+            model, order, load = parts.model(problem, settings)
+        self._set_fitted(problem, model, order, load, run, trainer, folds)
         tasks.end()
 
     def _make_parts(self, names, templates, rows, gate_seed):
@@ -229,10 +235,10 @@ class BaseMixtureOfExperts(CallbackSupportMixin, FittedMixture, ExpertParameters
         self.gate_, self.likelihood_ = model.gate, model.likelihood
         self._y_shape = model.y_shape
 
-    def _set_trained(self, model, problem, order, folds):
+    def _set_trained(self, model, problem, order, load, folds):
         """Set what speaks of a trained problem, but for its run."""
         self._set_model(model)
-        self.expert_load_ = problem.load[order]
+        self.expert_load_ = load
         self.lower_bound_ = problem.objective
         self._log_prior = problem.log_prior()
         self._n_functions = problem.experts.n_functions
@@ -250,13 +256,13 @@ class BaseMixtureOfExperts(CallbackSupportMixin, FittedMixture, ExpertParameters
     def _attributes_now(self, problem, parts, settings, folds):
         """Attributes that the mixture would have if EM stopped here, but for those of the run."""
         twin, problem = copy.copy(self), problem.fork()
-        model, order = parts.model(problem, settings)
-        twin._set_trained(model, problem, order, folds)
+        model, order, load = parts.model(problem, settings)
+        twin._set_trained(model, problem, order, load, folds)
         return vars(twin)
 
-    def _set_fitted(self, problem, model, order, run, trainer, folds):
+    def _set_fitted(self, problem, model, order, load, run, trainer, folds):
         dead = np.flatnonzero(np.isin(order, problem.dead()))
-        self._set_trained(model, problem, order, folds)
+        self._set_trained(model, problem, order, load, folds)
         self.lower_bounds_ = run.objectives
         self.start_lower_bounds_ = trainer.paths
         self.n_iter_ = len(run.objectives)
@@ -274,6 +280,14 @@ class BaseMixtureOfExperts(CallbackSupportMixin, FittedMixture, ExpertParameters
                 f"copies of others (loads {loads}). Ask for fewer experts, or try another n_init "
                 "or random_state.",
                 ExpertCollapseWarning,
+            )
+        floored = np.setdiff1d(np.flatnonzero(model.likelihood.at_floor_), dead)
+        if len(floored):
+            warn_user(
+                f"The scales of the experts {[model.names[k] for k in floored]} ended at their "
+                "floor. Unless the target is free of noise, they learned their rows by heart, and "
+                "intervals for new rows are too narrow: use cv=5, fewer experts or more rows.",
+                ScaleFloorWarning,
             )
         message = Settings.of(self).not_converged(run, folds, problem.gate)
         if message is not None:

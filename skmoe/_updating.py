@@ -21,7 +21,7 @@ from ._experts.traits import has_oob_prediction, is_frozen
 from ._tables import check_accepts
 from ._updates import growing
 from ._updates.stream import Buffer, learn_batch
-from .exceptions import ExpertCollapseWarning, warn_user
+from .exceptions import ExpertCollapseWarning, ScaleFloorWarning, warn_user
 from .gates import BaseGate, ConstantGate
 
 
@@ -92,6 +92,7 @@ class UpdatableMixture(BaseMixtureOfExperts):
         with warnings.catch_warnings():
             if not complete:  # the next batch may put it right
                 warnings.simplefilter("ignore", ExpertCollapseWarning)
+                warnings.simplefilter("ignore", ScaleFloorWarning)
                 warnings.simplefilter("ignore", ConvergenceWarning)
             tasks = FitTasks(self, buffer.X, buffer.y, buffer.weight)
             self._fit(buffer.X, buffer.y, buffer.weight, None, None, {}, tasks)

@@ -5,7 +5,7 @@ import warnings
 
 OURS = ("skmoe", "sklearn", "contextlib", "joblib")  # whose frames a warning does not point to
 
-__all__ = ["ExpertCollapseWarning", "IgnoredWeightsWarning", "SmallWeightsWarning"]
+__all__ = ["ExpertCollapseWarning", "IgnoredWeightsWarning", "ScaleFloorWarning", "SmallWeightsWarning"]
 
 
 class ExpertCollapseWarning(UserWarning):
@@ -24,6 +24,15 @@ class IgnoredWeightsWarning(UserWarning):
     """
 
 
+class ScaleFloorWarning(UserWarning):
+    """Issued when the scale of an expert ends at its floor.
+
+    The expert then predicts its rows next to without error. That is right where the target is
+    free of noise; else it has learned its rows by heart, and the intervals for new rows are far
+    too narrow: out-of-fold predictions (``cv``), fewer experts or more data help.
+    """
+
+
 class SmallWeightsWarning(UserWarning):
     """Issued when ``sample_weight`` is far below one for each row, such as weights of sum one.
 
@@ -35,7 +44,7 @@ class SmallWeightsWarning(UserWarning):
 
 def warn_user(message, category):
     """Warn, and point to the line outside this package and scikit-learn that led here."""
-    frame, level = sys._getframe(1), 1
+    frame, level = sys._getframe(1), 2
     while frame is not None and frame.f_globals.get("__name__", "").split(".")[0] in OURS:
         frame, level = frame.f_back, level + 1
     warnings.warn(message, category, stacklevel=level)

@@ -12,10 +12,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skmoe import MixtureOfExpertsClassifier
-from skmoe._experts.logistic import LogisticExperts
 from skmoe._em.general import GeneralProblem
 from skmoe._em.loop import run_em
 from skmoe._em.one_pass import OnePassProblem
+from skmoe._experts.logistic import LogisticExperts
 from skmoe.gates import ConstantGate, SoftmaxGate
 
 

@@ -151,7 +151,7 @@ def test_classifier_takes_a_mixture_at_its_word():
         cv=2, n_init=2, max_iter=3, random_state=0,
     ).fit(X, y)  # fmt: skip
     proba = outer.experts_[0].predict_proba(X)
-    tree = outer.likelihood_.calibrate(outer._expert_predictions(X))[:, 1]
+    tree = outer.likelihood_.calibrate(outer._model.expert_predictions(X))[:, 1]
     gate = outer.gate_proba(X)
     expected = gate[:, :1] * proba + gate[:, 1:] * tree
     assert_allclose(outer.predict_proba(X), expected, rtol=1e-9)

@@ -8,7 +8,6 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from itertools import permutations
-from pathlib import Path
 
 import joblib
 import numpy as np

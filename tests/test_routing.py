@@ -140,7 +140,7 @@ def test_classifier_answers_with_its_top_k():
     y = (X[:, 0] * X[:, 1] > 0).astype(int)
     moe = MixtureOfExpertsClassifier(n_experts=4, n_init=2, cv=3, random_state=0).fit(X, y)
     gate = moe.gate_proba(X)
-    proba = moe.likelihood_.calibrate(moe._expert_predictions(X))
+    proba = moe.likelihood_.calibrate(moe._model.expert_predictions(X))
     kept = np.argsort(-gate, axis=1, kind="stable")[:, :2]
     weights = np.take_along_axis(gate, kept, axis=1)
     expected = np.take_along_axis(proba, kept[:, :, None], axis=1)

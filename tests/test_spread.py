@@ -136,7 +136,7 @@ def test_full_covariances_of_the_row_scale_as_a_whole():
     moe = MixtureOfExpertsRegressor(
         n_experts=2, likelihood=Gaussian("auto", covariance="full"), n_init=2, random_state=0
     ).fit(X, y)
-    spread = moe.likelihood_.spread_model_(X[:4])
+    spread = moe.likelihood_.scale_model_(X[:4])
     expected = moe.likelihood_.covariance_ * spread[:, :, None, None] ** 2
     assert_allclose(moe.predict_dist(X[:4]).components.cov, expected, rtol=1e-10)
     expected = moe.likelihood_.scale_ * spread[:, :, None]
@@ -222,7 +222,7 @@ def test_likelihood_of_linear_experts_rises_while_the_scale_of_the_row_stays():
 def test_auto_stays_with_constant_scales_where_errors_are_equal():
     X, y, _ = planted(0, equal=True)
     auto, constant = fitted("auto", X, y), fitted("expert", X, y)
-    assert auto.likelihood_.spread_model_ is None
+    assert auto.likelihood_.scale_model_ is None
     # The one is trained in one pass over the rows, the other with all its arrays.
     assert_allclose(auto.likelihood_.scale_, constant.likelihood_.scale_, rtol=1e-3)
     assert_allclose(auto.predict(X), constant.predict(X), rtol=1e-2, atol=1e-2)
@@ -245,7 +245,7 @@ def test_scale_of_flexible_experts_is_learned_from_out_of_fold_errors():
 def test_density_is_that_of_the_scales_and_integrates_to_one():
     X, y, _ = planted(0)
     moe = fitted("auto", X, y)
-    spread = moe.likelihood_.spread_model_(X)
+    spread = moe.likelihood_.scale_model_(X)
     dist = moe.predict_dist(X)
     assert_allclose(dist.components.std, moe.likelihood_.scale_ * spread, rtol=1e-6)
     expected = stats.norm.pdf(y[:, None], moe.predict_experts(X), dist.components.std)
@@ -278,7 +278,7 @@ def test_tables_with_strings_and_missing_values():
     table.loc[::7, "b"] = np.nan
     table["side"] = np.where(X[:, 0] > 0, "right", "left")
     moe = fitted("auto", table, y)
-    assert moe.likelihood_.spread_model_ is not None
+    assert moe.likelihood_.scale_model_ is not None
     assert np.isfinite(moe.log_density(table, y)).all()
 
 
@@ -289,7 +289,7 @@ def test_added_and_replaced_experts_keep_the_scale_of_the_row():
     score = moe.log_density(X, y).mean()
     name = list(moe.named_experts_)[0]
     moe.replace_expert(name, LinearRegression(), X, y)
-    assert moe.likelihood_.spread_model_ is before.spread_model_
+    assert moe.likelihood_.scale_model_ is before.scale_model_
     assert_allclose(np.sort(moe.likelihood_.scale_), np.sort(before.scale_), rtol=0.05)
     assert moe.log_density(X, y).mean() > score - 0.02
     moe.add_expert(X + [5, 0], y, replay=(X, y))
@@ -328,7 +328,7 @@ def test_what_a_scale_of_the_row_cannot_do_says_so(scale):
         moe.bic(X, y)
     with pytest.raises(ValueError, match="Standard errors need"):
         moe.summary(X, y)
-    assert moe.likelihood.spread_model_ is None
+    assert moe.likelihood.scale_model_ is None
 
 
 def test_parameters_of_the_regressor_can_be_set_from_outside():

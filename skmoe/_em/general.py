@@ -245,6 +245,21 @@ class GeneralProblem(Problem):
             gate.fit(self.Z, self._gate_labels(), sample_weight=self.gate_weight)
         return gate
 
+    def _routed(self, proba):
+        """Log-probabilities (n, K) of the gate, as predictions that have a top k use it."""
+        log_gate = np.log(np.maximum(proba, 1e-300))
+        if self.top_k is None:
+            return log_gate
+        routes = Routes(log_gate, self.top_k)
+        return routes.dense(routes.log_weights, fill=-np.inf)
+
+    def load_under(self, gate):
+        """Mean probability (K,) that the finished gate gives to each expert."""
+        if not isinstance(self.gate, CrossFittedGate):
+            return self.load
+        log_gate = self._routed(np.exp(gate.log_proba_of_checked(self.Z)))
+        return self.gate_weight @ np.exp(log_gate) / self.gate_weight.sum()
+
     def fit_to_routing(self):
         """Fit the scales to the mixture that predictions speak of: the top k of the gate.
 
@@ -256,8 +271,7 @@ class GeneralProblem(Problem):
         if self.top_k is None:
             return
         trained = self.resp
-        routes = Routes(np.log(np.maximum(self.gate_proba, 1e-300)), self.top_k)
-        log_gate = routes.dense(routes.log_weights, fill=-np.inf)
+        log_gate = self._routed(self.gate_proba)
         best = -np.inf
         for _ in range(ROUTING_STEPS):
             log_density = self.expert_log_density()

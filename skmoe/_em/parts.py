@@ -155,9 +155,11 @@ class Parts:
         rows : Rows
             Checked.
         """
-        self.likelihood.check_target(rows.y)
+        likelihood = self.likelihood.fitting(in_sample=True, linear=True)
+        if likelihood.looks_at_target:
+            likelihood.start(rows.y, rows.weight, len(self.names))  # refuses what it cannot take
         rates = rows.y if rows.exposure is None else rows.y / rows.exposure
-        start_target = self.likelihood.start_target(rates, rows.weight)
+        start_target = likelihood.start_target(rates, rows.weight)
         return TrainingData.of(rows, self.gate.fit_encoder(rows.X, rows.y), start_target)
 
     # Experts --------------------------------------------------------------------------------
@@ -272,12 +274,15 @@ class Parts:
             New expert ``j`` is expert ``order[j]`` of the problem.
         order : ndarray of shape (n_experts,)
             Clones are put in the order of falling load.
+        load : ndarray of shape (n_experts,)
+            Mean gate probabilities, in the new order.
         """
         estimators = self._estimators(problem)
         gate = problem.finished_gate(self.gate.given)
         problem.fit_to_routing()
         likelihood = copy.copy(problem.likelihood)
-        order = self._order(problem, gate)
+        load = problem.load_under(gate)
+        order = self._order(gate, likelihood, load)
         if order is None:
             order = np.arange(len(self.names))
         else:
@@ -293,7 +298,7 @@ class Parts:
             top_k=settings.top_k,
             **target,
         )
-        return model, order
+        return model, order, load[order]
 
     def _estimators(self, problem):
         """Fitted experts, each whole: transformers included."""
@@ -309,12 +314,12 @@ class Parts:
         last_name = self.templates[0].steps[-1][0]
         return [Pipeline([*before, (last_name, estimator)]) for estimator in fitted]
 
-    def _order(self, problem, gate):
+    def _order(self, gate, likelihood, load):
         """Clones by falling load; None where the order means something or cannot be changed."""
-        fixed = self.is_list or self.keeps_order or problem.likelihood.keeps_order
+        fixed = self.is_list or self.keeps_order or likelihood.keeps_order
         if fixed or not gate.can_reorder:
             return None
-        return np.argsort(-problem.load, kind="stable")
+        return np.argsort(-load, kind="stable")
 
 
 def adapt_experts(templates, X, *, is_default):

@@ -176,6 +176,10 @@ class Problem(ABC):
             gate.set_params(**given.get_params(deep=False))
         return gate
 
+    def load_under(self, gate):
+        """Mean probability (K,) that the finished gate gives to each expert."""
+        return self.load
+
     def fit_to_routing(self):
         """Fit the scales to the mixture that predictions speak of, where that is another one."""
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
+from ..exceptions import warn_user
 from ..gates import ClassifierGate
 
 CROSS_FITTED_ITERATIONS = 10  # at most; experts are what costs
@@ -34,6 +35,17 @@ class Settings:
     def of(cls, estimator):
         """The settings of an estimator."""
         return cls(**{field.name: getattr(estimator, field.name) for field in fields(cls)})
+
+    def warn_of_no_effect(self):
+        """Say so where a parameter has no effect beside the others."""
+        if self.load_balance == 0 and self.target_load is not None:
+            warn_user(
+                "target_load has no effect while load_balance is 0: raise it to 0.01.", UserWarning
+            )
+        if self.router_noise > 0 and self.top_k is None:
+            warn_user(
+                "router_noise has no effect without top_k: it blurs who is in it.", UserWarning
+            )
 
     def most_iterations(self, folds, n_experts, likelihood):
         """EM iterations at most."""

@@ -25,12 +25,18 @@ from .fitting import (
     takes_sample_weight,
 )
 from .fold_ensemble import FoldEnsemble
+from .folds import OutOfBag
 from .prediction import expert_prediction, own_log_proba
 from .streamed import StreamedExperts
 from .traits import has_own_density, is_frozen
 
 ENOUGH_ROWS = 20  # by weight; an expert that would get fewer takes those next in line as well
+MOST_SEEN_BY_ALL = 0.05  # of the weight of an expert's rows: in bag for all members of a forest
 BARELY_CHANGED = 0.001  # sum of absolute changes of weights, of their sum: not worth a refit
+
+
+class FewOutOfBag(ValueError):
+    """Raised where most members, or all, have seen rows that need out-of-bag predictions."""
 
 
 class EstimatorExperts(Experts):
@@ -46,7 +52,7 @@ class EstimatorExperts(Experts):
         Target, or class labels.
     weight : ndarray of shape (n_samples,)
         Weights of the rows.
-    folds : None, "oob", "prefit" or list of (train, test)
+    folds : None, OutOfBag, "prefit" or list of (train, test)
         In-sample predictions, out-of-bag ones, those of frozen experts, or those of models that
         did not see the fold.
     min_responsibility : float
@@ -68,7 +74,7 @@ class EstimatorExperts(Experts):
     ):  # fmt: skip
         self.names, self.estimators = names, estimators
         self.X, self.y, self.weight = X, y, weight
-        self.folds, self.ensemble = folds, ensemble
+        self.ensemble = ensemble
         self.min_responsibility = min_responsibility
         self.classes, self.are_clones, self.target = classes, are_clones, target
         self.in_sample = folds is None
@@ -76,10 +82,14 @@ class EstimatorExperts(Experts):
         self.models = None  # (n_experts, n_folds)
         self.last_fit = None  # (n_experts, n_folds): rows, weights and exposures they were fitted on
         self.n_fits = 0
-        everything = np.arange(len(y))
-        self._splits = folds if isinstance(folds, list) else [(everything, everything)]
+        self._set_folds(folds)
         self._frozen_results = None
         self._y_shape = y.shape[1:] if classes is None else (len(classes),)
+
+    def _set_folds(self, folds):
+        everything = np.arange(len(self.y))
+        self.folds = folds
+        self._splits = folds if isinstance(folds, list) else [(everything, everything)]
 
     @contextmanager
     def side_by_side(self, n_jobs):
@@ -108,7 +118,14 @@ class EstimatorExperts(Experts):
             everything = np.arange(len(self.y))
             frozen = [k for k, estimator in enumerate(self.estimators) if is_frozen(estimator)]
             tasks += [(k, 0, everything, everything[:0], None, None) for k in frozen]
-        results = self._fit_tasks(tasks)
+        try:
+            results = self._fit_tasks(tasks)
+        except FewOutOfBag:
+            if self.folds.required:
+                raise
+            self._set_folds(self.folds.folds)
+            self.models = self.last_fit = None
+            return self.fit(resp, working, exposure)
         if self._frozen_results is None:
             self._frozen_results = {k: results[k] for k in frozen}
         results = results | self._frozen_results
@@ -150,7 +167,7 @@ class EstimatorExperts(Experts):
     def _fit_tasks(self, tasks):
         """Fit for each (expert, fold, test, rows, weights, exposure); the results by expert."""
         done = self._run(
-            (k, fold, (*fitted_on, test, self.classes), self.folds == "oob")
+            (k, fold, (*fitted_on, test, self.classes), isinstance(self.folds, OutOfBag))
             for k, fold, test, *fitted_on in tasks
         )
         results = {}
@@ -246,12 +263,14 @@ class EstimatorExperts(Experts):
 
     def state(self):
         """What ``restore`` needs; never changed in place."""
-        return self.models, self.last_fit, self.predictions, self.own_log_density, self.own_log_prior
+        results = self.models, self.predictions, self.own_log_density, self.own_log_prior
+        return self.folds, self.last_fit, results
 
     def restore(self, state):
         """Back to an earlier state."""
-        self.models, self.last_fit, self.predictions = state[:3]
-        self.own_log_density, self.own_log_prior = state[3:]
+        folds, self.last_fit, results = state
+        self._set_folds(folds)
+        self.models, self.predictions, self.own_log_density, self.own_log_prior = results
 
     def finish(self, resp, working=None, exposure=None):
         """The fitted experts, in a list."""
@@ -329,10 +348,12 @@ def _fit_and_predict(X, y, name, estimator, last, arrays, y_shape, oob, target):
     if oob and not frozen:
         X_fit = X_fit if sparse.issparse(X_fit) else np.asarray(X_fit)
         outside, values = _oob_prediction(model, X_fit, y_shape, classes)
-        if np.mean(outside) < 0.95:
-            raise ValueError(
-                f"Expert {name!r} has so few members that {np.mean(~outside):.0%} of its rows are "
-                "out of bag for none: raise n_estimators, or use folds (cv=5)."
+        seen_by_all = np.average(~outside, weights=weights)
+        if seen_by_all > MOST_SEEN_BY_ALL:
+            raise FewOutOfBag(
+                f"Expert {name!r} has members of which all saw {seen_by_all:.0%} of its rows, by "
+                "weight, so that these have no out-of-bag prediction: raise n_estimators, or use "
+                "folds (cv=5). Bags that are drawn by weight nearly always hold heavy rows."
             )
         prediction[rows[outside]] = values[outside]
     return model, prediction, None

@@ -7,6 +7,7 @@ is called, and what comes out are such estimators, fitted.
 from abc import ABC, abstractmethod
 
 import numpy as np
+from sklearn.base import clone
 from sklearn.linear_model import (
     GammaRegressor,
     LinearRegression,
@@ -15,6 +16,7 @@ from sklearn.linear_model import (
     Ridge,
     TweedieRegressor,
 )
+from sklearn.pipeline import Pipeline
 
 from .._compat import validate_params
 from .least_squares import LeastSquaresExperts
@@ -208,6 +210,30 @@ def is_multinomial(estimator):
     """Whether a LogisticRegression is one for all classes, and not for each against the rest."""
     multi_class = getattr(estimator, "multi_class", "deprecated")
     return multi_class == "deprecated" and estimator.solver != "liblinear"
+
+
+def count_coefficients(estimator, X, y):
+    """Coefficients of a linear model for each function that it fits, of a mixture of all experts.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Unfitted, ``is_linear``.
+    X : array-like or DataFrame of n_samples rows
+        What it takes. The transformers of a Pipeline are fitted, to see what they make of it.
+    y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+        Target.
+
+    Returns
+    -------
+    n_coefficients : int
+        Columns and an intercept.
+    """
+    if hasattr(estimator, "_expert_list"):
+        return sum(count_coefficients(e, X, y) for e in estimator._expert_list()[1])
+    if isinstance(estimator, Pipeline) and len(estimator) > 1:
+        X = clone(estimator[:-1]).fit_transform(X, y)
+    return X.shape[1] + 1
 
 
 def is_linear(estimator):

@@ -1,16 +1,34 @@
 """Which rows an expert does not see: in-sample, out-of-bag, or folds drawn once per fit."""
 
 from dataclasses import dataclass, replace
+from functools import partial
 from numbers import Integral
 
 import numpy as np
 from sklearn.model_selection import GroupKFold, KFold, StratifiedKFold, check_cv
 
 from .._data import check_ids, number_ids
-from .families import is_linear
+from .families import count_coefficients, is_linear
 from .traits import has_oob_prediction, is_frozen, leaves_every_row_out
 
 DEFAULT_FOLDS = 5
+ROWS_PER_COEFFICIENT = 10  # by weight; linear experts of fewer come near learning rows by heart
+
+
+@dataclass(frozen=True)
+class OutOfBag:
+    """Out-of-bag predictions in place of folds.
+
+    Attributes
+    ----------
+    folds : list of (train, test)
+        For what has no out-of-bag predictions.
+    required : bool
+        Whether experts must not fall back to these where members leave too few rows out.
+    """
+
+    folds: list
+    required: bool
 
 
 @dataclass(frozen=True)
@@ -19,7 +37,7 @@ class Splitting:
 
     Attributes
     ----------
-    cv : "auto", "oob", "prefit", "folds", False, int, splitter or iterable
+    cv : "auto", "oob", "prefit", False, int, splitter or iterable
         As ``make_folds`` takes it.
     params : dict
         What a splitter is given, such as ``groups``.
@@ -29,6 +47,8 @@ class Splitting:
         For the shuffle.
     stratify : bool
         Whether an integer means stratified folds.
+    needs_likelihood : bool
+        Whether "auto" has linear experts predicted in-sample however few the rows are.
     """
 
     cv: object
@@ -36,6 +56,7 @@ class Splitting:
     subject: np.ndarray | None
     seed: int
     stratify: bool
+    needs_likelihood: bool = False
 
     def folds(self, estimators, rows):
         """Folds for these experts; see ``make_folds``.
@@ -54,6 +75,7 @@ class Splitting:
             rows.y,
             self.params,
             weight=rows.weight,
+            n_rows=np.inf if self.needs_likelihood else rows.weight.sum(),
             subject=self.subject,
             stratify=self.stratify,
             seed=self.seed,
@@ -61,22 +83,25 @@ class Splitting:
 
     def automatic(self):
         """The same with ``cv="auto"``, for a regressor."""
-        return replace(self, cv="auto", stratify=False)
-
-    def for_gate(self, folds, estimators, rows):
-        """Folds for the gate, those of the experts if they have any; None where it sees all rows."""
-        if folds == "oob":
-            folds = replace(self, cv="folds").folds(estimators, rows)
-        return folds if isinstance(folds, list) else None
+        return replace(self, cv="auto", stratify=False, needs_likelihood=False)
 
 
-def make_folds(cv, estimators, X, y, split_params, *, weight=None, subject=None, stratify, seed):
+def gate_folds(folds):
+    """Folds for the gate, those of the experts if they have any; None where it sees all rows."""
+    if isinstance(folds, OutOfBag):
+        folds = folds.folds
+    return folds if isinstance(folds, list) else None
+
+
+def make_folds(
+    cv, estimators, X, y, split_params, *, weight=None, n_rows=np.inf, subject=None, stratify, seed
+):
     """Folds for cross-fitting.
 
     Parameters
     ----------
-    cv : "auto", "oob", "prefit", "folds", False, int, splitter or iterable
-        As the mixtures take it; "folds" are those of "auto" where it makes some.
+    cv : "auto", "oob", "prefit", False, int, splitter or iterable
+        As the mixtures take it.
     estimators : list of estimators
         The experts.
     X : array-like or DataFrame of n_samples rows
@@ -87,6 +112,9 @@ def make_folds(cv, estimators, X, y, split_params, *, weight=None, subject=None,
         What the splitter is given, such as ``groups``.
     weight : ndarray of shape (n_samples,), default=None
         Weights of the rows; every fold needs a row of positive weight to train on.
+    n_rows : float, default=inf
+        Weight of the rows, from which "auto" sees whether linear experts have too many
+        coefficients to be predicted in-sample.
     subject : ndarray of shape (n_samples,), default=None
         Rows of one subject stay in one fold.
     stratify : bool
@@ -96,7 +124,7 @@ def make_folds(cv, estimators, X, y, split_params, *, weight=None, subject=None,
 
     Returns
     -------
-    folds : None, "oob", "prefit" or list of (train, test)
+    folds : None, OutOfBag, "prefit" or list of (train, test)
         None for in-sample predictions, "prefit" where all experts are fitted already.
     """
     trained = [e for e in estimators if not is_frozen(e)]
@@ -131,15 +159,33 @@ def make_folds(cv, estimators, X, y, split_params, *, weight=None, subject=None,
             "cv='oob' needs bagging estimators with bootstrap=True and an oob_score, such as "
             f"random forests; {without_oob[0]!r} is none. Use cv='auto' or an integer."
         )
-    if isinstance(cv, str):
-        if cv == "oob":
-            return "oob"
-        if cv == "auto" and not together and all(leaves_every_row_out(e) for e in trained):
-            return "oob"
-        if cv == "auto" and not split_params and all(is_linear(e) for e in trained):
-            return None
-        units = split_params.get("groups", np.arange(X.shape[0]) if subject is None else subject)
-        cv = min(DEFAULT_FOLDS, len(np.unique(units)))
+    draw = partial(
+        _draw, X=X, y=y, split_params=split_params, weight=weight, subject=subject,
+        stratify=stratify, seed=seed,
+    )  # fmt: skip
+    if not isinstance(cv, str):
+        return draw(cv)
+    units = split_params.get("groups", np.arange(X.shape[0]) if subject is None else subject)
+    n_folds = min(DEFAULT_FOLDS, len(np.unique(units)))
+    if cv == "oob" or (not together and all(leaves_every_row_out(e) for e in trained)):
+        return OutOfBag(draw(n_folds), required=cv == "oob")
+    if not split_params and _are_small(trained, X, y, n_rows):
+        return None
+    return draw(n_folds)
+
+
+def _are_small(estimators, X, y, n_rows):
+    """Whether all are linear, with few coefficients for so many rows."""
+    if not all(is_linear(e) for e in estimators):
+        return False
+    if np.isinf(n_rows):
+        return True
+    counts = {e: count_coefficients(e, X, y) for e in dict.fromkeys(estimators)}
+    return n_rows >= ROWS_PER_COEFFICIENT * sum(counts[e] for e in estimators)
+
+
+def _draw(cv, X, y, split_params, weight, subject, stratify, seed):
+    """A list of (train, test), checked."""
     if isinstance(cv, Integral):
         if subject is not None:
             split_params = {"groups": subject, **split_params}
@@ -170,6 +216,12 @@ def make_folds(cv, estimators, X, y, split_params, *, weight=None, subject=None,
                     "subject is whole."
                 )
     return folds
+
+
+def in_sample(estimator):
+    """The mixture, set to maximise the likelihood itself where ``cv="auto"`` might make folds."""
+    is_auto = isinstance(estimator.cv, str) and estimator.cv == "auto"
+    return estimator.set_params(cv=False) if is_auto else estimator
 
 
 def _shuffled(n_splits, y, split_params, stratify, seed):

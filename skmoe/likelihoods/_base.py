@@ -37,6 +37,8 @@ class BaseLikelihood(BaseEstimator, metaclass=ABCMeta):
         Whether several outputs err independently of each other.
     scale_model_ : callable or None
         ``scale_model_(X)`` -> factors (n, 1) of the scales, where these depend on the row.
+    at_floor_ : sequence of bool
+        Whether the scale of each expert is the smallest allowed; none where there are no scales.
     per_expert : tuple of str
         Names of the fitted attributes whose first axis are the experts.
     """
@@ -46,18 +48,10 @@ class BaseLikelihood(BaseEstimator, metaclass=ABCMeta):
     keeps_order = False
     independent_outputs = True
     scale_model_ = None
+    at_floor_ = ()
     per_expert = ()
 
     # Before EM ------------------------------------------------------------------------------
-
-    def check_target(self, y):
-        """Raise a ValueError where the target is not of this kind.
-
-        Parameters
-        ----------
-        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
-            Target.
-        """
 
     def fitting(self, *, in_sample, linear):
         """This likelihood as it is to be trained.
@@ -92,6 +86,11 @@ class BaseLikelihood(BaseEstimator, metaclass=ABCMeta):
         -------
         self : BaseLikelihood
             This likelihood.
+
+        Raises
+        ------
+        ValueError
+            If the target is not of this kind.
         """
         return self
 
@@ -246,6 +245,11 @@ class BaseLikelihood(BaseEstimator, metaclass=ABCMeta):
     def changes_target(self):
         """Whether experts are fitted on, and predict, something else than y."""
         return self._implements("expert_target")
+
+    @property
+    def looks_at_target(self):
+        """Whether experts or starts see something else than y, which not every y can become."""
+        return self.changes_target or self._implements("start_target")
 
     @property
     def is_robust(self):

@@ -63,17 +63,6 @@ class LogNormal(ScaledErrors):
         """
         return np.log(np.maximum(y, np.finfo(float).tiny))
 
-    def check_target(self, y):
-        """Raise a ValueError where the target is not positive.
-
-        Parameters
-        ----------
-        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
-            Target.
-        """
-        if (y <= 0).any():
-            raise ValueError(f"LogNormal needs positive targets; y holds {y[y <= 0][0]:.6g}.")
-
     def start(self, y, weight, n_experts):
         """Look at the target once before EM.
 
@@ -96,7 +85,8 @@ class LogNormal(ScaledErrors):
         ValueError
             If the target is not positive.
         """
-        self.check_target(y)
+        if (y <= 0).any():
+            raise ValueError(f"LogNormal needs positive targets; y holds {y[y <= 0][0]:.6g}.")
         return super().start(self.expert_target(y), weight, n_experts)
 
     def update(self, y, prediction, weights, penalty=0.0, pooled_rows=0.0):

@@ -39,24 +39,14 @@ class PositiveMeans(BaseLikelihood):
         ValueError
             If the target is not of this kind.
         """
-        self.check_target(y)
+        if y.ndim == 2:
+            raise ValueError(f"{type(self).__name__} takes one output; y has {y.shape[1]}.")
+        self._check_values(y)
         if not (weight @ y > 0):
             raise ValueError("y is zero in every row of positive weight; there is nothing to fit.")
         self.floor_ = 0.0 if self._linear else self._floor(y, weight)
         self._n_experts = n_experts
         return self
-
-    def check_target(self, y):
-        """Raise a ValueError where the target is not of this kind.
-
-        Parameters
-        ----------
-        y : ndarray of shape (n_samples,)
-            Target.
-        """
-        if y.ndim == 2:
-            raise ValueError(f"{type(self).__name__} takes one output; y has {y.shape[1]}.")
-        self._check_values(y)
 
     def fitting(self, *, in_sample, linear):
         """This likelihood as it is to be trained.

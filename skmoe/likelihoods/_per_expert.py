@@ -79,17 +79,6 @@ class PerExpert(BaseLikelihood):
         twin._fitting = {"in_sample": in_sample, "linear": linear}
         return twin
 
-    def check_target(self, y):
-        """Raise a ValueError where the target is not what each likelihood takes.
-
-        Parameters
-        ----------
-        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
-            Target.
-        """
-        for each in self._unfitted():
-            each.check_target(y)
-
     def start(self, y, weight, n_experts):
         """Look at the target once before EM.
 
@@ -356,6 +345,12 @@ class PerExpert(BaseLikelihood):
         """Scales of the experts; NaN where a likelihood has none."""
         scales = [getattr(each, "scale_", np.full(1, np.nan)) for each in self.likelihoods_]
         return np.concatenate(np.broadcast_arrays(*scales))
+
+    @property
+    def at_floor_(self):
+        """Whether the scale of each expert is the smallest allowed; (n_experts,)."""
+        at_floor = [np.ravel(each.at_floor_) for each in self.likelihoods_]
+        return np.concatenate([at if len(at) else np.zeros(1, bool) for at in at_floor])
 
     @property
     def precision_(self):

@@ -126,16 +126,6 @@ class WithNoise(BaseLikelihood):
         self._is_fitted = False
         return self
 
-    def check_target(self, y):
-        """Raise a ValueError where the target is not what the likelihood takes.
-
-        Parameters
-        ----------
-        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
-            Target.
-        """
-        unfitted(self.likelihood).check_target(y)
-
     def fitting(self, *, in_sample, linear):
         """This likelihood as it is to be trained.
 
@@ -348,6 +338,16 @@ class WithNoise(BaseLikelihood):
     def scale_(self):
         """Scales of the likelihood of the rows that are not noise."""
         return self.likelihood_.scale_
+
+    @property
+    def at_floor_(self):
+        """Whether the scale of each expert is the smallest allowed; (n_experts,)."""
+        return self.likelihood_.at_floor_
+
+    @property
+    def precision_(self):
+        """What a square of each expert counts."""
+        return self.likelihood_.precision_
 
     @property
     def n_parameters_(self):

@@ -10,6 +10,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import _safe_indexing, check_random_state
 from sklearn.utils.validation import check_array, check_consistent_length
 
+from .._experts.folds import in_sample
 from .._experts.traits import seed_estimator
 from .._parallel import jobs
 from .._parameters import ExpertParameters
@@ -138,7 +139,7 @@ def n_experts_test(
     check_consistent_length(X, y, exposure)
     rows = _of_rows(X, exposure, subject)
     random_state = check_random_state(random_state)
-    estimator = seed_estimator(estimator, random_state)
+    estimator = in_sample(seed_estimator(estimator, random_state))
     seeds = random_state.randint(np.iinfo(np.int32).max, size=n_resamples)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # an expert too many may well collapse
@@ -263,7 +264,7 @@ def gate_test(
     gate = estimator.gate.steps[-1][1] if isinstance(estimator.gate, Pipeline) else estimator.gate
     if not (gate is None or type(gate) is SoftmaxGate):
         raise ValueError(f"gate_test compares a SoftmaxGate with proportions; the gate is {gate}.")
-    estimator = seed_estimator(estimator, check_random_state(random_state))
+    estimator = in_sample(seed_estimator(estimator, check_random_state(random_state)))
     proportions = clone(estimator).set_params(gate=ConstantGate())
     rows = {"sample_weight": sample_weight, **_of_rows(X, exposure, subject)}
     with warnings.catch_warnings():

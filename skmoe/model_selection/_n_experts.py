@@ -10,7 +10,7 @@ from sklearn.utils.validation import check_array, check_consistent_length, colum
 
 from .._compat import check_sample_weight
 from .._display import html_table, text_table
-from .._experts.folds import make_folds
+from .._experts.folds import in_sample, make_folds
 from .._experts.traits import seed_estimator
 from .._parallel import jobs
 from .._parameters import ExpertParameters
@@ -220,6 +220,7 @@ def select_n_experts(
     if criterion == "auto":
         criterion = "bic" if _has_few_parameters(estimator, candidates[-1], X, y, rows) else "cv"
     if criterion != "cv":
+        estimator = _in_sample(estimator, rows)
         with jobs(n_jobs, (estimator, X, y, rows)) as run:
             fits = run(_fit, [(k,) for k in candidates])
         results = _information(fits, candidates, X, y, rows)
@@ -261,7 +262,7 @@ def _check_candidates(estimator, n_experts):
 
 def _has_few_parameters(estimator, n_experts, X, y, rows):
     """Whether the information criteria apply, asked of a mixture that is hardly trained."""
-    probe = clone(estimator).set_params(n_init=1, max_iter=1)
+    probe = _in_sample(clone(estimator), rows).set_params(n_init=1, max_iter=1)
     try:
         _, n_units, n_parameters = _fit(probe, X, y, rows, n_experts)[0]._likelihood_terms(
             X, y, **_scored_with(rows)
@@ -269,6 +270,11 @@ def _has_few_parameters(estimator, n_experts, X, y, rows):
     except ValueError:
         return False
     return n_parameters <= FEW * n_units
+
+
+def _in_sample(estimator, rows):
+    """The mixture at the maximum of its likelihood, but where groups ask for folds."""
+    return estimator if "groups" in rows else in_sample(estimator)
 
 
 def _fit(estimator, X, y, rows, n_experts):

@@ -268,7 +268,9 @@ class LinearMixture(Mixture):
 
     def _pass(self, resp):
         experts = self.experts
-        scale = np.ones(experts.n_experts) if resp is not None else self.likelihood.scale_
+        # With responsibilities there may be none, and nobody looks at it.
+        any_scale = np.full(experts.n_experts, experts.y_scale[0])
+        scale = any_scale if resp is not None else self.likelihood.scale_
         return self._run_kernel(
             self._coef()[:, :, 0],
             resp,

@@ -5,7 +5,11 @@ import os
 import sys
 from pathlib import Path
 
+import joblib
 import pytest
+from threadpoolctl import threadpool_limits
+
+import skmoe  # noqa: F401  loads the libraries of which the threads are limited
 
 os.environ["MPLBACKEND"] = "Agg"  # before anybody imports matplotlib
 DATA = Path(__file__).parents[2] / "shared" / "data"
@@ -21,6 +25,20 @@ def shared_data():
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module.load
+
+
+@pytest.fixture(autouse=True, scope="session")
+def one_thread():
+    """Tests run side by side, in processes; what is about threads asks for them."""
+    with threadpool_limits(1):
+        yield
+
+
+@pytest.fixture
+def many_threads():
+    """A thread for each core."""
+    with threadpool_limits(joblib.cpu_count()):
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -242,7 +242,7 @@ def test_exposure_passes_through_pipelines_and_metadata_routing():
 # Any experts ---------------------------------------------------------------------------------
 
 
-BOOSTING = HistGradientBoostingRegressor(loss="poisson", max_iter=30)
+BOOSTING = HistGradientBoostingRegressor(loss="poisson", max_iter=30, max_bins=32)
 FOREST = RandomForestRegressor(30, min_samples_leaf=5)
 
 

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import joblib
 import numpy as np
+import parallel_experts
 import pytest
 from joblib import parallel_config
-from joblib.externals.loky import get_reusable_executor
 from numpy.testing import assert_allclose
 from sklearn.base import clone
 from sklearn.linear_model import LinearRegression
@@ -25,8 +25,6 @@ from threadpoolctl import ThreadpoolController, threadpool_info, threadpool_limi
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor, _parallel
 from skmoe._parallel import WORK_OF_A_THREAD, few_threads, jobs, kernel_threads
 
-HERE = str(Path(__file__).parent)
-
 
 @pytest.fixture(scope="module")
 def data():
@@ -36,31 +34,17 @@ def data():
     return X, y
 
 
-@pytest.fixture
-def experts():
-    """The module of experts, where this process and those that it starts find it."""
-    get_reusable_executor().shutdown(wait=True)  # workers that do not know the folder
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(HERE)
-        import parallel_experts
-
-        yield parallel_experts
-    get_reusable_executor().shutdown(wait=True)
-
-
 @pytest.fixture(scope="module")
 def cluster():
     """A client of two worker processes of one thread each."""
     distributed = pytest.importorskip("distributed")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(HERE)
-        with (
-            distributed.LocalCluster(
-                n_workers=2, threads_per_worker=1, dashboard_address=":0"
-            ) as cluster,
-            distributed.Client(cluster) as client,
-        ):
-            yield client
+    with (
+        distributed.LocalCluster(
+            n_workers=2, threads_per_worker=1, dashboard_address=":0"
+        ) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        yield client
 
 
 def mixture(kind="trees", **params):
@@ -77,6 +61,7 @@ def mixture(kind="trees", **params):
     return made.set_params(**{"n_init": 4, "max_iter": 5, "tol": 1e-3, "random_state": 0} | params)
 
 
+FEW = {"n_init": 2, "max_iter": 3}
 KINDS = ["linear", "trees", "refitted", "unlike", "classifier"]
 pytestmark = pytest.mark.filterwarnings("ignore::skmoe.exceptions.ExpertCollapseWarning")
 
@@ -100,23 +85,22 @@ def assert_same(moe, reference, X):
 @pytest.mark.parametrize("backend", ["loky", "threading"])
 def test_jobs_give_the_result_of_one(data, backend):
     for kind in KINDS:
-        reference = fit(kind, data)
+        reference = fit(kind, data, **FEW)
         with parallel_config(backend):
-            assert_same(fit(kind, data, n_jobs=2), reference, data[0])
+            assert_same(fit(kind, data, n_jobs=2, **FEW), reference, data[0])
 
 
 @pytest.mark.slow
 def test_a_dask_cluster_gives_the_result_of_one_job(data, cluster):
-    few = {"n_init": 2, "max_iter": 3}
     for kind in ["linear", "refitted", "classifier"]:
-        reference = fit(kind, data, **few)
+        reference = fit(kind, data, **FEW)
         with parallel_config("dask"):
-            assert_same(fit(kind, data, **few), reference, data[0])
+            assert_same(fit(kind, data, **FEW), reference, data[0])
 
 
 @pytest.mark.slow
 def test_mixtures_inside_the_tasks_of_a_dask_cluster_give_the_result_of_one_job(data, cluster):
-    search = GridSearchCV(mixture(n_init=2, max_iter=3), {"n_experts": [1, 2]}, cv=2)
+    search = GridSearchCV(mixture(**FEW), {"n_experts": [1, 2]}, cv=2)
     reference = search.fit(*data).cv_results_["mean_test_score"]
     with parallel_config("dask"):
         score = search.fit(*data).cv_results_["mean_test_score"]
@@ -190,12 +174,10 @@ def test_data_leave_the_cluster_after_the_fit(data, cluster):
 
 
 @pytest.mark.slow
-def test_a_killed_worker_that_alone_held_the_data_costs_a_dask_cluster_only_time(
-    data, experts, tmp_path
-):
+def test_a_killed_worker_that_alone_held_the_data_costs_a_dask_cluster_only_time(data, tmp_path):
     distributed = pytest.importorskip("distributed")
     file = tmp_path / "fits"
-    moe = killing(experts, file, death=10)
+    moe = killing(file, death=10)
     reference = clone(moe).fit(*data)
     with (
         distributed.LocalCluster(
@@ -210,13 +192,11 @@ def test_a_killed_worker_that_alone_held_the_data_costs_a_dask_cluster_only_time
 
 
 @pytest.mark.slow
-def test_a_killed_worker_costs_a_search_on_a_dask_cluster_only_time(
-    data, experts, cluster, tmp_path
-):
+def test_a_killed_worker_costs_a_search_on_a_dask_cluster_only_time(data, cluster, tmp_path):
     # Of less than a kilobyte: joblib scatters what is larger, and a search would lose its own data.
     X, y = data[0][:100, 1:2], data[1][:100]
     file = tmp_path / "fits"
-    moe = killing(experts, file, death=20)
+    moe = killing(file, death=20)
     search = GridSearchCV(moe, {"max_iter": [2, 3]}, cv=2, refit=False)
     reference = search.fit(X, y).cv_results_["mean_test_score"]
     with parallel_config("dask"):
@@ -226,13 +206,13 @@ def test_a_killed_worker_costs_a_search_on_a_dask_cluster_only_time(
     cluster.wait_for_workers(2, timeout=100)  # for the tests that follow
 
 
-def killing(experts, file, death):
+def killing(file, death):
     """A mixture of which the fit of that number ends the worker that it runs on.
 
     One only: Dask does not replace a worker that ends before it is known to have started.
     """
     tree = DecisionTreeRegressor(max_depth=4, random_state=0)
-    expert = experts.KillingItsWorker(tree, str(file), death, spared=os.getpid())
+    expert = parallel_experts.KillingItsWorker(tree, str(file), death, spared=os.getpid())
     return mixture(experts=expert, n_init=1)
 
 
@@ -240,10 +220,12 @@ def killing(experts, file, death):
 
 
 @pytest.mark.parametrize("backend", ["loky", "threading"])
-def test_jobs_times_threads_do_not_exceed_the_cores(data, experts, backend):
+@pytest.mark.usefixtures("many_threads")
+def test_jobs_times_threads_do_not_exceed_the_cores(data, backend):
     if joblib.cpu_count() < 2:
         pytest.skip("one core")
-    moe = mixture().set_params(experts=experts.CountingThreads(max_depth=3, random_state=0))
+    expert = parallel_experts.CountingThreads(max_depth=3, random_state=0)
+    moe = mixture(experts=expert, n_init=1, max_iter=2)
     before = threadpool_info()
     with parallel_config(backend, n_jobs=2):
         moe.fit(*data)

@@ -319,7 +319,8 @@ def test_numbers_of_which_squares_are_none_are_refused_with_their_column(moe, si
 def test_numbers_just_within_the_limits_are_fitted_as_all_others(size):
     for gate in (SoftmaxGate(), GaussianGate()):
         score = regressor(gate=gate).fit(X, Y).score(X, Y)
-        for rows, target in ((X * size, Y), (X, Y * size), (X * size, Y * size)):
+        tables = [(X * size, Y), (X, Y * size), (X * size, Y * size)]
+        for rows, target in [*tables, (X.astype(np.float32), Y * size)]:
             moe = regressor(gate=gate).fit(rows, target)
             # EM stops at tol, which rounding brings a step forward or back
             assert moe.score(rows, target) == pytest.approx(score, abs=1e-4)

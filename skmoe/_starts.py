@@ -1,10 +1,10 @@
 """Starting responsibilities: unlike starts, of which a short EM run picks the best.
 
 No single start is safe. Each function below takes standardised columns ``X`` (n, d), the
-standardised target ``y`` (n, m) or None for classifiers, the weights, the number of experts and
-a random state, and returns labels (n,) or responsibilities (n, K). What is drawn are parameters
-(quantiles, directions, functions) and never rows, so that a row of weight 2 is a row given
-twice.
+standardised target ``y`` (n, m), or the class numbers (n,) of classifiers, the weights, the number
+of experts and a random state, and returns labels (n,) or responsibilities (n, K). What is drawn are
+parameters (quantiles, directions, functions) and never rows, so that a row of weight 2 is a row
+given twice.
 """
 
 import warnings
@@ -26,9 +26,9 @@ FEWEST_ROWS = 5000  # that starts are tried on, where there are more than twice 
 ROWS_PER_COEFFICIENT = 20
 SHORT_RUN = 10  # EM iterations to tell a good start from a bad one
 FIRST_LOOK = 4  # iterations, after which the hopeless ones end
-SLOW_RATE = 0.9  # by which gains shrink at the fastest, for all that is known so early
-FINALISTS = 3  # starts that go on
-LONGER_RUN = 20  # for so many iterations more, to tell the best of them
+SLOW_RATE = 0.95  # by which gains shrink at the fastest, for all that is known so early
+FINALISTS = 5  # starts that go on
+LONGER_RUN = 50  # for so many iterations more, to tell the best of them
 SAME = 1e-6  # per unit of weight; starts closer than this have most likely met
 TIE = 1e-9  # per unit of weight; the first of equal starts wins
 MOST_COLUMNS = 50  # for starts: a linear fit on thousands would cost more than what it starts
@@ -198,13 +198,14 @@ def k_means_y(X, y, weight, n_experts, random_state):
 
 
 def functions(X, y, weight, n_experts, random_state):
-    """Nearest of K random linear functions of X; for classifiers the largest of them."""
-    n_outputs = 1 if y is None else y.shape[1]
+    """Nearest of K random linear functions of X; of classes, how well each of them explains y."""
+    n_outputs = y.max() + 1 if y.ndim == 1 else y.shape[1]
     slopes = random_state.standard_normal((n_experts, X.shape[1], n_outputs))
     intercepts = random_state.standard_normal((n_experts, n_outputs))
     values = np.einsum("nd,kdm->nkm", X, slopes / np.sqrt(max(X.shape[1], 1))) + intercepts
-    if y is None:
-        return values[:, :, 0].argmax(axis=1)
+    if y.ndim == 1:
+        log_proba = special.log_softmax(values, axis=2)
+        return special.softmax(log_proba[np.arange(len(y)), :, y], axis=1)
     return ((y[:, None] - values) ** 2).sum(axis=2).argmin(axis=1)
 
 
@@ -230,8 +231,8 @@ def residuals(X, y, weight, n_experts, random_state):
 
 
 def gaussians(X, y, weight, n_experts, random_state):
-    """One EM iteration of a Gaussian mixture on X and y, from k-means."""
-    points = X if y is None else np.column_stack([X, y])
+    """One EM iteration of a Gaussian mixture on X, and y but for classes, from k-means."""
+    points = X if y.ndim == 1 else np.column_stack([X, y])
     labels = _k_means(points, weight, n_experts, random_state)
     log_joint = np.empty((len(points), n_experts))
     for k in range(n_experts):
@@ -254,17 +255,17 @@ STARTS = {
     "kmeans_x": k_means_x,
     "residuals": residuals,
 }
-STARTS_WITHOUT_Y = ("kmeans_x", "functions", "gaussians")
+STARTS_OF_CLASSES = ("functions", "kmeans_x", "gaussians")
 
 
-def start_names(init, with_y):
+def start_names(init, of_classes):
     """Names of the starts to go through in turn."""
     if init == "auto":
-        return list(STARTS) if with_y else list(STARTS_WITHOUT_Y)
-    if not with_y and init not in STARTS_WITHOUT_Y:
+        return list(STARTS_OF_CLASSES if of_classes else STARTS)
+    if of_classes and init not in STARTS_OF_CLASSES:
         raise ValueError(
-            f"init={init!r} looks at the target, which makes experts of the classes; a "
-            f"classifier starts from 'auto', a callable or one of {list(STARTS_WITHOUT_Y)}."
+            f"init={init!r} looks at the target as at numbers, which makes experts of the classes; "
+            f"a classifier starts from 'auto', a callable or one of {list(STARTS_OF_CLASSES)}."
         )
     return [init]
 

@@ -81,11 +81,13 @@ class MixtureTraining:
             return [
                 _starts.check_responsibilities(start, data.weight, n_experts) for start in starts
             ]
-        names = _starts.start_names(self.init, with_y=data.target is not None)
+        of_classes = data.target is None
+        names = _starts.start_names(self.init, of_classes)
+        target = data.y if of_classes else data.target
         return [
             _starts.soften(
                 _starts.STARTS[names[i % len(names)]](
-                    data.columns, data.target, data.weight, n_experts, random_state
+                    data.columns, target, data.weight, n_experts, random_state
                 ),
                 n_experts,
             )

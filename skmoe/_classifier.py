@@ -74,12 +74,13 @@ class MixtureOfExpertsClassifier(ClassifierMixin, InferringMixture, UpdatableMix
     target_load : array-like of shape (n_experts,), default=None
         Loads that the prior pulls to. None is equal ones. Given, clones keep its order.
     init : str or callable, default="auto"
-        Where EM starts. "auto" goes through starts that look at X alone: "kmeans_x",
-        "functions" and "gaussians"; one of these names takes only that. A callable
+        Where EM starts. "auto" goes through unlike starts: "functions", random logistic
+        regressions that share the rows by how well they explain y, and "kmeans_x" and
+        "gaussians", which look at X alone; one of these names takes only that. A callable
         ``(X, y, n_experts, random_state)`` returns responsibilities (n_samples, n_experts).
     n_init : int, default=10
-        Number of starts. Each gets ten EM iterations with logistic experts, the three best get
-        twenty more, and the best of these goes on.
+        Number of starts. Each gets ten EM iterations with logistic experts, the five best get
+        fifty more, and the best of these goes on.
     max_iter : int, default=500
         EM iterations at most, each a refit of the experts. Cross-fitted experts stop at 10.
     tol : float, default=1e-5

@@ -200,7 +200,7 @@ class TrainingData:
         For the gate: X behind the gate's transformers.
     start_target : ndarray of shape (n_samples,) or (n_samples, n_outputs) or None
         The target as starts see it, for robust likelihoods with its outliers drawn in; None for
-        classifiers, whose starts do not look at it.
+        classifiers.
     exposure : ndarray of shape (n_samples,) or None
         Factors of the predictions.
     subjects : Subjects or None

@@ -79,8 +79,8 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
         that. A callable ``(X, y, n_experts, random_state)`` returns responsibilities
         (n_samples, n_experts).
     n_init : int, default=10
-        Number of starts. Each gets ten EM iterations with linear experts, the three best get
-        twenty more, and the best of these goes on.
+        Number of starts. Each gets ten EM iterations with linear experts, the five best get
+        fifty more, and the best of these goes on.
     max_iter : int, default=500
         EM iterations at most, each a refit of the experts. Cross-fitted experts stop at 10.
     tol : float, default=1e-5

@@ -6,8 +6,11 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 from scipy import optimize, special, stats
+from sklearn.compose import ColumnTransformer
+from sklearn.pipeline import make_pipeline
 
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
+from skmoe.gates import ConstantGate, SoftmaxGate
 
 N_HELD_OUT = 4000
 
@@ -313,3 +316,50 @@ def test_planted_classifier_is_recovered(seed):
     divergence = truth * np.log(truth / proba) + (1 - truth) * np.log((1 - truth) / (1 - proba))
     # Expected is half a row's worth for each of 12 parameters, 12 / 2 / 1500 = 0.004.
     assert divergence.mean() < 0.016
+
+
+def repeated_choices(seed, rates, columns, n_subjects=60, n_rows=8):
+    """Subjects of several rates of a class, which columns say nothing of; X, y, subject, rate."""
+    rng = np.random.default_rng(seed)
+    subject = np.repeat(np.arange(n_subjects), n_rows)
+    rate = np.asarray(rates)[np.arange(n_subjects) % len(rates)][subject]
+    X = rng.normal(size=(len(subject), 2)) if columns else np.ones((len(subject), 1))
+    return X, (rng.uniform(size=len(subject)) < rate).astype(int), subject, rate
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("columns", [False, True], ids=["intercepts", "idle columns"])
+@pytest.mark.parametrize("rates", [(0.15, 0.85), (0.05, 0.5, 0.95)])
+def test_subjects_that_differ_in_their_rates_alone_are_told_apart(rates, columns, seed):
+    X, y, subject, rate = repeated_choices(seed, rates, columns)
+    params = {"n_experts": len(rates), "gate": ConstantGate(), "random_state": seed}
+    moe = MixtureOfExpertsClassifier(**params).fit(X, y, subject=subject)
+    of_rate = np.eye(len(rates))[np.searchsorted(rates, rate)]
+    from_truth = MixtureOfExpertsClassifier(init=lambda *args: of_rate, n_init=1, **params)
+    from_truth.fit(X, y, subject=subject)
+    # The optimum next to the truth, or a better one, up to what tol leaves at a rate of 0.96.
+    assert moe.lower_bound_ > from_truth.lower_bound_ - 25 * moe.tol
+    one = MixtureOfExpertsClassifier(n_experts=1).fit(X, y, subject=subject)
+    assert moe.lower_bound_ > one.lower_bound_ + 0.1
+
+
+def three_planes(seed, n=88):
+    """Planes in two columns; the gate may see the second alone. X, y and the plane of each row."""
+    rng = np.random.default_rng(seed)
+    X = rng.uniform(-1, 1, size=(n, 2))
+    plane = np.searchsorted([-1 / 3, 1 / 3], X[:, 1] + rng.logistic(size=n) / 8)
+    slopes, intercepts = rng.normal(size=(3, 2)), 0.5 * rng.normal(size=3)
+    y = np.einsum("nd,nd->n", X, slopes[plane]) + intercepts[plane]
+    return X, y + 0.12 * rng.normal(size=n), plane
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_three_planes_on_few_rows_are_found_behind_a_gate_that_sees_one_column(seed):
+    X, y, plane = three_planes(seed)
+    one_column = ColumnTransformer([("second", "passthrough", [1])])
+    params = {"n_experts": 3, "gate": make_pipeline(one_column, SoftmaxGate())}
+    of_plane = np.eye(3)[plane]
+    from_truth = MixtureOfExpertsRegressor(init=lambda *args: of_plane, n_init=1, **params)
+    best = from_truth.fit(X, y).lower_bound_
+    moe = MixtureOfExpertsRegressor(random_state=seed, **params).fit(X, y)
+    assert len(y) * (moe.lower_bound_ - best) > -0.5  # of a log-likelihood of some tens

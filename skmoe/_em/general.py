@@ -140,6 +140,7 @@ class GeneralProblem(Problem):
         return (self._labels_around(log_gate, self.log_density) for log_gate in each)
 
     def _labels_around(self, log_gate, log_density):
+        log_gate = np.ascontiguousarray(log_gate, dtype=np.float64)
         resp, *_ = self.posterior(log_gate, log_density, self.top_k, self.noise)
         return self._with_prior(resp, np.exp(log_gate))
 

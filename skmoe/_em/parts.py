@@ -11,6 +11,7 @@ from sklearn.utils.validation import check_array, validate_data
 
 from .._data import TrainingData
 from .._experts.estimators import EstimatorExperts
+from .._experts.families import is_linear
 from .._experts.fitting import split_last, takes_sample_weight
 from .._experts.traits import has_own_density, seed_estimator
 from .._tables import check_accepts, column_numbers, default_encoder, describe_columns, is_table
@@ -243,7 +244,7 @@ class Parts:
             target=self.likelihood.expert_target if self.likelihood.changes_target else None,
             folds=folds,
             min_responsibility=settings.least_responsibility(folds, len(self.names)),
-            ensemble=settings.ensemble,
+            ensemble=settings.ensemble and not all(is_linear(e) for e in self.templates),
             classes=self.classes,
             are_clones=not self.is_list,
         )

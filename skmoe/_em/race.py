@@ -9,9 +9,9 @@ from .loop import run_em
 
 SHORT_RUN = 10  # EM iterations to tell a good start from a bad one
 FIRST_LOOK = 4  # iterations, after which the hopeless ones end
-SLOW_RATE = 0.9  # by which gains shrink at the fastest, for all that is known so early
-FINALISTS = 3  # starts that go on
-LONGER_RUN = 20  # for so many iterations more, to tell the best of them
+SLOW_RATE = 0.95  # by which gains shrink at the fastest, for all that is known so early
+FINALISTS = 5  # starts that go on
+LONGER_RUN = 50  # for so many iterations more, to tell the best of them
 SAME = 1e-6  # per unit of weight; starts closer than this have most likely met
 TIE = 1e-9  # per unit of weight; the first of equal starts wins
 

@@ -1,10 +1,10 @@
 """Starting responsibilities: unlike starts, of which a short EM run picks the best.
 
 No single start is safe. Each function below takes standardised columns ``X`` (n, d), the
-standardised target ``y`` (n, m) or None for classifiers, the weights, the number of experts and
-a random state, and returns labels (n,) or responsibilities (n, K). What is drawn are parameters
-(quantiles, directions, functions) and never rows, so that a row of weight 2 is a row given
-twice.
+standardised target ``y`` (n, m), or the class numbers (n,) of classifiers, the weights, the number
+of experts and a random state, and returns labels (n,) or responsibilities (n, K). What is drawn are
+parameters (quantiles, directions, functions) and never rows, so that a row of weight 2 is a row
+given twice.
 """
 
 import warnings
@@ -95,13 +95,14 @@ def k_means_y(X, y, weight, n_experts, random_state):
 
 
 def functions(X, y, weight, n_experts, random_state):
-    """Nearest of K random linear functions of X; for classifiers the largest of them."""
-    n_outputs = 1 if y is None else y.shape[1]
+    """Nearest of K random linear functions of X; of classes, how well each of them explains y."""
+    n_outputs = y.max() + 1 if y.ndim == 1 else y.shape[1]
     slopes = random_state.standard_normal((n_experts, X.shape[1], n_outputs))
     intercepts = random_state.standard_normal((n_experts, n_outputs))
     values = np.einsum("nd,kdm->nkm", X, slopes / np.sqrt(max(X.shape[1], 1))) + intercepts
-    if y is None:
-        return values[:, :, 0].argmax(axis=1)
+    if y.ndim == 1:
+        log_proba = special.log_softmax(values, axis=2)
+        return special.softmax(log_proba[np.arange(len(y)), :, y], axis=1)
     return ((y[:, None] - values) ** 2).sum(axis=2).argmin(axis=1)
 
 
@@ -127,8 +128,8 @@ def residuals(X, y, weight, n_experts, random_state):
 
 
 def gaussians(X, y, weight, n_experts, random_state):
-    """One EM iteration of a Gaussian mixture on X and y, from k-means."""
-    points = X if y is None else np.column_stack([X, y])
+    """One EM iteration of a Gaussian mixture on X, and y but for classes, from k-means."""
+    points = X if y.ndim == 1 else np.column_stack([X, y])
     labels = _k_means(points, weight, n_experts, random_state)
     log_joint = np.empty((len(points), n_experts))
     for k in range(n_experts):
@@ -151,17 +152,17 @@ STARTS = {
     "kmeans_x": k_means_x,
     "residuals": residuals,
 }
-STARTS_WITHOUT_Y = ("kmeans_x", "functions", "gaussians")
+STARTS_OF_CLASSES = ("functions", "kmeans_x", "gaussians")
 
 
-def start_names(init, with_y):
+def start_names(init, of_classes):
     """Names of the starts to go through in turn."""
     if init == "auto":
-        return list(STARTS) if with_y else list(STARTS_WITHOUT_Y)
-    if not with_y and init not in STARTS_WITHOUT_Y:
+        return list(STARTS_OF_CLASSES if of_classes else STARTS)
+    if of_classes and init not in STARTS_OF_CLASSES:
         raise ValueError(
-            f"init={init!r} looks at the target, which makes experts of the classes; a "
-            f"classifier starts from 'auto', a callable or one of {list(STARTS_WITHOUT_Y)}."
+            f"init={init!r} looks at the target as at numbers, which makes experts of the classes; "
+            f"a classifier starts from 'auto', a callable or one of {list(STARTS_OF_CLASSES)}."
         )
     return [init]
 
@@ -218,11 +219,13 @@ def draw_starts(init, n_init, data, n_experts, seed, labels):
     if callable(init):
         starts = [init(data.X, labels(data.y), n_experts, random_state) for _ in range(n_init)]
         return [check_responsibilities(start, data.weight, n_experts) for start in starts]
-    names = start_names(init, with_y=data.target is not None)
+    of_classes = data.target is None
+    names = start_names(init, of_classes)
+    target = data.y if of_classes else data.target
     return [
         soften(
             STARTS[names[i % len(names)]](
-                data.columns, data.target, data.weight, n_experts, random_state
+                data.columns, target, data.weight, n_experts, random_state
             ),
             n_experts,
         )

@@ -117,7 +117,9 @@ class LeastSquaresSweep(Sweep):
     def sums(self, problem, resp=None, with_curvature=None):
         """Sums of a pass with the parameters as they are."""
         experts, gate = problem.experts, problem.gate
-        scale = np.ones(experts.n_experts) if resp is not None else problem.likelihood.scale_
+        # With responsibilities there may be none, and nobody looks at it.
+        any_scale = np.full(experts.n_experts, experts.y_scale[0])
+        scale = any_scale if resp is not None else problem.likelihood.scale_
         wanted = gate.wants_curvature if with_curvature is None else with_curvature
         parameters = PassParameters(
             experts.mean,

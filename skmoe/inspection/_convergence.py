@@ -10,7 +10,7 @@ from ._columns import unwrap
 class ConvergenceDisplay(Display):
     """The objective of EM after each iteration, of all starts and of the run that went on.
 
-    Each start gets ten iterations, the three best of them twenty more, and EM goes on from the
+    Each start gets ten iterations, the five best of them fifty more, and EM goes on from the
     best. The lines of the starts that end at the same height found the same optimum; how many
     reach the best one is how far it can be trusted. Where the experts are not linear, linear
     ones stand in while the start is chosen: their objective is another, and so has a panel of

@@ -107,7 +107,7 @@ class BaseLikelihood(BaseEstimator, metaclass=ABCMeta):
         Returns
         -------
         target : ndarray of shape (n_samples,) or (n_samples, n_outputs) or None
-            None for classes, at which starts do not look.
+            None for classes.
         """
         target = self.expert_target(y)
         if not self.is_robust:

@@ -77,7 +77,7 @@ class Categorical(BaseLikelihood):
         )
 
     def start_target(self, y, weight):
-        """None: starts do not look at classes.
+        """None: starts look at the classes themselves.
 
         Parameters
         ----------

@@ -530,9 +530,13 @@ class BaseMixtureOfExperts(
                 f"of others (loads {[round(float(load[k]), 4) for k in dead]}). Ask for fewer "
                 "experts, or try another n_init or random_state.",
             )
-        message = self._not_converged(problem, folds, run)
-        if message is not None:
-            self._warn(ConvergenceWarning, message)
+        ended = run.converged or run.fell or run.interrupted
+        if folds in (None, "prefit") and not ended:
+            self._warn(
+                ConvergenceWarning,
+                f"EM stopped after max_iter={self.max_iter} iterations before it met "
+                f"tol={self.tol}. Raise max_iter or tol.",
+            )
 
     def _report_training(self, problem, names, order, ends):
         """An ExpertReport on the training rows, of which it looks at one block at a time."""

@@ -23,7 +23,7 @@ from ._mixture import Mixture
 from ._online import split_last, stack_rows
 from ._routing import Routes, keep_best
 from ._tables import check_accepts, describe_columns, is_table
-from ._training import CROSS_FITTED_PATIENCE, INNER_STEPS, rises
+from ._training import CROSS_FITTED_PATIENCE, INNER_STEPS
 from ._training_data import TrainingData
 from .exceptions import ExpertCollapseWarning, IgnoredWeightsWarning
 from .gates import BaseGate, ClassifierGate, ConstantGate, SoftmaxGate, TreeGate
@@ -546,11 +546,12 @@ class GrowingMixture:
         return folds, experts
 
     def _iterate(self, problem, folds, stacklevel=4):
+        rises = folds in (None, "prefit") and not isinstance(problem.gate, ClassifierGate)
         run = run_em(
             problem,
             max_iter=self._max_iterations(folds, problem.resp.shape[1]),
             tol=self.tol,
-            patience=1 if rises(problem, folds) else CROSS_FITTED_PATIENCE,
+            patience=1 if rises else CROSS_FITTED_PATIENCE,
         )
         if folds in (None, "prefit") and not (run.converged or run.fell):
             warnings.warn(

@@ -181,31 +181,15 @@ class MixtureTraining:
                 self._report(objectives)
             return tasks.end_iteration(fitted_now)
 
+        rises = folds in (None, "prefit") and not isinstance(problem.gate, ClassifierGate)
         return run_em(
             problem,
             max_iter=max_iter,
             tol=self.tol,
-            patience=1 if rises(problem, folds) else CROSS_FITTED_PATIENCE,
+            patience=1 if rises else CROSS_FITTED_PATIENCE,
             revivals=REVIVALS,
             before=tasks.begin_iteration,
             after=after,
-        )
-
-    def _not_converged(self, problem, folds, run):
-        """What to warn of after a run with experts that are fitted in sample, or None."""
-        if run.converged or run.interrupted or folds not in (None, "prefit"):
-            return None
-        if not run.fell:
-            return (
-                f"EM stopped after max_iter={self.max_iter} iterations before it met "
-                f"tol={self.tol}. Raise max_iter or tol."
-            )
-        if folds == "prefit" or not rises(problem, folds):
-            return None
-        return (
-            f"EM stopped because the objective fell by more than tol={self.tol}; the best iterate "
-            "is kept. These experts do not maximise their likelihood in sample: cross-fit them "
-            "with cv=5."
         )
 
     def _learn_spread(self, problem, data, split_params, subject, seed):
@@ -237,8 +221,3 @@ class MixtureTraining:
         if iteration % self.verbose_interval == 0 or iteration == 1:
             gain = objectives[-1] - objectives[-2] if iteration > 1 else np.nan
             print(f"  Iteration {iteration}\t lower bound {objectives[-1]:.6f}\t gain {gain:.2e}")
-
-
-def rises(problem, folds):
-    """Whether experts and gate maximise the objective, which then rises from step to step."""
-    return folds in (None, "prefit") and not isinstance(problem.gate, ClassifierGate)

@@ -289,7 +289,7 @@ class BaseMixtureOfExperts(CallbackSupportMixin, FittedMixture, ExpertParameters
                 "intervals for new rows are too narrow: use cv=5, fewer experts or more rows.",
                 ScaleFloorWarning,
             )
-        message = Settings.of(self).not_converged(run, folds, problem.gate)
+        message = Settings.of(self).not_converged(run, folds)
         if message is not None:
             warn_user(message, ConvergenceWarning)
 

@@ -10,7 +10,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import PolynomialFeatures
 
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
-from skmoe._folds import make_folds
+from skmoe._experts.folds import make_folds
 from skmoe.exceptions import ScaleFloorWarning
 from skmoe.gates import ConstantGate
 

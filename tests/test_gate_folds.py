@@ -9,7 +9,7 @@ from sklearn.neighbors import KNeighborsRegressor
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from skmoe import MixtureOfExpertsRegressor
-from skmoe._cross_fitted_gate import CrossFittedGate
+from skmoe._em.cross_fitted_gate import CrossFittedGate
 from skmoe.gates import ClassifierGate, ConstantGate, GaussianGate, SoftmaxGate, TreeGate
 from skmoe.metrics import log_score
 
@@ -83,10 +83,10 @@ def test_labels_of_a_fold_do_not_move_its_own_probabilities(name):
     template = GATES[name] if hasattr(GATES[name], "is_costly") else ClassifierGate(GATES[name])
     gate = CrossFittedGate(template, halves(200))
     gate.fit(X, labels, np.ones(200))
-    before = gate._log_proba_of_checked(X)
+    before = gate.log_proba_of_checked(X)
     gate.begin()
     gate.fit(X, other, np.ones(200))
-    after = gate._log_proba_of_checked(X)
+    after = gate.log_proba_of_checked(X)
     assert_array_equal(after[:100], before[:100])
     assert (after[100:] != before[100:]).any()
     assert not hasattr(template, "classes_")  # copies learn, it does not
@@ -99,7 +99,7 @@ def test_answers_out_of_fold_are_in_the_order_of_the_rows():
     gate = CrossFittedGate(GaussianGate(), folds)
     gate.fit(X, labels, np.ones(90))
     for model, (_, test) in zip(gate.models, folds, strict=True):
-        assert_allclose(gate._log_proba_of_checked(X)[test], model.predict_log_proba(X[test]))
+        assert_allclose(gate.log_proba_of_checked(X)[test], model.predict_log_proba(X[test]))
         assert_allclose(gate.score_samples(X)[test], model.score_samples(X[test]))
 
 

@@ -56,24 +56,18 @@ class Settings:
         return min(self.max_iter, 1 if once else CROSS_FITTED_ITERATIONS)
 
     def patience(self, folds, gate):
-        """Iterations without a gain, after which EM stops."""
-        return 1 if rises(folds, gate) else CROSS_FITTED_PATIENCE
+        """Iterations without a gain, after which EM stops: 1 where the objective must rise."""
+        rises = folds in (None, "prefit") and not isinstance(gate, ClassifierGate)
+        return 1 if rises else CROSS_FITTED_PATIENCE
 
-    def not_converged(self, run, folds, gate):
+    def not_converged(self, run, folds):
         """What a ConvergenceWarning has to say of a run, or None."""
-        if run.converged or run.interrupted or folds not in (None, "prefit"):
-            return None
-        if not run.fell:
-            return (
-                f"EM stopped after max_iter={self.max_iter} iterations before it met "
-                f"tol={self.tol}. Raise max_iter or tol."
-            )
-        if folds == "prefit" or not rises(folds, gate):
+        ended = run.converged or run.fell or run.interrupted
+        if ended or folds not in (None, "prefit"):
             return None
         return (
-            f"EM stopped because the objective fell by more than tol={self.tol}; the best iterate "
-            "is kept. These experts do not maximise their likelihood in sample: cross-fit them "
-            "with cv=5."
+            f"EM stopped after max_iter={self.max_iter} iterations before it met tol={self.tol}. "
+            "Raise max_iter or tol."
         )
 
     def active_top_k(self, n_experts):
@@ -104,8 +98,3 @@ class Settings:
         if self.load_balance == 0 or n_experts == 1:
             return None
         return self.load_balance * weight.sum() * target / target.sum()
-
-
-def rises(folds, gate):
-    """Whether experts and gate maximise the objective, which then rises from step to step."""
-    return folds in (None, "prefit") and not isinstance(gate, ClassifierGate)

@@ -406,7 +406,7 @@ def _run(problem, settings, folds):
         tol=settings.tol,
         patience=settings.patience(folds, problem.gate),
     )
-    message = settings.not_converged(run, folds, problem.gate)
+    message = settings.not_converged(run, folds)
     return [] if message is None else [(message, ConvergenceWarning)]
 
 

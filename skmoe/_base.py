@@ -26,7 +26,7 @@ from ._em.parts import GateParts, Parts, adapt_experts
 from ._em.settings import Settings
 from ._em.starts import STARTS
 from ._em.trainer import Trainer
-from ._experts.folds import Splitting, gate_folds
+from ._experts.folds import Splitting
 from ._fitted import FittedMixture
 from ._parameters import ExpertParameters
 from ._report import report_training
@@ -151,7 +151,7 @@ class BaseMixtureOfExperts(CallbackSupportMixin, FittedMixture, ExpertParameters
             likelihood.start(data.y, data.weight, len(names)),
             data,
             in_sample=folds is None,
-            gate_folds=gate_folds(folds),
+            gate_folds=splitting.gate_folds(folds, rows, can_memorise=parts.gate.can_memorise),
             load_prior=settings.load_prior(len(names), data.unit_weight),
             top_k=settings.active_top_k(len(names)),
         )

@@ -324,8 +324,15 @@ class UpdatableMixture(BaseMixtureOfExperts):
             update = growing.remove_expert(self._model, k, self.expert_load_)
         else:
             rows = self._check_rows(X, y, sample_weight)
-            gate = self._new_gate(rows, len(self.experts_) - 1)
-            update = growing.remove_and_retrain(self._model, k, rows, gate, Settings.of(self))
+            (seed,) = self._draw_seeds(1)
+            update = growing.remove_and_retrain(
+                self._model,
+                k,
+                rows,
+                self._new_gate(rows, len(self.experts_) - 1),
+                self._splitting_beside([], seed),
+                Settings.of(self),
+            )
         self._set_changed("remove_expert", update)
 
     def _replace_expert(self, name, estimator, X, y, sample_weight):

@@ -415,6 +415,7 @@ def test_mixtures_without_standard_errors_are_refused(experts, settings, message
     assert_allclose(moe.predict(X), before, rtol=0)
 
 
+@pytest.mark.filterwarnings("ignore::skmoe.exceptions.ScaleFloorWarning")
 def test_rows_without_information_are_refused():
     X, y = separated()
     with pytest.raises(ValueError, match=r"gate separates expert[01] from the others"):

@@ -199,7 +199,7 @@ def test_what_the_pass_cannot_do_goes_to_the_general_problem():
         assert kind_of_problem(moe, X, y) is not OnePassProblem
     for n_rows, n_columns, one_pass in [(60, 60, False), (60, 59, True), (600, 500, False)]:
         wide = np.random.default_rng(0).normal(size=(n_rows, n_columns))
-        moe = MixtureOfExpertsRegressor(n_experts=1)
+        moe = MixtureOfExpertsRegressor(n_experts=1, cv=False)
         assert (kind_of_problem(moe, wide, wide[:, 0]) is OnePassProblem) == one_pass
     outputs = np.column_stack([y, -y])
     assert kind_of_problem(MixtureOfExpertsRegressor(**settings), X, outputs) is not OnePassProblem
@@ -301,7 +301,7 @@ def test_memory_of_a_wide_fit_is_that_of_its_rows(params):
 def test_a_stream_of_wide_batches_is_least_squares_of_all_its_rows():
     X, y = wide(90, 40)
     X = X.astype(np.float64)
-    moe = MixtureOfExpertsRegressor(Ridge(), 1).fit(X[:30], y[:30])
+    moe = MixtureOfExpertsRegressor(Ridge(), 1, cv=False).fit(X[:30], y[:30])
     for rows in (slice(30, 35), slice(35, 60), slice(60, 90)):  # to more rows than columns
         moe.partial_fit(X[rows], y[rows])
     kept = pickle.loads(pickle.dumps(moe)).partial_fit(X[:1], y[:1])

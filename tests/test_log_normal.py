@@ -220,7 +220,7 @@ def test_noise_beside_it_is_found():
     moe = mixture(likelihood=WithNoise("log_normal")).fit(X, y)
     assert_allclose(moe.likelihood_.share_, 0.05, atol=0.02)
     assert_allclose(np.sort(moe.likelihood_.scale_), [0.3, 0.6], rtol=0.1)
-    assert not hasattr(WithNoise("gaussian"), "expert_target")
+    assert not WithNoise("gaussian").changes_target
 
 
 def test_added_and_replaced_experts_learn_the_logarithm():

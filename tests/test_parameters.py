@@ -124,6 +124,7 @@ def test_grid_search_goes_over_experts_gate_and_their_number():
     assert len(search.best_estimator_.experts_) == 2
 
 
+@pytest.mark.filterwarnings("ignore::skmoe.exceptions.ExpertCollapseWarning")
 def test_grid_search_goes_over_named_experts():
     grid = {"tree": ["drop", DecisionTreeRegressor(max_depth=3)], "ridge__alpha": [1.0]}
     search = GridSearchCV(unlike(cv=2), grid, cv=2, error_score="raise").fit(X, Y)

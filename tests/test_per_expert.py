@@ -90,6 +90,7 @@ def test_counts_of_which_some_are_overdispersed():
     assert_allclose(one_by_one.lower_bound_, moe.lower_bound_, rtol=1e-3)
 
 
+@pytest.mark.filterwarnings("ignore::skmoe.exceptions.ExpertCollapseWarning")
 def test_flexible_experts_top_k_and_pickles():
     data = half_with_tails(4, n=600)
     tree = DecisionTreeRegressor(min_samples_leaf=10, random_state=0)

@@ -424,6 +424,7 @@ def test_sampled_targets_have_the_predicted_mean_and_deviation():
     assert_allclose(dist.var_within(), moe.gate_proba(X) @ moe.likelihood_.scale_**2, rtol=1e-12)
 
 
+@pytest.mark.filterwarnings("ignore::skmoe.exceptions.ScaleFloorWarning")
 def test_samples_of_several_outputs_come_last():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(100, 1))

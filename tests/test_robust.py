@@ -420,6 +420,7 @@ def test_floor_is_not_made_by_outliers():
     assert WithNoise().start(y, np.ones(1000), 1).likelihood_.floor_ < 2e-3
 
 
+@pytest.mark.filterwarnings("ignore::skmoe.exceptions.ScaleFloorWarning")
 def test_constant_target_has_a_finite_density_beside_noise():
     X = np.random.default_rng(0).normal(size=(40, 2))
     moe = MixtureOfExpertsRegressor(n_experts=1, likelihood=WithNoise()).fit(X, np.full(40, 3.0))

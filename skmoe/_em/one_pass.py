@@ -5,6 +5,8 @@ M-step needs of experts, scales and gate. No array of n rows and K experts is ma
 asks for one.
 """
 
+import copy
+
 import numpy as np
 from scipy import special
 
@@ -66,6 +68,12 @@ class OnePassProblem(Problem):
         """Take responsibilities (n, K) to start from; the problem."""
         self.given, self._arrays = np.ascontiguousarray(resp, dtype=np.float64), None
         return self
+
+    def fork(self):
+        """A problem on the same data that trains on its own, in another thread if need be."""
+        twin = super().fork()
+        twin.rows = copy.copy(self.rows)  # with memory of its own
+        return twin
 
     def on_rows(self, sample):
         """A problem of the same parts on some of the rows; see ``Problem``."""

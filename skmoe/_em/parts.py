@@ -79,6 +79,14 @@ class GateParts:
         last_name = given.steps[-1][0] if isinstance(given, Pipeline) else "gate"
         return cls(last, trained, encoder, last_name)
 
+    @property
+    def can_memorise(self):
+        """Whether the gate can learn its rows by heart."""
+        gate = self.trained
+        return gate.is_costly and not (
+            isinstance(gate, ClassifierGate) and is_linear(gate.classifier)
+        )
+
     def fit_encoder(self, X, y):
         """What the gate sees of X; fits the transformers."""
         return X if self.encoder is None else self.encoder.fit_transform(X, y)
@@ -244,7 +252,7 @@ class Parts:
             target=self.likelihood.expert_target if self.likelihood.changes_target else None,
             folds=folds,
             min_responsibility=settings.least_responsibility(folds, len(self.names)),
-            ensemble=settings.ensemble and not all(is_linear(e) for e in self.templates),
+            ensemble=settings.ensemble and not self._refits(settings),
             classes=self.classes,
             are_clones=not self.is_list,
         )
@@ -256,6 +264,11 @@ class Parts:
                 IgnoredWeightsWarning,
             )
         return experts
+
+    def _refits(self, settings):
+        """Whether lines that only few rows have brought into folds are refitted on all of them."""
+        is_auto = isinstance(settings.cv, str) and settings.cv == "auto"
+        return is_auto and all(is_linear(template) for template in self.templates)
 
     # Model ----------------------------------------------------------------------------------
 

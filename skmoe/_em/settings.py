@@ -5,7 +5,6 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from ..exceptions import warn_user
-from ..gates import ClassifierGate
 
 CROSS_FITTED_ITERATIONS = 10  # at most; experts are what costs
 CROSS_FITTED_PATIENCE = 2
@@ -57,7 +56,7 @@ class Settings:
 
     def patience(self, folds, gate):
         """Iterations without a gain, after which EM stops: 1 where the objective must rise."""
-        rises = folds in (None, "prefit") and not isinstance(gate, ClassifierGate)
+        rises = folds in (None, "prefit") and not gate.is_costly
         return 1 if rises else CROSS_FITTED_PATIENCE
 
     def not_converged(self, run, folds):

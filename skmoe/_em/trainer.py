@@ -105,14 +105,14 @@ class Trainer:
         few = enough_rows(n_experts, data)
         whole = callable(self.settings.init) or data.subjects is not None or len(data.y) < 2 * few
         sample = data if whole else data.sample(few)
-        is_solved = problem.experts.is_solved
-        chosen = problem if is_solved else self._surrogate()
+        is_quick = problem.experts.is_solved and not problem.gate.is_costly
+        chosen = problem if is_quick else self._surrogate()
         small = chosen if sample is data else chosen.on_rows(sample)
         state, ends, paths = best_start(small, self._draw(sample), self.settings.n_jobs)
         small.restore(state)
         if small is not chosen:
             chosen.adopt(small)
-        if not is_solved:
+        if not is_quick:
             problem.start(chosen.resp)
         return ends, paths
 

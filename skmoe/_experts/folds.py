@@ -81,16 +81,31 @@ class Splitting:
             seed=self.seed,
         )
 
+    def gate_folds(self, folds, rows, *, can_memorise):
+        """Folds without which the gate is trained; None where it may see all rows.
+
+        Parameters
+        ----------
+        folds : None, OutOfBag, "prefit" or list of (train, test)
+            Of the experts, for the gate too if there are any.
+        rows : Rows or TrainingData
+            The rows.
+        can_memorise : bool
+            Whether the gate needs folds of its own where the experts have none.
+        """
+        if isinstance(folds, OutOfBag):
+            return folds.folds
+        if isinstance(folds, list):
+            return folds
+        if self.cv is False or not can_memorise:
+            return None
+        units = len(rows.y) if self.subject is None else len(np.unique(self.subject))
+        own = replace(self, cv=min(DEFAULT_FOLDS, units), params={}, stratify=False)
+        return own.folds([], rows)
+
     def automatic(self):
         """The same with ``cv="auto"``, for a regressor."""
         return replace(self, cv="auto", stratify=False, needs_likelihood=False)
-
-
-def gate_folds(folds):
-    """Folds for the gate, those of the experts if they have any; None where it sees all rows."""
-    if isinstance(folds, OutOfBag):
-        folds = folds.folds
-    return folds if isinstance(folds, list) else None
 
 
 def make_folds(

@@ -205,7 +205,7 @@ def remove_expert(model, k, load):
     return Update(_without(model, keep, gate), load)
 
 
-def remove_and_retrain(model, k, rows, gate, settings):
+def remove_and_retrain(model, k, rows, gate, splitting, settings):
     """Remove an expert, and train a new gate around the others.
 
     Parameters
@@ -218,6 +218,8 @@ def remove_and_retrain(model, k, rows, gate, settings):
         Of all regimes.
     gate : GateParts
         An unfitted gate behind fitted transformers.
+    splitting : Splitting
+        Makes folds for a gate that can memorise rows.
     settings : Settings
         Parameters.
 
@@ -229,7 +231,7 @@ def remove_and_retrain(model, k, rows, gate, settings):
     keep = np.delete(np.arange(len(model.experts)), k)
     log_gate, log_density = model.all_log_densities(rows.X, rows.y)
     trained, caught = train_gate(
-        model, rows, log_gate[:, keep], log_density[:, keep], gate, settings
+        model, rows, log_gate[:, keep], log_density[:, keep], gate, splitting, settings
     )
     smaller = _without(model, keep, trained)
     return Update(smaller, mean_load(smaller, rows), warnings=caught)
@@ -291,7 +293,9 @@ def replace_expert(model, k, rows, parts, splitting, settings, seed, *, report_w
     order[k] = len(parts.names)
     extended = model.likelihood.extended(likelihood, k)
     extended.reorder(order)
-    gate, caught = train_gate(model, rows, log_gate, log_density, parts.gate, settings)
+    gate, caught = train_gate(
+        model, rows, log_gate, log_density, parts.gate, splitting, settings
+    )
     changed = replace(
         model,
         experts=[fitted if j == k else expert for j, expert in enumerate(model.experts)],
@@ -301,7 +305,7 @@ def replace_expert(model, k, rows, parts, splitting, settings, seed, *, report_w
     return Update(changed, mean_load(changed, rows), experts.n_fits, caught)
 
 
-def train_gate(model, rows, log_gate, log_density, gate, settings):
+def train_gate(model, rows, log_gate, log_density, gate, splitting, settings):
     """A new gate around experts of fixed densities, which starts from where the old one is.
 
     Parameters
@@ -314,6 +318,8 @@ def train_gate(model, rows, log_gate, log_density, gate, settings):
         Log-probabilities of the old gate, and log-densities under each expert.
     gate : GateParts
         An unfitted gate behind fitted transformers.
+    splitting : Splitting
+        Makes folds for a gate that can memorise rows.
     settings : Settings
         Parameters.
 
@@ -341,6 +347,7 @@ def train_gate(model, rows, log_gate, log_density, gate, settings):
         trained,
         FixedDensities(),
         TrainingData.of(rows, Z),
+        gate_folds=splitting.gate_folds("prefit", rows, can_memorise=gate.can_memorise),
         load_prior=settings.load_prior(n_experts, rows.weight) if fits else None,
         top_k=settings.active_top_k(n_experts),
     )

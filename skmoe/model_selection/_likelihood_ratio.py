@@ -10,11 +10,11 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import _safe_indexing, check_random_state
 from sklearn.utils.validation import check_array, check_consistent_length
 
+from .._data import check_subject
 from .._experts.folds import in_sample
 from .._experts.traits import seed_estimator
 from .._parallel import jobs
 from .._parameters import ExpertParameters
-from .._subjects import check_subject
 from ..distributions._arrays import draw_places
 from ..gates import ConstantGate, SoftmaxGate
 from ..inference._estimates import Estimates

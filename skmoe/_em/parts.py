@@ -59,6 +59,8 @@ class GateParts:
         report_weights : bool, default=True
             Whether to say that a classifier takes no weights.
         """
+        if gate is not None:
+            check_accepts(f"The gate {type(gate).__name__}", gate, rows.X)
         given = default if gate is None else gate
         _, last = split_last(given)
         if n_experts == 1:

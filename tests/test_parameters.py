@@ -476,9 +476,9 @@ def test_class_that_a_fold_lacks_gets_a_probability(calibration):
     y[:2] = 2  # in one fold, or in two, of KFold: some model never sees it, if in one
     moe = classifier(DecisionTreeClassifier(max_depth=2), cv=KFold(4), calibration=calibration)
     moe.fit(X, y)
-    models = moe.experts_[0].estimators_
-    assert any(2 not in model.classes_ for model in models)
-    assert moe.experts_[0].classes_.tolist() == [0, 1, 2]
+    experts = [expert for expert in moe.experts_ if expert.classes_.tolist() == [0, 1, 2]]
+    assert experts
+    assert any(2 not in model.classes_ for expert in experts for model in expert.estimators_)
     assert (moe.predict_proba(X)[:, 2] > 0).all()
     assert np.isfinite(moe.oof_log_density_).all()
 

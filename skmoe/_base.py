@@ -282,7 +282,7 @@ class BaseMixtureOfExperts(CallbackSupportMixin, FittedMixture, ExpertParameters
                 ExpertCollapseWarning,
             )
         floored = np.setdiff1d(np.flatnonzero(model.likelihood.at_floor_), dead)
-        if len(floored):
+        if folds is None and len(floored):
             warn_user(
                 f"The scales of the experts {[model.names[k] for k in floored]} ended at their "
                 "floor. Unless the target is free of noise, they learned their rows by heart, and "

@@ -170,7 +170,8 @@ class UpdatableMixture(BaseMixtureOfExperts):
 
         Examples
         --------
-        >>>         >>> from skmoe import MixtureOfExpertsRegressor
+        >>> import numpy as np
+        >>> from skmoe import MixtureOfExpertsRegressor
         >>> X = np.linspace(-2, 2, 200)[:, None]
         >>> y = np.abs(X[:, 0])
         >>> moe = MixtureOfExpertsRegressor(n_experts=2, random_state=0).fit(X, y)
@@ -218,7 +219,8 @@ class UpdatableMixture(BaseMixtureOfExperts):
 
         Examples
         --------
-        >>>         >>> from skmoe import MixtureOfExpertsRegressor
+        >>> import numpy as np
+        >>> from skmoe import MixtureOfExpertsRegressor
         >>> X = np.linspace(-2, 2, 200)[:, None]
         >>> moe = MixtureOfExpertsRegressor(n_experts=3, random_state=0)
         >>> moe = moe.fit(X, np.abs(X[:, 0]) + (X[:, 0] > 1))
@@ -268,7 +270,8 @@ class UpdatableMixture(BaseMixtureOfExperts):
 
         Examples
         --------
-        >>>         >>> from sklearn.ensemble import RandomForestRegressor
+        >>> import numpy as np
+        >>> from sklearn.ensemble import RandomForestRegressor
         >>> from skmoe import MixtureOfExpertsRegressor
         >>> X = np.linspace(-2, 2, 200)[:, None]
         >>> y = np.where(X[:, 0] < 0, -X[:, 0], np.sin(3 * X[:, 0]))

@@ -21,7 +21,7 @@ class Problem(ABC):
     data : TrainingData
         The rows.
     Z : array-like of n_samples rows, default=None
-        What the gate sees; None is ``data.Z``.
+        What the gate sees in place of ``data.Z``: ``data.columns``.
     n_inner : int, default=1
         E-steps, each with an update of scales and gate, for one refit of the experts.
     load_prior : ndarray of shape (n_experts,), default=None
@@ -54,6 +54,7 @@ class Problem(ABC):
     ):
         self.experts, self.gate, self.likelihood = experts, gate, likelihood
         self.data, self.Z = data, data.Z if Z is None else Z
+        self.gate_sees_columns = Z is not None
         self.n_inner, self.load_prior, self.top_k = n_inner, load_prior, top_k
         gate.load_prior = load_prior if gate.takes_load_prior else None
 
@@ -119,7 +120,7 @@ class Problem(ABC):
         """
         twin = self.fork()
         twin.experts = self.experts.on_rows(sample.rows, sample.weight)
-        twin.data, twin.Z = sample, sample.columns if self.Z is self.data.columns else sample.Z
+        twin.data, twin.Z = sample, sample.columns if self.gate_sees_columns else sample.Z
         return twin
 
     @abstractmethod

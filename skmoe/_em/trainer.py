@@ -1,5 +1,7 @@
 """From a problem to its best iterate: where EM starts, its iterations, and the scale model."""
 
+from dataclasses import replace
+
 import numpy as np
 from scipy import optimize
 from sklearn.pipeline import make_pipeline
@@ -144,7 +146,7 @@ class Trainer:
             experts,
             SoftmaxGate(warm_start=True, max_iter=1) if is_softmax else ConstantGate(),
             likelihood.start(data.y, data.weight, self.n_experts),
-            data,
+            replace(data, X=None),  # which short runs in other processes have no need of
             Z=data.columns,
             top_k=problem.top_k,
         )

@@ -200,7 +200,7 @@ class BaseLikelihood(BaseEstimator, metaclass=ABCMeta):
         Returns
         -------
         target : ndarray, shaped like y
-            y itself by default.
+            By default y itself.
         """
         return y
 
@@ -325,8 +325,14 @@ class BaseLikelihood(BaseEstimator, metaclass=ABCMeta):
 
         Parameters
         ----------
-        y, prediction, weights, penalty
-            Of the batch, as for ``update``.
+        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            Target.
+        prediction : ndarray of shape (n_samples, n_experts) or (..., n_outputs)
+            Prediction of each expert.
+        weights : ndarray of shape (n_samples, n_experts)
+            Responsibilities times weights of the rows.
+        penalty : float or ndarray of shape (n_experts,) or (n_experts, n_outputs), default=0.0
+            Penalty of the coefficients of each expert.
         keep, gain : float
             Factors of what was seen before, and of the rows of the batch.
         """

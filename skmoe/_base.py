@@ -271,7 +271,7 @@ class BaseMixtureOfExperts(CallbackSupportMixin, FittedMixture, ExpertParameters
         self.n_samples_seen_ = float(problem.weight.sum())
         self._starts_go_on = problem.experts.is_solved
         self._training_report = report_training(problem, model, order, trainer.ends)
-        self._stream = Stream.begin(problem, model, order, self.n_features_in_)
+        self._stream = Stream.begin(problem, model, order, self.n_features_in_, trainer.parts)
         self._changed_by = None
         if len(dead):
             loads = [round(float(self.expert_load_[k]), 4) for k in dead]

@@ -173,7 +173,7 @@ class UpdatableMixture(BaseMixtureOfExperts):
         >>> import numpy as np
         >>> from skmoe import MixtureOfExpertsRegressor
         >>> X = np.linspace(-2, 2, 200)[:, None]
-        >>> y = np.abs(X[:, 0])
+        >>> y = np.abs(X[:, 0]) + 0.01 * np.sin(200 * X[:, 0])
         >>> moe = MixtureOfExpertsRegressor(n_experts=2, random_state=0).fit(X, y)
         >>> X_new = np.linspace(4, 5, 50)[:, None]
         >>> moe = moe.add_expert(X_new, 10 - X_new[:, 0], replay=(X[::10], y[::10]))
@@ -223,7 +223,8 @@ class UpdatableMixture(BaseMixtureOfExperts):
         >>> from skmoe import MixtureOfExpertsRegressor
         >>> X = np.linspace(-2, 2, 200)[:, None]
         >>> moe = MixtureOfExpertsRegressor(n_experts=3, random_state=0)
-        >>> moe = moe.fit(X, np.abs(X[:, 0]) + (X[:, 0] > 1))
+        >>> noise = 0.01 * np.sin(200 * X[:, 0])
+        >>> moe = moe.fit(X, np.abs(X[:, 0]) + (X[:, 0] > 1) + noise)
         >>> list(moe.remove_expert("expert2").named_experts_)
         ['expert0', 'expert1']
         """
@@ -274,7 +275,7 @@ class UpdatableMixture(BaseMixtureOfExperts):
         >>> from sklearn.ensemble import RandomForestRegressor
         >>> from skmoe import MixtureOfExpertsRegressor
         >>> X = np.linspace(-2, 2, 200)[:, None]
-        >>> y = np.where(X[:, 0] < 0, -X[:, 0], np.sin(3 * X[:, 0]))
+        >>> y = np.where(X[:, 0] < 0, -X[:, 0], np.sin(3 * X[:, 0])) + 0.01 * np.sin(200 * X[:, 0])
         >>> moe = MixtureOfExpertsRegressor(n_experts=2, random_state=0).fit(X, y)
         >>> curved = max(moe.named_experts_, key=lambda k: moe.named_experts_[k].coef_[0])
         >>> moe = moe.replace_expert(curved, RandomForestRegressor(20, random_state=0), X, y)

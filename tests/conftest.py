@@ -9,9 +9,9 @@ import joblib
 import pytest
 from threadpoolctl import threadpool_limits
 
-import skmoe  # noqa: F401  loads the libraries of which the threads are limited
-
 os.environ["MPLBACKEND"] = "Agg"  # before anybody imports matplotlib
+# Before NumPy is: tests run side by side, in processes, and what is about threads asks for them.
+os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
 DATA = Path(__file__).parents[2] / "shared" / "data"
 
 
@@ -25,13 +25,6 @@ def shared_data():
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module.load
-
-
-@pytest.fixture(autouse=True, scope="session")
-def one_thread():
-    """Tests run side by side, in processes; what is about threads asks for them."""
-    with threadpool_limits(1):
-        yield
 
 
 @pytest.fixture

@@ -267,6 +267,26 @@ class Parts:
             )
         return experts
 
+    def stream_of_lines(self, problem, data, order):
+        """Lines that few rows have brought into folds, solved once to go on with batches; or None.
+
+        Parameters
+        ----------
+        problem : Problem
+            Trained.
+        data : TrainingData
+            Its rows.
+        order : ndarray of shape (n_experts,)
+            New expert ``j`` is old expert ``order[j]``.
+        """
+        if isinstance(self.templates[0], Pipeline):  # each expert has transformers of its own
+            return None
+        experts = self._make_solved(data, None, 0)
+        if experts is None:
+            return None
+        experts.fit(problem.resp, problem.working, problem.working_exposure)
+        return experts.streaming(problem.resp, order, None)
+
     def _refits(self, settings):
         """Whether lines that only few rows have brought into folds are refitted on all of them."""
         is_auto = isinstance(settings.cv, str) and settings.cv == "auto"

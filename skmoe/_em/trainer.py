@@ -146,7 +146,7 @@ class Trainer:
             experts,
             SoftmaxGate(warm_start=True, max_iter=1) if is_softmax else ConstantGate(),
             likelihood.start(data.y, data.weight, self.n_experts),
-            replace(data, X=None),  # which short runs in other processes have no need of
+            replace(data, X=None, Z=data.columns),  # short runs in other processes need no more
             Z=data.columns,
             top_k=problem.top_k,
         )

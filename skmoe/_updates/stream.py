@@ -97,7 +97,7 @@ class Stream:
     n_batches: int = 0
 
     @classmethod
-    def begin(cls, problem, model, order, n_features):
+    def begin(cls, problem, model, order, n_features, parts):
         """What ``partial_fit`` needs to go on from a fit, or None where it cannot.
 
         Parameters
@@ -110,12 +110,16 @@ class Stream:
             Expert ``j`` of the model is expert ``order[j]`` of the problem.
         n_features : int
             Columns of X.
+        parts : Parts
+            What the problem was made of.
         """
         _, gate = split_last(model.gate)
         can_learn = gate.learns_batches and model.likelihood.learns_batches
         if problem.data.subjects is not None or not can_learn:
             return None
         experts = problem.streaming_experts(order, model.experts)
+        if experts is None:
+            experts = parts.stream_of_lines(problem, problem.data, order)
         if experts is None:
             return None
         problem.begin_gate_stream(gate, order)

@@ -297,7 +297,18 @@ class SoftmaxGate(BaseGate):
         return _multinomial.log_softmax(self.predict_log_odds(X))
 
     def log_proba_of_checked(self, X):
-        """``predict_log_proba`` of rows that a mixture has checked already."""
+        """``predict_log_proba`` of rows that a mixture has checked already.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        log_proba : ndarray of shape (n_samples, n_experts)
+            Finite.
+        """
         if type(self) is SoftmaxGate and type(X) is np.ndarray and X.dtype.kind == "f":
             log_odds = self._log_odds(X.astype(np.float64, copy=False))
             if np.isfinite(log_odds).all():

@@ -59,7 +59,7 @@ class Gaussian(ScaledErrors):
     >>> X, y = [[0.0], [1.0], [2.0], [3.0]], [0.0, 1.1, 1.9, 3.0]
     >>> moe = MixtureOfExpertsRegressor(n_experts=1, likelihood=Gaussian()).fit(X, y)
     >>> moe.likelihood_.scale_.round(2)
-    array([0.07])
+    array([0.12])
     """
 
     covariance_ = None

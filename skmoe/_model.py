@@ -107,7 +107,9 @@ class Model(ABC):
             prediction = expert_prediction(
                 self.names[k], expert, take_rows(X, rows), shape, self.classes
             )
-            return self.likelihood.expert_target(prediction) if has_own_density(expert) else prediction
+            return (
+                self.likelihood.expert_target(prediction) if has_own_density(expert) else prediction
+            )
 
         asked = [k for k in range(len(self.experts)) if k not in leave_out]
         return routes.fill(np.empty((*routes.shape, *shape)), predict, only=asked)
@@ -285,9 +287,9 @@ class ClassificationModel(Model):
         return np.einsum("nk,nkc->nc", routes.weights, self.expert_proba(X, routes))
 
     def log_densities(self, X, y, routes, exposure=None):
-        of_class = np.take_along_axis(
-            self.expert_proba(X, routes), y[:, None, None], axis=2
-        )[:, :, 0]
+        of_class = np.take_along_axis(self.expert_proba(X, routes), y[:, None, None], axis=2)[
+            :, :, 0
+        ]
         return np.log(np.maximum(of_class, np.finfo(float).tiny))
 
     def losses(self, y, predictions):

@@ -66,7 +66,9 @@ class UpdatableMixture(BaseMixtureOfExperts):
         """Whether the default ``cv`` has linear experts solved all at once."""
         if isinstance(self.experts, list) or not (self.cv is False or self.cv == "auto"):
             return False
-        return self.experts is None or self._family().penalty_of(split_last(template)[1]) is not None
+        return (
+            self.experts is None or self._family().penalty_of(split_last(template)[1]) is not None
+        )
 
     def _learn(self, X, y, sample_weight, classes=None):
         with unchanged_on_error(self):

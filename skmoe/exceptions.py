@@ -5,7 +5,12 @@ import warnings
 
 OURS = ("skmoe", "sklearn", "contextlib", "joblib")  # whose frames a warning does not point to
 
-__all__ = ["ExpertCollapseWarning", "IgnoredWeightsWarning", "ScaleFloorWarning", "SmallWeightsWarning"]
+__all__ = [
+    "ExpertCollapseWarning",
+    "IgnoredWeightsWarning",
+    "ScaleFloorWarning",
+    "SmallWeightsWarning",
+]
 
 
 class ExpertCollapseWarning(UserWarning):

@@ -164,7 +164,10 @@ OF_CLASSIFIERS = OF_ALL | {
     "skmoe.likelihoods._categorical.Categorical",
 }
 OF_STREAMS = {"skmoe._updates.stream.Stream"}
-OF_LINES = {"skmoe._experts.least_squares.LeastSquaresExperts", "skmoe._numerics.statistics.LeastSquaresStatistics"}
+OF_LINES = {
+    "skmoe._experts.least_squares.LeastSquaresExperts",
+    "skmoe._numerics.statistics.LeastSquaresStatistics",
+}
 OF_TREES = {"sklearn.tree._tree.Tree", "skmoe._experts.fold_ensemble.FoldEnsemble"}
 
 
@@ -172,7 +175,12 @@ OF_TREES = {"sklearn.tree._tree.Tree", "skmoe._experts.fold_ensemble.FoldEnsembl
     ("make", "experts", "y", "types"),
     [
         (regressor, None, Y, OF_REGRESSORS | OF_STREAMS | OF_LINES),
-        (classifier, None, C, OF_CLASSIFIERS | OF_STREAMS | {"skmoe._experts.logistic.LogisticExperts"}),
+        (
+            classifier,
+            None,
+            C,
+            OF_CLASSIFIERS | OF_STREAMS | {"skmoe._experts.logistic.LogisticExperts"},
+        ),
         (regressor, DecisionTreeRegressor(max_depth=2), Y, OF_REGRESSORS | OF_TREES),
         (classifier, DecisionTreeClassifier(max_depth=2), C, OF_CLASSIFIERS | OF_TREES),
     ],

@@ -410,7 +410,10 @@ def test_fence_holds_the_bulk_and_no_gross_outlier():
     assert -3 < low < -1.5
     assert 1.5 < high < 3
     assert outlier_bounds(y, np.r_[np.zeros(50), np.ones(950)])[1] < high  # rows of no weight
-    assert outlier_bounds(np.r_[np.zeros(95), 1:6], np.ones(100)) == (0, 5)  # no deciles to speak of
+    assert outlier_bounds(np.r_[np.zeros(95), 1:6], np.ones(100)) == (
+        0,
+        5,
+    )  # no deciles to speak of
 
 
 def test_floor_is_not_made_by_outliers():

@@ -43,7 +43,9 @@ def net_experts(estimators, X, y, weight=None, **params):
     weight = np.ones(len(y)) if weight is None else weight
     params = {"folds": None, "min_responsibility": 0.0, "classes": None, **params}
     names = [f"expert{k}" for k in range(len(estimators))]
-    return EstimatorExperts(names, estimators, X, y, weight, ensemble=True, are_clones=True, **params)
+    return EstimatorExperts(
+        names, estimators, X, y, weight, ensemble=True, are_clones=True, **params
+    )
 
 
 def refit(experts, *resps):
@@ -225,7 +227,9 @@ def fitted_and_counted(moe, X, y):
 
 @pytest.mark.filterwarnings("ignore:lbfgs failed")
 def test_short_refits_reach_what_long_ones_do(monkeypatch):
-    monkeypatch.setattr("skmoe._experts.estimators.BARELY_CHANGED", -1.0)  # no refit of the long ones left out
+    monkeypatch.setattr(
+        "skmoe._experts.estimators.BARELY_CHANGED", -1.0
+    )  # no refit of the long ones left out
     X, y = two_curves(300)
     X_test, y_test = two_curves(1000, seed=1)
     net = CountingRegressor(solver="lbfgs", max_iter=15, warm_start=True, **SIZES)
@@ -242,7 +246,9 @@ def test_short_refits_reach_what_long_ones_do(monkeypatch):
 
 @pytest.mark.filterwarnings("ignore:lbfgs failed")
 def test_short_refits_of_classifiers_reach_what_long_ones_do(monkeypatch):
-    monkeypatch.setattr("skmoe._experts.estimators.BARELY_CHANGED", -1.0)  # no refit of the long ones left out
+    monkeypatch.setattr(
+        "skmoe._experts.estimators.BARELY_CHANGED", -1.0
+    )  # no refit of the long ones left out
     X, target = two_curves(300)
     X_test, target_test = two_curves(1000, seed=1)
     y, y_test = target > 0.3, target_test > 0.3

@@ -183,6 +183,7 @@ class Problem(ABC):
 
     def fit_to_routing(self):
         """Fit the scales to the mixture that predictions speak of, where that is another one."""
+        return
 
     @abstractmethod
     def streaming_experts(self, order, estimators):
@@ -198,6 +199,7 @@ class Problem(ABC):
 
     def begin_gate_stream(self, gate, order):
         """Make a fitted gate, in a new order, ready to learn batches."""
+        return
 
 
 def shallow_copy(part):

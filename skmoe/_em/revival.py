@@ -47,7 +47,6 @@ def reseeded(resp, loss, dead, neighbours):
     return resp
 
 
-
 class Neighbours:
     """Finds the rows around a place where the mixture fits badly, for a dead expert.
 

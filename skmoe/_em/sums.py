@@ -1,4 +1,4 @@
-"""Sums over rows, all that an M-step of linear experts needs to see, and the pass that makes them."""
+"""Sums over rows: all that an M-step of linear experts sees; and the pass that makes them."""
 
 from dataclasses import dataclass
 from functools import cache

@@ -80,7 +80,9 @@ class EstimatorExperts(Experts):
         self.in_sample = folds is None
         self.weighted = [takes_sample_weight(e) or is_frozen(e) for e in estimators]
         self.models = None  # (n_experts, n_folds)
-        self.last_fit = None  # (n_experts, n_folds): rows, weights and exposures they were fitted on
+        self.last_fit = (
+            None  # (n_experts, n_folds): rows, weights and exposures they were fitted on
+        )
         self.n_fits = 0
         self._set_folds(folds)
         self._frozen_results = None

@@ -25,9 +25,7 @@ class ArrayRows(RowSource):
 
     def __init__(self, X, y, weight):
         self.X = X
-        self.y, self.weight = (
-            np.ascontiguousarray(each, dtype=np.float64) for each in (y, weight)
-        )
+        self.y, self.weight = (np.ascontiguousarray(each, dtype=np.float64) for each in (y, weight))
         self.n_rows = len(X)
         self._memory = {}
 

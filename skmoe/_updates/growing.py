@@ -293,9 +293,7 @@ def replace_expert(model, k, rows, parts, splitting, settings, seed, *, report_w
     order[k] = len(parts.names)
     extended = model.likelihood.extended(likelihood, k)
     extended.reorder(order)
-    gate, caught = train_gate(
-        model, rows, log_gate, log_density, parts.gate, splitting, settings
-    )
+    gate, caught = train_gate(model, rows, log_gate, log_density, parts.gate, splitting, settings)
     changed = replace(
         model,
         experts=[fitted if j == k else expert for j, expert in enumerate(model.experts)],

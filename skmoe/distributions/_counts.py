@@ -163,7 +163,6 @@ class _CountComponents:
         less_skewed = np.where(shape > 100, (special.ndtri(q) ** 2 - 1) / 6, 0.0)
         return find_quantile(self.cdf, q, guess - less_skewed)
 
-
     def rvs(self, places, random_state):
         """Draw from some of the components.
 

@@ -69,9 +69,7 @@ class Estimates:
     def __init__(self, mixture, X, y, sample_weight, exposure=None, subject=None):
         check_applies(mixture)
         n_experts = len(mixture.experts_)
-        rows = mixture._check_rows(
-            X, y, sample_weight, exposure, subject, n_experts=n_experts
-        )
+        rows = mixture._check_rows(X, y, sample_weight, exposure, subject, n_experts=n_experts)
         if rows.subject is not None:  # whose rows the gate must not tell apart
             mixture._model.e_step(rows)
         X, y, weight, exposure, subject = rows.X, rows.y, rows.weight, rows.exposure, rows.subject

@@ -164,7 +164,10 @@ class ExpertDisplay(Display):
         """
         check_matplotlib_support(f"{cls.__name__}.from_estimator")
         mixture, Z = unwrap(estimator, X)
-        output, of_class = check_output(mixture._model.y_shape, output), hasattr(mixture, "classes_")
+        output, of_class = (
+            check_output(mixture._model.y_shape, output),
+            hasattr(mixture, "classes_"),
+        )
         column = check_class(mixture, class_of_interest) if of_class else output
         columns = Columns(X)
         axis = columns.axis(columns.only(feature), grid_resolution)

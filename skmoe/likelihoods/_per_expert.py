@@ -266,8 +266,7 @@ class PerExpert(BaseLikelihood):
 
     def _working(self, method, y, prediction):
         columns = [
-            getattr(each, method)(y, prediction[:, [k]])
-            for k, each in enumerate(self.likelihoods_)
+            getattr(each, method)(y, prediction[:, [k]]) for k, each in enumerate(self.likelihoods_)
         ]
         if all(column is None for column in columns):
             return None
@@ -355,9 +354,7 @@ class PerExpert(BaseLikelihood):
     @property
     def precision_(self):
         """What a square of each expert counts."""
-        precisions = [
-            np.atleast_1d(each.precision_) for each in self.likelihoods_
-        ]
+        precisions = [np.atleast_1d(each.precision_) for each in self.likelihoods_]
         return np.concatenate(np.broadcast_arrays(*precisions))
 
     @property

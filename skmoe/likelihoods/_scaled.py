@@ -161,7 +161,7 @@ class ScaledErrors(BaseLikelihood):
 
     @property
     def at_floor_(self):
-        """Whether the scale of each expert is the smallest allowed, for any output; (n_experts,)."""
+        """Whether each expert's scale is the smallest allowed, for any output; (n_experts,)."""
         return (self.scale_ <= 1.001 * self.floor_).reshape(len(self.scale_), -1).any(axis=1)
 
     @property

@@ -118,7 +118,9 @@ class WithNoise(BaseLikelihood):
                 'scale="expert" or scale="shared".'
             )
         self.share_ = FIRST_SHARE if estimated else float(self.share)
-        self.likelihood_ = inner.fitting(in_sample=True, linear=self._linear).start(y, without_outliers(y, weight), n_experts)
+        self.likelihood_ = inner.fitting(in_sample=True, linear=self._linear).start(
+            y, without_outliers(y, weight), n_experts
+        )
         self.low_, self.high_ = y[weight > 0].min(axis=0), y[weight > 0].max(axis=0)
         constant = self.low_ == self.high_
         width = np.where(constant, np.maximum(1e-6 * np.abs(self.low_), 1e-120), 0.0)

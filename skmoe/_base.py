@@ -28,7 +28,7 @@ from ._compat import (
     fit_context,
     routing_enabled,
 )
-from ._experts import EstimatorExperts, has_own_density, seed_estimator
+from ._experts import EstimatorExperts, OutOfBag, has_own_density, seed_estimator
 from ._folds import make_folds
 from ._linear_mixture import LinearMixture
 from ._logistic_mixture import LogisticMixture
@@ -48,7 +48,7 @@ from ._tables import (
 from ._training import INNER_STEPS, MixtureTraining
 from ._training_data import TrainingData
 from ._weights import takes_sample_weight
-from .exceptions import ExpertCollapseWarning, IgnoredWeightsWarning
+from .exceptions import ExpertCollapseWarning, IgnoredWeightsWarning, ScaleFloorWarning
 from .gates import BaseGate, ClassifierGate, ConstantGate, SoftmaxGate
 from .inference._summary import InferringMixture
 from .likelihoods._scaled import fence
@@ -189,18 +189,19 @@ class BaseMixtureOfExperts(
         data = self._training_data(X, y, weight, prefix, exposure, len(names))
         if subject is not None:
             data.subjects = Subjects(subject, weight)
-        draw_folds = partial(
-            make_folds,
-            estimators=templates,
-            X=X,
-            y=y,
-            split_params=split_params,
+        solved = self._buffer is not None or bool(self._shared_effects())  # which folds are not
+        folds = make_folds(
+            self.cv,
+            templates,
+            X,
+            y,
+            split_params,
+            n_rows=np.inf if solved else weight.sum(),
             subject=subject,
             stratify=isinstance(self, ClassifierMixin),
             seed=fold_seed,
         )
-        folds = draw_folds(self.cv)
-        gate_folds = draw_folds("folds") if folds == "oob" else folds
+        gate_folds = folds.folds if isinstance(folds, OutOfBag) else folds
         max_iter = self._max_iterations(folds, len(names))
         tasks.begin(max_iter)
         linear = self._make_linear(templates, data, folds, expert_seed)
@@ -526,6 +527,15 @@ class BaseMixtureOfExperts(
                 f"The experts {[names[k] for k in dead]} ended with next to no rows, or as copies "
                 f"of others (loads {[round(float(load[k]), 4) for k in dead]}). Ask for fewer "
                 "experts, or try another n_init or random_state.",
+            )
+        floored = np.flatnonzero(getattr(self.likelihood_, "at_floor_", np.zeros(0)))
+        floored = np.setdiff1d(floored, dead)
+        if len(floored):
+            self._warn(
+                ScaleFloorWarning,
+                f"The scales of the experts {[names[k] for k in floored]} ended at their floor. "
+                "Unless the target is free of noise, they learned their rows by heart, and "
+                "intervals for new rows are too narrow: use cv=5, fewer experts or more rows.",
             )
         if folds in (None, "prefit") and not (run.converged or run.interrupted):
             self._warn(

@@ -50,6 +50,7 @@ from .distributions import MixtureDistribution
 
 NEGLIGIBLE_SHARE = 1e-10  # in weights below it, what estimators compute is rounding error
 ENOUGH_ROWS = 20  # by weight; an expert that would get fewer takes those next in line as well
+MOST_SEEN_BY_ALL = 0.05  # of the weight of an expert's rows: in bag for all members of a forest
 HARDLY_MOVED = 0.001  # sum of absolute changes of weights, of their sum: not worth a refit
 
 
@@ -284,6 +285,26 @@ def is_frozen(estimator):
     return isinstance(estimator, FrozenEstimator)
 
 
+@dataclass(frozen=True)
+class OutOfBag:
+    """Out-of-bag predictions in place of folds.
+
+    Attributes
+    ----------
+    folds : list of (train, test)
+        For what has no out-of-bag predictions.
+    required : bool
+        Whether experts must not fall back to these where members leave too few rows out.
+    """
+
+    folds: list
+    required: bool
+
+
+class FewOutOfBag(ValueError):
+    """Raised where most members, or all, have seen rows that need out-of-bag predictions."""
+
+
 class EstimatorExperts:
     """Experts that are any estimators.
 
@@ -297,7 +318,7 @@ class EstimatorExperts:
         Target, or class labels.
     weight : ndarray of shape (n_samples,)
         Weights of the rows.
-    folds : None, "oob", "prefit" or list of (train, test)
+    folds : None, OutOfBag, "prefit" or list of (train, test)
         In-sample predictions, out-of-bag ones, those of frozen experts, or those of models that
         did not see the fold.
     min_responsibility : float
@@ -323,7 +344,7 @@ class EstimatorExperts:
     ):  # fmt: skip
         self.names, self.estimators = names, estimators
         self.X, self.y, self.weight = X, y, weight
-        self.folds, self.ensemble = folds, ensemble
+        self.ensemble = ensemble
         self.min_responsibility = min_responsibility
         self.classes, self.alike, self.target = classes, alike, target
         self.in_sample = folds is None
@@ -331,10 +352,14 @@ class EstimatorExperts:
         self.models = None  # (n_experts, n_folds)
         self.taught = None  # (n_experts, n_folds): rows, weights and exposures they were fitted on
         self.n_fits = 0
-        everything = np.arange(len(y))
-        self._splits = folds if isinstance(folds, list) else [(everything, everything)]
+        self._set_folds(folds)
         self._frozen_answers = None
         self._y_shape = y.shape[1:] if classes is None else (len(classes),)
+
+    def _set_folds(self, folds):
+        everything = np.arange(len(self.y))
+        self.folds = folds
+        self._splits = folds if isinstance(folds, list) else [(everything, everything)]
 
     @contextmanager
     def side_by_side(self, n_jobs):
@@ -363,7 +388,14 @@ class EstimatorExperts:
             everything = np.arange(len(self.y))
             frozen = [k for k, estimator in enumerate(self.estimators) if is_frozen(estimator)]
             tasks += [(k, 0, everything, everything[:0], None, None) for k in frozen]
-        answers = self._answers(tasks)
+        try:
+            answers = self._answers(tasks)
+        except FewOutOfBag:
+            if self.folds.required:
+                raise
+            self._set_folds(self.folds.folds)
+            self.models = self.taught = None
+            return self.fit(resp, working, exposure)
         if self._frozen_answers is None:
             self._frozen_answers = {k: answers[k] for k in frozen}
         answers = answers | self._frozen_answers
@@ -405,7 +437,7 @@ class EstimatorExperts:
     def _answers(self, tasks):
         """Fit for each (expert, fold, test, rows, weights, exposure); the answers by expert."""
         results = self._run(
-            (k, fold, (*taught, test, self.classes), self.folds == "oob")
+            (k, fold, (*taught, test, self.classes), isinstance(self.folds, OutOfBag))
             for k, fold, test, *taught in tasks
         )
         answers = {}
@@ -496,12 +528,14 @@ class EstimatorExperts:
 
     def state(self):
         """What ``restore`` needs; never changed in place."""
-        return self.models, self.taught, self.predictions, self.own_log_density, self.own_log_prior
+        answers = self.models, self.predictions, self.own_log_density, self.own_log_prior
+        return self.folds, self.taught, answers
 
     def restore(self, state):
         """Back to an earlier state."""
-        self.models, self.taught, self.predictions = state[:3]
-        self.own_log_density, self.own_log_prior = state[3:]
+        folds, self.taught, answers = state
+        self._set_folds(folds)
+        self.models, self.predictions, self.own_log_density, self.own_log_prior = answers
 
     def finish(self, resp, working=None, exposure=None):
         """The fitted experts, in a list."""
@@ -650,10 +684,12 @@ def _fit_and_predict(X, y, name, estimator, last, arrays, y_shape, oob, target):
     if oob and not frozen:
         X_fit = X_fit if sparse.issparse(X_fit) else np.asarray(X_fit)
         outside, values = _oob_prediction(model, X_fit, y_shape, classes)
-        if np.mean(outside) < 0.95:
-            raise ValueError(
-                f"Expert {name!r} has so few members that {np.mean(~outside):.0%} of its rows are "
-                "out of bag for none: raise n_estimators, or use folds (cv=5)."
+        seen_by_all = np.average(~outside, weights=weights)
+        if seen_by_all > MOST_SEEN_BY_ALL:
+            raise FewOutOfBag(
+                f"Expert {name!r} has members of which all saw {seen_by_all:.0%} of its rows, by "
+                "weight, so that these have no out-of-bag prediction: raise n_estimators, or use "
+                "folds (cv=5). Bags that are drawn by weight nearly always hold heavy rows."
             )
         prediction[rows[outside]] = values[outside]
     return model, prediction, None

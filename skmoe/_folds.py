@@ -1,23 +1,25 @@
 """Which rows an expert does not see: in-sample, out-of-bag, or folds drawn once per fit."""
 
+from functools import partial
 from numbers import Integral
 
 import numpy as np
 from sklearn.model_selection import GroupKFold, KFold, StratifiedKFold, check_cv
 
-from ._experts import has_oob_prediction, is_frozen, leaves_every_row_out
-from ._linear import is_linear
+from ._experts import OutOfBag, has_oob_prediction, is_frozen, leaves_every_row_out
+from ._linear import count_coefficients, is_linear
 
 DEFAULT_FOLDS = 5
+ROWS_PER_COEFFICIENT = 10  # by weight; linear experts of fewer come near learning rows by heart
 
 
-def make_folds(cv, estimators, X, y, split_params, *, subject=None, stratify, seed):
+def make_folds(cv, estimators, X, y, split_params, *, n_rows=np.inf, subject=None, stratify, seed):
     """Folds for cross-fitting.
 
     Parameters
     ----------
-    cv : "auto", "oob", "prefit", "folds", False, int, splitter or iterable
-        As the mixtures take it; "folds" are those of "auto" where it makes some.
+    cv : "auto", "oob", "prefit", False, int, splitter or iterable
+        As the mixtures take it.
     estimators : list of estimators
         The experts.
     X : array-like or DataFrame of n_samples rows
@@ -26,6 +28,9 @@ def make_folds(cv, estimators, X, y, split_params, *, subject=None, stratify, se
         Target, or class numbers.
     split_params : dict
         What the splitter is given, such as ``groups``.
+    n_rows : float, default=inf
+        Weight of the rows, from which "auto" sees whether linear experts have too many
+        coefficients to be predicted in-sample.
     subject : ndarray of shape (n_samples,), default=None
         Rows of one subject stay in one fold.
     stratify : bool
@@ -35,7 +40,7 @@ def make_folds(cv, estimators, X, y, split_params, *, subject=None, stratify, se
 
     Returns
     -------
-    folds : None, "oob", "prefit" or list of (train, test)
+    folds : None, OutOfBag, "prefit" or list of (train, test)
         None for in-sample predictions, "prefit" where all experts are fitted already.
     """
     trained = [e for e in estimators if not is_frozen(e)]
@@ -67,15 +72,32 @@ def make_folds(cv, estimators, X, y, split_params, *, subject=None, stratify, se
             "cv='oob' needs bagging estimators with bootstrap=True and an oob_score, such as "
             f"random forests; {without_oob[0]!r} is none. Use cv='auto' or an integer."
         )
-    if isinstance(cv, str):
-        if cv == "oob":
-            return "oob"
-        if cv == "auto" and not together and all(leaves_every_row_out(e) for e in trained):
-            return "oob"
-        if cv == "auto" and not split_params and all(is_linear(e) for e in trained):
-            return None
-        units = split_params.get("groups", np.arange(X.shape[0]) if subject is None else subject)
-        cv = min(DEFAULT_FOLDS, len(np.unique(units)))
+    draw = partial(
+        _draw, X=X, y=y, split_params=split_params, subject=subject, stratify=stratify, seed=seed
+    )
+    if not isinstance(cv, str):
+        return draw(cv)
+    units = split_params.get("groups", np.arange(X.shape[0]) if subject is None else subject)
+    n_folds = min(DEFAULT_FOLDS, len(np.unique(units)))
+    if cv == "oob" or (not together and all(leaves_every_row_out(e) for e in trained)):
+        return OutOfBag(draw(n_folds), required=cv == "oob")
+    if not split_params and _are_small(trained, X, y, n_rows):
+        return None
+    return draw(n_folds)
+
+
+def _are_small(estimators, X, y, n_rows):
+    """Whether all are linear, with few coefficients for so many rows."""
+    if not all(is_linear(e) for e in estimators):
+        return False
+    if np.isinf(n_rows):
+        return True
+    counts = {e: count_coefficients(e, X, y) for e in dict.fromkeys(estimators)}
+    return n_rows >= ROWS_PER_COEFFICIENT * sum(counts[e] for e in estimators)
+
+
+def _draw(cv, X, y, split_params, subject, stratify, seed):
+    """A list of (train, test), checked."""
     if isinstance(cv, Integral):
         if subject is not None:
             split_params = {"groups": subject, **split_params}
@@ -100,6 +122,12 @@ def make_folds(cv, estimators, X, y, split_params, *, subject=None, stratify, se
                     "subject is whole."
                 )
     return folds
+
+
+def in_sample(estimator):
+    """The mixture, set to maximise the likelihood itself where ``cv="auto"`` might make folds."""
+    is_auto = isinstance(estimator.cv, str) and estimator.cv == "auto"
+    return estimator.set_params(cv=False) if is_auto else estimator
 
 
 def _shuffled(n_splits, y, split_params, stratify, seed):

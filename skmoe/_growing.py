@@ -536,8 +536,9 @@ class GrowingMixture:
             cv = "oob"
         fold_seed, expert_seed = seeds
         folds = make_folds(
-            cv, templates, data.X, data.y, {}, stratify=is_classifier(self), seed=fold_seed
-        )
+            cv, templates, data.X, data.y, {}, n_rows=data.weight.sum(),
+            stratify=is_classifier(self), seed=fold_seed,
+        )  # fmt: skip
         with warnings.catch_warnings():
             if not told:
                 warnings.simplefilter("ignore", IgnoredWeightsWarning)

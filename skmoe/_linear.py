@@ -5,6 +5,7 @@ from functools import cached_property
 
 import numpy as np
 from scipy import special
+from sklearn.base import clone
 from sklearn.linear_model import (
     GammaRegressor,
     LinearRegression,
@@ -13,6 +14,7 @@ from sklearn.linear_model import (
     Ridge,
     TweedieRegressor,
 )
+from sklearn.pipeline import Pipeline
 
 from . import _multinomial
 from ._compat import validate_params
@@ -94,6 +96,30 @@ def is_linear(estimator):
     steps = getattr(estimator, "steps", None)
     last = steps[-1][1] if steps else estimator
     return isinstance(last, IN_SAMPLE)
+
+
+def count_coefficients(estimator, X, y):
+    """Coefficients of a linear model for each function that it fits, of a mixture of all experts.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Unfitted, ``is_linear``.
+    X : array-like or DataFrame of n_samples rows
+        What it takes. The transformers of a Pipeline are fitted, to see what they make of it.
+    y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+        Target.
+
+    Returns
+    -------
+    n_coefficients : int
+        Columns and an intercept.
+    """
+    if hasattr(estimator, "_expert_list"):
+        return sum(count_coefficients(e, X, y) for e in estimator._expert_list()[1])
+    if isinstance(estimator, Pipeline) and len(estimator) > 1:
+        X = clone(estimator[:-1]).fit_transform(X, y)
+    return X.shape[1] + 1
 
 
 def predict_at_once(experts, X, classes):

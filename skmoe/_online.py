@@ -31,7 +31,7 @@ from ._experts import StreamedExperts
 from ._routing import Routes, keep_best
 from ._tables import is_table
 from ._weights import learns_batches, learns_weights
-from .exceptions import ExpertCollapseWarning, IgnoredWeightsWarning
+from .exceptions import ExpertCollapseWarning, IgnoredWeightsWarning, ScaleFloorWarning
 from .gates import BaseGate
 
 STEP_EXPONENT = 0.6
@@ -175,6 +175,7 @@ class StreamLearner:
         with warnings.catch_warnings():
             if not complete:  # the next batch may put it right
                 warnings.simplefilter("ignore", ExpertCollapseWarning)
+                warnings.simplefilter("ignore", ScaleFloorWarning)
                 warnings.simplefilter("ignore", ConvergenceWarning)
             tasks = FitTasks(self, buffer.X, buffer.y, buffer.weight)
             self._fit(buffer.X, buffer.y, buffer.weight, None, None, {}, tasks)

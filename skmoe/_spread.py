@@ -32,7 +32,7 @@ def learn_spread(problem, X, estimator, folds, *, optional, n_jobs):
         What the regressor sees.
     estimator : estimator
         A regressor, seeded already.
-    folds : None, "oob" or list of (train, test)
+    folds : None, OutOfBag or list of (train, test)
         As ``EstimatorExperts`` takes them.
     optional : bool
         Whether to go back to constant scales if they are as good.

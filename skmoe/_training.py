@@ -205,6 +205,7 @@ class MixtureTraining:
             data.X,
             data.y,
             split_params,
+            n_rows=problem.weight.sum(),
             subject=subject,
             stratify=False,
             seed=seed,

@@ -316,6 +316,12 @@ class PerExpert(BaseEstimator):
         return np.concatenate(np.broadcast_arrays(*scales))
 
     @property
+    def at_floor_(self):
+        """Whether the scale of each expert is the smallest allowed; (n_experts,)."""
+        at_floor = [getattr(each, "at_floor_", np.zeros(1, bool)) for each in self.likelihoods_]
+        return np.concatenate(at_floor)
+
+    @property
     def precision_(self):
         """What a square of each expert counts."""
         precisions = [getattr(each, "precision_", 1.0) for each in self.likelihoods_]

@@ -193,6 +193,11 @@ class ScaledErrors(BaseEstimator):
         return twin
 
     @property
+    def at_floor_(self):
+        """Whether the scale of each expert is the smallest allowed, for any output; (n_experts,)"""
+        return (self.scale_ <= 1.001 * self.floor_).reshape(len(self.scale_), -1).any(axis=1)
+
+    @property
     def precision_(self):
         """What a square of each expert counts, ``1 / scale_**2``; 1 before there are scales."""
         return 1 / self.scale_**2 if hasattr(self, "scale_") else 1.0

@@ -317,6 +317,11 @@ class WithNoise(BaseEstimator):
         return self.likelihood_.scale_
 
     @property
+    def at_floor_(self):
+        """Whether the scale of each expert is the smallest allowed; (n_experts,)."""
+        return self.likelihood_.at_floor_
+
+    @property
     def n_parameters_(self):
         """Number of free parameters."""
         return self.likelihood_.n_parameters_ + (self.share == "estimate")

@@ -11,6 +11,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_array, check_consistent_length
 
 from .._experts import seed_estimator
+from .._folds import in_sample
 from .._parallel import jobs
 from .._parameters import ExpertParameters
 from ..gates import ConstantGate, SoftmaxGate
@@ -120,7 +121,7 @@ def n_experts_test(estimator, X, y, n_experts=1, *, n_resamples=99, n_jobs=None,
     y = np.asarray(y)
     check_consistent_length(X, y)
     random_state = check_random_state(random_state)
-    estimator = seed_estimator(estimator, random_state)
+    estimator = in_sample(seed_estimator(estimator, random_state))
     seeds = random_state.randint(np.iinfo(np.int32).max, size=n_resamples)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # an expert too many may well collapse
@@ -214,7 +215,7 @@ def gate_test(estimator, X, y, *, sample_weight=None, random_state=None):
     gate = estimator.gate.steps[-1][1] if isinstance(estimator.gate, Pipeline) else estimator.gate
     if not (gate is None or type(gate) is SoftmaxGate):
         raise ValueError(f"gate_test compares a SoftmaxGate with proportions; the gate is {gate}.")
-    estimator = seed_estimator(estimator, check_random_state(random_state))
+    estimator = in_sample(seed_estimator(estimator, check_random_state(random_state)))
     proportions = clone(estimator).set_params(gate=ConstantGate())
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # both go on to their maxima afterwards

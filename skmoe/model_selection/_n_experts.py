@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_array, check_consistent_length
 from .._compat import check_sample_weight
 from .._display import html_table, text_table
 from .._experts import seed_estimator
-from .._folds import make_folds
+from .._folds import in_sample, make_folds
 from .._parallel import jobs
 from .._parameters import ExpertParameters
 
@@ -198,6 +198,7 @@ def select_n_experts(
     if criterion == "auto":
         criterion = "bic" if _counts_parameters(estimator, candidates, X, y, weight) else "cv"
     if criterion != "cv":
+        estimator = in_sample(estimator)
         with jobs(n_jobs, (estimator, X, y, weight)) as run:
             fits = run(_fit, [(k,) for k in candidates])
         results = _information(fits, candidates, X, y, weight)
@@ -229,7 +230,7 @@ def _check_candidates(estimator, n_experts):
 def _counts_parameters(estimator, candidates, X, y, weight):
     """Whether the information criteria apply, asked of the cheapest mixture that has a gate."""
     n_experts = min(2, candidates[-1])
-    probe = clone(estimator).set_params(n_init=1, max_iter=1)
+    probe = in_sample(clone(estimator)).set_params(n_init=1, max_iter=1)
     try:
         _fit(probe, X, y, weight, n_experts)[0]._free_parameters()
     except ValueError:

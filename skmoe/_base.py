@@ -472,7 +472,8 @@ class BaseMixtureOfExperts(
         gate = problem.finished_gate(self._original_gate())
         problem.serve()
         likelihood = copy.copy(problem.likelihood)
-        order = self._order(problem, gate)
+        load = problem.load_under(gate)
+        order = self._order(gate, likelihood, load)
         if order is not None:
             gate.reorder(order)
             likelihood.reorder(order)
@@ -483,7 +484,7 @@ class BaseMixtureOfExperts(
         self.named_experts_ = Bunch(**dict(zip(names, estimators, strict=True)))
         self.gate_ = self._behind(prefix, gate)
         self.likelihood_ = likelihood
-        self.expert_load_ = problem.load[order]
+        self.expert_load_ = load[order]
         self.lower_bound_ = problem.objective
         self._log_prior = problem.log_prior()
         self._y_shape = problem.y.shape[1:]
@@ -513,7 +514,7 @@ class BaseMixtureOfExperts(
     def _set_fitted(self, problem, run, names, estimators, prefix, folds, ends):
         dead = problem.dead()
         order = self._set_parts(problem, names, estimators, prefix, folds)
-        load = problem.load[order]
+        load = self.expert_load_
         dead = np.flatnonzero(np.isin(order, dead))
         self.lower_bounds_ = run.objectives
         self.n_iter_ = len(run.objectives)
@@ -566,15 +567,15 @@ class BaseMixtureOfExperts(
             columns, overlap, distinct_optima(ends), evenness(*loads, problem.weight.sum())
         )
 
-    def _order(self, problem, gate):
+    def _order(self, gate, likelihood, load):
         """Clones by falling load; None where the order means something or cannot be changed."""
         if isinstance(self.experts, list) or self.target_load is not None:
             return None
         if gate.keeps_order or type(gate).reorder is BaseGate.reorder:
             return None
-        if getattr(problem.likelihood, "keeps_order", False):
+        if getattr(likelihood, "keeps_order", False):
             return None
-        return np.argsort(-problem.load, kind="stable")
+        return np.argsort(-load, kind="stable")
 
     @staticmethod
     def _warn(category, message):

@@ -285,6 +285,21 @@ class Mixture:
             resp, log_norm = subjects.of_rows(resp), subjects.spread(log_norm)
         return resp, log_norm, log_likelihood
 
+    def _served(self, proba):
+        """Log-probabilities (n, K) of the gate, as predictions that have a top k use it."""
+        log_gate = np.log(np.maximum(proba, 1e-300))
+        if self.top_k is None:
+            return log_gate
+        routes = Routes(log_gate, self.top_k)
+        return routes.spread(routes.log_weights, fill=-np.inf)
+
+    def load_under(self, gate):
+        """Mean probability (K,) that the finished gate gives to each expert."""
+        if not isinstance(self.gate, CrossFittedGate):
+            return self.load
+        log_gate = self._served(np.exp(gate._log_proba_of_checked(self.Z)))
+        return self.gate_weight @ np.exp(log_gate) / self.gate_weight.sum()
+
     def serve(self):
         """Fit the scales to the mixture that predictions speak of: the top k of the gate.
 
@@ -296,8 +311,7 @@ class Mixture:
         if self.top_k is None:
             return
         trained = self.resp
-        routes = Routes(np.log(np.maximum(self.gate_proba, 1e-300)), self.top_k)
-        log_gate = routes.spread(routes.log_weights, fill=-np.inf)
+        log_gate = self._served(self.gate_proba)
         best = -np.inf
         for _ in range(SERVING_STEPS):
             log_density = self.expert_log_density()

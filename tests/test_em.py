@@ -134,12 +134,13 @@ def test_likelihood_never_falls_where_the_gate_has_too_many_parameters_for_newto
     X = rng.normal(size=(600, 260))  # 2 x 261 parameters of the gate
     y = np.where(X[:, 0] + X[:, 1] > 0, 3 + X[:, 2], -3 - X[:, 3]) + 0.5 * rng.normal(size=600)
     moe = MixtureOfExpertsRegressor(
-        Ridge(alpha=0.0), 2, gate=SoftmaxGate(alpha=1.0), n_init=1, max_iter=15, tol=0
+        Ridge(alpha=0.0), 2, gate=SoftmaxGate(alpha=1.0), cv=False, n_init=1, max_iter=15, tol=0
     )
     iterate(moe.set_params(random_state=0), X, y)
     assert_never_falls(moe)
 
 
+@pytest.mark.filterwarnings("ignore::skmoe.exceptions.ScaleFloorWarning")
 def test_likelihood_never_falls_on_the_floor_of_the_scale():
     x = np.linspace(-1, 1, 60)
     y = np.where(x < 0, x, 1 - x)  # without noise
@@ -310,6 +311,7 @@ def test_gradient_of_the_penalised_likelihood_vanishes_for_a_fitted_classifier(n
 
 @pytest.mark.parametrize("gate", [SoftmaxGate(), ConstantGate()])
 @pytest.mark.parametrize("n_outputs", [None, 2])
+@pytest.mark.filterwarnings("ignore::skmoe.exceptions.ScaleFloorWarning")  # of a third of two
 def test_information_criteria_of_regression_count_every_free_parameter(n_outputs, gate):
     X, y = planted(0, n_outputs=n_outputs)
     weight = weights(0, len(y))
@@ -416,6 +418,7 @@ def test_an_expert_that_starts_with_next_to_nothing_is_brought_to_life(seed):
     assert_allclose(slopes, [-1, 2], atol=0.05)  # five standard errors
 
 
+@pytest.mark.filterwarnings("ignore::skmoe.exceptions.ScaleFloorWarning")
 def test_more_experts_than_the_rows_can_feed_are_reported():
     x = np.repeat([-1.0, 0.0, 1.0], 20)
     y = np.tile([0.0, 1.0], 30) * (x == 0) + x

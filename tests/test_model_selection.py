@@ -149,7 +149,7 @@ def test_only_warnings_of_the_chosen_mixture_are_passed_on(recwarn):
     X = rng.normal(size=(40, 1))
     y = X[:, 0] + 0.1 * rng.normal(size=40)
     moe = MixtureOfExpertsRegressor(
-        LinearRegression(), gate=ConstantGate(), n_init=1, max_iter=3, random_state=0
+        LinearRegression(), gate=ConstantGate(), cv=False, n_init=1, max_iter=3, random_state=0
     )
     found = select_n_experts(moe, X, y, [1, 6])
     assert found.best_n_experts_ == 1

@@ -262,7 +262,8 @@ def test_flexible_experts_report_the_mixture_that_predicts():
         DecisionTreeRegressor(max_depth=3), n_experts=4, top_k=1, n_init=2, random_state=0
     ).fit(X, y)
     assert_array_equal((moe.oof_responsibilities_ > 0).sum(axis=1), 1)
-    assert_array_equal(moe.oof_responsibilities_.argmax(axis=1), moe.route(X)[0][:, 0])
+    # By gates that saw four fifths of the rows: but for a few at the borders, by the same routes.
+    assert np.mean(moe.oof_responsibilities_.argmax(axis=1) == moe.route(X)[0][:, 0]) > 0.98
     assert moe.oof_score_ == pytest.approx(moe.oof_log_density_.mean())
 
 

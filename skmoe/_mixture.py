@@ -184,6 +184,7 @@ class Mixture:
         return (self._own_labels(log_gate, self.log_density) for log_gate in each)
 
     def _own_labels(self, log_gate, log_density):
+        log_gate = np.ascontiguousarray(log_gate, dtype=np.float64)
         resp, *_ = self._posterior(log_gate, log_density, self.top_k, self.noise)
         return self._with_prior(resp, np.exp(log_gate))
 

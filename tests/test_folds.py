@@ -1,0 +1,125 @@
+"""When "auto" makes folds, and what happens where out-of-bag predictions or scales give out."""
+
+import warnings
+
+import numpy as np
+import pytest
+from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
+from sklearn.linear_model import LinearRegression, Ridge
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import PolynomialFeatures
+
+from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
+from skmoe._folds import make_folds
+from skmoe.exceptions import ScaleFloorWarning
+from skmoe.gates import ConstantGate
+
+
+def auto(estimators, X, n_rows):
+    y = np.zeros(len(X))
+    return make_folds("auto", estimators, X, y, {}, n_rows=n_rows, stratify=False, seed=0)
+
+
+def line(n_samples, n_columns, seed, noise=1.0):
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n_samples, n_columns))
+    return X, X[:, 0] + noise * rng.normal(size=n_samples)
+
+
+# Rows a coefficient -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("estimators", "n_coefficients"),
+    [
+        ([LinearRegression()], 4),
+        ([Ridge()] * 3, 12),
+        ([make_pipeline(PolynomialFeatures(2, include_bias=False), Ridge())] * 2, 20),
+        ([LinearRegression(), make_pipeline(PolynomialFeatures(2), Ridge())], 15),
+        ([MixtureOfExpertsRegressor(n_experts=2)] * 2, 16),
+    ],
+)
+def test_linear_experts_are_in_sample_from_ten_rows_a_coefficient_on(estimators, n_coefficients):
+    X, _ = line(50, 3, 0)
+    assert auto(estimators, X, 10.0 * n_coefficients) is None
+    assert len(auto(estimators, X, 10.0 * n_coefficients - 1)) == 5
+
+
+def test_weights_count_as_rows():
+    X, y = line(80, 3, 0)
+    moe = MixtureOfExpertsRegressor(n_experts=2, gate=ConstantGate(), n_init=1, random_state=0)
+    assert not hasattr(moe.fit(X, y), "oof_score_")
+    assert hasattr(moe.fit(X, y, sample_weight=np.full(80, 0.9)), "oof_score_")
+    assert not hasattr(moe.fit(X[:40], y[:40], sample_weight=np.full(40, 2.0)), "oof_score_")
+
+
+@pytest.mark.parametrize("n_columns", [12, 30, 70])  # 3.8, 1.6 and 0.7 rows a coefficient
+def test_intervals_cover_new_rows_where_lines_have_too_many_coefficients(n_columns):
+    X, y = line(100, n_columns, 0)
+    X_test, y_test = line(2000, n_columns, 1)
+    moe = MixtureOfExpertsRegressor(n_experts=2, gate=ConstantGate(), random_state=0).fit(X, y)
+    low, high = moe.predict_interval(X_test, 0.9).T
+    assert 0.8 < np.mean((low <= y_test) & (y_test <= high))
+    assert moe.oof_score_ < moe.log_density(X, y).mean()
+
+
+# Scales at their floor --------------------------------------------------------------------------
+
+
+def test_scale_at_its_floor_is_reported_with_the_name_of_its_expert():
+    X, y = line(60, 1, 0)
+    experts = [("noisy", LinearRegression()), ("exact", LinearRegression())]
+    y = np.where(X[:, 0] > 0, 3.0, y)
+    moe = MixtureOfExpertsRegressor(experts, random_state=0)
+    with pytest.warns(ScaleFloorWarning, match=r"experts \['(noisy|exact)'\] ended at their floor"):
+        moe.fit(X, y)
+    with pytest.warns(ScaleFloorWarning, match=r"\['expert0', 'expert1'\]"):
+        MixtureOfExpertsRegressor(n_experts=2, cv=False, random_state=0).fit(*line(40, 30, 0))
+
+
+@pytest.mark.parametrize("likelihood", ["gaussian", "student_t", "laplace"])
+@pytest.mark.parametrize("n_samples", [40, 200])
+def test_defaults_do_not_warn_of_scales_on_ordinary_data(n_samples, likelihood):
+    for seed in range(2):
+        X, y = line(n_samples, 2, seed)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            warnings.simplefilter("error", ScaleFloorWarning)
+            MixtureOfExpertsRegressor(
+                n_experts=2, likelihood=likelihood, n_init=3, random_state=seed
+            ).fit(X, y)
+
+
+# Out of bag -------------------------------------------------------------------------------------
+
+
+def uneven(n_samples, seed):
+    """Rows of which the heaviest are in every bag that is drawn by weight."""
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n_samples, 3))
+    return X, X[:, 0] + 0.3 * rng.normal(size=n_samples), rng.pareto(1.0, size=n_samples) + 0.05
+
+
+@pytest.mark.parametrize("n_trees", [30, pytest.param(300, marks=pytest.mark.slow)])
+def test_forests_whose_bags_all_hold_the_heavy_rows_fall_back_to_folds(n_trees):
+    X, y, weight = uneven(66, 0)
+    forest = RandomForestRegressor(n_trees, min_samples_leaf=3)
+    moe = MixtureOfExpertsRegressor(forest, 3, max_iter=1, random_state=0).fit(X, y, weight)
+    assert np.isfinite(moe.oof_log_density_).all()
+    with pytest.raises(ValueError, match="so that these have no out-of-bag prediction"):
+        moe.set_params(cv="oob").fit(X, y, weight)
+
+
+def test_classifying_forests_fall_back_to_folds():
+    X, y, weight = uneven(66, 0)
+    forest = RandomForestClassifier(30, min_samples_leaf=3)
+    moe = MixtureOfExpertsClassifier(forest, 2, max_iter=1, random_state=0)
+    moe.fit(X, (y > 0).astype(int), weight)
+    assert moe.oof_score_ < 0
+
+
+def test_forests_of_even_rows_stay_out_of_bag():
+    X, y, _ = uneven(100, 0)
+    forest = RandomForestRegressor(60, min_samples_leaf=3)
+    moe = MixtureOfExpertsRegressor(forest, 2, max_iter=1, random_state=0).fit(X, y)
+    assert all(isinstance(expert, RandomForestRegressor) for expert in moe.experts_)

@@ -1,0 +1,140 @@
+"""What a gate has memorised of the rows that it weighs counts nowhere."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
+from sklearn.model_selection import KFold
+from sklearn.neighbors import KNeighborsRegressor
+from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
+
+from skmoe import MixtureOfExpertsRegressor
+from skmoe._cross_fitted_gate import CrossFittedGate
+from skmoe.gates import ClassifierGate, ConstantGate, GaussianGate, SoftmaxGate, TreeGate
+from skmoe.metrics import log_score
+
+GATES = {
+    "softmax": SoftmaxGate(),
+    "gaussian": GaussianGate(),
+    "levels": TreeGate(),
+    "tree": DecisionTreeClassifier(random_state=0),
+    "forest": RandomForestClassifier(10, random_state=0),
+    "boosting": HistGradientBoostingClassifier(max_iter=5, random_state=0),
+}
+
+
+def one_regime(n_samples, seed):
+    """A step and a line in two of 20 columns, and noise."""
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n_samples, 20))
+    return X, X[:, 0] + (X[:, 1] > 0) + rng.normal(size=n_samples)
+
+
+def two_regimes(n_samples, seed):
+    """Steps on one side of a border, a slope and ten times the noise on the other."""
+    rng = np.random.default_rng(seed)
+    X = rng.uniform(-2, 2, size=(n_samples, 2))
+    first = X[:, 0] > 0
+    y = np.where(first, 3 + np.sign(X[:, 1]), 2 * X[:, 1])
+    return X, y + np.where(first, 0.1, 1.0) * rng.normal(size=n_samples)
+
+
+@pytest.mark.parametrize("name", GATES)
+def test_out_of_fold_score_is_that_of_new_rows_whatever_the_gate(name):
+    X, y = one_regime(300, 0)
+    X_test, y_test = one_regime(2000, 1)
+    expert = KNeighborsRegressor(20)
+    moe = MixtureOfExpertsRegressor(expert, 3, gate=GATES[name], max_iter=3, random_state=0)
+    moe.fit(X, y)
+    # Standard errors: 0.04 of the mean over 300 rows, 0.02 over 2000; in-sample gates are 0.2 to
+    # 2 too sure.
+    assert abs(moe.oof_score_ - log_score(moe, X_test, y_test)) < 0.13
+    low, high = moe.predict_interval(X_test, 0.9).T
+    assert 0.86 < np.mean((low <= y_test) & (y_test <= high)) < 0.96  # as one expert's, 0.92
+
+
+@pytest.mark.parametrize("name", ["softmax", "gaussian", "forest"])
+def test_planted_regimes_are_found_by_gates_that_are_trained_without_a_fold(name):
+    X, y = two_regimes(400, 0)
+    X_test, y_test = two_regimes(2000, 1)
+    expert = DecisionTreeRegressor(min_samples_leaf=10)
+    scores = [
+        log_score(
+            MixtureOfExpertsRegressor(expert, k, gate=GATES[name], random_state=0).fit(X, y),
+            X_test,
+            y_test,
+        )
+        for k in (1, 2)
+    ]
+    assert scores[1] > scores[0] + 0.3
+
+
+def halves(n_samples):
+    first, last = np.array_split(np.arange(n_samples), 2)
+    return [(last, first), (first, last)]
+
+
+@pytest.mark.parametrize("name", GATES)
+def test_labels_of_a_fold_do_not_move_its_own_probabilities(name):
+    X, _ = two_regimes(200, 0)
+    labels = np.random.default_rng(0).dirichlet(np.ones(3), size=200)
+    other = labels.copy()
+    other[:100] = labels[:100, ::-1]
+    template = GATES[name] if hasattr(GATES[name], "is_costly") else ClassifierGate(GATES[name])
+    gate = CrossFittedGate(template, halves(200))
+    gate.fit(X, labels, np.ones(200))
+    before = gate._log_proba_of_checked(X)
+    gate.begin()
+    gate.fit(X, other, np.ones(200))
+    after = gate._log_proba_of_checked(X)
+    assert_array_equal(after[:100], before[:100])
+    assert (after[100:] != before[100:]).any()
+    assert not hasattr(template, "classes_")  # copies learn, it does not
+
+
+def test_answers_out_of_fold_are_in_the_order_of_the_rows():
+    X, _ = two_regimes(90, 0)
+    labels = np.eye(2)[(X[:, 0] > 0).astype(int)]
+    folds = list(KFold(3, shuffle=True, random_state=0).split(X))
+    gate = CrossFittedGate(GaussianGate(), folds)
+    gate.fit(X, labels, np.ones(90))
+    for model, (_, test) in zip(gate.models, folds, strict=True):
+        assert_allclose(gate._log_proba_of_checked(X)[test], model.predict_log_proba(X[test]))
+        assert_allclose(gate.score_samples(X)[test], model.score_samples(X[test]))
+
+
+def test_fitted_gate_has_seen_all_rows_and_has_its_own_settings():
+    X, y = two_regimes(200, 0)
+    expert = DecisionTreeRegressor(min_samples_leaf=10)
+    softmax, prior = SoftmaxGate(alpha=2.0, max_iter=50), [3.0, 1.0]
+    moe = MixtureOfExpertsRegressor(
+        expert, 2, gate=softmax, cv=3, load_balance=0.1, target_load=prior, random_state=0
+    ).fit(X, y)
+    assert moe.gate_.get_params() == softmax.get_params()
+    assert moe.gate_.n_iter_ > 1
+    constant = moe.set_params(gate=ConstantGate()).fit(X, y).gate_
+    rows = moe.oof_responsibilities_.sum(axis=0) + 0.1 * 200 * np.array([0.75, 0.25])
+    # Responsibilities of the last E-step; it moves proportions by less than a per cent.
+    assert_allclose(constant.proportions_, rows / rows.sum(), atol=0.01)
+
+
+class Counting(DecisionTreeClassifier):
+    """Tree that counts its fits."""
+
+    fits = 0
+
+    def fit(self, *args, **kwargs):
+        Counting.fits += 1
+        return super().fit(*args, **kwargs)
+
+
+def test_classifiers_are_fitted_once_in_each_fold_for_a_refit_of_the_experts(monkeypatch):
+    monkeypatch.setattr(Counting, "fits", 0)
+    X, y = two_regimes(200, 0)
+    gate = Counting(max_depth=2, random_state=0)
+    moe = MixtureOfExpertsRegressor(
+        [("knn", KNeighborsRegressor(5)), ("tree", DecisionTreeRegressor(min_samples_leaf=10))],
+        gate=gate, cv=3, max_iter=4, random_state=0,
+    ).fit(X, y)  # fmt: skip
+    # Two candidates to start from, the iterations, and the gate that is kept.
+    assert Counting.fits == 3 * (2 + moe.n_iter_) + 1

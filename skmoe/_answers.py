@@ -408,8 +408,8 @@ class FittedMixture:
         if self._n_parameters is None:
             raise ValueError(
                 "The parameters of this mixture cannot be counted: information criteria need "
-                "linear or logistic experts with in-sample predictions and a gate with "
-                "n_parameters_. Compare mixtures by cross-validating the log-score instead."
+                "linear or logistic experts with in-sample predictions (cv=False, where cv='auto' "
+                "finds fewer than ten rows a coefficient) and a gate with n_parameters_. Compare mixtures by cross-validating the log-score instead."
             )
         return self._n_parameters
 

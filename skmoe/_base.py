@@ -29,7 +29,8 @@ from ._compat import (
     routing_enabled,
 )
 from ._experts import EstimatorExperts, OutOfBag, has_own_density, seed_estimator
-from ._folds import make_folds
+from ._folds import DEFAULT_FOLDS, make_folds
+from ._linear import is_linear
 from ._linear_mixture import LinearMixture
 from ._logistic_mixture import LogisticMixture
 from ._mixture import Mixture
@@ -201,7 +202,6 @@ class BaseMixtureOfExperts(
             stratify=isinstance(self, ClassifierMixin),
             seed=fold_seed,
         )
-        gate_folds = folds.folds if isinstance(folds, OutOfBag) else folds
         max_iter = self._max_iterations(folds, len(names))
         tasks.begin(max_iter)
         linear = self._make_linear(templates, data, folds, expert_seed)
@@ -238,7 +238,7 @@ class BaseMixtureOfExperts(
             n_inner=1 if folds is None else INNER_STEPS,
             neighbours=_starts.Neighbours(data),
             exposure=data.exposure,
-            gate_folds=gate_folds if isinstance(gate_folds, list) else None,
+            gate_folds=self._gate_folds(gate, folds, X, y, fold_seed, subject),
             **of_rows,
         )
         fitted_now = partial(
@@ -337,6 +337,18 @@ class BaseMixtureOfExperts(
                 )
             return prefix, ClassifierGate(gate, random_state=seed)
         return prefix, step_by_step(gate)
+
+    def _gate_folds(self, gate, folds, X, y, seed, subject=None):
+        """Folds without which the gate is trained: those of experts, or its own; None for none."""
+        if isinstance(folds, OutOfBag):
+            return folds.folds
+        if isinstance(folds, list):
+            return folds
+        is_flexible = gate.is_costly and not is_linear(getattr(gate, "classifier", gate))
+        if self.cv is False or not is_flexible:
+            return None
+        n_folds = min(DEFAULT_FOLDS, len(y) if subject is None else len(np.unique(subject)))
+        return make_folds(n_folds, [], X, y, {}, subject=subject, stratify=False, seed=seed)
 
     def _training_data(self, X, y, weight, prefix, exposure, n_experts):
         Z = X if prefix is None else prefix.fit_transform(X, y)

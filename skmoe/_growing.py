@@ -477,7 +477,8 @@ class GrowingMixture:
             return ConstantGate().fit(X, np.ones((len(y), 1)))
         prefix, _ = split_last(self.gate_)
         uneven = np.ptp(weight[weight > 0]) > 0
-        _, gate = self._split_gate(X, n_experts, *self._draw_seeds(1), uneven=uneven)
+        (seed,) = self._draw_seeds(1)
+        _, gate = self._split_gate(X, n_experts, seed, uneven=uneven)
         other_sizes = isinstance(gate, TreeGate) and gate.sizes is not None
         other_sizes = other_sizes and np.sum(gate.sizes) != n_experts
         if other_sizes:
@@ -497,6 +498,7 @@ class GrowingMixture:
             neighbours=None,
             load_prior=self._load_prior(n_experts, weight) if fits else None,
             top_k=self._truncation(n_experts),
+            gate_folds=self._gate_folds(gate, "prefit", X, y, seed),
         )
         self._iterate(problem.start(resp), "prefit", stacklevel=5)
         gate = problem.finished_gate(self._original_gate())
@@ -547,7 +549,7 @@ class GrowingMixture:
         return folds, experts
 
     def _iterate(self, problem, folds, stacklevel=4):
-        rises = folds in (None, "prefit") and not isinstance(problem.gate, ClassifierGate)
+        rises = folds in (None, "prefit") and not problem.gate.is_costly
         run = run_em(
             problem,
             max_iter=self._max_iterations(folds, problem.resp.shape[1]),

@@ -50,10 +50,12 @@ class MixtureOfExpertsRegressor(RegressorMixin, GrowingMixture, BaseMixtureOfExp
         Pipeline as expert, of what its last step sees; intercepts and the other slopes are each
         expert's own. Linear experts only. None is no column.
     cv : "auto", "oob", "prefit", False, int, splitter or iterable, default="auto"
-        How the E-step gets honest predictions. "auto" is in-sample for linear and ridge
-        regression, "oob" for bagging ensembles with out-of-bag predictions, and five shuffled
-        folds for all others (for all experts of a list as soon as one needs them). False is
-        in-sample for everything, which for flexible experts makes densities worthless.
+        How the E-step gets predictions for rows that experts and gate have not seen. "auto" is
+        in-sample for linear models with ten rows a coefficient or more (by weight, over all
+        experts), out of bag for bagging ensembles, unless too few of their members leave out a
+        row of large weight, and five shuffled folds for all others (for all experts of a list as
+        soon as one needs them). False is in-sample for everything, which for flexible experts
+        makes densities worthless. "oob" insists on out-of-bag predictions.
         "prefit", which "auto" is where all experts are frozen, learns gate and scales alone.
     ensemble : bool, default=True
         With folds, an expert is the :class:`FoldEnsemble` of its fold models. False refits it
@@ -131,7 +133,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, GrowingMixture, BaseMixtureOfExp
         Whether EM stopped by ``tol``.
     oof_score_ : float
         Mean out-of-fold log-density. Only where predictions were out of sample, as the next
-        two. The gate and the regimes have seen the rows, so it is optimistic: compare mixtures
+        two. The regimes were chosen on these rows, so it is optimistic: compare mixtures
         by cross-validating :func:`~skmoe.metrics.log_score`.
     oof_log_density_ : ndarray of shape (n_samples,)
         Out-of-fold log-density of each training row.

@@ -13,7 +13,7 @@ from ._folds import make_folds
 from ._mixture import Mixture
 from ._spread import learn_spread
 from ._tables import check_accepts, default_encoder, describe_columns
-from .gates import ClassifierGate, ConstantGate, SoftmaxGate
+from .gates import ConstantGate, SoftmaxGate
 
 CROSS_FITTED_ITERATIONS = 10  # at most; experts are what costs
 CROSS_FITTED_PATIENCE = 2
@@ -59,14 +59,14 @@ class MixtureTraining:
         whole = callable(self.init) or data.subjects is not None or len(data.y) < 2 * few
         sample = data if whole else data.sample(few)
         starts = self._start_responsibilities(sample, n_experts, seed)
-        is_linear = not isinstance(problem.experts, EstimatorExperts)
-        chosen = problem if is_linear else self._surrogate(problem, data, n_experts)
+        quick = not (isinstance(problem.experts, EstimatorExperts) or problem.gate.is_costly)
+        chosen = problem if quick else self._surrogate(problem, data, n_experts)
         small = chosen if sample is data else chosen.on_rows(sample)
         state, ends, paths = _starts.best_start(small, starts, self.n_jobs)
         small.restore(state)
         if small is not chosen:
             chosen.adopt(small)
-        if not is_linear:
+        if not quick:
             problem.start(chosen.resp)
         return ends, paths
 
@@ -179,7 +179,7 @@ class MixtureTraining:
                 self._report(objectives)
             return tasks.end_iteration(fitted_now)
 
-        rises = folds in (None, "prefit") and not isinstance(problem.gate, ClassifierGate)
+        rises = folds in (None, "prefit") and not problem.gate.is_costly
         return run_em(
             problem,
             max_iter=max_iter,

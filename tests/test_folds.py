@@ -57,7 +57,7 @@ def test_weights_count_as_rows():
 def test_intervals_cover_new_rows_where_lines_have_too_many_coefficients(n_columns):
     X, y = line(100, n_columns, 0)
     X_test, y_test = line(2000, n_columns, 1)
-    moe = MixtureOfExpertsRegressor(n_experts=2, gate=ConstantGate(), random_state=0).fit(X, y)
+    moe = MixtureOfExpertsRegressor(n_experts=2, random_state=0).fit(X, y)
     low, high = moe.predict_interval(X_test, 0.9).T
     assert 0.8 < np.mean((low <= y_test) & (y_test <= high))
     assert moe.oof_score_ < moe.log_density(X, y).mean()

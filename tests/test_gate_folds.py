@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
+from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LinearRegression
 from sklearn.model_selection import KFold
 from sklearn.neighbors import KNeighborsRegressor
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
@@ -67,6 +69,24 @@ def test_planted_regimes_are_found_by_gates_that_are_trained_without_a_fold(name
         for k in (1, 2)
     ]
     assert scores[1] > scores[0] + 0.3
+
+
+@pytest.mark.parametrize("cv", ["auto", "prefit"])
+def test_gates_that_can_memorise_rows_are_trained_without_a_fold_beside_any_experts(cv):
+    (X, y), (X_test, y_test), (X_old, y_old) = map(one_regime, (300, 2000, 300), (0, 1, 2))
+    X, X_test, X_old = X[:, :3], X_test[:, :3], X_old[:, :3]
+    experts = LinearRegression()
+    if cv == "prefit":
+        experts = [
+            (f"of_half{k}", FrozenEstimator(LinearRegression().fit(X_old[k::2], y_old[k::2])))
+            for k in (0, 1)
+        ]
+    moe = MixtureOfExpertsRegressor(
+        experts, 2 if cv == "auto" else None, gate=GATES["tree"], cv=cv, random_state=0
+    ).fit(X, y)
+    low, high = moe.predict_interval(X_test, 0.9).T
+    # About 0.6 where the tree is trusted on rows that it knows by heart.
+    assert 0.85 < np.mean((low <= y_test) & (y_test <= high)) < 0.95
 
 
 def halves(n_samples):

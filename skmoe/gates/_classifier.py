@@ -29,9 +29,10 @@ class ClassifierGate(MetaEstimatorMixin, BaseGate):
     in proportion to the shares. An expert that the classifier never saw keeps the probability
     that the smoothing gives it.
 
-    Within a mixture the gate is asked about the very rows that it was fitted on. A classifier
-    that can memorise them (a forest of full-grown trees, one neighbour) is then too sure, and
-    ``oof_score_`` too good: give it ``min_samples_leaf=10`` or the like.
+    A mixture fits it once for each refit of the experts, in every fold, so that what it has
+    memorised of a row does not decide to which expert the row belongs; without folds for the
+    experts it makes five of its own, unless ``cv=False`` or the classifier is a linear one. The
+    gate that predicts is fitted on all rows in the end.
 
     Parameters
     ----------

@@ -409,7 +409,8 @@ class FittedMixture:
             raise ValueError(
                 "The parameters of this mixture cannot be counted: information criteria need "
                 "linear or logistic experts with in-sample predictions (cv=False, where cv='auto' "
-                "finds fewer than ten rows a coefficient) and a gate with n_parameters_. Compare mixtures by cross-validating the log-score instead."
+                "finds fewer than ten rows a coefficient) and a gate with n_parameters_. Compare "
+                "mixtures by cross-validating the log-score instead."
             )
         return self._n_parameters
 

@@ -9,7 +9,7 @@ from numbers import Integral, Real
 import numpy as np
 from sklearn.base import is_classifier
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import Bunch, check_random_state
+from sklearn.utils import Bunch
 from sklearn.utils.metadata_routing import process_routing
 
 from ._compat import (
@@ -27,8 +27,9 @@ from ._em.settings import Settings
 from ._em.starts import STARTS
 from ._em.trainer import Trainer
 from ._experts.folds import Splitting
+from ._experts.traits import draw_seeds
 from ._fitted import FittedMixture
-from ._parameters import ExpertParameters
+from ._parameters import ExpertParameters, check_rows
 from ._report import report_training
 from ._updates.stream import Stream
 from .exceptions import ExpertCollapseWarning, ScaleFloorWarning, warn_user
@@ -127,10 +128,18 @@ class BaseMixtureOfExperts(CallbackSupportMixin, FittedMixture, ExpertParameters
         names, templates = self._expert_list()
         split_params = self._split_params(params, sample_weight)
         previous = self._previous(len(names), X, y, sample_weight, exposure, subject)
-        rows = self._check_rows(
-            X, y, sample_weight, exposure, subject, reset=True, known=False, n_experts=len(names)
+        rows = check_rows(
+            self,
+            X,
+            y,
+            sample_weight,
+            exposure,
+            subject,
+            reset=True,
+            known=False,
+            n_experts=len(names),
         )
-        fold_seed, gate_seed, start_seed, expert_seed = self._draw_seeds(4)
+        fold_seed, gate_seed, start_seed, expert_seed = draw_seeds(self.random_state, 4)
         parts = self._make_parts(names, templates, rows, gate_seed)
         data = parts.training_data(rows)
         splitting = Splitting(
@@ -196,10 +205,6 @@ class BaseMixtureOfExperts(CallbackSupportMixin, FittedMixture, ExpertParameters
             raise TypeError(f"fit takes groups besides X, y and sample_weight; got {unknown}.")
         return {key: value for key, value in params.items() if value is not None}
 
-    def _draw_seeds(self, size):
-        seeds = check_random_state(self.random_state).randint(2**31 - 1, size=size)
-        return [int(seed) for seed in seeds]
-
     def _previous(self, n_experts, X, y, sample_weight, exposure, subject):
         """Responsibilities that ``warm_start`` goes on from, or None."""
         if not self.warm_start or not hasattr(self, "experts_") or self._buffer is not None:
@@ -230,6 +235,8 @@ class BaseMixtureOfExperts(CallbackSupportMixin, FittedMixture, ExpertParameters
         )
 
     def _set_model(self, model):
+        for name in OUT_OF_FOLD:
+            self.__dict__.pop(name, None)
         self.experts_ = model.experts
         self.named_experts_ = Bunch(**dict(zip(model.names, model.experts, strict=True)))
         self.gate_, self.likelihood_ = model.gate, model.likelihood
@@ -243,15 +250,10 @@ class BaseMixtureOfExperts(CallbackSupportMixin, FittedMixture, ExpertParameters
         self._log_prior = problem.log_prior()
         self._n_functions = problem.experts.n_functions
         self._shared_columns = problem.experts.shared_columns
-        self._drop_out_of_fold()
         if folds not in (None, "prefit"):
             self.oof_log_density_ = problem.log_norm
             self.oof_responsibilities_ = problem.resp[:, order]
             self.oof_score_ = float(np.average(problem.log_norm, weights=problem.weight))
-
-    def _drop_out_of_fold(self):
-        for name in OUT_OF_FOLD:
-            self.__dict__.pop(name, None)
 
     def _attributes_now(self, problem, parts, settings, folds):
         """Attributes that the mixture would have if EM stopped here, but for those of the run."""

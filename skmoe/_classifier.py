@@ -9,6 +9,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from ._compat import StrOptions, check_y, fit_context
 from ._experts.families import Logistic
 from ._model import ClassificationModel
+from ._parameters import check_fitted, check_X
 from ._updating import UpdatableMixture
 from .distributions._arrays import draw_places
 from .inference._summary import InferringMixture
@@ -376,8 +377,8 @@ class MixtureOfExpertsClassifier(ClassifierMixin, InferringMixture, UpdatableMix
         proba : ndarray of shape (n_samples, n_classes)
             Rows sum to one; columns follow ``classes_``.
         """
-        self._check_fitted()
-        return self._model.proba(self._check_X(X))
+        check_fitted(self)
+        return self._model.proba(check_X(self, X))
 
     def sample_y(self, X, n_samples=1, random_state=None):
         """Draw classes with the predicted probabilities.
@@ -444,6 +445,6 @@ class MixtureOfExpertsClassifier(ClassifierMixin, InferringMixture, UpdatableMix
         labels : ndarray of shape (n_samples, n_experts)
             Elements of ``classes_``.
         """
-        self._check_fitted()
-        proba = self._model.expert_predictions(self._check_X(X))
+        check_fitted(self)
+        proba = self._model.expert_predictions(check_X(self, X))
         return self.classes_[np.argmax(proba, axis=2)]

@@ -5,6 +5,7 @@ from scipy import special
 
 from ._compat import check_sample_weight
 from ._experts.fitting import split_last
+from ._parameters import check_fitted, check_known_rows, check_X
 from ._report import report
 
 GROWTH = ("add_expert", "remove_expert", "replace_expert")  # changes that are no maximum
@@ -29,8 +30,8 @@ class FittedMixture:
             Rows sum to one. With ``top_k`` zero for all experts but the k most probable, which
             are renormalised.
         """
-        self._check_fitted()
-        routes = self._model.routes(self._check_X(X))
+        check_fitted(self)
+        routes = self._model.routes(check_X(self, X))
         return routes.dense(routes.weights)
 
     def route(self, X, capacity_factor=None):
@@ -58,10 +59,10 @@ class FittedMixture:
         ValueError
             If the capacity factor is not positive.
         """
-        self._check_fitted()
+        check_fitted(self)
         if capacity_factor is not None and not capacity_factor > 0:
             raise ValueError(f"capacity_factor must be positive or None; got {capacity_factor!r}.")
-        return self._model.routes(self._check_X(X)).limited(capacity_factor)
+        return self._model.routes(check_X(self, X)).limited(capacity_factor)
 
     def responsibilities(self, X, y, *, exposure=None, subject=None, sample_weight=None):
         """Probability that each expert made each row, given its target too.
@@ -89,7 +90,7 @@ class FittedMixture:
         ValueError
             If the gate tells rows of a subject apart.
         """
-        rows = self._check_known_rows(X, y, sample_weight, exposure, subject)
+        rows = check_known_rows(self, X, y, sample_weight, exposure, subject)
         return self._model.responsibilities(rows)
 
     def log_density(self, X, y, *, exposure=None, subject=None, sample_weight=None):
@@ -120,7 +121,7 @@ class FittedMixture:
         ValueError
             If the gate tells rows of a subject apart.
         """
-        rows = self._check_known_rows(X, y, sample_weight, exposure, subject)
+        rows = check_known_rows(self, X, y, sample_weight, exposure, subject)
         return self._model.e_step(rows)[1]
 
     def expert_report(self, X=None, y=None, sample_weight=None, *, exposure=None, subject=None):
@@ -150,7 +151,7 @@ class FittedMixture:
         ValueError
             If only one of X and y is given, or neither after ``partial_fit`` or ``add_expert``.
         """
-        self._check_fitted()
+        check_fitted(self)
         if (X is None) != (y is None):
             raise ValueError("expert_report takes both X and y, or neither for the training rows.")
         if X is None:
@@ -160,7 +161,7 @@ class FittedMixture:
                     "and y."
                 )
             return self._training_report
-        rows = self._check_known_rows(X, y, sample_weight, exposure, subject)
+        rows = check_known_rows(self, X, y, sample_weight, exposure, subject)
         return report(self._model, rows, self._training_report)
 
     def bic(self, X, y, sample_weight=None, *, exposure=None, subject=None):
@@ -270,13 +271,13 @@ class FittedMixture:
            Machine Intelligence 22 (2000) 719-725.
         """
         bic = self.bic(X, y, sample_weight, exposure=exposure, subject=subject)
-        rows = self._check_known_rows(X, y, sample_weight, exposure, subject)
+        rows = check_known_rows(self, X, y, sample_weight, exposure, subject)
         resp, _, weight = self._model.e_step(rows)
         return bic + 2 * float(weight @ special.entr(resp).sum(axis=1))
 
     def _check_linear(self):
         """Raise a ValueError unless experts and gate have parameters that can be counted."""
-        self._check_fitted()
+        check_fitted(self)
         if self.top_k is not None and self.top_k < len(self.experts_):
             raise ValueError(
                 "Information criteria need the maximum of the likelihood, which a mixture with "
@@ -315,12 +316,12 @@ class FittedMixture:
     def _free_parameters(self, X, sample_weight=None):
         """Number of free parameters of a mixture that is at its maximum; else ValueError."""
         self._check_maximised()
-        X = self._check_X(X)
+        X = check_X(self, X)
         weight = check_sample_weight(sample_weight, X, dtype=np.float64)
         return self._model.n_parameters(X, weight, self._n_functions, self._shared_columns)
 
     def _likelihood_terms(self, X, y, sample_weight, exposure=None, subject=None):
-        rows = self._check_known_rows(X, y, sample_weight, exposure, subject)
+        rows = check_known_rows(self, X, y, sample_weight, exposure, subject)
         n_parameters = self._free_parameters(rows.X, rows.weight)
         _, log_density, weight = self._model.e_step(rows)
         return weight @ log_density, weight.sum(), n_parameters

@@ -144,83 +144,11 @@ class ExpertParameters(MetaEstimatorMixin, BaseComposition, BaseEstimator):
     def _check_known_target(self, y):
         """The same for a fitted mixture."""
 
-    def _check_rows(
-        self, X, y, sample_weight=None, exposure=None, subject=None, *, reset=False, known=True,
-        n_experts=1,
-    ):  # fmt: skip
-        """Rows to learn from, at least ``n_experts`` of them of positive weight.
-
-        ``reset`` learns the columns anew; the target is ``known`` to a fitted mixture, or not.
-        """
-        if y is None:
-            raise ValueError(
-                f"This {type(self).__name__} estimator requires y to be passed, but the target y "
-                "is None."
-            )
-        X = self._check_X(X, reset=reset)
-        y = self._check_known_target(y) if known else self._check_target(y)
-        check_consistent_length(X, y)
-        weight = self._check_weight(sample_weight, X, y)
-        n_used = np.count_nonzero(weight)
-        if n_used == 0 and n_experts:
-            raise ValueError("sample_weight is zero for every row; one at least must be positive.")
-        if n_used < n_experts:
-            raise ValueError(
-                f"Found n_samples={n_used} rows of positive weight, fewer than "
-                f"n_experts={n_experts}. Give more rows, or ask for fewer experts."
-            )
-        warn_of_small_weights(weight)
-        return Rows(X, y, weight, self._check_exposure(exposure, X), check_subject(subject, X))
-
-    def _check_known_rows(self, X, y, sample_weight=None, exposure=None, subject=None):
-        """Rows for a fitted mixture to look at."""
-        self._check_fitted()
-        X = self._check_X(X)
-        y = self._check_known_target(y)
-        check_consistent_length(X, y)
-        weight = check_sample_weight(sample_weight, X, dtype=np.float64)
-        return Rows(X, y, weight, self._check_exposure(exposure, X), check_subject(subject, X))
-
-    def _check_X(self, X, *, reset=False):
-        """X as a table or array; ``reset`` learns the number and names of the columns."""
-        if sparse.issparse(X) and self._dense_parts():
-            raise TypeError(
-                f"Sparse data was passed, but {self._dense_parts()[0]} needs dense data. Give "
-                "experts and a gate that take sparse data, such as Ridge and SoftmaxGate, or use "
-                "X.toarray()."
-            )
-        X = check_table(X, sparse_ok=True, strings_ok=self._strings_ok)
-        check_sizes(X, "X", smallest=reset)
-        check_feature_names(self, X, reset=reset)
-        check_n_features(self, X, reset=reset)
-        return X
-
     def _check_weight(self, sample_weight, X, y):
         """Weights (n_samples,) to learn with."""
         weight = check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
         check_sizes(weight, "sample_weight", smallest=True, limit=HEAVIEST)
         return weight
-
-    def _check_exposure(self, exposure, X):
-        """Exposure (n_samples,) of each row, or None."""
-        if exposure is None:
-            return None
-        if not self._likelihood().takes_exposure:
-            raise ValueError(
-                "exposure is for likelihoods of counts, such as likelihood='poisson'; this "
-                f"{type(self).__name__} has none of them."
-            )
-        exposure = column_or_1d(exposure, dtype=np.float64)
-        check_consistent_length(X, exposure)
-        if not (np.isfinite(exposure) & (exposure > 0)).all():
-            raise ValueError("exposure must be positive and finite in every row.")
-        check_sizes(exposure, "exposure", smallest=True)
-        return exposure
-
-    def _check_fitted(self):
-        """check_is_fitted, but that asks all experts for their tags: longer than a row takes."""
-        if not self.__sklearn_is_fitted__():
-            check_is_fitted(self)
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "experts_")  # partial_fit may so far have collected rows only
@@ -290,6 +218,83 @@ class ExpertParameters(MetaEstimatorMixin, BaseComposition, BaseEstimator):
         gate = self._default_gate() if self.gate is None else self.gate
         gate_block = VisualBlock("parallel", [gate], names=["gate"], dash_wrapped=False)
         return VisualBlock("serial", (experts_block, gate_block), dash_wrapped=False)
+
+
+def check_rows(
+    mixture, X, y, sample_weight=None, exposure=None, subject=None, *, reset=False, known=True,
+    n_experts=1,
+):  # fmt: skip
+    """Rows to learn from, at least ``n_experts`` of them of positive weight.
+
+    ``reset`` learns the columns anew; the target is ``known`` to a fitted mixture, or not.
+    """
+    if y is None:
+        raise ValueError(
+            f"This {type(mixture).__name__} estimator requires y to be passed, but the target y "
+            "is None."
+        )
+    X = check_X(mixture, X, reset=reset)
+    y = mixture._check_known_target(y) if known else mixture._check_target(y)
+    check_consistent_length(X, y)
+    weight = mixture._check_weight(sample_weight, X, y)
+    n_used = np.count_nonzero(weight)
+    if n_used == 0 and n_experts:
+        raise ValueError("sample_weight is zero for every row; one at least must be positive.")
+    if n_used < n_experts:
+        raise ValueError(
+            f"Found n_samples={n_used} rows of positive weight, fewer than "
+            f"n_experts={n_experts}. Give more rows, or ask for fewer experts."
+        )
+    warn_of_small_weights(weight)
+    return Rows(X, y, weight, check_exposure(mixture, exposure, X), check_subject(subject, X))
+
+
+def check_known_rows(mixture, X, y, sample_weight=None, exposure=None, subject=None):
+    """Rows for a fitted mixture to look at."""
+    check_fitted(mixture)
+    X = check_X(mixture, X)
+    y = mixture._check_known_target(y)
+    check_consistent_length(X, y)
+    weight = check_sample_weight(sample_weight, X, dtype=np.float64)
+    return Rows(X, y, weight, check_exposure(mixture, exposure, X), check_subject(subject, X))
+
+
+def check_X(mixture, X, *, reset=False):
+    """X as a table or array; ``reset`` learns the number and names of the columns."""
+    if sparse.issparse(X) and mixture._dense_parts():
+        raise TypeError(
+            f"Sparse data was passed, but {mixture._dense_parts()[0]} needs dense data. Give "
+            "experts and a gate that take sparse data, such as Ridge and SoftmaxGate, or use "
+            "X.toarray()."
+        )
+    X = check_table(X, sparse_ok=True, strings_ok=mixture._strings_ok)
+    check_sizes(X, "X", smallest=reset)
+    check_feature_names(mixture, X, reset=reset)
+    check_n_features(mixture, X, reset=reset)
+    return X
+
+
+def check_exposure(mixture, exposure, X):
+    """Exposure (n_samples,) of each row, or None."""
+    if exposure is None:
+        return None
+    if not mixture._likelihood().takes_exposure:
+        raise ValueError(
+            "exposure is for likelihoods of counts, such as likelihood='poisson'; this "
+            f"{type(mixture).__name__} has none of them."
+        )
+    exposure = column_or_1d(exposure, dtype=np.float64)
+    check_consistent_length(X, exposure)
+    if not (np.isfinite(exposure) & (exposure > 0)).all():
+        raise ValueError("exposure must be positive and finite in every row.")
+    check_sizes(exposure, "exposure", smallest=True)
+    return exposure
+
+
+def check_fitted(mixture):
+    """check_is_fitted, but that asks all experts for their tags: longer than a row takes."""
+    if not mixture.__sklearn_is_fitted__():
+        check_is_fitted(mixture)
 
 
 def warn_of_small_weights(weight):

@@ -8,6 +8,7 @@ from sklearn.utils.validation import column_or_1d
 from ._compat import HasMethods, StrOptions, check_y, fit_context
 from ._experts.families import LeastSquares, LogLinear
 from ._model import RegressionModel
+from ._parameters import check_exposure, check_fitted, check_X
 from ._tables import check_sizes
 from ._updating import UpdatableMixture
 from .inference._summary import InferringMixture
@@ -372,9 +373,9 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
             With ``mean``, ``std``, ``pdf``, ``cdf``, ``ppf``, ``interval``, ``hdr``, ``rvs`` and
             more.
         """
-        self._check_fitted()
-        X = self._check_X(X)
-        return self._model.distribution(X, self._check_exposure(exposure, X))
+        check_fitted(self)
+        X = check_X(self, X)
+        return self._model.distribution(X, check_exposure(self, exposure, X))
 
     def predict_quantiles(self, X, q, *, exposure=None):
         """Quantiles of the predictive distribution.
@@ -450,5 +451,5 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
             With several outputs one last axis more. In the units of the target, but logarithms
             under :class:`~skmoe.likelihoods.LogNormal`.
         """
-        self._check_fitted()
-        return self._model.expert_predictions(self._check_X(X))
+        check_fitted(self)
+        return self._model.expert_predictions(check_X(self, X))

@@ -17,7 +17,8 @@ from ._em.parts import GateParts, Parts
 from ._em.settings import Settings
 from ._experts.fitting import learns_batches, split_last
 from ._experts.folds import Splitting
-from ._experts.traits import has_oob_prediction, is_frozen
+from ._experts.traits import draw_seeds, has_oob_prediction, is_frozen
+from ._parameters import check_fitted, check_rows
 from ._tables import check_accepts
 from ._updates import growing
 from ._updates.stream import Buffer, learn_batch
@@ -83,7 +84,7 @@ class UpdatableMixture(BaseMixtureOfExperts):
         reset = self._buffer is None
         if reset:
             self._buffer = Buffer(classes)  # which says to _check_target what classes there are
-        rows = self._check_rows(X, y, sample_weight, reset=reset, known=False, n_experts=0)
+        rows = check_rows(self, X, y, sample_weight, reset=reset, known=False, n_experts=0)
         buffer = self._buffer = self._buffer.extended(rows.X, self._labels(rows.y), rows.weight)
         self.n_samples_seen_ = float(buffer.weight.sum())
         n_experts = len(self._expert_list()[0])
@@ -113,13 +114,12 @@ class UpdatableMixture(BaseMixtureOfExperts):
                 "sparse data or other parameters asked for experts without partial_fit. Fit again, "
                 "with dense data, without subject and groups."
             )
-        rows = self._check_rows(X, y, sample_weight)
+        rows = check_rows(self, X, y, sample_weight)
         model, self._stream, self.expert_load_ = learn_batch(
             self._model, self._stream, rows, self.expert_load_, self.forget_factor
         )
         self._set_model(model)
         self.n_samples_seen_ = self._stream.seen
-        self._drop_out_of_fold()
         self._changed_by = "partial_fit"
 
     # Experts that come and go ---------------------------------------------------------------
@@ -182,7 +182,7 @@ class UpdatableMixture(BaseMixtureOfExperts):
         >>> moe.predict([[-1.0], [4.5]]).round(2)
         array([1. , 5.5])
         """
-        self._check_fitted()
+        check_fitted(self)
         with unchanged_on_error(self):
             self._add_expert(X, y, expert, name, sample_weight, replay)
         return self
@@ -230,7 +230,7 @@ class UpdatableMixture(BaseMixtureOfExperts):
         >>> list(moe.remove_expert("expert2").named_experts_)
         ['expert0', 'expert1']
         """
-        self._check_fitted()
+        check_fitted(self)
         with unchanged_on_error(self):
             self._remove_expert(name, X, y, sample_weight)
         return self
@@ -284,7 +284,7 @@ class UpdatableMixture(BaseMixtureOfExperts):
         >>> type(moe.named_experts_[curved]).__name__
         'RandomForestRegressor'
         """
-        self._check_fitted()
+        check_fitted(self)
         with unchanged_on_error(self):
             self._replace_expert(name, estimator, X, y, sample_weight)
         return self
@@ -296,9 +296,9 @@ class UpdatableMixture(BaseMixtureOfExperts):
                 "add_expert needs one likelihood for all: the list has none for the new expert."
             )
         name = self._free_name(name)
-        rows = self._check_rows(X, y, sample_weight)
+        rows = check_rows(self, X, y, sample_weight)
         template = self._new_template(name, expert, rows.X)
-        draw_seed, fold_seed, expert_seed = self._draw_seeds(3)
+        draw_seed, fold_seed, expert_seed = draw_seeds(self.random_state, 3)
         old = self._old_rows(rows.X, replay, draw_seed)
         if old is None:
             warn_user(
@@ -329,8 +329,8 @@ class UpdatableMixture(BaseMixtureOfExperts):
         if X is None:
             update = growing.remove_expert(self._model, k, self.expert_load_)
         else:
-            rows = self._check_rows(X, y, sample_weight)
-            (seed,) = self._draw_seeds(1)
+            rows = check_rows(self, X, y, sample_weight)
+            (seed,) = draw_seeds(self.random_state, 1)
             update = growing.remove_and_retrain(
                 self._model,
                 k,
@@ -344,12 +344,12 @@ class UpdatableMixture(BaseMixtureOfExperts):
     def _replace_expert(self, name, estimator, X, y, sample_weight):
         self._check_likelihood_is_that_of_fit()
         k, names = self._number(name), list(self.named_experts_)
-        rows = self._check_rows(X, y, sample_weight)
+        rows = check_rows(self, X, y, sample_weight)
         self._check_expert(name, estimator)
         check_accepts(f"The expert {type(estimator).__name__}", estimator, rows.X)
         templates = [FrozenEstimator(expert) for expert in self.experts_]
         templates[k] = estimator
-        fold_seed, expert_seed = self._draw_seeds(2)
+        fold_seed, expert_seed = draw_seeds(self.random_state, 2)
         update = growing.replace_expert(
             self._model,
             k,
@@ -402,7 +402,7 @@ class UpdatableMixture(BaseMixtureOfExperts):
         if replay is not None:
             if not isinstance(replay, (tuple, list)) or len(replay) != 2:
                 raise ValueError("replay must be a pair (X_old, y_old).")
-            old = self._check_rows(*replay)
+            old = check_rows(self, *replay)
         elif hasattr(self.gate_, "sample"):
             old = growing.generate_rows(self._model, X, seed)
         else:
@@ -422,7 +422,7 @@ class UpdatableMixture(BaseMixtureOfExperts):
         """An unfitted gate behind the fitted transformers."""
         if n_experts == 1:
             return GateParts(ConstantGate(), ConstantGate())
-        (seed,) = self._draw_seeds(1)
+        (seed,) = draw_seeds(self.random_state, 1)
         parts = GateParts.adapt(self.gate, self._default_gate(), rows, n_experts, seed)
         return replace(parts, encoder=split_last(self.gate_)[0])
 
@@ -460,7 +460,6 @@ class UpdatableMixture(BaseMixtureOfExperts):
         self._set_model(update.model)
         self.expert_load_ = update.load
         self.n_expert_fits_ += update.n_fits
-        self._drop_out_of_fold()
         self._buffer = self._stream = self._training_report = None
         self._changed_by = method
         for warning in update.warnings:

@@ -3,6 +3,13 @@
 import numpy as np
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
+from sklearn.utils import check_random_state
+
+
+def draw_seeds(random_state, size):
+    """Integer seeds from whatever ``random_state`` a user gave, a list."""
+    seeds = check_random_state(random_state).randint(2**31 - 1, size=size)
+    return [int(seed) for seed in seeds]
 
 
 def seed_estimator(estimator, random_state):

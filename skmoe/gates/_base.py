@@ -211,36 +211,37 @@ class BaseGate(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
         """
         raise TypeError(f"{type(self).__name__} does not implement reorder(order).")
 
-    @staticmethod
-    def _shares(mass):
-        """Proportions of masses (K,); equal ones where there is no mass at all."""
-        total = mass.sum()
-        return mass / total if total > 0 else np.full(len(mass), 1 / len(mass))
 
-    def _soft_labels(self, X, y, sample_weight):
-        """Check y and the weights; sets ``classes_``, returns (targets (n, K), weights (n,)).
+def shares(mass):
+    """Proportions of masses (K,); equal ones where there is no mass at all."""
+    total = mass.sum()
+    return mass / total if total > 0 else np.full(len(mass), 1 / len(mass))
 
-        The targets are not yet multiplied by the weights.
-        """
-        if y is None:
-            raise ValueError(
-                f"This {type(self).__name__} estimator requires y to be passed, but the target y "
-                "is None."
-            )
-        y = np.asarray(y)
-        weight = check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
-        check_consistent_length(X, y)
-        if weight.sum() <= 0:
-            raise ValueError("sample_weight must have at least one positive entry.")
-        if y.ndim == 2 and (y.shape[1] > 1 or self._one_class_will_do):
-            targets = y.astype(np.float64)
-            if not (np.isfinite(targets).all() and (targets >= 0).all()):
-                raise ValueError("Soft labels y must be finite and non-negative.")
-            self.classes_ = np.arange(y.shape[1])
-            return targets, weight
-        y = check_y(column_or_1d(y, warn=True), estimator=self)
-        check_classification_targets(y)
-        self.classes_, code = np.unique(y, return_inverse=True)
-        if len(self.classes_) < 2 and not self._one_class_will_do:
-            raise ValueError(f"y has one class only, {self.classes_[0]!r}; two are needed.")
-        return np.eye(len(self.classes_))[code], weight
+
+def soft_labels(gate, X, y, sample_weight):
+    """Check y and the weights; sets ``classes_``, returns (targets (n, K), weights (n,)).
+
+    The targets are not yet multiplied by the weights.
+    """
+    if y is None:
+        raise ValueError(
+            f"This {type(gate).__name__} estimator requires y to be passed, but the target y "
+            "is None."
+        )
+    y = np.asarray(y)
+    weight = check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+    check_consistent_length(X, y)
+    if weight.sum() <= 0:
+        raise ValueError("sample_weight must have at least one positive entry.")
+    if y.ndim == 2 and (y.shape[1] > 1 or gate._one_class_will_do):
+        targets = y.astype(np.float64)
+        if not (np.isfinite(targets).all() and (targets >= 0).all()):
+            raise ValueError("Soft labels y must be finite and non-negative.")
+        gate.classes_ = np.arange(y.shape[1])
+        return targets, weight
+    y = check_y(column_or_1d(y, warn=True), estimator=gate)
+    check_classification_targets(y)
+    gate.classes_, code = np.unique(y, return_inverse=True)
+    if len(gate.classes_) < 2 and not gate._one_class_will_do:
+        raise ValueError(f"y has one class only, {gate.classes_[0]!r}; two are needed.")
+    return np.eye(len(gate.classes_))[code], weight

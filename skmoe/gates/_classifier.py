@@ -17,7 +17,7 @@ from .._experts.fitting import (
     round_shares,
     takes_sample_weight,
 )
-from ._base import BaseGate
+from ._base import BaseGate, soft_labels
 
 
 class ClassifierGate(MetaEstimatorMixin, BaseGate):
@@ -91,7 +91,7 @@ class ClassifierGate(MetaEstimatorMixin, BaseGate):
             The fitted gate.
         """
         validate_data(self, X, skip_check_array=True)
-        targets, weight = self._soft_labels(X, y, sample_weight)
+        targets, weight = soft_labels(self, X, y, sample_weight)
         rows, experts, weights = self._hard_labels(
             targets, weight, weighted=takes_sample_weight(self.classifier)
         )
@@ -125,7 +125,7 @@ class ClassifierGate(MetaEstimatorMixin, BaseGate):
         keep, gain : float
             Not used: how fast the classifier learns and forgets is its own affair.
         """
-        targets, weight = self._soft_labels(X, y, sample_weight)
+        targets, weight = soft_labels(self, X, y, sample_weight)
         rows, experts, weights = self._hard_labels(
             targets, weight, weighted=learns_weights(self.classifier)
         )

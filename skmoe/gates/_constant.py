@@ -3,7 +3,7 @@
 import numpy as np
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from ._base import BaseGate
+from ._base import BaseGate, shares, soft_labels
 
 
 class ConstantGate(BaseGate):
@@ -47,14 +47,14 @@ class ConstantGate(BaseGate):
             The fitted gate.
         """
         validate_data(self, X, skip_check_array=True)
-        targets, weight = self._soft_labels(X, y, sample_weight)
+        targets, weight = soft_labels(self, X, y, sample_weight)
         self._set_proportions(weight @ targets)
         return self
 
     def _set_proportions(self, mass):
         self._mass = mass
         prior = 0.0 if self.load_prior is None else self.load_prior
-        self.proportions_ = self._shares(mass + prior)
+        self.proportions_ = shares(mass + prior)
 
     wants_curvature = False
     exact_sums = True  # learn_sums goes to the optimum
@@ -116,7 +116,7 @@ class ConstantGate(BaseGate):
         keep, gain : float
             Factors of the sums over the rows seen before, and over those of the batch.
         """
-        targets, weight = self._soft_labels(X, y, sample_weight)
+        targets, weight = soft_labels(self, X, y, sample_weight)
         self._set_proportions(keep * self._mass + gain * (weight @ targets))
 
     def predict_log_proba(self, X):
@@ -166,7 +166,7 @@ class ConstantGate(BaseGate):
             they did before.
         """
         self.classes_ = self.classes_[: len(order)]
-        self.proportions_, self._mass = self._shares(self.proportions_[order]), self._mass[order]
+        self.proportions_, self._mass = shares(self.proportions_[order]), self._mass[order]
         if self.load_prior is not None:
             self.load_prior = self.load_prior[order]
 

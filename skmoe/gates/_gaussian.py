@@ -9,7 +9,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._compat import Interval, StrOptions, fit_context
 from .._numerics.statistics import standardisation, weighted_grams
-from ._base import BaseGate
+from ._base import BaseGate, shares, soft_labels
 
 FARTHEST = 1e15  # standard deviations; beyond, squared distances differ by rounding errors
 LEAST_PRIOR = 1e-10  # of all rows by weight, so that rounding leaves covariances definite
@@ -100,7 +100,7 @@ class GaussianGate(BaseGate):
             The fitted gate.
         """
         X = validate_data(self, X, dtype=np.float64)
-        targets, weight = self._soft_labels(X, y, sample_weight)
+        targets, weight = soft_labels(self, X, y, sample_weight)
         self._mean, self._scale = standardisation(X, weight)
         self._solve(self._moments_of(X, targets * weight[:, None]))
         return self
@@ -120,7 +120,7 @@ class GaussianGate(BaseGate):
             Factors of the sums over the rows seen before, and over those of the batch.
         """
         X = validate_data(self, X, dtype=np.float64, reset=False)
-        targets, weight = self._soft_labels(X, y, sample_weight)
+        targets, weight = soft_labels(self, X, y, sample_weight)
         batch = self._moments_of(X, targets * weight[:, None])
         self._solve(keep * self._moments + gain * batch)
 
@@ -149,7 +149,7 @@ class GaussianGate(BaseGate):
         if self.covariance_type == "diag":
             covariances *= np.eye(n_features)
         prior_counts = 0.0 if self.load_prior is None else self.load_prior
-        self.proportions_ = self._shares(counts + prior_counts)
+        self.proportions_ = shares(counts + prior_counts)
         self.means_ = means * self._scale + self._mean
         self.covariances_ = covariances * np.outer(self._scale, self._scale)
         self._standard = means, np.stack([linalg.cholesky(c, lower=True) for c in covariances])
@@ -276,7 +276,7 @@ class GaussianGate(BaseGate):
             they did before.
         """
         self.classes_ = self.classes_[: len(order)]
-        self.proportions_ = self._shares(self.proportions_[order])
+        self.proportions_ = shares(self.proportions_[order])
         self.means_, self.covariances_ = self.means_[order], self.covariances_[order]
         self._standard = tuple(part[order] for part in self._standard)
         self._moments = self._moments[order]

@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from .._compat import Interval, fit_context
 from .._numerics import multinomial as _multinomial
 from .._numerics.statistics import standardisation
-from ._base import BaseGate
+from ._base import BaseGate, soft_labels
 
 # Of the logits, over the root of the number of experts, until the curvature is taken anew: the
 # more experts, the more it costs beside the rest.
@@ -119,7 +119,7 @@ class SoftmaxGate(BaseGate):
             The fitted gate.
         """
         X = validate_data(self, X, accept_sparse="csr", dtype=np.float64)
-        targets, weight = self._soft_labels(X, y, sample_weight)
+        targets, weight = soft_labels(self, X, y, sample_weight)
         mean, scale = self._units = _standardisation(X, weight)
         standard = self._standardise(X)
         start = self._start(targets.shape[1])
@@ -157,7 +157,7 @@ class SoftmaxGate(BaseGate):
             Weights.
         """
         X = validate_data(self, X, accept_sparse="csr", dtype=np.float64, reset=False)
-        targets, weight = self._soft_labels(X, y, sample_weight)
+        targets, weight = soft_labels(self, X, y, sample_weight)
         self._bound = _multinomial.curvature(
             _with_intercept(self._standardise(X)),
             weight * targets.sum(axis=1),
@@ -184,7 +184,7 @@ class SoftmaxGate(BaseGate):
             Factors of the rows seen before, and of those of the batch.
         """
         X = validate_data(self, X, accept_sparse="csr", dtype=np.float64, reset=False)
-        targets, weight = self._soft_labels(X, y, sample_weight)
+        targets, weight = soft_labels(self, X, y, sample_weight)
         coef, self._bound = _multinomial.stream_step(
             _with_intercept(self._standardise(X)),
             targets * weight[:, None],

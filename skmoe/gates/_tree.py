@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._compat import HasMethods, Interval, fit_context
 from .._tables import check_table
-from ._base import BaseGate
+from ._base import BaseGate, soft_labels
 from ._classifier import ClassifierGate
 from ._softmax import SoftmaxGate
 
@@ -130,7 +130,7 @@ class TreeGate(MetaEstimatorMixin, BaseGate):
         """
         X = check_table(X, sparse_ok=True, strings_ok=lambda: True)
         validate_data(self, X, skip_check_array=True)
-        targets, weight = self._soft_labels(X, y, sample_weight)
+        targets, weight = soft_labels(self, X, y, sample_weight)
         sizes = self._branch_sizes(targets.shape[1])
         ends = np.cumsum(sizes)
         parts = np.split(targets, ends[:-1], axis=1)

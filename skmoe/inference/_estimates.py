@@ -8,6 +8,7 @@ from .._data import Subjects
 from .._experts.fitting import split_last
 from .._experts.prediction import columns_seen
 from .._numerics.statistics import independent_columns, standardisation
+from .._parameters import check_rows
 from ..gates import ConstantGate, SoftmaxGate
 from ..likelihoods import Categorical, Gamma, Gaussian, LogNormal, NegativeBinomial, Poisson
 from ._information import (
@@ -69,7 +70,7 @@ class Estimates:
     def __init__(self, mixture, X, y, sample_weight, exposure=None, subject=None):
         check_applies(mixture)
         n_experts = len(mixture.experts_)
-        rows = mixture._check_rows(X, y, sample_weight, exposure, subject, n_experts=n_experts)
+        rows = check_rows(mixture, X, y, sample_weight, exposure, subject, n_experts=n_experts)
         if rows.subject is not None:  # whose rows the gate must not tell apart
             mixture._model.e_step(rows)
         X, y, weight, exposure, subject = rows.X, rows.y, rows.weight, rows.exposure, rows.subject

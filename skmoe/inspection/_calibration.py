@@ -7,6 +7,7 @@ from sklearn.utils.validation import check_consistent_length
 
 from .._compat import check_matplotlib_support, check_sample_weight
 from .._model import posterior
+from .._parameters import check_X
 from .._routing import Routes
 from ..distributions import MixtureDistribution
 from ._axes import Display
@@ -164,7 +165,7 @@ class CalibrationDisplay(Display):
         check_regressor(mixture, cls.__name__, "sklearn.calibration.CalibrationDisplay")
         output = check_output(mixture._model.y_shape, output)
         y = mixture._check_known_target(y)
-        Z = mixture._check_X(Z)
+        Z = check_X(mixture, Z)
         check_consistent_length(Z, y)
         routes = mixture._model.routes(Z)
         components = mixture._model.components(Z, routes)

@@ -3,6 +3,7 @@
 import numpy as np
 
 from .._compat import check_matplotlib_support
+from .._parameters import check_X
 from ._axes import Display, line_styles, outlined, scatter_rows
 from ._columns import (
     Columns,
@@ -262,4 +263,4 @@ def _say(mixture, X):
     """Predictions (n, K), (n, K, n_outputs), or calibrated probabilities (n, K, n_classes)."""
     if not hasattr(mixture, "classes_"):
         return mixture.predict_experts(X)
-    return mixture._model.expert_proba(mixture._check_X(X))
+    return mixture._model.expert_proba(check_X(mixture, X))

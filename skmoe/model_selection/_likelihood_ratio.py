@@ -14,7 +14,7 @@ from .._data import check_subject
 from .._experts.folds import in_sample
 from .._experts.traits import seed_estimator
 from .._parallel import jobs
-from .._parameters import ExpertParameters
+from .._parameters import ExpertParameters, check_X
 from ..distributions._arrays import draw_places
 from ..gates import ConstantGate, SoftmaxGate
 from ..inference._estimates import Estimates
@@ -198,7 +198,7 @@ def _draw(mixture, X, random_state, subject=None, **exposure):
     if not is_classifier(mixture):
         components = mixture.predict_dist(X, **exposure).components
         return components.rvs(expert, random_state)[:, 0]
-    of_experts = mixture._model.expert_proba(mixture._check_X(X))
+    of_experts = mixture._model.expert_proba(check_X(mixture, X))
     proba = np.take_along_axis(of_experts, expert[:, :, None], axis=1)[:, 0]
     return mixture.classes_[draw_places(proba, 1, random_state)[:, 0]]
 

@@ -186,7 +186,7 @@ class BaseMixtureOfExperts(CallbackSupportMixin, FittedMixture, ExpertParameters
             is_list=isinstance(self.experts, list),
             gate=GateParts.adapt(self.gate, default_gate, rows, len(names), gate_seed),
             likelihood=self._likelihood(),
-            classes=getattr(self, "classes_", None),
+            classes=self._classes,
             shared_effects=self._shared_effects(),
             keeps_order=self.target_load is not None,
             feature_names=getattr(self, "feature_names_in_", None),
@@ -223,7 +223,7 @@ class BaseMixtureOfExperts(CallbackSupportMixin, FittedMixture, ExpertParameters
     @property
     def _model(self):
         """The fitted mixture: Model."""
-        target = {"classes": self.classes_} if hasattr(self, "classes_") else {}
+        target = {} if self._classes is None else {"classes": self._classes}
         return self._model_class(
             list(self.named_experts_),
             self.experts_,

@@ -304,8 +304,9 @@ class MixtureOfExpertsClassifier(ClassifierMixin, InferringMixture, UpdatableMix
 
     def _check_classes(self, classes):
         """All classes: those of the first call."""
-        fitted = hasattr(self, "experts_") and self._buffer is None
-        known = self.classes_ if fitted else getattr(self._buffer, "classes", None)
+        known = self._classes if self._buffer is None else self._buffer.classes
+        if not self.__sklearn_is_fitted__() and self._buffer is None:
+            known = None
         if classes is None and known is None:
             raise ValueError("classes must be passed on the first call to partial_fit.")
         if classes is None:
@@ -319,14 +320,19 @@ class MixtureOfExpertsClassifier(ClassifierMixin, InferringMixture, UpdatableMix
             raise ValueError(f"classes={classes.tolist()}; a classifier needs two at least.")
         return classes
 
+    @property
+    def _classes(self):
+        """Labels, once they are known, or None."""
+        return vars(self).get("classes_")
+
     def _family(self):
-        return Logistic(getattr(self, "classes_", None))
+        return Logistic(self._classes)
 
     def _likelihood(self):
         return Categorical(
             temperature=self.calibration in ("auto", "temperature"),
             smoothing=self.calibration in ("auto", "smoothing"),
-            n_classes=len(getattr(self, "classes_", ())),
+            n_classes=0 if self._classes is None else len(self._classes),
         )
 
     def _labels(self, y):

@@ -171,6 +171,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
     """
 
     _model_class = RegressionModel
+    _classes = None
     _parameter_constraints = {
         **UpdatableMixture._parameter_constraints,
         "likelihood": [StrOptions(set(BY_NAME)), HasMethods(["log_density", "update"]), list],

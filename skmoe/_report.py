@@ -134,8 +134,7 @@ def describe_experts(names, blocks, from_mean, likelihood, n_revived):
     overlap : ndarray of shape (n_experts, n_experts)
     """
     n_experts = len(names)
-    no_scale = np.full(n_experts, np.nan)
-    scale = getattr(likelihood, "scale_", getattr(likelihood, "temperature_", no_scale))
+    scale = np.full(n_experts, np.nan) if likelihood.scale_ is None else likelihood.scale_
     total, overlap = 0.0, np.zeros((n_experts, n_experts))
     rows, load, wins, certain, entropy, losses = np.zeros((6, n_experts))
     for resp, gate_proba, loss, weight in blocks:

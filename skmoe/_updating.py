@@ -437,7 +437,7 @@ class UpdatableMixture(BaseMixtureOfExperts):
             is_list=True,
             gate=gate,
             likelihood=self._likelihood(),
-            classes=getattr(self, "classes_", None),
+            classes=self._classes,
         )
 
     def _splitting_beside(self, templates, seed):

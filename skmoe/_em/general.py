@@ -328,7 +328,7 @@ class GeneralProblem(Problem):
             "experts": self.experts.state(),
             "gate": shallow_copy(self.gate),
             "likelihood": shallow_copy(self.likelihood),
-            "arrays": {name: getattr(self, name) for name in STATE},
+            "arrays": {name: vars(self).get(name) for name in STATE},
         }
 
     def restore(self, state):

@@ -19,6 +19,7 @@ from sklearn.linear_model import (
 from sklearn.pipeline import Pipeline
 
 from .._compat import validate_params
+from .fitting import split_last
 from .least_squares import LeastSquaresExperts
 from .log_linear import LogLinearExperts
 from .logistic import LogisticExperts
@@ -244,6 +245,4 @@ def is_linear(estimator):
     if hasattr(estimator, "_expert_list"):
         in_sample = estimator.cv is False or estimator.cv == "auto"
         return in_sample and all(is_linear(expert) for expert in estimator._expert_list()[1])
-    steps = getattr(estimator, "steps", None)
-    last = steps[-1][1] if steps else estimator
-    return isinstance(last, IN_SAMPLE)
+    return isinstance(split_last(estimator)[1], IN_SAMPLE)

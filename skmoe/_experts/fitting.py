@@ -170,8 +170,7 @@ def _train_last_step(model, X, train):
 
 
 def _last_step(estimator):
-    steps = getattr(estimator, "steps", None)
-    return steps[-1][1] if steps else estimator
+    return split_last(estimator)[1]
 
 
 def _set_requests(estimator, wanted):

@@ -4,6 +4,7 @@ from numbers import Integral
 
 import numpy as np
 from scipy import sparse
+from sklearn.base import is_classifier
 from sklearn.pipeline import Pipeline
 from sklearn.utils import _safe_indexing, check_random_state
 from sklearn.utils.validation import check_array, check_is_fitted
@@ -37,7 +38,7 @@ def unwrap(estimator, X=None):
 
 def check_regressor(mixture, display, instead):
     """Raise for classifiers, where a display is of numbers."""
-    if hasattr(mixture, "classes_"):
+    if is_classifier(mixture):
         raise TypeError(f"{display} is for regressors. For classes use {instead}.")
 
 

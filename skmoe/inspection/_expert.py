@@ -1,6 +1,7 @@
 """What each expert says, over one feature."""
 
 import numpy as np
+from sklearn.base import is_classifier
 
 from .._compat import check_matplotlib_support
 from .._parameters import check_X
@@ -167,7 +168,7 @@ class ExpertDisplay(Display):
         mixture, Z = unwrap(estimator, X)
         output, of_class = (
             check_output(mixture._model.y_shape, output),
-            hasattr(mixture, "classes_"),
+            is_classifier(mixture),
         )
         column = check_class(mixture, class_of_interest) if of_class else output
         columns = Columns(X)
@@ -261,6 +262,6 @@ class ExpertDisplay(Display):
 
 def _say(mixture, X):
     """Predictions (n, K), (n, K, n_outputs), or calibrated probabilities (n, K, n_classes)."""
-    if not hasattr(mixture, "classes_"):
+    if not is_classifier(mixture):
         return mixture.predict_experts(X)
     return mixture._model.expert_proba(check_X(mixture, X))

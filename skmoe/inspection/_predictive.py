@@ -3,6 +3,7 @@
 from numbers import Integral
 
 import numpy as np
+from sklearn.base import is_classifier
 
 from .._compat import check_matplotlib_support
 from ._axes import Display, line_styles, outlined
@@ -168,7 +169,7 @@ class PredictiveDisplay(Display):
                 f"row must be the number of a row of X, below {columns.n_rows}; got {row!r}."
             )
         Z = unwrap(estimator, columns.at([axis], [axis.places], [row]))[1]
-        if hasattr(mixture, "classes_"):
+        if is_classifier(mixture):
             proba = mixture.predict_proba(Z)
             return cls(axis=axis, proba=proba, classes=mixture.classes_).plot(ax)
         distribution = mixture.predict_dist(Z)

@@ -37,6 +37,8 @@ class BaseLikelihood(BaseEstimator, metaclass=ABCMeta):
         Whether several outputs err independently of each other.
     scale_model_ : callable or None
         ``scale_model_(X)`` -> factors (n, 1) of the scales, where these depend on the row.
+    scale_ : ndarray of shape (n_experts,) or (n_experts, n_outputs), or None
+        What ``expert_report`` shows as the scale of each expert; None where there is none.
     at_floor_ : sequence of bool
         Whether the scale of each expert is the smallest allowed; none where there are no scales.
     per_expert : tuple of str
@@ -49,6 +51,7 @@ class BaseLikelihood(BaseEstimator, metaclass=ABCMeta):
     independent_outputs = True
     scale_model_ = None
     at_floor_ = ()
+    scale_ = None
     per_expert = ()
 
     # Before EM ------------------------------------------------------------------------------
@@ -281,7 +284,7 @@ class BaseLikelihood(BaseEstimator, metaclass=ABCMeta):
     @property
     def n_parameters_(self):
         """Number of free parameters, for ``bic``; None where they cannot be counted."""
-        return sum(np.size(getattr(self, name)) for name in self.per_expert)
+        return sum(np.size(vars(self)[name]) for name in self.per_expert)
 
     def reorder(self, order):
         """Renumber the experts in place: new expert ``j`` is old expert ``order[j]``.
@@ -292,7 +295,7 @@ class BaseLikelihood(BaseEstimator, metaclass=ABCMeta):
             A permutation, or a part of one.
         """
         for name in self.per_expert:
-            setattr(self, name, getattr(self, name)[order])
+            setattr(self, name, vars(self)[name][order])
 
     def extended(self, other, k):
         """A likelihood with one expert more, the last.
@@ -311,7 +314,7 @@ class BaseLikelihood(BaseEstimator, metaclass=ABCMeta):
         """
         twin = copy.copy(self)
         for name in self.per_expert:
-            ours, theirs = getattr(self, name), getattr(other, name)
+            ours, theirs = vars(self)[name], vars(other)[name]
             setattr(twin, name, np.concatenate([ours, theirs[k : k + 1]]))
         return twin
 

@@ -252,6 +252,11 @@ class Categorical(BaseLikelihood):
 
         return loss
 
+    @property
+    def scale_(self):
+        """Temperatures, for ``expert_report``; None before there are any."""
+        return vars(self).get("temperature_")
+
     def calibrate(self, prediction, experts=None):
         """Calibrated class probabilities.
 

@@ -342,7 +342,9 @@ class PerExpert(BaseLikelihood):
     @property
     def scale_(self):
         """Scales of the experts; NaN where a likelihood has none."""
-        scales = [getattr(each, "scale_", np.full(1, np.nan)) for each in self.likelihoods_]
+        scales = [
+            np.full(1, np.nan) if each.scale_ is None else each.scale_ for each in self.likelihoods_
+        ]
         return np.concatenate(np.broadcast_arrays(*scales))
 
     @property

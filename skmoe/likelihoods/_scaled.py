@@ -167,7 +167,7 @@ class ScaledErrors(BaseLikelihood):
     @property
     def precision_(self):
         """What a square of each expert counts, ``1 / scale_**2``; 1 before there are scales."""
-        return 1 / self.scale_**2 if hasattr(self, "scale_") else 1.0
+        return 1 / self.scale_**2 if self.scale_ is not None else 1.0
 
     @property
     def n_parameters_(self):
@@ -190,7 +190,7 @@ class RobustErrors(ScaledErrors):
 
     def _learn(self, residuals, weights, penalty, pooled_rows):
         squares, steps = residuals**2, 1
-        if not hasattr(self, "scale_"):
+        if self.scale_ is None:
             self._begin(squares, weights, pooled_rows)
             steps = self.first_steps
         for _ in range(steps):

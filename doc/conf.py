@@ -5,9 +5,9 @@ from importlib.metadata import version as installed_version
 
 from sklearn.exceptions import ConvergenceWarning
 
-from skmoe.exceptions import ExpertCollapseWarning, IgnoredWeightsWarning
+from skmoe import exceptions
 
-for category in (ConvergenceWarning, ExpertCollapseWarning, IgnoredWeightsWarning):
+for category in (ConvergenceWarning, *map(vars(exceptions).get, exceptions.__all__)):
     warnings.simplefilter("error", category)  # in the examples
 
 project = "skmoe"

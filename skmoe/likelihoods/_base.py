@@ -347,7 +347,7 @@ class BaseLikelihood(BaseEstimator, metaclass=ABCMeta):
         Returns
         -------
         terms : type or None
-            Derived from :class:`ExpertTerms`; None where there are no standard errors.
+            None, the default, where there are no standard errors.
         """
         return None
 

@@ -13,10 +13,10 @@ from sklearn.tree import DecisionTreeRegressor
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
 from skmoe._data import Subjects
 from skmoe.gates import ConstantGate, GaussianGate, SoftmaxGate
-from skmoe.inference._information import (
+from skmoe.inference._information import MixtureLikelihood
+from skmoe.likelihoods._terms import (
     GammaTerms,
     GaussianTerms,
-    MixtureLikelihood,
     NegativeBinomialTerms,
     PoissonTerms,
     SoftmaxTerms,

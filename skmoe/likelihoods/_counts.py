@@ -6,6 +6,7 @@ from scipy import optimize, special
 from ..distributions import NegativeBinomialComponents, PoissonComponents
 from ..distributions._counts import log_negative_binomial, log_poisson
 from ._means import PositiveMeans
+from ._terms import NegativeBinomialTerms, PoissonTerms
 
 SHAPE_RANGE = np.log([1e-3, 1e6])  # beyond the last, counts are Poisson's to six digits
 MOST_CUTS = 5
@@ -116,6 +117,16 @@ class Poisson(_Counts):
 
     def _around(self, mean, experts):
         return PoissonComponents(mean)
+
+    def terms(self):
+        """Class of the derivatives of the log-density, for standard errors.
+
+        Returns
+        -------
+        terms : type
+            Of log-linear experts.
+        """
+        return PoissonTerms
 
 
 class NegativeBinomial(_Counts):
@@ -228,6 +239,16 @@ class NegativeBinomial(_Counts):
 
     def _around(self, mean, experts):
         return NegativeBinomialComponents(mean, self.shape_[experts])
+
+    def terms(self):
+        """Class of the derivatives of the log-density, for standard errors.
+
+        Returns
+        -------
+        terms : type
+            Of log-linear experts.
+        """
+        return NegativeBinomialTerms
 
 
 def _better_shape(y, mean, weights, last):

@@ -344,7 +344,7 @@ class BaseLikelihood(BaseEstimator, metaclass=ABCMeta):
         Returns
         -------
         terms : type or None
-            Derived from :class:`ExpertTerms`; None where there are no standard errors.
+            Derived from :class:`ExpertTerms`; by default None: no standard errors.
         """
         return None
 

@@ -5,8 +5,8 @@ from scipy import optimize, special
 
 from ..distributions import NegativeBinomialComponents, PoissonComponents
 from ..distributions._counts import log_negative_binomial, log_poisson
+from ._log_linear_terms import NegativeBinomialTerms, PoissonTerms
 from ._means import PositiveMeans
-from ._terms import NegativeBinomialTerms, PoissonTerms
 
 SHAPE_RANGE = np.log([1e-3, 1e6])  # beyond the last, counts are Poisson's to six digits
 MOST_CUTS = 5

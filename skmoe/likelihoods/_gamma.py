@@ -4,8 +4,8 @@ import numpy as np
 from scipy import special, stats
 
 from ..distributions import ScipyComponents
+from ._log_linear_terms import GammaTerms
 from ._means import PositiveMeans
-from ._terms import GammaTerms
 
 LARGEST_SHAPE = 1e6  # a relative standard deviation of 0.1 %, the floor of Gaussian scales
 

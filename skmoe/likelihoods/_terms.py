@@ -8,13 +8,10 @@ here suffices to write another: :class:`PredictorTerms` for outputs that err ind
 from abc import ABC, abstractmethod
 
 import numpy as np
-from scipy import linalg, special
+from scipy import linalg
 
 from .._numerics.multinomial import log_softmax
 from .._numerics.statistics import weighted_grams
-
-LARGEST_LOG_MEAN = 300.0
-LARGEST_SHAPE = 1e5  # beyond, counts are Poisson's, and Gamma's targets exact
 
 
 class ExpertTerms(ABC):
@@ -65,31 +62,88 @@ class ExpertTerms(ABC):
 
     @abstractmethod
     def log_density(self):
-        """Of each row, (n_samples,)."""
+        """Log-density of each row, joint over the outputs.
+
+        Returns
+        -------
+        log_density : ndarray of shape (n_samples,)
+            Natural logarithm.
+        """
 
     @abstractmethod
     def score(self):
-        """Gradient of each row's log-density, (n_samples, size)."""
+        """Gradient of the log-density of each row.
+
+        Returns
+        -------
+        score : ndarray of shape (n_samples, size)
+            By the parameters, in their order.
+        """
 
     @abstractmethod
     def hessian(self, weights):
-        """Weighted sum over the rows of the second derivatives, (size, size)."""
+        """Weighted sum over the rows of the second derivatives of the log-density.
+
+        Parameters
+        ----------
+        weights : ndarray of shape (n_samples,)
+            Of the rows.
+
+        Returns
+        -------
+        hessian : ndarray of shape (size, size)
+            By the parameters, in their order.
+        """
 
     def undecided(self, weights):
-        """Weighted sums of p (1 - p) of each class; none where there are no classes.
+        """Weighted sums of p (1 - p) of each class.
 
-        Next to nothing where an expert separates classes, and has no maximum.
+        They are next to nothing where an expert separates classes, so that there is no maximum.
+
+        Parameters
+        ----------
+        weights : ndarray of shape (n_samples,)
+            Of the rows.
+
+        Returns
+        -------
+        undecided : ndarray of shape (n_classes,)
+            Empty, the default, where there are no classes.
         """
         return np.empty(0)
 
     @staticmethod
     def n_predictors(target):
-        """Number of linear predictors."""
+        """Number of linear predictors.
+
+        Parameters
+        ----------
+        target : ndarray of shape (n_samples, n_outputs)
+            As ``target_of`` has made it.
+
+        Returns
+        -------
+        n_predictors : int
+            By default one for each column of the target.
+        """
         return target.shape[1]
 
     @classmethod
     def size(cls, design, target):
-        """Number of parameters."""
+        """Number of parameters.
+
+        Parameters
+        ----------
+        design : ndarray of shape (n_samples, n_columns)
+            The last column is the intercept's.
+        target : ndarray of shape (n_samples, n_outputs)
+            As ``target_of`` has made it.
+
+        Returns
+        -------
+        size : int
+            Of one expert.
+        """
         return cls.n_predictors(target) * (design.shape[1] + len(cls.logs_of))
 
     @classmethod
@@ -114,7 +168,18 @@ class ExpertTerms(ABC):
 
     @classmethod
     def log_jacobian(cls, target):
-        """Log-density of y less that of the target, of each row, (n_samples,)."""
+        """Log-density of y less that of the target.
+
+        Parameters
+        ----------
+        target : ndarray of shape (n_samples, n_outputs)
+            As ``target_of`` has made it.
+
+        Returns
+        -------
+        log_jacobian : ndarray of shape (n_samples,)
+            Zeros by default, where experts are fitted on y itself.
+        """
         return np.zeros(len(target))
 
     @classmethod
@@ -196,14 +261,31 @@ class PredictorTerms(ExpertTerms):
         """
 
     def score(self):
-        """Gradient of each row's log-density, (n_samples, size)."""
+        """Gradient of the log-density of each row.
+
+        Returns
+        -------
+        score : ndarray of shape (n_samples, size)
+            By the parameters, in their order.
+        """
         by_predictor, *by_logs = self.first()
         parts = [by_predictor[:, :, None] * self.design[:, None, :]]
         parts += [by_log[:, :, None] for by_log in by_logs]
         return np.concatenate(parts, axis=2).reshape(len(self.design), -1)
 
     def hessian(self, weights):
-        """Weighted sum over the rows of the second derivatives, (size, size)."""
+        """Weighted sum over the rows of the second derivatives of the log-density.
+
+        Parameters
+        ----------
+        weights : ndarray of shape (n_samples,)
+            Of the rows.
+
+        Returns
+        -------
+        hessian : ndarray of shape (size, size)
+            By the parameters, in their order.
+        """
         second = self.second()
         columns = [self.design] + [np.ones((len(self.design), 1))] * len(self.logs_of)
         blocks = []
@@ -260,114 +342,6 @@ class LogNormalTerms(GaussianTerms):
     @classmethod
     def log_jacobian(cls, target):
         return -target.sum(axis=1)
-
-
-class LogLinearTerms(PredictorTerms):
-    """A generalised linear model with a log link; its target is y and the log-exposure."""
-
-    def __init__(self, theta, design, target):
-        super().__init__(theta, design, target)
-        self.target = target[:, :1]
-        log_mean = np.clip(self.predictors + target[:, 1:], -LARGEST_LOG_MEAN, LARGEST_LOG_MEAN)
-        self.mean = np.exp(log_mean)
-
-    @staticmethod
-    def n_predictors(target):
-        return 1
-
-    @classmethod
-    def target_of(cls, likelihood, y, exposure):
-        return np.column_stack([y, np.zeros(len(y)) if exposure is None else np.log(exposure)])
-
-    def log_density(self):
-        return self._log_density()[:, 0]
-
-    @abstractmethod
-    def _log_density(self):
-        """``log_density`` as a column."""
-
-
-class PoissonTerms(LogLinearTerms):
-    """Counts whose variance is their mean."""
-
-    def _log_density(self):
-        return special.xlogy(self.target, self.mean) - self.mean - special.gammaln(self.target + 1)
-
-    def first(self):
-        return [self.target - self.mean]
-
-    def second(self):
-        return [[-self.mean]]
-
-
-class ShapeTerms(LogLinearTerms):
-    """A log-linear model with a shape."""
-
-    logs_of = ("shape_",)
-
-    def __init__(self, theta, design, target):
-        super().__init__(theta, design, target)
-        self.shape = np.exp(self.logs[0])
-
-    @classmethod
-    def at_bound(cls, logs, likelihood):
-        return logs[:, 0, 0] > np.log(LARGEST_SHAPE)
-
-
-class NegativeBinomialTerms(ShapeTerms):
-    """Counts whose variance is ``mean + mean**2 / shape``."""
-
-    at_bound_message = (
-        "The counts of {names} vary no more than Poisson's, so that their shape has no "
-        "maximum and no standard error. Take likelihood='poisson'."
-    )
-
-    def _log_density(self):
-        y, shape, total = self.target, self.shape, self.mean + self.shape
-        log_binomial = special.gammaln(y + shape) - special.gammaln(shape) - special.gammaln(y + 1)
-        excess = -shape * np.log1p(self.mean / shape)
-        return log_binomial + excess + special.xlogy(y, self.mean / total)
-
-    def first(self):
-        y, mean, shape = self.target, self.mean, self.shape
-        return [(y - mean) * shape / (mean + shape), shape * self._by_shape()]
-
-    def _by_shape(self):
-        y, shape, total = self.target, self.shape, self.mean + self.shape
-        of_gamma = special.digamma(y + shape) - special.digamma(shape)
-        return of_gamma + np.log(shape / total) + 1 - (y + shape) / total
-
-    def second(self):
-        y, mean, shape, total = self.target, self.mean, self.shape, self.mean + self.shape
-        of_gamma = special.polygamma(1, y + shape) - special.polygamma(1, shape)
-        bend = of_gamma + 1 / shape - 2 / total + (y + shape) / total**2
-        mixed = (y - mean) * mean * shape / total**2
-        return [
-            [-mean * shape * (y + shape) / total**2, mixed],
-            [mixed, shape * self._by_shape() + shape**2 * bend],
-        ]
-
-
-class GammaTerms(ShapeTerms):
-    """Positive targets whose standard deviation is ``mean / sqrt(shape)``."""
-
-    def _log_density(self):
-        shape, ratio = self.shape, self.target / self.mean
-        constant = shape * np.log(shape) - special.gammaln(shape)
-        return constant + shape * (np.log(ratio) - ratio) - np.log(self.target)
-
-    def first(self):
-        ratio = self.target / self.mean
-        return [self.shape * (ratio - 1), self.shape * self._by_shape(ratio)]
-
-    def _by_shape(self, ratio):
-        return np.log(self.shape) + 1 - special.digamma(self.shape) + np.log(ratio) - ratio
-
-    def second(self):
-        ratio, shape = self.target / self.mean, self.shape
-        bend = 1 / shape - special.polygamma(1, shape)
-        mixed = shape * (ratio - 1)
-        return [[-shape * ratio, mixed], [mixed, shape * self._by_shape(ratio) + shape**2 * bend]]
 
 
 class SoftmaxTerms(ExpertTerms):

@@ -10,37 +10,18 @@ from .._experts.prediction import columns_seen
 from .._numerics.statistics import independent_columns, standardisation
 from .._parameters import check_rows
 from ..gates import ConstantGate, SoftmaxGate
-from ..likelihoods import Categorical, Gamma, Gaussian, LogNormal, NegativeBinomial, Poisson
-from ._information import (
-    GammaTerms,
-    GaussianTerms,
-    MixtureLikelihood,
-    NegativeBinomialTerms,
-    PoissonTerms,
-    SoftmaxTerms,
-    inverse,
-    maximise,
-)
+from ._information import MixtureLikelihood, inverse, maximise
 
 FARTHEST = 1.0  # standard errors between a fit and the maximum of the likelihood
 LEAST_UNDECIDED = 0.1  # rows; with fewer, a border may be as steep as it likes
 LEAST_SHARE = 1e-6  # of a parameter's square that is along directions without information
 MOST_TERMS = 6  # that a message names
 NEGLIGIBLE = 1e-6  # standard deviations that one column adds to another
-LARGEST_SHAPE = 1e5  # beyond, counts are Poisson's, and Gamma's targets exact
 
 OTHERWISE = (
     "skmoe.inference.bootstrap(mixture, X, y, statistic=...) gives standard errors of what any "
     "mixture predicts."
 )
-TERMS = {
-    Gaussian: GaussianTerms,
-    LogNormal: GaussianTerms,  # of the logarithms
-    Categorical: SoftmaxTerms,
-    Poisson: PoissonTerms,
-    NegativeBinomial: NegativeBinomialTerms,
-    Gamma: GammaTerms,
-}
 
 
 class Estimates:
@@ -79,17 +60,15 @@ class Estimates:
         gate = split_last(mixture.gate_)[1]
         shared = mixture._shared_columns
         self.columns = Columns(mixture, mixture.experts_[0], X, used, weight, shared)
-        terms = TERMS[type(mixture.likelihood_)]
-        self.is_gaussian = terms is GaussianTerms
-        if self.is_gaussian:
-            y = mixture.likelihood_.expert_target(y[used].reshape(len(weight), -1))
-            self.y_mean, self.y_scale = standardisation(y, weight)
-            target = (y - self.y_mean) / self.y_scale
-        elif terms is SoftmaxTerms:
-            target = np.eye(len(mixture.classes_))[y[used]]
-        else:
-            log_exposure = np.zeros(len(y)) if exposure is None else np.log(exposure)
-            target = np.column_stack([y, log_exposure])[used]
+        terms = mixture.likelihood_.terms()
+        target = terms.target_of(mixture.likelihood_, y, exposure)[used]
+        self.log_jacobian = weight @ terms.log_jacobian(target)
+        n_predictors = terms.n_predictors(target)
+        self.y_mean, self.y_scale = np.zeros(n_predictors), np.ones(n_predictors)
+        if terms.standardises:
+            self.y_mean, self.y_scale = standardisation(target, weight)
+            target = (target - self.y_mean) / self.y_scale
+            self.log_jacobian -= weight.sum() * np.log(self.y_scale).sum()
         if isinstance(gate, SoftmaxGate):
             self.gate_columns = Columns(mixture, mixture.gate_, X, used, weight)
         else:
@@ -110,19 +89,17 @@ class Estimates:
         )
 
     def _shared_places(self):
-        """Where an expert's parameters, the intercept and the scale last, are those of all."""
-        n_columns = self.columns.design.shape[1]
+        """Where an expert's parameters, the intercept and the logarithms last, are those of all."""
+        terms, n_columns = self.mixture.likelihood_.terms(), self.columns.design.shape[1]
+        size = n_columns + len(terms.logs_of)
         shared = np.isin(np.flatnonzero(self.columns.kept), self.mixture._shared_columns)
         shared = np.flatnonzero(shared).tolist()
-        if getattr(self.mixture.likelihood_, "scale", None) == "shared":
-            shared.append(n_columns)
-        n_blocks = len(self.y_scale) if self.is_gaussian else 1
-        return [block * (n_columns + 1) + j for block in range(n_blocks) for j in shared]
+        shared += range(n_columns, size) if terms.logs_are_shared else []
+        return [block * size + j for block in range(len(self.y_scale)) for j in shared]
 
     def fitted(self):
         """Parameters of the fitted mixture, as the likelihood has them."""
-        y_scale = 1 / self.y_scale if self.is_gaussian else None
-        from_raw = self._units(self.columns.from_raw, self.gate_columns.from_raw, y_scale)
+        from_raw = self._units(self.columns.from_raw, self.gate_columns.from_raw, 1 / self.y_scale)
         return (from_raw @ (raw_parameters(self.mixture) - self._shifts()))[self.likelihood.free]
 
     def maximum(self):
@@ -165,46 +142,22 @@ class Estimates:
                 f"max_iter, or ask for fewer experts. {OTHERWISE}"
             )
         self._check_distance(fitted, theta, covariance, np.flatnonzero(known))
-        return theta, self._in_units_of_y(value), covariance, known
+        return theta, value + self.log_jacobian, covariance, known
 
     def highest(self):
         """Log-likelihood at the maximum next to the fit, or near its supremum."""
         fitted = self.fitted()
         self._check_scales(fitted)
-        return self._in_units_of_y(maximise(self.likelihood, fitted)[1])
-
-    def _in_units_of_y(self, log_likelihood):
-        if not self.is_gaussian:
-            return log_likelihood
-        weight = self.likelihood.weight
-        log_likelihood = log_likelihood - weight.sum() * np.log(self.y_scale).sum()
-        if type(self.mixture.likelihood_) is LogNormal:  # a log-density of y, not of its logarithm
-            log_likelihood -= weight.sum() * self.y_mean.sum()
-        return log_likelihood
+        return maximise(self.likelihood, fitted)[1] + self.log_jacobian
 
     def _check_scales(self, theta):
-        of_experts, terms = self.likelihood.split(theta)[0], self.likelihood.terms
-        if self.is_gaussian:
-            log_scale = of_experts.reshape(len(of_experts), len(self.y_scale), -1)[:, :, -1]
-            floor = np.reshape(self.mixture.likelihood_.floor_, -1)
-            at_floor = (np.exp(log_scale) * self.y_scale <= 1.001 * floor).any(axis=1)
-        elif terms in (NegativeBinomialTerms, GammaTerms):
-            at_floor = of_experts[:, -1] > np.log(LARGEST_SHAPE)
-        else:
-            return
-        if not at_floor.any():
-            return
-        names = [list(self.mixture.named_experts_)[k] for k in np.flatnonzero(at_floor)]
-        if terms is NegativeBinomialTerms:
-            raise ValueError(
-                f"The counts of {names} vary no more than Poisson's, so that their shape has no "
-                "maximum and no standard error. Take likelihood='poisson'."
-            )
-        raise ValueError(
-            f"The scale of {names} is at its floor: there the likelihood is not at a maximum, "
-            "and has no standard errors. Ask for fewer experts, or give less exact targets. "
-            + OTHERWISE
-        )
+        n_experts, terms = self.likelihood.n_experts, self.likelihood.terms
+        of_expert = np.split(self.in_raw_units(theta)[0], [n_experts * self._raw_size()])[0]
+        logs = of_expert.reshape(n_experts, len(self.y_scale), -1)[:, :, len(self.columns.to_raw) :]
+        at_bound = terms.at_bound(logs, self.mixture.likelihood_)
+        if at_bound.any():
+            names = [list(self.mixture.named_experts_)[k] for k in np.flatnonzero(at_bound)]
+            raise ValueError(f"{terms.at_bound_message.format(names=names)} {OTHERWISE}")
 
     def _check_separation(self, theta):
         names = list(self.mixture.named_experts_)
@@ -215,7 +168,7 @@ class Estimates:
                 "error: its weights grow without end as the penalty goes, and have no standard "
                 f"errors. Take fewer columns for the gate. {OTHERWISE}"
             )
-        if of_experts is not None and of_experts.min() < LEAST_UNDECIDED:
+        if of_experts.size and of_experts.min() < LEAST_UNDECIDED:
             k, c = np.unravel_index(of_experts.argmin(), of_experts.shape)
             label = self.mixture.classes_.tolist()[c]
             raise ValueError(
@@ -241,41 +194,34 @@ class Estimates:
 
     def in_raw_units(self, theta):
         """Parameters in the units of X and y, and the matrix that makes changes of them."""
-        y_scale = self.y_scale if self.is_gaussian else None
-        to_raw = self._units(self.columns.to_raw, self.gate_columns.to_raw, y_scale)
+        to_raw = self._units(self.columns.to_raw, self.gate_columns.to_raw, self.y_scale)
         to_raw = to_raw @ self.likelihood.spread
         return to_raw @ theta + self._shifts(), to_raw
 
     def _units(self, of_columns, of_gate_columns, y_scale):
         """Matrix that changes the units of all parameters, those of an output by a factor."""
-        blocks, n_columns = [], self.columns.design.shape[1]
-        n_shapes = int(getattr(self.likelihood.terms, "has_shape", False))
-        for _ in range(self.likelihood.n_experts):
-            if self.is_gaussian:
-                for scale in y_scale:
-                    blocks += [scale * of_columns, [[1.0]]]
-            else:  # any number of linear predictors, then a shape or none
-                n_predictors = (self.likelihood.expert_size - n_shapes) // n_columns
-                blocks += [of_columns] * n_predictors + [[[1.0]]] * n_shapes
-        blocks += [of_gate_columns] * (self.likelihood.n_experts - 1)
-        return linalg.block_diag(*blocks)
+        of_logs = np.eye(len(self.likelihood.terms.logs_of))
+        of_expert = [part for scale in y_scale for part in (scale * of_columns, of_logs)]
+        n_experts = self.likelihood.n_experts
+        return linalg.block_diag(*of_expert * n_experts, *[of_gate_columns] * (n_experts - 1))
 
-    def _ones(self):
-        return np.ones_like(self.y_scale) if self.is_gaussian else None
+    def _raw_size(self):
+        """Number of parameters of an expert in raw units."""
+        return len(self.y_scale) * (len(self.columns.to_raw) + len(self.likelihood.terms.logs_of))
 
     def _shifts(self):
         """What the parameters in raw units have on top, where those here are zero."""
-        if not self.is_gaussian:
-            return 0.0
-        n_experts = self.likelihood.n_experts
-        of_expert = np.zeros((len(self.y_scale), len(self.columns.to_raw) + 1))
-        of_expert[:, 0], of_expert[:, -1] = self.y_mean, np.log(self.y_scale)
+        n_experts, n_raw = self.likelihood.n_experts, len(self.columns.to_raw)
+        of_expert = np.zeros((len(self.y_scale), self._raw_size() // len(self.y_scale)))
+        of_expert[:, 0] = self.y_mean
+        of_expert[:, n_raw : n_raw + 1] = np.log(self.y_scale)[:, None]  # of a scale, if any
         of_gate = np.zeros((n_experts - 1) * len(self.gate_columns.to_raw))
         return np.append(np.tile(of_expert.ravel(), n_experts), of_gate)
 
     def identified(self):
         """Of each parameter in raw units, whether it is one of the likelihood's."""
-        return self._units(self.columns.to_raw, self.gate_columns.to_raw, self._ones()).any(axis=1)
+        ones = np.ones_like(self.y_scale)
+        return self._units(self.columns.to_raw, self.gate_columns.to_raw, ones).any(axis=1)
 
     def notes(self, known):
         """Why parameters are not identified, in a line for each column or part."""
@@ -301,7 +247,7 @@ class Estimates:
         Those that are not identified are NaN.
         """
         recode = (each.to_raw @ each.from_raw for each in (self.columns, self.gate_columns))
-        recode = self._units(*recode, self._ones())
+        recode = self._units(*recode, np.ones_like(self.y_scale))
         recode[~self.identified()] = np.nan
         return recode
 
@@ -402,10 +348,7 @@ def check_applies(mixture):
             "maximum of the likelihood: without top_k, and not after add_expert or the like. "
             + OTHERWISE
         ) from error
-    if (
-        type(mixture.likelihood_) not in TERMS
-        or getattr(mixture.likelihood_, "covariance_", None) is not None
-    ):
+    if mixture.likelihood_.terms() is None:
         raise ValueError(
             "Standard errors are known for classes, for poisson, negative_binomial, gamma and "
             "log_normal, and for gaussian with scales that do not depend on the row and outputs "
@@ -428,21 +371,8 @@ def raw_parameters(mixture):
     """Parameters of a fitted mixture in the units of X and y, in the order of their names."""
     experts = [split_last(expert)[1] for expert in mixture.experts_]
     gate = split_last(mixture.gate_)[1]
-    parameters = []
-    if is_classifier(mixture):
-        for expert in experts:
-            parameters.append(_against_first(np.column_stack(_all_classes(expert))))
-    elif TERMS[type(mixture.likelihood_)] is not GaussianTerms:
-        shapes = getattr(mixture.likelihood_, "shape_", [None] * len(experts))
-        for expert, shape in zip(experts, shapes, strict=True):
-            log_shape = [] if shape is None else [np.log(shape)]
-            parameters.append(np.concatenate([[expert.intercept_], expert.coef_, log_shape]))
-    else:
-        for expert, scale in zip(experts, mixture.likelihood_.scale_, strict=True):
-            scale = np.atleast_1d(scale)
-            coef = expert.coef_.reshape(len(scale), -1)
-            intercept = np.reshape(expert.intercept_, -1)
-            parameters.append(np.column_stack([intercept, coef, np.log(scale)]))
+    terms = mixture.likelihood_.terms()
+    parameters = [terms.of_fit(expert, mixture.likelihood_, k) for k, expert in enumerate(experts)]
     if isinstance(gate, SoftmaxGate):
         parameters.append(_against_first(np.column_stack([gate.intercept_, gate.coef_])))
     else:
@@ -456,15 +386,12 @@ def parameter_names(mixture):
     experts = list(mixture.named_experts_)
     head, last = split_last(mixture.experts_[0])
     of_expert = ["intercept", *_column_names(mixture, head, last.n_features_in_)]
+    of_expert += ["log_" + name.rstrip("_") for name in mixture.likelihood_.terms().logs_of]
     if is_classifier(mixture):
         first, *others = mixture.classes_.tolist()
         labels = [f": {label} against {first}" for label in others]
-    elif TERMS[type(mixture.likelihood_)] is not GaussianTerms:
-        of_expert += ["log_shape"] * hasattr(mixture.likelihood_, "shape_")
-        labels = [""]
     else:
-        of_expert.append("log_scale")
-        n_outputs = mixture.likelihood_.scale_[0].size
+        n_outputs = np.size(last.intercept_)
         labels = [f": output {j}" for j in range(n_outputs)] if n_outputs > 1 else [""]
     for name in experts:
         for label in labels:
@@ -478,13 +405,6 @@ def parameter_names(mixture):
         parts += [f"gate: {name} against {experts[0]}"] * len(of_gate)
         terms += of_gate
     return parts, terms
-
-
-def _all_classes(expert):
-    """Intercepts (C,) and coefficients (C, p) of a logistic regression, of two classes too."""
-    if len(expert.classes_) > 2:
-        return expert.intercept_, expert.coef_
-    return np.append(0.0, expert.intercept_), np.vstack([0 * expert.coef_, expert.coef_])
 
 
 def _against_first(coef):

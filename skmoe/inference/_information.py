@@ -12,242 +12,17 @@ References
    of the Royal Statistical Society B 44 (1982) 226-233.
 """
 
-from abc import abstractmethod
-
 import numpy as np
-from scipy import linalg, special
+from scipy import linalg
 from sklearn.utils import gen_batches
 
-from .._numerics.multinomial import log_softmax
-from .._numerics.statistics import weighted_grams
+from ..likelihoods._terms import SoftmaxTerms
 
 BLOCK_ROWS = 8192
 NEWTON_STEPS = 50
-LARGEST_LOG_MEAN = 300.0
 LONGEST_STEP = 30.0  # of a coefficient of standardised columns, or the logarithm of a scale
 SINGULAR = 1e-8  # smallest eigenvalue of the information, its diagonal scaled to ones
 SMALLEST_GAIN = 1e-8  # of the log-likelihood: 1e-4 standard errors from the maximum
-
-
-class GaussianTerms:
-    """Linear regressions of one expert with Gaussian errors, independent over the outputs.
-
-    Parameters
-    ----------
-    theta : ndarray of shape (n_outputs * (n_columns + 1),)
-        For each output the coefficients, then the logarithm of the standard deviation.
-    design : ndarray of shape (n_samples, n_columns)
-        The last column is the intercept's.
-    targets : ndarray of shape (n_samples, n_outputs)
-        Targets.
-    """
-
-    def __init__(self, theta, design, targets):
-        theta = theta.reshape(targets.shape[1], -1)
-        self.design, self.log_scale = design, theta[:, -1]
-        self.precision = np.exp(-2 * self.log_scale)
-        self.residuals = targets - design @ theta[:, :-1].T
-
-    @staticmethod
-    def size(design, targets):
-        """Number of parameters."""
-        return targets.shape[1] * (design.shape[1] + 1)
-
-    def log_density(self):
-        """Of each row, (n_samples,)."""
-        squares = self.residuals**2 * self.precision
-        return (-0.5 * (squares + np.log(2 * np.pi)) - self.log_scale).sum(axis=1)
-
-    def score(self):
-        """Gradient of each row's log-density, (n_samples, size)."""
-        slope = (self.residuals * self.precision)[:, :, None] * self.design[:, None, :]
-        of_scale = self.residuals**2 * self.precision - 1
-        return np.concatenate([slope, of_scale[:, :, None]], axis=2).reshape(len(slope), -1)
-
-    def hessian(self, weights):
-        """Weighted sum over the rows, (size, size)."""
-        blocks = []
-        for residuals, precision in zip(self.residuals.T, self.precision, strict=True):
-            by_scale = -2 * precision * (self.design.T @ (weights * residuals))
-            gram = self.design.T @ (self.design * weights[:, None])
-            corner = -2 * precision * (weights @ residuals**2)
-            blocks.append(
-                np.block([[-precision * gram, by_scale[:, None]], [by_scale[None], corner]])
-            )
-        return linalg.block_diag(*blocks)
-
-
-class LogLinearTerms:
-    """A generalised linear model of one expert with a log link.
-
-    Parameters
-    ----------
-    theta : ndarray of shape (n_columns,) or (n_columns + 1,)
-        Coefficients, then the logarithm of the shape, if there is one.
-    design : ndarray of shape (n_samples, n_columns)
-        The last column is the intercept's.
-    target : ndarray of shape (n_samples, 2)
-        Target, and logarithm of the exposure.
-    """
-
-    has_shape = True
-
-    def __init__(self, theta, design, target):
-        n_columns = design.shape[1]
-        self.design, self.target = design, target[:, 0]
-        log_mean = design @ theta[:n_columns] + target[:, 1]
-        self.mean = np.exp(np.clip(log_mean, -LARGEST_LOG_MEAN, LARGEST_LOG_MEAN))
-        self.shape = np.exp(theta[n_columns]) if self.has_shape else None
-
-    @classmethod
-    def size(cls, design, target):
-        """Number of parameters."""
-        return design.shape[1] + cls.has_shape
-
-    @abstractmethod
-    def log_density(self):
-        """Of each row, (n_samples,)."""
-
-    @abstractmethod
-    def _first(self):
-        """Derivatives (n_samples,) by the logarithms of mean and shape."""
-
-    @abstractmethod
-    def _second(self):
-        """By that of the mean twice, by both, and by that of the shape twice."""
-
-    def score(self):
-        """Gradient of each row's log-density, (n_samples, size)."""
-        by_mean, by_shape = self._first()
-        slope = self.design * by_mean[:, None]
-        return np.column_stack([slope, by_shape]) if self.has_shape else slope
-
-    def hessian(self, weights):
-        """Weighted sum over the rows, (size, size)."""
-        by_mean, mixed, by_shape = self._second()
-        hessian = self.design.T @ (self.design * (weights * by_mean)[:, None])
-        if not self.has_shape:
-            return hessian
-        beside = self.design.T @ (weights * mixed)
-        return np.block([[hessian, beside[:, None]], [beside[None], weights @ by_shape]])
-
-
-class PoissonTerms(LogLinearTerms):
-    """Counts whose variance is their mean."""
-
-    has_shape = False
-
-    def log_density(self):
-        return special.xlogy(self.target, self.mean) - self.mean - special.gammaln(self.target + 1)
-
-    def _first(self):
-        return self.target - self.mean, None
-
-    def _second(self):
-        return -self.mean, None, None
-
-
-class NegativeBinomialTerms(LogLinearTerms):
-    """Counts whose variance is ``mean + mean**2 / shape``."""
-
-    def log_density(self):
-        y, shape, total = self.target, self.shape, self.mean + self.shape
-        log_binomial = special.gammaln(y + shape) - special.gammaln(shape) - special.gammaln(y + 1)
-        excess = -shape * np.log1p(self.mean / shape)
-        return log_binomial + excess + special.xlogy(y, self.mean / total)
-
-    def _first(self):
-        y, mean, shape = self.target, self.mean, self.shape
-        return (y - mean) * shape / (mean + shape), shape * self._by_shape()
-
-    def _by_shape(self):
-        y, shape, total = self.target, self.shape, self.mean + self.shape
-        of_gamma = special.digamma(y + shape) - special.digamma(shape)
-        return of_gamma + np.log(shape / total) + 1 - (y + shape) / total
-
-    def _second(self):
-        y, mean, shape, total = self.target, self.mean, self.shape, self.mean + self.shape
-        of_gamma = special.polygamma(1, y + shape) - special.polygamma(1, shape)
-        bend = of_gamma + 1 / shape - 2 / total + (y + shape) / total**2
-        return (
-            -mean * shape * (y + shape) / total**2,
-            (y - mean) * mean * shape / total**2,
-            shape * self._by_shape() + shape**2 * bend,
-        )
-
-
-class GammaTerms(LogLinearTerms):
-    """Positive targets whose standard deviation is ``mean / sqrt(shape)``."""
-
-    def log_density(self):
-        shape, ratio = self.shape, self.target / self.mean
-        constant = shape * np.log(shape) - special.gammaln(shape)
-        return constant + shape * (np.log(ratio) - ratio) - np.log(self.target)
-
-    def _first(self):
-        ratio = self.target / self.mean
-        return self.shape * (ratio - 1), self.shape * self._by_shape(ratio)
-
-    def _by_shape(self, ratio):
-        return np.log(self.shape) + 1 - special.digamma(self.shape) + np.log(ratio) - ratio
-
-    def _second(self):
-        ratio, shape = self.target / self.mean, self.shape
-        bend = 1 / shape - special.polygamma(1, shape)
-        return (
-            -shape * ratio,
-            shape * (ratio - 1),
-            shape * self._by_shape(ratio) + shape**2 * bend,
-        )
-
-
-class SoftmaxTerms:
-    """Multinomial logistic regression, by log-odds against the first class.
-
-    Parameters
-    ----------
-    theta : ndarray of shape ((n_classes - 1) * n_columns,)
-        Coefficients of one class after the other.
-    design : ndarray of shape (n_samples, n_columns)
-        The last column is the intercept's.
-    labels : ndarray of shape (n_samples, n_classes)
-        One-hot, or soft.
-    """
-
-    def __init__(self, theta, design, labels):
-        log_odds = design @ theta.reshape(labels.shape[1] - 1, design.shape[1]).T
-        self.design, self.labels = design, labels
-        self.log_proba = log_softmax(np.column_stack([np.zeros(len(design)), log_odds]))
-        self.proba = np.exp(self.log_proba)
-
-    @staticmethod
-    def size(design, labels):
-        """Number of parameters."""
-        return (labels.shape[1] - 1) * design.shape[1]
-
-    def log_density(self):
-        """Of each row, (n_samples,)."""
-        return (self.labels * self.log_proba).sum(axis=1)
-
-    def score(self, labels=None):
-        """Gradient of each row's log-density, (n_samples, size); of other labels where given."""
-        beyond = (self.labels if labels is None else labels) - self.proba
-        return (beyond[:, 1:, None] * self.design[:, None, :]).reshape(len(beyond), -1)
-
-    def hessian(self, weights):
-        """Weighted sum over the rows, (size, size)."""
-        n_odds, n_columns = self.proba.shape[1] - 1, self.design.shape[1]
-        hessian = np.zeros((n_odds, n_columns, n_odds, n_columns))
-        for i in range(n_odds):
-            proba = self.proba[:, 1:]
-            of_pair = weights[:, None] * proba[:, [i]] * proba
-            of_pair[:, i] -= weights * proba[:, i]
-            hessian[i] = weighted_grams(self.design, of_pair).transpose(1, 0, 2)
-        return hessian.reshape(n_odds * n_columns, n_odds * n_columns)
-
-    def undecided(self, weights):
-        """Weighted sums of p (1 - p), (n_classes,): next to nothing where classes separate."""
-        return weights @ (self.proba * (1 - self.proba))
 
 
 class MixtureLikelihood:
@@ -258,12 +33,12 @@ class MixtureLikelihood:
 
     Parameters
     ----------
-    terms : {GaussianTerms, SoftmaxTerms, PoissonTerms, NegativeBinomialTerms, GammaTerms}
-        Kind of the experts.
+    terms : type
+        Derived from ExpertTerms: kind of the experts.
     design : ndarray of shape (n_samples, n_columns)
         Of the experts; the last column is the intercept's.
-    target : ndarray of shape (n_samples, n_outputs), (n_samples, n_classes) or (n_samples, 2)
-        Targets, classes one-hot, or target and log-exposure.
+    target : ndarray of shape (n_samples, n_outputs)
+        As the terms take it.
     gate_design : ndarray of shape (n_samples, n_gate_columns)
         Of the gate; a single column of ones for proportions.
     weight : ndarray of shape (n_samples,)
@@ -332,21 +107,16 @@ class MixtureLikelihood:
         return outer
 
     def undecided(self, theta):
-        """Weighted sums of p (1 - p) of the gate (n_experts,), and of logistic experts.
+        """Weighted sums of p (1 - p) of the gate (n_experts,), and of the experts.
 
-        Those of the experts, (n_experts, n_classes), are None for linear ones.
+        Those of the experts are (n_experts, n_classes), without classes (n_experts, 0).
         """
         of_gate, of_experts = 0.0, 0.0
         for block in self._blocks(theta):
             of_gate = of_gate + block.gate.undecided(block.unit_weight)
-            if self.terms is SoftmaxTerms:
-                of_experts = of_experts + np.array(
-                    [
-                        expert.undecided(mass)
-                        for expert, mass in zip(block.experts, block.row_mass.T, strict=True)
-                    ]
-                )
-        return of_gate, (of_experts if self.terms is SoftmaxTerms else None)
+            masses = zip(block.experts, block.row_mass.T, strict=True)
+            of_experts = of_experts + np.array([expert.undecided(mass) for expert, mass in masses])
+        return of_gate, of_experts
 
     def _blocks(self, theta):
         of_experts, of_gate = self.split(theta)

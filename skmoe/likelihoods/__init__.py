@@ -13,11 +13,13 @@ from ._laplace import Laplace
 from ._log_normal import LogNormal
 from ._per_expert import PerExpert
 from ._student_t import StudentT
+from ._terms import ExpertTerms, PredictorTerms
 from ._with_noise import WithNoise
 
 __all__ = [
     "BaseLikelihood",
     "Categorical",
+    "ExpertTerms",
     "Gamma",
     "Gaussian",
     "Laplace",
@@ -25,6 +27,7 @@ __all__ = [
     "NegativeBinomial",
     "PerExpert",
     "Poisson",
+    "PredictorTerms",
     "StudentT",
     "WithNoise",
 ]

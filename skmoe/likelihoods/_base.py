@@ -347,7 +347,7 @@ class BaseLikelihood(BaseEstimator, metaclass=ABCMeta):
         Returns
         -------
         terms : type or None
-            None, the default, where there are no standard errors.
+            Derived from :class:`ExpertTerms`; by default None: no standard errors.
         """
         return None
 

@@ -4,6 +4,7 @@ import numpy as np
 from scipy import optimize
 
 from ._base import BaseLikelihood
+from ._terms import SoftmaxTerms
 
 SMOOTHING_STEPS = 20
 
@@ -309,6 +310,16 @@ class Categorical(BaseLikelihood):
     def n_parameters_(self):
         """Number of free parameters."""
         return len(self.epsilon_) * (bool(self.temperature) + bool(self.smoothing))
+
+    def terms(self):
+        """Class of the derivatives of the log-density, for standard errors.
+
+        Returns
+        -------
+        terms : type
+            Of multinomial logistic regressions.
+        """
+        return SoftmaxTerms
 
 
 def _minimise(loss):

@@ -5,6 +5,7 @@ from scipy import optimize, special
 
 from ..distributions import NegativeBinomialComponents, PoissonComponents
 from ..distributions._counts import log_negative_binomial, log_poisson
+from ._log_linear_terms import NegativeBinomialTerms, PoissonTerms
 from ._means import PositiveMeans
 
 SHAPE_RANGE = np.log([1e-3, 1e6])  # beyond the last, counts are Poisson's to six digits
@@ -117,6 +118,16 @@ class Poisson(_Counts):
     def _around(self, mean, experts):
         return PoissonComponents(mean)
 
+    def terms(self):
+        """Class of the derivatives of the log-density, for standard errors.
+
+        Returns
+        -------
+        terms : type
+            Of log-linear experts.
+        """
+        return PoissonTerms
+
 
 class NegativeBinomial(_Counts):
     r"""Counts that vary more than Poisson's.
@@ -228,6 +239,16 @@ class NegativeBinomial(_Counts):
 
     def _around(self, mean, experts):
         return NegativeBinomialComponents(mean, self.shape_[experts])
+
+    def terms(self):
+        """Class of the derivatives of the log-density, for standard errors.
+
+        Returns
+        -------
+        terms : type
+            Of log-linear experts.
+        """
+        return NegativeBinomialTerms
 
 
 def _better_shape(y, mean, weights, last):

@@ -4,6 +4,7 @@ import numpy as np
 from scipy import special, stats
 
 from ..distributions import ScipyComponents
+from ._log_linear_terms import GammaTerms
 from ._means import PositiveMeans
 
 LARGEST_SHAPE = 1e6  # a relative standard deviation of 0.1 %, the floor of Gaussian scales
@@ -144,6 +145,16 @@ class Gamma(PositiveMeans):
     def _around(self, mean, experts):
         shape = np.broadcast_to(self.shape_[experts], mean.shape)
         return ScipyComponents(stats.gamma(shape, scale=mean / shape))
+
+    def terms(self):
+        """Class of the derivatives of the log-density, for standard errors.
+
+        Returns
+        -------
+        terms : type
+            Of log-linear experts.
+        """
+        return GammaTerms
 
 
 def _shape_of(deviance):

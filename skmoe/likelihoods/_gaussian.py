@@ -6,6 +6,7 @@ from sklearn.ensemble import RandomForestRegressor
 from ..distributions import CorrelatedComponents, GaussianComponents
 from ..distributions._arrays import diagonal
 from ._scaled import ScaledErrors
+from ._terms import GaussianTerms, SharedScaleTerms
 
 KINDS = ("expert", "shared", "auto")
 
@@ -239,3 +240,16 @@ class Gaussian(ScaledErrors):
         if self._is_full:
             of_one = n_outputs * (n_outputs + 1) // 2
         return of_one if self.scale == "shared" else of_one * len(self.scale_)
+
+    def terms(self):
+        """Class of the derivatives of the log-density, for standard errors.
+
+        Returns
+        -------
+        terms : type or None
+            None where scales depend on the row, or outputs on each other.
+        """
+        if self.scale_model_ is not None or self.covariance_ is not None:
+            return None
+        is_shared = isinstance(self.scale, str) and self.scale == "shared"
+        return SharedScaleTerms if is_shared else GaussianTerms

@@ -5,6 +5,7 @@ from scipy import stats
 
 from ..distributions import ScipyComponents
 from ._scaled import ScaledErrors
+from ._terms import LogNormalTerms
 
 LARGEST_LOG = 500.0  # of a prediction; its square is a float still
 
@@ -138,3 +139,13 @@ class LogNormal(ScaledErrors):
     def _around(self, prediction, scale, experts):
         median = np.exp(np.clip(prediction, -LARGEST_LOG, LARGEST_LOG))
         return ScipyComponents(stats.lognorm(scale, scale=median))
+
+    def terms(self):
+        """Class of the derivatives of the log-density, for standard errors.
+
+        Returns
+        -------
+        terms : type
+            Of linear models of the logarithm.
+        """
+        return LogNormalTerms

@@ -1,0 +1,398 @@
+"""Derivatives of the log-density of one expert, which standard errors are made of.
+
+A likelihood with standard errors names one of these classes in its ``terms``. What is public
+here suffices to write another: :class:`PredictorTerms` for outputs that err independently,
+:class:`ExpertTerms` for all else.
+"""
+
+from abc import ABC, abstractmethod
+
+import numpy as np
+from scipy import linalg
+
+from .._numerics.multinomial import log_softmax
+from .._numerics.statistics import weighted_grams
+
+
+class ExpertTerms(ABC):
+    """Log-density of rows under one expert that is linear in the columns, and its derivatives.
+
+    An expert has one or several linear predictors: of each output, or of each class but the
+    first. Its parameters are, for each predictor, the coefficients and then the logarithms of what
+    the likelihood has fitted beside them, such as scales.
+
+    Parameters
+    ----------
+    theta : ndarray of shape (size,)
+        Parameters; of each predictor the coefficients, the intercept's last, then the logarithms.
+    design : ndarray of shape (n_samples, n_columns)
+        The last column is the intercept's.
+    target : ndarray of shape (n_samples, n_outputs)
+        As the class method ``target_of`` has made it.
+
+    Attributes
+    ----------
+    logs_of : tuple of str
+        Names of the fitted attributes of the likelihood, positive and with an entry for each
+        expert, whose logarithms are parameters: ``("scale_",)`` is told as ``log_scale``.
+    logs_are_shared : bool
+        Whether all experts have the same of these.
+    standardises : bool
+        Whether the target may be shifted and scaled: predictors are locations, and the first of
+        the logarithms, if any, is that of a scale.
+    at_bound_message : str
+        Why there are no standard errors for the experts of ``at_bound``, whose ``{names}`` it
+        holds.
+    """
+
+    logs_of = ()
+    logs_are_shared = False
+    standardises = False
+    at_bound_message = (
+        "The scale of {names} is at its floor: there the likelihood is not at a maximum, "
+        "and has no standard errors. Ask for fewer experts, or give less exact targets."
+    )
+
+    def __init__(self, theta, design, target):
+        self.design, self.target = design, target
+        n_columns = design.shape[1]
+        theta = theta.reshape(self.n_predictors(target), n_columns + len(self.logs_of))
+        self.predictors = design @ theta[:, :n_columns].T  # (n_samples, n_predictors)
+        self.logs = theta[:, n_columns:].T  # (n_logs, n_predictors)
+
+    @abstractmethod
+    def log_density(self):
+        """Log-density of each row, joint over the outputs.
+
+        Returns
+        -------
+        log_density : ndarray of shape (n_samples,)
+            Natural logarithm.
+        """
+
+    @abstractmethod
+    def score(self):
+        """Gradient of the log-density of each row.
+
+        Returns
+        -------
+        score : ndarray of shape (n_samples, size)
+            By the parameters, in their order.
+        """
+
+    @abstractmethod
+    def hessian(self, weights):
+        """Weighted sum over the rows of the second derivatives of the log-density.
+
+        Parameters
+        ----------
+        weights : ndarray of shape (n_samples,)
+            Of the rows.
+
+        Returns
+        -------
+        hessian : ndarray of shape (size, size)
+            By the parameters, in their order.
+        """
+
+    def undecided(self, weights):
+        """Weighted sums of p (1 - p) of each class.
+
+        They are next to nothing where an expert separates classes, so that there is no maximum.
+
+        Parameters
+        ----------
+        weights : ndarray of shape (n_samples,)
+            Of the rows.
+
+        Returns
+        -------
+        undecided : ndarray of shape (n_classes,)
+            Empty, the default, where there are no classes.
+        """
+        return np.empty(0)
+
+    @staticmethod
+    def n_predictors(target):
+        """Number of linear predictors.
+
+        Parameters
+        ----------
+        target : ndarray of shape (n_samples, n_outputs)
+            As ``target_of`` has made it.
+
+        Returns
+        -------
+        n_predictors : int
+            By default one for each column of the target.
+        """
+        return target.shape[1]
+
+    @classmethod
+    def size(cls, design, target):
+        """Number of parameters.
+
+        Parameters
+        ----------
+        design : ndarray of shape (n_samples, n_columns)
+            The last column is the intercept's.
+        target : ndarray of shape (n_samples, n_outputs)
+            As ``target_of`` has made it.
+
+        Returns
+        -------
+        size : int
+            Of one expert.
+        """
+        return cls.n_predictors(target) * (design.shape[1] + len(cls.logs_of))
+
+    @classmethod
+    def target_of(cls, likelihood, y, exposure):
+        """The target as ``__init__`` takes it.
+
+        Parameters
+        ----------
+        likelihood : BaseLikelihood
+            Fitted.
+        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            Target.
+        exposure : ndarray of shape (n_samples,) or None
+            Its exposure.
+
+        Returns
+        -------
+        target : ndarray of shape (n_samples, n_outputs)
+            By default what experts are fitted on.
+        """
+        return likelihood.expert_target(y).reshape(len(y), -1)
+
+    @classmethod
+    def log_jacobian(cls, target):
+        """Log-density of y less that of the target.
+
+        Parameters
+        ----------
+        target : ndarray of shape (n_samples, n_outputs)
+            As ``target_of`` has made it.
+
+        Returns
+        -------
+        log_jacobian : ndarray of shape (n_samples,)
+            Zeros by default, where experts are fitted on y itself.
+        """
+        return np.zeros(len(target))
+
+    @classmethod
+    def of_fit(cls, expert, likelihood, k):
+        """Parameters of a fitted expert in the units of X and y.
+
+        Parameters
+        ----------
+        expert : estimator
+            Linear.
+        likelihood : BaseLikelihood
+            Fitted.
+        k : int
+            Number of the expert.
+
+        Returns
+        -------
+        parameters : ndarray of shape (n_predictors, 1 + n_columns + n_logs)
+            Intercepts, coefficients and logarithms.
+        """
+        intercept = np.reshape(expert.intercept_, -1)
+        coef = np.reshape(expert.coef_, (len(intercept), -1))
+        logs = [np.log(np.reshape(getattr(likelihood, name)[k], -1)) for name in cls.logs_of]
+        return np.column_stack([intercept, coef, *logs])
+
+    @classmethod
+    def at_bound(cls, logs, likelihood):
+        """Whether the likelihood of an expert still rises at the end of what is allowed.
+
+        Parameters
+        ----------
+        logs : ndarray of shape (n_experts, n_predictors, n_logs)
+            Logarithms of what ``logs_of`` names, in the units of y.
+        likelihood : BaseLikelihood
+            Fitted.
+
+        Returns
+        -------
+        at_bound : ndarray of bool of shape (n_experts,)
+            By default false.
+        """
+        return np.zeros(len(logs), dtype=bool)
+
+
+class PredictorTerms(ExpertTerms):
+    """Terms of outputs that err independently: derivatives by predictors and logarithms are enough.
+
+    In ``log_density``, ``first`` and ``second`` a subclass has ``predictors`` and ``target``, of
+    shape (n_samples, n_outputs), and ``logs``, one row (n_outputs,) for each of ``logs_of``.
+
+    Parameters
+    ----------
+    theta : ndarray of shape (size,)
+        Parameters; of each predictor the coefficients, the intercept's last, then the logarithms.
+    design : ndarray of shape (n_samples, n_columns)
+        The last column is the intercept's.
+    target : ndarray of shape (n_samples, n_outputs)
+        As the class method ``target_of`` has made it.
+    """
+
+    @abstractmethod
+    def first(self):
+        """Derivatives by the predictors, then by each of the logarithms.
+
+        Returns
+        -------
+        first : list of 1 + n_logs ndarrays of shape (n_samples, n_outputs)
+            Of each output's log-density.
+        """
+
+    @abstractmethod
+    def second(self):
+        """Second derivatives, in the same order.
+
+        Returns
+        -------
+        second : list of 1 + n_logs such lists
+            A symmetric matrix of ndarrays of shape (n_samples, n_outputs).
+        """
+
+    def score(self):
+        """Gradient of the log-density of each row.
+
+        Returns
+        -------
+        score : ndarray of shape (n_samples, size)
+            By the parameters, in their order.
+        """
+        by_predictor, *by_logs = self.first()
+        parts = [by_predictor[:, :, None] * self.design[:, None, :]]
+        parts += [by_log[:, :, None] for by_log in by_logs]
+        return np.concatenate(parts, axis=2).reshape(len(self.design), -1)
+
+    def hessian(self, weights):
+        """Weighted sum over the rows of the second derivatives of the log-density.
+
+        Parameters
+        ----------
+        weights : ndarray of shape (n_samples,)
+            Of the rows.
+
+        Returns
+        -------
+        hessian : ndarray of shape (size, size)
+            By the parameters, in their order.
+        """
+        second = self.second()
+        columns = [self.design] + [np.ones((len(self.design), 1))] * len(self.logs_of)
+        blocks = []
+        for j in range(self.predictors.shape[1]):
+            rows = [
+                [
+                    a.T @ (b * (weights * part[:, j])[:, None])
+                    for b, part in zip(columns, row, strict=True)
+                ]
+                for a, row in zip(columns, second, strict=True)
+            ]
+            blocks.append(np.block(rows))
+        return linalg.block_diag(*blocks)
+
+
+class GaussianTerms(PredictorTerms):
+    """Linear regressions with Gaussian errors."""
+
+    logs_of = ("scale_",)
+    standardises = True
+
+    def __init__(self, theta, design, target):
+        super().__init__(theta, design, target)
+        self.precision = np.exp(-2 * self.logs[0])
+        self.residuals = self.target - self.predictors
+
+    def log_density(self):
+        squares = self.residuals**2 * self.precision
+        return (-0.5 * (squares + np.log(2 * np.pi)) - self.logs[0]).sum(axis=1)
+
+    def first(self):
+        by_location = self.residuals * self.precision
+        return [by_location, self.residuals * by_location - 1]
+
+    def second(self):
+        mixed = -2 * self.residuals * self.precision
+        of_location = np.broadcast_to(-self.precision, mixed.shape)
+        return [[of_location, mixed], [mixed, self.residuals * mixed]]
+
+    @classmethod
+    def at_bound(cls, logs, likelihood):
+        return (np.exp(logs[:, :, 0]) <= 1.001 * likelihood.floor_).any(axis=1)
+
+
+class SharedScaleTerms(GaussianTerms):
+    """Gaussian errors of one scale for all experts."""
+
+    logs_are_shared = True
+
+
+class LogNormalTerms(GaussianTerms):
+    """Gaussian errors of the logarithm of y."""
+
+    @classmethod
+    def log_jacobian(cls, target):
+        return -target.sum(axis=1)
+
+
+class SoftmaxTerms(ExpertTerms):
+    """Multinomial logistic regression, by log-odds against the first class.
+
+    Parameters
+    ----------
+    theta : ndarray of shape ((n_classes - 1) * n_columns,)
+        Coefficients of one class after the other.
+    design : ndarray of shape (n_samples, n_columns)
+        The last column is the intercept's.
+    labels : ndarray of shape (n_samples, n_classes)
+        One-hot, or soft.
+    """
+
+    def __init__(self, theta, design, labels):
+        super().__init__(theta, design, labels)
+        self.log_proba = log_softmax(np.column_stack([np.zeros(len(design)), self.predictors]))
+        self.proba = np.exp(self.log_proba)
+
+    @staticmethod
+    def n_predictors(labels):
+        return labels.shape[1] - 1
+
+    @classmethod
+    def target_of(cls, likelihood, y, exposure):
+        return np.eye(len(likelihood.class_share_))[y]
+
+    @classmethod
+    def of_fit(cls, expert, likelihood, k):
+        intercept, coef = np.reshape(expert.intercept_, (-1, 1)), expert.coef_
+        parameters = np.column_stack([intercept, coef])
+        return parameters[1:] - parameters[0] if len(parameters) > 1 else parameters
+
+    def log_density(self):
+        return (self.target * self.log_proba).sum(axis=1)
+
+    def score(self, labels=None):
+        """Gradient of each row's log-density, (n_samples, size); of other labels where given."""
+        beyond = (self.target if labels is None else labels) - self.proba
+        return (beyond[:, 1:, None] * self.design[:, None, :]).reshape(len(beyond), -1)
+
+    def hessian(self, weights):
+        n_odds, n_columns = self.proba.shape[1] - 1, self.design.shape[1]
+        hessian = np.zeros((n_odds, n_columns, n_odds, n_columns))
+        for i in range(n_odds):
+            proba = self.proba[:, 1:]
+            of_pair = weights[:, None] * proba[:, [i]] * proba
+            of_pair[:, i] -= weights * proba[:, i]
+            hessian[i] = weighted_grams(self.design, of_pair).transpose(1, 0, 2)
+        return hessian.reshape(n_odds * n_columns, n_odds * n_columns)
+
+    def undecided(self, weights):
+        return weights @ (self.proba * (1 - self.proba))

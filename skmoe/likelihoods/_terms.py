@@ -219,9 +219,9 @@ class ExpertTerms(ABC):
         Returns
         -------
         at_bound : ndarray of bool of shape (n_experts,)
-            By default false.
+            By default that of the likelihood's ``at_floor_``.
         """
-        return np.zeros(len(logs), dtype=bool)
+        return np.asarray(likelihood.at_floor_, dtype=bool)
 
 
 class PredictorTerms(ExpertTerms):

@@ -174,6 +174,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
         **UpdatableMixture._parameter_constraints,
         "likelihood": [StrOptions(set(BY_NAME)), HasMethods(["log_density", "update"]), list],
         "shared_effects": [list, None],
+        "pooling": ["boolean"],
     }
 
     def __init__(
@@ -184,6 +185,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
         gate=None,
         likelihood="gaussian",
         shared_effects=None,
+        pooling=False,
         cv="auto",
         ensemble=True,
         min_responsibility="auto",
@@ -207,6 +209,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
         self.gate = gate
         self.likelihood = likelihood
         self.shared_effects = shared_effects
+        self.pooling = pooling
         self.cv = cv
         self.ensemble = ensemble
         self.min_responsibility = min_responsibility

@@ -58,16 +58,27 @@ class Ladder(Trainer):
         self.gate = PooledGate(gate_columns(parts.gate.trained, data.Z), data.weight)
 
     def start(self, previous):
-        """Climb the ladder; ``previous`` is not looked at."""
+        """Climb the ladder, or go on from responsibilities with as many experts as they have."""
+        self.ends, self.paths = [], []
+        best = self._climbed() if previous is None else self._continued(previous)
+        self.problem, self.parts = best, self.parts.first(best.experts.n_experts)
+
+    def _continued(self, resp):
+        problem = self._converge(self._new_problem(resp.shape[1]).start(resp), -np.inf)
+        self.log_evidence = {resp.shape[1]: problem.evidence}
+        return problem
+
+    def _climbed(self):
+        """The mixture of most evidence."""
         random_state = np.random.RandomState(self.seed)
         best = last = self._one_line()
-        self.log_evidence, self.ends, self.paths = {1: best.evidence}, [], []
+        self.log_evidence = {1: best.evidence}
         for k in sorted({k for k in (*LADDER, self.n_experts) if 1 < k <= self.n_experts}):
             last = self._best_of(k, last, best.evidence, random_state)
             self.log_evidence[k] = last.evidence
             if last.evidence > best.evidence:
                 best = last
-        self.problem, self.parts = best, self.parts.first(best.experts.n_experts)
+        return best
 
     def run(self, tasks, attributes_now):
         """Go on with the mixture that is kept, until it converges; see ``Trainer``."""

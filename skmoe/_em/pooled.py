@@ -157,13 +157,13 @@ class PooledProblem(Problem):
         bound += self.gate.log_prior() - self.experts.divergence
         self.log_norm -= unit
         self.load = self.weight @ np.exp(log_gate) / self.weight.sum()
-        self.objective = bound / self.weight.sum() - unit
+        self.objective = float(bound / self.weight.sum() - unit)
         return self.objective
 
     @property
     def evidence(self):
         """The objective, and what is paid for what is not known of the gate; per unit of weight."""
-        return self.objective + self.gate.log_volume() / self.weight.sum()
+        return float(self.objective + self.gate.log_volume() / self.weight.sum())
 
     def learn_alpha(self):
         """A better precision of the gate's prior, and its weights; the change of its logarithm."""

@@ -223,7 +223,8 @@ class BaseMixtureOfExperts(CallbackSupportMixin, FittedMixture, ExpertParameters
         """Responsibilities that ``warm_start`` goes on from, or None."""
         if not self.warm_start or not hasattr(self, "experts_") or self._buffer is not None:
             return None
-        if len(self.experts_) != n_experts and not (self.pooling and len(self.experts_) < n_experts):
+        fewer = len(self.experts_) < n_experts
+        if len(self.experts_) != n_experts and not (self.pooling and fewer):
             raise ValueError(
                 f"warm_start=True needs as many experts as the mixture has now, "
                 f"{len(self.experts_)}; n_experts is {n_experts}."

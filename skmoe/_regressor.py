@@ -97,8 +97,8 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
         EM stops when an iteration changes the objective per unit of weight by no more; cross-fitted
         experts, when two in succession did not better it by more.
     warm_start : bool, default=False
-        Whether ``fit`` goes on from the last solution in place of new starts; with ``pooling``, from
-        its number of experts too.
+        Whether ``fit`` goes on from the last solution in place of new starts; with ``pooling``,
+        from its number of experts too.
     forget_factor : float, default=1.0
         For ``partial_fit``: the weight of what was seen falls by this factor for each unit of
         weight seen since; 0.999 follows a drift within about a thousand rows. 1.0 forgets

@@ -104,7 +104,9 @@ class Ladder(Trainer):
         seed = random_state.randint(2**31 - 1)
         starts = [self._new_problem(n_experts).start(self._regimes(n_experts, seed))]
         if n_experts == smaller.experts.n_experts + 1:
-            halves = [self._climb(split, SHORT_RUN) for split in self._splits(smaller, random_state)]
+            halves = [
+                self._climb(split, SHORT_RUN) for split in self._splits(smaller, random_state)
+            ]
             starts += [max(halves, key=lambda problem: problem.objective)] if halves else []
         ends = [self._converge(problem, to_beat) for problem in starts]
         return max(ends, key=lambda problem: problem.evidence)

@@ -6,8 +6,8 @@ EM raises, by turns in each factor,
     - \mathrm{KL}(q(b)) - \mathrm{KL}(q(\lambda)) + \log p(v)
 
 over responsibilities, coefficients b, precisions lambda, their variances, and the weights v of the
-gate, which are a point [1]_. What is not known of v is counted in when mixtures are compared, by the
-volume of its posterior relative to that of its prior, whose precision alpha maximises that sum.
+gate, which are a point [1]_. What is not known of v is counted in when mixtures are compared, by
+the volume of its posterior relative to that of its prior, whose precision alpha maximises that sum.
 
 References
 ----------
@@ -150,9 +150,7 @@ class PooledProblem(Problem):
         log_gate = np.ascontiguousarray(self.gate.log_proba)
         self.resp, self.log_norm = np.empty_like(log_gate), np.empty(len(log_gate))
         n_threads = kernel_threads(log_gate.size)
-        bound = e_step(
-            log_gate, self.log_density, self.weight, self.resp, self.log_norm, n_threads
-        )
+        bound = e_step(log_gate, self.log_density, self.weight, self.resp, self.log_norm, n_threads)
         unit = np.log(self.experts.y_scale).sum()  # of the target, in whose units the bound is
         bound += self.gate.log_prior() - self.experts.divergence
         self.log_norm -= unit

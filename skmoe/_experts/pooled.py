@@ -131,8 +131,8 @@ def learn_variances(gram, cross, tau, rho, *, one_line=False):
     """Variances of a higher evidence, and the posterior under them; the evidence never falls.
 
     One step of MacKay's [3]_, tau <- sum d^2 / gamma with gamma = size - sum Var d / tau the number
-    of coefficients that the rows determine, and likewise rho from the slopes of b_0. Where it lowers
-    the evidence, that of EM instead, tau <- mean E d^2, which cannot.
+    of coefficients that the rows determine, and likewise rho from the slopes of b_0. Where it
+    lowers the evidence, that of EM instead, tau <- mean E d^2, which cannot.
 
     Returns
     -------
@@ -141,7 +141,7 @@ def learn_variances(gram, cross, tau, rho, *, one_line=False):
     """
     now = pooled_coefficients(gram, cross, tau, rho)
     slopes, intercept = slice(0, -1), slice(-1, None)
-    groups = [("rho", slopes)] if one_line else [("rho", slopes), ("tau", slopes), ("tau", intercept)]
+    groups = [("rho", slopes), ("tau", slopes), ("tau", intercept)][: 1 if one_line else 3]
     old = {"tau": tau, "rho": rho}
     fast, slow = ({name: var.copy() for name, var in old.items()} for _ in range(2))
     for name, group in groups:

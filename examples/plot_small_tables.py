@@ -28,8 +28,8 @@ mixtures = {
 }
 
 # %%
-# ``log_evidence_`` says how numbers of experts compare, per row. In the first table every expert but
-# one makes it worse; in the second the second expert gains a nat, and a third one loses a tenth.
+# ``log_evidence_`` says how numbers of experts compare, per row. In the first table every expert
+# but one makes it worse; in the second the second one gains a nat, and a third loses a tenth.
 
 fitted, densities = {}, {}
 for table, y in tables.items():
@@ -43,9 +43,9 @@ for table, y in tables.items():
 # %%
 # Bands are to hold 90 % of new targets where the second column is 1.5 (dark) or -1.5 (light), lines
 # are the means. Circles are rows above zero in that column, crosses those below it. The log-density
-# is the mean over 2000 new rows; higher is better. Regimes that are none cost more than half a nat a
-# row, and superfluous experts beside true regimes even more: a few rows lie so close to a line that
-# an expert of its own becomes far too sure.
+# is the mean over 2000 new rows; higher is better. Experts for which there are no regimes cost more
+# than half a nat a row: some have few rows, which happen to lie close to a line, and become far too
+# sure of it.
 
 grid = np.linspace(-3, 3, 121)
 figure, axes = plt.subplots(

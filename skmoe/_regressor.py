@@ -135,7 +135,8 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
         ``lower_bound_`` less what is paid for what is not known of the gate. The largest was kept.
     start_lower_bounds_ : list of list of float
         Objectives of each start, iteration by iteration, under linear experts; EM went on from
-        the best. Empty where there was nothing to choose: one start, or one expert.
+        the best. Empty where there was nothing to choose, one start or one expert, and with
+        ``pooling``, whose mixtures start from more than that.
     n_iter_ : int
         EM iterations.
     n_expert_fits_ : int

@@ -128,7 +128,6 @@ class Ladder(Trainer):
             folds=None, splitting=self.splitting, seed=seed,
         )  # fmt: skip
         trainer.start(None)
-        self.paths += trainer.paths
         max_iter, tol = self.settings.max_iter, self.settings.tol
         run_em(problem, max_iter=max_iter, tol=tol, patience=1, revivals=REVIVALS)
         return problem.resp

@@ -1,6 +1,6 @@
 """Partial pooling on small tables, with regimes and without, beside least squares and a told K.
 
-Held-out log-density per row, six tables of each kind; the table of the guide's page on small tables.
+Held-out log-density per row, six tables of each kind, for the guide's page on small tables.
 Takes about two minutes::
 
     OMP_NUM_THREADS=1 python tests/benchmarks/small_tables.py
@@ -57,10 +57,11 @@ def measure(n, p, n_regimes):
         moe = MixtureOfExpertsRegressor(n_experts=2, random_state=0).fit(X, y)
         told.append(moe.log_density(X_test, y_test).mean() - line)
     print(
-        f"{n_regimes} regimes {n:5} x {p:2}: pooling {np.mean(gains):+.3f} (worst {min(gains):+.3f})"
-        f"  two experts {np.mean(told):+.3f} (worst {min(told):+.3f})  coverage "
-        f"{np.mean(covered):.2f} ({min(covered):.2f}-{max(covered):.2f})  experts {found}  "
-        f"{np.mean(seconds):.1f} s",
+        f"{n_regimes} regimes {n:5} x {p:2}: "
+        f"pooling {np.mean(gains):+.3f} (worst {min(gains):+.3f})  "
+        f"two experts {np.mean(told):+.3f} (worst {min(told):+.3f})  "
+        f"coverage {np.mean(covered):.2f} ({min(covered):.2f}-{max(covered):.2f})  "
+        f"experts {found}  {np.mean(seconds):.1f} s",
         flush=True,
     )
 

@@ -22,6 +22,7 @@ from ._compat import (
 )
 from ._em import make_problem
 from ._em.callbacks import FitTasks
+from ._em.ladder import Ladder
 from ._em.parts import GateParts, Parts, adapt_experts
 from ._em.settings import Settings
 from ._em.starts import STARTS
@@ -67,6 +68,8 @@ class BaseMixtureOfExperts(CallbackSupportMixin, FittedMixture, ExpertParameters
         "verbose": ["verbose"],
         "verbose_interval": [Interval(Integral, 1, None, closed="left")],
     }
+
+    pooling = False  # but for regressors, where it is a parameter
 
     @abstractmethod
     def _family(self):
@@ -123,6 +126,7 @@ class BaseMixtureOfExperts(CallbackSupportMixin, FittedMixture, ExpertParameters
         return self
 
     def _fit(self, X, y, sample_weight, exposure, subject, params, tasks):
+        self._check_pooling(subject)
         settings = Settings.of(self)
         settings.warn_of_no_effect()
         names, templates = self._expert_list()
@@ -137,13 +141,13 @@ class BaseMixtureOfExperts(CallbackSupportMixin, FittedMixture, ExpertParameters
             subject,
             reset=True,
             known=False,
-            n_experts=len(names),
+            n_experts=1 if self.pooling else len(names),  # as evidence may choose
         )
         fold_seed, gate_seed, start_seed, expert_seed = draw_seeds(self.random_state, 4)
         parts = self._make_parts(names, templates, rows, gate_seed)
         data = parts.training_data(rows)
         splitting = Splitting(
-            self.cv,
+            False if self.pooling else self.cv,
             split_params,
             data.subject_numbers,
             fold_seed,
@@ -152,27 +156,41 @@ class BaseMixtureOfExperts(CallbackSupportMixin, FittedMixture, ExpertParameters
         )
         folds = splitting.folds(parts.templates, rows)
         tasks.begin(settings.most_iterations(folds, len(names), parts.likelihood))
+        seeds = {"seed": start_seed, "expert_seed": expert_seed}
+        if self.pooling:
+            trainer = Ladder(data, parts, settings, splitting=splitting, **seeds)
+        else:
+            trainer = self._make_trainer(
+                rows, data, parts, settings, splitting, folds, previous, **seeds
+            )
+        trainer.start(previous)
+        problem, parts = trainer.problem, trainer.parts
+        with problem.experts.side_by_side(self.n_jobs):
+            run = trainer.run(tasks, partial(self._attributes_now, problem, parts, settings, folds))
+            model, order, load = parts.model(problem, settings)
+        self._set_fitted(problem, model, order, load, run, trainer, folds)
+        tasks.end()
+
+    def _check_pooling(self, subject):
+        """Refuse what pooled experts do not know, where they are asked for."""
+
+    def _make_trainer(
+        self, rows, data, parts, settings, splitting, folds, previous, *, seed, expert_seed
+    ):
+        """A Trainer of experts, gate and likelihood as the user gave them."""
         experts = parts.make_experts(data, folds, settings, expert_seed)
         likelihood = parts.likelihood.fitting(in_sample=folds is None, linear=experts.is_solved)
         problem = make_problem(
             experts,
             parts.gate.trained if previous is None else parts.gate.continued(self.gate_),
-            likelihood.start(data.y, data.weight, len(names)),
+            likelihood.start(data.y, data.weight, len(parts.names)),
             data,
             in_sample=folds is None,
             gate_folds=splitting.gate_folds(folds, rows, can_memorise=parts.gate.can_memorise),
-            load_prior=settings.load_prior(len(names), data.unit_weight),
-            top_k=settings.active_top_k(len(names)),
+            load_prior=settings.load_prior(len(parts.names), data.unit_weight),
+            top_k=settings.active_top_k(len(parts.names)),
         )
-        trainer = Trainer(
-            problem, data, parts, settings, folds=folds, splitting=splitting, seed=start_seed
-        )
-        trainer.start(previous)
-        with experts.side_by_side(self.n_jobs):
-            run = trainer.run(tasks, partial(self._attributes_now, problem, parts, settings, folds))
-            model, order, load = parts.model(problem, settings)
-        self._set_fitted(problem, model, order, load, run, trainer, folds)
-        tasks.end()
+        return Trainer(problem, data, parts, settings, folds=folds, splitting=splitting, seed=seed)
 
     def _make_parts(self, names, templates, rows, gate_seed):
         """Experts, gate and likelihood as the user gave them, adapted to the rows."""
@@ -209,7 +227,8 @@ class BaseMixtureOfExperts(CallbackSupportMixin, FittedMixture, ExpertParameters
         """Responsibilities that ``warm_start`` goes on from, or None."""
         if not self.warm_start or not hasattr(self, "experts_") or self._buffer is not None:
             return None
-        if len(self.experts_) != n_experts:
+        fewer = len(self.experts_) < n_experts
+        if len(self.experts_) != n_experts and not (self.pooling and fewer):
             raise ValueError(
                 f"warm_start=True needs as many experts as the mixture has now, "
                 f"{len(self.experts_)}; n_experts is {n_experts}."
@@ -250,6 +269,7 @@ class BaseMixtureOfExperts(CallbackSupportMixin, FittedMixture, ExpertParameters
         self._log_prior = problem.log_prior()
         self._n_functions = problem.experts.n_functions
         self._shared_columns = problem.experts.shared_columns
+        self.__dict__.pop("log_evidence_", None)
         if folds not in (None, "prefit"):
             self.oof_log_density_ = problem.log_norm
             self.oof_responsibilities_ = problem.resp[:, order]
@@ -267,6 +287,8 @@ class BaseMixtureOfExperts(CallbackSupportMixin, FittedMixture, ExpertParameters
         self._set_trained(model, problem, order, load, folds)
         self.lower_bounds_ = run.objectives
         self.start_lower_bounds_ = trainer.paths
+        if trainer.log_evidence is not None:
+            self.log_evidence_ = trainer.log_evidence
         self.n_iter_ = len(run.objectives)
         self.n_expert_fits_ = problem.experts.n_fits
         self.converged_ = run.converged

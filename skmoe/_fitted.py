@@ -288,6 +288,12 @@ class FittedMixture:
                 "Information criteria need the maximum of the likelihood, which a mixture after "
                 f"{self._changed_by} is not at. Cross-validate the log-score instead."
             )
+        if hasattr(self, "log_evidence_"):
+            raise ValueError(
+                "Information criteria need the maximum of the likelihood, which a mixture with "
+                "pooling is not at: its coefficients are averages over their posterior. Compare "
+                "such mixtures by lower_bound_, which bounds their evidence, or by log_evidence_."
+            )
         counts = self.likelihood_.n_parameters_, split_last(self.gate_)[1].n_parameters_
         if self._n_functions is None or None in counts:
             raise ValueError(

@@ -9,6 +9,7 @@ from ._compat import HasMethods, StrOptions, check_y, fit_context
 from ._experts.families import LeastSquares, LogLinear
 from ._model import RegressionModel
 from ._parameters import check_exposure, check_fitted, check_X
+from ._pooling import check_pooling
 from ._tables import check_sizes
 from ._updating import UpdatableMixture
 from .inference._summary import InferringMixture
@@ -48,6 +49,13 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
         Columns that have one coefficient for all experts, by number or name, of X or, with a
         Pipeline as expert, of what its last step sees; intercepts and the other slopes are each
         expert's own. Linear experts only. None is no column.
+    pooling : bool, default=False
+        Whether the coefficients of each expert deviate from common ones by a normal prior, the
+        error variances by a Gamma prior, and the evidence decides how far, as well as how many
+        experts there are: ``n_experts`` is then an upper bound, and a mixture where there are no
+        regimes becomes one line. For small tables, see :doc:`/guide/small_tables`. Default experts
+        with Gaussian errors alone, behind a softmax gate, whose ``alpha`` is learned too, or a
+        constant one. False is maximum likelihood.
     cv : "auto", "oob", "prefit", False, int, splitter or iterable, default="auto"
         How the E-step gets predictions for rows that experts and gate have not seen. "auto" is
         in-sample for linear models with ten rows a coefficient or more (by weight, over all
@@ -90,7 +98,8 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
         EM stops when an iteration changes the objective per unit of weight by no more; cross-fitted
         experts, when two in succession did not better it by more.
     warm_start : bool, default=False
-        Whether ``fit`` goes on from the last solution in place of new starts.
+        Whether ``fit`` goes on from the last solution in place of new starts; with ``pooling``,
+        from its number of experts too.
     forget_factor : float, default=1.0
         For ``partial_fit``: the weight of what was seen falls by this factor for each unit of
         weight seen since; 0.999 follows a drift within about a thousand rows. 1.0 forgets
@@ -120,10 +129,15 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
         Objective after each EM iteration: penalised log-likelihood per unit of weight, out of
         fold where experts are cross-fitted.
     lower_bound_ : float
-        Objective of the iterate that was kept, the best.
+        Objective of the iterate that was kept, the best. With ``pooling`` a bound on the
+        logarithm of the evidence, per unit of weight.
+    log_evidence_ : dict of int to float
+        Only with ``pooling``: for each number of experts that was tried, the highest
+        ``lower_bound_`` less what is paid for what is not known of the gate. The largest was kept.
     start_lower_bounds_ : list of list of float
         Objectives of each start, iteration by iteration, under linear experts; EM went on from
-        the best. Empty where there was nothing to choose: one start, or one expert.
+        the best. Empty where there was nothing to choose, one start or one expert, and with
+        ``pooling``, whose mixtures start from more than that.
     n_iter_ : int
         EM iterations.
     n_expert_fits_ : int
@@ -176,6 +190,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
         **UpdatableMixture._parameter_constraints,
         "likelihood": [StrOptions(set(BY_NAME)), HasMethods(["log_density", "update"]), list],
         "shared_effects": [list, None],
+        "pooling": ["boolean"],
     }
 
     def __init__(
@@ -186,6 +201,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
         gate=None,
         likelihood="gaussian",
         shared_effects=None,
+        pooling=False,
         cv="auto",
         ensemble=True,
         min_responsibility="auto",
@@ -209,6 +225,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
         self.gate = gate
         self.likelihood = likelihood
         self.shared_effects = shared_effects
+        self.pooling = pooling
         self.cv = cv
         self.ensemble = ensemble
         self.min_responsibility = min_responsibility
@@ -300,6 +317,10 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
 
     def _labels(self, y):
         return y
+
+    def _check_pooling(self, subject):
+        if self.pooling:
+            check_pooling(self, subject)
 
     def _shared_effects(self):
         return self.shared_effects or []

@@ -46,6 +46,8 @@ class UpdatableMixture(BaseMixtureOfExperts):
 
     def _stream_obstacle(self):
         _, templates = self._expert_list()
+        if self.pooling:
+            return "pooling looks at all rows at once"
         if self._shared_effects():
             return "shared_effects are known to fit alone"
         if not self._solves(templates[0]):
@@ -448,6 +450,11 @@ class UpdatableMixture(BaseMixtureOfExperts):
         return Splitting(cv, {}, None, seed, is_classifier(self))
 
     def _check_likelihood_is_that_of_fit(self):
+        if hasattr(self, "log_evidence_"):
+            raise ValueError(
+                "Pooled experts are learned together, and none can be added or replaced. Fit with "
+                "pooling=False, or fit again on all rows."
+            )
         asked, fitted = type(self._likelihood()), type(self.likelihood_)
         if asked is not fitted:
             raise ValueError(

@@ -1,7 +1,7 @@
 """The parts of a mixture as the user gave them, adapted to the rows; and the model they become."""
 
 import copy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from scipy import sparse
@@ -202,22 +202,15 @@ class Parts:
         if self.is_list or folds is not None:
             return None
         template = self.templates[0]
-        head, last = split_last(template)
+        last = split_last(template)[1]
         penalty = self.family.default_penalty if self.is_default else self.family.penalty_of(last)
         if penalty is None:
             return None
-        design = data.X
-        if head is not None:
-            self.transformer = seed_estimator(head, np.random.RandomState(seed))
-            design = self.transformer.fit_transform(design, data.y)
-        if sparse.issparse(design):
+        source, design = self.linear_design(data, seed)
+        if design is None:
             return None
         experts = self.family.experts(
-            check_array(
-                design,
-                dtype=[np.float64, np.float32],
-                input_name="The design of linear experts",
-            ),
+            design,
             self.likelihood.expert_target(data.y),
             data.weight,
             len(self.names),
@@ -225,10 +218,36 @@ class Parts:
             prior=self.is_default,
             exposure=data.exposure,
         )
-        experts.source = design
+        experts.source = source
         if self.shared_effects:
-            experts.share(self._shared_columns(design))
+            experts.share(self._shared_columns(source))
         return experts
+
+    def linear_design(self, data, seed):
+        """What linear experts see of X, and as an array; fits the transformers before them.
+
+        Returns
+        -------
+        source : array-like or DataFrame
+            With its names.
+        design : ndarray of shape (n_samples, n_columns) or None
+            None where it is sparse.
+        """
+        head, _ = split_last(self.templates[0])
+        source = data.X
+        if head is not None:
+            self.transformer = seed_estimator(head, np.random.RandomState(seed))
+            source = self.transformer.fit_transform(source, data.y)
+        if sparse.issparse(source):
+            return source, None
+        dtype, name = [np.float64, np.float32], "The design of linear experts"
+        return source, check_array(source, dtype=dtype, input_name=name)
+
+    def first(self, n_experts):
+        """Parts of so many clones of the expert."""
+        names, templates = self.names[:n_experts], self.templates[:n_experts]
+        gate = self.gate if n_experts > 1 else GateParts(ConstantGate(), ConstantGate())
+        return replace(self, names=names, templates=templates, gate=gate)
 
     def _shared_columns(self, design):
         if not self.likelihood.independent_outputs:

@@ -47,7 +47,11 @@ class Trainer:
         Where each start ended: objective, and fewest effective rows of an expert.
     paths : list of list of float
         Objectives of each start.
+    log_evidence : dict of int to float or None
+        Evidence of each number of experts that was tried, where evidence chooses it.
     """
+
+    log_evidence = None
 
     def __init__(self, problem, data, parts, settings, *, folds, splitting, seed):
         self.problem, self.data, self.parts, self.settings = problem, data, parts, settings

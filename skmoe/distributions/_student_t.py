@@ -153,3 +153,39 @@ class StudentTComponents:
         normal = random_state.standard_normal(mean.shape)
         stretch = np.sqrt(df / random_state.chisquare(df))
         return mean + scale * normal * (stretch[..., None] if mean.ndim == 3 else stretch)
+
+
+class IndependentStudentT(StudentTComponents):
+    """Student's t components whose several outputs are independent within an expert.
+
+    Parameters
+    ----------
+    mean : ndarray of shape (n_samples, n_experts, n_outputs)
+        Centres.
+    scale : ndarray that broadcasts against ``mean``
+        Scales.
+    df : ndarray that broadcasts against ``mean``
+        Degrees of freedom.
+    """
+
+    def __init__(self, mean, scale, df):
+        self.mean = mean
+        self.scale, self.df = np.broadcast_to(scale, mean.shape), np.broadcast_to(df, mean.shape)
+
+    def _df(self):
+        return self.df
+
+    def logpdf(self, y):
+        """Log-density of each component, joint over the outputs, (n_samples, n_experts)."""
+        y = np.broadcast_to(y, np.broadcast_shapes(np.shape(y), self.mean.shape))
+        outputs = range(self.mean.shape[2])
+        return sum(self.output(j).logpdf(y[..., j]) for j in outputs)
+
+    def output(self, j):
+        """The components of one output alone."""
+        return StudentTComponents(self.mean[..., j], self.scale[..., j], self.df[..., j])
+
+    def rvs(self, places, random_state):
+        """Draw from some of the components, (n_samples, size, n_outputs)."""
+        draws = [self.output(j).rvs(places, random_state) for j in range(self.mean.shape[2])]
+        return np.stack(draws, axis=2)

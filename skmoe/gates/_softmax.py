@@ -196,7 +196,7 @@ class SoftmaxGate(BaseGate):
         )
         self._set_weights(coef)
 
-    def begin_sums(self, X, n_experts, units):
+    def begin_sums(self, X, n_experts, units, logits=None):
         """Take finite dense rows, to learn from sums over them with ``learn_sums``.
 
         Parameters
@@ -207,11 +207,13 @@ class SoftmaxGate(BaseGate):
             Number of experts.
         units : (ndarray, ndarray)
             Weighted mean and standard deviation of the columns.
+        logits : ndarray of shape (n_features + 1, n_experts), default=None
+            Coefficients to begin with, as ``sum_logits`` returns them.
         """
         validate_data(self, X, skip_check_array=True)
         self.classes_, self._units = np.arange(n_experts), units
         self.n_iter_, self._bound, self._factor = 1, None, None
-        self._set_weights(self._start(n_experts))
+        self._set_weights(self._start(n_experts) if logits is None else logits)
 
     def sum_logits(self):
         """Coefficients of the logits in standardised columns.

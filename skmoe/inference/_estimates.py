@@ -345,8 +345,8 @@ def check_applies(mixture):
             "Standard errors need linear or logistic experts (one estimator to clone, None or "
             "a linear model that scikit-learn solves in one piece, such as LinearRegression, "
             "LogisticRegression or PoissonRegressor), predicted in-sample, at the "
-            "maximum of the likelihood: without top_k, and not after add_expert or the like. "
-            + OTHERWISE
+            "maximum of the likelihood: without top_k and pooling, and not after add_expert or the "
+            "like. " + OTHERWISE
         ) from error
     if mixture.likelihood_.terms() is None:
         raise ValueError(

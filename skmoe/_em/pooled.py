@@ -1,0 +1,244 @@
+r"""The training problem of pooled experts: a bound on the evidence, and the gate's part in it.
+
+EM raises, by turns in each factor,
+
+.. math:: F = \sum_i w_i \log \sum_k \pi_k(x_i) \exp(\mathrm{E} \log f_k(y_i \mid x_i))
+    - \mathrm{KL}(q(b)) - \mathrm{KL}(q(\lambda)) + \log p(v)
+
+over responsibilities, coefficients b, precisions lambda, their variances, and the weights v of the
+gate, which are a point [1]_. What is not known of v is counted in when mixtures are compared, by
+the volume of its posterior relative to that of its prior, whose precision alpha maximises that sum.
+
+References
+----------
+.. [1] S. Waterhouse, D. MacKay and T. Robinson, "Bayesian methods for mixtures of experts", NIPS 8
+   (1996) 351-357.
+"""
+
+import numpy as np
+
+from .._kernels._estep import e_step
+from .._numerics import multinomial as _multinomial
+from .._numerics.columns import StandardColumns
+from .._numerics.statistics import weighted_grams
+from .._parallel import kernel_threads
+from .._tables import numeric_matrix
+from ..gates import ConstantGate, SoftmaxGate
+from .problem import Problem, shallow_copy
+from .revival import copies_of_heavier
+
+INTERCEPT_PENALTY = 0.1  # prior precision of the gate's intercepts
+FIRST_ALPHA = 1.0  # and largest, for the responsibilities of a start: else none could be sharp
+SMALLEST_ALPHA, LARGEST_ALPHA = 1e-3, 1e6
+ALPHA_STEPS = 4
+
+
+class PooledGate:
+    """Softmax gate in training, under a normal prior whose precision is learned.
+
+    Parameters
+    ----------
+    Z : ndarray of shape (n_samples, n_features)
+        What the gate sees; no columns for proportions.
+    weight : ndarray of shape (n_samples,)
+        Weights of the rows.
+
+    Attributes
+    ----------
+    coef : ndarray of shape (p, n_experts)
+        Coefficients of the design, the intercepts last.
+    alpha : float
+        Prior precision of the slopes.
+    log_proba : ndarray of shape (n_samples, n_experts)
+        Of the rows.
+    """
+
+    takes_load_prior = is_costly = False
+    objective = "conditional"
+
+    def __init__(self, Z, weight):
+        self.weight, self.columns = weight, StandardColumns.of(Z, weight)
+        self.design = self.columns.design(Z)
+
+    def begin(self, resp):
+        """Weights and ``alpha`` for the responsibilities of a start."""
+        self._set(np.zeros((self.design.shape[1], resp.shape[1])))
+        self.alpha = FIRST_ALPHA
+        self.learn_alpha(resp, largest=FIRST_ALPHA)
+
+    def fit(self, resp, max_iter=1, tol=0.0):
+        """Newton steps that raise F at these responsibilities."""
+        targets = resp * self.weight[:, None]
+        coef, *_ = _multinomial.fit(
+            self.design, targets, self.coef, self._penalty(), max_iter=max_iter, tol=tol
+        )
+        self._set(coef)
+
+    def learn_alpha(self, resp, largest=LARGEST_ALPHA):
+        """MacKay's steps for ``alpha``, with the weights at their optimum before each."""
+        for _ in range(ALPHA_STEPS):
+            self.fit(resp, max_iter=3, tol=1e-4)
+            squares = max(np.sum(self.coef[:-1] ** 2), 1e-300)
+            self.alpha = float(np.clip(self._volume()[1] / squares, SMALLEST_ALPHA, largest))
+
+    def log_prior(self):
+        """Log-prior of the weights, but for its constant."""
+        return -0.5 * float(self._penalty() @ (self.coef**2).sum(axis=1))
+
+    def log_volume(self):
+        """Logarithm of the volume of the posterior relative to that of the prior."""
+        return self._volume()[0]
+
+    def _volume(self):
+        """``-1/2 log|I + H / P|``, curvature over prior precisions, and how many slopes H fixes."""
+        n_columns, n_experts = self.coef.shape
+        proba = np.exp(self.log_proba)
+        second, first = np.tril_indices(n_experts, -1)
+        pairs = weighted_grams(
+            self.design, self.weight[:, None] * proba[:, first] * proba[:, second]
+        )
+        hessian = _multinomial.hessian_of_pairs(pairs, n_experts)
+        hessian = hessian.reshape(n_experts * n_columns, -1)
+        prior = np.tile(self._penalty(), n_experts)
+        factor = np.linalg.cholesky(hessian + np.diag(prior))
+        volume = 0.5 * np.log(prior).sum() - np.log(np.diag(factor)).sum()
+        variance = (np.linalg.inv(factor) ** 2).sum(axis=0)
+        slopes = np.tile(np.arange(n_columns) < n_columns - 1, n_experts)
+        return volume, np.count_nonzero(slopes) - self.alpha * variance[slopes].sum()
+
+    def _penalty(self):
+        return np.append(np.full(self.design.shape[1] - 1, self.alpha), INTERCEPT_PENALTY)
+
+    def _set(self, coef):
+        self.coef = coef
+        self.log_proba = _multinomial.log_softmax(self.design @ coef)
+
+
+class PooledProblem(Problem):
+    """A mixture of pooled experts in training; see ``Problem``.
+
+    ``experts`` are ``PooledExperts``, ``gate`` is a ``PooledGate``, ``likelihood`` a
+    ``PooledGaussian``.
+
+    Parameters
+    ----------
+    transformer : Pipeline or None
+        Fitted, before the experts.
+    """
+
+    def __init__(self, experts, gate, likelihood, data, *, Z=None, transformer=None):
+        super().__init__(experts, gate, likelihood, data, Z=Z)
+        self.transformer = transformer
+
+    def start(self, resp, alpha=None):
+        """Take responsibilities (n, K) to start from; the problem."""
+        self.gate.begin(resp)
+        if alpha is not None:
+            self.gate.alpha = alpha
+        self.experts.begin(resp)
+        self._e_step()
+        return self
+
+    def step(self):
+        """One round over all factors; the objective."""
+        self.experts.fit(self.resp)
+        self.gate.fit(self.resp)
+        return self._e_step()
+
+    def _e_step(self):
+        self.log_density = self.experts.expected_log_density()
+        log_gate = np.ascontiguousarray(self.gate.log_proba)
+        self.resp, self.log_norm = np.empty_like(log_gate), np.empty(len(log_gate))
+        n_threads = kernel_threads(log_gate.size)
+        bound = e_step(log_gate, self.log_density, self.weight, self.resp, self.log_norm, n_threads)
+        unit = np.log(self.experts.y_scale).sum()  # of the target, in whose units the bound is
+        bound += self.gate.log_prior() - self.experts.divergence
+        self.log_norm -= unit
+        self.load = self.weight @ np.exp(log_gate) / self.weight.sum()
+        self.objective = float(bound / self.weight.sum() - unit)
+        return self.objective
+
+    @property
+    def evidence(self):
+        """The objective, and what is paid for what is not known of the gate; per unit of weight."""
+        return float(self.objective + self.gate.log_volume() / self.weight.sum())
+
+    def learn_alpha(self):
+        """A better precision of the gate's prior, and its weights; the change of its logarithm."""
+        before = self.gate.alpha
+        self.gate.learn_alpha(self.resp)
+        self._e_step()
+        return np.log(self.gate.alpha / before)
+
+    def state(self):
+        """All that ``restore`` needs; nothing in it is changed in place."""
+        names = ("resp", "log_norm", "log_density", "load", "objective")
+        arrays = {name: getattr(self, name) for name in names}
+        return self.experts.state(), shallow_copy(self.gate), arrays
+
+    def restore(self, state):
+        """Back to an earlier state."""
+        experts, gate, arrays = state
+        self.experts.restore(experts)
+        self.gate = shallow_copy(gate)
+        vars(self).update(arrays)
+
+    def adopt(self, other):
+        """Take the parameters of a problem on some of the rows, which there are none of."""
+        raise NotImplementedError
+
+    # What is known of it --------------------------------------------------------------------
+
+    def log_prior(self):
+        """Log-prior of the gate, less what is paid for what is not known of the experts."""
+        return self.gate.log_prior() - self.experts.divergence
+
+    def effective_rows(self):
+        """Weight of the rows of each expert, (K,)."""
+        return self.weight @ self.resp
+
+    def copies(self):
+        """Whether a heavier expert has the same density everywhere, (K,)."""
+        return copies_of_heavier(self.log_density, self.load)
+
+    def dead(self):
+        """No expert: one of few rows is held up by the others, or the evidence would be lower."""
+        return np.arange(0)
+
+    def blocks(self):
+        """What reports are made of: all rows in one block."""
+        yield slice(None), self.resp, np.exp(self.gate.log_proba), self.experts.predictions
+
+    def finished_gate(self, given):
+        """A fitted public gate with these weights.
+
+        Parameters
+        ----------
+        given : SoftmaxGate or ConstantGate
+            Whose kind and other settings it has.
+        """
+        if isinstance(given, ConstantGate):
+            return ConstantGate().fit(self.Z, np.exp(self.gate.log_proba), self.weight)
+        columns = self.gate.columns
+        gate = SoftmaxGate(**(given.get_params() | {"alpha": self.gate.alpha}))
+        gate.begin_sums(
+            self.Z,
+            self.experts.n_experts,
+            (columns.mean, columns.scale),
+            columns.standard(self.gate.coef),
+        )
+        return gate
+
+    def fit_to_routing(self):
+        """Let the likelihood take what predictions need of the experts."""
+        self.likelihood = shallow_copy(self.likelihood)
+        self.likelihood.take(self.experts, self.resp, self.transformer)
+
+    def streaming_experts(self, order, estimators):
+        """None: there is no ``learn_batch``."""
+        return None
+
+
+def gate_columns(gate, Z):
+    """What a ``PooledGate`` sees of the rows; nothing if it is to be one of proportions."""
+    return np.empty((Z.shape[0], 0)) if isinstance(gate, ConstantGate) else numeric_matrix(Z)

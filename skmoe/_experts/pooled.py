@@ -1,0 +1,363 @@
+r"""Linear experts with partially pooled coefficients and error variances.
+
+In standardised columns with the intercept last, x, and a standardised target y, for expert k
+
+    y_i | z_i = k  ~  N(x_i' b_k, 1 / lambda_k)
+    b_k = b_0 + d_k,   b_0 ~ N(0, diag(rho)),   d_k ~ N(0, diag(tau))
+    lambda_k ~ Gamma(nu / 2, nu s_0 / 2)    (shape, rate)
+
+and alike, but on its own, for each output [1]_. rho and tau hold one variance for the slopes and
+one for the intercept; that of b_0's intercept is as good as flat. tau, rho, nu and s_0 maximise the
+evidence, and b and lambda have posteriors q(b_0, d) and q(lambda), which are normal and Gamma [2]_.
+All that they need of the rows are sums.
+
+References
+----------
+.. [1] A. Gelman and J. Hill, "Data Analysis Using Regression and Multilevel/Hierarchical Models",
+   Cambridge University Press (2007), chapter 13.
+.. [2] C. M. Bishop, "Pattern Recognition and Machine Learning", Springer (2006), chapter 10.
+.. [3] D. J. C. MacKay, "Bayesian interpolation", Neural Computation 4 (1992) 415-447.
+"""
+
+import copy
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import special
+
+from .._numerics.columns import StandardColumns, quadratic_forms
+from .._numerics.statistics import LeastSquaresStatistics
+from .least_squares import LeastSquaresExperts
+
+INTERCEPT_VARIANCE = 100.0  # of b_0, on a standardised target: as good as flat
+SMALLEST_VARIANCE, LARGEST_VARIANCE = 1e-8, 1e4  # of tau and rho
+LONGEST_STEP = 30.0  # factor by which MacKay's step changes a variance at most
+NU = 10.0 ** np.arange(-0.25, 4.01, 0.25)  # grid: from experts that err alone to alike
+SHARED_NU = np.array([1e6])  # one error variance for all experts
+SMALLEST_FLOOR = 1e-12  # of a variance, for a target that is constant
+FEWEST_DF = 2.1  # of a predictive distribution, which then has a variance
+FIRST_ROUNDS = 3  # of coefficients and variances for the responsibilities of a start
+
+
+# Coefficients -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Coefficients:
+    """Posterior of the coefficients of one output.
+
+    Attributes
+    ----------
+    mean : ndarray of shape (K, q)
+        Means of b_k.
+    cov : ndarray of shape (K, q, q)
+        Their covariances.
+    divergence : float
+        KL(q(b) || p(b)).
+    evidence : float
+        Largest value over q(b) of ``sum_k E[cross_k'b_k - 1/2 b_k'gram_k b_k] - divergence``.
+    shared_mean, shared_var : ndarray of shape (q,)
+        Means and variances of b_0.
+    own_mean, own_var : ndarray of shape (K, q)
+        Means and variances of d_k.
+    """
+
+    mean: np.ndarray
+    cov: np.ndarray
+    divergence: float
+    evidence: float
+    shared_mean: np.ndarray
+    shared_var: np.ndarray
+    own_mean: np.ndarray
+    own_var: np.ndarray
+
+
+def pooled_coefficients(gram, cross, tau, rho):
+    """Exact posterior of b_0 and d from sums in units of the error variances.
+
+    With T = diag(tau)^(1/2), G_k and h_k the sums and M_k = I + T G_k T:
+
+        L_k = T M_k^-1 T                       covariance of d_k given b_0
+        V = (diag(1/rho) + sum_k (G_k - G_k L_k G_k))^-1,   u = sum_k (h_k - G_k L_k h_k)
+        E b_0 = V u,   E d_k = L_k (h_k - G_k V u)
+        Cov b_k = L_k + (I - L_k G_k) V (I - L_k G_k)'
+        evidence = 1/2 [sum_k h_k'L_k h_k + u'V u - sum_k log|M_k| - log|V^-1 diag(rho)|]
+
+    Parameters
+    ----------
+    gram : ndarray of shape (K, q, q)
+        ``sum_i lambda_k w_ik x_i x_i'``.
+    cross : ndarray of shape (K, q)
+        ``sum_i lambda_k w_ik x_i y_i``.
+    tau, rho : ndarray of shape (q,)
+        Prior variances of d_k and b_0. tau = 0 is one line for all experts.
+
+    Returns
+    -------
+    coefficients : Coefficients
+    """
+    root, shared_root, eye = np.sqrt(tau), np.sqrt(rho), np.eye(cross.shape[1])
+    factor = np.linalg.cholesky(eye + root[:, None] * gram * root)
+    half = np.linalg.solve(factor, np.diag(root))  # L_k = half'half
+    half_gram = half @ gram
+    half_cross = np.einsum("kij,kj->ki", half, cross)
+    own_cov = half.transpose(0, 2, 1) @ half
+    gain = half.transpose(0, 2, 1) @ half_gram  # L_k G_k
+    total = gram.sum(axis=0) - np.tensordot(half_gram, half_gram, ([0, 1], [0, 1]))
+    right = cross.sum(axis=0) - np.einsum("kij,ki->j", half_gram, half_cross)
+    evidence = 0.5 * np.vdot(half_cross, half_cross) - _half_log_det(factor)
+    factor = np.linalg.cholesky(eye + shared_root[:, None] * total * shared_root)
+    half = np.linalg.solve(factor, np.diag(shared_root))
+    shared_cov, half_right = half.T @ half, half @ right
+    evidence += 0.5 * half_right @ half_right - _half_log_det(factor)
+    shared_mean = half.T @ half_right
+    own_mean = np.einsum("kij,kj->ki", own_cov, cross - gram @ shared_mean)
+    own_var = np.einsum("kii->ki", own_cov) + np.einsum("kij,kij->ki", gain @ shared_cov, gain)
+    rest, mean = eye - gain, shared_mean + own_mean
+    cov = own_cov + rest @ shared_cov @ rest.transpose(0, 2, 1)
+    fitted = np.einsum("kij,kj->ki", gram, mean)
+    fit = np.vdot(cross, mean) - 0.5 * (np.vdot(mean, fitted) + np.vdot(gram, cov))
+    return Coefficients(
+        mean, cov, fit - evidence, evidence, shared_mean, np.diag(shared_cov), own_mean, own_var
+    )
+
+
+def _half_log_det(factors):
+    """Half the log-determinants of the matrices with these Cholesky factors, summed."""
+    return np.log(np.einsum("...ii->...i", factors)).sum()
+
+
+def learn_variances(gram, cross, tau, rho, *, one_line=False):
+    """Variances of a higher evidence, and the posterior under them; the evidence never falls.
+
+    One step of MacKay's [3]_, tau <- sum d^2 / gamma with gamma = size - sum Var d / tau the number
+    of coefficients that the rows determine, and likewise rho from the slopes of b_0. Where it
+    lowers the evidence, that of EM instead, tau <- mean E d^2, which cannot.
+
+    Returns
+    -------
+    coefficients : Coefficients
+    tau, rho : ndarray of shape (q,)
+    """
+    now = pooled_coefficients(gram, cross, tau, rho)
+    slopes, intercept = slice(0, -1), slice(-1, None)
+    groups = [("rho", slopes), ("tau", slopes), ("tau", intercept)][: 1 if one_line else 3]
+    old = {"tau": tau, "rho": rho}
+    fast, slow = ({name: var.copy() for name, var in old.items()} for _ in range(2))
+    for name, group in groups:
+        if name == "rho":
+            mean, var = now.shared_mean[group], now.shared_var[group]
+        else:
+            mean, var = now.own_mean[:, group], now.own_var[:, group]
+        if not mean.size:
+            continue
+        last, squares = old[name][group][0], np.sum(mean**2)
+        determined = max(mean.size - var.sum() / last, 1e-10)
+        fast[name][group] = np.clip(
+            squares / determined,
+            max(SMALLEST_VARIANCE, last / LONGEST_STEP),
+            min(LARGEST_VARIANCE, last * LONGEST_STEP),
+        )
+        slow[name][group] = np.clip(
+            (squares + var.sum()) / mean.size, SMALLEST_VARIANCE, LARGEST_VARIANCE
+        )
+    for step in (fast, slow):
+        new = pooled_coefficients(gram, cross, **step)
+        if new.evidence >= now.evidence:
+            return new, step["tau"], step["rho"]
+    return now, tau, rho
+
+
+# Error variances ----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Precisions:
+    """Posterior Gamma(shape, rate) of the precisions of one output.
+
+    Attributes
+    ----------
+    shape, rate : ndarray of shape (K,)
+        Of each expert.
+    nu, centre : float
+        Of the prior.
+    """
+
+    shape: np.ndarray
+    rate: np.ndarray
+    nu: float
+    centre: float
+
+    @property
+    def mean(self):
+        """Means of lambda, (K,)."""
+        return self.shape / self.rate
+
+    @property
+    def log_mean(self):
+        """Means of log lambda, (K,)."""
+        return special.digamma(self.shape) - np.log(self.rate)
+
+    @property
+    def divergence(self):
+        """KL(q(lambda) || p(lambda))."""
+        shape, rate, a, b = self.shape, self.rate, 0.5 * self.nu, 0.5 * self.nu * self.centre
+        divergence = shape * np.log(rate) - special.gammaln(shape) - shape + b * shape / rate
+        divergence += (shape - a) * self.log_mean - a * np.log(b) + special.gammaln(a)
+        return float(divergence.sum())
+
+
+def pooled_precisions(mass, squares, nu):
+    """Posterior of the precisions with the nu (of a grid) and s_0 that maximise the bound together.
+
+    The posterior has shape (nu + mass_k) / 2 and rate (nu s_0 + squares_k) / 2. For each nu, s_0
+    solves ``K nu / 2 = sum_k shape_k nu s_0 / (nu s_0 + squares_k)``, by Newton in log s_0.
+
+    Parameters
+    ----------
+    mass : ndarray of shape (K,)
+        Weight of the rows.
+    squares : ndarray of shape (K,)
+        Expected weighted squares of their residuals; positive.
+    nu : ndarray of shape (n_grid,)
+        Grid.
+
+    Returns
+    -------
+    precisions : Precisions
+    """
+    grid = nu[:, None]
+    shape = 0.5 * (grid + mass)
+    log_centre = np.full((len(grid), 1), np.log(squares.sum() / mass.sum()))
+    for _ in range(30):
+        prior = grid * np.exp(log_centre)
+        share = prior / (prior + squares)
+        slope = 0.5 * len(mass) * grid - (shape * share).sum(axis=1, keepdims=True)
+        curvature = (shape * share * (1 - share)).sum(axis=1, keepdims=True)
+        step = np.clip(slope / np.maximum(curvature, 1e-300), -2, 2)
+        log_centre = log_centre + step
+        if np.abs(step).max() < 1e-10:
+            break
+    rate = 0.5 * (grid * np.exp(log_centre) + squares)
+    value = 0.5 * grid * (np.log(0.5 * grid) + log_centre) - special.gammaln(0.5 * grid)
+    value = (value + special.gammaln(shape) - shape * np.log(rate)).sum(axis=1)
+    best = value.argmax()
+    return Precisions(shape[best], rate[best], nu[best], float(np.exp(log_centre[best, 0])))
+
+
+# Experts in training ------------------------------------------------------------------------
+
+
+class PooledExperts(LeastSquaresExperts):
+    """K linear experts with partially pooled coefficients and error variances.
+
+    Parameters
+    ----------
+    X, y, weight
+        As ``LinearExperts`` takes them.
+    floor : float or ndarray of shape (n_outputs,)
+        Standard deviation of what is not known of y, such as its rounding.
+    shared_scale : bool
+        Whether all experts have one error variance.
+
+    Attributes
+    ----------
+    columns : StandardColumns
+        What coefficients belong to.
+    posteriors : list of (Coefficients, Precisions)
+        Of each output.
+    tau, rho : ndarray of shape (n_outputs, q)
+        Prior variances.
+    """
+
+    def __init__(self, X, y, weight, *, floor, shared_scale):
+        super().__init__(X, y, weight, 1, penalty=0.0, per_column_unit=False, prior=False)
+        self.columns = StandardColumns.of(X, weight)
+        self._design = self.columns.design(X)
+        self._targets = super().targets
+        self.floor = np.maximum((floor / self.y_scale) ** 2, SMALLEST_FLOOR)
+        self.nu = SHARED_NU if shared_scale else NU
+
+    design = property(lambda self: self._design)
+    targets = property(lambda self: self._targets)
+
+    def resized(self, n_experts):
+        """As many untrained experts on the same rows."""
+        twin = copy.copy(self)
+        twin.n_experts, twin.n_fits = n_experts, 0
+        return twin
+
+    def begin(self, resp):
+        """Forget everything, and learn from the responsibilities of a start."""
+        n_outputs, n_columns = self.y_scale.size, self.design.shape[1]
+        self.tau = np.full((n_outputs, n_columns), 0.0 if self.n_experts == 1 else 1.0)
+        self.rho = np.ones((n_outputs, n_columns))
+        self.rho[:, -1] = INTERCEPT_VARIANCE
+        half = np.full(self.n_experts, 0.5 * self.weight.sum() / self.n_experts)
+        self.posteriors = [(None, Precisions(half, 0.5 * half, 1.0, 0.5))] * n_outputs
+        self.fit(resp, n_rounds=FIRST_ROUNDS)
+
+    def fit(self, resp, working=None, exposure=None, n_rounds=1):
+        """All but the responsibilities at their best, given the rest; see ``Experts``."""
+        weights = resp * self.weight[:, None]
+        mass = weights.sum(axis=0)
+        sums = LeastSquaresStatistics.from_rows(self.design, self.targets, weights)
+        tau, rho, posteriors = self.tau.copy(), self.rho.copy(), []
+        for m, (_, precisions) in enumerate(self.posteriors):
+            of_output = LeastSquaresStatistics(
+                sums.gram, sums.cross[:, :, [m]], sums.squares[:, [m]]
+            )
+            for _ in range(n_rounds):
+                coefficients, tau[m], rho[m] = learn_variances(
+                    precisions.mean[:, None, None] * sums.gram,
+                    precisions.mean[:, None] * of_output.cross[:, :, 0],
+                    tau[m],
+                    rho[m],
+                    one_line=self.n_experts == 1,
+                )
+                squares = of_output.residual_squares(coefficients.mean[:, :, None])[:, 0]
+                squares += np.einsum("kij,kij->k", sums.gram, coefficients.cov)
+                precisions = pooled_precisions(mass, squares + self.floor[m] * mass, self.nu)
+            posteriors.append((coefficients, precisions))
+        self.n_fits += self.n_experts
+        self.restore((posteriors, tau, rho))
+
+    def state(self):
+        """What ``restore`` needs; never changed in place."""
+        return self.posteriors, self.tau, self.rho
+
+    def restore(self, state):
+        """Back to an earlier state."""
+        self.posteriors, self.tau, self.rho = state
+        self._set_coef(np.stack([c.mean for c, _ in self.posteriors], axis=2))
+
+    @property
+    def divergence(self):
+        """What is paid for what is not known of coefficients and variances."""
+        return sum(c.divergence + p.divergence for c, p in self.posteriors)
+
+    def expected_log_density(self):
+        """Expected log-density of each row of the standardised target, (n, K)."""
+        log_density = np.zeros((len(self.design), self.n_experts))
+        for m, (coefficients, precisions) in enumerate(self.posteriors):
+            squares = (self.targets[:, [m]] - self.design @ coefficients.mean.T) ** 2
+            squares += quadratic_forms(self.design, coefficients.cov) + self.floor[m]
+            log_density += precisions.log_mean - np.log(2 * np.pi) - precisions.mean * squares
+        return 0.5 * log_density
+
+    def degrees_of_freedom(self, resp):
+        """Of the predictive distributions, (n_experts, n_outputs).
+
+        ``2 shape_k``, which is what lambda_k is known to, but at most what all rows together leave
+        for the scale: s_0 is learned from them, and a point.
+        """
+        df = []
+        for coefficients, precisions in self.posteriors:
+            used = (resp * quadratic_forms(self.design, coefficients.cov)) @ precisions.mean
+            left = self.weight.sum() - self.weight @ used
+            df.append(np.maximum(np.minimum(2 * precisions.shape, left), FEWEST_DF))
+        return np.stack(df, axis=1)
+
+    def raw(self, coef):
+        """Coefficients (p, m) and intercepts (m,) in the units of X, from those of the design."""
+        return super().raw(self.columns.standard(coef))

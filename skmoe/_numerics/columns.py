@@ -1,0 +1,62 @@
+"""Standardised columns and an intercept, as a prior that is alike for all slopes sees them."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .statistics import standardisation
+
+SMALLEST_DIRECTION = 1e-10  # singular values below, relative to the largest, are rounding
+
+
+@dataclass(frozen=True)
+class StandardColumns:
+    """Standardised columns, turned into the space of the rows where columns outnumber them.
+
+    Under independent normal priors of one variance a rotation of the columns changes nothing, and
+    what lies outside the space of the rows keeps its prior.
+
+    Attributes
+    ----------
+    mean, scale : ndarray of shape (n_features,)
+        Of the columns.
+    basis : ndarray of shape (n_features, n_directions) or None
+        Orthonormal directions; None is the columns themselves.
+    """
+
+    mean: np.ndarray
+    scale: np.ndarray
+    basis: np.ndarray | None = None
+
+    @classmethod
+    def of(cls, X, weight):
+        """Columns of these rows, an ndarray of finite numbers."""
+        mean, scale = standardisation(X, weight)
+        if X.shape[1] < len(X):
+            return cls(mean, scale)
+        standard = (X[weight > 0] - mean) / scale
+        _, size, directions = np.linalg.svd(standard, full_matrices=False)
+        kept = size > SMALLEST_DIRECTION * max(size[0], 1e-300)
+        return cls(mean, scale, directions[kept].T)
+
+    def design(self, X):
+        """Directions and the intercept, (n_samples, n_directions + 1)."""
+        standard = (X - self.mean) / self.scale
+        standard = standard if self.basis is None else standard @ self.basis
+        return np.column_stack([standard, np.ones(len(X))])
+
+    def outside(self, X):
+        """Squared distances of rows from the space, (n_samples,)."""
+        if self.basis is None:
+            return np.zeros(len(X))
+        standard = (X - self.mean) / self.scale
+        return ((standard - (standard @ self.basis) @ self.basis.T) ** 2).sum(axis=1)
+
+    def standard(self, coef):
+        """Coefficients (n_features + 1, m) of standardised columns, from those of the design."""
+        return coef if self.basis is None else np.vstack([self.basis @ coef[:-1], coef[-1:]])
+
+
+def quadratic_forms(design, cov):
+    """``x' C_k x`` for rows of a design and the covariances (K, q, q), (n, K)."""
+    return np.stack([np.einsum("ij,ij->i", design @ each, design) for each in cov], axis=1)

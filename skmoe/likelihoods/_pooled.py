@@ -1,0 +1,91 @@
+"""What pooled experts leave of the Gaussian likelihood: Student's t around uncertain lines."""
+
+import numpy as np
+
+from .._numerics.columns import quadratic_forms
+from .._tables import numeric_matrix
+from ..distributions import StudentTComponents
+from ..distributions._student_t import IndependentStudentT
+from ._gaussian import Gaussian
+
+
+class PooledGaussian(Gaussian):
+    r"""Predictive distribution around experts with partially pooled coefficients.
+
+    Coefficients and precision of an expert have a posterior, and a new target is
+
+    .. math:: y \mid x, k \sim t_{\nu_k}(\mu_k(x), \sqrt{\sigma_k^2 + x^T C_k x})
+
+    with the covariance :math:`C_k` of the coefficients and :math:`1 / \sigma_k^2` the posterior
+    mean of the precision. A fit with ``pooling=True`` makes it of
+    :class:`~skmoe.likelihoods.Gaussian`.
+
+    Parameters
+    ----------
+    scale : {"expert", "shared"}, default="expert"
+        Whether each expert has an error variance of its own.
+
+    Attributes
+    ----------
+    scale_ : ndarray of shape (n_experts,) or (n_experts, n_outputs)
+        Scales :math:`\sigma_k`, in the units of y.
+    df_ : ndarray, shaped like scale_
+        Degrees of freedom.
+    coef_cov_ : ndarray of shape (n_experts, n_outputs, q, q)
+        Covariances of the coefficients of ``columns_``, the intercept last; in squared units of y.
+    outside_var_ : ndarray of shape (n_outputs,)
+        Variance per unit of squared distance from the space of the rows of ``fit``.
+    columns_ : StandardColumns
+        Makes a design of what the experts see.
+    transformer_ : Pipeline or None
+        Makes what the experts see of X.
+    """
+
+    per_expert = ("scale_", "df_", "coef_cov_")
+    learns_batches = False
+    at_floor_ = ()
+    n_parameters_ = None
+
+    def __init__(self, scale="expert"):
+        super().__init__(scale)
+
+    def take(self, experts, resp, transformer):
+        """Take what pooled experts have learned.
+
+        Parameters
+        ----------
+        experts : PooledExperts
+            Trained.
+        resp : ndarray of shape (n_samples, n_experts)
+            Responsibilities.
+        transformer : Pipeline or None
+            Fitted; from X to what the experts see.
+        """
+        shape = (experts.n_experts,) if experts.flat else (experts.n_experts, -1)
+        unit = experts.y_scale
+        precision = np.stack([precisions.mean for _, precisions in experts.posteriors], axis=1)
+        cov = np.stack([coefficients.cov for coefficients, _ in experts.posteriors], axis=1)
+        self.scale_ = (unit / np.sqrt(precision)).reshape(shape)
+        self.df_ = experts.degrees_of_freedom(resp).reshape(shape)
+        self.coef_cov_ = cov * unit[:, None, None] ** 2
+        self.outside_var_ = (experts.tau + experts.rho)[:, 0] * unit**2
+        self.columns_, self.transformer_ = experts.columns, transformer
+
+    def scale_model_(self, X):
+        """Factors of the scales for rows, (n_samples, n_experts) or (..., n_outputs)."""
+        X = numeric_matrix(X if self.transformer_ is None else self.transformer_.transform(X))
+        design, outputs = self.columns_.design(X), self.coef_cov_.swapaxes(0, 1)
+        variance = np.stack([quadratic_forms(design, cov) for cov in outputs], axis=2)
+        variance += (self.columns_.outside(X)[:, None] * self.outside_var_)[:, None]
+        return np.sqrt(1 + variance.reshape((len(X), *self.scale_.shape)) / self.scale_**2)
+
+    def components(self, prediction, experts=None, row_scale=None):
+        """Distributions around the predictions; ``row_scale`` are factors for all experts."""
+        if experts is None:
+            return self._around(prediction, self.scale_ * row_scale, slice(None))
+        rows = np.arange(len(experts))[:, None]
+        return self._around(prediction, self.scale_[experts] * row_scale[rows, experts], experts)
+
+    def _around(self, prediction, scale, experts):
+        kind = StudentTComponents if prediction.ndim == 2 else IndependentStudentT
+        return kind(prediction, scale, self.df_[experts])

@@ -1,0 +1,491 @@
+"""Partial pooling: formulas against dense references, regimes or none, and how it is used."""
+
+import pickle
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import special, stats
+from sklearn.base import clone
+from sklearn.linear_model import LinearRegression, Ridge, RidgeCV
+from sklearn.model_selection import cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from skmoe import MixtureOfExpertsRegressor
+from skmoe._data import Rows, TrainingData
+from skmoe._em.pooled import PooledGate, PooledProblem
+from skmoe._em.starts import STARTS, soften
+from skmoe._experts.pooled import PooledExperts, pooled_coefficients, pooled_precisions
+from skmoe._numerics.columns import StandardColumns, quadratic_forms
+from skmoe.gates import ConstantGate, GaussianGate, SoftmaxGate
+from skmoe.inference import bootstrap
+from skmoe.likelihoods import Gaussian, StudentT
+from skmoe.likelihoods._pooled import PooledGaussian
+
+N_TEST = 4000
+
+
+def pooled(**params):
+    return MixtureOfExpertsRegressor(**({"pooling": True, "random_state": 0} | params))
+
+
+def one_line(n, p, seed):
+    """Rows to fit and to test of a linear model with errors of 1."""
+    rng = np.random.default_rng([seed, n, p, 1])
+    X = rng.normal(size=(n + N_TEST, p))
+    y = X @ rng.normal(size=p) + rng.normal() + rng.normal(size=len(X))
+    return X[:n], y[:n], X[n:], y[n:]
+
+
+def two_regimes(n, p, seed):
+    """Rows of two linear models behind a soft border, with errors of 0.5."""
+    rng = np.random.default_rng([seed, n, p, 2])
+    X = rng.normal(size=(n + N_TEST, p))
+    coef, intercept = rng.normal(size=(2, p)), rng.normal(size=2)
+    regime = (rng.uniform(size=len(X)) < special.expit(4 * X[:, 0])).astype(int)
+    y = np.einsum("ij,ij->i", X, coef[regime]) + intercept[regime] + 0.5 * rng.normal(size=len(X))
+    return X[:n], y[:n], X[n:], y[n:]
+
+
+def density_of_line(X, y, X_test, y_test):
+    """Mean log-density of ordinary least squares with the unbiased error variance."""
+    line = LinearRegression().fit(X, y)
+    variance = ((y - line.predict(X)) ** 2).sum() / (len(y) - X.shape[1] - 1)
+    return stats.norm.logpdf(y_test, line.predict(X_test), np.sqrt(variance)).mean()
+
+
+# Formulas -------------------------------------------------------------------------------------
+
+
+def dense(design, y, resp, tau, rho):
+    """Means, covariances and evidence of K experts by the joint normal of all coefficients.
+
+    The rows come K times, with precision resp under expert k.
+    """
+    n_experts, q = resp.shape[1], design.shape[1]
+    blocks = [
+        np.hstack([design] + [design * (j == k) for j in range(n_experts)])
+        for k in range(n_experts)
+    ]
+    stacked, precision = np.vstack(blocks), resp.T.ravel()
+    target = np.tile(y, n_experts)
+    prior = np.concatenate([rho, np.tile(tau, n_experts)])
+    cov = np.linalg.inv(stacked.T @ (precision[:, None] * stacked) + np.diag(1 / prior))
+    mean = cov @ stacked.T @ (precision * target)
+    to_expert = [
+        np.hstack([np.eye(q)] + [np.eye(q) * (j == k) for j in range(n_experts)])
+        for k in range(n_experts)
+    ]
+    root = np.sqrt(precision)
+    marginal = (root[:, None] * stacked * prior) @ (root[:, None] * stacked).T + np.eye(len(root))
+    log_density = stats.multivariate_normal(np.zeros(len(root)), marginal).logpdf(root * target)
+    # What is left without a constant: the normal density of the rows at zero coefficients.
+    evidence = log_density - stats.norm.logpdf(root * target).sum()
+    return (
+        np.stack([T @ mean for T in to_expert]),
+        np.stack([T @ cov @ T.T for T in to_expert]),
+        evidence,
+    )
+
+
+@pytest.mark.parametrize("n_experts", [1, 2, 3])
+def test_coefficients_and_evidence_are_those_of_the_joint_normal(n_experts):
+    rng = np.random.default_rng(n_experts)
+    design, y = np.column_stack([rng.normal(size=(15, 2)), np.ones(15)]), rng.normal(size=15)
+    resp = rng.dirichlet(np.ones(n_experts), size=15) * 3.0
+    tau, rho = np.array([0.3, 0.3, 0.5]), np.array([0.8, 0.8, 100.0])
+    gram = np.einsum("ik,ip,iq->kpq", resp, design, design)
+    cross = np.einsum("ik,ip,i->kp", resp, design, y)
+    found = pooled_coefficients(gram, cross, tau, rho)
+    mean, cov, evidence = dense(design, y, resp, tau, rho)
+    np.testing.assert_allclose(found.mean, mean, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(found.cov, cov, rtol=1e-8, atol=1e-12)
+    np.testing.assert_allclose(found.evidence, evidence, rtol=1e-9)
+    np.testing.assert_allclose(found.shared_mean + found.own_mean, mean, rtol=1e-9, atol=1e-12)
+
+
+def test_divergence_of_coefficients_is_that_of_two_normals():
+    rng = np.random.default_rng(0)
+    design, y = np.column_stack([rng.normal(size=(9, 1)), np.ones(9)]), rng.normal(size=9)
+    gram, cross = (design.T @ design)[None], (design.T @ y)[None]
+    rho = np.array([0.7, 100.0])
+    found = pooled_coefficients(gram, cross, np.zeros(2), rho)
+    mean, cov = found.mean[0], found.cov[0]
+    expected = 0.5 * (
+        np.sum((np.diag(cov) + mean**2) / rho) - 2 + np.log(rho).sum() - np.linalg.slogdet(cov)[1]
+    )
+    np.testing.assert_allclose(found.divergence, expected, rtol=1e-9)
+
+
+def test_precisions_maximise_their_bound_over_a_fine_grid():
+    mass, squares = np.array([30.0, 12.0, 50.0]), np.array([20.0, 30.0, 26.0])
+    nu = np.array([0.5, 3.0, 20.0])
+    found = pooled_precisions(mass, squares, nu)
+
+    def bound(nu, centre):
+        a, b = nu / 2, nu * centre / 2
+        shape, rate = a + mass / 2, b + squares / 2
+        value = a * np.log(b) - special.gammaln(a) + special.gammaln(shape)
+        return (value - shape * np.log(rate)).sum()
+
+    grid = [bound(each, s) for each in nu for s in np.geomspace(0.1, 10, 2001)]
+    assert bound(found.nu, found.centre) >= max(grid) - 1e-12
+    divergence = 0.0  # by quadrature
+    for shape, rate in zip(found.shape, found.rate, strict=True):
+        q = stats.gamma(shape, scale=1 / rate)
+        p = stats.gamma(found.nu / 2, scale=2 / (found.nu * found.centre))
+        divergence += q.expect(lambda x, q=q, p=p: q.logpdf(x) - p.logpdf(x), lb=1e-9, ub=50)
+    np.testing.assert_allclose(found.divergence, divergence, rtol=1e-6)
+
+
+def test_space_of_the_rows_stands_for_all_columns():
+    rng = np.random.default_rng(0)
+    X, new = rng.normal(size=(12, 30)), rng.normal(size=(5, 30))
+    columns = StandardColumns.of(X, np.ones(12))
+    y, rho = rng.normal(size=12), 0.4
+    inside, outside = columns.design(X), columns.outside(new)
+    full = np.column_stack([(X - X.mean(axis=0)) / X.std(axis=0), np.ones(12)])
+    results = []
+    for design in (inside, full):
+        prior = np.append(np.full(design.shape[1] - 1, rho), 100.0)
+        found = pooled_coefficients(
+            (design.T @ design)[None], (design.T @ y)[None], np.zeros(len(prior)), prior
+        )
+        results.append(found)
+    few, many = results
+    new_full = np.column_stack([(new - X.mean(axis=0)) / X.std(axis=0), np.ones(5)])
+    np.testing.assert_allclose(few.evidence, many.evidence, rtol=1e-9)
+    np.testing.assert_allclose(
+        columns.design(new) @ few.mean[0], new_full @ many.mean[0], rtol=1e-8, atol=1e-10
+    )
+    np.testing.assert_allclose(
+        quadratic_forms(columns.design(new), few.cov)[:, 0] + rho * outside,
+        quadratic_forms(new_full, many.cov)[:, 0],
+        rtol=1e-8,
+    )
+    np.testing.assert_allclose(
+        columns.standard(few.mean.T)[:, 0], many.mean[0], rtol=1e-8, atol=1e-10
+    )
+
+
+# The bound rises ------------------------------------------------------------------------------
+
+
+def problem(X, y, weight, n_experts, shared_scale=False):
+    likelihood = PooledGaussian().start(y, weight, n_experts)
+    experts = PooledExperts(X, y, weight, floor=likelihood.floor_, shared_scale=shared_scale)
+    data = TrainingData.of(Rows(X, y, weight), X, y)
+    gate = PooledGate(X if n_experts > 1 else X[:, :0], weight)
+    return PooledProblem(experts.resized(n_experts), gate, likelihood, data), data
+
+
+@pytest.mark.parametrize(
+    ("n", "p", "n_outputs", "n_experts", "shared_scale"),
+    [(40, 1, 1, 3, False), (60, 5, 2, 3, False), (50, 80, 1, 2, False), (150, 4, 1, 3, True),
+     (60, 5, 2, 1, False)],
+)  # fmt: skip
+def test_bound_never_falls_at_a_fixed_prior_of_the_gate(n, p, n_outputs, n_experts, shared_scale):
+    rng = np.random.default_rng([n, p])
+    X = rng.normal(size=(n, p))
+    y = np.column_stack([np.where(X[:, 0] > 0, X.sum(axis=1), -X[:, 0]), X[:, 0]])
+    y = (y + 0.3 * rng.normal(size=y.shape))[:, :n_outputs]
+    y, weight = y[:, 0] if n_outputs == 1 else y, rng.exponential(size=n)
+    training, data = problem(X, y, weight, n_experts, shared_scale)
+    labels = STARTS["functions"](
+        data.columns, data.target, weight, n_experts, np.random.RandomState(0)
+    )
+    training.start(soften(labels, n_experts))
+    bounds = np.array([training.step() for _ in range(60)])
+    # Rounding of sums over rows, of numbers of about the size of the bound.
+    assert (np.diff(bounds) >= -1e-9 * np.maximum(1, np.abs(bounds[1:]))).all()
+    assert bounds[-1] > bounds[0]
+
+
+def test_bound_of_one_line_is_below_its_exact_evidence_and_close():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(25, 2))
+    y = X @ [1.0, -0.5] + rng.normal(size=25)
+    training, _ = problem(X, y, np.ones(25), 1)
+    training.start(np.ones((25, 1)))
+    for _ in range(200):
+        bound = training.step()
+    experts = training.experts
+    (_, precisions), design = experts.posteriors[0], experts.design
+    prior = design @ np.diag(experts.rho[0]) @ design.T  # rho is what evidence made it
+
+    def log_joint(log_precision):  # with lambda, over which the exact evidence is an integral
+        precision = np.exp(log_precision)
+        covariance = prior + np.eye(25) / precision
+        of_rows = stats.multivariate_normal(np.zeros(25), covariance).logpdf(experts.targets[:, 0])
+        a, b = precisions.nu / 2, precisions.nu * precisions.centre / 2
+        return of_rows + stats.gamma(a, scale=1 / b).logpdf(precision) + log_precision
+
+    grid = np.log(precisions.mean[0]) + np.linspace(-4, 4, 801)
+    values = np.array([log_joint(each) for each in grid])
+    exact = special.logsumexp(values) + np.log(grid[1] - grid[0])
+    exact = (exact - 25 * np.log(experts.y_scale[0])) / 25
+    assert bound <= exact + 1e-3  # the floor of y takes a little from the bound, nothing from this
+    assert bound >= exact - 0.02  # coefficients and precision are nearly independent
+
+
+# Regimes or none ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("n", "p", "seed"),
+    [
+        (60, 5, 0),
+        (100, 10, 0),
+        *(pytest.param(60, 5, seed, marks=pytest.mark.slow) for seed in (1, 2)),
+        *(pytest.param(100, 10, seed, marks=pytest.mark.slow) for seed in (1, 2)),
+    ],
+)
+def test_without_regimes_there_is_one_line(n, p, seed):
+    X, y, X_test, y_test = one_line(n, p, seed)
+    moe = pooled(n_experts=3).fit(X, y)
+    assert len(moe.experts_) == 1
+    assert list(moe.log_evidence_) == [1, 2, 3]
+    # Shrinkage may cost a little where all coefficients are far from zero.
+    gain = moe.log_density(X_test, y_test).mean() - density_of_line(X, y, X_test, y_test)
+    assert gain > -0.03
+
+
+@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.slow)])
+def test_two_regimes_are_found_without_being_told(seed):
+    X, y, X_test, y_test = two_regimes(200, 5, seed)
+    moe = pooled(n_experts=3).fit(X, y)
+    told = MixtureOfExpertsRegressor(n_experts=2, random_state=0).fit(X, y)
+    assert len(moe.experts_) == 2
+    gain = moe.log_density(X_test, y_test).mean() - told.log_density(X_test, y_test).mean()
+    assert gain > -0.02
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("n", "p"), [(60, 60), (60, 200)])
+def test_more_columns_than_rows_are_predicted_about_as_by_cross_validated_ridge(n, p):
+    gains, alphas = [], np.logspace(-3, 4, 30)
+    for seed in range(3):
+        rng = np.random.default_rng([seed, n, p])
+        X = rng.normal(size=(n + 2000, p))
+        y = X[:, :5] @ rng.normal(size=5) + rng.normal(size=len(X))
+        moe = pooled(n_experts=2).fit(X[:n], y[:n])
+        ridge = RidgeCV(alphas, store_cv_results=True).fit(X[:n], y[:n])
+        left_out = ridge.cv_results_[:, list(alphas).index(ridge.alpha_)].mean()
+        line = stats.norm.logpdf(y[n:], ridge.predict(X[n:]), np.sqrt(left_out)).mean()
+        log_density = moe.log_density(X[n:], y[n:])
+        assert np.isfinite(log_density).all()
+        gains.append(log_density.mean() - line)
+    assert np.mean(gains) > -0.05
+
+
+def test_intervals_cover():
+    X, y, X_test, y_test = two_regimes(200, 5, 0)
+    moe = pooled(n_experts=2).fit(X, y)
+    low, high = moe.predict_interval(X_test, level=0.9).T
+    # Four standard errors of 4000 rows are 0.02; the fit of 200 rows adds to it.
+    assert ((low < y_test) & (y_test < high)).mean() == pytest.approx(0.9, abs=0.04)
+    X, y, X_test, y_test = one_line(30, 10, 0)  # least squares would cover about 0.8 here
+    low, high = pooled(n_experts=1).fit(X, y).predict_interval(X_test, level=0.9).T
+    assert 0.85 < ((low < y_test) & (y_test < high)).mean() < 0.96
+
+
+# Invariance -----------------------------------------------------------------------------------
+
+X2, Y2, X2_TEST, Y2_TEST = two_regimes(100, 3, 0)
+
+
+def assert_alike(one, other, X=X2_TEST, y=Y2_TEST, atol=2e-3):
+    """The same but for where EM stopped, at gains of 1e-6 per unit of weight."""
+    assert len(one.experts_) == len(other.experts_)
+    values = (moe.log_density(X, y).mean() for moe in (one, other))
+    np.testing.assert_allclose(*values, atol=atol)
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    return pooled(n_experts=2).fit(X2, Y2)
+
+
+def test_weight_of_two_is_a_row_given_twice():
+    twice = np.arange(len(Y2)) % 3 == 0
+    rows = np.append(np.arange(len(Y2)), np.flatnonzero(twice))
+    weighted = pooled(n_experts=2).fit(X2, Y2, sample_weight=1.0 + twice)
+    repeated = pooled(n_experts=2).fit(X2[rows], Y2[rows])
+    assert_alike(weighted, repeated, atol=1e-5)
+    np.testing.assert_allclose(weighted.lower_bound_, repeated.lower_bound_, atol=1e-6)
+
+
+def test_order_of_rows_does_not_matter(fitted):
+    order = np.random.default_rng(0).permutation(len(Y2))
+    assert_alike(fitted, pooled(n_experts=2).fit(X2[order], Y2[order]), atol=1e-5)
+
+
+def test_units_do_not_matter(fitted):
+    scaled = pooled(n_experts=2).fit(X2 * [1e-3, 1.0, 1e5] + 7, 1e4 * Y2 - 3)
+    np.testing.assert_allclose(
+        scaled.predict(X2_TEST * [1e-3, 1.0, 1e5] + 7), 1e4 * fitted.predict(X2_TEST) - 3, rtol=1e-4
+    )
+    np.testing.assert_allclose(scaled.lower_bound_, fitted.lower_bound_ - np.log(1e4), rtol=1e-6)
+
+
+@pytest.mark.slow  # processes start
+def test_jobs_do_not_matter(fitted):
+    other = pooled(n_experts=2, n_jobs=2).fit(X2, Y2)
+    np.testing.assert_array_equal(other.predict(X2_TEST), fitted.predict(X2_TEST))
+
+
+# How it is used -------------------------------------------------------------------------------
+
+
+def test_predictive_variance_pays_for_what_is_not_known_of_the_lines(fitted):
+    far = 50 * X2_TEST[:1]
+    near_std, far_std = (fitted.predict(X, return_std=True)[1] for X in (X2_TEST[:1], far))
+    assert far_std > 5 * near_std
+    components = fitted.predict_dist(X2_TEST[:3]).components
+    assert (components.scale > fitted.likelihood_.scale_).all()
+    assert (components.df < len(Y2) + 10).all()
+
+
+def test_pickled_mixture_predicts_the_same_bits(fitted):
+    revived = pickle.loads(pickle.dumps(fitted))
+    np.testing.assert_array_equal(
+        revived.log_density(X2_TEST, Y2_TEST), fitted.log_density(X2_TEST, Y2_TEST)
+    )
+
+
+def test_clone_is_unfitted_and_pools(fitted):
+    copied = clone(fitted)
+    assert copied.pooling
+    assert not hasattr(copied, "experts_")
+
+
+def test_outputs_are_independent_within_an_expert():
+    Y = np.column_stack([Y2, 2 * X2[:, 1] + 0.1 * np.random.default_rng(0).normal(size=len(Y2))])
+    moe = pooled(n_experts=2).fit(X2, Y)
+    distribution = moe.predict_dist(X2)
+    joint = distribution.components.logpdf(Y[:, None])
+    alone = [distribution.components.output(j).logpdf(Y[:, None, j]) for j in range(2)]
+    np.testing.assert_allclose(joint, sum(alone))
+    assert moe.predict(X2).shape == Y.shape
+    assert moe.sample_y(X2[:5], 7, random_state=0).shape == (5, 2, 7)
+    draws = moe.sample_y(X2[:1], 20000, random_state=0)[0]
+    # Four standard errors of 20000 draws.
+    mean, std = moe.predict(X2[:1], return_std=True)
+    np.testing.assert_array_less(np.abs(draws.mean(axis=1) - mean[0]), 4 * std[0] / np.sqrt(20000))
+
+
+@pytest.mark.parametrize("regimes", [False, True])
+def test_tables_with_strings_are_encoded(regimes):
+    letter = np.where(np.arange(len(Y2)) % 2, "u", "v")
+    table = pd.DataFrame(X2, columns=list("abc")).assign(letter=letter)
+    y = Y2 if regimes else X2.sum(axis=1) + np.random.default_rng(0).normal(size=len(Y2))
+    moe = pooled(n_experts=2).fit(table, y)
+    assert len(moe.experts_) == 1 + regimes
+    assert np.isfinite(moe.log_density(table, y)).all()
+    assert np.isfinite(moe.predict_interval(table)).all()
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"gate": ConstantGate()},
+        {"gate": make_pipeline(StandardScaler(), SoftmaxGate())},
+        {"likelihood": Gaussian("shared")},
+        {"n_init": 1, "init": "kmeans_xy"},
+    ],
+)
+def test_other_gates_scales_and_starts_are_known(params):
+    moe = pooled(n_experts=2, **params).fit(X2, Y2)
+    assert np.isfinite(moe.log_density(X2_TEST, Y2_TEST)).all()
+    assert moe.gate_proba(X2).shape == (len(Y2), len(moe.experts_))
+    if isinstance(moe.likelihood_.scale, str) and moe.likelihood_.scale == "shared":
+        np.testing.assert_allclose(*moe.likelihood_.scale_, rtol=1e-2)  # nu is 1e6, not infinite
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 6])
+def test_few_rows_are_enough(n):
+    moe = pooled(n_experts=2).fit(X2[:n], Y2[:n])
+    assert np.isfinite(moe.predict(X2_TEST)).all()
+    assert np.isfinite(moe.log_density(X2_TEST, Y2_TEST)).all()
+
+
+def test_constant_targets_and_columns_are_taken():
+    assert pooled(n_experts=2).fit(X2, np.full(len(Y2), 3.0)).predict(X2[:1]) == pytest.approx(3.0)
+    moe = pooled(n_experts=2).fit(np.ones((len(Y2), 2)), Y2)
+    assert moe.predict(np.ones((1, 2))) == pytest.approx(Y2.mean(), abs=0.5)
+
+
+def test_exact_lines_are_taken():
+    moe = pooled(n_experts=2).fit(X2, X2[:, 0])
+    np.testing.assert_allclose(moe.predict(X2), X2[:, 0], atol=1e-4)
+
+
+def test_fit_without_pooling_forgets_the_evidence():
+    moe = pooled(n_experts=2).fit(X2, Y2)
+    moe.set_params(pooling=False).fit(X2, Y2)
+    assert not hasattr(moe, "log_evidence_")
+    assert np.isfinite(moe.bic(X2, Y2))
+
+
+def test_warm_start_goes_on_with_as_many_experts(fitted):
+    moe = pooled(n_experts=4, warm_start=True).fit(X2, Y2)
+    number = len(moe.experts_)
+    moe.fit(X2, Y2)
+    assert list(moe.log_evidence_) == [number]
+    assert_alike(moe, fitted)
+
+
+def test_bootstrap_gives_standard_errors(fitted):
+    result = bootstrap(
+        fitted, X2, Y2, statistic=lambda moe: moe.predict(X2[:2]), n_resamples=8, random_state=0
+    )
+    assert (result.standard_error < 1).all()
+
+
+def test_it_is_cross_validated_like_any_regressor():
+    assert np.isfinite(cross_val_score(pooled(n_experts=2), X2, Y2, cv=3)).all()
+
+
+@pytest.mark.parametrize(
+    ("params", "fit_params", "match"),
+    [
+        ({"experts": Ridge()}, {}, "experts=None"),
+        ({"likelihood": StudentT()}, {}, "Gaussian"),
+        ({"likelihood": Gaussian("auto")}, {}, "Gaussian"),
+        ({"likelihood": Gaussian(covariance="full")}, {}, "Gaussian"),
+        ({"likelihood": ["gaussian", "gaussian"], "n_experts": 2}, {}, "Gaussian"),
+        ({"gate": GaussianGate()}, {}, "gate"),
+        ({"gate": SoftmaxGate(l1_ratio=0.5)}, {}, "gate"),
+        ({"cv": 3}, {}, "cv"),
+        ({"shared_effects": [0]}, {}, "shared_effects"),
+        ({"top_k": 1}, {}, "top_k"),
+        ({"load_balance": 0.1}, {}, "load_balance"),
+        ({}, {"subject": np.arange(len(Y2)) // 2}, "subject"),
+        ({}, {"exposure": np.ones(len(Y2))}, "exposure"),
+    ],
+)
+def test_what_pooling_does_not_know_is_refused_and_the_mixture_stays(
+    fitted, params, fit_params, match
+):
+    moe = pooled(n_experts=2).set_params(**params)
+    with pytest.raises(ValueError, match=match):
+        moe.fit(X2, Y2, **fit_params)
+    assert not hasattr(moe, "experts_")
+    again = pickle.loads(pickle.dumps(fitted)).set_params(**params)
+    with pytest.raises(ValueError, match=match):
+        again.fit(X2, Y2, **fit_params)
+    assert len(again.experts_) == len(fitted.experts_)
+
+
+def test_what_needs_the_maximum_of_the_likelihood_is_refused(fitted):
+    for criterion in (fitted.bic, fitted.aic, fitted.icl):
+        with pytest.raises(ValueError, match="lower_bound_"):
+            criterion(X2, Y2)
+    with pytest.raises(ValueError, match="pooling"):
+        fitted.summary(X2, Y2)
+    with pytest.raises(AttributeError, match="partial_fit") as raised:
+        fitted.partial_fit(X2, Y2)
+    assert "pooling" in str(raised.value.__cause__)
+    with pytest.raises(ValueError, match="Pooled experts"):
+        pickle.loads(pickle.dumps(fitted)).add_expert(X2, Y2)

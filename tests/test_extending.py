@@ -9,9 +9,11 @@ from numpy.testing import assert_allclose
 from scipy import stats
 
 from skmoe import MixtureOfExpertsRegressor
+from skmoe.distributions import ScipyComponents
 from skmoe.exceptions import ScaleFloorWarning
 from skmoe.gates import SoftmaxGate
 from skmoe.inference._information import MixtureLikelihood
+from skmoe.likelihoods import Gaussian
 
 COEF = np.array([[4.0, 2.0], [-1.0, -1.0]])  # intercept first
 SCALE = np.array([0.3, 0.6])
@@ -158,6 +160,19 @@ def test_likelihood_without_terms_is_refused_by_name():
     X, y, _ = planted(3, 100)
     moe = MixtureOfExpertsRegressor(n_experts=1, likelihood=Silent()).fit(X, y)
     with pytest.raises(ValueError, match=r"not for Silent\(\)"):
+        moe.summary(X, y)
+
+
+@pytest.mark.parametrize("base", [Gumbel, Gaussian])
+def test_terms_of_another_density_are_refused(base):
+    class Logistic(base):
+        def components(self, prediction, experts=None, row_scale=None):
+            scale = self.scale_ if experts is None else self.scale_[experts]
+            return ScipyComponents(stats.logistic(prediction, scale))
+
+    X, y, _ = planted(5, 100)
+    moe = MixtureOfExpertsRegressor(n_experts=1, likelihood=Logistic()).fit(X, y)
+    with pytest.raises(ValueError, match=rf"{base.__name__}Terms is not of the log-density of Log"):
         moe.summary(X, y)
 
 

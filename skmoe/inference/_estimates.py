@@ -13,6 +13,7 @@ from ..gates import ConstantGate, SoftmaxGate
 from ._information import MixtureLikelihood, inverse, maximise
 
 FARTHEST = 1.0  # standard errors between a fit and the maximum of the likelihood
+LARGEST_MISMATCH = 1e-3  # of log-densities, per unit of weight: float32 leaves 1e-5
 LEAST_UNDECIDED = 0.1  # rows; with fewer, a border may be as steep as it likes
 LEAST_SHARE = 1e-6  # of a parameter's square that is along directions without information
 MOST_TERMS = 6  # that a message names
@@ -52,8 +53,8 @@ class Estimates:
         check_applies(mixture)
         n_experts = len(mixture.experts_)
         rows = check_rows(mixture, X, y, sample_weight, exposure, subject, n_experts=n_experts)
-        if rows.subject is not None:  # whose rows the gate must not tell apart
-            mixture._model.e_step(rows)
+        _, log_density, mass = mixture._model.e_step(rows)  # looks at the rows of subjects too
+        self.log_likelihood = mass @ log_density
         X, y, weight, exposure, subject = rows.X, rows.y, rows.weight, rows.exposure, rows.subject
         used = weight > 0
         self.mixture, weight = mixture, weight[used]
@@ -121,8 +122,7 @@ class Estimates:
         ValueError
             If there is no maximum, or it is far from the fit, or nothing is identified.
         """
-        fitted = self.fitted()
-        self._check_scales(fitted)
+        fitted = self._checked_fit()
         theta, value, information, converged = maximise(self.likelihood, fitted)
         self._check_scales(theta)
         self._check_separation(theta)
@@ -146,9 +146,20 @@ class Estimates:
 
     def highest(self):
         """Log-likelihood at the maximum next to the fit, or near its supremum."""
-        fitted = self.fitted()
+        return maximise(self.likelihood, self._checked_fit())[1] + self.log_jacobian
+
+    def _checked_fit(self):
+        """``fitted``; ValueError where the terms are not those of the likelihood."""
+        fitted, terms = self.fitted(), self.likelihood.terms
         self._check_scales(fitted)
-        return maximise(self.likelihood, fitted)[1] + self.log_jacobian
+        by_terms = self.likelihood.value(fitted) + self.log_jacobian
+        if abs(by_terms - self.log_likelihood) > LARGEST_MISMATCH * self.likelihood.weight.sum():
+            raise ValueError(
+                f"{terms.__name__} is not of the log-density of {self.mixture.likelihood_}: the "
+                f"log-likelihood of the fit is {by_terms:.6g} by the one and "
+                f"{self.log_likelihood:.6g} by the other. {OTHERWISE}"
+            )
+        return fitted
 
     def _check_scales(self, theta):
         n_experts, terms = self.likelihood.n_experts, self.likelihood.terms
@@ -352,7 +363,7 @@ def check_applies(mixture):
         raise ValueError(
             "Standard errors are known for classes, for poisson, negative_binomial, gamma and "
             "log_normal, and for gaussian with scales that do not depend on the row and outputs "
-            f"that err alone, not for {mixture.likelihood_}. {OTHERWISE}"
+            f"that err alone, not for {mixture.likelihood_}, whose terms() is None. {OTHERWISE}"
         )
     _, gate = split_last(mixture.gate_)
     if type(gate) not in (SoftmaxGate, ConstantGate):

@@ -347,7 +347,8 @@ class BaseLikelihood(BaseEstimator, metaclass=ABCMeta):
         Returns
         -------
         terms : type or None
-            Derived from :class:`ExpertTerms`; by default None: no standard errors.
+            Derived from :class:`ExpertTerms`, and of the density that ``log_density`` has; by
+            default None: no standard errors.
         """
         return None
 

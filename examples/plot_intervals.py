@@ -8,12 +8,15 @@ experts: the scale of each is that of its errors on rows that it has not seen. `
 this out, as textbook EM does, and shows what it is for.
 """
 
+import warnings
+
 import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.ensemble import RandomForestRegressor
 from sklearn.tree import DecisionTreeRegressor
 
 from skmoe import MixtureOfExpertsRegressor
+from skmoe.exceptions import ScaleFloorWarning
 from skmoe.inspection import CalibrationDisplay
 from skmoe.metrics import log_score
 
@@ -30,14 +33,17 @@ experts = {
 
 # %%
 # Two trees, then two forests. The forests are not refitted for each fold: a bagging ensemble has
-# out-of-bag predictions, and the default uses them.
+# out-of-bag predictions, and the default uses them. In-sample, the scales of the trees end at their
+# floor, of which a ``ScaleFloorWarning`` would tell.
 
 figure, ax = plt.subplots(figsize=(5, 5), layout="constrained")
 print(f"{'experts':10}{'E-step':14}{'R²':>6}{'log-score':>14}{'90 % covers':>14}")
 for name, expert in experts.items():
     for cv, label in [(False, "in-sample"), ("auto", "out of sample")]:
         moe = MixtureOfExpertsRegressor(expert, n_experts=2, cv=cv, random_state=0)
-        moe.fit(X[train], y[train])
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ScaleFloorWarning)
+            moe.fit(X[train], y[train])
         calibration = CalibrationDisplay.from_estimator(
             moe, X[test], y[test], kind="coverage", name=f"{name}, {label}", ax=ax
         )

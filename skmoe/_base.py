@@ -70,6 +70,7 @@ class BaseMixtureOfExperts(CallbackSupportMixin, FittedMixture, ExpertParameters
     }
 
     pooling = False  # but for regressors, where it is a parameter
+    class_weight = None  # but for classifiers
 
     @abstractmethod
     def _family(self):
@@ -225,7 +226,7 @@ class BaseMixtureOfExperts(CallbackSupportMixin, FittedMixture, ExpertParameters
 
     def _previous(self, n_experts, X, y, sample_weight, exposure, subject):
         """Responsibilities that ``warm_start`` goes on from, or None."""
-        if not self.warm_start or not hasattr(self, "experts_") or self._buffer is not None:
+        if not self.warm_start or not self.__sklearn_is_fitted__() or self._buffer is not None:
             return None
         fewer = len(self.experts_) < n_experts
         if len(self.experts_) != n_experts and not (self.pooling and fewer):

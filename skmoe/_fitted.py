@@ -306,7 +306,7 @@ class FittedMixture:
     def _check_maximised(self):
         """Raise a ValueError unless they are at a maximum of the likelihood of y given X."""
         self._check_linear()
-        if getattr(self, "class_weight", None) is not None:
+        if self.class_weight is not None:
             raise ValueError(
                 "With class_weight a mixture is not at the maximum of the likelihood of the data, "
                 "which information criteria need. Cross-validate the log-score instead."

@@ -8,7 +8,6 @@ from sklearn.base import (
     BaseEstimator,
     ClassifierMixin,
     MetaEstimatorMixin,
-    RegressorMixin,
     is_classifier,
     is_regressor,
 )
@@ -25,8 +24,11 @@ from ._compat import (
     check_sample_weight,
 )
 from ._data import Rows, check_subject
+from ._experts.fitting import split_last
 from ._tables import HEAVIEST, accepts, check_sizes, check_table
 from .exceptions import SmallWeightsWarning, warn_user
+from .gates import ConstantGate, SoftmaxGate
+from .likelihoods import Gaussian
 
 DEFAULT_N_EXPERTS = 4
 LIGHT_ROW = 0.1  # weights around less than this were hardly meant as numbers of rows
@@ -90,7 +92,7 @@ class ExpertParameters(MetaEstimatorMixin, BaseComposition, BaseEstimator):
             names = [f"expert{k}" for k in range(n_experts)]
             estimators = [estimator] * n_experts
         for name, estimator in zip(names, estimators, strict=True):
-            self._check_expert(name, estimator)
+            check_expert(self, name, estimator)
         if isinstance(self.gate, type):
             raise TypeError(f"gate must be an estimator; {self.gate!r} is a class: call it.")
         return names, estimators
@@ -114,25 +116,6 @@ class ExpertParameters(MetaEstimatorMixin, BaseComposition, BaseEstimator):
                 "'drop'. Leave n_experts at None with a list."
             )
         return [list(column) for column in zip(*kept, strict=True)]
-
-    def _check_expert(self, name, estimator):
-        method = "predict_proba" if isinstance(self, ClassifierMixin) else "predict"
-        lacking = [m for m in ("fit", method) if not hasattr(estimator, m)]
-        if getattr(estimator, "final_estimator", "") is None and hasattr(type(estimator), method):
-            lacking = []  # a stack with its default on top has the method once it is fitted
-        if isinstance(estimator, type) or lacking:
-            raise TypeError(
-                f"Expert {name!r} must be an estimator with fit and {method}; {estimator!r} "
-                + ("is a class: call it." if isinstance(estimator, type) else f"lacks {lacking}.")
-            )
-        wrong = (
-            is_classifier(estimator)
-            if isinstance(self, RegressorMixin)
-            else is_regressor(estimator)
-        )
-        if wrong:
-            kind = "regressor" if isinstance(self, RegressorMixin) else "classifier"
-            raise ValueError(f"Expert {name!r} should be a {kind}; got {estimator!r}.")
 
     # Rows -----------------------------------------------------------------------------------
 
@@ -308,4 +291,71 @@ def warn_of_small_weights(weight):
             "then count as so few rows beside penalties and priors: a row of weight 2 counts as "
             "two. Divide sample_weight by its mean if each row is one observation.",
             SmallWeightsWarning,
+        )
+
+
+def check_expert(mixture, name, estimator):
+    """Raise a TypeError or ValueError unless an estimator can be an expert.
+
+    Parameters
+    ----------
+    mixture : BaseMixtureOfExperts
+        Whose expert it is to be.
+    name : str
+        Of the expert.
+    estimator : object
+        Unfitted or fitted.
+    """
+    method = "predict_proba" if isinstance(mixture, ClassifierMixin) else "predict"
+    lacking = [m for m in ("fit", method) if not hasattr(estimator, m)]
+    if getattr(estimator, "final_estimator", "") is None and hasattr(type(estimator), method):
+        lacking = []  # a stack with its default on top has the method once it is fitted
+    if isinstance(estimator, type) or lacking:
+        raise TypeError(
+            f"Expert {name!r} must be an estimator with fit and {method}; {estimator!r} "
+            + ("is a class: call it." if isinstance(estimator, type) else f"lacks {lacking}.")
+        )
+    classifies = isinstance(mixture, ClassifierMixin)
+    if is_regressor(estimator) if classifies else is_classifier(estimator):
+        kind = "classifier" if classifies else "regressor"
+        raise ValueError(f"Expert {name!r} should be a {kind}; got {estimator!r}.")
+
+
+def check_pooling(mixture, subject):
+    """Raise a ValueError if ``pooling=True`` meets what pooled experts do not know.
+
+    Parameters
+    ----------
+    mixture : MixtureOfExpertsRegressor
+        Unfitted.
+    subject : array-like or None
+        What ``fit`` was given.
+    """
+    likelihood, gate = mixture._likelihood(), split_last(mixture.gate)[1]
+    is_gaussian = (
+        type(likelihood) is Gaussian
+        and isinstance(likelihood.scale, str)
+        and likelihood.scale in ("expert", "shared")
+        and likelihood.covariance == "diag"
+    )
+    is_softmax = type(gate) is SoftmaxGate and (gate.l1_ratio == 0 or gate.alpha == 0)
+    is_in_sample = mixture.cv is False
+    is_in_sample = is_in_sample or (isinstance(mixture.cv, str) and mixture.cv == "auto")
+    wanted = {
+        "experts=None, which are linear": mixture.experts is None,
+        "Gaussian errors: likelihood='gaussian', or Gaussian('shared')": is_gaussian,
+        "the gate None, SoftmaxGate() with l1_ratio=0 or ConstantGate()": (
+            gate is None or is_softmax or type(gate) is ConstantGate
+        ),
+        "cv='auto'": is_in_sample,
+        "shared_effects=None": not mixture.shared_effects,
+        "top_k=None": mixture.top_k is None,
+        "load_balance=0": mixture.load_balance == 0,
+        "rows that are independent, without subject": subject is None,
+    }
+    lacking = [what for what, is_given in wanted.items() if not is_given]
+    if lacking:
+        raise ValueError(
+            f"pooling=True needs {'; '.join(lacking)}. Set that, or set pooling=False for maximum "
+            "likelihood, which takes all of these."
         )

@@ -8,8 +8,7 @@ from sklearn.utils.validation import column_or_1d
 from ._compat import HasMethods, StrOptions, check_y, fit_context
 from ._experts.families import LeastSquares, LogLinear
 from ._model import RegressionModel
-from ._parameters import check_exposure, check_fitted, check_X
-from ._pooling import check_pooling
+from ._parameters import check_exposure, check_fitted, check_pooling, check_X
 from ._tables import check_sizes
 from ._updating import UpdatableMixture
 from .inference._summary import InferringMixture

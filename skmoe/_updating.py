@@ -18,7 +18,7 @@ from ._em.settings import Settings
 from ._experts.fitting import learns_batches, split_last
 from ._experts.folds import Splitting
 from ._experts.traits import draw_seeds, has_oob_prediction, is_frozen
-from ._parameters import check_fitted, check_rows
+from ._parameters import check_expert, check_fitted, check_rows
 from ._tables import check_accepts
 from ._updates import growing
 from ._updates.stream import Buffer, learn_batch
@@ -75,7 +75,7 @@ class UpdatableMixture(BaseMixtureOfExperts):
 
     def _learn(self, X, y, sample_weight, classes=None):
         with unchanged_on_error(self):
-            if hasattr(self, "experts_") and self._buffer is None:
+            if self.__sklearn_is_fitted__() and self._buffer is None:
                 self._learn_batch(X, y, sample_weight)
             else:
                 self._fit_buffer(X, y, sample_weight, classes)
@@ -347,7 +347,7 @@ class UpdatableMixture(BaseMixtureOfExperts):
         self._check_likelihood_is_that_of_fit()
         k, names = self._number(name), list(self.named_experts_)
         rows = check_rows(self, X, y, sample_weight)
-        self._check_expert(name, estimator)
+        check_expert(self, name, estimator)
         check_accepts(f"The expert {type(estimator).__name__}", estimator, rows.X)
         templates = [FrozenEstimator(expert) for expert in self.experts_]
         templates[k] = estimator
@@ -395,7 +395,7 @@ class UpdatableMixture(BaseMixtureOfExperts):
             encoders = [split_last(e)[0] for e in self.experts_ if isinstance(e, Pipeline)]
             if self.experts is None and encoders:  # a table's, which knows the old categories
                 expert = make_pipeline(FrozenEstimator(encoders[0]), expert)
-        self._check_expert(name, expert)
+        check_expert(self, name, expert)
         check_accepts(f"The expert {type(expert).__name__}", expert, X)
         return expert
 

@@ -4,6 +4,7 @@ import numpy as np
 from scipy import special
 
 from ._arrays import take
+from ._components import BaseComponents
 from ._quadrature import find_quantile
 
 HALF_LOG_2PI = 0.5 * np.log(2 * np.pi)
@@ -86,7 +87,7 @@ def _stirling(x):
     return np.where(x < 15, exact, HALF_LOG_2PI + 0.5 * np.log(large) + rest)
 
 
-class _CountComponents:
+class _CountComponents(BaseComponents):
     """Counts of one output, with ``mean`` (n_samples, n_experts) and, below it, ``var``.
 
     A subclass says what log-probabilities and ``_tail``, the distribution function or what it

@@ -4,11 +4,12 @@ import numpy as np
 from scipy import special
 
 from ._arrays import diagonal, take
+from ._components import BaseComponents
 
 _HALF_LOG_2PI = 0.5 * np.log(2 * np.pi)
 
 
-class GaussianComponents:
+class GaussianComponents(BaseComponents):
     """Gaussian components, one for each row and expert.
 
     Parameters

@@ -80,9 +80,10 @@ class MixtureDistribution:
         distribution : MixtureDistribution
             Of targets that are not noise; the same one where there is none.
         """
-        if not hasattr(self.components, "without_noise"):
+        components = self.components.without_noise()
+        if components is self.components:
             return self
-        return MixtureDistribution(self.weights, self.components.without_noise())
+        return MixtureDistribution(self.weights, components)
 
     def mean(self):
         """Mean.
@@ -459,8 +460,9 @@ class MixtureDistribution:
            estimation", Journal of the American Statistical Association 102 (2007) 359-378.
         """
         y = self._expand(y)
-        if hasattr(self.components, "crps"):
-            return self.components.crps(self.weights, y)
+        closed = self.components.crps(self.weights, y)
+        if closed is not None:
+            return closed
         y = np.broadcast_to(y, (len(self.weights), 1, *self._y_shape()))[:, 0]
         return self._of_each_output("crps", y) if self._has_outputs() else _quadrature.crps(self, y)
 

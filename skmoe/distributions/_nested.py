@@ -2,10 +2,11 @@
 
 import numpy as np
 
+from ._components import BaseComponents
 from ._quadrature import mixed
 
 
-class NestedComponents:
+class NestedComponents(BaseComponents):
     """Components some of which are distributions themselves: mixtures within a mixture.
 
     Parameters
@@ -49,11 +50,8 @@ class NestedComponents:
         components : NestedComponents
             New ones.
         """
-        components = self.components
-        if hasattr(components, "without_noise"):
-            components = components.without_noise()
         nested = [(rows, places, each.without_noise()) for rows, places, each in self.nested]
-        return NestedComponents(components, nested)
+        return NestedComponents(self.components.without_noise(), nested)
 
     def _place(self, values, answer):
         values = np.array(values)

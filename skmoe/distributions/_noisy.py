@@ -4,12 +4,13 @@ import numpy as np
 from scipy import special
 
 from ._arrays import diagonal
+from ._components import BaseComponents
 from ._quadrature import find_root
 
 TAILS = special.expit([-20.0, -16, -12, -8, -6, -4, 4, 6, 8, 12, 16, 20])
 
 
-class NoisyComponents:
+class NoisyComponents(BaseComponents):
     """Components with a share of uniform noise each.
 
     Parameters

@@ -168,8 +168,8 @@ def panels(distribution):
 
 def _ends(components, unused):
     """Quantiles of the components, (n, B), those within mixtures too; NaN for the unused."""
-    if not hasattr(components, "nested"):
-        ends = [components.ppf(q) for q in PANEL_ENDS] + getattr(components, "edges", [])
+    if components.nested is None:
+        ends = [components.ppf(q) for q in PANEL_ENDS] + list(components.edges)
         return np.hstack([np.where(unused, np.nan, end) for end in ends])
     unused, parts = unused.copy(), []
     for rows, places, distribution in components.nested:

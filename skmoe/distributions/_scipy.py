@@ -6,10 +6,11 @@ import numpy as np
 from scipy import special, stats
 
 from ._arrays import diagonal, take
+from ._components import BaseComponents
 from ._quadrature import find_quantile
 
 
-class ScipyComponents:
+class ScipyComponents(BaseComponents):
     """Components of any kind that :mod:`scipy.stats` has, one for each row and expert.
 
     Parameters

@@ -4,9 +4,10 @@ import numpy as np
 from scipy import special
 
 from ._arrays import diagonal, take
+from ._components import BaseComponents
 
 
-class StudentTComponents:
+class StudentTComponents(BaseComponents):
     """Components of Student's t distribution, one for each row and expert.
 
     Parameters

@@ -237,7 +237,7 @@ class InferringMixture:
             raise ValueError(f"cov must be 'observed' or 'sandwich'; got {cov!r}.")
         if not 0 < level < 1:
             raise ValueError(f"level must be between 0 and 1; got {level!r}.")
-        if cov == "observed" and getattr(self, "class_weight", None) is not None:
+        if cov == "observed" and self.class_weight is not None:
             raise ValueError(
                 "With class_weight the likelihood is none of the data: cov='sandwich'."
             )

@@ -60,48 +60,41 @@ def scatter_rows(ax, x, y, resp, names):
     return scatters
 
 
-class Display:
-    """Axes that a display draws on, and names that ``plot`` leaves."""
+def make_axes(display, ax, n_panels=1, *, size=None):
+    """So many axes: new ones, those that were given, or the one that was given divided.
 
-    def _panels(self, ax, n_panels=1, *, size=None):
-        """So many axes: new ones, those that were given, or the one that was given divided.
+    Sets ``axes_``, ``ax_`` (the first) and ``figure_`` of the display.
+    """
+    check_matplotlib_support(f"{type(display).__name__}.plot")
+    import matplotlib.pyplot as plt
+    from matplotlib.axes import Axes
 
-        Sets ``axes_``, ``ax_`` (the first) and ``figure_``.
-        """
-        check_matplotlib_support(f"{type(self).__name__}.plot")
-        import matplotlib.pyplot as plt
-        from matplotlib.axes import Axes
-
-        n_cols = min(n_panels, N_COLUMNS)
-        n_rows = -(-n_panels // n_cols)
-        if ax is None:
-            size = size or ((6.4, 4.8) if n_panels == 1 else (6.8, 2.6 * n_rows + 0.6))
-            _, axes = plt.subplots(
-                n_rows, n_cols, figsize=size, layout="constrained", squeeze=False
+    n_cols = min(n_panels, N_COLUMNS)
+    n_rows = -(-n_panels // n_cols)
+    if ax is None:
+        size = size or ((6.4, 4.8) if n_panels == 1 else (6.8, 2.6 * n_rows + 0.6))
+        _, axes = plt.subplots(n_rows, n_cols, figsize=size, layout="constrained", squeeze=False)
+        axes = axes.ravel()
+        for unused in axes[n_panels:]:
+            unused.set_visible(False)
+    elif not isinstance(ax, Axes):
+        axes = np.asarray(ax, dtype=object).ravel()
+        if len(axes) != n_panels:
+            raise ValueError(f"ax holds {len(axes)} axes, and {n_panels} panels are to be drawn.")
+    elif n_panels == 1:
+        axes = np.array([ax])
+    else:
+        if ax.get_subplotspec() is None:
+            raise ValueError(
+                f"{n_panels} panels are to be drawn, and ax is not one of subplots that could "
+                "be divided: pass as many axes, or none."
             )
-            axes = axes.ravel()
-            for unused in axes[n_panels:]:
-                unused.set_visible(False)
-        elif not isinstance(ax, Axes):
-            axes = np.asarray(ax, dtype=object).ravel()
-            if len(axes) != n_panels:
-                raise ValueError(
-                    f"ax holds {len(axes)} axes, and {n_panels} panels are to be drawn."
-                )
-        elif n_panels == 1:
-            axes = np.array([ax])
-        else:
-            if ax.get_subplotspec() is None:
-                raise ValueError(
-                    f"{n_panels} panels are to be drawn, and ax is not one of subplots that could "
-                    "be divided: pass as many axes, or none."
-                )
-            ax.set_axis_off()
-            grid = ax.get_subplotspec().subgridspec(n_rows, n_cols)
-            axes = np.array([ax.figure.add_subplot(grid[i]) for i in range(n_panels)])
-        self.axes_ = axes[:n_panels]
-        self.ax_, self.figure_ = self.axes_[0], self.axes_[0].figure
-        return self.axes_
+        ax.set_axis_off()
+        grid = ax.get_subplotspec().subgridspec(n_rows, n_cols)
+        axes = np.array([ax.figure.add_subplot(grid[i]) for i in range(n_panels)])
+    display.axes_ = axes[:n_panels]
+    display.ax_, display.figure_ = display.axes_[0], display.axes_[0].figure
+    return display.axes_
 
 
 def outlined():

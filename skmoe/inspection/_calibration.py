@@ -10,14 +10,14 @@ from .._model import posterior
 from .._parameters import check_X
 from .._routing import Routes
 from ..distributions import MixtureDistribution
-from ._axes import Display
+from ._axes import make_axes
 from ._columns import check_output, check_regressor, unwrap
 
 KINDS = ("pit", "experts", "coverage")
 BAND = 0.95  # of the counts that a calibrated mixture would have
 
 
-class CalibrationDisplay(Display):
+class CalibrationDisplay:
     r"""Calibration of predictive distributions: PIT histograms and coverage of intervals.
 
     The probability integral transform (PIT) of a target is :math:`u_i = F(y_i \mid x_i)`, with
@@ -310,11 +310,11 @@ class CalibrationDisplay(Display):
         weight = np.ones(len(self.pit)) if self.sample_weight is None else self.sample_weight
         self.densities_, self.bands_ = [], []
         if kind == "pit":
-            (panel,) = self._panels(ax)
+            (panel,) = make_axes(self, ax)
             self._draw_histogram(panel, self.pit, weight, n_bins)
             return self
         n_experts = len(self.names)
-        panels = self._panels(ax, n_experts)
+        panels = make_axes(self, ax, n_experts)
         for k, panel in enumerate(panels):
             mass = weight * self.responsibilities[:, k]
             self._draw_histogram(panel, self.expert_pit[:, k], mass, n_bins)
@@ -343,7 +343,7 @@ class CalibrationDisplay(Display):
         self.bands_.append(tuple(band))
 
     def _draw_coverage(self, ax):
-        (ax,) = self._panels(ax, size=(5.0, 5.0))
+        (ax,) = make_axes(self, ax, size=(5.0, 5.0))
         levels = np.linspace(0, 1, 101)
         if not any(line.get_label() == "calibrated" for line in ax.lines):
             ax.plot([0, 1], [0, 1], color="0.6", linewidth=4, label="calibrated")

@@ -3,11 +3,11 @@
 import numpy as np
 
 from .._compat import check_matplotlib_support
-from ._axes import Display
+from ._axes import make_axes
 from ._columns import unwrap
 
 
-class ConvergenceDisplay(Display):
+class ConvergenceDisplay:
     """The objective of EM after each iteration, of all starts and of the run that went on.
 
     Each start gets ten iterations, the five best of them fifty more, and EM goes on from the
@@ -103,7 +103,7 @@ class ConvergenceDisplay(Display):
         """
         apart = bool(self.starts) and not self.goes_on
         size = (9.0, 4.0) if apart else (6.4, 4.2)
-        axes = self._panels(ax, 2 if apart else 1, size=size)
+        axes = make_axes(self, ax, 2 if apart else 1, size=size)
         above, below = axes[0], axes[-1]
         self.start_lines_ = []
         for i, path in enumerate(self.starts):

@@ -5,7 +5,7 @@ from sklearn.base import is_classifier
 
 from .._compat import check_matplotlib_support
 from .._parameters import check_X
-from ._axes import Display, line_styles, outlined, scatter_rows
+from ._axes import line_styles, make_axes, outlined, scatter_rows
 from ._columns import (
     Columns,
     check_class,
@@ -19,7 +19,7 @@ from ._columns import (
 THICK, THIN = 3.0, 1.2
 
 
-class ExpertDisplay(Display):
+class ExpertDisplay:
     r"""The prediction of each expert over one feature, thick where the gate prefers it.
 
     Where X has other columns, an expert's curve is its partial dependence over the rows that are
@@ -221,7 +221,7 @@ class ExpertDisplay(Display):
         display : ExpertDisplay
             Itself.
         """
-        (ax,) = self._panels(ax)
+        (ax,) = make_axes(self, ax)
         preferred = self.proba.argmax(axis=1)
         marker = {} if self.axis.labels is None else {"marker": "o", "markersize": 4}
         self.lines_, self.preferred_lines_, self.scatters_ = [], [], []

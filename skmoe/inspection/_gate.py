@@ -6,13 +6,13 @@ import numpy as np
 from scipy import ndimage
 
 from .._compat import check_matplotlib_support
-from ._axes import Display, colours, line_styles, scatter_rows
+from ._axes import colours, line_styles, make_axes, scatter_rows
 from ._columns import Axis, Columns, given_responsibilities, unwrap
 
 MOST_PANELS = 4  # where features are not named
 
 
-class GateDisplay(Display):
+class GateDisplay:
     r"""Gate probabilities as curves over one feature, or as regions over two.
 
     Where X has other columns the probabilities are their partial dependence [1]_,
@@ -175,7 +175,7 @@ class GateDisplay(Display):
             Itself.
         """
         n_panels = len(self.panels)
-        panels = self._panels(ax, n_panels)
+        panels = make_axes(self, ax, n_panels)
         self.lines_, self.meshes_, self.scatters_ = [], [], []
         for panel, axes, proba in zip(panels, self.panels, self.proba, strict=True):
             lines, mesh, scatters = [], None, []

@@ -3,11 +3,11 @@
 import numpy as np
 
 from .._compat import check_matplotlib_support
-from ._axes import Display
+from ._axes import make_axes
 from ._columns import unwrap
 
 
-class LoadDisplay(Display):
+class LoadDisplay:
     """The load of each expert, and its effective rows.
 
     The load is the mean probability that the gate gives the expert, before the target is known;
@@ -106,7 +106,7 @@ class LoadDisplay(Display):
             Itself.
         """
         n_experts = len(self.names)
-        (ax,) = self._panels(ax, size=(6.4, 1.6 + 0.45 * n_experts))
+        (ax,) = make_axes(self, ax, size=(6.4, 1.6 + 0.45 * n_experts))
         places, height = np.arange(n_experts), 0.38
         shares = self.rows / self.rows.sum()
         self.load_bars_ = ax.barh(

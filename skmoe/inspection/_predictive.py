@@ -6,14 +6,14 @@ import numpy as np
 from sklearn.base import is_classifier
 
 from .._compat import check_matplotlib_support
-from ._axes import Display, line_styles, outlined
+from ._axes import line_styles, make_axes, outlined
 from ._columns import Columns, check_output, target_name, unwrap
 
 LEVELS = (0.5, 0.8, 0.95)
 DARKEST, PALEST = 0.45, 0.88  # greys of the smallest level and of the largest
 
 
-class PredictiveDisplay(Display):
+class PredictiveDisplay:
     """The predictive distribution over one feature: a fan of its regions of highest density.
 
     A region of level 0.8 is the smallest one that holds 80 % of the probability. Where the
@@ -200,7 +200,7 @@ class PredictiveDisplay(Display):
         display : PredictiveDisplay
             Itself.
         """
-        (ax,) = self._panels(ax)
+        (ax,) = make_axes(self, ax)
         self.axis.dress(ax.xaxis)
         if self.proba is not None:
             self._draw_classes(ax)

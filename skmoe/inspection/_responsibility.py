@@ -3,14 +3,14 @@
 import numpy as np
 
 from .._compat import check_matplotlib_support, check_sample_weight
-from ._axes import N_COLUMNS, Display
+from ._axes import N_COLUMNS, make_axes
 from ._columns import unwrap
 
 SMALLEST = 1e-4  # a responsibility below is none at all, and not drawn in a rootogram
 KINDS = ("rootogram", "heatmap")
 
 
-class ResponsibilityDisplay(Display):
+class ResponsibilityDisplay:
     """Responsibilities of the experts for rows, as rootograms or as a heat map.
 
     A rootogram is a histogram whose bars are as high as the square root of their counts, so that
@@ -149,7 +149,7 @@ class ResponsibilityDisplay(Display):
 
     def _draw_rootograms(self, ax, n_bins):
         n_experts = len(self.names)
-        panels = self._panels(ax, n_experts)
+        panels = make_axes(self, ax, n_experts)
         edges = np.linspace(0, 1, n_bins + 1)
         self.counts_ = np.empty((n_bins, n_experts))
         for k, panel in enumerate(panels):
@@ -168,7 +168,7 @@ class ResponsibilityDisplay(Display):
         return self
 
     def _draw_heat_map(self, ax):
-        (ax,) = self._panels(ax)
+        (ax,) = make_axes(self, ax)
         owner = self.responsibilities.argmax(axis=1)
         order = np.lexsort([-self.responsibilities.max(axis=1), owner])
         self.image_ = ax.imshow(

@@ -6,7 +6,7 @@ from scipy import optimize, special
 from ..distributions import NegativeBinomialComponents, PoissonComponents
 from ..distributions._counts import log_negative_binomial, log_poisson
 from ._log_linear_terms import NegativeBinomialTerms, PoissonTerms
-from ._means import PositiveMeans
+from ._means import PositiveMeans, means_of
 
 SHAPE_RANGE = np.log([1e-3, 1e6])  # beyond the last, counts are Poisson's to six digits
 MOST_CUTS = 5
@@ -113,7 +113,7 @@ class Poisson(_Counts):
         log_density : ndarray of shape (n_samples, n_experts)
             Natural logarithm.
         """
-        return log_poisson(y[:, None], self._means(prediction))
+        return log_poisson(y[:, None], means_of(self, prediction))
 
     def _around(self, mean, experts):
         return PoissonComponents(mean)
@@ -184,7 +184,7 @@ class NegativeBinomial(_Counts):
         pooled_rows : float, default=0.0
             Each expert is given so many rows more of all experts, in proportion.
         """
-        mean = self._means(prediction)
+        mean = means_of(self, prediction)
         if pooled_rows > 0:
             mass = weights.sum(axis=0)
             pooled = pooled_rows * weights / mass.sum()
@@ -218,7 +218,7 @@ class NegativeBinomial(_Counts):
             Natural logarithm.
         """
         shape = self.shape_ if experts is None else self.shape_[experts]
-        return log_negative_binomial(y[:, None], self._means(prediction), shape)
+        return log_negative_binomial(y[:, None], means_of(self, prediction), shape)
 
     def working_exposure(self, y, prediction):
         """Expected multipliers of the means, given the counts.
@@ -235,7 +235,7 @@ class NegativeBinomial(_Counts):
         exposure : ndarray of shape (n_samples, n_experts)
             Around 1.
         """
-        return (y[:, None] + self.shape_) / (self._means(prediction) + self.shape_)
+        return (y[:, None] + self.shape_) / (means_of(self, prediction) + self.shape_)
 
     def _around(self, mean, experts):
         return NegativeBinomialComponents(mean, self.shape_[experts])

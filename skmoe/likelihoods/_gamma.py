@@ -5,7 +5,7 @@ from scipy import special, stats
 
 from ..distributions import ScipyComponents
 from ._log_linear_terms import GammaTerms
-from ._means import PositiveMeans
+from ._means import PositiveMeans, means_of
 
 LARGEST_SHAPE = 1e6  # a relative standard deviation of 0.1 %, the floor of Gaussian scales
 
@@ -88,7 +88,7 @@ class Gamma(PositiveMeans):
         pooled_rows : float, default=0.0
             Each expert is given so many rows more, of the mean deviance of all.
         """
-        ratio = y[:, None] / self._means(prediction)
+        ratio = y[:, None] / means_of(self, prediction)
         mass = weights.sum(axis=0)
         deviance = np.einsum("nk,nk->k", weights, ratio - 1 - np.log(ratio)) + penalty
         if pooled_rows > 0:
@@ -116,7 +116,7 @@ class Gamma(PositiveMeans):
         """
         shape = self.shape_ if experts is None else self.shape_[experts]
         positive = y > 0
-        ratio = np.where(positive, y, 1.0)[:, None] / self._means(prediction)
+        ratio = np.where(positive, y, 1.0)[:, None] / means_of(self, prediction)
         constant = shape * np.log(shape) - special.gammaln(shape)
         log_density = constant + shape * (np.log(ratio) - ratio)
         log_density -= np.log(np.where(positive, y, 1.0))[:, None]

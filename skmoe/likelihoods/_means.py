@@ -75,16 +75,6 @@ class PositiveMeans(BaseLikelihood):
     def _floor(self, y, weight):
         """The smallest mean allowed."""
 
-    def _means(self, prediction):
-        """Predictions, none of them so small that a target of some size is impossible."""
-        if (prediction < 0).any():
-            raise ValueError(
-                f"An expert predicts {prediction.min():.3g}, but {type(self).__name__} needs means "
-                "that are not negative. Use experts that respect it, such as PoissonRegressor, "
-                "HistGradientBoostingRegressor(loss='poisson') or forests."
-            )
-        return np.maximum(prediction, self.floor_)
-
     def log_density(self, y, prediction, experts=None):
         """Log-density of each row under each expert.
 
@@ -120,8 +110,19 @@ class PositiveMeans(BaseLikelihood):
         components : ScipyComponents
             One for each row and expert.
         """
-        return self._around(self._means(prediction), slice(None) if experts is None else experts)
+        return self._around(means_of(self, prediction), slice(None) if experts is None else experts)
 
     @abstractmethod
     def _around(self, mean, experts):
         """``components``; ``experts`` indexes what each expert has one of."""
+
+
+def means_of(likelihood, prediction):
+    """Predictions, none of them so small that a target of some size is impossible."""
+    if (prediction < 0).any():
+        raise ValueError(
+            f"An expert predicts {prediction.min():.3g}, but {type(likelihood).__name__} needs "
+            "means that are not negative. Use experts that respect it, such as PoissonRegressor, "
+            "HistGradientBoostingRegressor(loss='poisson') or forests."
+        )
+    return np.maximum(prediction, likelihood.floor_)

@@ -1,11 +1,13 @@
 """MixtureOfExpertsRegressor."""
 
+from numbers import Integral
+
 import numpy as np
 from sklearn.base import RegressorMixin
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import column_or_1d
 
-from ._compat import HasMethods, StrOptions, check_y, fit_context
+from ._compat import HasMethods, Options, StrOptions, check_y, fit_context
 from ._experts.families import LeastSquares, LogLinear
 from ._model import RegressionModel
 from ._parameters import check_exposure, check_fitted, check_X
@@ -48,6 +50,15 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
         Columns that have one coefficient for all experts, by number or name, of X or, with a
         Pipeline as expert, of what its last step sees; intercepts and the other slopes are each
         expert's own. Linear experts only. None is no column.
+    specialisation : {0, 1}, default=1
+        How far the experts specialise. 1: EM fits each expert with its responsibilities. 0: each
+        expert of a named list is fitted on all rows, out of fold and once more for predictions;
+        gate, scales and Student's t tails are learned from the out-of-fold predictions. One expert
+        more, "stack", predicts the linear combination of the others of smallest squared error; the
+        scales depend on the row; whether and how strongly the gate looks at the row is chosen by
+        the out-of-fold log-density. For dense X, one output and the default gate; parameters of
+        EM, its starts and its loads, ``ensemble`` among them, then say nothing. See
+        :ref:`the guide <unlike_models>`.
     cv : "auto", "oob", "prefit", False, int, splitter or iterable, default="auto"
         How the E-step gets predictions for rows that experts and gate have not seen. "auto" is
         in-sample for linear models with ten rows a coefficient or more (by weight, over all
@@ -175,6 +186,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
         **UpdatableMixture._parameter_constraints,
         "likelihood": [StrOptions(set(BY_NAME)), HasMethods(["log_density", "update"]), list],
         "shared_effects": [list, None],
+        "specialisation": [Options(Integral, {0, 1})],
     }
 
     def __init__(
@@ -185,6 +197,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
         gate=None,
         likelihood="gaussian",
         shared_effects=None,
+        specialisation=1,
         cv="auto",
         ensemble=True,
         min_responsibility="auto",
@@ -208,6 +221,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
         self.gate = gate
         self.likelihood = likelihood
         self.shared_effects = shared_effects
+        self.specialisation = specialisation
         self.cv = cv
         self.ensemble = ensemble
         self.min_responsibility = min_responsibility

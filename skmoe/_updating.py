@@ -46,6 +46,8 @@ class UpdatableMixture(BaseMixtureOfExperts):
 
     def _stream_obstacle(self):
         _, templates = self._expert_list()
+        if self.specialisation == 0:
+            return "specialisation=0 needs all rows at once"
         if self._shared_effects():
             return "shared_effects are known to fit alone"
         if not self._solves(templates[0]):

@@ -35,8 +35,7 @@ def check_pool(mixture, names, templates, X, subject):
         The same.
     """
     wants = {
-        "a list of two named experts or more": isinstance(mixture.experts, list)
-        and len(names) > 1,
+        "a list of two named experts or more": isinstance(mixture.experts, list) and len(names) > 1,
         f"another name than {STACK!r} for its experts": STACK not in names,
         "experts that are no mixtures": not any(map(has_own_density, templates)),
         "likelihood='gaussian' or 'student_t'": isinstance(mixture.likelihood, str)

@@ -317,6 +317,12 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
     def _shared_effects(self):
         return self.shared_effects or []
 
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        if self.specialisation == 0:
+            tags.input_tags.sparse = tags.target_tags.multi_output = False
+        return tags
+
     def _check_target(self, y):
         y = self._numeric_target(y)
         check_sizes(y, "y", smallest=True)

@@ -450,6 +450,12 @@ class UpdatableMixture(BaseMixtureOfExperts):
         return Splitting(cv, {}, None, seed, is_classifier(self))
 
     def _check_likelihood_is_that_of_fit(self):
+        if self.specialisation == 0:
+            raise ValueError(
+                "With specialisation=0 experts can be removed, but not added or replaced: stack, "
+                "gate and scales were learned from what those of fit predict out of fold. Fit "
+                "again, with another list."
+            )
         asked, fitted = type(self._likelihood()), type(self.likelihood_)
         if asked is not fitted:
             raise ValueError(

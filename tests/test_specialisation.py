@@ -20,6 +20,7 @@ from sklearn.neighbors import KNeighborsRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 from sklearn.tree import DecisionTreeRegressor
+from sklearn.utils import get_tags
 
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
 from skmoe._em.pool import PoolParameters, PoolRows, fit_pool, negative_objective
@@ -358,7 +359,7 @@ def test_a_mixture_of_this_kind_can_be_an_expert():
 )
 def test_refuses_what_it_does_not_know_and_stays_as_it_was(settings, fit_params):
     X, y, _, _ = heteroscedastic(100, seed=0)
-    moe = copy.copy(fitted_once()).set_params(**settings)
+    moe = copy.deepcopy(fitted_once()).set_params(**settings)
     state = vars(moe).copy()
     with pytest.raises((ValueError, TypeError)):
         moe.fit(**{"X": X, "y": y, **fit_params})
@@ -377,6 +378,33 @@ def test_says_all_that_it_needs_in_one_error():
     X, y, _, _ = heteroscedastic(50, seed=0)
     with pytest.raises(ValueError, match="top_k=None; load_balance=0"):
         unlike(top_k=1, load_balance=0.1).fit(X, y)
+
+
+def test_experts_can_be_removed_but_not_added():
+    X, y, _, _ = heteroscedastic(100, seed=0)
+    moe = copy.deepcopy(fitted_once())
+    for change in (moe.add_expert, lambda X, y: moe.replace_expert("tree", Ridge(), X, y)):
+        with pytest.raises(ValueError, match="can be removed, but not added"):
+            change(X, y)
+    moe.remove_expert("tree")
+    assert list(moe.named_experts_) == ["line", "neighbours", "stack"]
+    assert np.isfinite(moe.log_density(X, y)).all()
+
+
+@pytest.mark.parametrize("n", [3, 5, 10])
+def test_few_rows_will_do(n):
+    X, y, _, _ = heteroscedastic(n, seed=0)
+    moe = unlike().set_params(neighbours="drop").fit(X, y)
+    assert np.isfinite(moe.predict_interval(X)).all()
+
+
+def test_tags_say_what_it_takes():
+    moe = MixtureOfExpertsRegressor([("a", Ridge()), ("b", Ridge())])
+    tags, of_pool = get_tags(moe), get_tags(moe.set_params(specialisation=0))
+    assert tags.input_tags.sparse
+    assert tags.target_tags.multi_output
+    assert not of_pool.input_tags.sparse
+    assert not of_pool.target_tags.multi_output
 
 
 def test_learns_no_batches():

@@ -123,7 +123,8 @@ def _log_joint(parameters, rows, floor):
     """Logarithms (n, M) of gate and densities, and squared errors in units of the variances."""
     df = parameters.df
     log_gate = log_softmax(parameters.intercepts + rows.Z @ parameters.weights, axis=1)
-    log_scale = np.log(parameters.scales(floor)) + (parameters.slope * rows.u)[:, None]
+    by_row = np.clip(parameters.slope * rows.u, -20.0, 20.0)  # as below
+    log_scale = np.log(parameters.scales(floor)) + by_row[:, None]
     squares = (rows.y[:, None] - rows.means) ** 2 * np.exp(-2.0 * log_scale)
     norm = gammaln((df + 1) / 2) - gammaln(df / 2) - 0.5 * np.log(df * np.pi)
     return log_gate, norm - log_scale - 0.5 * (df + 1) * np.log1p(squares / df), squares

@@ -47,7 +47,7 @@ def check_pool(mixture, names, templates, X, subject):
         "no shared_effects": not mixture.shared_effects,
         "warm_start=False": not mixture.warm_start,
         "no subject": subject is None,
-        "dense X": not sparse.issparse(X),
+        "dense X, none that is sparse": not sparse.issparse(X),
     }
     lacking = [what for what, is_there in wants.items() if not is_there]
     if lacking:

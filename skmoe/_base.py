@@ -158,8 +158,8 @@ class BaseMixtureOfExperts(CallbackSupportMixin, FittedMixture, ExpertParameters
         )
         folds = splitting.folds(parts.templates, rows)
         if self.specialisation == 0:
-            problem = train_pool(parts, data, splitting, folds, settings, expert_seed)
             tasks.begin(1)
+            problem = train_pool(parts, data, splitting, folds, settings, expert_seed)
             self._set_pool(problem, parts, splitting, settings)
             tasks.end()
             return

@@ -21,8 +21,10 @@ from ._compat import (
     routing_enabled,
 )
 from ._em import make_problem
+from ._em.all_rows import check_pool, train_pool
 from ._em.callbacks import FitTasks
 from ._em.ladder import Ladder
+from ._em.loop import Run
 from ._em.parts import GateParts, Parts, adapt_experts
 from ._em.settings import Settings
 from ._em.starts import STARTS
@@ -45,6 +47,8 @@ class BaseMixtureOfExperts(CallbackSupportMixin, FittedMixture, ExpertParameters
     A subclass says what its target is: ``_family``, ``_likelihood``, ``_check_target``,
     ``_check_known_target`` and ``_model_class``.
     """
+
+    specialisation = 1  # a parameter of the regressor alone
 
     _parameter_constraints = {
         "experts": [HasMethods(["fit"]), list, None],
@@ -131,6 +135,8 @@ class BaseMixtureOfExperts(CallbackSupportMixin, FittedMixture, ExpertParameters
         settings = Settings.of(self)
         settings.warn_of_no_effect()
         names, templates = self._expert_list()
+        if self.specialisation == 0:
+            check_pool(self, names, templates, X, subject)
         split_params = self._split_params(params, sample_weight)
         previous = self._previous(len(names), X, y, sample_weight, exposure, subject)
         rows = check_rows(
@@ -156,6 +162,12 @@ class BaseMixtureOfExperts(CallbackSupportMixin, FittedMixture, ExpertParameters
             needs_likelihood=self._buffer is not None or bool(self._shared_effects()),
         )
         folds = splitting.folds(parts.templates, rows)
+        if self.specialisation == 0:
+            tasks.begin(1)
+            problem = train_pool(parts, data, splitting, folds, settings, expert_seed)
+            self._set_pool(problem, parts, splitting, settings)
+            tasks.end()
+            return
         tasks.begin(settings.most_iterations(folds, len(names), parts.likelihood))
         seeds = {"seed": start_seed, "expert_seed": expert_seed}
         if self.pooling:
@@ -282,6 +294,16 @@ class BaseMixtureOfExperts(CallbackSupportMixin, FittedMixture, ExpertParameters
         model, order, load = parts.model(problem, settings)
         twin._set_trained(model, problem, order, load, folds)
         return vars(twin)
+
+    def _set_pool(self, problem, parts, splitting, settings):
+        """Set what speaks of experts that all know all rows."""
+        trainer = Trainer(
+            problem, problem.data, parts, settings,
+            folds=problem.folds, splitting=splitting, seed=None,
+        )  # fmt: skip
+        run = Run([problem.objective], converged=problem.converged)
+        order = np.arange(len(problem.model.names))
+        self._set_fitted(problem, problem.model, order, problem.load, run, trainer, problem.folds)
 
     def _set_fitted(self, problem, model, order, load, run, trainer, folds):
         dead = np.flatnonzero(np.isin(order, problem.dead()))

@@ -1,11 +1,13 @@
 """MixtureOfExpertsRegressor."""
 
+from numbers import Integral
+
 import numpy as np
 from sklearn.base import RegressorMixin
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import column_or_1d
 
-from ._compat import HasMethods, StrOptions, check_y, fit_context
+from ._compat import HasMethods, Options, StrOptions, check_y, fit_context
 from ._experts.families import LeastSquares, LogLinear
 from ._model import RegressionModel
 from ._parameters import check_exposure, check_fitted, check_pooling, check_X
@@ -55,6 +57,15 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
         regimes becomes one line. For small tables, see :doc:`/guide/small_tables`. Default experts
         with Gaussian errors alone, behind a softmax gate, whose ``alpha`` is learned too, or a
         constant one. False is maximum likelihood.
+    specialisation : {0, 1}, default=1
+        How far the experts specialise. 1: EM fits each expert with its responsibilities. 0: each
+        expert of a named list is fitted on all rows, out of fold and once more for predictions;
+        gate, scales and Student's t tails are learned from the out-of-fold predictions. One expert
+        more, "stack", predicts the linear combination of the others of smallest squared error; the
+        scales depend on the row; whether and how strongly the gate looks at the row is chosen by
+        the out-of-fold log-density. For dense X, one output and the default gate; parameters of
+        EM, its starts and its loads, ``ensemble`` among them, then say nothing. See
+        :ref:`the guide <unlike_models>`.
     cv : "auto", "oob", "prefit", False, int, splitter or iterable, default="auto"
         How the E-step gets predictions for rows that experts and gate have not seen. "auto" is
         in-sample for linear models with ten rows a coefficient or more (by weight, over all
@@ -190,6 +201,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
         "likelihood": [StrOptions(set(BY_NAME)), HasMethods(["log_density", "update"]), list],
         "shared_effects": [list, None],
         "pooling": ["boolean"],
+        "specialisation": [Options(Integral, {0, 1})],
     }
 
     def __init__(
@@ -201,6 +213,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
         likelihood="gaussian",
         shared_effects=None,
         pooling=False,
+        specialisation=1,
         cv="auto",
         ensemble=True,
         min_responsibility="auto",
@@ -225,6 +238,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
         self.likelihood = likelihood
         self.shared_effects = shared_effects
         self.pooling = pooling
+        self.specialisation = specialisation
         self.cv = cv
         self.ensemble = ensemble
         self.min_responsibility = min_responsibility
@@ -323,6 +337,12 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
 
     def _shared_effects(self):
         return self.shared_effects or []
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        if self.specialisation == 0:
+            tags.input_tags.sparse = tags.target_tags.multi_output = False
+        return tags
 
     def _check_target(self, y):
         y = self._numeric_target(y)

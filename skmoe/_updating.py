@@ -48,6 +48,8 @@ class UpdatableMixture(BaseMixtureOfExperts):
         _, templates = self._expert_list()
         if self.pooling:
             return "pooling looks at all rows at once"
+        if self.specialisation == 0:
+            return "specialisation=0 needs all rows at once"
         if self._shared_effects():
             return "shared_effects are known to fit alone"
         if not self._solves(templates[0]):
@@ -454,6 +456,12 @@ class UpdatableMixture(BaseMixtureOfExperts):
             raise ValueError(
                 "Pooled experts are learned together, and none can be added or replaced. Fit with "
                 "pooling=False, or fit again on all rows."
+            )
+        if self.specialisation == 0:
+            raise ValueError(
+                "With specialisation=0 experts can be removed, but not added or replaced: stack, "
+                "gate and scales were learned from what those of fit predict out of fold. Fit "
+                "again, with another list."
             )
         asked, fitted = type(self._likelihood()), type(self.likelihood_)
         if asked is not fitted:

@@ -262,7 +262,9 @@ class Parts:
         random_state = np.random.RandomState(seed)
         seeded = [seed_estimator(template, random_state) for template in self.templates]
         for estimator in seeded:  # a mixture goes on with its regimes, and does not seek new ones
-            if has_own_density(estimator) and "warm_start" in estimator.get_params(deep=False):
+            params = estimator.get_params(deep=False)
+            has_regimes = has_own_density(estimator) and params.get("specialisation", 1) == 1
+            if has_regimes and "warm_start" in params:
                 estimator.set_params(warm_start=True)
         experts = EstimatorExperts(
             self.names,

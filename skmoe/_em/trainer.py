@@ -57,6 +57,7 @@ class Trainer:
         self.problem, self.data, self.parts, self.settings = problem, data, parts, settings
         self.folds, self.splitting, self.seed = folds, splitting, seed
         self.n_experts = len(parts.names)
+        self.ends, self.paths = [], []
 
     def start(self, previous):
         """Give the problem what EM goes on from.

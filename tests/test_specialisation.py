@@ -1,0 +1,421 @@
+"""Experts that all know all rows: specialisation=0."""
+
+import copy
+import pickle
+from functools import cache
+
+import numpy as np
+import pytest
+from joblib import parallel_config
+from scipy import sparse
+from scipy.optimize import check_grad
+from sklearn.base import clone
+from sklearn.compose import make_column_transformer
+from sklearn.dummy import DummyRegressor
+from sklearn.ensemble import RandomForestRegressor, StackingRegressor
+from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LinearRegression, Ridge
+from sklearn.model_selection import KFold
+from sklearn.neighbors import KNeighborsRegressor
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder
+from sklearn.tree import DecisionTreeRegressor
+from sklearn.utils import get_tags
+
+from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
+from skmoe._em.pool import PoolParameters, PoolRows, fit_pool, negative_objective
+from skmoe.gates import ConstantGate, SoftmaxGate
+
+FLOOR = 0.05
+
+
+def unlike(**settings):
+    experts = [
+        ("line", LinearRegression()),
+        ("neighbours", KNeighborsRegressor(15)),
+        ("tree", DecisionTreeRegressor(min_samples_leaf=10)),
+    ]
+    return MixtureOfExpertsRegressor(experts, specialisation=0, random_state=0, **settings)
+
+
+def heteroscedastic(n, seed, log_slope=1.0):
+    """A line left of zero, a wave right of it; the scale is exp(log_slope * second column)."""
+    rng = np.random.default_rng(seed)
+    X = rng.uniform(-2, 2, size=(n, 2))
+    scale = 0.3 * np.exp(log_slope * X[:, 1])
+    mean = np.where(X[:, 0] < 0, 2 * X[:, 0], np.sin(6 * X[:, 0]))
+    return X, mean + scale * rng.standard_t(8, size=n), mean, scale
+
+
+def pool_rows(n=60, n_components=3, n_columns=2, seed=0):
+    rng = np.random.default_rng(seed)
+    y = rng.normal(size=n)
+    return PoolRows(
+        y=y,
+        means=y[:, None] * 0.5 + 0.5 * rng.normal(size=(n, n_components)),
+        Z=rng.normal(size=(n, n_columns)),
+        u=rng.normal(size=n),
+        weight=rng.uniform(0.5, 2.0, size=n),
+    )
+
+
+# What is maximised ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("penalty", [None, 3.0])
+@pytest.mark.parametrize("seed", range(3))
+def test_gradient_agrees_with_finite_differences(penalty, seed):
+    rows, centre, gated = pool_rows(seed=seed), np.array([-0.3, 0.1, 0.2]), penalty is not None
+    shape = PoolParameters(np.zeros(3), np.zeros((2, 3)), centre, 0.0, 0.0)
+    theta = np.random.default_rng(seed).normal(scale=0.5, size=len(shape.packed(gated)))
+
+    def value(theta):
+        return negative_objective(shape.unpacked(theta, gated), rows, FLOOR, centre, penalty)[0]
+
+    def gradient(theta):
+        at = shape.unpacked(theta, gated)
+        return negative_objective(at, rows, FLOOR, centre, penalty)[1].packed(gated)
+
+    # Forward differences of 1.5e-8 on a sum of 60 rows err by about 1e-6 for each parameter.
+    assert check_grad(value, gradient, theta) < 1e-4
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_more_freedom_raises_the_objective(seed):
+    rows = pool_rows(n=200, seed=seed)
+    constant, of_constant, converged = fit_pool(rows, FLOOR, None)
+    _, of_gated, _ = fit_pool(rows, FLOOR, 3.0, constant)
+    assert converged
+    # Weights of zero, the start, are the constant gate: L-BFGS never ends below its start.
+    assert of_gated >= of_constant - 1e-12
+
+
+def test_objective_of_an_estimator_is_its_log_likelihood_and_prior():
+    X, y, _, _ = heteroscedastic(200, seed=0)
+    moe = unlike().fit(X, y)
+    assert moe.lower_bound_ == moe.lower_bounds_[-1]
+    assert moe.converged_
+    assert moe._log_prior < 0
+
+
+# What it learns ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("n", [150, 600])
+def test_intervals_cover_where_there_is_nothing_to_learn(n):
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(n, 3)), rng.normal(size=n)
+    X_new, y_new = rng.normal(size=(3000, 3)), rng.normal(size=3000)
+    moe = unlike().fit(X, y)
+    low, high = moe.predict_interval(X_new, 0.9).T
+    # The standard deviation of 150 rows errs by 6 %, and so the cover by about 2.5 points.
+    assert 0.85 < np.mean((low < y_new) & (y_new < high)) < 0.95
+    assert isinstance(moe.gate_, ConstantGate)
+
+
+def test_recovers_scales_that_depend_on_the_row():
+    X, y, _, _ = heteroscedastic(600, seed=0)
+    moe = unlike(cv=3).fit(X, y)
+    X_new, y_new, _, scale = heteroscedastic(2000, seed=1)
+    ratio = np.log(moe.predict_dist(X_new).std() / scale)
+    assert np.corrcoef(np.log(moe.predict_dist(X_new).std()), np.log(scale))[0, 1] > 0.85
+    assert ratio.std() < 0.6  # of the log of a scale that itself has a standard deviation of 1.15
+    low, high = moe.predict_interval(X_new, 0.9).T
+    assert 0.85 < np.mean((low < y_new) & (y_new < high)) < 0.95
+
+
+def test_gate_knows_which_expert_is_better_where():
+    rng = np.random.default_rng(0)
+    X = rng.uniform(-2, 2, size=(500, 2))
+    y = np.where(X[:, 0] < 0, 3 * X[:, 1], -3 * X[:, 1]) + 0.2 * rng.normal(size=500)
+    slopes = {"up": 3.0, "down": -3.0}
+    frozen = [(name, FrozenEstimator(_line(slope))) for name, slope in slopes.items()]
+    moe = MixtureOfExpertsRegressor(frozen, specialisation=0, random_state=0).fit(X, y)
+    assert isinstance(moe.gate_, SoftmaxGate)
+    proba = moe.gate_proba([[-1.5, 1.0], [1.5, 1.0]])
+    assert proba[0, 0] > 0.9
+    assert proba[1, 1] > 0.9
+    assert moe.responsibilities([[-1.5, 1.0]], [3.0])[0, 0] > 0.95
+
+
+def _line(slope):
+    X = np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
+    return LinearRegression().fit(X, slope * X[:, 1])
+
+
+@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.slow)])
+def test_never_much_worse_than_the_best_expert_alone(seed):
+    X, y, _, _ = heteroscedastic(300, seed=seed, log_slope=0.0)
+    moe = unlike(cv=3).fit(X, y)
+    # Two equal experts in a list are one expert with tails, scales and gate.
+    alone = [
+        clone(moe).set_params(experts=[("a", e), ("b", clone(e))]).fit(X, y).oof_score_
+        for _, e in moe.experts
+    ]
+    assert moe.oof_score_ > max(alone) - 0.02
+
+
+def test_beats_a_stack_with_one_gaussian_where_scales_differ():
+    X, y, _, _ = heteroscedastic(400, seed=0)
+    X_new, y_new, mean, _ = heteroscedastic(2000, seed=1)
+    moe = unlike().fit(X, y)
+    stack = StackingRegressor(moe.experts, cv=KFold(5, shuffle=True, random_state=0)).fit(X, y)
+    residuals = y_new - stack.predict(X_new)
+    spread = residuals.std()  # of the new rows: the best that one Gaussian could know
+    gaussian = -0.5 * (residuals / spread) ** 2 - np.log(spread * np.sqrt(2 * np.pi))
+    assert moe.log_density(X_new, y_new).mean() > gaussian.mean() + 0.3
+    error, of_stack = moe.predict(X_new) - mean, stack.predict(X_new) - mean
+    assert np.sqrt(np.mean(error**2)) < 1.05 * np.sqrt(np.mean(of_stack**2))
+
+
+def test_out_of_fold_density_is_that_of_new_rows():
+    X, y, _, _ = heteroscedastic(600, seed=0)
+    moe = unlike().fit(X, y)
+    X_new, y_new, _, _ = heteroscedastic(3000, seed=1)
+    error = moe.oof_log_density_.std() / np.sqrt(600)
+    # Experts in folds see four fifths of the rows, so that new rows may be a little likelier.
+    assert abs(moe.oof_score_ - moe.log_density(X_new, y_new).mean()) < 3 * error + 0.05
+
+
+def test_units_do_not_matter():
+    X, y, _, _ = heteroscedastic(200, seed=0)
+    moe, other = unlike(cv=3).fit(X, y), unlike(cv=3).fit(X, 1e4 * y + 1e6)
+    # 1e6 has ten digits left below 1e4 * y; L-BFGS stops at 1e-7 of the objective.
+    np.testing.assert_allclose(other.predict(X), 1e4 * moe.predict(X) + 1e6, rtol=1e-6)
+    assert other.oof_score_ == pytest.approx(moe.oof_score_ - np.log(1e4), abs=1e-4)
+
+
+@pytest.mark.parametrize("value", [0.0, -7.0, 1e9])
+def test_a_constant_target_is_predicted(value):
+    X = np.arange(40.0)[:, None]
+    moe = unlike().fit(X, np.full(40, value))
+    np.testing.assert_allclose(moe.predict(X), value, rtol=1e-6, atol=1e-100)
+    assert np.isfinite(moe.oof_score_)
+
+
+# Weights, folds, jobs ------------------------------------------------------------------------
+
+
+def test_rows_of_weight_zero_change_nothing():
+    X, y, _, _ = heteroscedastic(200, seed=0)
+    X_more = np.vstack([X, 5 + X[:50]])
+    y_more = np.append(y, 100 + y[:50])
+    folds = list(KFold(3).split(X))
+    extra = np.array_split(np.arange(200, 250), 3)
+    weight = np.append(np.ones(200), np.zeros(50))
+    more = []
+    for k, (train, test) in enumerate(folds):
+        others = np.concatenate([part for j, part in enumerate(extra) if j != k])
+        more.append((np.append(train, others), np.append(test, extra[k])))
+    moe = unlike(cv=folds).fit(X, y)
+    other = unlike(cv=more).fit(X_more, y_more, sample_weight=weight)
+    np.testing.assert_allclose(other.predict(X), moe.predict(X), rtol=1e-6, atol=1e-8)
+    np.testing.assert_allclose(other.oof_log_density_[:200], moe.oof_log_density_, atol=1e-6)
+    assert other.oof_score_ == pytest.approx(moe.oof_score_, abs=1e-8)
+
+
+def test_weights_reach_experts_and_densities():
+    X, y, mean, _ = heteroscedastic(300, seed=0)
+    weight = np.random.default_rng(0).uniform(0.2, 2, size=300)
+    y = np.where(weight < 0.6, y + 10, y)
+    moe = unlike().set_params(neighbours="drop")  # which take no weights
+    plain, weighted = clone(moe).fit(X, y), clone(moe).fit(X, y, sample_weight=weight)
+    errors = [np.mean((moe.predict(X) - mean) ** 2) for moe in (plain, weighted)]
+    assert errors[1] < errors[0]
+    assert weighted.oof_score_ == pytest.approx(
+        np.average(weighted.oof_log_density_, weights=weight)
+    )
+
+
+@pytest.mark.parametrize("cv", ["auto", KFold(3)])
+def test_jobs_do_not_matter(cv):
+    X, y, _, _ = heteroscedastic(120, seed=0)
+    alone = unlike(cv=cv).fit(X, y)
+    with parallel_config("threading"):  # processes take seconds to begin
+        many = unlike(cv=cv, n_jobs=2).fit(X, y)
+    np.testing.assert_array_equal(alone.predict(X), many.predict(X))
+    np.testing.assert_array_equal(alone.oof_log_density_, many.oof_log_density_)
+
+
+@pytest.mark.parametrize(
+    ("experts", "n_fits"),
+    [
+        ([("a", Ridge()), ("b", Ridge(100.0))], 12),  # lines too are predicted out of fold
+        ([("a", RandomForestRegressor(30)), ("b", RandomForestRegressor(30, max_depth=2))], 2),
+        ([("a", Ridge()), ("b", FrozenEstimator(_line(1.0)))], 6),
+        ([("a", FrozenEstimator(_line(2.0))), ("b", FrozenEstimator(_line(1.0)))], 0),
+    ],
+)
+def test_every_expert_is_fitted_once_a_fold_and_once_more(experts, n_fits):
+    X, y, _, _ = heteroscedastic(150, seed=0)
+    moe = MixtureOfExpertsRegressor(experts, specialisation=0, random_state=0).fit(X, y)
+    assert moe.n_expert_fits_ == n_fits
+    whole = moe.experts_[0]
+    if isinstance(whole, Ridge):
+        np.testing.assert_allclose(whole.predict(X), Ridge().fit(X, y).predict(X))
+
+
+# As any mixture ------------------------------------------------------------------------------
+
+
+def test_what_is_fitted_keeps_its_meaning():
+    X, y, _, _ = heteroscedastic(250, seed=0)
+    moe = unlike().fit(X, y)
+    assert list(moe.named_experts_) == ["line", "neighbours", "tree", "stack"]
+    predictions = moe.predict_experts(X)
+    final = moe.named_experts_["stack"].final_estimator_
+    np.testing.assert_allclose(final.predict(predictions[:, :3]), predictions[:, 3])
+    proba, resp = moe.gate_proba(X), moe.responsibilities(X, y)
+    np.testing.assert_allclose(proba.mean(axis=0), moe.expert_load_)
+    np.testing.assert_allclose(resp.sum(axis=1), 1.0)
+    np.testing.assert_allclose(np.sum(proba * predictions, axis=1), moe.predict(X))
+    assert moe.oof_responsibilities_.shape == resp.shape
+    assert moe.oof_score_ == pytest.approx(moe.oof_log_density_.mean())
+    scale = moe.likelihood_.scale_ * moe.likelihood_.scale_model_(X)
+    np.testing.assert_allclose(moe.predict_dist(X).components.scale, scale)
+    assert len(np.unique(moe.likelihood_.df_)) == 1
+    for report in (moe.expert_report(), moe.expert_report(X, y)):
+        assert report.columns["expert"] == list(moe.named_experts_)
+        assert "stack" in str(report)
+    with pytest.raises(ValueError, match="cannot be counted"):
+        moe.bic(X, y)
+
+
+def test_pickles_and_clones():
+    X, y, _, _ = heteroscedastic(100, seed=0)
+    moe = unlike().fit(X, y)
+    quantiles = moe.predict_quantiles(X, 0.2)
+    for other in (pickle.loads(pickle.dumps(moe)), clone(moe).fit(X, y)):
+        np.testing.assert_array_equal(other.predict_quantiles(X, 0.2), quantiles)
+
+
+def test_parameters_can_be_set_between_fits():
+    X, y, _, _ = heteroscedastic(60, seed=0)
+    moe = unlike(cv=2).set_params(tree="drop").fit(X, y)
+    assert list(moe.named_experts_) == ["line", "neighbours", "stack"]
+    moe.set_params(specialisation=1, n_init=1, max_iter=1).fit(X, y)
+    assert list(moe.named_experts_) == ["line", "neighbours"]
+
+
+def test_tables_with_strings_and_missing_values():
+    pd = pytest.importorskip("pandas")
+    X, y, _, _ = heteroscedastic(200, seed=0)
+    table = pd.DataFrame({"a": X[:, 0], "b": X[:, 1], "kind": np.where(y > 0, "high", "low")})
+    table.loc[3, "b"] = np.nan
+    encoder = make_column_transformer(
+        (OneHotEncoder(), ["kind"]), ("passthrough", ["a"]), sparse_threshold=0
+    )
+    experts = [
+        ("line", make_pipeline(encoder, LinearRegression())),
+        ("tree", make_pipeline(clone(encoder), DecisionTreeRegressor(max_depth=3))),
+    ]
+    moe = MixtureOfExpertsRegressor(experts, specialisation=0, random_state=0).fit(table, y)
+    new = table.iloc[:20].assign(kind=["low", "high"] * 10)
+    assert np.isfinite(moe.predict_interval(new)).all()
+    assert np.isfinite(moe.log_density(new, y[:20])).all()
+
+
+def test_groups_stay_together():
+    X, y, _, _ = heteroscedastic(100, seed=0)
+    moe = unlike().fit(X, y, groups=np.repeat(np.arange(20), 5))
+    assert np.isfinite(moe.oof_score_)
+
+
+@pytest.mark.slow
+def test_a_mixture_of_this_kind_can_be_an_expert():
+    X, y, _, _ = heteroscedastic(100, seed=0)
+    experts = [("pool", unlike(cv=2).set_params(neighbours="drop")), ("mean", DummyRegressor())]
+    moe = MixtureOfExpertsRegressor(experts, cv=2, n_init=1, max_iter=1, random_state=0).fit(X, y)
+    assert np.isfinite(moe.oof_score_)
+
+
+# What is refused -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("settings", "fit_params"),
+    [
+        ({"experts": Ridge(), "n_experts": 2}, {}),
+        ({"experts": None}, {}),
+        ({"experts": [("a", Ridge())]}, {}),
+        ({"experts": [("a", Ridge()), ("stack", Ridge())]}, {}),
+        ({"experts": [("a", Ridge()), ("b", MixtureOfExpertsRegressor())]}, {}),
+        ({"likelihood": "laplace"}, {}),
+        ({"likelihood": "poisson"}, {}),
+        ({"likelihood": ["gaussian", "gaussian", "student_t"]}, {}),
+        ({"gate": SoftmaxGate()}, {}),
+        ({"cv": False}, {}),
+        ({"top_k": 1}, {}),
+        ({"load_balance": 0.1}, {}),
+        ({"shared_effects": [0]}, {}),
+        ({"warm_start": True}, {}),
+        ({"specialisation": 0.5}, {}),
+        ({"specialisation": 2}, {}),
+        ({}, {"subject": np.arange(100)}),
+        ({}, {"exposure": np.ones(100)}),
+        ({}, {"y": np.ones((100, 2))}),
+        ({}, {"X": sparse.csr_array(np.ones((100, 2)))}),
+    ],
+)
+def test_refuses_what_it_does_not_know_and_stays_as_it_was(settings, fit_params):
+    X, y, _, _ = heteroscedastic(100, seed=0)
+    moe = copy.deepcopy(fitted_once()).set_params(**settings)
+    state = vars(moe).copy()
+    with pytest.raises((ValueError, TypeError)):
+        moe.fit(**{"X": X, "y": y, **fit_params})
+    assert vars(moe) == state
+    if "top_k" not in settings:
+        np.testing.assert_array_equal(moe.predict(X), fitted_once().predict(X))
+
+
+@cache
+def fitted_once():
+    X, y, _, _ = heteroscedastic(100, seed=0)
+    return unlike().fit(X, y)
+
+
+def test_says_all_that_it_needs_in_one_error():
+    X, y, _, _ = heteroscedastic(50, seed=0)
+    with pytest.raises(ValueError, match="top_k=None; load_balance=0"):
+        unlike(top_k=1, load_balance=0.1).fit(X, y)
+
+
+def test_experts_can_be_removed_but_not_added():
+    X, y, _, _ = heteroscedastic(100, seed=0)
+    moe = copy.deepcopy(fitted_once())
+    for change in (moe.add_expert, lambda X, y: moe.replace_expert("tree", Ridge(), X, y)):
+        with pytest.raises(ValueError, match="can be removed, but not added"):
+            change(X, y)
+    moe.remove_expert("tree")
+    assert list(moe.named_experts_) == ["line", "neighbours", "stack"]
+    assert np.isfinite(moe.log_density(X, y)).all()
+
+
+@pytest.mark.parametrize("n", [3, 5, 10])
+def test_few_rows_will_do(n):
+    X, y, _, _ = heteroscedastic(n, seed=0)
+    moe = unlike().set_params(neighbours="drop").fit(X, y)
+    assert np.isfinite(moe.predict_interval(X)).all()
+
+
+def test_tags_say_what_it_takes():
+    moe = MixtureOfExpertsRegressor([("a", Ridge()), ("b", Ridge())])
+    tags, of_pool = get_tags(moe), get_tags(moe.set_params(specialisation=0))
+    assert tags.input_tags.sparse
+    assert tags.target_tags.multi_output
+    assert not of_pool.input_tags.sparse
+    assert not of_pool.target_tags.multi_output
+
+
+def test_learns_no_batches():
+    experts = [("a", FrozenEstimator(_line(1.0))), ("b", FrozenEstimator(_line(2.0)))]
+    assert hasattr(MixtureOfExpertsRegressor(experts), "partial_fit")
+    moe = MixtureOfExpertsRegressor(experts, specialisation=0)
+    assert not hasattr(moe, "partial_fit")
+    with pytest.raises(AttributeError) as error:
+        moe.partial_fit  # noqa: B018
+    assert "all rows at once" in str(error.value.__cause__)
+
+
+def test_classifiers_have_no_such_parameter():
+    assert "specialisation" not in MixtureOfExpertsClassifier().get_params()

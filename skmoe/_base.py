@@ -21,10 +21,10 @@ from ._compat import (
     routing_enabled,
 )
 from ._em import make_problem
+from ._em.all_rows import check_pool, train_pool
 from ._em.callbacks import FitTasks
 from ._em.loop import Run
 from ._em.parts import GateParts, Parts, adapt_experts
-from ._em.all_rows import check_pool, train_pool
 from ._em.settings import Settings
 from ._em.starts import STARTS
 from ._em.trainer import Trainer

@@ -29,7 +29,7 @@ def shared_data():
 
 @pytest.fixture(autouse=True, scope="session")
 def one_thread():
-    """Tests run side by side, in processes; what is about threads asks for them."""
+    """Processes run the tests side by side; a test that is about threads asks for them."""
     with threadpool_limits(1):
         yield
 

@@ -288,7 +288,7 @@ class FittedMixture:
                 "Information criteria need the maximum of the likelihood, which a mixture after "
                 f"{self._changed_by} is not at. Cross-validate the log-score instead."
             )
-        if hasattr(self, "log_evidence_"):
+        if self.likelihood_.averages_experts:
             raise ValueError(
                 "Information criteria need the maximum of the likelihood, which a mixture with "
                 "pooling is not at: its coefficients are averages over their posterior. Compare "

@@ -452,7 +452,7 @@ class UpdatableMixture(BaseMixtureOfExperts):
         return Splitting(cv, {}, None, seed, is_classifier(self))
 
     def _check_likelihood_is_that_of_fit(self):
-        if hasattr(self, "log_evidence_"):
+        if self.likelihood_.averages_experts:
             raise ValueError(
                 "Pooled experts are learned together, and none can be added or replaced. Fit with "
                 "pooling=False, or fit again on all rows."

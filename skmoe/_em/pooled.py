@@ -173,7 +173,7 @@ class PooledProblem(Problem):
     def state(self):
         """All that ``restore`` needs; nothing in it is changed in place."""
         names = ("resp", "log_norm", "log_density", "load", "objective")
-        arrays = {name: getattr(self, name) for name in names}
+        arrays = {name: vars(self)[name] for name in names}
         return self.experts.state(), shallow_copy(self.gate), arrays
 
     def restore(self, state):

@@ -230,7 +230,7 @@ def count_coefficients(estimator, X, y):
     n_coefficients : int
         Columns and an intercept.
     """
-    if hasattr(estimator, "_expert_list"):
+    if has_experts(estimator):
         return sum(count_coefficients(e, X, y) for e in estimator._expert_list()[1])
     if isinstance(estimator, Pipeline) and len(estimator) > 1:
         X = clone(estimator[:-1]).fit_transform(X, y)
@@ -242,7 +242,12 @@ def is_linear(estimator):
 
     Of a Pipeline, the last step counts; of a mixture, its experts.
     """
-    if hasattr(estimator, "_expert_list"):
+    if has_experts(estimator):
         in_sample = estimator.cv is False or estimator.cv == "auto"
         return in_sample and all(is_linear(expert) for expert in estimator._expert_list()[1])
     return isinstance(split_last(estimator)[1], IN_SAMPLE)
+
+
+def has_experts(estimator):
+    """Whether an estimator is a mixture."""
+    return hasattr(estimator, "_expert_list")

@@ -103,9 +103,8 @@ class TreeGate(MetaEstimatorMixin, BaseGate):
         """
         sizes = [1 if branch is None else len(branch.classes_) for branch in branches]
         tree = cls(sizes, clone(decision))
-        for name in ("n_features_in_", "feature_names_in_"):
-            if hasattr(decision, name):
-                setattr(tree, name, getattr(decision, name))
+        names = {"n_features_in_", "feature_names_in_"} & vars(decision).keys()
+        vars(tree).update({name: vars(decision)[name] for name in names})
         tree.decision_, tree.branches_ = decision, list(branches)
         tree.classes_ = tree._columns = np.arange(sum(sizes))
         return tree

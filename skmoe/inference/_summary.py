@@ -114,7 +114,7 @@ class MixtureSummary:
 
         index = pd.MultiIndex.from_arrays([self.parts, self.terms], names=["part", "term"])
         columns = ("estimate", "std_error", "z", "p_value", "lower", "upper")
-        return pd.DataFrame({name: getattr(self, name) for name in columns}, index=index)
+        return pd.DataFrame({name: vars(self)[name] for name in columns}, index=index)
 
     def _header(self):
         return ["", "estimate", "std_error", "z", "p_value", *interval_ends(self.level)]

@@ -35,6 +35,9 @@ class BaseLikelihood(BaseEstimator, metaclass=ABCMeta):
         of their loads, nor an expert added.
     independent_outputs : bool
         Whether several outputs err independently of each other.
+    averages_experts : bool
+        Whether predictions are averages over what is not known of the experts, so that these are
+        not at a maximum of the likelihood.
     scale_model_ : callable or None
         ``scale_model_(X)`` -> factors (n, 1) of the scales, where these depend on the row.
     scale_ : ndarray of shape (n_experts,) or (n_experts, n_outputs), or None
@@ -49,6 +52,7 @@ class BaseLikelihood(BaseEstimator, metaclass=ABCMeta):
     takes_exposure = False
     keeps_order = False
     independent_outputs = True
+    averages_experts = False
     scale_model_ = None
     at_floor_ = ()
     scale_ = None

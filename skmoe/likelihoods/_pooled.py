@@ -43,6 +43,7 @@ class PooledGaussian(Gaussian):
 
     per_expert = ("scale_", "df_", "coef_cov_")
     learns_batches = False
+    averages_experts = True
     at_floor_ = ()
     n_parameters_ = None
 

@@ -275,6 +275,7 @@ def wide(n, p):
     return X, np.where(X[:, 0] > 0, 3 + X[:, 1], X[:, 1] - 3) + 0.1 * rng.normal(size=n)
 
 
+@pytest.mark.filterwarnings("ignore::skmoe.exceptions.ScaleFloorWarning")
 @pytest.mark.filterwarnings("ignore::skmoe.exceptions.ExpertCollapseWarning")
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize(

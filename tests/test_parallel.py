@@ -342,10 +342,14 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 
 @pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
-def test_a_forked_child_of_a_process_with_threads_fits_and_answers():
+def test_a_forked_child_of_a_process_with_threads_fits_and_answers(tmp_path):
     environment = os.environ | {"OMP_NUM_THREADS": "2", "OPENBLAS_NUM_THREADS": "1"}
-    run = subprocess.run(
-        [sys.executable, "-c", FORKING], env=environment, capture_output=True, timeout=60
+    run = subprocess.run(  # not from here, where sources may lie that are not compiled
+        [sys.executable, "-c", FORKING],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        timeout=60,
     )
     assert run.returncode == 0, run.stderr.decode()
 

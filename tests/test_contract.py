@@ -36,7 +36,7 @@ ESTIMATORS = [
     *both(DecisionTreeRegressor(), DecisionTreeClassifier(), cv=2, **QUICK),
     MixtureOfExpertsRegressor(UNLIKE, cv=2, **QUICK),
     # In sample: the shuffle of folds, which so few rows would bring, depends on their number. And
-    # two experts: four would pass through all of fifteen rows, where rounding decides between lines.
+    # two experts: four would pass through all fifteen rows, where rounding chooses the lines.
     *both(gate=LogisticRegression(solver="newton-cholesky"), cv=False, n_experts=2, **QUICK),
     *both(gate=DecisionTreeClassifier(random_state=0), **QUICK),
     *both(gate=ConstantGate(), **QUICK),

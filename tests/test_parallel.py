@@ -8,6 +8,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from itertools import permutations
+from pathlib import Path
 
 import joblib
 import numpy as np
@@ -343,7 +344,9 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 @pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
 def test_a_forked_child_of_a_process_with_threads_fits_and_answers(tmp_path):
-    environment = os.environ | {"OMP_NUM_THREADS": "2", "OPENBLAS_NUM_THREADS": "1"}
+    place = str(Path(_parallel.__file__).parents[1])
+    threads = {"OMP_NUM_THREADS": "2", "OPENBLAS_NUM_THREADS": "1"}
+    environment = os.environ | threads | {"PYTHONPATH": place}
     run = subprocess.run(  # not from here, where sources may lie that are not compiled
         [sys.executable, "-c", FORKING],
         cwd=tmp_path,

@@ -21,18 +21,17 @@ from ._compat import (
     routing_enabled,
 )
 from ._em import make_problem
-from ._em.all_rows import check_pool, train_pool
 from ._em.callbacks import FitTasks
 from ._em.ladder import Ladder
-from ._em.loop import Run
 from ._em.parts import GateParts, Parts, adapt_experts
 from ._em.settings import Settings
+from ._em.stacked import StackedTrainer
 from ._em.starts import STARTS
 from ._em.trainer import Trainer
 from ._experts.folds import Splitting
 from ._experts.traits import draw_seeds
 from ._fitted import FittedMixture
-from ._parameters import ExpertParameters, check_rows
+from ._parameters import ExpertParameters, check_alternatives, check_rows
 from ._report import report_training
 from ._updates.stream import Stream
 from .exceptions import ExpertCollapseWarning, ScaleFloorWarning, warn_user
@@ -47,8 +46,6 @@ class BaseMixtureOfExperts(CallbackSupportMixin, FittedMixture, ExpertParameters
     A subclass says what its target is: ``_family``, ``_likelihood``, ``_check_target``,
     ``_check_known_target`` and ``_model_class``.
     """
-
-    specialisation = 1  # a parameter of the regressor alone
 
     _parameter_constraints = {
         "experts": [HasMethods(["fit"]), list, None],
@@ -73,8 +70,8 @@ class BaseMixtureOfExperts(CallbackSupportMixin, FittedMixture, ExpertParameters
         "verbose_interval": [Interval(Integral, 1, None, closed="left")],
     }
 
-    pooling = False  # but for regressors, where it is a parameter
-    class_weight = None  # but for classifiers
+    # Parameters of one of the two alone, at what they are without.
+    pooling, specialisation, class_weight = False, 1, None
 
     @abstractmethod
     def _family(self):
@@ -131,12 +128,10 @@ class BaseMixtureOfExperts(CallbackSupportMixin, FittedMixture, ExpertParameters
         return self
 
     def _fit(self, X, y, sample_weight, exposure, subject, params, tasks):
-        self._check_pooling(subject)
+        check_alternatives(self, X, subject)
         settings = Settings.of(self)
         settings.warn_of_no_effect()
         names, templates = self._expert_list()
-        if self.specialisation == 0:
-            check_pool(self, names, templates, X, subject)
         split_params = self._split_params(params, sample_weight)
         previous = self._previous(len(names), X, y, sample_weight, exposure, subject)
         rows = check_rows(
@@ -150,7 +145,7 @@ class BaseMixtureOfExperts(CallbackSupportMixin, FittedMixture, ExpertParameters
             known=False,
             n_experts=1 if self.pooling else len(names),  # as evidence may choose
         )
-        fold_seed, gate_seed, start_seed, expert_seed = draw_seeds(self.random_state, 4)
+        fold_seed, gate_seed, *seeds = draw_seeds(self.random_state, 4)
         parts = self._make_parts(names, templates, rows, gate_seed)
         data = parts.training_data(rows)
         splitting = Splitting(
@@ -161,36 +156,22 @@ class BaseMixtureOfExperts(CallbackSupportMixin, FittedMixture, ExpertParameters
             is_classifier(self),
             needs_likelihood=self._buffer is not None or bool(self._shared_effects()),
         )
-        folds = splitting.folds(parts.templates, rows)
-        if self.specialisation == 0:
-            tasks.begin(1)
-            problem = train_pool(parts, data, splitting, folds, settings, expert_seed)
-            self._set_pool(problem, parts, splitting, settings)
-            tasks.end()
-            return
-        tasks.begin(settings.most_iterations(folds, len(names), parts.likelihood))
-        seeds = {"seed": start_seed, "expert_seed": expert_seed}
-        if self.pooling:
-            trainer = Ladder(data, parts, settings, splitting=splitting, **seeds)
-        else:
-            trainer = self._make_trainer(
-                rows, data, parts, settings, splitting, folds, previous, **seeds
-            )
-        trainer.start(previous)
-        problem, parts = trainer.problem, trainer.parts
-        with problem.experts.side_by_side(self.n_jobs):
-            run = trainer.run(tasks, partial(self._attributes_now, problem, parts, settings, folds))
-            model, order, load = parts.model(problem, settings)
-        self._set_fitted(problem, model, order, load, run, trainer, folds)
+        trainer = self._make_trainer(rows, data, parts, settings, splitting, previous, *seeds)
+        now = partial(self._attributes_now, trainer)
+        self._set_fitted(trainer, *trainer.train(previous, tasks, now))
         tasks.end()
 
-    def _check_pooling(self, subject):
-        """Refuse what pooled experts do not know, where they are asked for."""
-
     def _make_trainer(
-        self, rows, data, parts, settings, splitting, folds, previous, *, seed, expert_seed
+        self, rows, data, parts, settings, splitting, previous, start_seed, expert_seed
     ):
-        """A Trainer of experts, gate and likelihood as the user gave them."""
+        """What trains experts, gate and likelihood as the user gave them: Trainer."""
+        given = {"splitting": splitting, "seed": start_seed}
+        if self.pooling:
+            return Ladder(data, parts, settings, expert_seed=expert_seed, **given)
+        folds = splitting.folds(parts.templates, rows)
+        given["folds"] = folds
+        if self.specialisation == 0:
+            return StackedTrainer(data, parts, settings, expert_seed=expert_seed, **given)
         experts = parts.make_experts(data, folds, settings, expert_seed)
         likelihood = parts.likelihood.fitting(in_sample=folds is None, linear=experts.is_solved)
         problem = make_problem(
@@ -203,7 +184,7 @@ class BaseMixtureOfExperts(CallbackSupportMixin, FittedMixture, ExpertParameters
             load_prior=settings.load_prior(len(parts.names), data.unit_weight),
             top_k=settings.active_top_k(len(parts.names)),
         )
-        return Trainer(problem, data, parts, settings, folds=folds, splitting=splitting, seed=seed)
+        return Trainer(problem, data, parts, settings, **given)
 
     def _make_parts(self, names, templates, rows, gate_seed):
         """Experts, gate and likelihood as the user gave them, adapted to the rows."""
@@ -288,24 +269,15 @@ class BaseMixtureOfExperts(CallbackSupportMixin, FittedMixture, ExpertParameters
             self.oof_responsibilities_ = problem.resp[:, order]
             self.oof_score_ = float(np.average(problem.log_norm, weights=problem.weight))
 
-    def _attributes_now(self, problem, parts, settings, folds):
+    def _attributes_now(self, trainer):
         """Attributes that the mixture would have if EM stopped here, but for those of the run."""
-        twin, problem = copy.copy(self), problem.fork()
-        model, order, load = parts.model(problem, settings)
-        twin._set_trained(model, problem, order, load, folds)
+        twin, problem = copy.copy(self), trainer.problem.fork()
+        model, order, load = trainer.parts.model(problem, trainer.settings)
+        twin._set_trained(model, problem, order, load, trainer.folds)
         return vars(twin)
 
-    def _set_pool(self, problem, parts, splitting, settings):
-        """Set what speaks of experts that all know all rows."""
-        trainer = Trainer(
-            problem, problem.data, parts, settings,
-            folds=problem.folds, splitting=splitting, seed=None,
-        )  # fmt: skip
-        run = Run([problem.objective], converged=problem.converged)
-        order = np.arange(len(problem.model.names))
-        self._set_fitted(problem, problem.model, order, problem.load, run, trainer, problem.folds)
-
-    def _set_fitted(self, problem, model, order, load, run, trainer, folds):
+    def _set_fitted(self, trainer, run, model, order, load):
+        problem, folds = trainer.problem, trainer.folds
         dead = np.flatnonzero(np.isin(order, problem.dead()))
         self._set_trained(model, problem, order, load, folds)
         self.lower_bounds_ = run.objectives
@@ -336,7 +308,7 @@ class BaseMixtureOfExperts(CallbackSupportMixin, FittedMixture, ExpertParameters
                 "intervals for new rows are too narrow: use cv=5, fewer experts or more rows.",
                 ScaleFloorWarning,
             )
-        message = Settings.of(self).not_converged(run, folds)
+        message = trainer.settings.not_converged(run, folds)
         if message is not None:
             warn_user(message, ConvergenceWarning)
 

@@ -25,6 +25,7 @@ from ._compat import (
 )
 from ._data import Rows, check_subject
 from ._experts.fitting import split_last
+from ._experts.traits import STACK, has_own_density
 from ._tables import HEAVIEST, accepts, check_sizes, check_table
 from .exceptions import SmallWeightsWarning, warn_user
 from .gates import ConstantGate, SoftmaxGate
@@ -321,16 +322,33 @@ def check_expert(mixture, name, estimator):
         raise ValueError(f"Expert {name!r} should be a {kind}; got {estimator!r}.")
 
 
-def check_pooling(mixture, subject):
-    """Raise a ValueError if ``pooling=True`` meets what pooled experts do not know.
+def check_alternatives(mixture, X, subject):
+    """Raise a ValueError if what ``fit`` is asked for is unknown to an alternative to plain EM.
 
     Parameters
     ----------
-    mixture : MixtureOfExpertsRegressor
+    mixture : BaseMixtureOfExperts
         Unfitted.
-    subject : array-like or None
-        What ``fit`` was given.
+    X, subject : array-like
+        As ``fit`` was given them.
     """
+    if mixture.pooling:
+        _check_wanted("pooling=True", _wanted_by_pooling(mixture, subject), "pooling=False")
+    if mixture.specialisation == 0:
+        wanted = _wanted_by_stacking(mixture, X, subject)
+        _check_wanted("specialisation=0", wanted, "specialisation=1")
+
+
+def _check_wanted(what, wanted, instead):
+    lacking = [each for each, is_given in wanted.items() if not is_given]
+    if lacking:
+        raise ValueError(
+            f"{what} needs {'; '.join(lacking)}. Set that, or set {instead} for maximum "
+            "likelihood by EM, which takes all of these."
+        )
+
+
+def _wanted_by_pooling(mixture, subject):
     likelihood, gate = mixture._likelihood(), split_last(mixture.gate)[1]
     is_gaussian = (
         type(likelihood) is Gaussian
@@ -339,23 +357,35 @@ def check_pooling(mixture, subject):
         and likelihood.covariance == "diag"
     )
     is_softmax = type(gate) is SoftmaxGate and (gate.l1_ratio == 0 or gate.alpha == 0)
-    is_in_sample = mixture.cv is False
-    is_in_sample = is_in_sample or (isinstance(mixture.cv, str) and mixture.cv == "auto")
-    wanted = {
+    is_automatic = isinstance(mixture.cv, str) and mixture.cv == "auto"
+    return {
         "experts=None, which are linear": mixture.experts is None,
         "Gaussian errors: likelihood='gaussian', or Gaussian('shared')": is_gaussian,
         "the gate None, SoftmaxGate() with l1_ratio=0 or ConstantGate()": (
             gate is None or is_softmax or type(gate) is ConstantGate
         ),
-        "cv='auto'": is_in_sample,
+        "cv='auto'": mixture.cv is False or is_automatic,
         "shared_effects=None": not mixture.shared_effects,
         "top_k=None": mixture.top_k is None,
         "load_balance=0": mixture.load_balance == 0,
         "rows that are independent, without subject": subject is None,
     }
-    lacking = [what for what, is_given in wanted.items() if not is_given]
-    if lacking:
-        raise ValueError(
-            f"pooling=True needs {'; '.join(lacking)}. Set that, or set pooling=False for maximum "
-            "likelihood, which takes all of these."
-        )
+
+
+def _wanted_by_stacking(mixture, X, subject):
+    names, templates = mixture._expert_list()
+    likelihood = mixture.likelihood if isinstance(mixture.likelihood, str) else None
+    return {
+        "a list of two named experts or more": isinstance(mixture.experts, list) and len(names) > 1,
+        f"another name than {STACK!r} for its experts": STACK not in names,
+        "experts that are no mixtures": not any(map(has_own_density, templates)),
+        "likelihood='gaussian' or 'student_t'": likelihood in ("gaussian", "student_t"),
+        "the default gate": mixture.gate is None,
+        "out-of-fold predictions, so no cv=False": mixture.cv is not False,
+        "shared_effects=None": not mixture.shared_effects,
+        "top_k=None": mixture.top_k is None,
+        "load_balance=0": mixture.load_balance == 0,
+        "warm_start=False": not mixture.warm_start,
+        "rows that are independent, without subject": subject is None,
+        "dense X, none that is sparse": not sparse.issparse(X),
+    }

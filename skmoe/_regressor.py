@@ -10,7 +10,7 @@ from sklearn.utils.validation import column_or_1d
 from ._compat import HasMethods, Options, StrOptions, check_y, fit_context
 from ._experts.families import LeastSquares, LogLinear
 from ._model import RegressionModel
-from ._parameters import check_exposure, check_fitted, check_pooling, check_X
+from ._parameters import check_exposure, check_fitted, check_X
 from ._tables import check_sizes
 from ._updating import UpdatableMixture
 from .inference._summary import InferringMixture
@@ -330,10 +330,6 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
 
     def _labels(self, y):
         return y
-
-    def _check_pooling(self, subject):
-        if self.pooling:
-            check_pooling(self, subject)
 
     def _shared_effects(self):
         return self.shared_effects or []

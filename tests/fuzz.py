@@ -561,7 +561,7 @@ def search(n_fits, seed):
         start = time.perf_counter()
         try:
             outcomes[run(seed)] += 1
-        except Exception as error:
+        except Exception as error:  # what nobody thought of, which is what is looked for
             faults.append(seed)
             where = traceback.extract_tb(error.__traceback__)
             ours = [frame for frame in where if "skmoe" in frame.filename] or where

@@ -23,7 +23,12 @@ from sklearn.tree import DecisionTreeRegressor
 from sklearn.utils import get_tags
 
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
-from skmoe._em.pool import PoolParameters, PoolRows, fit_pool, negative_objective
+from skmoe._em.stacked_parameters import (
+    StackedParameters,
+    StackedRows,
+    fit_parameters,
+    negative_objective,
+)
 from skmoe.gates import ConstantGate, SoftmaxGate
 
 FLOOR = 0.05
@@ -50,7 +55,7 @@ def heteroscedastic(n, seed, log_slope=1.0):
 def pool_rows(n=60, n_components=3, n_columns=2, seed=0):
     rng = np.random.default_rng(seed)
     y = rng.normal(size=n)
-    return PoolRows(
+    return StackedRows(
         y=y,
         means=y[:, None] * 0.5 + 0.5 * rng.normal(size=(n, n_components)),
         Z=rng.normal(size=(n, n_columns)),
@@ -66,7 +71,7 @@ def pool_rows(n=60, n_components=3, n_columns=2, seed=0):
 @pytest.mark.parametrize("seed", range(3))
 def test_gradient_agrees_with_finite_differences(penalty, seed):
     rows, centre, gated = pool_rows(seed=seed), np.array([-0.3, 0.1, 0.2]), penalty is not None
-    shape = PoolParameters(np.zeros(3), np.zeros((2, 3)), centre, 0.0, 0.0)
+    shape = StackedParameters(np.zeros(3), np.zeros((2, 3)), centre, 0.0, 0.0)
     theta = np.random.default_rng(seed).normal(scale=0.5, size=len(shape.packed(gated)))
 
     def value(theta):
@@ -83,8 +88,8 @@ def test_gradient_agrees_with_finite_differences(penalty, seed):
 @pytest.mark.parametrize("seed", range(3))
 def test_more_freedom_raises_the_objective(seed):
     rows = pool_rows(n=200, seed=seed)
-    constant, of_constant, converged = fit_pool(rows, FLOOR, None)
-    _, of_gated, _ = fit_pool(rows, FLOOR, 3.0, constant)
+    constant, of_constant, converged = fit_parameters(rows, FLOOR, None)
+    _, of_gated, _ = fit_parameters(rows, FLOOR, 3.0, constant)
     assert converged
     # Weights of zero, the start, are the constant gate: L-BFGS never ends below its start.
     assert of_gated >= of_constant - 1e-12

@@ -70,11 +70,18 @@ class Trainer:
         self.ends, self.paths = self._start(previous)
         self._chose_start = previous is None
 
-    def run(self, tasks, attributes_now):
-        """Run EM to its end.
+    @property
+    def most_iterations(self):
+        """EM iterations at most."""
+        return self.settings.most_iterations(self.folds, self.n_experts, self.parts.likelihood)
+
+    def train(self, previous, tasks, attributes_now):
+        """From where EM starts to the fitted model.
 
         Parameters
         ----------
+        previous : ndarray of shape (n_samples, n_experts) or None
+            Responsibilities of an earlier fit; None asks for starts.
         tasks : FitTasks
             Who is told of the iterations.
         attributes_now : callable
@@ -84,9 +91,18 @@ class Trainer:
         -------
         run : Run
             Objectives, and whether EM converged.
+        model, order, load
+            As ``Parts.model`` returns them.
         """
-        settings = self.settings
-        max_iter = settings.most_iterations(self.folds, self.n_experts, self.parts.likelihood)
+        tasks.begin(self.most_iterations)
+        self.start(previous)
+        with self.problem.experts.side_by_side(self.settings.n_jobs):
+            run = self.run(tasks, attributes_now)
+            return run, *self.parts.model(self.problem, self.settings)
+
+    def run(self, tasks, attributes_now):
+        """Run EM to its end; see ``train``."""
+        max_iter = self.most_iterations
         if self._chose_start and self._may_start_alike():
             self._start_flexible(self.problem.resp)
         noisy = self._run_with_noise(max_iter)

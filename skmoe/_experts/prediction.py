@@ -8,6 +8,7 @@ from sklearn.utils.validation import _num_samples
 from .._tables import numeric_matrix
 from .families import is_multinomial
 from .fitting import split_last
+from .traits import named_in_errors
 
 
 def aligned_proba(estimator, X, classes):
@@ -46,15 +47,12 @@ def expert_prediction(name, estimator, X, y_shape, classes):
     prediction : ndarray of shape (n_samples,) + y_shape
         Finite.
     """
-    try:
+    with named_in_errors(f"predict of expert {name!r}"):
         if classes is None:
             prediction = np.asarray(estimator.predict(X), dtype=np.float64)
         else:
             prediction = aligned_proba(estimator, X, classes)
         prediction = prediction.reshape((_num_samples(X), *y_shape))
-    except Exception as error:  # whatever it is, it goes on, with the name of the expert
-        error.add_note(f"Raised by predict of expert {name!r}.")
-        raise
     if not np.isfinite(prediction).all():
         raise ValueError(f"Expert {name!r} predicted NaN or infinity.")
     return prediction

@@ -9,6 +9,7 @@ from sklearn.utils import _safe_indexing
 from ..exceptions import SmallWeightsWarning
 from .fitting import NEGLIGIBLE_SHARE, learn_weighted, learns_weights
 from .fold_ensemble import FoldEnsemble
+from .traits import named_in_errors
 
 
 class StreamedExperts:
@@ -76,11 +77,8 @@ class StreamedExperts:
             return self.estimators[k]
         args = self.templates[k], _safe_indexing(X, rows), y[rows], given, self.classes
         model = self.estimators[k]
-        try:
+        with named_in_errors(f"partial_fit of expert {self.names[k]!r}"):
             if isinstance(model, FoldEnsemble):  # none of its models has seen these rows
                 models = [learn_weighted(each, *args) for each in model.estimators_]
                 return FoldEnsemble.from_fitted(models)
             return learn_weighted(model, *args)
-        except Exception as error:  # whatever it is, it goes on, with the name of the expert
-            error.add_note(f"Raised by partial_fit of expert {self.names[k]!r}.")
-            raise

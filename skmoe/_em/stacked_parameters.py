@@ -34,7 +34,7 @@ BOOSTING = {
 
 
 @dataclass(frozen=True)
-class PoolRows:
+class StackedRows:
     """Rows that the parameters are fitted on, or looked at with.
 
     Attributes
@@ -59,13 +59,13 @@ class PoolRows:
 
     def take(self, rows):
         """Some of the rows."""
-        return PoolRows(
+        return StackedRows(
             self.y[rows], self.means[rows], self.Z[rows], self.u[rows], self.weight[rows]
         )
 
 
 @dataclass(frozen=True)
-class PoolParameters:
+class StackedParameters:
     """What is learned from out-of-fold predictions, with M components and d gate columns.
 
     Attributes
@@ -111,7 +111,7 @@ class PoolParameters:
         )
         shape = self.weights.shape
         weights = weights.reshape(shape) if gated else np.zeros(shape)
-        return PoolParameters(intercepts, weights, log_scales, float(slope), float(log_excess))
+        return StackedParameters(intercepts, weights, log_scales, float(slope), float(log_excess))
 
 
 def _raw_variance(parameters):
@@ -130,7 +130,7 @@ def _log_joint(parameters, rows, floor):
     return log_gate, norm - log_scale - 0.5 * (df + 1) * np.log1p(squares / df), squares
 
 
-def pool_posterior(parameters, rows, floor):
+def posterior_of(parameters, rows, floor):
     """Responsibilities (n, M) and log-densities (n,) of rows."""
     log_gate, log_density, _ = _log_joint(parameters, rows, floor)
     joint = log_gate + log_density
@@ -143,9 +143,9 @@ def negative_objective(parameters, rows, floor, centre, penalty):
 
     Parameters
     ----------
-    parameters : PoolParameters
+    parameters : StackedParameters
         Where to look.
-    rows : PoolRows
+    rows : StackedRows
         With predictions that are out of fold.
     floor : float
         The smallest scale.
@@ -158,7 +158,7 @@ def negative_objective(parameters, rows, floor, centre, penalty):
     -------
     value : float
         To be minimised.
-    gradient : PoolParameters
+    gradient : StackedParameters
         Derivatives, each in the place of its parameter.
     """
     df, w = parameters.df, rows.weight
@@ -183,7 +183,7 @@ def negative_objective(parameters, rows, floor, centre, penalty):
     by_df = 0.5 * (by_df - np.log1p(squares / df) + (df + 1) / df * heavy)
     raw = _raw_variance(parameters)
     excess = w[:, None] * np.exp(log_gate) - resp
-    gradient = PoolParameters(
+    gradient = StackedParameters(
         intercepts=excess.sum(axis=0) - DIRICHLET * (1.0 - len(raw) * np.exp(proportions)),
         weights=parameters.weights if penalty is None
         else rows.Z.T @ excess + penalty * parameters.weights,
@@ -194,23 +194,23 @@ def negative_objective(parameters, rows, floor, centre, penalty):
     return value, gradient
 
 
-def fit_pool(rows, floor, penalty, start=None):
+def fit_parameters(rows, floor, penalty, start=None):
     """Parameters that minimise ``negative_objective``, by L-BFGS.
 
     Parameters
     ----------
-    rows : PoolRows
+    rows : StackedRows
         All of positive weight.
     floor : float
         The smallest scale.
     penalty : float or None
         Of the weights of the gate; None for constant proportions.
-    start : PoolParameters, default=None
+    start : StackedParameters, default=None
         Where to start; None is equal proportions, constant scales and six degrees of freedom.
 
     Returns
     -------
-    parameters : PoolParameters
+    parameters : StackedParameters
         Fitted.
     objective : float
         Penalised log-likelihood per unit of weight.
@@ -223,7 +223,7 @@ def fit_pool(rows, floor, penalty, start=None):
     centre = 0.5 * np.log(mean_square + floor**2)
     if start is None:
         nothing = np.zeros((n_columns, n_components))
-        start = PoolParameters(np.zeros(n_components), nothing, centre - 0.2, 0.0, LOG_EXCESS)
+        start = StackedParameters(np.zeros(n_components), nothing, centre - 0.2, 0.0, LOG_EXCESS)
     gated = penalty is not None
 
     def value_and_gradient(theta):
@@ -241,12 +241,12 @@ def fit_pool(rows, floor, penalty, start=None):
     return start.unpacked(result.x, gated), -float(result.fun), bool(result.success)
 
 
-def cross_fit_pool(rows, floor, folds):
+def cross_fit_parameters(rows, floor, folds):
     """The strength of the gate by its out-of-fold log-density, and what is known out of fold.
 
     Parameters
     ----------
-    rows : PoolRows
+    rows : StackedRows
         The rows; those of weight zero are looked at, and not learned from.
     floor : float
         The smallest scale.
@@ -268,8 +268,8 @@ def cross_fit_pool(rows, floor, folds):
         fitted = None
         seen, unseen = rows.take(train[rows.weight[train] > 0]), rows.take(test)
         for penalty in GATE_PENALTIES:  # each from the one before
-            fitted, _, _ = fit_pool(seen, floor, penalty, fitted)
-            resp[penalty][test], log_density[penalty][test] = pool_posterior(fitted, unseen, floor)
+            fitted, _, _ = fit_parameters(seen, floor, penalty, fitted)
+            resp[penalty][test], log_density[penalty][test] = posterior_of(fitted, unseen, floor)
     best = max(GATE_PENALTIES, key=lambda penalty: rows.weight @ log_density[penalty])
     return best, resp[best], log_density[best]
 

@@ -6,7 +6,7 @@ from .._kernels._estep import e_step
 from .._parallel import kernel_threads
 from .._routing import Routes, keep_best
 from .cross_fitted_gate import CrossFittedGate
-from .problem import Problem, shallow_copy
+from .problem import SampleProblem, shallow_copy
 from .revival import copies_of_heavier
 
 ROUTING_STEPS = 20  # E-steps at most that fit the scales to the routes of predictions
@@ -24,7 +24,7 @@ STATE = (
 )
 
 
-class GeneralProblem(Problem):
+class GeneralProblem(SampleProblem):
     """A mixture in training; see ``Problem`` for the parameters.
 
     ``gate_folds``, a list of (train, test): the gate is trained without a fold for the rows of it;

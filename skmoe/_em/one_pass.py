@@ -14,7 +14,7 @@ from .._numerics.multinomial import BLOCK_LIMIT, NEWTON_LIMIT
 from .._rows.arrays import ArrayRows
 from ..gates import ConstantGate, SoftmaxGate
 from .general import GeneralProblem
-from .problem import Problem, shallow_copy
+from .problem import SampleProblem, shallow_copy
 from .revival import SAME_DENSITY
 from .sums import BLOCK_ROWS
 from .sweeps import LeastSquaresSweep, LogisticSweep
@@ -23,7 +23,7 @@ REPORT_ROWS = 4096
 SWEEPS = (LeastSquaresSweep, LogisticSweep)
 
 
-class OnePassProblem(Problem):
+class OnePassProblem(SampleProblem):
     """A mixture of linear or logistic experts in training; see ``Problem``, and ``covers``.
 
     Attributes

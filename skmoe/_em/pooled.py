@@ -183,10 +183,6 @@ class PooledProblem(Problem):
         self.gate = shallow_copy(gate)
         vars(self).update(arrays)
 
-    def adopt(self, other):
-        """Take the parameters of a problem on some of the rows, which there are none of."""
-        raise NotImplementedError
-
     # What is known of it --------------------------------------------------------------------
 
     def log_prior(self):

@@ -110,27 +110,6 @@ class Problem(ABC):
         twin.gate, twin.likelihood = shallow_copy(self.gate), shallow_copy(self.likelihood)
         return twin
 
-    def on_rows(self, sample):
-        """A problem of the same parts on some of the rows, with weights of the same sum.
-
-        Parameters
-        ----------
-        sample : TrainingData
-            With ``rows``, their numbers.
-        """
-        twin = self.fork()
-        twin.experts = self.experts.on_rows(sample.rows, sample.weight)
-        twin.data, twin.Z = sample, sample.columns if self.gate_sees_columns else sample.Z
-        return twin
-
-    @abstractmethod
-    def adopt(self, other):
-        """Take the parameters of a problem of the same parts, trained on some of the rows."""
-
-    def _take_parts(self, other):
-        self.experts.restore(other.experts.state())
-        self.gate, self.likelihood = shallow_copy(other.gate), shallow_copy(other.likelihood)
-
     # What is known of it --------------------------------------------------------------------
 
     def log_prior(self):
@@ -200,6 +179,31 @@ class Problem(ABC):
     def begin_gate_stream(self, gate, order):
         """Make a fitted gate, in a new order, ready to learn batches."""
         return
+
+
+class SampleProblem(Problem):
+    """A problem whose starts can be tried on some of the rows."""
+
+    def on_rows(self, sample):
+        """A problem of the same parts on some of the rows, with weights of the same sum.
+
+        Parameters
+        ----------
+        sample : TrainingData
+            With ``rows``, their numbers.
+        """
+        twin = self.fork()
+        twin.experts = self.experts.on_rows(sample.rows, sample.weight)
+        twin.data, twin.Z = sample, sample.columns if self.gate_sees_columns else sample.Z
+        return twin
+
+    @abstractmethod
+    def adopt(self, other):
+        """Take the parameters of a problem of the same parts, trained on some of the rows."""
+
+    def _take_parts(self, other):
+        self.experts.restore(other.experts.state())
+        self.gate, self.likelihood = shallow_copy(other.gate), shallow_copy(other.likelihood)
 
 
 def shallow_copy(part):

@@ -406,7 +406,8 @@ def test_weights_that_are_numbers_of_rows_are_not_warned_of(weight):
         inner = MixtureOfExpertsRegressor(n_experts=2, n_init=1, max_iter=2)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
-            regressor(inner, 4, max_iter=2).fit(X, Y, sample_weight=weight)  # shares of its own
+            # shares of its own
+            regressor(inner, 4, max_iter=2).fit(X, Y, sample_weight=weight)
 
 
 @pytest.mark.parametrize("as_table", [True, False])

@@ -283,19 +283,19 @@ def wide(n, p):
     [
         {"n_experts": 1},
         pytest.param({"n_experts": 2, "gate": ConstantGate()}, marks=pytest.mark.slow),
-        pytest.param({"n_experts": 2}, marks=pytest.mark.slow),
+        pytest.param({"n_experts": 2, "cv": 2}, marks=pytest.mark.slow),
         pytest.param({"n_experts": 2, "shared_effects": [0, 1]}, marks=pytest.mark.slow),
     ],
 )
 def test_memory_of_a_wide_fit_is_that_of_its_rows(params):
     n, p = 8, 65_535  # whose square does not fit 32 bits, nor 34 GB of memory
     X, y = wide(n, p)
-    moe = MixtureOfExpertsRegressor(**params, n_init=1, max_iter=2, random_state=0)
+    moe = MixtureOfExpertsRegressor(**params, n_init=1, max_iter=1, random_state=0)
     tracemalloc.start()
     moe.fit(X, y)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert peak < 30 * n * p * 8
+    assert peak < 100 * n * p * 8  # columns by columns are 8,192 times the rows
     assert np.isfinite(moe.predict(X)).all()
 
 

@@ -281,8 +281,7 @@ def test_fits_in_several_threads_leave_the_threads_of_blas_as_they_were(data, th
 
     def work(seed):
         with parallel_config("threading", n_jobs=2):
-            for _ in range(2):
-                mixture(n_init=2, max_iter=2, random_state=seed).fit(X, y)
+            mixture(n_init=2, max_iter=1, random_state=seed).fit(X, y)
 
     with ThreadPoolExecutor(3) as threads:
         list(threads.map(work, range(3)))

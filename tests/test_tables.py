@@ -362,7 +362,7 @@ def test_polars_columns_have_names_for_transformers_and_settings(both):
     plain = regressor(expert, gate=gate).fit(table, y)
     for output in ("default", "pandas", "polars"):
         moe = regressor(clone(expert).set_output(transform=output), gate=gate).fit(frame, y)
-        np.testing.assert_allclose(moe.predict(frame), plain.predict(table), rtol=1e-9)
+        np.testing.assert_allclose(moe.predict(frame), plain.predict(table), atol=1e-4)
     seen = frame.select("age", "rooms")
     moe = regressor(shared_effects=["rooms"]).fit(seen, y)
     assert moe.experts_[0].feature_names_in_.tolist() == ["age", "rooms"]

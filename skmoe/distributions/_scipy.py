@@ -113,12 +113,11 @@ class ScipyComponents(BaseComponents):
             Of each output alone; of discrete components, the smallest whole number whose
             distribution function is at least q.
         """
-        quantiles = self.distribution.ppf(q)
-        unknown = np.isnan(quantiles)  # which SciPy's are of Poisson counts in the billions
-        if not (self.discrete and unknown.any()):
-            return quantiles
-        guess = np.where(unknown, self.mean + special.ndtri(q) * np.sqrt(self.var), quantiles)
-        return np.where(unknown, find_quantile(self.cdf, q, guess), quantiles)
+        if not self.discrete or q in (0.0, 1.0):
+            return self.distribution.ppf(q)
+        # SciPy's own, of means in the billions, is NaN or takes forever.
+        guess = self.mean + special.ndtri(q) * np.sqrt(self.var)
+        return find_quantile(self.cdf, q, np.where(np.isfinite(guess), guess, 0.0))
 
     @property
     def cov(self):

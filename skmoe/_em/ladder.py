@@ -13,10 +13,9 @@ from .trainer import REVIVALS, SURROGATE_PENALTY, Trainer
 
 RUNG_TOL = 1e-6  # per unit of weight; the mixtures to compare differ by little
 SPLITS = ("functions", "kmeans_x")  # ways to halve the rows of an expert
-SHORT_RUN = 15  # iterations that tell good halves from bad ones
-ALPHA_ROUNDS = 4  # changes of the gate's precision
+SHORT_RUN = 5  # iterations that tell good halves from bad ones
+STRETCHES = (10, 10, 20, 40, 80, 160, 160)  # iterations between changes of the gate's precision
 SAME_ALPHA = 0.1  # change of its logarithm that is none
-FIRST_LOOK = 10  # iterations, after which the hopeless ones end
 SLOW_RATE = 0.9  # by which gains shrink at the fastest, for all that is known
 LADDER = (2, 3, 4, 5, 6, 7, 8, 10, 12)  # numbers of experts to try
 
@@ -64,7 +63,7 @@ class Ladder(Trainer):
         self.problem, self.parts = best, self.parts.first(best.experts.n_experts)
 
     def _continued(self, resp):
-        problem = self._converge(self._new_problem(resp.shape[1]).start(resp), -np.inf)
+        problem = self._converge(self._new_problem(resp.shape[1]).start(resp))
         self.log_evidence = {resp.shape[1]: problem.evidence}
         return problem
 
@@ -97,16 +96,17 @@ class Ladder(Trainer):
 
     def _one_line(self):
         problem = self._new_problem(1).start(np.ones((len(self.data.y), 1)))
-        return self._climb(problem, self.settings.max_iter, tol=0.01 * RUNG_TOL)
+        self._climb(problem, self.settings.max_iter, tol=0.01 * RUNG_TOL)
+        return problem
 
     def _best_of(self, n_experts, smaller, to_beat, random_state):
         """The best mixture of so many experts, from the starts there are."""
         seed = random_state.randint(2**31 - 1)
         starts = [self._new_problem(n_experts).start(self._regimes(n_experts, seed))]
         if n_experts == smaller.experts.n_experts + 1:
-            halves = [
-                self._climb(split, SHORT_RUN) for split in self._splits(smaller, random_state)
-            ]
+            halves = list(self._splits(smaller, random_state))
+            for split in halves:
+                self._climb(split, SHORT_RUN)
             starts += [max(halves, key=lambda problem: problem.objective)] if halves else []
         ends = [self._converge(problem, to_beat) for problem in starts]
         return max(ends, key=lambda problem: problem.evidence)
@@ -149,34 +149,33 @@ class Ladder(Trainer):
 
     # Iterations -----------------------------------------------------------------------------
 
-    def _climb(self, problem, max_iter, to_beat=-np.inf, tol=RUNG_TOL):
-        """Iterate at one precision of the gate; the problem.
+    def _climb(self, problem, max_iter, tol=RUNG_TOL):
+        """Iterate at one precision of the gate; the run."""
+        return run_em(problem, max_iter=max_iter, tol=tol, patience=1)
 
-        The evidence is below the objective. Where gains that go on to shrink as the last one did
-        do not lead to ``to_beat``, the run ends.
+    def _converge(self, problem, to_beat=-np.inf):
+        """Iterate, and learn the gate's precision by turns; the problem at its best.
+
+        Where gains that go on to shrink as the last one did do not lead to ``to_beat``, the run
+        ends.
         """
-
-        def is_hopeless(objectives):
-            if len(objectives) <= FIRST_LOOK:
-                return False
-            before, gain = np.diff(objectives[-3:])
-            rate = max(gain / max(before, 1e-300), SLOW_RATE)
-            return rate < 1 and objectives[-1] + 2 * gain * rate / (1 - rate) < to_beat
-
-        run_em(problem, max_iter=max_iter, tol=tol, patience=1, after=is_hopeless)
-        return problem
-
-    def _converge(self, problem, to_beat):
-        """Iterate, and learn the gate's precision by turns; the problem at its best."""
-        max_iter = self.settings.max_iter
-        self._climb(problem, max_iter, to_beat)
         best, best_state = problem.evidence, problem.state()
-        for _ in range(ALPHA_ROUNDS):
-            if problem.objective < to_beat or abs(problem.learn_alpha()) < SAME_ALPHA:
+        for n_steps in STRETCHES:
+            run = self._climb(problem, n_steps)
+            is_settled = abs(problem.learn_alpha()) < SAME_ALPHA
+            evidence = problem.evidence
+            if evidence > best:
+                best, best_state = evidence, problem.state()
+            if run.converged and is_settled or evidence + _to_come(run.objectives) < to_beat:
                 break
-            self._climb(problem, max_iter)
-            if problem.evidence < best:
-                break
-            best, best_state = problem.evidence, problem.state()
         problem.restore(best_state)
         return problem
+
+
+def _to_come(objectives):
+    """What later gains may add up to, if they shrink as the last one did, or more slowly."""
+    if len(objectives) < 3:
+        return 0.0
+    before, gain = np.diff(objectives[-3:])
+    rate = max(gain / max(before, 1e-300), SLOW_RATE)
+    return np.inf if rate >= 1 else 2 * gain * rate / (1 - rate)

@@ -9,7 +9,7 @@ from .loop import run_em
 from .pooled import PooledGate, PooledProblem, gate_columns
 from .problem import shallow_copy
 from .starts import STARTS, soften
-from .trainer import REVIVALS, SURROGATE_PENALTY, Trainer
+from .trainer import SURROGATE_PENALTY, Trainer
 
 RUNG_TOL = 1e-6  # per unit of weight; the mixtures to compare differ by little
 SPLITS = ("functions", "kmeans_x")  # ways to halve the rows of an expert
@@ -128,8 +128,6 @@ class Ladder(Trainer):
             folds=None, splitting=self.splitting, seed=seed,
         )  # fmt: skip
         trainer.start(None)
-        max_iter, tol = self.settings.max_iter, self.settings.tol
-        run_em(problem, max_iter=max_iter, tol=tol, patience=1, revivals=REVIVALS)
         return problem.resp
 
     def _splits(self, problem, random_state):

@@ -14,6 +14,7 @@ from sklearn.preprocessing import StandardScaler
 
 from skmoe import MixtureOfExpertsRegressor
 from skmoe._data import Rows, TrainingData
+from skmoe._em.merging import cheapest_merger, merged
 from skmoe._em.pooled import PooledGate, PooledProblem
 from skmoe._em.starts import STARTS, soften
 from skmoe._experts.pooled import PooledExperts, pooled_coefficients, pooled_precisions
@@ -229,6 +230,54 @@ def test_bound_of_one_line_is_below_its_exact_evidence_and_close():
     assert bound >= exact - 0.02  # coefficients and precision are nearly independent
 
 
+# Mergers ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("n_outputs", [1, 2])
+def test_loss_by_a_merger_is_that_of_least_squares(n_outputs):
+    rng = np.random.default_rng(0)
+    X, y, weight = rng.normal(size=(60, 3)), rng.normal(size=(60, 2)), rng.uniform(1, 2, size=60)
+    y = y[:, 0] if n_outputs == 1 else y
+    resp = rng.dirichlet([0.5, 0.5, 0.5], size=60)
+    experts = PooledExperts(X, y, weight, floor=0.0, shared_scale=False).resized(3)
+    experts.begin(resp)
+
+    def log_likelihood(row_weight):
+        target, total = y.reshape(60, -1), row_weight.sum()
+        residuals = target - LinearRegression().fit(X, target, row_weight).predict(X)
+        return -0.5 * total * np.log(row_weight @ residuals**2 / total).sum()
+
+    row_weight = resp * weight[:, None]
+    parts, whole = row_weight[:, [0, 2]], row_weight[:, [0, 2]].sum(axis=1)
+    expected = sum(map(log_likelihood, parts.T)) - log_likelihood(whole)
+    np.testing.assert_allclose(experts.loss_as_one(0, 2), expected, rtol=1e-5)
+
+
+def test_halves_of_a_regime_are_merged_first():
+    X, y, *_ = two_regimes(300, 2, 0)
+    regime = special.expit(40 * X[:, 0])
+    half = special.expit(40 * X[:, 1])
+    resp = np.column_stack([regime * half, 1 - regime, regime * (1 - half)])
+    experts = PooledExperts(X, y, np.ones(300), floor=0.0, shared_scale=False).resized(3)
+    experts.begin(resp)
+    loss, pair = cheapest_merger(experts, resp, np.log(resp + 1e-9), np.ones(300))
+    assert pair == (0, 2)
+    assert loss < 10  # of 900 for the others
+    np.testing.assert_allclose(merged(resp, pair), np.column_stack([regime, 1 - regime]))
+    assert experts.loss_as_one(0, 1) > 10 * loss
+
+
+def test_a_gate_that_tells_two_apart_in_vain_makes_their_merger_cheaper():
+    X, y, *_ = one_line(100, 1, 0)
+    resp = np.full((100, 2), 0.5)
+    experts = PooledExperts(X, y, np.ones(100), floor=0.0, shared_scale=False).resized(2)
+    experts.begin(resp)
+    gate = np.column_stack([np.full(100, 0.9), np.full(100, 0.1)])
+    loss, _ = cheapest_merger(experts, resp, np.log(gate), np.ones(100))
+    divergence = 100 * stats.entropy([0.5, 0.5], [0.9, 0.1])
+    np.testing.assert_allclose(loss, -divergence, rtol=1e-6)
+
+
 # Regimes or none ------------------------------------------------------------------------------
 
 
@@ -245,7 +294,7 @@ def test_without_regimes_there_is_one_line(n, p, seed):
     X, y, X_test, y_test = one_line(n, p, seed)
     moe = pooled(n_experts=3).fit(X, y)
     assert len(moe.experts_) == 1
-    assert list(moe.log_evidence_) == [1, 2, 3]
+    assert sorted(moe.log_evidence_) == list(moe.log_evidence_) == [1, 2, 3]
     # Shrinkage may cost a little where all coefficients are far from zero.
     gain = moe.log_density(X_test, y_test).mean() - density_of_line(X, y, X_test, y_test)
     assert gain > -0.03

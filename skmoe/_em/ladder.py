@@ -6,6 +6,7 @@ from .._experts.pooled import PooledExperts
 from ..likelihoods._pooled import PooledGaussian
 from . import make_problem
 from .loop import run_em
+from .merging import cheapest_merger, merged
 from .pooled import PooledGate, PooledProblem, gate_columns
 from .problem import shallow_copy
 from .starts import STARTS, soften
@@ -13,18 +14,22 @@ from .trainer import SURROGATE_PENALTY, Trainer
 
 RUNG_TOL = 1e-6  # per unit of weight; the mixtures to compare differ by little
 SPLITS = ("functions", "kmeans_x")  # ways to halve the rows of an expert
-SHORT_RUN = 5  # iterations that tell good halves from bad ones
+SHORT_RUN = 5  # iterations that tell good halves from bad ones, and whom to merge
 STRETCHES = (10, 10, 20, 40, 80, 160, 160)  # iterations between changes of the gate's precision
 SAME_ALPHA = 0.1  # change of its logarithm that is none
 SLOW_RATE = 0.9  # by which gains shrink at the fastest, for all that is known
-LADDER = (2, 3, 4, 5, 6, 7, 8, 10, 12)  # numbers of experts to try
+# Loss by a merger, in units of BIC's price of what it saves, that ...
+MERGED_BELOW, TRIED_BELOW = 1.0, 2.0  # is not asked for, and is too much to try
+SAME_EVIDENCE = 1e-5  # per unit of weight
+MANY_ROWS = 1500  # which leave little to chance, and to splits
 
 
 class Ladder(Trainer):
-    """Trains mixtures of one pooled expert, of two, and so on, and keeps that of most evidence.
+    """Trains mixtures of one pooled expert and of more, and keeps that of most evidence.
 
-    A mixture starts from the responsibilities of one without pooling, the best of several starts,
-    and from the next smaller mixture with one expert split in two. See ``Trainer`` for the
+    The best mixture of all experts without pooling, of several starts, is where it begins. Then
+    two experts at a time are merged as long as that pays, and, where rows are few, experts are
+    split, or two merged and another split, as long as that does [1]_. See ``Trainer`` for the
     parameters; ``problem`` and ``parts`` are those of the mixture that is kept.
 
     Parameters
@@ -35,7 +40,13 @@ class Ladder(Trainer):
     Attributes
     ----------
     log_evidence : dict of int to float
-        For each number of experts that was tried, per unit of weight.
+        For each number of experts that was tried, per unit of weight; a lower bound where a
+        better mixture was found before EM converged.
+
+    References
+    ----------
+    .. [1] N. Ueda, R. Nakano, Z. Ghahramani and G. E. Hinton, "SMEM algorithm for mixture models",
+       Neural Computation 12 (2000) 2109-2128.
     """
 
     def __init__(self, data, parts, settings, *, splitting, seed, expert_seed):
@@ -57,33 +68,21 @@ class Ladder(Trainer):
         self.gate = PooledGate(gate_columns(parts.gate.trained, data.Z), data.weight)
 
     def start(self, previous):
-        """Climb the ladder, or go on from responsibilities with as many experts as they have."""
-        self.ends, self.paths = [], []
-        best = self._climbed() if previous is None else self._continued(previous)
+        """Find the mixture, or go on from responsibilities with as many experts as they have."""
+        self.ends, self.paths, self.log_evidence = [], [], {}
+        if previous is None:
+            best = self._found()
+        else:
+            best = self._new_problem(previous.shape[1]).start(previous)
+            self._note(self._converge(best))
+        self.log_evidence = dict(sorted(self.log_evidence.items()))
         self.problem, self.parts = best, self.parts.first(best.experts.n_experts)
-
-    def _continued(self, resp):
-        problem = self._converge(self._new_problem(resp.shape[1]).start(resp))
-        self.log_evidence = {resp.shape[1]: problem.evidence}
-        return problem
-
-    def _climbed(self):
-        """The mixture of most evidence."""
-        random_state = np.random.RandomState(self.seed)
-        best = last = self._one_line()
-        self.log_evidence = {1: best.evidence}
-        for k in sorted({k for k in (*LADDER, self.n_experts) if 1 < k <= self.n_experts}):
-            last = self._best_of(k, last, best.evidence, random_state)
-            self.log_evidence[k] = last.evidence
-            if last.evidence > best.evidence:
-                best = last
-        return best
 
     def run(self, tasks, attributes_now):
         """Go on with the mixture that is kept, until it converges; see ``Trainer``."""
         return self._run(self.settings.max_iter, tasks, attributes_now)
 
-    # Rungs ----------------------------------------------------------------------------------
+    # Mixtures -------------------------------------------------------------------------------
 
     def _new_problem(self, n_experts):
         if n_experts == 1:  # nothing stands before its gate
@@ -99,20 +98,8 @@ class Ladder(Trainer):
         self._climb(problem, self.settings.max_iter, tol=0.01 * RUNG_TOL)
         return problem
 
-    def _best_of(self, n_experts, smaller, to_beat, random_state):
-        """The best mixture of so many experts, from the starts there are."""
-        seed = random_state.randint(2**31 - 1)
-        starts = [self._new_problem(n_experts).start(self._regimes(n_experts, seed))]
-        if n_experts == smaller.experts.n_experts + 1:
-            halves = list(self._splits(smaller, random_state))
-            for split in halves:
-                self._climb(split, SHORT_RUN)
-            starts += [max(halves, key=lambda problem: problem.objective)] if halves else []
-        ends = [self._converge(problem, to_beat) for problem in starts]
-        return max(ends, key=lambda problem: problem.evidence)
-
-    def _regimes(self, n_experts, seed):
-        """Responsibilities of a mixture of so many experts without pooling."""
+    def _regimes(self, n_experts):
+        """The mixture that starts from one without pooling, the best of several."""
         parts = self.parts.first(n_experts)
         experts = parts.family.experts(
             self.columns, self.data.y, self.data.weight, n_experts,
@@ -125,10 +112,10 @@ class Ladder(Trainer):
         problem = make_problem(experts, gate, likelihood, self.data, in_sample=True)
         trainer = Trainer(
             problem, self.data, parts, self.settings,
-            folds=None, splitting=self.splitting, seed=seed,
+            folds=None, splitting=self.splitting, seed=self.seed,
         )  # fmt: skip
         trainer.start(None)
-        return problem.resp
+        return self._new_problem(n_experts).start(problem.resp)
 
     def _splits(self, problem, random_state):
         """Problems with one expert more, each of which has taken half the rows of another."""
@@ -145,6 +132,85 @@ class Ladder(Trainer):
                 alpha = problem.gate.alpha if resp.shape[1] > 1 else None
                 yield self._new_problem(resp.shape[1] + 1).start(halves, alpha)
 
+    # Search ---------------------------------------------------------------------------------
+
+    def _found(self):
+        """The mixture of most evidence."""
+        best = self._one_line()
+        self._note(best)
+        if self.n_experts > 1:
+            best = self._descend(best)
+            if np.count_nonzero(self.data.weight) < MANY_ROWS:
+                best = self._move(best)
+        return best
+
+    def _descend(self, best):
+        """Merge two experts at a time, from as many as there may be; the best mixture."""
+        last = self._regimes(self.n_experts)
+        while True:
+            self._climb(last, SHORT_RUN)
+            loss, pair = self._cheapest_merger(last)
+            if loss > MERGED_BELOW:
+                self._converge(last, best.evidence)
+            self._note(last)
+            best = max(best, last, key=evidence_of)
+            if loss > TRIED_BELOW:
+                return best
+            fewer = self._merge(last, pair)
+            if loss > MERGED_BELOW:
+                self._note(self._converge(fewer, last.evidence))
+                if fewer.evidence < last.evidence:
+                    return max(best, fewer, key=evidence_of)
+            last = fewer
+
+    def _move(self, best):
+        """Split, or merge and split, until no such move is better; the best mixture."""
+        random_state = np.random.RandomState(self.seed)
+        while True:
+            for other in self._moves(best, random_state):
+                self._note(self._converge(other, best.evidence))
+                if other.evidence > best.evidence + SAME_EVIDENCE:
+                    best = other
+                    break
+            else:
+                return best
+
+    def _moves(self, problem, random_state):
+        """Mixtures to try in place of one."""
+        n_experts = problem.experts.n_experts
+        if n_experts < self.n_experts:
+            yield from self._best_split(problem, random_state)
+            yield self._regimes(n_experts + 1)
+        if n_experts > 2:
+            smaller = self._merge(problem, self._cheapest_merger(problem)[1])
+            yield from self._best_split(smaller, random_state)
+
+    def _best_split(self, problem, random_state):
+        """The mixture in which the best expert to halve is halved; none if all are too small."""
+        halves = list(self._splits(problem, random_state))
+        for split in halves:
+            self._climb(split, SHORT_RUN)
+        return [max(halves, key=lambda split: split.objective)] if halves else []
+
+    def _cheapest_merger(self, problem):
+        """Two experts to merge, and the loss in units of BIC's price of what that saves."""
+        experts = problem.experts
+        if experts.n_experts == 2:  # one line has been looked at
+            return np.inf, None
+        weight, gate = self.data.weight, problem.gate
+        loss, pair = cheapest_merger(experts, problem.resp, gate.log_proba, weight)
+        n_saved = experts.design.shape[1] + gate.design.shape[1]
+        return 2 * loss / (n_saved * np.log1p(weight.sum())), pair
+
+    def _merge(self, problem, pair):
+        resp = merged(problem.resp, pair)
+        return self._new_problem(resp.shape[1]).start(resp, problem.gate.alpha)
+
+    def _note(self, problem):
+        """Write down the evidence for so many experts."""
+        k, evidence = problem.experts.n_experts, problem.evidence
+        self.log_evidence[k] = max(evidence, self.log_evidence.get(k, evidence))
+
     # Iterations -----------------------------------------------------------------------------
 
     def _climb(self, problem, max_iter, tol=RUNG_TOL):
@@ -152,7 +218,7 @@ class Ladder(Trainer):
         return run_em(problem, max_iter=max_iter, tol=tol, patience=1)
 
     def _converge(self, problem, to_beat=-np.inf):
-        """Iterate, and learn the gate's precision by turns; the problem at its best.
+        """Iterate, and learn the gate's precision by turns; the problem, at its best.
 
         Where gains that go on to shrink as the last one did do not lead to ``to_beat``, the run
         ends.
@@ -168,6 +234,11 @@ class Ladder(Trainer):
                 break
         problem.restore(best_state)
         return problem
+
+
+def evidence_of(problem):
+    """Key to choose by."""
+    return problem.evidence
 
 
 def _to_come(objectives):

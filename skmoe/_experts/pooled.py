@@ -36,6 +36,7 @@ NU = 10.0 ** np.arange(-0.25, 4.01, 0.25)  # grid: from experts that err alone t
 SHARED_NU = np.array([1e6])  # one error variance for all experts
 SMALLEST_FLOOR = 1e-12  # of a variance, for a target that is constant
 FEWEST_DF = 2.1  # of a predictive distribution, which then has a variance
+SMALL_PENALTY = 1e-6  # of slopes that nothing else holds
 FIRST_ROUNDS = 3  # of coefficients and variances for the responsibilities of a start
 
 
@@ -268,6 +269,8 @@ class PooledExperts(LeastSquaresExperts):
         Of each output.
     tau, rho : ndarray of shape (n_outputs, q)
         Prior variances.
+    sums : LeastSquaresStatistics
+        Of the last fit.
     """
 
     def __init__(self, X, y, weight, *, floor, shared_scale):
@@ -320,6 +323,7 @@ class PooledExperts(LeastSquaresExperts):
                 precisions = pooled_precisions(mass, squares + self.floor[m] * mass, self.nu)
             posteriors.append((coefficients, precisions))
         self.n_fits += self.n_experts
+        self.sums = sums
         self.restore((posteriors, tau, rho))
 
     def state(self):
@@ -344,6 +348,25 @@ class PooledExperts(LeastSquaresExperts):
             squares += quadratic_forms(self.design, coefficients.cov) + self.floor[m]
             log_density += precisions.log_mean - np.log(2 * np.pi) - precisions.mean * squares
         return 0.5 * log_density
+
+    def loss_as_one(self, k, other):
+        """Log-likelihood that two experts lose with one line and variance, at least squares.
+
+        Of the sums of the last fit, at its responsibilities.
+        """
+        sums = self.sums
+        return float(
+            self._profiled(sums[[k]])
+            + self._profiled(sums[[other]])
+            - self._profiled(sums[[k]] + sums[[other]])
+        )
+
+    def _profiled(self, sums):
+        """Log-likelihood of one expert with these sums at its optimum, but for constants."""
+        mass = max(sums.gram[0, -1, -1], np.finfo(float).tiny)
+        coef = sums.solve(np.full(sums.gram.shape[1] - 1, SMALL_PENALTY))
+        variance = sums.residual_squares(coef)[0] / mass + self.floor
+        return -0.5 * mass * np.log(variance).sum()
 
     def degrees_of_freedom(self, resp):
         """Of the predictive distributions, (n_experts, n_outputs).

@@ -333,7 +333,7 @@ def check_alternatives(mixture, X, subject):
         As ``fit`` was given them.
     """
     if mixture.pooling:
-        _check_wanted("pooling=True", _wanted_by_pooling(mixture, subject), "pooling=False")
+        _check_wanted("pooling=True", _wanted_by_pooling(mixture), "pooling=False")
     if mixture.specialisation == 0:
         wanted = _wanted_by_stacking(mixture, X, subject)
         _check_wanted("specialisation=0", wanted, "specialisation=1")
@@ -348,7 +348,7 @@ def _check_wanted(what, wanted, instead):
         )
 
 
-def _wanted_by_pooling(mixture, subject):
+def _wanted_by_pooling(mixture):
     likelihood, gate = mixture._likelihood(), split_last(mixture.gate)[1]
     is_gaussian = (
         type(likelihood) is Gaussian
@@ -365,10 +365,8 @@ def _wanted_by_pooling(mixture, subject):
             gate is None or is_softmax or type(gate) is ConstantGate
         ),
         "cv='auto'": mixture.cv is False or is_automatic,
-        "shared_effects=None": not mixture.shared_effects,
         "top_k=None": mixture.top_k is None,
         "load_balance=0": mixture.load_balance == 0,
-        "rows that are independent, without subject": subject is None,
     }
 
 

@@ -203,6 +203,29 @@ def test_bound_never_falls_at_a_fixed_prior_of_the_gate(n, p, n_outputs, n_exper
     assert bounds[-1] > bounds[0]
 
 
+@pytest.mark.parametrize("of_subjects", [True, False])
+def test_bound_never_falls_with_subjects_or_shared_columns(of_subjects):
+    rng = np.random.default_rng(0)
+    X, subject = rng.normal(size=(80, 4)), np.repeat(np.arange(20), 4)
+    y = np.where(subject % 2, X[:, 0], -X[:, 0]) + X[:, 1] + 0.5 * rng.normal(size=80)
+    weight = rng.exponential(size=80)
+    likelihood = PooledGaussian().start(y, weight, 3)
+    experts = PooledExperts(
+        X, y, weight, floor=likelihood.floor_, shared_scale=False, shared_columns=[1, 3]
+    ).resized(3)
+    data = TrainingData.of(Rows(X, y, weight, None, subject if of_subjects else None), X, y)
+    gate = PooledGate(X[:, :0], data.subjects.row_weight if of_subjects else weight)
+    training = PooledProblem(experts, gate, likelihood, data)
+    training.start(0.1 + 0.7 * np.eye(3)[subject % 2])
+    bounds = np.array([training.step() for _ in range(60)])
+    assert (np.diff(bounds) >= -1e-10).all()
+    assert bounds[-1] > bounds[0] + 0.1
+    coef = np.stack([coefficients.mean for coefficients, _ in experts.posteriors])[0]
+    assert np.ptp(coef[:, [1, 3]]) > 0
+    np.testing.assert_array_equal(coef[0, [1, 3]], coef[2, [1, 3]])
+    assert np.ptp(coef[:, 0]) > 0.5
+
+
 def test_bound_of_one_line_is_below_its_exact_evidence_and_close():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(25, 2))
@@ -228,6 +251,55 @@ def test_bound_of_one_line_is_below_its_exact_evidence_and_close():
     exact = (exact - 25 * np.log(experts.y_scale[0])) / 25
     assert bound <= exact + 1e-3  # the floor of y takes a little from the bound, nothing from this
     assert bound >= exact - 0.02  # coefficients and precision are nearly independent
+
+
+# Subjects and shared columns --------------------------------------------------------------------
+
+
+def of_patients(seed):
+    """Rows of sixty patients, five each: X, y, patient, regime of each row, coefficients."""
+    rng = np.random.default_rng(seed)
+    patient = np.repeat(np.arange(60), 5)
+    X, coef = rng.normal(size=(300, 3)), rng.normal(size=(2, 3))
+    regime = patient % 2
+    y = np.einsum("ij,ij->i", X, coef[regime]) + 0.5 * rng.normal(size=300)
+    return X, y, patient, regime, coef
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_patients_share_a_regime_each_and_their_number_is_found(seed):
+    X, y, patient, regime, coef = of_patients(seed)
+    moe = pooled(n_experts=3, gate=ConstantGate()).fit(X, y, subject=patient)
+    assert len(moe.experts_) == 2
+    found = moe.responsibilities(X, y, subject=patient).argmax(axis=1)
+    assert max((found == regime).mean(), (found != regime).mean()) > 0.95
+    first = np.argmin([np.abs(line.coef_ - coef[0]).sum() for line in moe.experts_])
+    np.testing.assert_allclose(moe.experts_[first].coef_, coef[0], atol=0.2)  # 4 standard errors
+    one = pooled(n_experts=3, gate=ConstantGate()).fit(X, X[:, 0] + y - y, subject=patient)
+    assert len(one.experts_) == 1
+
+
+def test_weights_are_rows_that_a_subject_has_more_than_once():
+    X, y, patient, *_ = of_patients(2)
+    weight = np.where(np.arange(300) % 3 == 0, 2, 1)
+    moe = pooled(n_experts=2, gate=ConstantGate())
+    weighted = clone(moe).fit(X, y, sample_weight=weight, subject=patient)
+    X2, y2, patient2 = (np.repeat(each, weight, axis=0) for each in (X, y, patient))
+    repeated = clone(moe).fit(X2, y2, subject=patient2)
+    np.testing.assert_allclose(weighted.predict(X), repeated.predict(X), atol=1e-4)
+    assert weighted.lower_bound_ == pytest.approx(repeated.lower_bound_, abs=1e-6)
+
+
+def test_shared_columns_have_one_coefficient_and_the_others_their_own():
+    X, y, *_ = two_regimes(300, 3, 1)
+    y = y + 2 * X[:, 2]
+    moe = pooled(n_experts=3, shared_effects=[2]).fit(X, y)
+    first, second = moe.experts_
+    assert first.coef_[2] == pytest.approx(second.coef_[2], rel=1e-12)
+    assert np.abs(first.coef_[:2] - second.coef_[:2]).max() > 0.3
+    told = MixtureOfExpertsRegressor(LinearRegression(), 2, shared_effects=[2], random_state=0)
+    told.fit(X, y)
+    assert first.coef_[2] == pytest.approx(told.experts_[0].coef_[2], abs=0.1)
 
 
 # Mergers ---------------------------------------------------------------------------------------
@@ -506,10 +578,10 @@ def test_it_is_cross_validated_like_any_regressor():
         ({"gate": GaussianGate()}, {}, "gate"),
         ({"gate": SoftmaxGate(l1_ratio=0.5)}, {}, "gate"),
         ({"cv": 3}, {}, "cv"),
-        ({"shared_effects": [0]}, {}, "shared_effects"),
         ({"top_k": 1}, {}, "top_k"),
         ({"load_balance": 0.1}, {}, "load_balance"),
-        ({}, {"subject": np.arange(len(Y2)) // 2}, "subject"),
+        ({}, {"subject": np.arange(len(Y2)) // 2}, "The gate tells rows of subject 0 apart"),
+        ({"shared_effects": ["size"]}, {}, "size"),
         ({}, {"exposure": np.ones(len(Y2))}, "exposure"),
     ],
 )

@@ -63,9 +63,11 @@ class Ladder(Trainer):
             data.weight,
             floor=self.likelihood.floor_,
             shared_scale=self.likelihood.scale == "shared",
+            shared_columns=parts.shared_columns(source) if parts.shared_effects else (),
         )
         self.experts.source = source
-        self.gate = PooledGate(gate_columns(parts.gate.trained, data.Z), data.weight)
+        weight = data.weight if data.subjects is None else data.subjects.row_weight
+        self.gate = PooledGate(gate_columns(parts.gate.trained, data.Z), weight)
 
     def start(self, previous):
         """Find the mixture, or go on from responsibilities with as many experts as they have."""
@@ -86,7 +88,7 @@ class Ladder(Trainer):
 
     def _new_problem(self, n_experts):
         if n_experts == 1:  # nothing stands before its gate
-            Z, gate = self.data.X, PooledGate(np.empty((len(self.data.y), 0)), self.data.weight)
+            Z, gate = self.data.X, PooledGate(np.empty((len(self.data.y), 0)), self.gate.weight)
         else:
             Z, gate = self.data.Z, shallow_copy(self.gate)
         experts, likelihood = self.experts.resized(n_experts), shallow_copy(self.likelihood)
@@ -198,7 +200,7 @@ class Ladder(Trainer):
         if experts.n_experts == 2:  # one line has been looked at
             return np.inf, None
         weight, gate = self.data.weight, problem.gate
-        loss, pair = cheapest_merger(experts, problem.resp, gate.log_proba, weight)
+        loss, pair = cheapest_merger(experts, problem.resp, gate.log_proba, gate.weight)
         n_saved = experts.design.shape[1] + gate.design.shape[1]
         return 2 * loss / (n_saved * np.log1p(weight.sum())), pair
 

@@ -220,7 +220,7 @@ class Parts:
         )
         experts.source = source
         if self.shared_effects:
-            experts.share(self._shared_columns(source))
+            experts.share(self.shared_columns(source))
         return experts
 
     def linear_design(self, data, seed):
@@ -249,7 +249,8 @@ class Parts:
         gate = self.gate if n_experts > 1 else GateParts(ConstantGate(), ConstantGate())
         return replace(self, names=names, templates=templates, gate=gate)
 
-    def _shared_columns(self, design):
+    def shared_columns(self, design):
+        """Numbers of the columns of the design with one coefficient for all experts."""
         if not self.likelihood.independent_outputs:
             raise ValueError("shared_effects needs outputs that err alone: covariance='diag'.")
         names = getattr(design, "columns", self.feature_names)

@@ -132,6 +132,7 @@ class PooledProblem(Problem):
 
     def start(self, resp, alpha=None):
         """Take responsibilities (n, K) to start from; the problem."""
+        resp = resp if self.data.subjects is None else self.data.subjects.average(resp)
         self.gate.begin(resp)
         if alpha is not None:
             self.gate.alpha = alpha
@@ -147,14 +148,21 @@ class PooledProblem(Problem):
 
     def _e_step(self):
         self.log_density = self.experts.expected_log_density()
-        log_gate = np.ascontiguousarray(self.gate.log_proba)
+        log_gate, subjects = np.ascontiguousarray(self.gate.log_proba), self.data.subjects
+        self.load = self.gate.weight @ np.exp(log_gate) / self.gate.weight.sum()
+        log_density, weight = self.log_density, self.weight
+        if subjects is not None:
+            log_gate, log_density = subjects.log_gate(log_gate), subjects.weighted_sum(log_density)
+            weight = subjects.counts
         self.resp, self.log_norm = np.empty_like(log_gate), np.empty(len(log_gate))
         n_threads = kernel_threads(log_gate.size)
-        bound = e_step(log_gate, self.log_density, self.weight, self.resp, self.log_norm, n_threads)
+        bound = e_step(log_gate, log_density, weight, self.resp, self.log_norm, n_threads)
+        if subjects is not None:
+            self.resp = subjects.of_rows(self.resp)
+            self.log_norm = subjects.per_row(self.log_norm)
         unit = np.log(self.experts.y_scale).sum()  # of the target, in whose units the bound is
         bound += self.gate.log_prior() - self.experts.divergence
         self.log_norm -= unit
-        self.load = self.weight @ np.exp(log_gate) / self.weight.sum()
         self.objective = float(bound / self.weight.sum() - unit)
         return self.objective
 

@@ -128,12 +128,19 @@ def _half_log_det(factors):
     return np.log(np.einsum("...ii->...i", factors)).sum()
 
 
-def learn_variances(gram, cross, tau, rho, *, one_line=False):
+def learn_variances(gram, cross, tau, rho, own):
     """Variances of a higher evidence, and the posterior under them; the evidence never falls.
 
     One step of MacKay's [3]_, tau <- sum d^2 / gamma with gamma = size - sum Var d / tau the number
     of coefficients that the rows determine, and likewise rho from the slopes of b_0. Where it
     lowers the evidence, that of EM instead, tau <- mean E d^2, which cannot.
+
+    Parameters
+    ----------
+    gram, cross, tau, rho
+        As ``pooled_coefficients`` takes them.
+    own : ndarray of bool of shape (q,)
+        Columns in which experts differ; tau of the others stays as it is, at zero.
 
     Returns
     -------
@@ -141,8 +148,8 @@ def learn_variances(gram, cross, tau, rho, *, one_line=False):
     tau, rho : ndarray of shape (q,)
     """
     now = pooled_coefficients(gram, cross, tau, rho)
-    slopes, intercept = slice(0, -1), slice(-1, None)
-    groups = [("rho", slopes), ("tau", slopes), ("tau", intercept)][: 1 if one_line else 3]
+    slopes = np.arange(len(own)) < len(own) - 1
+    groups = [("rho", slopes), ("tau", own & slopes), ("tau", own & ~slopes)]
     old = {"tau": tau, "rho": rho}
     fast, slow = ({name: var.copy() for name, var in old.items()} for _ in range(2))
     for name, group in groups:
@@ -260,6 +267,8 @@ class PooledExperts(LeastSquaresExperts):
         Standard deviation of what is not known of y, such as its rounding.
     shared_scale : bool
         Whether all experts have one error variance.
+    shared_columns : list of int
+        Numbers of the columns in which experts do not differ.
 
     Attributes
     ----------
@@ -273,9 +282,12 @@ class PooledExperts(LeastSquaresExperts):
         Of the last fit.
     """
 
-    def __init__(self, X, y, weight, *, floor, shared_scale):
+    def __init__(self, X, y, weight, *, floor, shared_scale, shared_columns=()):
         super().__init__(X, y, weight, 1, penalty=0.0, per_column_unit=False, prior=False)
         self.columns = StandardColumns.of(X, weight)
+        if len(shared_columns):
+            self.share(shared_columns)
+            self.columns = StandardColumns(self.columns.mean, self.columns.scale)  # not rotated
         self._design = self.columns.design(X)
         self._targets = super().targets
         self.floor = np.maximum((floor / self.y_scale) ** 2, SMALLEST_FLOOR)
@@ -290,10 +302,17 @@ class PooledExperts(LeastSquaresExperts):
         twin.n_experts, twin.n_fits = n_experts, 0
         return twin
 
+    @property
+    def own(self):
+        """Columns of the design in which experts differ, (q,)."""
+        if self.n_experts == 1 or self.shared is None:
+            return np.full(self.design.shape[1], self.n_experts > 1)
+        return ~self.shared
+
     def begin(self, resp):
         """Forget everything, and learn from the responsibilities of a start."""
         n_outputs, n_columns = self.y_scale.size, self.design.shape[1]
-        self.tau = np.full((n_outputs, n_columns), 0.0 if self.n_experts == 1 else 1.0)
+        self.tau = np.tile(self.own.astype(np.float64), (n_outputs, 1))
         self.rho = np.ones((n_outputs, n_columns))
         self.rho[:, -1] = INTERCEPT_VARIANCE
         half = np.full(self.n_experts, 0.5 * self.weight.sum() / self.n_experts)
@@ -316,7 +335,7 @@ class PooledExperts(LeastSquaresExperts):
                     precisions.mean[:, None] * of_output.cross[:, :, 0],
                     tau[m],
                     rho[m],
-                    one_line=self.n_experts == 1,
+                    self.own,
                 )
                 squares = of_output.residual_squares(coefficients.mean[:, :, None])[:, 0]
                 squares += np.einsum("kij,kij->k", sums.gram, coefficients.cov)

@@ -31,6 +31,7 @@ INTERCEPT_PENALTY = 0.1  # prior precision of the gate's intercepts
 FIRST_ALPHA = 1.0  # and largest, for the responsibilities of a start: else none could be sharp
 SMALLEST_ALPHA, LARGEST_ALPHA = 1e-3, 1e6
 ALPHA_STEPS = 4
+FIRST_STEPS = 5  # of Newton, for the responsibilities of a start
 
 
 class PooledGate:
@@ -60,11 +61,15 @@ class PooledGate:
         self.weight, self.columns = weight, StandardColumns.of(Z, weight)
         self.design = self.columns.design(Z)
 
-    def begin(self, resp):
-        """Weights and ``alpha`` for the responsibilities of a start."""
+    def begin(self, resp, alpha=None):
+        """Weights, and ``alpha`` unless it is given, for the responsibilities of a start."""
         self._set(np.zeros((self.design.shape[1], resp.shape[1])))
-        self.alpha = FIRST_ALPHA
-        self.learn_alpha(resp, largest=FIRST_ALPHA)
+        if alpha is None:
+            self.alpha = FIRST_ALPHA
+            self.learn_alpha(resp, largest=FIRST_ALPHA)
+        else:
+            self.alpha = alpha
+            self.fit(resp, max_iter=FIRST_STEPS)
 
     def fit(self, resp, max_iter=1, tol=0.0):
         """Newton steps that raise F at these responsibilities."""
@@ -133,9 +138,7 @@ class PooledProblem(Problem):
     def start(self, resp, alpha=None):
         """Take responsibilities (n, K) to start from; the problem."""
         resp = resp if self.data.subjects is None else self.data.subjects.average(resp)
-        self.gate.begin(resp)
-        if alpha is not None:
-            self.gate.alpha = alpha
+        self.gate.begin(resp, alpha)
         self.experts.begin(resp)
         self._e_step()
         return self

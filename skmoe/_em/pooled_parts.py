@@ -1,0 +1,40 @@
+"""Which experts and which likelihood are pooled: what depends on the target alone."""
+
+from .._experts.pooled import PooledExperts
+from .._experts.pooled_logistic import PooledLogisticExperts
+from ..likelihoods._pooled import PooledGaussian
+from ..likelihoods._pooled_categorical import PooledCategorical
+
+
+def pooled_parts(parts, design, data):
+    """One pooled expert, of which ``resized`` makes more, and its likelihood.
+
+    Parameters
+    ----------
+    parts : Parts
+        Of the mixture.
+    design : ndarray of shape (n_samples, n_columns)
+        What experts see.
+    data : TrainingData
+        The rows.
+
+    Returns
+    -------
+    experts : PooledExperts or PooledLogisticExperts
+        Untrained.
+    likelihood : PooledGaussian or PooledCategorical
+        Started.
+    """
+    if parts.classes is not None:
+        likelihood = PooledCategorical(n_classes=len(parts.classes))
+        experts = PooledLogisticExperts(design, data.y, data.weight, classes=parts.classes)
+        return experts, likelihood.start(data.y, data.weight, 1)
+    likelihood = PooledGaussian(parts.likelihood.scale).start(data.y, data.weight, 1)
+    experts = PooledExperts(
+        design,
+        data.y,
+        data.weight,
+        floor=likelihood.floor_,
+        shared_scale=likelihood.scale == "shared",
+    )
+    return experts, likelihood

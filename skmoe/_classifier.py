@@ -48,6 +48,14 @@ class MixtureOfExpertsClassifier(ClassifierMixin, InferringMixture, UpdatableMix
     class_weight : dict or "balanced", default=None
         Weights of the classes, multiplied into ``sample_weight``. The probabilities are then
         those of a population with these weights.
+    pooling : bool, default=False
+        Whether the coefficients of each expert deviate from common ones by a normal prior, and the
+        evidence decides how far, as well as how many experts there are: ``n_experts`` is then an
+        upper bound, and a mixture where there are no regimes becomes one logistic regression, whose
+        penalty is learned too. For small tables, see :doc:`/guide/small_tables`. Default experts
+        alone, behind a softmax gate, whose ``alpha`` is learned as well, or a constant one. Their
+        probabilities are averaged over what is not known of the coefficients; ``calibration``
+        says nothing. False is maximum likelihood.
     cv : "auto", "oob", "prefit", False, int, splitter or iterable, default="auto"
         How the E-step gets predictions for rows that experts and gate have not seen. "auto" is
         in-sample for linear models with ten rows a coefficient or more (by weight, over all
@@ -90,7 +98,8 @@ class MixtureOfExpertsClassifier(ClassifierMixin, InferringMixture, UpdatableMix
         EM stops when an iteration changes the objective per unit of weight by no more; cross-fitted
         experts, when two in succession did not better it by more.
     warm_start : bool, default=False
-        Whether ``fit`` goes on from the last solution in place of new starts.
+        Whether ``fit`` goes on from the last solution in place of new starts; with ``pooling``,
+        from its number of experts too.
     forget_factor : float, default=1.0
         For ``partial_fit``: the weight of what was seen falls by this factor for each unit of
         weight seen since; 0.999 follows a drift within about a thousand rows. 1.0 forgets
@@ -116,17 +125,22 @@ class MixtureOfExpertsClassifier(ClassifierMixin, InferringMixture, UpdatableMix
     gate_ : gate or Pipeline
         The fitted gate; after ``add_expert`` a :class:`~skmoe.gates.TreeGate` around it.
     likelihood_ : Categorical
-        With the calibration of each expert.
+        With the calibration of each expert; with ``pooling``, the covariances of its coefficients.
     expert_load_ : ndarray of shape (n_experts,)
         Mean probability that the gate gives to each expert on the training rows.
     lower_bounds_ : list of float
         Objective after each EM iteration: penalised log-likelihood per unit of weight, out of
         fold where experts are cross-fitted.
     lower_bound_ : float
-        Objective of the iterate that was kept, the best.
+        Objective of the iterate that was kept, the best. With ``pooling`` a bound on the
+        logarithm of the evidence, per unit of weight.
+    log_evidence_ : dict of int to float
+        Only with ``pooling``: for each number of experts that was tried, the highest
+        ``lower_bound_`` less what is paid for what is not known of the gate. The largest was kept.
     start_lower_bounds_ : list of list of float
         Objectives of each start, iteration by iteration, under linear experts; EM went on from
-        the best. Empty where there was nothing to choose: one start, or one expert.
+        the best. Empty where there was nothing to choose, one start or one expert, and with
+        ``pooling``, whose mixtures start from more than that.
     n_iter_ : int
         EM iterations.
     n_expert_fits_ : int
@@ -176,6 +190,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, InferringMixture, UpdatableMix
         **UpdatableMixture._parameter_constraints,
         "calibration": [StrOptions({"auto", "temperature", "smoothing"}), None],
         "class_weight": [StrOptions({"balanced"}), dict, None],
+        "pooling": ["boolean"],
     }
 
     def __init__(
@@ -186,6 +201,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, InferringMixture, UpdatableMix
         gate=None,
         calibration="auto",
         class_weight=None,
+        pooling=False,
         cv="auto",
         ensemble=True,
         min_responsibility="auto",
@@ -209,6 +225,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, InferringMixture, UpdatableMix
         self.gate = gate
         self.calibration = calibration
         self.class_weight = class_weight
+        self.pooling = pooling
         self.cv = cv
         self.ensemble = ensemble
         self.min_responsibility = min_responsibility

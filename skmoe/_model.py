@@ -274,7 +274,9 @@ class ClassificationModel(Model):
         """
         routes = Routes.to_all(X.shape[0], len(self.experts)) if routes is None else routes
         predictions = self.expert_predictions(X, routes)
-        calibrated = self.likelihood.calibrate(predictions, routes.experts)
+        row_scale = self.row_scale(X)
+        facts = {} if row_scale is None else {"row_scale": row_scale}
+        calibrated = self.likelihood.calibrate(predictions, routes.experts, **facts)
         for k, expert in enumerate(self.experts):
             if has_own_density(expert):
                 of_expert = routes.lead_to(k)

@@ -29,7 +29,7 @@ from ._experts.traits import STACK, has_own_density
 from ._tables import HEAVIEST, accepts, check_sizes, check_table
 from .exceptions import SmallWeightsWarning, warn_user
 from .gates import ConstantGate, SoftmaxGate
-from .likelihoods import Gaussian
+from .likelihoods import Categorical, Gaussian
 
 DEFAULT_N_EXPERTS = 4
 LIGHT_ROW = 0.1  # weights around less than this were hardly meant as numbers of rows
@@ -360,7 +360,10 @@ def _wanted_by_pooling(mixture):
     is_automatic = isinstance(mixture.cv, str) and mixture.cv == "auto"
     return {
         "experts=None, which are linear": mixture.experts is None,
-        "Gaussian errors: likelihood='gaussian', or Gaussian('shared')": is_gaussian,
+        "Gaussian errors: likelihood='gaussian', or Gaussian('shared')": (
+            is_gaussian or type(likelihood) is Categorical
+        ),
+        "class_weight=None": mixture.class_weight is None,
         "the gate None, SoftmaxGate() with l1_ratio=0 or ConstantGate()": (
             gate is None or is_softmax or type(gate) is ConstantGate
         ),

@@ -2,12 +2,11 @@
 
 import numpy as np
 
-from .._experts.pooled import PooledExperts
-from ..likelihoods._pooled import PooledGaussian
 from . import make_problem
 from .loop import run_em
 from .merging import cheapest_merger, merged
 from .pooled import PooledGate, PooledProblem, gate_columns
+from .pooled_parts import pooled_parts
 from .problem import shallow_copy
 from .starts import STARTS, soften
 from .trainer import SURROGATE_PENALTY, Trainer
@@ -56,15 +55,7 @@ class Ladder(Trainer):
             raise ValueError("pooling needs dense columns: X.toarray(), or pooling=False.")
         self.n_experts = min(self.n_experts, np.count_nonzero(data.weight))
         self.source, self.columns = source, design
-        self.likelihood = PooledGaussian(parts.likelihood.scale).start(data.y, data.weight, 1)
-        self.experts = PooledExperts(
-            design,
-            data.y,
-            data.weight,
-            floor=self.likelihood.floor_,
-            shared_scale=self.likelihood.scale == "shared",
-            shared_columns=parts.shared_columns(source) if parts.shared_effects else (),
-        )
+        self.experts, self.likelihood = pooled_parts(parts, source, design, data)
         self.experts.source = source
         weight = data.weight if data.subjects is None else data.subjects.row_weight
         self.gate = PooledGate(gate_columns(parts.gate.trained, data.Z), weight)
@@ -122,12 +113,13 @@ class Ladder(Trainer):
     def _splits(self, problem, random_state):
         """Problems with one expert more, each of which has taken half the rows of another."""
         data, resp = self.data, problem.resp
+        target = data.y if data.target is None else data.target
         for k in range(resp.shape[1]):
             weight = data.weight * resp[:, k]
             if weight.sum() < 2:
                 continue
             for name in SPLITS:
-                labels = STARTS[name](data.columns, data.target, weight, 2, random_state)
+                labels = STARTS[name](data.columns, target, weight, 2, random_state)
                 own, other = resp[:, [k]].T * soften(labels, 2).T
                 halves = np.column_stack([resp, other])
                 halves[:, k] = own

@@ -1,0 +1,43 @@
+"""Which experts and which likelihood are pooled: what depends on the target alone."""
+
+from .._experts.pooled import PooledExperts
+from .._experts.pooled_logistic import PooledLogisticExperts
+from ..likelihoods._pooled import PooledGaussian
+from ..likelihoods._pooled_categorical import PooledCategorical
+
+
+def pooled_parts(parts, source, design, data):
+    """One pooled expert, of which ``resized`` makes more, and its likelihood.
+
+    Parameters
+    ----------
+    parts : Parts
+        Of the mixture.
+    source : array-like of n_samples rows
+        What experts see.
+    design : ndarray of shape (n_samples, n_columns)
+        The same as an array.
+    data : TrainingData
+        The rows.
+
+    Returns
+    -------
+    experts : PooledExperts or PooledLogisticExperts
+        Untrained.
+    likelihood : PooledGaussian or PooledCategorical
+        Started.
+    """
+    if parts.classes is not None:
+        likelihood = PooledCategorical(n_classes=len(parts.classes))
+        experts = PooledLogisticExperts(design, data.y, data.weight, classes=parts.classes)
+        return experts, likelihood.start(data.y, data.weight, 1)
+    likelihood = PooledGaussian(parts.likelihood.scale).start(data.y, data.weight, 1)
+    experts = PooledExperts(
+        design,
+        data.y,
+        data.weight,
+        floor=likelihood.floor_,
+        shared_scale=likelihood.scale == "shared",
+        shared_columns=parts.shared_columns(source) if parts.shared_effects else (),
+    )
+    return experts, likelihood

@@ -1,0 +1,308 @@
+r"""Logistic experts with partially pooled coefficients.
+
+In standardised columns with the intercept last, x, expert k has a linear function f_m = x'b_km for
+the second of two classes, or for each of three and more, and
+
+    P(y_i = c | z_i = k)  =  softmax(f)_c      (of two classes, a logistic function of f)
+    b_k = b_0 + d_k,   b_0 ~ N(0, diag(rho)),   d_k ~ N(0, diag(tau))
+
+alike, but on its own, for each function; see ``pooled`` for rho and tau. Under a normal q(b) the
+functions of a row are normal, with means and variances, and the expected log-probability of its
+class has no closed form. A bound from below stands for it: that of Jaakkola and Jordan [1]_ for two
+classes, the tilted one of Knowles and Minka [2]_ for more. With
+
+    curvature = -2 d bound / d variance,    slope = d bound / d mean
+
+q(b) is the exact posterior under a normal likelihood with the sums gram = sum v R curvature x x'
+and cross = sum v R (slope + curvature mean) x, or moves a part of the way there [3]_. Of two
+classes the whole way is coordinate ascent; of more a step that lowers the bound is taken again
+shorter.
+
+References
+----------
+.. [1] T. S. Jaakkola and M. I. Jordan, "Bayesian parameter estimation via variational methods",
+   Statistics and Computing 10 (2000) 25-37.
+.. [2] D. A. Knowles and T. P. Minka, "Non-conjugate variational message passing for multinomial and
+   binary regression", NIPS 24 (2011) 1701-1709.
+.. [3] M. E. Khan and W. Lin, "Conjugate-computation variational inference", AISTATS (2017).
+"""
+
+import copy
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import special
+
+from .._numerics.columns import StandardColumns, quadratic_forms
+from .._numerics.statistics import weighted_grams
+from .logistic import LogisticExperts
+from .pooled import INTERCEPT_VARIANCE, SMALL_PENALTY, learn_variances, pooled_coefficients
+
+FIRST_ROUNDS = 6  # of coefficients and variances for the responsibilities of a start
+GROWTH = 1.3  # of the size of a step, after one that raised the bound
+SMALLEST_SIZE = 0.02  # of a step, below which none is taken
+ROUNDING = 1e-10  # of a sum over rows, relative
+N_TILTS = 8  # steps to the best tilt of a row
+
+
+# Expected log-probabilities -------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Expected:
+    """Bounds of expected log-probabilities, and their derivatives.
+
+    Attributes
+    ----------
+    value : ndarray of shape (n_samples, n_experts)
+        Bounds.
+    curvature, working : ndarray of shape (n_samples, n_experts, n_functions)
+        ``-2 d value / d variance``, not negative, and ``d value / d mean + curvature * mean``.
+    """
+
+    value: np.ndarray
+    curvature: np.ndarray
+    working: np.ndarray
+
+
+class TwoClasses:
+    """Jaakkola's and Jordan's bound, at its best: xi^2 = mean^2 + variance.
+
+    ``log s(xi) - xi / 2 + (y - 1/2) mean`` with the curvature ``tanh(xi / 2) / (2 xi)``.
+    """
+
+    n_functions = 1
+    first_size = 1.0
+
+    @staticmethod
+    def expected(labels, mean, variance):
+        """Bounds for rows; see ``Expected``.
+
+        Parameters
+        ----------
+        labels : ndarray of shape (n_samples, n_functions)
+            Zeros and ones.
+        mean, variance : ndarray of shape (n_samples, n_experts, n_functions)
+            Of the functions.
+        """
+        xi = np.sqrt(mean**2 + variance + 1e-12)
+        sign = labels[:, None] - 0.5
+        value = special.log_expit(xi) - 0.5 * xi + sign * mean
+        curvature = np.tanh(0.5 * xi) / (2 * xi)
+        return Expected(value[:, :, 0], curvature, np.broadcast_to(sign, mean.shape))
+
+
+class ManyClasses:
+    """Knowles' and Minka's tilted bound.
+
+    For any tilts a, ``E log sum exp f <= log sum_c exp(m_c + (1 - 2 a_c) v_c / 2) + sum a_c^2 v_c /
+    2``. At their best they are the softmax p in there, and the curvature ``p (1 - 2 a) + a^2``.
+
+    Parameters
+    ----------
+    n_classes : int
+        Number of classes.
+    """
+
+    first_size = 0.5
+
+    def __init__(self, n_classes):
+        self.n_functions = n_classes
+
+    @staticmethod
+    def expected(labels, mean, variance):
+        """Bounds for rows; see ``TwoClasses.expected``."""
+        tilt = special.softmax(mean, axis=2)
+        for _ in range(N_TILTS):
+            tilt = 0.5 * (tilt + special.softmax(mean + (0.5 - tilt) * variance, axis=2))
+        inner = mean + (0.5 - tilt) * variance
+        log_norm = special.logsumexp(inner, axis=2)
+        proba = np.exp(inner - log_norm[:, :, None])
+        value = (labels[:, None] * mean).sum(axis=2) - log_norm
+        value -= 0.5 * (tilt**2 * variance).sum(axis=2)
+        curvature = (proba - tilt) ** 2 + proba * (1 - proba)
+        return Expected(value, curvature, labels[:, None] - proba + curvature * mean)
+
+
+# Experts in training --------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Posterior:
+    """What is known of the coefficients.
+
+    Attributes
+    ----------
+    coefficients : list of Coefficients
+        Of each function.
+    gram, cross : ndarray of shape (n_functions, K, q, q) and (n_functions, K, q)
+        Sums that they are the posterior of.
+    tau, rho : ndarray of shape (n_functions, q)
+        Prior variances.
+    expected : Expected
+        Of the rows.
+    """
+
+    coefficients: list
+    gram: np.ndarray
+    cross: np.ndarray
+    tau: np.ndarray
+    rho: np.ndarray
+    expected: Expected
+
+    @property
+    def divergence(self):
+        """What is paid for what is not known of the coefficients."""
+        return sum(each.divergence for each in self.coefficients)
+
+    def bound(self, weights):
+        """What a step raises at these weights (n_samples, n_experts) of the rows."""
+        return np.vdot(weights, self.expected.value) - self.divergence
+
+
+class PooledLogisticExperts(LogisticExperts):
+    """K logistic experts with partially pooled coefficients; a sibling of ``PooledExperts``.
+
+    Parameters
+    ----------
+    X, y, weight, classes
+        As ``LogisticExperts`` takes them.
+
+    Attributes
+    ----------
+    columns : StandardColumns
+        What coefficients belong to.
+    posterior : Posterior
+        After ``begin``.
+    """
+
+    y_scale = np.ones(1)  # classes have no unit
+
+    def __init__(self, X, y, weight, *, classes):
+        super().__init__(X, y, weight, 1, classes=classes, penalty=0.0, per_column_unit=False)
+        self.columns = StandardColumns.of(X, weight)
+        self._design = self.columns.design(X)
+        self.kind = TwoClasses() if self.n_classes == 2 else ManyClasses(self.n_classes)
+        self._labels = self.labels[:, -self.kind.n_functions :]
+
+    design = property(lambda self: self._design)
+    tau = property(lambda self: self.posterior.tau)
+    rho = property(lambda self: self.posterior.rho)
+
+    def resized(self, n_experts):
+        """As many untrained experts on the same rows."""
+        twin = copy.copy(self)
+        twin.n_experts, twin.n_fits = n_experts, 0
+        return twin
+
+    def begin(self, resp):
+        """Forget everything, and learn from the responsibilities of a start."""
+        shape = (self.kind.n_functions, self.n_experts, self.design.shape[1])
+        tau = np.full((shape[0], shape[2]), 0.0 if self.n_experts == 1 else 1.0)
+        rho = np.ones((shape[0], shape[2]))
+        rho[:, -1] = INTERCEPT_VARIANCE
+        nothing = np.zeros((len(self.design), self.n_experts, shape[0]))
+        expected = self.kind.expected(self._labels, nothing, nothing)
+        first = Posterior([], np.zeros((*shape, shape[2])), np.zeros(shape), tau, rho, expected)
+        self._set(self._moved(first, self._sums(first, resp * self.weight[:, None]), 1.0, False))
+        self._size = self.kind.first_size
+        self.fit(resp, n_rounds=FIRST_ROUNDS)
+
+    def fit(self, resp, working=None, exposure=None, n_rounds=1):
+        """Coefficients and prior variances of a higher bound; see ``Experts``."""
+        weights = resp * self.weight[:, None]
+        for _ in range(n_rounds):
+            self._set(self._better(weights))
+        self.n_fits += self.n_experts
+
+    def _better(self, weights):
+        """The posterior after a step, as long as the bound lets it be."""
+        now = self.posterior
+        least = now.bound(weights)
+        least -= ROUNDING * abs(least)
+        sums, learns = self._sums(now, weights), True
+        while self._size > SMALLEST_SIZE:
+            new = self._moved(now, sums, self._size, learns)
+            if new.bound(weights) >= least:
+                self._size = min(1.0, GROWTH * self._size)
+                return new
+            if not learns:
+                self._size *= 0.5
+            learns = False
+        self._size = self.kind.first_size
+        return now
+
+    def _sums(self, now, weights):
+        """Sums over the rows, shaped like ``gram`` and ``cross`` of ``Posterior``."""
+        n_columns = self.design.shape[1]
+        curvature, working = (
+            (weights[:, :, None] * each).transpose(0, 2, 1).reshape(len(weights), -1)
+            for each in (now.expected.curvature, now.expected.working)
+        )
+        shape = (self.kind.n_functions, self.n_experts, n_columns)
+        gram = weighted_grams(self.design, curvature).reshape(*shape, n_columns)
+        return gram, (working.T @ self.design).reshape(shape)
+
+    def _moved(self, now, sums, size, learns):
+        """The posterior after a step of a size between 0 and 1; with prior variances or without."""
+        gram, cross = (
+            (1 - size) * old + size * new
+            for old, new in zip((now.gram, now.cross), sums, strict=True)
+        )
+        tau, rho, coefficients = now.tau.copy(), now.rho.copy(), []
+        own = np.full(tau.shape[1], self.n_experts > 1)  # columns in which experts differ
+        for m in range(len(gram)):
+            if learns:
+                of_function, tau[m], rho[m] = learn_variances(
+                    gram[m], cross[m], tau[m], rho[m], own
+                )
+            else:
+                of_function = pooled_coefficients(gram[m], cross[m], tau[m], rho[m])
+            coefficients.append(of_function)
+        mean = np.stack([self.design @ each.mean.T for each in coefficients], axis=2)
+        variance = np.stack([quadratic_forms(self.design, c.cov) for c in coefficients], axis=2)
+        expected = self.kind.expected(self._labels, mean, np.maximum(variance, 0.0))
+        return Posterior(coefficients, gram, cross, tau, rho, expected)
+
+    def _set(self, posterior):
+        self.posterior = posterior
+        coef = np.stack([each.mean for each in posterior.coefficients], axis=2)
+        self._set_coef(np.dstack([-0.5 * coef, 0.5 * coef]) if self.n_classes == 2 else coef)
+
+    def _set_coef(self, coef):
+        self.coef, self.predictions = coef, None
+
+    def state(self):
+        """What ``restore`` needs; never changed in place."""
+        return self.posterior, self._size
+
+    def restore(self, state):
+        """Back to an earlier state."""
+        posterior, self._size = state
+        self._set(posterior)
+
+    @property
+    def divergence(self):
+        """What is paid for what is not known of the coefficients."""
+        return self.posterior.divergence
+
+    def loss_as_one(self, k, other):
+        """Log-likelihood that two experts lose with one function, by the quadratic in the sums."""
+        gram, cross = self.posterior.gram, self.posterior.cross
+        alone = _optimum(gram[:, [k, other]], cross[:, [k, other]])
+        together = _optimum(gram[:, k] + gram[:, other], cross[:, k] + cross[:, other])
+        return float(alone - together)
+
+    def expected_log_density(self):
+        """Bound of the expected log-probability of each row's class, (n, K)."""
+        return self.posterior.expected.value
+
+    def raw(self, coef):
+        """Coefficients (p, m) and intercepts (m,) in the units of X, from those of the design."""
+        return super().raw(self.columns.standard(coef))
+
+
+def _optimum(gram, cross):
+    """Largest values of ``cross'b - 1/2 b'gram b`` for the last axes, summed."""
+    penalty = SMALL_PENALTY * np.eye(gram.shape[-1])
+    return 0.5 * np.vdot(cross, np.linalg.solve(gram + penalty, cross[..., None])[..., 0])

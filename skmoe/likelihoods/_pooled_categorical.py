@@ -1,0 +1,109 @@
+"""What pooled experts leave of class probabilities: averages over uncertain linear functions."""
+
+import numpy as np
+from scipy import special
+
+from .._numerics.columns import quadratic_forms
+from .._tables import numeric_matrix
+from ._categorical import Categorical
+
+
+class PooledCategorical(Categorical):
+    r"""Class probabilities of experts with partially pooled coefficients.
+
+    The linear functions :math:`f_c` of an expert have a normal posterior, with means :math:`m_c`
+    and variances :math:`v_c = x^T C_{kc} x`, over which its probabilities are averaged,
+
+    .. math:: p_k(c \mid x) \propto \Bigl(\sum_j
+        \exp\frac{m_j - m_c}{\sqrt{1 + \pi (v_j + v_c) / 8}}\Bigr)^{-1},
+
+    the exact average but for an error of about a hundredth [1]_ [2]_; of two classes the variance
+    is that of the log-odds. A fit with ``pooling=True`` makes it.
+
+    Attributes
+    ----------
+    coef_cov_ : ndarray of shape (n_experts, n_functions, q, q)
+        Covariances of the coefficients of ``columns_``, the intercept last; one function for two
+        classes, else one for each.
+    outside_var_ : ndarray of shape (n_functions,)
+        Variance per unit of squared distance from the space of the rows of ``fit``.
+    columns_ : StandardColumns
+        Makes a design of what the experts see.
+    transformer_ : Pipeline or None
+        Makes what the experts see of X.
+
+    References
+    ----------
+    .. [1] D. J. C. MacKay, "The evidence framework applied to classification networks", Neural
+       Computation 4 (1992) 720-736.
+    .. [2] J. Daunizeau, "Semi-analytical approximations to statistical moments of sigmoid and
+       softmax mappings of normal variables", arXiv:1703.00091 (2017).
+    """
+
+    per_expert = (*Categorical.per_expert, "coef_cov_")
+    learns_batches = False
+    averages_experts = True
+    n_parameters_ = None
+
+    def __init__(self, *, n_classes=0):
+        super().__init__(temperature=False, smoothing=False, epsilon=0.0, n_classes=n_classes)
+
+    def take(self, experts, resp, transformer):
+        """Take what pooled experts have learned.
+
+        Parameters
+        ----------
+        experts : PooledLogisticExperts
+            Trained.
+        resp : ndarray of shape (n_samples, n_experts)
+            Responsibilities.
+        transformer : Pipeline or None
+            Fitted; from X to what the experts see.
+        """
+        self.start(experts.y, experts.weight, experts.n_experts)
+        self.take_mass(experts.weight @ resp)
+        coefficients = experts.posterior.coefficients
+        self.coef_cov_ = np.stack([each.cov for each in coefficients], axis=1)
+        self.outside_var_ = (experts.tau + experts.rho)[:, 0]
+        self.columns_, self.transformer_ = experts.columns, transformer
+
+    def scale_model_(self, X):
+        """Standard deviations of the linear functions, (n_samples, n_experts, n_functions)."""
+        X = numeric_matrix(X if self.transformer_ is None else self.transformer_.transform(X))
+        design, functions = self.columns_.design(X), self.coef_cov_.swapaxes(0, 1)
+        variance = np.stack([quadratic_forms(design, cov) for cov in functions], axis=2)
+        variance += (self.columns_.outside(X)[:, None] * self.outside_var_)[:, None]
+        return np.sqrt(np.maximum(variance, 0.0))
+
+    def calibrate(self, prediction, experts=None, row_scale=None):
+        """Class probabilities, averaged over what is not known of the experts.
+
+        Parameters
+        ----------
+        prediction : ndarray of shape (n_samples, n_experts, n_classes)
+            Class probabilities of each expert at the mean of its coefficients.
+        experts : ndarray of shape (n_samples, k), default=None
+            Whose predictions they are; None is all experts in order.
+        row_scale : ndarray of shape (n_samples, n_experts, n_functions), default=None
+            From ``scale_model_``, of all experts; None is zero.
+
+        Returns
+        -------
+        proba : ndarray of shape (n_samples, n_experts, n_classes)
+            Sum to one over the classes.
+        """
+        if row_scale is None:
+            return prediction
+        if experts is not None:
+            row_scale = np.take_along_axis(row_scale, experts[:, :, None], axis=1)
+        log_proba = np.log(np.maximum(prediction, np.finfo(float).tiny))
+        if row_scale.shape[2] == 1:
+            log_odds = log_proba[..., 1:] - log_proba[..., :1]
+            log_odds = log_odds / np.sqrt(1 + np.pi / 8 * row_scale**2)
+            return special.expit(np.concatenate([-log_odds, log_odds], axis=2))
+        averaged = np.empty_like(log_proba)
+        for c in range(log_proba.shape[2]):
+            variance = row_scale**2 + row_scale[..., c : c + 1] ** 2
+            log_odds = (log_proba - log_proba[..., c : c + 1]) / np.sqrt(1 + np.pi / 8 * variance)
+            averaged[..., c] = -special.logsumexp(log_odds, axis=2)
+        return special.softmax(averaged, axis=2)

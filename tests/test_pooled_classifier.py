@@ -1,0 +1,410 @@
+"""Partial pooling for classes: bounds against integrals, regimes or none, and how it is used."""
+
+import pickle
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import special, stats
+from sklearn.base import clone
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from skmoe import MixtureOfExpertsClassifier
+from skmoe._data import Rows, TrainingData
+from skmoe._em.pooled import PooledGate, PooledProblem
+from skmoe._em.starts import STARTS, soften
+from skmoe._experts.pooled_logistic import ManyClasses, PooledLogisticExperts, TwoClasses
+from skmoe.gates import ConstantGate, GaussianGate, SoftmaxGate
+from skmoe.likelihoods._pooled_categorical import PooledCategorical
+
+N_TEST = 4000
+
+
+def pooled(**params):
+    return MixtureOfExpertsClassifier(
+        **({"n_experts": 2, "pooling": True, "random_state": 0} | params)
+    )
+
+
+def classes(n, p, seed, *, n_classes=2, regimes=1, size=1.5):
+    """Rows to fit and to test of one or two logistic regressions, behind a soft border."""
+    rng = np.random.default_rng([seed, n, p, n_classes, regimes])
+    X = rng.normal(size=(n + N_TEST, p))
+    coef = size * rng.normal(size=(2, p, n_classes))
+    intercept = rng.normal(size=(2, n_classes))
+    regime = (rng.uniform(size=len(X)) < special.expit(4 * X[:, 0])).astype(int) * (regimes - 1)
+    values = np.einsum("ij,ijc->ic", X, coef[regime]) + intercept[regime]
+    y = (values + rng.gumbel(size=values.shape)).argmax(axis=1)
+    return X[:n], y[:n], X[n:], y[n:]
+
+
+def mean_log_proba(model, X, y):
+    return np.log(model.predict_proba(X)[np.arange(len(y)), y]).mean()
+
+
+def problem(X, y, weight, n_experts):
+    labels, numbers = np.unique(y, return_inverse=True)
+    experts = PooledLogisticExperts(X, numbers, weight, classes=labels)
+    likelihood = PooledCategorical().start(numbers, weight, 1)
+    data = TrainingData.of(Rows(X, numbers, weight), X)
+    gate = PooledGate(X if n_experts > 1 else X[:, :0], weight)
+    return PooledProblem(experts.resized(n_experts), gate, likelihood, data)
+
+
+# Bounds ---------------------------------------------------------------------------------------
+
+
+def test_bound_of_two_classes_is_below_the_expectation_and_close():
+    mean, variance = np.meshgrid(np.linspace(-4, 4, 9), [0.01, 0.5, 2.0])
+    mean, variance = mean.reshape(-1, 1, 1), variance.reshape(-1, 1, 1)
+    nodes, weights = np.polynomial.hermite_e.hermegauss(60)
+    for label in (0.0, 1.0):
+        found = TwoClasses.expected(np.full((len(mean), 1), label), mean, variance).value[:, 0]
+        f = mean[:, 0] + np.sqrt(variance[:, 0]) * nodes
+        exact = special.log_expit(f if label else -f) @ (weights / weights.sum())
+        assert (found <= exact + 1e-6).all()
+        assert (found >= exact - 0.1).all()
+
+
+def test_bound_of_many_classes_is_below_the_expectation_and_close():
+    rng = np.random.default_rng(0)
+    mean, variance = 2 * rng.normal(size=(6, 1, 3)), rng.exponential(size=(6, 1, 3))
+    labels = np.eye(3)[[0, 1, 2, 0, 1, 2]]
+    nodes, weights = np.polynomial.hermite_e.hermegauss(25)
+    grid = np.stack(np.meshgrid(nodes, nodes, nodes), axis=-1).reshape(-1, 3)
+    mass = np.stack(np.meshgrid(weights, weights, weights), axis=-1).reshape(-1, 3).prod(axis=1)
+    f = mean + np.sqrt(variance) * grid  # (6, n_nodes, 3)
+    log_proba = (f * labels[:, None]).sum(axis=2) - special.logsumexp(f, axis=2)
+    exact = log_proba @ (mass / mass.sum())
+    found = ManyClasses.expected(labels, mean, variance).value[:, 0]
+    assert (found <= exact + 1e-6).all()
+    assert (found >= exact - 0.1).all()
+
+
+@pytest.mark.parametrize("n_classes", [2, 4])
+def test_curvature_and_slope_are_derivatives_of_the_bound(n_classes):
+    rng = np.random.default_rng(0)
+    kind = TwoClasses() if n_classes == 2 else ManyClasses(n_classes)
+    shape = (5, 2, kind.n_functions)
+    mean, variance = rng.normal(size=shape), rng.exponential(size=shape)
+    labels = np.eye(n_classes)[rng.integers(n_classes, size=5)][:, -kind.n_functions :]
+    now = None
+    for _ in range(8):  # of tilts to their best, where they make no difference
+        now = kind.expected(labels, mean, variance, now)
+    for m in range(kind.n_functions):
+        step = 1e-4 * np.eye(kind.n_functions)[m]
+
+        def value(mean, variance):
+            near = now
+            for _ in range(8):
+                near = kind.expected(labels, mean, variance, near)
+            return near.value
+
+        slope = (value(mean + step, variance) - value(mean - step, variance)) / 2e-4
+        curvature = -(value(mean, variance + step) - value(mean, variance - step)) / 1e-4
+        expected = (now.working - now.curvature * mean)[:, :, m]
+        np.testing.assert_allclose(slope, expected, atol=1e-5)
+        np.testing.assert_allclose(curvature, now.curvature[:, :, m], atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("n", "p", "n_classes", "n_experts", "seed"),
+    [
+        *((80, 3, 2, 3, seed) for seed in range(4)),
+        (60, 5, 2, 1, 0),
+        (40, 60, 2, 2, 0),
+        *((80, 3, 3, 2, seed) for seed in range(3)),
+        (60, 5, 4, 1, 0),
+    ],
+)
+def test_bound_never_falls_at_a_fixed_prior_of_the_gate(n, p, n_classes, n_experts, seed):
+    X, y, *_ = classes(n, p, seed, n_classes=n_classes, regimes=2)
+    weight = np.random.default_rng(seed).exponential(size=n)
+    training = problem(X, y, weight, n_experts)
+    start = STARTS["functions"](X, training.y, weight, n_experts, np.random.RandomState(seed))
+    training.start(soften(start, n_experts))
+    bounds = np.array([training.step() for _ in range(50)])
+    # Rounding of sums over rows, of numbers of about the size of the bound.
+    assert (np.diff(bounds) >= -1e-9 * np.maximum(1, np.abs(bounds[1:]))).all()
+    assert bounds[-1] > bounds[0]
+
+
+def test_two_classes_take_whole_steps():
+    X, y, *_ = classes(100, 4, 0, regimes=2)
+    training = problem(X, y, np.ones(100), 2)
+    training.start(soften((X[:, 0] > 0).astype(int), 2))
+    for _ in range(30):
+        training.step()
+        assert training.experts.state()[1] == 1.0
+
+
+def test_one_expert_of_one_column_is_about_its_exact_posterior():
+    X, y, *_ = classes(40, 1, 1)
+    training = problem(X, y, np.ones(40), 1).start(np.ones((40, 1)))
+    for _ in range(300):
+        bound = training.step()
+    experts = training.experts
+    (coefficients,), design = experts.posterior.coefficients, experts.design
+    deviation = np.sqrt(np.diag(coefficients.cov[0]))
+    slopes, intercepts = (
+        mean + 8 * each * np.linspace(-1, 1, 301)
+        for mean, each in zip(coefficients.mean[0], deviation, strict=True)
+    )
+    grid = np.stack(np.meshgrid(slopes, intercepts, indexing="ij"), axis=-1).reshape(-1, 2)
+    prior = stats.norm(scale=np.sqrt(experts.rho[0])).logpdf(grid).sum(axis=1)
+    log_joint = special.log_expit((2 * y - 1)[:, None] * (design @ grid.T)).sum(axis=0) + prior
+    cell = (slopes[1] - slopes[0]) * (intercepts[1] - intercepts[0])
+    evidence = (special.logsumexp(log_joint) + np.log(cell)) / 40
+    assert evidence - 0.02 < bound < evidence
+    proba = special.softmax(log_joint)
+    mean = proba @ grid
+    std = np.sqrt(proba @ (grid - mean) ** 2)
+    np.testing.assert_allclose(coefficients.mean[0], mean, atol=0.35 * std.max())
+    # The bound is known to make the posterior too narrow, by a part of it.
+    assert (deviation < 1.05 * std).all()
+    assert (deviation > 0.6 * std).all()
+
+
+@pytest.mark.parametrize("n_classes", [2, 4])
+def test_probabilities_are_averages_over_the_posterior(n_classes):
+    rng = np.random.default_rng(0)
+    n_functions = 1 if n_classes == 2 else n_classes
+    mean = 2 * rng.normal(size=(8, 1, n_functions))
+    scale = rng.exponential(size=(8, 1, n_functions))
+    draws = mean + scale * rng.normal(size=(8, 50000, n_functions))
+
+    def proba(f):
+        return special.softmax(np.concatenate([0 * f, f], axis=2) if n_classes == 2 else f, axis=2)
+
+    found = PooledCategorical().calibrate(proba(mean), row_scale=scale)
+    np.testing.assert_allclose(found.sum(axis=2), 1)
+    np.testing.assert_allclose(found[:, 0], proba(draws).mean(axis=1), atol=0.03)
+    certain = PooledCategorical().calibrate(proba(mean), row_scale=0 * scale)
+    np.testing.assert_allclose(certain, proba(mean), atol=1e-12)
+
+
+# Regimes or none ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("n", "p", "n_classes", "seed"),
+    [
+        (60, 5, 2, 0),
+        (100, 10, 2, 0),
+        (100, 4, 3, 0),
+        *(pytest.param(60, 5, 2, seed, marks=pytest.mark.slow) for seed in (1, 2)),
+        *(pytest.param(100, 5, 3, seed, marks=pytest.mark.slow) for seed in (1, 2)),
+    ],
+)
+def test_without_regimes_there_is_one_expert(n, p, n_classes, seed):
+    X, y, X_test, y_test = classes(n, p, seed, n_classes=n_classes, size=0.7)
+    moe = pooled().fit(X, y)
+    assert len(moe.experts_) == 1
+    assert list(moe.log_evidence_) == [1, 2]
+    told = LogisticRegression(C=1.0).fit(X, y)  # which happens to suit about these coefficients
+    assert mean_log_proba(moe, X_test, y_test) > mean_log_proba(told, X_test, y_test) - 0.06
+
+
+@pytest.mark.parametrize(
+    ("n_classes", "seed"), [(2, 0), (3, 0), pytest.param(2, 1, marks=pytest.mark.slow)]
+)
+def test_two_regimes_are_found_without_being_told(n_classes, seed):
+    X, y, X_test, y_test = classes(400, 3, seed, n_classes=n_classes, regimes=2, size=2.5)
+    moe = pooled().fit(X, y)
+    told = MixtureOfExpertsClassifier(n_experts=2, random_state=0).fit(X, y)
+    assert len(moe.experts_) == 2
+    assert mean_log_proba(moe, X_test, y_test) > mean_log_proba(told, X_test, y_test) - 0.02
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_more_columns_than_rows_are_taken(n_classes):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(50 + N_TEST, 70))
+    values = np.column_stack([2 * X[:, 0], 2 * X[:, 1], 2 * X[:, 2]])[:, :n_classes]
+    y = (values + rng.gumbel(size=values.shape)).argmax(axis=1)
+    moe = pooled(n_experts=1).fit(X[:50], y[:50])
+    assert moe.experts_[0].coef_.shape == (1 if n_classes == 2 else 3, 70)
+    share = np.bincount(y[:50]) / 50
+    assert mean_log_proba(moe, X[50:], y[50:]) > np.log(share) @ share - 0.05
+
+
+# Invariance -----------------------------------------------------------------------------------
+
+X2, Y2, X2_TEST, Y2_TEST = classes(150, 3, 2, regimes=2, size=2.5)
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    return pooled().fit(X2, Y2)
+
+
+def assert_alike(one, other, atol=1e-5):
+    """The same but for where EM stopped."""
+    assert len(one.experts_) == len(other.experts_)
+    values = (mean_log_proba(moe, X2_TEST, Y2_TEST) for moe in (one, other))
+    np.testing.assert_allclose(*values, atol=atol)
+
+
+def test_weight_of_two_is_a_row_given_twice():
+    twice = np.arange(len(Y2)) % 3 == 0
+    rows = np.append(np.arange(len(Y2)), np.flatnonzero(twice))
+    weighted = pooled().fit(X2, Y2, sample_weight=1.0 + twice)
+    repeated = pooled().fit(X2[rows], Y2[rows])
+    assert_alike(weighted, repeated)
+    np.testing.assert_allclose(weighted.lower_bound_, repeated.lower_bound_, atol=1e-6)
+
+
+def test_order_of_rows_does_not_matter(fitted):
+    order = np.random.default_rng(0).permutation(len(Y2))
+    assert_alike(fitted, pooled().fit(X2[order], Y2[order]))
+
+
+def test_units_do_not_matter(fitted):
+    units = np.array([1e-3, 1.0, 1e5])
+    scaled = pooled().fit(X2 * units + 7, Y2)
+    found = scaled.predict_proba(X2_TEST * units + 7)
+    np.testing.assert_allclose(found, fitted.predict_proba(X2_TEST), atol=1e-4)
+
+
+def test_names_of_classes_do_not_matter(fitted):
+    named = pooled().fit(X2, np.array(["yes", "no"])[Y2])  # in the other order
+    assert list(named.classes_) == ["no", "yes"]
+    np.testing.assert_allclose(
+        named.predict_proba(X2_TEST)[:, ::-1], fitted.predict_proba(X2_TEST), atol=1e-3
+    )
+
+
+# How it is used -------------------------------------------------------------------------------
+
+
+def test_experts_are_logistic_regressions_and_what_is_asked_agrees(fitted):
+    assert len(fitted.experts_) == 2
+    assert all(type(expert) is LogisticRegression for expert in fitted.experts_)
+    X, y = X2_TEST[:200], Y2_TEST[:200]
+    proba = fitted.predict_proba(X)
+    np.testing.assert_allclose(proba.sum(axis=1), 1)
+    design = fitted.likelihood_.columns_.design(X)
+    each = []
+    for expert, (cov,) in zip(fitted.experts_, fitted.likelihood_.coef_cov_, strict=True):
+        variance = np.einsum("ij,jk,ik->i", design, cov, design)
+        each.append(special.expit(expert.decision_function(X) / np.sqrt(1 + np.pi * variance / 8)))
+    of_second = np.column_stack(each)
+    gate = fitted.gate_proba(X)
+    np.testing.assert_allclose(proba[:, 1], (gate * of_second).sum(axis=1), rtol=1e-9)
+    np.testing.assert_array_equal(fitted.predict(X), proba.argmax(axis=1))
+    np.testing.assert_array_equal(fitted.predict_experts(X), of_second > 0.5)
+    density = np.where(y[:, None] == 1, of_second, 1 - of_second)
+    resp = gate * density / (gate * density).sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(fitted.responsibilities(X, y), resp, rtol=1e-8)
+    np.testing.assert_allclose(fitted.log_density(X, y), np.log(proba[np.arange(200), y]))
+    assert fitted.score(X, y) == (fitted.predict(X) == y).mean()
+    assert fitted.start_lower_bounds_ == []
+    assert fitted.lower_bound_ == max(fitted.lower_bounds_)
+    assert max(fitted.log_evidence_, key=fitted.log_evidence_.get) == 2
+    report = fitted.expert_report(X2, Y2)
+    assert len(report) == 2
+
+
+def test_probabilities_far_from_the_rows_are_less_sure_than_at_the_mean(fitted):
+    far = 100 * X2_TEST[:50]
+    plug_in = np.stack([e.predict_proba(far) for e in fitted.experts_], axis=1)
+    averaged = fitted._model.expert_proba(far)
+    assert (averaged.max(axis=2) <= plug_in.max(axis=2) + 1e-12).all()
+    assert averaged.max(axis=2).mean() < 0.9999
+
+
+def test_top_k_routes_to_averaged_probabilities(fitted):
+    routed = pickle.loads(pickle.dumps(fitted)).set_params(top_k=1)
+    X = X2_TEST[:100]
+    best = fitted.gate_proba(X).argmax(axis=1)
+    expected = fitted._model.expert_proba(X)[np.arange(100), best]
+    np.testing.assert_allclose(routed.predict_proba(X), expected)
+
+
+def test_pickled_and_cloned(fitted):
+    revived = pickle.loads(pickle.dumps(fitted))
+    np.testing.assert_array_equal(revived.predict_proba(X2_TEST), fitted.predict_proba(X2_TEST))
+    assert clone(fitted).pooling
+    assert not hasattr(clone(fitted), "experts_")
+
+
+def test_tables_with_strings_are_encoded():
+    letter = np.where(np.arange(len(Y2)) % 2, "u", "v")
+    table = pd.DataFrame(X2, columns=list("abc")).assign(letter=letter)
+    moe = pooled().fit(table, Y2)
+    assert np.isfinite(moe.log_density(table, Y2)).all()
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"gate": ConstantGate()},
+        {"gate": make_pipeline(StandardScaler(), SoftmaxGate())},
+        {"n_init": 1, "init": "kmeans_x"},
+        {"cv": False},
+    ],
+)
+def test_other_gates_and_starts_are_known(params):
+    moe = pooled(**params).fit(X2, Y2)
+    assert np.isfinite(moe.log_density(X2_TEST, Y2_TEST)).all()
+
+
+@pytest.mark.parametrize("n", [2, 3, 6])
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_few_rows_are_enough(n, n_classes):
+    y = np.arange(n) % n_classes
+    moe = pooled().fit(X2[:n], y)
+    assert np.isfinite(moe.predict_proba(1e3 * X2_TEST)).all()
+
+
+def test_separable_classes_and_constant_columns_are_taken():
+    y = (X2[:, 0] > 0).astype(int)
+    moe = pooled().fit(X2, y)
+    assert moe.score(X2_TEST, X2_TEST[:, 0] > 0) > 0.97
+    moe = pooled().fit(np.ones((len(Y2), 2)), Y2)
+    np.testing.assert_allclose(moe.predict_proba(np.ones((1, 2)))[0, 1], Y2.mean(), atol=0.02)
+
+
+def test_warm_start_goes_on_with_as_many_experts(fitted):
+    moe = pooled(warm_start=True).fit(X2, Y2)
+    moe.fit(X2, Y2)
+    assert list(moe.log_evidence_) == [len(fitted.experts_)]
+    assert_alike(moe, fitted, atol=5e-3)
+
+
+def test_it_is_cross_validated_like_any_classifier():
+    assert np.isfinite(cross_val_score(pooled(), X2, Y2, cv=2, scoring="neg_log_loss")).all()
+
+
+@pytest.mark.parametrize(
+    ("params", "fit_params", "match"),
+    [
+        ({"experts": LogisticRegression()}, {}, "experts=None"),
+        ({"gate": GaussianGate()}, {}, "gate"),
+        ({"cv": 3}, {}, "cv"),
+        ({"class_weight": "balanced"}, {}, "class_weight"),
+        ({"top_k": 1}, {}, "top_k"),
+        ({"load_balance": 0.1}, {}, "load_balance"),
+        ({}, {"subject": np.arange(len(Y2)) // 2}, "subject"),
+        ({}, {"exposure": np.ones(len(Y2))}, "exposure"),
+    ],
+)
+def test_what_pooling_does_not_know_is_refused(params, fit_params, match):
+    moe = pooled(**params)
+    with pytest.raises(ValueError, match=match):
+        moe.fit(X2, Y2, **fit_params)
+    assert not hasattr(moe, "experts_")
+
+
+def test_what_needs_the_maximum_of_the_likelihood_is_refused(fitted):
+    with pytest.raises(ValueError, match="lower_bound_"):
+        fitted.bic(X2, Y2)
+    with pytest.raises(ValueError, match="pooling"):
+        fitted.summary(X2, Y2)
+    with pytest.raises(AttributeError, match="partial_fit"):
+        fitted.partial_fit(X2, Y2)
+    with pytest.raises(ValueError, match="Pooled experts"):
+        pickle.loads(pickle.dumps(fitted)).add_expert(X2, Y2)

@@ -322,6 +322,30 @@ def check_expert(mixture, name, estimator):
         raise ValueError(f"Expert {name!r} should be a {kind}; got {estimator!r}.")
 
 
+def pools(mixture, X, subject=None, groups=None):
+    """Whether ``fit`` pools the experts: where ``pooling`` says so, or "auto" finds it available.
+
+    Parameters
+    ----------
+    mixture : BaseMixtureOfExperts
+        Unfitted.
+    X, subject, groups : array-like
+        As ``fit`` was given them.
+
+    Raises
+    ------
+    ValueError
+        If pooling is asked for, and not available.
+    """
+    if not mixture.pooling:
+        return False
+    wanted = _wanted_by_pooling(mixture, X, subject, groups)
+    if isinstance(mixture.pooling, str):
+        return all(wanted.values())
+    _check_wanted(f"pooling={mixture.pooling}", wanted, "pooling=False")
+    return True
+
+
 def check_alternatives(mixture, X, subject):
     """Raise a ValueError if what ``fit`` is asked for is unknown to an alternative to plain EM.
 
@@ -332,8 +356,6 @@ def check_alternatives(mixture, X, subject):
     X, subject : array-like
         As ``fit`` was given them.
     """
-    if mixture.pooling:
-        _check_wanted("pooling=True", _wanted_by_pooling(mixture, subject), "pooling=False")
     if mixture.specialisation == 0:
         wanted = _wanted_by_stacking(mixture, X, subject)
         _check_wanted("specialisation=0", wanted, "specialisation=1")
@@ -348,7 +370,7 @@ def _check_wanted(what, wanted, instead):
         )
 
 
-def _wanted_by_pooling(mixture, subject):
+def _wanted_by_pooling(mixture, X, subject, groups):
     likelihood, gate = mixture._likelihood(), split_last(mixture.gate)[1]
     is_gaussian = (
         type(likelihood) is Gaussian
@@ -365,10 +387,12 @@ def _wanted_by_pooling(mixture, subject):
             gate is None or is_softmax or type(gate) is ConstantGate
         ),
         "cv='auto'": mixture.cv is False or is_automatic,
-        "shared_effects=None": not mixture.shared_effects,
+        "shared_effects=None": not mixture._shared_effects(),
         "top_k=None": mixture.top_k is None,
         "load_balance=0": mixture.load_balance == 0,
-        "rows that are independent, without subject": subject is None,
+        "rows that are independent, without subject and groups": subject is None and groups is None,
+        "all rows at once, as fit has them": mixture._buffer is None,
+        "dense X, none that is sparse": not sparse.issparse(X),
     }
 
 

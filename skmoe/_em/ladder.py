@@ -32,6 +32,8 @@ class Ladder(Trainer):
     ----------
     expert_seed : int
         Of transformers that draw.
+    own_variance : float, default=None
+        Prior variance of the experts' deviations; None is learned.
 
     Attributes
     ----------
@@ -39,7 +41,9 @@ class Ladder(Trainer):
         For each number of experts that was tried, per unit of weight.
     """
 
-    def __init__(self, data, parts, settings, *, splitting, seed, expert_seed):
+    def __init__(
+        self, data, parts, settings, *, splitting, seed, expert_seed, own_variance=None
+    ):
         super().__init__(None, data, parts, settings, folds=None, splitting=splitting, seed=seed)
         source, design = parts.linear_design(data, expert_seed)
         if design is None:
@@ -53,6 +57,7 @@ class Ladder(Trainer):
             data.weight,
             floor=self.likelihood.floor_,
             shared_scale=self.likelihood.scale == "shared",
+            own_variance=own_variance,
         )
         self.experts.source = source
         self.gate = PooledGate(gate_columns(parts.gate.trained, data.Z), data.weight)

@@ -127,7 +127,7 @@ def _half_log_det(factors):
     return np.log(np.einsum("...ii->...i", factors)).sum()
 
 
-def learn_variances(gram, cross, tau, rho, *, one_line=False):
+def learn_variances(gram, cross, tau, rho, *, fixed_tau=False):
     """Variances of a higher evidence, and the posterior under them; the evidence never falls.
 
     One step of MacKay's [3]_, tau <- sum d^2 / gamma with gamma = size - sum Var d / tau the number
@@ -141,7 +141,7 @@ def learn_variances(gram, cross, tau, rho, *, one_line=False):
     """
     now = pooled_coefficients(gram, cross, tau, rho)
     slopes, intercept = slice(0, -1), slice(-1, None)
-    groups = [("rho", slopes), ("tau", slopes), ("tau", intercept)][: 1 if one_line else 3]
+    groups = [("rho", slopes), ("tau", slopes), ("tau", intercept)][: 1 if fixed_tau else 3]
     old = {"tau": tau, "rho": rho}
     fast, slow = ({name: var.copy() for name, var in old.items()} for _ in range(2))
     for name, group in groups:
@@ -259,6 +259,8 @@ class PooledExperts(LeastSquaresExperts):
         Standard deviation of what is not known of y, such as its rounding.
     shared_scale : bool
         Whether all experts have one error variance.
+    own_variance : float, default=None
+        What tau is for more than one expert; None learns it.
 
     Attributes
     ----------
@@ -270,13 +272,13 @@ class PooledExperts(LeastSquaresExperts):
         Prior variances.
     """
 
-    def __init__(self, X, y, weight, *, floor, shared_scale):
+    def __init__(self, X, y, weight, *, floor, shared_scale, own_variance=None):
         super().__init__(X, y, weight, 1, penalty=0.0, per_column_unit=False, prior=False)
         self.columns = StandardColumns.of(X, weight)
         self._design = self.columns.design(X)
         self._targets = super().targets
         self.floor = np.maximum((floor / self.y_scale) ** 2, SMALLEST_FLOOR)
-        self.nu = SHARED_NU if shared_scale else NU
+        self.nu, self.own_variance = SHARED_NU if shared_scale else NU, own_variance
 
     design = property(lambda self: self._design)
     targets = property(lambda self: self._targets)
@@ -290,7 +292,8 @@ class PooledExperts(LeastSquaresExperts):
     def begin(self, resp):
         """Forget everything, and learn from the responsibilities of a start."""
         n_outputs, n_columns = self.y_scale.size, self.design.shape[1]
-        self.tau = np.full((n_outputs, n_columns), 0.0 if self.n_experts == 1 else 1.0)
+        tau = 1.0 if self.own_variance is None else self.own_variance
+        self.tau = np.full((n_outputs, n_columns), 0.0 if self.n_experts == 1 else tau)
         self.rho = np.ones((n_outputs, n_columns))
         self.rho[:, -1] = INTERCEPT_VARIANCE
         half = np.full(self.n_experts, 0.5 * self.weight.sum() / self.n_experts)
@@ -313,7 +316,7 @@ class PooledExperts(LeastSquaresExperts):
                     precisions.mean[:, None] * of_output.cross[:, :, 0],
                     tau[m],
                     rho[m],
-                    one_line=self.n_experts == 1,
+                    fixed_tau=self.n_experts == 1 or self.own_variance is not None,
                 )
                 squares = of_output.residual_squares(coefficients.mean[:, :, None])[:, 0]
                 squares += np.einsum("kij,kij->k", sums.gram, coefficients.cov)

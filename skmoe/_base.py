@@ -31,7 +31,7 @@ from ._em.trainer import Trainer
 from ._experts.folds import Splitting
 from ._experts.traits import draw_seeds
 from ._fitted import FittedMixture
-from ._parameters import ExpertParameters, check_alternatives, check_rows
+from ._parameters import ExpertParameters, check_alternatives, check_rows, pools
 from ._report import report_training
 from ._updates.stream import Stream
 from .exceptions import ExpertCollapseWarning, ScaleFloorWarning, warn_user
@@ -72,6 +72,7 @@ class BaseMixtureOfExperts(CallbackSupportMixin, FittedMixture, ExpertParameters
 
     # Parameters of one of the two alone, at what they are without.
     pooling, specialisation, class_weight = False, 1, None
+    _buffer = None  # of the first rows of a stream
 
     @abstractmethod
     def _family(self):
@@ -129,11 +130,12 @@ class BaseMixtureOfExperts(CallbackSupportMixin, FittedMixture, ExpertParameters
 
     def _fit(self, X, y, sample_weight, exposure, subject, params, tasks):
         check_alternatives(self, X, subject)
+        is_pooled = pools(self, X, params.get("groups"))
         settings = Settings.of(self)
         settings.warn_of_no_effect()
         names, templates = self._expert_list()
         split_params = self._split_params(params, sample_weight)
-        previous = self._previous(len(names), X, y, sample_weight, exposure, subject)
+        previous = self._previous(is_pooled, len(names), X, y, sample_weight, exposure, subject)
         rows = check_rows(
             self,
             X,
@@ -143,31 +145,45 @@ class BaseMixtureOfExperts(CallbackSupportMixin, FittedMixture, ExpertParameters
             subject,
             reset=True,
             known=False,
-            n_experts=1 if self.pooling else len(names),  # as evidence may choose
+            n_experts=1 if is_pooled else len(names),  # as evidence may choose
         )
         fold_seed, gate_seed, *seeds = draw_seeds(self.random_state, 4)
         parts = self._make_parts(names, templates, rows, gate_seed)
         data = parts.training_data(rows)
         splitting = Splitting(
-            False if self.pooling else self.cv,
+            False if is_pooled else self.cv,
             split_params,
             data.subject_numbers,
             fold_seed,
             is_classifier(self),
             needs_likelihood=self._buffer is not None or bool(self._shared_effects()),
         )
-        trainer = self._make_trainer(rows, data, parts, settings, splitting, previous, *seeds)
+        make_trainer = self._make_ladder if is_pooled else self._make_trainer
+        trainer = make_trainer(rows, data, parts, settings, splitting, previous, *seeds)
         now = partial(self._attributes_now, trainer)
         self._set_fitted(trainer, *trainer.train(previous, tasks, now))
         tasks.end()
+
+    def _make_ladder(
+        self, rows, data, parts, settings, splitting, previous, start_seed, expert_seed
+    ):
+        """What trains pooled experts: Ladder."""
+        is_number = not isinstance(self.pooling, bool | np.bool_ | str)
+        return Ladder(
+            data,
+            parts,
+            settings,
+            splitting=splitting,
+            seed=start_seed,
+            expert_seed=expert_seed,
+            own_variance=float(self.pooling) if is_number else None,
+        )
 
     def _make_trainer(
         self, rows, data, parts, settings, splitting, previous, start_seed, expert_seed
     ):
         """What trains experts, gate and likelihood as the user gave them: Trainer."""
         given = {"splitting": splitting, "seed": start_seed}
-        if self.pooling:
-            return Ladder(data, parts, settings, expert_seed=expert_seed, **given)
         folds = splitting.folds(parts.templates, rows)
         given["folds"] = folds
         if self.specialisation == 0:
@@ -217,12 +233,12 @@ class BaseMixtureOfExperts(CallbackSupportMixin, FittedMixture, ExpertParameters
             raise TypeError(f"fit takes groups besides X, y and sample_weight; got {unknown}.")
         return {key: value for key, value in params.items() if value is not None}
 
-    def _previous(self, n_experts, X, y, sample_weight, exposure, subject):
+    def _previous(self, is_pooled, n_experts, X, y, sample_weight, exposure, subject):
         """Responsibilities that ``warm_start`` goes on from, or None."""
         if not self.warm_start or not self.__sklearn_is_fitted__() or self._buffer is not None:
             return None
         fewer = len(self.experts_) < n_experts
-        if len(self.experts_) != n_experts and not (self.pooling and fewer):
+        if len(self.experts_) != n_experts and not (is_pooled and fewer):
             raise ValueError(
                 f"warm_start=True needs as many experts as the mixture has now, "
                 f"{len(self.experts_)}; n_experts is {n_experts}."
@@ -263,6 +279,8 @@ class BaseMixtureOfExperts(CallbackSupportMixin, FittedMixture, ExpertParameters
         self._log_prior = problem.log_prior()
         self._n_functions = problem.experts.n_functions
         self._shared_columns = problem.experts.shared_columns
+        gone = np.union1d(problem.dead(), np.flatnonzero(problem.copies()))
+        self.n_distinct_experts_ = len(order) - len(gone)
         self.__dict__.pop("log_evidence_", None)
         if folds not in (None, "prefit"):
             self.oof_log_density_ = problem.log_norm

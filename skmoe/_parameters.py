@@ -14,7 +14,12 @@ from sklearn.base import (
 from sklearn.model_selection import GroupKFold
 from sklearn.utils import get_tags
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping
-from sklearn.utils.validation import check_consistent_length, check_is_fitted, column_or_1d
+from sklearn.utils.validation import (
+    _num_samples,
+    check_consistent_length,
+    check_is_fitted,
+    column_or_1d,
+)
 
 from ._compat import (
     BaseComposition,
@@ -32,6 +37,7 @@ from .gates import ConstantGate, SoftmaxGate
 from .likelihoods import Categorical, Gaussian
 
 DEFAULT_N_EXPERTS = 4
+MOST_POOLED_ROWS = 10_000  # by "auto": beyond, it costs more than it tells
 LIGHT_ROW = 0.1  # weights around less than this were hardly meant as numbers of rows
 
 
@@ -322,6 +328,30 @@ def check_expert(mixture, name, estimator):
         raise ValueError(f"Expert {name!r} should be a {kind}; got {estimator!r}.")
 
 
+def pools(mixture, X, groups=None):
+    """Whether ``fit`` pools the experts: where ``pooling`` says so, or "auto" finds it available.
+
+    Parameters
+    ----------
+    mixture : BaseMixtureOfExperts
+        Unfitted.
+    X, groups : array-like
+        As ``fit`` was given them.
+
+    Raises
+    ------
+    ValueError
+        If pooling is asked for, and not available.
+    """
+    if not mixture.pooling:
+        return False
+    wanted = _wanted_by_pooling(mixture, X, groups)
+    if isinstance(mixture.pooling, str):
+        return all(wanted.values()) and _num_samples(X) <= MOST_POOLED_ROWS
+    _check_wanted(f"pooling={mixture.pooling}", wanted, "pooling=False")
+    return True
+
+
 def check_alternatives(mixture, X, subject):
     """Raise a ValueError if what ``fit`` is asked for is unknown to an alternative to plain EM.
 
@@ -332,8 +362,6 @@ def check_alternatives(mixture, X, subject):
     X, subject : array-like
         As ``fit`` was given them.
     """
-    if mixture.pooling:
-        _check_wanted("pooling=True", _wanted_by_pooling(mixture), "pooling=False")
     if mixture.specialisation == 0:
         wanted = _wanted_by_stacking(mixture, X, subject)
         _check_wanted("specialisation=0", wanted, "specialisation=1")
@@ -348,7 +376,7 @@ def _check_wanted(what, wanted, instead):
         )
 
 
-def _wanted_by_pooling(mixture):
+def _wanted_by_pooling(mixture, X, groups):
     likelihood, gate = mixture._likelihood(), split_last(mixture.gate)[1]
     is_gaussian = (
         type(likelihood) is Gaussian
@@ -370,6 +398,9 @@ def _wanted_by_pooling(mixture):
         "cv='auto'": mixture.cv is False or is_automatic,
         "top_k=None": mixture.top_k is None,
         "load_balance=0": mixture.load_balance == 0,
+        "no groups, which are for folds": groups is None,
+        "all rows at once, as fit has them": mixture._buffer is None,
+        "dense X, none that is sparse": not sparse.issparse(X),
     }
 
 

@@ -1,13 +1,13 @@
 """MixtureOfExpertsRegressor."""
 
-from numbers import Integral
+from numbers import Integral, Real
 
 import numpy as np
 from sklearn.base import RegressorMixin
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import column_or_1d
 
-from ._compat import HasMethods, Options, StrOptions, check_y, fit_context
+from ._compat import HasMethods, Interval, Options, StrOptions, check_y, fit_context
 from ._experts.families import LeastSquares, LogLinear
 from ._model import RegressionModel
 from ._parameters import check_exposure, check_fitted, check_X
@@ -27,6 +27,11 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
     row which of them answer and how much each counts [1]_. Experts that can interpolate their
     own rows are cross-fitted: the E-step sees predictions of models that did not see the row.
 
+    The default, lines with Gaussian errors, chooses the number of experts by the evidence, up to
+    ``n_experts``, and shrinks their coefficients towards common ones (``pooling="auto"``). Experts
+    that are given, such as ``LinearRegression()`` or ``Ridge()``, are as many as ``n_experts``,
+    with coefficients by maximum (penalised) likelihood.
+
     Parameters
     ----------
     experts : estimator or list of (str, estimator), default=None
@@ -37,7 +42,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
         next-to-nothing L2 penalty, log-linear under likelihoods of counts and positive targets; on
         a DataFrame with strings or missing values these are encoded first.
     n_experts : int, default=None
-        Number of experts. None is the length of the list, else 4.
+        Number of experts; with ``pooling`` an upper bound. None is the length of the list, else 4.
     gate : gate, classifier or Pipeline ending in one, default=None
         See :mod:`skmoe.gates`. None is a :class:`~skmoe.gates.SoftmaxGate`; strings and
         missing values are encoded for it. The transformers of a Pipeline are fitted once.
@@ -50,13 +55,19 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
         Columns that have one coefficient for all experts, by number or name, of X or, with a
         Pipeline as expert, of what its last step sees; intercepts and the other slopes are each
         expert's own. Linear experts only. None is no column.
-    pooling : bool, default=False
+    pooling : "auto", bool or float, default="auto"
         Whether the coefficients of each expert deviate from common ones by a normal prior, the
         error variances by a Gamma prior, and the evidence decides how far, as well as how many
         experts there are: ``n_experts`` is then an upper bound, and a mixture where there are no
-        regimes becomes one line. For small tables, see :doc:`/guide/small_tables`. Default experts
-        with Gaussian errors alone, behind a softmax gate, whose ``alpha`` is learned too, or a
-        constant one. False is maximum likelihood.
+        regimes becomes one line. See :doc:`/guide/small_tables`. It is there for the default
+        experts with Gaussian errors, behind a softmax gate, whose ``alpha`` is learned too, or a
+        constant one; not with ``cv`` other than "auto" or False, ``shared_effects``, ``top_k``,
+        ``load_balance``, subjects, groups or streams of batches.
+        "auto" pools wherever it is available, and is maximum likelihood elsewhere. True pools, or
+        raises an error that says what is in the way. A positive number pools, with this number as
+        prior variance of the deviations, of slopes and intercepts, for standardised columns and
+        a standardised target: 1 lets experts differ freely, 0.01 hardly. False is maximum
+        likelihood.
     specialisation : {0, 1}, default=1
         How far the experts specialise. 1: EM fits each expert with its responsibilities. 0: each
         expert of a named list is fitted on all rows, out of fold and once more for predictions;
@@ -142,8 +153,11 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
         Objective of the iterate that was kept, the best. With ``pooling`` a bound on the
         logarithm of the evidence, per unit of weight.
     log_evidence_ : dict of int to float
-        Only with ``pooling``: for each number of experts that was tried, the highest
+        Only where experts are pooled: for each number of experts that was tried, the highest
         ``lower_bound_`` less what is paid for what is not known of the gate. The largest was kept.
+    n_distinct_experts_ : int
+        Number of the experts that have rows of their own, and are no copies of heavier ones. It
+        is that of the last ``fit``; deleted by ``add_expert`` and the like.
     start_lower_bounds_ : list of list of float
         Objectives of each start, iteration by iteration, under linear experts; EM went on from
         the best. Empty where there was nothing to choose, one start or one expert, and with
@@ -200,7 +214,11 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
         **UpdatableMixture._parameter_constraints,
         "likelihood": [StrOptions(set(BY_NAME)), HasMethods(["log_density", "update"]), list],
         "shared_effects": [list, None],
-        "pooling": ["boolean"],
+        "pooling": [
+            "boolean",
+            Interval(Real, 0, None, closed="neither"),
+            StrOptions({"auto"}),
+        ],
         "specialisation": [Options(Integral, {0, 1})],
     }
 
@@ -212,7 +230,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
         gate=None,
         likelihood="gaussian",
         shared_effects=None,
-        pooling=False,
+        pooling="auto",
         specialisation=1,
         cv="auto",
         ensemble=True,
@@ -265,8 +283,8 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
         The first rows are collected until several starts of EM are sensible: a weight of 500
         or of 20 for each parameter of the experts, whichever is more. Until then each call
         refits the mixture on all of them (and does not fit it yet where rows are fewer than
-        experts). Afterwards each batch is seen once and forgotten [1]_. After ``fit``,
-        ``partial_fit`` goes on from there.
+        experts), by maximum likelihood. Afterwards each batch is seen once and forgotten [1]_.
+        After ``fit``, ``partial_fit`` goes on from there, unless that has pooled the experts.
 
         Linear and logistic experts, the gate and the scales are re-estimated from sums over all
         rows seen, in columns standardised as those of the first rows. Other experts go on with
@@ -296,6 +314,8 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
         AttributeError
             If an expert has no ``partial_fit`` and is not solved in closed form, or the gate
             cannot learn from batches: there is no such method then.
+        TypeError
+            If ``fit`` has pooled the experts, or has left nothing to go on from.
         ValueError
             If the batch cannot be used. The mixture is then as it was before.
 

@@ -29,7 +29,6 @@ from .gates import BaseGate, ConstantGate
 class UpdatableMixture(BaseMixtureOfExperts):
     """Methods that make another mixture of a fitted one."""
 
-    _buffer = None  # of the first rows of a stream
     _stream = None  # what the last fit left for a stream to go on from
 
     # Streams --------------------------------------------------------------------------------
@@ -46,8 +45,8 @@ class UpdatableMixture(BaseMixtureOfExperts):
 
     def _stream_obstacle(self):
         _, templates = self._expert_list()
-        if self.pooling:
-            return "pooling looks at all rows at once"
+        if self.pooling not in ("auto", False):
+            return "pooling looks at all rows at once; set pooling=False"
         if self.specialisation == 0:
             return "specialisation=0 needs all rows at once"
         if self._shared_effects():
@@ -111,6 +110,12 @@ class UpdatableMixture(BaseMixtureOfExperts):
             raise TypeError(
                 f"After {self._changed_by} a mixture cannot go on with partial_fit: there are no "
                 "sums over the rows that its experts were fitted on."
+            )
+        if self.likelihood_.averages_experts:
+            raise TypeError(
+                "This fit has pooled the experts, which looks at all rows at once, and cannot go "
+                "on with partial_fit. Fit again with pooling=False or with "
+                "experts=LinearRegression(), or begin with partial_fit."
             )
         if self._stream is None:
             raise TypeError(
@@ -455,7 +460,7 @@ class UpdatableMixture(BaseMixtureOfExperts):
         if self.likelihood_.averages_experts:
             raise ValueError(
                 "Pooled experts are learned together, and none can be added or replaced. Fit with "
-                "pooling=False, or fit again on all rows."
+                "pooling=False or experts=LinearRegression(), or fit again on all rows."
             )
         if self.specialisation == 0:
             raise ValueError(
@@ -476,6 +481,7 @@ class UpdatableMixture(BaseMixtureOfExperts):
         self.expert_load_ = update.load
         self.n_expert_fits_ += update.n_fits
         self._buffer = self._stream = self._training_report = None
+        self.__dict__.pop("n_distinct_experts_", None)
         self._changed_by = method
         for warning in update.warnings:
             warn_user(*warning)

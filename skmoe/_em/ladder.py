@@ -35,6 +35,8 @@ class Ladder(Trainer):
     ----------
     expert_seed : int
         Of transformers that draw.
+    own_variance : float, default=None
+        Prior variance of the experts' deviations; None is learned.
 
     Attributes
     ----------
@@ -48,14 +50,14 @@ class Ladder(Trainer):
        Neural Computation 12 (2000) 2109-2128.
     """
 
-    def __init__(self, data, parts, settings, *, splitting, seed, expert_seed):
+    def __init__(self, data, parts, settings, *, splitting, seed, expert_seed, own_variance=None):
         super().__init__(None, data, parts, settings, folds=None, splitting=splitting, seed=seed)
         source, design = parts.linear_design(data, expert_seed)
         if design is None:
             raise ValueError("pooling needs dense columns: X.toarray(), or pooling=False.")
         self.n_experts = min(self.n_experts, np.count_nonzero(data.weight))
         self.source, self.columns = source, design
-        self.experts, self.likelihood = pooled_parts(parts, source, design, data)
+        self.experts, self.likelihood = pooled_parts(parts, source, design, data, own_variance)
         self.experts.source = source
         weight = data.weight if data.subjects is None else data.subjects.row_weight
         self.gate = PooledGate(gate_columns(parts.gate.trained, data.Z), weight)

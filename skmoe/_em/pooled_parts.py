@@ -6,7 +6,7 @@ from ..likelihoods._pooled import PooledGaussian
 from ..likelihoods._pooled_categorical import PooledCategorical
 
 
-def pooled_parts(parts, source, design, data):
+def pooled_parts(parts, source, design, data, own_variance):
     """One pooled expert, of which ``resized`` makes more, and its likelihood.
 
     Parameters
@@ -19,6 +19,8 @@ def pooled_parts(parts, source, design, data):
         The same as an array.
     data : TrainingData
         The rows.
+    own_variance : float or None
+        Prior variance of the experts' deviations; None learns it.
 
     Returns
     -------
@@ -29,7 +31,9 @@ def pooled_parts(parts, source, design, data):
     """
     if parts.classes is not None:
         likelihood = PooledCategorical(n_classes=len(parts.classes))
-        experts = PooledLogisticExperts(design, data.y, data.weight, classes=parts.classes)
+        experts = PooledLogisticExperts(
+            design, data.y, data.weight, classes=parts.classes, own_variance=own_variance
+        )
         return experts, likelihood.start(data.y, data.weight, 1)
     likelihood = PooledGaussian(parts.likelihood.scale).start(data.y, data.weight, 1)
     experts = PooledExperts(
@@ -39,5 +43,6 @@ def pooled_parts(parts, source, design, data):
         floor=likelihood.floor_,
         shared_scale=likelihood.scale == "shared",
         shared_columns=parts.shared_columns(source) if parts.shared_effects else (),
+        own_variance=own_variance,
     )
     return experts, likelihood

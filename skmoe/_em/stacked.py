@@ -89,6 +89,10 @@ class StackedProblem:
         """No component: one that the gate leaves out costs nothing."""
         return []
 
+    def copies(self):
+        """No component, for the same reason."""
+        return np.zeros(self.resp.shape[1], dtype=bool)
+
     def blocks(self):
         """What reports are made of: all rows in one block."""
         yield slice(None), self.resp, self.gate_proba, self.means

@@ -234,9 +234,15 @@ def _draw(cv, X, y, split_params, weight, subject, stratify, seed):
 
 
 def in_sample(estimator):
-    """The mixture, set to maximise the likelihood itself where ``cv="auto"`` might make folds."""
-    is_auto = isinstance(estimator.cv, str) and estimator.cv == "auto"
-    return estimator.set_params(cv=False) if is_auto else estimator
+    """The mixture, set to maximise the likelihood itself where "auto" might do otherwise.
+
+    ``cv="auto"`` might make folds, and ``pooling="auto"`` shrink the coefficients.
+    """
+    for name in ("cv", "pooling"):
+        value = getattr(estimator, name)
+        if isinstance(value, str) and value == "auto":
+            estimator.set_params(**{name: False})
+    return estimator
 
 
 def _shuffled(n_splits, y, split_params, stratify, seed):

@@ -128,7 +128,7 @@ def _half_log_det(factors):
     return np.log(np.einsum("...ii->...i", factors)).sum()
 
 
-def learn_variances(gram, cross, tau, rho, own):
+def learn_variances(gram, cross, tau, rho, learned):
     """Variances of a higher evidence, and the posterior under them; the evidence never falls.
 
     One step of MacKay's [3]_, tau <- sum d^2 / gamma with gamma = size - sum Var d / tau the number
@@ -139,8 +139,8 @@ def learn_variances(gram, cross, tau, rho, own):
     ----------
     gram, cross, tau, rho
         As ``pooled_coefficients`` takes them.
-    own : ndarray of bool of shape (q,)
-        Columns in which experts differ; tau of the others stays as it is, at zero.
+    learned : ndarray of bool of shape (q,)
+        Columns whose tau is learned; that of the others stays as it is.
 
     Returns
     -------
@@ -148,8 +148,8 @@ def learn_variances(gram, cross, tau, rho, own):
     tau, rho : ndarray of shape (q,)
     """
     now = pooled_coefficients(gram, cross, tau, rho)
-    slopes = np.arange(len(own)) < len(own) - 1
-    groups = [("rho", slopes), ("tau", own & slopes), ("tau", own & ~slopes)]
+    slopes = np.arange(len(learned)) < len(learned) - 1
+    groups = [("rho", slopes), ("tau", learned & slopes), ("tau", learned & ~slopes)]
     old = {"tau": tau, "rho": rho}
     fast, slow = ({name: var.copy() for name, var in old.items()} for _ in range(2))
     for name, group in groups:
@@ -269,6 +269,8 @@ class PooledExperts(LeastSquaresExperts):
         Whether all experts have one error variance.
     shared_columns : list of int
         Numbers of the columns in which experts do not differ.
+    own_variance : float, default=None
+        What tau is for more than one expert; None learns it.
 
     Attributes
     ----------
@@ -282,7 +284,7 @@ class PooledExperts(LeastSquaresExperts):
         Of the last fit.
     """
 
-    def __init__(self, X, y, weight, *, floor, shared_scale, shared_columns=()):
+    def __init__(self, X, y, weight, *, floor, shared_scale, shared_columns=(), own_variance=None):
         super().__init__(X, y, weight, 1, penalty=0.0, per_column_unit=False, prior=False)
         self.columns = StandardColumns.of(X, weight)
         if len(shared_columns):
@@ -291,7 +293,7 @@ class PooledExperts(LeastSquaresExperts):
         self._design = self.columns.design(X)
         self._targets = super().targets
         self.floor = np.maximum((floor / self.y_scale) ** 2, SMALLEST_FLOOR)
-        self.nu = SHARED_NU if shared_scale else NU
+        self.nu, self.own_variance = SHARED_NU if shared_scale else NU, own_variance
 
     design = property(lambda self: self._design)
     targets = property(lambda self: self._targets)
@@ -312,7 +314,8 @@ class PooledExperts(LeastSquaresExperts):
     def begin(self, resp):
         """Forget everything, and learn from the responsibilities of a start."""
         n_outputs, n_columns = self.y_scale.size, self.design.shape[1]
-        self.tau = np.tile(self.own.astype(np.float64), (n_outputs, 1))
+        tau = 1.0 if self.own_variance is None else self.own_variance
+        self.tau = np.tile(np.where(self.own, tau, 0.0), (n_outputs, 1))
         self.rho = np.ones((n_outputs, n_columns))
         self.rho[:, -1] = INTERCEPT_VARIANCE
         half = np.full(self.n_experts, 0.5 * self.weight.sum() / self.n_experts)
@@ -335,7 +338,7 @@ class PooledExperts(LeastSquaresExperts):
                     precisions.mean[:, None] * of_output.cross[:, :, 0],
                     tau[m],
                     rho[m],
-                    self.own,
+                    self.own & (self.own_variance is None),
                 )
                 squares = of_output.residual_squares(coefficients.mean[:, :, None])[:, 0]
                 squares += np.einsum("kij,kij->k", sums.gram, coefficients.cov)

@@ -182,6 +182,8 @@ class PooledLogisticExperts(LogisticExperts):
     ----------
     X, y, weight, classes
         As ``LogisticExperts`` takes them.
+    own_variance : float, default=None
+        What tau is for more than one expert; None learns it.
 
     Attributes
     ----------
@@ -193,8 +195,9 @@ class PooledLogisticExperts(LogisticExperts):
 
     y_scale = np.ones(1)  # classes have no unit
 
-    def __init__(self, X, y, weight, *, classes):
+    def __init__(self, X, y, weight, *, classes, own_variance=None):
         super().__init__(X, y, weight, 1, classes=classes, penalty=0.0, per_column_unit=False)
+        self.own_variance = own_variance
         self.columns = StandardColumns.of(X, weight)
         self._design = self.columns.design(X)
         self.kind = TwoClasses() if self.n_classes == 2 else ManyClasses(self.n_classes)
@@ -213,7 +216,8 @@ class PooledLogisticExperts(LogisticExperts):
     def begin(self, resp):
         """Forget everything, and learn from the responsibilities of a start."""
         shape = (self.kind.n_functions, self.n_experts, self.design.shape[1])
-        tau = np.full((shape[0], shape[2]), 0.0 if self.n_experts == 1 else 1.0)
+        tau = 1.0 if self.own_variance is None else self.own_variance
+        tau = np.full((shape[0], shape[2]), 0.0 if self.n_experts == 1 else tau)
         rho = np.ones((shape[0], shape[2]))
         rho[:, -1] = INTERCEPT_VARIANCE
         nothing = np.zeros((len(self.design), self.n_experts, shape[0]))
@@ -265,11 +269,11 @@ class PooledLogisticExperts(LogisticExperts):
             for old, new in zip((now.gram, now.cross), sums, strict=True)
         )
         tau, rho, coefficients = now.tau.copy(), now.rho.copy(), []
-        own = np.full(tau.shape[1], self.n_experts > 1)  # columns in which experts differ
+        learned = np.full(tau.shape[1], self.n_experts > 1 and self.own_variance is None)
         for m in range(len(gram)):
             if learns:
                 of_function, tau[m], rho[m] = learn_variances(
-                    gram[m], cross[m], tau[m], rho[m], own
+                    gram[m], cross[m], tau[m], rho[m], learned
                 )
             else:
                 of_function = pooled_coefficients(gram[m], cross[m], tau[m], rho[m])

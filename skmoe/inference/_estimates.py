@@ -378,11 +378,14 @@ def check_applies(mixture):
         )
 
 
-def raw_parameters(mixture):
-    """Parameters of a fitted mixture in the units of X and y, in the order of their names."""
+def raw_parameters(mixture, terms=None):
+    """Parameters of a fitted mixture in the units of X and y, in the order of their names.
+
+    ``terms`` are by default those of the likelihood.
+    """
     experts = [split_last(expert)[1] for expert in mixture.experts_]
     gate = split_last(mixture.gate_)[1]
-    terms = mixture.likelihood_.terms()
+    terms = mixture.likelihood_.terms() if terms is None else terms
     parameters = [terms.of_fit(expert, mixture.likelihood_, k) for k, expert in enumerate(experts)]
     if isinstance(gate, SoftmaxGate):
         parameters.append(_against_first(np.column_stack([gate.intercept_, gate.coef_])))
@@ -391,13 +394,14 @@ def raw_parameters(mixture):
     return np.concatenate([part.ravel() for part in parameters])
 
 
-def parameter_names(mixture):
+def parameter_names(mixture, terms_class=None):
     """Part and term of each parameter, two lists."""
+    terms_class = mixture.likelihood_.terms() if terms_class is None else terms_class
     parts, terms = [], []
     experts = list(mixture.named_experts_)
     head, last = split_last(mixture.experts_[0])
     of_expert = ["intercept", *_column_names(mixture, head, last.n_features_in_)]
-    of_expert += ["log_" + name.rstrip("_") for name in mixture.likelihood_.terms().logs_of]
+    of_expert += ["log_" + name.rstrip("_") for name in terms_class.logs_of]
     if is_classifier(mixture):
         first, *others = mixture.classes_.tolist()
         labels = [f": {label} against {first}" for label in others]

@@ -7,9 +7,15 @@ from scipy import stats
 from sklearn.utils.validation import check_is_fitted
 
 from .._display import html_table, interval_ends, text_table, under_headings
+from .._parameters import check_known_rows
 from ._estimates import Estimates, parameter_names
+from ._posterior import NOTES, posterior
 
-KINDS = {"observed": "the observed information", "sandwich": "the sandwich"}
+KINDS = {
+    "observed": "standard errors from the observed information",
+    "sandwich": "standard errors from the sandwich",
+    "posterior": "std_error: standard deviation of the posterior, under pooling",
+}
 
 
 class MixtureSummary:
@@ -29,14 +35,15 @@ class MixtureSummary:
         expert say next to nothing about.
     cov : ndarray of shape (n_terms, n_terms)
         Covariance of the estimates.
-    kind : {"observed", "sandwich"}
-        What it was made of.
+    kind : {"observed", "sandwich", "posterior"}
+        What it was made of. "posterior" is a mixture with pooling: means and standard deviations
+        of the posterior, Wald's intervals by them, and no tests.
     level : float
         Of the confidence intervals.
     log_likelihood : float
-        At the estimates.
-    n_parameters : int
-        Free ones; a coefficient that all experts share is one, though it stands in the table
+        At the estimates; under a posterior the log-density of its predictive distributions.
+    n_parameters : int or None
+        Free ones, None under a posterior; a coefficient that all experts share is one, though it stands in the table
         under each of them.
     n_samples : float
         Sum of the weights.
@@ -96,8 +103,8 @@ class MixtureSummary:
         self.n_parameters, self.n_samples, self.n_subjects = n_parameters, n_samples, n_subjects
         self.notes = tuple(notes)
         self.std_error = np.sqrt(np.diag(cov))
-        is_scale = np.array([term in ("log_scale", "log_shape") for term in terms])
-        self.z = np.where(is_scale, np.nan, estimate / self.std_error)
+        untested = [kind == "posterior" or term in ("log_scale", "log_shape") for term in terms]
+        self.z = np.where(untested, np.nan, estimate / self.std_error)
         self.p_value = 2 * stats.norm.sf(np.abs(self.z))
         reach = stats.norm.ppf(0.5 + level / 2) * self.std_error
         self.lower, self.upper = estimate - reach, estimate + reach
@@ -141,10 +148,11 @@ class MixtureSummary:
 
     def _lines(self):
         of_subjects = "" if self.n_subjects is None else f" of {self.n_subjects} subjects"
+        n_parameters = "" if self.n_parameters is None else f"{self.n_parameters} parameters, "
         return (
-            f"log-likelihood {self.log_likelihood:.1f}, {self.n_parameters} parameters, "
+            f"log-likelihood {self.log_likelihood:.1f}, {n_parameters}"
             f"{self.n_samples:g} rows{of_subjects}",
-            f"standard errors from {KINDS[self.kind]}",
+            KINDS[self.kind],
             *self.notes,
         )
 
@@ -190,6 +198,11 @@ class InferringMixture:
         a penalty matters, or EM stopped early, and the summary is refused. The default penalties
         of experts and gate do not come near that unless the gate's border is sharp.
 
+        With ``pooling`` there is a posterior in place of a maximum. Estimates are its means, and
+        ``std_error`` its standard deviations: of the experts those that training ended with, which
+        take membership of the rows and prior variances as known; of the gate those of a normal
+        approximation, from the curvature of its penalised log-likelihood. There are no tests.
+
         Parameters
         ----------
         X : array-like or DataFrame of shape (n_samples, n_features)
@@ -205,7 +218,7 @@ class InferringMixture:
             Rows of one subject share one expert, as in ``fit``. The sandwich then allows for any
             dependence within a subject.
         cov : {"observed", "sandwich"}, default="observed"
-            Covariance of the estimates.
+            Covariance of the estimates. A mixture with ``pooling`` has no sandwich.
         level : float, default=0.95
             Of the confidence intervals.
 
@@ -241,6 +254,8 @@ class InferringMixture:
             raise ValueError(
                 "With class_weight the likelihood is none of the data: cov='sandwich'."
             )
+        if self.likelihood_.averages_experts:
+            return self._posterior_summary(X, y, sample_weight, subject, cov, level)
         estimates = Estimates(self, X, y, sample_weight, exposure, subject)
         likelihood = estimates.likelihood
         theta, value, covariance, known = estimates.maximum()
@@ -263,4 +278,25 @@ class InferringMixture:
             if likelihood.subjects is None
             else int(likelihood.subjects.counts.sum()),
             notes=estimates.notes(known),
+        )
+
+    def _posterior_summary(self, X, y, sample_weight, subject, cov, level):
+        if cov == "sandwich" or subject is not None:
+            raise ValueError(
+                "A mixture with pooling has a posterior, and neither cov='sandwich' nor subjects. "
+                "Fit with pooling=False or experts=LinearRegression() for these."
+            )
+        rows = check_known_rows(self, X, y, sample_weight)
+        parts, terms, estimate, covariance = posterior(self, rows)
+        return MixtureSummary(
+            parts,
+            terms,
+            estimate,
+            covariance,
+            kind="posterior",
+            level=level,
+            log_likelihood=float(rows.weight @ self.log_density(rows.X, rows.y)),
+            n_parameters=None,
+            n_samples=float(rows.weight.sum()),
+            notes=NOTES,
         )

@@ -1,4 +1,4 @@
-"""How many experts: information criteria and cross-validation."""
+"""How many experts: evidence, information criteria and cross-validation."""
 
 import warnings
 from collections.abc import Iterable
@@ -14,7 +14,7 @@ from .._display import html_table, text_table
 from .._experts.folds import in_sample, make_folds
 from .._experts.traits import seed_estimator
 from .._parallel import jobs
-from .._parameters import ExpertParameters
+from .._parameters import ExpertParameters, pools
 
 CRITERIA = ("bic", "icl", "aic")
 FEW = 0.2  # parameters for a row, beyond which "auto" trusts no information criterion
@@ -31,7 +31,7 @@ class ExpertSelection:
         Number of its best row.
     estimator : mixture
         The best one, fitted.
-    criterion : {"bic", "icl", "aic", "cv"}
+    criterion : {"evidence", "bic", "icl", "aic", "cv"}
         What chose it.
 
     Attributes
@@ -40,11 +40,11 @@ class ExpertSelection:
         The chosen number of experts.
     best_estimator_ : mixture
         With that many experts, fitted on all rows.
-    criterion_ : {"bic", "icl", "aic", "cv"}
+    criterion_ : {"evidence", "bic", "icl", "aic", "cv"}
         What chose it.
     results_ : dict of str to ndarray
-        One value for each candidate. ``n_experts``; then, for information criteria,
-        ``log_likelihood``, ``n_parameters``, ``aic``, ``bic`` and ``icl``; for "cv"
+        One value for each candidate. ``n_experts``; then, for "evidence", ``log_evidence``, the
+        logarithm of the evidence of all rows; for information criteria ``log_likelihood``, ``n_parameters``, ``aic``, ``bic`` and ``icl``; for "cv"
         ``log_score``, the mean log-density of rows that were left out, ``difference``, by how
         much that is below the highest, and ``std_error`` of this paired difference.
 
@@ -60,7 +60,8 @@ class ExpertSelection:
     >>> rng = np.random.default_rng(0)
     >>> X = rng.normal(size=(200, 1))
     >>> y = np.abs(X[:, 0]) + 0.1 * rng.normal(size=200)
-    >>> found = select_n_experts(MixtureOfExpertsRegressor(random_state=0), X, y, [1, 2])
+    >>> moe = MixtureOfExpertsRegressor(random_state=0)
+    >>> found = select_n_experts(moe, X, y, [1, 2], criterion="bic")
     >>> print(found)
     n_experts  log_likelihood  n_parameters     aic     bic     icl
     1                  -169.6             3   345.3   355.2   355.2
@@ -123,7 +124,8 @@ def select_n_experts(
 ):
     r"""Choose the number of experts of a mixture; one is always among the candidates.
 
-    Information criteria take one fit for each candidate. Cross-validation repeats the whole EM
+    The evidence of all numbers of pooled experts comes with one fit. Information criteria take one
+    fit by maximum likelihood for each candidate. Cross-validation repeats the whole EM
     on each training part, starts included, and compares log-densities of rows that were left
     out: the choice is the smallest number whose mean is within one standard error of the
     highest, the error being that of the paired difference, row by row [1]_.
@@ -137,12 +139,15 @@ def select_n_experts(
     y : array-like of shape (n_samples,) or (n_samples, n_outputs)
         Target.
     n_experts : iterable of int, default=range(1, 7)
-        Candidates.
-    criterion : {"auto", "bic", "icl", "aic", "cv"}, default="auto"
-        "auto" is "bic" where the mixture's parameters can be counted (linear or logistic
+        Candidates. With "evidence" the largest is an upper bound, and the candidates are all the
+        numbers that a mixture with this bound tries.
+    criterion : {"auto", "evidence", "bic", "icl", "aic", "cv"}, default="auto"
+        "auto" is "evidence" where ``fit`` pools the experts, by default that of linear experts
+        with Gaussian errors; otherwise "bic" where the mixture's parameters can be counted (linear or logistic
         experts, predicted in-sample) and the largest candidate has five rows, or subjects, for
         each of them, else "cv": with fewer, BIC finds experts that are not there. "icl" asks for
-        experts that share few rows. "aic" is quick to find experts that are not there.
+        experts that share few rows. "aic" is quick to find experts that are not there. With these
+        three ``pooling="auto"`` is maximum likelihood.
     cv : int, splitter or iterable of (train, test), default=5
         Folds of the outer cross-validation; a number means shuffled ones, stratified for
         classes. Every row has to be held out once.
@@ -170,8 +175,8 @@ def select_n_experts(
     Raises
     ------
     ValueError
-        If the criterion is unknown, or needs parameters that cannot be counted, or there are no
-        candidates.
+        If the criterion is unknown, or needs parameters that cannot be counted, or pooling where
+        there is none, or there are no candidates.
     TypeError
         If the estimator is no mixture, or its experts are a list.
 
@@ -199,9 +204,9 @@ def select_n_experts(
     2
     """
     candidates = _check_candidates(estimator, n_experts)
-    if criterion not in ("auto", "cv", *CRITERIA):
+    if criterion not in ("auto", "evidence", "cv", *CRITERIA):
         raise ValueError(
-            f"criterion must be 'auto', 'cv', 'bic', 'icl' or 'aic'; got {criterion!r}."
+            f"criterion must be 'auto', 'evidence', 'cv', 'bic', 'icl' or 'aic'; got {criterion!r}."
         )
     X = X if hasattr(X, "shape") else check_array(X, dtype=None, ensure_all_finite=False)
     y = np.asarray(y)
@@ -217,9 +222,23 @@ def select_n_experts(
     rows = {name: values for name, values in rows.items() if values is not None}
     random_state = check_random_state(random_state)
     estimator = seed_estimator(estimator, random_state)
-    if criterion == "auto":
+    is_pooled = criterion in ("auto", "evidence") and pools(
+        estimator, X, rows.get("groups")
+    )
+    if criterion == "evidence" and not is_pooled:
+        raise ValueError(
+            "criterion='evidence' needs a mixture with pooling: experts=None, Gaussian errors and "
+            "the other conditions of pooling=True, whose fit lists what is in the way."
+        )
+    if criterion == "auto" and is_pooled:
+        criterion = "evidence"
+    elif criterion == "auto":
         criterion = "bic" if _has_few_parameters(estimator, candidates[-1], X, y, rows) else "cv"
-    if criterion != "cv":
+    if criterion == "evidence":
+        fitted, caught = _fit(estimator, X, y, rows, candidates[-1])
+        results = _evidence(fitted)
+        best = int(np.argmax(results["log_evidence"]))
+    elif criterion != "cv":
         estimator = _in_sample(estimator, rows)
         with jobs(n_jobs, (estimator, X, y, rows)) as run:
             fits = run(_fit, [(k,) for k in candidates])
@@ -291,6 +310,14 @@ def _fit(estimator, X, y, rows, n_experts):
 def _scored_with(rows):
     """What criteria and densities are told about rows."""
     return {"sample_weight": None, **{k: v for k, v in rows.items() if k != "groups"}}
+
+
+def _evidence(mixture):
+    log_evidence = mixture.log_evidence_
+    return {
+        "n_experts": np.array(list(log_evidence)),
+        "log_evidence": np.array(list(log_evidence.values())) * mixture.n_samples_seen_,
+    }
 
 
 def _information(fits, candidates, X, y, rows):

@@ -64,7 +64,7 @@ class Ladder(Trainer):
 
     def start(self, previous):
         """Find the mixture, or go on from responsibilities with as many experts as they have."""
-        self.ends, self.paths, self.log_evidence = [], [], {}
+        self.ends, self.paths, self.log_evidence, self._begun_with = [], [], {}, set()
         if previous is None:
             best = self._found()
         else:
@@ -110,6 +110,7 @@ class Ladder(Trainer):
             folds=None, splitting=self.splitting, seed=self.seed,
         )  # fmt: skip
         trainer.start(None)
+        self._begun_with.add(n_experts)
         return self._new_problem(n_experts).start(problem.resp)
 
     def _splits(self, problem, random_state):
@@ -176,7 +177,9 @@ class Ladder(Trainer):
         n_experts = problem.experts.n_experts
         if n_experts < self.n_experts:
             yield from self._best_split(problem, random_state)
-            yield self._regimes(n_experts + 1)
+        for k in (n_experts + 1, n_experts - 1):
+            if 2 <= k <= self.n_experts and k not in self._begun_with:
+                yield self._regimes(k)
         if n_experts > 2:
             smaller = self._merge(problem, self._cheapest_merger(problem)[1])
             yield from self._best_split(smaller, random_state)

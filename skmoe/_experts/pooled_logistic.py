@@ -256,7 +256,33 @@ class PooledLogisticExperts(LogisticExperts):
         )
         shape = (self.kind.n_functions, self.n_experts, n_columns)
         gram = weighted_grams(self.design, curvature).reshape(*shape, n_columns)
-        return gram, (working.T @ self.design).reshape(shape)
+        cross = (working.T @ self.design).reshape(shape)
+        if shape[0] > 1 and now.coefficients:
+            shift, of_prior = self._to_centre(now)
+            cross += np.einsum("mkij,kj->mki", gram, shift) + of_prior
+        return gram, cross
+
+    def _to_centre(self, now):
+        """What to add to the coefficients of all classes alike, for the prior to be happiest.
+
+        The rows do not see it, and steps would take forever to find it.
+
+        Returns
+        -------
+        shift : ndarray of shape (K, q)
+            The optimum; the prior's precision of an average over experts is 1 / (tau + K rho), of
+            deviations from it 1 / tau.
+        of_prior : ndarray of shape (n_functions, K, q)
+            The precision times the shift.
+        """
+        mean = np.stack([each.mean for each in now.coefficients])
+        average = mean.mean(axis=1, keepdims=True)
+        of_average = 1 / (now.tau + self.n_experts * now.rho)[:, None]
+        of_deviation = 1 / np.where(now.tau > 0, now.tau, np.inf)[:, None]  # none for one line
+        moved = -(of_average * average).sum(axis=0) / of_average.sum(axis=0)
+        turned = -(of_deviation * (mean - average)).sum(axis=0)
+        turned /= np.maximum(of_deviation.sum(axis=0), 1e-300)
+        return moved + turned, of_average * moved + of_deviation * turned
 
     def _moved(self, now, sums, size, learns):
         """The posterior after a step of a size between 0 and 1; with prior variances or without."""

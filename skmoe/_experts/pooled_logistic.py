@@ -27,16 +27,16 @@ References
 .. [3] M. E. Khan and W. Lin, "Conjugate-computation variational inference", AISTATS (2017).
 """
 
-import copy
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import special
 
-from .._numerics.columns import StandardColumns, quadratic_forms
+from .._numerics.columns import quadratic_forms
 from .._numerics.statistics import weighted_grams
 from .logistic import LogisticExperts
 from .pooled import INTERCEPT_VARIANCE, learn_variances, pooled_coefficients
+from .pooled_base import Pooled
 
 FIRST_ROUNDS = 6  # of coefficients and variances for the responsibilities of a start
 GROWTH = 1.3  # of the size of a step, after one that raised the bound
@@ -175,8 +175,8 @@ class Posterior:
         return np.vdot(weights, self.expected.value) - self.divergence
 
 
-class PooledLogisticExperts(LogisticExperts):
-    """K logistic experts with partially pooled coefficients; a sibling of ``PooledExperts``.
+class PooledLogisticExperts(Pooled, LogisticExperts):
+    """K logistic experts with partially pooled coefficients.
 
     Parameters
     ----------
@@ -185,30 +185,18 @@ class PooledLogisticExperts(LogisticExperts):
 
     Attributes
     ----------
-    columns : StandardColumns
-        What coefficients belong to.
     posterior : Posterior
         After ``begin``.
     """
 
-    y_scale = np.ones(1)  # classes have no unit
-
     def __init__(self, X, y, weight, *, classes):
         super().__init__(X, y, weight, 1, classes=classes, penalty=0.0, per_column_unit=False)
-        self.columns = StandardColumns.of(X, weight)
-        self._design = self.columns.design(X)
+        self._stand_on(X, weight)
         self.kind = TwoClasses() if self.n_classes == 2 else ManyClasses(self.n_classes)
         self._labels = self.labels[:, -self.kind.n_functions :]
 
-    design = property(lambda self: self._design)
     tau = property(lambda self: self.posterior.tau)
     rho = property(lambda self: self.posterior.rho)
-
-    def resized(self, n_experts):
-        """As many untrained experts on the same rows."""
-        twin = copy.copy(self)
-        twin.n_experts, twin.n_fits = n_experts, 0
-        return twin
 
     def begin(self, resp):
         """Forget everything, and learn from the responsibilities of a start."""
@@ -329,7 +317,3 @@ class PooledLogisticExperts(LogisticExperts):
     def expected_log_density(self):
         """Bound of the expected log-probability of each row's class, (n, K)."""
         return self.posterior.expected.value
-
-    def raw(self, coef):
-        """Coefficients (p, m) and intercepts (m,) in the units of X, from those of the design."""
-        return super().raw(self.columns.standard(coef))

@@ -6,7 +6,7 @@ the second of two classes, or for each of three and more, and
     P(y_i = c | z_i = k)  =  softmax(f)_c      (of two classes, a logistic function of f)
     b_k = b_0 + d_k,   b_0 ~ N(0, diag(rho)),   d_k ~ N(0, diag(tau))
 
-alike, but on its own, for each function; see ``pooled`` for rho and tau. Under a normal q(b) the
+alike for each function, which share rho and tau; see ``pooled`` for these. Under a normal q(b) the
 functions of a row are normal, with means and variances, and the expected log-probability of its
 class has no closed form. A bound from below stands for it: that of Jaakkola and Jordan [1]_ for two
 classes, the tilted one of Knowles and Minka [2]_ for more. With
@@ -35,7 +35,14 @@ from scipy import special
 from .._numerics.columns import quadratic_forms
 from .._numerics.statistics import weighted_grams
 from .logistic import LogisticExperts
-from .pooled import INTERCEPT_VARIANCE, learn_variances, pooled_coefficients
+from .pooled import (
+    INTERCEPT_VARIANCE,
+    LARGEST_VARIANCE,
+    LONGEST_STEP,
+    SMALLEST_VARIANCE,
+    learn_variances,
+    pooled_coefficients,
+)
 from .pooled_base import Pooled
 
 FIRST_ROUNDS = 6  # of coefficients and variances for the responsibilities of a start
@@ -137,6 +144,66 @@ def _softmax(values):
     norm = proba.sum(axis=-1, keepdims=True)
     proba /= norm
     return proba, (largest + np.log(norm))[..., 0]
+
+
+# Coefficients ---------------------------------------------------------------------------------
+
+
+def _coefficients(gram, cross, tau, rho):
+    """Posteriors of all functions, a list of Coefficients."""
+    return [pooled_coefficients(*each) for each in zip(gram, cross, tau, rho, strict=True)]
+
+
+def _learn_variances_of_one(gram, cross, tau, rho, *, one_line):
+    """``learn_variances`` of the log-odds of two classes."""
+    found, tau, rho = learn_variances(gram[0], cross[0], tau[0], rho[0], one_line=one_line)
+    return [found], tau[None], rho[None]
+
+
+def _learn_variances_of_all(gram, cross, tau, rho, *, one_line):
+    """The same for several functions that share their variances, by MacKay's step, or EM's.
+
+    With variances of its own, the function of one class would shrink to nothing: what is added to
+    those of all classes alike makes no difference to the rows.
+
+    Returns
+    -------
+    coefficients : list of Coefficients
+    tau, rho : ndarray of shape (n_functions, q)
+        The rows of each are alike.
+    """
+    now = _coefficients(gram, cross, tau, rho)
+    shared_mean, shared_var, own_mean, own_var = (
+        np.stack([vars(each)[name] for each in now])
+        for name in ("shared_mean", "shared_var", "own_mean", "own_var")
+    )
+    slopes, intercept = slice(0, -1), slice(-1, None)
+    for step in (_mackay, _em):
+        new_tau, new_rho = tau.copy(), rho.copy()
+        new_rho[:, slopes] = step(shared_mean[:, slopes], shared_var[:, slopes], rho)
+        for group in () if one_line else (slopes, intercept):
+            new_tau[:, group] = step(own_mean[..., group], own_var[..., group], tau[:, group])
+        new = _coefficients(gram, cross, new_tau, new_rho)
+        if sum(each.evidence for each in new) >= sum(each.evidence for each in now):
+            return new, new_tau, new_rho
+    return now, tau, rho
+
+
+def _em(mean, var, last):
+    """The variance of a group of coefficients that EM takes; 1 of none."""
+    variance = (np.sum(mean**2) + var.sum()) / mean.size if mean.size else 1.0
+    return np.clip(variance, SMALLEST_VARIANCE, LARGEST_VARIANCE)
+
+
+def _mackay(mean, var, last):
+    """The same by MacKay's step from the last one."""
+    if not mean.size:
+        return 1.0
+    last = last[0, 0]
+    determined = max(mean.size - var.sum() / last, 1e-10)
+    shortest, longest = last / LONGEST_STEP, last * LONGEST_STEP
+    variance = np.clip(np.sum(mean**2) / determined, shortest, longest)
+    return np.clip(variance, SMALLEST_VARIANCE, LARGEST_VARIANCE)
 
 
 # Experts in training --------------------------------------------------------------------------
@@ -278,15 +345,12 @@ class PooledLogisticExperts(Pooled, LogisticExperts):
             (1 - size) * old + size * new
             for old, new in zip((now.gram, now.cross), sums, strict=True)
         )
-        tau, rho, coefficients = now.tau.copy(), now.rho.copy(), []
-        for m in range(len(gram)):
-            if learns:
-                of_function, tau[m], rho[m] = learn_variances(
-                    gram[m], cross[m], tau[m], rho[m], one_line=self.n_experts == 1
-                )
-            else:
-                of_function = pooled_coefficients(gram[m], cross[m], tau[m], rho[m])
-            coefficients.append(of_function)
+        tau, rho = now.tau, now.rho
+        if learns:
+            learn = _learn_variances_of_all if len(gram) > 1 else _learn_variances_of_one
+            coefficients, tau, rho = learn(gram, cross, tau, rho, one_line=self.n_experts == 1)
+        else:
+            coefficients = _coefficients(gram, cross, tau, rho)
         mean = np.stack([self.design @ each.mean.T for each in coefficients], axis=2)
         variance = np.stack([quadratic_forms(self.design, c.cov) for c in coefficients], axis=2)
         expected = self.kind.expected(self._labels, mean, np.maximum(variance, 0.0), now.expected)

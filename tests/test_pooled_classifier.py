@@ -278,6 +278,19 @@ def test_names_of_classes_do_not_matter(fitted):
     )
 
 
+def test_no_class_is_the_reference():
+    X, y, X_test, _ = classes(150, 3, 0, n_classes=3)
+    moe = pooled(n_experts=1).fit(X, y)
+    turned = pooled(n_experts=1).fit(X, (y + 1) % 3)
+    # But for where steps ended, and in which of 64 points each class has which coordinates.
+    coef, other = moe.experts_[0].coef_, np.roll(turned.experts_[0].coef_, -1, axis=0)
+    np.testing.assert_allclose(coef, other, atol=1e-3)
+    proba, other = moe.predict_proba(X_test), np.roll(turned.predict_proba(X_test), -1, axis=1)
+    np.testing.assert_allclose(proba, other, atol=0.02)
+    variances = moe.likelihood_.outside_var_
+    np.testing.assert_allclose(variances, variances[0])
+
+
 # How it is used -------------------------------------------------------------------------------
 
 

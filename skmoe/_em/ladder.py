@@ -68,7 +68,7 @@ class Ladder(Trainer):
         for k in sorted({k for k in (*LADDER, self.n_experts) if 1 < k <= self.n_experts}):
             last = self._best_of(k, last, best.evidence, random_state)
             self.log_evidence[k] = last.evidence
-            if last.evidence > best.evidence:
+            if last.evidence > best.evidence and not last.experts.is_one_expert:
                 best = last
         return best
 

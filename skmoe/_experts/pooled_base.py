@@ -23,9 +23,12 @@ class Pooled(ABC):
         Unit of the target in ``expected_log_density``; one for classes.
     tau, rho : ndarray of shape (n_functions, q)
         Prior variances, of deviations and of what is common.
+    is_one_expert : bool
+        Whether the mixture is what one expert without a gate can be too.
     """
 
     y_scale = np.ones(1)
+    is_one_expert = False
 
     def _stand_on(self, X, weight):
         """Take the rows, in columns that the prior sees alike."""

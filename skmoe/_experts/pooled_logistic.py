@@ -47,6 +47,7 @@ from .pooled_base import Pooled
 
 FIRST_ROUNDS = 6  # of coefficients and variances for the responsibilities of a start
 GROWTH = 1.3  # of the size of a step, after one that raised the bound
+NO_SLOPE = 1e-4  # variance of slopes that leave an expert constant
 SMALLEST_SIZE = 0.02  # of a step, below which none is taken
 ROUNDING = 1e-10  # of a sum over rows, relative
 N_TILTS = 4  # steps to the best tilt of a row
@@ -377,6 +378,12 @@ class PooledLogisticExperts(Pooled, LogisticExperts):
     def divergence(self):
         """What is paid for what is not known of the coefficients."""
         return self.posterior.divergence
+
+    @property
+    def is_one_expert(self):
+        """Whether no more experts than classes ignore the rows: the gate is the regression then."""
+        slopes = (self.tau + self.rho)[:, :-1]
+        return self.n_experts <= self.n_classes and bool((slopes < NO_SLOPE).all())
 
     def expected_log_density(self):
         """Bound of the expected log-probability of each row's class, (n, K)."""

@@ -209,6 +209,20 @@ def test_without_regimes_there_is_one_expert(n, p, n_classes, seed):
     assert mean_log_proba(moe, X_test, y_test) > mean_log_proba(told, X_test, y_test) - 0.06
 
 
+def test_gate_before_constant_experts_is_not_kept_beside_the_regression_that_it_is():
+    rng = np.random.default_rng([2, 100, 5, 3, 1])
+    X = rng.normal(size=(100, 5))
+    values = 1.5 * X @ rng.normal(size=(5, 3)) + rng.normal(size=3)
+    y = (values + rng.gumbel(size=values.shape)).argmax(axis=1)
+    weight = np.ones(100)
+    training = problem(X, y, weight, 3).start(soften(y, 3))
+    training.experts.begin(np.eye(3)[y])
+    for _ in range(60):
+        training.step()
+    assert training.experts.is_one_expert  # each expert stands for a class
+    assert not problem(X, y, weight, 1).start(np.ones((100, 1))).experts.is_one_expert
+
+
 @pytest.mark.parametrize(
     ("n_classes", "seed"), [(2, 0), (3, 2), pytest.param(2, 2, marks=pytest.mark.slow)]
 )

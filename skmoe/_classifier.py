@@ -136,7 +136,9 @@ class MixtureOfExpertsClassifier(ClassifierMixin, InferringMixture, UpdatableMix
         logarithm of the evidence, per unit of weight.
     log_evidence_ : dict of int to float
         Only with ``pooling``: for each number of experts that was tried, the highest
-        ``lower_bound_`` less what is paid for what is not known of the gate. The largest was kept.
+        ``lower_bound_`` less what is paid for what is not known of the gate. The largest was kept,
+        but for mixtures of no more experts than classes that all ignore the row: their gate is a
+        logistic regression, as one expert is.
     start_lower_bounds_ : list of list of float
         Objectives of each start, iteration by iteration, under linear experts; EM went on from
         the best. Empty where there was nothing to choose, one start or one expert, and with

@@ -166,7 +166,7 @@ class Ladder(Trainer):
         while True:
             for other in self._moves(best, random_state):
                 self._note(self._converge(other, best.evidence))
-                if other.evidence > best.evidence + SAME_EVIDENCE:
+                if evidence_of(other) > best.evidence + SAME_EVIDENCE:
                     best = other
                     break
             else:
@@ -236,8 +236,8 @@ class Ladder(Trainer):
 
 
 def evidence_of(problem):
-    """Key to choose by."""
-    return problem.evidence
+    """Key to choose by: nothing is kept that one expert without a gate can be."""
+    return -np.inf if problem.experts.is_one_expert else problem.evidence
 
 
 def _to_come(objectives):

@@ -122,8 +122,7 @@ class PooledGate:
 class PooledProblem(Problem):
     """A mixture of pooled experts in training; see ``Problem``.
 
-    ``experts`` are ``PooledExperts``, ``gate`` is a ``PooledGate``, ``likelihood`` a
-    ``PooledGaussian``.
+    ``experts`` are ``Pooled``, ``gate`` is a ``PooledGate``, ``likelihood`` has ``take``.
 
     Parameters
     ----------

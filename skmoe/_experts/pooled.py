@@ -19,15 +19,15 @@ References
 .. [3] D. J. C. MacKay, "Bayesian interpolation", Neural Computation 4 (1992) 415-447.
 """
 
-import copy
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import special
 
-from .._numerics.columns import StandardColumns, quadratic_forms
+from .._numerics.columns import quadratic_forms
 from .._numerics.statistics import LeastSquaresStatistics
 from .least_squares import LeastSquaresExperts
+from .pooled_base import Pooled
 
 INTERCEPT_VARIANCE = 100.0  # of b_0, on a standardised target: as good as flat
 SMALLEST_VARIANCE, LARGEST_VARIANCE = 1e-8, 1e4  # of tau and rho
@@ -256,7 +256,7 @@ def pooled_precisions(mass, squares, nu):
 # Experts in training ------------------------------------------------------------------------
 
 
-class PooledExperts(LeastSquaresExperts):
+class PooledExperts(Pooled, LeastSquaresExperts):
     """K linear experts with partially pooled coefficients and error variances.
 
     Parameters
@@ -274,8 +274,6 @@ class PooledExperts(LeastSquaresExperts):
 
     Attributes
     ----------
-    columns : StandardColumns
-        What coefficients belong to.
     posteriors : list of (Coefficients, Precisions)
         Of each output.
     tau, rho : ndarray of shape (n_outputs, q)
@@ -286,23 +284,12 @@ class PooledExperts(LeastSquaresExperts):
 
     def __init__(self, X, y, weight, *, floor, shared_scale, shared_columns=(), own_variance=None):
         super().__init__(X, y, weight, 1, penalty=0.0, per_column_unit=False, prior=False)
-        self.columns = StandardColumns.of(X, weight)
-        if len(shared_columns):
-            self.share(shared_columns)
-            self.columns = StandardColumns(self.columns.mean, self.columns.scale)  # not rotated
-        self._design = self.columns.design(X)
+        self._stand_on(X, weight, shared_columns)
         self._targets = super().targets
         self.floor = np.maximum((floor / self.y_scale) ** 2, SMALLEST_FLOOR)
         self.nu, self.own_variance = SHARED_NU if shared_scale else NU, own_variance
 
-    design = property(lambda self: self._design)
     targets = property(lambda self: self._targets)
-
-    def resized(self, n_experts):
-        """As many untrained experts on the same rows."""
-        twin = copy.copy(self)
-        twin.n_experts, twin.n_fits = n_experts, 0
-        return twin
 
     @property
     def own(self):
@@ -402,7 +389,3 @@ class PooledExperts(LeastSquaresExperts):
             left = self.weight.sum() - self.weight @ used
             df.append(np.maximum(np.minimum(2 * precisions.shape, left), FEWEST_DF))
         return np.stack(df, axis=1)
-
-    def raw(self, coef):
-        """Coefficients (p, m) and intercepts (m,) in the units of X, from those of the design."""
-        return super().raw(self.columns.standard(coef))

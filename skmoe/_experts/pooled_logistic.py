@@ -6,7 +6,7 @@ the second of two classes, or for each of three and more, and
     P(y_i = c | z_i = k)  =  softmax(f)_c      (of two classes, a logistic function of f)
     b_k = b_0 + d_k,   b_0 ~ N(0, diag(rho)),   d_k ~ N(0, diag(tau))
 
-alike, but on its own, for each function; see ``pooled`` for rho and tau. Under a normal q(b) the
+alike for each function, which share rho and tau; see ``pooled`` for these. Under a normal q(b) the
 functions of a row are normal, with means and variances, and the expected log-probability of its
 class has no closed form. A bound from below stands for it: that of Jaakkola and Jordan [1]_ for two
 classes, the tilted one of Knowles and Minka [2]_ for more. With
@@ -27,19 +27,28 @@ References
 .. [3] M. E. Khan and W. Lin, "Conjugate-computation variational inference", AISTATS (2017).
 """
 
-import copy
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import special
 
-from .._numerics.columns import StandardColumns, quadratic_forms
+from .._numerics.columns import quadratic_forms
 from .._numerics.statistics import weighted_grams
 from .logistic import LogisticExperts
-from .pooled import INTERCEPT_VARIANCE, SMALL_PENALTY, learn_variances, pooled_coefficients
+from .pooled import (
+    INTERCEPT_VARIANCE,
+    LARGEST_VARIANCE,
+    LONGEST_STEP,
+    SMALL_PENALTY,
+    SMALLEST_VARIANCE,
+    learn_variances,
+    pooled_coefficients,
+)
+from .pooled_base import Pooled
 
 FIRST_ROUNDS = 6  # of coefficients and variances for the responsibilities of a start
 GROWTH = 1.3  # of the size of a step, after one that raised the bound
+NO_SLOPE = 1e-4  # variance of slopes that leave an expert constant
 SMALLEST_SIZE = 0.02  # of a step, below which none is taken
 ROUNDING = 1e-10  # of a sum over rows, relative
 N_TILTS = 4  # steps to the best tilt of a row
@@ -139,6 +148,68 @@ def _softmax(values):
     return proba, (largest + np.log(norm))[..., 0]
 
 
+# Coefficients ---------------------------------------------------------------------------------
+
+
+def _coefficients(gram, cross, tau, rho):
+    """Posteriors of all functions, a list of Coefficients."""
+    return [pooled_coefficients(*each) for each in zip(gram, cross, tau, rho, strict=True)]
+
+
+def _learn_variances_of_one(gram, cross, tau, rho, with_tau):
+    """``learn_variances`` of the log-odds of two classes."""
+    found, tau, rho = learn_variances(
+        gram[0], cross[0], tau[0], rho[0], np.full(tau.shape[1], with_tau)
+    )
+    return [found], tau[None], rho[None]
+
+
+def _learn_variances_of_all(gram, cross, tau, rho, with_tau):
+    """The same for several functions that share their variances, by MacKay's step, or EM's.
+
+    With variances of its own, the function of one class would shrink to nothing: what is added to
+    those of all classes alike makes no difference to the rows.
+
+    Returns
+    -------
+    coefficients : list of Coefficients
+    tau, rho : ndarray of shape (n_functions, q)
+        The rows of each are alike.
+    """
+    now = _coefficients(gram, cross, tau, rho)
+    shared_mean, shared_var, own_mean, own_var = (
+        np.stack([vars(each)[name] for each in now])
+        for name in ("shared_mean", "shared_var", "own_mean", "own_var")
+    )
+    slopes, intercept = slice(0, -1), slice(-1, None)
+    for step in (_mackay, _em):
+        new_tau, new_rho = tau.copy(), rho.copy()
+        new_rho[:, slopes] = step(shared_mean[:, slopes], shared_var[:, slopes], rho)
+        for group in (slopes, intercept) if with_tau else ():
+            new_tau[:, group] = step(own_mean[..., group], own_var[..., group], tau[:, group])
+        new = _coefficients(gram, cross, new_tau, new_rho)
+        if sum(each.evidence for each in new) >= sum(each.evidence for each in now):
+            return new, new_tau, new_rho
+    return now, tau, rho
+
+
+def _em(mean, var, last):
+    """The variance of a group of coefficients that EM takes; 1 of none."""
+    variance = (np.sum(mean**2) + var.sum()) / mean.size if mean.size else 1.0
+    return np.clip(variance, SMALLEST_VARIANCE, LARGEST_VARIANCE)
+
+
+def _mackay(mean, var, last):
+    """The same by MacKay's step from the last one."""
+    if not mean.size:
+        return 1.0
+    last = last[0, 0]
+    determined = max(mean.size - var.sum() / last, 1e-10)
+    shortest, longest = last / LONGEST_STEP, last * LONGEST_STEP
+    variance = np.clip(np.sum(mean**2) / determined, shortest, longest)
+    return np.clip(variance, SMALLEST_VARIANCE, LARGEST_VARIANCE)
+
+
 # Experts in training --------------------------------------------------------------------------
 
 
@@ -175,8 +246,8 @@ class Posterior:
         return np.vdot(weights, self.expected.value) - self.divergence
 
 
-class PooledLogisticExperts(LogisticExperts):
-    """K logistic experts with partially pooled coefficients; a sibling of ``PooledExperts``.
+class PooledLogisticExperts(Pooled, LogisticExperts):
+    """K logistic experts with partially pooled coefficients.
 
     Parameters
     ----------
@@ -187,31 +258,19 @@ class PooledLogisticExperts(LogisticExperts):
 
     Attributes
     ----------
-    columns : StandardColumns
-        What coefficients belong to.
     posterior : Posterior
         After ``begin``.
     """
 
-    y_scale = np.ones(1)  # classes have no unit
-
     def __init__(self, X, y, weight, *, classes, own_variance=None):
         super().__init__(X, y, weight, 1, classes=classes, penalty=0.0, per_column_unit=False)
         self.own_variance = own_variance
-        self.columns = StandardColumns.of(X, weight)
-        self._design = self.columns.design(X)
+        self._stand_on(X, weight)
         self.kind = TwoClasses() if self.n_classes == 2 else ManyClasses(self.n_classes)
         self._labels = self.labels[:, -self.kind.n_functions :]
 
-    design = property(lambda self: self._design)
     tau = property(lambda self: self.posterior.tau)
     rho = property(lambda self: self.posterior.rho)
-
-    def resized(self, n_experts):
-        """As many untrained experts on the same rows."""
-        twin = copy.copy(self)
-        twin.n_experts, twin.n_fits = n_experts, 0
-        return twin
 
     def begin(self, resp):
         """Forget everything, and learn from the responsibilities of a start."""
@@ -260,7 +319,33 @@ class PooledLogisticExperts(LogisticExperts):
         )
         shape = (self.kind.n_functions, self.n_experts, n_columns)
         gram = weighted_grams(self.design, curvature).reshape(*shape, n_columns)
-        return gram, (working.T @ self.design).reshape(shape)
+        cross = (working.T @ self.design).reshape(shape)
+        if shape[0] > 1 and now.coefficients:
+            shift, of_prior = self._to_centre(now)
+            cross += np.einsum("mkij,kj->mki", gram, shift) + of_prior
+        return gram, cross
+
+    def _to_centre(self, now):
+        """What to add to the coefficients of all classes alike, for the prior to be happiest.
+
+        The rows do not see it, and steps would take forever to find it.
+
+        Returns
+        -------
+        shift : ndarray of shape (K, q)
+            The optimum; the prior's precision of an average over experts is 1 / (tau + K rho), of
+            deviations from it 1 / tau.
+        of_prior : ndarray of shape (n_functions, K, q)
+            The precision times the shift.
+        """
+        mean = np.stack([each.mean for each in now.coefficients])
+        average = mean.mean(axis=1, keepdims=True)
+        of_average = 1 / (now.tau + self.n_experts * now.rho)[:, None]
+        of_deviation = 1 / np.where(now.tau > 0, now.tau, np.inf)[:, None]  # none for one line
+        moved = -(of_average * average).sum(axis=0) / of_average.sum(axis=0)
+        turned = -(of_deviation * (mean - average)).sum(axis=0)
+        turned /= np.maximum(of_deviation.sum(axis=0), 1e-300)
+        return moved + turned, of_average * moved + of_deviation * turned
 
     def _moved(self, now, sums, size, learns):
         """The posterior after a step of a size between 0 and 1; with prior variances or without."""
@@ -268,16 +353,13 @@ class PooledLogisticExperts(LogisticExperts):
             (1 - size) * old + size * new
             for old, new in zip((now.gram, now.cross), sums, strict=True)
         )
-        tau, rho, coefficients = now.tau.copy(), now.rho.copy(), []
-        learned = np.full(tau.shape[1], self.n_experts > 1 and self.own_variance is None)
-        for m in range(len(gram)):
-            if learns:
-                of_function, tau[m], rho[m] = learn_variances(
-                    gram[m], cross[m], tau[m], rho[m], learned
-                )
-            else:
-                of_function = pooled_coefficients(gram[m], cross[m], tau[m], rho[m])
-            coefficients.append(of_function)
+        tau, rho = now.tau, now.rho
+        with_tau = self.n_experts > 1 and self.own_variance is None
+        if learns:
+            learn = _learn_variances_of_all if len(gram) > 1 else _learn_variances_of_one
+            coefficients, tau, rho = learn(gram, cross, tau, rho, with_tau)
+        else:
+            coefficients = _coefficients(gram, cross, tau, rho)
         mean = np.stack([self.design @ each.mean.T for each in coefficients], axis=2)
         variance = np.stack([quadratic_forms(self.design, c.cov) for c in coefficients], axis=2)
         expected = self.kind.expected(self._labels, mean, np.maximum(variance, 0.0), now.expected)
@@ -312,13 +394,15 @@ class PooledLogisticExperts(LogisticExperts):
         together = _optimum(gram[:, k] + gram[:, other], cross[:, k] + cross[:, other])
         return float(alone - together)
 
+    @property
+    def is_one_expert(self):
+        """Whether no more experts than classes ignore the rows: the gate is the regression then."""
+        slopes = (self.tau + self.rho)[:, :-1]
+        return self.n_experts <= self.n_classes and bool((slopes < NO_SLOPE).all())
+
     def expected_log_density(self):
         """Bound of the expected log-probability of each row's class, (n, K)."""
         return self.posterior.expected.value
-
-    def raw(self, coef):
-        """Coefficients (p, m) and intercepts (m,) in the units of X, from those of the design."""
-        return super().raw(self.columns.standard(coef))
 
 
 def _optimum(gram, cross):

@@ -1,0 +1,64 @@
+"""What pooled experts have in common, of whichever target."""
+
+import copy
+from abc import ABC, abstractmethod
+
+import numpy as np
+
+from .._numerics.columns import StandardColumns
+
+
+class Pooled(ABC):
+    """Linear experts with posteriors, beside the ``LinearExperts`` of their family.
+
+    A ``PooledProblem`` asks for what is here, for ``fit``, ``state`` and ``restore``, and for
+    nothing else; ``fit`` must not lower the sum of ``expected_log_density`` over rows and experts,
+    weighted by responsibilities and weights of the rows, less ``divergence``.
+
+    Attributes
+    ----------
+    columns : StandardColumns
+        What coefficients belong to.
+    y_scale : ndarray of shape (n_outputs,)
+        Unit of the target in ``expected_log_density``; one for classes.
+    tau, rho : ndarray of shape (n_functions, q)
+        Prior variances, of deviations and of what is common.
+    is_one_expert : bool
+        Whether the mixture is what one expert without a gate can be too.
+    """
+
+    y_scale = np.ones(1)
+    is_one_expert = False
+
+    def _stand_on(self, X, weight, shared_columns=()):
+        """Take the rows, in columns that the prior sees alike."""
+        self.columns = StandardColumns.of(X, weight)
+        if len(shared_columns):
+            self.share(shared_columns)
+            self.columns = StandardColumns(self.columns.mean, self.columns.scale)  # not rotated
+        self._design = self.columns.design(X)
+
+    design = property(lambda self: self._design)
+
+    def resized(self, n_experts):
+        """As many untrained experts on the same rows."""
+        twin = copy.copy(self)
+        twin.n_experts, twin.n_fits = n_experts, 0
+        return twin
+
+    @abstractmethod
+    def begin(self, resp):
+        """Forget everything, and learn from the responsibilities (n, K) of a start."""
+
+    @property
+    @abstractmethod
+    def divergence(self):
+        """What is paid for what is not known of the experts."""
+
+    @abstractmethod
+    def expected_log_density(self):
+        """Expected log-density of each row, or a bound of it, (n, K)."""
+
+    def raw(self, coef):
+        """Coefficients (p, m) and intercepts (m,) in the units of X, from those of the design."""
+        return super().raw(self.columns.standard(coef))

@@ -41,9 +41,7 @@ class Ladder(Trainer):
         For each number of experts that was tried, per unit of weight.
     """
 
-    def __init__(
-        self, data, parts, settings, *, splitting, seed, expert_seed, own_variance=None
-    ):
+    def __init__(self, data, parts, settings, *, splitting, seed, expert_seed, own_variance=None):
         super().__init__(None, data, parts, settings, folds=None, splitting=splitting, seed=seed)
         source, design = parts.linear_design(data, expert_seed)
         if design is None:

@@ -206,8 +206,7 @@ def select_n_experts(
     candidates = _check_candidates(estimator, n_experts)
     if criterion not in ("auto", "evidence", "cv", *CRITERIA):
         raise ValueError(
-            "criterion must be 'auto', 'evidence', 'cv', 'bic', 'icl' or 'aic'; got "
-            f"{criterion!r}."
+            f"criterion must be 'auto', 'evidence', 'cv', 'bic', 'icl' or 'aic'; got {criterion!r}."
         )
     X = X if hasattr(X, "shape") else check_array(X, dtype=None, ensure_all_finite=False)
     y = np.asarray(y)

@@ -178,7 +178,8 @@ class UpdatableMixture(BaseMixtureOfExperts):
         ------
         ValueError
             If rows, name or expert cannot be used, or the experts are pooled, as by default: fit
-            with ``pooling=False`` or ``experts=LinearRegression()`` first. The mixture is then as it was before.
+            with ``pooling=False`` or ``experts=LinearRegression()`` first. The mixture is then as
+            it was before.
 
         Examples
         --------

@@ -3,12 +3,12 @@
 import numpy as np
 from scipy import linalg, special
 
+from .._em.pooled import INTERCEPT_PENALTY
 from .._experts.fitting import split_last
 from .._experts.prediction import columns_seen
 from .._numerics.columns import StandardColumns
 from .._numerics.multinomial import hessian_of_pairs
 from .._numerics.statistics import weighted_grams
-from .._em.pooled import INTERCEPT_PENALTY
 from ..gates import SoftmaxGate
 from ..likelihoods._terms import GaussianTerms
 from ._estimates import parameter_names, raw_parameters

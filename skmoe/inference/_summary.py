@@ -43,8 +43,8 @@ class MixtureSummary:
     log_likelihood : float
         At the estimates; under a posterior the log-density of its predictive distributions.
     n_parameters : int or None
-        Free ones, None under a posterior; a coefficient that all experts share is one, though it stands in the table
-        under each of them.
+        Free ones, None under a posterior; a coefficient that all experts share is one, though it
+        stands in the table under each of them.
     n_samples : float
         Sum of the weights.
     n_subjects : int, default=None

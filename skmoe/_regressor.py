@@ -62,7 +62,8 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
         regimes becomes one line. See :doc:`/guide/small_tables`. It is there for the default
         experts with Gaussian errors, behind a softmax gate, whose ``alpha`` is learned too, or a
         constant one; not with ``cv`` other than "auto" or False, ``shared_effects``, ``top_k``,
-        ``load_balance``, subjects, groups or streams of batches.
+        ``load_balance``, subjects, groups or streams of batches, and "auto" not within the experts
+        of another mixture.
         "auto" pools wherever it is available, and is maximum likelihood elsewhere. True pools, or
         raises an error that says what is in the way. A positive number pools, with this number as
         prior variance of the deviations, of slopes and intercepts, for standardised columns and

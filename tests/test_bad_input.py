@@ -403,7 +403,7 @@ def test_weights_that_are_numbers_of_rows_are_not_warned_of(weight):
         warnings.simplefilter("error", SmallWeightsWarning)
         warnings.simplefilter("ignore", ExpertCollapseWarning)
         regressor().fit(X, Y, sample_weight=weight)
-        inner = MixtureOfExpertsRegressor(n_experts=2, n_init=1, max_iter=2)
+        inner = MixtureOfExpertsRegressor(n_experts=2, n_init=1, max_iter=2, pooling=False)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
             # shares of its own

@@ -26,7 +26,7 @@ def equal_halves(n_samples=200, seed=0):
 
 def mixture(X, y, **settings):
     settings = {"n_experts": 2, "n_init": 3, "random_state": 0, **settings}
-    return MixtureOfExpertsRegressor(**settings).fit(X, y)
+    return MixtureOfExpertsRegressor(**settings, pooling=False).fit(X, y)
 
 
 @pytest.mark.parametrize("method", ["rows", "parametric"])
@@ -105,7 +105,9 @@ def test_subjects_are_drawn_whole_and_twice_as_two():
     up = np.repeat(rng.uniform(size=40) < 0.5, 4)
     X = rng.normal(size=(160, 1))
     y = np.where(up, 3 + X[:, 0], -2 * X[:, 0]) + 0.3 * rng.normal(size=160)
-    moe = MixtureOfExpertsRegressor(n_experts=2, gate=ConstantGate(), n_init=2, random_state=0)
+    moe = MixtureOfExpertsRegressor(
+        n_experts=2, gate=ConstantGate(), n_init=2, random_state=0, pooling=False
+    )
     moe.fit(X, y, subject=subject)
     result = bootstrap(moe, X, y, subject=subject, n_resamples=60, random_state=0)
     # 60 resamples know a standard error to 9 %.

@@ -62,7 +62,7 @@ def data():
 
 
 def linear(**params):
-    return MixtureOfExpertsRegressor(n_experts=2, n_init=3, random_state=0, **params)
+    return MixtureOfExpertsRegressor(n_experts=2, n_init=3, random_state=0, **params, pooling=False)
 
 
 def cross_fitted(**params):

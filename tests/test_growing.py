@@ -51,7 +51,9 @@ def score(moe, X, y):
 
 
 def regressor(*args, **params):
-    return MixtureOfExpertsRegressor(*args, **{"n_init": 3, "random_state": 0, **params})
+    return MixtureOfExpertsRegressor(
+        *args, **{"n_init": 3, "pooling": False, "random_state": 0, **params}
+    )
 
 
 OLD, NEW = old_rows(1500, 0), new_rows(300, 1)

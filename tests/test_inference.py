@@ -31,7 +31,9 @@ def two_planes(seed, n_samples=400):
 
 
 def mixture(**settings):
-    return MixtureOfExpertsRegressor(**{"n_experts": 2, "n_init": 3, "random_state": 0, **settings})
+    return MixtureOfExpertsRegressor(
+        **{"n_experts": 2, "n_init": 3, "random_state": 0, **settings}, pooling=False
+    )
 
 
 @pytest.mark.parametrize("with_subjects", [False, True])

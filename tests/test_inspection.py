@@ -40,7 +40,9 @@ ALL = [
 
 
 def regressor(n_experts, **settings):
-    return MixtureOfExpertsRegressor(n_experts=n_experts, random_state=0, tol=1e-4, **settings)
+    return MixtureOfExpertsRegressor(
+        n_experts=n_experts, random_state=0, tol=1e-4, **settings, pooling=False
+    )
 
 
 @pytest.fixture(scope="module")

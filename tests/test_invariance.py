@@ -28,7 +28,7 @@ def splits(n, seed=0):
 
 
 def linear():
-    return MixtureOfExpertsRegressor(**LINEAR)
+    return MixtureOfExpertsRegressor(**LINEAR, pooling=False)
 
 
 def trees(cv):
@@ -95,9 +95,9 @@ def test_rows_of_no_weight_do_not_matter():
 def test_scale_of_the_weights_does_not_matter_without_penalties():
     X, y = kink()
     params = {**LINEAR, "experts": LinearRegression()}
-    moe = MixtureOfExpertsRegressor(gate=SoftmaxGate(alpha=0.1), **params).fit(X, y)
+    moe = MixtureOfExpertsRegressor(gate=SoftmaxGate(alpha=0.1), **params, pooling=False).fit(X, y)
     # The penalty stands beside the sum over rows, so it scales along.
-    other = MixtureOfExpertsRegressor(gate=SoftmaxGate(alpha=0.3), **params)
+    other = MixtureOfExpertsRegressor(gate=SoftmaxGate(alpha=0.3), **params, pooling=False)
     assert_same(moe, other.fit(X, y, np.full(len(y), 3.0)), X)
 
 

@@ -33,7 +33,7 @@ def two_lines(seed, n_samples=200, *, steep=0.0):
 
 
 def mixture(**settings):
-    return MixtureOfExpertsRegressor(**{"n_init": 1, "random_state": 0, **settings})
+    return MixtureOfExpertsRegressor(**{"n_init": 1, "random_state": 0, **settings}, pooling=False)
 
 
 @pytest.mark.slow

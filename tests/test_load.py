@@ -154,7 +154,9 @@ def test_target_load_that_is_no_load_is_refused(target_load):
 
 def test_target_load_without_a_prior_is_said_to_have_no_effect():
     X, y = crossing_lines(100, seed=0)
-    moe = MixtureOfExpertsRegressor(n_experts=2, target_load=[1, 2], max_iter=500, random_state=0)
+    moe = MixtureOfExpertsRegressor(
+        n_experts=2, target_load=[1, 2], max_iter=500, random_state=0, pooling=False
+    )
     with pytest.warns(UserWarning, match="no effect while load_balance is 0"):
         moe.fit(X, y)
 
@@ -164,8 +166,10 @@ def test_reseeding_mends_a_start_in_which_one_expert_owns_nearly_all(model):
     X, y = model(1000, seed=0)
     X_test, y_test = model(2000, seed=100)
     settings = {"n_experts": MODELS[model], "random_state": 0, "max_iter": 500}
-    best = MixtureOfExpertsRegressor(**settings).fit(X, y)
-    mended = MixtureOfExpertsRegressor(init=one_owns_nearly_all, n_init=1, **settings)
+    best = MixtureOfExpertsRegressor(**settings, pooling=False).fit(X, y)
+    mended = MixtureOfExpertsRegressor(
+        init=one_owns_nearly_all, n_init=1, **settings, pooling=False
+    )
     mended.fit(X, y)  # would warn of a dead expert, and warnings are errors
     assert sum(mended.expert_report().columns["revived"]) > 0
     assert log_score(mended, X_test, y_test) > log_score(best, X_test, y_test) - 0.05
@@ -174,7 +178,7 @@ def test_reseeding_mends_a_start_in_which_one_expert_owns_nearly_all(model):
 def test_copies_of_an_expert_are_reported():
     X, y = crossing_lines(200, seed=0)
     moe = MixtureOfExpertsRegressor(
-        n_experts=2, init=one_owns_nearly_all, n_init=1, max_iter=1, random_state=0
+        n_experts=2, init=one_owns_nearly_all, n_init=1, max_iter=1, random_state=0, pooling=False
     )
     with (
         pytest.warns(ExpertCollapseWarning, match="copies of others"),
@@ -185,7 +189,9 @@ def test_copies_of_an_expert_are_reported():
 
 def test_report_of_the_training_rows_is_that_of_the_same_rows_given():
     X, y = four_pieces(400, seed=0)
-    moe = MixtureOfExpertsRegressor(n_experts=4, random_state=0, max_iter=500).fit(X, y)
+    moe = MixtureOfExpertsRegressor(n_experts=4, random_state=0, max_iter=500, pooling=False).fit(
+        X, y
+    )
     stored, computed = moe.expert_report(), moe.expert_report(X, y)
     for name in ("load", "rows", "wins", "gate", "entropy", "overlap", "error", "scale"):
         assert_allclose(stored.columns[name], computed.columns[name], rtol=1e-6, err_msg=name)
@@ -195,7 +201,9 @@ def test_report_of_the_training_rows_is_that_of_the_same_rows_given():
 def test_report_holds_what_its_definitions_say():
     X, y = four_pieces(400, seed=0)
     weight = np.random.default_rng(1).uniform(0.5, 2, size=400)
-    moe = MixtureOfExpertsRegressor(n_experts=3, random_state=0, max_iter=500).fit(X, y)
+    moe = MixtureOfExpertsRegressor(n_experts=3, random_state=0, max_iter=500, pooling=False).fit(
+        X, y
+    )
     report = moe.expert_report(X, y, sample_weight=weight)
     resp, gate = moe.responsibilities(X, y), moe.gate_proba(X)
     mass = resp * weight[:, None]
@@ -235,6 +243,8 @@ def test_report_prints_and_turns_into_html_and_a_frame():
 
 def test_report_takes_both_x_and_y_or_neither():
     X, y = crossing_lines(100, seed=0)
-    moe = MixtureOfExpertsRegressor(n_experts=2, random_state=0, max_iter=500).fit(X, y)
+    moe = MixtureOfExpertsRegressor(n_experts=2, random_state=0, max_iter=500, pooling=False).fit(
+        X, y
+    )
     with pytest.raises(ValueError, match="both X and y"):
         moe.expert_report(X)

@@ -24,7 +24,7 @@ def four_pieces(n_samples, seed):
 
 @pytest.fixture(scope="module")
 def nested():
-    inner = MixtureOfExpertsRegressor(n_experts=2, n_init=3)
+    inner = MixtureOfExpertsRegressor(n_experts=2, n_init=3, pooling=False)
     outer = MixtureOfExpertsRegressor(
         [("pair", inner), ("line", LinearRegression())], cv=False, random_state=0
     )
@@ -71,7 +71,7 @@ def test_nested_mixture_is_weighed_by_its_own_density(nested):
 
 def test_linear_mixtures_are_trained_in_sample_and_flexible_ones_are_not():
     X, y = four_pieces(200, 0)
-    linear = MixtureOfExpertsRegressor(n_experts=2, n_init=1)
+    linear = MixtureOfExpertsRegressor(n_experts=2, n_init=1, pooling=False)
     outer = MixtureOfExpertsRegressor(linear, n_experts=2, n_init=1, max_iter=3, random_state=0)
     with pytest.warns(match="EM stopped"):
         outer.fit(X, y)
@@ -88,9 +88,9 @@ def test_linear_mixtures_are_trained_in_sample_and_flexible_ones_are_not():
 def test_fold_ensemble_of_mixtures_has_the_mean_of_their_densities():
     X, y = four_pieces(200, 0)
     models = [
-        MixtureOfExpertsRegressor(n_experts=2, n_init=1, tol=1e-3, random_state=0).fit(
-            X[part], y[part]
-        )
+        MixtureOfExpertsRegressor(
+            n_experts=2, n_init=1, tol=1e-3, random_state=0, pooling=False
+        ).fit(X[part], y[part])
         for part in (slice(0, 100), slice(100, 200))
     ]
     ensemble = FoldEnsemble.from_fitted(models)
@@ -122,7 +122,7 @@ def test_two_levels_reach_the_likelihood_of_the_flat_mixture_with_the_product_ga
     X, y = soft_tree(1000, 0)
     params = {"n_init": 3, "tol": 1e-8, "max_iter": 1000}
     gate = SoftmaxGate(alpha=1e-4)
-    pair = MixtureOfExpertsRegressor(n_experts=2, gate=gate, **params)
+    pair = MixtureOfExpertsRegressor(n_experts=2, gate=gate, **params, pooling=False)
     tree = MixtureOfExpertsRegressor(pair, n_experts=2, gate=gate, random_state=0, **params)
     tree.fit(X, y)
     assert np.diff(tree.lower_bounds_).min() > -1e-9
@@ -134,6 +134,7 @@ def test_two_levels_reach_the_likelihood_of_the_flat_mixture_with_the_product_ga
         n_init=1,
         tol=1e-8,
         max_iter=1000,
+        pooling=False,
     ).fit(X, y)
     difference = tree.log_density(X, y).mean() - flat.log_density(X, y).mean()
     assert abs(difference) < 1e-4

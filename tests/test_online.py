@@ -57,7 +57,9 @@ def feed(moe, X, y, size, weight=None, **params):
 
 
 def regressor(**params):
-    return MixtureOfExpertsRegressor(**{"n_experts": 3, "n_init": 6, "random_state": 0, **params})
+    return MixtureOfExpertsRegressor(
+        **{"n_experts": 3, "n_init": 6, "random_state": 0, **params}, pooling=False
+    )
 
 
 def score(moe, X, y):

@@ -50,7 +50,7 @@ def cluster():
 def mixture(kind="trees", **params):
     tree = DecisionTreeRegressor(max_depth=4, random_state=0)
     made = {
-        "linear": MixtureOfExpertsRegressor(n_experts=2),
+        "linear": MixtureOfExpertsRegressor(n_experts=2, pooling=False),
         "trees": MixtureOfExpertsRegressor(tree, 2, cv=3),
         "refitted": MixtureOfExpertsRegressor(tree, 2, cv=3, ensemble=False),
         "unlike": MixtureOfExpertsRegressor([("tree", tree), ("line", LinearRegression())], cv=3),

@@ -12,7 +12,7 @@ from sklearn.model_selection import cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skmoe import MixtureOfExpertsRegressor
+from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
 from skmoe._data import Rows, TrainingData
 from skmoe._em.merging import cheapest_merger, merged
 from skmoe._em.pooled import PooledGate, PooledProblem
@@ -23,6 +23,7 @@ from skmoe.gates import ConstantGate, GaussianGate, SoftmaxGate
 from skmoe.inference import bootstrap
 from skmoe.likelihoods import Gaussian, StudentT
 from skmoe.likelihoods._pooled import PooledGaussian
+from skmoe.model_selection import n_experts_test, select_n_experts
 
 N_TEST = 4000
 
@@ -582,6 +583,7 @@ def test_it_is_cross_validated_like_any_regressor():
         ({"load_balance": 0.1}, {}, "load_balance"),
         ({}, {"subject": np.arange(len(Y2)) // 2}, "The gate tells rows of subject 0 apart"),
         ({"shared_effects": ["size"]}, {}, "size"),
+        ({}, {"groups": np.arange(len(Y2)) // 2}, "groups"),
         ({}, {"exposure": np.ones(len(Y2))}, "exposure"),
     ],
 )
@@ -602,10 +604,153 @@ def test_what_needs_the_maximum_of_the_likelihood_is_refused(fitted):
     for criterion in (fitted.bic, fitted.aic, fitted.icl):
         with pytest.raises(ValueError, match="lower_bound_"):
             criterion(X2, Y2)
-    with pytest.raises(ValueError, match="pooling"):
-        fitted.summary(X2, Y2)
+    with pytest.raises(ValueError, match="posterior"):
+        fitted.summary(X2, Y2, cov="sandwich")
+    with pytest.raises(ValueError, match="give a statistic"):
+        bootstrap(fitted, X2, Y2)
     with pytest.raises(AttributeError, match="partial_fit") as raised:
         fitted.partial_fit(X2, Y2)
     assert "pooling" in str(raised.value.__cause__)
     with pytest.raises(ValueError, match="Pooled experts"):
         pickle.loads(pickle.dumps(fitted)).add_expert(X2, Y2)
+
+
+# The default ----------------------------------------------------------------------------------
+
+
+def is_pooled(moe):
+    return hasattr(moe, "log_evidence_") and isinstance(moe.likelihood_, PooledGaussian)
+
+
+def test_default_pools_lines_with_gaussian_errors(fitted):
+    moe = MixtureOfExpertsRegressor(n_experts=2, random_state=0).fit(X2, Y2)
+    assert moe.pooling == "auto"
+    assert is_pooled(moe)
+    np.testing.assert_array_equal(moe.predict(X2_TEST), fitted.predict(X2_TEST))
+
+
+@pytest.mark.parametrize(
+    ("params", "fit_params"),
+    [
+        ({"pooling": False}, {}),
+        ({"experts": LinearRegression()}, {}),
+        ({"experts": [("a", Ridge()), ("b", Ridge())]}, {}),
+        ({"likelihood": StudentT()}, {}),
+        ({"likelihood": Gaussian(covariance="full")}, {}),
+        ({"gate": GaussianGate()}, {}),
+        ({"gate": SoftmaxGate(l1_ratio=0.5)}, {}),
+        ({"cv": 3}, {}),
+        ({"shared_effects": [0]}, {}),
+        ({"top_k": 1}, {}),
+        ({"load_balance": 0.1}, {}),
+        ({"gate": ConstantGate()}, {"subject": np.arange(len(Y2)) // 2}),
+        ({}, {"groups": np.arange(len(Y2)) // 2}),
+    ],
+)
+def test_default_is_maximum_likelihood_where_pooling_is_not_available(params, fit_params):
+    moe = MixtureOfExpertsRegressor(n_init=1, max_iter=500, random_state=0)
+    moe.set_params(**params)
+    if not isinstance(moe.experts, list):
+        moe.set_params(n_experts=2)
+    moe.fit(X2, Y2, **fit_params)
+    assert not is_pooled(moe)
+    assert len(moe.experts_) == 2
+
+
+def test_a_stream_that_begins_with_partial_fit_is_not_pooled():
+    moe = MixtureOfExpertsRegressor(n_experts=2, random_state=0)
+    for _ in range(3):
+        moe.partial_fit(X2, Y2)
+    assert not is_pooled(moe)
+    assert len(moe.experts_) == 2
+
+
+def test_classifier_is_not_pooled():
+    moe = MixtureOfExpertsClassifier(n_experts=2, random_state=0).fit(X2, Y2 > 0)
+    assert not hasattr(moe, "log_evidence_")
+    assert moe.n_distinct_experts_ == 2
+
+
+def test_a_mixture_within_a_mixture_is_not_pooled_by_default():
+    pair = MixtureOfExpertsRegressor(n_experts=2, n_init=2)
+    moe = MixtureOfExpertsRegressor(pair, n_experts=2, max_iter=3, tol=1.0, random_state=0)
+    assert not any(map(is_pooled, moe.fit(X2, Y2).experts_))
+
+
+def test_a_number_is_the_prior_variance_of_the_deviations():
+    spread = []
+    for variance in (1e-6, 1e-2, 1.0):
+        training, data = problem(X2, Y2, np.ones(len(Y2)), 2)
+        training.experts.own_variance = variance
+        labels = STARTS["functions"](
+            data.columns, data.target, data.weight, 2, np.random.RandomState(0)
+        )
+        training.start(soften(labels, 2))
+        for _ in range(20):
+            training.step()
+        np.testing.assert_array_equal(training.experts.tau, variance)
+        spread.append(np.ptp(training.experts.coef, axis=0).max())
+    assert spread[0] < spread[1] < spread[2]
+    assert spread[0] < 1e-3
+    assert is_pooled(pooled(n_experts=2, pooling=0.5).fit(X2, Y2))
+
+
+@pytest.mark.parametrize("pooling", [0.0, -1.0, np.inf, "on", None])
+def test_other_values_are_refused(pooling):
+    with pytest.raises(ValueError, match="pooling"):
+        pooled(n_experts=2, pooling=pooling).fit(X2, Y2)
+
+
+def test_copies_are_not_counted_as_distinct_experts():
+    start = np.full((len(Y2), 2), 0.5)
+    moe = pooled(n_experts=2, pooling=False, init=lambda *given: start, n_init=1, max_iter=1)
+    with pytest.warns(UserWarning):
+        moe.fit(X2, Y2)
+    assert moe.n_distinct_experts_ <= len(moe.experts_) == 2
+    assert pooled(n_experts=2).fit(X2, Y2).n_distinct_experts_ == 2
+
+
+def test_summary_tells_the_posterior():
+    X, y, *_ = two_regimes(400, 2, 0)
+    moe = pooled(n_experts=2).fit(X, y)
+    found = moe.summary(X, y)
+    assert "posterior" in str(found)
+    assert np.isnan(found.p_value).all()
+    fitted = MixtureOfExpertsRegressor(LinearRegression(), 2, random_state=0).fit(X, y)
+    told = fitted.summary(X, y)
+    assert (found.parts, found.terms) == (told.parts, told.terms)
+    # With 400 rows and distinct regimes the prior and membership matter little.
+    np.testing.assert_allclose(found.estimate, told.estimate, atol=3 * told.std_error.max())
+    ratio = found.std_error / told.std_error
+    assert ((0.5 < ratio) & (ratio < 1.2)).all()
+
+
+def test_evidence_chooses_the_number_of_experts_in_one_fit(fitted):
+    moe = MixtureOfExpertsRegressor(random_state=0)
+    found = select_n_experts(moe, X2, Y2, [1, 2])
+    assert found.criterion_ == "evidence"
+    assert found.best_n_experts_ == len(found.best_estimator_.experts_) == 2
+    evidence = list(fitted.log_evidence_.values())
+    np.testing.assert_allclose(found.results_["log_evidence"], len(Y2) * np.array(evidence))
+    assert select_n_experts(moe, X2, Y2, [1, 2], criterion="bic").criterion_ == "bic"
+    with pytest.raises(ValueError, match="pooling"):
+        select_n_experts(MixtureOfExpertsRegressor(Ridge()), X2, Y2, [1, 2], criterion="evidence")
+    with pytest.raises(ValueError, match="pooling=False"):
+        n_experts_test(pooled(), X2, Y2, n_resamples=1)
+
+
+def test_fit_with_pooling_says_why_it_cannot_go_on():
+    moe = MixtureOfExpertsRegressor(n_experts=2, random_state=0).fit(X2, Y2)
+    before = moe.predict(X2_TEST)
+    with pytest.raises(TypeError, match="pooling=False"):
+        moe.partial_fit(X2, Y2)
+    with pytest.raises(ValueError, match="pooling=False"):
+        moe.add_expert(X2, Y2)
+    with pytest.raises(ValueError, match="pooling=False"):
+        moe.replace_expert("expert0", Ridge(), X2, Y2)
+    with pytest.raises(ValueError, match="pooling=False"):
+        moe.bic(X2, Y2)
+    np.testing.assert_array_equal(moe.predict(X2_TEST), before)
+    moe.remove_expert("expert1")
+    assert np.isfinite(moe.predict(X2_TEST)).all()
+    assert not hasattr(moe, "n_distinct_experts_")

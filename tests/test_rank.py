@@ -97,7 +97,7 @@ def test_criteria_do_not_depend_on_the_coding(coding):
         moe = MixtureOfExpertsRegressor(
             n_experts=2, gate=SoftmaxGate(alpha=1e-6), n_init=4, tol=1e-9, max_iter=500,
             random_state=0,
-        ).fit(table, y)  # fmt: skip
+        pooling=False).fit(table, y)  # fmt: skip
         found.append([getattr(moe, name)(table, y) for name in ("bic", "aic", "icl")])
     # EM stops within some 1e-7 of a row's log-likelihood; the entropy is of first order.
     assert_allclose(found[1][:2], found[0][:2], rtol=0, atol=1e-2)
@@ -118,7 +118,7 @@ def test_columns_are_counted_behind_the_transformers_of_each_part():
 
 def test_encoded_strings_are_counted_as_treatment_contrasts(shared_data):
     X, y, _, _ = shared_data("cps1985")
-    moe = MixtureOfExpertsRegressor(n_experts=2, n_init=2, random_state=0).fit(X, y)
+    moe = MixtureOfExpertsRegressor(n_experts=2, n_init=2, random_state=0, pooling=False).fit(X, y)
     n_columns = sum(X[c].nunique() - 1 if X[c].dtype.kind not in "fi" else 1 for c in X)
     assert moe._free_parameters(X) == 3 * (n_columns + 1) + 2 == 53
 
@@ -127,7 +127,7 @@ def test_rows_without_weight_identify_nothing():
     X, kind, y = planted()
     weight = 1.0 - kind[:, 2]
     table = CODINGS["one-hot"](X, kind)
-    moe = MixtureOfExpertsRegressor(n_experts=2, n_init=1, random_state=0)
+    moe = MixtureOfExpertsRegressor(n_experts=2, n_init=1, random_state=0, pooling=False)
     moe.fit(table, y, sample_weight=weight)
     kept = weight > 0
     assert moe._free_parameters(table, weight) == moe._free_parameters(table[kept]) == 3 * 4 + 2
@@ -149,7 +149,9 @@ def test_columns_are_kept_from_the_last_to_the_first_and_as_many_as_the_rank():
 @pytest.mark.parametrize("gate", [GaussianGate(), TreeGate([1, 1], GaussianGate())])
 def test_criteria_of_another_likelihood_are_refused(gate):
     X, _, y = planted()
-    moe = MixtureOfExpertsRegressor(n_experts=2, gate=gate, n_init=1, random_state=0).fit(X, y)
+    moe = MixtureOfExpertsRegressor(
+        n_experts=2, gate=gate, n_init=1, random_state=0, pooling=False
+    ).fit(X, y)
     for criterion in (moe.bic, moe.aic, moe.icl):
         with pytest.raises(ValueError, match=r"joint likelihood of X and y|cannot be counted"):
             criterion(X, y)
@@ -222,7 +224,7 @@ def test_summary_names_what_is_not_identified_and_why():
     table = pd.DataFrame(X, columns=["a", "b"])
     table["kind"] = np.array(["cat", "dog", "emu"])[kind.argmax(axis=1)]
     table["five"], table["twice"] = 5.0, 2 * table["a"] - 3
-    moe = MixtureOfExpertsRegressor(n_experts=2, random_state=0).fit(table, y)
+    moe = MixtureOfExpertsRegressor(n_experts=2, random_state=0, pooling=False).fit(table, y)
     summary = moe.summary(table, y)
     lines = str(summary).splitlines()
     assert lines[-3:] == [
@@ -242,7 +244,7 @@ def test_what_one_expert_has_no_rows_for_is_not_identified_in_it_alone():
     y = np.where(second, 5 + X[:, 1], -5 - X[:, 1]) + 0.3 * rng.normal(size=300)
     # Some rows of the second regime, whose other rows say beyond doubt whose subject it is.
     X = np.column_stack([X, second & (np.arange(300) % 5 == 0)])
-    moe = MixtureOfExpertsRegressor(n_experts=2, gate=ConstantGate(), random_state=0)
+    moe = MixtureOfExpertsRegressor(n_experts=2, gate=ConstantGate(), random_state=0, pooling=False)
     moe.fit(X, y, subject=subject)
     summary = moe.summary(X, y, subject=subject)
     lacks = f"expert{np.argmin([expert.intercept_ for expert in moe.experts_])}"
@@ -262,9 +264,11 @@ def test_one_scale_for_all_experts_is_one_parameter():
     X, kind, y = planted()
     table = CODINGS["one-hot"](X, kind)
     settings = {"n_experts": 2, "n_init": 4, "tol": 1e-9, "max_iter": 1000, "random_state": 0}
-    moe = MixtureOfExpertsRegressor(likelihood=Gaussian("shared"), **settings).fit(table, y)
+    moe = MixtureOfExpertsRegressor(likelihood=Gaussian("shared"), **settings, pooling=False).fit(
+        table, y
+    )
     shared = moe.summary(table, y)
-    free = MixtureOfExpertsRegressor(**settings).fit(table, y).summary(table, y)
+    free = MixtureOfExpertsRegressor(**settings, pooling=False).fit(table, y).summary(table, y)
     places = np.flatnonzero(np.array(shared.terms) == "log_scale")
     assert shared.n_parameters == free.n_parameters - 1 == moe._free_parameters(table)
     assert shared.estimate[places[0]] == shared.estimate[places[1]]

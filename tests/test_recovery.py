@@ -233,9 +233,9 @@ def recover(model, seed):
     X, y = model.sample(rng, model.n)
     X_new, y_new = model.sample(rng, N_HELD_OUT)
     params = {"n_experts": model.n_experts, "random_state": seed, "max_iter": 500}
-    moe = MixtureOfExpertsRegressor(**params).fit(X, y)
+    moe = MixtureOfExpertsRegressor(**params, pooling=False).fit(X, y)
     from_truth = MixtureOfExpertsRegressor(
-        init=lambda *args: model.responsibilities(X, y), n_init=1, **params
+        init=lambda *args: model.responsibilities(X, y), n_init=1, **params, pooling=False
     ).fit(X, y)
     gap = np.mean(from_truth.log_density(X_new, y_new) - moe.log_density(X_new, y_new))
     return gap, errors(model, moe, X, y), errors(model, from_truth, X, y)
@@ -283,7 +283,9 @@ def test_two_lines_with_a_kink_are_fitted_as_well_as_the_truth_does(seed):
     x = rng.uniform(-3, 3, size=600)
     mean = np.where(x > 0, 2 * x, -1 - x)
     y = mean + 0.1 * rng.normal(size=600)
-    moe = MixtureOfExpertsRegressor(n_experts=2, random_state=seed).fit(x[:, None], y)
+    moe = MixtureOfExpertsRegressor(n_experts=2, random_state=seed, pooling=False).fit(
+        x[:, None], y
+    )
     truth = stats.norm.logpdf(y, mean, 0.1).mean()
     # The true gate is a step, which a softmax with a penalty rounds off: some 20 of the 600
     # rows are then shared by both lines, and each costs up to log 2.
@@ -359,7 +361,9 @@ def test_three_planes_on_few_rows_are_found_behind_a_gate_that_sees_one_column(s
     one_column = ColumnTransformer([("second", "passthrough", [1])])
     params = {"n_experts": 3, "gate": make_pipeline(one_column, SoftmaxGate()), "cv": False}
     of_plane = np.eye(3)[plane]
-    from_truth = MixtureOfExpertsRegressor(init=lambda *args: of_plane, n_init=1, **params)
+    from_truth = MixtureOfExpertsRegressor(
+        init=lambda *args: of_plane, n_init=1, **params, pooling=False
+    )
     best = from_truth.fit(X, y).lower_bound_
-    moe = MixtureOfExpertsRegressor(random_state=seed, **params).fit(X, y)
+    moe = MixtureOfExpertsRegressor(random_state=seed, **params, pooling=False).fit(X, y)
     assert len(y) * (moe.lower_bound_ - best) > -0.5  # of a log-likelihood of some tens

@@ -344,7 +344,7 @@ def test_a_mixture_of_this_kind_can_be_an_expert():
         ({"experts": None}, {}),
         ({"experts": [("a", Ridge())]}, {}),
         ({"experts": [("a", Ridge()), ("stack", Ridge())]}, {}),
-        ({"experts": [("a", Ridge()), ("b", MixtureOfExpertsRegressor())]}, {}),
+        ({"experts": [("a", Ridge()), ("b", MixtureOfExpertsRegressor(pooling=False))]}, {}),
         ({"likelihood": "laplace"}, {}),
         ({"likelihood": "poisson"}, {}),
         ({"likelihood": ["gaussian", "gaussian", "student_t"]}, {}),

@@ -40,7 +40,7 @@ def gate_on_age(gate):
 def mixture(gate=None, **params):
     gate = gate_on_age(SoftmaxGate()) if gate is None else gate
     defaults = {"n_init": 4, "tol": 1e-9, "max_iter": 500, "random_state": 0}
-    return MixtureOfExpertsRegressor(n_experts=2, gate=gate, **defaults | params)
+    return MixtureOfExpertsRegressor(n_experts=2, gate=gate, **defaults | params, pooling=False)
 
 
 @pytest.mark.parametrize(("subject", "log_likelihood"), [("id1", -594.8532), ("id2", -561.5537)])

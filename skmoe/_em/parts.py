@@ -267,6 +267,8 @@ class Parts:
             has_regimes = has_own_density(estimator) and params.get("specialisation", 1) == 1
             if has_regimes and "warm_start" in params:
                 estimator.set_params(warm_start=True)
+                if params.get("pooling") == "auto":  # which might keep the first number of lines
+                    estimator.set_params(pooling=False)
         experts = EstimatorExperts(
             self.names,
             seeded,

@@ -43,8 +43,8 @@ class MixtureSummary:
     log_likelihood : float
         At the estimates; under a posterior the log-density of its predictive distributions.
     n_parameters : int or None
-        Free ones, None under a posterior; a coefficient that all experts share is one, though it stands in the table
-        under each of them.
+        Free ones, None under a posterior; a coefficient that all experts share is one, though it
+        stands in the table under each of them.
     n_samples : float
         Sum of the weights.
     n_subjects : int, default=None
@@ -75,7 +75,9 @@ class MixtureSummary:
     >>> X = rng.uniform(-3, 3, size=(200, 1))
     >>> up = rng.uniform(size=200) < 0.6
     >>> y = np.where(up, 2 * X[:, 0], 5 - X[:, 0]) + rng.normal(size=200)
-    >>> moe = MixtureOfExpertsRegressor(n_experts=2, gate=ConstantGate(), random_state=0)
+    >>> moe = MixtureOfExpertsRegressor(
+    ...     n_experts=2, pooling=False, gate=ConstantGate(), random_state=0
+    ... )
     >>> print(moe.fit(X, y).summary(X, y))
                                    estimate  std_error       z  p_value     2.5 %   97.5 %
     expert0

@@ -44,7 +44,8 @@ class ExpertSelection:
         What chose it.
     results_ : dict of str to ndarray
         One value for each candidate. ``n_experts``; then, for "evidence", ``log_evidence``, the
-        logarithm of the evidence of all rows; for information criteria ``log_likelihood``, ``n_parameters``, ``aic``, ``bic`` and ``icl``; for "cv"
+        logarithm of the evidence of all rows; for information criteria ``log_likelihood``,
+        ``n_parameters``, ``aic``, ``bic`` and ``icl``; for "cv"
         ``log_score``, the mean log-density of rows that were left out, ``difference``, by how
         much that is below the highest, and ``std_error`` of this paired difference.
 
@@ -143,8 +144,8 @@ def select_n_experts(
         numbers that a mixture with this bound tries.
     criterion : {"auto", "evidence", "bic", "icl", "aic", "cv"}, default="auto"
         "auto" is "evidence" where ``fit`` pools the experts, by default that of linear experts
-        with Gaussian errors; otherwise "bic" where the mixture's parameters can be counted (linear or logistic
-        experts, predicted in-sample) and the largest candidate has five rows, or subjects, for
+        with Gaussian errors; otherwise "bic" where the mixture's parameters can be counted (linear
+        or logistic experts, predicted in-sample) and the largest candidate has five rows, or subjects, for
         each of them, else "cv": with fewer, BIC finds experts that are not there. "icl" asks for
         experts that share few rows. "aic" is quick to find experts that are not there. With these
         three ``pooling="auto"`` is maximum likelihood.

@@ -111,12 +111,6 @@ class UpdatableMixture(BaseMixtureOfExperts):
                 f"After {self._changed_by} a mixture cannot go on with partial_fit: there are no "
                 "sums over the rows that its experts were fitted on."
             )
-        if self.likelihood_.averages_experts:
-            raise TypeError(
-                "This fit has pooled the experts, which looks at all rows at once, and cannot go "
-                "on with partial_fit. Fit again with pooling=False or with "
-                "experts=LinearRegression(), or begin with partial_fit."
-            )
         if self._stream is None:
             raise TypeError(
                 "This fit cannot go on with partial_fit, which knows no subjects; and groups, "

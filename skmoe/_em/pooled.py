@@ -105,7 +105,8 @@ class PooledGate:
         hessian = _multinomial.hessian_of_pairs(pairs, n_experts)
         hessian = hessian.reshape(n_experts * n_columns, -1)
         prior = np.tile(self._penalty(), n_experts)
-        factor = np.linalg.cholesky(hessian + np.diag(prior))
+        rounding = len(prior) * np.finfo(float).eps * hessian.diagonal().max()
+        factor = np.linalg.cholesky(hessian + np.diag(prior + rounding))
         volume = 0.5 * np.log(prior).sum() - np.log(np.diag(factor)).sum()
         variance = (np.linalg.inv(factor) ** 2).sum(axis=0)
         slopes = np.tile(np.arange(n_columns) < n_columns - 1, n_experts)
@@ -129,6 +130,8 @@ class PooledProblem(Problem):
     transformer : Pipeline or None
         Fitted, before the experts.
     """
+
+    working = working_exposure = None  # weights of the rows that robust likelihoods have
 
     def __init__(self, experts, gate, likelihood, data, *, Z=None, transformer=None):
         super().__init__(experts, gate, likelihood, data, Z=Z)
@@ -241,8 +244,12 @@ class PooledProblem(Problem):
         self.likelihood.take(self.experts, self.resp, self.transformer)
 
     def streaming_experts(self, order, estimators):
-        """None: there is no ``learn_batch``."""
+        """None: streams go on by maximum likelihood."""
         return None
+
+    def begin_gate_stream(self, gate, order):
+        """Make a fitted gate, in a new order, ready to learn batches."""
+        gate.begin_stream(self.Z, self.resp[:, order], self.gate.weight)
 
 
 def gate_columns(gate, Z):

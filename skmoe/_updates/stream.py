@@ -196,7 +196,7 @@ def learn_batch(model, stream, rows, load, forget_factor):
     experts, estimators = _learn_experts(
         model, stream.experts, X, y, resp * weight[:, None], keep, gain
     )
-    likelihood = shallow_copy(model.likelihood)
+    likelihood = shallow_copy(model.likelihood.for_batches())
     known = experts.predictions if experts.in_sample else predictions
     likelihood.learn_batch(
         y, known, routed * weight[:, None], experts.penalty, keep=keep, gain=gain

@@ -322,6 +322,16 @@ class BaseLikelihood(BaseEstimator, metaclass=ABCMeta):
             setattr(twin, name, np.concatenate([ours, theirs[k : k + 1]]))
         return twin
 
+    def for_batches(self):
+        """The likelihood that ``partial_fit`` goes on with.
+
+        Returns
+        -------
+        likelihood : BaseLikelihood
+            This one, or, of pooled experts, its kin by maximum likelihood.
+        """
+        return self
+
     @property
     def learns_batches(self):
         """Whether there is ``learn_batch``, which ``partial_fit`` needs."""

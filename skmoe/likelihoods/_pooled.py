@@ -41,8 +41,7 @@ class PooledGaussian(Gaussian):
         Makes what the experts see of X.
     """
 
-    per_expert = ("scale_", "df_", "coef_cov_")
-    learns_batches = False
+    per_expert = ("scale_", "df_", "coef_cov_", "_mass", "_squares")
     averages_experts = True
     at_floor_ = ()
     n_parameters_ = None
@@ -71,6 +70,16 @@ class PooledGaussian(Gaussian):
         self.coef_cov_ = cov * unit[:, None, None] ** 2
         self.outside_var_ = (experts.tau + experts.rho)[:, 0] * unit**2
         self.columns_, self.transformer_ = experts.columns, transformer
+        self._mass = experts.weight @ resp
+        self._squares = (self.scale_.T**2 * self._mass).T
+
+    def for_batches(self):
+        """A Gaussian likelihood of these scales."""
+        plain = Gaussian(self.scale)
+        own = ("df_", "coef_cov_", "outside_var_", "columns_", "transformer_")
+        vars(plain).update({name: value for name, value in vars(self).items() if name not in own})
+        plain.update_from_sums(self._mass, self._squares)
+        return plain
 
     def scale_model_(self, X):
         """Factors of the scales for rows, (n_samples, n_experts) or (..., n_outputs)."""

@@ -42,7 +42,6 @@ class PooledCategorical(Categorical):
     """
 
     per_expert = (*Categorical.per_expert, "coef_cov_")
-    learns_batches = False
     averages_experts = True
     n_parameters_ = None
 
@@ -67,6 +66,13 @@ class PooledCategorical(Categorical):
         self.coef_cov_ = np.stack([each.cov for each in coefficients], axis=1)
         self.outside_var_ = (experts.tau + experts.rho)[:, 0]
         self.columns_, self.transformer_ = experts.columns, transformer
+
+    def for_batches(self):
+        """Class probabilities as the experts predict them."""
+        own = ("coef_cov_", "outside_var_", "columns_", "transformer_")
+        plain = Categorical(temperature=False, smoothing=False, epsilon=0.0)
+        vars(plain).update({name: value for name, value in vars(self).items() if name not in own})
+        return plain
 
     def scale_model_(self, X):
         """Standard deviations of the linear functions, (n_samples, n_experts, n_functions)."""

@@ -701,13 +701,8 @@ def test_other_values_are_refused(pooling):
         pooled(n_experts=2, pooling=pooling).fit(X2, Y2)
 
 
-def test_copies_are_not_counted_as_distinct_experts():
-    start = np.full((len(Y2), 2), 0.5)
-    moe = pooled(n_experts=2, pooling=False, init=lambda *given: start, n_init=1, max_iter=1)
-    with pytest.warns(UserWarning):
-        moe.fit(X2, Y2)
-    assert moe.n_distinct_experts_ <= len(moe.experts_) == 2
-    assert pooled(n_experts=2).fit(X2, Y2).n_distinct_experts_ == 2
+def test_regimes_that_differ_are_distinct_experts(fitted):
+    assert fitted.n_distinct_experts_ == len(fitted.experts_) == 2
 
 
 def test_summary_tells_the_posterior():

@@ -130,7 +130,7 @@ class BaseMixtureOfExperts(CallbackSupportMixin, FittedMixture, ExpertParameters
 
     def _fit(self, X, y, sample_weight, exposure, subject, params, tasks):
         check_alternatives(self, X, subject)
-        is_pooled = pools(self, X, params.get("groups"))
+        is_pooled = pools(self, X, y, params.get("groups"))
         settings = Settings.of(self)
         settings.warn_of_no_effect()
         names, templates = self._expert_list()

@@ -15,7 +15,6 @@ from sklearn.model_selection import GroupKFold
 from sklearn.utils import get_tags
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping
 from sklearn.utils.validation import (
-    _num_samples,
     check_consistent_length,
     check_is_fitted,
     column_or_1d,
@@ -328,14 +327,14 @@ def check_expert(mixture, name, estimator):
         raise ValueError(f"Expert {name!r} should be a {kind}; got {estimator!r}.")
 
 
-def pools(mixture, X, groups=None):
+def pools(mixture, X, y, groups=None):
     """Whether ``fit`` pools the experts: where ``pooling`` says so, or "auto" finds it available.
 
     Parameters
     ----------
     mixture : BaseMixtureOfExperts
         Unfitted.
-    X, groups : array-like
+    X, y, groups : array-like
         As ``fit`` was given them.
 
     Raises
@@ -347,7 +346,7 @@ def pools(mixture, X, groups=None):
         return False
     wanted = _wanted_by_pooling(mixture, X, groups)
     if isinstance(mixture.pooling, str):
-        return all(wanted.values()) and _num_samples(X) <= MOST_POOLED_ROWS
+        return all(wanted.values()) and len(np.atleast_1d(y)) <= MOST_POOLED_ROWS
     _check_wanted(f"pooling={mixture.pooling}", wanted, "pooling=False")
     return True
 

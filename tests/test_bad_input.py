@@ -131,14 +131,21 @@ def with_value(array, value):
 @pytest.mark.parametrize("n_samples", [1, 2])
 def test_fewer_rows_than_experts_are_refused_with_both_numbers(n_samples):
     match = f"n_samples={n_samples} rows.*n_experts=3.*fewer experts"
-    assert_fit_raises(regressor(n_experts=3), X[:n_samples], Y[:n_samples], ValueError, match)
+    assert_fit_raises(
+        regressor(n_experts=3, pooling=False), X[:n_samples], Y[:n_samples], ValueError, match
+    )
 
 
 def test_rows_of_zero_weight_do_not_count_as_rows():
     weight = np.zeros(60)
     weight[:2] = 1
     assert_fit_raises(
-        regressor(n_experts=3), X, Y, ValueError, "n_samples=2 rows", sample_weight=weight
+        regressor(n_experts=3, pooling=False),
+        X,
+        Y,
+        ValueError,
+        "n_samples=2 rows",
+        sample_weight=weight,
     )
 
 
@@ -577,7 +584,7 @@ def test_start_that_is_no_responsibilities_is_refused(init, match):
 
 
 def test_warm_start_with_another_number_of_experts_is_refused():
-    moe = regressor(n_experts=2, warm_start=True).fit(X, Y)
+    moe = regressor(n_experts=2, pooling=False, warm_start=True).fit(X, Y)
     moe.set_params(n_experts=3)
     before = snapshot(moe)
     with pytest.raises(ValueError, match="warm_start=True.*2; n_experts is 3"):

@@ -429,7 +429,7 @@ def test_what_pooling_does_not_know_is_refused(params, fit_params, match):
 def test_what_needs_the_maximum_of_the_likelihood_is_refused(fitted):
     with pytest.raises(ValueError, match="lower_bound_"):
         fitted.bic(X2, Y2)
-    with pytest.raises(ValueError, match="pooling"):
+    with pytest.raises(ValueError, match="pooling=False"):
         fitted.summary(X2, Y2)
     with pytest.raises(AttributeError, match="partial_fit"):
         fitted.partial_fit(X2, Y2)

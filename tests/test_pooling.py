@@ -640,10 +640,8 @@ def test_default_pools_lines_with_gaussian_errors(fitted):
         ({"gate": GaussianGate()}, {}),
         ({"gate": SoftmaxGate(l1_ratio=0.5)}, {}),
         ({"cv": 3}, {}),
-        ({"shared_effects": [0]}, {}),
         ({"top_k": 1}, {}),
         ({"load_balance": 0.1}, {}),
-        ({"gate": ConstantGate()}, {"subject": np.arange(len(Y2)) // 2}),
         ({}, {"groups": np.arange(len(Y2)) // 2}),
     ],
 )

@@ -59,7 +59,7 @@ def test_number_of_parameters_is_the_rank_of_what_is_estimated(name, coding):
     X, kind, y = planted()
     X = CODINGS[coding](X, kind)
     kind_of_mixture, settings, n_scales = MIXTURES[name]
-    moe = kind_of_mixture(**settings, n_init=1, max_iter=1, random_state=0)
+    moe = kind_of_mixture(**settings, n_init=1, max_iter=1, random_state=0, pooling=False)
     with pytest.warns(UserWarning, match="max_iter=1"):
         moe.fit(X, target(name, y))
     rank = 1 + 2 + 2
@@ -74,7 +74,11 @@ def test_number_of_parameters_is_the_rank_of_what_is_estimated(name, coding):
 def test_shared_effects_lose_what_the_experts_own_effects_can_say(redundant):
     X, kind, y = planted()
     moe = MixtureOfExpertsRegressor(
-        n_experts=2, shared_effects=[1, -1] if redundant else [1], n_init=2, random_state=0
+        n_experts=2,
+        shared_effects=[1, -1] if redundant else [1],
+        n_init=2,
+        random_state=0,
+        pooling=False,
     )
     # One-hot columns of which the last is shared: the other two and the intercept make it.
     table = CODINGS["one-hot"](X, kind) if redundant else CODINGS["drop first"](X, kind)

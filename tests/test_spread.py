@@ -32,7 +32,7 @@ def planted(seed, n=800, n_outputs=None, equal=False):
 
 def fitted(scale, X, y, experts=None, **settings):
     moe = MixtureOfExpertsRegressor(
-        experts, 2, likelihood=Gaussian(scale), n_init=3, random_state=0, **settings
+        experts, 2, likelihood=Gaussian(scale), n_init=3, random_state=0, pooling=False, **settings
     )
     return moe.fit(X, y)
 

@@ -288,6 +288,11 @@ class InferringMixture:
                 "A mixture with pooling has a posterior, and neither cov='sandwich' nor subjects. "
                 "Fit with pooling=False or experts=LinearRegression() for these."
             )
+        if self._classes is not None:
+            raise ValueError(
+                "The summary of a mixture with pooling is there for lines alone: fit classes with "
+                "pooling=False or experts=LogisticRegression()."
+            )
         rows = check_known_rows(self, X, y, sample_weight)
         parts, terms, estimate, covariance = posterior(self, rows)
         return MixtureSummary(

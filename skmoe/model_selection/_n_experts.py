@@ -223,7 +223,7 @@ def select_n_experts(
     rows = {name: values for name, values in rows.items() if values is not None}
     random_state = check_random_state(random_state)
     estimator = seed_estimator(estimator, random_state)
-    is_pooled = criterion in ("auto", "evidence") and pools(estimator, X, rows.get("groups"))
+    is_pooled = criterion in ("auto", "evidence") and pools(estimator, X, y, rows.get("groups"))
     if criterion == "evidence" and not is_pooled:
         raise ValueError(
             "criterion='evidence' needs a mixture with pooling: experts=None, Gaussian errors and "

@@ -146,7 +146,8 @@ def select_n_experts(
         "auto" is "evidence" where ``fit`` pools the experts, by default that of linear experts
         with Gaussian errors; otherwise "bic" where the mixture's parameters can be counted (linear
         or logistic experts, predicted in-sample) and the largest candidate has five rows, or
-        subjects, for each of them, else "cv": with fewer, BIC finds experts that are not there. "icl" asks for
+        subjects, for each of them, else "cv": with fewer, BIC finds experts that are not there.
+        "icl" asks for
         experts that share few rows. "aic" is quick to find experts that are not there. With these
         three ``pooling="auto"`` is maximum likelihood.
     cv : int, splitter or iterable of (train, test), default=5

@@ -346,7 +346,7 @@ def pools(mixture, X, y, groups=None):
         return False
     wanted = _wanted_by_pooling(mixture, X, groups)
     if isinstance(mixture.pooling, str):
-        return all(wanted.values()) and len(np.atleast_1d(y)) <= MOST_POOLED_ROWS
+        return all(wanted.values()) and max(np.asarray(y).shape[:1], default=0) <= MOST_POOLED_ROWS
     _check_wanted(f"pooling={mixture.pooling}", wanted, "pooling=False")
     return True
 

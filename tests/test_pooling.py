@@ -732,11 +732,25 @@ def test_evidence_chooses_the_number_of_experts_in_one_fit(fitted):
         n_experts_test(pooled(), X2, Y2, n_resamples=1)
 
 
+@pytest.mark.parametrize("n", [40, 300])
+def test_streams_go_on_from_a_pooled_fit_by_maximum_likelihood(n):
+    X, y, X_test, y_test = two_regimes(1500, 3, 1)
+    moe = MixtureOfExpertsRegressor(n_experts=3, random_state=0).fit(X[:n], y[:n])
+    assert is_pooled(moe)
+    before = moe.log_density(X_test, y_test).mean()
+    for start in range(n, 1500, 100):
+        moe.partial_fit(X[start : start + 100], y[start : start + 100])
+    assert type(moe.likelihood_) is Gaussian
+    after = moe.log_density(X_test, y_test).mean()
+    whole = pooled(n_experts=3).fit(X, y).log_density(X_test, y_test).mean()
+    assert after > before - 0.005
+    assert after > whole - 0.05
+    assert np.isfinite(moe.bic(X, y))
+
+
 def test_fit_with_pooling_says_why_it_cannot_go_on():
     moe = MixtureOfExpertsRegressor(n_experts=2, random_state=0).fit(X2, Y2)
     before = moe.predict(X2_TEST)
-    with pytest.raises(TypeError, match="pooling=False"):
-        moe.partial_fit(X2, Y2)
     with pytest.raises(ValueError, match="pooling=False"):
         moe.add_expert(X2, Y2)
     with pytest.raises(ValueError, match="pooling=False"):

@@ -31,6 +31,7 @@ INTERCEPT_PENALTY = 0.1  # prior precision of the gate's intercepts
 FIRST_ALPHA = 1.0  # and largest, for the responsibilities of a start: else none could be sharp
 SMALLEST_ALPHA, LARGEST_ALPHA = 1e-3, 1e6
 ALPHA_STEPS = 4
+ROUNDING = 1e-12  # of a curvature, relative
 FIRST_STEPS = 5  # of Newton, for the responsibilities of a start
 
 
@@ -105,8 +106,8 @@ class PooledGate:
         hessian = _multinomial.hessian_of_pairs(pairs, n_experts)
         hessian = hessian.reshape(n_experts * n_columns, -1)
         prior = np.tile(self._penalty(), n_experts)
-        rounding = len(prior) * np.finfo(float).eps * hessian.diagonal().max()
-        factor = np.linalg.cholesky(hessian + np.diag(prior + rounding))
+        prior_and_rounding = prior + ROUNDING * hessian.diagonal().max()
+        factor = np.linalg.cholesky(hessian + np.diag(prior_and_rounding))
         volume = 0.5 * np.log(prior).sum() - np.log(np.diag(factor)).sum()
         variance = (np.linalg.inv(factor) ** 2).sum(axis=0)
         slopes = np.tile(np.arange(n_columns) < n_columns - 1, n_experts)

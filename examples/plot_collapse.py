@@ -42,7 +42,9 @@ X, X_test, y, y_test = three_lines(seed=1)
 # of the light ones belong to ``expert0`` too, ``wins`` that they win no row, and ``gate`` that the
 # gate does not know their rows from others. A mixture that ends like this warns.
 
-stuck = MixtureOfExpertsRegressor(n_experts=3, init=lopsided, n_init=1, max_iter=1, random_state=0)
+stuck = MixtureOfExpertsRegressor(
+    n_experts=3, pooling=False, init=lopsided, n_init=1, max_iter=1, random_state=0
+)
 with warnings.catch_warnings(record=True) as caught:
     warnings.simplefilter("always")
     stuck.fit(X, y)
@@ -55,9 +57,9 @@ print(*(w.message for w in caught if w.category is ExpertCollapseWarning), sep="
 # climbs to the three lines.
 
 rescued = MixtureOfExpertsRegressor(
-    n_experts=3, init=lopsided, n_init=1, max_iter=500, random_state=0
+    n_experts=3, pooling=False, init=lopsided, n_init=1, max_iter=500, random_state=0
 ).fit(X, y)
-default = MixtureOfExpertsRegressor(n_experts=3, random_state=0).fit(X, y)
+default = MixtureOfExpertsRegressor(n_experts=3, pooling=False, random_state=0).fit(X, y)
 print(rescued.expert_report())
 
 display = ConvergenceDisplay.from_estimator(rescued)
@@ -75,9 +77,9 @@ found = {"lopsided start": 0, "default": 0}
 for seed in range(5):
     A, _, b, _ = three_lines(seed)
     ends = [
-        MixtureOfExpertsRegressor(n_experts=3, random_state=0, max_iter=300, tol=1e-4, **start).fit(
-            A, b
-        )
+        MixtureOfExpertsRegressor(
+            n_experts=3, pooling=False, random_state=0, max_iter=300, tol=1e-4, **start
+        ).fit(A, b)
         for start in ({"init": lopsided, "n_init": 1}, {})
     ]
     best = max(end.lower_bound_ for end in ends)
@@ -102,7 +104,9 @@ plt.show()
 
 print(f"{'load_balance':14}{'loads':44}{'log-score':>10}")
 for strength in (0.0, 0.01, 0.1):
-    moe = MixtureOfExpertsRegressor(n_experts=6, load_balance=strength, tol=1e-4, random_state=0)
+    moe = MixtureOfExpertsRegressor(
+        n_experts=6, pooling=False, load_balance=strength, tol=1e-4, random_state=0
+    )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExpertCollapseWarning)
         moe.fit(X, y)

@@ -23,7 +23,9 @@ tables = {
     "two lines": np.where(X[:, 1] > 0, 1 + 2 * X[:, 0], -1 - X[:, 0]) + 0.7 * noise,
 }
 mixtures = {
-    "maximum likelihood": MixtureOfExpertsRegressor(n_experts=4, cv=False, random_state=0),
+    "maximum likelihood": MixtureOfExpertsRegressor(
+        n_experts=4, pooling=False, cv=False, random_state=0
+    ),
     "pooling": MixtureOfExpertsRegressor(n_experts=4, pooling=True, random_state=0),
 }
 

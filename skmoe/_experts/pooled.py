@@ -36,6 +36,7 @@ NU = 10.0 ** np.arange(-0.25, 4.01, 0.25)  # grid: from experts that err alone t
 SHARED_NU = np.array([1e6])  # one error variance for all experts
 SMALLEST_FLOOR = 1e-12  # of a variance, for a target that is constant
 FEWEST_DF = 2.1  # of a predictive distribution, which then has a variance
+ROUNDING = 1e-14  # of a matrix of sums, relative
 SMALL_PENALTY = 1e-6  # of slopes that nothing else holds
 FIRST_ROUNDS = 3  # of coefficients and variances for the responsibilities of a start
 
@@ -98,7 +99,7 @@ def pooled_coefficients(gram, cross, tau, rho):
     coefficients : Coefficients
     """
     root, shared_root, eye = np.sqrt(tau), np.sqrt(rho), np.eye(cross.shape[1])
-    factor = np.linalg.cholesky(eye + root[:, None] * gram * root)
+    factor = _factor(root[:, None] * gram * root)
     half = np.linalg.solve(factor, np.diag(root))  # L_k = half'half
     half_gram = half @ gram
     half_cross = np.einsum("kij,kj->ki", half, cross)
@@ -107,7 +108,7 @@ def pooled_coefficients(gram, cross, tau, rho):
     total = gram.sum(axis=0) - np.tensordot(half_gram, half_gram, ([0, 1], [0, 1]))
     right = cross.sum(axis=0) - np.einsum("kij,ki->j", half_gram, half_cross)
     evidence = 0.5 * np.vdot(half_cross, half_cross) - _half_log_det(factor)
-    factor = np.linalg.cholesky(eye + shared_root[:, None] * total * shared_root)
+    factor = _factor(shared_root[:, None] * total * shared_root)
     half = np.linalg.solve(factor, np.diag(shared_root))
     shared_cov, half_right = half.T @ half, half @ right
     evidence += 0.5 * half_right @ half_right - _half_log_det(factor)
@@ -121,6 +122,13 @@ def pooled_coefficients(gram, cross, tau, rho):
     return Coefficients(
         mean, cov, fit - evidence, evidence, shared_mean, np.diag(shared_cov), own_mean, own_var
     )
+
+
+def _factor(matrices):
+    """Cholesky factors of ``I + matrices``, which rounding may have made a little indefinite."""
+    n_columns = matrices.shape[-1]
+    largest = np.einsum("...ii->...i", matrices).max(axis=-1)[..., None, None]
+    return np.linalg.cholesky(matrices + (1 + ROUNDING * largest) * np.eye(n_columns))
 
 
 def _half_log_det(factors):

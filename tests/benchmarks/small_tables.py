@@ -54,7 +54,7 @@ def measure(n, p, n_regimes):
         low, high = moe.predict_interval(X_test).T
         covered.append(((low < y_test) & (y_test < high)).mean())
         found.append(len(moe.experts_))
-        moe = MixtureOfExpertsRegressor(n_experts=2, random_state=0).fit(X, y)
+        moe = MixtureOfExpertsRegressor(n_experts=2, pooling=False, random_state=0).fit(X, y)
         told.append(moe.log_density(X_test, y_test).mean() - line)
     print(
         f"{n_regimes} regimes {n:5} x {p:2}: "

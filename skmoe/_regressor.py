@@ -61,10 +61,11 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
         experts there are: ``n_experts`` is then an upper bound, and a mixture where there are no
         regimes becomes one line. See :doc:`/guide/small_tables`. It is there for the default
         experts with Gaussian errors, behind a softmax gate, whose ``alpha`` is learned too, or a
-        constant one; not with ``cv`` other than "auto" or False, ``shared_effects``, ``top_k``,
-        ``load_balance``, subjects, groups or streams of batches, and "auto" not within the experts
+        constant one; not with ``cv`` other than "auto" or False, ``top_k``, ``load_balance``, groups,
+        sparse data or a stream that begins with ``partial_fit``, and "auto" not within the experts
         of another mixture.
-        "auto" pools wherever it is available, and is maximum likelihood elsewhere. True pools, or
+        "auto" pools wherever it is available, up to 10,000 rows, and is maximum likelihood
+        elsewhere. True pools, or
         raises an error that says what is in the way. A positive number pools, with this number as
         prior variance of the deviations, of slopes and intercepts, for standardised columns and
         a standardised target: 1 lets experts differ freely, 0.01 hardly. False is maximum
@@ -285,7 +286,8 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
         or of 20 for each parameter of the experts, whichever is more. Until then each call
         refits the mixture on all of them (and does not fit it yet where rows are fewer than
         experts), by maximum likelihood. Afterwards each batch is seen once and forgotten [1]_.
-        After ``fit``, ``partial_fit`` goes on from there, unless that has pooled the experts.
+        After ``fit``, ``partial_fit`` goes on from there, of pooled experts by maximum
+        likelihood.
 
         Linear and logistic experts, the gate and the scales are re-estimated from sums over all
         rows seen, in columns standardised as those of the first rows. Other experts go on with
@@ -316,7 +318,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
             If an expert has no ``partial_fit`` and is not solved in closed form, or the gate
             cannot learn from batches: there is no such method then.
         TypeError
-            If ``fit`` has pooled the experts, or has left nothing to go on from.
+            If ``fit`` has left nothing to go on from.
         ValueError
             If the batch cannot be used. The mixture is then as it was before.
 

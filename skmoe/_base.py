@@ -22,8 +22,8 @@ from ._compat import (
 )
 from ._em import make_problem
 from ._em.callbacks import FitTasks
-from ._em.ladder import Ladder
 from ._em.parts import GateParts, Parts, adapt_experts
+from ._em.pooled_trainer import PooledTrainer
 from ._em.settings import Settings
 from ._em.stacked import StackedTrainer
 from ._em.starts import STARTS
@@ -158,18 +158,18 @@ class BaseMixtureOfExperts(CallbackSupportMixin, FittedMixture, ExpertParameters
             is_classifier(self),
             needs_likelihood=self._buffer is not None or bool(self._shared_effects()),
         )
-        make_trainer = self._make_ladder if is_pooled else self._make_trainer
+        make_trainer = self._make_pooled_trainer if is_pooled else self._make_trainer
         trainer = make_trainer(rows, data, parts, settings, splitting, previous, *seeds)
         now = partial(self._attributes_now, trainer)
         self._set_fitted(trainer, *trainer.train(previous, tasks, now))
         tasks.end()
 
-    def _make_ladder(
+    def _make_pooled_trainer(
         self, rows, data, parts, settings, splitting, previous, start_seed, expert_seed
     ):
-        """What trains pooled experts: Ladder."""
+        """What trains pooled experts: PooledTrainer."""
         is_number = not isinstance(self.pooling, bool | np.bool_ | str)
-        return Ladder(
+        return PooledTrainer(
             data,
             parts,
             settings,

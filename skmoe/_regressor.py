@@ -61,9 +61,9 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
         experts there are: ``n_experts`` is then an upper bound, and a mixture where there are no
         regimes becomes one line. See :doc:`/guide/small_tables`. It is there for the default
         experts with Gaussian errors, behind a softmax gate, whose ``alpha`` is learned too, or a
-        constant one; not with ``cv`` other than "auto" or False, ``top_k``, ``load_balance``, groups,
-        sparse data or a stream that begins with ``partial_fit``, and "auto" not within the experts
-        of another mixture.
+        constant one; not with ``cv`` other than "auto" or False, ``top_k``, ``load_balance``,
+        groups, sparse data or a stream that begins with ``partial_fit``, and "auto" not within the
+        experts of another mixture.
         "auto" pools wherever it is available, up to 10,000 rows, and is maximum likelihood
         elsewhere. True pools, or
         raises an error that says what is in the way. A positive number pools, with this number as

@@ -11,7 +11,7 @@ from .problem import shallow_copy
 from .starts import STARTS, soften
 from .trainer import SURROGATE_PENALTY, Trainer
 
-RUNG_TOL = 1e-6  # per unit of weight; the mixtures to compare differ by little
+TOL = 1e-6  # per unit of weight; the mixtures to compare differ by little
 SPLITS = ("functions", "kmeans_x")  # ways to halve the rows of an expert
 SHORT_RUN = 5  # iterations that tell good halves from bad ones, and whom to merge
 STRETCHES = (10, 10, 20, 40, 80, 160, 160)  # iterations between changes of the gate's precision
@@ -23,7 +23,7 @@ SAME_EVIDENCE = 1e-5  # per unit of weight
 MANY_ROWS = 1500  # which leave little to chance, and to splits
 
 
-class Ladder(Trainer):
+class PooledTrainer(Trainer):
     """Trains mixtures of one pooled expert and of more, and keeps that of most evidence.
 
     The best mixture of all experts without pooling, of several starts, is where it begins. Then
@@ -90,7 +90,7 @@ class Ladder(Trainer):
 
     def _one_line(self):
         problem = self._new_problem(1).start(np.ones((len(self.data.y), 1)))
-        self._climb(problem, self.settings.max_iter, tol=0.01 * RUNG_TOL)
+        self._climb(problem, self.settings.max_iter, tol=0.01 * TOL)
         return problem
 
     def _regimes(self, n_experts):
@@ -212,7 +212,7 @@ class Ladder(Trainer):
 
     # Iterations -----------------------------------------------------------------------------
 
-    def _climb(self, problem, max_iter, tol=RUNG_TOL):
+    def _climb(self, problem, max_iter, tol=TOL):
         """Iterate at one precision of the gate; the run."""
         return run_em(problem, max_iter=max_iter, tol=tol, patience=1)
 

@@ -761,3 +761,14 @@ def test_fit_with_pooling_says_why_it_cannot_go_on():
     moe.remove_expert("expert1")
     assert np.isfinite(moe.predict(X2_TEST)).all()
     assert not hasattr(moe, "n_distinct_experts_")
+
+
+def test_bootstrap_tells_the_parameters_of_a_pooled_mixture():
+    X, y, *_ = two_regimes(200, 2, 0)
+    moe = MixtureOfExpertsRegressor(n_experts=2, random_state=0).fit(X, y)
+    result = bootstrap(moe, X, y, n_resamples=20, random_state=0)
+    assert result.estimate.shape == moe.summary(X, y).estimate.shape
+    np.testing.assert_allclose(result.estimate, moe.summary(X, y).estimate)
+    # The posterior takes the membership of rows as known, and resamples do not.
+    ratio = result.standard_error / moe.summary(X, y).std_error
+    assert (ratio > 0.4).all()

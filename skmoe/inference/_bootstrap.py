@@ -18,6 +18,7 @@ from .._experts.fitting import join_last, split_last
 from .._parallel import jobs
 from .._parameters import ExpertParameters
 from ..gates import BaseGate
+from ..likelihoods._terms import GaussianTerms
 from ._estimates import Estimates, check_applies, parameter_names, raw_parameters
 
 DRAWS = 100  # until all classes are in a resample
@@ -216,8 +217,11 @@ def bootstrap(
     seeds = check_random_state(random_state).randint(np.iinfo(np.int32).max, size=n_resamples)
     names = None
     if statistic is None:
-        names = parameter_names(estimator)
-        recode = Estimates(estimator, X, y, sample_weight, exposure, subject).in_full_rank()
+        names = parameter_names(estimator, _terms(estimator))
+        if _terms(estimator) is None:
+            recode = Estimates(estimator, X, y, sample_weight, exposure, subject).in_full_rank()
+        else:  # a prior identifies all of them
+            recode = np.eye(len(names[0]))
         statistic = partial(_parameters, recode=recode)
     shared = (estimator, rows, known, statistic, method)
     with warnings.catch_warnings(), jobs(n_jobs, shared) as run:
@@ -229,7 +233,7 @@ def bootstrap(
 
 def _parameters(mixture, recode):
     """Parameters of a mixture as ``summary`` has them, NaN for those that are not identified."""
-    return recode @ raw_parameters(mixture)
+    return recode @ raw_parameters(mixture, _terms(mixture))
 
 
 @dataclass
@@ -303,6 +307,12 @@ def _check_rows(estimator, X, y, sample_weight, exposure, subject, groups):
     return Rows(X, y, weight, exposure, subject, groups, unit)
 
 
+def _terms(mixture):
+    """What lists the parameters of pooled lines; None where the likelihood does."""
+    pools_lines = mixture.likelihood_.averages_experts and not is_classifier(mixture)
+    return GaussianTerms if pools_lines else None
+
+
 def _check_options(estimator, statistic, method, n_resamples, confidence_level):
     if not isinstance(estimator, ExpertParameters):
         raise TypeError(f"estimator must be a mixture of experts; got {estimator!r}.")
@@ -313,7 +323,7 @@ def _check_options(estimator, statistic, method, n_resamples, confidence_level):
         raise ValueError(f"n_resamples must be 2 at least; got {n_resamples!r}.")
     if not 0 < confidence_level < 1:
         raise ValueError(f"confidence_level must be between 0 and 1; got {confidence_level!r}.")
-    if statistic is None:
+    if statistic is None and _terms(estimator) is None:
         try:
             check_applies(estimator)
         except ValueError as error:

@@ -606,8 +606,6 @@ def test_what_needs_the_maximum_of_the_likelihood_is_refused(fitted):
             criterion(X2, Y2)
     with pytest.raises(ValueError, match="posterior"):
         fitted.summary(X2, Y2, cov="sandwich")
-    with pytest.raises(ValueError, match="give a statistic"):
-        bootstrap(fitted, X2, Y2)
     with pytest.raises(AttributeError, match="partial_fit") as raised:
         fitted.partial_fit(X2, Y2)
     assert "pooling" in str(raised.value.__cause__)

@@ -6,12 +6,14 @@ import warnings
 
 import numpy as np
 import pytest
+import scipy
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LinearRegression, Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import PolynomialFeatures
+from sklearn.utils.fixes import parse_version
 
 from skmoe import MixtureOfExpertsRegressor
 from skmoe._em.loop import run_em
@@ -301,7 +303,8 @@ def test_memory_of_a_wide_fit_is_that_of_its_rows(params):
     moe.fit(X, y)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert peak < 100 * n * p * 8  # columns by columns are 8,192 times the rows
+    copies = 30 if parse_version(scipy.__version__) >= parse_version("1.15") else 100  # of L-BFGS
+    assert peak < copies * n * p * 8  # columns by columns are 8,192 times the rows
     assert np.isfinite(moe.predict(X)).all()
 
 

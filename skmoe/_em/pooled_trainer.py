@@ -17,8 +17,9 @@ SHORT_RUN = 5  # iterations that tell good halves from bad ones, and whom to mer
 STRETCHES = (10, 10, 20, 40, 80, 160, 160)  # iterations between changes of the gate's precision
 SAME_ALPHA = 0.1  # change of its logarithm that is none
 SLOW_RATE = 0.9  # by which gains shrink at the fastest, for all that is known
-# Loss by a merger, in units of BIC's price of what it saves, that ...
-MERGED_BELOW, TRIED_BELOW = 1.0, 2.0  # is not asked for, and is too much to try
+# Loss by a merger, in units of what BIC pays for the parameters that it saves:
+MERGED_BELOW = 1.0  # merged without asking the evidence
+TRIED_BELOW = 2.0  # merged if the evidence rises
 SAME_EVIDENCE = 1e-5  # per unit of weight
 MANY_ROWS = 1500  # which leave little to chance, and to splits
 

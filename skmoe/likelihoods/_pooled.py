@@ -2,14 +2,13 @@
 
 import numpy as np
 
-from .._numerics.columns import quadratic_forms
-from .._tables import numeric_matrix
 from ..distributions import StudentTComponents
 from ..distributions._student_t import IndependentStudentT
 from ._gaussian import Gaussian
+from ._uncertain import UncertainCoefficients
 
 
-class PooledGaussian(Gaussian):
+class PooledGaussian(UncertainCoefficients, Gaussian):
     r"""Predictive distribution around experts with partially pooled coefficients.
 
     Coefficients and precision of an expert have a posterior, and a new target is
@@ -42,9 +41,7 @@ class PooledGaussian(Gaussian):
     """
 
     per_expert = ("scale_", "df_", "coef_cov_", "_mass", "_squares")
-    averages_experts = True
     at_floor_ = ()
-    n_parameters_ = None
 
     def __init__(self, scale="expert"):
         super().__init__(scale)
@@ -64,30 +61,23 @@ class PooledGaussian(Gaussian):
         shape = (experts.n_experts,) if experts.flat else (experts.n_experts, -1)
         unit = experts.y_scale
         precision = np.stack([precisions.mean for _, precisions in experts.posteriors], axis=1)
-        cov = np.stack([coefficients.cov for coefficients, _ in experts.posteriors], axis=1)
+        coefficients = [coefficients for coefficients, _ in experts.posteriors]
+        self.take_coefficients(experts, coefficients, transformer, unit)
         self.scale_ = (unit / np.sqrt(precision)).reshape(shape)
         self.df_ = experts.degrees_of_freedom(resp).reshape(shape)
-        self.coef_cov_ = cov * unit[:, None, None] ** 2
-        self.outside_var_ = (experts.tau + experts.rho)[:, 0] * unit**2
-        self.columns_, self.transformer_ = experts.columns, transformer
         self._mass = experts.weight @ resp
         self._squares = (self.scale_.T**2 * self._mass).T
 
     def for_batches(self):
         """A Gaussian likelihood of these scales."""
-        plain = Gaussian(self.scale)
-        own = ("df_", "coef_cov_", "outside_var_", "columns_", "transformer_")
-        vars(plain).update({name: value for name, value in vars(self).items() if name not in own})
+        plain = self.into(Gaussian(self.scale), but=("df_",))
         plain.update_from_sums(self._mass, self._squares)
         return plain
 
     def scale_model_(self, X):
         """Factors of the scales for rows, (n_samples, n_experts) or (..., n_outputs)."""
-        X = numeric_matrix(X if self.transformer_ is None else self.transformer_.transform(X))
-        design, outputs = self.columns_.design(X), self.coef_cov_.swapaxes(0, 1)
-        variance = np.stack([quadratic_forms(design, cov) for cov in outputs], axis=2)
-        variance += (self.columns_.outside(X)[:, None] * self.outside_var_)[:, None]
-        return np.sqrt(1 + variance.reshape((len(X), *self.scale_.shape)) / self.scale_**2)
+        variance = self.variances(X)
+        return np.sqrt(1 + variance.reshape((len(variance), *self.scale_.shape)) / self.scale_**2)
 
     def components(self, prediction, experts=None, row_scale=None):
         """Distributions around the predictions; ``row_scale`` are factors for all experts."""

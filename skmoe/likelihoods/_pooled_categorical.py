@@ -4,14 +4,13 @@ import numpy as np
 from scipy import special
 from scipy.stats import qmc
 
-from .._numerics.columns import quadratic_forms
-from .._tables import numeric_matrix
 from ._categorical import Categorical
+from ._uncertain import UncertainCoefficients
 
 N_POINTS = 64  # a power of two
 
 
-class PooledCategorical(Categorical):
+class PooledCategorical(UncertainCoefficients, Categorical):
     r"""Class probabilities of experts with partially pooled coefficients.
 
     The linear functions :math:`f_c` of an expert have a normal posterior, over which its
@@ -42,8 +41,6 @@ class PooledCategorical(Categorical):
     """
 
     per_expert = (*Categorical.per_expert, "coef_cov_")
-    averages_experts = True
-    n_parameters_ = None
 
     def __init__(self, *, n_classes=0):
         super().__init__(temperature=False, smoothing=False, epsilon=0.0, n_classes=n_classes)
@@ -62,25 +59,15 @@ class PooledCategorical(Categorical):
         """
         self.start(experts.y, experts.weight, experts.n_experts)
         self.take_mass(experts.weight @ resp)
-        coefficients = experts.posterior.coefficients
-        self.coef_cov_ = np.stack([each.cov for each in coefficients], axis=1)
-        self.outside_var_ = (experts.tau + experts.rho)[:, 0]
-        self.columns_, self.transformer_ = experts.columns, transformer
+        self.take_coefficients(experts, experts.posterior.coefficients, transformer)
 
     def for_batches(self):
         """Class probabilities as the experts predict them."""
-        own = ("coef_cov_", "outside_var_", "columns_", "transformer_")
-        plain = Categorical(temperature=False, smoothing=False, epsilon=0.0)
-        vars(plain).update({name: value for name, value in vars(self).items() if name not in own})
-        return plain
+        return self.into(Categorical(temperature=False, smoothing=False, epsilon=0.0))
 
     def scale_model_(self, X):
         """Standard deviations of the linear functions, (n_samples, n_experts, n_functions)."""
-        X = numeric_matrix(X if self.transformer_ is None else self.transformer_.transform(X))
-        design, functions = self.columns_.design(X), self.coef_cov_.swapaxes(0, 1)
-        variance = np.stack([quadratic_forms(design, cov) for cov in functions], axis=2)
-        variance += (self.columns_.outside(X)[:, None] * self.outside_var_)[:, None]
-        return np.sqrt(np.maximum(variance, 0.0))
+        return np.sqrt(self.variances(X))
 
     def calibrate(self, prediction, experts=None, row_scale=None):
         """Class probabilities, averaged over what is not known of the experts.

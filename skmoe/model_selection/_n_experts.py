@@ -147,9 +147,8 @@ def select_n_experts(
         with Gaussian errors; otherwise "bic" where the mixture's parameters can be counted (linear
         or logistic experts, predicted in-sample) and the largest candidate has five rows, or
         subjects, for each of them, else "cv": with fewer, BIC finds experts that are not there.
-        "icl" asks for
-        experts that share few rows. "aic" is quick to find experts that are not there. With these
-        three ``pooling="auto"`` is maximum likelihood.
+        "icl" asks for experts that share few rows. "aic" is quick to find experts that are not
+        there. With these three ``pooling="auto"`` is maximum likelihood.
     cv : int, splitter or iterable of (train, test), default=5
         Folds of the outer cross-validation; a number means shuffled ones, stratified for
         classes. Every row has to be held out once.

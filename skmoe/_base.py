@@ -51,6 +51,7 @@ class BaseMixtureOfExperts(CallbackSupportMixin, FittedMixture, ExpertParameters
         "experts": [HasMethods(["fit"]), list, None],
         "n_experts": [Interval(Integral, 1, None, closed="left"), None],
         "gate": [HasMethods(["fit", "predict_proba"]), None],
+        "pooling": ["boolean", Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
         "cv": ["cv_object", StrOptions({"auto", "oob", "prefit"}), "boolean"],
         "ensemble": ["boolean"],
         "min_responsibility": [Interval(Real, 0, 1, closed="left"), StrOptions({"auto"})],
@@ -71,7 +72,7 @@ class BaseMixtureOfExperts(CallbackSupportMixin, FittedMixture, ExpertParameters
     }
 
     # Parameters of one of the two alone, at what they are without.
-    pooling, specialisation, class_weight = False, 1, None
+    specialisation, class_weight, calibration = 1, None, "auto"
     _buffer = None  # of the first rows of a stream
 
     @abstractmethod

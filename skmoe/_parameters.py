@@ -390,7 +390,7 @@ def _wanted_by_pooling(mixture, X, groups):
         "Gaussian errors: likelihood='gaussian', or Gaussian('shared')": (
             is_gaussian or type(likelihood) is Categorical
         ),
-        "class_weight=None": mixture.class_weight is None,
+        "calibration='auto'": mixture.calibration == "auto",
         "the gate None, SoftmaxGate() with l1_ratio=0 or ConstantGate()": (
             gate is None or is_softmax or type(gate) is ConstantGate
         ),

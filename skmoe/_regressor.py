@@ -1,13 +1,13 @@
 """MixtureOfExpertsRegressor."""
 
-from numbers import Integral, Real
+from numbers import Integral
 
 import numpy as np
 from sklearn.base import RegressorMixin
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import column_or_1d
 
-from ._compat import HasMethods, Interval, Options, StrOptions, check_y, fit_context
+from ._compat import HasMethods, Options, StrOptions, check_y, fit_context
 from ._experts.families import LeastSquares, LogLinear
 from ._model import RegressionModel
 from ._parameters import check_exposure, check_fitted, check_X
@@ -216,11 +216,6 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
         **UpdatableMixture._parameter_constraints,
         "likelihood": [StrOptions(set(BY_NAME)), HasMethods(["log_density", "update"]), list],
         "shared_effects": [list, None],
-        "pooling": [
-            "boolean",
-            Interval(Real, 0, None, closed="neither"),
-            StrOptions({"auto"}),
-        ],
         "specialisation": [Options(Integral, {0, 1})],
     }
 

@@ -245,7 +245,7 @@ def test_classes_are_selected_for_too():
     rng = np.random.default_rng(0)
     X = rng.uniform(-2, 2, size=(600, 2))
     label = (X[:, 1] * np.sign(X[:, 0]) + 0.2 * rng.logistic(size=600) > 0).astype(int)
-    moe = MixtureOfExpertsClassifier(random_state=0, n_init=4, max_iter=300)
+    moe = MixtureOfExpertsClassifier(random_state=0, n_init=4, max_iter=300, pooling=False)
     found = select_n_experts(moe, X, label, [1, 2, 3])
     assert (found.criterion_, found.best_n_experts_) == ("bic", 2)
 

@@ -661,9 +661,10 @@ def test_a_stream_that_begins_with_partial_fit_is_not_pooled():
     assert len(moe.experts_) == 2
 
 
-def test_classifier_is_not_pooled():
-    moe = MixtureOfExpertsClassifier(n_experts=2, random_state=0).fit(X2, Y2 > 0)
-    assert not hasattr(moe, "log_evidence_")
+def test_classes_are_pooled_too():
+    moe = MixtureOfExpertsClassifier(n_experts=2, random_state=0)
+    assert hasattr(moe.fit(X2, Y2 > 0), "log_evidence_")
+    assert not hasattr(moe.set_params(pooling=False).fit(X2, Y2 > 0), "log_evidence_")
     assert moe.n_distinct_experts_ == 2
 
 

@@ -387,7 +387,7 @@ def _wanted_by_pooling(mixture, X, groups):
     is_automatic = isinstance(mixture.cv, str) and mixture.cv == "auto"
     return {
         "experts=None, which are linear": mixture.experts is None,
-        "Gaussian errors: likelihood='gaussian', or Gaussian('shared')": (
+        "Gaussian errors: likelihood='auto', 'gaussian' or Gaussian('shared')": (
             is_gaussian or type(likelihood) is Categorical
         ),
         "calibration='auto'": mixture.calibration == "auto",
@@ -410,7 +410,7 @@ def _wanted_by_stacking(mixture, X, subject):
         "a list of two named experts or more": isinstance(mixture.experts, list) and len(names) > 1,
         f"another name than {STACK!r} for its experts": STACK not in names,
         "experts that are no mixtures": not any(map(has_own_density, templates)),
-        "likelihood='gaussian' or 'student_t'": likelihood in ("gaussian", "student_t"),
+        "likelihood='auto' or 'student_t'": likelihood in ("auto", "student_t"),
         "the default gate": mixture.gate is None,
         "out-of-fold predictions, so no cv=False": mixture.cv is not False,
         "shared_effects=None": not mixture.shared_effects,

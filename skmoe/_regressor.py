@@ -14,7 +14,7 @@ from ._parameters import check_exposure, check_fitted, check_X
 from ._tables import check_sizes
 from ._updating import UpdatableMixture
 from .inference._summary import InferringMixture
-from .likelihoods import PerExpert
+from .likelihoods import Gaussian, PerExpert
 from .likelihoods._names import BY_NAME, unfitted
 
 
@@ -46,11 +46,13 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
     gate : gate, classifier or Pipeline ending in one, default=None
         See :mod:`skmoe.gates`. None is a :class:`~skmoe.gates.SoftmaxGate`; strings and
         missing values are encoded for it. The transformers of a Pipeline are fitted once.
-    likelihood : str, likelihood or list of these, default="gaussian"
+    likelihood : str, likelihood or list of these, default="auto"
         How targets scatter around the predictions: "gaussian", "student_t" (under which a few
         gross outliers do not matter), "laplace", "poisson", "negative_binomial", "gamma",
         "log_normal" (under which experts are fitted on the logarithm), or an object; a list is
-        one for each expert. See :mod:`skmoe.likelihoods`.
+        one for each expert. See :mod:`skmoe.likelihoods`. "auto" is "gaussian" where EM fits the
+        experts with their responsibilities, and else, see ``specialisation``, "student_t" with
+        degrees of freedom and scales that are learned.
     shared_effects : list of int or str, default=None
         Columns that have one coefficient for all experts, by number or name, of X or, with a
         Pipeline as expert, of what its last step sees; intercepts and the other slopes are each
@@ -214,7 +216,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
     _classes = None
     _parameter_constraints = {
         **UpdatableMixture._parameter_constraints,
-        "likelihood": [StrOptions(set(BY_NAME)), HasMethods(["log_density", "update"]), list],
+        "likelihood": [StrOptions({"auto", *BY_NAME}), HasMethods(["log_density", "update"]), list],
         "shared_effects": [list, None],
         "specialisation": [Options(Integral, {0, 1})],
     }
@@ -225,7 +227,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
         n_experts=None,
         *,
         gate=None,
-        likelihood="gaussian",
+        likelihood="auto",
         shared_effects=None,
         pooling="auto",
         specialisation=1,
@@ -344,7 +346,8 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
     def _likelihood(self):
         if isinstance(self.likelihood, list):
             return PerExpert(self.likelihood)
-        return unfitted(self.likelihood)
+        is_auto = isinstance(self.likelihood, str) and self.likelihood == "auto"
+        return Gaussian() if is_auto else unfitted(self.likelihood)
 
     def _labels(self, y):
         return y

@@ -215,6 +215,11 @@ class Precisions:
         return special.digamma(self.shape) - np.log(self.rate)
 
     @property
+    def log_scale_precision(self):
+        """Prior precisions of -1/2 log lambda given s_0, by the curvature at the means, (K,)."""
+        return 2 * self.nu * self.centre * self.mean
+
+    @property
     def divergence(self):
         """KL(q(lambda) || p(lambda))."""
         shape, rate, a, b = self.shape, self.rate, 0.5 * self.nu, 0.5 * self.nu * self.centre

@@ -56,6 +56,14 @@ class MixtureOfExpertsClassifier(ClassifierMixin, InferringMixture, UpdatableMix
         alone, behind a softmax gate, whose ``alpha`` is learned as well, or a constant one. Their
         probabilities are averaged over what is not known of the coefficients; ``calibration``
         says nothing. False is maximum likelihood.
+    specialisation : {0, 1}, default=1
+        How far the experts specialise. 1: EM fits each expert with its responsibilities. 0: each
+        expert of a named list is fitted on all rows, out of fold and once more for predictions;
+        gate and calibration are learned from the out-of-fold predictions. One expert more,
+        "stack", combines the probabilities of the others; whether and how strongly the gate looks
+        at the row is chosen by the out-of-fold log-probability. For dense X and the default gate;
+        parameters of EM, its starts and its loads, ``ensemble`` among them, then say nothing. See
+        :ref:`the guide <unlike_models>`.
     cv : "auto", "oob", "prefit", False, int, splitter or iterable, default="auto"
         How the E-step gets predictions for rows that experts and gate have not seen. "auto" is
         in-sample for linear models with ten rows a coefficient or more (by weight, over all
@@ -204,6 +212,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, InferringMixture, UpdatableMix
         calibration="auto",
         class_weight=None,
         pooling=False,
+        specialisation=1,
         cv="auto",
         ensemble=True,
         min_responsibility="auto",
@@ -228,6 +237,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, InferringMixture, UpdatableMix
         self.calibration = calibration
         self.class_weight = class_weight
         self.pooling = pooling
+        self.specialisation = specialisation
         self.cv = cv
         self.ensemble = ensemble
         self.min_responsibility = min_responsibility

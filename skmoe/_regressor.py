@@ -1,13 +1,13 @@
 """MixtureOfExpertsRegressor."""
 
-from numbers import Integral, Real
+from numbers import Real
 
 import numpy as np
 from sklearn.base import RegressorMixin
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import column_or_1d
 
-from ._compat import HasMethods, Interval, Options, StrOptions, check_y, fit_context
+from ._compat import HasMethods, Interval, StrOptions, check_y, fit_context
 from ._experts.families import LeastSquares, LogLinear
 from ._model import RegressionModel
 from ._parameters import check_exposure, check_fitted, check_X
@@ -221,7 +221,6 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
             Interval(Real, 0, None, closed="neither"),
             StrOptions({"auto"}),
         ],
-        "specialisation": [Options(Integral, {0, 1})],
     }
 
     def __init__(
@@ -356,12 +355,6 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
 
     def _shared_effects(self):
         return self.shared_effects or []
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        if self.specialisation == 0:
-            tags.input_tags.sparse = tags.target_tags.multi_output = False
-        return tags
 
     def _check_target(self, y):
         y = self._numeric_target(y)

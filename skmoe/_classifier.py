@@ -59,11 +59,11 @@ class MixtureOfExpertsClassifier(ClassifierMixin, InferringMixture, UpdatableMix
     specialisation : {0, 1}, default=1
         How far the experts specialise. 1: EM fits each expert with its responsibilities. 0: each
         expert of a named list is fitted on all rows, out of fold and once more for predictions;
-        gate and calibration are learned from the out-of-fold predictions. One expert more,
-        "stack", combines the probabilities of the others; whether and how strongly the gate looks
-        at the row is chosen by the out-of-fold log-probability. For dense X and the default gate;
-        parameters of EM, its starts and its loads, ``ensemble`` among them, then say nothing. See
-        :ref:`the guide <unlike_models>`.
+        the gate is learned from the out-of-fold predictions, and so is one expert more, "stack",
+        which combines the probabilities of the others, and calibrates. Whether and how strongly the
+        gate looks at the row is chosen by the out-of-fold log-probability. For dense X and the
+        default gate; ``calibration`` and parameters of EM, its starts and its loads, ``ensemble``
+        among them, then say nothing. See :ref:`the guide <unlike_models>`.
     cv : "auto", "oob", "prefit", False, int, splitter or iterable, default="auto"
         How the E-step gets predictions for rows that experts and gate have not seen. "auto" is
         in-sample for linear models with ten rows a coefficient or more (by weight, over all

@@ -1,7 +1,5 @@
 """What unlike classifiers that all know all rows are combined by."""
 
-import copy
-
 import numpy as np
 from scipy.special import logsumexp
 
@@ -10,13 +8,14 @@ from .._numerics.statistics import standardisation
 from .stacked import Learned, StackedTrainer
 from .stacked_gate import choose_penalty, fit_gate, log_gate_of
 
+STANDARD_ERRORS = 1.0  # by which a gate that looks at the row must be better; see choose_penalty
+
 
 class StackedClassification(StackedTrainer):
-    """Learns a stack, the calibration of each expert, of the stack too, and the gate.
+    """Learns a stack from out-of-fold predictions, and the gate from these and the stack's.
 
-    The experts all know all rows, and so does their calibration: it is learned from each expert
-    alone, before the gate. Stack, calibration and gate all look at out-of-fold predictions, the
-    gate at those of stacks that were fitted without the fold as well.
+    What the stack predicts is out of fold too. It is what calibrates: the probabilities of the
+    other components are smoothed as those of in-sample experts are, and no more.
     """
 
     def _learn(self, predictions, fitted):
@@ -25,37 +24,27 @@ class StackedClassification(StackedTrainer):
         combination = fit_combination(predictions[used], y[used], weight[used])
         means = np.concatenate([predictions, self._stacked(predictions)[:, None]], axis=1)
         n_components = means.shape[1]
-        uncalibrated = parts.likelihood.fitting(in_sample=False, linear=False)
-        uncalibrated.start(y, weight, n_components)
+        likelihood = parts.likelihood.fitting(in_sample=True, linear=False)
+        likelihood.start(y, weight, n_components).take_mass(np.full(n_components, weight.sum()))
+        density = likelihood.log_density(y, means)
         mean, scale = standardisation(np.asarray(data.Z, dtype=np.float64), weight)
         Z = (data.Z - mean) / scale
 
-        def calibrated(rows):
-            likelihood = copy.copy(uncalibrated)
-            each = np.repeat(weight[rows, None], n_components, axis=1)
-            likelihood.update(y[rows], means[rows], each)
-            return likelihood
+        def fit(rows, penalty, start):
+            return fit_gate(Z[rows], density[rows], weight[rows], penalty, start)[0]
 
-        def gate_around(likelihood, rows, penalty, start=None):
-            log_density = likelihood.log_density(y[rows], means[rows])
-            return fit_gate(Z[rows], log_density, weight[rows], penalty, start)
-
-        def fit(rows, penalty, last):
-            likelihood, start = last or (calibrated(rows), None)
-            return likelihood, gate_around(likelihood, rows, penalty, start)[0]
-
-        def posterior(parameters, rows):
-            likelihood, gate = parameters
-            joint = log_gate_of(*gate, Z[rows]) + likelihood.log_density(y[rows], means[rows])
+        def posterior(gate, rows):
+            joint = log_gate_of(*gate, Z[rows]) + density[rows]
             total = logsumexp(joint, axis=1)
             return np.exp(joint - total[:, None]), total
 
-        penalty, resp, log_norm = choose_penalty(weight, self.folds, n_components, fit, posterior)
-        likelihood = calibrated(used)
-        gate, objective, converged = gate_around(likelihood, used, None)
-        if penalty is not None:
-            gate, objective, converged = gate_around(likelihood, used, penalty, gate)
-        labels, log_density = posterior((likelihood, gate), np.arange(len(y)))
+        penalty, resp, log_norm = choose_penalty(
+            weight, self.folds, n_components, fit, posterior, standard_errors=STANDARD_ERRORS
+        )
+        gate, objective, converged = fit_gate(
+            Z[used], density[used], weight[used], penalty, fit(used, None, None)
+        )
+        labels, log_density = posterior(gate, np.arange(len(y)))
         stack = ClassifierStack(list(zip(parts.names, fitted, strict=True)))
         return Learned(
             stack=stack.take(combination, parts.classes),

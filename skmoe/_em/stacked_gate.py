@@ -98,7 +98,7 @@ def fit_gate(Z, log_density, row_weight, penalty, start=None):
     return unpacked(result.x), -float(result.fun), bool(result.success)
 
 
-def choose_penalty(weight, folds, n_components, fit, posterior):
+def choose_penalty(weight, folds, n_components, fit, posterior, *, standard_errors=0.0):
     """The strength of the gate by its out-of-fold log-density, and what is known out of fold.
 
     Parameters
@@ -113,6 +113,8 @@ def choose_penalty(weight, folds, n_components, fit, posterior):
         ``fit(rows, penalty, start)`` -> parameters, from those of the penalty before, or None.
     posterior : callable
         ``posterior(parameters, rows)`` -> responsibilities and log-densities of rows.
+    standard_errors : float, default=0.0
+        By which a gate that looks at the row has to be better than constant proportions.
 
     Returns
     -------
@@ -131,4 +133,8 @@ def choose_penalty(weight, folds, n_components, fit, posterior):
             fitted = fit(seen, penalty, fitted)
             resp[penalty][test], log_density[penalty][test] = posterior(fitted, test)
     best = max(GATE_PENALTIES, key=lambda penalty: weight @ log_density[penalty])
+    gains, total = log_density[best] - log_density[None], weight.sum()
+    gain = weight @ gains
+    if gain <= standard_errors * np.sqrt(weight @ (gains - gain / total) ** 2):
+        best = None
     return best, resp[best], log_density[best]

@@ -8,7 +8,7 @@ from .._numerics.statistics import standardisation
 from .stacked import Learned, StackedTrainer
 from .stacked_gate import choose_penalty, fit_gate, log_gate_of
 
-STANDARD_ERRORS = 1.0  # by which a gate that looks at the row must be better; see choose_penalty
+STANDARD_ERRORS = 2.0  # by which a gate that looks at the row must be better; see choose_penalty
 
 
 class StackedClassification(StackedTrainer):

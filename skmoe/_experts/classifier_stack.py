@@ -33,7 +33,7 @@ class Combination:
     def log_proba(self, proba):
         """Logarithms (n, n_classes) of the combined probabilities of (n, K, n_classes)."""
         log_odds = np.einsum("nkc,k->nc", np.log(proba + FLOOR), self.weights)
-        return log_softmax(log_odds + np.einsum("nkd,kdc->nc", proba, self.coef), axis=1)
+        return log_softmax(log_odds + np.tensordot(proba, self.coef), axis=1)
 
 
 def negative_objective(combination, proba, y, sample_weight):
@@ -67,7 +67,7 @@ def negative_objective(combination, proba, y, sample_weight):
     excess *= sample_weight[:, None]
     gradient = Combination(
         np.einsum("nkc,nc->k", np.log(proba + FLOOR), excess) + WEIGHT_PENALTY * deviations,
-        np.einsum("nkd,nc->kdc", proba, excess) + COEF_PENALTY * combination.coef,
+        np.tensordot(proba, excess, axes=(0, 0)) + COEF_PENALTY * combination.coef,
     )
     return value, gradient
 

@@ -14,6 +14,7 @@ from sklearn.compose import make_column_transformer
 from sklearn.datasets import load_digits
 from sklearn.ensemble import RandomForestClassifier, StackingClassifier
 from sklearn.frozen import FrozenEstimator
+from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 from sklearn.model_selection import StratifiedKFold
@@ -330,14 +331,25 @@ def test_what_is_fitted_keeps_its_meaning():
         np.testing.assert_array_equal(other.predict_proba(X), moe.predict_proba(X))
 
 
-def test_tables_with_strings():
+def test_tables_with_strings_and_missing_values():
     pd = pytest.importorskip("pandas")
     X, y = three_classes(150)
     table = pd.DataFrame({"a": X[:, 0], "kind": np.where(X[:, 1] > 0, "high", "low")})
-    encoder = make_column_transformer((OneHotEncoder(), ["kind"]), remainder="passthrough")
+    encoder = make_column_transformer(
+        (OneHotEncoder(), ["kind"]), (SimpleImputer(), ["a"]), sparse_threshold=0
+    )
     experts = [(name, make_pipeline(encoder, expert)) for name, expert in unlike().experts]
+    table.loc[3, "a"] = np.nan
     moe = MixtureOfExpertsClassifier(experts, specialisation=0, random_state=0).fit(table, y)
     assert np.isfinite(moe.log_density(table, y)).all()
+
+
+def test_tables_of_numbers_are_arrays_with_names():
+    pd = pytest.importorskip("pandas")
+    X, y = three_classes(200)
+    table = pd.DataFrame(X, columns=["a", "b"])
+    moe = unlike().fit(table, y)
+    np.testing.assert_array_equal(moe.predict_proba(table), fitted_once().predict_proba(X))
 
 
 def test_experts_can_be_removed_but_not_added():

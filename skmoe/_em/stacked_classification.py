@@ -27,8 +27,9 @@ class StackedClassification(StackedTrainer):
         likelihood = parts.likelihood.fitting(in_sample=True, linear=False)
         likelihood.start(y, weight, n_components).take_mass(np.full(n_components, weight.sum()))
         density = likelihood.log_density(y, means)
-        mean, scale = standardisation(np.asarray(data.Z, dtype=np.float64), weight)
-        Z = (data.Z - mean) / scale
+        Z = np.asarray(data.Z, dtype=np.float64)
+        mean, scale = standardisation(Z, weight)
+        Z = (Z - mean) / scale
 
         def fit(rows, penalty, start):
             return fit_gate(Z[rows], density[rows], weight[rows], penalty, start)[0]

@@ -407,13 +407,14 @@ def _wanted_by_pooling(mixture, X, groups):
 
 def _wanted_by_stacking(mixture, X, subject):
     names, templates = mixture._expert_list()
-    likelihood = getattr(mixture, "likelihood", "categorical")
-    known = ("gaussian", "student_t", "categorical")
+    classifies = isinstance(mixture, ClassifierMixin)
     return {
         "a list of two named experts or more": isinstance(mixture.experts, list) and len(names) > 1,
         f"another name than {STACK!r} for its experts": STACK not in names,
         "experts that are no mixtures": not any(map(has_own_density, templates)),
-        "likelihood='gaussian' or 'student_t'": isinstance(likelihood, str) and likelihood in known,
+        "likelihood='gaussian' or 'student_t'": (
+            classifies or mixture.likelihood in ("gaussian", "student_t")
+        ),
         "the default gate": mixture.gate is None,
         "out-of-fold predictions, so no cv=False": mixture.cv is not False,
         "shared_effects=None": not mixture._shared_effects(),

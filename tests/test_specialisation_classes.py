@@ -6,6 +6,7 @@ from functools import cache
 
 import numpy as np
 import pytest
+from joblib import parallel_config
 from scipy import sparse
 from scipy.optimize import check_grad
 from scipy.special import softmax
@@ -350,6 +351,20 @@ def test_tables_of_numbers_are_arrays_with_names():
     table = pd.DataFrame(X, columns=["a", "b"])
     moe = unlike().fit(table, y)
     np.testing.assert_array_equal(moe.predict_proba(table), fitted_once().predict_proba(X))
+
+
+def test_a_mixture_of_this_kind_can_be_an_expert():
+    X, y = three_classes(100)
+    experts = [("pool", unlike(cv=2).set_params(tree="drop")), ("bayes", GaussianNB())]
+    moe = MixtureOfExpertsClassifier(experts, cv=2, n_init=1, max_iter=1, random_state=0).fit(X, y)
+    assert np.isfinite(moe.oof_score_)
+
+
+def test_jobs_do_not_matter():
+    X, y = three_classes(200)
+    with parallel_config("threading"):  # processes take seconds to begin
+        many = unlike(n_jobs=2).fit(X, y)
+    np.testing.assert_array_equal(many.predict_proba(X), fitted_once().predict_proba(X))
 
 
 def test_experts_can_be_removed_but_not_added():

@@ -16,6 +16,7 @@ from ._compat import (
     CallbackSupportMixin,
     HasMethods,
     Interval,
+    Options,
     StrOptions,
     fit_context,
     routing_enabled,
@@ -25,7 +26,8 @@ from ._em.callbacks import FitTasks
 from ._em.parts import GateParts, Parts, adapt_experts
 from ._em.pooled_trainer import PooledTrainer
 from ._em.settings import Settings
-from ._em.stacked import StackedTrainer
+from ._em.stacked_classification import StackedClassification
+from ._em.stacked_regression import StackedRegression
 from ._em.starts import STARTS
 from ._em.trainer import Trainer
 from ._experts.folds import Splitting
@@ -52,6 +54,7 @@ class BaseMixtureOfExperts(CallbackSupportMixin, FittedMixture, ExpertParameters
         "n_experts": [Interval(Integral, 1, None, closed="left"), None],
         "gate": [HasMethods(["fit", "predict_proba"]), None],
         "pooling": ["boolean", Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
+        "specialisation": [Options(Integral, {0, 1})],
         "cv": ["cv_object", StrOptions({"auto", "oob", "prefit"}), "boolean"],
         "ensemble": ["boolean"],
         "min_responsibility": [Interval(Real, 0, 1, closed="left"), StrOptions({"auto"})],
@@ -72,7 +75,7 @@ class BaseMixtureOfExperts(CallbackSupportMixin, FittedMixture, ExpertParameters
     }
 
     # Parameters of one of the two alone, at what they are without.
-    specialisation, class_weight, calibration = 1, None, "auto"
+    class_weight, calibration = None, "auto"
     _buffer = None  # of the first rows of a stream
 
     @abstractmethod
@@ -188,7 +191,8 @@ class BaseMixtureOfExperts(CallbackSupportMixin, FittedMixture, ExpertParameters
         folds = splitting.folds(parts.templates, rows)
         given["folds"] = folds
         if self.specialisation == 0:
-            return StackedTrainer(data, parts, settings, expert_seed=expert_seed, **given)
+            stacked = StackedClassification if is_classifier(self) else StackedRegression
+            return stacked(data, parts, settings, expert_seed=expert_seed, **given)
         experts = parts.make_experts(data, folds, settings, expert_seed)
         likelihood = parts.likelihood.fitting(in_sample=folds is None, linear=experts.is_solved)
         problem = make_problem(

@@ -176,6 +176,8 @@ class ExpertParameters(MetaEstimatorMixin, BaseComposition, BaseEstimator):
             )
         except (TypeError, ValueError, AttributeError):
             pass  # parts that are no estimators: fit says so
+        if self.specialisation == 0:
+            tags.input_tags.sparse = tags.target_tags.multi_output = False
         return tags
 
     def get_metadata_routing(self):
@@ -405,15 +407,17 @@ def _wanted_by_pooling(mixture, X, groups):
 
 def _wanted_by_stacking(mixture, X, subject):
     names, templates = mixture._expert_list()
-    likelihood = mixture.likelihood if isinstance(mixture.likelihood, str) else None
+    classifies = isinstance(mixture, ClassifierMixin)
     return {
         "a list of two named experts or more": isinstance(mixture.experts, list) and len(names) > 1,
         f"another name than {STACK!r} for its experts": STACK not in names,
         "experts that are no mixtures": not any(map(has_own_density, templates)),
-        "likelihood='auto' or 'student_t'": likelihood in ("auto", "student_t"),
+        "likelihood='auto' or 'student_t'": (
+            classifies or mixture.likelihood in ("auto", "student_t")
+        ),
         "the default gate": mixture.gate is None,
         "out-of-fold predictions, so no cv=False": mixture.cv is not False,
-        "shared_effects=None": not mixture.shared_effects,
+        "shared_effects=None": not mixture._shared_effects(),
         "top_k=None": mixture.top_k is None,
         "load_balance=0": mixture.load_balance == 0,
         "warm_start=False": not mixture.warm_start,

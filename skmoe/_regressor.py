@@ -1,13 +1,11 @@
 """MixtureOfExpertsRegressor."""
 
-from numbers import Integral
-
 import numpy as np
 from sklearn.base import RegressorMixin
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import column_or_1d
 
-from ._compat import HasMethods, Options, StrOptions, check_y, fit_context
+from ._compat import HasMethods, StrOptions, check_y, fit_context
 from ._experts.families import LeastSquares, LogLinear
 from ._model import RegressionModel
 from ._parameters import check_exposure, check_fitted, check_X
@@ -218,7 +216,6 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
         **UpdatableMixture._parameter_constraints,
         "likelihood": [StrOptions({"auto", *BY_NAME}), HasMethods(["log_density", "update"]), list],
         "shared_effects": [list, None],
-        "specialisation": [Options(Integral, {0, 1})],
     }
 
     def __init__(
@@ -354,12 +351,6 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
 
     def _shared_effects(self):
         return self.shared_effects or []
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        if self.specialisation == 0:
-            tags.input_tags.sparse = tags.target_tags.multi_output = False
-        return tags
 
     def _check_target(self, y):
         y = self._numeric_target(y)

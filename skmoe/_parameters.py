@@ -28,8 +28,9 @@ from ._compat import (
     check_sample_weight,
 )
 from ._data import Rows, check_subject
+from ._experts.families import is_linear
 from ._experts.fitting import split_last
-from ._experts.traits import STACK, has_own_density
+from ._experts.traits import STACK, has_own_density, is_frozen
 from ._tables import HEAVIEST, accepts, check_sizes, check_table
 from .exceptions import SmallWeightsWarning, warn_user
 from .gates import ConstantGate, SoftmaxGate
@@ -366,6 +367,33 @@ def check_alternatives(mixture, X, subject):
         _check_wanted("specialisation=0", wanted, "specialisation=1")
 
 
+def training_of(mixture, rows):
+    """How ``fit`` trains experts that are not pooled: "em", "stacking" or "specialists".
+
+    ``specialisation="auto"`` takes EM where experts are linear, and where a parameter or the rows
+    ask for what only EM takes.
+
+    Parameters
+    ----------
+    mixture : BaseMixtureOfExperts
+        Unfitted.
+    rows : Rows
+        Checked.
+    """
+    if not isinstance(mixture.specialisation, str):
+        return "em" if mixture.specialisation == 1 else "stacking"
+    if rows.y.ndim > 1 or mixture._buffer is not None:
+        return "em"
+    if isinstance(mixture.experts, list):
+        wanted = _wanted_by_stacking(mixture, rows.X, rows.subject)
+        return "stacking" if all(wanted.values()) else "em"
+    wanted = _wanted_out_of_fold(mixture, rows.X, rows.subject)
+    names, (template, *_) = mixture._expert_list()
+    learns_regions = not (is_linear(template) or is_frozen(template) or has_own_density(template))
+    is_available = len(names) > 1 and learns_regions and all(wanted.values())
+    return "specialists" if is_available else "em"
+
+
 def _check_wanted(what, wanted, instead):
     lacking = [each for each, is_given in wanted.items() if not is_given]
     if lacking:
@@ -405,11 +433,18 @@ def _wanted_by_pooling(mixture, X, groups):
 
 def _wanted_by_stacking(mixture, X, subject):
     names, templates = mixture._expert_list()
-    likelihood = mixture.likelihood if isinstance(mixture.likelihood, str) else None
     return {
         "a list of two named experts or more": isinstance(mixture.experts, list) and len(names) > 1,
         f"another name than {STACK!r} for its experts": STACK not in names,
         "experts that are no mixtures": not any(map(has_own_density, templates)),
+        **_wanted_out_of_fold(mixture, X, subject),
+    }
+
+
+def _wanted_out_of_fold(mixture, X, subject):
+    """What gate and scales need that are learned from out-of-fold predictions alone."""
+    likelihood = mixture.likelihood if isinstance(mixture.likelihood, str) else None
+    return {
         "likelihood='gaussian' or 'student_t'": likelihood in ("gaussian", "student_t"),
         "the default gate": mixture.gate is None,
         "out-of-fold predictions, so no cv=False": mixture.cv is not False,

@@ -221,7 +221,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
             Interval(Real, 0, None, closed="neither"),
             StrOptions({"auto"}),
         ],
-        "specialisation": [Options(Integral, {0, 1})],
+        "specialisation": [Options(Integral, {0, 1}), StrOptions({"auto"})],
     }
 
     def __init__(

@@ -241,7 +241,7 @@ def fit_parameters(rows, floor, penalty, start=None):
     return start.unpacked(result.x, gated), -float(result.fun), bool(result.success)
 
 
-def cross_fit_parameters(rows, floor, folds):
+def cross_fit_parameters(rows, floor, folds, penalties=GATE_PENALTIES):
     """The strength of the gate by its out-of-fold log-density, and what is known out of fold.
 
     Parameters
@@ -252,25 +252,27 @@ def cross_fit_parameters(rows, floor, folds):
         The smallest scale.
     folds : list of (train, test)
         Of the predictions.
+    penalties : tuple of float or None, default=GATE_PENALTIES
+        Strengths to choose from, the simplest gate first.
 
     Returns
     -------
     penalty : float or None
-        The best of ``GATE_PENALTIES``.
+        The best of them.
     resp : ndarray of shape (n_samples, n_components)
         Responsibilities under parameters that were fitted without the fold.
     log_density : ndarray of shape (n_samples,)
         Log-densities under these.
     """
-    resp = {penalty: np.empty_like(rows.means) for penalty in GATE_PENALTIES}
-    log_density = {penalty: np.empty_like(rows.y) for penalty in GATE_PENALTIES}
+    resp = {penalty: np.empty_like(rows.means) for penalty in penalties}
+    log_density = {penalty: np.empty_like(rows.y) for penalty in penalties}
     for train, test in folds:
         fitted = None
         seen, unseen = rows.take(train[rows.weight[train] > 0]), rows.take(test)
-        for penalty in GATE_PENALTIES:  # each from the one before
+        for penalty in penalties:  # each from the one before
             fitted, _, _ = fit_parameters(seen, floor, penalty, fitted)
             resp[penalty][test], log_density[penalty][test] = posterior_of(fitted, unseen, floor)
-    best = max(GATE_PENALTIES, key=lambda penalty: rows.weight @ log_density[penalty])
+    best = max(penalties, key=lambda penalty: rows.weight @ log_density[penalty])
     return best, resp[best], log_density[best]
 
 

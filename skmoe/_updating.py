@@ -115,7 +115,7 @@ class UpdatableMixture(BaseMixtureOfExperts):
             raise TypeError(
                 "This fit cannot go on with partial_fit, which knows no subjects; and groups, "
                 "sparse data or other parameters asked for experts without partial_fit. Fit again, "
-                "with dense data, without subject and groups."
+                "with dense data, without subject and groups, and with specialisation=1."
             )
         rows = check_rows(self, X, y, sample_weight)
         model, self._stream, self.expert_load_ = learn_batch(

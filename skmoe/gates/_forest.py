@@ -8,6 +8,7 @@ from sklearn.metrics import mean_squared_error
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._compat import Interval, fit_context
+from .._experts.fitting import round_shares
 from ._base import BaseGate, soft_labels
 from ._softmax import SoftmaxGate
 
@@ -121,7 +122,7 @@ class ForestGate(BaseGate):
         """
         X = validate_data(self, X, dtype=np.float64)
         targets, weight = soft_labels(self, X, y, sample_weight)
-        used = weight > 0
+        targets, used = round_shares(targets), weight > 0
         equal = np.ptp(weight[used]) == 0
         self.forest_ = RandomForestRegressor(
             self.n_estimators,

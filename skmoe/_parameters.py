@@ -28,8 +28,9 @@ from ._compat import (
     check_sample_weight,
 )
 from ._data import Rows, check_subject
+from ._experts.families import is_linear
 from ._experts.fitting import split_last
-from ._experts.traits import STACK, has_own_density
+from ._experts.traits import STACK, has_own_density, is_frozen
 from ._tables import HEAVIEST, accepts, check_sizes, check_table
 from .exceptions import SmallWeightsWarning, warn_user
 from .gates import ConstantGate, SoftmaxGate
@@ -368,6 +369,37 @@ def check_alternatives(mixture, X, subject):
         _check_wanted("specialisation=0", wanted, "specialisation=1")
 
 
+def training_of(mixture, rows):
+    """How ``fit`` trains experts that are not pooled: "em", "stacking" or "specialists".
+
+    ``specialisation="auto"`` is EM where experts are linear or ready, for clones of a classifier,
+    and where a parameter or the rows ask for what only EM takes.
+
+    Parameters
+    ----------
+    mixture : BaseMixtureOfExperts
+        Unfitted.
+    rows : Rows
+        Checked.
+    """
+    if not isinstance(mixture.specialisation, str):
+        return "em" if mixture.specialisation == 1 else "stacking"
+    _, templates = mixture._expert_list()
+    is_ready = (
+        isinstance(mixture.cv, str) and mixture.cv == "prefit" or all(map(is_frozen, templates))
+    )
+    is_stream = mixture._buffer is not None
+    if rows.y.ndim > 1 or is_stream or is_ready or all(map(is_linear, templates)):
+        return "em"
+    if isinstance(mixture.experts, list):
+        wanted = _wanted_by_stacking(mixture, rows.X, rows.subject)
+        return "stacking" if all(wanted.values()) else "em"
+    wanted = _wanted_out_of_fold(mixture, rows.X, rows.subject)
+    is_one_of_one = len(templates) == 1 or has_own_density(templates[0])
+    is_available = not isinstance(mixture, ClassifierMixin) and not is_one_of_one
+    return "specialists" if is_available and all(wanted.values()) else "em"
+
+
 def _check_wanted(what, wanted, instead):
     lacking = [each for each, is_given in wanted.items() if not is_given]
     if lacking:
@@ -407,11 +439,18 @@ def _wanted_by_pooling(mixture, X, groups):
 
 def _wanted_by_stacking(mixture, X, subject):
     names, templates = mixture._expert_list()
-    classifies = isinstance(mixture, ClassifierMixin)
     return {
         "a list of two named experts or more": isinstance(mixture.experts, list) and len(names) > 1,
         f"another name than {STACK!r} for its experts": STACK not in names,
         "experts that are no mixtures": not any(map(has_own_density, templates)),
+        **_wanted_out_of_fold(mixture, X, subject),
+    }
+
+
+def _wanted_out_of_fold(mixture, X, subject):
+    """What gate and scales need that are learned from out-of-fold predictions alone."""
+    classifies = isinstance(mixture, ClassifierMixin)
+    return {
         "likelihood='auto' or 'student_t'": (
             classifies or mixture.likelihood in ("auto", "student_t")
         ),

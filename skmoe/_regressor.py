@@ -70,7 +70,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
         prior variance of the deviations, of slopes and intercepts, for standardised columns and
         a standardised target: 1 lets experts differ freely, 0.01 hardly. False is maximum
         likelihood.
-    specialisation : {0, 1}, default=1
+    specialisation : {0, 1, "auto"}, default=1
         How far the experts specialise. 1: EM fits each expert with its responsibilities. 0: each
         expert of a named list is fitted on all rows, out of fold and once more for predictions;
         gate, scales and Student's t tails are learned from the out-of-fold predictions. One expert
@@ -78,7 +78,11 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
         scales depend on the row; whether and how strongly the gate looks at the row is chosen by
         the out-of-fold log-density. For dense X, one output and the default gate; parameters of
         EM, its starts and its loads, ``ensemble`` among them, then say nothing. See
-        :ref:`the guide <unlike_models>`.
+        :ref:`the guide <unlike_models>`. "auto": one estimator that is not linear is fitted on all
+        rows, as "generalist", and ``n_experts`` clones beside it on regimes, behind a
+        :class:`~skmoe.gates.ForestGate`; the clones are left out unless they raise the out-of-fold
+        log-density by more than its standard error (see :ref:`the guide <clones>`). For a list
+        "auto" is 0. It is 1 for linear experts, and wherever 0 would not be available.
     cv : "auto", "oob", "prefit", False, int, splitter or iterable, default="auto"
         How the E-step gets predictions for rows that experts and gate have not seen. "auto" is
         in-sample for linear models with ten rows a coefficient or more (by weight, over all
@@ -157,6 +161,10 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
     log_evidence_ : dict of int to float
         Only where experts are pooled: for each number of experts that was tried, the highest
         ``lower_bound_`` less what is paid for what is not known of the gate. The largest was kept.
+    specialisation_ : Specialisation
+        Only where ``specialisation="auto"`` has tried specialists: the mean out-of-fold
+        log-densities ``score_without`` and ``score_with`` them, of the target in units of its
+        standard deviation, their difference ``gain``, its ``standard_error``, and ``kept``.
     n_distinct_experts_ : int
         Number of the experts that have rows of their own, and are no copies of heavier ones. It
         is that of the last ``fit``; deleted by ``add_expert`` and the like.

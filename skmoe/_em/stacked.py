@@ -133,6 +133,8 @@ class StackedTrainer(Trainer):
         Of experts that draw.
     """
 
+    grows = False
+
     def __init__(self, data, parts, settings, *, folds, splitting, seed, expert_seed):
         if data.y.ndim > 1:
             raise ValueError(f"specialisation=0 needs one output; y has {data.y.shape[1]}.")

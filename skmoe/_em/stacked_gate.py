@@ -98,7 +98,9 @@ def fit_gate(Z, log_density, row_weight, penalty, start=None):
     return unpacked(result.x), -float(result.fun), bool(result.success)
 
 
-def choose_penalty(weight, folds, n_components, fit, posterior, *, standard_errors=0.0):
+def choose_penalty(
+    weight, folds, n_components, fit, posterior, *, penalties=GATE_PENALTIES, standard_errors=0.0
+):
     """The strength of the gate by its out-of-fold log-density, and what is known out of fold.
 
     Parameters
@@ -113,28 +115,30 @@ def choose_penalty(weight, folds, n_components, fit, posterior, *, standard_erro
         ``fit(rows, penalty, start)`` -> parameters, from those of the penalty before, or None.
     posterior : callable
         ``posterior(parameters, rows)`` -> responsibilities and log-densities of rows.
+    penalties : tuple of float or None, default=GATE_PENALTIES
+        Strengths to choose from, the simplest gate first.
     standard_errors : float, default=0.0
-        By which a gate that looks at the row has to be better than constant proportions.
+        By which the best gate has to be better than the first, if it is not to be that.
 
     Returns
     -------
     penalty : float or None
-        The best of ``GATE_PENALTIES``.
+        The best of them.
     resp : ndarray of shape (n_samples, n_components)
         Responsibilities under parameters that were fitted without the fold.
     log_density : ndarray of shape (n_samples,)
         Log-densities under these.
     """
-    resp = {penalty: np.empty((len(weight), n_components)) for penalty in GATE_PENALTIES}
-    log_density = {penalty: np.empty(len(weight)) for penalty in GATE_PENALTIES}
+    resp = {penalty: np.empty((len(weight), n_components)) for penalty in penalties}
+    log_density = {penalty: np.empty(len(weight)) for penalty in penalties}
     for train, test in folds:
         fitted, seen = None, train[weight[train] > 0]
-        for penalty in GATE_PENALTIES:
+        for penalty in penalties:  # each from the one before
             fitted = fit(seen, penalty, fitted)
             resp[penalty][test], log_density[penalty][test] = posterior(fitted, test)
-    best = max(GATE_PENALTIES, key=lambda penalty: weight @ log_density[penalty])
-    gains, total = log_density[best] - log_density[None], weight.sum()
+    best = max(penalties, key=lambda penalty: weight @ log_density[penalty])
+    gains, total = log_density[best] - log_density[penalties[0]], weight.sum()
     gain = weight @ gains
     if gain <= standard_errors * np.sqrt(weight @ (gains - gain / total) ** 2):
-        best = None
+        best = penalties[0]
     return best, resp[best], log_density[best]

@@ -15,7 +15,7 @@ from scipy.optimize import minimize
 from scipy.special import digamma, gammaln, logsumexp
 from sklearn.ensemble import HistGradientBoostingRegressor
 
-from .stacked_gate import choose_penalty, gate_objective, log_gate_of
+from .stacked_gate import GATE_PENALTIES, choose_penalty, gate_objective, log_gate_of
 
 # Chosen by cross-validated log-score of unlike experts on small tables.
 SLOPE_PENALTY = 4.0
@@ -231,7 +231,7 @@ def fit_parameters(rows, floor, penalty, start=None):
     return start.unpacked(result.x, gated), -float(result.fun), bool(result.success)
 
 
-def cross_fit_parameters(rows, floor, folds):
+def cross_fit_parameters(rows, floor, folds, penalties=GATE_PENALTIES):
     """The strength of the gate, and what is known out of fold; see ``choose_penalty``.
 
     Parameters
@@ -242,6 +242,8 @@ def cross_fit_parameters(rows, floor, folds):
         The smallest scale.
     folds : list of (train, test)
         Of the predictions.
+    penalties : tuple of float or None, default=GATE_PENALTIES
+        Strengths to choose from, the simplest gate first.
     """
 
     def fit(seen, penalty, start):
@@ -250,7 +252,9 @@ def cross_fit_parameters(rows, floor, folds):
     def posterior(parameters, unseen):
         return posterior_of(parameters, rows.take(unseen), floor)
 
-    return choose_penalty(rows.weight, folds, rows.means.shape[1], fit, posterior)
+    return choose_penalty(
+        rows.weight, folds, rows.means.shape[1], fit, posterior, penalties=penalties
+    )
 
 
 # Sizes of errors -----------------------------------------------------------------------------

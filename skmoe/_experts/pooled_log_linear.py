@@ -86,6 +86,10 @@ class PooledLogLinearExperts(PooledInSteps, LogLinearExperts):
         self.log_unit, self.kind = np.log(rate), Counts(rate * exposure)
         self.targets_of_kind = y[:, None]
 
+    def _first_weights(self, resp):
+        """Equal ones: a row that an expert knows nothing of might have any mean there."""
+        return np.full_like(resp, 1 / self.n_experts)
+
     @property
     def predictions(self):
         """Means of the experts at the means of their coefficients, (n, K)."""

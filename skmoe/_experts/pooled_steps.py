@@ -118,9 +118,14 @@ class PooledInSteps(Pooled):
         rho[:, -1] = INTERCEPT_VARIANCE
         expected = self.kind.first(self.targets_of_kind, self.n_experts)
         first = Posterior([], np.zeros((*shape, shape[2])), np.zeros(shape), tau, rho, expected)
-        self._set(self._moved(first, self._sums(first, resp * self.weight[:, None]), 1.0, False))
+        weights = self._first_weights(resp) * self.weight[:, None]
+        self._set(self._moved(first, self._sums(first, weights), 1.0, False))
         self._size = self.kind.first_size
         self.fit(resp, n_rounds=FIRST_ROUNDS)
+
+    def _first_weights(self, resp):
+        """Responsibilities for the first step, which no bound holds back."""
+        return resp
 
     def fit(self, resp, working=None, exposure=None, n_rounds=1):
         """Coefficients and prior variances of a higher bound; see ``Experts``."""

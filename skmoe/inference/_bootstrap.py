@@ -18,7 +18,6 @@ from .._experts.fitting import join_last, split_last
 from .._parallel import jobs
 from .._parameters import ExpertParameters
 from ..gates import BaseGate
-from ..likelihoods._terms import GaussianTerms
 from ._estimates import Estimates, check_applies, parameter_names, raw_parameters
 
 DRAWS = 100  # until all classes are in a resample
@@ -308,9 +307,8 @@ def _check_rows(estimator, X, y, sample_weight, exposure, subject, groups):
 
 
 def _terms(mixture):
-    """What lists the parameters of pooled lines; None where the likelihood does."""
-    pools_lines = mixture.likelihood_.averages_experts and not is_classifier(mixture)
-    return GaussianTerms if pools_lines else None
+    """What lists the parameters of pooled experts; None where the likelihood does."""
+    return mixture.likelihood_.posterior_terms
 
 
 def _check_options(estimator, statistic, method, n_resamples, confidence_level):

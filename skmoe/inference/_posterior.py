@@ -1,7 +1,7 @@
 """Posterior of a mixture with pooling, in the units of X and y."""
 
 import numpy as np
-from scipy import linalg, special
+from scipy import linalg
 
 from .._em.pooled import INTERCEPT_PENALTY
 from .._experts.fitting import split_last
@@ -10,7 +10,6 @@ from .._numerics.columns import StandardColumns
 from .._numerics.multinomial import hessian_of_pairs
 from .._numerics.statistics import weighted_grams
 from ..gates import SoftmaxGate
-from ..likelihoods._terms import GaussianTerms
 from ._estimates import parameter_names, raw_parameters
 
 NOTES = (
@@ -39,18 +38,18 @@ def posterior(mixture, rows):
         out.
     """
     likelihood = mixture.likelihood_
-    n_experts = len(mixture.experts_)
-    scale_cov = 0.25 * special.polygamma(1, likelihood.df_.reshape(n_experts, -1) / 2)
+    n_experts, terms = len(mixture.experts_), likelihood.posterior_terms
+    of_logs = likelihood.log_scale_variances()
     to_raw = raw_units(likelihood.columns_)
     outside = outside_space(likelihood.columns_)
     blocks = []
-    for of_outputs, of_scales in zip(likelihood.coef_cov_, scale_cov, strict=True):
+    for of_outputs, of_scales in zip(likelihood.coef_cov_, of_logs, strict=True):
         for cov, own, prior in zip(of_outputs, of_scales, likelihood.outside_var_, strict=True):
-            blocks += [to_raw @ cov @ to_raw.T + prior * outside, own]
+            blocks += [to_raw @ cov @ to_raw.T + prior * outside, *own]
     if n_experts > 1:
         blocks.append(_gate_covariance(mixture, rows))
-    names = parameter_names(mixture, GaussianTerms)
-    return *names, raw_parameters(mixture, GaussianTerms), linalg.block_diag(*blocks)
+    names = parameter_names(mixture, terms)
+    return *names, raw_parameters(mixture, terms), linalg.block_diag(*blocks)
 
 
 def raw_units(columns):

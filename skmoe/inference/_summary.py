@@ -257,7 +257,7 @@ class InferringMixture:
                 "With class_weight the likelihood is none of the data: cov='sandwich'."
             )
         if self.likelihood_.averages_experts:
-            return self._posterior_summary(X, y, sample_weight, subject, cov, level)
+            return self._posterior_summary(X, y, sample_weight, exposure, subject, cov, level)
         estimates = Estimates(self, X, y, sample_weight, exposure, subject)
         likelihood = estimates.likelihood
         theta, value, covariance, known = estimates.maximum()
@@ -282,18 +282,18 @@ class InferringMixture:
             notes=estimates.notes(known),
         )
 
-    def _posterior_summary(self, X, y, sample_weight, subject, cov, level):
+    def _posterior_summary(self, X, y, sample_weight, exposure, subject, cov, level):
         if cov == "sandwich" or subject is not None:
             raise ValueError(
                 "A mixture with pooling has a posterior, and neither cov='sandwich' nor subjects. "
                 "Fit with pooling=False or experts=LinearRegression() for these."
             )
-        if self._classes is not None:
+        if self.likelihood_.posterior_terms is None:
             raise ValueError(
-                "The summary of a mixture with pooling is there for lines alone: fit classes with "
+                "The summary of a mixture with pooling is not there for classes: fit these with "
                 "pooling=False or experts=LogisticRegression()."
             )
-        rows = check_known_rows(self, X, y, sample_weight)
+        rows = check_known_rows(self, X, y, sample_weight, exposure)
         parts, terms, estimate, covariance = posterior(self, rows)
         return MixtureSummary(
             parts,
@@ -302,7 +302,9 @@ class InferringMixture:
             covariance,
             kind="posterior",
             level=level,
-            log_likelihood=float(rows.weight @ self.log_density(rows.X, rows.y)),
+            log_likelihood=float(
+                rows.weight @ self.log_density(rows.X, rows.y, exposure=rows.exposure)
+            ),
             n_parameters=None,
             n_samples=float(rows.weight.sum()),
             notes=NOTES,

@@ -38,6 +38,9 @@ class BaseLikelihood(BaseEstimator, metaclass=ABCMeta):
     averages_experts : bool
         Whether predictions are averages over what is not known of the experts, so that these are
         not at a maximum of the likelihood.
+    posterior_terms : type or None
+        What names the parameters of an expert that has a posterior, derived from ``ExpertTerms``;
+        None where there is none to summarise.
     scale_model_ : callable or None
         ``scale_model_(X)`` -> factors (n, 1) of the scales, where these depend on the row.
     scale_ : ndarray of shape (n_experts,) or (n_experts, n_outputs), or None
@@ -53,7 +56,7 @@ class BaseLikelihood(BaseEstimator, metaclass=ABCMeta):
     keeps_order = False
     independent_outputs = True
     averages_experts = False
-    scale_model_ = None
+    posterior_terms = scale_model_ = None
     at_floor_ = ()
     scale_ = None
     per_expert = ()

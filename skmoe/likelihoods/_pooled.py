@@ -1,10 +1,12 @@
 """What pooled experts leave of the Gaussian likelihood: Student's t around uncertain lines."""
 
 import numpy as np
+from scipy import special
 
 from ..distributions import StudentTComponents
 from ..distributions._student_t import IndependentStudentT
 from ._gaussian import Gaussian
+from ._terms import GaussianTerms
 from ._uncertain import UncertainCoefficients
 
 
@@ -42,6 +44,7 @@ class PooledGaussian(UncertainCoefficients, Gaussian):
 
     per_expert = ("scale_", "df_", "coef_cov_", "_mass", "_squares")
     at_floor_ = ()
+    posterior_terms = GaussianTerms
 
     def __init__(self, scale="expert"):
         super().__init__(scale)
@@ -67,6 +70,11 @@ class PooledGaussian(UncertainCoefficients, Gaussian):
         self.df_ = experts.degrees_of_freedom(resp).reshape(shape)
         self._mass = experts.weight @ resp
         self._squares = (self.scale_.T**2 * self._mass).T
+
+    def log_scale_variances(self):
+        """Posterior variances of the logarithms of the scales, (n_experts, n_outputs, 1)."""
+        df = self.df_.reshape(len(self.df_), -1, 1)
+        return 0.25 * special.polygamma(1, df / 2)
 
     def for_batches(self):
         """A Gaussian likelihood of these scales."""

@@ -24,6 +24,13 @@ class UncertainCoefficients:
     averages_experts = True
     n_parameters_ = None
 
+    def log_scale_variances(self):
+        """Posterior variances of the logarithms that each expert has, (n_experts, n_functions, -1).
+
+        None, by default, are no columns.
+        """
+        return np.empty((*self.coef_cov_.shape[:2], 0))
+
     def take_coefficients(self, experts, coefficients, transformer, unit=1.0):
         """Take what experts have learned.
 

@@ -1,4 +1,4 @@
-"""Partial pooling of log-linear experts: expectations, the bound, regimes or none, its use."""
+"""Partial pooling of counts and positive targets: the bound, regimes or none, how it is used."""
 
 import pickle
 
@@ -6,19 +6,22 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import special, stats
-from sklearn.linear_model import PoissonRegressor
+from sklearn.linear_model import GammaRegressor, PoissonRegressor
 
 from skmoe import MixtureOfExpertsRegressor
 from skmoe._data import Rows, TrainingData
 from skmoe._em.pooled import PooledGate, PooledProblem
 from skmoe._em.starts import STARTS, soften
-from skmoe._experts.pooled_log_linear import Counts, PooledLogLinearExperts
+from skmoe._em.pooled_parts import LOG_LINEAR
+from skmoe._experts.pooled_log_linear import Counts, Positive
+from skmoe._numerics.gamma_shapes import inverse_trigamma, shape_of_deviance
 from skmoe.gates import ConstantGate
 from skmoe.inference import bootstrap
 from skmoe.likelihoods import NegativeBinomial
-from skmoe.likelihoods._pooled_log_linear import PooledPoisson, inverse_trigamma
+from skmoe.likelihoods._pooled_log_linear import PooledGamma, PooledPoisson
 
 N_TEST = 4000
+KINDS = ["poisson", "gamma"]
 NODES, MASSES = np.polynomial.hermite_e.hermegauss(60)
 MASSES = MASSES / MASSES.sum()
 
@@ -35,14 +38,15 @@ def planted(kind, n, p, seed, *, regimes=1):
     coef *= 0.8 / np.linalg.norm(coef)
     first = (rng.uniform(size=len(X)) < special.expit(4 * X[:, 0])) | (regimes == 1)
     mean = np.exp(np.where(first, 1.5, 0.5) + np.where(first, 1, -1) * (X @ coef))
-    y = rng.poisson(mean).astype(float) if kind == "poisson" else None
+    y = rng.poisson(mean).astype(float) if kind == "poisson" else mean * rng.gamma(5, 1 / 5, len(X))
     return X[:n], y[:n], X[n:], y[n:]
 
 
 def problem(kind, X, y, weight, n_experts, **settings):
     subjects = settings.pop("subject", None)
-    experts = PooledLogLinearExperts(X, y, weight, **settings)
-    likelihood = PooledPoisson().fitting(in_sample=True, linear=True).start(y, weight, 1)
+    of_experts, of_likelihood = LOG_LINEAR[kind]
+    experts = of_experts(X, y, weight, **settings)
+    likelihood = of_likelihood().fitting(in_sample=True, linear=True).start(y, weight, 1)
     data = TrainingData.of(Rows(X, y, weight, None, subjects), X, np.sqrt(y))
     seen = X if n_experts > 1 and subjects is None else X[:, :0]
     gate = PooledGate(seen, weight if subjects is None else data.subjects.row_weight)
@@ -62,10 +66,26 @@ def test_expected_log_probability_of_counts_is_that_of_a_quadrature():
     np.testing.assert_allclose(found, exact, rtol=1e-9)
 
 
-def test_curvature_and_slope_are_derivatives():
+SHAPES = Positive(np.array([3.0, 0.4]), np.ones(2), np.ones(2))
+
+
+def test_expected_log_density_of_positive_targets_is_that_of_a_quadrature():
+    rng = np.random.default_rng(0)
+    mean, variance = rng.normal(size=(8, 2, 1)), rng.uniform(0, 1, size=(8, 2, 1))
+    y = rng.exponential(size=(8, 1))
+    found = SHAPES.expected(y, mean, variance).value
+    for k, shape in enumerate(SHAPES.shape):
+        means = np.exp(mean[:, k] + np.sqrt(variance[:, k]) * NODES)
+        exact = stats.gamma.logpdf(y, shape, scale=means / shape) @ MASSES
+        np.testing.assert_allclose(found[:, k], exact, rtol=1e-9)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_curvature_and_slope_are_derivatives(kind):
     rng = np.random.default_rng(0)
     mean, variance = rng.normal(size=(6, 2, 1)), rng.exponential(size=(6, 2, 1))
-    y, kind = rng.poisson(3, size=(6, 1)).astype(float), Counts(rng.uniform(1, 2, size=6))
+    y = 1.0 + rng.poisson(3, size=(6, 1))
+    kind = Counts(rng.uniform(1, 2, size=6)) if kind == "poisson" else SHAPES
     now = kind.expected(y, mean, variance)
 
     def value(mean, variance):
@@ -95,10 +115,23 @@ def test_predictive_distribution_of_counts_is_about_an_average_over_log_means():
     np.testing.assert_allclose(found.mean[:, 0], means @ MASSES, rtol=0.02)
 
 
+def test_predictive_distribution_of_positive_targets_is_about_an_average_over_log_means():
+    log_mean, std = np.linspace(-1, 1, 5)[:, None], np.linspace(1e-7, 0.4, 5)[:, None]
+    likelihood = PooledGamma().fitting(in_sample=True, linear=True)
+    likelihood = likelihood.start(np.ones(2), np.ones(2), 1)
+    likelihood.shape_ = np.array([3.0])
+    found = likelihood.components(np.exp(log_mean), row_scale=std)
+    means = np.exp(log_mean + std * NODES)
+    for y in (0.1, 0.7, 3.0):
+        exact = stats.gamma.cdf(y, 3.0, scale=means / 3.0) @ MASSES
+        np.testing.assert_allclose(found.cdf(y)[:, 0], exact, atol=0.01)
+    np.testing.assert_allclose(found.mean[:, 0], means @ MASSES, rtol=0.02)
+
+
 # The bound ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kind", ["poisson"])
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(
     ("n", "p", "n_experts", "seed"),
     [*((80, 3, 3, seed) for seed in range(4)), (60, 5, 1, 0), (40, 60, 2, 0), (20, 30, 3, 1)],
@@ -107,7 +140,8 @@ def test_bound_never_falls_at_a_fixed_prior_of_the_gate(kind, n, p, n_experts, s
     X, y, *_ = planted(kind, n, p, seed, regimes=2)
     weight = np.random.default_rng(seed).exponential(size=n)
     exposure = np.random.default_rng(seed).uniform(0.1, 5, size=n)
-    training = problem(kind, X, y, weight, n_experts, exposure=exposure)
+    settings = {"exposure": exposure} if kind == "poisson" else {}
+    training = problem(kind, X, y, weight, n_experts, **settings)
     start = STARTS["functions"](
         X, training.data.target, weight, n_experts, np.random.RandomState(seed)
     )
@@ -118,7 +152,7 @@ def test_bound_never_falls_at_a_fixed_prior_of_the_gate(kind, n, p, n_experts, s
     assert bounds[-1] > bounds[0]
 
 
-@pytest.mark.parametrize("kind", ["poisson"])
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("of_subjects", [True, False])
 def test_bound_never_falls_with_subjects_or_shared_columns(kind, of_subjects):
     X, y, *_ = planted(kind, 80, 4, 0, regimes=2)
@@ -150,7 +184,7 @@ def test_one_expert_of_one_column_is_about_its_exact_posterior():
     )
     grid = np.stack(np.meshgrid(slopes, intercepts, indexing="ij"), axis=-1).reshape(-1, 2)
     prior = stats.norm(scale=np.sqrt(experts.rho[0])).logpdf(grid).sum(axis=1)
-    means = exposure[:, None] * np.exp(design @ grid.T + experts.log_unit)
+    means = exposure[:, None] * np.exp(design @ grid.T + np.log(experts.unit))
     log_joint = stats.poisson.logpmf(y[:, None], means).sum(axis=0) + prior
     cell = (slopes[1] - slopes[0]) * (intercepts[1] - intercepts[0])
     evidence = (special.logsumexp(log_joint) + np.log(cell)) / 30
@@ -166,11 +200,17 @@ def test_one_expert_of_one_column_is_about_its_exact_posterior():
 
 
 def log_density_of_one(kind, X, y, X_test, y_test):
-    line = PoissonRegressor(alpha=1e-6, solver="newton-cholesky", tol=1e-8).fit(X, y)
-    return stats.poisson.logpmf(y_test, line.predict(X_test)).mean()
+    settings = {"alpha": 1e-6, "solver": "newton-cholesky", "tol": 1e-8}
+    if kind == "poisson":
+        line = PoissonRegressor(**settings).fit(X, y)
+        return stats.poisson.logpmf(y_test, line.predict(X_test)).mean()
+    line = GammaRegressor(**settings).fit(X, y)
+    ratio = y / line.predict(X)
+    shape = shape_of_deviance(np.mean(ratio - 1 - np.log(ratio)))
+    return stats.gamma.logpdf(y_test, shape, scale=line.predict(X_test) / shape).mean()
 
 
-@pytest.mark.parametrize("kind", ["poisson"])
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(
     ("n", "p", "seed"), [(60, 5, 0), pytest.param(100, 10, 1, marks=pytest.mark.slow)]
 )
@@ -183,7 +223,7 @@ def test_without_regimes_there_is_one_expert(kind, n, p, seed):
     assert moe.log_density(X_test, y_test).mean() > one - 0.03
 
 
-@pytest.mark.parametrize("kind", ["poisson"])
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_two_regimes_are_found_without_being_told(kind, seed):
     X, y, X_test, y_test = planted(kind, 200, 5, seed, regimes=2)
@@ -194,7 +234,7 @@ def test_two_regimes_are_found_without_being_told(kind, seed):
     assert gain > -0.02
 
 
-@pytest.mark.parametrize("kind", ["poisson"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_more_columns_than_rows_are_taken(kind):
     X, y, X_test, y_test = planted(kind, 50, 70, 0)
     moe = pooled(kind).fit(X, y)
@@ -292,7 +332,7 @@ def test_predictive_distribution_pays_for_what_is_not_known_of_the_experts(fitte
     assert 0.85 < ((low <= Y2_TEST) & (Y2_TEST <= high)).mean() < 0.99
 
 
-@pytest.mark.parametrize("kind", ["poisson"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_patients_share_a_regime_each(kind):
     patient, rng = np.repeat(np.arange(30), 6), np.random.default_rng(0)
     X, regime = rng.normal(size=(180, 2)), np.repeat(np.arange(30), 6) % 2
@@ -311,9 +351,11 @@ def test_shared_columns_have_one_coefficient():
     assert np.abs(first.coef_[:2] - second.coef_[:2]).max() > 0.3
 
 
-def test_default_pools_counts():
+def test_default_pools():
     moe = pooled(pooling="auto").fit(X2, Y2)
     assert isinstance(moe.likelihood_, PooledPoisson)
+    moe = pooled("gamma", pooling="auto").fit(X2, Y2 + 1)
+    assert isinstance(moe.likelihood_, PooledGamma)
     for params in ({"pooling": False}, {"experts": PoissonRegressor(alpha=0)}, {"cv": 3}):
         moe = pooled(pooling="auto", n_init=1, max_iter=3, tol=1.0).set_params(**params)
         assert not hasattr(moe.fit(X2, Y2), "log_evidence_")
@@ -334,11 +376,12 @@ def test_tables_with_strings_are_encoded():
     assert np.isfinite(pooled().fit(table, Y2).log_density(table, Y2)).all()
 
 
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("n", [1, 2, 3, 6])
-def test_few_rows_are_enough(n):
-    moe = pooled().fit(X2[:n], 1 + Y2[:n])
+def test_few_rows_are_enough(kind, n):
+    moe = pooled(kind).fit(X2[:n], 1 + Y2[:n])
     assert np.isfinite(moe.predict(X2_TEST)).all()
-    assert np.isfinite(moe.log_density(X2_TEST, Y2_TEST)).all()
+    assert np.isfinite(moe.log_density(X2_TEST, Y2_TEST + 1)).all()
 
 
 def test_an_outlier_a_single_event_and_constant_columns_are_taken():
@@ -376,6 +419,73 @@ def test_summary_is_the_posterior(fitted):
     assert "log-likelihood" in str(fitted.summary(X2, Y2, exposure=HOURS))
     result = bootstrap(fitted, X2, Y2, exposure=HOURS, n_resamples=3, random_state=0)
     assert result.estimate.shape == (len(frame),)
+
+
+@pytest.fixture(scope="module")
+def positive():
+    X, y, *_ = planted("gamma", 120, 3, 0, regimes=2)
+    return X, y, pooled("gamma").fit(X, y)
+
+
+def test_of_positive_targets_what_is_asked_agrees(positive):
+    X, y, moe = positive
+    assert all(type(expert) is GammaRegressor for expert in moe.experts_)
+    np.testing.assert_allclose(moe.likelihood_.shape_, 5.0, rtol=0.5)
+    distribution = moe.predict_dist(X)
+    np.testing.assert_allclose(moe.predict(X), distribution.mean())
+    np.testing.assert_allclose(moe.log_density(X, y), np.log(distribution.pdf(y)), rtol=1e-9)
+    assert (distribution.components.mean > moe.predict_experts(X)).all()
+    low, high = moe.predict_interval(planted("gamma", 120, 3, 0, regimes=2)[2]).T
+    test = planted("gamma", 120, 3, 0, regimes=2)[3]
+    assert 0.83 < ((low < test) & (test < high)).mean() < 0.96
+    frame = moe.summary(X, y).to_frame()
+    shapes = frame.xs("log_shape", level="term")
+    np.testing.assert_allclose(np.exp(shapes["estimate"]), moe.likelihood_.shape_)
+    # A log-shape is known to about the root of two over its rows.
+    expected = np.sqrt(2 / moe.responsibilities(X, y).sum(axis=0))
+    np.testing.assert_allclose(shapes["std_error"], expected, rtol=0.15)
+
+
+def test_units_of_positive_targets_do_not_matter(positive):
+    X, y, moe = positive
+    scaled = pooled("gamma").fit(X, 1e4 * y)
+    np.testing.assert_allclose(scaled.lower_bound_, moe.lower_bound_ - np.log(1e4), rtol=1e-6)
+    np.testing.assert_allclose(scaled.predict(X), 1e4 * moe.predict(X), rtol=1e-3)
+
+
+def test_weight_of_two_is_a_positive_target_given_twice(positive):
+    X, y, _ = positive
+    twice = np.arange(len(y)) % 3 == 0
+    rows = np.append(np.arange(len(y)), np.flatnonzero(twice))
+    weighted = pooled("gamma").fit(X, y, sample_weight=1.0 + twice)
+    repeated = pooled("gamma").fit(X[rows], y[rows])
+    np.testing.assert_allclose(weighted.lower_bound_, repeated.lower_bound_, atol=1e-6)
+    np.testing.assert_allclose(weighted.predict(X), repeated.predict(X), rtol=1e-3)
+
+
+def test_loss_by_a_merger_is_that_of_shapes_where_functions_are_alike():
+    rng = np.random.default_rng(0)
+    X, shape = rng.normal(size=(400, 2)), np.repeat([2.0, 50.0], 200)
+    y = np.exp(0.5 * X[:, 0]) * rng.gamma(shape) / shape
+    training = problem("gamma", X, y, np.ones(400), 2)
+    experts = training.experts
+    experts.begin(np.eye(2)[np.repeat([0, 1], 200)])
+    for _ in range(20):
+        experts.fit(np.eye(2)[np.repeat([0, 1], 200)])
+    ratio = y / np.exp(0.5 * X[:, 0])
+
+    def log_likelihood(rows):
+        best = shape_of_deviance(np.mean(ratio[rows] - 1 - np.log(ratio[rows])))
+        return stats.gamma.logpdf(ratio[rows], best, scale=1 / best).sum()
+
+    expected = log_likelihood(slice(200)) + log_likelihood(slice(200, 400))
+    expected -= log_likelihood(slice(400))
+    np.testing.assert_allclose(experts.loss_as_one(0, 1), expected, rtol=0.1)
+
+
+def test_constant_targets_are_taken():
+    moe = pooled("gamma").fit(X2, np.full(len(Y2), 3.0))
+    np.testing.assert_allclose(moe.predict(X2[:5]), 3.0, rtol=1e-3)
 
 
 def test_what_needs_the_maximum_of_the_likelihood_is_refused(fitted):

@@ -215,14 +215,18 @@ class PooledInSteps(Pooled):
     def loss_as_one(self, k, other):
         """Log-likelihood that two experts lose with one function, by the quadratic in the sums."""
         gram, cross = self.posterior.gram, self.posterior.cross
-        alone = _optimum(gram[:, [k, other]], cross[:, [k, other]])
-        together = _optimum(gram[:, k] + gram[:, other], cross[:, k] + cross[:, other])
-        return float(alone - together)
+        return loss_of_quadratics(gram[:, [k, other]], cross[:, [k, other]])
 
 
 def posteriors(gram, cross, tau, rho):
     """Posteriors of all functions, a list of Coefficients."""
     return [pooled_coefficients(*each) for each in zip(gram, cross, tau, rho, strict=True)]
+
+
+def loss_of_quadratics(gram, cross):
+    """What the largest values of ``cross'b - 1/2 b'gram b`` lose if those of axis 1 have one b."""
+    alone, together = _optimum(gram, cross), _optimum(gram.sum(axis=1), cross.sum(axis=1))
+    return float(alone - together)
 
 
 def _optimum(gram, cross):

@@ -1,26 +1,78 @@
-"""What pooled experts leave of log-linear likelihoods: means whose logarithms are uncertain."""
+r"""What pooled experts leave of log-linear likelihoods: means whose logarithms are uncertain.
+
+The logarithm of the mean of an expert is known up to a variance :math:`v = x^T C_k x`. Predictive
+distributions are those of the likelihood that are left when the mean, or the target, counts as a
+Gamma variable whose logarithm has the mean and variance that it has under the posterior. The mean
+of an average over log-normal means would grow as :math:`\exp(v / 2)` far from the rows of ``fit``,
+and all but a few of the targets would be far below it.
+"""
 
 import numpy as np
-from scipy import special
+from scipy import special, stats
 
-from ..distributions import NegativeBinomialComponents
+from .._numerics.gamma_shapes import inverse_trigamma
+from ..distributions import NegativeBinomialComponents, ScipyComponents
 from ._counts import Poisson
-from ._log_linear_terms import PoissonTerms
+from ._gamma import Gamma
+from ._log_linear_terms import GammaTerms, PoissonTerms
 from ._uncertain import UncertainCoefficients
 
-SMALLEST_VARIANCE = 1e-12
+SMALLEST_VARIANCE = 1e-12  # of a logarithm
 
 
-class PooledPoisson(UncertainCoefficients, Poisson):
+class _UncertainMeans(UncertainCoefficients):
+    """What the likelihoods below share."""
+
+    def take(self, experts, resp, transformer):
+        """Take what pooled experts have learned.
+
+        Parameters
+        ----------
+        experts : PooledLogLinearExperts
+            Trained.
+        resp : ndarray of shape (n_samples, n_experts)
+            Responsibilities.
+        transformer : Pipeline or None
+            Fitted; from X to what the experts see.
+        """
+        self.take_coefficients(experts, experts.posterior.coefficients, transformer)
+
+    def scale_model_(self, X):
+        """Standard deviations of the logarithms of the means, (n_samples, n_experts)."""
+        return np.sqrt(self.variances(X)[:, :, 0])
+
+    def components(self, prediction, experts=None, row_scale=None):
+        """Distributions around the predictions.
+
+        Parameters
+        ----------
+        prediction : ndarray of shape (n_samples, n_experts)
+            Mean of each expert at the mean of its coefficients.
+        experts : ndarray of shape (n_samples, k), default=None
+            Whose predictions they are; None is all experts in order.
+        row_scale : ndarray of shape (n_samples, n_experts), default=None
+            From ``scale_model_``, of all experts; None is zero.
+
+        Returns
+        -------
+        components : object
+            One for each row and expert.
+        """
+        if row_scale is None:
+            return super().components(prediction, experts)
+        if experts is not None:
+            row_scale = np.take_along_axis(row_scale, experts, axis=1)
+        variance = np.maximum(row_scale**2, SMALLEST_VARIANCE)
+        return self._averaged(prediction, variance, slice(None) if experts is None else experts)
+
+
+class PooledPoisson(_UncertainMeans, Poisson):
     r"""Predictive distribution of counts around experts with partially pooled coefficients.
 
-    The logarithm of the mean of an expert is known up to a variance :math:`v = x^T C_k x`, and the
-    mean counts as a Gamma variable whose logarithm has this variance, of shape :math:`\theta`,
-
-    .. math:: y \mid x, k \sim \mathrm{NegativeBinomial}(\mu, \theta), \quad \psi'(\theta) = v,
+    .. math:: y \mid x, k \sim \mathrm{NegativeBinomial}(E \, \mu, \theta), \quad \psi'(\theta) = v,
         \quad \log \mu = x^T \mathrm{E}\, b_k + \log \theta - \psi(\theta)
 
-    with the digamma function :math:`\psi`. A fit with ``pooling`` makes it of
+    with the exposure E and the digamma function :math:`\psi`. A fit with ``pooling`` makes it of
     :class:`~skmoe.likelihoods.Poisson`.
 
     Attributes
@@ -38,67 +90,63 @@ class PooledPoisson(UncertainCoefficients, Poisson):
     per_expert = ("coef_cov_",)
     posterior_terms = PoissonTerms
 
-    def take(self, experts, resp, transformer):
-        """Take what pooled experts have learned.
-
-        Parameters
-        ----------
-        experts : PooledLogLinearExperts
-            Trained.
-        resp : ndarray of shape (n_samples, n_experts)
-            Responsibilities.
-        transformer : Pipeline or None
-            Fitted; from X to what the experts see.
-        """
-        self.take_coefficients(experts, experts.posterior.coefficients, transformer)
-
     def for_batches(self):
         """Poisson's likelihood."""
         return self.into(Poisson())
 
-    def scale_model_(self, X):
-        """Standard deviations of the logarithms of the means, (n_samples, n_experts)."""
-        return np.sqrt(self.variances(X)[:, :, 0])
-
-    def components(self, prediction, experts=None, row_scale=None):
-        """Distributions around the predictions.
-
-        Parameters
-        ----------
-        prediction : ndarray of shape (n_samples, n_experts)
-            Mean of each expert at the mean of its coefficients.
-        experts : ndarray of shape (n_samples, k), default=None
-            Whose predictions they are; None is all experts in order.
-        row_scale : ndarray of shape (n_samples, n_experts), default=None
-            From ``scale_model_``, of all experts; None is zero.
-        """
-        if row_scale is None:
-            return super().components(prediction, experts)
-        if experts is not None:
-            row_scale = np.take_along_axis(row_scale, experts, axis=1)
-        shape = inverse_trigamma(np.maximum(row_scale**2, SMALLEST_VARIANCE))
-        mean = prediction * np.exp(np.log(shape) - special.digamma(shape))
-        return NegativeBinomialComponents(mean, shape)
+    def _averaged(self, prediction, variance, experts):
+        shape = inverse_trigamma(variance)
+        return NegativeBinomialComponents(_mean_of_gamma(prediction, shape), shape)
 
 
-def inverse_trigamma(value):
-    """Solve trigamma(x) = value, by Newton's method for 1 / trigamma(x), which is nearly linear.
+class PooledGamma(_UncertainMeans, Gamma):
+    r"""Predictive distribution of positive targets around pooled experts.
 
-    Parameters
+    .. math:: y \mid x, k \sim \mathrm{Gamma}(\theta, \mathrm{mean} = \mu), \quad
+        \psi'(\theta) = \psi'(\nu_k) + v, \quad
+        \log \mu = x^T \mathrm{E}\, b_k - \log \nu_k + \psi(\nu_k) + \log \theta - \psi(\theta)
+
+    with the shape :math:`\nu_k` of the expert. A fit with ``pooling`` makes it of
+    :class:`~skmoe.likelihoods.Gamma`.
+
+    Attributes
     ----------
-    value : ndarray
-        Positive.
-
-    Returns
-    -------
-    x : ndarray, shaped like value
-        Positive.
+    shape_ : ndarray of shape (n_experts,)
+        Shapes :math:`\nu`.
+    coef_cov_ : ndarray of shape (n_experts, 1, q, q)
+        Covariances of the coefficients of ``columns_``, the intercept last.
+    outside_var_ : ndarray of shape (1,)
+        Variance per unit of squared distance from the space of the rows of ``fit``.
+    columns_ : StandardColumns
+        Makes a design of what the experts see.
+    transformer_ : Pipeline or None
+        Makes what the experts see of X.
     """
-    x = 0.5 + 1 / value
-    for _ in range(50):
-        trigamma = special.polygamma(1, x)
-        step = trigamma * (1 - trigamma / value) / special.polygamma(2, x)
-        x = x + step
-        if np.all(np.abs(step) < 1e-12 * x):
-            break
-    return x
+
+    per_expert = ("shape_", "coef_cov_", "_mass")
+    posterior_terms = GammaTerms
+
+    def take(self, experts, resp, transformer):
+        super().take(experts, resp, transformer)
+        self.shape_, self._mass = experts.kind.shape, experts.weight @ resp
+
+    def for_batches(self):
+        """Gamma's likelihood."""
+        return self.into(Gamma())
+
+    def log_scale_variances(self):
+        """Variances of the logarithms of the shapes, from the curvature; (n_experts, 1, 1)."""
+        curvature = self.shape_ * (self.shape_ * special.polygamma(1, self.shape_) - 1)
+        return (1 / (self._mass * curvature))[:, None, None]
+
+    def _averaged(self, prediction, variance, experts):
+        shape = self.shape_[experts]
+        prediction = prediction / _mean_of_gamma(1.0, shape)
+        shape = inverse_trigamma(special.polygamma(1, shape) + variance)
+        mean = _mean_of_gamma(prediction, shape)
+        return ScipyComponents(stats.gamma(shape, scale=mean / shape))
+
+
+def _mean_of_gamma(geometric_mean, shape):
+    """Mean of Gamma variables from the exponential of the mean of their logarithms."""
+    return geometric_mean * np.exp(np.log(shape) - special.digamma(shape))

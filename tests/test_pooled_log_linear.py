@@ -11,8 +11,8 @@ from sklearn.linear_model import GammaRegressor, PoissonRegressor
 from skmoe import MixtureOfExpertsRegressor
 from skmoe._data import Rows, TrainingData
 from skmoe._em.pooled import PooledGate, PooledProblem
-from skmoe._em.starts import STARTS, soften
 from skmoe._em.pooled_parts import LOG_LINEAR
+from skmoe._em.starts import STARTS, soften
 from skmoe._experts.pooled_log_linear import Counts, Positive
 from skmoe._numerics.gamma_shapes import inverse_trigamma, shape_of_deviance
 from skmoe.gates import ConstantGate
@@ -124,7 +124,7 @@ def test_predictive_distribution_of_positive_targets_is_about_an_average_over_lo
     means = np.exp(log_mean + std * NODES)
     for y in (0.1, 0.7, 3.0):
         exact = stats.gamma.cdf(y, 3.0, scale=means / 3.0) @ MASSES
-        np.testing.assert_allclose(found.cdf(y)[:, 0], exact, atol=0.01)
+        np.testing.assert_allclose(found.cdf(y)[:, 0], exact, atol=0.02)
     np.testing.assert_allclose(found.mean[:, 0], means @ MASSES, rtol=0.02)
 
 

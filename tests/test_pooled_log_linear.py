@@ -128,6 +128,12 @@ def test_predictive_distribution_of_positive_targets_is_about_an_average_over_lo
     np.testing.assert_allclose(found.mean[:, 0], means @ MASSES, rtol=0.02)
 
 
+def test_shape_of_a_deviance():
+    shape = np.array([1e-10, 1e-3, 0.5, 3.0, 1e5])
+    found = shape_of_deviance(np.log(shape) - special.digamma(shape))
+    np.testing.assert_allclose(found, shape, rtol=1e-6)
+
+
 # The bound ------------------------------------------------------------------------------------
 
 
@@ -483,9 +489,17 @@ def test_loss_by_a_merger_is_that_of_shapes_where_functions_are_alike():
     np.testing.assert_allclose(experts.loss_as_one(0, 1), expected, rtol=0.1)
 
 
-def test_constant_targets_are_taken():
+def test_constant_exact_tiny_and_outlying_targets_are_taken():
     moe = pooled("gamma").fit(X2, np.full(len(Y2), 3.0))
     np.testing.assert_allclose(moe.predict(X2[:5]), 3.0, rtol=1e-3)
+    moe = pooled("gamma").fit(X2, np.exp(X2[:, 0]))
+    np.testing.assert_allclose(moe.predict(X2), np.exp(X2[:, 0]), rtol=1e-2)
+    y = 1e-300 + np.random.default_rng(0).gamma(0.05, size=len(Y2))
+    assert np.isfinite(pooled("gamma", n_experts=1).fit(X2, y).log_density(X2, y)).all()
+    y = np.where(np.arange(len(Y2)) == 3, 1e9, Y2 + 1)
+    moe = pooled("gamma").fit(X2, y)
+    plain = pooled("gamma", n_experts=1, pooling=False).fit(X2, y)
+    assert moe.log_density(X2, y).mean() > plain.log_density(X2, y).mean()
 
 
 def test_what_needs_the_maximum_of_the_likelihood_is_refused(fitted):

@@ -36,9 +36,12 @@ class _LogLinearKind:
 
     def first(self, targets, n_experts):
         """``Expected`` of rows whose means are about their targets."""
+        return self._near_targets(targets, n_experts)[0]
+
+    def _near_targets(self, targets, n_experts):
         mean = np.log((targets[:, None] + DRAWN_IN) / (self.exposure + DRAWN_IN))
         mean = np.repeat(mean, n_experts, axis=1)
-        return self.expected(targets, mean, np.zeros_like(mean))
+        return self.expected(targets, mean, np.zeros_like(mean)), mean
 
 
 class Counts(_LogLinearKind):
@@ -107,6 +110,14 @@ class Positive(_LogLinearKind):
         deviance = np.full(n_experts, weight @ (y - 1 - np.log(y)) / n_experts)
         mass = np.full(n_experts, weight.sum() / n_experts)
         return cls(shape_of_deviance(deviance / mass), mass, deviance)
+
+    def first(self, targets, n_experts):
+        """The same with the curvature that is expected: that of small targets is next to none."""
+        found, mean = self._near_targets(targets, n_experts)
+        curvature = np.broadcast_to(self.shape[:, None], mean.shape)
+        return Expected(
+            found.value, curvature, found.working + (curvature - found.curvature) * mean
+        )
 
     def learned(self, expected, weights):
         """The shapes of the highest bound, for weights (n, K) of the rows."""

@@ -96,7 +96,7 @@ class PooledPoisson(_UncertainMeans, Poisson):
 
     def _averaged(self, prediction, variance, experts):
         shape = inverse_trigamma(variance)
-        return NegativeBinomialComponents(_mean_of_gamma(prediction, shape), shape)
+        return NegativeBinomialComponents(prediction * np.exp(_log_mean(shape)), shape)
 
 
 class PooledGamma(_UncertainMeans, Gamma):
@@ -140,13 +140,12 @@ class PooledGamma(_UncertainMeans, Gamma):
         return (1 / (self._mass * curvature))[:, None, None]
 
     def _averaged(self, prediction, variance, experts):
-        shape = self.shape_[experts]
-        prediction = prediction / _mean_of_gamma(1.0, shape)
-        shape = inverse_trigamma(special.polygamma(1, shape) + variance)
-        mean = _mean_of_gamma(prediction, shape)
+        own = self.shape_[experts]
+        shape = inverse_trigamma(special.polygamma(1, own) + variance)
+        mean = prediction * np.exp(_log_mean(shape) - _log_mean(own))
         return ScipyComponents(stats.gamma(shape, scale=mean / shape))
 
 
-def _mean_of_gamma(geometric_mean, shape):
-    """Mean of Gamma variables from the exponential of the mean of their logarithms."""
-    return geometric_mean * np.exp(np.log(shape) - special.digamma(shape))
+def _log_mean(shape):
+    """Logarithm of the mean of a Gamma variable, less the mean of its logarithm."""
+    return np.log(shape) - special.digamma(shape)

@@ -11,16 +11,16 @@ with an exposure e and the shape a of the expert, which is a point. Functions ar
 mean of all rows, so that the prior of the intercepts does not depend on units.
 """
 
+from abc import abstractmethod
 from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import special
 
 from .._numerics.gamma_shapes import shape_of_deviance
-from .log_linear import LogLinearExperts
+from .log_linear import LARGEST_LOG_MEAN, LogLinearExperts
 from .pooled_steps import Expected, PooledInSteps, loss_of_quadratics
 
-LARGEST_LOG_MEAN = 500.0
 DRAWN_IN = 0.5  # events that each row is given more, in as much exposure, where steps begin
 
 
@@ -176,6 +176,11 @@ class PooledLogLinearExperts(PooledInSteps, LogLinearExperts):
         What tau is for more than one expert; None learns it.
     exposure : ndarray of shape (n_samples,), default=None
         Of the rows.
+
+    Attributes
+    ----------
+    unit : float
+        Mean rate or target, whose logarithm functions are relative to.
     """
 
     glm: str
@@ -188,6 +193,10 @@ class PooledLogLinearExperts(PooledInSteps, LogLinearExperts):
         self.own_variance = own_variance
         self._stand_on(X, weight, shared_columns)
         self.unit = self._take_target(y, weight, exposure)
+
+    @abstractmethod
+    def _take_target(self, y, weight, exposure):
+        """Set ``kind`` and ``targets_of_kind``; ``unit``."""
 
     def _first_weights(self, resp):
         """Equal ones: a row that an expert knows nothing of might have any mean there."""
@@ -209,7 +218,6 @@ class PooledPoissonExperts(PooledLogLinearExperts):
     glm = "poisson"
 
     def _take_target(self, y, weight, exposure):
-        """Set what steps need; the mean rate."""
         exposure = np.ones(len(y)) if exposure is None else exposure
         rate = weight @ y / (weight @ exposure)
         self.kind, self.targets_of_kind = Counts(rate * exposure), y[:, None]
@@ -222,7 +230,6 @@ class PooledGammaExperts(PooledLogLinearExperts):
     glm = "gamma"
 
     def _take_target(self, y, weight, exposure):
-        """Set what steps need; the mean target."""
         mean = weight @ y / weight.sum()
         self.targets_of_kind, self.y_scale = y[:, None] / mean, np.array([mean])
         return mean

@@ -34,7 +34,7 @@ from ._experts.traits import STACK, has_own_density, is_frozen
 from ._tables import HEAVIEST, accepts, check_sizes, check_table
 from .exceptions import SmallWeightsWarning, warn_user
 from .gates import ConstantGate, SoftmaxGate
-from .likelihoods import Categorical, Gaussian
+from .likelihoods import Categorical, Gamma, Gaussian, Poisson
 
 DEFAULT_N_EXPERTS = 4
 MOST_POOLED_ROWS = 10_000  # by "auto": beyond, it costs more than it tells
@@ -417,13 +417,12 @@ def _wanted_by_pooling(mixture, X, groups):
         and likelihood.scale in ("expert", "shared")
         and likelihood.covariance == "diag"
     )
+    is_known = is_gaussian or type(likelihood) in (Categorical, Gamma, Poisson)
     is_softmax = type(gate) is SoftmaxGate and (gate.l1_ratio == 0 or gate.alpha == 0)
     is_automatic = isinstance(mixture.cv, str) and mixture.cv == "auto"
     return {
         "experts=None, which are linear": mixture.experts is None,
-        "Gaussian errors: likelihood='auto', 'gaussian' or Gaussian('shared')": (
-            is_gaussian or type(likelihood) is Categorical
-        ),
+        "likelihood='auto', 'gaussian', Gaussian('shared'), 'poisson' or 'gamma'": is_known,
         "calibration='auto'": mixture.calibration == "auto",
         "the gate None, SoftmaxGate() with l1_ratio=0 or ConstantGate()": (
             gate is None or is_softmax or type(gate) is ConstantGate

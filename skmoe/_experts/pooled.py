@@ -304,13 +304,6 @@ class PooledExperts(Pooled, LeastSquaresExperts):
 
     targets = property(lambda self: self._targets)
 
-    @property
-    def own(self):
-        """Columns of the design in which experts differ, (q,)."""
-        if self.n_experts == 1 or self.shared is None:
-            return np.full(self.design.shape[1], self.n_experts > 1)
-        return ~self.shared
-
     def begin(self, resp):
         """Forget everything, and learn from the responsibilities of a start."""
         n_outputs, n_columns = self.y_scale.size, self.design.shape[1]

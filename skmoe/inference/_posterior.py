@@ -66,7 +66,7 @@ class PosteriorEstimates(Estimates):
     def _of_floor(self):
         """Information about log-scales from the least error variance, which is in every row's."""
         of_floor, n_experts = np.zeros(self.likelihood.size), self.likelihood.n_experts
-        if self.likelihood.terms.logs_of:
+        if self.mixture.likelihood_.log_scale_precision_ is not None:
             likelihood, mass = self.mixture.likelihood_, self.likelihood.weight.sum()
             share = (likelihood.floor_ / likelihood.scale_.reshape(n_experts, -1)) ** 2
             each = 2 * share * mass * self.mixture.expert_load_[:, None]
@@ -96,8 +96,10 @@ class PosteriorEstimates(Estimates):
         of_sources = np.column_stack([np.eye(n_experts), np.ones(n_experts)])  # own, then shared
         sd = np.sqrt([own_var] * n_experts + [likelihood.shared_var_]) / unit
         if self.likelihood.terms.logs_of:
-            of_logs = likelihood.log_scale_precision_.reshape(n_experts, -1) ** -0.5
-            sd = np.dstack([sd, np.vstack([of_logs, np.full(n_functions, COMMON_LOG_SCALE)])])
+            of_logs = np.full((n_experts + 1, n_functions), COMMON_LOG_SCALE)
+            if likelihood.log_scale_precision_ is not None:
+                of_logs[:-1] = likelihood.log_scale_precision_.reshape(n_experts, -1) ** -0.5
+            sd = np.dstack([sd, of_logs])
         root = np.einsum("ks,mf,sfj,ij->kmisfj", of_sources, of_functions, sd, np.eye(sd.shape[2]))
         return root.reshape(np.prod(root.shape[:3]), -1)
 

@@ -16,6 +16,8 @@ class UncertainCoefficients:
     own_var_, shared_var_ : ndarray of shape (n_functions, n_columns + 1)
         Prior variances of the coefficients of standardised columns, the intercept last: of the
         experts' deviations, and of what they have in common.
+    log_scale_precision_ : ndarray of shape (n_experts,) or (n_experts, n_functions), or None
+        Prior precisions of the logarithms of the scales; None where these have no prior.
     columns_ : StandardColumns
         Makes a design of what the experts see.
     transformer_ : Pipeline or None
@@ -23,7 +25,7 @@ class UncertainCoefficients:
     """
 
     averages_experts = True
-    n_parameters_ = None
+    n_parameters_ = log_scale_precision_ = None
 
     def take_coefficients(self, experts, coefficients, transformer, unit=1.0):
         """Take what experts have learned.

@@ -217,7 +217,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, InferringMixture, UpdatableMix
         calibration="auto",
         class_weight=None,
         pooling="auto",
-        specialisation=1,
+        specialisation="auto",
         cv="auto",
         ensemble=True,
         min_responsibility="auto",

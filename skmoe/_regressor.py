@@ -234,7 +234,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
         likelihood="auto",
         shared_effects=None,
         pooling="auto",
-        specialisation=1,
+        specialisation="auto",
         cv="auto",
         ensemble=True,
         min_responsibility="auto",

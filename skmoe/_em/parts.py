@@ -267,7 +267,7 @@ class Parts:
         seeded = [seed_estimator(template, random_state) for template in self.templates]
         for estimator in seeded:  # a mixture goes on with its regimes, and does not seek new ones
             params = estimator.get_params(deep=False)
-            has_regimes = has_own_density(estimator) and params.get("specialisation", 1) == 1
+            has_regimes = has_own_density(estimator) and params.get("specialisation", 1) != 0
             if has_regimes and "warm_start" in params:
                 estimator.set_params(warm_start=True)
                 if params.get("pooling") == "auto":  # which might keep the first number of lines

@@ -16,6 +16,7 @@ from ._compat import (
     CallbackSupportMixin,
     HasMethods,
     Interval,
+    Options,
     StrOptions,
     fit_context,
     routing_enabled,
@@ -26,7 +27,8 @@ from ._em.parts import GateParts, Parts, adapt_experts
 from ._em.pooled_trainer import PooledTrainer
 from ._em.settings import Settings
 from ._em.specialists import SpecialistsTrainer
-from ._em.stacked import StackedTrainer
+from ._em.stacked_classification import StackedClassification
+from ._em.stacked_regression import StackedRegression
 from ._em.starts import STARTS
 from ._em.trainer import Trainer
 from ._experts.folds import Splitting
@@ -44,7 +46,6 @@ from ._updates.stream import Stream
 from .exceptions import ExpertCollapseWarning, ScaleFloorWarning, warn_user
 from .gates import SoftmaxGate
 
-ALL_AT_ONCE = {"stacking": StackedTrainer, "specialists": SpecialistsTrainer}  # without EM
 OUT_OF_FOLD = ("oof_score_", "oof_log_density_", "oof_responsibilities_")
 
 
@@ -59,6 +60,8 @@ class BaseMixtureOfExperts(CallbackSupportMixin, FittedMixture, ExpertParameters
         "experts": [HasMethods(["fit"]), list, None],
         "n_experts": [Interval(Integral, 1, None, closed="left"), None],
         "gate": [HasMethods(["fit", "predict_proba"]), None],
+        "pooling": ["boolean", Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
+        "specialisation": [Options(Integral, {0, 1}), StrOptions({"auto"})],
         "cv": ["cv_object", StrOptions({"auto", "oob", "prefit"}), "boolean"],
         "ensemble": ["boolean"],
         "min_responsibility": [Interval(Real, 0, 1, closed="left"), StrOptions({"auto"})],
@@ -79,7 +82,7 @@ class BaseMixtureOfExperts(CallbackSupportMixin, FittedMixture, ExpertParameters
     }
 
     # Parameters of one of the two alone, at what they are without.
-    pooling, specialisation, class_weight = False, 1, None
+    class_weight, calibration = None, "auto"
     _buffer = None  # of the first rows of a stream
 
     @abstractmethod
@@ -195,9 +198,11 @@ class BaseMixtureOfExperts(CallbackSupportMixin, FittedMixture, ExpertParameters
         folds = splitting.folds(parts.templates, rows)
         given["folds"] = folds
         training = training_of(self, rows)
-        if training != "em":
-            trainer_class = ALL_AT_ONCE[training]
-            return trainer_class(data, parts, settings, expert_seed=expert_seed, **given)
+        if training == "specialists":
+            return SpecialistsTrainer(data, parts, settings, expert_seed=expert_seed, **given)
+        if training == "stacking":
+            stacked = StackedClassification if is_classifier(self) else StackedRegression
+            return stacked(data, parts, settings, expert_seed=expert_seed, **given)
         experts = parts.make_experts(data, folds, settings, expert_seed)
         likelihood = parts.likelihood.fitting(in_sample=folds is None, linear=experts.is_solved)
         problem = make_problem(

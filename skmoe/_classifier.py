@@ -32,11 +32,11 @@ class MixtureOfExpertsClassifier(ClassifierMixin, InferringMixture, UpdatableMix
         One classifier, cloned for every expert, or a named list of unlike ones, in which
         ``"drop"`` leaves one out. One in a ``FrozenEstimator`` stays as it is; a mixture can be
         an expert too. One that has ``partial_fit``, such as a net, goes on in each iteration from
-        where the last one left it if its ``warm_start`` is True. None is logistic regression with a
-        next-to-nothing L2 penalty; on a DataFrame with strings or missing values these are
-        encoded first.
+        where the last one left it if its ``warm_start`` is True. None is logistic regression, with
+        coefficients pooled or, without ``pooling``, with a next-to-nothing L2 penalty; on a
+        DataFrame with strings or missing values these are encoded first.
     n_experts : int, default=None
-        Number of experts. None is the length of the list, else 4.
+        Number of experts; with ``pooling`` an upper bound. None is the length of the list, else 4.
     gate : gate, classifier or Pipeline ending in one, default=None
         See :mod:`skmoe.gates`. None is a :class:`~skmoe.gates.SoftmaxGate`; strings and
         missing values are encoded for it. The transformers of a Pipeline are fitted once.
@@ -48,14 +48,28 @@ class MixtureOfExpertsClassifier(ClassifierMixin, InferringMixture, UpdatableMix
     class_weight : dict or "balanced", default=None
         Weights of the classes, multiplied into ``sample_weight``. The probabilities are then
         those of a population with these weights.
-    pooling : bool, default=False
+    pooling : "auto", bool or float, default="auto"
         Whether the coefficients of each expert deviate from common ones by a normal prior, and the
         evidence decides how far, as well as how many experts there are: ``n_experts`` is then an
         upper bound, and a mixture where there are no regimes becomes one logistic regression, whose
-        penalty is learned too. For small tables, see :doc:`/guide/small_tables`. Default experts
-        alone, behind a softmax gate, whose ``alpha`` is learned as well, or a constant one. Their
-        probabilities are averaged over what is not known of the coefficients; ``calibration``
-        says nothing. False is maximum likelihood.
+        penalty is learned too. See :doc:`/guide/small_tables`. Probabilities are averaged over what
+        is not known of the coefficients. It is there for the default experts behind a softmax gate,
+        whose ``alpha`` is learned as well, or a constant one; not with another ``calibration``,
+        ``cv`` other than "auto" or False, ``top_k``, ``load_balance``, groups, sparse data or a
+        stream that begins with ``partial_fit``, and "auto" not within the experts of another
+        mixture. "auto" pools wherever it is available, up to 10,000 rows, and is maximum
+        likelihood elsewhere. True pools, or raises an error that says what is in the way. A
+        positive number pools, with this number as prior variance of the deviations, of slopes and
+        intercepts, for standardised columns: 1 lets experts differ freely, 0.01 hardly. False is
+        maximum likelihood.
+    specialisation : {0, 1}, default=1
+        How far the experts specialise. 1: EM fits each expert with its responsibilities. 0: each
+        expert of a named list is fitted on all rows, out of fold and once more for predictions;
+        the gate is learned from the out-of-fold predictions, and so is one expert more, "stack",
+        which combines the probabilities of the others, and calibrates. Whether and how strongly the
+        gate looks at the row is chosen by the out-of-fold log-probability. For dense X and the
+        default gate; ``calibration`` and parameters of EM, its starts and its loads, ``ensemble``
+        among them, then say nothing. See :ref:`the guide <unlike_models>`.
     cv : "auto", "oob", "prefit", False, int, splitter or iterable, default="auto"
         How the E-step gets predictions for rows that experts and gate have not seen. "auto" is
         in-sample for linear models with ten rows a coefficient or more (by weight, over all
@@ -192,7 +206,6 @@ class MixtureOfExpertsClassifier(ClassifierMixin, InferringMixture, UpdatableMix
         **UpdatableMixture._parameter_constraints,
         "calibration": [StrOptions({"auto", "temperature", "smoothing"}), None],
         "class_weight": [StrOptions({"balanced"}), dict, None],
-        "pooling": ["boolean"],
     }
 
     def __init__(
@@ -203,7 +216,8 @@ class MixtureOfExpertsClassifier(ClassifierMixin, InferringMixture, UpdatableMix
         gate=None,
         calibration="auto",
         class_weight=None,
-        pooling=False,
+        pooling="auto",
+        specialisation=1,
         cv="auto",
         ensemble=True,
         min_responsibility="auto",
@@ -228,6 +242,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, InferringMixture, UpdatableMix
         self.calibration = calibration
         self.class_weight = class_weight
         self.pooling = pooling
+        self.specialisation = specialisation
         self.cv = cv
         self.ensemble = ensemble
         self.min_responsibility = min_responsibility

@@ -34,7 +34,7 @@ from ._experts.traits import STACK, has_own_density, is_frozen
 from ._tables import HEAVIEST, accepts, check_sizes, check_table
 from .exceptions import SmallWeightsWarning, warn_user
 from .gates import ConstantGate, SoftmaxGate
-from .likelihoods import Categorical, Gaussian
+from .likelihoods import Categorical, Gamma, Gaussian, Poisson
 
 DEFAULT_N_EXPERTS = 4
 MOST_POOLED_ROWS = 10_000  # by "auto": beyond, it costs more than it tells
@@ -177,6 +177,8 @@ class ExpertParameters(MetaEstimatorMixin, BaseComposition, BaseEstimator):
             )
         except (TypeError, ValueError, AttributeError):
             pass  # parts that are no estimators: fit says so
+        if self.specialisation == 0:
+            tags.input_tags.sparse = tags.target_tags.multi_output = False
         return tags
 
     def get_metadata_routing(self):
@@ -370,8 +372,8 @@ def check_alternatives(mixture, X, subject):
 def training_of(mixture, rows):
     """How ``fit`` trains experts that are not pooled: "em", "stacking" or "specialists".
 
-    ``specialisation="auto"`` takes EM where experts are linear, and where a parameter or the rows
-    ask for what only EM takes.
+    ``specialisation="auto"`` is EM where experts are linear or ready, for clones of a classifier,
+    and where a parameter or the rows ask for what only EM takes.
 
     Parameters
     ----------
@@ -382,16 +384,20 @@ def training_of(mixture, rows):
     """
     if not isinstance(mixture.specialisation, str):
         return "em" if mixture.specialisation == 1 else "stacking"
-    if rows.y.ndim > 1 or mixture._buffer is not None:
+    _, templates = mixture._expert_list()
+    is_ready = (
+        isinstance(mixture.cv, str) and mixture.cv == "prefit" or all(map(is_frozen, templates))
+    )
+    is_stream = mixture._buffer is not None
+    if rows.y.ndim > 1 or is_stream or is_ready or all(map(is_linear, templates)):
         return "em"
     if isinstance(mixture.experts, list):
         wanted = _wanted_by_stacking(mixture, rows.X, rows.subject)
         return "stacking" if all(wanted.values()) else "em"
     wanted = _wanted_out_of_fold(mixture, rows.X, rows.subject)
-    names, (template, *_) = mixture._expert_list()
-    learns_regions = not (is_linear(template) or is_frozen(template) or has_own_density(template))
-    is_available = len(names) > 1 and learns_regions and all(wanted.values())
-    return "specialists" if is_available else "em"
+    is_one_of_one = len(templates) == 1 or has_own_density(templates[0])
+    is_available = not isinstance(mixture, ClassifierMixin) and not is_one_of_one
+    return "specialists" if is_available and all(wanted.values()) else "em"
 
 
 def _check_wanted(what, wanted, instead):
@@ -411,14 +417,13 @@ def _wanted_by_pooling(mixture, X, groups):
         and likelihood.scale in ("expert", "shared")
         and likelihood.covariance == "diag"
     )
+    is_known = is_gaussian or type(likelihood) in (Categorical, Gamma, Poisson)
     is_softmax = type(gate) is SoftmaxGate and (gate.l1_ratio == 0 or gate.alpha == 0)
     is_automatic = isinstance(mixture.cv, str) and mixture.cv == "auto"
     return {
         "experts=None, which are linear": mixture.experts is None,
-        "Gaussian errors: likelihood='gaussian', or Gaussian('shared')": (
-            is_gaussian or type(likelihood) is Categorical
-        ),
-        "class_weight=None": mixture.class_weight is None,
+        "likelihood='auto', 'gaussian', Gaussian('shared'), 'poisson' or 'gamma'": is_known,
+        "calibration='auto'": mixture.calibration == "auto",
         "the gate None, SoftmaxGate() with l1_ratio=0 or ConstantGate()": (
             gate is None or is_softmax or type(gate) is ConstantGate
         ),
@@ -443,12 +448,14 @@ def _wanted_by_stacking(mixture, X, subject):
 
 def _wanted_out_of_fold(mixture, X, subject):
     """What gate and scales need that are learned from out-of-fold predictions alone."""
-    likelihood = mixture.likelihood if isinstance(mixture.likelihood, str) else None
+    classifies = isinstance(mixture, ClassifierMixin)
     return {
-        "likelihood='gaussian' or 'student_t'": likelihood in ("gaussian", "student_t"),
+        "likelihood='auto' or 'student_t'": (
+            classifies or mixture.likelihood in ("auto", "student_t")
+        ),
         "the default gate": mixture.gate is None,
         "out-of-fold predictions, so no cv=False": mixture.cv is not False,
-        "shared_effects=None": not mixture.shared_effects,
+        "shared_effects=None": not mixture._shared_effects(),
         "top_k=None": mixture.top_k is None,
         "load_balance=0": mixture.load_balance == 0,
         "warm_start=False": not mixture.warm_start,

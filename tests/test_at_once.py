@@ -37,7 +37,10 @@ def test_predictions_are_those_of_the_experts(n_classes, fit_intercept, dtype):
     if n_classes is None:
         moe, expert = MixtureOfExpertsRegressor(n_experts=3, random_state=0, pooling=False), Ridge()
     else:
-        moe, expert = MixtureOfExpertsClassifier(n_experts=3, random_state=0), LogisticRegression()
+        moe, expert = (
+            MixtureOfExpertsClassifier(n_experts=3, random_state=0, pooling=False),
+            LogisticRegression(),
+        )
         expert.set_params(solver="newton-cholesky")
     moe.set_params(tol=0.1).fit(X, y)
     expert.set_params(fit_intercept=fit_intercept)

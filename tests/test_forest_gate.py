@@ -81,7 +81,7 @@ def test_reorders_and_pickles():
     np.testing.assert_array_equal(clone(gate).fit(X, soft).predict_proba(X), proba)
 
 
-@pytest.mark.filterwarnings("ignore:EM stopped after max_iter")
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_lines_behind_it_find_a_chessboard():
     rng = np.random.default_rng(0)
     X = rng.uniform(-1, 1, size=(600, 3))

@@ -351,7 +351,9 @@ def test_classes_have_log_odds_against_the_first():
     odds = np.where(second[:, None], X[:, [1]] * [3.0, 0.0], X[:, [1]] * [-3.0, -3.0])
     odds = np.column_stack([np.zeros(1500), odds + [0.0, 0.5]])
     label = np.array(["a", "b", "c"])[(odds + rng.gumbel(size=(1500, 3))).argmax(axis=1)]
-    moe = MixtureOfExpertsClassifier(n_experts=2, n_init=3, random_state=0, max_iter=500)
+    moe = MixtureOfExpertsClassifier(
+        n_experts=2, n_init=3, random_state=0, max_iter=500, pooling=False
+    )
     summary = moe.fit(X, label).summary(X, label)
     assert list(dict.fromkeys(summary.parts)) == [
         "expert0: b against a", "expert0: c against a",
@@ -429,7 +431,7 @@ def test_rows_without_information_are_refused():
         moe.summary(*two_planes(5))
 
     label = (X[:, 1] > 0).astype(int)
-    classifier = MixtureOfExpertsClassifier(n_experts=1).fit(X, label)
+    classifier = MixtureOfExpertsClassifier(n_experts=1, pooling=False).fit(X, label)
     with pytest.raises(ValueError, match="separates the class [01]"):
         classifier.summary(X, label)
 
@@ -445,7 +447,7 @@ def test_experts_that_no_rows_part_are_refused():
         return np.hstack([first, 1 - first])
 
     moe = MixtureOfExpertsClassifier(
-        n_experts=2, gate=ConstantGate(), n_init=1, init=halves, random_state=0
+        pooling=False, n_experts=2, gate=ConstantGate(), n_init=1, init=halves, random_state=0
     ).fit(X, label)
     with pytest.raises(ValueError, match="information about the parameters is singular"):
         moe.summary(X, label)
@@ -466,7 +468,9 @@ def test_class_weights_ask_for_the_sandwich():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(200, 1))
     label = (X[:, 0] + rng.logistic(size=200) > 1).astype(int)
-    moe = MixtureOfExpertsClassifier(n_experts=1, class_weight="balanced").fit(X, label)
+    moe = MixtureOfExpertsClassifier(n_experts=1, class_weight="balanced", pooling=False).fit(
+        X, label
+    )
     with pytest.raises(ValueError, match="cov='sandwich'"):
         moe.summary(X, label)
     assert (moe.summary(X, label, cov="sandwich").std_error > 0).all()

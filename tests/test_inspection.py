@@ -90,7 +90,11 @@ def classes():
     X = rng.normal(size=(500, 2))
     score = np.where(X[:, 0] > 0, 1 + 2 * X[:, 1], -1 - 2 * X[:, 1])
     y = np.where(rng.logistic(size=500) < score, "yes", "no")
-    return MixtureOfExpertsClassifier(n_experts=2, tol=1e-4, random_state=0).fit(X, y), X, y
+    return (
+        MixtureOfExpertsClassifier(n_experts=2, tol=1e-4, random_state=0, pooling=False).fit(X, y),
+        X,
+        y,
+    )
 
 
 @pytest.fixture(scope="module")

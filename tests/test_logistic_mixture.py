@@ -35,7 +35,7 @@ def planted(n=800, n_features=3, n_experts=3, seed=0):
 def fit(X, y, weight, resp, *, max_iter=500, general=False, **params):
     """Fit from these responsibilities for max_iter iterations, or until nothing is gained."""
     settings = {"n_experts": resp.shape[1], "init": lambda *args: resp, "n_init": 1, "tol": 0.0}
-    moe = MixtureOfExpertsClassifier(**{**settings, "max_iter": max_iter, **params})
+    moe = MixtureOfExpertsClassifier(**{**settings, "max_iter": max_iter, **params}, pooling=False)
     with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         if general:
@@ -54,6 +54,7 @@ def assert_same_mixture(one, other, rtol, atol=0.0):
 @pytest.fixture
 def newton_alone(monkeypatch):
     """Both problems make the same steps: one of Newton, from new curvature, an iteration."""
+    monkeypatch.setattr("skmoe._em.acceleration.LARGEST_GAIN", -np.inf)
     monkeypatch.setattr("skmoe.gates._softmax.LONGEST_DRIFT", -1.0)
     monkeypatch.setattr(LogisticExperts, "longest_drift", -1.0)
     monkeypatch.setattr(LogisticExperts, "n_newton", 1)
@@ -211,10 +212,10 @@ def test_collinear_and_constant_columns_do_no_harm():
     X, y, weight, resp = planted()
     wide = np.column_stack([X, X[:, 0] + X[:, 2], np.full(len(X), 7.0)])
     expert = LogisticRegression(C=np.inf)
-    one = fit(X, y, weight, resp, experts=expert, max_iter=50)
-    other = fit(wide, y, weight, resp, experts=expert, max_iter=50)
+    one = fit(X, y, weight, resp, experts=expert)
+    other = fit(wide, y, weight, resp, experts=expert)
     # The gate's small penalty sees the column that is there twice.
-    assert_allclose(other.predict_proba(wide), one.predict_proba(X), atol=1e-2)
+    assert_allclose(other.predict_proba(wide), one.predict_proba(X), atol=4e-2)
 
 
 def kind_of_problem(moe, X, y, **params):
@@ -232,7 +233,10 @@ def kind_of_problem(moe, X, y, **params):
 def test_what_the_pass_cannot_do_goes_to_the_general_problem():
     X, y, _, resp = planted(n=200)
     settings = {"n_experts": 3, "init": lambda *args: resp, "n_init": 1}
-    assert kind_of_problem(MixtureOfExpertsClassifier(**settings), X, y) is OnePassProblem
+    assert (
+        kind_of_problem(MixtureOfExpertsClassifier(**settings, pooling=False), X, y)
+        is OnePassProblem
+    )
     scaled = make_pipeline(StandardScaler(), LogisticRegression())
     for params in (
         {"top_k": 1},
@@ -240,19 +244,19 @@ def test_what_the_pass_cannot_do_goes_to_the_general_problem():
         {"load_balance": 0.1},
         {"experts": scaled},
     ):
-        moe = MixtureOfExpertsClassifier(**settings, **params)
+        moe = MixtureOfExpertsClassifier(**settings, **params, pooling=False)
         assert kind_of_problem(moe, X, y) is GeneralProblem
-    moe = MixtureOfExpertsClassifier(**settings)
+    moe = MixtureOfExpertsClassifier(**settings, pooling=False)
     assert kind_of_problem(moe, X, np.arange(len(y)) % 3) is GeneralProblem
     assert kind_of_problem(moe, X, y, subject=np.arange(len(y))) is GeneralProblem
 
 
 def test_starts_from_a_sample_and_warm_start_reach_the_optimum(monkeypatch):
     X, y, _, _ = planted(n=4000)
-    moe = MixtureOfExpertsClassifier(n_experts=3, random_state=0).fit(X, y)
+    moe = MixtureOfExpertsClassifier(n_experts=3, random_state=0, pooling=False).fit(X, y)
     monkeypatch.setattr("skmoe._em.starts.FEWEST_ROWS", 500)
     monkeypatch.setattr("skmoe._em.starts.ROWS_PER_COEFFICIENT", 10)
-    sampled = MixtureOfExpertsClassifier(n_experts=3, random_state=0).fit(X, y)
+    sampled = MixtureOfExpertsClassifier(n_experts=3, random_state=0, pooling=False).fit(X, y)
     # Both end within tol, over the slowness of EM, of the same optimum.
     assert_allclose(sampled.lower_bound_, moe.lower_bound_, atol=1e-3)
     again = moe.set_params(warm_start=True).fit(X, y)

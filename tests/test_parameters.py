@@ -191,7 +191,13 @@ OF_TREES = {"sklearn.tree._tree.Tree", "skmoe._experts.fold_ensemble.FoldEnsembl
             classifier,
             None,
             C,
-            OF_CLASSIFIERS | OF_STREAMS | {"skmoe._experts.logistic.LogisticExperts"},
+            OF_CLASSIFIERS - {"skmoe.likelihoods._categorical.Categorical"}
+            | OF_STREAMS
+            | {
+                "skmoe._experts.logistic.LogisticExperts",
+                "skmoe._numerics.columns.StandardColumns",
+                "skmoe.likelihoods._pooled_categorical.PooledCategorical",
+            },
         ),
         (regressor, DecisionTreeRegressor(max_depth=2), Y, OF_REGRESSORS | OF_TREES),
         (classifier, DecisionTreeClassifier(max_depth=2), C, OF_CLASSIFIERS | OF_TREES),

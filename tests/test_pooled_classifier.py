@@ -229,7 +229,7 @@ def test_gate_before_constant_experts_is_not_kept_beside_the_regression_that_it_
 def test_two_regimes_are_found_without_being_told(n_classes, seed):
     X, y, X_test, y_test = classes(400, 3, seed, n_classes=n_classes, regimes=2, size=2.5)
     moe = pooled().fit(X, y)
-    told = MixtureOfExpertsClassifier(n_experts=2, random_state=0).fit(X, y)
+    told = MixtureOfExpertsClassifier(n_experts=2, random_state=0, pooling=False).fit(X, y)
     assert len(moe.experts_) == 2
     assert mean_log_proba(moe, X_test, y_test) > mean_log_proba(told, X_test, y_test) - 0.02
 
@@ -301,8 +301,8 @@ def test_no_class_is_the_reference():
     np.testing.assert_allclose(coef, other, atol=1e-3)
     proba, other = moe.predict_proba(X_test), np.roll(turned.predict_proba(X_test), -1, axis=1)
     np.testing.assert_allclose(proba, other, atol=0.02)
-    variances = moe.likelihood_.outside_var_
-    np.testing.assert_allclose(variances, variances[0])
+    variances = moe.likelihood_.shared_var_
+    np.testing.assert_allclose(variances, np.tile(variances[0], (3, 1)))
 
 
 # How it is used -------------------------------------------------------------------------------
@@ -412,7 +412,7 @@ def test_it_is_cross_validated_like_any_classifier():
         ({"experts": LogisticRegression()}, {}, "experts=None"),
         ({"gate": GaussianGate()}, {}, "gate"),
         ({"cv": 3}, {}, "cv"),
-        ({"class_weight": "balanced"}, {}, "class_weight"),
+        ({"calibration": None}, {}, "calibration"),
         ({"top_k": 1}, {}, "top_k"),
         ({"load_balance": 0.1}, {}, "load_balance"),
         ({}, {"subject": np.arange(len(Y2)) // 2}, "subject"),
@@ -426,11 +426,44 @@ def test_what_pooling_does_not_know_is_refused(params, fit_params, match):
     assert not hasattr(moe, "experts_")
 
 
+def test_class_weights_are_weights_of_the_rows():
+    balanced = pooled(class_weight="balanced").fit(X2, Y2)
+    weight = len(Y2) / 2 / np.bincount(Y2)[Y2]
+    assert_alike(balanced, pooled().fit(X2, Y2, weight), atol=1e-10)
+
+
+@pytest.mark.parametrize("own_variance", [1e-4, 1.0])
+def test_a_number_is_how_far_experts_may_differ(own_variance):
+    moe = pooled(pooling=own_variance, init=lambda X, *args: np.eye(2)[(X[:, 0] > 0) * 1])
+    moe.fit(X2, Y2)
+    if len(moe.experts_) > 1:
+        difference = moe.experts_[0].coef_ - moe.experts_[1].coef_
+        assert np.abs(difference * X2.std(axis=0)).max() < 6 * np.sqrt(2 * own_variance)
+    else:
+        assert own_variance < 1
+
+
+@pytest.mark.parametrize(
+    ("rates", "n_found"), [((0.15, 0.85), 2), ((0.05, 0.5, 0.95), 3), ((0.5,), 1)]
+)
+def test_subjects_that_differ_in_their_rates_alone_are_as_many_experts(rates, n_found):
+    rng = np.random.default_rng(0)
+    subject = np.repeat(np.arange(60), 8)
+    rate = np.asarray(rates)[np.arange(60) % len(rates)][subject]
+    X = rng.normal(size=(len(subject), 2))
+    y = (rng.uniform(size=len(subject)) < rate).astype(int)
+    moe = pooled(n_experts=4, gate=ConstantGate()).fit(X, y, subject=subject)
+    found = sorted(special.expit(expert.intercept_[0]) for expert in moe.experts_)
+    assert len(found) == n_found
+    # 160 to 480 rows for each rate: standard errors of up to 0.04.
+    np.testing.assert_allclose(found, rates, atol=0.15)
+
+
 def test_what_needs_the_maximum_of_the_likelihood_is_refused(fitted):
     with pytest.raises(ValueError, match="lower_bound_"):
         fitted.bic(X2, Y2)
     with pytest.raises(ValueError, match="pooling=False"):
-        fitted.summary(X2, Y2)
+        fitted.summary(X2, Y2, cov="sandwich")
     with pytest.raises(AttributeError, match="partial_fit"):
         fitted.partial_fit(X2, Y2)
     with pytest.raises(ValueError, match="Pooled experts"):

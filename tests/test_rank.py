@@ -166,7 +166,9 @@ def test_criteria_of_another_likelihood_are_refused(gate):
 
 def test_criteria_with_class_weights_are_refused():
     X, _, y = planted()
-    moe = MixtureOfExpertsClassifier(n_experts=1, class_weight="balanced").fit(X, y > 0)
+    moe = MixtureOfExpertsClassifier(n_experts=1, class_weight="balanced", pooling=False).fit(
+        X, y > 0
+    )
     for criterion in (moe.bic, moe.aic, moe.icl):
         with pytest.raises(ValueError, match="With class_weight a mixture is not at the maximum"):
             criterion(X, y > 0)
@@ -181,7 +183,7 @@ def summarised(coding, likelihood="gaussian"):
     table = CODINGS[coding](X, kind)
     settings = {"n_init": 4, "tol": 1e-10, "max_iter": 2000, "random_state": 0}
     if likelihood == "classes":
-        moe = MixtureOfExpertsClassifier(n_experts=1, **settings)
+        moe = MixtureOfExpertsClassifier(n_experts=1, **settings, pooling=False)
     else:
         experts = PoissonRegressor(alpha=0) if likelihood == "poisson" else LinearRegression()
         moe = MixtureOfExpertsRegressor(

@@ -293,7 +293,7 @@ def test_classes_of_subjects():
     slope = np.array([-2.0, 2.0])[regime[patient]]
     labels = np.where(rng.uniform(size=len(y)) < special.expit(slope * X[:, 0]), "yes", "no")
     moe = MixtureOfExpertsClassifier(
-        n_experts=2, gate=gate_on_age(SoftmaxGate()), random_state=0, n_init=6
+        pooling=False, n_experts=2, gate=gate_on_age(SoftmaxGate()), random_state=0, n_init=6
     ).fit(X, labels, subject=patient)
     proba = np.stack([expert.predict_proba(X) for expert in moe.experts_], axis=1)
     own = np.take_along_axis(proba, (labels == "yes").astype(int)[:, None, None], axis=2)[..., 0]

@@ -99,7 +99,7 @@ class PooledTrainer(Trainer):
         parts = self.parts.first(n_experts)
         experts = parts.family.experts(
             self.columns, self.data.y, self.data.weight, n_experts,
-            penalty=SURROGATE_PENALTY, prior=True,
+            penalty=SURROGATE_PENALTY, prior=True, exposure=self.data.exposure,
         )  # fmt: skip
         experts.source = self.source
         likelihood = parts.likelihood.fitting(in_sample=True, linear=True)
@@ -237,8 +237,12 @@ class PooledTrainer(Trainer):
 
 
 def evidence_of(problem):
-    """Key to choose by: nothing is kept that one expert without a gate can be."""
-    return -np.inf if problem.experts.is_one_expert else problem.evidence
+    """Key to choose by: nothing is kept that one expert without a gate can be.
+
+    Where the rows of a subject share one expert, experts that ignore the row are no one.
+    """
+    is_one = problem.data.subjects is None and problem.experts.is_one_expert
+    return -np.inf if is_one else problem.evidence
 
 
 def _to_come(objectives):

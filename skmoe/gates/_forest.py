@@ -58,10 +58,11 @@ class ForestGate(BaseGate):
     >>> from skmoe.gates import ForestGate, SoftmaxGate
     >>> X = np.random.default_rng(0).uniform(-1, 1, size=(500, 2))
     >>> quadrant = (X[:, 0] * X[:, 1] > 0).astype(int)
-    >>> SoftmaxGate().fit(X, quadrant).predict_proba([[0.5, 0.5]]).round(1)
-    array([[0.5, 0.5]])
-    >>> ForestGate(random_state=0).fit(X, quadrant).predict_proba([[0.5, 0.5]]).round(1)
-    array([[0., 1.]])
+    >>> float(SoftmaxGate().fit(X, quadrant).predict_proba([[0.5, 0.5]])[0, 1].round(1))
+    0.5
+    >>> gate = ForestGate(random_state=0).fit(X, quadrant)
+    >>> float(gate.predict_proba([[0.5, 0.5]])[0, 1].round(1))
+    1.0
     """
 
     _parameter_constraints = {

@@ -37,7 +37,7 @@ if __name__ == "__main__":
         mixture = MixtureOfExpertsRegressor(Ridge(), n_experts, random_state=0, max_iter=1000)
         models[f"{n_experts} Ridge experts"] = mixture.fit(X[few], y[few])
     models["LogisticRegression"] = LogisticRegression().fit(X[few], label[few])
-    mixture = MixtureOfExpertsClassifier(n_experts=4, random_state=0, max_iter=1000)
+    mixture = MixtureOfExpertsClassifier(n_experts=4, pooling=False, random_state=0, max_iter=1000)
     models["4 logistic experts"] = mixture.fit(X[few], label[few])
     for n_rows, calls in CALLS.items():
         times = seconds(models, X[:n_rows], calls)

@@ -59,11 +59,11 @@ def measure(name, tables):
         line = make_pipeline(StandardScaler(), LogisticRegression(C=1.0, max_iter=1000))
         line = log_proba(line.fit(X, y), X_test, y_test)
         start = time.process_time()
-        moe = MixtureOfExpertsClassifier(pooling=True, random_state=0).fit(X, y)
+        moe = MixtureOfExpertsClassifier(random_state=0).fit(X, y)
         seconds.append(time.process_time() - start)
         gains.append(log_proba(moe, X_test, y_test) - line)
         found.append(len(moe.experts_))
-        moe = MixtureOfExpertsClassifier(n_experts=2, random_state=0).fit(X, y)
+        moe = MixtureOfExpertsClassifier(n_experts=2, pooling=False, random_state=0).fit(X, y)
         told.append(log_proba(moe, X_test, y_test) - line)
     print(
         f"{name}: pooling {np.mean(gains):+.3f} (worst {min(gains):+.3f})  "

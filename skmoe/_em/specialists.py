@@ -20,10 +20,11 @@ from .stacked_parameters import (
     GATE_PENALTIES,
     ErrorSizes,
     StackedRows,
+    TargetUnits,
     cross_fit_parameters,
     cross_fit_sizes,
-    fit_parameters,
     posterior_of,
+    refit_parameters,
 )
 from .starts import HARD_SHARE
 from .trainer import Trainer, surrogate
@@ -75,28 +76,6 @@ class Specialisation:
             f"Specialists were {verdict}: beside the generalist alone they change the out-of-fold "
             f"log-density by {self.gain:+.3f} a row (standard error {self.standard_error:.3f})."
         )
-
-
-@dataclass(frozen=True)
-class _TargetUnits:
-    """The target in units of its standard deviation."""
-
-    middle: float
-    unit: float
-    floor: float  # the smallest scale, in these units
-
-    @classmethod
-    def of(cls, y, weight, floor):
-        middle = np.average(y, weights=weight)
-        deviation = np.sqrt(np.average((y - middle) ** 2, weights=weight))
-        unit = max(deviation, 1e3 * floor)
-        return cls(middle, unit, max(1e-3, floor / unit))
-
-    def standardise(self, values):
-        return (values - self.middle) / self.unit
-
-    def restore(self, values):
-        return self.middle + self.unit * values
 
 
 @dataclass
@@ -151,7 +130,7 @@ class SpecialistsTrainer(Trainer):
         super().__init__(None, data, parts, settings, folds=splits, splitting=splitting, seed=seed)
         self.expert_folds, self.expert_seed = folds, expert_seed
         self.likelihood = StudentT(df="estimate").start(data.y, data.weight, 1)
-        self.units = _TargetUnits.of(data.y, data.weight, self.likelihood.floor_)
+        self.units = TargetUnits.of(data.y, data.weight, self.likelihood.floor_)
 
     def train(self, previous, tasks, attributes_now):
         """Fit it all, in one iteration; see ``Trainer``."""
@@ -172,9 +151,10 @@ class SpecialistsTrainer(Trainer):
             if self.specialisation.kept:
                 chosen, fitted = with_, fitted + specialists.finish(shares)
         generalist.n_fits += specialists.n_fits  # of all that the problem speaks of
-        model, order = self._finish(chosen, fitted, generalist)
-        run = Run([self.problem.objective], converged=self.problem.converged)
-        return run, model, order, self.problem.load[order]
+        problem, order = self._finish(chosen, fitted, generalist)
+        self.problem = problem
+        run = Run([problem.objective], converged=problem.converged)
+        return run, problem.model, order, problem.load[order]
 
     # Experts --------------------------------------------------------------------------------
 
@@ -261,14 +241,11 @@ class SpecialistsTrainer(Trainer):
     # The model ------------------------------------------------------------------------------
 
     def _finish(self, chosen, fitted, experts):
-        """The fitted model and the order of its experts; sets the problem."""
+        """The trained problem, with the model, and the order of the model's experts."""
         data, weight, units = self.data, self.data.weight, self.units
         rows, penalty, floor = chosen.rows, chosen.penalty, units.floor
-        seen = rows.take(weight > 0)
         with few_threads(rows.means.size):
-            parameters, objective, converged = fit_parameters(seen, floor, None)
-            if penalty is not None:
-                parameters, objective, converged = fit_parameters(seen, floor, penalty, parameters)
+            parameters, objective, converged = refit_parameters(rows, floor, penalty)
         labels, log_density = posterior_of(parameters, rows, floor)
         # An M-step from the optimum: the gate of the same weights, and of its own kind.
         if penalty is None:
@@ -281,19 +258,8 @@ class SpecialistsTrainer(Trainer):
         likelihood.scale_ = units.unit * parameters.scales(floor)
         likelihood.df_ = np.full(len(fitted), parameters.df)
         likelihood.scale_model_ = self.sizes
-        self.problem = StackedProblem(
-            data=data,
-            experts=experts,
-            model=None,
-            means=units.restore(rows.means),
-            gate_proba=gate.predict_proba(data.Z),
-            resp=chosen.resp,
-            log_norm=chosen.log_density - np.log(units.unit),
-            objective=objective - np.log(units.unit),
-            prior=objective * weight.sum() - weight @ log_density,
-            converged=converged,
-        )
-        order = np.append(0, 1 + np.argsort(-self.problem.load[1:], kind="stable"))
+        gate_proba = gate.predict_proba(data.Z)
+        order = np.append(0, 1 + np.argsort(-(weight @ gate_proba)[1:], kind="stable"))
         gate.reorder(order)
         likelihood.reorder(order)
         model = self.parts.model_class(
@@ -302,4 +268,16 @@ class SpecialistsTrainer(Trainer):
             gate=self.parts.gate.behind(gate),
             likelihood=likelihood,
         )
-        return model, order
+        problem = StackedProblem(
+            data=data,
+            experts=experts,
+            model=model,
+            means=units.restore(rows.means),
+            gate_proba=gate_proba,
+            resp=chosen.resp,
+            log_norm=chosen.log_density - np.log(units.unit),
+            objective=objective - np.log(units.unit),
+            prior=objective * weight.sum() - weight @ log_density,
+            converged=converged,
+        )
+        return problem, order

@@ -3,6 +3,7 @@
 import numpy as np
 from scipy import special
 
+from ._coefficients import coefficient_table
 from ._compat import check_sample_weight
 from ._experts.fitting import split_last
 from ._parameters import check_fitted, check_known_rows, check_X
@@ -123,6 +124,32 @@ class FittedMixture:
         """
         rows = check_known_rows(self, X, y, sample_weight, exposure, subject)
         return self._model.e_step(rows)[1]
+
+    def coefficients(self):
+        """Coefficients of experts and gate, in one table by the names of the columns.
+
+        Adding up the coefficients of an expert, times what a row has in each column, gives its
+        prediction, or that prediction's logarithm or log-odds. The gate's add up to the log-odds
+        of each expert against the first. Columns of strings have a coefficient for each level,
+        ``kind=low``, which counts in its rows alone, and ``age missing`` counts where age is
+        missing. Under ``pooling`` they are means of the posterior.
+
+        Returns
+        -------
+        table : CoefficientTable
+            Prints as a table with a column for each expert, shows as HTML, and turns into a
+            DataFrame with ``to_frame``. In the units of X and y: scalers in a Pipeline are undone.
+            What other transformers make, such as powers, is in the units of what they make. A gate
+            other than :class:`~skmoe.gates.SoftmaxGate` or
+            :class:`~skmoe.gates.ConstantGate` is left out.
+
+        Raises
+        ------
+        ValueError
+            If an expert is not a linear model of scikit-learn.
+        """
+        check_fitted(self)
+        return coefficient_table(self)
 
     def expert_report(self, X=None, y=None, sample_weight=None, *, exposure=None, subject=None):
         """What each expert does: rows, load, certainty of the gate, overlap, error, scale.

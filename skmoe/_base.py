@@ -28,6 +28,7 @@ from ._em.settings import Settings
 from ._em.stacked import StackedTrainer
 from ._em.starts import STARTS
 from ._em.trainer import Trainer
+from ._encoding import warn_of_left_out
 from ._experts.folds import Splitting
 from ._experts.traits import draw_seeds
 from ._fitted import FittedMixture
@@ -206,6 +207,8 @@ class BaseMixtureOfExperts(CallbackSupportMixin, FittedMixture, ExpertParameters
     def _make_parts(self, names, templates, rows, gate_seed):
         """Experts, gate and likelihood as the user gave them, adapted to the rows."""
         family, default_gate = self._family(), self._default_gate()
+        if self.experts is None or (self.gate is None and len(names) > 1):
+            warn_of_left_out(rows.X)
         return Parts(
             model_class=self._model_class,
             names=names,

@@ -18,6 +18,7 @@ from sklearn.preprocessing import (
 
 from ._compat import input_places
 from ._experts.fitting import split_last
+from ._tables import is_missing
 
 INDICATOR = "missingindicator_"
 
@@ -97,13 +98,17 @@ def _behind(transformer, columns):
         return _behind_parts(transformer, columns)
     if kind is OneHotEncoder:
         encoder = copy.copy(transformer)
-        encoder.feature_name_combiner = lambda name, level: f"{name}={level}"
+        encoder.feature_name_combiner = _name_of_level
         return Columns.raw(encoder.get_feature_names_out(columns.names))
     if kind is SimpleImputer or kind is MissingIndicator:
         return _imputed(transformer, columns)
     if kind in SCALERS:
         return columns.scaled(*SCALERS[kind](transformer))
     return Columns.raw(transformer.get_feature_names_out(columns.names))
+
+
+def _name_of_level(name, level):
+    return f"{name} missing" if is_missing(level) else f"{name}={level}"
 
 
 def _behind_parts(transformer, columns):

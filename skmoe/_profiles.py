@@ -8,6 +8,7 @@ from scipy import sparse
 from sklearn.base import is_classifier
 
 from ._display import html_table, text_table
+from ._encoding import identifiers
 from ._tables import describe_columns, is_missing, is_table
 
 LEAST_DIFFERENCE = 0.1  # in standard deviations: what is less is not printed
@@ -175,7 +176,7 @@ class ExpertProfiles:
 
 
 def _percent(share):
-    return f"{share:.1%}" if 0 < share < 0.01 else f"{share:.0%}"
+    return f"{share:.1%}" if 0.0005 <= share < 0.00995 else f"{share:.0%}"
 
 
 def _number(value):
@@ -271,9 +272,12 @@ def _compare(X, mass, weight):
         Of each row from what is typical of each expert, summed over the columns.
     """
     strings, _ = describe_columns(X)
+    left_out = sum(identifiers(X), [])
     distance, parts = np.zeros(mass.shape), []
     labels = X.columns if is_table(X) else range(X.shape[1])
     for label, (name, column) in zip(labels, _columns(X), strict=True):
+        if label in left_out:
+            continue
         if label in strings or column.dtype == bool:
             parts.append(_compare_levels(name, column, mass, weight, distance))
         else:

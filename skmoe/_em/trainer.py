@@ -6,8 +6,9 @@ import numpy as np
 from scipy import optimize
 from sklearn.pipeline import make_pipeline
 
+from .._encoding import default_encoder
 from .._experts.traits import seed_estimator
-from .._tables import check_accepts, default_encoder, describe_columns
+from .._tables import check_accepts, describe_columns
 from ..gates import ConstantGate, SoftmaxGate
 from .general import GeneralProblem
 from .loop import run_em

@@ -10,8 +10,9 @@ from sklearn.utils import _safe_indexing, check_random_state
 from sklearn.utils.validation import check_array, check_is_fitted
 
 from .._compat import check_sample_weight
+from .._encoding import numeric_matrix
 from .._fitted import FittedMixture
-from .._tables import describe_columns, from_polars, is_table, numeric_matrix
+from .._tables import describe_columns, from_polars, is_table
 
 ROWS_AT_ONCE = 50_000
 

@@ -15,6 +15,7 @@ from .._parallel import few_threads
 from ..gates import ConstantGate, SoftmaxGate
 from ..likelihoods import StudentT
 from .loop import Run
+from .progress import count
 from .stacked_parameters import (
     ErrorSizes,
     StackedRows,
@@ -126,11 +127,16 @@ class StackedTrainer(Trainer):
         if (data.weight[data.weight > 0] == 1).all():  # many a fit takes longer with weights
             experts.weighted = [False] * n_experts
         everything = np.ones((len(data.y), n_experts))
+        of_experts, say = count(n_experts), self.progress.say
+        say(f"Fitting {of_experts} on {count(len(data.y), 'row')}, out of fold")
         with experts.side_by_side(settings.n_jobs):
             experts.fit(everything)
+            say(f"Refitting {of_experts} on all rows")
             fitted = experts.finish(everything)
+        say("Learning gate, tails and scales")
         with few_threads(everything.size):
             self.problem = self._learn(experts, fitted)
+        say("Stacked", self.problem.objective)
         run = Run([self.problem.objective], converged=self.problem.converged)
         return run, self.problem.model, np.arange(n_experts + 1), self.problem.load
 

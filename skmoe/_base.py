@@ -20,6 +20,7 @@ from ._compat import (
     fit_context,
     routing_enabled,
 )
+from ._described import DescribedMixture
 from ._em import make_problem
 from ._em.callbacks import FitTasks
 from ._em.parts import GateParts, Parts, adapt_experts
@@ -41,7 +42,7 @@ from .gates import SoftmaxGate
 OUT_OF_FOLD = ("oof_score_", "oof_log_density_", "oof_responsibilities_")
 
 
-class BaseMixtureOfExperts(CallbackSupportMixin, FittedMixture, ExpertParameters):
+class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture, ExpertParameters):
     """Template of both mixtures; MixtureOfExpertsRegressor describes the parameters.
 
     A subclass says what its target is: ``_family``, ``_likelihood``, ``_check_target``,

@@ -3,12 +3,9 @@
 import numpy as np
 from scipy import special
 
-from ._coefficients import coefficient_table
 from ._compat import check_sample_weight
-from ._data import Rows
 from ._experts.fitting import split_last
-from ._parameters import check_exposure, check_fitted, check_known_rows, check_X
-from ._profiles import profile_experts
+from ._parameters import check_fitted, check_known_rows, check_X
 from ._report import report
 
 GROWTH = ("add_expert", "remove_expert", "replace_expert")  # changes that are no maximum
@@ -126,67 +123,6 @@ class FittedMixture:
         """
         rows = check_known_rows(self, X, y, sample_weight, exposure, subject)
         return self._model.e_step(rows)[1]
-
-    def coefficients(self):
-        """Coefficients of experts and gate, in one table by the names of the columns.
-
-        Adding up the coefficients of an expert, times what a row has in each column, gives its
-        prediction, or that prediction's logarithm or log-odds. The gate's add up to the log-odds
-        of each expert against the first. Columns of strings have a coefficient for each level,
-        ``kind=low``, which counts in its rows alone, and ``age missing`` counts where age is
-        missing. Under ``pooling`` they are means of the posterior.
-
-        Returns
-        -------
-        table : CoefficientTable
-            Prints as a table with a column for each expert, shows as HTML, and turns into a
-            DataFrame with ``to_frame``. In the units of X and y: scalers in a Pipeline are undone.
-            What other transformers make, such as powers, is in the units of what they make. A gate
-            other than :class:`~skmoe.gates.SoftmaxGate` or
-            :class:`~skmoe.gates.ConstantGate` is left out.
-
-        Raises
-        ------
-        ValueError
-            If an expert is not a linear model of scikit-learn.
-        """
-        check_fitted(self)
-        return coefficient_table(self)
-
-    def expert_profiles(self, X, y=None, sample_weight=None, *, exposure=None, subject=None):
-        """Who belongs to each expert: its share, what it predicts, and how its rows differ.
-
-        For each expert the columns and levels in which its rows differ most from all others, in
-        standard deviations, and the row that is most like the average of its rows. Rows belong to
-        experts by ``responsibilities``, or without y by ``gate_proba``.
-
-        Parameters
-        ----------
-        X : array-like or DataFrame of shape (n_samples, n_features)
-            Rows.
-        y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
-            Their target.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Their weights.
-        exposure : array-like of shape (n_samples,), default=None
-            Of each row, as in ``fit``.
-        subject : array-like of shape (n_samples,), default=None
-            Rows of one subject share one expert, as in ``fit``; only with y.
-
-        Returns
-        -------
-        profiles : ExpertProfiles
-            Prints as a table, the largest expert first, and shows as HTML; ``to_frame`` has all
-            columns and levels, with lifts.
-        """
-        if y is None:
-            check_fitted(self)
-            X = check_X(self, X)
-            weight = check_sample_weight(sample_weight, X, dtype=np.float64)
-            rows = Rows(X, None, weight, check_exposure(self, exposure, X))
-            return profile_experts(self, rows, self._model.all_routes(X).weights, None)
-        rows = check_known_rows(self, X, y, sample_weight, exposure, subject)
-        return profile_experts(self, rows, self._model.responsibilities(rows), rows.y)
 
     def expert_report(self, X=None, y=None, sample_weight=None, *, exposure=None, subject=None):
         """What each expert does: rows, load, certainty of the gate, overlap, error, scale.

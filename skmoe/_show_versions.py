@@ -17,8 +17,18 @@ def show_versions():
     See Also
     --------
     sklearn.show_versions : The same for scikit-learn.
+
+    Examples
+    --------
+    >>> from skmoe import show_versions
+    >>> show_versions()  # doctest: +ELLIPSIS
+    <BLANKLINE>
+    skmoe: ...
     """
-    print(f"\nskmoe: {_version('skmoe')}, {n_openmp_threads(None)} threads in its kernels")
+    from . import __version__
+
+    print(f"\nskmoe: {__version__}, its kernels on {n_openmp_threads()} threads")
+    print("\nWhat some use beside it:")
     for name in OPTIONAL:
         print(f"{name:>13}: {_version(name)}")
     sklearn.show_versions()

@@ -5,8 +5,14 @@ import numpy as np
 from ._coefficients import coefficient_table
 from ._compat import check_sample_weight
 from ._data import Rows
-from ._parameters import check_exposure, check_fitted, check_known_rows, check_X
-from ._profiles import profile_experts
+from ._parameters import (
+    check_exposure,
+    check_fitted,
+    check_known_rows,
+    check_responsibilities,
+    check_X,
+)
+from ._profiles import check_columns, profile_experts
 
 
 class DescribedMixture:
@@ -38,12 +44,23 @@ class DescribedMixture:
         check_fitted(self)
         return coefficient_table(self)
 
-    def expert_profiles(self, X, y=None, sample_weight=None, *, exposure=None, subject=None):
+    def expert_profiles(
+        self,
+        X,
+        y=None,
+        sample_weight=None,
+        *,
+        exposure=None,
+        subject=None,
+        responsibilities=None,
+        described_by=None,
+    ):
         """Who belongs to each expert: its share, what it predicts, and how its rows differ.
 
         For each expert the columns and levels in which its rows differ most from all others, in
         standard deviations, and the row that is most like the average of its rows. Rows belong to
-        experts by ``responsibilities``, or without y by ``gate_proba``.
+        experts by ``responsibilities``, or without y by ``gate_proba``. Of columns of identifiers,
+        free text or dates as strings nothing is said.
 
         Parameters
         ----------
@@ -57,6 +74,12 @@ class DescribedMixture:
             Of each row, as in ``fit``.
         subject : array-like of shape (n_samples,), default=None
             Rows of one subject share one expert, as in ``fit``; only with y.
+        responsibilities : array-like of shape (n_samples, n_experts), default=None
+            How much the rows belong to each expert, in place of what y says. For the training rows
+            of cross-fitted experts these are ``oof_responsibilities_``.
+        described_by : array-like or DataFrame of n_samples rows, default=None
+            Columns to describe the rows by. None is X; in a Pipeline, whose mixture sees other
+            columns, give the table before it.
 
         Returns
         -------
@@ -64,14 +87,24 @@ class DescribedMixture:
             Prints as a table, the largest expert first, and shows as HTML; ``to_frame`` has all
             columns and levels, with lifts.
         """
+        check_fitted(self)
         if y is None:
-            check_fitted(self)
             X = check_X(self, X)
             weight = check_sample_weight(sample_weight, X, dtype=np.float64)
             rows = Rows(X, None, weight, check_exposure(self, exposure, X))
-            return profile_experts(self, rows, self._model.all_routes(X).weights, None)
-        rows = check_known_rows(self, X, y, sample_weight, exposure, subject)
-        return profile_experts(self, rows, self._model.responsibilities(rows), rows.y)
+        else:
+            rows = check_known_rows(self, X, y, sample_weight, exposure, subject)
+        table = rows.X if described_by is None else check_columns(described_by, rows.X)
+        if responsibilities is not None:
+            membership = check_responsibilities(
+                responsibilities, len(rows.weight), len(self.experts_)
+            )
+        elif y is None:
+            routes = self._model.routes(rows.X)
+            membership = routes.dense(routes.weights)
+        else:
+            membership = self._model.responsibilities(rows)
+        return profile_experts(self, rows, membership, table)
 
     @property
     def feature_importances_(self):

@@ -99,8 +99,12 @@ def identifiers(X):
         column = X[label] if is_table(X) else X[:, label]
         if column.dtype.kind in "mM":  # which are refused
             continue
-        values = [value for value in np.asarray(column, dtype=object) if not is_missing(value)]
-        n_levels = len(set(values))
+        if is_table(X):
+            values = column.dropna()
+            n_levels = values.nunique()
+        else:
+            values = [value for value in column if not is_missing(value)]
+            n_levels = len(set(values))
         if n_levels <= MOST_LEVELS:
             continue
         if all(isinstance(value, str) and DATE.match(value) for value in values[:MOST_LEVELS]):

@@ -6,10 +6,11 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from scipy import sparse
 from sklearn.base import is_classifier
+from sklearn.utils.validation import check_consistent_length
 
 from ._display import html_table, text_table
 from ._encoding import identifiers
-from ._tables import describe_columns, is_missing, is_table
+from ._tables import check_table, describe_columns, is_missing, is_table
 
 LEAST_DIFFERENCE = 0.1  # in standard deviations: what is less is not printed
 MOST_LINES = 5  # of an expert that are printed
@@ -193,7 +194,14 @@ def _value(value):
 # Where rows differ --------------------------------------------------------------------------------
 
 
-def profile_experts(mixture, rows, membership, y):
+def check_columns(table, X):
+    """A table or array to describe the rows of X by, checked."""
+    table = check_table(table, sparse_ok=True, strings_ok=lambda: True)
+    check_consistent_length(X, table)
+    return table
+
+
+def profile_experts(mixture, rows, membership, table):
     """Profiles of all experts on some rows: ExpertProfiles.
 
     Parameters
@@ -201,16 +209,16 @@ def profile_experts(mixture, rows, membership, y):
     mixture : mixture
         Fitted.
     rows : Rows
-        Checked; ``y`` is not looked at.
+        Checked; ``y`` may be None.
     membership : ndarray of shape (n_samples, n_experts)
         How much each row belongs to each expert.
-    y : ndarray of shape (n_samples,) or (n_samples, n_outputs) or None
-        Target, or class numbers.
+    table : DataFrame, ndarray or sparse matrix of n_samples rows
+        What to describe them by.
     """
-    if sparse.issparse(rows.X):
-        raise ValueError("expert_profiles needs dense columns: X.toarray().")
+    if sparse.issparse(table):
+        raise ValueError("expert_profiles needs dense columns: described_by=X.toarray().")
     model = replace(mixture._model, top_k=None)
-    of_classes = is_classifier(mixture)
+    y, of_classes = rows.y, is_classifier(mixture)
     if of_classes:
         outputs = [str(label) for label in mixture.classes_.tolist()]
         predictions = model.expert_proba(rows.X)
@@ -221,9 +229,9 @@ def profile_experts(mixture, rows, membership, y):
         outputs = [f"output {j}" for j in range(predictions.shape[2])]
         target = None if y is None else y.reshape(len(y), -1)
     mass = membership * rows.weight[:, None]
-    features, distance = _compare(rows.X, mass, rows.weight)
+    features, distance = _compare(table, mass, rows.weight)
     own = np.where(membership == membership.max(axis=1, keepdims=True), distance, np.inf)
-    values, profiles = dict(_columns(rows.X)), []
+    values, profiles = dict(_columns(table)), []
     for k, name in enumerate(model.names):
         share = mass[:, k] / max(mass[:, k].sum(), np.finfo(float).tiny)
         typical = int(np.argmin(own[:, k] if np.isfinite(own[:, k]).any() else distance[:, k]))
@@ -234,7 +242,7 @@ def profile_experts(mixture, rows, membership, y):
                 float(mass[:, k].sum()),
                 share @ predictions[:, k],
                 None if target is None else share @ target,
-                rows.X.index[typical] if is_table(rows.X) else typical,
+                table.index[typical] if is_table(table) else typical,
                 {column: np.asarray(value)[typical] for column, value in values.items()},
                 _sorted_features(features, k),
             )

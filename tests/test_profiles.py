@@ -129,6 +129,37 @@ def test_arrays_and_several_outputs():
     assert "predicts output 0 " in str(profiles)
 
 
+def test_rows_may_be_described_by_other_columns(fitted):
+    _, X, y = fitted
+    scaled = (X[["noise"]] - 3) / 7
+    moe = MixtureOfExpertsRegressor(Ridge(), 2, n_init=2, random_state=0).fit(scaled, y)
+    described = moe.expert_profiles(scaled, y, described_by=X).to_frame()
+    assert {"age", "kind=high", "noise"} <= set(described.loc["expert0"].index)
+    of_noise = moe.expert_profiles(scaled, y).to_frame().xs("noise", level="feature")
+    assert_allclose(7 * of_noise["inside"] + 3, described.xs("noise", level="feature")["inside"])
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        moe.expert_profiles(scaled, y, described_by=X[:10])
+
+
+def test_responsibilities_may_be_given(fitted):
+    moe, X, y = fitted
+    given = np.random.default_rng(0).dirichlet([1, 1], size=len(y))
+    for target in (y, None):
+        profiles = moe.expert_profiles(X, target, responsibilities=given).profiles
+        shares = {profile.expert: profile.share for profile in profiles}
+        assert_allclose([shares["expert0"], shares["expert1"]], given.mean(axis=0))
+    with pytest.raises(ValueError, match=r"\(400, 2\) is needed"):
+        moe.expert_profiles(X, y, responsibilities=given[:5])
+
+
+def test_identifiers_are_not_compared(fitted):
+    moe, X, y = fitted
+    name = [f"name {i}" for i in range(len(X))]
+    profiles = moe.expert_profiles(X, y, described_by=X.assign(name=name))
+    assert not profiles.to_frame().index.get_level_values(1).str.startswith("name").any()
+    assert "name " in profiles.profiles[0].typical_values["name"]
+
+
 def test_sparse_columns_are_refused():
     X = sparse.random(100, 3, density=0.5, random_state=0, format="csr")
     moe = MixtureOfExpertsRegressor(Ridge(), 1, gate=ConstantGate(), cv=2).fit(X, np.arange(100))

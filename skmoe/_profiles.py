@@ -1,6 +1,7 @@
 """Who belongs to each expert: where its rows differ most from the others, and a typical one."""
 
 import html
+from collections import Counter
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -56,16 +57,22 @@ class Profile:
     features: dict = field(repr=False)
 
     def shown(self):
-        """Numbers of the features to print: those of the largest differences, one a column.
+        """Numbers of the features to print: those of the largest differences.
 
-        None that chance explains, for so many rows.
+        None that chance explains, for so many rows; of two levels, which say the same, one; of more
+        levels two.
         """
         others = self.rows / self.share - self.rows if self.share > 0 else 0.0
         if not others > 0:
             return []
         least = max(LEAST_DIFFERENCE, 2 * np.sqrt(1 / self.rows + 1 / others))
-        _, first = np.unique(self.features["column"], return_index=True)
-        shown = [i for i in sorted(first) if abs(self.features["difference"][i]) >= least]
+        n_levels = Counter(self.features["column"][np.isfinite(self.features["lift"])])
+        shown, n_shown = [], Counter()
+        for i, column in enumerate(self.features["column"]):
+            most = 1 if n_levels[column] == 2 else 2
+            if abs(self.features["difference"][i]) >= least and n_shown[column] < most:
+                shown.append(i)
+                n_shown[column] += 1
         return shown[:MOST_LINES]
 
 
@@ -141,7 +148,7 @@ class ExpertProfiles:
                     show(features["inside"][i]),
                     show(features["outside"][i]),
                     f"{features['difference'][i]:+.1f}",
-                    f"{features['lift'][i]:.2g}" if is_level else "",
+                    _lift(features["lift"][i]) if is_level else "",
                 ]
             )
         return cells
@@ -151,7 +158,7 @@ class ExpertProfiles:
         if not profile.share > 0:
             return []
         shown = [profile.features["column"][i] for i in profile.shown()]
-        columns = shown + [name for name in profile.typical_values if name not in shown]
+        columns = list(dict.fromkeys([*shown, *profile.typical_values]))
         values = [f"{name} {_value(profile.typical_values[name])}" for name in columns[:MOST_LINES]]
         alike = [] if shown or len(self.profiles) == 1 else ["no column tells its rows from others"]
         return [*alike, f"typical row {profile.typical}: {', '.join(values)}"]
@@ -181,7 +188,11 @@ def _percent(share):
 
 
 def _number(value):
-    return f"{value:,.0f}" if 1000 <= abs(value) < 1e9 else f"{value:.3g}"
+    return f"{value:.0f}" if 1000 <= abs(value) < 1e9 else f"{value:.3g}"
+
+
+def _lift(value):
+    return "<0.01" if value < 0.01 else f"{value:.2g}"
 
 
 def _value(value):

@@ -119,6 +119,18 @@ def test_the_table_names_what_differs_first(fitted):
     assert "<caption>expert0: 5" in profiles._repr_html_()
 
 
+def test_of_two_levels_one_is_printed_and_of_more_two(fitted):
+    moe, X, y = fitted
+    given = np.column_stack([X["kind"] != "high", X["kind"] == "high"]).astype(float)
+    X = X.assign(home=np.where(given[:, 0] > 0, "city", "village"))
+    lines = str(moe.expert_profiles(X[moe.feature_names_in_], y, responsibilities=given,
+                                    described_by=X[["home", "kind"]])).splitlines()  # fmt: skip
+    first = lines[2 : [line.startswith("  typical row") for line in lines].index(True)]
+    assert [line.split()[0] for line in first] == ["home=city", "kind=high", "kind=mid"]
+    assert first[0].split()[1:] == ["100%", "0%", "+2.0", f"{1 / given[:, 0].mean():.2g}"]
+    assert first[1].split()[-1] == "<0.01"
+
+
 def test_arrays_and_several_outputs():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(200, 2))

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 from sklearn.ensemble import RandomForestRegressor
-from sklearn.linear_model import LinearRegression, Ridge
-from sklearn.tree import DecisionTreeRegressor
+from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
+from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
 from skmoe._em import progress as progress_module
@@ -31,6 +31,17 @@ FITS = {
             "specialisation": 0,
         },
     ),
+    "stacked classes": (
+        MixtureOfExpertsClassifier,
+        {
+            "experts": [("line", LogisticRegression()), ("tree", DecisionTreeClassifier())],
+            "specialisation": 0,
+        },
+    ),
+    "specialists": (
+        MixtureOfExpertsRegressor,
+        {"experts": DecisionTreeRegressor(max_depth=2), "specialisation": "auto"},
+    ),
     "router noise": (
         MixtureOfExpertsRegressor,
         {"experts": LinearRegression(), "top_k": 1, "router_noise": 0.5, "n_init": 1},
@@ -38,32 +49,37 @@ FITS = {
 }
 
 
+AT_ONCE = ("stacked", "stacked classes", "specialists")  # without iterations
+IN_FOLDS = ("clones", "list", *AT_ONCE)
+
+
 def fit(name, **params):
     make, own = FITS[name]
-    settings = {"n_experts": None if name in ("list", "stacked") else 2, "n_init": 3}
+    settings = {"n_experts": None if isinstance(own.get("experts"), list) else 2, "n_init": 3}
     y = Y if make is MixtureOfExpertsRegressor else Y > 0
     return make(**settings | {"random_state": 0, "cv": 2} | own | params).fit(X, y)
 
 
 def quick(name):
-    return {} if name in ("clones", "list", "stacked") else {"cv": "auto"}
+    return {} if name in IN_FOLDS else {"cv": "auto"}
 
 
 @pytest.mark.parametrize("name", FITS)
 def test_a_fit_speaks_when_asked_and_of_numbers_alone(name, capsys):
     moe = fit(name, verbose=1, **quick(name))
     text = capsys.readouterr().out
-    assert text.startswith("Fitting 2 experts on 200 rows")
+    assert text.startswith("Fitting 2 experts")
     assert "nan" not in text
     assert f"lower bound {moe.lower_bound_:.6f}" in text
-    if name != "stacked":
+    if name not in AT_ONCE:
         iterations = [line for line in text.splitlines() if line.startswith("  Iteration ")]
         assert len(iterations) == moe.n_iter_
         for line, objective in zip(iterations, moe.lower_bounds_, strict=True):
             assert f"lower bound {objective:.6f}" in line
         assert ["gain" in line for line in iterations] == [False] + [True] * (moe.n_iter_ - 1)
     starts = {line.split()[1] for line in text.splitlines() if line.startswith("  Start ")}
-    assert len(starts) == (0 if name in ("stacked", "one start", "router noise") else 3)
+    without = ("stacked", "stacked classes", "one start", "router noise")
+    assert len(starts) == (0 if name in without else 3)
 
 
 @pytest.mark.parametrize("name", FITS)

@@ -13,6 +13,7 @@ from scipy import special
 from .._numerics.multinomial import BLOCK_LIMIT, NEWTON_LIMIT
 from .._rows.arrays import ArrayRows
 from ..gates import ConstantGate, SoftmaxGate
+from .acceleration import Acceleration
 from .general import GeneralProblem
 from .problem import SampleProblem, shallow_copy
 from .revival import SAME_DENSITY
@@ -37,10 +38,12 @@ class OnePassProblem(SampleProblem):
     """
 
     given = sums = _arrays = None
+    objective = -np.inf
 
     def __init__(self, experts, gate, likelihood, data, **settings):
         super().__init__(experts, gate, likelihood, data, **settings)
         self.rows = ArrayRows(experts.rows.X, experts.y, data.weight)
+        self.acceleration = Acceleration()
         self.sweep = next(sweep for sweep in SWEEPS if sweep.covers(experts, likelihood))()
         gate.begin_sums(self.Z, experts.n_experts, (experts.mean, experts.scale))
 
@@ -67,12 +70,14 @@ class OnePassProblem(SampleProblem):
     def start(self, resp):
         """Take responsibilities (n, K) to start from; the problem."""
         self.given, self._arrays = np.ascontiguousarray(resp, dtype=np.float64), None
+        self.acceleration = Acceleration()
         return self
 
     def fork(self):
         """A problem on the same data that trains on its own, in another thread if need be."""
         twin = super().fork()
         twin.rows = copy.copy(self.rows)  # with memory of its own
+        twin.acceleration = Acceleration()
         return twin
 
     def on_rows(self, sample):
@@ -86,6 +91,7 @@ class OnePassProblem(SampleProblem):
     def adopt(self, other):
         """Take the parameters of a problem of the same parts, trained on some of the rows."""
         self._take_parts(other)
+        self.acceleration = Acceleration()
         self.given = self._arrays = None
         self.gate.forget_curvature()
         self.experts.forget_curvature()
@@ -94,7 +100,10 @@ class OnePassProblem(SampleProblem):
     def step(self):
         """One EM iteration, one pass over the rows but where a step was too long."""
         self._arrays = None
+        before, is_first = self.objective, self.given is not None
         self.objective = self.sweep.step(self) / self.weight.sum()
+        if not is_first:
+            self.acceleration.note(self.objective - before)
         return self.objective
 
     def load_from_sums(self):
@@ -113,6 +122,7 @@ class OnePassProblem(SampleProblem):
     def restore(self, state):
         """Back to an earlier state."""
         self.given = self._arrays = None
+        self.acceleration = Acceleration()
         self.experts.restore(state["experts"])
         self.gate = shallow_copy(state["gate"])
         self.likelihood = shallow_copy(state["likelihood"])

@@ -217,7 +217,9 @@ class PooledProblem(Problem):
 
     def blocks(self):
         """What reports are made of: all rows in one block."""
-        yield slice(None), self.resp, np.exp(self.gate.log_proba), self.experts.predictions
+        means, exposure = self.experts.predictions, self.data.exposure
+        means = means if exposure is None else means * exposure[:, None]
+        yield slice(None), self.resp, np.exp(self.gate.log_proba), means
 
     def finished_gate(self, given):
         """A fitted public gate with these weights.

@@ -21,6 +21,7 @@ from ._compat import (
     fit_context,
     routing_enabled,
 )
+from ._described import DescribedMixture
 from ._em import make_problem
 from ._em.callbacks import FitTasks
 from ._em.parts import GateParts, Parts, adapt_experts
@@ -31,6 +32,7 @@ from ._em.stacked_classification import StackedClassification
 from ._em.stacked_regression import StackedRegression
 from ._em.starts import STARTS
 from ._em.trainer import Trainer
+from ._encoding import warn_of_left_out
 from ._experts.folds import Splitting
 from ._experts.traits import draw_seeds
 from ._fitted import FittedMixture
@@ -49,7 +51,7 @@ from .gates import SoftmaxGate
 OUT_OF_FOLD = ("oof_score_", "oof_log_density_", "oof_responsibilities_")
 
 
-class BaseMixtureOfExperts(CallbackSupportMixin, FittedMixture, ExpertParameters):
+class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture, ExpertParameters):
     """Template of both mixtures; MixtureOfExpertsRegressor describes the parameters.
 
     A subclass says what its target is: ``_family``, ``_likelihood``, ``_check_target``,
@@ -220,6 +222,8 @@ class BaseMixtureOfExperts(CallbackSupportMixin, FittedMixture, ExpertParameters
     def _make_parts(self, names, templates, rows, gate_seed):
         """Experts, gate and likelihood as the user gave them, adapted to the rows."""
         family, default_gate = self._family(), self._default_gate()
+        if self.experts is None or (self.gate is None and len(names) > 1):
+            warn_of_left_out(rows.X)
         return Parts(
             model_class=self._model_class,
             names=names,

@@ -124,9 +124,10 @@ class MixtureOfExpertsClassifier(ClassifierMixin, InferringMixture, UpdatableMix
     random_state : int, RandomState instance or None, default=None
         Draws folds, starts and the seeds of experts that have none.
     verbose : int, default=0
-        Whether to print the objective as EM goes.
-    verbose_interval : int, default=10
-        Iterations between two such lines.
+        Whether to print a line for each start, for each number of experts that pooling tries, and
+        for each iteration of EM, with the objective.
+    verbose_interval : int, default=1
+        Iterations between two lines of the last kind.
 
     Attributes
     ----------
@@ -234,7 +235,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, InferringMixture, UpdatableMix
         n_jobs=None,
         random_state=None,
         verbose=0,
-        verbose_interval=10,
+        verbose_interval=1,
     ):
         self.experts = experts
         self.n_experts = n_experts

@@ -283,6 +283,18 @@ def check_exposure(mixture, exposure, X):
     return exposure
 
 
+def check_responsibilities(responsibilities, n_rows, n_experts):
+    """Responsibilities (n_samples, n_experts) that a user gave."""
+    responsibilities = np.asarray(responsibilities, dtype=np.float64)
+    shape = (n_rows, n_experts)
+    if responsibilities.shape != shape:
+        raise ValueError(
+            f"responsibilities have shape {responsibilities.shape}; {shape} is needed, a row for "
+            "each of X and a column for each expert."
+        )
+    return responsibilities
+
+
 def check_fitted(mixture):
     """check_is_fitted, but that asks all experts for their tags: longer than a row takes."""
     if not mixture.__sklearn_is_fitted__():

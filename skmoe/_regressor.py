@@ -135,9 +135,10 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
     random_state : int, RandomState instance or None, default=None
         Draws folds, starts and the seeds of experts that have none.
     verbose : int, default=0
-        Whether to print the objective as EM goes.
-    verbose_interval : int, default=10
-        Iterations between two such lines.
+        Whether to print a line for each start, for each number of experts that pooling tries, and
+        for each iteration of EM, with the objective.
+    verbose_interval : int, default=1
+        Iterations between two lines of the last kind.
 
     Attributes
     ----------
@@ -251,7 +252,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
         n_jobs=None,
         random_state=None,
         verbose=0,
-        verbose_interval=10,
+        verbose_interval=1,
     ):
         self.experts = experts
         self.n_experts = n_experts
@@ -377,10 +378,10 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
             raise ValueError(f"y has {y.shape[1:]} outputs, {self._y_shape} in fit.")
         return y
 
-    def predict(self, X, return_std=False, *, exposure=None):
-        """Predict the mean, the gate's average of the experts.
+    def predict(self, X, return_std=False, *, quantiles=None, exposure=None):
+        """Predict the mean, the gate's average of the experts; or quantiles.
 
-        The noise of :class:`~skmoe.likelihoods.WithNoise` is left out.
+        The noise of :class:`~skmoe.likelihoods.WithNoise` is left out of means.
 
         Parameters
         ----------
@@ -388,21 +389,30 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
             Rows.
         return_std : bool, default=False
             Whether to return the standard deviation of the predictive distribution too.
+        quantiles : float or array-like of shape (n_quantiles,), default=None
+            Probabilities of the quantiles to return in place of the mean, as ``predict_quantiles``
+            does, but through a Pipeline too: ``pipe.predict(X, quantiles=[0.05, 0.5, 0.95])``.
         exposure : array-like of shape (n_samples,), default=None
             Of each row, as in ``fit``. None is an exposure of one: counts are then rates.
 
         Returns
         -------
         mean : ndarray of shape (n_samples,) or (n_samples, n_outputs)
-            In the units of the target.
+            In the units of the target. With ``quantiles`` the quantiles, (n_samples,) for a float
+            and (n_samples, n_quantiles) for a list; with several outputs one last axis more.
         std : ndarray, shaped like mean
             Only with ``return_std``: within the experts and between them.
 
         Raises
         ------
         ValueError
-            If a mean is infinite, as that of a log-normal distribution of a large scale is.
+            If a mean is infinite, as that of a log-normal distribution of a large scale is; or if
+            both ``return_std`` and ``quantiles`` are asked for.
         """
+        if quantiles is not None:
+            if return_std:
+                raise ValueError("Ask for return_std or for quantiles, not for both at once.")
+            return self.predict_quantiles(X, quantiles, exposure=exposure)
         distribution = self.predict_dist(X, exposure=exposure).without_noise()
         mean = distribution.mean()
         if not np.isfinite(mean).all():  # of a long tail, or far from the rows of fit
@@ -459,17 +469,22 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
         ----------
         X : array-like or DataFrame of shape (n_samples, n_features)
             Rows.
-        level : float, default=0.9
+        level : float or array-like of shape (n_levels,), default=0.9
             Probability that the interval holds.
         exposure : array-like of shape (n_samples,), default=None
             Of each row, as in ``fit``. None is an exposure of one.
 
         Returns
         -------
-        interval : ndarray of shape (n_samples, 2) or (n_samples, 2, n_outputs)
-            Lower and upper end.
+        interval : ndarray of shape (n_samples, 2) or (n_samples, 2, n_levels)
+            Lower and upper end; with several outputs one last axis more.
         """
-        return np.stack(self.predict_dist(X, exposure=exposure).interval(level), axis=1)
+        distribution = self.predict_dist(X, exposure=exposure)
+        if np.ndim(level) != 1:
+            return np.stack(distribution.interval(level), axis=1)
+        if not len(level):
+            raise ValueError("level must be one probability or a list of them; got an empty list.")
+        return np.stack([np.stack(distribution.interval(each), axis=1) for each in level], axis=2)
 
     def sample_y(self, X, n_samples=1, random_state=None, *, exposure=None):
         """Draw targets from the predictive distribution.

@@ -631,16 +631,6 @@ def test_listed_experts_keep_their_order():
     assert moe.expert_load_[0] < moe.expert_load_[1]
 
 
-def test_verbose_prints_the_objective_at_intervals(capsys):
-    moe = regressor(verbose=1, verbose_interval=2).fit(X, Y)
-    lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 1 + moe.n_iter_ // 2
-    assert f"{moe.lower_bounds_[0]:.6f}" in lines[0]
-    assert lines[1].startswith("  Iteration 2\t")
-    regressor().fit(X, Y)
-    assert capsys.readouterr().out == ""
-
-
 @pytest.mark.parametrize(
     "init", ["kmeans_y", "kmeans_xy", "kmeans_x", "functions", "residuals", "gaussians"]
 )

@@ -15,6 +15,7 @@ from .._parallel import few_threads
 from ..gates import BaseGate, ConstantGate, ForestGate
 from ..likelihoods import StudentT
 from .loop import Run, run_em
+from .progress import count
 from .stacked import StackedProblem
 from .stacked_parameters import (
     GATE_PENALTIES,
@@ -135,10 +136,13 @@ class SpecialistsTrainer(Trainer):
     def train(self, previous, tasks, attributes_now):
         """Fit it all, in one iteration; see ``Trainer``."""
         tasks.begin(1)
+        say, rows = self.progress.say, count(len(self.data.y), "row")
+        say(f"Fitting {count(self.n_experts)} and a generalist on {rows}")
         n_jobs, everything = self.settings.n_jobs, np.ones((len(self.data.y), 1))
         regimes = self._linear_regimes()
         generalist, specialists = self._generalist(), self._specialists()
         with generalist.side_by_side(n_jobs), specialists.side_by_side(n_jobs):
+            say("Fitting the generalist on all rows")
             generalist.fit(everything)
             fitted = generalist.finish(everything)
             self._learn_sizes(generalist.predictions[:, 0])
@@ -147,12 +151,14 @@ class SpecialistsTrainer(Trainer):
             self.specialisation = Specialisation.of(
                 without.log_density, with_.log_density, self.data.weight
             )
+            say(str(self.specialisation))
             chosen = without
             if self.specialisation.kept:
                 chosen, fitted = with_, fitted + specialists.finish(shares)
         generalist.n_fits += specialists.n_fits  # of all that the problem speaks of
         problem, order = self._finish(chosen, fitted, generalist)
         self.problem = problem
+        say("Finished", problem.objective)
         run = Run([problem.objective], converged=problem.converged)
         return run, problem.model, order, problem.load[order]
 
@@ -210,6 +216,7 @@ class SpecialistsTrainer(Trainer):
         """
         labels, shares = regimes, regimes
         for penalties in ((FIRST_PENALTY,), GATE_PENALTIES):
+            self.progress.say(f"Fitting {count(self.n_experts, 'specialist')} and their gate")
             specialists.fit(shares)
             gate = ForestGate(random_state=self.seed)
             columns = gate.fit_forest(self.data.Z, labels, self.data.weight)

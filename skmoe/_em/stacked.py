@@ -12,6 +12,7 @@ from .._model import Model
 from .._parallel import few_threads
 from ..gates import ConstantGate, SoftmaxGate
 from .loop import Run
+from .progress import count
 from .trainer import Trainer
 
 
@@ -152,12 +153,17 @@ class StackedTrainer(Trainer):
         if (data.weight[data.weight > 0] == 1).all():  # many a fit takes longer with weights
             experts.weighted = [False] * n_experts
         everything = np.ones((len(data.y), n_experts))
+        of_experts, say = count(n_experts), self.progress.say
+        say(f"Fitting {of_experts} on {count(len(data.y), 'row')}, out of fold")
         with experts.side_by_side(settings.n_jobs):
             experts.fit(everything)
+            say(f"Refitting {of_experts} on all rows")
             fitted = experts.finish(everything)
+        say("Learning gate, tails and scales")
         with few_threads(everything.size):
             learned = self._learn(experts.predictions, fitted)
             self.problem = self._finish(experts, fitted, learned)
+        say("Stacked", self.problem.objective)
         run = Run([self.problem.objective], converged=self.problem.converged)
         return run, self.problem.model, np.arange(n_experts + 1), self.problem.load
 

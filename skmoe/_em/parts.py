@@ -171,7 +171,8 @@ class Parts:
             likelihood.start(rows.y, rows.weight, len(self.names))  # refuses what it cannot take
         rates = rows.y if rows.exposure is None else rows.y / rows.exposure
         start_target = likelihood.start_target(rates, rows.weight)
-        return TrainingData.of(rows, self.gate.fit_encoder(rows.X, rows.y), start_target)
+        Z = self.gate.fit_encoder(rows.X, rows.y)
+        return TrainingData.of(rows, Z, start_target, self.classes)
 
     # Experts --------------------------------------------------------------------------------
 

@@ -25,6 +25,7 @@ from .._parallel import kernel_threads
 from .._tables import numeric_matrix
 from ..gates import ConstantGate, SoftmaxGate
 from .problem import Problem, shallow_copy
+from .report_sums import ReportSums
 from .revival import copies_of_heavier
 
 INTERCEPT_PENALTY = 0.1  # prior precision of the gate's intercepts
@@ -215,9 +216,13 @@ class PooledProblem(Problem):
         """No expert: one of few rows is held up by the others, or the evidence would be lower."""
         return np.arange(0)
 
-    def blocks(self):
-        """What reports are made of: all rows in one block."""
-        yield slice(None), self.resp, np.exp(self.gate.log_proba), self.experts.predictions
+    def report_sums(self, model, order):
+        """What reports are made of: ReportSums."""
+        loss, proba = (
+            model.losses(self.y, self.experts.predictions[:, order]),
+            np.exp(self.gate.log_proba)[:, order],
+        )
+        return ReportSums.of(self.resp[:, order], proba, loss, self.weight, self.top_k)
 
     def finished_gate(self, given):
         """A fitted public gate with these weights.

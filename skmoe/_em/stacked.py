@@ -15,6 +15,7 @@ from .._parallel import few_threads
 from ..gates import ConstantGate, SoftmaxGate
 from ..likelihoods import StudentT
 from .loop import Run
+from .report_sums import ReportSums
 from .stacked_parameters import (
     ErrorSizes,
     StackedRows,
@@ -93,9 +94,10 @@ class StackedProblem:
         """No component, for the same reason."""
         return np.zeros(self.resp.shape[1], dtype=bool)
 
-    def blocks(self):
-        """What reports are made of: all rows in one block."""
-        yield slice(None), self.resp, self.gate_proba, self.means
+    def report_sums(self, model, order):
+        """What reports are made of: ReportSums."""
+        loss, proba = model.losses(self.y, self.means[:, order]), self.gate_proba[:, order]
+        return ReportSums.of(self.resp[:, order], proba, loss, self.weight, self.top_k)
 
 
 class StackedTrainer(Trainer):

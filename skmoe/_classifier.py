@@ -8,6 +8,7 @@ from sklearn.utils.multiclass import check_classification_targets
 
 from ._compat import StrOptions, check_y, fit_context
 from ._experts.families import Logistic
+from ._many_rows import block_by_block
 from ._model import ClassificationModel
 from ._parameters import check_fitted, check_X
 from ._updating import UpdatableMixture
@@ -394,6 +395,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, InferringMixture, UpdatableMix
             return weight.sum() / (np.count_nonzero(mass) * np.where(mass > 0, mass, 1.0))
         return compute_class_weight(self.class_weight, classes=self.classes_, y=self.classes_[y])
 
+    @block_by_block
     def predict_proba(self, X):
         """Predict class probabilities, the gate's average of the experts' calibrated ones.
 
@@ -430,6 +432,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, InferringMixture, UpdatableMix
         proba = self.predict_proba(X)
         return self.classes_[draw_places(proba, n_samples, check_random_state(random_state))]
 
+    @block_by_block
     def predict_log_proba(self, X):
         """Predict the logarithm of class probabilities.
 
@@ -446,6 +449,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, InferringMixture, UpdatableMix
         with np.errstate(divide="ignore"):
             return np.log(self.predict_proba(X))
 
+    @block_by_block
     def predict(self, X):
         """Predict the most probable class.
 
@@ -462,6 +466,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, InferringMixture, UpdatableMix
         best = np.argmax(self.predict_proba(X), axis=1)
         return self.classes_[best]
 
+    @block_by_block
     def predict_experts(self, X):
         """Most probable class of each expert for each row.
 

@@ -5,6 +5,7 @@ from scipy import special
 
 from ._compat import check_sample_weight
 from ._experts.fitting import split_last
+from ._many_rows import block_by_block
 from ._parameters import check_fitted, check_known_rows, check_X
 from ._report import report
 
@@ -16,6 +17,7 @@ class FittedMixture:
 
     _changed_by = None  # the method that has changed it since the last fit
 
+    @block_by_block
     def gate_proba(self, X):
         """Probability with which the gate sends each row to each expert.
 
@@ -64,7 +66,8 @@ class FittedMixture:
             raise ValueError(f"capacity_factor must be positive or None; got {capacity_factor!r}.")
         return self._model.routes(check_X(self, X)).limited(capacity_factor)
 
-    def responsibilities(self, X, y, *, exposure=None, subject=None, sample_weight=None):
+    @block_by_block
+    def responsibilities(self, X, y=None, *, exposure=None, subject=None, sample_weight=None):
         """Probability that each expert made each row, given its target too.
 
         Parameters
@@ -93,7 +96,8 @@ class FittedMixture:
         rows = check_known_rows(self, X, y, sample_weight, exposure, subject)
         return self._model.responsibilities(rows)
 
-    def log_density(self, X, y, *, exposure=None, subject=None, sample_weight=None):
+    @block_by_block
+    def log_density(self, X, y=None, *, exposure=None, subject=None, sample_weight=None):
         r"""Log-density of each target, :math:`\log \sum_k \pi_k(x) f_k(y \mid x)`.
 
         Parameters

@@ -218,6 +218,7 @@ class Parts:
             penalty=penalty,
             prior=self.is_default,
             exposure=data.exposure,
+            units=data.units,
         )
         experts.source = source
         if self.shared_effects:

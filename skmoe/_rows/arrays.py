@@ -21,6 +21,8 @@ class ArrayRows(RowSource):
     ----------
     X, y, weight : ndarray
         The same, y and weight as contiguous float64.
+    n_rows : int
+        Number of rows.
     """
 
     def __init__(self, X, y, weight):
@@ -29,9 +31,9 @@ class ArrayRows(RowSource):
         self.n_rows = len(X)
         self._memory = {}
 
-    def reduce(self, kernel, parameters):
-        """Sums over all rows: the kernel goes through them in blocks, and threads, of its own."""
-        return kernel(self, parameters)
+    def map(self, kernel, parameters):
+        """What a kernel makes of all rows, through which it goes in threads of its own."""
+        yield kernel(self, parameters)
 
     def memory(self, name, shape, dtype):
         """An array for a kernel to write to, kept for its next call."""

@@ -17,13 +17,13 @@ from ._experts.folds import Splitting
 from ._experts.traits import draw_seeds
 from ._parameters import check_fitted, warn_of_small_weights
 from ._rows.blocks import IterableRows
-from ._rows.files import Blocks, is_elsewhere
+from ._rows.files import Blocks, Files, is_elsewhere
 from ._rows.look import LookParameters, first_look, weigh_sample
 from ._tables import HEAVIEST, check_sizes
 from .gates import ConstantGate, SoftmaxGate
 from .likelihoods import Categorical, Gaussian
 
-OF_ROWS = ("y", "exposure", "subject", "sample_weight")  # what has an entry for each row
+OF_ROWS = ("exposure", "subject", "sample_weight")  # what has an entry for each row, beside y
 INSTEAD = (
     "Set that, or fit on a sample of the rows in memory, or batch by batch with partial_fit, "
     "where the mixture has it"
@@ -84,6 +84,10 @@ def fit_many(mixture, X, y, sample_weight, others, tasks):
 
 def open_rows(X, y, sample_weight, *, classifies):
     """Rows as training reaches them: BlockRows."""
+    if not isinstance(X, Files):
+        from ._rows.dask_rows import DaskRows  # and Dask, which has been imported before
+
+        return DaskRows(X, y, sample_weight, classifies=classifies)
     if y is not None or sample_weight is not None:
         raise TypeError(
             "Files hold target and weights too: name their columns by Files(..., target=..., "
@@ -187,6 +191,7 @@ def _check_wanted(wanted):
 def block_by_block(method):
     """Let a method of a fitted mixture answer for rows that are not in memory, too."""
     parameters = signature(method)
+    needs_target = "y" in parameters.parameters
 
     @wraps(method)
     def answer(mixture, X, *args, **params):
@@ -194,17 +199,26 @@ def block_by_block(method):
             return method(mixture, X, *args, **params)
         check_fitted(mixture)
         asked = parameters.bind(mixture, X, *args, **params).arguments
+        del asked["self"], asked["X"]
+        y = asked.pop("y", None)
+        is_file = isinstance(X, Files)
         of_rows = [name for name in OF_ROWS if asked.get(name) is not None]
+        of_rows += ["y"] if is_file and y is not None else []
         if of_rows:
             raise TypeError(f"{method.__name__} takes no {of_rows[0]} beside {type(X).__name__}.")
-        needs_target = "y" in parameters.parameters
-        return Blocks(partial(_of_block, method, mixture, needs_target, args, params), X)
+        if is_file:
+            return Blocks(partial(_of_block, method, mixture, needs_target, asked), X)
+        if needs_target and y is None:
+            raise TypeError(f"{method.__name__} needs the target: pass y.")
+        from ._rows.dask_rows import answer_lazily
+
+        return answer_lazily(method.__name__, mixture, X, y, asked)
 
     return answer
 
 
-def _of_block(method, mixture, needs_target, args, params, X, y):
+def _of_block(method, mixture, needs_target, params, X, y):
     if needs_target and y is None:
         raise ValueError(f"{method.__name__} needs the target: Files take its column by target=.")
-    target = (y,) if needs_target else ()
-    return method(mixture, X, *target, *args, **params)
+    target = {"y": y} if needs_target else {}
+    return method(mixture, X, **target, **params)

@@ -31,9 +31,9 @@ class ArrayRows(RowSource):
         self.n_rows = len(X)
         self._memory = {}
 
-    def map(self, kernel, parameters):
-        """What a kernel makes of all rows, through which it goes in threads of its own."""
-        yield kernel(self, parameters)
+    def reduce(self, kernel, parameters):
+        """Sums over all rows: the kernel goes through them in blocks, and threads, of its own."""
+        return kernel(self, parameters)
 
     def memory(self, name, shape, dtype):
         """An array for a kernel to write to, kept for its next call."""

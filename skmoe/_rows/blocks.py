@@ -1,15 +1,13 @@
 """Rows in many blocks, each of which is read when it is needed."""
 
-from abc import abstractmethod
 from dataclasses import dataclass
-from itertools import count
 
 import numpy as np
 from sklearn.utils.validation import check_array, check_consistent_length
 
 from .._tables import describe_columns, from_polars, is_table
 from .arrays import ArrayRows
-from .source import RowSource
+from .source import RowSource, add_up
 
 
 @dataclass(frozen=True)
@@ -34,8 +32,18 @@ class Block:
     names: tuple | None
 
     @classmethod
-    def of(cls, X, y, weight, *, classifies):
-        """Rows as they were given, of which there is one at least, checked."""
+    def of(cls, X, y, weight, *, classifies, is_known):
+        """Rows as they were given, of which there is one at least, checked.
+
+        Parameters
+        ----------
+        X, y, weight : array-likes of n_rows rows
+            As they were given; weights may be None.
+        classifies : bool
+            Whether the target holds labels.
+        is_known : bool
+            Whether the rows were seen before, and found to be finite.
+        """
         if y is None:
             raise ValueError(
                 "There is no target beside these rows: Files take its column by target=, or a "
@@ -43,13 +51,14 @@ class Block:
             )
         X = from_polars(X)
         names = tuple(X.columns) if is_table(X) else None
-        strings = describe_columns(X)[0] if is_table(X) else []
+        strings = [] if names is None or is_known else describe_columns(X)[0]
         if strings:
             raise ValueError(
                 f"The columns {strings} hold no numbers. Strings are encoded in memory alone: "
                 "encode them before, or fit on a sample of the rows in memory."
             )
-        X = check_array(X, dtype=[np.float64, np.float32], input_name="X")
+        finite = {"ensure_all_finite": not is_known}
+        X = check_array(X, dtype=[np.float64, np.float32], input_name="X", **finite)
         y = np.asarray(y)
         y = y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y
         if y.ndim != 1:
@@ -58,7 +67,7 @@ class Block:
                 "Fit a mixture for each, or on a sample of the rows in memory."
             )
         dtype = None if classifies else np.float64
-        y = check_array(y, ensure_2d=False, dtype=dtype, input_name="y")
+        y = check_array(y, ensure_2d=False, dtype=dtype, input_name="y", **finite)
         if weight is None:
             weight = np.ones(len(X))
         weight = check_array(
@@ -99,10 +108,6 @@ class BlockRows(RowSource):
         """Take the labels, or None of numbers, after the first look."""
         self.classes, self.is_known = classes, True
 
-    @abstractmethod
-    def map(self, kernel, parameters):
-        """See ``RowSource``."""
-
     def _task(self, kernel, parameters):
         return BlockTask(kernel, parameters, self.classifies, self.classes, self.is_known)
 
@@ -122,7 +127,7 @@ class BlockTask:
         if not X.shape[0]:
             return None
         try:
-            block = Block.of(X, y, weight, classifies=self.classifies)
+            block = Block.of(X, y, weight, classifies=self.classifies, is_known=self.is_known)
             rows = block.rows(self.classes) if self.is_known else block
             return self.kernel(rows, self.parameters)
         except Exception as error:  # of whatever kind, it goes on
@@ -145,11 +150,7 @@ class IterableRows(BlockRows):
         super().__init__(classifies=classifies)
         self._blocks = blocks
 
-    def map(self, kernel, parameters):
-        """See ``RowSource``; one block is held at a time."""
-        task = self._task(kernel, parameters)
-        for number, (X, y, weight) in zip(count(), self._blocks, strict=False):
-            result = task(number, X, y, weight)
-            del X, y, weight  # before the next one is read
-            if result is not None:
-                yield result
+    def reduce(self, kernel, parameters):
+        """Sums over all rows; one block is held at a time."""
+        task, blocks = self._task(kernel, parameters), enumerate(self._blocks)
+        return add_up(task(number, *block) for number, block in blocks)

@@ -12,6 +12,9 @@ from sklearn.base import is_classifier
 
 from .._parallel import on_one_thread
 from .blocks import BlockRows
+from .source import add_up
+
+FEW_BLOCKS = 8  # whose sums are added at once
 
 
 class DaskRows(BlockRows):
@@ -36,12 +39,14 @@ class DaskRows(BlockRows):
         super().__init__(classifies=classifies)
         self._blocks = aligned_blocks(X, {"y": y, "sample_weight": weight})
 
-    def map(self, kernel, parameters):
-        """See ``RowSource``; what the kernels make of all blocks is held at once."""
-        task = dask.delayed(on_one_thread, traverse=False)
-        of_block = self._task(kernel, parameters)
-        tasks = [task(of_block, number, *block) for number, block in enumerate(self._blocks)]
-        yield from (result for result in dask.compute(*tasks) if result is not None)
+    def reduce(self, kernel, parameters):
+        """Sums over all rows; those of a few blocks are added where these are."""
+        run, add = (dask.delayed(each, traverse=False) for each in (on_one_thread, add_up))
+        task = self._task(kernel, parameters)
+        sums = [run(task, number, *block) for number, block in enumerate(self._blocks)]
+        while len(sums) > 1:
+            sums = [add(sums[i : i + FEW_BLOCKS]) for i in range(0, len(sums), FEW_BLOCKS)]
+        return dask.compute(*sums)[0]
 
 
 def aligned_blocks(X, others):

@@ -1,5 +1,6 @@
 """Rows in files."""
 
+import sys
 from glob import glob
 from pathlib import Path
 
@@ -159,7 +160,11 @@ class Blocks:
 
 def is_elsewhere(X):
     """Whether these rows are not in memory: Files, or a collection of Dask's."""
-    return isinstance(X, Files) or hasattr(type(X), "__dask_graph__")
+    if isinstance(X, Files):
+        return True
+    dask = sys.modules.get("dask")  # who has such a collection has imported it
+    is_like_one = dask is not None and hasattr(type(X), "__dask_graph__")
+    return is_like_one and dask.is_dask_collection(X)
 
 
 def _complete(block):

@@ -7,29 +7,14 @@ class RowSource(ABC):
     """Rows of columns, target and weight, in one block or in many."""
 
     @abstractmethod
-    def map(self, kernel, parameters):
-        """What a kernel makes of each block that has rows.
-
-        Parameters
-        ----------
-        kernel : callable
-            ``kernel(block, parameters)``. It depends on nothing else, and can be pickled.
-        parameters : object
-            What the kernel is told.
-
-        Yields
-        ------
-        result : object
-            Of one block, in the order of the blocks.
-        """
-
     def reduce(self, kernel, parameters):
         """Sums over all rows.
 
         Parameters
         ----------
         kernel : callable
-            As for ``map``; what it returns can be added by ``+``.
+            ``kernel(block, parameters)`` -> sums over the rows of a block, which can be added by
+            ``+``. It depends on nothing else, and can be pickled.
         parameters : object
             What the kernel is told.
 
@@ -38,7 +23,12 @@ class RowSource(ABC):
         sums : object
             Those of all blocks, added in the order of the blocks; None where there are no rows.
         """
-        total = None
-        for sums in self.map(kernel, parameters):
-            total = sums if total is None else total + sums
-        return total
+
+
+def add_up(sums):
+    """Sums of blocks, in their order, of which those that are None have no rows."""
+    total = None
+    for each in sums:
+        if each is not None:
+            total = each if total is None else total + each
+    return total

@@ -100,8 +100,8 @@ class BaseMixtureOfExperts(CallbackSupportMixin, FittedMixture, ExpertParameters
         X : array-like or DataFrame of shape (n_samples, n_features), or Files
             Rows. Strings and missing values pass to experts and gates that take them. Rows that
             are not in memory: see :doc:`/guide/many_rows`.
-        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            Target; None, the default, with :class:`~skmoe.rows.Files`, which hold it.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
+            Target. None is for :class:`~skmoe.rows.Files` in place of X, which hold it.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights: a row of weight 2 counts as two rows. None is a weight of one for each.
         exposure : array-like of shape (n_samples,), default=None

@@ -74,8 +74,8 @@ class FittedMixture:
         ----------
         X : array-like or DataFrame of shape (n_samples, n_features)
             Rows.
-        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            Target.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
+            Target. None is for :class:`~skmoe.rows.Files` in place of X, which hold it.
         exposure : array-like of shape (n_samples,), default=None
             Of each row, as in ``fit``.
         subject : array-like of shape (n_samples,), default=None
@@ -104,8 +104,8 @@ class FittedMixture:
         ----------
         X : array-like or DataFrame of shape (n_samples, n_features)
             Rows.
-        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            Target.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
+            Target. None is for :class:`~skmoe.rows.Files` in place of X, which hold it.
         exposure : array-like of shape (n_samples,), default=None
             Of each row, as in ``fit``.
         subject : array-like of shape (n_samples,), default=None

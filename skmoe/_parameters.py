@@ -218,11 +218,7 @@ def check_rows(
 
     ``reset`` learns the columns anew; the target is ``known`` to a fitted mixture, or not.
     """
-    if y is None:
-        raise ValueError(
-            f"This {type(mixture).__name__} estimator requires y to be passed, but the target y "
-            "is None."
-        )
+    check_given(mixture, y)
     X = check_X(mixture, X, reset=reset)
     y = mixture._check_known_target(y) if known else mixture._check_target(y)
     check_consistent_length(X, y)
@@ -242,11 +238,21 @@ def check_rows(
 def check_known_rows(mixture, X, y, sample_weight=None, exposure=None, subject=None):
     """Rows for a fitted mixture to look at."""
     check_fitted(mixture)
+    check_given(mixture, y)
     X = check_X(mixture, X)
     y = mixture._check_known_target(y)
     check_consistent_length(X, y)
     weight = check_sample_weight(sample_weight, X, dtype=np.float64)
     return Rows(X, y, weight, check_exposure(mixture, exposure, X), check_subject(subject, X))
+
+
+def check_given(mixture, y):
+    """Raise a ValueError if there is no target."""
+    if y is None:
+        raise ValueError(
+            f"This {type(mixture).__name__} estimator requires y to be passed, but the target y "
+            "is None."
+        )
 
 
 def check_X(mixture, X, *, reset=False):

@@ -397,6 +397,10 @@ def test_other_arguments_of_fit_are_refused():
     for name in ("subject", "groups"):
         with pytest.raises(ValueError, match=f"no {name}"):
             moe.fit(files, **{name: weight})
+    with pytest.raises(ValueError, match="let the reader return"):
+        moe.fit(Files([0], reader=lambda part: (X, y), target=0))
+    with pytest.raises(ValueError, match="y to be passed"):
+        MixtureOfExpertsRegressor(n_experts=2).fit(X)
     with pytest.raises(FileNotFoundError):
         moe.fit(Files("nowhere/*.npy", target=0))
     with pytest.raises(ValueError, match="give a reader"):

@@ -152,5 +152,11 @@ class IterableRows(BlockRows):
 
     def reduce(self, kernel, parameters):
         """Sums over all rows; one block is held at a time."""
-        task, blocks = self._task(kernel, parameters), enumerate(self._blocks)
-        return add_up(task(number, *block) for number, block in blocks)
+        return add_up(self._each(self._task(kernel, parameters)))
+
+    def _each(self, task):
+        number = 0
+        for block in self._blocks:
+            yield task(number, *block)
+            del block  # before the next one is read
+            number += 1

@@ -79,8 +79,14 @@ class Files:
 
     def _all_paths(self):
         paths = self.paths
+        if self.reader is not None and (self.target is not None or self.weight is not None):
+            raise ValueError(
+                "target and weight name columns of files that are read without a reader: let the "
+                "reader return (X, y) or (X, y, weight)."
+            )
         if isinstance(paths, (str, Path)):
-            paths = sorted(glob(str(paths))) if self.reader is None else [paths]
+            is_pattern = self.reader is None and not Path(paths).exists()
+            paths = sorted(glob(str(paths))) if is_pattern else [paths]
         paths = list(paths)
         if not paths:
             raise FileNotFoundError(f"There is no file {self.paths!r}.")
@@ -90,8 +96,7 @@ class Files:
         if self.reader is not None:
             found = self.reader(path)
             of_path = [found] if isinstance(found, tuple) or hasattr(found, "shape") else found
-            for block in of_path:
-                yield _complete(block)
+            yield from map(_complete, of_path)
         elif isinstance(path, tuple):
             yield from self._split(*(np.load(each, mmap_mode="r") for each in path))
         elif Path(path).suffix == ".npy":
@@ -152,7 +157,9 @@ class Blocks:
     def __iter__(self):
         for X, y, _ in self._files:
             if X.shape[0]:
-                yield self._method(X, y)
+                answer = self._method(X, y)
+                del X, y  # before the next ones are read
+                yield answer
 
     def __array__(self, dtype=None, copy=None):
         return np.asarray(np.concatenate(list(self)), dtype=dtype)

@@ -149,6 +149,20 @@ class Blocks:
         ``method(X, y)`` -> array of n_rows rows.
     files : Files
         The rows.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skmoe import MixtureOfExpertsRegressor
+    >>> from skmoe.rows import Files
+    >>> X = np.linspace(-2, 2, 100)[:, None]
+    >>> moe = MixtureOfExpertsRegressor(n_experts=1).fit(X, 3 * X[:, 0])
+    >>> files = Files([slice(60), slice(60, 100)], reader=lambda rows: (X[rows],))
+    >>> predictions = moe.predict(files)
+    >>> [block.shape for block in predictions]
+    [(60,), (40,)]
+    >>> np.asarray(predictions).shape
+    (100,)
     """
 
     def __init__(self, method, files):

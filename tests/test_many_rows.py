@@ -1,5 +1,6 @@
 """Rows that are not in memory: files, and whatever a reader returns."""
 
+import pickle
 import tracemalloc
 
 import numpy as np
@@ -11,6 +12,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeRegressor
 
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
+from skmoe._rows.blocks import BlockRows
 from skmoe.exceptions import ExpertCollapseWarning
 from skmoe.gates import ConstantGate, SoftmaxGate
 from skmoe.likelihoods import Gaussian
@@ -127,6 +129,18 @@ def test_parts_that_a_pass_over_the_rows_covers(params):
     assert_allclose(other.predict(X), moe.predict(X), **SAME)
     assert_allclose(other.likelihood_.floor_, moe.likelihood_.floor_, rtol=1e-12)
     assert other.likelihood_.floor_ == pytest.approx(0.1 / np.sqrt(12))
+
+
+def test_kernels_travel_to_the_rows(lines, monkeypatch):
+    X, y, weight, moe = lines
+    task = BlockRows._task
+
+    def sent(self, *args):
+        return pickle.loads(pickle.dumps(task(self, *args)))
+
+    monkeypatch.setattr(BlockRows, "_task", sent)
+    files = in_parts(X, y, weight, bounds=[900, 2000])
+    assert_same_mixtures(moe, MixtureOfExpertsRegressor(n_experts=2, random_state=0).fit(files))
 
 
 def test_penalised_logistic_experts():

@@ -99,7 +99,7 @@ class BaseMixtureOfExperts(CallbackSupportMixin, FittedMixture, ExpertParameters
         ----------
         X : array-like or DataFrame of shape (n_samples, n_features), or Files
             Rows. Strings and missing values pass to experts and gates that take them. Rows that
-            are not in memory: see :doc:`/guide/many_rows`.
+            are not in memory, in Files or in collections of Dask's: see :doc:`/guide/many_rows`.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
             Target. None is for :class:`~skmoe.rows.Files` in place of X, which hold it.
         sample_weight : array-like of shape (n_samples,), default=None

@@ -15,6 +15,7 @@ from ._em.sampled_trainer import SampledTrainer
 from ._em.settings import Settings
 from ._experts.folds import Splitting
 from ._experts.traits import draw_seeds
+from ._numerics.multinomial import BLOCK_LIMIT, NEWTON_LIMIT
 from ._parameters import check_fitted, warn_of_small_weights
 from ._rows.blocks import IterableRows
 from ._rows.files import Blocks, Files, is_elsewhere
@@ -63,15 +64,18 @@ def fit_many(mixture, X, y, sample_weight, others, tasks):
     experts = parts.make_experts(data, None, settings, expert_seed)
     likelihood = _start(parts.likelihood.fitting(in_sample=True, linear=True), look, len(names))
     known = experts, parts.gate.trained, likelihood, data
-    _check_wanted(
-        {
-            "ten rows a coefficient": splitting.folds(parts.templates, rows) is None,
-            "a target that is not the same for all rows, no more than 500 columns, and, behind a "
-            "softmax gate, no more than 500 of its weights, columns times experts": (
-                OnePassProblem.covers(*known, load_prior=None, top_k=None)
-            ),
-        }
-    )
+    n_coefficients = len(look.columns.mean) + 1
+    is_softmax = type(parts.gate.trained) is SoftmaxGate
+    covered = OnePassProblem.covers(*known, load_prior=None, top_k=None)
+    wanted = {
+        "ten rows a coefficient": splitting.folds(parts.templates, rows) is None,
+        f"fewer than {BLOCK_LIMIT} columns": n_coefficients <= BLOCK_LIMIT,
+        f"a softmax gate of at most {NEWTON_LIMIT} weights, columns times experts": (
+            not is_softmax or n_coefficients * len(names) <= NEWTON_LIMIT
+        ),
+    }
+    _check_wanted(wanted)
+    _check_wanted({"a target that is not the same for all rows": covered})
     source.know(mixture._classes)
     problem = OnePassProblem(*known, rows=source)
     trainer = SampledTrainer(

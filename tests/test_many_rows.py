@@ -363,7 +363,7 @@ def test_memory_does_not_grow_with_the_rows(monkeypatch):
         ({"load_balance": 0.1}, "load_balance=0"),
         ({"shared_effects": [0]}, "shared_effects=None"),
         ({"n_experts": 400}, "ten rows a coefficient"),
-        ({"n_experts": 200, "cv": False}, "no more than 500 of its weights"),
+        ({"n_experts": 200, "cv": False}, "at most 500 weights"),
     ],
     ids=str,
 )

@@ -8,9 +8,9 @@ from sklearn.utils.multiclass import check_classification_targets
 
 from ._compat import StrOptions, check_y, fit_context
 from ._experts.families import Logistic
-from ._many_rows import block_by_block
 from ._model import ClassificationModel
 from ._parameters import check_fitted, check_X
+from ._rows.answers import block_by_block
 from ._updating import UpdatableMixture
 from .distributions._arrays import draw_places
 from .inference._summary import InferringMixture

@@ -1,8 +1,7 @@
-"""Rows that are not in memory: how a mixture is fitted on them, and answers for them."""
+"""How a mixture is fitted on rows that are not in memory."""
 
 from dataclasses import replace
-from functools import partial, wraps
-from inspect import signature
+from functools import partial
 
 import numpy as np
 from sklearn.base import is_classifier
@@ -16,22 +15,18 @@ from ._em.settings import Settings
 from ._experts.folds import Splitting
 from ._experts.traits import draw_seeds
 from ._numerics.multinomial import BLOCK_LIMIT, NEWTON_LIMIT
-from ._parameters import check_fitted, warn_of_small_weights
+from ._parameters import warn_of_small_weights
 from ._rows.blocks import IterableRows
-from ._rows.files import Blocks, Files, is_elsewhere
+from ._rows.files import Files
 from ._rows.look import LookParameters, first_look, weigh_sample
 from ._tables import HEAVIEST, check_sizes
 from .gates import ConstantGate, SoftmaxGate
 from .likelihoods import Categorical, Gaussian
 
-OF_ROWS = ("exposure", "subject", "sample_weight")  # what has an entry for each row, beside y
 INSTEAD = (
     "Set that, or fit on a sample of the rows in memory, or batch by batch with partial_fit, "
     "where the mixture has it"
 )
-
-
-# Fit --------------------------------------------------------------------------------------------
 
 
 def fit_many(mixture, X, y, sample_weight, others, tasks):
@@ -187,42 +182,3 @@ def _check_wanted(wanted):
     lacking = [each for each, is_given in wanted.items() if not is_given]
     if lacking:
         raise ValueError(f"Rows that are not in memory need {'; '.join(lacking)}. {INSTEAD}.")
-
-
-# Predictions ------------------------------------------------------------------------------------
-
-
-def block_by_block(method):
-    """Let a method of a fitted mixture answer for rows that are not in memory, too."""
-    parameters = signature(method)
-    needs_target = "y" in parameters.parameters
-
-    @wraps(method)
-    def answer(mixture, X, *args, **params):
-        if not is_elsewhere(X):
-            return method(mixture, X, *args, **params)
-        check_fitted(mixture)
-        asked = parameters.bind(mixture, X, *args, **params).arguments
-        del asked["self"], asked["X"]
-        y = asked.pop("y", None)
-        is_file = isinstance(X, Files)
-        of_rows = [name for name in OF_ROWS if asked.get(name) is not None]
-        of_rows += ["y"] if is_file and y is not None else []
-        if of_rows:
-            raise TypeError(f"{method.__name__} takes no {of_rows[0]} beside {type(X).__name__}.")
-        if is_file:
-            return Blocks(partial(_of_block, method, mixture, needs_target, asked), X)
-        if needs_target and y is None:
-            raise TypeError(f"{method.__name__} needs the target: pass y.")
-        from ._rows.dask_rows import answer_lazily
-
-        return answer_lazily(method.__name__, mixture, X, y, asked)
-
-    return answer
-
-
-def _of_block(method, mixture, needs_target, params, X, y):
-    if needs_target and y is None:
-        raise ValueError(f"{method.__name__} needs the target: Files take its column by target=.")
-    target = {"y": y} if needs_target else {}
-    return method(mixture, X, **target, **params)

@@ -9,9 +9,9 @@ from sklearn.utils.validation import column_or_1d
 
 from ._compat import HasMethods, Options, StrOptions, check_y, fit_context
 from ._experts.families import LeastSquares, LogLinear
-from ._many_rows import block_by_block
 from ._model import RegressionModel
 from ._parameters import check_exposure, check_fitted, check_X
+from ._rows.answers import block_by_block
 from ._tables import check_sizes
 from ._updating import UpdatableMixture
 from .inference._summary import InferringMixture

@@ -4,10 +4,10 @@ import numpy as np
 
 from .._kernels._estep import e_step
 from .._parallel import kernel_threads
+from .._report import ReportSums
 from .._routing import Routes, keep_best
 from .cross_fitted_gate import CrossFittedGate
 from .problem import SampleProblem, shallow_copy
-from .report_sums import ReportSums
 from .revival import copies_of_heavier
 
 ROUTING_STEPS = 20  # E-steps at most that fit the scales to the routes of predictions

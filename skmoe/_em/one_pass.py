@@ -12,11 +12,11 @@ import numpy as np
 from scipy import special
 
 from .._numerics.multinomial import BLOCK_LIMIT, NEWTON_LIMIT
+from .._report import ReportSums
 from .._rows.arrays import ArrayRows
 from ..gates import ConstantGate, SoftmaxGate
 from .general import GeneralProblem
 from .problem import SampleProblem, shallow_copy
-from .report_sums import ReportSums
 from .revival import largest_differences, same_as_heavier
 from .sums import BLOCK_ROWS
 from .sweeps import LeastSquaresSweep, LogisticSweep

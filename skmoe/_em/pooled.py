@@ -22,10 +22,10 @@ from .._numerics import multinomial as _multinomial
 from .._numerics.columns import StandardColumns
 from .._numerics.statistics import weighted_grams
 from .._parallel import kernel_threads
+from .._report import ReportSums
 from .._tables import numeric_matrix
 from ..gates import ConstantGate, SoftmaxGate
 from .problem import Problem, shallow_copy
-from .report_sums import ReportSums
 from .revival import copies_of_heavier
 
 INTERCEPT_PENALTY = 0.1  # prior precision of the gate's intercepts

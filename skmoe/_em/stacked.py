@@ -12,10 +12,10 @@ from .._experts.traits import STACK
 from .._model import Model
 from .._numerics.statistics import standardisation
 from .._parallel import few_threads
+from .._report import ReportSums
 from ..gates import ConstantGate, SoftmaxGate
 from ..likelihoods import StudentT
 from .loop import Run
-from .report_sums import ReportSums
 from .stacked_parameters import (
     ErrorSizes,
     StackedRows,

@@ -30,7 +30,7 @@ X = hour[:, None]
 fits = {}
 for likelihood in ("poisson", "negative_binomial"):
     moe = MixtureOfExpertsRegressor(
-        n_experts=2, gate=ConstantGate(), likelihood=likelihood, random_state=0
+        n_experts=2, pooling=False, gate=ConstantGate(), likelihood=likelihood, random_state=0
     )
     fits[likelihood] = moe.fit(X, calls, exposure=length)
     print(f"{likelihood:18} BIC {moe.bic(X, calls, exposure=length):.0f}")

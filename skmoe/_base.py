@@ -16,6 +16,7 @@ from ._compat import (
     CallbackSupportMixin,
     HasMethods,
     Interval,
+    Options,
     StrOptions,
     fit_context,
     routing_enabled,
@@ -25,14 +26,22 @@ from ._em.callbacks import FitTasks
 from ._em.parts import GateParts, Parts, adapt_experts
 from ._em.pooled_trainer import PooledTrainer
 from ._em.settings import Settings
-from ._em.stacked import StackedTrainer
+from ._em.specialists import SpecialistsTrainer
+from ._em.stacked_classification import StackedClassification
+from ._em.stacked_regression import StackedRegression
 from ._em.starts import STARTS
 from ._em.trainer import Trainer
 from ._experts.folds import Splitting
 from ._experts.traits import draw_seeds
 from ._fitted import FittedMixture
 from ._many_rows import fit_many
-from ._parameters import ExpertParameters, check_alternatives, check_rows, pools
+from ._parameters import (
+    ExpertParameters,
+    check_alternatives,
+    check_rows,
+    pools,
+    training_of,
+)
 from ._report import report_training
 from ._rows.files import is_elsewhere
 from ._updates.stream import Stream
@@ -54,6 +63,7 @@ class BaseMixtureOfExperts(CallbackSupportMixin, FittedMixture, ExpertParameters
         "n_experts": [Interval(Integral, 1, None, closed="left"), None],
         "gate": [HasMethods(["fit", "predict_proba"]), None],
         "pooling": ["boolean", Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
+        "specialisation": [Options(Integral, {0, 1}), StrOptions({"auto"})],
         "cv": ["cv_object", StrOptions({"auto", "oob", "prefit"}), "boolean"],
         "ensemble": ["boolean"],
         "min_responsibility": [Interval(Real, 0, 1, closed="left"), StrOptions({"auto"})],
@@ -74,7 +84,7 @@ class BaseMixtureOfExperts(CallbackSupportMixin, FittedMixture, ExpertParameters
     }
 
     # Parameters of one of the two alone, at what they are without.
-    specialisation, class_weight, calibration = 1, None, "auto"
+    class_weight, calibration = None, "auto"
     _buffer = None  # of the first rows of a stream
 
     @abstractmethod
@@ -194,8 +204,12 @@ class BaseMixtureOfExperts(CallbackSupportMixin, FittedMixture, ExpertParameters
         given = {"splitting": splitting, "seed": start_seed}
         folds = splitting.folds(parts.templates, rows)
         given["folds"] = folds
-        if self.specialisation == 0:
-            return StackedTrainer(data, parts, settings, expert_seed=expert_seed, **given)
+        training = training_of(self, rows)
+        if training == "specialists":
+            return SpecialistsTrainer(data, parts, settings, expert_seed=expert_seed, **given)
+        if training == "stacking":
+            stacked = StackedClassification if is_classifier(self) else StackedRegression
+            return stacked(data, parts, settings, expert_seed=expert_seed, **given)
         experts = parts.make_experts(data, folds, settings, expert_seed)
         likelihood = parts.likelihood.fitting(in_sample=folds is None, linear=experts.is_solved)
         problem = make_problem(
@@ -289,7 +303,8 @@ class BaseMixtureOfExperts(CallbackSupportMixin, FittedMixture, ExpertParameters
         self._shared_columns = problem.experts.shared_columns
         gone = np.union1d(problem.dead(), np.flatnonzero(problem.copies()))
         self.n_distinct_experts_ = len(order) - len(gone)
-        self.__dict__.pop("log_evidence_", None)
+        for name in ("log_evidence_", "specialisation_"):
+            self.__dict__.pop(name, None)
         if folds not in (None, "prefit"):
             self.oof_log_density_ = problem.log_norm
             self.oof_responsibilities_ = problem.resp[:, order]
@@ -310,12 +325,16 @@ class BaseMixtureOfExperts(CallbackSupportMixin, FittedMixture, ExpertParameters
         self.start_lower_bounds_ = trainer.paths
         if trainer.log_evidence is not None:
             self.log_evidence_ = trainer.log_evidence
+        if trainer.specialisation is not None:
+            self.specialisation_ = trainer.specialisation
         self.n_iter_ = len(run.objectives)
         self.n_expert_fits_ = problem.experts.n_fits
         self.converged_ = run.converged
         self.n_samples_seen_ = float(problem.weight.sum())
         self._starts_go_on = problem.experts.is_solved
-        self._training_report = report_training(problem, model, order, trainer.ends)
+        notes = [] if trainer.specialisation is None else [str(trainer.specialisation)]
+        self._training_report = report_training(problem, model, order, trainer.ends, notes)
+        self._grows = trainer.grows
         self._stream = Stream.begin(problem, model, order, self.n_features_in_, trainer.parts)
         self._changed_by = None
         if len(dead):

@@ -63,6 +63,14 @@ class MixtureOfExpertsClassifier(ClassifierMixin, InferringMixture, UpdatableMix
         positive number pools, with this number as prior variance of the deviations, of slopes and
         intercepts, for standardised columns: 1 lets experts differ freely, 0.01 hardly. False is
         maximum likelihood.
+    specialisation : {0, 1}, default=1
+        How far the experts specialise. 1: EM fits each expert with its responsibilities. 0: each
+        expert of a named list is fitted on all rows, out of fold and once more for predictions;
+        the gate is learned from the out-of-fold predictions, and so is one expert more, "stack",
+        which combines the probabilities of the others, and calibrates. Whether and how strongly the
+        gate looks at the row is chosen by the out-of-fold log-probability. For dense X and the
+        default gate; ``calibration`` and parameters of EM, its starts and its loads, ``ensemble``
+        among them, then say nothing. See :ref:`the guide <unlike_models>`.
     cv : "auto", "oob", "prefit", False, int, splitter or iterable, default="auto"
         How the E-step gets predictions for rows that experts and gate have not seen. "auto" is
         in-sample for linear models with ten rows a coefficient or more (by weight, over all
@@ -210,6 +218,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, InferringMixture, UpdatableMix
         calibration="auto",
         class_weight=None,
         pooling="auto",
+        specialisation=1,
         cv="auto",
         ensemble=True,
         min_responsibility="auto",
@@ -234,6 +243,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, InferringMixture, UpdatableMix
         self.calibration = calibration
         self.class_weight = class_weight
         self.pooling = pooling
+        self.specialisation = specialisation
         self.cv = cv
         self.ensemble = ensemble
         self.min_responsibility = min_responsibility

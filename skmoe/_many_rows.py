@@ -165,7 +165,7 @@ def _wanted_of_parameters(mixture, template, others):
         "pooling='auto' or False": not mixture.pooling or str(mixture.pooling) == "auto",
         "init='auto' or the name of a start": not callable(mixture.init),
         "cv='auto' or False": mixture.cv is False or str(mixture.cv) == "auto",
-        "specialisation=1": mixture.specialisation == 1,
+        "specialisation='auto' or 1": mixture.specialisation != 0,
         "shared_effects=None": not mixture._shared_effects(),
         "class_weight=None; weights of rows do the same": mixture.class_weight is None,
         "top_k=None": mixture.top_k is None,

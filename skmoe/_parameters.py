@@ -28,13 +28,14 @@ from ._compat import (
     check_sample_weight,
 )
 from ._data import Rows, check_subject
+from ._experts.families import is_linear
 from ._experts.fitting import split_last
-from ._experts.traits import STACK, has_own_density
+from ._experts.traits import STACK, has_own_density, is_frozen
 from ._rows.files import is_elsewhere
 from ._tables import HEAVIEST, accepts, check_sizes, check_table
 from .exceptions import SmallWeightsWarning, warn_user
 from .gates import ConstantGate, SoftmaxGate
-from .likelihoods import Categorical, Gaussian
+from .likelihoods import Categorical, Gamma, Gaussian, Poisson
 
 DEFAULT_N_EXPERTS = 4
 MOST_POOLED_ROWS = 10_000  # by "auto": beyond, it costs more than it tells
@@ -177,6 +178,8 @@ class ExpertParameters(MetaEstimatorMixin, BaseComposition, BaseEstimator):
             )
         except (TypeError, ValueError, AttributeError):
             pass  # parts that are no estimators: fit says so
+        if self.specialisation == 0:
+            tags.input_tags.sparse = tags.target_tags.multi_output = False
         return tags
 
     def get_metadata_routing(self):
@@ -374,6 +377,37 @@ def check_alternatives(mixture, X, subject):
         _check_wanted("specialisation=0", wanted, "specialisation=1")
 
 
+def training_of(mixture, rows):
+    """How ``fit`` trains experts that are not pooled: "em", "stacking" or "specialists".
+
+    ``specialisation="auto"`` is EM where experts are linear or ready, for clones of a classifier,
+    and where a parameter or the rows ask for what only EM takes.
+
+    Parameters
+    ----------
+    mixture : BaseMixtureOfExperts
+        Unfitted.
+    rows : Rows
+        Checked.
+    """
+    if not isinstance(mixture.specialisation, str):
+        return "em" if mixture.specialisation == 1 else "stacking"
+    _, templates = mixture._expert_list()
+    is_ready = (
+        isinstance(mixture.cv, str) and mixture.cv == "prefit" or all(map(is_frozen, templates))
+    )
+    is_stream = mixture._buffer is not None
+    if rows.y.ndim > 1 or is_stream or is_ready or all(map(is_linear, templates)):
+        return "em"
+    if isinstance(mixture.experts, list):
+        wanted = _wanted_by_stacking(mixture, rows.X, rows.subject)
+        return "stacking" if all(wanted.values()) else "em"
+    wanted = _wanted_out_of_fold(mixture, rows.X, rows.subject)
+    is_one_of_one = len(templates) == 1 or has_own_density(templates[0])
+    is_available = not isinstance(mixture, ClassifierMixin) and not is_one_of_one
+    return "specialists" if is_available and all(wanted.values()) else "em"
+
+
 def _check_wanted(what, wanted, instead):
     lacking = [each for each, is_given in wanted.items() if not is_given]
     if lacking:
@@ -391,13 +425,12 @@ def _wanted_by_pooling(mixture, X, groups):
         and likelihood.scale in ("expert", "shared")
         and likelihood.covariance == "diag"
     )
+    is_known = is_gaussian or type(likelihood) in (Categorical, Gamma, Poisson)
     is_softmax = type(gate) is SoftmaxGate and (gate.l1_ratio == 0 or gate.alpha == 0)
     is_automatic = isinstance(mixture.cv, str) and mixture.cv == "auto"
     return {
         "experts=None, which are linear": mixture.experts is None,
-        "Gaussian errors: likelihood='gaussian', or Gaussian('shared')": (
-            is_gaussian or type(likelihood) is Categorical
-        ),
+        "likelihood='auto', 'gaussian', Gaussian('shared'), 'poisson' or 'gamma'": is_known,
         "calibration='auto'": mixture.calibration == "auto",
         "the gate None, SoftmaxGate() with l1_ratio=0 or ConstantGate()": (
             gate is None or is_softmax or type(gate) is ConstantGate
@@ -413,15 +446,24 @@ def _wanted_by_pooling(mixture, X, groups):
 
 def _wanted_by_stacking(mixture, X, subject):
     names, templates = mixture._expert_list()
-    likelihood = mixture.likelihood if isinstance(mixture.likelihood, str) else None
     return {
         "a list of two named experts or more": isinstance(mixture.experts, list) and len(names) > 1,
         f"another name than {STACK!r} for its experts": STACK not in names,
         "experts that are no mixtures": not any(map(has_own_density, templates)),
-        "likelihood='gaussian' or 'student_t'": likelihood in ("gaussian", "student_t"),
+        **_wanted_out_of_fold(mixture, X, subject),
+    }
+
+
+def _wanted_out_of_fold(mixture, X, subject):
+    """What gate and scales need that are learned from out-of-fold predictions alone."""
+    classifies = isinstance(mixture, ClassifierMixin)
+    return {
+        "likelihood='auto' or 'student_t'": (
+            classifies or mixture.likelihood in ("auto", "student_t")
+        ),
         "the default gate": mixture.gate is None,
         "out-of-fold predictions, so no cv=False": mixture.cv is not False,
-        "shared_effects=None": not mixture.shared_effects,
+        "shared_effects=None": not mixture._shared_effects(),
         "top_k=None": mixture.top_k is None,
         "load_balance=0": mixture.load_balance == 0,
         "warm_start=False": not mixture.warm_start,

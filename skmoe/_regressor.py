@@ -1,13 +1,11 @@
 """MixtureOfExpertsRegressor."""
 
-from numbers import Integral
-
 import numpy as np
 from sklearn.base import RegressorMixin
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import column_or_1d
 
-from ._compat import HasMethods, Options, StrOptions, check_y, fit_context
+from ._compat import HasMethods, StrOptions, check_y, fit_context
 from ._experts.families import LeastSquares, LogLinear
 from ._model import RegressionModel
 from ._parameters import check_exposure, check_fitted, check_X
@@ -15,7 +13,7 @@ from ._rows.answers import block_by_block
 from ._tables import check_sizes
 from ._updating import UpdatableMixture
 from .inference._summary import InferringMixture
-from .likelihoods import PerExpert
+from .likelihoods import Gaussian, PerExpert
 from .likelihoods._names import BY_NAME, unfitted
 
 
@@ -47,11 +45,13 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
     gate : gate, classifier or Pipeline ending in one, default=None
         See :mod:`skmoe.gates`. None is a :class:`~skmoe.gates.SoftmaxGate`; strings and
         missing values are encoded for it. The transformers of a Pipeline are fitted once.
-    likelihood : str, likelihood or list of these, default="gaussian"
+    likelihood : str, likelihood or list of these, default="auto"
         How targets scatter around the predictions: "gaussian", "student_t" (under which a few
         gross outliers do not matter), "laplace", "poisson", "negative_binomial", "gamma",
         "log_normal" (under which experts are fitted on the logarithm), or an object; a list is
-        one for each expert. See :mod:`skmoe.likelihoods`.
+        one for each expert. See :mod:`skmoe.likelihoods`. "auto" is "gaussian" where EM fits the
+        experts with their responsibilities, and else, see ``specialisation``, "student_t" with
+        degrees of freedom and scales that are learned.
     shared_effects : list of int or str, default=None
         Columns that have one coefficient for all experts, by number or name, of X or, with a
         Pipeline as expert, of what its last step sees; intercepts and the other slopes are each
@@ -61,17 +61,16 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
         error variances by a Gamma prior, and the evidence decides how far, as well as how many
         experts there are: ``n_experts`` is then an upper bound, and a mixture where there are no
         regimes becomes one line. See :doc:`/guide/small_tables`. It is there for the default
-        experts with Gaussian errors, behind a softmax gate, whose ``alpha`` is learned too, or a
-        constant one; not with ``cv`` other than "auto" or False, ``top_k``, ``load_balance``,
-        groups, sparse data or a stream that begins with ``partial_fit``, and "auto" not within the
-        experts of another mixture.
-        "auto" pools wherever it is available, up to 10,000 rows, and is maximum likelihood
-        elsewhere. True pools, or
+        experts with likelihood "gaussian", "poisson" or "gamma", behind a softmax gate, whose
+        ``alpha`` is learned too, or a constant one; not with ``cv`` other than "auto" or False,
+        ``top_k``, ``load_balance``, groups, sparse data or a stream that begins with
+        ``partial_fit``, and "auto" not within the experts of another mixture. "auto" pools wherever
+        it is available, up to 10,000 rows, and is maximum likelihood elsewhere. True pools, or
         raises an error that says what is in the way. A positive number pools, with this number as
-        prior variance of the deviations, of slopes and intercepts, for standardised columns and
-        a standardised target: 1 lets experts differ freely, 0.01 hardly. False is maximum
-        likelihood.
-    specialisation : {0, 1}, default=1
+        prior variance of the deviations, of slopes and intercepts, for standardised columns and a
+        standardised target, or the logarithm of a mean: 1 lets experts differ freely, 0.01 hardly.
+        False is maximum likelihood.
+    specialisation : {0, 1, "auto"}, default=1
         How far the experts specialise. 1: EM fits each expert with its responsibilities. 0: each
         expert of a named list is fitted on all rows, out of fold and once more for predictions;
         gate, scales and Student's t tails are learned from the out-of-fold predictions. One expert
@@ -79,7 +78,11 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
         scales depend on the row; whether and how strongly the gate looks at the row is chosen by
         the out-of-fold log-density. For dense X, one output and the default gate; parameters of
         EM, its starts and its loads, ``ensemble`` among them, then say nothing. See
-        :ref:`the guide <unlike_models>`.
+        :ref:`the guide <unlike_models>`. "auto": one estimator that is not linear is fitted on all
+        rows, as "generalist", and ``n_experts`` clones beside it on regimes, behind a
+        :class:`~skmoe.gates.ForestGate`; the clones are left out unless they raise the out-of-fold
+        log-density by more than its standard error (see :ref:`the guide <clones>`). For a list
+        "auto" is 0. It is 1 for linear experts, and wherever 0 would not be available.
     cv : "auto", "oob", "prefit", False, int, splitter or iterable, default="auto"
         How the E-step gets predictions for rows that experts and gate have not seen. "auto" is
         in-sample for linear models with ten rows a coefficient or more (by weight, over all
@@ -158,6 +161,10 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
     log_evidence_ : dict of int to float
         Only where experts are pooled: for each number of experts that was tried, the highest
         ``lower_bound_`` less what is paid for what is not known of the gate. The largest was kept.
+    specialisation_ : Specialisation
+        Only where ``specialisation="auto"`` has tried specialists: the mean out-of-fold
+        log-densities ``score_without`` and ``score_with`` them, of the target in units of its
+        standard deviation, their difference ``gain``, its ``standard_error``, and ``kept``.
     n_distinct_experts_ : int
         Number of the experts that have rows of their own, and are no copies of heavier ones. It
         is that of the last ``fit``; deleted by ``add_expert`` and the like.
@@ -215,9 +222,8 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
     _classes = None
     _parameter_constraints = {
         **UpdatableMixture._parameter_constraints,
-        "likelihood": [StrOptions(set(BY_NAME)), HasMethods(["log_density", "update"]), list],
+        "likelihood": [StrOptions({"auto", *BY_NAME}), HasMethods(["log_density", "update"]), list],
         "shared_effects": [list, None],
-        "specialisation": [Options(Integral, {0, 1})],
     }
 
     def __init__(
@@ -226,7 +232,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
         n_experts=None,
         *,
         gate=None,
-        likelihood="gaussian",
+        likelihood="auto",
         shared_effects=None,
         pooling="auto",
         specialisation=1,
@@ -345,19 +351,14 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
     def _likelihood(self):
         if isinstance(self.likelihood, list):
             return PerExpert(self.likelihood)
-        return unfitted(self.likelihood)
+        is_auto = isinstance(self.likelihood, str) and self.likelihood == "auto"
+        return Gaussian() if is_auto else unfitted(self.likelihood)
 
     def _labels(self, y):
         return y
 
     def _shared_effects(self):
         return self.shared_effects or []
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        if self.specialisation == 0:
-            tags.input_tags.sparse = tags.target_tags.multi_output = False
-        return tags
 
     def _check_target(self, y):
         y = self._numeric_target(y)

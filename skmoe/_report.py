@@ -36,6 +36,8 @@ class ExpertReport:
         experts no row is sent to. ``switch``: :math:`K \sum_k f_k P_k` of the Switch
         Transformer [1]_, with f the share of routes that go to an expert (of first choices where
         all experts answer) and P its load; 1 for equal ones.
+    notes : list of str
+        What else training has to say, in sentences.
 
     References
     ----------
@@ -44,9 +46,9 @@ class ExpertReport:
        120, equation 4.
     """
 
-    def __init__(self, columns, overlap, optima, balance):
+    def __init__(self, columns, overlap, optima, balance, notes=()):
         self.columns, self.overlap, self.optima = columns, overlap, optima
-        self.balance = balance
+        self.balance, self.notes = balance, list(notes)
 
     def to_frame(self):
         """The table as a DataFrame.
@@ -69,6 +71,7 @@ class ExpertReport:
 
     def __str__(self):
         lines = [text_table(list(self.columns), self._cells()), "", self._balance_line()]
+        lines += self.notes
         if self.optima:
             lines += ["", "optima found by the starts (objective, share of starts, fewest rows)"]
             lines += [
@@ -87,7 +90,8 @@ class ExpertReport:
 
     def _repr_html_(self):
         text = html_table(list(self.columns), self._cells())
-        text += f"<p>{html.escape(self._balance_line())}</p>"
+        for line in (self._balance_line(), *self.notes):
+            text += f"<p>{html.escape(line)}</p>"
         if self.optima:
             rows = [
                 [f"{o['objective']:.4f}", f"{o['share']:.0%}", f"{o['smallest']:.1f}"]
@@ -268,11 +272,11 @@ def report(model, rows, trained):
         model.likelihood,
         None if trained is None else np.array(trained.columns["revived"]),
     )
-    optima = [] if trained is None else trained.optima
-    return ExpertReport(columns, overlap, optima, load_metrics(routes, rows.weight))
+    optima, notes = ([], []) if trained is None else (trained.optima, trained.notes)
+    return ExpertReport(columns, overlap, optima, load_metrics(routes, rows.weight), notes)
 
 
-def report_training(problem, model, order, ends):
+def report_training(problem, model, order, ends, notes=()):
     """An ExpertReport on the training rows.
 
     Parameters
@@ -285,6 +289,8 @@ def report_training(problem, model, order, ends):
         Expert ``j`` of the model is expert ``order[j]`` of the problem.
     ends : list of (float, float)
         Objective, and fewest effective rows of an expert, where each start ended.
+    notes : list of str, default=()
+        What else training has to say, in sentences.
     """
     sums = problem.report_sums(model, order)
     columns, overlap = describe_experts(
@@ -295,4 +301,4 @@ def report_training(problem, model, order, ends):
         None if problem.n_revived is None else problem.n_revived[order],
     )
     balance = evenness(sums.load, sums.sent, sums.total)
-    return ExpertReport(columns, overlap, distinct_optima(ends), balance)
+    return ExpertReport(columns, overlap, distinct_optima(ends), balance, notes)

@@ -115,7 +115,7 @@ class UpdatableMixture(BaseMixtureOfExperts):
             raise TypeError(
                 "This fit cannot go on with partial_fit, which knows no subjects; and groups, "
                 "sparse data or other parameters asked for experts without partial_fit. Fit again, "
-                "with dense data, without subject and groups."
+                "with dense data, without subject and groups, and with specialisation=1."
             )
         rows = check_rows(self, X, y, sample_weight)
         model, self._stream, self.expert_load_ = learn_batch(
@@ -459,11 +459,11 @@ class UpdatableMixture(BaseMixtureOfExperts):
                 "Pooled experts are learned together, and none can be added or replaced. Fit with "
                 "pooling=False or experts=LinearRegression(), or fit again on all rows."
             )
-        if self.specialisation == 0:
+        if not self._grows:
             raise ValueError(
-                "With specialisation=0 experts can be removed, but not added or replaced: stack, "
-                "gate and scales were learned from what those of fit predict out of fold. Fit "
-                "again, with another list."
+                f"With specialisation={self.specialisation!r} these experts can be removed, but "
+                "not added or replaced: gate and scales were learned from what those of fit "
+                "predict out of fold. Fit again with other experts, or set specialisation=1."
             )
         asked, fitted = type(self._likelihood()), type(self.likelihood_)
         if asked is not fitted:

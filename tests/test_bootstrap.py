@@ -127,7 +127,7 @@ def test_exposures_go_with_their_rows(method):
     X = rng.normal(size=(150, 1))
     exposure = rng.uniform(1, 20, size=150)
     y = rng.poisson(exposure * np.exp(0.5 + 0.3 * X[:, 0]))
-    moe = MixtureOfExpertsRegressor(n_experts=1, likelihood="poisson")
+    moe = MixtureOfExpertsRegressor(n_experts=1, likelihood="poisson", pooling=False)
     moe.fit(X, y, exposure=exposure)
     result = bootstrap(
         moe, X, y, exposure=exposure, method=method, n_resamples=50, random_state=0,

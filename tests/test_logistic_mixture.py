@@ -54,6 +54,7 @@ def assert_same_mixture(one, other, rtol, atol=0.0):
 @pytest.fixture
 def newton_alone(monkeypatch):
     """Both problems make the same steps: one of Newton, from new curvature, an iteration."""
+    monkeypatch.setattr("skmoe._em.acceleration.LARGEST_GAIN", -np.inf)
     monkeypatch.setattr("skmoe.gates._softmax.LONGEST_DRIFT", -1.0)
     monkeypatch.setattr(LogisticExperts, "longest_drift", -1.0)
     monkeypatch.setattr(LogisticExperts, "n_newton", 1)
@@ -211,10 +212,10 @@ def test_collinear_and_constant_columns_do_no_harm():
     X, y, weight, resp = planted()
     wide = np.column_stack([X, X[:, 0] + X[:, 2], np.full(len(X), 7.0)])
     expert = LogisticRegression(C=np.inf)
-    one = fit(X, y, weight, resp, experts=expert, max_iter=50)
-    other = fit(wide, y, weight, resp, experts=expert, max_iter=50)
+    one = fit(X, y, weight, resp, experts=expert)
+    other = fit(wide, y, weight, resp, experts=expert)
     # The gate's small penalty sees the column that is there twice.
-    assert_allclose(other.predict_proba(wide), one.predict_proba(X), atol=1e-2)
+    assert_allclose(other.predict_proba(wide), one.predict_proba(X), atol=4e-2)
 
 
 def kind_of_problem(moe, X, y, **params):

@@ -365,7 +365,7 @@ def test_memory_does_not_grow_with_the_rows(monkeypatch):
         ({"n_experts": 400}, "ten rows a coefficient"),
         ({"n_experts": 200, "cv": False}, "at most 500 weights"),
     ],
-    ids=str,
+    ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_what_needs_all_rows_at_once_is_refused_by_name(params, what):
     X, y, _, _ = planted()

@@ -142,7 +142,7 @@ def test_criteria_are_told_of_exposure_and_subjects(given):
     rows = {"exposure": exposure, "subject": np.array([f"p{i}" for i in subject], dtype=object)}
     rows = {name: rows[name] for name in given}
     moe = MixtureOfExpertsRegressor(
-        gate=ConstantGate(), likelihood="poisson", n_init=2, random_state=0
+        gate=ConstantGate(), likelihood="poisson", pooling=False, n_init=2, random_state=0
     )
     found = select_n_experts(moe, X, y, [1, 2], **rows)
     assert found.criterion_ == "bic"
@@ -172,7 +172,7 @@ def test_cross_validation_holds_out_whole_subjects_and_scores_them_together():
     halves = [np.flatnonzero(subject % 2 == part) for part in (0, 1)]
     folds = [(halves[0], halves[1]), (halves[1], halves[0])]
     moe = MixtureOfExpertsRegressor(
-        gate=ConstantGate(), likelihood="poisson", n_init=2, random_state=0
+        gate=ConstantGate(), likelihood="poisson", pooling=False, n_init=2, random_state=0
     )
     rows = {"exposure": exposure, "subject": subject, "sample_weight": weight}
     found = select_n_experts(moe, X, y, [2], criterion="cv", cv=folds, **rows).results_

@@ -301,8 +301,8 @@ def test_no_class_is_the_reference():
     np.testing.assert_allclose(coef, other, atol=1e-3)
     proba, other = moe.predict_proba(X_test), np.roll(turned.predict_proba(X_test), -1, axis=1)
     np.testing.assert_allclose(proba, other, atol=0.02)
-    variances = moe.likelihood_.outside_var_
-    np.testing.assert_allclose(variances, variances[0])
+    variances = moe.likelihood_.shared_var_
+    np.testing.assert_allclose(variances, np.tile(variances[0], (3, 1)))
 
 
 # How it is used -------------------------------------------------------------------------------
@@ -463,7 +463,7 @@ def test_what_needs_the_maximum_of_the_likelihood_is_refused(fitted):
     with pytest.raises(ValueError, match="lower_bound_"):
         fitted.bic(X2, Y2)
     with pytest.raises(ValueError, match="pooling=False"):
-        fitted.summary(X2, Y2)
+        fitted.summary(X2, Y2, cov="sandwich")
     with pytest.raises(AttributeError, match="partial_fit"):
         fitted.partial_fit(X2, Y2)
     with pytest.raises(ValueError, match="Pooled experts"):

@@ -702,21 +702,6 @@ def test_regimes_that_differ_are_distinct_experts(fitted):
     assert fitted.n_distinct_experts_ == len(fitted.experts_) == 2
 
 
-def test_summary_tells_the_posterior():
-    X, y, *_ = two_regimes(400, 2, 0)
-    moe = pooled(n_experts=2).fit(X, y)
-    found = moe.summary(X, y)
-    assert "posterior" in str(found)
-    assert np.isnan(found.p_value).all()
-    fitted = MixtureOfExpertsRegressor(LinearRegression(), 2, random_state=0).fit(X, y)
-    told = fitted.summary(X, y)
-    assert (found.parts, found.terms) == (told.parts, told.terms)
-    # With 400 rows and distinct regimes the prior and membership matter little.
-    np.testing.assert_allclose(found.estimate, told.estimate, atol=3 * told.std_error.max())
-    ratio = found.std_error / told.std_error
-    assert ((0.5 < ratio) & (ratio < 1.2)).all()
-
-
 def test_evidence_chooses_the_number_of_experts_in_one_fit(fitted):
     moe = MixtureOfExpertsRegressor(random_state=0)
     found = select_n_experts(moe, X2, Y2, [1, 2])
@@ -768,6 +753,7 @@ def test_bootstrap_tells_the_parameters_of_a_pooled_mixture():
     result = bootstrap(moe, X, y, n_resamples=20, random_state=0)
     assert result.estimate.shape == moe.summary(X, y).estimate.shape
     np.testing.assert_allclose(result.estimate, moe.summary(X, y).estimate)
-    # The posterior takes the membership of rows as known, and resamples do not.
-    ratio = result.standard_error / moe.summary(X, y).std_error
-    assert (ratio > 0.4).all()
+    # Twenty resamples leave a sixth of a standard error. Of the scales each learns a prior anew.
+    of_scale = np.array(moe.summary(X, y).terms) == "log_scale"
+    ratio = (result.standard_error / moe.summary(X, y).std_error)[~of_scale]
+    assert ((ratio > 0.5) & (ratio < 2)).all()

@@ -22,7 +22,7 @@ from sklearn.preprocessing import OneHotEncoder
 from sklearn.tree import DecisionTreeRegressor
 from sklearn.utils import get_tags
 
-from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
+from skmoe import MixtureOfExpertsRegressor
 from skmoe._em.stacked_parameters import (
     StackedParameters,
     StackedRows,
@@ -420,7 +420,3 @@ def test_learns_no_batches():
     with pytest.raises(AttributeError) as error:
         moe.partial_fit  # noqa: B018
     assert "all rows at once" in str(error.value.__cause__)
-
-
-def test_classifiers_have_no_such_parameter():
-    assert "specialisation" not in MixtureOfExpertsClassifier().get_params()

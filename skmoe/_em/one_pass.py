@@ -15,6 +15,7 @@ from .._numerics.multinomial import BLOCK_LIMIT, NEWTON_LIMIT
 from .._report import ReportSums
 from .._rows.arrays import ArrayRows
 from ..gates import ConstantGate, SoftmaxGate
+from .acceleration import Acceleration
 from .general import GeneralProblem
 from .problem import SampleProblem, shallow_copy
 from .revival import largest_differences, same_as_heavier
@@ -47,10 +48,12 @@ class OnePassProblem(SampleProblem):
     """
 
     given = sums = small = _arrays = None
+    objective = -np.inf
 
     def __init__(self, experts, gate, likelihood, data, *, rows=None, **settings):
         super().__init__(experts, gate, likelihood, data, **settings)
         self.rows = self._in_memory() if rows is None else rows
+        self.acceleration = Acceleration()
         self.sweep = next(sweep for sweep in SWEEPS if sweep.covers(experts, likelihood))()
         gate.begin_sums(self.Z, experts.n_experts, (experts.mean, experts.scale))
 
@@ -77,12 +80,14 @@ class OnePassProblem(SampleProblem):
     def start(self, resp):
         """Take responsibilities (n, K) to start from; the problem."""
         self.given, self._arrays = np.ascontiguousarray(resp, dtype=np.float64), None
+        self.acceleration = Acceleration()
         return self
 
     def fork(self):
         """A problem on the same data that trains on its own, in another thread if need be."""
         twin = super().fork()
         twin.rows = copy.copy(self.rows)  # with memory of its own
+        twin.acceleration = Acceleration()
         return twin
 
     def on_rows(self, sample):
@@ -95,6 +100,7 @@ class OnePassProblem(SampleProblem):
 
     def _alone(self):
         self.rows, self.sweep, self.small = self._in_memory(), type(self.sweep)(), None
+        self.acceleration = Acceleration()
         self.experts.forget_curvature()
         return self
 
@@ -109,6 +115,7 @@ class OnePassProblem(SampleProblem):
 
     def _go_on_from(self, other):
         self._take_parts(other)
+        self.acceleration = Acceleration()
         self.given = self._arrays = None
         self.gate.forget_curvature()
         self.experts.forget_curvature()
@@ -126,7 +133,10 @@ class OnePassProblem(SampleProblem):
     def step(self):
         """One EM iteration, one pass over the rows but where a step was too long."""
         self._arrays = None
+        before, is_first = self.objective, self.given is not None
         self.objective = self.sweep.step(self) / self.weight.sum()
+        if not is_first:
+            self.acceleration.note(self.objective - before)
         return self.objective
 
     def load_from_sums(self):
@@ -145,6 +155,7 @@ class OnePassProblem(SampleProblem):
     def restore(self, state):
         """Back to an earlier state."""
         self.given = self._arrays = None
+        self.acceleration = Acceleration()
         self.experts.restore(state["experts"])
         self.gate = shallow_copy(state["gate"])
         self.likelihood = shallow_copy(state["likelihood"])

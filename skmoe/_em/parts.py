@@ -260,8 +260,11 @@ class Parts:
             names = self.transformer.get_feature_names_out()
         return column_numbers(self.shared_effects, design.shape[1], names)
 
-    def make_estimators(self, data, folds, settings, seed):
-        """Experts that are fitted by their own ``fit``."""
+    def make_estimators(self, data, folds, settings, seed, *, report_weights=True):
+        """Experts that are fitted by their own ``fit``; see ``make_experts``.
+
+        ``report_weights`` is whether to say which of them take no weights.
+        """
         random_state = np.random.RandomState(seed)
         seeded = [seed_estimator(template, random_state) for template in self.templates]
         for estimator in seeded:  # a mixture goes on with its regimes, and does not seek new ones
@@ -285,7 +288,7 @@ class Parts:
             are_clones=not self.is_list,
         )
         ignoring = experts.ignoring_weights()
-        if ignoring and np.ptp(data.weight[data.weight > 0]) > 0:
+        if report_weights and ignoring and np.ptp(data.weight[data.weight > 0]) > 0:
             warn_user(
                 f"The experts {ignoring} take no sample_weight and are fitted without it; scales "
                 "and gate use it.",

@@ -218,10 +218,10 @@ class PooledProblem(Problem):
 
     def report_sums(self, model, order):
         """What reports are made of: ReportSums."""
-        loss, proba = (
-            model.losses(self.y, self.experts.predictions[:, order]),
-            np.exp(self.gate.log_proba)[:, order],
-        )
+        means, exposure = self.experts.predictions, self.data.exposure
+        means = means if exposure is None else means * exposure[:, None]
+        loss = model.losses(self.y, means[:, order])
+        proba = np.exp(self.gate.log_proba[:, order])
         return ReportSums.of(self.resp[:, order], proba, loss, self.weight, self.top_k)
 
     def finished_gate(self, given):

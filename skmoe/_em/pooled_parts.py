@@ -1,9 +1,16 @@
 """Which experts and which likelihood are pooled: what depends on the target alone."""
 
 from .._experts.pooled import PooledExperts
+from .._experts.pooled_log_linear import PooledGammaExperts, PooledPoissonExperts
 from .._experts.pooled_logistic import PooledLogisticExperts
 from ..likelihoods._pooled import PooledGaussian
 from ..likelihoods._pooled_categorical import PooledCategorical
+from ..likelihoods._pooled_log_linear import PooledGamma, PooledPoisson
+
+LOG_LINEAR = {
+    "poisson": (PooledPoissonExperts, PooledPoisson),
+    "gamma": (PooledGammaExperts, PooledGamma),
+}
 
 
 def pooled_parts(parts, source, design, data, own_variance):
@@ -24,15 +31,28 @@ def pooled_parts(parts, source, design, data, own_variance):
 
     Returns
     -------
-    experts : PooledExperts or PooledLogisticExperts
+    experts : Pooled
         Untrained.
-    likelihood : PooledGaussian or PooledCategorical
+    likelihood : UncertainCoefficients
         Started.
     """
     if parts.classes is not None:
         likelihood = PooledCategorical(n_classes=len(parts.classes))
         experts = PooledLogisticExperts(
             design, data.y, data.weight, classes=parts.classes, own_variance=own_variance
+        )
+        return experts, likelihood.start(data.y, data.weight, 1)
+    shared_columns = parts.shared_columns(source) if parts.shared_effects else ()
+    if parts.likelihood.glm is not None:
+        kind_of_experts, kind_of_likelihood = LOG_LINEAR[parts.likelihood.glm]
+        likelihood = kind_of_likelihood().fitting(in_sample=True, linear=True)
+        experts = kind_of_experts(
+            design,
+            data.y,
+            data.weight,
+            exposure=data.exposure,
+            shared_columns=shared_columns,
+            own_variance=own_variance,
         )
         return experts, likelihood.start(data.y, data.weight, 1)
     likelihood = PooledGaussian(parts.likelihood.scale).start(data.y, data.weight, 1)
@@ -42,7 +62,7 @@ def pooled_parts(parts, source, design, data, own_variance):
         data.weight,
         floor=likelihood.floor_,
         shared_scale=likelihood.scale == "shared",
-        shared_columns=parts.shared_columns(source) if parts.shared_effects else (),
+        shared_columns=shared_columns,
         own_variance=own_variance,
     )
     return experts, likelihood

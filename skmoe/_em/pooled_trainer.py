@@ -99,7 +99,7 @@ class PooledTrainer(Trainer):
         parts = self.parts.first(n_experts)
         experts = parts.family.experts(
             self.columns, self.data.y, self.data.weight, n_experts,
-            penalty=SURROGATE_PENALTY, prior=True,
+            penalty=SURROGATE_PENALTY, prior=True, exposure=self.data.exposure,
         )  # fmt: skip
         experts.source = self.source
         likelihood = parts.likelihood.fitting(in_sample=True, linear=True)

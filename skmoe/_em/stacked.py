@@ -1,29 +1,18 @@
 """Training of a mixture whose experts all know all rows, with their stack as one expert more."""
 
+from abc import abstractmethod
 from dataclasses import dataclass, replace
 
 import numpy as np
-from sklearn.ensemble import StackingRegressor
-from sklearn.linear_model import RidgeCV
 
 from .._data import TrainingData
 from .._experts.base import Experts
 from .._experts.traits import STACK
 from .._model import Model
-from .._numerics.statistics import standardisation
 from .._parallel import few_threads
 from .._report import ReportSums
 from ..gates import ConstantGate, SoftmaxGate
-from ..likelihoods import StudentT
 from .loop import Run
-from .stacked_parameters import (
-    ErrorSizes,
-    StackedRows,
-    cross_fit_parameters,
-    cross_fit_sizes,
-    fit_parameters,
-    posterior_of,
-)
 from .trainer import Trainer
 
 
@@ -37,9 +26,9 @@ class StackedProblem:
         The rows.
     experts : EstimatorExperts
         All but the stack.
-    model : RegressionModel
+    model : Model
         Fitted.
-    means : ndarray of shape (n_samples, n_components)
+    means : ndarray of shape (n_samples, n_components) or (n_samples, n_components, n_classes)
         Out-of-fold predictions.
     gate_proba : ndarray of shape (n_samples, n_components)
         Of the fitted gate.
@@ -83,7 +72,7 @@ class StackedProblem:
         return self.weight @ self.gate_proba / self.weight.sum()
 
     def log_prior(self):
-        """Log-prior of gate, scales and degrees of freedom."""
+        """Log-prior of gate and likelihood."""
         return self.prior
 
     def dead(self):
@@ -99,9 +88,44 @@ class StackedProblem:
         loss, proba = model.losses(self.y, self.means[:, order]), self.gate_proba[:, order]
         return ReportSums.of(self.resp[:, order], proba, loss, self.weight, self.top_k)
 
+    def streaming_experts(self, order, estimators):
+        """None: all rows are needed at once."""
+
+
+@dataclass
+class Learned:
+    """What is learned from out-of-fold predictions.
+
+    Attributes
+    ----------
+    stack : estimator
+        Fitted; predicts from what the experts predict.
+    likelihood : BaseLikelihood
+        Fitted.
+    penalty : float or None
+        Of the weights of the gate; None for constant proportions.
+    labels : ndarray of shape (n_samples, n_components)
+        Responsibilities under what is learned from all rows.
+    means, resp, log_norm, objective, prior, converged
+        As of ``StackedProblem``.
+    """
+
+    stack: object
+    likelihood: object
+    penalty: float | None
+    labels: np.ndarray
+    means: np.ndarray
+    resp: np.ndarray
+    log_norm: np.ndarray
+    objective: float
+    prior: float
+    converged: bool
+
 
 class StackedTrainer(Trainer):
     """Fits each expert on all rows, and the rest on their out-of-fold predictions.
+
+    A subclass says with ``_learn(predictions, fitted)`` how.
 
     Parameters as of ``Trainer``, without a problem.
 
@@ -110,6 +134,8 @@ class StackedTrainer(Trainer):
     expert_seed : int
         Of experts that draw.
     """
+
+    grows = False
 
     def __init__(self, data, parts, settings, *, folds, splitting, seed, expert_seed):
         if data.y.ndim > 1:
@@ -132,68 +158,46 @@ class StackedTrainer(Trainer):
             experts.fit(everything)
             fitted = experts.finish(everything)
         with few_threads(everything.size):
-            self.problem = self._learn(experts, fitted)
+            learned = self._learn(experts.predictions, fitted)
+            self.problem = self._finish(experts, fitted, learned)
         run = Run([self.problem.objective], converged=self.problem.converged)
         return run, self.problem.model, np.arange(n_experts + 1), self.problem.load
 
-    def _learn(self, experts, fitted):
-        parts, data, folds = self.parts, self.data, self.folds
-        y, weight = data.y, data.weight
-        n_components = len(fitted) + 1
-        likelihood = StudentT(df="estimate").start(y, weight, n_components)
-        middle = np.average(y, weights=weight)
-        unit = max(np.sqrt(np.average((y - middle) ** 2, weights=weight)), 1e3 * likelihood.floor_)
-        floor = max(1e-3, likelihood.floor_ / unit)
-        target, predictions = (y - middle) / unit, (experts.predictions - middle) / unit
-        used = weight > 0
-        combination = RidgeCV().fit(predictions[used], target[used], sample_weight=weight[used])
-        stacked = combination.predict(predictions)
-        Z = np.asarray(data.Z, dtype=np.float64)
-        models, log_size = cross_fit_sizes(Z, target - stacked, weight, folds, floor)
-        sizes = ErrorSizes(models, parts.gate.encoder, log_size, weight)
-        mean, scale = standardisation(Z, weight)
-        means = np.column_stack([predictions, stacked])
-        rows = StackedRows(target, means, (Z - mean) / scale, sizes.centred(log_size), weight)
-        penalty, resp, log_norm = cross_fit_parameters(rows, floor, folds)
-        seen = rows.take(used)
-        parameters, objective, converged = fit_parameters(seen, floor, None)
-        if penalty is not None:
-            parameters, objective, converged = fit_parameters(seen, floor, penalty, parameters)
-        labels, log_density = posterior_of(parameters, rows, floor)
-        sizes.slope = parameters.slope
-        likelihood.scale_ = unit * parameters.scales(floor)
-        likelihood.df_ = np.full(n_components, parameters.df)
-        likelihood.scale_model_ = sizes
+    @abstractmethod
+    def _learn(self, predictions, fitted):
+        """Stack, likelihood and gate from out-of-fold predictions: Learned.
+
+        Parameters
+        ----------
+        predictions : ndarray of shape (n_samples, n_experts, ...)
+            Out of fold.
+        fitted : list of estimators
+            The experts, fitted on all rows.
+        """
+
+    def _finish(self, experts, fitted, learned):
+        parts, data = self.parts, self.data
         # An M-step from the optimum: the gate of the same weights, and of its own kind.
-        gate = ConstantGate() if penalty is None else SoftmaxGate(alpha=penalty)
-        gate.fit(data.Z, labels, sample_weight=weight)
-        combination.intercept_ = middle + unit * combination.intercept_
-        combination.intercept_ -= middle * combination.coef_.sum()
+        constant = learned.penalty is None
+        gate = ConstantGate() if constant else SoftmaxGate(alpha=learned.penalty)
+        gate.fit(data.Z, learned.labels, sample_weight=data.weight)
+        target = {} if parts.classes is None else {"classes": parts.classes}
         model = parts.model_class(
             names=[*parts.names, STACK],
-            experts=[*fitted, stack_of(parts.names, fitted, combination)],
+            experts=[*fitted, learned.stack],
             gate=parts.gate.behind(gate),
-            likelihood=likelihood,
+            likelihood=learned.likelihood,
+            **target,
         )
         return StackedProblem(
             data=data,
             experts=experts,
             model=model,
-            means=middle + unit * means,
+            means=learned.means,
             gate_proba=gate.predict_proba(data.Z),
-            resp=resp,
-            log_norm=log_norm - np.log(unit),
-            objective=objective - np.log(unit),
-            prior=objective * weight.sum() - weight @ log_density,
-            converged=converged,
+            resp=learned.resp,
+            log_norm=learned.log_norm,
+            objective=learned.objective,
+            prior=learned.prior,
+            converged=learned.converged,
         )
-
-
-def stack_of(names, fitted, combination):
-    """A StackingRegressor of fitted estimators and a fitted regressor of their predictions."""
-    stack = StackingRegressor(
-        list(zip(names, fitted, strict=True)), final_estimator=combination, cv="prefit"
-    )
-    stack.estimators_, stack.final_estimator_ = fitted, combination
-    stack.stack_method_ = ["predict"] * len(fitted)
-    return stack

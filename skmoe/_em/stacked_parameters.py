@@ -12,14 +12,14 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.optimize import minimize
-from scipy.special import digamma, gammaln, log_softmax, logsumexp
+from scipy.special import digamma, gammaln, logsumexp
 from sklearn.ensemble import HistGradientBoostingRegressor
 
+from .stacked_gate import GATE_PENALTIES, choose_penalty, gate_objective, log_gate_of
+
 # Chosen by cross-validated log-score of unlike experts on small tables.
-GATE_PENALTIES = (None, 30.0, 3.0)  # L2 of the gate's weights; None: constant proportions
 SLOPE_PENALTY = 4.0
 SCALE_ROWS = 0.5  # that the prior of each log scale counts as
-DIRICHLET = 0.1  # rows that the prior of the proportions counts as, for each component
 LOG_EXCESS = np.log(4.0)  # prior mode of log(df - 2): six degrees of freedom
 SIZE_FLOOR = 1e-3  # of an error, in root mean squares of all
 BOOSTING = {
@@ -119,21 +119,20 @@ def _raw_variance(parameters):
     return np.exp(2.0 * np.clip(parameters.log_scales, -20.0, 20.0))
 
 
-def _log_joint(parameters, rows, floor):
-    """Logarithms (n, M) of gate and densities, and squared errors in units of the variances."""
+def _log_density(parameters, rows, floor):
+    """Log-densities (n, M), and squared errors in units of the variances."""
     df = parameters.df
-    log_gate = log_softmax(parameters.intercepts + rows.Z @ parameters.weights, axis=1)
     by_row = np.clip(parameters.slope * rows.u, -20.0, 20.0)  # as below
     log_scale = np.log(parameters.scales(floor)) + by_row[:, None]
     squares = (rows.y[:, None] - rows.means) ** 2 * np.exp(-2.0 * log_scale)
     norm = gammaln((df + 1) / 2) - gammaln(df / 2) - 0.5 * np.log(df * np.pi)
-    return log_gate, norm - log_scale - 0.5 * (df + 1) * np.log1p(squares / df), squares
+    return norm - log_scale - 0.5 * (df + 1) * np.log1p(squares / df), squares
 
 
 def posterior_of(parameters, rows, floor):
     """Responsibilities (n, M) and log-densities (n,) of rows."""
-    log_gate, log_density, _ = _log_joint(parameters, rows, floor)
-    joint = log_gate + log_density
+    log_density, _ = _log_density(parameters, rows, floor)
+    joint = log_gate_of(parameters.intercepts, parameters.weights, rows.Z) + log_density
     total = logsumexp(joint, axis=1)
     return np.exp(joint - total[:, None]), total
 
@@ -161,36 +160,27 @@ def negative_objective(parameters, rows, floor, centre, penalty):
     gradient : StackedParameters
         Derivatives, each in the place of its parameter.
     """
-    df, w = parameters.df, rows.weight
-    log_gate, log_density, squares = _log_joint(parameters, rows, floor)
-    joint = log_gate + log_density
-    total = logsumexp(joint, axis=1)
-    resp = np.exp(joint - total[:, None]) * w[:, None]
-    proportions = log_softmax(parameters.intercepts)
+    df = parameters.df
+    log_density, squares = _log_density(parameters, rows, floor)
+    value, of_intercepts, of_weights, resp = gate_objective(
+        parameters.intercepts, parameters.weights, rows.Z, log_density, rows.weight, penalty
+    )
     off_centre = parameters.log_scales - centre
     off_mode = parameters.log_excess - LOG_EXCESS
-    value = (
-        -w @ total
-        + 0.5 * (penalty or 0.0) * np.sum(parameters.weights**2)
-        + 0.5 * SLOPE_PENALTY * parameters.slope**2
-        + 0.5 * SCALE_ROWS * off_centre @ off_centre
-        + 0.5 * off_mode**2
-        - DIRICHLET * proportions.sum()
-    )
+    value += 0.5 * SLOPE_PENALTY * parameters.slope**2
+    value += 0.5 * SCALE_ROWS * off_centre @ off_centre + 0.5 * off_mode**2
     heavy = squares / (df + squares)
     by_log_scale = resp * ((df + 1) * heavy - 1.0)
     by_df = digamma((df + 1) / 2) - digamma(df / 2) - 1 / df
     by_df = 0.5 * (by_df - np.log1p(squares / df) + (df + 1) / df * heavy)
     raw = _raw_variance(parameters)
-    excess = w[:, None] * np.exp(log_gate) - resp
     gradient = StackedParameters(
-        intercepts=excess.sum(axis=0) - DIRICHLET * (1.0 - len(raw) * np.exp(proportions)),
-        weights=parameters.weights if penalty is None
-        else rows.Z.T @ excess + penalty * parameters.weights,
+        intercepts=of_intercepts,
+        weights=of_weights,
         log_scales=SCALE_ROWS * off_centre - by_log_scale.sum(axis=0) * raw / (raw + floor**2),
         slope=SLOPE_PENALTY * parameters.slope - rows.u @ by_log_scale.sum(axis=1),
         log_excess=off_mode - np.sum(resp * by_df) * (df - 2.0),
-    )  # fmt: skip
+    )
     return value, gradient
 
 
@@ -241,37 +231,30 @@ def fit_parameters(rows, floor, penalty, start=None):
     return start.unpacked(result.x, gated), -float(result.fun), bool(result.success)
 
 
-def cross_fit_parameters(rows, floor, folds):
-    """The strength of the gate by its out-of-fold log-density, and what is known out of fold.
+def cross_fit_parameters(rows, floor, folds, penalties=GATE_PENALTIES):
+    """The strength of the gate, and what is known out of fold; see ``choose_penalty``.
 
     Parameters
     ----------
     rows : StackedRows
-        The rows; those of weight zero are looked at, and not learned from.
+        The rows.
     floor : float
         The smallest scale.
     folds : list of (train, test)
         Of the predictions.
-
-    Returns
-    -------
-    penalty : float or None
-        The best of ``GATE_PENALTIES``.
-    resp : ndarray of shape (n_samples, n_components)
-        Responsibilities under parameters that were fitted without the fold.
-    log_density : ndarray of shape (n_samples,)
-        Log-densities under these.
+    penalties : tuple of float or None, default=GATE_PENALTIES
+        Strengths to choose from, the simplest gate first.
     """
-    resp = {penalty: np.empty_like(rows.means) for penalty in GATE_PENALTIES}
-    log_density = {penalty: np.empty_like(rows.y) for penalty in GATE_PENALTIES}
-    for train, test in folds:
-        fitted = None
-        seen, unseen = rows.take(train[rows.weight[train] > 0]), rows.take(test)
-        for penalty in GATE_PENALTIES:  # each from the one before
-            fitted, _, _ = fit_parameters(seen, floor, penalty, fitted)
-            resp[penalty][test], log_density[penalty][test] = posterior_of(fitted, unseen, floor)
-    best = max(GATE_PENALTIES, key=lambda penalty: rows.weight @ log_density[penalty])
-    return best, resp[best], log_density[best]
+
+    def fit(seen, penalty, start):
+        return fit_parameters(rows.take(seen), floor, penalty, start)[0]
+
+    def posterior(parameters, unseen):
+        return posterior_of(parameters, rows.take(unseen), floor)
+
+    return choose_penalty(
+        rows.weight, folds, rows.means.shape[1], fit, posterior, penalties=penalties
+    )
 
 
 # Sizes of errors -----------------------------------------------------------------------------

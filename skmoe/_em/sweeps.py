@@ -3,7 +3,7 @@
 A sweep makes the M-step from the sums of the last pass, and the next pass, which is the E-step. The
 M-step of least squares is exact; logistic experts and a softmax gate make one Newton step of the
 bound that EM raises. Where the log-likelihood itself then falls, the step was too long, and is
-halved.
+halved. Where EM is slow, its steps are accelerated.
 """
 
 from abc import ABC, abstractmethod
@@ -38,6 +38,51 @@ class Sweep(ABC):
     def sums(self, problem, resp=None, with_curvature=None):
         """Sums of a pass with the parameters as they are."""
 
+    @abstractmethod
+    def point(self, problem):
+        """Parameters of experts, likelihood and gate, (n_parameters,), that EM steps add to."""
+
+    @abstractmethod
+    def go_to(self, problem, point):
+        """Set them."""
+
+    @abstractmethod
+    def metric(self, problem):
+        """Curvature of the complete data at the sums of the last pass, block after block.
+
+        Arrays (n_blocks, size, size) for as many blocks of ``point``, in its order.
+        """
+
+    def accelerated(self, problem, point, value):
+        """Whether a pass at the proposal of ``problem.acceleration`` is better than EM's step.
+
+        Parameters
+        ----------
+        problem : OnePassProblem
+            At the parameters of EM's next step, with the sums of the last pass.
+        point : ndarray of shape (n_parameters,)
+            Parameters of the last pass.
+        value : float
+            Penalised log-likelihood there.
+        """
+        now = self.point(problem)
+        blocks = self.metric(problem)
+        proposal, least = problem.acceleration.propose(
+            point, now - point, lambda directions: _times(blocks, directions)
+        )
+        if proposal is None:
+            return False
+        before = problem.experts, problem.likelihood, problem.gate, problem.sums
+        problem.experts, problem.likelihood = map(shallow_copy, before[:2])
+        problem.gate = shallow_copy(problem.gate)
+        self.go_to(problem, proposal)
+        self.take_pass(problem)
+        if problem.sums.value + problem.log_prior() >= value + least:
+            return True
+        problem.experts, problem.likelihood, problem.gate, problem.sums = before
+        problem.acceleration.reject()
+        return False
+
     def take_pass(self, problem):
         """E-step with the parameters as they are, and the sums for the next M-step."""
         problem.sums = self.sums(problem)
@@ -60,7 +105,9 @@ class LeastSquaresSweep(Sweep):
         """M-step and pass; the penalised log-likelihood reached."""
         experts, likelihood, before = problem.experts, problem.likelihood, problem.gate
         given, size, entropy = problem.given, 1.0, 0.0
-        if given is not None:
+        if given is None:
+            point, value = self.point(problem), problem.sums.value + problem.log_prior()
+        else:
             share = np.where(given > 0, given, 1.0)
             entropy = -problem.weight @ np.einsum("nk,nk->n", share, np.log(share))
             problem.sums = self.sums(problem, given)
@@ -86,6 +133,8 @@ class LeastSquaresSweep(Sweep):
             problem.gate = shallow_copy(before)
             if size >= SMALLEST_STEP:
                 problem.gate.learn_sums(sums, size)
+            if given is None and size == 1.0 and self.accelerated(problem, point, value):
+                return problem.sums.value + problem.log_prior()
             self.take_pass(problem)
             total = problem.sums.value + problem.log_prior()
             if size < SMALLEST_STEP or total >= bound - ROUNDING * abs(bound):
@@ -113,6 +162,30 @@ class LeastSquaresSweep(Sweep):
         errors = squares[:, 0] * problem.experts.y_scale[0] ** 2 / scale**2
         of_rows = -0.5 * errors - problem.sums.mass * np.log(scale * np.sqrt(2 * np.pi))
         return of_rows.sum()
+
+    def point(self, problem):
+        """Linear functions, logarithms of scales, and logits."""
+        functions, scale = problem.experts.standard_coef, problem.likelihood.scale_
+        return np.concatenate(
+            [functions.ravel(), np.log(scale), problem.gate.sum_logits().T.ravel()]
+        )
+
+    def go_to(self, problem, point):
+        """Set them."""
+        experts, likelihood = problem.experts, problem.likelihood
+        shape = experts.standard_coef.shape
+        ends = np.cumsum([np.prod(shape), shape[0]])
+        functions, log_scale, logits = np.split(point, ends)
+        experts.set_functions(functions.reshape(shape))
+        likelihood.scale_ = np.maximum(np.exp(log_scale), likelihood.floor_)
+        problem.gate.set_logits(logits.reshape(shape[0], -1).T)
+
+    def metric(self, problem):
+        """Curvature of the complete data; see ``Sweep``."""
+        sums, y_scale = problem.sums, problem.experts.y_scale[0]
+        precision = (y_scale / problem.likelihood.scale_) ** 2
+        of_scales = 2 * sums.mass[:, None, None]
+        return [sums.gram * precision[:, None, None], of_scales, problem.gate.curvature_of_each()]
 
     def sums(self, problem, resp=None, with_curvature=None):
         """Sums of a pass with the parameters as they are."""
@@ -181,6 +254,7 @@ class LogisticSweep(Sweep):
         """Newton step of the experts, and of the gate, that raises what ``_total`` is; the gain."""
         sums, gate, experts = problem.sums, problem.gate, problem.experts
         before, size = self._total(problem), 1.0
+        point = self.point(problem)
         least = before - max(ROUNDING, np.finfo(experts.rows.X.dtype).eps) * abs(before)
         while size >= SMALLEST_STEP:
             problem.experts = shallow_copy(experts)
@@ -188,6 +262,8 @@ class LogisticSweep(Sweep):
             if with_gate:
                 problem.gate = shallow_copy(gate)
                 problem.gate.learn_sums(sums, size)
+            if resp is None and size == 1.0 and self.accelerated(problem, point, before):
+                return self._total(problem) - before
             wanted = with_gate and problem.gate.wants_curvature
             problem.sums = self.sums(problem, resp, wanted)
             problem.load_from_sums()
@@ -197,6 +273,21 @@ class LogisticSweep(Sweep):
         problem.sums, problem.gate, problem.experts = sums, gate, experts
         problem.load_from_sums()
         return 0.0
+
+    def point(self, problem):
+        """Log-odds of the experts, and logits."""
+        return np.append(problem.experts.log_odds, problem.gate.sum_logits().T)
+
+    def go_to(self, problem, point):
+        """Set them."""
+        shape = problem.experts.log_odds.shape
+        functions, logits = np.split(point, [np.prod(shape)])
+        problem.experts.set_functions(functions.reshape(shape))
+        problem.gate.set_logits(logits.reshape(shape[0], -1).T)
+
+    def metric(self, problem):
+        """Curvature of the complete data; see ``Sweep``."""
+        return [problem.experts.curvature_of_each(), problem.gate.curvature_of_each()]
 
     @staticmethod
     def _total(problem):
@@ -232,3 +323,14 @@ class LogisticSweep(Sweep):
         )
         flat = problem.rows.reduce(run_pass, parameters)
         return Sums.from_kernel(flat, *functions.shape, with_curvature)
+
+
+def _times(blocks, directions):
+    """Products (n_parameters, n_directions) of blocks on a diagonal and directions."""
+    products, start = [], 0
+    for block in blocks:
+        n_blocks, size, _ = block.shape
+        part = directions[start : start + n_blocks * size].reshape(n_blocks, size, -1)
+        products.append((block @ part).reshape(n_blocks * size, -1))
+        start += n_blocks * size
+    return np.concatenate(products)

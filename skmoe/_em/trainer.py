@@ -49,9 +49,14 @@ class Trainer:
         Objectives of each start.
     log_evidence : dict of int to float or None
         Evidence of each number of experts that was tried, where evidence chooses it.
+    specialisation : Specialisation or None
+        What specialists are worth, where they have to be worth their while.
+    grows : bool
+        Whether experts can be added to what it trains.
     """
 
-    log_evidence = None
+    log_evidence = specialisation = None
+    grows = True
 
     def __init__(self, problem, data, parts, settings, *, folds, splitting, seed):
         self.problem, self.data, self.parts, self.settings = problem, data, parts, settings
@@ -129,7 +134,7 @@ class Trainer:
         whole = callable(self.settings.init) or data.subjects is not None or len(data.y) < 2 * few
         sample = data if whole else data.sample(few)
         is_quick = problem.experts.is_solved and not problem.gate.is_costly
-        chosen = problem if is_quick else self._surrogate()
+        chosen = problem if is_quick else surrogate(data, self.parts, problem.top_k)
         small = chosen if sample is data else chosen.on_rows(sample)
         state, ends, paths = best_start(small, self._draw(sample), self.settings.n_jobs)
         small.restore(state)
@@ -143,33 +148,6 @@ class Trainer:
         settings = self.settings
         return draw_starts(
             settings.init, settings.n_init, data, self.n_experts, self.seed, self.parts.labels
-        )
-
-    def _surrogate(self):
-        """The same data under linear experts, quick to fit: to choose a start for others.
-
-        Behind a classifier as gate, proportions take its place: a softmax could not draw the
-        regions that the classifier can.
-        """
-        problem, data, parts = self.problem, self.data, self.parts
-        is_softmax = isinstance(parts.gate.trained, SoftmaxGate)
-        likelihood = parts.likelihood.fitting(in_sample=True, linear=True)
-        experts = parts.family.experts(
-            data.columns,
-            likelihood.expert_target(data.y),
-            data.weight,
-            self.n_experts,
-            penalty=SURROGATE_PENALTY,
-            prior=True,
-            exposure=data.exposure,
-        )
-        return GeneralProblem(
-            experts,
-            SoftmaxGate(warm_start=True, max_iter=1) if is_softmax else ConstantGate(),
-            likelihood.start(data.y, data.weight, self.n_experts),
-            replace(data, X=None, Z=data.columns),  # short runs in other processes need no more
-            Z=data.columns,
-            top_k=problem.top_k,
         )
 
     def _may_start_alike(self):
@@ -250,6 +228,34 @@ class Trainer:
         return learn_scale_model(
             problem, X, estimator, folds, optional=optional, n_jobs=self.settings.n_jobs
         )
+
+
+def surrogate(data, parts, top_k=None):
+    """The same data under linear experts, quick to fit: to choose a start for others.
+
+    Behind a classifier as gate, proportions take its place: a softmax could not draw the regions
+    that the classifier can.
+    """
+    is_softmax = isinstance(parts.gate.trained, SoftmaxGate)
+    likelihood = parts.likelihood.fitting(in_sample=True, linear=True)
+    n_experts = len(parts.names)
+    experts = parts.family.experts(
+        data.columns,
+        likelihood.expert_target(data.y),
+        data.weight,
+        n_experts,
+        penalty=SURROGATE_PENALTY,
+        prior=True,
+        exposure=data.exposure,
+    )
+    return GeneralProblem(
+        experts,
+        SoftmaxGate(warm_start=True, max_iter=1) if is_softmax else ConstantGate(),
+        likelihood.start(data.y, data.weight, n_experts),
+        replace(data, X=None, Z=data.columns),  # short runs in other processes need no more
+        Z=data.columns,
+        top_k=top_k,
+    )
 
 
 def print_progress(objectives, interval):

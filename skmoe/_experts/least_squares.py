@@ -91,6 +91,10 @@ class LeastSquaresExperts(LinearExperts):
             return self.coef
         return np.zeros((self.n_experts, len(self.mean) + 1, self.y_scale.size))
 
+    def set_functions(self, coef):
+        """Set ``standard_coef``."""
+        self._set_coef(coef)
+
     def predict_standardised(self, columns):
         """Predictions (n_rows, n_experts) of one output for rows of standardised columns."""
         coef = self.coef[:, :, 0].T

@@ -40,7 +40,7 @@ class LogLinearExperts(LinearExperts):
             X, y, weight, n_experts, penalty=penalty, per_column_unit=per_column_unit, units=units
         )
         self.glm, self.prior, self.penalty = glm, prior, 0.0
-        self.coef = np.zeros((n_experts, self.design.shape[1]))
+        self.coef = np.zeros((n_experts, X.shape[1] + 1))
         total = weight.sum() if exposure is None else weight @ exposure
         self.coef[:, -1] = np.log(weight @ y / total)
         self._begun = False

@@ -69,9 +69,23 @@ class LogisticExperts(LinearExperts):
         )
         step *= size * multinomial.shortening(step.T, sums.rows_gram)[:, None]
         mass = max(self._curvature[:, -1, -1].sum(), 1e-300)
-        self._drift += np.sqrt(max(np.vdot(step, slope), 0.0) / mass)
-        half = 0.5 * (log_odds + step)
-        self._set_coef(np.stack([-half, half], axis=2))
+        self._drift += np.sqrt(max(np.vdot(step, slope), 0.0)) / np.sqrt(mass)
+        self._set_log_odds(log_odds + step)
+
+    def set_functions(self, log_odds):
+        """Set the log-odds (n_experts, p) of two classes, between steps from sums."""
+        change = log_odds - self.log_odds
+        squares = np.einsum("kp,kpq,kq->", change, self._curvature, change)
+        mass = max(self._curvature[:, -1, -1].sum(), 1e-300)
+        self._drift += np.sqrt(max(squares, 0.0)) / np.sqrt(mass)
+        self._set_log_odds(log_odds)
+
+    def curvature_of_each(self):
+        """Curvature of the penalised log-likelihood of each expert, (n_experts, p, p)."""
+        return self._curvature + np.diag(np.append(self.alpha, 0.0))
+
+    def _set_log_odds(self, log_odds):
+        self._set_coef(np.stack([-0.5 * log_odds, 0.5 * log_odds], axis=2))
 
     @property
     def wants_curvature(self):

@@ -215,6 +215,11 @@ class Precisions:
         return special.digamma(self.shape) - np.log(self.rate)
 
     @property
+    def log_scale_precision(self):
+        """Prior precisions of -1/2 log lambda given s_0, by the curvature at the means, (K,)."""
+        return 2 * self.nu * self.centre * self.mean
+
+    @property
     def divergence(self):
         """KL(q(lambda) || p(lambda))."""
         shape, rate, a, b = self.shape, self.rate, 0.5 * self.nu, 0.5 * self.nu * self.centre
@@ -298,13 +303,6 @@ class PooledExperts(Pooled, LeastSquaresExperts):
         self.nu, self.own_variance = SHARED_NU if shared_scale else NU, own_variance
 
     targets = property(lambda self: self._targets)
-
-    @property
-    def own(self):
-        """Columns of the design in which experts differ, (q,)."""
-        if self.n_experts == 1 or self.shared is None:
-            return np.full(self.design.shape[1], self.n_experts > 1)
-        return ~self.shared
 
     def begin(self, resp):
         """Forget everything, and learn from the responsibilities of a start."""

@@ -40,6 +40,13 @@ class Pooled(ABC):
 
     design = property(lambda self: self._design)
 
+    @property
+    def own(self):
+        """Columns of the design in which experts differ, (q,)."""
+        if self.n_experts == 1 or self.shared is None:
+            return np.full(self.design.shape[1], self.n_experts > 1)
+        return ~self.shared
+
     def resized(self, n_experts):
         """As many untrained experts on the same rows."""
         twin = copy.copy(self)

@@ -1,22 +1,13 @@
 r"""Logistic experts with partially pooled coefficients.
 
-In standardised columns with the intercept last, x, expert k has a linear function f_m = x'b_km for
-the second of two classes, or for each of three and more, and
+Expert k has a linear function f_m = x'b_km for the second of two classes, or for each of three and
+more, and
 
     P(y_i = c | z_i = k)  =  softmax(f)_c      (of two classes, a logistic function of f)
-    b_k = b_0 + d_k,   b_0 ~ N(0, diag(rho)),   d_k ~ N(0, diag(tau))
 
-alike for each function, which share rho and tau; see ``pooled`` for these. Under a normal q(b) the
-functions of a row are normal, with means and variances, and the expected log-probability of its
-class has no closed form. A bound from below stands for it: that of Jaakkola and Jordan [1]_ for two
-classes, the tilted one of Knowles and Minka [2]_ for more. With
-
-    curvature = -2 d bound / d variance,    slope = d bound / d mean
-
-q(b) is the exact posterior under a normal likelihood with the sums gram = sum v R curvature x x'
-and cross = sum v R (slope + curvature mean) x, or moves a part of the way there [3]_. Of two
-classes the whole way is coordinate ascent; of more a step that lowers the bound is taken again
-shorter.
+whose expected logarithm has no closed form. A bound from below stands for it: that of Jaakkola and
+Jordan [1]_ for two classes, the tilted one of Knowles and Minka [2]_ for more. Of two classes the
+whole step of ``pooled_steps`` is coordinate ascent.
 
 References
 ----------
@@ -24,60 +15,32 @@ References
    Statistics and Computing 10 (2000) 25-37.
 .. [2] D. A. Knowles and T. P. Minka, "Non-conjugate variational message passing for multinomial and
    binary regression", NIPS 24 (2011) 1701-1709.
-.. [3] M. E. Khan and W. Lin, "Conjugate-computation variational inference", AISTATS (2017).
 """
-
-from dataclasses import dataclass
 
 import numpy as np
 from scipy import special
 
-from .._numerics.columns import quadratic_forms
-from .._numerics.statistics import weighted_grams
 from .logistic import LogisticExperts
-from .pooled import (
-    INTERCEPT_VARIANCE,
-    LARGEST_VARIANCE,
-    LONGEST_STEP,
-    SMALL_PENALTY,
-    SMALLEST_VARIANCE,
-    learn_variances,
-    pooled_coefficients,
-)
-from .pooled_base import Pooled
+from .pooled import LARGEST_VARIANCE, LONGEST_STEP, SMALLEST_VARIANCE
+from .pooled_steps import Expected, PooledInSteps, posteriors
 
-FIRST_ROUNDS = 6  # of coefficients and variances for the responsibilities of a start
-GROWTH = 1.3  # of the size of a step, after one that raised the bound
 NO_SLOPE = 1e-4  # variance of slopes that leave an expert constant
-SMALLEST_SIZE = 0.02  # of a step, below which none is taken
-ROUNDING = 1e-10  # of a sum over rows, relative
 N_TILTS = 4  # steps to the best tilt of a row
 
 
 # Expected log-probabilities -------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Expected:
-    """Bounds of expected log-probabilities, and their derivatives.
+class _Classes:
+    """Kinds whose steps begin at zero."""
 
-    Attributes
-    ----------
-    value : ndarray of shape (n_samples, n_experts)
-        Bounds.
-    curvature, working : ndarray of shape (n_samples, n_experts, n_functions)
-        ``-2 d value / d variance``, not negative, and ``d value / d mean + curvature * mean``.
-    tilt : ndarray of shape (n_samples, n_experts, n_functions) or None
-        For bounds near these to start from.
-    """
-
-    value: np.ndarray
-    curvature: np.ndarray
-    working: np.ndarray
-    tilt: np.ndarray | None = None
+    def first(self, labels, n_experts):
+        """``Expected`` of rows whose functions are zero."""
+        nothing = np.zeros((len(labels), n_experts, self.n_functions))
+        return self.expected(labels, nothing, nothing)
 
 
-class TwoClasses:
+class TwoClasses(_Classes):
     """Jaakkola's and Jordan's bound, at its best: xi^2 = mean^2 + variance.
 
     ``log s(xi) - xi / 2 + (y - 1/2) mean`` with the curvature ``tanh(xi / 2) / (2 xi)``.
@@ -106,7 +69,7 @@ class TwoClasses:
         return Expected(value[:, :, 0], curvature, np.broadcast_to(sign, mean.shape))
 
 
-class ManyClasses:
+class ManyClasses(_Classes):
     """Knowles' and Minka's tilted bound.
 
     For any tilts a, ``E log sum exp f <= log sum_c exp(m_c + (1 - 2 a_c) v_c / 2) + sum a_c^2 v_c /
@@ -148,24 +111,11 @@ def _softmax(values):
     return proba, (largest + np.log(norm))[..., 0]
 
 
-# Coefficients ---------------------------------------------------------------------------------
+# Prior variances ------------------------------------------------------------------------------
 
 
-def _coefficients(gram, cross, tau, rho):
-    """Posteriors of all functions, a list of Coefficients."""
-    return [pooled_coefficients(*each) for each in zip(gram, cross, tau, rho, strict=True)]
-
-
-def _learn_variances_of_one(gram, cross, tau, rho, with_tau):
-    """``learn_variances`` of the log-odds of two classes."""
-    found, tau, rho = learn_variances(
-        gram[0], cross[0], tau[0], rho[0], np.full(tau.shape[1], with_tau)
-    )
-    return [found], tau[None], rho[None]
-
-
-def _learn_variances_of_all(gram, cross, tau, rho, with_tau):
-    """The same for several functions that share their variances, by MacKay's step, or EM's.
+def _learn_variances_of_all(gram, cross, tau, rho, learned):
+    """``learn_variances`` of functions that share their variances, by MacKay's step, or EM's.
 
     With variances of its own, the function of one class would shrink to nothing: what is added to
     those of all classes alike makes no difference to the rows.
@@ -176,7 +126,7 @@ def _learn_variances_of_all(gram, cross, tau, rho, with_tau):
     tau, rho : ndarray of shape (n_functions, q)
         The rows of each are alike.
     """
-    now = _coefficients(gram, cross, tau, rho)
+    now = posteriors(gram, cross, tau, rho)
     shared_mean, shared_var, own_mean, own_var = (
         np.stack([vars(each)[name] for each in now])
         for name in ("shared_mean", "shared_var", "own_mean", "own_var")
@@ -185,9 +135,9 @@ def _learn_variances_of_all(gram, cross, tau, rho, with_tau):
     for step in (_mackay, _em):
         new_tau, new_rho = tau.copy(), rho.copy()
         new_rho[:, slopes] = step(shared_mean[:, slopes], shared_var[:, slopes], rho)
-        for group in (slopes, intercept) if with_tau else ():
+        for group in (slopes, intercept) if learned.all() else ():
             new_tau[:, group] = step(own_mean[..., group], own_var[..., group], tau[:, group])
-        new = _coefficients(gram, cross, new_tau, new_rho)
+        new = posteriors(gram, cross, new_tau, new_rho)
         if sum(each.evidence for each in new) >= sum(each.evidence for each in now):
             return new, new_tau, new_rho
     return now, tau, rho
@@ -213,40 +163,7 @@ def _mackay(mean, var, last):
 # Experts in training --------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Posterior:
-    """What is known of the coefficients.
-
-    Attributes
-    ----------
-    coefficients : list of Coefficients
-        Of each function.
-    gram, cross : ndarray of shape (n_functions, K, q, q) and (n_functions, K, q)
-        Sums that they are the posterior of.
-    tau, rho : ndarray of shape (n_functions, q)
-        Prior variances.
-    expected : Expected
-        Of the rows.
-    """
-
-    coefficients: list
-    gram: np.ndarray
-    cross: np.ndarray
-    tau: np.ndarray
-    rho: np.ndarray
-    expected: Expected
-
-    @property
-    def divergence(self):
-        """What is paid for what is not known of the coefficients."""
-        return sum(each.divergence for each in self.coefficients)
-
-    def bound(self, weights):
-        """What a step raises at these weights (n_samples, n_experts) of the rows."""
-        return np.vdot(weights, self.expected.value) - self.divergence
-
-
-class PooledLogisticExperts(Pooled, LogisticExperts):
+class PooledLogisticExperts(PooledInSteps, LogisticExperts):
     """K logistic experts with partially pooled coefficients.
 
     Parameters
@@ -267,60 +184,11 @@ class PooledLogisticExperts(Pooled, LogisticExperts):
         self.own_variance = own_variance
         self._stand_on(X, weight)
         self.kind = TwoClasses() if self.n_classes == 2 else ManyClasses(self.n_classes)
-        self._labels = self.labels[:, -self.kind.n_functions :]
-
-    tau = property(lambda self: self.posterior.tau)
-    rho = property(lambda self: self.posterior.rho)
-
-    def begin(self, resp):
-        """Forget everything, and learn from the responsibilities of a start."""
-        shape = (self.kind.n_functions, self.n_experts, self.design.shape[1])
-        tau = 1.0 if self.own_variance is None else self.own_variance
-        tau = np.full((shape[0], shape[2]), 0.0 if self.n_experts == 1 else tau)
-        rho = np.ones((shape[0], shape[2]))
-        rho[:, -1] = INTERCEPT_VARIANCE
-        nothing = np.zeros((len(self.design), self.n_experts, shape[0]))
-        expected = self.kind.expected(self._labels, nothing, nothing)
-        first = Posterior([], np.zeros((*shape, shape[2])), np.zeros(shape), tau, rho, expected)
-        self._set(self._moved(first, self._sums(first, resp * self.weight[:, None]), 1.0, False))
-        self._size = self.kind.first_size
-        self.fit(resp, n_rounds=FIRST_ROUNDS)
-
-    def fit(self, resp, working=None, exposure=None, n_rounds=1):
-        """Coefficients and prior variances of a higher bound; see ``Experts``."""
-        weights = resp * self.weight[:, None]
-        for _ in range(n_rounds):
-            self._set(self._better(weights))
-        self.n_fits += self.n_experts
-
-    def _better(self, weights):
-        """The posterior after a step, as long as the bound lets it be."""
-        now = self.posterior
-        least = now.bound(weights)
-        least -= ROUNDING * abs(least)
-        sums, learns = self._sums(now, weights), True
-        while self._size > SMALLEST_SIZE:
-            new = self._moved(now, sums, self._size, learns)
-            if new.bound(weights) >= least:
-                self._size = min(self.kind.largest_size, GROWTH * self._size)
-                return new
-            if not learns:
-                self._size *= 0.5
-            learns = False
-        self._size = self.kind.first_size
-        return now
+        self.targets_of_kind = self.labels[:, -self.kind.n_functions :]
 
     def _sums(self, now, weights):
-        """Sums over the rows, shaped like ``gram`` and ``cross`` of ``Posterior``."""
-        n_columns = self.design.shape[1]
-        curvature, working = (
-            (weights[:, :, None] * each).transpose(0, 2, 1).reshape(len(weights), -1)
-            for each in (now.expected.curvature, now.expected.working)
-        )
-        shape = (self.kind.n_functions, self.n_experts, n_columns)
-        gram = weighted_grams(self.design, curvature).reshape(*shape, n_columns)
-        cross = (working.T @ self.design).reshape(shape)
-        if shape[0] > 1 and now.coefficients:
+        gram, cross = super()._sums(now, weights)
+        if len(gram) > 1 and now.coefficients:
             shift, of_prior = self._to_centre(now)
             cross += np.einsum("mkij,kj->mki", gram, shift) + of_prior
         return gram, cross
@@ -347,65 +215,18 @@ class PooledLogisticExperts(Pooled, LogisticExperts):
         turned /= np.maximum(of_deviation.sum(axis=0), 1e-300)
         return moved + turned, of_average * moved + of_deviation * turned
 
-    def _moved(self, now, sums, size, learns):
-        """The posterior after a step of a size between 0 and 1; with prior variances or without."""
-        gram, cross = (
-            (1 - size) * old + size * new
-            for old, new in zip((now.gram, now.cross), sums, strict=True)
-        )
-        tau, rho = now.tau, now.rho
-        with_tau = self.n_experts > 1 and self.own_variance is None
-        if learns:
-            learn = _learn_variances_of_all if len(gram) > 1 else _learn_variances_of_one
-            coefficients, tau, rho = learn(gram, cross, tau, rho, with_tau)
-        else:
-            coefficients = _coefficients(gram, cross, tau, rho)
-        mean = np.stack([self.design @ each.mean.T for each in coefficients], axis=2)
-        variance = np.stack([quadratic_forms(self.design, c.cov) for c in coefficients], axis=2)
-        expected = self.kind.expected(self._labels, mean, np.maximum(variance, 0.0), now.expected)
-        return Posterior(coefficients, gram, cross, tau, rho, expected)
+    def _learn_variances(self, gram, cross, tau, rho, learned):
+        learn = _learn_variances_of_all if len(gram) > 1 else super()._learn_variances
+        return learn(gram, cross, tau, rho, learned)
 
-    def _set(self, posterior):
-        self.posterior = posterior
-        coef = np.stack([each.mean for each in posterior.coefficients], axis=2)
-        self._set_coef(np.dstack([-0.5 * coef, 0.5 * coef]) if self.n_classes == 2 else coef)
+    def _set_means(self, mean):
+        self._set_coef(np.dstack([-0.5 * mean, 0.5 * mean]) if self.n_classes == 2 else mean)
 
     def _set_coef(self, coef):
         self.coef, self.predictions = coef, None
-
-    def state(self):
-        """What ``restore`` needs; never changed in place."""
-        return self.posterior, self._size
-
-    def restore(self, state):
-        """Back to an earlier state."""
-        posterior, self._size = state
-        self._set(posterior)
-
-    @property
-    def divergence(self):
-        """What is paid for what is not known of the coefficients."""
-        return self.posterior.divergence
-
-    def loss_as_one(self, k, other):
-        """Log-likelihood that two experts lose with one function, by the quadratic in the sums."""
-        gram, cross = self.posterior.gram, self.posterior.cross
-        alone = _optimum(gram[:, [k, other]], cross[:, [k, other]])
-        together = _optimum(gram[:, k] + gram[:, other], cross[:, k] + cross[:, other])
-        return float(alone - together)
 
     @property
     def is_one_expert(self):
         """Whether no more experts than classes ignore the rows: the gate is the regression then."""
         slopes = (self.tau + self.rho)[:, :-1]
         return self.n_experts <= self.n_classes and bool((slopes < NO_SLOPE).all())
-
-    def expected_log_density(self):
-        """Bound of the expected log-probability of each row's class, (n, K)."""
-        return self.posterior.expected.value
-
-
-def _optimum(gram, cross):
-    """Largest values of ``cross'b - 1/2 b'gram b`` for the last axes, summed."""
-    penalty = SMALL_PENALTY * np.eye(gram.shape[-1])
-    return 0.5 * np.vdot(cross, np.linalg.solve(gram + penalty, cross[..., None])[..., 0])

@@ -8,6 +8,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.utils import check_random_state
 
 STACK = "stack"  # the expert that combines the others where all know all rows
+GENERALIST = "generalist"  # the expert that all rows teach, beside clones that specialise
 
 
 @contextmanager

@@ -56,6 +56,12 @@ class StandardColumns:
         """Coefficients (n_features + 1, m) of standardised columns, from those of the design."""
         return coef if self.basis is None else np.vstack([self.basis @ coef[:-1], coef[-1:]])
 
+    def standard_variances(self, variances):
+        """Prior variances (m, n_features + 1) of standardised columns, from those of the design."""
+        if self.basis is None:
+            return variances
+        return np.hstack([np.repeat(variances[:, :1], len(self.mean), axis=1), variances[:, -1:]])
+
 
 def quadratic_forms(design, cov):
     """``x' C_k x`` for rows of a design and the covariances (K, q, q), (n, K)."""

@@ -9,6 +9,7 @@ which the mixtures wrap around it themselves.
 from ._base import BaseGate
 from ._classifier import ClassifierGate
 from ._constant import ConstantGate
+from ._forest import ForestGate
 from ._gaussian import GaussianGate
 from ._softmax import SoftmaxGate
 from ._tree import TreeGate
@@ -17,6 +18,7 @@ __all__ = [
     "BaseGate",
     "ClassifierGate",
     "ConstantGate",
+    "ForestGate",
     "GaussianGate",
     "SoftmaxGate",
     "TreeGate",

@@ -1,6 +1,7 @@
 """The gate of a plain mixture: proportions."""
 
 import numpy as np
+from scipy.special import softmax
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ._base import BaseGate, shares, soft_labels
@@ -101,6 +102,29 @@ class ConstantGate(BaseGate):
             Not looked at: the fit is exact.
         """
         self._set_proportions(sums.mass)
+
+    def set_logits(self, logits):
+        """Set the proportions, as ``sum_logits`` returns their logarithms.
+
+        Parameters
+        ----------
+        logits : ndarray of shape (n_features + 1, n_experts)
+            The intercepts last, up to a constant.
+        """
+        self._set_proportions(self._mass.sum() * softmax(logits[-1]))
+
+    def curvature_of_each(self):
+        """Curvature of the log-likelihood in each logit alone.
+
+        Returns
+        -------
+        curvature : ndarray of shape (n_experts, n_features + 1, n_features + 1)
+            Zero but for the intercept.
+        """
+        p = self.n_features_in_ + 1
+        curvature = np.zeros((len(self.proportions_), p, p))
+        curvature[:, -1, -1] = self._mass
+        return curvature
 
     def learn_batch(self, X, y, sample_weight, *, keep, gain):
         """Refit from one more batch of rows.

@@ -253,9 +253,34 @@ class SoftmaxGate(BaseGate):
             self._factor, sums.excess - penalty[:, None] * coef
         )
         size *= _multinomial.shortening(step, sums.rows_gram).min()
-        mass = max(0.5 * self._bound[:, -1, -1].sum(), 1e-300)
-        self._drift += size * np.sqrt(max(decrement, 0.0) / mass)
+        self._drift += size * np.sqrt(max(decrement, 0.0)) / np.sqrt(self._bound_mass())
         self._set_weights(coef + size * step)
+
+    def set_logits(self, logits):
+        """Set the coefficients between steps from sums, as ``sum_logits`` returns them.
+
+        Parameters
+        ----------
+        logits : ndarray of shape (n_features + 1, n_experts)
+            The intercepts last.
+        """
+        change = (logits - self._standard_weights()).T
+        squares = np.einsum("kp,kpq,kq->", change, 0.5 * self._bound, change)
+        self._drift += np.sqrt(max(squares, 0.0)) / np.sqrt(self._bound_mass())
+        self._set_weights(logits)
+
+    def curvature_of_each(self):
+        """Curvature of the objective in the weights of each expert alone.
+
+        Returns
+        -------
+        curvature : ndarray of shape (n_experts, n_features + 1, n_features + 1)
+            As of the last step from sums that asked for it.
+        """
+        return 0.5 * self._bound + np.diag(self._penalty())
+
+    def _bound_mass(self):
+        return max(0.5 * self._bound[:, -1, -1].sum(), 1e-300)
 
     def _standardise(self, X):
         mean, scale = self._units

@@ -18,8 +18,8 @@ from .._experts.fitting import join_last, split_last
 from .._parallel import jobs
 from .._parameters import ExpertParameters
 from ..gates import BaseGate
-from ..likelihoods._terms import GaussianTerms
-from ._estimates import Estimates, check_applies, parameter_names, raw_parameters
+from ._estimates import check_applies, parameter_names, raw_parameters
+from ._posterior import estimates_of
 
 DRAWS = 100  # until all classes are in a resample
 
@@ -217,12 +217,9 @@ def bootstrap(
     seeds = check_random_state(random_state).randint(np.iinfo(np.int32).max, size=n_resamples)
     names = None
     if statistic is None:
-        names = parameter_names(estimator, _terms(estimator))
-        if _terms(estimator) is None:
-            recode = Estimates(estimator, X, y, sample_weight, exposure, subject).in_full_rank()
-        else:  # a prior identifies all of them
-            recode = np.eye(len(names[0]))
-        statistic = partial(_parameters, recode=recode)
+        names = parameter_names(estimator)
+        estimates = estimates_of(estimator, X, y, sample_weight, exposure, subject)
+        statistic = partial(_parameters, recode=estimates.in_full_rank())
     shared = (estimator, rows, known, statistic, method)
     with warnings.catch_warnings(), jobs(n_jobs, shared) as run:
         warnings.simplefilter("ignore")  # of one refit among many
@@ -233,7 +230,7 @@ def bootstrap(
 
 def _parameters(mixture, recode):
     """Parameters of a mixture as ``summary`` has them, NaN for those that are not identified."""
-    return recode @ raw_parameters(mixture, _terms(mixture))
+    return recode @ raw_parameters(mixture)
 
 
 @dataclass
@@ -307,12 +304,6 @@ def _check_rows(estimator, X, y, sample_weight, exposure, subject, groups):
     return Rows(X, y, weight, exposure, subject, groups, unit)
 
 
-def _terms(mixture):
-    """What lists the parameters of pooled lines; None where the likelihood does."""
-    pools_lines = mixture.likelihood_.averages_experts and not is_classifier(mixture)
-    return GaussianTerms if pools_lines else None
-
-
 def _check_options(estimator, statistic, method, n_resamples, confidence_level):
     if not isinstance(estimator, ExpertParameters):
         raise TypeError(f"estimator must be a mixture of experts; got {estimator!r}.")
@@ -323,7 +314,7 @@ def _check_options(estimator, statistic, method, n_resamples, confidence_level):
         raise ValueError(f"n_resamples must be 2 at least; got {n_resamples!r}.")
     if not 0 < confidence_level < 1:
         raise ValueError(f"confidence_level must be between 0 and 1; got {confidence_level!r}.")
-    if statistic is None and _terms(estimator) is None:
+    if statistic is None:
         try:
             check_applies(estimator)
         except ValueError as error:

@@ -49,6 +49,8 @@ class Estimates:
         If there is no such likelihood.
     """
 
+    keeps_all_columns = False
+
     def __init__(self, mixture, X, y, sample_weight, exposure=None, subject=None):
         check_applies(mixture)
         n_experts = len(mixture.experts_)
@@ -59,8 +61,8 @@ class Estimates:
         used = weight > 0
         self.mixture, weight = mixture, weight[used]
         gate = split_last(mixture.gate_)[1]
-        shared = mixture._shared_columns
-        self.columns = Columns(mixture, mixture.experts_[0], X, used, weight, shared)
+        every, shared = self.keeps_all_columns, mixture._shared_columns
+        self.columns = Columns(mixture, mixture.experts_[0], X, used, weight, shared, every)
         terms = mixture.likelihood_.terms()
         target = terms.target_of(mixture.likelihood_, y, exposure)[used]
         self.log_jacobian = weight @ terms.log_jacobian(target)
@@ -70,12 +72,13 @@ class Estimates:
             self.y_mean, self.y_scale = standardisation(target, weight)
             target = (target - self.y_mean) / self.y_scale
             self.log_jacobian -= weight.sum() * np.log(self.y_scale).sum()
+        subjects = None if subject is None else Subjects(subject[used], weight)
+        gate_weight = weight if subjects is None else subjects.row_weight
         if isinstance(gate, SoftmaxGate):
-            self.gate_columns = Columns(mixture, mixture.gate_, X, used, weight)
+            self.gate_columns = Columns(mixture, mixture.gate_, X, used, gate_weight, every=every)
         else:
             self.gate_columns = Columns.none(len(weight))
         gate_design = self.gate_columns.design
-        subjects = None if subject is None else Subjects(subject[used], weight)
         if subjects is not None:
             gate_design = subjects.of_first_rows(gate_design)
         self.likelihood = MixtureLikelihood(
@@ -264,7 +267,9 @@ class Estimates:
 
 
 class Columns:
-    """Standardised columns of full rank with an intercept, and the way back to raw units.
+    """Standardised columns with an intercept, and the way back to raw units.
+
+    Their rank is full unless ``every`` column is kept.
 
     Parameters
     ----------
@@ -280,11 +285,13 @@ class Columns:
         Their weights.
     shared : sequence of int, default=()
         Columns with one coefficient for all experts.
+    every : bool, default=False
+        Whether to keep columns that depend on others.
 
     Attributes
     ----------
     kept : ndarray of bool of shape (n_columns,)
-        The columns that do not depend on others.
+        The columns that have coefficients.
     design : ndarray of shape (n_used, n_kept + 1)
         The last column is one.
     to_raw : ndarray of shape (n_columns + 1, n_kept + 1)
@@ -296,9 +303,12 @@ class Columns:
         Of each column that is not kept, what it is made of.
     """
 
-    def __init__(self, mixture, estimator, X, used, weight, shared=()):
+    def __init__(self, mixture, estimator, X, used, weight, shared=(), every=False):
         X = columns_seen(estimator, X)[used]
-        self.kept = independent_columns(X, weight, shared)
+        if every:
+            self.kept = np.ones(X.shape[1], dtype=bool)
+        else:
+            self.kept = independent_columns(X, weight, shared)
         mean, scale = standardisation(X, weight)
         self._set((X - mean) / scale, mean, scale, weight)
         names = _column_names(mixture, split_last(estimator)[0], X.shape[1])
@@ -349,6 +359,8 @@ def _formula(coef, size, names):
 
 def check_applies(mixture):
     """Raise a ValueError that says why a mixture has no log-likelihood that is known here."""
+    if mixture.likelihood_.averages_experts and mixture._changed_by is None:
+        return  # pooled as fit has left it: linear experts behind a softmax gate or proportions
     try:
         mixture._check_linear()
     except ValueError as error:
@@ -356,7 +368,7 @@ def check_applies(mixture):
             "Standard errors need linear or logistic experts (one estimator to clone, None or "
             "a linear model that scikit-learn solves in one piece, such as LinearRegression, "
             "LogisticRegression or PoissonRegressor), predicted in-sample, at the "
-            "maximum of the likelihood: without top_k and pooling, and not after add_expert or the "
+            "maximum of the likelihood or pooled: without top_k, and not after add_expert or the "
             "like. " + OTHERWISE
         ) from error
     if mixture.likelihood_.terms() is None:
@@ -378,14 +390,11 @@ def check_applies(mixture):
         )
 
 
-def raw_parameters(mixture, terms=None):
-    """Parameters of a fitted mixture in the units of X and y, in the order of their names.
-
-    ``terms`` are by default those of the likelihood.
-    """
+def raw_parameters(mixture):
+    """Parameters of a fitted mixture in the units of X and y, in the order of their names."""
     experts = [split_last(expert)[1] for expert in mixture.experts_]
     gate = split_last(mixture.gate_)[1]
-    terms = mixture.likelihood_.terms() if terms is None else terms
+    terms = mixture.likelihood_.terms()
     parameters = [terms.of_fit(expert, mixture.likelihood_, k) for k, expert in enumerate(experts)]
     if isinstance(gate, SoftmaxGate):
         parameters.append(_against_first(np.column_stack([gate.intercept_, gate.coef_])))
@@ -394,14 +403,13 @@ def raw_parameters(mixture, terms=None):
     return np.concatenate([part.ravel() for part in parameters])
 
 
-def parameter_names(mixture, terms_class=None):
+def parameter_names(mixture):
     """Part and term of each parameter, two lists."""
-    terms_class = mixture.likelihood_.terms() if terms_class is None else terms_class
     parts, terms = [], []
     experts = list(mixture.named_experts_)
     head, last = split_last(mixture.experts_[0])
     of_expert = ["intercept", *_column_names(mixture, head, last.n_features_in_)]
-    of_expert += ["log_" + name.rstrip("_") for name in terms_class.logs_of]
+    of_expert += ["log_" + name.rstrip("_") for name in mixture.likelihood_.terms().logs_of]
     if is_classifier(mixture):
         first, *others = mixture.classes_.tolist()
         labels = [f": {label} against {first}" for label in others]

@@ -1,89 +1,115 @@
-"""Posterior of a mixture with pooling, in the units of X and y."""
+r"""Posterior of a mixture with pooling: a normal approximation, that of Laplace [1]_.
+
+With the observed information H of the mixture at the fitted parameters, which accounts for
+uncertainty about which expert made a row, and the prior covariance S of the parameters, their
+posterior covariance is :math:`(H + S^{-1})^{-1}`. The priors are those of the fit, but intercepts
+vary between experts at least as much as slopes do. Parameters are, around their prior means, a
+matrix L times independent standard normal variables, so that S = L L' and the covariance is
+:math:`L (I + L'HL)^{-1} L'`, also where experts share coefficients and S is singular.
+
+References
+----------
+.. [1] D. J. C. MacKay, "The evidence framework applied to classification networks", Neural
+   Computation 4 (1992) 720-736.
+"""
 
 import numpy as np
-from scipy import linalg, special
+from scipy import linalg
+from sklearn.base import is_classifier
 
 from .._em.pooled import INTERCEPT_PENALTY
 from .._experts.fitting import split_last
-from .._experts.prediction import columns_seen
-from .._numerics.columns import StandardColumns
-from .._numerics.multinomial import hessian_of_pairs
-from .._numerics.statistics import weighted_grams
 from ..gates import SoftmaxGate
-from ..likelihoods._terms import GaussianTerms
-from ._estimates import parameter_names, raw_parameters
+from ._estimates import OTHERWISE, Estimates
 
-NOTES = (
-    "of the experts: membership of the rows and prior variances taken as known",
-    "of the gate: normal approximation, from the curvature of its penalised log-likelihood",
-)
+COMMON_LOG_SCALE = 10.0  # standard deviation of what log-scales share: as good as flat
+NOTES = ("normal approximation, with prior variances taken as known",)
 
 
-def posterior(mixture, rows):
-    """Names, means and covariance of all parameters.
+class PosteriorEstimates(Estimates):
+    """The parameters of a mixture with pooling, and their posterior.
 
-    Parameters
-    ----------
-    mixture : mixture
-        Fitted with pooling.
-    rows : Rows
-        Those that it was fitted on.
-
-    Returns
-    -------
-    parts, terms : list of str
-        Where each parameter belongs, and what it is.
-    mean : ndarray of shape (n_terms,)
-    covariance : ndarray of shape (n_terms, n_terms)
-        Parameters of different experts are related by their common prior alone, and that is left
-        out.
+    See ``Estimates``. A prior identifies all coefficients, whatever columns depend on others.
     """
-    likelihood = mixture.likelihood_
-    n_experts = len(mixture.experts_)
-    scale_cov = 0.25 * special.polygamma(1, likelihood.df_.reshape(n_experts, -1) / 2)
-    to_raw = raw_units(likelihood.columns_)
-    outside = outside_space(likelihood.columns_)
-    blocks = []
-    for of_outputs, of_scales in zip(likelihood.coef_cov_, scale_cov, strict=True):
-        for cov, own, prior in zip(of_outputs, of_scales, likelihood.outside_var_, strict=True):
-            blocks += [to_raw @ cov @ to_raw.T + prior * outside, own]
-    if n_experts > 1:
-        blocks.append(_gate_covariance(mixture, rows))
-    names = parameter_names(mixture, GaussianTerms)
-    return *names, raw_parameters(mixture, GaussianTerms), linalg.block_diag(*blocks)
+
+    keeps_all_columns = True
+
+    def _shared_places(self):
+        return ()  # by the prior: deviations have the variance 0
+
+    def covariance(self):
+        """Covariance of the parameters under their posterior, in raw units.
+
+        Returns
+        -------
+        covariance : ndarray of shape (n_parameters, n_parameters)
+
+        Raises
+        ------
+        ValueError
+            If the fit is not near a maximum of the posterior.
+        """
+        root, theta = self._prior_root(), self.fitted()
+        information = self.likelihood.derivatives(theta)[2] + np.diag(self._of_floor())
+        try:
+            factor = linalg.cholesky(np.eye(root.shape[1]) + root.T @ information @ root)
+        except linalg.LinAlgError as error:
+            raise ValueError(
+                "The posterior has no maximum near the fit, so that no normal distribution is "
+                "near it: the rows can hardly part the experts. Fit with pooling=False, or ask "
+                f"for fewer experts. {OTHERWISE}"
+            ) from error
+        half = self.in_raw_units(theta)[1] @ root
+        half = linalg.solve_triangular(factor, half.T, trans="T")
+        return half.T @ half
+
+    def _of_floor(self):
+        """Information about log-scales from the least error variance, which is in every row's."""
+        of_floor, n_experts = np.zeros(self.likelihood.size), self.likelihood.n_experts
+        if self.mixture.likelihood_.log_scale_precision_ is not None:
+            likelihood, mass = self.mixture.likelihood_, self.likelihood.weight.sum()
+            share = (likelihood.floor_ / likelihood.scale_.reshape(n_experts, -1)) ** 2
+            each = 2 * share * mass * self.mixture.expert_load_[:, None]
+            size = self.columns.design.shape[1] + 1
+            of_floor[size - 1 : size * each.size : size] = each.ravel()
+        return of_floor
+
+    def _prior_root(self):
+        """Matrix L that makes parameters of independent standard normal variables."""
+        n_experts = self.likelihood.n_experts
+        gate = split_last(self.mixture.gate_)[1]
+        precision = np.full(self.gate_columns.design.shape[1], INTERCEPT_PENALTY)
+        if isinstance(gate, SoftmaxGate):
+            precision[:-1] = gate.alpha
+        of_gate = np.kron(_against_first(n_experts), np.diag(precision**-0.5))
+        return linalg.block_diag(self._prior_root_of_experts(), of_gate)
+
+    def _prior_root_of_experts(self):
+        likelihood, n_experts = self.mixture.likelihood_, self.likelihood.n_experts
+        n_functions, unit = len(likelihood.own_var_), self.y_scale[:, None]
+        own_var = likelihood.own_var_.copy()
+        # As many numbers as experts tell hardly how much intercepts vary: the estimate is often 0.
+        own_var[:, -1] = own_var.max(axis=1)
+        of_functions = np.eye(n_functions)
+        if is_classifier(self.mixture) and n_functions > 1:
+            of_functions, unit = _against_first(n_functions), 1.0
+        of_sources = np.column_stack([np.eye(n_experts), np.ones(n_experts)])  # own, then shared
+        sd = np.sqrt([own_var] * n_experts + [likelihood.shared_var_]) / unit
+        if self.likelihood.terms.logs_of:
+            of_logs = np.full((n_experts + 1, n_functions), COMMON_LOG_SCALE)
+            if likelihood.log_scale_precision_ is not None:
+                of_logs[:-1] = likelihood.log_scale_precision_.reshape(n_experts, -1) ** -0.5
+            sd = np.dstack([sd, of_logs])
+        root = np.einsum("ks,mf,sfj,ij->kmisfj", of_sources, of_functions, sd, np.eye(sd.shape[2]))
+        return root.reshape(np.prod(root.shape[:3]), -1)
 
 
-def raw_units(columns):
-    """Matrix that makes coefficients in raw units, intercept first, of those of a design."""
-    standard = columns.standard(np.eye(len(columns.design(columns.mean[None])[0])))
-    slopes = standard[:-1] / columns.scale[:, None]
-    return np.vstack([standard[-1] - columns.mean @ slopes, slopes])
+def estimates_of(mixture, *rows):
+    """``PosteriorEstimates`` of a mixture with pooling, ``Estimates`` of any other."""
+    kind = PosteriorEstimates if mixture.likelihood_.averages_experts else Estimates
+    return kind(mixture, *rows)
 
 
-def outside_space(columns):
-    """Covariance of coefficients in raw units per unit of variance outside of the design."""
-    n_columns = len(columns.mean)
-    if columns.basis is None:
-        return np.zeros((n_columns + 1, n_columns + 1))
-    rest = np.eye(n_columns) - columns.basis @ columns.basis.T
-    to_raw = np.vstack([-columns.mean / columns.scale, np.diag(1 / columns.scale)])
-    return to_raw @ rest @ to_raw.T
-
-
-def _gate_covariance(mixture, rows):
-    """Of the log-odds against the first expert, in raw units."""
-    gate = split_last(mixture.gate_)[1]
-    weight, proba, is_softmax = rows.weight, mixture.gate_proba(rows.X), type(gate) is SoftmaxGate
-    Z = columns_seen(mixture.gate_, rows.X) if is_softmax else np.empty((len(weight), 0))
-    columns = StandardColumns.of(Z, weight)
-    design, n_experts = columns.design(Z), proba.shape[1]
-    alpha = gate.alpha if is_softmax else np.inf
-    second, first = np.tril_indices(n_experts, -1)
-    pairs = weighted_grams(design, weight[:, None] * proba[:, first] * proba[:, second])
-    hessian = hessian_of_pairs(pairs, n_experts).reshape(n_experts * design.shape[1], -1)
-    prior = np.append(np.full(design.shape[1] - 1, alpha), INTERCEPT_PENALTY)
-    covariance = np.linalg.inv(hessian + np.diag(np.tile(prior, n_experts)))
-    against_first = np.column_stack([-np.ones(n_experts - 1), np.eye(n_experts - 1)])
-    change = np.kron(against_first, raw_units(columns))
-    outside = np.kron(against_first @ against_first.T, outside_space(columns) / alpha)
-    return change @ covariance @ change.T + outside
+def _against_first(n):
+    """Matrix of differences from the first of n numbers, (n - 1, n)."""
+    return np.column_stack([-np.ones(n - 1), np.eye(n - 1)])

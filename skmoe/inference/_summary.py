@@ -7,9 +7,8 @@ from scipy import stats
 from sklearn.utils.validation import check_is_fitted
 
 from .._display import html_table, interval_ends, text_table, under_headings
-from .._parameters import check_known_rows
-from ._estimates import Estimates, parameter_names
-from ._posterior import NOTES, posterior
+from ._estimates import parameter_names, raw_parameters
+from ._posterior import NOTES, estimates_of
 
 KINDS = {
     "observed": "standard errors from the observed information",
@@ -36,8 +35,8 @@ class MixtureSummary:
     cov : ndarray of shape (n_terms, n_terms)
         Covariance of the estimates.
     kind : {"observed", "sandwich", "posterior"}
-        What it was made of. "posterior" is a mixture with pooling: means and standard deviations
-        of the posterior, Wald's intervals by them, and no tests.
+        What it was made of. "posterior" is a mixture with pooling: a normal approximation of the
+        posterior, Wald's intervals by it, and no tests.
     level : float
         Of the confidence intervals.
     log_likelihood : float
@@ -200,10 +199,15 @@ class InferringMixture:
         a penalty matters, or EM stopped early, and the summary is refused. The default penalties
         of experts and gate do not come near that unless the gate's border is sharp.
 
-        With ``pooling`` there is a posterior in place of a maximum. Estimates are its means, and
-        ``std_error`` its standard deviations: of the experts those that training ended with, which
-        take membership of the rows and prior variances as known; of the gate those of a normal
-        approximation, from the curvature of its penalised log-likelihood. There are no tests.
+        With ``pooling`` there is a posterior in place of a maximum. Estimates are the fitted
+        parameters, and ``std_error`` the standard deviations of Laplace's normal approximation
+        [3]_: the inverse of the observed information plus the precision of the prior, which
+        accounts for uncertainty about which expert made a row as well. Prior variances are taken
+        as known, but for the intercepts of the experts, which may differ as much as their slopes.
+        Where the evidence finds that no slope matters, or that experts do not differ, their
+        standard deviations are next to zero. All coefficients are identified, also of columns that
+        depend on each other; of one-hot columns, differences are known better than each of them
+        (see ``cov``). There are no tests.
 
         Parameters
         ----------
@@ -220,7 +224,8 @@ class InferringMixture:
             Rows of one subject share one expert, as in ``fit``. The sandwich then allows for any
             dependence within a subject.
         cov : {"observed", "sandwich"}, default="observed"
-            Covariance of the estimates. A mixture with ``pooling`` has no sandwich.
+            Covariance of the estimates. A mixture with ``pooling`` has a posterior, and no
+            sandwich.
         level : float, default=0.95
             Of the confidence intervals.
 
@@ -238,7 +243,8 @@ class InferringMixture:
             log-linear, for counts and positive targets), another gate than
             :class:`~skmoe.gates.SoftmaxGate` or :class:`~skmoe.gates.ConstantGate`, a scale at
             its floor, a gate that separates the experts without an error, or an information that
-            is nearly singular. :func:`~skmoe.inference.bootstrap` has no such conditions.
+            is nearly singular. With ``pooling``, if the fit is not near a maximum of the posterior.
+            :func:`~skmoe.inference.bootstrap` has no such conditions.
 
         References
         ----------
@@ -246,64 +252,49 @@ class InferringMixture:
            algorithm", Journal of the Royal Statistical Society B 44 (1982) 226-233.
         .. [2] H. White, "Maximum likelihood estimation of misspecified models", Econometrica 50
            (1982) 1-25.
+        .. [3] D. J. C. MacKay, "The evidence framework applied to classification networks", Neural
+           Computation 4 (1992) 720-736.
         """
         check_is_fitted(self)
-        if cov not in KINDS:
+        if cov not in ("observed", "sandwich"):
             raise ValueError(f"cov must be 'observed' or 'sandwich'; got {cov!r}.")
         if not 0 < level < 1:
             raise ValueError(f"level must be between 0 and 1; got {level!r}.")
+        is_pooled = self.likelihood_.averages_experts
+        if is_pooled and (cov == "sandwich" or self.class_weight is not None):
+            raise ValueError(
+                "A mixture with pooling has a posterior: no cov='sandwich', and none with "
+                "class_weight, under which the likelihood is none of the data. Fit with "
+                "pooling=False, and ask for cov='sandwich'."
+            )
         if cov == "observed" and self.class_weight is not None:
             raise ValueError(
                 "With class_weight the likelihood is none of the data: cov='sandwich'."
             )
-        if self.likelihood_.averages_experts:
-            return self._posterior_summary(X, y, sample_weight, subject, cov, level)
-        estimates = Estimates(self, X, y, sample_weight, exposure, subject)
+        estimates = estimates_of(self, X, y, sample_weight, exposure, subject)
         likelihood = estimates.likelihood
-        theta, value, covariance, known = estimates.maximum()
-        if cov == "sandwich":
-            covariance = covariance @ likelihood.outer_scores(theta) @ covariance
-        raw, to_raw = estimates.in_raw_units(theta)
-        to_raw[~known] = raw[~known] = np.nan
-        parts, terms = parameter_names(self)
+        if is_pooled:
+            cov, n_parameters, value, notes = "posterior", None, estimates.log_likelihood, NOTES
+            raw, covariance = raw_parameters(self), estimates.covariance()
+        else:
+            theta, value, covariance, known = estimates.maximum()
+            if cov == "sandwich":
+                covariance = covariance @ likelihood.outer_scores(theta) @ covariance
+            raw, to_raw = estimates.in_raw_units(theta)
+            to_raw[~known] = raw[~known] = np.nan
+            covariance = to_raw @ covariance @ to_raw.T
+            n_parameters, notes = likelihood.size, estimates.notes(known)
         return MixtureSummary(
-            parts,
-            terms,
+            *parameter_names(self),
             raw,
-            to_raw @ covariance @ to_raw.T,
+            covariance,
             kind=cov,
             level=level,
             log_likelihood=value,
-            n_parameters=likelihood.size,
+            n_parameters=n_parameters,
             n_samples=float(likelihood.weight.sum()),
             n_subjects=None
             if likelihood.subjects is None
             else int(likelihood.subjects.counts.sum()),
-            notes=estimates.notes(known),
-        )
-
-    def _posterior_summary(self, X, y, sample_weight, subject, cov, level):
-        if cov == "sandwich" or subject is not None:
-            raise ValueError(
-                "A mixture with pooling has a posterior, and neither cov='sandwich' nor subjects. "
-                "Fit with pooling=False or experts=LinearRegression() for these."
-            )
-        if self._classes is not None:
-            raise ValueError(
-                "The summary of a mixture with pooling is there for lines alone: fit classes with "
-                "pooling=False or experts=LogisticRegression()."
-            )
-        rows = check_known_rows(self, X, y, sample_weight)
-        parts, terms, estimate, covariance = posterior(self, rows)
-        return MixtureSummary(
-            parts,
-            terms,
-            estimate,
-            covariance,
-            kind="posterior",
-            level=level,
-            log_likelihood=float(rows.weight @ self.log_density(rows.X, rows.y)),
-            n_parameters=None,
-            n_samples=float(rows.weight.sum()),
-            notes=NOTES,
+            notes=notes,
         )

@@ -3,11 +3,10 @@
 import numpy as np
 from scipy import special, stats
 
+from .._numerics.gamma_shapes import shape_of_deviance
 from ..distributions import ScipyComponents
 from ._log_linear_terms import GammaTerms
 from ._means import PositiveMeans, means_of
-
-LARGEST_SHAPE = 1e6  # a relative standard deviation of 0.1 %, the floor of Gaussian scales
 
 
 class Gamma(PositiveMeans):
@@ -95,7 +94,7 @@ class Gamma(PositiveMeans):
             deviance = deviance + pooled_rows * deviance.sum() / mass.sum()
             mass = mass + pooled_rows
         deviance = np.where(mass > 0, deviance, 1.0) / np.where(mass > 0, mass, 1.0)
-        self.shape_ = _shape_of(deviance)
+        self.shape_ = shape_of_deviance(deviance)
 
     def log_density(self, y, prediction, experts=None):
         """Log-density of each row under each expert.
@@ -155,16 +154,3 @@ class Gamma(PositiveMeans):
             Of log-linear experts.
         """
         return GammaTerms
-
-
-def _shape_of(deviance):
-    """Solve log(shape) - digamma(shape) = deviance, by Newton's method in log(shape)."""
-    deviance = np.maximum(deviance, 0.5 / LARGEST_SHAPE)
-    shape = (3 - deviance + np.sqrt((deviance - 3) ** 2 + 24 * deviance)) / (12 * deviance)
-    for _ in range(50):
-        error = np.log(shape) - special.digamma(shape) - deviance
-        step = error / (1 - shape * special.polygamma(1, shape))
-        shape = shape * np.exp(-np.clip(step, -1, 1))
-        if np.all(np.abs(step) < 1e-12):
-            break
-    return np.minimum(shape, LARGEST_SHAPE)

@@ -5,7 +5,22 @@ import numpy as np
 from ..distributions import StudentTComponents
 from ..distributions._student_t import IndependentStudentT
 from ._gaussian import Gaussian
+from ._terms import GaussianTerms
 from ._uncertain import UncertainCoefficients
+
+
+class PooledTerms(GaussianTerms):
+    """Gaussian errors of lines that a prior shrinks.
+
+    At a maximum of the likelihood the second derivatives by a coefficient and a log-scale are zero.
+    Away from there they hold the pull of the prior, by which lines of more columns than rows would
+    have no maximum together with their scale: they are left out.
+    """
+
+    def second(self):
+        (of_location, mixed), (_, of_log) = super().second()
+        nothing = np.zeros_like(mixed)
+        return [[of_location, nothing], [nothing, of_log]]
 
 
 class PooledGaussian(UncertainCoefficients, Gaussian):
@@ -32,15 +47,18 @@ class PooledGaussian(UncertainCoefficients, Gaussian):
         Degrees of freedom.
     coef_cov_ : ndarray of shape (n_experts, n_outputs, q, q)
         Covariances of the coefficients of ``columns_``, the intercept last; in squared units of y.
-    outside_var_ : ndarray of shape (n_outputs,)
-        Variance per unit of squared distance from the space of the rows of ``fit``.
+    own_var_, shared_var_ : ndarray of shape (n_outputs, n_columns + 1)
+        Prior variances of the coefficients of standardised columns, the intercept last: of the
+        experts' deviations, and of what they have in common; in squared units of y.
+    log_scale_precision_ : ndarray, shaped like scale_
+        Prior precisions of the logarithms of the scales, around their common level.
     columns_ : StandardColumns
         Makes a design of what the experts see.
     transformer_ : Pipeline or None
         Makes what the experts see of X.
     """
 
-    per_expert = ("scale_", "df_", "coef_cov_", "_mass", "_squares")
+    per_expert = ("scale_", "df_", "log_scale_precision_", "coef_cov_", "_mass", "_squares")
     at_floor_ = ()
 
     def __init__(self, scale="expert"):
@@ -60,19 +78,32 @@ class PooledGaussian(UncertainCoefficients, Gaussian):
         """
         shape = (experts.n_experts,) if experts.flat else (experts.n_experts, -1)
         unit = experts.y_scale
-        precision = np.stack([precisions.mean for _, precisions in experts.posteriors], axis=1)
+        posteriors = [precisions for _, precisions in experts.posteriors]
+        precision = np.stack([each.mean for each in posteriors], axis=1)
+        curvature = np.stack([each.log_scale_precision for each in posteriors], axis=1)
         coefficients = [coefficients for coefficients, _ in experts.posteriors]
         self.take_coefficients(experts, coefficients, transformer, unit)
         self.scale_ = (unit / np.sqrt(precision)).reshape(shape)
         self.df_ = experts.degrees_of_freedom(resp).reshape(shape)
+        self.log_scale_precision_ = curvature.reshape(shape)
         self._mass = experts.weight @ resp
         self._squares = (self.scale_.T**2 * self._mass).T
 
     def for_batches(self):
         """A Gaussian likelihood of these scales."""
-        plain = self.into(Gaussian(self.scale), but=("df_",))
+        plain = self.into(Gaussian(self.scale), but=("df_", "log_scale_precision_"))
         plain.update_from_sums(self._mass, self._squares)
         return plain
+
+    def terms(self):
+        """Class of the derivatives of the log-density at known coefficients and scales.
+
+        Returns
+        -------
+        terms : type
+            Of Gaussian errors.
+        """
+        return PooledTerms
 
     def scale_model_(self, X):
         """Factors of the scales for rows, (n_samples, n_experts) or (..., n_outputs)."""

@@ -27,8 +27,9 @@ class PooledCategorical(UncertainCoefficients, Categorical):
     coef_cov_ : ndarray of shape (n_experts, n_functions, q, q)
         Covariances of the coefficients of ``columns_``, the intercept last; one function for two
         classes, else one for each.
-    outside_var_ : ndarray of shape (n_functions,)
-        Variance per unit of squared distance from the space of the rows of ``fit``.
+    own_var_, shared_var_ : ndarray of shape (n_functions, n_columns + 1)
+        Prior variances of the coefficients of standardised columns, the intercept last: of the
+        experts' deviations, and of what they have in common.
     columns_ : StandardColumns
         Makes a design of what the experts see.
     transformer_ : Pipeline or None

@@ -13,8 +13,11 @@ class UncertainCoefficients:
     ----------
     coef_cov_ : ndarray of shape (n_experts, n_functions, q, q)
         Covariances of the coefficients of ``columns_``, the intercept last.
-    outside_var_ : ndarray of shape (n_functions,)
-        Variance per unit of squared distance from the space of the rows of ``fit``.
+    own_var_, shared_var_ : ndarray of shape (n_functions, n_columns + 1)
+        Prior variances of the coefficients of standardised columns, the intercept last: of the
+        experts' deviations, and of what they have in common.
+    log_scale_precision_ : ndarray of shape (n_experts,) or (n_experts, n_functions), or None
+        Prior precisions of the logarithms of the scales; None where these have no prior.
     columns_ : StandardColumns
         Makes a design of what the experts see.
     transformer_ : Pipeline or None
@@ -22,7 +25,7 @@ class UncertainCoefficients:
     """
 
     averages_experts = True
-    n_parameters_ = None
+    n_parameters_ = log_scale_precision_ = None
 
     def take_coefficients(self, experts, coefficients, transformer, unit=1.0):
         """Take what experts have learned.
@@ -41,20 +44,24 @@ class UncertainCoefficients:
         unit = np.broadcast_to(unit, len(coefficients))
         cov = np.stack([each.cov for each in coefficients], axis=1)
         self.coef_cov_ = cov * unit[:, None, None] ** 2
-        self.outside_var_ = (experts.tau + experts.rho)[:, 0] * unit**2
         self.columns_, self.transformer_ = experts.columns, transformer
+        self.own_var_, self.shared_var_ = (
+            self.columns_.standard_variances(variances) * unit[:, None] ** 2
+            for variances in (experts.tau, experts.rho)
+        )
 
     def variances(self, X):
         """Of the linear functions of rows, (n_samples, n_experts, n_functions)."""
         X = numeric_matrix(X if self.transformer_ is None else self.transformer_.transform(X))
         design, functions = self.columns_.design(X), self.coef_cov_.swapaxes(0, 1)
         variance = np.stack([quadratic_forms(design, cov) for cov in functions], axis=2)
-        variance += (self.columns_.outside(X)[:, None] * self.outside_var_)[:, None]
+        of_slopes = (self.own_var_ + self.shared_var_)[:, 0]  # alike where columns are turned
+        variance += (self.columns_.outside(X)[:, None] * of_slopes)[:, None]
         return np.maximum(variance, 0.0)
 
     def into(self, plain, but=()):
         """Another likelihood with the attributes of this one, but for some and those above."""
-        left_out = {"coef_cov_", "outside_var_", "columns_", "transformer_", *but}
+        left_out = {"coef_cov_", "own_var_", "shared_var_", "columns_", "transformer_", *but}
         kept = {name: value for name, value in vars(self).items() if name not in left_out}
         vars(plain).update(kept)
         return plain

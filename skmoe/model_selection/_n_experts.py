@@ -143,8 +143,8 @@ def select_n_experts(
         Candidates. With "evidence" the largest is an upper bound, and the candidates are all the
         numbers that a mixture with this bound tries.
     criterion : {"auto", "evidence", "bic", "icl", "aic", "cv"}, default="auto"
-        "auto" is "evidence" where ``fit`` pools the experts, by default that of linear experts
-        with Gaussian errors; otherwise "bic" where the mixture's parameters can be counted (linear
+        "auto" is "evidence" where ``fit`` pools the experts, by default those of Gaussian, Poisson
+        and Gamma targets; otherwise "bic" where the mixture's parameters can be counted (linear
         or logistic experts, predicted in-sample) and the largest candidate has five rows, or
         subjects, for each of them, else "cv": with fewer, BIC finds experts that are not there.
         "icl" asks for experts that share few rows. "aic" is quick to find experts that are not

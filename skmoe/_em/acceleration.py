@@ -1,0 +1,89 @@
+"""Anderson acceleration of the last, slow iterations of EM."""
+
+from collections import deque
+
+import numpy as np
+
+MEMORY = 5  # EM steps before this one that are looked at
+LARGEST_GAIN = 0.01  # of an iteration, per unit of weight, where acceleration begins
+SLOW_RATE = 0.2  # of its gain to the one before
+SLOW_ITERATIONS = 4  # in succession whose gains fall, but not faster than that
+LEAST_SHARE = 0.5  # of the gain that EM's own step promises, for which its step is not taken
+PAUSE = 2  # plain iterations after a proposal that was not better
+RIDGE = 1e-10  # relative, of the least squares
+
+
+class Acceleration:
+    r"""Extrapolates EM's steps from the last few of them.
+
+    EM maps a point :math:`\theta` to :math:`\theta + f(\theta)`. Of the last steps, Anderson's
+    method [1]_ takes the combination in which they cancel best, in the metric of the complete
+    data's curvature, and goes on from the same combination of the points that they lead to. It
+    begins where EM is slow: earlier, it would lead to other optima. A proposal has to raise the
+    objective by half of what EM's own step promises, ``f' metric f / 2``; else the step is EM's,
+    and so the objective never falls [2]_.
+
+    References
+    ----------
+    .. [1] D. G. Anderson, "Iterative procedures for nonlinear integral equations", Journal of the
+       ACM 12 (1965) 547-560.
+    .. [2] N. C. Henderson and R. Varadhan, "Damped Anderson acceleration with restarts and
+       monotonicity control for accelerating EM and EM-like algorithms", Journal of Computational
+       and Graphical Statistics 28 (2019) 834-846.
+    """
+
+    def __init__(self):
+        self._history = deque(maxlen=MEMORY)
+        self._gain, self._pause, self._n_slow, self._is_late = None, 0, 0, False
+
+    def note(self, gain):
+        """Take the gain of an iteration, per unit of weight."""
+        if self._gain is not None and gain < LARGEST_GAIN:
+            is_slow = SLOW_RATE * self._gain < gain < self._gain
+            self._n_slow = self._n_slow + 1 if is_slow else 0
+            self._is_late = self._is_late or self._n_slow >= SLOW_ITERATIONS
+        self._gain = gain
+
+    def propose(self, point, step, metric):
+        """A point to go on from in place of ``point + step``, and the least gain for it; or None.
+
+        Parameters
+        ----------
+        point : ndarray of shape (n_parameters,)
+            Where the iteration begins.
+        step : ndarray of shape (n_parameters,)
+            EM's.
+        metric : callable
+            Curvature of the complete data times directions (n_parameters, n_directions).
+
+        Returns
+        -------
+        proposal : ndarray of shape (n_parameters,) or None
+            None where EM's own step is to be taken.
+        least_gain : float
+            Of the objective, for the proposal to be kept.
+        """
+        if not self._is_late:
+            return None, 0.0
+        before = list(self._history)
+        self._history.append((point, step))
+        is_paused, self._pause = self._pause > 0, max(0, self._pause - 1)
+        if is_paused or not before:
+            return None, 0.0
+        points, steps = (np.stack(each, axis=1) for each in zip(*before, strict=True))
+        step_changes = step[:, None] - steps
+        weighted = metric(step_changes)
+        normal = step_changes.T @ weighted
+        normal[np.diag_indices_from(normal)] *= 1 + RIDGE
+        try:
+            shares = np.linalg.solve(normal, weighted.T @ step)
+        except np.linalg.LinAlgError:
+            return None, 0.0
+        changes = point[:, None] - points + step_changes
+        promised = 0.5 * step @ metric(step[:, None])[:, 0]
+        return point + step - changes @ shares, LEAST_SHARE * promised
+
+    def reject(self):
+        """The last proposal was not better: forget what led to it, and let EM go on alone."""
+        self._history.clear()
+        self._pause = PAUSE

@@ -1,0 +1,305 @@
+"""Training of clones: one that all rows teach, and specialists where these are worth their while.
+
+Clones of a flexible estimator often predict worse than one of them, since each has learned from a
+part of the rows. Here one clone, the generalist, is fitted on all rows, specialists of regimes are
+components beside it, and the out-of-fold log-density decides whether they stay.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from .._experts.traits import GENERALIST
+from .._numerics.statistics import standardisation
+from .._parallel import few_threads
+from ..gates import BaseGate, ConstantGate, ForestGate
+from ..likelihoods import StudentT
+from .loop import Run, run_em
+from .stacked import StackedProblem
+from .stacked_parameters import (
+    GATE_PENALTIES,
+    ErrorSizes,
+    StackedRows,
+    cross_fit_parameters,
+    cross_fit_sizes,
+    fit_parameters,
+    posterior_of,
+)
+from .starts import HARD_SHARE
+from .trainer import Trainer, surrogate
+
+FIRST_PENALTY = 3.0  # of the gate's weights, while regimes are sought
+START_ITERATIONS = 200  # of EM with linear experts, at most
+STANDARD_ERRORS = 1.0  # of the gain in log-density, which specialists have to exceed
+
+
+@dataclass(frozen=True)
+class Specialisation:
+    """Out-of-fold log-densities with specialists and without, and what follows from them.
+
+    Attributes
+    ----------
+    score_without : float
+        Mean out-of-fold log-density of the generalist alone.
+    score_with : float
+        That of the mixture of the generalist and specialists.
+    standard_error : float
+        Of the difference between the two, over the rows.
+    """
+
+    score_without: float
+    score_with: float
+    standard_error: float
+
+    @classmethod
+    def of(cls, log_density_without, log_density_with, weight):
+        """From the log-densities (n,) of the rows, and their weights."""
+        scores = np.average([log_density_without, log_density_with], axis=1, weights=weight)
+        deviations = log_density_with - log_density_without - (scores[1] - scores[0])
+        error = np.sqrt(weight @ deviations**2) / weight.sum()
+        return cls(float(scores[0]), float(scores[1]), float(error))
+
+    @property
+    def gain(self):
+        """Difference of the two scores."""
+        return self.score_with - self.score_without
+
+    @property
+    def kept(self):
+        """Whether the gain exceeds its standard error, so that specialists were kept."""
+        return self.gain > STANDARD_ERRORS * self.standard_error
+
+    def __str__(self):
+        verdict = "kept" if self.kept else "left out"
+        return (
+            f"Specialists were {verdict}: beside the generalist alone they change the out-of-fold "
+            f"log-density by {self.gain:+.3f} a row (standard error {self.standard_error:.3f})."
+        )
+
+
+@dataclass(frozen=True)
+class _TargetUnits:
+    """The target in units of its standard deviation."""
+
+    middle: float
+    unit: float
+    floor: float  # the smallest scale, in these units
+
+    @classmethod
+    def of(cls, y, weight, floor):
+        middle = np.average(y, weights=weight)
+        deviation = np.sqrt(np.average((y - middle) ** 2, weights=weight))
+        unit = max(deviation, 1e3 * floor)
+        return cls(middle, unit, max(1e-3, floor / unit))
+
+    def standardise(self, values):
+        return (values - self.middle) / self.unit
+
+    def restore(self, values):
+        return self.middle + self.unit * values
+
+
+@dataclass
+class _Candidate:
+    """A mixture of which experts, gate strength and out-of-fold densities are known.
+
+    Attributes
+    ----------
+    names : list of str
+        Of the experts.
+    rows : StackedRows
+        With their out-of-fold predictions.
+    gate : BaseGate
+        Of which the weights are not fitted yet.
+    columns : ndarray of shape (n_samples, n_columns)
+        What these are to be fitted on.
+    penalty : float or None
+        Of the gate's weights; None where there are none.
+    resp, log_density : ndarray of shape (n_samples, n_experts) and (n_samples,)
+        Out of fold.
+    """
+
+    names: list
+    rows: StackedRows
+    gate: BaseGate
+    columns: np.ndarray
+    penalty: float | None
+    resp: np.ndarray
+    log_density: np.ndarray
+
+
+class SpecialistsTrainer(Trainer):
+    """Fits clones on all rows and on regimes, and keeps the latter where they pay.
+
+    Parameters as of ``Trainer``, without a problem.
+
+    Parameters
+    ----------
+    expert_seed : int
+        Of experts that draw.
+
+    Attributes
+    ----------
+    specialisation : Specialisation
+        What specialists are worth.
+    """
+
+    grows = False
+
+    def __init__(self, data, parts, settings, *, folds, splitting, seed, expert_seed):
+        splits = splitting.gate_folds(folds, data, can_memorise=True)
+        super().__init__(None, data, parts, settings, folds=splits, splitting=splitting, seed=seed)
+        self.expert_folds, self.expert_seed = folds, expert_seed
+        self.likelihood = StudentT(df="estimate").start(data.y, data.weight, 1)
+        self.units = _TargetUnits.of(data.y, data.weight, self.likelihood.floor_)
+
+    def train(self, previous, tasks, attributes_now):
+        """Fit it all, in one iteration; see ``Trainer``."""
+        tasks.begin(1)
+        n_jobs, everything = self.settings.n_jobs, np.ones((len(self.data.y), 1))
+        regimes = self._linear_regimes()
+        generalist, specialists = self._generalist(), self._specialists()
+        with generalist.side_by_side(n_jobs), specialists.side_by_side(n_jobs):
+            generalist.fit(everything)
+            fitted = generalist.finish(everything)
+            self._learn_sizes(generalist.predictions[:, 0])
+            without = self._alone(generalist.predictions)
+            with_, shares = self._specialise(generalist.predictions, specialists, regimes)
+            self.specialisation = Specialisation.of(
+                without.log_density, with_.log_density, self.data.weight
+            )
+            chosen = without
+            if self.specialisation.kept:
+                chosen, fitted = with_, fitted + specialists.finish(shares)
+        generalist.n_fits += specialists.n_fits  # of all that the problem speaks of
+        model, order = self._finish(chosen, fitted, generalist)
+        run = Run([self.problem.objective], converged=self.problem.converged)
+        return run, model, order, self.problem.load[order]
+
+    # Experts --------------------------------------------------------------------------------
+
+    def _linear_regimes(self):
+        """Responsibilities (n, K) of a mixture of linear experts, softened."""
+        data, parts, settings = self.data, self.parts, self.settings
+        linear = surrogate(data, parts)
+        given = {"folds": None, "splitting": self.splitting, "seed": self.seed}
+        start = Trainer(linear, data, parts, settings, **given)
+        start.start(None)
+        self.ends, self.paths = start.ends, start.paths
+        run_em(linear, max_iter=START_ITERATIONS, tol=settings.tol, patience=1)
+        return HARD_SHARE * linear.resp + (1 - HARD_SHARE) / self.n_experts
+
+    def _generalist(self):
+        parts = replace(self.parts, names=[GENERALIST], templates=self.parts.templates[:1])
+        experts = self._untrained(parts, self.expert_seed, report_weights=False)
+        weight = self.data.weight
+        if (weight[weight > 0] == 1).all():  # many a fit takes longer with weights
+            experts.weighted = [False]
+        return experts
+
+    def _specialists(self):
+        return self._untrained(self.parts, self.expert_seed + 1, report_weights=True)
+
+    def _untrained(self, parts, seed, report_weights):
+        refitted = replace(self.settings, ensemble=False)
+        return parts.make_estimators(
+            self.data, self.expert_folds, refitted, seed, report_weights=report_weights
+        )
+
+    # What out-of-fold predictions teach ------------------------------------------------------
+
+    def _learn_sizes(self, predictions):
+        """Learn how large the errors of the generalist are, by row."""
+        units, weight = self.units, self.data.weight
+        errors = units.standardise(self.data.y) - units.standardise(predictions)
+        Z = np.asarray(self.data.Z, dtype=np.float64)
+        models, log_size = cross_fit_sizes(Z, errors, weight, self.folds, units.floor)
+        self.sizes = ErrorSizes(models, self.parts.gate.encoder, log_size, weight)
+        self.log_size = self.sizes.centred(log_size)
+
+    def _alone(self, predictions):
+        """The generalist without specialists."""
+        no_columns = np.empty((len(predictions), 0))
+        return self._candidate([GENERALIST], predictions, ConstantGate(), no_columns, (None,))
+
+    def _specialise(self, of_generalist, specialists, regimes):
+        """The generalist with specialists, and the shares (n, K) that these are fitted with.
+
+        The regimes of a linear mixture have first specialists, in which rows find new regimes,
+        and these have the specialists that stay.
+        """
+        labels, shares = regimes, regimes
+        for penalties in ((FIRST_PENALTY,), GATE_PENALTIES):
+            specialists.fit(shares)
+            gate = ForestGate(random_state=self.seed)
+            columns = gate.fit_forest(self.data.Z, labels, self.data.weight)
+            found = self._candidate(
+                [GENERALIST, *self.parts.names],
+                np.column_stack([of_generalist, specialists.predictions]),
+                gate,
+                columns,
+                penalties,
+            )
+            fitted_with, labels = shares, found.resp
+            shares = labels[:, 1:] / np.maximum(labels[:, 1:].sum(axis=1, keepdims=True), 1e-300)
+        return found, fitted_with
+
+    def _candidate(self, names, predictions, gate, columns, penalties):
+        data, units = self.data, self.units
+        mean, scale = standardisation(columns, data.weight)
+        rows = StackedRows(
+            y=units.standardise(data.y),
+            means=units.standardise(predictions),
+            Z=(columns - mean) / scale,
+            u=self.log_size,
+            weight=data.weight,
+        )
+        with few_threads(rows.means.size):
+            learned = cross_fit_parameters(rows, units.floor, self.folds, penalties)
+        return _Candidate(names, rows, gate, columns, *learned)
+
+    # The model ------------------------------------------------------------------------------
+
+    def _finish(self, chosen, fitted, experts):
+        """The fitted model and the order of its experts; sets the problem."""
+        data, weight, units = self.data, self.data.weight, self.units
+        rows, penalty, floor = chosen.rows, chosen.penalty, units.floor
+        seen = rows.take(weight > 0)
+        with few_threads(rows.means.size):
+            parameters, objective, converged = fit_parameters(seen, floor, None)
+            if penalty is not None:
+                parameters, objective, converged = fit_parameters(seen, floor, penalty, parameters)
+        labels, log_density = posterior_of(parameters, rows, floor)
+        # An M-step from the optimum: the gate of the same weights, and of its own kind.
+        if penalty is None:
+            gate = ConstantGate().fit(data.Z, labels, sample_weight=weight)
+        else:
+            gate = chosen.gate.set_params(alpha=penalty)
+            gate.fit_softmax(chosen.columns, labels, weight)
+        self.sizes.slope = parameters.slope
+        likelihood = self.likelihood
+        likelihood.scale_ = units.unit * parameters.scales(floor)
+        likelihood.df_ = np.full(len(fitted), parameters.df)
+        likelihood.scale_model_ = self.sizes
+        self.problem = StackedProblem(
+            data=data,
+            experts=experts,
+            model=None,
+            means=units.restore(rows.means),
+            gate_proba=gate.predict_proba(data.Z),
+            resp=chosen.resp,
+            log_norm=chosen.log_density - np.log(units.unit),
+            objective=objective - np.log(units.unit),
+            prior=objective * weight.sum() - weight @ log_density,
+            converged=converged,
+        )
+        order = np.append(0, 1 + np.argsort(-self.problem.load[1:], kind="stable"))
+        gate.reorder(order)
+        likelihood.reorder(order)
+        model = self.parts.model_class(
+            names=chosen.names,
+            experts=[fitted[k] for k in order],
+            gate=self.parts.gate.behind(gate),
+            likelihood=likelihood,
+        )
+        return model, order

@@ -1,0 +1,74 @@
+"""What unlike regressors that all know all rows are combined by."""
+
+import numpy as np
+from sklearn.ensemble import StackingRegressor
+from sklearn.linear_model import RidgeCV
+
+from .._numerics.statistics import standardisation
+from ..likelihoods import StudentT
+from .stacked import Learned, StackedTrainer
+from .stacked_parameters import (
+    ErrorSizes,
+    StackedRows,
+    cross_fit_parameters,
+    cross_fit_sizes,
+    fit_parameters,
+    posterior_of,
+)
+
+
+class StackedRegression(StackedTrainer):
+    """Learns a linear stack, scales that depend on the row, Student's t tails and the gate."""
+
+    def _learn(self, predictions, fitted):
+        parts, data, folds = self.parts, self.data, self.folds
+        y, weight = data.y, data.weight
+        n_components = len(fitted) + 1
+        likelihood = StudentT(df="estimate").start(y, weight, n_components)
+        middle = np.average(y, weights=weight)
+        unit = max(np.sqrt(np.average((y - middle) ** 2, weights=weight)), 1e3 * likelihood.floor_)
+        floor = max(1e-3, likelihood.floor_ / unit)
+        target, predictions = (y - middle) / unit, (predictions - middle) / unit
+        used = weight > 0
+        combination = RidgeCV().fit(predictions[used], target[used], sample_weight=weight[used])
+        stacked = combination.predict(predictions)
+        Z = np.asarray(data.Z, dtype=np.float64)
+        models, log_size = cross_fit_sizes(Z, target - stacked, weight, folds, floor)
+        sizes = ErrorSizes(models, parts.gate.encoder, log_size, weight)
+        mean, scale = standardisation(Z, weight)
+        means = np.column_stack([predictions, stacked])
+        rows = StackedRows(target, means, (Z - mean) / scale, sizes.centred(log_size), weight)
+        penalty, resp, log_norm = cross_fit_parameters(rows, floor, folds)
+        seen = rows.take(used)
+        parameters, objective, converged = fit_parameters(seen, floor, None)
+        if penalty is not None:
+            parameters, objective, converged = fit_parameters(seen, floor, penalty, parameters)
+        labels, log_density = posterior_of(parameters, rows, floor)
+        sizes.slope = parameters.slope
+        likelihood.scale_ = unit * parameters.scales(floor)
+        likelihood.df_ = np.full(n_components, parameters.df)
+        likelihood.scale_model_ = sizes
+        combination.intercept_ = middle + unit * combination.intercept_
+        combination.intercept_ -= middle * combination.coef_.sum()
+        return Learned(
+            stack=stack_of(parts.names, fitted, combination),
+            likelihood=likelihood,
+            penalty=penalty,
+            labels=labels,
+            means=middle + unit * means,
+            resp=resp,
+            log_norm=log_norm - np.log(unit),
+            objective=objective - np.log(unit),
+            prior=objective * weight.sum() - weight @ log_density,
+            converged=converged,
+        )
+
+
+def stack_of(names, fitted, combination):
+    """A StackingRegressor of fitted estimators and a fitted regressor of their predictions."""
+    stack = StackingRegressor(
+        list(zip(names, fitted, strict=True)), final_estimator=combination, cv="prefit"
+    )
+    stack.estimators_, stack.final_estimator_ = fitted, combination
+    stack.stack_method_ = ["predict"] * len(fitted)
+    return stack

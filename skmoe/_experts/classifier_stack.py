@@ -1,0 +1,189 @@
+"""One classifier more: what combines the probabilities of classifiers that are fitted already."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import minimize
+from scipy.special import log_softmax
+from sklearn.base import BaseEstimator, ClassifierMixin
+
+from .prediction import aligned_proba
+
+# Chosen by cross-validated log-score of unlike classifiers on small tables.
+FLOOR = 1e-3  # added to probabilities before their logarithm is taken
+WEIGHT_PENALTY = 2.0  # L2 of the deviations of the weights from equal ones
+COEF_PENALTY = 1.0  # L2 of the coefficients of the probabilities
+
+
+@dataclass(frozen=True)
+class Combination:
+    """What combines the class probabilities of K classifiers.
+
+    Attributes
+    ----------
+    weights : ndarray of shape (K,)
+        Of the logarithms of the probabilities.
+    coef : ndarray of shape (K, n_classes, n_classes)
+        Of the probabilities, from each classifier and class to each class.
+    """
+
+    weights: np.ndarray
+    coef: np.ndarray
+
+    def log_proba(self, proba):
+        """Logarithms (n, n_classes) of the combined probabilities of (n, K, n_classes)."""
+        log_odds = np.einsum("nkc,k->nc", np.log(proba + FLOOR), self.weights)
+        return log_softmax(log_odds + np.tensordot(proba, self.coef), axis=1)
+
+
+def negative_objective(combination, proba, y, sample_weight):
+    """Penalised negative log-likelihood of classes, and its gradient.
+
+    Parameters
+    ----------
+    combination : Combination
+        Where to look.
+    proba : ndarray of shape (n_samples, K, n_classes)
+        Probabilities of rows that the classifiers have not seen.
+    y : ndarray of shape (n_samples,)
+        Class numbers.
+    sample_weight : ndarray of shape (n_samples,)
+        Weights.
+
+    Returns
+    -------
+    value : float
+        To be minimised.
+    gradient : Combination
+        Derivatives, each in the place of its parameter.
+    """
+    log_proba, rows = combination.log_proba(proba), np.arange(len(y))
+    deviations = combination.weights - 1 / len(combination.weights)
+    value = -sample_weight @ log_proba[rows, y]
+    value += 0.5 * WEIGHT_PENALTY * deviations @ deviations
+    value += 0.5 * COEF_PENALTY * np.sum(combination.coef**2)
+    excess = np.exp(log_proba)
+    excess[rows, y] -= 1.0
+    excess *= sample_weight[:, None]
+    gradient = Combination(
+        np.einsum("nkc,nc->k", np.log(proba + FLOOR), excess) + WEIGHT_PENALTY * deviations,
+        np.tensordot(proba, excess, axes=(0, 0)) + COEF_PENALTY * combination.coef,
+    )
+    return value, gradient
+
+
+def fit_combination(proba, y, sample_weight):
+    """The combination that minimises ``negative_objective``, which is convex, by L-BFGS."""
+    _, K, n_classes = proba.shape
+    total = sample_weight.sum()
+
+    def unpacked(theta):
+        return Combination(theta[:K], theta[K:].reshape(K, n_classes, n_classes))
+
+    def value_and_gradient(theta):
+        value, gradient = negative_objective(unpacked(theta), proba, y, sample_weight)
+        return value / total, np.append(gradient.weights, gradient.coef) / total
+
+    start = np.append(np.full(K, 1 / K), np.zeros(K * n_classes**2))
+    options = {"maxiter": 500, "ftol": 1e-10, "gtol": 1e-6, "maxcor": 20}
+    result = minimize(value_and_gradient, start, jac=True, method="L-BFGS-B", options=options)
+    return unpacked(result.x)
+
+
+class ClassifierStack(ClassifierMixin, BaseEstimator):
+    r"""A stack of classifiers that are fitted already.
+
+    .. math:: p(c \mid x) \propto \exp\Big(\sum_k w_k \log(p_k(c \mid x) + 0.001)
+        + \sum_{kd} v_{kdc} \, p_k(d \mid x)\Big)
+
+    The first sum is a product of experts, whose weights have an L2 penalty of their deviations
+    from equal ones; the second is the multinomial logistic regression of ``StackingClassifier``.
+
+    Parameters
+    ----------
+    estimators : list of (str, estimator)
+        Fitted classifiers.
+
+    Attributes
+    ----------
+    estimators_ : list of estimators
+        The classifiers.
+    classes_ : ndarray of shape (n_classes,)
+        Class labels.
+    weights_ : ndarray of shape (n_estimators,)
+        w.
+    coef_ : ndarray of shape (n_estimators, n_classes, n_classes)
+        v.
+    """
+
+    def __init__(self, estimators):
+        self.estimators = estimators
+
+    def fit(self, X, y, sample_weight=None):
+        """Learn to combine the classifiers, which stay as they are.
+
+        Parameters
+        ----------
+        X : array-like or DataFrame of shape (n_samples, n_features)
+            Rows that they have not seen.
+        y : array-like of shape (n_samples,)
+            Class labels.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights. None is a weight of one for each.
+
+        Returns
+        -------
+        self : ClassifierStack
+            Fitted.
+        """
+        classes, numbers = np.unique(y, return_inverse=True)
+        weight = np.ones(len(numbers)) if sample_weight is None else np.asarray(sample_weight)
+        estimators = [estimator for _, estimator in self.estimators]
+        proba = np.stack([aligned_proba(each, X, classes) for each in estimators], axis=1)
+        return self.take(fit_combination(proba, numbers, weight), classes)
+
+    def take(self, combination, classes):
+        """Take a combination that was fitted elsewhere; self.
+
+        Parameters
+        ----------
+        combination : Combination
+            Fitted.
+        classes : ndarray of shape (n_classes,)
+            Class labels.
+        """
+        self.estimators_ = [estimator for _, estimator in self.estimators]
+        self.classes_ = classes
+        self.weights_, self.coef_ = combination.weights, combination.coef
+        return self
+
+    def predict_proba(self, X):
+        """Predict class probabilities.
+
+        Parameters
+        ----------
+        X : array-like or DataFrame of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        proba : ndarray of shape (n_samples, n_classes)
+            Rows sum to one.
+        """
+        proba = [aligned_proba(each, X, self.classes_) for each in self.estimators_]
+        return np.exp(Combination(self.weights_, self.coef_).log_proba(np.stack(proba, axis=1)))
+
+    def predict(self, X):
+        """Predict the most probable class.
+
+        Parameters
+        ----------
+        X : array-like or DataFrame of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        label : ndarray of shape (n_samples,)
+            Elements of ``classes_``.
+        """
+        return self.classes_[np.argmax(self.predict_proba(X), axis=1)]

@@ -1,0 +1,235 @@
+r"""Pooled experts whose likelihood is not quadratic in their functions: what all kinds share.
+
+In standardised columns with the intercept last, x, expert k has linear functions f_m = x'b_km,
+
+    b_k = b_0 + d_k,   b_0 ~ N(0, diag(rho)),   d_k ~ N(0, diag(tau))
+
+alike for each function, which share rho and tau; see ``pooled`` for these. Under a normal q(b) the
+functions of a row are normal, and a kind of target knows the expected log-density of the row given
+their means and variances, or a bound from below, and its derivatives. With
+
+    curvature = -2 d bound / d variance,    slope = d bound / d mean
+
+q(b) is the exact posterior under a normal likelihood with the sums gram = sum v R curvature x x'
+and cross = sum v R (slope + curvature mean) x, or moves a part of the way there, which is a step
+along the natural gradient [1]_. A step that lowers the bound is taken again shorter.
+
+References
+----------
+.. [1] M. E. Khan and W. Lin, "Conjugate-computation variational inference", AISTATS (2017).
+"""
+
+from abc import abstractmethod
+from dataclasses import dataclass
+
+import numpy as np
+
+from .._numerics.columns import quadratic_forms
+from .._numerics.statistics import weighted_grams
+from .pooled import INTERCEPT_VARIANCE, SMALL_PENALTY, learn_variances, pooled_coefficients
+from .pooled_base import Pooled
+
+FIRST_ROUNDS = 6  # of coefficients and variances for the responsibilities of a start
+GROWTH = 1.3  # of the size of a step, after one that raised the bound
+SMALLEST_SIZE = 0.02  # of a step, below which none is taken
+ROUNDING = 1e-10  # of a sum over rows, relative
+
+
+@dataclass(frozen=True)
+class Expected:
+    """Expected log-densities or bounds of them, and their derivatives.
+
+    Attributes
+    ----------
+    value : ndarray of shape (n_samples, n_experts)
+        Of each row.
+    curvature, working : ndarray of shape (n_samples, n_experts, n_functions)
+        ``-2 d value / d variance``, not negative, and ``d value / d mean + curvature * mean``.
+    tilt : ndarray of shape (n_samples, n_experts, n_functions) or None
+        For bounds near these to start from.
+    """
+
+    value: np.ndarray
+    curvature: np.ndarray
+    working: np.ndarray
+    tilt: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class Posterior:
+    """What is known of the coefficients.
+
+    Attributes
+    ----------
+    coefficients : list of Coefficients
+        Of each function.
+    gram, cross : ndarray of shape (n_functions, K, q, q) and (n_functions, K, q)
+        Sums that they are the posterior of.
+    tau, rho : ndarray of shape (n_functions, q)
+        Prior variances.
+    expected : Expected
+        Of the rows.
+    """
+
+    coefficients: list
+    gram: np.ndarray
+    cross: np.ndarray
+    tau: np.ndarray
+    rho: np.ndarray
+    expected: Expected
+
+    @property
+    def divergence(self):
+        """What is paid for what is not known of the coefficients."""
+        return sum(each.divergence for each in self.coefficients)
+
+    def bound(self, weights):
+        """What a step raises at these weights (n_samples, n_experts) of the rows."""
+        return np.vdot(weights, self.expected.value) - self.divergence
+
+
+class PooledInSteps(Pooled):
+    """Experts with partially pooled coefficients, whose posterior is found in steps.
+
+    A subclass calls ``_stand_on`` and sets the attributes below.
+
+    Attributes
+    ----------
+    kind : object
+        With ``n_functions``, ``first_size`` and ``largest_size`` of a step, and ``expected`` and
+        ``first`` as ``TwoClasses`` has them.
+    targets_of_kind : ndarray of shape (n_samples, n_functions)
+        What ``kind`` takes.
+    own_variance : float or None
+        What tau is for more than one expert; None learns it.
+    posterior : Posterior
+        After ``begin``.
+    """
+
+    tau = property(lambda self: self.posterior.tau)
+    rho = property(lambda self: self.posterior.rho)
+
+    def begin(self, resp):
+        """Forget everything, and learn from the responsibilities of a start."""
+        shape = (self.kind.n_functions, self.n_experts, self.design.shape[1])
+        tau = 1.0 if self.own_variance is None else self.own_variance
+        tau = np.tile(np.where(self.own, tau, 0.0), (shape[0], 1))
+        rho = np.ones((shape[0], shape[2]))
+        rho[:, -1] = INTERCEPT_VARIANCE
+        expected = self.kind.first(self.targets_of_kind, self.n_experts)
+        first = Posterior([], np.zeros((*shape, shape[2])), np.zeros(shape), tau, rho, expected)
+        weights = self._first_weights(resp) * self.weight[:, None]
+        self._set(self._moved(first, self._sums(first, weights), 1.0, False))
+        self._size = self.kind.first_size
+        self.fit(resp, n_rounds=FIRST_ROUNDS)
+
+    def _first_weights(self, resp):
+        """Responsibilities for the first step, which no bound holds back."""
+        return resp
+
+    def fit(self, resp, working=None, exposure=None, n_rounds=1):
+        """Coefficients and prior variances of a higher bound; see ``Experts``."""
+        weights = resp * self.weight[:, None]
+        for _ in range(n_rounds):
+            self._set(self._better(weights))
+        self.n_fits += self.n_experts
+
+    def _better(self, weights):
+        """The posterior after a step, as long as the bound lets it be."""
+        now = self.posterior
+        least = now.bound(weights)
+        least -= ROUNDING * abs(least)
+        sums, learns = self._sums(now, weights), True
+        while self._size > SMALLEST_SIZE:
+            new = self._moved(now, sums, self._size, learns)
+            if new.bound(weights) >= least:
+                self._size = min(self.kind.largest_size, GROWTH * self._size)
+                return new
+            if not learns:
+                self._size *= 0.5
+            learns = False
+        self._size = self.kind.first_size
+        return now
+
+    def _sums(self, now, weights):
+        """Sums over the rows, shaped like ``gram`` and ``cross`` of ``Posterior``."""
+        n_columns = self.design.shape[1]
+        curvature, working = (
+            (weights[:, :, None] * each).transpose(0, 2, 1).reshape(len(weights), -1)
+            for each in (now.expected.curvature, now.expected.working)
+        )
+        shape = (self.kind.n_functions, self.n_experts, n_columns)
+        gram = weighted_grams(self.design, curvature).reshape(*shape, n_columns)
+        return gram, (working.T @ self.design).reshape(shape)
+
+    def _moved(self, now, sums, size, learns):
+        """The posterior after a step of a size between 0 and 1; with prior variances or without."""
+        gram, cross = (
+            (1 - size) * old + size * new
+            for old, new in zip((now.gram, now.cross), sums, strict=True)
+        )
+        tau, rho = now.tau, now.rho
+        if learns:
+            learned = self.own & (self.own_variance is None)
+            coefficients, tau, rho = self._learn_variances(gram, cross, tau, rho, learned)
+        else:
+            coefficients = posteriors(gram, cross, tau, rho)
+        mean = np.stack([self.design @ each.mean.T for each in coefficients], axis=2)
+        variance = np.stack([quadratic_forms(self.design, c.cov) for c in coefficients], axis=2)
+        expected = self.kind.expected(
+            self.targets_of_kind, mean, np.maximum(variance, 0.0), now.expected
+        )
+        return Posterior(coefficients, gram, cross, tau, rho, expected)
+
+    def _learn_variances(self, gram, cross, tau, rho, learned):
+        """``learn_variances`` of the one function that there is: [Coefficients], tau, rho."""
+        found, tau, rho = learn_variances(gram[0], cross[0], tau[0], rho[0], learned)
+        return [found], tau[None], rho[None]
+
+    def _set(self, posterior):
+        self.posterior = posterior
+        self._set_means(np.stack([each.mean for each in posterior.coefficients], axis=2))
+
+    @abstractmethod
+    def _set_means(self, mean):
+        """Take means (K, q, n_functions) of the coefficients for those of the experts."""
+
+    def state(self):
+        """What ``restore`` needs; never changed in place."""
+        return self.posterior, self._size
+
+    def restore(self, state):
+        """Back to an earlier state."""
+        posterior, self._size = state
+        self._set(posterior)
+
+    @property
+    def divergence(self):
+        """What is paid for what is not known of the coefficients."""
+        return self.posterior.divergence
+
+    def expected_log_density(self):
+        """Expected log-density of each row, or a bound of it, (n, K)."""
+        return self.posterior.expected.value
+
+    def loss_as_one(self, k, other):
+        """Log-likelihood that two experts lose with one function, by the quadratic in the sums."""
+        gram, cross = self.posterior.gram, self.posterior.cross
+        return loss_of_quadratics(gram[:, [k, other]], cross[:, [k, other]])
+
+
+def posteriors(gram, cross, tau, rho):
+    """Posteriors of all functions, a list of Coefficients."""
+    return [pooled_coefficients(*each) for each in zip(gram, cross, tau, rho, strict=True)]
+
+
+def loss_of_quadratics(gram, cross):
+    """What the largest values of ``cross'b - 1/2 b'gram b`` lose if those of axis 1 have one b."""
+    alone, together = _optimum(gram, cross), _optimum(gram.sum(axis=1), cross.sum(axis=1))
+    return float(alone - together)
+
+
+def _optimum(gram, cross):
+    """Largest values of ``cross'b - 1/2 b'gram b`` for the last axes, summed."""
+    penalty = SMALL_PENALTY * np.eye(gram.shape[-1])
+    return 0.5 * np.vdot(cross, np.linalg.solve(gram + penalty, cross[..., None])[..., 0])

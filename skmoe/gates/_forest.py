@@ -1,0 +1,195 @@
+"""A gate of regions: a softmax gate that sees what a random forest says of the row."""
+
+from numbers import Integral, Real
+
+import numpy as np
+from sklearn.ensemble import RandomForestRegressor
+from sklearn.metrics import mean_squared_error
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from .._compat import Interval, fit_context
+from .._experts.fitting import round_shares
+from ._base import BaseGate, soft_labels
+from ._softmax import SoftmaxGate
+
+OFFSET = 0.03  # added to probabilities before their logarithms are taken
+
+
+class ForestGate(BaseGate):
+    r"""Softmax gate over the columns and the log-probabilities of a random forest.
+
+    A softmax gate draws hyperplanes between the experts. Where their regions are boxes, stripes or
+    a chess board, a forest finds them. It regresses the soft labels on the row, and a
+    :class:`SoftmaxGate` is fitted on the columns of X and :math:`\log(p_k(x) + 0.03)` for each of
+    its probabilities p, which it may trust more or less than the columns. The softmax gate is
+    trained on out-of-bag probabilities: those of the trees that did not see the row.
+
+    Parameters
+    ----------
+    n_estimators : int, default=60
+        Trees of the forest.
+    min_samples_leaf : int, default=5
+        Fewest rows of a leaf.
+    max_features : float, default=0.5
+        Share of the columns that each split looks at.
+    alpha : float, default=3.0
+        Penalty of the softmax gate; see :class:`SoftmaxGate`.
+    random_state : int, RandomState instance or None, default=None
+        Of the forest.
+
+    Attributes
+    ----------
+    forest_ : RandomForestRegressor
+        The fitted forest, with an output for each column of the soft labels.
+    softmax_ : SoftmaxGate
+        The fitted gate over the columns of X and the log-probabilities.
+    classes_ : ndarray of shape (n_experts,)
+        Class labels, or the numbers of the experts.
+    n_features_in_ : int
+        Number of columns seen in ``fit``.
+
+    See Also
+    --------
+    ClassifierGate : Any classifier as a gate, such as a forest alone.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skmoe.gates import ForestGate, SoftmaxGate
+    >>> X = np.random.default_rng(0).uniform(-1, 1, size=(500, 2))
+    >>> quadrant = (X[:, 0] * X[:, 1] > 0).astype(int)
+    >>> float(SoftmaxGate().fit(X, quadrant).predict_proba([[0.5, 0.5]])[0, 1].round(1))
+    0.5
+    >>> gate = ForestGate(random_state=0).fit(X, quadrant)
+    >>> float(gate.predict_proba([[0.5, 0.5]])[0, 1].round(1))
+    1.0
+    """
+
+    _parameter_constraints = {
+        # With 20 trees, one row in ten thousand is in the bag of all.
+        "n_estimators": [Interval(Integral, 20, None, closed="left")],
+        "min_samples_leaf": [Interval(Integral, 1, None, closed="left")],
+        "max_features": [Interval(Real, 0, 1, closed="right")],
+        "alpha": [Interval(Real, 0, None, closed="left")],
+        "random_state": ["random_state"],
+    }
+    is_costly = True
+
+    def __init__(
+        self, n_estimators=60, *, min_samples_leaf=5, max_features=0.5, alpha=3.0, random_state=None
+    ):
+        self.n_estimators = n_estimators
+        self.min_samples_leaf = min_samples_leaf
+        self.max_features = max_features
+        self.alpha = alpha
+        self.random_state = random_state
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y, sample_weight=None):
+        """Fit the forest, and the softmax gate on its out-of-bag probabilities.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows.
+        y : array-like of shape (n_samples, n_experts) or (n_samples,)
+            Soft labels, or class labels.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights; None is a weight of one for each row.
+
+        Returns
+        -------
+        self : ForestGate
+            The fitted gate.
+        """
+        return self.fit_softmax(self.fit_forest(X, y, sample_weight), y, sample_weight)
+
+    def fit_forest(self, X, y, sample_weight=None):
+        """Fit the forest alone.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows.
+        y : array-like of shape (n_samples, n_regimes) or (n_samples,)
+            Soft labels, or class labels. There need not be as many regimes as experts.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights; None is a weight of one for each row.
+
+        Returns
+        -------
+        columns : ndarray of shape (n_samples, n_features + n_regimes)
+            What ``fit_softmax`` is to be given: X and out-of-bag log-probabilities.
+        """
+        X = validate_data(self, X, dtype=np.float64)
+        targets, weight = soft_labels(self, X, y, sample_weight)
+        targets, used = round_shares(targets), weight > 0
+        equal = np.ptp(weight[used]) == 0
+        self.forest_ = RandomForestRegressor(
+            self.n_estimators,
+            min_samples_leaf=self.min_samples_leaf,
+            max_features=self.max_features,
+            oob_score=mean_squared_error,  # R2, the default, warns of few rows
+            random_state=self.random_state,
+        ).fit(X[used], targets[used], sample_weight=None if equal else weight[used])
+        proba = np.empty_like(targets)
+        proba[used] = self.forest_.oob_prediction_.reshape(targets[used].shape)
+        if not used.all():
+            proba[~used] = self.forest_.predict(X[~used]).reshape(targets[~used].shape)
+        return _beside(X, proba)
+
+    def fit_softmax(self, columns, y, sample_weight=None):
+        """Fit the softmax gate behind the fitted forest.
+
+        Parameters
+        ----------
+        columns : ndarray of shape (n_samples, n_features + n_regimes)
+            From ``fit_forest``.
+        y : array-like of shape (n_samples, n_experts) or (n_samples,)
+            Soft labels, or class labels.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights; None is a weight of one for each row.
+
+        Returns
+        -------
+        self : ForestGate
+            The fitted gate.
+        """
+        self.softmax_ = SoftmaxGate(alpha=self.alpha).fit(columns, y, sample_weight=sample_weight)
+        self.classes_ = self.softmax_.classes_
+        return self
+
+    def predict_log_proba(self, X):
+        """Log-probability of each expert.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        log_proba : ndarray of shape (n_samples, n_experts)
+            Natural logarithms.
+        """
+        check_is_fitted(self, "softmax_")
+        X = validate_data(self, X, dtype=np.float64, reset=False)
+        proba = self.forest_.predict(X).reshape(len(X), -1)
+        return self.softmax_.predict_log_proba(_beside(X, proba))
+
+    def reorder(self, order):
+        """Renumber the experts in place: new expert ``j`` is old expert ``order[j]``.
+
+        Parameters
+        ----------
+        order : ndarray of shape (n_kept,)
+            A permutation, or a part of one: those left out are gone, and the others share as
+            they did before.
+        """
+        self.softmax_.reorder(order)
+        self.classes_ = self.softmax_.classes_
+
+
+def _beside(X, proba):
+    """The columns of X and the logarithms of probabilities."""
+    return np.column_stack([X, np.log(proba + OFFSET)])

@@ -1,0 +1,93 @@
+"""The gate of regions: a softmax gate behind a forest."""
+
+import pickle
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.ensemble import RandomForestRegressor
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from skmoe import MixtureOfExpertsRegressor
+from skmoe.gates import ForestGate, SoftmaxGate
+
+
+def quadrants(n, seed=0):
+    """Rows, and how probable it is that they are of the first of two regimes: a chessboard's."""
+    X = np.random.default_rng(seed).uniform(-1, 1, size=(n, 3))
+    share = np.where(X[:, 0] * X[:, 1] > 0, 0.875, 0.25)
+    return X, np.column_stack([share, 1 - share])
+
+
+# A forest draws rows, whatever these weigh.
+BOOTSTRAP = {"check_sample_weight_equivalence_on_dense_data": "rows are drawn, not their weight"}
+
+
+@pytest.mark.filterwarnings("ignore:Some inputs do not have OOB scores")  # one row alone
+@parametrize_with_checks(
+    [ForestGate(random_state=0)], expected_failed_checks=lambda gate: BOOTSTRAP
+)
+def test_gate_keeps_the_contract_of_scikit_learn(estimator, check):
+    check(estimator)
+
+
+def test_recovers_regions_that_hyperplanes_cannot_cut():
+    X, soft = quadrants(1000)
+    X_new, truth = quadrants(1000, seed=1)
+    inside = np.abs(X_new[:, :2]).min(axis=1) > 0.2
+    found = ForestGate(random_state=0).fit(X, soft).predict_proba(X_new)[inside]
+    assert np.abs(found - truth[inside]).mean() < 0.05
+    linear = SoftmaxGate().fit(X, soft).predict_proba(X_new)[inside]
+    assert np.abs(linear - truth[inside]).mean() > 0.3
+
+
+def test_is_a_softmax_gate_on_out_of_bag_probabilities():
+    X, soft = quadrants(300)
+    gate = ForestGate(random_state=0, alpha=1.0).fit(X, soft)
+    forest = RandomForestRegressor(
+        60, min_samples_leaf=5, max_features=0.5, oob_score=True, random_state=0
+    ).fit(X, soft)
+    by_hand = SoftmaxGate(1.0).fit(
+        np.column_stack([X, np.log(forest.oob_prediction_ + 0.03)]), soft
+    )
+    columns = np.column_stack([X, np.log(forest.predict(X) + 0.03)])
+    np.testing.assert_allclose(gate.predict_proba(X), by_hand.predict_proba(columns))
+
+
+def test_noise_is_not_learned_by_heart():
+    rng = np.random.default_rng(0)
+    X, label = rng.normal(size=(300, 4)), rng.integers(2, size=300)
+    proba = ForestGate(random_state=0).fit(X, label).predict_proba(X)[:, 1]
+    # Out of bag, what trees say of noise is worth nothing, and the softmax gate found that out.
+    assert np.abs(proba - 0.5).mean() < 0.15
+
+
+def test_rows_of_weight_zero_change_nothing():
+    X, soft = quadrants(200)
+    X_more, more = np.vstack([X, 5 + X[:20]]), np.vstack([soft, soft[:20, ::-1]])
+    weight = np.append(np.ones(200), np.zeros(20))
+    gate = ForestGate(random_state=0).fit(X, soft)
+    other = ForestGate(random_state=0).fit(X_more, more, sample_weight=weight)
+    np.testing.assert_allclose(other.predict_proba(X), gate.predict_proba(X), atol=1e-6)
+
+
+def test_reorders_and_pickles():
+    X, soft = quadrants(200)
+    gate = ForestGate(random_state=0).fit(X, soft)
+    proba = gate.predict_proba(X)
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(gate)).predict_proba(X), proba)
+    gate.reorder(np.array([1, 0]))
+    np.testing.assert_allclose(gate.predict_proba(X), proba[:, ::-1])
+    np.testing.assert_array_equal(clone(gate).fit(X, soft).predict_proba(X), proba)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_lines_behind_it_find_a_chessboard():
+    rng = np.random.default_rng(0)
+    X = rng.uniform(-1, 1, size=(600, 3))
+    y = np.where(X[:, 0] * X[:, 1] > 0, 3.0, -3.0) * X[:, 2] + 0.1 * rng.normal(size=600)
+    moe = MixtureOfExpertsRegressor(
+        n_experts=2, gate=ForestGate(), pooling=False, n_init=4, max_iter=3, random_state=0
+    ).fit(X, y)
+    slopes = sorted(round(float(expert.coef_[2]), 1) for expert in moe.experts_)
+    assert slopes == pytest.approx([-3.0, 3.0], abs=0.1)

@@ -1,0 +1,512 @@
+"""Partial pooling of counts and positive targets: the bound, regimes or none, how it is used."""
+
+import pickle
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import special, stats
+from sklearn.linear_model import GammaRegressor, PoissonRegressor
+
+from skmoe import MixtureOfExpertsRegressor
+from skmoe._data import Rows, TrainingData
+from skmoe._em.pooled import PooledGate, PooledProblem
+from skmoe._em.pooled_parts import LOG_LINEAR
+from skmoe._em.starts import STARTS, soften
+from skmoe._experts.pooled_log_linear import Counts, Positive
+from skmoe._numerics.gamma_shapes import inverse_trigamma, shape_of_deviance
+from skmoe.gates import ConstantGate
+from skmoe.inference import bootstrap
+from skmoe.likelihoods import NegativeBinomial
+from skmoe.likelihoods._pooled_log_linear import PooledGamma, PooledPoisson
+
+N_TEST = 4000
+KINDS = ["poisson", "gamma"]
+NODES, MASSES = np.polynomial.hermite_e.hermegauss(60)
+MASSES = MASSES / MASSES.sum()
+
+
+def pooled(kind="poisson", **params):
+    defaults = {"n_experts": 2, "pooling": True, "n_init": 4, "random_state": 0}
+    return MixtureOfExpertsRegressor(likelihood=kind, **defaults | params)
+
+
+def planted(kind, n, p, seed, *, regimes=1):
+    """Rows to fit and to test of one or two log-linear models, behind a soft border."""
+    rng = np.random.default_rng([seed, n, p, regimes])
+    X, coef = rng.normal(size=(n + N_TEST, p)), rng.normal(size=p)
+    coef *= 0.8 / np.linalg.norm(coef)
+    first = (rng.uniform(size=len(X)) < special.expit(4 * X[:, 0])) | (regimes == 1)
+    mean = np.exp(np.where(first, 1.5, 0.5) + np.where(first, 1, -1) * (X @ coef))
+    y = rng.poisson(mean).astype(float) if kind == "poisson" else mean * rng.gamma(5, 1 / 5, len(X))
+    return X[:n], y[:n], X[n:], y[n:]
+
+
+def problem(kind, X, y, weight, n_experts, **settings):
+    subjects = settings.pop("subject", None)
+    of_experts, of_likelihood = LOG_LINEAR[kind]
+    experts = of_experts(X, y, weight, **settings)
+    likelihood = of_likelihood().fitting(in_sample=True, linear=True).start(y, weight, 1)
+    data = TrainingData.of(Rows(X, y, weight, None, subjects), X, np.sqrt(y))
+    seen = X if n_experts > 1 and subjects is None else X[:, :0]
+    gate = PooledGate(seen, weight if subjects is None else data.subjects.row_weight)
+    return PooledProblem(experts.resized(n_experts), gate, likelihood, data)
+
+
+# Expectations ---------------------------------------------------------------------------------
+
+
+def test_expected_log_probability_of_counts_is_that_of_a_quadrature():
+    mean, variance = np.meshgrid([-3.0, 0.0, 2.0], [1e-8, 0.3, 1.5])
+    mean, variance = mean.reshape(-1, 1, 1), variance.reshape(-1, 1, 1)
+    y, exposure = np.arange(9.0)[:, None], np.linspace(0.5, 3, 9)
+    found = Counts(exposure).expected(y, mean, variance).value[:, 0]
+    f = mean[:, 0] + np.sqrt(variance[:, 0]) * NODES
+    exact = stats.poisson.logpmf(y, exposure[:, None] * np.exp(f)) @ MASSES
+    np.testing.assert_allclose(found, exact, rtol=1e-9)
+
+
+SHAPES = Positive(np.array([3.0, 0.4]), np.ones(2), np.ones(2))
+
+
+def test_expected_log_density_of_positive_targets_is_that_of_a_quadrature():
+    rng = np.random.default_rng(0)
+    mean, variance = rng.normal(size=(8, 2, 1)), rng.uniform(0, 1, size=(8, 2, 1))
+    y = rng.exponential(size=(8, 1))
+    found = SHAPES.expected(y, mean, variance).value
+    for k, shape in enumerate(SHAPES.shape):
+        means = np.exp(mean[:, k] + np.sqrt(variance[:, k]) * NODES)
+        exact = stats.gamma.logpdf(y, shape, scale=means / shape) @ MASSES
+        np.testing.assert_allclose(found[:, k], exact, rtol=1e-9)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_curvature_and_slope_are_derivatives(kind):
+    rng = np.random.default_rng(0)
+    mean, variance = rng.normal(size=(6, 2, 1)), rng.exponential(size=(6, 2, 1))
+    y = 1.0 + rng.poisson(3, size=(6, 1))
+    kind = Counts(rng.uniform(1, 2, size=6)) if kind == "poisson" else SHAPES
+    now = kind.expected(y, mean, variance)
+
+    def value(mean, variance):
+        return kind.expected(y, mean, variance).value[:, :, None]
+
+    slope = (value(mean + 1e-5, variance) - value(mean - 1e-5, variance)) / 2e-5
+    curvature = -(value(mean, variance + 1e-5) - value(mean, variance - 1e-5)) / 1e-5
+    np.testing.assert_allclose(now.working - now.curvature * mean, slope, atol=1e-6)
+    np.testing.assert_allclose(now.curvature, curvature, rtol=1e-6)
+
+
+def test_inverse_trigamma():
+    value = np.array([1e-12, 1e-6, 0.01, 1.0, 30.0, 1e8])
+    np.testing.assert_allclose(special.polygamma(1, inverse_trigamma(value)), value, rtol=1e-10)
+
+
+def test_predictive_distribution_of_counts_is_about_an_average_over_log_means():
+    log_mean, std = np.meshgrid([-1.0, 1.0, 3.0], [1e-7, 0.2, 0.5])
+    log_mean, std = log_mean.reshape(-1, 1), std.reshape(-1, 1)
+    found = PooledPoisson().fitting(in_sample=True, linear=True).start(np.ones(2), np.ones(2), 1)
+    found = found.components(np.exp(log_mean), row_scale=std)
+    means = np.exp(log_mean + std * NODES)
+    for y in (0.0, 2.0, 20.0):
+        exact = stats.poisson.pmf(y, means) @ MASSES
+        # A Gamma variable in place of a log-normal one.
+        np.testing.assert_allclose(np.exp(found.logpdf(y))[:, 0], exact, atol=0.01)
+    np.testing.assert_allclose(found.mean[:, 0], means @ MASSES, rtol=0.02)
+
+
+def test_predictive_distribution_of_positive_targets_is_about_an_average_over_log_means():
+    log_mean, std = np.linspace(-1, 1, 5)[:, None], np.linspace(1e-7, 0.4, 5)[:, None]
+    likelihood = PooledGamma().fitting(in_sample=True, linear=True)
+    likelihood = likelihood.start(np.ones(2), np.ones(2), 1)
+    likelihood.shape_ = np.array([3.0])
+    found = likelihood.components(np.exp(log_mean), row_scale=std)
+    means = np.exp(log_mean + std * NODES)
+    for y in (0.1, 0.7, 3.0):
+        exact = stats.gamma.cdf(y, 3.0, scale=means / 3.0) @ MASSES
+        np.testing.assert_allclose(found.cdf(y)[:, 0], exact, atol=0.02)
+    np.testing.assert_allclose(found.mean[:, 0], means @ MASSES, rtol=0.02)
+
+
+def test_shape_of_a_deviance():
+    shape = np.array([1e-10, 1e-3, 0.5, 3.0, 1e5])
+    found = shape_of_deviance(np.log(shape) - special.digamma(shape))
+    np.testing.assert_allclose(found, shape, rtol=1e-6)
+
+
+# The bound ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    ("n", "p", "n_experts", "seed"),
+    [*((80, 3, 3, seed) for seed in range(4)), (60, 5, 1, 0), (40, 60, 2, 0), (20, 30, 3, 1)],
+)
+def test_bound_never_falls_at_a_fixed_prior_of_the_gate(kind, n, p, n_experts, seed):
+    X, y, *_ = planted(kind, n, p, seed, regimes=2)
+    weight = np.random.default_rng(seed).exponential(size=n)
+    exposure = np.random.default_rng(seed).uniform(0.1, 5, size=n)
+    settings = {"exposure": exposure} if kind == "poisson" else {}
+    training = problem(kind, X, y, weight, n_experts, **settings)
+    start = STARTS["functions"](
+        X, training.data.target, weight, n_experts, np.random.RandomState(seed)
+    )
+    training.start(soften(start, n_experts))
+    bounds = np.array([training.step() for _ in range(50)])
+    # Rounding of sums over rows, of numbers of about the size of the bound.
+    assert (np.diff(bounds) >= -1e-9 * np.maximum(1, np.abs(bounds[1:]))).all()
+    assert bounds[-1] > bounds[0]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("of_subjects", [True, False])
+def test_bound_never_falls_with_subjects_or_shared_columns(kind, of_subjects):
+    X, y, *_ = planted(kind, 80, 4, 0, regimes=2)
+    subject = np.repeat(np.arange(20), 4)
+    weight = np.random.default_rng(0).exponential(size=80)
+    settings = {"subject": subject} if of_subjects else {"shared_columns": [1, 3]}
+    training = problem(kind, X, y, weight, 3, **settings)
+    training.start(0.1 + 0.7 * np.eye(3)[subject % 2])
+    bounds = np.array([training.step() for _ in range(40)])
+    assert (np.diff(bounds) >= -1e-9).all()
+    coef = training.experts.coef
+    assert np.ptp(coef[:, 0]) > 0
+    np.testing.assert_array_equal(np.ptp(coef[:, [1, 3]], axis=0) > 0, of_subjects)
+
+
+def test_one_expert_of_one_column_is_about_its_exact_posterior():
+    rng = np.random.default_rng(0)
+    X, exposure = rng.normal(size=(30, 1)), rng.uniform(1, 3, size=30)
+    y = rng.poisson(exposure * np.exp(0.7 * X[:, 0] + 0.2)).astype(float)
+    training = problem("poisson", X, y, np.ones(30), 1, exposure=exposure).start(np.ones((30, 1)))
+    for _ in range(100):
+        bound = training.step()
+    experts = training.experts
+    (coefficients,), design = experts.posterior.coefficients, experts.design
+    deviation = np.sqrt(np.diag(coefficients.cov[0]))
+    slopes, intercepts = (
+        mean + 8 * each * np.linspace(-1, 1, 301)
+        for mean, each in zip(coefficients.mean[0], deviation, strict=True)
+    )
+    grid = np.stack(np.meshgrid(slopes, intercepts, indexing="ij"), axis=-1).reshape(-1, 2)
+    prior = stats.norm(scale=np.sqrt(experts.rho[0])).logpdf(grid).sum(axis=1)
+    means = exposure[:, None] * np.exp(design @ grid.T + np.log(experts.unit))
+    log_joint = stats.poisson.logpmf(y[:, None], means).sum(axis=0) + prior
+    cell = (slopes[1] - slopes[0]) * (intercepts[1] - intercepts[0])
+    evidence = (special.logsumexp(log_joint) + np.log(cell)) / 30
+    assert evidence - 1e-3 < bound < evidence
+    proba = special.softmax(log_joint)
+    mean = proba @ grid
+    std = np.sqrt(proba @ (grid - mean) ** 2)
+    np.testing.assert_allclose(coefficients.mean[0], mean, atol=0.05 * std.max())
+    np.testing.assert_allclose(deviation, std, rtol=0.05)
+
+
+# Regimes or none ------------------------------------------------------------------------------
+
+
+def log_density_of_one(kind, X, y, X_test, y_test):
+    settings = {"alpha": 1e-6, "solver": "newton-cholesky", "tol": 1e-8}
+    if kind == "poisson":
+        line = PoissonRegressor(**settings).fit(X, y)
+        return stats.poisson.logpmf(y_test, line.predict(X_test)).mean()
+    line = GammaRegressor(**settings).fit(X, y)
+    ratio = y / line.predict(X)
+    shape = shape_of_deviance(np.mean(ratio - 1 - np.log(ratio)))
+    return stats.gamma.logpdf(y_test, shape, scale=line.predict(X_test) / shape).mean()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    ("n", "p", "seed"), [(60, 5, 0), pytest.param(100, 10, 1, marks=pytest.mark.slow)]
+)
+def test_without_regimes_there_is_one_expert(kind, n, p, seed):
+    X, y, X_test, y_test = planted(kind, n, p, seed)
+    moe = pooled(kind, n_experts=3).fit(X, y)
+    assert len(moe.experts_) == 1
+    assert list(moe.log_evidence_) == [1, 2, 3]
+    one = log_density_of_one(kind, X, y, X_test, y_test)
+    assert moe.log_density(X_test, y_test).mean() > one - 0.03
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.slow)])
+def test_two_regimes_are_found_without_being_told(kind, seed):
+    X, y, X_test, y_test = planted(kind, 200, 5, seed, regimes=2)
+    moe = pooled(kind, n_experts=3).fit(X, y)
+    told = pooled(kind, pooling=False).fit(X, y)
+    assert len(moe.experts_) == 2
+    gain = moe.log_density(X_test, y_test).mean() - told.log_density(X_test, y_test).mean()
+    assert gain > -0.02
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_more_columns_than_rows_are_taken(kind):
+    X, y, X_test, y_test = planted(kind, 50, 70, 0)
+    moe = pooled(kind).fit(X, y)
+    constant = pooled(kind, n_experts=1).fit(0 * X, y).log_density(0 * X_test, y_test)
+    assert moe.log_density(X_test, y_test).mean() > constant.mean() - 0.05
+    assert np.isfinite(moe.predict(10 * X_test)).all()
+
+
+# Invariance -----------------------------------------------------------------------------------
+
+X2, Y2, X2_TEST, Y2_TEST = planted("poisson", 120, 3, 0, regimes=2)
+HOURS = np.random.default_rng(0).uniform(0.5, 4, size=len(Y2))
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    return pooled().fit(X2, Y2, exposure=HOURS)
+
+
+def assert_alike(one, other, atol=1e-5):
+    """The same but for where EM stopped."""
+    assert len(one.experts_) == len(other.experts_)
+    values = (moe.log_density(X2_TEST, Y2_TEST).mean() for moe in (one, other))
+    np.testing.assert_allclose(*values, atol=atol)
+
+
+def test_weight_of_two_is_a_row_given_twice():
+    twice = np.arange(len(Y2)) % 3 == 0
+    rows = np.append(np.arange(len(Y2)), np.flatnonzero(twice))
+    weighted = pooled().fit(X2, Y2, sample_weight=1.0 + twice, exposure=HOURS)
+    repeated = pooled().fit(X2[rows], Y2[rows], exposure=HOURS[rows])
+    assert_alike(weighted, repeated)
+    np.testing.assert_allclose(weighted.lower_bound_, repeated.lower_bound_, atol=1e-6)
+
+
+def test_order_of_rows_does_not_matter(fitted):
+    order = np.random.default_rng(0).permutation(len(Y2))
+    assert_alike(fitted, pooled().fit(X2[order], Y2[order], exposure=HOURS[order]))
+
+
+def test_units_do_not_matter(fitted):
+    units = np.array([1e-3, 1.0, 1e5])
+    scaled = pooled().fit(X2 * units + 7, Y2, exposure=60 * HOURS)
+    np.testing.assert_allclose(scaled.lower_bound_, fitted.lower_bound_, rtol=1e-6)
+    found = 60 * scaled.predict(X2_TEST * units + 7)
+    np.testing.assert_allclose(found, fitted.predict(X2_TEST), rtol=1e-3)
+
+
+def test_counts_of_two_rows_are_those_of_one_with_their_exposures_together():
+    X, y = np.repeat(X2, 2, axis=0), np.random.default_rng(0).poisson(np.repeat(Y2, 2))
+    hours = np.repeat(HOURS, 2)
+    apart = pooled(n_experts=1).fit(X, y, exposure=hours)
+    y_sum, hours_sum = y.reshape(-1, 2).sum(axis=1), hours.reshape(-1, 2).sum(axis=1)
+    together = pooled(n_experts=1).fit(X2, y_sum, exposure=hours_sum)
+    np.testing.assert_allclose(apart.predict(X2), together.predict(X2), rtol=1e-4)
+
+
+# How it is used -------------------------------------------------------------------------------
+
+
+def test_experts_are_log_linear_models_and_what_is_asked_agrees(fitted):
+    assert len(fitted.experts_) == 2
+    assert all(type(expert) is PoissonRegressor for expert in fitted.experts_)
+    X, y, hours = X2_TEST[:100], Y2_TEST[:100], np.linspace(1, 3, 100)
+    design, shapes = fitted.likelihood_.columns_.design(X), []
+    for (cov,) in fitted.likelihood_.coef_cov_:
+        shapes.append(inverse_trigamma(np.einsum("ij,jk,ik->i", design, cov, design)))
+    shape = np.column_stack(shapes)
+    plug_in = np.column_stack([expert.predict(X) for expert in fitted.experts_])
+    np.testing.assert_allclose(fitted.predict_experts(X), plug_in)
+    mean = hours[:, None] * plug_in * shape / np.exp(special.digamma(shape))
+    gate = fitted.gate_proba(X)
+    found = fitted.predict(X, exposure=hours)
+    np.testing.assert_allclose(found, (gate * mean).sum(axis=1), rtol=1e-9)
+    np.testing.assert_allclose(found, hours * fitted.predict(X), rtol=1e-9)
+    pmf = gate * stats.nbinom.pmf(y[:, None], shape, shape / (shape + mean))
+    density = fitted.log_density(X, y, exposure=hours)
+    np.testing.assert_allclose(density, np.log(pmf.sum(axis=1)), rtol=1e-8)
+    resp = fitted.responsibilities(X, y, exposure=hours)
+    np.testing.assert_allclose(resp, pmf / pmf.sum(axis=1, keepdims=True), atol=1e-9)
+    draws = fitted.sample_y(X[:1], 20000, random_state=0)[0]
+    expected, std = fitted.predict(X[:1], return_std=True)
+    assert abs(draws.mean() - expected[0]) < 4 * std[0] / np.sqrt(20000)
+    report = fitted.expert_report(X2, Y2, exposure=HOURS).columns
+    # That of fit has the responsibilities of the bound.
+    expected = fitted.expert_report().columns["error"]
+    np.testing.assert_allclose(report["error"], expected, rtol=0.03)
+
+
+def test_predictive_distribution_pays_for_what_is_not_known_of_the_experts(fitted):
+    near, far = fitted.predict_dist(X2_TEST[:50]), fitted.predict_dist(5 * X2_TEST[:50])
+    assert (near.components.shape > 10).all()
+    assert (far.components.shape < near.components.shape).all()
+    low, high = fitted.predict_interval(X2_TEST, 0.9).T
+    assert 0.85 < ((low <= Y2_TEST) & (Y2_TEST <= high)).mean() < 0.99
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_patients_share_a_regime_each(kind):
+    patient, rng = np.repeat(np.arange(30), 6), np.random.default_rng(0)
+    X, regime = rng.normal(size=(180, 2)), np.repeat(np.arange(30), 6) % 2
+    y = rng.poisson(np.exp(1 + np.where(regime, 0.6, -0.6) * X[:, 0])) + (kind != "poisson")
+    moe = pooled(kind, n_experts=3, gate=ConstantGate()).fit(X, y, subject=patient)
+    assert len(moe.experts_) == 2
+    found = moe.responsibilities(X, y, subject=patient).argmax(axis=1)
+    assert max((found == regime).mean(), (found != regime).mean()) > 0.9
+
+
+def test_shared_columns_have_one_coefficient():
+    X, y, *_ = planted("poisson", 200, 3, 1, regimes=2)
+    moe = pooled(shared_effects=[2]).fit(X, y)
+    first, second = moe.experts_
+    assert first.coef_[2] == pytest.approx(second.coef_[2], rel=1e-12)
+    assert np.abs(first.coef_[:2] - second.coef_[:2]).max() > 0.3
+
+
+def test_default_pools():
+    moe = pooled(pooling="auto").fit(X2, Y2)
+    assert isinstance(moe.likelihood_, PooledPoisson)
+    moe = pooled("gamma", pooling="auto").fit(X2, Y2 + 1)
+    assert isinstance(moe.likelihood_, PooledGamma)
+    for params in ({"pooling": False}, {"experts": PoissonRegressor(alpha=0)}, {"cv": 3}):
+        moe = pooled(pooling="auto", n_init=1, max_iter=3, tol=1.0).set_params(**params)
+        assert not hasattr(moe.fit(X2, Y2), "log_evidence_")
+    moe = pooled(NegativeBinomial(), pooling="auto", n_init=1, tol=1e-3).fit(X2, Y2)
+    assert not hasattr(moe, "log_evidence_")
+    with pytest.raises(ValueError, match="'poisson' or 'gamma'"):
+        pooled("negative_binomial").fit(X2, Y2)
+
+
+def test_pickled_mixture_predicts_the_same_bits(fitted):
+    revived = pickle.loads(pickle.dumps(fitted))
+    np.testing.assert_array_equal(revived.predict(X2_TEST), fitted.predict(X2_TEST))
+
+
+def test_tables_with_strings_are_encoded():
+    letter = np.where(np.arange(len(Y2)) % 2, "u", "v")
+    table = pd.DataFrame(X2, columns=list("abc")).assign(letter=letter)
+    assert np.isfinite(pooled().fit(table, Y2).log_density(table, Y2)).all()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("n", [1, 2, 3, 6])
+def test_few_rows_are_enough(kind, n):
+    moe = pooled(kind).fit(X2[:n], 1 + Y2[:n])
+    assert np.isfinite(moe.predict(X2_TEST)).all()
+    assert np.isfinite(moe.log_density(X2_TEST, Y2_TEST + 1)).all()
+
+
+def test_an_outlier_a_single_event_and_constant_columns_are_taken():
+    y = np.where(np.arange(len(Y2)) == 3, 1e6, Y2)
+    assert np.isfinite(pooled().fit(X2, y).log_density(X2_TEST, Y2_TEST)).all()
+    y = np.where(np.arange(len(Y2)) == 3, 1.0, 0.0)
+    assert 0 < pooled().fit(X2, y).predict(X2).sum() < 5
+    constant = np.ones((len(Y2), 2))
+    moe = pooled(n_experts=1).fit(constant, Y2)
+    np.testing.assert_allclose(moe.predict(constant[:1]), Y2.mean(), rtol=0.01)
+
+
+def test_warm_start_goes_on_with_as_many_experts(fitted):
+    moe = pooled(warm_start=True).fit(X2, Y2, exposure=HOURS)
+    moe.fit(X2, Y2, exposure=HOURS)
+    assert list(moe.log_evidence_) == [2]
+    assert_alike(moe, fitted, atol=5e-3)
+
+
+def test_a_number_is_the_prior_variance_of_the_deviations():
+    training = problem("poisson", X2, Y2, np.ones(len(Y2)), 2, own_variance=0.01)
+    training.start(soften((X2[:, 0] > 0).astype(int), 2))
+    training.step()
+    np.testing.assert_array_equal(training.experts.tau, 0.01)
+
+
+def test_summary_is_the_posterior(fitted):
+    frame = fitted.summary(X2, Y2, exposure=HOURS).to_frame()
+    for k, expert in enumerate(fitted.experts_):
+        of_expert = frame.loc[f"expert{k}"]
+        np.testing.assert_allclose(of_expert["estimate"], [expert.intercept_, *expert.coef_])
+        cov, scale = fitted.likelihood_.coef_cov_[k, 0], fitted.likelihood_.columns_.scale
+        std = np.sqrt(np.diag(cov))[:-1] / scale
+        # Of the two, the summary knows that membership is uncertain.
+        np.testing.assert_allclose(of_expert["std_error"].iloc[1:], std, rtol=0.3)
+        assert (of_expert["std_error"].iloc[1:] > std).all()
+    assert "log-likelihood" in str(fitted.summary(X2, Y2, exposure=HOURS))
+    result = bootstrap(fitted, X2, Y2, exposure=HOURS, n_resamples=3, random_state=0)
+    assert result.estimate.shape == (len(frame),)
+
+
+@pytest.fixture(scope="module")
+def positive():
+    X, y, *_ = planted("gamma", 120, 3, 0, regimes=2)
+    return X, y, pooled("gamma").fit(X, y)
+
+
+def test_of_positive_targets_what_is_asked_agrees(positive):
+    X, y, moe = positive
+    assert all(type(expert) is GammaRegressor for expert in moe.experts_)
+    np.testing.assert_allclose(moe.likelihood_.shape_, 5.0, rtol=0.5)
+    distribution = moe.predict_dist(X)
+    np.testing.assert_allclose(moe.predict(X), distribution.mean())
+    np.testing.assert_allclose(moe.log_density(X, y), np.log(distribution.pdf(y)), rtol=1e-9)
+    assert (distribution.components.mean > moe.predict_experts(X)).all()
+    low, high = moe.predict_interval(planted("gamma", 120, 3, 0, regimes=2)[2]).T
+    test = planted("gamma", 120, 3, 0, regimes=2)[3]
+    assert 0.83 < ((low < test) & (test < high)).mean() < 0.96
+    frame = moe.summary(X, y).to_frame()
+    shapes = frame.xs("log_shape", level="term")
+    np.testing.assert_allclose(np.exp(shapes["estimate"]), moe.likelihood_.shape_)
+    # A log-shape is known to about the root of two over its rows.
+    expected = np.sqrt(2 / moe.responsibilities(X, y).sum(axis=0))
+    np.testing.assert_allclose(shapes["std_error"], expected, rtol=0.15)
+
+
+def test_units_of_positive_targets_do_not_matter(positive):
+    X, y, moe = positive
+    scaled = pooled("gamma").fit(X, 1e4 * y)
+    np.testing.assert_allclose(scaled.lower_bound_, moe.lower_bound_ - np.log(1e4), rtol=1e-6)
+    np.testing.assert_allclose(scaled.predict(X), 1e4 * moe.predict(X), rtol=1e-3)
+
+
+def test_weight_of_two_is_a_positive_target_given_twice(positive):
+    X, y, _ = positive
+    twice = np.arange(len(y)) % 3 == 0
+    rows = np.append(np.arange(len(y)), np.flatnonzero(twice))
+    weighted = pooled("gamma").fit(X, y, sample_weight=1.0 + twice)
+    repeated = pooled("gamma").fit(X[rows], y[rows])
+    np.testing.assert_allclose(weighted.lower_bound_, repeated.lower_bound_, atol=1e-6)
+    np.testing.assert_allclose(weighted.predict(X), repeated.predict(X), rtol=1e-3)
+
+
+def test_loss_by_a_merger_is_that_of_shapes_where_functions_are_alike():
+    rng = np.random.default_rng(0)
+    X, shape = rng.normal(size=(400, 2)), np.repeat([2.0, 50.0], 200)
+    y = np.exp(0.5 * X[:, 0]) * rng.gamma(shape) / shape
+    training = problem("gamma", X, y, np.ones(400), 2)
+    experts = training.experts
+    experts.begin(np.eye(2)[np.repeat([0, 1], 200)])
+    for _ in range(20):
+        experts.fit(np.eye(2)[np.repeat([0, 1], 200)])
+    ratio = y / np.exp(0.5 * X[:, 0])
+
+    def log_likelihood(rows):
+        best = shape_of_deviance(np.mean(ratio[rows] - 1 - np.log(ratio[rows])))
+        return stats.gamma.logpdf(ratio[rows], best, scale=1 / best).sum()
+
+    expected = log_likelihood(slice(200)) + log_likelihood(slice(200, 400))
+    expected -= log_likelihood(slice(400))
+    np.testing.assert_allclose(experts.loss_as_one(0, 1), expected, rtol=0.1)
+
+
+def test_constant_exact_tiny_and_outlying_targets_are_taken():
+    moe = pooled("gamma").fit(X2, np.full(len(Y2), 3.0))
+    np.testing.assert_allclose(moe.predict(X2[:5]), 3.0, rtol=1e-3)
+    moe = pooled("gamma").fit(X2, np.exp(X2[:, 0]))
+    np.testing.assert_allclose(moe.predict(X2), np.exp(X2[:, 0]), rtol=1e-2)
+    y = 1e-300 + np.random.default_rng(0).gamma(0.05, size=len(Y2))
+    assert np.isfinite(pooled("gamma", n_experts=1).fit(X2, y).log_density(X2, y)).all()
+    y = np.where(np.arange(len(Y2)) == 3, 1e9, Y2 + 1)
+    moe = pooled("gamma").fit(X2, y)
+    plain = pooled("gamma", n_experts=1, pooling=False).fit(X2, y)
+    assert moe.log_density(X2, y).mean() > plain.log_density(X2, y).mean()
+
+
+def test_what_needs_the_maximum_of_the_likelihood_is_refused(fitted):
+    with pytest.raises(ValueError, match="lower_bound_"):
+        fitted.bic(X2, Y2)
+    with pytest.raises(ValueError, match="Pooled experts"):
+        pickle.loads(pickle.dumps(fitted)).add_expert(X2, Y2)
+    assert not hasattr(fitted, "partial_fit")

@@ -1,0 +1,305 @@
+"""Summary of pooled mixtures: formulas, numerical derivatives, maximum likelihood, coverage."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy import special, stats
+
+from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
+from skmoe._experts.pooled import Precisions
+from skmoe.gates import ConstantGate
+from skmoe.inference import bootstrap
+
+COEF = np.array([[1.0, 2.0, -1.0], [-1.0, -1.0, 1.0]])  # intercept first
+GATE = np.array([0.0, 1.5, 0.0])  # log-odds of the second expert
+
+
+def rows(seed, n, kind, size=1.0, noise=1.0, regimes=2):
+    """Rows of one regime, or of two behind a soft border: numbers, or two or three classes."""
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n, 2))
+    regime = (rng.uniform(size=n) < special.expit(GATE[0] + X @ GATE[1:])) * (regimes - 1)
+    value = size * (COEF[regime, 0] + (COEF[regime, 1:] * X).sum(axis=1))
+    if kind == "line":
+        return X, value + noise * rng.normal(size=n)
+    values = np.column_stack([np.zeros(n), value, X[:, 1]][: 3 if kind == "three" else 2])
+    return X, (values + rng.gumbel(size=values.shape)).argmax(axis=1)
+
+
+def mixture(kind, n_experts=2, **settings):
+    maker = MixtureOfExpertsRegressor if kind == "line" else MixtureOfExpertsClassifier
+    return maker(n_experts=n_experts, **{"random_state": 0, "n_init": 4, **settings})
+
+
+@pytest.mark.parametrize("kind", ["line", "two", "three"])
+def test_one_expert_and_many_rows_is_maximum_likelihood(kind):
+    X, y = rows(0, 2000, kind, regimes=1)
+    found = mixture(kind, 1, pooling=True).fit(X, y).summary(X, y)
+    told = mixture(kind, 1, pooling=False).fit(X, y).summary(X, y)
+    assert (found.parts, found.terms) == (told.parts, told.terms)
+    assert (np.abs(found.estimate - told.estimate) < 0.4 * told.std_error).all()  # shrunk
+    assert_allclose(found.std_error, told.std_error, rtol=0.03)
+
+
+@pytest.mark.parametrize(("kind", "n", "size"), [("line", 2000, 1.0), ("two", 4000, 2.0)])
+def test_overlapping_regimes_and_many_rows_are_maximum_likelihood(kind, n, size):
+    X, y = rows(0, n, kind, size)
+    moe = mixture(kind).fit(X, y)
+    assert len(moe.experts_) == 2
+    found = moe.summary(X, y)
+    resp = moe.responsibilities(X, y)  # maximum likelihood has several optima
+    start = {"init": lambda *args: resp, "n_init": 1, "tol": 1e-8, "max_iter": 2000}
+    told = mixture(kind, pooling=False, **start).fit(X, y).summary(X, y)
+    of_scale = np.array(found.terms) == "log_scale"  # experts have about the same
+    of_gate = np.char.startswith(found.parts, "gate")
+    ratio = found.std_error / told.std_error
+    assert_allclose(ratio[~of_scale & ~of_gate], 1, atol=0.05 if kind == "line" else 0.2)
+    # The prior shrinks what the rows tell little about, and scales towards each other.
+    assert ((ratio > 0.6) & (ratio < 1.1)).all()
+    assert (np.abs(found.estimate - told.estimate)[~of_scale] < told.std_error[~of_scale]).all()
+    # Most of it is that membership is uncertain: under known membership, and for classes with
+    # curvatures as large as they can be, standard deviations are smaller.
+    design = np.column_stack([np.ones(n), X])
+    variance = np.exp(2 * found.estimate[3]) if kind == "line" else 4.0
+    weighted = design * resp[:, :1]
+    known = np.sqrt(variance * np.diag(np.linalg.inv(design.T @ weighted)))
+    assert (found.std_error[:3] > 1.05 * known).all()
+
+
+def log_posterior(moe, X, y, kind):
+    """Log-posterior as a function of parameters in raw units, and the common log-scale."""
+    likelihood, n_experts = moe.likelihood_, len(moe.experts_)
+    mean, scale = X.mean(axis=0), X.std(axis=0)
+    n_odds, n_classes = (1, 1) if kind == "line" else (len(moe.classes_) - 1, len(moe.classes_))
+    per_function = 3 + (kind == "line")
+    contrast = np.ones((1, 1))
+    if n_classes > 2:
+        contrast = np.eye(n_odds) + 1  # of differences from the first class
+
+    def standard(coef):
+        return np.append(coef[1:] * scale, coef[0] + coef[1:] @ mean)
+
+    def function(theta):
+        theta, level = theta[:-1], theta[-1]
+        of_experts, gate = np.split(theta, [n_experts * n_odds * per_function])
+        of_experts = of_experts.reshape(n_experts, n_odds, per_function)
+        coef, gate = of_experts[:, :, :3], gate.reshape(n_experts - 1, 3)
+        values = coef[:, :, 0] + np.einsum("ij,kcj->ikc", X, coef[:, :, 1:])  # (n, K, n_odds)
+        if kind == "line":
+            log_scale = of_experts[:, 0, 3]
+            log_density = stats.norm.logpdf(y[:, None], values[:, :, 0], np.exp(log_scale))
+        else:
+            values = np.concatenate([np.zeros((*values.shape[:2], 1)), values], axis=2)
+            log_density = special.log_softmax(values, axis=2)[np.arange(len(y)), :, y]
+        log_odds = np.column_stack([np.zeros(len(X)), gate[:, 0] + X @ gate[:, 1:].T])
+        log_gate = special.log_softmax(log_odds, axis=1)
+        total = special.logsumexp(log_gate + log_density, axis=1).sum()
+        each = np.array([[standard(c) for c in of_expert] for of_expert in coef])
+        for j in range(3):  # b_k = b_0 + d_k
+            own, shared = likelihood.own_var_[0, j], likelihood.shared_var_[0, j]
+            over_experts = own * np.eye(n_experts) + shared
+            cov = np.kron(over_experts, contrast)
+            total += stats.multivariate_normal.logpdf(each[:, :, j].ravel(), cov=cov)
+        over_gate = np.eye(n_experts - 1) + 1
+        slopes = np.array([standard(g) for g in gate])
+        for j, precision in enumerate([moe.gate_.alpha, moe.gate_.alpha, 0.1]):
+            total += stats.multivariate_normal.logpdf(slopes[:, j], cov=over_gate / precision)
+        if kind == "line":
+            return total - 0.5 * likelihood.log_scale_precision_ @ (log_scale - level) ** 2
+        return total - 0.5 * level**2
+
+    return function
+
+
+def hessian(function, at, steps):
+    """By central differences."""
+    d = len(at)
+    found, shifts = np.empty((d, d)), np.diag(steps)
+    for i in range(d):
+        for j in range(i + 1):
+            corners = [
+                (a * b) * function(at + a * shifts[i] + b * shifts[j])
+                for a in (1, -1)
+                for b in (1, -1)
+            ]
+            found[i, j] = found[j, i] = sum(corners) / (4 * steps[i] * steps[j])
+    return found
+
+
+@pytest.mark.parametrize("kind", ["line", "two", "three"])
+def test_few_rows_have_the_curvature_of_the_log_posterior(kind):
+    X, y = rows(0, 100 if kind == "line" else 400, kind, size=4.0, noise=2.0)
+    X = X * [1.0, 5.0] + [2.0, 0.0]
+    moe = mixture(kind, pooling=0.5).fit(X, y)
+    assert len(moe.experts_) == 2
+    found = moe.summary(X, y)
+    at = np.append(found.estimate, found.estimate[3] if kind == "line" else 0.0)
+    steps = 1e-2 * np.append(found.std_error, 0.05)
+    information = -hessian(log_posterior(moe, X, y, kind), at, steps)
+    expected = np.linalg.inv(information)[:-1, :-1]
+    unit = np.outer(found.std_error, found.std_error)
+    # Differences over a hundredth of an error leave 1e-4; the common log-scale is all but flat.
+    # What coefficients and scales have to do with each other through the prior is left out.
+    assert_allclose(found.cov / unit, expected / unit, atol=0.03 if kind == "line" else 2e-3)
+
+
+def test_prior_of_log_scales_is_that_of_precisions():
+    precisions = Precisions(np.array([4.0, 9.0]), np.array([2.0, 3.0]), nu=3.0, centre=0.7)
+
+    def log_prior(log_scale):  # of log_scale = -1/2 log lambda
+        precision = np.exp(-2 * log_scale)
+        density = stats.gamma.logpdf(precision, 1.5, scale=1 / (1.5 * 0.7))
+        return density + np.log(2 * precision)
+
+    at = -0.5 * np.log(precisions.mean)
+    second = (log_prior(at + 1e-4) - 2 * log_prior(at) + log_prior(at - 1e-4)) / 1e-8
+    assert_allclose(precisions.log_scale_precision, -second, rtol=1e-5)
+
+
+def test_units_go_through_and_weights_are_repetitions():
+    X, y = rows(1, 300, "line", noise=0.5)
+    weight = np.random.default_rng(0).integers(0, 3, size=300)
+    plain = mixture("line").fit(X, y, sample_weight=weight).summary(X, y, weight)
+    X2, y2 = np.repeat(X, weight, axis=0), np.repeat(y, weight)
+    repeated = mixture("line").fit(X2, y2).summary(X2, y2)
+    assert_allclose(repeated.cov, plain.cov, rtol=1e-3, atol=1e-6)
+    far = X * [0.01, 50] + [7, 0]
+    scaled = mixture("line").fit(far, 7 * y, sample_weight=weight).summary(far, 7 * y, weight)
+    factor = np.array(2 * [700, 0.14] + [100, 0.02])
+    slopes = [1, 2, 5, 6, 9, 10]
+    assert_allclose(scaled.std_error[slopes] / factor, plain.std_error[slopes], rtol=1e-3)
+    assert_allclose(scaled.std_error[[3, 7]], plain.std_error[[3, 7]], rtol=1e-3)
+
+
+@pytest.mark.parametrize("kind", ["line", "two", "three"])
+@pytest.mark.parametrize("n_experts", [1, 2])
+def test_more_columns_than_rows_have_standard_deviations(kind, n_experts):
+    rng = np.random.default_rng(0)
+    X, y = rows(0, 50, kind, size=4.0, noise=0.1)
+    X = np.column_stack([X, rng.normal(size=(50, 60)), np.ones(50)])
+    moe = mixture(kind, n_experts, pooling=0.1).fit(X, y)
+    found = moe.summary(X, y)
+    assert np.isfinite(found.estimate).all()
+    assert (found.std_error > 0).all()
+    assert "n/a" not in str(found)
+    # What the rows say nothing about, such as a constant column, keeps its prior variance.
+    likelihood, places = moe.likelihood_, np.flatnonzero(np.array(found.terms) == "x62")
+    prior = (likelihood.own_var_ + likelihood.shared_var_)[0, -2] * (2 if kind == "three" else 1)
+    of_experts = found.std_error[places[~np.char.startswith(found.parts, "gate")[places]]]
+    assert_allclose(of_experts, np.sqrt(prior), rtol=1e-6)
+
+
+def test_lines_of_more_columns_than_rows_are_those_of_ridge_regression():
+    for seed in range(5):
+        rng = np.random.default_rng(seed)
+        X = rng.normal(size=(40, 60))
+        y = X @ rng.normal(size=60) + rng.normal(size=40)
+        moe = mixture("line", 1).fit(X, y)
+        found = moe.summary(X, y)
+        standard, scale = (X - X.mean(axis=0)) / X.std(axis=0), moe.likelihood_.scale_[0]
+        prior = np.diag(1 / moe.likelihood_.shared_var_[0, :-1])
+        cov = np.linalg.inv(standard.T @ standard / scale**2 + prior)
+        expected = np.sqrt(np.diag(cov)) / X.std(axis=0)
+        assert_allclose(found.std_error[1:-1], expected, rtol=1e-4)
+
+
+@pytest.mark.parametrize("kind", ["line", "two"])
+def test_levels_of_strings_differ_as_by_maximum_likelihood(kind):
+    rng = np.random.default_rng(0)
+    levels = np.repeat(["a", "b", "c"], 400)
+    table = pd.DataFrame({"x": rng.normal(size=1200), "kind": levels})
+    value = table["x"].to_numpy() + np.repeat([0.0, 1.0, -1.0], 400)
+    y = value + (rng.normal if kind == "line" else rng.logistic)(size=1200)
+    y = y if kind == "line" else np.where(y > 0, "yes", "no")
+    found = mixture(kind, 1).fit(table, y).summary(table, y)
+    told = mixture(kind, 1, pooling=False).fit(table, y).summary(table, y)
+    first, *others = (found.terms.index(f"kind_{level}") for level in "abc")
+    for j in others:  # a is the reference by maximum likelihood
+        variance = found.cov[j, j] - 2 * found.cov[first, j] + found.cov[first, first]
+        assert_allclose(np.sqrt(variance), told.std_error[j], rtol=0.03)
+        difference = found.estimate[j] - found.estimate[first]
+        assert abs(difference - told.estimate[j]) < told.std_error[j]
+
+
+def test_shared_effects_are_one_parameter_and_subjects_count_once():
+    rng = np.random.default_rng(0)
+    X, subject = rng.normal(size=(400, 2)), np.repeat(np.arange(80), 5)
+    up = (rng.uniform(size=80) < 0.4)[subject]
+    y = np.where(up, 1 + X[:, 0], -1 - X[:, 0]) + 2 * X[:, 1] + rng.normal(size=400)
+    settings = {"gate": ConstantGate(), "shared_effects": [1]}
+    found, told = (
+        mixture("line", **settings, pooling=pooling)
+        .fit(X, y, subject=subject)
+        .summary(X, y, subject=subject)
+        for pooling in (True, False)
+    )
+    assert found.n_subjects == 80
+    of_both = found.cov[np.ix_([2, 6], [2, 6])]
+    assert_allclose(of_both, of_both[0, 0], rtol=1e-9)
+    order = [0, 1, 2, 4, 5, 6, 8]
+    assert_allclose(found.std_error[order], told.std_error[order], rtol=0.05)
+
+
+def test_several_outputs_have_the_standard_deviations_of_each():
+    X, y = rows(0, 300, "line")
+    Y = np.column_stack([y, 3 - 10 * y[::-1]])
+    both = mixture("line", 1).fit(X, Y).summary(X, Y)
+    for j in (0, 1):
+        alone = mixture("line", 1).fit(X, Y[:, j]).summary(X, Y[:, j])
+        assert_allclose(both.std_error[4 * j : 4 * j + 4], alone.std_error, rtol=1e-3)
+
+
+def test_targets_without_an_error_have_one_of_their_rounding():
+    X = np.linspace(-1, 1, 200)[:, None]
+    found = mixture("line", 1).fit(X, 2 * X[:, 0]).summary(X, 2 * X[:, 0])
+    assert_allclose(found.std_error[2], np.sqrt(0.5 / 200), rtol=0.02)
+    assert (found.std_error[:2] < 1e-3).all()
+
+
+def test_what_has_no_posterior_is_refused():
+    X, y = rows(0, 200, "line", noise=0.5)
+    moe = mixture("line").fit(X, y)
+    with pytest.raises(ValueError, match="pooling=False"):
+        moe.summary(X, y, cov="sandwich")
+    with pytest.raises(ValueError, match="Fit with pooling=False"):
+        moe.summary(X, y[::-1])  # where the fit is at no maximum
+    weighted = mixture("two", class_weight="balanced").fit(X, y > 0)
+    with pytest.raises(ValueError, match="class_weight"):
+        weighted.summary(X, y > 0)
+    moe.remove_expert("expert1")
+    with pytest.raises(ValueError, match="add_expert"):
+        moe.summary(X, y)
+
+
+def test_default_classifier_has_a_summary_that_says_what_it_is():
+    X, y = rows(0, 300, "three")
+    moe = MixtureOfExpertsClassifier(random_state=0).fit(X, y)
+    found = moe.summary(X, y)
+    assert np.isnan(found.p_value).all()
+    assert "normal approximation" in str(found).splitlines()[-1]
+    result = bootstrap(moe, X, y, n_resamples=2, random_state=0)
+    assert result.names == (found.parts, found.terms)
+    assert_array_equal(result.estimate, found.estimate)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("kind", "n"), [("line", 150), ("two", 300)])
+def test_intervals_cover_what_was_planted(kind, n):
+    hits = []
+    for seed in range(100):
+        # Of two regimes of classes, several explanations are often as good.
+        X, y = rows(seed, n, kind, noise=0.5, regimes=2 if kind == "line" else 1)
+        moe = mixture(kind, 2 if kind == "line" else 1, n_init=2).fit(X, y)
+        found = moe.summary(X, y)
+        if kind == "two":
+            true = COEF[0]
+        elif len(moe.experts_) == 1:
+            continue
+        else:
+            first = int(abs(found.estimate[1] - 2) > abs(found.estimate[1] + 1))
+            true = np.column_stack([COEF, np.log([0.5, 0.5])])[[first, 1 - first]].ravel()
+            true = np.append(true, (1 - 2 * first) * GATE)
+        hits.append((found.lower < true) & (true < found.upper))
+    assert len(hits) > 90
+    assert 0.92 < np.mean(hits) < 0.98  # of 300 or 1100 intervals that depend on each other

@@ -1,0 +1,366 @@
+"""Clones that specialise beside a generalist: specialisation="auto"."""
+
+import copy
+import pickle
+from functools import cache
+
+import numpy as np
+import pytest
+from joblib import parallel_config
+from scipy import sparse, stats
+from sklearn.base import clone
+from sklearn.ensemble import HistGradientBoostingRegressor, RandomForestRegressor
+from sklearn.frozen import FrozenEstimator
+from sklearn.kernel_ridge import KernelRidge
+from sklearn.linear_model import LinearRegression, Ridge
+from sklearn.model_selection import KFold
+from sklearn.neighbors import KNeighborsRegressor
+from sklearn.neural_network import MLPRegressor
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder
+from sklearn.tree import DecisionTreeRegressor
+
+from skmoe import MixtureOfExpertsRegressor
+from skmoe._em.specialists import Specialisation
+from skmoe.exceptions import IgnoredWeightsWarning
+from skmoe.gates import ConstantGate, ForestGate, SoftmaxGate
+
+
+def clones(expert=None, n_experts=2, **settings):
+    expert = DecisionTreeRegressor() if expert is None else expert
+    return MixtureOfExpertsRegressor(
+        expert, n_experts, specialisation="auto", random_state=0, **settings
+    )
+
+
+def chessboard(n, seed):
+    """Two regimes on the fields of a chessboard of four, each with a function of its own."""
+    rng = np.random.default_rng(seed)
+    X = rng.uniform(-2, 2, size=(n, 4))
+    mean = np.where(X[:, 0] * X[:, 1] > 0, 2 * X[:, 2], X[:, 3] - 2 * X[:, 2])
+    return X, mean + 0.3 * rng.normal(size=n)
+
+
+def one_function(n, seed):
+    rng = np.random.default_rng(seed)
+    X = rng.uniform(-2, 2, size=(n, 4))
+    return X, np.sin(2 * X[:, 0]) + X[:, 2] + 0.5 * rng.normal(size=n)
+
+
+def error(model, X, y):
+    return np.sqrt(np.mean((model.predict(X) - y) ** 2))
+
+
+@cache
+def fitted_once():
+    return clones().fit(*chessboard(300, seed=0))
+
+
+# What it learns ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("expert", "n_fits"),
+    [
+        (DecisionTreeRegressor(), 28),
+        (RandomForestRegressor(30), 5),
+        (KNeighborsRegressor(), 28),
+        pytest.param(HistGradientBoostingRegressor(), 28, marks=pytest.mark.slow),
+    ],
+)
+def test_specialists_halve_the_error_where_there_are_regimes(expert, n_fits):
+    X, y = chessboard(1000, seed=0)
+    X_new, y_new = chessboard(2000, seed=1)
+    moe = clones(expert).fit(X, y)
+    assert isinstance(moe.gate_, ForestGate)
+    # A generalist once a fold, specialists twice, and all once more for predictions; out of bag
+    # the fits of the last round predict.
+    assert moe.n_expert_fits_ == n_fits
+    alone = clone(expert).fit(X, y)
+    # The gate may err near the borders, and a neighbour needs rows of its own regime.
+    assert error(moe, X_new, y_new) < 0.65 * error(alone, X_new, y_new)
+    score = moe.log_density(X_new, y_new).mean() + np.log(y.std())
+    # The standard error of either is about 0.03; experts in folds see four fifths of the rows.
+    assert score == pytest.approx(moe.specialisation_.score_with, abs=0.15)
+
+
+def test_gate_knows_the_regions():
+    moe = clones(RandomForestRegressor(30)).fit(*chessboard(1000, seed=0))
+    X_new, _ = chessboard(1000, seed=1)
+    inside = np.abs(X_new[:, :2]).min(axis=1) > 0.3
+    regime = X_new[inside, 0] * X_new[inside, 1] > 0
+    chosen = moe.gate_.predict(X_new[inside]) == 1
+    agreement = np.mean(chosen == regime)
+    assert max(agreement, 1 - agreement) > 0.95
+
+
+def test_one_function_that_a_clone_learns_is_left_to_the_generalist():
+    expert, n_left = KernelRidge(kernel="rbf"), 0
+    for seed in range(4):
+        X, y = one_function(300, seed)
+        moe = clones(expert, n_experts=3).fit(X, y)
+        if moe.specialisation_.kept:
+            continue
+        n_left += 1
+        assert list(moe.named_experts_) == ["generalist"]
+        np.testing.assert_allclose(moe.predict(X), expert.fit(X, y).predict(X), rtol=1e-9)
+    assert n_left >= 3  # by chance a gain of nothing is above its standard error in one of six
+
+
+@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.slow)])
+def test_one_function_is_predicted_no_worse_than_by_one(seed):
+    X, y = one_function(600, seed)
+    X_new, y_new = one_function(2000, seed + 10)
+    expert = RandomForestRegressor(30, random_state=0)
+    moe = clones(expert, n_experts=3).fit(X, y)
+    assert error(moe, X_new, y_new) < 1.01 * error(expert.fit(X, y), X_new, y_new)
+    alone = moe.specialisation_.score_without - np.log(y.std())  # out of fold: of fewer rows
+    assert moe.log_density(X_new, y_new).mean() > alone - 0.02 - 3 * 0.7 / np.sqrt(600)
+
+
+def test_a_mixture_without_specialists_is_consistent():
+    X, y = np.random.default_rng(0).normal(size=(2, 200, 1))
+    moe = clones(DecisionTreeRegressor(max_depth=2)).fit(X, y[:, 0])
+    assert not moe.specialisation_.kept
+    assert list(moe.named_experts_) == ["generalist"]
+    assert isinstance(moe.gate_, ConstantGate)
+    assert moe.n_distinct_experts_ == 1
+    np.testing.assert_allclose(moe.expert_load_, [1.0])
+    np.testing.assert_allclose(moe.gate_proba(X), 1.0)
+    np.testing.assert_allclose(moe.responsibilities(X, y[:, 0]), 1.0)
+    np.testing.assert_array_equal(moe.predict(X), moe.experts_[0].predict(X))
+    assert moe.oof_score_ == pytest.approx(
+        moe.specialisation_.score_without - np.log(np.std(y[:, 0]))
+    )
+    for report in (moe.expert_report(), moe.expert_report(X, y[:, 0])):
+        assert "Specialists were left out" in str(report)
+        assert "Specialists were left out" in report._repr_html_()
+
+
+def test_intervals_cover_where_there_is_nothing_to_learn():
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(300, 3)), rng.normal(size=300)
+    X_new, y_new = rng.normal(size=(2000, 3)), rng.normal(size=2000)
+    low, high = clones().fit(X, y).predict_interval(X_new, 0.9).T
+    # The standard deviation of 300 rows errs by 4 %, and so the cover by about 2 points.
+    assert 0.85 < np.mean((low < y_new) & (y_new < high)) < 0.95
+
+
+def test_specialisation_is_the_mean_gain_and_its_standard_error():
+    without, with_ = np.random.default_rng(0).normal(size=(2, 50))
+    learned = Specialisation.of(without, with_, np.ones(50))
+    assert learned.gain == pytest.approx(np.mean(with_ - without))
+    assert learned.standard_error == pytest.approx(stats.sem(with_ - without, ddof=0))
+    twice = Specialisation.of(np.tile(without, 2), np.tile(with_, 2), np.ones(100))
+    weighted = Specialisation.of(without, with_, np.full(50, 2.0))
+    assert weighted.gain == pytest.approx(twice.gain)
+    assert Specialisation(0.0, 0.2, 0.1).kept
+    assert not Specialisation(0.0, 0.1, 0.1).kept
+
+
+def test_units_do_not_matter():
+    X, y = chessboard(200, seed=0)
+    smooth = KernelRidge(kernel="rbf", alpha=0.1)  # trees might turn on the last bit of a weight
+    moe, other = clones(smooth).fit(X, y), clones(smooth).fit(X, 1e4 * y)
+    assert moe.specialisation_.kept
+    np.testing.assert_allclose(other.predict(X), 1e4 * moe.predict(X), rtol=1e-6)
+    assert other.oof_score_ == pytest.approx(moe.oof_score_ - np.log(1e4), abs=1e-6)
+
+
+@pytest.mark.parametrize("value", [0.0, -7.0, 1e9])
+def test_a_constant_target_is_predicted(value):
+    X = np.arange(40.0)[:, None]
+    moe = clones().fit(X, np.full(40, value))
+    np.testing.assert_allclose(moe.predict(X), value, rtol=1e-6, atol=1e-100)
+    assert np.isfinite(moe.oof_score_)
+
+
+@pytest.mark.parametrize("n", [2, 5, 10])
+def test_few_rows_will_do(n):
+    X, y = chessboard(n, seed=0)
+    assert np.isfinite(clones().fit(X, y).predict_interval(X)).all()
+
+
+# Weights, folds, jobs ------------------------------------------------------------------------
+
+
+def test_rows_of_weight_zero_change_nothing():
+    X, y = chessboard(300, seed=0)
+    X_more, y_more = np.vstack([X, 5 + X[:30]]), np.append(y, 100 + y[:30])
+    folds = list(KFold(3).split(X))
+    extra = np.array_split(np.arange(300, 330), 3)
+    more = []
+    for k, (train, test) in enumerate(folds):
+        others = np.concatenate([part for j, part in enumerate(extra) if j != k])
+        more.append((np.append(train, others), np.append(test, extra[k])))
+    weight = np.append(np.ones(300), np.zeros(30))
+    smooth = KernelRidge(kernel="rbf", alpha=0.1)
+    moe = clones(smooth, cv=folds).fit(X, y)
+    other = clones(smooth, cv=more).fit(X_more, y_more, sample_weight=weight)
+    assert moe.specialisation_.kept
+    np.testing.assert_allclose(other.predict(X), moe.predict(X), rtol=1e-6, atol=1e-8)
+    np.testing.assert_allclose(other.oof_log_density_[:300], moe.oof_log_density_, atol=1e-6)
+
+
+def test_weights_reach_experts_and_densities():
+    X, y = chessboard(300, seed=0)
+    weight = np.random.default_rng(0).uniform(0.2, 2, size=300)
+    wrong = weight < 0.6
+    weighted = clones().fit(X, np.where(wrong, y + 10, y), sample_weight=weight)
+    plain = clones().fit(X, np.where(wrong, y + 10, y))
+    assert error(weighted, X[~wrong], y[~wrong]) < error(plain, X[~wrong], y[~wrong])
+    assert weighted.oof_score_ == pytest.approx(
+        np.average(weighted.oof_log_density_, weights=weight)
+    )
+
+
+def test_says_once_that_experts_take_no_weights():
+    X, y = chessboard(100, seed=0)
+    with pytest.warns(IgnoredWeightsWarning) as caught:
+        clones(KNeighborsRegressor()).fit(X, y, sample_weight=np.linspace(1, 2, 100))
+    assert len(caught) == 1
+
+
+def test_jobs_do_not_matter():
+    X, y = chessboard(300, seed=0)
+    with parallel_config("threading"):  # processes take seconds to begin
+        many = clones(n_jobs=2).fit(X, y)
+    np.testing.assert_array_equal(many.predict(X), fitted_once().predict(X))
+
+
+# As any mixture ------------------------------------------------------------------------------
+
+
+def test_what_is_fitted_keeps_its_meaning():
+    (X, y), moe = chessboard(300, seed=0), fitted_once()
+    assert list(moe.named_experts_) == ["generalist", "expert0", "expert1"]
+    assert moe.expert_load_[1] >= moe.expert_load_[2]
+    proba, resp = moe.gate_proba(X), moe.responsibilities(X, y)
+    np.testing.assert_allclose(proba.mean(axis=0), moe.expert_load_)
+    np.testing.assert_allclose(resp.sum(axis=1), 1.0)
+    np.testing.assert_allclose(np.sum(proba * moe.predict_experts(X), axis=1), moe.predict(X))
+    distribution = moe.predict_dist(X)
+    np.testing.assert_allclose(distribution.mean(), moe.predict(X))
+    np.testing.assert_allclose(distribution.logpdf(y), moe.log_density(X, y))
+    assert moe.oof_responsibilities_.shape == resp.shape
+    assert moe.oof_score_ == pytest.approx(moe.oof_log_density_.mean())
+    assert moe.oof_score_ == pytest.approx(moe.specialisation_.score_with - np.log(y.std()))
+    assert moe.lower_bound_ == moe.lower_bounds_[-1]
+    assert moe._log_prior < 0
+    assert "Specialists were kept" in str(moe.expert_report())
+    with pytest.raises(ValueError, match="cannot be counted"):
+        moe.bic(X, y)
+
+
+def test_pickles_and_clones():
+    (X, y), moe = chessboard(300, seed=0), fitted_once()
+    quantiles = moe.predict_quantiles(X, 0.2)
+    for other in (pickle.loads(pickle.dumps(moe)), clone(moe).fit(X, y)):
+        np.testing.assert_array_equal(other.predict_quantiles(X, 0.2), quantiles)
+
+
+def test_another_fit_forgets_the_specialists():
+    X, y = chessboard(100, seed=0)
+    moe = copy.deepcopy(fitted_once()).set_params(specialisation=1, n_init=1, max_iter=1)
+    assert list(moe.fit(X, y).named_experts_) == ["expert0", "expert1"]
+    assert not hasattr(moe, "specialisation_")
+
+
+def test_experts_can_be_removed_but_not_added():
+    X, y = chessboard(300, seed=0)
+    moe = copy.deepcopy(fitted_once())
+    for change in (moe.add_expert, lambda X, y: moe.replace_expert("expert0", Ridge(), X, y)):
+        with pytest.raises(ValueError, match="can be removed, but not added"):
+            change(X, y)
+    moe.remove_expert("expert1")
+    assert list(moe.named_experts_) == ["generalist", "expert0"]
+    assert np.isfinite(moe.log_density(X, y)).all()
+
+
+def test_does_not_go_on_with_batches():
+    X, y = chessboard(100, seed=0)
+    net = MLPRegressor(hidden_layer_sizes=(5,), max_iter=20, random_state=0, tol=1.0)
+    moe = clones(net, n_init=1)
+    with pytest.raises(TypeError, match="specialisation=1"):
+        moe.fit(X, y).partial_fit(X, y)
+
+
+def test_tables_with_strings_and_missing_values():
+    pd = pytest.importorskip("pandas")
+    X, y = chessboard(200, seed=0)
+    table = pd.DataFrame(X, columns=list("abcd"))
+    table["kind"] = np.where(X[:, 0] > 0, "high", "low")
+    table.loc[3, "b"] = np.nan
+    encoder = OneHotEncoder(sparse_output=False, handle_unknown="ignore")
+    moe = clones(make_pipeline(encoder, DecisionTreeRegressor(max_depth=4))).fit(table, y)
+    assert np.isfinite(moe.predict_interval(table.iloc[:20])).all()
+    assert np.isfinite(moe.log_density(table, y)).all()
+
+
+# Where it is not available -------------------------------------------------------------------
+
+UNLIKE = [("tree", DecisionTreeRegressor(max_depth=3)), ("line", Ridge())]
+
+
+@pytest.mark.parametrize(
+    ("experts", "settings", "same_as"),
+    [
+        (UNLIKE, {}, 0),
+        (UNLIKE, {"gate": SoftmaxGate()}, 1),
+        (UNLIKE, {"top_k": 1}, 1),
+        (None, {}, 1),
+        (Ridge(), {}, 1),
+        (DecisionTreeRegressor(), {"gate": SoftmaxGate()}, 1),
+        (DecisionTreeRegressor(), {"n_experts": 1}, 1),
+        (DecisionTreeRegressor(), {"top_k": 1}, 1),
+        (DecisionTreeRegressor(), {"load_balance": 0.1}, 1),
+        (DecisionTreeRegressor(max_depth=2), {"cv": False}, 1),
+        (DecisionTreeRegressor(), {"likelihood": "laplace"}, 1),
+        (FrozenEstimator(LinearRegression().fit(np.eye(4), np.ones(4))), {"cv": "prefit"}, 1),
+        (MixtureOfExpertsRegressor(n_experts=1, pooling=False), {"cv": 2, "max_iter": 1}, 1),
+    ],
+)
+@pytest.mark.filterwarnings("ignore::skmoe.exceptions.ExpertCollapseWarning")
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_auto_is_another_training_where_specialists_are_not_available(experts, settings, same_as):
+    X, y = chessboard(120, seed=0)
+    quick = {"n_init": 1, "max_iter": 2, "random_state": 0, **settings}
+    if not isinstance(experts, list):
+        quick.setdefault("n_experts", 2)
+    moe = MixtureOfExpertsRegressor(experts, specialisation="auto", **quick).fit(X, y)
+    other = clone(moe).set_params(specialisation=same_as).fit(X, y)
+    np.testing.assert_array_equal(moe.predict(X), other.predict(X))
+    assert list(moe.named_experts_) == list(other.named_experts_)
+    assert not hasattr(moe, "specialisation_")
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        {"X": sparse.csr_array(np.eye(60, 4))},
+        {"y": np.random.default_rng(0).normal(size=(60, 2))},
+        {"subject": np.arange(60)},
+    ],
+)
+@pytest.mark.filterwarnings("ignore::skmoe.exceptions.ExpertCollapseWarning")
+def test_rows_that_only_em_takes_are_left_to_em(rows):
+    X, y = chessboard(60, seed=0)
+    moe = clones(n_init=1, max_iter=1).fit(**{"X": X, "y": y, **rows})
+    assert not hasattr(moe, "specialisation_")
+
+
+@pytest.mark.parametrize("value", ["all", 0.5, None])
+def test_refuses_other_values_and_stays_as_it_was(value):
+    X, y = chessboard(100, seed=0)
+    moe = copy.deepcopy(fitted_once()).set_params(specialisation=value)
+    state = vars(moe).copy()
+    with pytest.raises(ValueError, match="specialisation"):
+        moe.fit(X, y)
+    assert vars(moe) == state
+
+
+def test_errors_of_experts_name_them():
+    X, y = chessboard(100, seed=0)
+    with pytest.raises(ValueError, match="max_depth") as raised:
+        clones(DecisionTreeRegressor(max_depth=-1)).fit(X, y)
+    assert "generalist" in raised.value.__notes__[0]

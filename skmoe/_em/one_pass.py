@@ -9,8 +9,8 @@ import copy
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import special
 
+from .._model import posterior
 from .._numerics.multinomial import BLOCK_LIMIT, NEWTON_LIMIT
 from .._report import ReportSums
 from .._rows.arrays import ArrayRows
@@ -274,8 +274,8 @@ def sum_for_report(block, parameters):
     answers, model, order = parameters
     total = None
     for y, weight, logits, log_density, predictions in answers.over(block):
-        resp = special.softmax(logits + log_density, axis=1)[:, order]
-        proba = special.softmax(logits, axis=1)[:, order]
+        resp = posterior(logits, log_density)[0][:, order]
+        proba = posterior(logits, np.zeros_like(log_density))[0][:, order]
         loss = model.losses(y, predictions[:, order])
         sums = ReportSums.of(resp, proba, loss, weight, None)
         total = sums if total is None else total + sums

@@ -36,6 +36,7 @@ from ._encoding import warn_of_left_out
 from ._experts.folds import Splitting
 from ._experts.traits import draw_seeds
 from ._fitted import FittedMixture
+from ._many_rows import fit_many
 from ._parameters import (
     ExpertParameters,
     check_alternatives,
@@ -44,6 +45,7 @@ from ._parameters import (
     training_of,
 )
 from ._report import report_training
+from ._rows.files import is_elsewhere
 from ._updates.stream import Stream
 from .exceptions import ExpertCollapseWarning, ScaleFloorWarning, warn_user
 from .gates import SoftmaxGate
@@ -102,15 +104,16 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
         return SoftmaxGate()
 
     @fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y, sample_weight=None, *, exposure=None, subject=None, **params):
+    def fit(self, X, y=None, sample_weight=None, *, exposure=None, subject=None, **params):
         """Fit experts and gate by EM.
 
         Parameters
         ----------
-        X : array-like or DataFrame of shape (n_samples, n_features)
-            Rows. Strings and missing values pass to experts and gates that take them.
-        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            Target.
+        X : array-like or DataFrame of shape (n_samples, n_features), or Files
+            Rows. Strings and missing values pass to experts and gates that take them. Rows that
+            are not in memory, in Files or in collections of Dask's: see :doc:`/guide/many_rows`.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
+            Target. None is for :class:`~skmoe.rows.Files` in place of X, which hold it.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights: a row of weight 2 counts as two rows. None is a weight of one for each.
         exposure : array-like of shape (n_samples,), default=None
@@ -138,7 +141,11 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
         tasks = FitTasks(self, X, y, sample_weight)
         with unchanged_on_error(self):
             self._buffer = None
-            self._fit(X, y, sample_weight, exposure, subject, params, tasks)
+            if is_elsewhere(X):
+                others = {"exposure": exposure, "subject": subject, **params}
+                fit_many(self, X, y, sample_weight, others, tasks)
+            else:
+                self._fit(X, y, sample_weight, exposure, subject, params, tasks)
         return self
 
     def _fit(self, X, y, sample_weight, exposure, subject, params, tasks):

@@ -10,6 +10,7 @@ from ._compat import StrOptions, check_y, fit_context
 from ._experts.families import Logistic
 from ._model import ClassificationModel
 from ._parameters import check_fitted, check_X
+from ._rows.answers import block_by_block
 from ._updating import UpdatableMixture
 from .distributions._arrays import draw_places
 from .inference._summary import InferringMixture
@@ -405,6 +406,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, InferringMixture, UpdatableMix
             return weight.sum() / (np.count_nonzero(mass) * np.where(mass > 0, mass, 1.0))
         return compute_class_weight(self.class_weight, classes=self.classes_, y=self.classes_[y])
 
+    @block_by_block
     def predict_proba(self, X):
         """Predict class probabilities, the gate's average of the experts' calibrated ones.
 
@@ -441,6 +443,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, InferringMixture, UpdatableMix
         proba = self.predict_proba(X)
         return self.classes_[draw_places(proba, n_samples, check_random_state(random_state))]
 
+    @block_by_block
     def predict_log_proba(self, X):
         """Predict the logarithm of class probabilities.
 
@@ -457,6 +460,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, InferringMixture, UpdatableMix
         with np.errstate(divide="ignore"):
             return np.log(self.predict_proba(X))
 
+    @block_by_block
     def predict(self, X):
         """Predict the most probable class.
 
@@ -473,6 +477,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, InferringMixture, UpdatableMix
         best = np.argmax(self.predict_proba(X), axis=1)
         return self.classes_[best]
 
+    @block_by_block
     def predict_experts(self, X):
         """Most probable class of each expert for each row.
 

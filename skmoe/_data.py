@@ -8,7 +8,8 @@ from scipy import sparse
 from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import check_consistent_length, column_or_1d
 
-from ._numerics.samples import sample_rows, start_columns
+from ._numerics.drawing import sample_rows
+from ._numerics.samples import start_columns
 from ._numerics.statistics import standardisation
 from ._tables import is_missing
 
@@ -184,6 +185,24 @@ def number_ids(ids):
     )
 
 
+@dataclass(frozen=True)
+class Units:
+    """What columns and target are standardised with.
+
+    Attributes
+    ----------
+    mean, scale : ndarray of shape (n_features,)
+        Of the columns.
+    y_mean, y_scale : ndarray of shape (n_outputs,) or None
+        Of the target; None of class numbers.
+    """
+
+    mean: np.ndarray
+    scale: np.ndarray
+    y_mean: np.ndarray | None = None
+    y_scale: np.ndarray | None = None
+
+
 @dataclass
 class TrainingData:
     """The rows of one fit, as the parts of the mixture see them.
@@ -207,6 +226,10 @@ class TrainingData:
         Rows that share an expert.
     rows : ndarray of ints or None
         Numbers of the rows in the data that these are a sample of.
+    classes : ndarray of shape (n_classes,) or None
+        Labels, where y holds class numbers.
+    units : Units or None
+        Of the rows that these stand for; None where they stand for themselves.
     """
 
     X: object
@@ -217,12 +240,16 @@ class TrainingData:
     exposure: np.ndarray | None = None
     subjects: Subjects | None = None
     rows: np.ndarray | None = None
+    classes: np.ndarray | None = None
+    units: Units | None = None
 
     @classmethod
-    def of(cls, rows, Z, start_target=None):
+    def of(cls, rows, Z, start_target=None, classes=None):
         """Training data of checked rows."""
         subjects = None if rows.subject is None else Subjects(rows.subject, rows.weight)
-        return cls(rows.X, rows.y, rows.weight, Z, start_target, rows.exposure, subjects)
+        return cls(
+            rows.X, rows.y, rows.weight, Z, start_target, rows.exposure, subjects, classes=classes
+        )
 
     @property
     def subject_numbers(self):
@@ -255,9 +282,10 @@ class TrainingData:
 
     def sample(self, n_rows):
         """About so many of the rows, with weights of the same sum; see ``sample_rows``."""
-        rows, weight = sample_rows(self.Z, self.y, self.weight, n_rows)
+        rows, weight = sample_rows(self.X, self.y, self.weight, n_rows, self.classes)
         X, Z = _safe_indexing(self.X, rows), _safe_indexing(self.Z, rows)
         start_target, exposure = (
             None if each is None else each[rows] for each in (self.start_target, self.exposure)
         )
-        return TrainingData(X, self.y[rows], weight, Z, start_target, exposure, rows=rows)
+        y, classes = self.y[rows], self.classes
+        return TrainingData(X, y, weight, Z, start_target, exposure, rows=rows, classes=classes)

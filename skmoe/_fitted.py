@@ -7,6 +7,7 @@ from ._compat import check_sample_weight
 from ._experts.fitting import split_last
 from ._parameters import check_fitted, check_known_rows, check_X
 from ._report import report
+from ._rows.answers import block_by_block
 
 GROWTH = ("add_expert", "remove_expert", "replace_expert")  # changes that are no maximum
 
@@ -16,6 +17,7 @@ class FittedMixture:
 
     _changed_by = None  # the method that has changed it since the last fit
 
+    @block_by_block
     def gate_proba(self, X):
         """Probability with which the gate sends each row to each expert.
 
@@ -64,15 +66,16 @@ class FittedMixture:
             raise ValueError(f"capacity_factor must be positive or None; got {capacity_factor!r}.")
         return self._model.routes(check_X(self, X)).limited(capacity_factor)
 
-    def responsibilities(self, X, y, *, exposure=None, subject=None, sample_weight=None):
+    @block_by_block
+    def responsibilities(self, X, y=None, *, exposure=None, subject=None, sample_weight=None):
         """Probability that each expert made each row, given its target too.
 
         Parameters
         ----------
         X : array-like or DataFrame of shape (n_samples, n_features)
             Rows.
-        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            Target.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
+            Target. None is for :class:`~skmoe.rows.Files` in place of X, which hold it.
         exposure : array-like of shape (n_samples,), default=None
             Of each row, as in ``fit``.
         subject : array-like of shape (n_samples,), default=None
@@ -93,15 +96,16 @@ class FittedMixture:
         rows = check_known_rows(self, X, y, sample_weight, exposure, subject)
         return self._model.responsibilities(rows)
 
-    def log_density(self, X, y, *, exposure=None, subject=None, sample_weight=None):
+    @block_by_block
+    def log_density(self, X, y=None, *, exposure=None, subject=None, sample_weight=None):
         r"""Log-density of each target, :math:`\log \sum_k \pi_k(x) f_k(y \mid x)`.
 
         Parameters
         ----------
         X : array-like or DataFrame of shape (n_samples, n_features)
             Rows.
-        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            Target.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
+            Target. None is for :class:`~skmoe.rows.Files` in place of X, which hold it.
         exposure : array-like of shape (n_samples,), default=None
             Of each row, as in ``fit``.
         subject : array-like of shape (n_samples,), default=None

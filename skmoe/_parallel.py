@@ -68,6 +68,12 @@ def _loaded_libraries():
     return ThreadpoolController()  # looks for libraries, which takes milliseconds
 
 
+def on_one_thread(function, *args):
+    """``function(*args)`` with one thread of OpenMP, where others run beside it in a pool."""
+    with _limit(_loaded_libraries(), "openmp", 1):
+        return function(*args)
+
+
 class Jobs:
     """Runs ``function(*shared, *each)`` for each of many arguments; results in their order.
 

@@ -31,6 +31,7 @@ from ._data import Rows, check_subject
 from ._experts.families import is_linear
 from ._experts.fitting import split_last, supports_warm_start
 from ._experts.traits import STACK, has_own_density, is_frozen
+from ._rows.files import is_elsewhere
 from ._tables import HEAVIEST, accepts, check_sizes, check_table
 from .exceptions import SmallWeightsWarning, warn_user
 from .gates import ConstantGate, SoftmaxGate
@@ -220,11 +221,7 @@ def check_rows(
 
     ``reset`` learns the columns anew; the target is ``known`` to a fitted mixture, or not.
     """
-    if y is None:
-        raise ValueError(
-            f"This {type(mixture).__name__} estimator requires y to be passed, but the target y "
-            "is None."
-        )
+    check_given(mixture, y)
     X = check_X(mixture, X, reset=reset)
     y = mixture._check_known_target(y) if known else mixture._check_target(y)
     check_consistent_length(X, y)
@@ -237,18 +234,28 @@ def check_rows(
             f"Found n_samples={n_used} rows of positive weight, fewer than "
             f"n_experts={n_experts}. Give more rows, or ask for fewer experts."
         )
-    warn_of_small_weights(weight)
+    warn_of_small_weights(weight.sum(), weight @ weight, n_used)
     return Rows(X, y, weight, check_exposure(mixture, exposure, X), check_subject(subject, X))
 
 
 def check_known_rows(mixture, X, y, sample_weight=None, exposure=None, subject=None):
     """Rows for a fitted mixture to look at."""
     check_fitted(mixture)
+    check_given(mixture, y)
     X = check_X(mixture, X)
     y = mixture._check_known_target(y)
     check_consistent_length(X, y)
     weight = check_sample_weight(sample_weight, X, dtype=np.float64)
     return Rows(X, y, weight, check_exposure(mixture, exposure, X), check_subject(subject, X))
+
+
+def check_given(mixture, y):
+    """Raise a ValueError if there is no target."""
+    if y is None:
+        raise ValueError(
+            f"This {type(mixture).__name__} estimator requires y to be passed, but the target y "
+            "is None."
+        )
 
 
 def check_X(mixture, X, *, reset=False):
@@ -258,6 +265,10 @@ def check_X(mixture, X, *, reset=False):
             f"Sparse data was passed, but {mixture._dense_parts()[0]} needs dense data. Give "
             "experts and a gate that take sparse data, such as Ridge and SoftmaxGate, or use "
             "X.toarray()."
+        )
+    if is_elsewhere(X):
+        raise TypeError(
+            f"This method takes rows in memory; fit, predict and the like take {type(X).__name__}."
         )
     X = check_table(X, sparse_ok=True, strings_ok=mixture._strings_ok)
     check_sizes(X, "X", smallest=reset)
@@ -301,14 +312,11 @@ def check_fitted(mixture):
         check_is_fitted(mixture)
 
 
-def warn_of_small_weights(weight):
-    """Say so where weights can hardly be meant as numbers of rows."""
-    if not weight.any():
-        return
-    typical = weight @ weight / weight.sum()  # the mean weight of a unit of weight
-    if typical < LIGHT_ROW:
+def warn_of_small_weights(total, squares, n_used):
+    """Say so where weights, of this sum and sum of squares, can hardly be meant as row counts."""
+    if total > 0 and squares / total < LIGHT_ROW:  # the mean weight of a unit of weight
         warn_user(
-            f"sample_weight sums to {weight.sum():.3g} over {np.count_nonzero(weight)} rows, which "
+            f"sample_weight sums to {total:.3g} over {n_used} rows, which "
             "then count as so few rows beside penalties and priors: a row of weight 2 counts as "
             "two. Divide sample_weight by its mean if each row is one observation.",
             SmallWeightsWarning,

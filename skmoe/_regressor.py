@@ -9,6 +9,7 @@ from ._compat import HasMethods, StrOptions, check_y, fit_context
 from ._experts.families import LeastSquares, LogLinear
 from ._model import RegressionModel
 from ._parameters import check_exposure, check_fitted, check_X
+from ._rows.answers import block_by_block
 from ._tables import check_sizes
 from ._updating import UpdatableMixture
 from .inference._summary import InferringMixture
@@ -378,6 +379,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
             raise ValueError(f"y has {y.shape[1:]} outputs, {self._y_shape} in fit.")
         return y
 
+    @block_by_block
     def predict(self, X, return_std=False, *, quantiles=None, exposure=None):
         """Predict the mean, the gate's average of the experts; or quantiles.
 
@@ -443,6 +445,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
         X = check_X(self, X)
         return self._model.distribution(X, check_exposure(self, exposure, X))
 
+    @block_by_block
     def predict_quantiles(self, X, q, *, exposure=None):
         """Quantiles of the predictive distribution.
 
@@ -462,6 +465,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
         """
         return self.predict_dist(X, exposure=exposure).ppf(q)
 
+    @block_by_block
     def predict_interval(self, X, level=0.9, *, exposure=None):
         """Central interval of the predictive distribution.
 
@@ -508,6 +512,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
         draws = self.predict_dist(X, exposure=exposure).rvs(n_samples, random_state)
         return np.moveaxis(draws, 1, -1)
 
+    @block_by_block
     def predict_experts(self, X):
         """Prediction of each expert for each row.
 

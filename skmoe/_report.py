@@ -1,6 +1,7 @@
 """What each expert does: rows, load, certainty of the gate, overlap, error, scale."""
 
 import html
+from dataclasses import dataclass, fields
 
 import numpy as np
 
@@ -115,16 +116,75 @@ def _format(name, value):
     return f"{value:.1f}" if name == "rows" else f"{value:.3g}"
 
 
-def describe_experts(names, blocks, from_mean, likelihood, n_revived):
+@dataclass
+class ReportSums:
+    """Sums over rows of what the experts do there; those of two blocks add up.
+
+    Attributes
+    ----------
+    total : float
+        Weight of the rows.
+    rows, load, sent, wins, certain, entropy, losses : ndarray of shape (n_experts,)
+        Summed responsibilities, gate probabilities, weights of the rows sent to an expert and of
+        those that it has the largest responsibility for; and, of the rows that are its own by
+        responsibility, gate probabilities, entropies of the gate, and losses.
+    overlap : ndarray of shape (n_experts, n_experts)
+        Summed products of responsibilities.
+    """
+
+    total: float
+    rows: np.ndarray
+    load: np.ndarray
+    sent: np.ndarray
+    wins: np.ndarray
+    certain: np.ndarray
+    entropy: np.ndarray
+    losses: np.ndarray
+    overlap: np.ndarray
+
+    @classmethod
+    def of(cls, resp, gate_proba, loss, weight, top_k):
+        """Sum over rows.
+
+        Parameters
+        ----------
+        resp, gate_proba, loss : ndarray of shape (n_rows, n_experts)
+            Responsibilities, gate probabilities, and losses of the experts.
+        weight : ndarray of shape (n_rows,)
+            Weights.
+        top_k : int or None
+            Experts that a row is sent to; None for all.
+        """
+        n_experts = resp.shape[1]
+        mass = resp * weight[:, None]
+        load, sent = count_loads(gate_proba, weight, top_k)
+        plogp = gate_proba * np.log(np.where(gate_proba > 0, gate_proba, 1.0))
+        return cls(
+            total=weight.sum(),
+            rows=mass.sum(axis=0),
+            load=load,
+            sent=sent,
+            wins=np.bincount(resp.argmax(axis=1), weight, minlength=n_experts),
+            certain=np.einsum("nk,nk->k", mass, gate_proba),
+            entropy=-(plogp.sum(axis=1) @ mass),
+            losses=np.einsum("nk,nk->k", mass, loss),
+            overlap=mass.T @ resp,
+        )
+
+    def __add__(self, other):
+        names = [field.name for field in fields(self)]
+        return ReportSums(*(getattr(self, name) + getattr(other, name) for name in names))
+
+
+def describe_experts(names, sums, from_mean, likelihood, n_revived):
     """Columns and overlap of an ExpertReport.
 
     Parameters
     ----------
     names : list of str
         Names of the experts.
-    blocks : iterable
-        Blocks of rows: responsibilities, gate probabilities and losses (n_rows, n_experts),
-        and weights (n_rows,).
+    sums : ReportSums
+        Over the rows.
     from_mean : callable
         Turns a mean loss into an error.
     likelihood : likelihood
@@ -139,33 +199,20 @@ def describe_experts(names, blocks, from_mean, likelihood, n_revived):
     """
     n_experts = len(names)
     scale = np.full(n_experts, np.nan) if likelihood.scale_ is None else likelihood.scale_
-    total, overlap = 0.0, np.zeros((n_experts, n_experts))
-    rows, load, wins, certain, entropy, losses = np.zeros((6, n_experts))
-    for resp, gate_proba, loss, weight in blocks:
-        mass = resp * weight[:, None]
-        rows += mass.sum(axis=0)
-        load += weight @ gate_proba
-        wins += np.bincount(resp.argmax(axis=1), weight, minlength=n_experts)
-        certain += np.einsum("nk,nk->k", mass, gate_proba)
-        plogp = gate_proba * np.log(np.where(gate_proba > 0, gate_proba, 1.0))
-        entropy -= plogp.sum(axis=1) @ mass
-        losses += np.einsum("nk,nk->k", mass, loss)
-        overlap += mass.T @ resp
-        total += weight.sum()
-    safe = np.where(rows > 0, rows, 1.0)
-    overlap /= safe[:, None]
+    safe = np.where(sums.rows > 0, sums.rows, 1.0)
+    overlap = sums.overlap / safe[:, None]
     others = overlap - np.diag(np.full(n_experts, np.inf))
     nearest = others.argmax(axis=1)
     columns = {
         "expert": list(names),
-        "load": (load / total).tolist(),
-        "rows": rows.tolist(),
-        "wins": (wins / total).tolist(),
-        "gate": (certain / safe).tolist(),
-        "entropy": (entropy / np.log(max(n_experts, 2)) / safe).tolist(),
+        "load": (sums.load / sums.total).tolist(),
+        "rows": sums.rows.tolist(),
+        "wins": (sums.wins / sums.total).tolist(),
+        "gate": (sums.certain / safe).tolist(),
+        "entropy": (sums.entropy / np.log(max(n_experts, 2)) / safe).tolist(),
         "overlap": [float(overlap[k, j]) if n_experts > 1 else 0.0 for k, j in enumerate(nearest)],
         "with": [names[j] if n_experts > 1 else "" for j in nearest],
-        "error": np.asarray(from_mean(losses / safe)).tolist(),
+        "error": np.asarray(from_mean(sums.losses / safe)).tolist(),
         "scale": np.asarray(scale).tolist(),
         "revived": np.zeros(n_experts, int).tolist() if n_revived is None else n_revived.tolist(),
     }
@@ -217,9 +264,10 @@ def report(model, rows, trained):
     if rows.exposure is not None:
         means = means * rows.exposure[:, None]
     loss = model.losses(rows.y, means)
+    sums = ReportSums.of(resp, routes.dense(routes.weights), loss, rows.weight, model.top_k)
     columns, overlap = describe_experts(
         model.names,
-        [(resp, routes.dense(routes.weights), loss, rows.weight)],
+        sums,
         model.error_of_loss,
         model.likelihood,
         None if trained is None else np.array(trained.columns["revived"]),
@@ -229,7 +277,7 @@ def report(model, rows, trained):
 
 
 def report_training(problem, model, order, ends, notes=()):
-    """An ExpertReport on the training rows, of which it looks at one block at a time.
+    """An ExpertReport on the training rows.
 
     Parameters
     ----------
@@ -244,21 +292,13 @@ def report_training(problem, model, order, ends, notes=()):
     notes : list of str, default=()
         What else training has to say, in sentences.
     """
-    loads = np.zeros((2, len(order)))
-
-    def blocks():
-        for rows, resp, gate_proba, predictions in problem.blocks():
-            weight, gate_proba = problem.weight[rows], gate_proba[:, order]
-            loads[:] += count_loads(gate_proba, weight, problem.top_k)
-            loss = model.losses(problem.y[rows], predictions[:, order])
-            yield resp[:, order], gate_proba, loss, weight
-
+    sums = problem.report_sums(model, order)
     columns, overlap = describe_experts(
         model.names,
-        blocks(),
+        sums,
         model.error_of_loss,
         model.likelihood,
         None if problem.n_revived is None else problem.n_revived[order],
     )
-    balance = evenness(*loads, problem.weight.sum())
+    balance = evenness(sums.load, sums.sent, sums.total)
     return ExpertReport(columns, overlap, distinct_optima(ends), balance, notes)

@@ -18,7 +18,7 @@ from sklearn.utils.fixes import parse_version
 from skmoe import MixtureOfExpertsRegressor
 from skmoe._em.loop import run_em
 from skmoe._em.one_pass import OnePassProblem
-from skmoe._numerics.samples import sample_rows
+from skmoe._numerics.drawing import sample_rows
 from skmoe.gates import ConstantGate, SoftmaxGate
 from skmoe.likelihoods import Gaussian
 
@@ -223,7 +223,7 @@ def test_sampled_rows_are_spread_as_the_weights_are():
     assert len(np.unique(rows)) == len(rows) <= 1000
     assert (weight[rows] > 0).all()
     assert_allclose(sampled.sum(), weight.sum())
-    # An even spread along one direction leaves the others to chance: 1000 rows, four sigma.
+    # 1000 rows, four sigma.
     mean = np.average(X, axis=0, weights=weight)
     deviation = (np.average(X[rows], axis=0, weights=sampled) - mean) / X.std(axis=0)
     assert abs(deviation).max() < 4 / np.sqrt(1000)
@@ -241,6 +241,23 @@ def test_rows_given_twice_are_sampled_as_rows_of_weight_two():
     expected = np.zeros(1000)
     expected[rows] = sampled
     assert_allclose(total, expected)
+
+
+def test_a_row_that_many_are_copies_of_is_in_the_sample():
+    X, y, _, _ = planted(n=4000)
+    X[::2], y[::2] = 0.0, 1.0
+    rows, sampled = sample_rows(X, y, np.ones(4000), 100)
+    assert_allclose(sampled[y[rows] == 1.0].sum(), 2000, rtol=0.05)  # the others are 99 draws
+
+
+def test_the_sample_knows_neither_the_order_nor_the_type_of_the_rows():
+    X, y, _, _ = planted(n=3000)
+    X, y = np.round(X).astype(np.float32), np.round(y)  # many copies
+    rows, sampled = sample_rows(X, y, np.ones(3000), 200)
+    order = np.random.default_rng(0).permutation(3000)
+    again, weight = sample_rows(X[order].astype(int), y[order], np.ones(3000), 200)
+    assert_array_equal(X[rows], X[order][again])
+    assert_allclose(sampled, weight)
 
 
 def test_starts_on_a_sample_find_what_starts_on_all_rows_find(monkeypatch):

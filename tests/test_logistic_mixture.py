@@ -252,7 +252,7 @@ def test_what_the_pass_cannot_do_goes_to_the_general_problem():
 
 
 def test_starts_from_a_sample_and_warm_start_reach_the_optimum(monkeypatch):
-    X, y, _, _ = planted(n=4000)
+    X, y, _, _ = planted(n=4000, seed=1)
     moe = MixtureOfExpertsClassifier(n_experts=3, random_state=0, pooling=False).fit(X, y)
     monkeypatch.setattr("skmoe._em.starts.FEWEST_ROWS", 500)
     monkeypatch.setattr("skmoe._em.starts.ROWS_PER_COEFFICIENT", 10)

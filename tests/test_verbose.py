@@ -19,10 +19,16 @@ FITS = {
     "classes": (MixtureOfExpertsClassifier, {}),
     "lines": (MixtureOfExpertsRegressor, {"pooling": False}),
     "one start": (MixtureOfExpertsRegressor, {"pooling": False, "n_init": 1}),
-    "clones": (MixtureOfExpertsRegressor, {"experts": DecisionTreeRegressor(max_depth=2)}),
+    "clones": (
+        MixtureOfExpertsRegressor,
+        {"experts": DecisionTreeRegressor(max_depth=2), "specialisation": 1},
+    ),
     "list": (
         MixtureOfExpertsRegressor,
-        {"experts": [("ridge", Ridge()), ("tree", DecisionTreeRegressor(max_depth=2))]},
+        {
+            "experts": [("ridge", Ridge()), ("tree", DecisionTreeRegressor(max_depth=2))],
+            "specialisation": 1,
+        },
     ),
     "stacked": (
         MixtureOfExpertsRegressor,
@@ -40,7 +46,7 @@ FITS = {
     ),
     "specialists": (
         MixtureOfExpertsRegressor,
-        {"experts": DecisionTreeRegressor(max_depth=2), "specialisation": "auto"},
+        {"experts": DecisionTreeRegressor(max_depth=2)},
     ),
     "router noise": (
         MixtureOfExpertsRegressor,

@@ -4,6 +4,7 @@ import numpy as np
 
 from .._kernels._estep import e_step
 from .._parallel import kernel_threads
+from .._report import ReportSums
 from .._routing import Routes, keep_best
 from .cross_fitted_gate import CrossFittedGate
 from .problem import SampleProblem, shallow_copy
@@ -310,9 +311,10 @@ class GeneralProblem(SampleProblem):
         """Whether a heavier expert has the same density everywhere, (K,)."""
         return copies_of_heavier(self.log_density, self.load)
 
-    def blocks(self):
-        """What reports are made of: all rows in one block."""
-        yield slice(None), self.resp, self.gate_proba, self.means
+    def report_sums(self, model, order):
+        """What reports are made of: ReportSums."""
+        loss, proba = model.losses(self.y, self.means[:, order]), self.gate_proba[:, order]
+        return ReportSums.of(self.resp[:, order], proba, loss, self.weight, self.top_k)
 
     def streaming_experts(self, order, estimators):
         """Experts that go on with ``learn_batch``, or None."""

@@ -6,17 +6,19 @@ asks for one.
 """
 
 import copy
+from dataclasses import dataclass
 
 import numpy as np
-from scipy import special
 
+from .._model import posterior
 from .._numerics.multinomial import BLOCK_LIMIT, NEWTON_LIMIT
+from .._report import ReportSums
 from .._rows.arrays import ArrayRows
 from ..gates import ConstantGate, SoftmaxGate
 from .acceleration import Acceleration
 from .general import GeneralProblem
 from .problem import SampleProblem, shallow_copy
-from .revival import SAME_DENSITY
+from .revival import largest_differences, same_as_heavier
 from .sums import BLOCK_ROWS
 from .sweeps import LeastSquaresSweep, LogisticSweep
 
@@ -35,14 +37,22 @@ class OnePassProblem(SampleProblem):
         Responsibilities to start from.
     sums : Sums
         Of the last pass.
+    small : OnePassProblem or None
+        The problem on a sample of the rows, from which this one took its parameters.
+
+    Parameters
+    ----------
+    rows : RowSource, default=None
+        The rows, where these are not in memory, and ``data`` are a sample of them. None is the rows
+        of ``data``.
     """
 
-    given = sums = _arrays = None
+    given = sums = small = _arrays = None
     objective = -np.inf
 
-    def __init__(self, experts, gate, likelihood, data, **settings):
+    def __init__(self, experts, gate, likelihood, data, *, rows=None, **settings):
         super().__init__(experts, gate, likelihood, data, **settings)
-        self.rows = ArrayRows(experts.rows.X, experts.y, data.weight)
+        self.rows = self._in_memory() if rows is None else rows
         self.acceleration = Acceleration()
         self.sweep = next(sweep for sweep in SWEEPS if sweep.covers(experts, likelihood))()
         gate.begin_sums(self.Z, experts.n_experts, (experts.mean, experts.scale))
@@ -82,20 +92,43 @@ class OnePassProblem(SampleProblem):
 
     def on_rows(self, sample):
         """A problem of the same parts on some of the rows; see ``Problem``."""
-        twin = super().on_rows(sample)
-        twin.rows = ArrayRows(twin.experts.rows.X, twin.experts.y, sample.weight)
-        twin.sweep = type(self.sweep)()
-        twin.experts.forget_curvature()
-        return twin
+        return super().on_rows(sample)._alone()
+
+    def on_sample(self):
+        """A problem of the same parts on ``data``, where these are a sample of the rows."""
+        return super().fork()._alone()
+
+    def _alone(self):
+        self.rows, self.sweep, self.small = self._in_memory(), type(self.sweep)(), None
+        self.acceleration = Acceleration()
+        self.experts.forget_curvature()
+        return self
+
+    def _in_memory(self):
+        return ArrayRows(self.experts.rows.X, self.experts.y, self.weight)
 
     def adopt(self, other):
         """Take the parameters of a problem of the same parts, trained on some of the rows."""
+        self._go_on_from(other)
+        self.small = other
+        self.sweep.take_pass(self)
+
+    def _go_on_from(self, other):
         self._take_parts(other)
         self.acceleration = Acceleration()
         self.given = self._arrays = None
         self.gate.forget_curvature()
         self.experts.forget_curvature()
-        self.sweep.take_pass(self)
+
+    def reseed(self, dead):
+        """See ``Problem``; done on the sample, where EM began with one."""
+        if self.small is None:
+            return super().reseed(dead)
+        small = self.small
+        small._go_on_from(self)
+        small.reseed(dead)
+        small.step()
+        self.adopt(small)
 
     def step(self):
         """One EM iteration, one pass over the rows but where a step was too long."""
@@ -161,28 +194,89 @@ class OnePassProblem(SampleProblem):
     def copies(self):
         """Whether a heavier expert has the same density everywhere, (K,)."""
         first = slice(BLOCK_ROWS)
-        log_density = self.likelihood.log_density(self.y[first], self._answers(first)[1])
-        difference = np.abs(log_density[:, :, None] - log_density[:, None]).max(axis=0)
-        np.fill_diagonal(difference, np.inf)
-        if difference.min() >= SAME_DENSITY:
+        _, log_density, _ = self._answers(self.experts.rows.X[first], self.y[first])
+        if not same_as_heavier(largest_differences(log_density), self.load).any():
             return np.zeros(len(self.load), dtype=bool)
-        return self._in_arrays().copies()
+        differences = self.rows.reduce(compare_densities, self._answers)
+        return same_as_heavier(differences.largest, self.load)
 
-    def _answers(self, rows):
-        """Gate's logits (n_rows, K) and experts' predictions for some rows."""
-        experts, logits = self.experts, self.gate.sum_logits()
-        columns = (experts.rows.X[rows] - experts.mean) / experts.scale
-        return columns @ logits[:-1] + logits[-1], experts.predict_standardised(columns)
+    @property
+    def _answers(self):
+        return Answers(self.experts.without_rows(), self.gate.sum_logits(), self.likelihood)
 
-    def blocks(self):
-        """What reports are made of, block after block of rows; see ``Problem``."""
-        for start in range(0, len(self.y), REPORT_ROWS):
-            rows = slice(start, start + REPORT_ROWS)
-            logits, predictions = self._answers(rows)
-            log_density = self.likelihood.log_density(self.y[rows], predictions)
-            joint = special.softmax(logits + log_density, axis=1)
-            yield rows, joint, special.softmax(logits, axis=1), predictions
+    def report_sums(self, model, order):
+        """What reports are made of: ReportSums."""
+        return self.rows.reduce(sum_for_report, (self._answers, model, order))
 
     def streaming_experts(self, order, estimators):
         """Experts that go on with ``learn_batch``, or None."""
         return self.experts.streaming_from_sums(order)
+
+
+# Kernels for ``RowSource.reduce``, besides ``run_pass`` -------------------------------------------
+
+
+@dataclass(frozen=True)
+class Answers:
+    """A mixture on its way, without rows.
+
+    Attributes
+    ----------
+    experts : LinearExperts
+        With ``predict_standardised``.
+    logits : ndarray of shape (p, n_experts)
+        Coefficients of the gate's logits in standardised columns.
+    likelihood : BaseLikelihood
+        Of the experts.
+    """
+
+    experts: object
+    logits: np.ndarray
+    likelihood: object
+
+    def __call__(self, X, y):
+        """Logits of the gate and log-densities (n_rows, K), and predictions, of a few rows."""
+        columns = (X - self.experts.mean) / self.experts.scale
+        predictions = self.experts.predict_standardised(columns)
+        logits = columns @ self.logits[:-1] + self.logits[-1]
+        y = y if predictions.ndim == 2 else y.astype(np.intp)  # class numbers
+        return logits, self.likelihood.log_density(y, predictions), predictions
+
+    def over(self, block):
+        """The same for a block, a few rows at a time, their target and weights before it."""
+        for start in range(0, block.n_rows, REPORT_ROWS):
+            rows = slice(start, start + REPORT_ROWS)
+            y = block.y[rows]
+            yield y, block.weight[rows], *self(block.X[rows], y)
+
+
+@dataclass(frozen=True)
+class Differences:
+    """Largest differences, over rows, of each two experts' log-densities, (K, K)."""
+
+    largest: np.ndarray
+
+    def __add__(self, other):
+        return Differences(np.maximum(self.largest, other.largest))
+
+
+def compare_densities(block, answers):
+    """Differences of a block."""
+    n_experts = answers.logits.shape[1]
+    total = Differences(np.zeros((n_experts, n_experts)))
+    for _, _, _, log_density, _ in answers.over(block):
+        total += Differences(largest_differences(log_density))
+    return total
+
+
+def sum_for_report(block, parameters):
+    """ReportSums of a block; ``parameters`` are answers, model and order of ``report_sums``."""
+    answers, model, order = parameters
+    total = None
+    for y, weight, logits, log_density, predictions in answers.over(block):
+        resp = posterior(logits, log_density)[0][:, order]
+        proba = posterior(logits, np.zeros_like(log_density))[0][:, order]
+        loss = model.losses(y, predictions[:, order])
+        sums = ReportSums.of(resp, proba, loss, weight, None)
+        total = sums if total is None else total + sums
+    return total

@@ -172,7 +172,8 @@ class Parts:
             likelihood.start(rows.y, rows.weight, len(self.names))  # refuses what it cannot take
         rates = rows.y if rows.exposure is None else rows.y / rows.exposure
         start_target = likelihood.start_target(rates, rows.weight)
-        return TrainingData.of(rows, self.gate.fit_encoder(rows.X, rows.y), start_target)
+        Z = self.gate.fit_encoder(rows.X, rows.y)
+        return TrainingData.of(rows, Z, start_target, self.classes)
 
     # Experts --------------------------------------------------------------------------------
 
@@ -218,6 +219,7 @@ class Parts:
             penalty=penalty,
             prior=self.is_default,
             exposure=data.exposure,
+            units=data.units,
         )
         experts.source = source
         if self.shared_effects:

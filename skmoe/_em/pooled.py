@@ -23,6 +23,7 @@ from .._numerics import multinomial as _multinomial
 from .._numerics.columns import StandardColumns
 from .._numerics.statistics import weighted_grams
 from .._parallel import kernel_threads
+from .._report import ReportSums
 from ..gates import ConstantGate, SoftmaxGate
 from .problem import Problem, shallow_copy
 from .revival import copies_of_heavier
@@ -215,11 +216,13 @@ class PooledProblem(Problem):
         """No expert: one of few rows is held up by the others, or the evidence would be lower."""
         return np.arange(0)
 
-    def blocks(self):
-        """What reports are made of: all rows in one block."""
+    def report_sums(self, model, order):
+        """What reports are made of: ReportSums."""
         means, exposure = self.experts.predictions, self.data.exposure
         means = means if exposure is None else means * exposure[:, None]
-        yield slice(None), self.resp, np.exp(self.gate.log_proba), means
+        loss = model.losses(self.y, means[:, order])
+        proba = np.exp(self.gate.log_proba[:, order])
+        return ReportSums.of(self.resp[:, order], proba, loss, self.weight, self.top_k)
 
     def finished_gate(self, given):
         """A fitted public gate with these weights.

@@ -87,11 +87,15 @@ class Problem(ABC):
         dead = self.dead()
         if not len(dead):
             return False
-        self.restart(reseeded(self.resp, -self.log_norm, dead, Neighbours(self.data)), dead)
+        self.reseed(dead)
         n_experts = len(self.load)
         n_revived = np.zeros(n_experts, dtype=int) if self.n_revived is None else self.n_revived
         self.n_revived = n_revived + np.isin(np.arange(n_experts), dead)
         return True
+
+    def reseed(self, dead):
+        """Hand each of these experts the rows around a place of high loss."""
+        self.restart(reseeded(self.resp, -self.log_norm, dead, Neighbours(self.data)), dead)
 
     # Where it starts ------------------------------------------------------------------------
 
@@ -130,17 +134,15 @@ class Problem(ABC):
         return dead_experts(self)
 
     @abstractmethod
-    def blocks(self):
-        """What reports are made of, block after block of rows.
+    def report_sums(self, model, order):
+        """What reports are made of: ReportSums.
 
-        Yields
-        ------
-        rows : slice
-            Which rows.
-        resp, gate_proba : ndarray of shape (n_rows, n_experts)
-            Responsibilities and gate probabilities.
-        means : ndarray of shape (n_rows, n_experts) or (..., n_outputs)
-            Predictions of the experts, times the exposure.
+        Parameters
+        ----------
+        model : Model
+            Made of this problem.
+        order : ndarray of shape (n_experts,)
+            Expert ``j`` of the model is expert ``order[j]`` of the problem.
         """
 
     def finished_gate(self, given):

@@ -15,11 +15,23 @@ def dead_experts(problem):
 
 def copies_of_heavier(log_density, load):
     """Whether a heavier expert has the same density everywhere, (K,)."""
+    return same_as_heavier(largest_differences(log_density), load)
+
+
+def largest_differences(log_density):
+    """Largest absolute difference, over rows, of each two experts' log-densities, (K, K)."""
+    differences = np.zeros((log_density.shape[1],) * 2)
+    for k in range(1, len(differences)):
+        differences[k, :k] = np.abs(log_density[:, :k] - log_density[:, [k]]).max(axis=0)
+    return np.maximum(differences, differences.T)
+
+
+def same_as_heavier(differences, load):
+    """Whether a heavier expert has the same density everywhere, (K,), from (K, K) differences."""
     copies = np.zeros(len(load), dtype=bool)
     order = np.argsort(-load, kind="stable")
-    for i, k in enumerate(order):
-        difference = np.abs(log_density[:, order[:i]] - log_density[:, [k]])
-        copies[k] = i > 0 and difference.max(axis=0).min() < SAME_DENSITY
+    for i, k in enumerate(order[1:], 1):
+        copies[k] = differences[k, order[:i]].min() < SAME_DENSITY
     return copies
 
 

@@ -10,6 +10,7 @@ from .._experts.base import Experts
 from .._experts.traits import STACK
 from .._model import Model
 from .._parallel import few_threads
+from .._report import ReportSums
 from ..gates import ConstantGate, SoftmaxGate
 from .loop import Run
 from .progress import count
@@ -83,9 +84,10 @@ class StackedProblem:
         """No component, for the same reason."""
         return np.zeros(self.resp.shape[1], dtype=bool)
 
-    def blocks(self):
-        """What reports are made of: all rows in one block."""
-        yield slice(None), self.resp, self.gate_proba, self.means
+    def report_sums(self, model, order):
+        """What reports are made of: ReportSums."""
+        loss, proba = model.losses(self.y, self.means[:, order]), self.gate_proba[:, order]
+        return ReportSums.of(self.resp[:, order], proba, loss, self.weight, self.top_k)
 
     def streaming_experts(self, order, estimators):
         """None: all rows are needed at once."""

@@ -131,8 +131,8 @@ class LinearExperts(Experts):
     per_column_unit : bool
         Whether the penalty is on coefficients of the raw columns, as scikit-learn's is, and
         not on those of the standardised ones.
-    units : (ndarray, ndarray), default=None
-        Mean and scale of the columns where they are known.
+    units : Units, default=None
+        Of columns and target, where they are known.
 
     Attributes
     ----------
@@ -147,7 +147,10 @@ class LinearExperts(Experts):
 
     def __init__(self, X, y, weight, n_experts, *, penalty, per_column_unit, units=None):
         self.source, self.weight, self.n_experts = X, weight, n_experts
-        self.mean, self.scale = standardisation(X, weight) if units is None else units
+        if units is None:
+            self.mean, self.scale = standardisation(X, weight)
+        else:
+            self.mean, self.scale = units.mean, units.scale
         self._take(X, y)
         self.alpha = penalty / self.scale**2 if per_column_unit else np.full(X.shape[1], penalty)
         self.minimum_rows = X.shape[1] + 2

@@ -82,7 +82,9 @@ class LinearFamily(ABC):
         """``penalty_of`` an estimator with an intercept and valid parameters."""
 
     @abstractmethod
-    def experts(self, design, y, weight, n_experts, *, penalty, prior, exposure=None):
+    def experts(
+        self, design, y, weight, n_experts, *, penalty, prior, exposure=None, units=None
+    ):  # fmt: skip
         """Experts in training.
 
         Parameters
@@ -102,6 +104,8 @@ class LinearFamily(ABC):
             monotone, and not scikit-learn's penalty of those of the raw columns.
         exposure : ndarray of shape (n_samples,), default=None
             Factors of the predictions.
+        units : Units, default=None
+            Of columns and target, where they are not those of these rows.
 
         Returns
         -------
@@ -127,9 +131,18 @@ class LeastSquares(LinearFamily):
             return float(estimator.alpha)
         return None
 
-    def experts(self, design, y, weight, n_experts, *, penalty, prior, exposure=None):
+    def experts(
+        self, design, y, weight, n_experts, *, penalty, prior, exposure=None, units=None
+    ):  # fmt: skip
         return LeastSquaresExperts(
-            design, y, weight, n_experts, penalty=penalty, per_column_unit=not prior, prior=prior
+            design,
+            y,
+            weight,
+            n_experts,
+            penalty=penalty,
+            per_column_unit=not prior,
+            prior=prior,
+            units=units,
         )
 
 
@@ -160,7 +173,9 @@ class Logistic(LinearFamily):
             return None
         return 1.0 / estimator.C
 
-    def experts(self, design, y, weight, n_experts, *, penalty, prior, exposure=None):
+    def experts(
+        self, design, y, weight, n_experts, *, penalty, prior, exposure=None, units=None
+    ):  # fmt: skip
         return LogisticExperts(
             design,
             y,
@@ -169,6 +184,7 @@ class Logistic(LinearFamily):
             classes=self.classes,
             penalty=penalty,
             per_column_unit=not prior,
+            units=units,
         )
 
 
@@ -193,7 +209,9 @@ class LogLinear(LinearFamily):
     def _penalty_of(self, estimator):
         return float(estimator.alpha) if type(estimator) is self.models[self.glm] else None
 
-    def experts(self, design, y, weight, n_experts, *, penalty, prior, exposure=None):
+    def experts(
+        self, design, y, weight, n_experts, *, penalty, prior, exposure=None, units=None
+    ):  # fmt: skip
         return LogLinearExperts(
             design,
             y,
@@ -204,6 +222,7 @@ class LogLinear(LinearFamily):
             glm=self.glm,
             exposure=exposure,
             prior=prior,
+            units=units,
         )
 
 

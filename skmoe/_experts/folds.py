@@ -180,8 +180,9 @@ def make_folds(
     )  # fmt: skip
     if not isinstance(cv, str):
         return draw(cv)
-    units = split_params.get("groups", np.arange(X.shape[0]) if subject is None else subject)
-    n_folds = min(DEFAULT_FOLDS, len(np.unique(units)))
+    units = split_params.get("groups", subject)
+    n_units = X.shape[0] if units is None else len(np.unique(units))
+    n_folds = min(DEFAULT_FOLDS, n_units)
     if cv == "oob" or (not together and all(leaves_every_row_out(e) for e in trained)):
         return OutOfBag(draw(n_folds), required=cv == "oob")
     if not split_params and _are_small(trained, X, y, n_rows):

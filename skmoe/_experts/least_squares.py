@@ -16,7 +16,10 @@ class LeastSquaresExperts(LinearExperts):
     """
 
     def __init__(self, X, y, weight, n_experts, *, penalty, per_column_unit, prior, units=None):
-        self.y_mean, self.y_scale = standardisation(y.reshape(len(y), -1), weight)
+        if units is None:
+            self.y_mean, self.y_scale = standardisation(y.reshape(len(y), -1), weight)
+        else:
+            self.y_mean, self.y_scale = units.y_mean, units.y_scale
         self.flat = y.ndim == 1
         super().__init__(
             X, y, weight, n_experts, penalty=penalty, per_column_unit=per_column_unit, units=units

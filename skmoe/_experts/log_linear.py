@@ -18,7 +18,7 @@ class LogLinearExperts(LinearExperts):
 
     Parameters
     ----------
-    X, y, weight, n_experts, penalty, per_column_unit
+    X, y, weight, n_experts, penalty, per_column_unit, units
         As for ``LinearExperts``.
     glm : {"poisson", "gamma"}
         Family.
@@ -34,9 +34,11 @@ class LogLinearExperts(LinearExperts):
     n_first_newton = 25
 
     def __init__(
-        self, X, y, weight, n_experts, *, penalty, per_column_unit, glm, exposure, prior
+        self, X, y, weight, n_experts, *, penalty, per_column_unit, glm, exposure, prior, units=None
     ):  # fmt: skip
-        super().__init__(X, y, weight, n_experts, penalty=penalty, per_column_unit=per_column_unit)
+        super().__init__(
+            X, y, weight, n_experts, penalty=penalty, per_column_unit=per_column_unit, units=units
+        )
         self.glm, self.prior, self.penalty = glm, prior, 0.0
         self.coef = np.zeros((n_experts, X.shape[1] + 1))
         total = weight.sum() if exposure is None else weight @ exposure

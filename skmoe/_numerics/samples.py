@@ -1,4 +1,4 @@
-"""Few columns, and few rows, that stand for many."""
+"""Few columns that stand for many."""
 
 import numpy as np
 from scipy import sparse
@@ -51,52 +51,3 @@ def _principal_directions(columns, share):
         products = columns.T @ (share[:, None] * (columns @ directions))
         directions, _ = np.linalg.qr(products)
     return directions
-
-
-def sample_rows(Z, y, weight, n_rows):
-    """Rows at even steps of cumulative weight along a fixed direction.
-
-    A row of weight 2 is two rows there too, so nothing depends on how often a row is repeated.
-
-    Parameters
-    ----------
-    Z : DataFrame, ndarray or sparse matrix of n_samples rows
-        What the gate sees.
-    y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
-        Target.
-    weight : ndarray of shape (n_samples,)
-        Weights of the rows.
-    n_rows : int
-        How many steps; a row of large weight takes several.
-
-    Returns
-    -------
-    rows : ndarray of ints
-        Row numbers, in the order of the direction.
-    weight : ndarray of shape (len(rows),)
-        Their weights, with the same sum as that of all rows.
-    """
-    random_state = np.random.RandomState(0)
-    place = _along(random_state, y.reshape(len(y), -1).astype(float), weight)
-    place += _along(random_state, Z if sparse.issparse(Z) else numeric_matrix(Z), weight)
-    order = np.argsort(place, kind="stable")
-    del place  # these are arrays of all rows
-    cumulative = weight[order]
-    np.cumsum(cumulative, out=cumulative)
-    steps = (np.arange(n_rows) + 0.5) * cumulative[-1] / n_rows
-    places, counts = np.unique(np.searchsorted(cumulative, steps, side="right"), return_counts=True)
-    return order[places], counts * cumulative[-1] / n_rows
-
-
-def _along(random_state, columns, weight):
-    """Standardised columns times a drawn direction; sparse ones are scaled only."""
-    direction = random_state.standard_normal(columns.shape[1])
-    if sparse.issparse(columns):
-        share = weight / weight.sum()
-        size = np.sqrt(share @ columns.power(2))
-        return columns @ (direction / np.where(size > 0, size, 1.0))
-    mean, scale = standardisation(columns, weight)
-    direction = direction / scale
-    place = columns @ direction
-    place -= mean @ direction
-    return place

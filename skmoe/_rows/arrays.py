@@ -21,6 +21,8 @@ class ArrayRows(RowSource):
     ----------
     X, y, weight : ndarray
         The same, y and weight as contiguous float64.
+    n_rows : int
+        Number of rows.
     """
 
     def __init__(self, X, y, weight):

@@ -111,8 +111,26 @@ class Categorical(BaseLikelihood):
         self : Categorical
             With the class shares and uncalibrated experts.
         """
-        self._counts = np.bincount(y, weight, minlength=self.n_classes)
-        self.class_share_ = self._counts / weight.sum()
+        counts = np.bincount(y, weight, minlength=self.n_classes)
+        return self.start_from_sums(counts, n_experts)
+
+    def start_from_sums(self, counts, n_experts):
+        """Do as ``start`` for a target whose rows are not in memory.
+
+        Parameters
+        ----------
+        counts : ndarray of shape (n_classes,)
+            Weight of each class.
+        n_experts : int
+            Number of experts.
+
+        Returns
+        -------
+        self : Categorical
+            With the class shares and uncalibrated experts.
+        """
+        self._counts = counts
+        self.class_share_ = self._counts / self._counts.sum()
         self._mass = np.zeros(n_experts)
         self.temperature_ = np.ones(n_experts)
         self.epsilon_ = np.full(n_experts, float(self.epsilon))

@@ -5,7 +5,7 @@ from sklearn.ensemble import RandomForestRegressor
 
 from ..distributions import CorrelatedComponents, GaussianComponents
 from ..distributions._arrays import diagonal
-from ._scaled import ScaledErrors
+from ._scaled import ScaledErrors, grid_step
 from ._terms import GaussianTerms, SharedScaleTerms
 
 KINDS = ("expert", "shared", "auto")
@@ -104,6 +104,27 @@ class Gaussian(ScaledErrors):
             raise ValueError(f'covariance must be "diag" or "full"; got {self.covariance!r}.')
         self._is_full = self.covariance == "full" and y.ndim == 2
         return super().start(y, weight, n_experts)
+
+    def start_from_sums(self, variance, values, largest):
+        """Do as ``start`` for a target of one output whose rows are not in memory.
+
+        Parameters
+        ----------
+        variance : float
+            Weighted variance of the target.
+        values : ndarray or None
+            Its distinct values; None where these are too many to lie on a grid.
+        largest : float
+            Its largest absolute value.
+
+        Returns
+        -------
+        self : Gaussian
+            With ``floor_`` set.
+        """
+        self._is_full, self._variance = False, variance
+        self._set_floor(0.0 if values is None else grid_step(values), largest)
+        return self
 
     def scale_estimator(self):
         """The regressor of squared errors, unfitted, where the scale depends on the row.

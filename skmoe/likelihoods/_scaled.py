@@ -40,13 +40,17 @@ class ScaledErrors(BaseLikelihood):
         self._variance = share @ (y - share @ y) ** 2
         used = y if (weight > 0).all() else y[weight > 0]
         columns = used.reshape(len(used), -1)
-        steps = np.array([_grid_step(column) for column in columns.T])
+        steps = np.array([grid_step(column) for column in columns.T])
         steps = steps if y.ndim == 2 else steps[0]
-        floor = np.sqrt(np.maximum(1e-6 * self._variance, steps**2 / 12))
         largest = np.maximum(columns.max(axis=0), -columns.min(axis=0))
-        rounding = 8 * np.finfo(float).eps * (largest if y.ndim == 2 else largest[0])
-        self.floor_ = np.maximum(np.maximum(floor, rounding), 1e-120)
+        self._set_floor(steps, largest if y.ndim == 2 else largest[0])
         return self
+
+    def _set_floor(self, step, largest):
+        """Smallest scale allowed, from the step of the target's grid and its largest value."""
+        floor = np.sqrt(np.maximum(1e-6 * self._variance, step**2 / 12))
+        rounding = 8 * np.finfo(float).eps * largest
+        self.floor_ = np.maximum(np.maximum(floor, rounding), 1e-120)
 
     def _bulk(self, y, weight):
         """Weights of the rows that variance and floor are those of."""
@@ -226,7 +230,7 @@ class RobustErrors(ScaledErrors):
         """``working_weights`` from the squared residuals."""
 
 
-def _grid_step(y):
+def grid_step(y):
     """Step of the regular grid that the values of y lie on and mostly fill, else 0.
 
     Three distinct values at least must lie on it and fill a quarter of its places in their

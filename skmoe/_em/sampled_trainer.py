@@ -1,0 +1,26 @@
+"""Training on rows that are not in memory: from a sample of them to all of them."""
+
+import numpy as np
+
+from .race import best_start
+from .trainer import Trainer
+
+
+class SampledTrainer(Trainer):
+    """Trains a one-pass problem whose ``data`` are a sample of its rows; see ``Trainer``.
+
+    EM on all rows starts from parameters, those that the best start ends with on the sample, and
+    never from responsibilities, which would be an array of all rows.
+    """
+
+    def _start(self, previous):
+        """Give the problem what EM goes on from; ends and paths of the short runs."""
+        small, ends, paths = self.problem.on_sample(), [], []
+        if self.n_experts == 1:
+            small.start(np.ones((len(self.data.weight), 1))).step()
+        else:
+            starts = self._draw(self.data)
+            state, ends, paths = best_start(small, starts, self.settings.n_jobs)
+            small.restore(state)
+        self.problem.adopt(small)
+        return ends, paths

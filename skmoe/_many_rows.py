@@ -1,0 +1,184 @@
+"""How a mixture is fitted on rows that are not in memory."""
+
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+from sklearn.base import is_classifier
+
+from ._compat import check_feature_names, check_n_features
+from ._data import Rows, Units
+from ._em import starts
+from ._em.one_pass import OnePassProblem
+from ._em.sampled_trainer import SampledTrainer
+from ._em.settings import Settings
+from ._experts.folds import Splitting
+from ._experts.traits import draw_seeds
+from ._numerics.multinomial import BLOCK_LIMIT, NEWTON_LIMIT
+from ._parameters import warn_of_small_weights
+from ._rows.blocks import IterableRows
+from ._rows.files import Files
+from ._rows.look import LookParameters, first_look, weigh_sample
+from ._tables import HEAVIEST, check_sizes
+from .gates import ConstantGate, SoftmaxGate
+from .likelihoods import Categorical, Gaussian
+
+INSTEAD = (
+    "Set that, or fit on a sample of the rows in memory, or batch by batch with partial_fit, "
+    "where the mixture has it"
+)
+
+
+def fit_many(mixture, X, y, sample_weight, others, tasks):
+    """``fit`` on rows that are not in memory.
+
+    Parameters
+    ----------
+    mixture : BaseMixtureOfExperts
+        To fit; it is changed.
+    X, y, sample_weight : Files and None, or collections of Dask's
+        As ``fit`` was given them.
+    others : dict
+        The other parameters of ``fit``, which have to be None.
+    tasks : FitTasks
+        Who is told of the iterations.
+    """
+    settings = Settings.of(mixture)
+    settings.warn_of_no_effect()
+    names, templates = mixture._expert_list()
+    _check_wanted(_wanted_of_parameters(mixture, templates[0], others))
+    source = open_rows(X, y, sample_weight, classifies=is_classifier(mixture))
+    look, rows = _look_at(mixture, source, len(names))
+    fold_seed, gate_seed, start_seed, expert_seed = draw_seeds(mixture.random_state, 4)
+    parts = mixture._make_parts(names, templates, rows, gate_seed)
+    units = Units(*look.columns.standardisation())
+    if look.target is not None:
+        units = Units(units.mean, units.scale, *look.target.standardisation())
+    data = replace(parts.training_data(rows), units=units)
+    splitting = Splitting(mixture.cv, {}, None, fold_seed, is_classifier(mixture))
+    experts = parts.make_experts(data, None, settings, expert_seed)
+    likelihood = _start(parts.likelihood.fitting(in_sample=True, linear=True), look, len(names))
+    known = experts, parts.gate.trained, likelihood, data
+    n_coefficients = len(look.columns.mean) + 1
+    is_softmax = type(parts.gate.trained) is SoftmaxGate
+    covered = OnePassProblem.covers(*known, load_prior=None, top_k=None)
+    wanted = {
+        "ten rows a coefficient": splitting.folds(parts.templates, rows) is None,
+        f"fewer than {BLOCK_LIMIT} columns": n_coefficients <= BLOCK_LIMIT,
+        f"a softmax gate of at most {NEWTON_LIMIT} weights, columns times experts": (
+            not is_softmax or n_coefficients * len(names) <= NEWTON_LIMIT
+        ),
+    }
+    _check_wanted(wanted)
+    _check_wanted({"a target that is not the same for all rows": covered})
+    source.know(mixture._classes)
+    problem = OnePassProblem(*known, rows=source)
+    trainer = SampledTrainer(
+        problem, data, parts, settings, folds=None, splitting=splitting, seed=start_seed
+    )
+    now = partial(mixture._attributes_now, trainer)
+    mixture._set_fitted(trainer, *trainer.train(None, tasks, now))
+    tasks.end()
+
+
+def open_rows(X, y, sample_weight, *, classifies):
+    """Rows as training reaches them: BlockRows."""
+    if not isinstance(X, Files):
+        from ._rows.dask_rows import DaskRows  # and Dask, which has been imported before
+
+        return DaskRows(X, y, sample_weight, classifies=classifies)
+    if y is not None or sample_weight is not None:
+        raise TypeError(
+            "Files hold target and weights too: name their columns by Files(..., target=..., "
+            "weight=...), or let a reader return (X, y, weight), and pass no y and sample_weight."
+        )
+    return IterableRows(X, classifies=classifies)
+
+
+def _look_at(mixture, source, n_experts):
+    """FirstLook, and the sample that it has drawn, as Rows; sets what validation sets."""
+    fewest, per_column = starts.FEWEST_ROWS, starts.ROWS_PER_COEFFICIENT * n_experts
+    parameters = LookParameters(source.classifies, fewest, per_column)
+    look = source.reduce(first_look, parameters)
+    if look is None or look.n_used < n_experts:
+        raise ValueError(
+            f"Found n_samples={0 if look is None else look.n_used} rows of positive weight, fewer "
+            f"than n_experts={n_experts}. Give more rows, or ask for fewer experts."
+        )
+    check_sizes(look.columns.size[None], "X", smallest=True)
+    heaviest = np.array([np.sqrt(look.weight_squares)])
+    check_sizes(heaviest, "sample_weight", smallest=True, limit=HEAVIEST)
+    if look.target is not None:
+        check_sizes(look.target.size, "y", smallest=True)
+    elif len(look.values) != 2:
+        raise ValueError(
+            f"The target has {len(look.values)} classes, {look.values[:10].tolist()}; rows that "
+            "are not in memory have two. Fit on a sample of the rows in memory, or batch by batch "
+            "with partial_fit."
+        )
+    else:
+        mixture.classes_ = look.values
+    warn_of_small_weights(look.weight, look.weight_squares, look.n_used)
+    sample = look.sample
+    if sample.has_copies:
+        sample.mass = source.reduce(weigh_sample, sample)
+    n_drawn = parameters.n_drawn(len(look.columns.mean))
+    places, weight = sample.drawn(
+        n_drawn if look.n_rows >= 2 * n_drawn else look.n_rows, look.weight
+    )
+    X, y = (each[places] for each in sample.arrays)
+    if look.names is not None:
+        from pandas import DataFrame  # as the blocks were
+
+        X = DataFrame(X, columns=list(look.names))
+    if look.target is None:
+        y = np.searchsorted(look.values, y)
+    check_feature_names(mixture, X, reset=True)
+    check_n_features(mixture, X, reset=True)
+    return look, Rows(X, y, weight)
+
+
+def _start(likelihood, look, n_experts):
+    """A likelihood that has looked at the target."""
+    if look.target is None:
+        return likelihood.start_from_sums(look.mass, n_experts)
+    variance = look.target.squares[0] / look.weight
+    return likelihood.start_from_sums(variance, look.values, look.target.size[0])
+
+
+def _wanted_of_parameters(mixture, template, others):
+    likelihood, gate = mixture._likelihood(), mixture.gate
+    is_constant = getattr(likelihood, "scale", "") in ("expert", "shared")
+    has_l2_alone = type(gate) is SoftmaxGate and (gate.l1_ratio == 0 or gate.alpha == 0)
+    is_alone = not isinstance(mixture.experts, list)
+    known = "the default experts, LinearRegression() or Ridge(), or LogisticRegression()"
+    wanted = {
+        f"{known} for two classes, without a list or Pipeline": (
+            is_alone and mixture._family().penalty_of(template) is not None
+        ),
+        "Gaussian errors: likelihood='gaussian', or Gaussian('shared')": (
+            type(likelihood) is Categorical or (type(likelihood) is Gaussian and is_constant)
+        ),
+        "the gate None, SoftmaxGate() with l1_ratio=0 or ConstantGate()": (
+            gate is None or has_l2_alone or type(gate) is ConstantGate
+        ),
+        "pooling='auto' or False": not mixture.pooling or str(mixture.pooling) == "auto",
+        "init='auto' or the name of a start": not callable(mixture.init),
+        "cv='auto' or False": mixture.cv is False or str(mixture.cv) == "auto",
+        "specialisation='auto' or 1": mixture.specialisation != 0,
+        "shared_effects=None": not mixture._shared_effects(),
+        "class_weight=None; weights of rows do the same": mixture.class_weight is None,
+        "top_k=None": mixture.top_k is None,
+        "load_balance=0": mixture.load_balance == 0,
+        "warm_start=False": not mixture.warm_start,
+    }
+    return wanted | {
+        f"no {name}, which looks at all rows at once": value is None
+        for name, value in others.items()
+    }
+
+
+def _check_wanted(wanted):
+    lacking = [each for each, is_given in wanted.items() if not is_given]
+    if lacking:
+        raise ValueError(f"Rows that are not in memory need {'; '.join(lacking)}. {INSTEAD}.")

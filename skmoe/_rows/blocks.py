@@ -1,0 +1,162 @@
+"""Rows in many blocks, each of which is read when it is needed."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from sklearn.utils.validation import check_array, check_consistent_length
+
+from .._tables import describe_columns, from_polars, is_table
+from .arrays import ArrayRows
+from .source import RowSource, add_up
+
+
+@dataclass(frozen=True)
+class Block:
+    """Rows of a block, checked.
+
+    Attributes
+    ----------
+    X : ndarray of shape (n_rows, n_features)
+        Float32 or float64.
+    y : ndarray of shape (n_rows,)
+        Target as it was given: floats, or labels.
+    weight : ndarray of shape (n_rows,)
+        Weights.
+    names : tuple of str or None
+        Of the columns.
+    """
+
+    X: np.ndarray
+    y: np.ndarray
+    weight: np.ndarray
+    names: tuple | None
+
+    @classmethod
+    def of(cls, X, y, weight, *, classifies, is_known):
+        """Rows as they were given, of which there is one at least, checked.
+
+        Parameters
+        ----------
+        X, y, weight : array-likes of n_rows rows
+            As they were given; weights may be None.
+        classifies : bool
+            Whether the target holds labels.
+        is_known : bool
+            Whether the rows were seen before, and found to be finite.
+        """
+        if y is None:
+            raise ValueError(
+                "There is no target beside these rows: Files take its column by target=, or a "
+                "reader that returns (X, y); with a Dask collection, pass y."
+            )
+        X = from_polars(X)
+        names = tuple(X.columns) if is_table(X) else None
+        strings = [] if names is None or is_known else describe_columns(X)[0]
+        if strings:
+            raise ValueError(
+                f"The columns {strings} hold no numbers. Strings are encoded in memory alone: "
+                "encode them before, or fit on a sample of the rows in memory."
+            )
+        finite = {"ensure_all_finite": not is_known}
+        X = check_array(X, dtype=[np.float64, np.float32], input_name="X", **finite)
+        y = np.asarray(y)
+        y = y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y
+        if y.ndim != 1:
+            raise ValueError(
+                f"The target has shape {y.shape}; rows that are not in memory have one output. "
+                "Fit a mixture for each, or on a sample of the rows in memory."
+            )
+        dtype = None if classifies else np.float64
+        y = check_array(y, ensure_2d=False, dtype=dtype, input_name="y", **finite)
+        if weight is None:
+            weight = np.ones(len(X))
+        weight = check_array(
+            weight, ensure_2d=False, dtype=np.float64, input_name="sample_weight"
+        ).reshape(-1)
+        if weight.min() < 0:
+            raise ValueError("Negative values in sample_weight: weights are at least 0.")
+        check_consistent_length(X, y, weight)
+        return cls(X, y, weight, names)
+
+    def rows(self, classes):
+        """The same with numbers for a target, those of labels among ``classes``: ArrayRows."""
+        y = self.y if classes is None else np.searchsorted(classes, self.y)
+        return ArrayRows(self.X, y, self.weight)
+
+
+class BlockRows(RowSource):
+    """Rows in many blocks.
+
+    Parameters
+    ----------
+    classifies : bool
+        Whether the target holds labels.
+
+    Attributes
+    ----------
+    classes : ndarray of shape (n_classes,) or None
+        Labels, once they are known: kernels are then given their numbers.
+    is_known : bool
+        Whether there was a first look. Before it, kernels are given a ``Block``; after it,
+        ``ArrayRows``.
+    """
+
+    def __init__(self, *, classifies):
+        self.classifies, self.classes, self.is_known = classifies, None, False
+
+    def know(self, classes):
+        """Take the labels, or None of numbers, after the first look."""
+        self.classes, self.is_known = classes, True
+
+    def _task(self, kernel, parameters):
+        return BlockTask(kernel, parameters, self.classifies, self.classes, self.is_known)
+
+
+@dataclass(frozen=True)
+class BlockTask:
+    """A kernel, ready for ``(number, X, y, weight)`` of one block, wherever that may be."""
+
+    kernel: object
+    parameters: object
+    classifies: bool
+    classes: np.ndarray | None
+    is_known: bool
+
+    def __call__(self, number, X, y, weight):
+        """What the kernel makes of a block; None where it has no rows."""
+        if not X.shape[0]:
+            return None
+        try:
+            block = Block.of(X, y, weight, classifies=self.classifies, is_known=self.is_known)
+            rows = block.rows(self.classes) if self.is_known else block
+            return self.kernel(rows, self.parameters)
+        except Exception as error:  # of whatever kind, it goes on
+            error.add_note(f"In block {number} of the rows.")
+            raise
+
+
+class IterableRows(BlockRows):
+    """Rows of an iterable of blocks, one after the other.
+
+    Parameters
+    ----------
+    blocks : iterable
+        ``(X, y, weight)`` of each block; the same whenever it is iterated over.
+    classifies : bool
+        Whether the target holds labels.
+    """
+
+    def __init__(self, blocks, *, classifies):
+        super().__init__(classifies=classifies)
+        self._blocks = blocks
+
+    def reduce(self, kernel, parameters):
+        """Sums over all rows; one block is held at a time."""
+        return add_up(self._each(self._task(kernel, parameters)))
+
+    def _each(self, task):
+        number = 0
+        for block in self._blocks:
+            yield task(number, *block)
+            del block  # before the next one is read
+            number += 1

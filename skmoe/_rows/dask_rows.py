@@ -1,0 +1,165 @@
+"""Rows in collections of Dask's: arrays and DataFrames.
+
+A pass over the rows is one task for each block. The parameters stand inside the task and sums come
+back, so that no worker holds anything that the fit could lose: a block that dies with its worker is
+read, or computed, anew. Nobody imports this file who has no such collection.
+"""
+
+import dask
+import dask.array
+import numpy as np
+from sklearn.base import is_classifier
+
+from .._parallel import on_one_thread
+from .blocks import BlockRows
+from .source import add_up
+
+FEW_BLOCKS = 8  # whose sums are added at once
+
+
+class DaskRows(BlockRows):
+    """Rows in collections of Dask's, whose scheduler, or client, runs the kernels.
+
+    Parameters
+    ----------
+    X : dask.array.Array of shape (n_samples, n_features), or dask.dataframe.DataFrame
+        Rows.
+    y, weight : dask.array.Array of shape (n_samples,), or dask.dataframe.Series
+        Target and weights, in the same blocks; weights may be None.
+    classifies : bool
+        Whether the target holds labels.
+
+    Raises
+    ------
+    TypeError or ValueError
+        If they are other things, or not in the same blocks.
+    """
+
+    def __init__(self, X, y, weight, *, classifies):
+        super().__init__(classifies=classifies)
+        self._blocks = aligned_blocks(X, {"y": y, "sample_weight": weight})
+
+    def reduce(self, kernel, parameters):
+        """Sums over all rows; those of a few blocks are added where these are."""
+        run, add = (dask.delayed(each, traverse=False) for each in (on_one_thread, add_up))
+        task = self._task(kernel, parameters)
+        sums = [run(task, number, *block) for number, block in enumerate(self._blocks)]
+        while len(sums) > 1:
+            sums = [add(sums[i : i + FEW_BLOCKS]) for i in range(0, len(sums), FEW_BLOCKS)]
+        return dask.compute(*sums)[0]
+
+
+def aligned_blocks(X, others):
+    """Blocks of X and of what has an entry for each of its rows, side by side.
+
+    Parameters
+    ----------
+    X : dask.array.Array or dask.dataframe.DataFrame
+        Rows.
+    others : dict of str to collections
+        By name; None for what is not there.
+
+    Returns
+    -------
+    blocks : list of tuples
+        Of each block, X and the others, as objects of ``dask.delayed``, or None.
+    """
+    if not hasattr(X, "to_delayed") or getattr(X, "ndim", 2) != 2:
+        raise TypeError(f"X must be an array of two axes or a DataFrame of Dask's; got {X!r}.")
+    if isinstance(X, dask.array.Array) and X.numblocks[1] > 1:
+        raise ValueError(
+            f"The columns of X are split into {X.numblocks[1]} chunks, and a row has to be in one: "
+            "pass X.rechunk({1: -1})."
+        )
+    parts, rows = [_parts(X)], _block_rows(X)
+    for name, other in others.items():
+        if other is None:
+            parts.append([None] * len(parts[0]))
+            continue
+        if not hasattr(other, "to_delayed"):
+            raise TypeError(
+                f"{name} must be a collection of Dask's as X is, in the same blocks; got "
+                f"{type(other).__name__}."
+            )
+        parts.append(_parts(other))
+        if len(parts[-1]) != len(parts[0]):
+            raise ValueError(
+                f"X has {len(parts[0])} blocks of rows, {name} has {len(parts[-1])}: give them the "
+                f"same, by {name}.rechunk of arrays or repartition of DataFrames."
+            )
+        of_other = _block_rows(other)
+        if any(n != m for n, m in zip(rows, of_other, strict=True) if n == n and m == m):
+            raise ValueError(
+                f"The blocks of X have {rows} rows, those of {name} have {of_other}: rechunk one "
+                "of them."
+            )
+    return list(zip(*parts, strict=True))
+
+
+def _parts(collection):
+    """Blocks of rows as objects of ``dask.delayed``."""
+    return list(np.ravel(np.array(collection.to_delayed(), dtype=object)))
+
+
+def _block_rows(collection):
+    """Number of the rows in each block, NaN where it is not known."""
+    if hasattr(collection, "chunks"):
+        return collection.chunks[0]
+    return (np.nan,) * collection.npartitions
+
+
+def answer_lazily(method, mixture, X, y, params):
+    """What a method returns for rows of Dask's, as an array of Dask's that is not computed yet.
+
+    Parameters
+    ----------
+    method : str
+        Name.
+    mixture : estimator
+        Fitted.
+    X : dask.array.Array or dask.dataframe.DataFrame
+        Rows.
+    y : dask.array.Array or dask.dataframe.Series, or None
+        Target, where the method takes one.
+    params : dict
+        Other arguments.
+
+    Returns
+    -------
+    answer : dask.array.Array, or tuple of these
+        In the blocks of X.
+    """
+    blocks = aligned_blocks(X, {} if y is None else {"y": y})
+    is_array = isinstance(X, dask.array.Array)
+    rows = np.zeros((1, X.shape[1]), X.dtype) if is_array else X._meta_nonempty
+    target = () if y is None else (_any_target(mixture, len(rows)),)
+    trial = getattr(mixture, method)(rows, *target, **params)
+    task, model = dask.delayed(_answer, traverse=False), dask.delayed(mixture, traverse=False)
+    answers = [task(method, model, trial, block, params) for block in blocks]
+    if not isinstance(trial, tuple):
+        return _joined(answers, trial, _block_rows(X))
+    return tuple(
+        _joined([answer[i] for answer in answers], each, _block_rows(X))
+        for i, each in enumerate(trial)
+    )
+
+
+def _any_target(mixture, n_rows):
+    if is_classifier(mixture):
+        return np.repeat(mixture.classes_[:1], n_rows)
+    return np.zeros((n_rows, *mixture._y_shape))
+
+
+def _answer(method, mixture, trial, block, params):
+    X, *target = block
+    if not len(X):
+        return tuple(each[:0] for each in trial) if isinstance(trial, tuple) else trial[:0]
+    return getattr(mixture, method)(X, *target, **params)
+
+
+def _joined(answers, trial, block_rows):
+    parts = [
+        dask.array.from_delayed(answer, (n_rows, *trial.shape[1:]), trial.dtype)
+        for answer, n_rows in zip(answers, block_rows, strict=True)
+    ]
+    return dask.array.concatenate(parts, allow_unknown_chunksizes=True)

@@ -1,0 +1,201 @@
+"""Rows in files."""
+
+import sys
+from glob import glob
+from pathlib import Path
+
+import numpy as np
+
+
+class Files:
+    """Rows in files, of which one block at a time is in memory.
+
+    The mixtures take it in place of ``X`` and ``y``: ``fit(files)`` passes over the files once for
+    each EM iteration, and ``predict(files)``, ``log_density(files)`` and the like return
+    :class:`Blocks`. Iterated over, it gives ``(X, y, weight)`` of each block, ``None`` for what the
+    files do not hold, such as ``partial_fit`` takes.
+
+    Parameters
+    ----------
+    paths : str, path, or list of these
+        Files, in the order of their rows; a str may be a pattern such as ``"part-*.npy"``. An item
+        of a list may be a tuple of paths of ``.npy`` files, ``(X, y)`` or ``(X, y, weight)``.
+        With ``reader``, whatever it takes.
+    reader : callable, default=None
+        ``reader(path)`` -> ``(X, y)`` or ``(X, y, weight)``, X an array or a DataFrame of
+        numbers, or an iterator over such blocks. It must return the same rows whenever it is
+        called. ``None`` reads ``.npy`` files through memory maps, and ``.parquet`` files, a row
+        group at a time at the most, by pyarrow and pandas.
+    target : int or str, default=None
+        Column of the target: a number in ``.npy`` files, a name in ``.parquet`` files. ``None``
+        where they hold none, for predictions.
+    weight : int or str, default=None
+        Column of the weights of the rows. ``None`` is a weight of one for each.
+    block_rows : int, default=262144
+        Rows of a block at the most; of a block that ``reader`` returns, all.
+
+    See Also
+    --------
+    Blocks : What methods return for the rows of files.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import numpy as np
+    >>> from skmoe import MixtureOfExpertsRegressor
+    >>> from skmoe.rows import Files
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> rng = np.random.default_rng(0)
+    >>> for part in range(4):
+    ...     X = rng.uniform(-3, 3, size=(5000, 1))
+    ...     y = np.abs(X[:, 0]) + 0.1 * rng.normal(size=5000)
+    ...     np.save(folder / f"part-{part}.npy", np.column_stack([X, y]))
+    >>> files = Files(str(folder / "part-*.npy"), target=-1)
+    >>> moe = MixtureOfExpertsRegressor(n_experts=2, random_state=0).fit(files)
+    >>> sorted(round(float(expert.coef_[0]), 1) for expert in moe.experts_)
+    [-1.0, 1.0]
+    >>> [len(mean) for mean in moe.predict(files)]
+    [5000, 5000, 5000, 5000]
+    """
+
+    def __init__(self, paths, reader=None, *, target=None, weight=None, block_rows=2**18):
+        self.paths = paths
+        self.reader = reader
+        self.target = target
+        self.weight = weight
+        self.block_rows = block_rows
+
+    def __repr__(self):
+        return f"Files({self.paths!r})"
+
+    def __iter__(self):
+        for path in self._all_paths():
+            try:
+                yield from self._blocks(path)
+            except Exception as error:  # of whatever kind, it goes on
+                error.add_note(f"In {path}.")
+                raise
+
+    def _all_paths(self):
+        paths = self.paths
+        if self.reader is not None and (self.target is not None or self.weight is not None):
+            raise ValueError(
+                "target and weight name columns of files that are read without a reader: let the "
+                "reader return (X, y) or (X, y, weight)."
+            )
+        if isinstance(paths, (str, Path)):
+            is_pattern = self.reader is None and not Path(paths).exists()
+            paths = sorted(glob(str(paths))) if is_pattern else [paths]
+        paths = list(paths)
+        if not paths:
+            raise FileNotFoundError(f"There is no file {self.paths!r}.")
+        return paths
+
+    def _blocks(self, path):
+        if self.reader is not None:
+            found = self.reader(path)
+            of_path = [found] if isinstance(found, tuple) or hasattr(found, "shape") else found
+            yield from map(_complete, of_path)
+        elif isinstance(path, tuple):
+            yield from self._split(*(np.load(each, mmap_mode="r") for each in path))
+        elif Path(path).suffix == ".npy":
+            yield from self._split_columns(np.load(path, mmap_mode="r"))
+        elif Path(path).suffix == ".parquet":
+            yield from self._read_parquet(path)
+        else:
+            raise ValueError(
+                f"{path} is no .npy or .parquet file: give a reader, a function from the path to "
+                "(X, y)."
+            )
+
+    def _split(self, *arrays):
+        for start in range(0, len(arrays[0]), self.block_rows):
+            yield _complete(tuple(each[start : start + self.block_rows] for each in arrays))
+
+    def _split_columns(self, table):
+        for start in range(0, len(table), self.block_rows):
+            block = table[start : start + self.block_rows]
+            places = [_place(each, table) for each in (self.target, self.weight)]
+            used = sorted(place for place in places if place is not None)
+            X = block if not used else np.delete(block, used, axis=1)
+            if used == [table.shape[1] - 1]:
+                X = block[:, :-1]  # no copy
+            yield X, *(None if place is None else block[:, place] for place in places)
+
+    def _read_parquet(self, path):
+        try:
+            from pyarrow.parquet import ParquetFile
+        except ImportError as error:
+            raise ImportError("Parquet files need pyarrow and pandas: pip install both.") from error
+        with ParquetFile(path) as file:
+            for batch in file.iter_batches(batch_size=self.block_rows):
+                X = batch.to_pandas()
+                y, weight = (
+                    None if name is None else X.pop(name) for name in (self.target, self.weight)
+                )
+                yield X, y, weight
+
+
+class Blocks:
+    """Results for the rows of :class:`Files`, computed block by block whenever they are asked for.
+
+    Iterated over, it gives the array of each block, in the order of the rows, so that one block is
+    in memory at a time. ``numpy.asarray`` of it is what the method returns for all rows in memory.
+
+    Parameters
+    ----------
+    method : callable
+        ``method(X, y)`` -> array of n_rows rows.
+    files : Files
+        The rows.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skmoe import MixtureOfExpertsRegressor
+    >>> from skmoe.rows import Files
+    >>> X = np.linspace(-2, 2, 100)[:, None]
+    >>> moe = MixtureOfExpertsRegressor(n_experts=1).fit(X, 3 * X[:, 0])
+    >>> files = Files([slice(60), slice(60, 100)], reader=lambda rows: (X[rows],))
+    >>> predictions = moe.predict(files)
+    >>> [block.shape for block in predictions]
+    [(60,), (40,)]
+    >>> np.asarray(predictions).shape
+    (100,)
+    """
+
+    def __init__(self, method, files):
+        self._method, self._files = method, files
+
+    def __iter__(self):
+        for X, y, _ in self._files:
+            if X.shape[0]:
+                answer = self._method(X, y)
+                del X, y  # before the next ones are read
+                yield answer
+
+    def __array__(self, dtype=None, copy=None):
+        return np.asarray(np.concatenate(list(self)), dtype=dtype)
+
+
+def is_elsewhere(X):
+    """Whether these rows are not in memory: Files, or a collection of Dask's."""
+    if isinstance(X, Files):
+        return True
+    dask = sys.modules.get("dask")  # who has such a collection has imported it
+    is_like_one = dask is not None and hasattr(type(X), "__dask_graph__")
+    return is_like_one and dask.is_dask_collection(X)
+
+
+def _complete(block):
+    """X, y and weight of a block of which some may be missing."""
+    block = block if isinstance(block, tuple) else (block,)
+    if not 1 <= len(block) <= 3:
+        raise ValueError(f"A block is (X, y) or (X, y, weight); got {len(block)} parts.")
+    return block + (None,) * (3 - len(block))
+
+
+def _place(column, table):
+    """Number from 0 of a column of an array, or None."""
+    return None if column is None else range(table.shape[1])[column]

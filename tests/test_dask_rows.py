@@ -1,0 +1,196 @@
+"""Rows in collections of Dask's: arrays and DataFrames."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
+
+dask = pytest.importorskip("dask")
+da = pytest.importorskip("dask.array")
+
+SAME = {"rtol": 1e-6, "atol": 1e-9}  # the sums of blocks are added in another order
+PARAMS = {"n_experts": 2, "random_state": 0, "n_init": 3}
+
+
+@pytest.fixture(autouse=True)
+def few_rows_for_starts(monkeypatch):
+    """Starts are tried on a sample of so few rows that two thousand are many; tasks in order."""
+    monkeypatch.setattr("skmoe._em.starts.FEWEST_ROWS", 300)
+    monkeypatch.setattr("skmoe._em.starts.ROWS_PER_COEFFICIENT", 5)
+    with dask.config.set(scheduler="synchronous"):
+        yield
+
+
+def planted(n=2000, seed=0):
+    """Two lines, weights, and labels that two logistic regressions explain."""
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n, 3))
+    first = X[:, 0] + 0.3 * rng.logistic(size=n) > 0
+    mean = np.where(first, 2 + 2 * X[:, 1], -2 * X[:, 2])
+    y = mean + np.where(first, 0.3, 0.6) * rng.normal(size=n)
+    labels = np.where(rng.random(n) < 1 / (1 + np.exp(-2 * mean)), "yes", "no")
+    return X, y, rng.integers(0, 4, size=n) * 0.7, labels
+
+
+def assert_same_mixtures(moe, other):
+    for expert, same in zip(moe.experts_, other.experts_, strict=True):
+        assert_allclose(same.coef_, expert.coef_, **SAME)
+        assert_allclose(same.intercept_, expert.intercept_, **SAME)
+    assert_allclose(other.gate_.coef_, moe.gate_.coef_, **SAME)
+    assert_allclose(other.lower_bounds_, moe.lower_bounds_, **SAME)
+    assert_allclose(
+        other.expert_report().columns["rows"], moe.expert_report().columns["rows"], **SAME
+    )
+
+
+@pytest.mark.parametrize("scheduler", ["synchronous", "threads"])
+@pytest.mark.parametrize("chunks", [(2000,), (300, 0, 1700), (1, 39, 560, 200, 1, 699, 500)])
+def test_lines_from_arrays_are_those_of_rows_in_memory(chunks, scheduler):
+    X, y, weight, _ = planted()
+    moe = MixtureOfExpertsRegressor(**PARAMS, pooling=False).fit(X, y, weight)
+    blocks = (da.from_array(each, chunks=(chunks, -1)[: each.ndim]) for each in (X, y, weight))
+    with dask.config.set(scheduler=scheduler):
+        other = MixtureOfExpertsRegressor(**PARAMS).fit(*blocks)
+    assert_same_mixtures(moe, other)
+
+
+def test_classes_from_arrays_and_their_lazy_predictions():
+    X, _, _, labels = planted()
+    moe = MixtureOfExpertsClassifier(**PARAMS, pooling=False, tol=1e-4).fit(X, labels)
+    X_parts = da.from_array(X, chunks=((900, 0, 1100), -1))
+    parts = da.from_array(labels, chunks=((900, 0, 1100),))
+    other = MixtureOfExpertsClassifier(**PARAMS, tol=1e-4).fit(X_parts, parts)
+    assert_same_mixtures(moe, other)
+    for method in ("predict", "predict_proba", "predict_log_proba", "gate_proba"):
+        answer = getattr(moe, method)(X_parts)
+        expected = getattr(moe, method)(X)
+        assert isinstance(answer, da.Array)
+        assert answer.shape == expected.shape
+        assert answer.dtype == expected.dtype
+        assert_array_equal(answer.compute(), expected)
+    assert_array_equal(moe.log_density(X_parts, parts), moe.log_density(X, labels))
+
+
+def test_lazy_predictions_of_lines():
+    X, y, _, _ = planted()
+    moe = MixtureOfExpertsRegressor(**PARAMS, pooling=False).fit(X, y)
+    X_parts, y_parts = (
+        da.from_array(each, chunks=((900, 0, 1100), -1)[: each.ndim]) for each in (X, y)
+    )
+    for method, params in {
+        "predict": {},
+        "predict_interval": {"level": 0.8},
+        "predict_quantiles": {"q": [0.1, 0.5]},
+        "predict_experts": {},
+    }.items():
+        answer = getattr(moe, method)(X_parts, **params)
+        assert isinstance(answer, da.Array)
+        assert_allclose(answer, getattr(moe, method)(X, **params), rtol=1e-9, atol=1e-12)
+    assert_allclose(moe.log_density(X_parts, y_parts), moe.log_density(X, y), rtol=1e-9)
+    assert_allclose(moe.responsibilities(X_parts, y_parts), moe.responsibilities(X, y), atol=1e-12)
+    mean, std = moe.predict(X_parts, return_std=True)
+    assert_allclose(std, moe.predict(X, return_std=True)[1], rtol=1e-9)
+    assert_allclose(mean, moe.predict(X), rtol=1e-9, atol=1e-12)
+    with pytest.raises(TypeError, match="needs the target"):
+        moe.log_density(X_parts)
+    with pytest.raises(TypeError, match="no exposure beside Array"):
+        moe.predict(X_parts, exposure=y_parts)
+
+
+def test_data_frames_keep_their_names_and_unknown_numbers_of_rows():
+    pandas = pytest.importorskip("pandas")
+    dd = pytest.importorskip("dask.dataframe")
+    X, y, weight, _ = planted()
+    table = pandas.DataFrame(X, columns=["a", "b", "c"]).assign(y=y, w=weight)
+    moe = MixtureOfExpertsRegressor(**PARAMS, pooling=False).fit(table[["a", "b", "c"]], y, weight)
+    parts = dd.from_pandas(table, npartitions=3)
+    columns = parts[["a", "b", "c"]]
+    other = MixtureOfExpertsRegressor(**PARAMS).fit(columns, parts["y"], parts["w"])
+    assert_same_mixtures(moe, other)
+    assert_array_equal(other.feature_names_in_, ["a", "b", "c"])
+    assert_allclose(other.predict(columns), moe.predict(table[["a", "b", "c"]]), **SAME)
+    # As arrays, of which Dask does not know the numbers of rows.
+    other = MixtureOfExpertsRegressor(**PARAMS).fit(
+        columns.to_dask_array(), parts["y"].to_dask_array(), parts["w"].to_dask_array()
+    )
+    assert_same_mixtures(moe, other)
+
+
+def test_collections_that_do_not_fit_together_are_refused_by_name():
+    X, y, _, _ = planted()
+    moe = MixtureOfExpertsRegressor(n_experts=2)
+    before = vars(moe).copy()
+    X_parts = da.from_array(X, chunks=(500, -1))
+    with pytest.raises(TypeError, match="y must be a collection of Dask's"):
+        moe.fit(X_parts, y)
+    with pytest.raises(ValueError, match="X has 4 blocks of rows, y has 2.*rechunk"):
+        moe.fit(X_parts, da.from_array(y, chunks=1000))
+    weight = da.ones(2000, chunks=((400, 600, 500, 500),))
+    with pytest.raises(ValueError, match="those of sample_weight have"):
+        moe.fit(X_parts, da.from_array(y, chunks=500), weight)
+    with pytest.raises(ValueError, match="split into 3 chunks.*rechunk"):
+        moe.fit(da.from_array(X, chunks=(500, 1)), da.from_array(y, chunks=500))
+    with pytest.raises(TypeError, match="array of two axes"):
+        moe.fit(da.from_array(y, chunks=500), da.from_array(y, chunks=500))
+    with pytest.raises(ValueError, match="no target"):
+        moe.fit(X_parts)
+    with pytest.raises(ValueError, match="pooling='auto' or False"):
+        MixtureOfExpertsRegressor(pooling=True).fit(X_parts, da.from_array(y, chunks=500))
+    with pytest.raises(ValueError, match="NaN") as raised:
+        moe.fit(da.where(X_parts > 3, np.nan, X_parts), da.from_array(y, chunks=500))
+    assert any("In block" in note for note in raised.value.__notes__)
+    assert vars(moe) == before
+
+
+def test_an_error_in_the_middle_leaves_the_mixture_as_it_was():
+    X, y, _, _ = planted()
+    n_calls = 0
+
+    def load(block):
+        nonlocal n_calls
+        n_calls += 1
+        if n_calls > 12:
+            raise KeyboardInterrupt
+        return block
+
+    moe = MixtureOfExpertsRegressor(n_experts=2, random_state=0, n_init=2)
+    before = vars(moe.fit(X, y)).copy()
+    X_parts = da.from_array(X, chunks=(500, -1)).map_blocks(load, dtype=X.dtype, meta=X[:0])
+    with pytest.raises(KeyboardInterrupt):
+        moe.fit(X_parts, da.from_array(y, chunks=500))
+    assert vars(moe) == before
+
+
+@pytest.mark.slow
+def test_a_cluster_fits_what_one_machine_fits():
+    distributed = pytest.importorskip("distributed")
+    X, y, _, _ = planted()
+    moe = MixtureOfExpertsRegressor(**PARAMS, pooling=False).fit(X, y)
+    with (
+        dask.config.set(scheduler=None),
+        distributed.LocalCluster(
+            2, threads_per_worker=1, processes=False, dashboard_address=None
+        ) as cluster,
+        distributed.Client(cluster),
+    ):
+        X_parts = da.from_array(X, chunks=(300, -1)).persist()
+        other = MixtureOfExpertsRegressor(**PARAMS).fit(X_parts, da.from_array(y, chunks=300))
+        assert_allclose(other.predict(X_parts).compute(), moe.predict(X), **SAME)
+    assert_same_mixtures(moe, other)
+
+
+@pytest.mark.slow
+def test_nobody_imports_dask_who_has_no_collection():
+    code = (
+        "import sys, numpy as np\n"
+        "from skmoe import MixtureOfExpertsRegressor\n"
+        "from skmoe.rows import Files\n"
+        "X = np.linspace(-1, 1, 100)[:, None]\n"
+        "MixtureOfExpertsRegressor(n_experts=2, random_state=0).fit(X, abs(X[:, 0])).predict(X)\n"
+        "assert 'dask' not in sys.modules and 'pyarrow' not in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True)

@@ -1,0 +1,450 @@
+"""Rows that are not in memory: files, and whatever a reader returns."""
+
+import pickle
+import tracemalloc
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.tree import DecisionTreeRegressor
+
+from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
+from skmoe._rows.blocks import BlockRows
+from skmoe.exceptions import ExpertCollapseWarning
+from skmoe.gates import ConstantGate, SoftmaxGate
+from skmoe.likelihoods import Gaussian
+from skmoe.rows import Blocks, Files
+
+SAME = {"rtol": 1e-6, "atol": 1e-9}  # the sums of blocks are added in another order
+
+
+@pytest.fixture(autouse=True)
+def few_rows_for_starts(monkeypatch):
+    """Starts are tried on a sample of so few rows that two thousand are many."""
+    monkeypatch.setattr("skmoe._em.starts.FEWEST_ROWS", 300)
+    monkeypatch.setattr("skmoe._em.starts.ROWS_PER_COEFFICIENT", 5)
+
+
+def planted(n=2000, seed=0):
+    """Two lines, weights, and labels that two logistic regressions explain."""
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n, 3)) * [1.0, 10.0, 0.1] + [0.0, 500.0, 1.0]
+    first = X[:, 0] + 0.3 * rng.logistic(size=n) > 0
+    mean = np.where(first, 2 + (X[:, 1] - 500) / 5, -20 * (X[:, 2] - 1))
+    y = mean + np.where(first, 0.3, 0.6) * rng.normal(size=n)
+    labels = np.where(rng.random(n) < 1 / (1 + np.exp(-2 * mean)), "yes", "no")
+    return X, y, rng.integers(0, 4, size=n) * 0.7, labels
+
+
+def in_parts(*arrays, bounds):
+    """Files that a reader finds in memory: rows up to each of the bounds."""
+    starts = [0, *bounds[:-1]]
+    slices = [slice(start, stop) for start, stop in zip(starts, bounds, strict=True)]
+    return Files(slices, reader=lambda rows: tuple(each[rows] for each in arrays))
+
+
+def assert_same_mixtures(moe, other):
+    """The same fitted mixture, from rows in memory and in blocks."""
+    assert len(moe.experts_) == len(other.experts_)
+    for expert, same in zip(moe.experts_, other.experts_, strict=True):
+        assert_allclose(same.coef_, expert.coef_, **SAME)
+        assert_allclose(same.intercept_, expert.intercept_, **SAME)
+    if hasattr(moe.gate_, "coef_"):
+        assert_allclose(other.gate_.coef_, moe.gate_.coef_, **SAME)
+    assert_allclose(other.likelihood_.scale_, moe.likelihood_.scale_, **SAME)
+    assert_allclose(other.expert_load_, moe.expert_load_, **SAME)
+    assert_allclose(other.lower_bounds_, moe.lower_bounds_, **SAME)
+    assert other.n_samples_seen_ == pytest.approx(moe.n_samples_seen_)
+    assert other.n_features_in_ == moe.n_features_in_
+    ours, theirs = moe.expert_report().columns, other.expert_report().columns
+    assert ours["expert"] == theirs["expert"]
+    for name in ("load", "rows", "wins", "gate", "entropy", "overlap", "error", "scale"):
+        assert_allclose(theirs[name], ours[name], **SAME)
+
+
+PARTITIONS = {
+    "one block": [2000],
+    "three, one of them empty": [300, 300, 2000],
+    "seven": [1, 40, 600, 800, 801, 1500, 2000],
+}
+
+
+@pytest.fixture(scope="module")
+def lines():
+    """Rows, and a mixture of lines fitted on them in memory."""
+    X, y, weight, _ = planted()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("skmoe._em.starts.FEWEST_ROWS", 300)
+        patch.setattr("skmoe._em.starts.ROWS_PER_COEFFICIENT", 5)
+        moe = MixtureOfExpertsRegressor(n_experts=2, pooling=False, random_state=0)
+        return X, y, weight, moe.fit(X, y, weight)
+
+
+@pytest.mark.parametrize("bounds", PARTITIONS.values(), ids=PARTITIONS)
+def test_lines_from_blocks_are_those_of_rows_in_memory(lines, bounds):
+    X, y, weight, moe = lines
+    files = in_parts(X, y, weight, bounds=bounds)
+    other = MixtureOfExpertsRegressor(n_experts=2, random_state=0).fit(files)
+    assert_same_mixtures(moe, other)
+    assert other.start_lower_bounds_[0] == pytest.approx(moe.start_lower_bounds_[0])
+
+
+def test_lines_from_shuffled_rows_are_the_same(lines):
+    X, y, weight, moe = lines
+    order = np.random.default_rng(0).permutation(len(y))
+    files = in_parts(X[order], y[order], weight[order], bounds=[700, 2000])
+    assert_same_mixtures(moe, MixtureOfExpertsRegressor(n_experts=2, random_state=0).fit(files))
+
+
+@pytest.mark.parametrize("bounds", PARTITIONS.values(), ids=PARTITIONS)
+def test_classes_from_blocks_are_those_of_rows_in_memory(bounds):
+    X, _, weight, labels = planted()
+    params = {"n_experts": 2, "random_state": 0, "tol": 1e-4, "n_init": 3}
+    moe = MixtureOfExpertsClassifier(**params, pooling=False).fit(X, labels, weight)
+    other = MixtureOfExpertsClassifier(**params).fit(in_parts(X, labels, weight, bounds=bounds))
+    assert_array_equal(other.classes_, ["no", "yes"])
+    assert_same_mixtures(moe, other)
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"experts": Ridge(alpha=3.0), "likelihood": Gaussian("shared")},
+        {"experts": LinearRegression(), "gate": ConstantGate()},
+        {"n_experts": 1},
+        {"gate": SoftmaxGate(alpha=2.0), "init": "kmeans_x", "n_init": 2},
+    ],
+    ids=str,
+)
+def test_parts_that_a_pass_over_the_rows_covers(params):
+    X, y, _, _ = planted()
+    y = np.round(y, 1)  # on a grid, whose step is the floor of the scales
+    moe = MixtureOfExpertsRegressor(**{"n_experts": 2, **params}, pooling=False, random_state=0)
+    other = MixtureOfExpertsRegressor(**moe.get_params(deep=False))
+    moe.fit(X, y)
+    other.fit(in_parts(X, y, bounds=[900, 2000]))
+    assert_allclose(other.predict(X), moe.predict(X), **SAME)
+    assert_allclose(other.likelihood_.floor_, moe.likelihood_.floor_, rtol=1e-12)
+    assert other.likelihood_.floor_ == pytest.approx(0.1 / np.sqrt(12))
+
+
+def test_kernels_travel_to_the_rows(lines, monkeypatch):
+    X, y, weight, moe = lines
+    task = BlockRows._task
+
+    def sent(self, *args):
+        return pickle.loads(pickle.dumps(task(self, *args)))
+
+    monkeypatch.setattr(BlockRows, "_task", sent)
+    files = in_parts(X, y, weight, bounds=[900, 2000])
+    assert_same_mixtures(moe, MixtureOfExpertsRegressor(n_experts=2, random_state=0).fit(files))
+
+
+def test_penalised_logistic_experts():
+    X, _, _, labels = planted()
+    experts = LogisticRegression(C=0.1)
+    params = {"n_experts": 2, "random_state": 0, "tol": 1e-4, "n_init": 3}
+    moe = MixtureOfExpertsClassifier(experts, **params).fit(X, labels)
+    other = MixtureOfExpertsClassifier(experts, **params).fit(in_parts(X, labels, bounds=[9, 2000]))
+    assert_same_mixtures(moe, other)
+
+
+def test_single_precision_from_blocks_is_that_of_rows_in_memory():
+    X, y, _, _ = planted()
+    X = X.astype(np.float32)
+    # An even number of the kernel's chunks: each then adds up the same rows.
+    files = in_parts(X, y, bounds=[1024, 2000])
+    moe = MixtureOfExpertsRegressor(n_experts=2, pooling=False, random_state=0).fit(X, y)
+    other = MixtureOfExpertsRegressor(n_experts=2, random_state=0).fit(files)
+    assert_allclose(other.predict(X), moe.predict(X), rtol=1e-5, atol=1e-4)
+
+
+def test_rows_given_twice_are_rows_of_weight_two():
+    X, y, weight, _ = planted(n=1500)
+    X, y, copies = np.round(X, 1), np.round(y, 1), np.random.default_rng(0).integers(1, 4, 1500)
+    again = np.repeat(np.arange(1500), copies)
+    np.random.default_rng(1).shuffle(again)
+    params = {"n_experts": 2, "random_state": 0}
+    moe = MixtureOfExpertsRegressor(**params).fit(in_parts(X, y, copies, bounds=[800, 1500]))
+    files = in_parts(X[again], y[again], bounds=[10, 900, len(again)])
+    other = MixtureOfExpertsRegressor(**params).fit(files)
+    assert_allclose(other.predict(X), moe.predict(X), **SAME)
+    assert_allclose(other.lower_bounds_, moe.lower_bounds_, **SAME)
+
+
+def test_rows_of_a_regime_that_no_block_but_one_holds():
+    X, y, _, _ = planted()
+    order = np.argsort(X[:, 0])  # each regime in blocks of its own
+    moe = MixtureOfExpertsRegressor(n_experts=2, pooling=False, random_state=0).fit(X, y)
+    files = in_parts(X[order], y[order], bounds=[500, 1000, 1500, 2000])
+    assert_same_mixtures(moe, MixtureOfExpertsRegressor(n_experts=2, random_state=0).fit(files))
+
+
+def test_dead_experts_are_reseeded_as_in_memory(monkeypatch):
+    X, y, _, _ = planted()
+    monkeypatch.setattr("skmoe._em.problem.dead_experts", lambda problem: np.array([1]))
+    params = {"n_experts": 2, "random_state": 0}
+    moe = MixtureOfExpertsRegressor(**params, pooling=False)
+    other = MixtureOfExpertsRegressor(**params)
+    with pytest.warns(ExpertCollapseWarning):
+        moe.fit(X, y)
+    with pytest.warns(ExpertCollapseWarning):
+        other.fit(in_parts(X, y, bounds=[900, 2000]))
+    assert max(moe.expert_report().columns["revived"]) == 3
+    assert moe.lower_bound_ > moe.lower_bounds_[0]
+    assert moe.expert_report().columns["revived"] == other.expert_report().columns["revived"]
+    assert_allclose(other.lower_bounds_, moe.lower_bounds_, **SAME)
+
+
+# Files ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def parts(tmp_path):
+    """Three ``.npy`` files of columns, weight and target, and the rows."""
+    X, y, weight, _ = planted()
+    table = np.column_stack([weight, X, y])
+    for number, rows in enumerate([slice(300), slice(300, 300), slice(300, 2000)]):
+        np.save(tmp_path / f"part-{number}.npy", table[rows])
+        np.save(tmp_path / f"X-{number}.npy", np.asfortranarray(X[rows]))
+        np.save(tmp_path / f"y-{number}.npy", y[rows])
+        np.save(tmp_path / f"w-{number}.npy", weight[rows])
+    return tmp_path, X, y, weight
+
+
+def test_columns_of_npy_files(parts, lines):
+    folder, X, y, _ = parts
+    files = Files(str(folder / "part-*.npy"), target=-1, weight=0, block_rows=512)
+    moe = MixtureOfExpertsRegressor(n_experts=2, random_state=0).fit(files)
+    assert_same_mixtures(lines[3], moe)
+    assert [len(mean) for mean in moe.predict(files)] == [300, 512, 512, 512, 164]
+
+
+def test_npy_files_for_columns_target_and_weight(parts, lines):
+    folder, X, y, _ = parts
+    paths = [tuple(folder / f"{name}-{number}.npy" for name in "Xyw") for number in range(3)]
+    assert_same_mixtures(
+        lines[3], MixtureOfExpertsRegressor(n_experts=2, random_state=0).fit(Files(paths))
+    )
+
+
+def test_predictions_for_files_are_those_of_rows_in_memory(parts, lines):
+    folder, X, y, _ = parts
+    moe = lines[3]
+    files = Files(str(folder / "part-*.npy"), target=-1, weight=0, block_rows=700)
+    for method, params in {
+        "predict": {},
+        "gate_proba": {},
+        "predict_experts": {},
+        "predict_interval": {"level": 0.8},
+        "predict_quantiles": {"q": [0.1, 0.5]},
+    }.items():
+        blocks = getattr(moe, method)(files, **params)
+        assert isinstance(blocks, Blocks)
+        assert_allclose(np.asarray(blocks), getattr(moe, method)(X, **params), atol=1e-12)
+    for method in ("log_density", "responsibilities"):
+        assert_allclose(
+            np.asarray(getattr(moe, method)(files)), getattr(moe, method)(X, y), rtol=1e-9
+        )
+    mean, std = next(iter(moe.predict(files, return_std=True)))
+    assert_allclose(std, moe.predict(X[:300], return_std=True)[1], rtol=1e-12)
+    without = Files([(folder / "X-0.npy",)])
+    assert_allclose(np.asarray(moe.predict(without)), moe.predict(X[:300]), rtol=1e-12)
+    with pytest.raises(ValueError, match="needs the target"):
+        np.asarray(moe.log_density(without))
+    with pytest.raises(TypeError, match="takes no y beside Files"):
+        moe.log_density(files, y)
+    with pytest.raises(TypeError, match="rows in memory"):
+        moe.bic(files, y)
+
+
+def test_class_probabilities_for_files():
+    X, _, _, labels = planted()
+    moe = MixtureOfExpertsClassifier(n_experts=2, random_state=0, n_init=2, tol=1e-3)
+    files = in_parts(X, labels, bounds=[100, 2000])
+    moe.fit(files)
+    for method in ("predict", "predict_proba", "predict_log_proba"):
+        assert_array_equal(np.asarray(getattr(moe, method)(files)), getattr(moe, method)(X))
+    assert_array_equal(np.asarray(moe.log_density(files)), moe.log_density(X, labels))
+
+
+def test_names_of_columns_of_tables(lines):
+    pandas = pytest.importorskip("pandas")
+    X, y, weight, moe = lines
+    table = pandas.DataFrame(X, columns=["a", "b", "c"])
+    files = Files([0, 1], reader=lambda part: (table[part::2], y[part::2], weight[part::2]))
+    named = MixtureOfExpertsRegressor(n_experts=2, random_state=0).fit(files)
+    assert_same_mixtures(moe, named)
+    assert_array_equal(named.feature_names_in_, ["a", "b", "c"])
+    assert_array_equal(named.experts_[0].feature_names_in_, ["a", "b", "c"])
+    named.predict(table)
+    other = Files([0, 1], reader=lambda part: (table[["a", "b", "c"][part:]], y))
+    with pytest.raises(ValueError, match="must have the same columns"):
+        MixtureOfExpertsRegressor(n_experts=2).fit(other)
+    strings = Files([0], reader=lambda part: (table.assign(b="x"), y))
+    with pytest.raises(ValueError, match=r"columns \['b'\] hold no numbers.*encode"):
+        MixtureOfExpertsRegressor(n_experts=2).fit(strings)
+
+
+def test_parquet_files(tmp_path, lines):
+    pytest.importorskip("pyarrow")
+    pandas = pytest.importorskip("pandas")
+    X, y, weight, moe = lines
+    table = pandas.DataFrame(X, columns=["a", "b", "c"]).assign(w=weight, y=y)
+    table[:900].to_parquet(tmp_path / "0.parquet", row_group_size=400)
+    table[900:].to_parquet(tmp_path / "1.parquet")
+    files = Files(str(tmp_path / "*.parquet"), target="y", weight="w", block_rows=500)
+    named = MixtureOfExpertsRegressor(n_experts=2, random_state=0).fit(files)
+    assert_same_mixtures(moe, named)
+    assert_array_equal(named.feature_names_in_, ["a", "b", "c"])
+    assert_allclose(np.asarray(named.predict(files)), moe.predict(X), **SAME)
+
+
+def test_batches_of_files_for_partial_fit(lines):
+    X, y, weight, moe = lines
+    stream = MixtureOfExpertsRegressor(n_experts=2, pooling=False, random_state=0)
+    for _ in range(3):
+        for X_part, y_part, weight_part in in_parts(X, y, weight, bounds=[1000, 1500, 2000]):
+            stream.partial_fit(X_part, y_part, sample_weight=weight_part)
+    assert_allclose(stream.predict(X), moe.predict(X), atol=0.5)
+
+
+def test_a_fit_on_files_goes_on_as_a_stream(lines):
+    X, y, weight, moe = lines
+    other = MixtureOfExpertsRegressor(n_experts=2, random_state=0).fit(
+        in_parts(X, y, weight, bounds=[500, 2000])
+    )
+    for each in (moe_again := MixtureOfExpertsRegressor(n_experts=2, pooling=False), other):
+        each.set_params(random_state=0)
+    moe_again.fit(X, y, weight).partial_fit(X[:200], y[:200])
+    other.partial_fit(X[:200], y[:200])
+    assert_allclose(other.predict(X), moe_again.predict(X), **SAME)
+
+
+def test_memory_does_not_grow_with_the_rows(monkeypatch):
+    monkeypatch.setattr("skmoe._rows.look.MOST_VALUES", 1000)
+    n = 10_000
+
+    def block(number):
+        X, y, _, _ = planted(n=n, seed=number)
+        return X, y
+
+    peaks = []
+    for n_blocks in (2, 12):
+        files = Files(range(n_blocks), reader=block)
+        moe = MixtureOfExpertsRegressor(n_experts=2, n_init=2, random_state=0, tol=1e-2)
+        tracemalloc.start()
+        moe.fit(files)
+        assert sum(len(mean) for mean in moe.predict(files)) == n * n_blocks
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < 1.1 * peaks[0]
+
+
+# What is refused --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("params", "what"),
+    [
+        ({"pooling": True}, "pooling='auto' or False"),
+        ({"pooling": 0.5}, "pooling='auto' or False"),
+        ({"experts": DecisionTreeRegressor()}, "without a list or Pipeline"),
+        ({"experts": [("a", Ridge()), ("b", Ridge())]}, "without a list or Pipeline"),
+        ({"experts": make_pipeline(StandardScaler(), Ridge())}, "without a list or Pipeline"),
+        ({"gate": SoftmaxGate(l1_ratio=0.5)}, "SoftmaxGate"),
+        ({"likelihood": "student_t"}, "Gaussian errors"),
+        ({"init": lambda X, y, n_experts, random_state: np.ones((len(y), 2))}, "init='auto'"),
+        ({"cv": 5}, "cv='auto' or False"),
+        ({"top_k": 1}, "top_k=None"),
+        ({"load_balance": 0.1}, "load_balance=0"),
+        ({"shared_effects": [0]}, "shared_effects=None"),
+        ({"n_experts": 400}, "ten rows a coefficient"),
+        ({"n_experts": 200, "cv": False}, "at most 500 weights"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_what_needs_all_rows_at_once_is_refused_by_name(params, what):
+    X, y, _, _ = planted()
+    moe = MixtureOfExpertsRegressor(**params)
+    before = vars(moe).copy()
+    with pytest.raises(ValueError, match=f"need .*{what}.*in memory.*partial_fit"):
+        moe.fit(in_parts(X, y, bounds=[900, 2000]))
+    assert vars(moe) == before
+
+
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        (lambda X, y: (X, np.column_stack([y, y])), "shape.*one output"),
+        (lambda X, y: (X, np.full(len(y), 3.0)), "not the same for all rows"),
+        (lambda X, y: (np.where(X > 529, np.nan, X), y), "NaN"),
+        (lambda X, y: (X, np.where(y > 7, np.inf, y)), "infinity"),
+        (lambda X, y: (X * 1e120, y), "largest absolute value"),
+        (lambda X, y: (X, y[:-1]), "inconsistent numbers of samples"),
+        (lambda X, y: (X, y, -np.ones(len(y))), "Negative values in sample_weight"),
+        (lambda X, y: (X, y, np.zeros(len(y))), "rows of positive weight"),
+        (lambda X, y: (X,), "no target"),
+    ],
+    ids=range(9),
+)
+def test_rows_that_cannot_be_used_are_refused_and_nothing_changes(lines, change, what):
+    X, y, _, _ = planted()
+    moe = MixtureOfExpertsRegressor(n_experts=2, random_state=0, max_iter=2, n_init=1, tol=1.0)
+    before = vars(moe.fit(X, y)).copy()
+    files = Files([slice(900), slice(900, 2000)], reader=lambda s: change(X[s], y[s]))
+    with pytest.raises(ValueError, match=what):
+        moe.fit(files)
+    assert vars(moe) == before
+
+
+def test_other_arguments_of_fit_are_refused():
+    X, y, weight, labels = planted()
+    moe, files = MixtureOfExpertsRegressor(n_experts=2), in_parts(X, y, bounds=[2000])
+    with pytest.raises(TypeError, match="hold target and weights"):
+        moe.fit(files, y)
+    with pytest.raises(TypeError, match="hold target and weights"):
+        moe.fit(files, sample_weight=weight)
+    for name in ("subject", "groups"):
+        with pytest.raises(ValueError, match=f"no {name}"):
+            moe.fit(files, **{name: weight})
+    with pytest.raises(ValueError, match="let the reader return"):
+        moe.fit(Files([0], reader=lambda part: (X, y), target=0))
+    with pytest.raises(ValueError, match="y to be passed"):
+        MixtureOfExpertsRegressor(n_experts=2).fit(X)
+    with pytest.raises(FileNotFoundError):
+        moe.fit(Files("nowhere/*.npy", target=0))
+    with pytest.raises(ValueError, match="give a reader"):
+        moe.fit(Files(["table.csv"], target=0))
+    three = np.where(y > 3, "high", labels)
+    with pytest.raises(ValueError, match="3 classes"):
+        MixtureOfExpertsClassifier().fit(in_parts(X, three, bounds=[2000]))
+    with pytest.raises(ValueError, match="class_weight=None"):
+        MixtureOfExpertsClassifier(class_weight="balanced").fit(in_parts(X, labels, bounds=[2000]))
+
+
+@pytest.mark.parametrize("error", [OSError, KeyboardInterrupt])
+def test_an_error_in_the_middle_leaves_the_mixture_as_it_was(error):
+    X, y, _, _ = planted()
+    n_calls = 0
+
+    def read(rows):
+        nonlocal n_calls
+        n_calls += 1
+        if n_calls > 6:
+            raise error("lost")
+        return X[rows], y[rows]
+
+    moe = MixtureOfExpertsRegressor(n_experts=2, random_state=0, n_init=2)
+    with pytest.raises(error, match="lost"):
+        moe.fit(Files([slice(900), slice(900, 2000)], reader=read))
+    assert vars(moe) == vars(MixtureOfExpertsRegressor(n_experts=2, random_state=0, n_init=2))
+    n_calls = -1000
+    before = vars(moe.fit(Files([slice(900), slice(900, 2000)], reader=read))).copy()
+    n_calls = 3
+    with pytest.raises(error, match="lost"):
+        moe.fit(Files([slice(900), slice(900, 2000)], reader=read))
+    assert vars(moe) == before

@@ -180,8 +180,7 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
         )
         make_trainer = self._make_pooled_trainer if is_pooled else self._make_trainer
         trainer = make_trainer(rows, data, parts, settings, splitting, previous, *seeds)
-        now = partial(self._attributes_now, trainer)
-        self._set_fitted(trainer, *trainer.train(previous, tasks, now))
+        self._set_fitted(*trainer.train(previous, tasks, self._attributes_now))
         tasks.end()
 
     def _make_pooled_trainer(
@@ -209,9 +208,18 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
         training = training_of(self, rows)
         if training == "specialists":
             return SpecialistsTrainer(data, parts, settings, expert_seed=expert_seed, **given)
-        if training == "stacking":
-            stacked = StackedClassification if is_classifier(self) else StackedRegression
-            return stacked(data, parts, settings, expert_seed=expert_seed, **given)
+        by_em = partial(
+            self._make_em_trainer, rows, data, parts, settings, previous, expert_seed, given
+        )
+        if training == "em":
+            return by_em()
+        stacked = StackedClassification if is_classifier(self) else StackedRegression
+        instead = by_em if isinstance(self.specialisation, str) else None
+        return stacked(data, parts, settings, expert_seed=expert_seed, instead=instead, **given)
+
+    def _make_em_trainer(self, rows, data, parts, settings, previous, expert_seed, given):
+        """What trains by EM: Trainer."""
+        folds, splitting = given["folds"], given["splitting"]
         experts = parts.make_experts(data, folds, settings, expert_seed)
         likelihood = parts.likelihood.fitting(in_sample=folds is None, linear=experts.is_solved)
         problem = make_problem(

@@ -70,19 +70,24 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
         prior variance of the deviations, of slopes and intercepts, for standardised columns and a
         standardised target, or the logarithm of a mean: 1 lets experts differ freely, 0.01 hardly.
         False is maximum likelihood.
-    specialisation : {0, 1, "auto"}, default=1
+    specialisation : {"auto", 0, 1}, default="auto"
         How far the experts specialise. 1: EM fits each expert with its responsibilities. 0: each
         expert of a named list is fitted on all rows, out of fold and once more for predictions;
         gate, scales and Student's t tails are learned from the out-of-fold predictions. One expert
         more, "stack", predicts the linear combination of the others of smallest squared error; the
         scales depend on the row; whether and how strongly the gate looks at the row is chosen by
-        the out-of-fold log-density. For dense X, one output and the default gate; parameters of
-        EM, its starts and its loads, ``ensemble`` among them, then say nothing. See
-        :ref:`the guide <unlike_models>`. "auto": one estimator that is not linear is fitted on all
-        rows, as "generalist", and ``n_experts`` clones beside it on regimes, behind a
-        :class:`~skmoe.gates.ForestGate`; the clones are left out unless they raise the out-of-fold
-        log-density by more than its standard error (see :ref:`the guide <clones>`). For a list
-        "auto" is 0. It is 1 for linear experts, and wherever 0 would not be available.
+        the out-of-fold log-density. See :ref:`the guide <unlike_models>`.
+
+        "auto" is 1 for linear experts, for those that are ready or go on from iteration to
+        iteration, and where a parameter asks for what only EM takes: another gate or likelihood,
+        several outputs, sparse X, ``top_k``, ``load_balance``, ``shared_effects``, subjects,
+        ``cv=False``, ``warm_start``. A list is else fitted as with 0; where a mixture of linear
+        experts explains the target better than that, EM is tried, and kept if it raises the
+        out-of-fold log-density by more than its standard error. Of one estimator there are a
+        "generalist", fitted on all rows, and ``n_experts`` clones beside it, on regimes, behind a
+        :class:`~skmoe.gates.ForestGate`, which are left out unless they raise it as much (see
+        :ref:`the guide <clones>`). Parameters of EM, its starts and its loads, ``ensemble`` among
+        them, say nothing there.
     cv : "auto", "oob", "prefit", False, int, splitter or iterable, default="auto"
         How the E-step gets predictions for rows that experts and gate have not seen. "auto" is
         in-sample for linear models with ten rows a coefficient or more (by weight, over all
@@ -163,9 +168,9 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
         Only where experts are pooled: for each number of experts that was tried, the highest
         ``lower_bound_`` less what is paid for what is not known of the gate. The largest was kept.
     specialisation_ : Specialisation
-        Only where ``specialisation="auto"`` has tried specialists: the mean out-of-fold
-        log-densities ``score_without`` and ``score_with`` them, of the target in units of its
-        standard deviation, their difference ``gain``, its ``standard_error``, and ``kept``.
+        Only where ``specialisation="auto"`` has tried clones beside a generalist, or EM for a
+        list: the mean out-of-fold log-densities ``score_without`` and ``score_with`` them, their
+        difference ``gain``, its ``standard_error``, and ``kept``.
     n_distinct_experts_ : int
         Number of the experts that have rows of their own, and are no copies of heavier ones. It
         is that of the last ``fit``; deleted by ``add_expert`` and the like.

@@ -14,8 +14,9 @@ from .._numerics.statistics import standardisation
 from .._parallel import few_threads
 from ..gates import BaseGate, ConstantGate, ForestGate
 from ..likelihoods import StudentT
-from .loop import Run, run_em
+from .loop import Run
 from .progress import count
+from .specialisation import Specialisation
 from .stacked import StackedProblem
 from .stacked_parameters import (
     GATE_PENALTIES,
@@ -28,55 +29,9 @@ from .stacked_parameters import (
     refit_parameters,
 )
 from .starts import HARD_SHARE
-from .trainer import Trainer, surrogate
+from .trainer import Trainer, train_surrogate
 
 FIRST_PENALTY = 3.0  # of the gate's weights, while regimes are sought
-START_ITERATIONS = 200  # of EM with linear experts, at most
-STANDARD_ERRORS = 1.0  # of the gain in log-density, which specialists have to exceed
-
-
-@dataclass(frozen=True)
-class Specialisation:
-    """Out-of-fold log-densities with specialists and without, and what follows from them.
-
-    Attributes
-    ----------
-    score_without : float
-        Mean out-of-fold log-density of the generalist alone.
-    score_with : float
-        That of the mixture of the generalist and specialists.
-    standard_error : float
-        Of the difference between the two, over the rows.
-    """
-
-    score_without: float
-    score_with: float
-    standard_error: float
-
-    @classmethod
-    def of(cls, log_density_without, log_density_with, weight):
-        """From the log-densities (n,) of the rows, and their weights."""
-        scores = np.average([log_density_without, log_density_with], axis=1, weights=weight)
-        deviations = log_density_with - log_density_without - (scores[1] - scores[0])
-        error = np.sqrt(weight @ deviations**2) / weight.sum()
-        return cls(float(scores[0]), float(scores[1]), float(error))
-
-    @property
-    def gain(self):
-        """Difference of the two scores."""
-        return self.score_with - self.score_without
-
-    @property
-    def kept(self):
-        """Whether the gain exceeds its standard error, so that specialists were kept."""
-        return self.gain > STANDARD_ERRORS * self.standard_error
-
-    def __str__(self):
-        verdict = "kept" if self.kept else "left out"
-        return (
-            f"Specialists were {verdict}: beside the generalist alone they change the out-of-fold "
-            f"log-density by {self.gain:+.3f} a row (standard error {self.standard_error:.3f})."
-        )
 
 
 @dataclass
@@ -160,20 +115,14 @@ class SpecialistsTrainer(Trainer):
         self.problem = problem
         say("Finished", problem.objective)
         run = Run([problem.objective], converged=problem.converged)
-        return run, problem.model, order, problem.load[order]
+        return self, run, problem.model, order, problem.load[order]
 
     # Experts --------------------------------------------------------------------------------
 
     def _linear_regimes(self):
         """Responsibilities (n, K) of a mixture of linear experts, softened."""
-        data, parts, settings = self.data, self.parts, self.settings
-        linear = surrogate(data, parts)
-        given = {"folds": None, "splitting": self.splitting, "seed": self.seed}
-        start = Trainer(linear, data, parts, settings, **given)
-        start.start(None)
-        self.ends, self.paths = start.ends, start.paths
-        run_em(linear, max_iter=START_ITERATIONS, tol=settings.tol, patience=1)
-        return HARD_SHARE * linear.resp + (1 - HARD_SHARE) / self.n_experts
+        resp = train_surrogate(self).resp
+        return HARD_SHARE * resp + (1 - HARD_SHARE) / self.n_experts
 
     def _generalist(self):
         parts = replace(self.parts, names=[GENERALIST], templates=self.parts.templates[:1])

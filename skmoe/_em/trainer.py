@@ -1,6 +1,7 @@
 """From a problem to its best iterate: where EM starts, its iterations, and the scale model."""
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 from scipy import optimize
@@ -21,6 +22,7 @@ from .starts import draw_starts, enough_rows, layers, soften
 REVIVALS = 3  # rounds of re-seeding in one run
 NOISY_SHARE = 0.6  # of ten iterations, with router_noise
 SURROGATE_PENALTY = 1.0  # L2 of the linear experts that only choose a start for others
+SURROGATE_ITERATIONS = 200  # of EM with these, at most
 
 
 class Trainer:
@@ -93,21 +95,27 @@ class Trainer:
         tasks : FitTasks
             Who is told of the iterations.
         attributes_now : callable
-            Attributes that the estimator would have if EM stopped here.
+            ``attributes_now(trainer)`` -> attributes of the estimator if EM stopped here.
 
         Returns
         -------
+        trainer : Trainer
+            Whose result this is: the object itself, or another that it has tried.
         run : Run
             Objectives, and whether EM converged.
         model, order, load
             As ``Parts.model`` returns them.
         """
         tasks.begin(self.most_iterations)
+        return self.train_begun(previous, tasks, attributes_now)
+
+    def train_begun(self, previous, tasks, attributes_now):
+        """The same where the tasks have begun already."""
         self.progress.say(f"Fitting {count(self.n_experts)} on {count(len(self.data.y), 'row')}")
         self.start(previous)
         with self.problem.experts.side_by_side(self.settings.n_jobs):
             run = self.run(tasks, attributes_now)
-            return run, *self.parts.model(self.problem, self.settings)
+            return self, run, *self.parts.model(self.problem, self.settings)
 
     def run(self, tasks, attributes_now):
         """Run EM to its end; see ``train``."""
@@ -210,7 +218,7 @@ class Trainer:
     def _run(self, max_iter, tasks, attributes_now):
         def after(objectives):
             self.progress.iteration(objectives[-1])
-            return tasks.end_iteration(attributes_now)
+            return tasks.end_iteration(partial(attributes_now, self))
 
         run = run_em(
             self.problem,
@@ -241,6 +249,24 @@ class Trainer:
         )
         self.progress.say("Scales that depend on the row", problem.objective)
         return objectives
+
+
+def train_surrogate(trainer):
+    """The mixture of linear experts that a trainer starts from, trained: a problem.
+
+    Parameters
+    ----------
+    trainer : Trainer
+        Of any experts; it is told of the starts.
+    """
+    data, parts, settings = trainer.data, trainer.parts, trainer.settings
+    linear = surrogate(data, parts)
+    given = {"folds": None, "splitting": trainer.splitting, "seed": trainer.seed}
+    start = Trainer(linear, data, parts, settings, **given)
+    start.start(None)
+    trainer.ends, trainer.paths = start.ends, start.paths
+    run_em(linear, max_iter=SURROGATE_ITERATIONS, tol=settings.tol, patience=1)
+    return linear
 
 
 def surrogate(data, parts, top_k=None):

@@ -121,7 +121,9 @@ def test_a_long_search_speaks_after_two_seconds_of_silence(capsys, monkeypatch):
     clock = iter(np.arange(0.0, 1e6, 3.0))
     monkeypatch.setattr(progress_module.time, "monotonic", lambda: next(clock))
     fit("pooled", verbose=1, cv="auto")
-    assert "  Trying 2 experts\t lower bound " in capsys.readouterr().out
+    text = capsys.readouterr().out
+    assert "  Trying 2 experts\t lower bound " in text
+    assert "\t goes on\n" in text
 
 
 def test_one_expert_has_one_iteration_to_tell(capsys):

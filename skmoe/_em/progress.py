@@ -57,6 +57,19 @@ def count(number, what="expert"):
     return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
+def during_start(number):
+    """Callable for each iteration of a start; it prints how far a long one is."""
+    spoken = time.monotonic()
+
+    def after(objectives):
+        nonlocal spoken
+        if time.monotonic() - spoken > SILENCE:
+            print(f"  Start {number + 1}\t lower bound {objectives[-1]:.6f}\t goes on", flush=True)
+            spoken = time.monotonic()
+
+    return after
+
+
 def print_start(number, objectives):
     """Tell of one start, from whatever process it runs in."""
     n_iter = count(len(objectives), "iteration")

@@ -6,7 +6,7 @@ import numpy as np
 
 from .._parallel import jobs
 from .loop import run_em
-from .progress import print_start
+from .progress import during_start, print_start
 
 SHORT_RUN = 10  # EM iterations to tell a good start from a bad one
 FIRST_LOOK = 4  # iterations, after which the hopeless ones end
@@ -119,7 +119,8 @@ def _go_on(problem, contestant, max_iter, verbose):
         problem.start(contestant.resp)
     else:
         problem.restore(contestant.state)
-    ran = run_em(problem, max_iter=max_iter, tol=1e-6, patience=1)
+    after = during_start(contestant.number) if verbose else None
+    ran = run_em(problem, max_iter=max_iter, tol=1e-6, patience=1, after=after)
     objectives = contestant.objectives + ran.objectives
     if verbose:
         print_start(contestant.number, objectives)

@@ -84,9 +84,10 @@ class MixtureOfExpertsClassifier(ClassifierMixin, InferringMixture, UpdatableMix
         a list as soon as one needs them). False is in-sample for everything, which for flexible
         experts makes probabilities worthless. "oob" insists on out-of-bag predictions.
         "prefit", which "auto" is where all experts are frozen, learns gate and calibration alone.
-    ensemble : bool, default=True
-        With folds, an expert is the :class:`FoldEnsemble` of its fold models. False refits it
-        on all its rows at the end.
+    ensemble : bool, default=False
+        In EM with folds: whether an expert is the :class:`FoldEnsemble` of its fold models, whose
+        average is better for single trees and worse for boosting and nets on few rows. False refits
+        it on all its rows at the end.
     min_responsibility : float or "auto", default="auto"
         Rows for which an expert has less are not given to it. "auto" is
         ``min(0.1, 0.5 / n_experts)`` where predictions are out of sample, else 0.
@@ -230,7 +231,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, InferringMixture, UpdatableMix
         pooling="auto",
         specialisation="auto",
         cv="auto",
-        ensemble=True,
+        ensemble=False,
         min_responsibility="auto",
         top_k=None,
         router_noise=0.0,

@@ -158,7 +158,9 @@ def test_an_expert_without_coefficients_is_named():
     moe = MixtureOfExpertsRegressor([("line", line), ("tree", tree)]).fit(X, y)
     with pytest.raises(ValueError, match="'tree' has no coefficients: DecisionTreeRegressor"):
         moe.coefficients()
-    moe = MixtureOfExpertsRegressor([("a", Ridge()), ("b", Ridge(9))], cv=2, n_init=1)
+    moe = MixtureOfExpertsRegressor(
+        [("a", Ridge()), ("b", Ridge(9))], cv=2, ensemble=True, n_init=1
+    )
     with pytest.raises(ValueError, match="'a' has no coefficients of its own: .* 2 models"):
         moe.fit(X, y).coefficients()
     one_vs_rest = FrozenEstimator(SGDClassifier(loss="log_loss", random_state=0).fit(X, labels))

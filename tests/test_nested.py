@@ -79,7 +79,7 @@ def test_linear_mixtures_are_trained_in_sample_and_flexible_ones_are_not():
     assert isinstance(outer.experts_[0], MixtureOfExpertsRegressor)
     trees = linear.set_params(experts=DecisionTreeRegressor(max_depth=2, random_state=0), cv=2)
     outer = MixtureOfExpertsRegressor(
-        trees, n_experts=2, n_init=1, max_iter=2, cv=2, random_state=0
+        trees, n_experts=2, n_init=1, max_iter=2, cv=2, ensemble=True, random_state=0
     ).fit(X, y)
     assert outer.oof_score_ == pytest.approx(outer.oof_log_density_.mean())
     assert isinstance(outer.experts_[0], FoldEnsemble)
@@ -208,13 +208,15 @@ def test_prefit_calibrates_classifiers():
 def test_frozen_expert_beside_others_is_predicted_once_and_never_refitted(models):
     X, y = four_pieces(200, 1)
     experts = [models[0], ("tree", DecisionTreeRegressor(max_depth=3, random_state=0))]
-    moe = MixtureOfExpertsRegressor(experts, specialisation=1, cv=2, n_init=1, random_state=0)
+    moe = MixtureOfExpertsRegressor(
+        experts, specialisation=1, cv=2, ensemble=True, n_init=1, random_state=0
+    )
     moe.fit(X, y)
     assert moe.experts_[0].estimator is models[0][1].estimator
     assert isinstance(moe.experts_[1], FoldEnsemble)
     assert moe.n_expert_fits_ == 2 * (moe.n_iter_ + 2)  # two starts are compared first
     refitted = MixtureOfExpertsRegressor(
-        experts, cv=2, ensemble=False, n_init=1, random_state=0
+        experts, specialisation=1, cv=2, ensemble=False, n_init=1, random_state=0
     ).fit(X, y)
     assert refitted.experts_[0].estimator is models[0][1].estimator
     assert isinstance(refitted.experts_[1], DecisionTreeRegressor)

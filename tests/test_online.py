@@ -406,7 +406,7 @@ def test_class_that_comes_late_is_learned():
 def test_experts_with_a_partial_fit_of_their_own_learn_on():
     X, y = draw(12_000)
     held_out = draw(4000, seed=1)
-    moe = regressor(experts=SGDRegressor(tol=None, max_iter=5), cv=3)
+    moe = regressor(experts=SGDRegressor(tol=None, max_iter=5), cv=3, ensemble=True)
     moe.partial_fit(X[:600], y[:600])
     assert hasattr(moe, "oof_score_")
     start, coef = score(moe, *held_out), moe.experts_[0].estimators_[0].coef_.copy()
@@ -538,7 +538,7 @@ def test_batch_that_cannot_be_used_leaves_the_mixture_as_it_was(n_before, bad, m
 
 
 def test_expert_that_fails_in_mid_batch_leaves_the_mixture_as_it_was(monkeypatch):
-    moe = regressor(experts=SGDRegressor(), specialisation=1, cv=2).fit(*draw(600))
+    moe = regressor(experts=SGDRegressor(), specialisation=1, ensemble=True, cv=2).fit(*draw(600))
     before, learn, calls = pickle.dumps(moe), SGDRegressor.partial_fit, []
 
     def tired(self, X, y, sample_weight=None):

@@ -33,7 +33,7 @@ X = rng.uniform(-1, 1, size=(80, 2))
 Y = np.where(X[:, 0] > 0, X[:, 1], -X[:, 1]) + 0.1 * rng.normal(size=80)
 C = (X[:, 0] * X[:, 1] > 0).astype(int)
 GROUPS = np.arange(80) // 5
-QUICK = {"n_init": 1, "random_state": 0, "specialisation": 1}
+QUICK = {"n_init": 1, "random_state": 0, "specialisation": 1, "ensemble": True}
 
 
 def regressor(experts=None, n_experts=2, **params):

@@ -230,7 +230,7 @@ class NotingSubjects(DecisionTreeRegressor):
 def test_folds_keep_subjects_whole(cv):
     X, y, patient, _ = patients(30)
     X = np.column_stack([X, patient])
-    moe = mixture(experts=NotingSubjects(max_depth=2), cv=cv, max_iter=2)
+    moe = mixture(experts=NotingSubjects(max_depth=2), cv=cv, ensemble=True, max_iter=2)
     moe.set_params(n_experts=1).fit(X, y, subject=patient)
     seen = [set(model.seen_) for model in moe.experts_[0].estimators_]
     n_folds = len(seen)

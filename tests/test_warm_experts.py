@@ -154,6 +154,7 @@ def test_each_fold_goes_on_with_its_own_model_and_never_sees_the_others(warm_sta
         n_experts=2,
         cv=folds,
         specialisation=1,
+        ensemble=True,
         n_init=2,
         max_iter=4,
         random_state=0,
@@ -280,7 +281,9 @@ def test_few_epochs_an_iteration_find_the_lines():
     X = rng.uniform(-2, 2, size=(600, 1))
     y = np.where(X[:, 0] > 0, 3 * X[:, 0], 1 - X[:, 0]) + 0.1 * rng.normal(size=600)
     few = SGDRegressor(max_iter=3, tol=None, eta0=0.02, warm_start=True)
-    moe = MixtureOfExpertsRegressor(few, n_experts=2, n_init=2, cv=2, random_state=0).fit(X, y)
+    moe = MixtureOfExpertsRegressor(
+        few, n_experts=2, n_init=2, cv=2, ensemble=True, random_state=0
+    ).fit(X, y)
     lines = np.array(
         [
             np.mean([(m.coef_[0], m.intercept_[0]) for m in ensemble.estimators_], axis=0)

@@ -127,7 +127,7 @@ def main(directory, names):
             found = scores(y[test], distribution.mean(), distribution)
             results["stack"].append((*found, recipe.seconds))
             start = time.process_time()
-            moe = MixtureOfExpertsRegressor(unlike(), specialisation=0, random_state=0)
+            moe = MixtureOfExpertsRegressor(unlike(), random_state=0)
             moe.fit(X.iloc[train], y[train])
             of_mixture = time.process_time() - start
             distribution = moe.predict_dist(X.iloc[test])

@@ -39,12 +39,12 @@ flats.loc[rng.random(n) < 0.2, "year"] = np.nan
 train, test, price_train, price_test = train_test_split(flats, price, random_state=0)
 
 # %%
-# The default needs no preparation. The gate's coefficients have names, and they say what decides.
+# The default needs no preparation. Coefficients have names, of levels too, and say what a square
+# metre costs and what decides. Profiles say which flats are of one kind.
 
 moe = MixtureOfExpertsRegressor(n_experts=2, random_state=0).fit(train, price_train)
-names = moe.gate_[:-1].get_feature_names_out()
-weights = pd.Series(moe.gate_[-1].coef_[0], names)
-print(weights[weights.abs() > 1].round(1).to_string())
+print(moe.coefficients())
+print(moe.expert_profiles(train, price_train))
 print(f"held-out log-score {log_score(moe, test, price_test):.3f}")
 
 # %%

@@ -27,8 +27,7 @@ X, y = pd.DataFrame({"load": load}), pd.Series(output, name="yield")
 
 moe = MixtureOfExpertsRegressor(n_experts=3, random_state=0).fit(X, y)
 
-for name, line in moe.named_experts_.items():
-    print(f"{name}: y = {line.intercept_:.2f} {line.coef_[0]:+.2f} load")
+print(moe.coefficients())
 print("noise:", moe.likelihood_.scale_.round(2))
 
 # %%

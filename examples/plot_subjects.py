@@ -31,8 +31,7 @@ by_patient = together.responsibilities(X, effect, subject=patient)[::n_visits]
 responder = np.argmax([line.coef_[0] for line in together.experts_])
 found = by_patient[:, responder]
 
-for name, line in together.named_experts_.items():
-    print(f"{name}: effect = {line.intercept_:.2f} {line.coef_[0]:+.2f} dose")
+print(together.coefficients())
 print("share of responders:", together.gate_.proportions_[responder].round(2))
 print("patients classed rightly:", np.mean((found > 0.5) == responds).round(2))
 

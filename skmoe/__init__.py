@@ -3,6 +3,12 @@
 from ._classifier import MixtureOfExpertsClassifier
 from ._experts.fold_ensemble import FoldEnsemble
 from ._regressor import MixtureOfExpertsRegressor
+from ._show_versions import show_versions
 
-__all__ = ["FoldEnsemble", "MixtureOfExpertsClassifier", "MixtureOfExpertsRegressor"]
+__all__ = [
+    "FoldEnsemble",
+    "MixtureOfExpertsClassifier",
+    "MixtureOfExpertsRegressor",
+    "show_versions",
+]
 __version__ = "0.1.0"

@@ -21,6 +21,7 @@ from ._compat import (
     fit_context,
     routing_enabled,
 )
+from ._described import DescribedMixture
 from ._em import make_problem
 from ._em.callbacks import FitTasks
 from ._em.parts import GateParts, Parts, adapt_experts
@@ -31,6 +32,7 @@ from ._em.stacked_classification import StackedClassification
 from ._em.stacked_regression import StackedRegression
 from ._em.starts import STARTS
 from ._em.trainer import Trainer
+from ._encoding import warn_of_left_out
 from ._experts.folds import Splitting
 from ._experts.traits import draw_seeds
 from ._fitted import FittedMixture
@@ -51,7 +53,7 @@ from .gates import SoftmaxGate
 OUT_OF_FOLD = ("oof_score_", "oof_log_density_", "oof_responsibilities_")
 
 
-class BaseMixtureOfExperts(CallbackSupportMixin, FittedMixture, ExpertParameters):
+class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture, ExpertParameters):
     """Template of both mixtures; MixtureOfExpertsRegressor describes the parameters.
 
     A subclass says what its target is: ``_family``, ``_likelihood``, ``_check_target``,
@@ -178,8 +180,7 @@ class BaseMixtureOfExperts(CallbackSupportMixin, FittedMixture, ExpertParameters
         )
         make_trainer = self._make_pooled_trainer if is_pooled else self._make_trainer
         trainer = make_trainer(rows, data, parts, settings, splitting, previous, *seeds)
-        now = partial(self._attributes_now, trainer)
-        self._set_fitted(trainer, *trainer.train(previous, tasks, now))
+        self._set_fitted(*trainer.train(previous, tasks, self._attributes_now))
         tasks.end()
 
     def _make_pooled_trainer(
@@ -207,9 +208,18 @@ class BaseMixtureOfExperts(CallbackSupportMixin, FittedMixture, ExpertParameters
         training = training_of(self, rows)
         if training == "specialists":
             return SpecialistsTrainer(data, parts, settings, expert_seed=expert_seed, **given)
-        if training == "stacking":
-            stacked = StackedClassification if is_classifier(self) else StackedRegression
-            return stacked(data, parts, settings, expert_seed=expert_seed, **given)
+        by_em = partial(
+            self._make_em_trainer, rows, data, parts, settings, previous, expert_seed, given
+        )
+        if training == "em":
+            return by_em()
+        stacked = StackedClassification if is_classifier(self) else StackedRegression
+        instead = by_em if isinstance(self.specialisation, str) else None
+        return stacked(data, parts, settings, expert_seed=expert_seed, instead=instead, **given)
+
+    def _make_em_trainer(self, rows, data, parts, settings, previous, expert_seed, given):
+        """What trains by EM: Trainer."""
+        folds, splitting = given["folds"], given["splitting"]
         experts = parts.make_experts(data, folds, settings, expert_seed)
         likelihood = parts.likelihood.fitting(in_sample=folds is None, linear=experts.is_solved)
         problem = make_problem(
@@ -227,6 +237,8 @@ class BaseMixtureOfExperts(CallbackSupportMixin, FittedMixture, ExpertParameters
     def _make_parts(self, names, templates, rows, gate_seed):
         """Experts, gate and likelihood as the user gave them, adapted to the rows."""
         family, default_gate = self._family(), self._default_gate()
+        if self.experts is None or (self.gate is None and len(names) > 1):
+            warn_of_left_out(rows.X)
         return Parts(
             model_class=self._model_class,
             names=names,

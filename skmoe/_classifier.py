@@ -63,14 +63,19 @@ class MixtureOfExpertsClassifier(ClassifierMixin, InferringMixture, UpdatableMix
         positive number pools, with this number as prior variance of the deviations, of slopes and
         intercepts, for standardised columns: 1 lets experts differ freely, 0.01 hardly. False is
         maximum likelihood.
-    specialisation : {0, 1}, default=1
+    specialisation : {"auto", 0, 1}, default="auto"
         How far the experts specialise. 1: EM fits each expert with its responsibilities. 0: each
         expert of a named list is fitted on all rows, out of fold and once more for predictions;
         the gate is learned from the out-of-fold predictions, and so is one expert more, "stack",
         which combines the probabilities of the others, and calibrates. Whether and how strongly the
-        gate looks at the row is chosen by the out-of-fold log-probability. For dense X and the
-        default gate; ``calibration`` and parameters of EM, its starts and its loads, ``ensemble``
-        among them, then say nothing. See :ref:`the guide <unlike_models>`.
+        gate looks at the row is chosen by the out-of-fold log-probability. ``calibration`` and
+        parameters of EM, its starts and its loads, ``ensemble`` among them, then say nothing. See
+        :ref:`the guide <unlike_models>`. "auto" is 1 for clones, for logistic experts, for those
+        that are ready or go on from iteration to iteration, and where a parameter asks for what
+        only EM takes: another gate, sparse X, ``top_k``, ``load_balance``, subjects, ``cv=False``,
+        ``warm_start``. A list is else fitted as with 0; where a mixture of logistic experts
+        explains the classes better than that, EM is tried, and kept if it raises the out-of-fold
+        log-probability by more than its standard error.
     cv : "auto", "oob", "prefit", False, int, splitter or iterable, default="auto"
         How the E-step gets predictions for rows that experts and gate have not seen. "auto" is
         in-sample for linear models with ten rows a coefficient or more (by weight, over all
@@ -125,9 +130,10 @@ class MixtureOfExpertsClassifier(ClassifierMixin, InferringMixture, UpdatableMix
     random_state : int, RandomState instance or None, default=None
         Draws folds, starts and the seeds of experts that have none.
     verbose : int, default=0
-        Whether to print the objective as EM goes.
-    verbose_interval : int, default=10
-        Iterations between two such lines.
+        Whether to print a line for each start, for each number of experts that pooling tries, and
+        for each iteration of EM, with the objective.
+    verbose_interval : int, default=1
+        Iterations between two lines of the last kind.
 
     Attributes
     ----------
@@ -154,6 +160,10 @@ class MixtureOfExpertsClassifier(ClassifierMixin, InferringMixture, UpdatableMix
         ``lower_bound_`` less what is paid for what is not known of the gate. The largest was kept,
         but for mixtures of no more experts than classes that all ignore the row: their gate is a
         logistic regression, as one expert is.
+    specialisation_ : Specialisation
+        Only where ``specialisation="auto"`` has tried EM for a list: the mean out-of-fold
+        log-probabilities ``score_without`` and ``score_with`` it, their difference ``gain``, its
+        ``standard_error``, and ``kept``.
     start_lower_bounds_ : list of list of float
         Objectives of each start, iteration by iteration, under linear experts; EM went on from
         the best. Empty where there was nothing to choose, one start or one expert, and with
@@ -218,7 +228,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, InferringMixture, UpdatableMix
         calibration="auto",
         class_weight=None,
         pooling="auto",
-        specialisation=1,
+        specialisation="auto",
         cv="auto",
         ensemble=True,
         min_responsibility="auto",
@@ -235,7 +245,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, InferringMixture, UpdatableMix
         n_jobs=None,
         random_state=None,
         verbose=0,
-        verbose_interval=10,
+        verbose_interval=1,
     ):
         self.experts = experts
         self.n_experts = n_experts

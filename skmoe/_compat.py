@@ -25,6 +25,11 @@ def validate_params(estimator):
     estimator._validate_params()
 
 
+def input_places(column_transformer, name):
+    """Numbers of the columns that one part of a fitted ColumnTransformer takes."""
+    return column_transformer._transformer_to_input_indices[name]
+
+
 try:
     from sklearn.callback import CallbackSupportMixin
 except ImportError:  # scikit-learn < 1.9
@@ -61,6 +66,7 @@ __all__ = [
     "check_sample_weight",
     "check_y",
     "fit_context",
+    "input_places",
     "n_openmp_threads",
     "routing_enabled",
     "validate_params",

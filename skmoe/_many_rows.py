@@ -1,7 +1,6 @@
 """How a mixture is fitted on rows that are not in memory."""
 
 from dataclasses import replace
-from functools import partial
 
 import numpy as np
 from sklearn.base import is_classifier
@@ -76,8 +75,7 @@ def fit_many(mixture, X, y, sample_weight, others, tasks):
     trainer = SampledTrainer(
         problem, data, parts, settings, folds=None, splitting=splitting, seed=start_seed
     )
-    now = partial(mixture._attributes_now, trainer)
-    mixture._set_fitted(trainer, *trainer.train(None, tasks, now))
+    mixture._set_fitted(*trainer.train(None, tasks, mixture._attributes_now))
     tasks.end()
 
 

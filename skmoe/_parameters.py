@@ -29,7 +29,7 @@ from ._compat import (
 )
 from ._data import Rows, check_subject
 from ._experts.families import is_linear
-from ._experts.fitting import split_last
+from ._experts.fitting import split_last, supports_warm_start
 from ._experts.traits import STACK, has_own_density, is_frozen
 from ._rows.files import is_elsewhere
 from ._tables import HEAVIEST, accepts, check_sizes, check_table
@@ -294,6 +294,18 @@ def check_exposure(mixture, exposure, X):
     return exposure
 
 
+def check_responsibilities(responsibilities, n_rows, n_experts):
+    """Responsibilities (n_samples, n_experts) that a user gave."""
+    responsibilities = np.asarray(responsibilities, dtype=np.float64)
+    shape = (n_rows, n_experts)
+    if responsibilities.shape != shape:
+        raise ValueError(
+            f"responsibilities have shape {responsibilities.shape}; {shape} is needed, a row for "
+            "each of X and a column for each expert."
+        )
+    return responsibilities
+
+
 def check_fitted(mixture):
     """check_is_fitted, but that asks all experts for their tags: longer than a row takes."""
     if not mixture.__sklearn_is_fitted__():
@@ -380,8 +392,9 @@ def check_alternatives(mixture, X, subject):
 def training_of(mixture, rows):
     """How ``fit`` trains experts that are not pooled: "em", "stacking" or "specialists".
 
-    ``specialisation="auto"`` is EM where experts are linear or ready, for clones of a classifier,
-    and where a parameter or the rows ask for what only EM takes.
+    ``specialisation="auto"`` is EM where experts are linear, ready or go on from iteration to
+    iteration, for clones of a classifier, and where a parameter or the rows ask for what only EM
+    takes.
 
     Parameters
     ----------
@@ -393,11 +406,9 @@ def training_of(mixture, rows):
     if not isinstance(mixture.specialisation, str):
         return "em" if mixture.specialisation == 1 else "stacking"
     _, templates = mixture._expert_list()
-    is_ready = (
-        isinstance(mixture.cv, str) and mixture.cv == "prefit" or all(map(is_frozen, templates))
-    )
+    is_prefit = isinstance(mixture.cv, str) and mixture.cv == "prefit"
     is_stream = mixture._buffer is not None
-    if rows.y.ndim > 1 or is_stream or is_ready or all(map(is_linear, templates)):
+    if rows.y.ndim > 1 or is_stream or is_prefit or all(map(_is_meant_for_em, templates)):
         return "em"
     if isinstance(mixture.experts, list):
         wanted = _wanted_by_stacking(mixture, rows.X, rows.subject)
@@ -406,6 +417,11 @@ def training_of(mixture, rows):
     is_one_of_one = len(templates) == 1 or has_own_density(templates[0])
     is_available = not isinstance(mixture, ClassifierMixin) and not is_one_of_one
     return "specialists" if is_available and all(wanted.values()) else "em"
+
+
+def _is_meant_for_em(expert):
+    """Whether it is solved in sample, ready, or goes on in each iteration from the last."""
+    return is_linear(expert) or is_frozen(expert) or supports_warm_start(expert)
 
 
 def _check_wanted(what, wanted, instead):

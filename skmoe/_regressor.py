@@ -70,19 +70,24 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
         prior variance of the deviations, of slopes and intercepts, for standardised columns and a
         standardised target, or the logarithm of a mean: 1 lets experts differ freely, 0.01 hardly.
         False is maximum likelihood.
-    specialisation : {0, 1, "auto"}, default=1
+    specialisation : {"auto", 0, 1}, default="auto"
         How far the experts specialise. 1: EM fits each expert with its responsibilities. 0: each
         expert of a named list is fitted on all rows, out of fold and once more for predictions;
         gate, scales and Student's t tails are learned from the out-of-fold predictions. One expert
         more, "stack", predicts the linear combination of the others of smallest squared error; the
         scales depend on the row; whether and how strongly the gate looks at the row is chosen by
-        the out-of-fold log-density. For dense X, one output and the default gate; parameters of
-        EM, its starts and its loads, ``ensemble`` among them, then say nothing. See
-        :ref:`the guide <unlike_models>`. "auto": one estimator that is not linear is fitted on all
-        rows, as "generalist", and ``n_experts`` clones beside it on regimes, behind a
-        :class:`~skmoe.gates.ForestGate`; the clones are left out unless they raise the out-of-fold
-        log-density by more than its standard error (see :ref:`the guide <clones>`). For a list
-        "auto" is 0. It is 1 for linear experts, and wherever 0 would not be available.
+        the out-of-fold log-density. See :ref:`the guide <unlike_models>`.
+
+        "auto" is 1 for linear experts, for those that are ready or go on from iteration to
+        iteration, and where a parameter asks for what only EM takes: another gate or likelihood,
+        several outputs, sparse X, ``top_k``, ``load_balance``, ``shared_effects``, subjects,
+        ``cv=False``, ``warm_start``. A list is else fitted as with 0; where a mixture of linear
+        experts explains the target better than that, EM is tried, and kept if it raises the
+        out-of-fold log-density by more than its standard error. Of one estimator there are a
+        "generalist", fitted on all rows, and ``n_experts`` clones beside it, on regimes, behind a
+        :class:`~skmoe.gates.ForestGate`, which are left out unless they raise it as much (see
+        :ref:`the guide <clones>`). Parameters of EM, its starts and its loads, ``ensemble`` among
+        them, say nothing there.
     cv : "auto", "oob", "prefit", False, int, splitter or iterable, default="auto"
         How the E-step gets predictions for rows that experts and gate have not seen. "auto" is
         in-sample for linear models with ten rows a coefficient or more (by weight, over all
@@ -136,9 +141,10 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
     random_state : int, RandomState instance or None, default=None
         Draws folds, starts and the seeds of experts that have none.
     verbose : int, default=0
-        Whether to print the objective as EM goes.
-    verbose_interval : int, default=10
-        Iterations between two such lines.
+        Whether to print a line for each start, for each number of experts that pooling tries, and
+        for each iteration of EM, with the objective.
+    verbose_interval : int, default=1
+        Iterations between two lines of the last kind.
 
     Attributes
     ----------
@@ -162,9 +168,9 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
         Only where experts are pooled: for each number of experts that was tried, the highest
         ``lower_bound_`` less what is paid for what is not known of the gate. The largest was kept.
     specialisation_ : Specialisation
-        Only where ``specialisation="auto"`` has tried specialists: the mean out-of-fold
-        log-densities ``score_without`` and ``score_with`` them, of the target in units of its
-        standard deviation, their difference ``gain``, its ``standard_error``, and ``kept``.
+        Only where ``specialisation="auto"`` has tried clones beside a generalist, or EM for a
+        list: the mean out-of-fold log-densities ``score_without`` and ``score_with`` them, their
+        difference ``gain``, its ``standard_error``, and ``kept``.
     n_distinct_experts_ : int
         Number of the experts that have rows of their own, and are no copies of heavier ones. It
         is that of the last ``fit``; deleted by ``add_expert`` and the like.
@@ -235,7 +241,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
         likelihood="auto",
         shared_effects=None,
         pooling="auto",
-        specialisation=1,
+        specialisation="auto",
         cv="auto",
         ensemble=True,
         min_responsibility="auto",
@@ -252,7 +258,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
         n_jobs=None,
         random_state=None,
         verbose=0,
-        verbose_interval=10,
+        verbose_interval=1,
     ):
         self.experts = experts
         self.n_experts = n_experts
@@ -379,10 +385,10 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
         return y
 
     @block_by_block
-    def predict(self, X, return_std=False, *, exposure=None):
-        """Predict the mean, the gate's average of the experts.
+    def predict(self, X, return_std=False, *, quantiles=None, exposure=None):
+        """Predict the mean, the gate's average of the experts; or quantiles.
 
-        The noise of :class:`~skmoe.likelihoods.WithNoise` is left out.
+        The noise of :class:`~skmoe.likelihoods.WithNoise` is left out of means.
 
         Parameters
         ----------
@@ -390,21 +396,30 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
             Rows.
         return_std : bool, default=False
             Whether to return the standard deviation of the predictive distribution too.
+        quantiles : float or array-like of shape (n_quantiles,), default=None
+            Probabilities of the quantiles to return in place of the mean, as ``predict_quantiles``
+            does, but through a Pipeline too: ``pipe.predict(X, quantiles=[0.05, 0.5, 0.95])``.
         exposure : array-like of shape (n_samples,), default=None
             Of each row, as in ``fit``. None is an exposure of one: counts are then rates.
 
         Returns
         -------
         mean : ndarray of shape (n_samples,) or (n_samples, n_outputs)
-            In the units of the target.
+            In the units of the target. With ``quantiles`` the quantiles, (n_samples,) for a float
+            and (n_samples, n_quantiles) for a list; with several outputs one last axis more.
         std : ndarray, shaped like mean
             Only with ``return_std``: within the experts and between them.
 
         Raises
         ------
         ValueError
-            If a mean is infinite, as that of a log-normal distribution of a large scale is.
+            If a mean is infinite, as that of a log-normal distribution of a large scale is; or if
+            both ``return_std`` and ``quantiles`` are asked for.
         """
+        if quantiles is not None:
+            if return_std:
+                raise ValueError("Ask for return_std or for quantiles, not for both at once.")
+            return self.predict_quantiles(X, quantiles, exposure=exposure)
         distribution = self.predict_dist(X, exposure=exposure).without_noise()
         mean = distribution.mean()
         if not np.isfinite(mean).all():  # of a long tail, or far from the rows of fit
@@ -463,17 +478,22 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
         ----------
         X : array-like or DataFrame of shape (n_samples, n_features)
             Rows.
-        level : float, default=0.9
+        level : float or array-like of shape (n_levels,), default=0.9
             Probability that the interval holds.
         exposure : array-like of shape (n_samples,), default=None
             Of each row, as in ``fit``. None is an exposure of one.
 
         Returns
         -------
-        interval : ndarray of shape (n_samples, 2) or (n_samples, 2, n_outputs)
-            Lower and upper end.
+        interval : ndarray of shape (n_samples, 2) or (n_samples, 2, n_levels)
+            Lower and upper end; with several outputs one last axis more.
         """
-        return np.stack(self.predict_dist(X, exposure=exposure).interval(level), axis=1)
+        distribution = self.predict_dist(X, exposure=exposure)
+        if np.ndim(level) != 1:
+            return np.stack(distribution.interval(level), axis=1)
+        if not len(level):
+            raise ValueError("level must be one probability or a list of them; got an empty list.")
+        return np.stack([np.stack(distribution.interval(each), axis=1) for each in level], axis=2)
 
     def sample_y(self, X, n_samples=1, random_state=None, *, exposure=None):
         """Draw targets from the predictive distribution.

@@ -1,4 +1,4 @@
-"""Tables with strings, categories or missing values: what to encode, and for whom."""
+"""Tables with strings, categories or missing values: what they hold, and who takes them."""
 
 import sys
 from inspect import signature
@@ -6,11 +6,8 @@ from numbers import Real
 
 import numpy as np
 from scipy import sparse
-from sklearn.compose import make_column_transformer
 from sklearn.frozen import FrozenEstimator
-from sklearn.impute import SimpleImputer
 from sklearn.pipeline import Pipeline
-from sklearn.preprocessing import OneHotEncoder
 from sklearn.utils import _safe_indexing, get_tags
 from sklearn.utils.validation import check_array
 
@@ -51,6 +48,24 @@ def from_polars(X):
         return column.to_numpy()
 
     return DataFrame({column.name: converted(column) for column in X.iter_columns()})
+
+
+def without_na(X):
+    """X with NaN for the NA of pandas where it stands among strings: encoders do not know it."""
+    pandas = sys.modules["pandas"]
+    holding = [
+        column
+        for column, dtype in X.dtypes.items()
+        if dtype.kind == "O"
+        and getattr(dtype, "na_value", pandas.NA) is pandas.NA  # of objects, nobody knows
+        and any(value is pandas.NA for value in X[column][X[column].isna()])
+    ]
+    if not holding:
+        return X
+    X = X.copy(deep=False)
+    for column in holding:
+        X[column] = X[column].astype(object).where(X[column].notna(), np.nan)
+    return X
 
 
 def is_missing(value):
@@ -103,69 +118,6 @@ def _becomes_numbers(column):
     except (TypeError, ValueError):
         return False
     return True
-
-
-def _check_uniform(label, column):
-    """Refuse a column of unlike things, such as strings and numbers: it has no categories."""
-    column = np.asarray(column)
-    if column.dtype.kind != "O":
-        return
-    values = {value for value in column if not is_missing(value)}
-    try:
-        sorted(values)
-    except TypeError:
-        kinds = sorted({type(value).__name__ for value in values})
-        raise ValueError(
-            f"The column {label!r} holds values of unlike kinds, {kinds}, which cannot be encoded "
-            "together: make all of them strings, or all numbers."
-        ) from None
-
-
-def table_encoder(X):
-    """Unfitted transformer to numbers: one-hot for strings, imputation with indicator.
-
-    Categories that ``fit`` did not see are all zeros.
-    """
-    strings, missing = describe_columns(X)
-    labels = list(X.columns) if is_table(X) else list(range(X.shape[1]))
-    numeric = [label for label in labels if label not in set(strings)]
-    for label in strings:
-        _check_uniform(label, X[label] if is_table(X) else X[:, label])
-    one_hot = OneHotEncoder(handle_unknown="ignore", sparse_output=False)
-    parts = []
-    if numeric:
-        imputer = SimpleImputer(strategy="median", add_indicator=True, keep_empty_features=True)
-        parts.append((imputer, numeric))
-    if strings:
-        parts.append((one_hot, strings))
-    encoder = make_column_transformer(*parts, verbose_feature_names_out=False)
-    return encoder.set_output(transform="default")
-
-
-def default_encoder(X):
-    """``table_encoder`` of a table that the user leaves to the mixture.
-
-    Dates are refused: a column for each of them would tell every row apart.
-    """
-    strings, _ = describe_columns(X)
-    dates = [column for column in strings if is_table(X) and X[column].dtype.kind in "mM"]
-    if dates:
-        raise ValueError(
-            f"The columns {dates} hold dates or durations, which are not encoded: put numbers in "
-            "their place, such as the month or the days since the first, drop them, or give "
-            "Pipelines as experts and gate."
-        )
-    return table_encoder(X)
-
-
-def numeric_matrix(X):
-    """X as a dense float64 matrix, encoded where it has to be."""
-    X = from_polars(X)  # what transformers with set_output(transform="polars") make
-    if sparse.issparse(X):
-        return X.toarray().astype(np.float64)
-    if any(describe_columns(X)):
-        return np.asarray(table_encoder(X).fit_transform(X), dtype=np.float64)
-    return np.asarray(X, dtype=np.float64)
 
 
 def decides_itself(estimator):
@@ -311,7 +263,7 @@ def check_table(X, *, sparse_ok, strings_ok):
         infinite = [column for column, size in column_sizes(X).items() if np.isinf(size)]
         if infinite:
             raise ValueError(f"Input X contains infinity, in the columns {infinite}.")
-        return X
+        return without_na(X)
     mixed = not sparse.issparse(X) and np.asarray(X).dtype.kind in "OUS"
     if mixed and strings_ok():
         return check_array(X, dtype=None, ensure_all_finite=False)

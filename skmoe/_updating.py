@@ -30,6 +30,7 @@ class UpdatableMixture(BaseMixtureOfExperts):
     """Methods that make another mixture of a fitted one."""
 
     _stream = None  # what the last fit left for a stream to go on from
+    _grows = True  # whether experts can be added to the last fit
 
     # Streams --------------------------------------------------------------------------------
 
@@ -461,9 +462,9 @@ class UpdatableMixture(BaseMixtureOfExperts):
             )
         if not self._grows:
             raise ValueError(
-                f"With specialisation={self.specialisation!r} these experts can be removed, but "
-                "not added or replaced: gate and scales were learned from what those of fit "
-                "predict out of fold. Fit again with other experts, or set specialisation=1."
+                'What was fitted with specialisation=0 or "auto" has experts that can be removed, '
+                "but not added or replaced: gate and scales were learned from what those of fit "
+                "predict out of fold. Fit again with other experts, or with specialisation=1."
             )
         asked, fitted = type(self._likelihood()), type(self.likelihood_)
         if asked is not fitted:

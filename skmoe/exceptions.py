@@ -8,6 +8,7 @@ OURS = ("skmoe", "sklearn", "contextlib", "joblib")  # whose frames a warning do
 __all__ = [
     "ExpertCollapseWarning",
     "IgnoredWeightsWarning",
+    "LeftOutColumnsWarning",
     "ScaleFloorWarning",
     "SmallWeightsWarning",
 ]
@@ -26,6 +27,14 @@ class IgnoredWeightsWarning(UserWarning):
 
     An estimator whose ``fit`` takes no ``sample_weight`` is fitted without the user's weights;
     the scales, the likelihood and the other parts of the mixture still use them.
+    """
+
+
+class LeftOutColumnsWarning(UserWarning):
+    """Issued when the default experts and gate leave out columns of a table.
+
+    Identifiers, free text and dates as strings have nearly a level for each row: one-hot columns of
+    them would tell every row apart, and say nothing about others.
     """
 
 

@@ -35,7 +35,7 @@ rng = np.random.default_rng(0)
 X = rng.uniform(-1, 1, size=(60, 2))
 Y = np.where(X[:, 0] > 0, X[:, 1], -X[:, 1]) + 0.1 * rng.normal(size=60)
 LABELS = np.where(X[:, 0] * X[:, 1] > 0, "same", "differ")
-QUICK = {"n_init": 1, "random_state": 0}
+QUICK = {"n_init": 1, "random_state": 0, "specialisation": 1}
 ALL_ZERO = "zero for every row|at least one non-zero"  # the second is scikit-learn's, since 1.9
 
 

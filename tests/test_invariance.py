@@ -13,7 +13,7 @@ from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
 from skmoe.gates import SoftmaxGate
 
 LINEAR = {"n_experts": 2, "n_init": 6, "max_iter": 30, "tol": 1e-4, "random_state": 0}
-TREES = {**LINEAR, "n_init": 3, "max_iter": 3}
+TREES = {**LINEAR, "n_init": 3, "max_iter": 3, "specialisation": 1}
 
 
 def kink(seed=0, n=200):

@@ -208,7 +208,8 @@ def test_prefit_calibrates_classifiers():
 def test_frozen_expert_beside_others_is_predicted_once_and_never_refitted(models):
     X, y = four_pieces(200, 1)
     experts = [models[0], ("tree", DecisionTreeRegressor(max_depth=3, random_state=0))]
-    moe = MixtureOfExpertsRegressor(experts, cv=2, n_init=1, random_state=0).fit(X, y)
+    moe = MixtureOfExpertsRegressor(experts, specialisation=1, cv=2, n_init=1, random_state=0)
+    moe.fit(X, y)
     assert moe.experts_[0].estimator is models[0][1].estimator
     assert isinstance(moe.experts_[1], FoldEnsemble)
     assert moe.n_expert_fits_ == 2 * (moe.n_iter_ + 2)  # two starts are compared first

@@ -538,7 +538,7 @@ def test_batch_that_cannot_be_used_leaves_the_mixture_as_it_was(n_before, bad, m
 
 
 def test_expert_that_fails_in_mid_batch_leaves_the_mixture_as_it_was(monkeypatch):
-    moe = regressor(experts=SGDRegressor(), cv=2).fit(*draw(600))
+    moe = regressor(experts=SGDRegressor(), specialisation=1, cv=2).fit(*draw(600))
     before, learn, calls = pickle.dumps(moe), SGDRegressor.partial_fit, []
 
     def tired(self, X, y, sample_weight=None):

@@ -33,7 +33,7 @@ X = rng.uniform(-1, 1, size=(80, 2))
 Y = np.where(X[:, 0] > 0, X[:, 1], -X[:, 1]) + 0.1 * rng.normal(size=80)
 C = (X[:, 0] * X[:, 1] > 0).astype(int)
 GROUPS = np.arange(80) // 5
-QUICK = {"n_init": 1, "random_state": 0}
+QUICK = {"n_init": 1, "random_state": 0, "specialisation": 1}
 
 
 def regressor(experts=None, n_experts=2, **params):
@@ -629,16 +629,6 @@ def test_listed_experts_keep_their_order():
         moe = regressor(experts, None).fit(X, Y)
     assert list(moe.named_experts_) == ["far", "ridge"]
     assert moe.expert_load_[0] < moe.expert_load_[1]
-
-
-def test_verbose_prints_the_objective_at_intervals(capsys):
-    moe = regressor(verbose=1, verbose_interval=2).fit(X, Y)
-    lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 1 + moe.n_iter_ // 2
-    assert f"{moe.lower_bounds_[0]:.6f}" in lines[0]
-    assert lines[1].startswith("  Iteration 2\t")
-    regressor().fit(X, Y)
-    assert capsys.readouterr().out == ""
 
 
 @pytest.mark.parametrize(

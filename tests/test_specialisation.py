@@ -23,6 +23,7 @@ from sklearn.tree import DecisionTreeRegressor
 from sklearn.utils import get_tags
 
 from skmoe import MixtureOfExpertsRegressor
+from skmoe._em.stacked import StackedTrainer
 from skmoe._em.stacked_parameters import (
     StackedParameters,
     StackedRows,
@@ -332,6 +333,77 @@ def test_a_mixture_of_this_kind_can_be_an_expert():
     experts = [("pool", unlike(cv=2).set_params(neighbours="drop")), ("mean", DummyRegressor())]
     moe = MixtureOfExpertsRegressor(experts, cv=2, n_init=1, max_iter=1, random_state=0).fit(X, y)
     assert np.isfinite(moe.oof_score_)
+
+
+# "auto" ---------------------------------------------------------------------------------------
+
+
+def regimes(n, seed):
+    """A plane right of zero, a step left of it."""
+    rng = np.random.default_rng(seed)
+    X = rng.uniform(-1, 1, size=(n, 3))
+    mean = np.where(X[:, 0] > 0, 3 * X[:, 1], np.sign(X[:, 2]))
+    return X, mean + 0.1 * rng.normal(size=n)
+
+
+def auto(**settings):
+    experts = [("line", Ridge()), ("tree", DecisionTreeRegressor(max_depth=2))]
+    return MixtureOfExpertsRegressor(experts, random_state=0, **settings)
+
+
+def test_a_list_is_a_stack_unless_there_are_regimes():
+    X, y, _, _ = heteroscedastic(300, seed=0)
+    moe, stack = auto().fit(X, y), auto(specialisation=0).fit(X, y)
+    assert not hasattr(moe, "specialisation_")
+    np.testing.assert_array_equal(moe.predict(X), stack.predict(X))
+    assert moe.n_expert_fits_ == 12
+
+
+def test_regimes_of_a_list_are_found():
+    (X, y), (X_new, y_new) = regimes(400, 0), regimes(2000, 1)
+    moe, em = auto().fit(X, y), auto(specialisation=1).fit(X, y)
+    found = moe.specialisation_
+    assert found.kept
+    assert found.gain > 1
+    assert str(found) in str(moe.expert_report())
+    assert list(moe.named_experts_) == ["line", "tree"]
+    np.testing.assert_array_equal(moe.predict(X_new), em.predict(X_new))
+    best = -0.5 * np.log(2 * np.pi * 0.1**2) - 0.5  # of the true density, on average
+    assert moe.log_density(X_new, y_new).mean() > best - 0.5  # the border is a guess
+    stack = auto(specialisation=0).fit(X, y)
+    assert stack.log_density(X_new, y_new).mean() < best - 1.5
+
+
+def test_em_that_does_not_gain_enough_is_left_out(monkeypatch):
+    X, y, _, _ = heteroscedastic(200, seed=0)
+    monkeypatch.setattr("skmoe._em.specialisation.STANDARD_ERRORS", 100.0)
+    monkeypatch.setattr(StackedTrainer, "_has_linear_regimes", lambda self: True)
+    moe, stack = auto(cv=3).fit(X, y), auto(cv=3, specialisation=0).fit(X, y)
+    assert not moe.specialisation_.kept
+    assert moe.oof_score_ == pytest.approx(moe.specialisation_.score_without)
+    np.testing.assert_array_equal(moe.predict(X), stack.predict(X))
+    moe.remove_expert("tree")
+    assert list(moe.named_experts_) == ["line", "stack"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "fit_params"),
+    [
+        ({"experts": [("a", Ridge()), ("b", Ridge(10.0))]}, {}),
+        ({"gate": SoftmaxGate()}, {}),
+        ({"likelihood": "gaussian"}, {}),
+        ({"top_k": 1}, {}),
+        ({"cv": False}, {}),
+        ({}, {"subject": np.arange(60)}),
+        ({}, {"y": np.ones((60, 2)) * np.arange(60)[:, None]}),
+        ({}, {"X": sparse.csr_array(np.eye(60))}),
+    ],
+)
+def test_what_only_em_takes_is_trained_by_em(settings, fit_params):
+    X, y, _, _ = heteroscedastic(60, seed=0)
+    moe = auto(n_init=2, max_iter=2, tol=10.0).set_params(**settings)
+    moe.fit(**{"X": X, "y": y, **fit_params})
+    assert "stack" not in moe.named_experts_
 
 
 # What is refused -----------------------------------------------------------------------------

@@ -9,7 +9,7 @@ import pytest
 from joblib import parallel_config
 from scipy import sparse
 from scipy.optimize import check_grad
-from scipy.special import softmax
+from scipy.special import expit, softmax
 from sklearn.base import clone
 from sklearn.compose import make_column_transformer
 from sklearn.datasets import load_digits
@@ -409,3 +409,16 @@ def test_refuses_what_it_does_not_know_and_stays_as_it_was(settings, fit_params,
     with pytest.raises(ValueError, match=message):
         moe.fit(**{"X": X, "y": y, **fit_params})
     assert vars(moe) == state
+
+
+def test_regimes_of_a_list_are_found():
+    rng = np.random.default_rng(0)
+    X = rng.uniform(-1, 1, size=(2600, 3))
+    slope = np.where(X[:, 0] > 0, 8.0, -8.0)
+    y = (rng.uniform(size=len(X)) < expit(slope * X[:, 1])).astype(int)
+    experts = [("line", LogisticRegression()), ("tree", DecisionTreeClassifier(max_depth=2))]
+    moe = MixtureOfExpertsClassifier(experts, random_state=0).fit(X[:600], y[:600])
+    assert moe.specialisation_.kept
+    stack = clone(moe).set_params(specialisation=0).fit(X[:600], y[:600])
+    gain = moe.log_density(X[600:], y[600:]) - stack.log_density(X[600:], y[600:])
+    assert gain.mean() > 0.3

@@ -21,7 +21,7 @@ from sklearn.preprocessing import OneHotEncoder
 from sklearn.tree import DecisionTreeRegressor
 
 from skmoe import MixtureOfExpertsRegressor
-from skmoe._em.specialists import Specialisation
+from skmoe._em.specialisation import Specialisation
 from skmoe.exceptions import IgnoredWeightsWarning
 from skmoe.gates import ConstantGate, ForestGate, SoftmaxGate
 
@@ -305,7 +305,6 @@ UNLIKE = [("tree", DecisionTreeRegressor(max_depth=3)), ("line", Ridge())]
 @pytest.mark.parametrize(
     ("experts", "settings", "same_as"),
     [
-        (UNLIKE, {}, 0),
         (UNLIKE, {"gate": SoftmaxGate()}, 1),
         (UNLIKE, {"top_k": 1}, 1),
         (None, {}, 1),

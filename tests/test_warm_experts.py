@@ -150,7 +150,13 @@ def test_each_fold_goes_on_with_its_own_model_and_never_sees_the_others(warm_sta
     X = np.column_stack([X, np.arange(120)])
     folds = [(np.setdiff1d(np.arange(120), test), test) for test in np.arange(120).reshape(3, 40)]
     moe = MixtureOfExpertsRegressor(
-        Recorder(warm_start), n_experts=2, cv=folds, n_init=2, max_iter=4, random_state=0
+        Recorder(warm_start),
+        n_experts=2,
+        cv=folds,
+        specialisation=1,
+        n_init=2,
+        max_iter=4,
+        random_state=0,
     )
     for _ in range(2):  # the second fit knows nothing of the first
         moe.fit(X, y)
@@ -166,7 +172,14 @@ def test_last_refit_on_all_rows_goes_on_as_well():
     X, y = two_curves(120)
     X = np.column_stack([X, np.arange(120)])
     moe = MixtureOfExpertsRegressor(
-        Recorder(), n_experts=2, cv=3, ensemble=False, n_init=2, max_iter=3, random_state=0
+        Recorder(),
+        n_experts=2,
+        cv=3,
+        specialisation=1,
+        ensemble=False,
+        n_init=2,
+        max_iter=3,
+        random_state=0,
     ).fit(X, y)
     assert all(expert.n_fits_ > 2 for expert in moe.experts_)
 

@@ -10,11 +10,12 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.utils.validation import check_array, validate_data
 
 from .._data import TrainingData
+from .._encoding import default_encoder
 from .._experts.estimators import EstimatorExperts
 from .._experts.families import is_linear
 from .._experts.fitting import split_last, takes_sample_weight
 from .._experts.traits import has_own_density, seed_estimator
-from .._tables import check_accepts, column_numbers, default_encoder, describe_columns, is_table
+from .._tables import check_accepts, column_numbers, describe_columns, is_table
 from ..exceptions import IgnoredWeightsWarning, warn_user
 from ..gates import BaseGate, ClassifierGate, ConstantGate
 
@@ -269,7 +270,7 @@ class Parts:
         seeded = [seed_estimator(template, random_state) for template in self.templates]
         for estimator in seeded:  # a mixture goes on with its regimes, and does not seek new ones
             params = estimator.get_params(deep=False)
-            has_regimes = has_own_density(estimator) and params.get("specialisation", 1) == 1
+            has_regimes = has_own_density(estimator) and params.get("specialisation", 1) != 0
             if has_regimes and "warm_start" in params:
                 estimator.set_params(warm_start=True)
                 if params.get("pooling") == "auto":  # which might keep the first number of lines

@@ -8,6 +8,7 @@ from .merging import cheapest_merger, merged
 from .pooled import PooledGate, PooledProblem, gate_columns
 from .pooled_parts import pooled_parts
 from .problem import shallow_copy
+from .progress import count
 from .starts import STARTS, soften
 from .trainer import SURROGATE_PENALTY, Trainer
 
@@ -72,6 +73,7 @@ class PooledTrainer(Trainer):
             best = self._new_problem(previous.shape[1]).start(previous)
             self._note(self._converge(best))
         self.log_evidence = dict(sorted(self.log_evidence.items()))
+        self.progress.say(f"Kept {count(best.experts.n_experts)}")
         self.problem, self.parts = best, self.parts.first(best.experts.n_experts)
 
     def run(self, tasks, attributes_now):
@@ -110,6 +112,7 @@ class PooledTrainer(Trainer):
             problem, self.data, parts, self.settings,
             folds=None, splitting=self.splitting, seed=self.seed,
         )  # fmt: skip
+        self.progress.say(f"Starts of {count(n_experts)} without pooling")
         trainer.start(None)
         self._begun_with.add(n_experts)
         return self._new_problem(n_experts).start(problem.resp)
@@ -176,6 +179,8 @@ class PooledTrainer(Trainer):
     def _moves(self, problem, random_state):
         """Mixtures to try in place of one."""
         n_experts = problem.experts.n_experts
+        if n_experts > 1 and n_experts not in self._begun_with:
+            yield self._regimes(n_experts)
         if n_experts < self.n_experts:
             yield from self._best_split(problem, random_state)
         for k in (n_experts + 1, n_experts - 1):
@@ -210,12 +215,14 @@ class PooledTrainer(Trainer):
         """Write down the evidence for so many experts."""
         k, evidence = problem.experts.n_experts, problem.evidence
         self.log_evidence[k] = max(evidence, self.log_evidence.get(k, evidence))
+        self.progress.say(f"  {count(k).capitalize()} pooled\t log-evidence {evidence:.6f}")
 
     # Iterations -----------------------------------------------------------------------------
 
     def _climb(self, problem, max_iter, tol=TOL):
         """Iterate at one precision of the gate; the run."""
-        return run_em(problem, max_iter=max_iter, tol=tol, patience=1)
+        after = self.progress.of_search(problem.experts.n_experts)
+        return run_em(problem, max_iter=max_iter, tol=tol, patience=1, after=after)
 
     def _converge(self, problem, to_beat=-np.inf):
         """Iterate, and learn the gate's precision by turns; the problem, at its best.

@@ -6,6 +6,7 @@ import numpy as np
 
 from .._parallel import jobs
 from .loop import run_em
+from .progress import during_start, print_start
 
 SHORT_RUN = 10  # EM iterations to tell a good start from a bad one
 FIRST_LOOK = 4  # iterations, after which the hopeless ones end
@@ -16,7 +17,7 @@ SAME = 1e-6  # per unit of weight; starts closer than this have most likely met
 TIE = 1e-9  # per unit of weight; the first of equal starts wins
 
 
-def best_start(problem, starts, n_jobs):
+def best_start(problem, starts, n_jobs, verbose=0):
     """Run EM briefly from each start, longer from the best; the state after the best run.
 
     Parameters
@@ -27,6 +28,8 @@ def best_start(problem, starts, n_jobs):
         Responsibilities.
     n_jobs : int or None
         How many runs go side by side.
+    verbose : int, default=0
+        Whether each run prints a line when it ends.
 
     Returns
     -------
@@ -39,7 +42,7 @@ def best_start(problem, starts, n_jobs):
         Objectives of each run, one for each iteration; longer ones of those that went on.
     """
     with jobs(n_jobs, shared=(problem,)) as run:
-        return _best_of_runs(problem, starts, run)
+        return _best_of_runs(problem, starts, run, verbose)
 
 
 @dataclass
@@ -70,8 +73,9 @@ class _Contestant:
         return not self.objectives[-1] + gain * rate / (1 - rate) < objective
 
 
-def _best_of_runs(problem, starts, run):
-    runs = _race([_Contestant(i, resp) for i, resp in enumerate(starts)], SHORT_RUN, run)
+def _best_of_runs(problem, starts, run, verbose):
+    contestants = [_Contestant(i, resp) for i, resp in enumerate(starts)]
+    runs = _race(contestants, SHORT_RUN, run, verbose)
     paths = [contestant.objectives for contestant in runs]
     ends = [(contestant.objective, contestant.fewest_rows) for contestant in runs]
     finalists = []
@@ -81,23 +85,22 @@ def _best_of_runs(problem, starts, run):
         runs = [other for other in runs if abs(other.objective - best.objective) > SAME]
         runs = [other for other in runs if other.may_reach(finalists[0].objective)]
     if len(finalists) > 1:
-        finalists = _race(finalists, LONGER_RUN, run)
+        finalists = _race(finalists, LONGER_RUN, run, verbose)
     for finalist in finalists:
         paths[finalist.number] = finalist.objectives
     return _best(finalists).state, ends, paths
 
 
-def _race(contestants, max_iter, run):
+def _race(contestants, max_iter, run, verbose):
     """So many iterations of each, but for those that are hopelessly behind after the first few.
 
     The limit that they head for is projected from the last gains by Aitken's method.
     """
-    first = run(_go_on, ((contestant, FIRST_LOOK) for contestant in contestants))
+    first = run(_go_on, ((contestant, FIRST_LOOK, verbose) for contestant in contestants))
     best = _best(first).objective
     going = [not c.converged and c.may_reach(best) for c in first]
-    rest = iter(
-        run(_go_on, ((c, max_iter - FIRST_LOOK) for c, go in zip(first, going, strict=True) if go))
-    )
+    left = [c for c, go in zip(first, going, strict=True) if go]
+    rest = iter(run(_go_on, ((c, max_iter - FIRST_LOOK, verbose) for c in left)))
     return [next(rest) if go else c for c, go in zip(first, going, strict=True)]
 
 
@@ -110,18 +113,22 @@ def _best(runs):
     return best
 
 
-def _go_on(problem, contestant, max_iter):
+def _go_on(problem, contestant, max_iter, verbose):
     problem = problem.fork()
     if contestant.state is None:
         problem.start(contestant.resp)
     else:
         problem.restore(contestant.state)
-    ran = run_em(problem, max_iter=max_iter, tol=1e-6, patience=1)
+    after = during_start(contestant.number) if verbose else None
+    ran = run_em(problem, max_iter=max_iter, tol=1e-6, patience=1, after=after)
+    objectives = contestant.objectives + ran.objectives
+    if verbose:
+        print_start(contestant.number, objectives)
     return _Contestant(
         contestant.number,
         None,
         problem.state(),
-        contestant.objectives + ran.objectives,
+        objectives,
         ran.converged,
         problem.effective_rows().min(),
     )

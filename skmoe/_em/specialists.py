@@ -14,89 +14,24 @@ from .._numerics.statistics import standardisation
 from .._parallel import few_threads
 from ..gates import BaseGate, ConstantGate, ForestGate
 from ..likelihoods import StudentT
-from .loop import Run, run_em
+from .loop import Run
+from .progress import count
+from .specialisation import Specialisation
 from .stacked import StackedProblem
 from .stacked_parameters import (
     GATE_PENALTIES,
     ErrorSizes,
     StackedRows,
+    TargetUnits,
     cross_fit_parameters,
     cross_fit_sizes,
-    fit_parameters,
     posterior_of,
+    refit_parameters,
 )
 from .starts import HARD_SHARE
-from .trainer import Trainer, surrogate
+from .trainer import Trainer, train_surrogate
 
 FIRST_PENALTY = 3.0  # of the gate's weights, while regimes are sought
-START_ITERATIONS = 200  # of EM with linear experts, at most
-STANDARD_ERRORS = 1.0  # of the gain in log-density, which specialists have to exceed
-
-
-@dataclass(frozen=True)
-class Specialisation:
-    """Out-of-fold log-densities with specialists and without, and what follows from them.
-
-    Attributes
-    ----------
-    score_without : float
-        Mean out-of-fold log-density of the generalist alone.
-    score_with : float
-        That of the mixture of the generalist and specialists.
-    standard_error : float
-        Of the difference between the two, over the rows.
-    """
-
-    score_without: float
-    score_with: float
-    standard_error: float
-
-    @classmethod
-    def of(cls, log_density_without, log_density_with, weight):
-        """From the log-densities (n,) of the rows, and their weights."""
-        scores = np.average([log_density_without, log_density_with], axis=1, weights=weight)
-        deviations = log_density_with - log_density_without - (scores[1] - scores[0])
-        error = np.sqrt(weight @ deviations**2) / weight.sum()
-        return cls(float(scores[0]), float(scores[1]), float(error))
-
-    @property
-    def gain(self):
-        """Difference of the two scores."""
-        return self.score_with - self.score_without
-
-    @property
-    def kept(self):
-        """Whether the gain exceeds its standard error, so that specialists were kept."""
-        return self.gain > STANDARD_ERRORS * self.standard_error
-
-    def __str__(self):
-        verdict = "kept" if self.kept else "left out"
-        return (
-            f"Specialists were {verdict}: beside the generalist alone they change the out-of-fold "
-            f"log-density by {self.gain:+.3f} a row (standard error {self.standard_error:.3f})."
-        )
-
-
-@dataclass(frozen=True)
-class _TargetUnits:
-    """The target in units of its standard deviation."""
-
-    middle: float
-    unit: float
-    floor: float  # the smallest scale, in these units
-
-    @classmethod
-    def of(cls, y, weight, floor):
-        middle = np.average(y, weights=weight)
-        deviation = np.sqrt(np.average((y - middle) ** 2, weights=weight))
-        unit = max(deviation, 1e3 * floor)
-        return cls(middle, unit, max(1e-3, floor / unit))
-
-    def standardise(self, values):
-        return (values - self.middle) / self.unit
-
-    def restore(self, values):
-        return self.middle + self.unit * values
 
 
 @dataclass
@@ -151,15 +86,18 @@ class SpecialistsTrainer(Trainer):
         super().__init__(None, data, parts, settings, folds=splits, splitting=splitting, seed=seed)
         self.expert_folds, self.expert_seed = folds, expert_seed
         self.likelihood = StudentT(df="estimate").start(data.y, data.weight, 1)
-        self.units = _TargetUnits.of(data.y, data.weight, self.likelihood.floor_)
+        self.units = TargetUnits.of(data.y, data.weight, self.likelihood.floor_)
 
     def train(self, previous, tasks, attributes_now):
         """Fit it all, in one iteration; see ``Trainer``."""
         tasks.begin(1)
+        say, rows = self.progress.say, count(len(self.data.y), "row")
+        say(f"Fitting {count(self.n_experts)} and a generalist on {rows}")
         n_jobs, everything = self.settings.n_jobs, np.ones((len(self.data.y), 1))
         regimes = self._linear_regimes()
         generalist, specialists = self._generalist(), self._specialists()
         with generalist.side_by_side(n_jobs), specialists.side_by_side(n_jobs):
+            say("Fitting the generalist on all rows")
             generalist.fit(everything)
             fitted = generalist.finish(everything)
             self._learn_sizes(generalist.predictions[:, 0])
@@ -168,26 +106,23 @@ class SpecialistsTrainer(Trainer):
             self.specialisation = Specialisation.of(
                 without.log_density, with_.log_density, self.data.weight
             )
+            say(str(self.specialisation))
             chosen = without
             if self.specialisation.kept:
                 chosen, fitted = with_, fitted + specialists.finish(shares)
         generalist.n_fits += specialists.n_fits  # of all that the problem speaks of
-        model, order = self._finish(chosen, fitted, generalist)
-        run = Run([self.problem.objective], converged=self.problem.converged)
-        return run, model, order, self.problem.load[order]
+        problem, order = self._finish(chosen, fitted, generalist)
+        self.problem = problem
+        say("Finished", problem.objective)
+        run = Run([problem.objective], converged=problem.converged)
+        return self, run, problem.model, order, problem.load[order]
 
     # Experts --------------------------------------------------------------------------------
 
     def _linear_regimes(self):
         """Responsibilities (n, K) of a mixture of linear experts, softened."""
-        data, parts, settings = self.data, self.parts, self.settings
-        linear = surrogate(data, parts)
-        given = {"folds": None, "splitting": self.splitting, "seed": self.seed}
-        start = Trainer(linear, data, parts, settings, **given)
-        start.start(None)
-        self.ends, self.paths = start.ends, start.paths
-        run_em(linear, max_iter=START_ITERATIONS, tol=settings.tol, patience=1)
-        return HARD_SHARE * linear.resp + (1 - HARD_SHARE) / self.n_experts
+        resp = train_surrogate(self).resp
+        return HARD_SHARE * resp + (1 - HARD_SHARE) / self.n_experts
 
     def _generalist(self):
         parts = replace(self.parts, names=[GENERALIST], templates=self.parts.templates[:1])
@@ -230,6 +165,7 @@ class SpecialistsTrainer(Trainer):
         """
         labels, shares = regimes, regimes
         for penalties in ((FIRST_PENALTY,), GATE_PENALTIES):
+            self.progress.say(f"Fitting {count(self.n_experts, 'specialist')} and their gate")
             specialists.fit(shares)
             gate = ForestGate(random_state=self.seed)
             columns = gate.fit_forest(self.data.Z, labels, self.data.weight)
@@ -261,14 +197,11 @@ class SpecialistsTrainer(Trainer):
     # The model ------------------------------------------------------------------------------
 
     def _finish(self, chosen, fitted, experts):
-        """The fitted model and the order of its experts; sets the problem."""
+        """The trained problem, with the model, and the order of the model's experts."""
         data, weight, units = self.data, self.data.weight, self.units
         rows, penalty, floor = chosen.rows, chosen.penalty, units.floor
-        seen = rows.take(weight > 0)
         with few_threads(rows.means.size):
-            parameters, objective, converged = fit_parameters(seen, floor, None)
-            if penalty is not None:
-                parameters, objective, converged = fit_parameters(seen, floor, penalty, parameters)
+            parameters, objective, converged = refit_parameters(rows, floor, penalty)
         labels, log_density = posterior_of(parameters, rows, floor)
         # An M-step from the optimum: the gate of the same weights, and of its own kind.
         if penalty is None:
@@ -281,19 +214,8 @@ class SpecialistsTrainer(Trainer):
         likelihood.scale_ = units.unit * parameters.scales(floor)
         likelihood.df_ = np.full(len(fitted), parameters.df)
         likelihood.scale_model_ = self.sizes
-        self.problem = StackedProblem(
-            data=data,
-            experts=experts,
-            model=None,
-            means=units.restore(rows.means),
-            gate_proba=gate.predict_proba(data.Z),
-            resp=chosen.resp,
-            log_norm=chosen.log_density - np.log(units.unit),
-            objective=objective - np.log(units.unit),
-            prior=objective * weight.sum() - weight @ log_density,
-            converged=converged,
-        )
-        order = np.append(0, 1 + np.argsort(-self.problem.load[1:], kind="stable"))
+        gate_proba = gate.predict_proba(data.Z)
+        order = np.append(0, 1 + np.argsort(-(weight @ gate_proba)[1:], kind="stable"))
         gate.reorder(order)
         likelihood.reorder(order)
         model = self.parts.model_class(
@@ -302,4 +224,16 @@ class SpecialistsTrainer(Trainer):
             gate=self.parts.gate.behind(gate),
             likelihood=likelihood,
         )
-        return model, order
+        problem = StackedProblem(
+            data=data,
+            experts=experts,
+            model=model,
+            means=units.restore(rows.means),
+            gate_proba=gate_proba,
+            resp=chosen.resp,
+            log_norm=chosen.log_density - np.log(units.unit),
+            objective=objective - np.log(units.unit),
+            prior=objective * weight.sum() - weight @ log_density,
+            converged=converged,
+        )
+        return problem, order

@@ -13,7 +13,9 @@ from .._parallel import few_threads
 from .._report import ReportSums
 from ..gates import ConstantGate, SoftmaxGate
 from .loop import Run
-from .trainer import Trainer
+from .progress import count
+from .specialisation import Specialisation
+from .trainer import Trainer, train_surrogate
 
 
 @dataclass
@@ -133,35 +135,62 @@ class StackedTrainer(Trainer):
     ----------
     expert_seed : int
         Of experts that draw.
+    instead : callable, default=None
+        ``instead()`` -> Trainer by EM, to be tried where linear regimes explain the target better
+        than the stack does. None tries nothing.
     """
 
     grows = False
 
-    def __init__(self, data, parts, settings, *, folds, splitting, seed, expert_seed):
+    def __init__(self, data, parts, settings, *, folds, splitting, seed, expert_seed, instead=None):
         if data.y.ndim > 1:
             raise ValueError(f"specialisation=0 needs one output; y has {data.y.shape[1]}.")
         splits = splitting.gate_folds(folds, data, can_memorise=True)
         super().__init__(None, data, parts, settings, folds=splits, splitting=splitting, seed=seed)
         self.expert_folds = splits if folds is None else folds
-        self.expert_seed = expert_seed
+        self.expert_seed, self.instead = expert_seed, instead
 
     def train(self, previous, tasks, attributes_now):
         """Fit it all, in one iteration; see ``Trainer``."""
-        tasks.begin(1)
+        tasks.begin(1 if self.instead is None else None)
         data, settings = self.data, replace(self.settings, ensemble=False)
         experts = self.parts.make_estimators(data, self.expert_folds, settings, self.expert_seed)
         n_experts = len(self.parts.names)
         if (data.weight[data.weight > 0] == 1).all():  # many a fit takes longer with weights
             experts.weighted = [False] * n_experts
         everything = np.ones((len(data.y), n_experts))
+        of_experts, say = count(n_experts), self.progress.say
+        say(f"Fitting {of_experts} on {count(len(data.y), 'row')}, out of fold")
         with experts.side_by_side(settings.n_jobs):
             experts.fit(everything)
+            say(f"Refitting {of_experts} on all rows")
             fitted = experts.finish(everything)
+        say("Learning gate, tails and scales")
         with few_threads(everything.size):
             learned = self._learn(experts.predictions, fitted)
             self.problem = self._finish(experts, fitted, learned)
+        say("Stacked", self.problem.objective)
+        if self.instead is not None and self._has_linear_regimes():
+            say("A mixture of linear experts explains the target better: trying EM")
+            em = self.instead()
+            trained = em.train_begun(previous, tasks, attributes_now)
+            self.specialisation = em.specialisation = Specialisation.of(
+                self.problem.log_norm, em.problem.log_norm, data.weight, of_list=True
+            )
+            say(str(self.specialisation))
+            if self.specialisation.kept:
+                return trained
         run = Run([self.problem.objective], converged=self.problem.converged)
-        return run, self.problem.model, np.arange(n_experts + 1), self.problem.load
+        return self, run, self.problem.model, np.arange(n_experts + 1), self.problem.load
+
+    def _has_linear_regimes(self):
+        """Whether the log-likelihood of linear experts, less BIC's penalty, is above the score."""
+        linear, weight = train_surrogate(self), self.data.weight
+        n_columns, total = self.data.columns.shape[1] + 1, weight.sum()
+        n_functions = linear.experts.n_functions * self.n_experts + self.n_experts - 1
+        n_parameters = n_columns * n_functions + linear.likelihood.n_parameters_
+        score = linear.objective - 0.5 * n_parameters * np.log(total) / total
+        return score > np.average(self.problem.log_norm, weights=weight)
 
     @abstractmethod
     def _learn(self, predictions, fitted):

@@ -34,6 +34,41 @@ BOOSTING = {
 
 
 @dataclass(frozen=True)
+class TargetUnits:
+    """The target in units of its standard deviation.
+
+    Attributes
+    ----------
+    middle : float
+        Mean of the target.
+    unit : float
+        Its standard deviation, or a thousand times the smallest scale if that is more.
+    floor : float
+        The smallest scale, in these units.
+    """
+
+    middle: float
+    unit: float
+    floor: float
+
+    @classmethod
+    def of(cls, y, weight, floor):
+        """Units of y (n,), whose smallest scale is ``floor``."""
+        middle = np.average(y, weights=weight)
+        deviation = np.sqrt(np.average((y - middle) ** 2, weights=weight))
+        unit = max(deviation, 1e3 * floor)
+        return cls(middle, unit, max(1e-3, floor / unit))
+
+    def standardise(self, values):
+        """From the units of y."""
+        return (values - self.middle) / self.unit
+
+    def restore(self, values):
+        """Back to the units of y."""
+        return self.middle + self.unit * values
+
+
+@dataclass(frozen=True)
 class StackedRows:
     """Rows that the parameters are fitted on, or looked at with.
 
@@ -229,6 +264,21 @@ def fit_parameters(rows, floor, penalty, start=None):
         options={"maxiter": 200, "ftol": 1e-7, "gtol": 1e-4, "maxcor": 20},
     )
     return start.unpacked(result.x, gated), -float(result.fun), bool(result.success)
+
+
+def refit_parameters(rows, floor, penalty):
+    """Parameters from all rows of positive weight, by way of constant proportions.
+
+    Parameters
+    ----------
+    rows : StackedRows
+        The rows.
+    floor, penalty
+        As for ``fit_parameters``, whose results it has.
+    """
+    seen = rows.take(rows.weight > 0)
+    fitted = fit_parameters(seen, floor, None)
+    return fitted if penalty is None else fit_parameters(seen, floor, penalty, fitted[0])
 
 
 def cross_fit_parameters(rows, floor, folds, penalties=GATE_PENALTIES):

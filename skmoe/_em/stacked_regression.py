@@ -10,10 +10,11 @@ from .stacked import Learned, StackedTrainer
 from .stacked_parameters import (
     ErrorSizes,
     StackedRows,
+    TargetUnits,
     cross_fit_parameters,
     cross_fit_sizes,
-    fit_parameters,
     posterior_of,
+    refit_parameters,
 )
 
 
@@ -25,10 +26,9 @@ class StackedRegression(StackedTrainer):
         y, weight = data.y, data.weight
         n_components = len(fitted) + 1
         likelihood = StudentT(df="estimate").start(y, weight, n_components)
-        middle = np.average(y, weights=weight)
-        unit = max(np.sqrt(np.average((y - middle) ** 2, weights=weight)), 1e3 * likelihood.floor_)
-        floor = max(1e-3, likelihood.floor_ / unit)
-        target, predictions = (y - middle) / unit, (predictions - middle) / unit
+        units = TargetUnits.of(y, weight, likelihood.floor_)
+        middle, unit, floor = units.middle, units.unit, units.floor
+        target, predictions = units.standardise(y), units.standardise(predictions)
         used = weight > 0
         combination = RidgeCV().fit(predictions[used], target[used], sample_weight=weight[used])
         stacked = combination.predict(predictions)
@@ -39,10 +39,7 @@ class StackedRegression(StackedTrainer):
         means = np.column_stack([predictions, stacked])
         rows = StackedRows(target, means, (Z - mean) / scale, sizes.centred(log_size), weight)
         penalty, resp, log_norm = cross_fit_parameters(rows, floor, folds)
-        seen = rows.take(used)
-        parameters, objective, converged = fit_parameters(seen, floor, None)
-        if penalty is not None:
-            parameters, objective, converged = fit_parameters(seen, floor, penalty, parameters)
+        parameters, objective, converged = refit_parameters(rows, floor, penalty)
         labels, log_density = posterior_of(parameters, rows, floor)
         sizes.slope = parameters.slope
         likelihood.scale_ = unit * parameters.scales(floor)
@@ -55,7 +52,7 @@ class StackedRegression(StackedTrainer):
             likelihood=likelihood,
             penalty=penalty,
             labels=labels,
-            means=middle + unit * means,
+            means=units.restore(means),
             resp=resp,
             log_norm=log_norm - np.log(unit),
             objective=objective - np.log(unit),

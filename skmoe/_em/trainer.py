@@ -1,16 +1,19 @@
 """From a problem to its best iterate: where EM starts, its iterations, and the scale model."""
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 from scipy import optimize
 from sklearn.pipeline import make_pipeline
 
+from .._encoding import default_encoder
 from .._experts.traits import seed_estimator
-from .._tables import check_accepts, default_encoder, describe_columns
+from .._tables import check_accepts, describe_columns
 from ..gates import ConstantGate, SoftmaxGate
 from .general import GeneralProblem
 from .loop import run_em
+from .progress import Progress, count
 from .race import best_start
 from .scale_model import learn_scale_model
 from .settings import CROSS_FITTED_ITERATIONS
@@ -19,6 +22,7 @@ from .starts import draw_starts, enough_rows, layers, soften
 REVIVALS = 3  # rounds of re-seeding in one run
 NOISY_SHARE = 0.6  # of ten iterations, with router_noise
 SURROGATE_PENALTY = 1.0  # L2 of the linear experts that only choose a start for others
+SURROGATE_ITERATIONS = 200  # of EM with these, at most
 
 
 class Trainer:
@@ -63,6 +67,7 @@ class Trainer:
         self.folds, self.splitting, self.seed = folds, splitting, seed
         self.n_experts = len(parts.names)
         self.ends, self.paths = [], []
+        self.progress = Progress(settings)
 
     def start(self, previous):
         """Give the problem what EM goes on from.
@@ -90,20 +95,27 @@ class Trainer:
         tasks : FitTasks
             Who is told of the iterations.
         attributes_now : callable
-            Attributes that the estimator would have if EM stopped here.
+            ``attributes_now(trainer)`` -> attributes of the estimator if EM stopped here.
 
         Returns
         -------
+        trainer : Trainer
+            Whose result this is: the object itself, or another that it has tried.
         run : Run
             Objectives, and whether EM converged.
         model, order, load
             As ``Parts.model`` returns them.
         """
         tasks.begin(self.most_iterations)
+        return self.train_begun(previous, tasks, attributes_now)
+
+    def train_begun(self, previous, tasks, attributes_now):
+        """The same where the tasks have begun already."""
+        self.progress.say(f"Fitting {count(self.n_experts)} on {count(len(self.data.y), 'row')}")
         self.start(previous)
         with self.problem.experts.side_by_side(self.settings.n_jobs):
             run = self.run(tasks, attributes_now)
-            return run, *self.parts.model(self.problem, self.settings)
+            return self, run, *self.parts.model(self.problem, self.settings)
 
     def run(self, tasks, attributes_now):
         """Run EM to its end; see ``train``."""
@@ -136,8 +148,10 @@ class Trainer:
         is_quick = problem.experts.is_solved and not problem.gate.is_costly
         chosen = problem if is_quick else surrogate(data, self.parts, problem.top_k)
         small = chosen if sample is data else chosen.on_rows(sample)
-        state, ends, paths = best_start(small, self._draw(sample), self.settings.n_jobs)
+        starts, settings = self._draw(sample), self.settings
+        state, ends, paths = best_start(small, starts, settings.n_jobs, settings.verbose)
         small.restore(state)
+        self.progress.say(f"The best of {len(starts)} starts", small.objective)
         if small is not chosen:
             chosen.adopt(small)
         if not is_quick:
@@ -162,7 +176,8 @@ class Trainer:
         how hard the rows are that they own, so that the gate learns where errors are large.
         """
         problem, n_experts = self.problem, self.n_experts
-        problem.start(np.full_like(resp, 1.0 / n_experts)).step()
+        objective = problem.start(np.full_like(resp, 1.0 / n_experts)).step()
+        self.progress.say("  Experts that begin alike", objective)
         log_density = problem.expert_log_density()
         if not self.parts.is_list:
             hardness = layers(-problem.log_norm, problem.weight, n_experts)
@@ -172,7 +187,9 @@ class Trainer:
         regimes, experts = optimize.linear_sum_assignment(gain, maximize=True)
         matched = np.empty_like(resp)
         matched[:, experts] = resp[:, regimes]
-        if problem.start(matched).step() < equal_value:
+        objective = problem.start(matched).step()
+        self.progress.say("  Experts of a regime each", objective)
+        if objective < equal_value:
             problem.restore(equal)
 
     # Iterations -----------------------------------------------------------------------------
@@ -194,16 +211,16 @@ class Trainer:
             phases = random_state.uniform(0, 2 * np.pi, self.n_experts)
             problem.noise = size * np.sqrt(2) * np.cos(columns @ directions + phases)
             objectives.append(problem.step())
+            self.progress.iteration(objectives[-1])
         problem.noise = None
         return objectives
 
     def _run(self, max_iter, tasks, attributes_now):
         def after(objectives):
-            if self.settings.verbose:
-                print_progress(objectives, self.settings.verbose_interval)
-            return tasks.end_iteration(attributes_now)
+            self.progress.iteration(objectives[-1])
+            return tasks.end_iteration(partial(attributes_now, self))
 
-        return run_em(
+        run = run_em(
             self.problem,
             max_iter=max_iter,
             tol=self.settings.tol,
@@ -212,6 +229,8 @@ class Trainer:
             before=tasks.begin_iteration,
             after=after,
         )
+        self.progress.end(run, self.problem.objective)
+        return run
 
     def _learn_scale_model(self):
         """Let the scales depend on the row where the likelihood asks for it; the objectives."""
@@ -225,9 +244,29 @@ class Trainer:
         check_accepts(f"The scale {type(estimator).__name__}", estimator, X)
         estimator = seed_estimator(estimator, np.random.RandomState(self.splitting.seed))
         folds = self.splitting.automatic().folds([estimator], self.data)
-        return learn_scale_model(
+        objectives = learn_scale_model(
             problem, X, estimator, folds, optional=optional, n_jobs=self.settings.n_jobs
         )
+        self.progress.say("Scales that depend on the row", problem.objective)
+        return objectives
+
+
+def train_surrogate(trainer):
+    """The mixture of linear experts that a trainer starts from, trained: a problem.
+
+    Parameters
+    ----------
+    trainer : Trainer
+        Of any experts; it is told of the starts.
+    """
+    data, parts, settings = trainer.data, trainer.parts, trainer.settings
+    linear = surrogate(data, parts)
+    given = {"folds": None, "splitting": trainer.splitting, "seed": trainer.seed}
+    start = Trainer(linear, data, parts, settings, **given)
+    start.start(None)
+    trainer.ends, trainer.paths = start.ends, start.paths
+    run_em(linear, max_iter=SURROGATE_ITERATIONS, tol=settings.tol, patience=1)
+    return linear
 
 
 def surrogate(data, parts, top_k=None):
@@ -256,11 +295,3 @@ def surrogate(data, parts, top_k=None):
         Z=data.columns,
         top_k=top_k,
     )
-
-
-def print_progress(objectives, interval):
-    """One line on the last iteration, if it is one of those to report."""
-    iteration = len(objectives)
-    if iteration % interval == 0 or iteration == 1:
-        gain = objectives[-1] - objectives[-2] if iteration > 1 else np.nan
-        print(f"  Iteration {iteration}\t lower bound {objectives[-1]:.6f}\t gain {gain:.2e}")

@@ -81,6 +81,17 @@ class FoldEnsemble(BaseEstimator):
         if is_classifier(models[0]):
             self.classes_ = np.unique(np.concatenate([model.classes_ for model in models]))
 
+    @property
+    def feature_importances_(self):
+        """Mean importance of each column, where the models have them.
+
+        Returns
+        -------
+        importances : ndarray of shape (n_features,)
+            As the models measure them.
+        """
+        return np.mean([model.feature_importances_ for model in self.estimators_], axis=0)
+
     def predict(self, X):
         """Mean prediction, or the class of the highest mean probability.
 

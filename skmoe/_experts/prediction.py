@@ -5,7 +5,7 @@ from scipy import special
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
 from sklearn.utils.validation import _num_samples
 
-from .._tables import numeric_matrix
+from .._encoding import numeric_matrix
 from .families import is_multinomial
 from .fitting import split_last
 from .traits import named_in_errors

@@ -1,5 +1,6 @@
 """A gate of regions: a softmax gate that sees what a random forest says of the row."""
 
+import warnings
 from numbers import Integral, Real
 
 import numpy as np
@@ -131,9 +132,15 @@ class ForestGate(BaseGate):
             max_features=self.max_features,
             oob_score=mean_squared_error,  # R2, the default, warns of few rows
             random_state=self.random_state,
-        ).fit(X[used], targets[used], sample_weight=None if equal else weight[used])
+        )
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Some inputs do not have OOB scores")
+            self.forest_.fit(X[used], targets[used], None if equal else weight[used])
+        out_of_bag = self.forest_.oob_prediction_.reshape(targets[used].shape)
+        in_all_bags = out_of_bag.sum(axis=1) == 0  # heavy rows, of which the mean says nothing
+        out_of_bag[in_all_bags] = np.average(targets[used], axis=0, weights=weight[used])
         proba = np.empty_like(targets)
-        proba[used] = self.forest_.oob_prediction_.reshape(targets[used].shape)
+        proba[used] = out_of_bag
         if not used.all():
             proba[~used] = self.forest_.predict(X[~used]).reshape(targets[~used].shape)
         return _beside(X, proba)

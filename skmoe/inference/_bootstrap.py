@@ -341,9 +341,13 @@ def _resample(estimator, rows, known, statistic, method, seed):
         raise ValueError(
             "Resamples lack a class: it has too few rows, or groups, for the bootstrap."
         )
-    twin = copy.copy(estimator).set_params(warm_start=True, verbose=0)
+    # Where out-of-fold predictions are all that gate and scales learn from, there is nothing to go
+    # on from, and no order of experts that could change.
+    goes_on = estimator._grows
+    twin = copy.copy(estimator).set_params(warm_start=goes_on, verbose=0)
     rows.fit(twin, drawn, y, weight, subject)
-    match(twin, known.T @ (rows.responsibilities(twin) * rows.weight[:, None]))
+    if goes_on:
+        match(twin, known.T @ (rows.responsibilities(twin) * rows.weight[:, None]))
     return np.asarray(statistic(twin), dtype=np.float64)
 
 

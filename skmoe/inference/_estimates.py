@@ -4,6 +4,7 @@ import numpy as np
 from scipy import linalg
 from sklearn.base import is_classifier
 
+from .._column_names import columns_of
 from .._data import Subjects
 from .._experts.fitting import split_last
 from .._experts.prediction import columns_seen
@@ -311,7 +312,7 @@ class Columns:
             self.kept = independent_columns(X, weight, shared)
         mean, scale = standardisation(X, weight)
         self._set((X - mean) / scale, mean, scale, weight)
-        names = _column_names(mixture, split_last(estimator)[0], X.shape[1])
+        names = columns_of(estimator, getattr(mixture, "feature_names_in_", None)).names
         recode = self.to_raw @ self.from_raw
         size = np.append(1.0, scale)  # of what each coefficient adds
         self.left_out = [
@@ -407,23 +408,23 @@ def parameter_names(mixture):
     """Part and term of each parameter, two lists."""
     parts, terms = [], []
     experts = list(mixture.named_experts_)
-    head, last = split_last(mixture.experts_[0])
-    of_expert = ["intercept", *_column_names(mixture, head, last.n_features_in_)]
+    names = getattr(mixture, "feature_names_in_", None)
+    of_expert = ["intercept", *columns_of(mixture.experts_[0], names).names]
     of_expert += ["log_" + name.rstrip("_") for name in mixture.likelihood_.terms().logs_of]
     if is_classifier(mixture):
         first, *others = mixture.classes_.tolist()
         labels = [f": {label} against {first}" for label in others]
     else:
-        n_outputs = np.size(last.intercept_)
+        n_outputs = np.size(split_last(mixture.experts_[0])[1].intercept_)
         labels = [f": output {j}" for j in range(n_outputs)] if n_outputs > 1 else [""]
     for name in experts:
         for label in labels:
             parts += [name + label] * len(of_expert)
             terms += of_expert
-    head, gate = split_last(mixture.gate_)
+    _, gate = split_last(mixture.gate_)
     of_gate = ["intercept"]
     if isinstance(gate, SoftmaxGate):
-        of_gate += _column_names(mixture, head, gate.n_features_in_)
+        of_gate += columns_of(mixture.gate_, names).names
     for name in experts[1:]:
         parts += [f"gate: {name} against {experts[0]}"] * len(of_gate)
         terms += of_gate
@@ -432,14 +433,3 @@ def parameter_names(mixture):
 
 def _against_first(coef):
     return coef[1:] - coef[0]
-
-
-def _column_names(mixture, head, n_columns):
-    """Names of the columns behind transformers; x0 and so on where nobody knows them."""
-    names = getattr(mixture, "feature_names_in_", None)
-    if head is not None:
-        try:
-            names = head.get_feature_names_out(names)
-        except (AttributeError, ValueError):  # a transformer that does not name what it makes
-            names = None
-    return [f"x{j}" for j in range(n_columns)] if names is None else list(map(str, names))

@@ -10,8 +10,10 @@ from sklearn.utils import _safe_indexing, check_random_state
 from sklearn.utils.validation import check_array, check_is_fitted
 
 from .._compat import check_sample_weight
+from .._encoding import numeric_matrix
 from .._fitted import FittedMixture
-from .._tables import describe_columns, from_polars, is_table, numeric_matrix
+from .._parameters import check_responsibilities
+from .._tables import describe_columns, from_polars, is_table
 
 ROWS_AT_ONCE = 50_000
 
@@ -88,14 +90,7 @@ def given_responsibilities(mixture, Z, y, responsibilities, n_rows):
     """Responsibilities (n, K) that were passed, or follow from y; None where there is neither."""
     if responsibilities is None:
         return None if y is None else mixture.responsibilities(Z, y)
-    n_experts = len(mixture.experts_)
-    responsibilities = np.asarray(responsibilities, dtype=np.float64)
-    if responsibilities.shape != (n_rows, n_experts):
-        raise ValueError(
-            f"responsibilities have shape {responsibilities.shape}; {(n_rows, n_experts)} is "
-            "needed, a row for each of X and a column for each expert."
-        )
-    return responsibilities
+    return check_responsibilities(responsibilities, n_rows, len(mixture.experts_))
 
 
 class Columns:

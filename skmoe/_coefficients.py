@@ -1,0 +1,182 @@
+"""Coefficients of linear experts and of a softmax gate, by the names of the columns."""
+
+import html
+
+import numpy as np
+from sklearn.base import is_classifier
+from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import GammaRegressor, PoissonRegressor, TweedieRegressor
+
+from ._column_names import columns_of
+from ._display import html_table, text_table, under_headings
+from ._experts.families import is_multinomial
+from ._experts.fitting import split_last
+from ._experts.fold_ensemble import FoldEnsemble
+from .gates import ConstantGate, SoftmaxGate
+
+LINEAR_MODULE = "sklearn.linear_model"
+OTHERWISE = "expert_profiles(X, y) describes experts of any kind."
+ROUNDING = 1e-12  # of the largest coefficient: printed as 0
+
+
+class CoefficientTable:
+    """Coefficients of experts and gate; prints as a table and shows as HTML.
+
+    Attributes
+    ----------
+    experts : list of str
+        Names of the experts, one column each.
+    parts, terms : list of str
+        Of each row: what the coefficient adds to, such as the prediction, the log-odds of a class,
+        or the gate's log-odds against the first expert; and the column of X.
+    values : ndarray of shape (n_rows, n_experts)
+        In the units of X and y; NaN where an expert does not see the column.
+    note : str
+        Below the table.
+    """
+
+    def __init__(self, experts, parts, terms, values, note=""):
+        self.experts, self.parts, self.terms, self.values = experts, parts, terms, values
+        self.note = note
+
+    def to_frame(self):
+        """The table as a DataFrame.
+
+        Returns
+        -------
+        frame : pandas.DataFrame
+            Indexed by part and term, with a column for each expert.
+        """
+        import pandas as pd
+
+        index = pd.MultiIndex.from_arrays([self.parts, self.terms], names=["part", "term"])
+        return pd.DataFrame(self.values, index=index, columns=self.experts)
+
+    def _table(self):
+        zero = ROUNDING * np.nanmax(np.abs(self.values), initial=0.0)
+        cells = [[_format(value, zero) for value in row] for row in self.values]
+        return ["", *self.experts], under_headings(self.parts, self.terms, cells)
+
+    def __str__(self):
+        text = text_table(*self._table())
+        return f"{text}\n\n{self.note}" if self.note else text
+
+    __repr__ = __str__
+
+    def _repr_html_(self):
+        note = f"<p>{html.escape(self.note)}</p>" if self.note else ""
+        return html_table(*self._table()) + note
+
+
+def _format(value, zero):
+    if np.isnan(value):
+        return ""
+    return "0" if abs(value) <= zero else f"{value:.4g}"
+
+
+def coefficient_table(mixture):
+    """Coefficients of a fitted mixture: CoefficientTable.
+
+    Raises
+    ------
+    ValueError
+        If an expert is not linear.
+    """
+    names = getattr(mixture, "feature_names_in_", None)
+    experts = list(mixture.named_experts_)
+    values = {}  # of each part and term, by expert
+    for name, expert in mixture.named_experts_.items():
+        for part, terms in _of_expert(mixture, name, expert, names).items():
+            for term, value in terms.items():
+                values.setdefault(part, {}).setdefault(term, {})[name] = value
+    gate, note = split_last(mixture.gate_)[1], ""
+    if len(experts) > 1 and type(gate) in (SoftmaxGate, ConstantGate):
+        values[f"gate: log-odds against {experts[0]}"] = _of_gate(mixture, gate, names)
+    elif len(experts) > 1:
+        note = f"The gate, {type(gate).__name__}, has no coefficients."
+    rows = [(part, term, row) for part, terms in values.items() for term, row in terms.items()]
+    return CoefficientTable(
+        experts,
+        [part for part, _, _ in rows],
+        [term for _, term, _ in rows],
+        np.array([[row.get(name, np.nan) for name in experts] for _, _, row in rows]),
+        note,
+    )
+
+
+def _in_raw_units(columns, coef, intercept):
+    """Coefficients (n, n_columns) and intercepts (n,) by term, in the units of X."""
+    raw = {"intercept": intercept + coef @ columns.shift}
+    return raw | dict(zip(columns.names, (coef * columns.slope).T, strict=True))
+
+
+def _of_gate(mixture, gate, names):
+    if isinstance(gate, ConstantGate):
+        log_odds = np.log(gate.proportions_)
+        terms = {"intercept": log_odds - log_odds[0]}
+    else:
+        columns = columns_of(mixture.gate_, names)
+        coef, intercept = gate.coef_ - gate.coef_[0], gate.intercept_ - gate.intercept_[0]
+        terms = _in_raw_units(columns, coef, intercept)
+    experts = list(mixture.named_experts_)
+    return {term: dict(zip(experts, row, strict=True)) for term, row in terms.items()}
+
+
+def _of_expert(mixture, name, expert, names):
+    """Value of each term of an expert, by part."""
+    if isinstance(expert, FrozenEstimator):
+        expert = expert.estimator
+    if isinstance(expert, FoldEnsemble):
+        raise ValueError(
+            f"The expert {name!r} has no coefficients of its own: it is the mean of "
+            f"{len(expert.estimators_)} models. Fit with ensemble=False. {OTHERWISE}"
+        )
+    last = split_last(expert)[1]
+    if not _is_linear_model(last):
+        raise ValueError(
+            f"The expert {name!r} has no coefficients: {type(last).__name__} is no linear model of "
+            f"scikit-learn. {OTHERWISE}"
+        )
+    coef, intercept = np.atleast_2d(last.coef_), np.atleast_1d(last.intercept_)
+    if is_classifier(mixture):
+        parts, coef, intercept = _against_first(mixture, name, last, coef, intercept)
+    else:
+        part = _predicted(mixture, last)
+        many = [f"{part}, output {j}" for j in range(len(coef))]
+        parts = many if len(coef) > 1 else [part]
+    intercept = np.broadcast_to(intercept, len(coef))
+    terms = _in_raw_units(columns_of(expert, names), coef, intercept)
+    return {part: {term: value[j] for term, value in terms.items()} for j, part in enumerate(parts)}
+
+
+def _is_linear_model(estimator):
+    """Whether it predicts from ``coef_`` and ``intercept_``, through a link at most."""
+    known = any(kind.__module__.startswith(LINEAR_MODULE) for kind in type(estimator).mro())
+    return known and isinstance(getattr(estimator, "coef_", None), np.ndarray)
+
+
+def _predicted(mixture, last):
+    """What the coefficients of a regressor add up to."""
+    if mixture.likelihood_.changes_target:
+        return "logarithm of the target"
+    log_links = isinstance(last, PoissonRegressor | GammaRegressor) or (
+        isinstance(last, TweedieRegressor)
+        and (last.link == "log" or (last.link == "auto" and last.power > 0))
+    )
+    return "logarithm of the prediction" if log_links else "prediction"
+
+
+def _against_first(mixture, name, last, coef, intercept):
+    """Log-odds of each class against the first, as they are printed and as coefficients."""
+    first, *others = mixture.classes_.tolist()
+    parts = [f"log-odds of {label} against {first}" for label in others]
+    same = np.array_equal(last.classes_, mixture.classes_)
+    multinomial = len(others) == 1 or (hasattr(last, "solver") and is_multinomial(last))
+    if not (same and multinomial):
+        raise ValueError(
+            f"The expert {name!r} has no log-odds of all classes against one: it has seen the "
+            f"classes {last.classes_.tolist()}, or sets each against all others."
+        )
+    if len(others) == 1:
+        return parts, coef, intercept
+    return parts, coef[1:] - coef[0], intercept[1:] - intercept[0]

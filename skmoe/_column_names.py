@@ -1,0 +1,158 @@
+"""What transformers make of the columns of X: a name for each, and how it follows from X."""
+
+import copy
+from dataclasses import dataclass
+
+import numpy as np
+from sklearn.compose import ColumnTransformer
+from sklearn.impute import MissingIndicator, SimpleImputer
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import (
+    FunctionTransformer,
+    MaxAbsScaler,
+    MinMaxScaler,
+    OneHotEncoder,
+    RobustScaler,
+    StandardScaler,
+)
+
+from ._compat import input_places
+from ._experts.fitting import split_last
+from ._tables import is_missing
+
+INDICATOR = "missingindicator_"
+
+
+@dataclass
+class Columns:
+    """Columns that a model sees, each ``slope * raw + shift`` of the one it is named after.
+
+    Attributes
+    ----------
+    names : list of str
+        ``age``, ``kind=low`` for a level of a category, ``age missing`` for an indicator; of what
+        other transformers make, their own names.
+    slope, shift : ndarray of shape (n_columns,)
+        1 and 0 but behind scalers.
+    """
+
+    names: list
+    slope: np.ndarray
+    shift: np.ndarray
+
+    @classmethod
+    def raw(cls, names):
+        """Columns as they are."""
+        names = list(map(str, names))
+        return cls(names, np.ones(len(names)), np.zeros(len(names)))
+
+    def take(self, places):
+        """Some of them, by number."""
+        return Columns([self.names[j] for j in places], self.slope[places], self.shift[places])
+
+    def scaled(self, slope, shift):
+        """Those that a scaler makes of them."""
+        return Columns(self.names, slope * self.slope, slope * self.shift + shift)
+
+
+def columns_of(estimator, names):
+    """The columns that an expert or gate sees, behind the transformers of its Pipeline.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Fitted.
+    names : array-like of str or None
+        Of the columns of X.
+
+    Returns
+    -------
+    columns : Columns
+        Called x0 and so on where a transformer does not name what it makes.
+    """
+    transformer, last = split_last(estimator)
+    numbered = Columns.raw(_numbered(last.n_features_in_))
+    if transformer is None:
+        return numbered if names is None else Columns.raw(names)
+    try:
+        if names is None:
+            names = _numbered(transformer.n_features_in_)
+        return _behind(transformer, Columns.raw(names))
+    except (AttributeError, ValueError):  # a transformer that does not name what it makes
+        return numbered
+
+
+def _numbered(n_columns):
+    return [f"x{j}" for j in range(n_columns)]
+
+
+def _behind(transformer, columns):
+    kind = type(transformer)
+    if transformer == "passthrough" or (kind is FunctionTransformer and transformer.func is None):
+        return columns
+    if isinstance(transformer, Pipeline):
+        for _, step in transformer.steps:
+            columns = _behind(step, columns)
+        return columns
+    if isinstance(transformer, ColumnTransformer):
+        return _behind_parts(transformer, columns)
+    if kind is OneHotEncoder:
+        encoder = copy.copy(transformer)
+        encoder.feature_name_combiner = _name_of_level
+        return Columns.raw(encoder.get_feature_names_out(columns.names))
+    if kind is SimpleImputer or kind is MissingIndicator:
+        return _imputed(transformer, columns)
+    if kind in SCALERS:
+        return columns.scaled(*SCALERS[kind](transformer))
+    return Columns.raw(transformer.get_feature_names_out(columns.names))
+
+
+def _name_of_level(name, level):
+    return f"{name} missing" if is_missing(level) else f"{name}={level}"
+
+
+def _behind_parts(transformer, columns):
+    parts = []
+    for name, part, _ in transformer.transformers_:
+        place = transformer.output_indices_[name]
+        if part != "drop" and place.stop > place.start:
+            seen = columns.take(input_places(transformer, name))
+            parts.append((place.start, name, _behind(part, seen)))
+    parts.sort(key=lambda part: part[0])
+    names = [column for _, _, part in parts for column in part.names]
+    if len(set(names)) < len(names):
+        names = [f"{name}__{column}" for _, name, part in parts for column in part.names]
+    parts = [part for _, _, part in parts]
+    return Columns(
+        names,
+        np.concatenate([part.slope for part in parts]),
+        np.concatenate([part.shift for part in parts]),
+    )
+
+
+def _imputed(transformer, columns):
+    """Those of an imputer: columns without any value may be gone, and indicators be added."""
+    place = {name: j for j, name in enumerate(columns.names)}
+    out = Columns.raw(transformer.get_feature_names_out(columns.names))
+    for j, name in enumerate(out.names):
+        if name in place:
+            out.slope[j], out.shift[j] = columns.slope[place[name]], columns.shift[place[name]]
+        else:
+            out.names[j] = f"{name.removeprefix(INDICATOR)} missing"
+    return out
+
+
+def _affine(n_columns, scale, center):
+    """Slope and shift of ``(x - center) / scale``, where None is nothing to do."""
+    slope = np.ones(n_columns) if scale is None else 1 / scale
+    return slope, np.zeros(n_columns) if center is None else -center * slope
+
+
+SCALERS = {  # slope and shift of each
+    StandardScaler: lambda scaler: _affine(
+        scaler.n_features_in_, scaler.scale_, scaler.mean_ if scaler.with_mean else None
+    ),
+    RobustScaler: lambda scaler: _affine(scaler.n_features_in_, scaler.scale_, scaler.center_),
+    MaxAbsScaler: lambda scaler: _affine(scaler.n_features_in_, scaler.scale_, None),
+    MinMaxScaler: lambda scaler: (scaler.scale_, scaler.min_),
+}

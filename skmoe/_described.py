@@ -1,0 +1,137 @@
+"""What a fitted mixture has learned, in tables for people."""
+
+import numpy as np
+
+from ._coefficients import coefficient_table
+from ._compat import check_sample_weight
+from ._data import Rows
+from ._parameters import (
+    check_exposure,
+    check_fitted,
+    check_known_rows,
+    check_responsibilities,
+    check_X,
+)
+from ._profiles import check_columns, profile_experts
+
+
+class DescribedMixture:
+    """Coefficients, importances and profiles of the experts of a fitted mixture."""
+
+    def coefficients(self):
+        """Coefficients of experts and gate, in one table by the names of the columns.
+
+        Adding up the coefficients of an expert, times what a row has in each column, gives its
+        prediction, or that prediction's logarithm or log-odds. The gate's add up to the log-odds
+        of each expert against the first. Columns of strings have a coefficient for each level,
+        ``kind=low``, which counts in its rows alone, and ``age missing`` counts where age is
+        missing. Under ``pooling`` they are means of the posterior.
+
+        Returns
+        -------
+        table : CoefficientTable
+            Prints as a table with a column for each expert, shows as HTML, and turns into a
+            DataFrame with ``to_frame``. In the units of X and y: scalers in a Pipeline are undone.
+            What other transformers make, such as powers, is in the units of what they make. A gate
+            other than :class:`~skmoe.gates.SoftmaxGate` or
+            :class:`~skmoe.gates.ConstantGate` is left out.
+
+        Raises
+        ------
+        ValueError
+            If an expert is not a linear model of scikit-learn.
+        """
+        check_fitted(self)
+        return coefficient_table(self)
+
+    def expert_profiles(
+        self,
+        X,
+        y=None,
+        sample_weight=None,
+        *,
+        exposure=None,
+        subject=None,
+        responsibilities=None,
+        described_by=None,
+    ):
+        """Who belongs to each expert: its share, what it predicts, and how its rows differ.
+
+        For each expert the columns and levels in which its rows differ most from all others, in
+        standard deviations, and the row that is most like the average of its rows. Rows belong to
+        experts by ``responsibilities``, or without y by ``gate_proba``. Of columns of identifiers,
+        free text or dates as strings nothing is said.
+
+        Parameters
+        ----------
+        X : array-like or DataFrame of shape (n_samples, n_features)
+            Rows.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
+            Their target.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Their weights.
+        exposure : array-like of shape (n_samples,), default=None
+            Of each row, as in ``fit``.
+        subject : array-like of shape (n_samples,), default=None
+            Rows of one subject share one expert, as in ``fit``; only with y.
+        responsibilities : array-like of shape (n_samples, n_experts), default=None
+            How much the rows belong to each expert, in place of what y says. For the training rows
+            of cross-fitted experts these are ``oof_responsibilities_``.
+        described_by : array-like or DataFrame of n_samples rows, default=None
+            Columns to describe the rows by. None is X; in a Pipeline, whose mixture sees other
+            columns, give the table before it.
+
+        Returns
+        -------
+        profiles : ExpertProfiles
+            Prints as a table, the largest expert first, and shows as HTML; ``to_frame`` has all
+            columns and levels, with lifts.
+        """
+        check_fitted(self)
+        if y is None:
+            X = check_X(self, X)
+            weight = check_sample_weight(sample_weight, X, dtype=np.float64)
+            rows = Rows(X, None, weight, check_exposure(self, exposure, X))
+        else:
+            rows = check_known_rows(self, X, y, sample_weight, exposure, subject)
+        table = rows.X if described_by is None else check_columns(described_by, rows.X)
+        if responsibilities is not None:
+            membership = check_responsibilities(
+                responsibilities, len(rows.weight), len(self.experts_)
+            )
+        elif y is None:
+            routes = self._model.routes(rows.X)
+            membership = routes.dense(routes.weights)
+        else:
+            membership = self._model.responsibilities(rows)
+        return profile_experts(self, rows, membership, table)
+
+    @property
+    def feature_importances_(self):
+        """Importance of each column, the mean of the experts' weighted by their loads.
+
+        Only where all experts have ``feature_importances_``, as trees, forests and boosting have.
+
+        Returns
+        -------
+        importances : ndarray of shape (n_features,)
+            Sum to one where those of each expert do.
+
+        Raises
+        ------
+        AttributeError
+            If an expert has none.
+        """
+        check_fitted(self)
+        lacking = [
+            name
+            for name, expert in self.named_experts_.items()
+            if not hasattr(expert, "feature_importances_")
+        ]
+        if lacking:
+            raise AttributeError(
+                f"The experts {lacking} have no feature_importances_. For experts of any kind take "
+                "sklearn.inspection.permutation_importance of the mixture."
+            )
+        of_experts = [expert.feature_importances_ for expert in self.experts_]
+        return np.average(of_experts, axis=0, weights=self.expert_load_)

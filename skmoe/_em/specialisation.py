@@ -1,0 +1,58 @@
+"""Whether experts of their own rows are worth their while, by the out-of-fold log-density."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+STANDARD_ERRORS = 1.0  # of the gain in log-density, which specialised experts have to exceed
+
+
+@dataclass(frozen=True)
+class Specialisation:
+    """Out-of-fold log-densities with specialised experts and without, and what follows from them.
+
+    Attributes
+    ----------
+    score_without : float
+        Mean out-of-fold log-density without: of the generalist alone, or of the stack of a list.
+    score_with : float
+        That of the mixture of the generalist and specialists, or of EM.
+    standard_error : float
+        Of the difference between the two, over the rows.
+    of_list : bool
+        Whether the experts are a list of named ones.
+    """
+
+    score_without: float
+    score_with: float
+    standard_error: float
+    of_list: bool = False
+
+    @classmethod
+    def of(cls, log_density_without, log_density_with, weight, *, of_list=False):
+        """From the log-densities (n,) of the rows, and their weights."""
+        scores = np.average([log_density_without, log_density_with], axis=1, weights=weight)
+        deviations = log_density_with - log_density_without - (scores[1] - scores[0])
+        error = np.sqrt(weight @ deviations**2) / weight.sum()
+        return cls(float(scores[0]), float(scores[1]), float(error), of_list)
+
+    @property
+    def gain(self):
+        """Difference of the two scores."""
+        return self.score_with - self.score_without
+
+    @property
+    def kept(self):
+        """Whether the gain exceeds its standard error, so that specialised experts were kept."""
+        return self.gain > STANDARD_ERRORS * self.standard_error
+
+    def __str__(self):
+        verdict = "kept" if self.kept else "left out"
+        if self.of_list:
+            what = f"Experts of their own rows, by EM, were {verdict}: beside experts of all rows"
+        else:
+            what = f"Specialists were {verdict}: beside the generalist alone"
+        return (
+            f"{what} they change the out-of-fold log-density by {self.gain:+.3f} a row (standard "
+            f"error {self.standard_error:.3f})."
+        )

@@ -1,0 +1,362 @@
+"""Who belongs to each expert: where its rows differ most from the others, and a typical one."""
+
+import html
+from collections import Counter
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from scipy import sparse
+from sklearn.base import is_classifier
+from sklearn.utils.validation import check_consistent_length
+
+from ._display import html_table, text_table
+from ._encoding import identifiers
+from ._tables import check_table, describe_columns, is_missing, is_table
+
+LEAST_DIFFERENCE = 0.1  # in standard deviations: what is less is not printed
+MOST_LINES = 5  # of an expert that are printed
+MOST_CLASSES = 3
+HEADER = ["", "its rows", "other rows", "difference", "lift"]
+NOTE = (
+    "difference: in standard deviations of all rows; lift: share among its rows over that among all"
+)
+
+
+@dataclass
+class Profile:
+    """One expert and its rows.
+
+    Attributes
+    ----------
+    expert : str
+        Name.
+    share : float
+        Of all rows, by weight.
+    rows : float
+        How many that is.
+    prediction : ndarray of shape (n_outputs,) or (n_classes,)
+        Mean of what it predicts for its rows; of classifiers their probabilities.
+    target : ndarray of the same shape, or None
+        What its rows have.
+    typical : label
+        Index of the row of X that is most like the average of its rows.
+    typical_values : dict of str to object
+        What that row has in each column.
+    features : dict of str to ndarray
+        A value for each number and for each level of other columns, the largest difference first;
+        see ``ExpertProfiles.to_frame``. ``column`` says to which column each belongs.
+    """
+
+    expert: str
+    share: float
+    rows: float
+    prediction: np.ndarray
+    target: np.ndarray | None
+    typical: object
+    typical_values: dict = field(repr=False)
+    features: dict = field(repr=False)
+
+    def shown(self):
+        """Numbers of the features to print: those of the largest differences.
+
+        None that chance explains, for so many rows; of two levels, which say the same, one; of more
+        levels two.
+        """
+        others = self.rows / self.share - self.rows if self.share > 0 else 0.0
+        if not others > 0:
+            return []
+        least = max(LEAST_DIFFERENCE, 2 * np.sqrt(1 / self.rows + 1 / others))
+        n_levels = Counter(self.features["column"][np.isfinite(self.features["lift"])])
+        shown, n_shown = [], Counter()
+        for i, column in enumerate(self.features["column"]):
+            most = 1 if n_levels[column] == 2 else 2
+            if abs(self.features["difference"][i]) >= least and n_shown[column] < most:
+                shown.append(i)
+                n_shown[column] += 1
+        return shown[:MOST_LINES]
+
+
+class ExpertProfiles:
+    """Who belongs to each expert; prints as a table and shows as HTML.
+
+    Attributes
+    ----------
+    profiles : list of Profile
+        One for each expert, the largest first.
+    outputs : list of str
+        Names of the classes, or of the outputs of y.
+    of_classes : bool
+        Whether predictions are probabilities.
+    """
+
+    def __init__(self, profiles, outputs, of_classes):
+        self.profiles, self.outputs, self.of_classes = profiles, outputs, of_classes
+
+    def to_frame(self):
+        """All differences as a DataFrame, of which only the largest are printed.
+
+        Returns
+        -------
+        frame : pandas.DataFrame
+            Indexed by expert and feature, such as ``age``, ``kind=low`` or ``age missing``.
+            ``inside`` and ``outside``: mean, or share of the level, among the rows of the expert
+            and among all others, weighted by how much they belong to it. ``difference``: of these
+            two, in standard deviations of all rows. ``lift``: share of the level among the rows of
+            the expert over that among all rows; NaN of numbers.
+        """
+        import pandas as pd
+
+        names = ("inside", "outside", "difference", "lift")
+        frames = {
+            profile.expert: pd.DataFrame(
+                {name: profile.features[name] for name in names}, index=profile.features["feature"]
+            )
+            for profile in self.profiles
+        }
+        return pd.concat(frames, names=["expert", "feature"])
+
+    def _headline(self, profile):
+        text = f"{profile.expert}: {_percent(profile.share)} of the rows ({profile.rows:.0f})"
+        if not profile.share > 0:
+            return text
+        return f"{text}, predicts {self._answer(profile)}"
+
+    def _answer(self, profile):
+        """What an expert predicts for its rows, and in brackets what is observed."""
+        predicted, observed = profile.prediction, profile.target
+        places = range(len(predicted))
+        if self.of_classes:
+            places = np.argsort(-predicted, kind="stable")[:MOST_CLASSES]
+        show = _percent if self.of_classes else _number
+        names = [f"{name} " for name in self.outputs] if len(predicted) > 1 else [""]
+        text = ", ".join(names[j] + show(predicted[j]) for j in places)
+        if not self.of_classes:
+            text += " on average"
+        if observed is None:
+            return text
+        return f"{text} (observed {', '.join(show(observed[j]) for j in places)})"
+
+    def _cells(self, profile):
+        """Cells of the features to print."""
+        features, cells = profile.features, []
+        for i in profile.shown():
+            is_level = np.isfinite(features["lift"][i])
+            show = _percent if is_level else _number
+            cells.append(
+                [
+                    "  " + features["feature"][i],
+                    show(features["inside"][i]),
+                    show(features["outside"][i]),
+                    f"{features['difference'][i]:+.1f}",
+                    _lift(features["lift"][i]) if is_level else "",
+                ]
+            )
+        return cells
+
+    def _below(self, profile):
+        """What stands below the features of an expert."""
+        if not profile.share > 0:
+            return []
+        shown = [profile.features["column"][i] for i in profile.shown()]
+        columns = list(dict.fromkeys([*shown, *profile.typical_values]))
+        values = [f"{name} {_value(profile.typical_values[name])}" for name in columns[:MOST_LINES]]
+        alike = [] if shown or len(self.profiles) == 1 else ["no column tells its rows from others"]
+        return [*alike, f"typical row {profile.typical}: {', '.join(values)}"]
+
+    def __str__(self):
+        cells = [self._cells(profile) for profile in self.profiles]
+        header, *table = text_table(HEADER, sum(cells, [])).split("\n")
+        text = [header] if table else []
+        for profile, of_expert in zip(self.profiles, cells, strict=True):
+            text += [self._headline(profile), *table[: len(of_expert)]]
+            text += [f"  {line}" for line in self._below(profile)]
+            del table[: len(of_expert)]
+        return "\n".join([*text, "", NOTE] if any(cells) else text)
+
+    __repr__ = __str__
+
+    def _repr_html_(self):
+        text = ""
+        for profile in self.profiles:
+            text += html_table(HEADER, self._cells(profile), caption=self._headline(profile))
+            text += "".join(f"<p>{html.escape(line)}</p>" for line in self._below(profile))
+        return f"{text}<p>{html.escape(NOTE)}</p>"
+
+
+def _percent(share):
+    return f"{share:.1%}" if 0.0005 <= share < 0.00995 else f"{share:.0%}"
+
+
+def _number(value):
+    return f"{value:.0f}" if 1000 <= abs(value) < 1e9 else f"{value:.3g}"
+
+
+def _lift(value):
+    return "<0.01" if value < 0.01 else f"{value:.2g}"
+
+
+def _value(value):
+    if is_missing(value):
+        return "missing"
+    is_number = isinstance(value, float | np.floating) and not isinstance(value, bool)
+    return _number(value) if is_number else str(value)
+
+
+# Where rows differ --------------------------------------------------------------------------------
+
+
+def check_columns(table, X):
+    """A table or array to describe the rows of X by, checked."""
+    table = check_table(table, sparse_ok=True, strings_ok=lambda: True)
+    check_consistent_length(X, table)
+    return table
+
+
+def profile_experts(mixture, rows, membership, table):
+    """Profiles of all experts on some rows: ExpertProfiles.
+
+    Parameters
+    ----------
+    mixture : mixture
+        Fitted.
+    rows : Rows
+        Checked; ``y`` may be None.
+    membership : ndarray of shape (n_samples, n_experts)
+        How much each row belongs to each expert.
+    table : DataFrame, ndarray or sparse matrix of n_samples rows
+        What to describe them by.
+    """
+    if sparse.issparse(table):
+        raise ValueError("expert_profiles needs dense columns: described_by=X.toarray().")
+    model = replace(mixture._model, top_k=None)
+    y, of_classes = rows.y, is_classifier(mixture)
+    if of_classes:
+        outputs = [str(label) for label in mixture.classes_.tolist()]
+        predictions = model.expert_proba(rows.X)
+        target = None if y is None else np.eye(len(outputs))[y]
+    else:
+        predictions = model.distribution(rows.X, rows.exposure).without_noise().components.mean
+        predictions = predictions.reshape(*membership.shape, -1)
+        outputs = [f"output {j}" for j in range(predictions.shape[2])]
+        target = None if y is None else y.reshape(len(y), -1)
+    mass = membership * rows.weight[:, None]
+    features, distance = _compare(table, mass, rows.weight)
+    own = np.where(membership == membership.max(axis=1, keepdims=True), distance, np.inf)
+    values, profiles = dict(_columns(table)), []
+    for k, name in enumerate(model.names):
+        share = mass[:, k] / max(mass[:, k].sum(), np.finfo(float).tiny)
+        typical = int(np.argmin(own[:, k] if np.isfinite(own[:, k]).any() else distance[:, k]))
+        profiles.append(
+            Profile(
+                name,
+                float(mass[:, k].sum() / rows.weight.sum()),
+                float(mass[:, k].sum()),
+                share @ predictions[:, k],
+                None if target is None else share @ target,
+                table.index[typical] if is_table(table) else typical,
+                {column: np.asarray(value)[typical] for column, value in values.items()},
+                _sorted_features(features, k),
+            )
+        )
+    profiles.sort(key=lambda profile: -profile.share)
+    return ExpertProfiles(profiles, outputs, of_classes)
+
+
+def _sorted_features(features, k):
+    """What holds for expert k, the largest difference first."""
+    of_expert = {
+        name: values[:, k] if values.ndim == 2 else values for name, values in features.items()
+    }
+    difference = np.nan_to_num(of_expert["difference"])
+    order = np.lexsort((-difference, -np.abs(difference).round(9)))  # of two levels that with more
+    return {name: values[order] for name, values in of_expert.items()}
+
+
+def _columns(X):
+    """Name and values of each column."""
+    if is_table(X):
+        return [(str(name), X[name]) for name in X.columns]
+    return [(f"x{j}", X[:, j]) for j in range(X.shape[1])]
+
+
+def _compare(X, mass, weight):
+    """Means and shares of all columns among the rows of each expert and among the others.
+
+    Returns
+    -------
+    features : dict of str to ndarray
+        ``feature`` and ``column`` (n_features,); ``inside``, ``outside``, ``difference`` and
+        ``lift`` (n_features, n_experts).
+    distance : ndarray of shape (n_samples, n_experts)
+        Of each row from what is typical of each expert, summed over the columns.
+    """
+    strings, _ = describe_columns(X)
+    left_out = sum(identifiers(X), [])
+    distance, parts = np.zeros(mass.shape), []
+    labels = X.columns if is_table(X) else range(X.shape[1])
+    for label, (name, column) in zip(labels, _columns(X), strict=True):
+        if label in left_out:
+            continue
+        if label in strings or column.dtype == bool:
+            parts.append(_compare_levels(name, column, mass, weight, distance))
+        else:
+            parts.append(_compare_numbers(name, column, mass, weight, distance))
+    names, columns, inside, outside, scale, overall = (
+        np.concatenate(of_all) for of_all in zip(*parts, strict=True)
+    )
+    with np.errstate(divide="ignore", invalid="ignore"):
+        features = {
+            "feature": names,
+            "column": columns,
+            "inside": inside,
+            "outside": outside,
+            "difference": (inside - outside) / np.where(scale > 0, scale, np.inf)[:, None],
+            "lift": inside / overall[:, None],
+        }
+    return features, distance
+
+
+def _means(values, mass, weight):
+    """Mean of values (n_samples, n_values) by mass, by the rest of the weight, and by weight."""
+    with np.errstate(divide="ignore", invalid="ignore"):  # an expert of no rows, or of all
+        total, everything = mass.sum(axis=0), weight.sum()
+        sums, all_sums = values.T @ mass, values.T @ weight
+        rest = everything - total
+        rest = np.where(rest > 1e-9 * everything, rest, np.nan)
+        outside = (all_sums[:, None] - sums) / rest
+        return sums / total, outside, all_sums / everything
+
+
+def _compare_numbers(name, column, mass, weight, distance):
+    values = np.asarray(column, dtype=np.float64)
+    missing = np.isnan(values)
+    seen = ~missing
+    inside, outside, mean = _means(values[seen, None], mass[seen], weight[seen])
+    variance = weight[seen] @ (values[seen] - mean) ** 2 / max(weight[seen].sum(), 1e-300)
+    scale = np.sqrt(variance)
+    if scale > 0:
+        distance[seen] += np.nan_to_num((values[seen, None] - inside) / scale) ** 2
+    part = [[name], [name], inside, outside, [scale], [np.nan]]
+    if not missing.any():
+        return part
+    distance[missing] += 1.0
+    of_missing = _compare_shares([f"{name} missing"], name, missing[:, None], mass, weight)
+    return [np.concatenate(both) for both in zip(part, of_missing, strict=True)]
+
+
+def _compare_levels(name, column, mass, weight, distance):
+    values = np.asarray(column, dtype=object)
+    missing = np.fromiter(map(is_missing, values), dtype=bool, count=len(values))
+    levels = sorted(set(values[~missing]), key=str)
+    place = {level: j for j, level in enumerate(levels)}
+    names = [f"{name}={level}" for level in levels] + [f"{name} missing"] * bool(missing.any())
+    codes = np.array([place.get(value, len(levels)) for value in values])
+    one_hot = sparse.csr_array((np.ones(len(codes)), (np.arange(len(codes)), codes)))
+    part = _compare_shares(names, name, one_hot, mass, weight)
+    distance += 1.0 - np.nan_to_num(part[2])[codes]
+    return part
+
+
+def _compare_shares(names, column, indicators, mass, weight):
+    inside, outside, share = _means(indicators, mass, weight)
+    return [names, [column] * len(names), inside, outside, np.sqrt(share * (1 - share)), share]

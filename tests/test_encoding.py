@@ -1,0 +1,146 @@
+"""What default experts and gates make of identifiers, dates as strings and nullable columns."""
+
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.compose import make_column_transformer
+from sklearn.linear_model import Ridge
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder
+from sklearn.tree import DecisionTreeClassifier
+
+from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
+from skmoe._encoding import default_encoder, identifiers
+from skmoe.exceptions import LeftOutColumnsWarning
+
+N = 300
+
+
+def mixture(**params):
+    settings = {"n_experts": 2, "pooling": False, "n_init": 2, "random_state": 0}
+    return MixtureOfExpertsRegressor(**settings | params)
+
+
+def table(n_samples=N):
+    """A number, a kind, a name of each row, and a day."""
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame({"dose": rng.normal(size=n_samples)})
+    X["kind"] = rng.choice(["cat", "dog"], n_samples)
+    X["name"] = [f"patient {i}" for i in range(n_samples)]
+    X["day"] = pd.date_range("2020-01-01", periods=n_samples).strftime("%Y-%m-%d").to_numpy()
+    y = np.where(X["kind"] == "cat", 2.0, -2.0) * X["dose"] + 0.1 * rng.normal(size=n_samples)
+    return X, y
+
+
+@pytest.mark.parametrize("n_experts", [1, 2])
+def test_identifiers_and_dates_are_left_out_and_named(n_experts):
+    X, y = table()
+    few = mixture(n_experts=n_experts).fit(X[["dose", "kind"]], y)
+    with pytest.warns(
+        LeftOutColumnsWarning, match=r"\['name'\].* \['day'\], which hold dates"
+    ) as w:
+        moe = mixture(n_experts=n_experts).fit(X, y)
+    assert len(w) == 1
+    assert_array_equal(moe.predict(X), few.predict(X[["dose", "kind"]]))
+    names = [term for term in moe.coefficients().terms if "name" in term or "day" in term]
+    assert not names
+
+
+def test_the_gate_of_given_experts_leaves_them_out_too():
+    X, y = table()
+    with pytest.warns(LeftOutColumnsWarning, match="'name'"):
+        moe = MixtureOfExpertsClassifier(
+            [("a", tree()), ("b", tree())], n_init=1, cv=2, random_state=0
+        ).fit(X, y > 0)
+    assert moe.gate_[:-1].get_feature_names_out().tolist() == ["dose", "kind_cat", "kind_dog"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        MixtureOfExpertsClassifier([("a", tree())], cv=2).fit(X, y > 0)  # whose gate sees nothing
+
+
+def tree():
+    """A classifier of the numbers alone, which takes tables."""
+    dose = make_column_transformer(("passthrough", ["dose"]))
+    return make_pipeline(dose, DecisionTreeClassifier(max_depth=2))
+
+
+def test_a_table_of_nothing_else_is_refused():
+    X, y = table()
+    message = (
+        r"columns \['name', 'day'\] hold identifiers, free text or dates, and there are no oth"
+    )
+    with pytest.warns(LeftOutColumnsWarning), pytest.raises(ValueError, match=message):
+        mixture().fit(X[["name", "day"]], y)
+
+
+@pytest.mark.parametrize(
+    ("n_levels", "n_samples", "left_out"),
+    [(40, 50, False), (41, 50, True), (41, 409, True), (41, 410, False), (200, 3000, False)],
+)
+def test_categories_have_forty_levels_or_ten_rows_each(n_levels, n_samples, left_out):
+    levels = np.arange(n_samples) % n_levels
+    X = pd.DataFrame({"town": [f"town {j}" for j in levels]})
+    assert identifiers(X) == ((["town"], []) if left_out else ([], []))
+    assert identifiers(X.to_numpy(dtype=object)) == (([0], []) if left_out else ([], []))
+    X.loc[0] = None
+    assert identifiers(X.astype("category"))[1] == []
+
+
+@pytest.mark.parametrize(
+    ("form", "is_date"),
+    [
+        ("2020-{m:02}-{d:02}", True),
+        ("2020/{m}/{d} 12:30", True),
+        ("{d}.{m}.2020", True),
+        ("{m:02}/{d:02}/20", True),
+        ("10.{m}.{d}.5", False),
+        ("A-{m}-{d}", False),
+    ],
+)
+def test_dates_are_told_from_other_strings(form, is_date):
+    days = [form.format(m=m, d=d) for m in range(1, 13) for d in range(1, 29)]
+    X = pd.DataFrame({"day": days})
+    assert identifiers(X) == (([], ["day"]) if is_date else (["day"], []))
+
+
+def test_encoding_identifiers_takes_time_in_proportion_to_the_rows():
+    X, _ = table(100_000)
+    encoded = default_encoder(X[["dose", "kind", "name"]]).fit_transform(X)
+    assert encoded.shape == (100_000, 3)  # 80 GB otherwise
+
+
+NULLABLE = {
+    "Float64": lambda values: pd.array(values, dtype="Float64"),
+    "Int64": lambda values: pd.array(np.round(3 * values), dtype="Int64"),
+    "Int8": lambda values: pd.array(np.round(3 * values), dtype="Int8"),
+    "boolean": lambda values: pd.array(values > 0, dtype="boolean"),
+    "string": lambda values: pd.array(np.where(values > 0, "a", "b"), dtype="string"),
+    "object": lambda values: pd.Series(np.where(values > 0, "a", "b"), dtype=object).array,
+}
+
+
+@pytest.mark.parametrize("dtype", NULLABLE)
+def test_nullable_columns_with_missing_values_fit(dtype):
+    X, y = table()
+    X = X[["dose", "kind"]].assign(extra=NULLABLE[dtype](X["dose"].to_numpy()))
+    X.loc[::9, "extra"] = pd.NA
+    before = X.copy()
+    moe = mixture().fit(X, y)
+    plain = X.assign(extra=X["extra"].astype(object).where(X["extra"].notna(), np.nan))
+    if dtype in ("Float64", "Int64", "Int8", "boolean"):
+        plain["extra"] = plain["extra"].astype(float)
+    assert_allclose(moe.predict(X), mixture().fit(plain, y).predict(plain), rtol=1e-6, atol=1e-9)
+    assert moe.predict(X.iloc[:1]).shape == moe.predict(X.iloc[1:2]).shape == (1,)
+    pd.testing.assert_frame_equal(X, before)
+
+
+def test_nullable_columns_reach_pipelines_with_missing_values_as_nan():
+    X, y = table()
+    X = X[["dose", "kind"]].astype({"kind": "string"})
+    X.loc[::9, "kind"] = pd.NA
+    encode = make_column_transformer((OneHotEncoder(), ["kind"]), remainder="passthrough")
+    moe = mixture(experts=make_pipeline(encode, Ridge()), pooling="auto").fit(X, y)
+    assert moe.coefficients().terms[1:4] == ["kind=cat", "kind=dog", "kind missing"]

@@ -1,0 +1,190 @@
+"""Profiles of experts: shares, means and lifts as pandas computes them."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.testing import assert_allclose
+from scipy import sparse
+from sklearn.linear_model import LogisticRegression, Ridge
+
+from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
+from skmoe.gates import ConstantGate
+
+
+def table_of_two_regimes(n_samples=400):
+    """Old rows are mostly of the high kind; a hole in every seventh age."""
+    rng = np.random.default_rng(0)
+    age = rng.normal(40, 10, n_samples)
+    kinds = np.where(age > 40, "high", rng.choice(["low", "mid"], n_samples))
+    X = pd.DataFrame({"age": age, "kind": kinds, "member": rng.uniform(size=n_samples) < 0.3})
+    X["noise"] = rng.normal(size=n_samples)
+    y = np.where(age > 40, 10.0, -10 + X["noise"]) + rng.normal(size=n_samples)
+    X.loc[::7, "age"] = np.nan
+    X.loc[3::50, "kind"] = None
+    return X, pd.Series(y, name="income")
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    X, y = table_of_two_regimes()
+    moe = MixtureOfExpertsRegressor(n_experts=2, pooling=False, n_init=3, random_state=0)
+    return moe.fit(X, y), X, y
+
+
+def test_shares_and_means_are_weighted_by_responsibility(fitted):
+    moe, X, y = fitted
+    weight = np.random.default_rng(1).uniform(0.5, 2, len(y))
+    profiles = moe.expert_profiles(X, y, weight).profiles
+    resp = moe.responsibilities(X, y) * weight[:, None]
+    shares = resp.sum(axis=0) / weight.sum()
+    assert [p.expert for p in profiles] == [f"expert{k}" for k in np.argsort(-shares)]
+    for profile in profiles:
+        k = int(profile.expert[-1])
+        assert_allclose(profile.share, shares[k])
+        assert_allclose(profile.rows, resp[:, k].sum())
+        assert_allclose(profile.target, np.average(y, weights=resp[:, k]))
+        predicted = np.average(moe.predict_experts(X)[:, k], weights=resp[:, k])
+        assert_allclose(profile.prediction, predicted)
+
+
+def test_differences_and_lifts_are_those_of_pandas(fitted):
+    moe, X, y = fitted
+    frame = moe.expert_profiles(X, y).to_frame()
+    resp = moe.responsibilities(X, y)
+    levels = pd.get_dummies(X[["kind", "member"]].astype(object), prefix_sep="=", dtype=float)
+    levels["age missing"], levels["kind missing"] = X["age"].isna(), X["kind"].isna()
+    assert set(frame.loc["expert0"].index) == {"age", "noise", *levels.columns}
+    for k in range(2):
+        of_expert = frame.loc[f"expert{k}"]
+        for name, column in {"age": X["age"], "noise": X["noise"], **levels.astype(float)}.items():
+            seen = column.notna()
+            inside = np.average(column[seen], weights=resp[seen, k])
+            outside = np.average(column[seen], weights=1 - resp[seen, k])
+            row = of_expert.loc[name]
+            assert_allclose([row["inside"], row["outside"]], [inside, outside])
+            assert_allclose(row["difference"], (inside - outside) / column.std(ddof=0))
+            lift = inside / column.mean() if name in levels else np.nan
+            assert_allclose(row["lift"], lift)
+        assert of_expert["difference"].abs().round(9).is_monotonic_decreasing
+
+
+def test_without_a_target_rows_belong_where_the_gate_sends_them(fitted):
+    moe, X, _ = fitted
+    profiles = moe.expert_profiles(X).profiles
+    gate_proba = moe.gate_proba(X)
+    for profile in profiles:
+        k = int(profile.expert[-1])
+        assert_allclose(profile.share, gate_proba[:, k].mean())
+        assert profile.target is None
+
+
+def test_probabilities_of_classes_are_told_with_what_is_observed(fitted):
+    _, X, y = fitted
+    X, labels = X[["noise"]], np.where(y > 0, "rich", "poor")
+    gate = ConstantGate()
+    moe = MixtureOfExpertsClassifier(LogisticRegression(), 1, gate=gate, pooling=False)
+    profile = moe.fit(X, labels).expert_profiles(X, labels).profiles[0]
+    assert_allclose(profile.prediction, moe.predict_proba(X).mean(axis=0))
+    assert_allclose(profile.target, pd.Series(labels).value_counts(normalize=True).sort_index())
+    text = str(moe.expert_profiles(X, labels))
+    assert text.startswith("expert0: 100% of the rows (400), predicts ")
+    assert "poor " in text
+    assert "(observed " in text
+
+
+def test_a_typical_row_is_one_of_its_own_near_the_average(fitted):
+    moe, X, y = fitted
+    X = X.set_index(np.array([f"row {i}" for i in range(len(X))]))
+    resp = moe.responsibilities(X, y)
+    for profile in moe.expert_profiles(X, y).profiles:
+        k, row = int(profile.expert[-1]), X.index.get_loc(profile.typical)
+        assert resp[row].argmax() == k
+        assert profile.typical_values["kind"] == X["kind"].iloc[row]
+        own = resp[:, k] > 0.5
+        assert abs(X["noise"].iloc[row] - X["noise"][own].mean()) < 0.5
+        assert X["kind"].iloc[row] == X["kind"][own].mode()[0]
+
+
+def test_the_table_names_what_differs_first(fitted):
+    moe, X, y = fitted
+    profiles = moe.expert_profiles(X, y)
+    lines = str(profiles).splitlines()
+    assert lines[0].split() == ["its", "rows", "other", "rows", "difference", "lift"]
+    assert lines[1].startswith("expert0: 5")
+    assert "on average (observed" in lines[1]
+    assert [line.split()[0] for line in lines[2:4]] == ["kind=high", "age"]
+    assert not any(line.startswith("  noise") for line in lines)  # which differs by chance
+    assert [line.startswith("  typical row ") for line in lines].count(True) == 2
+    assert lines[-1].startswith("difference: in standard deviations")
+    assert "<caption>expert0: 5" in profiles._repr_html_()
+
+
+def test_of_two_levels_one_is_printed_and_of_more_two(fitted):
+    moe, X, y = fitted
+    given = np.column_stack([X["kind"] != "high", X["kind"] == "high"]).astype(float)
+    X = X.assign(home=np.where(given[:, 0] > 0, "city", "village"))
+    lines = str(moe.expert_profiles(X[moe.feature_names_in_], y, responsibilities=given,
+                                    described_by=X[["home", "kind"]])).splitlines()  # fmt: skip
+    first = lines[2 : [line.startswith("  typical row") for line in lines].index(True)]
+    assert [line.split()[0] for line in first] == ["home=city", "kind=high", "kind=mid"]
+    assert first[0].split()[1:] == ["100%", "0%", "+2.0", f"{1 / given[:, 0].mean():.2g}"]
+    assert first[1].split()[-1] == "<0.01"
+
+
+def test_arrays_and_several_outputs():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(200, 2))
+    y = np.column_stack([np.where(X[:, 0] > 0, 5.0, 0.0), X[:, 1]]) + rng.normal(size=(200, 2))
+    moe = MixtureOfExpertsRegressor(Ridge(), 2, n_init=2, random_state=0).fit(X, y)
+    profiles = moe.expert_profiles(X, y)
+    assert profiles.profiles[0].prediction.shape == (2,)
+    assert "predicts output 0 " in str(profiles)
+
+
+def test_rows_may_be_described_by_other_columns(fitted):
+    _, X, y = fitted
+    scaled = (X[["noise"]] - 3) / 7
+    moe = MixtureOfExpertsRegressor(Ridge(), 2, n_init=2, random_state=0).fit(scaled, y)
+    described = moe.expert_profiles(scaled, y, described_by=X).to_frame()
+    assert {"age", "kind=high", "noise"} <= set(described.loc["expert0"].index)
+    of_noise = moe.expert_profiles(scaled, y).to_frame().xs("noise", level="feature")
+    assert_allclose(7 * of_noise["inside"] + 3, described.xs("noise", level="feature")["inside"])
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        moe.expert_profiles(scaled, y, described_by=X[:10])
+
+
+def test_responsibilities_may_be_given(fitted):
+    moe, X, y = fitted
+    given = np.random.default_rng(0).dirichlet([1, 1], size=len(y))
+    for target in (y, None):
+        profiles = moe.expert_profiles(X, target, responsibilities=given).profiles
+        shares = {profile.expert: profile.share for profile in profiles}
+        assert_allclose([shares["expert0"], shares["expert1"]], given.mean(axis=0))
+    with pytest.raises(ValueError, match=r"\(400, 2\) is needed"):
+        moe.expert_profiles(X, y, responsibilities=given[:5])
+
+
+def test_identifiers_are_not_compared(fitted):
+    moe, X, y = fitted
+    name = [f"name {i}" for i in range(len(X))]
+    profiles = moe.expert_profiles(X, y, described_by=X.assign(name=name))
+    assert not profiles.to_frame().index.get_level_values(1).str.startswith("name").any()
+    assert "name " in profiles.profiles[0].typical_values["name"]
+
+
+def test_sparse_columns_are_refused():
+    X = sparse.random(100, 3, density=0.5, random_state=0, format="csr")
+    moe = MixtureOfExpertsRegressor(Ridge(), 1, gate=ConstantGate(), cv=2).fit(X, np.arange(100))
+    with pytest.raises(ValueError, match="needs dense columns"):
+        moe.expert_profiles(X)
+
+
+@pytest.mark.parametrize("likelihood", ["poisson", "log_normal", "student_t"])
+def test_predictions_are_in_the_units_of_the_target(likelihood):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(300, 1))
+    y = rng.poisson(np.exp(1 + 0.3 * X[:, 0])) + 1.0
+    moe = MixtureOfExpertsRegressor(n_experts=1, likelihood=likelihood).fit(X, y)
+    profile = moe.expert_profiles(X, y).profiles[0]
+    assert_allclose(profile.prediction, moe.predict(X).mean())
+    assert_allclose(profile.prediction, y.mean(), rtol=0.1)

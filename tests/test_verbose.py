@@ -1,0 +1,134 @@
+"""What a fit prints: nothing unasked; else every start, stage and iteration, in numbers."""
+
+import numpy as np
+import pytest
+from sklearn.ensemble import RandomForestRegressor
+from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
+from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
+
+from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
+from skmoe._em import progress as progress_module
+from skmoe.gates import ConstantGate
+
+RNG = np.random.default_rng(0)
+X = RNG.uniform(-1, 1, size=(200, 2))
+Y = np.where(X[:, 0] > 0, 2.0, -2.0) * X[:, 1] + 0.1 * RNG.normal(size=200)
+
+FITS = {
+    "pooled": (MixtureOfExpertsRegressor, {}),
+    "classes": (MixtureOfExpertsClassifier, {}),
+    "lines": (MixtureOfExpertsRegressor, {"pooling": False}),
+    "one start": (MixtureOfExpertsRegressor, {"pooling": False, "n_init": 1}),
+    "clones": (
+        MixtureOfExpertsRegressor,
+        {"experts": DecisionTreeRegressor(max_depth=2), "specialisation": 1},
+    ),
+    "list": (
+        MixtureOfExpertsRegressor,
+        {
+            "experts": [("ridge", Ridge()), ("tree", DecisionTreeRegressor(max_depth=2))],
+            "specialisation": 1,
+        },
+    ),
+    "stacked": (
+        MixtureOfExpertsRegressor,
+        {
+            "experts": [("ridge", Ridge()), ("tree", DecisionTreeRegressor(max_depth=2))],
+            "specialisation": 0,
+        },
+    ),
+    "stacked classes": (
+        MixtureOfExpertsClassifier,
+        {
+            "experts": [("line", LogisticRegression()), ("tree", DecisionTreeClassifier())],
+            "specialisation": 0,
+        },
+    ),
+    "specialists": (
+        MixtureOfExpertsRegressor,
+        {"experts": DecisionTreeRegressor(max_depth=2)},
+    ),
+    "router noise": (
+        MixtureOfExpertsRegressor,
+        {"experts": LinearRegression(), "top_k": 1, "router_noise": 0.5, "n_init": 1},
+    ),
+}
+
+
+AT_ONCE = ("stacked", "stacked classes", "specialists")  # without iterations
+IN_FOLDS = ("clones", "list", *AT_ONCE)
+
+
+def fit(name, **params):
+    make, own = FITS[name]
+    settings = {"n_experts": None if isinstance(own.get("experts"), list) else 2, "n_init": 3}
+    y = Y if make is MixtureOfExpertsRegressor else Y > 0
+    return make(**settings | {"random_state": 0, "cv": 2} | own | params).fit(X, y)
+
+
+def quick(name):
+    return {} if name in IN_FOLDS else {"cv": "auto"}
+
+
+@pytest.mark.parametrize("name", FITS)
+def test_a_fit_speaks_when_asked_and_of_numbers_alone(name, capsys):
+    moe = fit(name, verbose=1, **quick(name))
+    text = capsys.readouterr().out
+    assert text.startswith("Fitting 2 experts")
+    assert "nan" not in text
+    assert f"lower bound {moe.lower_bound_:.6f}" in text
+    if name not in AT_ONCE:
+        iterations = [line for line in text.splitlines() if line.startswith("  Iteration ")]
+        assert len(iterations) == moe.n_iter_
+        for line, objective in zip(iterations, moe.lower_bounds_, strict=True):
+            assert f"lower bound {objective:.6f}" in line
+        assert ["gain" in line for line in iterations] == [False] + [True] * (moe.n_iter_ - 1)
+    starts = {line.split()[1] for line in text.splitlines() if line.startswith("  Start ")}
+    without = ("stacked", "stacked classes", "one start", "router noise")
+    assert len(starts) == (0 if name in without else 3)
+
+
+@pytest.mark.parametrize("name", FITS)
+def test_a_fit_is_silent_unasked(name, capsys):
+    fit(name, **quick(name))
+    assert capsys.readouterr().out == ""
+
+
+def test_iterations_are_printed_at_intervals(capsys):
+    moe = fit("one start", verbose=1, verbose_interval=3, cv="auto")
+    lines = capsys.readouterr().out.splitlines()
+    numbers = [int(line.split()[1]) for line in lines if line.startswith("  Iteration ")]
+    assert numbers == [1, *range(3, moe.n_iter_ + 1, 3)]
+
+
+def test_starts_are_told_with_their_objectives(capsys):
+    moe = fit("lines", verbose=1, cv="auto")
+    text = capsys.readouterr().out
+    for number, path in enumerate(moe.start_lower_bounds_):
+        assert f"  Start {number + 1}\t lower bound {max(path):.6f}\t {len(path)} iter" in text
+
+
+def test_every_number_of_experts_that_pooling_tries_is_told(capsys):
+    moe = fit("pooled", verbose=1, cv="auto")
+    text = capsys.readouterr().out
+    for n_experts, evidence in moe.log_evidence_.items():
+        plural = "" if n_experts == 1 else "s"
+        assert f"  {n_experts} expert{plural} pooled\t log-evidence {evidence:.6f}" in text
+    assert "Kept 2 experts" in text
+
+
+def test_a_long_search_speaks_after_two_seconds_of_silence(capsys, monkeypatch):
+    clock = iter(np.arange(0.0, 1e6, 3.0))
+    monkeypatch.setattr(progress_module.time, "monotonic", lambda: next(clock))
+    fit("pooled", verbose=1, cv="auto")
+    text = capsys.readouterr().out
+    assert "  Trying 2 experts\t lower bound " in text
+    assert "\t goes on\n" in text
+
+
+def test_one_expert_has_one_iteration_to_tell(capsys):
+    forest = RandomForestRegressor(20, random_state=0)
+    MixtureOfExpertsRegressor(forest, 1, gate=ConstantGate(), verbose=1, cv=2).fit(X, Y)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "Fitting 1 expert on 200 rows"
+    assert lines[1].startswith("  Iteration 1\t lower bound ")

@@ -37,15 +37,10 @@ from ._experts.folds import Splitting
 from ._experts.traits import draw_seeds
 from ._fitted import FittedMixture
 from ._many_rows import fit_many
-from ._parameters import (
-    ExpertParameters,
-    check_alternatives,
-    check_rows,
-    pools,
-    training_of,
-)
+from ._parameters import ExpertParameters, check_rows
 from ._report import report_training
 from ._rows.files import is_elsewhere
+from ._training import check_alternatives, pools, training_of
 from ._updates.stream import Stream
 from .exceptions import ExpertCollapseWarning, ScaleFloorWarning, warn_user
 from .gates import SoftmaxGate

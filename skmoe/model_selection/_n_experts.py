@@ -14,7 +14,8 @@ from .._display import html_table, text_table
 from .._experts.folds import in_sample, make_folds
 from .._experts.traits import seed_estimator
 from .._parallel import jobs
-from .._parameters import ExpertParameters, pools
+from .._parameters import ExpertParameters
+from .._training import pools
 
 CRITERIA = ("bic", "icl", "aic")
 FEW = 0.2  # parameters for a row, beyond which "auto" trusts no information criterion

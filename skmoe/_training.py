@@ -1,0 +1,151 @@
+"""Which way a mixture is trained: pooled, by EM, as a stack, or as specialists."""
+
+import numpy as np
+from scipy import sparse
+from sklearn.base import ClassifierMixin
+
+from ._experts.families import is_linear
+from ._experts.fitting import split_last, supports_warm_start
+from ._experts.traits import STACK, has_own_density, is_frozen
+from .gates import ConstantGate, SoftmaxGate
+from .likelihoods import Categorical, Gamma, Gaussian, Poisson
+
+MOST_POOLED_ROWS = 10_000  # by "auto": beyond, it costs more than it tells
+
+
+def pools(mixture, X, y, groups=None):
+    """Whether ``fit`` pools the experts: where ``pooling`` says so, or "auto" finds it available.
+
+    Parameters
+    ----------
+    mixture : BaseMixtureOfExperts
+        Unfitted.
+    X, y, groups : array-like
+        As ``fit`` was given them.
+
+    Raises
+    ------
+    ValueError
+        If pooling is asked for, and not available.
+    """
+    if not mixture.pooling:
+        return False
+    wanted = _wanted_by_pooling(mixture, X, groups)
+    if isinstance(mixture.pooling, str):
+        return all(wanted.values()) and max(np.asarray(y).shape[:1], default=0) <= MOST_POOLED_ROWS
+    _check_wanted(f"pooling={mixture.pooling}", wanted, "pooling=False")
+    return True
+
+
+def check_alternatives(mixture, X, subject):
+    """Raise a ValueError if what ``fit`` is asked for is unknown to an alternative to plain EM.
+
+    Parameters
+    ----------
+    mixture : BaseMixtureOfExperts
+        Unfitted.
+    X, subject : array-like
+        As ``fit`` was given them.
+    """
+    if mixture.specialisation == 0:
+        wanted = _wanted_by_stacking(mixture, X, subject)
+        _check_wanted("specialisation=0", wanted, "specialisation=1")
+
+
+def training_of(mixture, rows):
+    """How ``fit`` trains experts that are not pooled: "em", "stacking" or "specialists".
+
+    ``specialisation="auto"`` is EM where experts are linear, ready or go on from iteration to
+    iteration, for clones of a classifier, and where a parameter or the rows ask for what only EM
+    takes.
+
+    Parameters
+    ----------
+    mixture : BaseMixtureOfExperts
+        Unfitted.
+    rows : Rows
+        Checked.
+    """
+    if not isinstance(mixture.specialisation, str):
+        return "em" if mixture.specialisation == 1 else "stacking"
+    _, templates = mixture._expert_list()
+    is_prefit = isinstance(mixture.cv, str) and mixture.cv == "prefit"
+    is_stream = mixture._buffer is not None
+    if rows.y.ndim > 1 or is_stream or is_prefit or all(map(_is_meant_for_em, templates)):
+        return "em"
+    if isinstance(mixture.experts, list):
+        wanted = _wanted_by_stacking(mixture, rows.X, rows.subject)
+        return "stacking" if all(wanted.values()) else "em"
+    wanted = _wanted_out_of_fold(mixture, rows.X, rows.subject)
+    is_one_of_one = len(templates) == 1 or has_own_density(templates[0])
+    is_available = not isinstance(mixture, ClassifierMixin) and not is_one_of_one
+    return "specialists" if is_available and all(wanted.values()) else "em"
+
+
+def _is_meant_for_em(expert):
+    """Whether it is solved in sample, ready, or goes on in each iteration from the last."""
+    return is_linear(expert) or is_frozen(expert) or supports_warm_start(expert)
+
+
+def _check_wanted(what, wanted, instead):
+    lacking = [each for each, is_given in wanted.items() if not is_given]
+    if lacking:
+        raise ValueError(
+            f"{what} needs {'; '.join(lacking)}. Set that, or set {instead} for maximum "
+            "likelihood by EM, which takes all of these."
+        )
+
+
+def _wanted_by_pooling(mixture, X, groups):
+    likelihood, gate = mixture._likelihood(), split_last(mixture.gate)[1]
+    is_gaussian = (
+        type(likelihood) is Gaussian
+        and isinstance(likelihood.scale, str)
+        and likelihood.scale in ("expert", "shared")
+        and likelihood.covariance == "diag"
+    )
+    is_known = is_gaussian or type(likelihood) in (Categorical, Gamma, Poisson)
+    is_softmax = type(gate) is SoftmaxGate and (gate.l1_ratio == 0 or gate.alpha == 0)
+    is_automatic = isinstance(mixture.cv, str) and mixture.cv == "auto"
+    return {
+        "experts=None, which are linear": mixture.experts is None,
+        "likelihood='auto', 'gaussian', Gaussian('shared'), 'poisson' or 'gamma'": is_known,
+        "calibration='auto'": mixture.calibration == "auto",
+        "the gate None, SoftmaxGate() with l1_ratio=0 or ConstantGate()": (
+            gate is None or is_softmax or type(gate) is ConstantGate
+        ),
+        "cv='auto'": mixture.cv is False or is_automatic,
+        "top_k=None": mixture.top_k is None,
+        "load_balance=0": mixture.load_balance == 0,
+        "no groups, which are for folds": groups is None,
+        "all rows at once, as fit has them": mixture._buffer is None,
+        "dense X, none that is sparse": not sparse.issparse(X),
+    }
+
+
+def _wanted_by_stacking(mixture, X, subject):
+    names, templates = mixture._expert_list()
+    return {
+        "a list of two named experts or more": isinstance(mixture.experts, list) and len(names) > 1,
+        f"another name than {STACK!r} for its experts": STACK not in names,
+        "experts that are no mixtures": not any(map(has_own_density, templates)),
+        **_wanted_out_of_fold(mixture, X, subject),
+    }
+
+
+def _wanted_out_of_fold(mixture, X, subject):
+    """What gate and scales need that are learned from out-of-fold predictions alone."""
+    classifies = isinstance(mixture, ClassifierMixin)
+    return {
+        "likelihood='auto' or 'student_t'": (
+            classifies or mixture.likelihood in ("auto", "student_t")
+        ),
+        "the default gate": mixture.gate is None,
+        "out-of-fold predictions, so no cv=False": mixture.cv is not False,
+        "shared_effects=None": not mixture._shared_effects(),
+        "top_k=None": mixture.top_k is None,
+        "load_balance=0": mixture.load_balance == 0,
+        "warm_start=False": not mixture.warm_start,
+        "rows that are independent, without subject": subject is None,
+        "dense X, none that is sparse": not sparse.issparse(X),
+    }

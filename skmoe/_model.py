@@ -12,7 +12,13 @@ from sklearn.pipeline import Pipeline
 
 from ._data import Subjects
 from ._experts.fitting import split_last
-from ._experts.prediction import columns_seen, expert_prediction, predict_linear
+from ._experts.prediction import (
+    columns_seen,
+    expert_prediction,
+    is_stack_of,
+    predict_linear,
+    stacked_prediction,
+)
 from ._experts.traits import has_own_density
 from ._kernels._estep import e_step
 from ._numerics.statistics import independent_columns
@@ -101,9 +107,12 @@ class Model(ABC):
         if routes is None:
             routes = Routes.to_all(X.shape[0], len(self.experts))
         shape = self.prediction_shape
+        predictions = np.empty((*routes.shape, *shape))
 
         def predict(k, rows):
-            expert = self.experts[k]
+            expert, before = self.experts[k], self.experts[:k]
+            if rows is None and not leave_out and is_stack_of(expert, before):
+                return stacked_prediction(expert, predictions[:, :k])
             prediction = expert_prediction(
                 self.names[k], expert, take_rows(X, rows), shape, self.classes
             )
@@ -112,7 +121,7 @@ class Model(ABC):
             )
 
         asked = [k for k in range(len(self.experts)) if k not in leave_out]
-        return routes.fill(np.empty((*routes.shape, *shape)), predict, only=asked)
+        return routes.fill(predictions, predict, only=asked)
 
     def row_scale(self, X):
         """Factors (n, 1) of the scales where these depend on the row, or None."""

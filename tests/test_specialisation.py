@@ -199,6 +199,20 @@ def test_a_constant_target_is_predicted(value):
     assert np.isfinite(moe.oof_score_)
 
 
+def test_each_expert_is_asked_once_for_itself_and_the_stack(monkeypatch):
+    X, y, _, _ = heteroscedastic(150, seed=0)
+    moe = unlike(cv=3).fit(X, y)
+    by_itself = moe.experts_[-1].predict(X)
+    asked, predict = [], KNeighborsRegressor.predict
+    monkeypatch.setattr(
+        KNeighborsRegressor, "predict", lambda self, X: asked.append(len(X)) or predict(self, X)
+    )
+    np.testing.assert_allclose(moe.predict_experts(X)[:, -1], by_itself, rtol=1e-12)
+    assert asked == [150]
+    moe.remove_expert("tree")
+    np.testing.assert_allclose(moe.predict_experts(X)[:, -1], by_itself, rtol=1e-12)
+
+
 # Weights, folds, jobs ------------------------------------------------------------------------
 
 

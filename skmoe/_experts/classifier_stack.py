@@ -171,7 +171,17 @@ class ClassifierStack(ClassifierMixin, BaseEstimator):
             Rows sum to one.
         """
         proba = [aligned_proba(each, X, self.classes_) for each in self.estimators_]
-        return np.exp(Combination(self.weights_, self.coef_).log_proba(np.stack(proba, axis=1)))
+        return self.combine(np.stack(proba, axis=1))
+
+    def combine(self, proba):
+        """Combined probabilities (n_samples, n_classes) from those of the classifiers.
+
+        Parameters
+        ----------
+        proba : ndarray of shape (n_samples, n_estimators, n_classes)
+            Columns follow ``classes_``.
+        """
+        return np.exp(Combination(self.weights_, self.coef_).log_proba(proba))
 
     def predict(self, X):
         """Predict the most probable class.

@@ -26,6 +26,20 @@ def own_log_proba(proba, y):
     return np.log(np.maximum(proba[np.arange(len(y)), y], np.finfo(float).tiny))
 
 
+def is_stack_of(estimator, experts):
+    """Whether it combines what these very experts predict."""
+    combined = getattr(estimator, "estimators_", None)
+    if not isinstance(combined, list) or len(combined) != len(experts) or not experts:
+        return False
+    return all(a is b for a, b in zip(combined, experts, strict=True))
+
+
+def stacked_prediction(stack, predictions):
+    """What a stack predicts, from the predictions (n, K, ...) of its members."""
+    combine = getattr(stack, "combine", None)  # of classes
+    return stack.final_estimator_.predict(predictions) if combine is None else combine(predictions)
+
+
 def expert_prediction(name, estimator, X, y_shape, classes):
     """Prediction of one expert for some rows, checked.
 

@@ -30,7 +30,8 @@ def table(n_samples=N):
     X = pd.DataFrame({"dose": rng.normal(size=n_samples)})
     X["kind"] = rng.choice(["cat", "dog"], n_samples)
     X["name"] = [f"patient {i}" for i in range(n_samples)]
-    X["day"] = pd.date_range("2020-01-01", periods=n_samples).strftime("%Y-%m-%d").to_numpy()
+    days = pd.date_range("2020-01-01", periods=min(n_samples, 10_000)).strftime("%Y-%m-%d")
+    X["day"] = np.resize(days.to_numpy(dtype=object), n_samples)
     y = np.where(X["kind"] == "cat", 2.0, -2.0) * X["dose"] + 0.1 * rng.normal(size=n_samples)
     return X, y
 
@@ -106,7 +107,7 @@ def test_dates_are_told_from_other_strings(form, is_date):
     assert identifiers(X) == (([], ["day"]) if is_date else (["day"], []))
 
 
-def test_encoding_identifiers_takes_time_in_proportion_to_the_rows():
+def test_a_name_of_each_of_many_rows_makes_no_columns():
     X, _ = table(100_000)
     encoded = default_encoder(X[["dose", "kind", "name"]]).fit_transform(X)
     assert encoded.shape == (100_000, 3)  # 80 GB otherwise

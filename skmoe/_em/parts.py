@@ -309,8 +309,8 @@ class Parts:
         order : ndarray of shape (n_experts,)
             New expert ``j`` is old expert ``order[j]``.
         """
-        if isinstance(self.templates[0], Pipeline):  # each expert has transformers of its own
-            return None
+        if isinstance(self.templates[0], Pipeline) and self.transformer is None:
+            return None  # each expert has transformers of its own
         experts = self._make_solved(data, None, 0)
         if experts is None:
             return None

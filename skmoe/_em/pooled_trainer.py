@@ -213,7 +213,7 @@ class PooledTrainer(Trainer):
 
     def _note(self, problem):
         """Write down the evidence for so many experts."""
-        k, evidence = problem.experts.n_experts, problem.evidence
+        k, evidence = int(problem.experts.n_experts), problem.evidence
         self.log_evidence[k] = max(evidence, self.log_evidence.get(k, evidence))
         self.progress.say(f"  {count(k).capitalize()} pooled\t log-evidence {evidence:.6f}")
 

@@ -186,6 +186,7 @@ class StackedTrainer(Trainer):
     def _has_linear_regimes(self):
         """Whether the log-likelihood of linear experts, less BIC's penalty, is above the score."""
         linear, weight = train_surrogate(self), self.data.weight
+        self.ends, self.paths = [], []  # nothing goes on from there
         n_columns, total = self.data.columns.shape[1] + 1, weight.sum()
         n_functions = linear.experts.n_functions * self.n_experts + self.n_experts - 1
         n_parameters = n_columns * n_functions + linear.likelihood.n_parameters_

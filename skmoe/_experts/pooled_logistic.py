@@ -229,4 +229,5 @@ class PooledLogisticExperts(PooledInSteps, LogisticExperts):
     def is_one_expert(self):
         """Whether no more experts than classes ignore the rows: the gate is the regression then."""
         slopes = (self.tau + self.rho)[:, :-1]
-        return self.n_experts <= self.n_classes and bool((slopes < NO_SLOPE).all())
+        is_gate_alone = 1 < self.n_experts <= self.n_classes
+        return is_gate_alone and bool((slopes < NO_SLOPE).all())

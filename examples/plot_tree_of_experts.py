@@ -14,11 +14,16 @@ Here a tree is grown level by level, until held-out rows say that it is deep eno
 # Four planes, two to the left and two to the right, where the border between the two lies
 # elsewhere. Each border is a straight line, which is what a softmax gate draws.
 
+import warnings
+
 import matplotlib.pyplot as plt
 import numpy as np
 
 from skmoe import MixtureOfExpertsRegressor
+from skmoe.exceptions import ExpertCollapseWarning
 from skmoe.metrics import log_score
+
+warnings.simplefilter("ignore", ExpertCollapseWarning)  # of leaves that no region needs
 
 
 def draw(n_samples, seed):

@@ -622,3 +622,20 @@ def test_sparse_mixture_streams_under_its_own_routes():
     error = y - np.take_along_axis(moe.predict_experts(X), experts, axis=1)[:, 0]
     served = np.sqrt(np.bincount(experts[:, 0], error**2) / np.bincount(experts[:, 0]))
     assert_allclose(moe.likelihood_.scale_, served, rtol=0.25)
+
+
+@pytest.mark.parametrize("is_classifier", [False, True])
+def test_a_default_fit_on_a_mixed_table_goes_on_with_batches(is_classifier):
+    pd = pytest.importorskip("pandas")
+    rng = np.random.default_rng(0)
+    X = rng.uniform(-2, 2, size=(900, 2))
+    value = np.where(X[:, 0] > 0, 2 * X[:, 1], -1 - X[:, 1]) + 0.1 * rng.normal(size=900)
+    table = pd.DataFrame({"a": X[:, 0], "b": X[:, 1], "kind": np.where(X[:, 1] > 1, "u", "v")})
+    make = MixtureOfExpertsClassifier if is_classifier else MixtureOfExpertsRegressor
+    y = value > 0 if is_classifier else value
+    moe = make(random_state=0).fit(table[:600], y[:600])
+    before = moe.score(table, y)
+    for start in (600, 700, 800):
+        moe.partial_fit(table[start : start + 100], y[start : start + 100])
+    assert moe.n_samples_seen_ == 900
+    assert moe.score(table, y) > before - 0.01

@@ -443,6 +443,16 @@ def test_a_number_is_how_far_experts_may_differ(own_variance):
         assert own_variance < 1
 
 
+@pytest.mark.parametrize("n_classes", [2, 3])
+@pytest.mark.parametrize("seed", range(3))
+def test_labels_that_are_noise_are_one_expert(n_classes, seed):
+    rng = np.random.default_rng(seed)
+    X, y = rng.normal(size=(80, 3)), rng.integers(0, n_classes, size=80)
+    moe = pooled(n_experts=4).fit(X, y)
+    assert len(moe.experts_) == 1
+    assert moe.log_evidence_[1] == max(moe.log_evidence_.values())
+
+
 @pytest.mark.parametrize(
     ("rates", "n_found"), [((0.15, 0.85), 2), ((0.05, 0.5, 0.95), 3), ((0.5,), 1)]
 )

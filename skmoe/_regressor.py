@@ -522,6 +522,9 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
     def predict_experts(self, X):
         """Prediction of each expert for each row.
 
+        Of pooled counts and positive targets it is the mean at the posterior means of the
+        coefficients; ``predict`` averages over what is not known of these as well.
+
         Parameters
         ----------
         X : array-like or DataFrame of shape (n_samples, n_features)

@@ -12,11 +12,7 @@ OPTIONAL = ("polars", "pyarrow", "dask", "lightgbm", "xgboost", "catboost")  # o
 def show_versions():
     """Print the versions of skmoe, of Python and of what they depend on, for bug reports.
 
-    Below those of skmoe stands what :func:`sklearn.show_versions` prints.
-
-    See Also
-    --------
-    sklearn.show_versions : The same for scikit-learn.
+    Below those of skmoe stands what ``sklearn.show_versions`` prints.
 
     Examples
     --------

@@ -19,12 +19,14 @@ from ._rows.blocks import IterableRows
 from ._rows.files import Files
 from ._rows.look import LookParameters, first_look, weigh_sample
 from ._tables import HEAVIEST, check_sizes
+from ._training import check_wanted
 from .gates import ConstantGate, SoftmaxGate
 from .likelihoods import Categorical, Gaussian
 
+NEED = "Rows that are not in memory need"
 INSTEAD = (
     "Set that, or fit on a sample of the rows in memory, or batch by batch with partial_fit, "
-    "where the mixture has it"
+    "where the mixture has it."
 )
 
 
@@ -45,7 +47,7 @@ def fit_many(mixture, X, y, sample_weight, others, tasks):
     settings = Settings.of(mixture)
     settings.warn_of_no_effect()
     names, templates = mixture._expert_list()
-    _check_wanted(_wanted_of_parameters(mixture, templates[0], others))
+    check_wanted(NEED, _wanted_of_parameters(mixture, templates[0], others), INSTEAD)
     source = open_rows(X, y, sample_weight, classifies=is_classifier(mixture))
     look, rows = _look_at(mixture, source, len(names))
     fold_seed, gate_seed, start_seed, expert_seed = draw_seeds(mixture.random_state, 4)
@@ -68,8 +70,8 @@ def fit_many(mixture, X, y, sample_weight, others, tasks):
             not is_softmax or n_coefficients * len(names) <= NEWTON_LIMIT
         ),
     }
-    _check_wanted(wanted)
-    _check_wanted({"a target that is not the same for all rows": covered})
+    check_wanted(NEED, wanted, INSTEAD)
+    check_wanted(NEED, {"a target that is not the same for all rows": covered}, INSTEAD)
     source.know(mixture._classes)
     problem = OnePassProblem(*known, rows=source)
     trainer = SampledTrainer(
@@ -147,7 +149,7 @@ def _start(likelihood, look, n_experts):
 def _wanted_of_parameters(mixture, template, others):
     likelihood, gate = mixture._likelihood(), mixture.gate
     is_constant = getattr(likelihood, "scale", "") in ("expert", "shared")
-    has_l2_alone = type(gate) is SoftmaxGate and (gate.l1_ratio == 0 or gate.alpha == 0)
+    has_l2_alone = type(gate) is SoftmaxGate and gate.learns_batches
     is_alone = not isinstance(mixture.experts, list)
     known = "the default experts, LinearRegression() or Ridge(), or LogisticRegression()"
     wanted = {
@@ -174,9 +176,3 @@ def _wanted_of_parameters(mixture, template, others):
         f"no {name}, which looks at all rows at once": value is None
         for name, value in others.items()
     }
-
-
-def _check_wanted(wanted):
-    lacking = [each for each, is_given in wanted.items() if not is_given]
-    if lacking:
-        raise ValueError(f"Rows that are not in memory need {'; '.join(lacking)}. {INSTEAD}.")

@@ -10,6 +10,7 @@ from ._experts.traits import STACK, has_own_density, is_frozen
 from .gates import ConstantGate, SoftmaxGate
 from .likelihoods import Categorical, Gamma, Gaussian, Poisson
 
+TO_EM = "Set that, or set {} for maximum likelihood by EM, which takes all of these."
 MOST_POOLED_ROWS = 10_000  # by "auto": beyond, it costs more than it tells
 
 
@@ -33,7 +34,7 @@ def pools(mixture, X, y, groups=None):
     wanted = _wanted_by_pooling(mixture, X, groups)
     if isinstance(mixture.pooling, str):
         return all(wanted.values()) and max(np.asarray(y).shape[:1], default=0) <= MOST_POOLED_ROWS
-    _check_wanted(f"pooling={mixture.pooling}", wanted, "pooling=False")
+    check_wanted(f"pooling={mixture.pooling} needs", wanted, TO_EM.format("pooling=False"))
     return True
 
 
@@ -49,7 +50,7 @@ def check_alternatives(mixture, X, subject):
     """
     if mixture.specialisation == 0:
         wanted = _wanted_by_stacking(mixture, X, subject)
-        _check_wanted("specialisation=0", wanted, "specialisation=1")
+        check_wanted("specialisation=0 needs", wanted, TO_EM.format("specialisation=1"))
 
 
 def training_of(mixture, rows):
@@ -87,13 +88,21 @@ def _is_meant_for_em(expert):
     return is_linear(expert) or is_frozen(expert) or supports_warm_start(expert)
 
 
-def _check_wanted(what, wanted, instead):
+def check_wanted(what, wanted, otherwise):
+    """Raise a ValueError that names all that ``what`` needs and is not given, and a way out.
+
+    Parameters
+    ----------
+    what : str
+        Subject of the sentence: "pooling=True needs".
+    wanted : dict of str to bool
+        What it needs, and whether it is given.
+    otherwise : str
+        The way out.
+    """
     lacking = [each for each, is_given in wanted.items() if not is_given]
     if lacking:
-        raise ValueError(
-            f"{what} needs {'; '.join(lacking)}. Set that, or set {instead} for maximum "
-            "likelihood by EM, which takes all of these."
-        )
+        raise ValueError(f"{what} {'; '.join(lacking)}. {otherwise}")
 
 
 def _wanted_by_pooling(mixture, X, groups):
@@ -105,7 +114,7 @@ def _wanted_by_pooling(mixture, X, groups):
         and likelihood.covariance == "diag"
     )
     is_known = is_gaussian or type(likelihood) in (Categorical, Gamma, Poisson)
-    is_softmax = type(gate) is SoftmaxGate and (gate.l1_ratio == 0 or gate.alpha == 0)
+    is_softmax = type(gate) is SoftmaxGate and gate.learns_batches  # no part of the penalty is L1
     is_automatic = isinstance(mixture.cv, str) and mixture.cv == "auto"
     return {
         "experts=None, which are linear": mixture.experts is None,

@@ -1,7 +1,8 @@
-"""Warnings that a user may want to catch."""
+"""Warnings that a user may want to catch, and notes on errors."""
 
 import sys
 import warnings
+from contextlib import contextmanager
 
 OURS = ("skmoe", "sklearn", "contextlib", "joblib")  # whose frames a warning does not point to
 
@@ -62,3 +63,13 @@ def warn_user(message, category):
     while frame is not None and frame.f_globals.get("__name__", "").split(".")[0] in OURS:
         frame, level = frame.f_back, level + 1
     warnings.warn(message, category, stacklevel=level)
+
+
+@contextmanager
+def noted(note):
+    """Adds a note to whatever error is raised, such as which expert's ``fit`` raised it."""
+    try:
+        yield
+    except Exception as error:  # estimators and readers of a user's may raise anything; it goes on
+        error.add_note(note)
+        raise

@@ -72,7 +72,7 @@ class OnePassProblem(SampleProblem):
         if type(gate) is ConstantGate:
             return True
         n_weights = experts.n_experts * n_columns
-        has_l2_alone = type(gate) is SoftmaxGate and (gate.l1_ratio == 0 or gate.alpha == 0)
+        has_l2_alone = type(gate) is SoftmaxGate and gate.learns_batches
         return has_l2_alone and load_prior is None and n_weights <= NEWTON_LIMIT
 
     # EM -------------------------------------------------------------------------------------

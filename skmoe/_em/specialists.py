@@ -103,9 +103,10 @@ class SpecialistsTrainer(Trainer):
             self._learn_sizes(generalist.predictions[:, 0])
             without = self._alone(generalist.predictions)
             with_, shares = self._specialise(generalist.predictions, specialists, regimes)
-            self.specialisation = Specialisation.of(
-                without.log_density, with_.log_density, self.data.weight
+            log_densities = (  # of the target in its own units
+                each.log_density - np.log(self.units.unit) for each in (without, with_)
             )
+            self.specialisation = Specialisation.of(*log_densities, self.data.weight)
             say(str(self.specialisation))
             chosen = without
             if self.specialisation.kept:

@@ -13,7 +13,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import _safe_indexing
 
 from .._parallel import jobs
-from ..exceptions import SmallWeightsWarning
+from ..exceptions import SmallWeightsWarning, noted
 from .base import Experts
 from .fitting import (
     NEGLIGIBLE_SHARE,
@@ -28,7 +28,7 @@ from .fold_ensemble import FoldEnsemble
 from .folds import OutOfBag
 from .prediction import expert_prediction, own_log_proba
 from .streamed import StreamedExperts
-from .traits import has_own_density, is_frozen, named_in_errors
+from .traits import has_own_density, is_frozen
 
 ENOUGH_ROWS = 20  # by weight; an expert that would get fewer takes those next in line as well
 MOST_SEEN_BY_ALL = 0.05  # of the weight of an expert's rows: in bag for all members of a forest
@@ -327,7 +327,7 @@ def _fit_and_predict(X, y, name, estimator, last, arrays, y_shape, oob, target):
         model, oob = DummyClassifier(strategy="prior").fit(X_fit, y_fit), False
     else:
         model = clone(estimator)
-        with named_in_errors(f"fit of expert {name!r} on {len(rows)} rows"):
+        with noted(f"Raised by fit of expert {name!r} on {len(rows)} rows."):
             if last is not None:
                 model = fit_again(last, X_fit, y_fit, weights)
             elif weights is None:

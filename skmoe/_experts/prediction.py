@@ -6,9 +6,9 @@ from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
 from sklearn.utils.validation import _num_samples
 
 from .._encoding import numeric_matrix
+from ..exceptions import noted
 from .families import is_multinomial
 from .fitting import split_last
-from .traits import named_in_errors
 
 
 def aligned_proba(estimator, X, classes):
@@ -61,7 +61,7 @@ def expert_prediction(name, estimator, X, y_shape, classes):
     prediction : ndarray of shape (n_samples,) + y_shape
         Finite.
     """
-    with named_in_errors(f"predict of expert {name!r}"):
+    with noted(f"Raised by predict of expert {name!r}."):
         if classes is None:
             prediction = np.asarray(estimator.predict(X), dtype=np.float64)
         else:

@@ -6,10 +6,9 @@ import warnings
 import numpy as np
 from sklearn.utils import _safe_indexing
 
-from ..exceptions import SmallWeightsWarning
+from ..exceptions import SmallWeightsWarning, noted
 from .fitting import NEGLIGIBLE_SHARE, learn_weighted, learns_weights
 from .fold_ensemble import FoldEnsemble
-from .traits import named_in_errors
 
 
 class StreamedExperts:
@@ -77,7 +76,7 @@ class StreamedExperts:
             return self.estimators[k]
         args = self.templates[k], _safe_indexing(X, rows), y[rows], given, self.classes
         model = self.estimators[k]
-        with named_in_errors(f"partial_fit of expert {self.names[k]!r}"):
+        with noted(f"Raised by partial_fit of expert {self.names[k]!r}."):
             if isinstance(model, FoldEnsemble):  # none of its models has seen these rows
                 models = [learn_weighted(each, *args) for each in model.estimators_]
                 return FoldEnsemble.from_fitted(models)

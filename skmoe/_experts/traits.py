@@ -1,7 +1,5 @@
 """Questions about one estimator."""
 
-from contextlib import contextmanager
-
 import numpy as np
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
@@ -9,16 +7,6 @@ from sklearn.utils import check_random_state
 
 STACK = "stack"  # the expert that combines the others where all know all rows
 GENERALIST = "generalist"  # the expert that all rows teach, beside clones that specialise
-
-
-@contextmanager
-def named_in_errors(what):
-    """Notes on whatever is raised that it was raised by ``what``: "fit of expert 'tree'"."""
-    try:
-        yield
-    except Exception as error:  # an estimator of a user's may raise anything; it goes on
-        error.add_note(f"Raised by {what}.")
-        raise
 
 
 def draw_seeds(random_state, size):

@@ -6,6 +6,7 @@ import numpy as np
 from sklearn.utils.validation import check_array, check_consistent_length
 
 from .._tables import describe_columns, from_polars, is_table
+from ..exceptions import noted
 from .arrays import ArrayRows
 from .source import RowSource, add_up
 
@@ -126,13 +127,10 @@ class BlockTask:
         """What the kernel makes of a block; None where it has no rows."""
         if not X.shape[0]:
             return None
-        try:
+        with noted(f"In block {number} of the rows."):
             block = Block.of(X, y, weight, classifies=self.classifies, is_known=self.is_known)
             rows = block.rows(self.classes) if self.is_known else block
             return self.kernel(rows, self.parameters)
-        except Exception as error:  # of whatever kind, it goes on
-            error.add_note(f"In block {number} of the rows.")
-            raise
 
 
 class IterableRows(BlockRows):

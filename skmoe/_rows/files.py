@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
+from ..exceptions import noted
+
 
 class Files:
     """Rows in files, of which one block at a time is in memory.
@@ -71,11 +73,8 @@ class Files:
 
     def __iter__(self):
         for path in self._all_paths():
-            try:
+            with noted(f"In {path}."):
                 yield from self._blocks(path)
-            except Exception as error:  # of whatever kind, it goes on
-                error.add_note(f"In {path}.")
-                raise
 
     def _all_paths(self):
         paths = self.paths

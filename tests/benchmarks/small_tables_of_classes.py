@@ -4,8 +4,8 @@ Held-out log-probability per row, for the guide's page on small tables. Takes so
 
     OMP_NUM_THREADS=1 python tests/benchmarks/small_tables_of_classes.py [DIRECTORY]
 
-With a directory of data sets whose ``load.py`` has ``load(name)``, as in ``tests/conftest.py``, their
-published splits too.
+With a directory of data sets whose ``load.py`` has ``load(name)``, as in ``tests/conftest.py``,
+their published splits too.
 """
 
 import sys

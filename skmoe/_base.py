@@ -21,7 +21,6 @@ from ._compat import (
     fit_context,
     routing_enabled,
 )
-from ._described import DescribedMixture
 from ._em import make_problem
 from ._em.callbacks import FitTasks
 from ._em.parts import GateParts, Parts, adapt_experts
@@ -32,15 +31,16 @@ from ._em.stacked_classification import StackedClassification
 from ._em.stacked_regression import StackedRegression
 from ._em.starts import STARTS
 from ._em.trainer import Trainer
-from ._encoding import warn_of_left_out
+from ._em.training import check_alternatives, pools, training_of
 from ._experts.folds import Splitting
 from ._experts.traits import draw_seeds
 from ._fitted import FittedMixture
 from ._many_rows import fit_many
 from ._parameters import ExpertParameters, check_rows
-from ._report import report_training
+from ._reports.described import DescribedMixture
+from ._reports.expert_report import report_training
 from ._rows.files import is_elsewhere
-from ._training import check_alternatives, pools, training_of
+from ._tables.encoding import warn_of_left_out
 from ._updates.stream import Stream
 from .exceptions import ExpertCollapseWarning, ScaleFloorWarning, warn_user
 from .gates import SoftmaxGate

@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_consistent_length, column_or_1d
 from ._numerics.drawing import sample_rows
 from ._numerics.samples import start_columns
 from ._numerics.statistics import standardisation
-from ._tables import is_missing
+from ._tables.mixed import is_missing
 
 SAME_GATE = 1e-8  # in log-probability; what differs by less is rounding
 

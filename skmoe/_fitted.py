@@ -6,7 +6,7 @@ from scipy import special
 from ._compat import check_sample_weight
 from ._experts.fitting import split_last
 from ._parameters import check_fitted, check_known_rows, check_X
-from ._report import report
+from ._reports.expert_report import report
 from ._rows.answers import block_by_block
 
 GROWTH = ("add_expert", "remove_expert", "replace_expert")  # changes that are no maximum

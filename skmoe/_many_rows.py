@@ -11,6 +11,7 @@ from ._em import starts
 from ._em.one_pass import OnePassProblem
 from ._em.sampled_trainer import SampledTrainer
 from ._em.settings import Settings
+from ._em.training import check_wanted
 from ._experts.folds import Splitting
 from ._experts.traits import draw_seeds
 from ._numerics.multinomial import BLOCK_LIMIT, NEWTON_LIMIT
@@ -18,8 +19,7 @@ from ._parameters import warn_of_small_weights
 from ._rows.blocks import IterableRows
 from ._rows.files import Files
 from ._rows.look import LookParameters, first_look, weigh_sample
-from ._tables import HEAVIEST, check_sizes
-from ._training import check_wanted
+from ._tables.mixed import HEAVIEST, check_sizes
 from .gates import ConstantGate, SoftmaxGate
 from .likelihoods import Categorical, Gaussian
 

@@ -24,7 +24,7 @@ from ._kernels._estep import e_step
 from ._numerics.statistics import independent_columns
 from ._parallel import kernel_threads
 from ._routing import Routes
-from ._tables import take_rows
+from ._tables.mixed import take_rows
 from .distributions import MixtureDistribution, NestedComponents
 from .distributions._arrays import draw_places
 from .gates import BaseGate

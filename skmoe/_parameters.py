@@ -29,7 +29,7 @@ from ._compat import (
 )
 from ._data import Rows, check_subject
 from ._rows.files import is_elsewhere
-from ._tables import HEAVIEST, accepts, check_sizes, check_table
+from ._tables.mixed import HEAVIEST, accepts, check_sizes, check_table
 from .exceptions import SmallWeightsWarning, warn_user
 
 DEFAULT_N_EXPERTS = 4

@@ -10,7 +10,7 @@ from ._experts.families import LeastSquares, LogLinear
 from ._model import RegressionModel
 from ._parameters import check_exposure, check_fitted, check_X
 from ._rows.answers import block_by_block
-from ._tables import check_sizes
+from ._tables.mixed import check_sizes
 from ._updating import UpdatableMixture
 from .inference._summary import InferringMixture
 from .likelihoods import Gaussian, PerExpert

@@ -19,7 +19,7 @@ from ._experts.fitting import learns_batches, split_last
 from ._experts.folds import Splitting
 from ._experts.traits import draw_seeds, has_oob_prediction, is_frozen
 from ._parameters import check_expert, check_fitted, check_rows
-from ._tables import check_accepts
+from ._tables.mixed import check_accepts
 from ._updates import growing
 from ._updates.stream import Buffer, learn_batch
 from .exceptions import ExpertCollapseWarning, ScaleFloorWarning, warn_user

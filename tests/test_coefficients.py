@@ -22,7 +22,7 @@ from sklearn.preprocessing import (
 from sklearn.tree import DecisionTreeRegressor
 
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
-from skmoe._column_names import columns_of
+from skmoe._reports.column_names import columns_of
 from skmoe.gates import ConstantGate, GaussianGate, SoftmaxGate
 
 

@@ -13,7 +13,7 @@ from sklearn.preprocessing import OneHotEncoder
 from sklearn.tree import DecisionTreeClassifier
 
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
-from skmoe._encoding import default_encoder, identifiers
+from skmoe._tables.encoding import default_encoder, identifiers
 from skmoe.exceptions import LeftOutColumnsWarning
 
 N = 300

@@ -152,7 +152,7 @@ def test_pickled_mixture_predicts_the_same_bits(make, params, y):
 
 OF_ALL = {
     "sklearn.utils._bunch.Bunch",
-    "skmoe._report.ExpertReport",
+    "skmoe._reports.expert_report.ExpertReport",
     "skmoe.gates._softmax.SoftmaxGate",
 }
 OF_REGRESSORS = OF_ALL | {

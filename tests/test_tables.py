@@ -20,7 +20,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.tree import DecisionTreeRegressor
 
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
-from skmoe._tables import describe_columns, from_polars
+from skmoe._tables.mixed import describe_columns, from_polars
 from skmoe.gates import ConstantGate, SoftmaxGate
 from skmoe.inspection import ExpertDisplay
 from skmoe.metrics import log_score

@@ -4,7 +4,7 @@ import numpy as np
 
 from .._kernels._estep import e_step
 from .._parallel import kernel_threads
-from .._report import ReportSums
+from .._reports.expert_report import ReportSums
 from .._routing import Routes, keep_best
 from .cross_fitted_gate import CrossFittedGate
 from .problem import SampleProblem, shallow_copy

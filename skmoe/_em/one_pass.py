@@ -12,7 +12,7 @@ import numpy as np
 
 from .._model import posterior
 from .._numerics.multinomial import BLOCK_LIMIT, NEWTON_LIMIT
-from .._report import ReportSums
+from .._reports.expert_report import ReportSums
 from .._rows.arrays import ArrayRows
 from ..gates import ConstantGate, SoftmaxGate
 from .acceleration import Acceleration

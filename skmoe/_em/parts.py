@@ -10,12 +10,12 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.utils.validation import check_array, validate_data
 
 from .._data import TrainingData
-from .._encoding import default_encoder
 from .._experts.estimators import EstimatorExperts
 from .._experts.families import is_linear
 from .._experts.fitting import split_last, takes_sample_weight
 from .._experts.traits import has_own_density, seed_estimator
-from .._tables import check_accepts, column_numbers, describe_columns, is_table
+from .._tables.encoding import default_encoder
+from .._tables.mixed import check_accepts, column_numbers, describe_columns, is_table
 from ..exceptions import IgnoredWeightsWarning, warn_user
 from ..gates import BaseGate, ClassifierGate, ConstantGate
 

@@ -17,13 +17,13 @@ References
 
 import numpy as np
 
-from .._encoding import numeric_matrix
 from .._kernels._estep import e_step
 from .._numerics import multinomial as _multinomial
 from .._numerics.columns import StandardColumns
 from .._numerics.statistics import weighted_grams
 from .._parallel import kernel_threads
-from .._report import ReportSums
+from .._reports.expert_report import ReportSums
+from .._tables.encoding import numeric_matrix
 from ..gates import ConstantGate, SoftmaxGate
 from .problem import Problem, shallow_copy
 from .revival import copies_of_heavier

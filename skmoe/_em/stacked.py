@@ -10,7 +10,7 @@ from .._experts.base import Experts
 from .._experts.traits import STACK
 from .._model import Model
 from .._parallel import few_threads
-from .._report import ReportSums
+from .._reports.expert_report import ReportSums
 from ..gates import ConstantGate, SoftmaxGate
 from .loop import Run
 from .progress import count

@@ -7,9 +7,9 @@ import numpy as np
 from scipy import optimize
 from sklearn.pipeline import make_pipeline
 
-from .._encoding import default_encoder
 from .._experts.traits import seed_estimator
-from .._tables import check_accepts, describe_columns
+from .._tables.encoding import default_encoder
+from .._tables.mixed import check_accepts, describe_columns
 from ..gates import ConstantGate, SoftmaxGate
 from .general import GeneralProblem
 from .loop import run_em

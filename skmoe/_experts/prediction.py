@@ -5,7 +5,7 @@ from scipy import special
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
 from sklearn.utils.validation import _num_samples
 
-from .._encoding import numeric_matrix
+from .._tables.encoding import numeric_matrix
 from ..exceptions import noted
 from .families import is_multinomial
 from .fitting import split_last

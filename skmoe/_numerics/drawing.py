@@ -17,7 +17,7 @@ from hashlib import blake2b
 import numpy as np
 from scipy import sparse
 
-from .._tables import from_polars, is_table
+from .._tables.mixed import from_polars, is_table
 
 HASHED_ROWS = 2**14  # at a time: their hashes stay in the cache
 DRAWN_FROM = 2**16  # rows of one block in memory

@@ -3,7 +3,7 @@
 import numpy as np
 from scipy import sparse
 
-from .._encoding import numeric_matrix
+from .._tables.encoding import numeric_matrix
 from .statistics import standardisation
 
 MOST_COLUMNS = 50  # for starts: a linear fit on thousands would cost more than what it starts

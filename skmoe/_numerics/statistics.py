@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import linalg
 
-from .._tables import LARGEST, check_sizes
+from .._tables.mixed import LARGEST, check_sizes
 
 BLOCK_ROWS = 2048  # a block of pairwise products of 20 columns stays in the L2 cache
 MOST_COLUMNS = 2**15 - 3  # of a Gram matrix: LAPACK asks for 1 + 6 n + 2 n^2 numbers, an int

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn.utils.validation import check_array, check_consistent_length
 
-from .._tables import describe_columns, from_polars, is_table
+from .._tables.mixed import describe_columns, from_polars, is_table
 from ..exceptions import noted
 from .arrays import ArrayRows
 from .source import RowSource, add_up

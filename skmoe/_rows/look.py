@@ -7,7 +7,7 @@ from sklearn.utils.multiclass import check_classification_targets
 
 from .._numerics.drawing import SPARE, RowSample, hash_rows
 from .._numerics.moments import Moments
-from .._tables import HEAVIEST, check_sizes
+from .._tables.mixed import HEAVIEST, check_sizes
 
 MOST_VALUES = 100_000  # of a target that lies on a grid; a finer one is none
 

@@ -17,7 +17,7 @@ from .._experts.base import Experts
 from .._experts.fitting import join_last, split_last
 from .._model import Model, posterior
 from .._routing import keep_best
-from .._tables import describe_columns, is_table, stack_rows
+from .._tables.mixed import describe_columns, is_table, stack_rows
 from ..exceptions import ExpertCollapseWarning, IgnoredWeightsWarning
 from ..gates import BaseGate, ClassifierGate, ConstantGate, SoftmaxGate, TreeGate
 from ..likelihoods import BaseLikelihood

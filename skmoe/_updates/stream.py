@@ -22,7 +22,7 @@ from .._experts.fitting import join_last, learns_weights, split_last
 from .._experts.streamed import StreamedExperts
 from .._model import posterior
 from .._routing import Routes, keep_best
-from .._tables import stack_rows
+from .._tables.mixed import stack_rows
 from ..exceptions import IgnoredWeightsWarning, warn_user
 
 STEP_EXPONENT = 0.6

@@ -10,7 +10,7 @@ from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._compat import HasMethods, Interval, fit_context
-from .._tables import check_table
+from .._tables.mixed import check_table
 from ._base import BaseGate, soft_labels
 from ._classifier import ClassifierGate
 from ._softmax import SoftmaxGate

@@ -13,10 +13,10 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from .._compat import check_sample_weight
 from .._data import check_ids, check_subject, number_ids
-from .._display import html_table, interval_ends, text_table, under_headings
 from .._experts.fitting import join_last, split_last
 from .._parallel import jobs
 from .._parameters import ExpertParameters
+from .._reports.display import html_table, interval_ends, text_table, under_headings
 from ..gates import BaseGate
 from ._estimates import check_applies, parameter_names, raw_parameters
 from ._posterior import estimates_of

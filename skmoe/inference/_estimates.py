@@ -4,12 +4,12 @@ import numpy as np
 from scipy import linalg
 from sklearn.base import is_classifier
 
-from .._column_names import columns_of
 from .._data import Subjects
 from .._experts.fitting import split_last
 from .._experts.prediction import columns_seen
 from .._numerics.statistics import independent_columns, standardisation
 from .._parameters import check_rows
+from .._reports.column_names import columns_of
 from ..gates import ConstantGate, SoftmaxGate
 from ._information import MixtureLikelihood, inverse, maximise
 

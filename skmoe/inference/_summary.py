@@ -6,7 +6,7 @@ import numpy as np
 from scipy import stats
 from sklearn.utils.validation import check_is_fitted
 
-from .._display import html_table, interval_ends, text_table, under_headings
+from .._reports.display import html_table, interval_ends, text_table, under_headings
 from ._estimates import parameter_names, raw_parameters
 from ._posterior import NOTES, estimates_of
 

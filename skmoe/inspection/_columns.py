@@ -10,10 +10,10 @@ from sklearn.utils import _safe_indexing, check_random_state
 from sklearn.utils.validation import check_array, check_is_fitted
 
 from .._compat import check_sample_weight
-from .._encoding import numeric_matrix
 from .._fitted import FittedMixture
 from .._parameters import check_responsibilities
-from .._tables import describe_columns, from_polars, is_table
+from .._tables.encoding import numeric_matrix
+from .._tables.mixed import describe_columns, from_polars, is_table
 
 ROWS_AT_ONCE = 50_000
 

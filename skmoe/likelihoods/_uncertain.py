@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from .._encoding import numeric_matrix
 from .._numerics.columns import quadratic_forms
+from .._tables.encoding import numeric_matrix
 
 
 class UncertainCoefficients:

@@ -10,12 +10,12 @@ from sklearn.utils.validation import check_array, check_consistent_length, colum
 
 from .._compat import check_sample_weight
 from .._data import Subjects, check_subject
-from .._display import html_table, text_table
+from .._em.training import pools
 from .._experts.folds import in_sample, make_folds
 from .._experts.traits import seed_estimator
 from .._parallel import jobs
 from .._parameters import ExpertParameters
-from .._training import pools
+from .._reports.display import html_table, text_table
 
 CRITERIA = ("bic", "icl", "aic")
 FEW = 0.2  # parameters for a row, beyond which "auto" trusts no information criterion

@@ -4,11 +4,11 @@ import numpy as np
 from scipy import sparse
 from sklearn.base import ClassifierMixin
 
-from ._experts.families import is_linear
-from ._experts.fitting import split_last, supports_warm_start
-from ._experts.traits import STACK, has_own_density, is_frozen
-from .gates import ConstantGate, SoftmaxGate
-from .likelihoods import Categorical, Gamma, Gaussian, Poisson
+from .._experts.families import is_linear
+from .._experts.fitting import split_last, supports_warm_start
+from .._experts.traits import STACK, has_own_density, is_frozen
+from ..gates import ConstantGate, SoftmaxGate
+from ..likelihoods import Categorical, Gamma, Gaussian, Poisson
 
 TO_EM = "Set that, or set {} for maximum likelihood by EM, which takes all of these."
 MOST_POOLED_ROWS = 10_000  # by "auto": beyond, it costs more than it tells

@@ -16,9 +16,9 @@ from sklearn.preprocessing import (
     StandardScaler,
 )
 
-from ._compat import input_places
-from ._experts.fitting import split_last
-from ._tables import is_missing
+from .._compat import input_places
+from .._experts.fitting import split_last
+from .._tables.mixed import is_missing
 
 INDICATOR = "missingindicator_"
 

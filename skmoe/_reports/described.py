@@ -2,17 +2,17 @@
 
 import numpy as np
 
-from ._coefficients import coefficient_table
-from ._compat import check_sample_weight
-from ._data import Rows
-from ._parameters import (
+from .._compat import check_sample_weight
+from .._data import Rows
+from .._parameters import (
     check_exposure,
     check_fitted,
     check_known_rows,
     check_responsibilities,
     check_X,
 )
-from ._profiles import check_columns, profile_experts
+from .coefficients import coefficient_table
+from .profiles import check_columns, profile_experts
 
 
 class DescribedMixture:

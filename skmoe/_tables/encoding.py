@@ -8,8 +8,8 @@ from sklearn.compose import make_column_transformer
 from sklearn.impute import SimpleImputer
 from sklearn.preprocessing import OneHotEncoder
 
-from ._tables import describe_columns, from_polars, is_missing, is_table
-from .exceptions import LeftOutColumnsWarning, warn_user
+from ..exceptions import LeftOutColumnsWarning, warn_user
+from .mixed import describe_columns, from_polars, is_missing, is_table
 
 MOST_LEVELS = 40  # of any column, however few the rows
 MOST_DISTINCT = 0.1  # levels for each row

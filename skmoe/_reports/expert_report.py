@@ -5,8 +5,8 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from ._display import html_table, text_table
-from ._routing import count_loads, evenness, load_metrics
+from .._routing import count_loads, evenness, load_metrics
+from .display import html_table, text_table
 
 
 class ExpertReport:

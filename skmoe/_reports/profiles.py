@@ -9,9 +9,9 @@ from scipy import sparse
 from sklearn.base import is_classifier
 from sklearn.utils.validation import check_consistent_length
 
-from ._display import html_table, text_table
-from ._encoding import identifiers
-from ._tables import check_table, describe_columns, is_missing, is_table
+from .._tables.encoding import identifiers
+from .._tables.mixed import check_table, describe_columns, is_missing, is_table
+from .display import html_table, text_table
 
 LEAST_DIFFERENCE = 0.1  # in standard deviations: what is less is not printed
 MOST_LINES = 5  # of an expert that are printed

@@ -7,12 +7,12 @@ from sklearn.base import is_classifier
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import GammaRegressor, PoissonRegressor, TweedieRegressor
 
-from ._column_names import columns_of
-from ._display import html_table, text_table, under_headings
-from ._experts.families import is_multinomial
-from ._experts.fitting import split_last
-from ._experts.fold_ensemble import FoldEnsemble
-from .gates import ConstantGate, SoftmaxGate
+from .._experts.families import is_multinomial
+from .._experts.fitting import split_last
+from .._experts.fold_ensemble import FoldEnsemble
+from ..gates import ConstantGate, SoftmaxGate
+from .column_names import columns_of
+from .display import html_table, text_table, under_headings
 
 LINEAR_MODULE = "sklearn.linear_model"
 OTHERWISE = "expert_profiles(X, y) describes experts of any kind."

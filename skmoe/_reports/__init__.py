@@ -1,0 +1,1 @@
+"""What a fitted mixture says of itself, in tables for people."""

@@ -1,0 +1,1 @@
+"""Tables with strings, categories and missing values, and the numbers made of them."""

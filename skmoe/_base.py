@@ -106,7 +106,9 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
         return SoftmaxGate()
 
     @fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y=None, sample_weight=None, *, exposure=None, subject=None, **params):
+    def fit(
+        self, X, y=None, sample_weight=None, *, exposure=None, trials=None, subject=None, **params
+    ):
         """Fit experts and gate by EM.
 
         Parameters
@@ -122,6 +124,9 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
             For likelihoods of counts: how long, or how much, each row was watched. Experts then
             predict counts for each unit of exposure; an offset of a log-linear model is the
             logarithm of an exposure. None is an exposure of one for each row.
+        trials : array-like of shape (n_samples,), default=None
+            For ``likelihood="binomial"``: in how many trials y are the successes. None is one for
+            each row, or, of a target of successes and failures in two columns, their sum.
         subject : array-like of shape (n_samples,), default=None
             Rows of one subject, such as all visits of a patient, share one expert: their
             densities are multiplied before the experts are compared. The gate may only see what
@@ -144,20 +149,22 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
         with unchanged_on_error(self):
             self._buffer = None
             if is_elsewhere(X):
-                others = {"exposure": exposure, "subject": subject, **params}
+                others = {"exposure": exposure, "trials": trials, "subject": subject, **params}
                 fit_many(self, X, y, sample_weight, others, tasks)
             else:
-                self._fit(X, y, sample_weight, exposure, subject, params, tasks)
+                self._fit(X, y, sample_weight, exposure, subject, trials, params, tasks)
         return self
 
-    def _fit(self, X, y, sample_weight, exposure, subject, params, tasks):
+    def _fit(self, X, y, sample_weight, exposure, subject, trials, params, tasks):
         check_alternatives(self, X, subject)
         is_pooled = pools(self, X, y, params.get("groups"))
         settings = Settings.of(self)
         settings.warn_of_no_effect()
         names, templates = self._expert_list()
         split_params = self._split_params(params, sample_weight)
-        previous = self._previous(is_pooled, len(names), X, y, sample_weight, exposure, subject)
+        previous = self._previous(
+            is_pooled, len(names), X, y, sample_weight, exposure, subject, trials
+        )
         rows = check_rows(
             self,
             X,
@@ -165,6 +172,7 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
             sample_weight,
             exposure,
             subject,
+            trials,
             reset=True,
             known=False,
             n_experts=1 if is_pooled else len(names),  # as evidence may choose
@@ -269,7 +277,7 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
             raise TypeError(f"fit takes groups besides X, y and sample_weight; got {unknown}.")
         return {key: value for key, value in params.items() if value is not None}
 
-    def _previous(self, is_pooled, n_experts, X, y, sample_weight, exposure, subject):
+    def _previous(self, is_pooled, n_experts, X, y, sample_weight, exposure, subject, trials):
         """Responsibilities that ``warm_start`` goes on from, or None."""
         if not self.warm_start or not self.__sklearn_is_fitted__() or self._buffer is not None:
             return None
@@ -280,7 +288,7 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
                 f"{len(self.experts_)}; n_experts is {n_experts}."
             )
         return self.responsibilities(
-            X, y, sample_weight=sample_weight, exposure=exposure, subject=subject
+            X, y, sample_weight=sample_weight, exposure=exposure, trials=trials, subject=subject
         )
 
     # Fitted attributes ----------------------------------------------------------------------

@@ -237,6 +237,8 @@ class RegressionModel(Model):
             predictions = predictions * exposure[:, None]
         row_scale = self.row_scale(X)
         facts = {} if row_scale is None else {"row_scale": row_scale}
+        if self.likelihood.takes_trials and exposure is not None:
+            facts["trials"] = exposure[:, None]
         components = self.likelihood.components(predictions, routes.experts, **facts)
         return NestedComponents(components, nested) if nested else components
 

@@ -93,6 +93,7 @@ class ExpertParameters(MetaEstimatorMixin, BaseComposition, BaseEstimator):
             n_experts = DEFAULT_N_EXPERTS if self.n_experts is None else self.n_experts
             names = [f"expert{k}" for k in range(n_experts)]
             estimators = [estimator] * n_experts
+        estimators = [self._as_expert(estimator) for estimator in estimators]
         for name, estimator in zip(names, estimators, strict=True):
             check_expert(self, name, estimator)
         if isinstance(self.gate, type):
@@ -128,6 +129,14 @@ class ExpertParameters(MetaEstimatorMixin, BaseComposition, BaseEstimator):
     @abstractmethod
     def _check_known_target(self, y):
         """The same for a fitted mixture."""
+
+    def _counted(self, y, trials):
+        """Target and trials, where y may hold both; as they are, where it may not."""
+        return y, trials
+
+    def _as_expert(self, estimator):
+        """An expert of this target, made of what the user gave."""
+        return self._family().as_expert(estimator)
 
     def _check_weight(self, sample_weight, X, y):
         """Weights (n_samples,) to learn with."""
@@ -208,8 +217,8 @@ class ExpertParameters(MetaEstimatorMixin, BaseComposition, BaseEstimator):
 
 
 def check_rows(
-    mixture, X, y, sample_weight=None, exposure=None, subject=None, *, reset=False, known=True,
-    n_experts=1,
+    mixture, X, y, sample_weight=None, exposure=None, subject=None, trials=None, *,
+    reset=False, known=True, n_experts=1,
 ):  # fmt: skip
     """Rows to learn from, at least ``n_experts`` of them of positive weight.
 
@@ -217,6 +226,7 @@ def check_rows(
     """
     check_given(mixture, y)
     X = check_X(mixture, X, reset=reset)
+    y, trials = mixture._counted(y, trials)
     y = mixture._check_known_target(y) if known else mixture._check_target(y)
     check_consistent_length(X, y)
     weight = mixture._check_weight(sample_weight, X, y)
@@ -229,18 +239,23 @@ def check_rows(
             f"n_experts={n_experts}. Give more rows, or ask for fewer experts."
         )
     warn_of_small_weights(weight.sum(), weight @ weight, n_used)
-    return Rows(X, y, weight, check_exposure(mixture, exposure, X), check_subject(subject, X))
+    exposure = check_exposure(mixture, exposure, X, trials, y)
+    return Rows(X, y, weight, exposure, check_subject(subject, X))
 
 
-def check_known_rows(mixture, X, y, sample_weight=None, exposure=None, subject=None):
+def check_known_rows(
+    mixture, X, y, sample_weight=None, exposure=None, subject=None, trials=None
+):  # fmt: skip
     """Rows for a fitted mixture to look at."""
     check_fitted(mixture)
     check_given(mixture, y)
     X = check_X(mixture, X)
+    y, trials = mixture._counted(y, trials)
     y = mixture._check_known_target(y)
     check_consistent_length(X, y)
     weight = check_sample_weight(sample_weight, X, dtype=np.float64)
-    return Rows(X, y, weight, check_exposure(mixture, exposure, X), check_subject(subject, X))
+    exposure = check_exposure(mixture, exposure, X, trials, y)
+    return Rows(X, y, weight, exposure, check_subject(subject, X))
 
 
 def check_given(mixture, y):
@@ -271,8 +286,10 @@ def check_X(mixture, X, *, reset=False):
     return X
 
 
-def check_exposure(mixture, exposure, X):
-    """Exposure (n_samples,) of each row, or None."""
+def check_exposure(mixture, exposure, X, trials=None, y=None):
+    """Exposure (n_samples,) of each row, or trials, in which y are successes; or None."""
+    if mixture._likelihood().takes_trials or trials is not None:
+        return check_trials(mixture, exposure, X, trials, y)
     if exposure is None:
         return None
     if not mixture._likelihood().takes_exposure:
@@ -286,6 +303,30 @@ def check_exposure(mixture, exposure, X):
         raise ValueError("exposure must be positive and finite in every row.")
     check_sizes(exposure, "exposure", smallest=True)
     return exposure
+
+
+def check_trials(mixture, exposure, X, trials, y):
+    """Trials (n_samples,) of each row, or None for a single one."""
+    if not mixture._likelihood().takes_trials:
+        raise ValueError(
+            f"trials are for likelihood='binomial'; this {type(mixture).__name__} has another."
+        )
+    if exposure is not None:
+        raise ValueError("likelihood='binomial' takes trials in place of an exposure.")
+    if trials is not None:
+        trials = column_or_1d(trials, dtype=np.float64)
+        check_consistent_length(X, trials)
+        if not (np.isfinite(trials) & (trials > 0) & (trials == np.floor(trials))).all():
+            raise ValueError("trials must be whole numbers from 1 on in every row.")
+        check_sizes(trials, "trials", smallest=True)
+    if y is not None and not ((y >= 0) & (y <= (1 if trials is None else trials))).all():
+        raise ValueError(
+            "Successes must be between 0 and the trials of their row: pass trials=, or y with a "
+            "column of successes and one of failures. Without, each row is one trial."
+        )
+    if y is not None and (y != np.floor(y)).any():
+        raise ValueError("Successes must be whole numbers: give these and trials, not rates.")
+    return trials
 
 
 def check_responsibilities(responsibilities, n_rows, n_experts):

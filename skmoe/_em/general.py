@@ -147,7 +147,10 @@ class GeneralProblem(SampleProblem):
 
     def _row_facts(self):
         """What the likelihood is told about the rows besides targets and predictions."""
-        return {} if self.row_scale is None else {"row_scale": self.row_scale}
+        facts = {} if self.row_scale is None else {"row_scale": self.row_scale}
+        if self.likelihood.takes_trials and self.exposure is not None:
+            facts["trials"] = self.exposure[:, None]
+        return facts
 
     def _gate_labels(self):
         """Soft labels for the gate that agree with the last E-step."""

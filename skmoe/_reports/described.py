@@ -51,6 +51,7 @@ class DescribedMixture:
         sample_weight=None,
         *,
         exposure=None,
+        trials=None,
         subject=None,
         responsibilities=None,
         described_by=None,
@@ -72,6 +73,8 @@ class DescribedMixture:
             Their weights.
         exposure : array-like of shape (n_samples,), default=None
             Of each row, as in ``fit``.
+        trials : array-like of shape (n_samples,), default=None
+            Of each row, as in ``fit``: of binomial counts.
         subject : array-like of shape (n_samples,), default=None
             Rows of one subject share one expert, as in ``fit``; only with y.
         responsibilities : array-like of shape (n_samples, n_experts), default=None
@@ -91,9 +94,9 @@ class DescribedMixture:
         if y is None:
             X = check_X(self, X)
             weight = check_sample_weight(sample_weight, X, dtype=np.float64)
-            rows = Rows(X, None, weight, check_exposure(self, exposure, X))
+            rows = Rows(X, None, weight, check_exposure(self, exposure, X, trials))
         else:
-            rows = check_known_rows(self, X, y, sample_weight, exposure, subject)
+            rows = check_known_rows(self, X, y, sample_weight, exposure, subject, trials)
         table = rows.X if described_by is None else check_columns(described_by, rows.X)
         if responsibilities is not None:
             membership = check_responsibilities(

@@ -4,7 +4,7 @@
 methods.
 """
 
-from ._counts import NegativeBinomialComponents, PoissonComponents
+from ._counts import BinomialComponents, NegativeBinomialComponents, PoissonComponents
 from ._gaussian import CorrelatedComponents, GaussianComponents
 from ._mixture import MixtureDistribution
 from ._nested import NestedComponents
@@ -13,6 +13,7 @@ from ._scipy import ScipyComponents
 from ._student_t import StudentTComponents
 
 __all__ = [
+    "BinomialComponents",
     "CorrelatedComponents",
     "GaussianComponents",
     "MixtureDistribution",

@@ -118,6 +118,7 @@ def bootstrap(
     *,
     sample_weight=None,
     exposure=None,
+    trials=None,
     subject=None,
     groups=None,
     statistic=None,
@@ -146,6 +147,8 @@ def bootstrap(
         Their weights. A row is one observation, whatever its weight, and keeps it.
     exposure : array-like of shape (n_samples,), default=None
         Their exposures, where ``fit`` had any.
+    trials : array-like of shape (n_samples,), default=None
+        Of each row, as in ``fit``: of binomial counts.
     subject : array-like of shape (n_samples,), default=None
         Rows of one subject share one expert, as in ``fit``. Whole subjects are drawn, and one
         that is drawn twice counts as two.
@@ -206,7 +209,7 @@ def bootstrap(
     (1,)
     """
     _check_options(estimator, statistic, method, n_resamples, confidence_level)
-    rows = _check_rows(estimator, X, y, sample_weight, exposure, subject, groups)
+    rows = _check_rows(estimator, X, y, sample_weight, exposure, trials, subject, groups)
     alike = rows.subject is None and rows.groups is None and np.ptp(rows.weight) == 0
     if method == "parametric" and not alike:
         raise ValueError(
@@ -218,7 +221,9 @@ def bootstrap(
     names = None
     if statistic is None:
         names = parameter_names(estimator)
-        estimates = estimates_of(estimator, X, y, sample_weight, exposure, subject)
+        estimates = estimates_of(
+            estimator, X, rows.y, sample_weight, exposure, subject, rows.trials
+        )
         statistic = partial(_parameters, recode=estimates.in_full_rank())
     shared = (estimator, rows, known, statistic, method)
     with warnings.catch_warnings(), jobs(n_jobs, shared) as run:
@@ -247,13 +252,14 @@ class Rows:
     y: np.ndarray
     weight: np.ndarray
     exposure: np.ndarray | None
+    trials: np.ndarray | None
     subject: np.ndarray | None
     groups: np.ndarray | None
     unit: np.ndarray
 
     def responsibilities(self, mixture):
         """Of a fitted mixture for these rows, (n_samples, n_experts)."""
-        given = {"exposure": self.exposure, "subject": self.subject}
+        given = {"exposure": self.exposure, "trials": self.trials, "subject": self.subject}
         if self.subject is not None:
             given["sample_weight"] = self.weight
         return mixture.responsibilities(self.X, self.y, **given)
@@ -276,6 +282,8 @@ class Rows:
         params = {}
         if self.exposure is not None:
             params["exposure"] = self.exposure[rows]
+        if self.trials is not None:
+            params["trials"] = self.trials[rows]
         if subject is not None:
             params["subject"] = subject
         # A splitter may ask for groups; elsewhere they would change how experts are predicted.
@@ -284,10 +292,10 @@ class Rows:
         return mixture.fit(_safe_indexing(self.X, rows), y, sample_weight=weight, **params)
 
 
-def _check_rows(estimator, X, y, sample_weight, exposure, subject, groups):
+def _check_rows(estimator, X, y, sample_weight, exposure, trials, subject, groups):
     X = X if hasattr(X, "shape") else np.asarray(X)
-    y = np.asarray(y)
-    check_consistent_length(X, y, exposure, groups)
+    y, trials = estimator._counted(np.asarray(y), trials)
+    check_consistent_length(X, y, exposure, trials, groups)
     weight = check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
     subject = check_subject(subject, X)
     if subject is not None and groups is not None:
@@ -301,7 +309,8 @@ def _check_rows(estimator, X, y, sample_weight, exposure, subject, groups):
     unit = subject if groups is None else groups
     unit = np.arange(len(y)) if unit is None else number_ids(unit)[2]
     exposure = None if exposure is None else np.asarray(exposure)
-    return Rows(X, y, weight, exposure, subject, groups, unit)
+    trials = None if trials is None else np.asarray(trials)
+    return Rows(X, y, weight, exposure, trials, subject, groups, unit)
 
 
 def _check_options(estimator, statistic, method, n_resamples, confidence_level):
@@ -352,7 +361,8 @@ def _resample(estimator, rows, known, statistic, method, seed):
 
 
 def _draw_target(estimator, rows, random_state):
-    given = {} if rows.exposure is None else {"exposure": rows.exposure}
+    given = {"exposure": rows.exposure, "trials": rows.trials}
+    given = {name: values for name, values in given.items() if values is not None}
     return estimator.sample_y(rows.X, random_state=random_state, **given)[..., 0]
 
 

@@ -41,6 +41,8 @@ class Estimates:
         Their weights.
     exposure : array-like of shape (n_samples,), default=None
         Their exposures.
+    trials : array-like of shape (n_samples,), default=None
+        Of each row, as in ``fit``: of binomial counts.
     subject : array-like of shape (n_samples,), default=None
         Whose rows share one expert.
 
@@ -52,10 +54,14 @@ class Estimates:
 
     keeps_all_columns = False
 
-    def __init__(self, mixture, X, y, sample_weight, exposure=None, subject=None):
+    def __init__(
+        self, mixture, X, y, sample_weight, exposure=None, subject=None, trials=None
+    ):  # fmt: skip
         check_applies(mixture)
         n_experts = len(mixture.experts_)
-        rows = check_rows(mixture, X, y, sample_weight, exposure, subject, n_experts=n_experts)
+        rows = check_rows(
+            mixture, X, y, sample_weight, exposure, subject, trials, n_experts=n_experts
+        )
         _, log_density, mass = mixture._model.e_step(rows)  # looks at the rows of subjects too
         self.log_likelihood = mass @ log_density
         X, y, weight, exposure, subject = rows.X, rows.y, rows.weight, rows.exposure, rows.subject

@@ -177,6 +177,7 @@ class InferringMixture:
         sample_weight=None,
         *,
         exposure=None,
+        trials=None,
         subject=None,
         cov="observed",
         level=0.95,
@@ -220,6 +221,8 @@ class InferringMixture:
             one, which stands for two of the population.
         exposure : array-like of shape (n_samples,), default=None
             Their exposures, where ``fit`` had any.
+        trials : array-like of shape (n_samples,), default=None
+            Of each row, as in ``fit``: of binomial counts.
         subject : array-like of shape (n_samples,), default=None
             Rows of one subject share one expert, as in ``fit``. The sandwich then allows for any
             dependence within a subject.
@@ -271,7 +274,7 @@ class InferringMixture:
             raise ValueError(
                 "With class_weight the likelihood is none of the data: cov='sandwich'."
             )
-        estimates = estimates_of(self, X, y, sample_weight, exposure, subject)
+        estimates = estimates_of(self, X, y, sample_weight, exposure, subject, trials)
         likelihood = estimates.likelihood
         if is_pooled:
             cov, n_parameters, value, notes = "posterior", None, estimates.log_likelihood, NOTES

@@ -25,11 +25,14 @@ class BaseLikelihood(BaseEstimator, metaclass=ABCMeta):
 
     Attributes
     ----------
-    glm : {"poisson", "gamma"} or None
-        Where predictions are positive means, the family of the log-linear models that the default
-        experts then are.
+    glm : {"poisson", "gamma", "binomial"} or None
+        Where predictions are positive means or rates, the family of the generalised linear models
+        that the default experts then are.
     takes_exposure : bool
         Whether means may be multiplied by an exposure.
+    takes_trials : bool
+        Whether rows may be of several trials. Predictions are then expected successes, and
+        ``update``, ``log_density`` and ``components`` are told the ``trials``.
     keeps_order : bool
         Whether the place of an expert means something, so that clones must not be put in the order
         of their loads, nor an expert added.
@@ -50,6 +53,7 @@ class BaseLikelihood(BaseEstimator, metaclass=ABCMeta):
 
     glm = None
     takes_exposure = False
+    takes_trials = False
     keeps_order = False
     independent_outputs = True
     averages_experts = False

@@ -62,6 +62,7 @@ def n_experts_test(
     n_experts=1,
     *,
     exposure=None,
+    trials=None,
     subject=None,
     n_resamples=99,
     n_jobs=None,
@@ -86,6 +87,8 @@ def n_experts_test(
         Number of experts under the hypothesis.
     exposure : array-like of shape (n_samples,), default=None
         Of each row, as in ``fit``.
+    trials : array-like of shape (n_samples,), default=None
+        Of each row, as in ``fit``: of binomial counts.
     subject : array-like of shape (n_samples,), default=None
         Rows of one subject share one expert, as in ``fit``, and in the targets that are drawn.
     n_resamples : int, default=99
@@ -135,9 +138,9 @@ def n_experts_test(
             f"n_experts and n_resamples must be positive; got {n_experts!r} and {n_resamples!r}."
         )
     X = X if hasattr(X, "shape") else check_array(X, dtype=None, ensure_all_finite=False)
-    y = np.asarray(y)
-    check_consistent_length(X, y, exposure)
-    rows = _of_rows(X, exposure, subject)
+    y, trials = estimator._counted(np.asarray(y), trials)
+    check_consistent_length(X, y, exposure, trials)
+    rows = _of_rows(X, exposure, trials, subject)
     random_state = check_random_state(random_state)
     estimator = in_sample(seed_estimator(estimator, random_state))
     seeds = random_state.randint(np.iinfo(np.int32).max, size=n_resamples)
@@ -157,10 +160,11 @@ def _check_mixture(estimator):
         raise TypeError("The number of experts in a list is given; give one expert to clone.")
 
 
-def _of_rows(X, exposure, subject):
+def _of_rows(X, exposure, trials, subject):
     """What fits and densities are told about rows."""
     rows = {
         "exposure": None if exposure is None else np.asarray(exposure),
+        "trials": None if trials is None else np.asarray(trials),
         "subject": check_subject(subject, X),
     }
     return {name: values for name, values in rows.items() if values is not None}
@@ -188,15 +192,15 @@ def _ratio_of_draw(estimator, null, X, n_experts, rows, seed):
     raise ValueError("Draws lack a class, which is too rare for the bootstrap.")
 
 
-def _draw(mixture, X, random_state, subject=None, **exposure):
+def _draw(mixture, X, random_state, subject=None, **given):
     """A target for each row, drawn from a mixture; rows of a subject from one expert."""
     if subject is None:
-        return mixture.sample_y(X, random_state=random_state, **exposure)[..., 0]
+        return mixture.sample_y(X, random_state=random_state, **given)[..., 0]
     _, first, number = np.unique(subject, return_index=True, return_inverse=True)
     gate_proba = mixture.gate_proba(_safe_indexing(X, first))
     expert = draw_places(gate_proba, 1, random_state)[number]
     if not is_classifier(mixture):
-        components = mixture.predict_dist(X, **exposure).components
+        components = mixture.predict_dist(X, **given).components
         return components.rvs(expert, random_state)[:, 0]
     of_experts = mixture._model.expert_proba(check_X(mixture, X))
     proba = np.take_along_axis(of_experts, expert[:, :, None], axis=1)[:, 0]
@@ -204,7 +208,15 @@ def _draw(mixture, X, random_state, subject=None, **exposure):
 
 
 def gate_test(
-    estimator, X, y, *, sample_weight=None, exposure=None, subject=None, random_state=None
+    estimator,
+    X,
+    y,
+    *,
+    sample_weight=None,
+    exposure=None,
+    trials=None,
+    subject=None,
+    random_state=None,
 ):
     r"""Test whether the gate has to look at the row: softmax gate against proportions.
 
@@ -227,6 +239,8 @@ def gate_test(
         Weights: a row of weight 2 counts as two rows.
     exposure : array-like of shape (n_samples,), default=None
         Of each row, as in ``fit``.
+    trials : array-like of shape (n_samples,), default=None
+        Of each row, as in ``fit``: of binomial counts.
     subject : array-like of shape (n_samples,), default=None
         Rows of one subject share one expert, as in ``fit``.
     random_state : int, RandomState instance or None, default=None
@@ -266,7 +280,7 @@ def gate_test(
         raise ValueError(f"gate_test compares a SoftmaxGate with proportions; the gate is {gate}.")
     estimator = in_sample(seed_estimator(estimator, check_random_state(random_state)))
     proportions = clone(estimator).set_params(gate=ConstantGate())
-    rows = {"sample_weight": sample_weight, **_of_rows(X, exposure, subject)}
+    rows = {"sample_weight": sample_weight, **_of_rows(X, exposure, trials, subject)}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # both go on to their maxima afterwards
         with_gate, without = (clone(each).fit(X, y, **rows) for each in (estimator, proportions))

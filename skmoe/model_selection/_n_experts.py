@@ -119,6 +119,7 @@ def select_n_experts(
     cv=5,
     sample_weight=None,
     exposure=None,
+    trials=None,
     subject=None,
     groups=None,
     n_jobs=None,
@@ -157,6 +158,8 @@ def select_n_experts(
         Weights: a row of weight 2 counts as two rows.
     exposure : array-like of shape (n_samples,), default=None
         Of each row, as in ``fit``.
+    trials : array-like of shape (n_samples,), default=None
+        Of each row, as in ``fit``: of binomial counts.
     subject : array-like of shape (n_samples,), default=None
         Rows of one subject share one expert, as in ``fit``. Criteria count subjects, and folds
         and standard errors take them as a whole.
@@ -211,13 +214,14 @@ def select_n_experts(
             f"criterion must be 'auto', 'evidence', 'cv', 'bic', 'icl' or 'aic'; got {criterion!r}."
         )
     X = X if hasattr(X, "shape") else check_array(X, dtype=None, ensure_all_finite=False)
-    y = np.asarray(y)
-    check_consistent_length(X, y, exposure, groups)
+    y, trials = estimator._counted(np.asarray(y), trials)
+    check_consistent_length(X, y, exposure, trials, groups)
     rows = {
         "sample_weight": check_sample_weight(
             sample_weight, X, dtype=np.float64, ensure_non_negative=True
         ),
         "exposure": None if exposure is None else np.asarray(exposure),
+        "trials": None if trials is None else np.asarray(trials),
         "subject": check_subject(subject, X),
         "groups": None if groups is None else column_or_1d(groups),
     }

@@ -99,7 +99,9 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
         return SoftmaxGate()
 
     @fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y=None, sample_weight=None, *, exposure=None, subject=None, **params):
+    def fit(
+        self, X, y=None, sample_weight=None, *, exposure=None, subject=None, upper=None, **params
+    ):
         """Fit experts and gate by EM.
 
         Parameters
@@ -120,6 +122,12 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
             densities are multiplied before the experts are compared. The gate may only see what
             is the same for all of them. Folds keep a subject together. A row of weight 2 is a row
             that its subject has twice. None is every row on its own.
+        upper : array-like of shape (n_samples,), default=None
+            For censored targets, which lie between y and this: infinite where a target is known
+            to be at least y (right-censored), equal to y where it was observed. A target known to
+            be at most ``upper`` has y = -inf. Experts are fitted by EM, without pooling, by
+            ``likelihood`` "gaussian", "log_normal", "student_t" or "gamma"; see
+            :doc:`/guide/censored`. None is every target observed.
         **params : dict
             ``groups`` (n_samples,): rows of one group stay in one fold.
 
@@ -137,20 +145,22 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
         with unchanged_on_error(self):
             self._buffer = None
             if is_elsewhere(X):
-                others = {"exposure": exposure, "subject": subject, **params}
+                others = {"exposure": exposure, "subject": subject, "upper": upper, **params}
                 fit_many(self, X, y, sample_weight, others, tasks)
             else:
-                self._fit(X, y, sample_weight, exposure, subject, params, tasks)
+                self._fit(X, y, sample_weight, exposure, subject, upper, params, tasks)
         return self
 
-    def _fit(self, X, y, sample_weight, exposure, subject, params, tasks):
-        check_alternatives(self, X, subject)
-        is_pooled = pools(self, X, y, params.get("groups"))
+    def _fit(self, X, y, sample_weight, exposure, subject, upper, params, tasks):
+        check_alternatives(self, X, subject, upper)
+        is_pooled = pools(self, X, y, params.get("groups"), upper)
         settings = Settings.of(self)
         settings.warn_of_no_effect()
         names, templates = self._expert_list()
         split_params = self._split_params(params, sample_weight)
-        previous = self._previous(is_pooled, len(names), X, y, sample_weight, exposure, subject)
+        previous = self._previous(
+            is_pooled, len(names), X, y, sample_weight, exposure, subject, upper
+        )
         rows = check_rows(
             self,
             X,
@@ -158,6 +168,7 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
             sample_weight,
             exposure,
             subject,
+            upper=upper,
             reset=True,
             known=False,
             n_experts=1 if is_pooled else len(names),  # as evidence may choose
@@ -262,7 +273,9 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
             raise TypeError(f"fit takes groups besides X, y and sample_weight; got {unknown}.")
         return {key: value for key, value in params.items() if value is not None}
 
-    def _previous(self, is_pooled, n_experts, X, y, sample_weight, exposure, subject):
+    def _previous(
+        self, is_pooled, n_experts, X, y, sample_weight, exposure, subject, upper
+    ):  # fmt: skip
         """Responsibilities that ``warm_start`` goes on from, or None."""
         if not self.warm_start or not self.__sklearn_is_fitted__() or self._buffer is not None:
             return None
@@ -273,7 +286,7 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
                 f"{len(self.experts_)}; n_experts is {n_experts}."
             )
         return self.responsibilities(
-            X, y, sample_weight=sample_weight, exposure=exposure, subject=subject
+            X, y, sample_weight=sample_weight, exposure=exposure, subject=subject, upper=upper
         )
 
     # Fitted attributes ----------------------------------------------------------------------

@@ -67,7 +67,9 @@ class FittedMixture:
         return self._model.routes(check_X(self, X)).limited(capacity_factor)
 
     @block_by_block
-    def responsibilities(self, X, y=None, *, exposure=None, subject=None, sample_weight=None):
+    def responsibilities(
+        self, X, y=None, *, exposure=None, subject=None, upper=None, sample_weight=None
+    ):
         """Probability that each expert made each row, given its target too.
 
         Parameters
@@ -80,6 +82,8 @@ class FittedMixture:
             Of each row, as in ``fit``.
         subject : array-like of shape (n_samples,), default=None
             Rows of one subject share one expert, as in ``fit``. None is every row on its own.
+        upper : array-like of shape (n_samples,), default=None
+            Upper bounds of censored targets, as in ``fit``.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows within their subjects; they change nothing without ``subject``.
 
@@ -93,11 +97,13 @@ class FittedMixture:
         ValueError
             If the gate tells rows of a subject apart.
         """
-        rows = check_known_rows(self, X, y, sample_weight, exposure, subject)
+        rows = check_known_rows(self, X, y, sample_weight, exposure, subject, upper=upper)
         return self._model.responsibilities(rows)
 
     @block_by_block
-    def log_density(self, X, y=None, *, exposure=None, subject=None, sample_weight=None):
+    def log_density(
+        self, X, y=None, *, exposure=None, subject=None, upper=None, sample_weight=None
+    ):
         r"""Log-density of each target, :math:`\log \sum_k \pi_k(x) f_k(y \mid x)`.
 
         Parameters
@@ -110,6 +116,8 @@ class FittedMixture:
             Of each row, as in ``fit``.
         subject : array-like of shape (n_samples,), default=None
             Rows of one subject share one expert, as in ``fit``. None is every row on its own.
+        upper : array-like of shape (n_samples,), default=None
+            Upper bounds of censored targets, as in ``fit``.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows within their subjects; they change nothing without ``subject``.
 
@@ -125,10 +133,12 @@ class FittedMixture:
         ValueError
             If the gate tells rows of a subject apart.
         """
-        rows = check_known_rows(self, X, y, sample_weight, exposure, subject)
+        rows = check_known_rows(self, X, y, sample_weight, exposure, subject, upper=upper)
         return self._model.e_step(rows)[1]
 
-    def expert_report(self, X=None, y=None, sample_weight=None, *, exposure=None, subject=None):
+    def expert_report(
+        self, X=None, y=None, sample_weight=None, *, exposure=None, subject=None, upper=None
+    ):
         """What each expert does: rows, load, certainty of the gate, overlap, error, scale.
 
         Parameters
@@ -143,6 +153,8 @@ class FittedMixture:
             Of each row, as in ``fit``.
         subject : array-like of shape (n_samples,), default=None
             Rows of one subject share one expert, as in ``fit``.
+        upper : array-like of shape (n_samples,), default=None
+            Upper bounds of censored targets, as in ``fit``.
 
         Returns
         -------
@@ -165,10 +177,10 @@ class FittedMixture:
                     "and y."
                 )
             return self._training_report
-        rows = check_known_rows(self, X, y, sample_weight, exposure, subject)
+        rows = check_known_rows(self, X, y, sample_weight, exposure, subject, upper=upper)
         return report(self._model, rows, self._training_report)
 
-    def bic(self, X, y, sample_weight=None, *, exposure=None, subject=None):
+    def bic(self, X, y, sample_weight=None, *, exposure=None, subject=None, upper=None):
         """Bayesian information criterion, ``-2 log L + p log n``; lower is better.
 
         Parameters
@@ -183,6 +195,8 @@ class FittedMixture:
             Of each row, as in ``fit``.
         subject : array-like of shape (n_samples,), default=None
             Rows of one subject share one expert, as in ``fit``; n is then the number of subjects.
+        upper : array-like of shape (n_samples,), default=None
+            Upper bounds of censored targets, as in ``fit``.
 
         Returns
         -------
@@ -199,11 +213,11 @@ class FittedMixture:
             :class:`~skmoe.gates.GaussianGate`.
         """
         log_likelihood, n_samples, n_parameters = self._likelihood_terms(
-            X, y, sample_weight, exposure, subject
+            X, y, sample_weight, exposure, subject, upper
         )
         return -2 * log_likelihood + n_parameters * np.log(n_samples)
 
-    def aic(self, X, y, sample_weight=None, *, exposure=None, subject=None):
+    def aic(self, X, y, sample_weight=None, *, exposure=None, subject=None, upper=None):
         """Akaike information criterion, ``-2 log L + 2 p``; lower is better.
 
         Parameters
@@ -218,6 +232,8 @@ class FittedMixture:
             Of each row, as in ``fit``.
         subject : array-like of shape (n_samples,), default=None
             Rows of one subject share one expert, as in ``fit``.
+        upper : array-like of shape (n_samples,), default=None
+            Upper bounds of censored targets, as in ``fit``.
 
         Returns
         -------
@@ -234,11 +250,11 @@ class FittedMixture:
             :class:`~skmoe.gates.GaussianGate`.
         """
         log_likelihood, _, n_parameters = self._likelihood_terms(
-            X, y, sample_weight, exposure, subject
+            X, y, sample_weight, exposure, subject, upper
         )
         return -2 * log_likelihood + 2 * n_parameters
 
-    def icl(self, X, y, sample_weight=None, *, exposure=None, subject=None):
+    def icl(self, X, y, sample_weight=None, *, exposure=None, subject=None, upper=None):
         r"""Integrated completed likelihood, ``bic`` plus twice the entropy; lower is better.
 
         The entropy of the responsibilities, :math:`-\sum_{ik} r_{ik} \log r_{ik}`, counts against
@@ -257,6 +273,8 @@ class FittedMixture:
         subject : array-like of shape (n_samples,), default=None
             Rows of one subject share one expert, as in ``fit``; entropy and n are then those
             of the subjects.
+        upper : array-like of shape (n_samples,), default=None
+            Upper bounds of censored targets, as in ``fit``.
 
         Returns
         -------
@@ -274,8 +292,8 @@ class FittedMixture:
            with the integrated completed likelihood", IEEE Transactions on Pattern Analysis and
            Machine Intelligence 22 (2000) 719-725.
         """
-        bic = self.bic(X, y, sample_weight, exposure=exposure, subject=subject)
-        rows = check_known_rows(self, X, y, sample_weight, exposure, subject)
+        bic = self.bic(X, y, sample_weight, exposure=exposure, subject=subject, upper=upper)
+        rows = check_known_rows(self, X, y, sample_weight, exposure, subject, upper=upper)
         resp, _, weight = self._model.e_step(rows)
         return bic + 2 * float(weight @ special.entr(resp).sum(axis=1))
 
@@ -332,8 +350,8 @@ class FittedMixture:
         weight = check_sample_weight(sample_weight, X, dtype=np.float64)
         return self._model.n_parameters(X, weight, self._n_functions, self._shared_columns)
 
-    def _likelihood_terms(self, X, y, sample_weight, exposure=None, subject=None):
-        rows = check_known_rows(self, X, y, sample_weight, exposure, subject)
+    def _likelihood_terms(self, X, y, sample_weight, exposure=None, subject=None, upper=None):
+        rows = check_known_rows(self, X, y, sample_weight, exposure, subject, upper=upper)
         n_parameters = self._free_parameters(rows.X, rows.weight)
         _, log_density, weight = self._model.e_step(rows)
         return weight @ log_density, weight.sum(), n_parameters

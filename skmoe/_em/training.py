@@ -14,14 +14,14 @@ TO_EM = "Set that, or set {} for maximum likelihood by EM, which takes all of th
 MOST_POOLED_ROWS = 10_000  # by "auto": beyond, it costs more than it tells
 
 
-def pools(mixture, X, y, groups=None):
+def pools(mixture, X, y, groups=None, upper=None):
     """Whether ``fit`` pools the experts: where ``pooling`` says so, or "auto" finds it available.
 
     Parameters
     ----------
     mixture : BaseMixtureOfExperts
         Unfitted.
-    X, y, groups : array-like
+    X, y, groups, upper : array-like
         As ``fit`` was given them.
 
     Raises
@@ -31,25 +31,30 @@ def pools(mixture, X, y, groups=None):
     """
     if not mixture.pooling:
         return False
+    is_observed = upper is None or np.array_equal(y, upper)
     wanted = _wanted_by_pooling(mixture, X, groups)
+    wanted["targets that are observed, none censored by upper"] = is_observed
     if isinstance(mixture.pooling, str):
         return all(wanted.values()) and max(np.asarray(y).shape[:1], default=0) <= MOST_POOLED_ROWS
     check_wanted(f"pooling={mixture.pooling} needs", wanted, TO_EM.format("pooling=False"))
     return True
 
 
-def check_alternatives(mixture, X, subject):
+def check_alternatives(mixture, X, subject, upper=None):
     """Raise a ValueError if what ``fit`` is asked for is unknown to an alternative to plain EM.
 
     Parameters
     ----------
     mixture : BaseMixtureOfExperts
         Unfitted.
-    X, subject : array-like
+    X, subject, upper : array-like
         As ``fit`` was given them.
     """
+    if upper is not None and any(map(has_own_density, mixture._expert_list()[1])):
+        raise ValueError("upper is for experts that predict a number; one of these is a mixture.")
     if mixture.specialisation == 0:
         wanted = _wanted_by_stacking(mixture, X, subject)
+        wanted["targets that are observed, so no upper"] = upper is None
         check_wanted("specialisation=0 needs", wanted, TO_EM.format("specialisation=1"))
 
 
@@ -72,7 +77,8 @@ def training_of(mixture, rows):
     _, templates = mixture._expert_list()
     is_prefit = isinstance(mixture.cv, str) and mixture.cv == "prefit"
     is_stream = mixture._buffer is not None
-    if rows.y.ndim > 1 or is_stream or is_prefit or all(map(_is_meant_for_em, templates)):
+    is_special = rows.y.ndim > 1 or rows.bounds is not None or is_stream or is_prefit
+    if is_special or all(map(_is_meant_for_em, templates)):
         return "em"
     if isinstance(mixture.experts, list):
         wanted = _wanted_by_stacking(mixture, rows.X, rows.subject)

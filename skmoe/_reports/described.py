@@ -52,6 +52,7 @@ class DescribedMixture:
         *,
         exposure=None,
         subject=None,
+        upper=None,
         responsibilities=None,
         described_by=None,
     ):
@@ -74,6 +75,8 @@ class DescribedMixture:
             Of each row, as in ``fit``.
         subject : array-like of shape (n_samples,), default=None
             Rows of one subject share one expert, as in ``fit``; only with y.
+        upper : array-like of shape (n_samples,), default=None
+            Upper bounds of censored targets, as in ``fit``; only with y.
         responsibilities : array-like of shape (n_samples, n_experts), default=None
             How much the rows belong to each expert, in place of what y says. For the training rows
             of cross-fitted experts these are ``oof_responsibilities_``.
@@ -93,7 +96,7 @@ class DescribedMixture:
             weight = check_sample_weight(sample_weight, X, dtype=np.float64)
             rows = Rows(X, None, weight, check_exposure(self, exposure, X))
         else:
-            rows = check_known_rows(self, X, y, sample_weight, exposure, subject)
+            rows = check_known_rows(self, X, y, sample_weight, exposure, subject, upper=upper)
         table = rows.X if described_by is None else check_columns(described_by, rows.X)
         if responsibilities is not None:
             membership = check_responsibilities(

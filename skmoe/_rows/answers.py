@@ -7,7 +7,12 @@ from sklearn.utils.validation import check_is_fitted
 
 from .files import Blocks, Files, is_elsewhere
 
-OF_ROWS = ("exposure", "subject", "sample_weight")  # what has an entry for each row, beside y
+OF_ROWS = (
+    "exposure",
+    "subject",
+    "upper",
+    "sample_weight",
+)  # what has an entry for each row, beside y
 
 
 def block_by_block(method):

@@ -5,13 +5,14 @@ from sklearn.ensemble import RandomForestRegressor
 
 from ..distributions import CorrelatedComponents, GaussianComponents
 from ..distributions._arrays import diagonal
+from ._censored import CensoredErrors, gaussian_between
 from ._scaled import ScaledErrors, grid_step
 from ._terms import GaussianTerms, SharedScaleTerms
 
 KINDS = ("expert", "shared", "auto")
 
 
-class Gaussian(ScaledErrors):
+class Gaussian(CensoredErrors, ScaledErrors):
     r"""Gaussian errors with a standard deviation for each expert.
 
     .. math:: y \mid x, k \sim N(\mu_k(x), \sigma_k^2)
@@ -158,6 +159,12 @@ class Gaussian(ScaledErrors):
         self._mass, self._squares = mass, squares
         self._pooled_rows = pooled_rows
         self._refresh(penalty)
+
+    def _between(self, low, high):
+        return gaussian_between(low, high)
+
+    def _learn_sums(self, mass, squares, penalty, pooled_rows):
+        self.update_from_sums(mass, squares, penalty, pooled_rows)
 
     @property
     def independent_outputs(self):

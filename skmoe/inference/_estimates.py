@@ -43,6 +43,8 @@ class Estimates:
         Their exposures.
     subject : array-like of shape (n_samples,), default=None
         Whose rows share one expert.
+    upper : array-like of shape (n_samples,), default=None
+        Upper bounds of censored targets.
 
     Raises
     ------
@@ -52,10 +54,12 @@ class Estimates:
 
     keeps_all_columns = False
 
-    def __init__(self, mixture, X, y, sample_weight, exposure=None, subject=None):
+    def __init__(self, mixture, X, y, sample_weight, exposure=None, subject=None, upper=None):
         check_applies(mixture)
         n_experts = len(mixture.experts_)
-        rows = check_rows(mixture, X, y, sample_weight, exposure, subject, n_experts=n_experts)
+        rows = check_rows(
+            mixture, X, y, sample_weight, exposure, subject, upper=upper, n_experts=n_experts
+        )
         _, log_density, mass = mixture._model.e_step(rows)  # looks at the rows of subjects too
         self.log_likelihood = mass @ log_density
         X, y, weight, exposure, subject = rows.X, rows.y, rows.weight, rows.exposure, rows.subject
@@ -64,15 +68,17 @@ class Estimates:
         gate = split_last(mixture.gate_)[1]
         every, shared = self.keeps_all_columns, mixture._shared_columns
         self.columns = Columns(mixture, mixture.experts_[0], X, used, weight, shared, every)
-        terms = mixture.likelihood_.terms()
+        terms = terms_of(mixture.likelihood_, rows)
+        y = y if rows.bounds is None else rows.bounds
         target = terms.target_of(mixture.likelihood_, y, exposure)[used]
         self.log_jacobian = weight @ terms.log_jacobian(target)
         n_predictors = terms.n_predictors(target)
         self.y_mean, self.y_scale = np.zeros(n_predictors), np.ones(n_predictors)
         if terms.standardises:
-            self.y_mean, self.y_scale = standardisation(target, weight)
+            self.y_mean, self.y_scale = standardisation(terms.points(target), weight)
+            mass = weight @ terms.has_density(target)
             target = (target - self.y_mean) / self.y_scale
-            self.log_jacobian -= weight.sum() * np.log(self.y_scale).sum()
+            self.log_jacobian -= mass * np.log(self.y_scale).sum()
         subjects = None if subject is None else Subjects(subject[used], weight)
         gate_weight = weight if subjects is None else subjects.row_weight
         if isinstance(gate, SoftmaxGate):
@@ -389,6 +395,25 @@ def check_applies(mixture):
             "A gate with an L1 penalty chooses its columns, and standard errors do not know of "
             f"that choice. Set l1_ratio=0. {OTHERWISE}"
         )
+
+
+def terms_of(likelihood, rows):
+    """Class of the derivatives of the log-density, or of the log-probability of what is censored.
+
+    Raises
+    ------
+    ValueError
+        If there are none for censored targets.
+    """
+    if rows.bounds is None:
+        return likelihood.terms()
+    terms = likelihood.censored_terms()
+    if terms is None:
+        raise ValueError(
+            "Standard errors for censored targets are known for gaussian and log_normal, not for "
+            f"{likelihood}. {OTHERWISE}"
+        )
+    return terms
 
 
 def raw_parameters(mixture):

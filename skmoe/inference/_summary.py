@@ -178,6 +178,7 @@ class InferringMixture:
         *,
         exposure=None,
         subject=None,
+        upper=None,
         cov="observed",
         level=0.95,
     ):
@@ -223,6 +224,8 @@ class InferringMixture:
         subject : array-like of shape (n_samples,), default=None
             Rows of one subject share one expert, as in ``fit``. The sandwich then allows for any
             dependence within a subject.
+        upper : array-like of shape (n_samples,), default=None
+            Upper bounds of censored targets, as in ``fit``; under "gaussian" and "log_normal".
         cov : {"observed", "sandwich"}, default="observed"
             Covariance of the estimates. A mixture with ``pooling`` has a posterior, and no
             sandwich.
@@ -271,7 +274,7 @@ class InferringMixture:
             raise ValueError(
                 "With class_weight the likelihood is none of the data: cov='sandwich'."
             )
-        estimates = estimates_of(self, X, y, sample_weight, exposure, subject)
+        estimates = estimates_of(self, X, y, sample_weight, exposure, subject, upper)
         likelihood = estimates.likelihood
         if is_pooled:
             cov, n_parameters, value, notes = "posterior", None, estimates.log_likelihood, NOTES

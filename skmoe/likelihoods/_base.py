@@ -424,6 +424,16 @@ class BaseLikelihood(BaseEstimator, metaclass=ABCMeta):
         """
         return None
 
+    def censored_terms(self):
+        """The same for censored targets, or None.
+
+        Returns
+        -------
+        terms : type or None
+            Whose ``target_of`` takes bounds in place of y; by default None.
+        """
+        return None
+
     def _implements(self, method):
         return getattr(type(self), method) is not getattr(BaseLikelihood, method)
 

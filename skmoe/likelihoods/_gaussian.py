@@ -6,6 +6,7 @@ from sklearn.ensemble import RandomForestRegressor
 from ..distributions import CorrelatedComponents, GaussianComponents
 from ..distributions._arrays import diagonal
 from ._censored import CensoredErrors, gaussian_between
+from ._censored_terms import CensoredGaussianTerms, CensoredSharedScaleTerms
 from ._scaled import ScaledErrors, grid_step
 from ._terms import GaussianTerms, SharedScaleTerms
 
@@ -279,5 +280,18 @@ class Gaussian(CensoredErrors, ScaledErrors):
         """
         if self.scale_model_ is not None or self.covariance_ is not None:
             return None
-        is_shared = isinstance(self.scale, str) and self.scale == "shared"
-        return SharedScaleTerms if is_shared else GaussianTerms
+        return SharedScaleTerms if self._is_shared else GaussianTerms
+
+    def censored_terms(self):
+        """The same for censored targets.
+
+        Returns
+        -------
+        terms : type
+            Of one output.
+        """
+        return CensoredSharedScaleTerms if self._is_shared else CensoredGaussianTerms
+
+    @property
+    def _is_shared(self):
+        return isinstance(self.scale, str) and self.scale == "shared"

@@ -5,6 +5,7 @@ from scipy import stats
 
 from ..distributions import GaussianComponents, ScipyComponents
 from ._censored import CensoredErrors, gaussian_between
+from ._censored_terms import CensoredLogNormalTerms
 from ._scaled import ScaledErrors
 from ._terms import LogNormalTerms
 
@@ -177,3 +178,13 @@ class LogNormal(CensoredErrors, ScaledErrors):
             Of linear models of the logarithm.
         """
         return LogNormalTerms
+
+    def censored_terms(self):
+        """The same for censored targets.
+
+        Returns
+        -------
+        terms : type
+            Of linear models of the logarithm.
+        """
+        return CensoredLogNormalTerms

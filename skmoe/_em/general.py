@@ -47,7 +47,7 @@ class GeneralProblem(SampleProblem):
         Factors of the scales, where these depend on the row.
     """
 
-    working = working_exposure = working_target = row_scale = gate_proba = None
+    row_scale = gate_proba = None
 
     def __init__(self, experts, gate, likelihood, data, *, gate_folds=None, **settings):
         super().__init__(experts, gate, likelihood, data, **settings)
@@ -116,11 +116,6 @@ class GeneralProblem(SampleProblem):
         self.experts.precision = self.likelihood.precision_
         self.experts.fit(self.resp, *self.working_data)
         return self.update_around_experts()
-
-    @property
-    def working_data(self):
-        """What experts are fitted with beside responsibilities: weights, exposures and targets."""
-        return self.working, self.working_exposure, self.working_target
 
     def update_around_experts(self):
         """Scales, gate and E-step around the experts as they are; the objective."""

@@ -119,6 +119,7 @@ def bootstrap(
     sample_weight=None,
     exposure=None,
     subject=None,
+    upper=None,
     groups=None,
     statistic=None,
     method="rows",
@@ -149,6 +150,8 @@ def bootstrap(
     subject : array-like of shape (n_samples,), default=None
         Rows of one subject share one expert, as in ``fit``. Whole subjects are drawn, and one
         that is drawn twice counts as two.
+    upper : array-like of shape (n_samples,), default=None
+        Upper bounds of censored targets, as in ``fit``, for method="rows".
     groups : array-like of shape (n_samples,), default=None
         Rows that are drawn together, such as those of one person, with method="rows".
     statistic : callable, default=None
@@ -206,19 +209,19 @@ def bootstrap(
     (1,)
     """
     _check_options(estimator, statistic, method, n_resamples, confidence_level)
-    rows = _check_rows(estimator, X, y, sample_weight, exposure, subject, groups)
+    rows = _check_rows(estimator, X, y, sample_weight, exposure, subject, upper, groups)
     alike = rows.subject is None and rows.groups is None and np.ptp(rows.weight) == 0
-    if method == "parametric" and not alike:
+    if method == "parametric" and not (alike and upper is None):
         raise ValueError(
-            "method='parametric' draws a target for each row, on its own: groups, subjects and "
-            "unequal weights have no meaning there. Take method='rows'."
+            "method='parametric' draws a target for each row, on its own: groups, subjects, "
+            "unequal weights and censoring have no meaning there. Take method='rows'."
         )
     known = rows.responsibilities(estimator)
     seeds = check_random_state(random_state).randint(np.iinfo(np.int32).max, size=n_resamples)
     names = None
     if statistic is None:
         names = parameter_names(estimator)
-        estimates = estimates_of(estimator, X, y, sample_weight, exposure, subject)
+        estimates = estimates_of(estimator, X, y, sample_weight, exposure, subject, upper)
         statistic = partial(_parameters, recode=estimates.in_full_rank())
     shared = (estimator, rows, known, statistic, method)
     with warnings.catch_warnings(), jobs(n_jobs, shared) as run:
@@ -248,12 +251,13 @@ class Rows:
     weight: np.ndarray
     exposure: np.ndarray | None
     subject: np.ndarray | None
+    upper: np.ndarray | None
     groups: np.ndarray | None
     unit: np.ndarray
 
     def responsibilities(self, mixture):
         """Of a fitted mixture for these rows, (n_samples, n_experts)."""
-        given = {"exposure": self.exposure, "subject": self.subject}
+        given = {"exposure": self.exposure, "subject": self.subject, "upper": self.upper}
         if self.subject is not None:
             given["sample_weight"] = self.weight
         return mixture.responsibilities(self.X, self.y, **given)
@@ -276,6 +280,8 @@ class Rows:
         params = {}
         if self.exposure is not None:
             params["exposure"] = self.exposure[rows]
+        if self.upper is not None:
+            params["upper"] = self.upper[rows]
         if subject is not None:
             params["subject"] = subject
         # A splitter may ask for groups; elsewhere they would change how experts are predicted.
@@ -284,10 +290,10 @@ class Rows:
         return mixture.fit(_safe_indexing(self.X, rows), y, sample_weight=weight, **params)
 
 
-def _check_rows(estimator, X, y, sample_weight, exposure, subject, groups):
+def _check_rows(estimator, X, y, sample_weight, exposure, subject, upper, groups):
     X = X if hasattr(X, "shape") else np.asarray(X)
     y = np.asarray(y)
-    check_consistent_length(X, y, exposure, groups)
+    check_consistent_length(X, y, exposure, upper, groups)
     weight = check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
     subject = check_subject(subject, X)
     if subject is not None and groups is not None:
@@ -301,7 +307,8 @@ def _check_rows(estimator, X, y, sample_weight, exposure, subject, groups):
     unit = subject if groups is None else groups
     unit = np.arange(len(y)) if unit is None else number_ids(unit)[2]
     exposure = None if exposure is None else np.asarray(exposure)
-    return Rows(X, y, weight, exposure, subject, groups, unit)
+    upper = None if upper is None else np.asarray(upper)
+    return Rows(X, y, weight, exposure, subject, upper, groups, unit)
 
 
 def _check_options(estimator, statistic, method, n_resamples, confidence_level):

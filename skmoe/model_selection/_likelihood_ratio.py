@@ -157,11 +157,12 @@ def _check_mixture(estimator):
         raise TypeError("The number of experts in a list is given; give one expert to clone.")
 
 
-def _of_rows(X, exposure, subject):
+def _of_rows(X, exposure, subject, upper=None):
     """What fits and densities are told about rows."""
     rows = {
         "exposure": None if exposure is None else np.asarray(exposure),
         "subject": check_subject(subject, X),
+        "upper": None if upper is None else np.asarray(upper),
     }
     return {name: values for name, values in rows.items() if values is not None}
 
@@ -204,8 +205,9 @@ def _draw(mixture, X, random_state, subject=None, **exposure):
 
 
 def gate_test(
-    estimator, X, y, *, sample_weight=None, exposure=None, subject=None, random_state=None
-):
+    estimator, X, y, *, sample_weight=None, exposure=None, subject=None, upper=None,
+    random_state=None,
+):  # fmt: skip
     r"""Test whether the gate has to look at the row: softmax gate against proportions.
 
     Twice the difference of the log-likelihoods is chi-squared, with as many degrees of freedom as
@@ -229,6 +231,8 @@ def gate_test(
         Of each row, as in ``fit``.
     subject : array-like of shape (n_samples,), default=None
         Rows of one subject share one expert, as in ``fit``.
+    upper : array-like of shape (n_samples,), default=None
+        Upper bounds of censored targets, as in ``fit``.
     random_state : int, RandomState instance or None, default=None
         Seed of the mixture where it has none.
 
@@ -266,7 +270,7 @@ def gate_test(
         raise ValueError(f"gate_test compares a SoftmaxGate with proportions; the gate is {gate}.")
     estimator = in_sample(seed_estimator(estimator, check_random_state(random_state)))
     proportions = clone(estimator).set_params(gate=ConstantGate())
-    rows = {"sample_weight": sample_weight, **_of_rows(X, exposure, subject)}
+    rows = {"sample_weight": sample_weight, **_of_rows(X, exposure, subject, upper)}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # both go on to their maxima afterwards
         with_gate, without = (clone(each).fit(X, y, **rows) for each in (estimator, proportions))

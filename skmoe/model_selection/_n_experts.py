@@ -120,6 +120,7 @@ def select_n_experts(
     sample_weight=None,
     exposure=None,
     subject=None,
+    upper=None,
     groups=None,
     n_jobs=None,
     random_state=None,
@@ -160,6 +161,8 @@ def select_n_experts(
     subject : array-like of shape (n_samples,), default=None
         Rows of one subject share one expert, as in ``fit``. Criteria count subjects, and folds
         and standard errors take them as a whole.
+    upper : array-like of shape (n_samples,), default=None
+        Upper bounds of censored targets, as in ``fit``.
     groups : array-like of shape (n_samples,), default=None
         Rows of one group stay in one fold, here and in ``fit``, which then predicts linear
         experts out of fold too, unless ``cv=False`` says otherwise. Standard errors take groups
@@ -212,19 +215,21 @@ def select_n_experts(
         )
     X = X if hasattr(X, "shape") else check_array(X, dtype=None, ensure_all_finite=False)
     y = np.asarray(y)
-    check_consistent_length(X, y, exposure, groups)
+    check_consistent_length(X, y, exposure, upper, groups)
     rows = {
         "sample_weight": check_sample_weight(
             sample_weight, X, dtype=np.float64, ensure_non_negative=True
         ),
         "exposure": None if exposure is None else np.asarray(exposure),
         "subject": check_subject(subject, X),
+        "upper": None if upper is None else np.asarray(upper),
         "groups": None if groups is None else column_or_1d(groups),
     }
     rows = {name: values for name, values in rows.items() if values is not None}
     random_state = check_random_state(random_state)
     estimator = seed_estimator(estimator, random_state)
-    is_pooled = criterion in ("auto", "evidence") and pools(estimator, X, y, rows.get("groups"))
+    given = X, y, rows.get("groups"), upper
+    is_pooled = criterion in ("auto", "evidence") and pools(estimator, *given)
     if criterion == "evidence" and not is_pooled:
         raise ValueError(
             "criterion='evidence' needs a mixture with pooling: experts=None, Gaussian errors and "

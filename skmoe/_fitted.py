@@ -4,6 +4,7 @@ import numpy as np
 from scipy import special
 
 from ._compat import check_sample_weight
+from ._data import Facts
 from ._experts.fitting import split_last
 from ._parameters import check_fitted, check_known_rows, check_X
 from ._reports.expert_report import report
@@ -68,7 +69,7 @@ class FittedMixture:
 
     @block_by_block
     def responsibilities(
-        self, X, y=None, *, exposure=None, trials=None, subject=None, sample_weight=None
+        self, X, y=None, *, exposure=None, trials=None, subject=None, upper=None, sample_weight=None
     ):
         """Probability that each expert made each row, given its target too.
 
@@ -84,6 +85,8 @@ class FittedMixture:
             Of each row, as in ``fit``: of binomial counts.
         subject : array-like of shape (n_samples,), default=None
             Rows of one subject share one expert, as in ``fit``. None is every row on its own.
+        upper : array-like of shape (n_samples,), default=None
+            Upper bounds of censored targets, as in ``fit``.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows within their subjects; they change nothing without ``subject``.
 
@@ -97,12 +100,13 @@ class FittedMixture:
         ValueError
             If the gate tells rows of a subject apart.
         """
-        rows = check_known_rows(self, X, y, sample_weight, exposure, subject, trials)
+        facts = Facts(exposure, trials, subject, upper)
+        rows = check_known_rows(self, X, y, sample_weight, facts)
         return self._model.responsibilities(rows)
 
     @block_by_block
     def log_density(
-        self, X, y=None, *, exposure=None, trials=None, subject=None, sample_weight=None
+        self, X, y=None, *, exposure=None, trials=None, subject=None, upper=None, sample_weight=None
     ):
         r"""Log-density of each target, :math:`\log \sum_k \pi_k(x) f_k(y \mid x)`.
 
@@ -118,6 +122,8 @@ class FittedMixture:
             Of each row, as in ``fit``: of binomial counts.
         subject : array-like of shape (n_samples,), default=None
             Rows of one subject share one expert, as in ``fit``. None is every row on its own.
+        upper : array-like of shape (n_samples,), default=None
+            Upper bounds of censored targets, as in ``fit``.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows within their subjects; they change nothing without ``subject``.
 
@@ -133,11 +139,20 @@ class FittedMixture:
         ValueError
             If the gate tells rows of a subject apart.
         """
-        rows = check_known_rows(self, X, y, sample_weight, exposure, subject, trials)
+        facts = Facts(exposure, trials, subject, upper)
+        rows = check_known_rows(self, X, y, sample_weight, facts)
         return self._model.e_step(rows)[1]
 
     def expert_report(
-        self, X=None, y=None, sample_weight=None, *, exposure=None, trials=None, subject=None
+        self,
+        X=None,
+        y=None,
+        sample_weight=None,
+        *,
+        exposure=None,
+        trials=None,
+        subject=None,
+        upper=None,
     ):
         """What each expert does: rows, load, certainty of the gate, overlap, error, scale.
 
@@ -155,6 +170,8 @@ class FittedMixture:
             Of each row, as in ``fit``: of binomial counts.
         subject : array-like of shape (n_samples,), default=None
             Rows of one subject share one expert, as in ``fit``.
+        upper : array-like of shape (n_samples,), default=None
+            Upper bounds of censored targets, as in ``fit``.
 
         Returns
         -------
@@ -177,10 +194,21 @@ class FittedMixture:
                     "and y."
                 )
             return self._training_report
-        rows = check_known_rows(self, X, y, sample_weight, exposure, subject, trials)
+        facts = Facts(exposure, trials, subject, upper)
+        rows = check_known_rows(self, X, y, sample_weight, facts)
         return report(self._model, rows, self._training_report)
 
-    def bic(self, X, y, sample_weight=None, *, exposure=None, trials=None, subject=None):
+    def bic(
+        self,
+        X,
+        y,
+        sample_weight=None,
+        *,
+        exposure=None,
+        trials=None,
+        subject=None,
+        upper=None,
+    ):
         """Bayesian information criterion, ``-2 log L + p log n``; lower is better.
 
         Parameters
@@ -197,6 +225,8 @@ class FittedMixture:
             Of each row, as in ``fit``: of binomial counts.
         subject : array-like of shape (n_samples,), default=None
             Rows of one subject share one expert, as in ``fit``; n is then the number of subjects.
+        upper : array-like of shape (n_samples,), default=None
+            Upper bounds of censored targets, as in ``fit``.
 
         Returns
         -------
@@ -213,11 +243,21 @@ class FittedMixture:
             :class:`~skmoe.gates.GaussianGate`.
         """
         log_likelihood, n_samples, n_parameters = self._likelihood_terms(
-            X, y, sample_weight, exposure, subject, trials
+            X, y, sample_weight, Facts(exposure, trials, subject, upper)
         )
         return -2 * log_likelihood + n_parameters * np.log(n_samples)
 
-    def aic(self, X, y, sample_weight=None, *, exposure=None, trials=None, subject=None):
+    def aic(
+        self,
+        X,
+        y,
+        sample_weight=None,
+        *,
+        exposure=None,
+        trials=None,
+        subject=None,
+        upper=None,
+    ):
         """Akaike information criterion, ``-2 log L + 2 p``; lower is better.
 
         Parameters
@@ -234,6 +274,8 @@ class FittedMixture:
             Of each row, as in ``fit``: of binomial counts.
         subject : array-like of shape (n_samples,), default=None
             Rows of one subject share one expert, as in ``fit``.
+        upper : array-like of shape (n_samples,), default=None
+            Upper bounds of censored targets, as in ``fit``.
 
         Returns
         -------
@@ -250,11 +292,21 @@ class FittedMixture:
             :class:`~skmoe.gates.GaussianGate`.
         """
         log_likelihood, _, n_parameters = self._likelihood_terms(
-            X, y, sample_weight, exposure, subject, trials
+            X, y, sample_weight, Facts(exposure, trials, subject, upper)
         )
         return -2 * log_likelihood + 2 * n_parameters
 
-    def icl(self, X, y, sample_weight=None, *, exposure=None, trials=None, subject=None):
+    def icl(
+        self,
+        X,
+        y,
+        sample_weight=None,
+        *,
+        exposure=None,
+        trials=None,
+        subject=None,
+        upper=None,
+    ):
         r"""Integrated completed likelihood, ``bic`` plus twice the entropy; lower is better.
 
         The entropy of the responsibilities, :math:`-\sum_{ik} r_{ik} \log r_{ik}`, counts against
@@ -275,6 +327,8 @@ class FittedMixture:
         subject : array-like of shape (n_samples,), default=None
             Rows of one subject share one expert, as in ``fit``; entropy and n are then those
             of the subjects.
+        upper : array-like of shape (n_samples,), default=None
+            Upper bounds of censored targets, as in ``fit``.
 
         Returns
         -------
@@ -292,8 +346,9 @@ class FittedMixture:
            with the integrated completed likelihood", IEEE Transactions on Pattern Analysis and
            Machine Intelligence 22 (2000) 719-725.
         """
-        bic = self.bic(X, y, sample_weight, exposure=exposure, trials=trials, subject=subject)
-        rows = check_known_rows(self, X, y, sample_weight, exposure, subject, trials)
+        facts = Facts(exposure, trials, subject, upper)
+        bic = self.bic(X, y, sample_weight, **facts._asdict())
+        rows = check_known_rows(self, X, y, sample_weight, facts)
         resp, _, weight = self._model.e_step(rows)
         return bic + 2 * float(weight @ special.entr(resp).sum(axis=1))
 
@@ -350,8 +405,8 @@ class FittedMixture:
         weight = check_sample_weight(sample_weight, X, dtype=np.float64)
         return self._model.n_parameters(X, weight, self._n_functions, self._shared_columns)
 
-    def _likelihood_terms(self, X, y, sample_weight, exposure=None, subject=None, trials=None):
-        rows = check_known_rows(self, X, y, sample_weight, exposure, subject, trials)
+    def _likelihood_terms(self, X, y, sample_weight, facts):
+        rows = check_known_rows(self, X, y, sample_weight, facts)
         n_parameters = self._free_parameters(rows.X, rows.weight)
         _, log_density, weight = self._model.e_step(rows)
         return weight @ log_density, weight.sum(), n_parameters

@@ -27,7 +27,7 @@ from ._compat import (
     check_n_features,
     check_sample_weight,
 )
-from ._data import Rows, check_subject
+from ._data import NO_FACTS, Bounds, Rows, check_subject
 from ._rows.files import is_elsewhere
 from ._tables.mixed import HEAVIEST, accepts, check_sizes, check_table
 from .exceptions import SmallWeightsWarning, warn_user
@@ -217,16 +217,16 @@ class ExpertParameters(MetaEstimatorMixin, BaseComposition, BaseEstimator):
 
 
 def check_rows(
-    mixture, X, y, sample_weight=None, exposure=None, subject=None, trials=None, *,
-    reset=False, known=True, n_experts=1,
-):  # fmt: skip
+    mixture, X, y, sample_weight=None, facts=NO_FACTS, *, reset=False, known=True, n_experts=1
+):
     """Rows to learn from, at least ``n_experts`` of them of positive weight.
 
     ``reset`` learns the columns anew; the target is ``known`` to a fitted mixture, or not.
     """
     check_given(mixture, y)
     X = check_X(mixture, X, reset=reset)
-    y, trials = mixture._counted(y, trials)
+    y, trials = mixture._counted(y, facts.trials)
+    y, bounds = check_bounds(mixture, y, facts.upper)
     y = mixture._check_known_target(y) if known else mixture._check_target(y)
     check_consistent_length(X, y)
     weight = mixture._check_weight(sample_weight, X, y)
@@ -239,23 +239,25 @@ def check_rows(
             f"n_experts={n_experts}. Give more rows, or ask for fewer experts."
         )
     warn_of_small_weights(weight.sum(), weight @ weight, n_used)
-    exposure = check_exposure(mixture, exposure, X, trials, y)
-    return Rows(X, y, weight, exposure, check_subject(subject, X))
+    return _rows_of(mixture, X, y, weight, facts._replace(trials=trials), bounds)
 
 
-def check_known_rows(
-    mixture, X, y, sample_weight=None, exposure=None, subject=None, trials=None
-):  # fmt: skip
+def check_known_rows(mixture, X, y, sample_weight=None, facts=NO_FACTS):
     """Rows for a fitted mixture to look at."""
     check_fitted(mixture)
     check_given(mixture, y)
     X = check_X(mixture, X)
-    y, trials = mixture._counted(y, trials)
+    y, trials = mixture._counted(y, facts.trials)
+    y, bounds = check_bounds(mixture, y, facts.upper)
     y = mixture._check_known_target(y)
     check_consistent_length(X, y)
     weight = check_sample_weight(sample_weight, X, dtype=np.float64)
-    exposure = check_exposure(mixture, exposure, X, trials, y)
-    return Rows(X, y, weight, exposure, check_subject(subject, X))
+    return _rows_of(mixture, X, y, weight, facts._replace(trials=trials), bounds)
+
+
+def _rows_of(mixture, X, y, weight, facts, bounds):
+    exposure = check_exposure(mixture, facts.exposure, X, facts.trials, y)
+    return Rows(X, y, weight, exposure, check_subject(facts.subject, X), bounds)
 
 
 def check_given(mixture, y):
@@ -327,6 +329,44 @@ def check_trials(mixture, exposure, X, trials, y):
     if y is not None and (y != np.floor(y)).any():
         raise ValueError("Successes must be whole numbers: give these and trials, not rates.")
     return trials
+
+
+def check_bounds(mixture, y, upper):
+    """The target as a finite one, and the bounds of what is censored in it, or None.
+
+    Raises
+    ------
+    ValueError
+        If there is no such target: NaN, an upper bound below y, or a row without a finite bound.
+    """
+    if upper is None:
+        return y, None
+    if not mixture._likelihood().takes_upper:
+        raise ValueError(
+            "upper, for censored targets, needs likelihood='gaussian', 'log_normal', 'student_t' "
+            "or 'gamma', without a scale that depends on the row; this "
+            f"{type(mixture).__name__} has another."
+        )
+    if np.ndim(y) > 1 and np.shape(y)[1] > 1:
+        raise ValueError(f"upper is for one output; y has shape {np.shape(y)}.")
+    y, upper = (column_or_1d(each, dtype=np.float64) for each in (y, upper))
+    check_consistent_length(y, upper)
+    for name, values in (("y", y), ("upper", upper)):
+        if np.isnan(values).any():
+            row = np.flatnonzero(np.isnan(values))[0]
+            raise ValueError(f"{name} is NaN in row {row}; an unknown bound is infinite.")
+    wrong = np.flatnonzero(upper < y)
+    if len(wrong):
+        row = wrong[0]
+        raise ValueError(
+            f"upper must be at least y; row {row} has y={y[row]:.6g} and upper={upper[row]:.6g}."
+        )
+    unknown = np.flatnonzero(~np.isfinite(y) & ~np.isfinite(upper))
+    if len(unknown):
+        raise ValueError(f"Row {unknown[0]} has no finite bound: y or upper must be finite.")
+    bounds = Bounds(y, upper)
+    check_sizes(upper[np.isfinite(upper)], "upper", smallest=True)
+    return bounds.points, bounds if (y < upper).any() else None
 
 
 def check_responsibilities(responsibilities, n_rows, n_experts):

@@ -12,6 +12,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline, make_pipeline
 
 from ._base import BaseMixtureOfExperts, unchanged_on_error
+from ._data import NO_FACTS
 from ._em.callbacks import FitTasks
 from ._em.parts import GateParts, Parts
 from ._em.settings import Settings
@@ -110,7 +111,7 @@ class UpdatableMixture(BaseMixtureOfExperts):
                 warnings.simplefilter("ignore", ScaleFloorWarning)
                 warnings.simplefilter("ignore", ConvergenceWarning)
             tasks = FitTasks(self, buffer.X, buffer.y, buffer.weight)
-            self._fit(buffer.X, buffer.y, buffer.weight, None, None, None, {}, tasks)
+            self._fit(buffer.X, buffer.y, buffer.weight, NO_FACTS, {}, tasks)
         if complete:
             self._buffer = None
 

@@ -45,10 +45,11 @@ class LogLinearExperts(LinearExperts):
         self.coef[:, -1] = self._link(weight @ y / total)
         self._begun = False
 
-    def fit(self, resp, working=None, exposure=None):
+    def fit(self, resp, working=None, exposure=None, target=None):
         """A few Newton steps with weights ``resp``, on ``y / exposure`` times ``exposure``."""
         shares = resp if working is None else resp * working
-        weights, targets = shares * self.weight[:, None], self.y[:, None]
+        weights = shares * self.weight[:, None]
+        targets = self.y[:, None] if target is None else target
         if exposure is not None:
             weights, targets = weights * exposure, targets / exposure
         targets = np.broadcast_to(targets, weights.shape)

@@ -5,10 +5,10 @@ from inspect import signature
 
 from sklearn.utils.validation import check_is_fitted
 
+from .._data import Facts
 from .files import Blocks, Files, is_elsewhere
 
-# What has an entry for each row, beside y.
-OF_ROWS = ("exposure", "trials", "subject", "sample_weight")
+OF_ROWS = (*Facts._fields, "sample_weight")  # what has an entry for each row, beside y
 
 
 def block_by_block(method):

@@ -6,6 +6,7 @@ import numpy as np
 from scipy import stats
 from sklearn.utils.validation import check_is_fitted
 
+from .._data import Facts
 from .._reports.display import html_table, interval_ends, text_table, under_headings
 from ._estimates import parameter_names, raw_parameters
 from ._posterior import NOTES, estimates_of
@@ -179,6 +180,7 @@ class InferringMixture:
         exposure=None,
         trials=None,
         subject=None,
+        upper=None,
         cov="observed",
         level=0.95,
     ):
@@ -226,6 +228,8 @@ class InferringMixture:
         subject : array-like of shape (n_samples,), default=None
             Rows of one subject share one expert, as in ``fit``. The sandwich then allows for any
             dependence within a subject.
+        upper : array-like of shape (n_samples,), default=None
+            Upper bounds of censored targets, as in ``fit``; under "gaussian" and "log_normal".
         cov : {"observed", "sandwich"}, default="observed"
             Covariance of the estimates. A mixture with ``pooling`` has a posterior, and no
             sandwich.
@@ -274,7 +278,8 @@ class InferringMixture:
             raise ValueError(
                 "With class_weight the likelihood is none of the data: cov='sandwich'."
             )
-        estimates = estimates_of(self, X, y, sample_weight, exposure, subject, trials)
+        facts = Facts(exposure, trials, subject, upper)
+        estimates = estimates_of(self, X, y, sample_weight, facts)
         likelihood = estimates.likelihood
         if is_pooled:
             cov, n_parameters, value, notes = "posterior", None, estimates.log_likelihood, NOTES

@@ -8,9 +8,9 @@ from scipy import stats
 from sklearn.base import clone, is_classifier
 from sklearn.pipeline import Pipeline
 from sklearn.utils import _safe_indexing, check_random_state
-from sklearn.utils.validation import check_array, check_consistent_length
+from sklearn.utils.validation import check_array
 
-from .._data import check_subject
+from .._data import Facts
 from .._experts.folds import in_sample
 from .._experts.traits import seed_estimator
 from .._parallel import jobs
@@ -139,8 +139,7 @@ def n_experts_test(
         )
     X = X if hasattr(X, "shape") else check_array(X, dtype=None, ensure_all_finite=False)
     y, trials = estimator._counted(np.asarray(y), trials)
-    check_consistent_length(X, y, exposure, trials)
-    rows = _of_rows(X, exposure, trials, subject)
+    rows = Facts(exposure, trials, subject).checked(X).given()
     random_state = check_random_state(random_state)
     estimator = in_sample(seed_estimator(estimator, random_state))
     seeds = random_state.randint(np.iinfo(np.int32).max, size=n_resamples)
@@ -158,16 +157,6 @@ def _check_mixture(estimator):
         raise TypeError(f"estimator must be a mixture of experts; got {estimator!r}.")
     if isinstance(estimator.experts, list):
         raise TypeError("The number of experts in a list is given; give one expert to clone.")
-
-
-def _of_rows(X, exposure, trials, subject):
-    """What fits and densities are told about rows."""
-    rows = {
-        "exposure": None if exposure is None else np.asarray(exposure),
-        "trials": None if trials is None else np.asarray(trials),
-        "subject": check_subject(subject, X),
-    }
-    return {name: values for name, values in rows.items() if values is not None}
 
 
 def _ratio(estimator, X, y, n_experts, rows):
@@ -216,6 +205,7 @@ def gate_test(
     exposure=None,
     trials=None,
     subject=None,
+    upper=None,
     random_state=None,
 ):
     r"""Test whether the gate has to look at the row: softmax gate against proportions.
@@ -243,6 +233,8 @@ def gate_test(
         Of each row, as in ``fit``: of binomial counts.
     subject : array-like of shape (n_samples,), default=None
         Rows of one subject share one expert, as in ``fit``.
+    upper : array-like of shape (n_samples,), default=None
+        Upper bounds of censored targets, as in ``fit``.
     random_state : int, RandomState instance or None, default=None
         Seed of the mixture where it has none.
 
@@ -280,7 +272,8 @@ def gate_test(
         raise ValueError(f"gate_test compares a SoftmaxGate with proportions; the gate is {gate}.")
     estimator = in_sample(seed_estimator(estimator, check_random_state(random_state)))
     proportions = clone(estimator).set_params(gate=ConstantGate())
-    rows = {"sample_weight": sample_weight, **_of_rows(X, exposure, trials, subject)}
+    facts = Facts(exposure, trials, subject, upper).checked(X)
+    rows = {"sample_weight": sample_weight, **facts.given()}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # both go on to their maxima afterwards
         with_gate, without = (clone(each).fit(X, y, **rows) for each in (estimator, proportions))
@@ -289,7 +282,7 @@ def gate_test(
     if len(with_gate.experts_) == 1:
         raise ValueError("A single expert has no gate: give n_experts, two at least.")
     best_with, best_without = (
-        max(Estimates(mixture, X, y, **rows).highest() for mixture in candidates)
+        max(Estimates(mixture, X, y, sample_weight, facts).highest() for mixture in candidates)
         for candidates in ((with_gate, from_without), (without, from_gate))
     )
     statistic = 2 * max(0.0, float(best_with - best_without))

@@ -182,8 +182,8 @@ def test_one_expert_is_at_an_independent_maximum(likelihood):
             here.scale_, here.df_ = np.exp(theta[3:]), np.array([4.0])
         return -log_probability(frozen(here, prediction), y, upper).sum()
 
-    begin = np.append(start, logs) + 0.05
-    best = optimize.minimize(loss, begin, method="BFGS", options={"gtol": 1e-5})
+    begin, settings = np.append(start, logs) + 0.05, {"xatol": 1e-5, "fatol": 1e-6}
+    best = optimize.minimize(loss, begin, method="Nelder-Mead", options=settings)
     assert_allclose(moe.log_density(X, y, upper=upper).sum(), -best.fun, atol=2e-4)
     assert_allclose(np.append(start, logs)[:4], best.x[:4], atol=2e-3)
 
@@ -253,13 +253,13 @@ def within(summary, truth):
 
 @pytest.mark.parametrize("seed", range(2))
 def test_planted_regimes_are_recovered(seed):
-    X, y, upper, _ = planted(800, seed)
+    X, y, upper, _ = planted(600, seed)
     assert 0.35 < np.isinf(upper).mean() < 0.45
-    moe = mixture().fit(X, y, upper=upper)
+    moe = mixture(n_init=2).fit(X, y, upper=upper)
     experts = [[each[2], each[0], each[1], np.log(each[3])] for each in REGIMES]
     truth = np.concatenate([*experts, -GATE])
     assert np.abs(within(moe.summary(X, y, upper=upper), truth)).max() < 4
-    naive = mixture(pooling=False).fit(X, y)  # as if all times were observed
+    naive = mixture(pooling=False, n_init=2).fit(X, y)  # as if all times were observed
     assert max(e.intercept_ for e in naive.experts_) < 2 - 4 * 0.04
 
 
@@ -334,7 +334,7 @@ def test_more_columns_than_rows():
 
 def test_a_warm_start_stays_at_the_optimum():
     X, y, upper, _ = planted(300)
-    moe = mixture(warm_start=True).fit(X, y, upper=upper)
+    moe = mixture(warm_start=True, n_init=1).fit(X, y, upper=upper)
     before = moe.lower_bound_
     assert moe.fit(X, y, upper=upper).lower_bounds_[0] > before - 0.01
     assert_allclose(moe.lower_bound_, before, atol=1e-5)
@@ -346,8 +346,8 @@ def test_a_warm_start_stays_at_the_optimum():
 def test_forests_as_experts_know_of_censoring():
     X, y, upper, time = planted(300)
     X_new, _, _, time_new = planted(400, seed=1)
-    forest = RandomForestRegressor(10, min_samples_leaf=10, random_state=0)
-    params = {"experts": forest, "n_init": 1, "cv": 3, "max_iter": 5}
+    forest = RandomForestRegressor(5, min_samples_leaf=10, random_state=0)
+    params = {"experts": forest, "n_init": 1, "cv": 3, "max_iter": 4}
     moe = mixture(**params).fit(X, y, upper=upper)
     naive = mixture(**params, specialisation=1).fit(X, y)
     assert not hasattr(moe, "specialisation_")  # EM, and no clones beside a generalist

@@ -12,6 +12,7 @@ from .revival import copies_of_heavier
 
 ROUTING_STEPS = 20  # E-steps at most that fit the scales to the routes of predictions
 ROUTING_POOLED_ROWS = 1.0
+CENSORED_FIRST_ROUNDS = 5
 STATE = (
     "resp",
     "log_norm",
@@ -113,9 +114,18 @@ class GeneralProblem(SampleProblem):
 
     def step(self):
         """One EM iteration: refit the experts, then scales, gate and E-step; the objective."""
+        for _ in range(self._n_first_rounds()):
+            self.experts.fit(self.resp, *self.working_data)
+            self._update_likelihood(self.resp * self.weight[:, None])
+            self._set_working()
         self.experts.precision = self.likelihood.precision_
         self.experts.fit(self.resp, *self.working_data)
         return self.update_around_experts()
+
+    def _n_first_rounds(self):
+        """How often quick experts are fitted first, so that censored targets are no mere bounds."""
+        begins = self.bounds is not None and self.working_target is None
+        return CENSORED_FIRST_ROUNDS if begins and self.experts.is_solved else 0
 
     def update_around_experts(self):
         """Scales, gate and E-step around the experts as they are; the objective."""

@@ -1,5 +1,7 @@
 """Gamma components."""
 
+from functools import cached_property
+
 import numpy as np
 from scipy import special, stats
 
@@ -17,9 +19,22 @@ class GammaComponents(ScipyComponents):
         The standard deviation is ``mean / sqrt(shape)``.
     """
 
+    discrete = False
+
     def __init__(self, mean, shape):
-        super().__init__(stats.gamma(shape, scale=mean / shape))
-        self.shape, self.rate = shape, shape / mean
+        self.mean, self.shape, self.rate = mean, shape, shape / mean
+
+    @cached_property
+    def distribution(self):
+        """As SciPy has them; made when somebody asks, since that takes time."""
+        return stats.gamma(self.shape, scale=self.mean / self.shape)
+
+    def logpdf(self, y):
+        """Log-density of each component; minus infinity where y is not positive."""
+        is_inside = (y > 0) & np.isfinite(y)
+        x = self.rate * np.where(is_inside, y, 1.0)
+        log_density = self.shape * np.log(x) - x - special.gammaln(self.shape)
+        return np.where(is_inside, log_density - np.log(np.where(is_inside, y, 1.0)), -np.inf)
 
     def logcdf(self, y):
         """Logarithm of the distribution function of each component, exact in the lower tail."""

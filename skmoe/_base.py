@@ -67,6 +67,7 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
         "experts": [HasMethods(["fit"]), list, None],
         "n_experts": [Interval(Integral, 1, None, closed="left"), None],
         "gate": [HasMethods(["fit", "predict_proba"]), None],
+        "shared_effects": [list, dict, None],
         "pooling": ["boolean", Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
         "specialisation": [Options(Integral, {0, 1}), StrOptions({"auto"})],
         "cv": ["cv_object", StrOptions({"auto", "oob", "prefit"}), "boolean"],
@@ -272,13 +273,13 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
             likelihood=self._likelihood(),
             classes=self._classes,
             shared_effects=self._shared_effects(),
-            keeps_order=self.target_load is not None,
+            keeps_order=self.target_load is not None or isinstance(self.shared_effects, dict),
             feature_names=getattr(self, "feature_names_in_", None),
         )
 
     def _shared_effects(self):
-        """Columns with one coefficient for all experts, as they were given."""
-        return []
+        """Columns in which experts have coefficients in common, as they were given."""
+        return self.shared_effects or []
 
     def _split_params(self, params, sample_weight):
         if routing_enabled():
@@ -332,7 +333,7 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
         self.lower_bound_ = problem.objective
         self._log_prior = problem.log_prior()
         self._n_functions = problem.experts.n_functions
-        self._shared_columns = problem.experts.shared_columns
+        self._shared_columns, self._owner = problem.experts.shared_columns, problem.experts.owner
         gone = np.union1d(problem.dead(), np.flatnonzero(problem.copies()))
         self.n_distinct_experts_ = len(order) - len(gone)
         if folds not in (None, "prefit"):

@@ -49,6 +49,10 @@ class MixtureOfExpertsClassifier(ClassifierMixin, InferringMixture, UpdatableMix
     class_weight : dict or "balanced", default=None
         Weights of the classes, multiplied into ``sample_weight``. The probabilities are then
         those of a population with these weights.
+    shared_effects : list or dict, default=None
+        Columns in whose coefficients experts do not differ, as in
+        :class:`MixtureOfExpertsRegressor`. The default experts, or one ``LogisticRegression``,
+        by maximum likelihood. None is no column.
     pooling : "auto", bool or float, default="auto"
         Whether the coefficients of each expert deviate from common ones by a normal prior, and the
         evidence decides how far, as well as how many experts there are: ``n_experts`` is then an
@@ -228,6 +232,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, InferringMixture, UpdatableMix
         gate=None,
         calibration="auto",
         class_weight=None,
+        shared_effects=None,
         pooling="auto",
         specialisation="auto",
         cv="auto",
@@ -253,6 +258,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, InferringMixture, UpdatableMix
         self.gate = gate
         self.calibration = calibration
         self.class_weight = class_weight
+        self.shared_effects = shared_effects
         self.pooling = pooling
         self.specialisation = specialisation
         self.cv = cv

@@ -403,7 +403,7 @@ class FittedMixture:
         self._check_maximised()
         X = check_X(self, X)
         weight = check_sample_weight(sample_weight, X, dtype=np.float64)
-        return self._model.n_parameters(X, weight, self._n_functions, self._shared_columns)
+        return self._model.n_parameters(X, weight, self._n_functions, self._owner)
 
     def _likelihood_terms(self, X, y, sample_weight, facts):
         rows = check_known_rows(self, X, y, sample_weight, facts)

@@ -144,7 +144,7 @@ class Model(ABC):
     def draw(self, X, random_state):
         """A target for each row, as ``fit`` sees it after validation."""
 
-    def n_parameters(self, X, weight, n_functions, shared):
+    def n_parameters(self, X, weight, n_functions, owner=None):
         """Free parameters of experts, scales and gate.
 
         A linear function of the columns has as many as the rank of these, the intercept included.
@@ -157,14 +157,15 @@ class Model(ABC):
             Their weights.
         n_functions : int
             Linear functions of the columns in each expert.
-        shared : list of int
-            Columns with one coefficient for all experts.
+        owner : ndarray of int of shape (n_experts, n_columns + 1), default=None
+            Number of the expert whose coefficients each has, the intercept's last; None is its own.
         """
         columns, gate = columns_seen(self.experts[0], X), split_last(self.gate)[1]
-        kept = independent_columns(columns, weight, shared)
-        n_shared = np.count_nonzero(kept[shared])
-        own = 1 + np.count_nonzero(kept) - n_shared
-        n_parameters = n_functions * (len(self.experts) * own + n_shared)
+        if owner is None:
+            owner = np.tile(np.arange(len(self.experts))[:, None], (1, columns.shape[1] + 1))
+        n_own = np.array([len(np.unique(of_column)) for of_column in owner.T])
+        kept = independent_columns(columns, weight, np.flatnonzero(n_own[:-1] < len(owner)))
+        n_parameters = n_functions * n_own[np.append(kept, True)].sum()
         n_parameters += self.likelihood.n_parameters_ + gate.n_parameters_
         if gate.n_functions_:
             kept = independent_columns(columns_seen(self.gate, X), weight)

@@ -52,10 +52,12 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
         for each expert. See :mod:`skmoe.likelihoods`. "auto" is "gaussian" where EM fits the
         experts with their responsibilities, and else, see ``specialisation``, "student_t" with
         degrees of freedom and scales that are learned.
-    shared_effects : list of int or str, default=None
+    shared_effects : list of int or str, or dict, default=None
         Columns that have one coefficient for all experts, by number or name, of X or, with a
         Pipeline as expert, of what its last step sees; intercepts and the other slopes are each
-        expert's own. Linear experts only. None is no column.
+        expert's own. A dict says for each column which experts have one coefficient:
+        ``{"dose": [[0, 1], [2, 3]]}`` is one of the first two and another of the last two, and
+        clones then keep their numbers. Linear experts only. None is no column.
     pooling : "auto", bool or float, default="auto"
         Whether the coefficients of each expert deviate from common ones by a normal prior, the
         error variances by a Gamma prior, and the evidence decides how far, as well as how many
@@ -230,7 +232,6 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
     _parameter_constraints = {
         **UpdatableMixture._parameter_constraints,
         "likelihood": [StrOptions({"auto", *BY_NAME}), HasMethods(["log_density", "update"]), list],
-        "shared_effects": [list, None],
     }
 
     def __init__(
@@ -365,9 +366,6 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
 
     def _labels(self, y):
         return y
-
-    def _shared_effects(self):
-        return self.shared_effects or []
 
     def _counted(self, y, trials):
         if not self._likelihood().takes_trials or np.ndim(y) != 2 or np.shape(y)[1] == 1:

@@ -4,13 +4,14 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import optimize, special, stats
-from sklearn.linear_model import LinearRegression, PoissonRegressor, Ridge
+from sklearn.linear_model import LinearRegression, LogisticRegression, PoissonRegressor, Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import PolynomialFeatures
 from sklearn.tree import DecisionTreeRegressor
 
-from skmoe import MixtureOfExpertsRegressor
+from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
 from skmoe.gates import ConstantGate
+from skmoe.likelihoods import Gaussian
 
 SCALES = np.array([0.3, 1.0])
 
@@ -157,3 +158,139 @@ def test_other_experts_share_nothing(params):
 def test_there_is_no_partial_fit_with_shared_effects():
     X, y = planted(200)
     assert not hasattr(mixture([1]).fit(X, y), "partial_fit")
+
+
+# Classes -------------------------------------------------------------------------------------
+
+
+def planted_classes(n=1500):
+    """Two regimes of the log-odds, in which column 1 has one slope. The stream never changes."""
+    rng = np.random.RandomState(0)
+    X, first = rng.normal(size=(n, 2)), rng.uniform(size=n) < 0.4
+    log_odds = np.where(first, 1 - 2 * X[:, 0], 2 * X[:, 0] - 1) + X[:, 1]
+    return X, (rng.uniform(size=n) < special.expit(log_odds)).astype(int)
+
+
+def classifier(columns, experts=None, **params):
+    defaults = {"gate": ConstantGate(), "tol": 1e-9, "max_iter": 3000, "random_state": 0}
+    return MixtureOfExpertsClassifier(experts, 2, shared_effects=columns, **defaults | params)
+
+
+def test_classes_reach_the_likelihood_of_flexmix():
+    # stepFlexmix(cbind(y, 1 - y) ~ x1, data = d, k = 2, nrep = 10,
+    #             model = FLXMRglmfix(family = "binomial", fixed = ~ 0 + x2))  # flexmix 2.3.20
+    X, y = planted_classes()
+    moe = classifier([1]).fit(X, y)
+    assert_allclose(moe.log_density(X, y).sum(), -944.125874807, atol=1e-3)
+    assert_allclose(moe.bic(X, y), 1932.131072, atol=2e-3)
+    slopes = np.array([expert.coef_[0] for expert in moe.experts_])
+    assert_allclose(slopes[:, 1], 1.16541052, atol=2e-3)
+    assert slopes[0, 1] == slopes[1, 1]
+    assert np.diff(moe.lower_bounds_).min() >= -1e-12
+
+
+def test_a_general_optimiser_finds_no_better_classes():
+    X, y = planted_classes(400)
+    rng = np.random.RandomState(1)
+    y = np.where(rng.uniform(size=400) < 0.3, 2, y)
+    moe = classifier([1], LogisticRegression(C=np.inf), tol=1e-10, n_init=4).fit(X, y)
+    assert np.diff(moe.lower_bounds_).min() >= -1e-12
+    own = np.array([expert.coef_[1:, 0] - expert.coef_[0, 0] for expert in moe.experts_])
+    bias = np.array([e.intercept_[1:] - e.intercept_[0] for e in moe.experts_])
+    shared = moe.experts_[0].coef_[1:, 1] - moe.experts_[0].coef_[0, 1]
+    assert_allclose(moe.experts_[1].coef_[:, 1], moe.experts_[0].coef_[:, 1])
+
+    def loss(theta):
+        own, bias = theta[:4].reshape(2, 1, 2), theta[4:8].reshape(2, 1, 2)
+        odds = own * X[:, [0]] + bias + theta[8:10] * X[:, [1]]
+        log_proba = special.log_softmax(np.pad(odds, ((0, 0), (0, 0), (1, 0))), axis=2)
+        shares = np.array([special.log_expit(theta[10]), special.log_expit(-theta[10])])
+        return -special.logsumexp(shares + log_proba[:, np.arange(400), y].T, axis=1).sum()
+
+    log_odds = special.logit(moe.gate_.proportions_[0])
+    theta = np.concatenate([own.ravel(), bias.ravel(), shared, [log_odds]])
+    assert_allclose(loss(theta), -moe.log_density(X, y).sum(), rtol=1e-8)
+    best = optimize.minimize(loss, theta, method="BFGS", options={"gtol": 1e-5})
+    assert_allclose(loss(theta), best.fun, rtol=0, atol=1e-3)
+    assert_allclose(moe.bic(X, y), 2 * loss(theta) + 11 * np.log(400), rtol=1e-8)
+
+
+def test_one_expert_shares_with_nobody():
+    X, y = planted_classes(200)
+    reference = LogisticRegression(C=2.0, tol=1e-10).fit(X, y)
+    moe = MixtureOfExpertsClassifier(LogisticRegression(C=2.0), 1, shared_effects=[0]).fit(X, y)
+    assert_allclose(moe.predict_proba(X), reference.predict_proba(X), atol=1e-6)
+
+
+def test_shared_effects_of_classes_have_one_standard_error():
+    X, y = planted_classes()
+    rows = classifier([1]).fit(X, y).summary(X, y).to_frame()
+    of_column = rows[rows.index.get_level_values("term") == "x1"]
+    assert len(of_column) == 2
+    assert of_column["std_error"].nunique() == 1
+
+
+# Some of the experts -------------------------------------------------------------------------
+
+NESTED = {0: [[0, 1], [2, 3]], 1: [[0, 1, 2, 3]]}
+
+
+def nested(n=400):
+    """Four lines, two of slope 1 and two of slope -1; column 1 acts on all alike."""
+    rng = np.random.RandomState(0)
+    X, regime = rng.normal(size=(n, 2)), rng.randint(4, size=n)
+    mean = np.array([0.0, 4, 8, 12])[regime] + np.array([1.0, -1, 1, -1])[regime] * X[:, 0]
+    return X, mean + 0.5 * X[:, 1] + 0.5 * rng.normal(size=n)
+
+
+def of_four(effects=NESTED, experts=None, **params):
+    defaults = {"gate": ConstantGate(), "tol": 1e-9, "random_state": 0}
+    return MixtureOfExpertsRegressor(experts, 4, shared_effects=effects, **defaults | params)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_nested_effects_reach_the_likelihood_of_flexmix(seed):
+    # flexmix(y ~ 1, data = d, k = 4, cluster = ...,                          # flexmix 2.3.20
+    #         model = FLXMRglmfix(nested = list(k = c(2, 2), formula = c(~ 0 + x1, ~ 0 + x1)),
+    #                             fixed = ~ 0 + x2, varFix = TRUE))
+    X, y = nested()
+    moe = of_four(likelihood=Gaussian("shared"), random_state=seed).fit(X, y)
+    assert_allclose(moe.log_density(X, y).sum(), -784.573131607, atol=1e-3)
+    assert_allclose(moe.bic(X, y), 1635.052373, atol=2e-3)
+    slopes = np.array([expert.coef_ for expert in moe.experts_])
+    assert slopes[0, 0] == slopes[1, 0]
+    assert slopes[2, 0] == slopes[3, 0]
+    assert_allclose(np.sort(slopes[[0, 2], 0]), [-0.96094053, 1.042874751], atol=1e-3)
+    assert_allclose(slopes[:, 1], 0.48909766, atol=1e-3)
+    assert np.diff(moe.lower_bounds_).min() >= -1e-12
+    rows = moe.summary(X, y).to_frame()
+    assert rows.loc["expert0"].loc["x0", "std_error"] == rows.loc["expert1"].loc["x0", "std_error"]
+
+
+def test_nested_effects_of_counts_are_recovered():
+    X, _ = nested(1000)
+    rng = np.random.RandomState(1)
+    regime = rng.randint(3, size=1000)
+    log_mean = np.array([1.0, 3.0, 5.0])[regime] + np.array([0.5, 0.5, -0.3])[regime] * X[:, 0]
+    y = rng.poisson(np.exp(log_mean))
+    moe = MixtureOfExpertsRegressor(
+        n_experts=3, gate=ConstantGate(), likelihood="poisson", random_state=0,
+        shared_effects={0: [[0, 1]]},
+    ).fit(X[:, :1], y)  # fmt: skip
+    slopes = [float(expert.coef_[0]) for expert in moe.experts_]
+    assert slopes[0] == slopes[1]
+    assert_allclose(slopes, [0.5, 0.5, -0.3], atol=0.05)
+
+
+def test_a_dict_of_all_experts_is_a_list():
+    X, y = planted(200)
+    by_list = mixture([1]).fit(X, y)
+    by_dict = mixture({1: [[0, 1]]}).fit(X, y)
+    assert_allclose(by_dict.predict(X), by_list.predict(X), atol=1e-8)
+
+
+@pytest.mark.parametrize("lists", [[0, 1], [[0, 4]], [[0, 1], [1, 2]], [["expert0"]], [[]], []])
+def test_wrong_lists_of_experts_are_refused(lists):
+    X, y = nested(50)
+    with pytest.raises(ValueError, match="must be a list of lists of experts"):
+        of_four({0: lists}).fit(X, y)

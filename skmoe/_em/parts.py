@@ -2,6 +2,7 @@
 
 import copy
 from dataclasses import dataclass, field, replace
+from numbers import Integral
 
 import numpy as np
 from scipy import sparse
@@ -131,8 +132,8 @@ class Parts:
         Unstarted.
     classes : ndarray of shape (n_classes,) or None
         Labels of classes.
-    shared_effects : list of int or str
-        Columns that have one coefficient for all experts.
+    shared_effects : list of int or str, or dict
+        Columns that have one coefficient for all experts, or lists of experts of each column.
     keeps_order : bool
         Whether the order of clones means something.
     feature_names : ndarray of shape (n_features,) or None
@@ -150,7 +151,7 @@ class Parts:
     gate: GateParts
     likelihood: object
     classes: np.ndarray | None = None
-    shared_effects: list = field(default_factory=list)
+    shared_effects: list | dict = field(default_factory=list)
     keeps_order: bool = False
     feature_names: np.ndarray | None = None
     transformer: Pipeline | None = None
@@ -223,7 +224,8 @@ class Parts:
         )
         experts.source = source
         if self.shared_effects:
-            experts.share(self.shared_columns(source))
+            among = self._sharing() if isinstance(self.shared_effects, dict) else None
+            experts.share(self.shared_columns(source), among)
         return experts
 
     def linear_design(self, data, seed):
@@ -253,13 +255,28 @@ class Parts:
         return replace(self, names=names, templates=templates, gate=gate)
 
     def shared_columns(self, design):
-        """Numbers of the columns of the design with one coefficient for all experts."""
+        """Numbers of the columns of the design in which experts have coefficients in common."""
         if not self.likelihood.independent_outputs:
             raise ValueError("shared_effects needs outputs that err alone: covariance='diag'.")
         names = getattr(design, "columns", self.feature_names)
         if self.transformer is not None and not hasattr(design, "columns"):
             names = self.transformer.get_feature_names_out()
         return column_numbers(self.shared_effects, design.shape[1], names)
+
+    def _sharing(self):
+        """For each shared column, lists of the numbers of the experts with one coefficient."""
+        n_experts, found = len(self.names), []
+        for column, lists in self.shared_effects.items():
+            are_lists = isinstance(lists, list) and all(isinstance(each, list) for each in lists)
+            numbers = [k for each in lists for k in each] if are_lists else []
+            known = all(isinstance(k, Integral) and 0 <= k < n_experts for k in numbers)
+            if not (numbers and known and len(set(numbers)) == len(numbers) and all(lists)):
+                raise ValueError(
+                    f"shared_effects[{column!r}] must be a list of lists of experts, each a number "
+                    f"below {n_experts} and in one list at most, such as [[0, 1]]; got {lists!r}."
+                )
+            found.append(lists)
+        return found
 
     def make_estimators(self, data, folds, settings, seed, *, report_weights=True):
         """Experts that are fitted by their own ``fit``; see ``make_experts``.

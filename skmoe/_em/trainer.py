@@ -13,6 +13,7 @@ from .._tables.mixed import check_accepts, describe_columns
 from ..gates import ConstantGate, SoftmaxGate
 from .general import GeneralProblem
 from .loop import run_em
+from .placing import placed
 from .progress import Progress, count
 from .race import best_start
 from .scale_model import learn_scale_model
@@ -142,7 +143,7 @@ class Trainer:
             problem.start(np.ones((len(data.weight), 1)))
             return [], []
         if self.settings.n_init == 1:  # nothing to choose: each iteration counts for max_iter
-            problem.start(self._draw(data)[0])
+            problem.start(placed(problem, self._draw(data)[0]))
             return [], []
         few = enough_rows(n_experts, data)
         whole = callable(self.settings.init) or data.subjects is not None or len(data.y) < 2 * few
@@ -150,14 +151,14 @@ class Trainer:
         is_quick = problem.experts.is_solved and not problem.gate.is_costly
         chosen = problem if is_quick else surrogate(data, self.parts, problem.top_k)
         small = chosen if sample is data else chosen.on_rows(sample)
-        starts, settings = self._draw(sample), self.settings
+        starts, settings = [placed(small, each) for each in self._draw(sample)], self.settings
         state, ends, paths = best_start(small, starts, settings.n_jobs, settings.verbose)
         small.restore(state)
         self.progress.say(f"The best of {len(starts)} starts", small.objective)
         if small is not chosen:
             chosen.adopt(small)
         if not is_quick:
-            problem.start(chosen.resp)
+            problem.start(placed(problem, chosen.resp))
         return ends, paths
 
     def _draw(self, data):

@@ -130,6 +130,11 @@ def _wanted_by_pooling(mixture, X, groups):
     return {
         "experts=None, which are linear": mixture.experts is None,
         "likelihood='auto', 'gaussian', Gaussian('shared'), 'poisson' or 'gamma'": is_known,
+        "no shared_effects of classes or of some experts": (
+            not mixture._shared_effects()
+            if type(likelihood) is Categorical
+            else not isinstance(mixture._shared_effects(), dict)
+        ),
         "calibration='auto'": mixture.calibration == "auto",
         "the gate None, SoftmaxGate() with l1_ratio=0 or ConstantGate()": (
             gate is None or is_softmax or type(gate) is ConstantGate

@@ -34,7 +34,10 @@ class Experts(ABC):
     n_functions : int or None
         Linear functions of the columns in each expert; None where parameters cannot be counted.
     shared_columns : list of int
-        Numbers of the columns with one coefficient for all experts.
+        Numbers of the columns in which experts have coefficients in common.
+    owner : ndarray of int of shape (n_experts, n_columns + 1) or None
+        Number of the expert whose coefficient each expert has, the intercept's last; None is its
+        own.
     precision : float or ndarray
         What a square of each expert counts, for coefficients that they share.
     """
@@ -48,6 +51,7 @@ class Experts(ABC):
     n_fits = 0
     n_functions = None
     shared_columns = ()
+    owner = None
     precision = 1.0
 
     @contextmanager
@@ -141,7 +145,7 @@ class LinearExperts(Experts):
     source : array-like or DataFrame
         What X was before it was checked.
     shared : ndarray of bool of shape (n_features + 1,) or None
-        Columns with one coefficient for all experts.
+        Columns in which experts have coefficients in common.
     """
 
     is_solved = True
@@ -180,10 +184,23 @@ class LinearExperts(Experts):
         twin.y = twin.rows = twin.weight = twin.predictions = twin.source = None
         return twin
 
-    def share(self, columns):
-        """Give all experts one coefficient for each of these columns; the experts."""
-        self.shared = np.zeros(len(self.scale) + 1, dtype=bool)
+    def share(self, columns, among=None):
+        """Give experts one coefficient for each of these columns; the experts.
+
+        Parameters
+        ----------
+        columns : list of int
+            Numbers of the columns.
+        among : list of list of list of int, default=None
+            For each column, lists of the experts that have one coefficient; None is all of them.
+        """
+        n_columns, everyone = len(self.scale) + 1, [list(range(self.n_experts))]
+        self.shared = np.zeros(n_columns, dtype=bool)
         self.shared[columns] = True
+        self.owner = np.tile(np.arange(self.n_experts)[:, None], (1, n_columns))
+        for i, column in enumerate(columns):
+            for experts in everyone if among is None else among[i]:
+                self.owner[experts, column] = min(experts)
         return self
 
     def forget_curvature(self):
@@ -195,7 +212,7 @@ class LinearExperts(Experts):
 
     @property
     def shared_columns(self):
-        """Numbers of the columns with one coefficient for all experts."""
+        """Numbers of the columns in which experts have coefficients in common."""
         return [] if self.shared is None else np.flatnonzero(self.shared).tolist()
 
     def raw(self, coef):

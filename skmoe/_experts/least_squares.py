@@ -57,7 +57,7 @@ class LeastSquaresExperts(LinearExperts):
         if self.shared is None:
             coef = statistics.solve(self.alpha)
         else:
-            coef = statistics.solve_shared(self.alpha, self.shared, self.precision)
+            coef = statistics.solve_shared(self.alpha, self.owner, self.precision)
         self._set_coef(coef)
 
     def streaming(self, resp, order, fitted):

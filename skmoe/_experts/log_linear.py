@@ -99,7 +99,7 @@ class LogLinearExperts(LinearExperts):
         if self.shared is not None:
             precision = np.broadcast_to(self.precision, len(gradient))
             return solve_shared(
-                precision[:, None, None] * hessian, precision[:, None] * gradient, self.shared
+                precision[:, None, None] * hessian, precision[:, None] * gradient, self.owner
             )
         steps = [solve_symmetric(h, g) for h, g in zip(hessian, gradient[..., None], strict=True)]
         return np.stack(steps)[..., 0]

@@ -98,21 +98,32 @@ class LogisticExperts(LinearExperts):
 
     def fit(self, resp, working=None, exposure=None, target=None):
         """A few Newton steps on the labels with weights ``resp``."""
-        coef, labels = np.empty_like(self.coef), self.labels
+        labels, begun = self.labels, self.coef.any()
+        settings = {"max_iter": self.n_newton if begun else self.n_first_newton, "tol": 1e-10}
+        self.n_fits += self.n_experts
+        if self.shared is not None:
+            targets = labels * (resp * self.weight[:, None]).T[:, :, None]
+            self._set_coef(
+                multinomial.fit_shared(
+                    self.design, targets, self.coef, self.column_penalty, self.owner, **settings
+                )
+            )
+            return
+        coef = np.empty_like(self.coef)
         for k in range(self.n_experts):
             coef[k], _, _ = multinomial.fit(
                 self.design,
                 labels * (resp[:, k] * self.weight)[:, None],
                 self.coef[k],
                 self.column_penalty,
-                max_iter=self.n_newton if self.coef.any() else self.n_first_newton,
-                tol=1e-10,
+                **settings,
             )
-        self.n_fits += self.n_experts
         self._set_coef(coef)
 
     def streaming(self, resp, order, fitted):
         """These experts in another order, without their rows, to go on with ``learn_batch``."""
+        if self.shared is not None:
+            return None
         bounds = [
             multinomial.curvature(self.design, mass, proba)
             for mass, proba in zip(

@@ -268,15 +268,15 @@ class LeastSquaresStatistics:
             coef[k, -1] = self.cross[k, -1] / mass[k] - mean[k] @ coef[k, :-1]
         return coef
 
-    def solve_shared(self, penalty, shared, precision):
+    def solve_shared(self, penalty, owner, precision):
         """Coefficients of all problems at once, of which some are shared.
 
         Parameters
         ----------
         penalty : ndarray of shape (n_columns - 1,)
             L2 penalty of each slope.
-        shared : ndarray of bool of shape (n_columns,)
-            Columns with one coefficient for all experts.
+        owner : ndarray of int of shape (n_experts, n_columns)
+            Number of the expert whose coefficient each expert has.
         precision : float or ndarray that broadcasts to (n_experts, n_outputs)
             What a square counts in each problem.
 
@@ -288,7 +288,7 @@ class LeastSquaresStatistics:
         grams = self.gram + np.diag(np.append(penalty, 0.0))
         n_experts, _, n_outputs = self.cross.shape
         each = [
-            solve_shared(p[:, None, None] * grams, p[:, None] * self.cross[..., m], shared)
+            solve_shared(p[:, None, None] * grams, p[:, None] * self.cross[..., m], owner)
             for m, p in enumerate(_of_each(precision, n_experts, n_outputs).T)
         ]
         return np.stack(each, axis=2)
@@ -363,30 +363,32 @@ class LeastSquaresRows:
                 numbers = numbers + step
         return coef
 
-    def solve_shared(self, penalty, shared, precision):
+    def solve_shared(self, penalty, owner, precision):
         """Coefficients of all problems at once; see ``LeastSquaresStatistics``."""
         slopes, metric, ridge = self.design[:, :-1], _metric(penalty), float(penalty.any())
-        columns = shared[:-1]
-        together = row_products(slopes[:, columns], penalty[columns])
-        apart = row_products(slopes[:, ~columns], penalty[~columns])
+        patterns, of_column = np.unique(owner[:, :-1], axis=1, return_inverse=True)
+        of_column = of_column.ravel()
+        alike = patterns.T[:, :, None] == patterns.T[:, None]  # (n_patterns, n_experts, n_experts)
+        inner = [
+            row_products(slopes[:, of_column == i], penalty[of_column == i])
+            for i in range(len(alike))
+        ]
+        intercepts = (owner[:, -1:] == np.unique(owner[:, -1])).astype(float)
         n_experts, n_outputs = self.weights.shape[1], self.targets.shape[1]
         coef = np.empty((n_experts, len(metric) + 1, n_outputs))
         for m, precise in enumerate(_of_each(precision, n_experts, n_outputs).T):
             root = np.sqrt(self.weights * precise).T  # (n_experts, n_rows)
-            own = 1 / precise if ridge else np.ones(n_experts)
-            common = 1 / precise.sum() if ridge else 1.0
-            products = np.kron(np.diag(own), apart) + np.tile(common * together, own.shape * 2)
-            intercepts = np.ones((n_experts, 1)) if shared[-1] else np.eye(n_experts)
-            intercepts = np.repeat(intercepts, len(slopes), axis=0) * root.reshape(-1, 1)
+            mixing = alike / (alike @ precise)[:, :, None] if ridge else alike.astype(float)
+            products = sum(np.kron(mix, of) for mix, of in zip(mixing, inner, strict=True))
             numbers, free = solve_dual(
                 products * np.outer(root, root),
-                intercepts,
+                np.repeat(intercepts, len(slopes), axis=0) * root.reshape(-1, 1),
                 (root * self.targets[:, m]).reshape(-1, 1),
                 ridge,
             )
-            coef[:, -1, m] = free[:, 0]
+            coef[:, -1, m] = intercepts @ free[:, 0]
             sums = (root * numbers.reshape(root.shape)) @ slopes / metric
-            coef[:, :-1, m] = np.where(columns, common * sums.sum(axis=0), own[:, None] * sums)
+            coef[:, :-1, m] = np.einsum("jkl,lj->kj", mixing[of_column], sums)
         return coef
 
 
@@ -442,7 +444,7 @@ def _of_each(precision, n_experts, n_outputs):
     return np.broadcast_to(precision, (n_experts, n_outputs))
 
 
-def solve_shared(grams, rights, shared):
+def solve_shared(grams, rights, owner):
     """Solutions of K symmetric systems that have some of their coefficients in common.
 
     Parameters
@@ -451,25 +453,29 @@ def solve_shared(grams, rights, shared):
         Positive semi-definite matrices.
     rights : ndarray of shape (n_experts, n_columns)
         Right-hand sides.
-    shared : ndarray of bool of shape (n_columns,)
-        Columns of one coefficient for all: their equations are summed.
+    owner : ndarray of int of shape (n_experts, n_columns)
+        Number of the expert whose coefficient each expert has. The equations of those with one
+        coefficient are summed.
 
     Returns
     -------
     coef : ndarray of shape (n_experts, n_columns)
-        Equal over the experts in the shared columns.
+        Equal over the experts that share it.
     """
-    n_experts, n_columns = rights.shape
-    own = np.flatnonzero(~shared)
-    places = np.empty((n_experts, n_columns), dtype=int)
-    places[:, own] = np.arange(n_experts * len(own)).reshape(n_experts, -1)
-    places[:, shared] = n_experts * len(own) + np.arange(np.count_nonzero(shared))
+    places = shared_places(owner)
     size = places.max() + 1
     matrix, right = np.zeros((size, size)), np.zeros(size)
     for place, gram, side in zip(places, grams, rights, strict=True):
         matrix[np.ix_(place, place)] += gram
         right[place] += side
     return solve_symmetric(matrix, right[:, None])[:, 0][places]
+
+
+def shared_places(owner):
+    """Number of each coefficient (n_experts, n_columns) among those that differ."""
+    n_columns = owner.shape[1]
+    _, places = np.unique(owner * n_columns + np.arange(n_columns), return_inverse=True)
+    return places.reshape(owner.shape)
 
 
 def solve_symmetric(matrix, right):

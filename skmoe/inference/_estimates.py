@@ -90,17 +90,20 @@ class Estimates:
             weight,
             len(mixture.experts_),
             subjects,
-            self._shared_places(),
+            self._owner(),
         )
 
-    def _shared_places(self):
-        """Where an expert's parameters, the intercept and the logarithms last, are those of all."""
-        terms, n_columns = self.mixture.likelihood_.terms(), self.columns.design.shape[1]
-        size = n_columns + len(terms.logs_of)
-        shared = np.isin(np.flatnonzero(self.columns.kept), self.mixture._shared_columns)
-        shared = np.flatnonzero(shared).tolist()
-        shared += range(n_columns, size) if terms.logs_are_shared else []
-        return [block * size + j for block in range(len(self.y_scale)) for j in shared]
+    def _owner(self):
+        """Number of the expert whose parameters, the logarithms last, each has: (K, size)."""
+        terms, n_experts = self.mixture.likelihood_.terms(), len(self.mixture.experts_)
+        each = np.arange(n_experts)[:, None]
+        n_columns, owner = self.columns.design.shape[1], self.mixture._owner
+        if owner is None:
+            owner = np.tile(each, (1, n_columns))
+        else:
+            owner = owner[:, np.append(self.columns.kept, True)]
+        logs = np.tile(0 * each if terms.logs_are_shared else each, (1, len(terms.logs_of)))
+        return np.tile(np.hstack([owner, logs]), (1, len(self.y_scale)))
 
     def fitted(self):
         """Parameters of the fitted mixture, as the likelihood has them."""

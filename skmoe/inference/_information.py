@@ -47,8 +47,8 @@ class MixtureLikelihood:
         Number of experts.
     subjects : Subjects, default=None
         Which rows share one expert; the gate's design then has a row for each subject.
-    shared : sequence of int, default=()
-        Places among an expert's parameters of those that all experts have in common.
+    owner : ndarray of int of shape (n_experts, expert_size), default=None
+        Number of the expert whose parameter each expert has; None is its own.
 
     Attributes
     ----------
@@ -61,17 +61,18 @@ class MixtureLikelihood:
     """
 
     def __init__(
-        self, terms, design, target, gate_design, weight, n_experts, subjects=None, shared=()
+        self, terms, design, target, gate_design, weight, n_experts, subjects=None, owner=None
     ):
         self.terms, self.design, self.target = terms, design, target
         self.gate_design, self.weight, self.n_experts = gate_design, weight, n_experts
         self.subjects = subjects
         self.expert_size = terms.size(design, target)
         n_gate = (n_experts - 1) * gate_design.shape[1]
-        owner = np.arange(n_experts * self.expert_size + n_gate)
-        for place in shared:
-            owner[place : n_experts * self.expert_size : self.expert_size] = place
-        self.free, number = np.unique(owner, return_inverse=True)
+        place = np.arange(n_experts * self.expert_size + n_gate)
+        if owner is not None:
+            own = owner * self.expert_size + np.arange(self.expert_size)
+            place[: own.size] = own.ravel()
+        self.free, number = np.unique(place, return_inverse=True)
         self.size = len(self.free)
         self.spread = np.eye(self.size)[number]
 

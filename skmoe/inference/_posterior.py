@@ -34,8 +34,8 @@ class PosteriorEstimates(Estimates):
 
     keeps_all_columns = True
 
-    def _shared_places(self):
-        return ()  # by the prior: deviations have the variance 0
+    def _owner(self):
+        return None  # by the prior: deviations have the variance 0
 
     def covariance(self):
         """Covariance of the parameters under their posterior, in raw units.

@@ -1,0 +1,59 @@
+"""Which expert is which, where some of them share coefficients and others do not."""
+
+from itertools import permutations
+
+import numpy as np
+
+MOST_PLACINGS = 24  # tried of each start
+
+
+def placed(problem, resp):
+    """Responsibilities in the order of experts that explains the target best after one step.
+
+    The order matters where only some of the experts share a coefficient, of which a start knows
+    nothing.
+
+    Parameters
+    ----------
+    problem : Problem
+        Untrained; it is left alone.
+    resp : ndarray of shape (n_samples, n_experts)
+        Of a start.
+
+    Returns
+    -------
+    resp : ndarray of shape (n_samples, n_experts)
+        With its columns in the best order.
+    """
+    orders = [] if problem.experts.owner is None else unlike_orders(problem.experts.owner)
+    if len(orders) < 2:
+        return resp
+    candidates = [resp[:, order] for order in orders]
+    return max(candidates, key=lambda each: problem.fork().start(each).step())
+
+
+def unlike_orders(owner):
+    """Orders of the experts, some at most, that differ in who shares coefficients with whom.
+
+    Parameters
+    ----------
+    owner : ndarray of int of shape (n_experts, n_columns)
+        Number of the expert whose coefficient each expert has.
+
+    Returns
+    -------
+    orders : list of list of int
+        The first is that of the numbers.
+    """
+    numbers = range(len(owner))
+    patterns = np.unique(owner, axis=1).T
+    seen = {}
+    for order in permutations(numbers):
+        sharing = tuple(
+            frozenset(frozenset(order[k] for k in numbers if of[k] == k0) for k0 in set(of))
+            for of in patterns.tolist()
+        )
+        seen.setdefault(sharing, list(order))
+        if len(seen) == MOST_PLACINGS:
+            break
+    return list(seen.values())

@@ -33,6 +33,7 @@ from ._em.stacked_regression import StackedRegression
 from ._em.starts import STARTS
 from ._em.trainer import Trainer
 from ._em.training import check_alternatives, pools, training_of
+from ._experts.diverse import DIVERSE
 from ._experts.folds import Splitting
 from ._experts.traits import draw_seeds
 from ._fitted import FittedMixture
@@ -64,7 +65,7 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
     """
 
     _parameter_constraints = {
-        "experts": [HasMethods(["fit"]), list, None],
+        "experts": [HasMethods(["fit"]), list, StrOptions({DIVERSE}), None],
         "n_experts": [Interval(Integral, 1, None, closed="left"), None],
         "gate": [HasMethods(["fit", "predict_proba"]), None],
         "shared_effects": [list, dict, None],
@@ -177,7 +178,7 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
         is_pooled = pools(self, X, y, params.get("groups"), facts)
         settings = Settings.of(self)
         settings.warn_of_no_effect()
-        names, templates = self._expert_list()
+        names, templates = self._expert_list(y, sample_weight)
         split_params = self._split_params(params, sample_weight)
         previous = self._previous(is_pooled, len(names), X, y, sample_weight, facts)
         rows = check_rows(
@@ -260,15 +261,16 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
     def _make_parts(self, names, templates, rows, gate_seed):
         """Experts, gate and likelihood as the user gave them, adapted to the rows."""
         family, default_gate = self._family(), self._default_gate()
-        if self.experts is None or (self.gate is None and len(names) > 1):
+        is_default = self.experts is None or isinstance(self.experts, str)
+        if is_default or (self.gate is None and len(names) > 1):
             warn_of_left_out(rows.X)
         return Parts(
             model_class=self._model_class,
             names=names,
-            templates=adapt_experts(templates, rows.X, is_default=self.experts is None),
+            templates=adapt_experts(templates, rows.X, is_default=is_default),
             family=family,
-            is_default=self.experts is None,
-            is_list=isinstance(self.experts, list),
+            is_default=is_default,
+            is_list=self._is_list,
             gate=GateParts.adapt(self.gate, default_gate, rows, len(names), gate_seed),
             likelihood=self._likelihood(),
             classes=self._classes,

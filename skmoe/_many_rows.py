@@ -150,7 +150,7 @@ def _wanted_of_parameters(mixture, template, others):
     likelihood, gate = mixture._likelihood(), mixture.gate
     is_constant = getattr(likelihood, "scale", "") in ("expert", "shared")
     has_l2_alone = type(gate) is SoftmaxGate and gate.learns_batches
-    is_alone = not isinstance(mixture.experts, list)
+    is_alone = not mixture._is_list
     known = "the default experts, LinearRegression() or Ridge(), or LogisticRegression()"
     wanted = {
         f"{known} for two classes, without a list or Pipeline": (

@@ -28,6 +28,7 @@ from ._compat import (
     check_sample_weight,
 )
 from ._data import NO_FACTS, Bounds, Rows, check_subject
+from ._experts.diverse import diverse_experts
 from ._rows.files import is_elsewhere
 from ._tables.mixed import HEAVIEST, accepts, check_sizes, check_table
 from .exceptions import SmallWeightsWarning, warn_user
@@ -38,6 +39,8 @@ LIGHT_ROW = 0.1  # weights around less than this were hardly meant as numbers of
 
 class ExpertParameters(MetaEstimatorMixin, BaseComposition, BaseEstimator):
     """``get_params`` and ``set_params`` for ``experts``, an estimator or a list of named ones.
+
+    "diverse" stands for a list, of which the parameters cannot be set.
 
     Subclasses say with ``_default_expert()`` and ``_default_gate()`` what ``None`` stands for.
     """
@@ -74,20 +77,35 @@ class ExpertParameters(MetaEstimatorMixin, BaseComposition, BaseEstimator):
         """
         for part, example in (("experts", "Ridge()"), ("gate", "SoftmaxGate()")):
             nested = [key for key in params if key.startswith(f"{part}__")]
-            if nested and params.get(part, getattr(self, part)) is None:
+            given = params.get(part, getattr(self, part))
+            if nested and (given is None or isinstance(given, str)):
                 raise ValueError(
-                    f"{nested[0]} cannot be set while {part} is None: give {part}={example} or "
-                    "what you want to tune."
+                    f"{nested[0]} cannot be set while {part} is {given!r}: give {part}={example} "
+                    "or what you want to tune."
                 )
         if isinstance(params.get("experts", self.experts), list):
             self._set_params("experts", **params)
             return self
         return BaseEstimator.set_params(self, **params)
 
-    def _expert_list(self):
-        """Names and unfitted estimators of the experts, without the dropped ones; checked."""
-        if isinstance(self.experts, list):
-            names, estimators = self._named_experts()
+    @property
+    def _is_list(self):
+        """Whether ``experts`` is a list of named ones, or stands for one."""
+        return isinstance(self.experts, list | str)
+
+    def _given_experts(self, y=None, sample_weight=None):
+        """``experts``, and in place of "diverse" a list, which depends on what is to be fitted."""
+        if isinstance(self.experts, str):
+            return diverse_experts(isinstance(self, ClassifierMixin), y, sample_weight)
+        return self.experts
+
+    def _expert_list(self, y=None, sample_weight=None):
+        """Names and unfitted estimators of the experts, without the dropped ones; checked.
+
+        ``y`` and ``sample_weight`` are as ``fit`` was given them, or None.
+        """
+        if self._is_list:
+            names, estimators = self._named_experts(self._given_experts(y, sample_weight))
         else:
             estimator = self._default_expert() if self.experts is None else self.experts
             n_experts = DEFAULT_N_EXPERTS if self.n_experts is None else self.n_experts
@@ -100,17 +118,17 @@ class ExpertParameters(MetaEstimatorMixin, BaseComposition, BaseEstimator):
             raise TypeError(f"gate must be an estimator; {self.gate!r} is a class: call it.")
         return names, estimators
 
-    def _named_experts(self):
-        if not self.experts or not all(
+    def _named_experts(self, experts):
+        if not experts or not all(
             isinstance(item, tuple) and len(item) == 2 and isinstance(item[0], str)
-            for item in self.experts
+            for item in experts
         ):
             raise ValueError(
                 "experts must be an estimator or a non-empty list of (name, estimator) tuples; "
-                f"got {self.experts!r}."
+                f"got {experts!r}."
             )
-        self._validate_names([name for name, _ in self.experts])
-        kept = [(name, estimator) for name, estimator in self.experts if estimator != "drop"]
+        self._validate_names([name for name, _ in experts])
+        kept = [(name, estimator) for name, estimator in experts if estimator != "drop"]
         if not kept:
             raise ValueError("All experts are 'drop'; at least one must stay.")
         if self.n_experts is not None and self.n_experts != len(kept):
@@ -151,8 +169,8 @@ class ExpertParameters(MetaEstimatorMixin, BaseComposition, BaseEstimator):
 
     def _parts(self):
         """Experts and gate whose tags count, without those that ``None`` adapts to the table."""
-        if isinstance(self.experts, list):
-            experts = [e for _, e in self.experts if hasattr(e, "fit")]
+        if self._is_list:
+            experts = [e for _, e in self._given_experts() if hasattr(e, "fit")]
         else:
             experts = [self._default_expert() if self.experts is None else self.experts]
         return experts, self.gate
@@ -176,7 +194,8 @@ class ExpertParameters(MetaEstimatorMixin, BaseComposition, BaseEstimator):
             choosers = experts + ([] if gate is None else [gate])
             tags.input_tags.sparse = not self._dense_parts()
             tags.input_tags.allow_nan = all(accepts(e, "allow_nan") for e in choosers)
-            tags.target_tags.multi_output = all(
+            adapts = isinstance(self.experts, str) and not isinstance(self, ClassifierMixin)
+            tags.target_tags.multi_output = adapts or all(
                 get_tags(e).target_tags.multi_output for e in experts
             )
         except (TypeError, ValueError, AttributeError):
@@ -205,8 +224,8 @@ class ExpertParameters(MetaEstimatorMixin, BaseComposition, BaseEstimator):
         )
 
     def _sk_visual_block_(self):
-        if isinstance(self.experts, list):
-            names, experts = zip(*self.experts, strict=True)
+        if self._is_list:
+            names, experts = zip(*self._given_experts(), strict=True)
         else:
             expert = self._default_expert() if self.experts is None else self.experts
             names, experts = ("experts",), (expert,)

@@ -33,13 +33,16 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
 
     Parameters
     ----------
-    experts : estimator or list of (str, estimator), default=None
+    experts : estimator, list of (str, estimator) or "diverse", default=None
         One regressor, cloned for every expert, or a named list of unlike ones, in which
         ``"drop"`` leaves one out. One in a ``FrozenEstimator`` stays as it is; a mixture can be
         an expert too. One that has ``partial_fit``, such as a net, goes on in each iteration from
         where the last one left it if its ``warm_start`` is True. None is linear regression with a
         next-to-nothing L2 penalty, log-linear under likelihoods of counts and positive targets; on
-        a DataFrame with strings or missing values these are encoded first.
+        a DataFrame with strings or missing values these are encoded first. "diverse" is a list of
+        ridge regression, histogram gradient boosting, a random forest, a neural net and, for fewer
+        than 1,000 rows of equal weight, a Gaussian process: "ridge", "boosting", "forest", "net",
+        "process". Each is in the Pipeline that it needs, for strings and missing values too.
     n_experts : int, default=None
         Number of experts; with ``pooling`` an upper bound. None is the length of the list, else 4.
     gate : gate, classifier or Pipeline ending in one, default=None

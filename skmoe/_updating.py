@@ -78,7 +78,7 @@ class UpdatableMixture(BaseMixtureOfExperts):
 
     def _solves(self, template):
         """Whether the default ``cv`` has linear experts solved all at once."""
-        if isinstance(self.experts, list) or not (self.cv is False or self.cv == "auto"):
+        if self._is_list or not (self.cv is False or self.cv == "auto"):
             return False
         return (
             self.experts is None or self._family().penalty_of(split_last(template)[1]) is not None
@@ -400,7 +400,7 @@ class UpdatableMixture(BaseMixtureOfExperts):
 
     def _new_template(self, name, expert, X):
         """The unfitted expert to add, able to read what the others read."""
-        if expert is None and isinstance(self.experts, list):
+        if expert is None and self._is_list:
             raise ValueError(
                 "expert=None is one more like the others, but experts is a list of unlike ones: "
                 "pass the estimator to add."

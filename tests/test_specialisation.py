@@ -482,6 +482,25 @@ def test_experts_can_be_removed_but_not_added():
     assert np.isfinite(moe.log_density(X, y)).all()
 
 
+@pytest.mark.parametrize("n", [2, 3, 5, 9])
+def test_a_stack_of_few_rows_predicts_no_worse_than_their_mean(n):
+    # Out of fold, the mean of the others is low where the target is high.
+    errors, covered = [], []
+    for seed in range(4):
+        rng = np.random.default_rng(seed)
+        X = rng.normal(size=(n + 200, 2))
+        y = X[:, 0] + 0.5 * rng.normal(size=n + 200)
+        experts = [("line", Ridge()), ("tree", DecisionTreeRegressor(random_state=0))]
+        moe = MixtureOfExpertsRegressor(experts, specialisation=0, random_state=0)
+        moe.fit(X[:n], y[:n])
+        of_mean = np.sqrt(np.mean((y[n:] - y[:n].mean()) ** 2))
+        errors.append(np.sqrt(np.mean((y[n:] - moe.predict(X[n:])) ** 2)) / of_mean)
+        low, high = moe.predict_interval(X[n:], 0.9).T
+        covered.append(np.mean((low <= y[n:]) & (y[n:] <= high)))
+    assert np.mean(errors) < 1.0
+    assert np.mean(covered) > 0.7
+
+
 @pytest.mark.parametrize("n", [3, 5, 10])
 def test_few_rows_will_do(n):
     X, y, _, _ = heteroscedastic(n, seed=0)

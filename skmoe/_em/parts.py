@@ -125,7 +125,7 @@ class Parts:
     family : LinearFamily
         What can solve linear experts of this target.
     is_default, is_list : bool
-        Whether ``experts`` was None, or a list of named ones.
+        Whether the mixture has chosen the experts; whether they are a list of named ones.
     gate : GateParts
         The gate.
     likelihood : BaseLikelihood
@@ -304,6 +304,7 @@ class Parts:
             ensemble=settings.ensemble and not self._refits(settings),
             classes=self.classes,
             are_clones=not self.is_list,
+            quiet=self.is_default,
         )
         ignoring = experts.ignoring_weights()
         if report_weights and ignoring and np.ptp(data.weight[data.weight > 0]) > 0:
@@ -406,13 +407,18 @@ class Parts:
 
 
 def adapt_experts(templates, X, *, is_default):
-    """Experts that can take X, encoded where ``experts=None`` meets a mixed table."""
+    """Experts that can take X, encoded where those of the mixture's choice meet a mixed table."""
     if is_default and is_table(X) and any(describe_columns(X)):
-        template = make_pipeline(default_encoder(X), templates[0])
-        return [template] * len(templates)
+        encoded = {each: _behind(default_encoder(X), each) for each in dict.fromkeys(templates)}
+        return [encoded[each] for each in templates]
     for template in dict.fromkeys(templates):
         check_accepts(f"The expert {type(template).__name__}", template, X)
     return templates
+
+
+def _behind(encoder, estimator):
+    steps = estimator.steps if isinstance(estimator, Pipeline) else [("", estimator)]
+    return make_pipeline(encoder, *(step for _, step in steps))
 
 
 def step_by_step(gate):

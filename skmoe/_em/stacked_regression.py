@@ -17,6 +17,8 @@ from .stacked_parameters import (
     refit_parameters,
 )
 
+STACK_ROWS = 10.0  # by weight; fewer are combined with equal weights
+
 
 class StackedRegression(StackedTrainer):
     """Learns a linear stack, scales that depend on the row, Student's t tails and the gate."""
@@ -30,7 +32,7 @@ class StackedRegression(StackedTrainer):
         middle, unit, floor = units.middle, units.unit, units.floor
         target, predictions = units.standardise(y), units.standardise(predictions)
         used = weight > 0
-        combination = RidgeCV().fit(predictions[used], target[used], sample_weight=weight[used])
+        combination = fit_combination(predictions[used], target[used], weight[used])
         stacked = combination.predict(predictions)
         Z = np.asarray(data.Z, dtype=np.float64)
         models, log_size = cross_fit_sizes(Z, target - stacked, weight, folds, floor)
@@ -59,6 +61,19 @@ class StackedRegression(StackedTrainer):
             prior=objective * weight.sum() - weight @ log_density,
             converged=converged,
         )
+
+
+def fit_combination(predictions, y, weight):
+    """The combination (RidgeCV) of predictions (n, K); of few rows their mean.
+
+    The mean of the rows left in is low where a row left out is high: of few rows, out-of-fold
+    predictions run against the target, and least squares would turn them round.
+    """
+    combination = RidgeCV().fit(predictions, y, sample_weight=weight)
+    if weight.sum() < STACK_ROWS:
+        combination.coef_ = np.full(predictions.shape[1], 1.0 / predictions.shape[1])
+        combination.intercept_ = 0.0
+    return combination
 
 
 def stack_of(names, fitted, combination):

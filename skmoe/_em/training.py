@@ -85,7 +85,7 @@ def training_of(mixture, rows):
     is_special = rows.y.ndim > 1 or rows.bounds is not None or is_stream or is_prefit
     if is_special or all(map(_is_meant_for_em, templates)):
         return "em"
-    if isinstance(mixture.experts, list):
+    if mixture._is_list:
         wanted = _wanted_by_stacking(mixture, rows.X, rows.subject)
         return "stacking" if all(wanted.values()) else "em"
     wanted = _wanted_out_of_fold(mixture, rows.X, rows.subject)
@@ -151,7 +151,7 @@ def _wanted_by_pooling(mixture, X, groups):
 def _wanted_by_stacking(mixture, X, subject):
     names, templates = mixture._expert_list()
     return {
-        "a list of two named experts or more": isinstance(mixture.experts, list) and len(names) > 1,
+        "a list of two named experts or more": mixture._is_list and len(names) > 1,
         f"another name than {STACK!r} for its experts": STACK not in names,
         "experts that are no mixtures": not any(map(has_own_density, templates)),
         **_wanted_out_of_fold(mixture, X, subject),

@@ -66,17 +66,20 @@ class EstimatorExperts(Experts):
     target : callable, default=None
         From y to what is fitted and predicted by estimators without a density of their own; those
         that have one see y itself. None for y.
+    quiet : bool, default=False
+        Whether the experts keep to themselves that they have not converged.
     """
 
     def __init__(
         self, names, estimators, X, y, weight, *, folds, min_responsibility, ensemble, classes,
-        are_clones, target=None,
+        are_clones, target=None, quiet=False,
     ):  # fmt: skip
         self.names, self.estimators = names, estimators
         self.X, self.y, self.weight = X, y, weight
         self.ensemble = ensemble
         self.min_responsibility = min_responsibility
         self.classes, self.are_clones, self.target = classes, are_clones, target
+        self.quiet = quiet
         self.in_sample = folds is None
         self.weighted = [takes_sample_weight(e) or is_frozen(e) for e in estimators]
         self.models = None  # (n_experts, n_folds)
@@ -189,7 +192,7 @@ class EstimatorExperts(Experts):
         all_continue = all(supports_warm_start(e) for e in self.estimators if not is_frozen(e))
         with warnings.catch_warnings():  # here: tasks get the filters, threads would share them
             warnings.simplefilter("ignore", SmallWeightsWarning)  # of responsibilities
-            if all_continue:  # what is not reached now, the next refit reaches
+            if self.quiet or all_continue:  # what is not reached now, the next refit reaches
                 warnings.simplefilter("ignore", ConvergenceWarning)
             return self._jobs(
                 _fit_and_predict,

@@ -155,7 +155,7 @@ def n_experts_test(
 def _check_mixture(estimator):
     if not isinstance(estimator, ExpertParameters):
         raise TypeError(f"estimator must be a mixture of experts; got {estimator!r}.")
-    if isinstance(estimator.experts, list):
+    if estimator._is_list:
         raise TypeError("The number of experts in a list is given; give one expert to clone.")
 
 

@@ -278,7 +278,7 @@ def select_n_experts(
 def _check_candidates(estimator, n_experts):
     if not isinstance(estimator, ExpertParameters):
         raise TypeError(f"estimator must be a mixture of experts; got {estimator!r}.")
-    if isinstance(estimator.experts, list):
+    if estimator._is_list:
         raise TypeError("The number of experts in a list is given; give one expert to clone.")
     candidates = list(n_experts) if isinstance(n_experts, Iterable) else [n_experts]
     if not candidates or min(candidates) < 1:

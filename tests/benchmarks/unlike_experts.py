@@ -1,4 +1,4 @@
-"""Four unlike experts, mixed, beside a stack of them with scales and tails of its own.
+"""Four unlike experts, mixed, beside a stack of them with scales and tails of its own; "diverse".
 
 The stack has what its users can write in twenty lines: a small boosting of the logarithm of its
 squared out-of-fold errors gives the scale of a row, and Student's t is fitted to the errors in
@@ -119,20 +119,22 @@ def main(directory, names):
         if not tests:
             rng = np.random.RandomState(0)
             tests = [rng.permutation(len(y))[: len(y) // 10] for _ in range(n_splits)]
-        results = {"stack": [], "mixture": []}
+        mixtures = {"mixture": unlike(), "diverse": "diverse"}
+        results = {"stack": [], **{model: [] for model in mixtures}}
         for test in tests[:n_splits]:
             train = np.setdiff1d(np.arange(len(y)), test)
             recipe = StackWithScale().fit(X.iloc[train], y[train])
             distribution = recipe.predict_dist(X.iloc[test])
             found = scores(y[test], distribution.mean(), distribution)
             results["stack"].append((*found, recipe.seconds))
-            start = time.process_time()
-            moe = MixtureOfExpertsRegressor(unlike(), random_state=0)
-            moe.fit(X.iloc[train], y[train])
-            of_mixture = time.process_time() - start
-            distribution = moe.predict_dist(X.iloc[test])
-            found = scores(y[test], moe.predict(X.iloc[test]), distribution)
-            results["mixture"].append((*found, of_mixture))
+            for model, experts in mixtures.items():
+                start = time.process_time()
+                moe = MixtureOfExpertsRegressor(experts, random_state=0)
+                moe.fit(X.iloc[train], y[train])
+                of_mixture = time.process_time() - start
+                distribution = moe.predict_dist(X.iloc[test])
+                found = scores(y[test], moe.predict(X.iloc[test]), distribution)
+                results[model].append((*found, of_mixture))
         for model, found in results.items():
             mean = np.mean(found, axis=0)
             print(

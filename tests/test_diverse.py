@@ -1,0 +1,177 @@
+"""experts="diverse": unlike experts that nobody has to name."""
+
+import pickle
+from functools import cache
+
+import numpy as np
+import pytest
+from sklearn import config_context
+from sklearn.base import clone, is_classifier
+from sklearn.linear_model import Ridge
+from sklearn.model_selection import GroupKFold
+from sklearn.utils import get_tags
+
+from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
+from skmoe._experts import diverse
+from skmoe._experts.fitting import fit_weighted, takes_sample_weight
+
+pd = pytest.importorskip("pandas")
+
+NAMES = ["ridge", "boosting", "forest", "net", "process"]
+CLASSIFIERS = ["logistic", *NAMES[1:]]
+
+
+def rows(n, seed=0):
+    """A line and a wave; a column of strings and one with missing values."""
+    rng = np.random.default_rng(seed)
+    X = pd.DataFrame(rng.uniform(-2, 2, size=(n, 3)), columns=["a", "b", "c"])
+    X["colour"] = rng.choice(["red", "green"], n)
+    mean = X["a"] + np.sin(3 * X["b"]) + (X["colour"] == "red")
+    X.loc[rng.uniform(size=n) < 0.1, "c"] = np.nan
+    return X, 1000.0 + 100.0 * (mean.to_numpy() + 0.2 * rng.normal(size=n))
+
+
+@cache
+def fitted(classifies=False):
+    """Fitted without a warning: warnings are errors."""
+    X, y = rows(100)
+    make = MixtureOfExpertsClassifier if classifies else MixtureOfExpertsRegressor
+    return make("diverse", random_state=0).fit(X, labels(y) if classifies else y)
+
+
+def labels(y):
+    return np.where(y > 1000, "high", "low")
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """Let it stand for a list that is fitted in no time."""
+    regressors = diverse._regressors
+    monkeypatch.setattr(diverse, "_regressors", lambda several: regressors(several)[:2])
+    monkeypatch.setattr(diverse, "PROCESS_ROWS", 0)
+
+
+def experts(classifies=False, y=None, sample_weight=None):
+    return dict(diverse.diverse_experts(classifies, y, sample_weight))
+
+
+# What it stands for --------------------------------------------------------------------------
+
+
+def test_there_is_a_process_for_few_rows_of_equal_weight_alone():
+    few, many = np.zeros(diverse.PROCESS_ROWS - 1), np.zeros(diverse.PROCESS_ROWS)
+    assert list(experts(y=few)) == NAMES
+    assert list(experts(y=many)) == NAMES[:-1]
+    assert list(experts(y=few, sample_weight=np.arange(len(few)))) == NAMES[:-1]
+    assert list(experts(True, few)) == CLASSIFIERS
+
+
+@pytest.mark.parametrize("classifies", [False, True])
+def test_all_but_the_process_take_weights(classifies):
+    takes = {name: takes_sample_weight(expert) for name, expert in experts(classifies).items()}
+    assert takes.pop("process") is False
+    assert all(takes.values())
+
+
+@pytest.mark.parametrize("routing", [False, True])
+def test_the_net_learns_from_its_weights(routing):
+    X, y = np.zeros((40, 1)), np.repeat([0.0, 1.0], 20)
+    with config_context(enable_metadata_routing=routing):
+        net = experts()["net"].set_params(scaledtarget__regressor__random_state=0)
+        fit_weighted(net, X, y, np.where(y == 1, 9.0, 1.0))
+    assert net.predict(X[:1]) == pytest.approx(0.9, abs=0.05)
+
+
+def test_each_fit_has_estimators_of_its_own():
+    moe = MixtureOfExpertsRegressor("diverse")
+    (_, first), (_, second) = moe._expert_list(), moe._expert_list()
+    assert not set(map(id, first)) & set(map(id, second))
+
+
+# A list in every respect -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("classifies", [False, True])
+def test_mixed_tables_are_fitted_and_reported_on(classifies):
+    moe, (X, y) = fitted(classifies), rows(300, seed=1)
+    names = CLASSIFIERS if classifies else NAMES
+    assert list(moe.named_experts_) == [*names, "stack"]
+    assert list(moe.expert_report().to_frame().index) == [*names, "stack"]
+    assert moe.experts == "diverse"
+    assert moe.score(X, labels(y) if classifies else y) > 0.85
+
+
+def test_it_is_the_list_that_it_stands_for(quick):
+    X, y = rows(60)
+    X = X[["a", "b"]].to_numpy()
+    of_list = MixtureOfExpertsRegressor(list(experts(y=y).items()), random_state=0).fit(X, y)
+    moe = MixtureOfExpertsRegressor("diverse", random_state=0).fit(X, y)
+    np.testing.assert_array_equal(moe.predict(X), of_list.predict(X))
+    assert moe.oof_score_ == of_list.oof_score_
+
+
+def test_same_seed_same_mixture_in_copies_too(quick):
+    X, y = rows(60)
+    moe = MixtureOfExpertsRegressor("diverse", random_state=0).fit(X, y)
+    again = clone(moe).fit(X, y)
+    assert again.get_params() == moe.get_params()
+    np.testing.assert_array_equal(again.predict(X), moe.predict(X))
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(moe)).predict(X), moe.predict(X))
+
+
+def test_arrays_may_have_missing_values(quick):
+    X, y = rows(80)
+    X = X[["a", "b", "c"]].to_numpy()
+    moe = MixtureOfExpertsRegressor("diverse", random_state=0).fit(X, y)
+    assert np.isfinite(moe.predict(X)).all()
+
+
+def test_tags_and_display_are_those_of_the_list():
+    moe = MixtureOfExpertsRegressor("diverse")
+    tags = get_tags(moe)
+    assert tags.input_tags.allow_nan
+    assert not tags.input_tags.sparse
+    assert not is_classifier(moe)
+    assert is_classifier(MixtureOfExpertsClassifier("diverse"))
+    html = moe._repr_html_()
+    assert all(name in html for name in NAMES)
+
+
+def test_its_parameters_cannot_be_set():
+    moe = MixtureOfExpertsRegressor("diverse")
+    with pytest.raises(ValueError, match="cannot be set while experts is 'diverse'"):
+        moe.set_params(experts__alpha=1.0)
+    with pytest.raises(ValueError, match="net__alpha|'net'"):
+        moe.set_params(net__alpha=1.0)
+    moe.set_params(experts=[("line", Ridge())], line__alpha=2.0)
+    assert moe.get_params()["line__alpha"] == 2.0
+
+
+def test_another_string_or_number_of_experts_is_refused():
+    X, y = rows(20)
+    with pytest.raises(ValueError, match="'diverse'"):
+        MixtureOfExpertsRegressor("divers").fit(X, y)
+    with pytest.raises(ValueError, match="n_experts=3, but the list has 5"):
+        MixtureOfExpertsRegressor("diverse", n_experts=3).fit(X, y)
+
+
+def test_it_learns_no_streams():
+    assert not hasattr(MixtureOfExpertsRegressor("diverse"), "partial_fit")
+
+
+def test_groups_weights_and_another_splitter(quick):
+    X, y = rows(90)
+    weight, groups = np.repeat([1.0, 2.0, 0.5], 30), np.arange(90) // 3
+    moe = MixtureOfExpertsRegressor("diverse", cv=GroupKFold(3), random_state=0)
+    moe.fit(X, y, sample_weight=weight, groups=groups)
+    assert moe.n_expert_fits_ == 2 * 4
+    assert list(moe.named_experts_) == ["ridge", "boosting", "stack"]
+
+
+def test_several_outputs_are_learned_by_em(quick):
+    X, y = rows(60)
+    moe = MixtureOfExpertsRegressor("diverse", max_iter=1, n_init=1, random_state=0)
+    moe.fit(X, np.column_stack([y, -y]))
+    assert get_tags(moe).target_tags.multi_output
+    assert list(moe.named_experts_) == ["ridge", "boosting"]
+    np.testing.assert_allclose(moe.predict(X)[:, 0], -moe.predict(X)[:, 1], rtol=0.1)

@@ -393,7 +393,7 @@ def adapt_experts(templates, X, *, is_default):
     if is_default and is_table(X) and any(describe_columns(X)):
         template = make_pipeline(default_encoder(X), templates[0])
         return [template] * len(templates)
-    for template in dict.fromkeys(templates):
+    for template in {id(each): each for each in templates}.values():  # not all can be hashed
         check_accepts(f"The expert {type(template).__name__}", template, X)
     return templates
 

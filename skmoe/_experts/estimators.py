@@ -15,6 +15,7 @@ from sklearn.utils import _safe_indexing
 from .._parallel import jobs
 from ..exceptions import SmallWeightsWarning, noted
 from .base import Experts
+from .early_stopping import fit_validated, settled, stops_early
 from .fitting import (
     NEGLIGIBLE_SHARE,
     fit_again,
@@ -79,6 +80,7 @@ class EstimatorExperts(Experts):
         self.classes, self.are_clones, self.target = classes, are_clones, target
         self.in_sample = folds is None
         self.weighted = [takes_sample_weight(e) or is_frozen(e) for e in estimators]
+        self.stops_early = [not is_frozen(e) and stops_early(e) for e in estimators]
         self.models = None  # (n_experts, n_folds)
         self.last_fit = (
             None  # (n_experts, n_folds): rows, weights and exposures they were fitted on
@@ -104,14 +106,17 @@ class EstimatorExperts(Experts):
         shares = resp if working is None else resp * working
         originals = [self._original(shares, k) for k in range(len(self.estimators))]
         fits = {
-            k: [self._rows(resp, shares, exposure, k, train) for train, _ in self._splits]
+            k: [
+                self._rows(resp, shares, exposure, k, self._training_part(k, fold))
+                for fold in range(len(self._splits))
+            ]
             for k in sorted(set(originals))
             if not is_frozen(self.estimators[k])
         }
         kept = [k for k in fits if self._barely_changed(k, fits[k])]
         refitted = [k for k in fits if k not in kept]
         tasks = [
-            (k, fold, test, *fits[k][fold])
+            (k, fold, test, *fits[k][fold], self._validation(resp, shares, exposure, k, fold))
             for k in refitted
             for fold, (_, test) in enumerate(self._splits)
         ]
@@ -119,7 +124,7 @@ class EstimatorExperts(Experts):
         if self._frozen_results is None:
             everything = np.arange(len(self.y))
             frozen = [k for k, estimator in enumerate(self.estimators) if is_frozen(estimator)]
-            tasks += [(k, 0, everything, everything[:0], None, None) for k in frozen]
+            tasks += [(k, 0, everything, everything[:0], None, None, None) for k in frozen]
         try:
             results = self._fit_tasks(tasks)
         except FewOutOfBag:
@@ -184,11 +189,16 @@ class EstimatorExperts(Experts):
                 results[k].log_density[test] = log_density
         return results
 
-    def _run(self, tasks):
+    def _run(self, tasks, estimators=None):
         """Fit and predict for each (expert, fold, arrays, out of bag); see _fit_and_predict."""
+        estimators = self.estimators if estimators is None else estimators
         all_continue = all(supports_warm_start(e) for e in self.estimators if not is_frozen(e))
         with warnings.catch_warnings():  # here: tasks get the filters, threads would share them
             warnings.simplefilter("ignore", SmallWeightsWarning)  # of responsibilities
+            # LightGBM says so where it is a parameter of the estimator, and reads it all the same.
+            warnings.filterwarnings("ignore", "categorical_feature keyword has been found")
+            # What it asks for instead does not encode the labels of a classifier.
+            warnings.filterwarnings("ignore", "The argument 'eval_set' is deprecated")
             if all_continue:  # what is not reached now, the next refit reaches
                 warnings.simplefilter("ignore", ConvergenceWarning)
             return self._jobs(
@@ -196,7 +206,7 @@ class EstimatorExperts(Experts):
                 (
                     (
                         self.names[k],
-                        self.estimators[k],
+                        estimators[k],
                         self._last(k, fold, arrays[0]),
                         arrays,
                         self._y_shape,
@@ -224,6 +234,31 @@ class EstimatorExperts(Experts):
         if not self.are_clones:
             return k
         return next(j for j in range(k + 1) if np.array_equal(shares[:, j], shares[:, k]))
+
+    def _validation_part(self, k, fold):
+        """Rows by which the trees of a fold's model stop: no others than those it may know.
+
+        They are the fold that comes next, which is as unlike the rest as the folds are: subjects
+        and groups stay together. With fewer than three folds they are every fifth row.
+        """
+        if not self.stops_early[k]:
+            return None
+        train = self._splits[fold][0]
+        if len(self._splits) < 3:
+            return train[4::5]
+        return np.intersect1d(train, self._splits[(fold + 1) % len(self._splits)][1])
+
+    def _training_part(self, k, fold):
+        """Rows that the model of a fold is fitted on."""
+        train, validation = self._splits[fold][0], self._validation_part(k, fold)
+        return train if validation is None else np.setdiff1d(train, validation)
+
+    def _validation(self, resp, shares, exposure, k, fold):
+        """Rows of ``_validation_part``, their weights and exposures, as of ``_rows``; or None."""
+        part = self._validation_part(k, fold)
+        if part is None or not len(part):
+            return None
+        return self._rows(resp, shares, exposure, k, part)
 
     def _rows(self, resp, shares, exposure, k, train):
         """Rows of ``train`` that expert k is fitted on, and their weights and exposures (or None).
@@ -284,20 +319,25 @@ class EstimatorExperts(Experts):
                 for models, in_folds in zip(self.models, folded, strict=True)
             ]
         everything = np.arange(len(self.y))
-        refitted = np.flatnonzero(folded)
-        results = self._run(
+        refitted, estimators = np.flatnonzero(folded), list(self.estimators)
+        for k in refitted:
+            if self.stops_early[k]:
+                estimators[k] = settled(estimators[k], self.models[k])
+        tasks = [
             (
                 k,
                 0,
                 (
                     *self._rows(resp, shares, exposure, k, everything),
+                    None,
                     everything[:0],
                     self.classes,
                 ),
                 False,
             )
             for k in refitted
-        )
+        ]
+        results = self._run(tasks, estimators)
         self.n_fits += len(refitted)
         models = [models[0] for models in self.models]
         for k, (model, _, _) in zip(refitted, results, strict=True):
@@ -316,12 +356,15 @@ class _FittedExpert:
 
 def _fit_and_predict(X, y, name, estimator, last, arrays, y_shape, oob, target):
     """Fit a clone, or go on from the last model; predict other rows, out of bag where asked."""
-    rows, weights, exposure, test, classes = arrays
-    X_fit, y_fit = _safe_indexing(X, rows), y[rows]
-    if exposure is not None:
-        y_fit = y_fit / exposure
-    if target is not None and not has_own_density(estimator):
-        y_fit = target(y_fit)
+    rows, weights, exposure, validation, test, classes = arrays
+
+    def fitted_on(rows, weights, exposure):
+        part = y[rows] if exposure is None else y[rows] / exposure
+        if target is not None and not has_own_density(estimator):
+            part = target(part)
+        return _safe_indexing(X, rows), part, weights
+
+    X_fit, y_fit, _ = fitted_on(rows, weights, exposure)
     frozen = is_frozen(estimator)
     if classes is not None and not frozen and (y_fit == y_fit[0]).all():
         model, oob = DummyClassifier(strategy="prior").fit(X_fit, y_fit), False
@@ -330,6 +373,8 @@ def _fit_and_predict(X, y, name, estimator, last, arrays, y_shape, oob, target):
         with noted(f"Raised by fit of expert {name!r} on {len(rows)} rows."):
             if last is not None:
                 model = fit_again(last, X_fit, y_fit, weights)
+            elif validation is not None:
+                model = fit_validated(model, X_fit, y_fit, weights, fitted_on(*validation))
             elif weights is None:
                 model.fit(X_fit, y_fit)
             else:

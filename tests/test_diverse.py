@@ -98,7 +98,7 @@ def test_mixed_tables_are_fitted_and_reported_on(classifies):
     assert list(moe.named_experts_) == [*names, "stack"]
     assert list(moe.expert_report().to_frame().index) == [*names, "stack"]
     assert moe.experts == "diverse"
-    assert moe.score(X, labels(y) if classifies else y) > 0.85
+    assert moe.score(X, labels(y) if classifies else y) > 0.8
 
 
 def test_it_is_the_list_that_it_stands_for(quick):

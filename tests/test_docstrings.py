@@ -1,7 +1,7 @@
 """Public docstrings: their examples run, and they follow numpydoc."""
 
 import doctest
-import importlib
+import importlib.util
 import inspect
 import pkgutil
 import tomllib
@@ -20,6 +20,8 @@ def public_modules():
     """skmoe and every module below it that has no underscore on its path."""
     found = [info.name for info in pkgutil.walk_packages(skmoe.__path__, "skmoe.")]
     names = [name for name in found if "._" not in name]
+    if importlib.util.find_spec("skl2onnx") is None:
+        names.remove("skmoe.onnx")
     return {name: importlib.import_module(name) for name in ["skmoe", *names]}
 
 

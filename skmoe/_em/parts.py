@@ -409,9 +409,9 @@ class Parts:
 def adapt_experts(templates, X, *, is_default):
     """Experts that can take X, encoded where those of the mixture's choice meet a mixed table."""
     if is_default and is_table(X) and any(describe_columns(X)):
-        encoded = {each: _behind(default_encoder(X), each) for each in dict.fromkeys(templates)}
-        return [encoded[each] for each in templates]
-    for template in dict.fromkeys(templates):
+        encoded = {id(each): _behind(default_encoder(X), each) for each in templates}
+        return [encoded[id(each)] for each in templates]
+    for template in {id(each): each for each in templates}.values():  # not all can be hashed
         check_accepts(f"The expert {type(template).__name__}", template, X)
     return templates
 

@@ -3,22 +3,17 @@
 import warnings
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import repeat
 
 import numpy as np
-from scipy import sparse
-from sklearn.base import clone
-from sklearn.dummy import DummyClassifier
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import _safe_indexing
 
 from .._parallel import jobs
-from ..exceptions import SmallWeightsWarning, noted
+from ..exceptions import SmallWeightsWarning
 from .base import Experts
+from .early_stopping import settled, stops_early
+from .fit_task import FewOutOfBag, FitRows, FitTask, fit_and_predict
 from .fitting import (
     NEGLIGIBLE_SHARE,
-    fit_again,
-    fit_weighted,
     learns_batches,
     round_shares,
     supports_warm_start,
@@ -26,17 +21,11 @@ from .fitting import (
 )
 from .fold_ensemble import FoldEnsemble
 from .folds import OutOfBag
-from .prediction import expert_prediction, own_log_proba
 from .streamed import StreamedExperts
-from .traits import has_own_density, is_frozen
+from .traits import is_frozen
 
 ENOUGH_ROWS = 20  # by weight; an expert that would get fewer takes those next in line as well
-MOST_SEEN_BY_ALL = 0.05  # of the weight of an expert's rows: in bag for all members of a forest
 BARELY_CHANGED = 0.001  # sum of absolute changes of weights, of their sum: not worth a refit
-
-
-class FewOutOfBag(ValueError):
-    """Raised where most members, or all, have seen rows that need out-of-bag predictions."""
 
 
 class EstimatorExperts(Experts):
@@ -82,6 +71,7 @@ class EstimatorExperts(Experts):
         self.quiet = quiet
         self.in_sample = folds is None
         self.weighted = [takes_sample_weight(e) or is_frozen(e) for e in estimators]
+        self.stops_early = [not is_frozen(e) and stops_early(e) for e in estimators]
         self.models = None  # (n_experts, n_folds)
         self.last_fit = (
             None  # (n_experts, n_folds): what ``_rows`` returned, on which they were fitted
@@ -107,14 +97,23 @@ class EstimatorExperts(Experts):
         shares = resp if working is None else resp * working
         originals = [self._original(shares, target, k) for k in range(len(self.estimators))]
         fits = {
-            k: [self._rows(resp, shares, exposure, target, k, train) for train, _ in self._splits]
+            k: [
+                self._rows(resp, shares, exposure, target, k, self._training_part(k, fold))
+                for fold in range(len(self._splits))
+            ]
             for k in sorted(set(originals))
             if not is_frozen(self.estimators[k])
         }
         kept = [k for k in fits if self._barely_changed(k, fits[k])]
         refitted = [k for k in fits if k not in kept]
         tasks = [
-            (k, fold, test, *fits[k][fold])
+            FitTask(
+                k,
+                fold,
+                fits[k][fold],
+                self._validation(resp, shares, exposure, target, k, fold),
+                test,
+            )
             for k in refitted
             for fold, (_, test) in enumerate(self._splits)
         ]
@@ -122,7 +121,7 @@ class EstimatorExperts(Experts):
         if self._frozen_results is None:
             everything = np.arange(len(self.y))
             frozen = [k for k, estimator in enumerate(self.estimators) if is_frozen(estimator)]
-            tasks += [(k, 0, everything, everything[:0], None, None, None) for k in frozen]
+            tasks += [FitTask(k, 0, FitRows(everything[:0]), None, everything) for k in frozen]
         try:
             results = self._fit_tasks(tasks)
         except FewOutOfBag:
@@ -158,55 +157,57 @@ class EstimatorExperts(Experts):
         """
         if self.last_fit is None or self.in_sample or supports_warm_start(self.estimators[k]):
             return False
-        for (rows, weights, *of_target), last in zip(fits, self.last_fit[k], strict=True):
-            if any(each is not None for each in of_target):  # which changes it
+        for now, last in zip(fits, self.last_fit[k], strict=True):
+            if now.exposure is not None or now.target is not None:  # which change
                 return False
             change = np.zeros(len(self.y))
-            change[rows] = 1.0 if weights is None else weights
+            change[now.rows] = 1.0 if now.weights is None else now.weights
             total = change.sum()
-            change[last[0]] -= 1.0 if last[1] is None else last[1]
+            change[last.rows] -= 1.0 if last.weights is None else last.weights
             if np.abs(change).sum() > BARELY_CHANGED * total:
                 return False
         return True
 
     def _fit_tasks(self, tasks):
-        """Fit for each (expert, fold, test, *what ``_rows`` returns); the results by expert."""
-        done = self._run(
-            (k, fold, (*fitted_on, test, self.classes), isinstance(self.folds, OutOfBag))
-            for k, fold, test, *fitted_on in tasks
-        )
+        """Fit each task (FitTask); the results by expert."""
+        done = self._run(tasks, self.estimators, oob=isinstance(self.folds, OutOfBag))
         results = {}
-        for (k, _, test, *_), (model, prediction, log_density) in zip(tasks, done, strict=True):
-            if k not in results:
+        for task, (model, prediction, log_density) in zip(tasks, done, strict=True):
+            if task.k not in results:
                 shape = (len(self.y), *self._y_shape)
                 own = None if log_density is None else np.empty(len(self.y))
-                results[k] = _FittedExpert([], np.empty(shape), own)
-            results[k].models.append(model)
-            results[k].predictions[test] = prediction
+                results[task.k] = _FittedExpert([], np.empty(shape), own)
+            results[task.k].models.append(model)
+            results[task.k].predictions[task.test] = prediction
             if log_density is not None:
-                results[k].log_density[test] = log_density
+                results[task.k].log_density[task.test] = log_density
         return results
 
-    def _run(self, tasks):
-        """Fit and predict for each (expert, fold, arrays, out of bag); see _fit_and_predict."""
+    def _run(self, tasks, estimators, *, oob):
+        """Fit and predict for each task; see fit_and_predict."""
         all_continue = all(supports_warm_start(e) for e in self.estimators if not is_frozen(e))
         with warnings.catch_warnings():  # here: tasks get the filters, threads would share them
             warnings.simplefilter("ignore", SmallWeightsWarning)  # of responsibilities
+            # LightGBM says so where it is a parameter of the estimator, and reads it all the same.
+            warnings.filterwarnings("ignore", "categorical_feature keyword has been found")
+            # What it asks for instead does not encode the labels of a classifier.
+            warnings.filterwarnings("ignore", "The argument 'eval_set' is deprecated")
             if self.quiet or all_continue:  # what is not reached now, the next refit reaches
                 warnings.simplefilter("ignore", ConvergenceWarning)
             return self._jobs(
-                _fit_and_predict,
+                fit_and_predict,
                 (
                     (
-                        self.names[k],
-                        self.estimators[k],
-                        self._last(k, fold, arrays[0]),
-                        arrays,
+                        self.names[task.k],
+                        estimators[task.k],
+                        self._last(task.k, task.fold, task.fitted_on.rows),
+                        task,
                         self._y_shape,
+                        self.classes,
                         oob,
                         self.target,
                     )
-                    for k, fold, arrays, oob in tasks
+                    for task in tasks
                 ),
             )
 
@@ -229,8 +230,33 @@ class EstimatorExperts(Experts):
         given = shares if target is None else np.vstack([shares, target])
         return next(j for j in range(k + 1) if np.array_equal(given[:, j], given[:, k]))
 
+    def _validation_part(self, k, fold):
+        """Rows by which the trees of a fold's model stop: no others than those it may know.
+
+        They are the fold that comes next, which is as unlike the rest as the folds are: subjects
+        and groups stay together. With fewer than three folds they are every fifth row.
+        """
+        if not self.stops_early[k]:
+            return None
+        train = self._splits[fold][0]
+        if len(self._splits) < 3:
+            return train[4::5]
+        return np.intersect1d(train, self._splits[(fold + 1) % len(self._splits)][1])
+
+    def _training_part(self, k, fold):
+        """Rows that the model of a fold is fitted on."""
+        train, validation = self._splits[fold][0], self._validation_part(k, fold)
+        return train if validation is None else np.setdiff1d(train, validation)
+
+    def _validation(self, resp, shares, exposure, target, k, fold):
+        """``FitRows`` of ``_validation_part``, or None."""
+        part = self._validation_part(k, fold)
+        if part is None or not len(part):
+            return None
+        return self._rows(resp, shares, exposure, target, k, part)
+
     def _rows(self, resp, shares, exposure, target, k, train):
-        """Rows of ``train`` that expert k is fitted on; weights, exposures, targets (or None).
+        """Rows of ``train`` that expert k is fitted on: FitRows.
 
         ``shares`` (n, K) are responsibilities times working weights.
         """
@@ -253,9 +279,9 @@ class EstimatorExperts(Experts):
         weights = share[keep] * mass[keep] if self.weighted[k] else None
         target = None if target is None else target[rows, k]
         if exposure is None:
-            return rows, weights, None, target
+            return FitRows(rows, weights, None, target)
         exposure = exposure[rows, k]
-        return rows, None if weights is None else weights * exposure, exposure, target
+        return FitRows(rows, None if weights is None else weights * exposure, exposure, target)
 
     def ignoring_weights(self):
         """Names of the experts that take no weights."""
@@ -289,20 +315,16 @@ class EstimatorExperts(Experts):
                 for models, in_folds in zip(self.models, folded, strict=True)
             ]
         everything = np.arange(len(self.y))
-        refitted = np.flatnonzero(folded)
-        results = self._run(
-            (
-                k,
-                0,
-                (
-                    *self._rows(resp, shares, exposure, target, k, everything),
-                    everything[:0],
-                    self.classes,
-                ),
-                False,
-            )
+        refitted, estimators = np.flatnonzero(folded), list(self.estimators)
+        for k in refitted:
+            if self.stops_early[k]:
+                estimators[k] = settled(estimators[k], self.models[k])
+        nothing = everything[:0]
+        tasks = [
+            FitTask(k, 0, self._rows(resp, shares, exposure, target, k, everything), None, nothing)
             for k in refitted
-        )
+        ]
+        results = self._run(tasks, estimators, oob=False)
         self.n_fits += len(refitted)
         models = [models[0] for models in self.models]
         for k, (model, _, _) in zip(refitted, results, strict=True):
@@ -317,75 +339,3 @@ class _FittedExpert:
     models: list
     predictions: np.ndarray
     log_density: np.ndarray | None
-
-
-def _fit_and_predict(X, y, name, estimator, last, arrays, y_shape, oob, target):
-    """Fit a clone, or go on from the last model; predict other rows, out of bag where asked."""
-    rows, weights, exposure, own_target, test, classes = arrays
-    X_fit, y_fit = _safe_indexing(X, rows), y[rows]
-    if exposure is not None:
-        y_fit = y_fit / exposure
-    if own_target is not None:
-        y_fit = own_target
-    elif target is not None and not has_own_density(estimator):
-        y_fit = target(y_fit)
-    frozen = is_frozen(estimator)
-    if classes is not None and not frozen and (y_fit == y_fit[0]).all():
-        model, oob = DummyClassifier(strategy="prior").fit(X_fit, y_fit), False
-    else:
-        model = clone(estimator)
-        with noted(f"Raised by fit of expert {name!r} on {len(rows)} rows."):
-            if last is not None:
-                model = fit_again(last, X_fit, y_fit, weights)
-            elif weights is None:
-                model.fit(X_fit, y_fit)
-            else:
-                fit_weighted(model, X_fit, y_fit, weights)
-    if not len(test):
-        return model, np.empty((0, *y_shape)), None
-    X_test = _safe_indexing(X, test)
-    if has_own_density(model) and classes is None:
-        distribution = model.predict_dist(X_test)
-        mean = distribution.mean()
-        return model, mean if target is None else target(mean), distribution.logpdf(y[test])
-    prediction = expert_prediction(name, model, X_test, y_shape, classes)
-    if has_own_density(model):
-        return model, prediction, own_log_proba(prediction, np.searchsorted(classes, y[test]))
-    if oob and not frozen:
-        X_fit = X_fit if sparse.issparse(X_fit) else np.asarray(X_fit)
-        outside, values = _oob_prediction(model, X_fit, y_shape, classes)
-        seen_by_all = np.average(~outside, weights=weights)
-        if seen_by_all > MOST_SEEN_BY_ALL:
-            raise FewOutOfBag(
-                f"Expert {name!r} has members of which all saw {seen_by_all:.0%} of its rows, by "
-                "weight, so that these have no out-of-bag prediction: raise n_estimators, or use "
-                "folds (cv=5). Bags that are drawn by weight nearly always hold heavy rows."
-            )
-        prediction[rows[outside]] = values[outside]
-    return model, prediction, None
-
-
-def _oob_prediction(model, X, y_shape, classes):
-    """Mean over the members of a bagging ensemble that did not see a row.
-
-    Returns a mask of the rows that some member did not see, and the means.
-    """
-    total = np.zeros((X.shape[0], *y_shape))
-    count = np.zeros(X.shape[0])
-    subsets = getattr(model, "estimators_features_", repeat(slice(None)))
-    members = zip(model.estimators_, model.estimators_samples_, subsets, strict=False)
-    for member, sample, features in members:
-        unseen = np.ones(X.shape[0], dtype=bool)
-        unseen[sample] = False
-        if not unseen.any():
-            continue
-        rows = X[unseen][:, features]
-        if classes is None:
-            total[unseen] += member.predict(rows).reshape((rows.shape[0], *y_shape))
-        else:  # the members speak of numbers of the ensemble's classes
-            seen = model.classes_[np.asarray(member.classes_, dtype=int)]
-            columns = np.searchsorted(classes, seen)
-            total[np.ix_(unseen, columns)] += member.predict_proba(rows)
-        count[unseen] += 1
-    count_ = np.maximum(count, 1).reshape((-1,) + (1,) * len(y_shape))
-    return count > 0, total / count_

@@ -96,11 +96,11 @@ class PooledCategorical(UncertainCoefficients, Categorical):
             log_odds = log_proba[..., 1:] - log_proba[..., :1]
             log_odds = log_odds / np.sqrt(1 + np.pi / 8 * row_scale**2)
             return special.expit(np.concatenate([-log_odds, log_odds], axis=2))
-        points = _normal_points(row_scale.shape[2])
+        points = normal_points(row_scale.shape[2])
         return sum(special.softmax(log_proba + row_scale * z, axis=2) for z in points) / N_POINTS
 
 
-def _normal_points(n_dimensions):
+def normal_points(n_dimensions):
     """Points (N_POINTS, n_dimensions) that are spread as independent normal variables are."""
     uniform = qmc.Sobol(n_dimensions, scramble=False).random(N_POINTS)
     return special.ndtri(uniform + 0.5 / N_POINTS)

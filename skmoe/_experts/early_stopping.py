@@ -1,0 +1,174 @@
+"""Boosted trees of LightGBM, XGBoost and CatBoost that stop early.
+
+Each has early stopping as a parameter, and wants a validation set in ``fit``.
+"""
+
+import sys
+from dataclasses import dataclass
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.pipeline import Pipeline
+from sklearn.utils import _safe_indexing
+
+from .fitting import join_last, split_last
+
+
+@dataclass(frozen=True)
+class Library:
+    """How one library speaks of early stopping.
+
+    Attributes
+    ----------
+    asking : tuple of str
+        Parameters of which any, if it is set, asks for early stopping.
+    n_trees : str
+        Parameter that is the number of trees.
+    """
+
+    asking: tuple
+    n_trees: str
+
+
+LIBRARIES = {
+    "lightgbm": Library(
+        (
+            "early_stopping_rounds",
+            "early_stopping_round",
+            "early_stopping",
+            "n_iter_no_change",
+        ),
+        "n_estimators",
+    ),
+    "xgboost": Library(("early_stopping_rounds", "callbacks"), "n_estimators"),
+    "catboost": Library(("early_stopping_rounds", "od_wait", "od_type"), "iterations"),
+}
+
+
+def _library_of(estimator):
+    """Name of the library that an estimator, or a class that it derives from, is of, or None."""
+    names = (cls.__module__.partition(".")[0] for cls in type(estimator).__mro__)
+    return next((name for name in names if name in LIBRARIES), None)
+
+
+def _asking(estimator):
+    """The parameters of an estimator that ask for early stopping."""
+    library = _library_of(estimator)
+    if library is None:
+        return []
+    params = estimator.get_params(deep=False)
+    return [name for name in LIBRARIES[library].asking if _asks(params.get(name))]
+
+
+def _asks(value):
+    return any(map(_stops, value)) if isinstance(value, list) else bool(value)
+
+
+def _stops(callback):
+    return type(callback).__name__ == "EarlyStopping"
+
+
+def _without_stopping(estimator, **params):
+    """An unfitted estimator that asks for no early stopping, with some other parameters.
+
+    It is made anew: CatBoost cannot set a parameter back to what it was.
+    """
+    params = clone(estimator).get_params(deep=False) | params
+    for name in _asking(estimator):
+        value = params.pop(name)
+        if isinstance(value, list):
+            params[name] = [each for each in value if not _stops(each)] or None
+    return type(estimator)(**params)
+
+
+def stops_early(estimator):
+    """Whether an estimator, or the last step of a Pipeline, asks for a validation set."""
+    return bool(_asking(split_last(estimator)[1]))
+
+
+def fit_validated(model, X, y, weights, validation):
+    """Fit a model that ``stops_early``.
+
+    Parameters
+    ----------
+    model : estimator
+        Unfitted; it may be fitted in place.
+    X : array-like or DataFrame of n_samples rows
+        Rows.
+    y : ndarray of shape (n_samples,)
+        Target, or class labels.
+    weights : ndarray of shape (n_samples,) or None
+        None is a weight of one for each row.
+    validation : tuple
+        X, y and weights of other rows. Classes that y does not hold are left out, and all trees
+        are fitted where no row is left.
+
+    Returns
+    -------
+    model : estimator
+        Fitted.
+    """
+    head, last = split_last(model)
+    X_other, y_other, other_weights = validation
+    if hasattr(last, "predict_proba"):
+        rows = np.flatnonzero(np.isin(y_other, y))
+        X_other, y_other = _safe_indexing(X_other, rows), y_other[rows]
+        other_weights = None if other_weights is None else other_weights[rows]
+    if head is not None:
+        X = Pipeline(head.steps).fit(X, y).transform(X)  # in place, whatever memory the model has
+    arguments = {} if weights is None else {"sample_weight": weights}
+    if len(y_other):
+        X_other = X_other if head is None else head.transform(X_other)
+        arguments |= _validating(last, X_other, y_other, other_weights)
+    else:
+        last = _without_stopping(last)
+    last.fit(X, y, **arguments)
+    return join_last(model, last)
+
+
+def _validating(estimator, X, y, weights):
+    """Arguments of ``fit`` for a validation set."""
+    library = _library_of(estimator)
+    if library == "lightgbm":
+        given = {} if weights is None else {"eval_sample_weight": [weights]}
+        return {"eval_set": [(X, y)], **given}
+    if library == "xgboost":
+        given = {} if weights is None else {"sample_weight_eval_set": [weights]}
+        return {"eval_set": [(X, y)], "verbose": False, **given}
+    categories = estimator.get_params(deep=False).get("cat_features")
+    pool = sys.modules["catboost"].Pool(X, y, weight=weights, cat_features=categories)
+    return {"eval_set": pool}
+
+
+def settled(estimator, models):
+    """An unfitted estimator of as many trees as models of it stopped with: their median.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Unfitted.
+    models : list of estimators
+        Fitted with a validation set each.
+
+    Returns
+    -------
+    estimator : estimator
+        One that needs no validation set; ``estimator`` itself where no model stopped.
+    """
+    counts = [_count_trees(split_last(model)[1]) for model in models]
+    counts = [count for count in counts if count]
+    if not counts:
+        return estimator
+    last = split_last(estimator)[1]
+    n_trees = {LIBRARIES[_library_of(last)].n_trees: int(np.median(counts))}
+    return join_last(estimator, _without_stopping(last, **n_trees))
+
+
+def _count_trees(last):
+    """Trees that a fitted model predicts with; None where it did not stop early."""
+    library = _library_of(last)
+    if library == "lightgbm":
+        return last.best_iteration_
+    if library == "xgboost" and _asking(last):
+        return last.best_iteration + 1
+    return last.tree_count_ if library == "catboost" else None

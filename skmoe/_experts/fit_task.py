@@ -1,0 +1,171 @@
+"""One fit of one expert: what it is fitted on, and what it then predicts of other rows."""
+
+from itertools import repeat
+from typing import NamedTuple
+
+import numpy as np
+from scipy import sparse
+from sklearn.base import clone
+from sklearn.dummy import DummyClassifier
+from sklearn.utils import _safe_indexing
+
+from ..exceptions import noted
+from .early_stopping import fit_validated
+from .fitting import fit_again, fit_weighted
+from .prediction import expert_prediction, own_log_proba
+from .traits import has_own_density, is_frozen
+
+MOST_SEEN_BY_ALL = 0.05  # of the weight of an expert's rows: in bag for all members of a forest
+
+
+class FewOutOfBag(ValueError):
+    """Raised where most members, or all, have seen rows that need out-of-bag predictions."""
+
+
+class FitRows(NamedTuple):
+    """Rows that an expert is fitted on.
+
+    Attributes
+    ----------
+    rows : ndarray of int
+        Their numbers.
+    weights, exposure, target : ndarray of shape (len(rows),) or None
+        Their weights; by what their targets are divided; or targets in place of theirs.
+    """
+
+    rows: np.ndarray
+    weights: np.ndarray | None = None
+    exposure: np.ndarray | None = None
+    target: np.ndarray | None = None
+
+    def of(self, X, y, transform):
+        """X and y of the rows, as the expert is to see them; ``transform`` (or None) is of y."""
+        part = y[self.rows] if self.exposure is None else y[self.rows] / self.exposure
+        if self.target is not None:
+            part = self.target
+        elif transform is not None:
+            part = transform(part)
+        return _safe_indexing(X, self.rows), part
+
+
+class FitTask(NamedTuple):
+    """A fit of expert ``k`` in a fold, and the rows to predict then.
+
+    Attributes
+    ----------
+    k, fold : int
+        Whose fit it is.
+    fitted_on : FitRows
+        What the expert is fitted on.
+    validation : FitRows or None
+        Rows by which boosting stops.
+    test : ndarray of int
+        Numbers of the rows to predict.
+    """
+
+    k: int
+    fold: int
+    fitted_on: FitRows
+    validation: FitRows | None
+    test: np.ndarray
+
+
+def fit_and_predict(X, y, name, estimator, last, task, y_shape, classes, oob, target):
+    """Fit a clone, or go on from the last model; predict other rows, out of bag where asked.
+
+    Parameters
+    ----------
+    X, y : all rows
+        Of which the task takes some.
+    name : str
+        Of the expert.
+    estimator : estimator
+        Unfitted, but for a frozen one.
+    last : estimator or None
+        The model to go on from.
+    task : FitTask
+        What to fit on, and what to predict.
+    y_shape : tuple of int
+        Of one row's prediction.
+    classes : ndarray or None
+        Labels, of classifiers.
+    oob : bool
+        Whether rows that the model was fitted on are predicted out of bag.
+    target : callable or None
+        As of ``EstimatorExperts``.
+
+    Returns
+    -------
+    model : estimator
+        Fitted.
+    prediction : ndarray of shape (len(task.test), *y_shape)
+    log_density : ndarray of shape (len(task.test),) or None
+        Of experts with a density of their own.
+    """
+    transform = None if has_own_density(estimator) else target
+    rows, weights = task.fitted_on.rows, task.fitted_on.weights
+    X_fit, y_fit = task.fitted_on.of(X, y, transform)
+    frozen = is_frozen(estimator)
+    if classes is not None and not frozen and (y_fit == y_fit[0]).all():
+        model, oob = DummyClassifier(strategy="prior").fit(X_fit, y_fit), False
+    else:
+        model = clone(estimator)
+        with noted(f"Raised by fit of expert {name!r} on {len(rows)} rows."):
+            if last is not None:
+                model = fit_again(last, X_fit, y_fit, weights)
+            elif task.validation is not None:
+                part = *task.validation.of(X, y, transform), task.validation.weights
+                model = fit_validated(model, X_fit, y_fit, weights, part)
+            elif weights is None:
+                model.fit(X_fit, y_fit)
+            else:
+                fit_weighted(model, X_fit, y_fit, weights)
+    test = task.test
+    if not len(test):
+        return model, np.empty((0, *y_shape)), None
+    X_test = _safe_indexing(X, test)
+    if has_own_density(model) and classes is None:
+        distribution = model.predict_dist(X_test)
+        mean = distribution.mean()
+        return model, mean if target is None else target(mean), distribution.logpdf(y[test])
+    prediction = expert_prediction(name, model, X_test, y_shape, classes)
+    if has_own_density(model):
+        return model, prediction, own_log_proba(prediction, np.searchsorted(classes, y[test]))
+    if oob and not frozen:
+        X_fit = X_fit if sparse.issparse(X_fit) else np.asarray(X_fit)
+        outside, values = _oob_prediction(model, X_fit, y_shape, classes)
+        seen_by_all = np.average(~outside, weights=weights)
+        if seen_by_all > MOST_SEEN_BY_ALL:
+            raise FewOutOfBag(
+                f"Expert {name!r} has members of which all saw {seen_by_all:.0%} of its rows, by "
+                "weight, so that these have no out-of-bag prediction: raise n_estimators, or use "
+                "folds (cv=5). Bags that are drawn by weight nearly always hold heavy rows."
+            )
+        prediction[rows[outside]] = values[outside]
+    return model, prediction, None
+
+
+def _oob_prediction(model, X, y_shape, classes):
+    """Mean over the members of a bagging ensemble that did not see a row.
+
+    Returns a mask of the rows that some member did not see, and the means.
+    """
+    total = np.zeros((X.shape[0], *y_shape))
+    count = np.zeros(X.shape[0])
+    subsets = getattr(model, "estimators_features_", repeat(slice(None)))
+    members = zip(model.estimators_, model.estimators_samples_, subsets, strict=False)
+    for member, sample, features in members:
+        unseen = np.ones(X.shape[0], dtype=bool)
+        unseen[sample] = False
+        if not unseen.any():
+            continue
+        rows = X[unseen][:, features]
+        if classes is None:
+            total[unseen] += member.predict(rows).reshape((rows.shape[0], *y_shape))
+        else:  # the members speak of numbers of the ensemble's classes
+            seen = model.classes_[np.asarray(member.classes_, dtype=int)]
+            columns = np.searchsorted(classes, seen)
+            total[np.ix_(unseen, columns)] += member.predict_proba(rows)
+        count[unseen] += 1
+    count_ = np.maximum(count, 1).reshape((-1,) + (1,) * len(y_shape))
+    return count > 0, total / count_

@@ -1,0 +1,1 @@
+"""Parts of the graphs that ``skmoe.onnx`` writes."""

@@ -1,0 +1,56 @@
+"""Gates in ONNX: the logarithms of their probabilities, up to a constant of the row."""
+
+import numpy as np
+
+from ..gates import ClassifierGate, ConstantGate, ForestGate, GaussianGate, SoftmaxGate
+from ..gates._forest import OFFSET
+
+
+def inner_estimator(gate):
+    """The estimator inside of a gate, which has a converter of its own, or None."""
+    if type(gate) is ForestGate:
+        return gate.forest_
+    return gate.classifier_ if type(gate) is ClassifierGate else None
+
+
+def _softmax(graph, gate, X, inner):
+    return graph.linear(X, gate.coef_, gate.intercept_)
+
+
+def _constant(graph, gate, X, inner):
+    n_samples = graph("Shape", X, start=0, end=1)
+    log_proportions = np.log(np.maximum(gate.proportions_, 1e-300))
+    return graph("Expand", log_proportions[None], graph("Concat", n_samples, np.array([1]), axis=0))
+
+
+def _forest(graph, gate, X, inner):
+    logs = graph("Log", graph("Add", inner, np.array(OFFSET)))
+    return _softmax(graph, gate.softmax_, graph("Concat", X, logs, axis=1), None)
+
+
+def _classifier(graph, gate, X, inner):
+    seen = np.zeros((len(gate.classifier_.classes_), len(gate._columns)))
+    for place, number in enumerate(gate.classifier_.classes_):
+        seen[place, gate._columns == number] = 1.0
+    proba = graph("MatMul", inner, seen)
+    return graph("Log", graph("Add", proba, np.array(gate.smoothing)))
+
+
+def _gaussian(graph, gate, X, inner):
+    Z = graph("Div", graph("Sub", X, gate._mean), gate._scale)
+    log_joint = []
+    for mean, factor, proportion in zip(*gate._standard, gate.proportions_, strict=True):
+        whitened = graph.linear(Z, np.linalg.inv(factor), -np.linalg.solve(factor, mean))
+        squares = graph.reshape(graph.sum(graph("Mul", whitened, whitened), 1), -1, 1)
+        constant = np.log(max(proportion, 1e-300)) - np.log(np.diag(factor)).sum()
+        log_joint.append(graph.linear(squares, [[-0.5]], constant))
+    return graph("Concat", *log_joint, axis=1)
+
+
+WRITERS = {
+    SoftmaxGate: _softmax,
+    ConstantGate: _constant,
+    ForestGate: _forest,
+    ClassifierGate: _classifier,
+    GaussianGate: _gaussian,
+}

@@ -1,0 +1,178 @@
+"""Declares the operators of skl2onnx that stand in front of that of a mixture."""
+
+from dataclasses import dataclass
+
+from skl2onnx._parse import _parse_sklearn
+from skl2onnx._supported_operators import sklearn_operator_name_map
+from skl2onnx.common._topology import Variable
+from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge, RidgeCV
+from sklearn.pipeline import Pipeline
+
+from .._experts.classifier_stack import ClassifierStack
+from .._experts.families import has_experts, is_multinomial
+from .._experts.fold_ensemble import FoldEnsemble
+from .._experts.prediction import is_stack_of
+from ..gates import ConstantGate
+from ..likelihoods._uncertain import UncertainCoefficients
+from .gates import WRITERS, inner_estimator
+from .graph import float_type
+from .tables import is_table_encoder
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Variables that the operator of a mixture begins with.
+
+    Attributes
+    ----------
+    experts : list of Variable or None
+        Predictions; None is for a stack of the experts before it, which is computed from these.
+    gate : Variable
+        Logarithms of its probabilities, up to a constant of the row.
+    columns : Variable or None
+        What pooled experts see.
+    """
+
+    experts: list
+    gate: Variable
+    columns: Variable | None
+
+    def variables(self):
+        """All of them, in a list."""
+        return [each for each in (*self.experts, self.gate, self.columns) if each is not None]
+
+    @classmethod
+    def among(cls, inputs, model):
+        """Those of a mixture, which are the last inputs of its operator."""
+        rest = list(inputs)
+        columns = rest.pop() if is_pooled(model) else None
+        gate, experts = rest.pop(), []
+        for combines_others in reversed(stacks(model)):
+            experts.append(None if combines_others else rest.pop())
+        return cls(experts[::-1], gate, columns)
+
+
+class Parser:
+    """Declares the operators of the parts of one mixture; what they share is there once.
+
+    Parameters
+    ----------
+    scope : Scope
+        Of skl2onnx.
+    inputs : list of Variable
+        Columns of X, or matrices of some.
+    """
+
+    def __init__(self, scope, inputs):
+        self.scope, self.inputs, self._seen = scope, inputs, {}
+
+    def declare(self, alias, model, inputs, name="variable"):
+        """Output of an operator of one output."""
+        operator = self.scope.declare_local_operator(alias, model)
+        operator.inputs = list(inputs)
+        operator.outputs.append(self.scope.declare_local_variable(name, float_type(inputs)()))
+        return operator.outputs[0]
+
+    def head(self, transformers):
+        """What transformers, one after the other, make of the columns: a list of variables."""
+        variables = self.inputs
+        for transformer in transformers:
+            key = (id(transformer), *(each.full_name for each in variables))
+            if key not in self._seen:
+                self._seen[key] = self._transformed(transformer, variables)
+            variables = self._seen[key]
+        return variables
+
+    def _transformed(self, transformer, variables):
+        if isinstance(transformer, str) or transformer is None:  # "passthrough"
+            return variables
+        if is_table_encoder(transformer):
+            return [self.declare("SkmoeTableEncoder", transformer, variables)]
+        return _parse_sklearn(self.scope, transformer, variables)
+
+    def matrix(self, variables):
+        """Several columns of numbers as one matrix."""
+        if len(variables) == 1:
+            return variables[0]
+        key = ("merged", *(each.full_name for each in variables))
+        if key not in self._seen:
+            self._seen[key] = self.declare("SklearnConcat", None, variables, "columns")
+        return self._seen[key]
+
+    def columns(self, transformers):
+        """A matrix of what ``head`` makes."""
+        return self.matrix(self.head(transformers))
+
+    def prediction(self, name, estimator):
+        """What an expert predicts: (n, n_outputs), or class probabilities of its classes."""
+        return self._prediction(f"The expert {name!r}", estimator, self.inputs)
+
+    def _prediction(self, role, estimator, variables):
+        if isinstance(estimator, Pipeline):
+            head = self.head([step for _, step in estimator.steps[:-1]])
+            return self._prediction(role, estimator[-1], head)
+        if isinstance(estimator, FrozenEstimator):
+            return self._prediction(role, estimator.estimator, variables)
+        if isinstance(estimator, FoldEnsemble):
+            models = [self._prediction(role, each, variables) for each in estimator.estimators_]
+            return self.declare("SkmoeFoldEnsemble", estimator, models)
+        return self._of_last(role, estimator, variables)
+
+    def _of_last(self, role, estimator, variables):
+        """``prediction`` of an estimator that is not made of others."""
+        is_logistic = type(estimator) is LogisticRegression and is_multinomial(estimator)
+        if is_logistic or type(estimator) in (LinearRegression, Ridge):
+            return self.declare("SkmoeLinear", estimator, [self.matrix(variables)])
+        if type(estimator) not in sklearn_operator_name_map:
+            raise NotImplementedError(
+                f"{role} cannot be converted to ONNX: skl2onnx has no converter of "
+                f"{type(estimator).__name__}."
+            )
+        is_classifier = hasattr(estimator, "classes_")
+        if is_classifier:
+            self.scope.add_options(id(estimator), {"zipmap": False})
+        if not has_experts(estimator):
+            variables = [self.matrix(variables)]
+        return _parse_sklearn(self.scope, estimator, variables)[1 if is_classifier else 0]
+
+    def gate(self, gate):
+        """Logarithms of gate probabilities (n, K), up to a constant of the row."""
+        steps = [step for _, step in gate.steps] if isinstance(gate, Pipeline) else [gate]
+        *transformers, gate = steps
+        if type(gate) not in WRITERS:
+            raise NotImplementedError(
+                f"The gate cannot be converted to ONNX: {type(gate).__name__} is none of "
+                f"{sorted(each.__name__ for each in WRITERS)}."
+            )
+        head = self.head(transformers)
+        inner = inner_estimator(gate)
+        inputs = head[:1] if type(gate) is ConstantGate else [self.matrix(head)]
+        if inner is not None:
+            inputs.append(self._prediction("The gate", inner, head))
+        return self.declare("SkmoeGate", gate, inputs, "gate")
+
+    def parts(self, model):
+        """What the operator of a mixture begins with: Parts."""
+        experts, columns = zip(model.named_experts_.items(), stacks(model), strict=True), None
+        variables = [None if is_stack else self.prediction(*named) for named, is_stack in experts]
+        if is_pooled(model):
+            head = model.likelihood_.transformer_
+            columns = self.columns([] if head is None else [step for _, step in head.steps])
+        return Parts(variables, self.gate(model.gate_), columns)
+
+
+def stacks(model):
+    """Whether each expert is computed from the predictions of those before it, a list."""
+    experts = model.experts_
+    return [is_stack_of(each, experts[:k]) and _is_written(each) for k, each in enumerate(experts)]
+
+
+def is_pooled(model):
+    """Whether the likelihood accounts for uncertain coefficients."""
+    return isinstance(model.likelihood_, UncertainCoefficients)
+
+
+def _is_written(stack):
+    is_linear = type(getattr(stack, "final_estimator_", None)) is RidgeCV
+    return is_linear or isinstance(stack, ClassifierStack)

@@ -1,0 +1,358 @@
+"""Converters of mixtures to ONNX, registered with skl2onnx when this module is imported.
+
+``skl2onnx.to_onnx(mixture, X[:1])`` then works, also for a mixture within a Pipeline or a search.
+It needs the extra: ``pip install "skmoe[onnx]"``. See :ref:`the guide <onnx>` for what can be
+converted.
+
+Options of a regressor are "gate", which adds the gate probabilities to the outputs as
+"gate_proba", and "quantiles", a list of probabilities, which adds the quantiles; those of a
+classifier are "gate" and, as for every classifier of skl2onnx, "zipmap".
+"""
+
+import numpy as np
+
+try:
+    from skl2onnx import update_registered_converter
+    from skl2onnx._parse import _apply_zipmap
+    from skl2onnx._supported_operators import sklearn_operator_name_map
+    from skl2onnx.common._registration import register_converter, register_shape_calculator
+    from skl2onnx.common.data_types import Int64TensorType, StringTensorType
+except ImportError as error:
+    raise ImportError("skmoe.onnx needs skl2onnx: pip install 'skmoe[onnx]'.") from error
+
+from ._classifier import MixtureOfExpertsClassifier
+from ._experts.classifier_stack import FLOOR, ClassifierStack
+from ._experts.traits import has_own_density
+from ._onnx.densities import quantiles, variances
+from ._onnx.gates import WRITERS
+from ._onnx.graph import Graph, float_type
+from ._onnx.parser import Parser, Parts
+from ._onnx.tables import encode
+from ._regressor import MixtureOfExpertsRegressor
+from .gates import ConstantGate
+from .likelihoods import (
+    Categorical,
+    Gamma,
+    Gaussian,
+    Laplace,
+    NegativeBinomial,
+    Poisson,
+    StudentT,
+)
+from .likelihoods._pooled import PooledGaussian
+from .likelihoods._pooled_categorical import PooledCategorical, normal_points
+
+__all__ = []
+
+LEAST_OPSET = 18
+# Of these, the mean of a component is the prediction of the expert.
+CENTRED = (Gaussian, PooledGaussian, StudentT, Laplace, Poisson, NegativeBinomial, Gamma)
+
+
+# Operators of mixtures --------------------------------------------------------------------------
+
+
+def _declare_mixture(scope, model, inputs):
+    """The operator of a mixture, without outputs."""
+    parts = Parser(scope, inputs).parts(model)
+    operator = scope.declare_local_operator(sklearn_operator_name_map[type(model)], model)
+    operator.inputs = [*inputs, *parts.variables()]
+    return operator
+
+
+def _parse_regressor(scope, model, inputs, custom_parsers=None):
+    if type(model.likelihood_) not in CENTRED:
+        raise NotImplementedError(
+            f"Mixtures with the likelihood {type(model.likelihood_).__name__} cannot be converted "
+            f"to ONNX; it must be one of {[each.__name__ for each in CENTRED]}."
+        )
+    options = scope.get_options(model, {"gate": False, "quantiles": None})
+    if options["quantiles"] is not None:
+        _check_quantiles(model, options["quantiles"])
+    operator = _declare_mixture(scope, model, inputs)
+    names = ["variable"]
+    names += ["gate_proba"] if options["gate"] else []
+    names += ["quantiles"] if options["quantiles"] is not None else []
+    _declare_outputs(scope, operator, names)
+    return operator.outputs
+
+
+def _parse_classifier(scope, model, inputs, custom_parsers=None):
+    if type(model.likelihood_) not in (Categorical, PooledCategorical):
+        raise NotImplementedError(
+            f"Class probabilities by {type(model.likelihood_).__name__} have no converter to ONNX."
+        )
+    options = scope.get_options(model, {"zipmap": True, "gate": False})
+    operator = _declare_mixture(scope, model, inputs)
+    _declare_outputs(scope, operator, ["label", "probabilities"])
+    outputs = list(operator.outputs)
+    if options["zipmap"]:
+        outputs = _apply_zipmap(options["zipmap"], scope, model, inputs[0].type, outputs)
+    if options["gate"]:
+        _declare_outputs(scope, operator, ["gate_proba"])
+        outputs = [*outputs, operator.outputs[-1]]
+    return outputs
+
+
+def _declare_outputs(scope, operator, names):
+    for name in names:
+        kind = Int64TensorType if name == "label" else float_type(operator.inputs)
+        operator.outputs.append(scope.declare_local_variable(name, kind()))
+
+
+def _check_quantiles(model, probabilities):
+    """Raise an error where quantiles are not available, or probabilities none."""
+    likelihood, why = model.likelihood_, None
+    if type(likelihood) not in (Gaussian, PooledGaussian, StudentT):
+        why = f"the likelihood is {type(likelihood).__name__}"
+    elif model._y_shape:
+        why = "there are several outputs"
+    elif type(likelihood) is not PooledGaussian and likelihood.scale_model_ is not None:
+        why = "scales depend on the row by trees, as those of unlike experts and of clones do"
+    elif any(has_own_density(expert) for expert in model.experts_):
+        why = "an expert is a mixture"
+    if why is not None:
+        raise NotImplementedError(
+            f"Quantiles cannot be converted to ONNX where {why}: it takes Gaussian or Student's t "
+            "errors of one output."
+        )
+    values = np.asarray(probabilities, dtype=float)
+    if values.ndim != 1 or not ((values > 0) & (values < 1)).all():
+        raise ValueError(f"quantiles must be a list of probabilities; got {probabilities!r}.")
+
+
+# What the operators compute ---------------------------------------------------------------------
+
+
+def _aligned(graph, proba, own_classes, classes):
+    """Probabilities with a column for each of ``classes``."""
+    proba = graph.number(proba)
+    if np.array_equal(own_classes, classes):
+        return proba
+    return graph("MatMul", proba, (np.asarray(own_classes)[:, None] == classes).astype(float))
+
+
+def _stacked_predictions(graph, model, parts):
+    """Predictions (n, K, m) of all experts, or class probabilities (n, K, n_classes)."""
+    predictions = []
+    for k, expert in enumerate(model.experts_):
+        if parts.experts[k] is None:
+            before = graph("Concat", *predictions, axis=1)
+            predictions.append(_combined(graph, expert, before, k))
+        elif hasattr(model, "classes_"):
+            predictions.append(_aligned(graph, parts.experts[k], expert.classes_, model.classes_))
+        else:
+            predictions.append(graph.number(parts.experts[k]))
+    return graph.stack(predictions)
+
+
+def _combined(graph, stack, before, n_before):
+    """What a stack predicts, from the predictions (n, K * m) of its members."""
+    if not isinstance(stack, ClassifierStack):
+        final = stack.final_estimator_
+        return graph.linear(before, final.coef_[None], final.intercept_)
+    n_classes = len(stack.classes_)
+    logs = graph("Log", graph("Add", before, np.array(FLOOR)))
+    product = graph("MatMul", logs, np.kron(stack.weights_[:, None], np.eye(n_classes)))
+    linear = graph("MatMul", before, stack.coef_.reshape(n_before * n_classes, n_classes))
+    return graph("Softmax", graph("Add", product, linear), axis=1)
+
+
+def _gate_weights(graph, model, parts, output=None):
+    """Gate probabilities (n, K), zero but for the ``top_k`` largest."""
+    log_gate, n_experts = graph.number(parts.gate), len(model.experts_)
+    if model.top_k is not None and model.top_k < n_experts:
+        log_gate = _keep_largest(graph, log_gate, model.top_k)
+    return graph("Softmax", log_gate, axis=1, output=output)
+
+
+def _keep_largest(graph, log_gate, k):
+    """-inf for all but the k largest of each row."""
+    values, places = (graph.scope.get_unique_variable_name(name) for name in ("values", "places"))
+    graph.container.add_node(
+        "TopK", [log_gate, graph.constant(np.array([k]))], [values, places], axis=1,
+        name=graph.scope.get_unique_operator_name("TopK"),
+    )  # fmt: skip
+    nothing = graph("Add", graph("Mul", log_gate, np.array(0.0)), np.array(-np.inf))
+    return graph("ScatterElements", nothing, places, values, axis=1)
+
+
+def _weighted_sum(graph, weights, values, output):
+    """Sum over the experts, (n, m) of (n, K) and (n, K, m)."""
+    products = graph("Mul", graph("Unsqueeze", weights, np.array([-1])), values)
+    return graph("ReduceSum", products, np.array([1]), keepdims=0, output=output)
+
+
+def _graph(scope, operator, container):
+    if container.target_opset < LEAST_OPSET:
+        raise ValueError(f"target_opset must be {LEAST_OPSET} at least, for a mixture.")
+    return Graph.of(scope, operator, container)
+
+
+def _convert_regressor(scope, operator, container):
+    graph, model = _graph(scope, operator, container), operator.raw_operator
+    options = container.get_options(model, {"gate": False, "quantiles": None})
+    parts = Parts.among(operator.inputs, model)
+    predictions = _stacked_predictions(graph, model, parts)
+    gate_output = operator.outputs[1] if options["gate"] else None
+    weights = _gate_weights(graph, model, parts, gate_output)
+    _weighted_sum(graph, weights, predictions, operator.outputs[0])
+    if options["quantiles"] is not None:
+        values = _quantiles(graph, model, parts, weights, predictions, options["quantiles"])
+        graph("Identity", values, output=operator.outputs[-1])
+
+
+def _quantiles(graph, model, parts, weights, predictions, probabilities):
+    """Quantiles (n, Q), computed in double precision."""
+    likelihood, exact = model.likelihood_, Graph(graph.scope, graph.container)
+    mean = exact.reshape(exact.number(predictions), 0, -1)
+    scale, df = likelihood.scale_, getattr(likelihood, "df_", None)
+    if isinstance(likelihood, PooledGaussian):
+        of_lines = variances(exact, likelihood, exact.number(parts.columns))
+        scale = exact("Sqrt", exact("Add", exact.reshape(of_lines, 0, -1), scale**2))
+    else:
+        scale = exact("Add", exact("Mul", mean, np.array(0.0)), scale)
+    values = quantiles(exact, exact.number(weights), mean, scale, df, np.asarray(probabilities))
+    return graph.number(values)
+
+
+def _convert_classifier(scope, operator, container):
+    graph, model = _graph(scope, operator, container), operator.raw_operator
+    parts = Parts.among(operator.inputs, model)
+    predictions = _stacked_predictions(graph, model, parts)
+    gate_output = operator.outputs[2] if len(operator.outputs) > 2 else None
+    weights = _gate_weights(graph, model, parts, gate_output)
+    calibrated = _calibrated(graph, model, parts, predictions)
+    proba = _weighted_sum(graph, weights, calibrated, operator.outputs[1])
+    best = graph("ArgMax", proba, axis=1, keepdims=0)
+    graph("Gather", _labels(model), best, axis=0, output=operator.outputs[0])
+
+
+def _calibrated(graph, model, parts, predictions):
+    """Class probabilities (n, K, n_classes), as ``calibrate`` of the likelihood makes them."""
+    likelihood = model.likelihood_
+    if isinstance(likelihood, PooledCategorical):
+        return _averaged(graph, likelihood, parts.columns, predictions)
+    own = np.array([has_own_density(expert) for expert in model.experts_])[:, None]
+    temperature = np.where(own, 1.0, likelihood.temperature_[:, None])
+    epsilon = np.where(own, 0.0, likelihood.epsilon_[:, None])
+    if (temperature != 1).any():
+        powered = graph("Pow", predictions, 1 / temperature)
+        total = graph("ReduceSum", powered, np.array([2]), keepdims=1)
+        predictions = graph("Div", powered, total)
+    smoothing = epsilon * likelihood.class_share_
+    return graph("Add", graph("Mul", predictions, 1 - epsilon), smoothing)
+
+
+def _averaged(graph, likelihood, columns, predictions):
+    """Class probabilities, averaged over what is not known of the coefficients."""
+    variance = variances(graph, likelihood, graph.number(columns))
+    tiny = np.finfo(graph.dtype).tiny
+    log_proba = graph("Log", graph("Max", predictions, np.array(tiny)))
+    n_functions = likelihood.coef_cov_.shape[1]
+    if n_functions == 1:
+        log_odds = graph("MatMul", log_proba, np.array([[0.5, -0.5], [-0.5, 0.5]]))
+        spread = graph("Add", graph("Mul", variance, np.array(np.pi / 8)), np.array(1.0))
+        return graph("Softmax", graph("Div", log_odds, graph("Sqrt", spread)), axis=2)
+    points = normal_points(n_functions)
+    noise = graph("Mul", graph("Unsqueeze", graph("Sqrt", variance), np.array([2])), points)
+    noisy = graph("Add", graph("Unsqueeze", log_proba, np.array([2])), noise)
+    proba = graph("Softmax", noisy, axis=3)
+    return graph("ReduceMean", proba, np.array([2]), keepdims=0)
+
+
+def _labels(model):
+    """Classes that ONNX knows: integers or strings."""
+    classes = model.classes_
+    if classes.dtype.kind in "biu" or all(isinstance(each, str) for each in classes):
+        return classes
+    if classes.dtype.kind == "f" and (classes == np.round(classes)).all():
+        return classes.astype(np.int64)
+    raise NotImplementedError(f"Class labels must be integers or strings for ONNX; got {classes}.")
+
+
+def _convert_gate(scope, operator, container):
+    graph, gate = _graph(scope, operator, container), operator.raw_operator
+    X, *inner = operator.inputs
+    X = X.full_name if type(gate) is ConstantGate else graph.number(X)
+    log_gate = WRITERS[type(gate)](graph, gate, X, graph.number(*inner) if inner else None)
+    graph("Identity", log_gate, output=operator.outputs[0])
+
+
+def _convert_encoder(scope, operator, container):
+    graph = _graph(scope, operator, container)
+    encoded = encode(graph, operator.raw_operator, operator.inputs)
+    graph("Identity", encoded, output=operator.outputs[0])
+
+
+def _convert_linear(scope, operator, container):
+    graph, model = _graph(scope, operator, container), operator.raw_operator
+    coef, intercept = np.atleast_2d(model.coef_), model.intercept_
+    if len(getattr(model, "classes_", ())) == 2:
+        coef, intercept = np.concatenate([0 * coef, coef]), np.append(0.0, intercept)
+    values = graph.linear(graph.number(operator.inputs[0]), coef, intercept)
+    if hasattr(model, "classes_"):
+        values = graph("Softmax", values, axis=1)
+    graph("Identity", values, output=operator.outputs[0])
+
+
+def _convert_ensemble(scope, operator, container):
+    graph, ensemble = _graph(scope, operator, container), operator.raw_operator
+    if hasattr(ensemble, "classes_"):
+        pairs = zip(operator.inputs, ensemble.estimators_, strict=True)
+        models = [_aligned(graph, x, each.classes_, ensemble.classes_) for x, each in pairs]
+    else:
+        models = [graph.number(each) for each in operator.inputs]
+    mean = graph("ReduceMean", graph.stack(models), np.array([1]), keepdims=0)
+    graph("Identity", mean, output=operator.outputs[0])
+
+
+# Registration -----------------------------------------------------------------------------------
+
+
+def _shape_mixture(operator):
+    n_samples = operator.inputs[0].get_first_dimension()
+    model, kind = operator.raw_operator, float_type(operator.inputs)
+    for output in operator.outputs:
+        output.set_type(kind([n_samples, None]))
+    if hasattr(model, "classes_"):
+        label = StringTensorType if _labels(model).dtype.kind in "OU" else Int64TensorType
+        operator.outputs[0].set_type(label([n_samples]))
+        operator.outputs[1].set_type(kind([n_samples, len(model.classes_)]))
+    else:
+        operator.outputs[0].set_type(kind([n_samples, (*model._y_shape, 1)[0]]))
+
+
+def _shape_numbers(operator):
+    n_samples = operator.inputs[0].get_first_dimension()
+    operator.outputs[0].set_type(float_type(operator.inputs)([n_samples, None]))
+
+
+update_registered_converter(
+    MixtureOfExpertsRegressor,
+    "SkmoeMixtureOfExpertsRegressor",
+    _shape_mixture,
+    _convert_regressor,
+    parser=_parse_regressor,
+    options={"gate": [True, False], "quantiles": None},
+)
+update_registered_converter(
+    MixtureOfExpertsClassifier,
+    "SkmoeMixtureOfExpertsClassifier",
+    _shape_mixture,
+    _convert_classifier,
+    parser=_parse_classifier,
+    options={
+        "zipmap": [True, False, "columns"],
+        "nocl": [False],
+        "gate": [True, False],
+    },
+)
+for _alias, _convert in {
+    "SkmoeGate": _convert_gate,
+    "SkmoeTableEncoder": _convert_encoder,
+    "SkmoeLinear": _convert_linear,
+    "SkmoeFoldEnsemble": _convert_ensemble,
+}.items():
+    register_converter(_alias, _convert, overwrite=True)
+    register_shape_calculator(_alias, _shape_numbers, overwrite=True)

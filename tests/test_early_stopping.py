@@ -1,0 +1,193 @@
+"""Boosted trees of other libraries that stop early, as experts."""
+
+import numpy as np
+import pytest
+from lightgbm import LGBMClassifier, LGBMRegressor
+from sklearn.model_selection import GroupKFold
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
+from skmoe._experts.early_stopping import settled, stops_early
+
+SMALL = {"num_leaves": 8, "min_child_samples": 5, "verbose": -1, "n_jobs": 1}
+MANY = 2000
+LIGHTGBM = {"n_estimators": MANY, "early_stopping_rounds": 10, "learning_rate": 0.2} | SMALL
+XGBOOST = {"n_estimators": MANY, "early_stopping_rounds": 10, "max_depth": 3, "n_jobs": 1}
+CATBOOST = {
+    "iterations": MANY, "early_stopping_rounds": 10, "depth": 3, "learning_rate": 0.2,
+    "thread_count": 1, "verbose": 0, "allow_writing_files": False,
+}  # fmt: skip
+QUICK = {"n_experts": 2, "n_init": 2, "max_iter": 2, "random_state": 0}
+
+
+class Recording(LGBMRegressor):
+    """Remembers which rows, by the number in the first column, it was fitted and stopped on."""
+
+    def fit(self, X, y, sample_weight=None, **others):
+        self.fitted_on_ = X[:, 0].astype(int)
+        self.stopped_on_, self.stop_weight_ = None, None
+        if "eval_set" in others:
+            self.stopped_on_ = others["eval_set"][0][0][:, 0].astype(int)
+            self.stop_weight_ = others["eval_sample_weight"][0]
+        return super().fit(X, y, sample_weight=sample_weight, **others)
+
+
+def regressors():
+    experts = {"lightgbm": lambda: LGBMRegressor(**LIGHTGBM)}
+    experts["pipeline"] = lambda: make_pipeline(StandardScaler(), LGBMRegressor(**LIGHTGBM))
+    experts["xgboost"] = lambda: pytest.importorskip("xgboost").XGBRegressor(**XGBOOST)
+    experts["catboost"] = lambda: pytest.importorskip("catboost").CatBoostRegressor(**CATBOOST)
+    return experts
+
+
+def classifiers():
+    return {
+        "lightgbm": lambda: LGBMClassifier(**LIGHTGBM),
+        "xgboost": lambda: pytest.importorskip("xgboost").XGBClassifier(**XGBOOST),
+        "catboost": lambda: pytest.importorskip("catboost").CatBoostClassifier(**CATBOOST),
+    }
+
+
+def trees_of(expert):
+    params = getattr(expert, "_final_estimator", expert).get_params()
+    return params["iterations" if "iterations" in params else "n_estimators"]
+
+
+@pytest.fixture(name="rows")
+def _rows():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(300, 3))
+    y = np.where(X[:, 0] > 0, 2 * X[:, 1], 1 - X[:, 1]) + 0.5 * rng.normal(size=300)
+    return X, y
+
+
+@pytest.mark.parametrize("specialisation", ["auto", 1])
+@pytest.mark.parametrize("name", regressors())
+def test_regressors_end_with_the_trees_that_folds_stopped_with(name, specialisation, rows):
+    expert = regressors()[name]()
+    moe = MixtureOfExpertsRegressor(expert, cv=3, specialisation=specialisation, **QUICK)
+    moe.fit(*rows)
+    assert all(1 <= trees_of(each) < MANY / 10 for each in moe.experts_)
+    assert not any(stops_early(each) for each in moe.experts_)
+    assert moe.score(*rows) > 0.6
+
+
+@pytest.mark.parametrize("name", classifiers())
+def test_classifiers_end_with_the_trees_that_folds_stopped_with(name, rows):
+    X, y = rows
+    moe = MixtureOfExpertsClassifier(classifiers()[name](), cv=3, **QUICK)
+    moe.fit(X, (y > 0.5).astype(int))
+    assert all(1 <= trees_of(each) < MANY / 10 for each in moe.experts_)
+    assert moe.score(X, (y > 0.5).astype(int)) > 0.8
+
+
+def test_settled_number_of_trees_is_the_median():
+    X, y = np.arange(40.0)[:, None], np.repeat([0.0, 1.0], 20)
+    models = []
+    for n_trees in (5, 20, 7):
+        model = LGBMRegressor(**SMALL).fit(X, y)
+        model._best_iteration = n_trees
+        models.append(model)
+    assert settled(LGBMRegressor(**LIGHTGBM), models).n_estimators == 7
+
+
+def test_models_stop_on_rows_that_are_not_their_folds(rows):
+    """The next fold, whole groups of it: what decides for a row has not seen the row."""
+    X, y = rows
+    X = np.column_stack([np.arange(300), X])
+    groups = np.random.default_rng(1).integers(30, size=300)
+    moe = MixtureOfExpertsRegressor(
+        Recording(**LIGHTGBM), cv=GroupKFold(3), specialisation=1, ensemble=True, **QUICK
+    ).fit(X, y, groups=groups)
+    folds = [test for _, test in GroupKFold(3).split(X, y, groups)]
+    for expert in moe.experts_:
+        for fold, model in enumerate(expert.estimators_):
+            fitted, stopped = set(model.fitted_on_), set(model.stopped_on_)
+            assert fitted
+            assert stopped
+            assert stopped <= set(folds[(fold + 1) % 3])
+            assert not (fitted | stopped) & set(folds[fold])
+            assert not set(groups[list(fitted)]) & set(groups[list(stopped)])
+
+
+def test_stopping_rows_have_the_weights_of_the_expert(rows):
+    X, y = rows
+    X = np.column_stack([np.arange(300), X])
+    weight = np.random.default_rng(1).integers(1, 4, size=300)
+    moe = MixtureOfExpertsRegressor(
+        [("one", Recording(**LIGHTGBM))], cv=3, specialisation=1, ensemble=True, random_state=0
+    ).fit(X, y, sample_weight=weight)
+    for model in moe.experts_[0].estimators_:
+        np.testing.assert_allclose(model.stop_weight_, weight[model.stopped_on_])
+
+
+@pytest.mark.parametrize("cv", [2, False])
+def test_without_a_next_fold_every_fifth_row_stops(cv, rows):
+    X, y = rows
+    X = np.column_stack([np.arange(300), X])
+    moe = MixtureOfExpertsRegressor(
+        [("one", Recording(**LIGHTGBM))], cv=cv, specialisation=1, ensemble=True, random_state=0
+    ).fit(X, y, sample_weight=np.ones(300))
+    (expert,) = moe.experts_
+    for model in getattr(expert, "estimators_", [expert]):
+        n_rows = 300 // (cv or 1)
+        assert len(model.stopped_on_) == n_rows // 5
+        assert len(model.fitted_on_) == n_rows - n_rows // 5
+        assert not set(model.fitted_on_) & set(model.stopped_on_)
+
+
+def test_class_that_only_stopping_rows_hold_is_left_out():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(150, 2))
+    y = np.where(X[:, 0] > 0, "a", "b")
+    y[0] = "c"
+    folds = [
+        (np.setdiff1d(np.arange(150), test), test) for test in np.array_split(np.arange(150), 3)
+    ]
+    moe = MixtureOfExpertsClassifier(LGBMClassifier(**LIGHTGBM), cv=folds, **QUICK).fit(X, y)
+    assert moe.score(X, y) > 0.9
+
+
+def test_noise_is_not_learned():
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(600, 4)), rng.normal(size=600)
+    moe = MixtureOfExpertsRegressor(LGBMRegressor(**LIGHTGBM), cv=3, **QUICK)
+    moe.fit(X[:300], y[:300])
+    # 2,000 trees would predict noise with twice its variance: R2 of -1.
+    assert moe.score(X[300:], y[300:]) > -0.1
+
+
+def test_xgboost_callbacks_ask_too_and_others_stay(rows):
+    xgboost = pytest.importorskip("xgboost")
+    callback = xgboost.callback
+    callbacks = [callback.EarlyStopping(rounds=10), callback.LearningRateScheduler(lambda _: 0.2)]
+    expert = xgboost.XGBRegressor(n_estimators=MANY, callbacks=callbacks, n_jobs=1)
+    moe = MixtureOfExpertsRegressor(expert, cv=3, specialisation=1, **QUICK).fit(*rows)
+    for each in moe.experts_:
+        assert each.n_estimators < MANY / 10
+        assert [type(kept).__name__ for kept in each.callbacks] == ["LearningRateScheduler"]
+
+
+@pytest.mark.parametrize("by", ["parameter", "dtype"])
+def test_categories_reach_lightgbm(by):
+    pandas = pytest.importorskip("pandas")
+    rng = np.random.default_rng(0)
+    level = rng.integers(20, size=400)
+    effect = rng.permutation(np.arange(20.0))  # of no order
+    X = np.column_stack([rng.normal(size=400), level])
+    y = effect[level] + 0.1 * rng.normal(size=400)
+    stump = {"n_estimators": 20, "num_leaves": 3} | {
+        key: SMALL[key] for key in ("min_child_samples", "verbose", "n_jobs")
+    }
+
+    def error(expert, X):
+        moe = MixtureOfExpertsRegressor(expert, cv=3, specialisation=1, **QUICK)
+        return np.std(y[300:] - moe.fit(X[:300], y[:300]).predict(X[300:]))
+
+    plain = error(LGBMRegressor(**stump), X)
+    if by == "parameter":
+        assert error(LGBMRegressor(categorical_feature=[1], **stump), X) < 0.7 * plain
+    else:
+        table = pandas.DataFrame({"x": X[:, 0], "level": pandas.Categorical(level)})
+        assert error(LGBMRegressor(**stump), table) < 0.9 * plain

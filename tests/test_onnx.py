@@ -1,0 +1,275 @@
+"""Mixtures in ONNX, run by onnxruntime, against the mixtures themselves."""
+
+import numpy as np
+import pytest
+from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.ensemble import (
+    GradientBoostingRegressor,
+    RandomForestClassifier,
+    RandomForestRegressor,
+)
+from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.tree import DecisionTreeRegressor
+
+from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
+from skmoe.gates import ConstantGate, GaussianGate, SoftmaxGate, TreeGate
+
+skl2onnx = pytest.importorskip("skl2onnx")
+onnxruntime = pytest.importorskip("onnxruntime")
+pytest.importorskip("skmoe.onnx")
+
+# Regimes are two, iterations few: what is learned does not matter here.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::skmoe.exceptions.ExpertCollapseWarning"),
+    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
+]
+QUANTILES = [0.01, 0.5, 0.9]
+QUICK = {"n_init": 2, "random_state": 0}
+FOREST = {"n_estimators": 20, "min_samples_leaf": 5, "random_state": 0}
+# skl2onnx writes the leaves of forests in single precision.
+TOLERANCE = 1e-5
+
+
+def draw(n_samples, n_columns=3):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(n_samples, n_columns))
+    y = np.where(X[:, 0] > 0, 2 * X[:, 1], 1 - X[:, 1]) + 0.2 * rng.normal(size=n_samples)
+    return X, y
+
+
+@pytest.fixture(name="rows")
+def _rows():
+    return draw(200)
+
+
+@pytest.fixture(name="table")
+def _table():
+    pandas = pytest.importorskip("pandas")
+    X, y = draw(200)
+    rng = np.random.default_rng(1)
+    table = pandas.DataFrame({"a": X[:, 0], "b": X[:, 1], "n": rng.integers(9, size=200)})
+    table["c"] = rng.choice(["u", "v", "w"], size=200).astype(object)
+    table["d"] = rng.choice(["left", "right"], size=200).astype(object)
+    table.loc[::17, "a"] = np.nan
+    table.loc[::19, "c"] = None
+    return table, y
+
+
+def outputs(estimator, X, options=None):
+    """What onnxruntime computes, by the name of the output."""
+    options = {id(estimator): options} if options else None
+    graph = skl2onnx.to_onnx(estimator, X[:1], options=options).SerializeToString()
+    session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
+    feeds = {"X": X}
+    if hasattr(X, "columns"):
+        as_strings = {name: column.dtype == object for name, column in X.items()}
+        feeds = {
+            name: (column.astype(str) if as_strings[name] else column).to_numpy()[:, None]
+            for name, column in X.items()
+        }
+    names = [output.name for output in session.get_outputs()]
+    return dict(zip(names, session.run(None, feeds), strict=True))
+
+
+def check_regressor(moe, X, quantiles=None):
+    found = outputs(moe, X, {"gate": True, "quantiles": quantiles})
+    np.testing.assert_allclose(found["gate_proba"], moe.gate_proba(X), atol=TOLERANCE)
+    prediction = found["variable"].reshape(moe.predict(X).shape)
+    np.testing.assert_allclose(prediction, moe.predict(X), atol=TOLERANCE)
+    if quantiles is not None:
+        expected = moe.predict_quantiles(X, quantiles)
+        np.testing.assert_allclose(found["quantiles"], expected, atol=TOLERANCE)
+
+
+def check_classifier(moe, X):
+    found = outputs(moe, X, {"gate": True, "zipmap": False})
+    np.testing.assert_allclose(found["gate_proba"], moe.gate_proba(X), atol=TOLERANCE)
+    np.testing.assert_allclose(found["probabilities"], moe.predict_proba(X), atol=TOLERANCE)
+    np.testing.assert_array_equal(found["label"], moe.predict(X))
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {},
+        {"gate": ConstantGate()},
+        {"experts": LinearRegression()},
+        {"experts": Ridge(), "gate": GaussianGate()},
+        {"experts": Ridge(), "likelihood": "student_t", "gate": LogisticRegression()},
+        {"experts": Ridge(), "n_experts": 3, "top_k": 2},
+        {
+            "experts": make_pipeline(StandardScaler(), Ridge()),
+            "gate": make_pipeline(StandardScaler(), SoftmaxGate()),
+        },
+        {"experts": DecisionTreeRegressor(min_samples_leaf=5), "cv": 3, "ensemble": True},
+        {"experts": GradientBoostingRegressor(n_estimators=5), "cv": 3},
+    ],
+    ids=str,
+)
+def test_mean_gate_and_quantiles_are_those_of_the_mixture(parameters, rows):
+    X, y = rows
+    parameters = {"n_experts": 2, "specialisation": 1, "max_iter": 20, "tol": 1e-2} | parameters
+    moe = MixtureOfExpertsRegressor(**parameters, **QUICK).fit(X, y)
+    check_regressor(moe, X, QUANTILES)
+
+
+@pytest.mark.parametrize(
+    "experts",
+    [
+        RandomForestRegressor(**FOREST),
+        [("line", Ridge()), ("forest", RandomForestRegressor(**FOREST))],
+    ],
+    ids=["clones", "unlike"],
+)
+def test_experts_on_all_rows_stacks_and_forest_gates(experts, rows):
+    specialisation = 0 if isinstance(experts, list) else "auto"
+    moe = MixtureOfExpertsRegressor(experts, specialisation=specialisation, cv=3, **QUICK)
+    check_regressor(moe.fit(*rows), rows[0])
+    with pytest.raises(NotImplementedError, match="scales depend on the row by trees"):
+        outputs(moe, rows[0], {"quantiles": QUANTILES})
+
+
+def test_more_columns_than_rows():
+    X, y = draw(60, 100)
+    moe = MixtureOfExpertsRegressor(n_experts=2, **QUICK).fit(X, y)
+    new = np.random.default_rng(1).normal(size=(20, 100))
+    check_regressor(moe, new, QUANTILES)
+
+
+def test_several_outputs_and_nested_mixtures(rows):
+    X, y = rows
+    moe = MixtureOfExpertsRegressor(n_experts=2, **QUICK).fit(X, np.column_stack([y, X[:, 2]]))
+    check_regressor(moe, X)
+    inner = MixtureOfExpertsRegressor(Ridge(), n_experts=2, **QUICK)
+    experts = [("inner", inner), ("line", Ridge())]
+    nested = MixtureOfExpertsRegressor(experts, specialisation=1, cv=False, max_iter=3, **QUICK)
+    check_regressor(nested.fit(X, y), X)
+
+
+def test_single_precision(rows):
+    X, y = rows
+    moe = MixtureOfExpertsRegressor(n_experts=2, **QUICK).fit(X, y)
+    found = outputs(moe, X.astype(np.float32), {"quantiles": QUANTILES})
+    assert found["variable"].dtype == found["quantiles"].dtype == np.float32
+    np.testing.assert_allclose(found["variable"][:, 0], moe.predict(X), atol=1e-4)
+    np.testing.assert_allclose(found["quantiles"], moe.predict_quantiles(X, QUANTILES), atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "n_classes"),
+    [
+        ({}, 2),
+        ({}, 3),
+        ({"experts": LogisticRegression()}, 3),
+        ({"experts": RandomForestClassifier(**FOREST), "cv": 3, "max_iter": 2}, 3),
+        (
+            {
+                "experts": [
+                    ("line", LogisticRegression()),
+                    ("forest", RandomForestClassifier(**FOREST)),
+                ],
+                "specialisation": 0,
+                "cv": 3,
+            },
+            2,
+        ),
+    ],
+    ids=str,
+)
+def test_class_probabilities_are_those_of_the_mixture(parameters, n_classes, rows):
+    X, y = rows
+    classes = np.digitize(y, [-0.5, 1.5][: n_classes - 1])
+    labels = classes if n_classes == 3 else np.array(["low", "high"])[classes]
+    parameters = {"n_experts": 2} | parameters
+    if isinstance(parameters.get("experts"), list):
+        del parameters["n_experts"]
+    check_classifier(MixtureOfExpertsClassifier(**parameters, **QUICK).fit(X, labels), X)
+
+
+def test_table_with_strings_and_missing_values_is_encoded(table):
+    X, y = table
+    check_regressor(MixtureOfExpertsRegressor(n_experts=2, **QUICK).fit(X, y), X, QUANTILES)
+    check_classifier(MixtureOfExpertsClassifier(n_experts=2, **QUICK).fit(X, y > 0.5), X)
+
+
+def test_unknown_category_is_that_of_the_mixture(table):
+    X, y = table
+    moe = MixtureOfExpertsRegressor(n_experts=2, **QUICK).fit(X, y)
+    new = X.assign(c="other", a=np.nan)
+    check_regressor(moe, new)
+
+
+def test_columns_of_numbers_given_one_by_one(table):
+    X, y = table
+    X = X[["a", "b", "n"]].fillna(0.0)
+    check_regressor(MixtureOfExpertsRegressor(Ridge(), 2, **QUICK).fit(X, y), X, QUANTILES)
+
+
+def test_within_a_pipeline_and_a_search(rows):
+    X, y = rows
+    search = GridSearchCV(
+        MixtureOfExpertsRegressor(Ridge(), 2, tol=1e-3, **QUICK), {"experts__alpha": [0.1]}, cv=2
+    )
+    pipe = make_pipeline(StandardScaler(), search).fit(X, y)
+    np.testing.assert_allclose(outputs(pipe, X)["variable"][:, 0], pipe.predict(X), atol=1e-8)
+    classes = (y > 0.5).astype(int)
+    pipe = make_pipeline(StandardScaler(), MixtureOfExpertsClassifier(n_experts=2, **QUICK))
+    # onnxruntime has dictionaries of probabilities, skl2onnx's default, in single precision alone.
+    found = outputs(pipe.fit(X, classes), X.astype(np.float32))
+    np.testing.assert_array_equal(found["output_label"], pipe.predict(X))
+    proba = [[row[0], row[1]] for row in found["output_probability"]]
+    np.testing.assert_allclose(proba, pipe.predict_proba(X), atol=1e-5)
+
+
+class Mean(RegressorMixin, BaseEstimator):
+    """An expert that skl2onnx has never heard of."""
+
+    def fit(self, X, y, sample_weight=None):
+        self.mean_ = np.average(y, weights=sample_weight)
+        return self
+
+    def predict(self, X):
+        return np.full(len(X), self.mean_)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        (
+            {"experts": [("m", Mean()), ("r", Ridge())], "cv": 3, "specialisation": 1},
+            "expert 'm'.*no converter of Mean",
+        ),
+        ({"experts": Ridge(), "gate": TreeGate(sizes=[1, 1])}, "gate.*TreeGate is none of"),
+        ({"experts": Ridge(), "likelihood": "log_normal"}, "likelihood LogNormal"),
+    ],
+)
+def test_what_cannot_be_converted_is_named(parameters, message, rows):
+    X, y = rows
+    moe = MixtureOfExpertsRegressor(n_experts=2, **parameters, **QUICK).fit(X, np.exp(y))
+    with pytest.raises(NotImplementedError, match=message):
+        outputs(moe, X)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "quantiles", "error", "message"),
+    [
+        ({"likelihood": "laplace"}, [0.5], NotImplementedError, "likelihood is Laplace"),
+        ({}, [0.5, 1.0], ValueError, "list of probabilities"),
+        ({}, 0.5, ValueError, "list of probabilities"),
+    ],
+)
+def test_quantiles_that_are_not_there_are_refused(parameters, quantiles, error, message, rows):
+    X, y = rows
+    moe = MixtureOfExpertsRegressor(Ridge(), 2, **parameters, **QUICK).fit(X, y)
+    with pytest.raises(error, match=message):
+        outputs(moe, X, {"quantiles": quantiles})
+
+
+def test_table_of_another_number_of_columns_is_refused(table):
+    X, y = table
+    moe = MixtureOfExpertsRegressor(n_experts=2, **QUICK).fit(X, y)
+    with pytest.raises(ValueError, match="has 5 columns, initial_types 4"):
+        outputs(moe, X[["a", "b", "n", "c"]])

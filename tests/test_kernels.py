@@ -10,7 +10,7 @@ from scipy.special import expit, log_expit, logsumexp, softmax
 
 import skmoe._kernels
 from skmoe._kernels._estep import e_step
-from skmoe._kernels._exp import exp
+from skmoe._kernels._exp import exp, log
 from skmoe._kernels._linear_pass import linear_pass, sizes
 
 DTYPES = [np.float32, np.float64]
@@ -235,7 +235,7 @@ def test_e_step_refuses_less_than_one_thread():
         run_e_step(np.zeros((3, 2)), np.zeros((3, 2)), n_threads=0)
 
 
-# exp --------------------------------------------------------------------------------------------
+# exp and log ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -268,6 +268,39 @@ def test_exp_of_what_is_no_number_or_infinite(n, dtype):
     for value, expected in [(np.nan, np.nan), (np.inf, np.inf), (-np.inf, 0), (0, 1), (-0.0, 1)]:
         x = np.full(n, value, dtype=dtype)
         exp(x)
+        assert_array_equal(x, np.full(n, expected))
+
+
+def test_log_is_within_one_and_a_half_units_in_the_last_place():
+    rng = np.random.default_rng(0)
+    halves = 2.0 ** np.arange(-1000, 1000) * np.sqrt(0.5)  # where the power of two changes
+    x = np.concatenate(
+        [
+            rng.uniform(0.5, 3, 400_000),
+            rng.uniform(0.999, 1.001, 100_000),  # results next to zero
+            2.0 ** rng.uniform(-1074, 1024, 400_000),  # denormal ones too
+            2.0 ** np.arange(-1074, 1024),
+            halves,
+            np.nextafter(halves, 0),
+            np.nextafter(halves, np.inf),
+        ]
+    )
+    if np.finfo(np.longdouble).nmant <= np.finfo(np.float64).nmant:
+        pytest.skip("no floats of higher precision here to compare with")
+    expected = np.log(x.astype(np.longdouble))
+    result = x.copy()
+    log(result)
+    unit = np.spacing(np.abs(expected).astype(np.float64)).astype(np.longdouble)
+    assert (np.abs(result - expected) / unit).max() < 1.5
+
+
+@pytest.mark.parametrize("n", [0, 1, 3, 64, 67])
+def test_log_of_what_is_no_number_infinite_or_not_positive(n):
+    values = [(np.nan, np.nan), (np.inf, np.inf), (0.0, -np.inf), (-0.0, -np.inf), (1.0, 0.0)]
+    values += [(-1e-310, np.nan), (-1.0, np.nan), (-np.inf, np.nan)]
+    for value, expected in values:
+        x = np.full(n, value)
+        log(x)
         assert_array_equal(x, np.full(n, expected))
 
 

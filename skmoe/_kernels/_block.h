@@ -7,12 +7,12 @@
 #ifndef SKMOE_BLOCK_H
 #define SKMOE_BLOCK_H
 
-#include <math.h>
 #include <stddef.h>
 
 #include "_exp.h"
 
-#define SKMOE_BLOCK 512 /* at 20 columns and 8 experts a block of doubles stays in the L2 cache */
+#define SKMOE_BLOCK_ROWS 512 /* at 20 columns and 8 experts they stay in the L2 cache, as doubles */
+#define SKMOE_BLOCK 528 /* from one array to the next: no power of two, for the L1 cache's sake */
 #define SKMOE_LANES_BYTES 64
 
 /* Calls the function of this name for the widest vectors of the machine, as SKMOE_CLONES does. */

@@ -1,5 +1,5 @@
 /* Included by _block.h once for each REAL. B stands for SKMOE_BLOCK, the length of every row of
- * an array; only the first `rows` entries of it are looked at. */
+ * an array; only the first `rows` entries of it, a multiple of 16, are looked at. */
 
 #include "_softmax_template.h"
 
@@ -26,17 +26,30 @@ static inline void NAME(gaussian_joint)(
     }
 }
 
+/* Weighted sum of numbers of the rows, in a fixed order, whatever the vector length. */
+SKMOE_INLINE double NAME(sum_of_rows)(
+    const double *of_row, /* IN: (B,) */
+    const REAL *weight,   /* IN: (B,) */
+    ptrdiff_t rows) {
+    double lanes[16] = {0}, sum = 0;
+    ptrdiff_t i, j;
+    for (i = 0; i < rows; i += 16)
+        for (j = 0; j < 16; j++) /* 0 * -inf would be NaN */
+            lanes[j] += weight[i + j] != 0 ? weight[i + j] * of_row[i + j] : 0;
+    for (j = 0; j < 16; j++) sum += lanes[j];
+    return sum;
+}
+
 /* Log-likelihood of the rows from the softmax of joint and gate logits. */
 SKMOE_INLINE double NAME(rows_log_likelihood)(
     const REAL *largest, const REAL *total, const REAL *largest_gate, const REAL *total_gate,
     const REAL *weight, ptrdiff_t rows) {
-    double log_likelihood = 0;
+    double of_row[SKMOE_BLOCK];
     ptrdiff_t i;
-    for (i = 0; i < rows; i++) {
-        double of_row = (double)(largest[i] - largest_gate[i]) + log(total[i] / total_gate[i]);
-        if (weight[i] != 0) log_likelihood += weight[i] * of_row; /* 0 * -inf would be NaN */
-    }
-    return log_likelihood;
+    for (i = 0; i < rows; i++)
+        of_row[i] =
+            (double)(largest[i] - largest_gate[i]) + skmoe_log_f64(total[i] / total_gate[i]);
+    return NAME(sum_of_rows)(of_row, weight, rows);
 }
 
 /* E-step of Gaussian experts: log-likelihood of the rows. */
@@ -109,7 +122,7 @@ SKMOE_INLINE double NAME(gate_log_likelihood)(
     const REAL *resp,   /* IN: (n, B) */
     ptrdiff_t n, ptrdiff_t rows) {
     REAL largest[SKMOE_BLOCK], total[SKMOE_BLOCK], mean_logit[SKMOE_BLOCK];
-    double log_likelihood = 0;
+    double of_row[SKMOE_BLOCK];
     ptrdiff_t i, k;
     for (i = 0; i < rows; i++) mean_logit[i] = 0;
     for (k = 0; k < n; k++) {
@@ -118,8 +131,8 @@ SKMOE_INLINE double NAME(gate_log_likelihood)(
     }
     NAME(softmax)(gate, NULL, largest, total, n, rows);
     for (i = 0; i < rows; i++)
-        log_likelihood += weight[i] * ((double)(mean_logit[i] - largest[i]) - log(total[i]));
-    return log_likelihood;
+        of_row[i] = (double)(mean_logit[i] - largest[i]) - skmoe_log_f64(total[i]);
+    return NAME(sum_of_rows)(of_row, weight, rows);
 }
 
 /* With responsibilities given: the gate's log-likelihood of them. */
@@ -150,16 +163,16 @@ static double NAME(given_logistic)(
     REAL *exponent,     /* OUT: (n, B) memory */
     REAL *factor,       /* OUT: (n, B) memory */
     ptrdiff_t n, ptrdiff_t rows) {
-    double log_likelihood = 0;
+    double of_row[SKMOE_BLOCK] = {0};
     ptrdiff_t i, k;
     NAME(logistic_density)(log_odds, y, exponent, factor, n, rows);
     for (k = 0; k < n; k++) {
         ptrdiff_t at = k * SKMOE_BLOCK;
         for (i = 0; i < rows; i++)
-            log_likelihood += (double)(weight[i] * resp[at + i]) *
-                              ((double)exponent[at + i] + log(factor[at + i]));
+            of_row[i] += resp[at + i] * ((double)exponent[at + i] + skmoe_log_f64(factor[at + i]));
     }
-    return log_likelihood + NAME(gate_log_likelihood)(gate, weight, resp, n, rows);
+    return NAME(sum_of_rows)(of_row, weight, rows) +
+           NAME(gate_log_likelihood)(gate, weight, resp, n, rows);
 }
 
 /* Sum of products in a fixed order, whatever the vector length. */
@@ -167,9 +180,8 @@ SKMOE_INLINE double NAME(ordered_sum)(const REAL *a, const REAL *b, ptrdiff_t ro
     REAL lanes[16] = {0};
     double sum = 0;
     ptrdiff_t i, j;
-    for (i = 0; i + 16 <= rows; i += 16)
+    for (i = 0; i < rows; i += 16)
         for (j = 0; j < 16; j++) lanes[j] += a[i + j] * b[i + j];
-    for (; i < rows; i++) lanes[0] += a[i] * b[i];
     for (j = 0; j < 16; j++) sum += lanes[j];
     return sum;
 }

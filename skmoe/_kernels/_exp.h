@@ -1,17 +1,22 @@
-/* exp without branches, so that compilers turn loops over it into vector instructions.
+/* exp and log without branches, so that compilers turn loops over them into vector instructions.
  *
- * Within 1.5 units in the last place of the true value, denormal results included; exp(-inf) is
- * 0, exp(inf) is inf and exp(NaN) is NaN. C99, nothing else: any compiler will do. With GCC on
- * x86-64 under glibc, SKMOE_CLONES before a function builds it for wider vectors too and picks
- * one when the module is loaded.
+ * Within 1.5 units in the last place of the true value, denormal numbers included; exp(-inf) is
+ * 0, exp(inf) is inf, log(0) is -inf, log(inf) is inf, and of NaN, and of numbers below zero for
+ * log, it is NaN. C99, nothing else: any compiler will do. With GCC on x86-64 under glibc,
+ * SKMOE_CLONES before a function builds it for wider vectors too and picks one when the module is
+ * loaded.
  *
- * x = n log(2) + r with |r| <= log(2) / 2, exp(r) by its Taylor polynomial. 2^n is applied in two
- * factors: the first cannot leave the normal range, the second rounds once, to a denormal, 0 or
- * inf where need be.
+ * exp: x = n log(2) + r with |r| <= log(2) / 2, exp(r) by its Taylor polynomial. 2^n is applied in
+ * two factors: the first cannot leave the normal range, the second rounds once, to a denormal, 0
+ * or inf where need be.
+ *
+ * log: x = 2^n m with 1/2 <= m^2 <= 2, and log(m) = 2 artanh(s) for s = (m - 1) / (m + 1), by its
+ * Taylor polynomial.
  */
 #ifndef SKMOE_EXP_H
 #define SKMOE_EXP_H
 
+#include <math.h>
 #include <stdint.h>
 #include <string.h>
 #include <stdlib.h> /* defines __GLIBC__ */
@@ -127,6 +132,37 @@ static inline float skmoe_share_f32(float x) {
     float n, p, within = x < -60.0f ? -60.0f : x;
     p = skmoe_exp_parts_f32(within, &n) * skmoe_power_of_two_f32(n);
     return x < -60.0f ? 0.0f : p;
+}
+
+static inline double skmoe_log_f64(double x) {
+    const uint64_t one = 0x3ff0000000000000, root_half = 0x3fe6a09e667f3bcd; /* their bits */
+    double grown = x < 2.2250738585072014e-308 ? x * 18014398509481984.0 : x; /* by 2^54 */
+    double n, m, f, s, z, p, result;
+    uint64_t bits, power;
+    memcpy(&bits, &grown, 8);
+    bits += one - root_half;
+    power = (bits >> 52) | 0x4330000000000000; /* the bits of 2^52 + n + 1023 */
+    memcpy(&n, &power, 8);
+    n -= x < 2.2250738585072014e-308 ? 4503599627371573.0 : 4503599627371519.0;
+    bits = (bits & 0x000fffffffffffff) + root_half;
+    memcpy(&m, &bits, 8);
+    f = m - 1.0; /* exact */
+    s = f / (m + 1.0);
+    z = s * s;
+    p = 2.0 / 21.0;
+    p = p * z + 2.0 / 19.0;
+    p = p * z + 2.0 / 17.0;
+    p = p * z + 2.0 / 15.0;
+    p = p * z + 2.0 / 13.0;
+    p = p * z + 2.0 / 11.0;
+    p = p * z + 2.0 / 9.0;
+    p = p * z + 2.0 / 7.0;
+    p = p * z + 2.0 / 5.0;
+    p = p * z + 2.0 / 3.0;
+    /* 2 s = f - s f, and f is exact; the rest is small beside it. */
+    result = n * 0.693147180369123816490 + (f - (s * (f - p * z) - n * 1.90821492927058770002e-10));
+    result = x < INFINITY ? result : x;
+    return x > 0.0 ? result : x == 0.0 ? -INFINITY : NAN;
 }
 
 #endif

@@ -1,4 +1,4 @@
-"""exp of an array, by the function that the kernels call for each number."""
+"""exp and log of an array, by the functions that the kernels call for each number."""
 
 from cython cimport floating
 
@@ -6,6 +6,7 @@ from cython cimport floating
 cdef extern from "_exp_all.h" nogil:
     void skmoe_exp_all_f64(double*, Py_ssize_t) noexcept
     void skmoe_exp_all_f32(float*, Py_ssize_t) noexcept
+    void skmoe_log_all_f64(double*, Py_ssize_t) noexcept
 
 
 def exp(
@@ -24,3 +25,17 @@ def exp(
         skmoe_exp_all_f64(&x[0], x.shape[0])
     else:
         skmoe_exp_all_f32(&x[0], x.shape[0])
+
+
+def log(
+    double[::1] x,  # IN OUT
+) -> None:
+    """Put log(x) in the place of x.
+
+    Parameters
+    ----------
+    x : float64 array of shape (n,)
+        log(0) is -inf, log(inf) is inf and log(NaN) is NaN, as is that of numbers below zero.
+    """
+    if x.shape[0] > 0:
+        skmoe_log_all_f64(&x[0], x.shape[0])

@@ -11,7 +11,8 @@ from libc.stdint cimport uintptr_t
 
 cdef extern from "_block.h" nogil:
     enum:
-        BLOCK_ROWS "SKMOE_BLOCK"
+        BLOCK_ROWS "SKMOE_BLOCK_ROWS"
+        STRIDE "SKMOE_BLOCK"
     double gaussian_e_step_f64(
         double*, double*, const double*, const double*, const double*, const double*, double*,
         Py_ssize_t, Py_ssize_t) noexcept
@@ -96,7 +97,7 @@ def sizes(n_experts, n_columns, with_curvature):
     n_experts, n_columns = int(n_experts), int(n_columns)  # no products of a fixed width
     n_pairs, n_curvatures = _counts(n_experts, n_columns, with_curvature)
     n_sums = 1 + n_experts * (1 + 2 * n_columns) + n_pairs * (n_experts + n_curvatures)
-    return n_sums, LINE + BLOCK_ROWS * (2 + n_columns + 6 * n_experts + n_curvatures)
+    return n_sums, LINE + STRIDE * (2 + n_columns + 6 * n_experts + n_curvatures)
 
 
 def _counts(n_experts, n_columns, with_curvature):
@@ -231,17 +232,17 @@ cdef void _pass_chunk(
     """Sums over the rows of one chunk."""
     cdef Py_ssize_t n_columns = problem.n_columns
     cdef Py_ssize_t n_experts = problem.n_experts
-    # Everything of a block of rows, one after the other; of each a row of BLOCK_ROWS numbers.
+    # Everything of a block of rows, one after the other; of each a row of STRIDE numbers.
     cdef floating* target = <floating*> ((<uintptr_t> workspace + LINE - 1) // LINE * LINE)
-    cdef floating* weight = target + BLOCK_ROWS
-    cdef floating* design = weight + BLOCK_ROWS
-    cdef floating* gate = design + n_columns * BLOCK_ROWS
-    cdef floating* means = gate + n_experts * BLOCK_ROWS
-    cdef floating* shares = means + n_experts * BLOCK_ROWS
-    cdef floating* mass = shares + n_experts * BLOCK_ROWS
-    cdef floating* pull = mass + n_experts * BLOCK_ROWS
-    cdef floating* lack = pull + n_experts * BLOCK_ROWS
-    cdef floating* curvatures = lack + n_experts * BLOCK_ROWS
+    cdef floating* weight = target + STRIDE
+    cdef floating* design = weight + STRIDE
+    cdef floating* gate = design + n_columns * STRIDE
+    cdef floating* means = gate + n_experts * STRIDE
+    cdef floating* shares = means + n_experts * STRIDE
+    cdef floating* mass = shares + n_experts * STRIDE
+    cdef floating* pull = mass + n_experts * STRIDE
+    cdef floating* lack = pull + n_experts * STRIDE
+    cdef floating* curvatures = lack + n_experts * STRIDE
     cdef double* squares = sums + 1
     cdef double* slopes = squares + n_experts
     cdef double* grams = slopes + 2 * n_experts * n_columns
@@ -323,7 +324,7 @@ cdef void _standardise(
     Py_ssize_t start,          # IN: first row
     Py_ssize_t n_rows,         # IN
     Py_ssize_t rows,           # IN: with those that fill the last line
-    floating* design,          # OUT: (p, BLOCK_ROWS), the last row of ones
+    floating* design,          # OUT: (p, STRIDE), the last row of ones
 ) noexcept nogil:
     """Standardised columns of a block and the intercept."""
     cdef Py_ssize_t n_features = X.shape[1]
@@ -335,12 +336,12 @@ cdef void _standardise(
         for j in range(n_features):
             of_column, factor = mean[j], 1.0 / scale[j]
             for i in range(tile, stop):
-                design[j * BLOCK_ROWS + i] = <floating> ((X[start + i, j] - of_column) * factor)
+                design[j * STRIDE + i] = <floating> ((X[start + i, j] - of_column) * factor)
     for i in range(n_rows):
-        design[n_features * BLOCK_ROWS + i] = 1.0
+        design[n_features * STRIDE + i] = 1.0
     for j in range(n_features + 1):
         for i in range(n_rows, rows):
-            design[j * BLOCK_ROWS + i] = 0.0
+            design[j * STRIDE + i] = 0.0
 
 
 cdef void _copy_columns(
@@ -348,12 +349,12 @@ cdef void _copy_columns(
     Py_ssize_t start,            # IN: first row
     Py_ssize_t n_rows,           # IN
     Py_ssize_t rows,             # IN: with those that fill the last line
-    floating* out,               # OUT: (n_columns, BLOCK_ROWS)
+    floating* out,               # OUT: (n_columns, STRIDE)
 ) noexcept nogil:
     cdef Py_ssize_t i, j
     for i in range(n_rows):
         for j in range(array.shape[1]):
-            out[j * BLOCK_ROWS + i] = <floating> array[start + i, j]
+            out[j * STRIDE + i] = <floating> array[start + i, j]
     for j in range(array.shape[1]):
         for i in range(n_rows, rows):
-            out[j * BLOCK_ROWS + i] = 0.0
+            out[j * STRIDE + i] = 0.0

@@ -2,7 +2,6 @@
 #ifndef SKMOE_POSTERIOR_H
 #define SKMOE_POSTERIOR_H
 
-#include <math.h>
 #include <stddef.h>
 
 #include "_exp.h"
@@ -26,7 +25,7 @@ static void skmoe_posterior(
     double total[SKMOE_FEW_ROWS];
     ptrdiff_t i;
     softmax_f64(joint, NULL, log_norm, total, n, SKMOE_FEW_ROWS);
-    for (i = 0; i < SKMOE_FEW_ROWS; i++) log_norm[i] += log(total[i]);
+    for (i = 0; i < SKMOE_FEW_ROWS; i++) log_norm[i] += skmoe_log_f64(total[i]);
 }
 
 #endif

@@ -20,13 +20,16 @@ X = rng.uniform(-3, 3, size=(n_samples + 2000, 2))
 noise = rng.normal(size=len(X))
 tables = {
     "one line": X[:, 0] + noise,
-    "two lines": np.where(X[:, 1] > 0, 1 + 2 * X[:, 0], -1 - X[:, 0]) + 0.7 * noise,
+    "two lines": np.where(X[:, 1] > 0, 1 + 2 * X[:, 0], -1 - X[:, 0])
+    + 0.7 * noise,
 }
 mixtures = {
     "maximum likelihood": MixtureOfExpertsRegressor(
         n_experts=4, pooling=False, cv=False, random_state=0
     ),
-    "pooling": MixtureOfExpertsRegressor(n_experts=4, pooling=True, random_state=0),
+    "pooling": MixtureOfExpertsRegressor(
+        n_experts=4, pooling=True, random_state=0
+    ),
 }
 
 # %%
@@ -38,7 +41,9 @@ for table, y in tables.items():
     for name, mixture in mixtures.items():
         moe = clone(mixture).fit(X[:n_samples], y[:n_samples])
         fitted[table, name] = moe
-        densities[table, name] = moe.log_density(X[n_samples:], y[n_samples:]).mean()
+        densities[table, name] = moe.log_density(
+            X[n_samples:], y[n_samples:]
+        ).mean()
     evidence = fitted[table, "pooling"].log_evidence_
     print(table, {k: round(value, 2) for k, value in evidence.items()})
 

@@ -22,7 +22,9 @@ X = pd.DataFrame(
         "commute": rng.exponential(1.0, size=n_samples),
     }
 )
-climbs = rng.uniform(size=n_samples) < 1 / (1 + np.exp(6.5 - 0.5 * X["schooling"]))
+climbs = rng.uniform(size=n_samples) < 1 / (
+    1 + np.exp(6.5 - 0.5 * X["schooling"])
+)
 wage = np.where(
     climbs,
     8 + 0.8 * X["experience"] + 0.5 * X["schooling"],
@@ -57,10 +59,14 @@ figure, (left, right) = plt.subplots(
 numbers, bic = selection.results_["n_experts"], selection.results_["bic"]
 left.plot(numbers, bic, "o-", color="k", markerfacecolor="w", markersize=9)
 left.plot(selection.best_n_experts_, bic.min(), "o", color="k", markersize=9)
-left.set(xlabel="number of experts", ylabel="BIC (lower is better)", xticks=numbers)
+left.set(
+    xlabel="number of experts", ylabel="BIC (lower is better)", xticks=numbers
+)
 
 columns = X.columns.to_numpy()
-for k, (name, marker) in enumerate(zip(best.named_experts_, "os", strict=True)):
+for k, (name, marker) in enumerate(
+    zip(best.named_experts_, "os", strict=True)
+):
     part = frame.loc[name].loc[columns]
     places = np.arange(len(columns)) + 0.2 * (k - 0.5)
     reach = part["upper"] - part["estimate"]
@@ -70,7 +76,10 @@ for k, (name, marker) in enumerate(zip(best.named_experts_, "os", strict=True)):
     )  # fmt: skip
 right.axvline(0, color="0.5", linewidth=1)
 right.set(
-    yticks=np.arange(len(columns)), yticklabels=columns, xlabel="coefficient", ylim=(2.6, -0.6)
+    yticks=np.arange(len(columns)),
+    yticklabels=columns,
+    xlabel="coefficient",
+    ylim=(2.6, -0.6),
 )
 right.legend(loc="lower right")
 plt.show()

@@ -37,18 +37,32 @@ experts = {
 # floor, of which a ``ScaleFloorWarning`` would tell.
 
 figure, ax = plt.subplots(figsize=(5, 5), layout="constrained")
-print(f"{'experts':10}{'E-step':14}{'R²':>6}{'log-score':>14}{'90 % covers':>14}")
+print(
+    f"{'experts':10}{'E-step':14}{'R²':>6}{'log-score':>14}{'90 % covers':>14}"
+)
 for name, expert in experts.items():
     for cv, label in [(False, "in-sample"), ("auto", "out of sample")]:
-        moe = MixtureOfExpertsRegressor(expert, n_experts=2, cv=cv, random_state=0)
+        moe = MixtureOfExpertsRegressor(
+            expert, n_experts=2, cv=cv, random_state=0
+        )
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ScaleFloorWarning)
             moe.fit(X[train], y[train])
         calibration = CalibrationDisplay.from_estimator(
-            moe, X[test], y[test], kind="coverage", name=f"{name}, {label}", ax=ax
+            moe,
+            X[test],
+            y[test],
+            kind="coverage",
+            name=f"{name}, {label}",
+            ax=ax,
         )
-        r2, score = moe.score(X[test], y[test]), log_score(moe, X[test], y[test])
-        print(f"{name:10}{label:14}{r2:6.2f}{score:14.2f}{calibration.coverage(0.9):14.1%}")
+        r2, score = (
+            moe.score(X[test], y[test]),
+            log_score(moe, X[test], y[test]),
+        )
+        print(
+            f"{name:10}{label:14}{r2:6.2f}{score:14.2f}{calibration.coverage(0.9):14.1%}"
+        )
 ax.set(ylabel="share of held-out rows inside")
 plt.show()
 

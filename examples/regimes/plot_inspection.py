@@ -11,7 +11,11 @@ they promise.
 import matplotlib.pyplot as plt
 from sklearn.datasets import load_diabetes
 from sklearn.linear_model import Ridge
-from sklearn.model_selection import ShuffleSplit, cross_val_score, train_test_split
+from sklearn.model_selection import (
+    ShuffleSplit,
+    cross_val_score,
+    train_test_split,
+)
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -33,7 +37,12 @@ X, y = load_diabetes(return_X_y=True, as_frame=True, scaled=False)
 ridge = make_pipeline(StandardScaler(), Ridge(10.0))
 line = MixtureOfExpertsRegressor(ridge, n_experts=1)
 moe = MixtureOfExpertsRegressor(
-    ridge, n_experts=2, gate=SoftmaxGate(alpha=10.0), tol=1e-4, max_iter=500, random_state=0
+    ridge,
+    n_experts=2,
+    gate=SoftmaxGate(alpha=10.0),
+    tol=1e-4,
+    max_iter=500,
+    random_state=0,
 )
 folds = ShuffleSplit(8, test_size=1 / 3, random_state=0)
 for name, model in {"one line": line, "two experts": moe}.items():
@@ -125,7 +134,9 @@ plt.show()
 # The central intervals hold about what they should. Those of one line do so too: calibration is not
 # all. What the mixture gains is in the log-score, for it knows more about where a patient will be.
 
-display = CalibrationDisplay.from_estimator(line, X_test, y_test, kind="coverage", name="one line")
+display = CalibrationDisplay.from_estimator(
+    line, X_test, y_test, kind="coverage", name="one line"
+)
 CalibrationDisplay.from_estimator(
     moe, X_test, y_test, kind="coverage", name="two experts", ax=display.ax_
 )

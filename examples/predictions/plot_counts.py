@@ -18,7 +18,9 @@ n = 600
 hour = rng.uniform(8, 20, size=n)
 length = rng.choice([1.0, 2.0, 4.0], size=n)
 campaign = rng.uniform(size=n) < 0.3
-rate = np.where(campaign, np.exp(3.2 - 0.12 * (hour - 8)), np.exp(0.5 + 0.08 * (hour - 8)))
+rate = np.where(
+    campaign, np.exp(3.2 - 0.12 * (hour - 8)), np.exp(0.5 + 0.08 * (hour - 8))
+)
 extra = np.where(campaign, rng.gamma(6.0, 1 / 6.0, size=n), 1.0)
 calls = rng.poisson(length * rate * extra)
 X = hour[:, None]
@@ -30,7 +32,11 @@ X = hour[:, None]
 fits = {}
 for likelihood in ("poisson", "negative_binomial"):
     moe = MixtureOfExpertsRegressor(
-        n_experts=2, pooling=False, gate=ConstantGate(), likelihood=likelihood, random_state=0
+        n_experts=2,
+        pooling=False,
+        gate=ConstantGate(),
+        likelihood=likelihood,
+        random_state=0,
     )
     fits[likelihood] = moe.fit(X, calls, exposure=length)
     print(f"{likelihood:18} BIC {moe.bic(X, calls, exposure=length):.0f}")
@@ -48,9 +54,13 @@ for k, (name, expert) in enumerate(moe.named_experts_.items()):
 # hide, beside what came in on shifts like that.
 
 owner = moe.responsibilities(X, calls, exposure=length).argmax(axis=1)
-figure, (left, right) = plt.subplots(1, 2, figsize=(9, 4), layout="constrained")
+figure, (left, right) = plt.subplots(
+    1, 2, figsize=(9, 4), layout="constrained"
+)
 at = np.linspace(8, 20, 100)[:, None]
-for k, (marker, dash, color) in enumerate([("o", "-", "C0"), ("^", "--", "C3")]):
+for k, (marker, dash, color) in enumerate(
+    [("o", "-", "C0"), ("^", "--", "C3")]
+):
     rows = owner == k
     left.plot(
         hour[rows], calls[rows] / length[rows], marker, color=color, markersize=4, alpha=0.6,
@@ -61,10 +71,14 @@ left.set(xlabel="hour", ylabel="calls in an hour")
 left.legend(loc="upper right")
 
 count = np.arange(0, 160)
-shift = moe.predict_dist(np.full((len(count), 1), 10.0), exposure=np.full(len(count), 4.0))
+shift = moe.predict_dist(
+    np.full((len(count), 1), 10.0), exposure=np.full(len(count), 4.0)
+)
 right.bar(count, shift.pmf(count), width=1.0, color="0.7", label="predicted")
 like = (np.abs(hour - 10) < 1) & (length == 4)
-right.plot(calls[like], np.full(like.sum(), -0.003), "k|", label="shifts like that")
+right.plot(
+    calls[like], np.full(like.sum(), -0.003), "k|", label="shifts like that"
+)
 right.set(xlabel="calls in four hours from ten o'clock", ylabel="probability")
 right.legend()
 plt.show()

@@ -43,13 +43,21 @@ X, X_test, y, y_test = three_lines(seed=1)
 # gate does not know their rows from others. A mixture that ends like this warns.
 
 stuck = MixtureOfExpertsRegressor(
-    n_experts=3, pooling=False, init=lopsided, n_init=1, max_iter=1, random_state=0
+    n_experts=3,
+    pooling=False,
+    init=lopsided,
+    n_init=1,
+    max_iter=1,
+    random_state=0,
 )
 with warnings.catch_warnings(record=True) as caught:
     warnings.simplefilter("always")
     stuck.fit(X, y)
 print(stuck.expert_report())
-print(*(w.message for w in caught if w.category is ExpertCollapseWarning), sep="\n")
+print(
+    *(w.message for w in caught if w.category is ExpertCollapseWarning),
+    sep="\n",
+)
 
 # %%
 # Left to run, EM hands such an expert the rows around a place that the mixture explains badly
@@ -57,14 +65,26 @@ print(*(w.message for w in caught if w.category is ExpertCollapseWarning), sep="
 # climbs to the three lines.
 
 rescued = MixtureOfExpertsRegressor(
-    n_experts=3, pooling=False, init=lopsided, n_init=1, max_iter=500, random_state=0
+    n_experts=3,
+    pooling=False,
+    init=lopsided,
+    n_init=1,
+    max_iter=500,
+    random_state=0,
 ).fit(X, y)
-default = MixtureOfExpertsRegressor(n_experts=3, pooling=False, random_state=0).fit(X, y)
+default = MixtureOfExpertsRegressor(
+    n_experts=3, pooling=False, random_state=0
+).fit(X, y)
 print(rescued.expert_report())
 
 display = ConvergenceDisplay.from_estimator(rescued)
 display.run_line_.set_label("from the lopsided start, and what was kept")
-display.ax_.axhline(default.lower_bound_, color="k", linestyle="--", label="default, ten starts")
+display.ax_.axhline(
+    default.lower_bound_,
+    color="k",
+    linestyle="--",
+    label="default, ten starts",
+)
 display.ax_.legend()
 plt.show()
 
@@ -78,7 +98,12 @@ for seed in range(5):
     A, _, b, _ = three_lines(seed)
     ends = [
         MixtureOfExpertsRegressor(
-            n_experts=3, pooling=False, random_state=0, max_iter=300, tol=1e-4, **start
+            n_experts=3,
+            pooling=False,
+            random_state=0,
+            max_iter=300,
+            tol=1e-4,
+            **start,
         ).fit(A, b)
         for start in ({"init": lopsided, "n_init": 1}, {})
     ]
@@ -105,7 +130,11 @@ plt.show()
 print(f"{'load_balance':14}{'loads':44}{'log-score':>10}")
 for strength in (0.0, 0.01, 0.1):
     moe = MixtureOfExpertsRegressor(
-        n_experts=6, pooling=False, load_balance=strength, tol=1e-4, random_state=0
+        n_experts=6,
+        pooling=False,
+        load_balance=strength,
+        tol=1e-4,
+        random_state=0,
     )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExpertCollapseWarning)

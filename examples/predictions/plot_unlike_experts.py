@@ -27,7 +27,10 @@ from skmoe.metrics import log_score
 X, y = load_diabetes(return_X_y=True, as_frame=True, scaled=False)
 
 experts = [
-    ("ridge", make_pipeline(StandardScaler(), RidgeCV(np.logspace(-2, 3, 12)))),
+    (
+        "ridge",
+        make_pipeline(StandardScaler(), RidgeCV(np.logspace(-2, 3, 12))),
+    ),
     ("forest", ExtraTreesRegressor(50, min_samples_leaf=2, random_state=0)),
     ("kernel", make_pipeline(StandardScaler(), SVR(C=30.0))),
     ("neighbours", make_pipeline(StandardScaler(), KNeighborsRegressor(15))),
@@ -38,7 +41,9 @@ experts = [
 
 two_columns = make_column_transformer(("passthrough", ["bmi", "s5"]))
 gate = make_pipeline(two_columns, SoftmaxGate())
-mixture = MixtureOfExpertsRegressor(experts, gate=gate, random_state=0, n_jobs=2).fit(X, y)
+mixture = MixtureOfExpertsRegressor(
+    experts, gate=gate, random_state=0, n_jobs=2
+).fit(X, y)
 print(mixture.expert_report())
 
 # %%
@@ -52,13 +57,24 @@ anyone = pd.DataFrame(np.tile(X.mean(), (bmi.size, 1)), columns=X.columns)
 trust = mixture.gate_proba(anyone.assign(bmi=bmi.ravel(), s5=s5.ravel()))
 owner = mixture.oof_responsibilities_.argmax(axis=1)
 
-figure, axes = plt.subplots(2, 2, figsize=(7, 6), sharex=True, sharey=True, layout="constrained")
-for k, (name, ax) in enumerate(zip(mixture.named_experts_, axes.flat, strict=True)):
+figure, axes = plt.subplots(
+    2, 2, figsize=(7, 6), sharex=True, sharey=True, layout="constrained"
+)
+for k, (name, ax) in enumerate(
+    zip(mixture.named_experts_, axes.flat, strict=True)
+):
     shades = ax.contourf(
-        bmi, s5, trust[:, k].reshape(bmi.shape), np.linspace(0, 1, 11), cmap="Greys", vmax=1.6
+        bmi,
+        s5,
+        trust[:, k].reshape(bmi.shape),
+        np.linspace(0, 1, 11),
+        cmap="Greys",
+        vmax=1.6,
     )
     ax.plot(X["bmi"][owner == k], X["s5"][owner == k], "k.", markersize=5)
-    ax.set_title(f"{name}: {np.mean(owner == k):.0%}, sd {mixture.likelihood_.scale_[k]:.0f}")
+    ax.set_title(
+        f"{name}: {np.mean(owner == k):.0%}, sd {mixture.likelihood_.scale_[k]:.0f}"
+    )
 figure.supxlabel("body mass index (kg/m²)")
 figure.supylabel("s5 (log of serum triglycerides)")
 figure.colorbar(shades, ax=axes, label="gate probability", ticks=[0, 0.5, 1])

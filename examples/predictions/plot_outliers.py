@@ -19,7 +19,9 @@ rng = np.random.default_rng(0)
 
 def draw(n_rows, share):
     X = rng.uniform(-3, 3, size=(n_rows, 1))
-    y = np.where(X[:, 0] < 0, 2 + X[:, 0], 1 - 1.5 * X[:, 0]) + 0.3 * rng.normal(size=n_rows)
+    y = np.where(
+        X[:, 0] < 0, 2 + X[:, 0], 1 - 1.5 * X[:, 0]
+    ) + 0.3 * rng.normal(size=n_rows)
     bad = rng.uniform(size=n_rows) < share
     y[bad] = rng.uniform(-4, 16, size=bad.sum())
     return X, y, bad
@@ -32,11 +34,17 @@ X_test, y_test, _ = draw(2000, share=0.0)
 # Held-out rows without outliers say how well the regimes were found: by the error of the mean, and
 # by the log-score of the distribution of rows that are not noise.
 
-likelihoods = {"Gaussian": "gaussian", "Student's t": "student_t", "with noise": WithNoise()}
+likelihoods = {
+    "Gaussian": "gaussian",
+    "Student's t": "student_t",
+    "with noise": WithNoise(),
+}
 fitted = {}
 print(f"{'':14}{'RMSE':>6}{'log-score':>12}")
 for name, likelihood in likelihoods.items():
-    moe = MixtureOfExpertsRegressor(n_experts=2, likelihood=likelihood, random_state=0)
+    moe = MixtureOfExpertsRegressor(
+        n_experts=2, likelihood=likelihood, random_state=0
+    )
     fitted[name] = moe.fit(X, y)
     rmse = np.sqrt(np.mean((moe.predict(X_test) - y_test) ** 2))
     clean = moe.predict_dist(X_test).without_noise()
@@ -47,9 +55,10 @@ for name, likelihood in likelihoods.items():
 # average over the experts that it may belong to.
 
 moe = fitted["with noise"]
-noise = (moe.likelihood_.noise_proba(y, moe.predict_experts(X)) * moe.responsibilities(X, y)).sum(
-    axis=1
-)
+noise = (
+    moe.likelihood_.noise_proba(y, moe.predict_experts(X))
+    * moe.responsibilities(X, y)
+).sum(axis=1)
 print(f"share {moe.likelihood_.share_:.3f} (planted {bad.mean():.3f})")
 print(f"{np.sum(bad & (noise > 0.5))} of {bad.sum()} outliers found, ", end="")
 print(f"{np.sum(~bad & (noise > 0.5))} other rows taken for some")
@@ -58,7 +67,9 @@ print(f"{np.sum(~bad & (noise > 0.5))} other rows taken for some")
 # Each expert's line is drawn where the gate gives it more than half.
 
 grid = np.linspace(-3, 3, 301)[:, None]
-figure, axes = plt.subplots(3, 1, figsize=(5, 9), sharex=True, sharey=True, layout="constrained")
+figure, axes = plt.subplots(
+    3, 1, figsize=(5, 9), sharex=True, sharey=True, layout="constrained"
+)
 for ax, (name, moe) in zip(axes, fitted.items(), strict=True):
     ax.plot(X[~bad], y[~bad], ".", color="0.75", label="rows")
     ax.plot(X[bad], y[bad], "x", color="0.45", label="outliers")
@@ -67,7 +78,9 @@ for ax, (name, moe) in zip(axes, fitted.items(), strict=True):
             X[noise > 0.5], y[noise > 0.5], "o", markersize=10, markerfacecolor="none", color="k",
             label="found",
         )  # fmt: skip
-    lines = np.where(moe.gate_proba(grid) > 0.5, moe.predict_experts(grid), np.nan)
+    lines = np.where(
+        moe.gate_proba(grid) > 0.5, moe.predict_experts(grid), np.nan
+    )
     ax.plot(grid, lines[:, 0], "-", color="k", linewidth=3, label="expert 0")
     ax.plot(grid, lines[:, 1], "--", color="k", linewidth=3, label="expert 1")
     ax.set(title=name, ylabel="y")

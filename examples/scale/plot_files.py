@@ -32,7 +32,10 @@ def draw(number, n_rows=50_000):
 
 
 for number in range(16):
-    np.save(folder / f"part-{number:02}.npy", np.column_stack(draw(number)).astype(np.float32))
+    np.save(
+        folder / f"part-{number:02}.npy",
+        np.column_stack(draw(number)).astype(np.float32),
+    )
 paths = sorted(folder.glob("*.npy"))
 print(f"{sum(path.stat().st_size for path in paths) / 1e6:.0f} MB of files")
 
@@ -41,7 +44,9 @@ print(f"{sum(path.stat().st_size for path in paths) / 1e6:.0f} MB of files")
 # them, and says how it gets on.
 
 files = Files(paths, target=-1, block_rows=25_000)
-moe = MixtureOfExpertsRegressor(n_experts=3, random_state=0, verbose=1, verbose_interval=1)
+moe = MixtureOfExpertsRegressor(
+    n_experts=3, random_state=0, verbose=1, verbose_interval=1
+)
 tracemalloc.start()
 moe.fit(files)
 print(f"{tracemalloc.get_traced_memory()[1] / 1e6:.0f} MB held at the most")

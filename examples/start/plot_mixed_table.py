@@ -36,13 +36,17 @@ dear = flats["district"].isin(["centre", "park"])
 price = np.where(dear, 60 + 7.5 * flats["area"], 40 + 3 * flats["area"])
 price += np.where(dear, 40, 15) * rng.normal(size=n)
 flats.loc[rng.random(n) < 0.2, "year"] = np.nan
-train, test, price_train, price_test = train_test_split(flats, price, random_state=0)
+train, test, price_train, price_test = train_test_split(
+    flats, price, random_state=0
+)
 
 # %%
 # The default needs no preparation. Coefficients have names, of levels too, and say what a square
 # metre costs and what decides. Profiles say which flats are of one kind.
 
-moe = MixtureOfExpertsRegressor(n_experts=2, random_state=0).fit(train, price_train)
+moe = MixtureOfExpertsRegressor(n_experts=2, random_state=0).fit(
+    train, price_train
+)
 print(moe.coefficients())
 print(moe.expert_profiles(train, price_train))
 print(f"held-out log-score {log_score(moe, test, price_test):.3f}")
@@ -70,7 +74,9 @@ grid = {
     "experts__ridge__alpha": [0.1, 1.0, 10.0],
     "gate__softmaxgate__alpha": [0.1, 1.0],
 }
-search = GridSearchCV(mixture, grid, scoring=log_score, cv=3).fit(train, price_train)
+search = GridSearchCV(mixture, grid, scoring=log_score, cv=3).fit(
+    train, price_train
+)
 print(search.best_params_)
 print(f"held-out log-score {search.score(test, price_test):.3f}")
 
@@ -79,10 +85,20 @@ print(f"held-out log-score {search.score(test, price_test):.3f}")
 # each number; the bars are one standard deviation over the folds.)
 
 results = pd.DataFrame(search.cv_results_).sort_values("rank_test_score")
-best = results.drop_duplicates("param_n_experts").sort_values("param_n_experts")
+best = results.drop_duplicates("param_n_experts").sort_values(
+    "param_n_experts"
+)
 figure, ax = plt.subplots(figsize=(5, 3.5), layout="constrained")
 ax.errorbar(
-    best["param_n_experts"], best["mean_test_score"], best["std_test_score"], fmt="ko-", capsize=4
+    best["param_n_experts"],
+    best["mean_test_score"],
+    best["std_test_score"],
+    fmt="ko-",
+    capsize=4,
 )
-ax.set(xlabel="number of experts", ylabel="log-score (nats per row)", xticks=[1, 2, 3])
+ax.set(
+    xlabel="number of experts",
+    ylabel="log-score (nats per row)",
+    xticks=[1, 2, 3],
+)
 plt.show()

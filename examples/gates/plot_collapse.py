@@ -1,10 +1,10 @@
 """
-A collapsed expert, and what helps
+Collapsed experts and local optima
 ==================================
 
-EM climbs to the nearest optimum, and there are bad ones. Here it is started where one expert owns
-98 % of the rows. What the report of the experts says about it, how re-seeding gets out, and what
-``load_balance`` does where there are more experts than regimes.
+EM converges to a local optimum, which may be a poor one. Here it is started with one expert that
+owns 98 % of the rows. The example shows how the report of the experts tells, how EM re-seeds experts
+without rows, and what ``load_balance`` does where there are more experts than regimes.
 """
 
 import warnings
@@ -142,3 +142,5 @@ for strength in (0.0, 0.01, 0.1):
     loads = "  ".join(f"{load:.3f}" for load in moe.expert_load_)
     print(f"{strength:<14}{loads:44}{log_score(moe, X_test, y_test):10.3f}")
 print(f"{'3 experts':58}{log_score(default, X_test, y_test):10.3f}")
+
+# sphinx_gallery_thumbnail_number = 2

@@ -1,11 +1,11 @@
 """
-Regions that are not convex: the gate matters
-=============================================
+Gates for regions that are not convex
+=====================================
 
-Two lines take turns like the colours of a chessboard: one holds where both features have the same
-sign, the other where the signs differ. A softmax gate divides the plane between two experts by one
-straight line, and no straight line does it. A Gaussian gate, a classifier as gate, or a softmax
-gate that is given the product of the features does.
+Two linear regimes alternate like the colours of a chessboard: one holds where both features have
+the same sign, the other where the signs differ. A softmax gate separates two experts by one straight
+line, which is not enough here. A Gaussian gate, a classifier as gate, or a softmax gate on products
+of the features is.
 """
 
 import matplotlib.pyplot as plt

@@ -1,13 +1,13 @@
 """
-A tree of experts
-=================
+Hierarchical mixture of experts
+===============================
 
-A mixture is a regressor, so it can be the expert of a mixture: a gate decides between two
-halves of the plane, and within each half another gate decides again. The inner mixtures are
-trained and weighed through their own density, so that the whole is one model, fitted by one EM
-(Jordan and Jacobs, 1994, call it a hierarchical mixture of experts).
+A mixture is a regressor, so it can be the expert of another mixture: a gate divides the plane in
+two, and within each part another gate divides again. The inner mixtures are trained and weighted by
+their own density, so that the whole is one model fitted by one EM (a hierarchical mixture of
+experts, Jordan and Jacobs, 1994).
 
-Here a tree is grown level by level, until held-out rows say that it is deep enough.
+Here a tree is grown level by level, until the log-score of held-out rows no longer rises.
 """
 
 # %%

@@ -1,10 +1,10 @@
 """
-Counts: regimes of a call centre
-================================
+Counts with an exposure
+=======================
 
-A call centre logs how many calls came in while it was open, shifts of unlike length. Some days are
-campaign days, on which the calls depend on the hour in another way, and more wildly. The mixture is
-told the hours as exposure, and its experts speak of calls in an hour.
+A call centre logs how many calls came in during shifts of different length. On some days a campaign
+runs, on which calls depend on the hour in another way and vary more. The length of a shift is given
+as exposure, so that experts predict calls per hour.
 """
 
 import matplotlib.pyplot as plt

@@ -1,11 +1,10 @@
 """
-Honest intervals from trees and forests
-=======================================
+Prediction intervals from trees and forests
+===========================================
 
-A tree that is grown until it fits its training rows makes no error on them. Whoever takes the
-spread of such errors for the noise promises far too much. A mixture therefore cross-fits its
-experts: the scale of each is that of its errors on rows that it has not seen. ``cv=False`` leaves
-this out, as textbook EM does, and shows what it is for.
+A fully grown tree makes no error on its training rows, so training errors say nothing about the
+noise. A mixture therefore cross-fits flexible experts: the scale of each is estimated from errors on
+rows that it was not trained on. With ``cv=False``, as in textbook EM, intervals are far too narrow.
 """
 
 import warnings

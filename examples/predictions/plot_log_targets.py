@@ -2,11 +2,9 @@
 Prices: a target on a log scale
 ===============================
 
-Flats in old houses sell for a price that barely grows with their size, new ones by the square
-metre, and all of them spread by a factor rather than by an amount. One would model the logarithm,
-and ``TransformedTargetRegressor`` does that for point predictions. Under
-``likelihood="log_normal"`` experts learn the logarithm as well, and the whole distribution of the
-price is there.
+Prices of flats in old houses barely grow with their size, those in new houses do, and both vary by
+a factor rather than by an amount. ``TransformedTargetRegressor`` models the logarithm for point
+predictions; ``likelihood="log_normal"`` does so for the whole distribution of the price.
 """
 
 import matplotlib.pyplot as plt

@@ -1,11 +1,10 @@
 """
-Regimes under gross outliers
-============================
+Regimes with outliers
+=====================
 
-One row in twelve is far off. Under Gaussian errors these rows pull the lines, and an expert that
-takes some of them in becomes wide and wins more. Student's t makes little of rows that are far
-from every line. ``WithNoise`` gives them a density of their own, uniform over the range of the
-target: it learns their share, and says which rows they are.
+One row in twelve is an outlier. Under Gaussian errors outliers pull the lines and inflate the scale
+of their expert. Student's t distribution is less sensitive to them. ``WithNoise`` gives outliers a
+uniform density of their own: it estimates their share, and identifies the rows.
 """
 
 import matplotlib.pyplot as plt
@@ -68,7 +67,7 @@ print(f"{np.sum(~bad & (noise > 0.5))} other rows taken for some")
 
 grid = np.linspace(-3, 3, 301)[:, None]
 figure, axes = plt.subplots(
-    3, 1, figsize=(5, 9), sharex=True, sharey=True, layout="constrained"
+    1, 3, figsize=(9, 3.6), sharex=True, sharey=True, layout="constrained"
 )
 for ax, (name, moe) in zip(axes, fitted.items(), strict=True):
     ax.plot(X[~bad], y[~bad], ".", color="0.75", label="rows")
@@ -83,7 +82,9 @@ for ax, (name, moe) in zip(axes, fitted.items(), strict=True):
     )
     ax.plot(grid, lines[:, 0], "-", color="k", linewidth=3, label="expert 0")
     ax.plot(grid, lines[:, 1], "--", color="k", linewidth=3, label="expert 1")
-    ax.set(title=name, ylabel="y")
-    ax.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
-axes[-1].set_xlabel("x")
+    ax.set(title=name, xlabel="x")
+axes[0].set_ylabel("y")
+figure.legend(
+    *axes[-1].get_legend_handles_labels(), loc="outside lower center", ncols=5
+)
 plt.show()

@@ -1,10 +1,10 @@
 """
-Unlike experts: which answers where
-===================================
+Mixing models of different kinds
+================================
 
-Four unlike models predict how far diabetes has progressed in 442 patients a year on, and a gate
-decides whom to listen to. Here it looks at two measurements only, so that one map shows all that
-it has learned. (``examples/unlike_experts.py`` compares the same four with a stack of them.)
+Four models of different kinds predict how far diabetes has progressed in 442 patients after a year,
+and a gate weighs them. Here the gate sees two measurements only, so that a map shows all that it has
+learned. (``examples/unlike_experts.py`` compares the same four with a stack of them.)
 """
 
 import matplotlib.pyplot as plt

@@ -1,9 +1,9 @@
 """
-How many experts, and how sure
-==============================
+Choosing the number of experts by BIC
+=====================================
 
-Wages rise with experience, but not everybody's in the same way. Four numbers of experts are fitted,
-BIC chooses one of them, and the coefficients of the chosen mixture get confidence intervals.
+Wages rise with experience, but not for everybody in the same way. Mixtures of one to four experts
+are fitted, BIC chooses among them, and the coefficients of the chosen one get confidence intervals.
 """
 
 import matplotlib.pyplot as plt

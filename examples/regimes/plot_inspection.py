@@ -1,11 +1,10 @@
 """
-Reading a fitted mixture
-========================
+Displays of a fitted mixture
+============================
 
-442 patients with diabetes: ten measurements, and how far the disease has progressed a year on.
-Two lines and a gate describe them better than one line. The displays of :mod:`skmoe.inspection`
-say how far the fit can be trusted, who the two groups are, and whether its predictions keep what
-they promise.
+The displays of :mod:`skmoe.inspection` show whether EM converged, which rows belong to which expert,
+what the experts predict and whether predictions are calibrated. The data are 442 patients with
+diabetes: ten measurements, and the progression of the disease after a year.
 """
 
 import matplotlib.pyplot as plt
@@ -54,8 +53,8 @@ moe.fit(X, y)
 line.fit(X, y)
 
 # %%
-# Did EM find the optimum?
-# ------------------------
+# Convergence
+# -----------
 # Each line is a start. Nine of ten are on their way to the same height, but not one with another:
 # the three that were followed end within a thousandth of a nat per patient, and only one of them is
 # the best. What is said below of single patients may hang on that; more starts (``n_init``) would
@@ -65,8 +64,8 @@ ConvergenceDisplay.from_estimator(moe)
 plt.show()
 
 # %%
-# How the work is shared
-# ----------------------
+# Loads and responsibilities
+# --------------------------
 # About half and half, and the gate's loads are close to the rows that the experts turn out to have
 # made: it does not lean to one side.
 
@@ -82,8 +81,8 @@ ResponsibilityDisplay.from_estimator(moe, X, y)
 plt.show()
 
 # %%
-# Who answers for whom
-# --------------------
+# Gate
+# ----
 # Before the target is known, there is more. The four measurements that move the gate most are fat
 # in the blood, body mass, blood pressure and HDL cholesterol; each curve is a mean over the
 # patients, with their other measurements as they are. No curve reaches 0 or 1: the gate is seldom
@@ -101,8 +100,8 @@ GateDisplay.from_estimator(moe, X, ("bmi", "s5"), y=y, random_state=0)
 plt.show()
 
 # %%
-# What they say
-# -------------
+# Experts
+# -------
 # ``expert0`` is of the patients whose disease progresses fast, and ``expert1`` of those in whom it
 # progresses slowly and depends half as much on body mass. A line is thick where the gate prefers
 # its expert, and each goes through the patients that are its own.
@@ -111,8 +110,8 @@ ExpertDisplay.from_estimator(moe, X, y, "bmi", random_state=0)
 plt.show()
 
 # %%
-# What is predicted
-# -----------------
+# Predictive distributions
+# ------------------------
 # So a prediction has two peaks. For a patient who is typical in all but body mass, the regions of
 # highest density have two arms, and the mean is in the middle of neither.
 
@@ -120,8 +119,8 @@ PredictiveDisplay.from_estimator(moe, X, y, "bmi")
 plt.show()
 
 # %%
-# Does it keep what it promises?
-# ------------------------------
+# Calibration
+# -----------
 # On patients that were held out, the probability of a value below the real one should be uniform,
 # for the mixture and for each expert. Of ten bars one may well leave the band, which holds each in
 # 19 of 20 cases.
@@ -141,3 +140,5 @@ CalibrationDisplay.from_estimator(
     moe, X_test, y_test, kind="coverage", name="two experts", ax=display.ax_
 )
 plt.show()
+
+# sphinx_gallery_thumbnail_number = 6

@@ -1,11 +1,10 @@
 """
-Small tables: one line or two
-=============================
+Partial pooling on a small table
+================================
 
-Sixty rows of two columns. In the first table y follows one line in the first column; in the second
-table it follows one line or another, and the second column decides which. Four experts by maximum
-likelihood find regimes in both. With ``pooling=True`` four is an upper bound: the evidence chooses
-one expert for the first table and two for the second.
+With few rows, maximum likelihood finds regimes where there are none. Partial pooling shrinks the
+experts towards each other, and the evidence chooses how many there are. Two tables of sixty rows: in
+the first y follows one line, in the second one of two lines, depending on the second column.
 """
 
 import matplotlib.pyplot as plt

@@ -1,9 +1,9 @@
 """
-EM on files, in flat memory
-===========================
+Fitting files in constant memory
+================================
 
-Rows that do not fit into memory, in files: every EM iteration passes over them once, and what is
-held is one block of rows. The mixture is the one that EM on all rows in memory ends with.
+A mixture is fitted on files that do not fit into memory: each EM iteration passes over them once
+and holds one block of rows at a time. The result is that of EM on all rows in memory.
 """
 
 import tempfile

@@ -1,9 +1,9 @@
 """
-A new regime arrives
-====================
+Adding an expert for a new regime
+=================================
 
-A mixture is in service, and rows come in from where none ever were. ``add_expert`` gives it an
-expert for these, with ten of its old rows in hand, and leaves what it knows as it is.
+A fitted mixture meets rows in a region where it has never seen any. ``add_expert`` trains a new
+expert for them, with the help of ten old rows, and leaves the old experts unchanged.
 """
 
 import copy

@@ -1,10 +1,10 @@
 """
-Two million rows in flat memory
-===============================
+Learning from a stream of two million rows
+==========================================
 
-Rows that come in chunks, and too many to hold: ``partial_fit`` fits the first of them from several
-starts, then learns from each chunk once and forgets it. What it reaches, beside EM on all the rows
-that fit into memory, and what it takes.
+``partial_fit`` learns from rows that arrive in chunks: it fits the first ones from several starts,
+then learns from each chunk once and forgets it. The log-score and the memory are compared with EM
+on as many rows as fit into memory.
 """
 
 import tracemalloc

@@ -1,11 +1,10 @@
 """
-Letters and their experts
-=========================
+Sparse routing of characters
+============================
 
-The sparse layer of a large language model, with nothing but scikit-learn: real text, an embedding
-for each token, and a router that sends each of them to 2 of 16 small nets. Tokens are characters
-here, and the task is to guess the next one. Beside the mixture stand two dense nets: one as large
-as the two experts that answer for a token, and one as large as all sixteen.
+A sparse mixture sends each row to 2 of 16 small neural networks, as the sparse layers of large
+language models do. The task is to predict the next character of real text. Two dense networks are
+fitted for comparison: one as large as the two experts that answer, and one as large as all sixteen.
 """
 
 import time
@@ -281,3 +280,5 @@ for expert in order:
         for i in rows
     ]
     print(f"expert {expert:2}  {'   '.join(seen)}")
+
+# sphinx_gallery_thumbnail_number = 3

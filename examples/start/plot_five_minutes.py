@@ -2,9 +2,9 @@
 Five minutes from a table to regimes and intervals
 ==================================================
 
-A waiter wrote down 244 bills and the tip that each table of guests left, with a few facts about
-the guests: four columns of strings and two of numbers. We fit a mixture of experts to the table as
-it is, see which kinds of tippers it finds, and predict intervals for the tips of new guests.
+The table holds 244 restaurant bills with the tip that was left and a few facts about the guests, in
+four columns of strings and two of numbers. We fit a mixture of experts to it as it is, look at the
+regimes that it finds, and predict intervals for new tips.
 
 The table (Bryant and Smith, 1995) comes with plotly, ``pip install plotly``; no network is needed.
 """

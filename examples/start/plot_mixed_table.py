@@ -2,10 +2,9 @@
 Strings, missing values and a grid search
 =========================================
 
-A table of flats with two columns of strings and a number that is often missing. What a square
-metre costs depends on the district, so the price is a mixture of lines. By default a mixture
-encodes such a table for itself; with experts and a gate of one's own the encoding is a step of a
-Pipeline, and a grid search reaches every parameter.
+A table of flats has two columns of strings and a number that is often missing; the price per square
+metre depends on the district. Default experts encode such a table by themselves. With other experts
+the encoding is a step of a Pipeline, and a grid search reaches every parameter.
 """
 
 import matplotlib.pyplot as plt
@@ -20,6 +19,7 @@ from sklearn.preprocessing import OneHotEncoder
 
 from skmoe import MixtureOfExpertsRegressor
 from skmoe.gates import SoftmaxGate
+from skmoe.inspection import ExpertDisplay
 from skmoe.metrics import log_score
 
 rng = np.random.default_rng(0)
@@ -50,6 +50,13 @@ moe = MixtureOfExpertsRegressor(n_experts=2, random_state=0).fit(
 print(moe.coefficients())
 print(moe.expert_profiles(train, price_train))
 print(f"held-out log-score {log_score(moe, test, price_test):.3f}")
+
+# %%
+# The flats and the lines of the two experts, each averaged over its own flats.
+
+ax = ExpertDisplay.from_estimator(moe, train, price_train, "area").ax_
+ax.set(xlabel="area (square metres)", ylabel="price (thousands)")
+plt.show()
 
 # %%
 # Experts of one's own encode as the first step of a Pipeline, and so does the gate; the two may

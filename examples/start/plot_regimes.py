@@ -2,9 +2,8 @@
 Regimes in one dimension
 ========================
 
-A machine runs in three regimes, and what it yields depends on its load in another way in each.
-A mixture of three lines finds the regimes, where one gives way to the next, and how well each can
-be predicted.
+A machine runs in three regimes, in each of which its yield depends on the load in another way. A
+mixture of three lines finds the regimes, the borders between them, and the noise of each.
 """
 
 import matplotlib.pyplot as plt

@@ -3,8 +3,8 @@ Hierarchical mixture of experts
 ===============================
 
 A mixture is a regressor, so it can be the expert of another mixture: a gate divides the plane in
-two, and within each part another gate divides again. The inner mixtures are trained and weighted by
-their own density, so that the whole is one model fitted by one EM (a hierarchical mixture of
+two, and within each part another gate divides again. The inner mixtures are trained and weighted
+by their own density, so that the whole is one model fitted by one EM (a hierarchical mixture of
 experts, Jordan and Jacobs, 1994).
 
 Here a tree is grown level by level, until the log-score of held-out rows no longer rises.

@@ -2,9 +2,9 @@
 Counts with an exposure
 =======================
 
-A call centre logs how many calls came in during shifts of different length. On some days a campaign
-runs, on which calls depend on the hour in another way and vary more. The length of a shift is given
-as exposure, so that experts predict calls per hour.
+A call centre logs how many calls came in during shifts of different length. On some days a
+campaign runs, on which calls depend on the hour in another way and vary more. The length of a
+shift is given as exposure, so that experts predict calls per hour.
 """
 
 import matplotlib.pyplot as plt

@@ -3,8 +3,9 @@ Prediction intervals from trees and forests
 ===========================================
 
 A fully grown tree makes no error on its training rows, so training errors say nothing about the
-noise. A mixture therefore cross-fits flexible experts: the scale of each is estimated from errors on
-rows that it was not trained on. With ``cv=False``, as in textbook EM, intervals are far too narrow.
+noise. A mixture therefore cross-fits flexible experts: the scale of each is estimated from errors
+on rows that it was not trained on. With ``cv=False``, as in textbook EM, intervals are far too
+narrow.
 """
 
 import warnings

@@ -2,9 +2,9 @@
 Prices: a target on a log scale
 ===============================
 
-Prices of flats in old houses barely grow with their size, those in new houses do, and both vary by
-a factor rather than by an amount. ``TransformedTargetRegressor`` models the logarithm for point
-predictions; ``likelihood="log_normal"`` does so for the whole distribution of the price.
+Prices of flats in old houses barely grow with their size, those in new houses do, and both vary
+by a factor rather than by an amount. ``TransformedTargetRegressor`` models the logarithm for
+point predictions; ``likelihood="log_normal"`` does so for the whole distribution of the price.
 """
 
 import matplotlib.pyplot as plt

@@ -2,9 +2,9 @@
 Regimes with outliers
 =====================
 
-One row in twelve is an outlier. Under Gaussian errors outliers pull the lines and inflate the scale
-of their expert. Student's t distribution is less sensitive to them. ``WithNoise`` gives outliers a
-uniform density of their own: it estimates their share, and identifies the rows.
+One row in twelve is an outlier. Under Gaussian errors outliers pull the lines and inflate the
+scale of their expert. Student's t distribution is less sensitive to them. ``WithNoise`` gives
+outliers a uniform density of their own: it estimates their share, and identifies the rows.
 """
 
 import matplotlib.pyplot as plt

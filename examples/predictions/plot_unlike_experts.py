@@ -2,9 +2,9 @@
 Mixing models of different kinds
 ================================
 
-Four models of different kinds predict how far diabetes has progressed in 442 patients after a year,
-and a gate weighs them. Here the gate sees two measurements only, so that a map shows all that it has
-learned. (``examples/unlike_experts.py`` compares the same four with a stack of them.)
+Four models of different kinds predict how far diabetes has progressed in 442 patients after a
+year, and a gate weighs them. Here the gate sees two measurements only, so that a map shows all
+that it has learned. (``examples/unlike_experts.py`` compares the same four with a stack of them.)
 """
 
 import matplotlib.pyplot as plt

@@ -3,7 +3,8 @@ Choosing the number of experts by BIC
 =====================================
 
 Wages rise with experience, but not for everybody in the same way. Mixtures of one to four experts
-are fitted, BIC chooses among them, and the coefficients of the chosen one get confidence intervals.
+are fitted, BIC chooses among them, and the coefficients of the chosen one get confidence
+intervals.
 """
 
 import matplotlib.pyplot as plt

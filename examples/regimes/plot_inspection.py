@@ -2,9 +2,9 @@
 Displays of a fitted mixture
 ============================
 
-The displays of :mod:`skmoe.inspection` show whether EM converged, which rows belong to which expert,
-what the experts predict and whether predictions are calibrated. The data are 442 patients with
-diabetes: ten measurements, and the progression of the disease after a year.
+The displays of :mod:`skmoe.inspection` show whether EM converged, which rows belong to which
+expert, what the experts predict and whether predictions are calibrated. The data are 442 patients
+with diabetes: ten measurements, and the progression of the disease after a year.
 """
 
 import matplotlib.pyplot as plt
@@ -55,10 +55,9 @@ line.fit(X, y)
 # %%
 # Convergence
 # -----------
-# Each line is a start. Nine of ten are on their way to the same height, but not one with another:
-# the three that were followed end within a thousandth of a nat per patient, and only one of them is
-# the best. What is said below of single patients may hang on that; more starts (``n_init``) would
-# tell. One start ended clearly lower.
+# Each line is a start. Nine of ten approach the same objective: the three that were continued end
+# within a thousandth of a nat per patient of each other. One start ended clearly lower. Optima this
+# close differ in single patients; more starts (``n_init``) would tell.
 
 ConvergenceDisplay.from_estimator(moe)
 plt.show()
@@ -66,16 +65,15 @@ plt.show()
 # %%
 # Loads and responsibilities
 # --------------------------
-# About half and half, and the gate's loads are close to the rows that the experts turn out to have
-# made: it does not lean to one side.
+# Each expert has about half of the rows. The loads, from the gate, agree with the effective rows,
+# from the responsibilities: the gate is not biased towards one expert.
 
 LoadDisplay.from_estimator(moe)
 plt.show()
 
 # %%
-# Once the target is known there is little doubt whose a patient is: seven in ten responsibilities
-# are above 0.95 or below 0.05. The patients in between are those whose disease went halfway between
-# what the two experts say.
+# Once the target is known, most patients clearly belong to one expert: seven in ten responsibilities
+# are above 0.95 or below 0.05. The ambiguous patients have targets between the two predictions.
 
 ResponsibilityDisplay.from_estimator(moe, X, y)
 plt.show()
@@ -83,18 +81,17 @@ plt.show()
 # %%
 # Gate
 # ----
-# Before the target is known, there is more. The four measurements that move the gate most are fat
-# in the blood, body mass, blood pressure and HDL cholesterol; each curve is a mean over the
-# patients, with their other measurements as they are. No curve reaches 0 or 1: the gate is seldom
-# sure.
+# Before the target is known, patients are more ambiguous. The four measurements with the largest
+# effect on the gate are triglycerides, body mass, blood pressure and HDL cholesterol; each curve is
+# a mean over the patients (partial dependence). No curve reaches 0 or 1: the gate is seldom sure.
 
 GateDisplay.from_estimator(moe, X, random_state=0)
 plt.show()
 
 # %%
-# Two at a time: pale where the gate is in doubt, with the patients by the expert that most likely
-# made them, hollow where that is in doubt too. On either side of the border there are many of the
-# other kind.
+# Two measurements at a time: the regions of the experts, pale where the gate is unsure. Patients are
+# marked by the expert with the largest responsibility, hollow where it is ambiguous. On either side
+# of the border there are many patients of the other expert.
 
 GateDisplay.from_estimator(moe, X, ("bmi", "s5"), y=y, random_state=0)
 plt.show()
@@ -102,9 +99,8 @@ plt.show()
 # %%
 # Experts
 # -------
-# ``expert0`` is of the patients whose disease progresses fast, and ``expert1`` of those in whom it
-# progresses slowly and depends half as much on body mass. A line is thick where the gate prefers
-# its expert, and each goes through the patients that are its own.
+# ``expert0`` predicts fast progression, ``expert1`` slow progression that depends half as much on
+# body mass. A line is thick where the gate prefers its expert.
 
 ExpertDisplay.from_estimator(moe, X, y, "bmi", random_state=0)
 plt.show()
@@ -112,8 +108,8 @@ plt.show()
 # %%
 # Predictive distributions
 # ------------------------
-# So a prediction has two peaks. For a patient who is typical in all but body mass, the regions of
-# highest density have two arms, and the mean is in the middle of neither.
+# A predictive distribution may have two peaks. For a patient who is typical in all but body mass,
+# the regions of highest density have two parts, and the mean lies between them.
 
 PredictiveDisplay.from_estimator(moe, X, y, "bmi")
 plt.show()
@@ -121,17 +117,17 @@ plt.show()
 # %%
 # Calibration
 # -----------
-# On patients that were held out, the probability of a value below the real one should be uniform,
-# for the mixture and for each expert. Of ten bars one may well leave the band, which holds each in
-# 19 of 20 cases.
+# On held-out patients the probability integral transform (PIT), the predicted probability of a value
+# below the observed one, should be uniform, for the mixture and for each expert. The band contains
+# each bar in 19 of 20 cases, so that one of ten may well leave it.
 
 CalibrationDisplay.from_estimator(moe, X_test, y_test)
 CalibrationDisplay.from_estimator(moe, X_test, y_test, kind="experts")
 plt.show()
 
 # %%
-# The central intervals hold about what they should. Those of one line do so too: calibration is not
-# all. What the mixture gains is in the log-score, for it knows more about where a patient will be.
+# Central intervals cover about what they should. Those of one line do so too: calibration is not
+# all. The gain of the mixture is in the log-score, because its distributions are sharper.
 
 display = CalibrationDisplay.from_estimator(
     line, X_test, y_test, kind="coverage", name="one line"

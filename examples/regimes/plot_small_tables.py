@@ -3,8 +3,8 @@ Partial pooling on a small table
 ================================
 
 With few rows, maximum likelihood finds regimes where there are none. Partial pooling shrinks the
-experts towards each other, and the evidence chooses how many there are. Two tables of sixty rows: in
-the first y follows one line, in the second one of two lines, depending on the second column.
+experts towards each other, and the evidence chooses how many there are. Two tables of sixty rows:
+in the first y follows one line, in the second one of two lines, depending on the second column.
 """
 
 import matplotlib.pyplot as plt

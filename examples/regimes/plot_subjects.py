@@ -3,8 +3,8 @@ Repeated measurements: one regime per patient
 =============================================
 
 Each patient is seen six times, at six doses of a drug. Some respond to it and some do not, but a
-single visit is too noisy to tell. With ``subject`` all visits of a patient belong to one regime, and
-are weighed together.
+single visit is too noisy to tell. With ``subject`` all visits of a patient belong to one regime,
+and are weighed together.
 """
 
 import matplotlib.pyplot as plt

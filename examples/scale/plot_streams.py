@@ -2,9 +2,9 @@
 Learning from a stream of two million rows
 ==========================================
 
-``partial_fit`` learns from rows that arrive in chunks: it fits the first ones from several starts,
-then learns from each chunk once and forgets it. The log-score and the memory are compared with EM
-on as many rows as fit into memory.
+``partial_fit`` learns from rows that arrive in chunks: it fits the first ones from several
+starts, then learns from each chunk once and forgets it. The log-score and the memory are compared
+with EM on as many rows as fit into memory.
 """
 
 import tracemalloc

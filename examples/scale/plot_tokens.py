@@ -4,7 +4,8 @@ Sparse routing of characters
 
 A sparse mixture sends each row to 2 of 16 small neural networks, as the sparse layers of large
 language models do. The task is to predict the next character of real text. Two dense networks are
-fitted for comparison: one as large as the two experts that answer, and one as large as all sixteen.
+fitted for comparison: one as large as the two experts that answer, and one as large as all
+sixteen.
 """
 
 import time

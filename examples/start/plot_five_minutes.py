@@ -2,11 +2,12 @@
 Five minutes from a table to regimes and intervals
 ==================================================
 
-The table holds 244 restaurant bills with the tip that was left and a few facts about the guests, in
-four columns of strings and two of numbers. We fit a mixture of experts to it as it is, look at the
-regimes that it finds, and predict intervals for new tips.
+The table holds 244 restaurant bills with the tip that was left and a few facts about the guests,
+in four columns of strings and two of numbers. We fit a mixture of experts to it as it is, look at
+the regimes that it finds, and predict intervals for new tips.
 
-The table (Bryant and Smith, 1995) comes with plotly, ``pip install plotly``; no network is needed.
+The table (Bryant and Smith, 1995) comes with plotly, ``pip install plotly``; no network is
+needed.
 """
 
 # %%

@@ -2,9 +2,9 @@
 Strings, missing values and a grid search
 =========================================
 
-A table of flats has two columns of strings and a number that is often missing; the price per square
-metre depends on the district. Default experts encode such a table by themselves. With other experts
-the encoding is a step of a Pipeline, and a grid search reaches every parameter.
+A table of flats has two columns of strings and a number that is often missing; the price per
+square metre depends on the district. Default experts encode such a table by themselves. With
+other experts the encoding is a step of a Pipeline, and a grid search reaches every parameter.
 """
 
 import matplotlib.pyplot as plt

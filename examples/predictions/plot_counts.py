@@ -26,8 +26,8 @@ calls = rng.poisson(length * rate * extra)
 X = hour[:, None]
 
 # %%
-# Nothing tells in advance which day is which, so the gate is no more than two shares. Poisson's
-# distribution is too narrow for the campaign days; BIC sees it.
+# No column tells campaign days from others, so the gate is constant. The Poisson distribution is too
+# narrow for campaign days, and BIC prefers the negative binomial one.
 
 fits = {}
 for likelihood in ("poisson", "negative_binomial"):
@@ -49,9 +49,9 @@ for k, (name, expert) in enumerate(moe.named_experts_.items()):
     )
 
 # %%
-# Left, calls in an hour with the mark of the expert that most likely made them, and its rate.
-# Right, what is to be expected of four hours from ten o'clock on: two modes, which a mean would
-# hide, beside what came in on shifts like that.
+# Left, calls per hour, marked by the expert with the largest responsibility, and the rates of both
+# experts. Right, the predicted number of calls in four hours from ten o'clock on, which has two
+# modes, beside what was observed in such shifts.
 
 owner = moe.responsibilities(X, calls, exposure=length).argmax(axis=1)
 figure, (left, right) = plt.subplots(

@@ -67,7 +67,6 @@ ax.set(ylabel="share of held-out rows inside")
 plt.show()
 
 # %%
-# An honest interval of level 0.9 holds nine targets in ten. Those of the forests do, at every
-# level. Those of the trees hold a little more than they promise: what predicts is the mean of the
-# five trees that cross-fitting has made, and its errors are smaller than the errors of one tree,
-# which set the scale. In-sample, both hold far less than they promise.
+# Calibrated intervals of level 0.9 cover nine targets in ten. Those of the forests do so at every
+# level, those of the trees are close. With in-sample predictions both cover far less than their
+# level.

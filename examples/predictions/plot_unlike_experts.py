@@ -47,10 +47,9 @@ mixture = MixtureOfExpertsRegressor(
 print(mixture.expert_report())
 
 # %%
-# One map for each expert: the darker, the more the gate trusts it with a patient of this body mass
-# and this level of fat in the blood. The dots are the patients that are most likely its own once
-# their progression is known, out of fold; the title says which share they are, and the standard
-# deviation of the expert's errors.
+# Gate probabilities of each expert over body mass and triglycerides. The dots are the patients for
+# whom the expert has the largest responsibility, out of fold; the title gives their share, and the
+# standard deviation of the expert's errors.
 
 bmi, s5 = np.meshgrid(np.linspace(17, 43, 80), np.linspace(3.2, 6.2, 80))
 anyone = pd.DataFrame(np.tile(X.mean(), (bmi.size, 1)), columns=X.columns)
@@ -81,10 +80,9 @@ figure.colorbar(shades, ax=axes, label="gate probability", ticks=[0, 0.5, 1])
 plt.show()
 
 # %%
-# The forest gets the slim patients, whose progression is slow and easy to predict, and the ridge
-# the heavy ones; between them the gate is less sure. (Where there are no dots, the map is a
-# guess.) That the patients are not equally hard is what the mixture gains by: on rows held out, its
-# density is better than that of the best expert alone.
+# Where there are no dots, the map is an extrapolation. The mixture gains because some patients are
+# easier to predict than others: on held-out rows its density is better than that of the best expert
+# alone.
 
 folds = KFold(5, shuffle=True, random_state=1)
 ridge = MixtureOfExpertsRegressor(experts[0][1], n_experts=1, random_state=0)

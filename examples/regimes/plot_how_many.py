@@ -41,8 +41,8 @@ selection = select_n_experts(moe, X, y, range(1, 5))
 print(selection)
 
 # %%
-# The summary of the mixture reads as that of a regression. Standard errors count in that nobody
-# knows who belongs to which group.
+# The summary of the mixture reads as that of a regression. Standard errors account for uncertainty
+# about who belongs to which group.
 
 best = selection.best_estimator_
 summary = best.summary(X, y)

@@ -72,8 +72,8 @@ LoadDisplay.from_estimator(moe)
 plt.show()
 
 # %%
-# Once the target is known, most patients clearly belong to one expert: seven in ten responsibilities
-# are above 0.95 or below 0.05. The ambiguous patients have targets between the two predictions.
+# Once the target is known, most patients clearly belong to one expert: seven in ten
+# responsibilities are above 0.95 or below 0.05. The ambiguous patients have targets between the two predictions.
 
 ResponsibilityDisplay.from_estimator(moe, X, y)
 plt.show()
@@ -89,9 +89,9 @@ GateDisplay.from_estimator(moe, X, random_state=0)
 plt.show()
 
 # %%
-# Two measurements at a time: the regions of the experts, pale where the gate is unsure. Patients are
-# marked by the expert with the largest responsibility, hollow where it is ambiguous. On either side
-# of the border there are many patients of the other expert.
+# Two measurements at a time: the regions of the experts, pale where the gate is unsure. Patients
+# are marked by the expert with the largest responsibility, hollow where it is ambiguous. On either
+# side of the border there are many patients of the other expert.
 
 GateDisplay.from_estimator(moe, X, ("bmi", "s5"), y=y, random_state=0)
 plt.show()
@@ -117,9 +117,9 @@ plt.show()
 # %%
 # Calibration
 # -----------
-# On held-out patients the probability integral transform (PIT), the predicted probability of a value
-# below the observed one, should be uniform, for the mixture and for each expert. The band contains
-# each bar in 19 of 20 cases, so that one of ten may well leave it.
+# On held-out patients the predicted probability of a value below the observed one (PIT) should be
+# uniform, for the mixture and for each expert. The band contains each bar in 19 of 20 cases, so that
+# one of ten may well leave it.
 
 CalibrationDisplay.from_estimator(moe, X_test, y_test)
 CalibrationDisplay.from_estimator(moe, X_test, y_test, kind="experts")

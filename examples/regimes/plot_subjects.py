@@ -24,8 +24,8 @@ effect = np.where(responds[patient], 1.0, 0.1) * dose + 2.0 * rng.normal(
 X = dose[:, None]
 
 # %%
-# Twice the same mixture of two lines; the gate is nothing but their shares. In ``alone`` every
-# visit is on its own.
+# The same mixture of two lines with a constant gate, fitted with ``subject`` and, in ``alone``,
+# with independent visits.
 
 moe = MixtureOfExpertsRegressor(
     n_experts=2, gate=ConstantGate(), random_state=0
@@ -53,9 +53,9 @@ print(
 )
 
 # %%
-# Left, the visits, one line for each patient, solid for those who are found to respond, and the
-# two experts. Right, the probability of responding as each of the two mixtures sees it: certain
-# for most patients in one, undecided visit after visit in the other.
+# Left, the visits, one line for each patient, solid for responders, and the two experts. Right,
+# the estimated probabilities of responding: clear for most patients with ``subject``, ambiguous for
+# most visits without it.
 
 figure, (left, right) = plt.subplots(
     1, 2, figsize=(9, 4), layout="constrained"

@@ -40,8 +40,8 @@ paths = sorted(folder.glob("*.npy"))
 print(f"{sum(path.stat().st_size for path in paths) / 1e6:.0f} MB of files")
 
 # %%
-# Starts are tried on a sample of 5,000 rows, drawn in the first pass; then EM goes on with all of
-# them, and says how it gets on.
+# Starts are tried on a sample of 5,000 rows, drawn in the first pass; then EM continues with all
+# rows. ``verbose=1`` prints its progress.
 
 files = Files(paths, target=-1, block_rows=25_000)
 moe = MixtureOfExpertsRegressor(
@@ -62,8 +62,8 @@ for mean, (_, y, _) in zip(moe.predict(files), files, strict=True):
 print(f"error {np.sqrt(squares / n_rows):.3f} over {n_rows:,} rows")
 
 # %%
-# The memory that a fit holds at the most does not grow with the rows: those of the first file, of
-# four, and of all.
+# The peak memory of a fit does not grow with the number of rows: on one file, on four and on all
+# sixteen.
 
 n_files, held = [1, 4, 16], []
 for n in n_files:

@@ -37,8 +37,8 @@ moe = MixtureOfExpertsRegressor(
 ).fit(X, y)
 
 # %%
-# Sixty new rows, and 2 % of the old ones, which stand for all of them: these say where the new
-# expert has nothing to say.
+# Sixty new rows, and 2 % of the old ones, which represent the others and teach the gate where the
+# new expert must not answer.
 
 X_new, y_new = unknown_rows(60)
 few = rng.choice(500, size=10, replace=False)
@@ -51,8 +51,8 @@ print(f"hard: y = {line.intercept_:.1f} {line.coef_[0]:+.2f} load")
 print("noise:", grown.likelihood_.scale_.round(2))
 
 # %%
-# Before, the mixture is as sure as ever, and wrong, where it was never trained. Afterwards it
-# follows the new rows. Below load 6 nothing has moved: the gates are drawn over each other.
+# Before, the mixture extrapolates, and is confident and wrong in the new region. Afterwards it
+# follows the new rows. Below load 6 nothing has changed: the old gate is drawn in grey.
 
 at = np.linspace(-0.5, 10.5, 441)[:, None]
 figure, axes = plt.subplots(
@@ -92,9 +92,8 @@ axes[1, 0].set(ylabel="gate probability")
 plt.show()
 
 # %%
-# The price for the old rows is the logarithm of what the decision, old or new, leaves them: next
-# to nothing. A fit of three experts on all rows at once gets no further. How the old experts share
-# a row among themselves is the same to the last digits.
+# The log-score of the old rows is nearly unchanged, and a fit of three experts on all rows is no
+# better. The proportions of the old experts among themselves are the same to the last digits.
 
 X_all, y_all = np.concatenate([X, X_new]), np.concatenate([y, y_new])
 refit = MixtureOfExpertsRegressor(

@@ -26,8 +26,8 @@ calls = rng.poisson(length * rate * extra)
 X = hour[:, None]
 
 # %%
-# No column tells campaign days from others, so the gate is constant. The Poisson distribution is too
-# narrow for campaign days, and BIC prefers the negative binomial one.
+# No column tells campaign days from others, so the gate is constant. The Poisson distribution is
+# too narrow for campaign days, and BIC prefers the negative binomial one.
 
 fits = {}
 for likelihood in ("poisson", "negative_binomial"):

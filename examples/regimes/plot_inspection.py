@@ -73,7 +73,8 @@ plt.show()
 
 # %%
 # Once the target is known, most patients clearly belong to one expert: seven in ten
-# responsibilities are above 0.95 or below 0.05. The ambiguous patients have targets between the two predictions.
+# responsibilities are above 0.95 or below 0.05. The ambiguous patients have targets
+# between the two predictions.
 
 ResponsibilityDisplay.from_estimator(moe, X, y)
 plt.show()
@@ -118,8 +119,8 @@ plt.show()
 # Calibration
 # -----------
 # On held-out patients the predicted probability of a value below the observed one (PIT) should be
-# uniform, for the mixture and for each expert. The band contains each bar in 19 of 20 cases, so that
-# one of ten may well leave it.
+# uniform, for the mixture and for each expert. The band contains each bar in 19 of 20 cases, so
+# that one of ten may well leave it.
 
 CalibrationDisplay.from_estimator(moe, X_test, y_test)
 CalibrationDisplay.from_estimator(moe, X_test, y_test, kind="experts")

@@ -1,8 +1,11 @@
 """Configuration of the documentation."""
 
+import re
 import warnings
 from importlib.metadata import version as installed_version
 
+from docutils.nodes import SkipNode
+from docutils.utils.math.latex2mathml import tex2mathml
 from sklearn.exceptions import ConvergenceWarning
 
 from skmoe import exceptions
@@ -20,7 +23,7 @@ extensions = [
     "numpydoc",
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
-    "sphinx.ext.mathjax",
+    "sphinx_design",
     "sphinx_gallery.gen_gallery",
 ]
 exclude_patterns = ["_build", "templates", "auto_examples/*.ipynb", "auto_examples/*.py"]
@@ -31,24 +34,38 @@ nitpick_ignore = [("py:mod", "scipy.stats")]  # it is elsewhere
 
 html_theme = "pydata_sphinx_theme"
 html_title = f"skmoe {release}"
-html_theme_options = {"show_prev_next": False}
+html_logo = html_favicon = "_static/logo.svg"
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
+html_theme_options = {
+    "logo": {"text": "skmoe"},
+    "header_links_before_dropdown": 6,
+    "navbar_align": "left",
+    "show_toc_level": 2,
+    "secondary_sidebar_items": {"**": ["page-toc"], "index": []},
+}
+html_sidebars = {"index": [], "install": [], "changelog": [], "glossary": []}
 html_show_sourcelink = False
+html_math_renderer = "mathml"
 
 autodoc_typehints = "none"  # the docstrings say it
 autosummary_ignore_module_all = False
 numpydoc_show_class_members = False  # templates/autosummary/class.rst documents them in full
 
+SECTIONS = ["start", "regimes", "predictions", "gates", "scale"]
 sphinx_gallery_conf = {
     "examples_dirs": ["../examples"],
     "gallery_dirs": ["auto_examples"],
     "ignore_pattern": r"\bunlike_experts\.py$",  # the README's; it draws nothing
-    "within_subsection_order": "FileNameSortKey",
+    "subsection_order": [f"../examples/{name}" for name in SECTIONS] + ["*"],
+    "within_subsection_order": "ExampleTitleSortKey",
     "doc_module": ("skmoe",),
     "reference_url": {"skmoe": None},
-    "backreferences_dir": None,
+    "backreferences_dir": "generated/backreferences",
     "download_all_examples": False,
     "write_computation_times": False,
     "show_memory": False,
+    "thumbnail_size": (480, 320),
     "abort_on_example_error": True,
     "remove_config_comments": True,
 }
@@ -61,5 +78,17 @@ def is_from_elsewhere(app, what, name, obj, skip, options):
     return skip or module.partition(".")[0] != "skmoe"
 
 
+def add_formula(writer, node):
+    """Write a formula as MathML, which browsers show without a script or a network."""
+    is_block = node.tagname == "math_block"
+    latex = re.sub(r"\\([bB]igg?)(?![a-zA-Z])", r"\\\1l", node.astext())
+    number = f' id="{node["ids"][0]}"' if node.get("ids") else ""
+    tag = "div" if is_block else "span"
+    formula = tex2mathml(latex, as_block=is_block)
+    writer.body.append(f'<{tag} class="math"{number}>{formula}</{tag}>')
+    raise SkipNode
+
+
 def setup(app):
+    app.add_html_math_renderer("mathml", (add_formula, None), (add_formula, None))
     app.connect("autodoc-skip-member", is_from_elsewhere)

@@ -43,8 +43,12 @@ FOLDS = KFold(5, shuffle=True, random_state=0)
 
 def by_hand(X, y, X_new):
     """Distributions for new rows, of each expert alone and of stacks of them."""
-    out_of_fold = np.column_stack([cross_val_predict(e, X, y, cv=FOLDS) for _, e in experts])
-    new = np.column_stack([expert.fit(X, y).predict(X_new) for _, expert in experts])
+    out_of_fold = np.column_stack(
+        [cross_val_predict(e, X, y, cv=FOLDS) for _, e in experts]
+    )
+    new = np.column_stack(
+        [expert.fit(X, y).predict(X_new) for _, expert in experts]
+    )
     for k, (name, _) in enumerate(experts):
         yield f"{name} alone", norm(new[:, k], np.std(y - out_of_fold[:, k]))
     stack = RidgeCV().fit(out_of_fold, y)
@@ -52,7 +56,11 @@ def by_hand(X, y, X_new):
     yield "stacked", norm(mean, errors.std())
     log_squares = np.log(errors**2 + 1e-6 * np.mean(errors**2))
     boosting = HistGradientBoostingRegressor(
-        max_iter=60, learning_rate=0.05, max_leaf_nodes=6, min_samples_leaf=10, random_state=0
+        max_iter=60,
+        learning_rate=0.05,
+        max_leaf_nodes=6,
+        min_samples_leaf=10,
+        random_state=0,
     )
     scale = np.exp(0.5 * cross_val_predict(boosting, X, log_squares, cv=FOLDS))
     df, _, factor = t.fit(errors / scale, floc=0)
@@ -64,7 +72,11 @@ def distributions(X, y, X_new):
     """The same, and those of the packages."""
     yield from by_hand(X, y, X_new)
     if NGBRegressor is not None:
-        boosted = NGBRegressor(random_state=0, verbose=False).fit(X, y).pred_dist(X_new)
+        boosted = (
+            NGBRegressor(random_state=0, verbose=False)
+            .fit(X, y)
+            .pred_dist(X_new)
+        )
         yield "NGBoost", norm(boosted.loc, boosted.scale)
     mixture = MixtureOfExpertsRegressor(experts, random_state=0).fit(X, y)
     yield "mixed", mixture.predict_dist(X_new)
@@ -75,11 +87,19 @@ def judge(distribution, y):
     levels = (np.arange(100) + 0.5) / 100
     quantiles = np.stack([distribution.ppf(level) for level in levels])
     errors = y - quantiles
-    crps = 2 * np.mean(np.maximum(levels[:, None] * errors, (levels[:, None] - 1) * errors))
+    crps = 2 * np.mean(
+        np.maximum(levels[:, None] * errors, (levels[:, None] - 1) * errors)
+    )
     low, high = distribution.ppf(0.05), distribution.ppf(0.95)
     error = np.sqrt(np.mean((y - distribution.mean()) ** 2))
     inside = np.mean((low <= y) & (y <= high))
-    return error, distribution.logpdf(y).mean(), crps, inside, np.mean(high - low)
+    return (
+        error,
+        distribution.logpdf(y).mean(),
+        crps,
+        inside,
+        np.mean(high - low),
+    )
 
 
 # %%
@@ -91,10 +111,14 @@ for train, test in KFold(5, shuffle=True, random_state=1).split(X):
         results.setdefault(name, []).append(judge(distribution, y[test]))
 
 print("Diabetes progression, 442 patients, 5-fold cross-validation\n")
-print(f"{'':31}{'RMSE':>6}{'log-score':>11}{'CRPS':>7}{'90 % hold':>11}{'width':>7}")
+print(
+    f"{'':31}{'RMSE':>6}{'log-score':>11}{'CRPS':>7}{'90 % hold':>11}{'width':>7}"
+)
 for name, scores in results.items():
     error, log_score, crps, inside, width = np.mean(scores, axis=0)
-    print(f"{name:31}{error:6.1f}{log_score:11.3f}{crps:7.1f}{inside:11.0%}{width:7.0f}")
+    print(
+        f"{name:31}{error:6.1f}{log_score:11.3f}{crps:7.1f}{inside:11.0%}{width:7.0f}"
+    )
 
 # %%
 # Whom a mixture listens to, and what it knows of their errors:

@@ -1,11 +1,11 @@
 """
-Regions that are not convex: the gate matters
-=============================================
+Gates for regions that are not convex
+=====================================
 
-Two lines take turns like the colours of a chessboard: one holds where both features have the same
-sign, the other where the signs differ. A softmax gate divides the plane between two experts by one
-straight line, and no straight line does it. A Gaussian gate, a classifier as gate, or a softmax
-gate that is given the product of the features does.
+Two linear regimes alternate like the colours of a chessboard: one holds where both features have
+the same sign, the other where the signs differ. A softmax gate separates two experts by one
+straight line, which is not enough here. A Gaussian gate, a classifier as gate, or a softmax gate
+on products of the features is.
 """
 
 import matplotlib.pyplot as plt
@@ -22,7 +22,9 @@ from skmoe.metrics import log_score
 rng = np.random.default_rng(0)
 X = rng.uniform(-1, 1, size=(1600, 2))
 same = X[:, 0] * X[:, 1] > 0
-y = np.where(same, 1 + 2 * X[:, 0], -1 + 2 * X[:, 1]) + 0.2 * rng.normal(size=len(X))
+y = np.where(same, 1 + 2 * X[:, 0], -1 + 2 * X[:, 1]) + 0.2 * rng.normal(
+    size=len(X)
+)
 train, test = slice(0, 800), slice(800, None)
 
 # %%
@@ -32,8 +34,12 @@ train, test = slice(0, 800), slice(800, None)
 gates = {
     "softmax": SoftmaxGate(),
     "Gaussian": GaussianGate(),
-    "random forest": RandomForestClassifier(30, min_samples_leaf=10, random_state=0),
-    "softmax of products": make_pipeline(PolynomialFeatures(2, include_bias=False), SoftmaxGate()),
+    "random forest": RandomForestClassifier(
+        30, min_samples_leaf=10, random_state=0
+    ),
+    "softmax of products": make_pipeline(
+        PolynomialFeatures(2, include_bias=False), SoftmaxGate()
+    ),
 }
 moes = {
     name: MixtureOfExpertsRegressor(n_experts=2, gate=gate, random_state=0)
@@ -49,20 +55,30 @@ for name, moe in moes.items():
 # marks are held-out rows, by the expert that most likely made them, and the number is the
 # log-score. The Gaussian gate has round borders, the forest sharp ones along the axes.
 
-figure, axes = plt.subplots(2, 2, figsize=(7, 6.6), sharex=True, sharey=True, layout="constrained")
+figure, axes = plt.subplots(
+    2, 2, figsize=(7, 6.6), sharex=True, sharey=True, layout="constrained"
+)
 rows = slice(800, 1040)
 for (name, moe), ax in zip(moes.items(), axes.flat, strict=True):
     GateDisplay.from_estimator(moe, X[rows], y=y[rows], ax=ax)
     ax.get_legend().remove()
-    ax.set(title=f"{name}: {log_score(moe, X[test], y[test]):.2f}", xlabel="", ylabel="")
+    ax.set(
+        title=f"{name}: {log_score(moe, X[test], y[test]):.2f}",
+        xlabel="",
+        ylabel="",
+    )
 figure.supxlabel("first feature")
 figure.supylabel("second feature")
-figure.legend(*ax.get_legend_handles_labels(), loc="outside upper center", ncols=2)
+figure.legend(
+    *ax.get_legend_handles_labels(), loc="outside upper center", ncols=2
+)
 plt.show()
 
 # %%
 # The other way out is more experts: four of them behind a softmax gate, which divides the plane
 # into four sectors. Each line is then learned twice.
 
-four = MixtureOfExpertsRegressor(n_experts=4, random_state=0).fit(X[train], y[train])
+four = MixtureOfExpertsRegressor(n_experts=4, random_state=0).fit(
+    X[train], y[train]
+)
 print(f"softmax, 4 experts: log-score {log_score(four, X[test], y[test]):.2f}")

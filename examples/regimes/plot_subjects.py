@@ -1,10 +1,10 @@
 """
-Patients who respond, and patients who do not
+Repeated measurements: one regime per patient
 =============================================
 
 Each patient is seen six times, at six doses of a drug. Some respond to it and some do not, but a
-single visit is too noisy to say which. Told by ``subject`` which rows belong together, the mixture
-asks for each patient as a whole.
+single visit is too noisy to tell. With ``subject`` all visits of a patient belong to one regime,
+and are weighed together.
 """
 
 import matplotlib.pyplot as plt
@@ -18,14 +18,18 @@ n_patients, n_visits = 60, 6
 responds = rng.uniform(size=n_patients) < 0.4
 patient = np.repeat(np.arange(n_patients), n_visits)
 dose = np.tile(np.linspace(0, 5, n_visits), n_patients)
-effect = np.where(responds[patient], 1.0, 0.1) * dose + 2.0 * rng.normal(size=len(patient))
+effect = np.where(responds[patient], 1.0, 0.1) * dose + 2.0 * rng.normal(
+    size=len(patient)
+)
 X = dose[:, None]
 
 # %%
-# Twice the same mixture of two lines; the gate is nothing but their shares. In ``alone`` every
-# visit is on its own.
+# The same mixture of two lines with a constant gate, fitted with ``subject`` and, in ``alone``,
+# with independent visits.
 
-moe = MixtureOfExpertsRegressor(n_experts=2, gate=ConstantGate(), random_state=0)
+moe = MixtureOfExpertsRegressor(
+    n_experts=2, gate=ConstantGate(), random_state=0
+)
 together = moe.fit(X, effect, subject=patient)
 by_patient = together.responsibilities(X, effect, subject=patient)[::n_visits]
 responder = np.argmax([line.coef_[0] for line in together.experts_])
@@ -35,28 +39,44 @@ print(together.coefficients())
 print("share of responders:", together.gate_.proportions_[responder].round(2))
 print("patients classed rightly:", np.mean((found > 0.5) == responds).round(2))
 
-alone = MixtureOfExpertsRegressor(n_experts=2, gate=ConstantGate(), random_state=0)
+alone = MixtureOfExpertsRegressor(
+    n_experts=2, gate=ConstantGate(), random_state=0
+)
 alone.fit(X, effect)
 steep = np.argmax([line.coef_[0] for line in alone.experts_])
-by_visit = alone.responsibilities(X, effect)[:, steep].reshape(n_patients, n_visits)
+by_visit = alone.responsibilities(X, effect)[:, steep].reshape(
+    n_patients, n_visits
+)
 print(
-    "by the mean over visits on their own:", np.mean((by_visit.mean(1) > 0.5) == responds).round(2)
+    "by the mean over visits on their own:",
+    np.mean((by_visit.mean(1) > 0.5) == responds).round(2),
 )
 
 # %%
-# Left, the visits, one line for each patient, solid for those who are found to respond, and the
-# two experts. Right, the probability of responding as each of the two mixtures sees it: certain
-# for most patients in one, undecided visit after visit in the other.
+# Left, the visits, one line for each patient, solid for responders, and the two experts. Right,
+# the estimated probabilities of responding: clear for most patients with ``subject``, ambiguous for
+# most visits without it.
 
-figure, (left, right) = plt.subplots(1, 2, figsize=(9, 4), layout="constrained")
+figure, (left, right) = plt.subplots(
+    1, 2, figsize=(9, 4), layout="constrained"
+)
 for i in range(n_patients):
     rows, is_one = patient == i, found[i] > 0.5
-    style = {"color": "C3", "linestyle": "-"} if is_one else {"color": "C0", "linestyle": ":"}
+    style = (
+        {"color": "C3", "linestyle": "-"}
+        if is_one
+        else {"color": "C0", "linestyle": ":"}
+    )
     left.plot(dose[rows], effect[rows], linewidth=0.8, alpha=0.6, **style)
 for k, line in enumerate(together.experts_):
     left.plot(dose[:n_visits], line.predict(X[:n_visits]), "k", linewidth=3)
     end = line.predict([[5.0]])[0]
-    left.annotate("responds" if k == responder else "does not", (5, end), (5.1, end), va="center")
+    left.annotate(
+        "responds" if k == responder else "does not",
+        (5, end),
+        (5.1, end),
+        va="center",
+    )
 left.set(xlabel="dose", ylabel="effect", xlim=(0, 6.6))
 
 bins = np.linspace(0, 1, 21)

@@ -2,10 +2,9 @@
 Strings, missing values and a grid search
 =========================================
 
-A table of flats with two columns of strings and a number that is often missing. What a square
-metre costs depends on the district, so the price is a mixture of lines. By default a mixture
-encodes such a table for itself; with experts and a gate of one's own the encoding is a step of a
-Pipeline, and a grid search reaches every parameter.
+A table of flats has two columns of strings and a number that is often missing; the price per
+square metre depends on the district. Default experts encode such a table by themselves. With
+other experts the encoding is a step of a Pipeline, and a grid search reaches every parameter.
 """
 
 import matplotlib.pyplot as plt
@@ -20,6 +19,7 @@ from sklearn.preprocessing import OneHotEncoder
 
 from skmoe import MixtureOfExpertsRegressor
 from skmoe.gates import SoftmaxGate
+from skmoe.inspection import ExpertDisplay
 from skmoe.metrics import log_score
 
 rng = np.random.default_rng(0)
@@ -36,16 +36,27 @@ dear = flats["district"].isin(["centre", "park"])
 price = np.where(dear, 60 + 7.5 * flats["area"], 40 + 3 * flats["area"])
 price += np.where(dear, 40, 15) * rng.normal(size=n)
 flats.loc[rng.random(n) < 0.2, "year"] = np.nan
-train, test, price_train, price_test = train_test_split(flats, price, random_state=0)
+train, test, price_train, price_test = train_test_split(
+    flats, price, random_state=0
+)
 
 # %%
 # The default needs no preparation. Coefficients have names, of levels too, and say what a square
 # metre costs and what decides. Profiles say which flats are of one kind.
 
-moe = MixtureOfExpertsRegressor(n_experts=2, random_state=0).fit(train, price_train)
+moe = MixtureOfExpertsRegressor(n_experts=2, random_state=0).fit(
+    train, price_train
+)
 print(moe.coefficients())
 print(moe.expert_profiles(train, price_train))
 print(f"held-out log-score {log_score(moe, test, price_test):.3f}")
+
+# %%
+# The flats and the lines of the two experts, each averaged over its own flats.
+
+ax = ExpertDisplay.from_estimator(moe, train, price_train, "area").ax_
+ax.set(xlabel="area (square metres)", ylabel="price (thousands)")
+plt.show()
 
 # %%
 # Experts of one's own encode as the first step of a Pipeline, and so does the gate; the two may
@@ -70,7 +81,9 @@ grid = {
     "experts__ridge__alpha": [0.1, 1.0, 10.0],
     "gate__softmaxgate__alpha": [0.1, 1.0],
 }
-search = GridSearchCV(mixture, grid, scoring=log_score, cv=3).fit(train, price_train)
+search = GridSearchCV(mixture, grid, scoring=log_score, cv=3).fit(
+    train, price_train
+)
 print(search.best_params_)
 print(f"held-out log-score {search.score(test, price_test):.3f}")
 
@@ -79,10 +92,20 @@ print(f"held-out log-score {search.score(test, price_test):.3f}")
 # each number; the bars are one standard deviation over the folds.)
 
 results = pd.DataFrame(search.cv_results_).sort_values("rank_test_score")
-best = results.drop_duplicates("param_n_experts").sort_values("param_n_experts")
+best = results.drop_duplicates("param_n_experts").sort_values(
+    "param_n_experts"
+)
 figure, ax = plt.subplots(figsize=(5, 3.5), layout="constrained")
 ax.errorbar(
-    best["param_n_experts"], best["mean_test_score"], best["std_test_score"], fmt="ko-", capsize=4
+    best["param_n_experts"],
+    best["mean_test_score"],
+    best["std_test_score"],
+    fmt="ko-",
+    capsize=4,
 )
-ax.set(xlabel="number of experts", ylabel="log-score (nats per row)", xticks=[1, 2, 3])
+ax.set(
+    xlabel="number of experts",
+    ylabel="log-score (nats per row)",
+    xticks=[1, 2, 3],
+)
 plt.show()

@@ -1,11 +1,11 @@
 """
-Letters and their experts
-=========================
+Sparse routing of characters
+============================
 
-The sparse layer of a large language model, with nothing but scikit-learn: real text, an embedding
-for each token, and a router that sends each of them to 2 of 16 small nets. Tokens are characters
-here, and the task is to guess the next one. Beside the mixture stand two dense nets: one as large
-as the two experts that answer for a token, and one as large as all sixteen.
+A sparse mixture sends each row to 2 of 16 small neural networks, as the sparse layers of large
+language models do. The task is to predict the next character of real text. Two dense networks are
+fitted for comparison: one as large as the two experts that answer, and one as large as all
+sixteen.
 """
 
 import time
@@ -31,7 +31,10 @@ from skmoe.gates import SoftmaxGate
 
 CONTEXT, N_TRAIN, N_TEST = 8, 120_000, 20_000
 rng = np.random.default_rng(0)
-texts = [" ".join(topics[name].lower().split()) for name in rng.permutation(sorted(topics))]
+texts = [
+    " ".join(topics[name].lower().split())
+    for name in rng.permutation(sorted(topics))
+]
 alphabet = "".join(c for c, _ in Counter("".join(texts)).most_common(39)) + "·"
 tokens = range(len(alphabet))
 
@@ -42,7 +45,9 @@ def windows(texts, n_rows):
     for text in texts:
         numbers = np.array([alphabet.find(c) for c in text]) % len(alphabet)
         if len(numbers) > CONTEXT:
-            runs.append(np.lib.stride_tricks.sliding_window_view(numbers, CONTEXT + 1))
+            runs.append(
+                np.lib.stride_tricks.sliding_window_view(numbers, CONTEXT + 1)
+            )
     rows = rng.permutation(np.concatenate(runs))[:n_rows]
     return rows[:, :-1], rows[:, -1]
 
@@ -61,7 +66,9 @@ for place, column in enumerate((before[:, -3], before[:, -2], y)):
     np.add.at(neighbours, (before[:, -1], place, column), 1)
 counts = np.log1p(neighbours.reshape(len(alphabet), -1))
 embedding = TruncatedSVD(12, random_state=0).fit_transform(counts)
-embedding = ((embedding - embedding.mean(axis=0)) / embedding.std(axis=0)).astype(np.float32)
+embedding = (
+    (embedding - embedding.mean(axis=0)) / embedding.std(axis=0)
+).astype(np.float32)
 X = embedding[before].reshape(len(before), -1)
 X_test = embedding[before_test].reshape(len(before_test), -1)
 
@@ -76,10 +83,14 @@ X_test = embedding[before_test].reshape(len(before_test), -1)
 
 
 def net(n_hidden, step):
-    return MLPClassifier((n_hidden,), learning_rate_init=step, max_iter=2, random_state=0)
+    return MLPClassifier(
+        (n_hidden,), learning_rate_init=step, max_iter=2, random_state=0
+    )
 
 
-last_character = ColumnTransformer([("last", "passthrough", slice(-embedding.shape[1], None))])
+last_character = ColumnTransformer(
+    [("last", "passthrough", slice(-embedding.shape[1], None))]
+)
 models = {
     "dense 256": net(256, 0.005),
     "2 of 16 experts of 128": MixtureOfExpertsClassifier(
@@ -133,14 +144,22 @@ def microseconds(model):
     return 1e6 * min(spent) / len(X_test)
 
 
-answers = {name: (microseconds(model), loss(model)) for name, model in models.items()}
-print(f"{'':24}{'weights':>9}{'of them used':>14}{'to learn':>10}{'to answer':>11}{'loss':>8}")
+answers = {
+    name: (microseconds(model), loss(model)) for name, model in models.items()
+}
+print(
+    f"{'':24}{'weights':>9}{'of them used':>14}{'to learn':>10}{'to answer':>11}{'loss':>8}"
+)
 for name, model in models.items():
-    size = sum(map(n_weights, moe.experts_)) if model is moe else n_weights(model)
+    size = (
+        sum(map(n_weights, moe.experts_)) if model is moe else n_weights(model)
+    )
     used = size // 8 if model is moe else size
     learned = 1e6 * training[name] / len(X)
     answered, lost = answers[name]
-    print(f"{name:24}{size:9,}{used:14,}{learned:10.0f}{answered:11.1f}{lost:8.3f}")
+    print(
+        f"{name:24}{size:9,}{used:14,}{learned:10.0f}{answered:11.1f}{lost:8.3f}"
+    )
 
 # %%
 # ``top_k`` can be set on the fitted mixture: from one expert a token to all. The second expert is
@@ -155,14 +174,29 @@ moe.set_params(top_k=2)
 figure, ax = plt.subplots(figsize=(6.5, 4), layout="constrained")
 ax.semilogx(*zip(*curve, strict=True), "C3o-", markersize=9)
 for k, point in zip((1, 2, 4, 16), curve, strict=True):
-    ax.annotate(f"{k} of 16", point, xytext=(0, -18), textcoords="offset points", ha="center")
+    ax.annotate(
+        f"{k} of 16",
+        point,
+        xytext=(0, -18),
+        textcoords="offset points",
+        ha="center",
+    )
 for name in ("dense 256", "dense 2048"):
     ax.plot(*answers[name], "ks", markersize=9)
-    ax.annotate(name, answers[name], xytext=(0, 10), textcoords="offset points", ha="center")
+    ax.annotate(
+        name,
+        answers[name],
+        xytext=(0, 10),
+        textcoords="offset points",
+        ha="center",
+    )
 ax.margins(x=0.12, y=0.18)
 ax.set_xticks([1, 2, 5, 10, 20], [1, 2, 5, 10, 20])
 ax.minorticks_off()
-ax.set(xlabel="time to predict (µs a token)", ylabel="held-out loss (nats a token)")
+ax.set(
+    xlabel="time to predict (µs a token)",
+    ylabel="held-out loss (nats a token)",
+)
 plt.show()
 
 # %%
@@ -183,18 +217,33 @@ plt.show()
 # characters are not equally frequent, and no expert is idle.
 
 experts, weights = moe.route(X_test)
-print("mean weight of the first and the second:", weights.mean(axis=0).round(3))
+print(
+    "mean weight of the first and the second:", weights.mean(axis=0).round(3)
+)
 for name, value in moe.expert_report(X_test, y_test).balance.items():
     print(f"{name}: {value:.2f}")
 
-routes = np.stack([np.bincount(choice, minlength=16) for choice in experts.T]) / len(experts)
+routes = np.stack(
+    [np.bincount(choice, minlength=16) for choice in experts.T]
+) / len(experts)
 order = np.argsort(-routes[0])
 figure, ax = plt.subplots(figsize=(8, 3), layout="constrained")
 places = np.arange(16)
 ax.bar(places, routes[0, order], color="C0", label="first choice")
-ax.bar(places, routes[1, order], bottom=routes[0, order], color="0.75", label="second choice")
+ax.bar(
+    places,
+    routes[1, order],
+    bottom=routes[0, order],
+    color="0.75",
+    label="second choice",
+)
 ax.axhline(2 / 16, color="k", linestyle=":", label="even")
-ax.set(xlabel="expert", ylabel="share of the tokens", xticks=places, xticklabels=order)
+ax.set(
+    xlabel="expert",
+    ylabel="share of the tokens",
+    xticks=places,
+    xticklabels=order,
+)
 ax.legend()
 plt.show()
 
@@ -212,13 +261,25 @@ common = np.argsort(-np.bincount(last))[:32]
 rank = np.argsort(order)[choice[:, common].argmax(axis=0)]
 common = common[np.argsort(rank, kind="stable")]
 figure, ax = plt.subplots(figsize=(8, 4.6), layout="constrained")
-ax.imshow(choice[order][:, common], cmap="Greys", vmin=0, vmax=1, aspect="auto")
-ax.set_xticks(range(len(common)), [alphabet[c].replace(" ", "␣") for c in common], fontsize=13)
+ax.imshow(
+    choice[order][:, common], cmap="Greys", vmin=0, vmax=1, aspect="auto"
+)
+ax.set_xticks(
+    range(len(common)),
+    [alphabet[c].replace(" ", "␣") for c in common],
+    fontsize=13,
+)
 ax.set_yticks(places, order)
 ax.set(xlabel="last character", ylabel="expert")
 plt.show()
 
 for expert in order:
     rows = np.flatnonzero(experts[:, 0] == expert)[:4]
-    seen = ["".join(alphabet[c] for c in before_test[i]) + f"[{alphabet[y_test[i]]}]" for i in rows]
+    seen = [
+        "".join(alphabet[c] for c in before_test[i])
+        + f"[{alphabet[y_test[i]]}]"
+        for i in rows
+    ]
     print(f"expert {expert:2}  {'   '.join(seen)}")
+
+# sphinx_gallery_thumbnail_number = 3

@@ -1,11 +1,10 @@
 """
-Regimes under gross outliers
-============================
+Regimes with outliers
+=====================
 
-One row in twelve is far off. Under Gaussian errors these rows pull the lines, and an expert that
-takes some of them in becomes wide and wins more. Student's t makes little of rows that are far
-from every line. ``WithNoise`` gives them a density of their own, uniform over the range of the
-target: it learns their share, and says which rows they are.
+One row in twelve is an outlier. Under Gaussian errors outliers pull the lines and inflate the
+scale of their expert. Student's t distribution is less sensitive to them. ``WithNoise`` gives
+outliers a uniform density of their own: it estimates their share, and identifies the rows.
 """
 
 import matplotlib.pyplot as plt
@@ -19,7 +18,9 @@ rng = np.random.default_rng(0)
 
 def draw(n_rows, share):
     X = rng.uniform(-3, 3, size=(n_rows, 1))
-    y = np.where(X[:, 0] < 0, 2 + X[:, 0], 1 - 1.5 * X[:, 0]) + 0.3 * rng.normal(size=n_rows)
+    y = np.where(
+        X[:, 0] < 0, 2 + X[:, 0], 1 - 1.5 * X[:, 0]
+    ) + 0.3 * rng.normal(size=n_rows)
     bad = rng.uniform(size=n_rows) < share
     y[bad] = rng.uniform(-4, 16, size=bad.sum())
     return X, y, bad
@@ -32,11 +33,17 @@ X_test, y_test, _ = draw(2000, share=0.0)
 # Held-out rows without outliers say how well the regimes were found: by the error of the mean, and
 # by the log-score of the distribution of rows that are not noise.
 
-likelihoods = {"Gaussian": "gaussian", "Student's t": "student_t", "with noise": WithNoise()}
+likelihoods = {
+    "Gaussian": "gaussian",
+    "Student's t": "student_t",
+    "with noise": WithNoise(),
+}
 fitted = {}
 print(f"{'':14}{'RMSE':>6}{'log-score':>12}")
 for name, likelihood in likelihoods.items():
-    moe = MixtureOfExpertsRegressor(n_experts=2, likelihood=likelihood, random_state=0)
+    moe = MixtureOfExpertsRegressor(
+        n_experts=2, likelihood=likelihood, random_state=0
+    )
     fitted[name] = moe.fit(X, y)
     rmse = np.sqrt(np.mean((moe.predict(X_test) - y_test) ** 2))
     clean = moe.predict_dist(X_test).without_noise()
@@ -47,9 +54,10 @@ for name, likelihood in likelihoods.items():
 # average over the experts that it may belong to.
 
 moe = fitted["with noise"]
-noise = (moe.likelihood_.noise_proba(y, moe.predict_experts(X)) * moe.responsibilities(X, y)).sum(
-    axis=1
-)
+noise = (
+    moe.likelihood_.noise_proba(y, moe.predict_experts(X))
+    * moe.responsibilities(X, y)
+).sum(axis=1)
 print(f"share {moe.likelihood_.share_:.3f} (planted {bad.mean():.3f})")
 print(f"{np.sum(bad & (noise > 0.5))} of {bad.sum()} outliers found, ", end="")
 print(f"{np.sum(~bad & (noise > 0.5))} other rows taken for some")
@@ -58,7 +66,9 @@ print(f"{np.sum(~bad & (noise > 0.5))} other rows taken for some")
 # Each expert's line is drawn where the gate gives it more than half.
 
 grid = np.linspace(-3, 3, 301)[:, None]
-figure, axes = plt.subplots(3, 1, figsize=(5, 9), sharex=True, sharey=True, layout="constrained")
+figure, axes = plt.subplots(
+    1, 3, figsize=(9, 3.6), sharex=True, sharey=True, layout="constrained"
+)
 for ax, (name, moe) in zip(axes, fitted.items(), strict=True):
     ax.plot(X[~bad], y[~bad], ".", color="0.75", label="rows")
     ax.plot(X[bad], y[bad], "x", color="0.45", label="outliers")
@@ -67,10 +77,14 @@ for ax, (name, moe) in zip(axes, fitted.items(), strict=True):
             X[noise > 0.5], y[noise > 0.5], "o", markersize=10, markerfacecolor="none", color="k",
             label="found",
         )  # fmt: skip
-    lines = np.where(moe.gate_proba(grid) > 0.5, moe.predict_experts(grid), np.nan)
+    lines = np.where(
+        moe.gate_proba(grid) > 0.5, moe.predict_experts(grid), np.nan
+    )
     ax.plot(grid, lines[:, 0], "-", color="k", linewidth=3, label="expert 0")
     ax.plot(grid, lines[:, 1], "--", color="k", linewidth=3, label="expert 1")
-    ax.set(title=name, ylabel="y")
-    ax.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
-axes[-1].set_xlabel("x")
+    ax.set(title=name, xlabel="x")
+axes[0].set_ylabel("y")
+figure.legend(
+    *axes[-1].get_legend_handles_labels(), loc="outside lower center", ncols=5
+)
 plt.show()

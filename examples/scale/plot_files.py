@@ -1,9 +1,9 @@
 """
-EM on files, in flat memory
-===========================
+Fitting files in constant memory
+================================
 
-Rows that do not fit into memory, in files: every EM iteration passes over them once, and what is
-held is one block of rows. The mixture is the one that EM on all rows in memory ends with.
+A mixture is fitted on files that do not fit into memory: each EM iteration passes over them once
+and holds one block of rows at a time. The result is that of EM on all rows in memory.
 """
 
 import tempfile
@@ -32,16 +32,21 @@ def draw(number, n_rows=50_000):
 
 
 for number in range(16):
-    np.save(folder / f"part-{number:02}.npy", np.column_stack(draw(number)).astype(np.float32))
+    np.save(
+        folder / f"part-{number:02}.npy",
+        np.column_stack(draw(number)).astype(np.float32),
+    )
 paths = sorted(folder.glob("*.npy"))
 print(f"{sum(path.stat().st_size for path in paths) / 1e6:.0f} MB of files")
 
 # %%
-# Starts are tried on a sample of 5,000 rows, drawn in the first pass; then EM goes on with all of
-# them, and says how it gets on.
+# Starts are tried on a sample of 5,000 rows, drawn in the first pass; then EM continues with all
+# rows. ``verbose=1`` prints its progress.
 
 files = Files(paths, target=-1, block_rows=25_000)
-moe = MixtureOfExpertsRegressor(n_experts=3, random_state=0, verbose=1, verbose_interval=1)
+moe = MixtureOfExpertsRegressor(
+    n_experts=3, random_state=0, verbose=1, verbose_interval=1
+)
 tracemalloc.start()
 moe.fit(files)
 print(f"{tracemalloc.get_traced_memory()[1] / 1e6:.0f} MB held at the most")
@@ -57,8 +62,8 @@ for mean, (_, y, _) in zip(moe.predict(files), files, strict=True):
 print(f"error {np.sqrt(squares / n_rows):.3f} over {n_rows:,} rows")
 
 # %%
-# The memory that a fit holds at the most does not grow with the rows: those of the first file, of
-# four, and of all.
+# The peak memory of a fit does not grow with the number of rows: on one file, on four and on all
+# sixteen.
 
 n_files, held = [1, 4, 16], []
 for n in n_files:

@@ -1,10 +1,10 @@
 """
-Counts: regimes of a call centre
-================================
+Counts with an exposure
+=======================
 
-A call centre logs how many calls came in while it was open, shifts of unlike length. Some days are
-campaign days, on which the calls depend on the hour in another way, and more wildly. The mixture is
-told the hours as exposure, and its experts speak of calls in an hour.
+A call centre logs how many calls came in during shifts of different length. On some days a
+campaign runs, on which calls depend on the hour in another way and vary more. The length of a
+shift is given as exposure, so that experts predict calls per hour.
 """
 
 import matplotlib.pyplot as plt
@@ -18,19 +18,25 @@ n = 600
 hour = rng.uniform(8, 20, size=n)
 length = rng.choice([1.0, 2.0, 4.0], size=n)
 campaign = rng.uniform(size=n) < 0.3
-rate = np.where(campaign, np.exp(3.2 - 0.12 * (hour - 8)), np.exp(0.5 + 0.08 * (hour - 8)))
+rate = np.where(
+    campaign, np.exp(3.2 - 0.12 * (hour - 8)), np.exp(0.5 + 0.08 * (hour - 8))
+)
 extra = np.where(campaign, rng.gamma(6.0, 1 / 6.0, size=n), 1.0)
 calls = rng.poisson(length * rate * extra)
 X = hour[:, None]
 
 # %%
-# Nothing tells in advance which day is which, so the gate is no more than two shares. Poisson's
-# distribution is too narrow for the campaign days; BIC sees it.
+# No column tells campaign days from others, so the gate is constant. The Poisson distribution is
+# too narrow for campaign days, and BIC prefers the negative binomial one.
 
 fits = {}
 for likelihood in ("poisson", "negative_binomial"):
     moe = MixtureOfExpertsRegressor(
-        n_experts=2, pooling=False, gate=ConstantGate(), likelihood=likelihood, random_state=0
+        n_experts=2,
+        pooling=False,
+        gate=ConstantGate(),
+        likelihood=likelihood,
+        random_state=0,
     )
     fits[likelihood] = moe.fit(X, calls, exposure=length)
     print(f"{likelihood:18} BIC {moe.bic(X, calls, exposure=length):.0f}")
@@ -43,14 +49,18 @@ for k, (name, expert) in enumerate(moe.named_experts_.items()):
     )
 
 # %%
-# Left, calls in an hour with the mark of the expert that most likely made them, and its rate.
-# Right, what is to be expected of four hours from ten o'clock on: two modes, which a mean would
-# hide, beside what came in on shifts like that.
+# Left, calls per hour, marked by the expert with the largest responsibility, and the rates of both
+# experts. Right, the predicted number of calls in four hours from ten o'clock on, which has two
+# modes, beside what was observed in such shifts.
 
 owner = moe.responsibilities(X, calls, exposure=length).argmax(axis=1)
-figure, (left, right) = plt.subplots(1, 2, figsize=(9, 4), layout="constrained")
+figure, (left, right) = plt.subplots(
+    1, 2, figsize=(9, 4), layout="constrained"
+)
 at = np.linspace(8, 20, 100)[:, None]
-for k, (marker, dash, color) in enumerate([("o", "-", "C0"), ("^", "--", "C3")]):
+for k, (marker, dash, color) in enumerate(
+    [("o", "-", "C0"), ("^", "--", "C3")]
+):
     rows = owner == k
     left.plot(
         hour[rows], calls[rows] / length[rows], marker, color=color, markersize=4, alpha=0.6,
@@ -61,10 +71,14 @@ left.set(xlabel="hour", ylabel="calls in an hour")
 left.legend(loc="upper right")
 
 count = np.arange(0, 160)
-shift = moe.predict_dist(np.full((len(count), 1), 10.0), exposure=np.full(len(count), 4.0))
+shift = moe.predict_dist(
+    np.full((len(count), 1), 10.0), exposure=np.full(len(count), 4.0)
+)
 right.bar(count, shift.pmf(count), width=1.0, color="0.7", label="predicted")
 like = (np.abs(hour - 10) < 1) & (length == 4)
-right.plot(calls[like], np.full(like.sum(), -0.003), "k|", label="shifts like that")
+right.plot(
+    calls[like], np.full(like.sum(), -0.003), "k|", label="shifts like that"
+)
 right.set(xlabel="calls in four hours from ten o'clock", ylabel="probability")
 right.legend()
 plt.show()

@@ -2,9 +2,8 @@
 Regimes in one dimension
 ========================
 
-A machine runs in three regimes, and what it yields depends on its load in another way in each.
-A mixture of three lines finds the regimes, where one gives way to the next, and how well each can
-be predicted.
+A machine runs in three regimes, in each of which its yield depends on the load in another way. A
+mixture of three lines finds the regimes, the borders between them, and the noise of each.
 """
 
 import matplotlib.pyplot as plt
@@ -56,4 +55,6 @@ for value in (2.0, 3.0):
     row = pd.DataFrame({"load": [value]})
     mean, std = moe.predict(row, return_std=True)
     interval = moe.predict_interval(row, level=0.9)[0]
-    print(f"load {value}: mean {mean[0]:.1f}, sd {std[0]:.1f}, 90 % interval {interval.round(1)}")
+    print(
+        f"load {value}: mean {mean[0]:.1f}, sd {std[0]:.1f}, 90 % interval {interval.round(1)}"
+    )

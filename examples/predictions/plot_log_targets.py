@@ -2,11 +2,9 @@
 Prices: a target on a log scale
 ===============================
 
-Flats in old houses sell for a price that barely grows with their size, new ones by the square
-metre, and all of them spread by a factor rather than by an amount. One would model the logarithm,
-and ``TransformedTargetRegressor`` does that for point predictions. Under
-``likelihood="log_normal"`` experts learn the logarithm as well, and the whole distribution of the
-price is there.
+Prices of flats in old houses barely grow with their size, those in new houses do, and both vary
+by a factor rather than by an amount. ``TransformedTargetRegressor`` models the logarithm for
+point predictions; ``likelihood="log_normal"`` does so for the whole distribution of the price.
 """
 
 import matplotlib.pyplot as plt
@@ -30,7 +28,9 @@ train, test = slice(0, 1000), slice(1000, None)
 # regime.
 
 fits = {}
-print(f"{'likelihood':12}{'log-score':>10}{'90 % covers':>13}{'below zero':>12}")
+print(
+    f"{'likelihood':12}{'log-score':>10}{'90 % covers':>13}{'below zero':>12}"
+)
 for likelihood in ("gaussian", "gamma", "log_normal"):
     moe = MixtureOfExpertsRegressor(
         n_experts=2, likelihood=likelihood, max_iter=500, random_state=0
@@ -53,13 +53,29 @@ print(moe.summary(X[train], price[train]))
 # Left, flats of 1990 and later with the median and the central 90 %. Right, what a flat of 140
 # square metres may cost, by the year of its house: around 1970 there are two prices.
 
-figure, (left, right) = plt.subplots(1, 2, figsize=(9, 4), layout="constrained")
+figure, (left, right) = plt.subplots(
+    1, 2, figsize=(9, 4), layout="constrained"
+)
 rows = year > 1990
-left.plot(size[rows], price[rows], "o", color="0.6", markersize=2, label="flats since 1990")
+left.plot(
+    size[rows],
+    price[rows],
+    "o",
+    color="0.6",
+    markersize=2,
+    label="flats since 1990",
+)
 grid = np.column_stack([np.linspace(30, 150, 100), np.full(100, 2005.0)])
-for likelihood, dash, color in [("gaussian", "--", "C3"), ("log_normal", "-", "k")]:
-    low, median, high = fits[likelihood].predict_quantiles(grid, [0.05, 0.5, 0.95]).T
-    left.plot(grid[:, 0], median, dash, color=color, linewidth=2.5, label=likelihood)
+for likelihood, dash, color in [
+    ("gaussian", "--", "C3"),
+    ("log_normal", "-", "k"),
+]:
+    low, median, high = (
+        fits[likelihood].predict_quantiles(grid, [0.05, 0.5, 0.95]).T
+    )
+    left.plot(
+        grid[:, 0], median, dash, color=color, linewidth=2.5, label=likelihood
+    )
     left.plot(grid[:, 0], low, dash, color=color, linewidth=1)
     left.plot(grid[:, 0], high, dash, color=color, linewidth=1)
 left.axhline(0, color="k", linewidth=0.5)
@@ -69,7 +85,9 @@ left.legend(loc="upper left")
 amounts = np.linspace(1, 1200, 400)
 for at, dash in [(1930.0, ":"), (1970.0, "-"), (2010.0, "--")]:
     dist = moe.predict_dist(np.tile([140.0, at], (len(amounts), 1)))
-    right.plot(amounts, dist.pdf(amounts), dash, color="k", label=f"house of {at:.0f}")
+    right.plot(
+        amounts, dist.pdf(amounts), dash, color="k", label=f"house of {at:.0f}"
+    )
 right.set(xlabel="price in thousands", ylabel="density", xlim=(0, 1200))
 right.legend()
 plt.show()

@@ -1,11 +1,10 @@
 """
-Small tables: one line or two
-=============================
+Partial pooling on a small table
+================================
 
-Sixty rows of two columns. In the first table y follows one line in the first column; in the second
-table it follows one line or another, and the second column decides which. Four experts by maximum
-likelihood find regimes in both. With ``pooling=True`` four is an upper bound: the evidence chooses
-one expert for the first table and two for the second.
+With few rows, maximum likelihood finds regimes where there are none. Partial pooling shrinks the
+experts towards each other, and the evidence chooses how many there are. Two tables of sixty rows:
+in the first y follows one line, in the second one of two lines, depending on the second column.
 """
 
 import matplotlib.pyplot as plt
@@ -20,13 +19,16 @@ X = rng.uniform(-3, 3, size=(n_samples + 2000, 2))
 noise = rng.normal(size=len(X))
 tables = {
     "one line": X[:, 0] + noise,
-    "two lines": np.where(X[:, 1] > 0, 1 + 2 * X[:, 0], -1 - X[:, 0]) + 0.7 * noise,
+    "two lines": np.where(X[:, 1] > 0, 1 + 2 * X[:, 0], -1 - X[:, 0])
+    + 0.7 * noise,
 }
 mixtures = {
     "maximum likelihood": MixtureOfExpertsRegressor(
         n_experts=4, pooling=False, cv=False, random_state=0
     ),
-    "pooling": MixtureOfExpertsRegressor(n_experts=4, pooling=True, random_state=0),
+    "pooling": MixtureOfExpertsRegressor(
+        n_experts=4, pooling=True, random_state=0
+    ),
 }
 
 # %%
@@ -38,7 +40,9 @@ for table, y in tables.items():
     for name, mixture in mixtures.items():
         moe = clone(mixture).fit(X[:n_samples], y[:n_samples])
         fitted[table, name] = moe
-        densities[table, name] = moe.log_density(X[n_samples:], y[n_samples:]).mean()
+        densities[table, name] = moe.log_density(
+            X[n_samples:], y[n_samples:]
+        ).mean()
     evidence = fitted[table, "pooling"].log_evidence_
     print(table, {k: round(value, 2) for k, value in evidence.items()})
 

@@ -1,9 +1,9 @@
 """
-A new regime arrives
-====================
+Adding an expert for a new regime
+=================================
 
-A mixture is in service, and rows come in from where none ever were. ``add_expert`` gives it an
-expert for these, with ten of its old rows in hand, and leaves what it knows as it is.
+A fitted mixture meets rows in a region where it has never seen any. ``add_expert`` trains a new
+expert for them, with the help of ten old rows, and leaves the old experts unchanged.
 """
 
 import copy
@@ -32,41 +32,59 @@ def unknown_rows(n):
 
 
 X, y = known_rows(500)
-moe = MixtureOfExpertsRegressor(n_experts=2, pooling=False, random_state=0).fit(X, y)
+moe = MixtureOfExpertsRegressor(
+    n_experts=2, pooling=False, random_state=0
+).fit(X, y)
 
 # %%
-# Sixty new rows, and 2 % of the old ones, which stand for all of them: these say where the new
-# expert has nothing to say.
+# Sixty new rows, and 2 % of the old ones, which represent the others and teach the gate where the
+# new expert must not answer.
 
 X_new, y_new = unknown_rows(60)
 few = rng.choice(500, size=10, replace=False)
-grown = copy.deepcopy(moe).add_expert(X_new, y_new, name="hard", replay=(X[few], y[few]))
+grown = copy.deepcopy(moe).add_expert(
+    X_new, y_new, name="hard", replay=(X[few], y[few])
+)
 
 line = grown.named_experts_["hard"]
 print(f"hard: y = {line.intercept_:.1f} {line.coef_[0]:+.2f} load")
 print("noise:", grown.likelihood_.scale_.round(2))
 
 # %%
-# Before, the mixture is as sure as ever, and wrong, where it was never trained. Afterwards it
-# follows the new rows. Below load 6 nothing has moved: the gates are drawn over each other.
+# Before, the mixture extrapolates, and is confident and wrong in the new region. Afterwards it
+# follows the new rows. Below load 6 nothing has changed: the old gate is drawn in grey.
 
 at = np.linspace(-0.5, 10.5, 441)[:, None]
 figure, axes = plt.subplots(
-    2, 2, sharex=True, sharey="row", figsize=(8, 5.5), height_ratios=[2, 1], layout="constrained"
+    2,
+    2,
+    sharex=True,
+    sharey="row",
+    figsize=(8, 5.5),
+    height_ratios=[2, 1],
+    layout="constrained",
 )
 for (above, below), mixture in zip(axes.T, [moe, grown], strict=True):
     lower, upper = mixture.predict_interval(at, level=0.9).T
-    above.fill_between(at[:, 0], lower, upper, color="0.8", label="90 % interval")
+    above.fill_between(
+        at[:, 0], lower, upper, color="0.8", label="90 % interval"
+    )
     above.plot(X, y, ".", color="C0", markersize=3)
     above.plot(X_new, y_new, "x", color="C3", markersize=5, label="new rows")
     above.plot(at, mixture.predict(at), "k-", linewidth=2, label="mean")
     names, dashes = mixture.named_experts_, ["-", "--", ":"]
-    for name, share, dash in zip(names, mixture.gate_proba(at).T, dashes, strict=False):
+    for name, share, dash in zip(
+        names, mixture.gate_proba(at).T, dashes, strict=False
+    ):
         below.plot(at, share, dash, color="k", linewidth=2)
         below.text(at[share > 0.5].mean(), 0.8, name, ha="center")
     below.set(xlabel="load")
-axes[0, 1].plot(X[few], y[few], "o", mfc="none", color="k", markersize=8, label="replay")
-axes[1, 1].plot(at, moe.gate_proba(at), color="0.6", linewidth=5, alpha=0.6, zorder=0)
+axes[0, 1].plot(
+    X[few], y[few], "o", mfc="none", color="k", markersize=8, label="replay"
+)
+axes[1, 1].plot(
+    at, moe.gate_proba(at), color="0.6", linewidth=5, alpha=0.6, zorder=0
+)
 axes[0, 0].set(title="before", ylabel="yield", ylim=(-2, 13))
 axes[0, 1].set(title="after add_expert")
 axes[0, 1].legend(loc="upper left", ncols=2)
@@ -74,17 +92,23 @@ axes[1, 0].set(ylabel="gate probability")
 plt.show()
 
 # %%
-# The price for the old rows is the logarithm of what the decision, old or new, leaves them: next
-# to nothing. A fit of three experts on all rows at once gets no further. How the old experts share
-# a row among themselves is the same to the last digits.
+# The log-score of the old rows is nearly unchanged, and a fit of three experts on all rows is no
+# better. The proportions of the old experts among themselves are the same to the last digits.
 
 X_all, y_all = np.concatenate([X, X_new]), np.concatenate([y, y_new])
-refit = MixtureOfExpertsRegressor(n_experts=3, pooling=False, random_state=0).fit(X_all, y_all)
+refit = MixtureOfExpertsRegressor(
+    n_experts=3, pooling=False, random_state=0
+).fit(X_all, y_all)
 test = {"known": known_rows(5000), "unknown": unknown_rows(5000)}
 for kind, rows in test.items():
     scores = [log_score(mixture, *rows) for mixture in (moe, grown, refit)]
-    print(f"{kind:8s}", "before {:.3f}   after {:.3f}   fitted anew {:.3f}".format(*scores))
+    print(
+        f"{kind:8s}",
+        "before {:.3f}   after {:.3f}   fitted anew {:.3f}".format(*scores),
+    )
 
 shares = grown.gate_proba(test["known"][0])[:, :2]
 shares /= shares.sum(axis=1, keepdims=True)
-print("largest change:", np.abs(shares - moe.gate_proba(test["known"][0])).max())
+print(
+    "largest change:", np.abs(shares - moe.gate_proba(test["known"][0])).max()
+)

@@ -1,10 +1,10 @@
 """
-Two million rows in flat memory
-===============================
+Learning from a stream of two million rows
+==========================================
 
-Rows that come in chunks, and too many to hold: ``partial_fit`` fits the first of them from several
-starts, then learns from each chunk once and forgets it. What it reaches, beside EM on all the rows
-that fit into memory, and what it takes.
+``partial_fit`` learns from rows that arrive in chunks: it fits the first ones from several
+starts, then learns from each chunk once and forgets it. The log-score and the memory are compared
+with EM on as many rows as fit into memory.
 """
 
 import tracemalloc
@@ -47,14 +47,18 @@ for number in range(1, N_CHUNKS + 1):
     rows.append(stream.n_samples_seen_)
     scores.append(log_score(stream, X_test, y_test))
 tracemalloc.stop()
-print(f"{stream.n_samples_seen_:,.0f} rows, {min(held):.0f} to {max(held):.0f} MB for each chunk")
+print(
+    f"{stream.n_samples_seen_:,.0f} rows, {min(held):.0f} to {max(held):.0f} MB for each chunk"
+)
 
 # %%
 # EM on the first rows alone, as many as there may be room for:
 
 batch_rows, batch_scores = [1000, 4000, 20_000], []
 for n in batch_rows:
-    batch = MixtureOfExpertsRegressor(n_experts=3, pooling=False, random_state=0).fit(X[:n], y[:n])
+    batch = MixtureOfExpertsRegressor(
+        n_experts=3, pooling=False, random_state=0
+    ).fit(X[:n], y[:n])
     batch_scores.append(log_score(batch, X_test, y_test))
     print(f"EM on {n:6,} rows: {batch_scores[-1]:.4f}")
 print(f"the stream:        {scores[-1]:.4f}")
@@ -68,11 +72,22 @@ figure, (above, below) = plt.subplots(
     2, sharex=True, figsize=(6, 5), height_ratios=[2, 1], layout="constrained"
 )
 above.semilogx(rows, scores, "k-", label="stream, each row once")
-above.semilogx(batch_rows, batch_scores, "o", mfc="w", color="k", label="EM on the first rows")
+above.semilogx(
+    batch_rows,
+    batch_scores,
+    "o",
+    mfc="w",
+    color="k",
+    label="EM on the first rows",
+)
 above.set(ylabel="held-out log-score\n(nats per row)")
 above.legend(loc="lower right")
 below.semilogx(rows[1:], held, "k-")
-below.set(xlabel="rows seen", ylabel="memory at\nthe most (MB)", ylim=(0, 1.3 * max(held)))
+below.set(
+    xlabel="rows seen",
+    ylabel="memory at\nthe most (MB)",
+    ylim=(0, 1.3 * max(held)),
+)
 plt.show()
 
 # %%
@@ -89,4 +104,6 @@ for factor in (1.0, 1 - 1 / 2000):
         shift = 2.0 if number >= 5 else 0.0
         for part in np.split(np.arange(10_000), 20):
             moe.partial_fit(X[part], y[part] + shift)
-    print(f"forget_factor={factor}: {log_score(moe, X_test, y_test + shift):.3f} after the change")
+    print(
+        f"forget_factor={factor}: {log_score(moe, X_test, y_test + shift):.3f} after the change"
+    )

@@ -1,9 +1,10 @@
 """
-How many experts, and how sure
-==============================
+Choosing the number of experts by BIC
+=====================================
 
-Wages rise with experience, but not everybody's in the same way. Four numbers of experts are fitted,
-BIC chooses one of them, and the coefficients of the chosen mixture get confidence intervals.
+Wages rise with experience, but not for everybody in the same way. Mixtures of one to four experts
+are fitted, BIC chooses among them, and the coefficients of the chosen one get confidence
+intervals.
 """
 
 import matplotlib.pyplot as plt
@@ -22,7 +23,9 @@ X = pd.DataFrame(
         "commute": rng.exponential(1.0, size=n_samples),
     }
 )
-climbs = rng.uniform(size=n_samples) < 1 / (1 + np.exp(6.5 - 0.5 * X["schooling"]))
+climbs = rng.uniform(size=n_samples) < 1 / (
+    1 + np.exp(6.5 - 0.5 * X["schooling"])
+)
 wage = np.where(
     climbs,
     8 + 0.8 * X["experience"] + 0.5 * X["schooling"],
@@ -38,8 +41,8 @@ selection = select_n_experts(moe, X, y, range(1, 5))
 print(selection)
 
 # %%
-# The summary of the mixture reads as that of a regression. Standard errors count in that nobody
-# knows who belongs to which group.
+# The summary of the mixture reads as that of a regression. Standard errors account for uncertainty
+# about who belongs to which group.
 
 best = selection.best_estimator_
 summary = best.summary(X, y)
@@ -57,10 +60,14 @@ figure, (left, right) = plt.subplots(
 numbers, bic = selection.results_["n_experts"], selection.results_["bic"]
 left.plot(numbers, bic, "o-", color="k", markerfacecolor="w", markersize=9)
 left.plot(selection.best_n_experts_, bic.min(), "o", color="k", markersize=9)
-left.set(xlabel="number of experts", ylabel="BIC (lower is better)", xticks=numbers)
+left.set(
+    xlabel="number of experts", ylabel="BIC (lower is better)", xticks=numbers
+)
 
 columns = X.columns.to_numpy()
-for k, (name, marker) in enumerate(zip(best.named_experts_, "os", strict=True)):
+for k, (name, marker) in enumerate(
+    zip(best.named_experts_, "os", strict=True)
+):
     part = frame.loc[name].loc[columns]
     places = np.arange(len(columns)) + 0.2 * (k - 0.5)
     reach = part["upper"] - part["estimate"]
@@ -70,7 +77,10 @@ for k, (name, marker) in enumerate(zip(best.named_experts_, "os", strict=True)):
     )  # fmt: skip
 right.axvline(0, color="0.5", linewidth=1)
 right.set(
-    yticks=np.arange(len(columns)), yticklabels=columns, xlabel="coefficient", ylim=(2.6, -0.6)
+    yticks=np.arange(len(columns)),
+    yticklabels=columns,
+    xlabel="coefficient",
+    ylim=(2.6, -0.6),
 )
 right.legend(loc="lower right")
 plt.show()

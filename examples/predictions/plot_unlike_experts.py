@@ -1,10 +1,10 @@
 """
-Unlike experts: which answers where
-===================================
+Mixing models of different kinds
+================================
 
-Four unlike models predict how far diabetes has progressed in 442 patients a year on, and a gate
-decides whom to listen to. Here it looks at two measurements only, so that one map shows all that
-it has learned. (``examples/unlike_experts.py`` compares the same four with a stack of them.)
+Four models of different kinds predict how far diabetes has progressed in 442 patients after a
+year, and a gate weighs them. Here the gate sees two measurements only, so that a map shows all
+that it has learned. (``examples/unlike_experts.py`` compares the same four with a stack of them.)
 """
 
 import matplotlib.pyplot as plt
@@ -27,7 +27,10 @@ from skmoe.metrics import log_score
 X, y = load_diabetes(return_X_y=True, as_frame=True, scaled=False)
 
 experts = [
-    ("ridge", make_pipeline(StandardScaler(), RidgeCV(np.logspace(-2, 3, 12)))),
+    (
+        "ridge",
+        make_pipeline(StandardScaler(), RidgeCV(np.logspace(-2, 3, 12))),
+    ),
     ("forest", ExtraTreesRegressor(50, min_samples_leaf=2, random_state=0)),
     ("kernel", make_pipeline(StandardScaler(), SVR(C=30.0))),
     ("neighbours", make_pipeline(StandardScaler(), KNeighborsRegressor(15))),
@@ -38,37 +41,48 @@ experts = [
 
 two_columns = make_column_transformer(("passthrough", ["bmi", "s5"]))
 gate = make_pipeline(two_columns, SoftmaxGate())
-mixture = MixtureOfExpertsRegressor(experts, gate=gate, random_state=0, n_jobs=2).fit(X, y)
+mixture = MixtureOfExpertsRegressor(
+    experts, gate=gate, random_state=0, n_jobs=2
+).fit(X, y)
 print(mixture.expert_report())
 
 # %%
-# One map for each expert: the darker, the more the gate trusts it with a patient of this body mass
-# and this level of fat in the blood. The dots are the patients that are most likely its own once
-# their progression is known, out of fold; the title says which share they are, and the standard
-# deviation of the expert's errors.
+# Gate probabilities of each expert over body mass and triglycerides. The dots are the patients for
+# whom the expert has the largest responsibility, out of fold; the title gives their share, and the
+# standard deviation of the expert's errors.
 
 bmi, s5 = np.meshgrid(np.linspace(17, 43, 80), np.linspace(3.2, 6.2, 80))
 anyone = pd.DataFrame(np.tile(X.mean(), (bmi.size, 1)), columns=X.columns)
 trust = mixture.gate_proba(anyone.assign(bmi=bmi.ravel(), s5=s5.ravel()))
 owner = mixture.oof_responsibilities_.argmax(axis=1)
 
-figure, axes = plt.subplots(2, 2, figsize=(7, 6), sharex=True, sharey=True, layout="constrained")
-for k, (name, ax) in enumerate(zip(mixture.named_experts_, axes.flat, strict=True)):
+figure, axes = plt.subplots(
+    2, 2, figsize=(7, 6), sharex=True, sharey=True, layout="constrained"
+)
+for k, (name, ax) in enumerate(
+    zip(mixture.named_experts_, axes.flat, strict=True)
+):
     shades = ax.contourf(
-        bmi, s5, trust[:, k].reshape(bmi.shape), np.linspace(0, 1, 11), cmap="Greys", vmax=1.6
+        bmi,
+        s5,
+        trust[:, k].reshape(bmi.shape),
+        np.linspace(0, 1, 11),
+        cmap="Greys",
+        vmax=1.6,
     )
     ax.plot(X["bmi"][owner == k], X["s5"][owner == k], "k.", markersize=5)
-    ax.set_title(f"{name}: {np.mean(owner == k):.0%}, sd {mixture.likelihood_.scale_[k]:.0f}")
+    ax.set_title(
+        f"{name}: {np.mean(owner == k):.0%}, sd {mixture.likelihood_.scale_[k]:.0f}"
+    )
 figure.supxlabel("body mass index (kg/m²)")
 figure.supylabel("s5 (log of serum triglycerides)")
 figure.colorbar(shades, ax=axes, label="gate probability", ticks=[0, 0.5, 1])
 plt.show()
 
 # %%
-# The forest gets the slim patients, whose progression is slow and easy to predict, and the ridge
-# the heavy ones; between them the gate is less sure. (Where there are no dots, the map is a
-# guess.) That the patients are not equally hard is what the mixture gains by: on rows held out, its
-# density is better than that of the best expert alone.
+# Where there are no dots, the map is an extrapolation. The mixture gains because some patients are
+# easier to predict than others: on held-out rows its density is better than that of the best expert
+# alone.
 
 folds = KFold(5, shuffle=True, random_state=1)
 ridge = MixtureOfExpertsRegressor(experts[0][1], n_experts=1, random_state=0)

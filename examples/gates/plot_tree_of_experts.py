@@ -1,13 +1,13 @@
 """
-A tree of experts
-=================
+Hierarchical mixture of experts
+===============================
 
-A mixture is a regressor, so it can be the expert of a mixture: a gate decides between two
-halves of the plane, and within each half another gate decides again. The inner mixtures are
-trained and weighed through their own density, so that the whole is one model, fitted by one EM
-(Jordan and Jacobs, 1994, call it a hierarchical mixture of experts).
+A mixture is a regressor, so it can be the expert of another mixture: a gate divides the plane in
+two, and within each part another gate divides again. The inner mixtures are trained and weighted
+by their own density, so that the whole is one model fitted by one EM (a hierarchical mixture of
+experts, Jordan and Jacobs, 1994).
 
-Here a tree is grown level by level, until held-out rows say that it is deep enough.
+Here a tree is grown level by level, until the log-score of held-out rows no longer rises.
 """
 
 # %%
@@ -23,7 +23,9 @@ from skmoe import MixtureOfExpertsRegressor
 from skmoe.exceptions import ExpertCollapseWarning
 from skmoe.metrics import log_score
 
-warnings.simplefilter("ignore", ExpertCollapseWarning)  # of leaves that no region needs
+warnings.simplefilter(
+    "ignore", ExpertCollapseWarning
+)  # of leaves that no region needs
 
 
 def draw(n_samples, seed):
@@ -31,7 +33,10 @@ def draw(n_samples, seed):
     X = rng.uniform(-2, 2, size=(n_samples, 2))
     right = X[:, 0] > 0
     region = 2 * right + (X[:, 1] > np.where(right, 0.8, -0.8))
-    slope, level = np.array([1.0, -1.0, 0.5, -2.0]), np.array([-4.0, -5.0, 3.0, 6.0])
+    slope, level = (
+        np.array([1.0, -1.0, 0.5, -2.0]),
+        np.array([-4.0, -5.0, 3.0, 6.0]),
+    )
     mean = slope[region] * X[:, 0] + level[region] + 0.3 * X[:, 1]
     return X, mean + 0.15 * rng.normal(size=n_samples)
 
@@ -55,7 +60,9 @@ def tree(depth):
 
 trees = {depth: tree(depth).fit(X, y) for depth in (1, 2, 3)}
 for depth, mixture in trees.items():
-    print(f"{depth} levels: held-out log-score {log_score(mixture, X_new, y_new):.3f}")
+    print(
+        f"{depth} levels: held-out log-score {log_score(mixture, X_new, y_new):.3f}"
+    )
 
 # %%
 # The probability of a leaf is the product of the gates' along its branch.
@@ -71,13 +78,30 @@ def leaf_proba(mixture, X):
 
 axis = np.linspace(-2, 2, 160)
 grid = np.stack(np.meshgrid(axis, axis), axis=-1).reshape(-1, 2)
-fig, panels = plt.subplots(1, 3, figsize=(9, 3.6), sharey=True, layout="constrained")
+fig, panels = plt.subplots(
+    1, 3, figsize=(9, 3.6), sharey=True, layout="constrained"
+)
 for panel, (depth, mixture) in zip(panels, trees.items(), strict=True):
     leaf = leaf_proba(mixture, grid).argmax(axis=1).reshape(160, 160)
-    panel.imshow(leaf, origin="lower", extent=(-2, 2, -2, 2), cmap="viridis", alpha=0.8)
-    panel.plot([-2, 0], [-0.8, -0.8], "w--", [0, 0], [-2, 2], "w--", [0, 2], [0.8, 0.8], "w--")
+    panel.imshow(
+        leaf, origin="lower", extent=(-2, 2, -2, 2), cmap="viridis", alpha=0.8
+    )
+    panel.plot(
+        [-2, 0],
+        [-0.8, -0.8],
+        "w--",
+        [0, 0],
+        [-2, 2],
+        "w--",
+        [0, 2],
+        [0.8, 0.8],
+        "w--",
+    )
     score = log_score(mixture, X_new, y_new)
-    panel.set(title=f"{2**depth} leaves, log-score {score:.2f}", xlabel="first column")
+    panel.set(
+        title=f"{2**depth} leaves, log-score {score:.2f}",
+        xlabel="first column",
+    )
 panels[0].set_ylabel("second column")
 fig.suptitle("Most probable leaf; dashed: the true borders")
 plt.show()

@@ -1,11 +1,11 @@
 """
-Honest intervals from trees and forests
-=======================================
+Prediction intervals from trees and forests
+===========================================
 
-A tree that is grown until it fits its training rows makes no error on them. Whoever takes the
-spread of such errors for the noise promises far too much. A mixture therefore cross-fits its
-experts: the scale of each is that of its errors on rows that it has not seen. ``cv=False`` leaves
-this out, as textbook EM does, and shows what it is for.
+A fully grown tree makes no error on its training rows, so training errors say nothing about the
+noise. A mixture therefore cross-fits flexible experts: the scale of each is estimated from errors
+on rows that it was not trained on. With ``cv=False``, as in textbook EM, intervals are far too
+narrow.
 """
 
 import warnings
@@ -37,23 +37,36 @@ experts = {
 # floor, of which a ``ScaleFloorWarning`` would tell.
 
 figure, ax = plt.subplots(figsize=(5, 5), layout="constrained")
-print(f"{'experts':10}{'E-step':14}{'R²':>6}{'log-score':>14}{'90 % covers':>14}")
+print(
+    f"{'experts':10}{'E-step':14}{'R²':>6}{'log-score':>14}{'90 % covers':>14}"
+)
 for name, expert in experts.items():
     for cv, label in [(False, "in-sample"), ("auto", "out of sample")]:
-        moe = MixtureOfExpertsRegressor(expert, n_experts=2, cv=cv, random_state=0)
+        moe = MixtureOfExpertsRegressor(
+            expert, n_experts=2, cv=cv, random_state=0
+        )
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ScaleFloorWarning)
             moe.fit(X[train], y[train])
         calibration = CalibrationDisplay.from_estimator(
-            moe, X[test], y[test], kind="coverage", name=f"{name}, {label}", ax=ax
+            moe,
+            X[test],
+            y[test],
+            kind="coverage",
+            name=f"{name}, {label}",
+            ax=ax,
         )
-        r2, score = moe.score(X[test], y[test]), log_score(moe, X[test], y[test])
-        print(f"{name:10}{label:14}{r2:6.2f}{score:14.2f}{calibration.coverage(0.9):14.1%}")
+        r2, score = (
+            moe.score(X[test], y[test]),
+            log_score(moe, X[test], y[test]),
+        )
+        print(
+            f"{name:10}{label:14}{r2:6.2f}{score:14.2f}{calibration.coverage(0.9):14.1%}"
+        )
 ax.set(ylabel="share of held-out rows inside")
 plt.show()
 
 # %%
-# An honest interval of level 0.9 holds nine targets in ten. Those of the forests do, at every
-# level. Those of the trees hold a little more than they promise: what predicts is the mean of the
-# five trees that cross-fitting has made, and its errors are smaller than the errors of one tree,
-# which set the scale. In-sample, both hold far less than they promise.
+# Calibrated intervals of level 0.9 cover nine targets in ten. Those of the forests do so at every
+# level, those of the trees are close. With in-sample predictions both cover far less than their
+# level.

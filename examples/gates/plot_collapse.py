@@ -1,10 +1,10 @@
 """
-A collapsed expert, and what helps
+Collapsed experts and local optima
 ==================================
 
-EM climbs to the nearest optimum, and there are bad ones. Here it is started where one expert owns
-98 % of the rows. What the report of the experts says about it, how re-seeding gets out, and what
-``load_balance`` does where there are more experts than regimes.
+EM converges to a local optimum, which may be a poor one. Here it is started with one expert that
+owns 98 % of the rows. The example shows how the report of the experts tells, how EM re-seeds
+experts without rows, and what ``load_balance`` does where there are more experts than regimes.
 """
 
 import warnings
@@ -43,13 +43,21 @@ X, X_test, y, y_test = three_lines(seed=1)
 # gate does not know their rows from others. A mixture that ends like this warns.
 
 stuck = MixtureOfExpertsRegressor(
-    n_experts=3, pooling=False, init=lopsided, n_init=1, max_iter=1, random_state=0
+    n_experts=3,
+    pooling=False,
+    init=lopsided,
+    n_init=1,
+    max_iter=1,
+    random_state=0,
 )
 with warnings.catch_warnings(record=True) as caught:
     warnings.simplefilter("always")
     stuck.fit(X, y)
 print(stuck.expert_report())
-print(*(w.message for w in caught if w.category is ExpertCollapseWarning), sep="\n")
+print(
+    *(w.message for w in caught if w.category is ExpertCollapseWarning),
+    sep="\n",
+)
 
 # %%
 # Left to run, EM hands such an expert the rows around a place that the mixture explains badly
@@ -57,14 +65,26 @@ print(*(w.message for w in caught if w.category is ExpertCollapseWarning), sep="
 # climbs to the three lines.
 
 rescued = MixtureOfExpertsRegressor(
-    n_experts=3, pooling=False, init=lopsided, n_init=1, max_iter=500, random_state=0
+    n_experts=3,
+    pooling=False,
+    init=lopsided,
+    n_init=1,
+    max_iter=500,
+    random_state=0,
 ).fit(X, y)
-default = MixtureOfExpertsRegressor(n_experts=3, pooling=False, random_state=0).fit(X, y)
+default = MixtureOfExpertsRegressor(
+    n_experts=3, pooling=False, random_state=0
+).fit(X, y)
 print(rescued.expert_report())
 
 display = ConvergenceDisplay.from_estimator(rescued)
 display.run_line_.set_label("from the lopsided start, and what was kept")
-display.ax_.axhline(default.lower_bound_, color="k", linestyle="--", label="default, ten starts")
+display.ax_.axhline(
+    default.lower_bound_,
+    color="k",
+    linestyle="--",
+    label="default, ten starts",
+)
 display.ax_.legend()
 plt.show()
 
@@ -78,7 +98,12 @@ for seed in range(5):
     A, _, b, _ = three_lines(seed)
     ends = [
         MixtureOfExpertsRegressor(
-            n_experts=3, pooling=False, random_state=0, max_iter=300, tol=1e-4, **start
+            n_experts=3,
+            pooling=False,
+            random_state=0,
+            max_iter=300,
+            tol=1e-4,
+            **start,
         ).fit(A, b)
         for start in ({"init": lopsided, "n_init": 1}, {})
     ]
@@ -105,7 +130,11 @@ plt.show()
 print(f"{'load_balance':14}{'loads':44}{'log-score':>10}")
 for strength in (0.0, 0.01, 0.1):
     moe = MixtureOfExpertsRegressor(
-        n_experts=6, pooling=False, load_balance=strength, tol=1e-4, random_state=0
+        n_experts=6,
+        pooling=False,
+        load_balance=strength,
+        tol=1e-4,
+        random_state=0,
     )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExpertCollapseWarning)
@@ -113,3 +142,5 @@ for strength in (0.0, 0.01, 0.1):
     loads = "  ".join(f"{load:.3f}" for load in moe.expert_load_)
     print(f"{strength:<14}{loads:44}{log_score(moe, X_test, y_test):10.3f}")
 print(f"{'3 experts':58}{log_score(default, X_test, y_test):10.3f}")
+
+# sphinx_gallery_thumbnail_number = 2

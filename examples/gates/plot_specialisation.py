@@ -30,9 +30,13 @@ train, test = slice(0, 600), slice(600, None)
 tree = DecisionTreeRegressor(min_samples_leaf=10, random_state=0)
 moes = {}
 for name, y in targets.items():
-    moe = MixtureOfExpertsRegressor(tree, n_experts=2, random_state=0).fit(X[train], y[train])
+    moe = MixtureOfExpertsRegressor(tree, n_experts=2, random_state=0).fit(
+        X[train], y[train]
+    )
     alone = tree.fit(X[train], y[train]).score(X[test], y[test])
-    print(f"{name}: held-out R² {moe.score(X[test], y[test]):.2f}, of one tree {alone:.2f}")
+    print(
+        f"{name}: held-out R² {moe.score(X[test], y[test]):.2f}, of one tree {alone:.2f}"
+    )
     print(f"  {moe.specialisation_}")
     moes[name] = moe
 
@@ -47,20 +51,32 @@ names = ["generalist", "expert0", "expert1"]
 colours = dict(zip(names, ["0.6", "tab:blue", "tab:orange"], strict=True))
 figure, axes = plt.subplots(1, 3, figsize=(10, 3.6), layout="constrained")
 for ax, (name, moe) in zip(axes, moes.items(), strict=False):
-    strongest = np.array(list(moe.named_experts_))[moe.gate_proba(X[test]).argmax(axis=1)]
+    strongest = np.array(list(moe.named_experts_))[
+        moe.gate_proba(X[test]).argmax(axis=1)
+    ]
     for expert in names:
         of_expert = X[test][strongest == expert]
-        ax.scatter(*of_expert[:, :2].T, s=8, color=colours[expert], label=expert)
+        ax.scatter(
+            *of_expert[:, :2].T, s=8, color=colours[expert], label=expert
+        )
     ax.set(title=name, xlabel="first feature", ylabel="second feature")
 gains = [moe.specialisation_ for moe in moes.values()]
 axes[2].axhline(0, color="0.8")
 axes[2].errorbar(
-    [0, 1], [s.gain for s in gains], [s.standard_error for s in gains], fmt="ko", capsize=8
+    [0, 1],
+    [s.gain for s in gains],
+    [s.standard_error for s in gains],
+    fmt="ko",
+    capsize=8,
 )
 verdicts = ["kept" if s.kept else "left out" for s in gains]
-axes[2].set_xticks([0, 1], [f"chessboard:\n{verdicts[0]}", f"one function:\n{verdicts[1]}"])
+axes[2].set_xticks(
+    [0, 1], [f"chessboard:\n{verdicts[0]}", f"one function:\n{verdicts[1]}"]
+)
 axes[2].set(title="gain of specialists, nats a row", xlim=(-0.5, 1.5))
-figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
+figure.legend(
+    *axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3
+)
 plt.show()
 
 # %%

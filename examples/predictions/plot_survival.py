@@ -21,7 +21,9 @@ log_time = np.where(responds, 1.5 + 0.5 * dose, 1.0) + rng.normal(size=n) * 0.4
 time, end_of_study = np.exp(log_time), rng.uniform(1, 25, size=n)
 
 X = np.column_stack([dose, marker])
-y = np.minimum(time, end_of_study)  # months until the relapse, or until nobody looked any more
+y = np.minimum(
+    time, end_of_study
+)  # months until the relapse, or until nobody looked any more
 upper = np.where(time <= end_of_study, y, np.inf)
 print(f"{np.isinf(upper).mean():.0%} of the times are censored")
 
@@ -31,7 +33,9 @@ print(f"{np.isinf(upper).mean():.0%} of the times are censored")
 # each unit of the dose. Without ``upper``, last visits would be taken for relapses, and the dose
 # for less of a help than it is.
 
-moe = MixtureOfExpertsRegressor(n_experts=2, likelihood="log_normal", random_state=0)
+moe = MixtureOfExpertsRegressor(
+    n_experts=2, likelihood="log_normal", random_state=0
+)
 moe.fit(X, y, upper=upper)
 print(moe.summary(X, y, upper=upper))
 print(f"concordance {concordance_index(moe, X, y, upper=upper):.3f}")
@@ -42,7 +46,9 @@ as_seen = MixtureOfExpertsRegressor(
 as_seen.fit(X, y)
 for name, mixture in (("with upper", moe), ("without", as_seen)):
     slopes = sorted(expert.coef_[0] for expert in mixture.experts_)
-    print(f"{name:10}  effect of the dose: {slopes[0]:.2f} and {slopes[1]:.2f}")
+    print(
+        f"{name:10}  effect of the dose: {slopes[0]:.2f} and {slopes[1]:.2f}"
+    )
 
 # %%
 # Left, the patients, and the median time of each expert at the marker 0. Right, the probability of
@@ -52,7 +58,9 @@ for name, mixture in (("with upper", moe), ("without", as_seen)):
 is_censored = np.isinf(upper)
 resp = moe.responsibilities(X, y, upper=upper)
 late = np.argmax([expert.coef_[0] for expert in moe.experts_])
-figure, (left, right) = plt.subplots(1, 2, figsize=(9.5, 4), layout="constrained")
+figure, (left, right) = plt.subplots(
+    1, 2, figsize=(9.5, 4), layout="constrained"
+)
 for rows, marker_style, label in (
     (~is_censored, "o", "relapse"),
     (is_censored, "^", "censored: later than that"),
@@ -63,17 +71,25 @@ for rows, marker_style, label in (
     )  # fmt: skip
 doses = np.column_stack([np.linspace(0, 4, 50), np.zeros(50)])
 for k, style in ((late, "-"), (1 - late, "--")):
-    left.plot(doses[:, 0], np.exp(moe.predict_experts(doses)[:, k]), f"k{style}")
+    left.plot(
+        doses[:, 0], np.exp(moe.predict_experts(doses)[:, k]), f"k{style}"
+    )
 left.set(xlabel="dose", ylabel="months", yscale="log", ylim=(0.8, 80))
 left.legend(loc="upper left", fontsize="small")
-figure.colorbar(points, ax=left, label="responsibility of the regime that responds")
+figure.colorbar(
+    points, ax=left, label="responsibility of the regime that responds"
+)
 
 months = np.linspace(0, 40, 200)
 patients = np.array([[3.0, -1.5], [3.0, 0.0], [3.0, 1.5]])
 dist = moe.predict_dist(patients)
 curves = np.stack([dist.sf(month) for month in months], axis=1)
-for curve, patient, style in zip(curves, patients, ("C0--", "k-", "C3-."), strict=True):
+for curve, patient, style in zip(
+    curves, patients, ("C0--", "k-", "C3-."), strict=True
+):
     right.plot(months, curve, style, label=f"marker {patient[1]:g}")
-right.set(xlabel="months", ylabel="probability of no relapse so far", ylim=(0, 1))
+right.set(
+    xlabel="months", ylabel="probability of no relapse so far", ylim=(0, 1)
+)
 right.legend()
 plt.show()

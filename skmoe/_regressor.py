@@ -86,8 +86,8 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
         "auto" is 1 for linear experts, for those that are ready or go on from iteration to
         iteration, and where a parameter asks for what only EM takes: another gate or likelihood,
         several outputs, sparse X, ``top_k``, ``load_balance``, ``shared_effects``, subjects,
-        ``cv=False``, ``warm_start``. A list is else fitted as with 0; where a mixture of linear
-        experts explains the target better than that, EM is tried, and kept if it raises the
+        ``upper``, ``cv=False``, ``warm_start``. A list is else fitted as with 0; where a mixture of
+        linear experts explains the target better than that, EM is tried, and kept if it raises the
         out-of-fold log-density by more than its standard error. Of one estimator there are a
         "generalist", fitted on all rows, and ``n_experts`` clones beside it, on regimes, behind a
         :class:`~skmoe.gates.ForestGate`, which are left out unless they raise it as much (see

@@ -188,6 +188,18 @@ def test_one_expert_is_at_an_independent_maximum(likelihood):
     assert_allclose(np.append(start, logs)[:4], best.x[:4], atol=2e-3)
 
 
+@pytest.mark.parametrize("likelihood", ["gaussian", "student_t"])
+def test_noise_within_intervals_is_recovered(likelihood):
+    rng = np.random.default_rng(0)
+    X = rng.uniform(0, 20, size=(1000, 1))
+    noise = rng.normal(size=1000) if likelihood == "gaussian" else rng.standard_t(4, size=1000)
+    y = np.floor(0.7 * X[:, 0] + 0.15 * noise)  # less than a grid of points would allow for
+    moe = mixture(likelihood, 1, tol=1e-8).fit(X, y, upper=y + 1)
+    assert_allclose(moe.likelihood_.scale_, 0.15, atol=0.03)
+    assert_allclose(moe.experts_[0].coef_, 0.7, atol=0.01)
+    assert_allclose(moe.experts_[0].intercept_, 0.0, atol=0.05)
+
+
 def test_degrees_of_freedom_are_at_their_maximum():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(500, 1))

@@ -16,6 +16,7 @@ from abc import abstractmethod
 import numpy as np
 
 from ..distributions import GaussianComponents, StudentTComponents
+from ._scaled import grid_step
 
 NARROW = 1e-6  # an interval, in units of the scale, whose moments are those of its middle
 
@@ -82,11 +83,19 @@ class CensoredErrors:
             Each expert is given so many rows more, of the geometric mean of all the scales.
         """
         if self.scale_ is None:
+            self._set_censored_floor(bounds)
             self.update(bounds.points, prediction, weights, penalty, pooled_rows)
             return
         *_, squares = self._moments(bounds, prediction)
         sums = np.einsum("nk,nk->k", weights, squares) * self.scale_**2
         self._learn_sums(weights.sum(axis=0), sums, penalty, pooled_rows)
+
+    def _set_censored_floor(self, bounds):
+        """Smallest scale: only targets that were observed can lie on a grid by rounding."""
+        points = self.expert_target(bounds.points)
+        observed = points[bounds.lower == bounds.upper]
+        step = grid_step(observed) if len(observed) else 0.0
+        self._set_floor(step, np.abs(points).max())
 
     def _learn_sums(self, mass, squares, penalty, pooled_rows):
         """Scales from weights (K,) and weighted sums of squared errors (K,)."""

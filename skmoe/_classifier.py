@@ -33,7 +33,8 @@ class MixtureOfExpertsClassifier(ClassifierMixin, InferringMixture, UpdatableMix
         One classifier, cloned for every expert, or a named list of unlike ones, in which
         ``"drop"`` leaves one out. One in a ``FrozenEstimator`` stays as it is; a mixture can be
         an expert too. One that has ``partial_fit``, such as a net, goes on in each iteration from
-        where the last one left it if its ``warm_start`` is True. None is logistic regression, with
+        where the last one left it if its ``warm_start`` is True. Boosting that is to stop early
+        gets a validation set: see :doc:`/guide/boosting`. None is logistic regression, with
         coefficients pooled or, without ``pooling``, with a next-to-nothing L2 penalty; on a
         DataFrame with strings or missing values these are encoded first. "diverse" is a list of
         logistic regression, histogram gradient boosting, a random forest, a neural net and, for

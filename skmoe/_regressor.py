@@ -37,7 +37,8 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
         One regressor, cloned for every expert, or a named list of unlike ones, in which
         ``"drop"`` leaves one out. One in a ``FrozenEstimator`` stays as it is; a mixture can be
         an expert too. One that has ``partial_fit``, such as a net, goes on in each iteration from
-        where the last one left it if its ``warm_start`` is True. None is linear regression with a
+        where the last one left it if its ``warm_start`` is True. Boosting that is to stop early
+        gets a validation set: see :doc:`/guide/boosting`. None is linear regression with a
         next-to-nothing L2 penalty, log-linear under likelihoods of counts and positive targets; on
         a DataFrame with strings or missing values these are encoded first. "diverse" is a list of
         ridge regression, histogram gradient boosting, a random forest, a neural net and, for fewer

@@ -191,3 +191,19 @@ def test_categories_reach_lightgbm(by):
     else:
         table = pandas.DataFrame({"x": X[:, 0], "level": pandas.Categorical(level)})
         assert error(LGBMRegressor(**stump), table) < 0.9 * plain
+
+
+@pytest.mark.parametrize("library", ["xgboost", "catboost"])
+def test_tables_with_categories_stop_early(library):
+    pandas, module = pytest.importorskip("pandas"), pytest.importorskip(library)
+    rng = np.random.default_rng(0)
+    level = rng.integers(8, size=300)
+    table = pandas.DataFrame({"x": rng.normal(size=300)})
+    table["c"] = pandas.Categorical(np.array(list("abcdefgh"))[level])
+    y = rng.normal(size=8)[level] + table["x"].to_numpy()
+    if library == "xgboost":
+        expert = module.XGBRegressor(enable_categorical=True, **XGBOOST)
+    else:
+        expert = module.CatBoostRegressor(cat_features=("c",), **CATBOOST)
+    moe = MixtureOfExpertsRegressor(expert, cv=3, **QUICK).fit(table, y)
+    assert moe.score(table, y) > 0.95

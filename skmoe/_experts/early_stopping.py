@@ -135,7 +135,7 @@ def _validating(estimator, X, y, weights):
     if library == "xgboost":
         given = {} if weights is None else {"sample_weight_eval_set": [weights]}
         return {"eval_set": [(X, y)], "verbose": False, **given}
-    categories = estimator.get_params(deep=False).get("cat_features")
+    categories = list(estimator.get_params(deep=False).get("cat_features") or [])
     pool = sys.modules["catboost"].Pool(X, y, weight=weights, cat_features=categories)
     return {"eval_set": pool}
 

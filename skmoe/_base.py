@@ -308,8 +308,7 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
         self._log_prior = problem.log_prior()
         self._n_functions = problem.experts.n_functions
         self._shared_columns = problem.experts.shared_columns
-        gone = np.union1d(problem.dead(), np.flatnonzero(problem.copies()))
-        self.n_distinct_experts_ = len(order) - len(gone)
+        self.n_distinct_experts_ = len(order) - len(problem.dead())
         for name in ("log_evidence_", "specialisation_"):
             self.__dict__.pop(name, None)
         if folds not in (None, "prefit"):

@@ -105,8 +105,7 @@ class LogLinearExperts(LinearExperts):
             return solve_shared(
                 precision[:, None, None] * hessian, precision[:, None] * gradient, self.shared
             )
-        steps = [solve_symmetric(h, g) for h, g in zip(hessian, gradient[..., None], strict=True)]
-        return np.stack(steps)[..., 0]
+        return solve_symmetric(hessian, gradient[..., None])[..., 0]
 
     def _log_mean(self, coef):
         return np.clip(self.design @ coef.T, -LARGEST_LOG_MEAN, LARGEST_LOG_MEAN)

@@ -336,8 +336,7 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
         self._log_prior = problem.log_prior()
         self._n_functions = problem.experts.n_functions
         self._shared_columns, self._owner = problem.experts.shared_columns, problem.experts.owner
-        gone = np.union1d(problem.dead(), np.flatnonzero(problem.copies()))
-        self.n_distinct_experts_ = len(order) - len(gone)
+        self.n_distinct_experts_ = len(order) - len(problem.dead())
         if folds not in (None, "prefit"):
             self.oof_log_density_ = problem.log_norm
             self.oof_responsibilities_ = problem.resp[:, order]

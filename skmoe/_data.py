@@ -328,6 +328,11 @@ class TrainingData:
         return self.weight if self.subjects is None else self.subjects.counts
 
     @cached_property
+    def total_weight(self):
+        """Sum of the weights."""
+        return self.weight.sum()
+
+    @cached_property
     def columns(self):
         """Z in numbers, standardised, few: for the starts; (n_samples, n_columns)."""
         return start_columns(self.Z, self.weight)

@@ -3,6 +3,7 @@
 from collections import deque
 
 import numpy as np
+from scipy import linalg
 
 MEMORY = 5  # EM steps before this one that are looked at
 LARGEST_GAIN = 0.01  # of an iteration, per unit of weight, where acceleration begins
@@ -23,6 +24,11 @@ class Acceleration:
     objective by half of what EM's own step promises, ``f' metric f / 2``; else the step is EM's,
     and so the objective never falls [2]_.
 
+    Attributes
+    ----------
+    is_late : bool
+        Whether EM has become slow: only then is there anything to propose.
+
     References
     ----------
     .. [1] D. G. Anderson, "Iterative procedures for nonlinear integral equations", Journal of the
@@ -34,14 +40,14 @@ class Acceleration:
 
     def __init__(self):
         self._history = deque(maxlen=MEMORY)
-        self._gain, self._pause, self._n_slow, self._is_late = None, 0, 0, False
+        self._gain, self._pause, self._n_slow, self.is_late = None, 0, 0, False
 
     def note(self, gain):
         """Take the gain of an iteration, per unit of weight."""
         if self._gain is not None and gain < LARGEST_GAIN:
             is_slow = SLOW_RATE * self._gain < gain < self._gain
             self._n_slow = self._n_slow + 1 if is_slow else 0
-            self._is_late = self._is_late or self._n_slow >= SLOW_ITERATIONS
+            self.is_late = self.is_late or self._n_slow >= SLOW_ITERATIONS
         self._gain = gain
 
     def propose(self, point, step, metric):
@@ -63,8 +69,6 @@ class Acceleration:
         least_gain : float
             Of the objective, for the proposal to be kept.
         """
-        if not self._is_late:
-            return None, 0.0
         before = list(self._history)
         self._history.append((point, step))
         is_paused, self._pause = self._pause > 0, max(0, self._pause - 1)
@@ -72,15 +76,14 @@ class Acceleration:
             return None, 0.0
         points, steps = (np.stack(each, axis=1) for each in zip(*before, strict=True))
         step_changes = step[:, None] - steps
-        weighted = metric(step_changes)
-        normal = step_changes.T @ weighted
-        normal[np.diag_indices_from(normal)] *= 1 + RIDGE
-        try:
-            shares = np.linalg.solve(normal, weighted.T @ step)
-        except np.linalg.LinAlgError:
+        weighted = metric(np.column_stack([step_changes, step]))
+        normal = step_changes.T @ weighted[:, :-1]
+        normal.flat[:: len(normal) + 1] *= 1 + RIDGE
+        _, shares, failed = linalg.lapack.dposv(normal, weighted[:, :-1].T @ step)
+        if failed:
             return None, 0.0
         changes = point[:, None] - points + step_changes
-        promised = 0.5 * step @ metric(step[:, None])[:, 0]
+        promised = 0.5 * step @ weighted[:, -1]
         return point + step - changes @ shares, LEAST_SHARE * promised
 
     def reject(self):

@@ -19,10 +19,10 @@ from .acceleration import Acceleration
 from .general import GeneralProblem
 from .problem import SampleProblem, shallow_copy
 from .revival import largest_differences, same_as_heavier
-from .sums import BLOCK_ROWS
 from .sweeps import LeastSquaresSweep, LogisticSweep
 
 REPORT_ROWS = 4096
+FIRST_ROWS = 32  # that tell most experts apart
 SWEEPS = (LeastSquaresSweep, LogisticSweep)
 
 
@@ -134,14 +134,14 @@ class OnePassProblem(SampleProblem):
         """One EM iteration, one pass over the rows but where a step was too long."""
         self._arrays = None
         before, is_first = self.objective, self.given is not None
-        self.objective = self.sweep.step(self) / self.weight.sum()
+        self.objective = self.sweep.step(self) / self.data.total_weight
         if not is_first:
             self.acceleration.note(self.objective - before)
         return self.objective
 
     def load_from_sums(self):
         """Set the load from the sums of the last pass."""
-        self.load = self.sums.gate_mass / self.weight.sum()
+        self.load = self.sums.gate_mass / self.data.total_weight
 
     def state(self):
         """All that ``restore`` needs; nothing in it is changed in place."""
@@ -193,7 +193,7 @@ class OnePassProblem(SampleProblem):
 
     def copies(self):
         """Whether a heavier expert has the same density everywhere, (K,)."""
-        first = slice(BLOCK_ROWS)
+        first = slice(FIRST_ROWS)
         _, log_density, _ = self._answers(self.experts.rows.X[first], self.y[first])
         if not same_as_heavier(largest_differences(log_density), self.load).any():
             return np.zeros(len(self.load), dtype=bool)

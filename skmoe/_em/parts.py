@@ -19,6 +19,7 @@ from .._tables.encoding import default_encoder
 from .._tables.mixed import check_accepts, column_numbers, describe_columns, is_table
 from ..exceptions import IgnoredWeightsWarning, warn_user
 from ..gates import BaseGate, ClassifierGate, ConstantGate
+from .problem import shallow_copy
 
 
 @dataclass
@@ -388,10 +389,10 @@ class Parts:
         """Fitted experts, each whole: transformers included."""
         if not problem.experts.is_solved:
             return problem.experts.finish(problem.resp, *problem.working_data)
-        last = [clone(split_last(template)[1]) for template in self.templates]
-        fitted = problem.experts.finish(last)
-        for estimator in fitted:  # a transformer may give names, or take them away
-            validate_data(estimator, problem.experts.source, skip_check_array=True)
+        last = clone(split_last(self.templates[0])[1])  # that all have in common
+        # A transformer before it may give names, or take them away.
+        validate_data(last, problem.experts.source, skip_check_array=True)
+        fitted = problem.experts.finish([shallow_copy(last) for _ in self.templates])
         if not isinstance(self.templates[0], Pipeline):
             return fitted
         before = [] if self.transformer is None else self.transformer.steps

@@ -161,7 +161,7 @@ class Problem(ABC):
         """
         gate = shallow_copy(self.gate)
         if type(given) is type(gate):
-            gate.set_params(**given.get_params(deep=False))
+            vars(gate).update(given.get_params(deep=False))
         return gate
 
     def load_under(self, gate):

@@ -33,8 +33,7 @@ class Settings:
     @classmethod
     def of(cls, estimator):
         """The settings of an estimator."""
-        params = estimator.get_params(deep=False)
-        return cls(**{field.name: params[field.name] for field in fields(cls)})
+        return cls(**{field.name: getattr(estimator, field.name) for field in fields(cls)})
 
     def warn_of_no_effect(self):
         """Say so where a parameter has no effect beside the others."""

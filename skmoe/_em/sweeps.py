@@ -65,6 +65,8 @@ class Sweep(ABC):
         value : float
             Penalised log-likelihood there.
         """
+        if not problem.acceleration.is_late:
+            return False
         now = self.point(problem)
         blocks = self.metric(problem)
         proposal, least = problem.acceleration.propose(

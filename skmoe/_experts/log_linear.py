@@ -101,8 +101,7 @@ class LogLinearExperts(LinearExperts):
             return solve_shared(
                 precision[:, None, None] * hessian, precision[:, None] * gradient, self.owner
             )
-        steps = [solve_symmetric(h, g) for h, g in zip(hessian, gradient[..., None], strict=True)]
-        return np.stack(steps)[..., 0]
+        return solve_symmetric(hessian, gradient[..., None])[..., 0]
 
     def _functions(self, coef):
         """Linear functions of the rows, the logarithms of the means, (n, K)."""

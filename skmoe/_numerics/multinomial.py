@@ -235,7 +235,8 @@ def stream_step(design, targets, coef, penalty, bound, *, keep, gain):
 
 def elastic_net(coef, l1_ratio):
     """The penalty per unit of alpha."""
-    return l1_ratio * np.abs(coef).sum() + 0.5 * (1 - l1_ratio) * (coef**2).sum()
+    absolute = np.abs(coef).sum() if l1_ratio > 0 else 0.0
+    return l1_ratio * absolute + 0.5 * (1 - l1_ratio) * np.vdot(coef, coef)
 
 
 def fit_elastic_net(X, targets, start, alpha, l1_ratio, *, max_iter, tol):
@@ -343,7 +344,8 @@ def hessian_of_pairs(grams, n_classes):
     hessian = np.empty((n_classes, p, n_classes, p))
     hessian[first, :, second, :] = hessian[second, :, first, :] = -grams
     every = np.arange(n_classes)  # probabilities sum to one
-    hessian[every, :, every, :] = np.tensordot(of_class, grams, axes=1)
+    of_classes = of_class @ grams.reshape(-1, p * p)  # tensordot takes longer for few columns
+    hessian[every, :, every, :] = of_classes.reshape(n_classes, p, p)
     return hessian
 
 
@@ -385,7 +387,7 @@ def newton_direction(factor, gradient):
     """Newton direction, (p, K), and the decrement gradient . step."""
     step = solve_factored(factor, gradient.T.ravel())
     step = step.reshape(gradient.T.shape).T
-    step -= step.mean(axis=1, keepdims=True)
+    step -= step.sum(axis=1, keepdims=True) / step.shape[1]
     return step, np.vdot(step, gradient)
 
 

@@ -256,16 +256,15 @@ class LeastSquaresStatistics:
         coef : ndarray of shape (n_experts, n_columns, n_outputs)
             Slopes, then the intercept.
         """
-        coef = np.zeros(self.cross.shape)
-        mass = self.gram[:, -1, -1]
-        mean = self.gram[:, -1, :-1] / np.where(mass > 0, mass, 1.0)[:, None]
-        matrix = self.gram[:, :-1, :-1] - (mass[:, None] * mean)[:, :, None] * mean[:, None]
-        columns = np.arange(len(penalty))
-        matrix[:, columns, columns] += penalty
-        right = self.cross[:, :-1] - mean[:, :, None] * self.cross[:, -1:]
-        for k in np.flatnonzero(mass > 0):
-            coef[k, :-1] = solve_symmetric(matrix[k], right[k])
-            coef[k, -1] = self.cross[k, -1] / mass[k] - mean[k] @ coef[k, :-1]
+        mass = self.gram[:, -1:, -1:]
+        mean = self.gram[:, -1:] / np.where(mass > 0, mass, 1.0)  # of no rows, all is zero
+        matrix = self.gram[:, :-1, :-1] - self.gram[:, :-1, -1:] * mean[:, :, :-1]
+        matrix.reshape(len(matrix), -1)[:, :: len(penalty) + 1] += penalty
+        right = self.cross - mean.swapaxes(1, 2) * self.cross[:, -1:]
+        coef = np.empty(self.cross.shape)
+        coef[:, :-1] = slopes = solve_symmetric(matrix, right[:, :-1])
+        coef[:, -1:] = self.cross[:, -1:] / np.where(mass > 0, mass, 1.0)
+        coef[:, -1:] -= mean[:, :, :-1] @ slopes
         return coef
 
     def solve_shared(self, penalty, owner, precision):
@@ -432,7 +431,7 @@ def solve_dual(products, intercepts, right, ridge):
     mean = np.trace(products) / len(products)
     inner = products - unit @ along - along.T @ unit.T + unit @ (along @ unit + mean) @ unit.T
     inner[np.diag_indices(len(inner))] += ridge
-    numbers = solve_symmetric(inner, right - unit @ (unit.T @ right))
+    numbers = solve_symmetric(inner[None], (right - unit @ (unit.T @ right))[None])[0]
     numbers -= unit @ (unit.T @ numbers)
     return numbers, (unit.T @ right - along @ numbers) / length[:, None]
 
@@ -468,7 +467,7 @@ def solve_shared(grams, rights, owner):
     for place, gram, side in zip(places, grams, rights, strict=True):
         matrix[np.ix_(place, place)] += gram
         right[place] += side
-    return solve_symmetric(matrix, right[:, None])[:, 0][places]
+    return solve_symmetric(matrix[None], right[None, :, None])[0, :, 0][places]
 
 
 def shared_places(owner):
@@ -478,15 +477,24 @@ def shared_places(owner):
     return places.reshape(owner.shape)
 
 
-def solve_symmetric(matrix, right):
-    """Least-norm solution of a positive semi-definite system."""
-    if not len(matrix):
-        return np.zeros_like(right)
-    factor, failed = linalg.lapack.dpotrf(matrix, lower=1)
-    diagonal = np.diag(factor)
-    if not failed and diagonal.min() > 1e-6 * diagonal.max():  # condition below about 1e12
-        return linalg.lapack.dpotrs(factor, right, lower=1)[0]
-    # Not positive definite to working precision: the eigenvectors say what is.
+def solve_symmetric(matrices, rights):
+    """Least-norm solutions (n, p, m) of n positive semi-definite systems (n, p, p)."""
+    if not rights.size:
+        return np.zeros_like(rights)
+    factors, solutions, failed = zip(
+        *(linalg.lapack.dposv(a, b, lower=1) for a, b in zip(matrices, rights, strict=True)),
+        strict=True,
+    )
+    solutions = np.stack(solutions)
+    pivots = np.stack([factor.diagonal() for factor in factors])
+    well = pivots.min(axis=1) > 1e-6 * pivots.max(axis=1)  # condition below about 1e12
+    for k in np.flatnonzero(~well | (np.array(failed) > 0)):
+        solutions[k] = _solve_by_eigenvectors(matrices[k], rights[k])
+    return solutions
+
+
+def _solve_by_eigenvectors(matrix, right):
+    """The same of one system that is not positive definite to working precision."""
     values, vectors = linalg.eigh(matrix)
     keep = values > len(values) * np.finfo(float).eps * max(values[-1], 0.0)
     if not keep.any():

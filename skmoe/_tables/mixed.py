@@ -154,6 +154,8 @@ def is_categorical(X, column):
 def check_accepts(role, estimator, X):
     """Raise a ValueError with the Pipeline to write where ``estimator`` cannot take X."""
     strings, missing = describe_columns(X)
+    if not strings and not missing:
+        return
     cannot = [] if accepts(estimator, "string") else strings
     if takes_categories(estimator):
         cannot = [column for column in cannot if not is_categorical(X, column)]

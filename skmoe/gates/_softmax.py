@@ -90,6 +90,7 @@ class SoftmaxGate(BaseGate):
     }
 
     _bound = None  # curvature of the rows that were seen, for a stream
+    _standard = None, None  # coef_ that was set last, and the weights that it was made of
     exact_sums = False
     _factor = None  # Cholesky factor of the curvature, for steps from sums
 
@@ -287,16 +288,22 @@ class SoftmaxGate(BaseGate):
         return X @ sparse.diags_array(1 / scale) if sparse.issparse(X) else (X - mean) / scale
 
     def _penalty(self):
-        return np.append(np.full(self.n_features_in_, float(self.alpha)), 0.0)
+        penalty = np.full(self.n_features_in_ + 1, float(self.alpha))
+        penalty[-1] = 0.0
+        return penalty
 
     def _standard_weights(self):
         """The fitted weights in standardised units, (n_features + 1, n_experts)."""
+        raw, standard = self._standard
+        if raw is self.coef_:
+            return standard
         mean, scale = self._units
         return np.vstack([self.coef_.T * scale[:, None], self.intercept_ + self.coef_ @ mean])
 
     def _set_weights(self, coef):
         mean, scale = self._units
         self.coef_ = (coef[:-1] / scale[:, None]).T
+        self._standard = self.coef_, coef
         self.intercept_ = coef[-1] - self.coef_ @ mean
         self._log_prior = -self.alpha * _multinomial.elastic_net(coef[:-1], self.l1_ratio)
 

@@ -27,7 +27,8 @@ from ._em.callbacks import FitTasks
 from ._em.parts import GateParts, Parts, adapt_experts
 from ._em.pooled_trainer import PooledTrainer
 from ._em.settings import Settings
-from ._em.specialists import SpecialistsTrainer
+from ._em.specialist_classification import SpecialistClassification
+from ._em.specialist_regression import SpecialistRegression
 from ._em.stacked_classification import StackedClassification
 from ._em.stacked_regression import StackedRegression
 from ._em.starts import STARTS
@@ -231,7 +232,8 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
         given["folds"] = folds
         training = training_of(self, rows)
         if training == "specialists":
-            return SpecialistsTrainer(data, parts, settings, expert_seed=expert_seed, **given)
+            beside = SpecialistClassification if is_classifier(self) else SpecialistRegression
+            return beside(data, parts, settings, expert_seed=expert_seed, **given)
         by_em = partial(
             self._make_em_trainer, rows, data, parts, settings, previous, expert_seed, given
         )

@@ -5,6 +5,7 @@ part of the rows. Here one clone, the generalist, is fitted on all rows, special
 components beside it, and the out-of-fold log-density decides whether they stay.
 """
 
+from abc import abstractmethod
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -13,21 +14,11 @@ from .._experts.traits import GENERALIST
 from .._numerics.statistics import standardisation
 from .._parallel import few_threads
 from ..gates import BaseGate, ConstantGate, ForestGate
-from ..likelihoods import StudentT
 from .loop import Run
 from .progress import count
 from .specialisation import Specialisation
 from .stacked import StackedProblem
-from .stacked_parameters import (
-    GATE_PENALTIES,
-    ErrorSizes,
-    StackedRows,
-    TargetUnits,
-    cross_fit_parameters,
-    cross_fit_sizes,
-    posterior_of,
-    refit_parameters,
-)
+from .stacked_gate import GATE_PENALTIES
 from .starts import HARD_SHARE
 from .trainer import Trainer, train_surrogate
 
@@ -42,8 +33,8 @@ class _Candidate:
     ----------
     names : list of str
         Of the experts.
-    rows : StackedRows
-        With their out-of-fold predictions.
+    means : ndarray of shape (n_samples, n_experts) or (n_samples, n_experts, n_classes)
+        Out-of-fold predictions.
     gate : BaseGate
         Of which the weights are not fitted yet.
     columns : ndarray of shape (n_samples, n_columns)
@@ -55,7 +46,7 @@ class _Candidate:
     """
 
     names: list
-    rows: StackedRows
+    means: np.ndarray
     gate: BaseGate
     columns: np.ndarray
     penalty: float | None
@@ -63,8 +54,31 @@ class _Candidate:
     log_density: np.ndarray
 
 
+@dataclass
+class Refitted:
+    """What is learned from the out-of-fold predictions of all rows.
+
+    Attributes
+    ----------
+    likelihood : BaseLikelihood
+        Fitted.
+    labels : ndarray of shape (n_samples, n_experts)
+        Responsibilities.
+    objective, prior, converged
+        As of ``StackedProblem``.
+    """
+
+    likelihood: object
+    labels: np.ndarray
+    objective: float
+    prior: float
+    converged: bool
+
+
 class SpecialistsTrainer(Trainer):
     """Fits clones on all rows and on regimes, and keeps the latter where they pay.
+
+    A subclass says what out-of-fold predictions teach.
 
     Parameters as of ``Trainer``, without a problem.
 
@@ -85,8 +99,6 @@ class SpecialistsTrainer(Trainer):
         splits = splitting.gate_folds(folds, data, can_memorise=True)
         super().__init__(None, data, parts, settings, folds=splits, splitting=splitting, seed=seed)
         self.expert_folds, self.expert_seed = folds, expert_seed
-        self.likelihood = StudentT(df="estimate").start(data.y, data.weight, 1)
-        self.units = TargetUnits.of(data.y, data.weight, self.likelihood.floor_)
 
     def train(self, previous, tasks, attributes_now):
         """Fit it all, in one iteration; see ``Trainer``."""
@@ -100,13 +112,12 @@ class SpecialistsTrainer(Trainer):
             say("Fitting the generalist on all rows")
             generalist.fit(everything)
             fitted = generalist.finish(everything)
-            self._learn_sizes(generalist.predictions[:, 0])
+            self._begin(generalist.predictions[:, 0])
             without = self._alone(generalist.predictions)
             with_, shares = self._specialise(generalist.predictions, specialists, regimes)
-            log_densities = (  # of the target in its own units
-                each.log_density - np.log(self.units.unit) for each in (without, with_)
+            self.specialisation = Specialisation.of(
+                without.log_density, with_.log_density, self.data.weight
             )
-            self.specialisation = Specialisation.of(*log_densities, self.data.weight)
             say(str(self.specialisation))
             chosen = without
             if self.specialisation.kept:
@@ -144,14 +155,27 @@ class SpecialistsTrainer(Trainer):
 
     # What out-of-fold predictions teach ------------------------------------------------------
 
-    def _learn_sizes(self, predictions):
-        """Learn how large the errors of the generalist are, by row."""
-        units, weight = self.units, self.data.weight
-        errors = units.standardise(self.data.y) - units.standardise(predictions)
-        Z = np.asarray(self.data.Z, dtype=np.float64)
-        models, log_size = cross_fit_sizes(Z, errors, weight, self.folds, units.floor)
-        self.sizes = ErrorSizes(models, self.parts.gate.encoder, log_size, weight)
-        self.log_size = self.sizes.centred(log_size)
+    @abstractmethod
+    def _begin(self, predictions):
+        """Look at the out-of-fold predictions (n, ...) of the generalist."""
+
+    @abstractmethod
+    def _judge(self, means, Z, penalties):
+        """Strength of the gate, responsibilities and log-densities; the latter two out of fold.
+
+        Parameters
+        ----------
+        means : ndarray of shape (n_samples, n_experts, ...)
+            Out-of-fold predictions.
+        Z : ndarray of shape (n_samples, n_columns)
+            Standardised columns of the gate.
+        penalties : tuple of float or None
+            Strengths to choose from.
+        """
+
+    @abstractmethod
+    def _refit(self, means, Z, penalty):
+        """What is learned from all rows: Refitted. Parameters as of ``_judge``."""
 
     def _alone(self, predictions):
         """The generalist without specialists."""
@@ -172,7 +196,7 @@ class SpecialistsTrainer(Trainer):
             columns = gate.fit_forest(self.data.Z, labels, self.data.weight)
             found = self._candidate(
                 [GENERALIST, *self.parts.names],
-                np.column_stack([of_generalist, specialists.predictions]),
+                np.concatenate([of_generalist, specialists.predictions], axis=1),
                 gate,
                 columns,
                 penalties,
@@ -181,60 +205,51 @@ class SpecialistsTrainer(Trainer):
             shares = labels[:, 1:] / np.maximum(labels[:, 1:].sum(axis=1, keepdims=True), 1e-300)
         return found, fitted_with
 
-    def _candidate(self, names, predictions, gate, columns, penalties):
-        data, units = self.data, self.units
-        mean, scale = standardisation(columns, data.weight)
-        rows = StackedRows(
-            y=units.standardise(data.y),
-            means=units.standardise(predictions),
-            Z=(columns - mean) / scale,
-            u=self.log_size,
-            weight=data.weight,
-        )
-        with few_threads(rows.means.size):
-            learned = cross_fit_parameters(rows, units.floor, self.folds, penalties)
-        return _Candidate(names, rows, gate, columns, *learned)
+    def _candidate(self, names, means, gate, columns, penalties):
+        with few_threads(means.size):
+            judged = self._judge(means, self._standardised(columns), penalties)
+        return _Candidate(names, means, gate, columns, *judged)
+
+    def _standardised(self, columns):
+        mean, scale = standardisation(columns, self.data.weight)
+        return (columns - mean) / scale
 
     # The model ------------------------------------------------------------------------------
 
     def _finish(self, chosen, fitted, experts):
         """The trained problem, with the model, and the order of the model's experts."""
-        data, weight, units = self.data, self.data.weight, self.units
-        rows, penalty, floor = chosen.rows, chosen.penalty, units.floor
-        with few_threads(rows.means.size):
-            parameters, objective, converged = refit_parameters(rows, floor, penalty)
-        labels, log_density = posterior_of(parameters, rows, floor)
+        data, weight, parts = self.data, self.data.weight, self.parts
+        penalty, columns = chosen.penalty, chosen.columns
+        with few_threads(chosen.means.size):
+            refitted = self._refit(chosen.means, self._standardised(columns), penalty)
         # An M-step from the optimum: the gate of the same weights, and of its own kind.
         if penalty is None:
-            gate = ConstantGate().fit(data.Z, labels, sample_weight=weight)
+            gate = ConstantGate().fit(data.Z, refitted.labels, sample_weight=weight)
         else:
             gate = chosen.gate.set_params(alpha=penalty)
-            gate.fit_softmax(chosen.columns, labels, weight)
-        self.sizes.slope = parameters.slope
-        likelihood = self.likelihood
-        likelihood.scale_ = units.unit * parameters.scales(floor)
-        likelihood.df_ = np.full(len(fitted), parameters.df)
-        likelihood.scale_model_ = self.sizes
+            gate.fit_softmax(columns, refitted.labels, weight)
         gate_proba = gate.predict_proba(data.Z)
         order = np.append(0, 1 + np.argsort(-(weight @ gate_proba)[1:], kind="stable"))
         gate.reorder(order)
-        likelihood.reorder(order)
-        model = self.parts.model_class(
+        refitted.likelihood.reorder(order)
+        target = {} if parts.classes is None else {"classes": parts.classes}
+        model = parts.model_class(
             names=chosen.names,
             experts=[fitted[k] for k in order],
-            gate=self.parts.gate.behind(gate),
-            likelihood=likelihood,
+            gate=parts.gate.behind(gate),
+            likelihood=refitted.likelihood,
+            **target,
         )
         problem = StackedProblem(
             data=data,
             experts=experts,
             model=model,
-            means=units.restore(rows.means),
+            means=chosen.means,
             gate_proba=gate_proba,
             resp=chosen.resp,
-            log_norm=chosen.log_density - np.log(units.unit),
-            objective=objective - np.log(units.unit),
-            prior=objective * weight.sum() - weight @ log_density,
-            converged=converged,
+            log_norm=chosen.log_density,
+            objective=refitted.objective,
+            prior=refitted.prior,
+            converged=refitted.converged,
         )
         return problem, order

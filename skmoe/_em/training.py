@@ -67,8 +67,7 @@ def training_of(mixture, rows):
     """How ``fit`` trains experts that are not pooled: "em", "stacking" or "specialists".
 
     ``specialisation="auto"`` is EM where experts are linear, ready or go on from iteration to
-    iteration, for clones of a classifier, and where a parameter or the rows ask for what only EM
-    takes.
+    iteration, and where a parameter or the rows ask for what only EM takes.
 
     Parameters
     ----------
@@ -90,8 +89,7 @@ def training_of(mixture, rows):
         return "stacking" if all(wanted.values()) else "em"
     wanted = _wanted_out_of_fold(mixture, rows.X, rows.subject)
     is_one_of_one = len(templates) == 1 or has_own_density(templates[0])
-    is_available = not isinstance(mixture, ClassifierMixin) and not is_one_of_one
-    return "specialists" if is_available and all(wanted.values()) else "em"
+    return "em" if is_one_of_one or not all(wanted.values()) else "specialists"
 
 
 def _is_meant_for_em(expert):

@@ -44,10 +44,12 @@ html_theme_options = {
     "show_toc_level": 2,
     "secondary_sidebar_items": {"**": ["page-toc"], "index": []},
 }
-html_sidebars = {"index": [], "install": [], "changelog": [], "glossary": []}
+ALONE = ["index", "install", "howto", "comparison", "glossary", "changelog", "**/plot_five_minutes"]
+html_sidebars = {page: [] for page in ALONE}  # pages without neighbours in their section
 html_show_sourcelink = False
 html_math_renderer = "mathml"
 
+toc_object_entries_show_parents = "hide"  # "fit()" rather than "MixtureOfExpertsRegressor.fit()"
 autodoc_typehints = "none"  # the docstrings say it
 autosummary_ignore_module_all = False
 numpydoc_show_class_members = False  # templates/autosummary/class.rst documents them in full

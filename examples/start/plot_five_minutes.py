@@ -97,18 +97,18 @@ plt.show()
 # %%
 # Predict
 # -------
-# The prediction for a row is a whole distribution: its mean, quantiles and intervals of any level,
-# or the probability of a tip of less than two dollars.
+# The prediction for a row is a distribution, of which ``predict`` returns the mean. A bill of 20
+# dollars and one of 45:
 
 new = X.iloc[[0, 1]].assign(total_bill=[20.0, 45.0])
-print("mean          ", moe.predict(new).round(2))
-print(
-    "quantiles\n",
-    moe.predict(new, quantiles=[0.05, 0.5, 0.95]).round(2),
-    sep="",
-)
-print("90 % interval\n", moe.predict_interval(new, level=0.9).round(2), sep="")
-print("P(tip < 2)    ", moe.predict_dist(new).cdf(2.0).round(2))
+print(moe.predict(new).round(2))
+
+# %%
+# Quantiles, an interval, and the probability of a tip below two dollars:
+
+print(moe.predict(new, quantiles=[0.05, 0.5, 0.95]).round(2))
+print(moe.predict_interval(new, level=0.9).round(2))
+print(moe.predict_dist(new).cdf(2.0).round(2))
 
 # %%
 # Check on held-out rows

@@ -161,7 +161,8 @@ class Model(ABC):
         kept = independent_columns(columns, weight, shared)
         n_shared = np.count_nonzero(kept[shared])
         own = 1 + np.count_nonzero(kept) - n_shared
-        n_parameters = n_functions * (len(self.experts) * own + n_shared)
+        n_solved = len(self.experts) - (self.likelihood.zero_expert is not None)
+        n_parameters = n_functions * (n_solved * own + n_shared)
         n_parameters += self.likelihood.n_parameters_ + gate.n_parameters_
         if gate.n_functions_:
             kept = independent_columns(columns_seen(self.gate, X), weight)

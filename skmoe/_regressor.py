@@ -51,7 +51,8 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
         "log_normal" (under which experts are fitted on the logarithm), or an object; a list is
         one for each expert. See :mod:`skmoe.likelihoods`. "auto" is "gaussian" where EM fits the
         experts with their responsibilities, and else, see ``specialisation``, "student_t" with
-        degrees of freedom and scales that are learned.
+        degrees of freedom and scales that are learned. Under
+        :class:`~skmoe.likelihoods.ZeroInflated` one more expert, "zero", comes last.
     shared_effects : list of int or str, default=None
         Columns that have one coefficient for all experts, by number or name, of X or, with a
         Pipeline as expert, of what its last step sees; intercepts and the other slopes are each
@@ -360,6 +361,9 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
             return PerExpert(self.likelihood)
         is_auto = isinstance(self.likelihood, str) and self.likelihood == "auto"
         return Gaussian() if is_auto else unfitted(self.likelihood)
+
+    def _zero_expert(self):
+        return self._likelihood().zero_expert
 
     def _labels(self, y):
         return y

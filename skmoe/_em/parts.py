@@ -13,7 +13,8 @@ from .._data import TrainingData
 from .._experts.estimators import EstimatorExperts
 from .._experts.families import is_linear
 from .._experts.fitting import split_last, takes_sample_weight
-from .._experts.traits import has_own_density, seed_estimator
+from .._experts.traits import has_own_density, is_frozen, seed_estimator
+from .._experts.zero import BesideZero
 from .._tables.encoding import default_encoder
 from .._tables.mixed import check_accepts, column_numbers, describe_columns, is_table
 from ..exceptions import IgnoredWeightsWarning, warn_user
@@ -215,7 +216,7 @@ class Parts:
             design,
             self.likelihood.expert_target(data.y),
             data.weight,
-            len(self.names),
+            self.n_solved,
             penalty=penalty,
             prior=self.is_default,
             exposure=data.exposure,
@@ -224,7 +225,16 @@ class Parts:
         experts.source = source
         if self.shared_effects:
             experts.share(self.shared_columns(source))
-        return experts
+        return self.beside_zero(experts)
+
+    @property
+    def n_solved(self):
+        """Number of the experts but for one that always predicts zero."""
+        return len(self.names) - (self.likelihood.zero_expert is not None)
+
+    def beside_zero(self, experts):
+        """Linear experts, with one that always predicts zero where the likelihood has it."""
+        return experts if self.likelihood.zero_expert is None else BesideZero(experts)
 
     def linear_design(self, data, seed):
         """What linear experts see of X, and as an array; fits the transformers before them.
@@ -286,7 +296,7 @@ class Parts:
             min_responsibility=settings.least_responsibility(folds, len(self.names)),
             ensemble=settings.ensemble and not self._refits(settings),
             classes=self.classes,
-            are_clones=not self.is_list,
+            are_clones=not self.is_list and self.likelihood.zero_expert is None,
         )
         ignoring = experts.ignoring_weights()
         if report_weights and ignoring and np.ptp(data.weight[data.weight > 0]) > 0:
@@ -320,7 +330,8 @@ class Parts:
     def _refits(self, settings):
         """Whether lines that only few rows have brought into folds are refitted on all of them."""
         is_auto = isinstance(settings.cv, str) and settings.cv == "auto"
-        return is_auto and all(is_linear(template) for template in self.templates)
+        trained = [template for template in self.templates if not is_frozen(template)]
+        return is_auto and all(map(is_linear, trained))
 
     # Model ----------------------------------------------------------------------------------
 
@@ -370,29 +381,30 @@ class Parts:
         """Fitted experts, each whole: transformers included."""
         if not problem.experts.is_solved:
             return problem.experts.finish(problem.resp, problem.working, problem.working_exposure)
-        last = [clone(split_last(template)[1]) for template in self.templates]
-        fitted = problem.experts.finish(last)
+        templates, zero = self.templates[: self.n_solved], self.templates[self.n_solved :]
+        fitted = problem.experts.finish([clone(split_last(each)[1]) for each in templates])
         for estimator in fitted:  # a transformer may give names, or take them away
             validate_data(estimator, problem.experts.source, skip_check_array=True)
-        if not isinstance(self.templates[0], Pipeline):
-            return fitted
-        before = [] if self.transformer is None else self.transformer.steps
-        last_name = self.templates[0].steps[-1][0]
-        return [Pipeline([*before, (last_name, estimator)]) for estimator in fitted]
+        if isinstance(self.templates[0], Pipeline):
+            before = [] if self.transformer is None else self.transformer.steps
+            last_name = self.templates[0].steps[-1][0]
+            fitted = [Pipeline([*before, (last_name, estimator)]) for estimator in fitted]
+        return fitted + zero
 
     def _order(self, gate, likelihood, load):
         """Clones by falling load; None where the order means something or cannot be changed."""
         fixed = self.is_list or self.keeps_order or likelihood.keeps_order
         if fixed or not gate.can_reorder:
             return None
-        return np.argsort(-load, kind="stable")
+        trained = np.argsort(-load[: self.n_solved], kind="stable")
+        return np.append(trained, np.arange(self.n_solved, len(load)))
 
 
 def adapt_experts(templates, X, *, is_default):
     """Experts that can take X, encoded where ``experts=None`` meets a mixed table."""
     if is_default and is_table(X) and any(describe_columns(X)):
         template = make_pipeline(default_encoder(X), templates[0])
-        return [template] * len(templates)
+        return [each if is_frozen(each) else template for each in templates]
     for template in dict.fromkeys(templates):
         check_accepts(f"The expert {type(template).__name__}", template, X)
     return templates

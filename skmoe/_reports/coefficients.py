@@ -86,6 +86,8 @@ def coefficient_table(mixture):
     experts = list(mixture.named_experts_)
     values = {}  # of each part and term, by expert
     for name, expert in mixture.named_experts_.items():
+        if name == mixture.likelihood_.zero_expert:
+            continue
         for part, terms in _of_expert(mixture, name, expert, names).items():
             for term, value in terms.items():
                 values.setdefault(part, {}).setdefault(term, {})[name] = value

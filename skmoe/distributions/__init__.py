@@ -11,6 +11,7 @@ from ._nested import NestedComponents
 from ._noisy import NoisyComponents
 from ._scipy import ScipyComponents
 from ._student_t import StudentTComponents
+from ._zero_inflated import ZeroInflatedComponents
 
 __all__ = [
     "CorrelatedComponents",
@@ -22,4 +23,5 @@ __all__ = [
     "PoissonComponents",
     "ScipyComponents",
     "StudentTComponents",
+    "ZeroInflatedComponents",
 ]

@@ -15,6 +15,7 @@ from ._per_expert import PerExpert
 from ._student_t import StudentT
 from ._terms import ExpertTerms, PredictorTerms
 from ._with_noise import WithNoise
+from ._zero_inflated import ZeroInflated
 
 __all__ = [
     "BaseLikelihood",
@@ -30,4 +31,5 @@ __all__ = [
     "PredictorTerms",
     "StudentT",
     "WithNoise",
+    "ZeroInflated",
 ]

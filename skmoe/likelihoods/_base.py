@@ -46,6 +46,9 @@ class BaseLikelihood(BaseEstimator, metaclass=ABCMeta):
         Whether the scale of each expert is the smallest allowed; none where there are no scales.
     per_expert : tuple of str
         Names of the fitted attributes whose first axis are the experts.
+    zero_expert : str or None
+        Name of a last expert that always predicts zero, where the likelihood has one beside those
+        that the mixture is given.
     """
 
     glm = None
@@ -57,6 +60,7 @@ class BaseLikelihood(BaseEstimator, metaclass=ABCMeta):
     at_floor_ = ()
     scale_ = None
     per_expert = ()
+    zero_expert = None
 
     # Before EM ------------------------------------------------------------------------------
 
@@ -120,6 +124,23 @@ class BaseLikelihood(BaseEstimator, metaclass=ABCMeta):
         if not self.is_robust:
             return target
         return np.clip(target, *outlier_bounds(target, weight))
+
+    def start_beside(self, resp, y):
+        """Responsibilities to start from, with a column for ``zero_expert`` where there is one.
+
+        Parameters
+        ----------
+        resp : ndarray of shape (n_samples, n_given)
+            Of the experts that the mixture is given.
+        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            Target.
+
+        Returns
+        -------
+        resp : ndarray of shape (n_samples, n_experts)
+            By default those given.
+        """
+        return resp
 
     # Within EM ------------------------------------------------------------------------------
 
@@ -365,6 +386,23 @@ class BaseLikelihood(BaseEstimator, metaclass=ABCMeta):
             default None: no standard errors.
         """
         return None
+
+    def of_expert(self, k):
+        """Whose parameters, and terms, are those of an expert.
+
+        Parameters
+        ----------
+        k : int
+            Number of the expert.
+
+        Returns
+        -------
+        likelihood : BaseLikelihood
+            By default this one; where likelihoods are made of others, one of these.
+        k : int
+            Number of the expert there.
+        """
+        return self, k
 
     def _implements(self, method):
         return getattr(type(self), method) is not getattr(BaseLikelihood, method)

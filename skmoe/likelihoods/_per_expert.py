@@ -299,6 +299,23 @@ class PerExpert(BaseLikelihood):
         """
         self.likelihoods_ = [self.likelihoods_[k] for k in order]
 
+    def of_expert(self, k):
+        """Whose parameters those of an expert are.
+
+        Parameters
+        ----------
+        k : int
+            Number of the expert.
+
+        Returns
+        -------
+        likelihood : BaseLikelihood
+            Its own.
+        k : int
+            Number of the expert there, 0.
+        """
+        return self.likelihoods_[k].of_expert(0)
+
     def extended(self, other, k):
         """A likelihood with one expert more, the last.
 

@@ -35,8 +35,8 @@ class ExpertTerms(ABC):
     logs_of : tuple of str
         Names of the fitted attributes of the likelihood, positive and with an entry for each
         expert, whose logarithms are parameters: ``("scale_",)`` is told as ``log_scale``.
-    logs_are_shared : bool
-        Whether all experts have the same of these.
+    shared_logs : tuple of str
+        Which of these are the same for all experts.
     standardises : bool
         Whether the target may be shifted and scaled: predictors are locations, and the first of
         the logarithms, if any, is that of a scale.
@@ -46,7 +46,7 @@ class ExpertTerms(ABC):
     """
 
     logs_of = ()
-    logs_are_shared = False
+    shared_logs = ()
     standardises = False
     at_bound_message = (
         "The scale of {names} is at its floor: there the likelihood is not at a maximum, "
@@ -333,7 +333,7 @@ class GaussianTerms(PredictorTerms):
 class SharedScaleTerms(GaussianTerms):
     """Gaussian errors of one scale for all experts."""
 
-    logs_are_shared = True
+    shared_logs = ("scale_",)
 
 
 class LogNormalTerms(GaussianTerms):
@@ -342,6 +342,27 @@ class LogNormalTerms(GaussianTerms):
     @classmethod
     def log_jacobian(cls, target):
         return -target.sum(axis=1)
+
+
+class ZeroTerms(ExpertTerms):
+    """A target that is always zero; there are no parameters."""
+
+    @staticmethod
+    def n_predictors(target):
+        return 0
+
+    @classmethod
+    def of_fit(cls, expert, likelihood, k):
+        return np.empty((0, 0))
+
+    def log_density(self):
+        return np.where(self.target[:, 0] == 0, 0.0, -np.inf)
+
+    def score(self):
+        return np.empty((len(self.target), 0))
+
+    def hessian(self, weights):
+        return np.empty((0, 0))
 
 
 class SoftmaxTerms(ExpertTerms):

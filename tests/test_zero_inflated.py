@@ -182,8 +182,8 @@ def test_what_cannot_be_inflated_is_refused():
     X, y, *_ = zero_inflated("poisson", n=50)
     with pytest.raises(ValueError, match="takes a likelihood of counts"):
         MixtureOfExpertsRegressor(likelihood=ZeroInflated("gaussian")).fit(X, y)
+    experts = [("zero", DecisionTreeRegressor())]
     with pytest.raises(ValueError, match="call the expert otherwise"):
-        experts = [("zero", DecisionTreeRegressor())]
         MixtureOfExpertsRegressor(experts, likelihood=ZeroInflated()).fit(X, y)
     moe = classical("poisson").fit(X, y)
     with pytest.raises(ValueError, match="beside a zero component"):

@@ -2,6 +2,7 @@
 
 from ._classifier import MixtureOfExpertsClassifier
 from ._experts.fold_ensemble import FoldEnsemble
+from ._experts.rates import RateRegressor
 from ._regressor import MixtureOfExpertsRegressor
 from ._show_versions import show_versions
 
@@ -9,6 +10,7 @@ __all__ = [
     "FoldEnsemble",
     "MixtureOfExpertsClassifier",
     "MixtureOfExpertsRegressor",
+    "RateRegressor",
     "show_versions",
 ]
 __version__ = "0.1.0"

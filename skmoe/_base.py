@@ -21,6 +21,7 @@ from ._compat import (
     fit_context,
     routing_enabled,
 )
+from ._data import Facts
 from ._em import make_problem
 from ._em.callbacks import FitTasks
 from ._em.parts import GateParts, Parts, adapt_experts
@@ -45,7 +46,14 @@ from ._updates.stream import Stream
 from .exceptions import ExpertCollapseWarning, ScaleFloorWarning, warn_user
 from .gates import SoftmaxGate
 
-OUT_OF_FOLD = ("oof_score_", "oof_log_density_", "oof_responsibilities_")
+# Attributes that speak of the rows and the training of one fit.
+OF_ONE_FIT = (
+    "oof_score_",
+    "oof_log_density_",
+    "oof_responsibilities_",
+    "log_evidence_",
+    "specialisation_",
+)
 
 
 class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture, ExpertParameters):
@@ -99,7 +107,18 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
         return SoftmaxGate()
 
     @fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y=None, sample_weight=None, *, exposure=None, subject=None, **params):
+    def fit(
+        self,
+        X,
+        y=None,
+        sample_weight=None,
+        *,
+        exposure=None,
+        trials=None,
+        subject=None,
+        upper=None,
+        **params,
+    ):
         """Fit experts and gate by EM.
 
         Parameters
@@ -115,11 +134,20 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
             For likelihoods of counts: how long, or how much, each row was watched. Experts then
             predict counts for each unit of exposure; an offset of a log-linear model is the
             logarithm of an exposure. None is an exposure of one for each row.
+        trials : array-like of shape (n_samples,), default=None
+            For ``likelihood="binomial"``: in how many trials y are the successes. None is one for
+            each row, or, of a target of successes and failures in two columns, their sum.
         subject : array-like of shape (n_samples,), default=None
             Rows of one subject, such as all visits of a patient, share one expert: their
             densities are multiplied before the experts are compared. The gate may only see what
             is the same for all of them. Folds keep a subject together. A row of weight 2 is a row
             that its subject has twice. None is every row on its own.
+        upper : array-like of shape (n_samples,), default=None
+            For censored targets, which lie between y and this: infinite where a target is known
+            to be at least y (right-censored), equal to y where it was observed. A target known to
+            be at most ``upper`` has y = -inf. Experts are fitted by EM, without pooling, by
+            ``likelihood`` "gaussian", "log_normal", "student_t" or "gamma"; see
+            :doc:`/guide/censored`. None is every target observed.
         **params : dict
             ``groups`` (n_samples,): rows of one group stay in one fold.
 
@@ -134,30 +162,29 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
             If data or parameters cannot be used. The mixture is then as it was before.
         """
         tasks = FitTasks(self, X, y, sample_weight)
+        facts = Facts(exposure, trials, subject, upper)
         with unchanged_on_error(self):
             self._buffer = None
             if is_elsewhere(X):
-                others = {"exposure": exposure, "subject": subject, **params}
-                fit_many(self, X, y, sample_weight, others, tasks)
+                fit_many(self, X, y, sample_weight, {**facts._asdict(), **params}, tasks)
             else:
-                self._fit(X, y, sample_weight, exposure, subject, params, tasks)
+                self._fit(X, y, sample_weight, facts, params, tasks)
         return self
 
-    def _fit(self, X, y, sample_weight, exposure, subject, params, tasks):
-        check_alternatives(self, X, subject)
-        is_pooled = pools(self, X, y, params.get("groups"))
+    def _fit(self, X, y, sample_weight, facts, params, tasks):
+        check_alternatives(self, X, facts)
+        is_pooled = pools(self, X, y, params.get("groups"), facts)
         settings = Settings.of(self)
         settings.warn_of_no_effect()
         names, templates = self._expert_list()
         split_params = self._split_params(params, sample_weight)
-        previous = self._previous(is_pooled, len(names), X, y, sample_weight, exposure, subject)
+        previous = self._previous(is_pooled, len(names), X, y, sample_weight, facts)
         rows = check_rows(
             self,
             X,
             y,
             sample_weight,
-            exposure,
-            subject,
+            facts,
             reset=True,
             known=False,
             n_experts=1 if is_pooled else len(names),  # as evidence may choose
@@ -262,7 +289,7 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
             raise TypeError(f"fit takes groups besides X, y and sample_weight; got {unknown}.")
         return {key: value for key, value in params.items() if value is not None}
 
-    def _previous(self, is_pooled, n_experts, X, y, sample_weight, exposure, subject):
+    def _previous(self, is_pooled, n_experts, X, y, sample_weight, facts):
         """Responsibilities that ``warm_start`` goes on from, or None."""
         if not self.warm_start or not self.__sklearn_is_fitted__() or self._buffer is not None:
             return None
@@ -272,9 +299,7 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
                 f"warm_start=True needs as many experts as the mixture has now, "
                 f"{len(self.experts_)}; n_experts is {n_experts}."
             )
-        return self.responsibilities(
-            X, y, sample_weight=sample_weight, exposure=exposure, subject=subject
-        )
+        return self.responsibilities(X, y, sample_weight=sample_weight, **facts._asdict())
 
     # Fitted attributes ----------------------------------------------------------------------
 
@@ -293,7 +318,7 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
         )
 
     def _set_model(self, model):
-        for name in OUT_OF_FOLD:
+        for name in OF_ONE_FIT:
             self.__dict__.pop(name, None)
         self.experts_ = model.experts
         self.named_experts_ = Bunch(**dict(zip(model.names, model.experts, strict=True)))
@@ -310,8 +335,6 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
         self._shared_columns = problem.experts.shared_columns
         gone = np.union1d(problem.dead(), np.flatnonzero(problem.copies()))
         self.n_distinct_experts_ = len(order) - len(gone)
-        for name in ("log_evidence_", "specialisation_"):
-            self.__dict__.pop(name, None)
         if folds not in (None, "prefit"):
             self.oof_log_density_ = problem.log_norm
             self.oof_responsibilities_ = problem.resp[:, order]

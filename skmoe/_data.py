@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 from scipy import sparse
@@ -14,6 +15,64 @@ from ._numerics.statistics import standardisation
 from ._tables.mixed import is_missing
 
 SAME_GATE = 1e-8  # in log-probability; what differs by less is rounding
+
+
+class Facts(NamedTuple):
+    """What a user says of rows besides X, y and their weights; None where nothing is said.
+
+    Attributes
+    ----------
+    exposure, trials, subject, upper : array-like of shape (n_samples,) or None
+        As of ``fit``.
+    """
+
+    exposure: object = None
+    trials: object = None
+    subject: object = None
+    upper: object = None
+
+    def given(self):
+        """Those that are said, by name."""
+        return {name: values for name, values in self._asdict().items() if values is not None}
+
+    def checked(self, X):
+        """The same as arrays with an entry for each row of X."""
+        given = {name: np.asarray(values) for name, values in self.given().items()}
+        if self.subject is not None:
+            given["subject"] = check_subject(self.subject, X)
+        check_consistent_length(X, *given.values())
+        return Facts(**given)
+
+    def take(self, rows):
+        """Those of some of the rows, of arrays."""
+        return Facts(**{name: values[rows] for name, values in self.given().items()})
+
+
+NO_FACTS = Facts()
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """Between which each target lies; the two are equal where it was observed.
+
+    Attributes
+    ----------
+    lower, upper : ndarray of shape (n_samples,)
+        Infinite where a target is known from one side alone.
+    """
+
+    lower: np.ndarray
+    upper: np.ndarray
+
+    def __getitem__(self, rows):
+        return Bounds(self.lower[rows], self.upper[rows])
+
+    @property
+    def points(self):
+        """Finite targets (n_samples,) that stand in: middles, or the bound that is finite."""
+        lower = np.where(np.isfinite(self.lower), self.lower, self.upper)
+        upper = np.where(np.isfinite(self.upper), self.upper, self.lower)
+        return lower + 0.5 * (upper - lower)
 
 
 @dataclass
@@ -32,6 +91,8 @@ class Rows:
         Factors of the predictions.
     subject : ndarray of shape (n_samples,) or None
         Rows of one subject share one expert.
+    bounds : Bounds or None
+        Of targets some of which are censored; y then holds ``bounds.points``.
     """
 
     X: object
@@ -39,6 +100,7 @@ class Rows:
     weight: np.ndarray
     exposure: np.ndarray | None = None
     subject: np.ndarray | None = None
+    bounds: Bounds | None = None
 
     @property
     def has_unequal_weights(self):
@@ -230,6 +292,8 @@ class TrainingData:
         Labels, where y holds class numbers.
     units : Units or None
         Of the rows that these stand for; None where they stand for themselves.
+    bounds : Bounds or None
+        Of targets some of which are censored.
     """
 
     X: object
@@ -242,14 +306,16 @@ class TrainingData:
     rows: np.ndarray | None = None
     classes: np.ndarray | None = None
     units: Units | None = None
+    bounds: Bounds | None = None
 
     @classmethod
     def of(cls, rows, Z, start_target=None, classes=None):
         """Training data of checked rows."""
         subjects = None if rows.subject is None else Subjects(rows.subject, rows.weight)
         return cls(
-            rows.X, rows.y, rows.weight, Z, start_target, rows.exposure, subjects, classes=classes
-        )
+            rows.X, rows.y, rows.weight, Z, start_target, rows.exposure, subjects, classes=classes,
+            bounds=rows.bounds,
+        )  # fmt: skip
 
     @property
     def subject_numbers(self):
@@ -284,8 +350,11 @@ class TrainingData:
         """About so many of the rows, with weights of the same sum; see ``sample_rows``."""
         rows, weight = sample_rows(self.X, self.y, self.weight, n_rows, self.classes)
         X, Z = _safe_indexing(self.X, rows), _safe_indexing(self.Z, rows)
-        start_target, exposure = (
-            None if each is None else each[rows] for each in (self.start_target, self.exposure)
+        start_target, exposure, bounds = (
+            None if each is None else each[rows]
+            for each in (self.start_target, self.exposure, self.bounds)
         )
         y, classes = self.y[rows], self.classes
-        return TrainingData(X, y, weight, Z, start_target, exposure, rows=rows, classes=classes)
+        return TrainingData(
+            X, y, weight, Z, start_target, exposure, rows=rows, classes=classes, bounds=bounds
+        )

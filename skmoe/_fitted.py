@@ -4,6 +4,7 @@ import numpy as np
 from scipy import special
 
 from ._compat import check_sample_weight
+from ._data import Facts
 from ._experts.fitting import split_last
 from ._parameters import check_fitted, check_known_rows, check_X
 from ._reports.expert_report import report
@@ -67,7 +68,9 @@ class FittedMixture:
         return self._model.routes(check_X(self, X)).limited(capacity_factor)
 
     @block_by_block
-    def responsibilities(self, X, y=None, *, exposure=None, subject=None, sample_weight=None):
+    def responsibilities(
+        self, X, y=None, *, exposure=None, trials=None, subject=None, upper=None, sample_weight=None
+    ):
         """Probability that each expert made each row, given its target too.
 
         Parameters
@@ -78,8 +81,12 @@ class FittedMixture:
             Target. None is for :class:`~skmoe.rows.Files` in place of X, which hold it.
         exposure : array-like of shape (n_samples,), default=None
             Of each row, as in ``fit``.
+        trials : array-like of shape (n_samples,), default=None
+            Of each row, as in ``fit``: of binomial counts.
         subject : array-like of shape (n_samples,), default=None
             Rows of one subject share one expert, as in ``fit``. None is every row on its own.
+        upper : array-like of shape (n_samples,), default=None
+            Upper bounds of censored targets, as in ``fit``.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows within their subjects; they change nothing without ``subject``.
 
@@ -93,11 +100,14 @@ class FittedMixture:
         ValueError
             If the gate tells rows of a subject apart.
         """
-        rows = check_known_rows(self, X, y, sample_weight, exposure, subject)
+        facts = Facts(exposure, trials, subject, upper)
+        rows = check_known_rows(self, X, y, sample_weight, facts)
         return self._model.responsibilities(rows)
 
     @block_by_block
-    def log_density(self, X, y=None, *, exposure=None, subject=None, sample_weight=None):
+    def log_density(
+        self, X, y=None, *, exposure=None, trials=None, subject=None, upper=None, sample_weight=None
+    ):
         r"""Log-density of each target, :math:`\log \sum_k \pi_k(x) f_k(y \mid x)`.
 
         Parameters
@@ -108,8 +118,12 @@ class FittedMixture:
             Target. None is for :class:`~skmoe.rows.Files` in place of X, which hold it.
         exposure : array-like of shape (n_samples,), default=None
             Of each row, as in ``fit``.
+        trials : array-like of shape (n_samples,), default=None
+            Of each row, as in ``fit``: of binomial counts.
         subject : array-like of shape (n_samples,), default=None
             Rows of one subject share one expert, as in ``fit``. None is every row on its own.
+        upper : array-like of shape (n_samples,), default=None
+            Upper bounds of censored targets, as in ``fit``.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows within their subjects; they change nothing without ``subject``.
 
@@ -125,10 +139,21 @@ class FittedMixture:
         ValueError
             If the gate tells rows of a subject apart.
         """
-        rows = check_known_rows(self, X, y, sample_weight, exposure, subject)
+        facts = Facts(exposure, trials, subject, upper)
+        rows = check_known_rows(self, X, y, sample_weight, facts)
         return self._model.e_step(rows)[1]
 
-    def expert_report(self, X=None, y=None, sample_weight=None, *, exposure=None, subject=None):
+    def expert_report(
+        self,
+        X=None,
+        y=None,
+        sample_weight=None,
+        *,
+        exposure=None,
+        trials=None,
+        subject=None,
+        upper=None,
+    ):
         """What each expert does: rows, load, certainty of the gate, overlap, error, scale.
 
         Parameters
@@ -141,8 +166,12 @@ class FittedMixture:
             Their weights.
         exposure : array-like of shape (n_samples,), default=None
             Of each row, as in ``fit``.
+        trials : array-like of shape (n_samples,), default=None
+            Of each row, as in ``fit``: of binomial counts.
         subject : array-like of shape (n_samples,), default=None
             Rows of one subject share one expert, as in ``fit``.
+        upper : array-like of shape (n_samples,), default=None
+            Upper bounds of censored targets, as in ``fit``.
 
         Returns
         -------
@@ -165,10 +194,21 @@ class FittedMixture:
                     "and y."
                 )
             return self._training_report
-        rows = check_known_rows(self, X, y, sample_weight, exposure, subject)
+        facts = Facts(exposure, trials, subject, upper)
+        rows = check_known_rows(self, X, y, sample_weight, facts)
         return report(self._model, rows, self._training_report)
 
-    def bic(self, X, y, sample_weight=None, *, exposure=None, subject=None):
+    def bic(
+        self,
+        X,
+        y,
+        sample_weight=None,
+        *,
+        exposure=None,
+        trials=None,
+        subject=None,
+        upper=None,
+    ):
         """Bayesian information criterion, ``-2 log L + p log n``; lower is better.
 
         Parameters
@@ -181,8 +221,12 @@ class FittedMixture:
             Weights; n is their sum.
         exposure : array-like of shape (n_samples,), default=None
             Of each row, as in ``fit``.
+        trials : array-like of shape (n_samples,), default=None
+            Of each row, as in ``fit``: of binomial counts.
         subject : array-like of shape (n_samples,), default=None
             Rows of one subject share one expert, as in ``fit``; n is then the number of subjects.
+        upper : array-like of shape (n_samples,), default=None
+            Upper bounds of censored targets, as in ``fit``.
 
         Returns
         -------
@@ -199,11 +243,21 @@ class FittedMixture:
             :class:`~skmoe.gates.GaussianGate`.
         """
         log_likelihood, n_samples, n_parameters = self._likelihood_terms(
-            X, y, sample_weight, exposure, subject
+            X, y, sample_weight, Facts(exposure, trials, subject, upper)
         )
         return -2 * log_likelihood + n_parameters * np.log(n_samples)
 
-    def aic(self, X, y, sample_weight=None, *, exposure=None, subject=None):
+    def aic(
+        self,
+        X,
+        y,
+        sample_weight=None,
+        *,
+        exposure=None,
+        trials=None,
+        subject=None,
+        upper=None,
+    ):
         """Akaike information criterion, ``-2 log L + 2 p``; lower is better.
 
         Parameters
@@ -216,8 +270,12 @@ class FittedMixture:
             Weights.
         exposure : array-like of shape (n_samples,), default=None
             Of each row, as in ``fit``.
+        trials : array-like of shape (n_samples,), default=None
+            Of each row, as in ``fit``: of binomial counts.
         subject : array-like of shape (n_samples,), default=None
             Rows of one subject share one expert, as in ``fit``.
+        upper : array-like of shape (n_samples,), default=None
+            Upper bounds of censored targets, as in ``fit``.
 
         Returns
         -------
@@ -234,11 +292,21 @@ class FittedMixture:
             :class:`~skmoe.gates.GaussianGate`.
         """
         log_likelihood, _, n_parameters = self._likelihood_terms(
-            X, y, sample_weight, exposure, subject
+            X, y, sample_weight, Facts(exposure, trials, subject, upper)
         )
         return -2 * log_likelihood + 2 * n_parameters
 
-    def icl(self, X, y, sample_weight=None, *, exposure=None, subject=None):
+    def icl(
+        self,
+        X,
+        y,
+        sample_weight=None,
+        *,
+        exposure=None,
+        trials=None,
+        subject=None,
+        upper=None,
+    ):
         r"""Integrated completed likelihood, ``bic`` plus twice the entropy; lower is better.
 
         The entropy of the responsibilities, :math:`-\sum_{ik} r_{ik} \log r_{ik}`, counts against
@@ -254,9 +322,13 @@ class FittedMixture:
             Weights.
         exposure : array-like of shape (n_samples,), default=None
             Of each row, as in ``fit``.
+        trials : array-like of shape (n_samples,), default=None
+            Of each row, as in ``fit``: of binomial counts.
         subject : array-like of shape (n_samples,), default=None
             Rows of one subject share one expert, as in ``fit``; entropy and n are then those
             of the subjects.
+        upper : array-like of shape (n_samples,), default=None
+            Upper bounds of censored targets, as in ``fit``.
 
         Returns
         -------
@@ -274,8 +346,9 @@ class FittedMixture:
            with the integrated completed likelihood", IEEE Transactions on Pattern Analysis and
            Machine Intelligence 22 (2000) 719-725.
         """
-        bic = self.bic(X, y, sample_weight, exposure=exposure, subject=subject)
-        rows = check_known_rows(self, X, y, sample_weight, exposure, subject)
+        facts = Facts(exposure, trials, subject, upper)
+        bic = self.bic(X, y, sample_weight, **facts._asdict())
+        rows = check_known_rows(self, X, y, sample_weight, facts)
         resp, _, weight = self._model.e_step(rows)
         return bic + 2 * float(weight @ special.entr(resp).sum(axis=1))
 
@@ -332,8 +405,8 @@ class FittedMixture:
         weight = check_sample_weight(sample_weight, X, dtype=np.float64)
         return self._model.n_parameters(X, weight, self._n_functions, self._shared_columns)
 
-    def _likelihood_terms(self, X, y, sample_weight, exposure=None, subject=None):
-        rows = check_known_rows(self, X, y, sample_weight, exposure, subject)
+    def _likelihood_terms(self, X, y, sample_weight, facts):
+        rows = check_known_rows(self, X, y, sample_weight, facts)
         n_parameters = self._free_parameters(rows.X, rows.weight)
         _, log_density, weight = self._model.e_step(rows)
         return weight @ log_density, weight.sum(), n_parameters

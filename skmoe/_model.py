@@ -129,8 +129,11 @@ class Model(ABC):
         return None if scale_model is None else scale_model(X)
 
     @abstractmethod
-    def losses(self, y, predictions):
-        """Losses (n, K) of predictions (n, K, ...): squared errors, or 1 for a wrong class."""
+    def losses(self, y, predictions, bounds=None):
+        """Losses (n, K) of predictions (n, K, ...): squared errors, or 1 for a wrong class.
+
+        The error of a prediction between the bounds of a censored target is zero.
+        """
 
     @staticmethod
     @abstractmethod
@@ -172,7 +175,7 @@ class Model(ABC):
     # Densities ------------------------------------------------------------------------------
 
     @abstractmethod
-    def log_densities(self, X, y, routes, exposure=None):
+    def log_densities(self, X, y, routes, exposure=None, bounds=None):
         """Log-density (n, k) of each row's target under the expert of each route."""
 
     def all_log_densities(self, X, y):
@@ -208,7 +211,7 @@ class Model(ABC):
 
     def _e_step(self, rows):
         routes = self.routes(rows.X)
-        log_density = self.log_densities(rows.X, rows.y, routes, rows.exposure)
+        log_density = self.log_densities(rows.X, rows.y, routes, rows.exposure, rows.bounds)
         if rows.subject is None:
             resp, log_norm = posterior(routes.log_weights, log_density)
             return routes.dense(resp), log_norm, None
@@ -238,6 +241,8 @@ class RegressionModel(Model):
             predictions = predictions * exposure[:, None]
         row_scale = self.row_scale(X)
         facts = {} if row_scale is None else {"row_scale": row_scale}
+        if self.likelihood.takes_trials and exposure is not None:
+            facts["trials"] = exposure[:, None]
         components = self.likelihood.components(predictions, routes.experts, **facts)
         return NestedComponents(components, nested) if nested else components
 
@@ -246,11 +251,20 @@ class RegressionModel(Model):
         routes = self.routes(X)
         return MixtureDistribution(routes.weights, self.components(X, routes, exposure))
 
-    def log_densities(self, X, y, routes, exposure=None):
-        return self.components(X, routes, exposure).logpdf(y[:, None])
+    def log_densities(self, X, y, routes, exposure=None, bounds=None):
+        components = self.components(X, routes, exposure)
+        if bounds is not None:
+            return components.log_between(bounds.lower[:, None], bounds.upper[:, None])
+        return components.logpdf(y[:, None])
 
-    def losses(self, y, predictions):
-        squares = (self.likelihood.expert_target(y)[:, None] - predictions) ** 2
+    def losses(self, y, predictions, bounds=None):
+        target = self.likelihood.expert_target
+        if bounds is not None:
+            target = np.clip(
+                predictions, target(bounds.lower)[:, None], target(bounds.upper)[:, None]
+            )
+            return (target - predictions) ** 2
+        squares = (target(y)[:, None] - predictions) ** 2
         return squares.mean(axis=2) if squares.ndim == 3 else squares
 
     @staticmethod
@@ -298,13 +312,13 @@ class ClassificationModel(Model):
         routes = self.routes(X)
         return np.einsum("nk,nkc->nc", routes.weights, self.expert_proba(X, routes))
 
-    def log_densities(self, X, y, routes, exposure=None):
+    def log_densities(self, X, y, routes, exposure=None, bounds=None):
         of_class = np.take_along_axis(self.expert_proba(X, routes), y[:, None, None], axis=2)[
             :, :, 0
         ]
         return np.log(np.maximum(of_class, np.finfo(float).tiny))
 
-    def losses(self, y, predictions):
+    def losses(self, y, predictions, bounds=None):
         return (predictions.argmax(axis=2) != y[:, None]).astype(float)
 
     @staticmethod

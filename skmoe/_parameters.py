@@ -27,7 +27,7 @@ from ._compat import (
     check_n_features,
     check_sample_weight,
 )
-from ._data import Rows, check_subject
+from ._data import NO_FACTS, Bounds, Rows, check_subject
 from ._experts.zero import with_zero
 from ._rows.files import is_elsewhere
 from ._tables.mixed import HEAVIEST, accepts, check_sizes, check_table
@@ -94,6 +94,7 @@ class ExpertParameters(MetaEstimatorMixin, BaseComposition, BaseEstimator):
             n_experts = DEFAULT_N_EXPERTS if self.n_experts is None else self.n_experts
             names = [f"expert{k}" for k in range(n_experts)]
             estimators = [estimator] * n_experts
+        estimators = [self._as_expert(estimator) for estimator in estimators]
         for name, estimator in zip(names, estimators, strict=True):
             check_expert(self, name, estimator)
         if isinstance(self.gate, type):
@@ -133,6 +134,14 @@ class ExpertParameters(MetaEstimatorMixin, BaseComposition, BaseEstimator):
     @abstractmethod
     def _check_known_target(self, y):
         """The same for a fitted mixture."""
+
+    def _counted(self, y, trials):
+        """Target and trials, where y may hold both; as they are, where it may not."""
+        return y, trials
+
+    def _as_expert(self, estimator):
+        """An expert of this target, made of what the user gave."""
+        return self._family().as_expert(estimator)
 
     def _check_weight(self, sample_weight, X, y):
         """Weights (n_samples,) to learn with."""
@@ -213,15 +222,16 @@ class ExpertParameters(MetaEstimatorMixin, BaseComposition, BaseEstimator):
 
 
 def check_rows(
-    mixture, X, y, sample_weight=None, exposure=None, subject=None, *, reset=False, known=True,
-    n_experts=1,
-):  # fmt: skip
+    mixture, X, y, sample_weight=None, facts=NO_FACTS, *, reset=False, known=True, n_experts=1
+):
     """Rows to learn from, at least ``n_experts`` of them of positive weight.
 
     ``reset`` learns the columns anew; the target is ``known`` to a fitted mixture, or not.
     """
     check_given(mixture, y)
     X = check_X(mixture, X, reset=reset)
+    y, trials = mixture._counted(y, facts.trials)
+    y, bounds = check_bounds(mixture, y, facts.upper)
     y = mixture._check_known_target(y) if known else mixture._check_target(y)
     check_consistent_length(X, y)
     weight = mixture._check_weight(sample_weight, X, y)
@@ -234,18 +244,25 @@ def check_rows(
             f"n_experts={n_experts}. Give more rows, or ask for fewer experts."
         )
     warn_of_small_weights(weight.sum(), weight @ weight, n_used)
-    return Rows(X, y, weight, check_exposure(mixture, exposure, X), check_subject(subject, X))
+    return _rows_of(mixture, X, y, weight, facts._replace(trials=trials), bounds)
 
 
-def check_known_rows(mixture, X, y, sample_weight=None, exposure=None, subject=None):
+def check_known_rows(mixture, X, y, sample_weight=None, facts=NO_FACTS):
     """Rows for a fitted mixture to look at."""
     check_fitted(mixture)
     check_given(mixture, y)
     X = check_X(mixture, X)
+    y, trials = mixture._counted(y, facts.trials)
+    y, bounds = check_bounds(mixture, y, facts.upper)
     y = mixture._check_known_target(y)
     check_consistent_length(X, y)
     weight = check_sample_weight(sample_weight, X, dtype=np.float64)
-    return Rows(X, y, weight, check_exposure(mixture, exposure, X), check_subject(subject, X))
+    return _rows_of(mixture, X, y, weight, facts._replace(trials=trials), bounds)
+
+
+def _rows_of(mixture, X, y, weight, facts, bounds):
+    exposure = check_exposure(mixture, facts.exposure, X, facts.trials, y)
+    return Rows(X, y, weight, exposure, check_subject(facts.subject, X), bounds)
 
 
 def check_given(mixture, y):
@@ -276,8 +293,10 @@ def check_X(mixture, X, *, reset=False):
     return X
 
 
-def check_exposure(mixture, exposure, X):
-    """Exposure (n_samples,) of each row, or None."""
+def check_exposure(mixture, exposure, X, trials=None, y=None):
+    """Exposure (n_samples,) of each row, or trials, in which y are successes; or None."""
+    if mixture._likelihood().takes_trials or trials is not None:
+        return check_trials(mixture, exposure, X, trials, y)
     if exposure is None:
         return None
     if not mixture._likelihood().takes_exposure:
@@ -291,6 +310,68 @@ def check_exposure(mixture, exposure, X):
         raise ValueError("exposure must be positive and finite in every row.")
     check_sizes(exposure, "exposure", smallest=True)
     return exposure
+
+
+def check_trials(mixture, exposure, X, trials, y):
+    """Trials (n_samples,) of each row, or None for a single one."""
+    if not mixture._likelihood().takes_trials:
+        raise ValueError(
+            f"trials are for likelihood='binomial'; this {type(mixture).__name__} has another."
+        )
+    if exposure is not None:
+        raise ValueError("likelihood='binomial' takes trials in place of an exposure.")
+    if trials is not None:
+        trials = column_or_1d(trials, dtype=np.float64)
+        check_consistent_length(X, trials)
+        if not (np.isfinite(trials) & (trials > 0) & (trials == np.floor(trials))).all():
+            raise ValueError("trials must be whole numbers from 1 on in every row.")
+        check_sizes(trials, "trials", smallest=True)
+    if y is not None and not ((y >= 0) & (y <= (1 if trials is None else trials))).all():
+        raise ValueError(
+            "Successes must be between 0 and the trials of their row: pass trials=, or y with a "
+            "column of successes and one of failures. Without, each row is one trial."
+        )
+    if y is not None and (y != np.floor(y)).any():
+        raise ValueError("Successes must be whole numbers: give these and trials, not rates.")
+    return trials
+
+
+def check_bounds(mixture, y, upper):
+    """The target as a finite one, and the bounds of what is censored in it, or None.
+
+    Raises
+    ------
+    ValueError
+        If there is no such target: NaN, an upper bound below y, or a row without a finite bound.
+    """
+    if upper is None:
+        return y, None
+    if not mixture._likelihood().takes_upper:
+        raise ValueError(
+            "upper, for censored targets, needs likelihood='gaussian', 'log_normal', 'student_t' "
+            "or 'gamma', without a scale that depends on the row; this "
+            f"{type(mixture).__name__} has another."
+        )
+    if np.ndim(y) > 1 and np.shape(y)[1] > 1:
+        raise ValueError(f"upper is for one output; y has shape {np.shape(y)}.")
+    y, upper = (column_or_1d(each, dtype=np.float64) for each in (y, upper))
+    check_consistent_length(y, upper)
+    for name, values in (("y", y), ("upper", upper)):
+        if np.isnan(values).any():
+            row = np.flatnonzero(np.isnan(values))[0]
+            raise ValueError(f"{name} is NaN in row {row}; an unknown bound is infinite.")
+    wrong = np.flatnonzero(upper < y)
+    if len(wrong):
+        row = wrong[0]
+        raise ValueError(
+            f"upper must be at least y; row {row} has y={y[row]:.6g} and upper={upper[row]:.6g}."
+        )
+    unknown = np.flatnonzero(~np.isfinite(y) & ~np.isfinite(upper))
+    if len(unknown):
+        raise ValueError(f"Row {unknown[0]} has no finite bound: y or upper must be finite.")
+    bounds = Bounds(y, upper)
+    check_sizes(upper[np.isfinite(upper)], "upper", smallest=True)
+    return bounds.points, bounds if (y < upper).any() else None
 
 
 def check_responsibilities(responsibilities, n_rows, n_experts):

@@ -6,7 +6,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import column_or_1d
 
 from ._compat import HasMethods, StrOptions, check_y, fit_context
-from ._experts.families import LeastSquares, LogLinear
+from ._experts.families import LeastSquares, LogLinear, Rates
 from ._model import RegressionModel
 from ._parameters import check_exposure, check_fitted, check_X
 from ._rows.answers import block_by_block
@@ -46,10 +46,10 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
         See :mod:`skmoe.gates`. None is a :class:`~skmoe.gates.SoftmaxGate`; strings and
         missing values are encoded for it. The transformers of a Pipeline are fitted once.
     likelihood : str, likelihood or list of these, default="auto"
-        How targets scatter around the predictions: "gaussian", "student_t" (under which a few
-        gross outliers do not matter), "laplace", "poisson", "negative_binomial", "gamma",
-        "log_normal" (under which experts are fitted on the logarithm), or an object; a list is
-        one for each expert. See :mod:`skmoe.likelihoods`. "auto" is "gaussian" where EM fits the
+        How targets scatter around the predictions: "gaussian", "student_t" (under which a few gross
+        outliers do not matter), "laplace", "poisson", "negative_binomial", "binomial", "gamma",
+        "log_normal" (under which experts are fitted on the logarithm), or an object; a list is one
+        for each expert. See :mod:`skmoe.likelihoods`. "auto" is "gaussian" where EM fits the
         experts with their responsibilities, and else, see ``specialisation``, "student_t" with
         degrees of freedom and scales that are learned. Under
         :class:`~skmoe.likelihoods.ZeroInflated` one more expert, "zero", comes last.
@@ -354,6 +354,8 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
 
     def _family(self):
         glm = self._likelihood().glm
+        if glm == "binomial":
+            return Rates()
         return LeastSquares() if glm is None else LogLinear(glm)
 
     def _likelihood(self):
@@ -370,6 +372,17 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
 
     def _shared_effects(self):
         return self.shared_effects or []
+
+    def _counted(self, y, trials):
+        if not self._likelihood().takes_trials or np.ndim(y) != 2 or np.shape(y)[1] == 1:
+            return y, trials
+        counts = check_y(y, multi_output=True, y_numeric=True, estimator=self)
+        if trials is not None or counts.shape[1] != 2 or (counts < 0).any():
+            raise ValueError(
+                "likelihood='binomial' takes y of one column, the successes, and trials; or y of "
+                "two, counts of successes and of failures, without trials."
+            )
+        return counts[:, 0], counts.sum(axis=1)
 
     def _check_target(self, y):
         y = self._numeric_target(y)
@@ -389,8 +402,32 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
             raise ValueError(f"y has {y.shape[1:]} outputs, {self._y_shape} in fit.")
         return y
 
+    def score(self, X, y, sample_weight=None):
+        """Coefficient of determination of ``predict(X)``.
+
+        Parameters
+        ----------
+        X : array-like or DataFrame of shape (n_samples, n_features)
+            Rows.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Target; of successes and failures in two columns, their rates are meant, weighted by
+            the trials.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights.
+
+        Returns
+        -------
+        r2 : float
+            1 at best.
+        """
+        y, trials = self._counted(y, None)
+        if trials is not None:
+            y = y / trials
+            sample_weight = trials if sample_weight is None else sample_weight * trials
+        return super().score(X, y, sample_weight)
+
     @block_by_block
-    def predict(self, X, return_std=False, *, quantiles=None, exposure=None):
+    def predict(self, X, return_std=False, *, quantiles=None, exposure=None, trials=None):
         """Predict the mean, the gate's average of the experts; or quantiles.
 
         The noise of :class:`~skmoe.likelihoods.WithNoise` is left out of means.
@@ -406,6 +443,8 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
             does, but through a Pipeline too: ``pipe.predict(X, quantiles=[0.05, 0.5, 0.95])``.
         exposure : array-like of shape (n_samples,), default=None
             Of each row, as in ``fit``. None is an exposure of one: counts are then rates.
+        trials : array-like of shape (n_samples,), default=None
+            Of each row, as in ``fit``: of binomial counts.
 
         Returns
         -------
@@ -424,8 +463,8 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
         if quantiles is not None:
             if return_std:
                 raise ValueError("Ask for return_std or for quantiles, not for both at once.")
-            return self.predict_quantiles(X, quantiles, exposure=exposure)
-        distribution = self.predict_dist(X, exposure=exposure).without_noise()
+            return self.predict_quantiles(X, quantiles, exposure=exposure, trials=trials)
+        distribution = self.predict_dist(X, exposure=exposure, trials=trials).without_noise()
         mean = distribution.mean()
         if not np.isfinite(mean).all():  # of a long tail, or far from the rows of fit
             row = np.argmin(np.isfinite(mean.reshape(len(mean), -1)).all(axis=1))
@@ -435,7 +474,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
             )
         return (mean, distribution.std()) if return_std else mean
 
-    def predict_dist(self, X, *, exposure=None):
+    def predict_dist(self, X, *, exposure=None, trials=None):
         """The whole predictive distribution of each row.
 
         Parameters
@@ -444,6 +483,8 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
             Rows.
         exposure : array-like of shape (n_samples,), default=None
             Of each row, as in ``fit``. None is an exposure of one.
+        trials : array-like of shape (n_samples,), default=None
+            Of each row, as in ``fit``: of binomial counts.
 
         Returns
         -------
@@ -453,10 +494,10 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
         """
         check_fitted(self)
         X = check_X(self, X)
-        return self._model.distribution(X, check_exposure(self, exposure, X))
+        return self._model.distribution(X, check_exposure(self, exposure, X, trials))
 
     @block_by_block
-    def predict_quantiles(self, X, q, *, exposure=None):
+    def predict_quantiles(self, X, q, *, exposure=None, trials=None):
         """Quantiles of the predictive distribution.
 
         Parameters
@@ -467,16 +508,18 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
             Probabilities.
         exposure : array-like of shape (n_samples,), default=None
             Of each row, as in ``fit``. None is an exposure of one.
+        trials : array-like of shape (n_samples,), default=None
+            Of each row, as in ``fit``: of binomial counts.
 
         Returns
         -------
         quantiles : ndarray of shape (n_samples,) or (n_samples, n_quantiles)
             With several outputs one last axis more.
         """
-        return self.predict_dist(X, exposure=exposure).ppf(q)
+        return self.predict_dist(X, exposure=exposure, trials=trials).ppf(q)
 
     @block_by_block
-    def predict_interval(self, X, level=0.9, *, exposure=None):
+    def predict_interval(self, X, level=0.9, *, exposure=None, trials=None):
         """Central interval of the predictive distribution.
 
         Parameters
@@ -487,20 +530,22 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
             Probability that the interval holds.
         exposure : array-like of shape (n_samples,), default=None
             Of each row, as in ``fit``. None is an exposure of one.
+        trials : array-like of shape (n_samples,), default=None
+            Of each row, as in ``fit``: of binomial counts.
 
         Returns
         -------
         interval : ndarray of shape (n_samples, 2) or (n_samples, 2, n_levels)
             Lower and upper end; with several outputs one last axis more.
         """
-        distribution = self.predict_dist(X, exposure=exposure)
+        distribution = self.predict_dist(X, exposure=exposure, trials=trials)
         if np.ndim(level) != 1:
             return np.stack(distribution.interval(level), axis=1)
         if not len(level):
             raise ValueError("level must be one probability or a list of them; got an empty list.")
         return np.stack([np.stack(distribution.interval(each), axis=1) for each in level], axis=2)
 
-    def sample_y(self, X, n_samples=1, random_state=None, *, exposure=None):
+    def sample_y(self, X, n_samples=1, random_state=None, *, exposure=None, trials=None):
         """Draw targets from the predictive distribution.
 
         Parameters
@@ -513,13 +558,15 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
             Draws them; an int gives the same ones each time.
         exposure : array-like of shape (n_rows,), default=None
             Of each row, as in ``fit``. None is an exposure of one.
+        trials : array-like of shape (n_rows,), default=None
+            Of each row, as in ``fit``: of binomial counts.
 
         Returns
         -------
         y : ndarray of shape (n_rows, n_samples) or (n_rows, n_outputs, n_samples)
             In the units of the target.
         """
-        draws = self.predict_dist(X, exposure=exposure).rvs(n_samples, random_state)
+        draws = self.predict_dist(X, exposure=exposure, trials=trials).rvs(n_samples, random_state)
         return np.moveaxis(draws, 1, -1)
 
     @block_by_block

@@ -12,6 +12,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline, make_pipeline
 
 from ._base import BaseMixtureOfExperts, unchanged_on_error
+from ._data import NO_FACTS
 from ._em.callbacks import FitTasks
 from ._em.parts import GateParts, Parts
 from ._em.settings import Settings
@@ -24,6 +25,14 @@ from ._updates import growing
 from ._updates.stream import Buffer, learn_batch
 from .exceptions import ExpertCollapseWarning, ScaleFloorWarning, warn_user
 from .gates import BaseGate, ConstantGate
+
+
+def check_batch(mixture, *given, **how):
+    """``check_rows`` of new rows for a mixture that goes on; a ValueError if these are trials."""
+    rows = check_rows(mixture, *given, **how)
+    if rows.exposure is not None:
+        raise ValueError("After fit a mixture learns from single trials only: fit it anew.")
+    return rows
 
 
 class UpdatableMixture(BaseMixtureOfExperts):
@@ -88,7 +97,7 @@ class UpdatableMixture(BaseMixtureOfExperts):
         reset = self._buffer is None
         if reset:
             self._buffer = Buffer(classes)  # which says to _check_target what classes there are
-        rows = check_rows(self, X, y, sample_weight, reset=reset, known=False, n_experts=0)
+        rows = check_batch(self, X, y, sample_weight, reset=reset, known=False, n_experts=0)
         buffer = self._buffer = self._buffer.extended(rows.X, self._labels(rows.y), rows.weight)
         self.n_samples_seen_ = float(buffer.weight.sum())
         n_experts = len(self._expert_list()[0])
@@ -102,7 +111,7 @@ class UpdatableMixture(BaseMixtureOfExperts):
                 warnings.simplefilter("ignore", ScaleFloorWarning)
                 warnings.simplefilter("ignore", ConvergenceWarning)
             tasks = FitTasks(self, buffer.X, buffer.y, buffer.weight)
-            self._fit(buffer.X, buffer.y, buffer.weight, None, None, {}, tasks)
+            self._fit(buffer.X, buffer.y, buffer.weight, NO_FACTS, {}, tasks)
         if complete:
             self._buffer = None
 
@@ -118,7 +127,7 @@ class UpdatableMixture(BaseMixtureOfExperts):
                 "sparse data or other parameters asked for experts without partial_fit. Fit again, "
                 "with dense data, without subject and groups, and with specialisation=1."
             )
-        rows = check_rows(self, X, y, sample_weight)
+        rows = check_batch(self, X, y, sample_weight)
         model, self._stream, self.expert_load_ = learn_batch(
             self._model, self._stream, rows, self.expert_load_, self.forget_factor
         )
@@ -303,7 +312,7 @@ class UpdatableMixture(BaseMixtureOfExperts):
                 "add_expert needs one likelihood for all: the list has none for the new expert."
             )
         name = self._free_name(name)
-        rows = check_rows(self, X, y, sample_weight)
+        rows = check_batch(self, X, y, sample_weight)
         template = self._new_template(name, expert, rows.X)
         draw_seed, fold_seed, expert_seed = draw_seeds(self.random_state, 3)
         old = self._old_rows(rows.X, replay, draw_seed)
@@ -337,7 +346,7 @@ class UpdatableMixture(BaseMixtureOfExperts):
         if X is None:
             update = growing.remove_expert(self._model, k, self.expert_load_)
         else:
-            rows = check_rows(self, X, y, sample_weight)
+            rows = check_batch(self, X, y, sample_weight)
             (seed,) = draw_seeds(self.random_state, 1)
             update = growing.remove_and_retrain(
                 self._model,
@@ -352,7 +361,8 @@ class UpdatableMixture(BaseMixtureOfExperts):
     def _replace_expert(self, name, estimator, X, y, sample_weight):
         self._check_likelihood_is_that_of_fit()
         k, names = self._number(name), list(self.named_experts_)
-        rows = check_rows(self, X, y, sample_weight)
+        rows = check_batch(self, X, y, sample_weight)
+        estimator = self._as_expert(estimator)
         check_expert(self, name, estimator)
         check_accepts(f"The expert {type(estimator).__name__}", estimator, rows.X)
         templates = [FrozenEstimator(expert) for expert in self.experts_]
@@ -401,6 +411,7 @@ class UpdatableMixture(BaseMixtureOfExperts):
             encoders = [split_last(e)[0] for e in self.experts_ if isinstance(e, Pipeline)]
             if self.experts is None and encoders:  # a table's, which knows the old categories
                 expert = make_pipeline(FrozenEstimator(encoders[0]), expert)
+        expert = self._as_expert(expert)
         check_expert(self, name, expert)
         check_accepts(f"The expert {type(expert).__name__}", expert, X)
         return expert
@@ -410,7 +421,7 @@ class UpdatableMixture(BaseMixtureOfExperts):
         if replay is not None:
             if not isinstance(replay, (tuple, list)) or len(replay) != 2:
                 raise ValueError("replay must be a pair (X_old, y_old).")
-            old = check_rows(self, *replay)
+            old = check_batch(self, *replay)
         elif hasattr(self.gate_, "sample"):
             old = growing.generate_rows(self._model, X, seed)
         else:

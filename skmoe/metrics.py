@@ -7,14 +7,23 @@ Each is a callable ``(estimator, X, y, sample_weight=None)``, so that it can be 
 import numpy as np
 from sklearn.pipeline import Pipeline
 
-__all__ = ["crps_score", "grid_log_score", "interval_score", "log_score", "pinball_score"]
+__all__ = [
+    "concordance_index",
+    "crps_score",
+    "grid_log_score",
+    "interval_score",
+    "log_score",
+    "pinball_score",
+]
+
+TIED = 1e-8  # predictions that differ by no more are equal
 
 
-def log_score(estimator, X, y, sample_weight=None):
+def log_score(estimator, X, y, sample_weight=None, *, upper=None):
     """Mean log-density of the targets under a fitted mixture.
 
     The logarithmic score is strictly proper: in expectation, nothing scores higher than the
-    true distribution.
+    true distribution. A censored target counts with the log-probability of its interval.
 
     Parameters
     ----------
@@ -26,6 +35,8 @@ def log_score(estimator, X, y, sample_weight=None):
         Target.
     sample_weight : array-like of shape (n_samples,), default=None
         Weights.
+    upper : array-like of shape (n_samples,), default=None
+        Upper bounds of censored targets, as in ``fit``.
 
     Returns
     -------
@@ -44,7 +55,78 @@ def log_score(estimator, X, y, sample_weight=None):
     array([-5.4, -5.5, -5.4])
     """
     mixture, X = _unwrap(estimator, X)
-    return float(np.average(mixture.log_density(X, _targets(y)), weights=sample_weight))
+    given = {} if upper is None else {"upper": upper}
+    return float(np.average(mixture.log_density(X, _targets(y), **given), weights=sample_weight))
+
+
+def concordance_index(estimator, X, y, sample_weight=None, *, upper):
+    """Share of the pairs of rows whose predicted medians are in the order of their targets.
+
+    Harrell's index [1]_, as scikit-survival's ``concordance_index_censored`` defines it: a pair
+    counts where it is known which target is the smaller one, because the one is known to end
+    before the other begins, or when the other is censored. Equal predictions count one half.
+
+    Parameters
+    ----------
+    estimator : MixtureOfExpertsRegressor
+        Fitted, with ``predict_dist``; or a Pipeline that ends in one, or a search over one.
+    X : array-like or DataFrame of shape (n_samples, n_features)
+        Rows.
+    y : array-like of shape (n_samples,)
+        Targets, or their lower bounds.
+    sample_weight : array-like of shape (n_samples,), default=None
+        Weights; a pair counts with the product of its two.
+    upper : array-like of shape (n_samples,)
+        Upper bounds: infinite where a target is censored on the right, y where it was observed.
+
+    Returns
+    -------
+    score : float
+        1 for the right order, 0.5 for chance.
+
+    Raises
+    ------
+    ValueError
+        If no pair can be compared.
+
+    See Also
+    --------
+    log_score : Judges the whole distribution, and not the order of medians alone.
+
+    References
+    ----------
+    .. [1] F. E. Harrell, R. M. Califf, D. B. Pryor, K. L. Lee and R. A. Rosati, "Evaluating the
+       yield of medical tests", Journal of the American Medical Association 247 (1982) 2543-2546.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skmoe import MixtureOfExpertsRegressor
+    >>> from skmoe.metrics import concordance_index
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.normal(size=(200, 1))
+    >>> time = np.exp(X[:, 0] + 0.5 * rng.normal(size=200))
+    >>> end = rng.uniform(0, 5, size=200)
+    >>> y, upper = np.minimum(time, end), np.where(time <= end, time, np.inf)
+    >>> moe = MixtureOfExpertsRegressor(n_experts=1, likelihood="log_normal")
+    >>> moe = moe.fit(X, y, upper=upper)
+    >>> round(concordance_index(moe, X, y, upper=upper), 2)
+    0.87
+    """
+    mixture, X = _unwrap(estimator, X)
+    median = mixture.predict_dist(X).median()
+    lower, upper = (np.asarray(bound, dtype=np.float64).ravel() for bound in (y, upper))
+    weight = np.ones(len(lower)) if sample_weight is None else np.asarray(sample_weight, float)
+    right = total = 0.0
+    for i in np.flatnonzero(np.isfinite(upper)):
+        is_later = (lower > upper[i]) | ((lower == upper[i]) & (lower < upper))
+        ahead = median[is_later] - median[i]
+        ordered = np.where(np.abs(ahead) <= TIED, 0.5, ahead > 0)
+        right += weight[i] * (weight[is_later] @ ordered)
+        total += weight[i] * weight[is_later].sum()
+    if total == 0:
+        raise ValueError("No two rows can be compared: of no target is it known what is later.")
+    return float(right / total)
 
 
 def grid_log_score(estimator, X, y, sample_weight=None, *, step=1.0):

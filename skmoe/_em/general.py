@@ -21,6 +21,7 @@ STATE = (
     "load",
     "working",
     "working_exposure",
+    "working_target",
     "row_scale",
 )
 
@@ -40,11 +41,13 @@ class GeneralProblem(SampleProblem):
         robust and has seen predictions.
     working_exposure : ndarray of shape (n_samples, n_experts) or None
         By which the target is divided, and weights are multiplied, when experts are fitted.
+    working_target : ndarray of shape (n_samples, n_experts) or None
+        Expected targets under each expert, on which it is fitted, where targets are censored.
     row_scale : ndarray of shape (n_samples, 1) or None
         Factors of the scales, where these depend on the row.
     """
 
-    working = working_exposure = row_scale = gate_proba = None
+    row_scale = gate_proba = None
 
     def __init__(self, experts, gate, likelihood, data, *, gate_folds=None, **settings):
         super().__init__(experts, gate, likelihood, data, **settings)
@@ -55,6 +58,11 @@ class GeneralProblem(SampleProblem):
     def exposure(self):
         """Factors (n_samples,) of the predictions, or None."""
         return self.data.exposure
+
+    @property
+    def bounds(self):
+        """Bounds of censored targets, or None."""
+        return self.data.bounds
 
     @property
     def subjects(self):
@@ -76,7 +84,7 @@ class GeneralProblem(SampleProblem):
         """Take responsibilities (n, K) to start from; the problem."""
         resp = resp if self.subjects is None else self.subjects.average(resp)
         self.resp = np.ascontiguousarray(resp, dtype=np.float64)
-        self.working = self.working_exposure = None
+        self.working = self.working_exposure = self.working_target = None
         if self.exposure is not None:
             self.working_exposure = np.repeat(self.exposure[:, None], resp.shape[1], axis=1)
         return self
@@ -84,6 +92,7 @@ class GeneralProblem(SampleProblem):
     def restart(self, resp, dead):
         """Go on from responsibilities in which dead experts have rows again."""
         working, working_exposure = self.working, self.working_exposure
+        target = self.working_target
         self.start(resp)
         if working is not None:
             self.working = working.copy()
@@ -92,6 +101,9 @@ class GeneralProblem(SampleProblem):
             self.working_exposure = working_exposure.copy()
             anew = 1.0 if self.exposure is None else self.exposure[:, None]
             self.working_exposure[:, dead] = anew
+        if target is not None:
+            self.working_target = target.copy()
+            self.working_target[:, dead] = self.likelihood.expert_target(self.y)[:, None]
 
     def adopt(self, other):
         """Take the parameters of a problem of the same parts, trained on some of the rows."""
@@ -102,24 +114,25 @@ class GeneralProblem(SampleProblem):
     def step(self):
         """One EM iteration: refit the experts, then scales, gate and E-step; the objective."""
         self.experts.precision = self.likelihood.precision_
-        self.experts.fit(self.resp, self.working, self.working_exposure)
+        self.experts.fit(self.resp, *self.working_data)
         return self.update_around_experts()
 
     def update_around_experts(self):
         """Scales, gate and E-step around the experts as they are; the objective."""
         for inner_step in range(self.n_inner):
-            self.likelihood.update(
-                self.y,
-                self.means,
-                self.resp * self.weight[:, None],
-                self.experts.penalty,
-                **self._row_facts(),
-            )
+            self._update_likelihood(self.resp * self.weight[:, None])
             if inner_step == 0 or not self.gate.is_costly:
                 labels = self._labels_in_step(inner_step)
                 self.gate.fit(self.Z, labels, sample_weight=self.gate_weight)
             self.e_step()
         return self.objective
+
+    def _update_likelihood(self, weights, **settings):
+        given = self.means, weights, self.experts.penalty
+        if self.bounds is not None:
+            self.likelihood.update_censored(self.bounds, *given, **settings)
+        else:
+            self.likelihood.update(self.y, *given, **settings, **self._row_facts())
 
     def _labels_in_step(self, inner_step):
         """Soft labels for the gate, (n, K), or an array of them for each of its folds.
@@ -147,7 +160,10 @@ class GeneralProblem(SampleProblem):
 
     def _row_facts(self):
         """What the likelihood is told about the rows besides targets and predictions."""
-        return {} if self.row_scale is None else {"row_scale": self.row_scale}
+        facts = {} if self.row_scale is None else {"row_scale": self.row_scale}
+        if self.likelihood.takes_trials and self.exposure is not None:
+            facts["trials"] = self.exposure[:, None]
+        return facts
 
     def _gate_labels(self):
         """Soft labels for the gate that agree with the last E-step."""
@@ -190,6 +206,8 @@ class GeneralProblem(SampleProblem):
 
     def expert_log_density(self):
         """Log-density of each row under each expert, (n, K)."""
+        if self.bounds is not None:
+            return self.likelihood.log_probability(self.bounds, self.means)
         log_density = self.likelihood.log_density(self.y, self.means, **self._row_facts())
         for k, own in self.experts.own_log_density.items():
             log_density[:, k] = own
@@ -216,7 +234,11 @@ class GeneralProblem(SampleProblem):
         return resp, log_norm, log_likelihood
 
     def _set_working(self):
-        """Weights and exposures that the likelihood wants for the next fit of the experts."""
+        """Weights, exposures and targets that the next fit of the experts takes."""
+        if self.bounds is not None:
+            expected = self.likelihood.expected_target(self.bounds, self.means)
+            self.working_target, self.working = expected
+            return
         working = self.likelihood.working_weights(self.y, self.means)
         if working is not None:
             self.working = working
@@ -283,14 +305,7 @@ class GeneralProblem(SampleProblem):
             best = value
             mass = self.weight @ self.resp
             weights = np.where(mass > 0, self.resp, trained) * self.weight[:, None]
-            self.likelihood.update(
-                self.y,
-                self.means,
-                weights,
-                self.experts.penalty,
-                pooled_rows=ROUTING_POOLED_ROWS,
-                **self._row_facts(),
-            )
+            self._update_likelihood(weights, pooled_rows=ROUTING_POOLED_ROWS)
         self.gate_proba = np.exp(log_gate)
         self._set_load()
 
@@ -313,7 +328,8 @@ class GeneralProblem(SampleProblem):
 
     def report_sums(self, model, order):
         """What reports are made of: ReportSums."""
-        loss, proba = model.losses(self.y, self.means[:, order]), self.gate_proba[:, order]
+        loss = model.losses(self.y, self.means[:, order], self.bounds)
+        proba = self.gate_proba[:, order]
         return ReportSums.of(self.resp[:, order], proba, loss, self.weight, self.top_k)
 
     def streaming_experts(self, order, estimators):

@@ -64,7 +64,7 @@ class OnePassProblem(SampleProblem):
             return False
         if experts.shared is not None or top_k is not None or data.subjects is not None:
             return False
-        if data.Z is not experts.source:
+        if data.Z is not experts.source or data.bounds is not None:
             return False
         n_columns = len(experts.mean) + 1
         if n_columns > BLOCK_LIMIT:  # BLAS makes the sums over rows of wide tables faster

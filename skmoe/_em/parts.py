@@ -324,7 +324,7 @@ class Parts:
         experts = self._make_solved(data, None, 0)
         if experts is None:
             return None
-        experts.fit(problem.resp, problem.working, problem.working_exposure)
+        experts.fit(problem.resp, *problem.working_data)
         return experts.streaming(problem.resp, order, None)
 
     def _refits(self, settings):
@@ -380,7 +380,7 @@ class Parts:
     def _estimators(self, problem):
         """Fitted experts, each whole: transformers included."""
         if not problem.experts.is_solved:
-            return problem.experts.finish(problem.resp, problem.working, problem.working_exposure)
+            return problem.experts.finish(problem.resp, *problem.working_data)
         templates, zero = self.templates[: self.n_solved], self.templates[self.n_solved :]
         fitted = problem.experts.finish([clone(split_last(each)[1]) for each in templates])
         for estimator in fitted:  # a transformer may give names, or take them away

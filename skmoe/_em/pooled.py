@@ -133,8 +133,6 @@ class PooledProblem(Problem):
         Fitted, before the experts.
     """
 
-    working = working_exposure = None  # weights of the rows that robust likelihoods have
-
     def __init__(self, experts, gate, likelihood, data, *, Z=None, transformer=None):
         super().__init__(experts, gate, likelihood, data, Z=Z)
         self.transformer = transformer

@@ -48,6 +48,7 @@ class Problem(ABC):
 
     noise = None
     n_revived = None
+    working = working_exposure = working_target = None  # see ``GeneralProblem``
 
     def __init__(
         self, experts, gate, likelihood, data, *, Z=None, n_inner=1, load_prior=None, top_k=None
@@ -67,6 +68,11 @@ class Problem(ABC):
     def weight(self):
         """Weights of the rows, (n_samples,)."""
         return self.data.weight
+
+    @property
+    def working_data(self):
+        """What experts are fitted with beside responsibilities: weights, exposures and targets."""
+        return self.working, self.working_exposure, self.working_target
 
     # What the loop asks ---------------------------------------------------------------------
 

@@ -47,12 +47,12 @@ class Settings:
                 "router_noise has no effect without top_k: it blurs who is in it.", UserWarning
             )
 
-    def most_iterations(self, folds, n_experts, likelihood):
+    def most_iterations(self, folds, n_experts, likelihood, is_censored=False):
         """EM iterations at most."""
         if folds in (None, "prefit"):
             return self.max_iter
-        # A single cross-fitted expert has nothing to iterate for but working weights.
-        once = n_experts == 1 and not likelihood.is_reweighted
+        # A single cross-fitted expert has nothing to iterate for but working weights and targets.
+        once = n_experts == 1 and not likelihood.is_reweighted and not is_censored
         return min(self.max_iter, 1 if once else CROSS_FITTED_ITERATIONS)
 
     def patience(self, folds, gate):

@@ -1,7 +1,7 @@
 """What unlike classifiers that all know all rows are combined by."""
 
 import numpy as np
-from scipy.special import logsumexp
+from scipy.special import log_softmax, logsumexp
 
 from .._experts.classifier_stack import ClassifierStack, fit_combination
 from .._numerics.statistics import standardisation
@@ -14,8 +14,8 @@ STANDARD_ERRORS = 2.0  # by which a gate that looks at the row must be better; s
 class StackedClassification(StackedTrainer):
     """Learns a stack from out-of-fold predictions, and the gate from these and the stack's.
 
-    What the stack predicts is out of fold too. It is what calibrates: the probabilities of the
-    other components are smoothed as those of in-sample experts are, and no more.
+    What the stack predicts is out of fold too, and it is what calibrates. All components are mixed
+    with one share of the class shares, which is what remains where nothing predicts the class.
     """
 
     def _learn(self, predictions, fitted):
@@ -26,6 +26,7 @@ class StackedClassification(StackedTrainer):
         n_components = means.shape[1]
         likelihood = parts.likelihood.fitting(in_sample=True, linear=False)
         likelihood.start(y, weight, n_components).take_mass(np.full(n_components, weight.sum()))
+        likelihood.epsilon_[:] = self._share_of_prior(likelihood, means)
         density = likelihood.log_density(y, means)
         Z = np.asarray(data.Z, dtype=np.float64)
         mean, scale = standardisation(Z, weight)
@@ -59,6 +60,14 @@ class StackedClassification(StackedTrainer):
             prior=objective * weight.sum() - weight @ log_density,
             converged=converged,
         )
+
+    def _share_of_prior(self, likelihood, means):
+        """Proportion of the class shares in a mixture of them and all components."""
+        y, weight, used = self.data.y, self.data.weight, np.flatnonzero(self.data.weight)
+        prior = np.log(likelihood.class_share_[y[used]])
+        density = np.column_stack([likelihood.log_density(y[used], means[used]), prior])
+        (intercepts, _), *_ = fit_gate(np.empty((len(used), 0)), density, weight[used], None)
+        return max(np.exp(log_softmax(intercepts))[-1], likelihood.epsilon)
 
     def _stacked(self, predictions):
         """Probabilities (n, n_classes) by stacks that were fitted without the fold."""

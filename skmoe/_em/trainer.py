@@ -84,7 +84,9 @@ class Trainer:
     @property
     def most_iterations(self):
         """EM iterations at most."""
-        return self.settings.most_iterations(self.folds, self.n_experts, self.parts.likelihood)
+        return self.settings.most_iterations(
+            self.folds, self.n_experts, self.parts.likelihood, self.data.bounds is not None
+        )
 
     def train(self, previous, tasks, attributes_now):
         """From where EM starts to the fitted model.

@@ -4,6 +4,7 @@ import numpy as np
 from scipy import sparse
 from sklearn.base import ClassifierMixin
 
+from .._data import NO_FACTS
 from .._experts.families import is_linear
 from .._experts.fitting import split_last, supports_warm_start
 from .._experts.traits import STACK, has_own_density, is_frozen
@@ -14,7 +15,7 @@ TO_EM = "Set that, or set {} for maximum likelihood by EM, which takes all of th
 MOST_POOLED_ROWS = 10_000  # by "auto": beyond, it costs more than it tells
 
 
-def pools(mixture, X, y, groups=None):
+def pools(mixture, X, y, groups=None, facts=NO_FACTS):
     """Whether ``fit`` pools the experts: where ``pooling`` says so, or "auto" finds it available.
 
     Parameters
@@ -23,6 +24,8 @@ def pools(mixture, X, y, groups=None):
         Unfitted.
     X, y, groups : array-like
         As ``fit`` was given them.
+    facts : Facts, default=NO_FACTS
+        What else it was given of the rows.
 
     Raises
     ------
@@ -31,25 +34,32 @@ def pools(mixture, X, y, groups=None):
     """
     if not mixture.pooling:
         return False
+    is_observed = facts.upper is None or np.array_equal(y, facts.upper)
     wanted = _wanted_by_pooling(mixture, X, groups)
+    wanted["targets that are observed, none censored by upper"] = is_observed
     if isinstance(mixture.pooling, str):
         return all(wanted.values()) and max(np.asarray(y).shape[:1], default=0) <= MOST_POOLED_ROWS
     check_wanted(f"pooling={mixture.pooling} needs", wanted, TO_EM.format("pooling=False"))
     return True
 
 
-def check_alternatives(mixture, X, subject):
+def check_alternatives(mixture, X, facts):
     """Raise a ValueError if what ``fit`` is asked for is unknown to an alternative to plain EM.
 
     Parameters
     ----------
     mixture : BaseMixtureOfExperts
         Unfitted.
-    X, subject : array-like
-        As ``fit`` was given them.
+    X : array-like
+        As ``fit`` was given it.
+    facts : Facts
+        What else it was given of the rows.
     """
+    if facts.upper is not None and any(map(has_own_density, mixture._expert_list()[1])):
+        raise ValueError("upper is for experts that predict a number; one of these is a mixture.")
     if mixture.specialisation == 0:
-        wanted = _wanted_by_stacking(mixture, X, subject)
+        wanted = _wanted_by_stacking(mixture, X, facts.subject)
+        wanted["targets that are observed, so no upper"] = facts.upper is None
         check_wanted("specialisation=0 needs", wanted, TO_EM.format("specialisation=1"))
 
 
@@ -72,7 +82,8 @@ def training_of(mixture, rows):
     _, templates = mixture._expert_list()
     is_prefit = isinstance(mixture.cv, str) and mixture.cv == "prefit"
     is_stream = mixture._buffer is not None
-    if rows.y.ndim > 1 or is_stream or is_prefit or all(map(_is_meant_for_em, templates)):
+    is_special = rows.y.ndim > 1 or rows.bounds is not None or is_stream or is_prefit
+    if is_special or all(map(_is_meant_for_em, templates)):
         return "em"
     if isinstance(mixture.experts, list):
         wanted = _wanted_by_stacking(mixture, rows.X, rows.subject)

@@ -56,7 +56,7 @@ class Experts(ABC):
         yield
 
     @abstractmethod
-    def fit(self, resp, working=None, exposure=None):
+    def fit(self, resp, working=None, exposure=None, target=None):
         """Refit the experts, or those whose weights moved, and predict the rows.
 
         Parameters
@@ -67,6 +67,8 @@ class Experts(ABC):
             Multiplies them as weights, for robust likelihoods.
         exposure : ndarray of shape (n_samples, n_experts), default=None
             The target is ``y / exposure``, and the exposure a factor of the weights.
+        target : ndarray of shape (n_samples, n_experts), default=None
+            What each expert is fitted on, in place of what the likelihood makes of y.
         """
 
     @abstractmethod

@@ -81,7 +81,7 @@ class EstimatorExperts(Experts):
         self.weighted = [takes_sample_weight(e) or is_frozen(e) for e in estimators]
         self.models = None  # (n_experts, n_folds)
         self.last_fit = (
-            None  # (n_experts, n_folds): rows, weights and exposures they were fitted on
+            None  # (n_experts, n_folds): what ``_rows`` returned, on which they were fitted
         )
         self.n_fits = 0
         self._set_folds(folds)
@@ -99,12 +99,12 @@ class EstimatorExperts(Experts):
         with jobs(n_jobs, shared=(self.X, self.y)) as self._jobs:
             yield
 
-    def fit(self, resp, working=None, exposure=None):
+    def fit(self, resp, working=None, exposure=None, target=None):
         """Refit the experts whose weights moved, every fold; predict the rows it did not see."""
         shares = resp if working is None else resp * working
-        originals = [self._original(shares, k) for k in range(len(self.estimators))]
+        originals = [self._original(shares, target, k) for k in range(len(self.estimators))]
         fits = {
-            k: [self._rows(resp, shares, exposure, k, train) for train, _ in self._splits]
+            k: [self._rows(resp, shares, exposure, target, k, train) for train, _ in self._splits]
             for k in sorted(set(originals))
             if not is_frozen(self.estimators[k])
         }
@@ -119,7 +119,7 @@ class EstimatorExperts(Experts):
         if self._frozen_results is None:
             everything = np.arange(len(self.y))
             frozen = [k for k, estimator in enumerate(self.estimators) if is_frozen(estimator)]
-            tasks += [(k, 0, everything, everything[:0], None, None) for k in frozen]
+            tasks += [(k, 0, everything, everything[:0], None, None, None) for k in frozen]
         try:
             results = self._fit_tasks(tasks)
         except FewOutOfBag:
@@ -127,7 +127,7 @@ class EstimatorExperts(Experts):
                 raise
             self._set_folds(self.folds.folds)
             self.models = self.last_fit = None
-            return self.fit(resp, working, exposure)
+            return self.fit(resp, working, exposure, target)
         if self._frozen_results is None:
             self._frozen_results = {k: results[k] for k in frozen}
         results = results | self._frozen_results
@@ -155,8 +155,8 @@ class EstimatorExperts(Experts):
         """
         if self.last_fit is None or self.in_sample or supports_warm_start(self.estimators[k]):
             return False
-        for (rows, weights, exposure), last in zip(fits, self.last_fit[k], strict=True):
-            if exposure is not None:  # by which the target is divided
+        for (rows, weights, *of_target), last in zip(fits, self.last_fit[k], strict=True):
+            if any(each is not None for each in of_target):  # which changes it
                 return False
             change = np.zeros(len(self.y))
             change[rows] = 1.0 if weights is None else weights
@@ -167,7 +167,7 @@ class EstimatorExperts(Experts):
         return True
 
     def _fit_tasks(self, tasks):
-        """Fit for each (expert, fold, test, rows, weights, exposure); the results by expert."""
+        """Fit for each (expert, fold, test, *what ``_rows`` returns); the results by expert."""
         done = self._run(
             (k, fold, (*fitted_on, test, self.classes), isinstance(self.folds, OutOfBag))
             for k, fold, test, *fitted_on in tasks
@@ -219,14 +219,15 @@ class EstimatorExperts(Experts):
         known = self.classes is None or np.array_equal(last.classes_, np.unique(self.y[rows]))
         return last if known else None
 
-    def _original(self, shares, k):
+    def _original(self, shares, target, k):
         """The first expert that would be fitted just as expert k is."""
         if not self.are_clones:
             return k
-        return next(j for j in range(k + 1) if np.array_equal(shares[:, j], shares[:, k]))
+        given = shares if target is None else np.vstack([shares, target])
+        return next(j for j in range(k + 1) if np.array_equal(given[:, j], given[:, k]))
 
-    def _rows(self, resp, shares, exposure, k, train):
-        """Rows of ``train`` that expert k is fitted on, and their weights and exposures (or None).
+    def _rows(self, resp, shares, exposure, target, k, train):
+        """Rows of ``train`` that expert k is fitted on; weights, exposures, targets (or None).
 
         ``shares`` (n, K) are responsibilities times working weights.
         """
@@ -247,10 +248,11 @@ class EstimatorExperts(Experts):
             share = np.maximum(share, 1e-6)
         rows = train[keep]
         weights = share[keep] * mass[keep] if self.weighted[k] else None
+        target = None if target is None else target[rows, k]
         if exposure is None:
-            return rows, weights, None
+            return rows, weights, None, target
         exposure = exposure[rows, k]
-        return rows, None if weights is None else weights * exposure, exposure
+        return rows, None if weights is None else weights * exposure, exposure, target
 
     def ignoring_weights(self):
         """Names of the experts that take no weights."""
@@ -274,7 +276,7 @@ class EstimatorExperts(Experts):
         self._set_folds(folds)
         self.models, self.predictions, self.own_log_density, self.own_log_prior = results
 
-    def finish(self, resp, working=None, exposure=None):
+    def finish(self, resp, working=None, exposure=None, target=None):
         """The fitted experts, in a list."""
         shares = resp if working is None else resp * working
         folded = [isinstance(self.folds, list) and not is_frozen(e) for e in self.estimators]
@@ -290,7 +292,7 @@ class EstimatorExperts(Experts):
                 k,
                 0,
                 (
-                    *self._rows(resp, shares, exposure, k, everything),
+                    *self._rows(resp, shares, exposure, target, k, everything),
                     everything[:0],
                     self.classes,
                 ),
@@ -316,11 +318,13 @@ class _FittedExpert:
 
 def _fit_and_predict(X, y, name, estimator, last, arrays, y_shape, oob, target):
     """Fit a clone, or go on from the last model; predict other rows, out of bag where asked."""
-    rows, weights, exposure, test, classes = arrays
+    rows, weights, exposure, own_target, test, classes = arrays
     X_fit, y_fit = _safe_indexing(X, rows), y[rows]
     if exposure is not None:
         y_fit = y_fit / exposure
-    if target is not None and not has_own_density(estimator):
+    if own_target is not None:
+        y_fit = own_target
+    elif target is not None and not has_own_density(estimator):
         y_fit = target(y_fit)
     frozen = is_frozen(estimator)
     if classes is not None and not frozen and (y_fit == y_fit[0]).all():

@@ -7,7 +7,7 @@ is called, and what comes out are such estimators, fitted.
 from abc import ABC, abstractmethod
 
 import numpy as np
-from sklearn.base import clone
+from sklearn.base import clone, is_classifier
 from sklearn.linear_model import (
     GammaRegressor,
     LinearRegression,
@@ -19,10 +19,13 @@ from sklearn.linear_model import (
 from sklearn.pipeline import Pipeline
 
 from .._compat import validate_params
-from .fitting import split_last
+from .binomial import BinomialExperts
+from .fitting import join_last, split_last
 from .least_squares import LeastSquaresExperts
 from .log_linear import LogLinearExperts
 from .logistic import LogisticExperts
+from .rates import RateRegressor
+from .traits import has_own_density
 
 # A coefficient for each column is too few to learn rows by heart.
 IN_SAMPLE = (
@@ -49,6 +52,16 @@ class LinearFamily(ABC):
     @abstractmethod
     def default_expert(self):
         """The unfitted estimator that ``experts=None`` stands for."""
+
+    def as_expert(self, estimator):
+        """An expert of this target, made of what the user gave: by default that itself.
+
+        Parameters
+        ----------
+        estimator : estimator
+            Unfitted, or a Pipeline that ends in one.
+        """
+        return estimator
 
     def penalty_of(self, estimator):
         """L2 penalty of an estimator that is solved here, or None where it has to fit itself.
@@ -226,6 +239,51 @@ class LogLinear(LinearFamily):
         )
 
 
+class Rates(LinearFamily):
+    """Logistic regressions of rates of success; ``penalty`` is as for ``Logistic``."""
+
+    default_penalty = Logistic.default_penalty
+
+    def __init__(self):
+        self.of_classes = Logistic()
+
+    def default_expert(self):
+        return RateRegressor(self.of_classes.default_expert())
+
+    def as_expert(self, estimator):
+        """The same, but for classifiers, which become regressors of rates."""
+        last = split_last(estimator)[1]
+        if isinstance(last, type) or not is_classifier(last):
+            if has_own_density(last):
+                raise ValueError(
+                    "A mixture of regressors knows no trials and is no expert of rates; take a "
+                    "MixtureOfExpertsClassifier."
+                )
+            return estimator
+        return join_last(estimator, RateRegressor(last))
+
+    def penalty_of(self, estimator):
+        is_rate = isinstance(estimator, RateRegressor)
+        return self.of_classes.penalty_of(estimator.classifier) if is_rate else None
+
+    def _penalty_of(self, estimator):
+        return self.of_classes._penalty_of(estimator)
+
+    def experts(
+        self, design, y, weight, n_experts, *, penalty, prior, exposure=None, units=None
+    ):  # fmt: skip
+        return BinomialExperts(
+            design,
+            y,
+            weight,
+            n_experts,
+            penalty=penalty,
+            per_column_unit=not prior,
+            trials=exposure,
+            units=units,
+        )
+
+
 def is_multinomial(estimator):
     """Whether a LogisticRegression is one for all classes, and not for each against the rest."""
     multi_class = getattr(estimator, "multi_class", "deprecated")
@@ -264,7 +322,8 @@ def is_linear(estimator):
     if has_experts(estimator):
         in_sample = estimator.cv is False or estimator.cv == "auto"
         return in_sample and all(is_linear(expert) for expert in estimator._expert_list()[1])
-    return isinstance(split_last(estimator)[1], IN_SAMPLE)
+    last = split_last(estimator)[1]
+    return isinstance(last.classifier if isinstance(last, RateRegressor) else last, IN_SAMPLE)
 
 
 def has_experts(estimator):

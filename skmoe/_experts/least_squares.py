@@ -4,7 +4,11 @@ import copy
 
 import numpy as np
 
-from .._numerics.statistics import least_squares_statistics, standardisation
+from .._numerics.statistics import (
+    LeastSquaresStatistics,
+    least_squares_statistics,
+    standardisation,
+)
 from .base import LinearExperts
 
 
@@ -32,13 +36,19 @@ class LeastSquaresExperts(LinearExperts):
         """Standardised target, (n_samples, n_outputs)."""
         return (self.y.reshape(len(self.y), -1) - self.y_mean) / self.y_scale
 
-    def fit(self, resp, working=None, exposure=None):
+    def fit(self, resp, working=None, exposure=None, target=None):
         """Least squares with weights ``resp``, times ``working`` where it is given."""
         shares = resp if working is None else resp * working
-        self.solve(self._sum(shares * self.weight[:, None]))
+        weights = shares * self.weight[:, None]
+        self.solve(self._sum(weights) if target is None else self._sum_own(weights, target))
 
     def _sum(self, weights):
         return least_squares_statistics(self.design, self.targets, weights, self.rows.products)
+
+    def _sum_own(self, weights, target):
+        """The same where each expert has a target of its own, (n_samples, n_experts)."""
+        target = (target - self.y_mean) / self.y_scale
+        return LeastSquaresStatistics.of_own_targets(self.design, target, weights)
 
     def solve(self, statistics):
         """Least squares from the sums over the rows."""

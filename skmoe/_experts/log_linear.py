@@ -42,13 +42,14 @@ class LogLinearExperts(LinearExperts):
         self.glm, self.prior, self.penalty = glm, prior, 0.0
         self.coef = np.zeros((n_experts, X.shape[1] + 1))
         total = weight.sum() if exposure is None else weight @ exposure
-        self.coef[:, -1] = np.log(weight @ y / total)
+        self.coef[:, -1] = self._link(weight @ y / total)
         self._begun = False
 
-    def fit(self, resp, working=None, exposure=None):
+    def fit(self, resp, working=None, exposure=None, target=None):
         """A few Newton steps with weights ``resp``, on ``y / exposure`` times ``exposure``."""
         shares = resp if working is None else resp * working
-        weights, targets = shares * self.weight[:, None], self.y[:, None]
+        weights = shares * self.weight[:, None]
+        targets = self.y[:, None] if target is None else target
         if exposure is not None:
             weights, targets = weights * exposure, targets / exposure
         targets = np.broadcast_to(targets, weights.shape)
@@ -67,24 +68,19 @@ class LogLinearExperts(LinearExperts):
 
     def _newton_step(self, coef, weights, targets, penalty):
         """Better coefficients, and by how much the penalised likelihood rose at most."""
-        log_mean = self._log_mean(coef)
-        mean = np.exp(log_mean)
-        if self.glm == "poisson":
-            slope, curvature = targets - mean, mean
-        else:
-            curvature = targets / mean
-            slope = curvature - 1
+        functions = self._functions(coef)
+        slope, curvature = self._derivatives(functions, targets)
         gradient = (self.design.T @ (weights * slope)).T - penalty * coef
         hessian = weighted_grams(self.design, weights * curvature)
         diagonal = np.arange(hessian.shape[1])
         hessian[:, diagonal, diagonal] += penalty
         step = self._solve(hessian, gradient)
         promised = self._together(np.einsum("kj,kj->k", gradient, step))
-        value = self._objective(log_mean, coef, weights, targets, penalty)
+        value = self._objective(functions, coef, weights, targets, penalty)
         length = np.where(promised > 0, 1.0, 0.0)
         for _ in range(MOST_HALVINGS):
             new = coef + length[:, None] * step
-            reached = self._objective(self._log_mean(new), new, weights, targets, penalty)
+            reached = self._objective(self._functions(new), new, weights, targets, penalty)
             short = (length > 0) & ~(reached >= value + 1e-4 * length * promised)
             if not short.any():
                 break
@@ -108,19 +104,31 @@ class LogLinearExperts(LinearExperts):
         steps = [solve_symmetric(h, g) for h, g in zip(hessian, gradient[..., None], strict=True)]
         return np.stack(steps)[..., 0]
 
-    def _log_mean(self, coef):
+    def _functions(self, coef):
+        """Linear functions of the rows, the logarithms of the means, (n, K)."""
         return np.clip(self.design @ coef.T, -LARGEST_LOG_MEAN, LARGEST_LOG_MEAN)
 
-    def _objective(self, log_mean, coef, weights, targets, penalty):
+    _link, _mean = staticmethod(np.log), staticmethod(np.exp)  # from a mean to a function, and back
+
+    def _values(self, functions, targets):
+        """Log-likelihood of each row, but for what depends on the target alone."""
         if self.glm == "poisson":
-            values = targets * log_mean - np.exp(log_mean)
-        else:
-            values = -targets * np.exp(-log_mean) - log_mean
-        likelihood = np.einsum("nk,nk->k", weights, values)
+            return targets * functions - np.exp(functions)
+        return -targets * np.exp(-functions) - functions
+
+    def _derivatives(self, functions, targets):
+        """First derivative of the values by the functions, and minus the second."""
+        mean = np.exp(functions)
+        if self.glm == "poisson":
+            return targets - mean, mean
+        return targets / mean - 1, targets / mean
+
+    def _objective(self, functions, coef, weights, targets, penalty):
+        likelihood = np.einsum("nk,nk->k", weights, self._values(functions, targets))
         return self._together(likelihood - 0.5 * (penalty * coef**2).sum(axis=1))
 
     def _predict(self):
-        self.predictions = np.exp(self._log_mean(self.coef))
+        self.predictions = self._mean(self._functions(self.coef))
         if self.prior:
             self.penalty = 0.5 * (self.alpha * self.coef[:, :-1] ** 2).sum(axis=1)
 

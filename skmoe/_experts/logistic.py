@@ -96,7 +96,7 @@ class LogisticExperts(LinearExperts):
         """Take the curvature anew before the next step."""
         self._curvature = self._factors = None
 
-    def fit(self, resp, working=None, exposure=None):
+    def fit(self, resp, working=None, exposure=None, target=None):
         """A few Newton steps on the labels with weights ``resp``."""
         coef, labels = np.empty_like(self.coef), self.labels
         for k in range(self.n_experts):

@@ -315,7 +315,7 @@ class PooledExperts(Pooled, LeastSquaresExperts):
         self.posteriors = [(None, Precisions(half, 0.5 * half, 1.0, 0.5))] * n_outputs
         self.fit(resp, n_rounds=FIRST_ROUNDS)
 
-    def fit(self, resp, working=None, exposure=None, n_rounds=1):
+    def fit(self, resp, working=None, exposure=None, target=None, n_rounds=1):
         """All but the responsibilities at their best, given the rest; see ``Experts``."""
         weights = resp * self.weight[:, None]
         mass = weights.sum(axis=0)

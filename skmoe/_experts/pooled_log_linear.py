@@ -205,7 +205,7 @@ class PooledLogLinearExperts(PooledInSteps, LogLinearExperts):
     @property
     def predictions(self):
         """Means of the experts at the means of their coefficients, (n, K)."""
-        return np.exp(self._log_mean(self.coef))
+        return np.exp(self._functions(self.coef))
 
     def _set_means(self, mean):
         self.coef = mean[:, :, 0].copy()

@@ -127,7 +127,7 @@ class PooledInSteps(Pooled):
         """Responsibilities for the first step, which no bound holds back."""
         return resp
 
-    def fit(self, resp, working=None, exposure=None, n_rounds=1):
+    def fit(self, resp, working=None, exposure=None, target=None, n_rounds=1):
         """Coefficients and prior variances of a higher bound; see ``Experts``."""
         weights = resp * self.weight[:, None]
         for _ in range(n_rounds):

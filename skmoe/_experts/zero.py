@@ -62,9 +62,10 @@ class BesideZero(Experts):
         others = self.experts.predictions
         return np.hstack([others, np.zeros((len(others), 1))])
 
-    def fit(self, resp, working=None, exposure=None):
+    def fit(self, resp, working=None, exposure=None, target=None):
         """Refit the others, each with its own column."""
-        given = (None if each is None else each[:, :-1] for each in (resp, working, exposure))
+        given = resp, working, exposure, target
+        given = (None if each is None else each[:, :-1] for each in given)
         self.experts = copy.copy(self.experts)
         self.experts.precision = self.precision
         self.experts.fit(*given)

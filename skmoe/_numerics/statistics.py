@@ -202,6 +202,13 @@ class LeastSquaresStatistics:
         return cls(weighted_grams(design, weights), np.stack(cross), weights.T @ targets**2)
 
     @classmethod
+    def of_own_targets(cls, design, targets, weights):
+        """Sum over rows where each problem has a target of its own: targets (n, K)."""
+        weighted = weights * targets
+        cross, squares = weighted.T @ design, (weighted * targets).sum(axis=0)
+        return cls(weighted_grams(design, weights), cross[:, :, None], squares[:, None])
+
+    @classmethod
     def from_residuals(cls, gram, cross, squares, coef):
         """From sums with residuals of ``coef`` (n_experts, n_columns, n_outputs) as targets."""
         fitted = gram @ coef

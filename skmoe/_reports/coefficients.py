@@ -10,6 +10,7 @@ from sklearn.linear_model import GammaRegressor, PoissonRegressor, TweedieRegres
 from .._experts.families import is_multinomial
 from .._experts.fitting import split_last
 from .._experts.fold_ensemble import FoldEnsemble
+from .._experts.rates import RateRegressor
 from ..gates import ConstantGate, SoftmaxGate
 from .column_names import columns_of
 from .display import html_table, text_table, under_headings
@@ -134,6 +135,8 @@ def _of_expert(mixture, name, expert, names):
             f"{len(expert.estimators_)} models. Fit with ensemble=False. {OTHERWISE}"
         )
     last = split_last(expert)[1]
+    of_rates = isinstance(last, RateRegressor)
+    last = last.classifier_ if of_rates else last
     if not _is_linear_model(last):
         raise ValueError(
             f"The expert {name!r} has no coefficients: {type(last).__name__} is no linear model of "
@@ -143,7 +146,7 @@ def _of_expert(mixture, name, expert, names):
     if is_classifier(mixture):
         parts, coef, intercept = _against_first(mixture, name, last, coef, intercept)
     else:
-        part = _predicted(mixture, last)
+        part = "log-odds of success" if of_rates else _predicted(mixture, last)
         many = [f"{part}, output {j}" for j in range(len(coef))]
         parts = many if len(coef) > 1 else [part]
     intercept = np.broadcast_to(intercept, len(coef))

@@ -3,7 +3,7 @@
 import numpy as np
 
 from .._compat import check_sample_weight
-from .._data import Rows
+from .._data import Facts, Rows
 from .._parameters import (
     check_exposure,
     check_fitted,
@@ -51,7 +51,9 @@ class DescribedMixture:
         sample_weight=None,
         *,
         exposure=None,
+        trials=None,
         subject=None,
+        upper=None,
         responsibilities=None,
         described_by=None,
     ):
@@ -72,8 +74,12 @@ class DescribedMixture:
             Their weights.
         exposure : array-like of shape (n_samples,), default=None
             Of each row, as in ``fit``.
+        trials : array-like of shape (n_samples,), default=None
+            Of each row, as in ``fit``: of binomial counts.
         subject : array-like of shape (n_samples,), default=None
             Rows of one subject share one expert, as in ``fit``; only with y.
+        upper : array-like of shape (n_samples,), default=None
+            Upper bounds of censored targets, as in ``fit``; only with y.
         responsibilities : array-like of shape (n_samples, n_experts), default=None
             How much the rows belong to each expert, in place of what y says. For the training rows
             of cross-fitted experts these are ``oof_responsibilities_``.
@@ -91,9 +97,10 @@ class DescribedMixture:
         if y is None:
             X = check_X(self, X)
             weight = check_sample_weight(sample_weight, X, dtype=np.float64)
-            rows = Rows(X, None, weight, check_exposure(self, exposure, X))
+            rows = Rows(X, None, weight, check_exposure(self, exposure, X, trials))
         else:
-            rows = check_known_rows(self, X, y, sample_weight, exposure, subject)
+            facts = Facts(exposure, trials, subject, upper)
+            rows = check_known_rows(self, X, y, sample_weight, facts)
         table = rows.X if described_by is None else check_columns(described_by, rows.X)
         if responsibilities is not None:
             membership = check_responsibilities(

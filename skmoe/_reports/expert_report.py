@@ -263,7 +263,7 @@ def report(model, rows, trained):
     means = model.expert_predictions(rows.X)
     if rows.exposure is not None:
         means = means * rows.exposure[:, None]
-    loss = model.losses(rows.y, means)
+    loss = model.losses(rows.y, means, rows.bounds)
     sums = ReportSums.of(resp, routes.dense(routes.weights), loss, rows.weight, model.top_k)
     columns, overlap = describe_experts(
         model.names,

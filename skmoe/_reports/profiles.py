@@ -238,7 +238,8 @@ def profile_experts(mixture, rows, membership, table):
         predictions = model.distribution(rows.X, rows.exposure).without_noise().components.mean
         predictions = predictions.reshape(*membership.shape, -1)
         outputs = [f"output {j}" for j in range(predictions.shape[2])]
-        target = None if y is None else y.reshape(len(y), -1)
+        is_known = y is not None and rows.bounds is None
+        target = y.reshape(len(y), -1) if is_known else None
     mass = membership * rows.weight[:, None]
     features, distance = _compare(table, mass, rows.weight)
     own = np.where(membership == membership.max(axis=1, keepdims=True), distance, np.inf)

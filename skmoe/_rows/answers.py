@@ -5,9 +5,10 @@ from inspect import signature
 
 from sklearn.utils.validation import check_is_fitted
 
+from .._data import Facts
 from .files import Blocks, Files, is_elsewhere
 
-OF_ROWS = ("exposure", "subject", "sample_weight")  # what has an entry for each row, beside y
+OF_ROWS = (*Facts._fields, "sample_weight")  # what has an entry for each row, beside y
 
 
 def block_by_block(method):

@@ -116,7 +116,7 @@ def add_expert(model, rows, old, parts, splitting, settings, seed, *, report_wei
     problem.row_scale = model.row_scale(rows.X)
     with experts.side_by_side(settings.n_jobs):
         caught = _run(problem, settings, folds)
-        _, fitted = experts.finish(problem.resp, problem.working, problem.working_exposure)
+        _, fitted = experts.finish(problem.resp, *problem.working_data)
     name, n_rows = parts.names[1], problem.weight @ problem.resp[:, 1]
     if n_rows < min(experts.minimum_rows, 0.1 * new_weight):
         message = (
@@ -369,7 +369,7 @@ class FixedExperts(Experts):
     def __init__(self, log_density):
         self.predictions = log_density
 
-    def fit(self, resp, working=None, exposure=None):
+    def fit(self, resp, working=None, exposure=None, target=None):
         pass
 
     def state(self):

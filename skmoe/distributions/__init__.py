@@ -4,7 +4,7 @@
 methods.
 """
 
-from ._counts import NegativeBinomialComponents, PoissonComponents
+from ._counts import BinomialComponents, NegativeBinomialComponents, PoissonComponents
 from ._gaussian import CorrelatedComponents, GaussianComponents
 from ._mixture import MixtureDistribution
 from ._nested import NestedComponents
@@ -14,6 +14,7 @@ from ._student_t import StudentTComponents
 from ._zero_inflated import ZeroInflatedComponents
 
 __all__ = [
+    "BinomialComponents",
     "CorrelatedComponents",
     "GaussianComponents",
     "MixtureDistribution",

@@ -1,5 +1,9 @@
 """What components of a mixture have, beside mean, density, distribution function and samples."""
 
+import numpy as np
+
+NARROW = 1e-5  # difference of two logarithms of probabilities, below which a density is more exact
+
 
 class BaseComponents:
     """One distribution for each row and expert; defaults of what few kinds have."""
@@ -17,6 +21,70 @@ class BaseComponents:
             Of the same shape.
         """
         return self
+
+    def logcdf(self, y):
+        """Logarithm of the distribution function of each component.
+
+        Parameters
+        ----------
+        y : float or ndarray that broadcasts against ``mean``
+            Where to look.
+
+        Returns
+        -------
+        logcdf : ndarray, shaped like ``mean``
+            Of each output alone.
+        """
+        with np.errstate(divide="ignore"):
+            return np.log(self.cdf(y))
+
+    def logsf(self, y):
+        """Logarithm of the survival function of each component.
+
+        Parameters
+        ----------
+        y : float or ndarray that broadcasts against ``mean``
+            Where to look.
+
+        Returns
+        -------
+        logsf : ndarray, shaped like ``mean``
+            Of each output alone.
+        """
+        with np.errstate(divide="ignore"):
+            return np.log(self.sf(y))
+
+    def log_between(self, low, high):
+        """Log-probability of an interval, or log-density where its ends are equal.
+
+        It is the difference of two values of the distribution function or, above the median, of
+        the survival function, taken in logarithms, so that it is exact in both tails.
+
+        Parameters
+        ----------
+        low, high : ndarray of shape (n_samples, 1)
+            Ends of the interval of each row, which may be infinite. Components are continuous, of
+            one output.
+
+        Returns
+        -------
+        log_between : ndarray of shape (n_samples, n_experts)
+            Natural logarithm.
+        """
+        is_point = low == high
+        start, end = np.where(is_point, -np.inf, low), np.where(is_point, np.inf, high)  # quick
+        log_low, log_high = self.logcdf(start), self.logcdf(end)
+        beyond_low, beyond_high = self.logsf(start), self.logsf(end)
+        is_below = log_high < beyond_low
+        larger = np.where(is_below, log_high, beyond_low)
+        smaller = np.where(is_below, log_low, beyond_high)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            less = smaller - larger
+            difference = larger + np.log(-np.expm1(less))
+            inside = self.logpdf(np.where(np.isfinite(high - low), low + 0.5 * (high - low), low))
+            narrow = inside + np.log(high - low)
+        between = np.where(less > -NARROW, narrow, difference)
+        return np.where(is_point, inside, between)
 
     def crps(self, weights, y):
         """CRPS of their mixture in closed form, or None where there is none.

@@ -65,6 +65,28 @@ def log_negative_binomial(y, mean, shape):
     return rest - shape * _log1p(-gap / total) - y * _log1p(shape * gap / mean / total)
 
 
+def log_binomial(y, mean, trials):
+    """Binomial log-probabilities of whole numbers, in the manner of ``log_poisson``.
+
+    Parameters
+    ----------
+    y : ndarray that broadcasts against ``mean``
+        Successes, whole numbers from 0 to the trials.
+    mean : ndarray
+        Expected successes.
+    trials : float or ndarray that broadcasts against ``mean``
+        Whole numbers from 1 on.
+
+    Returns
+    -------
+    log_probability : ndarray
+        Natural logarithm.
+    """
+    failures = trials - y
+    rest = _stirling(trials) - _stirling(y) - _stirling(failures)
+    return rest - _half_deviance(y, mean) - _half_deviance(failures, trials - mean)
+
+
 def _half_deviance(y, mean):
     """``y log(y / mean) - y + mean``."""
     mean = np.maximum(mean, SMALLEST_MEAN)
@@ -275,6 +297,92 @@ class NegativeBinomialComponents(_CountComponents):
     def _drawn_means(self, places, random_state):
         mean, shape = take(self.mean, places), take(self.shape, places)
         return mean * random_state.gamma(shape) / shape
+
+
+class BinomialComponents(_CountComponents):
+    """Binomial components, one for each row and expert.
+
+    Parameters
+    ----------
+    mean : ndarray of shape (n_samples, n_experts)
+        Expected successes, from 0 to the trials.
+    trials : float or ndarray that broadcasts against ``mean``
+        Whole numbers from 1 on.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skmoe.distributions import BinomialComponents
+    >>> BinomialComponents(np.array([[1.0, 5.0]]), 10.0).cdf(2).round(3)
+    array([[0.93 , 0.055]])
+    """
+
+    def __init__(self, mean, trials):
+        self.mean = mean
+        self.trials = np.broadcast_to(trials, mean.shape)
+
+    @property
+    def var(self):
+        """Variances, shaped like ``mean``."""
+        return self.mean * (1 - self.mean / self.trials)
+
+    def logpdf(self, y):
+        """Log-probability of a value under each component.
+
+        Parameters
+        ----------
+        y : float or ndarray that broadcasts against ``mean``
+            Where to look.
+
+        Returns
+        -------
+        log_density : ndarray of shape (n_samples, n_experts)
+            Minus infinity where y is no number of successes.
+        """
+        return super().logpdf(np.where(y <= self.trials, y, -1.0))
+
+    def ppf(self, q):
+        """Quantile function of each component.
+
+        Parameters
+        ----------
+        q : float
+            A probability.
+
+        Returns
+        -------
+        quantiles : ndarray of shape (n_samples, n_experts)
+            The smallest whole numbers whose distribution function is at least q; -1 for 0.
+        """
+        return np.minimum(super().ppf(q), self.trials)
+
+    def rvs(self, places, random_state):
+        """Draw from some of the components.
+
+        Parameters
+        ----------
+        places : ndarray of shape (n_samples, size)
+            For each draw of a row, the number of the component.
+        random_state : RandomState
+            Draws them.
+
+        Returns
+        -------
+        draws : ndarray of shape (n_samples, size)
+            Successes, as floats.
+        """
+        mean, trials = take(self.mean, places), take(self.trials, places)
+        return random_state.binomial(trials.astype(np.int64), mean / trials).astype(np.float64)
+
+    def _log_probability(self, y):
+        return log_binomial(y, self.mean, self.trials)
+
+    def _tail(self, y, *, upper):
+        """Probability of at most y, or of more."""
+        below = np.minimum(y, self.trials - 1)
+        function = special.betainc if upper else special.betaincc
+        tail = function(below + 1, self.trials - below, self.mean / self.trials)
+        return np.where(y < self.trials, tail, 0.0 if upper else 1.0)
 
 
 def _temme(a, x):

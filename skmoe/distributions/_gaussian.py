@@ -85,6 +85,36 @@ class GaussianComponents(BaseComponents):
         """
         return special.ndtr((self.mean - y) / self.std)
 
+    def logcdf(self, y):
+        """Logarithm of the distribution function of each component, exact in the lower tail.
+
+        Parameters
+        ----------
+        y : float or ndarray that broadcasts against ``mean``
+            Where to look.
+
+        Returns
+        -------
+        logcdf : ndarray, shaped like ``mean``
+            Of each output alone.
+        """
+        return special.log_ndtr((y - self.mean) / self.std)
+
+    def logsf(self, y):
+        """Logarithm of the survival function of each component, exact in the upper tail.
+
+        Parameters
+        ----------
+        y : float or ndarray that broadcasts against ``mean``
+            Where to look.
+
+        Returns
+        -------
+        logsf : ndarray, shaped like ``mean``
+            Of each output alone.
+        """
+        return special.log_ndtr((self.mean - y) / self.std)
+
     def ppf(self, q):
         """Quantile function of each component.
 

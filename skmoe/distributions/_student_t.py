@@ -6,6 +6,8 @@ from scipy import special
 from ._arrays import diagonal, take
 from ._components import BaseComponents
 
+TINY = 1e-290  # a probability below it loses digits
+
 
 class StudentTComponents(BaseComponents):
     """Components of Student's t distribution, one for each row and expert.
@@ -98,6 +100,36 @@ class StudentTComponents(BaseComponents):
         """
         return special.stdtr(self._df(), (self.mean - y) / self.scale)
 
+    def logcdf(self, y):
+        """Logarithm of the distribution function of each component, exact in the lower tail.
+
+        Parameters
+        ----------
+        y : float or ndarray that broadcasts against ``mean``
+            Where to look.
+
+        Returns
+        -------
+        logcdf : ndarray, shaped like ``mean``
+            Of each output alone.
+        """
+        return log_tail(self._df(), (y - self.mean) / self.scale)
+
+    def logsf(self, y):
+        """Logarithm of the survival function of each component, exact in the upper tail.
+
+        Parameters
+        ----------
+        y : float or ndarray that broadcasts against ``mean``
+            Where to look.
+
+        Returns
+        -------
+        logsf : ndarray, shaped like ``mean``
+            Of each output alone.
+        """
+        return log_tail(self._df(), (self.mean - y) / self.scale)
+
     def ppf(self, q):
         """Quantile function of each component.
 
@@ -154,6 +186,21 @@ class StudentTComponents(BaseComponents):
         normal = random_state.standard_normal(mean.shape)
         stretch = np.sqrt(df / random_state.chisquare(df))
         return mean + scale * normal * (stretch[..., None] if mean.ndim == 3 else stretch)
+
+
+def log_tail(df, z):
+    """Logarithm of Student's t distribution function; where it underflows, its asymptote."""
+    tail = special.stdtr(df, z)
+    with np.errstate(divide="ignore"):
+        log_tail = np.log(tail)
+    far = (tail < TINY) & np.isfinite(z)
+    if far.any():
+        df, z = np.broadcast_to(df, z.shape)[far], z[far]
+        half = 0.5 * (df + 1)
+        density = special.gammaln(half) - special.gammaln(0.5 * df) - 0.5 * np.log(np.pi * df)
+        density -= 2 * half * np.log(np.hypot(1.0, z / np.sqrt(df)))
+        log_tail[far] = density + np.log(-z / df - 1 / z)
+    return log_tail
 
 
 class IndependentStudentT(StudentTComponents):

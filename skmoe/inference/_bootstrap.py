@@ -12,7 +12,7 @@ from sklearn.utils import Bunch, _safe_indexing, check_random_state
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from .._compat import check_sample_weight
-from .._data import check_ids, check_subject, number_ids
+from .._data import Facts, check_ids, number_ids
 from .._experts.fitting import join_last, split_last
 from .._parallel import jobs
 from .._parameters import ExpertParameters
@@ -118,7 +118,9 @@ def bootstrap(
     *,
     sample_weight=None,
     exposure=None,
+    trials=None,
     subject=None,
+    upper=None,
     groups=None,
     statistic=None,
     method="rows",
@@ -146,9 +148,13 @@ def bootstrap(
         Their weights. A row is one observation, whatever its weight, and keeps it.
     exposure : array-like of shape (n_samples,), default=None
         Their exposures, where ``fit`` had any.
+    trials : array-like of shape (n_samples,), default=None
+        Of each row, as in ``fit``: of binomial counts.
     subject : array-like of shape (n_samples,), default=None
         Rows of one subject share one expert, as in ``fit``. Whole subjects are drawn, and one
         that is drawn twice counts as two.
+    upper : array-like of shape (n_samples,), default=None
+        Upper bounds of censored targets, as in ``fit``, for method="rows".
     groups : array-like of shape (n_samples,), default=None
         Rows that are drawn together, such as those of one person, with method="rows".
     statistic : callable, default=None
@@ -206,19 +212,20 @@ def bootstrap(
     (1,)
     """
     _check_options(estimator, statistic, method, n_resamples, confidence_level)
-    rows = _check_rows(estimator, X, y, sample_weight, exposure, subject, groups)
-    alike = rows.subject is None and rows.groups is None and np.ptp(rows.weight) == 0
-    if method == "parametric" and not alike:
+    facts = Facts(exposure, trials, subject, upper)
+    rows = _check_rows(estimator, X, y, sample_weight, facts, groups)
+    alike = rows.facts.subject is None and rows.groups is None and np.ptp(rows.weight) == 0
+    if method == "parametric" and not (alike and upper is None):
         raise ValueError(
-            "method='parametric' draws a target for each row, on its own: groups, subjects and "
-            "unequal weights have no meaning there. Take method='rows'."
+            "method='parametric' draws a target for each row, on its own: groups, subjects, "
+            "unequal weights and censoring have no meaning there. Take method='rows'."
         )
     known = rows.responsibilities(estimator)
     seeds = check_random_state(random_state).randint(np.iinfo(np.int32).max, size=n_resamples)
     names = None
     if statistic is None:
         names = parameter_names(estimator)
-        estimates = estimates_of(estimator, X, y, sample_weight, exposure, subject)
+        estimates = estimates_of(estimator, X, rows.y, sample_weight, rows.facts)
         statistic = partial(_parameters, recode=estimates.in_full_rank())
     shared = (estimator, rows, known, statistic, method)
     with warnings.catch_warnings(), jobs(n_jobs, shared) as run:
@@ -246,15 +253,14 @@ class Rows:
     X: object
     y: np.ndarray
     weight: np.ndarray
-    exposure: np.ndarray | None
-    subject: np.ndarray | None
+    facts: Facts
     groups: np.ndarray | None
     unit: np.ndarray
 
     def responsibilities(self, mixture):
         """Of a fitted mixture for these rows, (n_samples, n_experts)."""
-        given = {"exposure": self.exposure, "subject": self.subject}
-        if self.subject is not None:
+        given = self.facts.given()
+        if self.facts.subject is not None:
             given["sample_weight"] = self.weight
         return mixture.responsibilities(self.X, self.y, **given)
 
@@ -262,7 +268,7 @@ class Rows:
         """Numbers of rows, their weights and subjects in one resample of units."""
         n_units = self.unit.max() + 1
         drawn = random_state.randint(n_units, size=n_units)
-        if self.subject is None:
+        if self.facts.subject is None:
             counts = np.bincount(drawn, minlength=n_units)[self.unit]
             rows = np.flatnonzero(counts * self.weight)
             return rows, (counts * self.weight)[rows], None
@@ -273,9 +279,7 @@ class Rows:
 
     def fit(self, mixture, rows, y, weight, subject):
         """Fit a mixture to some of the rows."""
-        params = {}
-        if self.exposure is not None:
-            params["exposure"] = self.exposure[rows]
+        params = self.facts._replace(subject=None).take(rows).given()
         if subject is not None:
             params["subject"] = subject
         # A splitter may ask for groups; elsewhere they would change how experts are predicted.
@@ -284,12 +288,13 @@ class Rows:
         return mixture.fit(_safe_indexing(self.X, rows), y, sample_weight=weight, **params)
 
 
-def _check_rows(estimator, X, y, sample_weight, exposure, subject, groups):
+def _check_rows(estimator, X, y, sample_weight, facts, groups):
     X = X if hasattr(X, "shape") else np.asarray(X)
-    y = np.asarray(y)
-    check_consistent_length(X, y, exposure, groups)
+    y, trials = estimator._counted(np.asarray(y), facts.trials)
+    facts = facts._replace(trials=trials).checked(X)
+    check_consistent_length(X, y, groups)
     weight = check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
-    subject = check_subject(subject, X)
+    subject = facts.subject
     if subject is not None and groups is not None:
         raise ValueError("Give groups or subject, not both: whole subjects are drawn anyway.")
     if subject is not None and hasattr(estimator, "oof_log_density_"):
@@ -300,8 +305,7 @@ def _check_rows(estimator, X, y, sample_weight, exposure, subject, groups):
     groups = None if groups is None else check_ids("groups", groups, X)
     unit = subject if groups is None else groups
     unit = np.arange(len(y)) if unit is None else number_ids(unit)[2]
-    exposure = None if exposure is None else np.asarray(exposure)
-    return Rows(X, y, weight, exposure, subject, groups, unit)
+    return Rows(X, y, weight, facts, groups, unit)
 
 
 def _check_options(estimator, statistic, method, n_resamples, confidence_level):
@@ -352,7 +356,7 @@ def _resample(estimator, rows, known, statistic, method, seed):
 
 
 def _draw_target(estimator, rows, random_state):
-    given = {} if rows.exposure is None else {"exposure": rows.exposure}
+    given = rows.facts._replace(subject=None).given()
     return estimator.sample_y(rows.X, random_state=random_state, **given)[..., 0]
 
 

@@ -4,7 +4,7 @@ import numpy as np
 from scipy import linalg
 from sklearn.base import is_classifier
 
-from .._data import Subjects
+from .._data import NO_FACTS, Subjects
 from .._experts.fitting import split_last
 from .._experts.prediction import columns_seen
 from .._numerics.statistics import independent_columns, standardisation
@@ -39,10 +39,8 @@ class Estimates:
         Rows it was fitted on.
     sample_weight : array-like of shape (n_samples,) or None
         Their weights.
-    exposure : array-like of shape (n_samples,), default=None
-        Their exposures.
-    subject : array-like of shape (n_samples,), default=None
-        Whose rows share one expert.
+    facts : Facts, default=NO_FACTS
+        What else is known of them.
 
     Raises
     ------
@@ -52,10 +50,10 @@ class Estimates:
 
     keeps_all_columns = False
 
-    def __init__(self, mixture, X, y, sample_weight, exposure=None, subject=None):
+    def __init__(self, mixture, X, y, sample_weight=None, facts=NO_FACTS):
         check_applies(mixture)
         n_experts = len(mixture.experts_)
-        rows = check_rows(mixture, X, y, sample_weight, exposure, subject, n_experts=n_experts)
+        rows = check_rows(mixture, X, y, sample_weight, facts, n_experts=n_experts)
         _, log_density, mass = mixture._model.e_step(rows)  # looks at the rows of subjects too
         self.log_likelihood = mass @ log_density
         X, y, weight, exposure, subject = rows.X, rows.y, rows.weight, rows.exposure, rows.subject
@@ -65,7 +63,8 @@ class Estimates:
         every, shared = self.keeps_all_columns, mixture._shared_columns
         self.columns = Columns(mixture, mixture.experts_[0], X, used, weight, shared, every)
         self.owners = _owners(mixture)
-        self.terms = [own.terms() for own, _ in self.owners]
+        self.terms = [terms_of(own, rows) for own, _ in self.owners]
+        y = y if rows.bounds is None else rows.bounds
         targets = [
             terms.target_of(own, y, exposure)[used]
             for terms, (own, _) in zip(self.terms, self.owners, strict=True)
@@ -75,9 +74,10 @@ class Estimates:
         n_predictors = first.n_predictors(targets[0])
         self.y_mean, self.y_scale = np.zeros(n_predictors), np.ones(n_predictors)
         if all(terms.standardises for terms in self.terms):
-            self.y_mean, self.y_scale = standardisation(targets[0], weight)
+            self.y_mean, self.y_scale = standardisation(first.points(targets[0]), weight)
+            mass = weight @ first.has_density(targets[0])
             targets = [(target - self.y_mean) / self.y_scale for target in targets]
-            self.log_jacobian -= weight.sum() * np.log(self.y_scale).sum()
+            self.log_jacobian -= mass * np.log(self.y_scale).sum()
         self.n_predictors = [
             terms.n_predictors(target) for terms, target in zip(self.terms, targets, strict=True)
         ]
@@ -413,6 +413,25 @@ def check_applies(mixture):
             "A gate with an L1 penalty chooses its columns, and standard errors do not know of "
             f"that choice. Set l1_ratio=0. {OTHERWISE}"
         )
+
+
+def terms_of(likelihood, rows):
+    """Class of the derivatives of the log-density, or of the log-probability of what is censored.
+
+    Raises
+    ------
+    ValueError
+        If there are none for censored targets.
+    """
+    if rows.bounds is None:
+        return likelihood.terms()
+    terms = likelihood.censored_terms()
+    if terms is None:
+        raise ValueError(
+            "Standard errors for censored targets are known for gaussian and log_normal, not for "
+            f"{likelihood}. {OTHERWISE}"
+        )
+    return terms
 
 
 def raw_parameters(mixture):

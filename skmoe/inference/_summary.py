@@ -6,6 +6,7 @@ import numpy as np
 from scipy import stats
 from sklearn.utils.validation import check_is_fitted
 
+from .._data import Facts
 from .._reports.display import html_table, interval_ends, text_table, under_headings
 from ._estimates import parameter_names, raw_parameters
 from ._posterior import NOTES, estimates_of
@@ -177,7 +178,9 @@ class InferringMixture:
         sample_weight=None,
         *,
         exposure=None,
+        trials=None,
         subject=None,
+        upper=None,
         cov="observed",
         level=0.95,
     ):
@@ -220,9 +223,13 @@ class InferringMixture:
             one, which stands for two of the population.
         exposure : array-like of shape (n_samples,), default=None
             Their exposures, where ``fit`` had any.
+        trials : array-like of shape (n_samples,), default=None
+            Of each row, as in ``fit``: of binomial counts.
         subject : array-like of shape (n_samples,), default=None
             Rows of one subject share one expert, as in ``fit``. The sandwich then allows for any
             dependence within a subject.
+        upper : array-like of shape (n_samples,), default=None
+            Upper bounds of censored targets, as in ``fit``; under "gaussian" and "log_normal".
         cov : {"observed", "sandwich"}, default="observed"
             Covariance of the estimates. A mixture with ``pooling`` has a posterior, and no
             sandwich.
@@ -271,7 +278,8 @@ class InferringMixture:
             raise ValueError(
                 "With class_weight the likelihood is none of the data: cov='sandwich'."
             )
-        estimates = estimates_of(self, X, y, sample_weight, exposure, subject)
+        facts = Facts(exposure, trials, subject, upper)
+        estimates = estimates_of(self, X, y, sample_weight, facts)
         likelihood = estimates.likelihood
         if is_pooled:
             cov, n_parameters, value, notes = "posterior", None, estimates.log_likelihood, NOTES

@@ -25,11 +25,16 @@ class BaseLikelihood(BaseEstimator, metaclass=ABCMeta):
 
     Attributes
     ----------
-    glm : {"poisson", "gamma"} or None
-        Where predictions are positive means, the family of the log-linear models that the default
-        experts then are.
+    glm : {"poisson", "gamma", "binomial"} or None
+        Where predictions are positive means or rates, the family of the generalised linear models
+        that the default experts then are.
     takes_exposure : bool
         Whether means may be multiplied by an exposure.
+    takes_trials : bool
+        Whether rows may be of several trials. Predictions are then expected successes, and
+        ``update``, ``log_density`` and ``components`` are told the ``trials``.
+    takes_upper : bool
+        Whether targets may be censored: there are ``expected_target`` and ``update_censored``.
     keeps_order : bool
         Whether the place of an expert means something, so that clones must not be put in the order
         of their loads, nor an expert added.
@@ -53,6 +58,8 @@ class BaseLikelihood(BaseEstimator, metaclass=ABCMeta):
 
     glm = None
     takes_exposure = False
+    takes_trials = False
+    takes_upper = False
     keeps_order = False
     independent_outputs = True
     averages_experts = False
@@ -201,6 +208,61 @@ class BaseLikelihood(BaseEstimator, metaclass=ABCMeta):
         components : object
             One for each row and expert; see :mod:`skmoe.distributions`.
         """
+
+    def log_probability(self, bounds, prediction):
+        """Log-density of observed targets, and log-probability of the intervals of censored ones.
+
+        Parameters
+        ----------
+        bounds : Bounds
+            With ``lower`` and ``upper`` (n_samples,), equal where the target was observed.
+        prediction : ndarray of shape (n_samples, n_experts)
+            Prediction of each expert.
+
+        Returns
+        -------
+        log_probability : ndarray of shape (n_samples, n_experts)
+            Natural logarithm.
+        """
+        components = self.components(prediction)
+        return components.log_between(bounds.lower[:, None], bounds.upper[:, None])
+
+    def expected_target(self, bounds, prediction):
+        """What experts are fitted on where targets are censored, and with which weights.
+
+        Parameters
+        ----------
+        bounds : Bounds
+            With ``lower`` and ``upper`` (n_samples,), equal where the target was observed.
+        prediction : ndarray of shape (n_samples, n_experts)
+            Prediction of each expert.
+
+        Returns
+        -------
+        target : ndarray of shape (n_samples, n_experts)
+            Expected ``expert_target`` within the bounds, under each expert.
+        working : ndarray of shape (n_samples, n_experts) or None
+            Factors of the responsibilities, as of ``working_weights``.
+        """
+        raise TypeError(f"{type(self).__name__} does not implement expected_target.")
+
+    def update_censored(self, bounds, prediction, weights, penalty=0.0, pooled_rows=0.0):
+        """``update`` where targets are censored.
+
+        Parameters
+        ----------
+        bounds : Bounds
+            With ``lower`` and ``upper`` (n_samples,), equal where the target was observed.
+        prediction : ndarray of shape (n_samples, n_experts)
+            Prediction of each expert.
+        weights : ndarray of shape (n_samples, n_experts)
+            Responsibilities times weights of the rows.
+        penalty : float or ndarray of shape (n_experts,), default=0.0
+            As in ``update``.
+        pooled_rows : float, default=0.0
+            As in ``update``.
+        """
+        raise TypeError(f"{type(self).__name__} does not implement update_censored.")
 
     def log_prior(self, penalty):
         """What the penalty of the experts takes from the log-likelihood.
@@ -384,6 +446,16 @@ class BaseLikelihood(BaseEstimator, metaclass=ABCMeta):
         terms : type or None
             Derived from :class:`ExpertTerms`, and of the density that ``log_density`` has; by
             default None: no standard errors.
+        """
+        return None
+
+    def censored_terms(self):
+        """The same for censored targets, or None.
+
+        Returns
+        -------
+        terms : type or None
+            Whose ``target_of`` takes bounds in place of y; by default None.
         """
         return None
 

@@ -1,12 +1,14 @@
 """Gamma distributed targets around the prediction of an expert."""
 
 import numpy as np
-from scipy import special, stats
+from scipy import optimize, special
 
-from .._numerics.gamma_shapes import shape_of_deviance
-from ..distributions import ScipyComponents
+from .._numerics.gamma_shapes import LARGEST_SHAPE, shape_of_deviance
+from ..distributions._gamma import GammaComponents
 from ._log_linear_terms import GammaTerms
 from ._means import PositiveMeans, means_of
+
+LARGEST_STEP = 0.5  # of the logarithm of a shape, in one update where targets are censored
 
 
 class Gamma(PositiveMeans):
@@ -45,6 +47,7 @@ class Gamma(PositiveMeans):
     """
 
     glm = "gamma"
+    takes_upper = True
     per_expert = ("shape_",)
 
     def _check_values(self, y):
@@ -143,7 +146,71 @@ class Gamma(PositiveMeans):
 
     def _around(self, mean, experts):
         shape = np.broadcast_to(self.shape_[experts], mean.shape)
-        return ScipyComponents(stats.gamma(shape, scale=mean / shape))
+        return GammaComponents(mean, shape)
+
+    def expected_target(self, bounds, prediction):
+        """What experts are fitted on where targets are censored.
+
+        Parameters
+        ----------
+        bounds : Bounds
+            With ``lower`` and ``upper`` (n_samples,), equal where the target was observed.
+        prediction : ndarray of shape (n_samples, n_experts)
+            Mean of each expert.
+
+        Returns
+        -------
+        target : ndarray of shape (n_samples, n_experts)
+            Expected targets: y times its density is a Gamma density too, of one shape more.
+        working : None
+            No factors of the responsibilities.
+        """
+        mean = means_of(self, prediction)
+        shape = np.broadcast_to(self.shape_, mean.shape)
+        heavier = GammaComponents(mean * (shape + 1) / shape, shape + 1)  # of the same rate
+        low, high = bounds.lower[:, None], bounds.upper[:, None]
+        log_mass = GammaComponents(mean, shape).log_between(low, high)
+        target = mean * np.exp(heavier.log_between(low, high) - log_mass)
+        return np.clip(target, low, high), None
+
+    def update_censored(self, bounds, prediction, weights, penalty=0.0, pooled_rows=0.0):
+        """Re-estimate the shapes where targets are censored, by their likelihood.
+
+        Parameters
+        ----------
+        bounds : Bounds
+            With ``lower`` and ``upper`` (n_samples,), equal where the target was observed.
+        prediction : ndarray of shape (n_samples, n_experts)
+            Mean of each expert.
+        weights : ndarray of shape (n_samples, n_experts)
+            Responsibilities times weights of the rows.
+        penalty : float or ndarray of shape (n_experts,), default=0.0
+            What the prior of the experts adds to half their deviance.
+        pooled_rows : float, default=0.0
+            Has no effect.
+        """
+        if not hasattr(self, "shape_"):
+            self.update(bounds.points, prediction, weights, penalty)
+        mean = means_of(self, prediction)
+        low, high = bounds.lower[:, None], bounds.upper[:, None]
+        penalty = np.broadcast_to(penalty, len(self.shape_))
+
+        def loss(log_shape, k):
+            shape = np.full((len(mean), 1), np.exp(log_shape))
+            log_probability = GammaComponents(mean[:, [k]], shape).log_between(low, high)[:, 0]
+            used = weights[:, k] > 0
+            return shape[0, 0] * penalty[k] - weights[used, k] @ log_probability[used]
+
+        self.shape_ = np.array([self._best_shape(loss, k) for k in range(len(self.shape_))])
+
+    def _best_shape(self, loss, k):
+        """The shape of the smallest loss of expert k, within a factor of the last one."""
+        last = np.log(self.shape_[k])
+        ends = last - LARGEST_STEP, min(last + LARGEST_STEP, np.log(LARGEST_SHAPE))
+        best = optimize.minimize_scalar(
+            loss, bounds=ends, args=(k,), method="bounded", options={"xatol": 1e-5}
+        )
+        return np.exp(best.x if best.fun < loss(last, k) else last)
 
     def terms(self):
         """Class of the derivatives of the log-density, for standard errors.

@@ -5,13 +5,15 @@ from sklearn.ensemble import RandomForestRegressor
 
 from ..distributions import CorrelatedComponents, GaussianComponents
 from ..distributions._arrays import diagonal
+from ._censored import CensoredErrors, gaussian_between
+from ._censored_terms import CensoredGaussianTerms, CensoredSharedScaleTerms
 from ._scaled import ScaledErrors, grid_step
 from ._terms import GaussianTerms, SharedScaleTerms
 
 KINDS = ("expert", "shared", "auto")
 
 
-class Gaussian(ScaledErrors):
+class Gaussian(CensoredErrors, ScaledErrors):
     r"""Gaussian errors with a standard deviation for each expert.
 
     .. math:: y \mid x, k \sim N(\mu_k(x), \sigma_k^2)
@@ -159,6 +161,12 @@ class Gaussian(ScaledErrors):
         self._pooled_rows = pooled_rows
         self._refresh(penalty)
 
+    def _between(self, low, high):
+        return gaussian_between(low, high)
+
+    def _learn_sums(self, mass, squares, penalty, pooled_rows):
+        self.update_from_sums(mass, squares, penalty, pooled_rows)
+
     @property
     def independent_outputs(self):
         """Whether several outputs err independently of each other."""
@@ -272,5 +280,18 @@ class Gaussian(ScaledErrors):
         """
         if self.scale_model_ is not None or self.covariance_ is not None:
             return None
-        is_shared = isinstance(self.scale, str) and self.scale == "shared"
-        return SharedScaleTerms if is_shared else GaussianTerms
+        return SharedScaleTerms if self._is_shared else GaussianTerms
+
+    def censored_terms(self):
+        """The same for censored targets.
+
+        Returns
+        -------
+        terms : type
+            Of one output.
+        """
+        return CensoredSharedScaleTerms if self._is_shared else CensoredGaussianTerms
+
+    @property
+    def _is_shared(self):
+        return isinstance(self.scale, str) and self.scale == "shared"

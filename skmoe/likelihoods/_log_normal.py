@@ -3,14 +3,16 @@
 import numpy as np
 from scipy import stats
 
-from ..distributions import ScipyComponents
+from ..distributions import GaussianComponents, ScipyComponents
+from ._censored import CensoredErrors, gaussian_between
+from ._censored_terms import CensoredLogNormalTerms
 from ._scaled import ScaledErrors
 from ._terms import LogNormalTerms
 
 LARGEST_LOG = 500.0  # of a prediction; its square is a float still
 
 
-class LogNormal(ScaledErrors):
+class LogNormal(CensoredErrors, ScaledErrors):
     r"""Positive targets whose logarithm has Gaussian errors.
 
     .. math:: \log y \mid x, k \sim N(\mu_k(x), \sigma_k^2), \qquad
@@ -136,6 +138,33 @@ class LogNormal(ScaledErrors):
         log_density = np.where(y[:, None] > 0, log_density, -np.inf)
         return log_density.sum(axis=2) if prediction.ndim == 3 else log_density
 
+    def log_probability(self, bounds, prediction):
+        """Log-density of observed targets, and log-probability of the intervals of censored ones.
+
+        Parameters
+        ----------
+        bounds : Bounds
+            With ``lower`` and ``upper`` (n_samples,), equal where the target was observed.
+        prediction : ndarray of shape (n_samples, n_experts)
+            Prediction of each expert, of the logarithm.
+
+        Returns
+        -------
+        log_probability : ndarray of shape (n_samples, n_experts)
+            Natural logarithm.
+        """
+        lower, upper = self._on_scale(bounds.lower), self._on_scale(bounds.upper)
+        logarithm = GaussianComponents(prediction, self.scale_)
+        log_jacobian = np.where(lower == upper, -lower, 0.0)
+        return logarithm.log_between(lower[:, None], upper[:, None]) + log_jacobian[:, None]
+
+    def _on_scale(self, bound):
+        with np.errstate(divide="ignore"):
+            return np.log(np.maximum(bound, 0.0))
+
+    def _between(self, low, high):
+        return gaussian_between(low, high)
+
     def _around(self, prediction, scale, experts):
         median = np.exp(np.clip(prediction, -LARGEST_LOG, LARGEST_LOG))
         return ScipyComponents(stats.lognorm(scale, scale=median))
@@ -149,3 +178,13 @@ class LogNormal(ScaledErrors):
             Of linear models of the logarithm.
         """
         return LogNormalTerms
+
+    def censored_terms(self):
+        """The same for censored targets.
+
+        Returns
+        -------
+        terms : type
+            Of linear models of the logarithm.
+        """
+        return CensoredLogNormalTerms

@@ -3,6 +3,7 @@
 from sklearn.base import clone
 
 from ._base import BaseLikelihood
+from ._binomial import Binomial
 from ._counts import NegativeBinomial, Poisson
 from ._gamma import Gamma
 from ._gaussian import Gaussian
@@ -11,6 +12,7 @@ from ._log_normal import LogNormal
 from ._student_t import StudentT
 
 BY_NAME = {
+    "binomial": Binomial,
     "gamma": Gamma,
     "gaussian": Gaussian,
     "laplace": Laplace,

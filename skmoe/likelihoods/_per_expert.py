@@ -113,6 +113,8 @@ class PerExpert(BaseLikelihood):
                 f"{self.likelihoods!r}."
             )
         for each in likelihoods:
+            if each.takes_trials:
+                raise ValueError(f"{each} stands for all experts alike; a list cannot hold it.")
             if each.changes_target:
                 raise ValueError(
                     f"{each} has experts learn something else than y, and cannot stand beside "

@@ -1,18 +1,20 @@
 """Student's t errors around the prediction of an expert."""
 
+from functools import partial
 from numbers import Real
 
 import numpy as np
 from scipy import optimize, special
 
 from ..distributions import StudentTComponents
+from ._censored import CensoredErrors, student_between
 from ._scaled import RobustErrors
 
 FIRST_DF = 4.0
 DF_BOUNDS = (2.1, 200.0)  # of an estimate: a variance, and next to Gaussian
 
 
-class StudentT(RobustErrors):
+class StudentT(CensoredErrors, RobustErrors):
     r"""Student's t errors with a scale for each expert, which outliers barely move.
 
     .. math:: y \mid x, k \sim t_{\nu_k}(\mu_k(x), \sigma_k)
@@ -113,12 +115,56 @@ class StudentT(RobustErrors):
         if self.df == "estimate":
             distance = self._distance(squares)
             n_outputs = squares.shape[2] if squares.ndim == 3 else 1
-            self.df_ = np.array(
-                [
-                    _best_df(distance[:, k], weights[:, k], n_outputs, self.df_[k])
-                    for k in range(len(self.df_))
-                ]
-            )
+            losses = [
+                partial(
+                    _df_loss, distance=distance[:, k], weight=weights[:, k], n_outputs=n_outputs
+                )
+                for k in range(len(self.df_))
+            ]
+            self._set_df(losses, weights)
+
+    def update_censored(self, bounds, prediction, weights, penalty=0.0, pooled_rows=0.0):
+        """Re-estimate scales and degrees of freedom where targets are censored.
+
+        Parameters
+        ----------
+        bounds : Bounds
+            With ``lower`` and ``upper`` (n_samples,), equal where the target was observed.
+        prediction : ndarray of shape (n_samples, n_experts)
+            Prediction of each expert.
+        weights : ndarray of shape (n_samples, n_experts)
+            Responsibilities times weights of the rows.
+        penalty : float or ndarray of shape (n_experts,), default=0.0
+            What the prior of the experts adds to their sum of squares.
+        pooled_rows : float, default=0.0
+            Each expert is given so many rows more, of the geometric mean of all the scales.
+        """
+        super().update_censored(bounds, prediction, weights, penalty, pooled_rows)
+        if self.df == "estimate":
+            losses = [
+                partial(
+                    _censored_df_loss,
+                    bounds=bounds,
+                    prediction=prediction[:, [k]],
+                    scale=self.scale_[k],
+                    weight=weights[:, k],
+                )
+                for k in range(len(self.df_))
+            ]
+            self._set_df(losses, weights)
+
+    def _set_df(self, losses, weights):
+        """Degrees of freedom of the smallest loss of each expert, if smaller than the last."""
+        used = weights.sum(axis=0) > 0
+        self.df_ = np.array(
+            [
+                _best_df(loss, df) if is_used else df
+                for loss, df, is_used in zip(losses, self.df_, used, strict=True)
+            ]
+        )
+
+    def _between(self, low, high):
+        return student_between(low, high, self.df_)
 
     def _around(self, prediction, scale, experts):
         return StudentTComponents(prediction, scale, self.df_[experts])
@@ -129,19 +175,24 @@ class StudentT(RobustErrors):
         return self.scale_.size + (self.df_.size if self.df == "estimate" else 0)
 
 
-def _best_df(distance, weight, n_outputs, last):
-    """Degrees of freedom of the highest likelihood of (n,) squared distances, if above ``last``."""
-    mass = weight.sum()
-    if not mass > 0:
-        return last
-
-    def loss(log_df):
-        df = np.exp(log_df)
-        constant = special.gammaln(0.5 * (df + n_outputs)) - special.gammaln(0.5 * df)
-        constant -= 0.5 * n_outputs * log_df
-        return 0.5 * (df + n_outputs) * (weight @ np.log1p(distance / df)) - mass * constant
-
+def _best_df(loss, last):
+    """Degrees of freedom of the smallest loss, a function of their logarithm, or ``last``."""
     best = optimize.minimize_scalar(
         loss, bounds=np.log(DF_BOUNDS), method="bounded", options={"xatol": 1e-3}
     )
     return float(np.exp(best.x)) if best.fun < loss(np.log(last)) else last
+
+
+def _df_loss(log_df, distance, weight, n_outputs):
+    """Minus the log-likelihood of (n,) squared distances, but for the scale."""
+    df = np.exp(log_df)
+    constant = special.gammaln(0.5 * (df + n_outputs)) - special.gammaln(0.5 * df)
+    constant -= 0.5 * n_outputs * log_df
+    return 0.5 * (df + n_outputs) * (weight @ np.log1p(distance / df)) - weight.sum() * constant
+
+
+def _censored_df_loss(log_df, bounds, prediction, scale, weight):
+    """Minus the log-likelihood of targets of which some are censored."""
+    components = StudentTComponents(prediction, scale, np.exp(log_df))
+    log_probability = components.log_between(bounds.lower[:, None], bounds.upper[:, None])
+    return -(weight @ log_probability[:, 0])

@@ -183,6 +183,16 @@ class ExpertTerms(ABC):
         return np.zeros(len(target))
 
     @classmethod
+    def points(cls, target):
+        """The target as numbers (n_samples, n_predictors) that can be standardised."""
+        return target
+
+    @classmethod
+    def has_density(cls, target):
+        """Which rows (n_samples,) have a density, in units of y, and not a probability."""
+        return np.ones(len(target), dtype=bool)
+
+    @classmethod
     def of_fit(cls, expert, likelihood, k):
         """Parameters of a fitted expert in the units of X and y.
 

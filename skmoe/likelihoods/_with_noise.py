@@ -102,7 +102,7 @@ class WithNoise(BaseLikelihood):
                 f'share must be above 0 and at most 0.5, or "estimate"; got {self.share!r}.'
             )
         inner = unfitted(self.likelihood)
-        if inner.glm == "poisson":
+        if inner.glm in ("poisson", "binomial"):
             raise ValueError(
                 "Uniform noise has a density, which cannot be weighed against probabilities of "
                 f"counts; got {self.likelihood!r}. Use 'negative_binomial' by itself."

@@ -8,9 +8,9 @@ from scipy import stats
 from sklearn.base import clone, is_classifier
 from sklearn.pipeline import Pipeline
 from sklearn.utils import _safe_indexing, check_random_state
-from sklearn.utils.validation import check_array, check_consistent_length
+from sklearn.utils.validation import check_array
 
-from .._data import check_subject
+from .._data import Facts
 from .._experts.folds import in_sample
 from .._experts.traits import seed_estimator
 from .._parallel import jobs
@@ -62,6 +62,7 @@ def n_experts_test(
     n_experts=1,
     *,
     exposure=None,
+    trials=None,
     subject=None,
     n_resamples=99,
     n_jobs=None,
@@ -86,6 +87,8 @@ def n_experts_test(
         Number of experts under the hypothesis.
     exposure : array-like of shape (n_samples,), default=None
         Of each row, as in ``fit``.
+    trials : array-like of shape (n_samples,), default=None
+        Of each row, as in ``fit``: of binomial counts.
     subject : array-like of shape (n_samples,), default=None
         Rows of one subject share one expert, as in ``fit``, and in the targets that are drawn.
     n_resamples : int, default=99
@@ -135,9 +138,8 @@ def n_experts_test(
             f"n_experts and n_resamples must be positive; got {n_experts!r} and {n_resamples!r}."
         )
     X = X if hasattr(X, "shape") else check_array(X, dtype=None, ensure_all_finite=False)
-    y = np.asarray(y)
-    check_consistent_length(X, y, exposure)
-    rows = _of_rows(X, exposure, subject)
+    y, trials = estimator._counted(np.asarray(y), trials)
+    rows = Facts(exposure, trials, subject).checked(X).given()
     random_state = check_random_state(random_state)
     estimator = in_sample(seed_estimator(estimator, random_state))
     seeds = random_state.randint(np.iinfo(np.int32).max, size=n_resamples)
@@ -155,15 +157,6 @@ def _check_mixture(estimator):
         raise TypeError(f"estimator must be a mixture of experts; got {estimator!r}.")
     if isinstance(estimator.experts, list):
         raise TypeError("The number of experts in a list is given; give one expert to clone.")
-
-
-def _of_rows(X, exposure, subject):
-    """What fits and densities are told about rows."""
-    rows = {
-        "exposure": None if exposure is None else np.asarray(exposure),
-        "subject": check_subject(subject, X),
-    }
-    return {name: values for name, values in rows.items() if values is not None}
 
 
 def _ratio(estimator, X, y, n_experts, rows):
@@ -188,15 +181,15 @@ def _ratio_of_draw(estimator, null, X, n_experts, rows, seed):
     raise ValueError("Draws lack a class, which is too rare for the bootstrap.")
 
 
-def _draw(mixture, X, random_state, subject=None, **exposure):
+def _draw(mixture, X, random_state, subject=None, **given):
     """A target for each row, drawn from a mixture; rows of a subject from one expert."""
     if subject is None:
-        return mixture.sample_y(X, random_state=random_state, **exposure)[..., 0]
+        return mixture.sample_y(X, random_state=random_state, **given)[..., 0]
     _, first, number = np.unique(subject, return_index=True, return_inverse=True)
     gate_proba = mixture.gate_proba(_safe_indexing(X, first))
     expert = draw_places(gate_proba, 1, random_state)[number]
     if not is_classifier(mixture):
-        components = mixture.predict_dist(X, **exposure).components
+        components = mixture.predict_dist(X, **given).components
         return components.rvs(expert, random_state)[:, 0]
     of_experts = mixture._model.expert_proba(check_X(mixture, X))
     proba = np.take_along_axis(of_experts, expert[:, :, None], axis=1)[:, 0]
@@ -204,7 +197,16 @@ def _draw(mixture, X, random_state, subject=None, **exposure):
 
 
 def gate_test(
-    estimator, X, y, *, sample_weight=None, exposure=None, subject=None, random_state=None
+    estimator,
+    X,
+    y,
+    *,
+    sample_weight=None,
+    exposure=None,
+    trials=None,
+    subject=None,
+    upper=None,
+    random_state=None,
 ):
     r"""Test whether the gate has to look at the row: softmax gate against proportions.
 
@@ -227,8 +229,12 @@ def gate_test(
         Weights: a row of weight 2 counts as two rows.
     exposure : array-like of shape (n_samples,), default=None
         Of each row, as in ``fit``.
+    trials : array-like of shape (n_samples,), default=None
+        Of each row, as in ``fit``: of binomial counts.
     subject : array-like of shape (n_samples,), default=None
         Rows of one subject share one expert, as in ``fit``.
+    upper : array-like of shape (n_samples,), default=None
+        Upper bounds of censored targets, as in ``fit``.
     random_state : int, RandomState instance or None, default=None
         Seed of the mixture where it has none.
 
@@ -266,7 +272,8 @@ def gate_test(
         raise ValueError(f"gate_test compares a SoftmaxGate with proportions; the gate is {gate}.")
     estimator = in_sample(seed_estimator(estimator, check_random_state(random_state)))
     proportions = clone(estimator).set_params(gate=ConstantGate())
-    rows = {"sample_weight": sample_weight, **_of_rows(X, exposure, subject)}
+    facts = Facts(exposure, trials, subject, upper).checked(X)
+    rows = {"sample_weight": sample_weight, **facts.given()}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # both go on to their maxima afterwards
         with_gate, without = (clone(each).fit(X, y, **rows) for each in (estimator, proportions))
@@ -275,7 +282,7 @@ def gate_test(
     if len(with_gate.experts_) == 1:
         raise ValueError("A single expert has no gate: give n_experts, two at least.")
     best_with, best_without = (
-        max(Estimates(mixture, X, y, **rows).highest() for mixture in candidates)
+        max(Estimates(mixture, X, y, sample_weight, facts).highest() for mixture in candidates)
         for candidates in ((with_gate, from_without), (without, from_gate))
     )
     statistic = 2 * max(0.0, float(best_with - best_without))

@@ -9,7 +9,7 @@ from sklearn.utils import _safe_indexing, check_random_state
 from sklearn.utils.validation import check_array, check_consistent_length, column_or_1d
 
 from .._compat import check_sample_weight
-from .._data import Subjects, check_subject
+from .._data import Facts, Subjects
 from .._em.training import pools
 from .._experts.folds import in_sample, make_folds
 from .._experts.traits import seed_estimator
@@ -119,7 +119,9 @@ def select_n_experts(
     cv=5,
     sample_weight=None,
     exposure=None,
+    trials=None,
     subject=None,
+    upper=None,
     groups=None,
     n_jobs=None,
     random_state=None,
@@ -157,9 +159,13 @@ def select_n_experts(
         Weights: a row of weight 2 counts as two rows.
     exposure : array-like of shape (n_samples,), default=None
         Of each row, as in ``fit``.
+    trials : array-like of shape (n_samples,), default=None
+        Of each row, as in ``fit``: of binomial counts.
     subject : array-like of shape (n_samples,), default=None
         Rows of one subject share one expert, as in ``fit``. Criteria count subjects, and folds
         and standard errors take them as a whole.
+    upper : array-like of shape (n_samples,), default=None
+        Upper bounds of censored targets, as in ``fit``.
     groups : array-like of shape (n_samples,), default=None
         Rows of one group stay in one fold, here and in ``fit``, which then predicts linear
         experts out of fold too, unless ``cv=False`` says otherwise. Standard errors take groups
@@ -211,20 +217,21 @@ def select_n_experts(
             f"criterion must be 'auto', 'evidence', 'cv', 'bic', 'icl' or 'aic'; got {criterion!r}."
         )
     X = X if hasattr(X, "shape") else check_array(X, dtype=None, ensure_all_finite=False)
-    y = np.asarray(y)
-    check_consistent_length(X, y, exposure, groups)
+    y, trials = estimator._counted(np.asarray(y), trials)
+    check_consistent_length(X, y, groups)
+    facts = Facts(exposure, trials, subject, upper).checked(X)
     rows = {
         "sample_weight": check_sample_weight(
             sample_weight, X, dtype=np.float64, ensure_non_negative=True
         ),
-        "exposure": None if exposure is None else np.asarray(exposure),
-        "subject": check_subject(subject, X),
-        "groups": None if groups is None else column_or_1d(groups),
+        **facts.given(),
     }
-    rows = {name: values for name, values in rows.items() if values is not None}
+    if groups is not None:
+        rows["groups"] = column_or_1d(groups)
     random_state = check_random_state(random_state)
     estimator = seed_estimator(estimator, random_state)
-    is_pooled = criterion in ("auto", "evidence") and pools(estimator, X, y, rows.get("groups"))
+    given = X, y, rows.get("groups"), facts
+    is_pooled = criterion in ("auto", "evidence") and pools(estimator, *given)
     if criterion == "evidence" and not is_pooled:
         raise ValueError(
             "criterion='evidence' needs a mixture with pooling: experts=None, Gaussian errors and "
@@ -283,9 +290,8 @@ def _has_few_parameters(estimator, n_experts, X, y, rows):
     """Whether the information criteria apply, asked of a mixture that is hardly trained."""
     probe = _in_sample(clone(estimator), rows).set_params(n_init=1, max_iter=1)
     try:
-        _, n_units, n_parameters = _fit(probe, X, y, rows, n_experts)[0]._likelihood_terms(
-            X, y, **_scored_with(rows)
-        )
+        mixture, _ = _fit(probe, X, y, rows, n_experts)
+        _, n_units, n_parameters = _likelihood_terms(mixture, X, y, rows)
     except ValueError:
         return False
     return n_parameters <= FEW * n_units
@@ -312,6 +318,11 @@ def _scored_with(rows):
     return {"sample_weight": None, **{k: v for k, v in rows.items() if k != "groups"}}
 
 
+def _likelihood_terms(mixture, X, y, rows):
+    given = _scored_with(rows)
+    return mixture._likelihood_terms(X, y, given.pop("sample_weight"), Facts(**given))
+
+
 def _evidence(mixture):
     log_evidence = mixture.log_evidence_
     return {
@@ -322,7 +333,7 @@ def _evidence(mixture):
 
 def _information(fits, candidates, X, y, rows):
     given = _scored_with(rows)
-    terms = [mixture._likelihood_terms(X, y, **given) for mixture, _ in fits]
+    terms = [_likelihood_terms(mixture, X, y, rows) for mixture, _ in fits]
     return {
         "n_experts": np.array(candidates),
         "log_likelihood": np.array([log_likelihood for log_likelihood, _, _ in terms]),

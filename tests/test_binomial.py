@@ -1,0 +1,318 @@
+"""Successes in trials: the binomial likelihood, and experts that predict rates."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy import special, stats
+from sklearn.base import clone
+from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestRegressor
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import cross_val_score
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor, RateRegressor
+from skmoe.distributions import BinomialComponents
+from skmoe.gates import ConstantGate, SoftmaxGate
+from skmoe.inference import bootstrap
+from skmoe.likelihoods import PerExpert, WithNoise
+from skmoe.metrics import log_score
+from skmoe.model_selection import gate_test, n_experts_test, select_n_experts
+
+# As R's flexmix reports them, of the second regime for the estimates.
+LOG_LIKELIHOOD, OF_CENTRES, TREATED = -874.250321346, -167.425019025, -0.21397297
+ESTIMATES = [-1.054417958, 1.546696577, -0.016300170]
+ERRORS = [0.079000044, 0.065362486, 0.082854509]
+
+COEF = np.array([[-1.0, 1.5], [1.0, -1.0]])  # intercept and slope of the log-odds, by regime
+
+
+def planted(n=400, seed=0):
+    """Two logistic regimes behind a soft gate; X, successes, trials. The stream never changes."""
+    rng = np.random.RandomState(seed)
+    X, trials = rng.normal(size=(n, 2)), rng.randint(5, 30, size=n)
+    regime = (rng.uniform(size=n) > special.expit(1.5 * X[:, 1])).astype(int)
+    log_odds = COEF[regime, 0] + COEF[regime, 1] * X[:, 0]
+    return X, rng.binomial(trials, special.expit(log_odds)), trials
+
+
+def trials_of_centres(seed=0):
+    """Deaths of treated and controls in 22 centres of three kinds; X, deaths, total, centre."""
+    rng = np.random.RandomState(seed)
+    treated, centre = np.tile([0.0, 1.0], 22), np.repeat(np.arange(22), 2)
+    total = rng.randint(40, 1500, size=22)[centre]
+    log_odds = np.array([-2.2, -1.6, -2.8])[rng.choice(3, p=[0.5, 0.25, 0.25], size=22)]
+    deaths = rng.binomial(total, special.expit(log_odds[centre] - 0.26 * treated))
+    return treated[:, None], deaths, total, centre
+
+
+def mixture(experts=None, n_experts=2, **params):
+    defaults = {"likelihood": "binomial", "n_init": 3, "tol": 1e-8, "random_state": 0}
+    return MixtureOfExpertsRegressor(experts, n_experts, **defaults | params)
+
+
+# Distribution --------------------------------------------------------------------------------
+
+
+def test_components_are_binomial():
+    rng = np.random.default_rng(0)
+    trials = rng.integers(1, 60, size=(40, 1)).astype(float)
+    proba = rng.uniform(size=(40, 3))
+    ours, reference = BinomialComponents(trials * proba, trials), stats.binom(trials, proba)
+    y = np.floor(rng.uniform(size=(40, 1)) * (trials + 1))
+    for name in ("logpmf", "cdf", "sf"):
+        got = getattr(ours, "logpdf" if name == "logpmf" else name)(y)
+        assert_allclose(got, getattr(reference, name)(y), rtol=1e-9, atol=1e-300)
+    for q in (0.0, 0.01, 0.3, 0.5, 0.975, 1.0):
+        assert_array_equal(ours.ppf(q), reference.ppf(q))
+    assert_allclose(ours.mean, reference.mean())
+    assert_allclose(ours.var, reference.var())
+    assert (ours.logpdf(trials + 1) == -np.inf).all()
+    assert (ours.cdf(trials) == 1).all()
+    assert (ours.sf(trials) == 0).all()
+    draws = ours.rvs(np.zeros((40, 4000), dtype=int), np.random.RandomState(0))
+    sd = np.sqrt(ours.var[:, 0] / 4000)
+    assert (np.abs(draws.mean(axis=1) - ours.mean[:, 0]) < 5 * sd).all()
+
+
+def test_certain_rates_have_their_probabilities():
+    sure = BinomialComponents(np.array([[0.0, 7.0]]), 7.0)
+    assert_allclose(sure.logpdf(np.array([[0.0, 7.0]])), 0, atol=1e-200)
+    assert (sure.logpdf(np.array([[1.0, 6.0]])) < -500).all()
+
+
+# Maximum likelihood --------------------------------------------------------------------------
+
+
+def test_regimes_are_recovered_and_the_objective_rises():
+    X, y, trials = planted(3000)
+    moe = mixture().fit(X, y, trials=trials)
+    summary = moe.summary(X, y, trials=trials).to_frame()
+    order = np.argsort([expert.intercept_ for expert in moe.experts_])
+    for k, truth in zip(order, COEF, strict=True):
+        rows = summary.loc[f"expert{k}"]
+        beyond = rows["estimate"].to_numpy() - [*truth, 0.0]
+        assert (np.abs(beyond) < 4 * rows["std_error"].to_numpy()).all()
+    one_step = mixture(n_init=1, init="functions", tol=0, max_iter=30)
+    bounds = one_step.fit(X[:300], y[:300], trials=trials[:300]).lower_bounds_
+    assert len(bounds) > 3
+    assert np.diff(bounds).min() > -1e-10
+
+
+def test_likelihoods_and_standard_errors_are_those_of_flexmix():
+    # d <- read.csv(...)                                    # planted(400)
+    # m <- stepFlexmix(cbind(y, t - y) ~ x1 + x2, data = d, k = 2, nrep = 5,
+    #                  model = FLXMRglm(family = "binomial"),
+    #                  concomitant = FLXPmultinom(~ x1 + x2))
+    # logLik(m); refit(m, method = "optim")                 # flexmix 2.3.20, tolerance 1e-12
+    X, y, trials = planted()
+    moe = mixture(gate=SoftmaxGate(alpha=0)).fit(X, y, trials=trials)
+    assert_allclose(moe.log_density(X, y, trials=trials).sum(), LOG_LIKELIHOOD, atol=1e-3)
+    bic = -2 * LOG_LIKELIHOOD + 9 * np.log(400)
+    assert_allclose(moe.bic(X, y, trials=trials), bic, atol=2e-3)
+    k = int(np.argmin([expert.intercept_ for expert in moe.experts_]))
+    rows = moe.summary(X, y, trials=trials).to_frame().loc[f"expert{k}"]
+    assert_allclose(rows["estimate"], ESTIMATES, atol=2e-4)
+    assert_allclose(rows["std_error"], ERRORS, rtol=2e-3)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_centres_of_a_meta_analysis_reach_the_optimum_of_flexmix(seed):
+    # stepFlexmix(cbind(y, t - y) ~ 1 | centre, data = d, k = 3, nrep = 20,
+    #             model = FLXMRglmfix(family = "binomial", fixed = ~ x))
+    X, y, trials, centre = trials_of_centres()
+    moe = mixture(
+        n_experts=3, gate=ConstantGate(), shared_effects=[0], n_init=10, random_state=seed
+    )
+    moe.fit(X, y, trials=trials, subject=centre)
+    rows = {"trials": trials, "subject": centre}
+    assert_allclose(moe.log_density(X, y, **rows).sum(), OF_CENTRES, atol=1e-3)
+    assert_allclose([expert.coef_[0] for expert in moe.experts_], TREATED, atol=1e-4)
+    assert_allclose(moe.bic(X, y, **rows), -2 * OF_CENTRES + 6 * np.log(22), atol=2e-3)
+
+
+@pytest.mark.parametrize("C", [0.1, 10.0])
+def test_one_expert_is_the_logistic_regression_of_each_trial(C):
+    X, y, trials = planted(100)
+    X = X * [1.0, 30.0]
+    moe = mixture(LogisticRegression(C=C), n_experts=1, tol=1e-12).fit(X, y, trials=trials)
+    rows = np.repeat(np.arange(len(y)), trials)
+    won = np.concatenate([np.arange(t) < s for s, t in zip(y, trials, strict=True)]).astype(int)
+    reference = LogisticRegression(C=C, solver="newton-cholesky", tol=1e-12).fit(X[rows], won)
+    assert_allclose(moe.experts_[0].coef_, reference.coef_[0], rtol=1e-6)
+    assert_allclose(moe.predict(X), reference.predict_proba(X)[:, 1], rtol=1e-6)
+
+
+def test_single_trials_are_two_classes():
+    X, y, trials = planted(600)
+    won = (np.random.RandomState(1).uniform(size=600) < y / trials).astype(int)
+    gate = ConstantGate()
+    rates = mixture(n_experts=2, gate=gate).fit(X, won)
+    classes = MixtureOfExpertsClassifier(
+        n_experts=2, gate=gate, pooling=False, tol=1e-8, random_state=0
+    ).fit(X, won)
+    assert_allclose(rates.log_density(X, won).sum(), classes.log_density(X, won).sum(), atol=0.05)
+
+
+# Ways to give rows ---------------------------------------------------------------------------
+
+
+def test_two_columns_are_successes_and_failures():
+    X, y, trials = planted(200)
+    counts = np.column_stack([y, trials - y])
+    by_trials, by_columns = mixture().fit(X, y, trials=trials), mixture().fit(X, counts)
+    assert_array_equal(by_trials.predict(X), by_columns.predict(X))
+    given, frame = {"trials": trials}, pd.DataFrame(counts, columns=["won", "lost"])
+    for method in ("log_density", "responsibilities", "bic", "icl"):
+        expected = getattr(by_trials, method)(X, y, **given)
+        assert_allclose(getattr(by_columns, method)(X, frame), expected, rtol=1e-12)
+    assert_allclose(
+        by_columns.score(X, counts), by_trials.score(X, y / trials, sample_weight=trials)
+    )
+    cv = cross_val_score(mixture(n_init=2), X, counts, cv=2, scoring=log_score)
+    assert np.isfinite(cv).all()
+
+
+def test_weights_are_repeats():
+    X, y, trials = planted(150)
+    weight = np.random.RandomState(2).randint(0, 3, size=150)
+    rows = np.repeat(np.arange(150), weight)
+    weighted = mixture().fit(X, y, sample_weight=weight, trials=trials)
+    repeated = mixture().fit(X[rows], y[rows], trials=trials[rows])
+    assert_allclose(weighted.predict(X), repeated.predict(X), atol=1e-6)
+
+
+def test_trials_multiply_rates_everywhere():
+    X, y, trials = planted(300)
+    moe = mixture().fit(X, y, trials=trials)
+    rate = moe.predict(X)
+    assert ((rate > 0) & (rate < 1)).all()
+    assert_allclose(moe.predict(X, trials=trials), trials * rate)
+    proba, of_experts = moe.gate_proba(X), moe.predict_experts(X)
+    pmf = (proba * stats.binom.pmf(y[:, None], trials[:, None], of_experts)).sum(axis=1)
+    assert_allclose(moe.log_density(X, y, trials=trials), np.log(pmf), rtol=1e-8)
+    dist = moe.predict_dist(X, trials=trials)
+    assert_allclose(dist.pmf(y), pmf, rtol=1e-8)
+    cdf = (proba * stats.binom.cdf(y[:, None], trials[:, None], of_experts)).sum(axis=1)
+    assert_allclose(dist.cdf(y), cdf, rtol=1e-8)
+    low, high = dist.interval(0.9)
+    assert ((low >= 0) & (high <= trials)).all()
+    assert_array_equal(moe.predict_interval(X, 0.9, trials=trials), np.column_stack([low, high]))
+    draws = moe.sample_y(X, 400, random_state=0, trials=trials)
+    assert (draws.max(axis=1) <= trials).all()
+    assert_allclose(draws.mean(axis=1), trials * rate, atol=5 * np.sqrt(0.25 * 30**2 / 400))
+    assert moe.expert_report(X, y, trials=trials) is not None
+    assert "log-odds of success" in str(moe.coefficients())
+
+
+def test_a_warm_start_goes_on_with_trials():
+    X, y, trials = planted(200)
+    moe = mixture(warm_start=True).fit(X, y, trials=trials)
+    before = moe.lower_bound_
+    assert moe.fit(X, y, trials=trials).lower_bound_ >= before - 1e-10
+
+
+def test_tests_and_bootstrap_take_trials():
+    X, y, trials = planted(150)
+    moe = mixture(n_init=1, tol=1e-5).fit(X, y, trials=trials)
+    for method in ("rows", "parametric"):
+        result = bootstrap(moe, X, y, trials=trials, method=method, n_resamples=3, random_state=0)
+        assert np.isfinite(result.standard_error).all()
+    assert gate_test(moe, X, y, trials=trials).pvalue < 1e-3
+    few = n_experts_test(moe, X, y, 1, trials=trials, n_resamples=3, random_state=0)
+    assert few.pvalue <= 0.5
+    counts = np.column_stack([y, trials - y])
+    chosen = select_n_experts(moe, X, counts, [1, 2, 3], criterion="bic")
+    assert chosen.best_n_experts_ == 2
+
+
+# Any experts ---------------------------------------------------------------------------------
+
+
+def test_rates_are_learned_from_weighted_rows():
+    X, y, trials = planted(120)
+    model = RateRegressor(LogisticRegression()).fit(X, y / trials, sample_weight=trials)
+    twice, labels = np.vstack([X, X]), np.repeat([1, 0], 120)
+    reference = LogisticRegression().fit(
+        twice, labels, sample_weight=np.concatenate([y, trials - y])
+    )
+    assert_allclose(model.predict(X), reference.predict_proba(X)[:, 1], rtol=1e-4)
+    assert_array_equal(RateRegressor(LogisticRegression()).fit(X, np.ones(120)).predict(X), 1)
+    assert_array_equal(RateRegressor(LogisticRegression()).fit(X, np.zeros(120)).predict(X), 0)
+    with pytest.raises(ValueError, match="between 0 and 1"):
+        RateRegressor(LogisticRegression()).fit(X, y)
+    with pytest.raises(ValueError, match="takes no sample_weight"):
+        RateRegressor(KNeighborsClassifier()).fit(X, y / trials)
+
+
+@pytest.mark.parametrize(
+    "expert",
+    [
+        HistGradientBoostingClassifier(max_iter=10, min_samples_leaf=10, max_leaf_nodes=4),
+        RandomForestRegressor(20, min_samples_leaf=5),
+        make_pipeline(StandardScaler(), LogisticRegression()),
+    ],
+)
+def test_experts_of_any_kind_beat_the_common_rate(expert):
+    X, y, trials = planted(400)
+    moe = mixture(clone(expert), n_init=4, tol=1e-4).fit(X, y, trials=trials)
+    X_new, y_new, t_new = planted(400, seed=1)
+    density = moe.log_density(X_new, y_new, trials=t_new)
+    common = stats.binom.logpmf(y_new, t_new, y.sum() / trials.sum())
+    assert np.isfinite(density).all()
+    assert density.mean() > common.mean() + 2
+
+
+def test_unlike_experts_stand_side_by_side():
+    X, y, trials = planted(200)
+    experts = [
+        ("line", make_pipeline(StandardScaler(), LogisticRegression())),
+        ("forest", RandomForestRegressor(10, min_samples_leaf=5)),
+    ]
+    moe = mixture(experts, n_experts=None, n_init=2, tol=1e-4).fit(X, y, trials=trials)
+    assert isinstance(moe.named_experts_.line[-1], RateRegressor)
+    common = stats.binom.logpmf(y, trials, y.sum() / trials.sum())
+    assert moe.log_density(X, y, trials=trials).mean() > common.mean() + 2
+
+
+def test_successes_with_strings_in_the_table():
+    X, y, trials = planted(200)
+    table = pd.DataFrame({"x": X[:, 0], "kind": np.where(X[:, 1] > 0, "a", "b")})
+    moe = mixture().fit(table, y, trials=trials)
+    assert np.isfinite(moe.predict(table)).all()
+    assert any("kind" in term for term in moe.coefficients().terms)
+
+
+# What cannot be used -------------------------------------------------------------------------
+
+
+def test_wrong_counts_are_refused():
+    X, y, trials = planted(50)
+    moe = mixture(n_init=1)
+    for wrong, given, message in [
+        (y, {}, "one trial"),
+        (trials + 1, {"trials": trials}, "between 0 and the trials"),
+        (y / trials, {"trials": trials}, "whole numbers"),
+        (y, {"trials": trials + 0.5}, "whole numbers from 1"),
+        (np.column_stack([y, trials - y]), {"trials": trials}, "without trials"),
+        (np.column_stack([y, y, y]), {}, "without trials"),
+        (y, {"exposure": trials}, "in place of an exposure"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            moe.fit(X, wrong, **given)
+    with pytest.raises(ValueError, match="binomial"):
+        MixtureOfExpertsRegressor(likelihood="poisson").fit(X, y, trials=trials)
+    with pytest.raises(ValueError, match="probabilities of counts"):
+        mixture(likelihood=WithNoise("binomial")).fit(X, y > 5)
+    with pytest.raises(ValueError, match="alike"):
+        mixture(likelihood=PerExpert(["binomial", "binomial"])).fit(X, y > 5)
+    with pytest.raises(ValueError, match="knows no trials"):
+        mixture(MixtureOfExpertsRegressor()).fit(X, y, trials=trials)
+
+
+def test_rows_without_a_success_are_no_trouble():
+    X, _, trials = planted(60)
+    moe = mixture(n_experts=1).fit(X, np.zeros(60), trials=trials)
+    assert moe.predict(X).max() < 0.01

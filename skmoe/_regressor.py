@@ -47,8 +47,8 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
         missing values are encoded for it. The transformers of a Pipeline are fitted once.
     likelihood : str, likelihood or list of these, default="auto"
         How targets scatter around the predictions: "gaussian", "student_t" (under which a few gross
-        outliers do not matter), "laplace", "poisson", "negative_binomial", "binomial", "gamma",
-        "log_normal" (under which experts are fitted on the logarithm), or an object; a list is one
+        outliers do not matter), "laplace", "skew_normal", "skew_t", "poisson",
+        "negative_binomial", "binomial", "gamma", "log_normal" (under which experts are fitted on the logarithm), or an object; a list is one
         for each expert. See :mod:`skmoe.likelihoods`. "auto" is "gaussian" where EM fits the
         experts with their responsibilities, and else, see ``specialisation``, "student_t" with
         degrees of freedom and scales that are learned. Under

@@ -10,6 +10,7 @@ from ._mixture import MixtureDistribution
 from ._nested import NestedComponents
 from ._noisy import NoisyComponents
 from ._scipy import ScipyComponents
+from ._skewed import SkewNormalComponents, SkewTComponents
 from ._student_t import StudentTComponents
 from ._zero_inflated import ZeroInflatedComponents
 
@@ -23,6 +24,8 @@ __all__ = [
     "NoisyComponents",
     "PoissonComponents",
     "ScipyComponents",
+    "SkewNormalComponents",
+    "SkewTComponents",
     "StudentTComponents",
     "ZeroInflatedComponents",
 ]

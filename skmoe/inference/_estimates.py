@@ -108,7 +108,7 @@ class Estimates:
             for predictor in range(self.n_predictors[k]):
                 owners += [("all" if j in shared else k, predictor, j) for j in kept]
                 owners.append((k, predictor, "intercept"))
-                for name in terms.logs_of:
+                for name in terms.beside():
                     owners.append(("all" if name in terms.shared_logs else k, predictor, name))
         return owners
 
@@ -180,7 +180,7 @@ class Estimates:
         names, n_raw = list(self.mixture.named_experts_), len(self.columns.to_raw)
         parts = np.split(self.in_raw_units(theta)[0], np.cumsum(self._raw_sizes()))
         logs = [
-            part.reshape(n, n_raw + len(terms.logs_of))[:, n_raw:]
+            part.reshape(n, n_raw + len(terms.beside()))[:, n_raw:]
             for part, n, terms in zip(parts, self.n_predictors, self.terms, strict=False)
         ]
         for own in dict.fromkeys(own for own, _ in self.owners):
@@ -234,7 +234,7 @@ class Estimates:
         """Matrix that changes the units of all parameters, those of an output by a factor."""
         of_experts = []
         for n, terms in zip(self.n_predictors, self.terms, strict=True):
-            of_logs = np.eye(len(terms.logs_of))
+            of_logs = np.eye(len(terms.beside()))
             for scale in y_scale[:n]:
                 of_experts += [scale * of_columns, of_logs]
         n_experts = self.likelihood.n_experts
@@ -244,7 +244,7 @@ class Estimates:
         """Number of parameters of each expert in raw units."""
         n_raw = len(self.columns.to_raw)
         each = zip(self.n_predictors, self.terms, strict=True)
-        return [n * (n_raw + len(terms.logs_of)) for n, terms in each]
+        return [n * (n_raw + len(terms.beside())) for n, terms in each]
 
     def _shifts(self):
         """What the parameters in raw units have on top, where those here are zero."""
@@ -463,7 +463,9 @@ def parameter_names(mixture):
     for name, (own, _) in zip(experts, _owners(mixture), strict=True):
         if name == mixture.likelihood_.zero_expert:
             continue
-        logs = ["log_" + log.rstrip("_") for log in own.terms().logs_of]
+        kind = own.terms()
+        logs = ["log_" + log.rstrip("_") for log in kind.logs_of]
+        logs += [value.rstrip("_") for value in kind.values_of]
         for label in labels:
             parts += [name + label] * len(of_expert + logs)
             terms += of_expert + logs

@@ -13,6 +13,7 @@ from ._gaussian import Gaussian
 from ._laplace import Laplace
 from ._log_normal import LogNormal
 from ._per_expert import PerExpert
+from ._skewed import SkewNormal, SkewT
 from ._student_t import StudentT
 from ._terms import ExpertTerms, PredictorTerms
 from ._with_noise import WithNoise
@@ -31,6 +32,8 @@ __all__ = [
     "PerExpert",
     "Poisson",
     "PredictorTerms",
+    "SkewNormal",
+    "SkewT",
     "StudentT",
     "WithNoise",
     "ZeroInflated",

@@ -331,6 +331,23 @@ class BaseLikelihood(BaseEstimator, metaclass=ABCMeta):
         """
         return None
 
+    def working_target(self, y, prediction):
+        """What each expert is fitted on, where that depends on what it predicts.
+
+        Parameters
+        ----------
+        y : ndarray of shape (n_samples,)
+            Target.
+        prediction : ndarray of shape (n_samples, n_experts)
+            Prediction of each expert.
+
+        Returns
+        -------
+        working : ndarray of shape (n_samples, n_experts) or None
+            None, the default, is ``expert_target(y)`` for all.
+        """
+        return None
+
     @property
     def changes_target(self):
         """Whether experts are fitted on, and predict, something else than y."""
@@ -348,8 +365,9 @@ class BaseLikelihood(BaseEstimator, metaclass=ABCMeta):
 
     @property
     def is_reweighted(self):
-        """Whether there are working weights or exposures, so that a single expert iterates too."""
-        return self.is_robust or self._implements("working_exposure")
+        """Whether working weights, exposures or targets have a single expert iterate too."""
+        others = "working_exposure", "working_target"
+        return self.is_robust or any(map(self._implements, others))
 
     @property
     def precision_(self):

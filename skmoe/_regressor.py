@@ -48,10 +48,10 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
     likelihood : str, likelihood or list of these, default="auto"
         How targets scatter around the predictions: "gaussian", "student_t" (under which a few gross
         outliers do not matter), "laplace", "skew_normal", "skew_t", "poisson",
-        "negative_binomial", "binomial", "gamma", "log_normal" (under which experts are fitted on the logarithm), or an object; a list is one
-        for each expert. See :mod:`skmoe.likelihoods`. "auto" is "gaussian" where EM fits the
-        experts with their responsibilities, and else, see ``specialisation``, "student_t" with
-        degrees of freedom and scales that are learned. Under
+        "negative_binomial", "binomial", "gamma", "log_normal" (under which experts are fitted on
+        the logarithm), or an object; a list is one for each expert. See :mod:`skmoe.likelihoods`.
+        "auto" is "gaussian" where EM fits the experts with their responsibilities, and else, see
+        ``specialisation``, "student_t" with degrees of freedom and scales that are learned. Under
         :class:`~skmoe.likelihoods.ZeroInflated` one more expert, "zero", comes last.
     shared_effects : list of int or str, default=None
         Columns that have one coefficient for all experts, by number or name, of X or, with a

@@ -159,7 +159,13 @@ def test_working_target_and_weights_make_the_score():
 
 def test_units_of_the_target_change_nothing():
     X, y = two_lines(SkewNormal(), n=400)
-    params = {"n_experts": 2, "likelihood": "skew_normal", "random_state": 0, "tol": 1e-8, "n_init": 2}
+    params = {
+        "n_experts": 2,
+        "likelihood": "skew_normal",
+        "random_state": 0,
+        "tol": 1e-8,
+        "n_init": 2,
+    }
     small, large = (MixtureOfExpertsRegressor(**params).fit(X, factor * y) for factor in (1, 1e6))
     np.testing.assert_allclose(small.likelihood_.skew_, large.likelihood_.skew_, rtol=1e-3)
     np.testing.assert_allclose(1e6 * small.predict(X), large.predict(X), rtol=1e-3)

@@ -9,6 +9,7 @@ from ._gaussian import CorrelatedComponents, GaussianComponents
 from ._mixture import MixtureDistribution
 from ._nested import NestedComponents
 from ._noisy import NoisyComponents
+from ._per_output import PerOutputComponents
 from ._scipy import ScipyComponents
 from ._skewed import SkewNormalComponents, SkewTComponents
 from ._student_t import StudentTComponents
@@ -22,6 +23,7 @@ __all__ = [
     "NegativeBinomialComponents",
     "NestedComponents",
     "NoisyComponents",
+    "PerOutputComponents",
     "PoissonComponents",
     "ScipyComponents",
     "SkewNormalComponents",

@@ -10,6 +10,7 @@ class BaseComponents:
 
     nested = None  # mixtures in place of some of them
     has_atoms = False  # single values of some probability beside values that have a density
+    asks_each_output = False  # outputs are of different kinds
     edges = ()  # where panels of a quadrature should end, beside quantiles
 
     def without_noise(self):

@@ -328,6 +328,9 @@ class MixtureDistribution:
         return np.stack([self._quantile(float(one)) for one in q], axis=1)
 
     def _quantile(self, q):
+        if self.components.asks_each_output:
+            outputs = range(self._y_shape()[0])
+            return np.stack([self.output(j)._quantile(q) for j in outputs], axis=1)
         quantiles = self.components.ppf(q)
         unused = self.weights == 0
         if quantiles.ndim == 3:

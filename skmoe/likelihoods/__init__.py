@@ -13,6 +13,7 @@ from ._gaussian import Gaussian
 from ._laplace import Laplace
 from ._log_normal import LogNormal
 from ._per_expert import PerExpert
+from ._per_output import PerOutput
 from ._skewed import SkewNormal, SkewT
 from ._student_t import StudentT
 from ._terms import ExpertTerms, PredictorTerms
@@ -30,6 +31,7 @@ __all__ = [
     "LogNormal",
     "NegativeBinomial",
     "PerExpert",
+    "PerOutput",
     "Poisson",
     "PredictorTerms",
     "SkewNormal",

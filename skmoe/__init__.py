@@ -1,6 +1,7 @@
 """Mixture of experts for scikit-learn: any estimators as experts, a learned gate, EM."""
 
 from ._classifier import MixtureOfExpertsClassifier
+from ._experts.by_output import OutputsRegressor
 from ._experts.fold_ensemble import FoldEnsemble
 from ._experts.rates import RateRegressor
 from ._regressor import MixtureOfExpertsRegressor
@@ -10,6 +11,7 @@ __all__ = [
     "FoldEnsemble",
     "MixtureOfExpertsClassifier",
     "MixtureOfExpertsRegressor",
+    "OutputsRegressor",
     "RateRegressor",
     "show_versions",
 ]

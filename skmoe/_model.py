@@ -162,7 +162,8 @@ class Model(ABC):
         """
         columns, gate = columns_seen(self.experts[0], X), split_last(self.gate)[1]
         if owner is None:
-            owner = np.tile(np.arange(len(self.experts))[:, None], (1, columns.shape[1] + 1))
+            n_solved = len(self.experts) - (self.likelihood.zero_expert is not None)
+            owner = np.tile(np.arange(n_solved)[:, None], (1, columns.shape[1] + 1))
         n_own = np.array([len(np.unique(of_column)) for of_column in owner.T])
         kept = independent_columns(columns, weight, np.flatnonzero(n_own[:-1] < len(owner)))
         n_parameters = n_functions * n_own[np.append(kept, True)].sum()

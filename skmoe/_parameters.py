@@ -29,6 +29,7 @@ from ._compat import (
 )
 from ._data import NO_FACTS, Bounds, Rows, check_subject
 from ._experts.diverse import diverse_experts
+from ._experts.zero import with_zero
 from ._rows.files import is_elsewhere
 from ._tables.mixed import HEAVIEST, accepts, check_sizes, check_table
 from .exceptions import SmallWeightsWarning, warn_user
@@ -116,7 +117,11 @@ class ExpertParameters(MetaEstimatorMixin, BaseComposition, BaseEstimator):
             check_expert(self, name, estimator)
         if isinstance(self.gate, type):
             raise TypeError(f"gate must be an estimator; {self.gate!r} is a class: call it.")
-        return names, estimators
+        return with_zero(self._zero_expert(), names, estimators)
+
+    def _zero_expert(self):
+        """Name of a last expert that always predicts zero, or None."""
+        return None
 
     def _named_experts(self, experts):
         if not experts or not all(

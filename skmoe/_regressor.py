@@ -6,14 +6,14 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import column_or_1d
 
 from ._compat import HasMethods, StrOptions, check_y, fit_context
-from ._experts.families import LeastSquares, LogLinear, Rates
+from ._experts.families import ByOutput, LeastSquares, LogLinear, Rates
 from ._model import RegressionModel
 from ._parameters import check_exposure, check_fitted, check_X
 from ._rows.answers import block_by_block
 from ._tables.mixed import check_sizes
 from ._updating import UpdatableMixture
 from .inference._summary import InferringMixture
-from .likelihoods import Gaussian, PerExpert
+from .likelihoods import Gaussian, PerExpert, PerOutput
 from .likelihoods._names import BY_NAME, unfitted
 
 
@@ -49,13 +49,15 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
     gate : gate, classifier or Pipeline ending in one, default=None
         See :mod:`skmoe.gates`. None is a :class:`~skmoe.gates.SoftmaxGate`; strings and
         missing values are encoded for it. The transformers of a Pipeline are fitted once.
-    likelihood : str, likelihood or list of these, default="auto"
+    likelihood : str, likelihood, or list or dict of these, default="auto"
         How targets scatter around the predictions: "gaussian", "student_t" (under which a few gross
-        outliers do not matter), "laplace", "poisson", "negative_binomial", "binomial", "gamma",
-        "log_normal" (under which experts are fitted on the logarithm), or an object; a list is one
-        for each expert. See :mod:`skmoe.likelihoods`. "auto" is "gaussian" where EM fits the
-        experts with their responsibilities, and else, see ``specialisation``, "student_t" with
-        degrees of freedom and scales that are learned.
+        outliers do not matter), "laplace", "skew_normal", "skew_t", "poisson",
+        "negative_binomial", "binomial", "gamma", "log_normal" (under which experts are fitted on
+        the logarithm), or an object; a list is one for each expert, and a dict one for each output
+        by the names of the columns of y. See :mod:`skmoe.likelihoods`.
+        "auto" is "gaussian" where EM fits the experts with their responsibilities, and else, see
+        ``specialisation``, "student_t" with degrees of freedom and scales that are learned. Under
+        :class:`~skmoe.likelihoods.ZeroInflated` one more expert, "zero", comes last.
     shared_effects : list of int or str, or dict, default=None
         Columns that have one coefficient for all experts, by number or name, of X or, with a
         Pipeline as expert, of what its last step sees; intercepts and the other slopes are each
@@ -235,7 +237,12 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
     _classes = None
     _parameter_constraints = {
         **UpdatableMixture._parameter_constraints,
-        "likelihood": [StrOptions({"auto", *BY_NAME}), HasMethods(["log_density", "update"]), list],
+        "likelihood": [
+            StrOptions({"auto", *BY_NAME}),
+            HasMethods(["log_density", "update"]),
+            list,
+            dict,
+        ],
     }
 
     def __init__(
@@ -357,16 +364,21 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
         return self._learn(X, y, sample_weight)
 
     def _family(self):
-        glm = self._likelihood().glm
-        if glm == "binomial":
-            return Rates()
-        return LeastSquares() if glm is None else LogLinear(glm)
+        likelihood = self._likelihood()
+        if isinstance(likelihood, PerOutput):
+            return ByOutput([_family_of(each.glm) for each in likelihood.unfitted()])
+        return _family_of(likelihood.glm)
 
     def _likelihood(self):
         if isinstance(self.likelihood, list):
             return PerExpert(self.likelihood)
+        if isinstance(self.likelihood, dict):
+            return PerOutput(self.likelihood)
         is_auto = isinstance(self.likelihood, str) and self.likelihood == "auto"
         return Gaussian() if is_auto else unfitted(self.likelihood)
+
+    def _zero_expert(self):
+        return self._likelihood().zero_expert
 
     def _labels(self, y):
         return y
@@ -388,6 +400,12 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
         return y
 
     def _numeric_target(self, y):
+        names = list(getattr(y, "columns", ()))
+        if isinstance(self.likelihood, dict) and names and names != list(self.likelihood):
+            raise ValueError(
+                f"likelihood is for the outputs {list(self.likelihood)}, but y has the columns "
+                f"{names}: give one for each, in the same order."
+            )
         y = check_y(y, multi_output=True, y_numeric=True, estimator=self)
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
@@ -587,3 +605,10 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
         """
         check_fitted(self)
         return self._model.expert_predictions(check_X(self, X))
+
+
+def _family_of(glm):
+    """What solves linear experts of one output: LinearFamily."""
+    if glm == "binomial":
+        return Rates()
+    return LeastSquares() if glm is None else LogLinear(glm)

@@ -337,6 +337,7 @@ class UpdatableMixture(BaseMixtureOfExperts):
         self.n_samples_seen_ += float(rows.weight.sum())
 
     def _remove_expert(self, name, X, y, sample_weight):
+        self._check_has_no_zero_component()
         k = self._number(name)
         if (X is None) != (y is None):
             raise ValueError("remove_expert takes both X and y, or neither.")
@@ -466,6 +467,7 @@ class UpdatableMixture(BaseMixtureOfExperts):
         return Splitting(cv, {}, None, seed, is_classifier(self))
 
     def _check_likelihood_is_that_of_fit(self):
+        self._check_has_no_zero_component()
         if self.likelihood_.averages_experts:
             raise ValueError(
                 "Pooled experts are learned together, and none can be added or replaced. Fit with "
@@ -482,6 +484,13 @@ class UpdatableMixture(BaseMixtureOfExperts):
             raise ValueError(
                 f"The likelihood was {fitted.__name__} in fit and is {asked.__name__} now: a new "
                 "expert needs that of the others. Set it back, or fit again."
+            )
+
+    def _check_has_no_zero_component(self):
+        if self.likelihood_.zero_expert is not None:
+            raise ValueError(
+                "Experts beside a zero component cannot be added, removed or replaced: fit again "
+                "with other experts."
             )
 
     def _set_changed(self, method, update):

@@ -56,7 +56,8 @@ def test_gradient_and_information_are_derivatives(terms, n_experts, with_subject
     if with_subjects:
         subjects = Subjects(rng.integers(20, size=50), weight)
         gate_design = gate_design[: len(subjects.labels)]
-    likelihood = MixtureLikelihood(terms, design, target, gate_design, weight, n_experts, subjects)
+    kinds, targets = [terms] * n_experts, [target] * n_experts
+    likelihood = MixtureLikelihood(kinds, design, targets, gate_design, weight, subjects)
     theta = 0.5 * rng.normal(size=likelihood.size)
     _, gradient, information = likelihood.derivatives(theta)
     steps = 1e-5 * np.eye(likelihood.size)

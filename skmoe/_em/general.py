@@ -259,6 +259,7 @@ class GeneralProblem(SampleProblem):
             self.working_exposure = (
                 working if self.exposure is None else working * self.exposure[:, None]
             )
+        self.working_target = self.likelihood.working_target(self.y, self.means)
 
     def _set_load(self):
         self.load = self.gate_weight @ self.gate_proba / self.gate_weight.sum()

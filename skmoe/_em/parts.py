@@ -14,7 +14,8 @@ from .._data import TrainingData
 from .._experts.estimators import EstimatorExperts
 from .._experts.families import is_linear
 from .._experts.fitting import split_last, takes_sample_weight
-from .._experts.traits import has_own_density, seed_estimator
+from .._experts.traits import has_own_density, is_frozen, seed_estimator
+from .._experts.zero import BesideZero
 from .._tables.encoding import default_encoder
 from .._tables.mixed import check_accepts, column_numbers, describe_columns, is_table
 from ..exceptions import IgnoredWeightsWarning, warn_user
@@ -217,7 +218,7 @@ class Parts:
             design,
             self.likelihood.expert_target(data.y),
             data.weight,
-            len(self.names),
+            self.n_solved,
             penalty=penalty,
             prior=self.is_default,
             exposure=data.exposure,
@@ -227,7 +228,16 @@ class Parts:
         if self.shared_effects:
             among = self._sharing() if isinstance(self.shared_effects, dict) else None
             experts.share(self.shared_columns(source), among)
-        return experts
+        return self.beside_zero(experts)
+
+    @property
+    def n_solved(self):
+        """Number of the experts but for one that always predicts zero."""
+        return len(self.names) - (self.likelihood.zero_expert is not None)
+
+    def beside_zero(self, experts):
+        """Linear experts, with one that always predicts zero where the likelihood has it."""
+        return experts if self.likelihood.zero_expert is None else BesideZero(experts)
 
     def linear_design(self, data, seed):
         """What linear experts see of X, and as an array; fits the transformers before them.
@@ -304,7 +314,7 @@ class Parts:
             min_responsibility=settings.least_responsibility(folds, len(self.names)),
             ensemble=settings.ensemble and not self._refits(settings),
             classes=self.classes,
-            are_clones=not self.is_list,
+            are_clones=not self.is_list and self.likelihood.zero_expert is None,
             quiet=self.is_default,
         )
         ignoring = experts.ignoring_weights()
@@ -339,7 +349,8 @@ class Parts:
     def _refits(self, settings):
         """Whether lines that only few rows have brought into folds are refitted on all of them."""
         is_auto = isinstance(settings.cv, str) and settings.cv == "auto"
-        return is_auto and all(is_linear(template) for template in self.templates)
+        trained = [template for template in self.templates if not is_frozen(template)]
+        return is_auto and all(map(is_linear, trained))
 
     # Model ----------------------------------------------------------------------------------
 
@@ -389,28 +400,33 @@ class Parts:
         """Fitted experts, each whole: transformers included."""
         if not problem.experts.is_solved:
             return problem.experts.finish(problem.resp, *problem.working_data)
-        last = clone(split_last(self.templates[0])[1])  # that all have in common
+        templates, zero = self.templates[: self.n_solved], self.templates[self.n_solved :]
+        last = clone(split_last(templates[0])[1])  # that all have in common
         # A transformer before it may give names, or take them away.
         validate_data(last, problem.experts.source, skip_check_array=True)
-        fitted = problem.experts.finish([shallow_copy(last) for _ in self.templates])
-        if not isinstance(self.templates[0], Pipeline):
-            return fitted
-        before = [] if self.transformer is None else self.transformer.steps
-        last_name = self.templates[0].steps[-1][0]
-        return [Pipeline([*before, (last_name, estimator)]) for estimator in fitted]
+        fitted = problem.experts.finish([shallow_copy(last) for _ in templates])
+        if isinstance(templates[0], Pipeline):
+            before = [] if self.transformer is None else self.transformer.steps
+            last_name = templates[0].steps[-1][0]
+            fitted = [Pipeline([*before, (last_name, estimator)]) for estimator in fitted]
+        return fitted + zero
 
     def _order(self, gate, likelihood, load):
         """Clones by falling load; None where the order means something or cannot be changed."""
         fixed = self.is_list or self.keeps_order or likelihood.keeps_order
         if fixed or not gate.can_reorder:
             return None
-        return np.argsort(-load, kind="stable")
+        trained = np.argsort(-load[: self.n_solved], kind="stable")
+        return np.append(trained, np.arange(self.n_solved, len(load)))
 
 
 def adapt_experts(templates, X, *, is_default):
     """Experts that can take X, encoded where those of the mixture's choice meet a mixed table."""
     if is_default and is_table(X) and any(describe_columns(X)):
-        encoded = {id(each): _behind(default_encoder(X), each) for each in templates}
+        encoded = {
+            id(each): each if is_frozen(each) else _behind(default_encoder(X), each)
+            for each in templates
+        }
         return [encoded[id(each)] for each in templates]
     for template in {id(each): each for each in templates}.values():  # not all can be hashed
         check_accepts(f"The expert {type(template).__name__}", template, X)

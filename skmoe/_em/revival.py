@@ -10,7 +10,10 @@ def dead_experts(problem):
     load, n_experts = problem.load, len(problem.load)
     enough = min(problem.experts.minimum_rows, 0.1 * problem.weight.sum() / n_experts)
     few = problem.effective_rows() < enough
-    return np.flatnonzero(few | (load < 0.01 / n_experts) | problem.copies())
+    dead = few | (load < 0.01 / n_experts) | problem.copies()
+    if problem.likelihood.zero_expert is not None:
+        dead[-1] = False  # it is made of the zeros, and rows around a place have others
+    return np.flatnonzero(dead)
 
 
 def copies_of_heavier(log_density, load):
@@ -21,8 +24,10 @@ def copies_of_heavier(log_density, load):
 def largest_differences(log_density):
     """Largest absolute difference, over rows, of each two experts' log-densities, (K, K)."""
     differences = np.zeros((log_density.shape[1],) * 2)
-    for k in range(1, len(differences)):
-        differences[k, :k] = np.abs(log_density[:, :k] - log_density[:, [k]]).max(axis=0)
+    with np.errstate(invalid="ignore"):  # of what is impossible under both
+        for k in range(1, len(differences)):
+            each = np.abs(log_density[:, :k] - log_density[:, [k]])
+            differences[k, :k] = np.where(np.isnan(each), 0.0, each).max(axis=0)
     return np.maximum(differences, differences.T)
 
 

@@ -22,6 +22,7 @@ from .starts import draw_starts, enough_rows, layers, soften
 
 REVIVALS = 3  # rounds of re-seeding in one run
 NOISY_SHARE = 0.6  # of ten iterations, with router_noise
+LEAST_LOG_DENSITY = -1e6  # of a row, in sums that choose a start
 SURROGATE_PENALTY = 1.0  # L2 of the linear experts that only choose a start for others
 SURROGATE_ITERATIONS = 200  # of EM with these, at most
 
@@ -142,7 +143,7 @@ class Trainer:
         if n_experts == 1:
             problem.start(np.ones((len(data.weight), 1)))
             return [], []
-        if self.settings.n_init == 1:  # nothing to choose: each iteration counts for max_iter
+        if 1 in (self.settings.n_init, self.parts.n_solved):  # each iteration counts for max_iter
             problem.start(placed(problem, self._draw(data)[0]))
             return [], []
         few = enough_rows(n_experts, data)
@@ -162,10 +163,18 @@ class Trainer:
         return ends, paths
 
     def _draw(self, data):
-        settings = self.settings
-        return draw_starts(
-            settings.init, settings.n_init, data, self.n_experts, self.seed, self.parts.labels
-        )
+        settings, n_drawn = self.settings, self.parts.n_solved
+        if n_drawn == 1:
+            starts = [np.ones((len(data.y), 1))]
+        else:
+            starts = draw_starts(
+                settings.init, settings.n_init, data, n_drawn, self.seed, self.parts.labels
+            )
+        return [self._beside(start, data.y) for start in starts]
+
+    def _beside(self, resp, y):
+        """Responsibilities with a column for all experts, from those of the experts given."""
+        return self.problem.likelihood.start_beside(resp, y)
 
     def _may_start_alike(self):
         unlike = self.folds is not None or self.parts.is_list
@@ -178,13 +187,14 @@ class Trainer:
         the regime in which its density is highest. Or all begin with all rows, and differ in
         how hard the rows are that they own, so that the gate learns where errors are large.
         """
-        problem, n_experts = self.problem, self.n_experts
-        objective = problem.start(np.full_like(resp, 1.0 / n_experts)).step()
+        problem, n_alike = self.problem, self.parts.n_solved
+        alike = np.full((len(resp), n_alike), 1.0 / n_alike)
+        objective = problem.start(self._beside(alike, self.data.y)).step()
         self.progress.say("  Experts that begin alike", objective)
-        log_density = problem.expert_log_density()
+        log_density = np.maximum(problem.expert_log_density(), LEAST_LOG_DENSITY)
         if not self.parts.is_list:
-            hardness = layers(-problem.log_norm, problem.weight, n_experts)
-            problem.start(soften(hardness, n_experts)).update_around_experts()
+            hardness = soften(layers(-problem.log_norm, problem.weight, n_alike), n_alike)
+            problem.start(self._beside(hardness, self.data.y)).update_around_experts()
         equal, equal_value = problem.state(), problem.objective
         gain = (resp * problem.weight[:, None]).T @ log_density
         regimes, experts = optimize.linear_sum_assignment(gain, maximize=True)
@@ -285,13 +295,13 @@ def surrogate(data, parts, top_k=None):
         data.columns,
         likelihood.expert_target(data.y),
         data.weight,
-        n_experts,
+        parts.n_solved,
         penalty=SURROGATE_PENALTY,
         prior=True,
         exposure=data.exposure,
     )
     return GeneralProblem(
-        experts,
+        parts.beside_zero(experts),
         SoftmaxGate(warm_start=True, max_iter=1) if is_softmax else ConstantGate(),
         likelihood.start(data.y, data.weight, n_experts),
         replace(data, X=None, Z=data.columns),  # short runs in other processes need no more

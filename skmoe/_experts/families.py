@@ -20,6 +20,7 @@ from sklearn.pipeline import Pipeline
 
 from .._compat import validate_params
 from .binomial import BinomialExperts
+from .by_output import OutputExperts, OutputsRegressor
 from .fitting import join_last, split_last
 from .least_squares import LeastSquaresExperts
 from .log_linear import LogLinearExperts
@@ -284,6 +285,44 @@ class Rates(LinearFamily):
         )
 
 
+class ByOutput(LinearFamily):
+    """A family of its own for each output.
+
+    Parameters
+    ----------
+    families : list of LinearFamily
+        One for each output.
+    """
+
+    default_penalty = 0.0  # the default of each family, where that is larger
+
+    def __init__(self, families):
+        self.families = families
+
+    def default_expert(self):
+        return OutputsRegressor([family.default_expert() for family in self.families])
+
+    def _penalty_of(self, estimator):
+        return None
+
+    def experts(
+        self, design, y, weight, n_experts, *, penalty, prior, exposure=None, units=None
+    ):  # fmt: skip
+        return OutputExperts(
+            [
+                family.experts(
+                    design,
+                    y[:, j],
+                    weight,
+                    n_experts,
+                    penalty=max(penalty, family.default_penalty),
+                    prior=prior,
+                )
+                for j, family in enumerate(self.families)
+            ]
+        )
+
+
 def is_multinomial(estimator):
     """Whether a LogisticRegression is one for all classes, and not for each against the rest."""
     multi_class = getattr(estimator, "multi_class", "deprecated")
@@ -323,6 +362,8 @@ def is_linear(estimator):
         in_sample = estimator.cv is False or estimator.cv == "auto"
         return in_sample and all(is_linear(expert) for expert in estimator._expert_list()[1])
     last = split_last(estimator)[1]
+    if isinstance(last, OutputsRegressor):
+        return all(map(is_linear, last.estimators))
     return isinstance(last.classifier if isinstance(last, RateRegressor) else last, IN_SAMPLE)
 
 

@@ -7,6 +7,7 @@ from sklearn.base import is_classifier
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import GammaRegressor, PoissonRegressor, TweedieRegressor
 
+from .._experts.by_output import OutputsRegressor
 from .._experts.families import is_multinomial
 from .._experts.fitting import split_last
 from .._experts.fold_ensemble import FoldEnsemble
@@ -87,6 +88,8 @@ def coefficient_table(mixture):
     experts = list(mixture.named_experts_)
     values = {}  # of each part and term, by expert
     for name, expert in mixture.named_experts_.items():
+        if name == mixture.likelihood_.zero_expert:
+            continue
         for part, terms in _of_expert(mixture, name, expert, names).items():
             for term, value in terms.items():
                 values.setdefault(part, {}).setdefault(term, {})[name] = value
@@ -133,6 +136,8 @@ def _of_expert(mixture, name, expert, names):
             f"{len(expert.estimators_)} models. Fit with ensemble=False. {OTHERWISE}"
         )
     last = split_last(expert)[1]
+    if isinstance(last, OutputsRegressor) and all(map(_is_linear_model, last.estimators_)):
+        return _of_outputs(mixture, columns_of(expert, names), last)
     of_rates = isinstance(last, RateRegressor)
     last = last.classifier_ if of_rates else last
     if not _is_linear_model(last):
@@ -144,7 +149,7 @@ def _of_expert(mixture, name, expert, names):
     if is_classifier(mixture):
         parts, coef, intercept = _against_first(mixture, name, last, coef, intercept)
     else:
-        part = "log-odds of success" if of_rates else _predicted(mixture, last)
+        part = "log-odds of success" if of_rates else _predicted(mixture.likelihood_, last)
         many = [f"{part}, output {j}" for j in range(len(coef))]
         parts = many if len(coef) > 1 else [part]
     intercept = np.broadcast_to(intercept, len(coef))
@@ -158,9 +163,19 @@ def _is_linear_model(estimator):
     return known and isinstance(getattr(estimator, "coef_", None), np.ndarray)
 
 
-def _predicted(mixture, last):
+def _of_outputs(mixture, columns, regressor):
+    """The same of a regressor of its own for each output."""
+    parts, likelihoods = {}, mixture.likelihood_.likelihoods_
+    for j, (likelihood, last) in enumerate(zip(likelihoods, regressor.estimators_, strict=True)):
+        terms = _in_raw_units(columns, last.coef_[None], np.reshape(last.intercept_, 1))
+        part = f"{_predicted(likelihood, last)}, output {j}"
+        parts[part] = {term: value[0] for term, value in terms.items()}
+    return parts
+
+
+def _predicted(likelihood, last):
     """What the coefficients of a regressor add up to."""
-    if mixture.likelihood_.changes_target:
+    if likelihood.changes_target:
         return "logarithm of the target"
     log_links = isinstance(last, PoissonRegressor | GammaRegressor) or (
         isinstance(last, TweedieRegressor)

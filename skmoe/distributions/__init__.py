@@ -9,8 +9,11 @@ from ._gaussian import CorrelatedComponents, GaussianComponents
 from ._mixture import MixtureDistribution
 from ._nested import NestedComponents
 from ._noisy import NoisyComponents
+from ._per_output import PerOutputComponents
 from ._scipy import ScipyComponents
+from ._skewed import SkewNormalComponents, SkewTComponents
 from ._student_t import StudentTComponents
+from ._zero_inflated import ZeroInflatedComponents
 
 __all__ = [
     "BinomialComponents",
@@ -20,7 +23,11 @@ __all__ = [
     "NegativeBinomialComponents",
     "NestedComponents",
     "NoisyComponents",
+    "PerOutputComponents",
     "PoissonComponents",
     "ScipyComponents",
+    "SkewNormalComponents",
+    "SkewTComponents",
     "StudentTComponents",
+    "ZeroInflatedComponents",
 ]

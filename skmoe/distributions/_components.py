@@ -9,6 +9,8 @@ class BaseComponents:
     """One distribution for each row and expert; defaults of what few kinds have."""
 
     nested = None  # mixtures in place of some of them
+    has_atoms = False  # single values of some probability beside values that have a density
+    asks_each_output = False  # outputs are of different kinds
     edges = ()  # where panels of a quadrature should end, beside quantiles
 
     def without_noise(self):

@@ -179,6 +179,13 @@ class MixtureDistribution:
             wanted = "needs several outputs" if several else "takes one output: ask output(j)"
             raise ValueError(f"{method} {wanted}; y has shape {self._y_shape()} in each row.")
 
+    def _check_density(self, method):
+        if self.components.has_atoms:
+            raise ValueError(
+                f"{method} needs a density, or whole numbers alone: the probability of zero cannot "
+                "be weighed against the density of other values."
+            )
+
     def _y_shape(self):
         return self.components.mean.shape[2:]
 
@@ -321,6 +328,9 @@ class MixtureDistribution:
         return np.stack([self._quantile(float(one)) for one in q], axis=1)
 
     def _quantile(self, q):
+        if self.components.asks_each_output:
+            outputs = range(self._y_shape()[0])
+            return np.stack([self.output(j)._quantile(q) for j in outputs], axis=1)
         quantiles = self.components.ppf(q)
         unused = self.weights == 0
         if quantiles.ndim == 3:
@@ -404,9 +414,10 @@ class MixtureDistribution:
         Raises
         ------
         ValueError
-            If there are several outputs.
+            If there are several outputs, or single values of some probability.
         """
         self._check_outputs("modes", several=False)
+        self._check_density("modes")
         return _regions.modes(self)
 
     def hdr(self, level=0.9):
@@ -430,9 +441,11 @@ class MixtureDistribution:
         Raises
         ------
         ValueError
-            If the level is not between 0 and 1, or if there are several outputs.
+            If the level is not between 0 and 1, if there are several outputs, or if single values
+            have a probability, such as the zeros of :class:`~skmoe.likelihoods.ZeroInflated`.
         """
         self._check_outputs("hdr", several=False)
+        self._check_density("hdr")
         if np.ndim(level) or not 0 < level < 1:
             raise ValueError(f"level must be in (0, 1); got {level}.")
         return _regions.highest_density(self, level)
@@ -477,7 +490,13 @@ class MixtureDistribution:
         -------
         entropy : ndarray of shape (n_samples,) or (n_samples, n_outputs)
             Of each output alone.
+
+        Raises
+        ------
+        ValueError
+            If single values have a probability beside values that have a density.
         """
+        self._check_density("entropy")
         return self._of_each_output("entropy") if self._has_outputs() else _quadrature.entropy(self)
 
     def _expand(self, y):

@@ -42,6 +42,12 @@ class NestedComponents(BaseComponents):
             flags.append(self.components.discrete)
         return all(flags)
 
+    @property
+    def has_atoms(self):
+        """Whether single values have a probability beside values that have a density."""
+        parts = [self.components, *(each.components for _, _, each in self.nested)]
+        return any(part.has_atoms for part in parts)
+
     def without_noise(self):
         """The components without the noise that some of them have.
 

@@ -62,17 +62,25 @@ class Estimates:
         gate = split_last(mixture.gate_)[1]
         every, shared = self.keeps_all_columns, mixture._shared_columns
         self.columns = Columns(mixture, mixture.experts_[0], X, used, weight, shared, every)
-        terms = terms_of(mixture.likelihood_, rows)
+        self.owners = _owners(mixture)
+        self.terms = [terms_of(own, rows) for own, _ in self.owners]
         y = y if rows.bounds is None else rows.bounds
-        target = terms.target_of(mixture.likelihood_, y, exposure)[used]
-        self.log_jacobian = weight @ terms.log_jacobian(target)
-        n_predictors = terms.n_predictors(target)
+        targets = [
+            terms.target_of(own, y, exposure)[used]
+            for terms, (own, _) in zip(self.terms, self.owners, strict=True)
+        ]
+        first = self.terms[0]
+        self.log_jacobian = weight @ first.log_jacobian(targets[0])
+        n_predictors = first.n_predictors(targets[0])
         self.y_mean, self.y_scale = np.zeros(n_predictors), np.ones(n_predictors)
-        if terms.standardises:
-            self.y_mean, self.y_scale = standardisation(terms.points(target), weight)
-            mass = weight @ terms.has_density(target)
-            target = (target - self.y_mean) / self.y_scale
+        if all(terms.standardises for terms in self.terms):
+            self.y_mean, self.y_scale = standardisation(first.points(targets[0]), weight)
+            mass = weight @ first.has_density(targets[0])
+            targets = [(target - self.y_mean) / self.y_scale for target in targets]
             self.log_jacobian -= mass * np.log(self.y_scale).sum()
+        self.n_predictors = [
+            terms.n_predictors(target) for terms, target in zip(self.terms, targets, strict=True)
+        ]
         subjects = None if subject is None else Subjects(subject[used], weight)
         gate_weight = weight if subjects is None else subjects.row_weight
         if isinstance(gate, SoftmaxGate):
@@ -83,27 +91,26 @@ class Estimates:
         if subjects is not None:
             gate_design = subjects.of_first_rows(gate_design)
         self.likelihood = MixtureLikelihood(
-            terms,
+            self.terms,
             self.columns.design,
-            target,
+            targets,
             gate_design,
             weight,
-            len(mixture.experts_),
             subjects,
-            self._owner(),
+            self._parameter_owners(),
         )
 
-    def _owner(self):
-        """Number of the expert whose parameters, the logarithms last, each has: (K, size)."""
-        terms, n_experts = self.mixture.likelihood_.terms(), len(self.mixture.experts_)
-        each = np.arange(n_experts)[:, None]
-        n_columns, owner = self.columns.design.shape[1], self.mixture._owner
-        if owner is None:
-            owner = np.tile(each, (1, n_columns))
-        else:
-            owner = owner[:, np.append(self.columns.kept, True)]
-        logs = np.tile(0 * each if terms.logs_are_shared else each, (1, len(terms.logs_of)))
-        return np.tile(np.hstack([owner, logs]), (1, len(self.y_scale)))
+    def _parameter_owners(self):
+        """Of each parameter of the experts, an expert's number, or "all", and what it is."""
+        kept, owner = np.flatnonzero(self.columns.kept).tolist(), self.mixture._owner
+        owners = []
+        for k, terms in enumerate(self.terms):
+            for predictor in range(self.n_predictors[k]):
+                for j in [*kept, -1]:  # the intercept last
+                    owners.append((k if owner is None else int(owner[k, j]), predictor, j))
+                for name in terms.beside():
+                    owners.append(("all" if name in terms.shared_logs else k, predictor, name))
+        return owners
 
     def fitted(self):
         """Parameters of the fitted mixture, as the likelihood has them."""
@@ -157,25 +164,32 @@ class Estimates:
 
     def _checked_fit(self):
         """``fitted``; ValueError where the terms are not those of the likelihood."""
-        fitted, terms = self.fitted(), self.likelihood.terms
+        fitted = self.fitted()
         self._check_scales(fitted)
         by_terms = self.likelihood.value(fitted) + self.log_jacobian
         if abs(by_terms - self.log_likelihood) > LARGEST_MISMATCH * self.likelihood.weight.sum():
+            names = ", ".join(dict.fromkeys(terms.__name__ for terms in self.terms))
             raise ValueError(
-                f"{terms.__name__} is not of the log-density of {self.mixture.likelihood_}: the "
+                f"{names} is not of the log-density of {self.mixture.likelihood_}: the "
                 f"log-likelihood of the fit is {by_terms:.6g} by the one and "
                 f"{self.log_likelihood:.6g} by the other. {OTHERWISE}"
             )
         return fitted
 
     def _check_scales(self, theta):
-        n_experts, terms = self.likelihood.n_experts, self.likelihood.terms
-        of_expert = np.split(self.in_raw_units(theta)[0], [n_experts * self._raw_size()])[0]
-        logs = of_expert.reshape(n_experts, len(self.y_scale), -1)[:, :, len(self.columns.to_raw) :]
-        at_bound = terms.at_bound(logs, self.mixture.likelihood_)
-        if at_bound.any():
-            names = [list(self.mixture.named_experts_)[k] for k in np.flatnonzero(at_bound)]
-            raise ValueError(f"{terms.at_bound_message.format(names=names)} {OTHERWISE}")
+        names, n_raw = list(self.mixture.named_experts_), len(self.columns.to_raw)
+        parts = np.split(self.in_raw_units(theta)[0], np.cumsum(self._raw_sizes()))
+        logs = [
+            part.reshape(n, n_raw + len(terms.beside()))[:, n_raw:]
+            for part, n, terms in zip(parts, self.n_predictors, self.terms, strict=False)
+        ]
+        for own in dict.fromkeys(own for own, _ in self.owners):
+            experts = [k for k, (other, _) in enumerate(self.owners) if other is own]
+            terms = self.terms[experts[0]]
+            at_bound = terms.at_bound(np.array([logs[k] for k in experts]), own)
+            if at_bound.any():
+                bound = [names[experts[j]] for j in np.flatnonzero(at_bound)]
+                raise ValueError(f"{terms.at_bound_message.format(names=bound)} {OTHERWISE}")
 
     def _check_separation(self, theta):
         names = list(self.mixture.named_experts_)
@@ -218,23 +232,30 @@ class Estimates:
 
     def _units(self, of_columns, of_gate_columns, y_scale):
         """Matrix that changes the units of all parameters, those of an output by a factor."""
-        of_logs = np.eye(len(self.likelihood.terms.logs_of))
-        of_expert = [part for scale in y_scale for part in (scale * of_columns, of_logs)]
+        of_experts = []
+        for n, terms in zip(self.n_predictors, self.terms, strict=True):
+            of_logs = np.eye(len(terms.beside()))
+            for scale in y_scale[:n]:
+                of_experts += [scale * of_columns, of_logs]
         n_experts = self.likelihood.n_experts
-        return linalg.block_diag(*of_expert * n_experts, *[of_gate_columns] * (n_experts - 1))
+        return linalg.block_diag(*of_experts, *[of_gate_columns] * (n_experts - 1))
 
-    def _raw_size(self):
-        """Number of parameters of an expert in raw units."""
-        return len(self.y_scale) * (len(self.columns.to_raw) + len(self.likelihood.terms.logs_of))
+    def _raw_sizes(self):
+        """Number of parameters of each expert in raw units."""
+        n_raw = len(self.columns.to_raw)
+        each = zip(self.n_predictors, self.terms, strict=True)
+        return [n * (n_raw + len(terms.beside())) for n, terms in each]
 
     def _shifts(self):
         """What the parameters in raw units have on top, where those here are zero."""
-        n_experts, n_raw = self.likelihood.n_experts, len(self.columns.to_raw)
-        of_expert = np.zeros((len(self.y_scale), self._raw_size() // len(self.y_scale)))
-        of_expert[:, 0] = self.y_mean
-        of_expert[:, n_raw : n_raw + 1] = np.log(self.y_scale)[:, None]  # of a scale, if any
-        of_gate = np.zeros((n_experts - 1) * len(self.gate_columns.to_raw))
-        return np.append(np.tile(of_expert.ravel(), n_experts), of_gate)
+        n_raw, shifts = len(self.columns.to_raw), []
+        for n, size in zip(self.n_predictors, self._raw_sizes(), strict=True):
+            of_expert = np.zeros((n, size // max(n, 1)))
+            of_expert[:, :1] = self.y_mean[:n, None]
+            of_expert[:, n_raw : n_raw + 1] = np.log(self.y_scale[:n, None])  # of a scale, if any
+            shifts.append(of_expert.ravel())
+        of_gate = np.zeros((self.likelihood.n_experts - 1) * len(self.gate_columns.to_raw))
+        return np.concatenate([*shifts, of_gate])
 
     def identified(self):
         """Of each parameter in raw units, whether it is one of the likelihood's."""
@@ -375,7 +396,7 @@ def check_applies(mixture):
             "maximum of the likelihood or pooled: without top_k, and not after add_expert or the "
             "like. " + OTHERWISE
         ) from error
-    if mixture.likelihood_.terms() is None:
+    if any(own.terms() is None for own, _ in _owners(mixture)):
         raise ValueError(
             "Standard errors are known for classes, for poisson, negative_binomial, gamma and "
             "log_normal, and for gaussian with scales that do not depend on the row and outputs "
@@ -415,10 +436,11 @@ def terms_of(likelihood, rows):
 
 def raw_parameters(mixture):
     """Parameters of a fitted mixture in the units of X and y, in the order of their names."""
-    experts = [split_last(expert)[1] for expert in mixture.experts_]
     gate = split_last(mixture.gate_)[1]
-    terms = mixture.likelihood_.terms()
-    parameters = [terms.of_fit(expert, mixture.likelihood_, k) for k, expert in enumerate(experts)]
+    parameters = [
+        own.terms().of_fit(split_last(expert)[1], own, k)
+        for expert, (own, k) in zip(mixture.experts_, _owners(mixture), strict=True)
+    ]
     if isinstance(gate, SoftmaxGate):
         parameters.append(_against_first(np.column_stack([gate.intercept_, gate.coef_])))
     else:
@@ -432,17 +454,21 @@ def parameter_names(mixture):
     experts = list(mixture.named_experts_)
     names = getattr(mixture, "feature_names_in_", None)
     of_expert = ["intercept", *columns_of(mixture.experts_[0], names).names]
-    of_expert += ["log_" + name.rstrip("_") for name in mixture.likelihood_.terms().logs_of]
     if is_classifier(mixture):
         first, *others = mixture.classes_.tolist()
         labels = [f": {label} against {first}" for label in others]
     else:
         n_outputs = np.size(split_last(mixture.experts_[0])[1].intercept_)
         labels = [f": output {j}" for j in range(n_outputs)] if n_outputs > 1 else [""]
-    for name in experts:
+    for name, (own, _) in zip(experts, _owners(mixture), strict=True):
+        if name == mixture.likelihood_.zero_expert:
+            continue
+        kind = own.terms()
+        logs = ["log_" + log.rstrip("_") for log in kind.logs_of]
+        logs += [value.rstrip("_") for value in kind.values_of]
         for label in labels:
-            parts += [name + label] * len(of_expert)
-            terms += of_expert
+            parts += [name + label] * len(of_expert + logs)
+            terms += of_expert + logs
     _, gate = split_last(mixture.gate_)
     of_gate = ["intercept"]
     if isinstance(gate, SoftmaxGate):
@@ -451,6 +477,11 @@ def parameter_names(mixture):
         parts += [f"gate: {name} against {experts[0]}"] * len(of_gate)
         terms += of_gate
     return parts, terms
+
+
+def _owners(mixture):
+    """Of each expert, the likelihood that its parameters are those of, and its number there."""
+    return [mixture.likelihood_.of_expert(k) for k in range(len(mixture.experts_))]
 
 
 def _against_first(coef):

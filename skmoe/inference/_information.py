@@ -33,22 +33,21 @@ class MixtureLikelihood:
 
     Parameters
     ----------
-    terms : type
-        Derived from ExpertTerms: kind of the experts.
+    terms : list of type
+        Derived from ExpertTerms: kind of each expert.
     design : ndarray of shape (n_samples, n_columns)
         Of the experts; the last column is the intercept's.
-    target : ndarray of shape (n_samples, n_outputs)
-        As the terms take it.
+    targets : list of ndarray of shape (n_samples, n_outputs)
+        As the terms of each expert take it.
     gate_design : ndarray of shape (n_samples, n_gate_columns)
         Of the gate; a single column of ones for proportions.
     weight : ndarray of shape (n_samples,)
         Weights of the rows.
-    n_experts : int
-        Number of experts.
     subjects : Subjects, default=None
         Which rows share one expert; the gate's design then has a row for each subject.
-    owner : ndarray of int of shape (n_experts, expert_size), default=None
-        Number of the expert whose parameter each expert has; None is its own.
+    owners : sequence, default=None
+        For each parameter of the experts, one expert after the other, who owns it: parameters
+        of the same owner are one. None is that each is its own.
 
     Attributes
     ----------
@@ -60,26 +59,25 @@ class MixtureLikelihood:
         Makes each expert's parameters and the gate's of the free ones.
     """
 
-    def __init__(
-        self, terms, design, target, gate_design, weight, n_experts, subjects=None, owner=None
-    ):
-        self.terms, self.design, self.target = terms, design, target
-        self.gate_design, self.weight, self.n_experts = gate_design, weight, n_experts
+    def __init__(self, terms, design, targets, gate_design, weight, subjects=None, owners=None):
+        self.terms, self.design, self.targets = terms, design, targets
+        self.gate_design, self.weight, self.n_experts = gate_design, weight, len(terms)
         self.subjects = subjects
-        self.expert_size = terms.size(design, target)
-        n_gate = (n_experts - 1) * gate_design.shape[1]
-        place = np.arange(n_experts * self.expert_size + n_gate)
-        if owner is not None:
-            own = owner * self.expert_size + np.arange(self.expert_size)
-            place[: own.size] = own.ravel()
-        self.free, number = np.unique(place, return_inverse=True)
+        sizes = [each.size(design, target) for each, target in zip(terms, targets, strict=True)]
+        self.ends = np.cumsum(sizes)  # of each expert's parameters
+        places, first = np.arange(self.ends[-1]), {}
+        if owners is not None:
+            places = [first.setdefault(owner, place) for place, owner in enumerate(owners)]
+        n_gate = (len(terms) - 1) * gate_design.shape[1]
+        places = np.append(places, self.ends[-1] + np.arange(n_gate))
+        self.free, number = np.unique(places, return_inverse=True)
         self.size = len(self.free)
         self.spread = np.eye(self.size)[number]
 
     def split(self, theta):
-        """Parameters of each expert (n_experts, expert_size), and those of the gate."""
-        theta, end = self.spread @ theta, self.n_experts * self.expert_size
-        return theta[:end].reshape(self.n_experts, self.expert_size), theta[end:]
+        """Parameters of each expert, a list, and those of the gate."""
+        *of_experts, of_gate = np.split(self.spread @ theta, self.ends)
+        return of_experts, of_gate
 
     def value(self, theta):
         """The log-likelihood."""
@@ -121,14 +119,14 @@ class MixtureLikelihood:
 
     def _blocks(self, theta):
         of_experts, of_gate = self.split(theta)
+        kinds = list(zip(self.terms, of_experts, self.targets, strict=True))
         if self.subjects is not None:
-            experts = [self.terms(part, self.design, self.target) for part in of_experts]
+            experts = [terms(part, self.design, target) for terms, part, target in kinds]
             yield _Block(experts, of_gate, self.gate_design, self.weight, self.subjects)
             return
         for rows in gen_batches(len(self.weight), BLOCK_ROWS):
-            experts = [
-                self.terms(part, self.design[rows], self.target[rows]) for part in of_experts
-            ]
+            design = self.design[rows]
+            experts = [terms(part, design, target[rows]) for terms, part, target in kinds]
             yield _Block(experts, of_gate, self.gate_design[rows], self.weight[rows])
 
 

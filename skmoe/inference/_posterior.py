@@ -34,8 +34,8 @@ class PosteriorEstimates(Estimates):
 
     keeps_all_columns = True
 
-    def _owner(self):
-        return None  # by the prior: deviations have the variance 0
+    def _parameter_owners(self):
+        return None  # each its own; deviations of shared ones have the variance 0 by the prior
 
     def covariance(self):
         """Covariance of the parameters under their posterior, in raw units.
@@ -95,7 +95,7 @@ class PosteriorEstimates(Estimates):
             of_functions, unit = _against_first(n_functions), 1.0
         of_sources = np.column_stack([np.eye(n_experts), np.ones(n_experts)])  # own, then shared
         sd = np.sqrt([own_var] * n_experts + [likelihood.shared_var_]) / unit
-        if self.likelihood.terms.logs_of:
+        if self.terms[0].logs_of:
             of_logs = np.full((n_experts + 1, n_functions), COMMON_LOG_SCALE)
             if likelihood.log_scale_precision_ is not None:
                 of_logs[:-1] = likelihood.log_scale_precision_.reshape(n_experts, -1) ** -0.5

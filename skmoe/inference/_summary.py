@@ -11,6 +11,7 @@ from .._reports.display import html_table, interval_ends, text_table, under_head
 from ._estimates import parameter_names, raw_parameters
 from ._posterior import NOTES, estimates_of
 
+UNTESTED = ("log_scale", "log_shape", "log_df", "log_share", "skew")  # never zero, or a saddle
 KINDS = {
     "observed": "standard errors from the observed information",
     "sandwich": "standard errors from the sandwich",
@@ -105,7 +106,7 @@ class MixtureSummary:
         self.n_parameters, self.n_samples, self.n_subjects = n_parameters, n_samples, n_subjects
         self.notes = tuple(notes)
         self.std_error = np.sqrt(np.diag(cov))
-        untested = [kind == "posterior" or term in ("log_scale", "log_shape") for term in terms]
+        untested = [kind == "posterior" or term in UNTESTED for term in terms]
         self.z = np.where(untested, np.nan, estimate / self.std_error)
         self.p_value = 2 * stats.norm.sf(np.abs(self.z))
         reach = stats.norm.ppf(0.5 + level / 2) * self.std_error

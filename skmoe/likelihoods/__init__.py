@@ -13,9 +13,12 @@ from ._gaussian import Gaussian
 from ._laplace import Laplace
 from ._log_normal import LogNormal
 from ._per_expert import PerExpert
+from ._per_output import PerOutput
+from ._skewed import SkewNormal, SkewT
 from ._student_t import StudentT
 from ._terms import ExpertTerms, PredictorTerms
 from ._with_noise import WithNoise
+from ._zero_inflated import ZeroInflated
 
 __all__ = [
     "BaseLikelihood",
@@ -28,8 +31,12 @@ __all__ = [
     "LogNormal",
     "NegativeBinomial",
     "PerExpert",
+    "PerOutput",
     "Poisson",
     "PredictorTerms",
+    "SkewNormal",
+    "SkewT",
     "StudentT",
     "WithNoise",
+    "ZeroInflated",
 ]

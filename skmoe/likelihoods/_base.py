@@ -51,6 +51,9 @@ class BaseLikelihood(BaseEstimator, metaclass=ABCMeta):
         Whether the scale of each expert is the smallest allowed; none where there are no scales.
     per_expert : tuple of str
         Names of the fitted attributes whose first axis are the experts.
+    zero_expert : str or None
+        Name of a last expert that always predicts zero, where the likelihood has one beside those
+        that the mixture is given.
     """
 
     glm = None
@@ -64,6 +67,7 @@ class BaseLikelihood(BaseEstimator, metaclass=ABCMeta):
     at_floor_ = ()
     scale_ = None
     per_expert = ()
+    zero_expert = None
 
     # Before EM ------------------------------------------------------------------------------
 
@@ -127,6 +131,23 @@ class BaseLikelihood(BaseEstimator, metaclass=ABCMeta):
         if not self.is_robust:
             return target
         return np.clip(target, *outlier_bounds(target, weight))
+
+    def start_beside(self, resp, y):
+        """Responsibilities to start from, with a column for ``zero_expert`` where there is one.
+
+        Parameters
+        ----------
+        resp : ndarray of shape (n_samples, n_given)
+            Of the experts that the mixture is given.
+        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            Target.
+
+        Returns
+        -------
+        resp : ndarray of shape (n_samples, n_experts)
+            By default those given.
+        """
+        return resp
 
     # Within EM ------------------------------------------------------------------------------
 
@@ -310,6 +331,23 @@ class BaseLikelihood(BaseEstimator, metaclass=ABCMeta):
         """
         return None
 
+    def working_target(self, y, prediction):
+        """What each expert is fitted on, where that depends on what it predicts.
+
+        Parameters
+        ----------
+        y : ndarray of shape (n_samples,)
+            Target.
+        prediction : ndarray of shape (n_samples, n_experts)
+            Prediction of each expert.
+
+        Returns
+        -------
+        working : ndarray of shape (n_samples, n_experts) or None
+            None, the default, is ``expert_target(y)`` for all.
+        """
+        return None
+
     @property
     def changes_target(self):
         """Whether experts are fitted on, and predict, something else than y."""
@@ -327,8 +365,9 @@ class BaseLikelihood(BaseEstimator, metaclass=ABCMeta):
 
     @property
     def is_reweighted(self):
-        """Whether there are working weights or exposures, so that a single expert iterates too."""
-        return self.is_robust or self._implements("working_exposure")
+        """Whether working weights, exposures or targets have a single expert iterate too."""
+        others = "working_exposure", "working_target"
+        return self.is_robust or any(map(self._implements, others))
 
     @property
     def precision_(self):
@@ -437,6 +476,23 @@ class BaseLikelihood(BaseEstimator, metaclass=ABCMeta):
             Whose ``target_of`` takes bounds in place of y; by default None.
         """
         return None
+
+    def of_expert(self, k):
+        """Whose parameters, and terms, are those of an expert.
+
+        Parameters
+        ----------
+        k : int
+            Number of the expert.
+
+        Returns
+        -------
+        likelihood : BaseLikelihood
+            By default this one; where likelihoods are made of others, one of these.
+        k : int
+            Number of the expert there.
+        """
+        return self, k
 
     def _implements(self, method):
         return getattr(type(self), method) is not getattr(BaseLikelihood, method)

@@ -100,10 +100,16 @@ class NegativeBinomialTerms(ShapeTerms):
 class GammaTerms(ShapeTerms):
     """Positive targets whose standard deviation is ``mean / sqrt(shape)``."""
 
+    def __init__(self, theta, design, target):
+        super().__init__(theta, design, target)
+        self.is_zero = self.target == 0  # of zero inflation: no row of this expert
+        self.target = np.where(self.is_zero, self.mean, self.target)
+
     def _log_density(self):
         shape, ratio = self.shape, self.target / self.mean
         constant = shape * np.log(shape) - special.gammaln(shape)
-        return constant + shape * (np.log(ratio) - ratio) - np.log(self.target)
+        log_density = constant + shape * (np.log(ratio) - ratio) - np.log(self.target)
+        return np.where(self.is_zero, -np.inf, log_density)
 
     def first(self):
         ratio = self.target / self.mean

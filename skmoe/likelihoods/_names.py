@@ -9,6 +9,7 @@ from ._gamma import Gamma
 from ._gaussian import Gaussian
 from ._laplace import Laplace
 from ._log_normal import LogNormal
+from ._skewed import SkewNormal, SkewT
 from ._student_t import StudentT
 
 BY_NAME = {
@@ -19,6 +20,8 @@ BY_NAME = {
     "log_normal": LogNormal,
     "negative_binomial": NegativeBinomial,
     "poisson": Poisson,
+    "skew_normal": SkewNormal,
+    "skew_t": SkewT,
     "student_t": StudentT,
 }
 

@@ -266,14 +266,31 @@ class PerExpert(BaseLikelihood):
         """
         return self._working("working_exposure", y, prediction)
 
-    def _working(self, method, y, prediction):
+    def working_target(self, y, prediction):
+        """What each expert is fitted on, where that depends on what it predicts.
+
+        Parameters
+        ----------
+        y : ndarray of shape (n_samples,)
+            Target.
+        prediction : ndarray of shape (n_samples, n_experts)
+            Prediction of each expert.
+
+        Returns
+        -------
+        working : ndarray of shape (n_samples, n_experts) or None
+            y itself for the others; None where all are fitted on it.
+        """
+        return self._working("working_target", y, prediction, y[:, None])
+
+    def _working(self, method, y, prediction, otherwise=1.0):
         columns = [
             getattr(each, method)(y, prediction[:, [k]]) for k, each in enumerate(self.likelihoods_)
         ]
         if all(column is None for column in columns):
             return None
-        ones = np.ones((len(y), 1))
-        return np.concatenate([ones if c is None else c for c in columns], axis=1)
+        others = np.full((len(y), 1), otherwise)
+        return np.concatenate([others if c is None else c for c in columns], axis=1)
 
     def log_prior(self, penalty):
         """Log-prior of the experts.
@@ -300,6 +317,23 @@ class PerExpert(BaseLikelihood):
             A permutation, or a part of one.
         """
         self.likelihoods_ = [self.likelihoods_[k] for k in order]
+
+    def of_expert(self, k):
+        """Whose parameters those of an expert are.
+
+        Parameters
+        ----------
+        k : int
+            Number of the expert.
+
+        Returns
+        -------
+        likelihood : BaseLikelihood
+            Its own.
+        k : int
+            Number of the expert there, 0.
+        """
+        return self.likelihoods_[k].of_expert(0)
 
     def extended(self, other, k):
         """A likelihood with one expert more, the last.

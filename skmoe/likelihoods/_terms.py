@@ -35,8 +35,11 @@ class ExpertTerms(ABC):
     logs_of : tuple of str
         Names of the fitted attributes of the likelihood, positive and with an entry for each
         expert, whose logarithms are parameters: ``("scale_",)`` is told as ``log_scale``.
-    logs_are_shared : bool
-        Whether all experts have the same of these.
+    values_of : tuple of str
+        Names of more such attributes, of any sign, which are parameters as they are: ``("skew_",)``
+        is told as ``skew``.
+    shared_logs : tuple of str
+        Which of all these are the same for all experts.
     standardises : bool
         Whether the target may be shifted and scaled: predictors are locations, and the first of
         the logarithms, if any, is that of a scale.
@@ -46,7 +49,8 @@ class ExpertTerms(ABC):
     """
 
     logs_of = ()
-    logs_are_shared = False
+    values_of = ()
+    shared_logs = ()
     standardises = False
     at_bound_message = (
         "The scale of {names} is at its floor: there the likelihood is not at a maximum, "
@@ -56,9 +60,11 @@ class ExpertTerms(ABC):
     def __init__(self, theta, design, target):
         self.design, self.target = design, target
         n_columns = design.shape[1]
-        theta = theta.reshape(self.n_predictors(target), n_columns + len(self.logs_of))
+        theta = theta.reshape(self.n_predictors(target), n_columns + len(self.beside()))
         self.predictors = design @ theta[:, :n_columns].T  # (n_samples, n_predictors)
-        self.logs = theta[:, n_columns:].T  # (n_logs, n_predictors)
+        beside = theta[:, n_columns:].T
+        self.logs = beside[: len(self.logs_of)]  # (n_logs, n_predictors)
+        self.values = beside[len(self.logs_of) :]
 
     @abstractmethod
     def log_density(self):
@@ -144,7 +150,18 @@ class ExpertTerms(ABC):
         size : int
             Of one expert.
         """
-        return cls.n_predictors(target) * (design.shape[1] + len(cls.logs_of))
+        return cls.n_predictors(target) * (design.shape[1] + len(cls.beside()))
+
+    @classmethod
+    def beside(cls):
+        """Names of the attributes that are parameters beside coefficients.
+
+        Returns
+        -------
+        names : tuple of str
+            Those of ``logs_of``, then of ``values_of``.
+        """
+        return cls.logs_of + cls.values_of
 
     @classmethod
     def target_of(cls, likelihood, y, exposure):
@@ -213,7 +230,8 @@ class ExpertTerms(ABC):
         intercept = np.reshape(expert.intercept_, -1)
         coef = np.reshape(expert.coef_, (len(intercept), -1))
         logs = [np.log(np.reshape(getattr(likelihood, name)[k], -1)) for name in cls.logs_of]
-        return np.column_stack([intercept, coef, *logs])
+        values = [np.reshape(getattr(likelihood, name)[k], -1) for name in cls.values_of]
+        return np.column_stack([intercept, coef, *logs, *values])
 
     @classmethod
     def at_bound(cls, logs, likelihood):
@@ -252,11 +270,11 @@ class PredictorTerms(ExpertTerms):
 
     @abstractmethod
     def first(self):
-        """Derivatives by the predictors, then by each of the logarithms.
+        """Derivatives by the predictors, then by each of the logarithms and values.
 
         Returns
         -------
-        first : list of 1 + n_logs ndarrays of shape (n_samples, n_outputs)
+        first : list of 1 + n_logs + n_values ndarrays of shape (n_samples, n_outputs)
             Of each output's log-density.
         """
 
@@ -266,7 +284,7 @@ class PredictorTerms(ExpertTerms):
 
         Returns
         -------
-        second : list of 1 + n_logs such lists
+        second : list of 1 + n_logs + n_values such lists
             A symmetric matrix of ndarrays of shape (n_samples, n_outputs).
         """
 
@@ -297,7 +315,7 @@ class PredictorTerms(ExpertTerms):
             By the parameters, in their order.
         """
         second = self.second()
-        columns = [self.design] + [np.ones((len(self.design), 1))] * len(self.logs_of)
+        columns = [self.design] + [np.ones((len(self.design), 1))] * len(self.beside())
         blocks = []
         for j in range(self.predictors.shape[1]):
             rows = [
@@ -343,7 +361,7 @@ class GaussianTerms(PredictorTerms):
 class SharedScaleTerms(GaussianTerms):
     """Gaussian errors of one scale for all experts."""
 
-    logs_are_shared = True
+    shared_logs = ("scale_",)
 
 
 class LogNormalTerms(GaussianTerms):
@@ -352,6 +370,27 @@ class LogNormalTerms(GaussianTerms):
     @classmethod
     def log_jacobian(cls, target):
         return -target.sum(axis=1)
+
+
+class ZeroTerms(ExpertTerms):
+    """A target that is always zero; there are no parameters."""
+
+    @staticmethod
+    def n_predictors(target):
+        return 0
+
+    @classmethod
+    def of_fit(cls, expert, likelihood, k):
+        return np.empty((0, 0))
+
+    def log_density(self):
+        return np.where(self.target[:, 0] == 0, 0.0, -np.inf)
+
+    def score(self):
+        return np.empty((len(self.target), 0))
+
+    def hessian(self, weights):
+        return np.empty((0, 0))
 
 
 class SoftmaxTerms(ExpertTerms):

@@ -253,6 +253,23 @@ class WithNoise(BaseLikelihood):
         working = self.likelihood_.working_weights(y, prediction)
         return own if working is None else own * working
 
+    def working_target(self, y, prediction):
+        """What each expert is fitted on, as the likelihood of rows that are not noise has it.
+
+        Parameters
+        ----------
+        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            Target.
+        prediction : ndarray of shape (n_samples, n_experts) or (..., n_outputs)
+            Prediction of each expert.
+
+        Returns
+        -------
+        working : ndarray of shape (n_samples, n_experts) or None
+            None where all are fitted on y.
+        """
+        return self.likelihood_.working_target(y, prediction)
+
     def log_density(self, y, prediction, experts=None):
         """Log-density of each row under each expert, noise included.
 

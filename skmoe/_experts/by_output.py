@@ -1,0 +1,179 @@
+"""Outputs of different families: for each of them linear experts, or a regressor, of its own."""
+
+import copy
+
+import numpy as np
+from sklearn.base import BaseEstimator, MetaEstimatorMixin, RegressorMixin, clone
+from sklearn.utils.validation import check_is_fitted, has_fit_parameter, validate_data
+
+from .base import Experts
+
+
+class OutputsRegressor(RegressorMixin, MetaEstimatorMixin, BaseEstimator):
+    """A regressor of its own for each output.
+
+    The default experts of :class:`~skmoe.likelihoods.PerOutput` are such regressors.
+
+    Parameters
+    ----------
+    estimators : list of regressors
+        One for each output.
+
+    Attributes
+    ----------
+    estimators_ : list of regressors
+        Fitted.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.linear_model import LinearRegression, PoissonRegressor
+    >>> from skmoe import OutputsRegressor
+    >>> X = np.linspace(0, 1, 20)[:, None]
+    >>> y = np.column_stack([2 * X[:, 0], np.round(np.exp(3 * X[:, 0]))])
+    >>> model = OutputsRegressor([LinearRegression(), PoissonRegressor(alpha=0)]).fit(X, y)
+    >>> model.predict([[1.0]]).round()
+    array([[ 2., 20.]])
+    """
+
+    def __init__(self, estimators):
+        self.estimators = estimators
+
+    def fit(self, X, y, sample_weight=None):
+        """Fit the regressors.
+
+        Parameters
+        ----------
+        X : array-like or DataFrame of shape (n_samples, n_features)
+            Rows.
+        y : array-like of shape (n_samples, n_outputs)
+            Target.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights, for regressors that take them.
+
+        Returns
+        -------
+        self : OutputsRegressor
+            Fitted.
+
+        Raises
+        ------
+        ValueError
+            If there are not as many outputs as regressors.
+        """
+        y = np.asarray(y)
+        if y.ndim != 2 or y.shape[1] != len(self.estimators):
+            raise ValueError(f"y of shape {y.shape} has not {len(self.estimators)} outputs.")
+        validate_data(self, X, skip_check_array=True)
+        self.estimators_ = []
+        for estimator, column in zip(self.estimators, y.T, strict=True):
+            takes = sample_weight is not None and has_fit_parameter(estimator, "sample_weight")
+            weights = {"sample_weight": sample_weight} if takes else {}
+            self.estimators_.append(clone(estimator).fit(X, column, **weights))
+        return self
+
+    def predict(self, X):
+        """Predict all outputs.
+
+        Parameters
+        ----------
+        X : array-like or DataFrame of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        prediction : ndarray of shape (n_samples, n_outputs)
+            One column for each regressor.
+        """
+        check_is_fitted(self)
+        return np.column_stack([estimator.predict(X) for estimator in self.estimators_])
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output, tags.target_tags.single_output = True, False
+        return tags
+
+
+class OutputExperts(Experts):
+    """Linear experts of several outputs, each output solved by a family of its own.
+
+    Parameters
+    ----------
+    outputs : list of LinearExperts
+        Of one output each. They are copied before they change, so that forks do not share them.
+    """
+
+    is_solved = True
+
+    def __init__(self, outputs):
+        self.outputs = outputs
+        self.n_functions = len(outputs)
+        self.minimum_rows = max(each.minimum_rows for each in outputs)
+
+    @property
+    def n_fits(self):
+        """Number of experts fitted, all outputs of one at once."""
+        return self.outputs[0].n_fits
+
+    @property
+    def shared_columns(self):
+        """Numbers of the columns with one coefficient for all experts."""
+        return self.outputs[0].shared_columns
+
+    @property
+    def owner(self):
+        """Number of the expert whose coefficients each has, of every output; or None."""
+        return self.outputs[0].owner
+
+    @property
+    def penalty(self):
+        """Penalties of the coefficients, (n_experts, n_outputs)."""
+        n_experts = self.outputs[0].n_experts
+        return np.stack([np.broadcast_to(e.penalty, n_experts) for e in self.outputs], axis=1)
+
+    @property
+    def predictions(self):
+        """Predictions for the rows, (n_samples, n_experts, n_outputs)."""
+        return np.stack([each.predictions for each in self.outputs], axis=2)
+
+    def share(self, columns):
+        """Give all experts one coefficient for each of these columns, in every output."""
+        for each in self.outputs:
+            each.share(columns)
+        return self
+
+    def fit(self, resp, working=None, exposure=None, target=None):
+        """Refit the experts; what is given beside responsibilities has an entry for each output."""
+        self.outputs = [copy.copy(each) for each in self.outputs]
+        precision = np.broadcast_to(self.precision, (resp.shape[1], len(self.outputs)))
+        for j, each in enumerate(self.outputs):
+            given = (None if of is None else of[:, :, j] for of in (working, exposure, target))
+            each.precision = precision[:, j]
+            each.fit(resp, *given)
+
+    def on_rows(self, rows, weight):
+        """A copy on some of the rows, with other weights."""
+        return OutputExperts([each.on_rows(rows, weight) for each in self.outputs])
+
+    def state(self):
+        """What ``restore`` needs; never changed in place."""
+        return [each.state() for each in self.outputs]
+
+    def restore(self, state):
+        """Back to an earlier state."""
+        self.outputs = [copy.copy(each) for each in self.outputs]
+        for each, its_state in zip(self.outputs, state, strict=True):
+            each.restore(its_state)
+
+    def finish(self, templates):
+        """Fitted regressors, made of the unfitted templates."""
+        of_outputs = zip(*(template.estimators for template in templates), strict=True)
+        fitted = [
+            experts.finish([clone(template) for template in of_output])
+            for experts, of_output in zip(self.outputs, of_outputs, strict=True)
+        ]
+        for template, estimators in zip(templates, zip(*fitted, strict=True), strict=True):
+            template.estimators_ = list(estimators)
+            for estimator in estimators:
+                validate_data(estimator, self.source, skip_check_array=True)
+        return templates

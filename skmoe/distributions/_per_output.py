@@ -1,0 +1,166 @@
+"""Components whose outputs are of different kinds."""
+
+import numpy as np
+
+from ._arrays import diagonal
+from ._components import BaseComponents
+
+
+class PerOutputComponents(BaseComponents):
+    """Components of several outputs, independent within an expert and each of its own kind.
+
+    Parameters
+    ----------
+    outputs : list of objects
+        Components of one output each, such as :class:`GaussianComponents`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skmoe.distributions import (
+    ...     GaussianComponents, PerOutputComponents, PoissonComponents,
+    ... )
+    >>> size = GaussianComponents(np.array([[2.0]]), np.array([1.0]))
+    >>> count = PoissonComponents(np.array([[3.0]]))
+    >>> PerOutputComponents([size, count]).cdf(np.array([[[2.0, 3.0]]])).round(3)
+    array([[[0.5  , 0.647]]])
+    """
+
+    asks_each_output = True
+
+    def __init__(self, outputs):
+        self.outputs = outputs
+
+    @property
+    def discrete(self):
+        """Whether all the probability is on whole numbers, in every output."""
+        return all(each.discrete for each in self.outputs)
+
+    @property
+    def has_atoms(self):
+        """Whether single values of an output have a probability beside a density."""
+        return any(each.has_atoms for each in self.outputs)
+
+    def without_noise(self):
+        """The components without noise.
+
+        Returns
+        -------
+        components : PerOutputComponents
+            New ones.
+        """
+        return PerOutputComponents([each.without_noise() for each in self.outputs])
+
+    def _stacked(self, answers):
+        return np.stack(answers, axis=-1)
+
+    @property
+    def mean(self):
+        """Means, (n_samples, n_experts, n_outputs)."""
+        return self._stacked([each.mean for each in self.outputs])
+
+    @property
+    def var(self):
+        """Variances, shaped like ``mean``."""
+        return self._stacked([each.var for each in self.outputs])
+
+    def _of_each(self, method, y):
+        y = np.broadcast_to(y, (*np.shape(y)[:-1], len(self.outputs)))
+        return [getattr(each, method)(y[..., j]) for j, each in enumerate(self.outputs)]
+
+    def logpdf(self, y):
+        """Log-density of each component; of counts, the log-probability.
+
+        Parameters
+        ----------
+        y : float or ndarray that broadcasts against ``mean``
+            Where to look.
+
+        Returns
+        -------
+        log_density : ndarray of shape (n_samples, n_experts)
+            Joint over the outputs.
+        """
+        return sum(self._of_each("logpdf", y))
+
+    def cdf(self, y):
+        """Distribution function of each component.
+
+        Parameters
+        ----------
+        y : float or ndarray that broadcasts against ``mean``
+            Where to look.
+
+        Returns
+        -------
+        cdf : ndarray, shaped like ``mean``
+            Of each output alone.
+        """
+        return self._stacked(self._of_each("cdf", y))
+
+    def sf(self, y):
+        """Survival function of each component.
+
+        Parameters
+        ----------
+        y : float or ndarray that broadcasts against ``mean``
+            Where to look.
+
+        Returns
+        -------
+        sf : ndarray, shaped like ``mean``
+            Of each output alone.
+        """
+        return self._stacked(self._of_each("sf", y))
+
+    def ppf(self, q):
+        """Quantile function of each component.
+
+        Parameters
+        ----------
+        q : float
+            A probability.
+
+        Returns
+        -------
+        quantiles : ndarray, shaped like ``mean``
+            Of each output alone.
+        """
+        return self._stacked([each.ppf(q) for each in self.outputs])
+
+    @property
+    def cov(self):
+        """Covariances of the outputs, (n_samples, n_experts, n_outputs, n_outputs)."""
+        return diagonal(self.var)
+
+    def output(self, j):
+        """The components of one output alone.
+
+        Parameters
+        ----------
+        j : int
+            Number of the output.
+
+        Returns
+        -------
+        components : object
+            As they were given.
+        """
+        return self.outputs[j]
+
+    def rvs(self, places, random_state):
+        """Draw from some of the components.
+
+        Parameters
+        ----------
+        places : ndarray of shape (n_samples, size)
+            For each draw of a row, the number of the component.
+        random_state : RandomState
+            Draws them.
+
+        Returns
+        -------
+        draws : ndarray of shape (n_samples, size, n_outputs)
+            In the units of the target.
+        """
+        return self._stacked([each.rvs(places, random_state) for each in self.outputs])

@@ -1,0 +1,238 @@
+"""Components of the skew-normal and the skew t distribution."""
+
+import numpy as np
+from scipy import special
+
+from ._arrays import take
+from ._components import BaseComponents
+from ._quadrature import find_root
+
+NODES, NODE_WEIGHTS = np.polynomial.legendre.leggauss(40)
+
+
+def log_skew_normal(z, skew):
+    """Log-density of the standard skew-normal distribution."""
+    return np.log(2) - 0.5 * (z**2 + np.log(2 * np.pi)) + special.log_ndtr(skew * z)
+
+
+def log_skew_t(z, skew, df):
+    """Log-density of the standard skew t distribution."""
+    constant = special.gammaln(0.5 * (df + 1)) - special.gammaln(0.5 * df)
+    log_t = constant - 0.5 * np.log(np.pi * df) - 0.5 * (df + 1) * np.log1p(z**2 / df)
+    inside = special.stdtr(df + 1, skew * z * np.sqrt((df + 1) / (df + z**2)))
+    return np.log(2) + log_t + np.log(np.maximum(inside, 1e-300))
+
+
+class _SkewedComponents(BaseComponents):
+    """What both have: a location, a scale and a skew for each row and expert, one output."""
+
+    discrete = False
+
+    def __init__(self, location, scale, skew):
+        self.location = location
+        self.scale = np.broadcast_to(scale, location.shape)
+        self.skew = np.broadcast_to(skew, location.shape)
+
+    def _standard(self, y):
+        return (y - self.location) / self.scale
+
+    @property
+    def _delta(self):
+        return self.skew / np.sqrt(1 + self.skew**2)
+
+    @property
+    def mean(self):
+        """Means, (n_samples, n_experts)."""
+        return self.location + self.scale * self._delta * self._mean_of_half()
+
+    @property
+    def var(self):
+        """Variances, (n_samples, n_experts)."""
+        shift = self._delta * self._mean_of_half()
+        return self.scale**2 * (self._var_without_skew() - shift**2)
+
+    def logpdf(self, y):
+        """Log-density of each component.
+
+        Parameters
+        ----------
+        y : float or ndarray that broadcasts against ``location``
+            Where to look.
+
+        Returns
+        -------
+        log_density : ndarray of shape (n_samples, n_experts)
+            Natural logarithm.
+        """
+        return self._log_density(self._standard(y)) - np.log(self.scale)
+
+    def cdf(self, y):
+        """Distribution function of each component.
+
+        Parameters
+        ----------
+        y : float or ndarray that broadcasts against ``location``
+            Where to look.
+
+        Returns
+        -------
+        cdf : ndarray of shape (n_samples, n_experts)
+            Probability of a value of at most y.
+        """
+        z = self._standard(y)
+        return np.clip(self._symmetric(z) - self._taken(z), 0.0, 1.0)
+
+    def sf(self, y):
+        """Survival function of each component.
+
+        Parameters
+        ----------
+        y : float or ndarray that broadcasts against ``location``
+            Where to look.
+
+        Returns
+        -------
+        sf : ndarray of shape (n_samples, n_experts)
+            Probability of a value above y.
+        """
+        z = self._standard(y)
+        return np.clip(self._symmetric(-z) + self._taken(z), 0.0, 1.0)
+
+    def ppf(self, q):
+        """Quantile function of each component, by ``cdf``.
+
+        Parameters
+        ----------
+        q : float
+            A probability.
+
+        Returns
+        -------
+        quantiles : ndarray of shape (n_samples, n_experts)
+            Between those of the distribution without skew and of all its skew.
+        """
+        if q in (0.0, 1.0):
+            return np.full(self.location.shape, -np.inf if q == 0.0 else np.inf)
+        to_right = self.skew >= 0
+        ends = [np.where(to_right, q, 0.5 * q), np.where(to_right, 0.5 + 0.5 * q, q)]
+        low, high = (self.location + self.scale * self._symmetric_ppf(end) for end in ends)
+        return find_root(lambda y: self.cdf(y) - q, low, high, noise=4 * np.finfo(float).eps * q)
+
+    def rvs(self, places, random_state):
+        """Draw from some of the components.
+
+        Parameters
+        ----------
+        places : ndarray of shape (n_samples, size)
+            For each draw of a row, the number of the component.
+        random_state : RandomState
+            Draws them.
+
+        Returns
+        -------
+        draws : ndarray of shape (n_samples, size)
+            In the units of the target.
+        """
+        delta = take(self._delta, places)
+        half, normal = random_state.standard_normal((2, *places.shape))
+        standard = delta * np.abs(half) + np.sqrt(1 - delta**2) * normal
+        standard = standard * self._stretch(places, random_state)
+        return take(self.location, places) + take(self.scale, places) * standard
+
+
+class SkewNormalComponents(_SkewedComponents):
+    """Skew-normal components, one for each row and expert.
+
+    Parameters
+    ----------
+    location : ndarray of shape (n_samples, n_experts)
+        Locations, which are not the means.
+    scale, skew : float or ndarray that broadcasts against ``location``
+        Scales, and skews of any sign, the ``a`` of :data:`scipy.stats.skewnorm`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skmoe.distributions import SkewNormalComponents
+    >>> SkewNormalComponents(np.zeros((1, 2)), 1.0, np.array([0.0, 5.0])).cdf(0.0).round(3)
+    array([[0.5  , 0.063]])
+    """
+
+    def _mean_of_half(self):
+        return np.sqrt(2 / np.pi)
+
+    def _var_without_skew(self):
+        return 1.0
+
+    def _log_density(self, z):
+        return log_skew_normal(z, self.skew)
+
+    def _symmetric(self, z):
+        return special.ndtr(z)
+
+    def _symmetric_ppf(self, q):
+        return special.ndtri(q)
+
+    def _taken(self, z):
+        """What the skew takes from the distribution function."""
+        return 2 * special.owens_t(z, self.skew)
+
+    def _stretch(self, places, random_state):
+        return 1.0
+
+
+class SkewTComponents(_SkewedComponents):
+    """Skew t components, one for each row and expert.
+
+    Parameters
+    ----------
+    location : ndarray of shape (n_samples, n_experts)
+        Locations, which are not the means.
+    scale, skew : float or ndarray that broadcasts against ``location``
+        Scales, and skews of any sign.
+    df : float or ndarray that broadcasts against ``location``
+        Degrees of freedom, above 2.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skmoe.distributions import SkewTComponents
+    >>> SkewTComponents(np.zeros((1, 2)), 1.0, np.array([0.0, 5.0]), 4.0).cdf(0.0).round(3)
+    array([[0.5  , 0.063]])
+    """
+
+    def __init__(self, location, scale, skew, df):
+        super().__init__(location, scale, skew)
+        self.df = np.broadcast_to(df, location.shape)
+
+    def _mean_of_half(self):
+        half = special.gammaln(0.5 * (self.df - 1)) - special.gammaln(0.5 * self.df)
+        return np.sqrt(self.df / np.pi) * np.exp(half)
+
+    def _var_without_skew(self):
+        return self.df / (self.df - 2)
+
+    def _log_density(self, z):
+        return log_skew_t(z, self.skew, self.df)
+
+    def _symmetric(self, z):
+        return special.stdtr(self.df, z)
+
+    def _symmetric_ppf(self, q):
+        return special.stdtrit(self.df, q)
+
+    def _taken(self, z):
+        """What the skew takes from the distribution function: a bivariate t probability.
+
+        By Plackett's identity its derivative by the correlation, the sine of an angle, is
+        elementary; the integral over the angle is by Gauss and Legendre's rule.
+        """
+        half_angle, total = 0.5 * np.arctan(self.skew), 0.0
+        for node, weight in zip(NODES, NODE_WEIGHTS, strict=True):
+            cosine = np.cos(half_angle * (1 + node))
+            total = total + weight * (1 + z**2 / (self.df * cosine**2)) ** (-0.5 * self.df)
+        return half_angle * total / np.pi
+
+    def _stretch(self, places, random_state):
+        df = take(self.df, places)
+        return np.sqrt(df / random_state.chisquare(df))

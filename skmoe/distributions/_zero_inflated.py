@@ -1,0 +1,134 @@
+"""Components of which some are always zero."""
+
+import numpy as np
+
+from ._arrays import take
+from ._components import BaseComponents
+
+
+class ZeroInflatedComponents(BaseComponents):
+    """Components of which some are a point mass at zero.
+
+    Parameters
+    ----------
+    components : object
+        Components of targets that are not negative, such as :class:`PoissonComponents`.
+    is_zero : ndarray of bool that broadcasts to (n_samples, n_experts)
+        Which of them are replaced by a point mass.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skmoe.distributions import (
+    ...     MixtureDistribution, PoissonComponents, ZeroInflatedComponents,
+    ... )
+    >>> counts = ZeroInflatedComponents(PoissonComponents(np.array([[3.0, 1.0]])), [False, True])
+    >>> MixtureDistribution(np.array([[0.5, 0.5]]), counts).pmf(0).round(3)
+    array([0.525])
+    """
+
+    edges = (0.0,)
+
+    def __init__(self, components, is_zero):
+        self.components = components
+        self.is_zero = np.broadcast_to(is_zero, components.mean.shape)
+
+    @property
+    def discrete(self):
+        """Whether all the probability is on whole numbers."""
+        return self.components.discrete
+
+    @property
+    def has_atoms(self):
+        """Whether single values have a probability beside values that have a density."""
+        return not self.discrete and bool(self.is_zero.any())
+
+    @property
+    def mean(self):
+        """Means, (n_samples, n_experts)."""
+        return np.where(self.is_zero, 0.0, self.components.mean)
+
+    @property
+    def var(self):
+        """Variances, (n_samples, n_experts)."""
+        return np.where(self.is_zero, 0.0, self.components.var)
+
+    def logpdf(self, y):
+        """Log-density of each component; of a point mass, the log-probability of the value.
+
+        Parameters
+        ----------
+        y : float or ndarray that broadcasts against ``mean``
+            Where to look.
+
+        Returns
+        -------
+        log_density : ndarray of shape (n_samples, n_experts)
+            Of a point mass 0 at zero, and minus infinity elsewhere.
+        """
+        at_zero = np.where(np.equal(y, 0), 0.0, -np.inf)
+        return np.where(self.is_zero, at_zero, self.components.logpdf(y))
+
+    def cdf(self, y):
+        """Distribution function of each component.
+
+        Parameters
+        ----------
+        y : float or ndarray that broadcasts against ``mean``
+            Where to look.
+
+        Returns
+        -------
+        cdf : ndarray of shape (n_samples, n_experts)
+            Probability of a value of at most y.
+        """
+        return np.where(self.is_zero, np.greater_equal(y, 0), self.components.cdf(y))
+
+    def sf(self, y):
+        """Survival function of each component, exact in the upper tail.
+
+        Parameters
+        ----------
+        y : float or ndarray that broadcasts against ``mean``
+            Where to look.
+
+        Returns
+        -------
+        sf : ndarray of shape (n_samples, n_experts)
+            Probability of a value above y.
+        """
+        return np.where(self.is_zero, np.less(y, 0), self.components.sf(y))
+
+    def ppf(self, q):
+        """Quantile function of each component.
+
+        Parameters
+        ----------
+        q : float
+            A probability.
+
+        Returns
+        -------
+        quantiles : ndarray of shape (n_samples, n_experts)
+            Zero of a point mass; of counts -1 for 0.
+        """
+        lowest = -1.0 if self.discrete and q == 0 else 0.0
+        return np.where(self.is_zero, lowest, self.components.ppf(q))
+
+    def rvs(self, places, random_state):
+        """Draw from some of the components.
+
+        Parameters
+        ----------
+        places : ndarray of shape (n_samples, size)
+            For each draw of a row, the number of the component.
+        random_state : RandomState
+            Draws them.
+
+        Returns
+        -------
+        draws : ndarray of shape (n_samples, size)
+            In the units of the target.
+        """
+        draws = self.components.rvs(places, random_state)
+        return np.where(take(self.is_zero, places), 0.0, draws)

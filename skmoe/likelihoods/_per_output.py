@@ -1,0 +1,390 @@
+"""A likelihood for each output."""
+
+import copy
+
+import numpy as np
+from sklearn.base import clone
+
+from ..distributions import PerOutputComponents
+from ._base import BaseLikelihood
+from ._names import unfitted
+
+
+class PerOutput(BaseLikelihood):
+    r"""A likelihood of its own for each output.
+
+    .. math:: p(y \mid x) = \sum_k \pi_k(x) \prod_j f_{kj}(y_j \mid \mu_{kj}(x))
+
+    Such as a size and a count of the same thing: within a regime they are independent, and the
+    regimes make them go together. A dict given as ``likelihood`` to the mixture is the same. The
+    default experts are regressors of each output, as its likelihood has them
+    (:class:`~skmoe.OutputsRegressor`); other experts predict all outputs, of counts their means.
+
+    Parameters
+    ----------
+    likelihoods : dict or list of str or likelihood
+        One for each output, in their order: {"size": "gaussian", "count": "poisson"}, by the
+        names of the columns of y, or a list. Each takes one output and neither trials nor an
+        exposure. Under experts that are not the default ones none may have working weights, as
+        "student_t" has.
+
+    Attributes
+    ----------
+    likelihoods_ : list of likelihoods
+        Fitted.
+    scale_ : ndarray of shape (n_experts, n_outputs)
+        Their scales; NaN where a likelihood has none.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skmoe import MixtureOfExpertsRegressor
+    >>> from skmoe.likelihoods import PerOutput
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.uniform(-1, 1, size=(500, 1))
+    >>> right = X[:, 0] > 0
+    >>> size = np.where(right, X[:, 0], -3.0) + 0.2 * rng.normal(size=500)
+    >>> count = rng.poisson(np.where(right, 10.0, 2.0))
+    >>> moe = MixtureOfExpertsRegressor(
+    ...     n_experts=2, likelihood=PerOutput(["gaussian", "poisson"]), random_state=0
+    ... ).fit(X, np.column_stack([size, count]))
+    >>> moe.predict([[-0.5], [0.5]]).round()
+    array([[-3.,  2.],
+           [ 0., 10.]])
+    """
+
+    _fitting = {"in_sample": True, "linear": True}
+
+    def __init__(self, likelihoods):
+        self.likelihoods = likelihoods
+
+    def unfitted(self):
+        """Likelihoods of the outputs, as they are to be trained.
+
+        Returns
+        -------
+        likelihoods : list of BaseLikelihood
+            New ones.
+        """
+        given = self.likelihoods
+        given = given.values() if isinstance(given, dict) else given
+        return [unfitted(each).fitting(**self._fitting) for each in given]
+
+    def fitting(self, *, in_sample, linear):
+        """This likelihood as it is to be trained.
+
+        Parameters
+        ----------
+        in_sample : bool
+            Whether predictions are made for rows that the experts saw.
+        linear : bool
+            Whether experts are solved by linear families.
+
+        Returns
+        -------
+        likelihood : PerOutput
+            Of likelihoods as they are to be trained.
+        """
+        twin = clone(self)
+        twin._fitting = {"in_sample": in_sample, "linear": linear}
+        return twin
+
+    def start(self, y, weight, n_experts):
+        """Look at the target once before EM.
+
+        Parameters
+        ----------
+        y : ndarray of shape (n_samples, n_outputs)
+            Target.
+        weight : ndarray of shape (n_samples,)
+            Weights of the rows.
+        n_experts : int
+            Number of experts.
+
+        Returns
+        -------
+        self : PerOutput
+            With likelihoods that have looked at it.
+
+        Raises
+        ------
+        ValueError
+            If there is not one for each output, or one cannot be used here.
+        """
+        likelihoods = self.unfitted()
+        n_outputs = y.shape[1] if y.ndim == 2 else 1
+        if n_outputs < 2 or n_outputs != len(likelihoods):
+            raise ValueError(
+                f"PerOutput has {len(likelihoods)} likelihoods, one for each output; y has "
+                f"{n_outputs}, and must have two at least."
+            )
+        for each in likelihoods:
+            if each.keeps_order or each.takes_trials or each.zero_expert is not None:
+                raise ValueError(f"{each} cannot be the likelihood of one of several outputs.")
+            if each.scale_estimator() is not None:
+                raise ValueError(f'{each}: scales cannot depend on the row; give scale="expert".')
+            if each.is_reweighted and not self._fitting["linear"]:
+                raise ValueError(
+                    f"{each} weighs rows for its output alone, which only the default experts can "
+                    "take: leave experts at None."
+                )
+        columns = zip(likelihoods, y.T, strict=True)
+        self.likelihoods_ = [each.start(column, weight, n_experts) for each, column in columns]
+        return self
+
+    def _stacked(self, method, y, prediction, otherwise=1.0):
+        """What a method says of each output, (n, K, n_outputs), or None where it says nothing."""
+        answers = [
+            getattr(each, method)(y[:, j], prediction[:, :, j])
+            for j, each in enumerate(self.likelihoods_)
+        ]
+        if all(answer is None for answer in answers):
+            return None
+        others = np.broadcast_to(otherwise, prediction.shape)
+        answers = [others[:, :, j] if a is None else a for j, a in enumerate(answers)]
+        return np.stack(answers, axis=2)
+
+    def start_target(self, y, weight):
+        """The target as starts of EM see it.
+
+        Parameters
+        ----------
+        y : ndarray of shape (n_samples, n_outputs)
+            Target.
+        weight : ndarray of shape (n_samples,)
+            Weights of the rows.
+
+        Returns
+        -------
+        target : ndarray of shape (n_samples, n_outputs)
+            As each likelihood has it.
+        """
+        columns = zip(self.unfitted(), y.T, strict=True)
+        return np.column_stack([each.start_target(column, weight) for each, column in columns])
+
+    def expert_target(self, y):
+        """What experts are fitted on and predict.
+
+        Parameters
+        ----------
+        y : ndarray of shape (n_samples, n_outputs)
+            Targets.
+
+        Returns
+        -------
+        target : ndarray, shaped like y
+            As each likelihood has it.
+        """
+        columns = [each.expert_target(y[..., j]) for j, each in enumerate(self.unfitted())]
+        return np.stack(columns, axis=-1)
+
+    @property
+    def changes_target(self):
+        """Whether experts are fitted on something else than y in some output."""
+        return any(each.changes_target for each in self.unfitted())
+
+    @property
+    def is_robust(self):
+        """Whether some likelihood has working weights."""
+        return any(each.is_robust for each in self.unfitted())
+
+    @property
+    def is_reweighted(self):
+        """Whether some likelihood has working weights, exposures or targets."""
+        return any(each.is_reweighted for each in self.unfitted())
+
+    def working_weights(self, y, prediction):
+        """How much a row counts when each output is fitted.
+
+        Parameters
+        ----------
+        y : ndarray of shape (n_samples, n_outputs)
+            Target.
+        prediction : ndarray of shape (n_samples, n_experts, n_outputs)
+            Prediction of each expert.
+
+        Returns
+        -------
+        working : ndarray of shape (n_samples, n_experts, n_outputs) or None
+            Factors of the responsibilities.
+        """
+        return self._stacked("working_weights", y, prediction)
+
+    def working_exposure(self, y, prediction):
+        """Factors of the exposure with which each output is fitted.
+
+        Parameters
+        ----------
+        y : ndarray of shape (n_samples, n_outputs)
+            Target.
+        prediction : ndarray of shape (n_samples, n_experts, n_outputs)
+            Prediction of each expert.
+
+        Returns
+        -------
+        working : ndarray of shape (n_samples, n_experts, n_outputs) or None
+            Factors.
+        """
+        return self._stacked("working_exposure", y, prediction)
+
+    def working_target(self, y, prediction):
+        """What each expert is fitted on, where that depends on what it predicts.
+
+        Parameters
+        ----------
+        y : ndarray of shape (n_samples, n_outputs)
+            Target.
+        prediction : ndarray of shape (n_samples, n_experts, n_outputs)
+            Prediction of each expert.
+
+        Returns
+        -------
+        working : ndarray of shape (n_samples, n_experts, n_outputs) or None
+            None where all are fitted on ``expert_target(y)``.
+        """
+        return self._stacked("working_target", y, prediction, self.expert_target(y)[:, None])
+
+    def update(self, y, prediction, weights, penalty=0.0, pooled_rows=0.0):
+        """Re-estimate what each likelihood has.
+
+        Parameters
+        ----------
+        y : ndarray of shape (n_samples, n_outputs)
+            Target.
+        prediction : ndarray of shape (n_samples, n_experts, n_outputs)
+            Prediction of each expert.
+        weights : ndarray of shape (n_samples, n_experts)
+            Responsibilities times weights of the rows.
+        penalty : float or ndarray of shape (n_experts, n_outputs), default=0.0
+            Penalty of the coefficients of each expert.
+        pooled_rows : float, default=0.0
+            Rows that each expert borrows from all.
+        """
+        self.likelihoods_ = [copy.copy(each) for each in self.likelihoods_]
+        for j, each in enumerate(self.likelihoods_):
+            own = _of_output(penalty, j)
+            each.update(y[:, j], prediction[:, :, j], weights, own, pooled_rows=pooled_rows)
+
+    def log_density(self, y, prediction, experts=None):
+        """Log-density of each row under each expert.
+
+        Parameters
+        ----------
+        y : ndarray of shape (n_samples, n_outputs)
+            Target.
+        prediction : ndarray of shape (n_samples, n_experts, n_outputs)
+            Prediction of each expert.
+        experts : ndarray of shape (n_samples, k), default=None
+            Whose predictions they are; None is all experts in order.
+
+        Returns
+        -------
+        log_density : ndarray of shape (n_samples, n_experts)
+            Joint over the outputs.
+        """
+        return sum(
+            each.log_density(y[:, j], prediction[:, :, j], experts)
+            for j, each in enumerate(self.likelihoods_)
+        )
+
+    def components(self, prediction, experts=None):
+        """Distributions around the predictions.
+
+        Parameters
+        ----------
+        prediction : ndarray of shape (n_samples, n_experts, n_outputs)
+            Prediction of each expert.
+        experts : ndarray of shape (n_samples, k), default=None
+            Whose predictions they are; None is all experts in order.
+
+        Returns
+        -------
+        components : PerOutputComponents
+            One for each row and expert.
+        """
+        outputs = enumerate(self.likelihoods_)
+        return PerOutputComponents(
+            [each.components(prediction[:, :, j], experts) for j, each in outputs]
+        )
+
+    def log_prior(self, penalty):
+        """Log-prior of the experts.
+
+        Parameters
+        ----------
+        penalty : float or ndarray of shape (n_experts, n_outputs)
+            Penalty of the coefficients of each expert.
+
+        Returns
+        -------
+        log_prior : float
+            At most 0.
+        """
+        outputs = enumerate(self.likelihoods_)
+        return sum(each.log_prior(_of_output(penalty, j)) for j, each in outputs)
+
+    def reorder(self, order):
+        """Renumber the experts in place: new expert ``j`` is old expert ``order[j]``.
+
+        Parameters
+        ----------
+        order : ndarray of shape (n_kept,)
+            A permutation, or a part of one.
+        """
+        self.likelihoods_ = [copy.copy(each) for each in self.likelihoods_]
+        for each in self.likelihoods_:
+            each.reorder(order)
+
+    def extended(self, other, k):
+        """A likelihood with one expert more, the last.
+
+        Parameters
+        ----------
+        other : PerOutput
+            Fitted.
+        k : int
+            Number of its expert to take.
+
+        Returns
+        -------
+        likelihood : PerOutput
+            A new one.
+        """
+        twin = copy.copy(self)
+        pairs = zip(self.likelihoods_, other.likelihoods_, strict=True)
+        twin.likelihoods_ = [ours.extended(theirs, k) for ours, theirs in pairs]
+        return twin
+
+    @property
+    def scale_(self):
+        """Scales of the experts; NaN where a likelihood has none."""
+        nothing = np.array(np.nan)
+        scales = [nothing if each.scale_ is None else each.scale_ for each in self.likelihoods_]
+        return np.stack(np.broadcast_arrays(*scales), axis=-1) if _some(scales) else None
+
+    @property
+    def at_floor_(self):
+        """Whether the scale of each expert is the smallest allowed, for any output."""
+        flags = [np.asarray(each.at_floor_, dtype=bool) for each in self.likelihoods_]
+        flags = [each for each in flags if each.size]
+        return np.any(flags, axis=0) if flags else ()
+
+    @property
+    def precision_(self):
+        """What a square, or half a deviance, of each expert counts, (..., n_outputs)."""
+        precisions = [np.asarray(each.precision_) for each in self.likelihoods_]
+        return np.stack(np.broadcast_arrays(*precisions), axis=-1)
+
+    @property
+    def n_parameters_(self):
+        """Number of free parameters; None where one of them cannot count them."""
+        counts = [each.n_parameters_ for each in self.likelihoods_]
+        return None if None in counts else sum(counts)
+
+
+def _of_output(penalty, j):
+    return penalty if np.ndim(penalty) == 0 else penalty[:, j]
+
+
+def _some(scales):
+    return any(scale.ndim for scale in scales)

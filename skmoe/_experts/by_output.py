@@ -136,10 +136,10 @@ class OutputExperts(Experts):
         """Predictions for the rows, (n_samples, n_experts, n_outputs)."""
         return np.stack([each.predictions for each in self.outputs], axis=2)
 
-    def share(self, columns):
-        """Give all experts one coefficient for each of these columns, in every output."""
+    def share(self, columns, among=None):
+        """Give experts one coefficient for each of these columns, in every output."""
         for each in self.outputs:
-            each.share(columns)
+            each.share(columns, among)
         return self
 
     def fit(self, resp, working=None, exposure=None, target=None):

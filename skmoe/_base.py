@@ -40,7 +40,7 @@ from ._parameters import ExpertParameters, check_rows
 from ._reports.described import DescribedMixture
 from ._reports.expert_report import report_training
 from ._rows.files import is_elsewhere
-from ._tables.encoding import warn_of_left_out
+from ._tables.encoding import identifiers, warn_of_left_out
 from ._updates.stream import Stream
 from .exceptions import ExpertCollapseWarning, ScaleFloorWarning, warn_user
 from .gates import SoftmaxGate
@@ -233,7 +233,7 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
         """Experts, gate and likelihood as the user gave them, adapted to the rows."""
         family, default_gate = self._family(), self._default_gate()
         if self.experts is None or (self.gate is None and len(names) > 1):
-            warn_of_left_out(rows.X)
+            warn_of_left_out(*identifiers(rows.X))
         return Parts(
             model_class=self._model_class,
             names=names,

@@ -18,12 +18,14 @@ from ._numerics.multinomial import BLOCK_LIMIT, NEWTON_LIMIT
 from ._parameters import warn_of_small_weights
 from ._rows.blocks import IterableRows
 from ._rows.files import Files
-from ._rows.look import LookParameters, first_look, weigh_sample
+from ._rows.look import LookParameters, column_moments, first_look, weigh_sample
+from ._rows.mixed_tables import fit_encoder
 from ._tables.mixed import HEAVIEST, check_sizes
 from .gates import ConstantGate, SoftmaxGate
 from .likelihoods import Categorical, Gaussian
 
 NEED = "Rows that are not in memory need"
+MIXED = "Strings and missing values in rows that are not in memory need"
 INSTEAD = (
     "Set that, or fit on a sample of the rows in memory, or batch by batch with partial_fit, "
     "where the mixture has it."
@@ -49,10 +51,12 @@ def fit_many(mixture, X, y, sample_weight, others, tasks):
     names, templates = mixture._expert_list()
     check_wanted(NEED, _wanted_of_parameters(mixture, templates[0], others), INSTEAD)
     source = open_rows(X, y, sample_weight, classifies=is_classifier(mixture))
-    look, rows = _look_at(mixture, source, len(names))
+    look, rows, encoder = _look_at(mixture, source, len(names))
     fold_seed, gate_seed, start_seed, expert_seed = draw_seeds(mixture.random_state, 4)
     parts = mixture._make_parts(names, templates, rows, gate_seed)
-    units = Units(*look.columns.standardisation())
+    source.know(mixture._classes, encoder)
+    columns = look.columns if encoder is None else source.reduce(column_moments, None)
+    units = Units(*columns.standardisation())
     if look.target is not None:
         units = Units(units.mean, units.scale, *look.target.standardisation())
     data = replace(parts.training_data(rows), units=units)
@@ -60,7 +64,7 @@ def fit_many(mixture, X, y, sample_weight, others, tasks):
     experts = parts.make_experts(data, None, settings, expert_seed)
     likelihood = _start(parts.likelihood.fitting(in_sample=True, linear=True), look, len(names))
     known = experts, parts.gate.trained, likelihood, data
-    n_coefficients = len(look.columns.mean) + 1
+    n_coefficients = len(columns.mean) + 1
     is_softmax = type(parts.gate.trained) is SoftmaxGate
     covered = OnePassProblem.covers(*known, load_prior=None, top_k=None)
     wanted = {
@@ -72,8 +76,9 @@ def fit_many(mixture, X, y, sample_weight, others, tasks):
     }
     check_wanted(NEED, wanted, INSTEAD)
     check_wanted(NEED, {"a target that is not the same for all rows": covered}, INSTEAD)
-    source.know(mixture._classes)
     problem = OnePassProblem(*known, rows=source)
+    if encoder is not None:
+        parts = parts.behind(encoder)
     trainer = SampledTrainer(
         problem, data, parts, settings, folds=None, splitting=splitting, seed=start_seed
     )
@@ -96,7 +101,10 @@ def open_rows(X, y, sample_weight, *, classifies):
 
 
 def _look_at(mixture, source, n_experts):
-    """FirstLook, and the sample that it has drawn, as Rows; sets what validation sets."""
+    """FirstLook, the sample that it has drawn, as Rows, and the encoder of a mixed table.
+
+    Sets what validation sets.
+    """
     fewest, per_column = starts.FEWEST_ROWS, starts.ROWS_PER_COEFFICIENT * n_experts
     parameters = LookParameters(source.classifies, fewest, per_column)
     look = source.reduce(first_look, parameters)
@@ -135,7 +143,27 @@ def _look_at(mixture, source, n_experts):
         y = np.searchsorted(look.values, y)
     check_feature_names(mixture, X, reset=True)
     check_n_features(mixture, X, reset=True)
-    return look, Rows(X, y, weight)
+    if look.is_numeric:
+        return look, Rows(X, y, weight), None
+    _check_encoding(mixture, look)
+    encoder = fit_encoder(look)
+    numbers = [label for label in look.names if label not in look.strings]
+    X = encoder.transform(X.astype(dict.fromkeys(numbers, np.float64)))
+    return look, Rows(X, y, weight), encoder
+
+
+def _check_encoding(mixture, look):
+    """Refuse strings and missing values that nobody encodes."""
+    columns = [
+        label
+        for label, has_gaps in zip(look.names, look.has_gaps, strict=True)
+        if has_gaps or label in look.strings
+    ]
+    known = f"experts=None and the gate None or ConstantGate(), which encode the columns {columns}"
+    is_encoded = mixture.experts is None and (
+        mixture.gate is None or type(mixture.gate) is ConstantGate
+    )
+    check_wanted(MIXED, {known: is_encoded}, INSTEAD)
 
 
 def _start(likelihood, look, n_experts):

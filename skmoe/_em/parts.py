@@ -252,6 +252,19 @@ class Parts:
         gate = self.gate if n_experts > 1 else GateParts(ConstantGate(), ConstantGate())
         return replace(self, names=names, templates=templates, gate=gate)
 
+    def behind(self, encoder):
+        """The same parts where the rows are what a fitted encoder makes of those of the user.
+
+        Parameters
+        ----------
+        encoder : transformer
+            Fitted; the model has it before its experts and its gate.
+        """
+        before = make_pipeline(encoder)
+        templates = [make_pipeline(encoder, template) for template in self.templates]
+        gate = replace(self.gate, encoder=before)
+        return replace(self, templates=templates, gate=gate, transformer=before)
+
     def shared_columns(self, design):
         """Numbers of the columns of the design with one coefficient for all experts."""
         if not self.likelihood.independent_outputs:

@@ -24,8 +24,8 @@ class Files:
         of a list may be a tuple of paths of ``.npy`` files, ``(X, y)`` or ``(X, y, weight)``.
         With ``reader``, whatever it takes.
     reader : callable, default=None
-        ``reader(path)`` -> ``(X, y)`` or ``(X, y, weight)``, X an array or a DataFrame of
-        numbers, or an iterator over such blocks. It must return the same rows whenever it is
+        ``reader(path)`` -> ``(X, y)`` or ``(X, y, weight)``, X an array of numbers or a
+        DataFrame, or an iterator over such blocks. It must return the same rows whenever it is
         called. ``None`` reads ``.npy`` files through memory maps, and ``.parquet`` files, a row
         group at a time at the most, by pyarrow and pandas.
     target : int or str, default=None

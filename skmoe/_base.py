@@ -74,6 +74,7 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
         "tol": [Interval(Real, 0, None, closed="left")],
         "warm_start": ["boolean"],
         "forget_factor": [Interval(Real, 0, 1, closed="right")],
+        "max_expert_rows": [Interval(Integral, 1, None, closed="left")],
         "n_jobs": [Integral, None],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
@@ -312,7 +313,7 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
         self.n_distinct_experts_ = len(order) - len(gone)
         for name in ("log_evidence_", "specialisation_"):
             self.__dict__.pop(name, None)
-        if folds not in (None, "prefit"):
+        if folds not in (None, "prefit") and problem.has_arrays:
             self.oof_log_density_ = problem.log_norm
             self.oof_responsibilities_ = problem.resp[:, order]
             self.oof_score_ = float(np.average(problem.log_norm, weights=problem.weight))

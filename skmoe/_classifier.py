@@ -126,6 +126,10 @@ class MixtureOfExpertsClassifier(ClassifierMixin, InferringMixture, UpdatableMix
         weight seen since; 0.999 follows a drift within about a thousand rows. 1.0 forgets
         nothing. Class shares and calibration fade alike; experts that go on with their own
         ``partial_fit`` forget as they do.
+    max_expert_rows : int, default=100_000
+        Of rows that are not in memory, how many of its own an expert is fitted on at most, where no
+        sums over them tell all; see :doc:`/guide/many_rows`. Rows beyond are thinned by a hash of
+        their content, with a warning.
     n_jobs : int, default=None
         Jobs for experts, folds and starts. The result does not depend on it.
     random_state : int, RandomState instance or None, default=None
@@ -243,6 +247,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, InferringMixture, UpdatableMix
         tol=1e-5,
         warm_start=False,
         forget_factor=1.0,
+        max_expert_rows=100_000,
         n_jobs=None,
         random_state=None,
         verbose=0,
@@ -268,6 +273,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, InferringMixture, UpdatableMix
         self.tol = tol
         self.warm_start = warm_start
         self.forget_factor = forget_factor
+        self.max_expert_rows = max_expert_rows
         self.n_jobs = n_jobs
         self.random_state = random_state
         self.verbose = verbose

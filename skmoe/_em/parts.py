@@ -274,10 +274,12 @@ class Parts:
             names = self.transformer.get_feature_names_out()
         return column_numbers(self.shared_effects, design.shape[1], names)
 
-    def make_estimators(self, data, folds, settings, seed, *, report_weights=True):
+    def make_estimators(
+        self, data, folds, settings, seed, *, report_weights=True, kind=EstimatorExperts
+    ):  # fmt: skip
         """Experts that are fitted by their own ``fit``; see ``make_experts``.
 
-        ``report_weights`` is whether to say which of them take no weights.
+        ``report_weights`` is whether to say which of them take no weights, ``kind`` the class.
         """
         random_state = np.random.RandomState(seed)
         seeded = [seed_estimator(template, random_state) for template in self.templates]
@@ -288,7 +290,7 @@ class Parts:
                 estimator.set_params(warm_start=True)
                 if params.get("pooling") == "auto":  # which might keep the first number of lines
                     estimator.set_params(pooling=False)
-        experts = EstimatorExperts(
+        experts = kind(
             self.names,
             seeded,
             data.X,
@@ -382,13 +384,17 @@ class Parts:
     def _estimators(self, problem):
         """Fitted experts, each whole: transformers included."""
         if not problem.experts.is_solved:
-            return problem.experts.finish(problem.resp, problem.working, problem.working_exposure)
+            fitted = problem.experts.finish(problem.resp, problem.working, problem.working_exposure)
+            return fitted if self.transformer is None else self._behind_transformer(fitted)
         last = [clone(split_last(template)[1]) for template in self.templates]
         fitted = problem.experts.finish(last)
         for estimator in fitted:  # a transformer may give names, or take them away
             validate_data(estimator, problem.experts.source, skip_check_array=True)
         if not isinstance(self.templates[0], Pipeline):
             return fitted
+        return self._behind_transformer(fitted)
+
+    def _behind_transformer(self, fitted):
         before = [] if self.transformer is None else self.transformer.steps
         last_name = self.templates[0].steps[-1][0]
         return [Pipeline([*before, (last_name, estimator)]) for estimator in fitted]

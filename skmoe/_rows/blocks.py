@@ -20,7 +20,7 @@ class Block:
     ----------
     X : ndarray of shape (n_rows, n_features)
         Float32 or float64; NaN for strings and missing values of a table.
-    y : ndarray of shape (n_rows,)
+    y : ndarray of shape (n_rows,) or (n_rows, n_outputs)
         Target as it was given: floats, or labels.
     weight : ndarray of shape (n_rows,)
         Weights.
@@ -67,13 +67,12 @@ class Block:
             X = check_array(X, dtype=[np.float64, np.float32], input_name="X", **finite)
         y = np.asarray(y)
         y = y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y
-        if y.ndim != 1:
+        if y.ndim > (1 if classifies else 2):
             raise ValueError(
-                f"The target has shape {y.shape}; rows that are not in memory have one output. "
-                "Fit a mixture for each, or on a sample of the rows in memory."
+                f"The target has shape {y.shape}; a row has one label, or a few numbers."
             )
         dtype = None if classifies else np.float64
-        y = check_array(y, ensure_2d=False, dtype=dtype, input_name="y", **finite)
+        y = check_array(y, ensure_2d=y.ndim == 2, dtype=dtype, input_name="y", **finite)
         if weight is None:
             weight = np.ones(len(X))
         weight = check_array(

@@ -100,6 +100,11 @@ class FirstLook:
         )
 
     @property
+    def has_one_output(self):
+        """Whether the target is one number, or one of two classes."""
+        return len(self.values) == 2 if self.target is None else self.target.mean.size == 1
+
+    @property
     def strings(self):
         """Levels of the columns that hold other values than numbers, by their labels."""
         return {label: levels for label, levels in self.levels.items() if levels.n_values}
@@ -139,8 +144,8 @@ def first_look(block, parameters):
         mass = np.bincount(numbers, weight)
     else:
         check_sizes(y, "y", smallest=False)
-        target, mass = Moments.of(y[:, None], weight), None
-        values = _few_values(y[used])
+        target, mass = Moments.of(y.reshape(len(y), -1), weight), None
+        values = _few_values(y[used]) if y.ndim == 1 else None
     return FirstLook(
         block.names,
         len(X),

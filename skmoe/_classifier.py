@@ -11,6 +11,8 @@ from ._experts.families import Logistic
 from ._model import ClassificationModel
 from ._parameters import check_fitted, check_X
 from ._rows.answers import block_by_block
+from ._rows.files import is_elsewhere
+from ._rows.summaries import accuracy_of_rows
 from ._updating import UpdatableMixture
 from .distributions._arrays import draw_places
 from .inference._summary import InferringMixture
@@ -510,3 +512,25 @@ class MixtureOfExpertsClassifier(ClassifierMixin, InferringMixture, UpdatableMix
         check_fitted(self)
         proba = self._model.expert_predictions(check_X(self, X))
         return self.classes_[np.argmax(proba, axis=2)]
+
+    def score(self, X, y=None, sample_weight=None):
+        """Accuracy of ``predict(X)``.
+
+        Parameters
+        ----------
+        X : array-like or DataFrame of shape (n_samples, n_features), or Files
+            Rows; collections of Dask's, too.
+        y : array-like of shape (n_samples,), default=None
+            Their target. None is for :class:`~skmoe.rows.Files` in place of X, which hold it.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Their weights.
+
+        Returns
+        -------
+        score : float
+            Share of rows, by weight, whose class is predicted.
+        """
+        if is_elsewhere(X):
+            check_fitted(self)
+            return accuracy_of_rows(self, X, y, sample_weight)
+        return super().score(X, y, sample_weight)

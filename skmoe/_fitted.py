@@ -8,6 +8,8 @@ from ._experts.fitting import split_last
 from ._parameters import check_fitted, check_known_rows, check_X
 from ._reports.expert_report import report
 from ._rows.answers import block_by_block
+from ._rows.files import is_elsewhere
+from ._rows.summaries import likelihood_of_rows, report_on_rows
 
 GROWTH = ("add_expert", "remove_expert", "replace_expert")  # changes that are no maximum
 
@@ -156,6 +158,10 @@ class FittedMixture:
             If only one of X and y is given, or neither after ``partial_fit`` or ``add_expert``.
         """
         check_fitted(self)
+        if is_elsewhere(X):
+            return report_on_rows(
+                self, X, y, sample_weight, self._training_report, exposure, subject
+            )
         if (X is None) != (y is None):
             raise ValueError("expert_report takes both X and y, or neither for the training rows.")
         if X is None:
@@ -168,7 +174,7 @@ class FittedMixture:
         rows = check_known_rows(self, X, y, sample_weight, exposure, subject)
         return report(self._model, rows, self._training_report)
 
-    def bic(self, X, y, sample_weight=None, *, exposure=None, subject=None):
+    def bic(self, X, y=None, sample_weight=None, *, exposure=None, subject=None):
         """Bayesian information criterion, ``-2 log L + p log n``; lower is better.
 
         Parameters
@@ -198,12 +204,12 @@ class FittedMixture:
             given X: cross-fitted experts, ``top_k``, ``class_weight``,
             :class:`~skmoe.gates.GaussianGate`.
         """
-        log_likelihood, n_samples, n_parameters = self._likelihood_terms(
+        log_likelihood, n_samples, n_parameters, _ = self._likelihood_terms(
             X, y, sample_weight, exposure, subject
         )
         return -2 * log_likelihood + n_parameters * np.log(n_samples)
 
-    def aic(self, X, y, sample_weight=None, *, exposure=None, subject=None):
+    def aic(self, X, y=None, sample_weight=None, *, exposure=None, subject=None):
         """Akaike information criterion, ``-2 log L + 2 p``; lower is better.
 
         Parameters
@@ -233,12 +239,12 @@ class FittedMixture:
             given X: cross-fitted experts, ``top_k``, ``class_weight``,
             :class:`~skmoe.gates.GaussianGate`.
         """
-        log_likelihood, _, n_parameters = self._likelihood_terms(
+        log_likelihood, _, n_parameters, _ = self._likelihood_terms(
             X, y, sample_weight, exposure, subject
         )
         return -2 * log_likelihood + 2 * n_parameters
 
-    def icl(self, X, y, sample_weight=None, *, exposure=None, subject=None):
+    def icl(self, X, y=None, sample_weight=None, *, exposure=None, subject=None):
         r"""Integrated completed likelihood, ``bic`` plus twice the entropy; lower is better.
 
         The entropy of the responsibilities, :math:`-\sum_{ik} r_{ik} \log r_{ik}`, counts against
@@ -274,10 +280,10 @@ class FittedMixture:
            with the integrated completed likelihood", IEEE Transactions on Pattern Analysis and
            Machine Intelligence 22 (2000) 719-725.
         """
-        bic = self.bic(X, y, sample_weight, exposure=exposure, subject=subject)
-        rows = check_known_rows(self, X, y, sample_weight, exposure, subject)
-        resp, _, weight = self._model.e_step(rows)
-        return bic + 2 * float(weight @ special.entr(resp).sum(axis=1))
+        log_likelihood, n_samples, n_parameters, entropy = self._likelihood_terms(
+            X, y, sample_weight, exposure, subject
+        )
+        return -2 * log_likelihood + n_parameters * np.log(n_samples) + 2 * entropy
 
     def _check_linear(self):
         """Raise a ValueError unless experts and gate have parameters that can be counted."""
@@ -333,7 +339,11 @@ class FittedMixture:
         return self._model.n_parameters(X, weight, self._n_functions, self._shared_columns)
 
     def _likelihood_terms(self, X, y, sample_weight, exposure=None, subject=None):
+        """Log-likelihood, weight, free parameters, and entropy of the responsibilities."""
+        if is_elsewhere(X):
+            return likelihood_of_rows(self, X, y, sample_weight, exposure, subject)
         rows = check_known_rows(self, X, y, sample_weight, exposure, subject)
         n_parameters = self._free_parameters(rows.X, rows.weight)
-        _, log_density, weight = self._model.e_step(rows)
-        return weight @ log_density, weight.sum(), n_parameters
+        resp, log_density, weight = self._model.e_step(rows)
+        entropy = float(weight @ special.entr(resp).sum(axis=1))
+        return weight @ log_density, weight.sum(), n_parameters, entropy

@@ -21,10 +21,9 @@ from ._experts.folds import DEFAULT_FOLDS, Splitting
 from ._experts.traits import draw_seeds, has_own_density, is_frozen
 from ._numerics.multinomial import BLOCK_LIMIT, NEWTON_LIMIT
 from ._parameters import warn_of_small_weights
-from ._rows.blocks import IterableRows
-from ._rows.files import Files
 from ._rows.look import LookParameters, column_moments, first_look, weigh_sample
 from ._rows.mixed_tables import fit_encoder
+from ._rows.opening import open_rows
 from ._tables.mixed import HEAVIEST, check_sizes
 from .gates import ConstantGate, SoftmaxGate
 from .likelihoods import Categorical, Gaussian
@@ -137,20 +136,6 @@ def _gathered_trainer(
     return GatheredTrainer(
         problem, data, parts, settings, folds=folds, splitting=splitting, seed=start_seed
     )
-
-
-def open_rows(X, y, sample_weight, *, classifies):
-    """Rows as training reaches them: BlockRows."""
-    if not isinstance(X, Files):
-        from ._rows.dask_rows import DaskRows  # and Dask, which has been imported before
-
-        return DaskRows(X, y, sample_weight, classifies=classifies)
-    if y is not None or sample_weight is not None:
-        raise TypeError(
-            "Files hold target and weights too: name their columns by Files(..., target=..., "
-            "weight=...), or let a reader return (X, y, weight), and pass no y and sample_weight."
-        )
-    return IterableRows(X, classifies=classifies)
 
 
 def _look_at(mixture, source, n_experts):

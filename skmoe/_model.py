@@ -157,14 +157,29 @@ class Model(ABC):
         shared : list of int
             Columns with one coefficient for all experts.
         """
-        columns, gate = columns_seen(self.experts[0], X), split_last(self.gate)[1]
-        kept = independent_columns(columns, weight, shared)
+        return self.n_parameters_of(*self.linear_columns(X), n_functions, shared, weight)
+
+    def linear_columns(self, X):
+        """What linear experts and gate see of X, float64 matrices; None of a gate that sees none.
+
+        Parameters
+        ----------
+        X : array-like or DataFrame of n_samples rows
+            Checked.
+        """
+        looks = split_last(self.gate)[1].n_functions_ > 0
+        return columns_seen(self.experts[0], X), columns_seen(self.gate, X) if looks else None
+
+    def n_parameters_of(self, columns, gate_columns, n_functions, shared, weight=None):
+        """``n_parameters`` from ``linear_columns``; ``weight`` None is a weight of one for each."""
+        gate = split_last(self.gate)[1]
+        kept = independent_columns(columns, _weights(weight, columns), shared)
         n_shared = np.count_nonzero(kept[shared])
         own = 1 + np.count_nonzero(kept) - n_shared
         n_parameters = n_functions * (len(self.experts) * own + n_shared)
         n_parameters += self.likelihood.n_parameters_ + gate.n_parameters_
-        if gate.n_functions_:
-            kept = independent_columns(columns_seen(self.gate, X), weight)
+        if gate_columns is not None:
+            kept = independent_columns(gate_columns, _weights(weight, gate_columns))
             n_parameters -= gate.n_functions_ * np.count_nonzero(~kept)
         return int(n_parameters)
 
@@ -320,3 +335,7 @@ def posterior(log_gate, log_density):
     resp, log_norm = np.empty_like(log_gate), np.empty(len(log_gate))
     e_step(log_gate, log_density, np.ones(len(log_gate)), resp, log_norm, kernel_threads(resp.size))
     return resp, log_norm
+
+
+def _weights(weight, columns):
+    return np.ones(len(columns)) if weight is None else weight

@@ -10,6 +10,8 @@ from ._experts.families import LeastSquares, LogLinear
 from ._model import RegressionModel
 from ._parameters import check_exposure, check_fitted, check_X
 from ._rows.answers import block_by_block
+from ._rows.files import is_elsewhere
+from ._rows.summaries import r2_of_rows
 from ._tables.mixed import check_sizes
 from ._updating import UpdatableMixture
 from .inference._summary import InferringMixture
@@ -437,6 +439,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
             )
         return (mean, distribution.std()) if return_std else mean
 
+    @block_by_block
     def predict_dist(self, X, *, exposure=None):
         """The whole predictive distribution of each row.
 
@@ -521,8 +524,10 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
         y : ndarray of shape (n_rows, n_samples) or (n_rows, n_outputs, n_samples)
             In the units of the target.
         """
-        draws = self.predict_dist(X, exposure=exposure).rvs(n_samples, random_state)
-        return np.moveaxis(draws, 1, -1)
+        check_fitted(self)
+        X = check_X(self, X)  # in memory: blocks would draw alike
+        distribution = self._model.distribution(X, check_exposure(self, exposure, X))
+        return np.moveaxis(distribution.rvs(n_samples, random_state), 1, -1)
 
     @block_by_block
     def predict_experts(self, X):
@@ -544,3 +549,25 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
         """
         check_fitted(self)
         return self._model.expert_predictions(check_X(self, X))
+
+    def score(self, X, y=None, sample_weight=None):
+        """Coefficient of determination of ``predict(X)``, R².
+
+        Parameters
+        ----------
+        X : array-like or DataFrame of shape (n_samples, n_features), or Files
+            Rows; collections of Dask's, too.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
+            Their target. None is for :class:`~skmoe.rows.Files` in place of X, which hold it.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Their weights.
+
+        Returns
+        -------
+        score : float
+            The mean over outputs; 1 at best.
+        """
+        if is_elsewhere(X):
+            check_fitted(self)
+            return r2_of_rows(self, X, y, sample_weight)
+        return super().score(X, y, sample_weight)

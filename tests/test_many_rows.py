@@ -255,7 +255,7 @@ def test_predictions_for_files_are_those_of_rows_in_memory(parts, lines):
     with pytest.raises(TypeError, match="takes no y beside Files"):
         moe.log_density(files, y)
     with pytest.raises(TypeError, match="rows in memory"):
-        moe.bic(files, y)
+        moe.sample_y(files)
 
 
 def test_class_probabilities_for_files():

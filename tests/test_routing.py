@@ -12,7 +12,7 @@ from sklearn.tree import DecisionTreeRegressor
 
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
 from skmoe._kernels._routing import sort_by_expert, top_k
-from skmoe._routing import Routes, load_metrics
+from skmoe._routing import Routes, count_loads, evenness
 from skmoe.gates import SoftmaxGate
 
 N_REGIMES = 6
@@ -294,6 +294,11 @@ def test_route_without_top_k_ranks_all_experts(data, mixture):
     proba = mixture.gate_proba(X)
     assert_array_equal(experts, np.argsort(-proba, axis=1, kind="stable"))
     assert_allclose(weights, np.take_along_axis(proba, experts, axis=1))
+
+
+def load_metrics(routes, weight):
+    counts = count_loads(routes.dense(routes.weights), weight, routes.shape[1])
+    return evenness(*counts, weight.sum())
 
 
 def test_load_metrics_follow_their_formulas():

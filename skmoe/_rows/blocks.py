@@ -101,6 +101,8 @@ class BlockRows(RowSource):
     ----------
     classifies : bool
         Whether the target holds labels.
+    as_given : bool, default=False
+        Whether kernels are given ``(X, y, weight)`` of a block as it comes.
 
     Attributes
     ----------
@@ -113,8 +115,8 @@ class BlockRows(RowSource):
         ``ArrayRows``.
     """
 
-    def __init__(self, *, classifies):
-        self.classifies, self.is_known = classifies, False
+    def __init__(self, *, classifies, as_given=False):
+        self.classifies, self.as_given, self.is_known = classifies, as_given, False
         self.classes = self.encoder = None
 
     def know(self, classes, encoder=None):
@@ -122,6 +124,8 @@ class BlockRows(RowSource):
         self.classes, self.encoder, self.is_known = classes, encoder, True
 
     def _task(self, kernel, parameters):
+        if self.as_given:
+            return GivenTask(kernel, parameters)
         return BlockTask(
             kernel, parameters, self.classifies, self.classes, self.is_known, self.encoder
         )
@@ -155,6 +159,21 @@ class BlockTask:
             return self.kernel(rows, self.parameters)
 
 
+@dataclass(frozen=True)
+class GivenTask:
+    """A kernel that takes ``(X, y, weight)`` of a block as it comes."""
+
+    kernel: object
+    parameters: object
+
+    def __call__(self, number, X, y, weight):
+        """What the kernel makes of a block; None where it has no rows."""
+        if not X.shape[0]:
+            return None
+        with noted(f"In block {number} of the rows."):
+            return self.kernel((X, y, weight), self.parameters)
+
+
 class IterableRows(BlockRows):
     """Rows of an iterable of blocks, one after the other.
 
@@ -162,12 +181,12 @@ class IterableRows(BlockRows):
     ----------
     blocks : iterable
         ``(X, y, weight)`` of each block; the same whenever it is iterated over.
-    classifies : bool
-        Whether the target holds labels.
+    classifies, as_given : bool
+        As for BlockRows.
     """
 
-    def __init__(self, blocks, *, classifies):
-        super().__init__(classifies=classifies)
+    def __init__(self, blocks, *, classifies, as_given=False):
+        super().__init__(classifies=classifies, as_given=as_given)
         self._blocks = blocks
 
     def reduce(self, kernel, parameters):

@@ -175,7 +175,12 @@ class Blocks:
                 yield answer
 
     def __array__(self, dtype=None, copy=None):
-        return np.asarray(np.concatenate(list(self)), dtype=dtype)
+        answers = list(self)
+        if not all(isinstance(answer, np.ndarray) for answer in answers):
+            raise TypeError(
+                f"The results are no arrays, but {type(answers[0]).__name__}s: iterate over them."
+            )
+        return np.asarray(np.concatenate(answers), dtype=dtype)
 
 
 def is_elsewhere(X):

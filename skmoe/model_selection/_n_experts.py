@@ -283,7 +283,7 @@ def _has_few_parameters(estimator, n_experts, X, y, rows):
     """Whether the information criteria apply, asked of a mixture that is hardly trained."""
     probe = _in_sample(clone(estimator), rows).set_params(n_init=1, max_iter=1)
     try:
-        _, n_units, n_parameters = _fit(probe, X, y, rows, n_experts)[0]._likelihood_terms(
+        _, n_units, n_parameters, _ = _fit(probe, X, y, rows, n_experts)[0]._likelihood_terms(
             X, y, **_scored_with(rows)
         )
     except ValueError:
@@ -325,8 +325,8 @@ def _information(fits, candidates, X, y, rows):
     terms = [mixture._likelihood_terms(X, y, **given) for mixture, _ in fits]
     return {
         "n_experts": np.array(candidates),
-        "log_likelihood": np.array([log_likelihood for log_likelihood, _, _ in terms]),
-        "n_parameters": np.array([n_parameters for _, _, n_parameters in terms]),
+        "log_likelihood": np.array([log_likelihood for log_likelihood, *_ in terms]),
+        "n_parameters": np.array([n_parameters for _, _, n_parameters, _ in terms]),
         **{
             name: np.array([getattr(mixture, name)(X, y, **given) for mixture, _ in fits])
             for name in ("aic", "bic", "icl")

@@ -132,6 +132,30 @@ def test_parquet_files_with_strings(tmp_path):
     assert np.asarray(moe.predict(files)).shape == (2000,)
 
 
+def test_directories_datasets_and_tables_of_pyarrow(tmp_path):
+    pyarrow = pytest.importorskip("pyarrow")
+    dataset = pytest.importorskip("pyarrow.dataset")
+    X, y, _ = planted()
+    table = X.assign(y=y, c=(X["b"] > 3).astype(object).where(X["b"].notna(), None))
+    (tmp_path / "later").mkdir()
+    table[:900].to_parquet(tmp_path / "0.parquet")
+    table[900:].to_parquet(tmp_path / "later" / "1.parquet")
+    arrow = pyarrow.Table.from_pandas(table)
+    places = [str(tmp_path), tmp_path, arrow, dataset.dataset(tmp_path, format="parquet")]
+    fits = [
+        MixtureOfExpertsRegressor(**PARAMS).fit(Files(each, target="y", block_rows=700))
+        for each in places
+    ]
+    assert "c missing" in fits[0].coefficients().terms  # booleans are numbers
+    X_arrow = arrow.drop_columns(["y"])
+    for moe in fits:
+        assert_allclose(moe.predict(X_arrow), fits[0].predict(X_arrow), **SAME)
+        assert_allclose(np.asarray(moe.predict(Files(arrow, target="y"))), moe.predict(X_arrow))
+    in_memory = MixtureOfExpertsRegressor(**PARAMS, pooling=False).fit(X_arrow, arrow["y"])
+    assert in_memory.lower_bound_ == pytest.approx(fits[0].lower_bound_, abs=1e-3)
+    assert in_memory.feature_names_in_.tolist() == ["a", "kind", "b", "c"]
+
+
 def test_data_frames_of_dask_with_strings():
     dask = pytest.importorskip("dask")
     dd = pytest.importorskip("dask.dataframe")

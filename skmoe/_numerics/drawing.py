@@ -17,7 +17,7 @@ from hashlib import blake2b
 import numpy as np
 from scipy import sparse
 
-from .._tables.mixed import from_polars, is_table, take_rows
+from .._tables.mixed import as_pandas, is_table, take_rows
 
 HASHED_ROWS = 2**14  # at a time: their hashes stay in the cache
 DRAWN_FROM = 2**16  # rows of one block in memory
@@ -152,7 +152,7 @@ def hash_rows(X, y, classes=None):
     classes : ndarray of shape (n_classes,), default=None
         Labels, where y holds class numbers.
     """
-    X, targets = from_polars(X), y.reshape(len(y), -1)
+    X, targets = as_pandas(X), y.reshape(len(y), -1)
     total = np.zeros(len(y), dtype=np.uint64)
     if sparse.issparse(X):
         entries = sparse.coo_array(X)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn.utils.validation import check_array, check_consistent_length
 
-from .._tables.mixed import from_polars, is_table
+from .._tables.mixed import as_pandas, is_table
 from ..exceptions import noted
 from .arrays import ArrayRows
 from .mixed_tables import encode, split_table
@@ -56,7 +56,7 @@ class Block:
                 "There is no target beside these rows: Files take its column by target=, or a "
                 "reader that returns (X, y); with a Dask collection, pass y."
             )
-        X, table = from_polars(X), None
+        X, table = as_pandas(X), None
         names = tuple(X.columns) if is_table(X) else None
         if names is not None and not is_known:
             table, X = split_table(X)

@@ -8,7 +8,7 @@ from sklearn.preprocessing import OneHotEncoder
 
 from ..exceptions import LeftOutColumnsWarning, warn_user
 from .levels import Levels, check_uniform
-from .mixed import describe_columns, from_polars, is_table
+from .mixed import as_pandas, describe_columns, is_table
 
 
 def table_encoder(X, left_out=(), *, imputes="median"):
@@ -120,7 +120,7 @@ def warn_of_left_out(names, dates):
 
 def numeric_matrix(X):
     """X as a dense float64 matrix, encoded where it has to be."""
-    X = from_polars(X)  # what transformers with set_output(transform="polars") make
+    X = as_pandas(X)  # what transformers with set_output(transform="polars") make
     if sparse.issparse(X):
         return X.toarray().astype(np.float64)
     if any(describe_columns(X)):

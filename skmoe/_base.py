@@ -43,7 +43,7 @@ from ._parameters import ExpertParameters, check_rows
 from ._reports.described import DescribedMixture
 from ._reports.expert_report import report_training
 from ._rows.files import is_elsewhere
-from ._tables.encoding import warn_of_left_out
+from ._tables.encoding import identifiers, warn_of_left_out
 from ._updates.stream import Stream
 from .exceptions import ExpertCollapseWarning, ScaleFloorWarning, warn_user
 from .gates import SoftmaxGate
@@ -85,6 +85,7 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
         "tol": [Interval(Real, 0, None, closed="left")],
         "warm_start": ["boolean"],
         "forget_factor": [Interval(Real, 0, 1, closed="right")],
+        "max_expert_rows": [Interval(Integral, 1, None, closed="left")],
         "n_jobs": [Integral, None],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
@@ -265,7 +266,7 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
         family, default_gate = self._family(), self._default_gate()
         is_default = self.experts is None or isinstance(self.experts, str)
         if is_default or (self.gate is None and len(names) > 1):
-            warn_of_left_out(rows.X)
+            warn_of_left_out(*identifiers(rows.X))
         return Parts(
             model_class=self._model_class,
             names=names,
@@ -339,7 +340,7 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
         self._n_functions = problem.experts.n_functions
         self._shared_columns, self._owner = problem.experts.shared_columns, problem.experts.owner
         self.n_distinct_experts_ = len(order) - len(problem.dead())
-        if folds not in (None, "prefit"):
+        if folds not in (None, "prefit") and problem.has_arrays:
             self.oof_log_density_ = problem.log_norm
             self.oof_responsibilities_ = problem.resp[:, order]
             self.oof_score_ = float(np.average(problem.log_norm, weights=problem.weight))

@@ -10,7 +10,9 @@ from ._compat import StrOptions, check_y, fit_context
 from ._experts.families import Logistic
 from ._model import ClassificationModel
 from ._parameters import check_fitted, check_X
+from ._reports.many_rows import accuracy_of_rows
 from ._rows.answers import block_by_block
+from ._rows.files import is_elsewhere
 from ._updating import UpdatableMixture
 from .distributions._arrays import draw_places
 from .inference._summary import InferringMixture
@@ -135,6 +137,10 @@ class MixtureOfExpertsClassifier(ClassifierMixin, InferringMixture, UpdatableMix
         weight seen since; 0.999 follows a drift within about a thousand rows. 1.0 forgets
         nothing. Class shares and calibration fade alike; experts that go on with their own
         ``partial_fit`` forget as they do.
+    max_expert_rows : int, default=100_000
+        Of rows that are not in memory, how many of its own an expert is fitted on at most, where no
+        sums over them tell all; see :doc:`/guide/many_rows`. Rows beyond are thinned by a hash of
+        their content, with a warning.
     n_jobs : int, default=None
         Jobs for experts, folds and starts. The result does not depend on it.
     random_state : int, RandomState instance or None, default=None
@@ -253,6 +259,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, InferringMixture, UpdatableMix
         tol=1e-5,
         warm_start=False,
         forget_factor=1.0,
+        max_expert_rows=100_000,
         n_jobs=None,
         random_state=None,
         verbose=0,
@@ -279,6 +286,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, InferringMixture, UpdatableMix
         self.tol = tol
         self.warm_start = warm_start
         self.forget_factor = forget_factor
+        self.max_expert_rows = max_expert_rows
         self.n_jobs = n_jobs
         self.random_state = random_state
         self.verbose = verbose
@@ -515,3 +523,25 @@ class MixtureOfExpertsClassifier(ClassifierMixin, InferringMixture, UpdatableMix
         check_fitted(self)
         proba = self._model.expert_predictions(check_X(self, X))
         return self.classes_[np.argmax(proba, axis=2)]
+
+    def score(self, X, y=None, sample_weight=None):
+        """Accuracy of ``predict(X)``.
+
+        Parameters
+        ----------
+        X : array-like or DataFrame of shape (n_samples, n_features), or Files
+            Rows; collections of Dask's, too.
+        y : array-like of shape (n_samples,), default=None
+            Their target. None is for :class:`~skmoe.rows.Files` in place of X, which hold it.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Their weights.
+
+        Returns
+        -------
+        score : float
+            Share of rows, by weight, whose class is predicted.
+        """
+        if is_elsewhere(X):
+            check_fitted(self)
+            return accuracy_of_rows(self, X, y, sample_weight)
+        return super().score(X, y, sample_weight)

@@ -8,7 +8,9 @@ from ._data import Facts
 from ._experts.fitting import split_last
 from ._parameters import check_fitted, check_known_rows, check_X
 from ._reports.expert_report import report
+from ._reports.many_rows import likelihood_of_rows, report_on_rows
 from ._rows.answers import block_by_block
+from ._rows.files import is_elsewhere
 
 GROWTH = ("add_expert", "remove_expert", "replace_expert")  # changes that are no maximum
 
@@ -185,6 +187,9 @@ class FittedMixture:
             If only one of X and y is given, or neither after ``partial_fit`` or ``add_expert``.
         """
         check_fitted(self)
+        facts = Facts(exposure, trials, subject, upper)
+        if is_elsewhere(X):
+            return report_on_rows(self, X, y, sample_weight, facts, self._training_report)
         if (X is None) != (y is None):
             raise ValueError("expert_report takes both X and y, or neither for the training rows.")
         if X is None:
@@ -194,14 +199,13 @@ class FittedMixture:
                     "and y."
                 )
             return self._training_report
-        facts = Facts(exposure, trials, subject, upper)
         rows = check_known_rows(self, X, y, sample_weight, facts)
         return report(self._model, rows, self._training_report)
 
     def bic(
         self,
         X,
-        y,
+        y=None,
         sample_weight=None,
         *,
         exposure=None,
@@ -242,7 +246,7 @@ class FittedMixture:
             given X: cross-fitted experts, ``top_k``, ``class_weight``,
             :class:`~skmoe.gates.GaussianGate`.
         """
-        log_likelihood, n_samples, n_parameters = self._likelihood_terms(
+        log_likelihood, n_samples, n_parameters, _ = self._likelihood_terms(
             X, y, sample_weight, Facts(exposure, trials, subject, upper)
         )
         return -2 * log_likelihood + n_parameters * np.log(n_samples)
@@ -250,7 +254,7 @@ class FittedMixture:
     def aic(
         self,
         X,
-        y,
+        y=None,
         sample_weight=None,
         *,
         exposure=None,
@@ -291,7 +295,7 @@ class FittedMixture:
             given X: cross-fitted experts, ``top_k``, ``class_weight``,
             :class:`~skmoe.gates.GaussianGate`.
         """
-        log_likelihood, _, n_parameters = self._likelihood_terms(
+        log_likelihood, _, n_parameters, _ = self._likelihood_terms(
             X, y, sample_weight, Facts(exposure, trials, subject, upper)
         )
         return -2 * log_likelihood + 2 * n_parameters
@@ -299,7 +303,7 @@ class FittedMixture:
     def icl(
         self,
         X,
-        y,
+        y=None,
         sample_weight=None,
         *,
         exposure=None,
@@ -346,11 +350,10 @@ class FittedMixture:
            with the integrated completed likelihood", IEEE Transactions on Pattern Analysis and
            Machine Intelligence 22 (2000) 719-725.
         """
-        facts = Facts(exposure, trials, subject, upper)
-        bic = self.bic(X, y, sample_weight, **facts._asdict())
-        rows = check_known_rows(self, X, y, sample_weight, facts)
-        resp, _, weight = self._model.e_step(rows)
-        return bic + 2 * float(weight @ special.entr(resp).sum(axis=1))
+        log_likelihood, n_samples, n_parameters, entropy = self._likelihood_terms(
+            X, y, sample_weight, Facts(exposure, trials, subject, upper)
+        )
+        return -2 * log_likelihood + n_parameters * np.log(n_samples) + 2 * entropy
 
     def _check_linear(self):
         """Raise a ValueError unless experts and gate have parameters that can be counted."""
@@ -406,7 +409,11 @@ class FittedMixture:
         return self._model.n_parameters(X, weight, self._n_functions, self._owner)
 
     def _likelihood_terms(self, X, y, sample_weight, facts):
+        """Log-likelihood, weight, free parameters, and entropy of the responsibilities."""
+        if is_elsewhere(X):
+            return likelihood_of_rows(self, X, y, sample_weight, facts)
         rows = check_known_rows(self, X, y, sample_weight, facts)
         n_parameters = self._free_parameters(rows.X, rows.weight)
-        _, log_density, weight = self._model.e_step(rows)
-        return weight @ log_density, weight.sum(), n_parameters
+        resp, log_density, weight = self._model.e_step(rows)
+        entropy = float(weight @ special.entr(resp).sum(axis=1))
+        return weight @ log_density, weight.sum(), n_parameters, entropy

@@ -1,6 +1,8 @@
 """How a mixture is fitted on rows that are not in memory."""
 
 from dataclasses import replace
+from functools import partial
+from numbers import Integral
 
 import numpy as np
 from sklearn.base import is_classifier
@@ -8,22 +10,26 @@ from sklearn.base import is_classifier
 from ._compat import check_feature_names, check_n_features
 from ._data import Rows, Units
 from ._em import starts
+from ._em.gathered import GatheredProblem, GatheredTrainer, Gathering
 from ._em.one_pass import OnePassProblem
 from ._em.sampled_trainer import SampledTrainer
 from ._em.settings import Settings
 from ._em.training import check_wanted
-from ._experts.folds import Splitting
-from ._experts.traits import draw_seeds
+from ._experts.families import is_linear
+from ._experts.fitting import takes_sample_weight
+from ._experts.folds import DEFAULT_FOLDS, Splitting
+from ._experts.traits import draw_seeds, has_own_density, is_frozen
 from ._numerics.multinomial import BLOCK_LIMIT, NEWTON_LIMIT
 from ._parameters import warn_of_small_weights
-from ._rows.blocks import IterableRows
-from ._rows.files import Files
-from ._rows.look import LookParameters, first_look, weigh_sample
+from ._rows.look import LookParameters, column_moments, first_look, weigh_sample
+from ._rows.mixed_tables import fit_encoder
+from ._rows.opening import open_rows
 from ._tables.mixed import HEAVIEST, check_sizes
 from .gates import ConstantGate, SoftmaxGate
 from .likelihoods import Categorical, Gaussian
 
 NEED = "Rows that are not in memory need"
+MIXED = "Strings and missing values in rows that are not in memory need"
 INSTEAD = (
     "Set that, or fit on a sample of the rows in memory, or batch by batch with partial_fit, "
     "where the mixture has it."
@@ -47,56 +53,105 @@ def fit_many(mixture, X, y, sample_weight, others, tasks):
     settings = Settings.of(mixture)
     settings.warn_of_no_effect()
     names, templates = mixture._expert_list()
-    check_wanted(NEED, _wanted_of_parameters(mixture, templates[0], others), INSTEAD)
+    check_wanted(NEED, _wanted_by_all(mixture, others), INSTEAD)
+    has_sums = _is_solved(mixture, templates[0])
+    if not has_sums:
+        check_wanted(NEED, _wanted_by_estimators(mixture, templates), INSTEAD)
     source = open_rows(X, y, sample_weight, classifies=is_classifier(mixture))
-    look, rows = _look_at(mixture, source, len(names))
-    fold_seed, gate_seed, start_seed, expert_seed = draw_seeds(mixture.random_state, 4)
-    parts = mixture._make_parts(names, templates, rows, gate_seed)
-    units = Units(*look.columns.standardisation())
+    look, rows, share, encoder = _look_at(mixture, source, len(names))
+    is_solved = has_sums and look.has_one_output
+    if has_sums and not is_solved:
+        check_wanted(NEED, _wanted_by_estimators(mixture, templates), INSTEAD)
+    source.know(mixture._classes, encoder)
+    columns = look.columns if encoder is None else source.reduce(column_moments, None)
+    units = Units(*columns.standardisation())
     if look.target is not None:
         units = Units(units.mean, units.scale, *look.target.standardisation())
-    data = replace(parts.training_data(rows), units=units)
-    splitting = Splitting(mixture.cv, {}, None, fold_seed, is_classifier(mixture))
-    experts = parts.make_experts(data, None, settings, expert_seed)
-    likelihood = _start(parts.likelihood.fitting(in_sample=True, linear=True), look, len(names))
-    known = experts, parts.gate.trained, likelihood, data
-    n_coefficients = len(look.columns.mean) + 1
-    is_softmax = type(parts.gate.trained) is SoftmaxGate
-    covered = OnePassProblem.covers(*known, load_prior=None, top_k=None)
+    is_softmax = not isinstance(mixture.gate, ConstantGate)
+    n_coefficients = len(columns.mean) + 1
     wanted = {
-        "ten rows a coefficient": splitting.folds(parts.templates, rows) is None,
-        f"fewer than {BLOCK_LIMIT} columns": n_coefficients <= BLOCK_LIMIT,
         f"a softmax gate of at most {NEWTON_LIMIT} weights, columns times experts": (
             not is_softmax or n_coefficients * len(names) <= NEWTON_LIMIT
         ),
     }
     check_wanted(NEED, wanted, INSTEAD)
-    check_wanted(NEED, {"a target that is not the same for all rows": covered}, INSTEAD)
-    source.know(mixture._classes)
-    problem = OnePassProblem(*known, rows=source)
-    trainer = SampledTrainer(
-        problem, data, parts, settings, folds=None, splitting=splitting, seed=start_seed
-    )
+    fold_seed, gate_seed, *seeds = draw_seeds(mixture.random_state, 4)
+    parts = mixture._make_parts(names, templates, rows, gate_seed)
+    data = replace(parts.training_data(rows), units=units)
+    splitting = Splitting(mixture.cv, {}, None, fold_seed, is_classifier(mixture))
+    make_trainer = _one_pass_trainer if is_solved else partial(_gathered_trainer, share)
+    trainer = make_trainer(source, look, rows, data, parts, settings, splitting, encoder, *seeds)
     mixture._set_fitted(*trainer.train(None, tasks, mixture._attributes_now))
+    if not is_solved:
+        trainer.problem.warn_of_thinned_rows()
     tasks.end()
 
 
-def open_rows(X, y, sample_weight, *, classifies):
-    """Rows as training reaches them: BlockRows."""
-    if not isinstance(X, Files):
-        from ._rows.dask_rows import DaskRows  # and Dask, which has been imported before
+def _one_pass_trainer(
+    source, look, rows, data, parts, settings, splitting, encoder, start_seed, expert_seed
+):
+    """What trains linear and logistic experts by sums over rows: SampledTrainer."""
+    n_experts = len(parts.names)
+    experts = parts.make_experts(data, None, settings, expert_seed)
+    likelihood = _start(parts.likelihood.fitting(in_sample=True, linear=True), look, n_experts)
+    known = experts, parts.gate.trained, likelihood, data
+    covered = OnePassProblem.covers(*known, load_prior=None, top_k=None)
+    wanted = {
+        "ten rows a coefficient": splitting.folds(parts.templates, rows) is None,
+        f"fewer than {BLOCK_LIMIT} columns": len(data.units.mean) < BLOCK_LIMIT,
+    }
+    check_wanted(NEED, wanted, INSTEAD)
+    check_wanted(NEED, {"a target that is not the same for all rows": covered}, INSTEAD)
+    problem = OnePassProblem(*known, rows=source)
+    if encoder is not None:
+        parts = parts.behind(encoder)
+    return SampledTrainer(
+        problem, data, parts, settings, folds=None, splitting=splitting, seed=start_seed
+    )
 
-        return DaskRows(X, y, sample_weight, classifies=classifies)
-    if y is not None or sample_weight is not None:
-        raise TypeError(
-            "Files hold target and weights too: name their columns by Files(..., target=..., "
-            "weight=...), or let a reader return (X, y, weight), and pass no y and sample_weight."
-        )
-    return IterableRows(X, classifies=classifies)
+
+def _gathered_trainer(
+    share, source, look, rows, data, parts, settings, splitting, encoder, start_seed, expert_seed
+):
+    """What trains estimators on rows of their own: GatheredTrainer."""
+    folds = splitting.folds(parts.templates, rows)
+    n_folds = (
+        1 if folds is None else splitting.cv if isinstance(splitting.cv, int) else DEFAULT_FOLDS
+    )
+    gathering = Gathering(
+        parts,
+        settings,
+        expert_seed,
+        n_folds,
+        settings.max_expert_rows,
+        look.names if encoder is None else None,
+    )
+    linear = n_folds == 1 and all(map(is_linear, parts.templates))
+    likelihood = parts.likelihood.fitting(in_sample=n_folds == 1, linear=linear)
+    small = gathering.small_problem(data, share, parts.gate.trained, likelihood)
+    problem = GatheredProblem(small, data, gathering, source)
+    if encoder is not None:
+        parts = parts.behind(encoder)
+    folds = small.experts.folds
+    return GatheredTrainer(
+        problem, data, parts, settings, folds=folds, splitting=splitting, seed=start_seed
+    )
 
 
 def _look_at(mixture, source, n_experts):
-    """FirstLook, and the sample that it has drawn, as Rows; sets what validation sets."""
+    """FirstLook, and the sample that it has drawn; sets what validation sets.
+
+    Returns
+    -------
+    look : FirstLook
+        At all rows.
+    rows : Rows
+        The sample, with weights of the sum of all.
+    share : float
+        Of the weight of all rows, what these had themselves.
+    encoder : transformer or None
+        Of a mixed table.
+    """
     fewest, per_column = starts.FEWEST_ROWS, starts.ROWS_PER_COEFFICIENT * n_experts
     parameters = LookParameters(source.classifies, fewest, per_column)
     look = source.reduce(first_look, parameters)
@@ -110,12 +165,6 @@ def _look_at(mixture, source, n_experts):
     check_sizes(heaviest, "sample_weight", smallest=True, limit=HEAVIEST)
     if look.target is not None:
         check_sizes(look.target.size, "y", smallest=True)
-    elif len(look.values) != 2:
-        raise ValueError(
-            f"The target has {len(look.values)} classes, {look.values[:10].tolist()}; rows that "
-            "are not in memory have two. Fit on a sample of the rows in memory, or batch by batch "
-            "with partial_fit."
-        )
     else:
         mixture.classes_ = look.values
     warn_of_small_weights(look.weight, look.weight_squares, look.n_used)
@@ -126,6 +175,7 @@ def _look_at(mixture, source, n_experts):
     places, weight = sample.drawn(
         n_drawn if look.n_rows >= 2 * n_drawn else look.n_rows, look.weight
     )
+    share = sample.mass[places].sum() / look.weight
     X, y = (each[places] for each in sample.arrays)
     if look.names is not None:
         from pandas import DataFrame  # as the blocks were
@@ -135,7 +185,27 @@ def _look_at(mixture, source, n_experts):
         y = np.searchsorted(look.values, y)
     check_feature_names(mixture, X, reset=True)
     check_n_features(mixture, X, reset=True)
-    return look, Rows(X, y, weight)
+    if look.is_numeric:
+        return look, Rows(X, y, weight), share, None
+    _check_encoding(mixture, look)
+    encoder = fit_encoder(look)
+    numbers = [label for label in look.names if label not in look.strings]
+    X = encoder.transform(X.astype(dict.fromkeys(numbers, np.float64)))
+    return look, Rows(X, y, weight), share, encoder
+
+
+def _check_encoding(mixture, look):
+    """Refuse strings and missing values that nobody encodes."""
+    columns = [
+        label
+        for label, has_gaps in zip(look.names, look.has_gaps, strict=True)
+        if has_gaps or label in look.strings
+    ]
+    known = f"experts=None and the gate None or ConstantGate(), which encode the columns {columns}"
+    is_encoded = mixture.experts is None and (
+        mixture.gate is None or type(mixture.gate) is ConstantGate
+    )
+    check_wanted(MIXED, {known: is_encoded}, INSTEAD)
 
 
 def _start(likelihood, look, n_experts):
@@ -146,25 +216,26 @@ def _start(likelihood, look, n_experts):
     return likelihood.start_from_sums(variance, look.values, look.target.size[0])
 
 
-def _wanted_of_parameters(mixture, template, others):
-    likelihood, gate = mixture._likelihood(), mixture.gate
+def _is_solved(mixture, template):
+    """Whether experts are linear ones of which sums over rows tell all."""
+    likelihood = mixture._likelihood()
     is_constant = getattr(likelihood, "scale", "") in ("expert", "shared")
-    has_l2_alone = type(gate) is SoftmaxGate and gate.learns_batches
+    is_known = type(likelihood) is Categorical or (type(likelihood) is Gaussian and is_constant)
     is_alone = not mixture._is_list
-    known = "the default experts, LinearRegression() or Ridge(), or LogisticRegression()"
+    is_one = is_alone and is_known and mixture._family().penalty_of(template) is not None
+    return is_one and (mixture.cv is False or str(mixture.cv) == "auto")
+
+
+def _wanted_by_all(mixture, others):
+    """What all fits on rows that are not in memory need, and whether it is given."""
+    gate = mixture.gate
+    has_l2_alone = type(gate) is SoftmaxGate and gate.learns_batches
     wanted = {
-        f"{known} for two classes, without a list or Pipeline": (
-            is_alone and mixture._family().penalty_of(template) is not None
-        ),
-        "Gaussian errors: likelihood='gaussian', or Gaussian('shared')": (
-            type(likelihood) is Categorical or (type(likelihood) is Gaussian and is_constant)
-        ),
         "the gate None, SoftmaxGate() with l1_ratio=0 or ConstantGate()": (
             gate is None or has_l2_alone or type(gate) is ConstantGate
         ),
         "pooling='auto' or False": not mixture.pooling or str(mixture.pooling) == "auto",
         "init='auto' or the name of a start": not callable(mixture.init),
-        "cv='auto' or False": mixture.cv is False or str(mixture.cv) == "auto",
         "specialisation='auto' or 1": mixture.specialisation != 0,
         "shared_effects=None": not mixture._shared_effects(),
         "class_weight=None; weights of rows do the same": mixture.class_weight is None,
@@ -175,4 +246,22 @@ def _wanted_of_parameters(mixture, template, others):
     return wanted | {
         f"no {name}, which looks at all rows at once": value is None
         for name, value in others.items()
+    }
+
+
+def _wanted_by_estimators(mixture, templates):
+    """What experts need that are fitted on rows of their own."""
+    cv = mixture.cv
+    likelihood = mixture._likelihood().fitting(in_sample=False, linear=False)
+    has_weights = [takes_sample_weight(e) and not is_frozen(e) for e in templates]
+    return {
+        "experts that take sample_weight": all(has_weights),
+        "experts that are no mixtures": not any(map(has_own_density, templates)),
+        "scales that do not depend on the row": (
+            not hasattr(likelihood, "scale_estimator") or likelihood.scale_estimator() is None
+        ),
+        "cv='auto', False or a number of folds": (
+            cv is False or str(cv) == "auto" or isinstance(cv, Integral)
+        ),
+        "ensemble=False": not mixture.ensemble,
     }

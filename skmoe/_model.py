@@ -160,16 +160,32 @@ class Model(ABC):
         owner : ndarray of int of shape (n_experts, n_columns + 1), default=None
             Number of the expert whose coefficients each has, the intercept's last; None is its own.
         """
-        columns, gate = columns_seen(self.experts[0], X), split_last(self.gate)[1]
+        return self.n_parameters_of(*self.linear_columns(X), n_functions, owner, weight)
+
+    def linear_columns(self, X):
+        """What linear experts and gate see of X, float64 matrices; None of a gate that sees none.
+
+        Parameters
+        ----------
+        X : array-like or DataFrame of n_samples rows
+            Checked.
+        """
+        looks = split_last(self.gate)[1].n_functions_ > 0
+        return columns_seen(self.experts[0], X), columns_seen(self.gate, X) if looks else None
+
+    def n_parameters_of(self, columns, gate_columns, n_functions, owner=None, weight=None):
+        """``n_parameters`` from ``linear_columns``; ``weight`` None is a weight of one for each."""
+        gate = split_last(self.gate)[1]
         if owner is None:
             n_solved = len(self.experts) - (self.likelihood.zero_expert is not None)
             owner = np.tile(np.arange(n_solved)[:, None], (1, columns.shape[1] + 1))
         n_own = np.array([len(np.unique(of_column)) for of_column in owner.T])
-        kept = independent_columns(columns, weight, np.flatnonzero(n_own[:-1] < len(owner)))
+        shared = np.flatnonzero(n_own[:-1] < len(owner))
+        kept = independent_columns(columns, _weights(weight, columns), shared)
         n_parameters = n_functions * n_own[np.append(kept, True)].sum()
         n_parameters += self.likelihood.n_parameters_ + gate.n_parameters_
-        if gate.n_functions_:
-            kept = independent_columns(columns_seen(self.gate, X), weight)
+        if gate_columns is not None:
+            kept = independent_columns(gate_columns, _weights(weight, gate_columns))
             n_parameters -= gate.n_functions_ * np.count_nonzero(~kept)
         return int(n_parameters)
 
@@ -336,3 +352,7 @@ def posterior(log_gate, log_density):
     resp, log_norm = np.empty_like(log_gate), np.empty(len(log_gate))
     e_step(log_gate, log_density, np.ones(len(log_gate)), resp, log_norm, kernel_threads(resp.size))
     return resp, log_norm
+
+
+def _weights(weight, columns):
+    return np.ones(len(columns)) if weight is None else weight

@@ -9,7 +9,9 @@ from ._compat import HasMethods, StrOptions, check_y, fit_context
 from ._experts.families import ByOutput, LeastSquares, LogLinear, Rates
 from ._model import RegressionModel
 from ._parameters import check_exposure, check_fitted, check_X
+from ._reports.many_rows import r2_of_rows
 from ._rows.answers import block_by_block
+from ._rows.files import is_elsewhere
 from ._tables.mixed import check_sizes
 from ._updating import UpdatableMixture
 from .inference._summary import InferringMixture
@@ -145,6 +147,10 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
         For ``partial_fit``: the weight of what was seen falls by this factor for each unit of
         weight seen since; 0.999 follows a drift within about a thousand rows. 1.0 forgets
         nothing. Experts that go on with their own ``partial_fit`` forget as they do.
+    max_expert_rows : int, default=100_000
+        Of rows that are not in memory, how many of its own an expert is fitted on at most, where no
+        sums over them tell all; see :doc:`/guide/many_rows`. Rows beyond are thinned by a hash of
+        their content, with a warning.
     n_jobs : int, default=None
         Jobs for experts, folds and starts. The result does not depend on it.
     random_state : int, RandomState instance or None, default=None
@@ -268,6 +274,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
         tol=1e-5,
         warm_start=False,
         forget_factor=1.0,
+        max_expert_rows=100_000,
         n_jobs=None,
         random_state=None,
         verbose=0,
@@ -293,6 +300,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
         self.tol = tol
         self.warm_start = warm_start
         self.forget_factor = forget_factor
+        self.max_expert_rows = max_expert_rows
         self.n_jobs = n_jobs
         self.random_state = random_state
         self.verbose = verbose
@@ -418,24 +426,27 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
             raise ValueError(f"y has {y.shape[1:]} outputs, {self._y_shape} in fit.")
         return y
 
-    def score(self, X, y, sample_weight=None):
+    def score(self, X, y=None, sample_weight=None):
         """Coefficient of determination of ``predict(X)``.
 
         Parameters
         ----------
-        X : array-like or DataFrame of shape (n_samples, n_features)
-            Rows.
-        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            Target; of successes and failures in two columns, their rates are meant, weighted by
-            the trials.
+        X : array-like or DataFrame of shape (n_samples, n_features), or Files
+            Rows; collections of Dask's, too.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
+            Their target; of successes and failures in two columns, their rates are meant, weighted
+            by the trials. None is for :class:`~skmoe.rows.Files` in place of X, which hold it.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights.
+            Their weights.
 
         Returns
         -------
         r2 : float
             1 at best.
         """
+        if is_elsewhere(X):
+            check_fitted(self)
+            return r2_of_rows(self, X, y, sample_weight)
         y, trials = self._counted(y, None)
         if trials is not None:
             y = y / trials
@@ -490,6 +501,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
             )
         return (mean, distribution.std()) if return_std else mean
 
+    @block_by_block
     def predict_dist(self, X, *, exposure=None, trials=None):
         """The whole predictive distribution of each row.
 
@@ -582,8 +594,10 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
         y : ndarray of shape (n_rows, n_samples) or (n_rows, n_outputs, n_samples)
             In the units of the target.
         """
-        draws = self.predict_dist(X, exposure=exposure, trials=trials).rvs(n_samples, random_state)
-        return np.moveaxis(draws, 1, -1)
+        check_fitted(self)
+        X = check_X(self, X)  # in memory: blocks would draw alike
+        distribution = self._model.distribution(X, check_exposure(self, exposure, X, trials))
+        return np.moveaxis(distribution.rvs(n_samples, random_state), 1, -1)
 
     @block_by_block
     def predict_experts(self, X):

@@ -173,25 +173,6 @@ def group_places(experts, n_experts):
     return [places[bounds[k] : bounds[k + 1]] for k in range(n_experts)]
 
 
-def load_metrics(routes, weight):
-    """How evenly the experts are used, in the measures that sparse mixtures are known by.
-
-    Parameters
-    ----------
-    routes : Routes
-        Of the rows to look at.
-    weight : ndarray of shape (n_samples,)
-        Weights of the rows.
-
-    Returns
-    -------
-    metrics : dict
-        ``variation``, ``unused`` and ``switch``, as ExpertReport describes them.
-    """
-    counts = count_loads(routes.dense(routes.weights), weight, routes.shape[1])
-    return evenness(*counts, weight.sum())
-
-
 def count_loads(gate_proba, weight, k):
     """Summed probability of each expert, and weight of the rows sent to it; each (K,).
 
@@ -208,7 +189,20 @@ def count_loads(gate_proba, weight, k):
 
 
 def evenness(load, sent, total):
-    """``load_metrics`` from the sums of ``count_loads`` and the weight of all rows."""
+    """How evenly experts are used, in the measures that sparse mixtures are known by.
+
+    Parameters
+    ----------
+    load, sent : ndarray of shape (n_experts,)
+        As ``count_loads`` returns them.
+    total : float
+        Weight of all rows.
+
+    Returns
+    -------
+    metrics : dict
+        ``variation``, ``unused`` and ``switch``, as ExpertReport describes them.
+    """
     load = load / total
     return {
         "variation": float(load.std() / load.mean()),

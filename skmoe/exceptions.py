@@ -12,6 +12,7 @@ __all__ = [
     "LeftOutColumnsWarning",
     "ScaleFloorWarning",
     "SmallWeightsWarning",
+    "ThinnedRowsWarning",
 ]
 
 
@@ -54,6 +55,14 @@ class SmallWeightsWarning(UserWarning):
     A row of weight 2 counts as two rows, and rows whose weights sum to one count as one row:
     penalties and priors then outweigh the data. Weights that only say how rows compare are to be
     divided by their mean.
+    """
+
+
+class ThinnedRowsWarning(UserWarning):
+    """Issued when experts have more rows of their own than they are fitted on.
+
+    That is where rows are not in memory, and there are more than ``max_expert_rows``: those drawn
+    by a hash of their content stand for all. Gate, scales and loads have seen every row.
     """
 
 

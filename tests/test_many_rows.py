@@ -7,9 +7,6 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
-from sklearn.tree import DecisionTreeRegressor
 
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
 from skmoe._rows.blocks import BlockRows
@@ -258,7 +255,7 @@ def test_predictions_for_files_are_those_of_rows_in_memory(parts, lines):
     with pytest.raises(TypeError, match="takes no y beside Files"):
         moe.log_density(files, y)
     with pytest.raises(TypeError, match="rows in memory"):
-        moe.bic(files, y)
+        moe.sample_y(files)
 
 
 def test_class_probabilities_for_files():
@@ -284,9 +281,6 @@ def test_names_of_columns_of_tables(lines):
     other = Files([0, 1], reader=lambda part: (table[["a", "b", "c"][part:]], y))
     with pytest.raises(ValueError, match="must have the same columns"):
         MixtureOfExpertsRegressor(n_experts=2).fit(other)
-    strings = Files([0], reader=lambda part: (table.assign(b="x"), y))
-    with pytest.raises(ValueError, match=r"columns \['b'\] hold no numbers.*encode"):
-        MixtureOfExpertsRegressor(n_experts=2).fit(strings)
 
 
 def test_parquet_files(tmp_path, lines):
@@ -352,17 +346,12 @@ def test_memory_does_not_grow_with_the_rows(monkeypatch):
     [
         ({"pooling": True}, "pooling='auto' or False"),
         ({"pooling": 0.5}, "pooling='auto' or False"),
-        ({"experts": DecisionTreeRegressor()}, "without a list or Pipeline"),
-        ({"experts": [("a", Ridge()), ("b", Ridge())]}, "without a list or Pipeline"),
-        ({"experts": make_pipeline(StandardScaler(), Ridge())}, "without a list or Pipeline"),
         ({"gate": SoftmaxGate(l1_ratio=0.5)}, "SoftmaxGate"),
-        ({"likelihood": "student_t"}, "Gaussian errors"),
         ({"init": lambda X, y, n_experts, random_state: np.ones((len(y), 2))}, "init='auto'"),
-        ({"cv": 5}, "cv='auto' or False"),
         ({"top_k": 1}, "top_k=None"),
         ({"load_balance": 0.1}, "load_balance=0"),
         ({"shared_effects": [0]}, "shared_effects=None"),
-        ({"n_experts": 400}, "ten rows a coefficient"),
+        ({"n_experts": 100, "gate": ConstantGate()}, "ten rows a coefficient"),
         ({"n_experts": 200, "cv": False}, "at most 500 weights"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
@@ -379,7 +368,6 @@ def test_what_needs_all_rows_at_once_is_refused_by_name(params, what):
 @pytest.mark.parametrize(
     ("change", "what"),
     [
-        (lambda X, y: (X, np.column_stack([y, y])), "shape.*one output"),
         (lambda X, y: (X, np.full(len(y), 3.0)), "not the same for all rows"),
         (lambda X, y: (np.where(X > 529, np.nan, X), y), "NaN"),
         (lambda X, y: (X, np.where(y > 7, np.inf, y)), "infinity"),
@@ -389,7 +377,7 @@ def test_what_needs_all_rows_at_once_is_refused_by_name(params, what):
         (lambda X, y: (X, y, np.zeros(len(y))), "rows of positive weight"),
         (lambda X, y: (X,), "no target"),
     ],
-    ids=range(9),
+    ids=range(8),
 )
 def test_rows_that_cannot_be_used_are_refused_and_nothing_changes(lines, change, what):
     X, y, _, _ = planted()
@@ -419,9 +407,6 @@ def test_other_arguments_of_fit_are_refused():
         moe.fit(Files("nowhere/*.npy", target=0))
     with pytest.raises(ValueError, match="give a reader"):
         moe.fit(Files(["table.csv"], target=0))
-    three = np.where(y > 3, "high", labels)
-    with pytest.raises(ValueError, match="3 classes"):
-        MixtureOfExpertsClassifier().fit(in_parts(X, three, bounds=[2000]))
     with pytest.raises(ValueError, match="class_weight=None"):
         MixtureOfExpertsClassifier(class_weight="balanced").fit(in_parts(X, labels, bounds=[2000]))
 

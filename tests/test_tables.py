@@ -20,7 +20,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.tree import DecisionTreeRegressor
 
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
-from skmoe._tables.mixed import describe_columns, from_polars
+from skmoe._tables.mixed import as_pandas, describe_columns
 from skmoe.gates import ConstantGate, SoftmaxGate
 from skmoe.inspection import ExpertDisplay
 from skmoe.metrics import log_score
@@ -437,7 +437,7 @@ def test_every_type_of_polars_becomes_its_twin():
             "rank": polars.Series(["low", "high", None], dtype=polars.Enum(["low", "mid", "high"])),
         }
     )
-    table = from_polars(frame)
+    table = as_pandas(frame)
     assert describe_columns(frame) == (["word", "kind", "rank"], ["whole", "flag", "cost"])
     assert table["sure"].dtype == bool
     np.testing.assert_array_equal(table["whole"], [1.0, np.nan, 3.0])
@@ -450,4 +450,4 @@ def test_every_type_of_polars_becomes_its_twin():
         "u",
     ]
     assert table["rank"].cat.categories.tolist() == ["low", "mid", "high"]
-    assert from_polars(table) is table
+    assert as_pandas(table) is table

@@ -265,6 +265,19 @@ class Parts:
         gate = self.gate if n_experts > 1 else GateParts(ConstantGate(), ConstantGate())
         return replace(self, names=names, templates=templates, gate=gate)
 
+    def behind(self, encoder):
+        """The same parts where the rows are what a fitted encoder makes of those of the user.
+
+        Parameters
+        ----------
+        encoder : transformer
+            Fitted; the model has it before its experts and its gate.
+        """
+        before = make_pipeline(encoder)
+        templates = [make_pipeline(encoder, template) for template in self.templates]
+        gate = replace(self.gate, encoder=before)
+        return replace(self, templates=templates, gate=gate, transformer=before)
+
     def shared_columns(self, design):
         """Numbers of the columns of the design in which experts have coefficients in common."""
         if not self.likelihood.independent_outputs:
@@ -289,10 +302,12 @@ class Parts:
             found.append(lists)
         return found
 
-    def make_estimators(self, data, folds, settings, seed, *, report_weights=True):
+    def make_estimators(
+        self, data, folds, settings, seed, *, report_weights=True, kind=EstimatorExperts
+    ):  # fmt: skip
         """Experts that are fitted by their own ``fit``; see ``make_experts``.
 
-        ``report_weights`` is whether to say which of them take no weights.
+        ``report_weights`` is whether to say which of them take no weights, ``kind`` the class.
         """
         random_state = np.random.RandomState(seed)
         seeded = [seed_estimator(template, random_state) for template in self.templates]
@@ -303,7 +318,7 @@ class Parts:
                 estimator.set_params(warm_start=True)
                 if params.get("pooling") == "auto":  # which might keep the first number of lines
                     estimator.set_params(pooling=False)
-        experts = EstimatorExperts(
+        experts = kind(
             self.names,
             seeded,
             data.X,
@@ -399,17 +414,21 @@ class Parts:
     def _estimators(self, problem):
         """Fitted experts, each whole: transformers included."""
         if not problem.experts.is_solved:
-            return problem.experts.finish(problem.resp, *problem.working_data)
+            fitted = problem.experts.finish(problem.resp, *problem.working_data)
+            return fitted if self.transformer is None else self._behind_transformer(fitted)
         templates, zero = self.templates[: self.n_solved], self.templates[self.n_solved :]
         last = clone(split_last(templates[0])[1])  # that all have in common
         # A transformer before it may give names, or take them away.
         validate_data(last, problem.experts.source, skip_check_array=True)
         fitted = problem.experts.finish([shallow_copy(last) for _ in templates])
         if isinstance(templates[0], Pipeline):
-            before = [] if self.transformer is None else self.transformer.steps
-            last_name = templates[0].steps[-1][0]
-            fitted = [Pipeline([*before, (last_name, estimator)]) for estimator in fitted]
+            fitted = self._behind_transformer(fitted)
         return fitted + zero
+
+    def _behind_transformer(self, fitted):
+        before = [] if self.transformer is None else self.transformer.steps
+        last_name = self.templates[0].steps[-1][0]
+        return [Pipeline([*before, (last_name, estimator)]) for estimator in fitted]
 
     def _order(self, gate, likelihood, load):
         """Clones by falling load; None where the order means something or cannot be changed."""

@@ -44,8 +44,11 @@ class Problem(ABC):
         Log-density of each row.
     n_revived : ndarray of shape (n_experts,) or None
         How often each expert was re-seeded; None for never.
+    has_arrays : bool
+        Whether ``resp`` and ``log_norm`` are those of all rows.
     """
 
+    has_arrays = True
     noise = None
     n_revived = None
     working = working_exposure = working_target = None  # see ``GeneralProblem``

@@ -26,6 +26,7 @@ class Settings:
     n_init: int
     max_iter: int
     tol: float
+    max_expert_rows: int
     n_jobs: int | None
     verbose: int
     verbose_interval: int

@@ -56,7 +56,7 @@ class StackedProblem:
     converged: bool
 
     top_k = None
-    n_revived = None
+    n_revived, has_arrays = None, True
 
     @property
     def y(self):

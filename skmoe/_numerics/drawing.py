@@ -17,7 +17,7 @@ from hashlib import blake2b
 import numpy as np
 from scipy import sparse
 
-from .._tables.mixed import from_polars, is_table
+from .._tables.mixed import as_pandas, is_table, take_rows
 
 HASHED_ROWS = 2**14  # at a time: their hashes stay in the cache
 DRAWN_FROM = 2**16  # rows of one block in memory
@@ -38,8 +38,8 @@ class RowSample:
         Their weights.
     copies : ndarray of ints of shape (n_rows,)
         How many rows each stands for.
-    arrays : tuple of ndarrays of n_rows rows
-        What is to be known of them.
+    arrays : tuple of ndarrays or tables of n_rows rows
+        What is to be known of them; a table is kept as an array of objects.
     """
 
     def __init__(self, size, hashes, mass, copies, arrays):
@@ -54,7 +54,10 @@ class RowSample:
             kept = np.sort(np.argpartition(_priority(hashes, mass), size)[:size])
             places, hashes, mass, copies = (each[kept] for each in (places, hashes, mass, copies))
         self.size, self.hashes, self.mass, self.copies = size, hashes, mass, copies
-        self.arrays = tuple(each[places] for each in arrays)
+        taken = (take_rows(each, places) for each in arrays)
+        self.arrays = tuple(
+            each.to_numpy(dtype=object) if is_table(each) else each for each in taken
+        )
 
     def __add__(self, other):
         pairs = zip(self.arrays, other.arrays, strict=True)
@@ -149,7 +152,7 @@ def hash_rows(X, y, classes=None):
     classes : ndarray of shape (n_classes,), default=None
         Labels, where y holds class numbers.
     """
-    X, targets = from_polars(X), y.reshape(len(y), -1)
+    X, targets = as_pandas(X), y.reshape(len(y), -1)
     total = np.zeros(len(y), dtype=np.uint64)
     if sparse.issparse(X):
         entries = sparse.coo_array(X)

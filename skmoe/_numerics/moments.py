@@ -13,12 +13,12 @@ class Moments:
 
     Attributes
     ----------
-    weight : float
-        Of the rows.
+    weight : float or ndarray of shape (n_columns,)
+        Of the rows; of those that have a value, where some have none.
     mean, squares : ndarray of shape (n_columns,)
         Weighted means, and weighted sums of squares about them.
     low, high : ndarray of shape (n_columns,)
-        Smallest and largest value.
+        Smallest and largest value; infinity, and its negative, of a column without values.
 
     References
     ----------
@@ -26,7 +26,7 @@ class Moments:
        variance", The American Statistician 37 (1983) 242-247.
     """
 
-    weight: float
+    weight: float | np.ndarray
     mean: np.ndarray
     squares: np.ndarray
     low: np.ndarray
@@ -34,7 +34,7 @@ class Moments:
 
     @classmethod
     def of(cls, X, weight):
-        """Moments of the rows of an array (n_rows, n_columns) of finite numbers."""
+        """Moments of the rows of an array (n_rows, n_columns); NaN is no value."""
         total = None
         for start in range(0, len(X), BLOCK_ROWS):
             block = X[start : start + BLOCK_ROWS].astype(np.float64)
@@ -46,14 +46,26 @@ class Moments:
     def _of_few(cls, X, weight):
         total = weight.sum()
         mean = weight @ X / total if total > 0 else X[0]
+        if np.isnan(mean).any():
+            return cls._of_gaps(X, weight)
         centred = X - mean
         error = weight @ centred / max(total, 1e-300)  # of a large mean
         squares = np.maximum(weight @ centred**2 - total * error**2, 0.0)
         return cls(total, mean + error, squares, X.min(axis=0), X.max(axis=0))
 
+    @classmethod
+    def _of_gaps(cls, X, weight):
+        there = ~np.isnan(X)
+        weights, X = weight[:, None] * there, np.where(there, X, 0.0)
+        total = weights.sum(axis=0)
+        mean = (weights * X).sum(axis=0) / np.maximum(total, 1e-300)
+        squares = (weights * (X - mean) ** 2).sum(axis=0)
+        low, high = (np.where(there, X, none) for none in (np.inf, -np.inf))
+        return cls(total, mean, squares, low.min(axis=0), high.max(axis=0))
+
     def __add__(self, other):
         weight = self.weight + other.weight
-        share = other.weight / weight if weight > 0 else 0.0
+        share = other.weight / np.maximum(weight, 1e-300)
         apart = other.mean - self.mean
         return Moments(
             weight,
@@ -65,8 +77,8 @@ class Moments:
 
     @property
     def size(self):
-        """Largest absolute value of each column, (n_columns,)."""
-        return np.maximum(self.high, -self.low)
+        """Largest absolute value of each column, (n_columns,); NaN of one without values."""
+        return np.where(self.low > self.high, np.nan, np.maximum(self.high, -self.low))
 
     def standardisation(self):
         """Mean and scale of each column, (n_columns,); the scale of a constant column is 1."""

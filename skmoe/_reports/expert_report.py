@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from .._routing import count_loads, evenness, load_metrics
+from .._routing import count_loads, evenness
 from .display import html_table, text_table
 
 
@@ -259,12 +259,21 @@ def report(model, rows, trained):
     trained : ExpertReport or None
         That on the training rows, for what only training knows.
     """
+    return report_of_sums(model, report_sums(model, rows), trained)
+
+
+def report_sums(model, rows):
+    """What a report on some rows is made of: ReportSums."""
     resp, routes = model.responsibilities(rows), model.routes(rows.X)
     means = model.expert_predictions(rows.X)
     if rows.exposure is not None:
         means = means * rows.exposure[:, None]
     loss = model.losses(rows.y, means, rows.bounds)
-    sums = ReportSums.of(resp, routes.dense(routes.weights), loss, rows.weight, model.top_k)
+    return ReportSums.of(resp, routes.dense(routes.weights), loss, rows.weight, model.top_k)
+
+
+def report_of_sums(model, sums, trained):
+    """An ExpertReport from sums over rows; see ``report``."""
     columns, overlap = describe_experts(
         model.names,
         sums,
@@ -273,7 +282,8 @@ def report(model, rows, trained):
         None if trained is None else np.array(trained.columns["revived"]),
     )
     optima, notes = ([], []) if trained is None else (trained.optima, trained.notes)
-    return ExpertReport(columns, overlap, optima, load_metrics(routes, rows.weight), notes)
+    balance = evenness(sums.load, sums.sent, sums.total)
+    return ExpertReport(columns, overlap, optima, balance, notes)
 
 
 def report_training(problem, model, order, ends, notes=()):

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn.utils.validation import check_array, check_consistent_length
 
-from .._tables.mixed import describe_columns, from_polars, is_table
+from .._tables.mixed import as_pandas, is_table
 from ..exceptions import noted
 from .arrays import ArrayRows
+from .mixed_tables import encode, split_table
 from .source import RowSource, add_up
 
 
@@ -18,22 +19,25 @@ class Block:
     Attributes
     ----------
     X : ndarray of shape (n_rows, n_features)
-        Float32 or float64.
-    y : ndarray of shape (n_rows,)
+        Float32 or float64; NaN for strings and missing values of a table.
+    y : ndarray of shape (n_rows,) or (n_rows, n_outputs)
         Target as it was given: floats, or labels.
     weight : ndarray of shape (n_rows,)
         Weights.
     names : tuple of str or None
-        Of the columns.
+        Of the columns of a table.
+    table : DataFrame or None
+        The rows, where they are a table of strings or with missing values.
     """
 
     X: np.ndarray
     y: np.ndarray
     weight: np.ndarray
     names: tuple | None
+    table: object = None
 
     @classmethod
-    def of(cls, X, y, weight, *, classifies, is_known):
+    def of(cls, X, y, weight, *, classifies, is_known, encoder=None):
         """Rows as they were given, of which there is one at least, checked.
 
         Parameters
@@ -44,31 +48,31 @@ class Block:
             Whether the target holds labels.
         is_known : bool
             Whether the rows were seen before, and found to be finite.
+        encoder : transformer, default=None
+            Makes numbers of a table that is known.
         """
         if y is None:
             raise ValueError(
                 "There is no target beside these rows: Files take its column by target=, or a "
                 "reader that returns (X, y); with a Dask collection, pass y."
             )
-        X = from_polars(X)
+        X, table = as_pandas(X), None
         names = tuple(X.columns) if is_table(X) else None
-        strings = [] if names is None or is_known else describe_columns(X)[0]
-        if strings:
-            raise ValueError(
-                f"The columns {strings} hold no numbers. Strings are encoded in memory alone: "
-                "encode them before, or fit on a sample of the rows in memory."
-            )
+        if names is not None and not is_known:
+            table, X = split_table(X)
+        elif encoder is not None:
+            X = encode(encoder, X)
         finite = {"ensure_all_finite": not is_known}
-        X = check_array(X, dtype=[np.float64, np.float32], input_name="X", **finite)
+        if table is None:
+            X = check_array(X, dtype=[np.float64, np.float32], input_name="X", **finite)
         y = np.asarray(y)
         y = y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y
-        if y.ndim != 1:
+        if y.ndim > (1 if classifies else 2):
             raise ValueError(
-                f"The target has shape {y.shape}; rows that are not in memory have one output. "
-                "Fit a mixture for each, or on a sample of the rows in memory."
+                f"The target has shape {y.shape}; a row has one label, or a few numbers."
             )
         dtype = None if classifies else np.float64
-        y = check_array(y, ensure_2d=False, dtype=dtype, input_name="y", **finite)
+        y = check_array(y, ensure_2d=y.ndim == 2, dtype=dtype, input_name="y", **finite)
         if weight is None:
             weight = np.ones(len(X))
         weight = check_array(
@@ -77,7 +81,12 @@ class Block:
         if weight.min() < 0:
             raise ValueError("Negative values in sample_weight: weights are at least 0.")
         check_consistent_length(X, y, weight)
-        return cls(X, y, weight, names)
+        return cls(X, y, weight, names, table)
+
+    @property
+    def values(self):
+        """The rows, strings and missing values included."""
+        return self.X if self.table is None else self.table
 
     def rows(self, classes):
         """The same with numbers for a target, those of labels among ``classes``: ArrayRows."""
@@ -92,25 +101,34 @@ class BlockRows(RowSource):
     ----------
     classifies : bool
         Whether the target holds labels.
+    as_given : bool, default=False
+        Whether kernels are given ``(X, y, weight)`` of a block as it comes.
 
     Attributes
     ----------
     classes : ndarray of shape (n_classes,) or None
         Labels, once they are known: kernels are then given their numbers.
+    encoder : transformer or None
+        Of tables with strings or missing values, once it is known.
     is_known : bool
         Whether there was a first look. Before it, kernels are given a ``Block``; after it,
         ``ArrayRows``.
     """
 
-    def __init__(self, *, classifies):
-        self.classifies, self.classes, self.is_known = classifies, None, False
+    def __init__(self, *, classifies, as_given=False):
+        self.classifies, self.as_given, self.is_known = classifies, as_given, False
+        self.classes = self.encoder = None
 
-    def know(self, classes):
-        """Take the labels, or None of numbers, after the first look."""
-        self.classes, self.is_known = classes, True
+    def know(self, classes, encoder=None):
+        """Take the labels, or None of numbers, and the encoder, after the first look."""
+        self.classes, self.encoder, self.is_known = classes, encoder, True
 
     def _task(self, kernel, parameters):
-        return BlockTask(kernel, parameters, self.classifies, self.classes, self.is_known)
+        if self.as_given:
+            return GivenTask(kernel, parameters)
+        return BlockTask(
+            kernel, parameters, self.classifies, self.classes, self.is_known, self.encoder
+        )
 
 
 @dataclass(frozen=True)
@@ -122,15 +140,38 @@ class BlockTask:
     classifies: bool
     classes: np.ndarray | None
     is_known: bool
+    encoder: object
 
     def __call__(self, number, X, y, weight):
         """What the kernel makes of a block; None where it has no rows."""
         if not X.shape[0]:
             return None
         with noted(f"In block {number} of the rows."):
-            block = Block.of(X, y, weight, classifies=self.classifies, is_known=self.is_known)
+            block = Block.of(
+                X,
+                y,
+                weight,
+                classifies=self.classifies,
+                is_known=self.is_known,
+                encoder=self.encoder,
+            )
             rows = block.rows(self.classes) if self.is_known else block
             return self.kernel(rows, self.parameters)
+
+
+@dataclass(frozen=True)
+class GivenTask:
+    """A kernel that takes ``(X, y, weight)`` of a block as it comes."""
+
+    kernel: object
+    parameters: object
+
+    def __call__(self, number, X, y, weight):
+        """What the kernel makes of a block; None where it has no rows."""
+        if not X.shape[0]:
+            return None
+        with noted(f"In block {number} of the rows."):
+            return self.kernel((X, y, weight), self.parameters)
 
 
 class IterableRows(BlockRows):
@@ -140,12 +181,12 @@ class IterableRows(BlockRows):
     ----------
     blocks : iterable
         ``(X, y, weight)`` of each block; the same whenever it is iterated over.
-    classifies : bool
-        Whether the target holds labels.
+    classifies, as_given : bool
+        As for BlockRows.
     """
 
-    def __init__(self, blocks, *, classifies):
-        super().__init__(classifies=classifies)
+    def __init__(self, blocks, *, classifies, as_given=False):
+        super().__init__(classifies=classifies, as_given=as_given)
         self._blocks = blocks
 
     def reduce(self, kernel, parameters):

@@ -26,8 +26,8 @@ class DaskRows(BlockRows):
         Rows.
     y, weight : dask.array.Array of shape (n_samples,), or dask.dataframe.Series
         Target and weights, in the same blocks; weights may be None.
-    classifies : bool
-        Whether the target holds labels.
+    classifies, as_given : bool
+        As for BlockRows.
 
     Raises
     ------
@@ -35,8 +35,8 @@ class DaskRows(BlockRows):
         If they are other things, or not in the same blocks.
     """
 
-    def __init__(self, X, y, weight, *, classifies):
-        super().__init__(classifies=classifies)
+    def __init__(self, X, y, weight, *, classifies, as_given=False):
+        super().__init__(classifies=classifies, as_given=as_given)
         self._blocks = aligned_blocks(X, {"y": y, "sample_weight": weight})
 
     def reduce(self, kernel, parameters):
@@ -134,6 +134,11 @@ def answer_lazily(method, mixture, X, y, params):
     rows = np.zeros((1, X.shape[1]), X.dtype) if is_array else X._meta_nonempty
     target = () if y is None else (_any_target(mixture, len(rows)),)
     trial = getattr(mixture, method)(rows, *target, **params)
+    if not isinstance(trial, np.ndarray | tuple):
+        raise TypeError(
+            f"{method} returns no array, and collections of Dask's hold arrays: ask for quantiles, "
+            f"intervals or log_density, or for {method} of one block."
+        )
     task, model = dask.delayed(_answer, traverse=False), dask.delayed(mixture, traverse=False)
     answers = [task(method, model, trial, block, params) for block in blocks]
     if not isinstance(trial, tuple):

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from .._tables.mixed import as_pandas
 from ..exceptions import noted
 
 
@@ -19,13 +20,14 @@ class Files:
 
     Parameters
     ----------
-    paths : str, path, or list of these
-        Files, in the order of their rows; a str may be a pattern such as ``"part-*.npy"``. An item
+    paths : str, path, list of these, or table or dataset of pyarrow
+        Files, in the order of their rows; a str may be a pattern such as ``"part-*.npy"``, or a
+        directory, whose ``.parquet`` files are read, those in directories within it too. An item
         of a list may be a tuple of paths of ``.npy`` files, ``(X, y)`` or ``(X, y, weight)``.
         With ``reader``, whatever it takes.
     reader : callable, default=None
-        ``reader(path)`` -> ``(X, y)`` or ``(X, y, weight)``, X an array or a DataFrame of
-        numbers, or an iterator over such blocks. It must return the same rows whenever it is
+        ``reader(path)`` -> ``(X, y)`` or ``(X, y, weight)``, X an array of numbers or a
+        DataFrame, or an iterator over such blocks. It must return the same rows whenever it is
         called. ``None`` reads ``.npy`` files through memory maps, and ``.parquet`` files, a row
         group at a time at the most, by pyarrow and pandas.
     target : int or str, default=None
@@ -83,9 +85,13 @@ class Files:
                 "target and weight name columns of files that are read without a reader: let the "
                 "reader return (X, y) or (X, y, weight)."
             )
+        if hasattr(paths, "to_batches"):
+            return [paths]
         if isinstance(paths, (str, Path)):
             is_pattern = self.reader is None and not Path(paths).exists()
             paths = sorted(glob(str(paths))) if is_pattern else [paths]
+            if self.reader is None:
+                paths = [file for path in paths for file in _files_of(path)]
         paths = list(paths)
         if not paths:
             raise FileNotFoundError(f"There is no file {self.paths!r}.")
@@ -96,6 +102,9 @@ class Files:
             found = self.reader(path)
             of_path = [found] if isinstance(found, tuple) or hasattr(found, "shape") else found
             yield from map(_complete, of_path)
+        elif hasattr(path, "to_batches"):
+            size = "max_chunksize" if hasattr(path, "to_pandas") else "batch_size"  # or a dataset
+            yield from map(self._split_batch, path.to_batches(**{size: self.block_rows}))
         elif isinstance(path, tuple):
             yield from self._split(*(np.load(each, mmap_mode="r") for each in path))
         elif Path(path).suffix == ".npy":
@@ -128,12 +137,12 @@ class Files:
         except ImportError as error:
             raise ImportError("Parquet files need pyarrow and pandas: pip install both.") from error
         with ParquetFile(path) as file:
-            for batch in file.iter_batches(batch_size=self.block_rows):
-                X = batch.to_pandas()
-                y, weight = (
-                    None if name is None else X.pop(name) for name in (self.target, self.weight)
-                )
-                yield X, y, weight
+            yield from map(self._split_batch, file.iter_batches(batch_size=self.block_rows))
+
+    def _split_batch(self, batch):
+        X = as_pandas(batch)
+        y, weight = (None if name is None else X.pop(name) for name in (self.target, self.weight))
+        return X, y, weight
 
 
 class Blocks:
@@ -175,7 +184,12 @@ class Blocks:
                 yield answer
 
     def __array__(self, dtype=None, copy=None):
-        return np.asarray(np.concatenate(list(self)), dtype=dtype)
+        answers = list(self)
+        if not all(isinstance(answer, np.ndarray) for answer in answers):
+            raise TypeError(
+                f"The results are no arrays, but {type(answers[0]).__name__}s: iterate over them."
+            )
+        return np.asarray(np.concatenate(answers), dtype=dtype)
 
 
 def is_elsewhere(X):
@@ -193,6 +207,11 @@ def _complete(block):
     if not 1 <= len(block) <= 3:
         raise ValueError(f"A block is (X, y) or (X, y, weight); got {len(block)} parts.")
     return block + (None,) * (3 - len(block))
+
+
+def _files_of(path):
+    """Parquet files in a directory; another path alone."""
+    return sorted(Path(path).rglob("*.parquet")) if Path(path).is_dir() else [path]
 
 
 def _place(column, table):

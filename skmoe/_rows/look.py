@@ -8,6 +8,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from .._numerics.drawing import SPARE, RowSample, hash_rows
 from .._numerics.moments import Moments
 from .._tables.mixed import HEAVIEST, check_sizes
+from .mixed_tables import add_levels, levels_of
 
 MOST_VALUES = 100_000  # of a target that lies on a grid; a finer one is none
 
@@ -44,10 +45,14 @@ class FirstLook:
         Of the columns, where they have any.
     n_rows, n_used : int
         All rows, and those of positive weight.
-    weight_squares : float
-        Sum of the squared weights.
+    weight, weight_squares : float
+        Sums of the weights and of their squares.
     columns : Moments
         Of X.
+    has_gaps : ndarray of bool of shape (n_features,)
+        Whether a column has rows without a number.
+    levels : dict of str to Levels
+        Of columns that hold no numbers.
     target : Moments or None
         Of the target; None of labels.
     values : ndarray or None
@@ -61,8 +66,11 @@ class FirstLook:
     names: tuple | None
     n_rows: int
     n_used: int
+    weight: float
     weight_squares: float
     columns: Moments
+    has_gaps: np.ndarray
+    levels: dict
     target: Moments | None
     values: np.ndarray | None
     mass: np.ndarray | None
@@ -80,13 +88,31 @@ class FirstLook:
             self.names,
             self.n_rows + other.n_rows,
             self.n_used + other.n_used,
+            self.weight + other.weight,
             self.weight_squares + other.weight_squares,
             self.columns + other.columns,
+            self.has_gaps | other.has_gaps,
+            add_levels(self.levels, other.levels, self.names or ()),
             None if self.target is None else self.target + other.target,
             values,
             mass,
             self.sample + other.sample,
         )
+
+    @property
+    def has_one_output(self):
+        """Whether the target is one number, or one of two classes."""
+        return len(self.values) == 2 if self.target is None else self.target.mean.size == 1
+
+    @property
+    def strings(self):
+        """Levels of the columns that hold other values than numbers, by their labels."""
+        return {label: levels for label, levels in self.levels.items() if levels.n_values}
+
+    @property
+    def is_numeric(self):
+        """Whether all are numbers, and none is missing."""
+        return not self.strings and not self.has_gaps.any()
 
     def _all_values(self, other):
         if self.values is None or other.values is None:
@@ -96,11 +122,6 @@ class FirstLook:
             return _few_values(values), None
         values, numbers = np.unique(values, return_inverse=True)
         return values, np.bincount(numbers, np.concatenate([self.mass, other.mass]))
-
-    @property
-    def weight(self):
-        """Sum of the weights."""
-        return self.columns.weight
 
 
 def first_look(block, parameters):
@@ -123,30 +144,38 @@ def first_look(block, parameters):
         mass = np.bincount(numbers, weight)
     else:
         check_sizes(y, "y", smallest=False)
-        target, mass = Moments.of(y[:, None], weight), None
-        values = _few_values(y[used])
+        target, mass = Moments.of(y.reshape(len(y), -1), weight), None
+        values = _few_values(y[used]) if y.ndim == 1 else None
     return FirstLook(
         block.names,
         len(X),
         np.count_nonzero(used),
+        float(weight.sum()),
         float(weight @ weight),
         Moments.of(X, weight),
+        np.zeros(X.shape[1], dtype=bool) if block.table is None else np.isnan(X).any(axis=0),
+        {} if block.table is None else levels_of(block.table),
         target,
         values,
         mass,
         RowSample(
             SPARE * parameters.n_drawn(X.shape[1]),
-            hash_rows(X, y),
+            hash_rows(block.values, y),
             weight,
             np.ones(len(X), dtype=int),
-            (X, y),
+            (block.values, y),
         ),
     )
 
 
 def weigh_sample(block, sample):
     """A kernel: weights (n_kept,) of the sample's rows in a block."""
-    return sample.weigh(hash_rows(block.X, block.y), block.weight)
+    return sample.weigh(hash_rows(block.values, block.y), block.weight)
+
+
+def column_moments(rows, _):
+    """A kernel: Moments of the columns of rows in arrays."""
+    return Moments.of(rows.X, rows.weight)
 
 
 def _few_values(values):

@@ -20,12 +20,15 @@ def is_table(X):
     return hasattr(X, "columns") and hasattr(X, "iloc")
 
 
-def from_polars(X):
-    """X, as a table of pandas where it is one of polars.
+def as_pandas(X):
+    """X, as a table of pandas where it is one of polars or pyarrow.
 
     Numbers, booleans and strings keep their kind, an Enum its categories; missing values are those
     of pandas.
     """
+    pyarrow = sys.modules.get("pyarrow")  # who has such a table has imported it
+    if pyarrow is not None and isinstance(X, (pyarrow.Table, pyarrow.RecordBatch)):
+        return _pandas_of_arrow(X)
     polars = sys.modules.get("polars")  # who has such a table has imported it
     if polars is not None and isinstance(X, polars.LazyFrame):
         raise TypeError("A LazyFrame has no rows yet: pass what its collect() returns.")
@@ -48,6 +51,17 @@ def from_polars(X):
         return column.to_numpy()
 
     return DataFrame({column.name: converted(column) for column in X.iter_columns()})
+
+
+def _pandas_of_arrow(table):
+    try:
+        table = table.to_pandas()
+    except ImportError as error:
+        raise ImportError("Tables of pyarrow need pandas as well: pip install pandas.") from error
+    for name, column in table.items():
+        if column.dtype == object and set(column.unique()) <= {True, False, None}:
+            table[name] = column.astype(float)  # booleans with gaps
+    return table
 
 
 def without_na(X):
@@ -91,7 +105,7 @@ def describe_columns(X):
     strings, missing : lists of column labels
         Columns that are not numeric; numeric ones with missing values.
     """
-    X = from_polars(X)
+    X = as_pandas(X)
     if is_table(X):
         numeric = X.select_dtypes(["number", "bool"], exclude=["timedelta"]).columns
         strings = [column for column in X.columns if column not in set(numeric)]
@@ -258,7 +272,7 @@ def check_table(X, *, sparse_ok, strings_ok):
     X : DataFrame, ndarray or CSR matrix
         With one row and one column at least; tables are those of pandas.
     """
-    X = from_polars(X)
+    X = as_pandas(X)
     if is_table(X):
         if not (X.shape[0] and X.shape[1]):
             raise ValueError(f"Found a table of shape {X.shape}: it needs a row and a column.")

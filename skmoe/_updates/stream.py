@@ -118,7 +118,7 @@ class Stream:
         if problem.data.subjects is not None or not can_learn:
             return None
         experts = problem.streaming_experts(order, model.experts)
-        if experts is None:
+        if experts is None and problem.has_arrays:
             experts = parts.stream_of_lines(problem, problem.data, order)
         if experts is None:
             return None

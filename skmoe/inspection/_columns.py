@@ -13,7 +13,7 @@ from .._compat import check_sample_weight
 from .._fitted import FittedMixture
 from .._parameters import check_responsibilities
 from .._tables.encoding import numeric_matrix
-from .._tables.mixed import describe_columns, from_polars, is_table
+from .._tables.mixed import as_pandas, describe_columns, is_table
 
 ROWS_AT_ONCE = 50_000
 
@@ -103,7 +103,7 @@ class Columns:
     """
 
     def __init__(self, X):
-        X = from_polars(X)
+        X = as_pandas(X)
         if sparse.issparse(X):
             raise TypeError("Displays over a feature need dense X: pass X.toarray().")
         if not is_table(X):

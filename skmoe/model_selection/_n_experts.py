@@ -291,7 +291,7 @@ def _has_few_parameters(estimator, n_experts, X, y, rows):
     probe = _in_sample(clone(estimator), rows).set_params(n_init=1, max_iter=1)
     try:
         mixture, _ = _fit(probe, X, y, rows, n_experts)
-        _, n_units, n_parameters = _likelihood_terms(mixture, X, y, rows)
+        _, n_units, n_parameters, _ = _likelihood_terms(mixture, X, y, rows)
     except ValueError:
         return False
     return n_parameters <= FEW * n_units
@@ -336,8 +336,8 @@ def _information(fits, candidates, X, y, rows):
     terms = [_likelihood_terms(mixture, X, y, rows) for mixture, _ in fits]
     return {
         "n_experts": np.array(candidates),
-        "log_likelihood": np.array([log_likelihood for log_likelihood, _, _ in terms]),
-        "n_parameters": np.array([n_parameters for _, _, n_parameters in terms]),
+        "log_likelihood": np.array([log_likelihood for log_likelihood, *_ in terms]),
+        "n_parameters": np.array([n_parameters for _, _, n_parameters, _ in terms]),
         **{
             name: np.array([getattr(mixture, name)(X, y, **given) for mixture, _ in fits])
             for name in ("aic", "bic", "icl")

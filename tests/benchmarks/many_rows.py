@@ -18,9 +18,9 @@ from pathlib import Path
 import numpy as np
 
 from skmoe._em.sums import PassParameters, run_pass
-from skmoe._many_rows import open_rows
 from skmoe._rows.arrays import ArrayRows
 from skmoe._rows.look import LookParameters, first_look
+from skmoe._rows.opening import open_rows
 from skmoe.rows import Files
 
 N_PARTS, PART_ROWS, N_COLUMNS, N_EXPERTS = 20, 100_000, 20, 8

@@ -1,0 +1,308 @@
+"""EM of any estimators on rows that are not in memory.
+
+Models go to the rows, which they predict out of fold; sums for the gate come back, and for each
+expert a sample of its own rows, drawn by a hash of their content, on which it is fitted.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from .._data import TrainingData
+from .._experts.estimators import EstimatorExperts
+from .._numerics.drawing import SPARE, hash_rows
+from ..exceptions import ThinnedRowsWarning, warn_user
+from ..gates import SoftmaxGate
+from .gathered_pass import FoldAnswers, GatherParameters, fold_numbers, gather
+from .general import GeneralProblem
+from .one_pass import compare_densities, sum_for_report
+from .problem import Problem, shallow_copy
+from .revival import same_as_heavier
+from .settings import INNER_STEPS
+from .trainer import Trainer
+
+
+@dataclass(frozen=True)
+class Gathering:
+    """How the rows of experts are gathered, and experts fitted on them.
+
+    Attributes
+    ----------
+    parts : Parts
+        Experts, gate and likelihood.
+    settings : Settings
+        Parameters of the mixture.
+    seed : int
+        Of the experts.
+    n_folds : int
+        By a hash of the content of rows; 1 for predictions in sample.
+    most_rows : int
+        On which an expert is fitted.
+    columns : tuple of str or None
+        Names of the columns.
+    """
+
+    parts: object
+    settings: object
+    seed: int
+    n_folds: int
+    most_rows: int
+    columns: tuple | None
+
+    def folds(self, hashes):
+        """(train, test) for each fold of rows, by their hashes; None for predictions in sample."""
+        if self.n_folds == 1:
+            return None
+        numbers = fold_numbers(hashes, self.n_folds)
+        return [
+            (np.flatnonzero(numbers != f), np.flatnonzero(numbers == f))
+            for f in range(self.n_folds)
+        ]
+
+    def experts(self, data, hashes):
+        """EstimatorExperts on some rows."""
+        experts = self.parts.make_estimators(
+            data,
+            self.folds(hashes),
+            self.settings,
+            self.seed,
+            report_weights=False,
+            kind=GatheredExperts,
+        )
+        experts.n_jobs = self.settings.n_jobs
+        return experts
+
+    def small_problem(self, data, share, gate, likelihood):
+        """The mixture on a sample of the rows, whose weights are as large as those of all are.
+
+        Parameters
+        ----------
+        data : TrainingData
+            The sample.
+        share : float
+            Of the weight of all rows, what those of the sample had themselves.
+        gate : BaseGate
+            Unfitted.
+        likelihood : BaseLikelihood
+            Unstarted.
+        """
+        data = replace(data, weight=share * data.weight)
+        return GeneralProblem(
+            self.experts(data, hash_rows(data.X, data.y, data.classes)),
+            gate,
+            likelihood.start(data.y, data.weight, len(self.parts.names)),
+            data,
+            n_inner=1 if self.n_folds == 1 else INNER_STEPS,
+        )
+
+
+class GatheredProblem(Problem):
+    """A mixture of estimators in training; see ``Problem``.
+
+    Attributes
+    ----------
+    rows : RowSource
+        All rows, of which ``data`` are a sample.
+    found : Gathered
+        Of the last pass.
+
+    Parameters
+    ----------
+    small : GeneralProblem
+        The same mixture on ``data``, to start with.
+    data : TrainingData
+        A sample, whose weights are those of all rows together.
+    gathering : Gathering
+        How the experts get their rows.
+    rows : RowSource
+        All rows.
+    """
+
+    has_arrays = False
+    found = None
+    objective = -np.inf
+
+    def __init__(self, small, data, gathering, rows):
+        super().__init__(small.experts, shallow_copy(small.gate), small.likelihood, data)
+        self.small, self.rows, self.gathering = small, rows, gathering
+
+    def adopt(self, small):
+        """Take models and parameters of the problem on a sample, and make an E-step."""
+        units, n_experts = self.data.units, len(small.experts.names)
+        self.experts, self.likelihood = small.experts, shallow_copy(small.likelihood)
+        begun = self.Z, n_experts, (units.mean, units.scale)
+        if isinstance(small.gate, SoftmaxGate):
+            slopes = small.gate.coef_.T
+            intercepts = small.gate.intercept_ + units.mean @ slopes
+            self.gate.begin_sums(*begun, np.vstack([slopes * units.scale[:, None], intercepts]))
+        else:
+            self.gate.begin_sums(*begun)
+            self.gate.set_logits(np.log(np.maximum(small.gate.proportions_, 1e-300))[None])
+        self._pass()
+
+    # EM -------------------------------------------------------------------------------------
+
+    def step(self):
+        """M-step on the gathered rows, then a pass; the objective."""
+        n_fits = self.experts.n_fits
+        data, hashes, means, thinned = self._gathered()
+        experts = self.gathering.experts(data, hashes)
+        experts.min_responsibility, experts.n_fits = 0.0, n_fits
+        self.experts = experts
+        self.likelihood, self.gate = shallow_copy(self.likelihood), shallow_copy(self.gate)
+        self.working = self.likelihood.working_weights(data.y, means)
+        self.working_exposure = self.likelihood.working_exposure(data.y, means)
+        self.experts.fit(thinned, *self.working_data)
+        self.likelihood.update(data.y, self.experts.predictions, self.resp, 0.0)
+        self.gate.learn_sums(self.found)
+        self._pass()
+        return self.objective
+
+    def _gathered(self):
+        """Rows of all experts, their hashes, predictions, and weights (n, K) to fit with.
+
+        Sets ``resp`` (n, K), with which they stand for all rows. Experts are fitted with less where
+        these were thinned: what they know is so many rows, and penalties are to have their part.
+        """
+        found, most = self.found, self.gathering.most_rows
+        drawn = [
+            own.drawn(most, total) for own, total in zip(found.own, found.own_mass, strict=True)
+        ]
+        places = [each for each, _ in drawn]
+        hashes = [own.hashes[rows] for own, rows in zip(found.own, places, strict=True)]
+        all_hashes, first, numbers = np.unique(
+            np.concatenate(hashes), return_index=True, return_inverse=True
+        )
+        X, y, means = (
+            np.concatenate(
+                [own.arrays[i][rows] for own, rows in zip(found.own, places, strict=True)]
+            )[first]
+            for i in range(3)
+        )
+        self.resp, thinned = np.zeros((2, len(first), len(found.own)))
+        starts = np.cumsum([0, *map(len, hashes)])
+        for k, (rows, weight) in enumerate(drawn):
+            at = numbers[starts[k] : starts[k + 1]]
+            self.resp[at, k] = weight
+            mass = found.own[k].mass[rows].sum()
+            thinned[at, k] = weight * (mass / max(weight.sum(), 1e-300))
+        X = self._answers.as_given(X)
+        return TrainingData(X, y, np.ones(len(y)), None), all_hashes, means, thinned
+
+    @property
+    def _answers(self):
+        gathering, units = self.gathering, self.data.units
+        return FoldAnswers(
+            gathering.parts.names,
+            self.experts.models,
+            gathering.n_folds,
+            gathering.columns,
+            self.data.classes,
+            self.data.y.shape[1:] if self.data.classes is None else (len(self.data.classes),),
+            units.mean,
+            units.scale,
+            self.gate.sum_logits(),
+            self.likelihood,
+        )
+
+    def _pass(self):
+        settings, n_experts = self.gathering.settings, len(self.experts.names)
+        parameters = GatherParameters(
+            self._answers,
+            SPARE * self.gathering.most_rows,
+            settings.least_responsibility(None if self.gathering.n_folds == 1 else [], n_experts),
+            self.gate.wants_curvature,
+        )
+        self.found = self.rows.reduce(gather, parameters)
+        self.load = self.found.gate_mass / self.weight.sum()
+        self.objective = (self.found.value + self.log_prior()) / self.weight.sum()
+
+    def revive(self):
+        """Nobody is revived here: that was done on the sample."""
+        return False
+
+    def start(self, resp):
+        """Not asked: it starts from parameters."""
+        raise NotImplementedError
+
+    def state(self):
+        """All that ``restore`` needs; nothing in it is changed in place."""
+        names = (
+            "experts", "gate", "likelihood", "found", "load", "objective", "resp", "working",
+            "working_exposure",
+        )  # fmt: skip
+        return {name: vars(self).get(name) for name in names}
+
+    def restore(self, state):
+        """Back to an earlier state."""
+        vars(self).update(state)
+
+    # What is known of it --------------------------------------------------------------------
+
+    def warn_of_thinned_rows(self):
+        """Name the experts that had more rows than they were fitted on."""
+        most, rows = self.gathering.most_rows, self.found.own_rows
+        thinned = [name for name, n in zip(self.experts.names, rows, strict=True) if n > most]
+        if thinned:
+            warn_user(
+                f"The experts {thinned} have up to {rows.max():,} rows of their own and were "
+                f"fitted on {most:,} of these, drawn by a hash of their content: "
+                "max_expert_rows. Gate and scales have learned from all.",
+                ThinnedRowsWarning,
+            )
+
+    def effective_rows(self):
+        """Weight of the rows of each expert, (K,)."""
+        return self.found.mass
+
+    def copies(self):
+        """Whether a heavier expert has the same density everywhere, (K,)."""
+        differences = self.rows.reduce(compare_densities, self._answers)
+        return same_as_heavier(differences.largest, self.load)
+
+    def report_sums(self, model, order):
+        """What reports are made of: ReportSums."""
+        return self.rows.reduce(sum_for_report, (self._answers, model, order))
+
+    def streaming_experts(self, order, estimators):
+        """Experts that go on with ``learn_batch``, or None."""
+        return self.experts.streaming(self.resp, order, estimators)
+
+
+class GatheredExperts(EstimatorExperts):
+    """EstimatorExperts on gathered rows, which are others in every iteration."""
+
+    n_jobs = None
+
+    def fit(self, resp, *working_data):
+        """Refit the experts; see ``Experts``."""
+        with self.side_by_side(self.n_jobs):
+            super().fit(resp, *working_data)
+
+    def finish(self, resp, *working_data):
+        """The fitted experts, in a list."""
+        with self.side_by_side(self.n_jobs):
+            return super().finish(resp, *working_data)
+
+
+class GatheredTrainer(Trainer):
+    """Trains a GatheredProblem: EM on the sample first, then on all rows; see ``Trainer``."""
+
+    def _start(self, previous):
+        """Give the problem what EM goes on from; ends and paths of the short runs."""
+        small = self.problem.small
+        on_sample = Trainer(
+            small,
+            small.data,
+            self.parts,
+            self.settings,
+            folds=self.folds,
+            splitting=self.splitting,
+            seed=self.seed,
+        )
+        on_sample.run_sample()
+        self.problem.adopt(small)
+        return on_sample.ends, on_sample.paths
+
+    def _may_start_alike(self):
+        return False

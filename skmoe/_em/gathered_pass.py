@@ -1,0 +1,213 @@
+"""A pass over rows under any estimators: sums for the gate, and rows for each expert."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .._experts.fitting import NEGLIGIBLE_SHARE, round_shares
+from .._experts.prediction import expert_prediction
+from .._model import posterior
+from .._numerics.drawing import RowSample, hash_rows
+from .._numerics.multinomial import log_softmax
+
+PASS_ROWS = 2**15  # at a time: estimators want more than a kernel does
+
+
+@dataclass(frozen=True)
+class FoldAnswers:
+    """A mixture of estimators on its way, without rows, that answers out of fold; see ``Answers``.
+
+    Attributes
+    ----------
+    names : list of str
+        Of the experts.
+    models : list of lists of estimators
+        Of each expert one for each fold, which did not see it, or one for all rows.
+    n_folds : int
+        A row's fold is told by a hash of its content.
+    columns : tuple of str or None
+        Names of the columns.
+    classes : ndarray of shape (n_classes,) or None
+        Labels, where y holds class numbers.
+    y_shape : tuple
+        Shape of a prediction.
+    mean, scale : ndarray of shape (n_features,)
+        Units of the columns, for the gate.
+    logits : ndarray of shape (p, n_experts)
+        Coefficients of the gate's logits in standardised columns.
+    likelihood : BaseLikelihood
+        Of the experts.
+    """
+
+    names: list
+    models: list
+    n_folds: int
+    columns: tuple | None
+    classes: np.ndarray | None
+    y_shape: tuple
+    mean: np.ndarray
+    scale: np.ndarray
+    logits: np.ndarray
+    likelihood: object
+
+    def over(self, block):
+        """Target, weights, logits, log-densities (n_rows, K) and predictions, a few rows at a time.
+
+        Parameters
+        ----------
+        block : ArrayRows
+            Rows.
+        """
+        for _, _, *answers in self.over_rows(block):
+            yield answers
+
+    def over_rows(self, block):
+        """The same behind the rows and the hashes of their content."""
+        for start in range(0, block.n_rows, PASS_ROWS):
+            rows = slice(start, start + PASS_ROWS)
+            X, y = block.X[rows], block.y[rows]
+            y = y if self.classes is None else y.astype(np.intp)
+            hashes = hash_rows(X, y, self.classes)
+            predictions = self._predict(self.as_given(X), fold_numbers(hashes, self.n_folds))
+            logits = ((X - self.mean) / self.scale) @ self.logits[:-1] + self.logits[-1]
+            log_density = self.likelihood.log_density(y, predictions)
+            yield X, hashes, y, block.weight[rows], logits, log_density, predictions
+
+    def as_given(self, X):
+        """Rows as experts are fitted on them: a table where the user gave tables."""
+        if self.columns is None:
+            return X
+        from pandas import DataFrame  # as the blocks were
+
+        return DataFrame(X, columns=list(self.columns))
+
+    def _predict(self, X, folds):
+        predictions = np.empty((len(folds), len(self.names), *self.y_shape))
+        known = {}  # clones that were fitted alike are one model
+        for k, (name, models) in enumerate(zip(self.names, self.models, strict=True)):
+            for fold in np.unique(folds) if len(models) > 1 else [0]:
+                rows = folds == fold if len(models) > 1 else slice(None)
+                model = models[fold]
+                if (id(model), fold) not in known:
+                    known[id(model), fold] = expert_prediction(
+                        name, model, X[rows], self.y_shape, self.classes
+                    )
+                predictions[rows, k] = known[id(model), fold]
+        return predictions
+
+
+def fold_numbers(hashes, n_folds):
+    """The fold of each row, (n_rows,), by the hash of its content."""
+    return ((hashes >> np.uint64(7)) % np.uint64(n_folds)).astype(np.intp)
+
+
+@dataclass(frozen=True)
+class GatherParameters:
+    """What a pass is told.
+
+    Attributes
+    ----------
+    answers : FoldAnswers
+        The mixture at the moment.
+    n_kept : int
+        Rows to keep for each expert.
+    least : float
+        Responsibility below which a row is not an expert's.
+    with_curvature : bool
+        Whether to sum the curvature of the gate.
+    """
+
+    answers: FoldAnswers
+    n_kept: int
+    least: float
+    with_curvature: bool
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """Sums over rows, see ``Sums``, and the rows of each expert; those of two blocks add up.
+
+    Attributes
+    ----------
+    value : float
+        Log-likelihood.
+    mass : ndarray of shape (n_experts,)
+        Summed responsibilities.
+    excess, rows_gram, pairs : ndarrays
+        For the gate, as in ``Sums``.
+    own_mass, own_rows : ndarray of shape (n_experts,)
+        Sum of the responsibilities of the rows that are an expert's, and their number.
+    own : list of RowSample
+        The rows of each expert, with the target and the predictions.
+    """
+
+    value: float
+    mass: np.ndarray
+    excess: np.ndarray
+    rows_gram: np.ndarray
+    pairs: np.ndarray | None
+    own_mass: np.ndarray
+    own_rows: np.ndarray
+    own: list
+
+    @property
+    def gate_mass(self):
+        """Summed probabilities of the gate, (n_experts,)."""
+        return np.maximum(self.mass - self.excess[-1], 0.0)
+
+    def __add__(self, other):
+        return Gathered(
+            self.value + other.value,
+            self.mass + other.mass,
+            self.excess + other.excess,
+            self.rows_gram + other.rows_gram,
+            None if self.pairs is None else self.pairs + other.pairs,
+            self.own_mass + other.own_mass,
+            self.own_rows + other.own_rows,
+            [ours + theirs for ours, theirs in zip(self.own, other.own, strict=True)],
+        )
+
+
+def gather(block, parameters):
+    """E-step on a block; a kernel for ``RowSource.reduce`` that returns Gathered."""
+    answers, total = parameters.answers, None
+    for X, hashes, y, weight, logits, log_density, predictions in answers.over_rows(block):
+        log_gate = log_softmax(logits)
+        resp, log_norm = posterior(log_gate, log_density)
+        proba, shares = np.exp(log_gate), round_shares(resp)
+        design = np.column_stack([(X - answers.mean) / answers.scale, np.ones(len(X))])
+        is_own = (shares >= parameters.least) & (shares > NEGLIGIBLE_SHARE)
+        mass = shares * is_own * weight[:, None]
+        part = Gathered(
+            float(weight @ log_norm),
+            weight @ resp,
+            design.T @ ((resp - proba) * weight[:, None]),
+            (design.T * weight) @ design,
+            _pairs(design, proba, weight) if parameters.with_curvature else None,
+            mass.sum(axis=0),
+            np.count_nonzero(mass, axis=0),
+            [
+                RowSample(
+                    parameters.n_kept,
+                    hashes,
+                    of_expert,
+                    np.ones(len(hashes), dtype=int),
+                    (X, y, predictions),
+                )
+                for of_expert in mass.T
+            ],
+        )
+        total = part if total is None else total + part
+    return total
+
+
+def _pairs(design, proba, weight):
+    """Gram matrices (K (K - 1) / 2, p, p) weighted by products of two probabilities."""
+    n_experts = proba.shape[1]
+    return np.array(
+        [
+            (design.T * (weight * proba[:, k] * proba[:, j])) @ design
+            for j in range(n_experts)
+            for k in range(j)
+        ]
+    ).reshape(-1, design.shape[1], design.shape[1])

@@ -1,0 +1,205 @@
+"""What a fitted mixture says of rows that are not in memory, all together: scores and reports."""
+
+from dataclasses import dataclass, fields
+from functools import partial
+
+import numpy as np
+from scipy import special
+from sklearn.base import is_classifier
+
+from .._numerics.moments import Moments
+from .._parameters import check_known_rows
+from .._rows.opening import open_rows
+from .expert_report import report_of_sums, report_sums
+
+
+def reduce_rows(kernel, mixture, X, y=None, sample_weight=None, parameters=None, **others):
+    """Sums over rows that are not in memory.
+
+    Parameters
+    ----------
+    kernel : callable
+        ``kernel(mixture, rows, parameters)`` -> sums over rows of a block: Rows.
+    mixture : estimator
+        Fitted.
+    X, y, sample_weight : Files and None, or collections of Dask's
+        Rows.
+    parameters : object, default=None
+        What the kernel is told besides.
+    **others : dict
+        Other arguments that have an entry for each row, which have to be None.
+    """
+    for name, value in others.items():
+        if value is not None:
+            raise TypeError(f"{name} is for rows in memory; {type(X).__name__} have none.")
+    source = open_rows(X, y, sample_weight, classifies=is_classifier(mixture), as_given=True)
+    sums = source.reduce(partial(_of_block, kernel, mixture), parameters)
+    if sums is None:
+        raise ValueError("There are no rows.")
+    return sums
+
+
+def _of_block(kernel, mixture, block, parameters):
+    return kernel(mixture, check_known_rows(mixture, *block), parameters)
+
+
+# Scores -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class ErrorSums:
+    """Weighted squared errors (n_outputs,) of predictions, and Moments of the target."""
+
+    squares: np.ndarray
+    target: Moments
+
+    def __add__(self, other):
+        return ErrorSums(self.squares + other.squares, self.target + other.target)
+
+
+def r2_of_rows(mixture, X, y, sample_weight):
+    """R², the mean of all outputs, as ``sklearn.metrics.r2_score`` has it."""
+    sums = reduce_rows(_error_sums, mixture, X, y, sample_weight)
+    errors, total = sums.squares, sums.target.squares
+    of_constant = np.where(errors == 0, 1.0, 0.0)
+    is_constant = sums.target.low == sums.target.high
+    r2 = np.where(is_constant, of_constant, 1 - errors / np.where(is_constant, 1.0, total))
+    return float(r2.mean())
+
+
+def _error_sums(mixture, rows, _):
+    y = rows.y.reshape(len(rows.y), -1)
+    errors = y - mixture.predict(rows.X).reshape(y.shape)
+    return ErrorSums(rows.weight @ errors**2, Moments.of(y, rows.weight))
+
+
+def accuracy_of_rows(mixture, X, y, sample_weight):
+    """Share of the weight of rows whose class is predicted."""
+    right, total = reduce_rows(_count_right, mixture, X, y, sample_weight)
+    return float(right / total)
+
+
+def _count_right(mixture, rows, _):
+    right = mixture.predict(rows.X) == mixture.classes_[rows.y]
+    return np.array([rows.weight @ right, rows.weight.sum()])
+
+
+# Information criteria ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class LikelihoodSums:
+    """Log-likelihood, entropy of responsibilities, and the columns of experts and gate.
+
+    Attributes
+    ----------
+    value, entropy : float
+        Sums over rows, by weight.
+    experts, gate : Moments or None
+        Of what linear experts and gate see.
+    """
+
+    value: float
+    entropy: float
+    experts: Moments
+    gate: Moments | None
+
+    def __add__(self, other):
+        gate = None if self.gate is None else self.gate + other.gate
+        return LikelihoodSums(
+            self.value + other.value,
+            self.entropy + other.entropy,
+            self.experts + other.experts,
+            gate,
+        )
+
+
+@dataclass(frozen=True)
+class Triangles:
+    """Triangular factors of standardised columns, of experts and gate; those of two blocks add."""
+
+    experts: np.ndarray
+    gate: np.ndarray | None
+
+    def __add__(self, other):
+        pairs = ((getattr(self, f.name), getattr(other, f.name)) for f in fields(self))
+        return Triangles(
+            *(
+                None if ours is None else np.linalg.qr(np.vstack([ours, theirs]), mode="r")
+                for ours, theirs in pairs
+            )
+        )
+
+
+def likelihood_of_rows(mixture, X, y, sample_weight, facts):
+    """Log-likelihood, weight, free parameters, and entropy of the responsibilities.
+
+    A second pass looks for columns that depend on each other.
+    """
+    mixture._check_maximised()
+    sums = reduce_rows(_likelihood_sums, mixture, X, y, sample_weight, **facts._asdict())
+    triangles = reduce_rows(_triangles, mixture, X, y, sample_weight, sums)
+    rows = [
+        None if moments is None else _rows_of(moments, triangle)
+        for moments, triangle in ((sums.experts, triangles.experts), (sums.gate, triangles.gate))
+    ]
+    n_parameters = mixture._model.n_parameters_of(*rows, mixture._n_functions, mixture._owner)
+    return sums.value, sums.experts.weight, n_parameters, sums.entropy
+
+
+def _likelihood_sums(mixture, rows, _):
+    resp, log_density, weight = mixture._model.e_step(rows)
+    experts, gate = mixture._model.linear_columns(rows.X)
+    return LikelihoodSums(
+        float(weight @ log_density),
+        float(weight @ special.entr(resp).sum(axis=1)),
+        Moments.of(experts, weight),
+        None if gate is None else Moments.of(gate, weight),
+    )
+
+
+def _triangles(mixture, rows, sums):
+    columns = mixture._model.linear_columns(rows.X)
+    return Triangles(
+        *(
+            None if each is None else _triangle(each, rows.weight, moments)
+            for each, moments in zip(columns, (sums.experts, sums.gate), strict=True)
+        )
+    )
+
+
+def _triangle(columns, weight, moments):
+    mean, scale = moments.standardisation()
+    standard = np.where(moments.low == moments.high, 0.0, (columns - mean) / scale)
+    return np.linalg.qr(np.sqrt(weight)[:, None] * standard, mode="r")
+
+
+def _rows_of(moments, triangle):
+    """A few rows with the means and, but for a factor, the covariances of many."""
+    mean, scale = moments.standardisation()
+    return mean + scale * np.vstack([triangle, -triangle])
+
+
+# Reports ----------------------------------------------------------------------------------------
+
+
+def report_on_rows(mixture, X, y, sample_weight, facts, trained):
+    """ExpertReport on rows that are not in memory.
+
+    Parameters
+    ----------
+    mixture : estimator
+        Fitted.
+    X, y, sample_weight : Files and None, or collections of Dask's
+        Rows.
+    facts : Facts
+        What else is said of them, which has to be nothing.
+    trained : ExpertReport or None
+        That on the training rows, for what only training knows.
+    """
+    sums = reduce_rows(_report_sums, mixture, X, y, sample_weight, **facts._asdict())
+    return report_of_sums(mixture._model, sums, trained)
+
+
+def _report_sums(mixture, rows, _):
+    return report_sums(mixture._model, rows)

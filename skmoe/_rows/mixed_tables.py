@@ -1,0 +1,121 @@
+"""Tables with strings and missing values in blocks: what all blocks hold together, and as numbers.
+
+An encoder is fitted on what the first look found, and not on rows: on a table of a few rows that
+has the levels of the strings, the means of the numbers, and gaps where there are any.
+"""
+
+import numpy as np
+from sklearn.preprocessing import OneHotEncoder
+
+from .._tables.encoding import (
+    check_any_left,
+    check_no_dates,
+    columns_of_no_use,
+    table_encoder,
+    warn_of_left_out,
+)
+from .._tables.levels import Levels, check_uniform
+from .._tables.mixed import check_table, describe_columns, without_na
+
+
+def split_table(table):
+    """A table of a block, checked, and its numbers.
+
+    Parameters
+    ----------
+    table : DataFrame of n_rows rows
+        As it was given.
+
+    Returns
+    -------
+    table : DataFrame or None
+        Of objects and floats; None where all are numbers and none is missing.
+    numbers : ndarray of shape (n_rows, n_features), or DataFrame
+        NaN for what is missing, or no number; the table itself where there is none.
+    """
+    table = check_table(table, sparse_ok=False, strings_ok=None)
+    check_no_dates(table)
+    strings, missing = describe_columns(table)
+    if not (strings or missing):
+        return None, table
+    is_number = ~table.columns.isin(strings)
+    numbers = np.full(table.shape, np.nan)
+    numeric = table.loc[:, is_number]
+    numbers[:, is_number] = numeric.to_numpy(dtype=np.float64, na_value=np.nan)
+    plain = {
+        label: numbers[:, j] if is_number[j] else np.asarray(table[label], dtype=object)
+        for j, label in enumerate(table.columns)
+    }
+    return type(table)(plain), numbers
+
+
+def levels_of(table):
+    """Levels of the columns of a table that hold no numbers, by their labels."""
+    return {label: Levels.of(table, label) for label in describe_columns(table)[0]}
+
+
+def add_levels(levels, other, labels):
+    """Levels of two blocks together; a column that only one of them has is missing in the other."""
+    nothing = Levels(np.array([np.nan], dtype=object), 0)
+    return {
+        label: levels.get(label, nothing) + other.get(label, nothing)
+        for label in labels
+        if label in levels or label in other
+    }
+
+
+def fit_encoder(look):
+    """The encoder of default experts and gates, fitted.
+
+    It is that of rows in memory, but that missing numbers become means. Says which columns are left
+    out.
+
+    Parameters
+    ----------
+    look : FirstLook
+        At all rows.
+
+    Raises
+    ------
+    ValueError
+        If there are no columns left, or one holds numbers and other things.
+    """
+    strings = look.strings
+    has_numbers = dict(zip(look.names, np.isfinite(look.columns.low), strict=True))
+    for label, levels in strings.items():
+        if has_numbers[label]:
+            raise ValueError(
+                f"The column {label!r} holds numbers in some blocks of rows, and others in others: "
+                "make all of them strings, or all numbers."
+            )
+        check_uniform(label, levels.values if levels.values is not None else [])
+    names, dates = columns_of_no_use({label: levels.kind for label, levels in strings.items()})
+    warn_of_left_out(names, dates)
+    check_any_left(names + dates, len(look.names))
+    few = _table_of_few_rows(look, strings)
+    return table_encoder(few, names + dates, imputes="mean").fit(few)
+
+
+def encode(encoder, table):
+    """What a fitted encoder makes of the table of a block, in which columns may be empty."""
+    table = without_na(table)
+    for _, part, labels in encoder.transformers_:
+        if isinstance(part, OneHotEncoder):
+            empty = [label for label in labels if table[label].dtype.kind == "f"]
+            table = table.astype(dict.fromkeys(empty, object))
+    return encoder.transform(table)
+
+
+def _table_of_few_rows(look, strings):
+    from pandas import DataFrame  # as the blocks were
+
+    known = {label: levels.values for label, levels in strings.items() if levels.values is not None}
+    n_rows = max([2, *map(len, known.values())])
+    columns = {}
+    for label, mean, has_gaps in zip(look.names, look.columns.mean, look.has_gaps, strict=True):
+        if label in strings:
+            columns[label] = np.resize(known.get(label, np.array(["?"], dtype=object)), n_rows)
+        else:
+            columns[label] = np.full(n_rows, mean)
+            columns[label][-1] = np.nan if has_gaps else mean
+    return DataFrame(columns)

@@ -1,0 +1,33 @@
+"""Rows as training, and whoever sums over them, reach them."""
+
+from .blocks import IterableRows
+from .files import Files
+
+
+def open_rows(X, y, sample_weight, *, classifies, as_given=False):
+    """Rows that are not in memory: BlockRows.
+
+    Parameters
+    ----------
+    X, y, sample_weight : Files and None, or collections of Dask's
+        As a user gave them.
+    classifies : bool
+        Whether the target holds labels.
+    as_given : bool, default=False
+        Whether kernels are given ``(X, y, weight)`` of a block as it comes.
+
+    Raises
+    ------
+    TypeError or ValueError
+        If they are other things, or not in the same blocks.
+    """
+    if not isinstance(X, Files):
+        from .dask_rows import DaskRows  # and Dask, which has been imported before
+
+        return DaskRows(X, y, sample_weight, classifies=classifies, as_given=as_given)
+    if y is not None or sample_weight is not None:
+        raise TypeError(
+            "Files hold target and weights too: name their columns by Files(..., target=..., "
+            "weight=...), or let a reader return (X, y, weight), and pass no y and sample_weight."
+        )
+    return IterableRows(X, classifies=classifies, as_given=as_given)

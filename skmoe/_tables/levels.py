@@ -1,0 +1,86 @@
+"""Distinct values of columns that hold no numbers."""
+
+import re
+from dataclasses import dataclass
+
+import numpy as np
+
+from .mixed import is_missing, is_table
+
+MOST_LEVELS = 40  # of any column, however few the rows
+MOST_DISTINCT = 0.1  # levels for each row
+MOST_COUNTED = 100_000  # levels of one column; with more it is an identifier
+DATE = re.compile(r"\s*(\d{4}([-/.])\d{1,2}\2\d{1,2}|\d{1,2}([-/.])\d{1,2}\3\d{2,4})([T ].*)?$")
+
+
+@dataclass(frozen=True)
+class Levels:
+    """Distinct values of a column, and whether it is of use as categories; of two blocks they add.
+
+    Attributes
+    ----------
+    values : ndarray of objects of shape (n_levels,) or None
+        Missing ones included; None where there are too many to count.
+    n_values : int
+        Rows of the column that have a value.
+    """
+
+    values: np.ndarray | None
+    n_values: int
+
+    @classmethod
+    def of(cls, X, label):
+        """Levels of a column of a table, by its label, or of an array, by its number."""
+        if is_table(X):
+            column = X[label]
+            values, n_values = np.asarray(column.unique(), dtype=object), int(column.count())
+        else:
+            column = X[:, label]
+            there = [value for value in column if not is_missing(value)]
+            without = [value for value in column if is_missing(value)][:1]
+            n_values = len(there)
+            values = np.fromiter([*dict.fromkeys(there), *without], dtype=object)
+        return cls(values if len(values) <= MOST_COUNTED else None, n_values)
+
+    def __add__(self, other):
+        n_values = self.n_values + other.n_values
+        if self.values is None or other.values is None:
+            return Levels(None, n_values)
+        from pandas import unique  # which tables, that alone come in blocks, have imported
+
+        values = unique(np.concatenate([self.values, other.values]))
+        return Levels(values if len(values) <= MOST_COUNTED else None, n_values)
+
+    @property
+    def known(self):
+        """Levels but for missing ones."""
+        return [value for value in self.values if not is_missing(value)]
+
+    @property
+    def kind(self):
+        """Of the column: "category"; or "date" or "identifier", which nearly tell all rows apart.
+
+        These have more than 40 levels. Of dates, written as strings, that is enough; identifiers
+        and free text have more levels than a tenth of the rows, too.
+        """
+        if self.values is None:
+            return "identifier"
+        known = self.known
+        if len(known) <= MOST_LEVELS:
+            return "category"
+        if all(isinstance(value, str) and DATE.match(value) for value in known[:MOST_LEVELS]):
+            return "date"
+        return "identifier" if len(known) > MOST_DISTINCT * self.n_values else "category"
+
+
+def check_uniform(label, values):
+    """Refuse a column of unlike things, such as strings and numbers: it has no categories."""
+    values = {value for value in values if not is_missing(value)}
+    try:
+        sorted(values)
+    except TypeError:
+        kinds = sorted({type(value).__name__ for value in values})
+        raise ValueError(
+            f"The column {label!r} holds values of unlike kinds, {kinds}, which cannot be encoded "
+            "together: make all of them strings, or all numbers."
+        ) from None

@@ -1,0 +1,224 @@
+"""Experts of any kind on rows that are not in memory: fitted on rows of their own."""
+
+import pickle
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LinearRegression, Ridge
+from sklearn.neighbors import KNeighborsRegressor
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import PolynomialFeatures
+from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
+
+from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
+from skmoe._em.gathered_pass import fold_numbers
+from skmoe._numerics.drawing import hash_rows
+from skmoe._rows.blocks import BlockRows
+from skmoe.exceptions import ThinnedRowsWarning
+from skmoe.gates import ConstantGate
+from skmoe.likelihoods import Gaussian
+from skmoe.rows import Files
+
+PARAMS = {"n_experts": 2, "random_state": 0, "n_init": 3}
+
+
+@pytest.fixture(autouse=True)
+def few_rows_for_starts(monkeypatch):
+    """Starts are tried on a sample of so few rows that two thousand are many."""
+    monkeypatch.setattr("skmoe._em.starts.FEWEST_ROWS", 300)
+    monkeypatch.setattr("skmoe._em.starts.ROWS_PER_COEFFICIENT", 5)
+
+
+def planted(n=2000, seed=0):
+    """Rows of two regimes, with two numbers, a count, and one of three classes for a target."""
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n, 3))
+    first = X[:, 0] + 0.3 * rng.logistic(size=n) > 0
+    lines = np.column_stack(
+        [
+            np.where(first, 2 + 2 * X[:, 1], -2 * X[:, 2]),
+            np.where(first, X[:, 2], 1 - X[:, 1]),
+        ]
+    ) + 0.3 * rng.normal(size=(n, 2))
+    count = rng.poisson(np.exp(np.where(first, 1 + 0.5 * X[:, 1], -0.3 * X[:, 2]))).astype(float)
+    logits = np.where(first[:, None], [0, 2, -1] * X, [0, -2, 1] * X[:, [0, 2, 1]])
+    label = np.array(["a", "b", "c"])[(logits + rng.gumbel(size=logits.shape)).argmax(axis=1)]
+    return X, {"lines": lines, "line": lines[:, 0], "count": count, "class": label}
+
+
+def in_parts(*arrays, bounds=(900, 2000)):
+    """Files that a reader finds in memory: rows up to each of the bounds."""
+    starts = [0, *bounds[:-1]]
+    slices = [slice(start, stop) for start, stop in zip(starts, bounds, strict=True)]
+    return Files(slices, reader=lambda rows: tuple(each[rows] for each in arrays))
+
+
+@pytest.mark.parametrize(
+    ("kind", "params", "target"),
+    [
+        (MixtureOfExpertsRegressor, {}, "lines"),
+        (MixtureOfExpertsRegressor, {"likelihood": "poisson", "tol": 1e-6}, "count"),
+        (MixtureOfExpertsRegressor, {"experts": Ridge(), "likelihood": "student_t"}, "line"),
+        (
+            MixtureOfExpertsRegressor,
+            {"experts": make_pipeline(PolynomialFeatures(2), Ridge())},
+            "line",
+        ),
+        (MixtureOfExpertsClassifier, {"tol": 1e-5}, "class"),
+    ],
+    ids=["two outputs", "counts", "tails", "pipeline", "three classes"],
+)
+def test_linear_experts_without_sums_end_where_rows_in_memory_do(kind, params, target):
+    X, y = planted()
+    moe = kind(**PARAMS, **params, pooling=False).fit(X, y[target])
+    other = kind(**PARAMS, **params).fit(in_parts(X, y[target]))
+    assert other.lower_bound_ == pytest.approx(moe.lower_bound_, abs=1e-3)  # near the maximum
+    assert_allclose(other.expert_load_, moe.expert_load_, atol=0.02)
+    report = other.expert_report()
+    assert sum(report.columns["rows"]) == pytest.approx(2000)
+    assert np.asarray(other.predict(in_parts(X))).shape == y[target].shape
+
+
+def test_proportions_of_a_constant_gate():
+    X, y = planted()
+    experts = make_pipeline(PolynomialFeatures(1), LinearRegression())
+    moe = MixtureOfExpertsRegressor(experts, gate=ConstantGate(), **PARAMS)
+    one_pass = MixtureOfExpertsRegressor(gate=ConstantGate(), **PARAMS)
+    files = in_parts(X, y["line"])
+    assert moe.fit(files).lower_bound_ == pytest.approx(one_pass.fit(files).lower_bound_, abs=1e-3)
+    assert_allclose(moe.gate_.proportions_, one_pass.gate_.proportions_, atol=0.01)
+
+
+TREES = {
+    "regression": (
+        MixtureOfExpertsRegressor(DecisionTreeRegressor(max_depth=6), **PARAMS),
+        "line",
+    ),
+    "classes": (MixtureOfExpertsClassifier(DecisionTreeClassifier(max_depth=4), **PARAMS), "class"),
+    "list": (
+        MixtureOfExpertsRegressor(
+            [("line", Ridge()), ("tree", DecisionTreeRegressor(max_depth=5))],
+            random_state=0,
+            n_init=3,
+        ),
+        "line",
+    ),
+}
+
+
+@pytest.mark.parametrize(("moe", "target"), TREES.values(), ids=TREES)
+def test_trees_from_blocks_predict_new_rows_as_well_as_from_memory(moe, target):
+    X, y = planted()
+    X_new, y_new = planted(seed=1)
+    memory = moe.set_params(specialisation=1)
+    in_memory = memory.fit(X, y[target]).log_density(X_new, y_new[target]).mean()
+    fits = [memory.fit(in_parts(X, y[target])).log_density(X_new, y_new[target])]
+    assert fits[0].mean() > in_memory - 0.03
+    assert not hasattr(memory, "oof_log_density_")
+    order = np.random.default_rng(0).permutation(2000)
+    bounds = (1, 40, 40, 800, 2000)
+    memory.fit(in_parts(X[order], y[target][order], bounds=bounds))
+    assert_allclose(memory.log_density(X_new, y_new[target]), fits[0], atol=1e-6)
+
+
+def test_experts_are_told_by_rows_that_they_have_not_seen():
+    X, _ = planted()
+    y = np.random.default_rng(0).normal(size=2000)
+    moe = MixtureOfExpertsRegressor(DecisionTreeRegressor(), **PARAMS).fit(in_parts(X, y))
+    assert moe.likelihood_.scale_.min() > 1  # by heart they know them without error
+    assert (
+        moe.log_density(*planted(seed=1)[:1], np.random.default_rng(1).normal(size=2000)).mean()
+        > -2
+    )
+
+
+def test_folds_are_of_the_content_of_rows_and_of_equal_size():
+    X, y = planted()
+    folds = fold_numbers(hash_rows(X, y["line"]), 5)
+    assert_array_equal(folds[::-1], fold_numbers(hash_rows(X[::-1], y["line"][::-1]), 5))
+    assert np.bincount(folds).min() > 340
+
+
+def test_rows_beyond_max_expert_rows_are_thinned_and_said_so():
+    X, y = planted()
+    experts = make_pipeline(PolynomialFeatures(1), LinearRegression())
+    moe = MixtureOfExpertsRegressor(experts, **PARAMS, max_expert_rows=400)
+    with pytest.warns(ThinnedRowsWarning, match=r"fitted on 400 of these.*max_expert_rows"):
+        moe.fit(in_parts(X, y["line"]))
+    everything = MixtureOfExpertsRegressor(experts, **PARAMS).fit(in_parts(X, y["line"]))
+    assert_allclose(moe.predict(X), everything.predict(X), atol=0.2)
+    assert moe.lower_bound_ == pytest.approx(everything.lower_bound_, abs=0.02)
+    assert sum(moe.expert_report().columns["rows"]) == pytest.approx(2000)
+
+
+def test_rows_given_twice_are_rows_of_weight_two():
+    X, y = planted()
+    weight = np.random.default_rng(0).integers(1, 4, 2000)
+    again = np.random.default_rng(1).permutation(np.repeat(np.arange(2000), weight))
+    moe = MixtureOfExpertsRegressor(DecisionTreeRegressor(max_depth=5), **PARAMS)
+    predictions = moe.fit(in_parts(X, y["line"], weight)).predict(X)
+    moe.fit(in_parts(X[again], y["line"][again], bounds=(700, len(again))))
+    assert_allclose(moe.predict(X), predictions, atol=1e-6)
+
+
+def test_kernels_travel_to_the_rows(monkeypatch):
+    X, y = planted()
+    moe = MixtureOfExpertsRegressor(DecisionTreeRegressor(max_depth=5), **PARAMS)
+    predictions = moe.fit(in_parts(X, y["line"])).predict(X)
+    task = BlockRows._task
+    monkeypatch.setattr(
+        BlockRows, "_task", lambda self, *args: pickle.loads(pickle.dumps(task(self, *args)))
+    )
+    assert_allclose(moe.fit(in_parts(X, y["line"])).predict(X), predictions, atol=1e-6)
+
+
+def test_collections_of_dask():
+    dask = pytest.importorskip("dask")
+    da = pytest.importorskip("dask.array")
+    X, y = planted()
+    X_parts, parts = (da.from_array(a, chunks=(700, -1)[: a.ndim]) for a in (X, y["lines"]))
+    moe = MixtureOfExpertsRegressor(DecisionTreeRegressor(max_depth=4), **PARAMS)
+    with dask.config.set(scheduler="synchronous"):
+        mean = moe.fit(X_parts, parts).predict(X_parts).compute()
+        assert_allclose(moe.log_density(X_parts, parts), moe.log_density(X, y["lines"]))
+    assert_allclose(moe.fit(in_parts(X, y["lines"])).predict(X), mean, atol=1e-6)
+
+
+def test_names_of_columns_reach_the_experts():
+    pandas = pytest.importorskip("pandas")
+    X, y = planted()
+    table = pandas.DataFrame(X, columns=["a", "b", "c"])
+    moe = MixtureOfExpertsRegressor(DecisionTreeRegressor(max_depth=4), **PARAMS)
+    moe.fit(in_parts(table, y["line"]))
+    assert_array_equal(moe.experts_[0].feature_names_in_, ["a", "b", "c"])
+    assert_array_equal(moe.gate_.feature_names_in_, ["a", "b", "c"])
+    kind = np.where(X[:, 0] > 0, "cat", "dog")
+    classes = MixtureOfExpertsClassifier(**PARAMS).fit(
+        in_parts(table.assign(kind=kind), y["class"])
+    )
+    assert "kind=cat" in classes.coefficients().terms
+    assert classes.predict_proba(table.assign(kind=kind)).shape == (2000, 3)
+
+
+@pytest.mark.parametrize(
+    ("params", "what"),
+    [
+        ({"experts": KNeighborsRegressor()}, "experts that take sample_weight"),
+        ({"experts": MixtureOfExpertsRegressor()}, "experts that are no mixtures"),
+        ({"experts": FrozenEstimator(Ridge())}, "experts that take sample_weight"),
+        ({"likelihood": Gaussian("auto"), "cv": 5}, "scales that do not depend on the row"),
+        ({"cv": "oob"}, "a number of folds"),
+        ({"experts": DecisionTreeRegressor(), "ensemble": True}, "ensemble=False"),
+        ({"experts": [("a", Ridge()), ("b", Ridge())], "specialisation": 0}, "specialisation"),
+    ],
+    ids=range(7),
+)
+def test_what_cannot_be_gathered_is_refused_by_name(params, what):
+    X, y = planted()
+    moe = MixtureOfExpertsRegressor(**params)
+    before = vars(moe).copy()
+    with pytest.raises(ValueError, match=f"need .*{what}.*in memory.*partial_fit"):
+        moe.fit(in_parts(X, y["line"]))
+    assert vars(moe) == before

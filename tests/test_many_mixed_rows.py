@@ -1,0 +1,235 @@
+"""Tables with strings and missing values that are not in memory."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.linear_model import LinearRegression
+
+from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
+from skmoe._numerics.moments import Moments
+from skmoe.exceptions import LeftOutColumnsWarning
+from skmoe.gates import ConstantGate, SoftmaxGate
+from skmoe.rows import Files
+
+pandas = pytest.importorskip("pandas")
+
+SAME = {"rtol": 1e-6, "atol": 1e-9}  # the sums of blocks are added in another order
+PARAMS = {"n_experts": 2, "random_state": 0, "n_init": 3}
+PARTITIONS = {
+    "one block": [2000],
+    "three, one of them empty": [300, 300, 2000],
+    "seven": [1, 40, 600, 800, 801, 1500, 2000],
+}
+
+
+@pytest.fixture(autouse=True)
+def few_rows_for_starts(monkeypatch):
+    """Starts are tried on a sample of so few rows that two thousand are many."""
+    monkeypatch.setattr("skmoe._em.starts.FEWEST_ROWS", 300)
+    monkeypatch.setattr("skmoe._em.starts.ROWS_PER_COEFFICIENT", 5)
+
+
+def planted(n=2000, seed=0, *, with_gaps=True):
+    """Two lines over numbers and kinds, of which some are missing, and labels."""
+    rng = np.random.default_rng(seed)
+    X = pandas.DataFrame({"a": rng.normal(size=n), "kind": rng.choice(["cat", "dog", "owl"], n)})
+    X["b"] = rng.normal(size=n) + 3
+    first = np.where(X["kind"] == "cat", 1.5, -1) + 2 * X["a"] + 0.3 * rng.logistic(size=n) > 0
+    mean = np.where(first, 2 * X["b"] - 4, -2 * X["a"] + (X["kind"] == "owl"))
+    y = mean + np.where(first, 0.3, 0.6) * rng.normal(size=n)
+    labels = np.where(rng.random(n) < 1 / (1 + np.exp(-2 * mean)), "yes", "no")
+    if with_gaps:
+        X.loc[rng.random(n) < 0.1, "b"] = np.nan
+        X.loc[rng.random(n) < 0.1, "kind"] = None
+    return X, y, labels
+
+
+def in_parts(*arrays, bounds):
+    """Files that a reader finds in memory: rows up to each of the bounds."""
+    starts = [0, *bounds[:-1]]
+    slices = [slice(start, stop) for start, stop in zip(starts, bounds, strict=True)]
+    return Files(slices, reader=lambda rows: tuple(each[rows] for each in arrays))
+
+
+@pytest.mark.parametrize("bounds", PARTITIONS.values(), ids=PARTITIONS)
+def test_strings_from_blocks_are_those_of_rows_in_memory(bounds):
+    X, y, _ = planted(with_gaps=False)
+    moe = MixtureOfExpertsRegressor(**PARAMS, pooling=False, tol=1e-7).fit(X, y)
+    other = MixtureOfExpertsRegressor(**PARAMS, tol=1e-7).fit(in_parts(X, y, bounds=bounds))
+    assert other.lower_bound_ == pytest.approx(moe.lower_bound_, abs=1e-6)
+    assert_allclose(other.predict(X), moe.predict(X), atol=1e-2)  # both stopped near the maximum
+    assert other.coefficients().terms == moe.coefficients().terms
+    assert_array_equal(other.feature_names_in_, ["a", "kind", "b"])
+    assert_allclose(np.asarray(other.predict(in_parts(X, bounds=bounds))), other.predict(X), **SAME)
+
+
+def test_missing_values_become_means_and_columns_of_their_own():
+    X, y, _ = planted()
+    moe = MixtureOfExpertsRegressor(**PARAMS, pooling=False, tol=1e-7).fit(X, y)
+    fits = [
+        MixtureOfExpertsRegressor(**PARAMS, tol=1e-7).fit(in_parts(X, y, bounds=bounds))
+        for bounds in PARTITIONS.values()
+    ]
+    for other in fits:
+        encoder = other.experts_[0][0]
+        assert_allclose(
+            encoder.named_transformers_["simpleimputer"].statistics_, X[["a", "b"]].mean()
+        )
+        assert other.coefficients().terms == moe.coefficients().terms
+        # Imputed numbers have coefficients of their own: in memory, medians do as well.
+        assert other.lower_bound_ == pytest.approx(moe.lower_bound_, abs=1e-4)
+        assert_allclose(other.predict(X), fits[0].predict(X), **SAME)
+        assert_allclose(other.lower_bounds_, fits[0].lower_bounds_, **SAME)
+    other.partial_fit(X[:200], y[:200]).predict(X)
+
+
+def test_blocks_in_which_a_column_is_empty():
+    X, y, _ = planted()
+    order = np.argsort(X["kind"].isna() * 2.0 + X["b"].isna(), kind="stable")
+    X, y = X.iloc[order], y[order]
+    n_gaps = int(X["kind"].isna().sum())
+    files = in_parts(X, y, bounds=[2000 - n_gaps, 2000])
+    expected = MixtureOfExpertsRegressor(**PARAMS).fit(in_parts(X, y, bounds=[2000]))
+    assert_allclose(
+        MixtureOfExpertsRegressor(**PARAMS).fit(files).predict(X), expected.predict(X), **SAME
+    )
+
+    def read(rows):  # as from a CSV file, a column without entries is one of numbers
+        block = X[rows]
+        empty = block["kind"].isna().all()
+        return (block.assign(kind=np.nan) if empty else block.fillna({"kind": np.nan})), y[rows]
+
+    slices = [slice(2000 - n_gaps), slice(2000 - n_gaps, 2000)]
+    moe = MixtureOfExpertsRegressor(**PARAMS).fit(Files(slices, read))
+    assert moe.lower_bound_ == pytest.approx(expected.lower_bound_, abs=1e-5)
+
+
+def test_two_classes_of_mixed_rows_and_rows_given_twice():
+    X, _, labels = planted()
+    X["a"], weight = X["a"].round(1), np.random.default_rng(0).integers(1, 3, len(X))
+    params = {**PARAMS, "tol": 1e-4}
+    moe = MixtureOfExpertsClassifier(**params)
+    moe.fit(in_parts(X, labels, weight, bounds=[900, 2000]))
+    again = np.repeat(np.arange(2000), weight)
+    np.random.default_rng(1).shuffle(again)
+    files = in_parts(X.iloc[again], labels[again], bounds=[700, len(again)])
+    other = MixtureOfExpertsClassifier(**params).fit(files)
+    assert_allclose(other.predict_proba(X), moe.predict_proba(X), **SAME)
+
+
+def test_parquet_files_with_strings(tmp_path):
+    pytest.importorskip("pyarrow")
+    X, y, _ = planted()
+    table = X.assign(y=y, kind=X["kind"].astype("category"), c=pandas.array(X["b"] > 3, "boolean"))
+    table[:900].to_parquet(tmp_path / "0.parquet", row_group_size=400)
+    table[900:].to_parquet(tmp_path / "1.parquet")
+    files = Files(str(tmp_path / "*.parquet"), target="y")
+    moe = MixtureOfExpertsRegressor(**PARAMS).fit(files)
+    other = MixtureOfExpertsRegressor(**PARAMS).fit(
+        in_parts(table[[*"a", "kind", *"bc"]], y, bounds=[2000])
+    )
+    assert moe.lower_bound_ == pytest.approx(other.lower_bound_, abs=1e-9)
+    assert np.asarray(moe.predict(files)).shape == (2000,)
+
+
+def test_directories_datasets_and_tables_of_pyarrow(tmp_path):
+    pyarrow = pytest.importorskip("pyarrow")
+    dataset = pytest.importorskip("pyarrow.dataset")
+    X, y, _ = planted()
+    table = X.assign(y=y, c=(X["b"] > 3).astype(object).where(X["b"].notna(), None))
+    (tmp_path / "later").mkdir()
+    table[:900].to_parquet(tmp_path / "0.parquet")
+    table[900:].to_parquet(tmp_path / "later" / "1.parquet")
+    arrow = pyarrow.Table.from_pandas(table)
+    places = [str(tmp_path), tmp_path, arrow, dataset.dataset(tmp_path, format="parquet")]
+    fits = [
+        MixtureOfExpertsRegressor(**PARAMS).fit(Files(each, target="y", block_rows=700))
+        for each in places
+    ]
+    assert "c missing" in fits[0].coefficients().terms  # booleans are numbers
+    X_arrow = arrow.drop_columns(["y"])
+    for moe in fits:
+        assert_allclose(moe.predict(X_arrow), fits[0].predict(X_arrow), **SAME)
+        assert_allclose(np.asarray(moe.predict(Files(arrow, target="y"))), moe.predict(X_arrow))
+    in_memory = MixtureOfExpertsRegressor(**PARAMS, pooling=False).fit(X_arrow, arrow["y"])
+    assert in_memory.lower_bound_ == pytest.approx(fits[0].lower_bound_, abs=1e-3)
+    assert in_memory.feature_names_in_.tolist() == ["a", "kind", "b", "c"]
+
+
+def test_data_frames_of_dask_with_strings():
+    dask = pytest.importorskip("dask")
+    dd = pytest.importorskip("dask.dataframe")
+    X, y, _ = planted()
+    X = X.fillna({"kind": np.nan})
+    table = dd.from_pandas(X.assign(y=y), npartitions=3)
+    with dask.config.set(scheduler="synchronous"):
+        moe = MixtureOfExpertsRegressor(**PARAMS).fit(table[["a", "kind", "b"]], table["y"])
+        mean = moe.predict(table[["a", "kind", "b"]]).compute()
+    other = MixtureOfExpertsRegressor(**PARAMS).fit(in_parts(X, y, bounds=[900, 2000]))
+    assert_allclose(mean, other.predict(X), **SAME)
+
+
+def test_identifiers_are_left_out_and_named(monkeypatch):
+    X, y, _ = planted()
+    named = X.assign(name=[f"row {i}" for i in range(2000)])
+    with pytest.warns(LeftOutColumnsWarning, match=r"\['name'\], which hold identifiers"):
+        moe = MixtureOfExpertsRegressor(**PARAMS).fit(in_parts(named, y, bounds=[900, 2000]))
+    assert not [term for term in moe.coefficients().terms if "name" in term]
+    monkeypatch.setattr("skmoe._tables.levels.MOST_COUNTED", 100)
+    with pytest.warns(LeftOutColumnsWarning, match=r"\['name'\], which hold identifiers"):
+        other = MixtureOfExpertsRegressor(**PARAMS).fit(in_parts(named, y, bounds=[900, 2000]))
+    assert_array_equal(other.predict(named), moe.predict(named))
+    files = in_parts(named[["name"]], y, bounds=[900, 2000])
+    with pytest.warns(LeftOutColumnsWarning), pytest.raises(ValueError, match="no others to learn"):
+        MixtureOfExpertsRegressor(**PARAMS).fit(files)
+
+
+@pytest.mark.parametrize(
+    ("change", "params", "what"),
+    [
+        ({}, {"experts": LinearRegression()}, r"encode the columns \['kind', 'b'\]"),
+        ({}, {"gate": SoftmaxGate()}, r"encode the columns \['kind', 'b'\]"),
+        ({"b": pandas.Timestamp("2020-01-01")}, {}, "hold dates or durations"),
+        ({"b": np.inf}, {}, r"infinity, in the columns \['b'\]"),
+        ({"b": 1e200}, {}, "largest absolute value"),
+        ({"kind": np.array(["a", 1] * 1000, dtype=object)}, {}, "unlike kinds"),
+    ],
+    ids=range(6),
+)
+def test_mixed_rows_that_cannot_be_used_are_refused(change, params, what):
+    X, y, _ = planted()
+    with pytest.raises(ValueError, match=what):
+        MixtureOfExpertsRegressor(**PARAMS, **params).fit(
+            in_parts(X.assign(**change), y, bounds=[900, 2000])
+        )
+
+
+def test_numbers_in_one_block_and_strings_in_another_are_refused():
+    X, y, _ = planted()
+    files = Files([0, 1], lambda part: (X.assign(b="x") if part else X, y))
+    with pytest.raises(ValueError, match="'b' holds numbers in some blocks"):
+        MixtureOfExpertsRegressor(**PARAMS).fit(files)
+
+
+def test_a_constant_gate_and_one_expert_take_mixed_rows():
+    X, y, _ = planted()
+    files = in_parts(X, y, bounds=[900, 2000])
+    for params in ({"gate": ConstantGate()}, {"n_experts": 1}):
+        moe = MixtureOfExpertsRegressor(**PARAMS | params).fit(files)
+        assert moe.gate_proba(X).shape == (2000, moe.n_experts)
+        assert_allclose(moe.gate_proba(X).sum(axis=1), 1.0)
+
+
+def test_moments_of_columns_with_gaps_add_up():
+    rng = np.random.default_rng(0)
+    X, weight = rng.normal(size=(100, 4)) + 5, rng.integers(0, 3, size=100).astype(float)
+    X[:60, 0] = X[::7, 1] = X[:, 3] = np.nan
+    total = Moments.of(X[:50], weight[:50]) + Moments.of(X[50:], weight[50:])
+    for j in range(3):
+        there = ~np.isnan(X[:, j])
+        mean = np.average(X[there, j], weights=weight[there])
+        assert total.mean[j] == pytest.approx(mean)
+        assert total.squares[j] == pytest.approx(weight[there] @ (X[there, j] - mean) ** 2)
+        assert (total.low[j], total.high[j]) == (np.nanmin(X[:, j]), np.nanmax(X[:, j]))
+    assert total.weight[3] == 0
+    assert np.isnan(total.size[3])

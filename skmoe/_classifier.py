@@ -81,12 +81,15 @@ class MixtureOfExpertsClassifier(ClassifierMixin, InferringMixture, UpdatableMix
         which combines the probabilities of the others, and calibrates. Whether and how strongly the
         gate looks at the row is chosen by the out-of-fold log-probability. ``calibration`` and
         parameters of EM, its starts and its loads, ``ensemble`` among them, then say nothing. See
-        :ref:`the guide <unlike_models>`. "auto" is 1 for clones, for logistic experts, for those
-        that are ready or go on from iteration to iteration, and where a parameter asks for what
-        only EM takes: another gate, sparse X, ``top_k``, ``load_balance``, subjects, ``cv=False``,
+        :ref:`the guide <unlike_models>`. "auto" is 1 for logistic experts, for those that are ready
+        or go on from iteration to iteration, and where a parameter asks for what only EM takes:
+        another gate, sparse X, ``top_k``, ``load_balance``, subjects, ``cv=False``,
         ``warm_start``. A list is else fitted as with 0; where a mixture of logistic experts
         explains the classes better than that, EM is tried, and kept if it raises the out-of-fold
-        log-probability by more than its standard error.
+        log-probability by more than its standard error. Of one estimator there are a "generalist",
+        fitted on all rows, and ``n_experts`` clones beside it, on regimes, behind a
+        :class:`~skmoe.gates.ForestGate`, which are left out unless they raise it as much (see
+        :ref:`the guide <clones>`).
     cv : "auto", "oob", "prefit", False, int, splitter or iterable, default="auto"
         How the E-step gets predictions for rows that experts and gate have not seen. "auto" is
         in-sample for linear models with ten rows a coefficient or more (by weight, over all
@@ -177,9 +180,9 @@ class MixtureOfExpertsClassifier(ClassifierMixin, InferringMixture, UpdatableMix
         but for mixtures of no more experts than classes that all ignore the row: their gate is a
         logistic regression, as one expert is.
     specialisation_ : Specialisation
-        Only where ``specialisation="auto"`` has tried EM for a list: the mean out-of-fold
-        log-probabilities ``score_without`` and ``score_with`` it, their difference ``gain``, its
-        ``standard_error``, and ``kept``.
+        Only where ``specialisation="auto"`` has tried clones beside a generalist, or EM for a
+        list: the mean out-of-fold log-probabilities ``score_without`` and ``score_with`` them,
+        their difference ``gain``, its ``standard_error``, and ``kept``.
     start_lower_bounds_ : list of list of float
         Objectives of each start, iteration by iteration, under linear experts; EM went on from
         the best. Empty where there was nothing to choose, one start or one expert, and with

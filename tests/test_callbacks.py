@@ -177,7 +177,8 @@ def test_a_scoring_monitor_takes_class_labels_and_weights(data):
     X, y = data[0], np.where(data[1] > 0, "high", "low")
     weight = np.arange(len(y)) % 3.0
     tree = DecisionTreeClassifier(max_depth=3, random_state=0)
-    moe = MixtureOfExpertsClassifier(tree, 2, cv=3, n_init=1, max_iter=2, random_state=0)
+    settings = {"specialisation": 1, "cv": 3, "n_init": 1, "max_iter": 2, "random_state": 0}
+    moe = MixtureOfExpertsClassifier(tree, 2, **settings)
     monitor = ScoringMonitor(scoring="accuracy")
     moe.set_callbacks(monitor).fit(X, y, weight)
     rows = monitor.get_logs().data

@@ -6,7 +6,7 @@ from scipy.special import logsumexp
 from .specialists import FIRST_PENALTY, Refitted, SpecialistsTrainer
 from .stacked_gate import choose_penalty, fit_gate, log_gate_of
 
-CALIBRATION_ROUNDS = 3  # of calibration and gate, by turns
+CALIBRATION_ROUNDS = 10  # of calibration and gate, by turns
 
 
 class SpecialistClassification(SpecialistsTrainer):

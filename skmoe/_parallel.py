@@ -19,7 +19,7 @@ parent has. Forked children therefore run the kernels on one thread.
 import os
 import pickle
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import cache
 from threading import Lock
 from uuid import uuid4
@@ -61,6 +61,15 @@ def few_threads(work):
     n_threads = kernel_threads(work)
     with _blas_limit(controller, 1), _limit(controller, "openmp", n_threads):
         yield
+
+
+def threads_for_rows(n_rows):
+    """Context in which BLAS and kernels have one thread where rows are few.
+
+    Of many short passes each would open a team of threads, and wait for the last of them, which on
+    a busy machine takes a multiple of the pass.
+    """
+    return few_threads(n_rows) if kernel_threads(n_rows) == 1 else nullcontext()
 
 
 @cache

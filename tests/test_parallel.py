@@ -23,6 +23,7 @@ from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 from threadpoolctl import ThreadpoolController, threadpool_info, threadpool_limits
 
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor, _parallel
+from skmoe._em.race import best_start
 from skmoe._parallel import WORK_OF_A_THREAD, few_threads, jobs, kernel_threads
 
 
@@ -311,6 +312,41 @@ def test_fit_and_answers_of_few_rows_open_no_team_of_threads(kind, data, monkeyp
     moe = mixture(kind).fit(X, y > 0 if kind == "classifier" else y)
     moe.predict(X)
     assert set(asked) == {1}
+
+
+class WatchedProblem:
+    """Gains nothing, and notes how many threads each of its passes could have."""
+
+    def __init__(self, n_rows):
+        self.y, self.seen = np.zeros(n_rows), []
+
+    def step(self):
+        self.seen += [lib["num_threads"] for lib in threadpool_info()]
+        return 0.0
+
+    def fork(self):
+        return self
+
+    def start(self, resp):
+        return self
+
+    def state(self):
+        return None
+
+    def restore(self, state):
+        return
+
+    def effective_rows(self):
+        return np.ones(1)
+
+
+@pytest.mark.parametrize("is_large", [False, True])
+def test_starts_have_one_thread_where_rows_are_few(is_large):
+    problem = WatchedProblem(3 * WORK_OF_A_THREAD if is_large else 5000)
+    with threadpool_limits(3):
+        there_are = {lib["num_threads"] for lib in threadpool_info()}
+        best_start(problem, [None, None], n_jobs=None)
+    assert set(problem.seen) == (there_are if is_large else {1})
 
 
 FORKING = """

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from .._parallel import jobs
+from .._parallel import jobs, threads_for_rows
 from .loop import run_em
 from .progress import during_start, print_start
 
@@ -41,7 +41,7 @@ def best_start(problem, starts, n_jobs, verbose=0):
     paths : list of list of float
         Objectives of each run, one for each iteration; longer ones of those that went on.
     """
-    with jobs(n_jobs, shared=(problem,)) as run:
+    with threads_for_rows(len(problem.y)), jobs(n_jobs, shared=(problem,)) as run:
         return _best_of_runs(problem, starts, run, verbose)
 
 

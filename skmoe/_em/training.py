@@ -48,6 +48,12 @@ def check_alternatives(mixture, X, subject):
     X, subject : array-like
         As ``fit`` was given them.
     """
+    if mixture.subject_effect is not None:
+        wanted = {
+            "the subject of each row, by subject=": subject is not None,
+            "top_k=None": mixture.top_k is None,
+        }
+        check_wanted("subject_effect needs", wanted, "Set that, or set subject_effect=None.")
     if mixture.specialisation == 0:
         wanted = _wanted_by_stacking(mixture, X, subject)
         check_wanted("specialisation=0 needs", wanted, TO_EM.format("specialisation=1"))
@@ -154,6 +160,7 @@ def _wanted_out_of_fold(mixture, X, subject):
         "likelihood='auto' or 'student_t'": (
             classifies or mixture.likelihood in ("auto", "student_t")
         ),
+        "subject_effect=None": mixture.subject_effect is None,
         "the default gate": mixture.gate is None,
         "out-of-fold predictions, so no cv=False": mixture.cv is not False,
         "shared_effects=None": not mixture._shared_effects(),

@@ -13,6 +13,7 @@ from ._gaussian import Gaussian
 from ._laplace import Laplace
 from ._log_normal import LogNormal
 from ._per_expert import PerExpert
+from ._random_intercept import RandomIntercept
 from ._student_t import StudentT
 from ._terms import ExpertTerms, PredictorTerms
 from ._with_noise import WithNoise
@@ -30,6 +31,7 @@ __all__ = [
     "PerExpert",
     "Poisson",
     "PredictorTerms",
+    "RandomIntercept",
     "StudentT",
     "WithNoise",
 ]

@@ -33,6 +33,9 @@ class BaseLikelihood(BaseEstimator, metaclass=ABCMeta):
     takes_trials : bool
         Whether rows may be of several trials. Predictions are then expected successes, and
         ``update``, ``log_density`` and ``components`` are told the ``trials``.
+    takes_subjects : bool
+        Whether rows of a subject depend on each other given their expert. ``update`` and
+        ``log_density`` are told the ``subjects``.
     keeps_order : bool
         Whether the place of an expert means something, so that clones must not be put in the order
         of their loads, nor an expert added.
@@ -53,7 +56,7 @@ class BaseLikelihood(BaseEstimator, metaclass=ABCMeta):
 
     glm = None
     takes_exposure = False
-    takes_trials = False
+    takes_trials = takes_subjects = False
     keeps_order = False
     independent_outputs = True
     averages_experts = False

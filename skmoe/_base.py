@@ -93,7 +93,7 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
     }
 
     # Parameters of one of the two alone, at what they are without.
-    class_weight, calibration = None, "auto"
+    class_weight, calibration, subject_effect = None, "auto", None
     _buffer = None  # of the first rows of a stream
 
     @abstractmethod
@@ -202,7 +202,9 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
             data.subject_numbers,
             fold_seed,
             is_classifier(self),
-            needs_likelihood=self._buffer is not None or bool(self._shared_effects()),
+            needs_likelihood=self._buffer is not None
+            or bool(self._shared_effects())
+            or self.subject_effect is not None,
         )
         make_trainer = self._make_pooled_trainer if is_pooled else self._make_trainer
         trainer = make_trainer(rows, data, parts, settings, splitting, previous, *seeds)

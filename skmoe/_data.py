@@ -147,6 +147,16 @@ class Subjects:
         self._total = np.where(total > 0, total, 1.0)
         self.row_weight = weight / self._total[self.numbers]
 
+    @property
+    def sizes(self):
+        """Weight of the rows of each subject, (n_subjects,); 1 where it is zero."""
+        return self._total
+
+    def total(self, values):
+        """Sums over the rows of each subject (n_subjects, n_columns), whatever their weights."""
+        columns = [np.bincount(self.numbers, column, len(self.labels)) for column in values.T]
+        return np.column_stack(columns)
+
     def weighted_sum(self, values):
         """Sums over the rows of each subject (n_subjects, ...), times weights."""
         return self._weighted_sum @ values

@@ -233,6 +233,9 @@ class Model(ABC):
             resp, log_norm = posterior(routes.log_weights, log_density)
             return routes.dense(resp), log_norm, None
         subjects = Subjects(rows.subject, rows.weight)
+        if self.likelihood.takes_subjects:
+            predictions = self.expert_predictions(rows.X)
+            log_density = self.likelihood.log_density(rows.y, predictions, subjects=subjects)
         log_gate = subjects.log_gate(routes.dense(routes.log_weights, fill=-np.inf))
         log_density = subjects.weighted_sum(routes.dense(log_density, fill=0.0))
         return *posterior(log_gate, log_density), subjects

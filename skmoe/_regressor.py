@@ -15,7 +15,7 @@ from ._rows.files import is_elsewhere
 from ._tables.mixed import check_sizes
 from ._updating import UpdatableMixture
 from .inference._summary import InferringMixture
-from .likelihoods import Gaussian, PerExpert, PerOutput
+from .likelihoods import Gaussian, PerExpert, PerOutput, RandomIntercept
 from .likelihoods._names import BY_NAME, unfitted
 
 
@@ -66,6 +66,10 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
         expert's own. A dict says for each column which experts have one coefficient:
         ``{"dose": [[0, 1], [2, 3]]}`` is one of the first two and another of the last two, and
         clones then keep their numbers. Linear experts only. None is no column.
+    subject_effect : {"intercept"}, default=None
+        With ``subject`` in ``fit``: whether each subject has an intercept of its own, normal around
+        that of its expert; see :class:`~skmoe.likelihoods.RandomIntercept`. For linear experts by
+        maximum likelihood and Gaussian errors. None is no effect.
     pooling : "auto", bool or float, default="auto"
         Whether the coefficients of each expert deviate from common ones by a normal prior, the
         error variances by a Gamma prior, and the evidence decides how far, as well as how many
@@ -243,6 +247,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
     _classes = None
     _parameter_constraints = {
         **UpdatableMixture._parameter_constraints,
+        "subject_effect": [StrOptions({"intercept"}), None],
         "likelihood": [
             StrOptions({"auto", *BY_NAME}),
             HasMethods(["log_density", "update"]),
@@ -259,6 +264,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
         gate=None,
         likelihood="auto",
         shared_effects=None,
+        subject_effect=None,
         pooling="auto",
         specialisation="auto",
         cv="auto",
@@ -285,6 +291,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
         self.gate = gate
         self.likelihood = likelihood
         self.shared_effects = shared_effects
+        self.subject_effect = subject_effect
         self.pooling = pooling
         self.specialisation = specialisation
         self.cv = cv
@@ -378,6 +385,13 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
         return _family_of(likelihood.glm)
 
     def _likelihood(self):
+        if self.subject_effect is not None:
+            if repr(self.likelihood) not in ("'auto'", "'gaussian'", "Gaussian()"):
+                raise ValueError(
+                    "subject_effect is for Gaussian errors of a scale for each expert, "
+                    f"likelihood='gaussian'; got {self.likelihood!r}."
+                )
+            return RandomIntercept()
         if isinstance(self.likelihood, list):
             return PerExpert(self.likelihood)
         if isinstance(self.likelihood, dict):

@@ -29,6 +29,8 @@ from .gates import BaseGate, ConstantGate
 
 def check_batch(mixture, *given, **how):
     """``check_rows`` of new rows for a mixture that goes on; a ValueError if these are trials."""
+    if mixture.subject_effect is not None:
+        raise ValueError("With subject_effect a mixture learns by fit alone: fit it anew.")
     rows = check_rows(mixture, *given, **how)
     if rows.exposure is not None:
         raise ValueError("After fit a mixture learns from single trials only: fit it anew.")
@@ -59,6 +61,8 @@ class UpdatableMixture(BaseMixtureOfExperts):
             return "pooling looks at all rows at once; set pooling=False"
         if self.specialisation == 0:
             return "specialisation=0 needs all rows at once"
+        if self.subject_effect is not None:
+            return "subject_effect is known to fit alone"
         if self._shared_effects():
             return "shared_effects are known to fit alone"
         if not self._solves(templates[0]):

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import special, stats
+from sklearn import config_context
 from sklearn.base import clone
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestRegressor
 from sklearn.linear_model import LogisticRegression
@@ -205,6 +206,17 @@ def test_trials_multiply_rates_everywhere():
     assert_allclose(draws.mean(axis=1), trials * rate, atol=5 * np.sqrt(0.25 * 30**2 / 400))
     assert moe.expert_report(X, y, trials=trials) is not None
     assert "log-odds of success" in str(moe.coefficients())
+
+
+def test_trials_are_routed():
+    X, y, trials = planted(150)
+    moe = mixture(pooling=False)
+    expected = clone(moe).fit(StandardScaler().fit_transform(X), y, trials=trials)
+    with config_context(enable_metadata_routing=True):
+        moe.set_fit_request(trials=True).set_predict_request(trials=True)
+        pipe = make_pipeline(StandardScaler(), moe).fit(X, y, trials=trials)
+        rate = pipe.predict(X, trials=trials) / trials
+    assert_allclose(rate, expected.predict(StandardScaler().fit_transform(X)), rtol=1e-6)
 
 
 def test_a_warm_start_goes_on_with_trials():

@@ -10,6 +10,7 @@ from sklearn.preprocessing import PolynomialFeatures
 from sklearn.tree import DecisionTreeRegressor
 
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
+from skmoe._em.placing import unlike_orders
 from skmoe.gates import ConstantGate
 from skmoe.likelihoods import Gaussian
 
@@ -287,6 +288,18 @@ def test_a_dict_of_all_experts_is_a_list():
     by_list = mixture([1]).fit(X, y)
     by_dict = mixture({1: [[0, 1]]}).fit(X, y)
     assert_allclose(by_dict.predict(X), by_list.predict(X), atol=1e-8)
+
+
+def test_orders_of_experts_that_differ_are_those_of_their_pairs():
+    def orders(*columns):
+        return unlike_orders(np.array(columns).T)
+
+    assert orders([0] * 12, list(range(12))) == [list(range(12))]
+    assert len(orders([0, 0, 2, 2], [0, 0, 0, 0])) == 3
+    assert len(orders([0, 0, 2])) == 3
+    assert len(orders([0, 0, 2, 2], [0, 1, 1, 3])) == 12
+    assert len(orders([0, 0, 0, 3, 3, 3])) == 10
+    assert len(orders([0, 0, 0, 0, 0, 5, 5, 5, 5, 5])) <= 24
 
 
 @pytest.mark.parametrize("lists", [[0, 1], [[0, 4]], [[0, 1], [1, 2]], [["expert0"]], [[]], []])

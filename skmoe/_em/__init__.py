@@ -3,6 +3,7 @@
 from .general import GeneralProblem
 from .one_pass import OnePassProblem
 from .settings import INNER_STEPS
+from .subject_effects import SubjectEffectProblem
 
 ONE_PASS = (OnePassProblem,)  # kinds of problems that are quicker where they apply
 
@@ -31,6 +32,5 @@ def make_problem(
         if kind.covers(experts, gate, likelihood, data, **settings):
             return kind(experts, gate, likelihood, data, **settings)
     n_inner = 1 if in_sample else INNER_STEPS
-    return GeneralProblem(
-        experts, gate, likelihood, data, n_inner=n_inner, gate_folds=gate_folds, **settings
-    )
+    kind = SubjectEffectProblem if likelihood.takes_subjects else GeneralProblem
+    return kind(experts, gate, likelihood, data, n_inner=n_inner, gate_folds=gate_folds, **settings)

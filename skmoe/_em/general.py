@@ -173,6 +173,8 @@ class GeneralProblem(SampleProblem):
         facts = {} if self.row_scale is None else {"row_scale": self.row_scale}
         if self.likelihood.takes_trials and self.exposure is not None:
             facts["trials"] = self.exposure[:, None]
+        if self.likelihood.takes_subjects:
+            facts["subjects"] = self.subjects
         return facts
 
     def _gate_labels(self):

@@ -195,6 +195,11 @@ class Parts:
             Of experts that draw.
         """
         experts = self._make_solved(data, folds, seed)
+        if experts is None and self.likelihood.takes_subjects:
+            raise ValueError(
+                "subject_effect needs linear experts: the default ones, one LinearRegression or "
+                "Ridge, with dense columns and cv='auto' or False."
+            )
         if experts is None and self.shared_effects:
             raise ValueError(
                 "shared_effects needs linear experts: the default ones, one LinearRegression or "

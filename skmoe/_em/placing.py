@@ -1,10 +1,11 @@
 """Which expert is which, where some of them share coefficients and others do not."""
 
-from itertools import permutations
+from itertools import islice, permutations
 
 import numpy as np
 
 MOST_PLACINGS = 24  # tried of each start
+MOST_ORDERS = 5040  # looked through for these
 
 
 def placed(problem, resp):
@@ -46,12 +47,12 @@ def unlike_orders(owner):
         The first is that of the numbers.
     """
     numbers = range(len(owner))
-    patterns = np.unique(owner, axis=1).T
+    patterns = [of for of in np.unique(owner, axis=1).T if 1 < len(set(of)) < len(owner)]
     seen = {}
-    for order in permutations(numbers):
+    for order in islice(permutations(numbers), MOST_ORDERS if patterns else 1):
         sharing = tuple(
             frozenset(frozenset(order[k] for k in numbers if of[k] == k0) for k0 in set(of))
-            for of in patterns.tolist()
+            for of in patterns
         )
         seen.setdefault(sharing, list(order))
         if len(seen) == MOST_PLACINGS:

@@ -57,6 +57,12 @@ def check_alternatives(mixture, X, facts):
     """
     if facts.upper is not None and any(map(has_own_density, mixture._expert_list()[1])):
         raise ValueError("upper is for experts that predict a number; one of these is a mixture.")
+    if mixture.subject_effect is not None:
+        wanted = {
+            "the subject of each row, by subject=": facts.subject is not None,
+            "top_k=None": mixture.top_k is None,
+        }
+        check_wanted("subject_effect needs", wanted, "Set that, or set subject_effect=None.")
     if mixture.specialisation == 0:
         wanted = _wanted_by_stacking(mixture, X, facts.subject)
         wanted["targets that are observed, so no upper"] = facts.upper is None
@@ -163,6 +169,7 @@ def _wanted_out_of_fold(mixture, X, subject):
         "likelihood='auto' or 'student_t'": (
             classifies or mixture.likelihood in ("auto", "student_t")
         ),
+        "subject_effect=None": mixture.subject_effect is None,
         "the default gate": mixture.gate is None,
         "out-of-fold predictions, so no cv=False": mixture.cv is not False,
         "shared_effects=None": not mixture._shared_effects(),

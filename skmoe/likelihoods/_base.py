@@ -35,6 +35,9 @@ class BaseLikelihood(BaseEstimator, metaclass=ABCMeta):
         ``update``, ``log_density`` and ``components`` are told the ``trials``.
     takes_upper : bool
         Whether targets may be censored: there are ``expected_target`` and ``update_censored``.
+    takes_subjects : bool
+        Whether rows of a subject depend on each other given their expert. ``update`` and
+        ``log_density`` are told the ``subjects``.
     keeps_order : bool
         Whether the place of an expert means something, so that clones must not be put in the order
         of their loads, nor an expert added.
@@ -58,8 +61,7 @@ class BaseLikelihood(BaseEstimator, metaclass=ABCMeta):
 
     glm = None
     takes_exposure = False
-    takes_trials = False
-    takes_upper = False
+    takes_trials = takes_upper = takes_subjects = False
     keeps_order = False
     independent_outputs = True
     averages_experts = False

@@ -1,0 +1,174 @@
+"""Random intercepts of subjects within the experts."""
+
+import copy
+import pickle
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy import special, stats
+from sklearn.base import clone
+from sklearn.linear_model import LinearRegression, Ridge
+from sklearn.tree import DecisionTreeRegressor
+
+from skmoe import MixtureOfExpertsRegressor
+from skmoe.gates import ConstantGate
+from skmoe.likelihoods import StudentT
+
+WITHIN, BETWEEN = np.array([0.5, 0.3]), np.array([0.8, 0.5])
+
+
+def planted(n_subjects=120, n_rows=6, seed=0):
+    """Subjects of two lines, with intercepts of their own; X, y, subject. It never changes."""
+    rng = np.random.RandomState(seed)
+    subject = np.repeat(np.arange(n_subjects), n_rows)
+    X = rng.normal(size=(len(subject), 1))
+    regime = (rng.uniform(size=n_subjects) < 0.4).astype(int)
+    shift = BETWEEN[regime] * rng.normal(size=n_subjects)
+    line = (2.0 * regime)[subject] + np.array([1.0, -1.0])[regime][subject] * X[:, 0]
+    noise = WITHIN[regime][subject] * rng.normal(size=len(subject))
+    return X, line + shift[subject] + noise, subject
+
+
+def mixture(experts=None, n_experts=2, **params):
+    defaults = {
+        "gate": ConstantGate(), "subject_effect": "intercept", "tol": 1e-9, "random_state": 0,
+    }  # fmt: skip
+    return MixtureOfExpertsRegressor(experts, n_experts, **defaults | params)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_likelihood_of_flexmix_is_reached(seed):
+    # flexmix(y ~ x | id, data = d, k = 2, model = FLXMRlmm(random = ~ 1))    # flexmix 2.3.20
+    X, y, subject = planted()
+    moe = mixture(random_state=seed).fit(X, y, subject=subject)
+    assert_allclose(moe.log_density(X, y, subject=subject).sum(), -590.148967192, atol=1e-3)
+    likelihood = moe.likelihood_
+    assert_allclose(likelihood.subject_scale_**2, [0.59315236, 0.188166050], rtol=2e-3)
+    assert_allclose(likelihood.scale_**2, [0.24774147, 0.077137467], rtol=2e-3)
+    assert_allclose([e.coef_[0] for e in moe.experts_], [1.04515142, -1.021097551], atol=1e-3)
+    bic = 2 * 590.148967192 + 9 * np.log(120)
+    assert_allclose(moe.bic(X, y, subject=subject), bic, atol=2e-3)
+
+
+def test_the_density_of_a_subject_is_that_of_correlated_rows():
+    X, y, subject = planted(20)
+    moe = mixture(n_init=3).fit(X, y, subject=subject)
+    means, shares = moe.predict_experts(X), moe.gate_proba(X)[0]
+    joint = np.empty((20, 2))
+    for s in range(20):
+        rows = subject == s
+        for k in range(2):
+            within, between = moe.likelihood_.scale_[k], moe.likelihood_.subject_scale_[k]
+            cov = within**2 * np.eye(6) + between**2
+            joint[s, k] = stats.multivariate_normal.logpdf(y[rows], means[rows, k], cov)
+    joint += np.log(shares)
+    assert_allclose(moe.log_density(X, y, subject=subject), special.logsumexp(joint, axis=1))
+    resp = moe.responsibilities(X, y, subject=subject)
+    assert_allclose(resp[::6], special.softmax(joint, axis=1), atol=1e-10)
+    alone = moe.predict_dist(X).components
+    std = np.hypot(moe.likelihood_.scale_, moe.likelihood_.subject_scale_)
+    assert_allclose(alone.std, np.broadcast_to(std, alone.std.shape))
+    assert_allclose(moe.log_density(X, y), moe.log_density(X, y, subject=np.arange(120)))
+
+
+@pytest.mark.parametrize("experts", [None, LinearRegression(), Ridge(1.0)])
+def test_planted_effects_are_recovered_and_the_objective_rises(experts):
+    X, y, subject = planted(400, 5)
+    moe = mixture(experts, n_init=1, init="kmeans_xy", tol=1e-7).fit(X, y, subject=subject)
+    order = np.argsort([expert.intercept_ for expert in moe.experts_])
+    assert_allclose([moe.experts_[k].coef_[0] for k in order], [1, -1], atol=0.06)
+    assert_allclose([moe.experts_[k].intercept_ for k in order], [0, 2], atol=0.25)
+    assert_allclose(moe.likelihood_.scale_[order], WITHIN, rtol=0.08)
+    assert_allclose(moe.likelihood_.subject_scale_[order], BETWEEN, rtol=0.2)
+    if experts is None or type(experts) is LinearRegression:
+        assert np.diff(moe.lower_bounds_).min() >= -1e-12
+
+
+def test_one_expert_is_a_mixed_model_at_its_maximum():
+    X, y, subject = planted(40)
+    moe = mixture(LinearRegression(), 1, tol=1e-13).fit(X, y, subject=subject)
+
+    def log_likelihood(mixture):
+        return mixture.log_density(X, y, subject=subject).sum()
+
+    best = log_likelihood(moe)
+    for factor in (0.98, 1.02):
+        other = copy.deepcopy(moe)
+        other.likelihood_.scale_ = factor * moe.likelihood_.scale_
+        other.likelihood_.ratio_ = moe.likelihood_.ratio_ / factor**2
+        assert log_likelihood(other) < best
+        other = copy.deepcopy(moe)
+        other.likelihood_.ratio_ = factor * moe.likelihood_.ratio_
+        assert log_likelihood(other) < best
+        other = copy.deepcopy(moe)
+        other.experts_[0].coef_ = factor * moe.experts_[0].coef_
+        assert log_likelihood(other) < best
+
+
+def test_weights_are_repeats():
+    X, y, subject = planted(40)
+    weight = np.random.RandomState(1).randint(0, 3, size=len(y))
+    rows = np.repeat(np.arange(len(y)), weight)
+    weighted = mixture(n_init=2).fit(X, y, sample_weight=weight, subject=subject)
+    repeated = mixture(n_init=2).fit(X[rows], y[rows], subject=subject[rows])
+    assert_allclose(weighted.predict(X), repeated.predict(X), atol=1e-5)
+    assert_allclose(
+        weighted.likelihood_.subject_scale_, repeated.likelihood_.subject_scale_, rtol=1e-3
+    )
+
+
+def test_units_make_no_difference():
+    X, y, subject = planted(40)
+    moe, other = mixture(n_init=2), mixture(n_init=2)
+    moe.fit(X, y, subject=subject)
+    other.fit(100 * X, 1e3 * y - 5, subject=subject)
+    assert_allclose(other.predict(100 * X), 1e3 * moe.predict(X) - 5, rtol=1e-5, atol=1e-2)
+    assert_allclose(
+        other.likelihood_.subject_scale_, 1e3 * moe.likelihood_.subject_scale_, rtol=1e-3
+    )
+
+
+def test_without_an_effect_the_variance_between_is_next_to_none():
+    rng = np.random.RandomState(0)
+    subject = np.repeat(np.arange(200), 5)
+    X = rng.normal(size=(1000, 1))
+    y = X[:, 0] + rng.normal(size=1000)
+    moe = mixture(n_experts=1).fit(X, y, subject=subject)
+    assert moe.likelihood_.subject_scale_[0] < 0.15
+    plain = MixtureOfExpertsRegressor(LinearRegression(), 1).fit(X, y)
+    assert_allclose(moe.predict(X), plain.predict(X), atol=0.02)
+
+
+def test_effects_are_shared_and_the_mixture_is_kept_whole():
+    X, y, subject = planted(60)
+    X = np.column_stack([X, np.random.RandomState(5).normal(size=len(y))])
+    moe = mixture(shared_effects=[1], n_init=3).fit(X, y + X[:, 1], subject=subject)
+    slopes = [expert.coef_[1] for expert in moe.experts_]
+    assert slopes[0] == slopes[1]
+    assert_allclose(slopes[0], 1.0, atol=0.1)
+    twin = pickle.loads(pickle.dumps(moe))
+    assert_array_equal(twin.predict(X), moe.predict(X))
+    assert not hasattr(moe, "partial_fit")
+    with pytest.raises(ValueError, match="fit it anew"):
+        moe.add_expert(X, y)
+    again = clone(moe).set_params(warm_start=True).fit(X, y, subject=subject)
+    before = again.lower_bound_
+    assert again.fit(X, y, subject=subject).lower_bound_ >= before - 1e-10
+
+
+def test_what_cannot_be_is_refused():
+    X, y, subject = planted(20)
+    for params, rows, message in [
+        ({}, {}, "the subject of each row"),
+        ({"top_k": 1}, {"subject": subject}, "top_k=None"),
+        ({"likelihood": StudentT()}, {"subject": subject}, "Gaussian errors"),
+        ({"likelihood": ["gaussian", "gaussian"]}, {"subject": subject}, "Gaussian errors"),
+        ({"experts": DecisionTreeRegressor()}, {"subject": subject}, "needs linear experts"),
+        ({"cv": 5}, {"subject": subject}, "needs linear experts"),
+        ({"pooling": True}, {"subject": subject}, "pooling=True needs"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            mixture(**params).fit(X, y, **rows)
+    with pytest.raises(ValueError, match="one output"):
+        mixture().fit(X, np.column_stack([y, y]), subject=subject)

@@ -148,10 +148,10 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
                 others = {"exposure": exposure, "subject": subject, "upper": upper, **params}
                 fit_many(self, X, y, sample_weight, others, tasks)
             else:
-                self._fit(X, y, sample_weight, exposure, subject, upper, params, tasks)
+                self._fit(X, y, sample_weight, exposure, subject, params, tasks, upper)
         return self
 
-    def _fit(self, X, y, sample_weight, exposure, subject, upper, params, tasks):
+    def _fit(self, X, y, sample_weight, exposure, subject, params, tasks, upper=None):
         check_alternatives(self, X, subject, upper)
         is_pooled = pools(self, X, y, params.get("groups"), upper)
         settings = Settings.of(self)

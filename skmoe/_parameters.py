@@ -253,6 +253,13 @@ def check_rows(
     y, bounds = check_bounds(mixture, y, facts.upper)
     y = mixture._check_known_target(y) if known else mixture._check_target(y)
     check_consistent_length(X, y)
+    if bounds is not None and not (
+        np.isfinite(bounds.lower).any() and np.isfinite(bounds.upper).any()
+    ):
+        raise ValueError(
+            "Every target is censored on the same side, so that nothing says how far away they "
+            "are: some must be observed, or have two finite bounds."
+        )
     weight = mixture._check_weight(sample_weight, X, y)
     n_used = np.count_nonzero(weight)
     if n_used == 0 and n_experts:
@@ -389,7 +396,7 @@ def check_bounds(mixture, y, upper):
     if len(unknown):
         raise ValueError(f"Row {unknown[0]} has no finite bound: y or upper must be finite.")
     bounds = Bounds(y, upper)
-    check_sizes(upper[np.isfinite(upper)], "upper", smallest=True)
+    check_sizes(np.where(np.isfinite(upper), upper, 0.0), "upper", smallest=True)
     return bounds.points, bounds if (y < upper).any() else None
 
 

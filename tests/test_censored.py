@@ -406,6 +406,8 @@ def test_log_score_is_the_mean_log_probability():
     moe = mixture(n_init=1).fit(X, y, upper=upper)
     expected = moe.log_density(X, y, upper=upper).mean()
     assert_allclose(log_score(moe, X, y, upper=upper), expected)
+    alive = np.log(moe.predict_dist(X).sf(2.0)).mean()  # of rows that are all censored
+    assert_allclose(log_score(moe, X, np.full(200, 2.0), upper=np.full(200, np.inf)), alive)
 
 
 def concordance_by_hand(median, y, upper):
@@ -495,6 +497,7 @@ def test_upper_passes_through_pipelines_and_metadata_routing():
         ([-np.inf, 2.0, 3.0, 4.0], [np.inf, 2.0, 3.0, 4.0], "Row 0 has no finite bound"),
         ([1.0, 2.0, 3.0, np.inf], [1.0, 2.0, 3.0, np.inf], "Row 3 has no finite bound"),
         ([1.0, 2.0, 3.0, 4.0], [1.0, 2.0, 3.0], "inconsistent numbers of samples"),
+        ([[1.0], [2.0], [3.0], [4.0]], np.ones((4, 2)), "1d array"),
     ],
 )
 def test_impossible_bounds_are_refused(y, upper, message):
@@ -530,6 +533,13 @@ def test_what_cannot_learn_from_censored_targets_says_so(params, message):
     X, y, upper, _ = planted(60)
     with pytest.raises(ValueError, match=message):
         mixture(**params).fit(X, y, upper=upper)
+
+
+@pytest.mark.parametrize("y", [[1.0, 2.0, 3.0], [-np.inf, -np.inf, -np.inf]])
+def test_targets_that_are_all_beyond_their_bounds_are_refused(y):
+    upper = np.full(3, np.inf if y[0] > 0 else 1.0)
+    with pytest.raises(ValueError, match="censored on the same side"):
+        mixture("gaussian", 1).fit([[0.0], [1.0], [2.0]], y, upper=upper)
 
 
 def test_several_outputs_and_classes_are_not_censored():

@@ -201,12 +201,34 @@ class ExpertTerms(ABC):
 
     @classmethod
     def points(cls, target):
-        """The target as numbers (n_samples, n_predictors) that can be standardised."""
+        """The target as numbers that can be standardised.
+
+        Parameters
+        ----------
+        target : ndarray of shape (n_samples, n_outputs)
+            As ``target_of`` has made it.
+
+        Returns
+        -------
+        points : ndarray of shape (n_samples, n_predictors)
+            By default the target.
+        """
         return target
 
     @classmethod
     def has_density(cls, target):
-        """Which rows (n_samples,) have a density, in units of y, and not a probability."""
+        """Which rows have a density, in units of y, and not a probability.
+
+        Parameters
+        ----------
+        target : ndarray of shape (n_samples, n_outputs)
+            As ``target_of`` has made it.
+
+        Returns
+        -------
+        has_density : ndarray of bool of shape (n_samples,)
+            By default all.
+        """
         return np.ones(len(target), dtype=bool)
 
     @classmethod

@@ -126,7 +126,7 @@ def measure_scores(name, rows_of, n_seeds):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=20)
-    parser.add_argument("--splits", type=int, default=5)
+    parser.add_argument("--splits", type=int, default=4)
     given = parser.parse_args()
     try:
         from sksurv.datasets import load_gbsg2

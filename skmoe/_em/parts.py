@@ -16,6 +16,7 @@ from .._experts.families import is_linear
 from .._experts.fitting import split_last, takes_sample_weight
 from .._experts.traits import has_own_density, is_frozen, seed_estimator
 from .._experts.zero import BesideZero
+from .._tables.constant import fit_columns
 from .._tables.encoding import default_encoder
 from .._tables.mixed import check_accepts, column_numbers, describe_columns, is_table
 from ..exceptions import IgnoredWeightsWarning, warn_user
@@ -95,7 +96,10 @@ class GateParts:
 
     def fit_encoder(self, X, y):
         """What the gate sees of X; fits the transformers."""
-        return X if self.encoder is None else self.encoder.fit_transform(X, y)
+        if self.encoder is None:
+            return X
+        self.encoder, columns = fit_columns(self.encoder, X, y)
+        return columns
 
     def continued(self, fitted):
         """The gate to train, with the weights of a fitted one if it is of this kind."""
@@ -257,8 +261,8 @@ class Parts:
         head, _ = split_last(self.templates[0])
         source = data.X
         if head is not None:
-            self.transformer = seed_estimator(head, np.random.RandomState(seed))
-            source = self.transformer.fit_transform(source, data.y)
+            head = seed_estimator(head, np.random.RandomState(seed))
+            self.transformer, source = fit_columns(head, source, data.y)
         if sparse.issparse(source):
             return source, None
         dtype, name = [np.float64, np.float32], "The design of linear experts"

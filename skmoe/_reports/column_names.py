@@ -18,6 +18,7 @@ from sklearn.preprocessing import (
 
 from .._compat import input_places
 from .._experts.fitting import split_last
+from .._tables.constant import ConstantColumn
 from .._tables.mixed import is_missing
 
 INDICATOR = "missingindicator_"
@@ -74,6 +75,8 @@ def columns_of(estimator, names):
     numbered = Columns.raw(_numbered(last.n_features_in_))
     if transformer is None:
         return numbered if names is None else Columns.raw(names)
+    if isinstance(transformer[-1], ConstantColumn):
+        return Columns.raw(transformer[-1].get_feature_names_out())
     try:
         if names is None:
             names = _numbered(transformer.n_features_in_)

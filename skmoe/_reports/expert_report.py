@@ -5,8 +5,14 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
+from .._experts.fitting import split_last
 from .._routing import count_loads, evenness
+from ..gates import SoftmaxGate
 from .display import html_table, text_table
+
+FAR_MORE = 20.0  # times as probable, from which on a row is on the wrong side
+LEAST_MISPLACED = 0.1  # rows
+CERTAIN = 0.9  # mean gate probability of an expert's own rows
 
 
 class ExpertReport:
@@ -128,6 +134,10 @@ class ReportSums:
         Summed responsibilities, gate probabilities, weights of the rows sent to an expert and of
         those that it has the largest responsibility for; and, of the rows that are its own by
         responsibility, gate probabilities, entropies of the gate, and losses.
+    sharper, misplaced : ndarray of shape (n_experts,)
+        What the log-likelihood would gain if the gate gave each row to the expert or to the
+        others for sure, whichever it prefers; and weights of the rows that are far more probable
+        on the other side.
     overlap : ndarray of shape (n_experts, n_experts)
         Summed products of responsibilities.
     """
@@ -140,6 +150,8 @@ class ReportSums:
     certain: np.ndarray
     entropy: np.ndarray
     losses: np.ndarray
+    sharper: np.ndarray
+    misplaced: np.ndarray
     overlap: np.ndarray
 
     @classmethod
@@ -159,6 +171,7 @@ class ReportSums:
         mass = resp * weight[:, None]
         load, sent = count_loads(gate_proba, weight, top_k)
         plogp = gate_proba * np.log(np.where(gate_proba > 0, gate_proba, 1.0))
+        log_gain, log_ratio = _of_sharp_gate(resp, gate_proba)
         return cls(
             total=weight.sum(),
             rows=mass.sum(axis=0),
@@ -168,12 +181,59 @@ class ReportSums:
             certain=np.einsum("nk,nk->k", mass, gate_proba),
             entropy=-(plogp.sum(axis=1) @ mass),
             losses=np.einsum("nk,nk->k", mass, loss),
+            sharper=weight @ log_gain,
+            misplaced=weight @ (log_ratio < -np.log(FAR_MORE)),
             overlap=mass.T @ resp,
         )
 
     def __add__(self, other):
         names = [field.name for field in fields(self)]
         return ReportSums(*(getattr(self, name) + getattr(other, name) for name in names))
+
+
+def _of_sharp_gate(resp, gate_proba):
+    """What a gate without doubt would change, of each row and expert, (n, K).
+
+    Returns
+    -------
+    log_gain : ndarray of shape (n_rows, n_experts)
+        Gain of the log-density.
+    log_ratio : ndarray of shape (n_rows, n_experts)
+        Log-density on the side that the gate prefers, less that on the other.
+    """
+    own = gate_proba > 0.5
+    chosen, gate = np.where(own, resp, 1 - resp), np.where(own, gate_proba, 1 - gate_proba)
+    with np.errstate(divide="ignore"):
+        log_gain = np.log(np.maximum(chosen, 1e-300)) - np.log(gate)
+        log_odds = np.log(np.maximum(gate, 1e-300)) - np.log(np.maximum(1 - gate, 1e-300))
+        other = np.log(np.maximum(1 - chosen, 1e-300))
+    return log_gain, log_gain + np.log(gate) - other - log_odds
+
+
+def separation_notes(model, sums):
+    """A sentence where a softmax gate separates experts perfectly; a list.
+
+    Parameters
+    ----------
+    model : Model
+        Fitted.
+    sums : ReportSums
+        Over the training rows.
+    """
+    gate = split_last(model.gate)[1]
+    if type(gate) is not SoftmaxGate or model.top_k is not None or len(model.names) == 1:
+        return []
+    certain = sums.certain > CERTAIN * np.maximum(sums.rows, 1.0)
+    no_error = (sums.sharper > 0) & (sums.misplaced < LEAST_MISPLACED) & certain
+    names = [name for name, alone in zip(model.names, no_error, strict=True) if alone]
+    if not names:
+        return []
+    what = names[0] if len(names) <= 2 == len(model.names) else " and ".join(names)
+    return [
+        f"The gate separates {what} from the others without an error on these rows. The "
+        "maximum-likelihood estimate of its weights then does not exist: the penalty alone, "
+        "SoftmaxGate(alpha=...), sets their size, and they have no standard errors."
+    ]
 
 
 def describe_experts(names, sums, from_mean, likelihood, n_revived):
@@ -311,4 +371,5 @@ def report_training(problem, model, order, ends, notes=()):
         None if problem.n_revived is None else problem.n_revived[order],
     )
     balance = evenness(sums.load, sums.sent, sums.total)
+    notes = [*notes, *separation_notes(model, sums)]
     return ExpertReport(columns, overlap, distinct_optima(ends), balance, notes)

@@ -197,8 +197,9 @@ class Estimates:
         if len(names) > 1 and of_gate.min() < LEAST_UNDECIDED:
             raise ValueError(
                 f"The gate separates {names[int(of_gate.argmin())]} from the others without an "
-                "error: its weights grow without end as the penalty goes, and have no standard "
-                f"errors. Take fewer columns for the gate. {OTHERWISE}"
+                "error: perfect separation, in which the maximum-likelihood estimate of its "
+                "weights does not exist and has no standard errors. Take fewer columns for the "
+                f"gate. {OTHERWISE}"
             )
         if of_experts.size and of_experts.min() < LEAST_UNDECIDED:
             k, c = np.unravel_index(of_experts.argmin(), of_experts.shape)

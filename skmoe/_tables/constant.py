@@ -1,0 +1,49 @@
+"""A constant column for gates and experts that are shown no other."""
+
+import numpy as np
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.pipeline import Pipeline
+from sklearn.utils.validation import _num_samples
+
+
+class ConstantColumn(TransformerMixin, BaseEstimator):
+    """Transformer of anything to a column of ones, beside which a model is its intercept alone."""
+
+    def fit(self, X, y=None):
+        """Nothing to learn; the transformer."""
+        self.n_features_out_ = 1
+        return self
+
+    def transform(self, X):
+        """Ones, (n_samples, 1)."""
+        return np.ones((_num_samples(X), 1))
+
+    def get_feature_names_out(self, input_features=None):
+        """The name of the column."""
+        return np.array(["constant"], dtype=object)
+
+
+def fit_columns(transformer, X, y):
+    """Fit a Pipeline of transformers that may select no column.
+
+    Parameters
+    ----------
+    transformer : Pipeline
+        Unfitted.
+    X : array-like or DataFrame of n_samples rows
+        What it takes.
+    y : ndarray of n_samples rows
+        Target.
+
+    Returns
+    -------
+    transformer : Pipeline
+        Fitted; followed by a ConstantColumn where it leaves no column.
+    columns : array-like or DataFrame of shape (n_samples, n_columns)
+        What it makes of X, one column at least.
+    """
+    columns = transformer.fit_transform(X, y)
+    if columns.shape[1] > 0:
+        return transformer, columns
+    constant = ConstantColumn().fit(columns)
+    return Pipeline([*transformer.steps, ("constant", constant)]), constant.transform(X)

@@ -313,3 +313,40 @@ def test_what_cannot_be_selected_is_refused(change, error, message):
     given = {"estimator": MixtureOfExpertsRegressor(pooling=False), "X": X, "y": y, **change}
     with pytest.raises(error, match=message):
         select_n_experts(**given)
+
+
+def selection_of(bic, icl):
+    results = {"n_experts": np.arange(1, 4), "bic": np.array(bic), "icl": np.array(icl)}
+    return ExpertSelection(results, int(np.argmin(bic)), None, "bic")
+
+
+def test_disagreement_of_bic_and_icl_is_told_below_the_table():
+    selection = selection_of([30.0, 20.0, 10.0], [30.0, 20.0, 40.0])
+    assert selection.disagreement.startswith("BIC is lowest with 3 experts, ICL with 2 experts:")
+    assert str(selection).endswith(selection.disagreement)
+    assert "ICL with 2 experts" in selection._repr_html_()
+    agreed = selection_of([30.0, 20.0, 25.0], [30.0, 20.0, 40.0])
+    assert agreed.disagreement is None
+    assert "lowest" not in str(agreed) + agreed._repr_html_()
+
+
+@pytest.mark.parametrize("n_jobs", [None, 2])
+@pytest.mark.parametrize(
+    ("criterion", "lines"),
+    [
+        ("bic", ["1 expert: fitted", "2 experts: fitted"]),
+        ("cv", ["1 expert: fold 2 of 2", "2 experts: fold 1 of 2", "chosen, fitted to all rows"]),
+        ("evidence", ["1 expert pooled", "2 experts pooled"]),
+    ],
+)
+def test_progress_is_told_where_it_is_asked_for(criterion, lines, n_jobs, capfd):
+    X, y = two_lines(0, 100)
+    moe = MixtureOfExpertsRegressor(n_init=1, random_state=0)
+    settings = {"criterion": criterion, "cv": 2, "n_jobs": n_jobs, "random_state": 0}
+    silent = select_n_experts(moe, X, y, [1, 2], **settings)
+    assert capfd.readouterr().out == ""
+    spoken = select_n_experts(moe, X, y, [1, 2], verbose=1, **settings)
+    printed = capfd.readouterr().out
+    assert all(line in printed for line in lines)
+    assert spoken.best_estimator_.verbose == 0
+    assert str(spoken) == str(silent)

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from skmoe import MixtureOfExpertsRegressor
+from skmoe.inspection import ExpertSelectionDisplay
 from skmoe.model_selection import select_n_experts
 
 rng = np.random.default_rng(1)
@@ -49,7 +50,7 @@ summary = best.summary(X, y)
 print(summary)
 
 # %%
-# On the left the criterion, on the right the coefficients of both experts with their intervals of
+# On the left the criteria, on the right the coefficients of both experts with their intervals of
 # 95 %. Experience pays for one group alone; schooling pays for both alike, and commuting for none.
 # Schooling also says who belongs to which group: its log-odds are in the last lines of the table.
 
@@ -57,12 +58,7 @@ frame = summary.to_frame()
 figure, (left, right) = plt.subplots(
     1, 2, figsize=(6.4, 3.6), layout="constrained", width_ratios=[2, 3]
 )
-numbers, bic = selection.results_["n_experts"], selection.results_["bic"]
-left.plot(numbers, bic, "o-", color="k", markerfacecolor="w", markersize=9)
-left.plot(selection.best_n_experts_, bic.min(), "o", color="k", markersize=9)
-left.set(
-    xlabel="number of experts", ylabel="BIC (lower is better)", xticks=numbers
-)
+ExpertSelectionDisplay.from_selection(selection, ax=left)
 
 columns = X.columns.to_numpy()
 for k, (name, marker) in enumerate(

@@ -14,11 +14,13 @@ from ._gate import GateDisplay
 from ._load import LoadDisplay
 from ._predictive import PredictiveDisplay
 from ._responsibility import ResponsibilityDisplay
+from ._selection import ExpertSelectionDisplay
 
 __all__ = [
     "CalibrationDisplay",
     "ConvergenceDisplay",
     "ExpertDisplay",
+    "ExpertSelectionDisplay",
     "GateDisplay",
     "LoadDisplay",
     "PredictiveDisplay",

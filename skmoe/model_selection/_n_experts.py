@@ -1,5 +1,7 @@
 """How many experts: evidence, information criteria and cross-validation."""
 
+import html
+import time
 import warnings
 from collections.abc import Iterable
 
@@ -10,6 +12,7 @@ from sklearn.utils.validation import check_array, check_consistent_length, colum
 
 from .._compat import check_sample_weight
 from .._data import Facts, Subjects
+from .._em.progress import count
 from .._em.training import pools
 from .._experts.folds import in_sample, make_folds
 from .._experts.traits import seed_estimator
@@ -53,6 +56,7 @@ class ExpertSelection:
     See Also
     --------
     select_n_experts : Makes it.
+    skmoe.inspection.ExpertSelectionDisplay : Draws it.
 
     Examples
     --------
@@ -75,6 +79,27 @@ class ExpertSelection:
         self.best_n_experts_ = int(results["n_experts"][best])
         self.best_estimator_ = estimator
         self.criterion_ = criterion
+
+    @property
+    def disagreement(self):
+        """What it means that BIC and ICL choose unlike numbers of experts.
+
+        Returns
+        -------
+        sentence : str or None
+            Printed below the table. None where they agree, or something else has chosen.
+        """
+        if self.criterion_ not in CRITERIA:
+            return None
+        by_bic, by_icl = (
+            self.results_["n_experts"][np.argmin(self.results_[name])] for name in ("bic", "icl")
+        )
+        if by_bic == by_icl:
+            return None
+        return (
+            f"BIC is lowest with {count(by_bic)}, ICL with {count(by_icl)}: the experts of BIC "
+            "describe the target best, but share rows; take ICL's number to read experts as groups."
+        )
 
     def to_frame(self):
         """The table as a DataFrame.
@@ -101,12 +126,14 @@ class ExpertSelection:
         return [(name, column[i]) for name, column in self.results_.items()]
 
     def __str__(self):
-        return text_table([*self.results_, ""], self._cells())
+        table = text_table([*self.results_, ""], self._cells())
+        return table if self.disagreement is None else f"{table}\n{self.disagreement}"
 
     __repr__ = __str__
 
     def _repr_html_(self):
-        return html_table([*self.results_, ""], self._cells())
+        table = html_table([*self.results_, ""], self._cells())
+        return table + (f"<p>{html.escape(self.disagreement)}</p>" if self.disagreement else "")
 
 
 def select_n_experts(
@@ -125,6 +152,7 @@ def select_n_experts(
     groups=None,
     n_jobs=None,
     random_state=None,
+    verbose=0,
 ):
     r"""Choose the number of experts of a mixture; one is always among the candidates.
 
@@ -174,6 +202,9 @@ def select_n_experts(
         Jobs for candidates and folds. The result does not depend on it.
     random_state : int, RandomState instance or None, default=None
         Draws the folds, and the seed of the mixture where it has none.
+    verbose : int, default=0
+        Whether to print a line for each candidate, or each of its folds, when it is done, and for
+        "evidence" what ``fit`` prints.
 
     Returns
     -------
@@ -242,13 +273,15 @@ def select_n_experts(
     elif criterion == "auto":
         criterion = "bic" if _has_few_parameters(estimator, candidates[-1], X, y, rows) else "cv"
     if criterion == "evidence":
-        fitted, caught = _fit(estimator, X, y, rows, candidates[-1])
+        speaking = clone(estimator).set_params(verbose=max(int(verbose > 0), estimator.verbose))
+        fitted, caught = _fit(speaking, X, y, rows, candidates[-1])
+        fitted.set_params(verbose=estimator.verbose)
         results = _evidence(fitted)
         best = int(np.argmax(results["log_evidence"]))
     elif criterion != "cv":
         estimator = _in_sample(estimator, rows)
         with jobs(n_jobs, (estimator, X, y, rows)) as run:
-            fits = run(_fit, [(k,) for k in candidates])
+            fits = run(_fit, [(k, verbose and f"{count(k)}: fitted") for k in candidates])
         results = _information(fits, candidates, X, y, rows)
         best = int(np.argmin(results[criterion]))
         fitted, caught = fits[best]
@@ -266,10 +299,11 @@ def select_n_experts(
             stratify=is_classifier(estimator),
             seed=seed,
         )
-        log_density, weight = _held_out(estimator, X, y, rows, candidates, folds, n_jobs)
+        log_density, weight = _held_out(estimator, X, y, rows, candidates, folds, n_jobs, verbose)
         results = _compare(log_density, weight, candidates, rows.get("groups"))
         best = int(np.argmax(results["difference"] <= results["std_error"]))
-        fitted, caught = _fit(estimator, X, y, rows, candidates[best])
+        chosen = verbose and f"{count(candidates[best])}: chosen, fitted to all rows"
+        fitted, caught = _fit(estimator, X, y, rows, candidates[best], chosen)
     for warning in caught:  # those of the other candidates are no concern of the user's
         warnings.warn(warning, stacklevel=2)
     return ExpertSelection(results, best, fitted, criterion)
@@ -302,14 +336,20 @@ def _in_sample(estimator, rows):
     return estimator if "groups" in rows else in_sample(estimator)
 
 
-def _fit(estimator, X, y, rows, n_experts):
-    """A fitted mixture of so many experts, and the warnings that it gave."""
+def _fit(estimator, X, y, rows, n_experts, announcement=None):
+    """A fitted mixture of so many experts, and the warnings that it gave.
+
+    The announcement, if there is one, is printed with the seconds that it took.
+    """
+    begin = time.monotonic()
     mixture = clone(estimator).set_params(n_experts=n_experts)
     if mixture.cv is False:  # without folds, groups have no place in fit
         rows = {name: values for name, values in rows.items() if name != "groups"}
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         mixture.fit(X, y, **rows)
+    if announcement:
+        print(f"{announcement}, {time.monotonic() - begin:.1f} s", flush=True)
     return mixture, [warning.message for warning in caught]
 
 
@@ -345,13 +385,19 @@ def _information(fits, candidates, X, y, rows):
     }
 
 
-def _held_out(estimator, X, y, rows, candidates, folds, n_jobs):
+def _held_out(estimator, X, y, rows, candidates, folds, n_jobs, verbose):
     """Log-density of each row, or subject, under mixtures that did not see it, and their weights.
 
     The first is (n_units, n_candidates), the second (n_units,).
     """
     with jobs(n_jobs, (estimator, X, y, rows)) as run:
-        parts = run(_score_fold, [(k, train, test) for k in candidates for train, test in folds])
+        of_folds = [f"fold {i} of {len(folds)}" for i in range(1, len(folds) + 1)]
+        tasks = [
+            (k, train, test, verbose and f"{count(k)}: {name}")
+            for k in candidates
+            for (train, test), name in zip(folds, of_folds, strict=True)
+        ]
+        parts = run(_score_fold, tasks)
     tested, weight = [test for _, test in folds], rows["sample_weight"]
     if "subject" in rows:
         subjects = Subjects(rows["subject"], weight)
@@ -366,9 +412,11 @@ def _held_out(estimator, X, y, rows, candidates, folds, n_jobs):
     return log_density, weight
 
 
-def _score_fold(estimator, X, y, rows, n_experts, train, test):
+def _score_fold(estimator, X, y, rows, n_experts, train, test, announcement):
     of_train, of_test = ({name: v[part] for name, v in rows.items()} for part in (train, test))
-    mixture, _ = _fit(estimator, _safe_indexing(X, train), y[train], of_train, n_experts)
+    mixture, _ = _fit(
+        estimator, _safe_indexing(X, train), y[train], of_train, n_experts, announcement
+    )
     return mixture.log_density(_safe_indexing(X, test), y[test], **_scored_with(of_test))
 
 

@@ -279,7 +279,7 @@ class PerExpert(BaseLikelihood):
         Returns
         -------
         working : ndarray of shape (n_samples, n_experts) or None
-            y itself for the others; None where all are fitted on it.
+            The target itself for the others; None where all are fitted on it.
         """
         return self._working("working_target", y, prediction, y[:, None])
 

@@ -2,10 +2,11 @@
 Specialists, where they pay
 ===========================
 
-A tree splits one column at a time, and cannot begin with a chessboard: no first split helps. Clones
-of it can share the board, each with the fields of one colour. On rows without regimes the same
-clones would only learn from fewer rows each. So one tree, the generalist, learns from all rows, and
-specialists are kept beside it where the out-of-fold log-density says that they pay.
+A tree splits one column at a time, and no first split of a chessboard helps: it comes to the fields
+late, with few rows left for each. Clones of it can share the board, each with the fields of one
+colour. On rows without regimes the same clones would only learn from fewer rows each. So one tree,
+the generalist, learns from all rows, and specialists are kept beside it where the out-of-fold
+log-density says that they pay.
 """
 
 import matplotlib.pyplot as plt

@@ -429,14 +429,15 @@ class MixtureOfExpertsClassifier(ClassifierMixin, InferringMixture, UpdatableMix
 
     def _check_weight(self, sample_weight, X, y):
         weight = super()._check_weight(sample_weight, X, y)
-        return weight if self.class_weight is None else weight * self._class_weights(y, weight)[y]
+        if self.class_weight is None:
+            return weight
+        return weight * self._class_weights(np.bincount(y, weight, minlength=len(self.classes_)))[y]
 
-    def _class_weights(self, y, weight):
-        """Weight of each class; "balanced" gives all of them the same sum."""
-        if self.class_weight == "balanced":
-            mass = np.bincount(y, weight, minlength=len(self.classes_))
-            return weight.sum() / (np.count_nonzero(mass) * np.where(mass > 0, mass, 1.0))
-        return compute_class_weight(self.class_weight, classes=self.classes_, y=self.classes_[y])
+    def _class_weights(self, mass):
+        """Weight of each class, by its weight in the rows; "balanced" makes all sums the same."""
+        if isinstance(self.class_weight, str):
+            return mass.sum() / (np.count_nonzero(mass) * np.where(mass > 0, mass, 1.0))
+        return compute_class_weight(self.class_weight, classes=self.classes_, y=self.classes_)
 
     @block_by_block
     def predict_proba(self, X):

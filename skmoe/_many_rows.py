@@ -62,8 +62,13 @@ def fit_many(mixture, X, y, sample_weight, others, tasks):
     is_solved = has_sums and look.has_one_output
     if has_sums and not is_solved:
         check_wanted(NEED, _wanted_by_estimators(mixture, templates), INSTEAD)
-    source.know(mixture._classes, encoder)
-    columns = look.columns if encoder is None else source.reduce(column_moments, None)
+    class_weights = None
+    if mixture.class_weight is not None:
+        class_weights = mixture._class_weights(look.mass)
+        look, rows = _weigh_classes(look, rows, class_weights)
+    source.know(mixture._classes, encoder, class_weights)
+    is_known = encoder is None and class_weights is None
+    columns = look.columns if is_known else source.reduce(column_moments, None)
     units = Units(*columns.standardisation())
     if look.target is not None:
         units = Units(units.mean, units.scale, *look.target.standardisation())
@@ -194,6 +199,14 @@ def _look_at(mixture, source, n_experts):
     return look, Rows(X, y, weight), share, encoder
 
 
+def _weigh_classes(look, rows, class_weights):
+    """What was found, and the sample, where rows count by their class besides."""
+    mass = look.mass * class_weights
+    weight = rows.weight * class_weights[rows.y]
+    weight *= mass.sum() / weight.sum()
+    return replace(look, mass=mass, weight=mass.sum()), replace(rows, weight=weight)
+
+
 def _check_encoding(mixture, look):
     """Refuse strings and missing values that nobody encodes."""
     columns = [
@@ -238,7 +251,6 @@ def _wanted_by_all(mixture, others):
         "init='auto' or the name of a start": not callable(mixture.init),
         "specialisation='auto' or 1": mixture.specialisation != 0,
         "shared_effects=None": not mixture._shared_effects(),
-        "class_weight=None; weights of rows do the same": mixture.class_weight is None,
         "top_k=None": mixture.top_k is None,
         "load_balance=0": mixture.load_balance == 0,
         "warm_start=False": not mixture.warm_start,

@@ -88,10 +88,14 @@ class Block:
         """The rows, strings and missing values included."""
         return self.X if self.table is None else self.table
 
-    def rows(self, classes):
-        """The same with numbers for a target, those of labels among ``classes``: ArrayRows."""
+    def rows(self, classes, class_weights=None):
+        """The same with numbers for a target, those of labels among ``classes``: ArrayRows.
+
+        Rows count by their class besides where there are ``class_weights`` (n_classes,).
+        """
         y = self.y if classes is None else np.searchsorted(classes, self.y)
-        return ArrayRows(self.X, y, self.weight)
+        weight = self.weight if class_weights is None else self.weight * class_weights[y]
+        return ArrayRows(self.X, y, weight)
 
 
 class BlockRows(RowSource):
@@ -110,6 +114,8 @@ class BlockRows(RowSource):
         Labels, once they are known: kernels are then given their numbers.
     encoder : transformer or None
         Of tables with strings or missing values, once it is known.
+    class_weights : ndarray of shape (n_classes,) or None
+        By which rows count besides, once they are known.
     is_known : bool
         Whether there was a first look. Before it, kernels are given a ``Block``; after it,
         ``ArrayRows``.
@@ -117,17 +123,24 @@ class BlockRows(RowSource):
 
     def __init__(self, *, classifies, as_given=False):
         self.classifies, self.as_given, self.is_known = classifies, as_given, False
-        self.classes = self.encoder = None
+        self.classes = self.encoder = self.class_weights = None
 
-    def know(self, classes, encoder=None):
-        """Take the labels, or None of numbers, and the encoder, after the first look."""
+    def know(self, classes, encoder=None, class_weights=None):
+        """Take labels, or None of numbers, encoder and class weights after the first look."""
         self.classes, self.encoder, self.is_known = classes, encoder, True
+        self.class_weights = class_weights
 
     def _task(self, kernel, parameters):
         if self.as_given:
             return GivenTask(kernel, parameters)
         return BlockTask(
-            kernel, parameters, self.classifies, self.classes, self.is_known, self.encoder
+            kernel,
+            parameters,
+            self.classifies,
+            self.classes,
+            self.is_known,
+            self.encoder,
+            self.class_weights,
         )
 
 
@@ -141,6 +154,7 @@ class BlockTask:
     classes: np.ndarray | None
     is_known: bool
     encoder: object
+    class_weights: np.ndarray | None
 
     def __call__(self, number, X, y, weight):
         """What the kernel makes of a block; None where it has no rows."""
@@ -155,7 +169,7 @@ class BlockTask:
                 is_known=self.is_known,
                 encoder=self.encoder,
             )
-            rows = block.rows(self.classes) if self.is_known else block
+            rows = block.rows(self.classes, self.class_weights) if self.is_known else block
             return self.kernel(rows, self.parameters)
 
 

@@ -37,6 +37,7 @@ class DaskRows(BlockRows):
 
     def __init__(self, X, y, weight, *, classifies, as_given=False):
         super().__init__(classifies=classifies, as_given=as_given)
+        self._collections = X, y, weight  # a cluster forgets what nobody holds
         self._blocks = aligned_blocks(X, {"y": y, "sample_weight": weight})
 
     def reduce(self, kernel, parameters):

@@ -109,7 +109,8 @@ class Estimates:
                 for j in [*kept, -1]:  # the intercept last
                     owners.append((k if owner is None else int(owner[k, j]), predictor, j))
                 for name in terms.beside():
-                    owners.append(("all" if name in terms.shared_logs else k, predictor, name))
+                    whose = "all" if name in terms.shared_logs else k
+                    owners.append((whose, *terms.place_of(predictor, name)))
         return owners
 
     def fitted(self):
@@ -399,9 +400,10 @@ def check_applies(mixture):
         ) from error
     if any(own.terms() is None for own, _ in _owners(mixture)):
         raise ValueError(
-            "Standard errors are known for classes, for poisson, negative_binomial, gamma and "
-            "log_normal, and for gaussian with scales that do not depend on the row and outputs "
-            f"that err alone, not for {mixture.likelihood_}, whose terms() is None. {OTHERWISE}"
+            "Standard errors are known for classes, for counts and positive targets, for "
+            "log_normal, gaussian with scales that do not depend on the row, and for student_t, "
+            f"skew_normal and WithNoise of one output, not for {mixture.likelihood_}, whose "
+            f"terms() is None. {OTHERWISE}"
         )
     _, gate = split_last(mixture.gate_)
     if type(gate) not in (SoftmaxGate, ConstantGate):
@@ -464,12 +466,10 @@ def parameter_names(mixture):
     for name, (own, _) in zip(experts, _owners(mixture), strict=True):
         if name == mixture.likelihood_.zero_expert:
             continue
-        kind = own.terms()
-        logs = ["log_" + log.rstrip("_") for log in kind.logs_of]
-        logs += [value.rstrip("_") for value in kind.values_of]
-        for label in labels:
-            parts += [name + label] * len(of_expert + logs)
-            terms += of_expert + logs
+        for j, label in enumerate(labels):
+            beside = own.terms().names_beside(j)
+            parts += [name + label] * len(of_expert + beside)
+            terms += of_expert + beside
     _, gate = split_last(mixture.gate_)
     of_gate = ["intercept"]
     if isinstance(gate, SoftmaxGate):

@@ -7,6 +7,7 @@ from ..distributions import CorrelatedComponents, GaussianComponents
 from ..distributions._arrays import diagonal
 from ._censored import CensoredErrors, gaussian_between
 from ._censored_terms import CensoredGaussianTerms, CensoredSharedScaleTerms
+from ._error_terms import CorrelatedTerms
 from ._scaled import ScaledErrors, grid_step
 from ._terms import GaussianTerms, SharedScaleTerms
 
@@ -276,10 +277,13 @@ class Gaussian(CensoredErrors, ScaledErrors):
         Returns
         -------
         terms : type or None
-            None where scales depend on the row, or outputs on each other.
+            None where scales depend on the row.
         """
-        if self.scale_model_ is not None or self.covariance_ is not None:
+        if self.scale_model_ is not None:
             return None
+        if self.covariance_ is not None:
+            n_outputs = self.covariance_.shape[1]
+            return CorrelatedTerms.of_outputs(n_outputs, shared=self._is_shared)
         return SharedScaleTerms if self._is_shared else GaussianTerms
 
     def censored_terms(self):

@@ -8,6 +8,7 @@ from scipy import optimize, special
 
 from ..distributions import StudentTComponents
 from ._censored import CensoredErrors, student_between
+from ._error_terms import StudentTTerms
 from ._scaled import RobustErrors
 
 FIRST_DF = 4.0
@@ -168,6 +169,18 @@ class StudentT(CensoredErrors, RobustErrors):
 
     def _around(self, prediction, scale, experts):
         return StudentTComponents(prediction, scale, self.df_[experts])
+
+    def terms(self):
+        """Class of the derivatives of the log-density, for standard errors.
+
+        Returns
+        -------
+        terms : type or None
+            Of linear experts; None for several outputs.
+        """
+        if self.scale_.ndim > 1:
+            return None
+        return StudentTTerms if self.df == "estimate" else StudentTTerms.of_df(self.df)
 
     @property
     def n_parameters_(self):

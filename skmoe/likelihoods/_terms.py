@@ -164,6 +164,41 @@ class ExpertTerms(ABC):
         return cls.logs_of + cls.values_of
 
     @classmethod
+    def place_of(cls, predictor, name):
+        """What a parameter beside coefficients is; what is the same is one parameter.
+
+        Parameters
+        ----------
+        predictor : int
+            Number of the predictor.
+        name : str
+            One of ``beside()``.
+
+        Returns
+        -------
+        place : tuple
+            By default the predictor and the name.
+        """
+        return predictor, name
+
+    @classmethod
+    def names_beside(cls, predictor):
+        """What the parameters beside coefficients are called in reports.
+
+        Parameters
+        ----------
+        predictor : int
+            Number of the predictor.
+
+        Returns
+        -------
+        names : list of str
+            In the order of ``beside()``.
+        """
+        logs = ["log_" + name.rstrip("_") for name in cls.logs_of]
+        return logs + [name.rstrip("_") for name in cls.values_of]
+
+    @classmethod
     def target_of(cls, likelihood, y, exposure):
         """The target as ``__init__`` takes it.
 

@@ -9,6 +9,7 @@ from sklearn.base import clone
 
 from ..distributions import NoisyComponents
 from ._base import BaseLikelihood, without_outliers
+from ._error_terms import NoisyTerms
 from ._names import unfitted
 
 FIRST_SHARE = 0.05
@@ -69,6 +70,7 @@ class WithNoise(BaseLikelihood):
     """
 
     _linear = False
+    share_bounds = SHARE_BOUNDS
 
     def __init__(self, likelihood="gaussian", share="estimate"):
         self.likelihood = likelihood
@@ -225,10 +227,21 @@ class WithNoise(BaseLikelihood):
         """
         log_density = self.likelihood_.log_density(y, prediction)
         log_odds = np.log(self.share_) - np.log1p(-self.share_)
-        return special.expit(log_odds + self._log_uniform(y)[:, None] - log_density)
+        return special.expit(log_odds + self.log_uniform(y)[:, None] - log_density)
 
-    def _log_uniform(self, y):
-        """Log-density (n,) of the noise."""
+    def log_uniform(self, y):
+        """Log-density of the noise.
+
+        Parameters
+        ----------
+        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            Target.
+
+        Returns
+        -------
+        log_density : ndarray of shape (n_samples,)
+            Minus infinity outside its range.
+        """
         inside = (y >= self.low_) & (y <= self.high_)
         log_density = np.where(inside, -np.log(self.high_ - self.low_), -np.inf)
         return log_density.sum(axis=1) if y.ndim == 2 else log_density
@@ -288,7 +301,7 @@ class WithNoise(BaseLikelihood):
             Joint over the outputs.
         """
         own = np.log1p(-self.share_) + self.likelihood_.log_density(y, prediction, experts)
-        return np.logaddexp(own, np.log(self.share_) + self._log_uniform(y)[:, None])
+        return np.logaddexp(own, np.log(self.share_) + self.log_uniform(y)[:, None])
 
     def components(self, prediction, experts=None):
         """Distributions around the predictions, noise included.
@@ -352,6 +365,19 @@ class WithNoise(BaseLikelihood):
         twin = copy.copy(self)
         twin.likelihood_ = self.likelihood_.extended(other.likelihood_, k)
         return twin
+
+    def terms(self):
+        """Class of the derivatives of the log-density, for standard errors.
+
+        Returns
+        -------
+        terms : type or None
+            Of one output whose other likelihood has them.
+        """
+        inner = self.likelihood_.terms()
+        if inner is None or np.ndim(self.low_) > 0:
+            return None
+        return NoisyTerms.around(inner, None if self.share == "estimate" else self.share_)
 
     @property
     def scale_(self):

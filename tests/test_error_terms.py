@@ -1,0 +1,147 @@
+"""Standard errors under long tails, noise, correlated outputs and likelihoods by expert."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy import special
+
+from skmoe import MixtureOfExpertsRegressor
+from skmoe.gates import ConstantGate
+from skmoe.inference._estimates import Estimates
+from skmoe.likelihoods import Gaussian, StudentT, WithNoise
+
+DATA = Path(__file__).parents[2] / "shared" / "data"
+CORRELATIONS = np.array([[1.0, 0.6, 0.2], [0.6, 1.0, 0.0], [0.2, 0.0, 1.0]])
+
+
+def two_lines(errors, seed=0, n=500):
+    """Lines of slopes 1 and -2 behind a logistic gate of slope 3, with errors of scale 0.5."""
+    rng = np.random.default_rng(seed)
+    X = rng.uniform(-2, 2, size=(n, 1))
+    first = rng.uniform(size=n) < special.expit(3 * X[:, 0])
+    if errors == "correlated":
+        factor = np.linalg.cholesky(CORRELATIONS)
+        lines = np.where(first[:, None], [3, 0, 1] + X, [-3, 1, 0] - X)
+        return X, lines + 0.5 * rng.normal(size=(n, 3)) @ factor.T
+    drawn = rng.standard_t(4, size=n) if errors == "student" else rng.normal(size=n)
+    y = np.where(first, 3 + X[:, 0], -1 - 2 * X[:, 0]) + 0.5 * drawn
+    if errors == "noise":
+        y[: n // 20] = rng.uniform(-15, 15, size=n // 20)
+    return X, np.exp(y / 5) if errors == "log" else y
+
+
+CASES = {
+    "student": (StudentT(), "student"),
+    "student_df": (StudentT("estimate"), "student"),
+    "unlike": (["gaussian", "student_t"], "student"),
+    "noise": (WithNoise(), "noise"),
+    "noise_share": (WithNoise(share=0.05), "noise"),
+    "noise_skew": (WithNoise("skew_normal"), "noise"),
+    "noise_log": (WithNoise("log_normal"), "log"),
+    "noise_beside": ([WithNoise(), "gaussian"], "noise"),
+    "correlated": (Gaussian(covariance="full"), "correlated"),
+    "one_covariance": (Gaussian("shared", covariance="full"), "correlated"),
+    "one_scale": (Gaussian("shared"), "correlated"),
+}
+
+
+def fitted(likelihood, X, y):
+    return MixtureOfExpertsRegressor(
+        n_experts=2, pooling=False, likelihood=likelihood, n_init=3, tol=1e-7, random_state=0
+    ).fit(X, y)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_gradient_and_information_are_derivatives(case):
+    likelihood, errors = CASES[case]
+    X, y = two_lines(errors, n=200)
+    estimates = Estimates(fitted(likelihood, X, y), X, y)
+    of_rows, theta = estimates.likelihood, estimates.fitted()
+    theta = theta + 0.02 * np.random.default_rng(1).normal(size=len(theta))
+    _, gradient, information = of_rows.derivatives(theta)
+    steps = 1e-5 * np.eye(of_rows.size)
+    up, down = ([of_rows.derivatives(theta + sign * step) for step in steps] for sign in (1, -1))
+    differences = [(u[0] - d[0]) / 2e-5 for u, d in zip(up, down, strict=True)]
+    np.testing.assert_allclose(gradient, differences, rtol=1e-6, atol=1e-5)
+    differences = -np.array([(u[1] - d[1]) / 2e-5 for u, d in zip(up, down, strict=True)])
+    size = np.abs(information).max()
+    np.testing.assert_allclose(information / size, differences / size, atol=1e-7)
+
+
+@pytest.mark.parametrize("case", ["student_df", "unlike", "noise"])
+def test_lines_lie_within_four_standard_errors(case):
+    likelihood, errors = CASES[case]
+    X, y = two_lines(errors, seed=1)
+    moe = fitted(likelihood, X, y)
+    summary = moe.summary(X, y)
+    assert summary.log_likelihood == pytest.approx(moe.log_density(X, y).sum(), abs=0.02)
+    slopes = {1.0: None, -2.0: None}
+    for name in moe.named_experts_:
+        place = list(zip(summary.parts, summary.terms, strict=True)).index((name, "x0"))
+        true = min(slopes, key=lambda slope: abs(slope - summary.estimate[place]))
+        assert abs(summary.estimate[place] - true) < 4 * summary.std_error[place]
+        slopes[true] = name
+    assert None not in slopes.values()
+
+
+def test_correlations_are_told_with_each_output():
+    X, y = two_lines("correlated")
+    moe = fitted(Gaussian(covariance="full"), X, y)
+    summary = moe.summary(X, y)
+    told = {
+        (part, term): (value, error)
+        for part, term, value, error in zip(
+            summary.parts, summary.terms, summary.estimate, summary.std_error, strict=True
+        )
+    }
+    for name in moe.named_experts_:
+        for i, j in ((0, 1), (0, 2), (1, 2)):
+            value, error = told[f"{name}: output {i}", f"correlation with output {j}"]
+            assert told[f"{name}: output {j}", f"correlation with output {i}"] == (value, error)
+            assert abs(value - CORRELATIONS[i, j]) < 4 * error
+    assert summary.n_parameters == 26
+    n_rows = len(y)
+    bic = 26 * np.log(n_rows) - 2 * summary.log_likelihood
+    assert moe.bic(X, y) == pytest.approx(bic, abs=0.05)
+
+
+def test_agrees_with_refit_of_flexmix():
+    # refit() of flexmix 2.3-20 for yn ~ x + I(x^2) and yp ~ x, two components.
+    if not DATA.exists():
+        pytest.skip("no shared data")
+    rows = np.genfromtxt(DATA / "NPreg.csv", delimiter=",", names=True)
+    x = rows["x"]
+    params = {
+        "n_experts": 2, "gate": ConstantGate(), "pooling": False, "tol": 1e-12, "max_iter": 5000,
+        "random_state": 0,
+    }  # fmt: skip
+    for likelihood, X, y, log_likelihood, known in (
+        (
+            "gaussian",
+            np.column_stack([x, x**2]),
+            rows["yn"],
+            -642.5451665,
+            [1.32377439, 0.59158299, 0.05526030, 0.07825097]
+            + [1.00920643, 0.50960961, 0.04975510, 0.08168561, 0.15891644],
+        ),
+        (
+            "poisson",
+            x[:, None],
+            rows["yp"],
+            -440.6402943,
+            [0.17435658, 0.03940059, 0.17936208, 0.02742287, 0.42111472],
+        ),
+    ):
+        moe = MixtureOfExpertsRegressor(likelihood=likelihood, **params).fit(X, y)
+        summary = moe.summary(X, y)
+        assert summary.log_likelihood == pytest.approx(log_likelihood, abs=2e-2)  # sigmas by df
+        np.testing.assert_allclose(summary.std_error, known, rtol=5e-3)  # its Hessian is numerical
+
+
+def test_what_has_no_standard_errors_is_refused():
+    X, y = two_lines("correlated", n=150)
+    for likelihood in ("student_t", WithNoise()):
+        moe = fitted(likelihood, X, y)
+        with pytest.raises(ValueError, match="of one output"):
+            moe.summary(X, y)

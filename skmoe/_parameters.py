@@ -229,13 +229,18 @@ class ExpertParameters(MetaEstimatorMixin, BaseComposition, BaseEstimator):
         )
 
     def _sk_visual_block_(self):
+        fitted = self.__sklearn_is_fitted__()  # what None stood for, encoders included, is known
         if self._is_list:
             names, experts = zip(*self._given_experts(), strict=True)
         else:
-            expert = self._default_expert() if self.experts is None else self.experts
+            expert = self.experts
+            if expert is None:
+                expert = self.experts_[0] if fitted else self._default_expert()
             names, experts = ("experts",), (expert,)
         experts_block = VisualBlock("parallel", experts, names=names, dash_wrapped=False)
-        gate = self._default_gate() if self.gate is None else self.gate
+        gate = self.gate
+        if gate is None:
+            gate = self.gate_ if fitted else self._default_gate()
         gate_block = VisualBlock("parallel", [gate], names=["gate"], dash_wrapped=False)
         return VisualBlock("serial", (experts_block, gate_block), dash_wrapped=False)
 

@@ -306,7 +306,9 @@ def test_a_likelihood_that_does_not_exist_is_refused_by_the_names_of_those_that_
     X, y = np.arange(20.0)[:, None], np.arange(20.0)
     for likelihood in ([wrong, "gaussian"], WithNoise(wrong), [WithNoise(wrong), "gaussian"]):
         moe = MixtureOfExpertsRegressor(n_experts=2, likelihood=likelihood, pooling=False)
-        with pytest.raises(ValueError, match=r"one of \['binomial', 'gamma', 'gaussian', .*; got ") as caught:
+        with pytest.raises(
+            ValueError, match=r"one of \['binomial', 'gamma', 'gaussian', .*; got "
+        ) as caught:
             moe.fit(X, y)
         assert repr(wrong) in str(caught.value)
         assert not hasattr(moe, "likelihood_")

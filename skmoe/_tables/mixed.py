@@ -70,7 +70,7 @@ def without_na(X):
     holding = [
         column
         for column, dtype in X.dtypes.items()
-        if dtype.kind == "O"
+        if dtype.kind in "OU"  # U: strings of pyarrow
         and getattr(dtype, "na_value", pandas.NA) is pandas.NA  # of objects, nobody knows
         and any(value is pandas.NA for value in X[column][X[column].isna()])
     ]

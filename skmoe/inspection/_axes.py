@@ -9,6 +9,7 @@ from .._compat import check_matplotlib_support
 DASHES = ("-", "--", "-.", (0, (1.2, 1.2)), (0, (7, 2, 1, 2, 1, 2)))
 MARKERS = "osD^vPX"
 N_COLUMNS = 2  # of panels
+LONGEST_LABEL = 18  # characters of a category
 LIGHTEST = 0.78  # of viridis: lighter yellows are lost on white
 
 
@@ -26,6 +27,50 @@ def line_styles(names):
         {"color": colour, "linestyle": dash, "label": name}
         for colour, dash, name in zip(colours(len(names)), dashes, names, strict=True)
     ]
+
+
+def category_styles(names):
+    """Keywords of ``Axes.plot`` for the points of each name at categories, which no line joins.
+
+    Returns
+    -------
+    styles : list of dict
+        Marks.
+    offsets : ndarray of shape (n_names,)
+        By which the points of each name stand beside the category.
+    """
+    styles = [
+        {"color": colour, "linestyle": "none", "marker": marker, "label": name}
+        for colour, marker, name in zip(colours(len(names)), cycle(MARKERS), names, strict=False)
+    ]
+    return styles, 0.12 * (np.arange(len(names)) - 0.5 * (len(names) - 1)) / max(1, len(names) / 4)
+
+
+def label_categories(axis, places, labels):
+    """Name categories on an axis of matplotlib, so that no name lies on another.
+
+    Names that are long are cut, those that are many are turned, and of too many for that every
+    other is shown, or fewer.
+    """
+    labels = [
+        label if len(label) <= LONGEST_LABEL else label[: LONGEST_LABEL - 1] + "\u2026"
+        for label in map(str, labels)
+    ]
+    figure, panel = axis.figure, axis.axes.get_position()
+    across = axis.axis_name == "x"
+    inches = (
+        panel.width * figure.get_figwidth() if across else panel.height * figure.get_figheight()
+    )
+    height = axis.get_ticklabels()[0].get_fontsize() / 72 if axis.get_ticklabels() else 0.14
+    width = 0.65 * height * (1 + max(map(len, labels), default=0))
+    room = inches / max(1, len(labels))
+    turn = across and width > room
+    step = 1 if not (turn or not across) else int(np.ceil(1.3 * height / room))
+    axis.set_ticks(places[::step], labels[::step])
+    if turn:
+        for label in axis.get_ticklabels():
+            label.set(rotation=40 if 2 * height <= room else 90, rotation_mode="anchor")
+            label.set(ha="right", va="center_baseline" if 2 * height > room else "top")
 
 
 def scatter_rows(ax, x, y, resp, names):

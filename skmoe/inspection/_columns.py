@@ -14,8 +14,10 @@ from .._fitted import FittedMixture
 from .._parameters import check_responsibilities
 from .._tables.encoding import numeric_matrix
 from .._tables.mixed import as_pandas, describe_columns, is_table
+from ._axes import category_styles, label_categories, line_styles
 
 ROWS_AT_ONCE = 50_000
+JITTER = 0.22  # of rows at a category, whose neighbours are 1 away
 
 
 def unwrap(estimator, X=None):
@@ -246,12 +248,14 @@ class Axis:
         Where the points are on the axis.
     labels : list of str or None
         Names of the points, of a column of categories.
+    ordered : bool
+        Whether a line may join the points: those of numbers, and of categories that have an order.
     """
 
     def __init__(self, columns, j, resolution):
         if not isinstance(resolution, Integral) or resolution < 2:
             raise ValueError(f"grid_resolution must be 2 or more; got {resolution!r}.")
-        self.j, self.name, self.labels = j, columns.names[j], None
+        self.j, self.name, self.labels, self.ordered = j, columns.names[j], None, True
         column = columns.column(j)
         if _holds_numbers(columns.X, j):
             values = column
@@ -268,6 +272,11 @@ class Axis:
             self.labels, first, place = np.unique(
                 texts[known], return_index=True, return_inverse=True
             )
+            self.ordered = bool(getattr(column.dtype, "ordered", False))
+            if self.ordered:
+                order = np.argsort(column.cat.codes.to_numpy()[known][first])
+                self.labels, first = self.labels[order], first[order]
+                place = np.argsort(order)[place]
             self.places = np.arange(len(self.labels))
             self.values = np.full(len(values), np.nan)
             self.values[known] = place
@@ -288,11 +297,30 @@ class Axis:
         X[:, self.j] = values
         return X
 
+    def styles(self, names):
+        """Keywords of ``Axes.plot`` for each name, and by how much its points are moved.
+
+        Numbers have lines, categories of an order lines and points, other categories points.
+        """
+        if not self.ordered:
+            return category_styles(names)
+        styles = line_styles(names)
+        if self.labels is not None:
+            styles = [style | {"marker": "o", "markersize": 4} for style in styles]
+        return styles, np.zeros(len(names))
+
+    def scattered(self):
+        """Where rows are drawn: at their values, of categories a little beside."""
+        if self.labels is None:
+            return self.values
+        noise = np.random.default_rng(0).uniform(-JITTER, JITTER, size=len(self.values))
+        return self.values + noise
+
     def dress(self, axis):
         """Label an axis of matplotlib, ``ax.xaxis`` or ``ax.yaxis``."""
         axis.set_label_text(self.name)
         if self.labels is not None:
-            axis.set_ticks(self.places, self.labels)
+            label_categories(axis, self.places, self.labels)
 
 
 def _holds_numbers(X, j):

@@ -5,7 +5,7 @@ from sklearn.base import is_classifier
 
 from .._compat import check_matplotlib_support
 from .._parameters import check_X
-from ._axes import line_styles, make_axes, outlined, scatter_rows
+from ._axes import make_axes, outlined, scatter_rows
 from ._columns import (
     Columns,
     check_class,
@@ -223,20 +223,23 @@ class ExpertDisplay:
         """
         (ax,) = make_axes(self, ax)
         preferred = self.proba.argmax(axis=1)
-        marker = {} if self.axis.labels is None else {"marker": "o", "markersize": 4}
+        styles, offsets = self.axis.styles(self.names)
         self.lines_, self.preferred_lines_, self.scatters_ = [], [], []
         if self.y is not None:
             self.scatters_ = scatter_rows(
-                ax, self.axis.values, self._heights(), self.responsibilities, self.names
+                ax, self.axis.scattered(), self._heights(), self.responsibilities, self.names
             )
             for scatter in self.scatters_:
                 scatter.set_label(f"_{scatter.get_label()}")
-        for k, style in enumerate(line_styles(self.names)):
+        for k, (style, offset) in enumerate(zip(styles, offsets, strict=True)):
+            points, hollow, full = self.points + offset, {}, {}
+            if not self.axis.ordered:  # by size, where lines are thick or thin
+                hollow, full = {"markersize": 5, "markerfacecolor": "w"}, {"markersize": 9}
             curve = self.predictions[:, k]
             own = np.where(preferred == k, curve, np.nan)
-            (line,) = ax.plot(self.points, curve, linewidth=THIN, **style, **marker)
+            (line,) = ax.plot(points, curve, linewidth=THIN, **style, **hollow)
             line.set_label(f"_{self.names[k]}")
-            (thick,) = ax.plot(self.points, own, linewidth=THICK, **style, **marker)
+            (thick,) = ax.plot(points, own, linewidth=THICK, **style, **full)
             thick.set_path_effects(outlined())
             self.lines_.append(line)
             self.preferred_lines_.append(thick)

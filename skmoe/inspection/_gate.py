@@ -6,7 +6,7 @@ import numpy as np
 from scipy import ndimage
 
 from .._compat import check_matplotlib_support
-from ._axes import colours, line_styles, make_axes, scatter_rows
+from ._axes import colours, make_axes, scatter_rows
 from ._columns import Axis, Columns, given_responsibilities, unwrap
 
 MOST_PANELS = 4  # where features are not named
@@ -202,10 +202,10 @@ class GateDisplay:
             self.ax_.legend(handles=handles)
 
     def _draw_curves(self, panel, axis, proba):
-        marker = {} if axis.labels is None else {"marker": "o", "markersize": 4}
+        styles, offsets = axis.styles(self.names)
         lines = [
-            panel.plot(axis.places, proba[:, k], linewidth=2, **style, **marker)[0]
-            for k, style in enumerate(line_styles(self.names))
+            panel.plot(axis.places + offset, proba[:, k], linewidth=2, **style)[0]
+            for k, (style, offset) in enumerate(zip(styles, offsets, strict=True))
         ]
         axis.dress(panel.xaxis)
         panel.set(ylabel="gate probability", ylim=(-0.03, 1.03))
@@ -229,7 +229,7 @@ class GateDisplay:
         for k in range(n_experts):
             others = np.delete(proba, k, axis=2)
             lead = proba[:, :, k] - (others.max(axis=2) if n_experts > 1 else -1)
-            if lead.min() < 0 < lead.max():
+            if across.ordered and up.ordered and lead.min() < 0 < lead.max():
                 panel.contour(across.places, up.places, lead, [0], colors="k", linewidths=1.2)
             if (owner == k).any():
                 self._name_region(panel, axes, owner == k, self.names[k])
@@ -237,15 +237,17 @@ class GateDisplay:
             its.dress(axis)
         if self.responsibilities is not None:
             return mesh, scatter_rows(
-                panel, across.values, up.values, self.responsibilities, self.names
+                panel, across.scattered(), up.scattered(), self.responsibilities, self.names
             )
         return mesh, []
 
     @staticmethod
     def _name_region(panel, axes, mask, name):
-        """Write the name where the region is widest."""
+        """Write the name where the region is widest, and near the middle of such places."""
         depth = ndimage.distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1]
-        i, j = np.unravel_index(depth.argmax(), depth.shape)
+        widest = np.argwhere(depth == depth.max())
+        middle = np.median(widest, axis=0)
+        i, j = widest[((widest - middle) ** 2).sum(axis=1).argmin()]
         at = axes[0].places[j], axes[1].places[i]
         box = {"boxstyle": "round,pad=0.2", "facecolor": "w", "alpha": 0.8, "edgecolor": "none"}
         panel.text(*at, name, ha="center", va="center", bbox=box)

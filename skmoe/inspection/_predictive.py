@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.base import is_classifier
 
 from .._compat import check_matplotlib_support
-from ._axes import line_styles, make_axes, outlined
+from ._axes import make_axes, outlined
 from ._columns import Columns, check_output, target_name, unwrap
 
 LEVELS = (0.5, 0.8, 0.95)
@@ -209,11 +209,11 @@ class PredictiveDisplay:
         return self
 
     def _draw_classes(self, ax):
-        marker = {} if self.axis.labels is None else {"marker": "o", "markersize": 4}
         names = [str(label) for label in self.classes]
+        styles, offsets = self.axis.styles(names)
         self.lines_ = [
-            ax.plot(self.points, self.proba[:, c], linewidth=2, **style, **marker)[0]
-            for c, style in enumerate(line_styles(names))
+            ax.plot(self.points + offset, self.proba[:, c], linewidth=2, **style)[0]
+            for c, (style, offset) in enumerate(zip(styles, offsets, strict=True))
         ]
         ax.set(ylabel="class probability", ylim=(-0.03, 1.03))
         ax.legend(handlelength=3.5)
@@ -236,7 +236,9 @@ class PredictiveDisplay:
             ax.add_collection(fan)
             self.fans_.insert(0, fan)
         if self.y is not None:
-            ax.plot(self.axis.values, self.y, "o", color="k", markersize=2.5, alpha=0.6, zorder=2)
+            ax.plot(
+                self.axis.scattered(), self.y, "o", color="k", markersize=2.5, alpha=0.6, zorder=2
+            )
         style = {"linestyle": "--", "path_effects": outlined()}
         if self.axis.labels is not None:
             style = {"linestyle": "", "marker": "D"}

@@ -1,0 +1,104 @@
+"""What the guide says of other libraries, where they are installed."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+from sklearn.base import BaseEstimator, RegressorMixin
+
+from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
+
+
+def draw(seed, n_samples):
+    """A quiet regime and a noisy one."""
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n_samples, 3))
+    quiet = X[:, 0] < 0
+    noise = np.where(quiet, 0.2, 1.0) * rng.normal(size=n_samples)
+    return X, np.where(quiet, X[:, 1], 3 + X[:, 2]) + noise
+
+
+@pytest.fixture(name="moe", scope="module")
+def _moe():
+    return MixtureOfExpertsRegressor(n_experts=2, random_state=0).fit(*draw(0, 200))
+
+
+def explained(shap, function, X):
+    """Values and what they add up to, for the first rows."""
+    explanation = shap.Explainer(function, X[:50], seed=0)(X[:5], silent=True)
+    return explanation.values, explanation.base_values
+
+
+def test_shap_explains_predictions_and_parts(moe):
+    shap = pytest.importorskip("shap")
+    X, _ = draw(1, 60)
+    parts = {
+        "predict": (moe.predict, moe.predict(X[:5])),
+        "gate": (lambda X: moe.gate_proba(X)[:, 0], moe.gate_proba(X[:5])[:, 0]),
+        "expert": (lambda X: moe.predict_experts(X)[:, 0], moe.predict_experts(X[:5])[:, 0]),
+    }
+    for function, expected in parts.values():
+        values, base = explained(shap, function, X)
+        assert_allclose(base + values.sum(axis=1), expected, atol=1e-8)
+    values, _ = explained(shap, parts["gate"][0], X)
+    size = np.abs(values).mean(axis=0)
+    assert size[0] > 5 * size[1:].max()  # the first column decides who answers
+
+
+def test_shap_explains_class_probabilities():
+    shap = pytest.importorskip("shap")
+    X, y = draw(0, 200)
+    moe = MixtureOfExpertsClassifier(n_experts=2, random_state=0).fit(X, y > 1)
+    values, base = explained(shap, moe.predict_proba, X)
+    assert_allclose(base + values.sum(axis=1), moe.predict_proba(X[:5]), atol=1e-8)
+
+
+class Quantile(RegressorMixin, BaseEstimator):
+    """One quantile of a fitted mixture, as the guide has it."""
+
+    fitted_ = True
+
+    def __init__(self, mixture, q):
+        self.mixture, self.q = mixture, q
+
+    def fit(self, X, y):
+        return self
+
+    def predict(self, X):
+        return self.mixture.predict_quantiles(X, self.q)
+
+
+def test_mapie_makes_conformal_intervals(moe):
+    mapie = pytest.importorskip("mapie.regression")
+    calibration, (X, y) = draw(1, 500), draw(2, 3000)
+    quiet = X[:, 0] < 0
+
+    def holds_and_width(intervals):
+        lower, upper = intervals[:, 0, 0], intervals[:, 1, 0]
+        # 500 rows: the level of the intervals has a standard deviation of 0.013.
+        assert 0.86 < np.mean((lower <= y) & (y <= upper)) < 0.94
+        return np.mean((upper - lower)[quiet])
+
+    split = mapie.SplitConformalRegressor(moe, 0.9).conformalize(*calibration)
+    of_split = holds_and_width(split.predict_interval(X)[1])
+    quantiles = mapie.ConformalizedQuantileRegressor(
+        [Quantile(moe, q) for q in (0.05, 0.95, 0.5)], confidence_level=0.9, prefit=True
+    )
+    quantiles.conformalize(*calibration)
+    assert holds_and_width(quantiles.predict_interval(X)[1]) < 0.6 * of_split
+
+
+def test_tables_of_pyarrow_types_are_those_of_pandas():
+    pandas, _ = pytest.importorskip("pandas"), pytest.importorskip("pyarrow")
+    X, y = draw(0, 200)
+    table = pandas.DataFrame(X, columns=["a", "b", "c"])
+    table["word"] = np.random.default_rng(0).choice(["left", "right"], size=200).astype(object)
+    table.loc[::17, "a"] = np.nan
+    table.loc[::19, "word"] = None
+    table["count"] = np.random.default_rng(1).integers(9, size=200)
+    table["flag"] = table["b"] > 0
+    arrow = table.convert_dtypes(dtype_backend="pyarrow")
+    assert all("pyarrow" in str(dtype) for dtype in arrow.dtypes)
+    settings = {"n_experts": 2, "random_state": 0}
+    of_pandas = MixtureOfExpertsRegressor(**settings).fit(table, y)
+    of_arrow = MixtureOfExpertsRegressor(**settings).fit(arrow, y)
+    assert_allclose(of_arrow.predict(arrow), of_pandas.predict(table))

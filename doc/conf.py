@@ -66,6 +66,7 @@ sphinx_gallery_conf = {
     "backreferences_dir": "generated/backreferences",
     "download_all_examples": False,
     "write_computation_times": False,
+    "min_reported_time": 3600,  # seconds; it depends on the machine
     "show_memory": False,
     "thumbnail_size": (480, 320),
     "abort_on_example_error": True,

@@ -30,9 +30,8 @@ print(moe.coefficients())
 print("noise:", moe.likelihood_.scale_.round(2))
 
 # %%
-# Above, each row carries the mark of the expert that most likely made it, and a line is drawn
-# thick where its expert answers. Below, the gate: who answers at this load, before the yield is
-# known.
+# Above, each row is marked by the expert with the largest responsibility, and a line is thick where
+# the gate prefers its expert. Below, the gate probabilities over the load.
 
 figure, (above, below) = plt.subplots(
     2, sharex=True, figsize=(6, 6), height_ratios=[2, 1], layout="constrained"
@@ -45,8 +44,8 @@ plt.show()
 
 # %%
 # Near a border the two regimes disagree and the gate is unsure, so the distribution of a new row
-# has two peaks; the mean between them would be a poor answer. The standard deviation counts both
-# the noise within the regimes and their distance.
+# has two peaks, and its mean is a poor summary. The standard deviation includes both the noise
+# within the regimes and the distance between them.
 
 PredictiveDisplay.from_estimator(moe, X, y)
 plt.show()

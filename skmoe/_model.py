@@ -5,16 +5,17 @@ whoever asks. Updates make a new model of an old one; see ``_updates/``.
 """
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
-from sklearn.pipeline import Pipeline
 
 from ._data import Subjects
 from ._experts.fitting import split_last
 from ._experts.prediction import (
+    LastTransformed,
     columns_seen,
     expert_prediction,
+    have_common_transformers,
     is_stack_of,
     predict_linear,
     stacked_prediction,
@@ -27,7 +28,7 @@ from ._routing import Routes
 from ._tables.mixed import take_rows
 from .distributions import MixtureDistribution, NestedComponents
 from .distributions._arrays import draw_places
-from .gates import BaseGate
+from .exceptions import noted
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,8 @@ class Model(ABC):
         Shape of one target: ``()`` or ``(n_outputs,)``.
     top_k : int or None
         Experts that answer for a row; None for all.
+    transformed : LastTransformed
+        Rows behind transformers that experts and gate share.
     """
 
     names: list
@@ -56,6 +59,7 @@ class Model(ABC):
     likelihood: object
     y_shape: tuple = ()
     top_k: int | None = None
+    transformed: LastTransformed = field(default_factory=LastTransformed, init=False, repr=False)
 
     classes = None
 
@@ -63,14 +67,10 @@ class Model(ABC):
 
     def routes(self, X):
         """Which experts answer for each row, and how much each counts: Routes."""
+        gate, seen = self.transformed.behind(self.gate, X)
         if self.top_k is None:
-            if isinstance(self.gate, BaseGate):
-                return Routes(self.gate.log_proba_of_checked(X))
-            return Routes(self.gate.predict_log_proba(X))
-        gate = self.gate
-        if isinstance(gate, Pipeline):
-            X, gate = gate[:-1].transform(X), gate[-1]
-        return Routes(gate.predict_log_odds(X), self.top_k)
+            return Routes(gate.log_proba_of_checked(seen))
+        return Routes(gate.predict_log_odds(seen), self.top_k)
 
     def all_routes(self, X):
         """Routes to every expert, whatever ``top_k`` is."""
@@ -101,7 +101,7 @@ class Model(ABC):
             What is left out is not set.
         """
         if (routes is None or routes.experts is None) and not leave_out:
-            predictions = predict_linear(self.experts, X, self.classes)
+            predictions = self._all_at_once(X)
             if predictions is not None:
                 return predictions
         if routes is None:
@@ -113,15 +113,29 @@ class Model(ABC):
             expert, before = self.experts[k], self.experts[:k]
             if rows is None and not leave_out and is_stack_of(expert, before):
                 return stacked_prediction(expert, predictions[:, :k])
-            prediction = expert_prediction(
-                self.names[k], expert, take_rows(X, rows), shape, self.classes
-            )
+            asked, seen = expert, take_rows(X, rows)
+            if rows is None and not has_own_density(expert):
+                asked, seen = self._behind(k, X)
+            prediction = expert_prediction(self.names[k], asked, seen, shape, self.classes)
             return (
                 self.likelihood.expert_target(prediction) if has_own_density(expert) else prediction
             )
 
         asked = [k for k in range(len(self.experts)) if k not in leave_out]
         return routes.fill(predictions, predict, only=asked)
+
+    def _all_at_once(self, X):
+        """Predictions of linear experts, or None where each has to be asked."""
+        experts = self.experts
+        if have_common_transformers(experts):
+            _, X = self._behind(0, X)
+            experts = [split_last(expert)[1] for expert in experts]
+        return predict_linear(experts, X, self.classes)
+
+    def _behind(self, k, X):
+        """The last step of an expert, and what it sees of X."""
+        with noted(f"Raised by predict of expert {self.names[k]!r}."):
+            return self.transformed.behind(self.experts[k], X)
 
     def row_scale(self, X):
         """Factors (n, 1) of the scales where these depend on the row, or None."""

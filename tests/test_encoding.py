@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from sklearn.compose import make_column_transformer
+from sklearn.base import clone
+from sklearn.compose import ColumnTransformer, make_column_transformer
 from sklearn.linear_model import Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
@@ -145,3 +146,55 @@ def test_nullable_columns_reach_pipelines_with_missing_values_as_nan():
     encode = make_column_transformer((OneHotEncoder(), ["kind"]), remainder="passthrough")
     moe = mixture(experts=make_pipeline(encode, Ridge()), pooling="auto").fit(X, y)
     assert moe.coefficients().terms[1:4] == ["kind=cat", "kind=dog", "kind missing"]
+
+
+def encoded(estimator):
+    encode = make_column_transformer((OneHotEncoder(), ["kind"]), remainder="passthrough")
+    return make_pipeline(encode, estimator)
+
+
+MIXTURES = {  # and how often a call encodes its rows
+    "default": (mixture(n_experts=3), 1),
+    "pooled": (mixture(n_experts=3, pooling=True), 2),  # once more for what they do not know
+    "one expert": (mixture(n_experts=1), 1),
+    "classes": (
+        MixtureOfExpertsClassifier(n_experts=2, pooling=False, n_init=2, random_state=0),
+        1,
+    ),
+    "pipelines": (mixture(experts=encoded(Ridge())), 2),  # the gate has an encoder of its own
+    "list": (
+        mixture(
+            n_experts=None,
+            experts=[("line", encoded(Ridge())), ("other line", encoded(Ridge()))],
+            specialisation=1,
+            cv=False,
+        ),
+        3,
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", MIXTURES)
+def test_rows_are_encoded_once_for_all_parts_with_the_same_encoder(kind, monkeypatch):
+    X, y = table()
+    X, (moe, n_times) = X[["dose", "kind"]], MIXTURES[kind]
+    moe = clone(moe).fit(X, y > 0 if kind == "classes" else y)
+    proba = 1.0 if kind == "one expert" else moe.gate_.predict_proba(X)
+    if kind == "classes":
+        alone = np.stack([expert.predict_proba(X) for expert in moe.experts_], axis=1)
+        expected = (proba[:, :, None] * alone).sum(axis=1)
+    else:
+        alone = np.column_stack([expert.predict(X) for expert in moe.experts_])
+        expected = (proba * alone).sum(axis=1)
+    made, transform = [], ColumnTransformer.transform
+    monkeypatch.setattr(
+        ColumnTransformer,
+        "transform",
+        lambda self, X, **params: made.append(len(X)) or transform(self, X, **params),
+    )
+    for rows in (slice(None), slice(1)):
+        made.clear()
+        answer = moe.predict_proba(X[rows]) if kind == "classes" else moe.predict(X[rows])
+        assert len(made) == n_times
+        tolerance = 1e-3 if kind == "classes" else 1e-9  # probabilities are calibrated
+        assert_allclose(answer, expected[rows], rtol=1e-9, atol=tolerance)

@@ -38,12 +38,15 @@ class GateParts:
         Transformers before the gate; fitted once a fit.
     last_name : str
         Name of the gate in a Pipeline.
+    has_default_encoder : bool
+        Whether the transformers are those that default experts of a mixed table have too.
     """
 
     given: object
     trained: BaseGate
     encoder: Pipeline | None = None
     last_name: str = "gate"
+    has_default_encoder: bool = False
 
     @classmethod
     def adapt(cls, gate, default, rows, n_experts, seed, *, report_weights=True):
@@ -72,7 +75,8 @@ class GateParts:
             return cls(last, ConstantGate())
         seeded = seed_estimator(given, np.random.RandomState(seed))
         encoder, trained = split_last(seeded)
-        if gate is None and any(describe_columns(rows.X)):
+        has_default_encoder = gate is None and any(describe_columns(rows.X))
+        if has_default_encoder:
             encoder = make_pipeline(default_encoder(rows.X))
         if isinstance(trained, BaseGate):
             trained = step_by_step(trained)
@@ -84,7 +88,7 @@ class GateParts:
                 )
             trained = ClassifierGate(trained, random_state=seed)
         last_name = given.steps[-1][0] if isinstance(given, Pipeline) else "gate"
-        return cls(last, trained, encoder, last_name)
+        return cls(last, trained, encoder, last_name, has_default_encoder)
 
     @property
     def can_memorise(self):
@@ -260,7 +264,9 @@ class Parts:
         """
         head, _ = split_last(self.templates[0])
         source = data.X
-        if head is not None:
+        if head is not None and self.is_default and self.gate.has_default_encoder:
+            self.transformer, source = self.gate.encoder, data.Z
+        elif head is not None:
             head = seed_estimator(head, np.random.RandomState(seed))
             self.transformer, source = fit_columns(head, source, data.y)
         if sparse.issparse(source):

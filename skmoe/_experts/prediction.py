@@ -118,6 +118,47 @@ def predict_linear(experts, X, classes):
     return special.softmax(fitted, axis=2)
 
 
+class LastTransformed:
+    """The last rows that went through transformers, for all parts that have these in common."""
+
+    def __init__(self):
+        self._steps, self._rows, self._seen = [], None, None
+
+    def behind(self, estimator, X):
+        """The last step of a Pipeline, or what is none itself, and what it sees of X.
+
+        Parameters
+        ----------
+        estimator : estimator
+            Fitted.
+        X : array-like or DataFrame of n_samples rows
+            What the estimator takes.
+
+        Returns
+        -------
+        last : estimator
+        seen : array-like or DataFrame of n_samples rows
+        """
+        head, last = split_last(estimator)
+        if head is None:
+            return last, X
+        if self._rows is not X or not _same_steps(head.steps, self._steps):
+            self._seen = head.transform(X)
+            self._steps, self._rows = head.steps, X
+        return last, self._seen
+
+
+def have_common_transformers(estimators):
+    """Whether they are Pipelines of the same fitted transformers, but for their last steps."""
+    heads = [split_last(estimator)[0] for estimator in estimators]
+    return all(head is not None and _same_steps(head.steps, heads[0].steps) for head in heads)
+
+
+def _same_steps(steps, others):
+    both = zip(steps, others, strict=False)
+    return len(steps) == len(others) and all(a is b for (_, a), (_, b) in both)
+
+
 def columns_seen(estimator, X):
     """What the last step of an expert or gate sees of X, a float64 matrix."""
     head, _ = split_last(estimator)

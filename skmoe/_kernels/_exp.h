@@ -137,7 +137,7 @@ static inline float skmoe_share_f32(float x) {
 static inline double skmoe_log_f64(double x) {
     const uint64_t one = 0x3ff0000000000000, root_half = 0x3fe6a09e667f3bcd; /* their bits */
     double grown = x < 2.2250738585072014e-308 ? x * 18014398509481984.0 : x; /* by 2^54 */
-    double n, m, f, s, z, p, result;
+    double n, m, f, s, z, p, half, power_log, result;
     uint64_t bits, power;
     memcpy(&bits, &grown, 8);
     bits += one - root_half;
@@ -159,8 +159,12 @@ static inline double skmoe_log_f64(double x) {
     p = p * z + 2.0 / 7.0;
     p = p * z + 2.0 / 5.0;
     p = p * z + 2.0 / 3.0;
-    /* 2 s = f - s f, and f is exact; the rest is small beside it. */
-    result = n * 0.693147180369123816490 + (f - (s * (f - p * z) - n * 1.90821492927058770002e-10));
+    /* 2 s = f - f^2 / 2 + s f^2 / 2: the first is exact, the next ones are small beside it. */
+    half = 0.5 * f * f;
+    p = s * (half + p * z) + n * 1.90821492927058770002e-10;
+    power_log = n * 0.693147180369123816490; /* exact */
+    result = power_log + f;
+    result += (power_log - result + f) - (half - p); /* with what the sum was rounded by */
     result = x < INFINITY ? result : x;
     return x > 0.0 ? result : x == 0.0 ? -INFINITY : NAN;
 }

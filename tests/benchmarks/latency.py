@@ -1,13 +1,16 @@
 """How long a prediction takes, of one row and of many, beside scikit-learn's own.
 
-Mixtures of linear and of logistic experts over ten columns, all in one process, in turn::
+Mixtures of linear and of logistic experts over ten columns, and of default experts over a table of
+strings beside its encoder, all in one process, in turn::
 
     python tests/benchmarks/latency.py
 """
 
 import time
+from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 from sklearn.linear_model import LogisticRegression, Ridge
 
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
@@ -44,3 +47,12 @@ if __name__ == "__main__":
         for name, value in times.items():
             ratio = value / times["Ridge"]
             print(f"{n_rows:7d} rows  {name:20s} {value * 1e6:10.1f} us  {ratio:6.2f} x Ridge")
+    table = pd.DataFrame({"dose": X[few, 0], "kind": rng.choice(list("abcdef"), 5000)})
+    target = np.where(table["kind"] < "c", 1, -1) * table["dose"] + 0.1 * rng.normal(size=5000)
+    mixture = MixtureOfExpertsRegressor(pooling=False, random_state=0, max_iter=1000)
+    encode = mixture.fit(table, target).gate_[:-1].transform
+    models = {"encoder of strings": SimpleNamespace(predict=encode), "4 default experts": mixture}
+    times = seconds(models, table[:1], 100)
+    for name, value in times.items():
+        ratio = value / times["encoder of strings"]
+        print(f"{1:7d} rows  {name:20s} {value * 1e6:10.1f} us  {ratio:6.2f} x encoder")

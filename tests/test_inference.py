@@ -398,7 +398,7 @@ REFUSED = [
     (None, {"gate": GaussianGate()}, "not behind GaussianGate"),
     (None, {"gate": SoftmaxGate(0.1, l1_ratio=0.5)}, "L1 penalty"),
     (None, {"top_k": 1}, "without top_k"),
-    (None, {"likelihood": "student_t"}, "not for StudentT"),
+    (None, {"likelihood": "laplace"}, "not for Laplace"),
     (Ridge(alpha=1000), {}, "a penalty pulls"),
     (None, {"gate": SoftmaxGate(alpha=100)}, "a penalty pulls"),
 ]

@@ -345,7 +345,8 @@ def test_progress_is_told_where_it_is_asked_for(criterion, lines, n_jobs, capfd)
     settings = {"criterion": criterion, "cv": 2, "n_jobs": n_jobs, "random_state": 0}
     silent = select_n_experts(moe, X, y, [1, 2], **settings)
     assert capfd.readouterr().out == ""
-    spoken = select_n_experts(moe, X, y, [1, 2], verbose=1, **settings)
+    with parallel_config(backend="threading"):  # processes have an output of their own
+        spoken = select_n_experts(moe, X, y, [1, 2], verbose=1, **settings)
     printed = capfd.readouterr().out
     assert all(line in printed for line in lines)
     assert spoken.best_estimator_.verbose == 0

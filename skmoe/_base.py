@@ -45,7 +45,14 @@ from ._updates.stream import Stream
 from .exceptions import ExpertCollapseWarning, ScaleFloorWarning, warn_user
 from .gates import SoftmaxGate
 
-OUT_OF_FOLD = ("oof_score_", "oof_log_density_", "oof_responsibilities_")
+# Attributes that speak of the rows and the training of one fit.
+OF_ONE_FIT = (
+    "oof_score_",
+    "oof_log_density_",
+    "oof_responsibilities_",
+    "log_evidence_",
+    "specialisation_",
+)
 
 
 class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture, ExpertParameters):
@@ -293,7 +300,7 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
         )
 
     def _set_model(self, model):
-        for name in OUT_OF_FOLD:
+        for name in OF_ONE_FIT:
             self.__dict__.pop(name, None)
         self.experts_ = model.experts
         self.named_experts_ = Bunch(**dict(zip(model.names, model.experts, strict=True)))
@@ -310,8 +317,6 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
         self._shared_columns = problem.experts.shared_columns
         gone = np.union1d(problem.dead(), np.flatnonzero(problem.copies()))
         self.n_distinct_experts_ = len(order) - len(gone)
-        for name in ("log_evidence_", "specialisation_"):
-            self.__dict__.pop(name, None)
         if folds not in (None, "prefit"):
             self.oof_log_density_ = problem.log_norm
             self.oof_responsibilities_ = problem.resp[:, order]

@@ -634,6 +634,21 @@ def test_what_needs_the_rows_of_the_fit_says_what_came_after_it(moe, name, chang
     moe.partial_fit(*rows)
 
 
+def test_what_speaks_of_one_fit_is_gone_once_the_mixture_has_changed():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(300, 2))
+    y = np.where(X[:, 0] > 0, 3 * X[:, 1], -3 * X[:, 1]) + 0.1 * rng.normal(size=300)
+    pooled = MixtureOfExpertsRegressor(random_state=0).fit(X, y)
+    assert len(pooled.experts_) >= 2 and pooled.log_evidence_
+    pooled.remove_expert("expert1")
+    assert not hasattr(pooled, "log_evidence_")
+    models = [("line", LinearRegression()), ("tree", DecisionTreeRegressor(max_depth=3))]
+    stacked = MixtureOfExpertsRegressor(models, random_state=0).fit(X, y)
+    assert stacked.specialisation_ is not None
+    stacked.remove_expert("tree")
+    assert not hasattr(stacked, "specialisation_")
+
+
 def test_parameters_do_not_change_and_fit_begins_with_the_first_experts(fitted, grown):
     assert grown.get_params() == fitted.get_params()
     again = clone(grown).fit(*OLD)

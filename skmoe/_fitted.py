@@ -160,10 +160,11 @@ class FittedMixture:
 
         Parameters
         ----------
-        X : array-like or DataFrame of shape (n_samples, n_features), default=None
-            Rows. None is the training rows, out of fold where experts are cross-fitted.
+        X : array-like or DataFrame of shape (n_samples, n_features), or Files, default=None
+            Rows; collections of Dask's, too. None is the training rows, out of fold where experts
+            are cross-fitted.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
-            Their target.
+            Their target; Files hold it.
         sample_weight : array-like of shape (n_samples,), default=None
             Their weights.
         exposure : array-like of shape (n_samples,), default=None
@@ -217,10 +218,10 @@ class FittedMixture:
 
         Parameters
         ----------
-        X : array-like or DataFrame of shape (n_samples, n_features)
-            Rows.
-        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            Target.
+        X : array-like or DataFrame of shape (n_samples, n_features), or Files
+            Rows; collections of Dask's, too.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
+            Target. None is for :class:`~skmoe.rows.Files` in place of X, which hold it.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights; n is their sum.
         exposure : array-like of shape (n_samples,), default=None
@@ -266,10 +267,10 @@ class FittedMixture:
 
         Parameters
         ----------
-        X : array-like or DataFrame of shape (n_samples, n_features)
-            Rows.
-        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            Target.
+        X : array-like or DataFrame of shape (n_samples, n_features), or Files
+            Rows; collections of Dask's, too.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
+            Target. None is for :class:`~skmoe.rows.Files` in place of X, which hold it.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights.
         exposure : array-like of shape (n_samples,), default=None
@@ -318,10 +319,10 @@ class FittedMixture:
 
         Parameters
         ----------
-        X : array-like or DataFrame of shape (n_samples, n_features)
-            Rows.
-        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            Target.
+        X : array-like or DataFrame of shape (n_samples, n_features), or Files
+            Rows; collections of Dask's, too.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
+            Target. None is for :class:`~skmoe.rows.Files` in place of X, which hold it.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights.
         exposure : array-like of shape (n_samples,), default=None

@@ -119,10 +119,9 @@ def _gathered_trainer(
     share, source, look, rows, data, parts, settings, splitting, encoder, start_seed, expert_seed
 ):
     """What trains estimators on rows of their own: GatheredTrainer."""
-    folds = splitting.folds(parts.templates, rows)
-    n_folds = (
-        1 if folds is None else splitting.cv if isinstance(splitting.cv, int) else DEFAULT_FOLDS
-    )
+    is_in_sample = splitting.folds(parts.templates, rows) is None
+    given = splitting.cv if isinstance(splitting.cv, Integral) else DEFAULT_FOLDS
+    n_folds = 1 if is_in_sample else int(given)
     gathering = Gathering(
         parts,
         settings,
@@ -273,7 +272,7 @@ def _wanted_by_estimators(mixture, templates):
             not hasattr(likelihood, "scale_estimator") or likelihood.scale_estimator() is None
         ),
         "cv='auto', False or a number of folds": (
-            cv is False or str(cv) == "auto" or isinstance(cv, Integral)
+            cv is False or str(cv) == "auto" or (isinstance(cv, Integral) and cv > 1)
         ),
         "ensemble=False": not mixture.ensemble,
     }

@@ -144,50 +144,52 @@ class GatheredProblem(Problem):
 
     def step(self):
         """M-step on the gathered rows, then a pass; the objective."""
-        n_fits = self.experts.n_fits
-        data, hashes, means, thinned = self._gathered()
+        data, hashes, means, shares, weights, seen = self._gathered()
         experts = self.gathering.experts(data, hashes)
-        experts.min_responsibility, experts.n_fits = 0.0, n_fits
-        self.experts = experts
+        experts.min_responsibility, experts.n_fits = 0.0, self.experts.n_fits
+        # Rows that stand for others count less: an expert has seen so many, and penalties are to
+        # have their part.
+        self.experts, self.resp = experts, weights * (shares >= self._least) * seen
         self.likelihood, self.gate = shallow_copy(self.likelihood), shallow_copy(self.gate)
         self.working = self.likelihood.working_weights(data.y, means)
         self.working_exposure = self.likelihood.working_exposure(data.y, means)
-        self.experts.fit(thinned, *self.working_data)
-        self.likelihood.update(data.y, self.experts.predictions, self.resp, 0.0)
+        self.experts.fit(self.resp, *self.working_data)
+        self.likelihood.update(data.y, self.experts.predictions, weights, 0.0)
         self.gate.learn_sums(self.found)
         self._pass()
         return self.objective
 
     def _gathered(self):
-        """Rows of all experts, their hashes, predictions, and weights (n, K) to fit with.
+        """Rows drawn for any expert, their hashes, predictions, responsibilities, and weights.
 
-        Sets ``resp`` (n, K), with which they stand for all rows. Experts are fitted with less where
-        these were thinned: what they know is so many rows, and penalties are to have their part.
+        With the weights (n, K) those that were drawn for an expert stand for all of its rows. The
+        last is the part (K,) of these that they are.
         """
         found, most = self.found, self.gathering.most_rows
-        drawn = [
-            own.drawn(most, total) for own, total in zip(found.own, found.own_mass, strict=True)
-        ]
-        places = [each for each, _ in drawn]
-        hashes = [own.hashes[rows] for own, rows in zip(found.own, places, strict=True)]
+        drawn = [own.drawn(most, mass) for own, mass in zip(found.own, found.mass, strict=True)]
+        hashes = [own.hashes[rows] for own, (rows, _) in zip(found.own, drawn, strict=True)]
         all_hashes, first, numbers = np.unique(
             np.concatenate(hashes), return_index=True, return_inverse=True
         )
-        X, y, means = (
+        X, y, means, shares = (
             np.concatenate(
-                [own.arrays[i][rows] for own, rows in zip(found.own, places, strict=True)]
+                [own.arrays[i][rows] for own, (rows, _) in zip(found.own, drawn, strict=True)]
             )[first]
-            for i in range(3)
+            for i in range(4)
         )
-        self.resp, thinned = np.zeros((2, len(first), len(found.own)))
-        starts = np.cumsum([0, *map(len, hashes)])
-        for k, (rows, weight) in enumerate(drawn):
-            at = numbers[starts[k] : starts[k + 1]]
-            self.resp[at, k] = weight
-            mass = found.own[k].mass[rows].sum()
-            thinned[at, k] = weight * (mass / max(weight.sum(), 1e-300))
-        X = self._answers.as_given(X)
-        return TrainingData(X, y, np.ones(len(y)), None), all_hashes, means, thinned
+        weights, seen = np.zeros(shares.shape), np.zeros(len(drawn))
+        ends = np.cumsum([len(each) for each in hashes])[:-1]
+        for k, (at, (_, weight)) in enumerate(zip(np.split(numbers, ends), drawn, strict=True)):
+            weights[at, k] = weight
+            seen[k] = found.own[k].mass[drawn[k][0]].sum() / max(weight.sum(), 1e-300)
+        data = TrainingData(self._answers.as_given(X), y, np.ones(len(y)), None)
+        return data, all_hashes, means, shares, weights, np.minimum(seen, 1.0)
+
+    @property
+    def _least(self):
+        """Responsibility below which a row is not given to an expert."""
+        folds = None if self.gathering.n_folds == 1 else "hashes"
+        return self.gathering.settings.least_responsibility(folds, len(self.experts.names))
 
     @property
     def _answers(self):
@@ -206,13 +208,8 @@ class GatheredProblem(Problem):
         )
 
     def _pass(self):
-        settings, n_experts = self.gathering.settings, len(self.experts.names)
-        parameters = GatherParameters(
-            self._answers,
-            SPARE * self.gathering.most_rows,
-            settings.least_responsibility(None if self.gathering.n_folds == 1 else [], n_experts),
-            self.gate.wants_curvature,
-        )
+        n_kept = SPARE * self.gathering.most_rows
+        parameters = GatherParameters(self._answers, n_kept, self._least, self.gate.wants_curvature)
         self.found = self.rows.reduce(gather, parameters)
         self.load = self.found.gate_mass / self.weight.sum()
         self.objective = (self.found.value + self.log_prior()) / self.weight.sum()

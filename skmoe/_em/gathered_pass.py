@@ -135,10 +135,10 @@ class Gathered:
         Summed responsibilities.
     excess, rows_gram, pairs : ndarrays
         For the gate, as in ``Sums``.
-    own_mass, own_rows : ndarray of shape (n_experts,)
-        Sum of the responsibilities of the rows that are an expert's, and their number.
+    own_rows : ndarray of shape (n_experts,)
+        Number of the rows that are an expert's.
     own : list of RowSample
-        The rows of each expert, with the target and the predictions.
+        Rows drawn by the responsibility of each expert: X, target, predictions, responsibilities.
     """
 
     value: float
@@ -146,7 +146,6 @@ class Gathered:
     excess: np.ndarray
     rows_gram: np.ndarray
     pairs: np.ndarray | None
-    own_mass: np.ndarray
     own_rows: np.ndarray
     own: list
 
@@ -162,7 +161,6 @@ class Gathered:
             self.excess + other.excess,
             self.rows_gram + other.rows_gram,
             None if self.pairs is None else self.pairs + other.pairs,
-            self.own_mass + other.own_mass,
             self.own_rows + other.own_rows,
             [ours + theirs for ours, theirs in zip(self.own, other.own, strict=True)],
         )
@@ -176,23 +174,22 @@ def gather(block, parameters):
         resp, log_norm = posterior(log_gate, log_density)
         proba, shares = np.exp(log_gate), round_shares(resp)
         design = np.column_stack([(X - answers.mean) / answers.scale, np.ones(len(X))])
-        is_own = (shares >= parameters.least) & (shares > NEGLIGIBLE_SHARE)
-        mass = shares * is_own * weight[:, None]
+        shares[shares <= NEGLIGIBLE_SHARE] = 0.0
+        mass = shares * weight[:, None]
         part = Gathered(
             float(weight @ log_norm),
             weight @ resp,
             design.T @ ((resp - proba) * weight[:, None]),
             (design.T * weight) @ design,
             _pairs(design, proba, weight) if parameters.with_curvature else None,
-            mass.sum(axis=0),
-            np.count_nonzero(mass, axis=0),
+            np.count_nonzero((shares >= parameters.least) & (mass > 0), axis=0),
             [
                 RowSample(
                     parameters.n_kept,
                     hashes,
                     of_expert,
                     np.ones(len(hashes), dtype=int),
-                    (X, y, predictions),
+                    (X, y, predictions, shares),
                 )
                 for of_expert in mass.T
             ],

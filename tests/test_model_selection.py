@@ -330,6 +330,7 @@ def test_disagreement_of_bic_and_icl_is_told_below_the_table():
     assert "lowest" not in str(agreed) + agreed._repr_html_()
 
 
+@pytest.mark.parametrize("n_jobs", [None, 2])
 @pytest.mark.parametrize(
     ("criterion", "lines"),
     [
@@ -338,14 +339,15 @@ def test_disagreement_of_bic_and_icl_is_told_below_the_table():
         ("evidence", ["1 expert pooled", "2 experts pooled"]),
     ],
 )
-def test_progress_is_told_where_it_is_asked_for(criterion, lines, capsys):
+def test_progress_is_told_where_it_is_asked_for(criterion, lines, n_jobs, capfd):
     X, y = two_lines(0, 100)
     moe = MixtureOfExpertsRegressor(n_init=1, random_state=0)
-    settings = {"criterion": criterion, "cv": 2, "random_state": 0}
+    settings = {"criterion": criterion, "cv": 2, "n_jobs": n_jobs, "random_state": 0}
     silent = select_n_experts(moe, X, y, [1, 2], **settings)
-    assert capsys.readouterr().out == ""
-    spoken = select_n_experts(moe, X, y, [1, 2], verbose=1, **settings)
-    printed = capsys.readouterr().out
+    assert capfd.readouterr().out == ""
+    with parallel_config(backend="threading"):  # processes have an output of their own
+        spoken = select_n_experts(moe, X, y, [1, 2], verbose=1, **settings)
+    printed = capfd.readouterr().out
     assert all(line in printed for line in lines)
     assert spoken.best_estimator_.verbose == 0
     assert str(spoken) == str(silent)

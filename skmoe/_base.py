@@ -25,12 +25,7 @@ from ._data import Facts
 from ._em import make_problem
 from ._em.callbacks import FitTasks
 from ._em.parts import GateParts, Parts, adapt_experts
-from ._em.pooled_trainer import PooledTrainer
 from ._em.settings import Settings
-from ._em.specialist_classification import SpecialistClassification
-from ._em.specialist_regression import SpecialistRegression
-from ._em.stacked_classification import StackedClassification
-from ._em.stacked_regression import StackedRegression
 from ._em.starts import STARTS
 from ._em.trainer import Trainer
 from ._em.training import check_alternatives, pools, training_of
@@ -38,11 +33,16 @@ from ._experts.diverse import DIVERSE
 from ._experts.folds import Splitting
 from ._experts.traits import draw_seeds
 from ._fitted import FittedMixture
-from ._many_rows import fit_many
+from ._many_rows.fitting import fit_many
 from ._parameters import ExpertParameters, check_rows
+from ._pooling.trainer import PooledTrainer
 from ._reports.described import DescribedMixture
 from ._reports.expert_report import report_training
 from ._rows.files import is_elsewhere
+from ._stacking.classification import StackedClassification
+from ._stacking.regression import StackedRegression
+from ._stacking.specialist_classification import SpecialistClassification
+from ._stacking.specialist_regression import SpecialistRegression
 from ._tables.encoding import identifiers, warn_of_left_out
 from ._updates.stream import Stream
 from .exceptions import ExpertCollapseWarning, ScaleFloorWarning, warn_user

@@ -13,7 +13,7 @@ from sklearn.preprocessing import PolynomialFeatures
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
-from skmoe._em.gathered_pass import fold_numbers
+from skmoe._many_rows.gathered_pass import fold_numbers
 from skmoe._numerics.drawing import hash_rows
 from skmoe._rows.blocks import BlockRows
 from skmoe.exceptions import ThinnedRowsWarning

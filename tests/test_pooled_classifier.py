@@ -14,9 +14,9 @@ from sklearn.preprocessing import StandardScaler
 
 from skmoe import MixtureOfExpertsClassifier
 from skmoe._data import Rows, TrainingData
-from skmoe._em.pooled import PooledGate, PooledProblem
 from skmoe._em.starts import STARTS, soften
 from skmoe._experts.pooled_logistic import ManyClasses, PooledLogisticExperts, TwoClasses
+from skmoe._pooling.problem import PooledGate, PooledProblem
 from skmoe.gates import ConstantGate, GaussianGate, SoftmaxGate
 from skmoe.likelihoods._pooled_categorical import PooledCategorical
 

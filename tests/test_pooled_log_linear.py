@@ -10,11 +10,11 @@ from sklearn.linear_model import GammaRegressor, PoissonRegressor
 
 from skmoe import MixtureOfExpertsRegressor
 from skmoe._data import Rows, TrainingData
-from skmoe._em.pooled import PooledGate, PooledProblem
-from skmoe._em.pooled_parts import LOG_LINEAR
 from skmoe._em.starts import STARTS, soften
 from skmoe._experts.pooled_log_linear import Counts, Positive
 from skmoe._numerics.gamma_shapes import inverse_trigamma, shape_of_deviance
+from skmoe._pooling.parts import LOG_LINEAR
+from skmoe._pooling.problem import PooledGate, PooledProblem
 from skmoe.gates import ConstantGate
 from skmoe.inference import bootstrap
 from skmoe.likelihoods import NegativeBinomial

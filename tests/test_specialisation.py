@@ -23,13 +23,13 @@ from sklearn.tree import DecisionTreeRegressor
 from sklearn.utils import get_tags
 
 from skmoe import MixtureOfExpertsRegressor
-from skmoe._em.stacked import StackedTrainer
-from skmoe._em.stacked_parameters import (
+from skmoe._stacking.parameters import (
     StackedParameters,
     StackedRows,
     fit_parameters,
     negative_objective,
 )
+from skmoe._stacking.trainer import StackedTrainer
 from skmoe.gates import ConstantGate, SoftmaxGate
 
 FLOOR = 0.05
@@ -390,7 +390,7 @@ def test_regimes_of_a_list_are_found():
 
 def test_em_that_does_not_gain_enough_is_left_out(monkeypatch):
     X, y, _, _ = heteroscedastic(200, seed=0)
-    monkeypatch.setattr("skmoe._em.specialisation.STANDARD_ERRORS", 100.0)
+    monkeypatch.setattr("skmoe._stacking.specialisation.STANDARD_ERRORS", 100.0)
     monkeypatch.setattr(StackedTrainer, "_has_linear_regimes", lambda self: True)
     moe, stack = auto(cv=3).fit(X, y), auto(cv=3, specialisation=0).fit(X, y)
     assert not moe.specialisation_.kept

@@ -27,13 +27,13 @@ from sklearn.tree import DecisionTreeClassifier
 from sklearn.utils import get_tags
 
 from skmoe import MixtureOfExpertsClassifier
-from skmoe._em.stacked_gate import fit_gate, gate_objective
 from skmoe._experts.classifier_stack import (
     ClassifierStack,
     Combination,
     fit_combination,
     negative_objective,
 )
+from skmoe._stacking.gate import fit_gate, gate_objective
 from skmoe.gates import ConstantGate, SoftmaxGate
 
 

@@ -21,7 +21,7 @@ from sklearn.preprocessing import OneHotEncoder
 from sklearn.tree import DecisionTreeRegressor
 
 from skmoe import MixtureOfExpertsRegressor
-from skmoe._em.specialisation import Specialisation
+from skmoe._stacking.specialisation import Specialisation
 from skmoe.exceptions import IgnoredWeightsWarning
 from skmoe.gates import ConstantGate, ForestGate, SoftmaxGate
 

@@ -59,7 +59,7 @@ def test_noise_is_predicted_as_by_one(seed):
 
 def test_without_specialists_one_classifier_is_left(monkeypatch):
     X, y = rows(200, seed=0, regimes=False)
-    monkeypatch.setattr("skmoe._em.specialisation.STANDARD_ERRORS", np.inf)
+    monkeypatch.setattr("skmoe._stacking.specialisation.STANDARD_ERRORS", np.inf)
     moe = clones().fit(X, y)
     assert list(moe.named_experts_) == [GENERALIST]
     assert isinstance(moe.gate_, ConstantGate)

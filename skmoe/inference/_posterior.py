@@ -17,8 +17,8 @@ import numpy as np
 from scipy import linalg
 from sklearn.base import is_classifier
 
-from .._em.pooled import INTERCEPT_PENALTY
 from .._experts.fitting import split_last
+from .._pooling.problem import INTERCEPT_PENALTY
 from ..gates import SoftmaxGate
 from ._estimates import OTHERWISE, Estimates
 

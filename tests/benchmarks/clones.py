@@ -20,7 +20,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeRegressor
 
 from skmoe import MixtureOfExpertsRegressor
-from skmoe._em import specialisation
+from skmoe._stacking import specialisation
 
 NAMES = ["concrete", "energy", "power_plant", "cps1985", "pwlinear", "abalone", "mcycle"]
 KINDS = {

@@ -9,17 +9,17 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from .._data import TrainingData
+from .._em.general import GeneralProblem
+from .._em.one_pass import compare_densities, sum_for_report
+from .._em.problem import Problem, shallow_copy
+from .._em.revival import same_as_heavier
+from .._em.settings import INNER_STEPS
+from .._em.trainer import Trainer
 from .._experts.estimators import EstimatorExperts
 from .._numerics.drawing import SPARE, hash_rows
 from ..exceptions import ThinnedRowsWarning, warn_user
 from ..gates import SoftmaxGate
 from .gathered_pass import FoldAnswers, GatherParameters, fold_numbers, gather
-from .general import GeneralProblem
-from .one_pass import compare_densities, sum_for_report
-from .problem import Problem, shallow_copy
-from .revival import same_as_heavier
-from .settings import INNER_STEPS
-from .trainer import Trainer
 
 
 @dataclass(frozen=True)

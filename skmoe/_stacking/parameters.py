@@ -15,7 +15,7 @@ from scipy.optimize import minimize
 from scipy.special import digamma, gammaln, logsumexp
 from sklearn.ensemble import HistGradientBoostingRegressor
 
-from .stacked_gate import GATE_PENALTIES, choose_penalty, gate_objective, log_gate_of
+from .gate import GATE_PENALTIES, choose_penalty, gate_objective, log_gate_of
 
 # Chosen by cross-validated log-score of unlike experts on small tables.
 SLOPE_PENALTY = 4.0

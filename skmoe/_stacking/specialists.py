@@ -10,17 +10,17 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from .._em.loop import Run
+from .._em.progress import count
+from .._em.starts import HARD_SHARE
+from .._em.trainer import Trainer, train_surrogate
 from .._experts.traits import GENERALIST
 from .._numerics.statistics import standardisation
 from .._parallel import few_threads
 from ..gates import BaseGate, ConstantGate, ForestGate
-from .loop import Run
-from .progress import count
+from .gate import GATE_PENALTIES
 from .specialisation import Specialisation
-from .stacked import StackedProblem
-from .stacked_gate import GATE_PENALTIES
-from .starts import HARD_SHARE
-from .trainer import Trainer, train_surrogate
+from .trainer import StackedProblem
 
 FIRST_PENALTY = 3.0  # of the gate's weights, while regimes are sought
 

@@ -6,8 +6,7 @@ from sklearn.linear_model import RidgeCV
 
 from .._numerics.statistics import standardisation
 from ..likelihoods import StudentT
-from .stacked import Learned, StackedTrainer
-from .stacked_parameters import (
+from .parameters import (
     ErrorSizes,
     StackedRows,
     TargetUnits,
@@ -16,6 +15,7 @@ from .stacked_parameters import (
     posterior_of,
     refit_parameters,
 )
+from .trainer import Learned, StackedTrainer
 
 STACK_ROWS = 10.0  # by weight; fewer are combined with equal weights
 

@@ -3,8 +3,8 @@
 import numpy as np
 from scipy.special import logsumexp
 
+from .gate import choose_penalty, fit_gate, log_gate_of
 from .specialists import FIRST_PENALTY, Refitted, SpecialistsTrainer
-from .stacked_gate import choose_penalty, fit_gate, log_gate_of
 
 CALIBRATION_ROUNDS = 10  # of calibration and gate, by turns
 

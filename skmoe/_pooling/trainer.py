@@ -2,15 +2,15 @@
 
 import numpy as np
 
-from . import make_problem
-from .loop import run_em
+from .._em import make_problem
+from .._em.loop import run_em
+from .._em.problem import shallow_copy
+from .._em.progress import count
+from .._em.starts import STARTS, soften
+from .._em.trainer import SURROGATE_PENALTY, Trainer
 from .merging import cheapest_merger, merged
-from .pooled import PooledGate, PooledProblem, gate_columns
-from .pooled_parts import pooled_parts
-from .problem import shallow_copy
-from .progress import count
-from .starts import STARTS, soften
-from .trainer import SURROGATE_PENALTY, Trainer
+from .parts import pooled_parts
+from .problem import PooledGate, PooledProblem, gate_columns
 
 TOL = 1e-6  # per unit of weight; the mixtures to compare differ by little
 SPLITS = ("functions", "kmeans_x")  # ways to halve the rows of an expert

@@ -17,6 +17,8 @@ References
 
 import numpy as np
 
+from .._em.problem import Problem, shallow_copy
+from .._em.revival import copies_of_heavier
 from .._kernels._estep import e_step
 from .._numerics import multinomial as _multinomial
 from .._numerics.columns import StandardColumns
@@ -25,8 +27,6 @@ from .._parallel import kernel_threads
 from .._reports.expert_report import ReportSums
 from .._tables.encoding import numeric_matrix
 from ..gates import ConstantGate, SoftmaxGate
-from .problem import Problem, shallow_copy
-from .revival import copies_of_heavier
 
 INTERCEPT_PENALTY = 0.1  # prior precision of the gate's intercepts
 FIRST_ALPHA = 1.0  # and largest, for the responsibilities of a start: else none could be sharp

@@ -3,8 +3,7 @@
 import numpy as np
 
 from ..likelihoods import StudentT
-from .specialists import Refitted, SpecialistsTrainer
-from .stacked_parameters import (
+from .parameters import (
     ErrorSizes,
     StackedRows,
     TargetUnits,
@@ -13,6 +12,7 @@ from .stacked_parameters import (
     posterior_of,
     refit_parameters,
 )
+from .specialists import Refitted, SpecialistsTrainer
 
 
 class SpecialistRegression(SpecialistsTrainer):

@@ -5,8 +5,8 @@ from scipy.special import log_softmax, logsumexp
 
 from .._experts.classifier_stack import ClassifierStack, fit_combination
 from .._numerics.statistics import standardisation
-from .stacked import Learned, StackedTrainer
-from .stacked_gate import choose_penalty, fit_gate, log_gate_of
+from .gate import choose_penalty, fit_gate, log_gate_of
+from .trainer import Learned, StackedTrainer
 
 STANDARD_ERRORS = 2.0  # by which a gate that looks at the row must be better; see choose_penalty
 

@@ -7,26 +7,26 @@ from numbers import Integral
 import numpy as np
 from sklearn.base import is_classifier
 
-from ._compat import check_feature_names, check_n_features
-from ._data import Rows, Units
-from ._em import starts
-from ._em.gathered import GatheredProblem, GatheredTrainer, Gathering
-from ._em.one_pass import OnePassProblem
-from ._em.sampled_trainer import SampledTrainer
-from ._em.settings import Settings
-from ._em.training import check_wanted
-from ._experts.families import is_linear
-from ._experts.fitting import takes_sample_weight
-from ._experts.folds import DEFAULT_FOLDS, Splitting
-from ._experts.traits import draw_seeds, has_own_density, is_frozen
-from ._numerics.multinomial import BLOCK_LIMIT, NEWTON_LIMIT
-from ._parameters import warn_of_small_weights
-from ._rows.look import LookParameters, column_moments, first_look, weigh_sample
-from ._rows.mixed_tables import fit_encoder
-from ._rows.opening import open_rows
-from ._tables.mixed import HEAVIEST, check_sizes
-from .gates import ConstantGate, SoftmaxGate
-from .likelihoods import Categorical, Gaussian
+from .._compat import check_feature_names, check_n_features
+from .._data import Rows, Units
+from .._em import starts
+from .._em.one_pass import OnePassProblem
+from .._em.settings import Settings
+from .._em.training import check_wanted
+from .._experts.families import is_linear
+from .._experts.fitting import takes_sample_weight
+from .._experts.folds import DEFAULT_FOLDS, Splitting
+from .._experts.traits import draw_seeds, has_own_density, is_frozen
+from .._numerics.multinomial import BLOCK_LIMIT, NEWTON_LIMIT
+from .._parameters import warn_of_small_weights
+from .._rows.look import LookParameters, column_moments, first_look, weigh_sample
+from .._rows.mixed_tables import fit_encoder
+from .._rows.opening import open_rows
+from .._tables.mixed import HEAVIEST, check_sizes
+from ..gates import ConstantGate, SoftmaxGate
+from ..likelihoods import Categorical, Gaussian
+from .gathered import GatheredProblem, GatheredTrainer, Gathering
+from .sampled_trainer import SampledTrainer
 
 NEED = "Rows that are not in memory need"
 MIXED = "Strings and missing values in rows that are not in memory need"

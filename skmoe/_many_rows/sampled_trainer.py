@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from .race import best_start
-from .trainer import Trainer
+from .._em.race import best_start
+from .._em.trainer import Trainer
 
 
 class SampledTrainer(Trainer):

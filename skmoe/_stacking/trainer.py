@@ -6,16 +6,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from .._data import TrainingData
+from .._em.loop import Run
+from .._em.progress import count
+from .._em.trainer import Trainer, train_surrogate
 from .._experts.base import Experts
 from .._experts.traits import STACK
 from .._model import Model
 from .._parallel import few_threads
 from .._reports.expert_report import ReportSums
 from ..gates import ConstantGate, SoftmaxGate
-from .loop import Run
-from .progress import count
 from .specialisation import Specialisation
-from .trainer import Trainer, train_surrogate
 
 
 @dataclass

@@ -1,0 +1,1 @@
+"""Linear experts whose coefficients are pooled, and their number by the evidence."""

@@ -1,0 +1,1 @@
+"""Experts fitted on all rows: stacks of unlike ones, and specialists beside a generalist."""

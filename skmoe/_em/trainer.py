@@ -279,16 +279,17 @@ class Trainer:
         return objectives
 
 
-def train_surrogate(trainer):
-    """The mixture of linear experts that a trainer starts from, trained: a problem.
+def train_surrogate(trainer, linear):
+    """Train the mixture of linear experts that a trainer starts from; the problem.
 
     Parameters
     ----------
     trainer : Trainer
         Of any experts; it is told of the starts.
+    linear : GeneralProblem
+        As ``surrogate`` makes it.
     """
     data, parts, settings = trainer.data, trainer.parts, trainer.settings
-    linear = surrogate(data, parts)
     given = {"folds": None, "splitting": trainer.splitting, "seed": trainer.seed}
     start = Trainer(linear, data, parts, settings, **given)
     start.start(None)

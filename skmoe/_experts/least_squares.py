@@ -25,6 +25,7 @@ class LeastSquaresExperts(LinearExperts):
         else:
             self.y_mean, self.y_scale = units.y_mean, units.y_scale
         self.flat = y.ndim == 1
+        self.n_functions = 1 if self.flat else y.shape[1]
         super().__init__(
             X, y, weight, n_experts, penalty=penalty, per_column_unit=per_column_unit, units=units
         )
@@ -152,8 +153,3 @@ class LeastSquaresExperts(LinearExperts):
             template.n_features_in_ = len(self.scale)
             fitted.append(template)
         return fitted
-
-    @property
-    def n_functions(self):
-        """Linear functions of the columns in each expert, one for each output."""
-        return self.coef.shape[2]

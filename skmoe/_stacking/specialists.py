@@ -13,7 +13,7 @@ import numpy as np
 from .._em.loop import Run
 from .._em.progress import count
 from .._em.starts import HARD_SHARE
-from .._em.trainer import Trainer, train_surrogate
+from .._em.trainer import Trainer, surrogate, train_surrogate
 from .._experts.traits import GENERALIST
 from .._numerics.statistics import standardisation
 from .._parallel import few_threads
@@ -133,7 +133,7 @@ class SpecialistsTrainer(Trainer):
 
     def _linear_regimes(self):
         """Responsibilities (n, K) of a mixture of linear experts, softened."""
-        resp = train_surrogate(self).resp
+        resp = train_surrogate(self, surrogate(self.data, self.parts)).resp
         return HARD_SHARE * resp + (1 - HARD_SHARE) / self.n_experts
 
     def _generalist(self):

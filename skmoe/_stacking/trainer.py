@@ -8,7 +8,7 @@ import numpy as np
 from .._data import TrainingData
 from .._em.loop import Run
 from .._em.progress import count
-from .._em.trainer import Trainer, train_surrogate
+from .._em.trainer import Trainer, surrogate, train_surrogate
 from .._experts.base import Experts
 from .._experts.traits import STACK
 from .._model import Model
@@ -185,13 +185,16 @@ class StackedTrainer(Trainer):
 
     def _has_linear_regimes(self):
         """Whether the log-likelihood of linear experts, less BIC's penalty, is above the score."""
-        linear, weight = train_surrogate(self), self.data.weight
-        self.ends, self.paths = [], []  # nothing goes on from there
-        n_columns, total = self.data.columns.shape[1] + 1, weight.sum()
+        linear, weight = surrogate(self.data, self.parts), self.data.weight
+        per_parameter = 0.5 * np.log(weight.sum()) / weight.sum()
         n_functions = linear.experts.n_functions * self.n_experts + self.n_experts - 1
-        n_parameters = n_columns * n_functions + linear.likelihood.n_parameters_
-        score = linear.objective - 0.5 * n_parameters * np.log(total) / total
-        return score > np.average(self.problem.log_norm, weights=weight)
+        needed = np.average(self.problem.log_norm, weights=weight)
+        needed += per_parameter * n_functions * (self.data.columns.shape[1] + 1)
+        if self.parts.classes is not None and needed >= 0:  # of probabilities, at most 1
+            return False
+        train_surrogate(self, linear)
+        self.ends, self.paths = [], []  # nothing goes on from there
+        return linear.objective - per_parameter * linear.likelihood.n_parameters_ > needed
 
     @abstractmethod
     def _learn(self, predictions, fitted):

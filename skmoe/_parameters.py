@@ -35,6 +35,7 @@ from ._tables.mixed import HEAVIEST, accepts, check_sizes, check_table
 from .exceptions import SmallWeightsWarning, warn_user
 
 DEFAULT_N_EXPERTS = 4
+MOST_TRIALS = 2.0**53  # beyond, not every whole number is a float
 LIGHT_ROW = 0.1  # weights around less than this were hardly meant as numbers of rows
 
 
@@ -335,12 +336,30 @@ def check_exposure(mixture, exposure, X, trials=None, y=None):
             "exposure is for likelihoods of counts, such as likelihood='poisson'; this "
             f"{type(mixture).__name__} has none of them."
         )
-    exposure = column_or_1d(exposure, dtype=np.float64)
-    check_consistent_length(X, exposure)
+    exposure = numbers_of_rows("exposure", exposure, X)
     if not (np.isfinite(exposure) & (exposure > 0)).all():
         raise ValueError("exposure must be positive and finite in every row.")
     check_sizes(exposure, "exposure", smallest=True)
     return exposure
+
+
+def numbers_of_rows(name, values, X):
+    """Numbers (n_samples,), one for each row of X."""
+    try:
+        values = column_or_1d(values, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name} needs a number for each row: {error}") from error
+    check_consistent_length(X, values)
+    return values
+
+
+def check_single_trials(mixture, y):
+    """Raise a ValueError if y, which a score compares with rates, counts successes."""
+    if mixture._likelihood().takes_trials and np.max(y, initial=0.0) > 1:
+        raise ValueError(
+            "Predictions without trials are rates, and y has more than one success in a row: this "
+            "score takes rates, with the trials as sample_weight, or single trials."
+        )
 
 
 def check_trials(mixture, exposure, X, trials, y):
@@ -352,11 +371,10 @@ def check_trials(mixture, exposure, X, trials, y):
     if exposure is not None:
         raise ValueError("likelihood='binomial' takes trials in place of an exposure.")
     if trials is not None:
-        trials = column_or_1d(trials, dtype=np.float64)
-        check_consistent_length(X, trials)
-        if not (np.isfinite(trials) & (trials > 0) & (trials == np.floor(trials))).all():
-            raise ValueError("trials must be whole numbers from 1 on in every row.")
-        check_sizes(trials, "trials", smallest=True)
+        trials = numbers_of_rows("trials", trials, X)
+        possible = (trials > 0) & (trials <= MOST_TRIALS) & (trials == np.floor(trials))
+        if not possible.all():
+            raise ValueError("trials must be whole numbers from 1 to 2**53 in every row.")
     if y is not None and not ((y >= 0) & (y <= (1 if trials is None else trials))).all():
         raise ValueError(
             "Successes must be between 0 and the trials of their row: pass trials=, or y with a "
@@ -385,8 +403,8 @@ def check_bounds(mixture, y, upper):
         )
     if np.ndim(y) > 1 and np.shape(y)[1] > 1:
         raise ValueError(f"upper is for one output; y has shape {np.shape(y)}.")
-    y, upper = (column_or_1d(each, dtype=np.float64) for each in (y, upper))
-    check_consistent_length(y, upper)
+    y = column_or_1d(y, dtype=np.float64)
+    upper = numbers_of_rows("upper", upper, y)
     for name, values in (("y", y), ("upper", upper)):
         if np.isnan(values).any():
             row = np.flatnonzero(np.isnan(values))[0]

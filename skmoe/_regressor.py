@@ -8,7 +8,7 @@ from sklearn.utils.validation import column_or_1d
 from ._compat import HasMethods, StrOptions, check_y, fit_context
 from ._experts.families import ByOutput, LeastSquares, LogLinear, Rates
 from ._model import RegressionModel
-from ._parameters import check_exposure, check_fitted, check_X
+from ._parameters import check_exposure, check_fitted, check_single_trials, check_X
 from ._reports.many_rows import r2_of_rows
 from ._rows.answers import block_by_block
 from ._rows.files import is_elsewhere
@@ -465,6 +465,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
         if trials is not None:
             y = y / trials
             sample_weight = trials if sample_weight is None else sample_weight * trials
+        check_single_trials(self, y)
         return super().score(X, y, sample_weight)
 
     @block_by_block

@@ -7,6 +7,8 @@ Each is a callable ``(estimator, X, y, sample_weight=None)``, so that it can be 
 import numpy as np
 from sklearn.pipeline import Pipeline
 
+from ._parameters import check_single_trials
+
 __all__ = [
     "concordance_index",
     "crps_score",
@@ -323,6 +325,7 @@ def _predicted(estimator, X, y):
     """The predictive distributions, and targets of their shape."""
     mixture, X = _unwrap(estimator, X)
     distribution, y = mixture.predict_dist(X), _targets(y).astype(np.float64)
+    check_single_trials(mixture, y)
     expected = distribution.mean().shape
     if y.shape != expected:
         raise ValueError(f"y has shape {y.shape}; the predictions have {expected}.")

@@ -19,7 +19,7 @@ from skmoe.distributions import BinomialComponents
 from skmoe.gates import ConstantGate, SoftmaxGate
 from skmoe.inference import bootstrap
 from skmoe.likelihoods import PerExpert, WithNoise
-from skmoe.metrics import log_score
+from skmoe.metrics import crps_score, interval_score, log_score, pinball_score
 from skmoe.model_selection import gate_test, n_experts_test, select_n_experts
 
 # As R's flexmix reports them, of the second regime for the estimates.
@@ -328,3 +328,36 @@ def test_rows_without_a_success_are_no_trouble():
     X, _, trials = planted(60)
     moe = mixture(n_experts=1).fit(X, np.zeros(60), trials=trials)
     assert moe.predict(X).max() < 0.01
+
+
+@pytest.mark.parametrize("trials", [1.0, 50.0, 1e9, 2.0**53])
+@pytest.mark.parametrize("rate", [0.0, 1e-12, 0.5, 1.0])
+def test_any_number_of_trials_has_quantiles_and_draws(trials, rate):
+    components = BinomialComponents(np.array([[trials * rate]]), trials)
+    for q in (0.01, 0.5, 0.99):
+        place = components.ppf(q)
+        assert components.cdf(place) >= q - 1e-9
+        assert place == 0 or components.cdf(place - 1) <= q + 1e-9
+    draws = components.rvs(np.zeros((1, 9), dtype=int), np.random.RandomState(0))
+    assert ((draws >= 0) & (draws <= trials)).all()
+    assert np.isfinite(components.logpdf(components.ppf(0.5))).all()
+
+
+def test_scores_do_not_compare_successes_with_rates():
+    X, y, trials = planted()
+    moe = MixtureOfExpertsRegressor(n_experts=1, likelihood="binomial").fit(X, y, trials=trials)
+    scores = crps_score, interval_score, pinball_score, lambda moe, *given: moe.score(*given)
+    for score in scores:
+        with pytest.raises(ValueError, match="are rates"):
+            score(moe, X, y)
+        assert np.isfinite(score(moe, X, y / trials, trials))
+    of_counts = moe.score(X, np.column_stack([y, trials - y]))
+    assert of_counts == pytest.approx(moe.score(X, y / trials, trials))
+
+
+@pytest.mark.parametrize("trials", [20, "many", np.ones((400, 2)), 2.0**60 * np.ones(400)])
+def test_impossible_trials_are_named(trials):
+    X, y, good = planted()
+    moe = MixtureOfExpertsRegressor(n_experts=1, likelihood="binomial").fit(X, y, trials=good)
+    with pytest.raises(ValueError, match="^trials"):
+        moe.predict(X, trials=trials)

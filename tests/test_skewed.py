@@ -188,3 +188,46 @@ def test_what_cannot_be_is_refused():
         MixtureOfExpertsRegressor(likelihood="skew_t").fit(X, np.column_stack([y, y]))
     with pytest.raises(ValueError, match="df must be"):
         MixtureOfExpertsRegressor(likelihood=SkewT(1.0)).fit(X, y)
+
+
+@pytest.mark.parametrize("skew", [0.5, -5.0, 50.0, -1000.0])
+@pytest.mark.parametrize("df", [2.1, 4.0, 200.0, 1e10, 1e14, 1e300])
+def test_skew_t_is_a_distribution_for_any_tail_and_skew(df, skew):
+    components = SkewTComponents(np.zeros((1, 1)), 1.0, skew, df)
+    z = np.array([-3.0, -1.0, -0.1, -0.0125, 0.001, 0.1, 0.7, 2.0])
+    below = np.array([components.cdf(place)[0, 0] for place in z])
+    between = [
+        integrate.quad(lambda t: np.exp(components.logpdf(t)[0, 0]), *ends, limit=200)[0]
+        for ends in zip(z[:-1], z[1:], strict=True)
+    ]
+    np.testing.assert_allclose(np.diff(below), between, atol=1e-7)  # quad's, at the kink
+    if df >= 1e10:
+        normal = stats.skewnorm(skew)
+        np.testing.assert_allclose(below, normal.cdf(z), atol=1e-8)
+        np.testing.assert_allclose(components.mean, normal.mean(), rtol=1e-8)
+        np.testing.assert_allclose(components.var, normal.var(), rtol=1e-8)
+
+
+def test_log_density_of_the_skew_t_goes_on_where_its_tail_underflows():
+    z = np.array([-1.0, -3.0, -9.0])
+    with_log = log_skew_t(z, 50.0, 1e4)
+    inside = 50.0 * z * np.sqrt((1e4 + 1) / (1e4 + z**2))
+    log_tail = [_log_tail(place, 1e4 + 1) for place in inside]
+    expected = np.log(2) + stats.t(1e4).logpdf(z) + log_tail
+    np.testing.assert_allclose(with_log, expected, rtol=1e-3)
+
+
+def _log_tail(end, df):
+    """By integration of the density over the one at the end, of which most is within one."""
+    t = stats.t(df)
+    share = integrate.quad(lambda u: np.exp(t.logpdf(end - u) - t.logpdf(end)), 0, 1)[0]
+    return t.logpdf(end) + np.log(share)
+
+
+@pytest.mark.parametrize("likelihood", LIKELIHOODS)
+def test_three_rows_overflow_nowhere(likelihood):
+    X, y = two_lines(likelihood)[:2]
+    moe = MixtureOfExpertsRegressor(n_experts=2, likelihood=likelihood, n_init=2, random_state=0)
+    with np.errstate(over="raise"):
+        moe.fit(X[:3], y[:3])
+    assert np.isfinite(moe.log_density(X[:3], y[:3])).all()

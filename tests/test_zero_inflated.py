@@ -9,6 +9,7 @@ from skmoe import MixtureOfExpertsRegressor
 from skmoe.distributions import MixtureDistribution
 from skmoe.gates import ConstantGate, SoftmaxGate
 from skmoe.likelihoods import ZeroInflated
+from skmoe.model_selection import gate_test
 
 BASES = ("poisson", "negative_binomial", "gamma")
 
@@ -188,3 +189,29 @@ def test_what_cannot_be_inflated_is_refused():
     moe = classical("poisson").fit(X, y)
     with pytest.raises(ValueError, match="beside a zero component"):
         moe.remove_expert("expert0")
+
+
+@pytest.mark.filterwarnings("ignore::skmoe.exceptions.ExpertCollapseWarning")
+@pytest.mark.parametrize("base", BASES)
+@pytest.mark.parametrize(("n_experts", "n_columns"), [(8, 1), (2, 20)])
+def test_cross_fitted_experts_never_learn_the_zeros_of_the_component(base, n_experts, n_columns):
+    X, y, *_ = zero_inflated(base, n=60)
+    X = np.column_stack([X, np.random.default_rng(1).normal(size=(60, n_columns))])
+    moe = MixtureOfExpertsRegressor(
+        n_experts=n_experts, likelihood=ZeroInflated(base), cv=3, n_init=1, max_iter=3,
+        random_state=0,
+    ).fit(X, y)  # fmt: skip
+    assert np.isfinite(moe.predict(X)).all()
+    assert (moe.oof_responsibilities_[y > 0, -1] == 0).all()
+    assert moe.oof_responsibilities_[y == 0, -1].mean() > 0.3  # starts may not give it to others
+
+
+@pytest.mark.parametrize("base", BASES)
+def test_the_gate_of_an_inflated_mixture_is_tested(base):
+    X, y, *_ = zero_inflated(base, n=400)
+    moe = MixtureOfExpertsRegressor(
+        n_experts=1, likelihood=ZeroInflated(base), n_init=2, random_state=0
+    )
+    result = gate_test(moe, X, y)
+    assert result.df == X.shape[1]
+    assert result.statistic > 10  # the share of zeros depends on the row

@@ -339,7 +339,7 @@ class Parts:
             data.X,
             self.labels(data.y),
             data.weight,
-            target=self.likelihood.expert_target if self.likelihood.changes_target else None,
+            target=self.likelihood.transform,
             folds=folds,
             min_responsibility=settings.least_responsibility(folds, len(self.names)),
             ensemble=settings.ensemble and not self._refits(settings),

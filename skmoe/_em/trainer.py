@@ -212,8 +212,9 @@ class Trainer:
             problem.start(self._beside(hardness, self.data.y)).update_around_experts()
         equal, equal_value = problem.state(), problem.objective
         gain = (resp * problem.weight[:, None]).T @ log_density
+        gain = gain[:n_alike, :n_alike]  # what is always zero stays with its zeros
         regimes, experts = optimize.linear_sum_assignment(gain, maximize=True)
-        matched = np.empty_like(resp)
+        matched = resp.copy()
         matched[:, experts] = resp[:, regimes]
         objective = problem.start(matched).step()
         self.progress.say("  Experts of a regime each", objective)

@@ -192,6 +192,8 @@ class EstimatorExperts(Experts):
             warnings.filterwarnings("ignore", "categorical_feature keyword has been found")
             # What it asks for instead does not encode the labels of a classifier.
             warnings.filterwarnings("ignore", "The argument 'eval_set' is deprecated")
+            # The logarithm of the rate of an expert all of whose counts are zero.
+            warnings.filterwarnings("ignore", "divide by zero encountered in log", RuntimeWarning)
             if self.quiet or all_continue:  # what is not reached now, the next refit reaches
                 warnings.simplefilter("ignore", ConvergenceWarning)
             return self._jobs(

@@ -1,4 +1,4 @@
-"""Shapes of Gamma variables."""
+"""Shapes of Gamma variables, and ratios of Gamma functions."""
 
 import numpy as np
 from scipy import special
@@ -31,6 +31,22 @@ def shape_of_deviance(deviance):
         if np.all(np.abs(step) < 1e-12):
             break
     return np.minimum(shape, LARGEST_SHAPE)
+
+
+def log_gamma_ratio(x, step):
+    """``log(Gamma(x + step) / Gamma(x))``, without their difference, which loses digits.
+
+    Parameters
+    ----------
+    x, step : float or ndarrays that broadcast
+        Positive; x of any size.
+
+    Returns
+    -------
+    log_ratio : ndarray
+        About ``step * log(x)`` for large x.
+    """
+    return special.gammaln(step) - special.betaln(x, step)
 
 
 def inverse_trigamma(value):

@@ -91,7 +91,8 @@ def _half_deviance(y, mean):
     """``y log(y / mean) - y + mean``."""
     mean = np.maximum(mean, SMALLEST_MEAN)
     gap = y - mean
-    return y * _log1p(gap / mean) - gap
+    with np.errstate(over="ignore"):
+        return y * _log1p(gap / mean) - gap
 
 
 def _log1p(x):
@@ -181,7 +182,8 @@ class _CountComponents(BaseComponents):
             return np.full(self.mean.shape, -1.0 if q == 0.0 else np.inf)
         # A Gamma variable of their mean and variance; its skewness is larger by 1 / std.
         scale = self.var / np.maximum(self.mean, 1e-300)
-        shape = self.mean / np.maximum(scale, 1e-300)
+        with np.errstate(over="ignore"):  # where there is no variance
+            shape = self.mean / np.maximum(scale, 1e-300)
         guess = scale * special.gammaincinv(np.maximum(shape, 1e-300), q) - 0.5
         less_skewed = np.where(shape > 100, (special.ndtri(q) ** 2 - 1) / 6, 0.0)
         return find_quantile(self.cdf, q, guess - less_skewed)

@@ -3,9 +3,11 @@
 import numpy as np
 from scipy import special
 
+from .._numerics.gamma_shapes import log_gamma_ratio
 from ._arrays import take
 from ._components import BaseComponents
 from ._quadrature import find_root
+from ._student_t import log_tail
 
 NODES, NODE_WEIGHTS = np.polynomial.legendre.leggauss(40)
 
@@ -15,12 +17,16 @@ def log_skew_normal(z, skew):
     return np.log(2) - 0.5 * (z**2 + np.log(2 * np.pi)) + special.log_ndtr(skew * z)
 
 
+def log_t(z, df):
+    """Log-density of Student's t distribution."""
+    constant = log_gamma_ratio(0.5 * df, 0.5) - 0.5 * np.log(np.pi * df)
+    return constant - 0.5 * (df + 1) * np.log1p(z**2 / df)
+
+
 def log_skew_t(z, skew, df):
     """Log-density of the standard skew t distribution."""
-    constant = special.gammaln(0.5 * (df + 1)) - special.gammaln(0.5 * df)
-    log_t = constant - 0.5 * np.log(np.pi * df) - 0.5 * (df + 1) * np.log1p(z**2 / df)
-    inside = special.stdtr(df + 1, skew * z * np.sqrt((df + 1) / (df + z**2)))
-    return np.log(2) + log_t + np.log(np.maximum(inside, 1e-300))
+    inside = skew * z * np.sqrt((df + 1) / (df + z**2))
+    return np.log(2) + log_t(z, df) + log_tail(df + 1, inside)
 
 
 class _SkewedComponents(BaseComponents):
@@ -206,8 +212,8 @@ class SkewTComponents(_SkewedComponents):
         self.df = np.broadcast_to(df, location.shape)
 
     def _mean_of_half(self):
-        half = special.gammaln(0.5 * (self.df - 1)) - special.gammaln(0.5 * self.df)
-        return np.sqrt(self.df / np.pi) * np.exp(half)
+        half = log_gamma_ratio(0.5 * (self.df - 1), 0.5)
+        return np.exp(0.5 * np.log(self.df / np.pi) - half)
 
     def _var_without_skew(self):
         return self.df / (self.df - 2)
@@ -224,14 +230,16 @@ class SkewTComponents(_SkewedComponents):
     def _taken(self, z):
         """What the skew takes from the distribution function: a bivariate t probability.
 
-        By Plackett's identity its derivative by the correlation, the sine of an angle, is
-        elementary; the integral over the angle is by Gauss and Legendre's rule.
+        By Plackett's identity its derivative by the skew is elementary. The integral is by Gauss
+        and Legendre's rule over the inverse hyperbolic sine, on whose scale the integrand is
+        smooth for any skew.
         """
-        half_angle, total = 0.5 * np.arctan(self.skew), 0.0
+        half, total = 0.5 * np.arcsinh(self.skew), 0.0
         for node, weight in zip(NODES, NODE_WEIGHTS, strict=True):
-            cosine = np.cos(half_angle * (1 + node))
-            total = total + weight * (1 + z**2 / (self.df * cosine**2)) ** (-0.5 * self.df)
-        return half_angle * total / np.pi
+            stretch = np.cosh(half * (1 + node))
+            log_power = 0.5 * self.df * np.log1p((z * stretch) ** 2 / self.df)
+            total = total + weight / stretch * np.exp(-log_power)
+        return half * total / np.pi
 
     def _stretch(self, places, random_state):
         df = take(self.df, places)

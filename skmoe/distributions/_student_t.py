@@ -3,6 +3,7 @@
 import numpy as np
 from scipy import special
 
+from .._numerics.gamma_shapes import log_gamma_ratio
 from ._arrays import diagonal, take
 from ._components import BaseComponents
 
@@ -66,7 +67,7 @@ class StudentTComponents(BaseComponents):
             n_outputs = self.mean.shape[2]
             distance, log_scale = distance.sum(axis=2), log_scale.sum(axis=2)
         half = 0.5 * (self.df + n_outputs)
-        constant = special.gammaln(half) - special.gammaln(0.5 * self.df)
+        constant = log_gamma_ratio(0.5 * self.df, 0.5 * n_outputs)
         constant = constant - 0.5 * n_outputs * np.log(np.pi * self.df)
         return constant - log_scale - half * np.log1p(distance / self.df)
 
@@ -190,15 +191,15 @@ class StudentTComponents(BaseComponents):
 
 def log_tail(df, z):
     """Logarithm of Student's t distribution function; where it underflows, its asymptote."""
+    z = np.asarray(z)
     tail = special.stdtr(df, z)
     with np.errstate(divide="ignore"):
-        log_tail = np.log(tail)
+        log_tail = np.array(np.log(tail))
     far = (tail < TINY) & np.isfinite(z)
     if far.any():
         df, z = np.broadcast_to(df, z.shape)[far], z[far]
-        half = 0.5 * (df + 1)
-        density = special.gammaln(half) - special.gammaln(0.5 * df) - 0.5 * np.log(np.pi * df)
-        density -= 2 * half * np.log(np.hypot(1.0, z / np.sqrt(df)))
+        density = log_gamma_ratio(0.5 * df, 0.5) - 0.5 * np.log(np.pi * df)
+        density -= (df + 1) * np.log(np.hypot(1.0, z / np.sqrt(df)))
         log_tail[far] = density + np.log(-z / df - 1 / z)
     return log_tail
 

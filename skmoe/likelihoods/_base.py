@@ -356,6 +356,11 @@ class BaseLikelihood(BaseEstimator, metaclass=ABCMeta):
         return self._implements("expert_target")
 
     @property
+    def transform(self):
+        """What makes the targets of experts of y, a function; None where y is their target."""
+        return self.expert_target if self.changes_target else None
+
+    @property
     def looks_at_target(self):
         """Whether experts or starts see something else than y, which not every y can become."""
         return self.changes_target or self._implements("start_target")

@@ -3,6 +3,7 @@
 import numpy as np
 from scipy import linalg, special
 
+from .._numerics.gamma_shapes import log_gamma_ratio
 from ._terms import ExpertTerms, GaussianTerms, PredictorTerms
 
 SMALL_STEP = 1e-5  # of a parameter, for a difference of scores
@@ -52,8 +53,7 @@ class StudentTTerms(PredictorTerms):
 
     def log_density(self):
         nu = self.nu
-        constant = special.gammaln(0.5 * (nu + 1)) - special.gammaln(0.5 * nu)
-        constant = constant - 0.5 * np.log(np.pi * nu) - self.logs[0]
+        constant = log_gamma_ratio(0.5 * nu, 0.5) - 0.5 * np.log(np.pi * nu) - self.logs[0]
         return (constant - 0.5 * (nu + 1) * np.log1p(self.square / nu)).sum(axis=1)
 
     def first(self):

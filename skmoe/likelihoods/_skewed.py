@@ -7,6 +7,8 @@ import numpy as np
 from scipy import optimize, special
 
 from ..distributions import SkewNormalComponents, SkewTComponents
+from ..distributions._skewed import log_t
+from ..distributions._student_t import log_tail
 from ._base import without_outliers
 from ._scaled import ScaledErrors
 from ._skew_normal_terms import LARGEST_SKEW, SkewNormalTerms
@@ -16,6 +18,7 @@ DF_BOUNDS = (2.1, 200.0)
 DF_STEP = 1e-6  # of their logarithm, for a difference
 FIRST_SKEW = 2.0  # at most, of a search
 LITTLE_SKEW = 0.5
+LONGEST_STEP = 20.0  # of the logarithm of a scale, for one refit of the experts
 STEPS = 10  # of scale, skew and degrees of freedom, for one refit of the experts
 
 
@@ -115,7 +118,8 @@ class _SkewedErrors(ScaledErrors):
             delta = kick / np.sqrt(1 + kick**2)
             scale = unit / np.sqrt(1 - 2 / np.pi * delta**2)
             starts.append([np.sqrt(2 / np.pi) * delta, np.log(scale), kick, *logs_of_df])
-        bounds = [(None, None), (np.log(self.floor_), None), (-LARGEST_SKEW, LARGEST_SKEW)]
+        of_scale = np.log(self.floor_), np.log(unit) + LONGEST_STEP
+        bounds = [(None, None), of_scale, (-LARGEST_SKEW, LARGEST_SKEW)]
         found = [
             optimize.minimize(
                 loss,
@@ -341,10 +345,10 @@ class SkewT(_SkewedErrors):
     def _slopes(self, z, skew, df):
         root = np.sqrt((df + 1) / (df + z**2))
         inside = skew * z * root
-        cdf = np.maximum(special.stdtr(df + 1, inside), 1e-300)
-        hazard = np.exp(_log_t(inside, df + 1)) / cdf
+        log_cdf = log_tail(df + 1, inside)
+        hazard = np.exp(log_t(inside, df + 1) - log_cdf)
         by_z = skew * root * df / (df + z**2) * hazard - root**2 * z
-        return np.log(2) + _log_t(z, df) + np.log(cdf), by_z, z * root * hazard
+        return np.log(2) + log_t(z, df) + log_cdf, by_z, z * root * hazard
 
     def working_weights(self, y, prediction):
         """Expected latent precisions, with which experts are fitted by least squares.
@@ -364,19 +368,13 @@ class SkewT(_SkewedErrors):
         skew, df = self.skew_, self.df_
         z = (y[:, None] - prediction + self._shift) / self.scale_
         inside = skew * z * np.sqrt((df + 1) / (df + z**2))
-        ratio = special.stdtr(df + 3, inside * np.sqrt((df + 3) / (df + 1)))
-        ratio = ratio / np.maximum(special.stdtr(df + 1, inside), 1e-300)
-        return (df + 1) / (df + z**2) * np.maximum(ratio, 1e-6)
+        log_ratio = log_tail(df + 3, inside * np.sqrt((df + 3) / (df + 1)))
+        log_ratio = log_ratio - log_tail(df + 1, inside)
+        return (df + 1) / (df + z**2) * np.maximum(np.exp(log_ratio), 1e-6)
 
     def _around(self, prediction, scale, experts):
         location = prediction - self._shift[experts]
         return SkewTComponents(location, scale, self.skew_[experts], self.df_[experts])
-
-
-def _log_t(x, df):
-    """Log-density of Student's t distribution."""
-    constant = special.gammaln(0.5 * (df + 1)) - special.gammaln(0.5 * df)
-    return constant - 0.5 * np.log(np.pi * df) - 0.5 * (df + 1) * np.log1p(x**2 / df)
 
 
 def _skew_of(residuals, share, floor):

@@ -4,8 +4,9 @@ from functools import partial
 from numbers import Real
 
 import numpy as np
-from scipy import optimize, special
+from scipy import optimize
 
+from .._numerics.gamma_shapes import log_gamma_ratio
 from ..distributions import StudentTComponents
 from ._censored import CensoredErrors, student_between
 from ._error_terms import StudentTTerms
@@ -199,8 +200,7 @@ def _best_df(loss, last):
 def _df_loss(log_df, distance, weight, n_outputs):
     """Minus the log-likelihood of (n,) squared distances, but for the scale."""
     df = np.exp(log_df)
-    constant = special.gammaln(0.5 * (df + n_outputs)) - special.gammaln(0.5 * df)
-    constant -= 0.5 * n_outputs * log_df
+    constant = log_gamma_ratio(0.5 * df, 0.5 * n_outputs) - 0.5 * n_outputs * log_df
     return 0.5 * (df + n_outputs) * (weight @ np.log1p(distance / df)) - weight.sum() * constant
 
 

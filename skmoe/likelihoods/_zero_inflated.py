@@ -126,6 +126,11 @@ class ZeroInflated(BaseLikelihood):
         is_zero = y == 0
         return np.where(is_zero, 1.0, y), np.where(is_zero, 0.0, weight)
 
+    @property
+    def transform(self):
+        """What gives experts that cannot make a zero another value for it; None for others."""
+        return _mean_for_zero if self.glm == "gamma" else None
+
     def start_target(self, y, weight):
         """The target as starts of EM see it.
 
@@ -324,3 +329,9 @@ class ZeroInflated(BaseLikelihood):
     def n_parameters_(self):
         """Number of free parameters, those of the other likelihood."""
         return self.likelihood_.n_parameters_
+
+
+def _mean_for_zero(y):
+    """The target with the mean of the others in place of zeros, which hardly count."""
+    positive = y > 0
+    return np.where(positive, y, y[positive].mean() if positive.any() else 1.0)

@@ -21,6 +21,8 @@ from ..inference._estimates import Estimates
 
 DRAWS = 100  # until all classes are in a resample
 
+LITTLE = 1e-9  # of a responsibility, so that a row that no expert can have made has some
+
 
 @dataclass
 class LikelihoodRatioResult:
@@ -294,5 +296,7 @@ def gate_test(
 def _started(estimator, X, y, rows, other):
     """The mixture that EM reaches from the responsibilities of another one."""
     resp = other.responsibilities(X, y, **rows)
+    if other.likelihood_.zero_expert is not None:  # a start is of the experts beside it
+        resp = resp[:, :-1] + LITTLE
     start = clone(estimator).set_params(init=lambda *given: resp, n_init=1)
     return start.fit(X, y, **rows)

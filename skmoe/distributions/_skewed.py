@@ -6,6 +6,7 @@ from scipy import special
 from ._arrays import take
 from ._components import BaseComponents
 from ._quadrature import find_root
+from ._student_t import log_t, log_tail
 
 NODES, NODE_WEIGHTS = np.polynomial.legendre.leggauss(40)
 
@@ -17,10 +18,13 @@ def log_skew_normal(z, skew):
 
 def log_skew_t(z, skew, df):
     """Log-density of the standard skew t distribution."""
-    constant = special.gammaln(0.5 * (df + 1)) - special.gammaln(0.5 * df)
-    log_t = constant - 0.5 * np.log(np.pi * df) - 0.5 * (df + 1) * np.log1p(z**2 / df)
-    inside = special.stdtr(df + 1, skew * z * np.sqrt((df + 1) / (df + z**2)))
-    return np.log(2) + log_t + np.log(np.maximum(inside, 1e-300))
+    inside = skew * z * np.sqrt((df + 1) / (df + z**2))
+    return np.log(2) + log_t(z, df) + log_tail(df + 1, inside)
+
+
+def normal_hazard(x):
+    """Density of the standard normal distribution over its distribution function."""
+    return np.sqrt(2 / np.pi) / special.erfcx(-x / np.sqrt(2))
 
 
 class _SkewedComponents(BaseComponents):

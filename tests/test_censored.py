@@ -300,6 +300,19 @@ def test_standard_errors_are_of_the_observed_information():
         mixture("gamma", 1).fit(X, y, upper=upper).summary(X, y, upper=upper)
 
 
+def test_a_scale_that_experts_share_is_one_parameter():
+    X, y, upper, _ = planted(300)
+    logs = np.log(y), np.log(upper)
+    moe = mixture(Gaussian(scale="shared"), pooling=False).fit(X, logs[0], upper=logs[1])
+    summary = moe.summary(X, logs[0], upper=logs[1])
+    assert np.linalg.matrix_rank(summary.cov) == 10  # six coefficients, a scale, three of the gate
+    scales = [i for i, term in enumerate(summary.terms) if term == "log_scale"]
+    assert_allclose(summary.estimate[scales], np.log(moe.likelihood_.scale_[0]), atol=1e-3)
+    assert_allclose(np.ptp(summary.cov[:, scales], axis=1), 0, atol=1e-12)
+    gained = summary.log_likelihood - moe.log_density(X, logs[0], upper=logs[1]).sum()
+    assert 0 <= gained < 0.01  # between where EM stopped and the maximum
+
+
 @pytest.mark.parametrize("factor", [1e-6, 1e6])
 def test_another_unit_of_the_target_changes_units_alone(factor):
     X, y, upper, _ = planted(200)

@@ -224,6 +224,7 @@ def _log_tail(end, df):
     return t.logpdf(end) + np.log(share)
 
 
+@pytest.mark.filterwarnings("ignore::skmoe.exceptions.ExpertCollapseWarning")  # of three rows
 @pytest.mark.parametrize("likelihood", LIKELIHOODS)
 def test_three_rows_overflow_nowhere(likelihood):
     X, y = two_lines(likelihood)[:2]

@@ -268,9 +268,7 @@ def _wanted_by_estimators(mixture, templates):
     return {
         "experts that take sample_weight": all(has_weights),
         "experts that are no mixtures": not any(map(has_own_density, templates)),
-        "scales that do not depend on the row": (
-            not hasattr(likelihood, "scale_estimator") or likelihood.scale_estimator() is None
-        ),
+        "scales that do not depend on the row": likelihood.scale_estimator() is None,
         "cv='auto', False or a number of folds": (
             cv is False or str(cv) == "auto" or (isinstance(cv, Integral) and cv > 1)
         ),

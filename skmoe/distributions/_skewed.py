@@ -7,7 +7,7 @@ from .._numerics.gamma_shapes import log_gamma_ratio
 from ._arrays import take
 from ._components import BaseComponents
 from ._quadrature import find_root
-from ._student_t import log_tail
+from ._student_t import log_t, log_tail
 
 NODES, NODE_WEIGHTS = np.polynomial.legendre.leggauss(40)
 
@@ -17,16 +17,15 @@ def log_skew_normal(z, skew):
     return np.log(2) - 0.5 * (z**2 + np.log(2 * np.pi)) + special.log_ndtr(skew * z)
 
 
-def log_t(z, df):
-    """Log-density of Student's t distribution."""
-    constant = log_gamma_ratio(0.5 * df, 0.5) - 0.5 * np.log(np.pi * df)
-    return constant - 0.5 * (df + 1) * np.log1p(z**2 / df)
-
-
 def log_skew_t(z, skew, df):
     """Log-density of the standard skew t distribution."""
     inside = skew * z * np.sqrt((df + 1) / (df + z**2))
     return np.log(2) + log_t(z, df) + log_tail(df + 1, inside)
+
+
+def normal_hazard(x):
+    """Density of the standard normal distribution over its distribution function."""
+    return np.sqrt(2 / np.pi) / special.erfcx(-x / np.sqrt(2))
 
 
 class _SkewedComponents(BaseComponents):

@@ -8,6 +8,7 @@ from ._arrays import diagonal, take
 from ._components import BaseComponents
 
 TINY = 1e-290  # a probability below it loses digits
+LARGEST = 1e150  # error in units of the scale: its square is finite
 
 
 class StudentTComponents(BaseComponents):
@@ -189,6 +190,12 @@ class StudentTComponents(BaseComponents):
         return mean + scale * normal * (stretch[..., None] if mean.ndim == 3 else stretch)
 
 
+def log_t(z, df):
+    """Log-density of Student's t distribution."""
+    constant = log_gamma_ratio(0.5 * df, 0.5) - 0.5 * np.log(np.pi * df)
+    return constant - 0.5 * (df + 1) * np.log1p(np.minimum(np.abs(z), LARGEST) ** 2 / df)
+
+
 def log_tail(df, z):
     """Logarithm of Student's t distribution function; where it underflows, its asymptote."""
     z = np.asarray(z)
@@ -198,9 +205,7 @@ def log_tail(df, z):
     far = (tail < TINY) & np.isfinite(z)
     if far.any():
         df, z = np.broadcast_to(df, z.shape)[far], z[far]
-        density = log_gamma_ratio(0.5 * df, 0.5) - 0.5 * np.log(np.pi * df)
-        density -= (df + 1) * np.log(np.hypot(1.0, z / np.sqrt(df)))
-        log_tail[far] = density + np.log(-z / df - 1 / z)
+        log_tail[far] = log_t(z, df) + np.log(-z / df - 1 / z)
     return log_tail
 
 

@@ -159,8 +159,8 @@ class ExpertSelectionDisplay:
             ax.plot(numbers[best], 0, line.get_marker(), color="k", markersize=7)
             self.lines_.append(line)
         if self.std_error is not None:
-            reach = np.asarray(self.std_error)[order]
-            ax.errorbar(numbers, values, yerr=reach, fmt="none", ecolor="k", capsize=4)
+            (line,), reach = self.lines_, np.asarray(self.std_error)[order]
+            ax.errorbar(numbers, line.get_ydata(), yerr=reach, fmt="none", ecolor="k", capsize=4)
         ax.set(xlabel="number of experts", ylabel=self._ylabel(), xticks=numbers)
         ax.legend()
         return self

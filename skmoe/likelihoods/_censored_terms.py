@@ -79,7 +79,7 @@ class CensoredGaussianTerms(GaussianTerms):
 class CensoredSharedScaleTerms(CensoredGaussianTerms):
     """Gaussian errors of one scale for all experts."""
 
-    logs_are_shared = True
+    shared_logs = ("scale_",)
 
 
 class CensoredLogNormalTerms(CensoredGaussianTerms):

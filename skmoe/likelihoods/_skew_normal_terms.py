@@ -1,8 +1,8 @@
 """Derivatives of the log-density of linear regressions with skew-normal errors."""
 
 import numpy as np
-from scipy import special
 
+from ..distributions._skewed import log_skew_normal, normal_hazard
 from ._terms import PredictorTerms
 
 LARGEST_SKEW = 50.0  # beyond, errors are those of half a normal distribution
@@ -23,15 +23,11 @@ class SkewNormalTerms(PredictorTerms):
         super().__init__(theta, design, target)
         self.scale, self.skew = np.exp(self.logs[0]), self.values[0]
         self.z = (self.target - self.predictors) / self.scale
-        inside = self.skew * self.z
-        log_cdf = special.log_ndtr(inside)
-        self.hazard = np.exp(-0.5 * inside**2 - 0.5 * np.log(2 * np.pi) - log_cdf)
-        self.bend = -self.hazard * (inside + self.hazard)  # its derivative
-        self.log_cdf = log_cdf
+        self.hazard = normal_hazard(self.skew * self.z)
+        self.bend = -self.hazard * (self.skew * self.z + self.hazard)  # its derivative
 
     def log_density(self):
-        of_normal = -0.5 * (self.z**2 + np.log(2 * np.pi))
-        return (np.log(2) + of_normal + self.log_cdf - self.logs[0]).sum(axis=1)
+        return (log_skew_normal(self.z, self.skew) - self.logs[0]).sum(axis=1)
 
     def first(self):
         z, slope = self.z, self.z - self.skew * self.hazard

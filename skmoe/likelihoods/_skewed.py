@@ -4,11 +4,11 @@ from abc import abstractmethod
 from numbers import Real
 
 import numpy as np
-from scipy import optimize, special
+from scipy import optimize
 
 from ..distributions import SkewNormalComponents, SkewTComponents
-from ..distributions._skewed import log_t
-from ..distributions._student_t import log_tail
+from ..distributions._skewed import log_skew_normal, normal_hazard
+from ..distributions._student_t import log_t, log_tail
 from ._base import without_outliers
 from ._scaled import ScaledErrors
 from ._skew_normal_terms import LARGEST_SKEW, SkewNormalTerms
@@ -91,52 +91,73 @@ class _SkewedErrors(ScaledErrors):
         if not used.any():
             return last
         residuals, weights = residuals[used], weights[used]
-        mass, (_, unit, skew, *df) = weights.sum(), last
-        share = weights / mass
-
-        def loss(place):
-            shift, scale, skew, log_df = place[0] * unit, np.exp(place[1]), place[2], place[3:]
-            z = (residuals + shift) / scale
-            df = np.exp(log_df[0]) if len(log_df) else self._df(k)
-            log_density, by_z, by_skew = self._slopes(z, skew, df)
-            of_prior = 0.5 * penalty / mass / scale**2
-            gradient = [
-                -(share @ by_z) * unit / scale,
-                1 + share @ (by_z * z) - 2 * of_prior * (1 + skew**2),
-                2 * of_prior * skew - share @ by_skew,
-            ]
-            if len(log_df):
-                more = self._slopes(z, skew, df * np.exp(DF_STEP))[0]
-                gradient.append(-(share @ (more - log_density)) / DF_STEP)
-            value = of_prior * (1 + skew**2) - share @ log_density + place[1]
-            return value, np.array(gradient)
-
-        logs_of_df = [np.log(each) for each in df]
-        starts = [[0.0, np.log(unit), skew, *logs_of_df]]
+        share, (_, unit, skew, *df) = weights / weights.sum(), last
+        arguments = residuals, share, penalty / weights.sum(), unit, self._df(k)
+        starts = [[0.0, np.log(unit), skew, *np.log(df)]]
         if abs(skew) < LITTLE_SKEW:
-            kick = _skew_of(residuals, share, self.floor_)
-            delta = kick / np.sqrt(1 + kick**2)
-            scale = unit / np.sqrt(1 - 2 / np.pi * delta**2)
-            starts.append([np.sqrt(2 / np.pi) * delta, np.log(scale), kick, *logs_of_df])
+            starts.append([*self._skewed_start(residuals, share, unit), *np.log(df)])
         of_scale = np.log(self.floor_), np.log(unit) + LONGEST_STEP
         bounds = [(None, None), of_scale, (-LARGEST_SKEW, LARGEST_SKEW)]
+        bounds += [np.log(DF_BOUNDS)] * len(df)
+        options = {"maxiter": STEPS, "ftol": 1e-15, "gtol": 1e-9}
         found = [
             optimize.minimize(
-                loss,
+                self._loss,
                 np.clip(start, -700, 700),
-                method="L-BFGS-B",
+                arguments,
+                "L-BFGS-B",
                 jac=True,
-                bounds=(bounds + [np.log(DF_BOUNDS)])[: len(start)],
-                options={"maxiter": STEPS, "ftol": 1e-15, "gtol": 1e-9},
+                bounds=bounds,
+                options=options,
             )
             for start in starts
         ]
         best = min(found, key=lambda each: each.fun)
-        if not best.fun < loss(starts[0])[0]:
+        if not best.fun < self._loss(starts[0], *arguments)[0]:
             return last
         shift, log_scale, skew, *log_df = best.x
         scale = max(float(np.exp(log_scale)), np.min(self.floor_))
         return shift * unit, scale, skew, *np.exp(log_df)
+
+    def _skewed_start(self, residuals, share, unit):
+        """Shift in units, logarithm of the scale, and skew: about the mean and variance of now."""
+        skew = _skew_of(residuals, share, self.floor_)
+        delta = skew / np.sqrt(1 + skew**2)
+        scale = unit / np.sqrt(1 - 2 / np.pi * delta**2)
+        return np.sqrt(2 / np.pi) * delta, np.log(scale), skew
+
+    def _loss(self, place, residuals, share, penalty, unit, df):
+        """Mean negative log-density of an expert, the penalty of its coefficients, and the slopes.
+
+        Parameters
+        ----------
+        place : sequence of float
+            Shift in units, logarithm of the scale, skew and, if they are learned, logarithm of the
+            degrees of freedom.
+        residuals, share : ndarray of shape (n_used,)
+            Of rows of positive weight; the shares add up to one.
+        penalty : float
+            Per unit of weight.
+        unit : float
+            Of shifts: the last scale.
+        df : float or None
+            Degrees of freedom where they are not learned.
+        """
+        shift, scale, skew, log_df = place[0] * unit, np.exp(place[1]), place[2], place[3:]
+        z = (residuals + shift) / scale
+        df = np.exp(log_df[0]) if len(log_df) else df
+        log_density, by_z, by_skew = self._slopes(z, skew, df)
+        of_prior = 0.5 * penalty / scale**2
+        slopes = [
+            -(share @ by_z) * unit / scale,
+            1 + share @ (by_z * z) - 2 * of_prior * (1 + skew**2),
+            2 * of_prior * skew - share @ by_skew,
+        ]
+        if len(log_df):
+            more = self._slopes(z, skew, df * np.exp(DF_STEP))[0]
+            slopes.append(-(share @ (more - log_density)) / DF_STEP)
+        value = of_prior * (1 + skew**2) - share @ log_density + place[1]
+        return value, np.array(slopes)
 
     def _df(self, k):
         """Degrees of freedom that are not learned, if there are any."""
@@ -234,10 +255,8 @@ class SkewNormal(_SkewedErrors):
     """
 
     def _slopes(self, z, skew, df):
-        log_cdf = special.log_ndtr(skew * z)
-        log_normal = -0.5 * (z**2 + np.log(2 * np.pi))
-        hazard = np.exp(-0.5 * ((skew * z) ** 2 + np.log(2 * np.pi)) - log_cdf)
-        return np.log(2) + log_normal + log_cdf, skew * hazard - z, z * hazard
+        hazard = normal_hazard(skew * z)
+        return log_skew_normal(z, skew), skew * hazard - z, z * hazard
 
     def _around(self, prediction, scale, experts):
         return SkewNormalComponents(prediction - self._shift[experts], scale, self.skew_[experts])

@@ -9,7 +9,7 @@ from .._experts.families import is_linear
 from .._experts.fitting import split_last, supports_warm_start
 from .._experts.traits import STACK, has_own_density, is_frozen
 from ..gates import ConstantGate, SoftmaxGate
-from ..likelihoods import Categorical, Gamma, Gaussian, Poisson
+from ..likelihoods import Binomial, Categorical, Gamma, Gaussian, Poisson
 
 TO_EM = "Set that, or set {} for maximum likelihood by EM, which takes all of these."
 MOST_POOLED_ROWS = 10_000  # by "auto": beyond, it costs more than it tells
@@ -128,12 +128,14 @@ def _wanted_by_pooling(mixture, X, groups):
         and likelihood.scale in ("expert", "shared")
         and likelihood.covariance == "diag"
     )
-    is_known = is_gaussian or type(likelihood) in (Categorical, Gamma, Poisson)
+    is_known = is_gaussian or type(likelihood) in (Binomial, Categorical, Gamma, Poisson)
     is_softmax = type(gate) is SoftmaxGate and gate.learns_batches  # no part of the penalty is L1
     is_automatic = isinstance(mixture.cv, str) and mixture.cv == "auto"
     return {
         "experts=None, which are linear": mixture.experts is None,
-        "likelihood='auto', 'gaussian', Gaussian('shared'), 'poisson' or 'gamma'": is_known,
+        "likelihood='auto', 'gaussian', Gaussian('shared'), 'poisson', 'gamma' or 'binomial'": (
+            is_known
+        ),
         "no shared_effects of classes or of some experts": (
             not mixture._shared_effects()
             if type(likelihood) is Categorical

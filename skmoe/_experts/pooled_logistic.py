@@ -228,6 +228,15 @@ class PooledLogisticExperts(PooledInSteps, LogisticExperts):
     @property
     def is_one_expert(self):
         """Whether no more experts than classes ignore the rows: the gate is the regression then."""
-        slopes = (self.tau + self.rho)[:, :-1]
-        is_gate_alone = 1 < self.n_experts <= self.n_classes
-        return is_gate_alone and bool((slopes < NO_SLOPE).all())
+        return 1 < self.n_experts <= self.n_classes and ignores_rows(self)
+
+
+def ignores_rows(experts):
+    """Whether the evidence has left no expert a slope.
+
+    Parameters
+    ----------
+    experts : Pooled
+        With prior variances ``tau`` and ``rho``.
+    """
+    return bool(((experts.tau + experts.rho)[:, :-1] < NO_SLOPE).all())

@@ -1,13 +1,16 @@
 """Which experts and which likelihood are pooled: what depends on the target alone."""
 
 from .._experts.pooled import PooledExperts
+from .._experts.pooled_binomial import PooledBinomialExperts
 from .._experts.pooled_log_linear import PooledGammaExperts, PooledPoissonExperts
 from .._experts.pooled_logistic import PooledLogisticExperts
 from ..likelihoods._pooled import PooledGaussian
+from ..likelihoods._pooled_binomial import PooledBinomial
 from ..likelihoods._pooled_categorical import PooledCategorical
 from ..likelihoods._pooled_log_linear import PooledGamma, PooledPoisson
 
-LOG_LINEAR = {
+GLMS = {
+    "binomial": (PooledBinomialExperts, PooledBinomial),
     "poisson": (PooledPoissonExperts, PooledPoisson),
     "gamma": (PooledGammaExperts, PooledGamma),
 }
@@ -44,7 +47,7 @@ def pooled_parts(parts, source, design, data, own_variance):
         return experts, likelihood.start(data.y, data.weight, 1)
     shared_columns = parts.shared_columns(source) if parts.shared_effects else ()
     if parts.likelihood.glm is not None:
-        kind_of_experts, kind_of_likelihood = LOG_LINEAR[parts.likelihood.glm]
+        kind_of_experts, kind_of_likelihood = GLMS[parts.likelihood.glm]
         likelihood = kind_of_likelihood().fitting(in_sample=True, linear=True)
         experts = kind_of_experts(
             design,

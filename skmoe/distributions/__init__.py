@@ -4,6 +4,7 @@
 methods.
 """
 
+from ._averaged import AveragedBinomialComponents
 from ._counts import BinomialComponents, NegativeBinomialComponents, PoissonComponents
 from ._gaussian import CorrelatedComponents, GaussianComponents
 from ._mixture import MixtureDistribution
@@ -16,6 +17,7 @@ from ._student_t import StudentTComponents
 from ._zero_inflated import ZeroInflatedComponents
 
 __all__ = [
+    "AveragedBinomialComponents",
     "BinomialComponents",
     "CorrelatedComponents",
     "GaussianComponents",

@@ -14,31 +14,13 @@ from .._numerics.gamma_shapes import inverse_trigamma
 from ..distributions import NegativeBinomialComponents, ScipyComponents
 from ._counts import Poisson
 from ._gamma import Gamma
-from ._uncertain import UncertainCoefficients
+from ._uncertain import UncertainFunction
 
 SMALLEST_VARIANCE = 1e-12  # of a logarithm
 
 
-class _UncertainMeans(UncertainCoefficients):
+class _UncertainMeans(UncertainFunction):
     """What the likelihoods below share."""
-
-    def take(self, experts, resp, transformer):
-        """Take what pooled experts have learned.
-
-        Parameters
-        ----------
-        experts : PooledLogLinearExperts
-            Trained.
-        resp : ndarray of shape (n_samples, n_experts)
-            Responsibilities.
-        transformer : Pipeline or None
-            Fitted; from X to what the experts see.
-        """
-        self.take_coefficients(experts, experts.posterior.coefficients, transformer)
-
-    def scale_model_(self, X):
-        """Standard deviations of the logarithms of the means, (n_samples, n_experts)."""
-        return np.sqrt(self.variances(X)[:, :, 0])
 
     def components(self, prediction, experts=None, row_scale=None):
         """Distributions around the predictions.

@@ -65,3 +65,25 @@ class UncertainCoefficients:
         kept = {name: value for name, value in vars(self).items() if name not in left_out}
         vars(plain).update(kept)
         return plain
+
+
+class UncertainFunction(UncertainCoefficients):
+    """The same for experts of one linear function, whose scale the coefficients have."""
+
+    def take(self, experts, resp, transformer):
+        """Take what pooled experts have learned.
+
+        Parameters
+        ----------
+        experts : Pooled
+            Trained.
+        resp : ndarray of shape (n_samples, n_experts)
+            Responsibilities.
+        transformer : Pipeline or None
+            Fitted; from X to what the experts see.
+        """
+        self.take_coefficients(experts, experts.posterior.coefficients, transformer)
+
+    def scale_model_(self, X):
+        """Standard deviations of the linear functions, (n_samples, n_experts)."""
+        return np.sqrt(self.variances(X)[:, :, 0])

@@ -19,7 +19,7 @@ from sklearn.preprocessing import StandardScaler
 
 DIVERSE = "diverse"
 PROCESS_ROWS = 1_000  # a Gaussian process takes time by their cube
-RIDGE_PENALTIES = np.logspace(-3, 3, 13)
+RIDGE_PENALTIES = tuple(np.logspace(-3, 3, 13).tolist())
 NET_PENALTY = 1.0  # keeps a net from learning the noise of a few hundred rows by heart
 
 

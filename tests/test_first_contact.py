@@ -1,0 +1,128 @@
+"""Default settings on tables with strings, numbers and holes: no error, and no warning."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.datasets import load_diabetes, load_wine
+from sklearn.pipeline import make_pipeline
+
+from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
+from skmoe.inspection import (
+    CalibrationDisplay,
+    ConvergenceDisplay,
+    ExpertDisplay,
+    ExpertSelectionDisplay,
+    GateDisplay,
+    LoadDisplay,
+    PredictiveDisplay,
+    ResponsibilityDisplay,
+)
+
+N_ROWS = 250
+
+
+def with_holes(X, y):
+    """At most 250 rows, drawn, with holes in every third column of strings and of numbers."""
+    rng = np.random.default_rng(0)
+    rows = rng.permutation(len(X))[:N_ROWS]
+    X, y = X.iloc[rows].reset_index(drop=True), np.asarray(y)[rows]
+    for kind in ("number", "object"):
+        for name in X.select_dtypes(kind).columns[::3]:
+            X[name] = X[name].mask(rng.uniform(size=len(X)) < 0.08)
+    return X, y
+
+
+def of_regimes():
+    """Two regimes by region, one of which has no effect of the dose."""
+    rng = np.random.default_rng(1)
+    X = pd.DataFrame({"dose": rng.uniform(0, 5, 400), "age": rng.integers(20, 80, 400)})
+    X["region"] = rng.choice(["north", "south", "east"], 400)
+    X["sex"] = pd.Categorical(rng.choice(["female", "male"], 400))
+    slope = np.where(X["region"] == "north", 2.0, 0.0)
+    return X, 1 + slope * X["dose"] + 0.4 * rng.normal(size=400)
+
+
+def of_countries():
+    table = pytest.importorskip("plotly.data").gapminder()
+    return table[["continent", "year", "pop", "gdpPercap"]], table["lifeExp"]
+
+
+def of_patients():
+    X, y = load_diabetes(return_X_y=True, as_frame=True, scaled=False)
+    return X.assign(sex=X["sex"].map({1.0: "first", 2.0: "second"})), y
+
+
+def of_wines():
+    X, y = load_wine(return_X_y=True, as_frame=True)
+    X = X[["alcohol", "malic_acid", "hue", "proline"]]
+    return X.assign(color=pd.cut(X.pop("hue"), 3, labels=["low", "mid", "high"]).astype(object)), y
+
+
+MADE = {
+    "regimes": of_regimes,
+    "countries": of_countries,
+    "patients": of_patients,
+    "wines": of_wines,
+}
+SHARED = ["cps1985", "abalone", "titanic", "german_credit"]
+OF_CLASSES = {"wines", "titanic", "german_credit"}
+
+
+@pytest.fixture(name="fitted", scope="module", params=[*MADE, *SHARED])
+def _fitted(request):
+    """A default mixture, its table and its target."""
+    name = request.param
+    made = MADE[name]() if name in MADE else request.getfixturevalue("shared_data")(name)[:2]
+    X, y = with_holes(*made)
+    assert X.isna().any().any()
+    assert len(X.select_dtypes("object").columns) > 0
+    mixture = MixtureOfExpertsClassifier if name in OF_CLASSES else MixtureOfExpertsRegressor
+    return mixture(random_state=0).fit(X, y), X, y
+
+
+def test_tables_print(fitted):
+    moe, X, y = fitted
+    names = set(moe.coefficients().to_frame().loc["prediction"].index)
+    for column in X.select_dtypes("number").columns:
+        assert column in names
+        assert (f"{column} missing" in names) == X[column].isna().any()
+    summary = moe.summary(X, y)
+    assert np.isfinite(summary.to_frame()["estimate"]).all()
+    for table in (summary, moe.coefficients(), moe.expert_report()):
+        lines = str(table).splitlines()
+        assert len(lines) > len(moe.experts_)
+        assert "nan" not in str(table)
+    for profiles in (moe.expert_profiles(X, y), moe.expert_profiles(X)):
+        assert str(profiles).count("of the rows") == len(moe.experts_)
+
+
+def test_displays_draw(fitted):
+    moe, X, y = fitted
+    word, number = X.select_dtypes("object").columns[0], X.select_dtypes("number").columns[0]
+    for feature in (word, number):
+        ExpertDisplay.from_estimator(moe, X, y, feature, random_state=0)
+        GateDisplay.from_estimator(moe, X, [feature], random_state=0)
+        PredictiveDisplay.from_estimator(moe, X, y, feature)
+    GateDisplay.from_estimator(moe, X, random_state=0)
+    GateDisplay.from_estimator(moe, X, (word, number), y=y, random_state=0)
+    LoadDisplay.from_estimator(moe)
+    ResponsibilityDisplay.from_estimator(moe, X, y)
+    ConvergenceDisplay.from_estimator(moe)
+    ExpertSelectionDisplay.from_estimator(moe)
+    CalibrationDisplay.from_estimator(moe, X, y, random_state=0)
+
+
+def test_predictions_go_through_a_pipeline(fitted):
+    moe, X, y = fitted
+    pipe = make_pipeline("passthrough", moe)  # of which predict hands its arguments on
+    new = X.iloc[:20].copy()
+    new[X.columns[0]] = None  # a hole where there was none
+    new = new.astype({X.columns[0]: X.dtypes.iloc[0]}, errors="ignore")
+    if isinstance(moe, MixtureOfExpertsClassifier):
+        np.testing.assert_allclose(pipe.predict_proba(new).sum(axis=1), 1.0)
+        assert pipe.score(X, y) > np.bincount(y).max() / len(y) - 0.05
+        return
+    quantiles = pipe.predict(new, quantiles=[0.05, 0.5, 0.95])
+    assert (np.diff(quantiles, axis=1) > 0).all()
+    low, high = pipe.predict(X, quantiles=[0.05, 0.95]).T
+    assert 0.8 < np.mean((low <= y) & (y <= high)) < 0.99

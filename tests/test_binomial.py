@@ -61,7 +61,9 @@ def test_components_are_binomial():
     rng = np.random.default_rng(0)
     trials = rng.integers(1, 60, size=(40, 1)).astype(float)
     proba = rng.uniform(size=(40, 3))
-    ours, reference = BinomialComponents(trials * proba, trials), stats.binom(trials, proba)
+    ours = BinomialComponents(trials * proba, trials)
+    # Of a column of trials ppf(1) is wrong in scipy 1.13.
+    reference = stats.binom(np.broadcast_to(trials, proba.shape), proba)
     y = np.floor(rng.uniform(size=(40, 1)) * (trials + 1))
     for name in ("logpmf", "cdf", "sf"):
         got = getattr(ours, "logpdf" if name == "logpmf" else name)(y)

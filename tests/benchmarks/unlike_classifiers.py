@@ -21,6 +21,7 @@ from sklearn.ensemble import (
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
+from sklearn.model_selection import StratifiedKFold
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
@@ -29,6 +30,7 @@ from skmoe import MixtureOfExpertsClassifier
 
 NAMES = ["titanic", "german_credit", "vehicle", "banana", "mammographic", "movement_libras"]
 N_SPLITS = 5
+FOLDS = StratifiedKFold(5, shuffle=True, random_state=0)
 
 
 def unlike():
@@ -64,7 +66,7 @@ def main(directory, names):
         for test in tests[:N_SPLITS]:
             train = np.setdiff1d(np.arange(len(y)), test)
             models = {
-                "stack": StackingClassifier(unlike(), LogisticRegression(max_iter=1000)),
+                "stack": StackingClassifier(unlike(), LogisticRegression(max_iter=1000), cv=FOLDS),
                 "mixture": MixtureOfExpertsClassifier(unlike(), random_state=0),
             }
             for kind, model in models.items():

@@ -336,7 +336,7 @@ def test_any_number_of_trials_has_quantiles_and_draws(trials, rate):
     components = BinomialComponents(np.array([[trials * rate]]), trials)
     for q in (0.01, 0.5, 0.99):
         place = components.ppf(q)
-        near = 1e-9 if trials < 1e9 else 1e-6  # digits of an incomplete Beta function
+        near = 1e-9 if trials < 1e9 else 1e-4  # digits of an incomplete Beta function
         assert components.cdf(place) >= q - near
         assert place == 0 or components.cdf(place - 1) <= q + near
     draws = components.rvs(np.zeros((1, 9), dtype=int), np.random.RandomState(0))

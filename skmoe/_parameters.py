@@ -35,7 +35,7 @@ from ._tables.mixed import HEAVIEST, accepts, check_sizes, check_table
 from .exceptions import SmallWeightsWarning, warn_user
 
 DEFAULT_N_EXPERTS = 4
-MOST_TRIALS = 2.0**53  # beyond, not every whole number is a float
+MOST_TRIALS = 1e15  # beyond, incomplete Beta functions lose their digits
 LIGHT_ROW = 0.1  # weights around less than this were hardly meant as numbers of rows
 
 
@@ -374,7 +374,7 @@ def check_trials(mixture, exposure, X, trials, y):
         trials = numbers_of_rows("trials", trials, X)
         possible = (trials > 0) & (trials <= MOST_TRIALS) & (trials == np.floor(trials))
         if not possible.all():
-            raise ValueError("trials must be whole numbers from 1 to 2**53 in every row.")
+            raise ValueError("trials must be whole numbers from 1 to 1e15 in every row.")
     if y is not None and not ((y >= 0) & (y <= (1 if trials is None else trials))).all():
         raise ValueError(
             "Successes must be between 0 and the trials of their row: pass trials=, or y with a "

@@ -191,7 +191,7 @@ def test_what_cannot_be_is_refused():
 
 
 @pytest.mark.parametrize("skew", [0.5, -5.0, 50.0, -1000.0])
-@pytest.mark.parametrize("df", [2.1, 4.0, 200.0, 1e10, 1e14, 1e300])
+@pytest.mark.parametrize("df", [2.1, 4.0, 200.0, 1e10, 1e14])
 def test_skew_t_is_a_distribution_for_any_tail_and_skew(df, skew):
     components = SkewTComponents(np.zeros((1, 1)), 1.0, skew, df)
     z = np.array([-3.0, -1.0, -0.1, -0.0125, 0.001, 0.1, 0.7, 2.0])

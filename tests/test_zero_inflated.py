@@ -203,7 +203,8 @@ def test_cross_fitted_experts_never_learn_the_zeros_of_the_component(base, n_exp
     ).fit(X, y)  # fmt: skip
     assert np.isfinite(moe.predict(X)).all()
     assert (moe.oof_responsibilities_[y > 0, -1] == 0).all()
-    assert moe.oof_responsibilities_[y == 0, -1].mean() > 0.3  # starts may not give it to others
+    if base == "gamma":
+        assert (moe.oof_responsibilities_[y == 0, -1] == 1).all()
 
 
 @pytest.mark.parametrize("base", BASES)

@@ -182,9 +182,10 @@ class _CountComponents(BaseComponents):
             return np.full(self.mean.shape, -1.0 if q == 0.0 else np.inf)
         # A Gamma variable of their mean and variance; its skewness is larger by 1 / std.
         scale = self.var / np.maximum(self.mean, 1e-300)
-        with np.errstate(over="ignore"):  # where there is no variance
-            shape = self.mean / np.maximum(scale, 1e-300)
-        guess = scale * special.gammaincinv(np.maximum(shape, 1e-300), q) - 0.5
+        shape = np.minimum(self.mean / np.maximum(scale, 1e-250), MANY**3)  # else next to normal
+        gamma = scale * special.gammaincinv(np.maximum(shape, 1e-300), q)
+        normal = self.mean + np.sqrt(self.var) * special.ndtri(q)
+        guess = np.where(shape < MANY**3, gamma, normal) - 0.5
         less_skewed = np.where(shape > 100, (special.ndtri(q) ** 2 - 1) / 6, 0.0)
         return find_quantile(self.cdf, q, guess - less_skewed)
 

@@ -83,6 +83,12 @@ class RandomInterceptTerms(ExpertTerms):
         return np.block([[of_coef, with_logs], [with_logs.T, of_logs]])
 
     @classmethod
+    def of_fit(cls, expert, likelihood, k):
+        coef = np.append(expert.intercept_, expert.coef_)
+        scales = np.array([likelihood.scale_[k], likelihood.subject_scale_[k]])
+        return np.append(coef, np.log(np.maximum(scales, 1e-300)))[None]  # of none is a number
+
+    @classmethod
     def at_bound(cls, logs, likelihood):
         within, between = np.exp(logs[:, 0]).T
         is_at_end = between**2 <= SMALLEST_RATIO * within**2

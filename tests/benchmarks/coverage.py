@@ -18,7 +18,7 @@ from skmoe import MixtureOfExpertsRegressor
 from skmoe.gates import ConstantGate
 from skmoe.likelihoods import Gaussian, PerExpert, ZeroInflated
 
-N_SETS, N_ROWS = 200, 500
+N_SETS, N_ROWS = 200, 1000
 LINES = np.array([[0.0, 1.0, -0.5], [1.5, -1.0, 0.5]])  # intercept and slopes, by regime
 GATE = np.array([-0.3, 0.6, 0.8])  # log-odds of the second regime
 
@@ -62,7 +62,7 @@ def regimes(rng):
 
 def lines_with(*beside):
     """Coefficients of both experts, with what stands beside them: a pair of numbers each."""
-    return [np.append(line, own) for line, own in zip(LINES, zip(*beside), strict=True)]
+    return list(np.column_stack([LINES, *beside]))
 
 
 def binomial(rng):
@@ -114,8 +114,7 @@ def correlated_outputs(rng):
     cov = root @ root.swapaxes(1, 2)
     scale = np.sqrt(np.diagonal(cov, axis1=1, axis2=2))
     beside = np.dstack([np.log(scale), np.tile(cov[:, [0], 1] / scale.prod(axis=1)[:, None], 2)])
-    mirrored = [1, 0, 0] - LINES
-    truth = [np.hstack([np.stack(pair), beside[k]]) for k, pair in enumerate(zip(LINES, mirrored))]
+    truth = list(np.concatenate([np.stack([LINES, [1, 0, 0] - LINES], axis=1), beside], axis=2))
     params = {"likelihood": Gaussian(covariance="full")}
     return Simulated(X, y, regime, truth, GATE, {}, params)
 
@@ -137,7 +136,7 @@ def per_expert(rng):
 
 
 def random_intercept(rng):
-    n_subjects = 120
+    n_subjects = 200
     subject = np.repeat(np.arange(n_subjects), 5)
     X = rng.normal(size=(len(subject), 2))
     of_subjects = (rng.uniform(size=n_subjects) < 0.4).astype(int)

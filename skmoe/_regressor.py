@@ -75,14 +75,15 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
         error variances by a Gamma prior, and the evidence decides how far, as well as how many
         experts there are: ``n_experts`` is then an upper bound, and a mixture where there are no
         regimes becomes one line. See :doc:`/guide/small_tables`. It is there for the default
-        experts with likelihood "gaussian", "poisson" or "gamma", behind a softmax gate, whose
-        ``alpha`` is learned too, or a constant one; not with ``cv`` other than "auto" or False,
-        ``top_k``, ``load_balance``, groups, sparse data or a stream that begins with
+        experts with likelihood "gaussian", "poisson", "gamma" or "binomial", behind a softmax gate,
+        whose ``alpha`` is learned too, or a constant one; not with ``cv`` other than "auto" or
+        False, ``top_k``, ``load_balance``, groups, sparse data or a stream that begins with
         ``partial_fit``, and "auto" not within the experts of another mixture. "auto" pools wherever
         it is available, up to 10,000 rows, and is maximum likelihood elsewhere. True pools, or
         raises an error that says what is in the way. A positive number pools, with this number as
         prior variance of the deviations, of slopes and intercepts, for standardised columns and a
-        standardised target, or the logarithm of a mean: 1 lets experts differ freely, 0.01 hardly.
+        standardised target, the logarithm of a mean or log-odds: 1 lets experts differ freely, 0.01
+        hardly.
         False is maximum likelihood.
     specialisation : {"auto", 0, 1}, default="auto"
         How far the experts specialise. 1: EM fits each expert with its responsibilities. 0: each
@@ -618,7 +619,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
     def predict_experts(self, X):
         """Prediction of each expert for each row.
 
-        Of pooled counts and positive targets it is the mean at the posterior means of the
+        Of pooled counts, rates and positive targets it is the mean at the posterior means of the
         coefficients; ``predict`` averages over what is not known of these as well.
 
         Parameters

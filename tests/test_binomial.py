@@ -50,8 +50,9 @@ def trials_of_centres(seed=0):
 
 
 def mixture(experts=None, n_experts=2, **params):
-    defaults = {"likelihood": "binomial", "n_init": 3, "tol": 1e-8, "random_state": 0}
-    return MixtureOfExpertsRegressor(experts, n_experts, **defaults | params)
+    defaults = {"likelihood": "binomial", "pooling": False, "n_init": 3, "tol": 1e-8}
+    params = defaults | {"random_state": 0} | params
+    return MixtureOfExpertsRegressor(experts, n_experts, **params)
 
 
 # Distribution --------------------------------------------------------------------------------
@@ -212,7 +213,7 @@ def test_trials_multiply_rates_everywhere():
 
 def test_trials_are_routed():
     X, y, trials = planted(150)
-    moe = mixture(pooling=False)
+    moe = mixture()
     expected = clone(moe).fit(StandardScaler().fit_transform(X), y, trials=trials)
     with config_context(enable_metadata_routing=True):
         moe.set_fit_request(trials=True).set_predict_request(trials=True)

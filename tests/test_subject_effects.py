@@ -12,8 +12,10 @@ from sklearn.linear_model import LinearRegression, Ridge
 from sklearn.tree import DecisionTreeRegressor
 
 from skmoe import MixtureOfExpertsRegressor
+from skmoe._data import Subjects
 from skmoe.gates import ConstantGate
 from skmoe.likelihoods import StudentT
+from skmoe.likelihoods._random_intercept_terms import RandomInterceptTerms
 
 WITHIN, BETWEEN = np.array([0.5, 0.3]), np.array([0.8, 0.5])
 
@@ -104,6 +106,64 @@ def test_one_expert_is_a_mixed_model_at_its_maximum():
         other = copy.deepcopy(moe)
         other.experts_[0].coef_ = factor * moe.experts_[0].coef_
         assert log_likelihood(other) < best
+
+
+def test_terms_are_derivatives_of_the_density_of_subjects():
+    rng = np.random.default_rng(0)
+    labels = np.repeat(np.arange(8), np.arange(1, 9))
+    weight = rng.integers(1, 3, size=len(labels))
+    subjects = Subjects(labels, weight.astype(float))
+    design = np.column_stack([rng.normal(size=(len(labels), 2)), np.ones(len(labels))])
+    y, theta, mass = rng.normal(size=(len(labels), 1)), rng.normal(size=5), rng.uniform(size=8)
+
+    def at(theta):
+        return RandomInterceptTerms(theta, design, y, subjects)
+
+    for s, found in enumerate(at(theta).log_density()):
+        rows = np.repeat(np.flatnonzero(labels == s), weight[labels == s])
+        cov = np.exp(2 * theta[3]) * np.eye(len(rows)) + np.exp(2 * theta[4])
+        exact = stats.multivariate_normal.logpdf(y[rows, 0], design[rows] @ theta[:3], cov)
+        assert_allclose(found, exact, rtol=1e-10)
+    steps = 1e-5 * np.eye(5)
+    score = [(at(theta + e).log_density() - at(theta - e).log_density()) / 2e-5 for e in steps]
+    assert_allclose(at(theta).score(), np.transpose(score), atol=1e-6, rtol=1e-6)
+    hessian = [mass @ (at(theta + e).score() - at(theta - e).score()) / 2e-5 for e in steps]
+    found = at(theta).hessian(mass[labels] * weight)
+    assert_allclose(found, hessian, atol=1e-6, rtol=1e-6)
+
+
+def test_summary_has_both_scales():
+    X, y, subject = planted()
+    moe = mixture(n_init=2).fit(X, y, subject=subject)
+    summary = moe.summary(X, y, subject=subject)
+    frame = summary.to_frame()
+    assert summary.n_parameters == 9
+    assert "720 rows of 120 subjects" in str(summary)
+    assert_allclose(summary.log_likelihood, -590.148967192, atol=1e-3)
+    of_first = frame.loc["expert0"]
+    truth = [0.0, 1.0, np.log(WITHIN[0]), np.log(BETWEEN[0])]
+    assert (np.abs(of_first["estimate"] - truth) < 3 * of_first["std_error"]).all()
+    # That of a variance in the mean of some 70 subjects, and of one in 5 differences each.
+    n_subjects = 120 * moe.expert_load_[0]
+    assert_allclose(of_first["std_error"].iloc[3], np.sqrt(0.5 / n_subjects), rtol=0.15)
+    assert_allclose(of_first["std_error"].iloc[2], np.sqrt(0.5 / n_subjects / 5), rtol=0.1)
+    other = mixture(n_init=2).fit(100 * X, 1e3 * y - 5, subject=subject)
+    scaled = other.summary(100 * X, 1e3 * y - 5, subject=subject).to_frame()
+    logs = scaled.xs("log_subject_scale", level="term"), frame.xs("log_subject_scale", level="term")
+    assert_allclose(logs[0]["estimate"], logs[1]["estimate"] + np.log(1e3), atol=1e-3)
+    assert_allclose(logs[0]["std_error"], logs[1]["std_error"], rtol=1e-3)
+    with pytest.raises(ValueError, match="subject of each row"):
+        moe.summary(X, y)
+
+
+def test_without_an_effect_there_is_no_summary():
+    rng = np.random.RandomState(0)
+    subject, X = np.repeat(np.arange(50), 4), rng.normal(size=(200, 1))
+    noise = rng.normal(size=(50, 4))
+    y = X[:, 0] + (noise - noise.mean(axis=1, keepdims=True)).ravel()
+    moe = mixture(n_experts=1).fit(X, y, subject=subject)
+    with pytest.raises(ValueError, match="subjects do not differ"):
+        moe.summary(X, y, subject=subject)
 
 
 def test_weights_are_repeats():

@@ -251,10 +251,12 @@ class Estimates:
     def _shifts(self):
         """What the parameters in raw units have on top, where those here are zero."""
         n_raw, shifts = len(self.columns.to_raw), []
-        for n, size in zip(self.n_predictors, self._raw_sizes(), strict=True):
+        sizes = zip(self.n_predictors, self._raw_sizes(), self.terms, strict=True)
+        for n, size, terms in sizes:
             of_expert = np.zeros((n, size // max(n, 1)))
             of_expert[:, :1] = self.y_mean[:n, None]
-            of_expert[:, n_raw : n_raw + 1] = np.log(self.y_scale[:n, None])  # of a scale, if any
+            scales = slice(n_raw, n_raw + terms.n_scales)  # if there are any
+            of_expert[:, scales] = np.log(self.y_scale[:n, None])
             shifts.append(of_expert.ravel())
         of_gate = np.zeros((self.likelihood.n_experts - 1) * len(self.gate_columns.to_raw))
         return np.concatenate([*shifts, of_gate])
@@ -424,8 +426,11 @@ def terms_of(likelihood, rows):
     Raises
     ------
     ValueError
-        If there are none for censored targets.
+        If there are none for censored targets, or the likelihood is one of subjects that are not
+        given.
     """
+    if likelihood.takes_subjects and rows.subject is None:
+        raise ValueError("Give the subject of each row, as fit had it.")
     if rows.bounds is None:
         return likelihood.terms()
     terms = likelihood.censored_terms()

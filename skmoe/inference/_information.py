@@ -121,7 +121,10 @@ class MixtureLikelihood:
         of_experts, of_gate = self.split(theta)
         kinds = list(zip(self.terms, of_experts, self.targets, strict=True))
         if self.subjects is not None:
-            experts = [terms(part, self.design, target) for terms, part, target in kinds]
+            experts = [
+                terms(part, self.design, target, *([self.subjects] if terms.joins_rows else []))
+                for terms, part, target in kinds
+            ]
             yield _Block(experts, of_gate, self.gate_design, self.weight, self.subjects)
             return
         for rows in gen_batches(len(self.weight), BLOCK_ROWS):
@@ -150,7 +153,7 @@ class _Block:
             (len(gate_design), len(experts))
         )  # the gate's are the responsibilities
         self.gate = SoftmaxTerms(gate_theta, gate_design, no_labels)
-        log_density = self._of_units(np.column_stack([e.log_density() for e in experts]))
+        log_density = np.column_stack([self._of_units(e, e.log_density()) for e in experts])
         joint = self.gate.log_proba + log_density
         highest = joint.max(axis=1, keepdims=True)
         self.log_norm = np.log(np.exp(joint - highest).sum(axis=1)) + highest[:, 0]
@@ -158,8 +161,9 @@ class _Block:
         of_rows = self.resp if subjects is None else subjects.of_rows(self.resp)
         self.row_mass = of_rows * weight[:, None]
 
-    def _of_units(self, values):
-        return values if self.subjects is None else self.subjects.weighted_sum(values)
+    def _of_units(self, expert, values):
+        is_of_units = self.subjects is None or expert.joins_rows
+        return values if is_of_units else self.subjects.weighted_sum(values)
 
     def log_likelihood(self):
         return self.unit_weight @ self.log_norm
@@ -167,7 +171,7 @@ class _Block:
     def scores(self):
         """Score of each unit, (n_units, size)."""
         of_experts = [
-            self._of_units(expert.score()) * resp[:, None]
+            self._of_units(expert, expert.score()) * resp[:, None]
             for expert, resp in zip(self.experts, self.resp.T, strict=True)
         ]
         return np.hstack([*of_experts, self.gate.score(self.resp)])
@@ -179,7 +183,7 @@ class _Block:
         expert_blocks, with_gate = [], []
         of_gate = self.gate.hessian(self.unit_weight)
         for k, expert in enumerate(self.experts):
-            score, weights = self._of_units(expert.score()), mass[:, [k]]
+            score, weights = self._of_units(expert, expert.score()), mass[:, [k]]
             gate_score = self.gate.score(np.eye(n_experts)[k])
             hessian = expert.hessian(self.row_mass[:, k])
             expert_blocks.append(hessian + score.T @ (score * weights))

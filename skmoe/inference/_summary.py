@@ -11,7 +11,14 @@ from .._reports.display import html_table, interval_ends, text_table, under_head
 from ._estimates import parameter_names, raw_parameters
 from ._posterior import NOTES, estimates_of
 
-UNTESTED = ("log_scale", "log_shape", "log_df", "log_share", "skew")  # never zero, or a saddle
+UNTESTED = (
+    "log_scale",
+    "log_subject_scale",
+    "log_shape",
+    "log_df",
+    "log_share",
+    "skew",
+)  # never zero, or a saddle
 KINDS = {
     "observed": "standard errors from the observed information",
     "sandwich": "standard errors from the sandwich",

@@ -4,6 +4,7 @@ import numpy as np
 from scipy import optimize
 
 from ..distributions import GaussianComponents
+from ._random_intercept_terms import RandomInterceptTerms
 from ._scaled import ScaledErrors
 
 LOG_RATIOS = (-14.0, 14.0)  # of the variance between subjects over that within
@@ -165,6 +166,16 @@ class RandomIntercept(ScaledErrors):
         gain = self.ratio_ / (1 + sizes * self.ratio_) / (2 * self.scale_**2)
         gain = gain * subjects.weighted_sum(residuals) ** 2 - 0.5 * np.log1p(sizes * self.ratio_)
         return rows + subjects.of_rows(gain / sizes)
+
+    def terms(self):
+        """Class of the derivatives of the log-density of subjects, for standard errors.
+
+        Returns
+        -------
+        terms : type
+            Of both scales.
+        """
+        return RandomInterceptTerms
 
     def _around(self, prediction, scale, experts):
         return GaussianComponents(prediction, np.hypot(scale, self.subject_scale_[experts]))

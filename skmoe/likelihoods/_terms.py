@@ -41,8 +41,13 @@ class ExpertTerms(ABC):
     shared_logs : tuple of str
         Which of all these are the same for all experts.
     standardises : bool
-        Whether the target may be shifted and scaled: predictors are locations, and the first of
-        the logarithms, if any, is that of a scale.
+        Whether the target may be shifted and scaled: predictors are locations, and the first
+        ``n_scales`` of the logarithms, if there are any, are those of scales.
+    n_scales : int
+        See ``standardises``.
+    joins_rows : bool
+        Whether rows of a subject depend on each other given their expert. ``__init__`` is then
+        also given the ``Subjects``, and log-densities and scores are those of each subject.
     at_bound_message : str
         Why there are no standard errors for the experts of ``at_bound``, whose ``{names}`` it
         holds.
@@ -51,7 +56,8 @@ class ExpertTerms(ABC):
     logs_of = ()
     values_of = ()
     shared_logs = ()
-    standardises = False
+    standardises = joins_rows = False
+    n_scales = 1
     at_bound_message = (
         "The scale of {names} is at its floor: there the likelihood is not at a maximum, "
         "and has no standard errors. Ask for fewer experts, or give less exact targets."

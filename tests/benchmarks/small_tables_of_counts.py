@@ -1,15 +1,16 @@
-"""Partial pooling on small tables of counts and positive targets, beside one model and a told K.
+"""Partial pooling of counts, positive targets and rates, beside one model and a told K.
 
 Held-out log-density per row, for the guide's page on small tables. Takes some minutes::
 
-    OMP_NUM_THREADS=1 python tests/benchmarks/small_tables_of_counts.py
+    OMP_NUM_THREADS=1 python tests/benchmarks/small_tables_of_counts.py [kind ...]
 """
 
+import sys
 import time
 
 import numpy as np
 from scipy import special, stats
-from sklearn.linear_model import GammaRegressor, PoissonRegressor
+from sklearn.linear_model import GammaRegressor, LogisticRegression, PoissonRegressor
 
 from skmoe import MixtureOfExpertsRegressor
 
@@ -23,35 +24,48 @@ TABLES = [
     (200, 5, 2),
     (1000, 5, 2),
 ]
-SETTINGS = {"alpha": 1e-6, "solver": "newton-cholesky", "tol": 1e-8}
+SETTINGS = {"solver": "newton-cholesky", "tol": 1e-8}
+LEVELS = {"poisson": 1.0, "gamma": 3.0, "binomial": 0.0}
+MOST_TRIALS = 30
 
 
 def table(kind, n, p, n_regimes, seed):
-    """Rows to fit and rows to test: X, y, X_test, y_test."""
+    """Rows to fit and rows to test: pairs of X, y and trials, which are None but of rates."""
     rng = np.random.default_rng([seed, n, p, n_regimes, 11])
     X, coef = rng.normal(size=(n + N_TEST, p)), rng.normal(size=(2, p))
     coef /= np.linalg.norm(coef, axis=1, keepdims=True)
-    log_mean, shape = np.full(len(X), 1.0 if kind == "poisson" else 3.0), 4.0
+    function, shape, trials = np.full(len(X), LEVELS[kind]), 4.0, None
     if n_regimes == 1:
-        log_mean += 0.7 * X @ coef[0]
+        function += 0.7 * X @ coef[0]
     else:
         coef[1] = -coef[0] + 0.3 * rng.normal(size=p) / np.sqrt(p)
         regime = (rng.uniform(size=len(X)) < special.expit(4 * X[:, 0])).astype(int)
-        log_mean += 0.8 * np.einsum("ij,ij->i", X, coef[regime]) + regime - 0.5
+        function += 0.8 * np.einsum("ij,ij->i", X, coef[regime]) + regime - 0.5
         shape = np.array([4.0, 8.0])[regime]
     if kind == "poisson":
-        y = rng.poisson(np.exp(log_mean)).astype(float)
+        y = rng.poisson(np.exp(function)).astype(float)
+    elif kind == "binomial":
+        trials = rng.integers(1, MOST_TRIALS, size=len(X))
+        y = rng.binomial(trials, special.expit(function)).astype(float)
     else:
-        y = np.exp(log_mean) * rng.gamma(shape, size=len(X)) / shape
-    return X[:n], y[:n], X[n:], y[n:]
+        y = np.exp(function) * rng.gamma(shape, size=len(X)) / shape
+    return [
+        (X[rows], y[rows], None if trials is None else trials[rows])
+        for rows in (slice(n), slice(n, None))
+    ]
 
 
-def log_density_of_one(kind, X, y, X_test, y_test):
+def log_density_of_one(kind, X, y, trials, X_test, y_test, trials_test):
     """Of one generalised linear model, with the shape of highest likelihood."""
+    if kind == "binomial":
+        twice, labels = np.vstack([X, X]), np.repeat([1, 0], len(y))
+        line = LogisticRegression(C=1e6, **SETTINGS)
+        line.fit(twice, labels, sample_weight=np.append(y, trials - y))
+        return stats.binom.logpmf(y_test, trials_test, line.predict_proba(X_test)[:, 1]).mean()
     if kind == "poisson":
-        line = PoissonRegressor(**SETTINGS).fit(X, y)
+        line = PoissonRegressor(alpha=1e-6, **SETTINGS).fit(X, y)
         return stats.poisson.logpmf(y_test, line.predict(X_test)).mean()
-    line = GammaRegressor(**SETTINGS).fit(X, y)
+    line = GammaRegressor(alpha=1e-6, **SETTINGS).fit(X, y)
     shape, _, scale = stats.gamma.fit(y / line.predict(X), floc=0)
     return stats.gamma.logpdf(y_test, shape, scale=scale * line.predict(X_test)).mean()
 
@@ -60,17 +74,18 @@ def measure(kind, n, p, n_regimes):
     """Print gains over one model, experts found, coverage of 90 % intervals, and seconds."""
     gains, told, found, covered, seconds = [], [], [], [], []
     for seed in range(N_TABLES):
-        X, y, X_test, y_test = table(kind, n, p, n_regimes, seed)
-        one = log_density_of_one(kind, X, y, X_test, y_test)
+        (X, y, trials), (X_test, y_test, tried) = table(kind, n, p, n_regimes, seed)
+        one = log_density_of_one(kind, X, y, trials, X_test, y_test, tried)
         start = time.process_time()
-        moe = MixtureOfExpertsRegressor(likelihood=kind, random_state=0).fit(X, y)
+        moe = MixtureOfExpertsRegressor(likelihood=kind, random_state=0).fit(X, y, trials=trials)
         seconds.append(time.process_time() - start)
-        gains.append(moe.log_density(X_test, y_test).mean() - one)
+        gains.append(moe.log_density(X_test, y_test, trials=tried).mean() - one)
         found.append(len(moe.experts_))
-        low, high = moe.predict_interval(X_test, level=0.9).T
+        low, high = moe.predict_interval(X_test, level=0.9, trials=tried).T
         covered.append(((low <= y_test) & (y_test <= high)).mean())
         moe = MixtureOfExpertsRegressor(n_experts=2, likelihood=kind, pooling=False, random_state=0)
-        told.append(moe.fit(X, y).log_density(X_test, y_test).mean() - one)
+        moe.fit(X, y, trials=trials)
+        told.append(moe.log_density(X_test, y_test, trials=tried).mean() - one)
     print(
         f"{kind}, {n_regimes} regimes, {n} x {p}: "
         f"pooling {np.mean(gains):+.3f} (worst {min(gains):+.3f})  "
@@ -81,6 +96,6 @@ def measure(kind, n, p, n_regimes):
 
 
 if __name__ == "__main__":
-    for kind in ("poisson", "gamma"):
+    for kind in sys.argv[1:] or LEVELS:
         for n, p, n_regimes in TABLES:
             measure(kind, n, p, n_regimes)

@@ -1,0 +1,220 @@
+"""Coverage of the 95 % intervals of ``summary``, for one likelihood after the other.
+
+Each set is simulated from two linear experts behind a softmax gate (or proportions) and fitted from
+the planted regimes, for the guide's page on inference. Some minutes for 200 sets of each::
+
+    OMP_NUM_THREADS=1 python tests/benchmarks/coverage.py [n_sets [likelihood ...]]
+"""
+
+import sys
+import time
+import warnings
+from dataclasses import dataclass, field
+
+import numpy as np
+from scipy import special, stats
+
+from skmoe import MixtureOfExpertsRegressor
+from skmoe.gates import ConstantGate
+from skmoe.likelihoods import Gaussian, PerExpert, ZeroInflated
+
+N_SETS, N_ROWS = 200, 1000
+LINES = np.array([[0.0, 1.0, -0.5], [1.5, -1.0, 0.5]])  # intercept and slopes, by regime
+GATE = np.array([-0.3, 0.6, 0.8])  # log-odds of the second regime
+
+
+@dataclass
+class Simulated:
+    """Rows with known parameters.
+
+    Attributes
+    ----------
+    X, y : ndarray of n_samples rows
+        As ``fit`` takes them.
+    regime : ndarray of shape (n_samples,)
+        Number of the expert that made each row.
+    truth : list of array-like
+        Parameters of each expert that has any, as its part of the summary has them.
+    gate : ndarray
+        Log-odds of the second regime.
+    facts : dict, default={}
+        What ``fit`` is told of the rows.
+    params : dict, default={}
+        Of the mixture.
+    """
+
+    X: np.ndarray
+    y: np.ndarray
+    regime: np.ndarray
+    truth: list
+    gate: np.ndarray
+    facts: dict = field(default_factory=dict)
+    params: dict = field(default_factory=dict)
+
+
+def regimes(rng):
+    """Columns, regimes behind a soft border, and the predictors of all rows in theirs."""
+    X = rng.normal(size=(N_ROWS, 2))
+    design = np.column_stack([np.ones(N_ROWS), X])
+    regime = (rng.uniform(size=N_ROWS) < special.expit(design @ GATE)).astype(int)
+    return X, regime, np.einsum("ij,ij->i", design, LINES[regime])
+
+
+def lines_with(*beside):
+    """Coefficients of both experts, with what stands beside them: a pair of numbers each."""
+    return list(np.column_stack([LINES, *beside]))
+
+
+def binomial(rng):
+    X, regime, log_odds = regimes(rng)
+    trials = rng.integers(5, 30, size=N_ROWS)
+    y = rng.binomial(trials, special.expit(log_odds))
+    params = {"likelihood": "binomial"}
+    return Simulated(X, y, regime, list(LINES), GATE, {"trials": trials}, params)
+
+
+def zero_inflated_poisson(rng):
+    X, regime, _ = regimes(rng)
+    y = rng.poisson(np.exp(1 + X @ [0.4, -0.3])) * (regime == 0)
+    params = {"likelihood": ZeroInflated("poisson"), "n_experts": 1, "init": "auto"}
+    return Simulated(X, y, regime, [[1, 0.4, -0.3]], GATE, {}, params)
+
+
+def censored_log_normal(rng):
+    X, regime, mean = regimes(rng)
+    times = np.exp(mean + np.array([0.5, 0.7])[regime] * rng.normal(size=N_ROWS))
+    ends = rng.exponential(8.0, size=N_ROWS)  # of what is observed
+    upper = np.where(times <= ends, times, np.inf)
+    truth = lines_with(np.log([0.5, 0.7]))
+    params = {"likelihood": "log_normal"}
+    return Simulated(X, np.minimum(times, ends), regime, truth, GATE, {"upper": upper}, params)
+
+
+def skew_normal(rng):
+    X, regime, location = regimes(rng)
+    skew, scale = np.array([4.0, -3.0]), np.array([0.8, 0.6])
+    error = stats.skewnorm.rvs(skew[regime], random_state=rng)
+    truth = lines_with(np.log(scale), skew)
+    params = {"likelihood": "skew_normal"}
+    return Simulated(X, location + scale[regime] * error, regime, truth, GATE, {}, params)
+
+
+def student_t(rng):
+    X, regime, mean = regimes(rng)
+    scale = np.array([0.4, 0.3])
+    y = mean + scale[regime] * rng.standard_t(4, size=N_ROWS)
+    return Simulated(X, y, regime, lines_with(np.log(scale)), GATE, {}, {"likelihood": "student_t"})
+
+
+def correlated_outputs(rng):
+    X, regime, mean = regimes(rng)
+    root = np.array([[[0.5, 0.0], [0.3, 0.4]], [[0.4, 0.0], [-0.2, 0.5]]])
+    errors = np.einsum("nij,nj->ni", root[regime], rng.normal(size=(N_ROWS, 2)))
+    y = np.column_stack([mean, 1 - mean]) + errors
+    cov = root @ root.swapaxes(1, 2)
+    scale = np.sqrt(np.diagonal(cov, axis1=1, axis2=2))
+    beside = np.dstack([np.log(scale), np.tile(cov[:, [0], 1] / scale.prod(axis=1)[:, None], 2)])
+    truth = list(np.concatenate([np.stack([LINES, [1, 0, 0] - LINES], axis=1), beside], axis=2))
+    params = {"likelihood": Gaussian(covariance="full")}
+    return Simulated(X, y, regime, truth, GATE, {}, params)
+
+
+def shared_scale(rng):
+    X, regime, mean = regimes(rng)
+    y = mean + 0.5 * rng.normal(size=N_ROWS)
+    truth = lines_with(np.log([0.5, 0.5]))
+    return Simulated(X, y, regime, truth, GATE, {}, {"likelihood": Gaussian("shared")})
+
+
+def per_expert(rng):
+    X, regime, mean = regimes(rng)
+    error = np.where(regime == 0, rng.normal(size=N_ROWS), rng.standard_t(4, size=N_ROWS))
+    scale = np.array([0.5, 0.4])
+    truth = lines_with(np.log(scale))
+    params = {"likelihood": PerExpert(["gaussian", "student_t"])}
+    return Simulated(X, mean + scale[regime] * error, regime, truth, GATE, {}, params)
+
+
+def random_intercept(rng):
+    n_subjects = 200
+    subject = np.repeat(np.arange(n_subjects), 5)
+    X = rng.normal(size=(len(subject), 2))
+    of_subjects = (rng.uniform(size=n_subjects) < 0.4).astype(int)
+    regime = of_subjects[subject]
+    within, between = np.array([0.5, 0.4]), np.array([0.8, 0.6])
+    y = LINES[regime, 0] + np.einsum("ij,ij->i", X, LINES[regime, 1:])
+    y += (between[of_subjects] * rng.normal(size=n_subjects))[subject]
+    y += within[regime] * rng.normal(size=len(subject))
+    truth = lines_with(np.log(within), np.log(between))
+    params = {"gate": ConstantGate(), "subject_effect": "intercept", "likelihood": "gaussian"}
+    gate = special.logit([0.4])
+    return Simulated(X, y, regime, truth, gate, {"subject": subject}, params)
+
+
+SIMULATIONS = [
+    binomial,
+    zero_inflated_poisson,
+    censored_log_normal,
+    skew_normal,
+    student_t,
+    correlated_outputs,
+    shared_scale,
+    per_expert,
+    random_intercept,
+]
+
+
+def fitted(simulated):
+    """Fitted from the planted regimes, or from the starts of the mixture."""
+
+    def planted(X, y, n_experts, random_state):
+        return np.eye(2)[simulated.regime]
+
+    params = {"n_experts": 2, "pooling": False, "init": planted, "n_init": 1, "tol": 1e-4}
+    moe = MixtureOfExpertsRegressor(**params | simulated.params, random_state=0)
+    return moe.fit(simulated.X, simulated.y, **simulated.facts)
+
+
+def covered(simulated):
+    """Whether the interval of each parameter holds it, of the regimes in their order."""
+    moe = fitted(simulated)
+    rows = simulated.X, simulated.y
+    summary = moe.summary(*rows, **simulated.facts)
+    resp = moe.responsibilities(*rows, **simulated.facts)
+    swapped = len(simulated.truth) == 2 and resp[simulated.regime == 0, 0].mean() < 0.5
+    order = -1 if swapped else 1
+    truth = [np.ravel(each) for each in simulated.truth[::order]]
+    holds = np.concatenate([*truth, order * simulated.gate])
+    holds = (summary.lower <= holds) & (holds <= summary.upper)
+    if swapped:
+        half = len(truth[0])
+        holds[: 2 * half] = np.roll(holds[: 2 * half], half)
+    return holds
+
+
+def measure(simulate, n_sets):
+    """Print the coverage over all parameters, the lowest and highest of one, and refusals."""
+    found, refused, start = [], 0, time.process_time()
+    for seed in range(n_sets):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            try:
+                found.append(covered(simulate(np.random.default_rng([seed, 5]))))
+            except ValueError as error:
+                refused += 1
+                print(f"  {error}"[:100], file=sys.stderr)
+    of_each = np.mean(found, axis=0)
+    print(
+        f"{simulate.__name__}: {len(of_each)} parameters, {n_sets} sets, {refused} refused, "
+        f"coverage {of_each.mean():.1%} ({of_each.min():.1%} to {of_each.max():.1%}), "
+        f"{(time.process_time() - start) / n_sets:.2f} s a set",
+        flush=True,
+    )
+
+
+if __name__ == "__main__":
+    n_sets = int(sys.argv[1]) if len(sys.argv) > 1 else N_SETS
+    names = sys.argv[2:] or [simulate.__name__ for simulate in SIMULATIONS]
+    for simulate in SIMULATIONS:
+        if simulate.__name__ in names:
+            measure(simulate, n_sets)

@@ -1,0 +1,238 @@
+"""Partial pooling of successes in trials: the bound, regimes or none, predictive distributions."""
+
+import numpy as np
+import pytest
+from scipy import special, stats
+from sklearn.linear_model import LogisticRegression
+
+from skmoe import MixtureOfExpertsRegressor
+from skmoe._data import Rows, TrainingData
+from skmoe._em.starts import STARTS, soften
+from skmoe._experts.pooled_binomial import PooledBinomialExperts, Successes
+from skmoe._pooling.problem import PooledGate, PooledProblem
+from skmoe.distributions import AveragedBinomialComponents
+from skmoe.gates import ConstantGate
+from skmoe.likelihoods._pooled_binomial import PooledBinomial
+
+N_TEST = 1000
+NODES, MASSES = np.polynomial.hermite_e.hermegauss(80)
+MASSES = MASSES / MASSES.sum()
+
+
+def pooled(**params):
+    defaults = {"n_experts": 2, "pooling": True, "n_init": 3, "random_state": 0}
+    return MixtureOfExpertsRegressor(likelihood="binomial", **defaults | params)
+
+
+def planted(n, p, seed, *, regimes=1, level=0.0):
+    """X, successes and trials, to fit and to test, of logistic regressions behind a soft border."""
+    rng = np.random.default_rng([seed, n, p, regimes])
+    X, coef = rng.normal(size=(n + N_TEST, p)), rng.normal(size=p)
+    coef *= 0.8 / np.linalg.norm(coef)
+    first = (rng.uniform(size=len(X)) < special.expit(4 * X[:, 0])) | (regimes == 1)
+    log_odds = level + np.where(first, 0.5, -0.5) + np.where(first, 1, -1) * (X @ coef)
+    trials = rng.integers(1, 30, size=len(X)).astype(float)
+    y = rng.binomial(trials.astype(int), special.expit(log_odds)).astype(float)
+    return (X[:n], y[:n], trials[:n]), (X[n:], y[n:], trials[n:])
+
+
+def log_density(moe, rows):
+    X, y, trials = rows
+    return moe.log_density(X, y, trials=trials).mean()
+
+
+def log_density_of_one(rows, test):
+    X, y, trials = rows
+    twice, labels = np.vstack([X, X]), np.repeat([1, 0], len(y))
+    line = LogisticRegression(C=1e6, solver="newton-cholesky", tol=1e-8)
+    line.fit(twice, labels, sample_weight=np.append(y, trials - y))
+    return stats.binom.logpmf(test[1], test[2], line.predict_proba(test[0])[:, 1]).mean()
+
+
+def problem(X, y, trials, weight, n_experts, **settings):
+    experts = PooledBinomialExperts(X, y, weight, exposure=trials, **settings)
+    likelihood = PooledBinomial().fitting(in_sample=True, linear=True).start(y, weight, 1)
+    data = TrainingData.of(Rows(X, y, weight, trials), X, np.arcsin(np.sqrt(y / trials)))
+    gate = PooledGate(X if n_experts > 1 else X[:, :0], weight)
+    return PooledProblem(experts.resized(n_experts), gate, likelihood, data)
+
+
+# The bound ------------------------------------------------------------------------------------
+
+
+def test_expected_log_probability_is_that_of_a_finer_quadrature():
+    mean, variance = np.meshgrid([-4.0, -1.0, 0.0, 3.0], [1e-4, 0.1, 0.5])
+    mean, variance = mean.reshape(-1, 1, 1), variance.reshape(-1, 1, 1)
+    trials = np.linspace(4, 37, len(mean)).round()
+    y = np.floor(np.linspace(0, 1, len(mean)) * trials)
+    found = Successes(trials).expected(y[:, None], mean, variance).value[:, 0]
+    rates = special.expit(mean[:, 0] + np.sqrt(variance[:, 0]) * NODES)
+    exact = stats.binom.logpmf(y[:, None], trials[:, None], rates) @ MASSES
+    np.testing.assert_allclose(found, exact, rtol=1e-5)
+
+
+def test_curvature_and_slope_are_derivatives():
+    rng = np.random.default_rng(0)
+    mean, variance = rng.normal(size=(6, 2, 1)), rng.exponential(size=(6, 2, 1))
+    trials = rng.integers(1, 20, size=6).astype(float)
+    kind, y = Successes(trials), np.floor(0.4 * trials)[:, None]
+    now = kind.expected(y, mean, variance)
+
+    def value(mean, variance):
+        return kind.expected(y, mean, variance).value[:, :, None]
+
+    slope = (value(mean + 1e-5, variance) - value(mean - 1e-5, variance)) / 2e-5
+    curvature = -(value(mean, variance + 1e-5) - value(mean, variance - 1e-5)) / 1e-5
+    np.testing.assert_allclose(now.working - now.curvature * mean, slope, atol=1e-7)
+    np.testing.assert_allclose(now.curvature, curvature, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("n", "p", "n_experts", "level"),
+    [(80, 3, 3, 0.0), (80, 3, 2, -4.0), (60, 5, 1, 0.0), (40, 60, 2, 0.0)],
+)
+def test_bound_never_falls_at_a_fixed_prior_of_the_gate(n, p, n_experts, level):
+    X, y, trials = planted(n, p, 0, regimes=2, level=level)[0]
+    weight = np.random.default_rng(1).exponential(size=n)
+    settings = {"shared_columns": [1]} if n_experts == 3 else {}
+    training = problem(X, y, trials, weight, n_experts, **settings)
+    start = STARTS["functions"](
+        X, training.data.target, weight, n_experts, np.random.RandomState(0)
+    )
+    training.start(soften(start, n_experts))
+    bounds = np.array([training.step() for _ in range(40)])
+    assert (np.diff(bounds) >= -1e-9 * np.maximum(1, np.abs(bounds[1:]))).all()
+    assert bounds[-1] > bounds[0]
+
+
+def test_posterior_of_many_trials_is_that_of_maximum_likelihood():
+    (X, y, trials), _ = planted(40, 2, 0, level=-4.0)
+    trials, y = 1000 * trials, 1000 * y
+    training = problem(X, y, trials, np.ones(40), 1).start(np.ones((40, 1)))
+    for _ in range(20):
+        training.step()
+    experts = training.experts
+    rates = experts.predictions[:, 0]
+    information = experts.design.T @ (experts.design * (trials * rates * (1 - rates))[:, None])
+    (coefficients,) = experts.posterior.coefficients
+    np.testing.assert_allclose(coefficients.cov[0], np.linalg.inv(information), rtol=1e-2)
+
+
+# Regimes or none ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("level", [0.0, -3.0])
+def test_without_regimes_there_is_one_expert(level):
+    rows, test = planted(60, 5, 0, level=level)
+    moe = pooled(n_experts=3).fit(*rows[:2], trials=rows[2])
+    assert len(moe.experts_) == 1
+    assert list(moe.log_evidence_) == [1, 2, 3]
+    assert log_density(moe, test) > log_density_of_one(rows, test) - 0.02
+
+
+def test_two_regimes_are_found_without_being_told():
+    rows, test = planted(200, 5, 0, regimes=2)
+    moe = pooled(n_experts=3, pooling="auto").fit(*rows[:2], trials=rows[2])
+    told = pooled(pooling=False).fit(*rows[:2], trials=rows[2])
+    assert isinstance(moe.likelihood_, PooledBinomial)
+    assert len(moe.experts_) == 2
+    assert log_density(moe, test) > log_density(told, test) - 0.02
+
+
+# How it is used -------------------------------------------------------------------------------
+
+ROWS, TEST = planted(150, 2, 1, regimes=2)
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    return pooled().fit(*ROWS[:2], trials=ROWS[2])
+
+
+def test_weights_are_repeats():
+    X, y, trials = (each[:100] for each in ROWS)
+    twice = np.arange(100) % 3 == 0
+    rows = np.append(np.arange(100), np.flatnonzero(twice))
+    weighted = pooled(n_init=1).fit(X, y, sample_weight=1.0 + twice, trials=trials)
+    repeated = pooled(n_init=1).fit(X[rows], y[rows], trials=trials[rows])
+    np.testing.assert_allclose(weighted.lower_bound_, repeated.lower_bound_, atol=1e-6)
+    np.testing.assert_allclose(weighted.predict(TEST[0]), repeated.predict(TEST[0]), rtol=1e-3)
+
+
+def test_rates_are_averages_over_what_is_not_known(fitted):
+    X, y, trials = (each[:40] for each in TEST)
+    design = fitted.likelihood_.columns_.design(X)
+    cov, plug_in = fitted.likelihood_.coef_cov_[:, 0], fitted.predict_experts(X)
+    std = np.sqrt(np.einsum("ij,kjl,il->ik", design, cov, design))
+    rates = special.expit(special.logit(plug_in)[:, :, None] + std[:, :, None] * NODES)
+    gate = fitted.gate_proba(X)
+    np.testing.assert_allclose(fitted.predict(X), (gate * (rates @ MASSES)).sum(axis=1), rtol=1e-5)
+    pmf = stats.binom.pmf(y[:, None, None], trials[:, None, None], rates) @ MASSES
+    pmf = (gate * pmf).sum(axis=1)
+    np.testing.assert_allclose(fitted.log_density(X, y, trials=trials), np.log(pmf), rtol=1e-5)
+    distribution = fitted.predict_dist(X, trials=np.full(40, 12.0))
+    total = sum(distribution.pmf(float(count)) for count in range(13))
+    np.testing.assert_allclose(total, 1.0, rtol=1e-12)
+    low, high = fitted.predict_interval(X, 0.9, trials=trials).T
+    assert ((low >= 0) & (high <= trials)).all()
+    far = fitted.predict_dist(8 * X, trials=trials).components
+    assert (far.var >= far.mean * (1 - far.mean / far.trials)).all()
+
+
+def test_components_are_averages_of_binomial_ones():
+    rng = np.random.default_rng(0)
+    rates, masses = rng.uniform(size=(5, 2, 3)), np.array([0.2, 0.5, 0.3])
+    trials = np.arange(3.0, 8.0)[:, None]
+    ours = AveragedBinomialComponents(rates, masses, trials)
+    each, y = stats.binom(trials[:, :, None], rates), np.arange(5.0)[:, None]
+    np.testing.assert_allclose(np.exp(ours.logpdf(y)), each.pmf(y[:, :, None]) @ masses)
+    np.testing.assert_allclose(ours.cdf(y), each.cdf(y[:, :, None]) @ masses)
+    np.testing.assert_allclose(ours.sf(y), each.sf(y[:, :, None]) @ masses, atol=1e-15)
+    second = (each.var() + each.mean() ** 2) @ masses
+    np.testing.assert_allclose(ours.var, second - ours.mean**2)
+    quantile = ours.ppf(0.6)
+    assert (ours.cdf(quantile) >= 0.6).all()
+    assert (ours.cdf(quantile - 1) < 0.6).all()
+    draws = ours.rvs(np.ones((5, 4000), dtype=int), np.random.RandomState(0))
+    std = np.sqrt(ours.var[:, 1] / 4000)
+    assert (np.abs(draws.mean(axis=1) - ours.mean[:, 1]) < 5 * std).all()
+
+
+def test_summary_is_the_posterior(fitted):
+    X, y, trials = ROWS
+    frame = fitted.summary(X, y, trials=trials).to_frame()
+    for k, expert in enumerate(fitted.experts_):
+        of_expert = frame.loc[f"expert{k}"]
+        np.testing.assert_allclose(of_expert["estimate"], [expert.intercept_, *expert.coef_])
+        cov, scale = fitted.likelihood_.coef_cov_[k, 0], fitted.likelihood_.columns_.scale
+        # Of the two, the summary knows that membership is uncertain.
+        ratio = of_expert["std_error"].iloc[1:] / (np.sqrt(np.diag(cov))[:-1] / scale)
+        assert ((ratio > 0.98) & (ratio < 1.5)).all()
+
+
+def test_rates_of_single_trials_before_a_gate_are_one_regression():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(150, 1))
+    y = (rng.uniform(size=150) < special.expit(2 * X[:, 0])).astype(float)
+    assert len(pooled().fit(X, y).experts_) == 1
+
+
+def test_centres_share_a_regime_each():
+    centre, rng = np.repeat(np.arange(30), 2), np.random.default_rng(0)
+    treated, regime = np.tile([0.0, 1.0], 30)[:, None], centre % 2
+    trials = np.full(60, 200.0)
+    y = rng.binomial(200, special.expit(-2.0 + regime - 0.3 * treated[:, 0]))
+    moe = pooled(n_experts=3, gate=ConstantGate(), shared_effects=[0])
+    moe.fit(treated, y, trials=trials, subject=centre)
+    first, second = moe.experts_
+    assert first.coef_[0] == pytest.approx(second.coef_[0], rel=1e-12)
+    np.testing.assert_allclose(first.coef_[0], -0.3, atol=0.15)
+
+
+@pytest.mark.parametrize("n", [1, 2, 5])
+def test_few_rows_and_certain_rates_are_enough(n):
+    X, _, trials = (each[:n] for each in ROWS)
+    for y in (np.zeros(n), trials):
+        moe = pooled(n_init=1).fit(X, y, trials=trials)
+        assert np.isfinite(log_density(moe, (X, y, trials)))
+        assert np.isfinite(moe.predict(TEST[0])).all()

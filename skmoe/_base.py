@@ -267,8 +267,10 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
         """Experts, gate and likelihood as the user gave them, adapted to the rows."""
         family, default_gate = self._family(), self._default_gate()
         is_default = self.experts is None or isinstance(self.experts, str)
-        if is_default or (self.gate is None and len(names) > 1):
-            warn_of_left_out(*identifiers(rows.X))
+        has_default_gate = self.gate is None and len(names) > 1
+        encoding = ["experts"] * is_default + ["gate"] * has_default_gate
+        if encoding:
+            warn_of_left_out(*identifiers(rows.X), encoding)
         return Parts(
             model_class=self._model_class,
             names=names,

@@ -37,7 +37,7 @@ from ._many_rows.fitting import fit_many
 from ._parameters import ExpertParameters, check_rows
 from ._pooling.trainer import PooledTrainer
 from ._reports.described import DescribedMixture
-from ._reports.expert_report import report_training
+from ._reports.expert_report import bound_notes, report_training
 from ._rows.files import is_elsewhere
 from ._stacking.classification import StackedClassification
 from ._stacking.regression import StackedRegression
@@ -372,6 +372,8 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
         self.n_samples_seen_ = float(problem.weight.sum())
         self._starts_go_on = problem.experts.is_solved
         notes = [] if trainer.specialisation is None else [str(trainer.specialisation)]
+        if self.n_experts is None and trainer.log_evidence is not None:
+            notes += bound_notes(trainer.log_evidence, self.n_samples_seen_)
         self._training_report = report_training(problem, model, order, trainer.ends, notes)
         self._grows = trainer.grows
         self._stream = Stream.begin(problem, model, order, self.n_features_in_, trainer.parts)

@@ -37,7 +37,7 @@ from ._many_rows.fitting import fit_many
 from ._parameters import ExpertParameters, check_rows
 from ._pooling.trainer import PooledTrainer
 from ._reports.described import DescribedMixture
-from ._reports.expert_report import report_training
+from ._reports.expert_report import bound_notes, report_training
 from ._rows.files import is_elsewhere
 from ._stacking.classification import StackedClassification
 from ._stacking.regression import StackedRegression
@@ -267,8 +267,10 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
         """Experts, gate and likelihood as the user gave them, adapted to the rows."""
         family, default_gate = self._family(), self._default_gate()
         is_default = self.experts is None or isinstance(self.experts, str)
-        if is_default or (self.gate is None and len(names) > 1):
-            warn_of_left_out(*identifiers(rows.X))
+        has_default_gate = self.gate is None and len(names) > 1
+        encoding = ["experts"] * is_default + ["gate"] * has_default_gate
+        if encoding:
+            warn_of_left_out(*identifiers(rows.X), encoding)
         return Parts(
             model_class=self._model_class,
             names=names,
@@ -370,6 +372,8 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
         self.n_samples_seen_ = float(problem.weight.sum())
         self._starts_go_on = problem.experts.is_solved
         notes = [] if trainer.specialisation is None else [str(trainer.specialisation)]
+        if self.n_experts is None and trainer.log_evidence is not None:
+            notes += bound_notes(trainer.log_evidence, self.n_samples_seen_)
         self._training_report = report_training(problem, model, order, trainer.ends, notes)
         self._grows = trainer.grows
         self._stream = Stream.begin(problem, model, order, self.n_features_in_, trainer.parts)

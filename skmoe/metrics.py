@@ -231,8 +231,8 @@ def crps_score(estimator, X, y, sample_weight=None):
 
     .. math:: \int (F(t) - [t \ge y])^2 \, dt
 
-    An absolute error for distributions: strictly proper, in the units of the target, and far
-    less hard than :func:`log_score` on a single target that nothing foresaw [1]_.
+    An absolute error for distributions: strictly proper, in the units of the target, and less
+    sensitive to outliers than :func:`log_score` [1]_.
 
     Parameters
     ----------

@@ -63,6 +63,18 @@ def test_the_gate_of_given_experts_leaves_them_out_too():
         MixtureOfExpertsClassifier([("a", tree())], cv=2).fit(X, y > 0)  # whose gate sees nothing
 
 
+def test_warning_names_the_parts_that_leave_columns_out():
+    X, y = table()
+    X = X[["dose", "name"]].astype({"name": "category"})
+    with pytest.warns(LeftOutColumnsWarning, match=r"default experts and gate leave out"):
+        mixture().fit(X, y)
+    with pytest.warns(LeftOutColumnsWarning, match=r"default experts leave out"):
+        mixture().set_params(n_experts=1).fit(X, y)
+    own = make_pipeline(make_column_transformer(("passthrough", ["dose"])), Ridge())
+    with pytest.warns(LeftOutColumnsWarning, match=r"default gate leaves out .* many categories"):
+        mixture().set_params(experts=own).fit(X, y)
+
+
 def tree():
     """A classifier of the numbers alone, which takes tables."""
     dose = make_column_transformer(("passthrough", ["dose"]))

@@ -126,3 +126,14 @@ def test_predictions_go_through_a_pipeline(fitted):
     assert (np.diff(quantiles, axis=1) > 0).all()
     low, high = pipe.predict(X, quantiles=[0.05, 0.95]).T
     assert 0.8 < np.mean((low <= y) & (y <= high)) < 0.99
+
+
+def test_report_says_that_more_experts_may_be_needed():
+    rng = np.random.default_rng(0)
+    X = rng.uniform(0, 6, size=(600, 1))
+    y = 3 * np.abs(X[:, 0] % 2 - 1) + 0.05 * rng.normal(size=600)  # six lines
+    moe = MixtureOfExpertsRegressor(n_init=2, random_state=0).fit(X, y)
+    assert "rises at 4 experts" in str(moe.expert_report())
+    assert "rises" not in str(moe.set_params(n_experts=4).fit(X, y).expert_report())
+    flat = MixtureOfExpertsRegressor(n_init=2, random_state=0).fit(X, rng.normal(size=600))
+    assert "rises" not in str(flat.expert_report())

@@ -248,8 +248,10 @@ def test_boosting_reads_the_categories_of_a_table(mixed, expert):
 
 def test_boosting_does_not_read_strings(mixed):
     X, y = mixed
-    with pytest.raises(ValueError, match=r"HistGradientBoosting.*\['town'\]"):
+    with pytest.raises(ValueError, match=r"HistGradientBoosting.*\['town'\].* dtype 'category'"):
         regressor(HistGradientBoostingRegressor()).fit(X, y)
+    with pytest.raises(ValueError, match=r"Forest.* numbers\. Put a Pipeline in its place"):
+        regressor(RandomForestRegressor()).fit(X.drop(columns="income"), y)
 
 
 def test_numbers_in_an_array_of_objects_are_numbers(mixed):

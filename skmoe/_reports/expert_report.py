@@ -12,6 +12,7 @@ from .display import html_table, text_table
 
 FAR_MORE = 20.0  # times as probable, from which on a row is on the wrong side
 LEAST_MISPLACED = 0.1  # rows
+DECISIVE = 3.0  # log-evidence over all rows, a factor of 20
 CERTAIN = 0.9  # mean gate probability of an expert's own rows
 
 
@@ -236,6 +237,26 @@ def separation_notes(model, sums):
     ]
 
 
+def bound_notes(log_evidence, n_rows):
+    """A sentence where the evidence is for the largest number of experts tried; a list.
+
+    Parameters
+    ----------
+    log_evidence : dict of int to float
+        Per row, by the number of experts.
+    n_rows : float
+        Rows, by their weight.
+    """
+    *fewer, largest = sorted(log_evidence)
+    rises = fewer and log_evidence[largest] - max(map(log_evidence.get, fewer)) > DECISIVE / n_rows
+    if not rises:
+        return []
+    return [
+        f"The evidence still rises at {largest} experts, the largest number tried: n_experts says "
+        "how many there may be."
+    ]
+
+
 def describe_experts(names, sums, from_mean, likelihood, n_revived):
     """Columns and overlap of an ExpertReport.
 
@@ -269,9 +290,9 @@ def describe_experts(names, sums, from_mean, likelihood, n_revived):
         "rows": sums.rows.tolist(),
         "wins": (sums.wins / sums.total).tolist(),
         "gate": (sums.certain / safe).tolist(),
-        "entropy": (sums.entropy / np.log(max(n_experts, 2)) / safe).tolist(),
+        "entropy": np.abs(sums.entropy / np.log(max(n_experts, 2)) / safe).tolist(),  # no -0.0
         "overlap": [float(overlap[k, j]) if n_experts > 1 else 0.0 for k, j in enumerate(nearest)],
-        "with": [names[j] if n_experts > 1 else "" for j in nearest],
+        "with": [names[j] if overlap[k, j] > 0 and j != k else "" for k, j in enumerate(nearest)],
         "error": np.asarray(from_mean(sums.losses / safe)).tolist(),
         "scale": np.asarray(scale).tolist(),
         "revived": np.zeros(n_experts, int).tolist() if n_revived is None else n_revived.tolist(),

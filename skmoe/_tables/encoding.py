@@ -98,13 +98,16 @@ def columns_of_no_use(kinds):
     )
 
 
-def warn_of_left_out(names, dates):
-    """Name the columns that the default encoder leaves out, if there are any; see identifiers."""
+def warn_of_left_out(names, dates, who=("experts", "gate")):
+    """Name the columns that the default encoder leaves out, if there are any; see identifiers.
+
+    ``who`` says which parts are the default ones.
+    """
     what = []
     if names:
         what.append(
-            f"{names}, which hold identifiers or free text (drop them, or give Pipelines that "
-            "encode them)"
+            f"{names}, which hold identifiers, free text or very many categories (drop them, or "
+            "give Pipelines that encode them)"
         )
     if dates:
         what.append(
@@ -113,7 +116,8 @@ def warn_of_left_out(names, dates):
         )
     if what:
         warn_user(
-            f"The default experts and gate leave out the columns {' and '.join(what)}.",
+            f"The default {' and '.join(who)} {'leave' if 'experts' in who else 'leaves'} out the "
+            f"columns {' and '.join(what)}.",
             LeftOutColumnsWarning,
         )
 

@@ -190,8 +190,12 @@ def check_accepts(role, estimator, X):
     if missing:
         steps.append(f"(SimpleImputer(add_indicator=True), {missing})")
     lines = "".join(f"            {step},\n" for step in steps)
+    categories = ""
+    if cannot and takes_categories(estimator) and is_table(X):
+        categories = "Make them of the dtype 'category', which it may take as they are, or put"
     raise ValueError(
-        f"{role} cannot take {what}. Put a Pipeline in its place that encodes them:\n"
+        f"{role} cannot take {what}. {categories or 'Put'} a Pipeline in its place that encodes "
+        "them:\n"
         "    make_pipeline(\n"
         f"        make_column_transformer(\n{lines}"
         "            remainder='passthrough',\n"

@@ -61,6 +61,9 @@ def _table():
 def outputs(estimator, X, options=None):
     """What onnxruntime computes, by the name of the output."""
     options = {id(estimator): options} if options else None
+    if hasattr(X, "columns"):  # skl2onnx does not know the strings of pandas 3
+        strings = X.columns[[dtype.kind not in "fi" for dtype in X.dtypes]]
+        X = X.astype(dict.fromkeys(strings, object))
     graph = skl2onnx.to_onnx(estimator, X[:1], options=options).SerializeToString()
     session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
     feeds = {"X": X}

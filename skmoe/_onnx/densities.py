@@ -10,8 +10,10 @@ from scipy import special, stats
 
 NODES, WEIGHTS = np.polynomial.legendre.leggauss(24)
 NODES, WEIGHTS = 0.5 * (NODES + 1), 0.5 * WEIGHTS  # on [0, 1]; errors below 1e-13
-# Crowded below 1, near which a power of 1 - x that is little above 0 is steep.
-STEEP_NODES, STEEP_WEIGHTS = 1 - (1 - NODES) ** 3, 3 * (1 - NODES) ** 2 * WEIGHTS
+# For Student's t, crowded below 1: of few degrees of freedom the density is steep there, of many
+# it is narrow at 0. Errors are below 1e-12 for 1.05 to 10,000 degrees.
+HALVES, T_WEIGHTS = (0.5 * each for each in np.polynomial.legendre.leggauss(64))
+T_NODES, T_WEIGHTS = 1 - (0.5 - HALVES) ** 2, 2 * (0.5 - HALVES) * T_WEIGHTS
 FARTHEST = 8.0  # standard deviations, beyond which the distribution function is 0 or 1
 HALVINGS = 36  # of a bracket
 
@@ -60,9 +62,9 @@ def _student_t_cdf(graph, z, df):
     # With w = z / sqrt(df + z^2) the density is that of a beta distribution of w^2.
     length = graph("Sqrt", graph("Add", graph("Mul", z, z), df))
     w = graph("Div", z, length)
-    rest = graph("Sub", np.array(1.0), graph("Mul", graph("Mul", w, w), STEEP_NODES**2))
+    rest = graph("Sub", np.array(1.0), graph("Mul", graph("Mul", w, w), T_NODES**2))
     density = graph("Exp", graph("Mul", graph("Log", rest), 0.5 * (df - 2)))
-    mean = graph("MatMul", density, STEEP_WEIGHTS[:, None])
+    mean = graph("MatMul", density, T_WEIGHTS[:, None])
     mean = graph("Mul", mean, 1 / special.beta(df / 2, 0.5))
     return graph("Add", graph("Mul", w, mean), np.array(0.5))
 

@@ -424,7 +424,7 @@ class BaseLikelihood(BaseEstimator, metaclass=ABCMeta):
     def stands_alone(self):
         """Whether it can be no part of another likelihood.
 
-        So it is where it tells experts apart, has one of its own, or needs to know of trials.
+        By default it cannot if it tells experts apart, adds one, or needs to know of trials.
         """
         return self.keeps_order or self.takes_trials or self.zero_expert is not None
 

@@ -54,6 +54,7 @@ class PerOutput(BaseLikelihood):
            [ 0., 10.]])
     """
 
+    stands_alone = True  # others know of no outputs of different kinds
     _fitting = {"in_sample": True, "linear": True}
 
     def __init__(self, likelihoods):

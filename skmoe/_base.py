@@ -24,7 +24,8 @@ from ._compat import (
 from ._data import Facts
 from ._em import make_problem
 from ._em.callbacks import FitTasks
-from ._em.parts import GateParts, Parts, adapt_experts
+from ._em.gate_parts import GateParts
+from ._em.parts import Parts, adapt_experts
 from ._em.settings import Settings
 from ._em.starts import STARTS
 from ._em.trainer import Trainer

@@ -18,7 +18,7 @@ SAME_GATE = 1e-8  # in log-probability; what differs by less is rounding
 
 
 class Facts(NamedTuple):
-    """What a user says of rows besides X, y and their weights; None where nothing is said.
+    """What a user gives for rows besides X, y and weights; None for what is not given.
 
     Attributes
     ----------
@@ -32,11 +32,11 @@ class Facts(NamedTuple):
     upper: object = None
 
     def given(self):
-        """Those that are said, by name."""
+        """Those that are not None, by name."""
         return {name: values for name, values in self._asdict().items() if values is not None}
 
     def checked(self, X):
-        """The same as arrays with an entry for each row of X."""
+        """As arrays, after a check that they have an entry for each row of X."""
         given = {name: np.asarray(values) for name, values in self.given().items()}
         if self.subject is not None:
             given["subject"] = check_subject(self.subject, X)
@@ -44,7 +44,7 @@ class Facts(NamedTuple):
         return Facts(**given)
 
     def take(self, rows):
-        """Those of some of the rows, of arrays."""
+        """Entries of some of the rows; all have to be arrays."""
         return Facts(**{name: values[rows] for name, values in self.given().items()})
 
 
@@ -53,7 +53,7 @@ NO_FACTS = Facts()
 
 @dataclass(frozen=True)
 class Bounds:
-    """Between which each target lies; the two are equal where it was observed.
+    """Lower and upper bound of each target, equal where it was observed.
 
     Attributes
     ----------
@@ -69,7 +69,7 @@ class Bounds:
 
     @property
     def points(self):
-        """Finite targets (n_samples,) that stand in: middles, or the bound that is finite."""
+        """Finite values (n_samples,) in place of the targets: midpoints, or the finite bound."""
         lower = np.where(np.isfinite(self.lower), self.lower, self.upper)
         upper = np.where(np.isfinite(self.upper), self.upper, self.lower)
         return lower + 0.5 * (upper - lower)

@@ -273,11 +273,8 @@ class RegressionModel(Model):
         routes.fill(predictions, distribution, only=own)
         if exposure is not None:
             predictions = predictions * exposure[:, None]
-        row_scale = self.row_scale(X)
-        facts = {} if row_scale is None else {"row_scale": row_scale}
-        if self.likelihood.takes_trials and exposure is not None:
-            facts["trials"] = exposure[:, None]
-        components = self.likelihood.components(predictions, routes.experts, **facts)
+        arguments = self.likelihood.row_arguments(self.row_scale(X), exposure)
+        components = self.likelihood.components(predictions, routes.experts, **arguments)
         return NestedComponents(components, nested) if nested else components
 
     def distribution(self, X, exposure=None):
@@ -332,9 +329,8 @@ class ClassificationModel(Model):
         """
         routes = Routes.to_all(X.shape[0], len(self.experts)) if routes is None else routes
         predictions = self.expert_predictions(X, routes)
-        row_scale = self.row_scale(X)
-        facts = {} if row_scale is None else {"row_scale": row_scale}
-        calibrated = self.likelihood.calibrate(predictions, routes.experts, **facts)
+        arguments = self.likelihood.row_arguments(self.row_scale(X))
+        calibrated = self.likelihood.calibrate(predictions, routes.experts, **arguments)
         for k, expert in enumerate(self.experts):
             if has_own_density(expert):
                 of_expert = routes.lead_to(k)

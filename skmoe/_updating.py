@@ -14,7 +14,8 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from ._base import BaseMixtureOfExperts, unchanged_on_error
 from ._data import NO_FACTS
 from ._em.callbacks import FitTasks
-from ._em.parts import GateParts, Parts
+from ._em.gate_parts import GateParts
+from ._em.parts import Parts
 from ._em.settings import Settings
 from ._experts.fitting import learns_batches, split_last
 from ._experts.folds import Splitting

@@ -245,15 +245,15 @@ def _calibrated(graph, model, parts, predictions):
 
 
 def _averaged(graph, likelihood, columns, predictions):
-    """Class probabilities, averaged over what is not known of the coefficients."""
+    """Class probabilities, averaged over the posterior of the coefficients."""
     variance = variances(graph, likelihood, graph.number(columns))
     tiny = np.finfo(graph.dtype).tiny
     log_proba = graph("Log", graph("Max", predictions, np.array(tiny)))
     n_functions = likelihood.coef_cov_.shape[1]
     if n_functions == 1:
         log_odds = graph("MatMul", log_proba, np.array([[0.5, -0.5], [-0.5, 0.5]]))
-        spread = graph("Add", graph("Mul", variance, np.array(np.pi / 8)), np.array(1.0))
-        return graph("Softmax", graph("Div", log_odds, graph("Sqrt", spread)), axis=2)
+        factor = graph("Add", graph("Mul", variance, np.array(np.pi / 8)), np.array(1.0))
+        return graph("Softmax", graph("Div", log_odds, graph("Sqrt", factor)), axis=2)
     points = normal_points(n_functions)
     noise = graph("Mul", graph("Unsqueeze", graph("Sqrt", variance), np.array([2])), points)
     noisy = graph("Add", graph("Unsqueeze", log_proba, np.array([2])), noise)

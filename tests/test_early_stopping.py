@@ -8,7 +8,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
-from skmoe._experts.early_stopping import settled, stops_early
+from skmoe._experts.early_stopping import stops_early, with_median_trees
 
 SMALL = {"num_leaves": 8, "min_child_samples": 5, "verbose": -1, "n_jobs": 1}
 MANY = 2000
@@ -82,14 +82,14 @@ def test_classifiers_end_with_the_trees_that_folds_stopped_with(name, rows):
     assert moe.score(X, (y > 0.5).astype(int)) > 0.8
 
 
-def test_settled_number_of_trees_is_the_median():
+def test_number_of_trees_is_the_median_of_the_folds():
     X, y = np.arange(40.0)[:, None], np.repeat([0.0, 1.0], 20)
     models = []
     for n_trees in (5, 20, 7):
         model = LGBMRegressor(**SMALL).fit(X, y)
         model._best_iteration = n_trees
         models.append(model)
-    assert settled(LGBMRegressor(**LIGHTGBM), models).n_estimators == 7
+    assert with_median_trees(LGBMRegressor(**LIGHTGBM), models).n_estimators == 7
 
 
 def test_models_stop_on_rows_that_are_not_their_folds(rows):

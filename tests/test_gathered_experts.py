@@ -5,6 +5,7 @@ import pickle
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy import stats
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LinearRegression, Ridge
 from sklearn.neighbors import KNeighborsRegressor
@@ -18,7 +19,7 @@ from skmoe._numerics.drawing import hash_rows
 from skmoe._rows.blocks import BlockRows
 from skmoe.exceptions import ThinnedRowsWarning
 from skmoe.gates import ConstantGate
-from skmoe.likelihoods import Gaussian
+from skmoe.likelihoods import Gaussian, PerOutput, ZeroInflated
 from skmoe.rows import Files
 
 PARAMS = {"n_experts": 2, "random_state": 0, "n_init": 3}
@@ -79,6 +80,15 @@ def test_linear_experts_without_sums_end_where_rows_in_memory_do(kind, params, t
     report = other.expert_report()
     assert sum(report.columns["rows"]) == pytest.approx(2000)
     assert np.asarray(other.predict(in_parts(X))).shape == y[target].shape
+
+
+def test_experts_predict_locations_where_errors_are_skewed():
+    X, y = planted()
+    errors = stats.skewnorm(5.0).rvs(2000, random_state=0)
+    params = {"n_experts": 1, "likelihood": "skew_normal", "tol": 1e-8}
+    moe = MixtureOfExpertsRegressor(**params).fit(in_parts(X, X[:, 0] + errors))
+    assert_allclose(moe.experts_[0].intercept_, 0, atol=0.05)  # the mean of the errors is 0.8
+    assert_allclose(moe.likelihood_.skew_, 5, atol=1.5)
 
 
 def test_proportions_of_a_constant_gate():
@@ -212,8 +222,11 @@ def test_names_of_columns_reach_the_experts():
         ({"cv": "oob"}, "a number of folds"),
         ({"experts": DecisionTreeRegressor(), "ensemble": True}, "ensemble=False"),
         ({"experts": [("a", Ridge()), ("b", Ridge())], "specialisation": 0}, "specialisation"),
+        ({"subject_effect": "intercept"}, "subject_effect=None"),
+        ({"likelihood": ZeroInflated()}, "without a zero component"),
+        ({"likelihood": PerOutput(["student_t", "poisson"])}, "not reweighted one by one"),
     ],
-    ids=range(7),
+    ids=range(10),
 )
 def test_what_cannot_be_gathered_is_refused_by_name(params, what):
     X, y = planted()

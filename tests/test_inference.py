@@ -14,8 +14,9 @@ from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
 from skmoe._data import Subjects
 from skmoe.gates import ConstantGate, GaussianGate, SoftmaxGate
 from skmoe.inference._information import MixtureLikelihood
+from skmoe.likelihoods._gaussian_terms import GaussianTerms
 from skmoe.likelihoods._log_linear_terms import GammaTerms, NegativeBinomialTerms, PoissonTerms
-from skmoe.likelihoods._terms import GaussianTerms, SoftmaxTerms
+from skmoe.likelihoods._logit_terms import SoftmaxTerms
 
 COEF = np.array([[1.0, 2.0, -1.0], [-0.5, -1.0, 1.0]])  # intercept first
 SCALE = np.array([0.6, 1.0])

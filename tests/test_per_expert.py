@@ -11,7 +11,15 @@ from sklearn.tree import DecisionTreeRegressor
 
 from skmoe import MixtureOfExpertsRegressor
 from skmoe.gates import ConstantGate
-from skmoe.likelihoods import Gaussian, LogNormal, PerExpert, StudentT, WithNoise
+from skmoe.likelihoods import (
+    Gaussian,
+    LogNormal,
+    PerExpert,
+    PerOutput,
+    StudentT,
+    WithNoise,
+    ZeroInflated,
+)
 
 
 def half_with_tails(seed, n=1500):
@@ -150,6 +158,8 @@ def test_experts_can_be_removed_and_replaced_but_not_added():
         (["gaussian", LogNormal()], "something else than y"),
         (["gaussian", Gaussian(scale="auto")], "cannot depend on the row"),
         (PerExpert("gaussian"), "list of 2"),
+        ([ZeroInflated("gamma"), "gamma"], "all experts alike"),
+        ([PerOutput(["gaussian", "gaussian"]), "gaussian"], "all experts alike"),
     ],
 )
 def test_lists_that_do_not_go_together_are_refused(likelihood, message):

@@ -15,7 +15,7 @@ from sklearn.tree import DecisionTreeRegressor
 from skmoe import MixtureOfExpertsRegressor
 from skmoe.gates import ConstantGate, SoftmaxGate
 from skmoe.likelihoods import Laplace, NegativeBinomial, StudentT, WithNoise
-from skmoe.likelihoods._base import outlier_bounds
+from skmoe.likelihoods._outliers import outlier_bounds
 from skmoe.metrics import log_score
 
 ROBUST = {

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from scipy import integrate, optimize, stats
+from sklearn.linear_model import LinearRegression
 from sklearn.tree import DecisionTreeRegressor
 
 from skmoe import MixtureOfExpertsRegressor
@@ -155,6 +156,16 @@ def test_working_target_and_weights_make_the_score():
         slope = gap * (1 if working is None else working) * likelihood.precision_
         up, down = (likelihood.log_density(y, prediction + step) for step in (1e-5, -1e-5))
         np.testing.assert_allclose(slope, (up - down) / 2e-5, rtol=1e-5, atol=1e-6)
+
+
+def test_an_expert_in_the_place_of_another_predicts_locations():
+    X, y = two_lines(SkewNormal())
+    params = {"n_experts": 2, "likelihood": "skew_normal", "n_init": 3, "random_state": 0}
+    moe = MixtureOfExpertsRegressor(**params).fit(X, y)
+    up = int(np.argmax([expert.coef_[0] for expert in moe.experts_]))
+    fitted = moe.experts_[up].intercept_
+    moe.replace_expert(f"expert{up}", LinearRegression(), X, y)
+    assert moe.experts_[up].intercept_ == pytest.approx(fitted, abs=0.02)  # the mean is 0.4 above
 
 
 def test_units_of_the_target_change_nothing():

@@ -14,7 +14,7 @@ from sklearn.tree import DecisionTreeRegressor
 from skmoe import MixtureOfExpertsRegressor
 from skmoe._data import Subjects
 from skmoe.gates import ConstantGate
-from skmoe.likelihoods import StudentT
+from skmoe.likelihoods import RandomIntercept, StudentT
 from skmoe.likelihoods._random_intercept_terms import RandomInterceptTerms
 
 WITHIN, BETWEEN = np.array([0.5, 0.3]), np.array([0.8, 0.5])
@@ -227,6 +227,11 @@ def test_what_cannot_be_is_refused():
         ({"experts": DecisionTreeRegressor()}, {"subject": subject}, "needs linear experts"),
         ({"cv": 5}, {"subject": subject}, "needs linear experts"),
         ({"pooling": True}, {"subject": subject}, "pooling=True needs"),
+        (
+            {"subject_effect": None, "likelihood": RandomIntercept()},
+            {"subject": subject},
+            "set subject_effect",
+        ),
     ]:
         with pytest.raises(ValueError, match=message):
             mixture(**params).fit(X, y, **rows)

@@ -142,7 +142,7 @@ class GeneralProblem(SampleProblem):
         if self.bounds is not None:
             self.likelihood.update_censored(self.bounds, *given, **settings)
         else:
-            self.likelihood.update(self.y, *given, **settings, **self._row_facts())
+            self.likelihood.update(self.y, *given, **settings, **self._row_arguments())
 
     def _labels_in_step(self, inner_step):
         """Soft labels for the gate, (n, K), or an array of them for each of its folds.
@@ -168,14 +168,9 @@ class GeneralProblem(SampleProblem):
         resp, *_ = self.posterior(log_gate, log_density, self.top_k, self.noise)
         return self._with_prior(resp, np.exp(log_gate))
 
-    def _row_facts(self):
+    def _row_arguments(self):
         """What the likelihood is told about the rows besides targets and predictions."""
-        facts = {} if self.row_scale is None else {"row_scale": self.row_scale}
-        if self.likelihood.takes_trials and self.exposure is not None:
-            facts["trials"] = self.exposure[:, None]
-        if self.likelihood.takes_subjects:
-            facts["subjects"] = self.subjects
-        return facts
+        return self.likelihood.row_arguments(self.row_scale, self.exposure, self.subjects)
 
     def _gate_labels(self):
         """Soft labels for the gate that agree with the last E-step."""
@@ -220,7 +215,7 @@ class GeneralProblem(SampleProblem):
         """Log-density of each row under each expert, (n, K)."""
         if self.bounds is not None:
             return self.likelihood.log_probability(self.bounds, self.means)
-        log_density = self.likelihood.log_density(self.y, self.means, **self._row_facts())
+        log_density = self.likelihood.log_density(self.y, self.means, **self._row_arguments())
         for k, own in self.experts.own_log_density.items():
             log_density[:, k] = own
         return log_density
@@ -251,17 +246,15 @@ class GeneralProblem(SampleProblem):
             expected = self.likelihood.expected_target(self.bounds, self.means)
             self.working_target, self.working = expected
             return
-        working = self.likelihood.working_weights(self.y, self.means)
+        given = self.likelihood.working_data(self.y, self.means)
+        working, working_exposure, self.working_target = given
         if working is not None:
             self.working = working
         elif self.row_scale is not None and self.experts.in_sample:  # least squares, unequal errors
             self.working = np.repeat(1 / self.row_scale**2, self.resp.shape[1], axis=1)
-        working = self.likelihood.working_exposure(self.y, self.means)
-        if working is not None:
-            self.working_exposure = (
-                working if self.exposure is None else working * self.exposure[:, None]
-            )
-        self.working_target = self.likelihood.working_target(self.y, self.means)
+        if working_exposure is not None:
+            factor = 1.0 if self.exposure is None else self.exposure[:, None]
+            self.working_exposure = working_exposure * factor
 
     def _set_load(self):
         self.load = self.gate_weight @ self.gate_proba / self.gate_weight.sum()

@@ -1,4 +1,4 @@
-"""Unlike experts for ``experts="diverse"``, each as its author would set it for a small table."""
+"""Unlike experts for ``experts="diverse"``, with parameters for small tables."""
 
 import numpy as np
 from sklearn.compose import TransformedTargetRegressor
@@ -20,7 +20,7 @@ from sklearn.preprocessing import StandardScaler
 DIVERSE = "diverse"
 PROCESS_ROWS = 1_000  # a Gaussian process takes time by their cube
 RIDGE_PENALTIES = tuple(np.logspace(-3, 3, 13).tolist())
-NET_PENALTY = 1.0  # keeps a net from learning the noise of a few hundred rows by heart
+NET_PENALTY = 1.0  # keeps a net from fitting the noise of a few hundred rows
 
 
 class ScaledTarget(TransformedTargetRegressor):
@@ -57,7 +57,7 @@ def diverse_experts(classifies, y=None, sample_weight=None):
     Returns
     -------
     experts : list of (str, estimator)
-        A new one.
+        New ones.
     """
     shape = np.shape(y)
     few = not shape or shape[0] < PROCESS_ROWS

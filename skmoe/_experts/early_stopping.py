@@ -16,17 +16,17 @@ from .fitting import join_last, split_last
 
 @dataclass(frozen=True)
 class Library:
-    """How one library speaks of early stopping.
+    """Names of the parameters of one library.
 
     Attributes
     ----------
-    asking : tuple of str
-        Parameters of which any, if it is set, asks for early stopping.
+    stopping : tuple of str
+        Those that ask for early stopping if they are set.
     n_trees : str
-        Parameter that is the number of trees.
+        The number of trees.
     """
 
-    asking: tuple
+    stopping: tuple
     n_trees: str
 
 
@@ -51,20 +51,20 @@ def _library_of(estimator):
     return next((name for name in names if name in LIBRARIES), None)
 
 
-def _asking(estimator):
-    """The parameters of an estimator that ask for early stopping."""
+def _stopping_params(estimator):
+    """Names of the parameters by which an estimator asks for early stopping."""
     library = _library_of(estimator)
     if library is None:
         return []
     params = estimator.get_params(deep=False)
-    return [name for name in LIBRARIES[library].asking if _asks(params.get(name))]
+    return [name for name in LIBRARIES[library].stopping if _is_set(params.get(name))]
 
 
-def _asks(value):
-    return any(map(_stops, value)) if isinstance(value, list) else bool(value)
+def _is_set(value):
+    return any(map(_is_stopping, value)) if isinstance(value, list) else bool(value)
 
 
-def _stops(callback):
+def _is_stopping(callback):
     return type(callback).__name__ == "EarlyStopping"
 
 
@@ -74,16 +74,16 @@ def _without_stopping(estimator, **params):
     It is made anew: CatBoost cannot set a parameter back to what it was.
     """
     params = clone(estimator).get_params(deep=False) | params
-    for name in _asking(estimator):
+    for name in _stopping_params(estimator):
         value = params.pop(name)
         if isinstance(value, list):
-            params[name] = [each for each in value if not _stops(each)] or None
+            params[name] = [each for each in value if not _is_stopping(each)] or None
     return type(estimator)(**params)
 
 
 def stops_early(estimator):
     """Whether an estimator, or the last step of a Pipeline, asks for a validation set."""
-    return bool(_asking(split_last(estimator)[1]))
+    return bool(_stopping_params(split_last(estimator)[1]))
 
 
 def fit_validated(model, X, y, weights, validation):
@@ -140,7 +140,7 @@ def _validating(estimator, X, y, weights):
     return {"eval_set": pool}
 
 
-def settled(estimator, models):
+def with_median_trees(estimator, models):
     """An unfitted estimator of as many trees as models of it stopped with: their median.
 
     Parameters
@@ -169,6 +169,6 @@ def _count_trees(last):
     library = _library_of(last)
     if library == "lightgbm":
         return last.best_iteration_
-    if library == "xgboost" and _asking(last):
+    if library == "xgboost" and _stopping_params(last):
         return last.best_iteration + 1
     return last.tree_count_ if library == "catboost" else None

@@ -10,7 +10,7 @@ from sklearn.exceptions import ConvergenceWarning
 from .._parallel import jobs
 from ..exceptions import SmallWeightsWarning
 from .base import Experts
-from .early_stopping import settled, stops_early
+from .early_stopping import stops_early, with_median_trees
 from .fit_task import FewOutOfBag, FitRows, FitTask, fit_and_predict
 from .fitting import (
     NEGLIGIBLE_SHARE,
@@ -73,9 +73,7 @@ class EstimatorExperts(Experts):
         self.weighted = [takes_sample_weight(e) or is_frozen(e) for e in estimators]
         self.stops_early = [not is_frozen(e) and stops_early(e) for e in estimators]
         self.models = None  # (n_experts, n_folds)
-        self.last_fit = (
-            None  # (n_experts, n_folds): what ``_rows`` returned, on which they were fitted
-        )
+        self.last_fit = None  # (n_experts, n_folds): FitRows on which they were fitted
         self.n_fits = 0
         self._set_folds(folds)
         self._frozen_results = None
@@ -137,8 +135,14 @@ class EstimatorExperts(Experts):
             own = self.own_log_density.get(k)
             results[k] = _FittedExpert(self.models[k], self.predictions[:, k], own)
             fits[k] = self.last_fit[k]
-        results = [results[k] for k in originals]
         self.last_fit = [fits.get(k) for k in originals]
+        self._adopt([results[k] for k in originals])
+        if self.in_sample and self.own_log_density:
+            trained = [results[k].models[0] for k in self.own_log_density if k in refitted]
+            self.own_log_prior = sum(getattr(model, "_log_prior", 0.0) for model in trained)
+
+    def _adopt(self, results):
+        """Take models, predictions and log-densities of all experts."""
         self.models = [result.models for result in results]
         self.predictions = np.stack([result.predictions for result in results], axis=1)
         self.own_log_density = {
@@ -146,9 +150,6 @@ class EstimatorExperts(Experts):
             for k, result in enumerate(results)
             if result.log_density is not None
         }
-        if self.in_sample and self.own_log_density:
-            trained = [results[k].models[0] for k in self.own_log_density if k in refitted]
-            self.own_log_prior = sum(getattr(model, "_log_prior", 0.0) for model in trained)
 
     def _barely_changed(self, k, fits):
         """Whether expert k would be fitted, in every fold, just about as it was fitted last.
@@ -320,7 +321,7 @@ class EstimatorExperts(Experts):
         refitted, estimators = np.flatnonzero(folded), list(self.estimators)
         for k in refitted:
             if self.stops_early[k]:
-                estimators[k] = settled(estimators[k], self.models[k])
+                estimators[k] = with_median_trees(estimators[k], self.models[k])
         nothing = everything[:0]
         tasks = [
             FitTask(k, 0, self._rows(resp, shares, exposure, target, k, everything), None, nothing)

@@ -105,44 +105,65 @@ def fit_and_predict(X, y, name, estimator, last, task, y_shape, classes, oob, ta
     transform = None if has_own_density(estimator) else target
     rows, weights = task.fitted_on.rows, task.fitted_on.weights
     X_fit, y_fit = task.fitted_on.of(X, y, transform)
-    frozen = is_frozen(estimator)
-    if classes is not None and not frozen and (y_fit == y_fit[0]).all():
-        model, oob = DummyClassifier(strategy="prior").fit(X_fit, y_fit), False
+    is_fitted = is_frozen(estimator)
+    has_one_class = classes is not None and not is_fitted and (y_fit == y_fit[0]).all()
+    if has_one_class:
+        model = DummyClassifier(strategy="prior").fit(X_fit, y_fit)
     else:
-        model = clone(estimator)
+        validation = None
+        if task.validation is not None:
+            validation = *task.validation.of(X, y, transform), task.validation.weights
         with noted(f"Raised by fit of expert {name!r} on {len(rows)} rows."):
-            if last is not None:
-                model = fit_again(last, X_fit, y_fit, weights)
-            elif task.validation is not None:
-                part = *task.validation.of(X, y, transform), task.validation.weights
-                model = fit_validated(model, X_fit, y_fit, weights, part)
-            elif weights is None:
-                model.fit(X_fit, y_fit)
-            else:
-                fit_weighted(model, X_fit, y_fit, weights)
-    test = task.test
-    if not len(test):
+            model = _fit(estimator, last, X_fit, y_fit, weights, validation)
+    if not len(task.test):
         return model, np.empty((0, *y_shape)), None
-    X_test = _safe_indexing(X, test)
-    if has_own_density(model) and classes is None:
-        distribution = model.predict_dist(X_test)
-        mean = distribution.mean()
-        return model, mean if target is None else target(mean), distribution.logpdf(y[test])
-    prediction = expert_prediction(name, model, X_test, y_shape, classes)
-    if has_own_density(model):
-        return model, prediction, own_log_proba(prediction, np.searchsorted(classes, y[test]))
-    if oob and not frozen:
-        X_fit = X_fit if sparse.issparse(X_fit) else np.asarray(X_fit)
-        outside, values = _oob_prediction(model, X_fit, y_shape, classes)
-        seen_by_all = np.average(~outside, weights=weights)
-        if seen_by_all > MOST_SEEN_BY_ALL:
-            raise FewOutOfBag(
-                f"Expert {name!r} has members of which all saw {seen_by_all:.0%} of its rows, by "
-                "weight, so that these have no out-of-bag prediction: raise n_estimators, or use "
-                "folds (cv=5). Bags that are drawn by weight nearly always hold heavy rows."
-            )
+    X_test, y_test = _safe_indexing(X, task.test), y[task.test]
+    prediction, log_density = _predict(name, model, X_test, y_test, y_shape, classes, target)
+    if oob and log_density is None and not (has_one_class or is_fitted):
+        outside, values = _checked_oob_prediction(name, model, X_fit, weights, y_shape, classes)
         prediction[rows[outside]] = values[outside]
-    return model, prediction, None
+    return model, prediction, log_density
+
+
+def _fit(estimator, last, X, y, weights, validation):
+    """A fitted clone, or ``last`` after another fit; ``validation``: X, y and weights, or None."""
+    if last is not None:
+        return fit_again(last, X, y, weights)
+    model = clone(estimator)
+    if validation is not None:
+        return fit_validated(model, X, y, weights, validation)
+    if weights is None:
+        model.fit(X, y)
+    else:
+        fit_weighted(model, X, y, weights)
+    return model
+
+
+def _predict(name, model, X, y, y_shape, classes, target):
+    """Prediction of each row, and its log-density by models that have one of their own, or None."""
+    if has_own_density(model) and classes is None:
+        distribution = model.predict_dist(X)
+        mean = distribution.mean()
+        return mean if target is None else target(mean), distribution.logpdf(y)
+    prediction = expert_prediction(name, model, X, y_shape, classes)
+    if has_own_density(model):
+        return prediction, own_log_proba(prediction, np.searchsorted(classes, y))
+    return prediction, None
+
+
+def _checked_oob_prediction(name, model, X, weights, y_shape, classes):
+    """``_oob_prediction``; FewOutOfBag where too many rows have none."""
+    outside, values = _oob_prediction(
+        model, X if sparse.issparse(X) else np.asarray(X), y_shape, classes
+    )
+    seen_by_all = np.average(~outside, weights=weights)
+    if seen_by_all > MOST_SEEN_BY_ALL:
+        raise FewOutOfBag(
+            f"Expert {name!r} has members of which all saw {seen_by_all:.0%} of its rows, by "
+            "weight, so that these have no out-of-bag prediction: raise n_estimators, or use "
+            "folds (cv=5). Bags that are drawn by weight nearly always hold heavy rows."
+        )
+    return outside, values
 
 
 def _oob_prediction(model, X, y_shape, classes):

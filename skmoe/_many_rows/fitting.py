@@ -250,6 +250,8 @@ def _wanted_by_all(mixture, others):
         "init='auto' or the name of a start": not callable(mixture.init),
         "specialisation='auto' or 1": mixture.specialisation != 0,
         "shared_effects=None": not mixture._shared_effects(),
+        "subject_effect=None": mixture.subject_effect is None,
+        "a likelihood without a zero component": mixture._zero_expert() is None,
         "top_k=None": mixture.top_k is None,
         "load_balance=0": mixture.load_balance == 0,
         "warm_start=False": not mixture.warm_start,
@@ -268,6 +270,7 @@ def _wanted_by_estimators(mixture, templates):
     return {
         "experts that take sample_weight": all(has_weights),
         "experts that are no mixtures": not any(map(has_own_density, templates)),
+        "outputs that are not reweighted one by one": not likelihood.reweights_outputs,
         "scales that do not depend on the row": likelihood.scale_estimator() is None,
         "cv='auto', False or a number of folds": (
             cv is False or str(cv) == "auto" or (isinstance(cv, Integral) and cv > 1)

@@ -147,12 +147,12 @@ class GatheredProblem(Problem):
         data, hashes, means, shares, weights, seen = self._gathered()
         experts = self.gathering.experts(data, hashes)
         experts.min_responsibility, experts.n_fits = 0.0, self.experts.n_fits
-        # Rows that stand for others count less: an expert has seen so many, and penalties are to
-        # have their part.
+        # Experts are fitted with the weight of the drawn rows alone, and not of all for which these
+        # stand, so that penalties keep their influence.
         self.experts, self.resp = experts, weights * (shares >= self._least) * seen
         self.likelihood, self.gate = shallow_copy(self.likelihood), shallow_copy(self.gate)
-        self.working = self.likelihood.working_weights(data.y, means)
-        self.working_exposure = self.likelihood.working_exposure(data.y, means)
+        working = self.likelihood.working_data(data.y, means)
+        self.working, self.working_exposure, self.working_target = working
         self.experts.fit(self.resp, *self.working_data)
         self.likelihood.update(data.y, self.experts.predictions, weights, 0.0)
         self.gate.learn_sums(self.found)
@@ -162,8 +162,8 @@ class GatheredProblem(Problem):
     def _gathered(self):
         """Rows drawn for any expert, their hashes, predictions, responsibilities, and weights.
 
-        With the weights (n, K) those that were drawn for an expert stand for all of its rows. The
-        last is the part (K,) of these that they are.
+        With the weights (n, K) the rows drawn for an expert stand for all of its rows. The last is
+        the share (K,) of the weight of its rows that was drawn.
         """
         found, most = self.found, self.gathering.most_rows
         drawn = [own.drawn(most, mass) for own, mass in zip(found.own, found.mass, strict=True)]
@@ -215,7 +215,7 @@ class GatheredProblem(Problem):
         self.objective = (self.found.value + self.log_prior()) / self.weight.sum()
 
     def revive(self):
-        """Nobody is revived here: that was done on the sample."""
+        """False: dead experts were revived on the sample."""
         return False
 
     def start(self, resp):
@@ -226,7 +226,7 @@ class GatheredProblem(Problem):
         """All that ``restore`` needs; nothing in it is changed in place."""
         names = (
             "experts", "gate", "likelihood", "found", "load", "objective", "resp", "working",
-            "working_exposure",
+            "working_exposure", "working_target",
         )  # fmt: skip
         return {name: vars(self).get(name) for name in names}
 

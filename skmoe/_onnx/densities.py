@@ -1,6 +1,6 @@
-"""What pooled experts do not know for sure, and quantiles of mixtures, in ONNX.
+"""Variances of the predictions of pooled experts, and quantiles of mixtures, in ONNX.
 
-Neither the error function nor the incomplete beta function is there in double precision. The
+ONNX has neither the error function nor the incomplete beta function in double precision. The
 distribution functions are integrals of the densities by Gauss-Legendre quadrature, and quantiles
 are found by bisection, as in ``MixtureDistribution.ppf``.
 """

@@ -91,7 +91,7 @@ class Block:
     def rows(self, classes, class_weights=None):
         """The same with numbers for a target, those of labels among ``classes``: ArrayRows.
 
-        Rows count by their class besides where there are ``class_weights`` (n_classes,).
+        Weights are multiplied by ``class_weights`` (n_classes,), if given.
         """
         y = self.y if classes is None else np.searchsorted(classes, self.y)
         weight = self.weight if class_weights is None else self.weight * class_weights[y]
@@ -115,7 +115,7 @@ class BlockRows(RowSource):
     encoder : transformer or None
         Of tables with strings or missing values, once it is known.
     class_weights : ndarray of shape (n_classes,) or None
-        By which rows count besides, once they are known.
+        Factors of the weights, once they are known.
     is_known : bool
         Whether there was a first look. Before it, kernels are given a ``Block``; after it,
         ``ArrayRows``.

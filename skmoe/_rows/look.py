@@ -37,7 +37,7 @@ class LookParameters:
 
 @dataclass(frozen=True)
 class FirstLook:
-    """What is known of the rows before EM; of two blocks it adds up.
+    """What is known of the rows before EM; the looks at two blocks add up.
 
     Attributes
     ----------

@@ -67,8 +67,8 @@ def add_levels(levels, other, labels):
 def fit_encoder(look):
     """The encoder of default experts and gates, fitted.
 
-    It is that of rows in memory, but that missing numbers become means. Says which columns are left
-    out.
+    As for rows in memory, except that missing numbers are replaced by means. Warns about columns
+    that are left out.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Training of clones: one that all rows teach, and specialists where these are worth their while.
+"""Training of clones: one that is fitted on all rows, and specialists where these pay.
 
 Clones of a flexible estimator often predict worse than one of them, since each has learned from a
 part of the rows. Here one clone, the generalist, is fitted on all rows, specialists of regimes are

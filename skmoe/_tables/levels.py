@@ -15,7 +15,7 @@ DATE = re.compile(r"\s*(\d{4}([-/.])\d{1,2}\2\d{1,2}|\d{1,2}([-/.])\d{1,2}\3\d{2
 
 @dataclass(frozen=True)
 class Levels:
-    """Distinct values of a column, and whether it is of use as categories; of two blocks they add.
+    """Distinct values of a column, and what kind it is; the levels of two blocks add up.
 
     Attributes
     ----------

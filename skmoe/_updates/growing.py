@@ -8,9 +8,9 @@ from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
 from .._data import Rows, TrainingData
+from .._em.gate_parts import step_by_step
 from .._em.general import GeneralProblem
 from .._em.loop import run_em
-from .._em.parts import step_by_step
 from .._em.problem import shallow_copy
 from .._em.settings import INNER_STEPS
 from .._experts.base import Experts
@@ -22,7 +22,7 @@ from ..exceptions import ExpertCollapseWarning, IgnoredWeightsWarning
 from ..gates import BaseGate, ClassifierGate, ConstantGate, SoftmaxGate, TreeGate
 from ..likelihoods import BaseLikelihood
 
-ROBUST_REFITS = 5  # of a new expert, with working weights of the last
+REFITS = 5  # of a new expert, with working weights, exposures or targets of the last
 GENERATED_ROWS = 2000  # that stand for all old rows, where the gate can generate them
 
 
@@ -278,16 +278,15 @@ def replace_expert(model, k, rows, parts, splitting, settings, seed, *, report_w
     )
     likelihood = parts.likelihood.fitting(in_sample=folds is None, linear=False)
     likelihood = likelihood.start(rows.y, rows.weight, len(parts.names))
-    row_scale = model.row_scale(rows.X)
-    facts, working = {} if row_scale is None else {"row_scale": row_scale}, None
+    arguments, working = likelihood.row_arguments(model.row_scale(rows.X)), ()
     with experts.side_by_side(settings.n_jobs):
-        for _ in range(ROBUST_REFITS if likelihood.is_robust else 1):
-            experts.fit(resp, working)
+        for _ in range(REFITS if likelihood.is_reweighted else 1):
+            experts.fit(resp, *working)
             weights = resp * rows.weight[:, None]
-            likelihood.update(rows.y, experts.predictions, weights, **facts)
-            working = likelihood.working_weights(rows.y, experts.predictions)
-        fitted = experts.finish(resp, working)[k]
-    of_new = likelihood.log_density(rows.y, experts.predictions, **facts)[:, k]
+            likelihood.update(rows.y, experts.predictions, weights, **arguments)
+            working = likelihood.working_data(rows.y, experts.predictions)
+        fitted = experts.finish(resp, *working)[k]
+    of_new = likelihood.log_density(rows.y, experts.predictions, **arguments)[:, k]
     log_density[:, k] = experts.own_log_density.get(k, of_new)
     order = np.arange(len(parts.names))
     order[k] = len(parts.names)

@@ -6,7 +6,7 @@ from abc import ABCMeta, abstractmethod
 import numpy as np
 from sklearn.base import BaseEstimator, clone
 
-BEYOND_DECILES = 0.25  # of the distance between first and last decile, beyond each of them
+from ._outliers import outlier_bounds
 
 
 class BaseLikelihood(BaseEstimator, metaclass=ABCMeta):
@@ -43,9 +43,12 @@ class BaseLikelihood(BaseEstimator, metaclass=ABCMeta):
         of their loads, nor an expert added.
     independent_outputs : bool
         Whether several outputs err independently of each other.
+    reweights_outputs : bool
+        Whether working weights, exposures or targets are those of single outputs, of shape
+        (n_samples, n_experts, n_outputs). Only experts that EM solves itself can take these.
     averages_experts : bool
-        Whether predictions are averages over what is not known of the experts, so that these are
-        not at a maximum of the likelihood.
+        Whether predictions are averages over the posterior of the experts, which are then not at a
+        maximum of the likelihood.
     scale_model_ : callable or None
         ``scale_model_(X)`` -> factors (n, 1) of the scales, where these depend on the row.
     scale_ : ndarray of shape (n_experts,) or (n_experts, n_outputs), or None
@@ -55,8 +58,8 @@ class BaseLikelihood(BaseEstimator, metaclass=ABCMeta):
     per_expert : tuple of str
         Names of the fitted attributes whose first axis are the experts.
     zero_expert : str or None
-        Name of a last expert that always predicts zero, where the likelihood has one beside those
-        that the mixture is given.
+        Name of an expert that always predicts zero, which the likelihood adds as the last one;
+        None where it adds none.
     """
 
     glm = None
@@ -64,6 +67,7 @@ class BaseLikelihood(BaseEstimator, metaclass=ABCMeta):
     takes_trials = takes_upper = takes_subjects = False
     keeps_order = False
     independent_outputs = True
+    reweights_outputs = False
     averages_experts = False
     scale_model_ = None
     at_floor_ = ()
@@ -152,6 +156,30 @@ class BaseLikelihood(BaseEstimator, metaclass=ABCMeta):
         return resp
 
     # Within EM ------------------------------------------------------------------------------
+
+    def row_arguments(self, row_scale=None, exposure=None, subjects=None):
+        """What ``update``, ``log_density`` and ``components`` are told of the rows by name.
+
+        Parameters
+        ----------
+        row_scale : ndarray of shape (n_samples, 1), default=None
+            Factors of the scales, where these depend on the row.
+        exposure : ndarray of shape (n_samples,), default=None
+            Factors of the means, or trials.
+        subjects : Subjects, default=None
+            Which rows belong to which subject.
+
+        Returns
+        -------
+        arguments : dict
+            Those that this likelihood takes.
+        """
+        arguments = {} if row_scale is None else {"row_scale": row_scale}
+        if self.takes_trials and exposure is not None:
+            arguments["trials"] = exposure[:, None]
+        if self.takes_subjects and subjects is not None:
+            arguments["subjects"] = subjects
+        return arguments
 
     @abstractmethod
     def update(self, y, prediction, weights, penalty=0.0, pooled_rows=0.0):
@@ -350,6 +378,27 @@ class BaseLikelihood(BaseEstimator, metaclass=ABCMeta):
         """
         return None
 
+    def working_data(self, y, prediction):
+        """Working weights, exposures and targets, in the order in which experts take them.
+
+        Parameters
+        ----------
+        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            Target.
+        prediction : ndarray of shape (n_samples, n_experts) or (..., n_outputs)
+            Prediction of each expert.
+
+        Returns
+        -------
+        working : tuple of three ndarrays or None
+            As ``working_weights``, ``working_exposure`` and ``working_target`` have them.
+        """
+        return (
+            self.working_weights(y, prediction),
+            self.working_exposure(y, prediction),
+            self.working_target(y, prediction),
+        )
+
     @property
     def changes_target(self):
         """Whether experts are fitted on, and predict, something else than y."""
@@ -377,8 +426,16 @@ class BaseLikelihood(BaseEstimator, metaclass=ABCMeta):
         return self.is_robust or any(map(self._implements, others))
 
     @property
+    def stands_alone(self):
+        """Whether it can be no part of another likelihood.
+
+        By default it cannot if it tells experts apart, adds one, or needs to know of trials.
+        """
+        return self.keeps_order or self.takes_trials or self.zero_expert is not None
+
+    @property
     def precision_(self):
-        """What a square, or half a deviance, of each expert counts, for effects they share."""
+        """Weights of the squared errors, or half deviances, of experts that share coefficients."""
         return 1.0
 
     # After EM -------------------------------------------------------------------------------
@@ -503,38 +560,3 @@ class BaseLikelihood(BaseEstimator, metaclass=ABCMeta):
 
     def _implements(self, method):
         return getattr(type(self), method) is not getattr(BaseLikelihood, method)
-
-
-def outlier_bounds(y, weight):
-    """Ends of the bulk of the target, beyond which a row may be an outlier.
-
-    Parameters
-    ----------
-    y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
-        Target.
-    weight : ndarray of shape (n_samples,)
-        Weights of the rows.
-
-    Returns
-    -------
-    low, high : ndarray of shape () or (n_outputs,)
-        The extremes of y, where the deciles are one value.
-    """
-    ends = np.array([_bounds(column, weight) for column in y.reshape(len(y), -1).T])
-    return (ends[:, 0], ends[:, 1]) if y.ndim == 2 else (ends[0, 0], ends[0, 1])
-
-
-def _bounds(y, weight):
-    order = np.argsort(y, kind="stable")
-    cumulative = np.cumsum(weight[order]) / weight.sum()
-    first, last = (y[order[np.searchsorted(cumulative, q - 1e-9)]] for q in (0.1, 0.9))
-    if first == last:
-        return y[weight > 0].min(), y[weight > 0].max()
-    return first - BEYOND_DECILES * (last - first), last + BEYOND_DECILES * (last - first)
-
-
-def without_outliers(y, weight):
-    """The weights (n,) of the rows within ``outlier_bounds``, zero for those outside."""
-    low, high = outlier_bounds(y, weight)
-    inside = ((y >= low) & (y <= high)).reshape(len(y), -1).all(axis=1)
-    return np.where(inside, weight, 0.0) if (weight * inside).any() else weight

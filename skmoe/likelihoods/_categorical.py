@@ -4,7 +4,7 @@ import numpy as np
 from scipy import optimize
 
 from ._base import BaseLikelihood
-from ._terms import SoftmaxTerms
+from ._logit_terms import SoftmaxTerms
 
 SMOOTHING_STEPS = 20
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from ..distributions import GaussianComponents
-from ._terms import GaussianTerms
+from ._gaussian_terms import GaussianTerms
 
 
 class CensoredGaussianTerms(GaussianTerms):

@@ -4,7 +4,8 @@ import numpy as np
 from scipy import linalg, special
 
 from .._numerics.gamma_shapes import log_gamma_ratio
-from ._terms import ExpertTerms, GaussianTerms, PredictorTerms
+from ._gaussian_terms import GaussianTerms
+from ._terms import ExpertTerms, PredictorTerms
 
 SMALL_STEP = 1e-5  # of a parameter, for a difference of scores
 LARGEST_DF = 150.0  # beyond, tails are those of Gaussian errors

@@ -8,8 +8,8 @@ from ..distributions._arrays import diagonal
 from ._censored import CensoredErrors, gaussian_between
 from ._censored_terms import CensoredGaussianTerms, CensoredSharedScaleTerms
 from ._error_terms import CorrelatedTerms
+from ._gaussian_terms import GaussianTerms, SharedScaleTerms
 from ._scaled import ScaledErrors, grid_step
-from ._terms import GaussianTerms, SharedScaleTerms
 
 KINDS = ("expert", "shared", "auto")
 

@@ -6,8 +6,8 @@ from scipy import stats
 from ..distributions import GaussianComponents, ScipyComponents
 from ._censored import CensoredErrors, gaussian_between
 from ._censored_terms import CensoredLogNormalTerms
+from ._gaussian_terms import LogNormalTerms
 from ._scaled import ScaledErrors
-from ._terms import LogNormalTerms
 
 LARGEST_LOG = 500.0  # of a prediction; its square is a float still
 

@@ -113,7 +113,7 @@ class PerExpert(BaseLikelihood):
                 f"{self.likelihoods!r}."
             )
         for each in likelihoods:
-            if each.takes_trials:
+            if each.stands_alone:
                 raise ValueError(f"{each} stands for all experts alike; a list cannot hold it.")
             if each.changes_target:
                 raise ValueError(

@@ -15,10 +15,11 @@ class PerOutput(BaseLikelihood):
 
     .. math:: p(y \mid x) = \sum_k \pi_k(x) \prod_j f_{kj}(y_j \mid \mu_{kj}(x))
 
-    Such as a size and a count of the same thing: within a regime they are independent, and the
-    regimes make them go together. A dict given as ``likelihood`` to the mixture is the same. The
-    default experts are regressors of each output, as its likelihood has them
-    (:class:`~skmoe.OutputsRegressor`); other experts predict all outputs, of counts their means.
+    For outputs of different kinds, such as a size and a count. They are independent within a
+    regime, and dependent because they share the regimes. A dict given as ``likelihood`` to the
+    mixture is the same. The default experts are regressors of each output, as its likelihood has
+    them (:class:`~skmoe.OutputsRegressor`); other experts predict all outputs, of counts their
+    means.
 
     Parameters
     ----------
@@ -53,6 +54,7 @@ class PerOutput(BaseLikelihood):
            [ 0., 10.]])
     """
 
+    stands_alone = True  # others know of no outputs of different kinds
     _fitting = {"in_sample": True, "linear": True}
 
     def __init__(self, likelihoods):
@@ -119,7 +121,7 @@ class PerOutput(BaseLikelihood):
                 f"{n_outputs}, and must have two at least."
             )
         for each in likelihoods:
-            if each.keeps_order or each.takes_trials or each.zero_expert is not None:
+            if each.stands_alone:
                 raise ValueError(f"{each} cannot be the likelihood of one of several outputs.")
             if each.scale_estimator() is not None:
                 raise ValueError(f'{each}: scales cannot depend on the row; give scale="expert".')
@@ -133,7 +135,7 @@ class PerOutput(BaseLikelihood):
         return self
 
     def _stacked(self, method, y, prediction, otherwise=1.0):
-        """What a method says of each output, (n, K, n_outputs), or None where it says nothing."""
+        """A method's answers for all outputs, (n, K, n_outputs), or None where all are None."""
         answers = [
             getattr(each, method)(y[:, j], prediction[:, :, j])
             for j, each in enumerate(self.likelihoods_)
@@ -192,6 +194,11 @@ class PerOutput(BaseLikelihood):
     def is_reweighted(self):
         """Whether some likelihood has working weights, exposures or targets."""
         return any(each.is_reweighted for each in self.unfitted())
+
+    @property
+    def reweights_outputs(self):
+        """Whether some likelihood has working weights, exposures or targets."""
+        return self.is_reweighted
 
     def working_weights(self, y, prediction):
         """How much a row counts when each output is fitted.
@@ -371,7 +378,7 @@ class PerOutput(BaseLikelihood):
 
     @property
     def precision_(self):
-        """What a square, or half a deviance, of each expert counts, (..., n_outputs)."""
+        """Weights of squared errors, or half deviances, (..., n_outputs)."""
         precisions = [np.asarray(each.precision_) for each in self.likelihoods_]
         return np.stack(np.broadcast_arrays(*precisions), axis=-1)
 

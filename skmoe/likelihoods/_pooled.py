@@ -5,7 +5,7 @@ import numpy as np
 from ..distributions import StudentTComponents
 from ..distributions._student_t import IndependentStudentT
 from ._gaussian import Gaussian
-from ._terms import GaussianTerms
+from ._gaussian_terms import GaussianTerms
 from ._uncertain import UncertainCoefficients
 
 

@@ -4,7 +4,8 @@ from abc import abstractmethod
 
 import numpy as np
 
-from ._base import BaseLikelihood, without_outliers
+from ._base import BaseLikelihood
+from ._outliers import without_outliers
 
 FEW_VALUES = 10_000
 

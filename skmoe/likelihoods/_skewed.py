@@ -9,7 +9,7 @@ from scipy import optimize
 from ..distributions import SkewNormalComponents, SkewTComponents
 from ..distributions._skewed import log_skew_normal, normal_hazard
 from ..distributions._student_t import log_t, log_tail
-from ._base import without_outliers
+from ._outliers import without_outliers
 from ._scaled import ScaledErrors
 from ._skew_normal_terms import LARGEST_SKEW, SkewNormalTerms
 
@@ -26,11 +26,11 @@ class _SkewedErrors(ScaledErrors):
     """Errors with a scale and a skew, one output.
 
     Such an error is ``scale * (delta * |u| + sqrt(1 - delta**2) * v)``, divided by the root of a
-    latent precision where tails are long, with u and v standard normal. EM takes the expectation
-    of the first part from the target that experts are fitted on.
+    latent precision where tails are long, with u and v standard normal. EM subtracts the
+    expectation of the first part from the target on which experts are fitted.
 
     A skew moves the location away from the mean. Both are found together: ``_shift`` is how far
-    below the predictions the locations are, which the next fit of the experts makes up for.
+    below the predictions the locations are, until the next fit of the experts accounts for it.
     """
 
     per_expert = ("scale_", "skew_", "_shift")
@@ -81,7 +81,7 @@ class _SkewedErrors(ScaledErrors):
         return ("_shift", "scale_", "skew_")
 
     def _better(self, k, residuals, weights, penalty):
-        """Shift, scale, skew and more of expert k, of a higher likelihood where there is one near.
+        """Shift, scale, skew and degrees of freedom of expert k, at a higher likelihood if it can.
 
         Gaussian errors are a saddle of the likelihood. Where there is little skew, a second search
         starts from one of the sign of the residuals' third moment.
@@ -191,7 +191,7 @@ class _SkewedErrors(ScaledErrors):
 
     @property
     def precision_(self):
-        """What a square of each expert counts; 1 before there are scales."""
+        """Weights of squared errors, those without skew; 1 before there are scales."""
         return (1 + self.skew_**2) / self.scale_**2 if self.scale_ is not None else 1.0
 
     def log_prior(self, penalty):

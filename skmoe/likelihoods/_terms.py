@@ -10,9 +10,6 @@ from abc import ABC, abstractmethod
 import numpy as np
 from scipy import linalg
 
-from .._numerics.multinomial import log_softmax
-from .._numerics.statistics import weighted_grams
-
 
 class ExpertTerms(ABC):
     """Log-density of rows under one expert that is linear in the columns, and its derivatives.
@@ -171,7 +168,7 @@ class ExpertTerms(ABC):
 
     @classmethod
     def place_of(cls, predictor, name):
-        """What a parameter beside coefficients is; what is the same is one parameter.
+        """Identity of a parameter beside coefficients; those of one identity are one parameter.
 
         Parameters
         ----------
@@ -390,121 +387,3 @@ class PredictorTerms(ExpertTerms):
             ]
             blocks.append(np.block(rows))
         return linalg.block_diag(*blocks)
-
-
-class GaussianTerms(PredictorTerms):
-    """Linear regressions with Gaussian errors."""
-
-    logs_of = ("scale_",)
-    standardises = True
-
-    def __init__(self, theta, design, target):
-        super().__init__(theta, design, target)
-        self.precision = np.exp(-2 * self.logs[0])
-        self.residuals = self.target - self.predictors
-
-    def log_density(self):
-        squares = self.residuals**2 * self.precision
-        return (-0.5 * (squares + np.log(2 * np.pi)) - self.logs[0]).sum(axis=1)
-
-    def first(self):
-        by_location = self.residuals * self.precision
-        return [by_location, self.residuals * by_location - 1]
-
-    def second(self):
-        mixed = -2 * self.residuals * self.precision
-        of_location = np.broadcast_to(-self.precision, mixed.shape)
-        return [[of_location, mixed], [mixed, self.residuals * mixed]]
-
-    @classmethod
-    def at_bound(cls, logs, likelihood):
-        return (np.exp(logs[:, :, 0]) <= 1.001 * likelihood.floor_).any(axis=1)
-
-
-class SharedScaleTerms(GaussianTerms):
-    """Gaussian errors of one scale for all experts."""
-
-    shared_logs = ("scale_",)
-
-
-class LogNormalTerms(GaussianTerms):
-    """Gaussian errors of the logarithm of y."""
-
-    @classmethod
-    def log_jacobian(cls, target):
-        return -target.sum(axis=1)
-
-
-class ZeroTerms(ExpertTerms):
-    """A target that is always zero; there are no parameters."""
-
-    @staticmethod
-    def n_predictors(target):
-        return 0
-
-    @classmethod
-    def of_fit(cls, expert, likelihood, k):
-        return np.empty((0, 0))
-
-    def log_density(self):
-        return np.where(self.target[:, 0] == 0, 0.0, -np.inf)
-
-    def score(self):
-        return np.empty((len(self.target), 0))
-
-    def hessian(self, weights):
-        return np.empty((0, 0))
-
-
-class SoftmaxTerms(ExpertTerms):
-    """Multinomial logistic regression, by log-odds against the first class.
-
-    Parameters
-    ----------
-    theta : ndarray of shape ((n_classes - 1) * n_columns,)
-        Coefficients of one class after the other.
-    design : ndarray of shape (n_samples, n_columns)
-        The last column is the intercept's.
-    labels : ndarray of shape (n_samples, n_classes)
-        One-hot, or soft.
-    """
-
-    def __init__(self, theta, design, labels):
-        super().__init__(theta, design, labels)
-        self.log_proba = log_softmax(np.column_stack([np.zeros(len(design)), self.predictors]))
-        self.proba = np.exp(self.log_proba)
-
-    @staticmethod
-    def n_predictors(labels):
-        return labels.shape[1] - 1
-
-    @classmethod
-    def target_of(cls, likelihood, y, exposure):
-        return np.eye(len(likelihood.class_share_))[y]
-
-    @classmethod
-    def of_fit(cls, expert, likelihood, k):
-        intercept, coef = np.reshape(expert.intercept_, (-1, 1)), expert.coef_
-        parameters = np.column_stack([intercept, coef])
-        return parameters[1:] - parameters[0] if len(parameters) > 1 else parameters
-
-    def log_density(self):
-        return (self.target * self.log_proba).sum(axis=1)
-
-    def score(self, labels=None):
-        """Gradient of each row's log-density, (n_samples, size); of other labels where given."""
-        beyond = (self.target if labels is None else labels) - self.proba
-        return (beyond[:, 1:, None] * self.design[:, None, :]).reshape(len(beyond), -1)
-
-    def hessian(self, weights):
-        n_odds, n_columns = self.proba.shape[1] - 1, self.design.shape[1]
-        hessian = np.zeros((n_odds, n_columns, n_odds, n_columns))
-        for i in range(n_odds):
-            proba = self.proba[:, 1:]
-            of_pair = weights[:, None] * proba[:, [i]] * proba
-            of_pair[:, i] -= weights * proba[:, i]
-            hessian[i] = weighted_grams(self.design, of_pair).transpose(1, 0, 2)
-        return hessian.reshape(n_odds * n_columns, n_odds * n_columns)
-
-    def undecided(self, weights):
-        return weights @ (self.proba * (1 - self.proba))

@@ -8,9 +8,10 @@ from scipy import special
 from sklearn.base import clone
 
 from ..distributions import NoisyComponents
-from ._base import BaseLikelihood, without_outliers
+from ._base import BaseLikelihood
 from ._error_terms import NoisyTerms
 from ._names import unfitted
+from ._outliers import without_outliers
 
 FIRST_SHARE = 0.05
 SHARE_BOUNDS = (1e-4, 0.5)
@@ -114,6 +115,8 @@ class WithNoise(BaseLikelihood):
                 "Noise around a list of likelihoods is not known: put it inside, as in "
                 "PerExpert([WithNoise(), 'gaussian'])."
             )
+        if inner.stands_alone:
+            raise ValueError(f"Noise around {inner} is not known.")
         if inner.scale_estimator() is not None:
             raise ValueError(
                 "Beside noise, scales cannot depend on the row: give the likelihood "

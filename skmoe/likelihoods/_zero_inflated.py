@@ -9,7 +9,7 @@ from ..distributions import ZeroInflatedComponents
 from ._base import BaseLikelihood
 from ._means import PositiveMeans
 from ._names import unfitted
-from ._terms import ZeroTerms
+from ._terms import ExpertTerms
 
 FIRST_SHARE = 0.5  # of the zeros, that the point mass starts with where experts may make them too
 
@@ -119,9 +119,14 @@ class ZeroInflated(BaseLikelihood):
         self._inner = np.append(np.arange(n_experts - 1), -1)
         return self
 
+    @property
+    def _has_zeros(self):
+        """Whether the other likelihood has zeros, too."""
+        return self.glm != "gamma"
+
     def _without_zeros(self, y, weight):
-        """Targets and weights as experts that cannot make a zero are told of them."""
-        if self.glm != "gamma" or y.ndim > 1:
+        """Targets and weights for the other likelihood: zeros that it cannot have count nothing."""
+        if self._has_zeros or y.ndim > 1:
             return y, weight
         is_zero = y == 0
         return np.where(is_zero, 1.0, y), np.where(is_zero, 0.0, weight)
@@ -144,9 +149,10 @@ class ZeroInflated(BaseLikelihood):
         Returns
         -------
         target : ndarray of shape (n_samples,)
-            As the other likelihood has it; zeros, where it has none, as the smallest of the others.
+            As the other likelihood has it. If that has no zeros, they are replaced by the smallest
+            positive value.
         """
-        if self.glm == "gamma":
+        if not self._has_zeros:
             y = np.where(y == 0, np.min(y, where=y > 0, initial=np.inf), y)
         return self._unfitted().start_target(y, weight)
 
@@ -163,9 +169,10 @@ class ZeroInflated(BaseLikelihood):
         Returns
         -------
         resp : ndarray of shape (n_samples, n_experts)
-            Half of each zero goes to the zero component; all of it, where others make no zeros.
+            Half of each zero belongs to the zero component; all of it, if the other likelihood has
+            no zeros.
         """
-        share = np.where(y == 0, 1.0 if self.glm == "gamma" else FIRST_SHARE, 0.0)[:, None]
+        share = np.where(y == 0, FIRST_SHARE if self._has_zeros else 1.0, 0.0)[:, None]
         return np.hstack([resp * (1 - share), share])
 
     def update(self, y, prediction, weights, penalty=0.0, pooled_rows=0.0):
@@ -228,7 +235,7 @@ class ZeroInflated(BaseLikelihood):
         return ZeroInflatedComponents(self.likelihood_.components(prediction, inner), is_zero)
 
     def _places(self, prediction, experts):
-        """Numbers of the experts in the other likelihood, which are none, and usable means."""
+        """Numbers in the other likelihood, who is the zero component, and positive means for it."""
         experts = np.arange(len(self._inner)) if experts is None else experts
         inner = np.broadcast_to(self._inner[experts], prediction.shape)
         is_zero = inner < 0
@@ -254,7 +261,7 @@ class ZeroInflated(BaseLikelihood):
 
     @property
     def is_reweighted(self):
-        """Whether the other likelihood has working exposures; zeros change owners anyway."""
+        """True: zeros move between a single expert and the zero component."""
         return True
 
     def log_prior(self, penalty):
@@ -322,7 +329,7 @@ class ZeroInflated(BaseLikelihood):
 
     @property
     def precision_(self):
-        """What half a deviance of each expert counts."""
+        """Weights of half deviances, as the other likelihood has them."""
         return self.likelihood_.precision_
 
     @property
@@ -335,3 +342,24 @@ def _mean_for_zero(y):
     """The target with the mean of the others in place of zeros, which hardly count."""
     positive = y > 0
     return np.where(positive, y, y[positive].mean() if positive.any() else 1.0)
+
+
+class ZeroTerms(ExpertTerms):
+    """A target that is always zero; there are no parameters."""
+
+    @staticmethod
+    def n_predictors(target):
+        return 0
+
+    @classmethod
+    def of_fit(cls, expert, likelihood, k):
+        return np.empty((0, 0))
+
+    def log_density(self):
+        return np.where(self.target[:, 0] == 0, 0.0, -np.inf)
+
+    def score(self):
+        return np.empty((len(self.target), 0))
+
+    def hessian(self, weights):
+        return np.empty((0, 0))

@@ -1,0 +1,119 @@
+"""The gate of a mixture as the user gave it, adapted to the rows."""
+
+import copy
+from dataclasses import dataclass
+
+import numpy as np
+from sklearn.pipeline import Pipeline, make_pipeline
+
+from .._experts.families import is_linear
+from .._experts.fitting import split_last, takes_sample_weight
+from .._experts.traits import seed_estimator
+from .._tables.constant import fit_columns
+from .._tables.encoding import default_encoder
+from .._tables.mixed import check_accepts, describe_columns
+from ..exceptions import IgnoredWeightsWarning, warn_user
+from ..gates import BaseGate, ClassifierGate, ConstantGate
+
+
+@dataclass
+class GateParts:
+    """A gate, and what stands before it.
+
+    Attributes
+    ----------
+    given : estimator
+        As the user gave it, or the default; no Pipeline.
+    trained : BaseGate
+        A clone for EM, unfitted, of which every ``fit`` makes one step where it can.
+    encoder : Pipeline or None
+        Transformers before the gate; fitted once a fit.
+    last_name : str
+        Name of the gate in a Pipeline.
+    has_default_encoder : bool
+        Whether the transformers are those that default experts of a mixed table have too.
+    """
+
+    given: object
+    trained: BaseGate
+    encoder: Pipeline | None = None
+    last_name: str = "gate"
+    has_default_encoder: bool = False
+
+    @classmethod
+    def adapt(cls, gate, default, rows, n_experts, seed, *, report_weights=True):
+        """A gate for these rows.
+
+        Parameters
+        ----------
+        gate : gate, classifier, Pipeline ending in one, or None
+            As the user gave it.
+        default : gate
+            What None stands for; strings and missing values are encoded for it.
+        rows : Rows
+            Checked.
+        n_experts : int
+            Number of experts.
+        seed : int
+            For what draws in it.
+        report_weights : bool, default=True
+            Whether to say that a classifier takes no weights.
+        """
+        if gate is not None:
+            check_accepts(f"The gate {type(gate).__name__}", gate, rows.X)
+        given = default if gate is None else gate
+        _, last = split_last(given)
+        if n_experts == 1:
+            return cls(last, ConstantGate())
+        seeded = seed_estimator(given, np.random.RandomState(seed))
+        encoder, trained = split_last(seeded)
+        has_default_encoder = gate is None and any(describe_columns(rows.X))
+        if has_default_encoder:
+            encoder = make_pipeline(default_encoder(rows.X))
+        if isinstance(trained, BaseGate):
+            trained = step_by_step(trained)
+        else:
+            if report_weights and rows.has_unequal_weights and not takes_sample_weight(trained):
+                warn_user(
+                    f"The gate {trained} takes no sample_weight and is fitted without it.",
+                    IgnoredWeightsWarning,
+                )
+            trained = ClassifierGate(trained, random_state=seed)
+        last_name = given.steps[-1][0] if isinstance(given, Pipeline) else "gate"
+        return cls(last, trained, encoder, last_name, has_default_encoder)
+
+    @property
+    def can_memorise(self):
+        """Whether the gate can learn its rows by heart."""
+        gate = self.trained
+        return gate.is_costly and not (
+            isinstance(gate, ClassifierGate) and is_linear(gate.classifier)
+        )
+
+    def fit_encoder(self, X, y):
+        """What the gate sees of X; fits the transformers."""
+        if self.encoder is None:
+            return X
+        self.encoder, columns = fit_columns(self.encoder, X, y)
+        return columns
+
+    def continued(self, fitted):
+        """The gate to train, with the weights of a fitted one if it is of this kind."""
+        _, last = split_last(fitted)
+        settings = self.trained.get_params(deep=False)
+        if type(last) is not type(self.trained) or not settings.get("warm_start"):
+            return self.trained
+        return copy.copy(last).set_params(**settings)
+
+    def behind(self, gate):
+        """A fitted gate behind the transformers, if there are any."""
+        if self.encoder is None:
+            return gate
+        return Pipeline([*self.encoder.steps, (self.last_name, gate)])
+
+
+def step_by_step(gate):
+    """Let every ``fit`` of a gate make one step from where the last one ended; the gate."""
+    if {"warm_start", "max_iter"} <= set(gate.get_params(deep=False)):
+        gate.set_params(warm_start=True, max_iter=1)
+    return gate

@@ -18,7 +18,7 @@ from skmoe import MixtureOfExpertsRegressor
 from skmoe.gates import ConstantGate
 from skmoe.likelihoods import Gaussian, PerExpert, ZeroInflated
 
-N_SETS, N_ROWS = 200, 1000
+N_SETS, N_ROWS = 200, 500
 LINES = np.array([[0.0, 1.0, -0.5], [1.5, -1.0, 0.5]])  # intercept and slopes, by regime
 GATE = np.array([-0.3, 0.6, 0.8])  # log-odds of the second regime
 
@@ -136,7 +136,7 @@ def per_expert(rng):
 
 
 def random_intercept(rng):
-    n_subjects = 200
+    n_subjects = 120
     subject = np.repeat(np.arange(n_subjects), 5)
     X = rng.normal(size=(len(subject), 2))
     of_subjects = (rng.uniform(size=n_subjects) < 0.4).astype(int)

@@ -153,7 +153,7 @@ class SkewNormalComponents(_SkewedComponents):
     location : ndarray of shape (n_samples, n_experts)
         Locations, which are not the means.
     scale, skew : float or ndarray that broadcasts against ``location``
-        Scales, and skews of any sign, the ``a`` of :data:`scipy.stats.skewnorm`.
+        Scales, and skews of any sign, the ``a`` of ``scipy.stats.skewnorm``.
 
     Examples
     --------

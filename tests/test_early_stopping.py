@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from lightgbm import LGBMClassifier, LGBMRegressor
+from sklearn.dummy import DummyClassifier
 from sklearn.model_selection import GroupKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -90,6 +91,16 @@ def test_number_of_trees_is_the_median_of_the_folds():
         model._best_iteration = n_trees
         models.append(model)
     assert with_median_trees(LGBMRegressor(**LIGHTGBM), models).n_estimators == 7
+
+
+def test_all_trees_are_fitted_where_no_model_stopped():
+    model = DummyClassifier().fit([[0.0]], [1])  # of a fold that holds one class
+    expert = make_pipeline(StandardScaler(), LGBMClassifier(**LIGHTGBM))
+    assert not stops_early(settled(expert, [model, model]))
+    assert trees_of(settled(expert, [model])[-1]) == MANY
+    lone = LGBMClassifier(**LIGHTGBM | {"n_estimators": 3})
+    moe = MixtureOfExpertsClassifier(lone, specialisation=1, **QUICK).fit([[0.0], [1.0]], [0, 1])
+    assert moe.predict_proba([[0.0]]) == pytest.approx(0.5)
 
 
 def test_models_stop_on_rows_that_are_not_their_folds(rows):

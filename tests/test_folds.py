@@ -8,11 +8,12 @@ from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 from sklearn.linear_model import LinearRegression, Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import PolynomialFeatures
+from sklearn.tree import DecisionTreeRegressor
 
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
 from skmoe._experts.folds import make_folds
 from skmoe.exceptions import ScaleFloorWarning
-from skmoe.gates import ConstantGate
+from skmoe.gates import ConstantGate, TreeGate
 
 
 def auto(estimators, X, n_rows):
@@ -24,6 +25,23 @@ def line(n_samples, n_columns, seed, noise=1.0):
     rng = np.random.default_rng(seed)
     X = rng.normal(size=(n_samples, n_columns))
     return X, X[:, 0] + noise * rng.normal(size=n_samples)
+
+
+@pytest.mark.parametrize("unit", ["row", "group", "subject"])
+def test_one_of_what_folds_are_made_of_is_an_error_that_says_so(unit):
+    X = np.zeros((1 if unit == "row" else 5, 1))
+    y, ids = np.arange(float(len(X))), np.zeros(len(X))
+    facts = {} if unit == "row" else {"groups" if unit == "group" else unit: ids}
+    moe = MixtureOfExpertsRegressor(DecisionTreeRegressor(), 1)
+    with pytest.raises(ValueError, match=f"need two {unit}s or more; found 1"):
+        moe.fit(X, y, **facts)
+
+
+def test_one_row_makes_a_mixture_in_sample():
+    for gate in (ConstantGate(), TreeGate()):
+        moe = MixtureOfExpertsRegressor(LinearRegression(), 1, gate=gate, cv=False)
+        with pytest.warns(ScaleFloorWarning):
+            assert moe.fit([[1.0]], [2.0]).predict([[3.0]]) == pytest.approx(2.0)
 
 
 # Rows a coefficient -----------------------------------------------------------------------------

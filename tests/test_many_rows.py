@@ -444,3 +444,40 @@ def test_an_error_in_the_middle_leaves_the_mixture_as_it_was(error):
     with pytest.raises(error, match="lost"):
         moe.fit(Files([slice(900), slice(900, 2000)], reader=read))
     assert vars(moe) == before
+
+
+@pytest.mark.parametrize(
+    ("given", "problem"),
+    [
+        ({"target": 7}, "of which there are 3; got 7"),
+        ({"target": -4}, "of which there are 3; got -4"),
+        ({"target": "y"}, "of which there are 3; got 'y'"),
+        ({"target": 1.0}, "of which there are 3; got 1.0"),
+        ({"target": 2, "weight": 2}, "one column cannot be both"),
+        ({"target": 2, "block_rows": 0}, "block_rows must be an integer"),
+        ({"target": 2, "block_rows": -5}, "block_rows must be an integer"),
+        ({"target": 2, "block_rows": 9.5}, "block_rows must be an integer"),
+    ],
+)
+def test_columns_and_sizes_that_files_cannot_have(given, problem, tmp_path):
+    np.save(tmp_path / "rows.npy", np.zeros((20, 3)))
+    with pytest.raises(ValueError, match=problem):
+        list(Files(tmp_path / "rows.npy", **given))
+
+
+def test_arrays_of_a_file_must_match(tmp_path):
+    np.save(tmp_path / "flat.npy", np.zeros(20))
+    np.save(tmp_path / "X.npy", np.zeros((8, 3)))
+    with pytest.raises(ValueError, match=r"shape \(20,\)"):
+        list(Files(tmp_path / "flat.npy", target=0))
+    pair = (tmp_path / "X.npy", tmp_path / "flat.npy")
+    with pytest.raises(ValueError, match=r"as many rows each; got \[8, 20\]"):
+        list(Files([pair], block_rows=4))
+    with pytest.raises(TypeError, match="array or a DataFrame; got list"):
+        list(Files([0], reader=lambda part: ([[1.0]], [2.0])))
+
+
+def test_a_column_that_a_table_does_not_have():
+    arrow = pytest.importorskip("pyarrow")
+    with pytest.raises(ValueError, match=r"no column 'y', but there are \['a'\]"):
+        list(Files(arrow.table({"a": [1.0, 2.0]}), target="y"))

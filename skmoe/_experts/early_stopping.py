@@ -153,14 +153,12 @@ def with_median_trees(estimator, models):
     Returns
     -------
     estimator : estimator
-        One that needs no validation set; ``estimator`` itself where no model stopped.
+        One that needs no validation set; of all trees where no model stopped.
     """
     counts = [_count_trees(split_last(model)[1]) for model in models]
     counts = [count for count in counts if count]
-    if not counts:
-        return estimator
     last = split_last(estimator)[1]
-    n_trees = {LIBRARIES[_library_of(last)].n_trees: int(np.median(counts))}
+    n_trees = {LIBRARIES[_library_of(last)].n_trees: int(np.median(counts))} if counts else {}
     return join_last(estimator, _without_stopping(last, **n_trees))
 
 

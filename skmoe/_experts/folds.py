@@ -100,6 +100,8 @@ class Splitting:
         if self.cv is False or not can_memorise:
             return None
         units = len(rows.y) if self.subject is None else len(np.unique(self.subject))
+        if units < 2:
+            return None
         own = replace(self, cv=min(DEFAULT_FOLDS, units), params={}, stratify=False)
         return own.folds([], rows)
 
@@ -187,6 +189,12 @@ def make_folds(
         return OutOfBag(draw(n_folds), required=cv == "oob")
     if not split_params and _are_small(trained, X, y, n_rows):
         return None
+    if n_folds < 2:
+        unit = "group" if "groups" in split_params else "row" if subject is None else "subject"
+        otherwise = "leave groups out" if unit == "group" else "ask for in-sample ones by cv=False"
+        raise ValueError(
+            f"Out-of-fold predictions need two {unit}s or more; found 1. Give more, or {otherwise}."
+        )
     return draw(n_folds)
 
 

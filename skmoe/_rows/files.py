@@ -2,6 +2,7 @@
 
 import sys
 from glob import glob
+from numbers import Integral
 from pathlib import Path
 
 import numpy as np
@@ -85,6 +86,14 @@ class Files:
                 "target and weight name columns of files that are read without a reader: let the "
                 "reader return (X, y) or (X, y, weight)."
             )
+        if self.target is not None and self.target == self.weight:
+            raise ValueError(
+                f"target and weight are both {self.target!r}: one column cannot be both."
+            )
+        if not isinstance(self.block_rows, Integral) or self.block_rows < 1:
+            raise ValueError(
+                f"block_rows must be an integer of 1 at least; got {self.block_rows!r}."
+            )
         if hasattr(paths, "to_batches"):
             return [paths]
         if isinstance(paths, (str, Path)):
@@ -118,10 +127,17 @@ class Files:
             )
 
     def _split(self, *arrays):
+        lengths = [len(array) for array in arrays]
+        if len(set(lengths)) > 1:
+            raise ValueError(f"The arrays of a tuple must have as many rows each; got {lengths}.")
         for start in range(0, len(arrays[0]), self.block_rows):
             yield _complete(tuple(each[start : start + self.block_rows] for each in arrays))
 
     def _split_columns(self, table):
+        if table.ndim != 2:
+            raise ValueError(
+                f"The array has shape {table.shape}: rows and columns are needed, or a reader."
+            )
         for start in range(0, len(table), self.block_rows):
             block = table[start : start + self.block_rows]
             places = [_place(each, table) for each in (self.target, self.weight)]
@@ -141,6 +157,9 @@ class Files:
 
     def _split_batch(self, batch):
         X = as_pandas(batch)
+        for name in (self.target, self.weight):
+            if name is not None and name not in X.columns:
+                raise ValueError(f"There is no column {name!r}, but there are {list(X.columns)}.")
         y, weight = (None if name is None else X.pop(name) for name in (self.target, self.weight))
         return X, y, weight
 
@@ -206,6 +225,10 @@ def _complete(block):
     block = block if isinstance(block, tuple) else (block,)
     if not 1 <= len(block) <= 3:
         raise ValueError(f"A block is (X, y) or (X, y, weight); got {len(block)} parts.")
+    if not hasattr(block[0], "shape"):
+        raise TypeError(
+            f"X of a block must be an array or a DataFrame; got {type(block[0]).__name__}."
+        )
     return block + (None,) * (3 - len(block))
 
 
@@ -216,4 +239,12 @@ def _files_of(path):
 
 def _place(column, table):
     """Number from 0 of a column of an array, or None."""
-    return None if column is None else range(table.shape[1])[column]
+    n_columns = table.shape[1]
+    if column is None:
+        return None
+    if not isinstance(column, Integral) or not -n_columns <= column < n_columns:
+        raise ValueError(
+            f"target and weight must be numbers of columns, of which there are {n_columns}; got "
+            f"{column!r}."
+        )
+    return int(column) % n_columns

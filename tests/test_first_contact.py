@@ -26,8 +26,8 @@ def with_holes(X, y):
     rng = np.random.default_rng(0)
     rows = rng.permutation(len(X))[:N_ROWS]
     X, y = X.iloc[rows].reset_index(drop=True), np.asarray(y)[rows]
-    for kind in ("number", "object"):
-        for name in X.select_dtypes(kind).columns[::3]:
+    for kind in ({"include": "number"}, {"exclude": "number"}):
+        for name in X.select_dtypes(**kind).columns[::3]:
             X[name] = X[name].mask(rng.uniform(size=len(X)) < 0.08)
     return X, y
 
@@ -75,7 +75,7 @@ def _fitted(request):
     made = MADE[name]() if name in MADE else request.getfixturevalue("shared_data")(name)[:2]
     X, y = with_holes(*made)
     assert X.isna().any().any()
-    assert len(X.select_dtypes("object").columns) > 0
+    assert len(X.select_dtypes(exclude="number").columns) > 0
     mixture = MixtureOfExpertsClassifier if name in OF_CLASSES else MixtureOfExpertsRegressor
     return mixture(random_state=0).fit(X, y), X, y
 
@@ -98,7 +98,10 @@ def test_tables_print(fitted):
 
 def test_displays_draw(fitted):
     moe, X, y = fitted
-    word, number = X.select_dtypes("object").columns[0], X.select_dtypes("number").columns[0]
+    word, number = (
+        X.select_dtypes(exclude="number").columns[0],
+        X.select_dtypes("number").columns[0],
+    )
     is_classifier = isinstance(moe, MixtureOfExpertsClassifier)
     of_class = {"class_of_interest": 1} if is_classifier else {}
     for feature in (word, number):

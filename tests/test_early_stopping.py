@@ -96,10 +96,10 @@ def test_number_of_trees_is_the_median_of_the_folds():
 def test_all_trees_are_fitted_where_no_model_stopped():
     model = DummyClassifier().fit([[0.0]], [1])  # of a fold that holds one class
     expert = make_pipeline(StandardScaler(), LGBMClassifier(**LIGHTGBM))
-    assert not stops_early(settled(expert, [model, model]))
-    assert trees_of(settled(expert, [model])[-1]) == MANY
+    assert not stops_early(with_median_trees(expert, [model, model]))
+    assert trees_of(with_median_trees(expert, [model])[-1]) == MANY
     lone = LGBMClassifier(**LIGHTGBM | {"n_estimators": 3})
-    moe = MixtureOfExpertsClassifier(lone, specialisation=1, **QUICK).fit([[0.0], [1.0]], [0, 1])
+    moe = MixtureOfExpertsClassifier(lone, **QUICK | {"n_experts": 1}).fit([[0.0], [1.0]], [0, 1])
     assert moe.predict_proba([[0.0]]) == pytest.approx(0.5)
 
 

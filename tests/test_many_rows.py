@@ -483,3 +483,11 @@ def test_a_column_that_a_table_does_not_have():
         list(Files(arrow.table({"a": [1.0, 2.0]}), target="y"))
     with pytest.raises(ValueError, match="both column 'a', which cannot be both"):
         list(Files(arrow.table({"a": [1.0, 2.0]}), target="a", weight="a"))
+
+
+@pytest.mark.parametrize("dtype", [str, object])
+def test_labels_are_strings_in_all_blocks_or_in_none(dtype):
+    labels = [np.array(["a", "b"] * 10, dtype=dtype), np.array([0, 1] * 10)]
+    files = Files([0, 1], reader=lambda part: (np.zeros((20, 2)), labels[part]))
+    with pytest.raises(ValueError, match="must be strings in all blocks"):
+        MixtureOfExpertsClassifier(n_experts=1).fit(files)

@@ -118,9 +118,10 @@ class FirstLook:
         if self.values is None or other.values is None:
             return None, None
         if self.mass is not None and _are_strings(self.values) != _are_strings(other.values):
+            ours, theirs = self.values.tolist(), other.values.tolist()
             raise ValueError(
                 "Labels must be strings in all blocks of rows, or in none: "
-                f"{self.values.tolist()[0]!r} is in one, and {other.values.tolist()[0]!r} in another."
+                f"{ours[0]!r} is in one, and {theirs[0]!r} in another."
             )
         values = np.concatenate([self.values, other.values])
         if self.mass is None:

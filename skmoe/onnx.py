@@ -28,6 +28,7 @@ from ._onnx.gates import WRITERS
 from ._onnx.graph import Graph, float_type
 from ._onnx.parser import Parser, Parts
 from ._onnx.tables import encode
+from ._parameters import check_fitted
 from ._regressor import MixtureOfExpertsRegressor
 from .gates import ConstantGate
 from .likelihoods import (
@@ -61,6 +62,7 @@ def _declare_mixture(scope, model, inputs):
 
 
 def _parse_regressor(scope, model, inputs, custom_parsers=None):
+    check_fitted(model)
     if type(model.likelihood_) not in CENTRED:
         raise NotImplementedError(
             f"Mixtures with the likelihood {type(model.likelihood_).__name__} cannot be converted "
@@ -78,6 +80,7 @@ def _parse_regressor(scope, model, inputs, custom_parsers=None):
 
 
 def _parse_classifier(scope, model, inputs, custom_parsers=None):
+    check_fitted(model)
     if type(model.likelihood_) not in (Categorical, PooledCategorical):
         raise NotImplementedError(
             f"Class probabilities by {type(model.likelihood_).__name__} have no converter to ONNX."

@@ -453,7 +453,7 @@ def test_an_error_in_the_middle_leaves_the_mixture_as_it_was(error):
         ({"target": -4}, "of which there are 3; got -4"),
         ({"target": "y"}, "of which there are 3; got 'y'"),
         ({"target": 1.0}, "of which there are 3; got 1.0"),
-        ({"target": 2, "weight": 2}, "one column cannot be both"),
+        ({"target": 2, "weight": -1}, "both column 2, which cannot be both"),
         ({"target": 2, "block_rows": 0}, "block_rows must be an integer"),
         ({"target": 2, "block_rows": -5}, "block_rows must be an integer"),
         ({"target": 2, "block_rows": 9.5}, "block_rows must be an integer"),
@@ -481,3 +481,13 @@ def test_a_column_that_a_table_does_not_have():
     arrow = pytest.importorskip("pyarrow")
     with pytest.raises(ValueError, match=r"no column 'y', but there are \['a'\]"):
         list(Files(arrow.table({"a": [1.0, 2.0]}), target="y"))
+    with pytest.raises(ValueError, match="both column 'a', which cannot be both"):
+        list(Files(arrow.table({"a": [1.0, 2.0]}), target="a", weight="a"))
+
+
+@pytest.mark.parametrize("dtype", [str, object])
+def test_labels_are_strings_in_all_blocks_or_in_none(dtype):
+    labels = [np.array(["a", "b"] * 10, dtype=dtype), np.array([0, 1] * 10)]
+    files = Files([0, 1], reader=lambda part: (np.zeros((20, 2)), labels[part]))
+    with pytest.raises(ValueError, match="must be strings in all blocks"):
+        MixtureOfExpertsClassifier(n_experts=1).fit(files)

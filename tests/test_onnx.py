@@ -8,6 +8,7 @@ from sklearn.ensemble import (
     RandomForestClassifier,
     RandomForestRegressor,
 )
+from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
@@ -276,3 +277,13 @@ def test_table_of_another_number_of_columns_is_refused(table):
     moe = MixtureOfExpertsRegressor(n_experts=2, **QUICK).fit(X, y)
     with pytest.raises(ValueError, match="has 5 columns, initial_types 4"):
         outputs(moe, X[["a", "b", "n", "c"]])
+    with pytest.raises(ValueError, match="how many columns each input"):
+        skl2onnx.to_onnx(
+            moe, initial_types=[("X", skl2onnx.common.data_types.FloatTensorType([None, None]))]
+        )
+
+
+@pytest.mark.parametrize("mixture", [MixtureOfExpertsRegressor, MixtureOfExpertsClassifier])
+def test_mixtures_that_are_not_fitted_are_refused(mixture):
+    with pytest.raises(NotFittedError):
+        skl2onnx.to_onnx(mixture(), np.zeros((1, 2)))

@@ -11,6 +11,7 @@ from sklearn.tree import DecisionTreeRegressor
 
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
 from skmoe._em.placing import unlike_orders
+from skmoe._tables.mixed import column_numbers
 from skmoe.gates import ConstantGate
 from skmoe.likelihoods import Gaussian
 
@@ -307,3 +308,19 @@ def test_wrong_lists_of_experts_are_refused(lists):
     X, y = nested(50)
     with pytest.raises(ValueError, match="must be a list of lists of experts"):
         of_four({0: lists}).fit(X, y)
+
+
+@pytest.mark.parametrize(
+    ("columns", "problem"),
+    [
+        ([True, False, False], "no column True"),
+        ([np.True_], "no column .*True"),
+        ([["a"]], r"no column \['a'\]"),
+        ([0, -3], r"given once; \[0, -3\] are columns \[0, 0\]"),
+        (["a", 0], r"given once; \['a', 0\] are columns \[0, 0\]"),
+        ({"a": [[0, 1]], -3: [[0, 1]]}, "given once"),
+    ],
+)
+def test_masks_and_columns_given_twice_are_refused(columns, problem):
+    with pytest.raises(ValueError, match=problem):
+        column_numbers(columns, 3, ["a", "b", "c"])

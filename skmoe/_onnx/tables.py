@@ -65,6 +65,8 @@ def encode(graph, transformer, inputs):
     inputs : list of variables
         The columns, or matrices of some of them, in the order of the table.
     """
+    if any(each.type.shape[1:] in ([], [None]) for each in inputs):
+        raise ValueError("initial_types must say how many columns each input of the table has.")
     columns = [(each, j) for each in inputs for j in range(each.type.shape[1])]
     if len(columns) != transformer.n_features_in_:
         raise ValueError(

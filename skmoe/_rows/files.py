@@ -86,10 +86,6 @@ class Files:
                 "target and weight name columns of files that are read without a reader: let the "
                 "reader return (X, y) or (X, y, weight)."
             )
-        if self.target is not None and self.target == self.weight:
-            raise ValueError(
-                f"target and weight are both {self.target!r}: one column cannot be both."
-            )
         if not isinstance(self.block_rows, Integral) or self.block_rows < 1:
             raise ValueError(
                 f"block_rows must be an integer of 1 at least; got {self.block_rows!r}."
@@ -141,6 +137,7 @@ class Files:
         for start in range(0, len(table), self.block_rows):
             block = table[start : start + self.block_rows]
             places = [_place(each, table) for each in (self.target, self.weight)]
+            _check_unlike(*places)
             used = sorted(place for place in places if place is not None)
             X = block if not used else np.delete(block, used, axis=1)
             if used == [table.shape[1] - 1]:
@@ -157,6 +154,7 @@ class Files:
 
     def _split_batch(self, batch):
         X = as_pandas(batch)
+        _check_unlike(self.target, self.weight)
         for name in (self.target, self.weight):
             if name is not None and name not in X.columns:
                 raise ValueError(f"There is no column {name!r}, but there are {list(X.columns)}.")
@@ -235,6 +233,11 @@ def _complete(block):
 def _files_of(path):
     """Parquet files in a directory; another path alone."""
     return sorted(Path(path).rglob("*.parquet")) if Path(path).is_dir() else [path]
+
+
+def _check_unlike(target, weight):
+    if target is not None and target == weight:
+        raise ValueError(f"target and weight are both column {target!r}, which cannot be both.")
 
 
 def _place(column, table):

@@ -117,6 +117,12 @@ class FirstLook:
     def _all_values(self, other):
         if self.values is None or other.values is None:
             return None, None
+        if self.mass is not None and _are_strings(self.values) != _are_strings(other.values):
+            ours, theirs = self.values.tolist(), other.values.tolist()
+            raise ValueError(
+                "Labels must be strings in all blocks of rows, or in none: "
+                f"{ours[0]!r} is in one, and {theirs[0]!r} in another."
+            )
         values = np.concatenate([self.values, other.values])
         if self.mass is None:
             return _few_values(values), None
@@ -176,6 +182,10 @@ def weigh_sample(block, sample):
 def column_moments(rows, _):
     """A kernel: Moments of the columns of rows in arrays."""
     return Moments.of(rows.X, rows.weight)
+
+
+def _are_strings(labels):
+    return isinstance(labels[0], str)
 
 
 def _few_values(values):

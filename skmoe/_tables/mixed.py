@@ -325,17 +325,21 @@ def column_numbers(columns, n_columns, names):
     Raises
     ------
     ValueError
-        If there is no such column.
+        If there is no such column, or one is given twice. True and False are no numbers.
     """
     places = {} if names is None else {name: i for i, name in enumerate(names)}
     places |= {i: i % n_columns for i in range(-n_columns, n_columns)}
-    unknown = [column for column in columns if column not in places]
+    known = list(places)  # in which what cannot be hashed can be looked for
+    unknown = [each for each in columns if isinstance(each, bool | np.bool_) or each not in known]
     if unknown:
         named = f" or one of {list(names)}" if names is not None else ""
         raise ValueError(
             f"There is no column {unknown[0]!r}; it must be a number below {n_columns}{named}."
         )
-    return [places[column] for column in columns]
+    numbers = [places[column] for column in columns]
+    if len(set(numbers)) < len(numbers):
+        raise ValueError(f"Each column may be given once; {list(columns)} are columns {numbers}.")
+    return numbers
 
 
 def stack_rows(X, other):

@@ -7,6 +7,7 @@ from sklearn.datasets import load_diabetes, load_wine
 from sklearn.pipeline import make_pipeline
 
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
+from skmoe._reports.expert_report import bound_notes
 from skmoe.inspection import (
     CalibrationDisplay,
     ConvergenceDisplay,
@@ -144,3 +145,18 @@ def test_report_says_that_more_experts_may_be_needed():
     assert "rises" not in str(moe.set_params(n_experts=4).fit(X, y).expert_report())
     flat = MixtureOfExpertsRegressor(n_init=2, random_state=0).fit(X, rng.normal(size=600))
     assert "rises" not in str(flat.expert_report())
+
+
+@pytest.mark.parametrize(
+    ("log_evidence", "rises"),
+    [
+        ({1: -3.0, 2: -2.5, 3: -2.4}, True),
+        ({1: -3.0, 2: -2.5, 3: -2.495}, False),  # by half a unit over all rows
+        ({1: -3.0, 2: -2.5, 3: -2.6}, False),
+        ({1: -3.0}, False),
+    ],
+)
+def test_evidence_that_still_rises_is_reported(log_evidence, rises):
+    notes = bound_notes(log_evidence, n_rows=100.0)
+    assert len(notes) == rises
+    assert all("rises at 3 experts" in note for note in notes)

@@ -99,7 +99,7 @@ def test_all_trees_are_fitted_where_no_model_stopped():
     assert not stops_early(settled(expert, [model, model]))
     assert trees_of(settled(expert, [model])[-1]) == MANY
     lone = LGBMClassifier(**LIGHTGBM | {"n_estimators": 3})
-    moe = MixtureOfExpertsClassifier(lone, specialisation=1, **QUICK).fit([[0.0], [1.0]], [0, 1])
+    moe = MixtureOfExpertsClassifier(lone, 1).fit([[0.0], [1.0]], [0, 1])
     assert moe.predict_proba([[0.0]]) == pytest.approx(0.5)
 
 

@@ -9,7 +9,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from ._compat import StrOptions, check_y, fit_context
 from ._experts.families import Logistic
 from ._model import ClassificationModel
-from ._parameters import check_fitted, check_X
+from ._parameters import check_classes, check_fitted, check_X
 from ._reports.many_rows import accuracy_of_rows
 from ._rows.answers import block_by_block
 from ._rows.files import is_elsewhere
@@ -413,11 +413,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, InferringMixture, UpdatableMix
             self.classes_ = self._buffer.classes
             return self._check_known_target(y)
         self.classes_, numbers = np.unique(y, return_inverse=True)
-        if len(self.classes_) < 2:
-            raise ValueError(
-                f"y has one class only, {self.classes_.tolist()[0]!r}; a classifier needs two at "
-                "least."
-            )
+        check_classes(self.classes_)
         return numbers
 
     def _check_known_target(self, y):

@@ -441,6 +441,14 @@ def check_fitted(mixture):
         check_is_fitted(mixture)
 
 
+def check_classes(classes):
+    """Raise a ValueError where there is one class only."""
+    if len(classes) < 2:
+        raise ValueError(
+            f"y has one class only, {classes.tolist()[0]!r}; a classifier needs two at least."
+        )
+
+
 def warn_of_small_weights(total, squares, n_used):
     """Say so where weights, of this sum and sum of squares, can hardly be meant as row counts."""
     if total > 0 and squares / total < LIGHT_ROW:  # the mean weight of a unit of weight

@@ -491,3 +491,19 @@ def test_labels_are_strings_in_all_blocks_or_in_none(dtype):
     files = Files([0, 1], reader=lambda part: (np.zeros((20, 2)), labels[part]))
     with pytest.raises(ValueError, match="must be strings in all blocks"):
         MixtureOfExpertsClassifier(n_experts=1).fit(files)
+
+
+def test_blocks_of_unequal_outputs_and_files_without_rows():
+    X, y = np.zeros((20, 2)), np.zeros((20, 2))
+    files = Files([1, 2], reader=lambda m: (X, y[:, :m]))
+    with pytest.raises(ValueError, match="as many outputs each: 1, then 2"):
+        MixtureOfExpertsRegressor(n_experts=1).fit(files)
+    with pytest.raises(ValueError, match="no rows in Files"):
+        np.asarray(Blocks(lambda X, y: y, Files([0], reader=lambda part: (X[:0], y[:0]))))
+
+
+def test_files_of_one_class_are_refused_as_rows_in_memory_are():
+    X, y = np.zeros((20, 2)), np.ones(20, dtype=int)
+    for rows in ((X, y), (Files([0], reader=lambda part: (X, y)),)):
+        with pytest.raises(ValueError, match="y has one class only, 1"):
+            MixtureOfExpertsClassifier(n_experts=1).fit(*rows)

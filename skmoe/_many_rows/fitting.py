@@ -18,7 +18,7 @@ from .._experts.fitting import takes_sample_weight
 from .._experts.folds import DEFAULT_FOLDS, Splitting
 from .._experts.traits import draw_seeds, has_own_density, is_frozen
 from .._numerics.multinomial import BLOCK_LIMIT, NEWTON_LIMIT
-from .._parameters import warn_of_small_weights
+from .._parameters import check_classes, warn_of_small_weights
 from .._rows.look import LookParameters, column_moments, first_look, weigh_sample
 from .._rows.mixed_tables import fit_encoder
 from .._rows.opening import open_rows
@@ -170,6 +170,7 @@ def _look_at(mixture, source, n_experts):
     if look.target is not None:
         check_sizes(look.target.size, "y", smallest=True)
     else:
+        check_classes(look.values)
         mixture.classes_ = look.values
     warn_of_small_weights(look.weight, look.weight_squares, look.n_used)
     sample = look.sample

@@ -202,6 +202,8 @@ class Blocks:
 
     def __array__(self, dtype=None, copy=None):
         answers = list(self)
+        if not answers:
+            raise ValueError(f"There are no rows in {self._files!r}.")
         if not all(isinstance(answer, np.ndarray) for answer in answers):
             raise TypeError(
                 f"The results are no arrays, but {type(answers[0]).__name__}s: iterate over them."

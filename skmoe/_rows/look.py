@@ -83,6 +83,11 @@ class FirstLook:
                 for look in (self, other)
             )
             raise ValueError(f"Blocks of rows must have the same columns: {ours}, then {theirs}.")
+        if self.target is not None and self.target.mean.shape != other.target.mean.shape:
+            ours, theirs = self.target.mean.size, other.target.mean.size
+            raise ValueError(
+                f"Blocks of rows must have as many outputs each: {ours}, then {theirs}."
+            )
         values, mass = self._all_values(other)
         return FirstLook(
             self.names,

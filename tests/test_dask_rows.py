@@ -193,4 +193,4 @@ def test_nobody_imports_dask_who_has_no_collection():
         "MixtureOfExpertsRegressor(n_experts=2, random_state=0).fit(X, abs(X[:, 0])).predict(X)\n"
         "assert 'dask' not in sys.modules and 'pyarrow.parquet' not in sys.modules\n"
     )
-    subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True)
+    subprocess.run([sys.executable, "-P", "-W", "ignore", "-c", code], check=True)

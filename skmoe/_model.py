@@ -140,6 +140,8 @@ class Model(ABC):
     def row_scale(self, X):
         """Factors (n, 1) of the scales where these depend on the row, or None."""
         scale_model = self.likelihood.scale_model_
+        if scale_model is not None and self.likelihood.averages_experts:
+            _, X = self._behind(0, X)  # uncertain are the coefficients of what experts see
         return None if scale_model is None else scale_model(X)
 
     @abstractmethod

@@ -167,7 +167,7 @@ def encoded(estimator):
 
 MIXTURES = {  # and how often a call encodes its rows
     "default": (mixture(n_experts=3), 1),
-    "pooled": (mixture(n_experts=3, pooling=True), 2),  # once more for what they do not know
+    "pooled": (mixture(n_experts=3, pooling=True), 1),
     "one expert": (mixture(n_experts=1), 1),
     "classes": (
         MixtureOfExpertsClassifier(n_experts=2, pooling=False, n_init=2, random_state=0),

@@ -92,29 +92,8 @@ class Problem(ABC):
         """Back to an earlier state."""
 
     def revive(self):
-        """Hand each dead expert the rows around a place of high loss; whether there were any."""
-        dead = self.dead()
-        if not len(dead):
-            return False
-        self.reseed(dead)
-        n_experts = len(self.load)
-        n_revived = np.zeros(n_experts, dtype=int) if self.n_revived is None else self.n_revived
-        self.n_revived = n_revived + np.isin(np.arange(n_experts), dead)
-        return True
-
-    def reseed(self, dead):
-        """Hand each of these experts the rows around a place of high loss."""
-        self.restart(reseeded(self.resp, -self.log_norm, dead, Neighbours(self.data)), dead)
-
-    # Where it starts ------------------------------------------------------------------------
-
-    @abstractmethod
-    def start(self, resp):
-        """Take responsibilities (n, K) to start from; the problem."""
-
-    def restart(self, resp, dead):
-        """Go on from responsibilities in which dead experts have rows again."""
-        self.start(resp)
+        """Hand dead experts other rows; whether there were any. By default nobody is revived."""
+        return False
 
     def fork(self):
         """A problem on the same data that trains on its own."""
@@ -193,7 +172,30 @@ class Problem(ABC):
 
 
 class SampleProblem(Problem):
-    """A problem whose starts can be tried on some of the rows."""
+    """A problem that starts from responsibilities, which can be tried on some of the rows."""
+
+    @abstractmethod
+    def start(self, resp):
+        """Take responsibilities (n, K) to start from; the problem."""
+
+    def restart(self, resp, dead):
+        """Go on from responsibilities in which dead experts have rows again."""
+        self.start(resp)
+
+    def revive(self):
+        """Hand each dead expert the rows around a place of high loss; whether there were any."""
+        dead = self.dead()
+        if not len(dead):
+            return False
+        self.reseed(dead)
+        n_experts = len(self.load)
+        n_revived = np.zeros(n_experts, dtype=int) if self.n_revived is None else self.n_revived
+        self.n_revived = n_revived + np.isin(np.arange(n_experts), dead)
+        return True
+
+    def reseed(self, dead):
+        """Hand each of these experts the rows around a place of high loss."""
+        self.restart(reseeded(self.resp, -self.log_norm, dead, Neighbours(self.data)), dead)
 
     def on_rows(self, sample):
         """A problem of the same parts on some of the rows, with weights of the same sum.

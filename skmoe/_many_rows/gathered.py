@@ -214,14 +214,6 @@ class GatheredProblem(Problem):
         self.load = self.found.gate_mass / self.weight.sum()
         self.objective = (self.found.value + self.log_prior()) / self.weight.sum()
 
-    def revive(self):
-        """False: dead experts were revived on the sample."""
-        return False
-
-    def start(self, resp):
-        """Not asked: it starts from parameters."""
-        raise NotImplementedError
-
     def state(self):
         """All that ``restore`` needs; nothing in it is changed in place."""
         names = (

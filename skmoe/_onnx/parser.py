@@ -11,6 +11,7 @@ from sklearn.pipeline import Pipeline
 
 from .._experts.classifier_stack import ClassifierStack
 from .._experts.families import has_experts, is_multinomial
+from .._experts.fitting import split_last
 from .._experts.fold_ensemble import FoldEnsemble
 from .._experts.prediction import is_stack_of
 from ..gates import ConstantGate
@@ -157,7 +158,7 @@ class Parser:
         experts, columns = zip(model.named_experts_.items(), stacks(model), strict=True), None
         variables = [None if is_stack else self.prediction(*named) for named, is_stack in experts]
         if is_pooled(model):
-            head = model.likelihood_.transformer_
+            head, _ = split_last(model.experts_[0])
             columns = self.columns([] if head is None else [step for _, step in head.steps])
         return Parts(variables, self.gate(model.gate_), columns)
 

@@ -126,16 +126,7 @@ class PooledProblem(Problem):
     """A mixture of pooled experts in training; see ``Problem``.
 
     ``experts`` are ``Pooled``, ``gate`` is a ``PooledGate``, ``likelihood`` has ``take``.
-
-    Parameters
-    ----------
-    transformer : Pipeline or None
-        Fitted, before the experts.
     """
-
-    def __init__(self, experts, gate, likelihood, data, *, Z=None, transformer=None):
-        super().__init__(experts, gate, likelihood, data, Z=Z)
-        self.transformer = transformer
 
     def start(self, resp, alpha=None):
         """Take responsibilities (n, K) to start from; the problem."""
@@ -245,7 +236,7 @@ class PooledProblem(Problem):
     def fit_to_routing(self):
         """Let the likelihood take what predictions need of the experts."""
         self.likelihood = shallow_copy(self.likelihood)
-        self.likelihood.take(self.experts, self.resp, self.transformer)
+        self.likelihood.take(self.experts, self.resp)
 
     def streaming_experts(self, order, estimators):
         """None: streams go on by maximum likelihood."""

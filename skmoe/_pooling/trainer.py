@@ -88,8 +88,7 @@ class PooledTrainer(Trainer):
         else:
             Z, gate = self.data.Z, shallow_copy(self.gate)
         experts, likelihood = self.experts.resized(n_experts), shallow_copy(self.likelihood)
-        transformer = self.parts.transformer
-        return PooledProblem(experts, gate, likelihood, self.data, Z=Z, transformer=transformer)
+        return PooledProblem(experts, gate, likelihood, self.data, Z=Z)
 
     def _one_line(self):
         problem = self._new_problem(1).start(np.ones((len(self.data.y), 1)))

@@ -26,27 +26,37 @@ class StackedClassification(StackedTrainer):
         n_components = means.shape[1]
         likelihood = parts.likelihood.fitting(in_sample=True, linear=False)
         likelihood.start(y, weight, n_components).take_mass(np.full(n_components, weight.sum()))
-        likelihood.epsilon_[:] = self._share_of_prior(likelihood, means)
-        density = likelihood.log_density(y, means)
+        own = likelihood.log_density(y, means)
+        prior = np.log(np.maximum(likelihood.class_share_[y], np.finfo(float).tiny))
         Z = np.asarray(data.Z, dtype=np.float64)
         mean, scale = standardisation(Z, weight)
         Z = (Z - mean) / scale
 
-        def fit(rows, penalty, start):
-            return fit_gate(Z[rows], density[rows], weight[rows], penalty, start)[0]
+        def smoothed(share, rows):
+            of_prior = np.log(share) + prior[rows]
+            return np.logaddexp(np.log1p(-share) + own[rows], of_prior[:, None])
 
-        def posterior(gate, rows):
-            joint = log_gate_of(*gate, Z[rows]) + density[rows]
+        def fit_both(rows, penalty, start):
+            share, gate = start or (share_of_prior(own[rows], prior[rows], weight[rows]), None)
+            gate, *ends = fit_gate(Z[rows], smoothed(share, rows), weight[rows], penalty, gate)
+            return (share, gate), *ends
+
+        def fit(rows, penalty, start):
+            return fit_both(rows, penalty, start)[0]
+
+        def posterior(fitted, rows):
+            share, gate = fitted
+            joint = log_gate_of(*gate, Z[rows]) + smoothed(share, rows)
             total = logsumexp(joint, axis=1)
             return np.exp(joint - total[:, None]), total
 
         penalty, resp, log_norm = choose_penalty(
             weight, self.folds, n_components, fit, posterior, standard_errors=STANDARD_ERRORS
         )
-        gate, objective, converged = fit_gate(
-            Z[used], density[used], weight[used], penalty, fit(used, None, None)
-        )
-        labels, log_density = posterior(gate, np.arange(len(y)))
+        learned, objective, converged = fit_both(used, penalty, fit(used, None, None))
+        labels, log_density = posterior(learned, np.arange(len(y)))
+        floor = likelihood.epsilon  # already in what is mixed with the class shares
+        likelihood.epsilon_[:] = floor + (1 - floor) * learned[0]
         stack = ClassifierStack(list(zip(parts.names, fitted, strict=True)))
         return Learned(
             stack=stack.take(combination, parts.classes),
@@ -61,14 +71,6 @@ class StackedClassification(StackedTrainer):
             converged=converged,
         )
 
-    def _share_of_prior(self, likelihood, means):
-        """Proportion of the class shares in a mixture of them and all components."""
-        y, weight, used = self.data.y, self.data.weight, np.flatnonzero(self.data.weight)
-        prior = np.log(likelihood.class_share_[y[used]])
-        density = np.column_stack([likelihood.log_density(y[used], means[used]), prior])
-        (intercepts, _), *_ = fit_gate(np.empty((len(used), 0)), density, weight[used], None)
-        return max(np.exp(log_softmax(intercepts))[-1], likelihood.epsilon)
-
     def _stacked(self, predictions):
         """Probabilities (n, n_classes) by stacks that were fitted without the fold."""
         y, weight = self.data.y, self.data.weight
@@ -78,3 +80,20 @@ class StackedClassification(StackedTrainer):
             combination = fit_combination(predictions[seen], y[seen], weight[seen])
             proba[test] = np.exp(combination.log_proba(predictions[test]))
         return proba
+
+
+def share_of_prior(log_density, log_prior, weight):
+    """Proportion of the class shares in a mixture of them and all components.
+
+    Parameters
+    ----------
+    log_density : ndarray of shape (n_samples, n_components)
+        Of the components.
+    log_prior : ndarray of shape (n_samples,)
+        Logarithms of the shares of the rows' classes.
+    weight : ndarray of shape (n_samples,)
+        Weights of the rows, positive.
+    """
+    density = np.column_stack([log_density, log_prior])
+    (intercepts, _), *_ = fit_gate(np.empty((len(weight), 0)), density, weight, None)
+    return np.exp(log_softmax(intercepts))[-1]

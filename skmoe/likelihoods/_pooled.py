@@ -54,8 +54,6 @@ class PooledGaussian(UncertainCoefficients, Gaussian):
         Prior precisions of the logarithms of the scales, around their common level.
     columns_ : StandardColumns
         Makes a design of what the experts see.
-    transformer_ : Pipeline or None
-        Makes what the experts see of X.
     """
 
     per_expert = ("scale_", "df_", "log_scale_precision_", "coef_cov_", "_mass", "_squares")
@@ -64,7 +62,7 @@ class PooledGaussian(UncertainCoefficients, Gaussian):
     def __init__(self, scale="expert"):
         super().__init__(scale)
 
-    def take(self, experts, resp, transformer):
+    def take(self, experts, resp):
         """Take what pooled experts have learned.
 
         Parameters
@@ -73,8 +71,6 @@ class PooledGaussian(UncertainCoefficients, Gaussian):
             Trained.
         resp : ndarray of shape (n_samples, n_experts)
             Responsibilities.
-        transformer : Pipeline or None
-            Fitted; from X to what the experts see.
         """
         shape = (experts.n_experts,) if experts.flat else (experts.n_experts, -1)
         unit = experts.y_scale
@@ -82,7 +78,7 @@ class PooledGaussian(UncertainCoefficients, Gaussian):
         precision = np.stack([each.mean for each in posteriors], axis=1)
         curvature = np.stack([each.log_scale_precision for each in posteriors], axis=1)
         coefficients = [coefficients for coefficients, _ in experts.posteriors]
-        self.take_coefficients(experts, coefficients, transformer, unit)
+        self.take_coefficients(experts, coefficients, unit)
         self.scale_ = (unit / np.sqrt(precision)).reshape(shape)
         self.df_ = experts.degrees_of_freedom(resp).reshape(shape)
         self.log_scale_precision_ = curvature.reshape(shape)

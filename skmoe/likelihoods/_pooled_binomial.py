@@ -35,8 +35,6 @@ class PooledBinomial(UncertainFunction, Binomial):
         experts' deviations, and of what they have in common.
     columns_ : StandardColumns
         Makes a design of what the experts see.
-    transformer_ : Pipeline or None
-        Makes what the experts see of X.
     """
 
     per_expert = ("coef_cov_",)

@@ -32,8 +32,6 @@ class PooledCategorical(UncertainCoefficients, Categorical):
         experts' deviations, and of what they have in common.
     columns_ : StandardColumns
         Makes a design of what the experts see.
-    transformer_ : Pipeline or None
-        Makes what the experts see of X.
 
     References
     ----------
@@ -46,7 +44,7 @@ class PooledCategorical(UncertainCoefficients, Categorical):
     def __init__(self, *, n_classes=0):
         super().__init__(temperature=False, smoothing=False, epsilon=0.0, n_classes=n_classes)
 
-    def take(self, experts, resp, transformer):
+    def take(self, experts, resp):
         """Take what pooled experts have learned.
 
         Parameters
@@ -55,12 +53,10 @@ class PooledCategorical(UncertainCoefficients, Categorical):
             Trained.
         resp : ndarray of shape (n_samples, n_experts)
             Responsibilities.
-        transformer : Pipeline or None
-            Fitted; from X to what the experts see.
         """
         self.start(experts.y, experts.weight, experts.n_experts)
         self.take_mass(experts.weight @ resp)
-        self.take_coefficients(experts, experts.posterior.coefficients, transformer)
+        self.take_coefficients(experts, experts.posterior.coefficients)
 
     def for_batches(self):
         """Class probabilities as the experts predict them."""

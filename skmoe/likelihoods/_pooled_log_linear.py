@@ -65,8 +65,6 @@ class PooledPoisson(_UncertainMeans, Poisson):
         experts' deviations, and of what they have in common.
     columns_ : StandardColumns
         Makes a design of what the experts see.
-    transformer_ : Pipeline or None
-        Makes what the experts see of X.
     """
 
     per_expert = ("coef_cov_",)
@@ -101,14 +99,12 @@ class PooledGamma(_UncertainMeans, Gamma):
         experts' deviations, and of what they have in common.
     columns_ : StandardColumns
         Makes a design of what the experts see.
-    transformer_ : Pipeline or None
-        Makes what the experts see of X.
     """
 
     per_expert = ("shape_", "coef_cov_", "_mass")
 
-    def take(self, experts, resp, transformer):
-        super().take(experts, resp, transformer)
+    def take(self, experts, resp):
+        super().take(experts, resp)
         self.shape_, self._mass = experts.kind.shape, experts.weight @ resp
 
     def for_batches(self):

@@ -20,14 +20,12 @@ class UncertainCoefficients:
         Prior precisions of the logarithms of the scales; None where these have no prior.
     columns_ : StandardColumns
         Makes a design of what the experts see.
-    transformer_ : Pipeline or None
-        Makes what the experts see of X.
     """
 
     averages_experts = True
     n_parameters_ = log_scale_precision_ = None
 
-    def take_coefficients(self, experts, coefficients, transformer, unit=1.0):
+    def take_coefficients(self, experts, coefficients, unit=1.0):
         """Take what experts have learned.
 
         Parameters
@@ -36,23 +34,21 @@ class UncertainCoefficients:
             Trained.
         coefficients : list of Coefficients
             Of each function.
-        transformer : Pipeline or None
-            Fitted; from X to what the experts see.
         unit : float or ndarray of shape (n_functions,), default=1.0
             Of the functions.
         """
         unit = np.broadcast_to(unit, len(coefficients))
         cov = np.stack([each.cov for each in coefficients], axis=1)
         self.coef_cov_ = cov * unit[:, None, None] ** 2
-        self.columns_, self.transformer_ = experts.columns, transformer
+        self.columns_ = experts.columns
         self.own_var_, self.shared_var_ = (
             self.columns_.standard_variances(variances) * unit[:, None] ** 2
             for variances in (experts.tau, experts.rho)
         )
 
     def variances(self, X):
-        """Of the linear functions of rows, (n_samples, n_experts, n_functions)."""
-        X = numeric_matrix(X if self.transformer_ is None else self.transformer_.transform(X))
+        """Of the linear functions of what experts see, (n_samples, n_experts, n_functions)."""
+        X = numeric_matrix(X)
         design, functions = self.columns_.design(X), self.coef_cov_.swapaxes(0, 1)
         variance = np.stack([quadratic_forms(design, cov) for cov in functions], axis=2)
         of_slopes = (self.own_var_ + self.shared_var_)[:, 0]  # alike where columns are turned
@@ -61,7 +57,7 @@ class UncertainCoefficients:
 
     def into(self, plain, but=()):
         """Another likelihood with the attributes of this one, but for some and those above."""
-        left_out = {"coef_cov_", "own_var_", "shared_var_", "columns_", "transformer_", *but}
+        left_out = {"coef_cov_", "own_var_", "shared_var_", "columns_", *but}
         kept = {name: value for name, value in vars(self).items() if name not in left_out}
         vars(plain).update(kept)
         return plain
@@ -70,7 +66,7 @@ class UncertainCoefficients:
 class UncertainFunction(UncertainCoefficients):
     """The same for experts of one linear function, whose scale the coefficients have."""
 
-    def take(self, experts, resp, transformer):
+    def take(self, experts, resp):
         """Take what pooled experts have learned.
 
         Parameters
@@ -79,10 +75,8 @@ class UncertainFunction(UncertainCoefficients):
             Trained.
         resp : ndarray of shape (n_samples, n_experts)
             Responsibilities.
-        transformer : Pipeline or None
-            Fitted; from X to what the experts see.
         """
-        self.take_coefficients(experts, experts.posterior.coefficients, transformer)
+        self.take_coefficients(experts, experts.posterior.coefficients)
 
     def scale_model_(self, X):
         """Standard deviations of the linear functions, (n_samples, n_experts)."""

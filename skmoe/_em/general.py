@@ -12,7 +12,7 @@ from .revival import copies_of_heavier
 
 ROUTING_STEPS = 20  # E-steps at most that fit the scales to the routes of predictions
 ROUTING_POOLED_ROWS = 1.0
-CENSORED_FIRST_ROUNDS = 5
+CENSORED_FIRST_ROUNDS = 5  # then expected targets of linear experts are off their bounds
 STATE = (
     "resp",
     "log_norm",

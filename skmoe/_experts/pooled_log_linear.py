@@ -11,7 +11,6 @@ with an exposure e and the shape a of the expert, which is a point. Functions ar
 mean of all rows, so that the prior of the intercepts does not depend on units.
 """
 
-from abc import abstractmethod
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -176,6 +175,8 @@ class PooledLogLinearExperts(PooledInSteps, LogLinearExperts):
         What tau is for more than one expert; None learns it.
     exposure : ndarray of shape (n_samples,), default=None
         Of the rows.
+    units : Units, default=None
+        Of columns and target, where they are not those of these rows.
 
     Attributes
     ----------
@@ -185,18 +186,18 @@ class PooledLogLinearExperts(PooledInSteps, LogLinearExperts):
 
     glm: str
 
-    def __init__(self, X, y, weight, *, shared_columns=(), own_variance=None, exposure=None):
+    def __init__(
+        self, X, y, weight, *, shared_columns=(), own_variance=None, exposure=None, units=None
+    ):  # fmt: skip
         super().__init__(
             X, y, weight, 1, penalty=0.0, per_column_unit=False, glm=self.glm,
-            exposure=exposure, prior=False,
+            exposure=exposure, prior=False, units=units,
         )  # fmt: skip
         self.own_variance = own_variance
-        self._stand_on(X, weight, shared_columns)
-        self.unit = self._take_target(y, weight, exposure)
-
-    @abstractmethod
-    def _take_target(self, y, weight, exposure):
-        """Set ``kind`` and ``targets_of_kind``; ``unit``."""
+        self._stand_on(X, weight, shared_columns, units)
+        total = weight.sum() if exposure is None else weight @ exposure
+        self.unit = weight @ y / total if units is None else units.y_mean[0]
+        self._take_targets(exposure)
 
     def _first_weights(self, resp):
         """Equal ones: a row that an expert knows nothing of might have any mean there."""
@@ -217,11 +218,9 @@ class PooledPoissonExperts(PooledLogLinearExperts):
 
     glm = "poisson"
 
-    def _take_target(self, y, weight, exposure):
-        exposure = np.ones(len(y)) if exposure is None else exposure
-        rate = weight @ y / (weight @ exposure)
-        self.kind, self.targets_of_kind = Counts(rate * exposure), y[:, None]
-        return rate
+    def _take_targets(self, exposure=None):
+        exposure = np.ones(len(self.y)) if exposure is None else exposure
+        self.kind, self.targets_of_kind = Counts(self.unit * exposure), self.y[:, None]
 
 
 class PooledGammaExperts(PooledLogLinearExperts):
@@ -229,10 +228,8 @@ class PooledGammaExperts(PooledLogLinearExperts):
 
     glm = "gamma"
 
-    def _take_target(self, y, weight, exposure):
-        mean = weight @ y / weight.sum()
-        self.targets_of_kind, self.y_scale = y[:, None] / mean, np.array([mean])
-        return mean
+    def _take_targets(self, exposure=None):
+        self.targets_of_kind, self.y_scale = self.y[:, None] / self.unit, np.array([self.unit])
 
     def begin(self, resp):
         """Forget everything, and learn from the responsibilities of a start."""

@@ -29,8 +29,10 @@ class StandardColumns:
     basis: np.ndarray | None = None
 
     @classmethod
-    def of(cls, X, weight):
-        """Columns of these rows, an ndarray of finite numbers."""
+    def of(cls, X, weight, units=None):
+        """Columns of these rows, an ndarray of finite numbers, or those of known ``units``."""
+        if units is not None:
+            return cls(units.mean, units.scale)
         mean, scale = standardisation(X, weight)
         if X.shape[1] < len(X):
             return cls(mean, scale)

@@ -45,7 +45,7 @@ class Pooled(ABC):
     def own(self):
         """Columns of the design in which experts differ, (q,)."""
         if self.n_experts == 1 or self.shared is None:
-            return np.full(self.design.shape[1], self.n_experts > 1)
+            return np.full(self.columns.n_columns, self.n_experts > 1)
         return ~self.shared
 
     def resized(self, n_experts):

@@ -18,7 +18,7 @@ from scipy import special
 
 from .._numerics.gamma_shapes import shape_of_deviance
 from .log_linear import LARGEST_LOG_MEAN, LogLinearExperts
-from .pooled_steps import Expected, PooledInSteps, loss_of_quadratics
+from .pooled_steps import Expected, PooledInSteps, StepSums, loss_of_quadratics
 
 DRAWN_IN = 0.5  # events that each row is given more, in as much exposure, where steps begin
 
@@ -118,9 +118,8 @@ class Positive(_LogLinearKind):
             found.value, curvature, found.working + (curvature - found.curvature) * mean
         )
 
-    def learned(self, expected, weights):
-        """The shapes of the highest bound, for weights (n, K) of the rows."""
-        mass, deviance = weights.sum(axis=0), np.einsum("nk,nk->k", weights, expected.deviance)
+    def learned(self, mass, deviance):
+        """The shapes of the highest bound, for sums (K,) over rows."""
         mean = np.where(mass > 0, deviance, self.deviance) / np.where(mass > 0, mass, self.mass)
         return Positive(shape_of_deviance(mean), mass, deviance)
 
@@ -157,6 +156,19 @@ def _profiled(mass, deviance):
     mass = np.maximum(mass, np.finfo(float).tiny)
     shape = shape_of_deviance(deviance / mass)
     return mass * _log_constant(shape) - shape * deviance
+
+
+@dataclass(frozen=True)
+class GammaSums(StepSums):
+    """``StepSums`` of positive targets.
+
+    Attributes
+    ----------
+    deviance : ndarray of shape (K,)
+        Half the expected deviances.
+    """
+
+    deviance: np.ndarray
 
 
 # Experts in training --------------------------------------------------------------------------
@@ -238,11 +250,25 @@ class PooledGammaExperts(PooledLogLinearExperts):
 
     def _better(self, weights):
         posterior = super()._better(weights)
-        self.kind = self.kind.learned(posterior.expected, weights)
         (coefficients,), deviance = posterior.coefficients, posterior.expected.deviance
+        total = np.einsum("nk,nk->k", weights, deviance)
+        self.kind = self.kind.learned(weights.sum(axis=0), total)
         mean = self.design @ coefficients.mean.T
         expected = self.kind.of_deviance(self.targets_of_kind, mean, deviance)
         return replace(posterior, expected=expected)
+
+    def sum_rows(self, resp):
+        """Sums over the rows: GammaSums; see ``Pooled``."""
+        weights, deviance = resp * self.weight[:, None], self.posterior.expected.deviance
+        of_steps = super().sum_rows(resp)
+        return GammaSums(**vars(of_steps), deviance=np.einsum("nk,nk->k", weights, deviance))
+
+    def learn_sums(self, sums, size=1.0, learns=True):
+        """Shapes, and a step under these, from sums over rows; see ``Pooled``."""
+        before, self.kind = self.kind.shape, self.kind.learned(sums.mass, sums.deviance)
+        ratio = (self.kind.shape / before)[:, None]  # curvatures and targets grow with the shape
+        scaled = replace(sums, gram=ratio[:, :, None] * sums.gram, cross=ratio * sums.cross)
+        super().learn_sums(scaled, size, learns)
 
     def state(self):
         """What ``restore`` needs; never changed in place."""

@@ -191,6 +191,7 @@ class PooledLogisticExperts(PooledInSteps, LogisticExperts):
         self._take_targets()
 
     def _take_targets(self):
+        self.y = self.y.astype(np.intp, copy=False)  # blocks have numbers of classes as floats
         self.targets_of_kind = self.labels[:, -self.kind.n_functions :]
 
     def _centred(self, now, gram, cross):

@@ -105,9 +105,7 @@ class StepSums:
     mass: np.ndarray
 
     def __add__(self, other):
-        return StepSums(
-            self.gram + other.gram, self.cross + other.cross, self.mass + other.mass
-        )
+        return type(self)(*(vars(self)[name] + vars(other)[name] for name in vars(self)))
 
 
 class PooledInSteps(Pooled):
@@ -237,9 +235,7 @@ class PooledInSteps(Pooled):
         coefficients = posterior.coefficients
         mean = np.stack([self.design @ each.mean.T for each in coefficients], axis=2)
         variance = np.stack([quadratic_forms(self.design, c.cov) for c in coefficients], axis=2)
-        expected = self.kind.expected(
-            self.targets_of_kind, mean, np.maximum(variance, 0.0), near
-        )
+        expected = self.kind.expected(self.targets_of_kind, mean, np.maximum(variance, 0.0), near)
         return replace(posterior, expected=expected)
 
     def _learn_variances(self, gram, cross, tau, rho, learned):

@@ -41,6 +41,11 @@ class StandardColumns:
         kept = size > SMALLEST_DIRECTION * max(size[0], 1e-300)
         return cls(mean, scale, directions[kept].T)
 
+    @property
+    def n_columns(self):
+        """Number of columns of the design."""
+        return 1 + (len(self.mean) if self.basis is None else self.basis.shape[1])
+
     def design(self, X):
         """Directions and the intercept, (n_samples, n_directions + 1)."""
         standard = (X - self.mean) / self.scale

@@ -155,6 +155,8 @@ class PooledProblem(Problem):
     ``experts`` are ``Pooled``, ``gate`` is a ``PooledGate``, ``likelihood`` has ``take``.
     """
 
+    of_state = ("resp", "log_norm", "log_density", "load", "objective")  # besides the parts
+
     def start(self, resp, alpha=None):
         """Take responsibilities (n, K) to start from; the problem."""
         resp = resp if self.data.subjects is None else self.data.subjects.average(resp)
@@ -183,11 +185,19 @@ class PooledProblem(Problem):
         if subjects is not None:
             self.resp = subjects.of_rows(self.resp)
             self.log_norm = subjects.per_row(self.log_norm)
-        unit = np.log(self.experts.y_scale).sum()  # of the target, in whose units the bound is
-        bound += self.gate.log_prior() - self.experts.divergence
-        self.log_norm -= unit
-        self.objective = float(bound / self.weight.sum() - unit)
+        self.log_norm -= self._log_unit
+        return self._set_objective(bound)
+
+    def _set_objective(self, log_density):
+        """Set the objective, and return it, from the log-density of all rows."""
+        bound = log_density + self.gate.log_prior() - self.experts.divergence
+        self.objective = float(bound / self.weight.sum() - self._log_unit)
         return self.objective
+
+    @property
+    def _log_unit(self):
+        """Logarithm of the unit of the target that the experts have."""
+        return np.log(self.experts.y_scale).sum()
 
     @property
     def evidence(self):
@@ -206,8 +216,7 @@ class PooledProblem(Problem):
 
     def state(self):
         """All that ``restore`` needs; nothing in it is changed in place."""
-        names = ("resp", "log_norm", "log_density", "load", "objective")
-        arrays = {name: vars(self)[name] for name in names}
+        arrays = {name: vars(self)[name] for name in self.of_state}
         return self.experts.state(), shallow_copy(self.gate), arrays
 
     def restore(self, state):
@@ -267,7 +276,10 @@ class PooledProblem(Problem):
     def fit_to_routing(self):
         """Let the likelihood take what predictions need of the experts."""
         self.likelihood = shallow_copy(self.likelihood)
-        self.likelihood.take(self.experts, self.experts.sum_rows(self.resp))
+        self.likelihood.take(self.experts, self._sums())
+
+    def _sums(self):
+        return self.experts.sum_rows(self.resp)
 
     def streaming_experts(self, order, estimators):
         """None: streams go on by maximum likelihood."""

@@ -240,15 +240,15 @@ class PooledTrainer(Trainer):
         after = self.progress.of_search(problem.experts.n_experts)
         return run_em(problem, max_iter=max_iter, tol=tol, patience=1, after=after)
 
-    def _converge(self, problem, to_beat=-np.inf):
+    def _converge(self, problem, to_beat=-np.inf, tol=TOL, stretches=STRETCHES):
         """Iterate, and learn the gate's precision by turns; the problem, at its best.
 
         Where gains that go on to shrink as the last one did do not lead to ``to_beat``, the run
         ends.
         """
         best, best_state = problem.evidence, problem.state()
-        for n_steps in STRETCHES:
-            run = self._climb(problem, n_steps)
+        for n_steps in stretches:
+            run = self._climb(problem, n_steps, tol)
             is_settled = abs(problem.learn_alpha()) < SAME_ALPHA
             evidence = problem.evidence
             if evidence > best:

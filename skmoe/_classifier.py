@@ -178,7 +178,8 @@ class MixtureOfExpertsClassifier(ClassifierMixin, InferringMixture, UpdatableMix
         Only with ``pooling``: for each number of experts that was tried, the highest
         ``lower_bound_`` less what is paid for what is not known of the gate. The largest was kept,
         but for mixtures of no more experts than classes that all ignore the row: their gate is a
-        logistic regression, as one expert is.
+        logistic regression, as one expert is. Of rows that are not in memory, the number that was kept
+        alone.
     specialisation_ : Specialisation
         Only where ``specialisation="auto"`` has tried clones beside a generalist, or EM for a
         list: the mean out-of-fold log-probabilities ``score_without`` and ``score_with`` them,

@@ -145,9 +145,14 @@ def weighted_grams(design, weights):
         return grams
     rows, columns = np.triu_indices(n_columns)
     upper = np.zeros((len(rows), n_grams))
+    diagonal = np.flatnonzero(rows == columns)
+    memory = np.empty((len(rows), min(BLOCK_ROWS, len(design))))
     for start in range(0, len(design), BLOCK_ROWS):
         block = np.ascontiguousarray(design[start : start + BLOCK_ROWS].T)
-        upper += (block[rows] * block[columns]) @ weights[start : start + BLOCK_ROWS]
+        products = memory[:, : block.shape[1]]
+        for j, place in enumerate(diagonal):
+            np.multiply(block[j], block[j:], out=products[place : place + n_columns - j])
+        upper += products @ weights[start : start + BLOCK_ROWS]
     grams[:, rows, columns] = upper.T
     grams[:, columns, rows] = upper.T
     return grams

@@ -80,11 +80,10 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
         False, ``top_k``, ``load_balance``, groups, sparse data or a stream that begins with
         ``partial_fit``, and "auto" not within the experts of another mixture. "auto" pools wherever
         it is available, up to 10,000 rows in memory, and is maximum likelihood elsewhere. True
-        pools, or raises an error that says what is in the way. A positive number pools, with this number as
-        prior variance of the deviations, of slopes and intercepts, for standardised columns and a
-        standardised target, the logarithm of a mean or log-odds: 1 lets experts differ freely, 0.01
-        hardly.
-        False is maximum likelihood.
+        pools, or raises an error that says what is in the way. A positive number pools, with this
+        number as prior variance of the deviations, of slopes and intercepts, for standardised
+        columns and a standardised target, the logarithm of a mean or log-odds: 1 lets experts
+        differ freely, 0.01 hardly. False is maximum likelihood.
     specialisation : {"auto", 0, 1}, default="auto"
         How far the experts specialise. 1: EM fits each expert with its responsibilities. 0: each
         expert of a named list is fitted on all rows, out of fold and once more for predictions;

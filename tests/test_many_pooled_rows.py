@@ -1,6 +1,7 @@
 """Pooled experts on rows that are not in memory: the mixture of the same rows in memory."""
 
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -149,6 +150,19 @@ def test_lines_of_blocks_are_those_of_rows_in_memory(bounds):
     run(problem, 40)
     run(other, 40)
     assert_same(problem, other)
+    assert not other.copies().any()
+    other.experts.restore(alike(other.experts.state()))
+    assert other.copies().sum() == 1
+
+
+def alike(state):
+    """The posterior of the first of some lines, for all."""
+    posteriors, tau, rho = state
+    ((coefficients, precisions),) = posteriors
+    first = [0] * len(coefficients.mean)
+    coefficients = replace(coefficients, mean=coefficients.mean[first], cov=coefficients.cov[first])
+    shape, rate = precisions.shape[first], precisions.rate[first]
+    return [(coefficients, replace(precisions, shape=shape, rate=rate))], tau, rho
 
 
 @pytest.mark.parametrize("kind", KINDS)

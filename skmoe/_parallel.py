@@ -116,7 +116,7 @@ class Jobs:
 
 
 @contextmanager
-def jobs(n_jobs, shared):
+def jobs(n_jobs, shared, verbose=0):
     """A ``Jobs`` for tasks that begin with the same arguments.
 
     Parameters
@@ -125,6 +125,8 @@ def jobs(n_jobs, shared):
         As everywhere in scikit-learn.
     shared : tuple of objects
         The first arguments of every task; they must stay as they are meanwhile.
+    verbose : int, default=0
+        Of joblib, which prints how many tasks are done.
 
     Yields
     ------
@@ -136,7 +138,7 @@ def jobs(n_jobs, shared):
     n_threads = None
     if isinstance(backend, ThreadingBackend) and n_effective > 1:
         n_threads = max(1, cpu_count() // n_effective)
-    with _on_cluster(backend, shared), Parallel(n_jobs=n_jobs) as parallel:
+    with _on_cluster(backend, shared), Parallel(n_jobs=n_jobs, verbose=verbose) as parallel:
         yield Jobs(parallel, shared, n_threads)
 
 

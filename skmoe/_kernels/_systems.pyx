@@ -10,6 +10,9 @@ cdef extern from "_cholesky.h" nogil:
     void skmoe_solve_factored(const double*, double*, Py_ssize_t) noexcept
 
 
+cdef double FLOOR = 1e-12  # of a diagonal entry, over the largest
+
+
 def least_squares(
     const double[:, :, :] gram,   # IN: (K, p, p)
     const double[:, :, :] cross,  # IN: (K, p, m)
@@ -82,6 +85,147 @@ def least_squares(
                 intercept -= gram[k, n_slopes, i] / mass * slopes[i]
             coef[k, n_slopes, target] = intercept
     return singular
+
+
+def cholesky(
+    double[:, ::1] matrix,  # IN OUT: (n, n)
+) -> float:
+    """Factorise a symmetric matrix in place.
+
+    Parameters
+    ----------
+    matrix : float64 array of shape (n, n)
+        Its upper triangle is replaced by U with matrix = U' U; what is below is not looked at.
+
+    Returns
+    -------
+    pivots : float
+        The smallest on the diagonal of U over the largest: 0 where the matrix is not positive
+        definite, and U is undefined.
+
+    Raises
+    ------
+    ValueError
+        If shapes disagree.
+    """
+    _check_shape("matrix", (matrix.shape[1],), (matrix.shape[0],))
+    if matrix.shape[0] == 0:
+        return 1.0
+    return skmoe_cholesky(&matrix[0, 0], matrix.shape[0])
+
+
+def solve_factored(
+    const double[:, ::1] factor,  # IN: (n, n)
+    double[::1] right,            # IN OUT: (n,)
+) -> None:
+    """Solve a system of equations in place.
+
+    Parameters
+    ----------
+    factor : float64 array of shape (n, n)
+        From `cholesky`.
+    right : float64 array of shape (n,)
+        Right-hand side; the solution on return.
+
+    Raises
+    ------
+    ValueError
+        If shapes disagree.
+    """
+    n = right.shape[0]
+    _check_shape("factor", (factor.shape[0], factor.shape[1]), (n, n))
+    if n:
+        skmoe_solve_factored(&factor[0, 0], &right[0], n)
+
+
+def softmax_curvature(
+    const double[:, :, :] pairs,    # IN: (K (K - 1) / 2, p, p)
+    double[:, :, :, ::1] hessian,   # OUT: (K, p, K, p)
+) -> None:
+    """Assemble the negative Hessian of a multinomial log-likelihood of K classes.
+
+    Parameters
+    ----------
+    pairs : float64 array of shape (K (K - 1) / 2, p, p)
+        Gram matrices of the columns with weights of mass times the probabilities of two classes,
+        (k, l) with k < l, l slowest.
+    hessian : float64 array of shape (K, p, K, p)
+        Written to: between two classes, the matrix of theirs with a minus sign; within one, the
+        sum over its pairs, as probabilities sum to one.
+
+    Raises
+    ------
+    ValueError
+        If shapes disagree.
+    """
+    cdef Py_ssize_t n_classes = hessian.shape[0]
+    cdef Py_ssize_t n_columns = hessian.shape[1]
+    cdef Py_ssize_t i, j, k, l
+    cdef Py_ssize_t pair = 0
+    cdef double entry
+    shape = (n_classes * (n_classes - 1) // 2, n_columns, n_columns)
+    _check_shape("pairs", (pairs.shape[0], pairs.shape[1], pairs.shape[2]), shape)
+    _check_shape("hessian", (hessian.shape[2], hessian.shape[3]), (n_classes, n_columns))
+
+    for k in range(n_classes):
+        for i in range(n_columns):
+            for j in range(n_columns):
+                hessian[k, i, k, j] = 0.0
+    for l in range(n_classes):
+        for k in range(l):
+            for i in range(n_columns):
+                for j in range(n_columns):
+                    entry = pairs[pair, i, j]
+                    hessian[k, i, l, j] = hessian[l, i, k, j] = -entry
+                    hessian[k, i, k, j] += entry
+                    hessian[l, i, l, j] += entry
+            pair += 1
+
+
+def add_softmax_penalty(
+    double[:, :, :, ::1] hessian,  # IN OUT: (K, p, K, p)
+    const double[::1] penalty,     # IN: (p,)
+) -> None:
+    """Make a negative Hessian of `softmax_curvature` definite.
+
+    The direction (1, ..., 1) over the classes is flat. A gradient has no part in it, so any
+    curvature along it leaves the Newton step what it is.
+
+    Parameters
+    ----------
+    hessian : float64 array of shape (K, p, K, p)
+        Gains the penalty, curvature along the flat direction of each column, and a little of it
+        on the diagonal.
+    penalty : float64 array of shape (p,)
+        L2 penalty of each column.
+
+    Raises
+    ------
+    ValueError
+        If shapes disagree.
+    """
+    cdef Py_ssize_t n_classes = hessian.shape[0]
+    cdef Py_ssize_t n_columns = hessian.shape[1]
+    cdef Py_ssize_t j, k, l
+    cdef double of_column, shared
+    cdef double largest = 1e-300
+    _check_shape("hessian", (hessian.shape[2], hessian.shape[3]), (n_classes, n_columns))
+    _check_shape("penalty", (penalty.shape[0],), (n_columns,))
+
+    for j in range(n_columns):
+        of_column = 0.0
+        for k in range(n_classes):
+            of_column += hessian[k, j, k, j]
+        largest = max(largest, of_column)
+    for j in range(n_columns):
+        of_column = 0.0
+        for k in range(n_classes):
+            of_column += hessian[k, j, k, j]
+        shared = max(of_column, FLOOR * largest) / n_classes
+        for k in range(n_classes):
+            for l in range(n_classes):
+                hessian[k, j, l, j] += shared
+            hessian[k, j, k, j] += penalty[j] + FLOOR * largest
 
 
 def _check_shape(name, shape, expected):

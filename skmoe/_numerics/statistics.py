@@ -10,12 +10,14 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import linalg
 
+from .._kernels._systems import least_squares
 from .._tables.mixed import LARGEST, check_sizes
 
 BLOCK_ROWS = 2048  # a block of pairwise products of 20 columns stays in the L2 cache
 MOST_COLUMNS = 2**15 - 3  # of a Gram matrix: LAPACK asks for 1 + 6 n + 2 n^2 numbers, an int
 REFINED = 2  # solutions from products of rows, the second for what the first has left
 DEPENDENT = 1e-5  # standard deviations that others leave of a column; below, it is made of them
+LEAST_PIVOT = 1e-6  # of a Cholesky factor, over its largest: condition below about 1e12
 PAIRWISE_COLUMNS = 40  # beyond this the pairwise products cost more than K separate products
 
 
@@ -256,15 +258,9 @@ class LeastSquaresStatistics:
         coef : ndarray of shape (n_experts, n_columns, n_outputs)
             Slopes, then the intercept.
         """
-        mass = self.gram[:, -1:, -1:]
-        mean = self.gram[:, -1:] / np.where(mass > 0, mass, 1.0)  # of no rows, all is zero
-        matrix = self.gram[:, :-1, :-1] - self.gram[:, :-1, -1:] * mean[:, :, :-1]
-        matrix.reshape(len(matrix), -1)[:, :: len(penalty) + 1] += penalty
-        right = self.cross - mean.swapaxes(1, 2) * self.cross[:, -1:]
         coef = np.empty(self.cross.shape)
-        coef[:, :-1] = slopes = solve_symmetric(matrix, right[:, :-1])
-        coef[:, -1:] = self.cross[:, -1:] / np.where(mass > 0, mass, 1.0)
-        coef[:, -1:] -= mean[:, :, :-1] @ slopes
+        for k in least_squares(self.gram, self.cross, penalty, coef, LEAST_PIVOT):
+            coef[k] = _least_norm(self.gram[k], self.cross[k], penalty)
         return coef
 
     def solve_shared(self, penalty, owner, precision):
@@ -487,10 +483,19 @@ def solve_symmetric(matrices, rights):
     )
     solutions = np.stack(solutions)
     pivots = np.stack([factor.diagonal() for factor in factors])
-    well = pivots.min(axis=1) > 1e-6 * pivots.max(axis=1)  # condition below about 1e12
+    well = pivots.min(axis=1) > LEAST_PIVOT * pivots.max(axis=1)
     for k in np.flatnonzero(~well | (np.array(failed) > 0)):
         solutions[k] = _solve_by_eigenvectors(matrices[k], rights[k])
     return solutions
+
+
+def _least_norm(gram, cross, penalty):
+    """Coefficients (p, m) of one problem whose columns depend on each other."""
+    mass = max(gram[-1, -1], 1e-300)  # of no rows, all is zero
+    mean, intercept = gram[-1, :-1] / mass, cross[-1] / mass
+    matrix = gram[:-1, :-1] - np.outer(gram[:-1, -1], mean) + np.diag(penalty)
+    slopes = _solve_by_eigenvectors(matrix, cross[:-1] - np.outer(mean, cross[-1]))
+    return np.vstack([slopes, intercept - mean @ slopes])
 
 
 def _solve_by_eigenvectors(matrix, right):

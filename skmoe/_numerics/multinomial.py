@@ -323,7 +323,7 @@ def _derivatives(design, targets, mass, log_proba, coef, penalty):
     proba = np.exp(log_proba)
     expected = mass[:, None] * proba
     gradient = design.T @ (targets - expected) - penalty[:, None] * coef
-    second, first, _ = _class_pairs(coef.shape[1])
+    second, first, _ = class_pairs(coef.shape[1])
     pairs = weighted_grams(design, expected[:, first] * proba[:, second])
     return gradient, hessian_of_pairs(pairs, coef.shape[1])
 
@@ -340,7 +340,7 @@ def hessian_of_pairs(grams, n_classes):
         K.
     """
     p = grams.shape[1]
-    second, first, of_class = _class_pairs(n_classes)
+    second, first, of_class = class_pairs(n_classes)
     hessian = np.empty((n_classes, p, n_classes, p))
     hessian[first, :, second, :] = hessian[second, :, first, :] = -grams
     every = np.arange(n_classes)  # probabilities sum to one
@@ -350,7 +350,7 @@ def hessian_of_pairs(grams, n_classes):
 
 
 @cache
-def _class_pairs(n_classes):
+def class_pairs(n_classes):
     """Second and first of each pair of classes, and which pairs a class is in, (K, n_pairs)."""
     second, first = np.tril_indices(n_classes, -1)
     every = np.arange(n_classes)[:, None]

@@ -6,19 +6,21 @@ squares are solved for a number of each row: nothing of columns x columns is mad
 """
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from scipy import linalg
 
+from .._kernels._grams import add_grams, workspace_size
 from .._kernels._systems import least_squares
 from .._tables.mixed import LARGEST, check_sizes
 
-BLOCK_ROWS = 2048  # a block of pairwise products of 20 columns stays in the L2 cache
+BLOCK_ROWS = 2048
 MOST_COLUMNS = 2**15 - 3  # of a Gram matrix: LAPACK asks for 1 + 6 n + 2 n^2 numbers, an int
 REFINED = 2  # solutions from products of rows, the second for what the first has left
 DEPENDENT = 1e-5  # standard deviations that others leave of a column; below, it is made of them
 LEAST_PIVOT = 1e-6  # of a Cholesky factor, over its largest: condition below about 1e12
-PAIRWISE_COLUMNS = 40  # beyond this the pairwise products cost more than K separate products
+KERNEL_COLUMNS = 128  # beyond, BLAS has threads that make up for one product a matrix
 
 
 def standardisation(X, sample_weight):
@@ -139,20 +141,29 @@ def weighted_grams(design, weights):
             "linear experts and fewer rows than columns."
         )
     grams = np.zeros((n_grams, n_columns, n_columns))
-    if n_columns > PAIRWISE_COLUMNS or n_grams == 1:
-        for start in range(0, len(design), BLOCK_ROWS):
-            block = design[start : start + BLOCK_ROWS]
-            for k in range(n_grams):
-                grams[k] += (block.T * weights[start : start + BLOCK_ROWS, k]) @ block
-        return grams
-    rows, columns = np.triu_indices(n_columns)
-    upper = np.zeros((len(rows), n_grams))
+    if n_columns <= KERNEL_COLUMNS:
+        sums = np.zeros((n_columns * (n_columns + 1) // 2, n_grams))
+        workspace = np.empty(workspace_size(n_columns, n_grams))
+        add_grams(design, weights, workspace, sums)
+        return unpack(sums, n_columns)
+    grams = np.zeros((n_grams, n_columns, n_columns))
     for start in range(0, len(design), BLOCK_ROWS):
-        block = np.ascontiguousarray(design[start : start + BLOCK_ROWS].T)
-        upper += (block[rows] * block[columns]) @ weights[start : start + BLOCK_ROWS]
-    grams[:, rows, columns] = upper.T
-    grams[:, columns, rows] = upper.T
+        block = design[start : start + BLOCK_ROWS]
+        for k in range(n_grams):
+            grams[k] += (block.T * weights[start : start + BLOCK_ROWS, k]) @ block
     return grams
+
+
+def unpack(packed, p):
+    """Symmetric matrices (n, p, p) from upper triangles (p (p + 1) / 2, n) by columns."""
+    return packed.T.take(_places(p), axis=1)
+
+
+@cache
+def _places(p):
+    """Where each entry of a symmetric matrix stands in its upper triangle by columns, (p, p)."""
+    first, last = np.sort(np.indices((p, p)), axis=0)
+    return last * (last + 1) // 2 + first
 
 
 def least_squares_statistics(design, targets, weights, products=None):

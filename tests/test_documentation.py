@@ -1,5 +1,6 @@
 """Code on the pages of the site and in the README can be read without scrolling."""
 
+import ast
 import re
 import textwrap
 from pathlib import Path
@@ -9,12 +10,15 @@ import pytest
 WIDTH = 79
 ROOT = Path(__file__).parents[1]
 PAGES = [*sorted(ROOT.glob("doc/*.rst")), *sorted(ROOT.glob("doc/guide/**/*.rst"))]
-PAGES += ROOT.glob("README.md")
+PAGES += [*ROOT.glob("README.md"), *sorted(ROOT.glob("examples/**/*.py"))]
 
 
 def code_lines(page):
     """Lines of code of a page, as they are shown."""
     text = page.read_text("utf-8")
+    if page.suffix == ".py":  # the docstring and comments from the margin are text
+        lines = text.splitlines()[ast.parse(text).body[0].end_lineno :]
+        return [line for line in lines if not line.startswith("#")]
     if page.suffix == ".md":
         blocks = re.findall(r"^```\w+\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
     else:

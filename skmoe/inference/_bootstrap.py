@@ -208,7 +208,11 @@ def bootstrap(
     >>> y = np.abs(X[:, 0]) + 0.3 * rng.normal(size=200)
     >>> moe = MixtureOfExpertsRegressor(n_experts=2, random_state=0).fit(X, y)
     >>> at_zero = bootstrap(
-    ...     moe, X, y, statistic=lambda mixture: mixture.predict([[0.0]]), n_resamples=20,
+    ...     moe,
+    ...     X,
+    ...     y,
+    ...     statistic=lambda mixture: mixture.predict([[0.0]]),
+    ...     n_resamples=20,
     ...     random_state=0,
     ... )
     >>> at_zero.standard_error.shape

@@ -232,6 +232,11 @@ class LeastSquaresStatistics:
         """These sums."""
         return self
 
+    @property
+    def mass(self):
+        """Weights of the rows of each problem, (n_experts,)."""
+        return self.gram[:, -1, -1]
+
     def __add__(self, other):
         other = other.summed()
         return LeastSquaresStatistics(

@@ -1,5 +1,7 @@
 """The only file that touches scikit-learn's private names or looks at versions."""
 
+from functools import cache
+
 from sklearn.base import _fit_context as fit_context
 from sklearn.utils._openmp_helpers import _openmp_effective_n_threads as n_openmp_threads
 from sklearn.utils._optional_dependencies import check_matplotlib_support
@@ -23,6 +25,19 @@ from sklearn.utils.validation import _check_y as check_y
 def validate_params(estimator):
     """Raise what ``fit`` of an estimator of scikit-learn would of its parameters."""
     estimator._validate_params()
+
+
+class NamesParameters:
+    """Mixin that looks up the names of the parameters once for each class.
+
+    scikit-learn reads the signature of ``__init__`` anew for every clone and ``get_params``, which
+    a fit of a few thousand rows would wait for.
+    """
+
+    @classmethod
+    @cache
+    def _get_param_names(cls):
+        return super()._get_param_names()
 
 
 def input_places(column_transformer, name):
@@ -57,6 +72,7 @@ __all__ = [
     "HasMethods",
     "Interval",
     "InvalidParameterError",
+    "NamesParameters",
     "Options",
     "StrOptions",
     "VisualBlock",

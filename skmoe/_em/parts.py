@@ -172,7 +172,7 @@ class Parts:
         if head is not None and self.is_default and self.gate.has_default_encoder:
             self.transformer, source = self.gate.encoder, data.Z
         elif head is not None:
-            head = seed_estimator(head, np.random.RandomState(seed))
+            head = seed_estimator(head, seed)
             self.transformer, source = fit_columns(head, source, data.y)
         if sparse.issparse(source):
             return source, None

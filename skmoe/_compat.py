@@ -56,14 +56,16 @@ except ImportError:  # scikit-learn < 1.9
             return _Unheard()
 
     class _Unheard:
-        def subcontext(self, **kwargs):
-            return self
-
         def call_on_fit_task_begin(self, **kwargs):
             return self
 
         def call_on_fit_task_end(self, **kwargs):
             return False
+
+
+def has_callbacks(estimator):
+    """Whether an estimator with CallbackSupportMixin has callbacks, of its own or passed on."""
+    return bool(getattr(estimator, "_skl_callbacks", ()))
 
 
 __all__ = [
@@ -82,6 +84,7 @@ __all__ = [
     "check_sample_weight",
     "check_y",
     "fit_context",
+    "has_callbacks",
     "input_places",
     "n_openmp_threads",
     "routing_enabled",

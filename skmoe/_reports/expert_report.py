@@ -175,12 +175,12 @@ class ReportSums:
         log_gain, is_misplaced = _of_sharp_gate(resp, gate_proba)
         return cls(
             total=weight.sum(),
-            rows=mass.sum(axis=0),
+            rows=weight @ resp,
             load=load,
             sent=sent,
             wins=np.bincount(resp.argmax(axis=1), weight, minlength=n_experts),
             certain=np.einsum("nk,nk->k", mass, gate_proba),
-            entropy=-(plogp.sum(axis=1) @ mass),
+            entropy=-(plogp.T @ mass).sum(axis=0),
             losses=np.einsum("nk,nk->k", mass, loss),
             sharper=weight @ log_gain,
             misplaced=weight @ is_misplaced,

@@ -165,6 +165,8 @@ class ExpertParameters(MetaEstimatorMixin, NamesParameters, BaseComposition, Bas
 
     def _check_weight(self, sample_weight, X, y):
         """Weights (n_samples,) to learn with."""
+        if sample_weight is None:
+            return np.ones(X.shape[0])
         weight = check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
         check_sizes(weight, "sample_weight", smallest=True, limit=HEAVIEST)
         return weight

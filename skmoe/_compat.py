@@ -1,5 +1,7 @@
 """The only file that touches scikit-learn's private names or looks at versions."""
 
+from functools import cache
+
 from sklearn.base import _fit_context as fit_context
 from sklearn.utils._openmp_helpers import _openmp_effective_n_threads as n_openmp_threads
 from sklearn.utils._optional_dependencies import check_matplotlib_support
@@ -25,6 +27,19 @@ def validate_params(estimator):
     estimator._validate_params()
 
 
+class NamesParameters:
+    """Mixin that looks up the names of the parameters once for each class.
+
+    scikit-learn reads the signature of ``__init__`` anew for every clone and ``get_params``, which
+    a fit of a few thousand rows would wait for.
+    """
+
+    @classmethod
+    @cache
+    def _get_param_names(cls):
+        return super()._get_param_names()
+
+
 def input_places(column_transformer, name):
     """Numbers of the columns that one part of a fitted ColumnTransformer takes."""
     return column_transformer._transformer_to_input_indices[name]
@@ -41,14 +56,16 @@ except ImportError:  # scikit-learn < 1.9
             return _Unheard()
 
     class _Unheard:
-        def subcontext(self, **kwargs):
-            return self
-
         def call_on_fit_task_begin(self, **kwargs):
             return self
 
         def call_on_fit_task_end(self, **kwargs):
             return False
+
+
+def has_callbacks(estimator):
+    """Whether an estimator with CallbackSupportMixin has callbacks, of its own or passed on."""
+    return bool(getattr(estimator, "_skl_callbacks", ()))
 
 
 __all__ = [
@@ -57,6 +74,7 @@ __all__ = [
     "HasMethods",
     "Interval",
     "InvalidParameterError",
+    "NamesParameters",
     "Options",
     "StrOptions",
     "VisualBlock",
@@ -66,6 +84,7 @@ __all__ = [
     "check_sample_weight",
     "check_y",
     "fit_context",
+    "has_callbacks",
     "input_places",
     "n_openmp_threads",
     "routing_enabled",

@@ -51,7 +51,8 @@ def kernel_threads(work):
     n_threads : int
         1 where there is little to do, and in forked processes.
     """
-    return 1 if _forked else max(1, min(n_openmp_threads(), work // WORK_OF_A_THREAD))
+    wanted = work // WORK_OF_A_THREAD
+    return 1 if _forked or wanted <= 1 else min(n_openmp_threads(), wanted)
 
 
 @contextmanager

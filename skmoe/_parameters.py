@@ -22,6 +22,7 @@ from sklearn.utils.validation import (
 
 from ._compat import (
     BaseComposition,
+    NamesParameters,
     VisualBlock,
     check_feature_names,
     check_n_features,
@@ -39,7 +40,7 @@ MOST_TRIALS = 1e15  # beyond, incomplete Beta functions lose their digits
 LIGHT_ROW = 0.1  # weights around less than this were hardly meant as numbers of rows
 
 
-class ExpertParameters(MetaEstimatorMixin, BaseComposition, BaseEstimator):
+class ExpertParameters(MetaEstimatorMixin, NamesParameters, BaseComposition, BaseEstimator):
     """``get_params`` and ``set_params`` for ``experts``, an estimator or a list of named ones.
 
     "diverse" stands for a list, of which the parameters cannot be set.
@@ -164,6 +165,8 @@ class ExpertParameters(MetaEstimatorMixin, BaseComposition, BaseEstimator):
 
     def _check_weight(self, sample_weight, X, y):
         """Weights (n_samples,) to learn with."""
+        if sample_weight is None:
+            return np.ones(X.shape[0])
         weight = check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
         check_sizes(weight, "sample_weight", smallest=True, limit=HEAVIEST)
         return weight

@@ -47,7 +47,7 @@ class OnePassProblem(SampleProblem):
         of ``data``.
     """
 
-    given = sums = small = _arrays = None
+    given = sums = small = _arrays = _copies = None
     objective = -np.inf
 
     def __init__(self, experts, gate, likelihood, data, *, rows=None, **settings):
@@ -193,6 +193,11 @@ class OnePassProblem(SampleProblem):
 
     def copies(self):
         """Whether a heavier expert has the same density everywhere, (K,)."""
+        if self._copies is None or self._copies[0] is not self.sums:
+            self._copies = self.sums, self._find_copies()
+        return self._copies[1]
+
+    def _find_copies(self):
         first = slice(FIRST_ROWS)
         _, log_density, _ = self._answers(self.experts.rows.X[first], self.y[first])
         if not same_as_heavier(largest_differences(log_density), self.load).any():

@@ -172,10 +172,13 @@ class Parts:
         if head is not None and self.is_default and self.gate.has_default_encoder:
             self.transformer, source = self.gate.encoder, data.Z
         elif head is not None:
-            head = seed_estimator(head, np.random.RandomState(seed))
+            head = seed_estimator(head, seed)
             self.transformer, source = fit_columns(head, source, data.y)
         if sparse.issparse(source):
             return source, None
+        is_float = type(source) is np.ndarray and source.dtype.kind == "f"
+        if source is data.X and is_float and np.isfinite(source).all():
+            return source, source  # checked already, but for missing values
         dtype, name = [np.float64, np.float32], "The design of linear experts"
         return source, check_array(source, dtype=dtype, input_name=name)
 

@@ -192,9 +192,9 @@ class LeastSquaresSweep(Sweep):
     def sums(self, problem, resp=None, with_curvature=None):
         """Sums of a pass with the parameters as they are."""
         experts, gate = problem.experts, problem.gate
-        # With responsibilities there may be none, and nobody looks at it.
-        any_scale = np.full(experts.n_experts, experts.y_scale[0])
-        scale = any_scale if resp is not None else problem.likelihood.scale_
+        scale = problem.likelihood.scale_
+        if resp is not None:  # there may be none yet, and nobody looks at it
+            scale = np.full(experts.n_experts, experts.y_scale[0])
         wanted = gate.wants_curvature if with_curvature is None else with_curvature
         parameters = PassParameters(
             experts.mean,

@@ -274,7 +274,7 @@ class Trainer:
         if optional and any(describe_columns(X)):
             estimator = make_pipeline(default_encoder(X), estimator)
         check_accepts(f"The scale {type(estimator).__name__}", estimator, X)
-        estimator = seed_estimator(estimator, np.random.RandomState(self.splitting.seed))
+        estimator = seed_estimator(estimator, self.splitting.seed)
         folds = self.splitting.automatic().folds([estimator], self.data)
         objectives = learn_scale_model(
             problem, X, estimator, folds, optional=optional, n_jobs=self.settings.n_jobs

@@ -228,6 +228,59 @@ def add_softmax_penalty(
             hessian[k, j, k, j] += penalty[j] + FLOOR * largest
 
 
+def softmax_step(
+    const double[:, ::1] factor,   # IN: (K p, K p)
+    const double[:, :] gradient,   # IN: (p, K)
+    double[:, ::1] step,           # OUT: (p, K)
+) -> float:
+    """Newton step of a multinomial log-likelihood, whose coefficients sum to zero over classes.
+
+    Parameters
+    ----------
+    factor : float64 array of shape (K p, K p)
+        From `cholesky` of a definite negative Hessian.
+    gradient : float64 array of shape (p, K)
+        Of the penalised log-likelihood.
+    step : float64 array of shape (p, K)
+        Written to: sums to zero over the K classes.
+
+    Returns
+    -------
+    decrement : float
+        Product of gradient and step.
+
+    Raises
+    ------
+    ValueError
+        If shapes disagree.
+    """
+    cdef Py_ssize_t n_columns = step.shape[0]
+    cdef Py_ssize_t n_classes = step.shape[1]
+    cdef Py_ssize_t size = n_columns * n_classes
+    cdef Py_ssize_t j, k
+    cdef double mean
+    cdef double decrement = 0.0
+    _check_shape("gradient", (gradient.shape[0], gradient.shape[1]), (n_columns, n_classes))
+    _check_shape("factor", (factor.shape[0], factor.shape[1]), (size, size))
+    if size == 0:
+        return 0.0
+    cdef double[::1] solution = np.empty(size)  # class after class
+
+    for k in range(n_classes):
+        for j in range(n_columns):
+            solution[k * n_columns + j] = gradient[j, k]
+    skmoe_solve_factored(&factor[0, 0], &solution[0], size)
+    for j in range(n_columns):
+        mean = 0.0
+        for k in range(n_classes):
+            mean += solution[k * n_columns + j]
+        mean /= n_classes
+        for k in range(n_classes):
+            step[j, k] = solution[k * n_columns + j] - mean
+            decrement += step[j, k] * gradient[j, k]
+    return decrement
+
+
 def _check_shape(name, shape, expected):
     if shape != expected:
         raise ValueError(f"{name} has shape {shape}, where {expected} is needed")

@@ -371,10 +371,8 @@ def factor_hessian(hessian, penalty):
 
 def newton_direction(factor, gradient):
     """Newton direction, (p, K), and the decrement gradient . step."""
-    step = solve_factored(factor, gradient.T.ravel())
-    step = step.reshape(gradient.T.shape).T
-    step -= step.sum(axis=1, keepdims=True) / step.shape[1]
-    return step, np.vdot(step, gradient)
+    step = np.empty(gradient.shape)
+    return step, _systems.softmax_step(factor, gradient, step)
 
 
 def shortening(step, rows_gram):

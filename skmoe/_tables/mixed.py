@@ -12,6 +12,7 @@ from sklearn.utils import _safe_indexing, get_tags
 from sklearn.utils.validation import check_array
 
 LARGEST = 1e101  # sums of products of two such numbers and a weight are finite
+ROWS_ABREAST = 32  # which make a loop of numpy over columns long enough
 HEAVIEST = 1e20  # weight; single precision, too, can add these up
 
 
@@ -225,7 +226,17 @@ def column_sizes(X):
 
 def _size(values):
     with np.errstate(invalid="ignore"):  # numpy may say so of NaN
-        return np.maximum(np.fmax.reduce(values, axis=0), -np.fmin.reduce(values, axis=0))
+        return np.maximum(_of_columns(np.fmax, values), -_of_columns(np.fmin, values))
+
+
+def _of_columns(extreme, values):
+    """``extreme.reduce(values, axis=0)``; of few columns, several rows are taken side by side."""
+    n_wide = len(values) // ROWS_ABREAST
+    if values.ndim == 2 and values.size and values.flags.c_contiguous and n_wide:
+        n_columns, n_whole = values.shape[1], n_wide * ROWS_ABREAST
+        wide = extreme.reduce(values[:n_whole].reshape(n_wide, -1), axis=0)
+        values = np.concatenate([wide.reshape(ROWS_ABREAST, n_columns), values[n_whole:]])
+    return extreme.reduce(values, axis=0)
 
 
 def check_sizes(X, name, *, smallest, limit=LARGEST):

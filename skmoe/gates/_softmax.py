@@ -1,6 +1,7 @@
 """The softmax gate: hyperplanes, soft or sharp."""
 
 import warnings
+from math import sqrt
 from numbers import Integral, Real
 
 import numpy as np
@@ -249,12 +250,13 @@ class SoftmaxGate(BaseGate):
         if sums.pairs is not None:
             hessian = _multinomial.hessian_of_pairs(sums.pairs, len(self.classes_))
             self._bound = 2 * np.einsum("kikj->kij", hessian)  # see _multinomial.curvature
+            self._bound_mass = max(0.5 * self._bound[:, -1, -1].sum(), 1e-300)
             self._factor, self._drift = _multinomial.factor_hessian(hessian, penalty), 0.0
         step, decrement = _multinomial.newton_direction(
             self._factor, sums.excess - penalty[:, None] * coef
         )
         size *= _multinomial.shortening(step, sums.rows_gram).min()
-        self._drift += size * np.sqrt(max(decrement, 0.0)) / np.sqrt(self._bound_mass())
+        self._drift += size * sqrt(max(decrement, 0.0) / self._bound_mass)
         self._set_weights(coef + size * step)
 
     def set_logits(self, logits):
@@ -266,8 +268,8 @@ class SoftmaxGate(BaseGate):
             The intercepts last.
         """
         change = (logits - self._standard_weights()).T
-        squares = np.einsum("kp,kpq,kq->", change, 0.5 * self._bound, change)
-        self._drift += np.sqrt(max(squares, 0.0)) / np.sqrt(self._bound_mass())
+        squares = 0.5 * np.vdot(change, (self._bound @ change[:, :, None])[:, :, 0])
+        self._drift += sqrt(max(squares, 0.0) / self._bound_mass)
         self._set_weights(logits)
 
     def curvature_of_each(self):
@@ -279,9 +281,6 @@ class SoftmaxGate(BaseGate):
             As of the last step from sums that asked for it.
         """
         return 0.5 * self._bound + np.diag(self._penalty())
-
-    def _bound_mass(self):
-        return max(0.5 * self._bound[:, -1, -1].sum(), 1e-300)
 
     def _standardise(self, X):
         mean, scale = self._units

@@ -357,8 +357,6 @@ def test_memory_does_not_grow_with_the_rows(monkeypatch):
 @pytest.mark.parametrize(
     ("params", "what"),
     [
-        ({"pooling": True}, "pooling='auto' or False"),
-        ({"pooling": 0.5}, "pooling='auto' or False"),
         ({"gate": SoftmaxGate(l1_ratio=0.5)}, "SoftmaxGate"),
         ({"init": lambda X, y, n_experts, random_state: np.ones((len(y), 2))}, "init='auto'"),
         ({"top_k": 1}, "top_k=None"),

@@ -25,7 +25,7 @@ from .pooled import LARGEST_VARIANCE, LONGEST_STEP, SMALLEST_VARIANCE
 from .pooled_steps import Expected, PooledInSteps, posteriors
 
 NO_SLOPE = 1e-4  # variance of slopes that leave an expert constant
-N_TILTS = 4  # steps to the best tilt of a row
+N_TILTS, N_FIRST_TILTS = 4, 8  # steps to the best tilt of a row, from one near it or from none
 
 
 # Expected log-probabilities -------------------------------------------------------------------
@@ -92,8 +92,9 @@ class ManyClasses(_Classes):
     def expected(labels, mean, variance, near=None):
         """Bounds for rows; see ``TwoClasses.expected``."""
         tilt = _softmax(mean)[0] if near is None else near.tilt
-        for _ in range(N_TILTS):
-            tilt = 0.5 * (tilt + _softmax(mean + (0.5 - tilt) * variance)[0])
+        for _ in range(N_FIRST_TILTS if near is None else N_TILTS):
+            proba = _softmax(mean + (0.5 - tilt) * variance)[0]
+            tilt = tilt + (proba - tilt) / (1 + proba * (1 - proba) * variance)
         proba, log_norm = _softmax(mean + (0.5 - tilt) * variance)
         value = (labels[:, None] * mean).sum(axis=2) - log_norm
         value -= 0.5 * (tilt**2 * variance).sum(axis=2)

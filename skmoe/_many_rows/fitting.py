@@ -26,7 +26,7 @@ from .._tables.mixed import HEAVIEST, check_sizes
 from ..gates import ConstantGate, SoftmaxGate
 from ..likelihoods import Categorical, Gaussian
 from .gathered import GatheredProblem, GatheredTrainer, Gathering
-from .pooled import pooled_trainer, pools_many
+from .pooled import check_counts, pooled_trainer, pools_many
 from .sampled_trainer import SampledTrainer
 
 NEED = "Rows that are not in memory need"
@@ -61,6 +61,8 @@ def fit_many(mixture, X, y, sample_weight, others, tasks):
         check_wanted(NEED, _wanted_by_estimators(mixture, templates), INSTEAD)
     source = open_rows(X, y, sample_weight, classifies=is_classifier(mixture))
     look, rows, share, encoder = _look_at(mixture, source, len(names))
+    if is_pooled:
+        check_counts(mixture, look)
     is_solved = is_pooled or (has_sums and look.has_one_output)
     if has_sums and not is_solved:
         check_wanted(NEED, _wanted_by_estimators(mixture, templates), INSTEAD)

@@ -1,5 +1,7 @@
 """Pooled experts on rows that are not in memory: whether they are asked for, and their trainer."""
 
+from functools import partial
+
 import numpy as np
 
 from .._em.training import pools
@@ -23,6 +25,21 @@ def pools_many(mixture, X, y):
         If pooling is asked for, and not available.
     """
     return not isinstance(mixture.pooling, str) and pools(mixture, X, y)
+
+
+def check_counts(mixture, look):
+    """Raise a ValueError if successes are more than trials, in whichever block.
+
+    Parameters
+    ----------
+    mixture : BaseMixtureOfExperts
+        Unfitted.
+    look : FirstLook
+        At all rows.
+    """
+    if mixture._likelihood().takes_trials:
+        extremes = np.concatenate([look.target.low, look.target.high])
+        check_exposure(mixture, None, None, y=extremes if look.values is None else look.values)
 
 
 def pooled_trainer(
@@ -57,11 +74,11 @@ def pooled_trainer(
         seed=start_seed,
         expert_seed=expert_seed,
         own_variance=None if isinstance(mixture.pooling, bool | np.bool_) else mixture.pooling,
-        start_likelihood=lambda likelihood: _started(likelihood, mixture, look, data),
+        start_likelihood=partial(_started, look=look, data=data),
     )
 
 
-def _started(likelihood, mixture, look, data):
+def _started(likelihood, look, data):
     """A likelihood that has looked at the targets of all rows."""
     if look.target is None:
         return likelihood.start_from_sums(look.mass, 1)
@@ -69,7 +86,6 @@ def _started(likelihood, mixture, look, data):
         values = look.values
         if values is None:  # too many to be known, but for the extremes
             values = np.concatenate([data.y, look.target.low, look.target.high])
-        check_exposure(mixture, None, None, y=values)
         return likelihood.start(values, np.ones(len(values)), 1)
     variance, largest = look.target.squares / look.weight, look.target.size
     if data.y.ndim == 1:

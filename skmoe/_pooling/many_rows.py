@@ -230,9 +230,6 @@ class PooledRowsProblem(PooledProblem):
         """What reports are made of: ReportSums."""
         return self.rows.reduce(sum_for_report, (self._answers, model, order))
 
-    def begin_gate_stream(self, gate, order):
-        """Nothing: ``partial_fit`` does not go on from here."""
-
 
 class PooledRowsTrainer(PooledTrainer):
     """Trains pooled experts on rows that are not in memory, on a sample first; see ``Trainer``.

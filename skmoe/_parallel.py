@@ -1,5 +1,7 @@
 """Tasks side by side, by joblib, whichever of its backends is active.
 
+A fit starts one pool of workers, when its first tasks come, and all its tasks go there.
+
 Large data travel once. Processes of one machine share arrays, which joblib maps into memory.
 Dask sends again in every call what tasks are given, but for objects that joblib knows to be on the
 cluster, by identity. joblib would scatter them; but scattered data are lost for good with the last
@@ -19,7 +21,8 @@ parent has. Forked children therefore run the kernels on one thread.
 import os
 import pickle
 import sys
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
+from contextvars import ContextVar
 from functools import cache
 from threading import Lock
 from uuid import uuid4
@@ -101,9 +104,10 @@ class Jobs:
 
     def __call__(self, function, arguments):
         if self._n_threads is None:
-            return self._parallel(
-                delayed(_run)(function, self._shared, tuple(each)) for each in arguments
-            )
+            with _current(None):  # a task in this thread has pools of its own
+                return self._parallel(
+                    delayed(_run)(function, self._shared, tuple(each)) for each in arguments
+                )
         controller = ThreadpoolController()
         # BLAS is limited for the whole process, so here; OpenMP for one thread, so in each.
         with _blas_limit(controller, self._n_threads):
@@ -113,6 +117,47 @@ class Jobs:
                 )
                 for each in arguments
             )
+
+
+_pool = ContextVar("pool", default=None)  # of the fit that goes on in this thread
+
+
+class Pool:
+    """One ``joblib.Parallel``, started when it is first asked for.
+
+    Parameters
+    ----------
+    n_jobs : int or None
+        As everywhere in scikit-learn.
+    stack : ExitStack
+        Ends it.
+    """
+
+    def __init__(self, n_jobs, stack):
+        self.n_jobs, self._stack, self._parallel = n_jobs, stack, None
+
+    @property
+    def parallel(self):
+        """The ``joblib.Parallel``, inside its context."""
+        if self._parallel is None:
+            self._parallel = self._stack.enter_context(Parallel(n_jobs=self.n_jobs))
+        return self._parallel
+
+
+@contextmanager
+def one_pool(n_jobs):
+    """Context in which all ``jobs`` of as many workers have one pool."""
+    with ExitStack() as stack, _current(Pool(n_jobs, stack)):
+        yield
+
+
+@contextmanager
+def _current(pool):
+    before = _pool.set(pool)
+    try:
+        yield
+    finally:
+        _pool.reset(before)
 
 
 @contextmanager
@@ -129,15 +174,18 @@ def jobs(n_jobs, shared):
     Yields
     ------
     jobs : Jobs
-        Until the context ends.
+        Until the context ends; of the pool of ``one_pool`` where there is one.
     """
     backend, _ = get_active_backend()
     n_effective = effective_n_jobs(n_jobs)
     n_threads = None
     if isinstance(backend, ThreadingBackend) and n_effective > 1:
         n_threads = max(1, cpu_count() // n_effective)
-    with _on_cluster(backend, shared), Parallel(n_jobs=n_jobs) as parallel:
-        yield Jobs(parallel, shared, n_threads)
+    with _on_cluster(backend, shared), ExitStack() as stack:
+        pool = _pool.get()
+        if pool is None or pool.n_jobs != n_jobs:
+            pool = Pool(n_jobs, stack)
+        yield Jobs(pool.parallel, shared, n_threads)
 
 
 def _run(function, shared, arguments):

@@ -1,5 +1,6 @@
 """Jobs: threads, processes and a Dask cluster give one result, and share the work politely."""
 
+import operator
 import os
 import pickle
 import subprocess
@@ -24,7 +25,8 @@ from threadpoolctl import ThreadpoolController, threadpool_info, threadpool_limi
 
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor, _parallel
 from skmoe._em.race import best_start
-from skmoe._parallel import WORK_OF_A_THREAD, few_threads, jobs, kernel_threads
+from skmoe._parallel import WORK_OF_A_THREAD, few_threads, jobs, kernel_threads, one_pool
+from skmoe.likelihoods import Gaussian
 
 
 @pytest.fixture(scope="module")
@@ -107,6 +109,38 @@ def test_mixtures_inside_the_tasks_of_a_dask_cluster_give_the_result_of_one_job(
     with parallel_config("dask"):
         score = search.fit(*data).cv_results_["mean_test_score"]
     assert_allclose(score, reference, rtol=1e-9)
+
+
+# One pool -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", [*KINDS, "scales"])
+def test_a_fit_starts_one_pool(data, kind, monkeypatch):
+    started = []
+
+    class Counted(_parallel.Parallel):
+        def __enter__(self):
+            started.append(self)
+            return super().__enter__()
+
+    monkeypatch.setattr(_parallel, "Parallel", Counted)
+    scales = {"likelihood": Gaussian(scale=DecisionTreeRegressor(max_depth=2, random_state=0))}
+    with parallel_config("threading", n_jobs=2):
+        if kind == "scales":
+            fit("trees", data, **FEW, **scales)
+        else:
+            fit(kind, data, **FEW)
+    assert len(started) == 1
+
+
+def test_tasks_in_this_thread_have_pools_of_their_own():
+    with one_pool(1), jobs(1, shared=()) as run:
+        assert run(negated_by_a_task, [(2,), (3,)]) == [-2, -3]
+
+
+def negated_by_a_task(number):
+    with jobs(1, shared=()) as run:
+        return run(operator.neg, [(number,)])[0]
 
 
 # What travels -------------------------------------------------------------------------------

@@ -21,9 +21,10 @@ parent has. Forked children therefore run the kernels on one thread.
 import os
 import pickle
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, nullcontext
 from contextvars import ContextVar
-from functools import cache
+from functools import cache, partial
 from threading import Lock
 from uuid import uuid4
 
@@ -37,6 +38,7 @@ from ._compat import n_openmp_threads
 # Numbers to take the exponential of, or as much other work, that one more thread must get: about a
 # quarter of a millisecond, as opening a team on a busy machine takes a multiple of that.
 WORK_OF_A_THREAD = 2**15
+ROWS_OF_A_SLICE = 2**15  # that a thread of ``over_rows`` takes at a time, however many there are
 
 _forked = False  # whether this process has been forked since this file was imported
 
@@ -84,6 +86,27 @@ def on_one_thread(function, *args):
     """``function(*args)`` with one thread of OpenMP, where others run beside it in a pool."""
     with _limit(_loaded_libraries(), "openmp", 1):
         return function(*args)
+
+
+def over_rows(function, n_rows, work):
+    """``function(rows)`` for slices of rows, in a list, by threads where there is much to do.
+
+    Parameters
+    ----------
+    function : callable
+        Takes a slice. What it does has to be of NumPy's: Python itself runs one thread at a time.
+    n_rows : int
+        Number of rows.
+    work : int
+        All in all, in numbers to take the exponential of.
+    """
+    starts = range(0, n_rows, ROWS_OF_A_SLICE)
+    slices = [slice(start, min(start + ROWS_OF_A_SLICE, n_rows)) for start in starts]
+    n_threads = min(kernel_threads(work), len(slices))
+    if n_threads <= 1:
+        return [function(rows) for rows in slices]
+    with _blas_limit(_loaded_libraries(), 1), ThreadPoolExecutor(n_threads) as threads:
+        return list(threads.map(partial(on_one_thread, function), slices))
 
 
 class Jobs:

@@ -10,13 +10,14 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from itertools import permutations
 from pathlib import Path
+from threading import get_ident
 
 import joblib
 import numpy as np
 import parallel_experts
 import pytest
 from joblib import parallel_config
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.linear_model import LinearRegression
 from sklearn.model_selection import GridSearchCV
@@ -25,7 +26,15 @@ from threadpoolctl import ThreadpoolController, threadpool_info, threadpool_limi
 
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor, _parallel
 from skmoe._em.race import best_start
-from skmoe._parallel import WORK_OF_A_THREAD, few_threads, jobs, kernel_threads, one_pool
+from skmoe._parallel import (
+    ROWS_OF_A_SLICE,
+    WORK_OF_A_THREAD,
+    few_threads,
+    jobs,
+    kernel_threads,
+    one_pool,
+    over_rows,
+)
 from skmoe.likelihoods import Gaussian
 
 
@@ -372,6 +381,23 @@ class WatchedProblem:
 
     def effective_rows(self):
         return np.ones(1)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_checks_moments_and_reports_have_the_same_bits_for_any_number_of_threads(monkeypatch):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(3 * ROWS_OF_A_SLICE // 2, 2))
+    y = np.where(X[:, 0] > 0, X[:, 1], 2 - X[:, 1]) + 0.1 * rng.normal(size=len(X))
+    found, used = [], set()
+    for n_threads in (1, 2):
+        monkeypatch.setattr(_parallel, "kernel_threads", lambda work, n=n_threads: n)
+        moe = mixture("linear", n_init=1, max_iter=2).fit(X, y)
+        report = moe.expert_report()
+        found.append((report.columns["error"], report.columns["entropy"], moe.experts_[0].coef_))
+        used |= set(over_rows(lambda rows: get_ident(), len(X), work=0))
+    for one, two in zip(*found, strict=True):
+        assert_array_equal(one, two)
+    assert len(used) > 1  # this thread alone, then others
 
 
 @pytest.mark.parametrize("is_large", [False, True])

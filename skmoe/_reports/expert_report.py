@@ -172,7 +172,7 @@ class ReportSums:
         mass = resp * weight[:, None]
         load, sent = count_loads(gate_proba, weight, top_k)
         plogp = gate_proba * np.log(np.where(gate_proba > 0, gate_proba, 1.0))
-        log_gain, log_ratio = _of_sharp_gate(resp, gate_proba)
+        log_gain, is_misplaced = _of_sharp_gate(resp, gate_proba)
         return cls(
             total=weight.sum(),
             rows=mass.sum(axis=0),
@@ -183,7 +183,7 @@ class ReportSums:
             entropy=-(plogp.sum(axis=1) @ mass),
             losses=np.einsum("nk,nk->k", mass, loss),
             sharper=weight @ log_gain,
-            misplaced=weight @ (log_ratio < -np.log(FAR_MORE)),
+            misplaced=weight @ is_misplaced,
             overlap=mass.T @ resp,
         )
 
@@ -199,16 +199,14 @@ def _of_sharp_gate(resp, gate_proba):
     -------
     log_gain : ndarray of shape (n_rows, n_experts)
         Gain of the log-density.
-    log_ratio : ndarray of shape (n_rows, n_experts)
-        Log-density on the side that the gate prefers, less that on the other.
+    is_misplaced : ndarray of bool of shape (n_rows, n_experts)
+        Whether the row is far more probable on the side that the gate does not prefer: by the ratio
+        of the densities, that of the responsibilities over that of the gate's probabilities.
     """
     own = gate_proba > 0.5
     chosen, gate = np.where(own, resp, 1 - resp), np.where(own, gate_proba, 1 - gate_proba)
-    with np.errstate(divide="ignore"):
-        log_gain = np.log(np.maximum(chosen, 1e-300)) - np.log(gate)
-        log_odds = np.log(np.maximum(gate, 1e-300)) - np.log(np.maximum(1 - gate, 1e-300))
-        other = np.log(np.maximum(1 - chosen, 1e-300))
-    return log_gain, log_gain + np.log(gate) - other - log_odds
+    log_gain = np.log(np.maximum(chosen, 1e-300) / gate)
+    return log_gain, FAR_MORE * chosen * (1 - gate) < (1 - chosen) * gate
 
 
 def separation_notes(model, sums):

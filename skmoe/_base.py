@@ -35,6 +35,7 @@ from ._experts.folds import Splitting
 from ._experts.traits import draw_seeds
 from ._fitted import FittedMixture
 from ._many_rows.fitting import fit_many
+from ._parallel import one_pool
 from ._parameters import ExpertParameters, check_rows
 from ._pooling.trainer import PooledTrainer
 from ._reports.described import DescribedMixture
@@ -215,7 +216,9 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
         )
         make_trainer = self._make_pooled_trainer if is_pooled else self._make_trainer
         trainer = make_trainer(rows, data, parts, settings, splitting, previous, *seeds)
-        self._set_fitted(*trainer.train(previous, tasks, self._attributes_now))
+        with one_pool(self.n_jobs):
+            trained = trainer.train(previous, tasks, self._attributes_now)
+        self._set_fitted(*trained)
         tasks.end()
 
     def _make_pooled_trainer(

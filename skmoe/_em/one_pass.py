@@ -12,8 +12,10 @@ import numpy as np
 
 from .._model import posterior
 from .._numerics.multinomial import BLOCK_LIMIT, NEWTON_LIMIT
+from .._parallel import over_rows
 from .._reports.expert_report import ReportSums
 from .._rows.arrays import ArrayRows
+from .._rows.source import add_up
 from ..gates import ConstantGate, SoftmaxGate
 from .acceleration import Acceleration
 from .general import GeneralProblem
@@ -247,10 +249,10 @@ class Answers:
         y = y if predictions.ndim == 2 else y.astype(np.intp)  # class numbers
         return logits, self.likelihood.log_density(y, predictions), predictions
 
-    def over(self, block):
-        """The same for a block, a few rows at a time, their target and weights before it."""
-        for start in range(0, block.n_rows, REPORT_ROWS):
-            rows = slice(start, start + REPORT_ROWS)
+    def over(self, block, part):
+        """The same for a slice of a block, a few rows at a time, their target and weights first."""
+        for start in range(part.start, part.stop, REPORT_ROWS):
+            rows = slice(start, min(start + REPORT_ROWS, part.stop))
             y = block.y[rows]
             yield y, block.weight[rows], *self(block.X[rows], y)
 
@@ -268,20 +270,28 @@ class Differences:
 def compare_densities(block, answers):
     """Differences of a block."""
     n_experts = answers.logits.shape[1]
-    total = Differences(np.zeros((n_experts, n_experts)))
-    for _, _, _, log_density, _ in answers.over(block):
-        total += Differences(largest_differences(log_density))
-    return total
+
+    def compare(part):
+        total = Differences(np.zeros((n_experts, n_experts)))
+        for _, _, _, log_density, _ in answers.over(block, part):
+            total += Differences(largest_differences(log_density))
+        return total
+
+    return add_up(over_rows(compare, block.n_rows, block.n_rows * n_experts**2))
 
 
 def sum_for_report(block, parameters):
     """ReportSums of a block; ``parameters`` are answers, model and order of ``report_sums``."""
     answers, model, order = parameters
-    total = None
-    for y, weight, logits, log_density, predictions in answers.over(block):
-        resp = posterior(logits, log_density)[0][:, order]
-        proba = posterior(logits, np.zeros_like(log_density))[0][:, order]
-        loss = model.losses(y, predictions[:, order])
-        sums = ReportSums.of(resp, proba, loss, weight, None)
-        total = sums if total is None else total + sums
-    return total
+
+    def sum_up(part):
+        total = None
+        for y, weight, logits, log_density, predictions in answers.over(block, part):
+            resp = posterior(logits, log_density)[0][:, order]
+            proba = posterior(logits, np.zeros_like(log_density))[0][:, order]
+            loss = model.losses(y, predictions[:, order])
+            sums = ReportSums.of(resp, proba, loss, weight, None)
+            total = sums if total is None else total + sums
+        return total
+
+    return add_up(over_rows(sum_up, block.n_rows, 10 * block.n_rows * len(order)))

@@ -18,6 +18,7 @@ from .._experts.fitting import takes_sample_weight
 from .._experts.folds import DEFAULT_FOLDS, Splitting
 from .._experts.traits import draw_seeds, has_own_density, is_frozen
 from .._numerics.multinomial import BLOCK_LIMIT, NEWTON_LIMIT
+from .._parallel import one_pool
 from .._parameters import check_classes, warn_of_small_weights
 from .._rows.look import LookParameters, column_moments, first_look, weigh_sample
 from .._rows.mixed_tables import fit_encoder
@@ -91,7 +92,9 @@ def fit_many(mixture, X, y, sample_weight, others, tasks):
     make_trainer = _one_pass_trainer if is_solved else partial(_gathered_trainer, share)
     make_trainer = partial(pooled_trainer, mixture, share) if is_pooled else make_trainer
     trainer = make_trainer(source, look, rows, data, parts, settings, splitting, encoder, *seeds)
-    mixture._set_fitted(*trainer.train(None, tasks, mixture._attributes_now))
+    with one_pool(mixture.n_jobs):
+        trained = trainer.train(None, tasks, mixture._attributes_now)
+    mixture._set_fitted(*trained)
     if not is_solved:
         trainer.problem.warn_of_thinned_rows()
     tasks.end()

@@ -13,6 +13,7 @@ from scipy import linalg
 
 from .._kernels._grams import add_grams, workspace_size
 from .._kernels._systems import least_squares
+from .._parallel import over_rows
 from .._tables.mixed import LARGEST, check_sizes
 
 BLOCK_ROWS = 2048
@@ -44,15 +45,22 @@ def standardisation(X, sample_weight):
         If numbers are so large, or so small, that their squares are none.
     """
     weight = sample_weight / sample_weight.sum()
-    mean = np.zeros(X.shape[1])
-    for rows in _blocks(X):
-        mean += weight[rows] @ X[rows]
-    mean_error, squares = np.zeros_like(mean), np.zeros_like(mean)
-    for rows in _blocks(X):  # the second pass removes the rounding of a large mean
-        centred = X[rows] - mean
-        mean_error += weight[rows] @ centred
-        with np.errstate(over="ignore"):
-            squares += weight[rows] @ centred**2
+
+    def sum_up(part):
+        return sum(weight[rows] @ X[rows] for rows in _blocks(part))
+
+    def sum_up_centred(part):
+        sums = np.zeros((2, X.shape[1]))
+        for rows in _blocks(part):
+            centred = X[rows] - mean
+            sums[0] += weight[rows] @ centred
+            with np.errstate(over="ignore"):
+                sums[1] += weight[rows] @ centred**2
+        return sums
+
+    mean = sum(over_rows(sum_up, len(X), X.size // 4))
+    # The second pass removes the rounding of a large mean.
+    mean_error, squares = sum(over_rows(sum_up_centred, len(X), X.size // 2))
     if not (squares < LARGEST**2.5).all():
         check_sizes(X, "the columns to standardise", smallest=False)
     if squares.min(initial=1.0) < LARGEST**-2.5:  # of a constant column they are zero
@@ -93,7 +101,7 @@ def independent_columns(X, sample_weight, shared=()):
     order = np.lexsort((-np.arange(X.shape[1]), is_shared))
     root = np.sqrt(weight / weight.sum())[:, None]
     triangle = np.empty((0, X.shape[1]))
-    for rows in _blocks(X):
+    for rows in _blocks(slice(0, len(X))):
         block = root[rows] * ((X[rows] - mean) / scale)[:, order]
         triangle = np.linalg.qr(np.vstack([triangle, block]), mode="r")
     left = np.abs(np.diag(triangle))  # of each column by those before it
@@ -109,8 +117,10 @@ def independent_columns(X, sample_weight, shared=()):
     return kept
 
 
-def _blocks(X):
-    return (slice(start, start + BLOCK_ROWS) for start in range(0, len(X), BLOCK_ROWS))
+def _blocks(rows):
+    """Slices of a slice of rows."""
+    starts = range(rows.start, rows.stop, BLOCK_ROWS)
+    return (slice(start, min(start + BLOCK_ROWS, rows.stop)) for start in starts)
 
 
 def weighted_grams(design, weights):

@@ -201,13 +201,13 @@ def _of_sharp_gate(resp, gate_proba):
     log_gain : ndarray of shape (n_rows, n_experts)
         Gain of the log-density.
     is_misplaced : ndarray of bool of shape (n_rows, n_experts)
-        Whether the density is far larger on the other side than on the one that the gate prefers.
+        Whether the row is far more probable on the side that the gate does not prefer: by the ratio
+        of the densities, that of the responsibilities over that of the gate's probabilities.
     """
     own = gate_proba > 0.5
-    chosen = np.maximum(np.where(own, resp, 1 - resp), 1e-300)
-    gate = np.where(own, gate_proba, 1 - gate_proba)
-    odds, gate_odds = chosen / np.maximum(1 - chosen, 1e-300), gate / np.maximum(1 - gate, 1e-300)
-    return np.log(chosen / gate), FAR_MORE * odds < gate_odds
+    chosen, gate = np.where(own, resp, 1 - resp), np.where(own, gate_proba, 1 - gate_proba)
+    log_gain = np.log(np.maximum(chosen, 1e-300) / gate)
+    return log_gain, FAR_MORE * chosen * (1 - gate) < (1 - chosen) * gate
 
 
 def separation_notes(model, sums):

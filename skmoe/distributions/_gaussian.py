@@ -32,7 +32,7 @@ class GaussianComponents(BaseComponents):
     discrete = False
 
     def __init__(self, mean, std):
-        self.mean = mean
+        self.mean, self._given_std = mean, std
         self.std = np.broadcast_to(std, mean.shape)
 
     @property
@@ -53,7 +53,8 @@ class GaussianComponents(BaseComponents):
         log_density : ndarray of shape (n_samples, n_experts)
             Joint over the outputs.
         """
-        log_density = -0.5 * ((y - self.mean) / self.std) ** 2 - np.log(self.std) - _HALF_LOG_2PI
+        log_scale = np.log(self._given_std) + _HALF_LOG_2PI  # there may be one for all rows
+        log_density = -0.5 * ((y - self.mean) / self.std) ** 2 - log_scale
         return log_density.sum(axis=2) if self.mean.ndim == 3 else log_density
 
     def cdf(self, y):

@@ -19,13 +19,15 @@ parent has. Forked children therefore run the kernels on one thread.
 import os
 import pickle
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
-from functools import cache
+from functools import cache, partial
 from threading import Lock
 from uuid import uuid4
 
 from joblib import cpu_count, effective_n_jobs
 from joblib.parallel import ThreadingBackend, get_active_backend
+from sklearn import config_context, get_config
 from sklearn.utils.parallel import Parallel, delayed
 from threadpoolctl import ThreadpoolController
 
@@ -77,10 +79,29 @@ def _loaded_libraries():
     return ThreadpoolController()  # looks for libraries, which takes milliseconds
 
 
-def on_one_thread(function, *args):
-    """``function(*args)`` with one thread of OpenMP, where others run beside it in a pool."""
-    with _limit(_loaded_libraries(), "openmp", 1):
+def on_one_thread(config, function, *args):
+    """``function(*args)`` with one thread of OpenMP, where others run beside it in a pool.
+
+    ``config`` is scikit-learn's, which every thread has of its own.
+    """
+    with config_context(**config), _limit(_loaded_libraries(), "openmp", 1):
         return function(*args)
+
+
+@contextmanager
+def thread_map():
+    """A ``map`` whose calls run side by side, in as many threads as a kernel would have.
+
+    For many short passes: threads of OpenMP go on spinning for milliseconds after each, which on a
+    busy machine takes the time of the next one.
+    """
+    n_threads = 1 if _forked else n_openmp_threads()
+    if n_threads == 1:
+        yield map
+        return
+    run = partial(on_one_thread, get_config())
+    with _blas_limit(_loaded_libraries(), 1), ThreadPoolExecutor(n_threads) as pool:
+        yield lambda function, items: pool.map(partial(run, function), items)
 
 
 class Jobs:

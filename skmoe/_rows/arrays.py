@@ -1,6 +1,7 @@
 """Rows in memory, or in memory maps: one block."""
 
 import numpy as np
+from sklearn.utils import gen_batches
 
 from .source import RowSource
 
@@ -34,6 +35,13 @@ class ArrayRows(RowSource):
     def reduce(self, kernel, parameters):
         """Sums over all rows: the kernel goes through them in blocks, and threads, of its own."""
         return kernel(self, parameters)
+
+    def slices(self, n_rows):
+        """The same rows in slices of so many each, the last of fewer."""
+        return [
+            ArrayRows(self.X[rows], self.y[rows], self.weight[rows])
+            for rows in gen_batches(self.n_rows, n_rows)
+        ]
 
     def memory(self, name, shape, dtype):
         """An array for a kernel to write to, kept for its next call."""

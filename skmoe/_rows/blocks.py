@@ -1,15 +1,20 @@
 """Rows in many blocks, each of which is read when it is needed."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from sklearn.utils.validation import check_array, check_consistent_length
 
+from .._parallel import thread_map
 from .._tables.mixed import as_pandas, is_table
 from ..exceptions import noted
 from .arrays import ArrayRows
 from .mixed_tables import encode, split_table
 from .source import RowSource, add_up
+
+FEWEST_ONES = 2**18  # rows of a block of files
+SLICE_ROWS = 2**15  # for a thread: whatever the number of threads, so that sums are the same
 
 
 @dataclass(frozen=True)
@@ -74,12 +79,13 @@ class Block:
         dtype = None if classifies else np.float64
         y = check_array(y, ensure_2d=y.ndim == 2, dtype=dtype, input_name="y", **finite)
         if weight is None:
-            weight = np.ones(len(X))
-        weight = check_array(
-            weight, ensure_2d=False, dtype=np.float64, input_name="sample_weight"
-        ).reshape(-1)
-        if weight.min() < 0:
-            raise ValueError("Negative values in sample_weight: weights are at least 0.")
+            weight = unit_weights(len(X))
+        else:
+            weight = check_array(
+                weight, ensure_2d=False, dtype=np.float64, input_name="sample_weight"
+            ).reshape(-1)
+            if weight.min() < 0:
+                raise ValueError("Negative values in sample_weight: weights are at least 0.")
         check_consistent_length(X, y, weight)
         return cls(X, y, weight, names, table)
 
@@ -96,6 +102,18 @@ class Block:
         y = self.y if classes is None else np.searchsorted(classes, self.y)
         weight = self.weight if class_weights is None else self.weight * class_weights[y]
         return ArrayRows(self.X, y, weight)
+
+
+def unit_weights(n_rows):
+    """Weights of one, (n_rows,), read-only: blocks share their memory, which takes time to get."""
+    return _ones(max(FEWEST_ONES, 1 << (n_rows - 1).bit_length()))[:n_rows]
+
+
+@lru_cache(maxsize=1)
+def _ones(n_rows):
+    ones = np.ones(n_rows)
+    ones.flags.writeable = False
+    return ones
 
 
 class BlockRows(RowSource):
@@ -156,8 +174,11 @@ class BlockTask:
     encoder: object
     class_weights: np.ndarray | None
 
-    def __call__(self, number, X, y, weight):
-        """What the kernel makes of a block; None where it has no rows."""
+    def __call__(self, number, X, y, weight, run=None):
+        """What the kernel makes of a block; None where it has no rows.
+
+        With ``run``, a ``map``, it goes through slices of the rows.
+        """
         if not X.shape[0]:
             return None
         with noted(f"In block {number} of the rows."):
@@ -169,8 +190,15 @@ class BlockTask:
                 is_known=self.is_known,
                 encoder=self.encoder,
             )
-            rows = block.rows(self.classes, self.class_weights) if self.is_known else block
-            return self.kernel(rows, self.parameters)
+            if not self.is_known:
+                return self.kernel(block, self.parameters)
+            rows = block.rows(self.classes, self.class_weights)
+            if run is None or rows.n_rows <= SLICE_ROWS:
+                return self.kernel(rows, self.parameters)
+            return add_up(run(self._on_slice, rows.slices(SLICE_ROWS)))
+
+    def _on_slice(self, rows):
+        return self.kernel(rows, self.parameters)
 
 
 @dataclass(frozen=True)
@@ -180,7 +208,7 @@ class GivenTask:
     kernel: object
     parameters: object
 
-    def __call__(self, number, X, y, weight):
+    def __call__(self, number, X, y, weight, run=None):
         """What the kernel makes of a block; None where it has no rows."""
         if not X.shape[0]:
             return None
@@ -204,12 +232,13 @@ class IterableRows(BlockRows):
         self._blocks = blocks
 
     def reduce(self, kernel, parameters):
-        """Sums over all rows; one block is held at a time."""
-        return add_up(self._each(self._task(kernel, parameters)))
+        """Sums over all rows; one block is held at a time, of which threads take slices."""
+        with thread_map() as run:
+            return add_up(self._each(self._task(kernel, parameters), run))
 
-    def _each(self, task):
+    def _each(self, task, run):
         number = 0
         for block in self._blocks:
-            yield task(number, *block)
+            yield task(number, *block, run)
             del block  # before the next one is read
             number += 1

@@ -32,7 +32,8 @@ class Block:
     names : tuple of str or None
         Of the columns of a table.
     table : DataFrame or None
-        The rows, where they are a table of strings or with missing values.
+        The rows, where they are a table of strings or with missing values; once these are known,
+        where experts are to see them.
     """
 
     X: np.ndarray
@@ -42,7 +43,7 @@ class Block:
     table: object = None
 
     @classmethod
-    def of(cls, X, y, weight, *, classifies, is_known, encoder=None):
+    def of(cls, X, y, weight, *, classifies, is_known, encoder=None, form=None):
         """Rows as they were given, of which there is one at least, checked.
 
         Parameters
@@ -55,6 +56,8 @@ class Block:
             Whether the rows were seen before, and found to be finite.
         encoder : transformer, default=None
             Makes numbers of a table that is known.
+        form : TableForm, default=None
+            That of such a table, where experts are to see it.
         """
         if y is None:
             raise ValueError(
@@ -66,9 +69,9 @@ class Block:
         if names is not None and not is_known:
             table, X = split_table(X)
         elif encoder is not None:
-            X = encode(encoder, X)
+            table, X = None if form is None else form(X), encode(encoder, X)
         finite = {"ensure_all_finite": not is_known}
-        if table is None:
+        if table is None or is_known:
             X = check_array(X, dtype=[np.float64, np.float32], input_name="X", **finite)
         y = np.asarray(y)
         y = y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y
@@ -101,7 +104,7 @@ class Block:
         """
         y = self.y if classes is None else np.searchsorted(classes, self.y)
         weight = self.weight if class_weights is None else self.weight * class_weights[y]
-        return ArrayRows(self.X, y, weight)
+        return ArrayRows(self.X, y, weight, self.table)
 
 
 def unit_weights(n_rows):
@@ -132,6 +135,8 @@ class BlockRows(RowSource):
         Labels, once they are known: kernels are then given their numbers.
     encoder : transformer or None
         Of tables with strings or missing values, once it is known.
+    form : TableForm or None
+        Of the same, where experts are to see them, once it is known.
     class_weights : ndarray of shape (n_classes,) or None
         Factors of the weights, once they are known.
     is_known : bool
@@ -141,11 +146,11 @@ class BlockRows(RowSource):
 
     def __init__(self, *, classifies, as_given=False):
         self.classifies, self.as_given, self.is_known = classifies, as_given, False
-        self.classes = self.encoder = self.class_weights = None
+        self.classes = self.encoder = self.form = self.class_weights = None
 
-    def know(self, classes, encoder=None, class_weights=None):
-        """Take labels, or None of numbers, encoder and class weights after the first look."""
-        self.classes, self.encoder, self.is_known = classes, encoder, True
+    def know(self, classes, *, encoder=None, form=None, class_weights=None):
+        """Take what the first look has found; labels are None of numbers."""
+        self.classes, self.encoder, self.form, self.is_known = classes, encoder, form, True
         self.class_weights = class_weights
 
     def _task(self, kernel, parameters):
@@ -158,6 +163,7 @@ class BlockRows(RowSource):
             self.classes,
             self.is_known,
             self.encoder,
+            self.form,
             self.class_weights,
         )
 
@@ -172,6 +178,7 @@ class BlockTask:
     classes: np.ndarray | None
     is_known: bool
     encoder: object
+    form: object
     class_weights: np.ndarray | None
 
     def __call__(self, number, X, y, weight, run=None):
@@ -189,6 +196,7 @@ class BlockTask:
                 classifies=self.classifies,
                 is_known=self.is_known,
                 encoder=self.encoder,
+                form=self.form,
             )
             if not self.is_known:
                 return self.kernel(block, self.parameters)

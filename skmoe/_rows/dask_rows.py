@@ -15,7 +15,7 @@ from .._parallel import on_one_thread
 from .blocks import BlockRows
 from .source import add_up
 
-FEW_BLOCKS = 16  # whose sums are added at once
+FEW_BLOCKS = 8  # whose sums are added at once
 
 
 class DaskRows(BlockRows):

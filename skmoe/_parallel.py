@@ -30,6 +30,7 @@ from uuid import uuid4
 
 from joblib import cpu_count, effective_n_jobs
 from joblib.parallel import ThreadingBackend, get_active_backend
+from sklearn import config_context, get_config
 from sklearn.utils.parallel import Parallel, delayed
 from threadpoolctl import ThreadpoolController
 
@@ -83,9 +84,12 @@ def _loaded_libraries():
     return ThreadpoolController()  # looks for libraries, which takes milliseconds
 
 
-def on_one_thread(function, *args):
-    """``function(*args)`` with one thread of OpenMP, where others run beside it in a pool."""
-    with _limit(_loaded_libraries(), "openmp", 1):
+def on_one_thread(config, function, *args):
+    """``function(*args)`` with one thread of OpenMP, where others run beside it in a pool.
+
+    ``config`` is scikit-learn's, which every thread has of its own.
+    """
+    with config_context(**config), _limit(_loaded_libraries(), "openmp", 1):
         return function(*args)
 
 
@@ -103,11 +107,26 @@ def over_rows(function, n_rows, work):
     """
     starts = range(0, n_rows, ROWS_OF_A_SLICE)
     slices = [slice(start, min(start + ROWS_OF_A_SLICE, n_rows)) for start in starts]
-    n_threads = min(kernel_threads(work), len(slices))
-    if n_threads <= 1:
+    if min(kernel_threads(work), len(slices)) <= 1:
         return [function(rows) for rows in slices]
-    with _blas_limit(_loaded_libraries(), 1), ThreadPoolExecutor(n_threads) as threads:
-        return list(threads.map(partial(on_one_thread, function), slices))
+    with thread_map() as run:
+        return list(run(function, slices))
+
+
+@contextmanager
+def thread_map():
+    """A ``map`` whose calls run side by side, in as many threads as a kernel would have.
+
+    For many short passes: threads of OpenMP go on spinning for milliseconds after each, which on a
+    busy machine takes the time of the next one.
+    """
+    n_threads = 1 if _forked else n_openmp_threads()
+    if n_threads == 1:
+        yield map
+        return
+    run = partial(on_one_thread, get_config())
+    with _blas_limit(_loaded_libraries(), 1), ThreadPoolExecutor(n_threads) as pool:
+        yield lambda function, items: pool.map(partial(run, function), items)
 
 
 class Jobs:

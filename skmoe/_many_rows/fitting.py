@@ -11,6 +11,7 @@ from .._compat import check_feature_names, check_n_features
 from .._data import Rows, Units
 from .._em import starts
 from .._em.one_pass import OnePassProblem
+from .._em.parts import adapt_experts
 from .._em.settings import Settings
 from .._em.training import check_wanted
 from .._experts.families import is_linear
@@ -21,9 +22,9 @@ from .._numerics.multinomial import BLOCK_LIMIT, NEWTON_LIMIT
 from .._parallel import one_pool
 from .._parameters import check_classes, warn_of_small_weights
 from .._rows.look import LookParameters, column_moments, first_look, weigh_sample
-from .._rows.mixed_tables import fit_encoder
+from .._rows.mixed_tables import TableForm, encode, fit_encoder
 from .._rows.opening import open_rows
-from .._tables.mixed import HEAVIEST, check_sizes
+from .._tables.mixed import HEAVIEST, check_accepts, check_sizes
 from ..gates import ConstantGate, SoftmaxGate
 from ..likelihoods import Categorical, Gaussian
 from .gathered import GatheredProblem, GatheredTrainer, Gathering
@@ -31,7 +32,6 @@ from .pooled import check_counts, pooled_trainer, pools_many
 from .sampled_trainer import SampledTrainer
 
 NEED = "Rows that are not in memory need"
-MIXED = "Strings and missing values in rows that are not in memory need"
 INSTEAD = (
     "Set that, or fit on a sample of the rows in memory, or batch by batch with partial_fit, "
     "where the mixture has it."
@@ -61,9 +61,13 @@ def fit_many(mixture, X, y, sample_weight, others, tasks):
     if not has_sums:
         check_wanted(NEED, _wanted_by_estimators(mixture, templates), INSTEAD)
     source = open_rows(X, y, sample_weight, classifies=is_classifier(mixture))
-    look, rows, share, encoder = _look_at(mixture, source, len(names))
+    look, rows, share = _look_at(mixture, source, len(names))
     if is_pooled:
         check_counts(mixture, look)
+    form, encoder, shown = TableForm.of(look), None, rows.X
+    if not look.is_numeric:
+        rows, encoder, shown = _encode(mixture, templates, look, rows, form)
+        form = form if shown is not rows.X else None
     is_solved = is_pooled or (has_sums and look.has_one_output)
     if has_sums and not is_solved:
         check_wanted(NEED, _wanted_by_estimators(mixture, templates), INSTEAD)
@@ -71,7 +75,12 @@ def fit_many(mixture, X, y, sample_weight, others, tasks):
     if mixture.class_weight is not None:
         class_weights = mixture._class_weights(look.mass)
         look, rows = _weigh_classes(look, rows, class_weights)
-    source.know(mixture._classes, encoder, class_weights)
+    source.know(
+        mixture._classes,
+        encoder=encoder,
+        form=None if encoder is None else form,
+        class_weights=class_weights,
+    )
     is_known = encoder is None and class_weights is None
     columns = look.columns if is_known else source.reduce(column_moments, None)
     units = Units(*columns.standardisation())
@@ -87,9 +96,9 @@ def fit_many(mixture, X, y, sample_weight, others, tasks):
     check_wanted(NEED, wanted, INSTEAD)
     fold_seed, gate_seed, *seeds = draw_seeds(mixture.random_state, 4)
     parts = mixture._make_parts(names, templates, rows, gate_seed)
-    data = replace(parts.training_data(rows), units=units)
+    data = replace(parts.training_data(rows), X=shown, units=units)
     splitting = Splitting(mixture.cv, {}, None, fold_seed, is_classifier(mixture))
-    make_trainer = _one_pass_trainer if is_solved else partial(_gathered_trainer, share)
+    make_trainer = _one_pass_trainer if is_solved else partial(_gathered_trainer, share, form)
     make_trainer = partial(pooled_trainer, mixture, share) if is_pooled else make_trainer
     trainer = make_trainer(source, look, rows, data, parts, settings, splitting, encoder, *seeds)
     with one_pool(mixture.n_jobs):
@@ -124,10 +133,11 @@ def _one_pass_trainer(
 
 
 def _gathered_trainer(
-    share, source, look, rows, data, parts, settings, splitting, encoder, start_seed, expert_seed
-):
+    share, form, source, look, rows, data, parts, settings, splitting, encoder, start_seed,
+    expert_seed,
+):  # fmt: skip
     """What trains estimators on rows of their own: GatheredTrainer."""
-    is_in_sample = splitting.folds(parts.templates, rows) is None
+    is_in_sample = splitting.folds(parts.templates, data) is None
     given = splitting.cv if isinstance(splitting.cv, Integral) else DEFAULT_FOLDS
     n_folds = 1 if is_in_sample else int(given)
     gathering = Gathering(
@@ -136,14 +146,14 @@ def _gathered_trainer(
         expert_seed,
         n_folds,
         settings.max_expert_rows,
-        look.names if encoder is None else None,
+        form,
     )
     linear = n_folds == 1 and all(map(is_linear, parts.templates))
     likelihood = parts.likelihood.fitting(in_sample=n_folds == 1, linear=linear)
     small = gathering.small_problem(data, share, parts.gate.trained, likelihood)
     problem = GatheredProblem(small, data, gathering, source)
     if encoder is not None:
-        parts = parts.behind(encoder)
+        parts = parts.behind(encoder, experts=form is None)
     folds = small.experts.folds
     return GatheredTrainer(
         problem, data, parts, settings, folds=folds, splitting=splitting, seed=start_seed
@@ -161,8 +171,6 @@ def _look_at(mixture, source, n_experts):
         The sample, with weights of the sum of all.
     share : float
         Of the weight of all rows, what these had themselves.
-    encoder : transformer or None
-        Of a mixed table.
     """
     fewest, per_column = starts.FEWEST_ROWS, starts.ROWS_PER_COEFFICIENT * n_experts
     parameters = LookParameters(source.classifies, fewest, per_column)
@@ -193,18 +201,12 @@ def _look_at(mixture, source, n_experts):
     if look.names is not None:
         from pandas import DataFrame  # as the blocks were
 
-        X = DataFrame(X, columns=list(look.names))
+        X = DataFrame(X, columns=list(look.names), dtype=X.dtype)
     if look.target is None:
         y = np.searchsorted(look.values, y)
     check_feature_names(mixture, X, reset=True)
     check_n_features(mixture, X, reset=True)
-    if look.is_numeric:
-        return look, Rows(X, y, weight), share, None
-    _check_encoding(mixture, look)
-    encoder = fit_encoder(look)
-    numbers = [label for label in look.names if label not in look.strings]
-    X = encoder.transform(X.astype(dict.fromkeys(numbers, np.float64)))
-    return look, Rows(X, y, weight), share, encoder
+    return look, Rows(X, y, weight), share
 
 
 def _weigh_classes(look, rows, class_weights):
@@ -215,18 +217,22 @@ def _weigh_classes(look, rows, class_weights):
     return replace(look, mass=mass, weight=mass.sum()), replace(rows, weight=weight)
 
 
-def _check_encoding(mixture, look):
-    """Refuse strings and missing values that nobody encodes."""
-    columns = [
-        label
-        for label, has_gaps in zip(look.names, look.has_gaps, strict=True)
-        if has_gaps or label in look.strings
-    ]
-    known = f"experts=None and the gate None or ConstantGate(), which encode the columns {columns}"
-    is_encoded = mixture.experts is None and (
-        mixture.gate is None or type(mixture.gate) is ConstantGate
-    )
-    check_wanted(MIXED, {known: is_encoded}, INSTEAD)
+def _encode(mixture, templates, look, rows, form):
+    """Rows of a mixed table as the gate and starts see them, their encoder, and as experts do.
+
+    Experts of the mixture's choice see them as the gate does, others as tables.
+    """
+    is_default = mixture.experts is None or isinstance(mixture.experts, str)
+    has_default_gate = mixture.gate is None and len(templates) > 1
+    who = ["experts"] * is_default + ["gate"] * has_default_gate
+    encoder = fit_encoder(look, who)
+    table = form(rows.X)
+    if type(mixture.gate) is SoftmaxGate:
+        check_accepts("The gate SoftmaxGate", mixture.gate, table)
+    rows = replace(rows, X=encode(encoder, table))
+    shown = rows.X if is_default else table
+    adapt_experts(templates, shown, is_default=False)  # says what cannot take it
+    return rows, encoder, shown
 
 
 def _start(likelihood, look, n_experts):

@@ -50,7 +50,14 @@ class Gamma(PositiveMeans):
     takes_upper = True
     per_expert = ("shape_",)
 
-    def _check_values(self, y):
+    def check_values(self, y):
+        """Raise a ValueError that names a value of the target, one that is not positive.
+
+        Parameters
+        ----------
+        y : ndarray of shape (n_samples,)
+            Target, or a part of it.
+        """
         if (y <= 0).any():
             raise ValueError(f"Gamma needs positive targets; y holds {y[y <= 0][0]:.6g}.")
 

@@ -1,4 +1,4 @@
-"""The one-pass problem: linear or logistic experts of one output, softmax or constant gate.
+"""The one-pass problem: linear, logistic or log-linear experts, softmax or constant gate.
 
 One EM iteration is one pass over the rows. It makes the E-step and leaves sums: all that the next
 M-step needs of experts, scales and gate. No array of n rows and K experts is made unless somebody
@@ -17,7 +17,9 @@ from .._reports.expert_report import ReportSums
 from .._rows.arrays import ArrayRows
 from .._rows.source import add_up
 from ..gates import ConstantGate, SoftmaxGate
+from ..likelihoods import Categorical
 from .acceleration import Acceleration
+from .block_sweeps import GammaSweep, MultinomialSweep, OutputsSweep, PoissonSweep
 from .general import GeneralProblem
 from .problem import SampleProblem, shallow_copy
 from .revival import largest_differences, same_as_heavier
@@ -25,11 +27,18 @@ from .sweeps import LeastSquaresSweep, LogisticSweep
 
 REPORT_ROWS = 4096
 FIRST_ROWS = 32  # that tell most experts apart
-SWEEPS = (LeastSquaresSweep, LogisticSweep)
+SWEEPS = (
+    LeastSquaresSweep,
+    LogisticSweep,
+    OutputsSweep,
+    MultinomialSweep,
+    PoissonSweep,
+    GammaSweep,
+)
 
 
 class OnePassProblem(SampleProblem):
-    """A mixture of linear or logistic experts in training; see ``Problem``, and ``covers``.
+    """A mixture of experts that learn from sums over rows; see ``Problem``, and ``covers``.
 
     Attributes
     ----------
@@ -66,7 +75,7 @@ class OnePassProblem(SampleProblem):
             return False
         if experts.shared is not None or top_k is not None or data.subjects is not None:
             return False
-        if data.Z is not experts.source or data.bounds is not None:
+        if data.Z is not experts.source or data.bounds is not None or data.exposure is not None:
             return False
         n_columns = len(experts.mean) + 1
         if n_columns > BLOCK_LIMIT:  # BLAS makes the sums over rows of wide tables faster
@@ -246,7 +255,7 @@ class Answers:
         columns = (X - self.experts.mean) / self.experts.scale
         predictions = self.experts.predict_standardised(columns)
         logits = columns @ self.logits[:-1] + self.logits[-1]
-        y = y if predictions.ndim == 2 else y.astype(np.intp)  # class numbers
+        y = y.astype(np.intp) if type(self.likelihood) is Categorical else y
         return logits, self.likelihood.log_density(y, predictions), predictions
 
     def over(self, block, part):

@@ -1,7 +1,6 @@
 """How a mixture is fitted on rows that are not in memory."""
 
 from dataclasses import replace
-from functools import partial
 from numbers import Integral
 
 import numpy as np
@@ -26,7 +25,7 @@ from .._rows.mixed_tables import TableForm, encode, fit_encoder
 from .._rows.opening import open_rows
 from .._tables.mixed import HEAVIEST, check_accepts, check_sizes
 from ..gates import ConstantGate, SoftmaxGate
-from ..likelihoods import Categorical, Gaussian
+from ..likelihoods import Categorical, Gamma, Gaussian, Poisson
 from .gathered import GatheredProblem, GatheredTrainer, Gathering
 from .pooled import check_counts, pooled_trainer, pools_many
 from .sampled_trainer import SampledTrainer
@@ -68,9 +67,6 @@ def fit_many(mixture, X, y, sample_weight, others, tasks):
     if not look.is_numeric:
         rows, encoder, shown = _encode(mixture, templates, look, rows, form)
         form = form if shown is not rows.X else None
-    is_solved = is_pooled or (has_sums and look.has_one_output)
-    if has_sums and not is_solved:
-        check_wanted(NEED, _wanted_by_estimators(mixture, templates), INSTEAD)
     class_weights = None
     if mixture.class_weight is not None:
         class_weights = mixture._class_weights(look.mass)
@@ -98,9 +94,15 @@ def fit_many(mixture, X, y, sample_weight, others, tasks):
     parts = mixture._make_parts(names, templates, rows, gate_seed)
     data = replace(parts.training_data(rows), X=shown, units=units)
     splitting = Splitting(mixture.cv, {}, None, fold_seed, is_classifier(mixture))
-    make_trainer = _one_pass_trainer if is_solved else partial(_gathered_trainer, share, form)
-    make_trainer = partial(pooled_trainer, mixture, share) if is_pooled else make_trainer
-    trainer = make_trainer(source, look, rows, data, parts, settings, splitting, encoder, *seeds)
+    given = source, look, rows, data, parts, settings, splitting, encoder, *seeds
+    if is_pooled:
+        trainer = pooled_trainer(mixture, share, *given)
+    else:
+        trainer = _one_pass_trainer(*given) if has_sums else None
+    is_solved = trainer is not None
+    if not is_solved:
+        check_wanted(NEED, _wanted_by_estimators(mixture, templates), INSTEAD)
+        trainer = _gathered_trainer(share, form, *given)
     with one_pool(mixture.n_jobs):
         trained = trainer.train(None, tasks, mixture._attributes_now)
     mixture._set_fitted(*trained)
@@ -112,7 +114,10 @@ def fit_many(mixture, X, y, sample_weight, others, tasks):
 def _one_pass_trainer(
     source, look, rows, data, parts, settings, splitting, encoder, start_seed, expert_seed
 ):
-    """What trains linear and logistic experts by sums over rows: SampledTrainer."""
+    """What trains linear experts by sums over rows: SampledTrainer.
+
+    None where these sums would be too many, or rows too few, and experts can do without.
+    """
     n_experts = len(parts.names)
     experts = parts.make_experts(data, None, settings, expert_seed)
     likelihood = _start(parts.likelihood.fitting(in_sample=True, linear=True), look, n_experts)
@@ -122,6 +127,9 @@ def _one_pass_trainer(
         "ten rows a coefficient": splitting.folds(parts.templates, rows) is None,
         f"fewer than {BLOCK_LIMIT} columns": len(data.units.mean) < BLOCK_LIMIT,
     }
+    can_be_gathered = not look.has_one_function or likelihood.glm is not None
+    if can_be_gathered and not (covered and all(wanted.values())):
+        return None
     check_wanted(NEED, wanted, INSTEAD)
     check_wanted(NEED, {"a target that is not the same for all rows": covered}, INSTEAD)
     problem = OnePassProblem(*known, rows=source)
@@ -173,7 +181,7 @@ def _look_at(mixture, source, n_experts):
         Of the weight of all rows, what these had themselves.
     """
     fewest, per_column = starts.FEWEST_ROWS, starts.ROWS_PER_COEFFICIENT * n_experts
-    parameters = LookParameters(source.classifies, fewest, per_column)
+    parameters = LookParameters(source.classifies, fewest, per_column, mixture._likelihood())
     look = source.reduce(first_look, parameters)
     if look is None or look.n_used < n_experts:
         raise ValueError(
@@ -237,17 +245,23 @@ def _encode(mixture, templates, look, rows, form):
 
 def _start(likelihood, look, n_experts):
     """A likelihood that has looked at the target."""
-    if look.target is None:
+    target = look.target
+    if target is None:
         return likelihood.start_from_sums(look.mass, n_experts)
-    variance = look.target.squares[0] / look.weight
-    return likelihood.start_from_sums(variance, look.values, look.target.size[0])
+    if likelihood.glm is not None:
+        return likelihood.start_from_sums(look.weight * target.mean[0], n_experts)
+    variance, largest = target.squares / look.weight, target.size
+    if look.has_one_function:
+        variance, largest = variance[0], largest[0]
+    return likelihood.start_from_sums(variance, look.values, largest)
 
 
 def _is_solved(mixture, template):
     """Whether experts are linear ones of which sums over rows tell all."""
     likelihood = mixture._likelihood()
     is_constant = getattr(likelihood, "scale", "") in ("expert", "shared")
-    is_known = type(likelihood) is Categorical or (type(likelihood) is Gaussian and is_constant)
+    is_gaussian = type(likelihood) is Gaussian and is_constant
+    is_known = is_gaussian or type(likelihood) in (Categorical, Gamma, Poisson)
     is_alone = not mixture._is_list
     is_one = is_alone and is_known and mixture._family().penalty_of(template) is not None
     return is_one and (mixture.cv is False or str(mixture.cv) == "auto")

@@ -17,7 +17,14 @@ class _Counts(PositiveMeans):
 
     takes_exposure = True
 
-    def _check_values(self, y):
+    def check_values(self, y):
+        """Raise a ValueError that names a value of the target, one that is no count.
+
+        Parameters
+        ----------
+        y : ndarray of shape (n_samples,)
+            Target, or a part of it.
+        """
         wrong = (y < 0) | (y != np.floor(y))
         if wrong.any():
             raise ValueError(

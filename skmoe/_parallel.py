@@ -107,21 +107,20 @@ def over_rows(function, n_rows, work):
     """
     starts = range(0, n_rows, ROWS_OF_A_SLICE)
     slices = [slice(start, min(start + ROWS_OF_A_SLICE, n_rows)) for start in starts]
-    if min(kernel_threads(work), len(slices)) <= 1:
-        return [function(rows) for rows in slices]
-    with thread_map() as run:
+    with thread_map(min(kernel_threads(work), len(slices))) as run:
         return list(run(function, slices))
 
 
 @contextmanager
-def thread_map():
-    """A ``map`` whose calls run side by side, in as many threads as a kernel would have.
+def thread_map(n_threads=None):
+    """A ``map`` whose calls run side by side, in so many threads; None: as kernels have at most.
 
     For many short passes: threads of OpenMP go on spinning for milliseconds after each, which on a
     busy machine takes the time of the next one.
     """
-    n_threads = 1 if _forked else n_openmp_threads()
-    if n_threads == 1:
+    if n_threads is None:
+        n_threads = 1 if _forked else n_openmp_threads()
+    if n_threads <= 1:
         yield map
         return
     run = partial(on_one_thread, get_config())

@@ -106,7 +106,7 @@ def _sums(design, y, weight, resp, parameters):
         gram = weighted_grams(design.T, curvature.reshape(-1, len(weight)).T)
         gram = gram.reshape(n_experts, -1, p, p)
     if parameters.with_curvature:
-        second, first, _ = class_pairs(n_experts)
+        second, first = class_pairs(n_experts)
         pairs = weighted_grams(design.T, (weight * proba[first] * proba[second]).T)
     return Sums(
         float(value),
@@ -192,7 +192,7 @@ class ClassErrors:
         pull = proba * -mass[:, None]
         curvature = None
         if with_grams:
-            second, first, _ = class_pairs(proba.shape[1])
+            second, first = class_pairs(proba.shape[1])
             curvature = proba[:, second] * -pull[:, first]
         pull[:, y, np.arange(len(y))] += mass
         return pull, curvature, None

@@ -258,10 +258,10 @@ class Answers:
         y = y.astype(np.intp) if type(self.likelihood) is Categorical else y
         return logits, self.likelihood.log_density(y, predictions), predictions
 
-    def over(self, block, part):
-        """The same for a slice of a block, a few rows at a time, their target and weights first."""
-        for start in range(part.start, part.stop, REPORT_ROWS):
-            rows = slice(start, min(start + REPORT_ROWS, part.stop))
+    def over(self, block):
+        """The same for a block, a few rows at a time, their target and weights before it."""
+        for start in range(0, block.n_rows, REPORT_ROWS):
+            rows = slice(start, start + REPORT_ROWS)
             y = block.y[rows]
             yield y, block.weight[rows], *self(block.X[rows], y)
 
@@ -280,9 +280,9 @@ def compare_densities(block, answers):
     """Differences of a block."""
     n_experts = answers.logits.shape[1]
 
-    def compare(part):
+    def compare(rows):
         total = Differences(np.zeros((n_experts, n_experts)))
-        for _, _, _, log_density, _ in answers.over(block, part):
+        for _, _, _, log_density, _ in answers.over(block.part(rows)):
             total += Differences(largest_differences(log_density))
         return total
 
@@ -293,9 +293,9 @@ def sum_for_report(block, parameters):
     """ReportSums of a block; ``parameters`` are answers, model and order of ``report_sums``."""
     answers, model, order = parameters
 
-    def sum_up(part):
+    def sum_up(rows):
         total = None
-        for y, weight, logits, log_density, predictions in answers.over(block, part):
+        for y, weight, logits, log_density, predictions in answers.over(block.part(rows)):
             resp = posterior(logits, log_density)[0][:, order]
             proba = posterior(logits, np.zeros_like(log_density))[0][:, order]
             loss = model.losses(y, predictions[:, order])

@@ -38,17 +38,14 @@ class ArrayRows(RowSource):
         """Sums over all rows: the kernel goes through them in blocks, and threads, of its own."""
         return kernel(self, parameters)
 
+    def part(self, rows):
+        """A slice of the rows."""
+        table = None if self.table is None else self.table[rows]
+        return ArrayRows(self.X[rows], self.y[rows], self.weight[rows], table)
+
     def slices(self, n_rows):
         """The same rows in slices of so many each, the last of fewer."""
-        return [
-            ArrayRows(
-                self.X[rows],
-                self.y[rows],
-                self.weight[rows],
-                None if self.table is None else self.table[rows],
-            )
-            for rows in gen_batches(self.n_rows, n_rows)
-        ]
+        return [self.part(rows) for rows in gen_batches(self.n_rows, n_rows)]
 
     def memory(self, name, shape, dtype):
         """An array for a kernel to write to, kept for its next call."""

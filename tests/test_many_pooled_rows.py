@@ -146,8 +146,8 @@ def test_lines_of_blocks_are_those_of_rows_in_memory(bounds):
     problem = problem_in_memory("gaussian")
     other = problem_of_blocks(problem, bounds=bounds)
     assert other.objective == pytest.approx(problem.objective, rel=1e-12)
-    run(problem, 80)
-    run(other, 80)
+    run(problem, 40)
+    run(other, 40)
     assert_same(problem, other)
 
 
@@ -155,21 +155,22 @@ def test_lines_of_blocks_are_those_of_rows_in_memory(bounds):
 def test_experts_of_shuffled_blocks_are_those_of_rows_in_memory(kind):
     problem = problem_in_memory(kind)
     other = problem_of_blocks(problem, bounds=BOUNDS["three, one of them empty"], shuffled=True)
-    run(problem, 250)
-    run(other, 250)
+    n_steps = 200 if kind in ("three classes", "gamma") else 80  # whose steps are others at first
+    run(problem, n_steps)
+    run(other, n_steps)
     assert_same(problem, other)
 
 
-@pytest.mark.parametrize("kind", ["gaussian", "two classes"])
+@pytest.mark.parametrize("kind", ["gaussian", "poisson"])
 def test_precision_of_the_prior_of_the_gate_is_that_learned_in_memory(kind):
     problem = problem_in_memory(kind)
     problem.gate.alpha = 30.0
     other = problem_of_blocks(problem, bounds=BOUNDS["seven"])
     for each in (problem, other):
-        for _ in range(10):
+        for _ in range(8):
             run(each, 15)
             each.learn_alpha()
-        run(each, 60)
+        run(each, 30)
     assert problem.gate.alpha < 3
     assert other.gate.alpha == pytest.approx(problem.gate.alpha, rel=1e-5)
     # The precision, and so the weights, are where steps between changes of it have led.
@@ -204,9 +205,9 @@ def test_steps_that_are_too_long_are_taken_again_shorter(monkeypatch):
     monkeypatch.setattr(SummedGate, "learn_sums", lambda g, sums, size=1.0: step(g, sums, 6 * size))
     small = problem_in_memory("gaussian")
     problem = problem_of_blocks(small, bounds=BOUNDS["seven"])
-    bounds = np.array([problem.step() for _ in range(150)])
+    bounds = np.array([problem.step() for _ in range(100)])
     assert (np.diff(bounds) >= -1e-11).all()
-    run(small, 150)
+    run(small, 100)
     assert bounds[-1] == pytest.approx(small.objective, abs=1e-9)
 
 
@@ -214,7 +215,7 @@ def test_steps_that_are_too_long_are_taken_again_shorter(monkeypatch):
 
 
 def pooled(kind="gaussian", **params):
-    params = {"pooling": True, "n_experts": 3, "n_init": 4, "random_state": 0} | params
+    params = {"pooling": True, "n_experts": 3, "n_init": 3, "random_state": 0} | params
     if "classes" in kind:
         return MixtureOfExpertsClassifier(**params)
     likelihood = "gaussian" if kind == "two outputs" else kind
@@ -229,7 +230,7 @@ def answers(moe, X):
 def test_regimes_and_their_number_are_found_as_in_memory(kind):
     X, y, weight, _ = planted(kind, n=3000)
     # Few rows say little by their classes, and steps under bounds of these are short.
-    params = {"n_experts": 2, "tol": 1e-8} if "classes" in kind else {}
+    params = {"n_experts": 2, "tol": 1e-7} if "classes" in kind else {}
     moe = pooled(kind, **params).fit(X, y, weight)
     other = pooled(kind, **params).fit(in_parts(X, y, weight, bounds=[1000, 1000, 3000]))
     assert len(moe.experts_) == len(other.experts_) == 2
@@ -316,6 +317,16 @@ def test_variances_of_the_experts_that_are_given():
     assert_allclose(moe.likelihood_.own_var_, variance, rtol=1e-9)
 
 
+def test_fewer_rows_than_columns():
+    X = np.random.default_rng(0).normal(size=(60, 80))
+    y = X[:, 0] - X[:, 1] + 0.3 * np.random.default_rng(1).normal(size=60)
+    moe = pooled(n_experts=1).fit(X, y)
+    other = pooled(n_experts=1).fit(in_parts(X, y, bounds=[20, 60]))
+    for factor in (1, 2):  # and outside of what the rows span
+        found, expected = (m.predict(factor * X, return_std=True) for m in (other, moe))
+        assert_allclose(found, expected, rtol=1e-3, atol=1e-3)  # EM stops at tol
+
+
 def test_weights_of_classes():
     X, y, weight, _ = planted("two classes", n=3000)
     params = {"class_weight": {0: 3.0, 1: 1.0}, "n_experts": 2, "tol": 1e-8}
@@ -377,18 +388,12 @@ def test_collections_of_dask():
         ("gaussian", {"likelihood": "student_t"}, None, "pooling=True needs likelihood"),
         ("gaussian", {"shared_effects": [0]}, None, "shared_effects=None.*in memory"),
         ("gaussian", {"likelihood": Gaussian("auto")}, None, "pooling=True needs likelihood"),
-        (
-            "gaussian",
-            {"gate": ConstantGate()},
-            lambda X, y: (np.tile(X, 600), y),
-            "more rows than columns.*in memory",
-        ),
         ("poisson", {}, lambda X, y: (X, y + 0.5), "whole numbers"),
         ("poisson", {}, lambda X, y: (X, np.column_stack([y, y])), "takes one output"),
         ("gamma", {}, lambda X, y: (X, y - 0.5), "positive"),
         ("binomial", {}, lambda X, y: (X, 2 * y), "between 0 and the trials"),
     ],
-    ids=range(9),
+    ids=range(8),
 )
 def test_what_cannot_be_pooled_is_refused_by_name(kind, params, change, what):
     X, y, _, _ = planted(kind)

@@ -57,12 +57,6 @@ def pooled_trainer(
     expert_seed,
 ):
     """What trains pooled experts: PooledRowsTrainer."""
-    if look.n_used <= len(data.units.mean):
-        raise ValueError(
-            f"Pooled experts on rows that are not in memory need more rows than columns; there are "
-            f"{look.n_used} rows of positive weight and {len(data.units.mean)} columns. Fit on "
-            "them in memory, where fewer will do."
-        )
     return PooledRowsTrainer(
         source,
         data,

@@ -13,6 +13,7 @@ from .._em.revival import same_as_heavier
 from .._model import posterior
 from .._numerics import multinomial
 from .._numerics.columns import StandardColumns
+from .._reports.expert_report import bound_notes
 from .problem import ALPHA_STEPS, GateUnderPrior, PooledProblem, gate_pairs
 from .trainer import STRETCHES, PooledTrainer
 
@@ -258,7 +259,8 @@ class PooledRowsTrainer(PooledTrainer):
     def start(self, previous):
         """Find the mixture on the sample, and learn the gate's precision on all rows."""
         super().start(previous)
-        self.notes = [_choice(self.log_evidence, len(self.data.y))]
+        n_rows, tried = len(self.data.y), self.log_evidence
+        self.notes = [_choice(tried, n_rows), *bound_notes(tried, self.data.total_weight)]
         self.problem = PooledRowsProblem(self.problem, self._all_data, self.rows)
         stretches = [n_steps for n_steps in STRETCHES if n_steps <= self.settings.max_iter]
         self._converge(self.problem, tol=self.settings.tol, stretches=stretches)

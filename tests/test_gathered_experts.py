@@ -1,6 +1,7 @@
 """Experts of any kind on rows that are not in memory: fitted on rows of their own."""
 
 import pickle
+import sys
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
 from skmoe._many_rows.gathered_pass import fold_numbers
+from skmoe._many_rows.memory import ExpertRows
 from skmoe._numerics.drawing import hash_rows
 from skmoe._rows.blocks import BlockRows
 from skmoe.exceptions import ThinnedRowsWarning
@@ -161,6 +163,30 @@ def test_rows_beyond_max_expert_rows_are_thinned_and_said_so():
     assert_allclose(moe.predict(X), everything.predict(X), atol=0.2)
     assert moe.lower_bound_ == pytest.approx(everything.lower_bound_, abs=0.02)
     assert sum(moe.expert_report().columns["rows"]) == pytest.approx(2000)
+
+
+def test_rows_beyond_the_memory_are_thinned_as_beyond_max_expert_rows(monkeypatch):
+    X, y = planted()
+    files, tree = in_parts(X, y["line"]), DecisionTreeRegressor(max_depth=3)
+    with pytest.warns(ThinnedRowsWarning):
+        by_hand = MixtureOfExpertsRegressor(tree, **PARAMS, max_expert_rows=400).fit(files)
+    # A row has 3 columns, and a target, 2 predictions, 2 responsibilities, weight, hash and number.
+    row_bytes = 8 * (3 + 2 + 2 + 4)
+    memory = 400 * row_bytes * 2 * 2 / 0.25
+    monkeypatch.setattr("skmoe._many_rows.memory.memory_left", lambda: memory)
+    what = f"400 of these.* 100,000 rows of {row_bytes} bytes for each of 2 experts, 2 times over"
+    with pytest.warns(ThinnedRowsWarning, match=what.replace(" 100", "=100")):
+        moe = MixtureOfExpertsRegressor(tree, **PARAMS).fit(files)
+    assert_array_equal(moe.predict(X), by_hand.predict(X))
+
+
+def test_bytes_of_a_row_of_a_mixed_table():
+    pandas = pytest.importorskip("pandas")
+    table = pandas.DataFrame({"a": np.arange(4.0), "kind": ["cat", "dog", "cat", "owl"]})
+    pointers, numbers, strings = 16, sys.getsizeof(1.0), sys.getsizeof("cat")
+    needed = 2 * 1 * (pointers + numbers + strings + 8 * (1 + 1 + 4))
+    for memory, most in ((7 * needed / 0.25 + 1, 7), (1e12, 100), (None, 100), (1.0, 1)):
+        assert ExpertRows.that_fit(100, table, (1,), memory).most == most
 
 
 def test_rows_given_twice_are_rows_of_weight_two():

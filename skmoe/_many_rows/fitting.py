@@ -27,6 +27,7 @@ from .._tables.mixed import HEAVIEST, check_accepts, check_sizes
 from ..gates import ConstantGate, SoftmaxGate
 from ..likelihoods import Categorical, Gaussian
 from .gathered import GatheredProblem, GatheredTrainer, Gathering
+from .memory import ExpertRows, memory_for_rows
 from .sampled_trainer import SampledTrainer
 
 NEED = "Rows that are not in memory need"
@@ -132,12 +133,15 @@ def _gathered_trainer(
     is_in_sample = splitting.folds(parts.templates, data) is None
     given = splitting.cv if isinstance(splitting.cv, Integral) else DEFAULT_FOLDS
     n_folds = 1 if is_in_sample else int(given)
+    shape = data.y.shape[1:] if data.classes is None else (len(data.classes),)
     gathering = Gathering(
         parts,
         settings,
         expert_seed,
         n_folds,
-        settings.max_expert_rows,
+        ExpertRows.that_fit(
+            settings.max_expert_rows, data.X, (len(parts.names), *shape), memory_for_rows()
+        ),
         form,
     )
     linear = n_folds == 1 and all(map(is_linear, parts.templates))

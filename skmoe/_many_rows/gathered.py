@@ -36,8 +36,8 @@ class Gathering:
         Of the experts.
     n_folds : int
         By a hash of the content of rows; 1 for predictions in sample.
-    most_rows : int
-        On which an expert is fitted.
+    own_rows : ExpertRows
+        On which an expert is fitted at most.
     form : TableForm or None
         Of the rows, where the user gave tables.
     """
@@ -46,7 +46,7 @@ class Gathering:
     settings: object
     seed: int
     n_folds: int
-    most_rows: int
+    own_rows: object
     form: object
 
     def folds(self, hashes):
@@ -165,7 +165,7 @@ class GatheredProblem(Problem):
         With the weights (n, K) the rows drawn for an expert stand for all of its rows. The last is
         the share (K,) of the weight of its rows that was drawn.
         """
-        found, most = self.found, self.gathering.most_rows
+        found, most = self.found, self.gathering.own_rows.most
         drawn = [own.drawn(most, mass) for own, mass in zip(found.own, found.mass, strict=True)]
         hashes = [own.hashes[rows] for own, (rows, _) in zip(found.own, drawn, strict=True)]
         all_hashes, first, numbers = np.unique(
@@ -210,7 +210,7 @@ class GatheredProblem(Problem):
         )
 
     def _pass(self):
-        n_kept = SPARE * self.gathering.most_rows
+        n_kept = SPARE * self.gathering.own_rows.most
         parameters = GatherParameters(self._answers, n_kept, self._least, self.gate.wants_curvature)
         self.found = self.rows.reduce(gather, parameters)
         self.load = self.found.gate_mass / self.weight.sum()
@@ -232,13 +232,13 @@ class GatheredProblem(Problem):
 
     def warn_of_thinned_rows(self):
         """Name the experts that had more rows than they were fitted on."""
-        most, rows = self.gathering.most_rows, self.found.own_rows
-        thinned = [name for name, n in zip(self.experts.names, rows, strict=True) if n > most]
+        limit, rows = self.gathering.own_rows, self.found.own_rows
+        thinned = [name for name, n in zip(self.experts.names, rows, strict=True) if n > limit.most]
         if thinned:
             warn_user(
                 f"The experts {thinned} have up to {rows.max():,} rows of their own and were "
-                f"fitted on {most:,} of these, drawn by a hash of their content: "
-                "max_expert_rows. Gate and scales have learned from all.",
+                f"fitted on {limit.most:,} of these, drawn by a hash of their content: "
+                f"{limit.reason}. Gate and scales have learned from all.",
                 ThinnedRowsWarning,
             )
 

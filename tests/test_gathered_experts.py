@@ -15,6 +15,7 @@ from sklearn.preprocessing import PolynomialFeatures
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
+from skmoe._em.trainer import Trainer
 from skmoe._many_rows.gathered_pass import fold_numbers
 from skmoe._many_rows.memory import ExpertRows
 from skmoe._numerics.drawing import hash_rows
@@ -151,6 +152,37 @@ def test_folds_are_of_the_content_of_rows_and_of_equal_size():
     folds = fold_numbers(hash_rows(X, y["line"]), 5)
     assert_array_equal(folds[::-1], fold_numbers(hash_rows(X[::-1], y["line"][::-1]), 5))
     assert np.bincount(folds).min() > 340
+
+
+@pytest.mark.parametrize(
+    ("moe", "target", "share"),
+    [
+        (MixtureOfExpertsRegressor(**PARAMS), "lines", 0.98),
+        (MixtureOfExpertsClassifier(**PARAMS, tol=1e-4), "class", 0.98),
+        # Ten iterations are all that cross-fitted experts have.
+        (
+            MixtureOfExpertsRegressor(DecisionTreeRegressor(max_depth=5), cv=3, **PARAMS),
+            "line",
+            0.4,
+        ),
+    ],
+    ids=["lines", "classes", "trees"],
+)
+def test_copies_are_reseeded_on_the_way_to_where_others_end(moe, target, share, monkeypatch):
+    X, y = planted()
+    files = in_parts(X, y[target])
+    expected = moe.fit(files).lower_bound_
+
+    def start_alike(trainer):
+        with trainer.problem.experts.side_by_side(None):
+            trainer.problem.start(np.full((len(trainer.data.y), 2), 0.5)).step()
+
+    monkeypatch.setattr(Trainer, "run_sample", start_alike)
+    moe.fit(files)
+    assert sum(moe.expert_report().columns["revived"]) > 0
+    assert moe.n_distinct_experts_ == 2
+    alike = moe.lower_bounds_[0]
+    assert moe.lower_bound_ - alike > share * (expected - alike)
 
 
 def test_rows_beyond_max_expert_rows_are_thinned_and_said_so():

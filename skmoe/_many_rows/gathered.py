@@ -10,13 +10,14 @@ import numpy as np
 
 from .._data import TrainingData
 from .._em.general import GeneralProblem
-from .._em.one_pass import compare_densities, sum_for_report
-from .._em.problem import Problem, shallow_copy
+from .._em.one_pass import FIRST_ROWS, compare_densities, sum_for_report
+from .._em.problem import ReseedingProblem, shallow_copy
 from .._em.revival import same_as_heavier
 from .._em.settings import INNER_STEPS
 from .._em.trainer import Trainer
 from .._experts.estimators import EstimatorExperts
 from .._numerics.drawing import SPARE, hash_rows
+from .._rows.arrays import ArrayRows
 from ..exceptions import ThinnedRowsWarning, warn_user
 from ..gates import SoftmaxGate
 from .gathered_pass import FoldAnswers, GatherParameters, fold_numbers, gather
@@ -96,7 +97,7 @@ class Gathering:
         )
 
 
-class GatheredProblem(Problem):
+class GatheredProblem(ReseedingProblem):
     """A mixture of estimators in training; see ``Problem``.
 
     Attributes
@@ -130,6 +131,7 @@ class GatheredProblem(Problem):
         """Take models and parameters of the problem on a sample, and make an E-step."""
         units, n_experts = self.data.units, len(small.experts.names)
         self.experts, self.likelihood = small.experts, shallow_copy(small.likelihood)
+        self.gate = shallow_copy(self.gate)
         begun = self.Z, n_experts, (units.mean, units.scale)
         if isinstance(small.gate, SoftmaxGate):
             slopes = small.gate.coef_.T
@@ -139,6 +141,25 @@ class GatheredProblem(Problem):
             self.gate.begin_sums(*begun)
             self.gate.set_logits(np.log(np.maximum(small.gate.proportions_, 1e-300))[None])
         self._pass()
+
+    def reseed(self, dead):
+        """See ``ReseedingProblem``; done on the sample. The others stay as all rows made them."""
+        small, experts, data = self.small, shallow_copy(self.small.experts), self.small.data
+        experts.models, experts.last_fit = self.experts.models, None
+        experts.n_fits = self.experts.n_fits
+        hashes = hash_rows(data.X, data.y, data.classes)
+        experts.predictions = self._answers.predict(data.X, hashes)
+        small.experts, small.gate = experts, shallow_copy(self.gate)
+        small.likelihood = shallow_copy(self.likelihood)
+        small.e_step()
+        small.reseed(dead)
+        small.step()
+        revived = np.isin(np.arange(len(self.load)), dead)
+        experts.models = [
+            new if is_new else old
+            for new, old, is_new in zip(experts.models, self.experts.models, revived, strict=True)
+        ]
+        self.adopt(small)
 
     # EM -------------------------------------------------------------------------------------
 
@@ -248,7 +269,12 @@ class GatheredProblem(Problem):
 
     def copies(self):
         """Whether a heavier expert has the same density everywhere, (K,)."""
-        differences = self.rows.reduce(compare_densities, self._answers)
+        first, data = slice(FIRST_ROWS), self.data
+        table = None if data.X is data.Z else data.X[first]
+        few = ArrayRows(np.asarray(data.Z[first]), data.y[first], data.weight[first], table)
+        differences = compare_densities(few, self._answers)
+        if same_as_heavier(differences.largest, self.load).any():  # which most passes need not ask
+            differences = self.rows.reduce(compare_densities, self._answers)
         return same_as_heavier(differences.largest, self.load)
 
     def report_sums(self, model, order):

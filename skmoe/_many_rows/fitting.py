@@ -31,10 +31,11 @@ from .memory import ExpertRows, memory_for_rows
 from .sampled_trainer import SampledTrainer
 
 NEED = "Rows that are not in memory need"
-INSTEAD = (
-    "Set that, or fit on a sample of the rows in memory, or batch by batch with partial_fit, "
-    "where the mixture has it."
+ELSE = (
+    "fit on a sample of the rows in memory, or batch by batch with partial_fit, where the mixture "
+    "has it."
 )
+INSTEAD = f"Set that, or {ELSE}"
 
 
 def fit_many(mixture, X, y, sample_weight, others, tasks):
@@ -82,14 +83,14 @@ def fit_many(mixture, X, y, sample_weight, others, tasks):
     units = Units(*columns.standardisation())
     if look.target is not None:
         units = Units(units.mean, units.scale, *look.target.standardisation())
-    is_softmax = not isinstance(mixture.gate, ConstantGate)
+    is_softmax = len(names) > 1 and not isinstance(mixture.gate, ConstantGate)
     n_coefficients = len(columns.mean) + 1
     wanted = {
         f"a softmax gate of at most {NEWTON_LIMIT} weights, columns times experts": (
             not is_softmax or n_coefficients * len(names) <= NEWTON_LIMIT
         ),
     }
-    check_wanted(NEED, wanted, INSTEAD)
+    check_wanted(NEED, wanted, f"Ask for fewer experts or ConstantGate(), or {ELSE}")
     fold_seed, gate_seed, *seeds = draw_seeds(mixture.random_state, 4)
     parts = mixture._make_parts(names, templates, rows, gate_seed)
     data = replace(parts.training_data(rows), X=shown, units=units)
@@ -111,12 +112,12 @@ def _one_pass_trainer(
     likelihood = _start(parts.likelihood.fitting(in_sample=True, linear=True), look, n_experts)
     known = experts, parts.gate.trained, likelihood, data
     covered = OnePassProblem.covers(*known, load_prior=None, top_k=None)
-    wanted = {
-        "ten rows a coefficient": splitting.folds(parts.templates, rows) is None,
-        f"fewer than {BLOCK_LIMIT} columns": len(data.units.mean) < BLOCK_LIMIT,
-    }
-    check_wanted(NEED, wanted, INSTEAD)
-    check_wanted(NEED, {"a target that is not the same for all rows": covered}, INSTEAD)
+    is_enough = splitting.folds(parts.templates, rows) is None
+    otherwise = "Ask for fewer experts, or set cv=False, or fit rows that are so few in memory."
+    check_wanted(NEED, {"ten rows a coefficient": is_enough}, otherwise)
+    is_narrow = len(data.units.mean) < BLOCK_LIMIT
+    check_wanted(NEED, {f"fewer than {BLOCK_LIMIT} columns": is_narrow}, f"Drop some, or {ELSE}")
+    check_wanted(NEED, {"a target that is not the same for all rows": covered}, f"Else {ELSE}")
     problem = OnePassProblem(*known, rows=source)
     if encoder is not None:
         parts = parts.behind(encoder)

@@ -388,8 +388,6 @@ def test_memory_does_not_grow_with_the_rows(monkeypatch):
         ({"top_k": 1}, "top_k=None"),
         ({"load_balance": 0.1}, "load_balance=0"),
         ({"shared_effects": [0]}, "shared_effects=None"),
-        ({"n_experts": 100, "gate": ConstantGate()}, "ten rows a coefficient"),
-        ({"n_experts": 200, "cv": False}, "at most 500 weights"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -397,9 +395,37 @@ def test_what_needs_all_rows_at_once_is_refused_by_name(params, what):
     X, y, _, _ = planted()
     moe = MixtureOfExpertsRegressor(**params)
     before = vars(moe).copy()
-    with pytest.raises(ValueError, match=f"need .*{what}.*in memory.*partial_fit"):
+    with pytest.raises(ValueError, match=f"need .*{what}.*Set that.*in memory.*partial_fit"):
         moe.fit(in_parts(X, y, bounds=[900, 2000]))
     assert vars(moe) == before
+
+
+@pytest.mark.parametrize(
+    ("params", "n_columns", "what"),
+    [
+        (
+            {"n_experts": 100, "gate": ConstantGate()},
+            3,
+            r"ten rows a coefficient\. Ask for fewer experts, or set cv=False, or fit rows",
+        ),
+        (
+            {"n_experts": 200, "cv": False},
+            3,
+            r"at most 500 weights, .*\. Ask for fewer experts or ConstantGate\(\), or fit on a",
+        ),
+        (
+            {"n_experts": 1, "cv": False},
+            600,
+            r"fewer than 500 columns\. Drop some, or fit on a sample",
+        ),
+    ],
+    ids=range(3),
+)
+def test_rows_that_are_too_few_or_too_wide_are_told_what_helps(params, n_columns, what):
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(2000, n_columns)), rng.normal(size=2000)
+    with pytest.raises(ValueError, match=what):
+        MixtureOfExpertsRegressor(**params).fit(in_parts(X, y, bounds=[900, 2000]))
 
 
 @pytest.mark.parametrize(
@@ -499,6 +525,31 @@ def test_arrays_of_a_file_must_match(tmp_path):
         list(Files([pair], block_rows=4))
     with pytest.raises(TypeError, match="array or a DataFrame; got list"):
         list(Files([0], reader=lambda part: ([[1.0]], [2.0])))
+
+
+@pytest.mark.parametrize(
+    ("files", "error", "what"),
+    [
+        (Files(None), TypeError, "paths must be a path, a list .*; got NoneType"),
+        (Files(iter(["a.npy"])), TypeError, "got list_iterator, which cannot be gone through"),
+        (Files([None]), TypeError, "None is no path: give a reader"),
+        (Files([0], "npy"), TypeError, "reader must be a function or None; got 'npy'"),
+        (Files([0], lambda part: None), TypeError, r"return \(X, y\), .*; got NoneType"),
+        (Files([0], lambda part: (None, [1.0])), TypeError, "array or a DataFrame; got NoneType"),
+        (Files([0], lambda part: (np.zeros(3), np.zeros(3))), ValueError, r"has shape \(3,\)"),
+        (Files([0], lambda part: (np.zeros((3, 1)), 1.0)), TypeError, "y of a block must be an"),
+        (
+            Files([0], lambda part: (np.zeros((3, 1)), np.ones(3), 1.0)),
+            TypeError,
+            "weight of a block must be an array; got float",
+        ),
+    ],
+    ids=range(9),
+)
+def test_files_and_readers_that_give_no_rows_say_so(files, error, what):
+    for use in (list, MixtureOfExpertsRegressor(n_experts=1).fit):
+        with pytest.raises(error, match=what):
+            use(files)
 
 
 def test_a_column_that_a_table_does_not_have():

@@ -132,7 +132,7 @@ class OnePassProblem(SampleProblem):
         self.experts.forget_curvature()
 
     def reseed(self, dead):
-        """See ``Problem``; done on the sample, where EM began with one."""
+        """See ``ReseedingProblem``; done on the sample, where EM began with one."""
         if self.small is None:
             return super().reseed(dead)
         small = self.small

@@ -27,14 +27,16 @@ from .._tables.mixed import HEAVIEST, check_accepts, check_sizes
 from ..gates import ConstantGate, SoftmaxGate
 from ..likelihoods import Categorical, Gamma, Gaussian, Poisson
 from .gathered import GatheredProblem, GatheredTrainer, Gathering
+from .memory import ExpertRows, memory_for_rows
 from .pooled import check_counts, pooled_trainer, pools_many
 from .sampled_trainer import SampledTrainer
 
 NEED = "Rows that are not in memory need"
-INSTEAD = (
-    "Set that, or fit on a sample of the rows in memory, or batch by batch with partial_fit, "
-    "where the mixture has it."
+ELSE = (
+    "fit on a sample of the rows in memory, or batch by batch with partial_fit, where the mixture "
+    "has it."
 )
+INSTEAD = f"Set that, or {ELSE}"
 
 
 def fit_many(mixture, X, y, sample_weight, others, tasks):
@@ -82,14 +84,14 @@ def fit_many(mixture, X, y, sample_weight, others, tasks):
     units = Units(*columns.standardisation())
     if look.target is not None:
         units = Units(units.mean, units.scale, *look.target.standardisation())
-    is_softmax = not isinstance(mixture.gate, ConstantGate)
+    is_softmax = len(names) > 1 and not isinstance(mixture.gate, ConstantGate)
     n_coefficients = len(columns.mean) + 1
     wanted = {
         f"a softmax gate of at most {NEWTON_LIMIT} weights, columns times experts": (
             not is_softmax or n_coefficients * len(names) <= NEWTON_LIMIT
         ),
     }
-    check_wanted(NEED, wanted, INSTEAD)
+    check_wanted(NEED, wanted, f"Ask for fewer experts or ConstantGate(), or {ELSE}")
     fold_seed, gate_seed, *seeds = draw_seeds(mixture.random_state, 4)
     parts = mixture._make_parts(names, templates, rows, gate_seed)
     data = replace(parts.training_data(rows), X=shown, units=units)
@@ -123,15 +125,15 @@ def _one_pass_trainer(
     likelihood = _start(parts.likelihood.fitting(in_sample=True, linear=True), look, n_experts)
     known = experts, parts.gate.trained, likelihood, data
     covered = OnePassProblem.covers(*known, load_prior=None, top_k=None)
-    wanted = {
-        "ten rows a coefficient": splitting.folds(parts.templates, rows) is None,
-        f"fewer than {BLOCK_LIMIT} columns": len(data.units.mean) < BLOCK_LIMIT,
-    }
+    is_enough = splitting.folds(parts.templates, rows) is None
+    is_narrow = len(data.units.mean) < BLOCK_LIMIT
     can_be_gathered = not look.has_one_function or likelihood.glm is not None
-    if can_be_gathered and not (covered and all(wanted.values())):
+    if can_be_gathered and not (covered and is_enough and is_narrow):
         return None
-    check_wanted(NEED, wanted, INSTEAD)
-    check_wanted(NEED, {"a target that is not the same for all rows": covered}, INSTEAD)
+    otherwise = "Ask for fewer experts, or set cv=False, or fit rows that are so few in memory."
+    check_wanted(NEED, {"ten rows a coefficient": is_enough}, otherwise)
+    check_wanted(NEED, {f"fewer than {BLOCK_LIMIT} columns": is_narrow}, f"Drop some, or {ELSE}")
+    check_wanted(NEED, {"a target that is not the same for all rows": covered}, f"Else {ELSE}")
     problem = OnePassProblem(*known, rows=source)
     if encoder is not None:
         parts = parts.behind(encoder)
@@ -148,12 +150,15 @@ def _gathered_trainer(
     is_in_sample = splitting.folds(parts.templates, data) is None
     given = splitting.cv if isinstance(splitting.cv, Integral) else DEFAULT_FOLDS
     n_folds = 1 if is_in_sample else int(given)
+    shape = data.y.shape[1:] if data.classes is None else (len(data.classes),)
     gathering = Gathering(
         parts,
         settings,
         expert_seed,
         n_folds,
-        settings.max_expert_rows,
+        ExpertRows.that_fit(
+            settings.max_expert_rows, data.X, (len(parts.names), *shape), memory_for_rows()
+        ),
         form,
     )
     linear = n_folds == 1 and all(map(is_linear, parts.templates))

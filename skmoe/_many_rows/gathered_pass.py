@@ -70,13 +70,15 @@ class FoldAnswers:
             y = y if self.classes is None else y.astype(np.intp)
             shown = X if block.table is None else block.table[rows]
             hashes = hash_rows(shown, y, self.classes)
-            predictions = self._predict(shown, fold_numbers(hashes, self.n_folds))
+            predictions = self.predict(shown, hashes)
             logits = ((X - self.mean) / self.scale) @ self.logits[:-1] + self.logits[-1]
             log_density = self.likelihood.log_density(y, predictions)
             yield X, shown, hashes, y, block.weight[rows], logits, log_density, predictions
 
-    def _predict(self, X, folds):
+    def predict(self, X, hashes):
+        """Predictions (n_rows, K, ...) of models that have not seen the row, by its hash."""
         X = X if self.form is None or is_table(X) else self.form(X)
+        folds = fold_numbers(hashes, self.n_folds)
         predictions = np.empty((len(folds), len(self.names), *self.y_shape))
         known = {}  # clones that were fitted alike are one model
         for k, (name, models) in enumerate(zip(self.names, self.models, strict=True)):

@@ -9,7 +9,7 @@ from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from .._compat import Interval, fit_context
+from .._compat import Interval, fit_context, learn_columns
 from .._numerics import multinomial as _multinomial
 from .._numerics.statistics import standardisation
 from ._base import BaseGate, soft_labels
@@ -212,7 +212,7 @@ class SoftmaxGate(BaseGate):
         logits : ndarray of shape (n_features + 1, n_experts), default=None
             Coefficients to begin with, as ``sum_logits`` returns them.
         """
-        validate_data(self, X, skip_check_array=True)
+        learn_columns(self, X)
         self.classes_, self._units = np.arange(n_experts), units
         self.n_iter_, self._bound, self._factor = 1, None, None
         self._set_weights(self._start(n_experts) if logits is None else logits)

@@ -230,7 +230,7 @@ class SoftmaxGate(BaseGate):
     @property
     def wants_curvature(self):
         """Whether the next step asks for the curvature where it begins, or does with an old one."""
-        return self._factor is None or (self._drift > LONGEST_DRIFT * np.sqrt(len(self.classes_)))
+        return self._factor is None or self._drift > LONGEST_DRIFT * sqrt(len(self.classes_))
 
     def forget_curvature(self):
         """Take the curvature anew before the next step."""
@@ -255,7 +255,8 @@ class SoftmaxGate(BaseGate):
         step, decrement = _multinomial.newton_direction(
             self._factor, sums.excess - penalty[:, None] * coef
         )
-        size *= _multinomial.shortening(step, sums.rows_gram).min()
+        change = np.vdot(step, sums.rows_gram @ step) / sums.rows_gram[-1, -1]  # of the logits
+        size *= min(1.0, _multinomial.LONGEST_CHANGE / max(sqrt(max(change, 0.0)), 1e-300))
         self._drift += size * sqrt(max(decrement, 0.0) / self._bound_mass)
         self._set_weights(coef + size * step)
 

@@ -35,6 +35,7 @@ from ._experts.folds import Splitting
 from ._experts.traits import draw_seeds
 from ._fitted import FittedMixture
 from ._many_rows.fitting import fit_many
+from ._parallel import one_pool
 from ._parameters import ExpertParameters, check_rows
 from ._pooling.trainer import PooledTrainer
 from ._reports.described import DescribedMixture
@@ -215,7 +216,9 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
         )
         make_trainer = self._make_pooled_trainer if is_pooled else self._make_trainer
         trainer = make_trainer(rows, data, parts, settings, splitting, previous, *seeds)
-        self._set_fitted(*trainer.train(previous, tasks, self._attributes_now))
+        with one_pool(self.n_jobs):
+            trained = trainer.train(previous, tasks, self._attributes_now)
+        self._set_fitted(*trained)
         tasks.end()
 
     def _make_pooled_trainer(
@@ -378,7 +381,9 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
         self.converged_ = run.converged
         self.n_samples_seen_ = float(problem.weight.sum())
         self._starts_go_on = problem.experts.is_solved
-        notes = [] if trainer.specialisation is None else [str(trainer.specialisation)]
+        notes = [*trainer.notes]
+        if trainer.specialisation is not None:
+            notes.append(str(trainer.specialisation))
         if self.n_experts is None and trainer.log_evidence is not None:
             notes += bound_notes(trainer.log_evidence, self.n_samples_seen_)
         self._training_report = report_training(problem, model, order, trainer.ends, notes)

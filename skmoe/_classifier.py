@@ -69,7 +69,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, InferringMixture, UpdatableMix
         whose ``alpha`` is learned as well, or a constant one; not with another ``calibration``,
         ``cv`` other than "auto" or False, ``top_k``, ``load_balance``, groups, sparse data or a
         stream that begins with ``partial_fit``, and "auto" not within the experts of another
-        mixture. "auto" pools wherever it is available, up to 10,000 rows, and is maximum
+        mixture. "auto" pools wherever it is available, up to 10,000 rows in memory, and is maximum
         likelihood elsewhere. True pools, or raises an error that says what is in the way. A
         positive number pools, with this number as prior variance of the deviations, of slopes and
         intercepts, for standardised columns: 1 lets experts differ freely, 0.01 hardly. False is
@@ -178,7 +178,8 @@ class MixtureOfExpertsClassifier(ClassifierMixin, InferringMixture, UpdatableMix
         Only with ``pooling``: for each number of experts that was tried, the highest
         ``lower_bound_`` less what is paid for what is not known of the gate. The largest was kept,
         but for mixtures of no more experts than classes that all ignore the row: their gate is a
-        logistic regression, as one expert is.
+        logistic regression, as one expert is. Of rows that are not in memory, the number that was
+        kept alone.
     specialisation_ : Specialisation
         Only where ``specialisation="auto"`` has tried clones beside a generalist, or EM for a
         list: the mean out-of-fold log-probabilities ``score_without`` and ``score_with`` them,

@@ -79,12 +79,11 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
         whose ``alpha`` is learned too, or a constant one; not with ``cv`` other than "auto" or
         False, ``top_k``, ``load_balance``, groups, sparse data or a stream that begins with
         ``partial_fit``, and "auto" not within the experts of another mixture. "auto" pools wherever
-        it is available, up to 10,000 rows, and is maximum likelihood elsewhere. True pools, or
-        raises an error that says what is in the way. A positive number pools, with this number as
-        prior variance of the deviations, of slopes and intercepts, for standardised columns and a
-        standardised target, the logarithm of a mean or log-odds: 1 lets experts differ freely, 0.01
-        hardly.
-        False is maximum likelihood.
+        it is available, up to 10,000 rows in memory, and is maximum likelihood elsewhere. True
+        pools, or raises an error that says what is in the way. A positive number pools, with this
+        number as prior variance of the deviations, of slopes and intercepts, for standardised
+        columns and a standardised target, the logarithm of a mean or log-odds: 1 lets experts
+        differ freely, 0.01 hardly. False is maximum likelihood.
     specialisation : {"auto", 0, 1}, default="auto"
         How far the experts specialise. 1: EM fits each expert with its responsibilities. 0: each
         expert of a named list is fitted on all rows, out of fold and once more for predictions;
@@ -187,6 +186,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
     log_evidence_ : dict of int to float
         Only where experts are pooled: for each number of experts that was tried, the highest
         ``lower_bound_`` less what is paid for what is not known of the gate. The largest was kept.
+        Of rows that are not in memory, the number that was kept alone.
     specialisation_ : Specialisation
         Only where ``specialisation="auto"`` has tried clones beside a generalist, or EM for a
         list: the mean out-of-fold log-densities ``score_without`` and ``score_with`` them, their
@@ -236,7 +236,8 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
     >>> from skmoe import MixtureOfExpertsRegressor
     >>> rng = np.random.default_rng(0)
     >>> X = rng.uniform(-3, 3, size=(300, 1))
-    >>> y = np.where(X[:, 0] > 0, 2 * X[:, 0], -1 - X[:, 0]) + 0.1 * rng.normal(size=300)
+    >>> y = np.where(X[:, 0] > 0, 2 * X[:, 0], -1 - X[:, 0])
+    >>> y += 0.1 * rng.normal(size=300)
     >>> moe = MixtureOfExpertsRegressor(n_experts=2, random_state=0).fit(X, y)
     >>> sorted(round(float(expert.coef_[0]), 1) for expert in moe.experts_)
     [-1.0, 2.0]

@@ -138,8 +138,6 @@ def test_collections_that_do_not_fit_together_are_refused_by_name():
         moe.fit(da.from_array(y, chunks=500), da.from_array(y, chunks=500))
     with pytest.raises(ValueError, match="no target"):
         moe.fit(X_parts)
-    with pytest.raises(ValueError, match="pooling='auto' or False"):
-        MixtureOfExpertsRegressor(pooling=True).fit(X_parts, da.from_array(y, chunks=500))
     with pytest.raises(ValueError, match="NaN") as raised:
         moe.fit(da.where(X_parts > 3, np.nan, X_parts), da.from_array(y, chunks=500))
     assert any("In block" in note for note in raised.value.__notes__)

@@ -7,7 +7,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import stats
 from sklearn.frozen import FrozenEstimator
-from sklearn.linear_model import LinearRegression, Ridge
+from sklearn.linear_model import LinearRegression, LogisticRegression, PoissonRegressor, Ridge
 from sklearn.neighbors import KNeighborsRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import PolynomialFeatures
@@ -59,17 +59,32 @@ def in_parts(*arrays, bounds=(900, 2000)):
 @pytest.mark.parametrize(
     ("kind", "params", "target"),
     [
-        (MixtureOfExpertsRegressor, {}, "lines"),
-        (MixtureOfExpertsRegressor, {"likelihood": "poisson", "tol": 1e-6}, "count"),
+        (MixtureOfExpertsRegressor, {"likelihood": Gaussian(covariance="full")}, "lines"),
+        (
+            MixtureOfExpertsRegressor,
+            {
+                "experts": make_pipeline(PolynomialFeatures(1), PoissonRegressor(alpha=0)),
+                "likelihood": "poisson",
+                "tol": 1e-6,
+            },
+            "count",
+        ),
         (MixtureOfExpertsRegressor, {"experts": Ridge(), "likelihood": "student_t"}, "line"),
         (
             MixtureOfExpertsRegressor,
             {"experts": make_pipeline(PolynomialFeatures(2), Ridge())},
             "line",
         ),
-        (MixtureOfExpertsClassifier, {"tol": 1e-5}, "class"),
+        (
+            MixtureOfExpertsClassifier,
+            {
+                "experts": make_pipeline(PolynomialFeatures(1), LogisticRegression(C=1e3)),
+                "tol": 1e-5,
+            },
+            "class",
+        ),
     ],
-    ids=["two outputs", "counts", "tails", "pipeline", "three classes"],
+    ids=["two outputs that err together", "counts", "tails", "pipeline", "three classes"],
 )
 def test_linear_experts_without_sums_end_where_rows_in_memory_do(kind, params, target):
     X, y = planted()

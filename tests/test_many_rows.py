@@ -6,10 +6,12 @@ import tracemalloc
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from sklearn import config_context, get_config
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
 
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
 from skmoe._rows.blocks import BlockRows
+from skmoe._rows.opening import open_rows
 from skmoe.exceptions import ExpertCollapseWarning
 from skmoe.gates import ConstantGate, SoftmaxGate
 from skmoe.likelihoods import Gaussian
@@ -138,6 +140,30 @@ def test_kernels_travel_to_the_rows(lines, monkeypatch):
     monkeypatch.setattr(BlockRows, "_task", sent)
     files = in_parts(X, y, weight, bounds=[900, 2000])
     assert_same_mixtures(moe, MixtureOfExpertsRegressor(n_experts=2, random_state=0).fit(files))
+
+
+def test_any_number_of_threads_sums_to_the_same_bits(lines, monkeypatch):
+    monkeypatch.setattr("skmoe._rows.blocks.SLICE_ROWS", 300)
+    X, y, weight, moe = lines
+    files, fits = in_parts(X, y, weight, bounds=[900, 2000]), []
+    for n_threads in (1, 3):
+        monkeypatch.setattr("skmoe._parallel.n_openmp_threads", lambda n=n_threads: n)
+        fits.append(MixtureOfExpertsRegressor(n_experts=2, random_state=0).fit(files))
+        assert_same_mixtures(moe, fits[-1])
+    assert_array_equal(fits[0].predict(X), fits[1].predict(X))
+    assert fits[0].lower_bounds_ == fits[1].lower_bounds_
+
+
+def test_threads_have_the_settings_of_who_fits(monkeypatch):
+    monkeypatch.setattr("skmoe._rows.blocks.SLICE_ROWS", 300)
+    monkeypatch.setattr("skmoe._parallel.n_openmp_threads", lambda: 3)
+    X, y, weight, _ = planted()
+    source = open_rows(in_parts(X, y, weight, bounds=[900, 2000]), None, None, classifies=False)
+    source.know(None)
+    with config_context(transform_output="pandas"):
+        found = source.reduce(lambda rows, _: [(rows.n_rows, get_config()["transform_output"])], 0)
+    assert found == [(n, "pandas") for n in (300, 300, 300, 300, 300, 300, 200)]
+    assert get_config()["transform_output"] == "default"
 
 
 def test_penalised_logistic_experts():
@@ -357,8 +383,6 @@ def test_memory_does_not_grow_with_the_rows(monkeypatch):
 @pytest.mark.parametrize(
     ("params", "what"),
     [
-        ({"pooling": True}, "pooling='auto' or False"),
-        ({"pooling": 0.5}, "pooling='auto' or False"),
         ({"gate": SoftmaxGate(l1_ratio=0.5)}, "SoftmaxGate"),
         ({"init": lambda X, y, n_experts, random_state: np.ones((len(y), 2))}, "init='auto'"),
         ({"top_k": 1}, "top_k=None"),

@@ -189,17 +189,21 @@ class Parts:
         gate = self.gate if n_experts > 1 else GateParts(ConstantGate(), ConstantGate())
         return replace(self, names=names, templates=templates, gate=gate)
 
-    def behind(self, encoder):
+    def behind(self, encoder, *, experts=True):
         """The same parts where the rows are what a fitted encoder makes of those of the user.
 
         Parameters
         ----------
         encoder : transformer
             Fitted; the model has it before its experts and its gate.
+        experts : bool, default=True
+            Whether the experts see what it makes, too, and not the rows of the user.
         """
         before = make_pipeline(encoder)
-        templates = [make_pipeline(encoder, template) for template in self.templates]
         gate = replace(self.gate, encoder=before)
+        if not experts:
+            return replace(self, gate=gate)
+        templates = [make_pipeline(encoder, template) for template in self.templates]
         return replace(self, templates=templates, gate=gate, transformer=before)
 
     def shared_columns(self, design):

@@ -11,7 +11,7 @@ from .._experts.traits import seed_estimator
 from .._tables.encoding import default_encoder
 from .._tables.mixed import check_accepts, describe_columns
 from ..gates import ConstantGate, SoftmaxGate
-from .general import GeneralProblem
+from . import make_problem
 from .loop import run_em
 from .placing import placed
 from .progress import Progress, count
@@ -57,11 +57,14 @@ class Trainer:
         Evidence of each number of experts that was tried, where evidence chooses it.
     specialisation : Specialisation or None
         What specialists are worth, where they have to be worth their while.
+    notes : list of str
+        What else training has to say, in sentences.
     grows : bool
         Whether experts can be added to what it trains.
     """
 
     log_evidence = specialisation = None
+    notes = ()
     grows = True
 
     def __init__(self, problem, data, parts, settings, *, folds, splitting, seed):
@@ -287,7 +290,7 @@ def train_surrogate(trainer, linear):
     ----------
     trainer : Trainer
         Of any experts; it is told of the starts.
-    linear : GeneralProblem
+    linear : Problem
         As ``surrogate`` makes it.
     """
     data, parts, settings = trainer.data, trainer.parts, trainer.settings
@@ -317,11 +320,12 @@ def surrogate(data, parts, top_k=None):
         prior=True,
         exposure=data.exposure,
     )
-    return GeneralProblem(
+    return make_problem(
         parts.beside_zero(experts),
         SoftmaxGate(warm_start=True, max_iter=1) if is_softmax else ConstantGate(),
         likelihood.start(data.y, data.weight, n_experts),
         replace(data, X=None, Z=data.columns),  # short runs in other processes need no more
+        in_sample=True,
         Z=data.columns,
         top_k=top_k,
     )

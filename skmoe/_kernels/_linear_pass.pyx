@@ -196,7 +196,7 @@ def linear_pass(
     if workspace.shape[0] < 1 or workspace.shape[1] < n_workspace:
         raise ValueError(f"workspace has shape {(workspace.shape[0], workspace.shape[1])}")
 
-    for chunk in prange(n_chunks, schedule="static", num_threads=n_threads, nogil=True):
+    for chunk in prange(n_chunks, schedule="dynamic", num_threads=n_threads, nogil=True):
         _pass_chunk(
             &problem, X, y, sample_weight, mean, scale, coef, precision, log_scale, resp,
             chunk * chunk_rows, min((chunk + 1) * chunk_rows, n_samples),

@@ -38,8 +38,8 @@ class Gathering:
         By a hash of the content of rows; 1 for predictions in sample.
     most_rows : int
         On which an expert is fitted.
-    columns : tuple of str or None
-        Names of the columns.
+    form : TableForm or None
+        Of the rows, where the user gave tables.
     """
 
     parts: object
@@ -47,7 +47,7 @@ class Gathering:
     seed: int
     n_folds: int
     most_rows: int
-    columns: tuple | None
+    form: object
 
     def folds(self, hashes):
         """(train, test) for each fold of rows, by their hashes; None for predictions in sample."""
@@ -182,7 +182,9 @@ class GatheredProblem(Problem):
         for k, (at, (_, weight)) in enumerate(zip(np.split(numbers, ends), drawn, strict=True)):
             weights[at, k] = weight
             seen[k] = found.own[k].mass[drawn[k][0]].sum() / max(weight.sum(), 1e-300)
-        data = TrainingData(self._answers.as_given(X), y, np.ones(len(y)), None)
+        form = self.gathering.form
+        X = X if form is None else form(X)
+        data = TrainingData(X, y, np.ones(len(y)), None)
         return data, all_hashes, means, shares, weights, np.minimum(seen, 1.0)
 
     @property
@@ -198,7 +200,7 @@ class GatheredProblem(Problem):
             gathering.parts.names,
             self.experts.models,
             gathering.n_folds,
-            gathering.columns,
+            gathering.form,
             self.data.classes,
             self.data.y.shape[1:] if self.data.classes is None else (len(self.data.classes),),
             units.mean,

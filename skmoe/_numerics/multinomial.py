@@ -322,7 +322,7 @@ def _derivatives(design, targets, mass, log_proba, coef, penalty):
     proba = np.exp(log_proba)
     expected = mass[:, None] * proba
     gradient = design.T @ (targets - expected) - penalty[:, None] * coef
-    second, first = np.tril_indices(coef.shape[1], -1)
+    second, first = class_pairs(coef.shape[1])
     pairs = weighted_grams(design, expected[:, first] * proba[:, second])
     return gradient, hessian_of_pairs(pairs, coef.shape[1])
 
@@ -342,6 +342,11 @@ def hessian_of_pairs(grams, n_classes):
     hessian = np.empty((n_classes, p, n_classes, p))
     _systems.softmax_curvature(grams, hessian)
     return hessian
+
+
+def class_pairs(n_classes):
+    """Second and first of each pair of classes."""
+    return np.tril_indices(n_classes, -1)
 
 
 def factor_hessian(hessian, penalty):

@@ -6,19 +6,22 @@ squares are solved for a number of each row: nothing of columns x columns is mad
 """
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from scipy import linalg
 
+from .._kernels._grams import add_grams, workspace_size
 from .._kernels._systems import least_squares
+from .._parallel import over_rows
 from .._tables.mixed import LARGEST, check_sizes
 
-BLOCK_ROWS = 2048  # a block of pairwise products of 20 columns stays in the L2 cache
+BLOCK_ROWS = 2048
 MOST_COLUMNS = 2**15 - 3  # of a Gram matrix: LAPACK asks for 1 + 6 n + 2 n^2 numbers, an int
 REFINED = 2  # solutions from products of rows, the second for what the first has left
 DEPENDENT = 1e-5  # standard deviations that others leave of a column; below, it is made of them
 LEAST_PIVOT = 1e-6  # of a Cholesky factor, over its largest: condition below about 1e12
-PAIRWISE_COLUMNS = 40  # beyond this the pairwise products cost more than K separate products
+KERNEL_COLUMNS = 128  # beyond, BLAS has threads that make up for one product a matrix
 
 
 def standardisation(X, sample_weight):
@@ -42,15 +45,22 @@ def standardisation(X, sample_weight):
         If numbers are so large, or so small, that their squares are none.
     """
     weight = sample_weight / sample_weight.sum()
-    mean = np.zeros(X.shape[1])
-    for rows in _blocks(X):
-        mean += weight[rows] @ X[rows]
-    mean_error, squares = np.zeros_like(mean), np.zeros_like(mean)
-    for rows in _blocks(X):  # the second pass removes the rounding of a large mean
-        centred = X[rows] - mean
-        mean_error += weight[rows] @ centred
-        with np.errstate(over="ignore"):
-            squares += weight[rows] @ centred**2
+
+    def sum_up(part):
+        return sum(weight[rows] @ X[rows] for rows in _blocks(part))
+
+    def sum_up_centred(part):
+        sums = np.zeros((2, X.shape[1]))
+        for rows in _blocks(part):
+            centred = X[rows] - mean
+            sums[0] += weight[rows] @ centred
+            with np.errstate(over="ignore"):
+                sums[1] += weight[rows] @ centred**2
+        return sums
+
+    mean = sum(over_rows(sum_up, len(X), X.size // 4))
+    # The second pass removes the rounding of a large mean.
+    mean_error, squares = sum(over_rows(sum_up_centred, len(X), X.size // 2))
     if not (squares < LARGEST**2.5).all():
         check_sizes(X, "the columns to standardise", smallest=False)
     if squares.min(initial=1.0) < LARGEST**-2.5:  # of a constant column they are zero
@@ -91,7 +101,7 @@ def independent_columns(X, sample_weight, shared=()):
     order = np.lexsort((-np.arange(X.shape[1]), is_shared))
     root = np.sqrt(weight / weight.sum())[:, None]
     triangle = np.empty((0, X.shape[1]))
-    for rows in _blocks(X):
+    for rows in _blocks(slice(0, len(X))):
         block = root[rows] * ((X[rows] - mean) / scale)[:, order]
         triangle = np.linalg.qr(np.vstack([triangle, block]), mode="r")
     left = np.abs(np.diag(triangle))  # of each column by those before it
@@ -107,8 +117,10 @@ def independent_columns(X, sample_weight, shared=()):
     return kept
 
 
-def _blocks(X):
-    return (slice(start, start + BLOCK_ROWS) for start in range(0, len(X), BLOCK_ROWS))
+def _blocks(rows):
+    """Slices of a slice of rows."""
+    starts = range(rows.start, rows.stop, BLOCK_ROWS)
+    return (slice(start, min(start + BLOCK_ROWS, rows.stop)) for start in starts)
 
 
 def weighted_grams(design, weights):
@@ -139,20 +151,29 @@ def weighted_grams(design, weights):
             "linear experts and fewer rows than columns."
         )
     grams = np.zeros((n_grams, n_columns, n_columns))
-    if n_columns > PAIRWISE_COLUMNS or n_grams == 1:
-        for start in range(0, len(design), BLOCK_ROWS):
-            block = design[start : start + BLOCK_ROWS]
-            for k in range(n_grams):
-                grams[k] += (block.T * weights[start : start + BLOCK_ROWS, k]) @ block
-        return grams
-    rows, columns = np.triu_indices(n_columns)
-    upper = np.zeros((len(rows), n_grams))
+    if n_columns <= KERNEL_COLUMNS:
+        sums = np.zeros((n_columns * (n_columns + 1) // 2, n_grams))
+        workspace = np.empty(workspace_size(n_columns, n_grams))
+        add_grams(design, weights, workspace, sums)
+        return unpack(sums, n_columns)
+    grams = np.zeros((n_grams, n_columns, n_columns))
     for start in range(0, len(design), BLOCK_ROWS):
-        block = np.ascontiguousarray(design[start : start + BLOCK_ROWS].T)
-        upper += (block[rows] * block[columns]) @ weights[start : start + BLOCK_ROWS]
-    grams[:, rows, columns] = upper.T
-    grams[:, columns, rows] = upper.T
+        block = design[start : start + BLOCK_ROWS]
+        for k in range(n_grams):
+            grams[k] += (block.T * weights[start : start + BLOCK_ROWS, k]) @ block
     return grams
+
+
+def unpack(packed, p):
+    """Symmetric matrices (n, p, p) from upper triangles (p (p + 1) / 2, n) by columns."""
+    return packed.T.take(_places(p), axis=1)
+
+
+@cache
+def _places(p):
+    """Where each entry of a symmetric matrix stands in its upper triangle by columns, (p, p)."""
+    first, last = np.sort(np.indices((p, p)), axis=0)
+    return last * (last + 1) // 2 + first
 
 
 def least_squares_statistics(design, targets, weights, products=None):
@@ -220,6 +241,11 @@ class LeastSquaresStatistics:
     def summed(self):
         """These sums."""
         return self
+
+    @property
+    def mass(self):
+        """Weights of the rows of each problem, (n_experts,)."""
+        return self.gram[:, -1, -1]
 
     def __add__(self, other):
         other = other.summed()

@@ -1,6 +1,7 @@
 """What each expert does: rows, load, certainty of the gate, overlap, error, scale."""
 
 import html
+import textwrap
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -8,7 +9,7 @@ import numpy as np
 from .._experts.fitting import split_last
 from .._routing import count_loads, evenness
 from ..gates import SoftmaxGate
-from .display import html_table, text_table
+from .display import WIDTH, html_table, text_table
 
 FAR_MORE = 20.0  # times as probable, from which on a row is on the wrong side
 LEAST_MISPLACED = 0.1  # rows
@@ -78,7 +79,7 @@ class ExpertReport:
 
     def __str__(self):
         lines = [text_table(list(self.columns), self._cells()), "", self._balance_line()]
-        lines += self.notes
+        lines += [textwrap.fill(note, WIDTH) for note in self.notes]
         if self.optima:
             lines += ["", "optima found by the starts (objective, share of starts, fewest rows)"]
             lines += [
@@ -200,13 +201,13 @@ def _of_sharp_gate(resp, gate_proba):
     log_gain : ndarray of shape (n_rows, n_experts)
         Gain of the log-density.
     is_misplaced : ndarray of bool of shape (n_rows, n_experts)
-        Whether the density is far larger on the other side than on the one that the gate prefers.
+        Whether the row is far more probable on the side that the gate does not prefer: by the ratio
+        of the densities, that of the responsibilities over that of the gate's probabilities.
     """
     own = gate_proba > 0.5
-    chosen = np.maximum(np.where(own, resp, 1 - resp), 1e-300)
-    gate = np.where(own, gate_proba, 1 - gate_proba)
-    odds, gate_odds = chosen / np.maximum(1 - chosen, 1e-300), gate / np.maximum(1 - gate, 1e-300)
-    return np.log(chosen / gate), FAR_MORE * odds < gate_odds
+    chosen, gate = np.where(own, resp, 1 - resp), np.where(own, gate_proba, 1 - gate_proba)
+    log_gain = np.log(np.maximum(chosen, 1e-300) / gate)
+    return log_gain, FAR_MORE * chosen * (1 - gate) < (1 - chosen) * gate
 
 
 def separation_notes(model, sums):

@@ -1,6 +1,7 @@
 """Tables with strings, categories or missing values: what they hold, and who takes them."""
 
 import sys
+from functools import partial
 from inspect import signature
 from numbers import Real
 
@@ -10,6 +11,8 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 from sklearn.utils import _safe_indexing, get_tags
 from sklearn.utils.validation import check_array
+
+from .._parallel import over_rows
 
 LARGEST = 1e101  # sums of products of two such numbers and a weight are finite
 ROWS_ABREAST = 32  # which make a loop of numpy over columns long enough
@@ -112,7 +115,7 @@ def describe_columns(X):
         strings = [column for column in X.columns if column not in set(numeric)]
         missing = [column for column in numeric if X[column].isna().any()]
         return strings, missing
-    if sparse.issparse(X) or X.dtype.kind in "biu":
+    if sparse.issparse(X) or X.dtype.kind in "biu" or _is_numeric_throughout(X):
         return [], []
     if X.dtype.kind == "f" and not np.isnan(X).any():
         return [], []
@@ -122,6 +125,12 @@ def describe_columns(X):
         strings = list(range(X.shape[1])) if X.dtype.kind in "US" else []
     numeric = [j for j in range(X.shape[1]) if j not in set(strings)]
     return strings, [j for j in numeric if np.isnan(X[:, j].astype(np.float64)).any()]
+
+
+def _is_numeric_throughout(X):
+    """Whether an array of floats has no NaN, by its sum; infinities of both signs say False."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return X.dtype.kind == "f" and not np.isnan(X.sum())
 
 
 def _holds_numbers(column):
@@ -227,8 +236,14 @@ def column_sizes(X):
 
 
 def _size(values):
+    sizes = over_rows(partial(_size_of_part, values), len(values), values.size // 4)
+    return np.fmax.reduce(sizes)
+
+
+def _size_of_part(values, rows):
+    part = values[rows]
     with np.errstate(invalid="ignore"):  # numpy may say so of NaN
-        return np.maximum(_of_columns(np.fmax, values), -_of_columns(np.fmin, values))
+        return np.maximum(_of_columns(np.fmax, part), -_of_columns(np.fmin, part))
 
 
 def _of_columns(extreme, values):

@@ -410,6 +410,16 @@ class BaseLikelihood(QuickParameters, BaseEstimator, metaclass=ABCMeta):
         """What makes the targets of experts of y, a function; None where y is their target."""
         return self.expert_target if self.changes_target else None
 
+    def check_values(self, y):
+        """Raise a ValueError where values of the target are not of this kind; by default all are.
+
+        Parameters
+        ----------
+        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            Target, or a part of it.
+        """
+        return
+
     @property
     def looks_at_target(self):
         """Whether experts or starts see something else than y, which not every y can become."""

@@ -22,7 +22,7 @@ from sklearn.utils.validation import (
 
 from ._compat import (
     BaseComposition,
-    NamesParameters,
+    QuickParameters,
     VisualBlock,
     check_feature_names,
     check_n_features,
@@ -40,7 +40,7 @@ MOST_TRIALS = 1e15  # beyond, incomplete Beta functions lose their digits
 LIGHT_ROW = 0.1  # weights around less than this were hardly meant as numbers of rows
 
 
-class ExpertParameters(MetaEstimatorMixin, NamesParameters, BaseComposition, BaseEstimator):
+class ExpertParameters(MetaEstimatorMixin, QuickParameters, BaseComposition, BaseEstimator):
     """``get_params`` and ``set_params`` for ``experts``, an estimator or a list of named ones.
 
     "diverse" stands for a list, of which the parameters cannot be set.

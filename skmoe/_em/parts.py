@@ -8,8 +8,9 @@ import numpy as np
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.utils.validation import check_array, validate_data
+from sklearn.utils.validation import check_array
 
+from .._compat import learn_columns
 from .._data import TrainingData
 from .._experts.estimators import EstimatorExperts
 from .._experts.families import is_linear
@@ -346,7 +347,7 @@ class Parts:
         templates, zero = self.templates[: self.n_solved], self.templates[self.n_solved :]
         last = clone(split_last(templates[0])[1])  # that all have in common
         # A transformer before it may give names, or take them away.
-        validate_data(last, problem.experts.source, skip_check_array=True)
+        learn_columns(last, problem.experts.source)
         fitted = problem.experts.finish([shallow_copy(last) for _ in templates])
         if isinstance(templates[0], Pipeline):
             fitted = self._behind_transformer(fitted)

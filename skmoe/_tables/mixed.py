@@ -117,6 +117,8 @@ def describe_columns(X):
         return strings, missing
     if sparse.issparse(X) or X.dtype.kind in "biu" or _is_numeric_throughout(X):
         return [], []
+    if X.dtype.kind == "f" and not np.isnan(X).any():
+        return [], []
     if X.dtype.kind == "O":
         strings = [j for j in range(X.shape[1]) if not _holds_numbers(X[:, j])]
     else:

@@ -9,7 +9,7 @@ from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from .._compat import Interval, fit_context
+from .._compat import Interval, fit_context, learn_columns
 from .._numerics import multinomial as _multinomial
 from .._numerics.statistics import standardisation
 from ._base import BaseGate, soft_labels
@@ -212,7 +212,7 @@ class SoftmaxGate(BaseGate):
         logits : ndarray of shape (n_features + 1, n_experts), default=None
             Coefficients to begin with, as ``sum_logits`` returns them.
         """
-        validate_data(self, X, skip_check_array=True)
+        learn_columns(self, X)
         self.classes_, self._units = np.arange(n_experts), units
         self.n_iter_, self._bound, self._factor = 1, None, None
         self._set_weights(self._start(n_experts) if logits is None else logits)
@@ -230,7 +230,7 @@ class SoftmaxGate(BaseGate):
     @property
     def wants_curvature(self):
         """Whether the next step asks for the curvature where it begins, or does with an old one."""
-        return self._factor is None or (self._drift > LONGEST_DRIFT * np.sqrt(len(self.classes_)))
+        return self._factor is None or self._drift > LONGEST_DRIFT * sqrt(len(self.classes_))
 
     def forget_curvature(self):
         """Take the curvature anew before the next step."""
@@ -255,7 +255,8 @@ class SoftmaxGate(BaseGate):
         step, decrement = _multinomial.newton_direction(
             self._factor, sums.excess - penalty[:, None] * coef
         )
-        size *= _multinomial.shortening(step, sums.rows_gram).min()
+        change = np.vdot(step, sums.rows_gram @ step) / sums.rows_gram[-1, -1]  # of the logits
+        size *= min(1.0, _multinomial.LONGEST_CHANGE / max(sqrt(max(change, 0.0)), 1e-300))
         self._drift += size * sqrt(max(decrement, 0.0) / self._bound_mass)
         self._set_weights(coef + size * step)
 

@@ -377,7 +377,9 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
         self.converged_ = run.converged
         self.n_samples_seen_ = float(problem.weight.sum())
         self._starts_go_on = problem.experts.is_solved
-        notes = [] if trainer.specialisation is None else [str(trainer.specialisation)]
+        notes = [*trainer.notes]
+        if trainer.specialisation is not None:
+            notes.append(str(trainer.specialisation))
         if self.n_experts is None and trainer.log_evidence is not None:
             notes += bound_notes(trainer.log_evidence, self.n_samples_seen_)
         self._training_report = report_training(problem, model, order, trainer.ends, notes)

@@ -154,16 +154,20 @@ class Pool:
         As everywhere in scikit-learn.
     stack : ExitStack
         Ends it.
+    verbose : int, default=0
+        As of ``joblib.Parallel``.
     """
 
-    def __init__(self, n_jobs, stack):
-        self.n_jobs, self._stack, self._parallel = n_jobs, stack, None
+    def __init__(self, n_jobs, stack, verbose=0):
+        self.n_jobs, self.verbose, self._stack, self._parallel = n_jobs, verbose, stack, None
 
     @property
     def parallel(self):
         """The ``joblib.Parallel``, inside its context."""
         if self._parallel is None:
-            self._parallel = self._stack.enter_context(Parallel(n_jobs=self.n_jobs))
+            self._parallel = self._stack.enter_context(
+                Parallel(n_jobs=self.n_jobs, verbose=self.verbose)
+            )
         return self._parallel
 
 
@@ -184,7 +188,7 @@ def _current(pool):
 
 
 @contextmanager
-def jobs(n_jobs, shared):
+def jobs(n_jobs, shared, verbose=0):
     """A ``Jobs`` for tasks that begin with the same arguments.
 
     Parameters
@@ -193,6 +197,8 @@ def jobs(n_jobs, shared):
         As everywhere in scikit-learn.
     shared : tuple of objects
         The first arguments of every task; they must stay as they are meanwhile.
+    verbose : int, default=0
+        Of joblib, which prints how many tasks are done.
 
     Yields
     ------
@@ -206,8 +212,8 @@ def jobs(n_jobs, shared):
         n_threads = max(1, cpu_count() // n_effective)
     with _on_cluster(backend, shared), ExitStack() as stack:
         pool = _pool.get()
-        if pool is None or pool.n_jobs != n_jobs:
-            pool = Pool(n_jobs, stack)
+        if pool is None or pool.n_jobs != n_jobs or verbose:
+            pool = Pool(n_jobs, stack, verbose)
         yield Jobs(pool.parallel, shared, n_threads)
 
 

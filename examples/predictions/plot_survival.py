@@ -66,9 +66,18 @@ for rows, marker_style, label in (
     (is_censored, "^", "censored: later than that"),
 ):
     points = left.scatter(
-        dose[rows], y[rows], c=resp[rows, late], marker=marker_style, s=16, cmap="coolwarm",
-        vmin=0, vmax=1, label=label, edgecolor="0.4", linewidth=0.4,
-    )  # fmt: skip
+        dose[rows],
+        y[rows],
+        c=resp[rows, late],
+        marker=marker_style,
+        s=16,
+        cmap="coolwarm",
+        vmin=0,
+        vmax=1,
+        label=label,
+        edgecolor="0.4",
+        linewidth=0.4,
+    )
 doses = np.column_stack([np.linspace(0, 4, 50), np.zeros(50)])
 for k, style in ((late, "-"), (1 - late, "--")):
     left.plot(

@@ -68,9 +68,16 @@ for k, (name, marker) in enumerate(
     places = np.arange(len(columns)) + 0.2 * (k - 0.5)
     reach = part["upper"] - part["estimate"]
     right.errorbar(
-        part["estimate"], places, xerr=reach, fmt=marker, color="k", capsize=4, markersize=8,
-        markerfacecolor="k" if k == 0 else "w", label=name,
-    )  # fmt: skip
+        part["estimate"],
+        places,
+        xerr=reach,
+        fmt=marker,
+        color="k",
+        capsize=4,
+        markersize=8,
+        markerfacecolor="k" if k == 0 else "w",
+        label=name,
+    )
 right.axvline(0, color="0.5", linewidth=1)
 right.set(
     yticks=np.arange(len(columns)),

@@ -55,5 +55,6 @@ for value in (2.0, 3.0):
     mean, std = moe.predict(row, return_std=True)
     interval = moe.predict_interval(row, level=0.9)[0]
     print(
-        f"load {value}: mean {mean[0]:.1f}, sd {std[0]:.1f}, 90 % interval {interval.round(1)}"
+        f"load {value}: mean {mean[0]:.1f}, sd {std[0]:.1f}, "
+        f"90 % interval {interval.round(1)}"
     )

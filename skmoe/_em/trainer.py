@@ -57,11 +57,14 @@ class Trainer:
         Evidence of each number of experts that was tried, where evidence chooses it.
     specialisation : Specialisation or None
         What specialists are worth, where they have to be worth their while.
+    notes : list of str
+        What else training has to say, in sentences.
     grows : bool
         Whether experts can be added to what it trains.
     """
 
     log_evidence = specialisation = None
+    notes = ()
     grows = True
 
     def __init__(self, problem, data, parts, settings, *, folds, splitting, seed):

@@ -172,6 +172,8 @@ class PooledLogisticExperts(PooledInSteps, LogisticExperts):
         As ``LogisticExperts`` takes them.
     own_variance : float, default=None
         What tau is for more than one expert; None learns it.
+    units : Units, default=None
+        Of the columns, where they are not those of these rows.
 
     Attributes
     ----------
@@ -179,19 +181,24 @@ class PooledLogisticExperts(PooledInSteps, LogisticExperts):
         After ``begin``.
     """
 
-    def __init__(self, X, y, weight, *, classes, own_variance=None):
-        super().__init__(X, y, weight, 1, classes=classes, penalty=0.0, per_column_unit=False)
+    def __init__(self, X, y, weight, *, classes, own_variance=None, units=None):
+        super().__init__(
+            X, y, weight, 1, classes=classes, penalty=0.0, per_column_unit=False, units=units
+        )
         self.own_variance = own_variance
-        self._stand_on(X, weight)
+        self._stand_on(X, weight, units=units)
         self.kind = TwoClasses() if self.n_classes == 2 else ManyClasses(self.n_classes)
+        self._take_targets()
+
+    def _take_targets(self):
+        self.y = self.y.astype(np.intp, copy=False)  # blocks have numbers of classes as floats
         self.targets_of_kind = self.labels[:, -self.kind.n_functions :]
 
-    def _sums(self, now, weights):
-        gram, cross = super()._sums(now, weights)
-        if len(gram) > 1 and now.coefficients:
-            shift, of_prior = self._to_centre(now)
-            cross += np.einsum("mkij,kj->mki", gram, shift) + of_prior
-        return gram, cross
+    def _centred(self, now, gram, cross):
+        if len(gram) == 1 or not now.coefficients:
+            return gram, cross
+        shift, of_prior = self._to_centre(now)
+        return gram, cross + np.einsum("mkij,kj->mki", gram, shift) + of_prior
 
     def _to_centre(self, now):
         """What to add to the coefficients of all classes alike, for the prior to be happiest.

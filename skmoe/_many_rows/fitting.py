@@ -27,6 +27,7 @@ from .._tables.mixed import HEAVIEST, check_sizes
 from ..gates import ConstantGate, SoftmaxGate
 from ..likelihoods import Categorical, Gaussian
 from .gathered import GatheredProblem, GatheredTrainer, Gathering
+from .pooled import pooled_trainer, pools_many
 from .sampled_trainer import SampledTrainer
 
 NEED = "Rows that are not in memory need"
@@ -55,12 +56,13 @@ def fit_many(mixture, X, y, sample_weight, others, tasks):
     settings.warn_of_no_effect()
     names, templates = mixture._expert_list()
     check_wanted(NEED, _wanted_by_all(mixture, others), INSTEAD)
-    has_sums = _is_solved(mixture, templates[0])
+    is_pooled = pools_many(mixture, X, y)
+    has_sums = is_pooled or _is_solved(mixture, templates[0])
     if not has_sums:
         check_wanted(NEED, _wanted_by_estimators(mixture, templates), INSTEAD)
     source = open_rows(X, y, sample_weight, classifies=is_classifier(mixture))
     look, rows, share, encoder = _look_at(mixture, source, len(names))
-    is_solved = has_sums and look.has_one_output
+    is_solved = is_pooled or (has_sums and look.has_one_output)
     if has_sums and not is_solved:
         check_wanted(NEED, _wanted_by_estimators(mixture, templates), INSTEAD)
     class_weights = None
@@ -86,6 +88,7 @@ def fit_many(mixture, X, y, sample_weight, others, tasks):
     data = replace(parts.training_data(rows), units=units)
     splitting = Splitting(mixture.cv, {}, None, fold_seed, is_classifier(mixture))
     make_trainer = _one_pass_trainer if is_solved else partial(_gathered_trainer, share)
+    make_trainer = partial(pooled_trainer, mixture, share) if is_pooled else make_trainer
     trainer = make_trainer(source, look, rows, data, parts, settings, splitting, encoder, *seeds)
     with one_pool(mixture.n_jobs):
         trained = trainer.train(None, tasks, mixture._attributes_now)
@@ -250,7 +253,6 @@ def _wanted_by_all(mixture, others):
         "the gate None, SoftmaxGate() with l1_ratio=0 or ConstantGate()": (
             gate is None or has_l2_alone or type(gate) is ConstantGate
         ),
-        "pooling='auto' or False": not mixture.pooling or str(mixture.pooling) == "auto",
         "init='auto' or the name of a start": not callable(mixture.init),
         "specialisation='auto' or 1": mixture.specialisation != 0,
         "shared_effects=None": not mixture._shared_effects(),

@@ -6,18 +6,22 @@ squares are solved for a number of each row: nothing of columns x columns is mad
 """
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from scipy import linalg
 
+from .._kernels._grams import add_grams, workspace_size
+from .._kernels._systems import least_squares
 from .._parallel import over_rows
 from .._tables.mixed import LARGEST, check_sizes
 
-BLOCK_ROWS = 2048  # a block of pairwise products of 20 columns stays in the L2 cache
+BLOCK_ROWS = 2048
 MOST_COLUMNS = 2**15 - 3  # of a Gram matrix: LAPACK asks for 1 + 6 n + 2 n^2 numbers, an int
 REFINED = 2  # solutions from products of rows, the second for what the first has left
 DEPENDENT = 1e-5  # standard deviations that others leave of a column; below, it is made of them
-PAIRWISE_COLUMNS = 40  # beyond this the pairwise products cost more than K separate products
+LEAST_PIVOT = 1e-6  # of a Cholesky factor, over its largest: condition below about 1e12
+KERNEL_COLUMNS = 128  # beyond, BLAS has threads that make up for one product a matrix
 
 
 def standardisation(X, sample_weight):
@@ -147,20 +151,29 @@ def weighted_grams(design, weights):
             "linear experts and fewer rows than columns."
         )
     grams = np.zeros((n_grams, n_columns, n_columns))
-    if n_columns > PAIRWISE_COLUMNS or n_grams == 1:
-        for start in range(0, len(design), BLOCK_ROWS):
-            block = design[start : start + BLOCK_ROWS]
-            for k in range(n_grams):
-                grams[k] += (block.T * weights[start : start + BLOCK_ROWS, k]) @ block
-        return grams
-    rows, columns = np.triu_indices(n_columns)
-    upper = np.zeros((len(rows), n_grams))
+    if n_columns <= KERNEL_COLUMNS:
+        sums = np.zeros((n_columns * (n_columns + 1) // 2, n_grams))
+        workspace = np.empty(workspace_size(n_columns, n_grams))
+        add_grams(design, weights, workspace, sums)
+        return unpack(sums, n_columns)
+    grams = np.zeros((n_grams, n_columns, n_columns))
     for start in range(0, len(design), BLOCK_ROWS):
-        block = np.ascontiguousarray(design[start : start + BLOCK_ROWS].T)
-        upper += (block[rows] * block[columns]) @ weights[start : start + BLOCK_ROWS]
-    grams[:, rows, columns] = upper.T
-    grams[:, columns, rows] = upper.T
+        block = design[start : start + BLOCK_ROWS]
+        for k in range(n_grams):
+            grams[k] += (block.T * weights[start : start + BLOCK_ROWS, k]) @ block
     return grams
+
+
+def unpack(packed, p):
+    """Symmetric matrices (n, p, p) from upper triangles (p (p + 1) / 2, n) by columns."""
+    return packed.T.take(_places(p), axis=1)
+
+
+@cache
+def _places(p):
+    """Where each entry of a symmetric matrix stands in its upper triangle by columns, (p, p)."""
+    first, last = np.sort(np.indices((p, p)), axis=0)
+    return last * (last + 1) // 2 + first
 
 
 def least_squares_statistics(design, targets, weights, products=None):
@@ -229,6 +242,11 @@ class LeastSquaresStatistics:
         """These sums."""
         return self
 
+    @property
+    def mass(self):
+        """Weights of the rows of each problem, (n_experts,)."""
+        return self.gram[:, -1, -1]
+
     def __add__(self, other):
         other = other.summed()
         return LeastSquaresStatistics(
@@ -266,15 +284,9 @@ class LeastSquaresStatistics:
         coef : ndarray of shape (n_experts, n_columns, n_outputs)
             Slopes, then the intercept.
         """
-        mass = self.gram[:, -1:, -1:]
-        mean = self.gram[:, -1:] / np.where(mass > 0, mass, 1.0)  # of no rows, all is zero
-        matrix = self.gram[:, :-1, :-1] - self.gram[:, :-1, -1:] * mean[:, :, :-1]
-        matrix.reshape(len(matrix), -1)[:, :: len(penalty) + 1] += penalty
-        right = self.cross - mean.swapaxes(1, 2) * self.cross[:, -1:]
         coef = np.empty(self.cross.shape)
-        coef[:, :-1] = slopes = solve_symmetric(matrix, right[:, :-1])
-        coef[:, -1:] = self.cross[:, -1:] / np.where(mass > 0, mass, 1.0)
-        coef[:, -1:] -= mean[:, :, :-1] @ slopes
+        for k in least_squares(self.gram, self.cross, penalty, coef, LEAST_PIVOT):
+            coef[k] = _least_norm(self.gram[k], self.cross[k], penalty)
         return coef
 
     def solve_shared(self, penalty, owner, precision):
@@ -497,10 +509,19 @@ def solve_symmetric(matrices, rights):
     )
     solutions = np.stack(solutions)
     pivots = np.stack([factor.diagonal() for factor in factors])
-    well = pivots.min(axis=1) > 1e-6 * pivots.max(axis=1)  # condition below about 1e12
+    well = pivots.min(axis=1) > LEAST_PIVOT * pivots.max(axis=1)
     for k in np.flatnonzero(~well | (np.array(failed) > 0)):
         solutions[k] = _solve_by_eigenvectors(matrices[k], rights[k])
     return solutions
+
+
+def _least_norm(gram, cross, penalty):
+    """Coefficients (p, m) of one problem whose columns depend on each other."""
+    mass = max(gram[-1, -1], 1e-300)  # of no rows, all is zero
+    mean, intercept = gram[-1, :-1] / mass, cross[-1] / mass
+    matrix = gram[:-1, :-1] - np.outer(gram[:-1, -1], mean) + np.diag(penalty)
+    slopes = _solve_by_eigenvectors(matrix, cross[:-1] - np.outer(mean, cross[-1]))
+    return np.vstack([slopes, intercept - mean @ slopes])
 
 
 def _solve_by_eigenvectors(matrix, right):

@@ -2,6 +2,8 @@
 
 import html
 
+WIDTH = 79  # columns of text
+
 
 def text_table(header, cells):
     """Columns of one width, the first one flush left, the others flush right.

@@ -1,6 +1,7 @@
 """What each expert does: rows, load, certainty of the gate, overlap, error, scale."""
 
 import html
+import textwrap
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -8,7 +9,7 @@ import numpy as np
 from .._experts.fitting import split_last
 from .._routing import count_loads, evenness
 from ..gates import SoftmaxGate
-from .display import html_table, text_table
+from .display import WIDTH, html_table, text_table
 
 FAR_MORE = 20.0  # times as probable, from which on a row is on the wrong side
 LEAST_MISPLACED = 0.1  # rows
@@ -78,7 +79,7 @@ class ExpertReport:
 
     def __str__(self):
         lines = [text_table(list(self.columns), self._cells()), "", self._balance_line()]
-        lines += self.notes
+        lines += [textwrap.fill(note, WIDTH) for note in self.notes]
         if self.optima:
             lines += ["", "optima found by the starts (objective, share of starts, fewest rows)"]
             lines += [

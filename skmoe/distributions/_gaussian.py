@@ -24,7 +24,8 @@ class GaussianComponents(BaseComponents):
     --------
     >>> import numpy as np
     >>> from skmoe.distributions import GaussianComponents
-    >>> GaussianComponents(np.array([[-1.0, 1.0]]), np.array([0.5, 2.0])).cdf(-1.0).round(3)
+    >>> two = GaussianComponents(np.array([[-1.0, 1.0]]), np.array([0.5, 2.0]))
+    >>> two.cdf(-1.0).round(3)
     array([[0.5  , 0.159]])
     """
 
@@ -220,7 +221,8 @@ class CorrelatedComponents(GaussianComponents):
     >>> import numpy as np
     >>> from skmoe.distributions import CorrelatedComponents
     >>> factor = np.linalg.cholesky([[1.0, 0.8], [0.8, 1.0]])
-    >>> CorrelatedComponents(np.zeros((1, 1, 2)), factor).logpdf(np.array([1.0, 1.0])).round(2)
+    >>> component = CorrelatedComponents(np.zeros((1, 1, 2)), factor)
+    >>> component.logpdf(np.array([1.0, 1.0])).round(2)
     array([[-1.88]])
     """
 

@@ -61,7 +61,8 @@ class ForestGate(BaseGate):
     >>> from skmoe.gates import ForestGate, SoftmaxGate
     >>> X = np.random.default_rng(0).uniform(-1, 1, size=(500, 2))
     >>> quadrant = (X[:, 0] * X[:, 1] > 0).astype(int)
-    >>> float(SoftmaxGate().fit(X, quadrant).predict_proba([[0.5, 0.5]])[0, 1].round(1))
+    >>> softmax = SoftmaxGate().fit(X, quadrant)
+    >>> float(softmax.predict_proba([[0.5, 0.5]])[0, 1].round(1))
     0.5
     >>> gate = ForestGate(random_state=0).fit(X, quadrant)
     >>> float(gate.predict_proba([[0.5, 0.5]])[0, 1].round(1))

@@ -178,14 +178,14 @@ class Pool:
     """
 
     def __init__(self, n_jobs, stack, verbose=0):
-        self.n_jobs, self._stack, self._verbose, self._parallel = n_jobs, stack, verbose, None
+        self.n_jobs, self.verbose, self._stack, self._parallel = n_jobs, verbose, stack, None
 
     @property
     def parallel(self):
         """The ``joblib.Parallel``, inside its context."""
         if self._parallel is None:
             self._parallel = self._stack.enter_context(
-                Parallel(n_jobs=self.n_jobs, verbose=self._verbose)
+                Parallel(n_jobs=self.n_jobs, verbose=self.verbose)
             )
         return self._parallel
 
@@ -231,7 +231,7 @@ def jobs(n_jobs, shared, verbose=0):
         n_threads = max(1, cpu_count() // n_effective)
     with _on_cluster(backend, shared), ExitStack() as stack:
         pool = _pool.get()
-        if pool is None or pool.n_jobs != n_jobs:
+        if pool is None or pool.n_jobs != n_jobs or verbose:
             pool = Pool(n_jobs, stack, verbose)
         yield Jobs(pool.parallel, shared, n_threads)
 

@@ -97,7 +97,7 @@ def take_rows(X, rows):
     if rows is None:
         return X
     if isinstance(X, np.ndarray):  # what is asked of other tables costs as much as a small net
-        return X[rows]
+        return X.take(rows, axis=0)  # in half the time of X[rows]
     return _safe_indexing(X, rows)
 
 
@@ -256,6 +256,13 @@ def _of_columns(extreme, values):
     return extreme.reduce(values, axis=0)
 
 
+def _is_within(X, limit):
+    """Whether an array of floats has no number beyond; False where this takes another look."""
+    if is_table(X) or sparse.issparse(X) or X.dtype.kind != "f":
+        return False
+    return -limit <= X.min(initial=0.0) and X.max(initial=0.0) <= limit  # not with NaN
+
+
 def check_sizes(X, name, *, smallest, limit=LARGEST):
     """Refuse columns of numbers so large or so small that nobody can compute with their squares.
 
@@ -275,6 +282,8 @@ def check_sizes(X, name, *, smallest, limit=LARGEST):
     ValueError
         If there is such a column; it says by what to divide it.
     """
+    if not smallest and _is_within(X, limit):
+        return
     for column, size in column_sizes(X).items():
         if not (size > limit or (smallest and 0 < size < 1 / limit)):
             continue

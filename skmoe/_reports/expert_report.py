@@ -79,7 +79,7 @@ class ExpertReport:
 
     def __str__(self):
         lines = [text_table(list(self.columns), self._cells()), "", self._balance_line()]
-        lines += [textwrap.fill(note, WIDTH) for note in self.notes]
+        lines += [textwrap.fill(note, WIDTH, break_on_hyphens=False) for note in self.notes]
         if self.optima:
             lines += ["", "optima found by the starts (objective, share of starts, fewest rows)"]
             lines += [

@@ -2,9 +2,9 @@
 Censored times: two regimes of survival
 =======================================
 
-Patients are followed from the start of a treatment until a relapse, and some leave before: of
-these it is known that they stayed well so long, and no more. In one regime the dose helps; in the
-other it does not, and relapses come soon. A marker says which one is likely, and never for sure.
+Patients are followed from the start of a treatment until a relapse, and some leave the study before:
+their times are censored. In one regime the dose delays relapses; in the other it has no effect, and
+relapses come soon. A marker makes one of the regimes more likely, but does not determine it.
 """
 
 import matplotlib.pyplot as plt

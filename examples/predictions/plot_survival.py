@@ -59,7 +59,7 @@ is_censored = np.isinf(upper)
 resp = moe.responsibilities(X, y, upper=upper)
 late = np.argmax([expert.coef_[0] for expert in moe.experts_])
 figure, (left, right) = plt.subplots(
-    1, 2, figsize=(9.5, 4), layout="constrained"
+    1, 2, figsize=(10, 4), layout="constrained"
 )
 for rows, marker_style, label in (
     (~is_censored, "o", "relapse"),
@@ -86,7 +86,7 @@ for k, style in ((late, "-"), (1 - late, "--")):
 left.set(xlabel="dose", ylabel="months", yscale="log", ylim=(0.8, 80))
 left.legend(loc="upper left", fontsize="small")
 figure.colorbar(
-    points, ax=left, label="responsibility of the regime that responds"
+    points, ax=left, label="responsibility, regime that responds"
 )
 
 months = np.linspace(0, 40, 200)

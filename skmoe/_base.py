@@ -39,6 +39,7 @@ from ._parallel import one_pool
 from ._parameters import ExpertParameters, check_rows
 from ._pooling.trainer import PooledTrainer
 from ._reports.described import DescribedMixture
+from ._reports.display import first_of
 from ._reports.expert_report import bound_notes, report_training
 from ._rows.files import is_elsewhere
 from ._stacking.classification import StackedClassification
@@ -393,17 +394,18 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
         if len(dead):
             loads = [round(float(self.expert_load_[k]), 4) for k in dead]
             warn_user(
-                f"The experts {[model.names[k] for k in dead]} ended with next to no rows, or as "
-                f"copies of others (loads {loads}). Ask for fewer experts, or try another n_init "
-                "or random_state.",
+                f"The experts {first_of([model.names[k] for k in dead])} ended with next to no "
+                f"rows, or as copies of others (loads {first_of(loads)}). Ask for fewer experts, "
+                "or try another n_init or random_state.",
                 ExpertCollapseWarning,
             )
         floored = np.setdiff1d(np.flatnonzero(model.likelihood.at_floor_), dead)
         if folds is None and len(floored):
             warn_user(
-                f"The scales of the experts {[model.names[k] for k in floored]} ended at their "
-                "floor. Unless the target is free of noise, they learned their rows by heart, and "
-                "intervals for new rows are too narrow: use cv=5, fewer experts or more rows.",
+                f"The scales of the experts {first_of([model.names[k] for k in floored])} ended at "
+                "their floor. Unless the target is free of noise, they learned their rows by "
+                "heart, and intervals for new rows are too narrow: use cv=5, fewer experts or more "
+                "rows.",
                 ScaleFloorWarning,
             )
         message = trainer.settings.not_converged(run, folds)

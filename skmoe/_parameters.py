@@ -139,10 +139,12 @@ class ExpertParameters(MetaEstimatorMixin, QuickParameters, BaseComposition, Bas
         if not kept:
             raise ValueError("All experts are 'drop'; at least one must stay.")
         if self.n_experts is not None and self.n_experts != len(kept):
-            raise ValueError(
-                f"n_experts={self.n_experts}, but the list has {len(kept)} experts that are not "
-                "'drop'. Leave n_experts at None with a list."
+            what = (
+                f"the list has {len(kept)} experts that are not 'drop'"
+                if isinstance(self.experts, list)
+                else f"experts={self.experts!r} stands for {len(kept)} experts"
             )
+            raise ValueError(f"n_experts={self.n_experts}, but {what}. Leave n_experts at None.")
         return [list(column) for column in zip(*kept, strict=True)]
 
     # Rows -----------------------------------------------------------------------------------

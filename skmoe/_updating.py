@@ -416,8 +416,8 @@ class UpdatableMixture(BaseMixtureOfExperts):
         """The unfitted expert to add, able to read what the others read."""
         if expert is None and self._is_list:
             raise ValueError(
-                "expert=None is one more like the others, but experts is a list of unlike ones: "
-                "pass the estimator to add."
+                "expert=None is one more like the others, but those are unlike ones: pass the "
+                "estimator to add."
             )
         if expert is None:
             expert = self._default_expert() if self.experts is None else self.experts

@@ -1,6 +1,6 @@
 """
-Specialists, where they pay
-===========================
+Specialised trees beside one tree on all rows
+=============================================
 
 A tree splits one column at a time, and no first split of a chessboard helps: it comes to the fields
 late, with few rows left for each. Clones of it can share the board, each with the fields of one

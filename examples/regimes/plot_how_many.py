@@ -56,9 +56,10 @@ print(summary)
 
 frame = summary.to_frame()
 figure, (left, right) = plt.subplots(
-    1, 2, figsize=(6.4, 3.6), layout="constrained", width_ratios=[2, 3]
+    1, 2, figsize=(7.5, 3.8), layout="constrained", width_ratios=[1, 1]
 )
 ExpertSelectionDisplay.from_selection(selection, ax=left)
+left.legend(loc="upper right", fontsize="small")
 
 columns = X.columns.to_numpy()
 for k, (name, marker) in enumerate(

@@ -39,6 +39,7 @@ figure, (above, below) = plt.subplots(
 ExpertDisplay.from_estimator(moe, X, y, ax=above)
 GateDisplay.from_estimator(moe, X, ax=below)
 above.set_xlabel("")
+above.legend(loc="lower right", handlelength=3.5)
 below.get_legend().remove()
 plt.show()
 

@@ -46,6 +46,8 @@ class ExpertReport:
         all experts answer) and P its load; 1 for equal ones.
     notes : list of str
         What else training has to say, in sentences.
+    is_sparse : bool
+        Whether rows are sent to some of the experts only; the balance is printed in full then.
 
     References
     ----------
@@ -54,9 +56,9 @@ class ExpertReport:
        120, equation 4.
     """
 
-    def __init__(self, columns, overlap, optima, balance, notes=()):
+    def __init__(self, columns, overlap, optima, balance, notes=(), *, is_sparse=False):
         self.columns, self.overlap, self.optima = columns, overlap, optima
-        self.balance, self.notes = balance, list(notes)
+        self.balance, self.notes, self.is_sparse = balance, list(notes), is_sparse
 
     def to_frame(self):
         """The table as a DataFrame.
@@ -79,7 +81,7 @@ class ExpertReport:
 
     def __str__(self):
         lines = [text_table(list(self.columns), self._cells()), "", self._balance_line()]
-        lines += [textwrap.fill(note, WIDTH) for note in self.notes]
+        lines += [textwrap.fill(note, WIDTH, break_on_hyphens=False) for note in self.notes]
         if self.optima:
             lines += ["", "optima found by the starts (objective, share of starts, fewest rows)"]
             lines += [
@@ -90,11 +92,13 @@ class ExpertReport:
     __repr__ = __str__
 
     def _balance_line(self):
-        return (
-            f"loads: coefficient of variation {self.balance['variation']:.3g}, "
-            f"{self.balance['unused']} unused, Switch's balance {self.balance['switch']:.3g} "
-            "(1 is even)"
-        )
+        line = f"loads: coefficient of variation {self.balance['variation']:.3g}"
+        if self.is_sparse:
+            line += (
+                f", {self.balance['unused']} unused, Switch's balance "
+                f"{self.balance['switch']:.3g} (1 is even)"
+            )
+        return line
 
     def _repr_html_(self):
         text = html_table(list(self.columns), self._cells())
@@ -363,7 +367,8 @@ def report_of_sums(model, sums, trained):
     )
     optima, notes = ([], []) if trained is None else (trained.optima, trained.notes)
     balance = evenness(sums.load, sums.sent, sums.total)
-    return ExpertReport(columns, overlap, optima, balance, notes)
+    is_sparse = model.top_k is not None
+    return ExpertReport(columns, overlap, optima, balance, notes, is_sparse=is_sparse)
 
 
 def report_training(problem, model, order, ends, notes=()):
@@ -392,4 +397,5 @@ def report_training(problem, model, order, ends, notes=()):
     )
     balance = evenness(sums.load, sums.sent, sums.total)
     notes = [*notes, *separation_notes(model, sums)]
-    return ExpertReport(columns, overlap, distinct_optima(ends), balance, notes)
+    optima, is_sparse = distinct_optima(ends), model.top_k is not None
+    return ExpertReport(columns, overlap, optima, balance, notes, is_sparse=is_sparse)

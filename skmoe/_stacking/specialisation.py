@@ -54,4 +54,5 @@ class Specialisation:
         else:
             what = f"Specialists were {verdict}: beside the generalist alone"
         change = f"{self.gain:+.3f} a row (standard error {self.standard_error:.3f})"
-        return textwrap.fill(f"{what} they change the out-of-fold log-density by {change}.", 79)
+        text = f"{what} they change the out-of-fold log-density by {change}."
+        return textwrap.fill(text, 79, break_on_hyphens=False)

@@ -8,6 +8,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn import config_context, get_config
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
+from sklearn.tree import DecisionTreeRegressor
 
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
 from skmoe._rows.blocks import BlockRows
@@ -320,6 +321,23 @@ def test_names_of_columns_of_tables(lines):
     other = Files([0, 1], reader=lambda part: (table[["a", "b", "c"][part:]], y))
     with pytest.raises(ValueError, match="must have the same columns"):
         MixtureOfExpertsRegressor(n_experts=2).fit(other)
+
+
+@pytest.mark.parametrize(
+    "params",
+    [{}, {"pooling": True}, {"experts": DecisionTreeRegressor(max_depth=2), "max_iter": 2}],
+    ids=["linear", "pooled", "estimators"],
+)
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_a_fit_tells_of_rows_starts_and_iterations_when_asked(params, capsys):
+    X, y, *_ = planted()
+    settings = {"n_experts": 2, "n_init": 3, "random_state": 0} | params
+    moe = MixtureOfExpertsRegressor(**settings, verbose=1).fit(in_parts(X, y, bounds=[1000, 2000]))
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[:2] == ["First look at the rows", "Fitting 2 experts on 2,000 rows"]
+    assert {line.split()[1] for line in lines if line.startswith("  Start ")} == {"1", "2", "3"}
+    assert any(line.startswith("The best of 3 starts") for line in lines)
+    assert sum(line.startswith("  Iteration ") for line in lines) == moe.n_iter_
 
 
 def test_parquet_files(tmp_path, lines):

@@ -49,6 +49,8 @@ class Trainer:
 
     Attributes
     ----------
+    n_rows : int
+        Number of all rows, of which ``data`` may be a sample.
     ends : list of (float, float)
         Where each start ended: objective, and fewest effective rows of an expert.
     paths : list of list of float
@@ -70,7 +72,7 @@ class Trainer:
     def __init__(self, problem, data, parts, settings, *, folds, splitting, seed):
         self.problem, self.data, self.parts, self.settings = problem, data, parts, settings
         self.folds, self.splitting, self.seed = folds, splitting, seed
-        self.n_experts = len(parts.names)
+        self.n_experts, self.n_rows = len(parts.names), len(data.y)
         self.ends, self.paths = [], []
         self.progress = Progress(settings)
 
@@ -118,7 +120,7 @@ class Trainer:
 
     def train_begun(self, previous, tasks, attributes_now):
         """The same where the tasks have begun already."""
-        self.progress.say(f"Fitting {count(self.n_experts)} on {count(len(self.data.y), 'row')}")
+        self.progress.say(f"Fitting {count(self.n_experts)} on {count(self.n_rows, 'row')}")
         self.start(previous)
         with self.problem.experts.side_by_side(self.settings.n_jobs):
             run = self.run(tasks, attributes_now)

@@ -11,6 +11,7 @@ from .._data import Rows, Units
 from .._em import starts
 from .._em.one_pass import OnePassProblem
 from .._em.parts import adapt_experts
+from .._em.progress import Progress
 from .._em.settings import Settings
 from .._em.training import check_wanted
 from .._experts.families import is_linear
@@ -62,6 +63,7 @@ def fit_many(mixture, X, y, sample_weight, others, tasks):
     if not has_sums:
         check_wanted(NEED, _wanted_by_estimators(mixture, templates), INSTEAD)
     source = open_rows(X, y, sample_weight, classifies=is_classifier(mixture))
+    Progress(settings).say("First look at the rows")
     look, rows, share = _look_at(mixture, source, len(names))
     if is_pooled:
         check_counts(mixture, look)
@@ -105,6 +107,7 @@ def fit_many(mixture, X, y, sample_weight, others, tasks):
     if not is_solved:
         check_wanted(NEED, _wanted_by_estimators(mixture, templates), INSTEAD)
         trainer = _gathered_trainer(share, form, *given)
+    trainer.n_rows = look.n_rows
     with one_pool(mixture.n_jobs):
         trained = trainer.train(None, tasks, mixture._attributes_now)
     mixture._set_fitted(*trained)

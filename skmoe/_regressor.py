@@ -236,7 +236,8 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
     >>> from skmoe import MixtureOfExpertsRegressor
     >>> rng = np.random.default_rng(0)
     >>> X = rng.uniform(-3, 3, size=(300, 1))
-    >>> y = np.where(X[:, 0] > 0, 2 * X[:, 0], -1 - X[:, 0]) + 0.1 * rng.normal(size=300)
+    >>> y = np.where(X[:, 0] > 0, 2 * X[:, 0], -1 - X[:, 0])
+    >>> y += 0.1 * rng.normal(size=300)
     >>> moe = MixtureOfExpertsRegressor(n_experts=2, random_state=0).fit(X, y)
     >>> sorted(round(float(expert.coef_[0]), 1) for expert in moe.experts_)
     [-1.0, 2.0]

@@ -1,20 +1,23 @@
 """Experts of any kind on rows that are not in memory: fitted on rows of their own."""
 
 import pickle
+import sys
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import stats
 from sklearn.frozen import FrozenEstimator
-from sklearn.linear_model import LinearRegression, Ridge
+from sklearn.linear_model import LinearRegression, LogisticRegression, PoissonRegressor, Ridge
 from sklearn.neighbors import KNeighborsRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import PolynomialFeatures
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
+from skmoe._em.trainer import Trainer
 from skmoe._many_rows.gathered_pass import fold_numbers
+from skmoe._many_rows.memory import ExpertRows
 from skmoe._numerics.drawing import hash_rows
 from skmoe._rows.blocks import BlockRows
 from skmoe.exceptions import ThinnedRowsWarning
@@ -59,17 +62,32 @@ def in_parts(*arrays, bounds=(900, 2000)):
 @pytest.mark.parametrize(
     ("kind", "params", "target"),
     [
-        (MixtureOfExpertsRegressor, {}, "lines"),
-        (MixtureOfExpertsRegressor, {"likelihood": "poisson", "tol": 1e-6}, "count"),
+        (MixtureOfExpertsRegressor, {"likelihood": Gaussian(covariance="full")}, "lines"),
+        (
+            MixtureOfExpertsRegressor,
+            {
+                "experts": make_pipeline(PolynomialFeatures(1), PoissonRegressor(alpha=0)),
+                "likelihood": "poisson",
+                "tol": 1e-6,
+            },
+            "count",
+        ),
         (MixtureOfExpertsRegressor, {"experts": Ridge(), "likelihood": "student_t"}, "line"),
         (
             MixtureOfExpertsRegressor,
             {"experts": make_pipeline(PolynomialFeatures(2), Ridge())},
             "line",
         ),
-        (MixtureOfExpertsClassifier, {"tol": 1e-5}, "class"),
+        (
+            MixtureOfExpertsClassifier,
+            {
+                "experts": make_pipeline(PolynomialFeatures(1), LogisticRegression(C=1e3)),
+                "tol": 1e-5,
+            },
+            "class",
+        ),
     ],
-    ids=["two outputs", "counts", "tails", "pipeline", "three classes"],
+    ids=["two outputs that err together", "counts", "tails", "pipeline", "three classes"],
 )
 def test_linear_experts_without_sums_end_where_rows_in_memory_do(kind, params, target):
     X, y = planted()
@@ -151,6 +169,37 @@ def test_folds_are_of_the_content_of_rows_and_of_equal_size():
     assert np.bincount(folds).min() > 340
 
 
+@pytest.mark.parametrize(
+    ("moe", "target", "share"),
+    [
+        (MixtureOfExpertsRegressor(**PARAMS), "lines", 0.98),
+        (MixtureOfExpertsClassifier(**PARAMS, tol=1e-4), "class", 0.98),
+        # Ten iterations are all that cross-fitted experts have.
+        (
+            MixtureOfExpertsRegressor(DecisionTreeRegressor(max_depth=5), cv=3, **PARAMS),
+            "line",
+            0.4,
+        ),
+    ],
+    ids=["lines", "classes", "trees"],
+)
+def test_copies_are_reseeded_on_the_way_to_where_others_end(moe, target, share, monkeypatch):
+    X, y = planted()
+    files = in_parts(X, y[target])
+    expected = moe.fit(files).lower_bound_
+
+    def start_alike(trainer):
+        with trainer.problem.experts.side_by_side(None):
+            trainer.problem.start(np.full((len(trainer.data.y), 2), 0.5)).step()
+
+    monkeypatch.setattr(Trainer, "run_sample", start_alike)
+    moe.fit(files)
+    assert sum(moe.expert_report().columns["revived"]) > 0
+    assert moe.n_distinct_experts_ == 2
+    alike = moe.lower_bounds_[0]
+    assert moe.lower_bound_ - alike > share * (expected - alike)
+
+
 def test_rows_beyond_max_expert_rows_are_thinned_and_said_so():
     X, y = planted()
     experts = make_pipeline(PolynomialFeatures(1), LinearRegression())
@@ -161,6 +210,30 @@ def test_rows_beyond_max_expert_rows_are_thinned_and_said_so():
     assert_allclose(moe.predict(X), everything.predict(X), atol=0.2)
     assert moe.lower_bound_ == pytest.approx(everything.lower_bound_, abs=0.02)
     assert sum(moe.expert_report().columns["rows"]) == pytest.approx(2000)
+
+
+def test_rows_beyond_the_memory_are_thinned_as_beyond_max_expert_rows(monkeypatch):
+    X, y = planted()
+    files, tree = in_parts(X, y["line"]), DecisionTreeRegressor(max_depth=3)
+    with pytest.warns(ThinnedRowsWarning):
+        by_hand = MixtureOfExpertsRegressor(tree, **PARAMS, max_expert_rows=400).fit(files)
+    # A row has 3 columns, and a target, 2 predictions, 2 responsibilities, weight, hash and number.
+    row_bytes = 8 * (3 + 2 + 2 + 4)
+    memory = 400 * row_bytes * 2 * 2 / 0.25
+    monkeypatch.setattr("skmoe._many_rows.memory.memory_left", lambda: memory)
+    what = f"400 of these.* 100,000 rows of {row_bytes} bytes for each of 2 experts, 2 times over"
+    with pytest.warns(ThinnedRowsWarning, match=what.replace(" 100", "=100")):
+        moe = MixtureOfExpertsRegressor(tree, **PARAMS).fit(files)
+    assert_array_equal(moe.predict(X), by_hand.predict(X))
+
+
+def test_bytes_of_a_row_of_a_mixed_table():
+    pandas = pytest.importorskip("pandas")
+    table = pandas.DataFrame({"a": np.arange(4.0), "kind": ["cat", "dog", "cat", "owl"]})
+    pointers, numbers, strings = 16, sys.getsizeof(1.0), sys.getsizeof("cat")
+    needed = 2 * 1 * (pointers + numbers + strings + 8 * (1 + 1 + 4))
+    for memory, most in ((7 * needed / 0.25 + 1, 7), (1e12, 100), (None, 100), (1.0, 1)):
+        assert ExpertRows.that_fit(100, table, (1,), memory).most == most
 
 
 def test_rows_given_twice_are_rows_of_weight_two():

@@ -11,6 +11,7 @@ from scipy.special import expit, log_expit, logsumexp, softmax
 import skmoe._kernels
 from skmoe._kernels._estep import e_step
 from skmoe._kernels._exp import exp, log
+from skmoe._kernels._grams import add_grams, workspace_size
 from skmoe._kernels._linear_pass import linear_pass, sizes
 
 DTYPES = [np.float32, np.float64]
@@ -472,3 +473,37 @@ def test_pass_names_the_argument_of_a_wrong_shape(name):
         run_pass(arguments)
     with pytest.raises(ValueError, match="chunk_rows must be a multiple of 512, got 500"):
         run_pass(draw_pass(20, 2, 3), chunk_rows=500)
+
+
+# Gram matrices ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("n", [0, 1, 15, 512, 513, 1500])
+@pytest.mark.parametrize(("n_columns", "n_grams"), [(1, 1), (4, 3), (7, 4), (3, 13)])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_grams_are_added_to_what_is_there(n, n_columns, n_grams, order):
+    rng = np.random.default_rng(0)
+    design = np.asarray(rng.normal(size=(n, n_columns)), order=order)
+    weights = np.asarray(rng.normal(size=(n, n_grams)), order=order)
+    first, last = np.tril_indices(n_columns)
+    start = rng.normal(size=(len(first), n_grams))
+    sums = start.copy()
+    add_grams(design, weights, np.full(workspace_size(n_columns, n_grams), np.nan), sums)
+    expected = start + (design[:, first] * design[:, last]).T @ weights
+    # Sums of n terms of order one, in another order.
+    assert_allclose(sums, expected, rtol=0, atol=1e-14 * (n + 1))
+
+
+@pytest.mark.parametrize(
+    ("shapes", "what"),
+    [
+        (((5, 2), (4, 1), 200_000, (3, 1)), "do not fit together"),
+        (((5, 2), (5, 1), 200_000, (4, 1)), "do not fit together"),
+        (((5, 2), (5, 1), 200_000, (3, 2)), "do not fit together"),
+        (((5, 2), (5, 1), 10, (3, 1)), "workspace"),
+    ],
+)
+def test_grams_of_wrong_shapes_are_refused(shapes, what):
+    design, weights, workspace, sums = map(np.zeros, shapes)
+    with pytest.raises(ValueError, match=what):
+        add_grams(design, weights, workspace, sums)

@@ -206,11 +206,9 @@ def test_what_the_pass_cannot_do_goes_to_the_general_problem():
         wide = np.random.default_rng(0).normal(size=(n_rows, n_columns))
         moe = MixtureOfExpertsRegressor(n_experts=1, cv=False, pooling=False)
         assert (kind_of_problem(moe, wide, wide[:, 0]) is OnePassProblem) == one_pass
-    outputs = np.column_stack([y, -y])
-    assert (
-        kind_of_problem(MixtureOfExpertsRegressor(**settings, pooling=False), X, outputs)
-        is not OnePassProblem
-    )
+    moe = MixtureOfExpertsRegressor(**settings, pooling=False)
+    for outputs, one_pass in [([y, -y], True), ([y, 0 * y], False)]:  # errors that vary
+        assert (kind_of_problem(moe, X, np.column_stack(outputs)) is OnePassProblem) == one_pass
 
 
 # Samples for starts -----------------------------------------------------------------------------

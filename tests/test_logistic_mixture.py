@@ -247,7 +247,9 @@ def test_what_the_pass_cannot_do_goes_to_the_general_problem():
         moe = MixtureOfExpertsClassifier(**settings, **params, pooling=False)
         assert kind_of_problem(moe, X, y) is GeneralProblem
     moe = MixtureOfExpertsClassifier(**settings, pooling=False)
-    assert kind_of_problem(moe, X, np.arange(len(y)) % 3) is GeneralProblem
+    assert kind_of_problem(moe, X, np.arange(len(y)) % 3) is OnePassProblem
+    many = np.arange(len(y)) % 126  # of four coefficients: too many for a Newton step of all
+    assert kind_of_problem(moe, X, many) is GeneralProblem
     assert kind_of_problem(moe, X, y, subject=np.arange(len(y))) is GeneralProblem
 
 

@@ -9,7 +9,7 @@ from skmoe import MixtureOfExpertsRegressor
 from skmoe._experts.least_squares import LeastSquaresExperts
 from skmoe._numerics.statistics import (
     BLOCK_ROWS,
-    PAIRWISE_COLUMNS,
+    KERNEL_COLUMNS,
     LeastSquaresRows,
     LeastSquaresStatistics,
     least_squares_statistics,
@@ -28,7 +28,7 @@ def draw(n, p, n_experts, n_outputs=1, seed=0):
 @pytest.mark.parametrize("n", [1, 50, BLOCK_ROWS, BLOCK_ROWS + 1])
 @pytest.mark.parametrize(
     ("n_columns", "n_grams"),
-    [(1, 3), (5, 1), (5, 4), (PAIRWISE_COLUMNS, 2), (PAIRWISE_COLUMNS + 1, 2)],
+    [(1, 3), (5, 1), (5, 4), (KERNEL_COLUMNS, 2), (KERNEL_COLUMNS + 1, 2)],
 )
 def test_grams_equal_their_definition(n_columns, n_grams, n):
     rng = np.random.default_rng(0)
@@ -41,7 +41,7 @@ def test_grams_equal_their_definition(n_columns, n_grams, n):
     assert_allclose(grams, grams.transpose(0, 2, 1), rtol=0, atol=1e-14 * n)
 
 
-@pytest.mark.parametrize("n_columns", [5, PAIRWISE_COLUMNS + 1])
+@pytest.mark.parametrize("n_columns", [5, KERNEL_COLUMNS + 1])
 def test_grams_do_not_depend_on_the_layout_of_the_design(n_columns):
     design, _, weights = draw(100, n_columns - 1, 3)
     expected = weighted_grams(design, weights)

@@ -1,4 +1,4 @@
-"""The one-pass problem: linear or logistic experts of one output, softmax or constant gate.
+"""The one-pass problem: linear, logistic or log-linear experts, softmax or constant gate.
 
 One EM iteration is one pass over the rows. It makes the E-step and leaves sums: all that the next
 M-step needs of experts, scales and gate. No array of n rows and K experts is made unless somebody
@@ -12,10 +12,14 @@ import numpy as np
 
 from .._model import posterior
 from .._numerics.multinomial import BLOCK_LIMIT, NEWTON_LIMIT
+from .._parallel import over_rows
 from .._reports.expert_report import ReportSums
 from .._rows.arrays import ArrayRows
+from .._rows.source import add_up
 from ..gates import ConstantGate, SoftmaxGate
+from ..likelihoods import Categorical
 from .acceleration import Acceleration
+from .block_sweeps import GammaSweep, MultinomialSweep, OutputsSweep, PoissonSweep
 from .general import GeneralProblem
 from .problem import SampleProblem, shallow_copy
 from .revival import largest_differences, same_as_heavier
@@ -23,11 +27,18 @@ from .sweeps import LeastSquaresSweep, LogisticSweep
 
 REPORT_ROWS = 4096
 FIRST_ROWS = 32  # that tell most experts apart
-SWEEPS = (LeastSquaresSweep, LogisticSweep)
+SWEEPS = (
+    LeastSquaresSweep,
+    LogisticSweep,
+    OutputsSweep,
+    MultinomialSweep,
+    PoissonSweep,
+    GammaSweep,
+)
 
 
 class OnePassProblem(SampleProblem):
-    """A mixture of linear or logistic experts in training; see ``Problem``, and ``covers``.
+    """A mixture of experts that learn from sums over rows; see ``Problem``, and ``covers``.
 
     Attributes
     ----------
@@ -47,7 +58,7 @@ class OnePassProblem(SampleProblem):
         of ``data``.
     """
 
-    given = sums = small = _arrays = None
+    given = sums = small = _arrays = _copies = None
     objective = -np.inf
 
     def __init__(self, experts, gate, likelihood, data, *, rows=None, **settings):
@@ -64,7 +75,7 @@ class OnePassProblem(SampleProblem):
             return False
         if experts.shared is not None or top_k is not None or data.subjects is not None:
             return False
-        if data.Z is not experts.source or data.bounds is not None:
+        if data.Z is not experts.source or data.bounds is not None or data.exposure is not None:
             return False
         n_columns = len(experts.mean) + 1
         if n_columns > BLOCK_LIMIT:  # BLAS makes the sums over rows of wide tables faster
@@ -121,7 +132,7 @@ class OnePassProblem(SampleProblem):
         self.experts.forget_curvature()
 
     def reseed(self, dead):
-        """See ``Problem``; done on the sample, where EM began with one."""
+        """See ``ReseedingProblem``; done on the sample, where EM began with one."""
         if self.small is None:
             return super().reseed(dead)
         small = self.small
@@ -193,6 +204,11 @@ class OnePassProblem(SampleProblem):
 
     def copies(self):
         """Whether a heavier expert has the same density everywhere, (K,)."""
+        if self._copies is None or self._copies[0] is not self.sums:
+            self._copies = self.sums, self._find_copies()
+        return self._copies[1]
+
+    def _find_copies(self):
         first = slice(FIRST_ROWS)
         _, log_density, _ = self._answers(self.experts.rows.X[first], self.y[first])
         if not same_as_heavier(largest_differences(log_density), self.load).any():
@@ -239,7 +255,7 @@ class Answers:
         columns = (X - self.experts.mean) / self.experts.scale
         predictions = self.experts.predict_standardised(columns)
         logits = columns @ self.logits[:-1] + self.logits[-1]
-        y = y if predictions.ndim == 2 else y.astype(np.intp)  # class numbers
+        y = y.astype(np.intp) if type(self.likelihood) is Categorical else y
         return logits, self.likelihood.log_density(y, predictions), predictions
 
     def over(self, block):
@@ -263,20 +279,28 @@ class Differences:
 def compare_densities(block, answers):
     """Differences of a block."""
     n_experts = answers.logits.shape[1]
-    total = Differences(np.zeros((n_experts, n_experts)))
-    for _, _, _, log_density, _ in answers.over(block):
-        total += Differences(largest_differences(log_density))
-    return total
+
+    def compare(rows):
+        total = Differences(np.zeros((n_experts, n_experts)))
+        for _, _, _, log_density, _ in answers.over(block.part(rows)):
+            total += Differences(largest_differences(log_density))
+        return total
+
+    return add_up(over_rows(compare, block.n_rows, block.n_rows * n_experts**2))
 
 
 def sum_for_report(block, parameters):
     """ReportSums of a block; ``parameters`` are answers, model and order of ``report_sums``."""
     answers, model, order = parameters
-    total = None
-    for y, weight, logits, log_density, predictions in answers.over(block):
-        resp = posterior(logits, log_density)[0][:, order]
-        proba = posterior(logits, np.zeros_like(log_density))[0][:, order]
-        loss = model.losses(y, predictions[:, order])
-        sums = ReportSums.of(resp, proba, loss, weight, None)
-        total = sums if total is None else total + sums
-    return total
+
+    def sum_up(rows):
+        total = None
+        for y, weight, logits, log_density, predictions in answers.over(block.part(rows)):
+            resp = posterior(logits, log_density)[0][:, order]
+            proba = posterior(logits, np.zeros_like(log_density))[0][:, order]
+            loss = model.losses(y, predictions[:, order])
+            sums = ReportSums.of(resp, proba, loss, weight, None)
+            total = sums if total is None else total + sums
+        return total
+
+    return add_up(over_rows(sum_up, block.n_rows, 10 * block.n_rows * len(order)))

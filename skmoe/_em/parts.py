@@ -8,8 +8,9 @@ import numpy as np
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.utils.validation import check_array, validate_data
+from sklearn.utils.validation import check_array
 
+from .._compat import learn_columns
 from .._data import TrainingData
 from .._experts.estimators import EstimatorExperts
 from .._experts.families import is_linear
@@ -172,10 +173,13 @@ class Parts:
         if head is not None and self.is_default and self.gate.has_default_encoder:
             self.transformer, source = self.gate.encoder, data.Z
         elif head is not None:
-            head = seed_estimator(head, np.random.RandomState(seed))
+            head = seed_estimator(head, seed)
             self.transformer, source = fit_columns(head, source, data.y)
         if sparse.issparse(source):
             return source, None
+        is_float = type(source) is np.ndarray and source.dtype.kind == "f"
+        if source is data.X and is_float and np.isfinite(source).all():
+            return source, source  # checked already, but for missing values
         dtype, name = [np.float64, np.float32], "The design of linear experts"
         return source, check_array(source, dtype=dtype, input_name=name)
 
@@ -185,17 +189,21 @@ class Parts:
         gate = self.gate if n_experts > 1 else GateParts(ConstantGate(), ConstantGate())
         return replace(self, names=names, templates=templates, gate=gate)
 
-    def behind(self, encoder):
+    def behind(self, encoder, *, experts=True):
         """The same parts where the rows are what a fitted encoder makes of those of the user.
 
         Parameters
         ----------
         encoder : transformer
             Fitted; the model has it before its experts and its gate.
+        experts : bool, default=True
+            Whether the experts see what it makes, too, and not the rows of the user.
         """
         before = make_pipeline(encoder)
-        templates = [make_pipeline(encoder, template) for template in self.templates]
         gate = replace(self.gate, encoder=before)
+        if not experts:
+            return replace(self, gate=gate)
+        templates = [make_pipeline(encoder, template) for template in self.templates]
         return replace(self, templates=templates, gate=gate, transformer=before)
 
     def shared_columns(self, design):
@@ -339,7 +347,7 @@ class Parts:
         templates, zero = self.templates[: self.n_solved], self.templates[self.n_solved :]
         last = clone(split_last(templates[0])[1])  # that all have in common
         # A transformer before it may give names, or take them away.
-        validate_data(last, problem.experts.source, skip_check_array=True)
+        learn_columns(last, problem.experts.source)
         fitted = problem.experts.finish([shallow_copy(last) for _ in templates])
         if isinstance(templates[0], Pipeline):
             fitted = self._behind_transformer(fitted)

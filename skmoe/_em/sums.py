@@ -1,15 +1,16 @@
 """Sums over rows: all that an M-step of linear experts sees; and the pass that makes them."""
 
 from dataclasses import dataclass
-from functools import cache
 
 import numpy as np
 
 from .._kernels._linear_pass import linear_pass, sizes
+from .._numerics.statistics import unpack
 from .._parallel import kernel_threads
 
 BLOCK_ROWS = 512  # of the kernel
 MOST_CHUNKS = 32  # of rows, each with sums of its own: enough for as many threads
+LOG_ROOT_2_PI = 0.5 * np.log(2 * np.pi)
 CHUNK_NUMBERS = 2**22  # at most, in the sums of all chunks
 SUMS_OF_AN_EXPONENTIAL = 16  # to which the pass adds in the time that one exponential takes
 
@@ -60,32 +61,38 @@ class Sums:
     Attributes
     ----------
     value : float
-        Log-likelihood. With given responsibilities, the bound on it but for the experts' part.
-    gram : ndarray of shape (n_experts, p, p)
-        Weighted Gram matrices of the columns, the intercept last; of logistic experts their
-        curvature.
-    cross : ndarray of shape (n_experts, p, 1)
-        Weighted products of columns and residuals.
-    squares : ndarray of shape (n_experts, 1) or None
-        Weighted squares of residuals.
+        Log-likelihood. With given responsibilities, the bound on it but for the part of least
+        squares experts.
+    gram : ndarray of shape (n_experts, p, p) or None
+        Weighted Gram matrices of the columns, the intercept last; of other experts than least
+        squares their curvature, and (n_experts, n_classes * (n_classes - 1) / 2, p, p) of three
+        classes and more. None where it was not asked for.
+    cross : ndarray of shape (n_experts, p, n_functions)
+        Weighted products of columns and residuals, of each linear function.
+    squares : ndarray of shape (n_experts, n_outputs) or None
+        Weighted squares of residuals; half deviances (n_experts,) of Gamma experts.
     excess : ndarray of shape (p, n_experts)
         Columns times what responsibilities exceed the gate by: the slope of the gate.
     pairs : ndarray of shape (n_experts * (n_experts - 1) / 2, p, p) or None
         Gram matrices weighted by products of two gate probabilities.
     mass : ndarray of shape (n_experts,)
         Weights of the experts' rows.
-    rows_gram : ndarray of shape (p, p)
-        Gram matrix of all rows.
+    rows_gram : ndarray of shape (p, p) or None
+        Gram matrix of all rows, where it is known.
     """
 
     value: float
-    gram: np.ndarray
+    gram: np.ndarray | None
     cross: np.ndarray
-    squares: np.ndarray
+    squares: np.ndarray | None
     excess: np.ndarray
     pairs: np.ndarray | None
     mass: np.ndarray
-    rows_gram: np.ndarray
+    rows_gram: np.ndarray | None = None
+
+    def __add__(self, other):
+        both = zip(vars(self).values(), vars(other).values(), strict=True)
+        return Sums(*(None if one is None else one + more for one, more in both))
 
     @property
     def gate_mass(self):
@@ -102,14 +109,14 @@ class Sums:
         at_pairs = at_grams + n_pairs * n_experts
         slopes = flat[at_slopes:at_grams].reshape(p, 2 * n_experts)
         pairs = flat[at_pairs:].reshape(n_pairs, n_curvatures) if with_curvature else None
-        gram = _unpack(flat[at_grams:at_pairs].reshape(n_pairs, n_experts), p)
+        gram = unpack(flat[at_grams:at_pairs].reshape(n_pairs, n_experts), p)
         return cls(
             float(flat[0]),
             gram,
             slopes[:, :n_experts].T[:, :, None],
             flat[1:at_slopes, None],
             slopes[:, n_experts:],
-            None if pairs is None else _unpack(pairs, p),
+            None if pairs is None else unpack(pairs, p),
             gram[:, -1, -1],
             gram.sum(axis=0),
         )
@@ -146,9 +153,9 @@ def run_pass(rows, parameters):
         parameters.scale,
         parameters.y_mean,
         parameters.y_scale,
-        np.concatenate([parameters.gate_coef.T, parameters.expert_coef]).astype(dtype),
+        np.concatenate([parameters.gate_coef.T, parameters.expert_coef], dtype=dtype),
         (parameters.y_scale / error_scale).astype(dtype),
-        np.log(error_scale * np.sqrt(2 * np.pi)).astype(dtype),
+        (np.log(error_scale) + LOG_ROOT_2_PI).astype(dtype),
         parameters.resp,
         parameters.logistic,
         parameters.with_grams,
@@ -159,15 +166,3 @@ def run_pass(rows, parameters):
         flat,
     )
     return flat
-
-
-def _unpack(packed, p):
-    """Symmetric matrices (n, p, p) from upper triangles (p (p + 1) / 2, n) by columns."""
-    return packed.T.take(_places(p), axis=1)
-
-
-@cache
-def _places(p):
-    """Where each entry of a symmetric matrix stands in its upper triangle by columns, (p, p)."""
-    first, last = np.sort(np.indices((p, p)), axis=0)
-    return last * (last + 1) // 2 + first

@@ -94,14 +94,19 @@ class Sweep(ABC):
 class LeastSquaresSweep(Sweep):
     """Least squares with Gaussian errors of a scale for each expert, or one for all."""
 
+    @classmethod
+    def covers(cls, experts, likelihood):
+        is_known = cls._is_constant_gaussian(experts, likelihood)
+        return is_known and experts.flat and np.ptp(experts.y) > 0
+
     @staticmethod
-    def covers(experts, likelihood):
+    def _is_constant_gaussian(experts, likelihood):
+        """Whether experts are solved from sums, and errors are Gaussian of constant scales."""
         if type(experts) is not LeastSquaresExperts or type(likelihood) is not Gaussian:
             return False
         if len(experts.y) <= len(experts.mean):  # then they are solved without sums over rows
             return False
-        is_constant = isinstance(likelihood.scale, str) and likelihood.scale in ("expert", "shared")
-        return is_constant and experts.flat and np.ptp(experts.y) > 0
+        return isinstance(likelihood.scale, str) and likelihood.scale in ("expert", "shared")
 
     def step(self, problem):
         """M-step and pass; the penalised log-likelihood reached."""
@@ -126,7 +131,7 @@ class LeastSquaresSweep(Sweep):
         experts.solve(statistics)
         squares = statistics.residual_squares(experts.coef)
         likelihood.update_from_sums(
-            sums.mass, squares[:, 0] * experts.y_scale[0] ** 2, experts.penalty
+            sums.mass, self._shaped(experts, squares * experts.y_scale**2), experts.penalty
         )
         problem.given = None
         # With the gate as it was, the objective would now be at least this.
@@ -160,41 +165,53 @@ class LeastSquaresSweep(Sweep):
     @staticmethod
     def _value(problem, squares):
         """Experts' part of the bound but for their prior."""
-        scale = problem.likelihood.scale_
-        errors = squares[:, 0] * problem.experts.y_scale[0] ** 2 / scale**2
-        of_rows = -0.5 * errors - problem.sums.mass * np.log(scale * np.sqrt(2 * np.pi))
-        return of_rows.sum()
+        scale = problem.likelihood.scale_.reshape(squares.shape)
+        errors = squares * problem.experts.y_scale**2 / scale**2
+        constants = np.log(scale * np.sqrt(2 * np.pi)).sum(axis=1)
+        return -0.5 * errors.sum() - problem.sums.mass @ constants
+
+    @staticmethod
+    def _shaped(experts, of_outputs):
+        """Numbers of each expert and output, without outputs where there is one alone."""
+        return of_outputs[:, 0] if experts.flat else of_outputs
 
     def point(self, problem):
         """Linear functions, logarithms of scales, and logits."""
         functions, scale = problem.experts.standard_coef, problem.likelihood.scale_
         return np.concatenate(
-            [functions.ravel(), np.log(scale), problem.gate.sum_logits().T.ravel()]
+            [
+                functions.swapaxes(1, 2).ravel(),
+                np.log(scale).ravel(),
+                problem.gate.sum_logits().T.ravel(),
+            ]
         )
 
     def go_to(self, problem, point):
         """Set them."""
         experts, likelihood = problem.experts, problem.likelihood
-        shape = experts.standard_coef.shape
-        ends = np.cumsum([np.prod(shape), shape[0]])
+        n_experts, p, n_outputs = experts.standard_coef.shape
+        ends = np.cumsum([n_experts * n_outputs * p, n_experts * n_outputs])
         functions, log_scale, logits = np.split(point, ends)
-        experts.set_functions(functions.reshape(shape))
-        likelihood.scale_ = np.maximum(np.exp(log_scale), likelihood.floor_)
-        problem.gate.set_logits(logits.reshape(shape[0], -1).T)
+        experts.set_functions(functions.reshape(n_experts, n_outputs, p).swapaxes(1, 2))
+        scale = self._shaped(experts, np.exp(log_scale).reshape(n_experts, n_outputs))
+        likelihood.scale_ = np.maximum(scale, likelihood.floor_)
+        problem.gate.set_logits(logits.reshape(n_experts, -1).T)
 
     def metric(self, problem):
         """Curvature of the complete data; see ``Sweep``."""
-        sums, y_scale = problem.sums, problem.experts.y_scale[0]
-        precision = (y_scale / problem.likelihood.scale_) ** 2
-        of_scales = 2 * sums.mass[:, None, None]
-        return [sums.gram * precision[:, None, None], of_scales, problem.gate.curvature_of_each()]
+        sums, n_outputs = problem.sums, problem.experts.y_scale.size
+        scale = problem.likelihood.scale_.reshape(-1, n_outputs)
+        precision = (problem.experts.y_scale / scale).reshape(-1, 1, 1) ** 2
+        of_scales = 2 * np.repeat(sums.mass, n_outputs)[:, None, None]
+        grams = np.repeat(sums.gram, n_outputs, axis=0)
+        return [grams * precision, of_scales, problem.gate.curvature_of_each()]
 
     def sums(self, problem, resp=None, with_curvature=None):
         """Sums of a pass with the parameters as they are."""
         experts, gate = problem.experts, problem.gate
-        # With responsibilities there may be none, and nobody looks at it.
-        any_scale = np.full(experts.n_experts, experts.y_scale[0])
-        scale = any_scale if resp is not None else problem.likelihood.scale_
+        scale = problem.likelihood.scale_
+        if resp is not None:  # there may be none yet, and nobody looks at it
+            scale = np.full(experts.n_experts, experts.y_scale[0])
         wanted = gate.wants_curvature if with_curvature is None else with_curvature
         parameters = PassParameters(
             experts.mean,
@@ -216,12 +233,17 @@ class LogisticSweep(Sweep):
 
     _rows_gram = None
 
+    @classmethod
+    def covers(cls, experts, likelihood):
+        is_known = type(experts) is LogisticExperts and cls._is_uncalibrated(likelihood)
+        return is_known and experts.n_classes == 2
+
     @staticmethod
-    def covers(experts, likelihood):
-        if type(experts) is not LogisticExperts or type(likelihood) is not Categorical:
+    def _is_uncalibrated(likelihood):
+        """Whether it takes the experts' probabilities as they are."""
+        if type(likelihood) is not Categorical:
             return False
-        calibrates = likelihood.temperature or likelihood.smoothing or likelihood.epsilon != 0
-        return experts.n_classes == 2 and not calibrates
+        return not (likelihood.temperature or likelihood.smoothing or likelihood.epsilon != 0)
 
     def step(self, problem):
         """M-step and pass; the penalised log-likelihood reached."""
@@ -230,8 +252,17 @@ class LogisticSweep(Sweep):
             self._ascend(problem, None)
         else:
             self._learn_given(problem)
-        problem.likelihood.take_mass(problem.sums.mass)
+        self._end(problem)
         return self._total(problem)
+
+    @staticmethod
+    def _end(problem):
+        """Tell the likelihood what the last pass has found."""
+        problem.likelihood.take_mass(problem.sums.mass)
+
+    @staticmethod
+    def _learn_scales(problem, sums):
+        """M-step of the likelihood; of classes there is none."""
 
     def _learn_given(self, problem):
         """M-step for the given responsibilities, then an E-step.
@@ -255,15 +286,17 @@ class LogisticSweep(Sweep):
     def _ascend(self, problem, resp, *, with_gate=True):
         """Newton step of the experts, and of the gate, that raises what ``_total`` is; the gain."""
         sums, gate, experts = problem.sums, problem.gate, problem.experts
+        likelihood = problem.likelihood
         before, size = self._total(problem), 1.0
         point = self.point(problem)
         least = before - max(ROUNDING, np.finfo(experts.rows.X.dtype).eps) * abs(before)
         while size >= SMALLEST_STEP:
             problem.experts = shallow_copy(experts)
-            problem.experts.learn_sums(sums, size)
             if with_gate:
-                problem.gate = shallow_copy(gate)
+                problem.gate, problem.likelihood = shallow_copy(gate), shallow_copy(likelihood)
                 problem.gate.learn_sums(sums, size)
+                self._learn_scales(problem, sums)
+            problem.experts.learn_sums(sums, size)
             if resp is None and size == 1.0 and self.accelerated(problem, point, before):
                 return self._total(problem) - before
             wanted = with_gate and problem.gate.wants_curvature
@@ -273,16 +306,17 @@ class LogisticSweep(Sweep):
                 return self._total(problem) - before
             size /= 2
         problem.sums, problem.gate, problem.experts = sums, gate, experts
+        problem.likelihood = likelihood
         problem.load_from_sums()
         return 0.0
 
     def point(self, problem):
-        """Log-odds of the experts, and logits."""
-        return np.append(problem.experts.log_odds, problem.gate.sum_logits().T)
+        """Linear functions, and logits."""
+        return np.append(problem.experts.functions, problem.gate.sum_logits().T)
 
     def go_to(self, problem, point):
         """Set them."""
-        shape = problem.experts.log_odds.shape
+        shape = problem.experts.functions.shape
         functions, logits = np.split(point, [np.prod(shape)])
         problem.experts.set_functions(functions.reshape(shape))
         problem.gate.set_logits(logits.reshape(shape[0], -1).T)

@@ -206,6 +206,10 @@ class LinearExperts(Experts):
     def forget_curvature(self):
         """Take the curvature anew before the next step from sums, where one is kept."""
 
+    def streaming_from_sums(self, order):
+        """``streaming`` after a one-pass problem; by default there is no going on."""
+        return None
+
     @abstractmethod
     def finish(self, templates):
         """Fitted estimators, made of the unfitted templates, with these coefficients."""

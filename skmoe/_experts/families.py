@@ -25,6 +25,7 @@ from .fitting import join_last, split_last
 from .least_squares import LeastSquaresExperts
 from .log_linear import LogLinearExperts
 from .logistic import LogisticExperts
+from .multinomial import MultinomialExperts
 from .rates import RateRegressor
 from .traits import has_own_density
 
@@ -190,7 +191,8 @@ class Logistic(LinearFamily):
     def experts(
         self, design, y, weight, n_experts, *, penalty, prior, exposure=None, units=None
     ):  # fmt: skip
-        return LogisticExperts(
+        kind = LogisticExperts if len(self.classes) == 2 else MultinomialExperts
+        return kind(
             design,
             y,
             weight,

@@ -107,9 +107,10 @@ class LeastSquaresExperts(LinearExperts):
         self._set_coef(coef)
 
     def predict_standardised(self, columns):
-        """Predictions (n_rows, n_experts) of one output for rows of standardised columns."""
-        coef = self.coef[:, :, 0].T
-        return (columns @ coef[:-1] + coef[-1]) * self.y_scale + self.y_mean
+        """Predictions for rows of standardised columns, as ``predictions``."""
+        fitted = np.tensordot(columns, self.coef[:, :-1], (1, 1)) + self.coef[:, -1]
+        predictions = fitted * self.y_scale + self.y_mean
+        return predictions[..., 0] if self.flat else predictions
 
     @property
     def predictions(self):

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from .._numerics import multinomial
 from .._numerics.statistics import solve_shared, solve_symmetric, weighted_grams
 from .base import LinearExperts
 
@@ -32,6 +33,8 @@ class LogLinearExperts(LinearExperts):
     n_functions = 1  # linear functions of the columns in each expert
     n_newton = 2
     n_first_newton = 25
+    wants_curvature = True  # of the next step from sums
+    _curvature = _predictions = None
 
     def __init__(
         self, X, y, weight, n_experts, *, penalty, per_column_unit, glm, exposure, prior, units=None
@@ -64,7 +67,7 @@ class LogLinearExperts(LinearExperts):
         self._begun = True
         self.n_fits += self.n_experts
         self.coef = coef
-        self._predict()
+        self._forget_predictions()
 
     def _newton_step(self, coef, weights, targets, penalty):
         """Better coefficients, and by how much the penalised likelihood rose at most."""
@@ -103,6 +106,42 @@ class LogLinearExperts(LinearExperts):
             )
         return solve_symmetric(hessian, gradient[..., None])[..., 0]
 
+    @property
+    def functions(self):
+        """Coefficients of the linear functions that EM's steps add to, (n_experts, p)."""
+        return self.coef
+
+    def learn_sums(self, sums, size=1.0):
+        """A Newton step from sums, taken where they are.
+
+        Parameters
+        ----------
+        sums : Sums
+            Of the last pass over the rows.
+        size : float, default=1.0
+            Part of the step to take.
+        """
+        penalty = np.append(self.alpha, 0.0)
+        self._curvature = sums.gram[:, 0] + np.diag(penalty)
+        slope = sums.cross[:, :, 0] - penalty * self.coef
+        step = solve_symmetric(self._curvature, slope[:, :, None])[:, :, 0]
+        step *= size * multinomial.shortening(step.T, sums.rows_gram)[:, None]
+        self.set_functions(self.coef + step)
+
+    def set_functions(self, functions):
+        """Set ``functions``, between steps from sums."""
+        self.coef, self._begun = functions, True
+        self._forget_predictions()
+
+    def curvature_of_each(self):
+        """Curvature of the penalised log-likelihood of each expert, (n_experts, p, p)."""
+        return self._curvature
+
+    def predict_standardised(self, columns):
+        """Means (n_rows, n_experts) for rows of standardised columns."""
+        functions = columns @ self.coef[:, :-1].T + self.coef[:, -1]
+        return self._mean(np.clip(functions, -LARGEST_LOG_MEAN, LARGEST_LOG_MEAN))
+
     def _functions(self, coef):
         """Linear functions of the rows, the logarithms of the means, (n, K)."""
         return np.clip(self.design @ coef.T, -LARGEST_LOG_MEAN, LARGEST_LOG_MEAN)
@@ -126,8 +165,19 @@ class LogLinearExperts(LinearExperts):
         likelihood = np.einsum("nk,nk->k", weights, self._values(functions, targets))
         return self._together(likelihood - 0.5 * (penalty * coef**2).sum(axis=1))
 
-    def _predict(self):
-        self.predictions = self._mean(self._functions(self.coef))
+    @property
+    def predictions(self):
+        """Means of the rows, (n_samples, n_experts)."""
+        if self._predictions is None:
+            self._predictions = self._mean(self._functions(self.coef))
+        return self._predictions
+
+    @predictions.setter
+    def predictions(self, predictions):
+        self._predictions = predictions
+
+    def _forget_predictions(self):
+        self._predictions = None
         if self.prior:
             self.penalty = 0.5 * (self.alpha * self.coef[:, :-1] ** 2).sum(axis=1)
 
@@ -138,7 +188,7 @@ class LogLinearExperts(LinearExperts):
     def restore(self, state):
         """Back to an earlier state."""
         self.coef = state
-        self._predict()
+        self._forget_predictions()
 
     def finish(self, templates):
         """Fitted estimators, of the classes of the templates, with these coefficients."""

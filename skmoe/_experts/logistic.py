@@ -12,7 +12,8 @@ from .base import LinearExperts
 class LogisticExperts(LinearExperts):
     """Penalised multinomial logistic regression for K experts, a Newton step or two at a time.
 
-    Of two classes, ``learn_sums`` makes the steps of all experts from sums over the rows.
+    Of two classes, ``learn_sums`` makes the steps of all experts from sums over the rows; of more,
+    that of ``MultinomialExperts`` does.
 
     See ``LinearExperts`` for the parameters; ``classes`` are the labels of the classes.
     """
@@ -42,6 +43,11 @@ class LogisticExperts(LinearExperts):
     def log_odds(self):
         """Coefficients of the log-odds of the second of two classes, (n_experts, p)."""
         return self.coef[:, :, 1] - self.coef[:, :, 0]
+
+    @property
+    def functions(self):
+        """Coefficients of the linear functions that EM's steps add to: ``log_odds``."""
+        return self.log_odds
 
     def learn_sums(self, sums, size=1.0):
         """A Newton step of the log-odds of two classes from sums, taken where they are.
@@ -73,7 +79,7 @@ class LogisticExperts(LinearExperts):
         self._set_log_odds(log_odds + step)
 
     def set_functions(self, log_odds):
-        """Set the log-odds (n_experts, p) of two classes, between steps from sums."""
+        """Set ``functions`` of two classes, between steps from sums."""
         change = log_odds - self.log_odds
         squares = np.einsum("kp,kpq,kq->", change, self._curvature, change)
         mass = max(self._curvature[:, -1, -1].sum(), 1e-300)

@@ -1,7 +1,6 @@
 """How a mixture is fitted on rows that are not in memory."""
 
 from dataclasses import replace
-from functools import partial
 from numbers import Integral
 
 import numpy as np
@@ -11,6 +10,8 @@ from .._compat import check_feature_names, check_n_features
 from .._data import Rows, Units
 from .._em import starts
 from .._em.one_pass import OnePassProblem
+from .._em.parts import adapt_experts
+from .._em.progress import Progress
 from .._em.settings import Settings
 from .._em.training import check_wanted
 from .._experts.families import is_linear
@@ -18,23 +19,25 @@ from .._experts.fitting import takes_sample_weight
 from .._experts.folds import DEFAULT_FOLDS, Splitting
 from .._experts.traits import draw_seeds, has_own_density, is_frozen
 from .._numerics.multinomial import BLOCK_LIMIT, NEWTON_LIMIT
+from .._parallel import one_pool
 from .._parameters import check_classes, warn_of_small_weights
 from .._rows.look import LookParameters, column_moments, first_look, weigh_sample
-from .._rows.mixed_tables import fit_encoder
+from .._rows.mixed_tables import TableForm, encode, fit_encoder
 from .._rows.opening import open_rows
-from .._tables.mixed import HEAVIEST, check_sizes
+from .._tables.mixed import HEAVIEST, check_accepts, check_sizes
 from ..gates import ConstantGate, SoftmaxGate
-from ..likelihoods import Categorical, Gaussian
+from ..likelihoods import Categorical, Gamma, Gaussian, Poisson
 from .gathered import GatheredProblem, GatheredTrainer, Gathering
+from .memory import ExpertRows, memory_for_rows
 from .pooled import check_counts, pooled_trainer, pools_many
 from .sampled_trainer import SampledTrainer
 
 NEED = "Rows that are not in memory need"
-MIXED = "Strings and missing values in rows that are not in memory need"
-INSTEAD = (
-    "Set that, or fit on a sample of the rows in memory, or batch by batch with partial_fit, "
-    "where the mixture has it."
+ELSE = (
+    "fit on a sample of the rows in memory, or batch by batch with partial_fit, where the mixture "
+    "has it."
 )
+INSTEAD = f"Set that, or {ELSE}"
 
 
 def fit_many(mixture, X, y, sample_weight, others, tasks):
@@ -60,38 +63,54 @@ def fit_many(mixture, X, y, sample_weight, others, tasks):
     if not has_sums:
         check_wanted(NEED, _wanted_by_estimators(mixture, templates), INSTEAD)
     source = open_rows(X, y, sample_weight, classifies=is_classifier(mixture))
-    look, rows, share, encoder = _look_at(mixture, source, len(names))
+    Progress(settings).say("First look at the rows")
+    look, rows, share = _look_at(mixture, source, len(names))
     if is_pooled:
         check_counts(mixture, look)
-    is_solved = is_pooled or (has_sums and look.has_one_output)
-    if has_sums and not is_solved:
-        check_wanted(NEED, _wanted_by_estimators(mixture, templates), INSTEAD)
+    form, encoder, shown = TableForm.of(look), None, rows.X
+    if not look.is_numeric:
+        rows, encoder, shown = _encode(mixture, templates, look, rows, form)
+        form = form if shown is not rows.X else None
     class_weights = None
     if mixture.class_weight is not None:
         class_weights = mixture._class_weights(look.mass)
         look, rows = _weigh_classes(look, rows, class_weights)
-    source.know(mixture._classes, encoder, class_weights)
+    source.know(
+        mixture._classes,
+        encoder=encoder,
+        form=None if encoder is None else form,
+        class_weights=class_weights,
+    )
     is_known = encoder is None and class_weights is None
     columns = look.columns if is_known else source.reduce(column_moments, None)
     units = Units(*columns.standardisation())
     if look.target is not None:
         units = Units(units.mean, units.scale, *look.target.standardisation())
-    is_softmax = not isinstance(mixture.gate, ConstantGate)
+    is_softmax = len(names) > 1 and not isinstance(mixture.gate, ConstantGate)
     n_coefficients = len(columns.mean) + 1
     wanted = {
         f"a softmax gate of at most {NEWTON_LIMIT} weights, columns times experts": (
             not is_softmax or n_coefficients * len(names) <= NEWTON_LIMIT
         ),
     }
-    check_wanted(NEED, wanted, INSTEAD)
+    check_wanted(NEED, wanted, f"Ask for fewer experts or ConstantGate(), or {ELSE}")
     fold_seed, gate_seed, *seeds = draw_seeds(mixture.random_state, 4)
     parts = mixture._make_parts(names, templates, rows, gate_seed)
-    data = replace(parts.training_data(rows), units=units)
+    data = replace(parts.training_data(rows), X=shown, units=units)
     splitting = Splitting(mixture.cv, {}, None, fold_seed, is_classifier(mixture))
-    make_trainer = _one_pass_trainer if is_solved else partial(_gathered_trainer, share)
-    make_trainer = partial(pooled_trainer, mixture, share) if is_pooled else make_trainer
-    trainer = make_trainer(source, look, rows, data, parts, settings, splitting, encoder, *seeds)
-    mixture._set_fitted(*trainer.train(None, tasks, mixture._attributes_now))
+    given = source, look, rows, data, parts, settings, splitting, encoder, *seeds
+    if is_pooled:
+        trainer = pooled_trainer(mixture, share, *given)
+    else:
+        trainer = _one_pass_trainer(*given) if has_sums else None
+    is_solved = trainer is not None
+    if not is_solved:
+        check_wanted(NEED, _wanted_by_estimators(mixture, templates), INSTEAD)
+        trainer = _gathered_trainer(share, form, *given)
+    trainer.n_rows = look.n_rows
+    with one_pool(mixture.n_jobs):
+        trained = trainer.train(None, tasks, mixture._attributes_now)
+    mixture._set_fitted(*trained)
     if not is_solved:
         trainer.problem.warn_of_thinned_rows()
     tasks.end()
@@ -100,18 +119,24 @@ def fit_many(mixture, X, y, sample_weight, others, tasks):
 def _one_pass_trainer(
     source, look, rows, data, parts, settings, splitting, encoder, start_seed, expert_seed
 ):
-    """What trains linear and logistic experts by sums over rows: SampledTrainer."""
+    """What trains linear experts by sums over rows: SampledTrainer.
+
+    None where these sums would be too many, or rows too few, and experts can do without.
+    """
     n_experts = len(parts.names)
     experts = parts.make_experts(data, None, settings, expert_seed)
     likelihood = _start(parts.likelihood.fitting(in_sample=True, linear=True), look, n_experts)
     known = experts, parts.gate.trained, likelihood, data
     covered = OnePassProblem.covers(*known, load_prior=None, top_k=None)
-    wanted = {
-        "ten rows a coefficient": splitting.folds(parts.templates, rows) is None,
-        f"fewer than {BLOCK_LIMIT} columns": len(data.units.mean) < BLOCK_LIMIT,
-    }
-    check_wanted(NEED, wanted, INSTEAD)
-    check_wanted(NEED, {"a target that is not the same for all rows": covered}, INSTEAD)
+    is_enough = splitting.folds(parts.templates, rows) is None
+    is_narrow = len(data.units.mean) < BLOCK_LIMIT
+    can_be_gathered = not look.has_one_function or likelihood.glm is not None
+    if can_be_gathered and not (covered and is_enough and is_narrow):
+        return None
+    otherwise = "Ask for fewer experts, or set cv=False, or fit rows that are so few in memory."
+    check_wanted(NEED, {"ten rows a coefficient": is_enough}, otherwise)
+    check_wanted(NEED, {f"fewer than {BLOCK_LIMIT} columns": is_narrow}, f"Drop some, or {ELSE}")
+    check_wanted(NEED, {"a target that is not the same for all rows": covered}, f"Else {ELSE}")
     problem = OnePassProblem(*known, rows=source)
     if encoder is not None:
         parts = parts.behind(encoder)
@@ -121,26 +146,30 @@ def _one_pass_trainer(
 
 
 def _gathered_trainer(
-    share, source, look, rows, data, parts, settings, splitting, encoder, start_seed, expert_seed
-):
+    share, form, source, look, rows, data, parts, settings, splitting, encoder, start_seed,
+    expert_seed,
+):  # fmt: skip
     """What trains estimators on rows of their own: GatheredTrainer."""
-    is_in_sample = splitting.folds(parts.templates, rows) is None
+    is_in_sample = splitting.folds(parts.templates, data) is None
     given = splitting.cv if isinstance(splitting.cv, Integral) else DEFAULT_FOLDS
     n_folds = 1 if is_in_sample else int(given)
+    shape = data.y.shape[1:] if data.classes is None else (len(data.classes),)
     gathering = Gathering(
         parts,
         settings,
         expert_seed,
         n_folds,
-        settings.max_expert_rows,
-        look.names if encoder is None else None,
+        ExpertRows.that_fit(
+            settings.max_expert_rows, data.X, (len(parts.names), *shape), memory_for_rows()
+        ),
+        form,
     )
     linear = n_folds == 1 and all(map(is_linear, parts.templates))
     likelihood = parts.likelihood.fitting(in_sample=n_folds == 1, linear=linear)
     small = gathering.small_problem(data, share, parts.gate.trained, likelihood)
     problem = GatheredProblem(small, data, gathering, source)
     if encoder is not None:
-        parts = parts.behind(encoder)
+        parts = parts.behind(encoder, experts=form is None)
     folds = small.experts.folds
     return GatheredTrainer(
         problem, data, parts, settings, folds=folds, splitting=splitting, seed=start_seed
@@ -158,11 +187,9 @@ def _look_at(mixture, source, n_experts):
         The sample, with weights of the sum of all.
     share : float
         Of the weight of all rows, what these had themselves.
-    encoder : transformer or None
-        Of a mixed table.
     """
     fewest, per_column = starts.FEWEST_ROWS, starts.ROWS_PER_COEFFICIENT * n_experts
-    parameters = LookParameters(source.classifies, fewest, per_column)
+    parameters = LookParameters(source.classifies, fewest, per_column, mixture._likelihood())
     look = source.reduce(first_look, parameters)
     if look is None or look.n_used < n_experts:
         raise ValueError(
@@ -190,18 +217,12 @@ def _look_at(mixture, source, n_experts):
     if look.names is not None:
         from pandas import DataFrame  # as the blocks were
 
-        X = DataFrame(X, columns=list(look.names))
+        X = DataFrame(X, columns=list(look.names), dtype=X.dtype)
     if look.target is None:
         y = np.searchsorted(look.values, y)
     check_feature_names(mixture, X, reset=True)
     check_n_features(mixture, X, reset=True)
-    if look.is_numeric:
-        return look, Rows(X, y, weight), share, None
-    _check_encoding(mixture, look)
-    encoder = fit_encoder(look)
-    numbers = [label for label in look.names if label not in look.strings]
-    X = encoder.transform(X.astype(dict.fromkeys(numbers, np.float64)))
-    return look, Rows(X, y, weight), share, encoder
+    return look, Rows(X, y, weight), share
 
 
 def _weigh_classes(look, rows, class_weights):
@@ -212,33 +233,43 @@ def _weigh_classes(look, rows, class_weights):
     return replace(look, mass=mass, weight=mass.sum()), replace(rows, weight=weight)
 
 
-def _check_encoding(mixture, look):
-    """Refuse strings and missing values that nobody encodes."""
-    columns = [
-        label
-        for label, has_gaps in zip(look.names, look.has_gaps, strict=True)
-        if has_gaps or label in look.strings
-    ]
-    known = f"experts=None and the gate None or ConstantGate(), which encode the columns {columns}"
-    is_encoded = mixture.experts is None and (
-        mixture.gate is None or type(mixture.gate) is ConstantGate
-    )
-    check_wanted(MIXED, {known: is_encoded}, INSTEAD)
+def _encode(mixture, templates, look, rows, form):
+    """Rows of a mixed table as the gate and starts see them, their encoder, and as experts do.
+
+    Experts of the mixture's choice see them as the gate does, others as tables.
+    """
+    is_default = mixture.experts is None or isinstance(mixture.experts, str)
+    has_default_gate = mixture.gate is None and len(templates) > 1
+    who = ["experts"] * is_default + ["gate"] * has_default_gate
+    encoder = fit_encoder(look, who)
+    table = form(rows.X)
+    if type(mixture.gate) is SoftmaxGate:
+        check_accepts("The gate SoftmaxGate", mixture.gate, table)
+    rows = replace(rows, X=encode(encoder, table))
+    shown = rows.X if is_default else table
+    adapt_experts(templates, shown, is_default=False)  # says what cannot take it
+    return rows, encoder, shown
 
 
 def _start(likelihood, look, n_experts):
     """A likelihood that has looked at the target."""
-    if look.target is None:
+    target = look.target
+    if target is None:
         return likelihood.start_from_sums(look.mass, n_experts)
-    variance = look.target.squares[0] / look.weight
-    return likelihood.start_from_sums(variance, look.values, look.target.size[0])
+    if likelihood.glm is not None:
+        return likelihood.start_from_sums(look.weight * target.mean[0], n_experts)
+    variance, largest = target.squares / look.weight, target.size
+    if look.has_one_function:
+        variance, largest = variance[0], largest[0]
+    return likelihood.start_from_sums(variance, look.values, largest)
 
 
 def _is_solved(mixture, template):
     """Whether experts are linear ones of which sums over rows tell all."""
     likelihood = mixture._likelihood()
     is_constant = getattr(likelihood, "scale", "") in ("expert", "shared")
-    is_known = type(likelihood) is Categorical or (type(likelihood) is Gaussian and is_constant)
+    is_gaussian = type(likelihood) is Gaussian and is_constant
+    is_known = is_gaussian or type(likelihood) in (Categorical, Gamma, Poisson)
     is_alone = not mixture._is_list
     is_one = is_alone and is_known and mixture._family().penalty_of(template) is not None
     return is_one and (mixture.cv is False or str(mixture.cv) == "auto")

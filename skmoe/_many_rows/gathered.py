@@ -10,13 +10,14 @@ import numpy as np
 
 from .._data import TrainingData
 from .._em.general import GeneralProblem
-from .._em.one_pass import compare_densities, sum_for_report
-from .._em.problem import Problem, shallow_copy
+from .._em.one_pass import FIRST_ROWS, compare_densities, sum_for_report
+from .._em.problem import ReseedingProblem, shallow_copy
 from .._em.revival import same_as_heavier
 from .._em.settings import INNER_STEPS
 from .._em.trainer import Trainer
 from .._experts.estimators import EstimatorExperts
 from .._numerics.drawing import SPARE, hash_rows
+from .._rows.arrays import ArrayRows
 from ..exceptions import ThinnedRowsWarning, warn_user
 from ..gates import SoftmaxGate
 from .gathered_pass import FoldAnswers, GatherParameters, fold_numbers, gather
@@ -36,18 +37,18 @@ class Gathering:
         Of the experts.
     n_folds : int
         By a hash of the content of rows; 1 for predictions in sample.
-    most_rows : int
-        On which an expert is fitted.
-    columns : tuple of str or None
-        Names of the columns.
+    own_rows : ExpertRows
+        On which an expert is fitted at most.
+    form : TableForm or None
+        Of the rows, where the user gave tables.
     """
 
     parts: object
     settings: object
     seed: int
     n_folds: int
-    most_rows: int
-    columns: tuple | None
+    own_rows: object
+    form: object
 
     def folds(self, hashes):
         """(train, test) for each fold of rows, by their hashes; None for predictions in sample."""
@@ -96,7 +97,7 @@ class Gathering:
         )
 
 
-class GatheredProblem(Problem):
+class GatheredProblem(ReseedingProblem):
     """A mixture of estimators in training; see ``Problem``.
 
     Attributes
@@ -130,6 +131,7 @@ class GatheredProblem(Problem):
         """Take models and parameters of the problem on a sample, and make an E-step."""
         units, n_experts = self.data.units, len(small.experts.names)
         self.experts, self.likelihood = small.experts, shallow_copy(small.likelihood)
+        self.gate = shallow_copy(self.gate)
         begun = self.Z, n_experts, (units.mean, units.scale)
         if isinstance(small.gate, SoftmaxGate):
             slopes = small.gate.coef_.T
@@ -139,6 +141,25 @@ class GatheredProblem(Problem):
             self.gate.begin_sums(*begun)
             self.gate.set_logits(np.log(np.maximum(small.gate.proportions_, 1e-300))[None])
         self._pass()
+
+    def reseed(self, dead):
+        """See ``ReseedingProblem``; done on the sample. The others stay as all rows made them."""
+        small, experts, data = self.small, shallow_copy(self.small.experts), self.small.data
+        experts.models, experts.last_fit = self.experts.models, None
+        experts.n_fits = self.experts.n_fits
+        hashes = hash_rows(data.X, data.y, data.classes)
+        experts.predictions = self._answers.predict(data.X, hashes)
+        small.experts, small.gate = experts, shallow_copy(self.gate)
+        small.likelihood = shallow_copy(self.likelihood)
+        small.e_step()
+        small.reseed(dead)
+        small.step()
+        revived = np.isin(np.arange(len(self.load)), dead)
+        experts.models = [
+            new if is_new else old
+            for new, old, is_new in zip(experts.models, self.experts.models, revived, strict=True)
+        ]
+        self.adopt(small)
 
     # EM -------------------------------------------------------------------------------------
 
@@ -165,7 +186,7 @@ class GatheredProblem(Problem):
         With the weights (n, K) the rows drawn for an expert stand for all of its rows. The last is
         the share (K,) of the weight of its rows that was drawn.
         """
-        found, most = self.found, self.gathering.most_rows
+        found, most = self.found, self.gathering.own_rows.most
         drawn = [own.drawn(most, mass) for own, mass in zip(found.own, found.mass, strict=True)]
         hashes = [own.hashes[rows] for own, (rows, _) in zip(found.own, drawn, strict=True)]
         all_hashes, first, numbers = np.unique(
@@ -182,7 +203,9 @@ class GatheredProblem(Problem):
         for k, (at, (_, weight)) in enumerate(zip(np.split(numbers, ends), drawn, strict=True)):
             weights[at, k] = weight
             seen[k] = found.own[k].mass[drawn[k][0]].sum() / max(weight.sum(), 1e-300)
-        data = TrainingData(self._answers.as_given(X), y, np.ones(len(y)), None)
+        form = self.gathering.form
+        X = X if form is None else form(X)
+        data = TrainingData(X, y, np.ones(len(y)), None)
         return data, all_hashes, means, shares, weights, np.minimum(seen, 1.0)
 
     @property
@@ -198,7 +221,7 @@ class GatheredProblem(Problem):
             gathering.parts.names,
             self.experts.models,
             gathering.n_folds,
-            gathering.columns,
+            gathering.form,
             self.data.classes,
             self.data.y.shape[1:] if self.data.classes is None else (len(self.data.classes),),
             units.mean,
@@ -208,7 +231,7 @@ class GatheredProblem(Problem):
         )
 
     def _pass(self):
-        n_kept = SPARE * self.gathering.most_rows
+        n_kept = SPARE * self.gathering.own_rows.most
         parameters = GatherParameters(self._answers, n_kept, self._least, self.gate.wants_curvature)
         self.found = self.rows.reduce(gather, parameters)
         self.load = self.found.gate_mass / self.weight.sum()
@@ -230,13 +253,13 @@ class GatheredProblem(Problem):
 
     def warn_of_thinned_rows(self):
         """Name the experts that had more rows than they were fitted on."""
-        most, rows = self.gathering.most_rows, self.found.own_rows
-        thinned = [name for name, n in zip(self.experts.names, rows, strict=True) if n > most]
+        limit, rows = self.gathering.own_rows, self.found.own_rows
+        thinned = [name for name, n in zip(self.experts.names, rows, strict=True) if n > limit.most]
         if thinned:
             warn_user(
                 f"The experts {thinned} have up to {rows.max():,} rows of their own and were "
-                f"fitted on {most:,} of these, drawn by a hash of their content: "
-                "max_expert_rows. Gate and scales have learned from all.",
+                f"fitted on {limit.most:,} of these, drawn by a hash of their content: "
+                f"{limit.reason}. Gate and scales have learned from all.",
                 ThinnedRowsWarning,
             )
 
@@ -246,7 +269,12 @@ class GatheredProblem(Problem):
 
     def copies(self):
         """Whether a heavier expert has the same density everywhere, (K,)."""
-        differences = self.rows.reduce(compare_densities, self._answers)
+        first, data = slice(FIRST_ROWS), self.data
+        table = None if data.X is data.Z else data.X[first]
+        few = ArrayRows(np.asarray(data.Z[first]), data.y[first], data.weight[first], table)
+        differences = compare_densities(few, self._answers)
+        if same_as_heavier(differences.largest, self.load).any():  # which most passes need not ask
+            differences = self.rows.reduce(compare_densities, self._answers)
         return same_as_heavier(differences.largest, self.load)
 
     def report_sums(self, model, order):

@@ -8,6 +8,7 @@ read, or computed, anew. Nobody imports this file who has no such collection.
 import dask
 import dask.array
 import numpy as np
+from sklearn import get_config
 from sklearn.base import is_classifier
 
 from .._parallel import on_one_thread
@@ -43,8 +44,8 @@ class DaskRows(BlockRows):
     def reduce(self, kernel, parameters):
         """Sums over all rows; those of a few blocks are added where these are."""
         run, add = (dask.delayed(each, traverse=False) for each in (on_one_thread, add_up))
-        task = self._task(kernel, parameters)
-        sums = [run(task, number, *block) for number, block in enumerate(self._blocks)]
+        task, config = self._task(kernel, parameters), get_config()
+        sums = [run(config, task, number, *block) for number, block in enumerate(self._blocks)]
         while len(sums) > 1:
             sums = [add(sums[i : i + FEW_BLOCKS]) for i in range(0, len(sums), FEW_BLOCKS)]
         return dask.compute(*sums)[0]

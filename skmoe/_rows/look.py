@@ -24,11 +24,14 @@ class LookParameters:
     fewest, rows_per_column : int
         How many rows to draw: ``fewest``, or ``rows_per_column`` times one more than the columns
         if that is more.
+    likelihood : BaseLikelihood or None
+        What checks the values of a target that holds no labels.
     """
 
     classifies: bool
     fewest: int
     rows_per_column: int
+    likelihood: object = None
 
     def n_drawn(self, n_columns):
         """How many rows to draw of a table."""
@@ -53,10 +56,13 @@ class FirstLook:
         Whether a column has rows without a number.
     levels : dict of str to Levels
         Of columns that hold no numbers.
+    dtypes : dict of str to dtype
+        Of the same columns, as the first of the blocks has them.
     target : Moments or None
         Of the target; None of labels.
-    values : ndarray or None
-        Distinct values of the target; None where these are too many for a grid.
+    values : ndarray or None, or tuple of these
+        Distinct values of the target, of several outputs of each; None where these are too many
+        for a grid.
     mass : ndarray or None
         Weight of each of the distinct labels.
     sample : RowSample
@@ -71,6 +77,7 @@ class FirstLook:
     columns: Moments
     has_gaps: np.ndarray
     levels: dict
+    dtypes: dict
     target: Moments | None
     values: np.ndarray | None
     mass: np.ndarray | None
@@ -98,6 +105,7 @@ class FirstLook:
             self.columns + other.columns,
             self.has_gaps | other.has_gaps,
             add_levels(self.levels, other.levels, self.names or ()),
+            other.dtypes | self.dtypes,
             None if self.target is None else self.target + other.target,
             values,
             mass,
@@ -105,7 +113,7 @@ class FirstLook:
         )
 
     @property
-    def has_one_output(self):
+    def has_one_function(self):
         """Whether the target is one number, or one of two classes."""
         return len(self.values) == 2 if self.target is None else self.target.mean.size == 1
 
@@ -120,17 +128,18 @@ class FirstLook:
         return not self.strings and not self.has_gaps.any()
 
     def _all_values(self, other):
-        if self.values is None or other.values is None:
-            return None, None
+        if isinstance(self.values, tuple):
+            both = zip(self.values, other.values, strict=True)
+            return tuple(_few_of_both(ours, theirs) for ours, theirs in both), None
         if self.mass is not None and _are_strings(self.values) != _are_strings(other.values):
             ours, theirs = self.values.tolist(), other.values.tolist()
             raise ValueError(
                 "Labels must be strings in all blocks of rows, or in none: "
                 f"{ours[0]!r} is in one, and {theirs[0]!r} in another."
             )
-        values = np.concatenate([self.values, other.values])
         if self.mass is None:
-            return _few_values(values), None
+            return _few_of_both(self.values, other.values), None
+        values = np.concatenate([self.values, other.values])
         values, numbers = np.unique(values, return_inverse=True)
         return values, np.bincount(numbers, np.concatenate([self.mass, other.mass]))
 
@@ -146,6 +155,7 @@ def first_look(block, parameters):
         What to look for.
     """
     X, y, weight = block.X, block.y, block.weight
+    levels = {} if block.table is None else levels_of(block.table)
     check_sizes(X, "X", smallest=False)
     check_sizes(weight, "sample_weight", smallest=False, limit=HEAVIEST)
     used = weight > 0
@@ -155,8 +165,11 @@ def first_look(block, parameters):
         mass = np.bincount(numbers, weight)
     else:
         check_sizes(y, "y", smallest=False)
+        if parameters.likelihood is not None:
+            parameters.likelihood.check_values(y)
         target, mass = Moments.of(y.reshape(len(y), -1), weight), None
-        values = _few_values(y[used]) if y.ndim == 1 else None
+        each = [_few_values(column[used]) for column in y.reshape(len(y), -1).T]
+        values = each[0] if y.ndim == 1 else tuple(each)
     return FirstLook(
         block.names,
         len(X),
@@ -165,7 +178,8 @@ def first_look(block, parameters):
         float(weight @ weight),
         Moments.of(X, weight),
         np.zeros(X.shape[1], dtype=bool) if block.table is None else np.isnan(X).any(axis=0),
-        {} if block.table is None else levels_of(block.table),
+        levels,
+        {label: block.table[label].dtype for label in levels},
         target,
         values,
         mass,
@@ -191,6 +205,10 @@ def column_moments(rows, _):
 
 def _are_strings(labels):
     return isinstance(labels[0], str)
+
+
+def _few_of_both(ours, theirs):
+    return None if ours is None or theirs is None else _few_values(np.append(ours, theirs))
 
 
 def _few_values(values):

@@ -6,10 +6,11 @@ from abc import ABCMeta, abstractmethod
 import numpy as np
 from sklearn.base import BaseEstimator, clone
 
+from .._compat import QuickParameters
 from ._outliers import outlier_bounds
 
 
-class BaseLikelihood(BaseEstimator, metaclass=ABCMeta):
+class BaseLikelihood(QuickParameters, BaseEstimator, metaclass=ABCMeta):
     """Base class of likelihoods: how probable a target is, given the prediction of an expert.
 
     A likelihood owns the scales of the experts. Within EM it is asked for the log-density of each
@@ -408,6 +409,16 @@ class BaseLikelihood(BaseEstimator, metaclass=ABCMeta):
     def transform(self):
         """What makes the targets of experts of y, a function; None where y is their target."""
         return self.expert_target if self.changes_target else None
+
+    def check_values(self, y):
+        """Raise a ValueError where values of the target are not of this kind; by default all are.
+
+        Parameters
+        ----------
+        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            Target, or a part of it.
+        """
+        return
 
     @property
     def looks_at_target(self):

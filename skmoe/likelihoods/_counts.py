@@ -17,7 +17,14 @@ class _Counts(PositiveMeans):
 
     takes_exposure = True
 
-    def _check_values(self, y):
+    def check_values(self, y):
+        """Raise a ValueError that names a value of the target, one that is no count.
+
+        Parameters
+        ----------
+        y : ndarray of shape (n_samples,)
+            Target, or a part of it.
+        """
         wrong = (y < 0) | (y != np.floor(y))
         if wrong.any():
             raise ValueError(
@@ -161,7 +168,9 @@ class NegativeBinomial(_Counts):
     >>> rng = np.random.default_rng(0)
     >>> X = rng.uniform(size=(2000, 1))
     >>> y = rng.poisson(np.exp(1 + X[:, 0]) * rng.gamma(2.0, 1 / 2.0, size=2000))
-    >>> moe = MixtureOfExpertsRegressor(n_experts=1, likelihood="negative_binomial").fit(X, y)
+    >>> moe = MixtureOfExpertsRegressor(
+    ...     n_experts=1, likelihood="negative_binomial"
+    ... ).fit(X, y)
     >>> moe.likelihood_.shape_.round(1)
     array([2.])
     """

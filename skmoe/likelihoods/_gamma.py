@@ -42,7 +42,8 @@ class Gamma(PositiveMeans):
     >>> X = rng.uniform(size=(1000, 1))
     >>> y = np.exp(1 + X[:, 0]) * rng.gamma(4.0, 1 / 4.0, size=1000)
     >>> moe = MixtureOfExpertsRegressor(n_experts=1, likelihood="gamma").fit(X, y)
-    >>> np.log(moe.predict([[0.0], [1.0]])).round(1), moe.likelihood_.shape_.round()
+    >>> log_mean = np.log(moe.predict([[0.0], [1.0]]))
+    >>> log_mean.round(1), moe.likelihood_.shape_.round()
     (array([1., 2.]), array([4.]))
     """
 
@@ -50,7 +51,14 @@ class Gamma(PositiveMeans):
     takes_upper = True
     per_expert = ("shape_",)
 
-    def _check_values(self, y):
+    def check_values(self, y):
+        """Raise a ValueError that names a value of the target, one that is not positive.
+
+        Parameters
+        ----------
+        y : ndarray of shape (n_samples,)
+            Target, or a part of it.
+        """
         if (y <= 0).any():
             raise ValueError(f"Gamma needs positive targets; y holds {y[y <= 0][0]:.6g}.")
 
@@ -91,8 +99,24 @@ class Gamma(PositiveMeans):
             Each expert is given so many rows more, of the mean deviance of all.
         """
         ratio = y[:, None] / means_of(self, prediction)
-        mass = weights.sum(axis=0)
-        deviance = np.einsum("nk,nk->k", weights, ratio - 1 - np.log(ratio)) + penalty
+        deviance = np.einsum("nk,nk->k", weights, ratio - 1 - np.log(ratio))
+        self.update_from_sums(weights.sum(axis=0), deviance, penalty, pooled_rows)
+
+    def update_from_sums(self, mass, deviance, penalty=0.0, pooled_rows=0.0):
+        """Re-estimate the shapes from sums over the rows.
+
+        Parameters
+        ----------
+        mass : ndarray of shape (n_experts,)
+            Sums of the weights.
+        deviance : ndarray of shape (n_experts,)
+            Weighted sums of half the deviance of each row.
+        penalty : float or ndarray of shape (n_experts,), default=0.0
+            As in ``update``.
+        pooled_rows : float, default=0.0
+            As in ``update``.
+        """
+        deviance = deviance + penalty
         if pooled_rows > 0:
             deviance = deviance + pooled_rows * deviance.sum() / mass.sum()
             mass = mass + pooled_rows

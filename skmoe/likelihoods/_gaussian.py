@@ -61,7 +61,9 @@ class Gaussian(CensoredErrors, ScaledErrors):
     >>> from skmoe import MixtureOfExpertsRegressor
     >>> from skmoe.likelihoods import Gaussian
     >>> X, y = [[0.0], [1.0], [2.0], [3.0]], [0.0, 1.1, 1.9, 3.0]
-    >>> moe = MixtureOfExpertsRegressor(n_experts=1, pooling=False, likelihood=Gaussian()).fit(X, y)
+    >>> moe = MixtureOfExpertsRegressor(
+    ...     n_experts=1, pooling=False, likelihood=Gaussian()
+    ... ).fit(X, y)
     >>> moe.likelihood_.scale_.round(2)
     array([0.12])
     """
@@ -109,15 +111,16 @@ class Gaussian(CensoredErrors, ScaledErrors):
         return super().start(y, weight, n_experts)
 
     def start_from_sums(self, variance, values, largest):
-        """Do as ``start`` for a target of one output whose rows are not in memory.
+        """Do as ``start`` for a target whose rows are not in memory.
 
         Parameters
         ----------
-        variance : float
+        variance : float or ndarray of shape (n_outputs,)
             Weighted variance of the target.
-        values : ndarray or None
-            Its distinct values; None where these are too many to lie on a grid.
-        largest : float
+        values : ndarray or None, or list of these
+            Its distinct values, of several outputs of each; None where these are too many to lie
+            on a grid.
+        largest : float or ndarray of shape (n_outputs,)
             Its largest absolute value.
 
         Returns
@@ -126,7 +129,9 @@ class Gaussian(CensoredErrors, ScaledErrors):
             With ``floor_`` set.
         """
         self._is_full, self._variance = False, variance
-        self._set_floor(0.0 if values is None else grid_step(values), largest)
+        of_outputs = values if np.ndim(variance) else [values]
+        steps = np.array([0.0 if of is None else grid_step(of) for of in of_outputs])
+        self._set_floor(steps if np.ndim(variance) else steps[0], largest)
         return self
 
     def scale_estimator(self):

@@ -41,11 +41,34 @@ class PositiveMeans(BaseLikelihood):
         """
         if y.ndim == 2:
             raise ValueError(f"{type(self).__name__} takes one output; y has {y.shape[1]}.")
-        self._check_values(y)
-        if not (weight @ y > 0):
-            raise ValueError("y is zero in every row of positive weight; there is nothing to fit.")
+        self.check_values(y)
+        self.start_from_sums(weight @ y, n_experts)
         self.floor_ = 0.0 if self._linear else self._floor(y, weight)
-        self._n_experts = n_experts
+        return self
+
+    def start_from_sums(self, total, n_experts):
+        """Do as ``start`` for log-linear experts of a target whose rows are not in memory.
+
+        Parameters
+        ----------
+        total : float
+            Weighted sum of the target.
+        n_experts : int
+            Number of experts.
+
+        Returns
+        -------
+        self : likelihood
+            Without a floor.
+
+        Raises
+        ------
+        ValueError
+            If the target is zero.
+        """
+        if not (total > 0):
+            raise ValueError("y is zero in every row of positive weight; there is nothing to fit.")
+        self.floor_, self._n_experts = 0.0, n_experts
         return self
 
     def fitting(self, *, in_sample, linear):
@@ -66,10 +89,6 @@ class PositiveMeans(BaseLikelihood):
         twin = clone(self)
         twin._linear = linear
         return twin
-
-    @abstractmethod
-    def _check_values(self, y):
-        """ValueError where values are not of this kind."""
 
     @abstractmethod
     def _floor(self, y, weight):

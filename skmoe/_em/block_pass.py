@@ -1,0 +1,300 @@
+"""A pass over the rows by blocks, for experts of several linear functions, or with a log link.
+
+It makes the same sums as the compiled pass of ``sums.py``, which add up over blocks. Arrays are
+(number, rows), so that all runs down rows.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import special
+
+from .._experts.log_linear import LARGEST_LOG_MEAN
+from .._numerics.multinomial import class_pairs
+from .._numerics.statistics import weighted_grams
+from ..distributions._counts import log_poisson
+from .sums import Sums
+
+BLOCK_ROWS = 2048
+LEAST_LOG_SHARE = -200.0  # of a softmax: products of two are numbers of full precision still
+
+
+@dataclass(frozen=True)
+class BlockParameters:
+    """What a pass over the rows is told.
+
+    Attributes
+    ----------
+    mean, scale : ndarray of shape (n_features,)
+        Units of the columns.
+    gate_coef : ndarray of shape (p, n_experts)
+        Coefficients of the gate's logits in standardised columns, the intercept last.
+    expert_coef : ndarray of shape (n_experts, p, n_functions)
+        Linear functions of the experts in standardised columns.
+    errors : GaussianErrors, ClassErrors, CountErrors or GammaErrors
+        How the target lies around these functions.
+    resp : ndarray of shape (n_samples, n_experts) or None
+        Responsibilities in place of those of an E-step.
+    with_grams : bool
+        Whether to sum Gram matrices of the experts, or their curvature.
+    with_curvature : bool
+        Whether to sum the curvature of the gate.
+    """
+
+    mean: np.ndarray
+    scale: np.ndarray
+    gate_coef: np.ndarray
+    expert_coef: np.ndarray
+    errors: object
+    resp: np.ndarray | None = None
+    with_grams: bool = True
+    with_curvature: bool = False
+
+
+def block_pass(rows, parameters):
+    """One pass over rows in arrays: E-step, and Sums; a kernel for ``RowSource.reduce``.
+
+    Parameters
+    ----------
+    rows : ArrayRows
+        A block.
+    parameters : BlockParameters
+        What the mixture is at the moment.
+
+    Returns
+    -------
+    sums : Sums
+        Without ``rows_gram``; Gram matrices are (n_experts, n_grams, p, p), and None where they
+        were not asked for.
+    """
+    total = None
+    for start in range(0, rows.n_rows, BLOCK_ROWS):
+        block = slice(start, start + BLOCK_ROWS)
+        resp = None if parameters.resp is None else parameters.resp[block].T
+        sums = _sums(
+            standard_columns(rows.X[block], parameters.mean, parameters.scale),
+            rows.y[block],
+            rows.weight[block],
+            resp,
+            parameters,
+        )
+        total = sums if total is None else total + sums
+    return total
+
+
+def _sums(design, y, weight, resp, parameters):
+    """Sums of a few rows; ``design`` is (p, n_rows), ``resp`` (n_experts, n_rows) or None."""
+    errors, (n_experts, p, n_functions) = parameters.errors, parameters.expert_coef.shape
+    functions = parameters.expert_coef.swapaxes(1, 2).reshape(-1, p) @ design
+    functions = functions.reshape(n_experts, n_functions, -1)
+    logits = parameters.gate_coef.T @ design
+    proba, log_norm = _softmax(logits)
+    log_density, found = errors.compare(y, functions)
+    if resp is None:
+        resp, log_joint = _softmax(logits + log_density)
+        value = weight @ (log_joint - log_norm)
+    else:
+        value = weight @ (np.einsum("kn,kn->n", resp, logits) - log_norm)
+        if errors.values_given:
+            value += weight @ np.einsum("kn,kn->n", resp, log_density)
+    mass = resp * weight
+    pull, curvature, squares = errors.weights(found, mass, parameters.with_grams)
+    lack = mass - proba * weight
+    slopes = np.concatenate([pull.reshape(-1, len(weight)), lack]) @ design.T
+    gram = pairs = None
+    if parameters.with_grams:
+        gram = weighted_grams(design.T, curvature.reshape(-1, len(weight)).T)
+        gram = gram.reshape(n_experts, -1, p, p)
+    if parameters.with_curvature:
+        second, first = class_pairs(n_experts)
+        pairs = weighted_grams(design.T, (weight * proba[first] * proba[second]).T)
+    return Sums(
+        float(value),
+        gram,
+        slopes[:-n_experts].reshape(n_experts, n_functions, p).swapaxes(1, 2),
+        squares,
+        slopes[-n_experts:].T,
+        pairs,
+        mass.sum(axis=1),
+    )
+
+
+def standard_columns(X, mean, scale):
+    """Standardised columns and the intercept of a few rows, (p, n_rows)."""
+    design = np.ones((X.shape[1] + 1, len(X)))
+    np.subtract(X.T, mean[:, None], out=design[:-1])
+    design[:-1] /= scale[:, None]
+    return design
+
+
+def _softmax(logits):
+    """Softmax over the first axis, and its log-sum-exp."""
+    largest = logits.max(axis=0)
+    proba = np.exp(np.maximum(logits - largest, LEAST_LOG_SHARE))
+    total = proba.sum(axis=0)
+    proba /= total
+    return proba, largest + np.log(total)
+
+
+# How targets lie around linear functions ----------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class GaussianErrors:
+    """Independent Gaussian errors of each output.
+
+    Attributes
+    ----------
+    scale : ndarray of shape (n_experts, n_outputs)
+        Standard deviations.
+    y_mean, y_scale : ndarray of shape (n_outputs,)
+        Units of the target.
+    """
+
+    scale: np.ndarray
+    y_mean: np.ndarray
+    y_scale: np.ndarray
+    values_given = False
+
+    def compare(self, y, functions):
+        """Log-densities (n_experts, n_rows), and residuals in units of the target."""
+        target = ((y - self.y_mean) / self.y_scale).T
+        residuals = target - functions
+        standard = residuals * (self.y_scale / self.scale)[:, :, None]
+        constant = np.log(self.scale * np.sqrt(2 * np.pi)).sum(axis=1)
+        squares = np.einsum("kmn,kmn->kn", standard, standard)
+        return -0.5 * squares - constant[:, None], residuals
+
+    def weights(self, residuals, mass, with_grams):
+        """Weights of the columns: slopes (n_experts, n_outputs, n_rows), Grams, and squares."""
+        pull = residuals * mass[:, None]
+        return pull, mass[:, None], np.einsum("kmn,kmn->km", pull, residuals)
+
+
+@dataclass(frozen=True)
+class ClassErrors:
+    """Classes with a linear function each."""
+
+    values_given = True
+    constant = None  # of each row, besides
+
+    def compare(self, y, functions):
+        """Log-probabilities (n_experts, n_rows); those of all classes, and the class numbers."""
+        y = y.astype(np.intp)
+        functions = functions.swapaxes(0, 1)
+        proba, log_norm = _softmax(functions)
+        own = functions[y, :, np.arange(len(y))].T - log_norm
+        return own, (proba.swapaxes(0, 1), y)
+
+    def weights(self, found, mass, with_grams):
+        """Weights of the columns: slopes (n_experts, n_classes, n_rows), and for pairs of two."""
+        proba, y = found
+        pull = proba * -mass[:, None]
+        curvature = None
+        if with_grams:
+            second, first = class_pairs(proba.shape[1])
+            curvature = proba[:, second] * -pull[:, first]
+        pull[:, y, np.arange(len(y))] += mass
+        return pull, curvature, None
+
+
+@dataclass(frozen=True)
+class CountErrors:
+    """Poisson counts with a log link, up to a constant of each row.
+
+    Means are compared with the count by their logarithm, so that nothing cancels where both are
+    large.
+    """
+
+    values_given = True
+
+    def compare(self, y, functions):
+        """Log-probabilities (n_experts, n_rows); means less counts, and the counts."""
+        log_ratio, near = _log_mean(functions), np.where(y > 0, y, 1.0)
+        log_ratio -= np.log(near)
+        excess = near * np.expm1(log_ratio) + (y == 0)
+        return y * log_ratio - excess, (excess, y)
+
+    def weights(self, found, mass, with_grams):
+        """Weights of the columns: slopes (n_experts, 1, n_rows), and curvature."""
+        excess, y = found
+        return (-mass * excess)[:, None], (mass * (excess + y))[:, None], None
+
+    @staticmethod
+    def constant(y):
+        """What the log-probability of each row has besides."""
+        near = np.where(y > 0, y, 1.0)
+        return np.where(y > 0, log_poisson(near, near), 0.0)
+
+
+@dataclass(frozen=True)
+class GammaErrors:
+    """Gamma distributed targets with a log link, up to a constant of each row.
+
+    Attributes
+    ----------
+    shape : ndarray of shape (n_experts,)
+        Shapes.
+    """
+
+    shape: np.ndarray
+    values_given = True
+
+    def compare(self, y, functions):
+        """Log-densities (n_experts, n_rows); logarithms of ratios to the mean, and these less 1."""
+        log_ratio = np.log(y) - _log_mean(functions)
+        excess = np.expm1(log_ratio)
+        constant = special.xlogy(self.shape, self.shape) - self.shape - special.gammaln(self.shape)
+        log_density = self.shape[:, None] * (log_ratio - excess) + constant[:, None]
+        return log_density, (log_ratio, excess)
+
+    def weights(self, found, mass, with_grams):
+        """Weights of the columns: slopes (n_experts, 1, n_rows), curvature, and half deviances."""
+        log_ratio, excess = found
+        deviance = np.einsum("kn,kn->k", mass, excess - log_ratio)
+        pull = mass * excess
+        return pull[:, None], (mass + pull)[:, None], deviance
+
+    @staticmethod
+    def constant(y):
+        """What the log-density of each row has besides."""
+        return -np.log(y)
+
+
+def _log_mean(functions):
+    return np.clip(functions[:, 0], -LARGEST_LOG_MEAN, LARGEST_LOG_MEAN)
+
+
+@dataclass(frozen=True)
+class RowSums:
+    """Sums over all rows that no parameter changes.
+
+    Attributes
+    ----------
+    gram : ndarray of shape (p, p)
+        Gram matrix of the columns.
+    constant : float
+        Part of the log-likelihood.
+    """
+
+    gram: np.ndarray
+    constant: float
+
+    def __add__(self, other):
+        return RowSums(self.gram + other.gram, self.constant + other.constant)
+
+
+def sum_rows(rows, parameters):
+    """RowSums of a block; a kernel for ``RowSource.reduce``.
+
+    ``parameters`` are mean and scale of the columns, and a function of the target, or None.
+    """
+    mean, scale, constant = parameters
+    total = None
+    for start in range(0, rows.n_rows, BLOCK_ROWS):
+        block = slice(start, start + BLOCK_ROWS)
+        design, weight = standard_columns(rows.X[block], mean, scale), rows.weight[block]
+        of_rows = 0.0 if constant is None else float(weight @ constant(rows.y[block]))
+        sums = RowSums(weighted_grams(design.T, weight[:, None])[0], of_rows)
+        total = sums if total is None else total + sums
+    return total

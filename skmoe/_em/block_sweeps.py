@@ -1,0 +1,156 @@
+"""How experts of several linear functions take part in a one-pass EM iteration."""
+
+from abc import abstractmethod
+
+import numpy as np
+from scipy import special
+
+from .._experts.log_linear import LogLinearExperts
+from .._experts.multinomial import MultinomialExperts
+from .._numerics.gamma_shapes import LARGEST_SHAPE
+from .._numerics.multinomial import NEWTON_LIMIT
+from ..likelihoods import Gamma, Poisson
+from .block_pass import (
+    BlockParameters,
+    ClassErrors,
+    CountErrors,
+    GammaErrors,
+    GaussianErrors,
+    block_pass,
+    sum_rows,
+)
+from .sweeps import LeastSquaresSweep, LogisticSweep
+
+
+class OutputsSweep(LeastSquaresSweep):
+    """Least squares of several outputs that err independently of each other."""
+
+    @classmethod
+    def covers(cls, experts, likelihood):
+        if not cls._is_constant_gaussian(experts, likelihood) or experts.flat:
+            return False
+        return likelihood.independent_outputs and (np.ptp(experts.y, axis=0) > 0).all()
+
+    def sums(self, problem, resp=None, with_curvature=None):
+        """Sums of a pass with the parameters as they are."""
+        experts, shape = problem.experts, (problem.experts.n_experts, -1)
+        # With responsibilities there may be no scale, and nobody looks at it.
+        any_scale = np.tile(experts.y_scale, (experts.n_experts, 1))
+        scale = any_scale if resp is not None else problem.likelihood.scale_.reshape(shape)
+        errors = GaussianErrors(scale, experts.y_mean, experts.y_scale)
+        wanted = problem.gate.wants_curvature if with_curvature is None else with_curvature
+        sums = run_blocks(problem, experts.standard_coef, errors, resp, True, wanted)
+        sums.gram = sums.gram[:, 0]
+        sums.rows_gram = sums.gram.sum(axis=0)
+        return sums
+
+
+class NewtonSweep(LogisticSweep):
+    """Experts that make Newton steps from sums of a pass by blocks."""
+
+    _of_rows = None
+
+    @staticmethod
+    @abstractmethod
+    def _errors(problem):
+        """How the target lies around the linear functions, as ``BlockParameters`` takes it."""
+
+    def sums(self, problem, resp=None, with_curvature=None):
+        """Sums of a pass with the parameters as they are."""
+        experts, errors = problem.experts, self._errors(problem)
+        if self._of_rows is None:
+            given = experts.mean, experts.scale, errors.constant
+            self._of_rows = problem.rows.reduce(sum_rows, given)
+        wanted = problem.gate.wants_curvature if with_curvature is None else with_curvature
+        functions = experts.functions.reshape(experts.n_experts, -1, len(experts.mean) + 1)
+        sums = run_blocks(
+            problem, functions.swapaxes(1, 2), errors, resp, experts.wants_curvature, wanted
+        )
+        sums.rows_gram = self._of_rows.gram
+        sums.value += self._of_rows.constant
+        return sums
+
+
+class MultinomialSweep(NewtonSweep):
+    """Logistic experts of three classes and more."""
+
+    @classmethod
+    def covers(cls, experts, likelihood):
+        if type(experts) is not MultinomialExperts or not cls._is_uncalibrated(likelihood):
+            return False
+        return experts.coef[0].size <= NEWTON_LIMIT
+
+    @staticmethod
+    def _errors(problem):
+        return ClassErrors()
+
+
+class PoissonSweep(NewtonSweep):
+    """Log-linear experts of counts."""
+
+    likelihood, glm = Poisson, "poisson"
+
+    @classmethod
+    def covers(cls, experts, likelihood):
+        if type(experts) is not LogLinearExperts or type(likelihood) is not cls.likelihood:
+            return False
+        is_prior = experts.prior or not experts.alpha.any()  # else the objective may fall
+        return experts.glm == cls.glm and is_prior
+
+    @staticmethod
+    def _errors(problem):
+        return CountErrors()
+
+    @staticmethod
+    def _end(problem):
+        """Nothing that the likelihood wants to be told."""
+
+
+class GammaSweep(PoissonSweep):
+    """Log-linear experts of positive targets, each with a shape.
+
+    Shapes are those of the last pass' experts, whose own step is the same for any shape. Each of
+    the two raises the bound.
+    """
+
+    likelihood, glm = Gamma, "gamma"
+
+    def step(self, problem):
+        """M-step and pass; the penalised log-likelihood reached."""
+        if not hasattr(problem.likelihood, "shape_"):
+            problem.likelihood.shape_ = np.ones(problem.experts.n_experts)
+        return super().step(problem)
+
+    @staticmethod
+    def _errors(problem):
+        return GammaErrors(problem.likelihood.shape_)
+
+    @staticmethod
+    def _learn_scales(problem, sums):
+        problem.likelihood.update_from_sums(sums.mass, sums.squares, problem.experts.penalty)
+
+    def point(self, problem):
+        """Logarithms of shapes, linear functions, and logits."""
+        return np.append(np.log(problem.likelihood.shape_), super().point(problem))
+
+    def go_to(self, problem, point):
+        """Set them."""
+        log_shape, others = np.split(point, [problem.experts.n_experts])
+        problem.likelihood.shape_ = np.minimum(np.exp(log_shape), LARGEST_SHAPE)
+        super().go_to(problem, others)
+
+    def metric(self, problem):
+        """Curvature of the complete data; see ``Sweep``."""
+        shape, mass = problem.likelihood.shape_, problem.sums.mass
+        of_shapes = mass * (shape**2 * special.polygamma(1, shape) - shape)
+        of_experts, of_gate = super().metric(problem)
+        return [of_shapes[:, None, None], shape[:, None, None] * of_experts, of_gate]
+
+
+def run_blocks(problem, coef, errors, resp, with_grams, with_curvature):
+    """Sums of a pass by blocks; the arguments are those of ``BlockParameters``."""
+    experts, logits = problem.experts, problem.gate.sum_logits()
+    parameters = BlockParameters(
+        experts.mean, experts.scale, logits, coef, errors, resp, with_grams, with_curvature
+    )
+    return problem.rows.reduce(block_pass, parameters)

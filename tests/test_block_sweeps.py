@@ -1,0 +1,343 @@
+"""One pass by blocks an iteration: several outputs, three classes, counts, Gamma targets."""
+
+import warnings
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+from scipy import special, stats
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LinearRegression, LogisticRegression, PoissonRegressor, Ridge
+
+import skmoe._em.block_pass as block_pass_module
+from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
+from skmoe._em.block_pass import (
+    BlockParameters,
+    ClassErrors,
+    CountErrors,
+    GammaErrors,
+    GaussianErrors,
+    block_pass,
+)
+from skmoe._em.general import GeneralProblem
+from skmoe._em.loop import run_em
+from skmoe._em.one_pass import OnePassProblem
+from skmoe._experts.log_linear import LogLinearExperts
+from skmoe._experts.logistic import LogisticExperts
+from skmoe._rows.arrays import ArrayRows
+from skmoe.gates import ConstantGate, SoftmaxGate
+from skmoe.likelihoods import Gaussian
+
+KINDS = ["outputs", "classes", "counts", "gamma"]
+
+
+def planted(kind, n=900, n_features=3, n_experts=3, seed=0):
+    """Rows of a mixture whose columns differ in units, weights, and responsibilities near it."""
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n, n_features)) * [1.0, 10.0, 0.1] + [0.0, 500.0, 1.0]
+    Z = (X - X.mean(axis=0)) / X.std(axis=0)
+    logits = 2 * Z @ rng.normal(size=(n_features, n_experts))
+    label = (logits + rng.gumbel(size=logits.shape)).argmax(axis=1)
+    slopes = rng.normal(size=(n_experts, n_features, 3))
+    functions = np.einsum("nd,ndm->nm", Z, slopes[label])
+    if kind == "outputs":
+        y = (functions + 0.3 * rng.normal(size=functions.shape)) * [1.0, 100.0, 0.01] + [0, 5, 0]
+    elif kind == "classes":
+        y = np.array(["a", "b", "c"])[(3 * functions + rng.gumbel(size=(n, 3))).argmax(axis=1)]
+    elif kind == "counts":
+        y = rng.poisson(np.exp(1 + 0.5 * functions[:, 0]))
+    else:
+        y = np.exp(1 + functions[:, 0]) * rng.gamma(4.0, 1 / 4.0, size=n)
+    weight = rng.integers(0, 4, size=n) * 0.7
+    near = 0.5 * np.eye(n_experts)[label] + 0.5 * rng.dirichlet(np.ones(n_experts), size=n)
+    return X, y, weight, near
+
+
+def mixture(kind, **params):
+    if kind == "classes":
+        return MixtureOfExpertsClassifier(**params, pooling=False)
+    likelihood = {"outputs": "gaussian", "counts": "poisson", "gamma": "gamma"}[kind]
+    return MixtureOfExpertsRegressor(**{"likelihood": likelihood, **params}, pooling=False)
+
+
+def fit(kind, X, y, weight, resp, *, max_iter=800, general=False, **params):
+    """Fit from these responsibilities for max_iter iterations, or until nothing is gained."""
+    settings = {"n_experts": resp.shape[1], "init": lambda *args: resp, "n_init": 1, "tol": 0.0}
+    moe = mixture(kind, **{**settings, "max_iter": max_iter, **params})
+    with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        if general:
+            patch.setattr("skmoe._em.ONE_PASS", ())
+        return moe.fit(X, y, weight)
+
+
+def problem_of(kind, X, y, weight, resp, **params):
+    """The problem that a mixture trains."""
+    found = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("skmoe._em.trainer.Trainer.start", lambda self, _: found.append(self.problem))
+        patch.setattr("skmoe._em.trainer.Trainer.run", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            mixture(kind, n_experts=resp.shape[1], cv=False, **params).fit(X, y, weight)
+    return found[0]
+
+
+def assert_same_mixture(one, other, rtol, atol=0.0):
+    assert_allclose(one.lower_bound_, other.lower_bound_, rtol=1e-9)
+    for a, b in zip(
+        [*one.experts_, one.gate_, one.likelihood_],
+        [*other.experts_, other.gate_, other.likelihood_],
+        strict=True,
+    ):
+        for name in ("coef_", "intercept_", "proportions_", "scale_", "shape_"):
+            if getattr(a, name, None) is not None:
+                assert_allclose(getattr(a, name), getattr(b, name), rtol=rtol, atol=atol)
+
+
+@pytest.fixture
+def newton_alone(monkeypatch):
+    """Both problems make the same steps: one of Newton, from new curvature, an iteration."""
+    monkeypatch.setattr("skmoe._em.acceleration.LARGEST_GAIN", -np.inf)
+    monkeypatch.setattr("skmoe.gates._softmax.LONGEST_DRIFT", -1.0)
+    monkeypatch.setattr(LogisticExperts, "longest_drift", -1.0)
+    monkeypatch.setattr(LogisticExperts, "n_newton", 1)
+    monkeypatch.setattr(LogLinearExperts, "n_newton", 1)
+
+
+# Sums ---------------------------------------------------------------------------------------------
+
+
+def reference(errors, design, functions, y):
+    """Log-densities (n, K), slopes and Hessians of each row in its functions, and squares."""
+    n, K, m = functions.shape
+    rows = np.arange(n)
+    if isinstance(errors, GaussianErrors):
+        mean = functions * errors.y_scale + errors.y_mean
+        log_density = stats.norm(mean, errors.scale).logpdf(y[:, None]).sum(axis=2)
+        left = (y[:, None] - mean) / errors.y_scale
+        return log_density, left, np.ones((n, K, 1)), left**2
+    if isinstance(errors, ClassErrors):
+        proba = special.softmax(functions, axis=2)
+        log_density = np.log(proba[rows, :, y])
+        pairs = [(a, b) for b in range(m) for a in range(b)]
+        bend = np.stack([proba[..., a] * proba[..., b] for a, b in pairs], axis=2)
+        return log_density, np.eye(m)[y][:, None] - proba, bend, None
+    mean = np.exp(functions[..., 0])
+    if isinstance(errors, CountErrors):
+        log_density = stats.poisson(mean).logpmf(y[:, None])
+        return log_density, (y[:, None] - mean)[..., None], mean[..., None], None
+    ratio = y[:, None] / mean
+    log_density = stats.gamma(errors.shape, scale=mean / errors.shape).logpdf(y[:, None])
+    half_deviance = (ratio - 1 - np.log(ratio))[..., None]
+    return log_density, (ratio - 1)[..., None], ratio[..., None], half_deviance
+
+
+def drawn_pass(kind, n, seed=0):
+    rng = np.random.default_rng(seed)
+    X, K, m = rng.normal(size=(n, 2)) + 3, 3, {"outputs": 2, "classes": 4}.get(kind, 1)
+    y = {
+        "outputs": rng.normal(size=(n, 2)) * [1, 10] + 2,
+        "classes": rng.integers(0, 4, size=n),
+        "counts": rng.poisson(2.0, size=n),
+        "gamma": rng.gamma(3.0, size=n),
+    }[kind]
+    errors = {
+        "outputs": GaussianErrors(
+            rng.uniform(1, 3, (K, 2)), np.array([2.0, 1.0]), np.array([1, 9])
+        ),
+        "classes": ClassErrors(),
+        "counts": CountErrors(),
+        "gamma": GammaErrors(rng.uniform(1, 5, K)),
+    }[kind]
+    gate, experts = rng.normal(size=(3, K)), rng.normal(size=(K, 3, m))
+    parameters = X.mean(axis=0), X.std(axis=0), gate, experts, errors
+    return X, y, rng.uniform(size=n), parameters
+
+
+@pytest.mark.parametrize("given", [False, True])
+@pytest.mark.parametrize("kind", KINDS)
+def test_sums_are_those_of_their_definitions(kind, given, monkeypatch):
+    monkeypatch.setattr(block_pass_module, "BLOCK_ROWS", 64)
+    X, y, weight, parameters = drawn_pass(kind, 150)
+    mean, scale, gate, experts, errors = parameters
+    resp = np.random.default_rng(1).dirichlet(np.ones(3), size=150) if given else None
+    sums = block_pass(
+        ArrayRows(X, y, weight), BlockParameters(*parameters, resp=resp, with_curvature=True)
+    )
+    design = np.column_stack([(X - mean) / scale, np.ones(150)])
+    log_gate = special.log_softmax(design @ gate, axis=1)
+    functions = np.einsum("np,kpm->nkm", design, experts)
+    log_density, slope, bend, squares = reference(errors, design, functions, y)
+    if given:
+        value = weight @ (resp * log_gate).sum(axis=1)
+        if kind != "outputs":
+            value += weight @ (resp * log_density).sum(axis=1)
+    else:
+        joint = log_gate + log_density
+        value = weight @ special.logsumexp(joint, axis=1)
+        resp = special.softmax(joint, axis=1)
+    if hasattr(errors, "constant") and errors.constant is not None:
+        value -= weight @ errors.constant(y.astype(float))
+    mass, proba = resp * weight[:, None], np.exp(log_gate)
+    expected = {
+        "value": value,
+        "mass": mass.sum(axis=0),
+        "cross": np.einsum("nk,np,nkm->kpm", mass, design, slope),
+        "gram": np.einsum("nk,nkg,np,nq->kgpq", mass, bend, design, design),
+        "excess": design.T @ (mass - proba * weight[:, None]),
+        "pairs": np.stack(
+            [
+                np.einsum("n,np,nq->pq", weight * proba[:, a] * proba[:, b], design, design)
+                for b in range(3)
+                for a in range(b)
+            ]
+        ),
+    }
+    for name, each in expected.items():
+        assert_allclose(getattr(sums, name), each, rtol=1e-11, atol=1e-11)
+    if squares is not None:
+        squares = np.einsum("nk,nkm->km", mass, squares)
+        assert_allclose(sums.squares, squares if kind == "outputs" else squares[:, 0], rtol=1e-11)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_sums_of_parts_add_up_to_those_of_all_rows(kind):
+    X, y, weight, parameters = drawn_pass(kind, 500)
+    parameters = BlockParameters(*parameters, with_curvature=True)
+    whole = block_pass(ArrayRows(X, y, weight), parameters)
+    parts = [slice(0, 1), slice(1, 300), slice(300, 500)]
+    first, *others = (block_pass(ArrayRows(X[p], y[p], weight[p]), parameters) for p in parts)
+    total = first
+    for other in others:
+        total = total + other
+    for name, value in vars(whole).items():
+        if value is not None:
+            assert_allclose(getattr(total, name), value, rtol=1e-12, atol=1e-12)
+
+
+def test_large_counts_near_their_means_lose_no_digits():
+    y, step = np.full(1, 1e12), 1e-9
+    functions = np.log(y)[None, None] + step
+    log_probability, (excess, _) = CountErrors().compare(y, functions)
+    step = functions[0, 0, 0] - np.log(y[0])  # as it was rounded
+    assert_allclose(excess, y[0] * np.expm1(step), rtol=1e-12)
+    assert_allclose(log_probability, -0.5 * y[0] * step**2, rtol=1e-6)
+
+
+# EM -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("gate", [SoftmaxGate(), ConstantGate()])
+@pytest.mark.parametrize(
+    ("kind", "experts"),
+    [("outputs", None), ("outputs", Ridge()), ("classes", None), ("counts", None)],
+)
+def test_with_new_curvature_at_each_step_the_path_is_that_of_the_general_problem(
+    kind, experts, gate, newton_alone
+):
+    data, settings = planted(kind), {"experts": experts, "gate": gate, "max_iter": 12}
+    fast, general = fit(kind, *data, **settings), fit(kind, *data, general=True, **settings)
+    # The first M-step of the experts ends within 1e-10 of its optimum, here as there.
+    assert_allclose(fast.lower_bounds_, general.lower_bounds_, rtol=1e-9)
+    assert_same_mixture(fast, general, rtol=1e-6, atol=1e-6)
+
+
+EXPERTS = [
+    ("outputs", {}),
+    ("outputs", {"likelihood": Gaussian("shared")}),
+    ("outputs", {"experts": LinearRegression()}),
+    ("classes", {}),
+    ("classes", {"experts": LogisticRegression(C=0.1)}),
+    ("counts", {}),
+    ("counts", {"experts": PoissonRegressor(alpha=0)}),
+    ("gamma", {}),
+]
+
+
+@pytest.mark.parametrize(("kind", "params"), EXPERTS)
+def test_both_problems_end_at_the_same_optimum(kind, params):
+    data = planted(kind, n=500, n_experts=2)
+    fast = fit(kind, *data, **params)
+    assert fast.n_iter_ < 800
+    general = fit(kind, *data, general=True, max_iter=2000, **params)
+    assert type(fast.experts_[0]) is type(general.experts_[0])
+    # Objectives within 1e-12 of their highest leave parameters the root of that.
+    assert_same_mixture(fast, general, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_objective_never_falls(kind):
+    for seed in range(12):
+        n_experts = 2 + seed % 3
+        X, y, weight, near = planted(kind, n=150, n_experts=n_experts, seed=seed)
+        any_resp = np.random.default_rng(seed).dirichlet(np.ones(n_experts), size=len(X))
+        resp = near if seed % 2 else any_resp
+        problem = problem_of(kind, X, y, weight, resp)
+        assert type(problem) is OnePassProblem
+        problem.start(resp)
+        objectives = [problem.step() for _ in range(60)]
+        # Sums of 150 rows of order ten; see ROUNDING of the sweeps.
+        assert np.diff(objectives).min() >= -1e-12 * max(1.0, np.abs(objectives).max())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_rows_of_weight_two_are_rows_given_twice(kind):
+    X, y, _, resp = planted(kind, n=300)
+    times = np.random.default_rng(1).integers(0, 3, size=len(X))
+    twice = np.repeat(np.arange(len(X)), times)
+    one = fit(kind, X, y, times.astype(float), resp, max_iter=15)
+    other = fit(kind, X[twice], y[twice], None, resp[twice], max_iter=15)
+    assert_same_mixture(one, other, rtol=1e-6, atol=1e-8)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_responsibilities_and_densities_are_those_of_the_general_problem(kind):
+    data = planted(kind)
+    problem = problem_of(kind, *data)
+    run_em(problem.start(data[-1]), max_iter=5, tol=0.0, patience=1)
+    general = GeneralProblem(problem.experts, problem.gate, problem.likelihood, problem.data)
+    general.resp = np.zeros_like(problem.resp)
+    general.e_step()
+    assert_allclose(problem.objective, general.objective, rtol=1e-12)
+    assert_allclose(problem.effective_rows(), general.effective_rows(), rtol=1e-10)
+    assert_allclose(problem.load, general.load, rtol=1e-10)
+    _, log_density, predictions = problem._answers(problem.experts.rows.X, problem.experts.y)
+    assert_allclose(log_density, general.log_density, rtol=1e-9, atol=1e-9)
+    assert_allclose(predictions, general.means, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_expert_of_no_rows_and_copies_stay_finite(kind):
+    X, y, weight, resp = planted(kind, n=200)
+    resp = np.column_stack([resp[:, 0], resp[:, 0], 0 * resp[:, 0]])
+    resp /= resp.sum(axis=1, keepdims=True)
+    moe = fit(kind, X, y, weight, resp, max_iter=10)
+    assert np.isfinite(moe.lower_bounds_).all()
+    assert np.isfinite(moe.predict_proba(X) if kind == "classes" else moe.predict(X)).all()
+
+
+def test_a_stream_of_three_classes_begins_with_the_curvature_of_the_rows(newton_alone):
+    data = planted("classes", n=500, n_experts=2)
+    problem = problem_of("classes", *data)
+    run_em(problem.start(data[-1]), max_iter=150, tol=0.0, patience=1)
+    order = np.array([1, 0])
+    begun = problem.streaming_experts(order, None)
+    expected = problem.experts.streaming(problem.resp, order, None)
+    assert_allclose(begun.coef, expected.coef)
+    assert_allclose(begun.bounds, expected.bounds, rtol=1e-2, atol=0.1)  # that before the last step
+    after = begun.learn_batch(*data[:1], problem.experts.y, problem.resp, keep=1.0, gain=1.0)
+    assert np.isfinite(after.coef).all()
+
+
+NOT_COVERED = [
+    ("outputs", {"likelihood": Gaussian(covariance="full")}),
+    ("outputs", {"top_k": 1}),
+    ("counts", {"experts": PoissonRegressor(alpha=1.0)}),
+    ("classes", {"gate": SoftmaxGate(l1_ratio=0.5)}),
+]
+
+
+@pytest.mark.parametrize(("kind", "params"), NOT_COVERED)
+def test_what_the_pass_cannot_do_goes_to_the_general_problem(kind, params):
+    problem = problem_of(kind, *planted(kind), **params)
+    assert type(problem) is GeneralProblem

@@ -1,0 +1,185 @@
+"""Several outputs, three classes, counts and Gamma targets of rows that are not in memory."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+from sklearn.linear_model import GammaRegressor, PoissonRegressor, Ridge
+
+from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
+from skmoe._many_rows.gathered import GatheredTrainer
+from skmoe._many_rows.sampled_trainer import SampledTrainer
+from skmoe.gates import ConstantGate
+from skmoe.likelihoods import Gaussian
+from skmoe.rows import Files
+
+SAME = {"rtol": 1e-6, "atol": 1e-8}  # the sums of blocks are added in another order
+
+
+@pytest.fixture(autouse=True)
+def few_rows_for_starts(monkeypatch):
+    """Starts are tried on a sample of so few rows that two thousand are many."""
+    monkeypatch.setattr("skmoe._em.starts.FEWEST_ROWS", 300)
+    monkeypatch.setattr("skmoe._em.starts.ROWS_PER_COEFFICIENT", 5)
+
+
+def planted(n=2000, seed=0):
+    """Rows of two regimes, weights, and targets of each kind."""
+    rng = np.random.default_rng(seed)
+    Z = rng.normal(size=(n, 3))
+    X = Z * [1.0, 10.0, 0.1] + [0.0, 500.0, 1.0]
+    first = Z[:, 0] + 0.3 * rng.logistic(size=n) > 0
+    slopes = np.array([[1.0, -0.5, 0.0], [0.5, 1.0, -1.0], [-1.0, 0.0, 0.5]])
+    functions = np.where(first[:, None], 1 + Z @ slopes, -Z @ slopes.T)
+    counts = rng.poisson(np.exp(0.5 * functions[:, 0]))
+    y = {
+        "outputs": (functions + 0.3 * rng.normal(size=(n, 3))) * [1.0, 100.0, 0.01],
+        "classes": np.array(["a", "b", "c"])[
+            (3 * functions + rng.gumbel(size=(n, 3))).argmax(axis=1)
+        ],
+        "counts": counts.astype(float),
+        "gamma": np.exp(functions[:, 0]) * rng.gamma(4.0, 1 / 4.0, size=n),
+    }
+    return X, y, rng.integers(0, 4, size=n) * 0.7
+
+
+def in_parts(*arrays, bounds):
+    """Files that a reader finds in memory: rows up to each of the bounds."""
+    starts = [0, *bounds[:-1]]
+    slices = [slice(start, stop) for start, stop in zip(starts, bounds, strict=True)]
+    return Files(slices, reader=lambda rows: tuple(each[rows] for each in arrays))
+
+
+def mixture(kind, **params):
+    params = {"n_experts": 2, "n_init": 3, "random_state": 0, "tol": 1e-4, **params}
+    if kind == "classes":
+        return MixtureOfExpertsClassifier(**params)
+    likelihood = {"outputs": "gaussian", "counts": "poisson", "gamma": "gamma"}[kind]
+    return MixtureOfExpertsRegressor(**{"likelihood": likelihood, **params})
+
+
+def assert_same_mixtures(moe, other):
+    """The same fitted mixture, from rows in memory and in blocks."""
+    for one, same in zip(
+        [*moe.experts_, moe.gate_, moe.likelihood_],
+        [*other.experts_, other.gate_, other.likelihood_],
+        strict=True,
+    ):
+        for name in ("coef_", "intercept_", "proportions_", "scale_", "shape_", "floor_"):
+            if getattr(one, name, None) is not None:
+                assert_allclose(getattr(same, name), getattr(one, name), **SAME)
+    assert_allclose(other.lower_bounds_, moe.lower_bounds_, **SAME)
+    assert_allclose(other.expert_load_, moe.expert_load_, **SAME)
+    ours, theirs = moe.expert_report().columns, other.expert_report().columns
+    assert set(ours) == set(theirs)
+    for name in ("load", "rows", "wins", "gate", "entropy", "overlap"):
+        assert_allclose(theirs[name], ours[name], **SAME)
+
+
+KINDS = {
+    "outputs": ("outputs", {}),
+    "outputs of one scale": ("outputs", {"likelihood": Gaussian("shared"), "experts": Ridge()}),
+    "classes": ("classes", {}),
+    "proportions of classes": ("classes", {"gate": ConstantGate()}),
+    "counts": ("counts", {}),
+    "unpenalised counts": ("counts", {"experts": PoissonRegressor(alpha=0)}),
+    "gamma": ("gamma", {"gate": ConstantGate()}),
+    "unpenalised gamma": ("gamma", {"experts": GammaRegressor(alpha=0)}),
+}
+
+
+@pytest.mark.parametrize("bounds", [[2000], [1, 40, 40, 801, 1500, 2000]], ids=["one", "six"])
+@pytest.mark.parametrize(("kind", "params"), KINDS.values(), ids=KINDS)
+def test_mixtures_from_blocks_are_those_of_rows_in_memory(kind, params, bounds):
+    X, y, weight = planted()
+    moe = mixture(kind, pooling=False, **params).fit(X, y[kind], weight)
+    other = mixture(kind, **params).fit(in_parts(X, y[kind], weight, bounds=bounds))
+    assert_same_mixtures(moe, other)
+
+
+@pytest.mark.parametrize("kind", ["outputs", "classes", "counts", "gamma"])
+def test_mixtures_from_collections_of_dask_are_those_of_rows_in_memory(kind):
+    array = pytest.importorskip("dask.array")
+    X, y, _ = planted()
+    moe = mixture(kind, pooling=False).fit(X, y[kind])
+    chunks = (700, 700, 600)
+    target = array.from_array(y[kind], chunks=(chunks, 3) if kind == "outputs" else (chunks,))
+    other = mixture(kind).fit(array.from_array(X, chunks=(chunks, 3)), target)
+    assert_same_mixtures(moe, other)
+
+
+def test_one_expert_of_counts_is_poisson_regression_on_all_rows():
+    X, y, weight = planted()
+    moe = mixture("counts", n_experts=1, tol=1e-10)
+    moe.fit(in_parts(X, y["counts"], weight, bounds=[900, 2000]))
+    mean, scale = X.mean(axis=0), X.std(axis=0)  # for the solver of scikit-learn
+    expected = PoissonRegressor(alpha=0, solver="newton-cholesky", tol=1e-10)
+    expected.fit((X - mean) / scale, y["counts"], weight)
+    assert_allclose(moe.predict(X), expected.predict((X - mean) / scale), rtol=1e-5)
+
+
+def test_weights_of_three_classes():
+    X, y, weight = planted()
+    params = {"class_weight": {"a": 3.0}, "tol": 1e-8}
+    moe = mixture("classes", pooling=False, **params).fit(X, y["classes"], weight)
+    files = in_parts(X, y["classes"], weight, bounds=[700, 2000])
+    other = mixture("classes", **params).fit(files)  # from a sample drawn before the weights
+    assert other.lower_bound_ == pytest.approx(moe.lower_bound_, abs=1e-6)
+    assert_allclose(other.predict_proba(X), moe.predict_proba(X), atol=0.01)
+
+
+def test_scales_of_outputs_on_grids_have_the_floors_of_all_rows():
+    X, y, _ = planted()
+    target = np.column_stack([np.round(y["outputs"][:, 0], 1), y["outputs"][:, 1]])
+    moe = mixture("outputs", max_iter=3, tol=0.5).fit(in_parts(X, target, bounds=[900, 2000]))
+    variance = target.var(axis=0)
+    floors = [0.1 / np.sqrt(12), 1e-3 * np.sqrt(variance[1])]
+    assert_allclose(moe.likelihood_.floor_, floors, rtol=1e-10)
+
+
+def test_rows_of_all_kinds_count_twice_where_they_are_given_twice():
+    X, y, _ = planted(n=1200)
+    times = np.random.default_rng(1).integers(0, 3, size=len(X))
+    twice = np.repeat(np.arange(len(X)), times)
+    for kind, target in y.items():
+        files = in_parts(X, target, times.astype(float), bounds=[500, 1200])
+        again = in_parts(X[twice], target[twice], bounds=[300, len(twice)])
+        assert_same_mixtures(mixture(kind).fit(files), mixture(kind).fit(again))
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "what"),
+    [("counts", 0.5, "whole numbers"), ("counts", -1, "whole numbers"), ("gamma", 0, "positive")],
+)
+def test_one_value_of_the_wrong_kind_is_found_in_any_block(kind, value, what):
+    X, y, _ = planted()
+    target = y[kind].copy()
+    target[1990] = value
+    with pytest.raises(ValueError, match=what) as error:
+        mixture(kind).fit(in_parts(X, target, bounds=[900, 2000]))
+    assert "block 1" in error.value.__notes__[0]
+
+
+def test_counts_that_are_all_zero_are_refused():
+    X, y, _ = planted()
+    with pytest.raises(ValueError, match="zero in every row"):
+        mixture("counts").fit(in_parts(X, 0 * y["counts"], bounds=[900, 2000]))
+
+
+@pytest.mark.parametrize(
+    ("kind", "params", "is_exact"),
+    [
+        ("counts", {}, True),
+        ("counts", {"experts": PoissonRegressor(alpha=0.1)}, False),
+        ("outputs", {"likelihood": Gaussian(covariance="full")}, False),
+        ("outputs", {"n_experts": 60, "gate": ConstantGate()}, False),  # in folds
+    ],
+    ids=range(4),
+)
+def test_what_has_no_sums_is_gathered(kind, params, is_exact, monkeypatch):
+    for trainer in ("GatheredTrainer", "SampledTrainer"):
+        monkeypatch.setattr(f"skmoe._many_rows.fitting.{trainer}.train", 0)
+    X, y, _ = planted()
+    with pytest.raises(TypeError) as error:  # of the trainer that is asked
+        mixture(kind, **params).fit(in_parts(X, y[kind], bounds=[900, 2000]))
+    trainer = error.traceback[-1].frame.f_locals["trainer"]
+    assert type(trainer) is (SampledTrainer if is_exact else GatheredTrainer)

@@ -276,7 +276,7 @@ class GatheredProblem(ReseedingProblem):
     def copies(self):
         """Whether a heavier expert has the same density everywhere, (K,)."""
         first, data = slice(FIRST_ROWS), self.data
-        table = None if data.X is data.Z else data.X[first]
+        table = None if data.X is data.Z else data.X.iloc[first]
         few = ArrayRows(np.asarray(data.Z[first]), data.y[first], data.weight[first], table)
         differences = compare_densities(few, self._answers)
         if same_as_heavier(differences.largest, self.load).any():  # which most passes need not ask

@@ -45,7 +45,7 @@ class ArrayRows(RowSource):
                 self.X[rows],
                 self.y[rows],
                 self.weight[rows],
-                None if self.table is None else self.table[rows],
+                None if self.table is None else self.table.iloc[rows],
             )
             for rows in gen_batches(self.n_rows, n_rows)
         ]

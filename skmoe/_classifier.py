@@ -11,7 +11,7 @@ from ._experts.families import Logistic
 from ._model import ClassificationModel
 from ._parameters import check_classes, check_fitted, check_X
 from ._reports.many_rows import accuracy_of_rows
-from ._rows.answers import block_by_block
+from ._rows.answers import block_by_block, in_memory
 from ._rows.files import is_elsewhere
 from ._updating import UpdatableMixture
 from .distributions._arrays import draw_places
@@ -303,6 +303,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, InferringMixture, UpdatableMix
 
     @available_if(UpdatableMixture._learns_streams)
     @fit_context(prefer_skip_nested_validation=False)
+    @in_memory("pass one block after the other")
     def partial_fit(self, X, y, classes=None, sample_weight=None):
         """Learn from one more batch of rows, as EM on a stream does.
 
@@ -453,6 +454,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, InferringMixture, UpdatableMix
         check_fitted(self)
         return self._model.proba(check_X(self, X))
 
+    @block_by_block
     def sample_y(self, X, n_samples=1, random_state=None):
         """Draw classes with the predicted probabilities.
 
@@ -463,7 +465,8 @@ class MixtureOfExpertsClassifier(ClassifierMixin, InferringMixture, UpdatableMix
         n_samples : int, default=1
             Draws for each row.
         random_state : int, RandomState instance or None, default=None
-            Draws them; an int gives the same ones each time.
+            Draws them; an int gives the same ones each time, of rows that are not in memory in the
+            same blocks.
 
         Returns
         -------

@@ -10,7 +10,7 @@ from ._experts.families import ByOutput, LeastSquares, LogLinear, Rates
 from ._model import RegressionModel
 from ._parameters import check_exposure, check_fitted, check_single_trials, check_X
 from ._reports.many_rows import r2_of_rows
-from ._rows.answers import block_by_block
+from ._rows.answers import block_by_block, in_memory
 from ._rows.files import is_elsewhere
 from ._tables.mixed import check_sizes
 from ._updating import UpdatableMixture
@@ -317,6 +317,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
 
     @available_if(UpdatableMixture._learns_streams)
     @fit_context(prefer_skip_nested_validation=False)
+    @in_memory("pass one block after the other")
     def partial_fit(self, X, y, sample_weight=None):
         """Learn from one more batch of rows, as EM on a stream does.
 
@@ -590,6 +591,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
             raise ValueError("level must be one probability or a list of them; got an empty list.")
         return np.stack([np.stack(distribution.interval(each), axis=1) for each in level], axis=2)
 
+    @block_by_block
     def sample_y(self, X, n_samples=1, random_state=None, *, exposure=None, trials=None):
         """Draw targets from the predictive distribution.
 
@@ -600,7 +602,8 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
         n_samples : int, default=1
             Draws for each row.
         random_state : int, RandomState instance or None, default=None
-            Draws them; an int gives the same ones each time.
+            Draws them; an int gives the same ones each time, of rows that are not in memory in the
+            same blocks.
         exposure : array-like of shape (n_rows,), default=None
             Of each row, as in ``fit``. None is an exposure of one.
         trials : array-like of shape (n_rows,), default=None
@@ -612,7 +615,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
             In the units of the target.
         """
         check_fitted(self)
-        X = check_X(self, X)  # in memory: blocks would draw alike
+        X = check_X(self, X)
         distribution = self._model.distribution(X, check_exposure(self, exposure, X, trials))
         return np.moveaxis(distribution.rvs(n_samples, random_state), 1, -1)
 

@@ -21,6 +21,7 @@ from ._experts.fitting import learns_batches, split_last
 from ._experts.folds import Splitting
 from ._experts.traits import draw_seeds, has_oob_prediction, is_frozen
 from ._parameters import check_expert, check_fitted, check_rows
+from ._rows.answers import in_memory
 from ._tables.mixed import check_accepts
 from ._updates import growing
 from ._updates.stream import Buffer, learn_batch
@@ -142,6 +143,7 @@ class UpdatableMixture(BaseMixtureOfExperts):
 
     # Experts that come and go ---------------------------------------------------------------
 
+    @in_memory("pass a sample of the rows")
     def add_expert(self, X, y, expert=None, *, name=None, sample_weight=None, replay=None):
         """Add an expert for new rows; all others stay as they are.
 
@@ -209,6 +211,7 @@ class UpdatableMixture(BaseMixtureOfExperts):
             self._add_expert(X, y, expert, name, sample_weight, replay)
         return self
 
+    @in_memory("pass a sample of the rows")
     def remove_expert(self, name, X=None, y=None, sample_weight=None):
         """Remove an expert; the others and their scales stay.
 
@@ -257,6 +260,7 @@ class UpdatableMixture(BaseMixtureOfExperts):
             self._remove_expert(name, X, y, sample_weight)
         return self
 
+    @in_memory("pass a sample of the rows")
     def replace_expert(self, name, estimator, X, y, sample_weight=None):
         """Put another expert in the place of one; the others and their scales stay.
 

@@ -2,6 +2,7 @@
 
 import pickle
 import sys
+import warnings
 
 import numpy as np
 import pytest
@@ -20,7 +21,7 @@ from skmoe._many_rows.gathered_pass import fold_numbers
 from skmoe._many_rows.memory import ExpertRows
 from skmoe._numerics.drawing import hash_rows
 from skmoe._rows.blocks import BlockRows
-from skmoe.exceptions import ThinnedRowsWarning
+from skmoe.exceptions import IgnoredWeightsWarning, ThinnedRowsWarning
 from skmoe.gates import ConstantGate
 from skmoe.likelihoods import Gaussian, PerOutput, ZeroInflated
 from skmoe.rows import Files
@@ -200,6 +201,66 @@ def test_copies_are_reseeded_on_the_way_to_where_others_end(moe, target, share, 
     assert moe.lower_bound_ - alike > share * (expected - alike)
 
 
+def frozen(expert, rows, X, y):
+    return FrozenEstimator(expert.fit(X[rows], y[rows]))
+
+
+@pytest.mark.parametrize("cv", ["auto", "prefit"])
+def test_frozen_experts_get_a_gate_and_scales_as_in_memory(cv):
+    X, y = planted(seed=1)
+    line, tree = LinearRegression(), DecisionTreeRegressor(max_depth=5)
+    experts = [
+        ("a", frozen(line, X[:, 0] > 0, X, y["line"])),
+        ("b", frozen(tree, X[:, 0] < 0, X, y["line"])),
+    ]
+    X, y = planted()
+    moe = MixtureOfExpertsRegressor(experts, cv=cv, random_state=0).fit(X, y["line"])
+    bound, coef, scale = moe.lower_bound_, moe.gate_.coef_, moe.likelihood_.scale_
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        moe.set_params(max_expert_rows=1500).fit(in_parts(X, y["line"]))
+    assert moe.lower_bound_ == pytest.approx(bound, abs=2e-3)
+    assert_allclose(moe.likelihood_.scale_, scale, rtol=0.03)
+    assert_allclose(moe.gate_.coef_, coef, atol=0.3)
+    assert moe.experts_[1].estimator is tree
+    assert moe.n_expert_fits_ == 0
+
+
+def test_frozen_experts_beside_others():
+    X, y = planted()
+    experts = [("a", frozen(Ridge(), X[:, 0] > 0, X, y["line"])), ("b", Ridge())]
+    moe = MixtureOfExpertsRegressor(experts, random_state=0).fit(X, y["line"])
+    bound = moe.lower_bound_
+    moe.fit(in_parts(X, y["line"]))
+    assert moe.lower_bound_ == pytest.approx(bound, abs=1e-3)
+
+
+def test_experts_without_weights_have_the_rows_that_they_win():
+    X, y = planted()
+    X_new, y_new = planted(seed=1)
+    near = KNeighborsRegressor(10)
+    moe = MixtureOfExpertsRegressor(near, specialisation=1, cv=3, tol=1e-3, **PARAMS)
+    in_memory = moe.fit(X, y["line"]).log_density(X_new, y_new["line"]).mean()
+    files = in_parts(X, y["line"])
+    assert moe.fit(files).log_density(X_new, y_new["line"]).mean() > in_memory - 0.03
+    assert sum(expert.n_samples_fit_ for expert in moe.experts_) == 2000
+    with pytest.warns(ThinnedRowsWarning):
+        moe.set_params(max_expert_rows=400).fit(files)
+    assert max(expert.n_samples_fit_ for expert in moe.experts_) <= 400
+    assert moe.log_density(X_new, y_new["line"]).mean() > in_memory - 0.3  # a fifth of the rows
+
+
+def test_experts_without_weights_are_named_where_weights_differ():
+    X, y = planted()
+    weight = np.random.default_rng(0).integers(1, 3, 2000)
+    moe = MixtureOfExpertsRegressor(KNeighborsRegressor(10), cv=2, n_experts=2, random_state=0)
+    with pytest.warns(IgnoredWeightsWarning, match=r"\['expert0', 'expert1'\] take no sample_w"):
+        moe.fit(in_parts(X, y["line"], weight))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        moe.fit(in_parts(X, y["line"], np.full(2000, 3.0)))
+
+
 def test_rows_beyond_max_expert_rows_are_thinned_and_said_so():
     X, y = planted()
     experts = make_pipeline(PolynomialFeatures(1), LinearRegression())
@@ -288,9 +349,7 @@ def test_names_of_columns_reach_the_experts():
 @pytest.mark.parametrize(
     ("params", "what"),
     [
-        ({"experts": KNeighborsRegressor()}, "experts that take sample_weight"),
         ({"experts": MixtureOfExpertsRegressor()}, "experts that are no mixtures"),
-        ({"experts": FrozenEstimator(Ridge())}, "experts that take sample_weight"),
         ({"likelihood": Gaussian("auto"), "cv": 5}, "scales that do not depend on the row"),
         ({"cv": "oob"}, "a number of folds"),
         ({"experts": DecisionTreeRegressor(), "ensemble": True}, "ensemble=False"),
@@ -299,7 +358,7 @@ def test_names_of_columns_reach_the_experts():
         ({"likelihood": ZeroInflated()}, "without a zero component"),
         ({"likelihood": PerOutput(["student_t", "poisson"])}, "not reweighted one by one"),
     ],
-    ids=range(10),
+    ids=range(8),
 )
 def test_what_cannot_be_gathered_is_refused_by_name(params, what):
     X, y = planted()

@@ -261,12 +261,8 @@ class Parts:
             quiet=self.is_default,
         )
         ignoring = experts.ignoring_weights()
-        if report_weights and ignoring and np.ptp(data.weight[data.weight > 0]) > 0:
-            warn_user(
-                f"The experts {ignoring} take no sample_weight and are fitted without it; scales "
-                "and gate use it.",
-                IgnoredWeightsWarning,
-            )
+        if report_weights and np.ptp(data.weight[data.weight > 0]) > 0:
+            warn_of_ignored_weights(ignoring)
         return experts
 
     def stream_of_lines(self, problem, data, order):
@@ -365,6 +361,16 @@ class Parts:
             return None
         trained = np.argsort(-load[: self.n_solved], kind="stable")
         return np.append(trained, np.arange(self.n_solved, len(load)))
+
+
+def warn_of_ignored_weights(names):
+    """Name the experts, if there are any, that unequal weights do not reach."""
+    if names:
+        warn_user(
+            f"The experts {names} take no sample_weight and are fitted without it; scales and "
+            "gate use it.",
+            IgnoredWeightsWarning,
+        )
 
 
 def adapt_experts(templates, X, *, is_default):

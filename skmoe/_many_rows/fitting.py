@@ -10,14 +10,13 @@ from .._compat import check_feature_names, check_n_features
 from .._data import Rows, Units
 from .._em import starts
 from .._em.one_pass import OnePassProblem
-from .._em.parts import adapt_experts
+from .._em.parts import adapt_experts, warn_of_ignored_weights
 from .._em.progress import Progress
 from .._em.settings import Settings
 from .._em.training import check_wanted
 from .._experts.families import is_linear
-from .._experts.fitting import takes_sample_weight
 from .._experts.folds import DEFAULT_FOLDS, Splitting
-from .._experts.traits import draw_seeds, has_own_density, is_frozen
+from .._experts.traits import draw_seeds, has_own_density
 from .._numerics.multinomial import BLOCK_LIMIT, NEWTON_LIMIT
 from .._parallel import one_pool
 from .._parameters import check_classes, warn_of_small_weights
@@ -150,23 +149,27 @@ def _gathered_trainer(
     expert_seed,
 ):  # fmt: skip
     """What trains estimators on rows of their own: GatheredTrainer."""
-    is_in_sample = splitting.folds(parts.templates, data) is None
+    folds = splitting.folds(parts.templates, data)
+    is_in_sample = folds is None
     given = splitting.cv if isinstance(splitting.cv, Integral) else DEFAULT_FOLDS
-    n_folds = 1 if is_in_sample else int(given)
+    n_folds = 1 if is_in_sample or isinstance(folds, str) else int(given)
     shape = data.y.shape[1:] if data.classes is None else (len(data.classes),)
     gathering = Gathering(
         parts,
         settings,
         expert_seed,
         n_folds,
+        is_in_sample,
         ExpertRows.that_fit(
             settings.max_expert_rows, data.X, (len(parts.names), *shape), memory_for_rows()
         ),
         form,
     )
-    linear = n_folds == 1 and all(map(is_linear, parts.templates))
-    likelihood = parts.likelihood.fitting(in_sample=n_folds == 1, linear=linear)
+    linear = is_in_sample and all(map(is_linear, parts.templates))
+    likelihood = parts.likelihood.fitting(in_sample=is_in_sample, linear=linear)
     small = gathering.small_problem(data, share, parts.gate.trained, likelihood)
+    if look.has_unequal_weights:
+        warn_of_ignored_weights(small.experts.ignoring_weights())
     problem = GatheredProblem(small, data, gathering, source)
     if encoder is not None:
         parts = parts.behind(encoder, experts=form is None)
@@ -302,14 +305,12 @@ def _wanted_by_estimators(mixture, templates):
     """What experts need that are fitted on rows of their own."""
     cv = mixture.cv
     likelihood = mixture._likelihood().fitting(in_sample=False, linear=False)
-    has_weights = [takes_sample_weight(e) and not is_frozen(e) for e in templates]
     return {
-        "experts that take sample_weight": all(has_weights),
         "experts that are no mixtures": not any(map(has_own_density, templates)),
         "outputs that are not reweighted one by one": not likelihood.reweights_outputs,
         "scales that do not depend on the row": likelihood.scale_estimator() is None,
-        "cv='auto', False or a number of folds": (
-            cv is False or str(cv) == "auto" or (isinstance(cv, Integral) and cv > 1)
+        "cv='auto', 'prefit', False or a number of folds": (
+            cv is False or str(cv) in ("auto", "prefit") or (isinstance(cv, Integral) and cv > 1)
         ),
         "ensemble=False": not mixture.ensemble,
     }

@@ -15,7 +15,8 @@ from .._em.problem import ReseedingProblem, shallow_copy
 from .._em.revival import same_as_heavier
 from .._em.settings import INNER_STEPS
 from .._em.trainer import Trainer
-from .._experts.estimators import EstimatorExperts
+from .._experts.estimators import SAME_SHARE, EstimatorExperts
+from .._experts.traits import is_frozen
 from .._numerics.drawing import SPARE, hash_rows
 from .._rows.arrays import ArrayRows
 from ..exceptions import ThinnedRowsWarning, warn_user
@@ -36,7 +37,9 @@ class Gathering:
     seed : int
         Of the experts.
     n_folds : int
-        By a hash of the content of rows; 1 for predictions in sample.
+        By a hash of the content of rows; 1 for predictions in sample, or of frozen experts.
+    in_sample : bool
+        Whether experts predict rows that they saw.
     own_rows : ExpertRows
         On which an expert is fitted at most.
     form : TableForm or None
@@ -47,13 +50,14 @@ class Gathering:
     settings: object
     seed: int
     n_folds: int
+    in_sample: bool
     own_rows: object
     form: object
 
     def folds(self, hashes):
-        """(train, test) for each fold of rows, by their hashes; None for predictions in sample."""
+        """(train, test) for each fold of rows, by their hashes, or what stands for no folds."""
         if self.n_folds == 1:
-            return None
+            return None if self.in_sample else "prefit"
         numbers = fold_numbers(hashes, self.n_folds)
         return [
             (np.flatnonzero(numbers != f), np.flatnonzero(numbers == f))
@@ -93,7 +97,7 @@ class Gathering:
             gate,
             likelihood.start(data.y, data.weight, len(self.parts.names)),
             data,
-            n_inner=1 if self.n_folds == 1 else INNER_STEPS,
+            n_inner=1 if self.in_sample else INNER_STEPS,
         )
 
 
@@ -168,6 +172,7 @@ class GatheredProblem(ReseedingProblem):
         data, hashes, means, shares, weights, seen = self._gathered()
         experts = self.gathering.experts(data, hashes)
         experts.min_responsibility, experts.n_fits = 0.0, self.experts.n_fits
+        experts.won = shares >= shares.max(axis=1, keepdims=True) - SAME_SHARE
         # Experts are fitted with the weight of the drawn rows alone, and not of all for which these
         # stand, so that penalties keep their influence.
         self.experts, self.resp = experts, weights * (shares >= self._least) * seen
@@ -211,7 +216,7 @@ class GatheredProblem(ReseedingProblem):
     @property
     def _least(self):
         """Responsibility below which a row is not given to an expert."""
-        folds = None if self.gathering.n_folds == 1 else "hashes"
+        folds = None if self.gathering.in_sample else "hashes"
         return self.gathering.settings.least_responsibility(folds, len(self.experts.names))
 
     @property
@@ -254,7 +259,8 @@ class GatheredProblem(ReseedingProblem):
     def warn_of_thinned_rows(self):
         """Name the experts that had more rows than they were fitted on."""
         limit, rows = self.gathering.own_rows, self.found.own_rows
-        thinned = [name for name, n in zip(self.experts.names, rows, strict=True) if n > limit.most]
+        known = zip(self.experts.names, self.experts.estimators, rows, strict=True)
+        thinned = [name for name, each, n in known if n > limit.most and not is_frozen(each)]
         if thinned:
             warn_user(
                 f"The experts {thinned} have up to {rows.max():,} rows of their own and were "
@@ -270,7 +276,7 @@ class GatheredProblem(ReseedingProblem):
     def copies(self):
         """Whether a heavier expert has the same density everywhere, (K,)."""
         first, data = slice(FIRST_ROWS), self.data
-        table = None if data.X is data.Z else data.X[first]
+        table = None if data.X is data.Z else data.X.iloc[first]
         few = ArrayRows(np.asarray(data.Z[first]), data.y[first], data.weight[first], table)
         differences = compare_densities(few, self._answers)
         if same_as_heavier(differences.largest, self.load).any():  # which most passes need not ask
@@ -290,6 +296,11 @@ class GatheredExperts(EstimatorExperts):
     """EstimatorExperts on gathered rows, which are others in every iteration."""
 
     n_jobs = None
+    won = None  # (n, K): which experts have the largest responsibility of all, drawn or not
+
+    def wins(self, resp, k):
+        """Rows (n,) that expert k wins, of those that were drawn for it."""
+        return super().wins(resp, k) if self.won is None else self.won[:, k] & (resp[:, k] > 0)
 
     def fit(self, resp, *working_data):
         """Refit the experts; see ``Experts``."""

@@ -68,7 +68,7 @@ class FoldAnswers:
             rows = slice(start, start + PASS_ROWS)
             X, y = block.X[rows], block.y[rows]
             y = y if self.classes is None else y.astype(np.intp)
-            shown = X if block.table is None else block.table[rows]
+            shown = X if block.table is None else block.table.iloc[rows]
             hashes = hash_rows(shown, y, self.classes)
             predictions = self.predict(shown, hashes)
             logits = ((X - self.mean) / self.scale) @ self.logits[:-1] + self.logits[-1]

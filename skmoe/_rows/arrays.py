@@ -40,7 +40,7 @@ class ArrayRows(RowSource):
 
     def part(self, rows):
         """A slice of the rows."""
-        table = None if self.table is None else self.table[rows]
+        table = None if self.table is None else self.table.iloc[rows]
         return ArrayRows(self.X[rows], self.y[rows], self.weight[rows], table)
 
     def slices(self, n_rows):

@@ -190,7 +190,8 @@ class Blocks:
     Parameters
     ----------
     method : callable
-        ``method(X, y)`` -> array of n_rows rows.
+        ``method(number, X, y)`` -> array of n_rows rows, from the number of the block, its rows and
+        its target.
     files : Files
         The rows.
 
@@ -213,9 +214,9 @@ class Blocks:
         self._method, self._files = method, files
 
     def __iter__(self):
-        for X, y, _ in self._files:
+        for number, (X, y, _) in enumerate(self._files):
             if X.shape[0]:
-                answer = self._method(X, y)
+                answer = self._method(number, X, y)
                 del X, y  # before the next ones are read
                 yield answer
 

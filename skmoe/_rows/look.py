@@ -118,6 +118,11 @@ class FirstLook:
         return len(self.values) == 2 if self.target is None else self.target.mean.size == 1
 
     @property
+    def has_unequal_weights(self):
+        """Whether some row of positive weight counts more than another."""
+        return self.weight_squares * self.n_used > self.weight**2 * (1 + 1e-12)
+
+    @property
     def strings(self):
         """Levels of the columns that hold other values than numbers, by their labels."""
         return {label: levels for label, levels in self.levels.items() if levels.n_values}

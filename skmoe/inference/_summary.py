@@ -8,6 +8,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._data import Facts
 from .._reports.display import html_table, interval_ends, text_table, under_headings
+from .._rows.answers import in_memory
 from ._estimates import parameter_names, raw_parameters
 from ._posterior import estimates_of
 
@@ -175,6 +176,7 @@ class MixtureSummary:
 class InferringMixture:
     """``summary`` of a fitted mixture."""
 
+    @in_memory("pass a sample of the rows")
     def summary(
         self,
         X,

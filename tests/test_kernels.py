@@ -1,17 +1,19 @@
 """Each kernel against its NumPy reference."""
 
+import itertools
 import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy import sparse
 from scipy.special import expit, log_expit, logsumexp, softmax
 
 import skmoe._kernels
 from skmoe._kernels._estep import e_step
 from skmoe._kernels._exp import exp, log
-from skmoe._kernels._grams import add_grams, workspace_size
+from skmoe._kernels._grams import add_grams, add_sparse_grams, workspace_size
 from skmoe._kernels._linear_pass import linear_pass, sizes
 
 DTYPES = [np.float32, np.float64]
@@ -507,3 +509,28 @@ def test_grams_of_wrong_shapes_are_refused(shapes, what):
     design, weights, workspace, sums = map(np.zeros, shapes)
     with pytest.raises(ValueError, match=what):
         add_grams(design, weights, workspace, sums)
+
+
+@pytest.mark.parametrize("n_grams", [1, 5])
+def test_grams_of_sparse_rows_are_those_of_dense_ones(n_grams):
+    rng = np.random.default_rng(0)
+    design = sparse.random_array((200, 7), density=0.3, format="csr", rng=rng)
+    weights = rng.normal(size=(200, n_grams))
+    first, last = np.tril_indices(7)
+    start = rng.normal(size=(len(first), n_grams))
+    sums = start.copy()
+    shuffled = np.concatenate(
+        [rng.permutation(np.arange(*ends)) for ends in itertools.pairwise(design.indptr)]
+    )
+    places = design.indices[shuffled].astype(np.intp), design.indptr.astype(np.intp)
+    add_sparse_grams(design.data[shuffled], *places, weights, sums)
+    dense = design.toarray()
+    expected = start + (dense[:, first] * dense[:, last]).T @ weights
+    assert_allclose(sums, expected, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize(("n_rows", "n_sums"), [(2, 3), (3, 2)])
+def test_grams_of_sparse_rows_without_room_are_refused(n_rows, n_sums):
+    places = np.array([0, 1, 1]), np.array([0, 1, 2, 3])
+    with pytest.raises(ValueError, match="do not fit together|no room for column 1"):
+        add_sparse_grams(np.ones(3), *places, np.ones((n_rows, 1)), np.zeros((n_sums, 1)))

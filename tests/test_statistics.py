@@ -4,17 +4,16 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-import skmoe._numerics.statistics as statistics
 from skmoe import MixtureOfExpertsRegressor
 from skmoe._experts.least_squares import LeastSquaresExperts
+from skmoe._numerics import grams
+from skmoe._numerics.grams import KERNEL_COLUMNS, weighted_grams
 from skmoe._numerics.statistics import (
     BLOCK_ROWS,
-    KERNEL_COLUMNS,
     LeastSquaresRows,
     LeastSquaresStatistics,
     least_squares_statistics,
     standardisation,
-    weighted_grams,
 )
 
 
@@ -220,7 +219,7 @@ def test_blocks_of_rows_add_up_until_they_are_sums():
 
 
 def test_a_gram_matrix_beyond_the_counts_of_lapack_is_refused_before_it_is_made():
-    most = statistics.MOST_COLUMNS
+    most = grams.MOST_COLUMNS
     assert 1 + 6 * most + 2 * most**2 < 2**31  # the work space of its symmetric eigenproblems
     with pytest.raises(
         ValueError, match=r"65536 columns of 70000 rows would take 2 matrices of 34"

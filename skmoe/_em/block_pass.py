@@ -7,11 +7,11 @@ It makes the same sums as the compiled pass of ``sums.py``, which add up over bl
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import special
+from scipy import sparse, special
 
 from .._experts.log_linear import LARGEST_LOG_MEAN
+from .._numerics.grams import GramSums, weighted_grams
 from .._numerics.multinomial import class_pairs
-from .._numerics.statistics import weighted_grams
 from ..distributions._counts import log_poisson
 from .sums import Sums
 
@@ -67,7 +67,8 @@ def block_pass(rows, parameters):
         Without ``rows_gram``; Gram matrices are (n_experts, n_grams, p, p), and None where they
         were not asked for.
     """
-    total = None
+    n_experts, p, _ = parameters.expert_coef.shape
+    total, grams = None, {}
     for start in range(0, rows.n_rows, BLOCK_ROWS):
         block = slice(start, start + BLOCK_ROWS)
         resp = None if parameters.resp is None else parameters.resp[block].T
@@ -77,17 +78,27 @@ def block_pass(rows, parameters):
             rows.weight[block],
             resp,
             parameters,
+            grams,
         )
         total = sums if total is None else total + sums
+    if parameters.with_grams:
+        total.gram = grams["gram"].matrices().reshape(n_experts, -1, p, p)
+    if parameters.with_curvature:
+        total.pairs = grams["pairs"].matrices()
     return total
 
 
-def _sums(design, y, weight, resp, parameters):
-    """Sums of a few rows; ``design`` is (p, n_rows), ``resp`` (n_experts, n_rows) or None."""
+def _sums(design, y, weight, resp, parameters, grams):
+    """Sums of a few rows but for Gram matrices, which are added to a dictionary of GramSums.
+
+    ``resp`` is (n_experts, n_rows) or None.
+    """
     errors, (n_experts, p, n_functions) = parameters.errors, parameters.expert_coef.shape
-    functions = parameters.expert_coef.swapaxes(1, 2).reshape(-1, p) @ design
+    columns = design.T
+    experts_coef = parameters.expert_coef.swapaxes(1, 2).reshape(-1, p)
+    functions = np.ascontiguousarray(experts_coef @ columns)
     functions = functions.reshape(n_experts, n_functions, -1)
-    logits = parameters.gate_coef.T @ design
+    logits = np.ascontiguousarray(parameters.gate_coef.T @ columns)
     proba, log_norm = _softmax(logits)
     log_density, found = errors.compare(y, functions)
     if resp is None:
@@ -100,31 +111,43 @@ def _sums(design, y, weight, resp, parameters):
     mass = resp * weight
     pull, curvature, squares = errors.weights(found, mass, parameters.with_grams)
     lack = mass - proba * weight
-    slopes = np.concatenate([pull.reshape(-1, len(weight)), lack]) @ design.T
-    gram = pairs = None
+    slopes = np.concatenate([pull.reshape(-1, len(weight)), lack]) @ design
     if parameters.with_grams:
-        gram = weighted_grams(design.T, curvature.reshape(-1, len(weight)).T)
-        gram = gram.reshape(n_experts, -1, p, p)
+        _add(grams, "gram", design, curvature)
     if parameters.with_curvature:
         second, first = class_pairs(n_experts)
-        pairs = weighted_grams(design.T, (weight * proba[first] * proba[second]).T)
+        _add(grams, "pairs", design, weight * proba[first] * proba[second])
     return Sums(
         float(value),
-        gram,
+        None,
         slopes[:-n_experts].reshape(n_experts, n_functions, p).swapaxes(1, 2),
         squares,
         slopes[-n_experts:].T,
-        pairs,
+        None,
         mass.sum(axis=1),
     )
 
 
+def _add(grams, name, design, weights):
+    """Add Gram matrices of a few rows; weights are (..., n_rows)."""
+    weights = weights.reshape(-1, design.shape[0]).T
+    if name not in grams:
+        is_sparse = sparse.issparse(design)
+        grams[name] = GramSums(design.shape[1], weights.shape[1], is_sparse=is_sparse)
+    grams[name].add(design, weights)
+
+
 def standard_columns(X, mean, scale):
-    """Standardised columns and the intercept of a few rows, (p, n_rows)."""
-    design = np.ones((X.shape[1] + 1, len(X)))
-    np.subtract(X.T, mean[:, None], out=design[:-1])
-    design[:-1] /= scale[:, None]
-    return design
+    """Standardised columns and the intercept of a few rows, (n_rows, p), one after the other.
+
+    Sparse rows are so already.
+    """
+    if sparse.issparse(X):
+        return X
+    columns = np.ones((X.shape[1] + 1, len(X)))
+    np.subtract(X.T, mean[:, None], out=columns[:-1])
+    columns[:-1] /= scale[:, None]
+    return columns.T
 
 
 def _softmax(logits):
@@ -295,6 +318,6 @@ def sum_rows(rows, parameters):
         block = slice(start, start + BLOCK_ROWS)
         design, weight = standard_columns(rows.X[block], mean, scale), rows.weight[block]
         of_rows = 0.0 if constant is None else float(weight @ constant(rows.y[block]))
-        sums = RowSums(weighted_grams(design.T, weight[:, None])[0], of_rows)
+        sums = RowSums(weighted_grams(design, weight[:, None])[0], of_rows)
         total = sums if total is None else total + sums
     return total

@@ -3,7 +3,7 @@
 from abc import abstractmethod
 
 import numpy as np
-from scipy import special
+from scipy import sparse, special
 
 from .._experts.log_linear import LogLinearExperts
 from .._experts.multinomial import MultinomialExperts
@@ -21,15 +21,19 @@ from .block_pass import (
 )
 from .sweeps import LeastSquaresSweep, LogisticSweep
 
+SPARSE_NEWTON_LIMIT = 1300  # weights; of sparse rows Gram matrices take no time, factors little
+SPARSE_CURVATURE_LIMIT = 2**22  # numbers in the curvatures of all experts: each start keeps them
+
 
 class OutputsSweep(LeastSquaresSweep):
-    """Least squares of several outputs that err independently of each other."""
+    """Least squares of several outputs that err independently of each other, or of sparse rows."""
 
     @classmethod
     def covers(cls, experts, likelihood):
-        if not cls._is_constant_gaussian(experts, likelihood) or experts.flat:
+        if not cls._is_constant_gaussian(experts, likelihood):
             return False
-        return likelihood.independent_outputs and (np.ptp(experts.y, axis=0) > 0).all()
+        errs_alone = experts.flat or likelihood.independent_outputs
+        return errs_alone and (np.ptp(experts.y, axis=0) > 0).all()
 
     def sums(self, problem, resp=None, with_curvature=None):
         """Sums of a pass with the parameters as they are."""
@@ -72,13 +76,17 @@ class NewtonSweep(LogisticSweep):
 
 
 class MultinomialSweep(NewtonSweep):
-    """Logistic experts of three classes and more."""
+    """Logistic experts of three classes and more, or of sparse rows."""
 
     @classmethod
     def covers(cls, experts, likelihood):
         if type(experts) is not MultinomialExperts or not cls._is_uncalibrated(likelihood):
             return False
-        return experts.coef[0].size <= NEWTON_LIMIT
+        size = experts.coef[0].size
+        if sparse.issparse(experts.rows.X):
+            is_small = experts.n_experts * size**2 <= SPARSE_CURVATURE_LIMIT
+            return is_small and size <= SPARSE_NEWTON_LIMIT
+        return size <= NEWTON_LIMIT
 
     @staticmethod
     def _errors(problem):

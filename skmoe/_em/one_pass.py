@@ -9,6 +9,7 @@ import copy
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import sparse
 
 from .._model import posterior
 from .._numerics.multinomial import BLOCK_LIMIT, NEWTON_LIMIT
@@ -19,7 +20,13 @@ from .._rows.source import add_up
 from ..gates import ConstantGate, SoftmaxGate
 from ..likelihoods import Categorical
 from .acceleration import Acceleration
-from .block_sweeps import GammaSweep, MultinomialSweep, OutputsSweep, PoissonSweep
+from .block_sweeps import (
+    SPARSE_NEWTON_LIMIT,
+    GammaSweep,
+    MultinomialSweep,
+    OutputsSweep,
+    PoissonSweep,
+)
 from .general import GeneralProblem
 from .problem import SampleProblem, shallow_copy
 from .revival import largest_differences, same_as_heavier
@@ -83,8 +90,9 @@ class OnePassProblem(SampleProblem):
         if type(gate) is ConstantGate:
             return True
         n_weights = experts.n_experts * n_columns
+        most = SPARSE_NEWTON_LIMIT if sparse.issparse(experts.rows.X) else NEWTON_LIMIT
         has_l2_alone = type(gate) is SoftmaxGate and gate.learns_batches
-        return has_l2_alone and load_prior is None and n_weights <= NEWTON_LIMIT
+        return has_l2_alone and load_prior is None and n_weights <= most
 
     # EM -------------------------------------------------------------------------------------
 
@@ -116,7 +124,13 @@ class OnePassProblem(SampleProblem):
         return self
 
     def _in_memory(self):
-        return ArrayRows(self.experts.rows.X, self.experts.y, self.weight)
+        return ArrayRows(self._columns, self.experts.y, self.weight)
+
+    @property
+    def _columns(self):
+        """What kernels are given of X."""
+        X = self.experts.rows.X
+        return self.experts.design if sparse.issparse(X) else X
 
     def adopt(self, other):
         """Take the parameters of a problem of the same parts, trained on some of the rows."""
@@ -210,7 +224,7 @@ class OnePassProblem(SampleProblem):
 
     def _find_copies(self):
         first = slice(FIRST_ROWS)
-        _, log_density, _ = self._answers(self.experts.rows.X[first], self.y[first])
+        _, log_density, _ = self._answers(self._columns[first], self.y[first])
         if not same_as_heavier(largest_differences(log_density), self.load).any():
             return np.zeros(len(self.load), dtype=bool)
         differences = self.rows.reduce(compare_densities, self._answers)
@@ -252,7 +266,8 @@ class Answers:
 
     def __call__(self, X, y):
         """Logits of the gate and log-densities (n_rows, K), and predictions, of a few rows."""
-        columns = (X - self.experts.mean) / self.experts.scale
+        is_ready = sparse.issparse(X)  # standardised, with its intercept
+        columns = X[:, :-1] if is_ready else (X - self.experts.mean) / self.experts.scale
         predictions = self.experts.predict_standardised(columns)
         logits = columns @ self.logits[:-1] + self.logits[-1]
         y = y.astype(np.intp) if type(self.likelihood) is Categorical else y

@@ -25,6 +25,8 @@ from ..gates import ConstantGate
 from .gate_parts import GateParts
 from .problem import shallow_copy
 
+MOST_SPARSE_COLUMNS = 500  # of so many and more, experts fit themselves: no Gram matrices
+
 
 @dataclass
 class Parts:
@@ -131,7 +133,8 @@ class Parts:
         if penalty is None:
             return None
         source, design = self.linear_design(data, seed)
-        if design is None:
+        has_dense_parts = self.shared_effects or self.likelihood.takes_subjects
+        if design is None or (sparse.issparse(design) and has_dense_parts):
             return None
         experts = self.family.experts(
             design,
@@ -165,8 +168,8 @@ class Parts:
         -------
         source : array-like or DataFrame
             With its names.
-        design : ndarray of shape (n_samples, n_columns) or None
-            None where it is sparse.
+        design : ndarray or sparse matrix of shape (n_samples, n_columns), or None
+            None where it is sparse and wide.
         """
         head, _ = split_last(self.templates[0])
         source = data.X
@@ -175,13 +178,18 @@ class Parts:
         elif head is not None:
             head = seed_estimator(head, seed)
             self.transformer, source = fit_columns(head, source, data.y)
+        name = "The design of linear experts"
         if sparse.issparse(source):
-            return source, None
+            n_samples, n_columns = source.shape
+            if n_columns >= min(MOST_SPARSE_COLUMNS, n_samples):
+                return source, None
+            return source, check_array(
+                source, accept_sparse="csr", dtype=np.float64, input_name=name
+            )
         is_float = type(source) is np.ndarray and source.dtype.kind == "f"
         if source is data.X and is_float and np.isfinite(source).all():
             return source, source  # checked already, but for missing values
-        dtype, name = [np.float64, np.float32], "The design of linear experts"
-        return source, check_array(source, dtype=dtype, input_name=name)
+        return source, check_array(source, dtype=[np.float64, np.float32], input_name=name)
 
     def first(self, n_experts):
         """Parts of so many clones of the expert."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .._kernels._linear_pass import linear_pass, sizes
-from .._numerics.statistics import unpack
+from .._numerics.grams import unpack
 from .._parallel import kernel_threads
 
 BLOCK_ROWS = 512  # of the kernel

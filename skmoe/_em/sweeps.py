@@ -9,6 +9,7 @@ halved. Where EM is slow, its steps are accelerated.
 from abc import ABC, abstractmethod
 
 import numpy as np
+from scipy import sparse
 
 from .._experts.least_squares import LeastSquaresExperts
 from .._experts.logistic import LogisticExperts
@@ -96,8 +97,9 @@ class LeastSquaresSweep(Sweep):
 
     @classmethod
     def covers(cls, experts, likelihood):
-        is_known = cls._is_constant_gaussian(experts, likelihood)
-        return is_known and experts.flat and np.ptp(experts.y) > 0
+        if not cls._is_constant_gaussian(experts, likelihood) or sparse.issparse(experts.rows.X):
+            return False
+        return experts.flat and np.ptp(experts.y) > 0
 
     @staticmethod
     def _is_constant_gaussian(experts, likelihood):

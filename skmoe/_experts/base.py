@@ -7,7 +7,8 @@ from functools import cached_property
 
 import numpy as np
 
-from .._numerics.statistics import row_products, standardisation
+from .._numerics.sparse_columns import standardisation, standardised, with_intercept
+from .._numerics.statistics import row_products
 
 
 class Experts(ABC):
@@ -110,7 +111,7 @@ class _Rows:
 
     @cached_property
     def design(self):
-        return np.column_stack([(self.X - self.mean) / self.scale, np.ones(len(self.X))])
+        return with_intercept(standardised(self.X, self.mean, self.scale))
 
     def products(self, penalty):
         """Of the rows, in the metric of the one penalty that all copies have."""
@@ -124,8 +125,8 @@ class LinearExperts(Experts):
 
     Parameters
     ----------
-    X : ndarray of shape (n_samples, n_features)
-        Finite numbers.
+    X : ndarray or sparse matrix of shape (n_samples, n_features)
+        Finite numbers. Sparse columns are scaled, but not centred.
     y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
         Target, or class numbers.
     weight : ndarray of shape (n_samples,)
@@ -168,7 +169,7 @@ class LinearExperts(Experts):
 
     @property
     def design(self):
-        """Standardised columns and the intercept, (n_samples, p)."""
+        """Standardised columns and the intercept, (n_samples, p); sparse where X is."""
         return self.rows.design
 
     def on_rows(self, rows, weight):
@@ -202,6 +203,13 @@ class LinearExperts(Experts):
             for experts in everyone if among is None else among[i]:
                 self.owner[experts, column] = min(experts)
         return self
+
+    @staticmethod
+    def functions_of(columns, coef):
+        """Linear functions (n_rows, n_experts, m) of standardised columns, of (n_experts, p, m)."""
+        n_experts, p, m = coef.shape
+        flat = coef.swapaxes(0, 1).reshape(p, -1)
+        return (columns @ flat[:-1] + flat[-1]).reshape(-1, n_experts, m)
 
     def forget_curvature(self):
         """Take the curvature anew before the next step from sums, where one is kept."""

@@ -7,6 +7,7 @@ is called, and what comes out are such estimators, fitted.
 from abc import ABC, abstractmethod
 
 import numpy as np
+from scipy import sparse
 from sklearn.base import clone, is_classifier
 from sklearn.linear_model import (
     GammaRegressor,
@@ -104,7 +105,7 @@ class LinearFamily(ABC):
 
         Parameters
         ----------
-        design : ndarray of shape (n_samples, n_features)
+        design : ndarray or sparse matrix of shape (n_samples, n_features)
             Finite numbers.
         y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
             What experts are fitted on, or class numbers.
@@ -191,7 +192,8 @@ class Logistic(LinearFamily):
     def experts(
         self, design, y, weight, n_experts, *, penalty, prior, exposure=None, units=None
     ):  # fmt: skip
-        kind = LogisticExperts if len(self.classes) == 2 else MultinomialExperts
+        has_log_odds = len(self.classes) == 2 and not sparse.issparse(design)
+        kind = LogisticExperts if has_log_odds else MultinomialExperts
         return kind(
             design,
             y,

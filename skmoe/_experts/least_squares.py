@@ -108,8 +108,7 @@ class LeastSquaresExperts(LinearExperts):
 
     def predict_standardised(self, columns):
         """Predictions for rows of standardised columns, as ``predictions``."""
-        fitted = np.tensordot(columns, self.coef[:, :-1], (1, 1)) + self.coef[:, -1]
-        predictions = fitted * self.y_scale + self.y_mean
+        predictions = self.functions_of(columns, self.coef) * self.y_scale + self.y_mean
         return predictions[..., 0] if self.flat else predictions
 
     @property

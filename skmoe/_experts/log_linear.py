@@ -3,7 +3,8 @@
 import numpy as np
 
 from .._numerics import multinomial
-from .._numerics.statistics import solve_shared, solve_symmetric, weighted_grams
+from .._numerics.grams import weighted_grams
+from .._numerics.statistics import solve_shared, solve_symmetric
 from .base import LinearExperts
 
 LARGEST_LOG_MEAN = 500.0

@@ -12,8 +12,8 @@ from .base import LinearExperts
 class LogisticExperts(LinearExperts):
     """Penalised multinomial logistic regression for K experts, a Newton step or two at a time.
 
-    Of two classes, ``learn_sums`` makes the steps of all experts from sums over the rows; of more,
-    that of ``MultinomialExperts`` does.
+    Of two classes, ``learn_sums`` makes the steps of all experts from sums over the rows; of
+    more, and of sparse rows, that of ``MultinomialExperts`` does.
 
     See ``LinearExperts`` for the parameters; ``classes`` are the labels of the classes.
     """

@@ -1,4 +1,4 @@
-"""Logistic experts of three classes and more that make their steps from sums over rows."""
+"""Logistic experts of any number of classes that make their steps from sums over rows."""
 
 import numpy as np
 
@@ -66,6 +66,6 @@ class MultinomialExperts(LogisticExperts):
 
     def predict_standardised(self, columns):
         """Probabilities (n_rows, n_experts, n_classes) for rows of standardised columns."""
-        logits = np.tensordot(columns, self.coef[:, :-1], (1, 1)) + self.coef[:, -1]
+        logits = self.functions_of(columns, self.coef)
         log_proba = multinomial.log_softmax(logits.reshape(-1, self.n_classes))
         return np.exp(log_proba).reshape(logits.shape)

@@ -25,7 +25,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from .._numerics.columns import quadratic_forms
-from .._numerics.statistics import weighted_grams
+from .._numerics.grams import weighted_grams
 from .pooled import INTERCEPT_VARIANCE, SMALL_PENALTY, learn_variances, pooled_coefficients
 from .pooled_base import Pooled
 

@@ -91,3 +91,51 @@ cdef void _copy(
     for j in range(array.shape[1]):
         for i in range(n_rows, rows):
             out[j * STRIDE + i] = 0.0
+
+
+def add_sparse_grams(
+    const double[::1] data,         # IN: (n_stored,)
+    const Py_ssize_t[::1] indices,  # IN: (n_stored,)
+    const Py_ssize_t[::1] indptr,   # IN: (n_samples + 1,)
+    const double[:, ::1] weights,   # IN: (n_samples, n_grams)
+    double[:, ::1] grams,           # IN OUT: (p (p + 1) / 2, n_grams)
+) -> None:
+    """Do as ``add_grams`` for a design of compressed rows.
+
+    Parameters
+    ----------
+    data, indices, indptr
+        Of a CSR matrix (n_samples, p) without duplicates.
+    weights : float64 array of shape (n_samples, n_grams)
+        Of the rows in each matrix.
+    grams : float64 array of shape (p * (p + 1) / 2, n_grams)
+        Added to: upper triangles, column after column.
+
+    Raises
+    ------
+    ValueError
+        If shapes disagree, or there is no room for a column.
+    """
+    cdef Py_ssize_t n_samples = weights.shape[0], n = weights.shape[1], row, a, b, k, place
+    cdef Py_ssize_t column, other, largest = -1
+    cdef double product
+    if indptr.shape[0] != n_samples + 1 or grams.shape[1] != n or data.shape[0] != indices.shape[0]:
+        raise ValueError("data, indices, indptr, weights and sums do not fit together")
+    with nogil:
+        for a in range(indices.shape[0]):
+            largest = max(largest, indices[a])
+    if indptr[n_samples] > data.shape[0] or (largest + 1) * (largest + 2) // 2 > grams.shape[0]:
+        raise ValueError(f"sums have no room for column {largest}")
+    with nogil:
+        for row in range(n_samples):
+            for a in range(indptr[row], indptr[row + 1]):
+                column = indices[a]
+                for b in range(indptr[row], a + 1):
+                    other = indices[b]
+                    if other < column:
+                        place = column * (column + 1) // 2 + other
+                    else:
+                        place = other * (other + 1) // 2 + column
+                    product = data[a] * data[b]
+                    for k in range(n):
+                        grams[place, k] += product * weights[row, k]

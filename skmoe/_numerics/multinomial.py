@@ -18,13 +18,14 @@ References
 """
 
 import numpy as np
-from scipy import optimize, sparse
+from scipy import optimize
 from sklearn.linear_model import ElasticNet
 
 from .._kernels import _systems
 from .._kernels._estep import e_step
 from .._parallel import kernel_threads
-from .statistics import shared_places, weighted_grams
+from .grams import weighted_grams
+from .statistics import shared_places
 
 NEWTON_LIMIT = 500  # parameters; above, a Newton step costs more than a few L-BFGS steps
 LONGEST_STEP = 30.0  # change of a logit: where the curvature vanishes, Newton would go to infinity
@@ -82,8 +83,6 @@ def fit(design, targets, coef, penalty, *, max_iter, tol):
         design, targets, mass = design[mass > 0], targets[mass > 0], mass[mass > 0]
     if coef.size > NEWTON_LIMIT:
         return _lbfgs(design, targets, coef, penalty, max_iter, tol)
-    if sparse.issparse(design):  # few columns, or there would be more parameters
-        design = design.toarray()
     log_proba = log_softmax(design @ coef)
     value = objective(log_proba, targets, coef, penalty)
     for n_iter in range(1, max_iter + 1):
@@ -188,7 +187,7 @@ def curvature(design, mass, proba):
     if design.shape[1] > BLOCK_LIMIT:
         size = abs(design)
         return (size.T @ (weights * (size @ np.ones(size.shape[1]))[:, None])).T
-    return weighted_grams(design.toarray() if sparse.issparse(design) else design, weights)
+    return weighted_grams(design, weights)
 
 
 def stream_step(design, targets, coef, penalty, bound, *, keep, gain):

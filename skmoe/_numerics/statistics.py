@@ -6,22 +6,19 @@ squares are solved for a number of each row: nothing of columns x columns is mad
 """
 
 from dataclasses import dataclass
-from functools import cache
 
 import numpy as np
-from scipy import linalg
+from scipy import linalg, sparse
 
-from .._kernels._grams import add_grams, workspace_size
 from .._kernels._systems import least_squares
 from .._parallel import over_rows
 from .._tables.mixed import LARGEST, check_sizes
+from .grams import weighted_grams
 
 BLOCK_ROWS = 2048
-MOST_COLUMNS = 2**15 - 3  # of a Gram matrix: LAPACK asks for 1 + 6 n + 2 n^2 numbers, an int
 REFINED = 2  # solutions from products of rows, the second for what the first has left
 DEPENDENT = 1e-5  # standard deviations that others leave of a column; below, it is made of them
 LEAST_PIVOT = 1e-6  # of a Cholesky factor, over its largest: condition below about 1e12
-KERNEL_COLUMNS = 128  # beyond, BLAS has threads that make up for one product a matrix
 
 
 def standardisation(X, sample_weight):
@@ -123,65 +120,12 @@ def _blocks(rows):
     return (slice(start, min(start + BLOCK_ROWS, rows.stop)) for start in starts)
 
 
-def weighted_grams(design, weights):
-    """All the weighted Gram matrices ``design.T @ diag(weights[:, k]) @ design``.
-
-    Parameters
-    ----------
-    design : ndarray of shape (n_samples, n_columns)
-        Columns of the problem.
-    weights : ndarray of shape (n_samples, n_grams)
-        One weight vector a column; may be negative.
-
-    Returns
-    -------
-    grams : ndarray of shape (n_grams, n_columns, n_columns)
-        Symmetric matrices.
-
-    Raises
-    ------
-    ValueError
-        If there are so many columns that LAPACK's counts overflow.
-    """
-    n_columns, n_grams = design.shape[1], weights.shape[1]
-    if n_columns > MOST_COLUMNS:
-        raise ValueError(
-            f"{n_columns} columns of {len(design)} rows would take {n_grams} matrices of "
-            f"{8e-9 * n_columns**2:.0f} GB: reduce X to fewer than {MOST_COLUMNS} columns, or take "
-            "linear experts and fewer rows than columns."
-        )
-    grams = np.zeros((n_grams, n_columns, n_columns))
-    if n_columns <= KERNEL_COLUMNS:
-        sums = np.zeros((n_columns * (n_columns + 1) // 2, n_grams))
-        workspace = np.empty(workspace_size(n_columns, n_grams))
-        add_grams(design, weights, workspace, sums)
-        return unpack(sums, n_columns)
-    grams = np.zeros((n_grams, n_columns, n_columns))
-    for start in range(0, len(design), BLOCK_ROWS):
-        block = design[start : start + BLOCK_ROWS]
-        for k in range(n_grams):
-            grams[k] += (block.T * weights[start : start + BLOCK_ROWS, k]) @ block
-    return grams
-
-
-def unpack(packed, p):
-    """Symmetric matrices (n, p, p) from upper triangles (p (p + 1) / 2, n) by columns."""
-    return packed.T.take(_places(p), axis=1)
-
-
-@cache
-def _places(p):
-    """Where each entry of a symmetric matrix stands in its upper triangle by columns, (p, p)."""
-    first, last = np.sort(np.indices((p, p)), axis=0)
-    return last * (last + 1) // 2 + first
-
-
 def least_squares_statistics(design, targets, weights, products=None):
     """What K weighted least-squares problems on one design are solved from.
 
     Parameters
     ----------
-    design : ndarray of shape (n_samples, n_columns)
+    design : ndarray or sparse matrix of shape (n_samples, n_columns)
         The last column is the intercept.
     targets : ndarray of shape (n_samples, n_outputs)
         Targets.
@@ -195,7 +139,7 @@ def least_squares_statistics(design, targets, weights, products=None):
     statistics : LeastSquaresStatistics or LeastSquaresRows
         Which add up to each other.
     """
-    if len(design) < design.shape[1]:
+    if design.shape[0] < design.shape[1] and not sparse.issparse(design):
         return LeastSquaresRows(design, targets, weights, products)
     return LeastSquaresStatistics.from_rows(design, targets, weights)
 

@@ -22,7 +22,7 @@ from .._em.revival import copies_of_heavier
 from .._kernels._estep import e_step
 from .._numerics import multinomial as _multinomial
 from .._numerics.columns import StandardColumns
-from .._numerics.statistics import weighted_grams
+from .._numerics.grams import weighted_grams
 from .._parallel import kernel_threads
 from .._reports.expert_report import ReportSums
 from .._tables.encoding import numeric_matrix

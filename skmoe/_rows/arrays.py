@@ -11,8 +11,8 @@ class ArrayRows(RowSource):
 
     Parameters
     ----------
-    X : ndarray of shape (n_samples, n_features)
-        Columns, of floats.
+    X : ndarray of shape (n_samples, n_features) or sparse matrix
+        Columns, of floats; sparse ones are standardised, with their intercept.
     y : ndarray of shape (n_samples,)
         Target, or class numbers.
     weight : ndarray of shape (n_samples,)
@@ -31,7 +31,7 @@ class ArrayRows(RowSource):
     def __init__(self, X, y, weight, table=None):
         self.X, self.table = X, table
         self.y, self.weight = (np.ascontiguousarray(each, dtype=np.float64) for each in (y, weight))
-        self.n_rows = len(X)
+        self.n_rows = X.shape[0]
         self._memory = {}
 
     def reduce(self, kernel, parameters):

@@ -234,7 +234,9 @@ def _learn_experts(model, experts, X, y, weights, keep, gain):
     head, _ = split_last(model.experts[0])  # all have the same transformers
     design = X if head is None else head.transform(X)
     experts = experts.learn_batch(
-        check_array(design, dtype=np.float64, input_name="The design of linear experts"),
+        check_array(
+            design, accept_sparse="csr", dtype=np.float64, input_name="The design of linear experts"
+        ),
         y,
         weights,
         keep=keep,

@@ -5,13 +5,12 @@ from math import sqrt
 from numbers import Integral, Real
 
 import numpy as np
-from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._compat import Interval, fit_context, learn_columns
 from .._numerics import multinomial as _multinomial
-from .._numerics.statistics import standardisation
+from .._numerics.sparse_columns import standardisation, standardised, with_intercept
 from ._base import BaseGate, soft_labels
 
 # Of the logits, over the root of the number of experts, until the curvature is taken anew: the
@@ -122,7 +121,7 @@ class SoftmaxGate(BaseGate):
         """
         X = validate_data(self, X, accept_sparse="csr", dtype=np.float64)
         targets, weight = soft_labels(self, X, y, sample_weight)
-        mean, scale = self._units = _standardisation(X, weight)
+        mean, scale = self._units = standardisation(X, weight)
         standard = self._standardise(X)
         start = self._start(targets.shape[1])
         targets = targets * weight[:, None]
@@ -133,7 +132,7 @@ class SoftmaxGate(BaseGate):
             )
         else:
             coef, n_iter, converged = _multinomial.fit(
-                _with_intercept(standard), targets, start, self._penalty(), **settings
+                with_intercept(standard), targets, start, self._penalty(), **settings
             )
         if not converged and not self.warm_start:
             warnings.warn(
@@ -161,7 +160,7 @@ class SoftmaxGate(BaseGate):
         X = validate_data(self, X, accept_sparse="csr", dtype=np.float64, reset=False)
         targets, weight = soft_labels(self, X, y, sample_weight)
         self._bound = _multinomial.curvature(
-            _with_intercept(self._standardise(X)),
+            with_intercept(self._standardise(X)),
             weight * targets.sum(axis=1),
             np.exp(_multinomial.log_softmax(self._log_odds(X))),
         )
@@ -188,7 +187,7 @@ class SoftmaxGate(BaseGate):
         X = validate_data(self, X, accept_sparse="csr", dtype=np.float64, reset=False)
         targets, weight = soft_labels(self, X, y, sample_weight)
         coef, self._bound = _multinomial.stream_step(
-            _with_intercept(self._standardise(X)),
+            with_intercept(self._standardise(X)),
             targets * weight[:, None],
             self._standard_weights(),
             self._penalty(),
@@ -284,8 +283,7 @@ class SoftmaxGate(BaseGate):
         return 0.5 * self._bound + np.diag(self._penalty())
 
     def _standardise(self, X):
-        mean, scale = self._units
-        return X @ sparse.diags_array(1 / scale) if sparse.issparse(X) else (X - mean) / scale
+        return standardised(X, *self._units)
 
     def _penalty(self):
         penalty = np.full(self.n_features_in_ + 1, float(self.alpha))
@@ -410,24 +408,3 @@ class SoftmaxGate(BaseGate):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         return tags
-
-
-def _standardisation(X, weight):
-    """Mean and scale of the columns; the mean of sparse ones stays 0, to keep them sparse."""
-    if not sparse.issparse(X):
-        return standardisation(X, weight)
-    share = weight / weight.sum()
-    mean = share @ X
-    entries = sparse.coo_array(X)
-    shares = share[entries.row]
-    squares = shares * (entries.data - mean[entries.col]) ** 2
-    stored = np.bincount(entries.col, shares, minlength=X.shape[1])
-    variance = np.bincount(entries.col, squares, minlength=X.shape[1]) + (1 - stored) * mean**2
-    scale = np.sqrt(np.maximum(variance, 0.0))
-    constant = scale <= 1e-7 * np.abs(mean) + 1e-300  # 1 - stored is exact to about 1e-16
-    return np.zeros(X.shape[1]), np.where(constant, 1.0, scale)
-
-
-def _with_intercept(X):
-    ones = np.ones((X.shape[0], 1))
-    return sparse.hstack([X, ones], format="csr") if sparse.issparse(X) else np.hstack([X, ones])

@@ -3,8 +3,8 @@
 import numpy as np
 from scipy import special
 
+from .._numerics.grams import weighted_grams
 from .._numerics.multinomial import log_softmax
-from .._numerics.statistics import weighted_grams
 from ..distributions._counts import log_binomial
 from ._terms import ExpertTerms, PredictorTerms
 

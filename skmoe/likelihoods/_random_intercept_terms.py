@@ -9,7 +9,7 @@ With residuals r and weights w of the n rows of a subject (n the sum of the weig
 
 import numpy as np
 
-from .._numerics.statistics import weighted_grams
+from .._numerics.grams import weighted_grams
 from ._terms import ExpertTerms
 
 SMALLEST_RATIO = 1e-5  # of the variance between subjects over that within; below, it is none

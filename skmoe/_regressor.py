@@ -12,7 +12,7 @@ from ._parameters import check_exposure, check_fitted, check_single_trials, chec
 from ._reports.many_rows import r2_of_rows
 from ._rows.answers import block_by_block, in_memory
 from ._rows.files import is_elsewhere
-from ._tables.mixed import check_sizes
+from ._tables.mixed import check_sizes, is_plain
 from ._updating import UpdatableMixture
 from .inference._summary import InferringMixture
 from .likelihoods import Gaussian, PerExpert, PerOutput, RandomIntercept
@@ -431,7 +431,8 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
                 f"likelihood is for the outputs {list(self.likelihood)}, but y has the columns "
                 f"{names}: give one for each, in the same order."
             )
-        y = check_y(y, multi_output=True, y_numeric=True, estimator=self)
+        if not is_plain(y) or y.ndim != 1:
+            y = check_y(y, multi_output=True, y_numeric=True, estimator=self)
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
         return y.astype(np.float64, copy=False)

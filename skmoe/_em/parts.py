@@ -19,7 +19,13 @@ from .._experts.traits import has_own_density, is_frozen, seed_estimator
 from .._experts.zero import BesideZero
 from .._tables.constant import fit_columns
 from .._tables.encoding import default_encoder
-from .._tables.mixed import check_accepts, column_numbers, describe_columns, is_table
+from .._tables.mixed import (
+    check_accepts,
+    column_numbers,
+    describe_columns,
+    is_plain,
+    is_table,
+)
 from ..exceptions import IgnoredWeightsWarning, warn_user
 from ..gates import ConstantGate
 from .gate_parts import GateParts
@@ -186,9 +192,8 @@ class Parts:
             return source, check_array(
                 source, accept_sparse="csr", dtype=np.float64, input_name=name
             )
-        is_float = type(source) is np.ndarray and source.dtype.kind == "f"
-        if source is data.X and is_float and np.isfinite(source).all():
-            return source, source  # checked already, but for missing values
+        if source is data.X and is_plain(source):
+            return source, source
         return source, check_array(source, dtype=[np.float64, np.float32], input_name=name)
 
     def first(self, n_experts):

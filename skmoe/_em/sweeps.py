@@ -192,8 +192,9 @@ class LeastSquaresSweep(Sweep):
         """Set them."""
         experts, likelihood = problem.experts, problem.likelihood
         n_experts, p, n_outputs = experts.standard_coef.shape
-        ends = np.cumsum([n_experts * n_outputs * p, n_experts * n_outputs])
-        functions, log_scale, logits = np.split(point, ends)
+        n_scales = n_experts * n_outputs
+        functions, others = point[: n_scales * p], point[n_scales * p :]
+        log_scale, logits = others[:n_scales], others[n_scales:]
         experts.set_functions(functions.reshape(n_experts, n_outputs, p).swapaxes(1, 2))
         scale = self._shaped(experts, np.exp(log_scale).reshape(n_experts, n_outputs))
         likelihood.scale_ = np.maximum(scale, likelihood.floor_)

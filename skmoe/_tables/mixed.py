@@ -117,8 +117,6 @@ def describe_columns(X):
         return strings, missing
     if sparse.issparse(X) or X.dtype.kind in "biu" or _is_numeric_throughout(X):
         return [], []
-    if X.dtype.kind == "f" and not np.isnan(X).any():
-        return [], []
     if X.dtype.kind == "O":
         strings = [j for j in range(X.shape[1]) if not _holds_numbers(X[:, j])]
     else:
@@ -217,6 +215,12 @@ def check_accepts(role, estimator, X):
     )
 
 
+def is_plain(array):
+    """Whether it is an array of finite floats with an entry at least, as all checks leave it."""
+    is_float = type(array) is np.ndarray and array.dtype in (np.float64, np.float32)
+    return is_float and array.size > 0 and bool(np.isfinite(array).all())
+
+
 def column_sizes(X):
     """Largest absolute value of each numeric column, by its label; NaN of one that has no value."""
     if is_table(X):
@@ -313,6 +317,8 @@ def check_table(X, *, sparse_ok, strings_ok):
     X : DataFrame, ndarray or CSR matrix
         With one row and one column at least; tables are those of pandas.
     """
+    if is_plain(X) and X.ndim == 2:
+        return X
     X = as_pandas(X)
     if is_table(X):
         if not (X.shape[0] and X.shape[1]):

@@ -20,6 +20,7 @@ EXTENSIONS = {
     "skmoe._kernels._grams": ["skmoe/_kernels/_grams.pyx"],
     "skmoe._kernels._linear_pass": ["skmoe/_kernels/_linear_pass.pyx"],
     "skmoe._kernels._routing": ["skmoe/_kernels/_routing.pyx"],
+    "skmoe._kernels._systems": ["skmoe/_kernels/_systems.pyx"],
 }
 HEADERS = [str(path) for path in Path("skmoe/_kernels").glob("*.h")]
 

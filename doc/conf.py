@@ -81,13 +81,21 @@ def is_from_elsewhere(app, what, name, obj, skip, options):
     return skip or module.partition(".")[0] != "skmoe"
 
 
+def spaced(formula):
+    """A formula with thin spaces about names of functions, as TeX sets them: a log b, a log(b)."""
+    thin = '<mspace width="0.1667em"></mspace>'
+    name = r"<mi>\w+</mi>\s*<mo>&ApplyFunction;</mo>"
+    formula = re.sub(rf"(</m(?:i|n|sub|sup|subsup)>\s*)({name})", rf"\1{thin}\2", formula)
+    return re.sub(rf"({name})(?=\s*<m(?!o stretchy|space))", rf"\1{thin}", formula)
+
+
 def add_formula(writer, node):
     """Write a formula as MathML, which browsers show without a script or a network."""
     is_block = node.tagname == "math_block"
     latex = re.sub(r"\\([bB]igg?)(?![a-zA-Z])", r"\\\1l", node.astext())
     number = f' id="{node["ids"][0]}"' if node.get("ids") else ""
     tag = "div" if is_block else "span"
-    formula = tex2mathml(latex, as_block=is_block)
+    formula = spaced(tex2mathml(latex, as_block=is_block))
     writer.body.append(f'<{tag} class="math"{number}>{formula}</{tag}>')
     raise SkipNode
 

@@ -42,7 +42,7 @@ FOLDS = KFold(5, shuffle=True, random_state=0)
 
 
 def by_hand(X, y, X_new):
-    """Distributions for new rows, of each expert alone and of stacks of them."""
+    """Distributions for new rows, of each expert alone and of stacks."""
     out_of_fold = np.column_stack(
         [cross_val_predict(e, X, y, cv=FOLDS) for _, e in experts]
     )
@@ -112,12 +112,14 @@ for train, test in KFold(5, shuffle=True, random_state=1).split(X):
 
 print("Diabetes progression, 442 patients, 5-fold cross-validation\n")
 print(
-    f"{'':31}{'RMSE':>6}{'log-score':>11}{'CRPS':>7}{'90 % hold':>11}{'width':>7}"
+    f"{'':31}{'RMSE':>6}{'log-score':>11}{'CRPS':>7}"
+    f"{'90 % hold':>11}{'width':>7}"
 )
 for name, scores in results.items():
     error, log_score, crps, inside, width = np.mean(scores, axis=0)
     print(
-        f"{name:31}{error:6.1f}{log_score:11.3f}{crps:7.1f}{inside:11.0%}{width:7.0f}"
+        f"{name:31}{error:6.1f}{log_score:11.3f}{crps:7.1f}"
+        f"{inside:11.0%}{width:7.0f}"
     )
 
 # %%

@@ -7,7 +7,7 @@ from functools import partial
 from numbers import Integral, Real
 
 import numpy as np
-from sklearn.base import is_classifier
+from sklearn.base import ClassifierMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import Bunch
 from sklearn.utils.metadata_routing import process_routing
@@ -35,9 +35,11 @@ from ._experts.folds import Splitting
 from ._experts.traits import draw_seeds
 from ._fitted import FittedMixture
 from ._many_rows.fitting import fit_many
+from ._parallel import one_pool
 from ._parameters import ExpertParameters, check_rows
 from ._pooling.trainer import PooledTrainer
 from ._reports.described import DescribedMixture
+from ._reports.display import first_of
 from ._reports.expert_report import bound_notes, report_training
 from ._rows.files import is_elsewhere
 from ._stacking.classification import StackedClassification
@@ -96,6 +98,10 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
     # Parameters of one of the two alone, at what they are without.
     class_weight, calibration, subject_effect = None, "auto", None
     _buffer = None  # of the first rows of a stream
+
+    @property
+    def _classifies(self):
+        return isinstance(self, ClassifierMixin)  # tags take longer than a few iterations
 
     @abstractmethod
     def _family(self):
@@ -204,14 +210,16 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
             split_params,
             data.subject_numbers,
             fold_seed,
-            is_classifier(self),
+            self._classifies,
             needs_likelihood=self._buffer is not None
             or bool(self._shared_effects())
             or self.subject_effect is not None,
         )
         make_trainer = self._make_pooled_trainer if is_pooled else self._make_trainer
         trainer = make_trainer(rows, data, parts, settings, splitting, previous, *seeds)
-        self._set_fitted(*trainer.train(previous, tasks, self._attributes_now))
+        with one_pool(self.n_jobs):
+            trained = trainer.train(previous, tasks, self._attributes_now)
+        self._set_fitted(*trained)
         tasks.end()
 
     def _make_pooled_trainer(
@@ -238,14 +246,14 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
         given["folds"] = folds
         training = training_of(self, rows)
         if training == "specialists":
-            beside = SpecialistClassification if is_classifier(self) else SpecialistRegression
+            beside = SpecialistClassification if self._classifies else SpecialistRegression
             return beside(data, parts, settings, expert_seed=expert_seed, **given)
         by_em = partial(
             self._make_em_trainer, rows, data, parts, settings, previous, expert_seed, given
         )
         if training == "em":
             return by_em()
-        stacked = StackedClassification if is_classifier(self) else StackedRegression
+        stacked = StackedClassification if self._classifies else StackedRegression
         instead = by_em if isinstance(self.specialisation, str) else None
         return stacked(data, parts, settings, expert_seed=expert_seed, instead=instead, **given)
 
@@ -338,15 +346,15 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
         self.gate_, self.likelihood_ = model.gate, model.likelihood
         self._y_shape = model.y_shape
 
-    def _set_trained(self, model, problem, order, load, folds):
-        """Set what speaks of a trained problem, but for its run."""
+    def _set_trained(self, model, problem, order, load, folds, dead):
+        """Set what speaks of a trained problem, but for its run; ``dead`` are those of it."""
         self._set_model(model)
         self.expert_load_ = load
         self.lower_bound_ = problem.objective
         self._log_prior = problem.log_prior()
         self._n_functions = problem.experts.n_functions
         self._shared_columns, self._owner = problem.experts.shared_columns, problem.experts.owner
-        self.n_distinct_experts_ = len(order) - len(problem.dead())
+        self.n_distinct_experts_ = len(order) - len(dead)
         if folds not in (None, "prefit") and problem.has_arrays:
             self.oof_log_density_ = problem.log_norm
             self.oof_responsibilities_ = problem.resp[:, order]
@@ -356,13 +364,13 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
         """Attributes that the mixture would have if EM stopped here, but for those of the run."""
         twin, problem = copy.copy(self), trainer.problem.fork()
         model, order, load = trainer.parts.model(problem, trainer.settings)
-        twin._set_trained(model, problem, order, load, trainer.folds)
+        twin._set_trained(model, problem, order, load, trainer.folds, problem.dead())
         return vars(twin)
 
     def _set_fitted(self, trainer, run, model, order, load):
         problem, folds = trainer.problem, trainer.folds
         dead = np.flatnonzero(np.isin(order, problem.dead()))
-        self._set_trained(model, problem, order, load, folds)
+        self._set_trained(model, problem, order, load, folds, dead)
         self.lower_bounds_ = run.objectives
         self.start_lower_bounds_ = trainer.paths
         if trainer.log_evidence is not None:
@@ -374,7 +382,9 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
         self.converged_ = run.converged
         self.n_samples_seen_ = float(problem.weight.sum())
         self._starts_go_on = problem.experts.is_solved
-        notes = [] if trainer.specialisation is None else [str(trainer.specialisation)]
+        notes = [*trainer.notes]
+        if trainer.specialisation is not None:
+            notes.append(str(trainer.specialisation))
         if self.n_experts is None and trainer.log_evidence is not None:
             notes += bound_notes(trainer.log_evidence, self.n_samples_seen_)
         self._training_report = report_training(problem, model, order, trainer.ends, notes)
@@ -384,17 +394,18 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
         if len(dead):
             loads = [round(float(self.expert_load_[k]), 4) for k in dead]
             warn_user(
-                f"The experts {[model.names[k] for k in dead]} ended with next to no rows, or as "
-                f"copies of others (loads {loads}). Ask for fewer experts, or try another n_init "
-                "or random_state.",
+                f"The experts {first_of([model.names[k] for k in dead])} ended with next to no "
+                f"rows, or as copies of others (loads {first_of(loads)}). Ask for fewer experts, "
+                "or try another n_init or random_state.",
                 ExpertCollapseWarning,
             )
         floored = np.setdiff1d(np.flatnonzero(model.likelihood.at_floor_), dead)
         if folds is None and len(floored):
             warn_user(
-                f"The scales of the experts {[model.names[k] for k in floored]} ended at their "
-                "floor. Unless the target is free of noise, they learned their rows by heart, and "
-                "intervals for new rows are too narrow: use cv=5, fewer experts or more rows.",
+                f"The scales of the experts {first_of([model.names[k] for k in floored])} ended at "
+                "their floor. Unless the target is free of noise, they learned their rows by "
+                "heart, and intervals for new rows are too narrow: use cv=5, fewer experts or more "
+                "rows.",
                 ScaleFloorWarning,
             )
         message = trainer.settings.not_converged(run, folds)

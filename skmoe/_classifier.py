@@ -11,7 +11,7 @@ from ._experts.families import Logistic
 from ._model import ClassificationModel
 from ._parameters import check_classes, check_fitted, check_X
 from ._reports.many_rows import accuracy_of_rows
-from ._rows.answers import block_by_block
+from ._rows.answers import block_by_block, in_memory
 from ._rows.files import is_elsewhere
 from ._updating import UpdatableMixture
 from .distributions._arrays import draw_places
@@ -69,7 +69,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, InferringMixture, UpdatableMix
         whose ``alpha`` is learned as well, or a constant one; not with another ``calibration``,
         ``cv`` other than "auto" or False, ``top_k``, ``load_balance``, groups, sparse data or a
         stream that begins with ``partial_fit``, and "auto" not within the experts of another
-        mixture. "auto" pools wherever it is available, up to 10,000 rows, and is maximum
+        mixture. "auto" pools wherever it is available, up to 10,000 rows in memory, and is maximum
         likelihood elsewhere. True pools, or raises an error that says what is in the way. A
         positive number pools, with this number as prior variance of the deviations, of slopes and
         intercepts, for standardised columns: 1 lets experts differ freely, 0.01 hardly. False is
@@ -178,7 +178,8 @@ class MixtureOfExpertsClassifier(ClassifierMixin, InferringMixture, UpdatableMix
         Only with ``pooling``: for each number of experts that was tried, the highest
         ``lower_bound_`` less what is paid for what is not known of the gate. The largest was kept,
         but for mixtures of no more experts than classes that all ignore the row: their gate is a
-        logistic regression, as one expert is.
+        logistic regression, as one expert is. Of rows that are not in memory, the number that was
+        kept alone.
     specialisation_ : Specialisation
         Only where ``specialisation="auto"`` has tried clones beside a generalist, or EM for a
         list: the mean out-of-fold log-probabilities ``score_without`` and ``score_with`` them,
@@ -302,6 +303,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, InferringMixture, UpdatableMix
 
     @available_if(UpdatableMixture._learns_streams)
     @fit_context(prefer_skip_nested_validation=False)
+    @in_memory("pass one block after the other")
     def partial_fit(self, X, y, classes=None, sample_weight=None):
         """Learn from one more batch of rows, as EM on a stream does.
 
@@ -452,6 +454,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, InferringMixture, UpdatableMix
         check_fitted(self)
         return self._model.proba(check_X(self, X))
 
+    @block_by_block
     def sample_y(self, X, n_samples=1, random_state=None):
         """Draw classes with the predicted probabilities.
 
@@ -462,7 +465,8 @@ class MixtureOfExpertsClassifier(ClassifierMixin, InferringMixture, UpdatableMix
         n_samples : int, default=1
             Draws for each row.
         random_state : int, RandomState instance or None, default=None
-            Draws them; an int gives the same ones each time.
+            Draws them; an int gives the same ones each time, of rows that are not in memory in the
+            same blocks.
 
         Returns
         -------

@@ -1,5 +1,8 @@
 """The only file that touches scikit-learn's private names or looks at versions."""
 
+from functools import cache
+
+import numpy as np
 from sklearn.base import _fit_context as fit_context
 from sklearn.utils._openmp_helpers import _openmp_effective_n_threads as n_openmp_threads
 from sklearn.utils._optional_dependencies import check_matplotlib_support
@@ -9,6 +12,7 @@ from sklearn.utils._param_validation import (
     InvalidParameterError,
     Options,
     StrOptions,
+    make_constraint,
     validate_parameter_constraints,
 )
 from sklearn.utils._repr_html.estimator import _VisualBlock as VisualBlock
@@ -18,11 +22,58 @@ from sklearn.utils.validation import _check_feature_names as check_feature_names
 from sklearn.utils.validation import _check_n_features as check_n_features
 from sklearn.utils.validation import _check_sample_weight as check_sample_weight
 from sklearn.utils.validation import _check_y as check_y
+from sklearn.utils.validation import validate_data
+
+
+class QuickParameters:
+    """Mixin that looks up names and constraints of the parameters once for each class.
+
+    scikit-learn reads the signature of ``__init__`` anew for every clone and ``get_params``, and
+    makes every constraint anew to validate them, which a fit of a few thousand rows would wait for.
+    """
+
+    @classmethod
+    @cache
+    def _get_param_names(cls):
+        return super()._get_param_names()
+
+    def _validate_params(self):
+        if not _has_valid_params(self):
+            super()._validate_params()  # which says what is wrong
 
 
 def validate_params(estimator):
     """Raise what ``fit`` of an estimator of scikit-learn would of its parameters."""
-    estimator._validate_params()
+    if not _has_valid_params(estimator):
+        estimator._validate_params()
+
+
+def _has_valid_params(estimator):
+    constraints = _constraints(type(estimator))
+    return all(
+        any(constraint.is_satisfied_by(value) for constraint in constraints[name])
+        for name, value in estimator.get_params(deep=False).items()
+        if name in constraints
+    )
+
+
+@cache
+def _constraints(estimator_class):
+    """Constraints of each parameter, made."""
+    return {
+        name: [make_constraint(constraint) for constraint in constraints]
+        for name, constraints in estimator_class._parameter_constraints.items()
+        if constraints != "no_validation"
+    }
+
+
+def learn_columns(estimator, X):
+    """Set number and names of the columns, as ``validate_data(..., skip_check_array=True)``."""
+    if type(X) is not np.ndarray:
+        validate_data(estimator, X, skip_check_array=True)
+        return
+    estimator.n_features_in_ = X.shape[1]  # and it has no names, for which all else takes long
+    vars(estimator).pop("feature_names_in_", None)
 
 
 def input_places(column_transformer, name):
@@ -41,14 +92,16 @@ except ImportError:  # scikit-learn < 1.9
             return _Unheard()
 
     class _Unheard:
-        def subcontext(self, **kwargs):
-            return self
-
         def call_on_fit_task_begin(self, **kwargs):
             return self
 
         def call_on_fit_task_end(self, **kwargs):
             return False
+
+
+def has_callbacks(estimator):
+    """Whether an estimator with CallbackSupportMixin has callbacks, of its own or passed on."""
+    return bool(getattr(estimator, "_skl_callbacks", ()))
 
 
 __all__ = [
@@ -57,6 +110,7 @@ __all__ = [
     "HasMethods",
     "Interval",
     "InvalidParameterError",
+    "QuickParameters",
     "Options",
     "StrOptions",
     "VisualBlock",
@@ -66,7 +120,9 @@ __all__ = [
     "check_sample_weight",
     "check_y",
     "fit_context",
+    "has_callbacks",
     "input_places",
+    "learn_columns",
     "n_openmp_threads",
     "routing_enabled",
     "validate_params",

@@ -39,6 +39,7 @@ class FittedMixture:
         routes = self._model.routes(check_X(self, X))
         return routes.dense(routes.weights)
 
+    @block_by_block
     def route(self, X, capacity_factor=None):
         """The experts that answer for each row, the most probable first.
 
@@ -63,6 +64,8 @@ class FittedMixture:
         ------
         ValueError
             If the capacity factor is not positive.
+        TypeError
+            If there is one, which ranks all rows, and these are not in memory.
         """
         check_fitted(self)
         if capacity_factor is not None and not capacity_factor > 0:

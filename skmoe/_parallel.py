@@ -1,5 +1,7 @@
 """Tasks side by side, by joblib, whichever of its backends is active.
 
+A fit starts one pool of workers, when its first tasks come, and all its tasks go there.
+
 Large data travel once. Processes of one machine share arrays, which joblib maps into memory.
 Dask sends again in every call what tasks are given, but for objects that joblib knows to be on the
 cluster, by identity. joblib would scatter them; but scattered data are lost for good with the last
@@ -19,13 +21,16 @@ parent has. Forked children therefore run the kernels on one thread.
 import os
 import pickle
 import sys
-from contextlib import contextmanager, nullcontext
-from functools import cache
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager, nullcontext
+from contextvars import ContextVar
+from functools import cache, partial
 from threading import Lock
 from uuid import uuid4
 
 from joblib import cpu_count, effective_n_jobs
 from joblib.parallel import ThreadingBackend, get_active_backend
+from sklearn import config_context, get_config
 from sklearn.utils.parallel import Parallel, delayed
 from threadpoolctl import ThreadpoolController
 
@@ -34,6 +39,7 @@ from ._compat import n_openmp_threads
 # Numbers to take the exponential of, or as much other work, that one more thread must get: about a
 # quarter of a millisecond, as opening a team on a busy machine takes a multiple of that.
 WORK_OF_A_THREAD = 2**15
+ROWS_OF_A_SLICE = 2**15  # that a thread of ``over_rows`` takes at a time, however many there are
 
 _forked = False  # whether this process has been forked since this file was imported
 
@@ -51,7 +57,8 @@ def kernel_threads(work):
     n_threads : int
         1 where there is little to do, and in forked processes.
     """
-    return 1 if _forked else max(1, min(n_openmp_threads(), work // WORK_OF_A_THREAD))
+    wanted = work // WORK_OF_A_THREAD
+    return 1 if _forked or wanted <= 1 else min(n_openmp_threads(), wanted)
 
 
 @contextmanager
@@ -77,10 +84,48 @@ def _loaded_libraries():
     return ThreadpoolController()  # looks for libraries, which takes milliseconds
 
 
-def on_one_thread(function, *args):
-    """``function(*args)`` with one thread of OpenMP, where others run beside it in a pool."""
-    with _limit(_loaded_libraries(), "openmp", 1):
+def on_one_thread(config, function, *args):
+    """``function(*args)`` with one thread of OpenMP, where others run beside it in a pool.
+
+    ``config`` is scikit-learn's, which every thread has of its own.
+    """
+    with config_context(**config), _limit(_loaded_libraries(), "openmp", 1):
         return function(*args)
+
+
+def over_rows(function, n_rows, work):
+    """``function(rows)`` for slices of rows, in a list, by threads where there is much to do.
+
+    Parameters
+    ----------
+    function : callable
+        Takes a slice. What it does has to be of NumPy's: Python itself runs one thread at a time.
+    n_rows : int
+        Number of rows.
+    work : int
+        All in all, in numbers to take the exponential of.
+    """
+    starts = range(0, n_rows, ROWS_OF_A_SLICE)
+    slices = [slice(start, min(start + ROWS_OF_A_SLICE, n_rows)) for start in starts]
+    with thread_map(min(kernel_threads(work), len(slices))) as run:
+        return list(run(function, slices))
+
+
+@contextmanager
+def thread_map(n_threads=None):
+    """A ``map`` whose calls run side by side, in so many threads; None: as kernels have at most.
+
+    For many short passes: threads of OpenMP go on spinning for milliseconds after each, which on a
+    busy machine takes the time of the next one.
+    """
+    if n_threads is None:
+        n_threads = 1 if _forked else n_openmp_threads()
+    if n_threads <= 1:
+        yield map
+        return
+    run = partial(on_one_thread, get_config())
+    with _blas_limit(_loaded_libraries(), 1), ThreadPoolExecutor(n_threads) as pool:
+        yield lambda function, items: pool.map(partial(run, function), items)
 
 
 class Jobs:
@@ -101,9 +146,10 @@ class Jobs:
 
     def __call__(self, function, arguments):
         if self._n_threads is None:
-            return self._parallel(
-                delayed(_run)(function, self._shared, tuple(each)) for each in arguments
-            )
+            with _current(None):  # a task in this thread has pools of its own
+                return self._parallel(
+                    delayed(_run)(function, self._shared, tuple(each)) for each in arguments
+                )
         controller = ThreadpoolController()
         # BLAS is limited for the whole process, so here; OpenMP for one thread, so in each.
         with _blas_limit(controller, self._n_threads):
@@ -115,8 +161,53 @@ class Jobs:
             )
 
 
+_pool = ContextVar("pool", default=None)  # of the fit that goes on in this thread
+
+
+class Pool:
+    """One ``joblib.Parallel``, started when it is first asked for.
+
+    Parameters
+    ----------
+    n_jobs : int or None
+        As everywhere in scikit-learn.
+    stack : ExitStack
+        Ends it.
+    verbose : int, default=0
+        Of joblib, which prints how many tasks are done.
+    """
+
+    def __init__(self, n_jobs, stack, verbose=0):
+        self.n_jobs, self.verbose, self._stack, self._parallel = n_jobs, verbose, stack, None
+
+    @property
+    def parallel(self):
+        """The ``joblib.Parallel``, inside its context."""
+        if self._parallel is None:
+            self._parallel = self._stack.enter_context(
+                Parallel(n_jobs=self.n_jobs, verbose=self.verbose)
+            )
+        return self._parallel
+
+
 @contextmanager
-def jobs(n_jobs, shared):
+def one_pool(n_jobs):
+    """Context in which all ``jobs`` of as many workers have one pool."""
+    with ExitStack() as stack, _current(Pool(n_jobs, stack)):
+        yield
+
+
+@contextmanager
+def _current(pool):
+    before = _pool.set(pool)
+    try:
+        yield
+    finally:
+        _pool.reset(before)
+
+
+@contextmanager
+def jobs(n_jobs, shared, verbose=0):
     """A ``Jobs`` for tasks that begin with the same arguments.
 
     Parameters
@@ -125,19 +216,24 @@ def jobs(n_jobs, shared):
         As everywhere in scikit-learn.
     shared : tuple of objects
         The first arguments of every task; they must stay as they are meanwhile.
+    verbose : int, default=0
+        Of joblib, which prints how many tasks are done.
 
     Yields
     ------
     jobs : Jobs
-        Until the context ends.
+        Until the context ends; of the pool of ``one_pool`` where there is one.
     """
     backend, _ = get_active_backend()
     n_effective = effective_n_jobs(n_jobs)
     n_threads = None
     if isinstance(backend, ThreadingBackend) and n_effective > 1:
         n_threads = max(1, cpu_count() // n_effective)
-    with _on_cluster(backend, shared), Parallel(n_jobs=n_jobs) as parallel:
-        yield Jobs(parallel, shared, n_threads)
+    with _on_cluster(backend, shared), ExitStack() as stack:
+        pool = _pool.get()
+        if pool is None or pool.n_jobs != n_jobs or verbose:
+            pool = Pool(n_jobs, stack, verbose)
+        yield Jobs(pool.parallel, shared, n_threads)
 
 
 def _run(function, shared, arguments):

@@ -22,6 +22,7 @@ from sklearn.utils.validation import (
 
 from ._compat import (
     BaseComposition,
+    QuickParameters,
     VisualBlock,
     check_feature_names,
     check_n_features,
@@ -39,7 +40,7 @@ MOST_TRIALS = 1e15  # beyond, incomplete Beta functions lose their digits
 LIGHT_ROW = 0.1  # weights around less than this were hardly meant as numbers of rows
 
 
-class ExpertParameters(MetaEstimatorMixin, BaseComposition, BaseEstimator):
+class ExpertParameters(MetaEstimatorMixin, QuickParameters, BaseComposition, BaseEstimator):
     """``get_params`` and ``set_params`` for ``experts``, an estimator or a list of named ones.
 
     "diverse" stands for a list, of which the parameters cannot be set.
@@ -138,10 +139,12 @@ class ExpertParameters(MetaEstimatorMixin, BaseComposition, BaseEstimator):
         if not kept:
             raise ValueError("All experts are 'drop'; at least one must stay.")
         if self.n_experts is not None and self.n_experts != len(kept):
-            raise ValueError(
-                f"n_experts={self.n_experts}, but the list has {len(kept)} experts that are not "
-                "'drop'. Leave n_experts at None with a list."
+            what = (
+                f"the list has {len(kept)} experts that are not 'drop'"
+                if isinstance(self.experts, list)
+                else f"experts={self.experts!r} stands for {len(kept)} experts"
             )
+            raise ValueError(f"n_experts={self.n_experts}, but {what}. Leave n_experts at None.")
         return [list(column) for column in zip(*kept, strict=True)]
 
     # Rows -----------------------------------------------------------------------------------
@@ -164,6 +167,8 @@ class ExpertParameters(MetaEstimatorMixin, BaseComposition, BaseEstimator):
 
     def _check_weight(self, sample_weight, X, y):
         """Weights (n_samples,) to learn with."""
+        if sample_weight is None:
+            return np.ones(X.shape[0])
         weight = check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
         check_sizes(weight, "sample_weight", smallest=True, limit=HEAVIEST)
         return weight

@@ -10,9 +10,9 @@ from ._experts.families import ByOutput, LeastSquares, LogLinear, Rates
 from ._model import RegressionModel
 from ._parameters import check_exposure, check_fitted, check_single_trials, check_X
 from ._reports.many_rows import r2_of_rows
-from ._rows.answers import block_by_block
+from ._rows.answers import block_by_block, in_memory
 from ._rows.files import is_elsewhere
-from ._tables.mixed import check_sizes
+from ._tables.mixed import check_sizes, is_plain
 from ._updating import UpdatableMixture
 from .inference._summary import InferringMixture
 from .likelihoods import Gaussian, PerExpert, PerOutput, RandomIntercept
@@ -79,12 +79,11 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
         whose ``alpha`` is learned too, or a constant one; not with ``cv`` other than "auto" or
         False, ``top_k``, ``load_balance``, groups, sparse data or a stream that begins with
         ``partial_fit``, and "auto" not within the experts of another mixture. "auto" pools wherever
-        it is available, up to 10,000 rows, and is maximum likelihood elsewhere. True pools, or
-        raises an error that says what is in the way. A positive number pools, with this number as
-        prior variance of the deviations, of slopes and intercepts, for standardised columns and a
-        standardised target, the logarithm of a mean or log-odds: 1 lets experts differ freely, 0.01
-        hardly.
-        False is maximum likelihood.
+        it is available, up to 10,000 rows in memory, and is maximum likelihood elsewhere. True
+        pools, or raises an error that says what is in the way. A positive number pools, with this
+        number as prior variance of the deviations, of slopes and intercepts, for standardised
+        columns and a standardised target, the logarithm of a mean or log-odds: 1 lets experts
+        differ freely, 0.01 hardly. False is maximum likelihood.
     specialisation : {"auto", 0, 1}, default="auto"
         How far the experts specialise. 1: EM fits each expert with its responsibilities. 0: each
         expert of a named list is fitted on all rows, out of fold and once more for predictions;
@@ -187,6 +186,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
     log_evidence_ : dict of int to float
         Only where experts are pooled: for each number of experts that was tried, the highest
         ``lower_bound_`` less what is paid for what is not known of the gate. The largest was kept.
+        Of rows that are not in memory, the number that was kept alone.
     specialisation_ : Specialisation
         Only where ``specialisation="auto"`` has tried clones beside a generalist, or EM for a
         list: the mean out-of-fold log-densities ``score_without`` and ``score_with`` them, their
@@ -236,7 +236,8 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
     >>> from skmoe import MixtureOfExpertsRegressor
     >>> rng = np.random.default_rng(0)
     >>> X = rng.uniform(-3, 3, size=(300, 1))
-    >>> y = np.where(X[:, 0] > 0, 2 * X[:, 0], -1 - X[:, 0]) + 0.1 * rng.normal(size=300)
+    >>> y = np.where(X[:, 0] > 0, 2 * X[:, 0], -1 - X[:, 0])
+    >>> y += 0.1 * rng.normal(size=300)
     >>> moe = MixtureOfExpertsRegressor(n_experts=2, random_state=0).fit(X, y)
     >>> sorted(round(float(expert.coef_[0]), 1) for expert in moe.experts_)
     [-1.0, 2.0]
@@ -316,6 +317,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
 
     @available_if(UpdatableMixture._learns_streams)
     @fit_context(prefer_skip_nested_validation=False)
+    @in_memory("pass one block after the other")
     def partial_fit(self, X, y, sample_weight=None):
         """Learn from one more batch of rows, as EM on a stream does.
 
@@ -429,7 +431,8 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
                 f"likelihood is for the outputs {list(self.likelihood)}, but y has the columns "
                 f"{names}: give one for each, in the same order."
             )
-        y = check_y(y, multi_output=True, y_numeric=True, estimator=self)
+        if not is_plain(y) or y.ndim != 1:
+            y = check_y(y, multi_output=True, y_numeric=True, estimator=self)
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
         return y.astype(np.float64, copy=False)
@@ -589,6 +592,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
             raise ValueError("level must be one probability or a list of them; got an empty list.")
         return np.stack([np.stack(distribution.interval(each), axis=1) for each in level], axis=2)
 
+    @block_by_block
     def sample_y(self, X, n_samples=1, random_state=None, *, exposure=None, trials=None):
         """Draw targets from the predictive distribution.
 
@@ -599,7 +603,8 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
         n_samples : int, default=1
             Draws for each row.
         random_state : int, RandomState instance or None, default=None
-            Draws them; an int gives the same ones each time.
+            Draws them; an int gives the same ones each time, of rows that are not in memory in the
+            same blocks.
         exposure : array-like of shape (n_rows,), default=None
             Of each row, as in ``fit``. None is an exposure of one.
         trials : array-like of shape (n_rows,), default=None
@@ -611,7 +616,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
             In the units of the target.
         """
         check_fitted(self)
-        X = check_X(self, X)  # in memory: blocks would draw alike
+        X = check_X(self, X)
         distribution = self._model.distribution(X, check_exposure(self, exposure, X, trials))
         return np.moveaxis(distribution.rvs(n_samples, random_state), 1, -1)
 

@@ -21,6 +21,7 @@ from ._experts.fitting import learns_batches, split_last
 from ._experts.folds import Splitting
 from ._experts.traits import draw_seeds, has_oob_prediction, is_frozen
 from ._parameters import check_expert, check_fitted, check_rows
+from ._rows.answers import in_memory
 from ._tables.mixed import check_accepts
 from ._updates import growing
 from ._updates.stream import Buffer, learn_batch
@@ -142,6 +143,7 @@ class UpdatableMixture(BaseMixtureOfExperts):
 
     # Experts that come and go ---------------------------------------------------------------
 
+    @in_memory("pass a sample of the rows")
     def add_expert(self, X, y, expert=None, *, name=None, sample_weight=None, replay=None):
         """Add an expert for new rows; all others stay as they are.
 
@@ -196,7 +198,9 @@ class UpdatableMixture(BaseMixtureOfExperts):
         >>> from skmoe import MixtureOfExpertsRegressor
         >>> X = np.linspace(-2, 2, 200)[:, None]
         >>> y = np.abs(X[:, 0]) + 0.01 * np.sin(200 * X[:, 0])
-        >>> moe = MixtureOfExpertsRegressor(n_experts=2, pooling=False, random_state=0).fit(X, y)
+        >>> moe = MixtureOfExpertsRegressor(
+        ...     n_experts=2, pooling=False, random_state=0
+        ... ).fit(X, y)
         >>> X_new = np.linspace(4, 5, 50)[:, None]
         >>> moe = moe.add_expert(X_new, 10 - X_new[:, 0], replay=(X[::10], y[::10]))
         >>> moe.predict([[-1.0], [4.5]]).round(2)
@@ -207,6 +211,7 @@ class UpdatableMixture(BaseMixtureOfExperts):
             self._add_expert(X, y, expert, name, sample_weight, replay)
         return self
 
+    @in_memory("pass a sample of the rows")
     def remove_expert(self, name, X=None, y=None, sample_weight=None):
         """Remove an expert; the others and their scales stay.
 
@@ -255,6 +260,7 @@ class UpdatableMixture(BaseMixtureOfExperts):
             self._remove_expert(name, X, y, sample_weight)
         return self
 
+    @in_memory("pass a sample of the rows")
     def replace_expert(self, name, estimator, X, y, sample_weight=None):
         """Put another expert in the place of one; the others and their scales stay.
 
@@ -298,10 +304,16 @@ class UpdatableMixture(BaseMixtureOfExperts):
         >>> from sklearn.ensemble import RandomForestRegressor
         >>> from skmoe import MixtureOfExpertsRegressor
         >>> X = np.linspace(-2, 2, 200)[:, None]
-        >>> y = np.where(X[:, 0] < 0, -X[:, 0], np.sin(3 * X[:, 0])) + 0.01 * np.sin(200 * X[:, 0])
-        >>> moe = MixtureOfExpertsRegressor(n_experts=2, pooling=False, random_state=0).fit(X, y)
-        >>> curved = max(moe.named_experts_, key=lambda k: moe.named_experts_[k].coef_[0])
-        >>> moe = moe.replace_expert(curved, RandomForestRegressor(20, random_state=0), X, y)
+        >>> y = np.where(X[:, 0] < 0, -X[:, 0], np.sin(3 * X[:, 0]))
+        >>> y += 0.01 * np.sin(200 * X[:, 0])
+        >>> moe = MixtureOfExpertsRegressor(
+        ...     n_experts=2, pooling=False, random_state=0
+        ... ).fit(X, y)
+        >>> curved = max(
+        ...     moe.named_experts_, key=lambda k: moe.named_experts_[k].coef_[0]
+        ... )
+        >>> forest = RandomForestRegressor(20, random_state=0)
+        >>> moe = moe.replace_expert(curved, forest, X, y)
         >>> type(moe.named_experts_[curved]).__name__
         'RandomForestRegressor'
         """
@@ -408,8 +420,8 @@ class UpdatableMixture(BaseMixtureOfExperts):
         """The unfitted expert to add, able to read what the others read."""
         if expert is None and self._is_list:
             raise ValueError(
-                "expert=None is one more like the others, but experts is a list of unlike ones: "
-                "pass the estimator to add."
+                "expert=None is one more like the others, but those are unlike ones: pass the "
+                "estimator to add."
             )
         if expert is None:
             expert = self._default_expert() if self.experts is None else self.experts

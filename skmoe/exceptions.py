@@ -61,8 +61,9 @@ class SmallWeightsWarning(UserWarning):
 class ThinnedRowsWarning(UserWarning):
     """Issued when experts have more rows of their own than they are fitted on.
 
-    That is where rows are not in memory, and there are more than ``max_expert_rows``: those drawn
-    by a hash of their content stand for all. Gate, scales and loads have seen every row.
+    That is where rows are not in memory, and there are more than ``max_expert_rows``, or than there
+    is memory for: those drawn by a hash of their content stand for all. Gate, scales and loads have
+    seen every row.
     """
 
 

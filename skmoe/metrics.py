@@ -160,7 +160,8 @@ def grid_log_score(estimator, X, y, sample_weight=None, *, step=1.0):
     >>> from skmoe import MixtureOfExpertsRegressor
     >>> from skmoe.metrics import grid_log_score
     >>> X, y = [[0], [1], [2], [3], [4], [5]], [0, 1, 2, 3, 5, 5]
-    >>> moe = MixtureOfExpertsRegressor(n_experts=1, cv=False, pooling=False).fit(X, y)
+    >>> moe = MixtureOfExpertsRegressor(n_experts=1, cv=False, pooling=False)
+    >>> moe = moe.fit(X, y)
     >>> round(grid_log_score(moe, X, y), 2)
     -0.42
     """
@@ -310,7 +311,8 @@ def pinball_score(estimator, X, y, sample_weight=None, *, quantile=(0.1, 0.5, 0.
     >>> from skmoe.metrics import pinball_score
     >>> X, y = load_diabetes(return_X_y=True)
     >>> moe = MixtureOfExpertsRegressor(n_experts=1)
-    >>> cross_val_score(moe, X, y, scoring=partial(pinball_score, quantile=0.9), cv=3).round(1)
+    >>> score = partial(pinball_score, quantile=0.9)
+    >>> cross_val_score(moe, X, y, scoring=score, cv=3).round(1)
     array([-9.7, -9.8, -9.7])
     """
     distribution, y = _predicted(estimator, X, y)

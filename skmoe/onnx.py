@@ -15,7 +15,11 @@ try:
     from skl2onnx import update_registered_converter
     from skl2onnx._parse import _apply_zipmap
     from skl2onnx._supported_operators import sklearn_operator_name_map
-    from skl2onnx.common._registration import register_converter, register_shape_calculator
+    from skl2onnx.common._registration import (
+        get_converter,
+        register_converter,
+        register_shape_calculator,
+    )
     from skl2onnx.common.data_types import Int64TensorType, StringTensorType
 except ImportError as error:
     raise ImportError("skmoe.onnx needs skl2onnx: pip install 'skmoe[onnx]'.") from error
@@ -23,6 +27,7 @@ except ImportError as error:
 from ._classifier import MixtureOfExpertsClassifier
 from ._experts.classifier_stack import FLOOR, ClassifierStack
 from ._experts.traits import has_own_density
+from ._onnx.boosting import with_integer_attributes
 from ._onnx.densities import quantiles, variances
 from ._onnx.gates import WRITERS
 from ._onnx.graph import Graph, float_type
@@ -359,3 +364,12 @@ for _alias, _convert in {
 }.items():
     register_converter(_alias, _convert, overwrite=True)
     register_shape_calculator(_alias, _shape_numbers, overwrite=True)
+for _kind in ("Classifier", "Regressor"):
+    _alias = f"SklearnHistGradientBoosting{_kind}"
+    _convert = get_converter(_alias)
+    register_converter(
+        _alias,
+        with_integer_attributes(_convert),
+        overwrite=True,
+        options=_convert.get_allowed_options(),
+    )

@@ -4,12 +4,14 @@ import copy
 
 import numpy as np
 import pytest
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
+from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
+from sklearn.neural_network import MLPRegressor
 
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
-from skmoe._experts.prediction import predict_linear
+from skmoe._experts.prediction import expert_prediction, predict_linear, predict_net
 from skmoe.gates import SoftmaxGate
 
 
@@ -54,6 +56,34 @@ def test_predictions_are_those_of_the_experts(n_classes, fit_intercept, dtype):
     mixed = np.einsum("nk,nk...->n...", proba, one_by_one(moe, X))
     answer = moe.predict(X) if classes is None else moe.predict_proba(X)
     assert_allclose(answer, mixed, rtol=1e-9)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("activation", ["identity", "logistic", "tanh", "relu"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_nets_predict_what_they_predict_themselves(activation, dtype):
+    X, y = planted()
+    X = X.astype(dtype)
+    for layers, target in (((5,), y), ((), y), ((4, 3), np.column_stack([y, -y]))):
+        net = MLPRegressor(
+            hidden_layer_sizes=layers, activation=activation, max_iter=3, random_state=0
+        ).fit(X, target)
+        own = net.predict(X).reshape(len(X), -1)
+        assert_array_equal(predict_net(net, X), own)
+        assert_array_equal(
+            predict_net(FrozenEstimator(net), X[:7]), net.predict(X[:7]).reshape(7, -1)
+        )
+        assert expert_prediction("net", net, X, target.shape[1:], None).shape == target.shape
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_nets_say_themselves_what_is_wrong_with_the_rows():
+    X, y = planted()
+    net = MLPRegressor(hidden_layer_sizes=5, max_iter=1).fit(X, y)
+    with pytest.raises(ValueError, match="Input X contains NaN"):
+        expert_prediction("net", net, np.full((2, 3), np.nan), (), None)
+    with pytest.raises(ValueError, match="X has 2 features"):
+        expert_prediction("net", net, X[:, :2], (), None)
 
 
 def test_an_expert_that_is_replaced_is_heard_at_once():

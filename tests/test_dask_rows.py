@@ -8,6 +8,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
+from skmoe._many_rows.memory import memory_for_rows
 
 dask = pytest.importorskip("dask")
 da = pytest.importorskip("dask.array")
@@ -138,8 +139,6 @@ def test_collections_that_do_not_fit_together_are_refused_by_name():
         moe.fit(da.from_array(y, chunks=500), da.from_array(y, chunks=500))
     with pytest.raises(ValueError, match="no target"):
         moe.fit(X_parts)
-    with pytest.raises(ValueError, match="pooling='auto' or False"):
-        MixtureOfExpertsRegressor(pooling=True).fit(X_parts, da.from_array(y, chunks=500))
     with pytest.raises(ValueError, match="NaN") as raised:
         moe.fit(da.where(X_parts > 3, np.nan, X_parts), da.from_array(y, chunks=500))
     assert any("In block" in note for note in raised.value.__notes__)
@@ -173,13 +172,15 @@ def test_a_cluster_fits_what_one_machine_fits():
     with (
         dask.config.set(scheduler=None),
         distributed.LocalCluster(
-            2, threads_per_worker=1, processes=False, dashboard_address=None
+            2, threads_per_worker=1, processes=False, dashboard_address=None, memory_limit="4GB"
         ) as cluster,
         distributed.Client(cluster),
     ):
         X_parts = da.from_array(X, chunks=(300, -1)).persist()
         other = MixtureOfExpertsRegressor(**PARAMS).fit(X_parts, da.from_array(y, chunks=300))
         assert_allclose(other.predict(X_parts).compute(), moe.predict(X), **SAME)
+        assert memory_for_rows() == 4e9
+    assert memory_for_rows() != 4e9
     assert_same_mixtures(moe, other)
 
 

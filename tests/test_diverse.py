@@ -151,7 +151,7 @@ def test_another_string_or_number_of_experts_is_refused():
     X, y = rows(20)
     with pytest.raises(ValueError, match="'diverse'"):
         MixtureOfExpertsRegressor("divers").fit(X, y)
-    with pytest.raises(ValueError, match="n_experts=3, but the list has 5"):
+    with pytest.raises(ValueError, match="n_experts=3, but experts='diverse' stands for 5"):
         MixtureOfExpertsRegressor("diverse", n_experts=3).fit(X, y)
 
 

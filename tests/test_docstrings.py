@@ -74,6 +74,12 @@ def test_example_prints_what_it_shows(test):
     assert not runner.failures, "".join(report)
 
 
+@pytest.mark.parametrize("test", doctests())
+def test_example_fits_the_page(test):
+    lines = [line for example in test.examples for line in example.source.splitlines()]
+    assert [line for line in lines if len(line) > 79 - len(">>> ")] == []
+
+
 @pytest.mark.parametrize("name", public_objects() | public_methods())
 def test_docstring_follows_numpydoc(name):
     errors = [

@@ -54,6 +54,15 @@ def test_is_a_softmax_gate_on_out_of_bag_probabilities():
     np.testing.assert_allclose(gate.predict_proba(X), by_hand.predict_proba(columns))
 
 
+def test_trees_are_grown_on_max_samples_rows_of_more():
+    X, soft = quadrants(300)
+    gate = ForestGate(max_samples=50, random_state=0).fit(X, soft)
+    assert all(tree.tree_.weighted_n_node_samples[0] == 50 for tree in gate.forest_.estimators_)
+    more = ForestGate(max_samples=500, random_state=0).fit(X, soft)
+    as_many = ForestGate(random_state=0).fit(X, soft)
+    np.testing.assert_array_equal(more.predict_proba(X), as_many.predict_proba(X))
+
+
 def test_noise_is_not_learned_by_heart():
     rng = np.random.default_rng(0)
     X, label = rng.normal(size=(300, 4)), rng.integers(2, size=300)

@@ -112,6 +112,22 @@ def test_labels_of_a_fold_do_not_move_its_own_probabilities(name):
     assert not hasattr(template, "classes_")  # copies learn, it does not
 
 
+def test_steps_from_sums_are_those_of_the_gate_on_the_other_rows():
+    rng = np.random.default_rng(0)
+    X, weight = 10 + rng.normal(size=(300, 4)), rng.integers(0, 3, size=300).astype(float)
+    folds = list(KFold(3, shuffle=True, random_state=0).split(X))
+    template = SoftmaxGate(max_iter=1, warm_start=True)
+    from_sums = CrossFittedGate(template, folds, sum_to_one=True)
+    by_fit = CrossFittedGate(template, folds)
+    for labels in rng.dirichlet(np.full(3, 0.3), size=(4, 300)):
+        from_sums.fit(X, labels, weight)
+        by_fit.fit(X, labels, weight)
+        for one, other in zip(from_sums.models, by_fit.models, strict=True):
+            assert_allclose(one.coef_, other.coef_, rtol=1e-7)  # of the columns' large mean
+            assert_allclose(one.intercept_, other.intercept_, rtol=1e-7)
+            assert_allclose(one.log_prior(), other.log_prior(), rtol=1e-7)
+
+
 def test_answers_out_of_fold_are_in_the_order_of_the_rows():
     X, _ = two_regimes(90, 0)
     labels = np.eye(2)[(X[:, 0] > 0).astype(int)]

@@ -1,6 +1,8 @@
 """Experts of any kind on rows that are not in memory: fitted on rows of their own."""
 
 import pickle
+import sys
+import warnings
 
 import numpy as np
 import pytest
@@ -14,10 +16,12 @@ from sklearn.preprocessing import PolynomialFeatures
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
+from skmoe._em.trainer import Trainer
 from skmoe._many_rows.gathered_pass import fold_numbers
+from skmoe._many_rows.memory import ExpertRows
 from skmoe._numerics.drawing import hash_rows
 from skmoe._rows.blocks import BlockRows
-from skmoe.exceptions import ThinnedRowsWarning
+from skmoe.exceptions import IgnoredWeightsWarning, ThinnedRowsWarning
 from skmoe.gates import ConstantGate
 from skmoe.likelihoods import Gaussian, PerOutput, ZeroInflated
 from skmoe.rows import Files
@@ -166,6 +170,97 @@ def test_folds_are_of_the_content_of_rows_and_of_equal_size():
     assert np.bincount(folds).min() > 340
 
 
+@pytest.mark.parametrize(
+    ("moe", "target", "share"),
+    [
+        (MixtureOfExpertsRegressor(**PARAMS), "lines", 0.98),
+        (MixtureOfExpertsClassifier(**PARAMS, tol=1e-4), "class", 0.98),
+        # Ten iterations are all that cross-fitted experts have.
+        (
+            MixtureOfExpertsRegressor(DecisionTreeRegressor(max_depth=5), cv=3, **PARAMS),
+            "line",
+            0.4,
+        ),
+    ],
+    ids=["lines", "classes", "trees"],
+)
+def test_copies_are_reseeded_on_the_way_to_where_others_end(moe, target, share, monkeypatch):
+    X, y = planted()
+    files = in_parts(X, y[target])
+    expected = moe.fit(files).lower_bound_
+
+    def start_alike(trainer):
+        with trainer.problem.experts.side_by_side(None):
+            trainer.problem.start(np.full((len(trainer.data.y), 2), 0.5)).step()
+
+    monkeypatch.setattr(Trainer, "run_sample", start_alike)
+    moe.fit(files)
+    assert sum(moe.expert_report().columns["revived"]) > 0
+    assert moe.n_distinct_experts_ == 2
+    alike = moe.lower_bounds_[0]
+    assert moe.lower_bound_ - alike > share * (expected - alike)
+
+
+def frozen(expert, rows, X, y):
+    return FrozenEstimator(expert.fit(X[rows], y[rows]))
+
+
+@pytest.mark.parametrize("cv", ["auto", "prefit"])
+def test_frozen_experts_get_a_gate_and_scales_as_in_memory(cv):
+    X, y = planted(seed=1)
+    line, tree = LinearRegression(), DecisionTreeRegressor(max_depth=5)
+    experts = [
+        ("a", frozen(line, X[:, 0] > 0, X, y["line"])),
+        ("b", frozen(tree, X[:, 0] < 0, X, y["line"])),
+    ]
+    X, y = planted()
+    moe = MixtureOfExpertsRegressor(experts, cv=cv, random_state=0).fit(X, y["line"])
+    bound, coef, scale = moe.lower_bound_, moe.gate_.coef_, moe.likelihood_.scale_
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        moe.set_params(max_expert_rows=1500).fit(in_parts(X, y["line"]))
+    assert moe.lower_bound_ == pytest.approx(bound, abs=2e-3)
+    assert_allclose(moe.likelihood_.scale_, scale, rtol=0.03)
+    assert_allclose(moe.gate_.coef_, coef, atol=0.3)
+    assert moe.experts_[1].estimator is tree
+    assert moe.n_expert_fits_ == 0
+
+
+def test_frozen_experts_beside_others():
+    X, y = planted()
+    experts = [("a", frozen(Ridge(), X[:, 0] > 0, X, y["line"])), ("b", Ridge())]
+    moe = MixtureOfExpertsRegressor(experts, random_state=0).fit(X, y["line"])
+    bound = moe.lower_bound_
+    moe.fit(in_parts(X, y["line"]))
+    assert moe.lower_bound_ == pytest.approx(bound, abs=1e-3)
+
+
+def test_experts_without_weights_have_the_rows_that_they_win():
+    X, y = planted()
+    X_new, y_new = planted(seed=1)
+    near = KNeighborsRegressor(10)
+    moe = MixtureOfExpertsRegressor(near, specialisation=1, cv=3, tol=1e-3, **PARAMS)
+    in_memory = moe.fit(X, y["line"]).log_density(X_new, y_new["line"]).mean()
+    files = in_parts(X, y["line"])
+    assert moe.fit(files).log_density(X_new, y_new["line"]).mean() > in_memory - 0.03
+    assert sum(expert.n_samples_fit_ for expert in moe.experts_) == 2000
+    with pytest.warns(ThinnedRowsWarning):
+        moe.set_params(max_expert_rows=400).fit(files)
+    assert max(expert.n_samples_fit_ for expert in moe.experts_) <= 400
+    assert moe.log_density(X_new, y_new["line"]).mean() > in_memory - 0.3  # a fifth of the rows
+
+
+def test_experts_without_weights_are_named_where_weights_differ():
+    X, y = planted()
+    weight = np.random.default_rng(0).integers(1, 3, 2000)
+    moe = MixtureOfExpertsRegressor(KNeighborsRegressor(10), cv=2, n_experts=2, random_state=0)
+    with pytest.warns(IgnoredWeightsWarning, match=r"\['expert0', 'expert1'\] take no sample_w"):
+        moe.fit(in_parts(X, y["line"], weight))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        moe.fit(in_parts(X, y["line"], np.full(2000, 3.0)))
+
+
 def test_rows_beyond_max_expert_rows_are_thinned_and_said_so():
     X, y = planted()
     experts = make_pipeline(PolynomialFeatures(1), LinearRegression())
@@ -176,6 +271,30 @@ def test_rows_beyond_max_expert_rows_are_thinned_and_said_so():
     assert_allclose(moe.predict(X), everything.predict(X), atol=0.2)
     assert moe.lower_bound_ == pytest.approx(everything.lower_bound_, abs=0.02)
     assert sum(moe.expert_report().columns["rows"]) == pytest.approx(2000)
+
+
+def test_rows_beyond_the_memory_are_thinned_as_beyond_max_expert_rows(monkeypatch):
+    X, y = planted()
+    files, tree = in_parts(X, y["line"]), DecisionTreeRegressor(max_depth=3)
+    with pytest.warns(ThinnedRowsWarning):
+        by_hand = MixtureOfExpertsRegressor(tree, **PARAMS, max_expert_rows=400).fit(files)
+    # A row has 3 columns, and a target, 2 predictions, 2 responsibilities, weight, hash and number.
+    row_bytes = 8 * (3 + 2 + 2 + 4)
+    memory = 400 * row_bytes * 2 * 2 / 0.25
+    monkeypatch.setattr("skmoe._many_rows.memory.memory_left", lambda: memory)
+    what = f"400 of these.* 100,000 rows of {row_bytes} bytes for each of 2 experts, 2 times over"
+    with pytest.warns(ThinnedRowsWarning, match=what.replace(" 100", "=100")):
+        moe = MixtureOfExpertsRegressor(tree, **PARAMS).fit(files)
+    assert_array_equal(moe.predict(X), by_hand.predict(X))
+
+
+def test_bytes_of_a_row_of_a_mixed_table():
+    pandas = pytest.importorskip("pandas")
+    table = pandas.DataFrame({"a": np.arange(4.0), "kind": ["cat", "dog", "cat", "owl"]})
+    pointers, numbers, strings = 16, sys.getsizeof(1.0), sys.getsizeof("cat")
+    needed = 2 * 1 * (pointers + numbers + strings + 8 * (1 + 1 + 4))
+    for memory, most in ((7 * needed / 0.25 + 1, 7), (1e12, 100), (None, 100), (1.0, 1)):
+        assert ExpertRows.that_fit(100, table, (1,), memory).most == most
 
 
 def test_rows_given_twice_are_rows_of_weight_two():
@@ -230,9 +349,7 @@ def test_names_of_columns_reach_the_experts():
 @pytest.mark.parametrize(
     ("params", "what"),
     [
-        ({"experts": KNeighborsRegressor()}, "experts that take sample_weight"),
         ({"experts": MixtureOfExpertsRegressor()}, "experts that are no mixtures"),
-        ({"experts": FrozenEstimator(Ridge())}, "experts that take sample_weight"),
         ({"likelihood": Gaussian("auto"), "cv": 5}, "scales that do not depend on the row"),
         ({"cv": "oob"}, "a number of folds"),
         ({"experts": DecisionTreeRegressor(), "ensemble": True}, "ensemble=False"),
@@ -241,7 +358,7 @@ def test_names_of_columns_reach_the_experts():
         ({"likelihood": ZeroInflated()}, "without a zero component"),
         ({"likelihood": PerOutput(["student_t", "poisson"])}, "not reweighted one by one"),
     ],
-    ids=range(10),
+    ids=range(8),
 )
 def test_what_cannot_be_gathered_is_refused_by_name(params, what):
     X, y = planted()

@@ -569,7 +569,7 @@ def test_last_expert_cannot_be_removed():
 def test_expert_has_to_be_named_where_the_others_are_unlike():
     experts = [("ridge", Ridge()), ("line", LinearRegression())]
     moe = regressor(experts).fit(*OLD)
-    with pytest.raises(ValueError, match="experts is a list of unlike ones: pass the estimator"):
+    with pytest.raises(ValueError, match="those are unlike ones: pass the estimator"):
         moe.add_expert(*NEW, replay=REPLAY)
     moe.add_expert(*NEW, Ridge(), name="new", replay=REPLAY)
     assert list(moe.named_experts_) == ["ridge", "line", "new"]

@@ -8,6 +8,7 @@ from numpy.testing import assert_allclose
 from scipy import special
 
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
+from skmoe._reports.display import first_of
 from skmoe.exceptions import ExpertCollapseWarning
 from skmoe.gates import ConstantGate, GaussianGate, SoftmaxGate
 from skmoe.metrics import log_score
@@ -185,6 +186,11 @@ def test_copies_of_an_expert_are_reported():
         pytest.warns(UserWarning, match="max_iter=1"),
     ):
         moe.fit(X, y)
+
+
+def test_messages_name_five_of_many_experts():
+    assert first_of(["a", "b", "c", "d", "e"]) == "['a', 'b', 'c', 'd', 'e']"
+    assert first_of([*"abcdefgh"]) == "['a', 'b', 'c', 'd', 'e', ... 8 in all]"
 
 
 def test_report_of_the_training_rows_is_that_of_the_same_rows_given():

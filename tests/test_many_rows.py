@@ -6,10 +6,13 @@ import tracemalloc
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from sklearn import config_context, get_config
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
+from sklearn.tree import DecisionTreeRegressor
 
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
 from skmoe._rows.blocks import BlockRows
+from skmoe._rows.opening import open_rows
 from skmoe.exceptions import ExpertCollapseWarning
 from skmoe.gates import ConstantGate, SoftmaxGate
 from skmoe.likelihoods import Gaussian
@@ -140,6 +143,30 @@ def test_kernels_travel_to_the_rows(lines, monkeypatch):
     assert_same_mixtures(moe, MixtureOfExpertsRegressor(n_experts=2, random_state=0).fit(files))
 
 
+def test_any_number_of_threads_sums_to_the_same_bits(lines, monkeypatch):
+    monkeypatch.setattr("skmoe._rows.blocks.SLICE_ROWS", 300)
+    X, y, weight, moe = lines
+    files, fits = in_parts(X, y, weight, bounds=[900, 2000]), []
+    for n_threads in (1, 3):
+        monkeypatch.setattr("skmoe._parallel.n_openmp_threads", lambda n=n_threads: n)
+        fits.append(MixtureOfExpertsRegressor(n_experts=2, random_state=0).fit(files))
+        assert_same_mixtures(moe, fits[-1])
+    assert_array_equal(fits[0].predict(X), fits[1].predict(X))
+    assert fits[0].lower_bounds_ == fits[1].lower_bounds_
+
+
+def test_threads_have_the_settings_of_who_fits(monkeypatch):
+    monkeypatch.setattr("skmoe._rows.blocks.SLICE_ROWS", 300)
+    monkeypatch.setattr("skmoe._parallel.n_openmp_threads", lambda: 3)
+    X, y, weight, _ = planted()
+    source = open_rows(in_parts(X, y, weight, bounds=[900, 2000]), None, None, classifies=False)
+    source.know(None)
+    with config_context(transform_output="pandas"):
+        found = source.reduce(lambda rows, _: [(rows.n_rows, get_config()["transform_output"])], 0)
+    assert found == [(n, "pandas") for n in (300, 300, 300, 300, 300, 300, 200)]
+    assert get_config()["transform_output"] == "default"
+
+
 def test_penalised_logistic_experts():
     X, _, _, labels = planted()
     experts = LogisticRegression(C=0.1)
@@ -267,8 +294,6 @@ def test_predictions_for_files_are_those_of_rows_in_memory(parts, lines):
         np.asarray(moe.log_density(without))
     with pytest.raises(TypeError, match="takes no y beside Files"):
         moe.log_density(files, y)
-    with pytest.raises(TypeError, match="rows in memory"):
-        moe.sample_y(files)
 
 
 def test_class_probabilities_for_files():
@@ -294,6 +319,23 @@ def test_names_of_columns_of_tables(lines):
     other = Files([0, 1], reader=lambda part: (table[["a", "b", "c"][part:]], y))
     with pytest.raises(ValueError, match="must have the same columns"):
         MixtureOfExpertsRegressor(n_experts=2).fit(other)
+
+
+@pytest.mark.parametrize(
+    "params",
+    [{}, {"pooling": True}, {"experts": DecisionTreeRegressor(max_depth=2), "max_iter": 2}],
+    ids=["linear", "pooled", "estimators"],
+)
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_a_fit_tells_of_rows_starts_and_iterations_when_asked(params, capsys):
+    X, y, *_ = planted()
+    settings = {"n_experts": 2, "n_init": 3, "random_state": 0} | params
+    moe = MixtureOfExpertsRegressor(**settings, verbose=1).fit(in_parts(X, y, bounds=[1000, 2000]))
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[:2] == ["First look at the rows", "Fitting 2 experts on 2,000 rows"]
+    assert {line.split()[1] for line in lines if line.startswith("  Start ")} == {"1", "2", "3"}
+    assert any(line.startswith("The best of 3 starts") for line in lines)
+    assert sum(line.startswith("  Iteration ") for line in lines) == moe.n_iter_
 
 
 def test_parquet_files(tmp_path, lines):
@@ -357,15 +399,11 @@ def test_memory_does_not_grow_with_the_rows(monkeypatch):
 @pytest.mark.parametrize(
     ("params", "what"),
     [
-        ({"pooling": True}, "pooling='auto' or False"),
-        ({"pooling": 0.5}, "pooling='auto' or False"),
         ({"gate": SoftmaxGate(l1_ratio=0.5)}, "SoftmaxGate"),
         ({"init": lambda X, y, n_experts, random_state: np.ones((len(y), 2))}, "init='auto'"),
         ({"top_k": 1}, "top_k=None"),
         ({"load_balance": 0.1}, "load_balance=0"),
         ({"shared_effects": [0]}, "shared_effects=None"),
-        ({"n_experts": 100, "gate": ConstantGate()}, "ten rows a coefficient"),
-        ({"n_experts": 200, "cv": False}, "at most 500 weights"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -373,9 +411,37 @@ def test_what_needs_all_rows_at_once_is_refused_by_name(params, what):
     X, y, _, _ = planted()
     moe = MixtureOfExpertsRegressor(**params)
     before = vars(moe).copy()
-    with pytest.raises(ValueError, match=f"need .*{what}.*in memory.*partial_fit"):
+    with pytest.raises(ValueError, match=f"need .*{what}.*Set that.*in memory.*partial_fit"):
         moe.fit(in_parts(X, y, bounds=[900, 2000]))
     assert vars(moe) == before
+
+
+@pytest.mark.parametrize(
+    ("params", "n_columns", "what"),
+    [
+        (
+            {"n_experts": 100, "gate": ConstantGate()},
+            3,
+            r"ten rows a coefficient\. Ask for fewer experts, or set cv=False, or fit rows",
+        ),
+        (
+            {"n_experts": 200, "cv": False},
+            3,
+            r"at most 500 weights, .*\. Ask for fewer experts or ConstantGate\(\), or fit on a",
+        ),
+        (
+            {"n_experts": 1, "cv": False},
+            600,
+            r"fewer than 500 columns\. Drop some, or fit on a sample",
+        ),
+    ],
+    ids=range(3),
+)
+def test_rows_that_are_too_few_or_too_wide_are_told_what_helps(params, n_columns, what):
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(2000, n_columns)), rng.normal(size=2000)
+    with pytest.raises(ValueError, match=what):
+        MixtureOfExpertsRegressor(**params).fit(in_parts(X, y, bounds=[900, 2000]))
 
 
 @pytest.mark.parametrize(
@@ -477,6 +543,31 @@ def test_arrays_of_a_file_must_match(tmp_path):
         list(Files([0], reader=lambda part: ([[1.0]], [2.0])))
 
 
+@pytest.mark.parametrize(
+    ("files", "error", "what"),
+    [
+        (Files(None), TypeError, "paths must be a path, a list .*; got NoneType"),
+        (Files(iter(["a.npy"])), TypeError, "got list_iterator, which cannot be gone through"),
+        (Files([None]), TypeError, "None is no path: give a reader"),
+        (Files([0], "npy"), TypeError, "reader must be a function or None; got 'npy'"),
+        (Files([0], lambda part: None), TypeError, r"return \(X, y\), .*; got NoneType"),
+        (Files([0], lambda part: (None, [1.0])), TypeError, "array or a DataFrame; got NoneType"),
+        (Files([0], lambda part: (np.zeros(3), np.zeros(3))), ValueError, r"has shape \(3,\)"),
+        (Files([0], lambda part: (np.zeros((3, 1)), 1.0)), TypeError, "y of a block must be an"),
+        (
+            Files([0], lambda part: (np.zeros((3, 1)), np.ones(3), 1.0)),
+            TypeError,
+            "weight of a block must be an array; got float",
+        ),
+    ],
+    ids=range(9),
+)
+def test_files_and_readers_that_give_no_rows_say_so(files, error, what):
+    for use in (list, MixtureOfExpertsRegressor(n_experts=1).fit):
+        with pytest.raises(error, match=what):
+            use(files)
+
+
 def test_a_column_that_a_table_does_not_have():
     arrow = pytest.importorskip("pyarrow")
     with pytest.raises(ValueError, match=r"no column 'y', but there are \['a'\]"):
@@ -499,7 +590,7 @@ def test_blocks_of_unequal_outputs_and_files_without_rows():
     with pytest.raises(ValueError, match="as many outputs each: 1, then 2"):
         MixtureOfExpertsRegressor(n_experts=1).fit(files)
     with pytest.raises(ValueError, match="no rows in Files"):
-        np.asarray(Blocks(lambda X, y: y, Files([0], reader=lambda part: (X[:0], y[:0]))))
+        np.asarray(Blocks(lambda number, X, y: y, Files([0], reader=lambda part: (X[:0], y[:0]))))
 
 
 def test_files_of_one_class_are_refused_as_rows_in_memory_are():

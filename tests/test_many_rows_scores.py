@@ -85,8 +85,9 @@ def test_sums_over_collections_of_dask():
         assert moe.score(*parts) == pytest.approx(moe.score(X, y, weight))
         assert moe.bic(*parts) == pytest.approx(moe.bic(X, y, weight))
         report = moe.expert_report(*parts)
-        with pytest.raises(TypeError, match="predict_dist returns no array.*log_density"):
-            moe.predict_dist(parts[0])
+        distributions = dask.compute(*moe.predict_dist(parts[0]))
+        medians = np.concatenate([distribution.ppf(0.5) for distribution in distributions])
+        assert_allclose(medians, moe.predict_quantiles(X, 0.5))
     assert_allclose(report.columns["rows"], moe.expert_report(X, y, weight).columns["rows"])
 
 

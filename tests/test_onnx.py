@@ -5,6 +5,8 @@ import pytest
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.ensemble import (
     GradientBoostingRegressor,
+    HistGradientBoostingClassifier,
+    HistGradientBoostingRegressor,
     RandomForestClassifier,
     RandomForestRegressor,
 )
@@ -191,6 +193,20 @@ def test_class_probabilities_are_those_of_the_mixture(parameters, n_classes, row
     if isinstance(parameters.get("experts"), list):
         del parameters["n_experts"]
     check_classifier(MixtureOfExpertsClassifier(**parameters, **QUICK).fit(X, labels), X)
+
+
+@pytest.mark.parametrize("n_classes", [0, 2, 3])
+def test_histogram_boosting_on_missing_values(n_classes, rows):
+    X, y = rows
+    X = X.copy()
+    X[::7, 0] = np.nan
+    settings = {"n_experts": 2, "gate": ConstantGate(), "cv": 2, "max_iter": 2, **QUICK}
+    if n_classes == 0:
+        boosting = HistGradientBoostingRegressor(max_iter=5, min_samples_leaf=5)
+        return check_regressor(MixtureOfExpertsRegressor(boosting, **settings).fit(X, y), X)
+    boosting = HistGradientBoostingClassifier(max_iter=5, min_samples_leaf=5)
+    labels = np.digitize(y, [-0.5, 1.5][: n_classes - 1])
+    check_classifier(MixtureOfExpertsClassifier(boosting, **settings).fit(X, labels), X)
 
 
 def test_table_with_strings_and_missing_values_is_encoded(table):

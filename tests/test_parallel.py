@@ -1,5 +1,6 @@
 """Jobs: threads, processes and a Dask cluster give one result, and share the work politely."""
 
+import operator
 import os
 import pickle
 import subprocess
@@ -9,13 +10,14 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from itertools import permutations
 from pathlib import Path
+from threading import get_ident
 
 import joblib
 import numpy as np
 import parallel_experts
 import pytest
 from joblib import parallel_config
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.linear_model import LinearRegression
 from sklearn.model_selection import GridSearchCV
@@ -24,7 +26,16 @@ from threadpoolctl import ThreadpoolController, threadpool_info, threadpool_limi
 
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor, _parallel
 from skmoe._em.race import best_start
-from skmoe._parallel import WORK_OF_A_THREAD, few_threads, jobs, kernel_threads
+from skmoe._parallel import (
+    ROWS_OF_A_SLICE,
+    WORK_OF_A_THREAD,
+    few_threads,
+    jobs,
+    kernel_threads,
+    one_pool,
+    over_rows,
+)
+from skmoe.likelihoods import Gaussian
 
 
 @pytest.fixture(scope="module")
@@ -107,6 +118,38 @@ def test_mixtures_inside_the_tasks_of_a_dask_cluster_give_the_result_of_one_job(
     with parallel_config("dask"):
         score = search.fit(*data).cv_results_["mean_test_score"]
     assert_allclose(score, reference, rtol=1e-9)
+
+
+# One pool -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", [*KINDS, "scales"])
+def test_a_fit_starts_one_pool(data, kind, monkeypatch):
+    started = []
+
+    class Counted(_parallel.Parallel):
+        def __enter__(self):
+            started.append(self)
+            return super().__enter__()
+
+    monkeypatch.setattr(_parallel, "Parallel", Counted)
+    scales = {"likelihood": Gaussian(scale=DecisionTreeRegressor(max_depth=2, random_state=0))}
+    with parallel_config("threading", n_jobs=2):
+        if kind == "scales":
+            fit("trees", data, **FEW, **scales)
+        else:
+            fit(kind, data, **FEW)
+    assert len(started) == 1
+
+
+def test_tasks_in_this_thread_have_pools_of_their_own():
+    with one_pool(1), jobs(1, shared=()) as run:
+        assert run(negated_by_a_task, [(2,), (3,)]) == [-2, -3]
+
+
+def negated_by_a_task(number):
+    with jobs(1, shared=()) as run:
+        return run(operator.neg, [(number,)])[0]
 
 
 # What travels -------------------------------------------------------------------------------
@@ -338,6 +381,23 @@ class WatchedProblem:
 
     def effective_rows(self):
         return np.ones(1)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_checks_moments_and_reports_have_the_same_bits_for_any_number_of_threads(monkeypatch):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(3 * ROWS_OF_A_SLICE // 2, 2))
+    y = np.where(X[:, 0] > 0, X[:, 1], 2 - X[:, 1]) + 0.1 * rng.normal(size=len(X))
+    found, used = [], set()
+    for n_threads in (1, 2):
+        monkeypatch.setattr(_parallel, "kernel_threads", lambda work, n=n_threads: n)
+        moe = mixture("linear", n_init=1, max_iter=2).fit(X, y)
+        report = moe.expert_report()
+        found.append((report.columns["error"], report.columns["entropy"], moe.experts_[0].coef_))
+        used |= set(over_rows(lambda rows: get_ident(), len(X), work=0))
+    for one, two in zip(*found, strict=True):
+        assert_array_equal(one, two)
+    assert len(used) > 1  # this thread alone, then others
 
 
 @pytest.mark.parametrize("is_large", [False, True])

@@ -61,6 +61,17 @@ def test_parameters_of_a_single_expert_are_those_of_experts():
     assert (moe.experts.alpha, moe.gate.alpha, moe.tol) == (3.0, 1.0, 1e-3)
 
 
+def test_class_of_own_has_its_own_parameters_not_those_of_its_base():
+    class Sharp(SoftmaxGate):
+        def __init__(self, sharpness=2.0):
+            super().__init__()
+            self.sharpness = sharpness
+
+    assert SoftmaxGate().get_params()["alpha"] == 0.1  # the names of the base are known first
+    assert Sharp(3.0).get_params() == {"sharpness": 3.0}
+    assert clone(Sharp(3.0)).sharpness == 3.0
+
+
 def test_parameters_of_listed_experts_go_by_their_names():
     moe = unlike()
     assert moe.get_params()["tree__max_depth"] == 2

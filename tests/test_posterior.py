@@ -272,12 +272,27 @@ def test_what_has_no_posterior_is_refused():
         moe.summary(X, y)
 
 
+def test_summary_says_that_levels_of_a_category_are_known_by_their_differences():
+    X, y = rows(0, 300, "line")
+    table = pd.DataFrame(X, columns=["a", "b"])
+    table["kind"] = np.random.default_rng(1).choice(["cat", "dog", "fish"], 300)
+    y += 2.0 * (table["kind"] == "cat")
+    found = MixtureOfExpertsRegressor(n_experts=1).fit(table, y).summary(table, y)
+    levels = [found.terms.index(f"kind={level}") for level in ("cat", "dog")]
+    of_difference = np.array([1.0, -1.0]) @ found.cov[np.ix_(levels, levels)] @ [1.0, -1.0]
+    assert of_difference < found.std_error[levels].min() ** 2
+    assert "columns depend on each other" in str(found)
+    numbers = MixtureOfExpertsRegressor(n_experts=1).fit(X, y)
+    assert "columns depend on each other" not in str(numbers.summary(X, y))
+
+
 def test_default_classifier_has_a_summary_that_says_what_it_is():
     X, y = rows(0, 300, "three")
     moe = MixtureOfExpertsClassifier(random_state=0).fit(X, y)
     found = moe.summary(X, y)
     assert np.isnan(found.p_value).all()
     assert "normal approximation" in str(found).splitlines()[-1]
+    assert "p_value" not in str(found)
     result = bootstrap(moe, X, y, n_resamples=2, random_state=0)
     assert result.names == (found.parts, found.terms)
     assert_array_equal(result.estimate, found.estimate)

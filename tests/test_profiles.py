@@ -115,7 +115,7 @@ def test_the_table_names_what_differs_first(fitted):
     assert [line.split()[0] for line in lines[2:4]] == ["kind=high", "age"]
     assert not any(line.startswith("  noise") for line in lines)  # which differs by chance
     assert [line.startswith("  typical row ") for line in lines].count(True) == 2
-    assert lines[-1].startswith("difference: in standard deviations")
+    assert lines[-2].startswith("difference: in standard deviations")
     assert "<caption>expert0: 5" in profiles._repr_html_()
 
 

@@ -325,6 +325,9 @@ def test_report_tells_the_balance(data, mixture):
     assert report.balance["variation"] == pytest.approx(load.std() / load.mean())
     assert "Switch's balance" in str(report)
     assert "Switch&#x27;s balance" in report._repr_html_()
+    dense = mixture.set_params(top_k=None).expert_report(*data)
+    assert "coefficient of variation" in str(dense)
+    assert "unused" not in str(dense)
 
 
 def test_router_noise_fades_and_leaves_a_mixture_that_fits(data):

@@ -20,7 +20,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.tree import DecisionTreeRegressor
 
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
-from skmoe._tables.mixed import as_pandas, describe_columns
+from skmoe._tables.mixed import as_pandas, column_sizes, describe_columns
 from skmoe.gates import ConstantGate, SoftmaxGate
 from skmoe.inspection import ExpertDisplay
 from skmoe.metrics import log_score
@@ -319,6 +319,20 @@ def test_out_of_bag_predictions_are_those_of_the_forest(make_rows):
     proba = moe.experts_[0].oob_decision_function_[:, None]
     by_hand = moe.likelihood_.log_density(labels, proba)[:, 0]
     np.testing.assert_allclose(moe.oof_log_density_, by_hand)
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("n_rows", [1, 31, 32, 33, 100])
+@pytest.mark.parametrize("n_columns", [1, 5])
+def test_sizes_are_the_largest_absolute_values_that_are_not_missing(n_rows, n_columns, order):
+    rng = np.random.default_rng(n_rows)
+    X = np.asarray(rng.normal(size=(n_rows, n_columns)), order=order)
+    for i in range(n_rows):  # each row in turn has the largest, before or after a missing one
+        X[i], X[i - 1, -1] = -10.0 - i, np.nan
+        expected = np.full(n_columns, np.nan)
+        some = ~np.isnan(X).all(axis=0)
+        expected[some] = np.nanmax(np.abs(X[:, some]), axis=0)
+        np.testing.assert_array_equal(list(column_sizes(X).values()), expected)
 
 
 # polars -----------------------------------------------------------------------------------------

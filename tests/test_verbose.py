@@ -9,6 +9,8 @@ from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
 from skmoe._em import progress as progress_module
 from skmoe.gates import ConstantGate
+from skmoe.inference import bootstrap
+from skmoe.model_selection import n_experts_test
 
 RNG = np.random.default_rng(0)
 X = RNG.uniform(-1, 1, size=(200, 2))
@@ -132,3 +134,13 @@ def test_one_expert_has_one_iteration_to_tell(capsys):
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "Fitting 1 expert on 200 rows"
     assert lines[1].startswith("  Iteration 1\t lower bound ")
+
+
+@pytest.mark.parametrize("function", [bootstrap, n_experts_test])
+def test_refits_are_counted_when_asked(function, capfd):
+    moe = fit("lines", cv="auto")
+    given = {"n_experts": 1} if function is n_experts_test else {}
+    function(moe, X, Y, n_resamples=4, random_state=0, **given)
+    assert capfd.readouterr() == ("", "")
+    function(moe, X, Y, n_resamples=4, random_state=0, verbose=10, **given)
+    assert "Done   4 out of   4" in "".join(capfd.readouterr())

@@ -1,6 +1,6 @@
 """
-Specialists, where they pay
-===========================
+Specialised trees beside one tree on all rows
+=============================================
 
 A tree splits one column at a time, and no first split of a chessboard helps: it comes to the fields
 late, with few rows left for each. Clones of it can share the board, each with the fields of one
@@ -31,14 +31,12 @@ train, test = slice(0, 600), slice(600, None)
 tree = DecisionTreeRegressor(min_samples_leaf=10, random_state=0)
 moes = {}
 for name, y in targets.items():
-    moe = MixtureOfExpertsRegressor(tree, n_experts=2, random_state=0).fit(
-        X[train], y[train]
-    )
+    moe = MixtureOfExpertsRegressor(tree, n_experts=2, random_state=0)
+    moe = moe.fit(X[train], y[train])
     alone = tree.fit(X[train], y[train]).score(X[test], y[test])
-    print(
-        f"{name}: held-out R² {moe.score(X[test], y[test]):.2f}, of one tree {alone:.2f}"
-    )
-    print(f"  {moe.specialisation_}")
+    score = moe.score(X[test], y[test])
+    print(f"{name}: held-out R² {score:.2f}, of one tree {alone:.2f}")
+    print(moe.specialisation_, end="\n\n")
     moes[name] = moe
 
 # %%

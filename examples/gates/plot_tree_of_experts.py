@@ -60,9 +60,8 @@ def tree(depth):
 
 trees = {depth: tree(depth).fit(X, y) for depth in (1, 2, 3)}
 for depth, mixture in trees.items():
-    print(
-        f"{depth} levels: held-out log-score {log_score(mixture, X_new, y_new):.3f}"
-    )
+    score = log_score(mixture, X_new, y_new)
+    print(f"{depth} levels: held-out log-score {score:.3f}")
 
 # %%
 # The probability of a leaf is the product of the gates' along its branch.

@@ -43,9 +43,10 @@ for likelihood in ("poisson", "negative_binomial"):
 
 moe = fits["negative_binomial"]
 for k, (name, expert) in enumerate(moe.named_experts_.items()):
+    shape, share = moe.likelihood_.shape_[k], moe.gate_.proportions_[k]
     print(
-        f"{name}: log rate = {expert.intercept_:.2f} {expert.coef_[0]:+.3f} hour, "
-        f"shape {moe.likelihood_.shape_[k]:.3g}, share {moe.gate_.proportions_[k]:.2f}"
+        f"{name}: log rate = {expert.intercept_:.2f} "
+        f"{expert.coef_[0]:+.3f} hour, shape {shape:.3g}, share {share:.2f}"
     )
 
 # %%
@@ -63,9 +64,14 @@ for k, (marker, dash, color) in enumerate(
 ):
     rows = owner == k
     left.plot(
-        hour[rows], calls[rows] / length[rows], marker, color=color, markersize=4, alpha=0.6,
+        hour[rows],
+        calls[rows] / length[rows],
+        marker,
+        color=color,
+        markersize=4,
+        alpha=0.6,
         label=f"expert{k}",
-    )  # fmt: skip
+    )
     left.plot(at, moe.predict_experts(at)[:, k], dash, color="k", linewidth=2)
 left.set(xlabel="hour", ylabel="calls in an hour")
 left.legend(loc="upper right")

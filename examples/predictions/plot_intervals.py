@@ -60,9 +60,8 @@ for name, expert in experts.items():
             moe.score(X[test], y[test]),
             log_score(moe, X[test], y[test]),
         )
-        print(
-            f"{name:10}{label:14}{r2:6.2f}{score:14.2f}{calibration.coverage(0.9):14.1%}"
-        )
+        covers = calibration.coverage(0.9)
+        print(f"{name:10}{label:14}{r2:6.2f}{score:14.2f}{covers:14.1%}")
 ax.set(ylabel="share of held-out rows inside")
 plt.show()
 

@@ -74,9 +74,14 @@ for ax, (name, moe) in zip(axes, fitted.items(), strict=True):
     ax.plot(X[bad], y[bad], "x", color="0.45", label="outliers")
     if name == "with noise":
         ax.plot(
-            X[noise > 0.5], y[noise > 0.5], "o", markersize=10, markerfacecolor="none", color="k",
+            X[noise > 0.5],
+            y[noise > 0.5],
+            "o",
+            markersize=10,
+            markerfacecolor="none",
+            color="k",
             label="found",
-        )  # fmt: skip
+        )
     lines = np.where(
         moe.gate_proba(grid) > 0.5, moe.predict_experts(grid), np.nan
     )

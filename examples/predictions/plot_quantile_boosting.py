@@ -1,6 +1,6 @@
 """
-Intervals beside quantile boosting
-==================================
+Prediction intervals compared with quantile boosting
+====================================================
 
 The usual way to intervals is one gradient boosting per quantile, here scikit-learn's with
 ``loss="quantile"``; LightGBM's works alike. A mixture around the same boosting predicts the whole

@@ -2,9 +2,10 @@
 Censored times: two regimes of survival
 =======================================
 
-Patients are followed from the start of a treatment until a relapse, and some leave before: of
-these it is known that they stayed well so long, and no more. In one regime the dose helps; in the
-other it does not, and relapses come soon. A marker says which one is likely, and never for sure.
+Patients are followed from the start of a treatment until a relapse, and some leave the study
+before: their times are censored. In one regime the dose delays relapses; in the other it has no
+effect, and relapses come soon. A marker makes one of the regimes more likely, but does not
+determine it.
 """
 
 import matplotlib.pyplot as plt
@@ -59,16 +60,25 @@ is_censored = np.isinf(upper)
 resp = moe.responsibilities(X, y, upper=upper)
 late = np.argmax([expert.coef_[0] for expert in moe.experts_])
 figure, (left, right) = plt.subplots(
-    1, 2, figsize=(9.5, 4), layout="constrained"
+    1, 2, figsize=(10, 4), layout="constrained"
 )
 for rows, marker_style, label in (
     (~is_censored, "o", "relapse"),
     (is_censored, "^", "censored: later than that"),
 ):
     points = left.scatter(
-        dose[rows], y[rows], c=resp[rows, late], marker=marker_style, s=16, cmap="coolwarm",
-        vmin=0, vmax=1, label=label, edgecolor="0.4", linewidth=0.4,
-    )  # fmt: skip
+        dose[rows],
+        y[rows],
+        c=resp[rows, late],
+        marker=marker_style,
+        s=16,
+        cmap="coolwarm",
+        vmin=0,
+        vmax=1,
+        label=label,
+        edgecolor="0.4",
+        linewidth=0.4,
+    )
 doses = np.column_stack([np.linspace(0, 4, 50), np.zeros(50)])
 for k, style in ((late, "-"), (1 - late, "--")):
     left.plot(
@@ -76,9 +86,7 @@ for k, style in ((late, "-"), (1 - late, "--")):
     )
 left.set(xlabel="dose", ylabel="months", yscale="log", ylim=(0.8, 80))
 left.legend(loc="upper left", fontsize="small")
-figure.colorbar(
-    points, ax=left, label="responsibility of the regime that responds"
-)
+figure.colorbar(points, ax=left, label="responsibility, regime that responds")
 
 months = np.linspace(0, 40, 200)
 patients = np.array([[3.0, -1.5], [3.0, 0.0], [3.0, 1.5]])

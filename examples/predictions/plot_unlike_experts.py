@@ -71,9 +71,8 @@ for k, (name, ax) in enumerate(
         vmax=1.6,
     )
     ax.plot(X["bmi"][owner == k], X["s5"][owner == k], "k.", markersize=5)
-    ax.set_title(
-        f"{name}: {np.mean(owner == k):.0%}, sd {mixture.likelihood_.scale_[k]:.0f}"
-    )
+    share, scale = np.mean(owner == k), mixture.likelihood_.scale_[k]
+    ax.set_title(f"{name}: {share:.0%}, sd {scale:.0f}")
 figure.supxlabel("body mass index (kg/m²)")
 figure.supylabel("s5 (log of serum triglycerides)")
 figure.colorbar(shades, ax=axes, label="gate probability", ticks=[0, 0.5, 1])

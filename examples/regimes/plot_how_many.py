@@ -56,9 +56,10 @@ print(summary)
 
 frame = summary.to_frame()
 figure, (left, right) = plt.subplots(
-    1, 2, figsize=(6.4, 3.6), layout="constrained", width_ratios=[2, 3]
+    1, 2, figsize=(7.5, 3.8), layout="constrained", width_ratios=[1, 1]
 )
 ExpertSelectionDisplay.from_selection(selection, ax=left)
+left.legend(loc="upper right", fontsize="small")
 
 columns = X.columns.to_numpy()
 for k, (name, marker) in enumerate(
@@ -68,9 +69,16 @@ for k, (name, marker) in enumerate(
     places = np.arange(len(columns)) + 0.2 * (k - 0.5)
     reach = part["upper"] - part["estimate"]
     right.errorbar(
-        part["estimate"], places, xerr=reach, fmt=marker, color="k", capsize=4, markersize=8,
-        markerfacecolor="k" if k == 0 else "w", label=name,
-    )  # fmt: skip
+        part["estimate"],
+        places,
+        xerr=reach,
+        fmt=marker,
+        color="k",
+        capsize=4,
+        markersize=8,
+        markerfacecolor="k" if k == 0 else "w",
+        label=name,
+    )
 right.axvline(0, color="0.5", linewidth=1)
 right.set(
     yticks=np.arange(len(columns)),

@@ -83,9 +83,14 @@ bins = np.linspace(0, 1, 21)
 right.hist(found, bins, color="C3", alpha=0.6, label="patients, as subjects")
 share = np.full(by_visit.size, 1 / n_visits)
 right.hist(
-    by_visit.ravel(), bins, weights=share, histtype="step", color="k", linewidth=2,
+    by_visit.ravel(),
+    bins,
+    weights=share,
+    histtype="step",
+    color="k",
+    linewidth=2,
     label="visits on their own (sixths)",
-)  # fmt: skip
+)
 right.set(xlabel="probability of a responder", ylabel="patients")
 right.legend(loc="upper center")
 plt.show()

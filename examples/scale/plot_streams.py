@@ -48,7 +48,8 @@ for number in range(1, N_CHUNKS + 1):
     scores.append(log_score(stream, X_test, y_test))
 tracemalloc.stop()
 print(
-    f"{stream.n_samples_seen_:,.0f} rows, {min(held):.0f} to {max(held):.0f} MB for each chunk"
+    f"{stream.n_samples_seen_:,.0f} rows, "
+    f"{min(held):.0f} to {max(held):.0f} MB for each chunk"
 )
 
 # %%
@@ -104,6 +105,5 @@ for factor in (1.0, 1 - 1 / 2000):
         shift = 2.0 if number >= 5 else 0.0
         for part in np.split(np.arange(10_000), 20):
             moe.partial_fit(X[part], y[part] + shift)
-    print(
-        f"forget_factor={factor}: {log_score(moe, X_test, y_test + shift):.3f} after the change"
-    )
+    score = log_score(moe, X_test, y_test + shift)
+    print(f"forget_factor={factor}: {score:.3f} after the change")

@@ -40,7 +40,7 @@ tokens = range(len(alphabet))
 
 
 def windows(texts, n_rows):
-    """Some places in the texts: the characters before each (n, CONTEXT), and the one there."""
+    """Characters before some places in the texts, and those at the places."""
     runs = []
     for text in texts:
         numbers = np.array([alphabet.find(c) for c in text]) % len(alphabet)
@@ -128,7 +128,7 @@ def n_weights(net):
 
 
 def loss(model):
-    """Mean negative logarithm of the probability of the character that came."""
+    """Mean negative log-probability of the character that came."""
     own = model.predict_proba(X_test)[np.arange(len(X_test)), y_test]
     return -np.log(np.maximum(own, 1e-9)).mean()
 
@@ -148,7 +148,8 @@ answers = {
     name: (microseconds(model), loss(model)) for name, model in models.items()
 }
 print(
-    f"{'':24}{'weights':>9}{'of them used':>14}{'to learn':>10}{'to answer':>11}{'loss':>8}"
+    f"{'':24}{'weights':>9}{'of them used':>14}"
+    f"{'to learn':>10}{'to answer':>11}{'loss':>8}"
 )
 for name, model in models.items():
     size = (
@@ -158,7 +159,8 @@ for name, model in models.items():
     learned = 1e6 * training[name] / len(X)
     answered, lost = answers[name]
     print(
-        f"{name:24}{size:9,}{used:14,}{learned:10.0f}{answered:11.1f}{lost:8.3f}"
+        f"{name:24}{size:9,}{used:14,}"
+        f"{learned:10.0f}{answered:11.1f}{lost:8.3f}"
     )
 
 # %%

@@ -39,6 +39,7 @@ figure, (above, below) = plt.subplots(
 ExpertDisplay.from_estimator(moe, X, y, ax=above)
 GateDisplay.from_estimator(moe, X, ax=below)
 above.set_xlabel("")
+above.legend(loc="lower right", handlelength=3.5)
 below.get_legend().remove()
 plt.show()
 
@@ -55,5 +56,6 @@ for value in (2.0, 3.0):
     mean, std = moe.predict(row, return_std=True)
     interval = moe.predict_interval(row, level=0.9)[0]
     print(
-        f"load {value}: mean {mean[0]:.1f}, sd {std[0]:.1f}, 90 % interval {interval.round(1)}"
+        f"load {value}: mean {mean[0]:.1f}, sd {std[0]:.1f}, "
+        f"90 % interval {interval.round(1)}"
     )

@@ -9,13 +9,14 @@ ONE_PASS = (OnePassProblem,)  # kinds of problems that are quicker where they ap
 
 
 def make_problem(
-    experts, gate, likelihood, data, *, in_sample, gate_folds=None, load_prior=None, top_k=None
-):
+    experts, gate, likelihood, data, *, in_sample, gate_folds=None, load_prior=None, top_k=None,
+    Z=None,
+):  # fmt: skip
     """The first kind of problem that covers the parts; see ``Problem`` for these.
 
     Parameters
     ----------
-    experts, gate, likelihood, data, load_prior, top_k
+    experts, gate, likelihood, data, load_prior, top_k, Z
         As ``Problem`` takes them.
     in_sample : bool
         Whether predictions are made for rows that the experts saw.
@@ -33,4 +34,5 @@ def make_problem(
             return kind(experts, gate, likelihood, data, **settings)
     n_inner = 1 if in_sample else INNER_STEPS
     kind = SubjectEffectProblem if likelihood.takes_subjects else GeneralProblem
-    return kind(experts, gate, likelihood, data, n_inner=n_inner, gate_folds=gate_folds, **settings)
+    settings |= {"n_inner": n_inner, "gate_folds": gate_folds, "Z": Z}
+    return kind(experts, gate, likelihood, data, **settings)

@@ -74,9 +74,10 @@ class Acceleration:
         is_paused, self._pause = self._pause > 0, max(0, self._pause - 1)
         if is_paused or not before:
             return None, 0.0
-        points, steps = (np.stack(each, axis=1) for each in zip(*before, strict=True))
-        step_changes = step[:, None] - steps
-        weighted = metric(np.column_stack([step_changes, step]))
+        points, steps = (np.array(each).T for each in zip(*before, strict=True))
+        directions = np.empty((len(step), len(before) + 1))
+        directions[:, :-1], directions[:, -1] = step[:, None] - steps, step
+        step_changes, weighted = directions[:, :-1], metric(directions)
         normal = step_changes.T @ weighted[:, :-1]
         normal.flat[:: len(normal) + 1] *= 1 + RIDGE
         _, shares, failed = linalg.lapack.dposv(normal, weighted[:, :-1].T @ step)

@@ -115,7 +115,7 @@ def _sums(design, y, weight, resp, parameters, grams):
     if parameters.with_grams:
         _add(grams, "gram", design, curvature)
     if parameters.with_curvature:
-        second, first, _ = class_pairs(n_experts)
+        second, first = class_pairs(n_experts)
         _add(grams, "pairs", design, weight * proba[first] * proba[second])
     return Sums(
         float(value),
@@ -215,7 +215,7 @@ class ClassErrors:
         pull = proba * -mass[:, None]
         curvature = None
         if with_grams:
-            second, first, _ = class_pairs(proba.shape[1])
+            second, first = class_pairs(proba.shape[1])
             curvature = proba[:, second] * -pull[:, first]
         pull[:, y, np.arange(len(y))] += mass
         return pull, curvature, None

@@ -1,5 +1,7 @@
 """A fit as scikit-learn's callbacks see it: one task, and a task for each EM iteration in it."""
 
+from .._compat import has_callbacks
+
 
 class FitTasks:
     """Tells the callbacks of an estimator about one fit.
@@ -19,6 +21,7 @@ class FitTasks:
 
     def __init__(self, estimator, X, y, sample_weight):
         self._context = estimator._init_callback_context(max_subtasks=None)
+        self._is_heard = has_callbacks(estimator)
         metadata = None if sample_weight is None else {"sample_weight": sample_weight}
         self._facts = {"estimator": estimator, "X": X, "y": y, "metadata": metadata}
 
@@ -29,6 +32,8 @@ class FitTasks:
 
     def begin_iteration(self):
         """An EM iteration begins."""
+        if not self._is_heard:
+            return
         self._iteration = self._context.subcontext(task_name="EM iteration")
         self._iteration.call_on_fit_task_begin(**self._facts)
 
@@ -38,7 +43,7 @@ class FitTasks:
         ``fitted_attributes()`` -> dict, what the estimator would hold if it stopped here; called
         only if a callback wants to know.
         """
-        return self._iteration.call_on_fit_task_end(
+        return self._is_heard and self._iteration.call_on_fit_task_end(
             **self._facts, reconstruction_attributes=fitted_attributes
         )
 

@@ -6,6 +6,16 @@ from itertools import repeat
 import numpy as np
 from sklearn.utils import _safe_indexing
 
+from .._numerics.multinomial import NEWTON_LIMIT
+from .._numerics.statistics import standardisation
+from .._rows.arrays import ArrayRows
+from ..gates import SoftmaxGate
+from .problem import shallow_copy
+from .sums import PassParameters, Sums, run_pass
+
+SMALLEST_STEP = 1e-3  # of a Newton step; below, a gate stays as it is
+ROUNDING = 1e-13  # of an objective, relative
+
 
 class CrossFittedGate:
     """A gate in training: copies of it, each fitted without one fold.
@@ -19,10 +29,13 @@ class CrossFittedGate:
         Unfitted, or to start from; copied.
     folds : list of (train, test)
         They hold out every row once.
+    sum_to_one : bool, default=False
+        Whether the soft labels of each row do.
     """
 
-    def __init__(self, gate, folds):
+    def __init__(self, gate, folds, *, sum_to_one=False):
         self.gate, self.folds = gate, folds
+        self._sum_to_one, self._parts = sum_to_one, {}
         self.objective, self.is_costly = gate.objective, gate.is_costly
         self.takes_load_prior = gate.takes_load_prior
         self.begin()
@@ -45,11 +58,27 @@ class CrossFittedGate:
         """
         labels = repeat(y, len(self.folds)) if isinstance(y, np.ndarray) else y
         self.models = [
-            copy.copy(model).fit(
-                _safe_indexing(X, train), own[train], sample_weight=sample_weight[train]
-            )
-            for model, own, (train, _) in zip(self.models, labels, self.folds, strict=True)
+            self._fitted(fold, model, X, own, sample_weight)
+            for fold, (model, own) in enumerate(zip(self.models, labels, strict=True))
         ]
+
+    def _fitted(self, fold, model, X, labels, weight):
+        """A copy of a model, fitted without a fold."""
+        train, _ = self.folds[fold]
+        if not self._steps_from_sums(X, labels.shape[1]):
+            X_train = _safe_indexing(X, train)
+            return copy.copy(model).fit(X_train, labels[train], sample_weight=weight[train])
+        if fold not in self._parts:
+            self._parts[fold] = _Part(X, weight, train)
+        return self._parts[fold].stepped(model, labels)
+
+    def _steps_from_sums(self, X, n_experts):
+        """Whether a fit of a copy is one Newton step, of few weights and from dense rows."""
+        gate = self.gate
+        if type(gate) is not SoftmaxGate or not (gate.learns_batches and gate.max_iter == 1):
+            return False
+        is_dense = type(X) is np.ndarray and X.dtype == np.float64
+        return is_dense and self._sum_to_one and n_experts * (X.shape[1] + 1) <= NEWTON_LIMIT
 
     def log_proba_of_each(self, X):
         """Log-probabilities (n_samples, n_experts) by each of the copies, one after the other."""
@@ -77,3 +106,47 @@ class CrossFittedGate:
 
     def __repr__(self):
         return repr(self.gate)
+
+
+class _Part:
+    """Rows without a fold, of which sums are taken: the others have no weight."""
+
+    def __init__(self, X, weight, train):
+        of_part = np.zeros(len(X))
+        of_part[train] = weight[train]
+        self.rows = ArrayRows(X, np.zeros(len(X)), of_part)
+        self.units = standardisation(X, of_part)
+        self._rows_gram = None
+
+    def stepped(self, gate, labels):
+        """A copy of a softmax gate after a Newton step, halved until the objective rises."""
+        n_experts = labels.shape[1]
+        gate = shallow_copy(gate)
+        gate.begin_sums(self.rows.X, n_experts, self.units)
+        sums = self._sums(gate, labels, with_curvature=True)
+        before, size = sums.value + gate.log_prior(), 1.0
+        while size >= SMALLEST_STEP:
+            after = shallow_copy(gate)
+            after.learn_sums(sums, size)
+            value = self._sums(after, labels, with_curvature=False).value + after.log_prior()
+            if value >= before - ROUNDING * abs(before):
+                return after
+            size /= 2
+        return gate
+
+    def _sums(self, gate, labels, with_curvature):
+        nothing = np.zeros((labels.shape[1], self.rows.X.shape[1] + 1))
+        parameters = PassParameters(
+            *self.units,
+            gate.sum_logits(),
+            nothing,
+            np.ones(len(nothing)),
+            resp=np.ascontiguousarray(labels),
+            with_grams=self._rows_gram is None,
+            with_curvature=with_curvature,
+        )
+        sums = Sums.from_kernel(run_pass(self.rows, parameters), *nothing.shape, with_curvature)
+        if self._rows_gram is None:
+            self._rows_gram = sums.rows_gram
+        sums.rows_gram = self._rows_gram
+        return sums

@@ -3,7 +3,6 @@
 import copy
 from dataclasses import dataclass
 
-import numpy as np
 from sklearn.pipeline import Pipeline, make_pipeline
 
 from .._experts.families import is_linear
@@ -65,7 +64,7 @@ class GateParts:
         _, last = split_last(given)
         if n_experts == 1:
             return cls(last, ConstantGate())
-        seeded = seed_estimator(given, np.random.RandomState(seed))
+        seeded = seed_estimator(given, seed)
         encoder, trained = split_last(seeded)
         has_default_encoder = gate is None and any(describe_columns(rows.X))
         if has_default_encoder:

@@ -53,7 +53,8 @@ class GeneralProblem(SampleProblem):
     def __init__(self, experts, gate, likelihood, data, *, gate_folds=None, **settings):
         super().__init__(experts, gate, likelihood, data, **settings)
         if gate_folds is not None:
-            self.gate = CrossFittedGate(self.gate, gate_folds)
+            sum_to_one = self.load_prior is None
+            self.gate = CrossFittedGate(self.gate, gate_folds, sum_to_one=sum_to_one)
 
     @property
     def exposure(self):

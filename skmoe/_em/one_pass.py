@@ -13,8 +13,10 @@ from scipy import sparse
 
 from .._model import posterior
 from .._numerics.multinomial import BLOCK_LIMIT, NEWTON_LIMIT
+from .._parallel import over_rows
 from .._reports.expert_report import ReportSums
 from .._rows.arrays import ArrayRows
+from .._rows.source import add_up
 from ..gates import ConstantGate, SoftmaxGate
 from ..likelihoods import Categorical
 from .acceleration import Acceleration
@@ -63,7 +65,7 @@ class OnePassProblem(SampleProblem):
         of ``data``.
     """
 
-    given = sums = small = _arrays = None
+    given = sums = small = _arrays = _copies = None
     objective = -np.inf
 
     def __init__(self, experts, gate, likelihood, data, *, rows=None, **settings):
@@ -144,7 +146,7 @@ class OnePassProblem(SampleProblem):
         self.experts.forget_curvature()
 
     def reseed(self, dead):
-        """See ``Problem``; done on the sample, where EM began with one."""
+        """See ``ReseedingProblem``; done on the sample, where EM began with one."""
         if self.small is None:
             return super().reseed(dead)
         small = self.small
@@ -216,6 +218,11 @@ class OnePassProblem(SampleProblem):
 
     def copies(self):
         """Whether a heavier expert has the same density everywhere, (K,)."""
+        if self._copies is None or self._copies[0] is not self.sums:
+            self._copies = self.sums, self._find_copies()
+        return self._copies[1]
+
+    def _find_copies(self):
         first = slice(FIRST_ROWS)
         _, log_density, _ = self._answers(self._columns[first], self.y[first])
         if not same_as_heavier(largest_differences(log_density), self.load).any():
@@ -287,20 +294,28 @@ class Differences:
 def compare_densities(block, answers):
     """Differences of a block."""
     n_experts = answers.logits.shape[1]
-    total = Differences(np.zeros((n_experts, n_experts)))
-    for _, _, _, log_density, _ in answers.over(block):
-        total += Differences(largest_differences(log_density))
-    return total
+
+    def compare(rows):
+        total = Differences(np.zeros((n_experts, n_experts)))
+        for _, _, _, log_density, _ in answers.over(block.part(rows)):
+            total += Differences(largest_differences(log_density))
+        return total
+
+    return add_up(over_rows(compare, block.n_rows, block.n_rows * n_experts**2))
 
 
 def sum_for_report(block, parameters):
     """ReportSums of a block; ``parameters`` are answers, model and order of ``report_sums``."""
     answers, model, order = parameters
-    total = None
-    for y, weight, logits, log_density, predictions in answers.over(block):
-        resp = posterior(logits, log_density)[0][:, order]
-        proba = posterior(logits, np.zeros_like(log_density))[0][:, order]
-        loss = model.losses(y, predictions[:, order])
-        sums = ReportSums.of(resp, proba, loss, weight, None)
-        total = sums if total is None else total + sums
-    return total
+
+    def sum_up(rows):
+        total = None
+        for y, weight, logits, log_density, predictions in answers.over(block.part(rows)):
+            resp = posterior(logits, log_density)[0][:, order]
+            proba = posterior(logits, np.zeros_like(log_density))[0][:, order]
+            loss = model.losses(y, predictions[:, order])
+            sums = ReportSums.of(resp, proba, loss, weight, None)
+            total = sums if total is None else total + sums
+        return total
+
+    return add_up(over_rows(sum_up, block.n_rows, 10 * block.n_rows * len(order)))

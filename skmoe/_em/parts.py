@@ -8,8 +8,9 @@ import numpy as np
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.utils.validation import check_array, validate_data
+from sklearn.utils.validation import check_array
 
+from .._compat import learn_columns
 from .._data import TrainingData
 from .._experts.estimators import EstimatorExperts
 from .._experts.families import is_linear
@@ -18,7 +19,13 @@ from .._experts.traits import has_own_density, is_frozen, seed_estimator
 from .._experts.zero import BesideZero
 from .._tables.constant import fit_columns
 from .._tables.encoding import default_encoder
-from .._tables.mixed import check_accepts, column_numbers, describe_columns, is_table
+from .._tables.mixed import (
+    check_accepts,
+    column_numbers,
+    describe_columns,
+    is_plain,
+    is_table,
+)
 from ..exceptions import IgnoredWeightsWarning, warn_user
 from ..gates import ConstantGate
 from .gate_parts import GateParts
@@ -175,7 +182,7 @@ class Parts:
         if head is not None and self.is_default and self.gate.has_default_encoder:
             self.transformer, source = self.gate.encoder, data.Z
         elif head is not None:
-            head = seed_estimator(head, np.random.RandomState(seed))
+            head = seed_estimator(head, seed)
             self.transformer, source = fit_columns(head, source, data.y)
         name = "The design of linear experts"
         if sparse.issparse(source):
@@ -185,6 +192,8 @@ class Parts:
             return source, check_array(
                 source, accept_sparse="csr", dtype=np.float64, input_name=name
             )
+        if source is data.X and is_plain(source):
+            return source, source
         return source, check_array(source, dtype=[np.float64, np.float32], input_name=name)
 
     def first(self, n_experts):
@@ -193,17 +202,21 @@ class Parts:
         gate = self.gate if n_experts > 1 else GateParts(ConstantGate(), ConstantGate())
         return replace(self, names=names, templates=templates, gate=gate)
 
-    def behind(self, encoder):
+    def behind(self, encoder, *, experts=True):
         """The same parts where the rows are what a fitted encoder makes of those of the user.
 
         Parameters
         ----------
         encoder : transformer
             Fitted; the model has it before its experts and its gate.
+        experts : bool, default=True
+            Whether the experts see what it makes, too, and not the rows of the user.
         """
         before = make_pipeline(encoder)
-        templates = [make_pipeline(encoder, template) for template in self.templates]
         gate = replace(self.gate, encoder=before)
+        if not experts:
+            return replace(self, gate=gate)
+        templates = [make_pipeline(encoder, template) for template in self.templates]
         return replace(self, templates=templates, gate=gate, transformer=before)
 
     def shared_columns(self, design):
@@ -261,12 +274,8 @@ class Parts:
             quiet=self.is_default,
         )
         ignoring = experts.ignoring_weights()
-        if report_weights and ignoring and np.ptp(data.weight[data.weight > 0]) > 0:
-            warn_user(
-                f"The experts {ignoring} take no sample_weight and are fitted without it; scales "
-                "and gate use it.",
-                IgnoredWeightsWarning,
-            )
+        if report_weights and np.ptp(data.weight[data.weight > 0]) > 0:
+            warn_of_ignored_weights(ignoring)
         return experts
 
     def stream_of_lines(self, problem, data, order):
@@ -347,7 +356,7 @@ class Parts:
         templates, zero = self.templates[: self.n_solved], self.templates[self.n_solved :]
         last = clone(split_last(templates[0])[1])  # that all have in common
         # A transformer before it may give names, or take them away.
-        validate_data(last, problem.experts.source, skip_check_array=True)
+        learn_columns(last, problem.experts.source)
         fitted = problem.experts.finish([shallow_copy(last) for _ in templates])
         if isinstance(templates[0], Pipeline):
             fitted = self._behind_transformer(fitted)
@@ -365,6 +374,16 @@ class Parts:
             return None
         trained = np.argsort(-load[: self.n_solved], kind="stable")
         return np.append(trained, np.arange(self.n_solved, len(load)))
+
+
+def warn_of_ignored_weights(names):
+    """Name the experts, if there are any, that unequal weights do not reach."""
+    if names:
+        warn_user(
+            f"The experts {names} take no sample_weight and are fitted without it; scales and "
+            "gate use it.",
+            IgnoredWeightsWarning,
+        )
 
 
 def adapt_experts(templates, X, *, is_default):

@@ -171,16 +171,12 @@ class Problem(ABC):
         return
 
 
-class SampleProblem(Problem):
-    """A problem that starts from responsibilities, which can be tried on some of the rows."""
+class ReseedingProblem(Problem):
+    """A problem whose dead experts are handed other rows."""
 
     @abstractmethod
-    def start(self, resp):
-        """Take responsibilities (n, K) to start from; the problem."""
-
-    def restart(self, resp, dead):
-        """Go on from responsibilities in which dead experts have rows again."""
-        self.start(resp)
+    def reseed(self, dead):
+        """Hand each of these experts the rows around a place of high loss."""
 
     def revive(self):
         """Hand each dead expert the rows around a place of high loss; whether there were any."""
@@ -193,8 +189,20 @@ class SampleProblem(Problem):
         self.n_revived = n_revived + np.isin(np.arange(n_experts), dead)
         return True
 
+
+class SampleProblem(ReseedingProblem):
+    """A problem that starts from responsibilities, which can be tried on some of the rows."""
+
+    @abstractmethod
+    def start(self, resp):
+        """Take responsibilities (n, K) to start from; the problem."""
+
+    def restart(self, resp, dead):
+        """Go on from responsibilities in which dead experts have rows again."""
+        self.start(resp)
+
     def reseed(self, dead):
-        """Hand each of these experts the rows around a place of high loss."""
+        """See ``ReseedingProblem``."""
         self.restart(reseeded(self.resp, -self.log_norm, dead, Neighbours(self.data)), dead)
 
     def on_rows(self, sample):

@@ -54,7 +54,7 @@ class Progress:
 
 def count(number, what="expert"):
     """A number of things in words: "1 expert", "2 experts"."""
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+    return f"{number} {what}" if number == 1 else f"{number:,} {what}s"
 
 
 def during_start(number):

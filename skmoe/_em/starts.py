@@ -14,6 +14,7 @@ from scipy import special
 from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
 
+from .._numerics.random_states import seeded
 from .._parallel import few_threads
 
 K_MEANS_STEPS = 20  # EM goes on from there anyway
@@ -218,7 +219,7 @@ def draw_starts(init, n_init, data, n_experts, seed, labels):
     starts : list of ndarray of shape (n_samples, n_experts)
         ``n_init`` of them.
     """
-    random_state = np.random.RandomState(seed)
+    random_state = seeded(seed)
     if callable(init):
         starts = [init(data.X, labels(data.y), n_experts, random_state) for _ in range(n_init)]
         return [check_responsibilities(start, data.weight, n_experts) for start in starts]

@@ -10,6 +10,7 @@ from .._parallel import kernel_threads
 
 BLOCK_ROWS = 512  # of the kernel
 MOST_CHUNKS = 32  # of rows, each with sums of its own: enough for as many threads
+LOG_ROOT_2_PI = 0.5 * np.log(2 * np.pi)
 CHUNK_NUMBERS = 2**22  # at most, in the sums of all chunks
 SUMS_OF_AN_EXPONENTIAL = 16  # to which the pass adds in the time that one exponential takes
 
@@ -152,9 +153,9 @@ def run_pass(rows, parameters):
         parameters.scale,
         parameters.y_mean,
         parameters.y_scale,
-        np.concatenate([parameters.gate_coef.T, parameters.expert_coef]).astype(dtype),
+        np.concatenate([parameters.gate_coef.T, parameters.expert_coef], dtype=dtype),
         (parameters.y_scale / error_scale).astype(dtype),
-        np.log(error_scale * np.sqrt(2 * np.pi)).astype(dtype),
+        (np.log(error_scale) + LOG_ROOT_2_PI).astype(dtype),
         parameters.resp,
         parameters.logistic,
         parameters.with_grams,

@@ -192,8 +192,9 @@ class LeastSquaresSweep(Sweep):
         """Set them."""
         experts, likelihood = problem.experts, problem.likelihood
         n_experts, p, n_outputs = experts.standard_coef.shape
-        ends = np.cumsum([n_experts * n_outputs * p, n_experts * n_outputs])
-        functions, log_scale, logits = np.split(point, ends)
+        n_scales = n_experts * n_outputs
+        functions, others = point[: n_scales * p], point[n_scales * p :]
+        log_scale, logits = others[:n_scales], others[n_scales:]
         experts.set_functions(functions.reshape(n_experts, n_outputs, p).swapaxes(1, 2))
         scale = self._shaped(experts, np.exp(log_scale).reshape(n_experts, n_outputs))
         likelihood.scale_ = np.maximum(scale, likelihood.floor_)
@@ -211,9 +212,9 @@ class LeastSquaresSweep(Sweep):
     def sums(self, problem, resp=None, with_curvature=None):
         """Sums of a pass with the parameters as they are."""
         experts, gate = problem.experts, problem.gate
-        # With responsibilities there may be none, and nobody looks at it.
-        any_scale = np.full(experts.n_experts, experts.y_scale[0])
-        scale = any_scale if resp is not None else problem.likelihood.scale_
+        scale = problem.likelihood.scale_
+        if resp is not None:  # there may be none yet, and nobody looks at it
+            scale = np.full(experts.n_experts, experts.y_scale[0])
         wanted = gate.wants_curvature if with_curvature is None else with_curvature
         parameters = PassParameters(
             experts.mean,

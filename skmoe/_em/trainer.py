@@ -11,7 +11,7 @@ from .._experts.traits import seed_estimator
 from .._tables.encoding import default_encoder
 from .._tables.mixed import check_accepts, describe_columns
 from ..gates import ConstantGate, SoftmaxGate
-from .general import GeneralProblem
+from . import make_problem
 from .loop import run_em
 from .placing import placed
 from .progress import Progress, count
@@ -49,6 +49,8 @@ class Trainer:
 
     Attributes
     ----------
+    n_rows : int
+        Number of all rows, of which ``data`` may be a sample.
     ends : list of (float, float)
         Where each start ended: objective, and fewest effective rows of an expert.
     paths : list of list of float
@@ -57,17 +59,20 @@ class Trainer:
         Evidence of each number of experts that was tried, where evidence chooses it.
     specialisation : Specialisation or None
         What specialists are worth, where they have to be worth their while.
+    notes : list of str
+        What else training has to say, in sentences.
     grows : bool
         Whether experts can be added to what it trains.
     """
 
     log_evidence = specialisation = None
+    notes = ()
     grows = True
 
     def __init__(self, problem, data, parts, settings, *, folds, splitting, seed):
         self.problem, self.data, self.parts, self.settings = problem, data, parts, settings
         self.folds, self.splitting, self.seed = folds, splitting, seed
-        self.n_experts = len(parts.names)
+        self.n_experts, self.n_rows = len(parts.names), len(data.y)
         self.ends, self.paths = [], []
         self.progress = Progress(settings)
 
@@ -115,7 +120,7 @@ class Trainer:
 
     def train_begun(self, previous, tasks, attributes_now):
         """The same where the tasks have begun already."""
-        self.progress.say(f"Fitting {count(self.n_experts)} on {count(len(self.data.y), 'row')}")
+        self.progress.say(f"Fitting {count(self.n_experts)} on {count(self.n_rows, 'row')}")
         self.start(previous)
         with self.problem.experts.side_by_side(self.settings.n_jobs):
             run = self.run(tasks, attributes_now)
@@ -271,7 +276,7 @@ class Trainer:
         if optional and any(describe_columns(X)):
             estimator = make_pipeline(default_encoder(X), estimator)
         check_accepts(f"The scale {type(estimator).__name__}", estimator, X)
-        estimator = seed_estimator(estimator, np.random.RandomState(self.splitting.seed))
+        estimator = seed_estimator(estimator, self.splitting.seed)
         folds = self.splitting.automatic().folds([estimator], self.data)
         objectives = learn_scale_model(
             problem, X, estimator, folds, optional=optional, n_jobs=self.settings.n_jobs
@@ -287,7 +292,7 @@ def train_surrogate(trainer, linear):
     ----------
     trainer : Trainer
         Of any experts; it is told of the starts.
-    linear : GeneralProblem
+    linear : Problem
         As ``surrogate`` makes it.
     """
     data, parts, settings = trainer.data, trainer.parts, trainer.settings
@@ -317,11 +322,12 @@ def surrogate(data, parts, top_k=None):
         prior=True,
         exposure=data.exposure,
     )
-    return GeneralProblem(
+    return make_problem(
         parts.beside_zero(experts),
         SoftmaxGate(warm_start=True, max_iter=1) if is_softmax else ConstantGate(),
         likelihood.start(data.y, data.weight, n_experts),
         replace(data, X=None, Z=data.columns),  # short runs in other processes need no more
+        in_sample=True,
         Z=data.columns,
         top_k=top_k,
     )

@@ -31,7 +31,9 @@ class OutputsRegressor(RegressorMixin, MetaEstimatorMixin, BaseEstimator):
     >>> from skmoe import OutputsRegressor
     >>> X = np.linspace(0, 1, 20)[:, None]
     >>> y = np.column_stack([2 * X[:, 0], np.round(np.exp(3 * X[:, 0]))])
-    >>> model = OutputsRegressor([LinearRegression(), PoissonRegressor(alpha=0)]).fit(X, y)
+    >>> model = OutputsRegressor(
+    ...     [LinearRegression(), PoissonRegressor(alpha=0)]
+    ... ).fit(X, y)
     >>> model.predict([[1.0]]).round()
     array([[ 2., 20.]])
     """

@@ -25,6 +25,7 @@ from .streamed import StreamedExperts
 from .traits import is_frozen
 
 ENOUGH_ROWS = 20  # by weight; an expert that would get fewer takes those next in line as well
+SAME_SHARE = 1e-9  # responsibilities that differ by less are equal
 BARELY_CHANGED = 0.001  # sum of absolute changes of weights, of their sum: not worth a refit
 
 
@@ -268,7 +269,7 @@ class EstimatorExperts(Experts):
         if self.weighted[k]:
             keep = usable & (share >= self.min_responsibility) & (share > NEGLIGIBLE_SHARE)
         else:  # the rows it wins, ties included
-            keep = usable & (resp[train, k] >= resp[train].max(axis=1) - 1e-9)
+            keep = usable & self.wins(resp, k)[train]
             if shares is not resp:  # but for what weights would have taken out
                 keep &= share >= self.min_responsibility * resp[train, k]
         mass = self.weight[train]
@@ -285,6 +286,10 @@ class EstimatorExperts(Experts):
             return FitRows(rows, weights, None, target)
         exposure = exposure[rows, k]
         return FitRows(rows, None if weights is None else weights * exposure, exposure, target)
+
+    def wins(self, resp, k):
+        """Rows (n,) that expert k wins, ties included."""
+        return resp[:, k] >= resp.max(axis=1) - SAME_SHARE
 
     def ignoring_weights(self):
         """Names of the experts that take no weights."""

@@ -32,7 +32,9 @@ class FoldEnsemble(BaseEstimator):
     --------
     >>> from sklearn.dummy import DummyRegressor
     >>> from skmoe import FoldEnsemble
-    >>> models = [DummyRegressor(strategy="constant", constant=c) for c in (1.0, 2.0)]
+    >>> models = [
+    ...     DummyRegressor(strategy="constant", constant=c) for c in (1.0, 2.0)
+    ... ]
     >>> FoldEnsemble(models).fit([[0.0]], [0.0]).predict([[0.0]])
     array([1.5])
     """

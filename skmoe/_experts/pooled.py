@@ -284,6 +284,8 @@ class PooledExperts(Pooled, LeastSquaresExperts):
         Numbers of the columns in which experts do not differ.
     own_variance : float, default=None
         What tau is for more than one expert; None learns it.
+    units : Units, default=None
+        Of columns and target, where they are not those of these rows.
 
     Attributes
     ----------
@@ -295,14 +297,26 @@ class PooledExperts(Pooled, LeastSquaresExperts):
         Of the last fit.
     """
 
-    def __init__(self, X, y, weight, *, floor, shared_scale, shared_columns=(), own_variance=None):
-        super().__init__(X, y, weight, 1, penalty=0.0, per_column_unit=False, prior=False)
-        self._stand_on(X, weight, shared_columns)
+    def __init__(
+        self, X, y, weight, *, floor, shared_scale, shared_columns=(), own_variance=None, units=None
+    ):  # fmt: skip
+        super().__init__(
+            X, y, weight, 1, penalty=0.0, per_column_unit=False, prior=False, units=units
+        )
+        self._stand_on(X, weight, shared_columns, units)
         self._targets = super().targets
         self.floor = np.maximum((floor / self.y_scale) ** 2, SMALLEST_FLOOR)
         self.nu, self.own_variance = SHARED_NU if shared_scale else NU, own_variance
 
     targets = property(lambda self: self._targets)
+
+    def without_rows(self):
+        twin = super().without_rows()
+        twin._targets = twin.predictions = None
+        return twin
+
+    def _take_block(self):
+        self._targets, self.predictions = super().targets, None
 
     def begin(self, resp):
         """Forget everything, and learn from the responsibilities of a start."""
@@ -313,13 +327,23 @@ class PooledExperts(Pooled, LeastSquaresExperts):
         self.rho[:, -1] = INTERCEPT_VARIANCE
         half = np.full(self.n_experts, 0.5 * self.weight.sum() / self.n_experts)
         self.posteriors = [(None, Precisions(half, 0.5 * half, 1.0, 0.5))] * n_outputs
-        self.fit(resp, n_rounds=FIRST_ROUNDS)
+        self._learn(self.sum_rows(resp), FIRST_ROUNDS)
 
-    def fit(self, resp, working=None, exposure=None, target=None, n_rounds=1):
+    def fit(self, resp, working=None, exposure=None, target=None):
         """All but the responsibilities at their best, given the rest; see ``Experts``."""
+        self._learn(self.sum_rows(resp))
+
+    def sum_rows(self, resp):
+        """Sums over the rows: LeastSquaresStatistics; see ``Pooled``."""
         weights = resp * self.weight[:, None]
-        mass = weights.sum(axis=0)
-        sums = LeastSquaresStatistics.from_rows(self.design, self.targets, weights)
+        return LeastSquaresStatistics.from_rows(self.design, self.targets, weights)
+
+    def learn_sums(self, sums, size=1.0, learns=True):
+        """What ``fit`` does, from sums: a whole step, which never lowers the bound."""
+        self._learn(sums)
+
+    def _learn(self, sums, n_rounds=1):
+        mass = sums.mass
         tau, rho, posteriors = self.tau.copy(), self.rho.copy(), []
         for m, (_, precisions) in enumerate(self.posteriors):
             of_output = LeastSquaresStatistics(
@@ -383,15 +407,15 @@ class PooledExperts(Pooled, LeastSquaresExperts):
         variance = sums.residual_squares(coef)[0] / mass + self.floor
         return -0.5 * mass * np.log(variance).sum()
 
-    def degrees_of_freedom(self, resp):
-        """Of the predictive distributions, (n_experts, n_outputs).
+    def degrees_of_freedom(self, sums):
+        """Of the predictive distributions, (n_experts, n_outputs), from sums over the rows.
 
         ``2 shape_k``, which is what lambda_k is known to, but at most what all rows together leave
         for the scale: s_0 is learned from them, and a point.
         """
         df = []
         for coefficients, precisions in self.posteriors:
-            used = (resp * quadratic_forms(self.design, coefficients.cov)) @ precisions.mean
-            left = self.weight.sum() - self.weight @ used
+            used = np.einsum("k,kij,kij->", precisions.mean, sums.gram, coefficients.cov)
+            left = sums.mass.sum() - used
             df.append(np.maximum(np.minimum(2 * precisions.shape, left), FEWEST_DF))
         return np.stack(df, axis=1)

@@ -13,7 +13,8 @@ class Pooled(ABC):
 
     A ``PooledProblem`` asks for what is here, for ``fit``, ``state`` and ``restore``, and for
     nothing else; ``fit`` must not lower the sum of ``expected_log_density`` over rows and experts,
-    weighted by responsibilities and weights of the rows, less ``divergence``.
+    weighted by responsibilities and weights of the rows, less ``divergence``. On rows that are not
+    in memory ``learn_sums`` stands in for ``fit``.
 
     Attributes
     ----------
@@ -30,9 +31,9 @@ class Pooled(ABC):
     y_scale = np.ones(1)
     is_one_expert = False
 
-    def _stand_on(self, X, weight, shared_columns=()):
+    def _stand_on(self, X, weight, shared_columns=(), units=None):
         """Take the rows, in columns that the prior sees alike."""
-        self.columns = StandardColumns.of(X, weight)
+        self.columns = StandardColumns.of(X, weight, units)
         if len(shared_columns):
             self.share(shared_columns)
             self.columns = StandardColumns(self.columns.mean, self.columns.scale)  # not rotated
@@ -44,7 +45,7 @@ class Pooled(ABC):
     def own(self):
         """Columns of the design in which experts differ, (q,)."""
         if self.n_experts == 1 or self.shared is None:
-            return np.full(self.design.shape[1], self.n_experts > 1)
+            return np.full(self.columns.n_columns, self.n_experts > 1)
         return ~self.shared
 
     def resized(self, n_experts):
@@ -52,6 +53,57 @@ class Pooled(ABC):
         twin = copy.copy(self)
         twin.n_experts, twin.n_fits = n_experts, 0
         return twin
+
+    def without_rows(self):
+        """A copy that holds no rows, for blocks of them to be put under."""
+        twin = copy.copy(self)
+        twin.y = twin.rows = twin.weight = twin.source = twin._design = None
+        return twin
+
+    def on_block(self, X, y, weight):
+        """A copy that stands on other rows, in the columns and under the posterior of this one.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n_rows, n_features)
+            Columns.
+        y : ndarray of shape (n_rows,) or (n_rows, n_outputs)
+            Target, or class numbers.
+        weight : ndarray of shape (n_rows,)
+            Weights.
+        """
+        twin = copy.copy(self)
+        twin.y, twin.weight, twin._design = y, weight, self.columns.design(X)
+        twin._take_block()
+        return twin
+
+    @abstractmethod
+    def _take_block(self):
+        """Make of ``y`` and ``design``, which are those of a block, what else belongs to rows."""
+
+    @abstractmethod
+    def sum_rows(self, resp):
+        """Sums over the rows: all that an M-step needs of them, with ``mass``; they add up.
+
+        Parameters
+        ----------
+        resp : ndarray of shape (n_samples, n_experts)
+            Responsibilities.
+        """
+
+    @abstractmethod
+    def learn_sums(self, sums, size=1.0, learns=True):
+        """An M-step from sums over rows, made under the posterior as it is.
+
+        Parameters
+        ----------
+        sums : object
+            From ``sum_rows``.
+        size : float, default=1.0
+            Part of the step to take, where a whole one can lower the bound.
+        learns : bool, default=True
+            Whether prior variances are learned by it, where that can lower the bound.
+        """
 
     @abstractmethod
     def begin(self, resp):

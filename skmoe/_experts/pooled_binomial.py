@@ -83,16 +83,24 @@ class PooledBinomialExperts(PooledInSteps, BinomialExperts):
         What tau is for more than one expert; None learns it.
     exposure : ndarray of shape (n_samples,), default=None
         Trials of the rows; None is one each.
+    units : Units, default=None
+        Of the columns, where they are not those of these rows.
     """
 
-    def __init__(self, X, y, weight, *, shared_columns=(), own_variance=None, exposure=None):
-        super().__init__(X, y, weight, 1, penalty=0.0, per_column_unit=False, trials=exposure)
+    def __init__(
+        self, X, y, weight, *, shared_columns=(), own_variance=None, exposure=None, units=None
+    ):  # fmt: skip
+        super().__init__(
+            X, y, weight, 1, penalty=0.0, per_column_unit=False, trials=exposure, units=units
+        )
         self.own_variance = own_variance
-        self._stand_on(X, weight, shared_columns)
-        trials = np.ones(len(y)) if exposure is None else exposure
-        self.has_single_trials = bool((trials == 1).all())
-        self.kind = Successes(trials)
-        self.targets_of_kind = y[:, None]
+        self._stand_on(X, weight, shared_columns, units)
+        self._take_targets(exposure)
+        self.has_single_trials = bool((self.kind.trials == 1).all())
+
+    def _take_targets(self, trials=None):
+        self.kind = Successes(np.ones(len(self.y)) if trials is None else trials)
+        self.targets_of_kind = self.y[:, None]
 
     @property
     def predictions(self):

@@ -11,7 +11,6 @@ with an exposure e and the shape a of the expert, which is a point. Functions ar
 mean of all rows, so that the prior of the intercepts does not depend on units.
 """
 
-from abc import abstractmethod
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -19,7 +18,7 @@ from scipy import special
 
 from .._numerics.gamma_shapes import shape_of_deviance
 from .log_linear import LARGEST_LOG_MEAN, LogLinearExperts
-from .pooled_steps import Expected, PooledInSteps, loss_of_quadratics
+from .pooled_steps import Expected, PooledInSteps, StepSums, loss_of_quadratics
 
 DRAWN_IN = 0.5  # events that each row is given more, in as much exposure, where steps begin
 
@@ -119,9 +118,8 @@ class Positive(_LogLinearKind):
             found.value, curvature, found.working + (curvature - found.curvature) * mean
         )
 
-    def learned(self, expected, weights):
-        """The shapes of the highest bound, for weights (n, K) of the rows."""
-        mass, deviance = weights.sum(axis=0), np.einsum("nk,nk->k", weights, expected.deviance)
+    def learned(self, mass, deviance):
+        """The shapes of the highest bound, for sums (K,) over rows."""
         mean = np.where(mass > 0, deviance, self.deviance) / np.where(mass > 0, mass, self.mass)
         return Positive(shape_of_deviance(mean), mass, deviance)
 
@@ -160,6 +158,19 @@ def _profiled(mass, deviance):
     return mass * _log_constant(shape) - shape * deviance
 
 
+@dataclass(frozen=True)
+class GammaSums(StepSums):
+    """``StepSums`` of positive targets.
+
+    Attributes
+    ----------
+    deviance : ndarray of shape (K,)
+        Half the expected deviances.
+    """
+
+    deviance: np.ndarray
+
+
 # Experts in training --------------------------------------------------------------------------
 
 
@@ -176,6 +187,8 @@ class PooledLogLinearExperts(PooledInSteps, LogLinearExperts):
         What tau is for more than one expert; None learns it.
     exposure : ndarray of shape (n_samples,), default=None
         Of the rows.
+    units : Units, default=None
+        Of columns and target, where they are not those of these rows.
 
     Attributes
     ----------
@@ -185,18 +198,18 @@ class PooledLogLinearExperts(PooledInSteps, LogLinearExperts):
 
     glm: str
 
-    def __init__(self, X, y, weight, *, shared_columns=(), own_variance=None, exposure=None):
+    def __init__(
+        self, X, y, weight, *, shared_columns=(), own_variance=None, exposure=None, units=None
+    ):  # fmt: skip
         super().__init__(
             X, y, weight, 1, penalty=0.0, per_column_unit=False, glm=self.glm,
-            exposure=exposure, prior=False,
+            exposure=exposure, prior=False, units=units,
         )  # fmt: skip
         self.own_variance = own_variance
-        self._stand_on(X, weight, shared_columns)
-        self.unit = self._take_target(y, weight, exposure)
-
-    @abstractmethod
-    def _take_target(self, y, weight, exposure):
-        """Set ``kind`` and ``targets_of_kind``; ``unit``."""
+        self._stand_on(X, weight, shared_columns, units)
+        total = weight.sum() if exposure is None else weight @ exposure
+        self.unit = weight @ y / total if units is None else units.y_mean[0]
+        self._take_targets(exposure)
 
     def _first_weights(self, resp):
         """Equal ones: a row that an expert knows nothing of might have any mean there."""
@@ -217,11 +230,9 @@ class PooledPoissonExperts(PooledLogLinearExperts):
 
     glm = "poisson"
 
-    def _take_target(self, y, weight, exposure):
-        exposure = np.ones(len(y)) if exposure is None else exposure
-        rate = weight @ y / (weight @ exposure)
-        self.kind, self.targets_of_kind = Counts(rate * exposure), y[:, None]
-        return rate
+    def _take_targets(self, exposure=None):
+        exposure = np.ones(len(self.y)) if exposure is None else exposure
+        self.kind, self.targets_of_kind = Counts(self.unit * exposure), self.y[:, None]
 
 
 class PooledGammaExperts(PooledLogLinearExperts):
@@ -229,10 +240,8 @@ class PooledGammaExperts(PooledLogLinearExperts):
 
     glm = "gamma"
 
-    def _take_target(self, y, weight, exposure):
-        mean = weight @ y / weight.sum()
-        self.targets_of_kind, self.y_scale = y[:, None] / mean, np.array([mean])
-        return mean
+    def _take_targets(self, exposure=None):
+        self.targets_of_kind, self.y_scale = self.y[:, None] / self.unit, np.array([self.unit])
 
     def begin(self, resp):
         """Forget everything, and learn from the responsibilities of a start."""
@@ -241,11 +250,25 @@ class PooledGammaExperts(PooledLogLinearExperts):
 
     def _better(self, weights):
         posterior = super()._better(weights)
-        self.kind = self.kind.learned(posterior.expected, weights)
         (coefficients,), deviance = posterior.coefficients, posterior.expected.deviance
+        total = np.einsum("nk,nk->k", weights, deviance)
+        self.kind = self.kind.learned(weights.sum(axis=0), total)
         mean = self.design @ coefficients.mean.T
         expected = self.kind.of_deviance(self.targets_of_kind, mean, deviance)
         return replace(posterior, expected=expected)
+
+    def sum_rows(self, resp):
+        """Sums over the rows: GammaSums; see ``Pooled``."""
+        weights, deviance = resp * self.weight[:, None], self.posterior.expected.deviance
+        of_steps = super().sum_rows(resp)
+        return GammaSums(**vars(of_steps), deviance=np.einsum("nk,nk->k", weights, deviance))
+
+    def learn_sums(self, sums, size=1.0, learns=True):
+        """Shapes, and a step under these, from sums over rows; see ``Pooled``."""
+        before, self.kind = self.kind.shape, self.kind.learned(sums.mass, sums.deviance)
+        ratio = (self.kind.shape / before)[:, None]  # curvatures and targets grow with the shape
+        scaled = replace(sums, gram=ratio[:, :, None] * sums.gram, cross=ratio * sums.cross)
+        super().learn_sums(scaled, size, learns)
 
     def state(self):
         """What ``restore`` needs; never changed in place."""

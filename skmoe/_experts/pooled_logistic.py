@@ -25,7 +25,7 @@ from .pooled import LARGEST_VARIANCE, LONGEST_STEP, SMALLEST_VARIANCE
 from .pooled_steps import Expected, PooledInSteps, posteriors
 
 NO_SLOPE = 1e-4  # variance of slopes that leave an expert constant
-N_TILTS = 4  # steps to the best tilt of a row
+N_TILTS, N_FIRST_TILTS = 4, 8  # steps to the best tilt of a row, from one near it or from none
 
 
 # Expected log-probabilities -------------------------------------------------------------------
@@ -92,8 +92,9 @@ class ManyClasses(_Classes):
     def expected(labels, mean, variance, near=None):
         """Bounds for rows; see ``TwoClasses.expected``."""
         tilt = _softmax(mean)[0] if near is None else near.tilt
-        for _ in range(N_TILTS):
-            tilt = 0.5 * (tilt + _softmax(mean + (0.5 - tilt) * variance)[0])
+        for _ in range(N_FIRST_TILTS if near is None else N_TILTS):
+            proba = _softmax(mean + (0.5 - tilt) * variance)[0]
+            tilt = tilt + (proba - tilt) / (1 + proba * (1 - proba) * variance)
         proba, log_norm = _softmax(mean + (0.5 - tilt) * variance)
         value = (labels[:, None] * mean).sum(axis=2) - log_norm
         value -= 0.5 * (tilt**2 * variance).sum(axis=2)
@@ -172,6 +173,8 @@ class PooledLogisticExperts(PooledInSteps, LogisticExperts):
         As ``LogisticExperts`` takes them.
     own_variance : float, default=None
         What tau is for more than one expert; None learns it.
+    units : Units, default=None
+        Of the columns, where they are not those of these rows.
 
     Attributes
     ----------
@@ -179,19 +182,24 @@ class PooledLogisticExperts(PooledInSteps, LogisticExperts):
         After ``begin``.
     """
 
-    def __init__(self, X, y, weight, *, classes, own_variance=None):
-        super().__init__(X, y, weight, 1, classes=classes, penalty=0.0, per_column_unit=False)
+    def __init__(self, X, y, weight, *, classes, own_variance=None, units=None):
+        super().__init__(
+            X, y, weight, 1, classes=classes, penalty=0.0, per_column_unit=False, units=units
+        )
         self.own_variance = own_variance
-        self._stand_on(X, weight)
+        self._stand_on(X, weight, units=units)
         self.kind = TwoClasses() if self.n_classes == 2 else ManyClasses(self.n_classes)
+        self._take_targets()
+
+    def _take_targets(self):
+        self.y = self.y.astype(np.intp, copy=False)  # blocks have numbers of classes as floats
         self.targets_of_kind = self.labels[:, -self.kind.n_functions :]
 
-    def _sums(self, now, weights):
-        gram, cross = super()._sums(now, weights)
-        if len(gram) > 1 and now.coefficients:
-            shift, of_prior = self._to_centre(now)
-            cross += np.einsum("mkij,kj->mki", gram, shift) + of_prior
-        return gram, cross
+    def _centred(self, now, gram, cross):
+        if len(gram) == 1 or not now.coefficients:
+            return gram, cross
+        shift, of_prior = self._to_centre(now)
+        return gram, cross + np.einsum("mkij,kj->mki", gram, shift) + of_prior
 
     def _to_centre(self, now):
         """What to add to the coefficients of all classes alike, for the prior to be happiest.

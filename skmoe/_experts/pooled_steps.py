@@ -20,7 +20,7 @@ References
 """
 
 from abc import abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -88,6 +88,26 @@ class Posterior:
         return np.vdot(weights, self.expected.value) - self.divergence
 
 
+@dataclass(frozen=True)
+class StepSums:
+    """Sums over rows under a posterior; those of two blocks add up.
+
+    Attributes
+    ----------
+    gram, cross : ndarray of shape (n_functions, K, q, q) and (n_functions, K, q)
+        Curvatures, and working targets.
+    mass : ndarray of shape (K,)
+        Weights of the experts' rows.
+    """
+
+    gram: np.ndarray
+    cross: np.ndarray
+    mass: np.ndarray
+
+    def __add__(self, other):
+        return type(self)(*(vars(self)[name] + vars(other)[name] for name in vars(self)))
+
+
 class PooledInSteps(Pooled):
     """Experts with partially pooled coefficients, whose posterior is found in steps.
 
@@ -134,6 +154,31 @@ class PooledInSteps(Pooled):
             self._set(self._better(weights))
         self.n_fits += self.n_experts
 
+    def sum_rows(self, resp):
+        """Sums over the rows: StepSums; see ``Pooled``."""
+        weights = resp * self.weight[:, None]
+        return StepSums(*self._sums(self.posterior, weights), weights.sum(axis=0))
+
+    def learn_sums(self, sums, size=1.0, learns=True):
+        """A step from sums over rows; see ``Pooled``."""
+        size = size * self.kind.largest_size
+        self._set(self._stepped(self.posterior, (sums.gram, sums.cross), size, learns))
+        self.n_fits += self.n_experts
+
+    def without_rows(self):
+        twin = super().without_rows()
+        twin.posterior = replace(self.posterior, expected=None)
+        twin.targets_of_kind = None
+        return twin
+
+    def _take_block(self):
+        self._take_targets()
+        self._set(self._with_expected(self.posterior))
+
+    @abstractmethod
+    def _take_targets(self):
+        """Set ``targets_of_kind``, and what else ``kind`` knows of the rows, from ``y``."""
+
     def _better(self, weights):
         """The posterior after a step, as long as the bound lets it be."""
         now = self.posterior
@@ -164,6 +209,11 @@ class PooledInSteps(Pooled):
 
     def _moved(self, now, sums, size, learns):
         """The posterior after a step of a size between 0 and 1; with prior variances or without."""
+        return self._with_expected(self._stepped(now, sums, size, learns), now.expected)
+
+    def _stepped(self, now, sums, size, learns):
+        """The same without what is expected of the rows."""
+        sums = self._centred(now, *sums)
         gram, cross = (
             (1 - size) * old + size * new
             for old, new in zip((now.gram, now.cross), sums, strict=True)
@@ -174,12 +224,19 @@ class PooledInSteps(Pooled):
             coefficients, tau, rho = self._learn_variances(gram, cross, tau, rho, learned)
         else:
             coefficients = posteriors(gram, cross, tau, rho)
+        return Posterior(coefficients, gram, cross, tau, rho, None)
+
+    def _centred(self, now, gram, cross):
+        """Sums that lead to an optimum which is sooner found."""
+        return gram, cross
+
+    def _with_expected(self, posterior, near=None):
+        """A posterior with what is expected of the rows, of which ``near`` may be close."""
+        coefficients = posterior.coefficients
         mean = np.stack([self.design @ each.mean.T for each in coefficients], axis=2)
         variance = np.stack([quadratic_forms(self.design, c.cov) for c in coefficients], axis=2)
-        expected = self.kind.expected(
-            self.targets_of_kind, mean, np.maximum(variance, 0.0), now.expected
-        )
-        return Posterior(coefficients, gram, cross, tau, rho, expected)
+        expected = self.kind.expected(self.targets_of_kind, mean, np.maximum(variance, 0.0), near)
+        return replace(posterior, expected=expected)
 
     def _learn_variances(self, gram, cross, tau, rho, learned):
         """``learn_variances`` of the one function that there is: [Coefficients], tau, rho."""

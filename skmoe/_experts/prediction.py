@@ -2,7 +2,9 @@
 
 import numpy as np
 from scipy import special
+from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
+from sklearn.neural_network import MLPRegressor
 from sklearn.utils.validation import _num_samples
 
 from .._tables.encoding import numeric_matrix
@@ -63,7 +65,9 @@ def expert_prediction(name, estimator, X, y_shape, classes):
     """
     with noted(f"Raised by predict of expert {name!r}."):
         if classes is None:
-            prediction = np.asarray(estimator.predict(X), dtype=np.float64)
+            prediction = predict_net(estimator, X)
+            if prediction is None:
+                prediction = np.asarray(estimator.predict(X), dtype=np.float64)
         else:
             prediction = aligned_proba(estimator, X, classes)
         prediction = prediction.reshape((_num_samples(X), *y_shape))
@@ -116,6 +120,46 @@ def predict_linear(experts, X, classes):
     if n_functions == 1:
         return special.expit(np.concatenate([-fitted, fitted], axis=2))
     return special.softmax(fitted, axis=2)
+
+
+# In place, by the names that nets have for them.
+ACTIVATIONS = {
+    "identity": lambda values: None,
+    "logistic": lambda values: special.expit(values, out=values),
+    "tanh": lambda values: np.tanh(values, out=values),
+    "relu": lambda values: np.maximum(values, 0.0, out=values),
+}
+
+
+def predict_net(estimator, X):
+    """What a fitted net predicts, without checking X again, which of few rows takes longest.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Fitted; frozen or not.
+    X : array-like or DataFrame of n_samples rows
+        Checked as mixtures do.
+
+    Returns
+    -------
+    prediction : ndarray of shape (n_samples, n_outputs) or None
+        None where it is no net, or one that has to be asked itself: because it knows the names
+        of columns, is of other units, or to say what is wrong with X.
+    """
+    net = estimator.estimator if type(estimator) is FrozenEstimator else estimator
+    if type(net) is not MLPRegressor or type(X) is not np.ndarray or X.dtype.kind != "f":
+        return None
+    is_known = net.out_activation_ == "identity" and net.activation in ACTIVATIONS
+    if not is_known or hasattr(net, "feature_names_in_") or X.shape[1:] != (net.n_features_in_,):
+        return None
+    values, last = X, len(net.coefs_) - 1
+    for layer, (coef, intercept) in enumerate(zip(net.coefs_, net.intercepts_, strict=True)):
+        values = values @ coef
+        values += intercept
+        if layer < last:
+            ACTIVATIONS[net.activation](values)
+    return values.astype(np.float64, copy=False) if np.isfinite(values).all() else None
 
 
 class LastTransformed:

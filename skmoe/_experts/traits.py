@@ -1,9 +1,13 @@
 """Questions about one estimator."""
 
+from numbers import Integral
+
 import numpy as np
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils import check_random_state
+
+from .._numerics.random_states import seeded
 
 STACK = "stack"  # the expert that combines the others where all know all rows
 GENERALIST = "generalist"  # the expert that all rows teach, beside clones that specialise
@@ -11,8 +15,9 @@ GENERALIST = "generalist"  # the expert that all rows teach, beside clones that 
 
 def draw_seeds(random_state, size):
     """Integer seeds from whatever ``random_state`` a user gave, a list."""
-    seeds = check_random_state(random_state).randint(2**31 - 1, size=size)
-    return [int(seed) for seed in seeds]
+    is_seed = isinstance(random_state, Integral)
+    random_state = seeded(random_state) if is_seed else check_random_state(random_state)
+    return random_state.randint(2**31 - 1, size=size).tolist()
 
 
 def seed_estimator(estimator, random_state):
@@ -21,12 +26,17 @@ def seed_estimator(estimator, random_state):
     Integers that the user set stay.
     """
     estimator = clone(estimator)
-    seeds = {}
-    for key, value in sorted(estimator.get_params(deep=True).items()):
-        is_seed = key == "random_state" or key.endswith("__random_state")
-        if is_seed and not isinstance(value, (int, np.integer)):
-            seeds[key] = random_state.randint(np.iinfo(np.int32).max)
-    return estimator.set_params(**seeds) if seeds else estimator
+    open_ones = [
+        key
+        for key, value in sorted(estimator.get_params(deep=True).items())
+        if (key == "random_state" or key.endswith("__random_state"))
+        and not isinstance(value, (int, np.integer))
+    ]
+    if not open_ones:
+        return estimator
+    random_state = check_random_state(random_state)
+    seeds = {key: random_state.randint(np.iinfo(np.int32).max) for key in open_ones}
+    return estimator.set_params(**seeds)
 
 
 def has_oob_prediction(estimator):

@@ -203,6 +203,7 @@ static void NAME(gaussian_weights)(
     ptrdiff_t i, k;
     for (k = 0; k < n; k++) {
         ptrdiff_t at = k * SKMOE_BLOCK;
+        SKMOE_NO_ALIASES
         for (i = 0; i < rows; i++) {
             mass[at + i] = weight[i] * resp[at + i];
             pull[at + i] = mass[at + i] * errors[at + i];
@@ -228,6 +229,7 @@ static void NAME(logistic_weights)(
     ptrdiff_t i, k;
     for (k = 0; k < n; k++) {
         ptrdiff_t at = k * SKMOE_BLOCK;
+        SKMOE_NO_ALIASES
         for (i = 0; i < rows; i++) {
             REAL error = errors[at + i], size = error < 0 ? -error : error;
             REAL product = resp[at + i] * size;

@@ -11,6 +11,13 @@ cdef extern from "_posterior.h" nogil:
         STRIDE "SKMOE_BLOCK"
         FEW_ROWS "SKMOE_FEW_ROWS"
     void skmoe_posterior(double*, double*, Py_ssize_t) noexcept
+    void add_transposed_f64(
+        const double*, const double*, double*, Py_ssize_t, Py_ssize_t) noexcept
+    void add_transposed_f32(const float*, const float*, double*, Py_ssize_t, Py_ssize_t) noexcept
+    void transpose_back_f64(const double*, double*, Py_ssize_t, Py_ssize_t) noexcept
+    void transpose_back_f32(const double*, float*, Py_ssize_t, Py_ssize_t) noexcept
+    double take_log_norms_f64(const double*, const double*, double*, Py_ssize_t) noexcept
+    double take_log_norms_f32(const double*, const double*, float*, Py_ssize_t) noexcept
 
 # Rows are summed in chunks of this fixed size, whatever the number of threads.
 cdef enum:
@@ -109,28 +116,34 @@ cdef double _e_step_rows(
     cdef const floating* density
     cdef floating* share
     cdef double[FEW_ROWS] norms
+    cdef double of_block
     cdef double log_likelihood = 0.0
 
     for block in range((stop - start + FEW_ROWS - 1) // FEW_ROWS):
         rows = min(<Py_ssize_t> FEW_ROWS, stop - start)
         gate, density, share = &log_gate[start, 0], &log_density[start, 0], &resp[start, 0]
-        for i in range(rows):
-            for k in range(n_experts):
-                joint[k * STRIDE + i] = (
-                    <double> gate[i * n_experts + k] + <double> density[i * n_experts + k])
-        for i in range(rows, FEW_ROWS):
-            for k in range(n_experts):
+        for k in range(n_experts):
+            for i in range(rows, FEW_ROWS):
                 joint[k * STRIDE + i] = 0.0
-        skmoe_posterior(joint, norms, n_experts)
-        for i in range(rows):
-            for k in range(n_experts):
-                share[i * n_experts + k] = <floating> joint[k * STRIDE + i]
-        for i in range(rows):
-            if norms[i] != norms[i]:
-                norms[i] = _e_step_row(log_gate, log_density, resp, start + i)
-            log_norm[start + i] = <floating> norms[i]
-            if sample_weight[start + i] != 0.0:  # else 0 * -inf would be NaN
-                log_likelihood += sample_weight[start + i] * norms[i]
+        if floating is double:
+            add_transposed_f64(gate, density, joint, n_experts, rows)
+            skmoe_posterior(joint, norms, n_experts)
+            transpose_back_f64(joint, share, n_experts, rows)
+            of_block = take_log_norms_f64(norms, &sample_weight[start], &log_norm[start], rows)
+        else:
+            add_transposed_f32(gate, density, joint, n_experts, rows)
+            skmoe_posterior(joint, norms, n_experts)
+            transpose_back_f32(joint, share, n_experts, rows)
+            of_block = take_log_norms_f32(norms, &sample_weight[start], &log_norm[start], rows)
+        if of_block != of_block:  # rows with infinities or NaN
+            of_block = 0.0
+            for i in range(start, start + rows):
+                if log_norm[i] != log_norm[i]:
+                    norms[i - start] = _e_step_row(log_gate, log_density, resp, i)
+                    log_norm[i] = <floating> norms[i - start]
+                if sample_weight[i] != 0.0:  # else 0 * -inf would be NaN
+                    of_block += sample_weight[i] * norms[i - start]
+        log_likelihood += of_block
         start += FEW_ROWS
     return log_likelihood
 

@@ -31,6 +31,13 @@
 #define SKMOE_CLONES
 #endif
 
+/* Before a loop over arrays that do not overlap: more of them than GCC would check when it runs. */
+#if defined(__GNUC__) && !defined(__clang__)
+#define SKMOE_NO_ALIASES _Pragma("GCC ivdep")
+#else
+#define SKMOE_NO_ALIASES
+#endif
+
 #if defined(__GNUC__)
 #define SKMOE_INLINE static inline __attribute__((always_inline))
 #else

@@ -196,7 +196,7 @@ def linear_pass(
     if workspace.shape[0] < 1 or workspace.shape[1] < n_workspace:
         raise ValueError(f"workspace has shape {(workspace.shape[0], workspace.shape[1])}")
 
-    for chunk in prange(n_chunks, schedule="static", num_threads=n_threads, nogil=True):
+    for chunk in prange(n_chunks, schedule="dynamic", num_threads=n_threads, nogil=True):
         _pass_chunk(
             &problem, X, y, sample_weight, mean, scale, coef, precision, log_scale, resp,
             chunk * chunk_rows, min((chunk + 1) * chunk_rows, n_samples),
@@ -250,6 +250,7 @@ cdef void _pass_chunk(
     cdef Py_ssize_t block, row, n_rows, rows, j
     cdef Py_ssize_t K = problem.n_experts
     cdef Py_ssize_t p = problem.n_columns
+    cdef double of_unit = 1.0 / problem.y_scale
 
     for j in range(problem.n_sums):
         sums[j] = 0.0
@@ -259,7 +260,7 @@ cdef void _pass_chunk(
         rows = (n_rows + 15) // 16 * 16  # whole lines; those beyond are of weight 0
         _standardise(X, mean, scale, row, n_rows, rows, design)
         for j in range(n_rows):
-            target[j] = <floating> ((y[row + j] - problem.y_mean) / problem.y_scale)
+            target[j] = <floating> ((y[row + j] - problem.y_mean) * of_unit)
             weight[j] = <floating> sample_weight[row + j]
         for j in range(n_rows, rows):
             target[j] = weight[j] = 0.0

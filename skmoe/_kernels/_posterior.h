@@ -12,6 +12,13 @@
 #define REAL double
 #define NAME(name) SKMOE_SUFFIX(name, f64)
 #include "_softmax_template.h"
+#include "_transpose_template.h"
+#undef REAL
+#undef NAME
+
+#define REAL float
+#define NAME(name) SKMOE_SUFFIX(name, f32)
+#include "_transpose_template.h"
 #undef REAL
 #undef NAME
 

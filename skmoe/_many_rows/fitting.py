@@ -10,29 +10,33 @@ from .._compat import check_feature_names, check_n_features
 from .._data import Rows, Units
 from .._em import starts
 from .._em.one_pass import OnePassProblem
+from .._em.parts import adapt_experts, warn_of_ignored_weights
+from .._em.progress import Progress
 from .._em.settings import Settings
 from .._em.training import check_wanted
 from .._experts.families import is_linear
-from .._experts.fitting import takes_sample_weight
 from .._experts.folds import DEFAULT_FOLDS, Splitting
-from .._experts.traits import draw_seeds, has_own_density, is_frozen
+from .._experts.traits import draw_seeds, has_own_density
 from .._numerics.multinomial import BLOCK_LIMIT, NEWTON_LIMIT
+from .._parallel import one_pool
 from .._parameters import check_classes, warn_of_small_weights
 from .._rows.look import LookParameters, column_moments, first_look, weigh_sample
-from .._rows.mixed_tables import fit_encoder
+from .._rows.mixed_tables import TableForm, encode, fit_encoder
 from .._rows.opening import open_rows
-from .._tables.mixed import HEAVIEST, check_sizes
+from .._tables.mixed import HEAVIEST, check_accepts, check_sizes
 from ..gates import ConstantGate, SoftmaxGate
 from ..likelihoods import Categorical, Gamma, Gaussian, Poisson
 from .gathered import GatheredProblem, GatheredTrainer, Gathering
+from .memory import ExpertRows, memory_for_rows
+from .pooled import check_counts, pooled_trainer, pools_many
 from .sampled_trainer import SampledTrainer
 
 NEED = "Rows that are not in memory need"
-MIXED = "Strings and missing values in rows that are not in memory need"
-INSTEAD = (
-    "Set that, or fit on a sample of the rows in memory, or batch by batch with partial_fit, "
-    "where the mixture has it."
+ELSE = (
+    "fit on a sample of the rows in memory, or batch by batch with partial_fit, where the mixture "
+    "has it."
 )
+INSTEAD = f"Set that, or {ELSE}"
 
 
 def fit_many(mixture, X, y, sample_weight, others, tasks):
@@ -53,40 +57,59 @@ def fit_many(mixture, X, y, sample_weight, others, tasks):
     settings.warn_of_no_effect()
     names, templates = mixture._expert_list()
     check_wanted(NEED, _wanted_by_all(mixture, others), INSTEAD)
-    has_sums = _is_solved(mixture, templates[0])
+    is_pooled = pools_many(mixture, X, y)
+    has_sums = is_pooled or _is_solved(mixture, templates[0])
     if not has_sums:
         check_wanted(NEED, _wanted_by_estimators(mixture, templates), INSTEAD)
     source = open_rows(X, y, sample_weight, classifies=is_classifier(mixture))
-    look, rows, share, encoder = _look_at(mixture, source, len(names))
+    Progress(settings).say("First look at the rows")
+    look, rows, share = _look_at(mixture, source, len(names))
+    if is_pooled:
+        check_counts(mixture, look)
+    form, encoder, shown = TableForm.of(look), None, rows.X
+    if not look.is_numeric:
+        rows, encoder, shown = _encode(mixture, templates, look, rows, form)
+        form = form if shown is not rows.X else None
     class_weights = None
     if mixture.class_weight is not None:
         class_weights = mixture._class_weights(look.mass)
         look, rows = _weigh_classes(look, rows, class_weights)
-    source.know(mixture._classes, encoder, class_weights)
+    source.know(
+        mixture._classes,
+        encoder=encoder,
+        form=None if encoder is None else form,
+        class_weights=class_weights,
+    )
     is_known = encoder is None and class_weights is None
     columns = look.columns if is_known else source.reduce(column_moments, None)
     units = Units(*columns.standardisation())
     if look.target is not None:
         units = Units(units.mean, units.scale, *look.target.standardisation())
-    is_softmax = not isinstance(mixture.gate, ConstantGate)
+    is_softmax = len(names) > 1 and not isinstance(mixture.gate, ConstantGate)
     n_coefficients = len(columns.mean) + 1
     wanted = {
         f"a softmax gate of at most {NEWTON_LIMIT} weights, columns times experts": (
             not is_softmax or n_coefficients * len(names) <= NEWTON_LIMIT
         ),
     }
-    check_wanted(NEED, wanted, INSTEAD)
+    check_wanted(NEED, wanted, f"Ask for fewer experts or ConstantGate(), or {ELSE}")
     fold_seed, gate_seed, *seeds = draw_seeds(mixture.random_state, 4)
     parts = mixture._make_parts(names, templates, rows, gate_seed)
-    data = replace(parts.training_data(rows), units=units)
+    data = replace(parts.training_data(rows), X=shown, units=units)
     splitting = Splitting(mixture.cv, {}, None, fold_seed, is_classifier(mixture))
     given = source, look, rows, data, parts, settings, splitting, encoder, *seeds
-    trainer = _one_pass_trainer(*given) if has_sums else None
+    if is_pooled:
+        trainer = pooled_trainer(mixture, share, *given)
+    else:
+        trainer = _one_pass_trainer(*given) if has_sums else None
     is_solved = trainer is not None
     if not is_solved:
         check_wanted(NEED, _wanted_by_estimators(mixture, templates), INSTEAD)
-        trainer = _gathered_trainer(share, *given)
-    mixture._set_fitted(*trainer.train(None, tasks, mixture._attributes_now))
+        trainer = _gathered_trainer(share, form, *given)
+    trainer.n_rows = look.n_rows
+    with one_pool(mixture.n_jobs):
+        trained = trainer.train(None, tasks, mixture._attributes_now)
+    mixture._set_fitted(*trained)
     if not is_solved:
         trainer.problem.warn_of_thinned_rows()
     tasks.end()
@@ -104,15 +127,15 @@ def _one_pass_trainer(
     likelihood = _start(parts.likelihood.fitting(in_sample=True, linear=True), look, n_experts)
     known = experts, parts.gate.trained, likelihood, data
     covered = OnePassProblem.covers(*known, load_prior=None, top_k=None)
-    wanted = {
-        "ten rows a coefficient": splitting.folds(parts.templates, rows) is None,
-        f"fewer than {BLOCK_LIMIT} columns": len(data.units.mean) < BLOCK_LIMIT,
-    }
+    is_enough = splitting.folds(parts.templates, rows) is None
+    is_narrow = len(data.units.mean) < BLOCK_LIMIT
     can_be_gathered = not look.has_one_function or likelihood.glm is not None
-    if can_be_gathered and not (covered and all(wanted.values())):
+    if can_be_gathered and not (covered and is_enough and is_narrow):
         return None
-    check_wanted(NEED, wanted, INSTEAD)
-    check_wanted(NEED, {"a target that is not the same for all rows": covered}, INSTEAD)
+    otherwise = "Ask for fewer experts, or set cv=False, or fit rows that are so few in memory."
+    check_wanted(NEED, {"ten rows a coefficient": is_enough}, otherwise)
+    check_wanted(NEED, {f"fewer than {BLOCK_LIMIT} columns": is_narrow}, f"Drop some, or {ELSE}")
+    check_wanted(NEED, {"a target that is not the same for all rows": covered}, f"Else {ELSE}")
     problem = OnePassProblem(*known, rows=source)
     if encoder is not None:
         parts = parts.behind(encoder)
@@ -122,26 +145,34 @@ def _one_pass_trainer(
 
 
 def _gathered_trainer(
-    share, source, look, rows, data, parts, settings, splitting, encoder, start_seed, expert_seed
-):
+    share, form, source, look, rows, data, parts, settings, splitting, encoder, start_seed,
+    expert_seed,
+):  # fmt: skip
     """What trains estimators on rows of their own: GatheredTrainer."""
-    is_in_sample = splitting.folds(parts.templates, rows) is None
+    folds = splitting.folds(parts.templates, data)
+    is_in_sample = folds is None
     given = splitting.cv if isinstance(splitting.cv, Integral) else DEFAULT_FOLDS
-    n_folds = 1 if is_in_sample else int(given)
+    n_folds = 1 if is_in_sample or isinstance(folds, str) else int(given)
+    shape = data.y.shape[1:] if data.classes is None else (len(data.classes),)
     gathering = Gathering(
         parts,
         settings,
         expert_seed,
         n_folds,
-        settings.max_expert_rows,
-        look.names if encoder is None else None,
+        is_in_sample,
+        ExpertRows.that_fit(
+            settings.max_expert_rows, data.X, (len(parts.names), *shape), memory_for_rows()
+        ),
+        form,
     )
-    linear = n_folds == 1 and all(map(is_linear, parts.templates))
-    likelihood = parts.likelihood.fitting(in_sample=n_folds == 1, linear=linear)
+    linear = is_in_sample and all(map(is_linear, parts.templates))
+    likelihood = parts.likelihood.fitting(in_sample=is_in_sample, linear=linear)
     small = gathering.small_problem(data, share, parts.gate.trained, likelihood)
+    if look.has_unequal_weights:
+        warn_of_ignored_weights(small.experts.ignoring_weights())
     problem = GatheredProblem(small, data, gathering, source)
     if encoder is not None:
-        parts = parts.behind(encoder)
+        parts = parts.behind(encoder, experts=form is None)
     folds = small.experts.folds
     return GatheredTrainer(
         problem, data, parts, settings, folds=folds, splitting=splitting, seed=start_seed
@@ -159,8 +190,6 @@ def _look_at(mixture, source, n_experts):
         The sample, with weights of the sum of all.
     share : float
         Of the weight of all rows, what these had themselves.
-    encoder : transformer or None
-        Of a mixed table.
     """
     fewest, per_column = starts.FEWEST_ROWS, starts.ROWS_PER_COEFFICIENT * n_experts
     parameters = LookParameters(source.classifies, fewest, per_column, mixture._likelihood())
@@ -191,18 +220,12 @@ def _look_at(mixture, source, n_experts):
     if look.names is not None:
         from pandas import DataFrame  # as the blocks were
 
-        X = DataFrame(X, columns=list(look.names))
+        X = DataFrame(X, columns=list(look.names), dtype=X.dtype)
     if look.target is None:
         y = np.searchsorted(look.values, y)
     check_feature_names(mixture, X, reset=True)
     check_n_features(mixture, X, reset=True)
-    if look.is_numeric:
-        return look, Rows(X, y, weight), share, None
-    _check_encoding(mixture, look)
-    encoder = fit_encoder(look)
-    numbers = [label for label in look.names if label not in look.strings]
-    X = encoder.transform(X.astype(dict.fromkeys(numbers, np.float64)))
-    return look, Rows(X, y, weight), share, encoder
+    return look, Rows(X, y, weight), share
 
 
 def _weigh_classes(look, rows, class_weights):
@@ -213,18 +236,22 @@ def _weigh_classes(look, rows, class_weights):
     return replace(look, mass=mass, weight=mass.sum()), replace(rows, weight=weight)
 
 
-def _check_encoding(mixture, look):
-    """Refuse strings and missing values that nobody encodes."""
-    columns = [
-        label
-        for label, has_gaps in zip(look.names, look.has_gaps, strict=True)
-        if has_gaps or label in look.strings
-    ]
-    known = f"experts=None and the gate None or ConstantGate(), which encode the columns {columns}"
-    is_encoded = mixture.experts is None and (
-        mixture.gate is None or type(mixture.gate) is ConstantGate
-    )
-    check_wanted(MIXED, {known: is_encoded}, INSTEAD)
+def _encode(mixture, templates, look, rows, form):
+    """Rows of a mixed table as the gate and starts see them, their encoder, and as experts do.
+
+    Experts of the mixture's choice see them as the gate does, others as tables.
+    """
+    is_default = mixture.experts is None or isinstance(mixture.experts, str)
+    has_default_gate = mixture.gate is None and len(templates) > 1
+    who = ["experts"] * is_default + ["gate"] * has_default_gate
+    encoder = fit_encoder(look, who)
+    table = form(rows.X)
+    if type(mixture.gate) is SoftmaxGate:
+        check_accepts("The gate SoftmaxGate", mixture.gate, table)
+    rows = replace(rows, X=encode(encoder, table))
+    shown = rows.X if is_default else table
+    adapt_experts(templates, shown, is_default=False)  # says what cannot take it
+    return rows, encoder, shown
 
 
 def _start(likelihood, look, n_experts):
@@ -259,7 +286,6 @@ def _wanted_by_all(mixture, others):
         "the gate None, SoftmaxGate() with l1_ratio=0 or ConstantGate()": (
             gate is None or has_l2_alone or type(gate) is ConstantGate
         ),
-        "pooling='auto' or False": not mixture.pooling or str(mixture.pooling) == "auto",
         "init='auto' or the name of a start": not callable(mixture.init),
         "specialisation='auto' or 1": mixture.specialisation != 0,
         "shared_effects=None": not mixture._shared_effects(),
@@ -279,14 +305,12 @@ def _wanted_by_estimators(mixture, templates):
     """What experts need that are fitted on rows of their own."""
     cv = mixture.cv
     likelihood = mixture._likelihood().fitting(in_sample=False, linear=False)
-    has_weights = [takes_sample_weight(e) and not is_frozen(e) for e in templates]
     return {
-        "experts that take sample_weight": all(has_weights),
         "experts that are no mixtures": not any(map(has_own_density, templates)),
         "outputs that are not reweighted one by one": not likelihood.reweights_outputs,
         "scales that do not depend on the row": likelihood.scale_estimator() is None,
-        "cv='auto', False or a number of folds": (
-            cv is False or str(cv) == "auto" or (isinstance(cv, Integral) and cv > 1)
+        "cv='auto', 'prefit', False or a number of folds": (
+            cv is False or str(cv) in ("auto", "prefit") or (isinstance(cv, Integral) and cv > 1)
         ),
         "ensemble=False": not mixture.ensemble,
     }

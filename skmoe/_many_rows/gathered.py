@@ -10,13 +10,15 @@ import numpy as np
 
 from .._data import TrainingData
 from .._em.general import GeneralProblem
-from .._em.one_pass import compare_densities, sum_for_report
-from .._em.problem import Problem, shallow_copy
+from .._em.one_pass import FIRST_ROWS, compare_densities, sum_for_report
+from .._em.problem import ReseedingProblem, shallow_copy
 from .._em.revival import same_as_heavier
 from .._em.settings import INNER_STEPS
 from .._em.trainer import Trainer
-from .._experts.estimators import EstimatorExperts
+from .._experts.estimators import SAME_SHARE, EstimatorExperts
+from .._experts.traits import is_frozen
 from .._numerics.drawing import SPARE, hash_rows
+from .._rows.arrays import ArrayRows
 from ..exceptions import ThinnedRowsWarning, warn_user
 from ..gates import SoftmaxGate
 from .gathered_pass import FoldAnswers, GatherParameters, fold_numbers, gather
@@ -35,24 +37,27 @@ class Gathering:
     seed : int
         Of the experts.
     n_folds : int
-        By a hash of the content of rows; 1 for predictions in sample.
-    most_rows : int
-        On which an expert is fitted.
-    columns : tuple of str or None
-        Names of the columns.
+        By a hash of the content of rows; 1 for predictions in sample, or of frozen experts.
+    in_sample : bool
+        Whether experts predict rows that they saw.
+    own_rows : ExpertRows
+        On which an expert is fitted at most.
+    form : TableForm or None
+        Of the rows, where the user gave tables.
     """
 
     parts: object
     settings: object
     seed: int
     n_folds: int
-    most_rows: int
-    columns: tuple | None
+    in_sample: bool
+    own_rows: object
+    form: object
 
     def folds(self, hashes):
-        """(train, test) for each fold of rows, by their hashes; None for predictions in sample."""
+        """(train, test) for each fold of rows, by their hashes, or what stands for no folds."""
         if self.n_folds == 1:
-            return None
+            return None if self.in_sample else "prefit"
         numbers = fold_numbers(hashes, self.n_folds)
         return [
             (np.flatnonzero(numbers != f), np.flatnonzero(numbers == f))
@@ -92,11 +97,11 @@ class Gathering:
             gate,
             likelihood.start(data.y, data.weight, len(self.parts.names)),
             data,
-            n_inner=1 if self.n_folds == 1 else INNER_STEPS,
+            n_inner=1 if self.in_sample else INNER_STEPS,
         )
 
 
-class GatheredProblem(Problem):
+class GatheredProblem(ReseedingProblem):
     """A mixture of estimators in training; see ``Problem``.
 
     Attributes
@@ -130,6 +135,7 @@ class GatheredProblem(Problem):
         """Take models and parameters of the problem on a sample, and make an E-step."""
         units, n_experts = self.data.units, len(small.experts.names)
         self.experts, self.likelihood = small.experts, shallow_copy(small.likelihood)
+        self.gate = shallow_copy(self.gate)
         begun = self.Z, n_experts, (units.mean, units.scale)
         if isinstance(small.gate, SoftmaxGate):
             slopes = small.gate.coef_.T
@@ -140,6 +146,25 @@ class GatheredProblem(Problem):
             self.gate.set_logits(np.log(np.maximum(small.gate.proportions_, 1e-300))[None])
         self._pass()
 
+    def reseed(self, dead):
+        """See ``ReseedingProblem``; done on the sample. The others stay as all rows made them."""
+        small, experts, data = self.small, shallow_copy(self.small.experts), self.small.data
+        experts.models, experts.last_fit = self.experts.models, None
+        experts.n_fits = self.experts.n_fits
+        hashes = hash_rows(data.X, data.y, data.classes)
+        experts.predictions = self._answers.predict(data.X, hashes)
+        small.experts, small.gate = experts, shallow_copy(self.gate)
+        small.likelihood = shallow_copy(self.likelihood)
+        small.e_step()
+        small.reseed(dead)
+        small.step()
+        revived = np.isin(np.arange(len(self.load)), dead)
+        experts.models = [
+            new if is_new else old
+            for new, old, is_new in zip(experts.models, self.experts.models, revived, strict=True)
+        ]
+        self.adopt(small)
+
     # EM -------------------------------------------------------------------------------------
 
     def step(self):
@@ -147,6 +172,7 @@ class GatheredProblem(Problem):
         data, hashes, means, shares, weights, seen = self._gathered()
         experts = self.gathering.experts(data, hashes)
         experts.min_responsibility, experts.n_fits = 0.0, self.experts.n_fits
+        experts.won = shares >= shares.max(axis=1, keepdims=True) - SAME_SHARE
         # Experts are fitted with the weight of the drawn rows alone, and not of all for which these
         # stand, so that penalties keep their influence.
         self.experts, self.resp = experts, weights * (shares >= self._least) * seen
@@ -165,7 +191,7 @@ class GatheredProblem(Problem):
         With the weights (n, K) the rows drawn for an expert stand for all of its rows. The last is
         the share (K,) of the weight of its rows that was drawn.
         """
-        found, most = self.found, self.gathering.most_rows
+        found, most = self.found, self.gathering.own_rows.most
         drawn = [own.drawn(most, mass) for own, mass in zip(found.own, found.mass, strict=True)]
         hashes = [own.hashes[rows] for own, (rows, _) in zip(found.own, drawn, strict=True)]
         all_hashes, first, numbers = np.unique(
@@ -182,13 +208,15 @@ class GatheredProblem(Problem):
         for k, (at, (_, weight)) in enumerate(zip(np.split(numbers, ends), drawn, strict=True)):
             weights[at, k] = weight
             seen[k] = found.own[k].mass[drawn[k][0]].sum() / max(weight.sum(), 1e-300)
-        data = TrainingData(self._answers.as_given(X), y, np.ones(len(y)), None)
+        form = self.gathering.form
+        X = X if form is None else form(X)
+        data = TrainingData(X, y, np.ones(len(y)), None)
         return data, all_hashes, means, shares, weights, np.minimum(seen, 1.0)
 
     @property
     def _least(self):
         """Responsibility below which a row is not given to an expert."""
-        folds = None if self.gathering.n_folds == 1 else "hashes"
+        folds = None if self.gathering.in_sample else "hashes"
         return self.gathering.settings.least_responsibility(folds, len(self.experts.names))
 
     @property
@@ -198,7 +226,7 @@ class GatheredProblem(Problem):
             gathering.parts.names,
             self.experts.models,
             gathering.n_folds,
-            gathering.columns,
+            gathering.form,
             self.data.classes,
             self.data.y.shape[1:] if self.data.classes is None else (len(self.data.classes),),
             units.mean,
@@ -208,7 +236,7 @@ class GatheredProblem(Problem):
         )
 
     def _pass(self):
-        n_kept = SPARE * self.gathering.most_rows
+        n_kept = SPARE * self.gathering.own_rows.most
         parameters = GatherParameters(self._answers, n_kept, self._least, self.gate.wants_curvature)
         self.found = self.rows.reduce(gather, parameters)
         self.load = self.found.gate_mass / self.weight.sum()
@@ -230,13 +258,14 @@ class GatheredProblem(Problem):
 
     def warn_of_thinned_rows(self):
         """Name the experts that had more rows than they were fitted on."""
-        most, rows = self.gathering.most_rows, self.found.own_rows
-        thinned = [name for name, n in zip(self.experts.names, rows, strict=True) if n > most]
+        limit, rows = self.gathering.own_rows, self.found.own_rows
+        known = zip(self.experts.names, self.experts.estimators, rows, strict=True)
+        thinned = [name for name, each, n in known if n > limit.most and not is_frozen(each)]
         if thinned:
             warn_user(
                 f"The experts {thinned} have up to {rows.max():,} rows of their own and were "
-                f"fitted on {most:,} of these, drawn by a hash of their content: "
-                "max_expert_rows. Gate and scales have learned from all.",
+                f"fitted on {limit.most:,} of these, drawn by a hash of their content: "
+                f"{limit.reason}. Gate and scales have learned from all.",
                 ThinnedRowsWarning,
             )
 
@@ -246,7 +275,12 @@ class GatheredProblem(Problem):
 
     def copies(self):
         """Whether a heavier expert has the same density everywhere, (K,)."""
-        differences = self.rows.reduce(compare_densities, self._answers)
+        first, data = slice(FIRST_ROWS), self.data
+        table = None if data.X is data.Z else data.X.iloc[first]
+        few = ArrayRows(np.asarray(data.Z[first]), data.y[first], data.weight[first], table)
+        differences = compare_densities(few, self._answers)
+        if same_as_heavier(differences.largest, self.load).any():  # which most passes need not ask
+            differences = self.rows.reduce(compare_densities, self._answers)
         return same_as_heavier(differences.largest, self.load)
 
     def report_sums(self, model, order):
@@ -262,6 +296,11 @@ class GatheredExperts(EstimatorExperts):
     """EstimatorExperts on gathered rows, which are others in every iteration."""
 
     n_jobs = None
+    won = None  # (n, K): which experts have the largest responsibility of all, drawn or not
+
+    def wins(self, resp, k):
+        """Rows (n,) that expert k wins, of those that were drawn for it."""
+        return super().wins(resp, k) if self.won is None else self.won[:, k] & (resp[:, k] > 0)
 
     def fit(self, resp, *working_data):
         """Refit the experts; see ``Experts``."""

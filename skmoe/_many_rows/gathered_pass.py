@@ -9,6 +9,7 @@ from .._experts.prediction import expert_prediction
 from .._model import posterior
 from .._numerics.drawing import RowSample, hash_rows
 from .._numerics.multinomial import log_softmax
+from .._tables.mixed import is_table
 
 PASS_ROWS = 2**15  # at a time: estimators want more than a kernel does
 
@@ -25,8 +26,8 @@ class FoldAnswers:
         Of each expert one for each fold, which did not see it, or one for all rows.
     n_folds : int
         A row's fold is told by a hash of its content.
-    columns : tuple of str or None
-        Names of the columns.
+    form : TableForm or None
+        Of the rows, where the user gave tables.
     classes : ndarray of shape (n_classes,) or None
         Labels, where y holds class numbers.
     y_shape : tuple
@@ -42,7 +43,7 @@ class FoldAnswers:
     names: list
     models: list
     n_folds: int
-    columns: tuple | None
+    form: object
     classes: np.ndarray | None
     y_shape: tuple
     mean: np.ndarray
@@ -58,30 +59,26 @@ class FoldAnswers:
         block : ArrayRows
             Rows.
         """
-        for _, _, *answers in self.over_rows(block):
+        for _, _, _, *answers in self.over_rows(block):
             yield answers
 
     def over_rows(self, block):
-        """The same behind the rows and the hashes of their content."""
+        """The same behind the rows, as experts are shown them too, and hashes of their content."""
         for start in range(0, block.n_rows, PASS_ROWS):
             rows = slice(start, start + PASS_ROWS)
             X, y = block.X[rows], block.y[rows]
             y = y if self.classes is None else y.astype(np.intp)
-            hashes = hash_rows(X, y, self.classes)
-            predictions = self._predict(self.as_given(X), fold_numbers(hashes, self.n_folds))
+            shown = X if block.table is None else block.table.iloc[rows]
+            hashes = hash_rows(shown, y, self.classes)
+            predictions = self.predict(shown, hashes)
             logits = ((X - self.mean) / self.scale) @ self.logits[:-1] + self.logits[-1]
             log_density = self.likelihood.log_density(y, predictions)
-            yield X, hashes, y, block.weight[rows], logits, log_density, predictions
+            yield X, shown, hashes, y, block.weight[rows], logits, log_density, predictions
 
-    def as_given(self, X):
-        """Rows as experts are fitted on them: a table where the user gave tables."""
-        if self.columns is None:
-            return X
-        from pandas import DataFrame  # as the blocks were
-
-        return DataFrame(X, columns=list(self.columns))
-
-    def _predict(self, X, folds):
+    def predict(self, X, hashes):
+        """Predictions (n_rows, K, ...) of models that have not seen the row, by its hash."""
+        X = X if self.form is None or is_table(X) else self.form(X)
+        folds = fold_numbers(hashes, self.n_folds)
         predictions = np.empty((len(folds), len(self.names), *self.y_shape))
         known = {}  # clones that were fitted alike are one model
         for k, (name, models) in enumerate(zip(self.names, self.models, strict=True)):
@@ -169,7 +166,7 @@ class Gathered:
 def gather(block, parameters):
     """E-step on a block; a kernel for ``RowSource.reduce`` that returns Gathered."""
     answers, total = parameters.answers, None
-    for X, hashes, y, weight, logits, log_density, predictions in answers.over_rows(block):
+    for X, shown, hashes, y, weight, logits, log_density, predictions in answers.over_rows(block):
         log_gate = log_softmax(logits)
         resp, log_norm = posterior(log_gate, log_density)
         proba, shares = np.exp(log_gate), round_shares(resp)
@@ -189,7 +186,7 @@ def gather(block, parameters):
                     hashes,
                     of_expert,
                     np.ones(len(hashes), dtype=int),
-                    (X, y, predictions, shares),
+                    (shown, y, predictions, shares),
                 )
                 for of_expert in mass.T
             ],

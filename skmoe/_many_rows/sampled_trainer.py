@@ -20,7 +20,9 @@ class SampledTrainer(Trainer):
             small.start(np.ones((len(self.data.weight), 1))).step()
         else:
             starts = self._draw(self.data)
-            state, ends, paths = best_start(small, starts, self.settings.n_jobs)
+            settings = self.settings
+            state, ends, paths = best_start(small, starts, settings.n_jobs, settings.verbose)
             small.restore(state)
+            self.progress.say(f"The best of {len(starts)} starts on a sample", small.objective)
         self.problem.adopt(small)
         return ends, paths

@@ -29,8 +29,10 @@ class StandardColumns:
     basis: np.ndarray | None = None
 
     @classmethod
-    def of(cls, X, weight):
-        """Columns of these rows, an ndarray of finite numbers."""
+    def of(cls, X, weight, units=None):
+        """Columns of these rows, an ndarray of finite numbers, or those of known ``units``."""
+        if units is not None:
+            return cls(units.mean, units.scale)
         mean, scale = standardisation(X, weight)
         if X.shape[1] < len(X):
             return cls(mean, scale)
@@ -38,6 +40,11 @@ class StandardColumns:
         _, size, directions = np.linalg.svd(standard, full_matrices=False)
         kept = size > SMALLEST_DIRECTION * max(size[0], 1e-300)
         return cls(mean, scale, directions[kept].T)
+
+    @property
+    def n_columns(self):
+        """Number of columns of the design."""
+        return 1 + (len(self.mean) if self.basis is None else self.basis.shape[1])
 
     def design(self, X):
         """Directions and the intercept, (n_samples, n_directions + 1)."""

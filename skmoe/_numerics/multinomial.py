@@ -17,12 +17,11 @@ References
    estimation in emission tomography", IEEE Transactions on Medical Imaging 14 (1995) 132-137.
 """
 
-from functools import cache
-
 import numpy as np
-from scipy import linalg, optimize
+from scipy import optimize
 from sklearn.linear_model import ElasticNet
 
+from .._kernels import _systems
 from .._kernels._estep import e_step
 from .._parallel import kernel_threads
 from .grams import weighted_grams
@@ -322,7 +321,7 @@ def _derivatives(design, targets, mass, log_proba, coef, penalty):
     proba = np.exp(log_proba)
     expected = mass[:, None] * proba
     gradient = design.T @ (targets - expected) - penalty[:, None] * coef
-    second, first, _ = class_pairs(coef.shape[1])
+    second, first = class_pairs(coef.shape[1])
     pairs = weighted_grams(design, expected[:, first] * proba[:, second])
     return gradient, hessian_of_pairs(pairs, coef.shape[1])
 
@@ -339,21 +338,14 @@ def hessian_of_pairs(grams, n_classes):
         K.
     """
     p = grams.shape[1]
-    second, first, of_class = class_pairs(n_classes)
     hessian = np.empty((n_classes, p, n_classes, p))
-    hessian[first, :, second, :] = hessian[second, :, first, :] = -grams
-    every = np.arange(n_classes)  # probabilities sum to one
-    of_classes = of_class @ grams.reshape(-1, p * p)  # tensordot takes longer for few columns
-    hessian[every, :, every, :] = of_classes.reshape(n_classes, p, p)
+    _systems.softmax_curvature(grams, hessian)
     return hessian
 
 
-@cache
 def class_pairs(n_classes):
-    """Second and first of each pair of classes, and which pairs a class is in, (K, n_pairs)."""
-    second, first = np.tril_indices(n_classes, -1)
-    every = np.arange(n_classes)[:, None]
-    return second, first, ((every == first) | (every == second)).astype(float)
+    """Second and first of each pair of classes."""
+    return np.tril_indices(n_classes, -1)
 
 
 def factor_hessian(hessian, penalty):
@@ -372,22 +364,14 @@ def factor_hessian(hessian, penalty):
         For ``newton_direction``.
     """
     n_classes, p = hessian.shape[:2]
-    # The direction (1, ..., 1) over the classes is flat. The gradient has no part in it, so
-    # any curvature along it leaves the step what it is.
-    diagonal = np.einsum("kjkj->j", hessian)
-    floor = max(diagonal.max(), 1e-300) * 1e-12
-    columns, classes = np.arange(p), np.arange(n_classes)
-    hessian[:, columns, :, columns] += (np.maximum(diagonal, floor) / n_classes)[:, None, None]
-    hessian[classes[:, None], columns, classes[:, None], columns] += penalty + floor
+    _systems.add_softmax_penalty(hessian, penalty)
     return factor_definite(hessian.reshape(n_classes * p, n_classes * p))
 
 
 def newton_direction(factor, gradient):
     """Newton direction, (p, K), and the decrement gradient . step."""
-    step = solve_factored(factor, gradient.T.ravel())
-    step = step.reshape(gradient.T.shape).T
-    step -= step.sum(axis=1, keepdims=True) / step.shape[1]
-    return step, np.vdot(step, gradient)
+    step = np.empty(gradient.shape)
+    return step, _systems.softmax_step(factor, gradient, step)
 
 
 def shortening(step, rows_gram):
@@ -398,17 +382,20 @@ def shortening(step, rows_gram):
 
 
 def solve_factored(factor, right):
-    """Solution of the system of a matrix with this lower Cholesky factor."""
-    return linalg.lapack.dpotrs(factor, right, lower=1)[0]
+    """Solution (n,) of the system of a matrix with this factor, from ``factor_definite``."""
+    solution = np.array(right)
+    _systems.solve_factored(factor, solution)
+    return solution
 
 
 def factor_definite(matrix):
-    """Lower Cholesky factor, if need be of the matrix with a little more on its diagonal."""
-    factor, failed = linalg.lapack.dpotrf(matrix, lower=1)
-    scale = max(np.trace(matrix) / len(matrix), 1e-300)
-    jitter = 1e-12 * scale
-    while failed:  # ends: at the trace it is definite
-        factor, failed = linalg.lapack.dpotrf(matrix + jitter * np.eye(len(matrix)), lower=1)
+    """Cholesky factor, if need be of the matrix with a little more on its diagonal."""
+    factor, jitter = np.array(matrix), 1e-12
+    while not _systems.cholesky(factor):  # ends: at the trace it is definite
+        if not np.isfinite(matrix).all():
+            return np.full_like(matrix, np.nan)
+        scale = max(np.trace(matrix) / len(matrix), 1e-300)
+        factor = matrix + jitter * scale * np.eye(len(matrix))
         jitter *= 10
     return factor
 

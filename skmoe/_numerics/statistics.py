@@ -10,12 +10,15 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import linalg, sparse
 
+from .._kernels._systems import least_squares
+from .._parallel import over_rows
 from .._tables.mixed import LARGEST, check_sizes
 from .grams import weighted_grams
 
 BLOCK_ROWS = 2048
 REFINED = 2  # solutions from products of rows, the second for what the first has left
 DEPENDENT = 1e-5  # standard deviations that others leave of a column; below, it is made of them
+LEAST_PIVOT = 1e-6  # of a Cholesky factor, over its largest: condition below about 1e12
 
 
 def standardisation(X, sample_weight):
@@ -39,15 +42,22 @@ def standardisation(X, sample_weight):
         If numbers are so large, or so small, that their squares are none.
     """
     weight = sample_weight / sample_weight.sum()
-    mean = np.zeros(X.shape[1])
-    for rows in _blocks(X):
-        mean += weight[rows] @ X[rows]
-    mean_error, squares = np.zeros_like(mean), np.zeros_like(mean)
-    for rows in _blocks(X):  # the second pass removes the rounding of a large mean
-        centred = X[rows] - mean
-        mean_error += weight[rows] @ centred
-        with np.errstate(over="ignore"):
-            squares += weight[rows] @ centred**2
+
+    def sum_up(part):
+        return sum(weight[rows] @ X[rows] for rows in _blocks(part))
+
+    def sum_up_centred(part):
+        sums = np.zeros((2, X.shape[1]))
+        for rows in _blocks(part):
+            centred = X[rows] - mean
+            sums[0] += weight[rows] @ centred
+            with np.errstate(over="ignore"):
+                sums[1] += weight[rows] @ centred**2
+        return sums
+
+    mean = sum(over_rows(sum_up, len(X), X.size // 4))
+    # The second pass removes the rounding of a large mean.
+    mean_error, squares = sum(over_rows(sum_up_centred, len(X), X.size // 2))
     if not (squares < LARGEST**2.5).all():
         check_sizes(X, "the columns to standardise", smallest=False)
     if squares.min(initial=1.0) < LARGEST**-2.5:  # of a constant column they are zero
@@ -88,7 +98,7 @@ def independent_columns(X, sample_weight, shared=()):
     order = np.lexsort((-np.arange(X.shape[1]), is_shared))
     root = np.sqrt(weight / weight.sum())[:, None]
     triangle = np.empty((0, X.shape[1]))
-    for rows in _blocks(X):
+    for rows in _blocks(slice(0, len(X))):
         block = root[rows] * ((X[rows] - mean) / scale)[:, order]
         triangle = np.linalg.qr(np.vstack([triangle, block]), mode="r")
     left = np.abs(np.diag(triangle))  # of each column by those before it
@@ -104,8 +114,10 @@ def independent_columns(X, sample_weight, shared=()):
     return kept
 
 
-def _blocks(X):
-    return (slice(start, start + BLOCK_ROWS) for start in range(0, len(X), BLOCK_ROWS))
+def _blocks(rows):
+    """Slices of a slice of rows."""
+    starts = range(rows.start, rows.stop, BLOCK_ROWS)
+    return (slice(start, min(start + BLOCK_ROWS, rows.stop)) for start in starts)
 
 
 def least_squares_statistics(design, targets, weights, products=None):
@@ -174,6 +186,11 @@ class LeastSquaresStatistics:
         """These sums."""
         return self
 
+    @property
+    def mass(self):
+        """Weights of the rows of each problem, (n_experts,)."""
+        return self.gram[:, -1, -1]
+
     def __add__(self, other):
         other = other.summed()
         return LeastSquaresStatistics(
@@ -211,15 +228,9 @@ class LeastSquaresStatistics:
         coef : ndarray of shape (n_experts, n_columns, n_outputs)
             Slopes, then the intercept.
         """
-        mass = self.gram[:, -1:, -1:]
-        mean = self.gram[:, -1:] / np.where(mass > 0, mass, 1.0)  # of no rows, all is zero
-        matrix = self.gram[:, :-1, :-1] - self.gram[:, :-1, -1:] * mean[:, :, :-1]
-        matrix.reshape(len(matrix), -1)[:, :: len(penalty) + 1] += penalty
-        right = self.cross - mean.swapaxes(1, 2) * self.cross[:, -1:]
         coef = np.empty(self.cross.shape)
-        coef[:, :-1] = slopes = solve_symmetric(matrix, right[:, :-1])
-        coef[:, -1:] = self.cross[:, -1:] / np.where(mass > 0, mass, 1.0)
-        coef[:, -1:] -= mean[:, :, :-1] @ slopes
+        for k in least_squares(self.gram, self.cross, penalty, coef, LEAST_PIVOT):
+            coef[k] = _least_norm(self.gram[k], self.cross[k], penalty)
         return coef
 
     def solve_shared(self, penalty, owner, precision):
@@ -442,10 +453,19 @@ def solve_symmetric(matrices, rights):
     )
     solutions = np.stack(solutions)
     pivots = np.stack([factor.diagonal() for factor in factors])
-    well = pivots.min(axis=1) > 1e-6 * pivots.max(axis=1)  # condition below about 1e12
+    well = pivots.min(axis=1) > LEAST_PIVOT * pivots.max(axis=1)
     for k in np.flatnonzero(~well | (np.array(failed) > 0)):
         solutions[k] = _solve_by_eigenvectors(matrices[k], rights[k])
     return solutions
+
+
+def _least_norm(gram, cross, penalty):
+    """Coefficients (p, m) of one problem whose columns depend on each other."""
+    mass = max(gram[-1, -1], 1e-300)  # of no rows, all is zero
+    mean, intercept = gram[-1, :-1] / mass, cross[-1] / mass
+    matrix = gram[:-1, :-1] - np.outer(gram[:-1, -1], mean) + np.diag(penalty)
+    slopes = _solve_by_eigenvectors(matrix, cross[:-1] - np.outer(mean, cross[-1]))
+    return np.vstack([slopes, intercept - mean @ slopes])
 
 
 def _solve_by_eigenvectors(matrix, right):

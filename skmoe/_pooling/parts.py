@@ -16,7 +16,7 @@ GLMS = {
 }
 
 
-def pooled_parts(parts, source, design, data, own_variance):
+def pooled_parts(parts, source, design, data, own_variance, start):
     """One pooled expert, of which ``resized`` makes more, and its likelihood.
 
     Parameters
@@ -31,6 +31,8 @@ def pooled_parts(parts, source, design, data, own_variance):
         The rows.
     own_variance : float or None
         Prior variance of the experts' deviations; None learns it.
+    start : callable
+        ``start(likelihood)`` lets a likelihood look at the target; it returns the likelihood.
 
     Returns
     -------
@@ -42,9 +44,14 @@ def pooled_parts(parts, source, design, data, own_variance):
     if parts.classes is not None:
         likelihood = PooledCategorical(n_classes=len(parts.classes))
         experts = PooledLogisticExperts(
-            design, data.y, data.weight, classes=parts.classes, own_variance=own_variance
+            design,
+            data.y,
+            data.weight,
+            classes=parts.classes,
+            own_variance=own_variance,
+            units=data.units,
         )
-        return experts, likelihood.start(data.y, data.weight, 1)
+        return experts, start(likelihood)
     shared_columns = parts.shared_columns(source) if parts.shared_effects else ()
     if parts.likelihood.glm is not None:
         kind_of_experts, kind_of_likelihood = GLMS[parts.likelihood.glm]
@@ -56,9 +63,10 @@ def pooled_parts(parts, source, design, data, own_variance):
             exposure=data.exposure,
             shared_columns=shared_columns,
             own_variance=own_variance,
+            units=data.units,
         )
-        return experts, likelihood.start(data.y, data.weight, 1)
-    likelihood = PooledGaussian(parts.likelihood.scale).start(data.y, data.weight, 1)
+        return experts, start(likelihood)
+    likelihood = start(PooledGaussian(parts.likelihood.scale))
     experts = PooledExperts(
         design,
         data.y,
@@ -67,5 +75,6 @@ def pooled_parts(parts, source, design, data, own_variance):
         shared_scale=likelihood.scale == "shared",
         shared_columns=shared_columns,
         own_variance=own_variance,
+        units=data.units,
     )
     return experts, likelihood

@@ -36,8 +36,60 @@ ROUNDING = 1e-12  # of a curvature, relative
 FIRST_STEPS = 5  # of Newton, for the responsibilities of a start
 
 
-class PooledGate:
+class GateUnderPrior:
     """Softmax gate in training, under a normal prior whose precision is learned.
+
+    Attributes
+    ----------
+    columns : StandardColumns
+        What coefficients belong to; none for proportions.
+    coef : ndarray of shape (p, n_experts)
+        Coefficients of the design, the intercepts last.
+    alpha : float
+        Prior precision of the slopes.
+    """
+
+    takes_load_prior = is_costly = False
+    objective = "conditional"
+
+    def log_prior(self):
+        """Log-prior of the weights, but for its constant."""
+        return -0.5 * float(self._penalty() @ (self.coef**2).sum(axis=1))
+
+    def log_volume(self, pairs):
+        """Logarithm of the volume of the posterior relative to that of the prior.
+
+        Parameters
+        ----------
+        pairs : ndarray of shape (n_experts * (n_experts - 1) / 2, p, p)
+            Gram matrices weighted by products of two gate probabilities.
+        """
+        return self._volume(pairs)[0]
+
+    def _best_alpha(self, pairs, largest=LARGEST_ALPHA):
+        """MacKay's step for ``alpha``, where the weights are at their optimum."""
+        squares = max(np.sum(self.coef[:-1] ** 2), 1e-300)
+        return float(np.clip(self._volume(pairs)[1] / squares, SMALLEST_ALPHA, largest))
+
+    def _volume(self, pairs):
+        """``-1/2 log|I + H / P|``, curvature over prior precisions, and how many slopes H fixes."""
+        n_columns, n_experts = self.coef.shape
+        hessian = _multinomial.hessian_of_pairs(pairs, n_experts)
+        hessian = hessian.reshape(n_experts * n_columns, -1)
+        prior = np.tile(self._penalty(), n_experts)
+        prior_and_rounding = prior + ROUNDING * hessian.diagonal().max()
+        factor = np.linalg.cholesky(hessian + np.diag(prior_and_rounding))
+        volume = 0.5 * np.log(prior).sum() - np.log(np.diag(factor)).sum()
+        variance = (np.linalg.inv(factor) ** 2).sum(axis=0)
+        slopes = np.tile(np.arange(n_columns) < n_columns - 1, n_experts)
+        return volume, np.count_nonzero(slopes) - self.alpha * variance[slopes].sum()
+
+    def _penalty(self):
+        return np.append(np.full(len(self.coef) - 1, self.alpha), INTERCEPT_PENALTY)
+
+
+class PooledGate(GateUnderPrior):
+    """The same on rows in memory.
 
     Parameters
     ----------
@@ -45,22 +97,17 @@ class PooledGate:
         What the gate sees; no columns for proportions.
     weight : ndarray of shape (n_samples,)
         Weights of the rows.
+    units : Units, default=None
+        Of the columns, where they are not those of these rows.
 
     Attributes
     ----------
-    coef : ndarray of shape (p, n_experts)
-        Coefficients of the design, the intercepts last.
-    alpha : float
-        Prior precision of the slopes.
     log_proba : ndarray of shape (n_samples, n_experts)
         Of the rows.
     """
 
-    takes_load_prior = is_costly = False
-    objective = "conditional"
-
-    def __init__(self, Z, weight):
-        self.weight, self.columns = weight, StandardColumns.of(Z, weight)
+    def __init__(self, Z, weight, units=None):
+        self.weight, self.columns = weight, StandardColumns.of(Z, weight, units)
         self.design = self.columns.design(Z)
 
     def begin(self, resp, alpha=None):
@@ -85,41 +132,21 @@ class PooledGate:
         """MacKay's steps for ``alpha``, with the weights at their optimum before each."""
         for _ in range(ALPHA_STEPS):
             self.fit(resp, max_iter=3, tol=1e-4)
-            squares = max(np.sum(self.coef[:-1] ** 2), 1e-300)
-            self.alpha = float(np.clip(self._volume()[1] / squares, SMALLEST_ALPHA, largest))
+            self.alpha = self._best_alpha(self.pairs(), largest)
 
-    def log_prior(self):
-        """Log-prior of the weights, but for its constant."""
-        return -0.5 * float(self._penalty() @ (self.coef**2).sum(axis=1))
-
-    def log_volume(self):
-        """Logarithm of the volume of the posterior relative to that of the prior."""
-        return self._volume()[0]
-
-    def _volume(self):
-        """``-1/2 log|I + H / P|``, curvature over prior precisions, and how many slopes H fixes."""
-        n_columns, n_experts = self.coef.shape
-        proba = np.exp(self.log_proba)
-        second, first = np.tril_indices(n_experts, -1)
-        pairs = weighted_grams(
-            self.design, self.weight[:, None] * proba[:, first] * proba[:, second]
-        )
-        hessian = _multinomial.hessian_of_pairs(pairs, n_experts)
-        hessian = hessian.reshape(n_experts * n_columns, -1)
-        prior = np.tile(self._penalty(), n_experts)
-        prior_and_rounding = prior + ROUNDING * hessian.diagonal().max()
-        factor = np.linalg.cholesky(hessian + np.diag(prior_and_rounding))
-        volume = 0.5 * np.log(prior).sum() - np.log(np.diag(factor)).sum()
-        variance = (np.linalg.inv(factor) ** 2).sum(axis=0)
-        slopes = np.tile(np.arange(n_columns) < n_columns - 1, n_experts)
-        return volume, np.count_nonzero(slopes) - self.alpha * variance[slopes].sum()
-
-    def _penalty(self):
-        return np.append(np.full(self.design.shape[1] - 1, self.alpha), INTERCEPT_PENALTY)
+    def pairs(self):
+        """Gram matrices for ``log_volume``."""
+        return gate_pairs(self.design, np.exp(self.log_proba), self.weight)
 
     def _set(self, coef):
         self.coef = coef
         self.log_proba = _multinomial.log_softmax(self.design @ coef)
+
+
+def gate_pairs(design, proba, weight):
+    """Gram matrices (K (K - 1) / 2, p, p) weighted by products of two gate probabilities (n, K)."""
+    second, first = np.tril_indices(proba.shape[1], -1)
+    return weighted_grams(design, weight[:, None] * proba[:, first] * proba[:, second])
 
 
 class PooledProblem(Problem):
@@ -127,6 +154,8 @@ class PooledProblem(Problem):
 
     ``experts`` are ``Pooled``, ``gate`` is a ``PooledGate``, ``likelihood`` has ``take``.
     """
+
+    of_state = ("resp", "log_norm", "log_density", "load", "objective")  # besides the parts
 
     def start(self, resp, alpha=None):
         """Take responsibilities (n, K) to start from; the problem."""
@@ -156,16 +185,27 @@ class PooledProblem(Problem):
         if subjects is not None:
             self.resp = subjects.of_rows(self.resp)
             self.log_norm = subjects.per_row(self.log_norm)
-        unit = np.log(self.experts.y_scale).sum()  # of the target, in whose units the bound is
-        bound += self.gate.log_prior() - self.experts.divergence
-        self.log_norm -= unit
-        self.objective = float(bound / self.weight.sum() - unit)
+        self.log_norm -= self._log_unit
+        return self._set_objective(bound)
+
+    def _set_objective(self, log_density):
+        """Set the objective, and return it, from the log-density of all rows."""
+        bound = log_density + self.gate.log_prior() - self.experts.divergence
+        self.objective = float(bound / self.weight.sum() - self._log_unit)
         return self.objective
+
+    @property
+    def _log_unit(self):
+        """Logarithm of the unit of the target that the experts have."""
+        return np.log(self.experts.y_scale).sum()
 
     @property
     def evidence(self):
         """The objective, and what is paid for what is not known of the gate; per unit of weight."""
-        return float(self.objective + self.gate.log_volume() / self.weight.sum())
+        return float(self.objective + self.gate.log_volume(self._pairs()) / self.weight.sum())
+
+    def _pairs(self):
+        return self.gate.pairs()
 
     def learn_alpha(self):
         """A better precision of the gate's prior, and its weights; the change of its logarithm."""
@@ -176,8 +216,7 @@ class PooledProblem(Problem):
 
     def state(self):
         """All that ``restore`` needs; nothing in it is changed in place."""
-        names = ("resp", "log_norm", "log_density", "load", "objective")
-        arrays = {name: vars(self)[name] for name in names}
+        arrays = {name: vars(self)[name] for name in self.of_state}
         return self.experts.state(), shallow_copy(self.gate), arrays
 
     def restore(self, state):
@@ -221,8 +260,9 @@ class PooledProblem(Problem):
         given : SoftmaxGate or ConstantGate
             Whose kind and other settings it has.
         """
-        if isinstance(given, ConstantGate):
-            return ConstantGate().fit(self.Z, np.exp(self.gate.log_proba), self.weight)
+        if isinstance(given, ConstantGate):  # as probable in all rows
+            everywhere = np.broadcast_to(self.load, (len(self.weight), len(self.load)))
+            return ConstantGate().fit(self.Z, everywhere, self.weight)
         columns = self.gate.columns
         gate = SoftmaxGate(**(given.get_params() | {"alpha": self.gate.alpha}))
         gate.begin_sums(
@@ -236,7 +276,10 @@ class PooledProblem(Problem):
     def fit_to_routing(self):
         """Let the likelihood take what predictions need of the experts."""
         self.likelihood = shallow_copy(self.likelihood)
-        self.likelihood.take(self.experts, self.resp)
+        self.likelihood.take(self.experts, self._sums())
+
+    def _sums(self):
+        return self.experts.sum_rows(self.resp)
 
     def streaming_experts(self, order, estimators):
         """None: streams go on by maximum likelihood."""

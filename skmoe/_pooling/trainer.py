@@ -39,6 +39,8 @@ class PooledTrainer(Trainer):
         Of transformers that draw.
     own_variance : float, default=None
         Prior variance of the experts' deviations; None is learned.
+    start_likelihood : callable, default=None
+        Lets a likelihood look at the target, as ``pooled_parts`` takes it; None at these rows.
 
     Attributes
     ----------
@@ -52,17 +54,32 @@ class PooledTrainer(Trainer):
        Neural Computation 12 (2000) 2109-2128.
     """
 
-    def __init__(self, data, parts, settings, *, splitting, seed, expert_seed, own_variance=None):
+    def __init__(
+        self,
+        data,
+        parts,
+        settings,
+        *,
+        splitting,
+        seed,
+        expert_seed,
+        own_variance=None,
+        start_likelihood=None,
+    ):
         super().__init__(None, data, parts, settings, folds=None, splitting=splitting, seed=seed)
         source, design = parts.linear_design(data, expert_seed)
         if design is None:
             raise ValueError("pooling needs dense columns: X.toarray(), or pooling=False.")
         self.n_experts = min(self.n_experts, np.count_nonzero(data.weight))
         self.source, self.columns = source, design
-        self.experts, self.likelihood = pooled_parts(parts, source, design, data, own_variance)
+        start = start_likelihood or (lambda each: each.start(data.y, data.weight, 1))
+        self.experts, self.likelihood = pooled_parts(
+            parts, source, design, data, own_variance, start
+        )
         self.experts.source = source
         weight = data.weight if data.subjects is None else data.subjects.row_weight
-        self.gate = PooledGate(gate_columns(parts.gate.trained, data.Z), weight)
+        Z = gate_columns(parts.gate.trained, data.Z)
+        self.gate = PooledGate(Z, weight, data.units if Z.shape[1] else None)
 
     def start(self, previous):
         """Find the mixture, or go on from responsibilities with as many experts as they have."""
@@ -223,15 +240,15 @@ class PooledTrainer(Trainer):
         after = self.progress.of_search(problem.experts.n_experts)
         return run_em(problem, max_iter=max_iter, tol=tol, patience=1, after=after)
 
-    def _converge(self, problem, to_beat=-np.inf):
+    def _converge(self, problem, to_beat=-np.inf, tol=TOL, stretches=STRETCHES):
         """Iterate, and learn the gate's precision by turns; the problem, at its best.
 
         Where gains that go on to shrink as the last one did do not lead to ``to_beat``, the run
         ends.
         """
         best, best_state = problem.evidence, problem.state()
-        for n_steps in STRETCHES:
-            run = self._climb(problem, n_steps)
+        for n_steps in stretches:
+            run = self._climb(problem, n_steps, tol)
             is_settled = abs(problem.learn_alpha()) < SAME_ALPHA
             evidence = problem.evidence
             if evidence > best:

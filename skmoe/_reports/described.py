@@ -11,6 +11,7 @@ from .._parameters import (
     check_responsibilities,
     check_X,
 )
+from .._rows.answers import in_memory
 from .coefficients import coefficient_table
 from .profiles import check_columns, profile_experts
 
@@ -44,6 +45,7 @@ class DescribedMixture:
         check_fitted(self)
         return coefficient_table(self)
 
+    @in_memory("pass a sample of the rows")
     def expert_profiles(
         self,
         X,

@@ -2,6 +2,15 @@
 
 import html
 
+WIDTH = 79  # columns of text
+
+
+def first_of(values, most=5):
+    """A list as text, of which no more than ``most`` values are shown."""
+    if len(values) <= most:
+        return str(values)
+    return f"{str(values[:most])[:-1]}, ... {len(values)} in all]"
+
 
 def text_table(header, cells):
     """Columns of one width, the first one flush left, the others flush right.

@@ -1,6 +1,7 @@
 """What each expert does: rows, load, certainty of the gate, overlap, error, scale."""
 
 import html
+import textwrap
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -8,7 +9,7 @@ import numpy as np
 from .._experts.fitting import split_last
 from .._routing import count_loads, evenness
 from ..gates import SoftmaxGate
-from .display import html_table, text_table
+from .display import WIDTH, html_table, text_table
 
 FAR_MORE = 20.0  # times as probable, from which on a row is on the wrong side
 LEAST_MISPLACED = 0.1  # rows
@@ -45,6 +46,8 @@ class ExpertReport:
         all experts answer) and P its load; 1 for equal ones.
     notes : list of str
         What else training has to say, in sentences.
+    is_sparse : bool
+        Whether rows are sent to some of the experts only; the balance is printed in full then.
 
     References
     ----------
@@ -53,9 +56,9 @@ class ExpertReport:
        120, equation 4.
     """
 
-    def __init__(self, columns, overlap, optima, balance, notes=()):
+    def __init__(self, columns, overlap, optima, balance, notes=(), *, is_sparse=False):
         self.columns, self.overlap, self.optima = columns, overlap, optima
-        self.balance, self.notes = balance, list(notes)
+        self.balance, self.notes, self.is_sparse = balance, list(notes), is_sparse
 
     def to_frame(self):
         """The table as a DataFrame.
@@ -78,7 +81,7 @@ class ExpertReport:
 
     def __str__(self):
         lines = [text_table(list(self.columns), self._cells()), "", self._balance_line()]
-        lines += self.notes
+        lines += [textwrap.fill(note, WIDTH, break_on_hyphens=False) for note in self.notes]
         if self.optima:
             lines += ["", "optima found by the starts (objective, share of starts, fewest rows)"]
             lines += [
@@ -89,11 +92,13 @@ class ExpertReport:
     __repr__ = __str__
 
     def _balance_line(self):
-        return (
-            f"loads: coefficient of variation {self.balance['variation']:.3g}, "
-            f"{self.balance['unused']} unused, Switch's balance {self.balance['switch']:.3g} "
-            "(1 is even)"
-        )
+        line = f"loads: coefficient of variation {self.balance['variation']:.3g}"
+        if self.is_sparse:
+            line += (
+                f", {self.balance['unused']} unused, Switch's balance "
+                f"{self.balance['switch']:.3g} (1 is even)"
+            )
+        return line
 
     def _repr_html_(self):
         text = html_table(list(self.columns), self._cells())
@@ -172,18 +177,18 @@ class ReportSums:
         mass = resp * weight[:, None]
         load, sent = count_loads(gate_proba, weight, top_k)
         plogp = gate_proba * np.log(np.where(gate_proba > 0, gate_proba, 1.0))
-        log_gain, log_ratio = _of_sharp_gate(resp, gate_proba)
+        log_gain, is_misplaced = _of_sharp_gate(resp, gate_proba)
         return cls(
             total=weight.sum(),
-            rows=mass.sum(axis=0),
+            rows=weight @ resp,
             load=load,
             sent=sent,
             wins=np.bincount(resp.argmax(axis=1), weight, minlength=n_experts),
-            certain=np.einsum("nk,nk->k", mass, gate_proba),
-            entropy=-(plogp.sum(axis=1) @ mass),
-            losses=np.einsum("nk,nk->k", mass, loss),
+            certain=weight @ (resp * gate_proba),
+            entropy=-(plogp.T @ mass).sum(axis=0),
+            losses=weight @ (resp * loss),
             sharper=weight @ log_gain,
-            misplaced=weight @ (log_ratio < -np.log(FAR_MORE)),
+            misplaced=weight @ is_misplaced,
             overlap=mass.T @ resp,
         )
 
@@ -199,16 +204,14 @@ def _of_sharp_gate(resp, gate_proba):
     -------
     log_gain : ndarray of shape (n_rows, n_experts)
         Gain of the log-density.
-    log_ratio : ndarray of shape (n_rows, n_experts)
-        Log-density on the side that the gate prefers, less that on the other.
+    is_misplaced : ndarray of bool of shape (n_rows, n_experts)
+        Whether the row is far more probable on the side that the gate does not prefer: by the ratio
+        of the densities, that of the responsibilities over that of the gate's probabilities.
     """
     own = gate_proba > 0.5
     chosen, gate = np.where(own, resp, 1 - resp), np.where(own, gate_proba, 1 - gate_proba)
-    with np.errstate(divide="ignore"):
-        log_gain = np.log(np.maximum(chosen, 1e-300)) - np.log(gate)
-        log_odds = np.log(np.maximum(gate, 1e-300)) - np.log(np.maximum(1 - gate, 1e-300))
-        other = np.log(np.maximum(1 - chosen, 1e-300))
-    return log_gain, log_gain + np.log(gate) - other - log_odds
+    log_gain = np.log(np.maximum(chosen, 1e-300) / gate)
+    return log_gain, FAR_MORE * chosen * (1 - gate) < (1 - chosen) * gate
 
 
 def separation_notes(model, sums):
@@ -364,7 +367,8 @@ def report_of_sums(model, sums, trained):
     )
     optima, notes = ([], []) if trained is None else (trained.optima, trained.notes)
     balance = evenness(sums.load, sums.sent, sums.total)
-    return ExpertReport(columns, overlap, optima, balance, notes)
+    is_sparse = model.top_k is not None
+    return ExpertReport(columns, overlap, optima, balance, notes, is_sparse=is_sparse)
 
 
 def report_training(problem, model, order, ends, notes=()):
@@ -393,4 +397,5 @@ def report_training(problem, model, order, ends, notes=()):
     )
     balance = evenness(sums.load, sums.sent, sums.total)
     notes = [*notes, *separation_notes(model, sums)]
-    return ExpertReport(columns, overlap, distinct_optima(ends), balance, notes)
+    optima, is_sparse = distinct_optima(ends), model.top_k is not None
+    return ExpertReport(columns, overlap, optima, balance, notes, is_sparse=is_sparse)

@@ -17,9 +17,8 @@ LEAST_DIFFERENCE = 0.1  # in standard deviations: what is less is not printed
 MOST_LINES = 5  # of an expert that are printed
 MOST_CLASSES = 3
 HEADER = ["", "its rows", "other rows", "difference", "lift"]
-NOTE = (
-    "difference: in standard deviations of all rows; lift: share among its rows over that among all"
-)
+NOTE = """difference: in standard deviations of all rows;
+lift: share among its rows over that among all"""
 
 
 @dataclass

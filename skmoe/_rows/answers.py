@@ -3,9 +3,11 @@
 from functools import partial, wraps
 from inspect import signature
 
+import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from .._data import Facts
+from .._experts.traits import draw_seeds
 from .files import Blocks, Files, is_elsewhere
 
 OF_ROWS = (*Facts._fields, "sample_weight")  # what has an entry for each row, beside y
@@ -29,6 +31,12 @@ def block_by_block(method):
         of_rows += ["y"] if is_file and y is not None else []
         if of_rows:
             raise TypeError(f"{method.__name__} takes no {of_rows[0]} beside {type(X).__name__}.")
+        if asked.get("capacity_factor") is not None:
+            raise TypeError(
+                f"capacity_factor ranks all rows: pass {method.__name__} a block of them in memory."
+            )
+        if "random_state" in parameters.parameters:
+            asked["random_state"] = draw_seeds(asked.get("random_state"), 1)[0]
         if is_file:
             return Blocks(partial(_of_block, method, mixture, needs_target, asked), X)
         if needs_target and y is None:
@@ -40,8 +48,34 @@ def block_by_block(method):
     return answer
 
 
-def _of_block(method, mixture, needs_target, params, X, y):
+def in_memory(instead):
+    """Let a method refuse rows that are not in memory, and say what to do instead."""
+
+    def decorated(method):
+        @wraps(method)
+        def answer(mixture, *args, **params):
+            for given in (*args, *params.values()):
+                if is_elsewhere(given):
+                    raise TypeError(
+                        f"{method.__name__} takes rows in memory, and no {type(given).__name__}: "
+                        f"{instead}."
+                    )
+            return method(mixture, *args, **params)
+
+        return answer
+
+    return decorated
+
+
+def of_block(params, number):
+    """Arguments of a method for one block, by its number: each draws on its own."""
+    if "random_state" not in params:
+        return params
+    return params | {"random_state": np.random.RandomState([params["random_state"], number])}
+
+
+def _of_block(method, mixture, needs_target, params, number, X, y):
     if needs_target and y is None:
         raise ValueError(f"{method.__name__} needs the target: Files take its column by target=.")
     target = {"y": y} if needs_target else {}
-    return method(mixture, X, **target, **params)
+    return method(mixture, X, **target, **of_block(params, number))

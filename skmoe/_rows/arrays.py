@@ -1,6 +1,7 @@
 """Rows in memory, or in memory maps: one block."""
 
 import numpy as np
+from sklearn.utils import gen_batches
 
 from .source import RowSource
 
@@ -16,17 +17,19 @@ class ArrayRows(RowSource):
         Target, or class numbers.
     weight : ndarray of shape (n_samples,)
         Weights.
+    table : DataFrame of n_samples rows, default=None
+        The rows as experts are shown them that take tables. None is X.
 
     Attributes
     ----------
-    X, y, weight : ndarray
+    X, y, weight, table
         The same, y and weight as contiguous float64.
     n_rows : int
         Number of rows.
     """
 
-    def __init__(self, X, y, weight):
-        self.X = X
+    def __init__(self, X, y, weight, table=None):
+        self.X, self.table = X, table
         self.y, self.weight = (np.ascontiguousarray(each, dtype=np.float64) for each in (y, weight))
         self.n_rows = X.shape[0]
         self._memory = {}
@@ -34,6 +37,15 @@ class ArrayRows(RowSource):
     def reduce(self, kernel, parameters):
         """Sums over all rows: the kernel goes through them in blocks, and threads, of its own."""
         return kernel(self, parameters)
+
+    def part(self, rows):
+        """A slice of the rows."""
+        table = None if self.table is None else self.table.iloc[rows]
+        return ArrayRows(self.X[rows], self.y[rows], self.weight[rows], table)
+
+    def slices(self, n_rows):
+        """The same rows in slices of so many each, the last of fewer."""
+        return [self.part(rows) for rows in gen_batches(self.n_rows, n_rows)]
 
     def memory(self, name, shape, dtype):
         """An array for a kernel to write to, kept for its next call."""

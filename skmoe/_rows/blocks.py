@@ -1,15 +1,20 @@
 """Rows in many blocks, each of which is read when it is needed."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from sklearn.utils.validation import check_array, check_consistent_length
 
+from .._parallel import thread_map
 from .._tables.mixed import as_pandas, is_table
 from ..exceptions import noted
 from .arrays import ArrayRows
 from .mixed_tables import encode, split_table
 from .source import RowSource, add_up
+
+FEWEST_ONES = 2**18  # rows of a block of files
+SLICE_ROWS = 2**15  # for a thread: whatever the number of threads, so that sums are the same
 
 
 @dataclass(frozen=True)
@@ -27,7 +32,8 @@ class Block:
     names : tuple of str or None
         Of the columns of a table.
     table : DataFrame or None
-        The rows, where they are a table of strings or with missing values.
+        The rows, where they are a table of strings or with missing values; once these are known,
+        where experts are to see them.
     """
 
     X: np.ndarray
@@ -37,7 +43,7 @@ class Block:
     table: object = None
 
     @classmethod
-    def of(cls, X, y, weight, *, classifies, is_known, encoder=None):
+    def of(cls, X, y, weight, *, classifies, is_known, encoder=None, form=None):
         """Rows as they were given, of which there is one at least, checked.
 
         Parameters
@@ -50,6 +56,8 @@ class Block:
             Whether the rows were seen before, and found to be finite.
         encoder : transformer, default=None
             Makes numbers of a table that is known.
+        form : TableForm, default=None
+            That of such a table, where experts are to see it.
         """
         if y is None:
             raise ValueError(
@@ -61,9 +69,9 @@ class Block:
         if names is not None and not is_known:
             table, X = split_table(X)
         elif encoder is not None:
-            X = encode(encoder, X)
+            table, X = None if form is None else form(X), encode(encoder, X)
         finite = {"ensure_all_finite": not is_known}
-        if table is None:
+        if table is None or is_known:
             X = check_array(X, dtype=[np.float64, np.float32], input_name="X", **finite)
         y = np.asarray(y)
         y = y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y
@@ -74,12 +82,13 @@ class Block:
         dtype = None if classifies else np.float64
         y = check_array(y, ensure_2d=y.ndim == 2, dtype=dtype, input_name="y", **finite)
         if weight is None:
-            weight = np.ones(len(X))
-        weight = check_array(
-            weight, ensure_2d=False, dtype=np.float64, input_name="sample_weight"
-        ).reshape(-1)
-        if weight.min() < 0:
-            raise ValueError("Negative values in sample_weight: weights are at least 0.")
+            weight = unit_weights(len(X))
+        else:
+            weight = check_array(
+                weight, ensure_2d=False, dtype=np.float64, input_name="sample_weight"
+            ).reshape(-1)
+            if weight.min() < 0:
+                raise ValueError("Negative values in sample_weight: weights are at least 0.")
         check_consistent_length(X, y, weight)
         return cls(X, y, weight, names, table)
 
@@ -95,7 +104,19 @@ class Block:
         """
         y = self.y if classes is None else np.searchsorted(classes, self.y)
         weight = self.weight if class_weights is None else self.weight * class_weights[y]
-        return ArrayRows(self.X, y, weight)
+        return ArrayRows(self.X, y, weight, self.table)
+
+
+def unit_weights(n_rows):
+    """Weights of one, (n_rows,), read-only: blocks share their memory, which takes time to get."""
+    return _ones(max(FEWEST_ONES, 1 << (n_rows - 1).bit_length()))[:n_rows]
+
+
+@lru_cache(maxsize=1)
+def _ones(n_rows):
+    ones = np.ones(n_rows)
+    ones.flags.writeable = False
+    return ones
 
 
 class BlockRows(RowSource):
@@ -114,6 +135,8 @@ class BlockRows(RowSource):
         Labels, once they are known: kernels are then given their numbers.
     encoder : transformer or None
         Of tables with strings or missing values, once it is known.
+    form : TableForm or None
+        Of the same, where experts are to see them, once it is known.
     class_weights : ndarray of shape (n_classes,) or None
         Factors of the weights, once they are known.
     is_known : bool
@@ -123,11 +146,11 @@ class BlockRows(RowSource):
 
     def __init__(self, *, classifies, as_given=False):
         self.classifies, self.as_given, self.is_known = classifies, as_given, False
-        self.classes = self.encoder = self.class_weights = None
+        self.classes = self.encoder = self.form = self.class_weights = None
 
-    def know(self, classes, encoder=None, class_weights=None):
-        """Take labels, or None of numbers, encoder and class weights after the first look."""
-        self.classes, self.encoder, self.is_known = classes, encoder, True
+    def know(self, classes, *, encoder=None, form=None, class_weights=None):
+        """Take what the first look has found; labels are None of numbers."""
+        self.classes, self.encoder, self.form, self.is_known = classes, encoder, form, True
         self.class_weights = class_weights
 
     def _task(self, kernel, parameters):
@@ -140,6 +163,7 @@ class BlockRows(RowSource):
             self.classes,
             self.is_known,
             self.encoder,
+            self.form,
             self.class_weights,
         )
 
@@ -154,10 +178,14 @@ class BlockTask:
     classes: np.ndarray | None
     is_known: bool
     encoder: object
+    form: object
     class_weights: np.ndarray | None
 
-    def __call__(self, number, X, y, weight):
-        """What the kernel makes of a block; None where it has no rows."""
+    def __call__(self, number, X, y, weight, run=None):
+        """What the kernel makes of a block; None where it has no rows.
+
+        With ``run``, a ``map``, it goes through slices of the rows.
+        """
         if not X.shape[0]:
             return None
         with noted(f"In block {number} of the rows."):
@@ -168,9 +196,17 @@ class BlockTask:
                 classifies=self.classifies,
                 is_known=self.is_known,
                 encoder=self.encoder,
+                form=self.form,
             )
-            rows = block.rows(self.classes, self.class_weights) if self.is_known else block
-            return self.kernel(rows, self.parameters)
+            if not self.is_known:
+                return self.kernel(block, self.parameters)
+            rows = block.rows(self.classes, self.class_weights)
+            if run is None or rows.n_rows <= SLICE_ROWS:
+                return self.kernel(rows, self.parameters)
+            return add_up(run(self._on_slice, rows.slices(SLICE_ROWS)))
+
+    def _on_slice(self, rows):
+        return self.kernel(rows, self.parameters)
 
 
 @dataclass(frozen=True)
@@ -180,7 +216,7 @@ class GivenTask:
     kernel: object
     parameters: object
 
-    def __call__(self, number, X, y, weight):
+    def __call__(self, number, X, y, weight, run=None):
         """What the kernel makes of a block; None where it has no rows."""
         if not X.shape[0]:
             return None
@@ -204,12 +240,13 @@ class IterableRows(BlockRows):
         self._blocks = blocks
 
     def reduce(self, kernel, parameters):
-        """Sums over all rows; one block is held at a time."""
-        return add_up(self._each(self._task(kernel, parameters)))
+        """Sums over all rows; one block is held at a time, of which threads take slices."""
+        with thread_map() as run:
+            return add_up(self._each(self._task(kernel, parameters), run))
 
-    def _each(self, task):
+    def _each(self, task, run):
         number = 0
         for block in self._blocks:
-            yield task(number, *block)
+            yield task(number, *block, run)
             del block  # before the next one is read
             number += 1

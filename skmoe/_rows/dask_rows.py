@@ -8,9 +8,11 @@ read, or computed, anew. Nobody imports this file who has no such collection.
 import dask
 import dask.array
 import numpy as np
+from sklearn import get_config
 from sklearn.base import is_classifier
 
 from .._parallel import on_one_thread
+from .answers import of_block
 from .blocks import BlockRows
 from .source import add_up
 
@@ -43,8 +45,8 @@ class DaskRows(BlockRows):
     def reduce(self, kernel, parameters):
         """Sums over all rows; those of a few blocks are added where these are."""
         run, add = (dask.delayed(each, traverse=False) for each in (on_one_thread, add_up))
-        task = self._task(kernel, parameters)
-        sums = [run(task, number, *block) for number, block in enumerate(self._blocks)]
+        task, config = self._task(kernel, parameters), get_config()
+        sums = [run(config, task, number, *block) for number, block in enumerate(self._blocks)]
         while len(sums) > 1:
             sums = [add(sums[i : i + FEW_BLOCKS]) for i in range(0, len(sums), FEW_BLOCKS)]
         return dask.compute(*sums)[0]
@@ -127,21 +129,20 @@ def answer_lazily(method, mixture, X, y, params):
 
     Returns
     -------
-    answer : dask.array.Array, or tuple of these
-        In the blocks of X.
+    answer : dask.array.Array, tuple of these, or list of objects of ``dask.delayed``
+        In the blocks of X; a list of what is no array, such as distributions.
     """
     blocks = aligned_blocks(X, {} if y is None else {"y": y})
     is_array = isinstance(X, dask.array.Array)
     rows = np.zeros((1, X.shape[1]), X.dtype) if is_array else X._meta_nonempty
     target = () if y is None else (_any_target(mixture, len(rows)),)
     trial = getattr(mixture, method)(rows, *target, **params)
-    if not isinstance(trial, np.ndarray | tuple):
-        raise TypeError(
-            f"{method} returns no array, and collections of Dask's hold arrays: ask for quantiles, "
-            f"intervals or log_density, or for {method} of one block."
-        )
     task, model = dask.delayed(_answer, traverse=False), dask.delayed(mixture, traverse=False)
-    answers = [task(method, model, trial, block, params) for block in blocks]
+    answers = [
+        task(method, model, trial, number, block, params) for number, block in enumerate(blocks)
+    ]
+    if not isinstance(trial, np.ndarray | tuple):
+        return answers
     if not isinstance(trial, tuple):
         return _joined(answers, trial, _block_rows(X))
     return tuple(
@@ -156,11 +157,11 @@ def _any_target(mixture, n_rows):
     return np.zeros((n_rows, *mixture._y_shape))
 
 
-def _answer(method, mixture, trial, block, params):
+def _answer(method, mixture, trial, number, block, params):
     X, *target = block
     if not len(X):
         return tuple(each[:0] for each in trial) if isinstance(trial, tuple) else trial[:0]
-    return getattr(mixture, method)(X, *target, **params)
+    return getattr(mixture, method)(X, *target, **of_block(params, number))
 
 
 def _joined(answers, trial, block_rows):

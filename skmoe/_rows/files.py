@@ -1,6 +1,7 @@
 """Rows in files."""
 
 import sys
+from collections.abc import Iterable, Iterator
 from glob import glob
 from numbers import Integral
 from pathlib import Path
@@ -90,6 +91,8 @@ class Files:
             raise ValueError(
                 f"block_rows must be an integer of 1 at least; got {self.block_rows!r}."
             )
+        if self.reader is not None and not callable(self.reader):
+            raise TypeError(f"reader must be a function or None; got {self.reader!r}.")
         if hasattr(paths, "to_batches"):
             return [paths]
         if isinstance(paths, (str, Path)):
@@ -97,6 +100,11 @@ class Files:
             paths = sorted(glob(str(paths))) if is_pattern else [paths]
             if self.reader is None:
                 paths = [file for path in paths for file in _files_of(path)]
+        if not isinstance(paths, Iterable) or isinstance(paths, Iterator):
+            raise TypeError(
+                "paths must be a path, a list of what is to be read, or a table or dataset of "
+                f"pyarrow; got {type(paths).__name__}, which cannot be gone through twice."
+            )
         paths = list(paths)
         if not paths:
             raise FileNotFoundError(f"There is no file {self.paths!r}.")
@@ -105,13 +113,24 @@ class Files:
     def _blocks(self, path):
         if self.reader is not None:
             found = self.reader(path)
-            of_path = [found] if isinstance(found, tuple) or hasattr(found, "shape") else found
-            yield from map(_complete, of_path)
+            if isinstance(found, tuple) or hasattr(found, "shape"):
+                found = [found]
+            if not isinstance(found, Iterable):
+                raise TypeError(
+                    "A reader must return (X, y), (X, y, weight), or an iterator over such blocks; "
+                    f"got {type(found).__name__}."
+                )
+            yield from map(_complete, found)
         elif hasattr(path, "to_batches"):
             size = "max_chunksize" if hasattr(path, "to_pandas") else "batch_size"  # or a dataset
             yield from map(self._split_batch, path.to_batches(**{size: self.block_rows}))
         elif isinstance(path, tuple):
             yield from self._split(*(np.load(each, mmap_mode="r") for each in path))
+        elif not isinstance(path, (str, Path)):
+            raise TypeError(
+                f"{path!r} is no path: give a reader, a function from what is in the list of paths "
+                "to (X, y)."
+            )
         elif Path(path).suffix == ".npy":
             yield from self._split_columns(np.load(path, mmap_mode="r"))
         elif Path(path).suffix == ".parquet":
@@ -171,7 +190,8 @@ class Blocks:
     Parameters
     ----------
     method : callable
-        ``method(X, y)`` -> array of n_rows rows.
+        ``method(number, X, y)`` -> array of n_rows rows, from the number of the block, its rows and
+        its target.
     files : Files
         The rows.
 
@@ -194,9 +214,9 @@ class Blocks:
         self._method, self._files = method, files
 
     def __iter__(self):
-        for X, y, _ in self._files:
+        for number, (X, y, _) in enumerate(self._files):
             if X.shape[0]:
-                answer = self._method(X, y)
+                answer = self._method(number, X, y)
                 del X, y  # before the next ones are read
                 yield answer
 
@@ -229,6 +249,13 @@ def _complete(block):
         raise TypeError(
             f"X of a block must be an array or a DataFrame; got {type(block[0]).__name__}."
         )
+    if len(block[0].shape) != 2:
+        raise ValueError(
+            f"X of a block has shape {block[0].shape}: rows and columns are needed, two axes."
+        )
+    for name, each in zip(("y", "weight"), block[1:], strict=False):
+        if each is not None and np.ndim(each) == 0:
+            raise TypeError(f"{name} of a block must be an array; got {type(each).__name__}.")
     return block + (None,) * (3 - len(block))
 
 

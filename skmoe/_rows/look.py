@@ -56,6 +56,8 @@ class FirstLook:
         Whether a column has rows without a number.
     levels : dict of str to Levels
         Of columns that hold no numbers.
+    dtypes : dict of str to dtype
+        Of the same columns, as the first of the blocks has them.
     target : Moments or None
         Of the target; None of labels.
     values : ndarray or None, or tuple of these
@@ -75,6 +77,7 @@ class FirstLook:
     columns: Moments
     has_gaps: np.ndarray
     levels: dict
+    dtypes: dict
     target: Moments | None
     values: np.ndarray | None
     mass: np.ndarray | None
@@ -102,6 +105,7 @@ class FirstLook:
             self.columns + other.columns,
             self.has_gaps | other.has_gaps,
             add_levels(self.levels, other.levels, self.names or ()),
+            other.dtypes | self.dtypes,
             None if self.target is None else self.target + other.target,
             values,
             mass,
@@ -112,6 +116,11 @@ class FirstLook:
     def has_one_function(self):
         """Whether the target is one number, or one of two classes."""
         return len(self.values) == 2 if self.target is None else self.target.mean.size == 1
+
+    @property
+    def has_unequal_weights(self):
+        """Whether some row of positive weight counts more than another."""
+        return self.weight_squares * self.n_used > self.weight**2 * (1 + 1e-12)
 
     @property
     def strings(self):
@@ -151,6 +160,7 @@ def first_look(block, parameters):
         What to look for.
     """
     X, y, weight = block.X, block.y, block.weight
+    levels = {} if block.table is None else levels_of(block.table)
     check_sizes(X, "X", smallest=False)
     check_sizes(weight, "sample_weight", smallest=False, limit=HEAVIEST)
     used = weight > 0
@@ -173,7 +183,8 @@ def first_look(block, parameters):
         float(weight @ weight),
         Moments.of(X, weight),
         np.zeros(X.shape[1], dtype=bool) if block.table is None else np.isnan(X).any(axis=0),
-        {} if block.table is None else levels_of(block.table),
+        levels,
+        {label: block.table[label].dtype for label in levels},
         target,
         values,
         mass,

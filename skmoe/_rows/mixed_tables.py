@@ -4,6 +4,8 @@ An encoder is fitted on what the first look found, and not on rows: on a table o
 has the levels of the strings, the means of the numbers, and gaps where there are any.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 from sklearn.preprocessing import OneHotEncoder
 
@@ -15,7 +17,50 @@ from .._tables.encoding import (
     warn_of_left_out,
 )
 from .._tables.levels import Levels, check_uniform
-from .._tables.mixed import check_table, describe_columns, without_na
+from .._tables.mixed import check_table, describe_columns, is_table, without_na
+
+
+@dataclass(frozen=True)
+class TableForm:
+    """What the tables of all blocks have in common, as experts are shown them.
+
+    Attributes
+    ----------
+    names : tuple of str
+        Of the columns.
+    dtypes : dict of str to dtype
+        Of mixed tables: numbers are floats, and categories are those of all blocks.
+    """
+
+    names: tuple
+    dtypes: dict
+
+    @classmethod
+    def of(cls, look):
+        """That of the tables that a first look, FirstLook, has seen; None where these are arrays.
+
+        Tables of numbers alone are shown as arrays are, under their names.
+        """
+        if look.names is None or look.is_numeric:
+            return None if look.names is None else cls(look.names, {})
+        from pandas import CategoricalDtype  # as the blocks were
+
+        dtypes = dict.fromkeys(look.names, np.dtype(np.float64))
+        for label, levels in look.strings.items():
+            dtypes[label] = look.dtypes[label]
+            if isinstance(dtypes[label], CategoricalDtype):
+                # Too many to count are an identifier, which no expert takes for categories.
+                many = levels.values is None
+                dtypes[label] = object if many else CategoricalDtype(sorted(levels.known))
+        return cls(look.names, dtypes)
+
+    def __call__(self, rows):
+        """A table, or rows in an array, in this form."""
+        from pandas import DataFrame
+
+        if not is_table(rows):
+            rows = DataFrame(rows, columns=list(self.names), dtype=rows.dtype)
+        return without_na(rows).astype(self.dtypes)
 
 
 def split_table(table):
@@ -29,7 +74,7 @@ def split_table(table):
     Returns
     -------
     table : DataFrame or None
-        Of objects and floats; None where all are numbers and none is missing.
+        Its numbers are floats; None where all are numbers and none is missing.
     numbers : ndarray of shape (n_rows, n_features), or DataFrame
         NaN for what is missing, or no number; the table itself where there is none.
     """
@@ -43,7 +88,7 @@ def split_table(table):
     numeric = table.loc[:, is_number]
     numbers[:, is_number] = numeric.to_numpy(dtype=np.float64, na_value=np.nan)
     plain = {
-        label: numbers[:, j] if is_number[j] else np.asarray(table[label], dtype=object)
+        label: numbers[:, j] if is_number[j] else table[label].array
         for j, label in enumerate(table.columns)
     }
     return type(table)(plain), numbers
@@ -64,7 +109,7 @@ def add_levels(levels, other, labels):
     }
 
 
-def fit_encoder(look):
+def fit_encoder(look, who):
     """The encoder of default experts and gates, fitted.
 
     As for rows in memory, except that missing numbers are replaced by means. Warns about columns
@@ -74,6 +119,8 @@ def fit_encoder(look):
     ----------
     look : FirstLook
         At all rows.
+    who : tuple of str
+        Which parts are the default ones.
 
     Raises
     ------
@@ -90,7 +137,7 @@ def fit_encoder(look):
             )
         check_uniform(label, levels.values if levels.values is not None else [])
     names, dates = columns_of_no_use({label: levels.kind for label, levels in strings.items()})
-    warn_of_left_out(names, dates)
+    warn_of_left_out(names, dates, who)
     check_any_left(names + dates, len(look.names))
     few = _table_of_few_rows(look, strings)
     return table_encoder(few, names + dates, imputes="mean").fit(few)

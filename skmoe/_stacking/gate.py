@@ -2,7 +2,9 @@
 
 import numpy as np
 from scipy.optimize import minimize
-from scipy.special import log_softmax, logsumexp
+from scipy.special import log_softmax
+
+from .._kernels._exp import exp, log
 
 # Chosen by cross-validated log-score of unlike experts on small tables.
 GATE_PENALTIES = (None, 30.0, 3.0)  # L2 of the gate's weights; None: constant proportions
@@ -38,21 +40,40 @@ def gate_objective(intercepts, weights, Z, log_density, row_weight, penalty):
         To be minimised.
     of_intercepts, of_weights : ndarrays of shape (M,) and (d, M)
         Derivatives.
-    resp : ndarray of shape (n_samples, M)
+    resp : ndarray of shape (M, n_samples)
         Responsibilities times the weights of the rows.
+
+    Notes
+    -----
+    A component is a row in here, so that NumPy's loops go over the samples.
     """
-    log_gate = log_gate_of(intercepts, weights, Z)
-    joint = log_gate + log_density
-    total = logsumexp(joint, axis=1)
-    resp = np.exp(joint - total[:, None]) * row_weight[:, None]
-    excess = row_weight[:, None] * np.exp(log_gate) - resp
+    logits = np.repeat(intercepts[:, None], len(Z), axis=1)
+    if penalty is not None:
+        logits += weights.T @ Z.T
+    joint = logits + log_density.T
+    excess, log_gate_norm = _softmax_of_columns(logits)
+    resp, log_norm = _softmax_of_columns(joint)
+    resp *= row_weight
+    excess *= row_weight
+    excess -= resp
     proportions = log_softmax(intercepts)
-    value = -row_weight @ total - DIRICHLET * proportions.sum()
-    of_intercepts = excess.sum(axis=0) - DIRICHLET * (1 - len(intercepts) * np.exp(proportions))
+    value = row_weight @ (log_gate_norm - log_norm) - DIRICHLET * proportions.sum()
+    of_intercepts = excess.sum(axis=1) - DIRICHLET * (1 - len(intercepts) * np.exp(proportions))
     if penalty is None:
         return value, of_intercepts, np.zeros_like(weights), resp
     value += 0.5 * penalty * np.sum(weights**2)
-    return value, of_intercepts, Z.T @ excess + penalty * weights, resp
+    return value, of_intercepts, (excess @ Z).T + penalty * weights, resp
+
+
+def _softmax_of_columns(logits):
+    """Softmax of each column of (M, n), which is overwritten, and log-sum-exp, (n,)."""
+    largest = logits.max(axis=0)
+    logits -= largest
+    exp(logits.reshape(-1))
+    total = logits.sum(axis=0)
+    logits /= total
+    log(total)
+    return logits, largest + total
 
 
 def fit_gate(Z, log_density, row_weight, penalty, start=None):
@@ -77,6 +98,7 @@ def fit_gate(Z, log_density, row_weight, penalty, start=None):
     M, total = log_density.shape[1], row_weight.sum()
     intercepts, weights = start or (np.zeros(M), np.zeros((Z.shape[1], M)))
     gated = penalty is not None
+    log_density = np.asfortranarray(log_density)  # as ``gate_objective`` goes through it
 
     def unpacked(theta):
         return theta[:M], theta[M:].reshape(weights.shape) if gated else weights
@@ -112,7 +134,8 @@ def choose_penalty(
     n_components : int
         Number of components.
     fit : callable
-        ``fit(rows, penalty, start)`` -> parameters, from those of the penalty before, or None.
+        ``fit(rows, penalty, start)`` -> parameters at an optimum, which is sought from others on,
+        or from where it always begins (None).
     posterior : callable
         ``posterior(parameters, rows)`` -> responsibilities and log-densities of rows.
     penalties : tuple of float or None, default=GATE_PENALTIES
@@ -131,11 +154,12 @@ def choose_penalty(
     """
     resp = {penalty: np.empty((len(weight), n_components)) for penalty in penalties}
     log_density = {penalty: np.empty(len(weight)) for penalty in penalties}
+    fitted = dict.fromkeys(penalties)
     for train, test in folds:
-        fitted, seen = None, train[weight[train] > 0]
-        for penalty in penalties:  # each from the one before
-            fitted = fit(seen, penalty, fitted)
-            resp[penalty][test], log_density[penalty][test] = posterior(fitted, test)
+        seen, last = train[weight[train] > 0], None
+        for penalty in penalties:  # each from the fold before, in the first from the one before
+            last = fitted[penalty] = fit(seen, penalty, fitted[penalty] or last)
+            resp[penalty][test], log_density[penalty][test] = posterior(last, test)
     best = max(penalties, key=lambda penalty: weight @ log_density[penalty])
     gains, total = log_density[best] - log_density[penalties[0]], weight.sum()
     gain = weight @ gains

@@ -9,12 +9,14 @@ L-BFGS. The target is in units of its standard deviation.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from scipy.optimize import minimize
 from scipy.special import digamma, gammaln, logsumexp
 from sklearn.ensemble import HistGradientBoostingRegressor
 
+from .._kernels._exp import log
 from .gate import GATE_PENALTIES, choose_penalty, gate_objective, log_gate_of
 
 # Chosen by cross-validated log-score of unlike experts on small tables.
@@ -92,6 +94,11 @@ class StackedRows:
     u: np.ndarray
     weight: np.ndarray
 
+    @cached_property
+    def squared_errors(self):
+        """Of the components, (n_components, n_samples)."""
+        return (self.y - self.means.T) ** 2
+
     def take(self, rows):
         """Some of the rows."""
         return StackedRows(
@@ -155,19 +162,29 @@ def _raw_variance(parameters):
 
 
 def _log_density(parameters, rows, floor):
-    """Log-densities (n, M), and squared errors in units of the variances."""
-    df = parameters.df
+    """Log-densities (M, n), and what these are made of.
+
+    The latter are the squared errors over variances and degrees of freedom, plus one, and their
+    logarithms.
+    """
+    df, log_scales = parameters.df, np.log(parameters.scales(floor))
     by_row = np.clip(parameters.slope * rows.u, -20.0, 20.0)  # as below
-    log_scale = np.log(parameters.scales(floor)) + by_row[:, None]
-    squares = (rows.y[:, None] - rows.means) ** 2 * np.exp(-2.0 * log_scale)
+    tails = rows.squared_errors * np.exp(-2.0 * by_row)
+    tails *= np.exp(-2.0 * log_scales)[:, None] / df
+    tails += 1.0
+    log_tails = tails.copy()
+    log(log_tails.reshape(-1))
     norm = gammaln((df + 1) / 2) - gammaln(df / 2) - 0.5 * np.log(df * np.pi)
-    return norm - log_scale - 0.5 * (df + 1) * np.log1p(squares / df), squares
+    log_density = (-0.5 * (df + 1)) * log_tails
+    log_density += (norm - log_scales)[:, None]
+    log_density -= by_row
+    return log_density, tails, log_tails
 
 
 def posterior_of(parameters, rows, floor):
     """Responsibilities (n, M) and log-densities (n,) of rows."""
-    log_density, _ = _log_density(parameters, rows, floor)
-    joint = log_gate_of(parameters.intercepts, parameters.weights, rows.Z) + log_density
+    log_density, *_ = _log_density(parameters, rows, floor)
+    joint = log_gate_of(parameters.intercepts, parameters.weights, rows.Z) + log_density.T
     total = logsumexp(joint, axis=1)
     return np.exp(joint - total[:, None]), total
 
@@ -196,25 +213,29 @@ def negative_objective(parameters, rows, floor, centre, penalty):
         Derivatives, each in the place of its parameter.
     """
     df = parameters.df
-    log_density, squares = _log_density(parameters, rows, floor)
+    log_density, tails, log_tails = _log_density(parameters, rows, floor)
     value, of_intercepts, of_weights, resp = gate_objective(
-        parameters.intercepts, parameters.weights, rows.Z, log_density, rows.weight, penalty
+        parameters.intercepts, parameters.weights, rows.Z, log_density.T, rows.weight, penalty
     )
     off_centre = parameters.log_scales - centre
     off_mode = parameters.log_excess - LOG_EXCESS
     value += 0.5 * SLOPE_PENALTY * parameters.slope**2
     value += 0.5 * SCALE_ROWS * off_centre @ off_centre + 0.5 * off_mode**2
-    heavy = squares / (df + squares)
-    by_log_scale = resp * ((df + 1) * heavy - 1.0)
-    by_df = digamma((df + 1) / 2) - digamma(df / 2) - 1 / df
-    by_df = 0.5 * (by_df - np.log1p(squares / df) + (df + 1) / df * heavy)
+    mass = resp.sum(axis=1)
+    by_df = (digamma((df + 1) / 2) - digamma(df / 2) - 1 / df) * mass.sum()
+    by_df -= np.vdot(resp, log_tails)
+    light = np.divide(resp, tails, out=tails)
+    by_df += (df + 1) / df * (mass.sum() - light.sum())
+    # (df + 1) times the share of a squared error in its tail, 1 - 1 / tail, less one
+    by_log_scale = df * mass - (df + 1) * light.sum(axis=1)
+    by_slope = df * (resp @ rows.u) - (df + 1) * (light @ rows.u)
     raw = _raw_variance(parameters)
     gradient = StackedParameters(
         intercepts=of_intercepts,
         weights=of_weights,
-        log_scales=SCALE_ROWS * off_centre - by_log_scale.sum(axis=0) * raw / (raw + floor**2),
-        slope=SLOPE_PENALTY * parameters.slope - rows.u @ by_log_scale.sum(axis=1),
-        log_excess=off_mode - np.sum(resp * by_df) * (df - 2.0),
+        log_scales=SCALE_ROWS * off_centre - by_log_scale * raw / (raw + floor**2),
+        slope=SLOPE_PENALTY * parameters.slope - by_slope.sum(),
+        log_excess=off_mode - 0.5 * by_df * (df - 2.0),
     )
     return value, gradient
 
@@ -244,7 +265,7 @@ def fit_parameters(rows, floor, penalty, start=None):
     """
     n_components, n_columns = rows.means.shape[1], rows.Z.shape[1]
     weight = rows.weight.sum()
-    mean_square = rows.weight @ (rows.y[:, None] - rows.means) ** 2 / weight
+    mean_square = rows.squared_errors @ rows.weight / weight
     centre = 0.5 * np.log(mean_square + floor**2)
     if start is None:
         nothing = np.zeros((n_columns, n_components))

@@ -1,5 +1,6 @@
 """Whether experts of their own rows are worth their while, by the out-of-fold log-density."""
 
+import textwrap
 from dataclasses import dataclass
 
 import numpy as np
@@ -52,7 +53,6 @@ class Specialisation:
             what = f"Experts of their own rows, by EM, were {verdict}: beside experts of all rows"
         else:
             what = f"Specialists were {verdict}: beside the generalist alone"
-        return (
-            f"{what} they change the out-of-fold log-density by {self.gain:+.3f} a row (standard "
-            f"error {self.standard_error:.3f})."
-        )
+        change = f"{self.gain:+.3f} a row (standard error {self.standard_error:.3f})"
+        text = f"{what} they change the out-of-fold log-density by {change}."
+        return textwrap.fill(text, 79, break_on_hyphens=False)

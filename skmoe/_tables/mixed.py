@@ -1,6 +1,7 @@
 """Tables with strings, categories or missing values: what they hold, and who takes them."""
 
 import sys
+from functools import partial
 from inspect import signature
 from numbers import Real
 
@@ -11,7 +12,10 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import _safe_indexing, get_tags
 from sklearn.utils.validation import check_array
 
+from .._parallel import over_rows
+
 LARGEST = 1e101  # sums of products of two such numbers and a weight are finite
+ROWS_ABREAST = 32  # which make a loop of numpy over columns long enough
 HEAVIEST = 1e20  # weight; single precision, too, can add these up
 
 
@@ -93,7 +97,7 @@ def take_rows(X, rows):
     if rows is None:
         return X
     if isinstance(X, np.ndarray):  # what is asked of other tables costs as much as a small net
-        return X[rows]
+        return X.take(rows, axis=0)  # in half the time of X[rows]
     return _safe_indexing(X, rows)
 
 
@@ -111,7 +115,7 @@ def describe_columns(X):
         strings = [column for column in X.columns if column not in set(numeric)]
         missing = [column for column in numeric if X[column].isna().any()]
         return strings, missing
-    if sparse.issparse(X) or X.dtype.kind in "biu":
+    if sparse.issparse(X) or X.dtype.kind in "biu" or _is_numeric_throughout(X):
         return [], []
     if X.dtype.kind == "O":
         strings = [j for j in range(X.shape[1]) if not _holds_numbers(X[:, j])]
@@ -119,6 +123,12 @@ def describe_columns(X):
         strings = list(range(X.shape[1])) if X.dtype.kind in "US" else []
     numeric = [j for j in range(X.shape[1]) if j not in set(strings)]
     return strings, [j for j in numeric if np.isnan(X[:, j].astype(np.float64)).any()]
+
+
+def _is_numeric_throughout(X):
+    """Whether an array of floats has no NaN, by its sum; infinities of both signs say False."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return X.dtype.kind == "f" and not np.isnan(X.sum())
 
 
 def _holds_numbers(column):
@@ -205,6 +215,12 @@ def check_accepts(role, estimator, X):
     )
 
 
+def is_plain(array):
+    """Whether it is an array of finite floats with an entry at least, as all checks leave it."""
+    is_float = type(array) is np.ndarray and array.dtype in (np.float64, np.float32)
+    return is_float and array.size > 0 and bool(np.isfinite(array).all())
+
+
 def column_sizes(X):
     """Largest absolute value of each numeric column, by its label; NaN of one that has no value."""
     if is_table(X):
@@ -224,8 +240,31 @@ def column_sizes(X):
 
 
 def _size(values):
+    sizes = over_rows(partial(_size_of_part, values), len(values), values.size // 4)
+    return np.fmax.reduce(sizes)
+
+
+def _size_of_part(values, rows):
+    part = values[rows]
     with np.errstate(invalid="ignore"):  # numpy may say so of NaN
-        return np.maximum(np.fmax.reduce(values, axis=0), -np.fmin.reduce(values, axis=0))
+        return np.maximum(_of_columns(np.fmax, part), -_of_columns(np.fmin, part))
+
+
+def _of_columns(extreme, values):
+    """``extreme.reduce(values, axis=0)``; of few columns, several rows are taken side by side."""
+    n_wide = len(values) // ROWS_ABREAST
+    if values.ndim == 2 and values.size and values.flags.c_contiguous and n_wide:
+        n_columns, n_whole = values.shape[1], n_wide * ROWS_ABREAST
+        wide = extreme.reduce(values[:n_whole].reshape(n_wide, -1), axis=0)
+        values = np.concatenate([wide.reshape(ROWS_ABREAST, n_columns), values[n_whole:]])
+    return extreme.reduce(values, axis=0)
+
+
+def _is_within(X, limit):
+    """Whether an array of floats has no number beyond; False where this takes another look."""
+    if is_table(X) or sparse.issparse(X) or X.dtype.kind != "f":
+        return False
+    return -limit <= float(X.min(initial=0.0)) and float(X.max(initial=0.0)) <= limit  # no NaN
 
 
 def check_sizes(X, name, *, smallest, limit=LARGEST):
@@ -247,6 +286,8 @@ def check_sizes(X, name, *, smallest, limit=LARGEST):
     ValueError
         If there is such a column; it says by what to divide it.
     """
+    if not smallest and _is_within(X, limit):
+        return
     for column, size in column_sizes(X).items():
         if not (size > limit or (smallest and 0 < size < 1 / limit)):
             continue
@@ -276,6 +317,8 @@ def check_table(X, *, sparse_ok, strings_ok):
     X : DataFrame, ndarray or CSR matrix
         With one row and one column at least; tables are those of pandas.
     """
+    if is_plain(X) and X.ndim == 2:
+        return X
     X = as_pandas(X)
     if is_table(X):
         if not (X.shape[0] and X.shape[1]):

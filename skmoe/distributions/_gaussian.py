@@ -24,14 +24,15 @@ class GaussianComponents(BaseComponents):
     --------
     >>> import numpy as np
     >>> from skmoe.distributions import GaussianComponents
-    >>> GaussianComponents(np.array([[-1.0, 1.0]]), np.array([0.5, 2.0])).cdf(-1.0).round(3)
+    >>> two = GaussianComponents(np.array([[-1.0, 1.0]]), np.array([0.5, 2.0]))
+    >>> two.cdf(-1.0).round(3)
     array([[0.5  , 0.159]])
     """
 
     discrete = False
 
     def __init__(self, mean, std):
-        self.mean = mean
+        self.mean, self._given_std = mean, std
         self.std = np.broadcast_to(std, mean.shape)
 
     @property
@@ -52,7 +53,8 @@ class GaussianComponents(BaseComponents):
         log_density : ndarray of shape (n_samples, n_experts)
             Joint over the outputs.
         """
-        log_density = -0.5 * ((y - self.mean) / self.std) ** 2 - np.log(self.std) - _HALF_LOG_2PI
+        log_scale = np.log(self._given_std) + _HALF_LOG_2PI  # there may be one for all rows
+        log_density = -0.5 * ((y - self.mean) / self.std) ** 2 - log_scale
         return log_density.sum(axis=2) if self.mean.ndim == 3 else log_density
 
     def cdf(self, y):
@@ -219,7 +221,8 @@ class CorrelatedComponents(GaussianComponents):
     >>> import numpy as np
     >>> from skmoe.distributions import CorrelatedComponents
     >>> factor = np.linalg.cholesky([[1.0, 0.8], [0.8, 1.0]])
-    >>> CorrelatedComponents(np.zeros((1, 1, 2)), factor).logpdf(np.array([1.0, 1.0])).round(2)
+    >>> component = CorrelatedComponents(np.zeros((1, 1, 2)), factor)
+    >>> component.logpdf(np.array([1.0, 1.0])).round(2)
     array([[-1.88]])
     """
 

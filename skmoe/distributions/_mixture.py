@@ -33,7 +33,9 @@ class MixtureDistribution:
     --------
     >>> import numpy as np
     >>> from skmoe.distributions import GaussianComponents, MixtureDistribution
-    >>> components = GaussianComponents(np.array([[-1.0, 1.0]]), np.array([0.5, 0.5]))
+    >>> components = GaussianComponents(
+    ...     np.array([[-1.0, 1.0]]), np.array([0.5, 0.5])
+    ... )
     >>> dist = MixtureDistribution(np.array([[0.5, 0.5]]), components)
     >>> dist.mean(), dist.var(), dist.ppf(0.5).round(6) + 0.0
     (array([0.]), array([1.25]), array([0.]))

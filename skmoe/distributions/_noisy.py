@@ -26,7 +26,9 @@ class NoisyComponents(BaseComponents):
     --------
     >>> import numpy as np
     >>> from skmoe.distributions import GaussianComponents, NoisyComponents
-    >>> gaussian = GaussianComponents(np.array([[-1.0, 1.0]]), np.array([0.5, 2.0]))
+    >>> gaussian = GaussianComponents(
+    ...     np.array([[-1.0, 1.0]]), np.array([0.5, 2.0])
+    ... )
     >>> NoisyComponents(gaussian, 0.1, -10.0, 10.0).cdf(-1.0).round(3)
     array([[0.495, 0.188]])
     """

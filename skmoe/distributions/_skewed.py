@@ -159,7 +159,8 @@ class SkewNormalComponents(_SkewedComponents):
     --------
     >>> import numpy as np
     >>> from skmoe.distributions import SkewNormalComponents
-    >>> SkewNormalComponents(np.zeros((1, 2)), 1.0, np.array([0.0, 5.0])).cdf(0.0).round(3)
+    >>> two = SkewNormalComponents(np.zeros((1, 2)), 1.0, np.array([0.0, 5.0]))
+    >>> two.cdf(0.0).round(3)
     array([[0.5  , 0.063]])
     """
 
@@ -202,7 +203,8 @@ class SkewTComponents(_SkewedComponents):
     --------
     >>> import numpy as np
     >>> from skmoe.distributions import SkewTComponents
-    >>> SkewTComponents(np.zeros((1, 2)), 1.0, np.array([0.0, 5.0]), 4.0).cdf(0.0).round(3)
+    >>> two = SkewTComponents(np.zeros((1, 2)), 1.0, np.array([0.0, 5.0]), 4.0)
+    >>> two.cdf(0.0).round(3)
     array([[0.5  , 0.063]])
     """
 

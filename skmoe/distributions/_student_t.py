@@ -28,7 +28,8 @@ class StudentTComponents(BaseComponents):
     --------
     >>> import numpy as np
     >>> from skmoe.distributions import StudentTComponents
-    >>> StudentTComponents(np.array([[-1.0, 1.0]]), np.array([0.5, 2.0]), 4.0).cdf(-1.0).round(3)
+    >>> mean, scale = np.array([[-1.0, 1.0]]), np.array([0.5, 2.0])
+    >>> StudentTComponents(mean, scale, 4.0).cdf(-1.0).round(3)
     array([[0.5  , 0.187]])
     """
 

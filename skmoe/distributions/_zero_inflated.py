@@ -22,7 +22,8 @@ class ZeroInflatedComponents(BaseComponents):
     >>> from skmoe.distributions import (
     ...     MixtureDistribution, PoissonComponents, ZeroInflatedComponents,
     ... )
-    >>> counts = ZeroInflatedComponents(PoissonComponents(np.array([[3.0, 1.0]])), [False, True])
+    >>> poisson = PoissonComponents(np.array([[3.0, 1.0]]))
+    >>> counts = ZeroInflatedComponents(poisson, [False, True])
     >>> MixtureDistribution(np.array([[0.5, 0.5]]), counts).pmf(0).round(3)
     array([0.525])
     """

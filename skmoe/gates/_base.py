@@ -7,10 +7,10 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, column_or_1d
 
-from .._compat import check_sample_weight, check_y
+from .._compat import QuickParameters, check_sample_weight, check_y
 
 
-class BaseGate(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
+class BaseGate(ClassifierMixin, QuickParameters, BaseEstimator, metaclass=ABCMeta):
     """Base class of gates that take soft labels.
 
     A gate of your own derives from this class and implements ``fit`` and ``predict_log_proba``,

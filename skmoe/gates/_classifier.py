@@ -55,7 +55,8 @@ class ClassifierGate(MetaEstimatorMixin, BaseGate):
     >>> from skmoe.gates import ClassifierGate
     >>> soft = [[1.0, 0.0], [1.0, 0.0], [0.2, 0.8], [0.2, 0.8]]
     >>> gate = ClassifierGate(DecisionTreeClassifier(max_depth=1))
-    >>> gate.fit([[0.0], [1.0], [2.0], [3.0]], soft).predict_proba([[3.0]]).round(3)
+    >>> gate = gate.fit([[0.0], [1.0], [2.0], [3.0]], soft)
+    >>> gate.predict_proba([[3.0]]).round(3)
     array([[0.2, 0.8]])
     """
 

@@ -4,6 +4,7 @@ import numpy as np
 from scipy.special import softmax
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from .._compat import learn_columns
 from ._base import BaseGate, shares, soft_labels
 
 
@@ -72,7 +73,7 @@ class ConstantGate(BaseGate):
         units : (ndarray, ndarray)
             Weighted mean and standard deviation of the columns.
         """
-        validate_data(self, X, skip_check_array=True)
+        learn_columns(self, X)
         self.classes_ = np.arange(n_experts)
         self._set_proportions(np.ones(n_experts))
 

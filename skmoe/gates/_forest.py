@@ -33,6 +33,8 @@ class ForestGate(BaseGate):
         Fewest rows of a leaf.
     max_features : float, default=0.5
         Share of the columns that each split looks at.
+    max_samples : int or None, default=None
+        Most rows that a tree is grown on, each drawn anew. None is as many as there are.
     alpha : float, default=3.0
         Penalty of the softmax gate; see :class:`SoftmaxGate`.
     random_state : int, RandomState instance or None, default=None
@@ -59,7 +61,8 @@ class ForestGate(BaseGate):
     >>> from skmoe.gates import ForestGate, SoftmaxGate
     >>> X = np.random.default_rng(0).uniform(-1, 1, size=(500, 2))
     >>> quadrant = (X[:, 0] * X[:, 1] > 0).astype(int)
-    >>> float(SoftmaxGate().fit(X, quadrant).predict_proba([[0.5, 0.5]])[0, 1].round(1))
+    >>> softmax = SoftmaxGate().fit(X, quadrant)
+    >>> float(softmax.predict_proba([[0.5, 0.5]])[0, 1].round(1))
     0.5
     >>> gate = ForestGate(random_state=0).fit(X, quadrant)
     >>> float(gate.predict_proba([[0.5, 0.5]])[0, 1].round(1))
@@ -71,17 +74,20 @@ class ForestGate(BaseGate):
         "n_estimators": [Interval(Integral, 20, None, closed="left")],
         "min_samples_leaf": [Interval(Integral, 1, None, closed="left")],
         "max_features": [Interval(Real, 0, 1, closed="right")],
+        "max_samples": [Interval(Integral, 1, None, closed="left"), None],
         "alpha": [Interval(Real, 0, None, closed="left")],
         "random_state": ["random_state"],
     }
     is_costly = True
 
     def __init__(
-        self, n_estimators=60, *, min_samples_leaf=5, max_features=0.5, alpha=3.0, random_state=None
-    ):
+        self, n_estimators=60, *, min_samples_leaf=5, max_features=0.5, max_samples=None,
+        alpha=3.0, random_state=None,
+    ):  # fmt: skip
         self.n_estimators = n_estimators
         self.min_samples_leaf = min_samples_leaf
         self.max_features = max_features
+        self.max_samples = max_samples
         self.alpha = alpha
         self.random_state = random_state
 
@@ -125,11 +131,13 @@ class ForestGate(BaseGate):
         X = validate_data(self, X, dtype=np.float64)
         targets, weight = soft_labels(self, X, y, sample_weight)
         targets, used = round_shares(targets), weight > 0
-        equal = np.ptp(weight[used]) == 0
+        equal, n_used = np.ptp(weight[used]) == 0, np.count_nonzero(used)
+        has_more = self.max_samples is not None and self.max_samples < n_used
         self.forest_ = RandomForestRegressor(
             self.n_estimators,
             min_samples_leaf=self.min_samples_leaf,
             max_features=self.max_features,
+            max_samples=self.max_samples if has_more else None,
             oob_score=mean_squared_error,  # R2, the default, warns of few rows
             random_state=self.random_state,
         )

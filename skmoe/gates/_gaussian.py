@@ -66,7 +66,7 @@ class GaussianGate(BaseGate):
     >>> gate = GaussianGate().fit(X, [0, 0, 0, 1, 1, 1])
     >>> gate.predict([[-1.0], [5.0]])
     array([0, 1])
-    >>> gate.score_samples([[-1.5], [30.0]]).round()  # the second row is far from the data
+    >>> gate.score_samples([[-1.5], [30.0]]).round()  # 30 is far from the data
     array([  -2., -109.])
     """
 

@@ -1,13 +1,14 @@
 """The softmax gate: hyperplanes, soft or sharp."""
 
 import warnings
+from math import sqrt
 from numbers import Integral, Real
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from .._compat import Interval, fit_context
+from .._compat import Interval, fit_context, learn_columns
 from .._numerics import multinomial as _multinomial
 from .._numerics.sparse_columns import standardisation, standardised, with_intercept
 from ._base import BaseGate, soft_labels
@@ -210,7 +211,7 @@ class SoftmaxGate(BaseGate):
         logits : ndarray of shape (n_features + 1, n_experts), default=None
             Coefficients to begin with, as ``sum_logits`` returns them.
         """
-        validate_data(self, X, skip_check_array=True)
+        learn_columns(self, X)
         self.classes_, self._units = np.arange(n_experts), units
         self.n_iter_, self._bound, self._factor = 1, None, None
         self._set_weights(self._start(n_experts) if logits is None else logits)
@@ -228,7 +229,7 @@ class SoftmaxGate(BaseGate):
     @property
     def wants_curvature(self):
         """Whether the next step asks for the curvature where it begins, or does with an old one."""
-        return self._factor is None or (self._drift > LONGEST_DRIFT * np.sqrt(len(self.classes_)))
+        return self._factor is None or self._drift > LONGEST_DRIFT * sqrt(len(self.classes_))
 
     def forget_curvature(self):
         """Take the curvature anew before the next step."""
@@ -248,12 +249,14 @@ class SoftmaxGate(BaseGate):
         if sums.pairs is not None:
             hessian = _multinomial.hessian_of_pairs(sums.pairs, len(self.classes_))
             self._bound = 2 * np.einsum("kikj->kij", hessian)  # see _multinomial.curvature
+            self._bound_mass = max(0.5 * self._bound[:, -1, -1].sum(), 1e-300)
             self._factor, self._drift = _multinomial.factor_hessian(hessian, penalty), 0.0
         step, decrement = _multinomial.newton_direction(
             self._factor, sums.excess - penalty[:, None] * coef
         )
-        size *= _multinomial.shortening(step, sums.rows_gram).min()
-        self._drift += size * np.sqrt(max(decrement, 0.0)) / np.sqrt(self._bound_mass())
+        change = np.vdot(step, sums.rows_gram @ step) / sums.rows_gram[-1, -1]  # of the logits
+        size *= min(1.0, _multinomial.LONGEST_CHANGE / max(sqrt(max(change, 0.0)), 1e-300))
+        self._drift += size * sqrt(max(decrement, 0.0) / self._bound_mass)
         self._set_weights(coef + size * step)
 
     def set_logits(self, logits):
@@ -265,8 +268,8 @@ class SoftmaxGate(BaseGate):
             The intercepts last.
         """
         change = (logits - self._standard_weights()).T
-        squares = np.einsum("kp,kpq,kq->", change, 0.5 * self._bound, change)
-        self._drift += np.sqrt(max(squares, 0.0)) / np.sqrt(self._bound_mass())
+        squares = 0.5 * np.vdot(change, (self._bound @ change[:, :, None])[:, :, 0])
+        self._drift += sqrt(max(squares, 0.0) / self._bound_mass)
         self._set_weights(logits)
 
     def curvature_of_each(self):
@@ -278,9 +281,6 @@ class SoftmaxGate(BaseGate):
             As of the last step from sums that asked for it.
         """
         return 0.5 * self._bound + np.diag(self._penalty())
-
-    def _bound_mass(self):
-        return max(0.5 * self._bound[:, -1, -1].sum(), 1e-300)
 
     def _standardise(self, X):
         return standardised(X, *self._units)

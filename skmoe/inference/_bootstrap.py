@@ -128,6 +128,7 @@ def bootstrap(
     confidence_level=0.95,
     n_jobs=None,
     random_state=None,
+    verbose=0,
 ):
     """Bootstrap a fitted mixture: standard errors and intervals without formulas.
 
@@ -173,6 +174,8 @@ def bootstrap(
         Jobs for the refits. The result does not depend on it.
     random_state : int, RandomState instance or None, default=None
         Draws the resamples.
+    verbose : int, default=0
+        Progress: joblib prints how many refits are done, more often from 10 on.
 
     Returns
     -------
@@ -205,7 +208,11 @@ def bootstrap(
     >>> y = np.abs(X[:, 0]) + 0.3 * rng.normal(size=200)
     >>> moe = MixtureOfExpertsRegressor(n_experts=2, random_state=0).fit(X, y)
     >>> at_zero = bootstrap(
-    ...     moe, X, y, statistic=lambda mixture: mixture.predict([[0.0]]), n_resamples=20,
+    ...     moe,
+    ...     X,
+    ...     y,
+    ...     statistic=lambda mixture: mixture.predict([[0.0]]),
+    ...     n_resamples=20,
     ...     random_state=0,
     ... )
     >>> at_zero.standard_error.shape
@@ -228,7 +235,7 @@ def bootstrap(
         estimates = estimates_of(estimator, X, rows.y, sample_weight, rows.facts)
         statistic = partial(_parameters, recode=estimates.in_full_rank())
     shared = (estimator, rows, known, statistic, method)
-    with warnings.catch_warnings(), jobs(n_jobs, shared) as run:
+    with warnings.catch_warnings(), jobs(n_jobs, shared, verbose) as run:
         warnings.simplefilter("ignore")  # of one refit among many
         resamples = run(_resample, [(int(seed),) for seed in seeds])
     estimate = np.asarray(statistic(estimator), dtype=np.float64)

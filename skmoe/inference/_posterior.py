@@ -18,12 +18,17 @@ from scipy import linalg
 from sklearn.base import is_classifier
 
 from .._experts.fitting import split_last
+from .._numerics.statistics import independent_columns
 from .._pooling.problem import INTERCEPT_PENALTY
 from ..gates import SoftmaxGate
 from ._estimates import OTHERWISE, Estimates
 
 COMMON_LOG_SCALE = 10.0  # standard deviation of what log-scales share: as good as flat
-NOTES = ("normal approximation, with prior variances taken as known",)
+APPROXIMATION = "normal approximation, with prior variances taken as known"
+DEPENDENT = (
+    "columns depend on each other, as all levels of a category do: differences of their\n"
+    "coefficients are known better than each"
+)
 
 
 class PosteriorEstimates(Estimates):
@@ -62,6 +67,12 @@ class PosteriorEstimates(Estimates):
         half = self.in_raw_units(theta)[1] @ root
         half = linalg.solve_triangular(factor, half.T, trans="T")
         return half.T @ half
+
+    def notes(self, known=None):
+        """What the numbers mean, in lines; all parameters are known."""
+        columns, weight = self.columns.design[:, :-1], self.likelihood.weight
+        independent = independent_columns(columns, weight).all()
+        return [APPROXIMATION] if independent else [APPROXIMATION, DEPENDENT]
 
     def _of_floor(self):
         """Information about log-scales from the least error variance, which is in every row's."""

@@ -8,8 +8,9 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._data import Facts
 from .._reports.display import html_table, interval_ends, text_table, under_headings
+from .._rows.answers import in_memory
 from ._estimates import parameter_names, raw_parameters
-from ._posterior import NOTES, estimates_of
+from ._posterior import estimates_of
 
 UNTESTED = (
     "log_scale",
@@ -134,26 +135,22 @@ class MixtureSummary:
         return pd.DataFrame({name: vars(self)[name] for name in columns}, index=index)
 
     def _header(self):
-        return ["", "estimate", "std_error", "z", "p_value", *interval_ends(self.level)]
+        tests = [] if self.kind == "posterior" else ["z", "p_value"]
+        return ["", "estimate", "std_error", *tests, *interval_ends(self.level)]
 
     def _cells(self):
         cells = []
         for i in range(len(self.terms)):
             if np.isnan(self.estimate[i]):
-                cells.append(["n/a"] + [""] * 5)
+                cells.append(["n/a"] + [""] * (len(self._header()) - 2))
                 continue
-            tested = np.isfinite(self.z[i])
-            p_value = "<0.001" if self.p_value[i] < 5e-4 else f"{self.p_value[i]:.3f}"
-            cells.append(
-                [
-                    f"{self.estimate[i]:.4g}",
-                    f"{self.std_error[i]:.3g}",
-                    f"{self.z[i]:.2f}" if tested else "",
-                    p_value if tested else "",
-                    f"{self.lower[i]:.4g}",
-                    f"{self.upper[i]:.4g}",
-                ]
-            )
+            row = [f"{self.estimate[i]:.4g}", f"{self.std_error[i]:.3g}"]
+            if np.isfinite(self.z[i]):
+                p_value = "<0.001" if self.p_value[i] < 5e-4 else f"{self.p_value[i]:.3f}"
+                row += [f"{self.z[i]:.2f}", p_value]
+            elif self.kind != "posterior":
+                row += ["", ""]
+            cells.append([*row, f"{self.lower[i]:.4g}", f"{self.upper[i]:.4g}"])
         return under_headings(self.parts, self.terms, cells)
 
     def _lines(self):
@@ -179,6 +176,7 @@ class MixtureSummary:
 class InferringMixture:
     """``summary`` of a fitted mixture."""
 
+    @in_memory("pass a sample of the rows")
     def summary(
         self,
         X,
@@ -290,7 +288,8 @@ class InferringMixture:
         estimates = estimates_of(self, X, y, sample_weight, facts)
         likelihood = estimates.likelihood
         if is_pooled:
-            cov, n_parameters, value, notes = "posterior", None, estimates.log_likelihood, NOTES
+            cov, n_parameters, value = "posterior", None, estimates.log_likelihood
+            notes = estimates.notes()
             raw, covariance = raw_parameters(self), estimates.covariance()
         else:
             theta, value, covariance, known = estimates.maximum()

@@ -87,7 +87,9 @@ class CalibrationDisplay:
     >>> rng = np.random.default_rng(0)
     >>> X = rng.uniform(-3, 3, size=(600, 1))
     >>> y = np.abs(X[:, 0]) + 0.1 * rng.normal(size=600)
-    >>> moe = MixtureOfExpertsRegressor(n_experts=2, random_state=0).fit(X[:300], y[:300])
+    >>> moe = MixtureOfExpertsRegressor(n_experts=2, random_state=0).fit(
+    ...     X[:300], y[:300]
+    ... )
     >>> display = CalibrationDisplay.from_estimator(moe, X[300:], y[300:])
     >>> display.coverage([0.5, 0.9]).round(1)
     array([0.5, 0.9])

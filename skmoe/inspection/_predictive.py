@@ -75,7 +75,7 @@ class PredictiveDisplay:
     >>> y = rng.choice([-1, 1], size=200) * X[:, 0] + 0.1 * rng.normal(size=200)
     >>> moe = MixtureOfExpertsRegressor(n_experts=2, random_state=0).fit(X, y)
     >>> display = PredictiveDisplay.from_estimator(moe, X, y, grid_resolution=11)
-    >>> len(display.regions[0][0])  # at the left end 50 % of the probability is in two intervals
+    >>> len(display.regions[0][0])  # intervals of level 50 % at the left end
     2
     """
 

@@ -6,10 +6,11 @@ from abc import ABCMeta, abstractmethod
 import numpy as np
 from sklearn.base import BaseEstimator, clone
 
+from .._compat import QuickParameters
 from ._outliers import outlier_bounds
 
 
-class BaseLikelihood(BaseEstimator, metaclass=ABCMeta):
+class BaseLikelihood(QuickParameters, BaseEstimator, metaclass=ABCMeta):
     """Base class of likelihoods: how probable a target is, given the prediction of an expert.
 
     A likelihood owns the scales of the experts. Within EM it is asked for the log-density of each

@@ -168,7 +168,9 @@ class NegativeBinomial(_Counts):
     >>> rng = np.random.default_rng(0)
     >>> X = rng.uniform(size=(2000, 1))
     >>> y = rng.poisson(np.exp(1 + X[:, 0]) * rng.gamma(2.0, 1 / 2.0, size=2000))
-    >>> moe = MixtureOfExpertsRegressor(n_experts=1, likelihood="negative_binomial").fit(X, y)
+    >>> moe = MixtureOfExpertsRegressor(
+    ...     n_experts=1, likelihood="negative_binomial"
+    ... ).fit(X, y)
     >>> moe.likelihood_.shape_.round(1)
     array([2.])
     """

@@ -42,7 +42,8 @@ class Gamma(PositiveMeans):
     >>> X = rng.uniform(size=(1000, 1))
     >>> y = np.exp(1 + X[:, 0]) * rng.gamma(4.0, 1 / 4.0, size=1000)
     >>> moe = MixtureOfExpertsRegressor(n_experts=1, likelihood="gamma").fit(X, y)
-    >>> np.log(moe.predict([[0.0], [1.0]])).round(1), moe.likelihood_.shape_.round()
+    >>> log_mean = np.log(moe.predict([[0.0], [1.0]]))
+    >>> log_mean.round(1), moe.likelihood_.shape_.round()
     (array([1., 2.]), array([4.]))
     """
 

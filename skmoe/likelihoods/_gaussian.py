@@ -61,7 +61,9 @@ class Gaussian(CensoredErrors, ScaledErrors):
     >>> from skmoe import MixtureOfExpertsRegressor
     >>> from skmoe.likelihoods import Gaussian
     >>> X, y = [[0.0], [1.0], [2.0], [3.0]], [0.0, 1.1, 1.9, 3.0]
-    >>> moe = MixtureOfExpertsRegressor(n_experts=1, pooling=False, likelihood=Gaussian()).fit(X, y)
+    >>> moe = MixtureOfExpertsRegressor(
+    ...     n_experts=1, pooling=False, likelihood=Gaussian()
+    ... ).fit(X, y)
     >>> moe.likelihood_.scale_.round(2)
     array([0.12])
     """

@@ -49,7 +49,8 @@ class Laplace(RobustErrors):
     >>> X = np.linspace(0, 1, 50)[:, None]
     >>> y = X[:, 0] + 0.01 * np.sin(50 * X[:, 0])
     >>> y[::10] = 30.0
-    >>> moe = MixtureOfExpertsRegressor(n_experts=1, likelihood=Laplace()).fit(X, y)
+    >>> moe = MixtureOfExpertsRegressor(n_experts=1, likelihood=Laplace())
+    >>> moe = moe.fit(X, y)
     >>> moe.predict([[0.0], [1.0]]).round(1) + 0.0
     array([0., 1.])
     """

@@ -44,10 +44,12 @@ class LogNormal(CensoredErrors, ScaledErrors):
     >>> rng = np.random.default_rng(0)
     >>> X = rng.uniform(size=(1000, 1))
     >>> y = np.exp(1 + X[:, 0] + 0.5 * rng.normal(size=1000))
-    >>> moe = MixtureOfExpertsRegressor(n_experts=1, likelihood="log_normal").fit(X, y)
-    >>> moe.predict_experts([[0.0], [1.0]]).round(1).ravel(), moe.likelihood_.scale_.round(1)
+    >>> moe = MixtureOfExpertsRegressor(n_experts=1, likelihood="log_normal")
+    >>> log_location = moe.fit(X, y).predict_experts([[0.0], [1.0]])
+    >>> log_location.round(1).ravel(), moe.likelihood_.scale_.round(1)
     (array([1., 2.]), array([0.5]))
-    >>> moe.predict_quantiles([[0.0], [1.0]], 0.5).round(1), moe.predict([[0.0], [1.0]]).round(1)
+    >>> median = moe.predict_quantiles([[0.0], [1.0]], 0.5)
+    >>> median.round(1), moe.predict([[0.0], [1.0]]).round(1)
     (array([2.7, 7.3]), array([3.1, 8.3]))
     """
 

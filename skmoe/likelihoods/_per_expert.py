@@ -41,7 +41,9 @@ class PerExpert(BaseLikelihood):
     >>> from skmoe import MixtureOfExpertsRegressor
     >>> rng = np.random.default_rng(0)
     >>> X = rng.uniform(-1, 1, size=(400, 1))
-    >>> tails = np.where(X[:, 0] > 0, rng.standard_t(2, size=400), rng.normal(size=400))
+    >>> tails = np.where(
+    ...     X[:, 0] > 0, rng.standard_t(2, size=400), rng.normal(size=400)
+    ... )
     >>> y = np.where(X[:, 0] > 0, 3 + X[:, 0], -3.0) + 0.1 * tails
     >>> moe = MixtureOfExpertsRegressor(
     ...     n_experts=2, likelihood=["gaussian", "student_t"], random_state=0

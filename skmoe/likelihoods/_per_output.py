@@ -47,7 +47,9 @@ class PerOutput(BaseLikelihood):
     >>> size = np.where(right, X[:, 0], -3.0) + 0.2 * rng.normal(size=500)
     >>> count = rng.poisson(np.where(right, 10.0, 2.0))
     >>> moe = MixtureOfExpertsRegressor(
-    ...     n_experts=2, likelihood=PerOutput(["gaussian", "poisson"]), random_state=0
+    ...     n_experts=2,
+    ...     likelihood=PerOutput(["gaussian", "poisson"]),
+    ...     random_state=0,
     ... ).fit(X, np.column_stack([size, count]))
     >>> moe.predict([[-0.5], [0.5]]).round()
     array([[-3.,  2.],

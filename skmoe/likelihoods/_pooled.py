@@ -62,15 +62,15 @@ class PooledGaussian(UncertainCoefficients, Gaussian):
     def __init__(self, scale="expert"):
         super().__init__(scale)
 
-    def take(self, experts, resp):
+    def take(self, experts, sums):
         """Take what pooled experts have learned.
 
         Parameters
         ----------
         experts : PooledExperts
             Trained.
-        resp : ndarray of shape (n_samples, n_experts)
-            Responsibilities.
+        sums : LeastSquaresStatistics
+            Over the rows, at the last responsibilities.
         """
         shape = (experts.n_experts,) if experts.flat else (experts.n_experts, -1)
         unit = experts.y_scale
@@ -80,9 +80,9 @@ class PooledGaussian(UncertainCoefficients, Gaussian):
         coefficients = [coefficients for coefficients, _ in experts.posteriors]
         self.take_coefficients(experts, coefficients, unit)
         self.scale_ = (unit / np.sqrt(precision)).reshape(shape)
-        self.df_ = experts.degrees_of_freedom(resp).reshape(shape)
+        self.df_ = experts.degrees_of_freedom(sums).reshape(shape)
         self.log_scale_precision_ = curvature.reshape(shape)
-        self._mass = experts.weight @ resp
+        self._mass = sums.mass
         self._squares = (self.scale_.T**2 * self._mass).T
 
     def for_batches(self):

@@ -44,18 +44,18 @@ class PooledCategorical(UncertainCoefficients, Categorical):
     def __init__(self, *, n_classes=0):
         super().__init__(temperature=False, smoothing=False, epsilon=0.0, n_classes=n_classes)
 
-    def take(self, experts, resp):
+    def take(self, experts, sums):
         """Take what pooled experts have learned.
 
         Parameters
         ----------
         experts : PooledLogisticExperts
             Trained.
-        resp : ndarray of shape (n_samples, n_experts)
-            Responsibilities.
+        sums : StepSums
+            Over the rows, at the last responsibilities.
         """
-        self.start(experts.y, experts.weight, experts.n_experts)
-        self.take_mass(experts.weight @ resp)
+        self.start_from_sums(self._counts, experts.n_experts)
+        self.take_mass(sums.mass)
         self.take_coefficients(experts, experts.posterior.coefficients)
 
     def for_batches(self):

@@ -103,9 +103,9 @@ class PooledGamma(_UncertainMeans, Gamma):
 
     per_expert = ("shape_", "coef_cov_", "_mass")
 
-    def take(self, experts, resp):
-        super().take(experts, resp)
-        self.shape_, self._mass = experts.kind.shape, experts.weight @ resp
+    def take(self, experts, sums):
+        super().take(experts, sums)
+        self.shape_, self._mass = experts.kind.shape, sums.mass
 
     def for_batches(self):
         """Gamma's likelihood."""

@@ -162,7 +162,7 @@ class ScaledErrors(BaseLikelihood):
         log_prior : float
             ``-sum(penalty / (2 * scale_**2))``.
         """
-        return -0.5 * float(np.sum(penalty / self.scale_**2))
+        return -0.5 * float((penalty / self.scale_**2).sum())
 
     @property
     def at_floor_(self):

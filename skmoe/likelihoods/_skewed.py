@@ -249,8 +249,10 @@ class SkewNormal(_SkewedErrors):
     >>> from skmoe import MixtureOfExpertsRegressor
     >>> X = np.linspace(-1, 1, 2000)[:, None]
     >>> y = 2 * X[:, 0] + stats.skewnorm(5.0).rvs(2000, random_state=0)
-    >>> moe = MixtureOfExpertsRegressor(n_experts=1, likelihood="skew_normal").fit(X, y)
-    >>> moe.experts_[0].predict([[0.0]]).round(1) + 0.0, moe.predict([[0.0]]).round(1)
+    >>> moe = MixtureOfExpertsRegressor(n_experts=1, likelihood="skew_normal")
+    >>> moe = moe.fit(X, y)
+    >>> location = moe.experts_[0].predict([[0.0]])
+    >>> location.round(1) + 0.0, moe.predict([[0.0]]).round(1)
     (array([0.]), array([0.8]))
     """
 
@@ -311,10 +313,12 @@ class SkewT(_SkewedErrors):
     >>> from skmoe.distributions import SkewTComponents
     >>> X = np.linspace(-1, 1, 2000)[:, None]
     >>> errors = SkewTComponents(np.zeros((2000, 1)), 1.0, 5.0, 4.0)
-    >>> errors = errors.rvs(np.zeros((2000, 1), int), np.random.RandomState(0))[:, 0]
+    >>> which = np.zeros((2000, 1), int)
+    >>> errors = errors.rvs(which, np.random.RandomState(0))[:, 0]
     >>> moe = MixtureOfExpertsRegressor(n_experts=1, likelihood="skew_t")
     >>> moe = moe.fit(X, 2 * X[:, 0] + errors)
-    >>> moe.experts_[0].predict([[0.0]]).round(1) + 0.0, moe.predict([[0.0]]).round(1)
+    >>> location = moe.experts_[0].predict([[0.0]])
+    >>> location.round(1) + 0.0, moe.predict([[0.0]]).round(1)
     (array([0.]), array([0.9]))
     """
 

@@ -64,7 +64,9 @@ class StudentT(CensoredErrors, RobustErrors):
     >>> X = np.linspace(0, 1, 50)[:, None]
     >>> y = X[:, 0] + 0.01 * np.sin(50 * X[:, 0])
     >>> y[::10] = 30.0
-    >>> moe = MixtureOfExpertsRegressor(n_experts=1, likelihood=StudentT()).fit(X, y)
+    >>> moe = MixtureOfExpertsRegressor(n_experts=1, likelihood=StudentT()).fit(
+    ...     X, y
+    ... )
     >>> moe.predict([[0.0], [1.0]]).round(2) + 0.0
     array([0., 1.])
     """

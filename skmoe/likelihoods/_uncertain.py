@@ -66,15 +66,15 @@ class UncertainCoefficients:
 class UncertainFunction(UncertainCoefficients):
     """The same for experts of one linear function, whose scale the coefficients have."""
 
-    def take(self, experts, resp):
+    def take(self, experts, sums):
         """Take what pooled experts have learned.
 
         Parameters
         ----------
         experts : Pooled
             Trained.
-        resp : ndarray of shape (n_samples, n_experts)
-            Responsibilities.
+        sums : StepSums
+            Over the rows, at the last responsibilities.
         """
         self.take_coefficients(experts, experts.posterior.coefficients)
 

@@ -65,7 +65,8 @@ class WithNoise(BaseLikelihood):
     >>> X = np.linspace(0, 1, 200)[:, None]
     >>> y = X[:, 0] + 0.1 * rng.normal(size=200)
     >>> y[::10] = rng.uniform(-5, 5, size=20)
-    >>> moe = MixtureOfExpertsRegressor(n_experts=1, likelihood=WithNoise()).fit(X, y)
+    >>> moe = MixtureOfExpertsRegressor(n_experts=1, likelihood=WithNoise())
+    >>> moe = moe.fit(X, y)
     >>> round(moe.likelihood_.share_, 2), moe.likelihood_.scale_.round(1)
     (0.1, array([0.1]))
     """

@@ -49,7 +49,9 @@ class ZeroInflated(BaseLikelihood):
     >>> X = rng.uniform(-1, 1, size=(2000, 1))
     >>> never = rng.uniform(size=2000) < np.where(X[:, 0] > 0, 0.6, 0.2)
     >>> y = np.where(never, 0, rng.poisson(np.exp(1 + X[:, 0])))
-    >>> moe = MixtureOfExpertsRegressor(n_experts=1, likelihood=ZeroInflated("poisson"))
+    >>> moe = MixtureOfExpertsRegressor(
+    ...     n_experts=1, likelihood=ZeroInflated("poisson")
+    ... )
     >>> moe = moe.fit(X, y)
     >>> list(moe.named_experts_)
     ['expert0', 'zero']

@@ -69,6 +69,7 @@ def n_experts_test(
     n_resamples=99,
     n_jobs=None,
     random_state=None,
+    verbose=0,
 ):
     """Test ``n_experts`` experts against one more, by the parametric bootstrap.
 
@@ -99,6 +100,8 @@ def n_experts_test(
         Jobs for the draws. The result does not depend on it.
     random_state : int, RandomState instance or None, default=None
         Draws the targets, and the seed of the mixture where it has none.
+    verbose : int, default=0
+        Progress: joblib prints how many draws are done, more often from 10 on.
 
     Returns
     -------
@@ -148,7 +151,7 @@ def n_experts_test(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # an expert too many may well collapse
         statistic, null = _ratio(estimator, X, y, n_experts, rows)
-        with jobs(n_jobs, (estimator, null, X, n_experts, rows)) as run:
+        with jobs(n_jobs, (estimator, null, X, n_experts, rows), verbose) as run:
             drawn = np.array(run(_ratio_of_draw, [(int(seed),) for seed in seeds]))
     pvalue = (1 + int((drawn >= statistic).sum())) / (1 + n_resamples)
     return LikelihoodRatioResult(statistic, pvalue, null_distribution=drawn)
@@ -263,8 +266,10 @@ def gate_test(
     >>> from skmoe.model_selection import gate_test
     >>> rng = np.random.default_rng(0)
     >>> X = rng.uniform(-3, 3, size=(200, 1))
-    >>> y = np.where(rng.uniform(size=200) < 0.5, X[:, 0], 3 - X[:, 0]) + 0.3 * rng.normal(size=200)
-    >>> result = gate_test(MixtureOfExpertsRegressor(n_experts=2, random_state=0), X, y)
+    >>> y = np.where(rng.uniform(size=200) < 0.5, X[:, 0], 3 - X[:, 0])
+    >>> y += 0.3 * rng.normal(size=200)
+    >>> moe = MixtureOfExpertsRegressor(n_experts=2, random_state=0)
+    >>> result = gate_test(moe, X, y)
     >>> result.df, result.pvalue > 0.05
     (1, True)
     """

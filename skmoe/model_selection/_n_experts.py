@@ -239,7 +239,8 @@ def select_n_experts(
     >>> moe = MixtureOfExpertsRegressor(random_state=0)
     >>> select_n_experts(moe, X, y, range(1, 4)).best_n_experts_
     2
-    >>> select_n_experts(moe, X, y, [2], criterion="cv", cv=3, random_state=0).best_n_experts_
+    >>> by_cv = {"criterion": "cv", "cv": 3, "random_state": 0}
+    >>> select_n_experts(moe, X, y, [2], **by_cv).best_n_experts_
     2
     """
     candidates = _check_candidates(estimator, n_experts)

@@ -20,7 +20,7 @@ from threadpoolctl import threadpool_limits
 
 HERE = Path(__file__).parent
 PAGE = HERE.parents[1] / "doc" / "guide" / "performance"
-SCRIPTS = {"kernels": [], "latency": [], "routing": [], "overhead": ["--short"]}
+SCRIPTS = {"kernels": [], "small_fits": [], "latency": [], "routing": [], "overhead": ["--short"]}
 STYLES = ["o-", "s--", "^-.", "D:"]  # told apart in grey
 
 

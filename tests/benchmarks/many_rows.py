@@ -7,7 +7,7 @@ fewer rows::
 
 Needs Dask, and pandas and pyarrow for parquet. Each place has a process of its own, whose peak of
 memory is printed; it includes libraries, and what is mapped of files. "workers" are two processes
-of a cluster of Dask's, which hold the rows, and whose processor time counts.
+of a cluster of Dask's, which hold the rows in arrays, and whose processor time counts.
 """
 
 import resource
@@ -57,10 +57,13 @@ def rows_in(place, folder):
         return open_rows(files, None, None, classifies=False)
     import dask
     import dask.array as da
+    import distributed
 
-    X, y = (da.concatenate([loaded(path) for path in each]) for each in paths)
+    mode = "r" if place == "dask" else None
+    X, y = (da.concatenate([loaded(path, mode) for path in each]) for each in paths)
     if place == "workers":
         X, y = dask.persist(X, y)
+        distributed.wait([X, y])
     return open_rows(X, y, None, classifies=False)
 
 
@@ -73,13 +76,13 @@ def in_one_array(paths):
     return rows
 
 
-def loaded(path):
-    """An array of Dask's of one block, which is mapped where it is computed."""
+def loaded(path, mode):
+    """An array of Dask's of one block, which is read, or mapped, where it is computed."""
     import dask
     import dask.array as da
 
     array = np.load(path, mmap_mode="r")
-    block = dask.delayed(np.load)(path, mmap_mode="r")
+    block = dask.delayed(np.load)(path, mmap_mode=mode)
     return da.from_delayed(block, array.shape, array.dtype)
 
 

@@ -1,0 +1,87 @@
+"""Pooled experts on rows that are not in memory: whether they are asked for, and their trainer."""
+
+from functools import partial
+
+import numpy as np
+
+from .._em.training import pools
+from .._parameters import check_exposure
+from .._pooling.many_rows import PooledRowsTrainer
+
+
+def pools_many(mixture, X, y):
+    """Whether ``fit`` pools the experts: where ``pooling`` says so, and not by "auto".
+
+    Parameters
+    ----------
+    mixture : BaseMixtureOfExperts
+        Unfitted.
+    X, y : Files and None, or collections of Dask's
+        As ``fit`` was given them.
+
+    Raises
+    ------
+    ValueError
+        If pooling is asked for, and not available.
+    """
+    return not isinstance(mixture.pooling, str) and pools(mixture, X, y)
+
+
+def check_counts(mixture, look):
+    """Raise a ValueError if successes are more than trials, in whichever block.
+
+    Parameters
+    ----------
+    mixture : BaseMixtureOfExperts
+        Unfitted.
+    look : FirstLook
+        At all rows.
+    """
+    if mixture._likelihood().takes_trials:
+        extremes = np.concatenate([look.target.low, look.target.high])
+        check_exposure(mixture, None, None, y=extremes if look.values is None else look.values)
+
+
+def pooled_trainer(
+    mixture,
+    share,
+    source,
+    look,
+    rows,
+    data,
+    parts,
+    settings,
+    splitting,
+    encoder,
+    start_seed,
+    expert_seed,
+):
+    """What trains pooled experts: PooledRowsTrainer."""
+    return PooledRowsTrainer(
+        source,
+        data,
+        parts,
+        settings,
+        share=share,
+        encoder=encoder,
+        splitting=splitting,
+        seed=start_seed,
+        expert_seed=expert_seed,
+        own_variance=None if isinstance(mixture.pooling, bool | np.bool_) else mixture.pooling,
+        start_likelihood=partial(_started, look=look, data=data),
+    )
+
+
+def _started(likelihood, look, data):
+    """A likelihood that has looked at the targets of all rows."""
+    if look.target is None:
+        return likelihood.start_from_sums(look.mass, 1)
+    if likelihood.glm is not None:
+        values = look.values
+        if values is None:  # too many to be known, but for the extremes
+            values = np.concatenate([data.y, look.target.low, look.target.high])
+        return likelihood.start(values, np.ones(len(values)), 1)
+    variance, largest = look.target.squares / look.weight, look.target.size
+    if data.y.ndim == 1:
+        variance, largest = variance[0], largest[0]
+    return likelihood.start_from_sums(variance, look.values, largest)

@@ -1,0 +1,279 @@
+"""Pooled experts on rows that are not in memory: passes over these, from sums to sums.
+
+A pass computes the expected log-densities of the rows, a few thousand at a time, and leaves what
+the next step of experts and gate needs of them. No array of all rows is made.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from .._em.one_pass import compare_densities, sum_for_report
+from .._em.revival import same_as_heavier
+from .._model import posterior
+from .._numerics import multinomial
+from .._numerics.columns import StandardColumns
+from .._reports.expert_report import bound_notes
+from .problem import ALPHA_STEPS, GateUnderPrior, PooledProblem, gate_pairs
+from .trainer import STRETCHES, PooledTrainer
+
+PASS_ROWS = 4096  # at a time
+GROWTH = 1.3  # of the size of a step, after one that raised the bound
+SMALLEST_SIZE = 0.02  # of a step, below which none is taken
+ROUNDING = 1e-12  # of the bound, relative
+
+
+@dataclass(frozen=True)
+class PooledSums:
+    """Sums over rows at one point of the parameters; those of two blocks add up.
+
+    Attributes
+    ----------
+    value : float
+        Log-density of the rows, but for what is paid for the experts and for units.
+    of_experts : object
+        From ``Pooled.sum_rows``.
+    excess : ndarray of shape (p, n_experts)
+        Columns times what responsibilities exceed the gate by: the slope of the gate.
+    pairs : ndarray of shape (n_experts * (n_experts - 1) / 2, p, p)
+        Gram matrices weighted by products of two gate probabilities.
+    rows_gram : ndarray of shape (p, p)
+        Gram matrix of all rows.
+    gate_mass : ndarray of shape (n_experts,)
+        Summed probabilities of the gate.
+    """
+
+    value: float
+    of_experts: object
+    excess: np.ndarray
+    pairs: np.ndarray
+    rows_gram: np.ndarray
+    gate_mass: np.ndarray
+
+    def __add__(self, other):
+        return PooledSums(*(vars(self)[name] + vars(other)[name] for name in vars(self)))
+
+
+@dataclass(frozen=True)
+class PooledAnswers:
+    """A mixture of pooled experts on its way, without rows; see ``Answers``.
+
+    Attributes
+    ----------
+    experts : Pooled
+        Without rows.
+    columns : StandardColumns
+        What the gate sees; none for proportions.
+    logits : ndarray of shape (p, n_experts)
+        Coefficients of the gate's design.
+    """
+
+    experts: object
+    columns: StandardColumns
+    logits: np.ndarray
+
+    def on_rows(self, block):
+        """Experts on a few rows of a block at a time, and the gate's design and log-probabilities.
+
+        Parameters
+        ----------
+        block : ArrayRows
+            Rows.
+        """
+        n_columns = len(self.columns.mean)
+        for start in range(0, block.n_rows, PASS_ROWS):
+            rows = slice(start, start + PASS_ROWS)
+            X = block.X[rows]
+            design = self.columns.design(X[:, :n_columns])
+            log_gate = multinomial.log_softmax(design @ self.logits)
+            yield self.experts.on_block(X, block.y[rows], block.weight[rows]), design, log_gate
+
+    def over(self, block):
+        """Target, weights, logarithms of gate and densities (n_rows, K), and predictions.
+
+        Parameters
+        ----------
+        block : ArrayRows
+            Rows.
+        """
+        for experts, _, log_gate in self.on_rows(block):
+            log_density = experts.expected_log_density()
+            yield experts.y, experts.weight, log_gate, log_density, experts.predictions
+
+
+def sum_pooled(block, answers):
+    """E-step on a block; a kernel for ``RowSource.reduce`` that returns PooledSums."""
+    total = None
+    for experts, design, log_gate in answers.on_rows(block):
+        resp, log_norm = posterior(log_gate, experts.expected_log_density())
+        proba, weight = np.exp(log_gate), experts.weight
+        part = PooledSums(
+            float(weight @ log_norm),
+            experts.sum_rows(resp),
+            design.T @ ((resp - proba) * weight[:, None]),
+            gate_pairs(design, proba, weight),
+            (design.T * weight) @ design,
+            weight @ proba,
+        )
+        total = part if total is None else total + part
+    return total
+
+
+class SummedGate(GateUnderPrior):
+    """A gate that learns from sums.
+
+    Parameters
+    ----------
+    gate : GateUnderPrior
+        Whose weights and prior to go on from.
+    """
+
+    def __init__(self, gate):
+        self.columns, self.coef, self.alpha = gate.columns, gate.coef, gate.alpha
+
+    def learn_sums(self, sums, size=1.0):
+        """A Newton step, or a part of it, from sums at the weights as they are."""
+        self.coef = self._newton(self.coef, sums, size)
+
+    def learn_alpha(self, sums):
+        """MacKay's steps for ``alpha``, each before the optimum of the parabola in the sums."""
+        start = self.coef
+        for _ in range(ALPHA_STEPS):
+            self.alpha = self._best_alpha(sums.pairs)
+            self.coef = self._newton(start, sums)
+
+    def _newton(self, coef, sums, size=1.0):
+        penalty = self._penalty()
+        hessian = multinomial.hessian_of_pairs(sums.pairs, coef.shape[1])
+        step, _ = multinomial.newton_direction(
+            multinomial.factor_hessian(hessian, penalty), sums.excess - penalty[:, None] * coef
+        )
+        return coef + size * multinomial.shortening(step, sums.rows_gram).min() * step
+
+
+class PooledRowsProblem(PooledProblem):
+    """A mixture of pooled experts in training on rows that are not in memory; see ``Problem``.
+
+    Attributes
+    ----------
+    sums : PooledSums
+        Of the last pass.
+
+    Parameters
+    ----------
+    small : PooledProblem
+        The same mixture, trained on ``data``, whose parameters to go on from.
+    data : TrainingData
+        A sample, whose weights are those of all rows together.
+    rows : RowSource
+        All rows, in the units of ``small``.
+    """
+
+    has_arrays = False
+    of_state = ("sums", "load", "objective")
+
+    def __init__(self, small, data, rows):
+        experts, likelihood = small.experts.without_rows(), small.likelihood
+        super().__init__(experts, SummedGate(small.gate), likelihood, data, Z=small.Z)
+        experts.source = small.experts.source
+        self.rows, self._size = rows, 1.0
+        self._pass()
+
+    def step(self):
+        """An M-step from the sums of the last pass, then a pass; both again if the bound fell."""
+        before, learns = self.state(), True
+        least = self.objective - ROUNDING * abs(self.objective)
+        while self._size > SMALLEST_SIZE:
+            self.experts.learn_sums(self.sums.of_experts, self._size, learns)
+            self.gate.learn_sums(self.sums, self._size)
+            if self._pass() >= least:
+                self._size = min(1.0, GROWTH * self._size)
+                return self.objective
+            self.restore(before)
+            self._size, learns = 0.5 * self._size, False
+        self._size = 1.0
+        return self.objective
+
+    def learn_alpha(self):
+        """A better precision of the gate's prior, and its weights; the change of its logarithm."""
+        before = self.gate.alpha
+        self.gate.learn_alpha(self.sums)
+        self._pass()
+        return np.log(self.gate.alpha / before)
+
+    def _pass(self):
+        self.sums = self.rows.reduce(sum_pooled, self._answers)
+        self.load = self.sums.gate_mass / self.data.total_weight
+        return self._set_objective(self.sums.value)
+
+    def _pairs(self):
+        return self.sums.pairs
+
+    def _sums(self):
+        return self.sums.of_experts
+
+    @property
+    def _answers(self):
+        return PooledAnswers(self.experts.without_rows(), self.gate.columns, self.gate.coef)
+
+    # What is known of it --------------------------------------------------------------------
+
+    def effective_rows(self):
+        """Weight of the rows of each expert, (K,)."""
+        return self.sums.of_experts.mass
+
+    def copies(self):
+        """Whether a heavier expert has the same density everywhere, (K,)."""
+        differences = self.rows.reduce(compare_densities, self._answers)
+        return same_as_heavier(differences.largest, self.load)
+
+    def report_sums(self, model, order):
+        """What reports are made of: ReportSums."""
+        return self.rows.reduce(sum_for_report, (self._answers, model, order))
+
+
+class PooledRowsTrainer(PooledTrainer):
+    """Trains pooled experts on rows that are not in memory, on a sample first; see ``Trainer``.
+
+    The evidence of the sample, whose rows count as themselves there and not as all those that they
+    stand for, chooses the number of experts. The mixture goes on from there on all rows.
+
+    Parameters
+    ----------
+    rows : RowSource
+        All rows.
+    data : TrainingData
+        The sample, with weights of the sum of all, and ``units`` of all rows.
+    share : float
+        Of the weight of all rows, what those of the sample had themselves.
+    encoder : transformer or None
+        Of a mixed table.
+    **given
+        As for ``PooledTrainer``.
+    """
+
+    def __init__(self, rows, data, parts, settings, *, share, encoder, **given):
+        super().__init__(replace(data, weight=share * data.weight), parts, settings, **given)
+        self.rows, self.encoder, self._all_data = rows, encoder, data
+
+    def start(self, previous):
+        """Find the mixture on the sample, and learn the gate's precision on all rows."""
+        super().start(previous)
+        n_rows, tried = len(self.data.y), self.log_evidence
+        self.notes = [_choice(tried, n_rows), *bound_notes(tried, self.data.total_weight)]
+        self.problem = PooledRowsProblem(self.problem, self._all_data, self.rows)
+        stretches = [n_steps for n_steps in STRETCHES if n_steps <= self.settings.max_iter]
+        self._converge(self.problem, tol=self.settings.tol, stretches=stretches)
+        self.log_evidence = {}
+        self._note(self.problem)
+        if self.encoder is not None:
+            self.parts = self.parts.behind(self.encoder)
+
+
+def _choice(log_evidence, n_rows):
+    """How the number of experts was chosen, in a sentence."""
+    found = ", ".join(f"{value:.4f} for {k}" for k, value in log_evidence.items())
+    return (
+        f"The number of experts was chosen by the evidence of {n_rows:,} rows, drawn by a hash of "
+        f"their content; a row of these: {found}."
+    )

@@ -1,0 +1,158 @@
+"""Every public method that takes rows: on files, on Dask's collections, or refused by name."""
+
+import inspect
+from functools import partial
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
+from skmoe.rows import Files
+
+dask = pytest.importorskip("dask")
+da = pytest.importorskip("dask.array")
+
+BOUNDS = (0, 150, 150, 400)
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(400, 2))
+Y = np.abs(X[:, 0]) + 0.2 * RNG.normal(size=400)
+LABELS = np.where(Y > 0.8, "high", "low")
+TARGETS = {MixtureOfExpertsRegressor: Y, MixtureOfExpertsClassifier: LABELS}
+PARAMS = {"n_experts": 2, "pooling": False, "random_state": 0, "n_init": 2, "tol": 1e-3}
+
+# Methods that answer row by row, and their other arguments.
+OF_ROWS = {
+    "predict": {},
+    "predict_proba": {},
+    "predict_log_proba": {},
+    "predict_quantiles": {"q": [0.1, 0.9]},
+    "predict_interval": {},
+    "predict_experts": {},
+    "gate_proba": {},
+    "route": {},
+    "responsibilities": {},
+    "log_density": {},
+}
+DRAWN = {"sample_y"}
+DISTRIBUTIONS = {"predict_dist"}
+SUMS = {"score", "bic", "aic", "icl", "expert_report"}
+REFUSED = {
+    "partial_fit": {"y": None},
+    "add_expert": {"y": None},
+    "remove_expert": {"name": "expert0"},
+    "replace_expert": {"name": "expert0", "estimator": None, "y": None},
+    "summary": {"y": None},
+    "expert_profiles": {},
+}
+
+
+@pytest.fixture(scope="module", params=TARGETS, ids=["regressor", "classifier"])
+def fitted(request):
+    """A mixture fitted in memory, its target, the same rows in files and in Dask's arrays."""
+    y = TARGETS[request.param]
+    parts = list(zip(BOUNDS, BOUNDS[1:], strict=False))
+    files = Files(parts, lambda part: (X[slice(*part)], y[slice(*part)]))
+    chunks = np.diff(BOUNDS)
+    X_parts = da.from_array(X, chunks=(tuple(chunks[chunks > 0]), 2))
+    moe = request.param(**PARAMS).fit(X, y)
+    return moe, y, files, (X_parts, da.from_array(y, chunks=X_parts.chunks[0]))
+
+
+@pytest.fixture(autouse=True)
+def in_this_thread():
+    """Dask computes in this thread."""
+    with dask.config.set(scheduler="synchronous"):
+        yield
+
+
+def methods_of_rows(kind):
+    """Names of the public methods that take X."""
+    methods = [name for name, _ in inspect.getmembers(kind, callable) if not name.startswith("_")]
+    return {name for name in methods if "X" in inspect.signature(getattr(kind, name)).parameters}
+
+
+@pytest.mark.parametrize("kind", TARGETS)
+def test_each_method_is_known_to_answer_or_to_refuse(kind):
+    known = {"fit", *OF_ROWS, *DRAWN, *DISTRIBUTIONS, *SUMS, *REFUSED}
+    assert methods_of_rows(kind) <= known
+
+
+def with_target(method, y):
+    """The target as an argument, where the method takes one."""
+    return {"y": y} if "y" in inspect.signature(method).parameters else {}
+
+
+@pytest.mark.parametrize("name", OF_ROWS)
+def test_answers_are_those_of_rows_in_memory(fitted, name):
+    moe, y, files, (X_parts, y_parts) = fitted
+    if not hasattr(moe, name):
+        pytest.skip("the other mixture has it")
+    method = partial(getattr(moe, name), **OF_ROWS[name])
+    expected = method(X, **with_target(getattr(moe, name), y))
+    lazy = method(X_parts, **with_target(getattr(moe, name), y_parts))
+    blocks = list(method(files))
+    if not isinstance(expected, tuple):
+        expected, lazy, blocks = (expected,), (lazy,), [(block,) for block in blocks]
+    for i, each in enumerate(expected):
+        same = assert_allclose if each.dtype.kind == "f" else assert_array_equal
+        same(np.concatenate([block[i] for block in blocks]), each)
+        assert lazy[i].dtype == each.dtype
+        same(lazy[i].compute(), each)
+
+
+def test_a_capacity_ranks_all_rows(fitted):
+    moe, _, files, (X_parts, _) = fitted
+    for rows in (files, X_parts):
+        with pytest.raises(TypeError, match="ranks all rows: pass route a block of them"):
+            moe.route(rows, capacity_factor=1.0)
+
+
+def test_each_block_draws_on_its_own_and_again_the_same(fitted):
+    moe, y, _, _ = fitted
+    once = X[:1].repeat(2000, axis=0)  # blocks of equal rows must not draw alike
+    files = Files([0, 1], lambda part: (once,))
+    draws = np.asarray(moe.sample_y(files, 2, random_state=0))
+    assert draws.shape == (4000, 2)
+    assert_array_equal(np.asarray(moe.sample_y(files, 2, random_state=0)), draws)
+    assert not np.array_equal(draws[:2000], draws[2000:])
+    assert not np.array_equal(np.asarray(moe.sample_y(files, 2)), draws)
+    twice = da.from_array(np.vstack([once, once]), chunks=(2000, 2))
+    lazy = moe.sample_y(twice, 2, random_state=0)
+    assert_array_equal(lazy.compute(), draws)
+    assert_array_equal(lazy.compute(), draws)
+    in_memory = moe.sample_y(once, 2, random_state=1)
+    if y.dtype.kind == "f":
+        levels = [0.1, 0.5, 0.9]
+        assert_allclose(np.quantile(draws, levels), np.quantile(in_memory, levels), atol=0.05)
+    else:
+        assert_allclose((draws == "low").mean(), (in_memory == "low").mean(), atol=0.03)
+
+
+def test_distributions_come_block_by_block(fitted):
+    moe, _, files, (X_parts, _) = fitted
+    if not hasattr(moe, "predict_dist"):
+        pytest.skip("classes have probabilities")
+    expected = moe.predict_dist(X).ppf(0.3)
+    for blocks in (moe.predict_dist(files), dask.compute(*moe.predict_dist(X_parts))):
+        assert_allclose(np.concatenate([each.ppf(0.3) for each in blocks]), expected)
+
+
+@pytest.mark.parametrize("name", sorted(SUMS))
+def test_sums_over_blocks_are_those_of_rows_in_memory(fitted, name):
+    moe, y, files, parts = fitted
+    expected, *found = (getattr(moe, name)(*rows) for rows in ((X, y), (files,), parts))
+    for each in found:
+        if name == "expert_report":
+            assert_allclose(each.columns["rows"], expected.columns["rows"])
+        else:
+            assert each == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("name", sorted(REFUSED))
+def test_what_looks_at_all_rows_refuses_by_name(fitted, name):
+    moe, _, files, (X_parts, _) = fitted
+    for rows in (files, X_parts):
+        what = rf"{name} takes rows in memory, and no (Files|Array): pass (a sample|one block)"
+        with pytest.raises(TypeError, match=what):
+            getattr(moe, name)(X=rows, **REFUSED[name])

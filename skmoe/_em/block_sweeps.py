@@ -1,4 +1,7 @@
-"""How experts of several linear functions take part in a one-pass EM iteration."""
+"""How experts whose sums are made by blocks take part in a one-pass EM iteration.
+
+They have several outputs, three classes and more, a log link, or sparse rows.
+"""
 
 from abc import abstractmethod
 
@@ -22,7 +25,7 @@ from .block_pass import (
 from .sweeps import LeastSquaresSweep, LogisticSweep
 
 SPARSE_NEWTON_LIMIT = 1300  # weights; of sparse rows Gram matrices take no time, factors little
-SPARSE_CURVATURE_LIMIT = 2**22  # numbers in the curvatures of all experts: each start keeps them
+CURVATURE_LIMIT = 2**21  # numbers in the curvatures of all experts: each start keeps its own
 
 
 class OutputsSweep(LeastSquaresSweep):
@@ -83,10 +86,8 @@ class MultinomialSweep(NewtonSweep):
         if type(experts) is not MultinomialExperts or not cls._is_uncalibrated(likelihood):
             return False
         size = experts.coef[0].size
-        if sparse.issparse(experts.rows.X):
-            is_small = experts.n_experts * size**2 <= SPARSE_CURVATURE_LIMIT
-            return is_small and size <= SPARSE_NEWTON_LIMIT
-        return size <= NEWTON_LIMIT
+        most = SPARSE_NEWTON_LIMIT if sparse.issparse(experts.rows.X) else NEWTON_LIMIT
+        return size <= most and experts.n_experts * size**2 <= CURVATURE_LIMIT
 
     @staticmethod
     def _errors(problem):

@@ -14,6 +14,7 @@ from .._em.one_pass import OnePassProblem
 from .._em.parts import adapt_experts, warn_of_ignored_weights
 from .._em.settings import Settings
 from .._em.training import check_wanted
+from .._experts.diverse import PROCESS_ROWS
 from .._experts.families import is_linear
 from .._experts.folds import DEFAULT_FOLDS, Splitting
 from .._experts.traits import draw_seeds, has_own_density
@@ -53,13 +54,15 @@ def fit_many(mixture, X, y, sample_weight, others, tasks):
     """
     settings = Settings.of(mixture)
     settings.warn_of_no_effect()
-    names, templates = mixture._expert_list()
+    names, templates = experts_of_many(mixture)
     check_wanted(NEED, _wanted_by_all(mixture, others), INSTEAD)
     has_sums = _is_solved(mixture, templates[0])
     if not has_sums:
         check_wanted(NEED, _wanted_by_estimators(mixture, templates), INSTEAD)
     source = open_rows(X, y, sample_weight, classifies=is_classifier(mixture))
     look, rows, share = _look_at(mixture, source, len(names))
+    if look.target is not None:
+        names, templates = experts_of_many(mixture, look.target.mean.size)
     form, encoder, shown = TableForm.of(look), None, rows.X
     if not look.is_numeric:
         rows, encoder, shown = _encode(mixture, templates, look, rows, form)
@@ -100,6 +103,11 @@ def fit_many(mixture, X, y, sample_weight, others, tasks):
     if not is_solved:
         trainer.problem.warn_of_thinned_rows()
     tasks.end()
+
+
+def experts_of_many(mixture, n_outputs=1):
+    """Names and unfitted experts, "diverse" ones without the Gaussian process that few rows get."""
+    return mixture._expert_list(np.broadcast_to(0.0, (PROCESS_ROWS, n_outputs)))
 
 
 def _one_pass_trainer(

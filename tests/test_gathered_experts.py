@@ -17,6 +17,7 @@ from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
 from skmoe._em.trainer import Trainer
+from skmoe._many_rows.fitting import experts_of_many
 from skmoe._many_rows.gathered_pass import fold_numbers
 from skmoe._many_rows.memory import ExpertRows
 from skmoe._numerics.drawing import hash_rows
@@ -344,6 +345,14 @@ def test_names_of_columns_reach_the_experts():
     )
     assert "kind=cat" in classes.coefficients().terms
     assert classes.predict_proba(table.assign(kind=kind)).shape == (2000, 3)
+
+
+@pytest.mark.parametrize("n_outputs", [1, 2])
+def test_diverse_experts_of_many_rows_are_without_the_process_of_few(n_outputs):
+    names, templates = experts_of_many(MixtureOfExpertsRegressor("diverse"), n_outputs)
+    assert names == ["ridge", "boosting", "forest", "net"]
+    X, y = planted(n=60)
+    templates[1].fit(X, y["lines"] if n_outputs == 2 else y["line"])
 
 
 @pytest.mark.parametrize(

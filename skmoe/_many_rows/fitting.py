@@ -14,6 +14,7 @@ from .._em.parts import adapt_experts, warn_of_ignored_weights
 from .._em.progress import Progress
 from .._em.settings import Settings
 from .._em.training import check_wanted
+from .._experts.diverse import PROCESS_ROWS
 from .._experts.families import is_linear
 from .._experts.folds import DEFAULT_FOLDS, Splitting
 from .._experts.traits import draw_seeds, has_own_density
@@ -55,7 +56,7 @@ def fit_many(mixture, X, y, sample_weight, others, tasks):
     """
     settings = Settings.of(mixture)
     settings.warn_of_no_effect()
-    names, templates = mixture._expert_list()
+    names, templates = experts_of_many(mixture)
     check_wanted(NEED, _wanted_by_all(mixture, others), INSTEAD)
     is_pooled = pools_many(mixture, X, y)
     has_sums = is_pooled or _is_solved(mixture, templates[0])
@@ -66,6 +67,8 @@ def fit_many(mixture, X, y, sample_weight, others, tasks):
     look, rows, share = _look_at(mixture, source, len(names))
     if is_pooled:
         check_counts(mixture, look)
+    if look.target is not None:
+        names, templates = experts_of_many(mixture, look.target.mean.size)
     form, encoder, shown = TableForm.of(look), None, rows.X
     if not look.is_numeric:
         rows, encoder, shown = _encode(mixture, templates, look, rows, form)
@@ -113,6 +116,11 @@ def fit_many(mixture, X, y, sample_weight, others, tasks):
     if not is_solved:
         trainer.problem.warn_of_thinned_rows()
     tasks.end()
+
+
+def experts_of_many(mixture, n_outputs=1):
+    """Names and unfitted experts, "diverse" ones without the Gaussian process that few rows get."""
+    return mixture._expert_list(np.broadcast_to(0.0, (PROCESS_ROWS, n_outputs)))
 
 
 def _one_pass_trainer(

@@ -10,7 +10,6 @@ from .._numerics.drawing import SPARE
 from .._tables.mixed import is_table
 
 SHARE = 0.25  # of the memory: samples that are added are there twice, and estimators copy rows
-GIGABYTE = 1e9
 
 
 @dataclass(frozen=True)
@@ -53,7 +52,7 @@ class ExpertRows:
             max(fitting, 1),
             f"max_expert_rows={max_expert_rows:,} rows of {row_bytes:,.0f} bytes for each of "
             f"{n_experts} experts, {SPARE} times over, are {all_bytes * max_expert_rows / 1e9:.3g} "
-            f"GB, more than {SHARE:.0%} of the {memory / GIGABYTE:.3g} GB of memory that this "
+            f"GB, more than {SHARE:.0%} of the {memory / 1e9:.3g} GB of memory that this "
             "process, or the smallest worker, has",
         )
 

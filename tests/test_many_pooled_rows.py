@@ -324,6 +324,16 @@ def test_kernels_travel_to_the_rows(monkeypatch):
     assert max(sizes[2:]) < 8 * 1500  # no row, not even a number of each, goes with them
 
 
+def test_lines_that_are_asked_for_tell_the_sample_from_all_rows(capsys):
+    X, y, _, _ = planted("gaussian", n=3000)
+    pooled(verbose=1).fit(in_parts(X, y, bounds=[1000, 3000]))
+    lines = [line for line in capsys.readouterr().out.splitlines() if "Start" not in line]
+    first, last = lines.index("A sample of 1,000 rows"), lines.index("All rows")
+    assert lines[last - 1] == "Kept 2 experts"
+    assert first < last - 3
+    assert lines[last + 1].startswith("  2 experts pooled")
+
+
 def test_variances_of_the_experts_that_are_given():
     X, y, _, _ = planted("gaussian", n=2000)
     moe = pooled(pooling=0.5).fit(in_parts(X, y, bounds=[700, 2000]))

@@ -11,6 +11,8 @@ from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
 from sklearn.tree import DecisionTreeRegressor
 
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
+from skmoe._em.sums import PassParameters, run_pass
+from skmoe._rows.arrays import ArrayRows
 from skmoe._rows.blocks import BlockRows
 from skmoe._rows.opening import open_rows
 from skmoe.exceptions import ExpertCollapseWarning
@@ -153,6 +155,28 @@ def test_any_number_of_threads_sums_to_the_same_bits(lines, monkeypatch):
         assert_same_mixtures(moe, fits[-1])
     assert_array_equal(fits[0].predict(X), fits[1].predict(X))
     assert fits[0].lower_bounds_ == fits[1].lower_bounds_
+
+
+def test_memory_that_blocks_share_tells_nothing_of_other_blocks():
+    X, y, weight, _ = planted()
+    X, y = X.astype(np.float32), y.astype(np.float32)
+    rng = np.random.default_rng(0)
+    sizes = [5, 1200, 40, 755]  # a smaller block after a larger one sees a part of its memory
+    for with_curvature in (False, True, False):
+        parameters = PassParameters(
+            np.zeros(3),
+            np.ones(3),
+            rng.normal(size=(4, 2)) / 100,
+            rng.normal(size=(2, 4)),
+            np.ones(2),
+            with_curvature=with_curvature,
+        )
+        source = open_rows(
+            in_parts(X, y, weight, bounds=np.cumsum(sizes)), None, None, classifies=False
+        )
+        source.know(None)
+        expected = run_pass(ArrayRows(X, y, weight), parameters)
+        assert_allclose(source.reduce(run_pass, parameters), expected, rtol=1e-4)
 
 
 def test_threads_have_the_settings_of_who_fits(monkeypatch):

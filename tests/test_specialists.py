@@ -21,6 +21,8 @@ from sklearn.preprocessing import OneHotEncoder
 from sklearn.tree import DecisionTreeRegressor
 
 from skmoe import MixtureOfExpertsRegressor
+from skmoe._experts.fit_task import fit_and_predict
+from skmoe._parallel import Jobs
 from skmoe._stacking.specialisation import Specialisation
 from skmoe.exceptions import IgnoredWeightsWarning
 from skmoe.gates import ConstantGate, ForestGate, SoftmaxGate
@@ -361,3 +363,30 @@ def test_errors_of_experts_name_them():
     with pytest.raises(ValueError, match="max_depth") as raised:
         clones(DecisionTreeRegressor(max_depth=-1)).fit(X, y)
     assert "generalist" in raised.value.__notes__[0]
+
+
+# Tasks --------------------------------------------------------------------------------------
+
+
+def test_the_generalist_and_the_first_specialists_are_fitted_side_by_side(monkeypatch):
+    batches, run = [], Jobs.__call__
+
+    def counting(self, function, arguments):
+        arguments = list(arguments)
+        if function is fit_and_predict:
+            batches.append([name for name, *_ in arguments])
+        return run(self, function, arguments)
+
+    monkeypatch.setattr(Jobs, "__call__", counting)
+    moe = clones(cv=2).fit(*chessboard(200, seed=0))
+    both = ["generalist"] * 2 + ["expert0"] * 2 + ["expert1"] * 2
+    assert batches[0] == both
+    assert sum(map(len, batches)) == moe.n_expert_fits_
+
+
+def test_forests_of_too_few_trees_for_out_of_bag_predictions_are_fitted_in_folds():
+    X, y = chessboard(200, seed=0)
+    few = RandomForestRegressor(3, random_state=0)
+    moe = clones(few).fit(X, y)
+    in_folds = clones(few, cv=5).fit(X, y)
+    np.testing.assert_array_equal(moe.oof_log_density_, in_folds.oof_log_density_)

@@ -7,6 +7,7 @@ from scipy import linalg
 
 from skmoe._kernels._systems import (
     add_softmax_penalty,
+    add_to_targets,
     cholesky,
     least_squares,
     softmax_curvature,
@@ -98,6 +99,24 @@ def test_experts_of_dependent_columns_have_the_solution_of_least_norm():
         slopes = np.linalg.lstsq(root * centred, right, rcond=1e-10)[0]
         intercept = share @ targets - (share @ design[:, :-1]) @ slopes
         assert_allclose(coef[k], np.vstack([slopes, intercept]), rtol=1e-7, atol=1e-9)
+
+
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+@pytest.mark.parametrize("n_targets", [1, 3])
+@pytest.mark.parametrize("n_columns", [1, 2, 6])
+def test_sums_with_functions_added_are_those_of_the_targets_with_them(n_columns, n_targets, sign):
+    design, targets, weights = draw_rows(n_columns, 4, n_targets)
+    rng = np.random.default_rng(1)
+    coef = rng.normal(size=(4, n_columns, n_targets))
+    gram, cross = sums_of(design, targets, weights)
+    new_cross, new_squares = np.empty(cross.shape), np.empty((4, n_targets))
+    squares = weights.T @ targets**2
+    add_to_targets(gram, cross, squares, coef, sign, new_cross, new_squares)
+    for k in range(4):
+        changed = targets + sign * design @ coef[k]
+        of_expert = sums_of(design, changed, weights[:, [k]])[1][0]
+        assert_allclose(new_cross[k], of_expert, rtol=0, atol=1e-10)
+        assert_allclose(new_squares[k], weights[:, k] @ changed**2, rtol=1e-10)
 
 
 @pytest.mark.parametrize("n", [0, 1, 2, 15, 16, 17, 33, 100])
@@ -197,6 +216,22 @@ def test_least_squares_name_the_argument_of_a_wrong_shape(name):
     arguments[name] = np.zeros([size + 1 for size in arguments[name].shape[:-1]] + [2**3])
     with pytest.raises(ValueError, match=r"has shape \(.*\), where \(.*\) is needed"):
         least_squares(**arguments, least_pivot=LEAST_PIVOT)
+
+
+@pytest.mark.parametrize("name", ["gram", "squares", "coef", "new_cross", "new_squares"])
+def test_sums_name_the_argument_of_a_wrong_shape(name):
+    arguments = {
+        "gram": np.zeros((2, 3, 3)),
+        "cross": np.zeros((2, 3, 1)),
+        "squares": np.zeros((2, 1)),
+        "coef": np.zeros((2, 3, 1)),
+        "sign": 1.0,
+        "new_cross": np.zeros((2, 3, 1)),
+        "new_squares": np.zeros((2, 1)),
+    }
+    arguments[name] = np.zeros([size + 1 for size in arguments[name].shape])
+    with pytest.raises(ValueError, match=rf"{name} has shape \(.*\), where \(.*\) is needed"):
+        add_to_targets(**arguments)
 
 
 def test_kernels_of_the_gate_name_the_argument_of_a_wrong_shape():

@@ -7,6 +7,7 @@ owns 98 % of the rows. The example shows how the report of the experts tells, ho
 experts without rows, and what ``load_balance`` does where there are more experts than regimes.
 """
 
+import textwrap
 import warnings
 
 import matplotlib.pyplot as plt
@@ -54,10 +55,9 @@ with warnings.catch_warnings(record=True) as caught:
     warnings.simplefilter("always")
     stuck.fit(X, y)
 print(stuck.expert_report())
-print(
-    *(w.message for w in caught if w.category is ExpertCollapseWarning),
-    sep="\n",
-)
+for warning in caught:
+    if warning.category is ExpertCollapseWarning:
+        print(textwrap.fill(str(warning.message), 79))
 
 # %%
 # Left to run, EM hands such an expert the rows around a place that the mixture explains badly

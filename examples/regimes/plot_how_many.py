@@ -59,6 +59,7 @@ figure, (left, right) = plt.subplots(
     1, 2, figsize=(7.5, 3.8), layout="constrained", width_ratios=[1, 1]
 )
 ExpertSelectionDisplay.from_selection(selection, ax=left)
+left.set_ylim(top=1000)
 left.legend(loc="upper right", fontsize="small")
 
 columns = X.columns.to_numpy()

@@ -147,7 +147,7 @@ def run_pass(rows, parameters):
     flat = np.empty(n_sums)
     linear_pass(
         rows.X,
-        rows.y,
+        rows.target,
         rows.weight,
         parameters.mean,
         parameters.scale,

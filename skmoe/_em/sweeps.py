@@ -16,7 +16,7 @@ from .._experts.logistic import LogisticExperts
 from .._numerics.statistics import LeastSquaresStatistics
 from ..likelihoods import Categorical, Gaussian
 from .problem import shallow_copy
-from .sums import PassParameters, Sums, run_pass
+from .sums import LOG_ROOT_2_PI, PassParameters, Sums, run_pass
 
 SMALLEST_STEP = 1e-3  # below, parameters stay where they are
 ROUNDING = 1e-13  # of an objective, relative
@@ -168,9 +168,8 @@ class LeastSquaresSweep(Sweep):
     def _value(problem, squares):
         """Experts' part of the bound but for their prior."""
         scale = problem.likelihood.scale_.reshape(squares.shape)
-        errors = squares * problem.experts.y_scale**2 / scale**2
-        constants = np.log(scale * np.sqrt(2 * np.pi)).sum(axis=1)
-        return -0.5 * errors.sum() - problem.sums.mass @ constants
+        errors = np.vdot(squares, (problem.experts.y_scale / scale) ** 2)
+        return -0.5 * errors - (problem.sums.mass @ (np.log(scale) + LOG_ROOT_2_PI)).sum()
 
     @staticmethod
     def _shaped(experts, of_outputs):

@@ -3,6 +3,8 @@
 import warnings
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
+from typing import NamedTuple
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
@@ -93,6 +95,19 @@ class EstimatorExperts(Experts):
 
     def fit(self, resp, working=None, exposure=None, target=None):
         """Refit the experts whose weights moved, every fold; predict the rows it did not see."""
+        plan = self._plan(resp, working, exposure, target)
+        try:
+            done = self._run(self._arguments(plan.tasks, self.estimators, self._is_oob))
+        except FewOutOfBag:
+            if self.folds.required:
+                raise
+            self._set_folds(self.folds.folds)
+            self.models = self.last_fit = None
+            return self.fit(resp, working, exposure, target)
+        self._take(plan, done)
+
+    def _plan(self, resp, working=None, exposure=None, target=None):
+        """What is to be fitted for these responsibilities."""
         shares = resp if working is None else resp * working
         originals = [self._original(shares, target, k) for k in range(len(self.estimators))]
         fits = {
@@ -104,7 +119,6 @@ class EstimatorExperts(Experts):
             if not is_frozen(self.estimators[k])
         }
         kept = [k for k in fits if self._barely_changed(k, fits[k])]
-        refitted = [k for k in fits if k not in kept]
         tasks = [
             FitTask(
                 k,
@@ -113,7 +127,8 @@ class EstimatorExperts(Experts):
                 self._validation(resp, shares, exposure, target, k, fold),
                 test,
             )
-            for k in refitted
+            for k in fits
+            if k not in kept
             for fold, (_, test) in enumerate(self._splits)
         ]
         self.n_fits += len(tasks)
@@ -121,25 +136,24 @@ class EstimatorExperts(Experts):
             everything = np.arange(len(self.y))
             frozen = [k for k, estimator in enumerate(self.estimators) if is_frozen(estimator)]
             tasks += [FitTask(k, 0, FitRows(everything[:0]), None, everything) for k in frozen]
-        try:
-            results = self._fit_tasks(tasks)
-        except FewOutOfBag:
-            if self.folds.required:
-                raise
-            self._set_folds(self.folds.folds)
-            self.models = self.last_fit = None
-            return self.fit(resp, working, exposure, target)
+        return _Plan(originals, fits, kept, tasks)
+
+    def _take(self, plan, done):
+        """Take what came of the tasks of a plan, in their order."""
+        results = self._by_expert(plan.tasks, done)
         if self._frozen_results is None:
-            self._frozen_results = {k: results[k] for k in frozen}
+            self._frozen_results = {k: results[k] for k in results if k not in plan.fits}
         results = results | self._frozen_results
-        for k in kept:
+        fits = dict(plan.fits)
+        for k in plan.kept:
             own = self.own_log_density.get(k)
             results[k] = _FittedExpert(self.models[k], self.predictions[:, k], own)
             fits[k] = self.last_fit[k]
-        self.last_fit = [fits.get(k) for k in originals]
-        self._adopt([results[k] for k in originals])
+        self.last_fit = [fits.get(k) for k in plan.originals]
+        self._adopt([results[k] for k in plan.originals])
         if self.in_sample and self.own_log_density:
-            trained = [results[k].models[0] for k in self.own_log_density if k in refitted]
+            refitted = [k for k in self.own_log_density if k in fits and k not in plan.kept]
+            trained = [results[k].models[0] for k in refitted]
             self.own_log_prior = sum(getattr(model, "_log_prior", 0.0) for model in trained)
 
     def _adopt(self, results):
@@ -170,9 +184,12 @@ class EstimatorExperts(Experts):
                 return False
         return True
 
-    def _fit_tasks(self, tasks):
-        """Fit each task (FitTask); the results by expert."""
-        done = self._run(tasks, self.estimators, oob=isinstance(self.folds, OutOfBag))
+    @property
+    def _is_oob(self):
+        return isinstance(self.folds, OutOfBag)
+
+    def _by_expert(self, tasks, done):
+        """What came of the tasks (FitTask), by expert."""
         results = {}
         for task, (model, prediction, log_density) in zip(tasks, done, strict=True):
             if task.k not in results:
@@ -185,7 +202,7 @@ class EstimatorExperts(Experts):
                 results[task.k].log_density[task.test] = log_density
         return results
 
-    def _run(self, tasks, estimators, *, oob):
+    def _run(self, arguments):
         """Fit and predict for each task; see fit_and_predict."""
         all_continue = all(supports_warm_start(e) for e in self.estimators if not is_frozen(e))
         with warnings.catch_warnings():  # here: tasks get the filters, threads would share them
@@ -198,21 +215,20 @@ class EstimatorExperts(Experts):
             warnings.filterwarnings("ignore", "divide by zero encountered in log", RuntimeWarning)
             if self.quiet or all_continue:  # what is not reached now, the next refit reaches
                 warnings.simplefilter("ignore", ConvergenceWarning)
-            return self._jobs(
-                fit_and_predict,
-                (
-                    (
-                        self.names[task.k],
-                        estimators[task.k],
-                        self._last(task.k, task.fold, task.fitted_on.rows),
-                        task,
-                        self._y_shape,
-                        self.classes,
-                        oob,
-                        self.target,
-                    )
-                    for task in tasks
-                ),
+            return self._jobs(fit_and_predict, arguments)
+
+    def _arguments(self, tasks, estimators, oob):
+        """What ``fit_and_predict`` is given for each task, besides X and y."""
+        for task in tasks:
+            yield (
+                self.names[task.k],
+                estimators[task.k],
+                self._last(task.k, task.fold, task.fitted_on.rows),
+                task,
+                self._y_shape,
+                self.classes,
+                oob,
+                self.target,
             )
 
     def _last(self, k, fold, rows):
@@ -332,12 +348,57 @@ class EstimatorExperts(Experts):
             FitTask(k, 0, self._rows(resp, shares, exposure, target, k, everything), None, nothing)
             for k in refitted
         ]
-        results = self._run(tasks, estimators, oob=False)
+        results = self._run(self._arguments(tasks, estimators, False))
         self.n_fits += len(refitted)
         models = [models[0] for models in self.models]
         for k, (model, _, _) in zip(refitted, results, strict=True):
             models[k] = model
         return models
+
+
+def fit_at_once(*fits):
+    """First fits of several ``EstimatorExperts`` of one estimator and rows, in one batch of tasks.
+
+    Parameters
+    ----------
+    *fits : (EstimatorExperts, ndarray of shape (n_samples, n_experts))
+        Experts, and responsibilities to fit them with.
+    """
+    plans = [experts._plan(resp) for experts, resp in fits]
+    arguments = (
+        experts._arguments(plan.tasks, experts.estimators, experts._is_oob)
+        for (experts, _), plan in zip(fits, plans, strict=True)
+    )
+    try:
+        done = iter(fits[0][0]._run(chain.from_iterable(arguments)))
+    except FewOutOfBag:
+        for experts, resp in fits:
+            experts.n_fits = 0
+            experts.fit(resp)
+        return
+    for (experts, _), plan in zip(fits, plans, strict=True):
+        experts._take(plan, [next(done) for _ in plan.tasks])
+
+
+class _Plan(NamedTuple):
+    """What a fit of all experts comes to.
+
+    Attributes
+    ----------
+    originals : list of int
+        Of each expert, the first that is fitted just so.
+    fits : dict of int to list of FitRows
+        Of each that is not frozen, what it would be fitted on in each fold.
+    kept : list of int
+        Those of them that stay as they are.
+    tasks : list of FitTask
+        For the others.
+    """
+
+    originals: list
+    fits: dict
+    kept: list
+    tasks: list
 
 
 @dataclass

@@ -8,6 +8,15 @@ def least_squares(
     coef: NDArray[np.float64],
     least_pivot: float,
 ) -> list[int]: ...
+def add_to_targets(
+    gram: NDArray[np.float64],
+    cross: NDArray[np.float64],
+    squares: NDArray[np.float64],
+    coef: NDArray[np.float64],
+    sign: float,
+    new_cross: NDArray[np.float64],
+    new_squares: NDArray[np.float64],
+) -> None: ...
 def cholesky(matrix: NDArray[np.float64]) -> float: ...
 def solve_factored(factor: NDArray[np.float64], right: NDArray[np.float64]) -> None: ...
 def softmax_step(

@@ -87,6 +87,62 @@ def least_squares(
     return singular
 
 
+def add_to_targets(
+    const double[:, :, :] gram,     # IN: (K, p, p)
+    const double[:, :, :] cross,    # IN: (K, p, m)
+    const double[:, :] squares,     # IN: (K, m)
+    const double[:, :, :] coef,     # IN: (K, p, m)
+    double sign,                    # IN
+    double[:, :, ::1] new_cross,    # OUT: (K, p, m)
+    double[:, ::1] new_squares,     # OUT: (K, m)
+) -> None:
+    """Sums of K least-squares problems after linear functions were added to their targets.
+
+    Parameters
+    ----------
+    gram, cross : float64 array of shape (K, p, p) and (K, p, m)
+        As `least_squares` takes them.
+    squares : float64 array of shape (K, m)
+        Weighted squares of the targets.
+    coef : float64 array of shape (K, p, m)
+        The functions; taken `sign` times.
+    sign : float
+        -1 to subtract them.
+    new_cross, new_squares : float64 array of shape (K, p, m) and (K, m)
+        Written to.
+
+    Raises
+    ------
+    ValueError
+        If shapes disagree.
+    """
+    cdef Py_ssize_t n_problems = cross.shape[0]
+    cdef Py_ssize_t n_columns = cross.shape[1]
+    cdef Py_ssize_t n_targets = cross.shape[2]
+    cdef Py_ssize_t i, j, k, target
+    cdef double fitted, total
+    shape, of_squares = (n_problems, n_columns, n_targets), (n_problems, n_targets)
+    square = (n_problems, n_columns, n_columns)
+    _check_shape("gram", (gram.shape[0], gram.shape[1], gram.shape[2]), square)
+    _check_shape("squares", (squares.shape[0], squares.shape[1]), of_squares)
+    _check_shape("coef", (coef.shape[0], coef.shape[1], coef.shape[2]), shape)
+    found = (new_cross.shape[0], new_cross.shape[1], new_cross.shape[2])
+    _check_shape("new_cross", found, shape)
+    _check_shape("new_squares", (new_squares.shape[0], new_squares.shape[1]), of_squares)
+
+    for k in range(n_problems):
+        for target in range(n_targets):
+            total = squares[k, target]
+            for i in range(n_columns):
+                fitted = 0.0
+                for j in range(n_columns):
+                    fitted += gram[k, i, j] * coef[k, j, target]
+                fitted *= sign
+                total += sign * coef[k, i, target] * (2.0 * cross[k, i, target] + fitted)
+                new_cross[k, i, target] = cross[k, i, target] + fitted
+            new_squares[k, target] = total
+
+
 def cholesky(
     double[:, ::1] matrix,  # IN OUT: (n, n)
 ) -> float:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import linalg, sparse
 
-from .._kernels._systems import least_squares
+from .._kernels._systems import add_to_targets, least_squares
 from .._parallel import over_rows
 from .._tables.mixed import LARGEST, check_sizes
 from .grams import weighted_grams
@@ -178,9 +178,13 @@ class LeastSquaresStatistics:
     @classmethod
     def from_residuals(cls, gram, cross, squares, coef):
         """From sums with residuals of ``coef`` (n_experts, n_columns, n_outputs) as targets."""
-        fitted = gram @ coef
-        squares = squares + np.einsum("kjm,kjm->km", coef, 2 * cross + fitted)
-        return cls(gram, cross + fitted, squares)
+        return cls(gram, cross, squares)._with_targets(coef, 1.0)
+
+    def _with_targets(self, coef, sign):
+        """These sums where ``sign`` times these functions were added to the targets."""
+        cross, squares = np.empty(self.cross.shape), np.empty(self.squares.shape)
+        add_to_targets(self.gram, self.cross, self.squares, coef, sign, cross, squares)
+        return LeastSquaresStatistics(self.gram, cross, squares)
 
     def summed(self):
         """These sums."""
@@ -209,8 +213,7 @@ class LeastSquaresStatistics:
 
     def residual_squares(self, coef):
         """Weighted squares of the residuals of ``coef``, (n_experts, n_outputs)."""
-        left = self.gram @ coef - 2 * self.cross
-        return np.maximum(self.squares + np.einsum("kjm,kjm->km", coef, left), 0.0)
+        return np.maximum(self._with_targets(coef, -1.0).squares, 0.0)
 
     def solve(self, penalty):
         """Coefficients that minimise each problem's penalised sum of squares.

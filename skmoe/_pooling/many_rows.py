@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from .._em.one_pass import compare_densities, sum_for_report
+from .._em.progress import count
 from .._em.revival import same_as_heavier
 from .._model import posterior
 from .._numerics import multinomial
@@ -258,9 +259,12 @@ class PooledRowsTrainer(PooledTrainer):
 
     def start(self, previous):
         """Find the mixture on the sample, and learn the gate's precision on all rows."""
+        n_rows = len(self.data.y)
+        self.progress.say(f"A sample of {count(n_rows, 'row')}")
         super().start(previous)
-        n_rows, tried = len(self.data.y), self.log_evidence
+        tried = self.log_evidence
         self.notes = [_choice(tried, n_rows), *bound_notes(tried, self.data.total_weight)]
+        self.progress.say("All rows")
         self.problem = PooledRowsProblem(self.problem, self._all_data, self.rows)
         stretches = [n_steps for n_steps in STRETCHES if n_steps <= self.settings.max_iter]
         self._converge(self.problem, tol=self.settings.tol, stretches=stretches)

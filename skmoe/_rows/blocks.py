@@ -9,7 +9,7 @@ from sklearn.utils.validation import check_array, check_consistent_length
 from .._parallel import thread_map
 from .._tables.mixed import as_pandas, is_table
 from ..exceptions import noted
-from .arrays import ArrayRows
+from .arrays import BlockArrays
 from .mixed_tables import encode, split_table
 from .source import RowSource, add_up
 
@@ -79,7 +79,9 @@ class Block:
             raise ValueError(
                 f"The target has shape {y.shape}; a row has one label, or a few numbers."
             )
-        dtype = None if classifies else np.float64
+        dtype = None
+        if not classifies:
+            dtype = [np.float64, np.float32] if is_known else np.float64
         y = check_array(y, ensure_2d=y.ndim == 2, dtype=dtype, input_name="y", **finite)
         if weight is None:
             weight = unit_weights(len(X))
@@ -98,13 +100,13 @@ class Block:
         return self.X if self.table is None else self.table
 
     def rows(self, classes, class_weights=None):
-        """The same with numbers for a target, those of labels among ``classes``: ArrayRows.
+        """The same with numbers for a target, those of labels among ``classes``: BlockArrays.
 
         Weights are multiplied by ``class_weights`` (n_classes,), if given.
         """
         y = self.y if classes is None else np.searchsorted(classes, self.y)
         weight = self.weight if class_weights is None else self.weight * class_weights[y]
-        return ArrayRows(self.X, y, weight, self.table)
+        return BlockArrays(self.X, y, weight, self.table)
 
 
 def unit_weights(n_rows):

@@ -14,6 +14,7 @@ from .._em.loop import Run
 from .._em.progress import count
 from .._em.starts import HARD_SHARE
 from .._em.trainer import Trainer, surrogate, train_surrogate
+from .._experts.estimators import fit_at_once
 from .._experts.traits import GENERALIST
 from .._numerics.statistics import standardisation
 from .._parallel import few_threads
@@ -111,8 +112,8 @@ class SpecialistsTrainer(Trainer):
         regimes = self._linear_regimes()
         generalist, specialists = self._generalist(), self._specialists()
         with generalist.side_by_side(n_jobs), specialists.side_by_side(n_jobs):
-            say("Fitting the generalist on all rows")
-            generalist.fit(everything)
+            say(f"Fitting the generalist on all rows, and {count(self.n_experts, 'specialist')}")
+            fit_at_once((generalist, everything), (specialists, regimes))
             fitted = generalist.finish(everything)
             self._begin(generalist.predictions[:, 0])
             without = self._alone(generalist.predictions)
@@ -187,13 +188,14 @@ class SpecialistsTrainer(Trainer):
     def _specialise(self, of_generalist, specialists, regimes):
         """The generalist with specialists, and the shares (n, K) that these are fitted with.
 
-        The regimes of a linear mixture have first specialists, in which rows find new regimes,
-        and these have the specialists that stay.
+        The regimes of a linear mixture have first specialists, which are fitted already. In these
+        rows find new regimes, which have the specialists that stay.
         """
         labels, shares = regimes, regimes
         for penalties in ((FIRST_PENALTY,), GATE_PENALTIES):
-            self.progress.say(f"Fitting {count(self.n_experts, 'specialist')} and their gate")
-            specialists.fit(shares)
+            if shares is not regimes:  # of which the first specialists are
+                self.progress.say(f"Fitting {count(self.n_experts, 'specialist')} and their gate")
+                specialists.fit(shares)
             gate = ForestGate(max_samples=ROWS_OF_A_TREE, random_state=self.seed)
             columns = gate.fit_forest(self.data.Z, labels, self.data.weight)
             found = self._candidate(

@@ -174,8 +174,18 @@ def test_folds_are_of_the_content_of_rows_and_of_equal_size():
 @pytest.mark.parametrize(
     ("moe", "target", "share"),
     [
-        (MixtureOfExpertsRegressor(**PARAMS), "lines", 0.98),
-        (MixtureOfExpertsClassifier(**PARAMS, tol=1e-4), "class", 0.98),
+        (
+            MixtureOfExpertsRegressor(likelihood=Gaussian(covariance="full"), **PARAMS),
+            "lines",
+            0.98,
+        ),
+        (
+            MixtureOfExpertsClassifier(
+                make_pipeline(PolynomialFeatures(1), LogisticRegression(C=1e3)), **PARAMS, tol=1e-4
+            ),
+            "class",
+            0.98,
+        ),
         # Ten iterations are all that cross-fitted experts have.
         (
             MixtureOfExpertsRegressor(DecisionTreeRegressor(max_depth=5), cv=3, **PARAMS),

@@ -192,7 +192,7 @@ def test_memory_is_not_that_of_dense_rows():
     fit("line", X, y, None, start, max_iter=3, tol=0.0)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert peak < 0.5 * 8 * n * n_columns
+    assert peak < 0.75 * 8 * n * n_columns  # starts look at 50 components
 
 
 def test_scaled_sparse_columns_have_the_variance_of_dense_ones():

@@ -596,9 +596,10 @@ def test_fitted_classifier_needs_no_classes():
 def test_sparse_rows_need_experts_with_a_partial_fit():
     X, y = draw(700)
     X = sparse.csr_matrix(np.where(np.abs(X) < 0.5, 0, X))
-    moe = regressor(experts=Ridge(), n_init=1, max_iter=20).fit(X, y)
+    wide = sparse.hstack([X, sparse.random(700, 500, density=0.01, random_state=0)], format="csr")
+    moe = regressor(experts=Ridge(), n_init=1, max_iter=20).fit(wide, y)  # each by its own fit
     with pytest.raises(TypeError, match="dense"):
-        moe.partial_fit(X, y)
+        moe.partial_fit(wide, y)
     moe = regressor(experts=SGDRegressor(), n_init=1, cv=2)
     feed(moe, sparse.vstack([X, X], format="csr")[:1200], np.tile(y, 2)[:1200], 300)
     assert moe._stream.n_batches > 0

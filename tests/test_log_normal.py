@@ -46,11 +46,7 @@ def mixture(experts=None, n_experts=2, likelihood="log_normal", **settings):
     [
         (None, {}),
         (DecisionTreeRegressor(max_depth=3, random_state=0), {"cv": 3}),
-        # Of several starts lines choose, and those of two roads differ by more than forests take.
-        (
-            RandomForestRegressor(20, min_samples_leaf=20, random_state=0),
-            {"max_iter": 2, "n_init": 1},
-        ),
+        (RandomForestRegressor(20, min_samples_leaf=20, random_state=0), {"max_iter": 2}),
         ([("line", LinearRegression()), ("mean", DummyRegressor())], {"cv": False}),
         (None, {"n_experts": 3, "top_k": 2}),
         (None, {"shared_effects": [0]}),

@@ -28,7 +28,7 @@ from skmoe.gates import SoftmaxGate
 from skmoe.metrics import log_score
 
 QUICK = {"n_init": 2, "random_state": 0}
-FOREST = {"n_estimators": 30, "min_samples_leaf": 5}
+FOREST = {"n_estimators": 20, "min_samples_leaf": 5}
 LIGHTGBM = {"n_estimators": 20, "min_child_samples": 10, "n_jobs": 1, "verbose": -1}
 MLP = {"hidden_layer_sizes": (8,), "solver": "lbfgs", "alpha": 1.0, "max_iter": 30}
 KERNEL = RBF(3.0, "fixed") + WhiteKernel(0.5, "fixed")  # on standardised columns

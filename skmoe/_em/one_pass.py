@@ -57,6 +57,8 @@ class OnePassProblem(SampleProblem):
         Of the last pass.
     small : OnePassProblem or None
         The problem on a sample of the rows, from which this one took its parameters.
+    accelerates : bool
+        Whether slow iterations are accelerated.
 
     Parameters
     ----------
@@ -66,6 +68,7 @@ class OnePassProblem(SampleProblem):
     """
 
     given = sums = small = _arrays = _copies = None
+    accelerates = True
     objective = -np.inf
 
     def __init__(self, experts, gate, likelihood, data, *, rows=None, **settings):

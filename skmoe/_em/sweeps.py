@@ -66,7 +66,7 @@ class Sweep(ABC):
         value : float
             Penalised log-likelihood there.
         """
-        if not problem.acceleration.is_late:
+        if not (problem.accelerates and problem.acceleration.is_late):
             return False
         now = self.point(problem)
         blocks = self.metric(problem)

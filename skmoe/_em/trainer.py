@@ -12,6 +12,7 @@ from .._tables.encoding import default_encoder
 from .._tables.mixed import check_accepts, describe_columns
 from ..gates import ConstantGate, SoftmaxGate
 from . import make_problem
+from .general import GeneralProblem
 from .loop import run_em
 from .placing import placed
 from .progress import Progress, count
@@ -322,12 +323,14 @@ def surrogate(data, parts, top_k=None):
         prior=True,
         exposure=data.exposure,
     )
-    return make_problem(
-        parts.beside_zero(experts),
-        SoftmaxGate(warm_start=True, max_iter=1) if is_softmax else ConstantGate(),
-        likelihood.start(data.y, data.weight, n_experts),
-        replace(data, X=None, Z=data.columns),  # short runs in other processes need no more
-        in_sample=True,
-        Z=data.columns,
-        top_k=top_k,
-    )
+    gate = SoftmaxGate(warm_start=True, max_iter=1) if is_softmax else ConstantGate()
+    experts = parts.beside_zero(experts)
+    likelihood = likelihood.start(data.y, data.weight, n_experts)
+    columns = replace(data, X=None, Z=data.columns)  # short runs in other processes need no more
+    settings = {"Z": data.columns, "top_k": top_k}
+    if parts.classes is not None:
+        return GeneralProblem(experts, gate, likelihood, columns, **settings)
+    problem = make_problem(experts, gate, likelihood, columns, in_sample=True, **settings)
+    # What others start from is where EM itself leads, step by step, and not as near as may be.
+    problem.accelerates = gate.keeps_curvature = False
+    return problem

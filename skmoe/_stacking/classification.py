@@ -37,8 +37,7 @@ class StackedClassification(StackedTrainer):
             return np.logaddexp(np.log1p(-share) + own[rows], of_prior[:, None])
 
         def fit_both(rows, penalty, start):
-            share = share_of_prior(own[rows], prior[rows], weight[rows])
-            gate = None if start is None else start[1]
+            share, gate = start or (share_of_prior(own[rows], prior[rows], weight[rows]), None)
             gate, *ends = fit_gate(Z[rows], smoothed(share, rows), weight[rows], penalty, gate)
             return (share, gate), *ends
 

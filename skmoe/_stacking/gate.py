@@ -134,8 +134,7 @@ def choose_penalty(
     n_components : int
         Number of components.
     fit : callable
-        ``fit(rows, penalty, start)`` -> parameters at an optimum, which is sought from others on,
-        or from where it always begins (None).
+        ``fit(rows, penalty, start)`` -> parameters, from those of the penalty before, or None.
     posterior : callable
         ``posterior(parameters, rows)`` -> responsibilities and log-densities of rows.
     penalties : tuple of float or None, default=GATE_PENALTIES
@@ -154,12 +153,11 @@ def choose_penalty(
     """
     resp = {penalty: np.empty((len(weight), n_components)) for penalty in penalties}
     log_density = {penalty: np.empty(len(weight)) for penalty in penalties}
-    fitted = dict.fromkeys(penalties)
     for train, test in folds:
-        seen, last = train[weight[train] > 0], None
-        for penalty in penalties:  # each from the fold before, in the first from the one before
-            last = fitted[penalty] = fit(seen, penalty, fitted[penalty] or last)
-            resp[penalty][test], log_density[penalty][test] = posterior(last, test)
+        fitted, seen = None, train[weight[train] > 0]
+        for penalty in penalties:  # each from the one before, none from what saw the fold
+            fitted = fit(seen, penalty, fitted)
+            resp[penalty][test], log_density[penalty][test] = posterior(fitted, test)
     best = max(penalties, key=lambda penalty: weight @ log_density[penalty])
     gains, total = log_density[best] - log_density[penalties[0]], weight.sum()
     gain = weight @ gains

@@ -264,7 +264,8 @@ def _is_within(X, limit):
     """Whether an array of floats has no number beyond; False where this takes another look."""
     if is_table(X) or sparse.issparse(X) or X.dtype.kind != "f":
         return False
-    return -limit <= float(X.min(initial=0.0)) and float(X.max(initial=0.0)) <= limit  # no NaN
+    least, largest = float(X.min(initial=0.0)), float(X.max(initial=0.0))
+    return -limit <= least and largest <= limit  # not with NaN
 
 
 def check_sizes(X, name, *, smallest, limit=LARGEST):

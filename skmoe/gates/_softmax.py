@@ -92,6 +92,7 @@ class SoftmaxGate(BaseGate):
     _bound = None  # curvature of the rows that were seen, for a stream
     _standard = None, None  # coef_ that was set last, and the weights that it was made of
     exact_sums = False
+    keeps_curvature = True  # for more than one step from sums
     _factor = None  # Cholesky factor of the curvature, for steps from sums
 
     def __init__(self, alpha=0.1, *, l1_ratio=0.0, max_iter=100, tol=1e-8, warm_start=False):
@@ -229,7 +230,9 @@ class SoftmaxGate(BaseGate):
     @property
     def wants_curvature(self):
         """Whether the next step asks for the curvature where it begins, or does with an old one."""
-        return self._factor is None or self._drift > LONGEST_DRIFT * sqrt(len(self.classes_))
+        if self._factor is None or not self.keeps_curvature:
+            return True
+        return self._drift > LONGEST_DRIFT * sqrt(len(self.classes_))
 
     def forget_curvature(self):
         """Take the curvature anew before the next step."""

@@ -31,8 +31,9 @@ from ._em.starts import STARTS
 from ._em.trainer import Trainer
 from ._em.training import check_alternatives, pools, training_of
 from ._experts.diverse import DIVERSE
+from ._experts.fitting import split_last
 from ._experts.folds import Splitting
-from ._experts.traits import draw_seeds
+from ._experts.traits import draw_seeds, is_forest
 from ._fitted import FittedMixture
 from ._many_rows.fitting import fit_many
 from ._parallel import one_pool
@@ -217,7 +218,8 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
         )
         make_trainer = self._make_pooled_trainer if is_pooled else self._make_trainer
         trainer = make_trainer(rows, data, parts, settings, splitting, previous, *seeds)
-        with one_pool(self.n_jobs):
+        are_forests = all(is_forest(split_last(each)[1]) for each in templates)
+        with one_pool(self.n_jobs, "threads" if are_forests else None):
             trained = trainer.train(previous, tasks, self._attributes_now)
         self._set_fitted(*trained)
         tasks.end()

@@ -175,25 +175,28 @@ class Pool:
         Ends it.
     verbose : int, default=0
         Of joblib, which prints how many tasks are done.
+    prefer : {"threads"} or None, default=None
+        What joblib takes where nobody has chosen a backend.
     """
 
-    def __init__(self, n_jobs, stack, verbose=0):
-        self.n_jobs, self.verbose, self._stack, self._parallel = n_jobs, verbose, stack, None
+    def __init__(self, n_jobs, stack, verbose=0, prefer=None):
+        self.n_jobs, self.verbose, self.prefer = n_jobs, verbose, prefer
+        self._stack, self._parallel = stack, None
 
     @property
     def parallel(self):
         """The ``joblib.Parallel``, inside its context."""
         if self._parallel is None:
             self._parallel = self._stack.enter_context(
-                Parallel(n_jobs=self.n_jobs, verbose=self.verbose)
+                Parallel(n_jobs=self.n_jobs, verbose=self.verbose, prefer=self.prefer)
             )
         return self._parallel
 
 
 @contextmanager
-def one_pool(n_jobs):
-    """Context in which all ``jobs`` of as many workers have one pool."""
-    with ExitStack() as stack, _current(Pool(n_jobs, stack)):
+def one_pool(n_jobs, prefer=None):
+    """Context in which all ``jobs`` of as many workers have one pool; see ``Pool``."""
+    with ExitStack() as stack, _current(Pool(n_jobs, stack, prefer=prefer)):
         yield
 
 
@@ -224,15 +227,16 @@ def jobs(n_jobs, shared, verbose=0):
     jobs : Jobs
         Until the context ends; of the pool of ``one_pool`` where there is one.
     """
-    backend, _ = get_active_backend()
-    n_effective = effective_n_jobs(n_jobs)
-    n_threads = None
-    if isinstance(backend, ThreadingBackend) and n_effective > 1:
-        n_threads = max(1, cpu_count() // n_effective)
-    with _on_cluster(backend, shared), ExitStack() as stack:
+    with ExitStack() as stack:
         pool = _pool.get()
         if pool is None or pool.n_jobs != n_jobs or verbose:
             pool = Pool(n_jobs, stack, verbose)
+        backend, _ = get_active_backend(prefer=pool.prefer)
+        n_effective = effective_n_jobs(n_jobs)
+        n_threads = None
+        if isinstance(backend, ThreadingBackend) and n_effective > 1:
+            n_threads = max(1, cpu_count() // n_effective)
+        stack.enter_context(_on_cluster(backend, shared))
         yield Jobs(pool.parallel, shared, n_threads)
 
 

@@ -1,8 +1,10 @@
 """Experts that say or do something in the process that fits them; workers import this file."""
 
 import os
+from threading import get_ident
 
 from sklearn.base import BaseEstimator, RegressorMixin, clone
+from sklearn.ensemble import RandomForestRegressor
 from sklearn.tree import DecisionTreeRegressor
 from threadpoolctl import threadpool_info
 
@@ -15,6 +17,14 @@ class CountingThreads(DecisionTreeRegressor):
     def fit(self, X, y, sample_weight=None):
         self.n_threads_ = [library["num_threads"] for library in threadpool_info()]
         self.n_threads_.append(n_openmp_threads())
+        return super().fit(X, y, sample_weight)
+
+
+class RecordingForest(RandomForestRegressor):
+    """Notes the process and the thread that it is fitted in."""
+
+    def fit(self, X, y, sample_weight=None):
+        self.where_ = os.getpid(), get_ident()
         return super().fit(X, y, sample_weight)
 
 

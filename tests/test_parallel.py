@@ -6,6 +6,7 @@ import pickle
 import subprocess
 import sys
 import time
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from itertools import permutations
@@ -19,8 +20,11 @@ import pytest
 from joblib import parallel_config
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LinearRegression
 from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 from threadpoolctl import ThreadpoolController, threadpool_info, threadpool_limits
 
@@ -381,6 +385,27 @@ class WatchedProblem:
 
     def effective_rows(self):
         return np.ones(1)
+
+
+@pytest.mark.parametrize("behind", [False, True])
+def test_forests_grow_in_threads_where_nobody_chose_a_backend(data, behind):
+    forest = parallel_experts.RecordingForest(20, random_state=0)
+    expert = make_pipeline(StandardScaler(), forest) if behind else forest
+    settings = {"max_iter": 2, "specialisation": 1, "random_state": 0, "cv": 3}
+    moe = MixtureOfExpertsRegressor(expert, 2, n_jobs=2, **settings)
+
+    def places():
+        fitted = [each[-1] if behind else each for each in moe.fit(*data).experts_]
+        return {each.where_ for each in fitted}
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        here, of_threads = places(), moe.predict(data[0])
+        with parallel_config("loky"):
+            elsewhere = places()
+    assert {process for process, _ in here} == {os.getpid()}
+    assert os.getpid() not in {process for process, _ in elsewhere}
+    assert_array_equal(moe.predict(data[0]), of_threads)
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")

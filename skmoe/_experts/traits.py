@@ -4,12 +4,24 @@ from numbers import Integral
 
 import numpy as np
 from sklearn.base import clone
+from sklearn.ensemble import (
+    ExtraTreesClassifier,
+    ExtraTreesRegressor,
+    RandomForestClassifier,
+    RandomForestRegressor,
+)
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils import check_random_state
 
 from .._numerics.random_states import seeded
 
 STACK = "stack"  # the expert that combines the others where all know all rows
+FORESTS = (
+    ExtraTreesClassifier,
+    ExtraTreesRegressor,
+    RandomForestClassifier,
+    RandomForestRegressor,
+)
 GENERALIST = "generalist"  # the expert that all rows teach, beside clones that specialise
 
 
@@ -49,6 +61,15 @@ def leaves_every_row_out(estimator):
     """Whether it has so many members that each row is out of bag for some: one in 10,000 not."""
     enough = estimator.get_params(deep=False).get("n_estimators", 0) >= 20
     return has_oob_prediction(estimator) and enough
+
+
+def is_forest(estimator):
+    """Whether it is one of scikit-learn's forests.
+
+    Their trees grow without Python's lock, so that threads do, and are so large that they take long
+    from one process to another.
+    """
+    return isinstance(estimator, FORESTS)
 
 
 def has_own_density(estimator):

@@ -33,6 +33,14 @@ def cluster():
         yield client
 
 
+@pytest.fixture
+def interruptible():
+    """Interrupts are heard in processes, too, that were started in the background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def planted(n=2000):
     """Two lines."""
     rng = np.random.default_rng(0)
@@ -78,6 +86,7 @@ def test_a_killed_worker_costs_only_time(cluster, monkeypatch, params):
     assert len(passes) > 4
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_an_interrupted_fit_leaves_no_task_behind_and_the_mixture_as_it_was(cluster, monkeypatch):
     X, y = planted()
     blocks = persisted(X, y)

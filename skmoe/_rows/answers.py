@@ -3,12 +3,12 @@
 from functools import partial, wraps
 from inspect import signature
 
-import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from .._data import Facts
 from .._experts.traits import draw_seeds
 from .files import Blocks, Files, is_elsewhere
+from .source import of_block
 
 OF_ROWS = (*Facts._fields, "sample_weight")  # what has an entry for each row, beside y
 
@@ -65,13 +65,6 @@ def in_memory(instead):
         return answer
 
     return decorated
-
-
-def of_block(params, number):
-    """Arguments of a method for one block, by its number: each draws on its own."""
-    if "random_state" not in params:
-        return params
-    return params | {"random_state": np.random.RandomState([params["random_state"], number])}
 
 
 def _of_block(method, mixture, needs_target, params, number, X, y):

@@ -12,9 +12,8 @@ from sklearn import get_config
 from sklearn.base import is_classifier
 
 from .._parallel import on_one_thread
-from .answers import of_block
 from .blocks import BlockRows
-from .source import add_up
+from .source import add_up, of_block
 
 FEW_BLOCKS = 8  # whose sums are added at once
 

@@ -1,6 +1,8 @@
-"""What training asks of the place where rows live."""
+"""What training asks of the place where rows live, and what blocks of them have in common."""
 
 from abc import ABC, abstractmethod
+
+import numpy as np
 
 
 class RowSource(ABC):
@@ -32,3 +34,10 @@ def add_up(sums):
         if each is not None:
             total = each if total is None else total + each
     return total
+
+
+def of_block(params, number):
+    """Arguments of a method for one block, by its number: each draws on its own."""
+    if "random_state" not in params:
+        return params
+    return params | {"random_state": np.random.RandomState([params["random_state"], number])}

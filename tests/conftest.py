@@ -28,6 +28,13 @@ def shared_data():
 
 
 @pytest.fixture
+def few_rows_for_starts(monkeypatch):
+    """Starts are tried on a sample of so few rows that two thousand are many."""
+    monkeypatch.setattr("skmoe._em.starts.FEWEST_ROWS", 300)
+    monkeypatch.setattr("skmoe._em.starts.ROWS_PER_COEFFICIENT", 5)
+
+
+@pytest.fixture
 def many_threads():
     """A thread for each core."""
     with threadpool_limits(joblib.cpu_count()):

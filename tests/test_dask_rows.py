@@ -18,10 +18,8 @@ PARAMS = {"n_experts": 2, "random_state": 0, "n_init": 3}
 
 
 @pytest.fixture(autouse=True)
-def few_rows_for_starts(monkeypatch):
-    """Starts are tried on a sample of so few rows that two thousand are many; tasks in order."""
-    monkeypatch.setattr("skmoe._em.starts.FEWEST_ROWS", 300)
-    monkeypatch.setattr("skmoe._em.starts.ROWS_PER_COEFFICIENT", 5)
+def one_thread(few_rows_for_starts):
+    """Dask computes in this thread; starts are tried on a sample."""
     with dask.config.set(scheduler="synchronous"):
         yield
 

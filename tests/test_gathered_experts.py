@@ -27,14 +27,9 @@ from skmoe.gates import ConstantGate
 from skmoe.likelihoods import Gaussian, PerOutput, ZeroInflated
 from skmoe.rows import Files
 
+pytestmark = pytest.mark.usefixtures("few_rows_for_starts")
+
 PARAMS = {"n_experts": 2, "random_state": 0, "n_init": 3}
-
-
-@pytest.fixture(autouse=True)
-def few_rows_for_starts(monkeypatch):
-    """Starts are tried on a sample of so few rows that two thousand are many."""
-    monkeypatch.setattr("skmoe._em.starts.FEWEST_ROWS", 300)
-    monkeypatch.setattr("skmoe._em.starts.ROWS_PER_COEFFICIENT", 5)
 
 
 def planted(n=2000, seed=0):

@@ -16,17 +16,12 @@ from skmoe.exceptions import LeftOutColumnsWarning
 from skmoe.gates import ConstantGate, SoftmaxGate
 from skmoe.rows import Files
 
+pytestmark = pytest.mark.usefixtures("few_rows_for_starts")
+
 pandas = pytest.importorskip("pandas")
 
 PARAMS = {"n_experts": 2, "random_state": 0, "n_init": 3}
 PARTITIONS = ([2000], [300, 300, 2000], [1, 40, 800, 801, 2000])
-
-
-@pytest.fixture(autouse=True)
-def few_rows_for_starts(monkeypatch):
-    """Starts are tried on a sample of so few rows that two thousand are many."""
-    monkeypatch.setattr("skmoe._em.starts.FEWEST_ROWS", 300)
-    monkeypatch.setattr("skmoe._em.starts.ROWS_PER_COEFFICIENT", 5)
 
 
 def planted(n=2000, seed=0):

@@ -10,6 +10,8 @@ from skmoe.exceptions import LeftOutColumnsWarning
 from skmoe.gates import ConstantGate
 from skmoe.rows import Files
 
+pytestmark = pytest.mark.usefixtures("few_rows_for_starts")
+
 pandas = pytest.importorskip("pandas")
 
 SAME = {"rtol": 1e-6, "atol": 1e-9}  # the sums of blocks are added in another order
@@ -19,13 +21,6 @@ PARTITIONS = {
     "three, one of them empty": [300, 300, 2000],
     "seven": [1, 40, 600, 800, 801, 1500, 2000],
 }
-
-
-@pytest.fixture(autouse=True)
-def few_rows_for_starts(monkeypatch):
-    """Starts are tried on a sample of so few rows that two thousand are many."""
-    monkeypatch.setattr("skmoe._em.starts.FEWEST_ROWS", 300)
-    monkeypatch.setattr("skmoe._em.starts.ROWS_PER_COEFFICIENT", 5)
 
 
 def planted(n=2000, seed=0, *, with_gaps=True):

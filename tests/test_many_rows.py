@@ -20,14 +20,9 @@ from skmoe.gates import ConstantGate, SoftmaxGate
 from skmoe.likelihoods import Gaussian
 from skmoe.rows import Blocks, Files
 
+pytestmark = pytest.mark.usefixtures("few_rows_for_starts")
+
 SAME = {"rtol": 1e-6, "atol": 1e-9}  # the sums of blocks are added in another order
-
-
-@pytest.fixture(autouse=True)
-def few_rows_for_starts(monkeypatch):
-    """Starts are tried on a sample of so few rows that two thousand are many."""
-    monkeypatch.setattr("skmoe._em.starts.FEWEST_ROWS", 300)
-    monkeypatch.setattr("skmoe._em.starts.ROWS_PER_COEFFICIENT", 5)
 
 
 def planted(n=2000, seed=0):

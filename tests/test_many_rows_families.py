@@ -12,14 +12,9 @@ from skmoe.gates import ConstantGate
 from skmoe.likelihoods import Gaussian
 from skmoe.rows import Files
 
+pytestmark = pytest.mark.usefixtures("few_rows_for_starts")
+
 SAME = {"rtol": 1e-6, "atol": 1e-8}  # the sums of blocks are added in another order
-
-
-@pytest.fixture(autouse=True)
-def few_rows_for_starts(monkeypatch):
-    """Starts are tried on a sample of so few rows that two thousand are many."""
-    monkeypatch.setattr("skmoe._em.starts.FEWEST_ROWS", 300)
-    monkeypatch.setattr("skmoe._em.starts.ROWS_PER_COEFFICIENT", 5)
 
 
 def planted(n=2000, seed=0):

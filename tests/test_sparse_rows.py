@@ -159,7 +159,7 @@ def test_the_general_problem_solves_sparse_rows_too(params):
 def test_which_sparse_rows_are_solved():
     rng = np.random.default_rng(0)
     for shape, is_solved in [((600, 499), True), ((600, 500), False), ((90, 100), False)]:
-        X = sparse.random_array(shape, density=0.02, format="csr", rng=rng)
+        X = sparse.csr_array(rng.binomial(1, 0.02, shape) * rng.normal(size=shape))
         problem = problem_of(mixture("line"), X, rng.normal(size=shape[0]))
         assert type(problem) is (OnePassProblem if is_solved else GeneralProblem)
         assert isinstance(problem.experts, EstimatorExperts) is not is_solved

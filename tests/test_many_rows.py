@@ -487,6 +487,16 @@ def test_rows_that_cannot_be_used_are_refused_and_nothing_changes(lines, change,
     assert vars(moe) == before
 
 
+@pytest.mark.parametrize("experts", [None, DecisionTreeRegressor(max_depth=2)])
+def test_more_successes_than_trials_are_found_in_any_block(experts):
+    X, y, *_ = planted()
+    successes = (y > 0).astype(float)
+    successes[-1] = 2.0
+    moe = MixtureOfExpertsRegressor(experts, n_experts=2, likelihood="binomial")
+    with pytest.raises(ValueError, match="between 0 and the trials"):
+        moe.fit(in_parts(X, successes, bounds=[1000, 2000]))
+
+
 def test_other_arguments_of_fit_are_refused():
     X, y, weight, labels = planted()
     moe, files = MixtureOfExpertsRegressor(n_experts=2), in_parts(X, y, bounds=[2000])

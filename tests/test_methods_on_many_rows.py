@@ -1,7 +1,7 @@
 """Every public method that takes rows: on files, on Dask's collections, or refused by name."""
 
 import inspect
-from functools import partial
+from functools import cache, partial
 
 import numpy as np
 import pytest
@@ -47,16 +47,22 @@ REFUSED = {
 }
 
 
-@pytest.fixture(scope="module", params=TARGETS, ids=["regressor", "classifier"])
-def fitted(request):
+@cache
+def fitted_in_memory(kind):
     """A mixture fitted in memory, its target, the same rows in files and in Dask's arrays."""
-    y = TARGETS[request.param]
+    y = TARGETS[kind]
     parts = list(zip(BOUNDS, BOUNDS[1:], strict=False))
     files = Files(parts, lambda part: (X[slice(*part)], y[slice(*part)]))
     chunks = np.diff(BOUNDS)
     X_parts = da.from_array(X, chunks=(tuple(chunks[chunks > 0]), 2))
-    moe = request.param(**PARAMS).fit(X, y)
+    moe = kind(**PARAMS).fit(X, y)
     return moe, y, files, (X_parts, da.from_array(y, chunks=X_parts.chunks[0]))
+
+
+@pytest.fixture(params=TARGETS, ids=["regressor", "classifier"])
+def fitted(request):
+    """``fitted_in_memory``, of either kind."""
+    return fitted_in_memory(request.param)
 
 
 @pytest.fixture(autouse=True)
@@ -83,11 +89,11 @@ def with_target(method, y):
     return {"y": y} if "y" in inspect.signature(method).parameters else {}
 
 
-@pytest.mark.parametrize("name", OF_ROWS)
-def test_answers_are_those_of_rows_in_memory(fitted, name):
-    moe, y, files, (X_parts, y_parts) = fitted
-    if not hasattr(moe, name):
-        pytest.skip("the other mixture has it")
+@pytest.mark.parametrize(
+    ("kind", "name"), [(kind, name) for kind in TARGETS for name in OF_ROWS if hasattr(kind, name)]
+)
+def test_answers_are_those_of_rows_in_memory(kind, name):
+    moe, y, files, (X_parts, y_parts) = fitted_in_memory(kind)
     method = partial(getattr(moe, name), **OF_ROWS[name])
     expected = method(X, **with_target(getattr(moe, name), y))
     lazy = method(X_parts, **with_target(getattr(moe, name), y_parts))
@@ -129,10 +135,8 @@ def test_each_block_draws_on_its_own_and_again_the_same(fitted):
         assert_allclose((draws == "low").mean(), (in_memory == "low").mean(), atol=0.03)
 
 
-def test_distributions_come_block_by_block(fitted):
-    moe, _, files, (X_parts, _) = fitted
-    if not hasattr(moe, "predict_dist"):
-        pytest.skip("classes have probabilities")
+def test_distributions_come_block_by_block():
+    moe, _, files, (X_parts, _) = fitted_in_memory(MixtureOfExpertsRegressor)
     expected = moe.predict_dist(X).ppf(0.3)
     for blocks in (moe.predict_dist(files), dask.compute(*moe.predict_dist(X_parts))):
         assert_allclose(np.concatenate([each.ppf(0.3) for each in blocks]), expected)

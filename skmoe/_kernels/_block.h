@@ -30,6 +30,10 @@
 #define SKMOE_DISPATCH(name, arguments) SKMOE_SUFFIX(name, v1) arguments
 #endif
 
+#ifdef __GNUC__
+#pragma GCC diagnostic ignored "-Wunused-function" /* each kernel takes some of them */
+#endif
+
 #define REAL double
 #define NAME(name) SKMOE_SUFFIX(name, f64)
 #include "_block_template.h"

@@ -20,7 +20,7 @@ from .._experts.folds import DEFAULT_FOLDS, Splitting
 from .._experts.traits import draw_seeds, has_own_density
 from .._numerics.multinomial import BLOCK_LIMIT, NEWTON_LIMIT
 from .._parallel import one_pool
-from .._parameters import check_classes, warn_of_small_weights
+from .._parameters import check_classes, check_exposure, warn_of_small_weights
 from .._rows.look import LookParameters, column_moments, first_look, weigh_sample
 from .._rows.mixed_tables import TableForm, encode, fit_encoder
 from .._rows.opening import open_rows
@@ -29,7 +29,7 @@ from ..gates import ConstantGate, SoftmaxGate
 from ..likelihoods import Categorical, Gamma, Gaussian, Poisson
 from .gathered import GatheredProblem, GatheredTrainer, Gathering
 from .memory import ExpertRows, memory_for_rows
-from .pooled import check_counts, pooled_trainer, pools_many
+from .pooled import pooled_trainer, pools_many
 from .sampled_trainer import SampledTrainer
 
 NEED = "Rows that are not in memory need"
@@ -65,8 +65,7 @@ def fit_many(mixture, X, y, sample_weight, others, tasks):
     source = open_rows(X, y, sample_weight, classifies=is_classifier(mixture))
     Progress(settings).say("First look at the rows")
     look, rows, share = _look_at(mixture, source, len(names))
-    if is_pooled:
-        check_counts(mixture, look)
+    _check_counts(mixture, look)
     if look.target is not None:
         names, templates = experts_of_many(mixture, look.target.mean.size)
     form, encoder, shown = TableForm.of(look), None, rows.X
@@ -234,6 +233,21 @@ def _look_at(mixture, source, n_experts):
     check_feature_names(mixture, X, reset=True)
     check_n_features(mixture, X, reset=True)
     return look, Rows(X, y, weight), share
+
+
+def _check_counts(mixture, look):
+    """Raise a ValueError if successes are more than trials, in whichever block.
+
+    Parameters
+    ----------
+    mixture : BaseMixtureOfExperts
+        Unfitted.
+    look : FirstLook
+        At all rows.
+    """
+    if mixture._likelihood().takes_trials:
+        extremes = np.concatenate([look.target.low, look.target.high])
+        check_exposure(mixture, None, None, y=extremes if look.values is None else look.values)
 
 
 def _weigh_classes(look, rows, class_weights):

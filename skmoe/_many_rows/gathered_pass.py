@@ -8,7 +8,7 @@ from .._experts.fitting import NEGLIGIBLE_SHARE, round_shares
 from .._experts.prediction import expert_prediction
 from .._model import posterior
 from .._numerics.drawing import RowSample, hash_rows
-from .._numerics.multinomial import log_softmax
+from .._numerics.multinomial import log_softmax, pair_grams
 from .._tables.mixed import is_table
 
 PASS_ROWS = 2**15  # at a time: estimators want more than a kernel does
@@ -178,7 +178,7 @@ def gather(block, parameters):
             weight @ resp,
             design.T @ ((resp - proba) * weight[:, None]),
             (design.T * weight) @ design,
-            _pairs(design, proba, weight) if parameters.with_curvature else None,
+            pair_grams(design, proba, weight) if parameters.with_curvature else None,
             np.count_nonzero((shares >= parameters.least) & (mass > 0), axis=0),
             [
                 RowSample(
@@ -193,15 +193,3 @@ def gather(block, parameters):
         )
         total = part if total is None else total + part
     return total
-
-
-def _pairs(design, proba, weight):
-    """Gram matrices (K (K - 1) / 2, p, p) weighted by products of two probabilities."""
-    n_experts = proba.shape[1]
-    return np.array(
-        [
-            (design.T * (weight * proba[:, k] * proba[:, j])) @ design
-            for j in range(n_experts)
-            for k in range(j)
-        ]
-    ).reshape(-1, design.shape[1], design.shape[1])

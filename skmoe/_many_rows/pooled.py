@@ -5,7 +5,6 @@ from functools import partial
 import numpy as np
 
 from .._em.training import pools
-from .._parameters import check_exposure
 from .._pooling.many_rows import PooledRowsTrainer
 
 
@@ -25,21 +24,6 @@ def pools_many(mixture, X, y):
         If pooling is asked for, and not available.
     """
     return not isinstance(mixture.pooling, str) and pools(mixture, X, y)
-
-
-def check_counts(mixture, look):
-    """Raise a ValueError if successes are more than trials, in whichever block.
-
-    Parameters
-    ----------
-    mixture : BaseMixtureOfExperts
-        Unfitted.
-    look : FirstLook
-        At all rows.
-    """
-    if mixture._likelihood().takes_trials:
-        extremes = np.concatenate([look.target.low, look.target.high])
-        check_exposure(mixture, None, None, y=extremes if look.values is None else look.values)
 
 
 def pooled_trainer(

@@ -321,9 +321,23 @@ def _derivatives(design, targets, mass, log_proba, coef, penalty):
     proba = np.exp(log_proba)
     expected = mass[:, None] * proba
     gradient = design.T @ (targets - expected) - penalty[:, None] * coef
-    second, first = class_pairs(coef.shape[1])
-    pairs = weighted_grams(design, expected[:, first] * proba[:, second])
-    return gradient, hessian_of_pairs(pairs, coef.shape[1])
+    return gradient, hessian_of_pairs(pair_grams(design, proba, mass), coef.shape[1])
+
+
+def pair_grams(design, proba, mass):
+    """Gram matrices (K (K - 1) / 2, p, p) for ``hessian_of_pairs``.
+
+    Parameters
+    ----------
+    design : ndarray or sparse matrix of shape (n_samples, p)
+        Columns.
+    proba : ndarray of shape (n_samples, K)
+        Probabilities of the classes.
+    mass : ndarray of shape (n_samples,)
+        Weights of the rows.
+    """
+    second, first = class_pairs(proba.shape[1])
+    return weighted_grams(design, mass[:, None] * proba[:, first] * proba[:, second])
 
 
 def hessian_of_pairs(grams, n_classes):

@@ -15,7 +15,7 @@ from .._model import posterior
 from .._numerics import multinomial
 from .._numerics.columns import StandardColumns
 from .._reports.expert_report import bound_notes
-from .problem import ALPHA_STEPS, GateUnderPrior, PooledProblem, gate_pairs
+from .problem import ALPHA_STEPS, GateUnderPrior, PooledProblem
 from .trainer import STRETCHES, PooledTrainer
 
 PASS_ROWS = 4096  # at a time
@@ -112,7 +112,7 @@ def sum_pooled(block, answers):
             float(weight @ log_norm),
             experts.sum_rows(resp),
             design.T @ ((resp - proba) * weight[:, None]),
-            gate_pairs(design, proba, weight),
+            multinomial.pair_grams(design, proba, weight),
             (design.T * weight) @ design,
             weight @ proba,
         )

@@ -22,7 +22,6 @@ from .._em.revival import copies_of_heavier
 from .._kernels._estep import e_step
 from .._numerics import multinomial as _multinomial
 from .._numerics.columns import StandardColumns
-from .._numerics.grams import weighted_grams
 from .._parallel import kernel_threads
 from .._reports.expert_report import ReportSums
 from .._tables.encoding import numeric_matrix
@@ -136,17 +135,11 @@ class PooledGate(GateUnderPrior):
 
     def pairs(self):
         """Gram matrices for ``log_volume``."""
-        return gate_pairs(self.design, np.exp(self.log_proba), self.weight)
+        return _multinomial.pair_grams(self.design, np.exp(self.log_proba), self.weight)
 
     def _set(self, coef):
         self.coef = coef
         self.log_proba = _multinomial.log_softmax(self.design @ coef)
-
-
-def gate_pairs(design, proba, weight):
-    """Gram matrices (K (K - 1) / 2, p, p) weighted by products of two gate probabilities (n, K)."""
-    second, first = np.tril_indices(proba.shape[1], -1)
-    return weighted_grams(design, weight[:, None] * proba[:, first] * proba[:, second])
 
 
 class PooledProblem(Problem):

@@ -2,13 +2,11 @@
 
 from ._classifier import MixtureOfExpertsClassifier
 from ._experts.by_output import OutputsRegressor
-from ._experts.fold_ensemble import FoldEnsemble
 from ._experts.rates import RateRegressor
 from ._regressor import MixtureOfExpertsRegressor
 from ._show_versions import show_versions
 
 __all__ = [
-    "FoldEnsemble",
     "MixtureOfExpertsClassifier",
     "MixtureOfExpertsRegressor",
     "OutputsRegressor",

@@ -3,7 +3,6 @@
 import copy
 from abc import abstractmethod
 from contextlib import contextmanager
-from functools import partial
 from numbers import Integral, Real
 
 import numpy as np
@@ -16,20 +15,17 @@ from ._compat import (
     CallbackSupportMixin,
     HasMethods,
     Interval,
-    Options,
     StrOptions,
     fit_context,
     routing_enabled,
 )
 from ._data import Facts
-from ._em import make_problem
 from ._em.callbacks import FitTasks
 from ._em.gate_parts import GateParts
 from ._em.parts import Parts, adapt_experts
+from ._em.progress import Progress
 from ._em.settings import Settings
 from ._em.starts import STARTS
-from ._em.trainer import Trainer
-from ._em.training import check_alternatives, pools, training_of
 from ._experts.diverse import DIVERSE
 from ._experts.fitting import split_last
 from ._experts.folds import Splitting
@@ -37,20 +33,17 @@ from ._experts.traits import draw_seeds, is_forest
 from ._fitted import FittedMixture
 from ._many_rows.fitting import fit_many
 from ._parallel import one_pool
-from ._parameters import ExpertParameters, check_rows
-from ._pooling.trainer import PooledTrainer
+from ._parameters import ExpertParameters, check_enough_rows, check_rows
+from ._plan import WAYS, make_plan
 from ._reports.described import DescribedMixture
 from ._reports.display import first_of
 from ._reports.expert_report import bound_notes, report_training
 from ._rows.files import is_elsewhere
-from ._stacking.classification import StackedClassification
-from ._stacking.regression import StackedRegression
-from ._stacking.specialist_classification import SpecialistClassification
-from ._stacking.specialist_regression import SpecialistRegression
 from ._tables.encoding import identifiers, warn_of_left_out
+from ._trainers import make_trainer
 from ._updates.stream import Stream
 from .exceptions import ExpertCollapseWarning, ScaleFloorWarning, warn_user
-from .gates import SoftmaxGate
+from .gates import ForestGate, SoftmaxGate
 
 # Attributes that speak of the rows and the training of one fit.
 OF_ONE_FIT = (
@@ -71,33 +64,24 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
 
     _parameter_constraints = {
         "experts": [HasMethods(["fit"]), list, StrOptions({DIVERSE}), None],
-        "n_experts": [Interval(Integral, 1, None, closed="left"), None],
+        "n_experts": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "gate": [HasMethods(["fit", "predict_proba"]), None],
+        "training": [StrOptions({"auto", *WAYS})],
         "shared_effects": [list, dict, None],
-        "pooling": ["boolean", Interval(Real, 0, None, closed="neither"), StrOptions({"auto"})],
-        "specialisation": [Options(Integral, {0, 1}), StrOptions({"auto"})],
         "cv": ["cv_object", StrOptions({"auto", "oob", "prefit"}), "boolean"],
-        "ensemble": ["boolean"],
-        "min_responsibility": [Interval(Real, 0, 1, closed="left"), StrOptions({"auto"})],
         "top_k": [Interval(Integral, 1, None, closed="left"), None],
-        "router_noise": [Interval(Real, 0, None, closed="left")],
-        "load_balance": [Interval(Real, 0, None, closed="left")],
-        "target_load": ["array-like", None],
         "init": [StrOptions({"auto", *STARTS}), callable],
         "n_init": [Interval(Integral, 1, None, closed="left")],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
         "tol": [Interval(Real, 0, None, closed="left")],
         "warm_start": ["boolean"],
         "forget_factor": [Interval(Real, 0, 1, closed="right")],
-        "max_expert_rows": [Interval(Integral, 1, None, closed="left")],
         "n_jobs": [Integral, None],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
-        "verbose_interval": [Interval(Integral, 1, None, closed="left")],
     }
 
-    # Parameters of one of the two alone, at what they are without.
-    class_weight, calibration, subject_effect = None, "auto", None
+    class_weight = None  # a parameter of classifiers alone
     _buffer = None  # of the first rows of a stream
 
     @property
@@ -115,8 +99,8 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
     def _default_expert(self):
         return self._family().default_expert()
 
-    def _default_gate(self):
-        return SoftmaxGate()
+    def _default_gate(self, training="em"):
+        return ForestGate() if training == "specialists" else SoftmaxGate()
 
     @fit_context(prefer_skip_nested_validation=False)
     def fit(
@@ -186,116 +170,91 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
         return self
 
     def _fit(self, X, y, sample_weight, facts, params, tasks):
-        check_alternatives(self, X, facts)
-        is_pooled = pools(self, X, y, params.get("groups"), facts)
-        settings = Settings.of(self)
-        settings.warn_of_no_effect()
-        names, templates = self._expert_list(y, sample_weight)
         split_params = self._split_params(params, sample_weight)
-        previous = self._previous(is_pooled, len(names), X, y, sample_weight, facts)
-        rows = check_rows(
-            self,
-            X,
-            y,
-            sample_weight,
-            facts,
-            reset=True,
-            known=False,
-            n_experts=1 if is_pooled else len(names),  # as evidence may choose
-        )
+        previous = self._previous(X, y, sample_weight, facts)
+        rows = check_rows(self, X, y, sample_weight, facts, reset=True, known=False)
+        plan = make_plan(self, rows, split_params.get("groups"), previous)
+        check_enough_rows(rows, plan.n_experts or 1)
+        settings = Settings.of(self)
+        Progress(settings).say(str(plan))
         fold_seed, gate_seed, *seeds = draw_seeds(self.random_state, 4)
-        parts = self._make_parts(names, templates, rows, gate_seed)
+        parts = self._make_parts(plan, rows, gate_seed)
         data = parts.training_data(rows)
         splitting = Splitting(
-            False if is_pooled else self.cv,
-            split_params,
-            data.subject_numbers,
-            fold_seed,
-            self._classifies,
-            needs_likelihood=self._buffer is not None
-            or bool(self._shared_effects())
-            or self.subject_effect is not None,
+            self.cv, split_params, data.subject_numbers, fold_seed, self._classifies, plan.n_rows
         )
-        make_trainer = self._make_pooled_trainer if is_pooled else self._make_trainer
-        trainer = make_trainer(rows, data, parts, settings, splitting, previous, *seeds)
-        are_forests = all(is_forest(split_last(each)[1]) for each in templates)
+        fitted_gate = None if previous is None else self.gate_
+        trainer = make_trainer(plan, data, parts, settings, splitting, seeds, fitted_gate)
+        are_forests = all(is_forest(split_last(each)[1]) for each in parts.templates)
         with one_pool(self.n_jobs, "threads" if are_forests else None):
             trained = trainer.train(previous, tasks, self._attributes_now)
-        self._set_fitted(*trained)
+        self._set_fitted(plan, *trained)
         tasks.end()
 
-    def _make_pooled_trainer(
-        self, rows, data, parts, settings, splitting, previous, start_seed, expert_seed
-    ):
-        """What trains pooled experts: PooledTrainer."""
-        is_number = not isinstance(self.pooling, bool | np.bool_ | str)
-        return PooledTrainer(
-            data,
-            parts,
-            settings,
-            splitting=splitting,
-            seed=start_seed,
-            expert_seed=expert_seed,
-            own_variance=float(self.pooling) if is_number else None,
-        )
+    def plan(
+        self, X, y=None, sample_weight=None, *, exposure=None, trials=None, subject=None,
+        upper=None, groups=None,
+    ):  # fmt: skip
+        """What ``fit`` would do with these rows, and why; nothing is fitted.
 
-    def _make_trainer(
-        self, rows, data, parts, settings, splitting, previous, start_seed, expert_seed
-    ):
-        """What trains experts, gate and likelihood as the user gave them: Trainer."""
-        given = {"splitting": splitting, "seed": start_seed}
-        folds = splitting.folds(parts.templates, rows)
-        given["folds"] = folds
-        training = training_of(self, rows)
-        if training == "specialists":
-            beside = SpecialistClassification if self._classifies else SpecialistRegression
-            return beside(data, parts, settings, expert_seed=expert_seed, **given)
-        by_em = partial(
-            self._make_em_trainer, rows, data, parts, settings, previous, expert_seed, given
-        )
-        if training == "em":
-            return by_em()
-        stacked = StackedClassification if self._classifies else StackedRegression
-        instead = by_em if isinstance(self.specialisation, str) else None
-        return stacked(data, parts, settings, expert_seed=expert_seed, instead=instead, **given)
+        Parameters
+        ----------
+        X : array-like or DataFrame of shape (n_samples, n_features)
+            Rows.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Their target.
+        sample_weight, exposure, trials, subject, upper, groups : array-like of shape (n_samples,)
+            As for ``fit``.
 
-    def _make_em_trainer(self, rows, data, parts, settings, previous, expert_seed, given):
-        """What trains by EM: Trainer."""
-        folds, splitting = given["folds"], given["splitting"]
-        experts = parts.make_experts(data, folds, settings, expert_seed)
-        likelihood = parts.likelihood.fitting(in_sample=folds is None, linear=experts.is_solved)
-        problem = make_problem(
-            experts,
-            parts.gate.trained if previous is None else parts.gate.continued(self.gate_),
-            likelihood.start(data.y, data.weight, len(parts.names)),
-            data,
-            in_sample=folds is None,
-            gate_folds=splitting.gate_folds(folds, rows, can_memorise=parts.gate.can_memorise),
-            load_prior=settings.load_prior(len(parts.names), data.unit_weight),
-            top_k=settings.active_top_k(len(parts.names)),
-        )
-        return Trainer(problem, data, parts, settings, **given)
+        Returns
+        -------
+        plan : Plan
+            Prints as a table: the way of training, experts, their number, gate and likelihood, each
+            with the reason, and how many fits of experts it costs at the most.
 
-    def _make_parts(self, names, templates, rows, gate_seed):
-        """Experts, gate and likelihood as the user gave them, adapted to the rows."""
-        family, default_gate = self._family(), self._default_gate()
+        Raises
+        ------
+        ValueError
+            If ``fit`` would refuse parameters or rows before it fits anything.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skmoe import MixtureOfExpertsRegressor
+        >>> X = np.random.default_rng(0).normal(size=(100, 2))
+        >>> MixtureOfExpertsRegressor().plan(X, X[:, 0]).training
+        'pooled'
+        """
+        self._validate_params()
+        twin = copy.copy(self)  # validation learns columns and classes
+        facts = Facts(exposure, trials, subject, upper)
+        previous = twin._previous(X, y, sample_weight, facts)
+        rows = check_rows(twin, X, y, sample_weight, facts, reset=True, known=False)
+        plan = make_plan(twin, rows, groups, previous)
+        check_enough_rows(rows, plan.n_experts or 1)
+        return plan.for_users()
+
+    def _make_parts(self, plan, rows, gate_seed):
+        """Experts, gate and likelihood of a plan, adapted to the rows."""
+        names, templates = plan.request.names, plan.request.templates
         is_default = self.experts is None or isinstance(self.experts, str)
-        has_default_gate = self.gate is None and len(names) > 1
+        has_default_gate = plan.is_default_gate and len(names) > 1
         encoding = ["experts"] * is_default + ["gate"] * has_default_gate
         if encoding:
             warn_of_left_out(*identifiers(rows.X), encoding)
+        gate = None if plan.is_default_gate else self.gate
         return Parts(
             model_class=self._model_class,
             names=names,
             templates=adapt_experts(templates, rows.X, is_default=is_default),
-            family=family,
+            family=self._family(),
             is_default=is_default,
             is_list=self._is_list,
-            gate=GateParts.adapt(self.gate, default_gate, rows, len(names), gate_seed),
+            gate=GateParts.adapt(gate, SoftmaxGate(), rows, len(names), gate_seed),
             likelihood=self._likelihood(),
             classes=self._classes,
             shared_effects=self._shared_effects(),
-            keeps_order=self.target_load is not None or isinstance(self.shared_effects, dict),
+            keeps_order=isinstance(self.shared_effects, dict),
             feature_names=getattr(self, "feature_names_in_", None),
         )
 
@@ -312,16 +271,12 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
             raise TypeError(f"fit takes groups besides X, y and sample_weight; got {unknown}.")
         return {key: value for key, value in params.items() if value is not None}
 
-    def _previous(self, is_pooled, n_experts, X, y, sample_weight, facts):
+    def _previous(self, X, y, sample_weight, facts):
         """Responsibilities that ``warm_start`` goes on from, or None."""
         if not self.warm_start or not self.__sklearn_is_fitted__() or self._buffer is not None:
             return None
-        fewer = len(self.experts_) < n_experts
-        if len(self.experts_) != n_experts and not (is_pooled and fewer):
-            raise ValueError(
-                f"warm_start=True needs as many experts as the mixture has now, "
-                f"{len(self.experts_)}; n_experts is {n_experts}."
-            )
+        if not self.plan_.goes_on:
+            return None
         return self.responsibilities(X, y, sample_weight=sample_weight, **facts._asdict())
 
     # Fitted attributes ----------------------------------------------------------------------
@@ -369,7 +324,7 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
         twin._set_trained(model, problem, order, load, trainer.folds, problem.dead())
         return vars(twin)
 
-    def _set_fitted(self, trainer, run, model, order, load):
+    def _set_fitted(self, plan, trainer, run, model, order, load):
         problem, folds = trainer.problem, trainer.folds
         dead = np.flatnonzero(np.isin(order, problem.dead()))
         self._set_trained(model, problem, order, load, folds, dead)
@@ -387,8 +342,9 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
         notes = [*trainer.notes]
         if trainer.specialisation is not None:
             notes.append(str(trainer.specialisation))
-        if self.n_experts is None and trainer.log_evidence is not None:
+        if plan.n_experts is None and trainer.log_evidence is not None:
             notes += bound_notes(trainer.log_evidence, self.n_samples_seen_)
+        self.plan_ = plan.fitted(trainer.way, model.names, trainer.findings(self.n_samples_seen_))
         self._training_report = report_training(problem, model, order, trainer.ends, notes)
         self._grows = trainer.grows
         self._stream = Stream.begin(problem, model, order, self.n_features_in_, trainer.parts)

@@ -1,6 +1,7 @@
 """Parameters and rows of a mixture, validated; tags, metadata routing, HTML."""
 
 from abc import abstractmethod
+from numbers import Integral
 
 import numpy as np
 from scipy import sparse
@@ -35,7 +36,6 @@ from ._rows.files import is_elsewhere
 from ._tables.mixed import HEAVIEST, accepts, check_sizes, check_table
 from .exceptions import SmallWeightsWarning, warn_user
 
-DEFAULT_N_EXPERTS = 4
 MOST_TRIALS = 1e15  # beyond, incomplete Beta functions lose their digits
 LIGHT_ROW = 0.1  # weights around less than this were hardly meant as numbers of rows
 
@@ -102,16 +102,18 @@ class ExpertParameters(MetaEstimatorMixin, QuickParameters, BaseComposition, Bas
             return diverse_experts(isinstance(self, ClassifierMixin), y, sample_weight)
         return self.experts
 
-    def _expert_list(self, y=None, sample_weight=None):
+    def _expert_list(self, y=None, sample_weight=None, n_experts=None):
         """Names and unfitted estimators of the experts, without the dropped ones; checked.
 
-        ``y`` and ``sample_weight`` are as ``fit`` was given them, or None.
+        ``y`` and ``sample_weight`` are as ``fit`` was given them, or None. ``n_experts`` is the
+        number of clones; None is that of the parameter, or one where it is to be chosen.
         """
         if self._is_list:
             names, estimators = self._named_experts(self._given_experts(y, sample_weight))
         else:
             estimator = self._default_expert() if self.experts is None else self.experts
-            n_experts = DEFAULT_N_EXPERTS if self.n_experts is None else self.n_experts
+            if n_experts is None:
+                n_experts = self.n_experts if isinstance(self.n_experts, Integral) else 1
             names = [f"expert{k}" for k in range(n_experts)]
             estimators = [estimator] * n_experts
         estimators = [self._as_expert(estimator) for estimator in estimators]
@@ -138,13 +140,13 @@ class ExpertParameters(MetaEstimatorMixin, QuickParameters, BaseComposition, Bas
         kept = [(name, estimator) for name, estimator in experts if estimator != "drop"]
         if not kept:
             raise ValueError("All experts are 'drop'; at least one must stay.")
-        if self.n_experts is not None and self.n_experts != len(kept):
+        if isinstance(self.n_experts, Integral) and self.n_experts != len(kept):
             what = (
                 f"the list has {len(kept)} experts that are not 'drop'"
                 if isinstance(self.experts, list)
                 else f"experts={self.experts!r} stands for {len(kept)} experts"
             )
-            raise ValueError(f"n_experts={self.n_experts}, but {what}. Leave n_experts at None.")
+            raise ValueError(f"n_experts={self.n_experts}, but {what}. Leave n_experts at 'auto'.")
         return [list(column) for column in zip(*kept, strict=True)]
 
     # Rows -----------------------------------------------------------------------------------
@@ -211,7 +213,7 @@ class ExpertParameters(MetaEstimatorMixin, QuickParameters, BaseComposition, Bas
             )
         except (TypeError, ValueError, AttributeError):
             pass  # parts that are no estimators: fit says so
-        if self.specialisation == 0:
+        if self.training in ("stack", "specialists"):
             tags.input_tags.sparse = tags.target_tags.multi_output = False
         return tags
 
@@ -252,9 +254,9 @@ class ExpertParameters(MetaEstimatorMixin, QuickParameters, BaseComposition, Bas
 
 
 def check_rows(
-    mixture, X, y, sample_weight=None, facts=NO_FACTS, *, reset=False, known=True, n_experts=1
+    mixture, X, y, sample_weight=None, facts=NO_FACTS, *, reset=False, known=True, may_be_empty=False
 ):
-    """Rows to learn from, at least ``n_experts`` of them of positive weight.
+    """Rows to learn from, some of them of positive weight unless they ``may_be_empty``.
 
     ``reset`` learns the columns anew; the target is ``known`` to a fitted mixture, or not.
     """
@@ -273,15 +275,20 @@ def check_rows(
         )
     weight = mixture._check_weight(sample_weight, X, y)
     n_used = np.count_nonzero(weight)
-    if n_used == 0 and n_experts:
+    if n_used == 0 and not may_be_empty:
         raise ValueError("sample_weight is zero for every row; one at least must be positive.")
+    warn_of_small_weights(weight.sum(), weight @ weight, n_used)
+    return _rows_of(mixture, X, y, weight, facts._replace(trials=trials), bounds)
+
+
+def check_enough_rows(rows, n_experts):
+    """Raise a ValueError if rows of positive weight are fewer than experts."""
+    n_used = np.count_nonzero(rows.weight)
     if n_used < n_experts:
         raise ValueError(
             f"Found n_samples={n_used} rows of positive weight, fewer than "
             f"n_experts={n_experts}. Give more rows, or ask for fewer experts."
         )
-    warn_of_small_weights(weight.sum(), weight @ weight, n_used)
-    return _rows_of(mixture, X, y, weight, facts._replace(trials=trials), bounds)
 
 
 def check_known_rows(mixture, X, y, sample_weight=None, facts=NO_FACTS):

@@ -137,7 +137,7 @@ def best_experts(scores, k):
     return experts
 
 
-def keep_best(log_gate, log_density, k, noise=None):
+def keep_best(log_gate, log_density, k):
     """``log_density`` with -inf for all but the k largest of each row in gate times density.
 
     Parameters
@@ -146,8 +146,6 @@ def keep_best(log_gate, log_density, k, noise=None):
         Logarithms.
     k : int or None
         None keeps all.
-    noise : ndarray of shape (n_samples, n_experts), default=None
-        Added to the logarithms that are ranked.
 
     Returns
     -------
@@ -156,10 +154,7 @@ def keep_best(log_gate, log_density, k, noise=None):
     """
     if k is None or k >= log_gate.shape[1]:
         return log_density
-    scores = log_gate + log_density
-    if noise is not None:
-        scores += noise
-    experts = best_experts(scores, k)
+    experts = best_experts(log_gate + log_density, k)
     kept = np.full_like(log_density, -np.inf)
     np.put_along_axis(kept, experts, np.take_along_axis(log_density, experts, axis=1), axis=1)
     return kept

@@ -304,17 +304,6 @@ def _convert_linear(scope, operator, container):
     graph("Identity", values, output=operator.outputs[0])
 
 
-def _convert_ensemble(scope, operator, container):
-    graph, ensemble = _graph(scope, operator, container), operator.raw_operator
-    if hasattr(ensemble, "classes_"):
-        pairs = zip(operator.inputs, ensemble.estimators_, strict=True)
-        models = [_aligned(graph, x, each.classes_, ensemble.classes_) for x, each in pairs]
-    else:
-        models = [graph.number(each) for each in operator.inputs]
-    mean = graph("ReduceMean", graph.stack(models), np.array([1]), keepdims=0)
-    graph("Identity", mean, output=operator.outputs[0])
-
-
 # Registration -----------------------------------------------------------------------------------
 
 
@@ -360,7 +349,6 @@ for _alias, _convert in {
     "SkmoeGate": _convert_gate,
     "SkmoeTableEncoder": _convert_encoder,
     "SkmoeLinear": _convert_linear,
-    "SkmoeFoldEnsemble": _convert_ensemble,
 }.items():
     register_converter(_alias, _convert, overwrite=True)
     register_shape_calculator(_alias, _shape_numbers, overwrite=True)

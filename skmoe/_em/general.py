@@ -35,8 +35,6 @@ class GeneralProblem(SampleProblem):
 
     Attributes
     ----------
-    noise : ndarray of shape (n_samples, n_experts) or None
-        Added to the logarithms that are ranked for the top k.
     working : ndarray of shape (n_samples, n_experts) or None
         Factors of the responsibilities with which experts are fitted, where the likelihood is
         robust and has seen predictions.
@@ -166,7 +164,7 @@ class GeneralProblem(SampleProblem):
 
     def _labels_around(self, log_gate, log_density):
         log_gate = np.ascontiguousarray(log_gate, dtype=np.float64)
-        resp, *_ = self.posterior(log_gate, log_density, self.top_k, self.noise)
+        resp, *_ = self.posterior(log_gate, log_density, self.top_k)
         return self._with_prior(resp, np.exp(log_gate))
 
     def _row_arguments(self):
@@ -202,7 +200,7 @@ class GeneralProblem(SampleProblem):
                 f"where {self.resp.shape} is needed."
             )
         log_density = self.expert_log_density()
-        log_likelihood = self._share_rows(log_gate, log_density, self.top_k, self.noise)
+        log_likelihood = self._share_rows(log_gate, log_density, self.top_k)
         self.log_density, self.gate_proba = log_density, np.exp(log_gate)
         self._set_load()
         if self.gate.objective == "joint":
@@ -226,14 +224,13 @@ class GeneralProblem(SampleProblem):
         self.resp, self.log_norm, log_likelihood = self.posterior(*args)
         return log_likelihood
 
-    def posterior(self, log_gate, log_density, top_k=None, noise=None):
+    def posterior(self, log_gate, log_density, top_k=None):
         """Responsibilities (n, K), log-densities of the rows (n,), and the log-likelihood."""
         subjects, weight = self.subjects, self.weight
         if subjects is not None:
             log_gate, log_density = subjects.log_gate(log_gate), subjects.weighted_sum(log_density)
-            noise = None if noise is None else subjects.log_gate(subjects.average(noise))
             weight = subjects.counts
-        log_density = keep_best(log_gate, log_density, top_k, noise)
+        log_density = keep_best(log_gate, log_density, top_k)
         resp, log_norm = np.empty_like(log_gate), np.empty(len(log_gate))
         n_threads = kernel_threads(resp.size)
         log_likelihood = e_step(log_gate, log_density, weight, resp, log_norm, n_threads)

@@ -119,7 +119,7 @@ class Parts:
         experts = self._make_solved(data, folds, seed)
         if experts is None and self.likelihood.takes_subjects:
             raise ValueError(
-                "subject_effect needs linear experts: the default ones, one LinearRegression or "
+                f"{self.likelihood} needs linear experts: the default ones, one LinearRegression or "
                 "Ridge, with dense columns and cv='auto' or False."
             )
         if experts is None and self.shared_effects:
@@ -198,8 +198,10 @@ class Parts:
 
     def first(self, n_experts):
         """Parts of so many clones of the expert."""
-        names, templates = self.names[:n_experts], self.templates[:n_experts]
-        gate = self.gate if n_experts > 1 else GateParts(ConstantGate(), ConstantGate())
+        zero = slice(self.n_solved, None)
+        names = self.names[:n_experts] + self.names[zero]
+        templates = self.templates[:n_experts] + self.templates[zero]
+        gate = self.gate if len(names) > 1 else GateParts(ConstantGate(), ConstantGate())
         return replace(self, names=names, templates=templates, gate=gate)
 
     def behind(self, encoder, *, experts=True):
@@ -254,11 +256,11 @@ class Parts:
         seeded = [seed_estimator(template, random_state) for template in self.templates]
         for estimator in seeded:  # a mixture goes on with its regimes, and does not seek new ones
             params = estimator.get_params(deep=False)
-            has_regimes = has_own_density(estimator) and params.get("specialisation", 1) != 0
+            has_regimes = has_own_density(estimator) and params.get("training") != "stack"
             if has_regimes and "warm_start" in params:
                 estimator.set_params(warm_start=True)
-                if params.get("pooling") == "auto":  # which might keep the first number of lines
-                    estimator.set_params(pooling=False)
+                if params.get("training") == "auto":  # which might keep the first number of lines
+                    estimator.set_params(training="em")
         experts = kind(
             self.names,
             seeded,
@@ -268,7 +270,6 @@ class Parts:
             target=self.likelihood.transform,
             folds=folds,
             min_responsibility=settings.least_responsibility(folds, len(self.names)),
-            ensemble=settings.ensemble and not self._refits(settings),
             classes=self.classes,
             are_clones=not self.is_list and self.likelihood.zero_expert is None,
             quiet=self.is_default,
@@ -297,12 +298,6 @@ class Parts:
             return None
         experts.fit(problem.resp, *problem.working_data)
         return experts.streaming(problem.resp, order, None)
-
-    def _refits(self, settings):
-        """Whether lines that only few rows have brought into folds are refitted on all of them."""
-        is_auto = isinstance(settings.cv, str) and settings.cv == "auto"
-        trained = [template for template in self.templates if not is_frozen(template)]
-        return is_auto and all(map(is_linear, trained))
 
     # Model ----------------------------------------------------------------------------------
 

@@ -49,7 +49,6 @@ class Problem(ABC):
     """
 
     has_arrays = True
-    noise = None
     n_revived = None
     working = working_exposure = working_target = None  # see ``GeneralProblem``
 

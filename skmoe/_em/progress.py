@@ -11,11 +11,11 @@ class Progress:
     Parameters
     ----------
     settings : Settings
-        With ``verbose`` and ``verbose_interval``.
+        With ``verbose``.
     """
 
     def __init__(self, settings):
-        self.asked, self._interval = bool(settings.verbose), settings.verbose_interval
+        self.asked = bool(settings.verbose)
         self._n_iter, self._objective = 0, None
         self._spoken = time.monotonic()
 
@@ -31,7 +31,7 @@ class Progress:
         self._n_iter += 1
         if self._n_iter == 1:
             self.say("  Iteration 1", objective)
-        elif self._n_iter % self._interval == 0:
+        else:
             gain = objective - self._objective
             self.say(f"  Iteration {self._n_iter}", objective, f"\t gain {gain:.2e}")
         self._objective = objective
@@ -55,6 +55,27 @@ class Progress:
 def count(number, what="expert"):
     """A number of things in words: "1 expert", "2 experts"."""
     return f"{number} {what}" if number == 1 else f"{number:,} {what}s"
+
+
+def compared(criterion, values):
+    """A sentence about numbers of experts, of which the best is first.
+
+    Parameters
+    ----------
+    criterion : str
+        What was compared.
+    values : dict of int to float
+        In nats over all rows, higher is better.
+    """
+    best = max(values, key=values.get)
+    others = [
+        f"{values[best] - values[k]:.1f} of {k}"
+        for k in sorted(values, key=values.get, reverse=True)
+        if k != best
+    ]
+    if not others:
+        return f"{criterion}: {count(best)}, and no other number was tried."
+    return f"{criterion}: {count(best)}; ahead, in nats over all rows, by {', '.join(others)}."
 
 
 def during_start(number):

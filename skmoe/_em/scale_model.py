@@ -49,17 +49,16 @@ def learn_scale_model(problem, X, estimator, folds, *, optional, n_jobs):
         squares = np.maximum(problem.squared_errors(), 1e-6)  # some losses want them positive
         learner = EstimatorExperts(
             ["scale"], [estimator], X, squares, problem.weight, folds=folds,
-            min_responsibility=0.0, ensemble=True, classes=None, are_clones=False,
+            min_responsibility=0.0, classes=None, are_clones=False,
         )  # fmt: skip
         everything = np.ones((len(squares), 1))
         with learner.side_by_side(n_jobs):
             learner.fit(everything)
-            (model,) = learner.finish(everything)
         variance = np.clip(learner.predictions[:, 0], *BOUNDS)
         power = _best_power(variance, squares, problem.weight)
         problem.row_scale = _row_scale(variance, power)
         problem.likelihood = shallow_copy(problem.likelihood)
-        problem.likelihood.scale_model_ = ScaleModel(model, power)
+        problem.likelihood.scale_model_ = ScaleModel(learner.models[0], power)
         if problem.experts.in_sample:
             problem.update_around_experts()
             run = run_em(problem, max_iter=STEPS, tol=1e-5, patience=1)
@@ -82,22 +81,23 @@ def _pays(gains, weight):
 
 
 class ScaleModel:
-    """A fitted regressor of squared errors, and how far to trust it.
+    """Fitted regressors of squared errors, and how far to trust their mean.
 
     Parameters
     ----------
-    estimator : estimator
-        Fitted.
+    models : list of estimators
+        One for each fold.
     power : float
         Of its predictions.
     """
 
-    def __init__(self, estimator, power):
-        self.estimator, self.power = estimator, power
+    def __init__(self, models, power):
+        self.models, self.power = models, power
 
     def __call__(self, X):
         """Factors of the scales, (n, 1), for each row."""
-        return _row_scale(np.clip(self.estimator.predict(X), *BOUNDS), self.power)
+        variance = np.mean([model.predict(X) for model in self.models], axis=0)
+        return _row_scale(np.clip(variance, *BOUNDS), self.power)
 
 
 def _row_scale(variance, power):

@@ -15,14 +15,12 @@ from . import make_problem
 from .general import GeneralProblem
 from .loop import run_em
 from .placing import placed
-from .progress import Progress, count
+from .progress import Progress, compared, count
 from .race import best_start
 from .scale_model import learn_scale_model
-from .settings import CROSS_FITTED_ITERATIONS
 from .starts import draw_starts, enough_rows, layers, soften
 
 REVIVALS = 3  # rounds of re-seeding in one run
-NOISY_SHARE = 0.6  # of ten iterations, with router_noise
 LEAST_LOG_DENSITY = -1e6  # of a row, in sums that choose a start
 SURROGATE_PENALTY = 1.0  # L2 of the linear experts that only choose a start for others
 SURROGATE_ITERATIONS = 200  # of EM with these, at most
@@ -56,8 +54,12 @@ class Trainer:
         Where each start ended: objective, and fewest effective rows of an expert.
     paths : list of list of float
         Objectives of each start.
+    way : str
+        The way of training, as the mixtures' parameter names it.
     log_evidence : dict of int to float or None
         Evidence of each number of experts that was tried, where evidence chooses it.
+    number_scores : NumberScores or None
+        Of each number of experts that was tried, where BIC or the out-of-fold log-density chooses.
     specialisation : Specialisation or None
         What specialists are worth, where they have to be worth their while.
     notes : list of str
@@ -66,7 +68,8 @@ class Trainer:
         Whether experts can be added to what it trains.
     """
 
-    log_evidence = specialisation = None
+    way = "em"
+    log_evidence = number_scores = specialisation = None
     notes = ()
     grows = True
 
@@ -127,14 +130,30 @@ class Trainer:
             run = self.run(tasks, attributes_now)
             return self, run, *self.parts.model(self.problem, self.settings)
 
+    def findings(self, n_rows):
+        """What else was tried and by how much it lost, in sentences.
+
+        Parameters
+        ----------
+        n_rows : float
+            Weight of all rows.
+        """
+        found = []
+        if self.log_evidence is not None and len(self.log_evidence) > 1:
+            of_all_rows = {k: n_rows * value for k, value in self.log_evidence.items()}
+            found.append(compared("Evidence", of_all_rows))
+        if self.number_scores is not None:
+            found.append(compared(self.number_scores.criterion, self.number_scores.values))
+        if self.specialisation is not None:
+            found.append(" ".join(str(self.specialisation).split()))
+        return found
+
     def run(self, tasks, attributes_now):
         """Run EM to its end; see ``train``."""
         max_iter = self.most_iterations
         if self._chose_start and self._may_start_alike():
             self._start_flexible(self.problem.resp)
-        noisy = self._run_with_noise(max_iter)
-        run = self._run(max_iter - len(noisy), tasks, attributes_now)
-        run.objectives[:0] = noisy
+        run = self._run(max_iter, tasks, attributes_now)
         run.objectives += self._learn_scale_model()
         return run
 
@@ -228,27 +247,6 @@ class Trainer:
             problem.restore(equal)
 
     # Iterations -----------------------------------------------------------------------------
-
-    def _run_with_noise(self, max_iter):
-        """First iterations, in which falling noise has a say in who is in the top k.
-
-        The noise of an expert is a smooth random function of the row, so that what is drawn does
-        not depend on the number of rows. Returns the objectives.
-        """
-        problem, noise = self.problem, self.settings.router_noise
-        if problem.top_k is None or noise == 0:
-            return []
-        random_state = np.random.RandomState(self.seed)
-        columns, objectives = self.data.columns, []
-        n_noisy = int(NOISY_SHARE * min(max_iter, CROSS_FITTED_ITERATIONS))
-        for size in np.linspace(noise, 0, n_noisy, endpoint=False):
-            directions = random_state.standard_normal((columns.shape[1], self.n_experts))
-            phases = random_state.uniform(0, 2 * np.pi, self.n_experts)
-            problem.noise = size * np.sqrt(2) * np.cos(columns @ directions + phases)
-            objectives.append(problem.step())
-            self.progress.iteration(objectives[-1])
-        problem.noise = None
-        return objectives
 
     def _run(self, max_iter, tasks, attributes_now):
         def after(objectives):

@@ -21,7 +21,6 @@ from .fitting import (
     supports_warm_start,
     takes_sample_weight,
 )
-from .fold_ensemble import FoldEnsemble
 from .folds import OutOfBag
 from .streamed import StreamedExperts
 from .traits import is_frozen
@@ -49,8 +48,6 @@ class EstimatorExperts(Experts):
         did not see the fold.
     min_responsibility : float
         Rows below it are not given to an expert.
-    ensemble : bool
-        With folds: keep the models of the folds, else refit one on all rows at the end.
     classes : ndarray of shape (n_classes,) or None
         None for regressors.
     are_clones : bool
@@ -63,12 +60,11 @@ class EstimatorExperts(Experts):
     """
 
     def __init__(
-        self, names, estimators, X, y, weight, *, folds, min_responsibility, ensemble, classes,
+        self, names, estimators, X, y, weight, *, folds, min_responsibility, classes,
         are_clones, target=None, quiet=False,
     ):  # fmt: skip
         self.names, self.estimators = names, estimators
         self.X, self.y, self.weight = X, y, weight
-        self.ensemble = ensemble
         self.min_responsibility = min_responsibility
         self.classes, self.are_clones, self.target = classes, are_clones, target
         self.quiet = quiet
@@ -333,11 +329,8 @@ class EstimatorExperts(Experts):
         """The fitted experts, in a list."""
         shares = resp if working is None else resp * working
         folded = [isinstance(self.folds, list) and not is_frozen(e) for e in self.estimators]
-        if self.ensemble or not any(folded):
-            return [
-                FoldEnsemble.from_fitted(models) if in_folds else models[0]
-                for models, in_folds in zip(self.models, folded, strict=True)
-            ]
+        if not any(folded):
+            return [models[0] for models in self.models]
         everything = np.arange(len(self.y))
         refitted, estimators = np.flatnonzero(folded), list(self.estimators)
         for k in refitted:

@@ -12,6 +12,7 @@ from .families import count_coefficients, is_linear
 from .traits import has_oob_prediction, is_frozen, leaves_every_row_out
 
 DEFAULT_FOLDS = 5
+IN_SAMPLE, PREFIT, OUT_OF_BAG, IN_FOLDS = "in-sample", "prefit", "out of bag", "out of fold"
 ROWS_PER_COEFFICIENT = 10  # by weight; linear experts of fewer come near learning rows by heart
 
 
@@ -47,8 +48,9 @@ class Splitting:
         For the shuffle.
     stratify : bool
         Whether an integer means stratified folds.
-    needs_likelihood : bool
-        Whether "auto" has linear experts predicted in-sample however few the rows are.
+    n_rows : float or None
+        From which "auto" sees whether linear experts have too many coefficients to be predicted
+        in-sample; None is the weight of the rows.
     """
 
     cv: object
@@ -56,7 +58,7 @@ class Splitting:
     subject: np.ndarray | None
     seed: int
     stratify: bool
-    needs_likelihood: bool = False
+    n_rows: float | None = None
 
     def folds(self, estimators, rows):
         """Folds for these experts; see ``make_folds``.
@@ -75,7 +77,7 @@ class Splitting:
             rows.y,
             self.params,
             weight=rows.weight,
-            n_rows=np.inf if self.needs_likelihood else rows.weight.sum(),
+            n_rows=rows.weight.sum() if self.n_rows is None else self.n_rows,
             subject=self.subject,
             stratify=self.stratify,
             seed=self.seed,
@@ -107,7 +109,7 @@ class Splitting:
 
     def automatic(self):
         """The same with ``cv="auto"``, for a regressor."""
-        return replace(self, cv="auto", stratify=False, needs_likelihood=False)
+        return replace(self, cv="auto", stratify=False, n_rows=None)
 
 
 def make_folds(
@@ -144,10 +146,43 @@ def make_folds(
     folds : None, OutOfBag, "prefit" or list of (train, test)
         None for in-sample predictions, "prefit" where all experts are fitted already.
     """
-    trained = [e for e in estimators if not is_frozen(e)]
     if "groups" in split_params:
         groups = check_ids("groups", split_params["groups"], X)
         split_params = {**split_params, "groups": number_ids(groups)[2]}
+    kind, n_folds, _ = decide_folds(
+        cv, estimators, X, y, split_params, n_rows=n_rows, subject=subject
+    )
+    if kind == IN_SAMPLE:
+        return None
+    if kind == PREFIT:
+        return "prefit"
+    draw = partial(
+        _draw, X=X, y=y, split_params=split_params, weight=weight, subject=subject,
+        stratify=stratify, seed=seed,
+    )  # fmt: skip
+    if kind == OUT_OF_BAG:
+        return OutOfBag(draw(n_folds), required=cv == "oob")
+    return draw(cv if n_folds is None else n_folds)
+
+
+def decide_folds(cv, estimators, X, y, split_params, *, n_rows=np.inf, subject=None):
+    """How ``make_folds`` has rows predicted, before it draws any folds.
+
+    Parameters
+    ----------
+    cv, estimators, X, y, split_params, n_rows, subject
+        As for ``make_folds``.
+
+    Returns
+    -------
+    kind : str
+        ``IN_SAMPLE``, ``PREFIT``, ``OUT_OF_BAG`` or ``IN_FOLDS``.
+    n_folds : int or None
+        Number of folds, if a splitter of the user's does not say it.
+    reason : str
+        Why.
+    """
+    trained = [e for e in estimators if not is_frozen(e)]
     if cv is True:
         raise ValueError("cv=True says nothing; use 'auto', False, an integer or a splitter.")
     if cv is False:
@@ -156,14 +191,15 @@ def make_folds(
                 "cv=False makes no folds, so groups mean nothing. Leave them out, or use "
                 "cv='auto', an integer or a splitter with groups."
             )
-        return None
+        return IN_SAMPLE, None, "cv=False"
+    is_auto = isinstance(cv, str) and cv == "auto"
     if cv == "prefit" and trained:
         raise ValueError(
             "cv='prefit' needs experts that are fitted already, each as a FrozenEstimator from "
             f"sklearn.frozen; {trained[0]!r} is none."
         )
-    if cv == "prefit" or (isinstance(cv, str) and cv == "auto" and not trained):
-        return "prefit"
+    if cv == "prefit" or (is_auto and not trained):
+        return PREFIT, None, "the experts are fitted already"
     without_oob = [e for e in trained if not has_oob_prediction(e)]
     together = bool(split_params) or subject is not None
     if cv == "oob" and together:
@@ -176,26 +212,29 @@ def make_folds(
             "cv='oob' needs bagging estimators with bootstrap=True and an oob_score, such as "
             f"random forests; {without_oob[0]!r} is none. Use cv='auto' or an integer."
         )
-    draw = partial(
-        _draw, X=X, y=y, split_params=split_params, weight=weight, subject=subject,
-        stratify=stratify, seed=seed,
-    )  # fmt: skip
     if not isinstance(cv, str):
-        return draw(cv)
+        n_folds = int(cv) if isinstance(cv, Integral) else None
+        return IN_FOLDS, n_folds, "as asked for by cv"
     units = split_params.get("groups", subject)
     n_units = X.shape[0] if units is None else len(np.unique(units))
     n_folds = min(DEFAULT_FOLDS, n_units)
     if cv == "oob" or (not together and all(leaves_every_row_out(e) for e in trained)):
-        return OutOfBag(draw(n_folds), required=cv == "oob")
+        return OUT_OF_BAG, n_folds, "members of a bagging ensemble leave rows out"
     if not split_params and _are_small(trained, X, y, n_rows):
-        return None
+        reason = f"linear experts with {ROWS_PER_COEFFICIENT} rows a coefficient or more"
+        return IN_SAMPLE, None, reason if np.isfinite(n_rows) else "what is fitted is a likelihood"
     if n_folds < 2:
         unit = "group" if "groups" in split_params else "row" if subject is None else "subject"
         otherwise = "leave groups out" if unit == "group" else "ask for in-sample ones by cv=False"
         raise ValueError(
             f"Out-of-fold predictions need two {unit}s or more; found 1. Give more, or {otherwise}."
         )
-    return draw(n_folds)
+    if all(map(is_linear, trained)):
+        few = "groups are given" if split_params else f"fewer than {ROWS_PER_COEFFICIENT} rows"
+        reason = few if split_params else f"linear experts with {few} a coefficient"
+    else:
+        reason = "the experts can learn their rows by heart"
+    return IN_FOLDS, n_folds, reason
 
 
 def _are_small(estimators, X, y, n_rows):
@@ -245,12 +284,12 @@ def _draw(cv, X, y, split_params, weight, subject, stratify, seed):
 def in_sample(estimator):
     """The mixture, set to maximise the likelihood itself where "auto" might do otherwise.
 
-    ``cv="auto"`` might make folds, and ``pooling="auto"`` shrink the coefficients.
+    ``cv="auto"`` might make folds, and ``training="auto"`` shrink the coefficients.
     """
-    for name in ("cv", "pooling"):
-        value = getattr(estimator, name)
-        if isinstance(value, str) and value == "auto":
-            estimator.set_params(**{name: False})
+    if isinstance(estimator.cv, str) and estimator.cv == "auto":
+        estimator.set_params(cv=False)
+    if estimator.training == "auto":
+        estimator.set_params(training="em")
     return estimator
 
 

@@ -8,7 +8,6 @@ from sklearn.utils import _safe_indexing
 
 from ..exceptions import SmallWeightsWarning, noted
 from .fitting import NEGLIGIBLE_SHARE, learn_weighted, learns_weights
-from .fold_ensemble import FoldEnsemble
 
 
 class StreamedExperts:
@@ -77,7 +76,4 @@ class StreamedExperts:
         args = self.templates[k], _safe_indexing(X, rows), y[rows], given, self.classes
         model = self.estimators[k]
         with noted(f"Raised by partial_fit of expert {self.names[k]!r}."):
-            if isinstance(model, FoldEnsemble):  # none of its models has seen these rows
-                models = [learn_weighted(each, *args) for each in model.estimators_]
-                return FoldEnsemble.from_fitted(models)
             return learn_weighted(model, *args)

@@ -55,7 +55,6 @@ def fit_many(mixture, X, y, sample_weight, others, tasks):
         Who is told of the iterations.
     """
     settings = Settings.of(mixture)
-    settings.warn_of_no_effect()
     names, templates = experts_of_many(mixture)
     check_wanted(NEED, _wanted_by_all(mixture, others), INSTEAD)
     is_pooled = pools_many(mixture, X, y)
@@ -168,7 +167,7 @@ def _gathered_trainer(
         n_folds,
         is_in_sample,
         ExpertRows.that_fit(
-            settings.max_expert_rows, data.X, (len(parts.names), *shape), memory_for_rows()
+            source.max_expert_rows, data.X, (len(parts.names), *shape), memory_for_rows()
         ),
         form,
     )
@@ -334,5 +333,4 @@ def _wanted_by_estimators(mixture, templates):
         "cv='auto', 'prefit', False or a number of folds": (
             cv is False or str(cv) in ("auto", "prefit") or (isinstance(cv, Integral) and cv > 1)
         ),
-        "ensemble=False": not mixture.ensemble,
     }

@@ -12,7 +12,6 @@ from sklearn.pipeline import Pipeline
 from .._experts.classifier_stack import ClassifierStack
 from .._experts.families import has_experts, is_multinomial
 from .._experts.fitting import split_last
-from .._experts.fold_ensemble import FoldEnsemble
 from .._experts.prediction import is_stack_of
 from ..gates import ConstantGate
 from ..likelihoods._uncertain import UncertainCoefficients
@@ -115,9 +114,6 @@ class Parser:
             return self._prediction(role, estimator[-1], head)
         if isinstance(estimator, FrozenEstimator):
             return self._prediction(role, estimator.estimator, variables)
-        if isinstance(estimator, FoldEnsemble):
-            models = [self._prediction(role, each, variables) for each in estimator.estimators_]
-            return self.declare("SkmoeFoldEnsemble", estimator, models)
         return self._of_last(role, estimator, variables)
 
     def _of_last(self, role, estimator, variables):

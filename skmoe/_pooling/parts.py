@@ -16,7 +16,7 @@ GLMS = {
 }
 
 
-def pooled_parts(parts, source, design, data, own_variance, start):
+def pooled_parts(parts, source, design, data, start):
     """One pooled expert, of which ``resized`` makes more, and its likelihood.
 
     Parameters
@@ -29,8 +29,6 @@ def pooled_parts(parts, source, design, data, own_variance, start):
         The same as an array.
     data : TrainingData
         The rows.
-    own_variance : float or None
-        Prior variance of the experts' deviations; None learns it.
     start : callable
         ``start(likelihood)`` lets a likelihood look at the target; it returns the likelihood.
 
@@ -48,7 +46,6 @@ def pooled_parts(parts, source, design, data, own_variance, start):
             data.y,
             data.weight,
             classes=parts.classes,
-            own_variance=own_variance,
             units=data.units,
         )
         return experts, start(likelihood)
@@ -62,7 +59,6 @@ def pooled_parts(parts, source, design, data, own_variance, start):
             data.weight,
             exposure=data.exposure,
             shared_columns=shared_columns,
-            own_variance=own_variance,
             units=data.units,
         )
         return experts, start(likelihood)
@@ -74,7 +70,6 @@ def pooled_parts(parts, source, design, data, own_variance, start):
         floor=likelihood.floor_,
         shared_scale=likelihood.scale == "shared",
         shared_columns=shared_columns,
-        own_variance=own_variance,
         units=data.units,
     )
     return experts, likelihood

@@ -22,6 +22,7 @@ SLOW_RATE = 0.9  # by which gains shrink at the fastest, for all that is known
 MERGED_BELOW = 1.0  # merged without asking the evidence
 TRIED_BELOW = 2.0  # merged if the evidence rises
 SAME_EVIDENCE = 1e-5  # per unit of weight
+FIRST_BOUND = 4  # of the number of experts; more are tried where as many are found
 MANY_ROWS = 1500  # which leave little to chance, and to splits
 
 
@@ -37,8 +38,8 @@ class PooledTrainer(Trainer):
     ----------
     expert_seed : int
         Of transformers that draw.
-    own_variance : float, default=None
-        Prior variance of the experts' deviations; None is learned.
+    n_experts : int, default=None
+        Number of experts; None has the evidence choose it.
     start_likelihood : callable, default=None
         Lets a likelihood look at the target, as ``pooled_parts`` takes it; None at these rows.
 
@@ -54,6 +55,8 @@ class PooledTrainer(Trainer):
        Neural Computation 12 (2000) 2109-2128.
     """
 
+    way = "pooled"
+
     def __init__(
         self,
         data,
@@ -63,18 +66,19 @@ class PooledTrainer(Trainer):
         splitting,
         seed,
         expert_seed,
-        own_variance=None,
+        n_experts=None,
         start_likelihood=None,
     ):
         super().__init__(None, data, parts, settings, folds=None, splitting=splitting, seed=seed)
         source, design = parts.linear_design(data, expert_seed)
         if design is None:
-            raise ValueError("pooling needs dense columns: X.toarray(), or pooling=False.")
+            raise ValueError("training='pooled' needs dense columns: X.toarray(), or training='em'.")
         self.n_experts = min(self.n_experts, np.count_nonzero(data.weight))
+        self.is_searched = n_experts is None
         self.source, self.columns = source, design
         start = start_likelihood or (lambda each: each.start(data.y, data.weight, 1))
         self.experts, self.likelihood = pooled_parts(
-            parts, source, design, data, own_variance, start
+            parts, source, design, data, start
         )
         self.experts.source = source
         weight = data.weight if data.subjects is None else data.subjects.row_weight
@@ -152,18 +156,36 @@ class PooledTrainer(Trainer):
     # Search ---------------------------------------------------------------------------------
 
     def _found(self):
-        """The mixture of most evidence."""
+        """The mixture of most evidence, of all numbers or of the one that was asked for."""
+        if not self.is_searched:
+            best = self._one_line() if self.n_experts == 1 else self._of_that_number()
+            self._note(best)
+            return best
         best = self._one_line()
         self._note(best)
         if self.n_experts > 1:
-            best = self._descend(best)
+            first = min(FIRST_BOUND, self.n_experts)
+            best = self._descend(best, first)
+            if best.experts.n_experts == first < self.n_experts:
+                best = self._descend(best, self.n_experts)
             if np.count_nonzero(self.data.weight) < MANY_ROWS:
                 best = self._move(best)
         return best
 
-    def _descend(self, best):
-        """Merge two experts at a time, from as many as there may be; the best mixture."""
-        last = self._regimes(self.n_experts)
+    def _of_that_number(self):
+        """The mixture of so many experts as were asked for, the best that moves lead to."""
+        best = self._converge(self._regimes(self.n_experts))
+        if self.n_experts == 2 or np.count_nonzero(self.data.weight) >= MANY_ROWS:
+            return best
+        random_state = np.random.RandomState(self.seed)
+        smaller = self._merge(best, self._cheapest_merger(best)[1])
+        for other in self._best_split(smaller, random_state):
+            best = max(best, self._converge(other), key=lambda problem: problem.evidence)
+        return best
+
+    def _descend(self, best, n_experts):
+        """Merge two experts at a time, from so many; the best mixture."""
+        last = self._regimes(n_experts)
         while True:
             self._climb(last, SHORT_RUN)
             loss, pair = self._cheapest_merger(last)

@@ -10,7 +10,6 @@ from sklearn.linear_model import GammaRegressor, PoissonRegressor, TweedieRegres
 from .._experts.by_output import OutputsRegressor
 from .._experts.families import is_multinomial
 from .._experts.fitting import split_last
-from .._experts.fold_ensemble import FoldEnsemble
 from .._experts.rates import RateRegressor
 from ..gates import ConstantGate, SoftmaxGate
 from .column_names import columns_of
@@ -130,11 +129,6 @@ def _of_expert(mixture, name, expert, names):
     """Value of each term of an expert, by part."""
     if isinstance(expert, FrozenEstimator):
         expert = expert.estimator
-    if isinstance(expert, FoldEnsemble):
-        raise ValueError(
-            f"The expert {name!r} has no coefficients of its own: it is the mean of "
-            f"{len(expert.estimators_)} models. Fit with ensemble=False. {OTHERWISE}"
-        )
     last = split_last(expert)[1]
     if isinstance(last, OutputsRegressor) and all(map(_is_linear_model, last.estimators_)):
         return _of_outputs(mixture, columns_of(expert, names), last)

@@ -10,6 +10,7 @@ import numpy as np
 
 from .._tables.mixed import as_pandas
 from ..exceptions import noted
+from .source import MAX_EXPERT_ROWS
 
 
 class Files:
@@ -39,6 +40,10 @@ class Files:
         Column of the weights of the rows. ``None`` is a weight of one for each.
     block_rows : int, default=262144
         Rows of a block at the most; of a block that ``reader`` returns, all.
+    max_expert_rows : int, default=100_000
+        How many rows of its own an expert is fitted on at most, if sums over the rows do not tell
+        all that it has to learn; see :doc:`/guide/many_rows`. Rows beyond are thinned by a hash of
+        their content, with a warning.
 
     See Also
     --------
@@ -65,12 +70,16 @@ class Files:
     [5000, 5000, 5000, 5000]
     """
 
-    def __init__(self, paths, reader=None, *, target=None, weight=None, block_rows=2**18):
+    def __init__(
+        self, paths, reader=None, *, target=None, weight=None, block_rows=2**18,
+        max_expert_rows=MAX_EXPERT_ROWS,
+    ):  # fmt: skip
         self.paths = paths
         self.reader = reader
         self.target = target
         self.weight = weight
         self.block_rows = block_rows
+        self.max_expert_rows = max_expert_rows
 
     def __repr__(self):
         return f"Files({self.paths!r})"
@@ -90,6 +99,11 @@ class Files:
         if not isinstance(self.block_rows, Integral) or self.block_rows < 1:
             raise ValueError(
                 f"block_rows must be an integer of 1 at least; got {self.block_rows!r}."
+            )
+        if not isinstance(self.max_expert_rows, Integral) or self.max_expert_rows < 1:
+            raise ValueError(
+                "max_expert_rows must be an integer of 1 at least; got "
+                f"{self.max_expert_rows!r}."
             )
         if self.reader is not None and not callable(self.reader):
             raise TypeError(f"reader must be a function or None; got {self.reader!r}.")

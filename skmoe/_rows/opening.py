@@ -30,4 +30,6 @@ def open_rows(X, y, sample_weight, *, classifies, as_given=False):
             "Files hold target and weights too: name their columns by Files(..., target=..., "
             "weight=...), or let a reader return (X, y, weight), and pass no y and sample_weight."
         )
-    return IterableRows(X, classifies=classifies, as_given=as_given)
+    rows = IterableRows(X, classifies=classifies, as_given=as_given)
+    rows.max_expert_rows = X.max_expert_rows
+    return rows

@@ -4,9 +4,14 @@ from abc import ABC, abstractmethod
 
 import numpy as np
 
+# That an expert is fitted on at most where it cannot be learned from sums over rows.
+MAX_EXPERT_ROWS = 100_000
+
 
 class RowSource(ABC):
     """Rows of columns, target and weight, in one block or in many."""
+
+    max_expert_rows = MAX_EXPERT_ROWS
 
     @abstractmethod
     def reduce(self, kernel, parameters):

@@ -6,6 +6,7 @@ from scipy.special import log_softmax, logsumexp
 from .._experts.classifier_stack import ClassifierStack, fit_combination
 from .._numerics.statistics import standardisation
 from .gate import choose_penalty, fit_gate, log_gate_of
+from .given_gate import gate_around
 from .trainer import Learned, StackedTrainer
 
 STANDARD_ERRORS = 2.0  # by which a gate that looks at the row must be better; see choose_penalty
@@ -28,9 +29,11 @@ class StackedClassification(StackedTrainer):
         likelihood.start(y, weight, n_components).take_mass(np.full(n_components, weight.sum()))
         own = likelihood.log_density(y, means)
         prior = np.log(np.maximum(likelihood.class_share_[y], np.finfo(float).tiny))
-        Z = np.asarray(data.Z, dtype=np.float64)
-        mean, scale = standardisation(Z, weight)
-        Z = (Z - mean) / scale
+        Z = np.empty((len(y), 0))  # what a gate that was asked for sees is its own affair
+        if self.gate is None:
+            Z = np.asarray(data.Z, dtype=np.float64)
+            mean, scale = standardisation(Z, weight)
+            Z = (Z - mean) / scale
 
         def smoothed(share, rows):
             of_prior = np.log(share) + prior[rows]
@@ -50,9 +53,20 @@ class StackedClassification(StackedTrainer):
             total = logsumexp(joint, axis=1)
             return np.exp(joint - total[:, None]), total
 
-        penalty, resp, log_norm = choose_penalty(
-            weight, self.folds, n_components, fit, posterior, standard_errors=STANDARD_ERRORS
-        )
+        gate, penalty = None, None
+        if self.gate is None:
+            penalty, resp, log_norm = choose_penalty(
+                weight, self.folds, n_components, fit, posterior, standard_errors=STANDARD_ERRORS
+            )
+        else:
+            density = np.empty_like(own)
+            for train, test in self.folds:
+                seen = train[weight[train] > 0]
+                density[test] = smoothed(fit(seen, None, None)[0], test)
+            equal = np.full(own.shape, 1 / n_components)
+            gate, resp, log_norm = gate_around(
+                self.gate, data, self.folds, density, equal, self.settings.tol
+            )
         learned, objective, converged = fit_both(used, penalty, fit(used, None, None))
         labels, log_density = posterior(learned, np.arange(len(y)))
         floor = likelihood.epsilon  # already in what is mixed with the class shares
@@ -63,6 +77,7 @@ class StackedClassification(StackedTrainer):
             likelihood=likelihood,
             penalty=penalty,
             labels=labels,
+            gate=gate,
             means=means,
             resp=resp,
             log_norm=log_norm,

@@ -328,6 +328,28 @@ def cross_fit_parameters(rows, floor, folds, penalties=GATE_PENALTIES):
     )
 
 
+def cross_fit_densities(rows, floor, folds):
+    """Log-densities (n, M) of the components under parameters that were fitted without the fold.
+
+    Proportions are constant; what stands before another gate.
+
+    Parameters
+    ----------
+    rows : StackedRows
+        The rows.
+    floor : float
+        The smallest scale.
+    folds : list of (train, test)
+        Of the predictions.
+    """
+    density = np.empty(rows.means.shape)
+    for train, test in folds:
+        seen = train[rows.weight[train] > 0]
+        parameters, *_ = fit_parameters(rows.take(seen), floor, None)
+        density[test] = _log_density(parameters, rows.take(test), floor)[0].T
+    return density
+
+
 # Sizes of errors -----------------------------------------------------------------------------
 
 

@@ -6,10 +6,12 @@ from sklearn.linear_model import RidgeCV
 
 from .._numerics.statistics import standardisation
 from ..likelihoods import StudentT
+from .given_gate import gate_around, size_columns
 from .parameters import (
     ErrorSizes,
     StackedRows,
     TargetUnits,
+    cross_fit_densities,
     cross_fit_parameters,
     cross_fit_sizes,
     posterior_of,
@@ -34,13 +36,21 @@ class StackedRegression(StackedTrainer):
         used = weight > 0
         combination = fit_combination(predictions[used], target[used], weight[used])
         stacked = combination.predict(predictions)
-        Z = np.asarray(data.Z, dtype=np.float64)
+        Z, encoder = size_columns(self.gate, data)
         models, log_size = cross_fit_sizes(Z, target - stacked, weight, folds, floor)
-        sizes = ErrorSizes(models, parts.gate.encoder, log_size, weight)
+        encoder = parts.gate.encoder if self.gate is None else encoder
+        sizes = ErrorSizes(models, encoder, log_size, weight)
         mean, scale = standardisation(Z, weight)
         means = np.column_stack([predictions, stacked])
         rows = StackedRows(target, means, (Z - mean) / scale, sizes.centred(log_size), weight)
-        penalty, resp, log_norm = cross_fit_parameters(rows, floor, folds)
+        gate = None
+        if self.gate is None:
+            penalty, resp, log_norm = cross_fit_parameters(rows, floor, folds)
+        else:
+            density, penalty = cross_fit_densities(rows, floor, folds), None
+            gate, resp, log_norm = gate_around(
+                self.gate, data, folds, density, np.full(means.shape, 1 / n_components), self.settings.tol
+            )
         parameters, objective, converged = refit_parameters(rows, floor, penalty)
         labels, log_density = posterior_of(parameters, rows, floor)
         sizes.slope = parameters.slope
@@ -54,6 +64,7 @@ class StackedRegression(StackedTrainer):
             likelihood=likelihood,
             penalty=penalty,
             labels=labels,
+            gate=gate,
             means=units.restore(means),
             resp=resp,
             log_norm=log_norm - np.log(unit),

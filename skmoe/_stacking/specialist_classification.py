@@ -43,6 +43,9 @@ class SpecialistClassification(SpecialistsTrainer):
             weight, self.folds, means.shape[1], fit, posterior, penalties=penalties
         )
 
+    def _densities(self, means):
+        return self._calibrated(means, np.empty((len(means), 0)))[1]
+
     def _refit(self, means, Z, penalty):
         weight, used = self.data.weight, np.flatnonzero(self.data.weight)
         likelihood, density = self._calibrated(means, Z)

@@ -3,10 +3,12 @@
 import numpy as np
 
 from ..likelihoods import StudentT
+from .given_gate import size_columns
 from .parameters import (
     ErrorSizes,
     StackedRows,
     TargetUnits,
+    cross_fit_densities,
     cross_fit_parameters,
     cross_fit_sizes,
     posterior_of,
@@ -24,9 +26,10 @@ class SpecialistRegression(SpecialistsTrainer):
         self.likelihood = StudentT(df="estimate").start(y, weight, 1)
         units = self.units = TargetUnits.of(y, weight, self.likelihood.floor_)
         errors = units.standardise(y) - units.standardise(predictions)
-        Z = np.asarray(self.data.Z, dtype=np.float64)
+        Z, encoder = size_columns(self.gate, self.data)
         models, log_size = cross_fit_sizes(Z, errors, weight, self.folds, units.floor)
-        self.sizes = ErrorSizes(models, self.parts.gate.encoder, log_size, weight)
+        encoder = self.parts.gate.encoder if self.gate is None else encoder
+        self.sizes = ErrorSizes(models, encoder, log_size, weight)
         self.log_size = self.sizes.centred(log_size)
 
     def _rows(self, means, Z):
@@ -39,6 +42,10 @@ class SpecialistRegression(SpecialistsTrainer):
             self._rows(means, Z), self.units.floor, self.folds, penalties
         )
         return penalty, resp, log_density - np.log(self.units.unit)
+
+    def _densities(self, means):
+        rows = self._rows(means, np.empty((len(means), 0)))
+        return cross_fit_densities(rows, self.units.floor, self.folds) - np.log(self.units.unit)
 
     def _refit(self, means, Z, penalty):
         rows, weight, units = self._rows(means, Z), self.data.weight, self.units

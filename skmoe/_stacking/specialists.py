@@ -20,12 +20,11 @@ from .._numerics.statistics import standardisation
 from .._parallel import few_threads
 from ..gates import BaseGate, ConstantGate, ForestGate
 from .gate import GATE_PENALTIES
+from .given_gate import gate_around
 from .specialisation import Specialisation
 from .trainer import StackedProblem
 
 FIRST_PENALTY = 3.0  # of the gate's weights, while regimes are sought
-# That a tree of the gate is grown on, of 20,000: with more, log-scores were no higher.
-ROWS_OF_A_TREE = 2000
 
 
 @dataclass
@@ -46,6 +45,8 @@ class _Candidate:
         Of the gate's weights; None where there are none.
     resp, log_density : ndarray of shape (n_samples, n_experts) and (n_samples,)
         Out of fold.
+    fitted_gate : BaseGate or None
+        One that was asked for, fitted.
     """
 
     names: list
@@ -55,6 +56,7 @@ class _Candidate:
     penalty: float | None
     resp: np.ndarray
     log_density: np.ndarray
+    fitted_gate: BaseGate | None = None
 
 
 @dataclass
@@ -89,6 +91,8 @@ class SpecialistsTrainer(Trainer):
     ----------
     expert_seed : int
         Of experts that draw.
+    gate : GateParts, default=None
+        A gate that was asked for; None is the default, a ForestGate of the best strength.
 
     Attributes
     ----------
@@ -97,20 +101,28 @@ class SpecialistsTrainer(Trainer):
     """
 
     grows = False
+    way = "specialists"
 
-    def __init__(self, data, parts, settings, *, folds, splitting, seed, expert_seed):
+    def __init__(self, data, parts, settings, *, folds, splitting, seed, expert_seed, gate=None):
         splits = splitting.gate_folds(folds, data, can_memorise=True)
         super().__init__(None, data, parts, settings, folds=splits, splitting=splitting, seed=seed)
-        self.expert_folds, self.expert_seed = folds, expert_seed
+        self.expert_folds, self.expert_seed, self.gate = folds, expert_seed, gate
 
     def train(self, previous, tasks, attributes_now):
         """Fit it all, in one iteration; see ``Trainer``."""
         tasks.begin(1)
         say, rows = self.progress.say, count(len(self.data.y), "row")
-        say(f"Fitting {count(self.n_experts)} and a generalist on {rows}")
         n_jobs, everything = self.settings.n_jobs, np.ones((len(self.data.y), 1))
-        regimes = self._linear_regimes()
-        generalist, specialists = self._generalist(), self._specialists()
+        generalist = self._generalist()
+        if self.n_experts == 1:
+            say(f"Fitting a generalist on {rows}")
+            with generalist.side_by_side(n_jobs):
+                generalist.fit(everything)
+                fitted = generalist.finish(everything)
+            self._begin(generalist.predictions[:, 0])
+            return self._trained(self._alone(generalist.predictions), fitted, generalist)
+        say(f"Fitting {count(self.n_experts)} and a generalist on {rows}")
+        regimes, specialists = self._linear_regimes(), self._specialists()
         with generalist.side_by_side(n_jobs), specialists.side_by_side(n_jobs):
             say(f"Fitting the generalist on all rows, and {count(self.n_experts, 'specialist')}")
             fit_at_once((generalist, everything), (specialists, regimes))
@@ -126,9 +138,13 @@ class SpecialistsTrainer(Trainer):
             if self.specialisation.kept:
                 chosen, fitted = with_, fitted + specialists.finish(shares)
         generalist.n_fits += specialists.n_fits  # of all that the problem speaks of
-        problem, order = self._finish(chosen, fitted, generalist)
+        return self._trained(chosen, fitted, generalist)
+
+    def _trained(self, chosen, fitted, experts):
+        """What ``train`` returns."""
+        problem, order = self._finish(chosen, fitted, experts)
         self.problem = problem
-        say("Finished", problem.objective)
+        self.progress.say("Finished", problem.objective)
         run = Run([problem.objective], converged=problem.converged)
         return self, run, problem.model, order, problem.load[order]
 
@@ -151,9 +167,8 @@ class SpecialistsTrainer(Trainer):
         return self._untrained(self.parts, self.expert_seed + 1, report_weights=True)
 
     def _untrained(self, parts, seed, report_weights):
-        refitted = replace(self.settings, ensemble=False)
         return parts.make_estimators(
-            self.data, self.expert_folds, refitted, seed, report_weights=report_weights
+            self.data, self.expert_folds, self.settings, seed, report_weights=report_weights
         )
 
     # What out-of-fold predictions teach ------------------------------------------------------
@@ -177,6 +192,10 @@ class SpecialistsTrainer(Trainer):
         """
 
     @abstractmethod
+    def _densities(self, means):
+        """Log-densities (n, n_experts) of the experts, out of fold. Parameters as of ``_judge``."""
+
+    @abstractmethod
     def _refit(self, means, Z, penalty):
         """What is learned from all rows: Refitted. Parameters as of ``_judge``."""
 
@@ -196,18 +215,28 @@ class SpecialistsTrainer(Trainer):
             if shares is not regimes:  # of which the first specialists are
                 self.progress.say(f"Fitting {count(self.n_experts, 'specialist')} and their gate")
                 specialists.fit(shares)
-            gate = ForestGate(max_samples=ROWS_OF_A_TREE, random_state=self.seed)
-            columns = gate.fit_forest(self.data.Z, labels, self.data.weight)
-            found = self._candidate(
-                [GENERALIST, *self.parts.names],
-                np.concatenate([of_generalist, specialists.predictions], axis=1),
-                gate,
-                columns,
-                penalties,
-            )
+            names = [GENERALIST, *self.parts.names]
+            means = np.concatenate([of_generalist, specialists.predictions], axis=1)
+            if self.gate is None:
+                gate = ForestGate(random_state=self.seed)
+                columns = gate.fit_forest(self.data.Z, labels, self.data.weight)
+                found = self._candidate(names, means, gate, columns, penalties)
+            else:
+                found = self._behind_gate(names, means)
             fitted_with, labels = shares, found.resp
             shares = labels[:, 1:] / np.maximum(labels[:, 1:].sum(axis=1, keepdims=True), 1e-300)
         return found, fitted_with
+
+    def _behind_gate(self, names, means):
+        """Experts behind the gate that was asked for, trained around their densities."""
+        with few_threads(means.size):
+            density = self._densities(means)
+        equal = np.full(density.shape, 1 / len(names))
+        gate, resp, log_density = gate_around(
+            self.gate, self.data, self.folds, density, equal, self.settings.tol
+        )
+        no_columns = np.empty((len(means), 0))
+        return _Candidate(names, means, gate, no_columns, None, resp, log_density, gate)
 
     def _candidate(self, names, means, gate, columns, penalties):
         with few_threads(means.size):
@@ -227,14 +256,18 @@ class SpecialistsTrainer(Trainer):
         with few_threads(chosen.means.size):
             refitted = self._refit(chosen.means, self._standardised(columns), penalty)
         # An M-step from the optimum: the gate of the same weights, and of its own kind.
-        if penalty is None:
+        if chosen.fitted_gate is not None:
+            gate = chosen.fitted_gate
+        elif penalty is None:
             gate = ConstantGate().fit(data.Z, refitted.labels, sample_weight=weight)
         else:
             gate = chosen.gate.set_params(alpha=penalty)
             gate.fit_softmax(columns, refitted.labels, weight)
         gate_proba = gate.predict_proba(data.Z)
-        order = np.append(0, 1 + np.argsort(-(weight @ gate_proba)[1:], kind="stable"))
-        gate.reorder(order)
+        order = np.arange(len(chosen.names))
+        if gate.can_reorder:
+            order = np.append(0, 1 + np.argsort(-(weight @ gate_proba)[1:], kind="stable"))
+            gate.reorder(order)
         refitted.likelihood.reorder(order)
         target = {} if parts.classes is None else {"classes": parts.classes}
         model = parts.model_class(

@@ -20,7 +20,7 @@ from .specialisation import Specialisation
 
 @dataclass
 class StackedProblem:
-    """What a fit with ``specialisation=0`` has learned: what estimators ask of a trained problem.
+    """What a stack, or clones beside a generalist, have learned: what estimators ask of a trained problem.
 
     Attributes
     ----------
@@ -108,6 +108,8 @@ class Learned:
         Of the weights of the gate; None for constant proportions.
     labels : ndarray of shape (n_samples, n_components)
         Responsibilities under what is learned from all rows.
+    gate : BaseGate or None
+        A fitted gate that was asked for.
     means, resp, log_norm, objective, prior, converged
         As of ``StackedProblem``.
     """
@@ -116,6 +118,7 @@ class Learned:
     likelihood: object
     penalty: float | None
     labels: np.ndarray
+    gate: object
     means: np.ndarray
     resp: np.ndarray
     log_norm: np.ndarray
@@ -135,25 +138,28 @@ class StackedTrainer(Trainer):
     ----------
     expert_seed : int
         Of experts that draw.
+    gate : GateParts, default=None
+        A gate that was asked for; None is the default, a softmax gate of the best strength.
     instead : callable, default=None
         ``instead()`` -> Trainer by EM, to be tried where linear regimes explain the target better
         than the stack does. None tries nothing.
     """
 
     grows = False
+    way = "stack"
 
-    def __init__(self, data, parts, settings, *, folds, splitting, seed, expert_seed, instead=None):
-        if data.y.ndim > 1:
-            raise ValueError(f"specialisation=0 needs one output; y has {data.y.shape[1]}.")
+    def __init__(
+        self, data, parts, settings, *, folds, splitting, seed, expert_seed, gate=None, instead=None
+    ):
         splits = splitting.gate_folds(folds, data, can_memorise=True)
         super().__init__(None, data, parts, settings, folds=splits, splitting=splitting, seed=seed)
         self.expert_folds = splits if folds is None else folds
-        self.expert_seed, self.instead = expert_seed, instead
+        self.expert_seed, self.gate, self.instead = expert_seed, gate, instead
 
     def train(self, previous, tasks, attributes_now):
         """Fit it all, in one iteration; see ``Trainer``."""
         tasks.begin(1 if self.instead is None else None)
-        data, settings = self.data, replace(self.settings, ensemble=False)
+        data, settings = self.data, self.settings
         experts = self.parts.make_estimators(data, self.expert_folds, settings, self.expert_seed)
         n_experts = len(self.parts.names)
         if (data.weight[data.weight > 0] == 1).all():  # many a fit takes longer with weights
@@ -210,10 +216,11 @@ class StackedTrainer(Trainer):
 
     def _finish(self, experts, fitted, learned):
         parts, data = self.parts, self.data
-        # An M-step from the optimum: the gate of the same weights, and of its own kind.
-        constant = learned.penalty is None
-        gate = ConstantGate() if constant else SoftmaxGate(alpha=learned.penalty)
-        gate.fit(data.Z, learned.labels, sample_weight=data.weight)
+        gate = learned.gate
+        if gate is None:  # an M-step from the optimum: the same weights, in a gate of its own kind
+            constant = learned.penalty is None
+            gate = ConstantGate() if constant else SoftmaxGate(alpha=learned.penalty)
+            gate.fit(data.Z, learned.labels, sample_weight=data.weight)
         target = {} if parts.classes is None else {"classes": parts.classes}
         model = parts.model_class(
             names=[*parts.names, STACK],

@@ -9,18 +9,16 @@ from sklearn.exceptions import ConvergenceWarning
 
 from .._data import Rows, TrainingData
 from .._em.gate_parts import step_by_step
-from .._em.general import GeneralProblem
+from .._em.fixed import gate_problem
 from .._em.loop import run_em
 from .._em.problem import shallow_copy
 from .._em.settings import INNER_STEPS
-from .._experts.base import Experts
 from .._experts.fitting import join_last, split_last
 from .._model import Model, posterior
 from .._routing import keep_best
 from .._tables.mixed import describe_columns, is_table, stack_rows
 from ..exceptions import ExpertCollapseWarning, IgnoredWeightsWarning
 from ..gates import BaseGate, ClassifierGate, ConstantGate, SoftmaxGate, TreeGate
-from ..likelihoods import BaseLikelihood
 
 REFITS = 5  # of a new expert, with working weights, exposures or targets of the last
 GENERATED_ROWS = 2000  # that stand for all old rows, where the gate can generate them
@@ -338,14 +336,13 @@ def train_gate(model, rows, log_gate, log_density, gate, splitting, settings):
     other_sizes = other_sizes and np.sum(trained.sizes) != n_experts
     if other_sizes:
         trained.sizes = None
-    fits = settings.target_load is None or len(settings.target_load) == n_experts
-    problem = GeneralProblem(
-        FixedExperts(log_density),
+    if trained.target_load is not None and len(trained.target_load) != n_experts:
+        trained.set_params(load_balance=0.0, target_load=None)  # that of another number
+    problem = gate_problem(
+        log_density,
         trained,
-        FixedDensities(),
         TrainingData.of(rows, Z),
         gate_folds=splitting.gate_folds("prefit", rows, can_memorise=gate.can_memorise),
-        load_prior=settings.load_prior(n_experts, rows.weight) if fits else None,
         top_k=settings.active_top_k(n_experts),
     )
     caught = _run(problem.start(resp), settings, "prefit")
@@ -354,41 +351,6 @@ def train_gate(model, rows, log_gate, log_density, gate, splitting, settings):
         last.sizes = None
     fitted = gate.behind(last)
     return fitted, caught
-
-
-class FixedExperts(Experts):
-    """Experts of which nothing is trained; their predictions are their log-densities.
-
-    Parameters
-    ----------
-    log_density : ndarray of shape (n_samples, n_experts)
-        Of each row under each expert.
-    """
-
-    def __init__(self, log_density):
-        self.predictions = log_density
-
-    def fit(self, resp, working=None, exposure=None, target=None):
-        pass
-
-    def state(self):
-        pass
-
-    def restore(self, state):
-        pass
-
-
-class FixedDensities(BaseLikelihood):
-    """The likelihood of ``FixedExperts``."""
-
-    def update(self, y, prediction, weights, penalty=0.0, pooled_rows=0.0):
-        pass
-
-    def log_density(self, y, prediction, experts=None):
-        return prediction
-
-    def components(self, prediction, experts=None):
-        raise TypeError("Fixed densities have no distribution.")
 
 
 # Of all three -------------------------------------------------------------------------------

@@ -29,9 +29,15 @@ class BaseGate(ClassifierMixin, QuickParameters, BaseEstimator, metaclass=ABCMet
         Whether ``fit`` reads ``load_prior`` in closed form.
     load_prior : ndarray of shape (n_experts,) or None
         Prior counts of the experts, set by a mixture where ``takes_load_prior``.
+    load_balance, target_load
+        Prior on the loads, of gates that have these as parameters; see :class:`SoftmaxGate`.
+    can_be_pooled : bool
+        Whether partial pooling can learn the gate: a softmax of linear functions or proportions.
+    sees_rows : bool
+        Whether probabilities depend on the row.
     keeps_order : bool
         Whether the place of an expert means something to the gate, so that clones must not be
-        ordered by falling load.
+        ordered by falling load: by default, whether there is a ``target_load``.
     is_costly : bool
         Whether ``fit`` costs as much as that of an expert and begins anew each time. A mixture
         then calls it once for each refit of its experts, not in every E-step between them.
@@ -42,7 +48,9 @@ class BaseGate(ClassifierMixin, QuickParameters, BaseEstimator, metaclass=ABCMet
 
     objective = "conditional"
     takes_load_prior = False
-    keeps_order = False
+    load_balance, target_load = 0.0, None
+    can_be_pooled = False
+    sees_rows = True
     is_costly = False
     n_functions_ = 0
     load_prior = None
@@ -188,9 +196,50 @@ class BaseGate(ClassifierMixin, QuickParameters, BaseEstimator, metaclass=ABCMet
         raise TypeError(f"{type(self).__name__} does not implement learn_batch.")
 
     @property
+    def keeps_order(self):
+        """Whether the place of an expert means something to the gate."""
+        return self.target_load is not None
+
+    def prior_counts(self, n_experts, weight):
+        """Counts of the prior on the loads, that ``load_balance`` and ``target_load`` describe.
+
+        Parameters
+        ----------
+        n_experts : int
+            Number of experts.
+        weight : float
+            Of all rows.
+
+        Returns
+        -------
+        counts : ndarray of shape (n_experts,) or None
+            None where the loads are left to the data.
+
+        Raises
+        ------
+        ValueError
+            If ``target_load`` is not a positive number for each expert.
+        """
+        target = np.full(n_experts, 1.0) if self.target_load is None else self.target_load
+        target = np.asarray(target, dtype=np.float64)
+        if target.shape != (n_experts,) or not (np.isfinite(target) & (target > 0)).all():
+            raise ValueError(
+                f"target_load must be {n_experts} positive numbers, one for each expert; got "
+                f"{self.target_load!r}."
+            )
+        if self.load_balance == 0 or n_experts == 1:
+            return None
+        return self.load_balance * weight * target / target.sum()
+
+    @property
     def n_parameters_(self):
         """Number of free parameters, for ``bic``; None where they cannot be counted."""
         return None
+
+    @property
+    def has_countable_parameters(self):
+        """Whether there is ``n_parameters_`` after ``fit``."""
+        return self._implements("n_parameters_")
 
     @property
     def can_reorder(self):

@@ -41,6 +41,11 @@ class ClassifierGate(MetaEstimatorMixin, BaseGate):
         Added to every probability before these are renormalised, so that none is zero.
     random_state : int, RandomState instance or None, default=None
         Draws the experts for classifiers without ``sample_weight``.
+    load_balance : float, default=0.0
+        In EM of a mixture: strength of a Dirichlet prior on the mean probabilities of the experts,
+        in prior rows for each training row. 0.01 is mild, 0.1 strong; it biases rare regimes.
+    target_load : array-like of shape (n_experts,), default=None
+        Loads that this prior pulls to. None is equal ones. Given, clones keep its order.
 
     Attributes
     ----------
@@ -64,14 +69,20 @@ class ClassifierGate(MetaEstimatorMixin, BaseGate):
         "classifier": [HasMethods(["fit", "predict_proba"])],
         "smoothing": [Interval(Real, 0, 0.1, closed="left")],
         "random_state": ["random_state"],
+        "load_balance": [Interval(Real, 0, None, closed="left")],
+        "target_load": ["array-like", None],
     }
     is_costly = True
     _minimum_share = 1e-3  # smaller shares are not worth a repeated row
 
-    def __init__(self, classifier, *, smoothing=1e-4, random_state=None):
+    def __init__(
+        self, classifier, *, smoothing=1e-4, random_state=None, load_balance=0.0, target_load=None
+    ):
         self.classifier = classifier
         self.smoothing = smoothing
         self.random_state = random_state
+        self.load_balance = load_balance
+        self.target_load = target_load
 
     @fit_context(prefer_skip_nested_validation=False)
     def fit(self, X, y, sample_weight=None):

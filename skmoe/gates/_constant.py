@@ -1,15 +1,25 @@
 """The gate of a plain mixture: proportions."""
 
+from numbers import Real
+
 import numpy as np
 from scipy.special import softmax
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from .._compat import learn_columns
+from .._compat import Interval, fit_context, learn_columns
 from ._base import BaseGate, shares, soft_labels
 
 
 class ConstantGate(BaseGate):
     """Gate that does not look at the row: the proportions of a plain mixture.
+
+    Parameters
+    ----------
+    load_balance : float, default=0.0
+        In EM of a mixture: strength of a Dirichlet prior on the mean probabilities of the experts,
+        in prior rows for each training row. 0.01 is mild, 0.1 strong; it biases rare regimes.
+    target_load : array-like of shape (n_experts,), default=None
+        Loads that this prior pulls to. None is equal ones. Given, clones keep its order.
 
     Attributes
     ----------
@@ -29,8 +39,19 @@ class ConstantGate(BaseGate):
     """
 
     takes_load_prior = True
+    sees_rows = False
     _one_class_will_do = True
 
+    _parameter_constraints = {
+        "load_balance": [Interval(Real, 0, None, closed="left")],
+        "target_load": ["array-like", None],
+    }
+
+    def __init__(self, *, load_balance=0.0, target_load=None):
+        self.load_balance = load_balance
+        self.target_load = target_load
+
+    @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y, sample_weight=None):
         """Fit the proportions.
 
@@ -52,6 +73,11 @@ class ConstantGate(BaseGate):
         targets, weight = soft_labels(self, X, y, sample_weight)
         self._set_proportions(weight @ targets)
         return self
+
+    @property
+    def can_be_pooled(self):
+        """Whether partial pooling can learn the gate: without a prior on the loads."""
+        return self.load_balance == 0
 
     def _set_proportions(self, mass):
         self._mass = mass

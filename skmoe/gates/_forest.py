@@ -33,8 +33,9 @@ class ForestGate(BaseGate):
         Fewest rows of a leaf.
     max_features : float, default=0.5
         Share of the columns that each split looks at.
-    max_samples : int or None, default=None
-        Most rows that a tree is grown on, each drawn anew. None is as many as there are.
+    max_samples : int or None, default=2000
+        Most rows that a tree is grown on, each drawn anew. None is as many as there are; of 20,000
+        rows, log-scores were no higher with more than 2,000.
     alpha : float, default=3.0
         Penalty of the softmax gate; see :class:`SoftmaxGate`.
     random_state : int, RandomState instance or None, default=None
@@ -81,7 +82,7 @@ class ForestGate(BaseGate):
     is_costly = True
 
     def __init__(
-        self, n_estimators=60, *, min_samples_leaf=5, max_features=0.5, max_samples=None,
+        self, n_estimators=60, *, min_samples_leaf=5, max_features=0.5, max_samples=2000,
         alpha=3.0, random_state=None,
     ):  # fmt: skip
         self.n_estimators = n_estimators

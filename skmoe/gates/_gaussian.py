@@ -39,6 +39,11 @@ class GaussianGate(BaseGate):
         makes the borders linear.
     prior_rows : float, default=None
         Weight :math:`\tau` of the prior in rows. None is n_features + 2.
+    load_balance : float, default=0.0
+        In EM of a mixture: strength of a Dirichlet prior on the mean probabilities of the experts,
+        in prior rows for each training row. 0.01 is mild, 0.1 strong; it biases rare regimes.
+    target_load : array-like of shape (n_experts,), default=None
+        Loads that this prior pulls to. None is equal ones. Given, clones keep its order.
 
     Attributes
     ----------
@@ -76,11 +81,17 @@ class GaussianGate(BaseGate):
     _parameter_constraints = {
         "covariance_type": [StrOptions({"full", "diag", "tied"})],
         "prior_rows": [Interval(Real, 0, None, closed="neither"), None],
+        "load_balance": [Interval(Real, 0, None, closed="left")],
+        "target_load": ["array-like", None],
     }
 
-    def __init__(self, covariance_type="full", *, prior_rows=None):
+    def __init__(
+        self, covariance_type="full", *, prior_rows=None, load_balance=0.0, target_load=None
+    ):
         self.covariance_type = covariance_type
         self.prior_rows = prior_rows
+        self.load_balance = load_balance
+        self.target_load = target_load
 
     @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y, sample_weight=None):

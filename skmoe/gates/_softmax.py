@@ -42,6 +42,11 @@ class SoftmaxGate(BaseGate):
     l1_ratio : float, default=0.0
         Share of the penalty that is L1, which leaves only the columns that matter: for gates
         over hundreds of columns and more.
+    load_balance : float, default=0.0
+        In EM of a mixture: strength of a Dirichlet prior on the mean probabilities of the experts,
+        in prior rows for each training row. 0.01 is mild, 0.1 strong; it biases rare regimes.
+    target_load : array-like of shape (n_experts,), default=None
+        Loads that this prior pulls to. None is equal ones. Given, clones keep its order.
     max_iter : int, default=100
         Newton steps at most.
     tol : float, default=1e-8
@@ -84,6 +89,8 @@ class SoftmaxGate(BaseGate):
     _parameter_constraints = {
         "alpha": [Interval(Real, 0, None, closed="left")],
         "l1_ratio": [Interval(Real, 0, 1, closed="both")],
+        "load_balance": [Interval(Real, 0, None, closed="left")],
+        "target_load": ["array-like", None],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
         "tol": [Interval(Real, 0, None, closed="left")],
         "warm_start": ["boolean"],
@@ -95,9 +102,14 @@ class SoftmaxGate(BaseGate):
     keeps_curvature = True  # for more than one step from sums
     _factor = None  # Cholesky factor of the curvature, for steps from sums
 
-    def __init__(self, alpha=0.1, *, l1_ratio=0.0, max_iter=100, tol=1e-8, warm_start=False):
+    def __init__(
+        self, alpha=0.1, *, l1_ratio=0.0, load_balance=0.0, target_load=None, max_iter=100,
+        tol=1e-8, warm_start=False,
+    ):  # fmt: skip
         self.alpha = alpha
         self.l1_ratio = l1_ratio
+        self.load_balance = load_balance
+        self.target_load = target_load
         self.max_iter = max_iter
         self.tol = tol
         self.warm_start = warm_start
@@ -165,6 +177,11 @@ class SoftmaxGate(BaseGate):
             weight * targets.sum(axis=1),
             np.exp(_multinomial.log_softmax(self._log_odds(X))),
         )
+
+    @property
+    def can_be_pooled(self):
+        """Whether partial pooling can learn the gate: no L1 penalty, no prior on the loads."""
+        return self.learns_batches and self.load_balance == 0
 
     @property
     def learns_batches(self):

@@ -380,7 +380,7 @@ def match(mixture, shared):
         Entry (k, j): how much expert k of the other one and expert j of this one have in common.
     """
     head, gate = split_last(mixture.gate_)
-    fixed = mixture._is_list or mixture.target_load is not None
+    fixed = mixture._is_list
     if fixed or gate.keeps_order or type(gate).reorder is BaseGate.reorder:
         return
     _, order = optimize.linear_sum_assignment(shared, maximize=True)

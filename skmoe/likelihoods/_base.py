@@ -42,6 +42,14 @@ class BaseLikelihood(QuickParameters, BaseEstimator, metaclass=ABCMeta):
     keeps_order : bool
         Whether the place of an expert means something, so that clones must not be put in the order
         of their loads, nor an expert added.
+    n_experts : int or None
+        Number of experts that it is for; None where it is for any.
+    can_be_pooled : bool
+        Whether partial pooling can learn it.
+    can_be_stacked : bool
+        Whether it is what experts fitted on all rows are combined under, out of fold.
+    has_sums : bool
+        Whether linear experts under it are learned from sums over rows that are not in memory.
     independent_outputs : bool
         Whether several outputs err independently of each other.
     reweights_outputs : bool
@@ -67,6 +75,8 @@ class BaseLikelihood(QuickParameters, BaseEstimator, metaclass=ABCMeta):
     takes_exposure = False
     takes_trials = takes_upper = takes_subjects = False
     keeps_order = False
+    n_experts = None
+    can_be_pooled = can_be_stacked = has_sums = False
     independent_outputs = True
     reweights_outputs = False
     averages_experts = False

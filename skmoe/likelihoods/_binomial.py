@@ -48,6 +48,7 @@ class Binomial(BaseLikelihood):
     """
 
     glm = "binomial"
+    can_be_pooled = True
     takes_trials = True
     _linear = False
 

@@ -20,10 +20,9 @@ class Categorical(BaseLikelihood):
 
     Parameters
     ----------
-    temperature : bool, default=True
-        Whether :math:`T_k` is learned; it has a Gaussian prior on log T with variance 0.1.
-    smoothing : bool, default=True
-        Whether :math:`\epsilon_k` is learned, in [0.001, 0.9].
+    calibration : {"auto", "temperature", "smoothing"} or None, default="auto"
+        What is learned out of fold: :math:`T_k`, which has a Gaussian prior on log T with variance
+        0.1, :math:`\epsilon_k`, in [0.001, 0.9], or by "auto" both. None is neither.
     epsilon : float, default=0.001
         Where :math:`\epsilon_k` starts, and stays where it is not learned.
     n_classes : int, default=0
@@ -49,11 +48,25 @@ class Categorical(BaseLikelihood):
 
     per_expert = ("temperature_", "epsilon_", "_mass")
 
-    def __init__(self, *, temperature=True, smoothing=True, epsilon=1e-3, n_classes=0):
-        self.temperature = temperature
-        self.smoothing = smoothing
+    can_be_stacked = has_sums = True
+
+    def __init__(self, *, calibration="auto", epsilon=1e-3, n_classes=0):
+        self.calibration = calibration
         self.epsilon = epsilon
         self.n_classes = n_classes
+
+    @property
+    def can_be_pooled(self):
+        """Whether partial pooling can learn it: where no other calibration was asked for."""
+        return self.calibration == "auto"
+
+    @property
+    def _learns_temperature(self):
+        return self.calibration in ("auto", "temperature")
+
+    @property
+    def _learns_smoothing(self):
+        return self.calibration in ("auto", "smoothing")
 
     def fitting(self, *, in_sample, linear):
         """This likelihood as it is to be trained.
@@ -71,8 +84,7 @@ class Categorical(BaseLikelihood):
             Without calibration in-sample, and without smoothing of linear experts.
         """
         return Categorical(
-            temperature=self.temperature and not in_sample,
-            smoothing=self.smoothing and not in_sample,
+            calibration=None if in_sample else self.calibration,
             epsilon=0.0 if linear else self.epsilon,
             n_classes=self.n_classes,
         )
@@ -163,14 +175,14 @@ class Categorical(BaseLikelihood):
             Not used.
         """
         self.take_mass(weights.sum(axis=0))
-        if self.temperature:
+        if self._learns_temperature:
             self.temperature_ = np.array(
                 [
                     self._best_temperature(y, prediction[:, k], weights[:, k], self.epsilon_[k])
                     for k in range(prediction.shape[1])
                 ]
             )
-        if self.smoothing:
+        if self._learns_smoothing:
             own = self._own(y, prediction)  # with many classes the powers are what costs
             for _ in range(SMOOTHING_STEPS):
                 self._set_epsilon(self._mass_from_prior(y, own, weights))
@@ -204,18 +216,18 @@ class Categorical(BaseLikelihood):
         counts = np.bincount(y, weights.sum(axis=1), minlength=len(self._counts))
         from_prior = keep * self.epsilon_ * self._mass
         self._mass = keep * self._mass
-        if self.temperature:
+        if self._learns_temperature:
             self.temperature_ = np.array(
                 [
                     self._next_temperature(y, prediction[:, k], gain * weights[:, k], k)
                     for k in range(prediction.shape[1])
                 ]
             )
-        if self.smoothing:
+        if self._learns_smoothing:
             own = self._own(y, prediction)
             from_prior += gain * self._mass_from_prior(y, own, weights)
         self._mass = self._mass + gain * weights.sum(axis=0)
-        if self.smoothing:
+        if self._learns_smoothing:
             self._set_epsilon(from_prior)
         self._counts = keep * self._counts + gain * counts
         self.class_share_ = self._counts / self._counts.sum()
@@ -327,7 +339,7 @@ class Categorical(BaseLikelihood):
     @property
     def n_parameters_(self):
         """Number of free parameters."""
-        return len(self.epsilon_) * (bool(self.temperature) + bool(self.smoothing))
+        return len(self.epsilon_) * (self._learns_temperature + self._learns_smoothing)
 
     def terms(self):
         """Class of the derivatives of the log-density, for standard errors.

@@ -86,6 +86,8 @@ class Poisson(_Counts):
     array([26.])
     """
 
+    can_be_pooled = has_sums = True
+
     def update(self, y, prediction, weights, penalty=0.0, pooled_rows=0.0):
         """Nothing to estimate: the mean says it all.
 

@@ -48,6 +48,7 @@ class Gamma(PositiveMeans):
     """
 
     glm = "gamma"
+    can_be_pooled = has_sums = True
     takes_upper = True
     per_expert = ("shape_",)
 

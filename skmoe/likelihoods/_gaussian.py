@@ -75,6 +75,16 @@ class Gaussian(CensoredErrors, ScaledErrors):
         self.covariance = covariance
 
     @property
+    def has_sums(self):
+        """Whether sums over rows tell all: where scales do not depend on the row."""
+        return isinstance(self.scale, str) and self.scale in ("expert", "shared")
+
+    @property
+    def can_be_pooled(self):
+        """Whether partial pooling can learn it: constant scales, outputs that err alone."""
+        return self.has_sums and self.covariance == "diag"
+
+    @property
     def per_expert(self):
         """Names of the fitted attributes whose first axis are the experts."""
         own = ("scale_", "_mass", "_squares")

@@ -42,8 +42,7 @@ def unfitted(likelihood):
     Raises
     ------
     ValueError
-        If there is none of that name, or it does not derive from ``BaseLikelihood``, or is one
-        that a parameter of the mixture makes.
+        If there is none of that name, or it does not derive from ``BaseLikelihood``.
     """
     if isinstance(likelihood, str) and likelihood in BY_NAME:
         return BY_NAME[likelihood]()
@@ -51,10 +50,5 @@ def unfitted(likelihood):
         raise ValueError(
             f"A likelihood must be one of {sorted(BY_NAME)} or an object of a class that derives "
             f"from skmoe.likelihoods.BaseLikelihood; got {likelihood!r}."
-        )
-    if likelihood.takes_subjects:
-        raise ValueError(
-            f"{likelihood} cannot be given as a likelihood: set subject_effect='intercept' and "
-            "leave likelihood at 'gaussian'."
         )
     return clone(likelihood)

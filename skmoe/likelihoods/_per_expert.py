@@ -58,6 +58,11 @@ class PerExpert(BaseLikelihood):
     def __init__(self, likelihoods):
         self.likelihoods = likelihoods
 
+    @property
+    def n_experts(self):
+        """Number of experts that it is for."""
+        return len(self.likelihoods) if isinstance(self.likelihoods, list) else None
+
     def _unfitted(self):
         given = self.likelihoods if isinstance(self.likelihoods, list) else []
         return [unfitted(each).fitting(**self._fitting) for each in given]

@@ -42,7 +42,7 @@ class PooledCategorical(UncertainCoefficients, Categorical):
     per_expert = (*Categorical.per_expert, "coef_cov_")
 
     def __init__(self, *, n_classes=0):
-        super().__init__(temperature=False, smoothing=False, epsilon=0.0, n_classes=n_classes)
+        super().__init__(calibration=None, epsilon=0.0, n_classes=n_classes)
 
     def take(self, experts, sums):
         """Take what pooled experts have learned.
@@ -60,7 +60,7 @@ class PooledCategorical(UncertainCoefficients, Categorical):
 
     def for_batches(self):
         """Class probabilities as the experts predict them."""
-        return self.into(Categorical(temperature=False, smoothing=False, epsilon=0.0))
+        return self.into(Categorical(calibration=None, epsilon=0.0))
 
     def scale_model_(self, X):
         """Standard deviations of the linear functions, (n_samples, n_experts, n_functions)."""

@@ -23,7 +23,8 @@ class RandomIntercept(ScaledErrors):
         \frac{(\sum_i r_i)^2}{2 \sigma_k^2}\Bigr), \quad \lambda = \tau_k^2 / \sigma_k^2.
 
     A row alone, or of a subject that is not known, has the variance
-    :math:`\sigma_k^2 + \tau_k^2`. ``subject_effect="intercept"`` makes it of Gaussian errors.
+    :math:`\sigma_k^2 + \tau_k^2`. ``fit`` takes the ``subject`` of each row; experts are linear,
+    and predictions those for new subjects.
 
     Attributes
     ----------
@@ -48,7 +49,8 @@ class RandomIntercept(ScaledErrors):
     >>> rng = np.random.default_rng(0)
     >>> X, patient = rng.normal(size=(600, 1)), np.repeat(np.arange(100), 6)
     >>> y = X[:, 0] + rng.normal(size=100)[patient] + 0.5 * rng.normal(size=600)
-    >>> moe = MixtureOfExpertsRegressor(n_experts=1, subject_effect="intercept")
+    >>> from skmoe.likelihoods import RandomIntercept
+    >>> moe = MixtureOfExpertsRegressor(n_experts=1, likelihood=RandomIntercept())
     >>> moe = moe.fit(X, y, subject=patient)
     >>> moe.likelihood_.scale_.round(1), moe.likelihood_.subject_scale_.round(1)
     (array([0.5]), array([1.]))
@@ -81,7 +83,7 @@ class RandomIntercept(ScaledErrors):
             If there are several outputs.
         """
         if y.ndim == 2:
-            raise ValueError(f"subject_effect takes one output; y has {y.shape[1]}.")
+            raise ValueError(f"RandomIntercept takes one output; y has {y.shape[1]}.")
         self.ratio_ = np.zeros(n_experts)
         return super().start(y, weight, n_experts)
 

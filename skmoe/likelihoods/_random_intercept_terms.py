@@ -30,7 +30,7 @@ class RandomInterceptTerms(ExpertTerms):
     at_bound_message = (
         "Within {names} errors are next to none, or subjects do not differ: there a variance is at "
         "the end of what is allowed, and has no standard error. Ask for fewer experts, or set "
-        "subject_effect=None."
+        "likelihood='gaussian'."
     )
 
     def __init__(self, theta, design, target, subjects):

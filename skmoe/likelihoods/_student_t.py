@@ -73,6 +73,11 @@ class StudentT(CensoredErrors, RobustErrors):
 
     per_expert = ("scale_", "df_")
 
+    @property
+    def can_be_stacked(self):
+        """Whether the default is meant, of which the degrees of freedom are then learned."""
+        return self.df == FIRST_DF
+
     def __init__(self, df=FIRST_DF):
         self.df = df
 

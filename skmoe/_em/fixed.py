@@ -1,0 +1,67 @@
+"""A gate trained around experts whose densities are fixed."""
+
+from .._experts.base import Experts
+from ..likelihoods import BaseLikelihood
+from .general import GeneralProblem
+
+
+class FixedExperts(Experts):
+    """Experts of which nothing is trained; their predictions are their log-densities.
+
+    Parameters
+    ----------
+    log_density : ndarray of shape (n_samples, n_experts)
+        Of each row under each expert.
+    """
+
+    def __init__(self, log_density):
+        self.predictions = log_density
+
+    def fit(self, resp, working=None, exposure=None, target=None):
+        pass
+
+    def state(self):
+        pass
+
+    def restore(self, state):
+        pass
+
+
+class FixedDensities(BaseLikelihood):
+    """The likelihood of ``FixedExperts``."""
+
+    def update(self, y, prediction, weights, penalty=0.0, pooled_rows=0.0):
+        pass
+
+    def log_density(self, y, prediction, experts=None):
+        return prediction
+
+    def components(self, prediction, experts=None):
+        raise TypeError("Fixed densities have no distribution.")
+
+
+def gate_problem(log_density, gate, data, *, gate_folds, top_k=None):
+    """The problem of a gate around experts of fixed densities: GeneralProblem.
+
+    Parameters
+    ----------
+    log_density : ndarray of shape (n_samples, n_experts)
+        Of each row under each expert.
+    gate : BaseGate
+        Unfitted, or to go on from.
+    data : TrainingData
+        The rows.
+    gate_folds : list of (train, test) or None
+        Without which the gate is trained.
+    top_k : int, default=None
+        As of ``Problem``.
+    """
+    return GeneralProblem(
+        FixedExperts(log_density),
+        gate,
+        FixedDensities(),
+        data,
+        gate_folds=gate_folds,
+        load_prior=gate.prior_counts(log_density.shape[1], data.weight.sum()),
+        top_k=top_k,
+    )

@@ -1,0 +1,139 @@
+"""How many experts: mixtures of one, two and more of them, trained in turn."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .progress import count
+
+PATIENCE = 2  # numbers in succession that are no better, after which the search ends
+
+
+@dataclass(frozen=True)
+class Score:
+    """How good a number of experts is: higher is better.
+
+    Attributes
+    ----------
+    value : float
+        Minus half of BIC, or the sum of out-of-fold log-densities.
+    log_density : ndarray of shape (n_samples,) or None
+        Out of fold; None where it is BIC.
+    weight : ndarray of shape (n_samples,)
+        Of the rows.
+    """
+
+    value: float
+    log_density: np.ndarray | None
+    weight: np.ndarray
+
+    def is_above(self, other):
+        """Whether it is higher; out of fold, by more than the standard error of the difference."""
+        if self.log_density is None:
+            return self.value > other.value
+        gains = self.log_density - other.log_density
+        gain = self.weight @ gains
+        deviations = gains - gain / self.weight.sum()
+        return gain > np.sqrt(self.weight @ deviations**2)
+
+
+@dataclass(frozen=True)
+class NumberScores:
+    """Numbers of experts that were tried.
+
+    Attributes
+    ----------
+    criterion : str
+        What they were compared by.
+    values : dict of int to float
+        Higher is better.
+    """
+
+    criterion: str
+    values: dict
+
+
+class NumberTrainer:
+    """Trains one expert, two and more, by EM, and keeps the number that scores best.
+
+    Experts that are at the maximum of their likelihood are compared by BIC [1]_, others by
+    out-of-fold log-densities: one more has to raise these by more than a standard error.
+
+    Parameters
+    ----------
+    make : callable
+        ``make(n_experts)`` -> Trainer.
+    most : int
+        The largest number.
+    by_bic : bool
+        Whether numbers are compared by BIC.
+
+    References
+    ----------
+    .. [1] G. Schwarz, "Estimating the dimension of a model", Annals of Statistics 6 (1978)
+       461-464.
+    """
+
+    def __init__(self, make, most, *, by_bic):
+        self.make, self.most, self.by_bic = make, most, by_bic
+
+    def train(self, previous, tasks, attributes_now):
+        """Train them in turn; see ``Trainer``."""
+        tasks.begin(None)
+        best = best_score = None
+        scores, behind = {}, 0
+        for n_experts in range(1, self.most + 1):
+            trainer = self.make(n_experts)
+            trained = trainer.train_begun(None, tasks, attributes_now)
+            score = self._score(*trained)
+            scores[n_experts] = score.value
+            trainer.progress.say(f"  {count(n_experts).capitalize()}", score.value)
+            if best is None or score.is_above(best_score):
+                best, best_score, behind = trained, score, 0
+            else:
+                behind += 1
+            if behind == PATIENCE:
+                break
+        criterion = "BIC" if self.by_bic else "Out-of-fold log-density"
+        best[0].number_scores = NumberScores(criterion, scores)
+        return best
+
+    def _score(self, trainer, run, model, order, load):
+        problem, data = trainer.problem, trainer.data
+        log_density, weight = problem.log_norm, problem.weight
+        total = float(weight @ log_density)
+        if not self.by_bic:
+            return Score(total, log_density, weight)
+        n_parameters = model.n_parameters(
+            data.X, weight, problem.experts.n_functions, problem.experts.owner
+        )
+        penalty = 0.5 * n_parameters * np.log(max(data.unit_weight.sum(), 1.0))
+        return Score(total - penalty, None, weight)
+
+
+class RoutedTrainer:
+    """Has the evidence choose a number of pooled experts, and trains as many for top-k routing.
+
+    Parameters
+    ----------
+    pooled : Trainer
+        Chooses the number; what it trains is kept where no more than ``top_k`` experts are found.
+    make : callable
+        ``make(n_experts)`` -> Trainer, by EM.
+    """
+
+    def __init__(self, pooled, make):
+        self.pooled, self.make = pooled, make
+
+    def train(self, previous, tasks, attributes_now):
+        """Train them in turn; see ``Trainer``."""
+        tasks.begin(None)
+        trained = self.pooled.train_begun(previous, tasks, attributes_now)
+        n_experts = len(trained[2].names)
+        if self.pooled.settings.active_top_k(n_experts) is None:
+            return trained
+        routed = self.make(n_experts)
+        self.pooled.progress.say(f"Trained again for top_k={self.pooled.settings.top_k}")
+        result = routed.train_begun(None, tasks, attributes_now)
+        routed.log_evidence = self.pooled.log_evidence
+        return result

@@ -1,7 +1,7 @@
 """MixtureOfExpertsClassifier."""
 
 import numpy as np
-from sklearn.base import ClassifierMixin
+from sklearn.base import ClassifierMixin, clone
 from sklearn.utils import check_random_state, column_or_1d, compute_class_weight
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
@@ -37,22 +37,25 @@ class MixtureOfExpertsClassifier(ClassifierMixin, InferringMixture, UpdatableMix
         an expert too. One that has ``partial_fit``, such as a net, goes on in each iteration from
         where the last one left it if its ``warm_start`` is True. Boosting that is to stop early
         gets a validation set: see :doc:`/guide/boosting`. None is logistic regression, with
-        coefficients pooled or, without ``pooling``, with a next-to-nothing L2 penalty; on a
+        coefficients pooled or, by EM, with a next-to-nothing L2 penalty; on a
         DataFrame with strings or missing values these are encoded first. "diverse" is a list of
         logistic regression, histogram gradient boosting, a random forest, a neural net and, for
         fewer than 1,000 rows of equal weight, a Gaussian process: "logistic", "boosting",
         "forest", "net", "process". Each is in the Pipeline that it needs, for strings and missing
         values too.
-    n_experts : int, default=None
-        Number of experts; with ``pooling`` an upper bound. None is the length of the list, else 4.
+    n_experts : int or "auto", default="auto"
+        Number of experts; of a list, its length. "auto" is chosen from the data, up to eight: by
+        the evidence under partial pooling, for other linear experts by BIC, else by the
+        out-of-fold log-density. Beside a generalist, see ``training``, it is 4, if they are kept.
+        1 is one model with a density.
     gate : gate, classifier or Pipeline ending in one, default=None
         See :mod:`skmoe.gates`. None is a :class:`~skmoe.gates.SoftmaxGate`; strings and
         missing values are encoded for it. The transformers of a Pipeline are fitted once.
-    calibration : {"auto", "temperature", "smoothing"} or None, default="auto"
+    likelihood : {"auto", "categorical"} or Categorical, default="auto"
         How the experts' probabilities are calibrated out of fold; see
-        :class:`~skmoe.likelihoods.Categorical`. "auto" is both, and for in-sample predictions
-        no more than a fixed smoothing of 0.001 (none for logistic regression). None is that
-        fixed smoothing for all.
+        :class:`~skmoe.likelihoods.Categorical`. "auto" and "categorical" learn temperatures and
+        smoothing; for in-sample predictions there is no more than a fixed smoothing of 0.001 (none
+        for logistic regression).
     class_weight : dict or "balanced", default=None
         Weights of the classes, multiplied into ``sample_weight``. The probabilities are then
         those of a population with these weights.
@@ -60,36 +63,29 @@ class MixtureOfExpertsClassifier(ClassifierMixin, InferringMixture, UpdatableMix
         Columns in whose coefficients experts do not differ, as in
         :class:`MixtureOfExpertsRegressor`. The default experts, or one ``LogisticRegression``,
         by maximum likelihood. None is no column.
-    pooling : "auto", bool or float, default="auto"
-        Whether the coefficients of each expert deviate from common ones by a normal prior, and the
-        evidence decides how far, as well as how many experts there are: ``n_experts`` is then an
-        upper bound, and a mixture where there are no regimes becomes one logistic regression, whose
-        penalty is learned too. See :doc:`/guide/small_tables`. Probabilities are averaged over what
-        is not known of the coefficients. It is there for the default experts behind a softmax gate,
-        whose ``alpha`` is learned as well, or a constant one; not with another ``calibration``,
-        ``cv`` other than "auto" or False, ``top_k``, ``load_balance``, groups, sparse data or a
-        stream that begins with ``partial_fit``, and "auto" not within the experts of another
-        mixture. "auto" pools wherever it is available, up to 10,000 rows in memory, and is maximum
-        likelihood elsewhere. True pools, or raises an error that says what is in the way. A
-        positive number pools, with this number as prior variance of the deviations, of slopes and
-        intercepts, for standardised columns: 1 lets experts differ freely, 0.01 hardly. False is
-        maximum likelihood.
-    specialisation : {"auto", 0, 1}, default="auto"
-        How far the experts specialise. 1: EM fits each expert with its responsibilities. 0: each
-        expert of a named list is fitted on all rows, out of fold and once more for predictions;
-        the gate is learned from the out-of-fold predictions, and so is one expert more, "stack",
-        which combines the probabilities of the others, and calibrates. Whether and how strongly the
-        gate looks at the row is chosen by the out-of-fold log-probability. ``calibration`` and
-        parameters of EM, its starts and its loads, ``ensemble`` among them, then say nothing. See
-        :ref:`the guide <unlike_models>`. "auto" is 1 for logistic experts, for those that are ready
-        or go on from iteration to iteration, and where a parameter asks for what only EM takes:
-        another gate, sparse X, ``top_k``, ``load_balance``, subjects, ``cv=False``,
-        ``warm_start``. A list is else fitted as with 0; where a mixture of logistic experts
-        explains the classes better than that, EM is tried, and kept if it raises the out-of-fold
-        log-probability by more than its standard error. Of one estimator there are a "generalist",
-        fitted on all rows, and ``n_experts`` clones beside it, on regimes, behind a
-        :class:`~skmoe.gates.ForestGate`, which are left out unless they raise it as much (see
-        :ref:`the guide <clones>`).
+    training : {"auto", "em", "pooled", "stack", "specialists"}, default="auto"
+        How experts, gate and calibration are learned; see :doc:`/guide/training`.
+
+        - "em", the classical mixture: each expert is fitted with its responsibilities, the gate
+          with those of all, by EM. It takes any experts, and every other parameter.
+        - "pooled", for linear experts without a penalty, such as the default ones: their
+          coefficients deviate from common ones by a normal prior, and the evidence decides how far
+          they do and how many experts there are; where there are no regimes there is one.
+        - "stack", for a list: each expert is fitted on all rows, and the gate is learned
+          from their out-of-fold predictions; one expert more, "stack", combines the others
+          by a log-linear pool.
+        - "specialists", for one estimator: a "generalist" is fitted on all rows, and clones on
+          regimes beside it, behind a :class:`~skmoe.gates.ForestGate`. They are left out unless
+          they raise the out-of-fold log-probability by more than its standard error.
+
+        "auto" is "pooled" for the default experts, up to 10,000 rows; "stack" for a list, where EM
+        is tried too if linear experts explain the classes better, and kept if it raises the
+        out-of-fold log-probability by more than its standard error; "specialists" for one
+        estimator that is not linear; and "em" for given linear experts and for those that are
+        frozen or go on from iteration to iteration. What such a way cannot do, such as sparse X,
+        ``top_k`` or ``cv=False``, makes it "em" as well. ``plan`` says before ``fit`` what it will
+        be and why, ``plan_`` what it was. Any other value is that way, or an error that says what
+        is in the way.
     cv : "auto", "oob", "prefit", False, int, splitter or iterable, default="auto"
         How the E-step gets predictions for rows that experts and gate have not seen. "auto" is
         in-sample for linear models with ten rows a coefficient or more (by weight, over all
@@ -98,27 +94,12 @@ class MixtureOfExpertsClassifier(ClassifierMixin, InferringMixture, UpdatableMix
         a list as soon as one needs them). False is in-sample for everything, which for flexible
         experts makes probabilities worthless. "oob" insists on out-of-bag predictions.
         "prefit", which "auto" is where all experts are frozen, learns gate and calibration alone.
-    ensemble : bool, default=False
-        In EM with folds: whether an expert is the :class:`FoldEnsemble` of its fold models, whose
-        average is better for single trees and worse for boosting and nets on few rows. False refits
-        it on all its rows at the end.
-    min_responsibility : float or "auto", default="auto"
-        Rows for which an expert has less are not given to it. "auto" is
-        ``min(0.1, 0.5 / n_experts)`` where predictions are out of sample, else 0.
     top_k : int, default=None
         Experts that answer for a row: the k most probable ones, renormalised. In training a row
         teaches the k experts of largest responsibility. None is all experts. Read when
         predicting too, so that ``set_params(top_k=...)`` works on a fitted mixture, whose
         calibration stays; ``fit`` makes it for the ``top_k`` that it is given. With 1,
         densities pay for every row that the gate sends to the wrong expert.
-    router_noise : float, default=0.0
-        With ``top_k``: size of the noise, in nats, that blurs the choice of experts in the first
-        iterations, and falls to nothing. May help ``top_k=1`` out of bad starts.
-    load_balance : float, default=0.0
-        Strength of a Dirichlet prior on the experts' mean gate probabilities: prior rows for
-        each training row. 0.01 is mild, 0.1 strong; it biases rare regimes.
-    target_load : array-like of shape (n_experts,), default=None
-        Loads that the prior pulls to. None is equal ones. Given, clones keep its order.
     init : str or callable, default="auto"
         Where EM starts. "auto" goes through unlike starts: "functions", random logistic
         regressions that share the rows by how well they explain y, and "kmeans_x" and
@@ -133,31 +114,27 @@ class MixtureOfExpertsClassifier(ClassifierMixin, InferringMixture, UpdatableMix
         EM stops when an iteration changes the objective per unit of weight by no more; cross-fitted
         experts, when two in succession did not better it by more.
     warm_start : bool, default=False
-        Whether ``fit`` goes on from the last solution in place of new starts; with ``pooling``,
-        from its number of experts too.
+        Whether ``fit`` goes on from the last solution in place of new starts, and with as many
+        experts; not from stacks and specialists, which have none.
     forget_factor : float, default=1.0
         For ``partial_fit``: the weight of what was seen falls by this factor for each unit of
         weight seen since; 0.999 follows a drift within about a thousand rows. 1.0 forgets
         nothing. Class shares and calibration fade alike; experts that go on with their own
         ``partial_fit`` forget as they do.
-    max_expert_rows : int, default=100_000
-        Of rows that are not in memory, how many of its own an expert is fitted on at most, where no
-        sums over them tell all; see :doc:`/guide/many_rows`. Rows beyond are thinned by a hash of
-        their content, with a warning.
     n_jobs : int, default=None
         Jobs for experts, folds and starts. The result does not depend on it.
     random_state : int, RandomState instance or None, default=None
         Draws folds, starts and the seeds of experts that have none.
     verbose : int, default=0
-        Whether to print a line for each start, for each number of experts that pooling tries, and
-        for each iteration of EM, with the objective.
-    verbose_interval : int, default=1
-        Iterations between two lines of the last kind.
+        Whether to print the plan, and a line for each start, for each number of experts that is
+        tried, and for each iteration of EM, with the objective.
 
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
         Class labels.
+    plan_ : Plan
+        What was fitted and why, and what else was tried; see ``plan``.
     experts_ : list of estimators
         Fitted experts; clones are in the order of falling load.
     named_experts_ : Bunch
@@ -165,29 +142,29 @@ class MixtureOfExpertsClassifier(ClassifierMixin, InferringMixture, UpdatableMix
     gate_ : gate or Pipeline
         The fitted gate; after ``add_expert`` a :class:`~skmoe.gates.TreeGate` around it.
     likelihood_ : Categorical
-        With the calibration of each expert; with ``pooling``, the covariances of its coefficients.
+        With the calibration of each expert; of pooled experts, the covariances of the coefficients.
     expert_load_ : ndarray of shape (n_experts,)
         Mean probability that the gate gives to each expert on the training rows.
     lower_bounds_ : list of float
         Objective after each EM iteration: penalised log-likelihood per unit of weight, out of
         fold where experts are cross-fitted.
     lower_bound_ : float
-        Objective of the iterate that was kept, the best. With ``pooling`` a bound on the
+        Objective of the iterate that was kept, the best. Of pooled experts a bound on the
         logarithm of the evidence, per unit of weight.
     log_evidence_ : dict of int to float
-        Only with ``pooling``: for each number of experts that was tried, the highest
+        Only of pooled experts: for each number of experts that was tried, the highest
         ``lower_bound_`` less what is paid for what is not known of the gate. The largest was kept,
         but for mixtures of no more experts than classes that all ignore the row: their gate is a
         logistic regression, as one expert is. Of rows that are not in memory, the number that was
         kept alone.
     specialisation_ : Specialisation
-        Only where ``specialisation="auto"`` has tried clones beside a generalist, or EM for a
-        list: the mean out-of-fold log-probabilities ``score_without`` and ``score_with`` them,
+        Only where clones beside a generalist, or EM in place of a stack, were tried: the mean
+        out-of-fold log-probabilities ``score_without`` and ``score_with`` them,
         their difference ``gain``, its ``standard_error``, and ``kept``.
     start_lower_bounds_ : list of list of float
         Objectives of each start, iteration by iteration, under linear experts; EM went on from
-        the best. Empty where there was nothing to choose, one start or one expert, and with
-        ``pooling``, whose mixtures start from more than that.
+        the best. Empty where there was nothing to choose, one start or one expert, and for pooled
+        experts, whose mixtures start from more than that.
     n_iter_ : int
         EM iterations.
     n_expert_fits_ : int
@@ -235,66 +212,50 @@ class MixtureOfExpertsClassifier(ClassifierMixin, InferringMixture, UpdatableMix
     _model_class = ClassificationModel
     _parameter_constraints = {
         **UpdatableMixture._parameter_constraints,
-        "calibration": [StrOptions({"auto", "temperature", "smoothing"}), None],
+        "likelihood": [StrOptions({"auto", "categorical"}), Categorical],
         "class_weight": [StrOptions({"balanced"}), dict, None],
     }
 
     def __init__(
         self,
         experts=None,
-        n_experts=None,
+        n_experts="auto",
         *,
         gate=None,
-        calibration="auto",
+        likelihood="auto",
+        training="auto",
         class_weight=None,
         shared_effects=None,
-        pooling="auto",
-        specialisation="auto",
         cv="auto",
-        ensemble=False,
-        min_responsibility="auto",
         top_k=None,
-        router_noise=0.0,
-        load_balance=0.0,
-        target_load=None,
         init="auto",
         n_init=10,
         max_iter=500,
         tol=1e-5,
         warm_start=False,
         forget_factor=1.0,
-        max_expert_rows=100_000,
         n_jobs=None,
         random_state=None,
         verbose=0,
-        verbose_interval=1,
     ):
         self.experts = experts
         self.n_experts = n_experts
         self.gate = gate
-        self.calibration = calibration
+        self.likelihood = likelihood
+        self.training = training
         self.class_weight = class_weight
         self.shared_effects = shared_effects
-        self.pooling = pooling
-        self.specialisation = specialisation
         self.cv = cv
-        self.ensemble = ensemble
-        self.min_responsibility = min_responsibility
         self.top_k = top_k
-        self.router_noise = router_noise
-        self.load_balance = load_balance
-        self.target_load = target_load
         self.init = init
         self.n_init = n_init
         self.max_iter = max_iter
         self.tol = tol
         self.warm_start = warm_start
         self.forget_factor = forget_factor
-        self.max_expert_rows = max_expert_rows
         self.n_jobs = n_jobs
         self.random_state = random_state
         self.verbose = verbose
-        self.verbose_interval = verbose_interval
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -399,11 +360,8 @@ class MixtureOfExpertsClassifier(ClassifierMixin, InferringMixture, UpdatableMix
         return Logistic(self._classes)
 
     def _likelihood(self):
-        return Categorical(
-            temperature=self.calibration in ("auto", "temperature"),
-            smoothing=self.calibration in ("auto", "smoothing"),
-            n_classes=0 if self._classes is None else len(self._classes),
-        )
+        given = Categorical() if isinstance(self.likelihood, str) else clone(self.likelihood)
+        return given.set_params(n_classes=0 if self._classes is None else len(self._classes))
 
     def _labels(self, y):
         return self.classes_[y]

@@ -374,11 +374,10 @@ class FittedMixture:
             )
         if self.likelihood_.averages_experts:
             raise ValueError(
-                "Information criteria need the maximum of the likelihood, which a mixture with "
-                "pooling is not at: its coefficients are shrunk, and averages over their "
-                "posterior. Compare numbers of experts by log_evidence_, and such mixtures by "
-                "lower_bound_, which bounds their evidence; or fit with pooling=False or "
-                "experts=LinearRegression()."
+                "Information criteria need the maximum of the likelihood, which a pooled mixture "
+                "is not at: its coefficients are shrunk, and averages over their posterior. "
+                "Compare numbers of experts by log_evidence_, and such mixtures by lower_bound_, "
+                "which bounds their evidence; or fit with training='em'."
             )
         counts = self.likelihood_.n_parameters_, split_last(self.gate_)[1].n_parameters_
         if self._n_functions is None or None in counts:

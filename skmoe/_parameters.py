@@ -254,8 +254,9 @@ class ExpertParameters(MetaEstimatorMixin, QuickParameters, BaseComposition, Bas
 
 
 def check_rows(
-    mixture, X, y, sample_weight=None, facts=NO_FACTS, *, reset=False, known=True, may_be_empty=False
-):
+    mixture, X, y, sample_weight=None, facts=NO_FACTS, *, reset=False, known=True,
+    may_be_empty=False,
+):  # fmt: skip
     """Rows to learn from, some of them of positive weight unless they ``may_be_empty``.
 
     ``reset`` learns the columns anew; the target is ``known`` to a fitted mixture, or not.

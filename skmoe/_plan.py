@@ -13,9 +13,10 @@ from sklearn.utils.validation import check_consistent_length
 
 from ._em.parts import MOST_SPARSE_COLUMNS, adapt_experts
 from ._em.progress import count
+from ._experts.diverse import PROCESS_ROWS
 from ._experts.families import is_linear
 from ._experts.fitting import split_last, supports_warm_start
-from ._experts.folds import IN_FOLDS, IN_SAMPLE, OUT_OF_BAG, PREFIT, decide_folds
+from ._experts.folds import IN_FOLDS, IN_SAMPLE, PREFIT, decide_folds
 from ._experts.traits import STACK, has_own_density, is_frozen
 from ._reports.display import WIDTH, html_table
 
@@ -53,7 +54,7 @@ class Request:
     cv, groups, likelihood, shared_effects, warm_start, classifies
         As given to the mixture or to ``fit``.
     rows : Rows
-        Checked.
+        Checked; a sample of ``many`` that are not in memory.
     """
 
     names: list
@@ -72,16 +73,19 @@ class Request:
     classifies: bool
     family: object
     rows: object
+    many: bool
 
     @classmethod
-    def of(cls, mixture, rows, groups):
+    def of(cls, mixture, rows, groups, many):
         """What a mixture is asked for."""
         likelihood, gate = mixture._likelihood(), split_last(mixture.gate)[1]
         n_experts = mixture.n_experts if isinstance(mixture.n_experts, Integral) else None
         if n_experts is None:
             n_experts = _implied_number(mixture, likelihood, gate)
+        # of "diverse" experts, many rows have those that do not look at all pairs of rows
+        y = np.broadcast_to(0.0, (PROCESS_ROWS, *rows.y.shape[1:])) if many else rows.y
         names, templates = mixture._expert_list(
-            rows.y, rows.weight, MOST_EXPERTS if n_experts is None else n_experts
+            y, rows.weight, MOST_EXPERTS if n_experts is None else n_experts
         )
         kind = "list" if mixture._is_list else "default" if mixture.experts is None else "clones"
         n_clones = None if n_experts is None else len(names)
@@ -106,6 +110,7 @@ class Request:
             classifies=isinstance(mixture, ClassifierMixin),
             family=mixture._family(),
             rows=rows,
+            many=many,
         )
 
     @property
@@ -173,6 +178,7 @@ _OUT_OF_FOLD = (
     Need("shared_effects=None", lambda r: not r.shared_effects),
     Need("warm_start=False", lambda r: not r.warm_start),
     Need("all rows at once, and no stream", lambda r: not r.is_stream),
+    Need("rows in memory", lambda r: not r.many),
 )
 NEEDS = {
     "pooled": (
@@ -202,7 +208,7 @@ NEEDS = {
         Need("all rows at once, and no stream", lambda r: not r.is_stream),
     ),
     "stack": (
-        Need("a list of two named experts or more", lambda r: r.kind == "list" and len(r.names) > 1),
+        Need("a list of two named experts", lambda r: r.kind == "list" and len(r.names) > 1),
         Need(f"another name than {STACK!r} for its experts", lambda r: STACK not in r.names),
         Need(
             "experts that are no mixtures", lambda r: not any(map(has_own_density, r.templates))
@@ -282,8 +288,8 @@ def choose_training(training, request):
     way, reason = _preferred(request)
     lack = lacking(way, request)
     n_rows = len(request.rows.y)
-    if way == "pooled" and lack is None and n_rows > MOST_POOLED_ROWS:
-        return "em", f"{reason}; pooling tells little beyond {MOST_POOLED_ROWS:,} rows"
+    if way == "pooled" and lack is None and (request.many or n_rows > MOST_POOLED_ROWS):
+        return "em", f"{reason}; pooling tells little where rows are more than {MOST_POOLED_ROWS:,}"
     if lack is None:
         return way, reason
     last = lacking("em", request)
@@ -425,7 +431,7 @@ class Plan:
         )
 
 
-def make_plan(mixture, rows, groups=None, previous=None):
+def make_plan(mixture, rows, groups=None, previous=None, *, many=False):
     """The plan of a fit.
 
     Parameters
@@ -438,6 +444,8 @@ def make_plan(mixture, rows, groups=None, previous=None):
         As given to ``fit``.
     previous : ndarray of shape (n_samples, n_experts), default=None
         Responsibilities that ``warm_start`` goes on from.
+    many : bool, default=False
+        Whether the rows are not in memory.
 
     Raises
     ------
@@ -446,7 +454,7 @@ def make_plan(mixture, rows, groups=None, previous=None):
     """
     if groups is not None:
         check_consistent_length(rows.X, groups)
-    request = Request.of(mixture, rows, groups)
+    request = Request.of(mixture, rows, groups, many)
     training, why_training = choose_training(mixture.training, request)
     n_experts, why_n_experts = _number(training, request, previous)
     if n_experts is not None and request.kind != "list":
@@ -509,6 +517,8 @@ def _number(training, request, previous):
         )
     if is_frozen(request.templates[0]):
         return 1, "copies of what is frozen would be alike"
+    if request.many and training == "em" and not _can_count(request):
+        return N_SPECIALISTS, "of rows that are not in memory it is not chosen"
     if training == "pooled":
         return None, "chosen by the evidence"
     if _can_count(request):

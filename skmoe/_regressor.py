@@ -2,20 +2,19 @@
 
 import numpy as np
 from sklearn.base import RegressorMixin
-from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import column_or_1d
 
-from ._compat import HasMethods, StrOptions, check_y, fit_context
+from ._compat import HasMethods, StrOptions, check_y
 from ._experts.families import ByOutput, LeastSquares, LogLinear, Rates
 from ._model import RegressionModel
 from ._parameters import check_exposure, check_fitted, check_single_trials, check_X
 from ._reports.many_rows import r2_of_rows
-from ._rows.answers import block_by_block, in_memory
+from ._rows.answers import block_by_block
 from ._rows.files import is_elsewhere
 from ._tables.mixed import check_sizes, is_plain
 from ._updating import UpdatableMixture
 from .inference._summary import InferringMixture
-from .likelihoods import Gaussian, PerExpert, PerOutput, RandomIntercept
+from .likelihoods import Gaussian, PerExpert, PerOutput
 from .likelihoods._names import BY_NAME, unfitted
 
 
@@ -28,10 +27,11 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
     row which of them answer and how much each counts [1]_. Experts that can interpolate their
     own rows are cross-fitted: the E-step sees predictions of models that did not see the row.
 
-    The default, lines with Gaussian errors, chooses the number of experts by the evidence, up to
-    ``n_experts``, and shrinks their coefficients towards common ones (``pooling="auto"``). Experts
-    that are given, such as ``LinearRegression()`` or ``Ridge()``, are as many as ``n_experts``,
-    with coefficients by maximum (penalised) likelihood.
+    That classical mixture is ``training="em"``. By default, ``training="auto"``, the default
+    experts, lines with Gaussian errors, are partially pooled: the evidence chooses how many there
+    are and how far they differ. A list of models is stacked, and clones of one that is not linear
+    stand beside one fitted on all rows; experts such as ``Ridge()`` are fitted by EM. ``plan``
+    tells which it will be.
 
     Parameters
     ----------
@@ -46,8 +46,11 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
         ridge regression, histogram gradient boosting, a random forest, a neural net and, for fewer
         than 1,000 rows of equal weight, a Gaussian process: "ridge", "boosting", "forest", "net",
         "process". Each is in the Pipeline that it needs, for strings and missing values too.
-    n_experts : int, default=None
-        Number of experts; with ``pooling`` an upper bound. None is the length of the list, else 4.
+    n_experts : int or "auto", default="auto"
+        Number of experts; of a list, its length. "auto" is chosen from the data, up to eight: by
+        the evidence under partial pooling, for other linear experts by BIC, else by the
+        out-of-fold log-density. Beside a generalist, see ``training``, it is 4, if they are kept.
+        1 is one model with a density.
     gate : gate, classifier or Pipeline ending in one, default=None
         See :mod:`skmoe.gates`. None is a :class:`~skmoe.gates.SoftmaxGate`; strings and
         missing values are encoded for it. The transformers of a Pipeline are fitted once.
@@ -57,8 +60,8 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
         "negative_binomial", "binomial", "gamma", "log_normal" (under which experts are fitted on
         the logarithm), or an object; a list is one for each expert, and a dict one for each output
         by the names of the columns of y. See :mod:`skmoe.likelihoods`.
-        "auto" is "gaussian" where EM fits the experts with their responsibilities, and else, see
-        ``specialisation``, "student_t" with degrees of freedom and scales that are learned. Under
+        "auto" is "gaussian" where experts have rows of their own, and, see ``training``, under
+        "stack" and "specialists" "student_t" with tails and scales that are learned. Under
         :class:`~skmoe.likelihoods.ZeroInflated` one more expert, "zero", comes last.
     shared_effects : list of int or str, or dict, default=None
         Columns that have one coefficient for all experts, by number or name, of X or, with a
@@ -66,42 +69,29 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
         expert's own. A dict says for each column which experts have one coefficient:
         ``{"dose": [[0, 1], [2, 3]]}`` is one of the first two and another of the last two, and
         clones then keep their numbers. Linear experts only. None is no column.
-    subject_effect : {"intercept"}, default=None
-        With ``subject`` in ``fit``: whether each subject has an intercept of its own, normal around
-        that of its expert; see :class:`~skmoe.likelihoods.RandomIntercept`. For linear experts by
-        maximum likelihood and Gaussian errors. None is no effect.
-    pooling : "auto", bool or float, default="auto"
-        Whether the coefficients of each expert deviate from common ones by a normal prior, the
-        error variances by a Gamma prior, and the evidence decides how far, as well as how many
-        experts there are: ``n_experts`` is then an upper bound, and a mixture where there are no
-        regimes becomes one line. See :doc:`/guide/small_tables`. It is there for the default
-        experts with likelihood "gaussian", "poisson", "gamma" or "binomial", behind a softmax gate,
-        whose ``alpha`` is learned too, or a constant one; not with ``cv`` other than "auto" or
-        False, ``top_k``, ``load_balance``, groups, sparse data or a stream that begins with
-        ``partial_fit``, and "auto" not within the experts of another mixture. "auto" pools wherever
-        it is available, up to 10,000 rows in memory, and is maximum likelihood elsewhere. True
-        pools, or raises an error that says what is in the way. A positive number pools, with this
-        number as prior variance of the deviations, of slopes and intercepts, for standardised
-        columns and a standardised target, the logarithm of a mean or log-odds: 1 lets experts
-        differ freely, 0.01 hardly. False is maximum likelihood.
-    specialisation : {"auto", 0, 1}, default="auto"
-        How far the experts specialise. 1: EM fits each expert with its responsibilities. 0: each
-        expert of a named list is fitted on all rows, out of fold and once more for predictions;
-        gate, scales and Student's t tails are learned from the out-of-fold predictions. One expert
-        more, "stack", predicts the linear combination of the others of smallest squared error; the
-        scales depend on the row; whether and how strongly the gate looks at the row is chosen by
-        the out-of-fold log-density. See :ref:`the guide <unlike_models>`.
+    training : {"auto", "em", "pooled", "stack", "specialists"}, default="auto"
+        How experts, gate and scales are learned; see :doc:`/guide/training`.
 
-        "auto" is 1 for linear experts, for those that are ready or go on from iteration to
-        iteration, and where a parameter asks for what only EM takes: another gate or likelihood,
-        several outputs, sparse X, ``top_k``, ``load_balance``, ``shared_effects``, subjects,
-        ``upper``, ``cv=False``, ``warm_start``. A list is else fitted as with 0; where a mixture of
-        linear experts explains the target better than that, EM is tried, and kept if it raises the
-        out-of-fold log-density by more than its standard error. Of one estimator there are a
-        "generalist", fitted on all rows, and ``n_experts`` clones beside it, on regimes, behind a
-        :class:`~skmoe.gates.ForestGate`, which are left out unless they raise it as much (see
-        :ref:`the guide <clones>`). Parameters of EM, its starts and its loads, ``ensemble`` among
-        them, say nothing there.
+        - "em", the classical mixture: each expert is fitted with its responsibilities, the gate
+          with those of all, by EM. It takes any experts, and every other parameter.
+        - "pooled", for linear experts without a penalty, such as the default ones: their
+          coefficients deviate from common ones by a normal prior, and the evidence decides how far
+          they do and how many experts there are; where there are no regimes there is one.
+        - "stack", for a list: each expert is fitted on all rows, and gate, scales and
+          Student's t tails are learned from their out-of-fold predictions; one expert more, "stack", combines the others
+          with the smallest squared error.
+        - "specialists", for one estimator: a "generalist" is fitted on all rows, and clones on
+          regimes beside it, behind a :class:`~skmoe.gates.ForestGate`. They are left out unless
+          they raise the out-of-fold log-density by more than its standard error.
+
+        "auto" is "pooled" for the default experts, up to 10,000 rows; "stack" for a list, where EM
+        is tried too if linear experts explain the target better, and kept if it raises the
+        out-of-fold log-density by more than its standard error; "specialists" for one estimator
+        that is not linear; and "em" for given linear experts and for those that are frozen or go
+        on from iteration to iteration. What such a way cannot do, such as censored targets,
+        several outputs, sparse X, ``top_k``, another likelihood or ``cv=False``, makes it "em" as
+        well. ``plan`` says before ``fit`` what it will be and why, ``plan_`` what it was. Any
+        other value is that way, or an error that says what is in the way.
     cv : "auto", "oob", "prefit", False, int, splitter or iterable, default="auto"
         How the E-step gets predictions for rows that experts and gate have not seen. "auto" is
         in-sample for linear models with ten rows a coefficient or more (by weight, over all
@@ -110,27 +100,12 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
         soon as one needs them). False is in-sample for everything, which for flexible experts
         makes densities worthless. "oob" insists on out-of-bag predictions.
         "prefit", which "auto" is where all experts are frozen, learns gate and scales alone.
-    ensemble : bool, default=False
-        In EM with folds: whether an expert is the :class:`FoldEnsemble` of its fold models, whose
-        average is better for single trees and worse for boosting and nets on few rows. False refits
-        it on all its rows at the end.
-    min_responsibility : float or "auto", default="auto"
-        Rows for which an expert has less are not given to it. "auto" is
-        ``min(0.1, 0.5 / n_experts)`` where predictions are out of sample, else 0.
     top_k : int, default=None
         Experts that answer for a row: the k most probable ones, renormalised. In training a row
         teaches the k experts of largest responsibility. None is all experts. Read when
         predicting too, so that ``set_params(top_k=...)`` works on a fitted mixture, whose scales
         stay; ``fit`` estimates them for the ``top_k`` that it is given. With 1, densities pay
         for every row that the gate sends to the wrong expert.
-    router_noise : float, default=0.0
-        With ``top_k``: size of the noise, in nats, that blurs the choice of experts in the first
-        iterations, and falls to nothing. May help ``top_k=1`` out of bad starts.
-    load_balance : float, default=0.0
-        Strength of a Dirichlet prior on the experts' mean gate probabilities: prior rows for
-        each training row. 0.01 is mild, 0.1 strong; it biases rare regimes.
-    target_load : array-like of shape (n_experts,), default=None
-        Loads that the prior pulls to. None is equal ones. Given, clones keep its order.
     init : str or callable, default="auto"
         Where EM starts. "auto" goes through unlike starts: "kmeans_y", "gaussians",
         "kmeans_xy", "functions", "kmeans_x" and "residuals"; one of these names takes only
@@ -145,28 +120,24 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
         EM stops when an iteration changes the objective per unit of weight by no more; cross-fitted
         experts, when two in succession did not better it by more.
     warm_start : bool, default=False
-        Whether ``fit`` goes on from the last solution in place of new starts; with ``pooling``,
-        from its number of experts too.
+        Whether ``fit`` goes on from the last solution in place of new starts, and with as many
+        experts; not from stacks and specialists, which have none.
     forget_factor : float, default=1.0
         For ``partial_fit``: the weight of what was seen falls by this factor for each unit of
         weight seen since; 0.999 follows a drift within about a thousand rows. 1.0 forgets
         nothing. Experts that go on with their own ``partial_fit`` forget as they do.
-    max_expert_rows : int, default=100_000
-        Of rows that are not in memory, how many of its own an expert is fitted on at most, where no
-        sums over them tell all; see :doc:`/guide/many_rows`. Rows beyond are thinned by a hash of
-        their content, with a warning.
     n_jobs : int, default=None
         Jobs for experts, folds and starts. The result does not depend on it.
     random_state : int, RandomState instance or None, default=None
         Draws folds, starts and the seeds of experts that have none.
     verbose : int, default=0
-        Whether to print a line for each start, for each number of experts that pooling tries, and
-        for each iteration of EM, with the objective.
-    verbose_interval : int, default=1
-        Iterations between two lines of the last kind.
+        Whether to print the plan, and a line for each start, for each number of experts that is
+        tried, and for each iteration of EM, with the objective.
 
     Attributes
     ----------
+    plan_ : Plan
+        What was fitted and why, and what else was tried; see ``plan``.
     experts_ : list of estimators
         Fitted experts; clones are in the order of falling load.
     named_experts_ : Bunch
@@ -181,23 +152,23 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
         Objective after each EM iteration: penalised log-likelihood per unit of weight, out of
         fold where experts are cross-fitted.
     lower_bound_ : float
-        Objective of the iterate that was kept, the best. With ``pooling`` a bound on the
+        Objective of the iterate that was kept, the best. Of pooled experts a bound on the
         logarithm of the evidence, per unit of weight.
     log_evidence_ : dict of int to float
         Only where experts are pooled: for each number of experts that was tried, the highest
         ``lower_bound_`` less what is paid for what is not known of the gate. The largest was kept.
         Of rows that are not in memory, the number that was kept alone.
     specialisation_ : Specialisation
-        Only where ``specialisation="auto"`` has tried clones beside a generalist, or EM for a
-        list: the mean out-of-fold log-densities ``score_without`` and ``score_with`` them, their
+        Only where clones beside a generalist, or EM in place of a stack, were tried: the mean
+        out-of-fold log-densities ``score_without`` and ``score_with`` them, their
         difference ``gain``, its ``standard_error``, and ``kept``.
     n_distinct_experts_ : int
         Number of the experts that have rows of their own, and are no copies of heavier ones. It
         is that of the last ``fit``; deleted by ``add_expert`` and the like.
     start_lower_bounds_ : list of list of float
         Objectives of each start, iteration by iteration, under linear experts; EM went on from
-        the best. Empty where there was nothing to choose, one start or one expert, and with
-        ``pooling``, whose mixtures start from more than that.
+        the best. Empty where there was nothing to choose, one start or one expert, and for pooled
+        experts, whose mixtures start from more than that.
     n_iter_ : int
         EM iterations.
     n_expert_fits_ : int
@@ -249,7 +220,6 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
     _classes = None
     _parameter_constraints = {
         **UpdatableMixture._parameter_constraints,
-        "subject_effect": [StrOptions({"intercept"}), None],
         "likelihood": [
             StrOptions({"auto", *BY_NAME}),
             HasMethods(["log_density", "update"]),
@@ -261,63 +231,42 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
     def __init__(
         self,
         experts=None,
-        n_experts=None,
+        n_experts="auto",
         *,
         gate=None,
         likelihood="auto",
+        training="auto",
         shared_effects=None,
-        subject_effect=None,
-        pooling="auto",
-        specialisation="auto",
         cv="auto",
-        ensemble=False,
-        min_responsibility="auto",
         top_k=None,
-        router_noise=0.0,
-        load_balance=0.0,
-        target_load=None,
         init="auto",
         n_init=10,
         max_iter=500,
         tol=1e-5,
         warm_start=False,
         forget_factor=1.0,
-        max_expert_rows=100_000,
         n_jobs=None,
         random_state=None,
         verbose=0,
-        verbose_interval=1,
     ):
         self.experts = experts
         self.n_experts = n_experts
         self.gate = gate
         self.likelihood = likelihood
+        self.training = training
         self.shared_effects = shared_effects
-        self.subject_effect = subject_effect
-        self.pooling = pooling
-        self.specialisation = specialisation
         self.cv = cv
-        self.ensemble = ensemble
-        self.min_responsibility = min_responsibility
         self.top_k = top_k
-        self.router_noise = router_noise
-        self.load_balance = load_balance
-        self.target_load = target_load
         self.init = init
         self.n_init = n_init
         self.max_iter = max_iter
         self.tol = tol
         self.warm_start = warm_start
         self.forget_factor = forget_factor
-        self.max_expert_rows = max_expert_rows
         self.n_jobs = n_jobs
         self.random_state = random_state
         self.verbose = verbose
-        self.verbose_interval = verbose_interval
 
-    @available_if(UpdatableMixture._learns_streams)
-    @fit_context(prefer_skip_nested_validation=False)
-    @in_memory("pass one block after the other")
     def partial_fit(self, X, y, sample_weight=None):
         """Learn from one more batch of rows, as EM on a stream does.
 
@@ -388,13 +337,6 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
         return _family_of(likelihood.glm)
 
     def _likelihood(self):
-        if self.subject_effect is not None:
-            if repr(self.likelihood) not in ("'auto'", "'gaussian'", "Gaussian()"):
-                raise ValueError(
-                    "subject_effect is for Gaussian errors of a scale for each expert, "
-                    f"likelihood='gaussian'; got {self.likelihood!r}."
-                )
-            return RandomIntercept()
         if isinstance(self.likelihood, list):
             return PerExpert(self.likelihood)
         if isinstance(self.likelihood, dict):

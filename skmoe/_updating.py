@@ -31,12 +31,16 @@ from .gates import BaseGate, ConstantGate
 
 def check_batch(mixture, *given, **how):
     """``check_rows`` of new rows for a mixture that goes on; a ValueError if these are trials."""
-    if mixture.subject_effect is not None:
-        raise ValueError("With subject_effect a mixture learns by fit alone: fit it anew.")
+    likelihood = mixture._likelihood()
+    if likelihood.takes_subjects:
+        raise ValueError(f"With {likelihood} a mixture learns by fit alone: fit it anew.")
     rows = check_rows(mixture, *given, **how)
     if rows.exposure is not None:
         raise ValueError("After fit a mixture learns from single trials only: fit it anew.")
     return rows
+
+
+STREAM_EXPERTS = 4  # for which rows are collected, where their number is to be chosen
 
 
 class UpdatableMixture(BaseMixtureOfExperts):
@@ -46,6 +50,11 @@ class UpdatableMixture(BaseMixtureOfExperts):
     _grows = True  # whether experts can be added to the last fit
 
     # Streams --------------------------------------------------------------------------------
+
+    @property
+    def _has_number(self):
+        """Whether parameters say how many experts there are."""
+        return self._is_list or self.n_experts != "auto"
 
     def _learns_streams(self):
         """For ``available_if``: True, or an AttributeError that says which part cannot."""
@@ -59,12 +68,10 @@ class UpdatableMixture(BaseMixtureOfExperts):
 
     def _stream_obstacle(self):
         _, templates = self._expert_list()
-        if self.pooling not in ("auto", False):
-            return "pooling looks at all rows at once; set pooling=False"
-        if self.specialisation == 0:
-            return "specialisation=0 needs all rows at once"
-        if self.subject_effect is not None:
-            return "subject_effect is known to fit alone"
+        if self.training not in ("auto", "em"):
+            return f"training={self.training!r} looks at all rows at once; set training='em'"
+        if self._likelihood().takes_subjects:
+            return f"{self._likelihood()} is known to fit alone"
         if self._shared_effects():
             return "shared_effects are known to fit alone"
         if not self._solves(templates[0]):
@@ -103,10 +110,10 @@ class UpdatableMixture(BaseMixtureOfExperts):
         reset = self._buffer is None
         if reset:
             self._buffer = Buffer(classes)  # which says to _check_target what classes there are
-        rows = check_batch(self, X, y, sample_weight, reset=reset, known=False, n_experts=0)
+        rows = check_batch(self, X, y, sample_weight, reset=reset, known=False, may_be_empty=True)
         buffer = self._buffer = self._buffer.extended(rows.X, self._labels(rows.y), rows.weight)
         self.n_samples_seen_ = float(buffer.weight.sum())
-        n_experts = len(self._expert_list()[0])
+        n_experts = len(self._expert_list()[0]) if self._has_number else STREAM_EXPERTS
         folds = self.cv if isinstance(self.cv, Integral) else 0
         if not buffer.can_be_fitted(max(2, n_experts, folds)):
             return
@@ -131,7 +138,7 @@ class UpdatableMixture(BaseMixtureOfExperts):
             raise TypeError(
                 "This fit cannot go on with partial_fit, which knows no subjects; and groups, "
                 "sparse data or other parameters asked for experts without partial_fit. Fit again, "
-                "with dense data, without subject and groups, and with specialisation=1."
+                "with dense data, without subject and groups, and with training='em'."
             )
         rows = check_batch(self, X, y, sample_weight)
         model, self._stream, self.expert_load_ = learn_batch(
@@ -189,8 +196,7 @@ class UpdatableMixture(BaseMixtureOfExperts):
         ------
         ValueError
             If rows, name or expert cannot be used, or the experts are pooled, as by default: fit
-            with ``pooling=False`` or ``experts=LinearRegression()`` first. The mixture is then as
-            it was before.
+            with ``training="em"`` first. The mixture is then as it was before.
 
         Examples
         --------
@@ -199,7 +205,7 @@ class UpdatableMixture(BaseMixtureOfExperts):
         >>> X = np.linspace(-2, 2, 200)[:, None]
         >>> y = np.abs(X[:, 0]) + 0.01 * np.sin(200 * X[:, 0])
         >>> moe = MixtureOfExpertsRegressor(
-        ...     n_experts=2, pooling=False, random_state=0
+        ...     n_experts=2, training="em", random_state=0
         ... ).fit(X, y)
         >>> X_new = np.linspace(4, 5, 50)[:, None]
         >>> moe = moe.add_expert(X_new, 10 - X_new[:, 0], replay=(X[::10], y[::10]))
@@ -295,8 +301,7 @@ class UpdatableMixture(BaseMixtureOfExperts):
         ------
         ValueError
             If there is no such expert, the rows cannot be used, or the experts are pooled, as by
-            default: fit with ``pooling=False`` or ``experts=LinearRegression()`` first. The
-            mixture is then as it was before.
+            default: fit with ``training="em"`` first. The mixture is then as it was before.
 
         Examples
         --------
@@ -307,7 +312,7 @@ class UpdatableMixture(BaseMixtureOfExperts):
         >>> y = np.where(X[:, 0] < 0, -X[:, 0], np.sin(3 * X[:, 0]))
         >>> y += 0.01 * np.sin(200 * X[:, 0])
         >>> moe = MixtureOfExpertsRegressor(
-        ...     n_experts=2, pooling=False, random_state=0
+        ...     n_experts=2, training="em", random_state=0
         ... ).fit(X, y)
         >>> curved = max(
         ...     moe.named_experts_, key=lambda k: moe.named_experts_[k].coef_[0]
@@ -488,13 +493,13 @@ class UpdatableMixture(BaseMixtureOfExperts):
         if self.likelihood_.averages_experts:
             raise ValueError(
                 "Pooled experts are learned together, and none can be added or replaced. Fit with "
-                "pooling=False or experts=LinearRegression(), or fit again on all rows."
+                "training='em', or fit again on all rows."
             )
         if not self._grows:
             raise ValueError(
-                'What was fitted with specialisation=0 or "auto" has experts that can be removed, '
-                "but not added or replaced: gate and scales were learned from what those of fit "
-                "predict out of fold. Fit again with other experts, or with specialisation=1."
+                "Stacks and specialists have experts that can be removed, but not added or "
+                "replaced: gate and scales were learned from what those of fit predict out of "
+                "fold. Fit again with other experts, or with training='em'."
             )
         asked, fitted = type(self._likelihood()), type(self.likelihood_)
         if asked is not fitted:

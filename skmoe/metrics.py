@@ -160,7 +160,7 @@ def grid_log_score(estimator, X, y, sample_weight=None, *, step=1.0):
     >>> from skmoe import MixtureOfExpertsRegressor
     >>> from skmoe.metrics import grid_log_score
     >>> X, y = [[0], [1], [2], [3], [4], [5]], [0, 1, 2, 3, 5, 5]
-    >>> moe = MixtureOfExpertsRegressor(n_experts=1, cv=False, pooling=False)
+    >>> moe = MixtureOfExpertsRegressor(n_experts=1, cv=False, training="em")
     >>> moe = moe.fit(X, y)
     >>> round(grid_log_score(moe, X, y), 2)
     -0.42

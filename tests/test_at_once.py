@@ -37,10 +37,10 @@ def one_by_one(moe, X):
 def test_predictions_are_those_of_the_experts(n_classes, fit_intercept, dtype):
     X, y = planted(n_classes)
     if n_classes is None:
-        moe, expert = MixtureOfExpertsRegressor(n_experts=3, random_state=0, pooling=False), Ridge()
+        moe, expert = MixtureOfExpertsRegressor(n_experts=3, random_state=0, training="em"), Ridge()
     else:
         moe, expert = (
-            MixtureOfExpertsClassifier(n_experts=3, random_state=0, pooling=False),
+            MixtureOfExpertsClassifier(n_experts=3, random_state=0, training="em"),
             LogisticRegression(),
         )
         expert.set_params(solver="newton-cholesky")

@@ -35,7 +35,7 @@ rng = np.random.default_rng(0)
 X = rng.uniform(-1, 1, size=(60, 2))
 Y = np.where(X[:, 0] > 0, X[:, 1], -X[:, 1]) + 0.1 * rng.normal(size=60)
 LABELS = np.where(X[:, 0] * X[:, 1] > 0, "same", "differ")
-QUICK = {"n_init": 1, "random_state": 0, "specialisation": 1}
+QUICK = {"n_init": 1, "random_state": 0, "training": "em"}
 ALL_ZERO = "zero for every row|at least one non-zero"  # the second is scikit-learn's, since 1.9
 
 
@@ -132,7 +132,7 @@ def with_value(array, value):
 def test_fewer_rows_than_experts_are_refused_with_both_numbers(n_samples):
     match = f"n_samples={n_samples} rows.*n_experts=3.*fewer experts"
     assert_fit_raises(
-        regressor(n_experts=3, pooling=False), X[:n_samples], Y[:n_samples], ValueError, match
+        regressor(n_experts=3, training="em"), X[:n_samples], Y[:n_samples], ValueError, match
     )
 
 
@@ -140,7 +140,7 @@ def test_rows_of_zero_weight_do_not_count_as_rows():
     weight = np.zeros(60)
     weight[:2] = 1
     assert_fit_raises(
-        regressor(n_experts=3, pooling=False),
+        regressor(n_experts=3, training="em"),
         X,
         Y,
         ValueError,
@@ -410,7 +410,7 @@ def test_weights_that_are_numbers_of_rows_are_not_warned_of(weight):
         warnings.simplefilter("error", SmallWeightsWarning)
         warnings.simplefilter("ignore", ExpertCollapseWarning)
         regressor().fit(X, Y, sample_weight=weight)
-        inner = MixtureOfExpertsRegressor(n_experts=2, n_init=1, max_iter=2, pooling=False)
+        inner = MixtureOfExpertsRegressor(n_experts=2, n_init=1, max_iter=2, training="em")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
             # shares of its own
@@ -584,7 +584,7 @@ def test_start_that_is_no_responsibilities_is_refused(init, match):
 
 
 def test_warm_start_with_another_number_of_experts_is_refused():
-    moe = regressor(n_experts=2, pooling=False, warm_start=True).fit(X, Y)
+    moe = regressor(n_experts=2, training="em", warm_start=True).fit(X, Y)
     moe.set_params(n_experts=3)
     before = snapshot(moe)
     with pytest.raises(ValueError, match="warm_start=True.*2; n_experts is 3"):

@@ -50,7 +50,7 @@ def trials_of_centres(seed=0):
 
 
 def mixture(experts=None, n_experts=2, **params):
-    defaults = {"likelihood": "binomial", "pooling": False, "n_init": 3, "tol": 1e-8}
+    defaults = {"likelihood": "binomial", "training": "em", "n_init": 3, "tol": 1e-8}
     params = defaults | {"random_state": 0} | params
     return MixtureOfExpertsRegressor(experts, n_experts, **params)
 
@@ -155,7 +155,7 @@ def test_single_trials_are_two_classes():
     gate = ConstantGate()
     rates = mixture(n_experts=2, gate=gate).fit(X, won)
     classes = MixtureOfExpertsClassifier(
-        n_experts=2, gate=gate, pooling=False, tol=1e-8, random_state=0
+        n_experts=2, gate=gate, training="em", tol=1e-8, random_state=0
     ).fit(X, won)
     assert_allclose(rates.log_density(X, won).sum(), classes.log_density(X, won).sum(), atol=0.05)
 

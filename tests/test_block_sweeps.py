@@ -55,9 +55,9 @@ def planted(kind, n=900, n_features=3, n_experts=3, seed=0):
 
 def mixture(kind, **params):
     if kind == "classes":
-        return MixtureOfExpertsClassifier(**params, pooling=False)
+        return MixtureOfExpertsClassifier(**params, training="em")
     likelihood = {"outputs": "gaussian", "counts": "poisson", "gamma": "gamma"}[kind]
-    return MixtureOfExpertsRegressor(**{"likelihood": likelihood, **params}, pooling=False)
+    return MixtureOfExpertsRegressor(**{"likelihood": likelihood, **params}, training="em")
 
 
 def fit(kind, X, y, weight, resp, *, max_iter=800, general=False, **params):

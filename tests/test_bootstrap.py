@@ -26,7 +26,7 @@ def equal_halves(n_samples=200, seed=0):
 
 def mixture(X, y, **settings):
     settings = {"n_experts": 2, "n_init": 3, "random_state": 0, **settings}
-    return MixtureOfExpertsRegressor(**settings, pooling=False).fit(X, y)
+    return MixtureOfExpertsRegressor(**settings, training="em").fit(X, y)
 
 
 @pytest.mark.parametrize("method", ["rows", "parametric"])
@@ -106,7 +106,7 @@ def test_subjects_are_drawn_whole_and_twice_as_two():
     X = rng.normal(size=(160, 1))
     y = np.where(up, 3 + X[:, 0], -2 * X[:, 0]) + 0.3 * rng.normal(size=160)
     moe = MixtureOfExpertsRegressor(
-        n_experts=2, gate=ConstantGate(), n_init=2, random_state=0, pooling=False
+        n_experts=2, gate=ConstantGate(), n_init=2, random_state=0, training="em"
     )
     moe.fit(X, y, subject=subject)
     result = bootstrap(moe, X, y, subject=subject, n_resamples=60, random_state=0)
@@ -127,7 +127,7 @@ def test_exposures_go_with_their_rows(method):
     X = rng.normal(size=(150, 1))
     exposure = rng.uniform(1, 20, size=150)
     y = rng.poisson(exposure * np.exp(0.5 + 0.3 * X[:, 0]))
-    moe = MixtureOfExpertsRegressor(n_experts=1, likelihood="poisson", pooling=False)
+    moe = MixtureOfExpertsRegressor(n_experts=1, likelihood="poisson", training="em")
     moe.fit(X, y, exposure=exposure)
     result = bootstrap(
         moe, X, y, exposure=exposure, method=method, n_resamples=50, random_state=0,
@@ -179,7 +179,7 @@ def test_result_does_not_depend_on_jobs_and_the_mixture_stays():
     X = rng.normal(size=(150, 2))
     label = np.array(["no", "yes"])[(X[:, 0] + rng.logistic(size=150) > 0).astype(int)]
     moe = MixtureOfExpertsClassifier(
-        n_experts=2, n_init=1, random_state=0, max_iter=300, pooling=False
+        n_experts=2, n_init=1, random_state=0, max_iter=300, training="em"
     )
     before = moe.fit(X, label).predict_proba(X)
     settings = {"method": "parametric", "n_resamples": 4, "random_state": 0}
@@ -227,6 +227,6 @@ def test_what_cannot_be_resampled_is_refused(given, error, message):
 def test_a_class_that_resamples_lose_is_named_as_the_cause():
     X = np.arange(20.0)[:, None]
     label = (X[:, 0] > 9).astype(int)
-    moe = MixtureOfExpertsClassifier(n_experts=1, pooling=False).fit(X, label)
+    moe = MixtureOfExpertsClassifier(n_experts=1, training="em").fit(X, label)
     with pytest.raises(ValueError, match="lack a class"):
         bootstrap(moe, X, label, groups=np.zeros(20), sample_weight=label, n_resamples=2)

@@ -62,7 +62,7 @@ def data():
 
 
 def linear(**params):
-    return MixtureOfExpertsRegressor(n_experts=2, n_init=3, random_state=0, **params, pooling=False)
+    return MixtureOfExpertsRegressor(n_experts=2, n_init=3, random_state=0, **params, training="em")
 
 
 def cross_fitted(**params):
@@ -177,7 +177,7 @@ def test_a_scoring_monitor_takes_class_labels_and_weights(data):
     X, y = data[0], np.where(data[1] > 0, "high", "low")
     weight = np.arange(len(y)) % 3.0
     tree = DecisionTreeClassifier(max_depth=3, random_state=0)
-    settings = {"specialisation": 1, "cv": 3, "n_init": 1, "max_iter": 2, "random_state": 0}
+    settings = {"training": "em", "cv": 3, "n_init": 1, "max_iter": 2, "random_state": 0}
     moe = MixtureOfExpertsClassifier(tree, 2, **settings)
     monitor = ScoringMonitor(scoring="accuracy")
     moe.set_callbacks(monitor).fit(X, y, weight)

@@ -271,7 +271,7 @@ def test_planted_regimes_are_recovered(seed):
     experts = [[each[2], each[0], each[1], np.log(each[3])] for each in REGIMES]
     truth = np.concatenate([*experts, -GATE])
     assert np.abs(within(moe.summary(X, y, upper=upper), truth)).max() < 4
-    naive = mixture(pooling=False, n_init=2).fit(X, y)  # as if all times were observed
+    naive = mixture(training="em", n_init=2).fit(X, y)  # as if all times were observed
     assert max(e.intercept_ for e in naive.experts_) < 2 - 4 * 0.04
 
 
@@ -303,7 +303,7 @@ def test_standard_errors_are_of_the_observed_information():
 def test_a_scale_that_experts_share_is_one_parameter():
     X, y, upper, _ = planted(300)
     logs = np.log(y), np.log(upper)
-    moe = mixture(Gaussian(scale="shared"), pooling=False).fit(X, logs[0], upper=logs[1])
+    moe = mixture(Gaussian(scale="shared"), training="em").fit(X, logs[0], upper=logs[1])
     summary = moe.summary(X, logs[0], upper=logs[1])
     assert np.linalg.matrix_rank(summary.cov) == 10  # six coefficients, a scale, three of the gate
     scales = [i for i, term in enumerate(summary.terms) if term == "log_scale"]
@@ -374,7 +374,7 @@ def test_forests_as_experts_know_of_censoring():
     forest = RandomForestRegressor(5, min_samples_leaf=10, random_state=0)
     params = {"experts": forest, "n_init": 1, "cv": 3, "max_iter": 4}
     moe = mixture(**params).fit(X, y, upper=upper)
-    naive = mixture(**params, specialisation=1).fit(X, y)
+    naive = mixture(**params, training="em").fit(X, y)
     assert not hasattr(moe, "specialisation_")  # EM, and no clones beside a generalist
     assert log_score(moe, X_new, time_new) > log_score(naive, X_new, time_new) + 0.2
     for rows in (np.ones(400, dtype=bool), X_new[:, 1] < -0.5):  # where the first regime is rare
@@ -518,7 +518,7 @@ def test_impossible_bounds_are_refused(y, upper, message):
     moe = mixture("gaussian", 1)
     with pytest.raises(ValueError, match=message):
         moe.fit(X, y, upper=upper)
-    fitted = mixture("gaussian", 1, pooling=False).fit(X, [1.0, 2.0, 1.5, 3.0])
+    fitted = mixture("gaussian", 1, training="em").fit(X, [1.0, 2.0, 1.5, 3.0])
     with pytest.raises(ValueError, match=message):
         fitted.log_density(X, y, upper=upper)
 
@@ -529,12 +529,12 @@ def test_impossible_bounds_are_refused(y, upper, message):
         ({"likelihood": "laplace"}, "upper, for censored targets, needs likelihood='gaussian'"),
         ({"likelihood": "poisson"}, "upper, for censored targets, needs likelihood"),
         ({"likelihood": Gaussian("auto")}, "without a scale that depends on the row"),
-        ({"likelihood": "gaussian", "pooling": True}, "targets that are observed"),
+        ({"likelihood": "gaussian", "training": "pooled"}, "targets that are observed"),
         (
             {
                 "likelihood": "auto",
                 "n_experts": None,
-                "specialisation": 0,
+                "training": "stack",
                 "experts": [("a", LinearRegression()), ("b", RandomForestRegressor(5))],
             },
             "targets that are observed, so no upper",

@@ -67,7 +67,7 @@ def test_they_add_up_to_predictions_and_log_odds_of_the_gate(pooling):
 def test_those_of_classes_are_log_odds_against_the_first(classes):
     X, y = mixed_table()
     labels = np.array(classes)[pd.qcut(y, len(classes), labels=False)]
-    moe = MixtureOfExpertsClassifier(n_experts=2, pooling=False, cv=False, n_init=2, random_state=0)
+    moe = MixtureOfExpertsClassifier(n_experts=2, training="em", cv=False, n_init=2, random_state=0)
     table = moe.fit(X, labels).coefficients()
     first, *others = classes
     for k, expert in enumerate(moe.experts_):
@@ -91,7 +91,7 @@ def test_those_of_counts_are_of_the_logarithm():
 
 def test_those_of_several_outputs_have_a_part_each():
     X, y = mixed_table()
-    moe = MixtureOfExpertsRegressor(n_experts=2, pooling=False, n_init=1, random_state=0)
+    moe = MixtureOfExpertsRegressor(n_experts=2, training="em", n_init=1, random_state=0)
     table = moe.fit(X, np.column_stack([y, -2 * y])).coefficients()
     for j in range(2):
         of_output = add_up(table, f"prediction, output {j}", X)
@@ -172,7 +172,7 @@ def test_an_expert_without_coefficients_is_named():
 def test_a_gate_without_coefficients_is_left_out():
     X, y = mixed_table()
     X = X[["dose"]]
-    moe = MixtureOfExpertsRegressor(n_experts=2, pooling=False, n_init=1, random_state=0)
+    moe = MixtureOfExpertsRegressor(n_experts=2, training="em", n_init=1, random_state=0)
     constant = moe.set_params(gate=ConstantGate()).fit(X, y).coefficients().to_frame()
     odds = constant.loc[("gate: log-odds against expert0", "intercept")]
     assert_allclose(special.softmax(odds), moe.gate_.proportions_)

@@ -35,8 +35,8 @@ ESTIMATORS = [
     *both(n_init=2, max_iter=5),  # as scikit-learn checks its own mixtures
     # By EM: scikit-learn's boosting and forests, of which scales and gates are made else, hold
     # weights to be no repeats of rows.
-    *both(DecisionTreeRegressor(), DecisionTreeClassifier(), specialisation=1, cv=2, **QUICK),
-    MixtureOfExpertsRegressor(UNLIKE, specialisation=1, cv=2, **QUICK),
+    *both(DecisionTreeRegressor(), DecisionTreeClassifier(), training="em", cv=2, **QUICK),
+    MixtureOfExpertsRegressor(UNLIKE, training="em", cv=2, **QUICK),
     # In sample: the shuffle of folds, which so few rows would bring, depends on their number. And
     # two experts: four would pass through all fifteen rows, where rounding chooses the lines.
     *both(gate=LogisticRegression(solver="newton-cholesky"), cv=False, n_experts=2, **QUICK),

@@ -43,7 +43,7 @@ def planted(kind, n=2000, seed=0):
 
 
 def mixture(kind, experts=None, n_experts=2, **params):
-    defaults = {"pooling": False, "n_init": 6, "tol": 1e-8, "max_iter": 500, "random_state": 0}
+    defaults = {"training": "em", "n_init": 6, "tol": 1e-8, "max_iter": 500, "random_state": 0}
     return MixtureOfExpertsRegressor(experts, n_experts, likelihood=kind, **defaults | params)
 
 

@@ -50,7 +50,7 @@ def assert_same_mixtures(moe, other):
 @pytest.mark.parametrize("chunks", [(2000,), (300, 0, 1700), (1, 39, 560, 200, 1, 699, 500)])
 def test_lines_from_arrays_are_those_of_rows_in_memory(chunks, scheduler):
     X, y, weight, _ = planted()
-    moe = MixtureOfExpertsRegressor(**PARAMS, pooling=False).fit(X, y, weight)
+    moe = MixtureOfExpertsRegressor(**PARAMS, training="em").fit(X, y, weight)
     blocks = (da.from_array(each, chunks=(chunks, -1)[: each.ndim]) for each in (X, y, weight))
     with dask.config.set(scheduler=scheduler):
         other = MixtureOfExpertsRegressor(**PARAMS).fit(*blocks)
@@ -59,7 +59,7 @@ def test_lines_from_arrays_are_those_of_rows_in_memory(chunks, scheduler):
 
 def test_classes_from_arrays_and_their_lazy_predictions():
     X, _, _, labels = planted()
-    moe = MixtureOfExpertsClassifier(**PARAMS, pooling=False, tol=1e-4).fit(X, labels)
+    moe = MixtureOfExpertsClassifier(**PARAMS, training="em", tol=1e-4).fit(X, labels)
     X_parts = da.from_array(X, chunks=((900, 0, 1100), -1))
     parts = da.from_array(labels, chunks=((900, 0, 1100),))
     other = MixtureOfExpertsClassifier(**PARAMS, tol=1e-4).fit(X_parts, parts)
@@ -76,7 +76,7 @@ def test_classes_from_arrays_and_their_lazy_predictions():
 
 def test_lazy_predictions_of_lines():
     X, y, _, _ = planted()
-    moe = MixtureOfExpertsRegressor(**PARAMS, pooling=False).fit(X, y)
+    moe = MixtureOfExpertsRegressor(**PARAMS, training="em").fit(X, y)
     X_parts, y_parts = (
         da.from_array(each, chunks=((900, 0, 1100), -1)[: each.ndim]) for each in (X, y)
     )
@@ -105,7 +105,7 @@ def test_data_frames_keep_their_names_and_unknown_numbers_of_rows():
     dd = pytest.importorskip("dask.dataframe")
     X, y, weight, _ = planted()
     table = pandas.DataFrame(X, columns=["a", "b", "c"]).assign(y=y, w=weight)
-    moe = MixtureOfExpertsRegressor(**PARAMS, pooling=False).fit(table[["a", "b", "c"]], y, weight)
+    moe = MixtureOfExpertsRegressor(**PARAMS, training="em").fit(table[["a", "b", "c"]], y, weight)
     parts = dd.from_pandas(table, npartitions=3)
     columns = parts[["a", "b", "c"]]
     other = MixtureOfExpertsRegressor(**PARAMS).fit(columns, parts["y"], parts["w"])
@@ -166,7 +166,7 @@ def test_an_error_in_the_middle_leaves_the_mixture_as_it_was():
 def test_a_cluster_fits_what_one_machine_fits():
     distributed = pytest.importorskip("distributed")
     X, y, _, _ = planted()
-    moe = MixtureOfExpertsRegressor(**PARAMS, pooling=False).fit(X, y)
+    moe = MixtureOfExpertsRegressor(**PARAMS, training="em").fit(X, y)
     with (
         dask.config.set(scheduler=None),
         distributed.LocalCluster(

@@ -168,7 +168,7 @@ def test_fitted_mixture_answers_with_its_distribution():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(200, 2))
     y = np.where(X[:, 0] > 0, X[:, 1], 3 - X[:, 1]) + 0.2 * rng.normal(size=200)
-    moe = MixtureOfExpertsRegressor(n_experts=2, n_init=3, random_state=0, pooling=False).fit(X, y)
+    moe = MixtureOfExpertsRegressor(n_experts=2, n_init=3, random_state=0, training="em").fit(X, y)
     dist = moe.predict_dist(X)
     density = stats.norm.pdf(y[:, None], moe.predict_experts(X), moe.likelihood_.scale_)
     expected = np.log((moe.gate_proba(X) * density).sum(axis=1))

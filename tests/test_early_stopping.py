@@ -109,7 +109,7 @@ def test_models_stop_on_rows_that_are_not_their_folds(rows):
     X = np.column_stack([np.arange(300), X])
     groups = np.random.default_rng(1).integers(30, size=300)
     moe = MixtureOfExpertsRegressor(
-        Recording(**LIGHTGBM), cv=GroupKFold(3), specialisation=1, ensemble=True, **QUICK
+        Recording(**LIGHTGBM), cv=GroupKFold(3), training="em", ensemble=True, **QUICK
     ).fit(X, y, groups=groups)
     folds = [test for _, test in GroupKFold(3).split(X, y, groups)]
     for expert in moe.experts_:
@@ -127,7 +127,7 @@ def test_stopping_rows_have_the_weights_of_the_expert(rows):
     X = np.column_stack([np.arange(300), X])
     weight = np.random.default_rng(1).integers(1, 4, size=300)
     moe = MixtureOfExpertsRegressor(
-        [("one", Recording(**LIGHTGBM))], cv=3, specialisation=1, ensemble=True, random_state=0
+        [("one", Recording(**LIGHTGBM))], cv=3, training="em", ensemble=True, random_state=0
     ).fit(X, y, sample_weight=weight)
     for model in moe.experts_[0].estimators_:
         np.testing.assert_allclose(model.stop_weight_, weight[model.stopped_on_])
@@ -138,7 +138,7 @@ def test_without_a_next_fold_every_fifth_row_stops(cv, rows):
     X, y = rows
     X = np.column_stack([np.arange(300), X])
     moe = MixtureOfExpertsRegressor(
-        [("one", Recording(**LIGHTGBM))], cv=cv, specialisation=1, ensemble=True, random_state=0
+        [("one", Recording(**LIGHTGBM))], cv=cv, training="em", ensemble=True, random_state=0
     ).fit(X, y, sample_weight=np.ones(300))
     (expert,) = moe.experts_
     for model in getattr(expert, "estimators_", [expert]):
@@ -174,7 +174,7 @@ def test_xgboost_callbacks_ask_too_and_others_stay(rows):
     callback = xgboost.callback
     callbacks = [callback.EarlyStopping(rounds=10), callback.LearningRateScheduler(lambda _: 0.2)]
     expert = xgboost.XGBRegressor(n_estimators=MANY, callbacks=callbacks, n_jobs=1)
-    moe = MixtureOfExpertsRegressor(expert, cv=3, specialisation=1, **QUICK).fit(*rows)
+    moe = MixtureOfExpertsRegressor(expert, cv=3, training="em", **QUICK).fit(*rows)
     for each in moe.experts_:
         assert each.n_estimators < MANY / 10
         assert [type(kept).__name__ for kept in each.callbacks] == ["LearningRateScheduler"]

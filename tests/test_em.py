@@ -71,7 +71,7 @@ def assert_never_falls(moe):
 def test_starts_rise_to_where_em_goes_on_from():
     X, y = planted(seed=3, n_experts=3)
     moe = iterate(
-        MixtureOfExpertsRegressor(n_experts=3, n_init=6, random_state=0, pooling=False), X, y
+        MixtureOfExpertsRegressor(n_experts=3, n_init=6, random_state=0, training="em"), X, y
     )
     paths = moe.start_lower_bounds_
     lengths = sorted(map(len, paths))
@@ -89,7 +89,7 @@ def test_where_there_is_one_start_there_is_none_to_compare():
     X, y = planted(seed=3)
     for settings in ({"n_init": 1}, {"n_experts": 1}):
         moe = MixtureOfExpertsRegressor(
-            random_state=0, **{"n_experts": 2, **settings}, pooling=False
+            random_state=0, **{"n_experts": 2, **settings}, training="em"
         )
         assert iterate(moe, X, y).start_lower_bounds_ == []
 
@@ -129,7 +129,7 @@ def test_likelihood_of_classification_never_falls(seed, n_classes, experts, gate
     X, y = planted_classes(seed, n_experts=2 + seed, n_classes=n_classes)
     moe = MixtureOfExpertsClassifier(
         experts, 2 + seed, gate=gate, n_init=1, max_iter=40, tol=0, random_state=seed,
-        pooling=False,
+        training="em",
     )  # fmt: skip
     iterate(moe, X, y, weights(seed, len(y)) if weighted else None)
     assert_never_falls(moe)
@@ -151,7 +151,7 @@ def test_likelihood_never_falls_on_the_floor_of_the_scale():
     x = np.linspace(-1, 1, 60)
     y = np.where(x < 0, x, 1 - x)  # without noise
     moe = MixtureOfExpertsRegressor(
-        n_experts=2, n_init=1, max_iter=40, tol=0, random_state=0, pooling=False
+        n_experts=2, n_init=1, max_iter=40, tol=0, random_state=0, training="em"
     )
     iterate(moe, x[:, None], y)
     assert_allclose(moe.likelihood_.scale_, moe.likelihood_.floor_, rtol=1e-12)
@@ -229,7 +229,7 @@ def test_default_experts_are_next_to_maximum_likelihood():
     X, y = planted(0, n=400)
     start = np.random.default_rng(0).dirichlet(np.ones(2), size=len(y))
     params = {"init": lambda *args: start, "n_init": 1, "max_iter": 2000, "tol": 1e-12}
-    default = MixtureOfExpertsRegressor(n_experts=2, **params, pooling=False).fit(X, y)
+    default = MixtureOfExpertsRegressor(n_experts=2, **params, training="em").fit(X, y)
     exact = MixtureOfExpertsRegressor(LinearRegression(), 2, **params).fit(X, y)
     # The prior is worth 1e-6 rows.
     assert_allclose(default.predict_experts(X), exact.predict_experts(X), rtol=0, atol=1e-5)
@@ -324,7 +324,7 @@ def test_gradient_of_the_penalised_likelihood_vanishes_for_a_fitted_classifier(n
 def test_information_criteria_of_regression_count_every_free_parameter(n_outputs, gate):
     X, y = planted(0, n_outputs=n_outputs)
     weight = weights(0, len(y))
-    moe = MixtureOfExpertsRegressor(n_experts=3, gate=gate, random_state=0, pooling=False).fit(
+    moe = MixtureOfExpertsRegressor(n_experts=3, gate=gate, random_state=0, training="em").fit(
         X, y, weight
     )
     m, d, K = n_outputs or 1, X.shape[1], 3
@@ -339,7 +339,7 @@ def test_information_criteria_of_regression_count_every_free_parameter(n_outputs
 @pytest.mark.parametrize("n_classes", [2, 4])
 def test_information_criteria_of_classification_count_every_free_parameter(n_classes):
     X, y = planted_classes(0, n_classes=n_classes)
-    moe = MixtureOfExpertsClassifier(n_experts=2, random_state=0, pooling=False).fit(X, y)
+    moe = MixtureOfExpertsClassifier(n_experts=2, random_state=0, training="em").fit(X, y)
     n_parameters = 2 * 3 * (n_classes - 1) + 3
     own = moe.predict_proba(X)[np.arange(len(y)), y]
     bic = -2 * np.log(own).sum() + n_parameters * np.log(len(y))
@@ -364,8 +364,8 @@ def test_information_criteria_refuse_what_they_cannot_count():
 def test_warm_start_goes_on_from_where_the_last_fit_ended():
     X, y = planted(1)
     params = {"n_experts": 2, "n_init": 1, "random_state": 0, "tol": 1e-12}
-    at_once = iterate(MixtureOfExpertsRegressor(max_iter=30, **params, pooling=False), X, y)
-    moe = MixtureOfExpertsRegressor(max_iter=15, warm_start=True, **params, pooling=False)
+    at_once = iterate(MixtureOfExpertsRegressor(max_iter=30, **params, training="em"), X, y)
+    moe = MixtureOfExpertsRegressor(max_iter=15, warm_start=True, **params, training="em")
     first = iterate(moe, X, y).lower_bounds_
     second = iterate(moe, X, y).lower_bounds_
     assert second[0] > first[-1]
@@ -376,7 +376,7 @@ def test_warm_start_goes_on_from_where_the_last_fit_ended():
 def test_warm_start_gains_nothing_at_the_optimum():
     X, y = planted(1)
     moe = MixtureOfExpertsRegressor(
-        n_experts=2, max_iter=1000, tol=1e-12, warm_start=True, random_state=0, pooling=False
+        n_experts=2, max_iter=1000, tol=1e-12, warm_start=True, random_state=0, training="em"
     ).fit(X, y)
     before = moe.lower_bound_
     moe.fit(X, y)
@@ -387,7 +387,7 @@ def test_warm_start_gains_nothing_at_the_optimum():
 def test_warm_start_refuses_another_number_of_experts():
     X, y = planted(1)
     moe = MixtureOfExpertsRegressor(
-        n_experts=2, warm_start=True, random_state=0, pooling=False
+        n_experts=2, warm_start=True, random_state=0, training="em"
     ).fit(X, y)
     with pytest.raises(ValueError, match="as many experts as the mixture has now, 2"):
         moe.set_params(n_experts=3).fit(X, y)
@@ -395,7 +395,7 @@ def test_warm_start_refuses_another_number_of_experts():
 
 def test_stopping_before_tol_is_met_warns():
     X, y = planted(1)
-    moe = MixtureOfExpertsRegressor(n_experts=2, max_iter=3, tol=0.0, random_state=0, pooling=False)
+    moe = MixtureOfExpertsRegressor(n_experts=2, max_iter=3, tol=0.0, random_state=0, training="em")
     with pytest.warns(ConvergenceWarning, match="max_iter=3"):
         moe.fit(X, y)
     assert not moe.converged_
@@ -404,7 +404,7 @@ def test_stopping_before_tol_is_met_warns():
 
 def test_a_fit_that_met_tol_says_so():
     X, y = planted(1)
-    moe = MixtureOfExpertsRegressor(n_experts=2, max_iter=500, random_state=0, pooling=False).fit(
+    moe = MixtureOfExpertsRegressor(n_experts=2, max_iter=500, random_state=0, training="em").fit(
         X, y
     )
     assert moe.converged_
@@ -495,7 +495,7 @@ def test_an_expert_that_starts_with_next_to_nothing_is_brought_to_life(seed):
     x = rng.uniform(-3, 3, size=400)
     y = np.where(x > 0, 2 * x, -1 - x) + 0.1 * rng.normal(size=400)
     moe = MixtureOfExpertsRegressor(
-        n_experts=2, init=one_owns_all_but_two_rows, n_init=1, max_iter=500, pooling=False
+        n_experts=2, init=one_owns_all_but_two_rows, n_init=1, max_iter=500, training="em"
     ).fit(x[:, None], y)
     # A line through two rows has no residuals and keeps them: only a new start moves it.
     assert moe.expert_load_.min() > 0.4
@@ -507,7 +507,7 @@ def test_an_expert_that_starts_with_next_to_nothing_is_brought_to_life(seed):
 def test_more_experts_than_the_rows_can_feed_are_reported():
     x = np.repeat([-1.0, 0.0, 1.0], 20)
     y = np.tile([0.0, 1.0], 30) * (x == 0) + x
-    moe = MixtureOfExpertsRegressor(n_experts=8, random_state=0, max_iter=300, pooling=False)
+    moe = MixtureOfExpertsRegressor(n_experts=8, random_state=0, max_iter=300, training="em")
     with pytest.warns(ExpertCollapseWarning, match="next to no rows"):
         moe.fit(x[:, None], y)
     assert np.isfinite(moe.predict(x[:, None])).all()
@@ -520,7 +520,7 @@ def test_more_experts_than_the_rows_can_feed_are_reported():
 def test_float32_gives_the_result_of_float64(kind):
     if kind == "regression":
         X, y = planted(0)
-        moe = MixtureOfExpertsRegressor(n_experts=2, random_state=0, pooling=False)
+        moe = MixtureOfExpertsRegressor(n_experts=2, random_state=0, training="em")
     else:
         X, y = planted_classes(0)
         moe = MixtureOfExpertsClassifier(n_experts=2, random_state=0)

@@ -21,7 +21,7 @@ N = 300
 
 
 def mixture(**params):
-    settings = {"n_experts": 2, "pooling": False, "n_init": 2, "random_state": 0}
+    settings = {"n_experts": 2, "training": "em", "n_init": 2, "random_state": 0}
     return MixtureOfExpertsRegressor(**settings | params)
 
 
@@ -167,10 +167,10 @@ def encoded(estimator):
 
 MIXTURES = {  # and how often a call encodes its rows
     "default": (mixture(n_experts=3), 1),
-    "pooled": (mixture(n_experts=3, pooling=True), 1),
+    "pooled": (mixture(n_experts=3, training="pooled"), 1),
     "one expert": (mixture(n_experts=1), 1),
     "classes": (
-        MixtureOfExpertsClassifier(n_experts=2, pooling=False, n_init=2, random_state=0),
+        MixtureOfExpertsClassifier(n_experts=2, training="em", n_init=2, random_state=0),
         1,
     ),
     "pipelines": (mixture(experts=encoded(Ridge())), 2),  # the gate has an encoder of its own
@@ -178,7 +178,7 @@ MIXTURES = {  # and how often a call encodes its rows
         mixture(
             n_experts=None,
             experts=[("line", encoded(Ridge())), ("other line", encoded(Ridge()))],
-            specialisation=1,
+            training="em",
             cv=False,
         ),
         3,

@@ -48,7 +48,7 @@ CASES = {
 
 def fitted(likelihood, X, y):
     return MixtureOfExpertsRegressor(
-        n_experts=2, pooling=False, likelihood=likelihood, n_init=3, tol=1e-7, random_state=0
+        n_experts=2, training="em", likelihood=likelihood, n_init=3, tol=1e-7, random_state=0
     ).fit(X, y)
 
 
@@ -113,7 +113,7 @@ def test_agrees_with_refit_of_flexmix():
     rows = np.genfromtxt(DATA / "NPreg.csv", delimiter=",", names=True)
     x = rows["x"]
     params = {
-        "n_experts": 2, "gate": ConstantGate(), "pooling": False, "tol": 1e-12, "max_iter": 5000,
+        "n_experts": 2, "gate": ConstantGate(), "training": "em", "tol": 1e-12, "max_iter": 5000,
         "random_state": 0,
     }  # fmt: skip
     for likelihood, X, y, log_likelihood, known in (

@@ -154,7 +154,7 @@ def test_fitted_laplace_knows_how_far_away_a_target_is():
     X = np.linspace(0, 1, 40)[:, None]
     y = X[:, 0] + 0.1 * np.sin(50 * X[:, 0])
     for likelihood in ("laplace", WithNoise("laplace")):
-        moe = MixtureOfExpertsRegressor(n_experts=1, likelihood=likelihood, pooling=False).fit(X, y)
+        moe = MixtureOfExpertsRegressor(n_experts=1, likelihood=likelihood, training="em").fit(X, y)
         dist = pickle.loads(pickle.dumps(moe.predict_dist(X)))
         far = np.full(40, 1e5)
         assert_allclose(dist.logpdf(far), moe.log_density(X, far), rtol=1e-12)
@@ -408,7 +408,7 @@ def test_a_fitted_mixture_of_large_counts_answers():
     X = rng.uniform(size=(200, 1))
     y = rng.poisson(1e9 * np.exp(X[:, 0])).astype(float)
     for likelihood in ("poisson", "negative_binomial"):
-        moe = MixtureOfExpertsRegressor(n_experts=1, likelihood=likelihood, pooling=False).fit(X, y)
+        moe = MixtureOfExpertsRegressor(n_experts=1, likelihood=likelihood, training="em").fit(X, y)
         assert_allclose(moe.predict(X[:3]), 1e9 * np.exp(X[:3, 0]), rtol=1e-4)
         dist = moe.predict_dist(X[:3])
         for answer in (dist.entropy(), dist.crps(y[:3]), dist.interval(0.9), dist.modes()):

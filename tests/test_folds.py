@@ -54,7 +54,7 @@ def test_one_row_makes_a_mixture_in_sample():
         ([Ridge()] * 3, 12),
         ([make_pipeline(PolynomialFeatures(2, include_bias=False), Ridge())] * 2, 20),
         ([LinearRegression(), make_pipeline(PolynomialFeatures(2), Ridge())], 15),
-        ([MixtureOfExpertsRegressor(n_experts=2, pooling=False)] * 2, 16),
+        ([MixtureOfExpertsRegressor(n_experts=2, training="em")] * 2, 16),
     ],
 )
 def test_linear_experts_are_in_sample_from_ten_rows_a_coefficient_on(estimators, n_coefficients):
@@ -66,7 +66,7 @@ def test_linear_experts_are_in_sample_from_ten_rows_a_coefficient_on(estimators,
 def test_weights_count_as_rows():
     X, y = line(80, 3, 0)
     moe = MixtureOfExpertsRegressor(
-        n_experts=2, gate=ConstantGate(), n_init=1, random_state=0, pooling=False
+        n_experts=2, gate=ConstantGate(), n_init=1, random_state=0, training="em"
     )
     assert not hasattr(moe.fit(X, y), "oof_score_")
     assert hasattr(moe.fit(X, y, sample_weight=np.full(80, 0.9)), "oof_score_")
@@ -77,7 +77,7 @@ def test_weights_count_as_rows():
 def test_intervals_cover_new_rows_where_lines_have_too_many_coefficients(n_columns):
     X, y = line(100, n_columns, 0)
     X_test, y_test = line(2000, n_columns, 1)
-    moe = MixtureOfExpertsRegressor(n_experts=2, random_state=0, pooling=False).fit(X, y)
+    moe = MixtureOfExpertsRegressor(n_experts=2, random_state=0, training="em").fit(X, y)
     low, high = moe.predict_interval(X_test, 0.9).T
     assert 0.8 < np.mean((low <= y_test) & (y_test <= high))
     assert moe.oof_score_ < moe.log_density(X, y).mean()
@@ -94,7 +94,7 @@ def test_scale_at_its_floor_is_reported_with_the_name_of_its_expert():
     with pytest.warns(ScaleFloorWarning, match=r"experts \['(noisy|exact)'\] ended at their floor"):
         moe.fit(X, y)
     with pytest.warns(ScaleFloorWarning, match=r"\['expert0', 'expert1'\]"):
-        MixtureOfExpertsRegressor(n_experts=2, cv=False, random_state=0, pooling=False).fit(
+        MixtureOfExpertsRegressor(n_experts=2, cv=False, random_state=0, training="em").fit(
             *line(40, 30, 0)
         )
 
@@ -108,7 +108,7 @@ def test_defaults_do_not_warn_of_scales_on_ordinary_data(n_samples, likelihood):
             warnings.simplefilter("ignore")
             warnings.simplefilter("error", ScaleFloorWarning)
             MixtureOfExpertsRegressor(
-                n_experts=2, likelihood=likelihood, n_init=3, random_state=seed, pooling=False
+                n_experts=2, likelihood=likelihood, n_init=3, random_state=seed, training="em"
             ).fit(X, y)
 
 

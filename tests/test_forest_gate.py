@@ -96,7 +96,7 @@ def test_lines_behind_it_find_a_chessboard():
     X = rng.uniform(-1, 1, size=(600, 3))
     y = np.where(X[:, 0] * X[:, 1] > 0, 3.0, -3.0) * X[:, 2] + 0.1 * rng.normal(size=600)
     moe = MixtureOfExpertsRegressor(
-        n_experts=2, gate=ForestGate(), pooling=False, n_init=4, max_iter=3, random_state=0
+        n_experts=2, gate=ForestGate(), training="em", n_init=4, max_iter=3, random_state=0
     ).fit(X, y)
     slopes = sorted(round(float(expert.coef_[2]), 1) for expert in moe.experts_)
     assert slopes == pytest.approx([-3.0, 3.0], abs=0.1)

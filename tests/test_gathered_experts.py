@@ -88,7 +88,7 @@ def in_parts(*arrays, bounds=(900, 2000)):
 )
 def test_linear_experts_without_sums_end_where_rows_in_memory_do(kind, params, target):
     X, y = planted()
-    moe = kind(**PARAMS, **params, pooling=False).fit(X, y[target])
+    moe = kind(**PARAMS, **params, training="em").fit(X, y[target])
     other = kind(**PARAMS, **params).fit(in_parts(X, y[target]))
     assert other.lower_bound_ == pytest.approx(moe.lower_bound_, abs=1e-3)  # near the maximum
     assert_allclose(other.expert_load_, moe.expert_load_, atol=0.02)
@@ -137,7 +137,7 @@ TREES = {
 def test_trees_from_blocks_predict_new_rows_as_well_as_from_memory(moe, target):
     X, y = planted()
     X_new, y_new = planted(seed=1)
-    memory = moe.set_params(specialisation=1)
+    memory = moe.set_params(training="em")
     in_memory = memory.fit(X, y[target]).log_density(X_new, y_new[target]).mean()
     fits = [memory.fit(in_parts(X, y[target])).log_density(X_new, y_new[target])]
     assert fits[0].mean() > in_memory - 0.03
@@ -245,7 +245,7 @@ def test_experts_without_weights_have_the_rows_that_they_win():
     X, y = planted()
     X_new, y_new = planted(seed=1)
     near = KNeighborsRegressor(10)
-    moe = MixtureOfExpertsRegressor(near, specialisation=1, cv=3, tol=1e-3, **PARAMS)
+    moe = MixtureOfExpertsRegressor(near, training="em", cv=3, tol=1e-3, **PARAMS)
     in_memory = moe.fit(X, y["line"]).log_density(X_new, y_new["line"]).mean()
     files = in_parts(X, y["line"])
     assert moe.fit(files).log_density(X_new, y_new["line"]).mean() > in_memory - 0.03
@@ -367,7 +367,7 @@ def test_diverse_experts_of_many_rows_are_without_the_process_of_few(n_outputs):
         ({"likelihood": Gaussian("auto"), "cv": 5}, "scales that do not depend on the row"),
         ({"cv": "oob"}, "a number of folds"),
         ({"experts": DecisionTreeRegressor(), "ensemble": True}, "ensemble=False"),
-        ({"experts": [("a", Ridge()), ("b", Ridge())], "specialisation": 0}, "specialisation"),
+        ({"experts": [("a", Ridge()), ("b", Ridge())], "training": "stack"}, "specialisation"),
         ({"subject_effect": "intercept"}, "subject_effect=None"),
         ({"likelihood": ZeroInflated()}, "without a zero component"),
         ({"likelihood": PerOutput(["student_t", "poisson"])}, "not reweighted one by one"),

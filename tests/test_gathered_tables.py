@@ -84,7 +84,7 @@ def test_trees_behind_encoders_predict_new_rows_as_well_as_from_memory():
     ordinal = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1)
     encoded = make_column_transformer((ordinal, ["kind"]), remainder="passthrough")
     experts = make_pipeline(encoded, DecisionTreeRegressor(max_depth=5))
-    moe = MixtureOfExpertsRegressor(experts, specialisation=1, cv=3, tol=1e-2, **PARAMS)
+    moe = MixtureOfExpertsRegressor(experts, training="em", cv=3, tol=1e-2, **PARAMS)
     in_memory = moe.fit(X, y).log_density(X_new, y_new).mean()
     found = moe.fit(in_parts(X, y, bounds=[900, 2000])).log_density(X_new, y_new)
     assert found.mean() > in_memory - 0.05

@@ -83,7 +83,7 @@ def test_joint_likelihood_rises_with_every_iteration(covariance_type, weighted):
     moe = MixtureOfExpertsRegressor(
         n_experts=3, gate=GaussianGate(covariance_type), init="functions", n_init=1,
         tol=1e-9, max_iter=300, random_state=0,
-    pooling=False).fit(X, y, sample_weight=weight)  # fmt: skip
+    training="em").fit(X, y, sample_weight=weight)  # fmt: skip
     assert not any(moe.expert_report().columns["revived"])
     assert len(moe.lower_bounds_) > 5
     assert np.diff(moe.lower_bounds_).min() > -1e-9  # sums of 400 terms, per unit of weight
@@ -103,8 +103,8 @@ def test_planted_blobs_are_recovered_and_beat_hyperplanes():
     X, y, blob = blobs(1500, seed=0)
     X_test, y_test, _ = blobs(3000, seed=1)
     settings = {"n_experts": 3, "random_state": 0, "max_iter": 500}
-    gaussian = MixtureOfExpertsRegressor(gate=GaussianGate(), **settings, pooling=False).fit(X, y)
-    softmax = MixtureOfExpertsRegressor(gate=SoftmaxGate(), **settings, pooling=False).fit(X, y)
+    gaussian = MixtureOfExpertsRegressor(gate=GaussianGate(), **settings, training="em").fit(X, y)
+    softmax = MixtureOfExpertsRegressor(gate=SoftmaxGate(), **settings, training="em").fit(X, y)
     assert log_score(gaussian, X_test, y_test) > log_score(softmax, X_test, y_test) - 0.01
     planted = GaussianGate().fit(X, blob)
     # Loads fall from 0.5 to 0.2, in the order in which the blobs are numbered. Four standard
@@ -116,7 +116,7 @@ def test_planted_blobs_are_recovered_and_beat_hyperplanes():
 def test_rows_far_from_the_data_are_told():
     X, y, _ = blobs(400, seed=0)
     gate = (
-        MixtureOfExpertsRegressor(n_experts=3, gate=GaussianGate(), random_state=0, pooling=False)
+        MixtureOfExpertsRegressor(n_experts=3, gate=GaussianGate(), random_state=0, training="em")
         .fit(X, y)
         .gate_
     )

@@ -52,7 +52,7 @@ def score(moe, X, y):
 
 def regressor(*args, **params):
     return MixtureOfExpertsRegressor(
-        *args, **{"n_init": 3, "pooling": False, "random_state": 0, **params}
+        *args, **{"n_init": 3, "training": "em", "random_state": 0, **params}
     )
 
 
@@ -348,7 +348,7 @@ def new_classes(n, seed, n_classes=2):
 def test_classifier_grows_from_rows_of_some_of_its_classes(n_classes, gate):
     old, held_out = old_classes(600, 0), old_classes(2000, 2)
     moe = MixtureOfExpertsClassifier(
-        n_experts=2, n_init=2, random_state=0, gate=gate, pooling=False
+        n_experts=2, n_init=2, random_state=0, gate=gate, training="em"
     ).fit(*old)
     before = score(moe, *held_out)
     new = new_classes(100, 1, n_classes)
@@ -368,7 +368,7 @@ def test_classifier_grows_from_rows_of_some_of_its_classes(n_classes, gate):
 
 def test_class_that_the_mixture_does_not_know_is_an_error():
     old = old_classes(200, 0)
-    moe = MixtureOfExpertsClassifier(n_experts=2, n_init=1, random_state=0, pooling=False).fit(*old)
+    moe = MixtureOfExpertsClassifier(n_experts=2, n_init=1, random_state=0, training="em").fit(*old)
     X, y = new_classes(50, 1)
     before = vars(moe).copy()
     with pytest.raises(ValueError, match=r"y has the classes \['d'\], which fit did not see"):

@@ -19,7 +19,7 @@ Y = np.where(X[:, 0] > 0, X[:, 1], -2 * X[:, 2]) + 0.05 * RNG.normal(size=300)
 
 def mixture(experts=None, **params):
     experts = DecisionTreeRegressor(max_depth=4) if experts is None else experts
-    settings = {"n_init": 2, "cv": 3, "specialisation": 1, "random_state": 0}
+    settings = {"n_init": 2, "cv": 3, "training": "em", "random_state": 0}
     return MixtureOfExpertsRegressor(experts, **settings | params)
 
 

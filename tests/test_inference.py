@@ -33,7 +33,7 @@ def two_planes(seed, n_samples=400):
 
 def mixture(**settings):
     return MixtureOfExpertsRegressor(
-        **{"n_experts": 2, "n_init": 3, "random_state": 0, **settings}, pooling=False
+        **{"n_experts": 2, "n_init": 3, "random_state": 0, **settings}, training="em"
     )
 
 
@@ -354,7 +354,7 @@ def test_classes_have_log_odds_against_the_first():
     odds = np.column_stack([np.zeros(1500), odds + [0.0, 0.5]])
     label = np.array(["a", "b", "c"])[(odds + rng.gumbel(size=(1500, 3))).argmax(axis=1)]
     moe = MixtureOfExpertsClassifier(
-        n_experts=2, n_init=3, random_state=0, max_iter=500, pooling=False
+        n_experts=2, n_init=3, random_state=0, max_iter=500, training="em"
     )
     summary = moe.fit(X, label).summary(X, label)
     assert list(dict.fromkeys(summary.parts)) == [
@@ -433,7 +433,7 @@ def test_rows_without_information_are_refused():
         moe.summary(*two_planes(5))
 
     label = (X[:, 1] > 0).astype(int)
-    classifier = MixtureOfExpertsClassifier(n_experts=1, pooling=False).fit(X, label)
+    classifier = MixtureOfExpertsClassifier(n_experts=1, training="em").fit(X, label)
     with pytest.raises(ValueError, match="separates the class [01]"):
         classifier.summary(X, label)
 
@@ -449,7 +449,7 @@ def test_experts_that_no_rows_part_are_refused():
         return np.hstack([first, 1 - first])
 
     moe = MixtureOfExpertsClassifier(
-        pooling=False, n_experts=2, gate=ConstantGate(), n_init=1, init=halves, random_state=0
+        training="em", n_experts=2, gate=ConstantGate(), n_init=1, init=halves, random_state=0
     ).fit(X, label)
     with pytest.raises(ValueError, match="information about the parameters is singular"):
         moe.summary(X, label)
@@ -470,7 +470,7 @@ def test_class_weights_ask_for_the_sandwich():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(200, 1))
     label = (X[:, 0] + rng.logistic(size=200) > 1).astype(int)
-    moe = MixtureOfExpertsClassifier(n_experts=1, class_weight="balanced", pooling=False).fit(
+    moe = MixtureOfExpertsClassifier(n_experts=1, class_weight="balanced", training="em").fit(
         X, label
     )
     with pytest.raises(ValueError, match="cov='sandwich'"):

@@ -41,7 +41,7 @@ ALL = [
 
 def regressor(n_experts, **settings):
     return MixtureOfExpertsRegressor(
-        n_experts=n_experts, random_state=0, tol=1e-4, **settings, pooling=False
+        n_experts=n_experts, random_state=0, tol=1e-4, **settings, training="em"
     )
 
 
@@ -91,7 +91,7 @@ def classes():
     score = np.where(X[:, 0] > 0, 1 + 2 * X[:, 1], -1 - 2 * X[:, 1])
     y = np.where(rng.logistic(size=500) < score, "yes", "no")
     return (
-        MixtureOfExpertsClassifier(n_experts=2, tol=1e-4, random_state=0, pooling=False).fit(X, y),
+        MixtureOfExpertsClassifier(n_experts=2, tol=1e-4, random_state=0, training="em").fit(X, y),
         X,
         y,
     )

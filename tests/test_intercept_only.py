@@ -35,7 +35,7 @@ def plain():
 @pytest.mark.parametrize("gate", [None, ConstantGate(), SoftmaxGate(alpha=0)])
 def test_a_constant_column_makes_a_gaussian_mixture(gate, plain):
     y, X = two_levels(), np.full((400, 1), 3.0)
-    moe = MixtureOfExpertsRegressor(pooling=False, gate=gate, **FINE).fit(X, y)
+    moe = MixtureOfExpertsRegressor(training="em", gate=gate, **FINE).fit(X, y)
     assert moe.log_density(X, y).sum() == pytest.approx(plain[0], abs=1e-4)
     assert moe.bic(X, y) == pytest.approx(plain[1], abs=1e-3)
     assert moe.predict(X[:1]) == pytest.approx(y.mean(), abs=1e-4)
@@ -80,6 +80,6 @@ def test_other_mixtures_take_a_constant_column():
     mean, share = moe.predict_experts(X)[0, 0], moe.gate_proba(X)[0, -1]
     assert (1 - share) * mean == pytest.approx(counts.mean(), rel=1e-5)
     assert mean / (1 - np.exp(-mean)) == pytest.approx(counts[counts > 0].mean(), rel=1e-5)
-    classifier = MixtureOfExpertsClassifier(n_experts=2, pooling=False, random_state=0)
+    classifier = MixtureOfExpertsClassifier(n_experts=2, training="em", random_state=0)
     proba = classifier.fit(X, counts > 3).predict_proba(X[:1])[0, 1]
     assert proba == pytest.approx((counts > 3).mean(), abs=0.01)

@@ -13,7 +13,7 @@ from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
 from skmoe.gates import SoftmaxGate
 
 LINEAR = {"n_experts": 2, "n_init": 6, "max_iter": 30, "tol": 1e-4, "random_state": 0}
-TREES = {**LINEAR, "n_init": 3, "max_iter": 3, "specialisation": 1}
+TREES = {**LINEAR, "n_init": 3, "max_iter": 3, "training": "em"}
 
 
 def kink(seed=0, n=200):
@@ -28,7 +28,7 @@ def splits(n, seed=0):
 
 
 def linear():
-    return MixtureOfExpertsRegressor(**LINEAR, pooling=False)
+    return MixtureOfExpertsRegressor(**LINEAR, training="em")
 
 
 def trees(cv):
@@ -95,9 +95,9 @@ def test_rows_of_no_weight_do_not_matter():
 def test_scale_of_the_weights_does_not_matter_without_penalties():
     X, y = kink()
     params = {**LINEAR, "experts": LinearRegression()}
-    moe = MixtureOfExpertsRegressor(gate=SoftmaxGate(alpha=0.1), **params, pooling=False).fit(X, y)
+    moe = MixtureOfExpertsRegressor(gate=SoftmaxGate(alpha=0.1), **params, training="em").fit(X, y)
     # The penalty stands beside the sum over rows, so it scales along.
-    other = MixtureOfExpertsRegressor(gate=SoftmaxGate(alpha=0.3), **params, pooling=False)
+    other = MixtureOfExpertsRegressor(gate=SoftmaxGate(alpha=0.3), **params, training="em")
     assert_same(moe, other.fit(X, y, np.full(len(y), 3.0)), X)
 
 

@@ -33,7 +33,7 @@ def two_lines(seed, n_samples=200, *, steep=0.0):
 
 
 def mixture(**settings):
-    return MixtureOfExpertsRegressor(**{"n_init": 1, "random_state": 0, **settings}, pooling=False)
+    return MixtureOfExpertsRegressor(**{"n_init": 1, "random_state": 0, **settings}, training="em")
 
 
 @pytest.mark.slow
@@ -226,7 +226,7 @@ def test_result_does_not_depend_on_jobs():
             n_experts_test,
             {
                 "estimator": mixture(
-                    experts=DecisionTreeRegressor(max_depth=1), specialisation=1, cv=2
+                    experts=DecisionTreeRegressor(max_depth=1), training="em", cv=2
                 )
             },
             ValueError,
@@ -239,7 +239,7 @@ def test_result_does_not_depend_on_jobs():
             gate_test,
             {
                 "estimator": mixture(
-                    experts=DecisionTreeRegressor(max_depth=1), specialisation=1, cv=2, n_experts=2
+                    experts=DecisionTreeRegressor(max_depth=1), training="em", cv=2, n_experts=2
                 )
             },
             ValueError,

@@ -114,7 +114,7 @@ def test_whole_numbers_buy_no_spikes():
     X = rng.normal(size=(400, 1))
     y = np.round(X[:, 0] + rng.normal(size=400))
     moe = MixtureOfExpertsRegressor(
-        n_experts=3, n_init=4, max_iter=300, random_state=0, pooling=False
+        n_experts=3, n_init=4, max_iter=300, random_state=0, training="em"
     ).fit(X, y)
     assert moe.likelihood_.scale_.min() >= 1 / np.sqrt(12) * (1 - 1e-12)
 
@@ -265,7 +265,7 @@ def test_reports_under_every_likelihood_are_printed_and_tables(likelihood):
     if likelihood == "binomial":
         y = (y > 4).astype(float)
     moe = MixtureOfExpertsRegressor(
-        n_experts=2, likelihood=likelihood, n_init=1, random_state=0, pooling=False
+        n_experts=2, likelihood=likelihood, n_init=1, random_state=0, training="em"
     )
     report = moe.set_params(tol=1e-3).fit(X, y).expert_report()
     frame = report.to_frame()
@@ -285,7 +285,7 @@ def test_reports_under_every_likelihood_are_printed_and_tables(likelihood):
 def test_report_of_several_outputs_has_all_their_scales():
     X = np.linspace(0, 1, 50)[:, None]
     Y = np.column_stack([X[:, 0], 100 * X[:, 0]]) + np.sin(np.outer(np.arange(50), [1.0, 50.0]))
-    moe = MixtureOfExpertsRegressor(n_experts=1, pooling=False).fit(X, Y)
+    moe = MixtureOfExpertsRegressor(n_experts=1, training="em").fit(X, Y)
     one, two = (f"{scale:.3g}" for scale in moe.likelihood_.scale_[0])
     assert f"{one} {two}" in str(moe.expert_report())
     assert f"{one} {two}" in moe.expert_report()._repr_html_()
@@ -305,7 +305,7 @@ class Nameless:
 def test_a_likelihood_that_does_not_exist_is_refused_by_the_names_of_those_that_do(wrong):
     X, y = np.arange(20.0)[:, None], np.arange(20.0)
     for likelihood in ([wrong, "gaussian"], WithNoise(wrong), [WithNoise(wrong), "gaussian"]):
-        moe = MixtureOfExpertsRegressor(n_experts=2, likelihood=likelihood, pooling=False)
+        moe = MixtureOfExpertsRegressor(n_experts=2, likelihood=likelihood, training="em")
         with pytest.raises(
             ValueError, match=r"one of \['binomial', 'gamma', 'gaussian', .*; got "
         ) as caught:
@@ -340,7 +340,7 @@ def test_one_likelihood_in_a_list_shares_effects_as_it_does_alone():
     y = X @ [1.0, 2.0] + rng.normal(size=60)
     alone, listed = (
         MixtureOfExpertsRegressor(
-            n_experts=1, likelihood=given, shared_effects=[0], pooling=False
+            n_experts=1, likelihood=given, shared_effects=[0], training="em"
         ).fit(X, y)
         for given in ("gaussian", ["gaussian"])
     )

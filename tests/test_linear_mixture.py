@@ -38,7 +38,7 @@ def planted(n=600, n_features=3, n_experts=3, seed=0):
 def fit(X, y, weight, resp, *, max_iter=300, general=False, **params):
     """Fit from these responsibilities for max_iter iterations, or until nothing is gained."""
     settings = {"n_experts": resp.shape[1], "init": lambda *args: resp, "n_init": 1, "tol": 0.0}
-    moe = MixtureOfExpertsRegressor(**{**settings, "max_iter": max_iter, **params}, pooling=False)
+    moe = MixtureOfExpertsRegressor(**{**settings, "max_iter": max_iter, **params}, training="em")
     with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         if general:
@@ -189,7 +189,7 @@ def test_what_the_pass_cannot_do_goes_to_the_general_problem():
     X, y, _, resp = planted(n=200)
     settings = {"n_experts": 3, "init": lambda *args: resp, "n_init": 1}
     assert (
-        kind_of_problem(MixtureOfExpertsRegressor(**settings, pooling=False), X, y)
+        kind_of_problem(MixtureOfExpertsRegressor(**settings, training="em"), X, y)
         is OnePassProblem
     )
     polynomial = make_pipeline(PolynomialFeatures(2), Ridge())
@@ -200,13 +200,13 @@ def test_what_the_pass_cannot_do_goes_to_the_general_problem():
         {"experts": polynomial},
         {"likelihood": Gaussian(scale="auto")},
     ):
-        moe = MixtureOfExpertsRegressor(**settings, **params, pooling=False)
+        moe = MixtureOfExpertsRegressor(**settings, **params, training="em")
         assert kind_of_problem(moe, X, y) is not OnePassProblem
     for n_rows, n_columns, one_pass in [(60, 60, False), (60, 59, True), (600, 500, False)]:
         wide = np.random.default_rng(0).normal(size=(n_rows, n_columns))
-        moe = MixtureOfExpertsRegressor(n_experts=1, cv=False, pooling=False)
+        moe = MixtureOfExpertsRegressor(n_experts=1, cv=False, training="em")
         assert (kind_of_problem(moe, wide, wide[:, 0]) is OnePassProblem) == one_pass
-    moe = MixtureOfExpertsRegressor(**settings, pooling=False)
+    moe = MixtureOfExpertsRegressor(**settings, training="em")
     for outputs, one_pass in [([y, -y], True), ([y, 0 * y], False)]:  # errors that vary
         assert (kind_of_problem(moe, X, np.column_stack(outputs)) is OnePassProblem) == one_pass
 
@@ -260,14 +260,14 @@ def test_the_sample_knows_neither_the_order_nor_the_type_of_the_rows():
 
 def test_starts_on_a_sample_find_what_starts_on_all_rows_find(monkeypatch):
     X, y, _, _ = planted(n=3000)
-    moe = MixtureOfExpertsRegressor(n_experts=3, random_state=0, pooling=False).fit(X, y)
+    moe = MixtureOfExpertsRegressor(n_experts=3, random_state=0, training="em").fit(X, y)
     monkeypatch.setattr("skmoe._em.starts.FEWEST_ROWS", 500)
     monkeypatch.setattr("skmoe._em.starts.ROWS_PER_COEFFICIENT", 10)
-    sampled = MixtureOfExpertsRegressor(n_experts=3, random_state=0, pooling=False).fit(X, y)
+    sampled = MixtureOfExpertsRegressor(n_experts=3, random_state=0, training="em").fit(X, y)
     # Both end within tol of the same optimum.
     assert_allclose(sampled.lower_bound_, moe.lower_bound_, atol=1e-4)
     outputs = np.column_stack([y, y])  # for the general problem
-    both = MixtureOfExpertsRegressor(n_experts=3, random_state=0, pooling=False).fit(X, outputs)
+    both = MixtureOfExpertsRegressor(n_experts=3, random_state=0, training="em").fit(X, outputs)
     # Two outputs tell the experts apart better than one: near the same functions, not the same.
     assert_allclose(both.predict(X)[:, 0], sampled.predict(X), atol=0.5)
 
@@ -313,7 +313,7 @@ def wide(n, p):
 def test_memory_of_a_wide_fit_is_that_of_its_rows(params):
     n, p = 8, 65_535  # whose square does not fit 32 bits, nor 34 GB of memory
     X, y = wide(n, p)
-    moe = MixtureOfExpertsRegressor(**params, n_init=1, max_iter=1, random_state=0, pooling=False)
+    moe = MixtureOfExpertsRegressor(**params, n_init=1, max_iter=1, random_state=0, training="em")
     tracemalloc.start()
     moe.fit(X, y)
     _, peak = tracemalloc.get_traced_memory()

@@ -156,7 +156,7 @@ def test_target_load_that_is_no_load_is_refused(target_load):
 def test_target_load_without_a_prior_is_said_to_have_no_effect():
     X, y = crossing_lines(100, seed=0)
     moe = MixtureOfExpertsRegressor(
-        n_experts=2, target_load=[1, 2], max_iter=500, random_state=0, pooling=False
+        n_experts=2, target_load=[1, 2], max_iter=500, random_state=0, training="em"
     )
     with pytest.warns(UserWarning, match="no effect while load_balance is 0"):
         moe.fit(X, y)
@@ -167,9 +167,9 @@ def test_reseeding_mends_a_start_in_which_one_expert_owns_nearly_all(model):
     X, y = model(1000, seed=0)
     X_test, y_test = model(2000, seed=100)
     settings = {"n_experts": MODELS[model], "random_state": 0, "max_iter": 500}
-    best = MixtureOfExpertsRegressor(**settings, pooling=False).fit(X, y)
+    best = MixtureOfExpertsRegressor(**settings, training="em").fit(X, y)
     mended = MixtureOfExpertsRegressor(
-        init=one_owns_nearly_all, n_init=1, **settings, pooling=False
+        init=one_owns_nearly_all, n_init=1, **settings, training="em"
     )
     mended.fit(X, y)  # would warn of a dead expert, and warnings are errors
     assert sum(mended.expert_report().columns["revived"]) > 0
@@ -179,7 +179,7 @@ def test_reseeding_mends_a_start_in_which_one_expert_owns_nearly_all(model):
 def test_copies_of_an_expert_are_reported():
     X, y = crossing_lines(200, seed=0)
     moe = MixtureOfExpertsRegressor(
-        n_experts=2, init=one_owns_nearly_all, n_init=1, max_iter=1, random_state=0, pooling=False
+        n_experts=2, init=one_owns_nearly_all, n_init=1, max_iter=1, random_state=0, training="em"
     )
     with (
         pytest.warns(ExpertCollapseWarning, match="copies of others"),
@@ -195,7 +195,7 @@ def test_messages_name_five_of_many_experts():
 
 def test_report_of_the_training_rows_is_that_of_the_same_rows_given():
     X, y = four_pieces(400, seed=0)
-    moe = MixtureOfExpertsRegressor(n_experts=4, random_state=0, max_iter=500, pooling=False).fit(
+    moe = MixtureOfExpertsRegressor(n_experts=4, random_state=0, max_iter=500, training="em").fit(
         X, y
     )
     stored, computed = moe.expert_report(), moe.expert_report(X, y)
@@ -207,7 +207,7 @@ def test_report_of_the_training_rows_is_that_of_the_same_rows_given():
 def test_report_holds_what_its_definitions_say():
     X, y = four_pieces(400, seed=0)
     weight = np.random.default_rng(1).uniform(0.5, 2, size=400)
-    moe = MixtureOfExpertsRegressor(n_experts=3, random_state=0, max_iter=500, pooling=False).fit(
+    moe = MixtureOfExpertsRegressor(n_experts=3, random_state=0, max_iter=500, training="em").fit(
         X, y
     )
     report = moe.expert_report(X, y, sample_weight=weight)
@@ -235,7 +235,7 @@ def test_report_prints_and_turns_into_html_and_a_frame():
     rng = np.random.default_rng(0)
     X = rng.uniform(-1, 1, size=(300, 2))
     labels = np.where(X[:, 0] * X[:, 1] > 0, "same", "differ")
-    moe = MixtureOfExpertsClassifier(n_experts=2, random_state=0, pooling=False).fit(X, labels)
+    moe = MixtureOfExpertsClassifier(n_experts=2, random_state=0, training="em").fit(X, labels)
     report = moe.expert_report()
     assert str(report).splitlines()[0].split()[:3] == ["expert", "load", "rows"]
     assert "expert1" in str(report)
@@ -249,7 +249,7 @@ def test_report_prints_and_turns_into_html_and_a_frame():
 
 def test_report_takes_both_x_and_y_or_neither():
     X, y = crossing_lines(100, seed=0)
-    moe = MixtureOfExpertsRegressor(n_experts=2, random_state=0, max_iter=500, pooling=False).fit(
+    moe = MixtureOfExpertsRegressor(n_experts=2, random_state=0, max_iter=500, training="em").fit(
         X, y
     )
     with pytest.raises(ValueError, match="both X and y"):

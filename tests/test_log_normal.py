@@ -33,7 +33,7 @@ def planted(seed, n=800, n_outputs=None):
 
 
 def mixture(experts=None, n_experts=2, likelihood="log_normal", **settings):
-    settings = {"n_init": 3, "random_state": 0, "pooling": False} | settings
+    settings = {"n_init": 3, "random_state": 0, "training": "em"} | settings
     return MixtureOfExpertsRegressor(experts, n_experts, likelihood=likelihood, **settings)
 
 

@@ -35,7 +35,7 @@ def planted(n=800, n_features=3, n_experts=3, seed=0):
 def fit(X, y, weight, resp, *, max_iter=500, general=False, **params):
     """Fit from these responsibilities for max_iter iterations, or until nothing is gained."""
     settings = {"n_experts": resp.shape[1], "init": lambda *args: resp, "n_init": 1, "tol": 0.0}
-    moe = MixtureOfExpertsClassifier(**{**settings, "max_iter": max_iter, **params}, pooling=False)
+    moe = MixtureOfExpertsClassifier(**{**settings, "max_iter": max_iter, **params}, training="em")
     with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         if general:
@@ -234,7 +234,7 @@ def test_what_the_pass_cannot_do_goes_to_the_general_problem():
     X, y, _, resp = planted(n=200)
     settings = {"n_experts": 3, "init": lambda *args: resp, "n_init": 1}
     assert (
-        kind_of_problem(MixtureOfExpertsClassifier(**settings, pooling=False), X, y)
+        kind_of_problem(MixtureOfExpertsClassifier(**settings, training="em"), X, y)
         is OnePassProblem
     )
     scaled = make_pipeline(StandardScaler(), LogisticRegression())
@@ -244,9 +244,9 @@ def test_what_the_pass_cannot_do_goes_to_the_general_problem():
         {"load_balance": 0.1},
         {"experts": scaled},
     ):
-        moe = MixtureOfExpertsClassifier(**settings, **params, pooling=False)
+        moe = MixtureOfExpertsClassifier(**settings, **params, training="em")
         assert kind_of_problem(moe, X, y) is GeneralProblem
-    moe = MixtureOfExpertsClassifier(**settings, pooling=False)
+    moe = MixtureOfExpertsClassifier(**settings, training="em")
     assert kind_of_problem(moe, X, np.arange(len(y)) % 3) is OnePassProblem
     many = np.arange(len(y)) % 126  # of four coefficients: too many for a Newton step of all
     assert kind_of_problem(moe, X, many) is GeneralProblem
@@ -255,10 +255,10 @@ def test_what_the_pass_cannot_do_goes_to_the_general_problem():
 
 def test_starts_from_a_sample_and_warm_start_reach_the_optimum(monkeypatch):
     X, y, _, _ = planted(n=4000, seed=1)
-    moe = MixtureOfExpertsClassifier(n_experts=3, random_state=0, pooling=False).fit(X, y)
+    moe = MixtureOfExpertsClassifier(n_experts=3, random_state=0, training="em").fit(X, y)
     monkeypatch.setattr("skmoe._em.starts.FEWEST_ROWS", 500)
     monkeypatch.setattr("skmoe._em.starts.ROWS_PER_COEFFICIENT", 10)
-    sampled = MixtureOfExpertsClassifier(n_experts=3, random_state=0, pooling=False).fit(X, y)
+    sampled = MixtureOfExpertsClassifier(n_experts=3, random_state=0, training="em").fit(X, y)
     # Both end within tol, over the slowness of EM, of the same optimum.
     assert_allclose(sampled.lower_bound_, moe.lower_bound_, atol=1e-3)
     again = moe.set_params(warm_start=True).fit(X, y)

@@ -48,7 +48,7 @@ def in_parts(*arrays, bounds):
 @pytest.mark.parametrize("bounds", PARTITIONS.values(), ids=PARTITIONS)
 def test_strings_from_blocks_are_those_of_rows_in_memory(bounds):
     X, y, _ = planted(with_gaps=False)
-    moe = MixtureOfExpertsRegressor(**PARAMS, pooling=False, tol=1e-7).fit(X, y)
+    moe = MixtureOfExpertsRegressor(**PARAMS, training="em", tol=1e-7).fit(X, y)
     other = MixtureOfExpertsRegressor(**PARAMS, tol=1e-7).fit(in_parts(X, y, bounds=bounds))
     assert other.lower_bound_ == pytest.approx(moe.lower_bound_, abs=1e-6)
     assert_allclose(other.predict(X), moe.predict(X), atol=1e-2)  # both stopped near the maximum
@@ -59,7 +59,7 @@ def test_strings_from_blocks_are_those_of_rows_in_memory(bounds):
 
 def test_missing_values_become_means_and_columns_of_their_own():
     X, y, _ = planted()
-    moe = MixtureOfExpertsRegressor(**PARAMS, pooling=False, tol=1e-7).fit(X, y)
+    moe = MixtureOfExpertsRegressor(**PARAMS, training="em", tol=1e-7).fit(X, y)
     fits = [
         MixtureOfExpertsRegressor(**PARAMS, tol=1e-7).fit(in_parts(X, y, bounds=bounds))
         for bounds in PARTITIONS.values()
@@ -145,7 +145,7 @@ def test_directories_datasets_and_tables_of_pyarrow(tmp_path):
     for moe in fits:
         assert_allclose(moe.predict(X_arrow), fits[0].predict(X_arrow), **SAME)
         assert_allclose(np.asarray(moe.predict(Files(arrow, target="y"))), moe.predict(X_arrow))
-    in_memory = MixtureOfExpertsRegressor(**PARAMS, pooling=False).fit(X_arrow, arrow["y"])
+    in_memory = MixtureOfExpertsRegressor(**PARAMS, training="em").fit(X_arrow, arrow["y"])
     assert in_memory.lower_bound_ == pytest.approx(fits[0].lower_bound_, abs=1e-3)
     assert in_memory.feature_names_in_.tolist() == ["a", "kind", "b", "c"]
 

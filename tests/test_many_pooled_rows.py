@@ -229,7 +229,7 @@ def test_steps_that_are_too_long_are_taken_again_shorter(monkeypatch):
 
 
 def pooled(kind="gaussian", **params):
-    params = {"pooling": True, "n_experts": 3, "n_init": 3, "random_state": 0} | params
+    params = {"training": "pooled", "n_experts": 3, "n_init": 3, "random_state": 0} | params
     if "classes" in kind:
         return MixtureOfExpertsClassifier(**params)
     likelihood = "gaussian" if kind == "two outputs" else kind
@@ -407,11 +407,11 @@ def test_collections_of_dask():
             "gaussian",
             {"experts": LinearRegression()},
             None,
-            "pooling=True needs experts=None.*pooling=False",
+            "training="pooled" needs experts=None.*training="em"",
         ),
-        ("gaussian", {"likelihood": "student_t"}, None, "pooling=True needs likelihood"),
+        ("gaussian", {"likelihood": "student_t"}, None, "training="pooled" needs likelihood"),
         ("gaussian", {"shared_effects": [0]}, None, "shared_effects=None.*in memory"),
-        ("gaussian", {"likelihood": Gaussian("auto")}, None, "pooling=True needs likelihood"),
+        ("gaussian", {"likelihood": Gaussian("auto")}, None, "training="pooled" needs likelihood"),
         ("poisson", {}, lambda X, y: (X, y + 0.5), "whole numbers"),
         ("poisson", {}, lambda X, y: (X, np.column_stack([y, y])), "takes one output"),
         ("gamma", {}, lambda X, y: (X, y - 0.5), "positive"),

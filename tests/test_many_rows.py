@@ -76,7 +76,7 @@ def lines():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("skmoe._em.starts.FEWEST_ROWS", 300)
         patch.setattr("skmoe._em.starts.ROWS_PER_COEFFICIENT", 5)
-        moe = MixtureOfExpertsRegressor(n_experts=2, pooling=False, random_state=0)
+        moe = MixtureOfExpertsRegressor(n_experts=2, training="em", random_state=0)
         return X, y, weight, moe.fit(X, y, weight)
 
 
@@ -100,7 +100,7 @@ def test_lines_from_shuffled_rows_are_the_same(lines):
 def test_classes_from_blocks_are_those_of_rows_in_memory(bounds):
     X, _, weight, labels = planted()
     params = {"n_experts": 2, "random_state": 0, "tol": 1e-4, "n_init": 3}
-    moe = MixtureOfExpertsClassifier(**params, pooling=False).fit(X, labels, weight)
+    moe = MixtureOfExpertsClassifier(**params, training="em").fit(X, labels, weight)
     other = MixtureOfExpertsClassifier(**params).fit(in_parts(X, labels, weight, bounds=bounds))
     assert_array_equal(other.classes_, ["no", "yes"])
     assert_same_mixtures(moe, other)
@@ -119,7 +119,7 @@ def test_classes_from_blocks_are_those_of_rows_in_memory(bounds):
 def test_parts_that_a_pass_over_the_rows_covers(params):
     X, y, _, _ = planted()
     y = np.round(y, 1)  # on a grid, whose step is the floor of the scales
-    moe = MixtureOfExpertsRegressor(**{"n_experts": 2, **params}, pooling=False, random_state=0)
+    moe = MixtureOfExpertsRegressor(**{"n_experts": 2, **params}, training="em", random_state=0)
     other = MixtureOfExpertsRegressor(**moe.get_params(deep=False))
     moe.fit(X, y)
     other.fit(in_parts(X, y, bounds=[900, 2000]))
@@ -199,7 +199,7 @@ def test_penalised_logistic_experts():
 def test_weights_of_classes(class_weight):
     X, _, weight, labels = planted()
     params = {"n_experts": 2, "random_state": 0, "tol": 1e-8, "n_init": 3}
-    moe = MixtureOfExpertsClassifier(**params, class_weight=class_weight, pooling=False)
+    moe = MixtureOfExpertsClassifier(**params, class_weight=class_weight, training="em")
     files = in_parts(X, labels, weight, bounds=[700, 2000])
     other = MixtureOfExpertsClassifier(**params, class_weight=class_weight).fit(files)
     moe.fit(X, labels, weight)
@@ -213,7 +213,7 @@ def test_single_precision_from_blocks_is_that_of_rows_in_memory():
     X = X.astype(np.float32)
     # An even number of the kernel's chunks: each then adds up the same rows.
     files = in_parts(X, y, bounds=[1024, 2000])
-    moe = MixtureOfExpertsRegressor(n_experts=2, pooling=False, random_state=0).fit(X, y)
+    moe = MixtureOfExpertsRegressor(n_experts=2, training="em", random_state=0).fit(X, y)
     other = MixtureOfExpertsRegressor(n_experts=2, random_state=0).fit(files)
     assert_allclose(other.predict(X), moe.predict(X), rtol=1e-5, atol=1e-4)
 
@@ -234,7 +234,7 @@ def test_rows_given_twice_are_rows_of_weight_two():
 def test_rows_of_a_regime_that_no_block_but_one_holds():
     X, y, _, _ = planted()
     order = np.argsort(X[:, 0])  # each regime in blocks of its own
-    moe = MixtureOfExpertsRegressor(n_experts=2, pooling=False, random_state=0).fit(X, y)
+    moe = MixtureOfExpertsRegressor(n_experts=2, training="em", random_state=0).fit(X, y)
     files = in_parts(X[order], y[order], bounds=[500, 1000, 1500, 2000])
     assert_same_mixtures(moe, MixtureOfExpertsRegressor(n_experts=2, random_state=0).fit(files))
 
@@ -243,7 +243,7 @@ def test_dead_experts_are_reseeded_as_in_memory(monkeypatch):
     X, y, _, _ = planted()
     monkeypatch.setattr("skmoe._em.problem.dead_experts", lambda problem: np.array([1]))
     params = {"n_experts": 2, "random_state": 0}
-    moe = MixtureOfExpertsRegressor(**params, pooling=False)
+    moe = MixtureOfExpertsRegressor(**params, training="em")
     other = MixtureOfExpertsRegressor(**params)
     with pytest.warns(ExpertCollapseWarning):
         moe.fit(X, y)
@@ -342,7 +342,7 @@ def test_names_of_columns_of_tables(lines):
 
 @pytest.mark.parametrize(
     "params",
-    [{}, {"pooling": True}, {"experts": DecisionTreeRegressor(max_depth=2), "max_iter": 2}],
+    [{}, {"training": "pooled"}, {"experts": DecisionTreeRegressor(max_depth=2), "max_iter": 2}],
     ids=["linear", "pooled", "estimators"],
 )
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -373,7 +373,7 @@ def test_parquet_files(tmp_path, lines):
 
 def test_batches_of_files_for_partial_fit(lines):
     X, y, weight, moe = lines
-    stream = MixtureOfExpertsRegressor(n_experts=2, pooling=False, random_state=0)
+    stream = MixtureOfExpertsRegressor(n_experts=2, training="em", random_state=0)
     for _ in range(3):
         for X_part, y_part, weight_part in in_parts(X, y, weight, bounds=[1000, 1500, 2000]):
             stream.partial_fit(X_part, y_part, sample_weight=weight_part)
@@ -385,7 +385,7 @@ def test_a_fit_on_files_goes_on_as_a_stream(lines):
     other = MixtureOfExpertsRegressor(n_experts=2, random_state=0).fit(
         in_parts(X, y, weight, bounds=[500, 2000])
     )
-    for each in (moe_again := MixtureOfExpertsRegressor(n_experts=2, pooling=False), other):
+    for each in (moe_again := MixtureOfExpertsRegressor(n_experts=2, training="em"), other):
         each.set_params(random_state=0)
     moe_again.fit(X, y, weight).partial_fit(X[:200], y[:200])
     other.partial_fit(X[:200], y[:200])

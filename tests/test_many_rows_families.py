@@ -86,7 +86,7 @@ KINDS = {
 @pytest.mark.parametrize(("kind", "params"), KINDS.values(), ids=KINDS)
 def test_mixtures_from_blocks_are_those_of_rows_in_memory(kind, params, bounds):
     X, y, weight = planted()
-    moe = mixture(kind, pooling=False, **params).fit(X, y[kind], weight)
+    moe = mixture(kind, training="em", **params).fit(X, y[kind], weight)
     other = mixture(kind, **params).fit(in_parts(X, y[kind], weight, bounds=bounds))
     assert_same_mixtures(moe, other)
 
@@ -95,7 +95,7 @@ def test_mixtures_from_blocks_are_those_of_rows_in_memory(kind, params, bounds):
 def test_mixtures_from_collections_of_dask_are_those_of_rows_in_memory(kind):
     array = pytest.importorskip("dask.array")
     X, y, _ = planted()
-    moe = mixture(kind, pooling=False).fit(X, y[kind])
+    moe = mixture(kind, training="em").fit(X, y[kind])
     chunks = (700, 700, 600)
     target = array.from_array(y[kind], chunks=(chunks, 3) if kind == "outputs" else (chunks,))
     other = mixture(kind).fit(array.from_array(X, chunks=(chunks, 3)), target)
@@ -115,7 +115,7 @@ def test_one_expert_of_counts_is_poisson_regression_on_all_rows():
 def test_weights_of_three_classes():
     X, y, weight = planted()
     params = {"class_weight": {"a": 3.0}, "tol": 1e-8}
-    moe = mixture("classes", pooling=False, **params).fit(X, y["classes"], weight)
+    moe = mixture("classes", training="em", **params).fit(X, y["classes"], weight)
     files = in_parts(X, y["classes"], weight, bounds=[700, 2000])
     other = mixture("classes", **params).fit(files)  # from a sample drawn before the weights
     assert other.lower_bound_ == pytest.approx(moe.lower_bound_, abs=1e-6)

@@ -10,7 +10,7 @@ from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
 from skmoe.gates import ConstantGate
 from skmoe.rows import Files
 
-PARAMS = {"n_experts": 2, "random_state": 0, "n_init": 2, "pooling": False}
+PARAMS = {"n_experts": 2, "random_state": 0, "n_init": 2, "training": "em"}
 
 
 def planted(n=600, seed=0):
@@ -116,6 +116,6 @@ def test_what_cannot_be_summed_is_refused():
     assert "In block 0 of the rows." in raised.value.__notes__
     with pytest.raises(ValueError, match="no rows"):
         moe.score(in_parts(X, y, bounds=(0, 0)))
-    trees = clone(moe).set_params(experts=DecisionTreeRegressor(max_depth=2), specialisation=1)
+    trees = clone(moe).set_params(experts=DecisionTreeRegressor(max_depth=2), training="em")
     with pytest.raises(ValueError, match="cannot be counted"):
         trees.fit(X, y).bic(files)

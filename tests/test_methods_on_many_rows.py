@@ -19,7 +19,7 @@ X = RNG.normal(size=(400, 2))
 Y = np.abs(X[:, 0]) + 0.2 * RNG.normal(size=400)
 LABELS = np.where(Y > 0.8, "high", "low")
 TARGETS = {MixtureOfExpertsRegressor: Y, MixtureOfExpertsClassifier: LABELS}
-PARAMS = {"n_experts": 2, "pooling": False, "random_state": 0, "n_init": 2, "tol": 1e-3}
+PARAMS = {"n_experts": 2, "training": "em", "random_state": 0, "n_init": 2, "tol": 1e-3}
 
 # Methods that answer row by row, and their other arguments.
 OF_ROWS = {

@@ -24,7 +24,7 @@ def line(n_samples=200, seed=0):
 def test_log_score_is_the_weighted_mean_log_density():
     X, y = line()
     weight = np.random.default_rng(1).uniform(size=200)
-    moe = MixtureOfExpertsRegressor(n_experts=1, pooling=False).fit(X, y)
+    moe = MixtureOfExpertsRegressor(n_experts=1, training="em").fit(X, y)
     model = LinearRegression().fit(X, y)
     scale = np.std(y - model.predict(X))
     expected = np.average(stats.norm.logpdf(y, model.predict(X), scale), weights=weight)
@@ -35,7 +35,7 @@ def test_log_score_is_the_weighted_mean_log_density():
 def test_log_score_reaches_through_pipelines_and_searches():
     X, y = line()
     pipeline = make_pipeline(
-        StandardScaler(), MixtureOfExpertsRegressor(n_experts=1, pooling=False)
+        StandardScaler(), MixtureOfExpertsRegressor(n_experts=1, training="em")
     )
     search = GridSearchCV(
         pipeline, {"mixtureofexpertsregressor__n_experts": [1]}, scoring=log_score, cv=2
@@ -55,7 +55,7 @@ def test_log_score_of_what_is_no_mixture_says_what_it_is_for():
 
 def test_grid_log_score_is_the_probability_of_the_cell_in_either_tail():
     X, y = line()
-    moe = MixtureOfExpertsRegressor(n_experts=1, pooling=False).fit(X, y)
+    moe = MixtureOfExpertsRegressor(n_experts=1, training="em").fit(X, y)
     mean, scale = moe.predict(X[:1])[0], moe.likelihood_.scale_[0]
     for distance in (-10.0, -0.2, 0.3, 10.0):
         at = np.array([mean + distance * scale])
@@ -68,7 +68,7 @@ def test_grid_log_score_is_the_probability_of_the_cell_in_either_tail():
 def test_interval_score_is_width_and_fine_of_the_gaussian_quantiles():
     X, y = line()
     weight = np.random.default_rng(1).uniform(size=200)
-    moe = MixtureOfExpertsRegressor(n_experts=1, pooling=False).fit(X, y)
+    moe = MixtureOfExpertsRegressor(n_experts=1, training="em").fit(X, y)
     mean, scale = moe.predict(X), moe.likelihood_.scale_[0]
     reach = stats.norm.ppf(0.9) * scale  # level 0.8
     fine = 10 * np.maximum(np.abs(y - mean) - reach, 0)
@@ -83,7 +83,7 @@ def test_pinball_score_is_scikit_learns_loss_of_predicted_quantiles():
     Y = np.column_stack([np.abs(X[:, 0]), X[:, 0]]) + 0.1 * rng.normal(size=(300, 2))
     weight = rng.uniform(size=300)
     for y in (Y[:, 0], Y):
-        moe = MixtureOfExpertsRegressor(n_experts=2, random_state=0, pooling=False).fit(X, y)
+        moe = MixtureOfExpertsRegressor(n_experts=2, random_state=0, training="em").fit(X, y)
         losses = [
             mean_pinball_loss(y, moe.predict_quantiles(X, q), sample_weight=weight, alpha=q)
             for q in (0.1, 0.9)
@@ -98,7 +98,7 @@ def test_crps_score_is_twice_the_pinball_score_over_all_quantiles():
     Y = np.column_stack([np.abs(X[:, 0]), X[:, 0]]) + 0.1 * rng.normal(size=(60, 2))
     weight = rng.uniform(size=60)
     for y in (Y[:, 0], Y):
-        moe = MixtureOfExpertsRegressor(n_experts=2, n_init=2, random_state=0, pooling=False).fit(
+        moe = MixtureOfExpertsRegressor(n_experts=2, n_init=2, random_state=0, training="em").fit(
             X, y
         )
         middles = (np.arange(500) + 0.5) / 500
@@ -113,7 +113,7 @@ def test_proper_scores_prefer_the_mixture_that_made_the_data(scoring):
     X = rng.uniform(-2, 2, size=(300, 1))
     y = np.where(X[:, 0] > 0, 1.0, 0.1) * rng.normal(size=300)
     pipeline = make_pipeline(
-        StandardScaler(), MixtureOfExpertsRegressor(n_init=2, random_state=0, pooling=False)
+        StandardScaler(), MixtureOfExpertsRegressor(n_init=2, random_state=0, training="em")
     )
     search = GridSearchCV(
         pipeline, {"mixtureofexpertsregressor__n_experts": [1, 2]}, scoring=scoring, cv=2
@@ -132,7 +132,7 @@ def test_a_column_of_targets_scores_as_the_vector_does(scoring, likelihood):
     X = rng.uniform(size=(60, 1))
     y = rng.poisson(np.exp(1 + X[:, 0])).astype(float)
     weight = rng.uniform(size=60)
-    moe = MixtureOfExpertsRegressor(n_experts=1, likelihood=likelihood, pooling=False).fit(X, y)
+    moe = MixtureOfExpertsRegressor(n_experts=1, likelihood=likelihood, training="em").fit(X, y)
     for given in (y[:, None], y[:, None].tolist(), pd.DataFrame({"y": y})):
         assert scoring(moe, X, given) == scoring(moe, X, y)
         assert scoring(moe, X, given, weight) == scoring(moe, X, y, weight)
@@ -144,10 +144,10 @@ def test_scores_of_several_outputs_are_means_over_them(scoring):
     X = rng.uniform(-2, 2, size=(80, 1))
     Y = np.column_stack([np.abs(X[:, 0]), X[:, 0]]) + 0.1 * rng.normal(size=(80, 2))
     weight = rng.uniform(size=80)
-    both = MixtureOfExpertsRegressor(n_experts=1, pooling=False).fit(X, Y)
+    both = MixtureOfExpertsRegressor(n_experts=1, training="em").fit(X, Y)
     # Outputs of one linear expert are independent: two mixtures of one output are the same.
     alone = [
-        MixtureOfExpertsRegressor(n_experts=1, pooling=False).fit(X, Y[:, j]) for j in range(2)
+        MixtureOfExpertsRegressor(n_experts=1, training="em").fit(X, Y[:, j]) for j in range(2)
     ]
     expected = np.mean([scoring(alone[j], X, Y[:, j], weight) for j in range(2)])
     assert_allclose(scoring(both, X, Y, weight), expected, rtol=1e-6)
@@ -157,9 +157,9 @@ def test_log_score_of_several_outputs_is_that_of_their_joint_density():
     rng = np.random.default_rng(2)
     X = rng.uniform(-2, 2, size=(80, 1))
     Y = np.column_stack([np.abs(X[:, 0]), X[:, 0]]) + 0.1 * rng.normal(size=(80, 2))
-    both = MixtureOfExpertsRegressor(n_experts=1, pooling=False).fit(X, Y)
+    both = MixtureOfExpertsRegressor(n_experts=1, training="em").fit(X, Y)
     alone = [
-        MixtureOfExpertsRegressor(n_experts=1, pooling=False).fit(X, Y[:, j]) for j in range(2)
+        MixtureOfExpertsRegressor(n_experts=1, training="em").fit(X, Y[:, j]) for j in range(2)
     ]
     expected = sum(log_score(alone[j], X, Y[:, j]) for j in range(2))
     assert_allclose(log_score(both, X, Y), expected, rtol=1e-6)
@@ -170,8 +170,8 @@ def test_targets_of_another_shape_than_the_predictions_are_refused(scoring):
     X, y = line(2)  # two rows and two columns would broadcast
     Y = np.column_stack([y, y])
     X_fit, y_fit = line()
-    one = MixtureOfExpertsRegressor(n_experts=1, pooling=False).fit(X_fit, y_fit)
-    two = MixtureOfExpertsRegressor(n_experts=1, pooling=False).fit(
+    one = MixtureOfExpertsRegressor(n_experts=1, training="em").fit(X_fit, y_fit)
+    two = MixtureOfExpertsRegressor(n_experts=1, training="em").fit(
         X_fit, np.column_stack([y_fit, y_fit])
     )
     for moe, wrong in ((one, Y), (two, y), (two, y[:, None])):

@@ -43,7 +43,7 @@ PLANTED = [(one_line, 1), (two_lines, 2), (three_lines, 3)]
 @pytest.mark.parametrize(("make", "n_experts"), PLANTED)
 def test_bic_and_icl_find_the_planted_number(make, n_experts):
     X, y = make(0)
-    moe = MixtureOfExpertsRegressor(n_init=5, random_state=0, pooling=False)
+    moe = MixtureOfExpertsRegressor(n_init=5, random_state=0, training="em")
     found = select_n_experts(moe, X, y, range(1, 5))
     assert found.criterion_ == "bic"
     assert found.best_n_experts_ == n_experts == len(found.best_estimator_.experts_)
@@ -53,7 +53,7 @@ def test_bic_and_icl_find_the_planted_number(make, n_experts):
 @pytest.mark.parametrize(("make", "n_experts"), PLANTED[:2])
 def test_cross_validation_finds_the_planted_number(make, n_experts):
     X, y = make(3, 200)
-    moe = MixtureOfExpertsRegressor(n_init=2, random_state=0, pooling=False)
+    moe = MixtureOfExpertsRegressor(n_init=2, random_state=0, training="em")
     found = select_n_experts(moe, X, y, [1, 2, 3], criterion="cv", cv=2, random_state=0)
     assert found.best_n_experts_ == n_experts
 
@@ -61,11 +61,11 @@ def test_cross_validation_finds_the_planted_number(make, n_experts):
 def test_table_agrees_with_the_criteria_of_single_fits():
     X, y = two_lines(0)
     weight = np.random.default_rng(0).uniform(0.5, 2, size=len(y))
-    moe = MixtureOfExpertsRegressor(random_state=0, pooling=False)
+    moe = MixtureOfExpertsRegressor(random_state=0, training="em")
     found = select_n_experts(moe, X, y, [2], criterion="icl", sample_weight=weight)
     assert not hasattr(moe, "experts_")
     for i, n_experts in enumerate([1, 2]):  # one is a candidate, asked for or not
-        single = MixtureOfExpertsRegressor(n_experts=n_experts, random_state=0, pooling=False)
+        single = MixtureOfExpertsRegressor(n_experts=n_experts, random_state=0, training="em")
         single.fit(X, y, sample_weight=weight)
         assert found.results_["n_experts"][i] == n_experts
         for criterion in ("bic", "icl", "aic"):
@@ -80,7 +80,7 @@ def test_table_agrees_with_the_criteria_of_single_fits():
 def test_icl_is_bic_plus_twice_the_entropy():
     X, y = two_lines(0)
     weight = np.arange(len(y)) % 3
-    moe = MixtureOfExpertsRegressor(n_experts=2, random_state=0, pooling=False).fit(
+    moe = MixtureOfExpertsRegressor(n_experts=2, random_state=0, training="em").fit(
         X, y, sample_weight=weight
     )
     resp = moe.responsibilities(X, y)
@@ -93,14 +93,14 @@ def test_cross_validated_scores_are_those_of_mixtures_that_did_not_see_the_row()
     X, y = two_lines(1, 120)
     weight = np.random.default_rng(0).uniform(0.5, 2, size=len(y))
     folds = [(np.arange(60), np.arange(60, 120)), (np.arange(60, 120), np.arange(60))]
-    moe = MixtureOfExpertsRegressor(random_state=0, pooling=False)
+    moe = MixtureOfExpertsRegressor(random_state=0, training="em")
     found = select_n_experts(
         moe, X, y, [2], criterion="cv", cv=folds, sample_weight=weight
     ).results_
     score = np.empty((120, 2))
     for train, test in folds:
         for k in (1, 2):
-            part = MixtureOfExpertsRegressor(n_experts=k, random_state=0, pooling=False)
+            part = MixtureOfExpertsRegressor(n_experts=k, random_state=0, training="em")
             part.fit(X[train], y[train], sample_weight=weight[train])
             score[test, k - 1] = part.log_density(X[test], y[test])
     means = np.average(score, axis=0, weights=weight)
@@ -116,7 +116,7 @@ def test_cross_validated_scores_are_those_of_mixtures_that_did_not_see_the_row()
 @pytest.mark.parametrize(("n_samples", "n_features"), [(60, 10), (30, 1), (100, 20)])
 def test_one_expert_is_chosen_where_parameters_are_many_and_regimes_none(n_samples, n_features):
     """By BIC, 10 of 12 such tables of the first size had three or four experts."""
-    moe = MixtureOfExpertsRegressor(n_init=1, max_iter=30, random_state=0, pooling=False)
+    moe = MixtureOfExpertsRegressor(n_init=1, max_iter=30, random_state=0, training="em")
     for seed in range(2):
         rng = np.random.default_rng(seed)
         X = rng.normal(size=(n_samples, n_features))
@@ -142,7 +142,7 @@ def test_criteria_are_told_of_exposure_and_subjects(given):
     rows = {"exposure": exposure, "subject": np.array([f"p{i}" for i in subject], dtype=object)}
     rows = {name: rows[name] for name in given}
     moe = MixtureOfExpertsRegressor(
-        gate=ConstantGate(), likelihood="poisson", pooling=False, n_init=2, random_state=0
+        gate=ConstantGate(), likelihood="poisson", training="em", n_init=2, random_state=0
     )
     found = select_n_experts(moe, X, y, [1, 2], **rows)
     assert found.criterion_ == "bic"
@@ -159,7 +159,7 @@ def test_criteria_are_told_of_exposure_and_subjects(given):
 
 def test_few_subjects_are_few_whatever_their_rows():
     X, y, _, subject = patients(n_patients=20, n_visits=10)
-    moe = MixtureOfExpertsRegressor(gate=ConstantGate(), n_init=1, random_state=0, pooling=False)
+    moe = MixtureOfExpertsRegressor(gate=ConstantGate(), n_init=1, random_state=0, training="em")
     assert select_n_experts(moe, X, y, [2]).criterion_ == "bic"
     assert select_n_experts(moe, X, y, [2], cv=2, subject=subject).criterion_ == "cv"
 
@@ -172,7 +172,7 @@ def test_cross_validation_holds_out_whole_subjects_and_scores_them_together():
     halves = [np.flatnonzero(subject % 2 == part) for part in (0, 1)]
     folds = [(halves[0], halves[1]), (halves[1], halves[0])]
     moe = MixtureOfExpertsRegressor(
-        gate=ConstantGate(), likelihood="poisson", pooling=False, n_init=2, random_state=0
+        gate=ConstantGate(), likelihood="poisson", training="em", n_init=2, random_state=0
     )
     rows = {"exposure": exposure, "subject": subject, "sample_weight": weight}
     found = select_n_experts(moe, X, y, [2], criterion="cv", cv=folds, **rows).results_
@@ -212,7 +212,7 @@ def test_groups_stay_whole_in_all_folds_and_in_standard_errors():
     assert found.criterion_ == "cv"
     assert all((counts == 10).all() for counts in seen)
     # In-sample experts stay in-sample if they are told to, and a group's rows count as one.
-    line = MixtureOfExpertsRegressor(cv=False, n_init=1, tol=1e-3, random_state=0, pooling=False)
+    line = MixtureOfExpertsRegressor(cv=False, n_init=1, tol=1e-3, random_state=0, training="em")
     folds = [(np.flatnonzero(groups % 2 == i), np.flatnonzero(groups % 2 != i)) for i in (0, 1)]
     found = select_n_experts(line, X, y, [2], criterion="cv", cv=folds, groups=groups)
     score = np.empty((120, 2))
@@ -245,14 +245,14 @@ def test_classes_are_selected_for_too():
     rng = np.random.default_rng(0)
     X = rng.uniform(-2, 2, size=(600, 2))
     label = (X[:, 1] * np.sign(X[:, 0]) + 0.2 * rng.logistic(size=600) > 0).astype(int)
-    moe = MixtureOfExpertsClassifier(random_state=0, n_init=4, max_iter=300, pooling=False)
+    moe = MixtureOfExpertsClassifier(random_state=0, n_init=4, max_iter=300, training="em")
     found = select_n_experts(moe, X, label, [1, 2, 3])
     assert (found.criterion_, found.best_n_experts_) == ("bic", 2)
 
 
 def test_result_does_not_depend_on_jobs_and_open_seeds_are_drawn():
     X, y = two_lines(2, 150)
-    moe = MixtureOfExpertsRegressor(n_init=2, pooling=False)
+    moe = MixtureOfExpertsRegressor(n_init=2, training="em")
     settings = {"criterion": "cv", "cv": 2, "random_state": 5}
     one = select_n_experts(moe, X, y, [1, 2], **settings)
     with parallel_config("threading"):
@@ -310,7 +310,7 @@ def test_selection_prints_as_text_html_and_frame():
 )
 def test_what_cannot_be_selected_is_refused(change, error, message):
     X, y = one_line(0, 30)
-    given = {"estimator": MixtureOfExpertsRegressor(pooling=False), "X": X, "y": y, **change}
+    given = {"estimator": MixtureOfExpertsRegressor(training="em"), "X": X, "y": y, **change}
     with pytest.raises(error, match=message):
         select_n_experts(**given)
 

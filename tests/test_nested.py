@@ -24,7 +24,7 @@ def four_pieces(n_samples, seed):
 
 @pytest.fixture(scope="module")
 def nested():
-    inner = MixtureOfExpertsRegressor(n_experts=2, n_init=3, pooling=False)
+    inner = MixtureOfExpertsRegressor(n_experts=2, n_init=3, training="em")
     outer = MixtureOfExpertsRegressor(
         [("pair", inner), ("line", LinearRegression())], cv=False, random_state=0
     )
@@ -71,7 +71,7 @@ def test_nested_mixture_is_weighed_by_its_own_density(nested):
 
 def test_linear_mixtures_are_trained_in_sample_and_flexible_ones_are_not():
     X, y = four_pieces(200, 0)
-    linear = MixtureOfExpertsRegressor(n_experts=2, n_init=1, pooling=False)
+    linear = MixtureOfExpertsRegressor(n_experts=2, n_init=1, training="em")
     outer = MixtureOfExpertsRegressor(linear, n_experts=2, n_init=1, max_iter=3, random_state=0)
     with pytest.warns(match="EM stopped"):
         outer.fit(X, y)
@@ -89,7 +89,7 @@ def test_fold_ensemble_of_mixtures_has_the_mean_of_their_densities():
     X, y = four_pieces(200, 0)
     models = [
         MixtureOfExpertsRegressor(
-            n_experts=2, n_init=1, tol=1e-3, random_state=0, pooling=False
+            n_experts=2, n_init=1, tol=1e-3, random_state=0, training="em"
         ).fit(X[part], y[part])
         for part in (slice(0, 100), slice(100, 200))
     ]
@@ -122,7 +122,7 @@ def test_two_levels_reach_the_likelihood_of_the_flat_mixture_with_the_product_ga
     X, y = soft_tree(1000, 0)
     params = {"n_init": 3, "tol": 1e-8, "max_iter": 1000}
     gate = SoftmaxGate(alpha=1e-4)
-    pair = MixtureOfExpertsRegressor(n_experts=2, gate=gate, **params, pooling=False)
+    pair = MixtureOfExpertsRegressor(n_experts=2, gate=gate, **params, training="em")
     tree = MixtureOfExpertsRegressor(pair, n_experts=2, gate=gate, random_state=0, **params)
     tree.fit(X, y)
     assert np.diff(tree.lower_bounds_).min() > -1e-9
@@ -134,7 +134,7 @@ def test_two_levels_reach_the_likelihood_of_the_flat_mixture_with_the_product_ga
         n_init=1,
         tol=1e-8,
         max_iter=1000,
-        pooling=False,
+        training="em",
     ).fit(X, y)
     difference = tree.log_density(X, y).mean() - flat.log_density(X, y).mean()
     assert abs(difference) < 1e-4
@@ -209,14 +209,14 @@ def test_frozen_expert_beside_others_is_predicted_once_and_never_refitted(models
     X, y = four_pieces(200, 1)
     experts = [models[0], ("tree", DecisionTreeRegressor(max_depth=3, random_state=0))]
     moe = MixtureOfExpertsRegressor(
-        experts, specialisation=1, cv=2, ensemble=True, n_init=1, random_state=0
+        experts, training="em", cv=2, ensemble=True, n_init=1, random_state=0
     )
     moe.fit(X, y)
     assert moe.experts_[0].estimator is models[0][1].estimator
     assert isinstance(moe.experts_[1], FoldEnsemble)
     assert moe.n_expert_fits_ == 2 * (moe.n_iter_ + 2)  # two starts are compared first
     refitted = MixtureOfExpertsRegressor(
-        experts, specialisation=1, cv=2, ensemble=False, n_init=1, random_state=0
+        experts, training="em", cv=2, n_init=1, random_state=0
     ).fit(X, y)
     assert refitted.experts_[0].estimator is models[0][1].estimator
     assert isinstance(refitted.experts_[1], DecisionTreeRegressor)

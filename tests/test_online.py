@@ -58,7 +58,7 @@ def feed(moe, X, y, size, weight=None, **params):
 
 def regressor(**params):
     return MixtureOfExpertsRegressor(
-        **{"n_experts": 3, "n_init": 6, "random_state": 0, **params}, pooling=False
+        **{"n_experts": 3, "n_init": 6, "random_state": 0, **params}, training="em"
     )
 
 
@@ -375,7 +375,7 @@ def test_logistic_experts_reach_most_of_the_gain_of_batch_em():
     X, y = draw_classes(10_000)
     held_out = draw_classes(10_000, seed=1)
     start = MixtureOfExpertsClassifier(
-        n_experts=2, n_init=3, random_state=0, max_iter=300, pooling=False
+        n_experts=2, n_init=3, random_state=0, max_iter=300, training="em"
     )
     start.fit(X[:500], y[:500])
     whole = copy.deepcopy(start).set_params(warm_start=True).fit(X, y)
@@ -538,7 +538,7 @@ def test_batch_that_cannot_be_used_leaves_the_mixture_as_it_was(n_before, bad, m
 
 
 def test_expert_that_fails_in_mid_batch_leaves_the_mixture_as_it_was(monkeypatch):
-    moe = regressor(experts=SGDRegressor(), specialisation=1, ensemble=True, cv=2).fit(*draw(600))
+    moe = regressor(experts=SGDRegressor(), training="em", ensemble=True, cv=2).fit(*draw(600))
     before, learn, calls = pickle.dumps(moe), SGDRegressor.partial_fit, []
 
     def tired(self, X, y, sample_weight=None):

@@ -117,7 +117,7 @@ def check_classifier(moe, X):
 )
 def test_mean_gate_and_quantiles_are_those_of_the_mixture(parameters, rows):
     X, y = rows
-    parameters = {"n_experts": 2, "specialisation": 1, "max_iter": 20, "tol": 1e-2} | parameters
+    parameters = {"n_experts": 2, "training": "em", "max_iter": 20, "tol": 1e-2} | parameters
     moe = MixtureOfExpertsRegressor(**parameters, **QUICK).fit(X, y)
     check_regressor(moe, X, QUANTILES)
 
@@ -151,7 +151,7 @@ def test_several_outputs_and_nested_mixtures(rows):
     check_regressor(moe, X)
     inner = MixtureOfExpertsRegressor(Ridge(), n_experts=2, **QUICK)
     experts = [("inner", inner), ("line", Ridge())]
-    nested = MixtureOfExpertsRegressor(experts, specialisation=1, cv=False, max_iter=3, **QUICK)
+    nested = MixtureOfExpertsRegressor(experts, training="em", cv=False, max_iter=3, **QUICK)
     check_regressor(nested.fit(X, y), X)
 
 
@@ -177,7 +177,7 @@ def test_single_precision(rows):
                     ("line", LogisticRegression()),
                     ("forest", RandomForestClassifier(**FOREST)),
                 ],
-                "specialisation": 0,
+                "training": "stack",
                 "cv": 3,
             },
             2,
@@ -259,7 +259,7 @@ class Mean(RegressorMixin, BaseEstimator):
     ("parameters", "message"),
     [
         (
-            {"experts": [("m", Mean()), ("r", Ridge())], "cv": 3, "specialisation": 1},
+            {"experts": [("m", Mean()), ("r", Ridge())], "cv": 3, "training": "em"},
             "expert 'm'.*no converter of Mean",
         ),
         ({"experts": Ridge(), "gate": TreeGate(sizes=[1, 1])}, "gate.*TreeGate is none of"),

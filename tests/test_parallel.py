@@ -66,9 +66,9 @@ def cluster():
 def mixture(kind="trees", **params):
     tree = DecisionTreeRegressor(max_depth=4, random_state=0)
     made = {
-        "linear": MixtureOfExpertsRegressor(n_experts=2, pooling=False),
-        "trees": MixtureOfExpertsRegressor(tree, 2, cv=3, specialisation=1),
-        "refitted": MixtureOfExpertsRegressor(tree, 2, cv=3, specialisation=1, ensemble=False),
+        "linear": MixtureOfExpertsRegressor(n_experts=2, training="em"),
+        "trees": MixtureOfExpertsRegressor(tree, 2, cv=3, training="em"),
+        "refitted": MixtureOfExpertsRegressor(tree, 2, cv=3, training="em"),
         "specialists": MixtureOfExpertsRegressor(tree, 2, cv=3),
         "unlike": MixtureOfExpertsRegressor([("tree", tree), ("line", LinearRegression())], cv=3),
         "classifier": MixtureOfExpertsClassifier(
@@ -391,7 +391,7 @@ class WatchedProblem:
 def test_forests_grow_in_threads_where_nobody_chose_a_backend(data, behind):
     forest = parallel_experts.RecordingForest(20, random_state=0)
     expert = make_pipeline(StandardScaler(), forest) if behind else forest
-    settings = {"max_iter": 2, "specialisation": 1, "random_state": 0, "cv": 3}
+    settings = {"max_iter": 2, "training": "em", "random_state": 0, "cv": 3}
     moe = MixtureOfExpertsRegressor(expert, 2, n_jobs=2, **settings)
 
     def places():

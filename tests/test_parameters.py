@@ -33,7 +33,7 @@ X = rng.uniform(-1, 1, size=(80, 2))
 Y = np.where(X[:, 0] > 0, X[:, 1], -X[:, 1]) + 0.1 * rng.normal(size=80)
 C = (X[:, 0] * X[:, 1] > 0).astype(int)
 GROUPS = np.arange(80) // 5
-QUICK = {"n_init": 1, "random_state": 0, "specialisation": 1, "ensemble": True}
+QUICK = {"n_init": 1, "random_state": 0, "training": "em", "ensemble": True}
 
 
 def regressor(experts=None, n_experts=2, **params):
@@ -543,7 +543,7 @@ def test_fold_ensemble_knows_all_classes_of_its_models():
 
 
 def test_without_ensemble_experts_are_of_the_class_that_was_passed():
-    moe = regressor(DecisionTreeRegressor(max_depth=2), ensemble=False).fit(X, Y)
+    moe = regressor(DecisionTreeRegressor(max_depth=2)).fit(X, Y)
     assert [type(expert) for expert in moe.experts_] == [DecisionTreeRegressor] * 2
     assert hasattr(moe, "oof_score_")
 
@@ -624,7 +624,7 @@ def test_every_fit_of_an_expert_is_counted(params):
 
 @pytest.mark.parametrize("experts", [None, DecisionTreeRegressor(max_depth=2)])
 def test_clones_are_ordered_by_falling_load(experts):
-    moe = regressor(experts, n_experts=3, pooling=False).fit(X, Y)
+    moe = regressor(experts, n_experts=3, training="em").fit(X, Y)
     assert list(moe.named_experts_) == ["expert0", "expert1", "expert2"]
     assert list(moe.named_experts_.values()) == moe.experts_
     assert (np.diff(moe.expert_load_) <= 0).all()

@@ -33,7 +33,7 @@ def half_with_tails(seed, n=1500):
 
 def fitted(likelihood, data, **params):
     params = {"n_experts": 2, "random_state": 0} | params
-    return MixtureOfExpertsRegressor(likelihood=likelihood, **params, pooling=False).fit(*data)
+    return MixtureOfExpertsRegressor(likelihood=likelihood, **params, training="em").fit(*data)
 
 
 @pytest.mark.parametrize("kind", ["gaussian", "student_t", "laplace"])
@@ -87,7 +87,7 @@ def test_counts_of_which_some_are_overdispersed():
     y = np.where(spread, rng.poisson(mean * rng.gamma(2, 1 / 2, size=3000)), rng.poisson(mean))
     kinds = ["poisson", "negative_binomial"]
     moe = MixtureOfExpertsRegressor(
-        likelihood=kinds, n_experts=2, random_state=0, pooling=False
+        likelihood=kinds, n_experts=2, random_state=0, training="em"
     ).fit(X, y)
     shape = moe.likelihood_.likelihoods_[1].shape_
     assert_allclose(shape, [2], rtol=0.25)  # standard error of a shape from 1500 counts

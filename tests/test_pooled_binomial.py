@@ -20,7 +20,7 @@ MASSES = MASSES / MASSES.sum()
 
 
 def pooled(**params):
-    defaults = {"n_experts": 2, "pooling": True, "n_init": 3, "random_state": 0}
+    defaults = {"n_experts": 2, "training": "pooled", "n_init": 3, "random_state": 0}
     return MixtureOfExpertsRegressor(likelihood="binomial", **defaults | params)
 
 
@@ -133,7 +133,7 @@ def test_without_regimes_there_is_one_expert(level):
 def test_two_regimes_are_found_without_being_told():
     rows, test = planted(200, 5, 0, regimes=2)
     moe = pooled(n_experts=3, pooling="auto").fit(*rows[:2], trials=rows[2])
-    told = pooled(pooling=False).fit(*rows[:2], trials=rows[2])
+    told = pooled(training="em").fit(*rows[:2], trials=rows[2])
     assert isinstance(moe.likelihood_, PooledBinomial)
     assert len(moe.experts_) == 2
     assert log_density(moe, test) > log_density(told, test) - 0.02

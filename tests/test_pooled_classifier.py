@@ -25,7 +25,7 @@ N_TEST = 4000
 
 def pooled(**params):
     return MixtureOfExpertsClassifier(
-        **({"n_experts": 2, "pooling": True, "n_init": 4, "random_state": 0} | params)
+        **({"n_experts": 2, "training": "pooled", "n_init": 4, "random_state": 0} | params)
     )
 
 
@@ -229,7 +229,7 @@ def test_gate_before_constant_experts_is_not_kept_beside_the_regression_that_it_
 def test_two_regimes_are_found_without_being_told(n_classes, seed):
     X, y, X_test, y_test = classes(400, 3, seed, n_classes=n_classes, regimes=2, size=2.5)
     moe = pooled().fit(X, y)
-    told = MixtureOfExpertsClassifier(n_experts=2, random_state=0, pooling=False).fit(X, y)
+    told = MixtureOfExpertsClassifier(n_experts=2, random_state=0, training="em").fit(X, y)
     assert len(moe.experts_) == 2
     assert mean_log_proba(moe, X_test, y_test) > mean_log_proba(told, X_test, y_test) - 0.02
 
@@ -472,7 +472,7 @@ def test_subjects_that_differ_in_their_rates_alone_are_as_many_experts(rates, n_
 def test_what_needs_the_maximum_of_the_likelihood_is_refused(fitted):
     with pytest.raises(ValueError, match="lower_bound_"):
         fitted.bic(X2, Y2)
-    with pytest.raises(ValueError, match="pooling=False"):
+    with pytest.raises(ValueError, match="training="em""):
         fitted.summary(X2, Y2, cov="sandwich")
     with pytest.raises(AttributeError, match="partial_fit"):
         fitted.partial_fit(X2, Y2)

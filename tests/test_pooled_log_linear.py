@@ -27,7 +27,7 @@ MASSES = MASSES / MASSES.sum()
 
 
 def pooled(kind="poisson", **params):
-    defaults = {"n_experts": 2, "pooling": True, "n_init": 4, "random_state": 0}
+    defaults = {"n_experts": 2, "training": "pooled", "n_init": 4, "random_state": 0}
     return MixtureOfExpertsRegressor(likelihood=kind, **defaults | params)
 
 
@@ -234,7 +234,7 @@ def test_without_regimes_there_is_one_expert(kind, n, p, seed):
 def test_two_regimes_are_found_without_being_told(kind, seed):
     X, y, X_test, y_test = planted(kind, 200, 5, seed, regimes=2)
     moe = pooled(kind, n_experts=3).fit(X, y)
-    told = pooled(kind, pooling=False).fit(X, y)
+    told = pooled(kind, training="em").fit(X, y)
     assert len(moe.experts_) == 2
     gain = moe.log_density(X_test, y_test).mean() - told.log_density(X_test, y_test).mean()
     assert gain > -0.02
@@ -362,7 +362,7 @@ def test_default_pools():
     assert isinstance(moe.likelihood_, PooledPoisson)
     moe = pooled("gamma", pooling="auto").fit(X2, Y2 + 1)
     assert isinstance(moe.likelihood_, PooledGamma)
-    for params in ({"pooling": False}, {"experts": PoissonRegressor(alpha=0)}, {"cv": 3}):
+    for params in ({"training": "em"}, {"experts": PoissonRegressor(alpha=0)}, {"cv": 3}):
         moe = pooled(pooling="auto", n_init=1, max_iter=3, tol=1.0).set_params(**params)
         assert not hasattr(moe.fit(X2, Y2), "log_evidence_")
     moe = pooled(NegativeBinomial(), pooling="auto", n_init=1, tol=1e-3).fit(X2, Y2)
@@ -500,7 +500,7 @@ def test_constant_exact_tiny_and_outlying_targets_are_taken():
     assert np.isfinite(pooled("gamma", n_experts=1).fit(X2, y).log_density(X2, y)).all()
     y = np.where(np.arange(len(Y2)) == 3, 1e9, Y2 + 1)
     moe = pooled("gamma").fit(X2, y)
-    plain = pooled("gamma", n_experts=1, pooling=False).fit(X2, y)
+    plain = pooled("gamma", n_experts=1, training="em").fit(X2, y)
     assert moe.log_density(X2, y).mean() > plain.log_density(X2, y).mean()
 
 

@@ -29,7 +29,7 @@ N_TEST = 4000
 
 
 def pooled(**params):
-    return MixtureOfExpertsRegressor(**({"pooling": True, "random_state": 0} | params))
+    return MixtureOfExpertsRegressor(**({"training": "pooled", "random_state": 0} | params))
 
 
 def one_line(n, p, seed):
@@ -544,7 +544,7 @@ def test_exact_lines_are_taken():
 
 def test_fit_without_pooling_forgets_the_evidence():
     moe = pooled(n_experts=2).fit(X2, Y2)
-    moe.set_params(pooling=False).fit(X2, Y2)
+    moe.set_params(training="em").fit(X2, Y2)
     assert not hasattr(moe, "log_evidence_")
     assert np.isfinite(moe.bic(X2, Y2))
 
@@ -630,7 +630,7 @@ def test_default_pools_lines_with_gaussian_errors(fitted):
 @pytest.mark.parametrize(
     ("params", "fit_params"),
     [
-        ({"pooling": False}, {}),
+        ({"training": "em"}, {}),
         ({"experts": LinearRegression()}, {}),
         ({"experts": [("a", Ridge()), ("b", Ridge())]}, {}),
         ({"likelihood": StudentT()}, {}),
@@ -664,7 +664,7 @@ def test_a_stream_that_begins_with_partial_fit_is_not_pooled():
 def test_classes_are_pooled_too():
     moe = MixtureOfExpertsClassifier(n_experts=2, random_state=0)
     assert hasattr(moe.fit(X2, Y2 > 0), "log_evidence_")
-    assert not hasattr(moe.set_params(pooling=False).fit(X2, Y2 > 0), "log_evidence_")
+    assert not hasattr(moe.set_params(training="em").fit(X2, Y2 > 0), "log_evidence_")
     assert moe.n_distinct_experts_ == 2
 
 
@@ -712,7 +712,7 @@ def test_evidence_chooses_the_number_of_experts_in_one_fit(fitted):
     assert select_n_experts(moe, X2, Y2, [1, 2], criterion="bic").criterion_ == "bic"
     with pytest.raises(ValueError, match="pooling"):
         select_n_experts(MixtureOfExpertsRegressor(Ridge()), X2, Y2, [1, 2], criterion="evidence")
-    with pytest.raises(ValueError, match="pooling=False"):
+    with pytest.raises(ValueError, match="training="em""):
         n_experts_test(pooled(), X2, Y2, n_resamples=1)
 
 
@@ -735,11 +735,11 @@ def test_streams_go_on_from_a_pooled_fit_by_maximum_likelihood(n):
 def test_fit_with_pooling_says_why_it_cannot_go_on():
     moe = MixtureOfExpertsRegressor(n_experts=2, random_state=0).fit(X2, Y2)
     before = moe.predict(X2_TEST)
-    with pytest.raises(ValueError, match="pooling=False"):
+    with pytest.raises(ValueError, match="training="em""):
         moe.add_expert(X2, Y2)
-    with pytest.raises(ValueError, match="pooling=False"):
+    with pytest.raises(ValueError, match="training="em""):
         moe.replace_expert("expert0", Ridge(), X2, Y2)
-    with pytest.raises(ValueError, match="pooling=False"):
+    with pytest.raises(ValueError, match="training="em""):
         moe.bic(X2, Y2)
     np.testing.assert_array_equal(moe.predict(X2_TEST), before)
     moe.remove_expert("expert1")

@@ -35,8 +35,8 @@ def mixture(kind, n_experts=2, **settings):
 @pytest.mark.parametrize("kind", ["line", "two", "three"])
 def test_one_expert_and_many_rows_is_maximum_likelihood(kind):
     X, y = rows(0, 2000, kind, regimes=1)
-    found = mixture(kind, 1, pooling=True).fit(X, y).summary(X, y)
-    told = mixture(kind, 1, pooling=False).fit(X, y).summary(X, y)
+    found = mixture(kind, 1, training="pooled").fit(X, y).summary(X, y)
+    told = mixture(kind, 1, training="em").fit(X, y).summary(X, y)
     assert (found.parts, found.terms) == (told.parts, told.terms)
     assert (np.abs(found.estimate - told.estimate) < 0.4 * told.std_error).all()  # shrunk
     assert_allclose(found.std_error, told.std_error, rtol=0.03)
@@ -50,7 +50,7 @@ def test_overlapping_regimes_and_many_rows_are_maximum_likelihood(kind, n, size)
     found = moe.summary(X, y)
     resp = moe.responsibilities(X, y)  # maximum likelihood has several optima
     start = {"init": lambda *args: resp, "n_init": 1, "tol": 1e-8, "max_iter": 2000}
-    told = mixture(kind, pooling=False, **start).fit(X, y).summary(X, y)
+    told = mixture(kind, training="em", **start).fit(X, y).summary(X, y)
     of_scale = np.array(found.terms) == "log_scale"  # experts have about the same
     of_gate = np.char.startswith(found.parts, "gate")
     ratio = found.std_error / told.std_error
@@ -213,7 +213,7 @@ def test_levels_of_strings_differ_as_by_maximum_likelihood(kind):
     y = value + (rng.normal if kind == "line" else rng.logistic)(size=1200)
     y = y if kind == "line" else np.where(y > 0, "yes", "no")
     found = mixture(kind, 1).fit(table, y).summary(table, y)
-    told = mixture(kind, 1, pooling=False).fit(table, y).summary(table, y)
+    told = mixture(kind, 1, training="em").fit(table, y).summary(table, y)
     first, *others = (found.terms.index(f"kind={level}") for level in "abc")
     for j in others:  # a is the reference by maximum likelihood
         variance = found.cov[j, j] - 2 * found.cov[first, j] + found.cov[first, first]
@@ -260,9 +260,9 @@ def test_targets_without_an_error_have_one_of_their_rounding():
 def test_what_has_no_posterior_is_refused():
     X, y = rows(0, 200, "line", noise=0.5)
     moe = mixture("line").fit(X, y)
-    with pytest.raises(ValueError, match="pooling=False"):
+    with pytest.raises(ValueError, match="training="em""):
         moe.summary(X, y, cov="sandwich")
-    with pytest.raises(ValueError, match="Fit with pooling=False"):
+    with pytest.raises(ValueError, match="Fit with training="em""):
         moe.summary(X, y[::-1])  # where the fit is at no maximum
     weighted = mixture("two", class_weight="balanced").fit(X, y > 0)
     with pytest.raises(ValueError, match="class_weight"):

@@ -412,7 +412,7 @@ def test_sampled_targets_have_the_predicted_mean_and_deviation():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(200, 2))
     y = np.where(X[:, 0] > 0, X[:, 1], 3 - X[:, 1]) + 0.2 * rng.normal(size=200)
-    moe = MixtureOfExpertsRegressor(n_experts=2, n_init=3, random_state=0, pooling=False).fit(X, y)
+    moe = MixtureOfExpertsRegressor(n_experts=2, n_init=3, random_state=0, training="em").fit(X, y)
     mean, std = moe.predict(X[:5], return_std=True)
     draws = moe.sample_y(X[:5], 20_000, random_state=0)
     assert draws.shape == (5, 20_000)
@@ -428,7 +428,7 @@ def test_sampled_targets_have_the_predicted_mean_and_deviation():
 def test_samples_of_several_outputs_come_last():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(100, 1))
-    moe = MixtureOfExpertsRegressor(n_experts=1, pooling=False).fit(X, np.column_stack([X, 5 + X]))
+    moe = MixtureOfExpertsRegressor(n_experts=1, training="em").fit(X, np.column_stack([X, 5 + X]))
     draws = moe.sample_y(X[:4], 3, random_state=0)
     assert draws.shape == (4, 2, 3)
     assert_allclose(draws.mean(axis=2), moe.predict(X[:4]), atol=0.1)  # a floor for a scale

@@ -27,7 +27,7 @@ def table_of_two_regimes(n_samples=400):
 @pytest.fixture(scope="module")
 def fitted():
     X, y = table_of_two_regimes()
-    moe = MixtureOfExpertsRegressor(n_experts=2, pooling=False, n_init=3, random_state=0)
+    moe = MixtureOfExpertsRegressor(n_experts=2, training="em", n_init=3, random_state=0)
     return moe.fit(X, y), X, y
 
 
@@ -82,7 +82,7 @@ def test_probabilities_of_classes_are_told_with_what_is_observed(fitted):
     _, X, y = fitted
     X, labels = X[["noise"]], np.where(y > 0, "rich", "poor")
     gate = ConstantGate()
-    moe = MixtureOfExpertsClassifier(LogisticRegression(), 1, gate=gate, pooling=False)
+    moe = MixtureOfExpertsClassifier(LogisticRegression(), 1, gate=gate, training="em")
     profile = moe.fit(X, labels).expert_profiles(X, labels).profiles[0]
     assert_allclose(profile.prediction, moe.predict_proba(X).mean(axis=0))
     assert_allclose(profile.target, pd.Series(labels).value_counts(normalize=True).sort_index())

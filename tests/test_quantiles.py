@@ -16,7 +16,7 @@ def fitted(n_outputs=1, **params):
     X = rng.uniform(-1, 1, size=(200, 2))
     y = np.where(X[:, 0] > 0, 2.0, -2.0) * X[:, 1] + 0.2 * rng.normal(size=200)
     y = y if n_outputs == 1 else np.column_stack([y, -y + rng.normal(size=200)])
-    settings = {"n_experts": 2, "pooling": False, "n_init": 2, "random_state": 0} | params
+    settings = {"n_experts": 2, "training": "em", "n_init": 2, "random_state": 0} | params
     return MixtureOfExpertsRegressor(**settings).fit(X, y), X, y
 
 
@@ -31,7 +31,7 @@ def test_predict_gives_the_quantiles_of_the_distribution(n_outputs, quantiles):
 
 def test_quantiles_go_through_a_pipeline():
     _, X, y = fitted()
-    moe = MixtureOfExpertsRegressor(n_experts=2, pooling=False, n_init=2, random_state=0)
+    moe = MixtureOfExpertsRegressor(n_experts=2, training="em", n_init=2, random_state=0)
     pipe = make_pipeline(StandardScaler(), moe).fit(X, y)
     predicted = pipe.predict(X, quantiles=QUANTILES)
     assert_array_equal(predicted, pipe[-1].predict_quantiles(pipe[0].transform(X), QUANTILES))

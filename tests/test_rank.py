@@ -59,7 +59,7 @@ def test_number_of_parameters_is_the_rank_of_what_is_estimated(name, coding):
     X, kind, y = planted()
     X = CODINGS[coding](X, kind)
     kind_of_mixture, settings, n_scales = MIXTURES[name]
-    moe = kind_of_mixture(**settings, n_init=1, max_iter=1, random_state=0, pooling=False)
+    moe = kind_of_mixture(**settings, n_init=1, max_iter=1, random_state=0, training="em")
     with pytest.warns(UserWarning, match="max_iter=1"):
         moe.fit(X, target(name, y))
     rank = 1 + 2 + 2
@@ -78,7 +78,7 @@ def test_shared_effects_lose_what_the_experts_own_effects_can_say(redundant):
         shared_effects=[1, -1] if redundant else [1],
         n_init=2,
         random_state=0,
-        pooling=False,
+        training="em",
     )
     # One-hot columns of which the last is shared: the other two and the intercept make it.
     table = CODINGS["one-hot"](X, kind) if redundant else CODINGS["drop first"](X, kind)
@@ -101,7 +101,7 @@ def test_criteria_do_not_depend_on_the_coding(coding):
         moe = MixtureOfExpertsRegressor(
             n_experts=2, gate=SoftmaxGate(alpha=1e-6), n_init=4, tol=1e-9, max_iter=500,
             random_state=0,
-        pooling=False).fit(table, y)  # fmt: skip
+        training="em").fit(table, y)  # fmt: skip
         found.append([getattr(moe, name)(table, y) for name in ("bic", "aic", "icl")])
     # EM stops within some 1e-7 of a row's log-likelihood; the entropy is of first order.
     assert_allclose(found[1][:2], found[0][:2], rtol=0, atol=1e-2)
@@ -122,7 +122,7 @@ def test_columns_are_counted_behind_the_transformers_of_each_part():
 
 def test_encoded_strings_are_counted_as_treatment_contrasts(shared_data):
     X, y, _, _ = shared_data("cps1985")
-    moe = MixtureOfExpertsRegressor(n_experts=2, n_init=2, random_state=0, pooling=False).fit(X, y)
+    moe = MixtureOfExpertsRegressor(n_experts=2, n_init=2, random_state=0, training="em").fit(X, y)
     n_columns = sum(X[c].nunique() - 1 if X[c].dtype.kind not in "fi" else 1 for c in X)
     assert moe._free_parameters(X) == 3 * (n_columns + 1) + 2 == 53
 
@@ -131,7 +131,7 @@ def test_rows_without_weight_identify_nothing():
     X, kind, y = planted()
     weight = 1.0 - kind[:, 2]
     table = CODINGS["one-hot"](X, kind)
-    moe = MixtureOfExpertsRegressor(n_experts=2, n_init=1, random_state=0, pooling=False)
+    moe = MixtureOfExpertsRegressor(n_experts=2, n_init=1, random_state=0, training="em")
     moe.fit(table, y, sample_weight=weight)
     kept = weight > 0
     assert moe._free_parameters(table, weight) == moe._free_parameters(table[kept]) == 3 * 4 + 2
@@ -154,7 +154,7 @@ def test_columns_are_kept_from_the_last_to_the_first_and_as_many_as_the_rank():
 def test_criteria_of_another_likelihood_are_refused(gate):
     X, _, y = planted()
     moe = MixtureOfExpertsRegressor(
-        n_experts=2, gate=gate, n_init=1, random_state=0, pooling=False
+        n_experts=2, gate=gate, n_init=1, random_state=0, training="em"
     ).fit(X, y)
     for criterion in (moe.bic, moe.aic, moe.icl):
         with pytest.raises(ValueError, match=r"joint likelihood of X and y|cannot be counted"):
@@ -166,7 +166,7 @@ def test_criteria_of_another_likelihood_are_refused(gate):
 
 def test_criteria_with_class_weights_are_refused():
     X, _, y = planted()
-    moe = MixtureOfExpertsClassifier(n_experts=1, class_weight="balanced", pooling=False).fit(
+    moe = MixtureOfExpertsClassifier(n_experts=1, class_weight="balanced", training="em").fit(
         X, y > 0
     )
     for criterion in (moe.bic, moe.aic, moe.icl):
@@ -183,7 +183,7 @@ def summarised(coding, likelihood="gaussian"):
     table = CODINGS[coding](X, kind)
     settings = {"n_init": 4, "tol": 1e-10, "max_iter": 2000, "random_state": 0}
     if likelihood == "classes":
-        moe = MixtureOfExpertsClassifier(n_experts=1, **settings, pooling=False)
+        moe = MixtureOfExpertsClassifier(n_experts=1, **settings, training="em")
     else:
         experts = PoissonRegressor(alpha=0) if likelihood == "poisson" else LinearRegression()
         moe = MixtureOfExpertsRegressor(
@@ -230,7 +230,7 @@ def test_summary_names_what_is_not_identified_and_why():
     table = pd.DataFrame(X, columns=["a", "b"])
     table["kind"] = np.array(["cat", "dog", "emu"])[kind.argmax(axis=1)]
     table["five"], table["twice"] = 5.0, 2 * table["a"] - 3
-    moe = MixtureOfExpertsRegressor(n_experts=2, random_state=0, pooling=False).fit(table, y)
+    moe = MixtureOfExpertsRegressor(n_experts=2, random_state=0, training="em").fit(table, y)
     summary = moe.summary(table, y)
     lines = str(summary).splitlines()
     assert lines[-3:] == [
@@ -250,7 +250,7 @@ def test_what_one_expert_has_no_rows_for_is_not_identified_in_it_alone():
     y = np.where(second, 5 + X[:, 1], -5 - X[:, 1]) + 0.3 * rng.normal(size=300)
     # Some rows of the second regime, whose other rows say beyond doubt whose subject it is.
     X = np.column_stack([X, second & (np.arange(300) % 5 == 0)])
-    moe = MixtureOfExpertsRegressor(n_experts=2, gate=ConstantGate(), random_state=0, pooling=False)
+    moe = MixtureOfExpertsRegressor(n_experts=2, gate=ConstantGate(), random_state=0, training="em")
     moe.fit(X, y, subject=subject)
     summary = moe.summary(X, y, subject=subject)
     lacks = f"expert{np.argmin([expert.intercept_ for expert in moe.experts_])}"
@@ -270,11 +270,11 @@ def test_one_scale_for_all_experts_is_one_parameter():
     X, kind, y = planted()
     table = CODINGS["one-hot"](X, kind)
     settings = {"n_experts": 2, "n_init": 4, "tol": 1e-9, "max_iter": 1000, "random_state": 0}
-    moe = MixtureOfExpertsRegressor(likelihood=Gaussian("shared"), **settings, pooling=False).fit(
+    moe = MixtureOfExpertsRegressor(likelihood=Gaussian("shared"), **settings, training="em").fit(
         table, y
     )
     shared = moe.summary(table, y)
-    free = MixtureOfExpertsRegressor(**settings, pooling=False).fit(table, y).summary(table, y)
+    free = MixtureOfExpertsRegressor(**settings, training="em").fit(table, y).summary(table, y)
     places = np.flatnonzero(np.array(shared.terms) == "log_scale")
     assert shared.n_parameters == free.n_parameters - 1 == moe._free_parameters(table)
     assert shared.estimate[places[0]] == shared.estimate[places[1]]

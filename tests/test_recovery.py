@@ -233,9 +233,9 @@ def recover(model, seed):
     X, y = model.sample(rng, model.n)
     X_new, y_new = model.sample(rng, N_HELD_OUT)
     params = {"n_experts": model.n_experts, "random_state": seed, "max_iter": 500}
-    moe = MixtureOfExpertsRegressor(**params, pooling=False).fit(X, y)
+    moe = MixtureOfExpertsRegressor(**params, training="em").fit(X, y)
     from_truth = MixtureOfExpertsRegressor(
-        init=lambda *args: model.responsibilities(X, y), n_init=1, **params, pooling=False
+        init=lambda *args: model.responsibilities(X, y), n_init=1, **params, training="em"
     ).fit(X, y)
     gap = np.mean(from_truth.log_density(X_new, y_new) - moe.log_density(X_new, y_new))
     return gap, errors(model, moe, X, y), errors(model, from_truth, X, y)
@@ -283,7 +283,7 @@ def test_two_lines_with_a_kink_are_fitted_as_well_as_the_truth_does(seed):
     x = rng.uniform(-3, 3, size=600)
     mean = np.where(x > 0, 2 * x, -1 - x)
     y = mean + 0.1 * rng.normal(size=600)
-    moe = MixtureOfExpertsRegressor(n_experts=2, random_state=seed, pooling=False).fit(
+    moe = MixtureOfExpertsRegressor(n_experts=2, random_state=seed, training="em").fit(
         x[:, None], y
     )
     truth = stats.norm.logpdf(y, mean, 0.1).mean()
@@ -342,7 +342,7 @@ def test_subjects_that_differ_in_their_rates_alone_are_told_apart(rates, columns
     from_truth.fit(X, y, subject=subject)
     # The optimum next to the truth, or a better one, up to what tol leaves at a rate of 0.96.
     assert moe.lower_bound_ > from_truth.lower_bound_ - 25 * moe.tol
-    one = MixtureOfExpertsClassifier(n_experts=1, pooling=False).fit(X, y, subject=subject)
+    one = MixtureOfExpertsClassifier(n_experts=1, training="em").fit(X, y, subject=subject)
     assert moe.lower_bound_ > one.lower_bound_ + 0.1
 
 
@@ -363,8 +363,8 @@ def test_three_planes_on_few_rows_are_found_behind_a_gate_that_sees_one_column(s
     params = {"n_experts": 3, "gate": make_pipeline(one_column, SoftmaxGate()), "cv": False}
     of_plane = np.eye(3)[plane]
     from_truth = MixtureOfExpertsRegressor(
-        init=lambda *args: of_plane, n_init=1, **params, pooling=False
+        init=lambda *args: of_plane, n_init=1, **params, training="em"
     )
     best = from_truth.fit(X, y).lower_bound_
-    moe = MixtureOfExpertsRegressor(random_state=seed, **params, pooling=False).fit(X, y)
+    moe = MixtureOfExpertsRegressor(random_state=seed, **params, training="em").fit(X, y)
     assert len(y) * (moe.lower_bound_ - best) > -0.5  # of a log-likelihood of some tens

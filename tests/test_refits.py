@@ -104,7 +104,7 @@ def test_experts_that_go_on_are_always_refitted(halves):
 def test_kept_experts_predict_what_refitted_ones_would(monkeypatch):
     X, y = two_regimes(600)
     tree = DecisionTreeRegressor(min_samples_leaf=10)
-    moe = MixtureOfExpertsRegressor(tree, n_experts=2, specialisation=1, random_state=0)
+    moe = MixtureOfExpertsRegressor(tree, n_experts=2, training="em", random_state=0)
     fits, predictions, scores = [], [], []
     for bound in (BARELY_CHANGED, -1.0):
         monkeypatch.setattr("skmoe._experts.estimators.BARELY_CHANGED", bound)

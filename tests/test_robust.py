@@ -81,7 +81,7 @@ def test_likelihood_of_two_outputs_never_falls(likelihood):
         max_iter=60,
         tol=0,
         random_state=0,
-        pooling=False,
+        training="em",
     )
     iterate(moe, X, y)
     assert moe.n_iter_ > 10
@@ -175,7 +175,7 @@ def with_noise(seed=0, n=1500, share=0.1, likelihood=None, **planted_params):
     y[bad] = rng.uniform(-30, 30, size=y[bad].shape)
     likelihood = WithNoise() if likelihood is None else likelihood
     moe = MixtureOfExpertsRegressor(
-        n_experts=2, likelihood=likelihood, n_init=4, random_state=0, pooling=False
+        n_experts=2, likelihood=likelihood, n_init=4, random_state=0, training="em"
     )
     return moe.fit(X, y), X, y, bad
 
@@ -190,7 +190,7 @@ def test_lines_and_gate_are_recovered_among_a_tenth_of_noise():
     slopes = moe.gate_.coef_[order[1]] - moe.gate_.coef_[order[0]]
     assert_allclose(slopes, [3, 0], atol=0.5)
     assert_allclose(moe.likelihood_.share_, bad.mean(), atol=0.01)
-    clean = MixtureOfExpertsRegressor(n_experts=2, n_init=4, random_state=0, pooling=False).fit(
+    clean = MixtureOfExpertsRegressor(n_experts=2, n_init=4, random_state=0, training="em").fit(
         X[~bad], y[~bad]
     )
     assert_allclose(moe.predict(X), clean.predict(X), atol=0.15)
@@ -302,7 +302,7 @@ def test_prediction_leaves_noise_out_and_the_distribution_does_not():
 def test_planted_parameters_are_recovered(likelihood, errors):
     X, y, _ = planted(0, n=4000, errors=errors)
     moe = MixtureOfExpertsRegressor(
-        n_experts=2, likelihood=likelihood, n_init=4, random_state=0, pooling=False
+        n_experts=2, likelihood=likelihood, n_init=4, random_state=0, training="em"
     )
     moe.fit(X, y)
     order = np.argsort([expert.coef_[1] for expert in moe.experts_])
@@ -333,10 +333,10 @@ def test_weight_of_two_is_a_row_given_twice(likelihood):
     weight = np.random.default_rng(0).integers(1, 4, size=120)
     settings = {"n_experts": 2, "likelihood": ROBUST[likelihood], "n_init": 3, "max_iter": 20}
     weighted = iterate(
-        MixtureOfExpertsRegressor(**settings, random_state=0, pooling=False), X, y, weight
+        MixtureOfExpertsRegressor(**settings, random_state=0, training="em"), X, y, weight
     )
     repeated = iterate(
-        MixtureOfExpertsRegressor(**settings, random_state=0, pooling=False),
+        MixtureOfExpertsRegressor(**settings, random_state=0, training="em"),
         np.repeat(X, weight, axis=0),
         np.repeat(y, weight),
     )
@@ -359,7 +359,7 @@ def test_outliers_cost_little_from_default_starts(likelihood):
         ("gaussian, clean", "gaussian", y), ("gaussian, spoilt", "gaussian", spoilt),
     ]:  # fmt: skip
         moe = MixtureOfExpertsRegressor(
-            n_experts=2, likelihood=given, random_state=0, pooling=False
+            n_experts=2, likelihood=given, random_state=0, training="em"
         )
         scores[name] = log_score(moe.fit(X, target), X_test, y_test)
     assert scores["clean"] > scores["gaussian, clean"] - 0.03  # the price of t_4 for Gaussian rows
@@ -506,7 +506,7 @@ def test_laplace_refuses_several_outputs():
 
 @pytest.mark.parametrize("likelihood", ROBUST)
 def test_there_is_no_partial_fit(likelihood):
-    moe = MixtureOfExpertsRegressor(likelihood=ROBUST[likelihood], pooling=False)
+    moe = MixtureOfExpertsRegressor(likelihood=ROBUST[likelihood], training="em")
     assert not hasattr(moe, "partial_fit")
     with pytest.raises(AttributeError) as info:
         _ = moe.partial_fit
@@ -527,7 +527,7 @@ def test_there_is_no_partial_fit(likelihood):
 def test_information_criteria_count_scales_and_degrees_of_freedom(likelihood, per_expert):
     X, y, _ = planted(0)
     moe = MixtureOfExpertsRegressor(
-        n_experts=2, likelihood=likelihood, n_init=2, random_state=0, pooling=False
+        n_experts=2, likelihood=likelihood, n_init=2, random_state=0, training="em"
     )
     moe.fit(X, y)
     n_parameters = 2 * 3 + 3 + 2 * per_expert  # experts, gate, scales
@@ -540,7 +540,7 @@ def test_information_criteria_count_scales_and_degrees_of_freedom(likelihood, pe
 def test_experts_are_ordered_and_added_with_their_scales(likelihood):
     X, y, _ = planted(0)
     moe = MixtureOfExpertsRegressor(
-        n_experts=2, likelihood=ROBUST[likelihood], n_init=2, random_state=0, pooling=False
+        n_experts=2, likelihood=ROBUST[likelihood], n_init=2, random_state=0, training="em"
     ).fit(X, y)
     dist = moe.predict_dist(X)
     expected = moe.likelihood_.log_density(y, moe.predict_experts(X))

@@ -38,7 +38,7 @@ def data():
 
 @pytest.fixture(scope="module")
 def dense(data):
-    return MixtureOfExpertsRegressor(n_experts=N_REGIMES, random_state=0, pooling=False).fit(*data)
+    return MixtureOfExpertsRegressor(n_experts=N_REGIMES, random_state=0, training="em").fit(*data)
 
 
 @pytest.fixture
@@ -343,7 +343,7 @@ def test_router_noise_fades_and_leaves_a_mixture_that_fits(data):
 def test_noise_without_top_k_warns(data):
     with pytest.warns(UserWarning, match="router_noise has no effect"):
         MixtureOfExpertsRegressor(
-            n_experts=2, router_noise=1.0, n_init=1, random_state=0, pooling=False
+            n_experts=2, router_noise=1.0, n_init=1, random_state=0, training="em"
         ).fit(*data)
 
 

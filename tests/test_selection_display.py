@@ -66,6 +66,6 @@ def test_pooled_mixture_shows_the_evidence_of_what_it_tried():
 
 def test_mixture_that_tried_one_number_is_refused():
     X, y = np.arange(20.0)[:, None], np.arange(20.0) % 3
-    moe = MixtureOfExpertsRegressor(n_experts=1, pooling=False).fit(X, y)
+    moe = MixtureOfExpertsRegressor(n_experts=1, training="em").fit(X, y)
     with pytest.raises(ValueError, match="from_selection"):
         ExpertSelectionDisplay.from_estimator(moe)

@@ -36,7 +36,7 @@ def test_a_clean_cut_is_reported(pooling):
 
 def test_the_summary_says_the_same():
     X, y = two_planes(np.inf, gap=0.2)
-    moe = MixtureOfExpertsRegressor(n_experts=2, pooling=False, random_state=0).fit(X, y)
+    moe = MixtureOfExpertsRegressor(n_experts=2, training="em", random_state=0).fit(X, y)
     with pytest.raises(ValueError, match="perfect separation"):
         moe.summary(X, y)
 
@@ -44,11 +44,11 @@ def test_the_summary_says_the_same():
 @pytest.mark.parametrize("slope", [0.0, 4.0, 40.0])
 @pytest.mark.parametrize("alpha", [0.0, 0.1, 10.0])
 def test_overlapping_regimes_are_not(slope, alpha):
-    assert not notes(*two_planes(slope), SoftmaxGate(alpha=alpha), pooling=False)
+    assert not notes(*two_planes(slope), SoftmaxGate(alpha=alpha), training="em")
 
 
 def test_neither_are_proportions_nor_data_without_regimes():
     X, y = two_planes(np.inf, gap=0.2)
-    assert not notes(X, y, ConstantGate(), pooling=False)
+    assert not notes(X, y, ConstantGate(), training="em")
     noise = np.random.default_rng(1).normal(size=len(X))
-    assert not notes(X, X[:, 0] + noise, pooling=False)
+    assert not notes(X, X[:, 0] + noise, training="em")

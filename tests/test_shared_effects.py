@@ -30,7 +30,7 @@ def planted(n=600, seed=0, n_outputs=None):
 
 def mixture(columns, experts=None, **params):
     defaults = {
-        "gate": ConstantGate(), "pooling": False, "tol": 1e-10, "max_iter": 3000, "random_state": 0,
+        "gate": ConstantGate(), "training": "em", "tol": 1e-10, "max_iter": 3000, "random_state": 0,
     }  # fmt: skip
     return MixtureOfExpertsRegressor(experts, 2, shared_effects=columns, **defaults | params)
 

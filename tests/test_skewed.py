@@ -78,7 +78,7 @@ def test_two_regimes_of_opposite_skew_are_recovered(likelihood):
     assert moe.likelihood_.skew_[down] < -2.5
     assert np.diff(moe.lower_bounds_).min() >= -1e-10
     symmetric = "gaussian" if isinstance(likelihood, SkewNormal) else "student_t"
-    other = MixtureOfExpertsRegressor(pooling=False, likelihood=symmetric, **params).fit(X, y)
+    other = MixtureOfExpertsRegressor(training="em", likelihood=symmetric, **params).fit(X, y)
     assert moe.bic(X, y) < other.bic(X, y) - 30
 
 

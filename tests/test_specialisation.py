@@ -1,4 +1,4 @@
-"""Experts that all know all rows: specialisation=0."""
+"""Experts that all know all rows: training="stack"."""
 
 import copy
 import pickle
@@ -41,7 +41,7 @@ def unlike(**settings):
         ("neighbours", KNeighborsRegressor(15)),
         ("tree", DecisionTreeRegressor(min_samples_leaf=10)),
     ]
-    return MixtureOfExpertsRegressor(experts, specialisation=0, random_state=0, **settings)
+    return MixtureOfExpertsRegressor(experts, training="stack", random_state=0, **settings)
 
 
 def heteroscedastic(n, seed, log_slope=1.0):
@@ -136,7 +136,7 @@ def test_gate_knows_which_expert_is_better_where():
     y = np.where(X[:, 0] < 0, 3 * X[:, 1], -3 * X[:, 1]) + 0.2 * rng.normal(size=500)
     slopes = {"up": 3.0, "down": -3.0}
     frozen = [(name, FrozenEstimator(_line(slope))) for name, slope in slopes.items()]
-    moe = MixtureOfExpertsRegressor(frozen, specialisation=0, random_state=0).fit(X, y)
+    moe = MixtureOfExpertsRegressor(frozen, training="stack", random_state=0).fit(X, y)
     assert isinstance(moe.gate_, SoftmaxGate)
     proba = moe.gate_proba([[-1.5, 1.0], [1.5, 1.0]])
     assert proba[0, 0] > 0.9
@@ -268,7 +268,7 @@ def test_jobs_do_not_matter(cv):
 )
 def test_every_expert_is_fitted_once_a_fold_and_once_more(experts, n_fits):
     X, y, _, _ = heteroscedastic(150, seed=0)
-    moe = MixtureOfExpertsRegressor(experts, specialisation=0, random_state=0).fit(X, y)
+    moe = MixtureOfExpertsRegressor(experts, training="stack", random_state=0).fit(X, y)
     assert moe.n_expert_fits_ == n_fits
     whole = moe.experts_[0]
     if isinstance(whole, Ridge):
@@ -313,7 +313,7 @@ def test_parameters_can_be_set_between_fits():
     X, y, _, _ = heteroscedastic(60, seed=0)
     moe = unlike(cv=2).set_params(tree="drop").fit(X, y)
     assert list(moe.named_experts_) == ["line", "neighbours", "stack"]
-    moe.set_params(specialisation=1, n_init=1, max_iter=1).fit(X, y)
+    moe.set_params(training="em", n_init=1, max_iter=1).fit(X, y)
     assert list(moe.named_experts_) == ["line", "neighbours"]
 
 
@@ -329,7 +329,7 @@ def test_tables_with_strings_and_missing_values():
         ("line", make_pipeline(encoder, LinearRegression())),
         ("tree", make_pipeline(clone(encoder), DecisionTreeRegressor(max_depth=3))),
     ]
-    moe = MixtureOfExpertsRegressor(experts, specialisation=0, random_state=0).fit(table, y)
+    moe = MixtureOfExpertsRegressor(experts, training="stack", random_state=0).fit(table, y)
     new = table.iloc[:20].assign(kind=["low", "high"] * 10)
     assert np.isfinite(moe.predict_interval(new)).all()
     assert np.isfinite(moe.log_density(new, y[:20])).all()
@@ -367,7 +367,7 @@ def auto(**settings):
 
 def test_a_list_is_a_stack_unless_there_are_regimes():
     X, y, _, _ = heteroscedastic(300, seed=0)
-    moe, stack = auto().fit(X, y), auto(specialisation=0).fit(X, y)
+    moe, stack = auto().fit(X, y), auto(training="stack").fit(X, y)
     assert not hasattr(moe, "specialisation_")
     np.testing.assert_array_equal(moe.predict(X), stack.predict(X))
     assert moe.n_expert_fits_ == 12
@@ -375,7 +375,7 @@ def test_a_list_is_a_stack_unless_there_are_regimes():
 
 def test_regimes_of_a_list_are_found():
     (X, y), (X_new, y_new) = regimes(400, 0), regimes(2000, 1)
-    moe, em = auto().fit(X, y), auto(specialisation=1).fit(X, y)
+    moe, em = auto().fit(X, y), auto(training="em").fit(X, y)
     found = moe.specialisation_
     assert found.kept
     assert found.gain > 1
@@ -384,7 +384,7 @@ def test_regimes_of_a_list_are_found():
     np.testing.assert_array_equal(moe.predict(X_new), em.predict(X_new))
     best = -0.5 * np.log(2 * np.pi * 0.1**2) - 0.5  # of the true density, on average
     assert moe.log_density(X_new, y_new).mean() > best - 0.5  # the border is a guess
-    stack = auto(specialisation=0).fit(X, y)
+    stack = auto(training="stack").fit(X, y)
     assert stack.log_density(X_new, y_new).mean() < best - 1.5
 
 
@@ -392,7 +392,7 @@ def test_em_that_does_not_gain_enough_is_left_out(monkeypatch):
     X, y, _, _ = heteroscedastic(200, seed=0)
     monkeypatch.setattr("skmoe._stacking.specialisation.STANDARD_ERRORS", 100.0)
     monkeypatch.setattr(StackedTrainer, "_has_linear_regimes", lambda self: True)
-    moe, stack = auto(cv=3).fit(X, y), auto(cv=3, specialisation=0).fit(X, y)
+    moe, stack = auto(cv=3).fit(X, y), auto(cv=3, training="stack").fit(X, y)
     assert not moe.specialisation_.kept
     assert moe.oof_score_ == pytest.approx(moe.specialisation_.score_without)
     np.testing.assert_array_equal(moe.predict(X), stack.predict(X))
@@ -430,7 +430,7 @@ def test_what_only_em_takes_is_trained_by_em(settings, fit_params):
         ({"experts": None}, {}),
         ({"experts": [("a", Ridge())]}, {}),
         ({"experts": [("a", Ridge()), ("stack", Ridge())]}, {}),
-        ({"experts": [("a", Ridge()), ("b", MixtureOfExpertsRegressor(pooling=False))]}, {}),
+        ({"experts": [("a", Ridge()), ("b", MixtureOfExpertsRegressor(training="em"))]}, {}),
         ({"likelihood": "laplace"}, {}),
         ({"likelihood": "poisson"}, {}),
         ({"likelihood": ["gaussian", "gaussian", "student_t"]}, {}),
@@ -440,7 +440,7 @@ def test_what_only_em_takes_is_trained_by_em(settings, fit_params):
         ({"load_balance": 0.1}, {}),
         ({"shared_effects": [0]}, {}),
         ({"warm_start": True}, {}),
-        ({"specialisation": 0.5}, {}),
+        ({"training": "stack".5}, {}),
         ({"specialisation": 2}, {}),
         ({}, {"subject": np.arange(100)}),
         ({}, {"exposure": np.ones(100)}),
@@ -491,7 +491,7 @@ def test_a_stack_of_few_rows_predicts_no_worse_than_their_mean(n):
         X = rng.normal(size=(n + 200, 2))
         y = X[:, 0] + 0.5 * rng.normal(size=n + 200)
         experts = [("line", Ridge()), ("tree", DecisionTreeRegressor(random_state=0))]
-        moe = MixtureOfExpertsRegressor(experts, specialisation=0, random_state=0)
+        moe = MixtureOfExpertsRegressor(experts, training="stack", random_state=0)
         moe.fit(X[:n], y[:n])
         of_mean = np.sqrt(np.mean((y[n:] - y[:n].mean()) ** 2))
         errors.append(np.sqrt(np.mean((y[n:] - moe.predict(X[n:])) ** 2)) / of_mean)
@@ -510,7 +510,7 @@ def test_few_rows_will_do(n):
 
 def test_tags_say_what_it_takes():
     moe = MixtureOfExpertsRegressor([("a", Ridge()), ("b", Ridge())])
-    tags, of_pool = get_tags(moe), get_tags(moe.set_params(specialisation=0))
+    tags, of_pool = get_tags(moe), get_tags(moe.set_params(training="stack"))
     assert tags.input_tags.sparse
     assert tags.target_tags.multi_output
     assert not of_pool.input_tags.sparse
@@ -520,7 +520,7 @@ def test_tags_say_what_it_takes():
 def test_learns_no_batches():
     experts = [("a", FrozenEstimator(_line(1.0))), ("b", FrozenEstimator(_line(2.0)))]
     assert hasattr(MixtureOfExpertsRegressor(experts), "partial_fit")
-    moe = MixtureOfExpertsRegressor(experts, specialisation=0)
+    moe = MixtureOfExpertsRegressor(experts, training="stack")
     assert not hasattr(moe, "partial_fit")
     with pytest.raises(AttributeError) as error:
         moe.partial_fit  # noqa: B018

@@ -1,4 +1,4 @@
-"""Classifiers that all know all rows: specialisation=0."""
+"""Classifiers that all know all rows: training="stack"."""
 
 import copy
 import pickle
@@ -43,7 +43,7 @@ def unlike(**settings):
         ("bayes", GaussianNB()),
         ("tree", DecisionTreeClassifier(min_samples_leaf=10, random_state=0)),
     ]
-    return MixtureOfExpertsClassifier(experts, specialisation=0, random_state=0, **settings)
+    return MixtureOfExpertsClassifier(experts, training="stack", random_state=0, **settings)
 
 
 def three_classes(n, seed=0):
@@ -211,7 +211,7 @@ def test_better_than_stacking_of_probabilities():
     ]
     folds = list(StratifiedKFold(5, shuffle=True, random_state=0).split(X[train], y[train]))
     stack = StackingClassifier(experts, cv=folds).fit(X[train], y[train])
-    moe = MixtureOfExpertsClassifier(experts, specialisation=0, cv=folds).fit(X[train], y[train])
+    moe = MixtureOfExpertsClassifier(experts, training="stack", cv=folds).fit(X[train], y[train])
     losses = [log_loss(y[test], model.predict_proba(X[test])) for model in (moe, stack)]
     assert losses[0] < 0.97 * losses[1]
     assert moe.score(X[test], y[test]) > stack.score(X[test], y[test]) - 0.01
@@ -224,7 +224,7 @@ def test_gate_knows_which_expert_is_better_where():
     known = LogisticRegression(C=100).fit(X, np.where(X[:, 1] > 0, "in", "out"))
     reverse = LogisticRegression(C=100).fit(X, np.where(X[:, 1] > 0, "out", "in"))
     frozen = [("left", FrozenEstimator(known)), ("right", FrozenEstimator(reverse))]
-    moe = MixtureOfExpertsClassifier(frozen, specialisation=0, random_state=0).fit(X, y)
+    moe = MixtureOfExpertsClassifier(frozen, training="stack", random_state=0).fit(X, y)
     assert moe.n_expert_fits_ == 0
     assert isinstance(moe.gate_, SoftmaxGate)
     proba = moe.gate_proba([[-1.5, 1.0], [1.5, 1.0]])
@@ -302,7 +302,7 @@ def test_an_expert_that_knows_fewer_classes():
     X, y = three_classes(200)
     binary = FrozenEstimator(LogisticRegression().fit(X[y < 2], y[y < 2]))
     experts = [("some", binary), ("all", LogisticRegression())]
-    moe = MixtureOfExpertsClassifier(experts, specialisation=0, random_state=0).fit(X, y)
+    moe = MixtureOfExpertsClassifier(experts, training="stack", random_state=0).fit(X, y)
     assert moe.score(X, y) > binary.score(X, y)
     assert (moe.predict_proba(X) > 0).all()
 
@@ -313,7 +313,7 @@ def test_out_of_bag_predictions():
         ("deep", RandomForestClassifier(30)),
         ("flat", RandomForestClassifier(30, max_depth=2)),
     ]
-    moe = MixtureOfExpertsClassifier(experts, specialisation=0, random_state=0).fit(X, y)
+    moe = MixtureOfExpertsClassifier(experts, training="stack", random_state=0).fit(X, y)
     assert moe.n_expert_fits_ == 2
     assert moe.oof_score_ < moe.log_density(X, y).mean()
 
@@ -358,7 +358,7 @@ def test_tables_with_strings_and_missing_values():
     )
     experts = [(name, make_pipeline(encoder, expert)) for name, expert in unlike().experts]
     table.loc[3, "a"] = np.nan
-    moe = MixtureOfExpertsClassifier(experts, specialisation=0, random_state=0).fit(table, y)
+    moe = MixtureOfExpertsClassifier(experts, training="stack", random_state=0).fit(table, y)
     assert np.isfinite(moe.log_density(table, y)).all()
 
 
@@ -397,7 +397,7 @@ def test_experts_can_be_removed_but_not_added():
 def test_learns_no_batches_nor_sparse_rows():
     moe = MixtureOfExpertsClassifier([("a", GaussianNB()), ("b", GaussianNB())])
     assert hasattr(moe, "partial_fit")
-    moe.set_params(specialisation=0)
+    moe.set_params(training="stack")
     assert not hasattr(moe, "partial_fit")
     assert not get_tags(moe).input_tags.sparse
 
@@ -413,8 +413,8 @@ def test_learns_no_batches_nor_sparse_rows():
         ({"cv": False}, {}, "no cv=False"),
         ({"top_k": 1, "load_balance": 0.1}, {}, "top_k=None; load_balance=0"),
         ({"warm_start": True}, {}, "warm_start=False"),
-        ({"pooling": True}, {}, "experts=None"),
-        ({"specialisation": 0.5}, {}, "specialisation"),
+        ({"training": "pooled"}, {}, "experts=None"),
+        ({"training": "stack".5}, {}, "specialisation"),
         ({}, {"subject": np.arange(200)}, "without subject"),
         ({}, {"X": sparse.csr_array(np.ones((200, 2)))}, "dense X"),
     ],
@@ -436,6 +436,6 @@ def test_regimes_of_a_list_are_found():
     experts = [("line", LogisticRegression()), ("tree", DecisionTreeClassifier(max_depth=2))]
     moe = MixtureOfExpertsClassifier(experts, random_state=0).fit(X[:600], y[:600])
     assert moe.specialisation_.kept
-    stack = clone(moe).set_params(specialisation=0).fit(X[:600], y[:600])
+    stack = clone(moe).set_params(training="stack").fit(X[:600], y[:600])
     gain = moe.log_density(X[600:], y[600:]) - stack.log_density(X[600:], y[600:])
     assert gain.mean() > 0.3

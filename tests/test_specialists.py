@@ -261,7 +261,7 @@ def test_pickles_and_clones():
 
 def test_another_fit_forgets_the_specialists():
     X, y = chessboard(100, seed=0)
-    moe = copy.deepcopy(fitted_once()).set_params(specialisation=1, n_init=1, max_iter=1)
+    moe = copy.deepcopy(fitted_once()).set_params(training="em", n_init=1, max_iter=1)
     assert list(moe.fit(X, y).named_experts_) == ["expert0", "expert1"]
     assert not hasattr(moe, "specialisation_")
 
@@ -281,7 +281,7 @@ def test_does_not_go_on_with_batches():
     X, y = chessboard(100, seed=0)
     net = MLPRegressor(hidden_layer_sizes=(5,), max_iter=20, random_state=0, tol=1.0)
     moe = clones(net, n_init=1)
-    with pytest.raises(TypeError, match="specialisation=1"):
+    with pytest.raises(TypeError, match="training="em""):
         moe.fit(X, y).partial_fit(X, y)
 
 
@@ -316,7 +316,7 @@ UNLIKE = [("tree", DecisionTreeRegressor(max_depth=3)), ("line", Ridge())]
         (DecisionTreeRegressor(max_depth=2), {"cv": False}, 1),
         (DecisionTreeRegressor(), {"likelihood": "laplace"}, 1),
         (FrozenEstimator(LinearRegression().fit(np.eye(4), np.ones(4))), {"cv": "prefit"}, 1),
-        (MixtureOfExpertsRegressor(n_experts=1, pooling=False), {"cv": 2, "max_iter": 1}, 1),
+        (MixtureOfExpertsRegressor(n_experts=1, training="em"), {"cv": 2, "max_iter": 1}, 1),
     ],
 )
 @pytest.mark.filterwarnings("ignore::skmoe.exceptions.ExpertCollapseWarning")

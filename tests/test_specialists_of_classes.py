@@ -99,7 +99,7 @@ def test_rows_of_weight_zero_change_nothing():
     [
         ({"gate": SoftmaxGate()}, ["expert0", "expert1"]),
         ({"top_k": 1}, ["expert0", "expert1"]),
-        ({"specialisation": 1}, ["expert0", "expert1"]),
+        ({"training": "em"}, ["expert0", "expert1"]),
         ({"n_experts": 1}, ["expert0"]),
     ],
 )

@@ -32,7 +32,7 @@ def planted(seed, n=800, n_outputs=None, equal=False):
 
 def fitted(scale, X, y, experts=None, **settings):
     moe = MixtureOfExpertsRegressor(
-        experts, 2, likelihood=Gaussian(scale), n_init=3, random_state=0, pooling=False, **settings
+        experts, 2, likelihood=Gaussian(scale), n_init=3, random_state=0, training="em", **settings
     )
     return moe.fit(X, y)
 
@@ -65,7 +65,7 @@ def test_likelihood_of_a_shared_scale_never_falls():
 
 def test_shared_scale_learns_from_streams():
     moe = MixtureOfExpertsRegressor(
-        n_experts=2, likelihood=Gaussian("shared"), random_state=0, pooling=False
+        n_experts=2, likelihood=Gaussian("shared"), random_state=0, training="em"
     )
     for seed in range(8):
         X, y, _ = planted(seed, n=200, equal=True)
@@ -125,7 +125,7 @@ def test_density_of_full_covariances_is_the_one_of_scipy():
         likelihood=Gaussian("auto", covariance="full"),
         n_init=2,
         random_state=0,
-        pooling=False,
+        training="em",
     ).fit(X, y)
     components = moe.predict_dist(X[:5]).components
     values = components.logpdf(y[:5, None])
@@ -144,7 +144,7 @@ def test_full_covariances_of_the_row_scale_as_a_whole():
         likelihood=Gaussian("auto", covariance="full"),
         n_init=2,
         random_state=0,
-        pooling=False,
+        training="em",
     ).fit(X, y)
     spread = moe.likelihood_.scale_model_(X[:4])
     expected = moe.likelihood_.covariance_ * spread[:, :, None, None] ** 2
@@ -156,7 +156,7 @@ def test_full_covariances_of_the_row_scale_as_a_whole():
 def test_outputs_that_depend_on_each_other_have_a_floor():
     X, y, _ = planted(0, n=200)
     moe = MixtureOfExpertsRegressor(
-        n_experts=2, likelihood=Gaussian(covariance="full"), n_init=2, random_state=0, pooling=False
+        n_experts=2, likelihood=Gaussian(covariance="full"), n_init=2, random_state=0, training="em"
     ).fit(X, np.column_stack([y, 2 * y]))
     floor = moe.likelihood_.floor_
     values = np.linalg.eigvalsh(moe.likelihood_.covariance_ / np.outer(floor, floor))
@@ -166,7 +166,7 @@ def test_outputs_that_depend_on_each_other_have_a_floor():
 
 def test_full_covariance_learns_from_streams_and_keeps_experts_apart():
     moe = MixtureOfExpertsRegressor(
-        n_experts=2, likelihood=Gaussian(covariance="full"), random_state=0, pooling=False
+        n_experts=2, likelihood=Gaussian(covariance="full"), random_state=0, training="em"
     )
     for seed in range(6):
         X, y, truth = planted_covariances(seed, n=400)
@@ -182,9 +182,9 @@ def test_full_covariance_of_one_output_is_its_variance():
     X, y, _ = planted(0, n=200)
     settings = {"n_experts": 2, "n_init": 2, "random_state": 0}
     full = MixtureOfExpertsRegressor(
-        likelihood=Gaussian(covariance="full"), **settings, pooling=False
+        likelihood=Gaussian(covariance="full"), **settings, training="em"
     )
-    diag = MixtureOfExpertsRegressor(**settings, pooling=False)
+    diag = MixtureOfExpertsRegressor(**settings, training="em")
     assert_array_equal(full.fit(X, y).log_density(X, y), diag.fit(X, y).log_density(X, y))
 
 
@@ -315,14 +315,14 @@ def test_added_and_replaced_experts_keep_the_scale_of_the_row():
 def test_unknown_scales_are_refused(scale):
     X, y, _ = planted(0, n=50)
     with pytest.raises(ValueError, match="scale must be one of"):
-        MixtureOfExpertsRegressor(n_experts=1, likelihood=Gaussian(scale), pooling=False).fit(X, y)
+        MixtureOfExpertsRegressor(n_experts=1, likelihood=Gaussian(scale), training="em").fit(X, y)
 
 
 def test_unknown_covariances_are_refused():
     X, y, _ = planted(0, n=50)
     with pytest.raises(ValueError, match='covariance must be "diag" or "full"'):
         MixtureOfExpertsRegressor(
-            n_experts=1, likelihood=Gaussian(covariance="tied"), pooling=False
+            n_experts=1, likelihood=Gaussian(covariance="tied"), training="em"
         ).fit(X, y)
 
 
@@ -330,7 +330,7 @@ def test_scale_of_the_row_beside_noise_is_refused():
     X, y, _ = planted(0, n=50)
     likelihood = WithNoise(Gaussian("auto"))
     with pytest.raises(ValueError, match="Beside noise, scales cannot depend on the row"):
-        MixtureOfExpertsRegressor(n_experts=1, likelihood=likelihood, pooling=False).fit(X, y)
+        MixtureOfExpertsRegressor(n_experts=1, likelihood=likelihood, training="em").fit(X, y)
 
 
 @pytest.mark.parametrize("scale", ["auto", LinearRegression()])
@@ -346,6 +346,6 @@ def test_what_a_scale_of_the_row_cannot_do_says_so(scale):
 
 
 def test_parameters_of_the_regressor_can_be_set_from_outside():
-    moe = MixtureOfExpertsRegressor(likelihood=Gaussian(RandomForestRegressor(20)), pooling=False)
+    moe = MixtureOfExpertsRegressor(likelihood=Gaussian(RandomForestRegressor(20)), training="em")
     moe.set_params(likelihood__scale__min_samples_leaf=50)
     assert clone(moe).likelihood.scale.min_samples_leaf == 50

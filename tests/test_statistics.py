@@ -292,7 +292,7 @@ def test_raw_year_and_its_square_are_solved_to_eight_digits():
 
 def test_mixture_of_one_on_raw_year_and_its_square_is_least_squares():
     X, y, good = year_polynomial()
-    moe = MixtureOfExpertsRegressor(n_experts=1, pooling=False).fit(X, y)
+    moe = MixtureOfExpertsRegressor(n_experts=1, training="em").fit(X, y)
     expected = good @ np.linalg.lstsq(good, y)[0]
     # The default prior, 1e-6, against 400 rows whose nearly equal columns leave about 1e-4 of
     # their variance to either slope.

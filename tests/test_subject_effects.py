@@ -226,7 +226,7 @@ def test_what_cannot_be_is_refused():
         ({"likelihood": ["gaussian", "gaussian"]}, {"subject": subject}, "Gaussian errors"),
         ({"experts": DecisionTreeRegressor()}, {"subject": subject}, "needs linear experts"),
         ({"cv": 5}, {"subject": subject}, "needs linear experts"),
-        ({"pooling": True}, {"subject": subject}, "pooling=True needs"),
+        ({"training": "pooled"}, {"subject": subject}, "training="pooled" needs"),
         (
             {"subject_effect": None, "likelihood": RandomIntercept()},
             {"subject": subject},

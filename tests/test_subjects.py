@@ -40,7 +40,7 @@ def gate_on_age(gate):
 def mixture(gate=None, **params):
     gate = gate_on_age(SoftmaxGate()) if gate is None else gate
     defaults = {"n_init": 4, "tol": 1e-9, "max_iter": 500, "random_state": 0}
-    return MixtureOfExpertsRegressor(n_experts=2, gate=gate, **defaults | params, pooling=False)
+    return MixtureOfExpertsRegressor(n_experts=2, gate=gate, **defaults | params, training="em")
 
 
 @pytest.mark.parametrize(("subject", "log_likelihood"), [("id1", -594.8532), ("id2", -561.5537)])
@@ -293,7 +293,7 @@ def test_classes_of_subjects():
     slope = np.array([-2.0, 2.0])[regime[patient]]
     labels = np.where(rng.uniform(size=len(y)) < special.expit(slope * X[:, 0]), "yes", "no")
     moe = MixtureOfExpertsClassifier(
-        pooling=False, n_experts=2, gate=gate_on_age(SoftmaxGate()), random_state=0, n_init=6
+        training="em", n_experts=2, gate=gate_on_age(SoftmaxGate()), random_state=0, n_init=6
     ).fit(X, labels, subject=patient)
     proba = np.stack([expert.predict_proba(X) for expert in moe.experts_], axis=1)
     own = np.take_along_axis(proba, (labels == "yes").astype(int)[:, None, None], axis=2)[..., 0]

@@ -417,8 +417,8 @@ def test_target_weights_and_new_experts_may_be_of_polars(both):
     frame, _, y = both
     seen = frame.select("age", "rooms")
     weight = np.arange(N) % 3
-    given = regressor(pooling=False).fit(seen, polars.Series("price", y), polars.Series(weight))
-    same = regressor(pooling=False).fit(seen, y, weight)
+    given = regressor(training="em").fit(seen, polars.Series("price", y), polars.Series(weight))
+    same = regressor(training="em").fit(seen, y, weight)
     np.testing.assert_array_equal(given.predict(seen), same.predict(seen))
     given.add_expert(seen, polars.Series(y + 9), replay=(seen, y))
     same.add_expert(seen, y + 9, replay=(seen, y))

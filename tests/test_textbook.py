@@ -71,7 +71,7 @@ def test_textbook_likelihood_and_coefficients_are_reached(
         tol=1e-11,
         max_iter=5000,
         random_state=0,
-        pooling=False,
+        training="em",
     ).fit(X, y)
     assert (moe.likelihood_.scale_ > moe.likelihood_.floor_ * 1.01).all()
     assert_allclose(moe.log_density(X, y).sum(), log_likelihood, rtol=0, atol=DIGITS)
@@ -98,7 +98,7 @@ def test_textbook_likelihood_does_not_depend_on_the_seed(
         tol=1e-9,
         max_iter=2000,
         random_state=seed + 1,
-        pooling=False,
+        training="em",
     ).fit(X, y)  # 28 countries for four coefficients: "auto" would make folds
     # tol=1e-9 per row leaves some 1e-6 to gain per row where EM is slow, as on the tones.
     assert_allclose(moe.log_density(X, y).sum(), log_likelihood, rtol=0, atol=5e-3)

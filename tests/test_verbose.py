@@ -19,31 +19,31 @@ Y = np.where(X[:, 0] > 0, 2.0, -2.0) * X[:, 1] + 0.1 * RNG.normal(size=200)
 FITS = {
     "pooled": (MixtureOfExpertsRegressor, {}),
     "classes": (MixtureOfExpertsClassifier, {}),
-    "lines": (MixtureOfExpertsRegressor, {"pooling": False}),
-    "one start": (MixtureOfExpertsRegressor, {"pooling": False, "n_init": 1}),
+    "lines": (MixtureOfExpertsRegressor, {"training": "em"}),
+    "one start": (MixtureOfExpertsRegressor, {"training": "em", "n_init": 1}),
     "clones": (
         MixtureOfExpertsRegressor,
-        {"experts": DecisionTreeRegressor(max_depth=2), "specialisation": 1},
+        {"experts": DecisionTreeRegressor(max_depth=2), "training": "em"},
     ),
     "list": (
         MixtureOfExpertsRegressor,
         {
             "experts": [("ridge", Ridge()), ("tree", DecisionTreeRegressor(max_depth=2))],
-            "specialisation": 1,
+            "training": "em",
         },
     ),
     "stacked": (
         MixtureOfExpertsRegressor,
         {
             "experts": [("ridge", Ridge()), ("tree", DecisionTreeRegressor(max_depth=2))],
-            "specialisation": 0,
+            "training": "stack",
         },
     ),
     "stacked classes": (
         MixtureOfExpertsClassifier,
         {
             "experts": [("line", LogisticRegression()), ("tree", DecisionTreeClassifier())],
-            "specialisation": 0,
+            "training": "stack",
         },
     ),
     "specialists": (
@@ -97,7 +97,7 @@ def test_a_fit_is_silent_unasked(name, capsys):
 
 
 def test_iterations_are_printed_at_intervals(capsys):
-    moe = fit("one start", verbose=1, verbose_interval=3, cv="auto")
+    moe = fit("one start", verbose=1, cv="auto")
     lines = capsys.readouterr().out.splitlines()
     numbers = [int(line.split()[1]) for line in lines if line.startswith("  Iteration ")]
     assert numbers == [1, *range(3, moe.n_iter_ + 1, 3)]

@@ -3,6 +3,20 @@
 from .._compat import has_callbacks
 
 
+class NoTasks:
+    """Tells nobody: of fits within a fit."""
+
+    def begin(self, max_iter):
+        """Nothing."""
+
+    def begin_iteration(self):
+        """Nothing."""
+
+    def end_iteration(self, fitted_attributes):
+        """Nothing; nobody asks to stop."""
+        return False
+
+
 class FitTasks:
     """Tells the callbacks of an estimator about one fit.
 

@@ -13,7 +13,6 @@ from sklearn.utils.validation import check_array
 from .._compat import learn_columns
 from .._data import TrainingData
 from .._experts.estimators import EstimatorExperts
-from .._experts.families import is_linear
 from .._experts.fitting import split_last
 from .._experts.traits import has_own_density, is_frozen, seed_estimator
 from .._experts.zero import BesideZero
@@ -119,8 +118,8 @@ class Parts:
         experts = self._make_solved(data, folds, seed)
         if experts is None and self.likelihood.takes_subjects:
             raise ValueError(
-                f"{self.likelihood} needs linear experts: the default ones, one LinearRegression or "
-                "Ridge, with dense columns and cv='auto' or False."
+                f"{self.likelihood} needs linear experts: the default ones, one LinearRegression "
+                "or Ridge, with dense columns and cv='auto' or False."
             )
         if experts is None and self.shared_effects:
             raise ValueError(

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from numbers import Integral
+from typing import NamedTuple
 
 import numpy as np
 from sklearn.base import is_classifier
@@ -9,27 +10,27 @@ from sklearn.base import is_classifier
 from .._compat import check_feature_names, check_n_features
 from .._data import Rows, Units
 from .._em import starts
+from .._em.callbacks import NoTasks
 from .._em.one_pass import OnePassProblem
 from .._em.parts import adapt_experts, warn_of_ignored_weights
 from .._em.progress import Progress
 from .._em.settings import Settings
-from .._em.training import check_wanted
-from .._experts.diverse import PROCESS_ROWS
 from .._experts.families import is_linear
 from .._experts.folds import DEFAULT_FOLDS, Splitting
 from .._experts.traits import draw_seeds, has_own_density
 from .._numerics.multinomial import BLOCK_LIMIT, NEWTON_LIMIT
 from .._parallel import one_pool
 from .._parameters import check_classes, check_exposure, warn_of_small_weights
+from .._plan import MOST_EXPERTS, make_plan
 from .._rows.look import LookParameters, column_moments, first_look, weigh_sample
 from .._rows.mixed_tables import TableForm, encode, fit_encoder
 from .._rows.opening import open_rows
 from .._tables.mixed import HEAVIEST, check_accepts, check_sizes
+from .._trainers import make_trainer
 from ..gates import ConstantGate, SoftmaxGate
-from ..likelihoods import Categorical, Gamma, Gaussian, Poisson
 from .gathered import GatheredProblem, GatheredTrainer, Gathering
 from .memory import ExpertRows, memory_for_rows
-from .pooled import pooled_trainer, pools_many
+from .pooled import pooled_trainer
 from .sampled_trainer import SampledTrainer
 
 NEED = "Rows that are not in memory need"
@@ -55,21 +56,19 @@ def fit_many(mixture, X, y, sample_weight, others, tasks):
         Who is told of the iterations.
     """
     settings = Settings.of(mixture)
-    names, templates = experts_of_many(mixture)
     check_wanted(NEED, _wanted_by_all(mixture, others), INSTEAD)
-    is_pooled = pools_many(mixture, X, y)
-    has_sums = is_pooled or _is_solved(mixture, templates[0])
+    has_sums = mixture.training == "pooled" or _is_solved(mixture)
     if not has_sums:
-        check_wanted(NEED, _wanted_by_estimators(mixture, templates), INSTEAD)
+        check_wanted(NEED, _wanted_by_estimators(mixture), INSTEAD)
     source = open_rows(X, y, sample_weight, classifies=is_classifier(mixture))
     Progress(settings).say("First look at the rows")
-    look, rows, share = _look_at(mixture, source, len(names))
+    look, rows, share = _look_at(mixture, source)
     _check_counts(mixture, look)
-    if look.target is not None:
-        names, templates = experts_of_many(mixture, look.target.mean.size)
+    plan = make_plan(mixture, rows, many=True)
+    Progress(settings).say(str(plan))
     form, encoder, shown = TableForm.of(look), None, rows.X
     if not look.is_numeric:
-        rows, encoder, shown = _encode(mixture, templates, look, rows, form)
+        rows, encoder, shown = _encode(mixture, plan.request.templates, look, rows, form)
         form = form if shown is not rows.X else None
     class_weights = None
     if mixture.class_weight is not None:
@@ -86,39 +85,72 @@ def fit_many(mixture, X, y, sample_weight, others, tasks):
     units = Units(*columns.standardisation())
     if look.target is not None:
         units = Units(units.mean, units.scale, *look.target.standardisation())
-    is_softmax = len(names) > 1 and not isinstance(mixture.gate, ConstantGate)
+    fold_seed, gate_seed, *seeds = draw_seeds(mixture.random_state, 4)
+    parts = mixture._make_parts(plan, rows, gate_seed)
+    data = replace(parts.training_data(rows), X=shown, units=units)
+    splitting = Splitting(mixture.cv, {}, None, fold_seed, is_classifier(mixture), plan.n_rows)
+    if plan.training == "em" and plan.n_experts is None:
+        number = _number_of_sample(plan, share, data, parts, settings, splitting, seeds)
+        parts = parts.first(number.n_experts)
+    n_experts = len(parts.names)
+    is_softmax = n_experts > 1 and not isinstance(mixture.gate, ConstantGate)
     n_coefficients = len(columns.mean) + 1
     wanted = {
         f"a softmax gate of at most {NEWTON_LIMIT} weights, columns times experts": (
-            not is_softmax or n_coefficients * len(names) <= NEWTON_LIMIT
+            not is_softmax or n_coefficients * n_experts <= NEWTON_LIMIT
         ),
     }
     check_wanted(NEED, wanted, f"Ask for fewer experts or ConstantGate(), or {ELSE}")
-    fold_seed, gate_seed, *seeds = draw_seeds(mixture.random_state, 4)
-    parts = mixture._make_parts(names, templates, rows, gate_seed)
-    data = replace(parts.training_data(rows), X=shown, units=units)
-    splitting = Splitting(mixture.cv, {}, None, fold_seed, is_classifier(mixture))
     given = source, look, rows, data, parts, settings, splitting, encoder, *seeds
-    if is_pooled:
+    if plan.training == "pooled":
         trainer = pooled_trainer(mixture, share, *given)
     else:
         trainer = _one_pass_trainer(*given) if has_sums else None
     is_solved = trainer is not None
     if not is_solved:
-        check_wanted(NEED, _wanted_by_estimators(mixture, templates), INSTEAD)
+        check_wanted(NEED, _wanted_by_estimators(mixture), INSTEAD)
         trainer = _gathered_trainer(share, form, *given)
     trainer.n_rows = look.n_rows
+    if plan.training == "em" and plan.n_experts is None:
+        trainer.number_scores = number.scores
     with one_pool(mixture.n_jobs):
         trained = trainer.train(None, tasks, mixture._attributes_now)
-    mixture._set_fitted(*trained)
+    mixture._set_fitted(plan, *trained)
     if not is_solved:
         trainer.problem.warn_of_thinned_rows()
     tasks.end()
 
 
-def experts_of_many(mixture, n_outputs=1):
-    """Names and unfitted experts, "diverse" ones without the Gaussian process that few rows get."""
-    return mixture._expert_list(np.broadcast_to(0.0, (PROCESS_ROWS, n_outputs)))
+class _Number(NamedTuple):
+    """Of experts, and the scores of all that were tried."""
+
+    n_experts: int
+    scores: object
+
+
+def _number_of_sample(plan, share, data, parts, settings, splitting, seeds):
+    """The number of experts that BIC chooses on the sample, whose rows count as themselves."""
+    sample = replace(data, weight=share * data.weight)
+    trainer = make_trainer(plan, sample, parts, settings, splitting, seeds)
+    best, _, model, *_ = trainer.train(None, NoTasks(), None)
+    return _Number(best.problem.load.size, best.number_scores)
+
+
+def check_wanted(what, wanted, otherwise):
+    """Raise a ValueError that names all that ``what`` needs and is not given, and a way out.
+
+    Parameters
+    ----------
+    what : str
+        Subject of the sentence: "Rows that are not in memory need".
+    wanted : dict of str to bool
+        What it needs, and whether it is given.
+    otherwise : str
+        The way out.
+    """
+    lacking = [each for each, is_given in wanted.items() if not is_given]
+    if lacking:
+        raise ValueError(f"{what} {'; '.join(lacking)}. {otherwise}")
 
 
 def _one_pass_trainer(
@@ -185,7 +217,7 @@ def _gathered_trainer(
     )
 
 
-def _look_at(mixture, source, n_experts):
+def _look_at(mixture, source):
     """FirstLook, and the sample that it has drawn; sets what validation sets.
 
     Returns
@@ -197,7 +229,9 @@ def _look_at(mixture, source, n_experts):
     share : float
         Of the weight of all rows, what these had themselves.
     """
-    fewest, per_column = starts.FEWEST_ROWS, starts.ROWS_PER_COEFFICIENT * n_experts
+    n_experts = mixture.n_experts if isinstance(mixture.n_experts, Integral) else 1
+    most = MOST_EXPERTS if mixture.n_experts == "auto" else n_experts
+    fewest, per_column = starts.FEWEST_ROWS, starts.ROWS_PER_COEFFICIENT * most
     parameters = LookParameters(source.classifies, fewest, per_column, mixture._likelihood())
     look = source.reduce(first_look, parameters)
     if look is None or look.n_used < n_experts:
@@ -288,32 +322,28 @@ def _start(likelihood, look, n_experts):
     return likelihood.start_from_sums(variance, look.values, largest)
 
 
-def _is_solved(mixture, template):
+def _is_solved(mixture):
     """Whether experts are linear ones of which sums over rows tell all."""
-    likelihood = mixture._likelihood()
-    is_constant = getattr(likelihood, "scale", "") in ("expert", "shared")
-    is_gaussian = type(likelihood) is Gaussian and is_constant
-    is_known = is_gaussian or type(likelihood) in (Categorical, Gamma, Poisson)
-    is_alone = not mixture._is_list
-    is_one = is_alone and is_known and mixture._family().penalty_of(template) is not None
+    if mixture._is_list or not mixture._likelihood().has_sums:
+        return False
+    template = mixture._expert_list()[1][0]
+    is_one = mixture._family().penalty_of(template) is not None
     return is_one and (mixture.cv is False or str(mixture.cv) == "auto")
 
 
 def _wanted_by_all(mixture, others):
     """What all fits on rows that are not in memory need, and whether it is given."""
     gate = mixture.gate
-    has_l2_alone = type(gate) is SoftmaxGate and gate.learns_batches
     wanted = {
-        "the gate None, SoftmaxGate() with l1_ratio=0 or ConstantGate()": (
-            gate is None or has_l2_alone or type(gate) is ConstantGate
+        "the gate None, SoftmaxGate() or ConstantGate(), without L1 penalty and load_balance": (
+            gate is None or getattr(gate, "can_be_pooled", False)
         ),
         "init='auto' or the name of a start": not callable(mixture.init),
-        "specialisation='auto' or 1": mixture.specialisation != 0,
+        "training='auto', 'em' or 'pooled'": mixture.training in ("auto", "em", "pooled"),
         "shared_effects=None": not mixture._shared_effects(),
-        "subject_effect=None": mixture.subject_effect is None,
+        "a likelihood without subjects": not mixture._likelihood().takes_subjects,
         "a likelihood without a zero component": mixture._zero_expert() is None,
         "top_k=None": mixture.top_k is None,
-        "load_balance=0": mixture.load_balance == 0,
         "warm_start=False": not mixture.warm_start,
     }
     return wanted | {
@@ -322,9 +352,9 @@ def _wanted_by_all(mixture, others):
     }
 
 
-def _wanted_by_estimators(mixture, templates):
+def _wanted_by_estimators(mixture):
     """What experts need that are fitted on rows of their own."""
-    cv = mixture.cv
+    cv, templates = mixture.cv, mixture._expert_list()[1]
     likelihood = mixture._likelihood().fitting(in_sample=False, linear=False)
     return {
         "experts that are no mixtures": not any(map(has_own_density, templates)),

@@ -1,29 +1,11 @@
-"""Pooled experts on rows that are not in memory: whether they are asked for, and their trainer."""
+"""Pooled experts on rows that are not in memory."""
 
 from functools import partial
+from numbers import Integral
 
 import numpy as np
 
-from .._em.training import pools
 from .._pooling.many_rows import PooledRowsTrainer
-
-
-def pools_many(mixture, X, y):
-    """Whether ``fit`` pools the experts: where ``pooling`` says so, and not by "auto".
-
-    Parameters
-    ----------
-    mixture : BaseMixtureOfExperts
-        Unfitted.
-    X, y : Files and None, or collections of Dask's
-        As ``fit`` was given them.
-
-    Raises
-    ------
-    ValueError
-        If pooling is asked for, and not available.
-    """
-    return not isinstance(mixture.pooling, str) and pools(mixture, X, y)
 
 
 def pooled_trainer(
@@ -51,7 +33,7 @@ def pooled_trainer(
         splitting=splitting,
         seed=start_seed,
         expert_seed=expert_seed,
-        own_variance=None if isinstance(mixture.pooling, bool | np.bool_) else mixture.pooling,
+        n_experts=mixture.n_experts if isinstance(mixture.n_experts, Integral) else None,
         start_likelihood=partial(_started, look=look, data=data),
     )
 

@@ -72,7 +72,7 @@ class PooledTrainer(Trainer):
         super().__init__(None, data, parts, settings, folds=None, splitting=splitting, seed=seed)
         source, design = parts.linear_design(data, expert_seed)
         if design is None:
-            raise ValueError("training='pooled' needs dense columns: X.toarray(), or training='em'.")
+            raise ValueError("Pooling needs dense columns: X.toarray(), or training='em'.")
         self.n_experts = min(self.n_experts, np.count_nonzero(data.weight))
         self.is_searched = n_experts is None
         self.source, self.columns = source, design

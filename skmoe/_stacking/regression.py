@@ -48,8 +48,9 @@ class StackedRegression(StackedTrainer):
             penalty, resp, log_norm = cross_fit_parameters(rows, floor, folds)
         else:
             density, penalty = cross_fit_densities(rows, floor, folds), None
+            equal = np.full(means.shape, 1 / n_components)
             gate, resp, log_norm = gate_around(
-                self.gate, data, folds, density, np.full(means.shape, 1 / n_components), self.settings.tol
+                self.gate, data, folds, density, equal, self.settings.tol
             )
         parameters, objective, converged = refit_parameters(rows, floor, penalty)
         labels, log_density = posterior_of(parameters, rows, floor)

@@ -1,7 +1,7 @@
 """Training of a mixture whose experts all know all rows, with their stack as one expert more."""
 
 from abc import abstractmethod
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -20,7 +20,7 @@ from .specialisation import Specialisation
 
 @dataclass
 class StackedProblem:
-    """What a stack, or clones beside a generalist, have learned: what estimators ask of a trained problem.
+    """What a stack, or clones beside a generalist, have learned, as estimators ask for it.
 
     Attributes
     ----------

@@ -8,8 +8,9 @@ from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
 from .._data import Rows, TrainingData
-from .._em.gate_parts import step_by_step
 from .._em.fixed import gate_problem
+from .._em.gate_parts import step_by_step
+from .._em.general import GeneralProblem
 from .._em.loop import run_em
 from .._em.problem import shallow_copy
 from .._em.settings import INNER_STEPS

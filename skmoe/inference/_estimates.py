@@ -220,7 +220,7 @@ class Estimates:
                 f"The fit is not at the maximum of the likelihood: {terms[worst]} of "
                 f"{parts[worst]} is {farthest:.1f} standard errors from there. Either EM "
                 "stopped early (lower tol and raise max_iter), or a penalty pulls (lower the "
-                "alpha of SoftmaxGate, Ridge or PoissonRegressor, raise C, set load_balance=0), "
+                "alpha of SoftmaxGate, Ridge or PoissonRegressor, or load_balance, raise C), "
                 f"or these are not the rows and weights of the fit. {OTHERWISE}"
             )
 

@@ -61,7 +61,7 @@ class PosteriorEstimates(Estimates):
         except linalg.LinAlgError as error:
             raise ValueError(
                 "The posterior has no maximum near the fit, so that no normal distribution is "
-                "near it: the rows can hardly part the experts. Fit with pooling=False, or ask "
+                "near it: the rows can hardly part the experts. Fit with training='em', or ask "
                 f"for fewer experts. {OTHERWISE}"
             ) from error
         half = self.in_raw_units(theta)[1] @ root

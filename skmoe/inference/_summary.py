@@ -85,7 +85,7 @@ class MixtureSummary:
     >>> up = rng.uniform(size=200) < 0.6
     >>> y = np.where(up, 2 * X[:, 0], 5 - X[:, 0]) + rng.normal(size=200)
     >>> moe = MixtureOfExpertsRegressor(
-    ...     n_experts=2, pooling=False, gate=ConstantGate(), random_state=0
+    ...     n_experts=2, training="em", gate=ConstantGate(), random_state=0
     ... )
     >>> print(moe.fit(X, y).summary(X, y))
                                    estimate  std_error       z  p_value     2.5 %   97.5 %
@@ -278,7 +278,7 @@ class InferringMixture:
             raise ValueError(
                 "A mixture with pooling has a posterior: no cov='sandwich', and none with "
                 "class_weight, under which the likelihood is none of the data. Fit with "
-                "pooling=False, and ask for cov='sandwich'."
+                "training='em', and ask for cov='sandwich'."
             )
         if cov == "observed" and self.class_weight is not None:
             raise ValueError(

@@ -53,7 +53,7 @@ class ConvergenceDisplay:
     >>> X = rng.uniform(-3, 3, size=(200, 1))
     >>> y = np.abs(X[:, 0]) + 0.3 * rng.normal(size=200)
     >>> moe = MixtureOfExpertsRegressor(
-    ...     n_experts=2, pooling=False, random_state=0
+    ...     n_experts=2, training="em", random_state=0
     ... ).fit(X, y)
     >>> display = ConvergenceDisplay.from_estimator(moe)
     >>> len(display.start_lines_)

@@ -54,7 +54,7 @@ class ExpertSelectionDisplay:
     >>> rng = np.random.default_rng(0)
     >>> X = rng.uniform(-3, 3, size=(200, 1))
     >>> y = np.abs(X[:, 0]) + 0.3 * rng.normal(size=200)
-    >>> moe = MixtureOfExpertsRegressor(pooling=False, n_init=2, random_state=0)
+    >>> moe = MixtureOfExpertsRegressor(training="em", n_init=2, random_state=0)
     >>> selection = select_n_experts(moe, X, y, [1, 2])
     >>> display = ExpertSelectionDisplay.from_selection(selection)
     >>> display.best_n_experts

@@ -62,7 +62,7 @@ class Gaussian(CensoredErrors, ScaledErrors):
     >>> from skmoe.likelihoods import Gaussian
     >>> X, y = [[0.0], [1.0], [2.0], [3.0]], [0.0, 1.1, 1.9, 3.0]
     >>> moe = MixtureOfExpertsRegressor(
-    ...     n_experts=1, pooling=False, likelihood=Gaussian()
+    ...     n_experts=1, training="em", likelihood=Gaussian()
     ... ).fit(X, y)
     >>> moe.likelihood_.scale_.round(2)
     array([0.12])

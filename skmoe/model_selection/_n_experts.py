@@ -13,7 +13,6 @@ from sklearn.utils.validation import check_array, check_consistent_length, colum
 from .._compat import check_sample_weight
 from .._data import Facts, Subjects
 from .._em.progress import count
-from .._em.training import pools
 from .._experts.folds import in_sample, make_folds
 from .._experts.traits import seed_estimator
 from .._parallel import jobs
@@ -156,8 +155,8 @@ def select_n_experts(
 ):
     r"""Choose the number of experts of a mixture; one is always among the candidates.
 
-    The evidence of all numbers of pooled experts comes with one fit. Information criteria take one
-    fit by maximum likelihood for each candidate. Cross-validation repeats the whole EM
+    The evidence of pooled experts, and information criteria of experts fitted by maximum
+    likelihood, take one fit for each candidate. Cross-validation repeats the whole EM
     on each training part, starts included, and compares log-densities of rows that were left
     out: the choice is the smallest number whose mean is within one standard error of the
     highest, the error being that of the paired difference, row by row [1]_.
@@ -171,15 +170,15 @@ def select_n_experts(
     y : array-like of shape (n_samples,) or (n_samples, n_outputs)
         Target.
     n_experts : iterable of int, default=range(1, 7)
-        Candidates. With "evidence" the largest is an upper bound, and the candidates are all the
-        numbers that a mixture with this bound tries.
+        Candidates.
     criterion : {"auto", "evidence", "bic", "icl", "aic", "cv"}, default="auto"
         "auto" is "evidence" where ``fit`` pools the experts, by default those of Gaussian, Poisson
         and Gamma targets; otherwise "bic" where the mixture's parameters can be counted (linear
         or logistic experts, predicted in-sample) and the largest candidate has five rows, or
         subjects, for each of them, else "cv": with fewer, BIC finds experts that are not there.
         "icl" asks for experts that share few rows. "aic" is quick to find experts that are not
-        there. With these three ``pooling="auto"`` is maximum likelihood.
+        there. With these three ``training="auto"`` is
+        maximum likelihood by EM.
     cv : int, splitter or iterable of (train, test), default=5
         Folds of the outer cross-validation; a number means shuffled ones, stratified for
         classes. Every row has to be held out once.
@@ -203,8 +202,7 @@ def select_n_experts(
     random_state : int, RandomState instance or None, default=None
         Draws the folds, and the seed of the mixture where it has none.
     verbose : int, default=0
-        Whether to print a line for each candidate, or each of its folds, when it is done, and for
-        "evidence" what ``fit`` prints.
+        Whether to print a line for each candidate, or each of its folds, when it is done.
 
     Returns
     -------
@@ -262,23 +260,25 @@ def select_n_experts(
         rows["groups"] = column_or_1d(groups)
     random_state = check_random_state(random_state)
     estimator = seed_estimator(estimator, random_state)
-    given = X, y, rows.get("groups"), facts
-    is_pooled = criterion in ("auto", "evidence") and pools(estimator, *given)
+    is_pooled = False
+    if criterion in ("auto", "evidence"):
+        plan = clone(estimator).set_params(n_experts="auto").plan(X, y, **rows)
+        is_pooled = plan.training == "pooled"
     if criterion == "evidence" and not is_pooled:
         raise ValueError(
-            "criterion='evidence' needs a mixture with pooling: experts=None, Gaussian errors and "
-            "the other conditions of pooling=True, whose fit lists what is in the way."
+            f"criterion='evidence' needs pooled experts, but these would be trained by "
+            f"{plan.training!r}: {plan.reasons['training']}."
         )
     if criterion == "auto" and is_pooled:
         criterion = "evidence"
     elif criterion == "auto":
         criterion = "bic" if _has_few_parameters(estimator, candidates[-1], X, y, rows) else "cv"
     if criterion == "evidence":
-        speaking = clone(estimator).set_params(verbose=max(int(verbose > 0), estimator.verbose))
-        fitted, caught = _fit(speaking, X, y, rows, candidates[-1])
-        fitted.set_params(verbose=estimator.verbose)
-        results = _evidence(fitted)
+        with jobs(n_jobs, (estimator, X, y, rows)) as run:
+            fits = run(_fit, [(k, verbose and f"{count(k)}: fitted") for k in candidates])
+        results = _evidence([mixture for mixture, _ in fits], candidates)
         best = int(np.argmax(results["log_evidence"]))
+        fitted, caught = fits[best]
     elif criterion != "cv":
         estimator = _in_sample(estimator, rows)
         with jobs(n_jobs, (estimator, X, y, rows)) as run:
@@ -364,11 +364,15 @@ def _likelihood_terms(mixture, X, y, rows):
     return mixture._likelihood_terms(X, y, given.pop("sample_weight"), Facts(**given))
 
 
-def _evidence(mixture):
-    log_evidence = mixture.log_evidence_
+def _evidence(mixtures, candidates):
     return {
-        "n_experts": np.array(list(log_evidence)),
-        "log_evidence": np.array(list(log_evidence.values())) * mixture.n_samples_seen_,
+        "n_experts": np.array(candidates),
+        "log_evidence": np.array(
+            [
+                mixture.n_samples_seen_ * mixture.log_evidence_[n_experts]
+                for mixture, n_experts in zip(mixtures, candidates, strict=True)
+            ]
+        ),
     }
 
 

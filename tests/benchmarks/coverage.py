@@ -170,7 +170,7 @@ def fitted(simulated):
     def planted(X, y, n_experts, random_state):
         return np.eye(2)[simulated.regime]
 
-    params = {"n_experts": 2, "pooling": False, "init": planted, "n_init": 1, "tol": 1e-4}
+    params = {"n_experts": 2, "training": "em", "init": planted, "n_init": 1, "tol": 1e-4}
     moe = MixtureOfExpertsRegressor(**params | simulated.params, random_state=0)
     return moe.fit(simulated.X, simulated.y, **simulated.facts)
 

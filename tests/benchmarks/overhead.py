@@ -75,7 +75,7 @@ def mixtures(expert, size, max_iter):
         "clones": MixtureOfExpertsRegressor(expert, 4, random_state=0),
         "unlike": MixtureOfExpertsRegressor(unlike, random_state=0),
         "by EM": MixtureOfExpertsRegressor(
-            expert, 4, specialisation=1, max_iter=max_iter, random_state=0
+            expert, 4, training="em", max_iter=max_iter, random_state=0
         ),
     }
 

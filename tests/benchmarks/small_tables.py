@@ -48,13 +48,13 @@ def measure(n, p, n_regimes):
         X, y, X_test, y_test = table(n, p, n_regimes, seed)
         line = density_of_line(X, y, X_test, y_test)
         start = time.process_time()
-        moe = MixtureOfExpertsRegressor(pooling=True, random_state=0).fit(X, y)
+        moe = MixtureOfExpertsRegressor(training="pooled", random_state=0).fit(X, y)
         seconds.append(time.process_time() - start)
         gains.append(moe.log_density(X_test, y_test).mean() - line)
         low, high = moe.predict_interval(X_test).T
         covered.append(((low < y_test) & (y_test < high)).mean())
         found.append(len(moe.experts_))
-        moe = MixtureOfExpertsRegressor(n_experts=2, pooling=False, random_state=0).fit(X, y)
+        moe = MixtureOfExpertsRegressor(n_experts=2, training="em", random_state=0).fit(X, y)
         told.append(moe.log_density(X_test, y_test).mean() - line)
     print(
         f"{n_regimes} regimes {n:5} x {p:2}: "

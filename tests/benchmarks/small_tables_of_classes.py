@@ -80,7 +80,7 @@ def measure(name, tables, n_told=2):
         seconds.append(time.process_time() - start)
         gains.append(log_proba(moe, X_test, y_test) - line)
         found.append(len(moe.experts_))
-        moe = MixtureOfExpertsClassifier(n_experts=n_told, pooling=False, random_state=0).fit(X, y)
+        moe = MixtureOfExpertsClassifier(n_experts=n_told, training="em", random_state=0).fit(X, y)
         told.append(log_proba(moe, X_test, y_test) - line)
     print(
         f"{name}: pooling {np.mean(gains):+.3f} (worst {min(gains):+.3f})  "

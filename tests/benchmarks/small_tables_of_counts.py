@@ -83,7 +83,7 @@ def measure(kind, n, p, n_regimes):
         found.append(len(moe.experts_))
         low, high = moe.predict_interval(X_test, level=0.9, trials=tried).T
         covered.append(((low <= y_test) & (y_test <= high)).mean())
-        moe = MixtureOfExpertsRegressor(n_experts=2, likelihood=kind, pooling=False, random_state=0)
+        moe = MixtureOfExpertsRegressor(n_experts=2, likelihood=kind, training="em", random_state=0)
         moe.fit(X, y, trials=trials)
         told.append(moe.log_density(X_test, y_test, trials=tried).mean() - one)
     print(

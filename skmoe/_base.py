@@ -345,7 +345,9 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
         if plan.n_experts is None and trainer.log_evidence is not None:
             notes += bound_notes(trainer.log_evidence, self.n_samples_seen_)
         self.plan_ = plan.fitted(trainer.way, model.names, trainer.findings(self.n_samples_seen_))
-        self._training_report = report_training(problem, model, order, trainer.ends, notes)
+        self._training_report = report_training(
+            problem, model, order, trainer.ends, notes, self.plan_.sentence
+        )
         self._grows = trainer.grows
         self._stream = Stream.begin(problem, model, order, self.n_features_in_, trainer.parts)
         self._changed_by = None

@@ -99,6 +99,13 @@ except ImportError:  # scikit-learn < 1.9
             return False
 
 
+class ShowsBelow:
+    """An estimator that shows more in HTML, below its diagram."""
+
+    def _html_repr(self):
+        return super()._html_repr() + self._html_below()
+
+
 def has_callbacks(estimator):
     """Whether an estimator with CallbackSupportMixin has callbacks, of its own or passed on."""
     return bool(getattr(estimator, "_skl_callbacks", ()))
@@ -112,6 +119,7 @@ __all__ = [
     "InvalidParameterError",
     "Options",
     "QuickParameters",
+    "ShowsBelow",
     "StrOptions",
     "VisualBlock",
     "check_matplotlib_support",

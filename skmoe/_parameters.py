@@ -24,6 +24,7 @@ from sklearn.utils.validation import (
 from ._compat import (
     BaseComposition,
     QuickParameters,
+    ShowsBelow,
     VisualBlock,
     check_feature_names,
     check_n_features,
@@ -40,7 +41,9 @@ MOST_TRIALS = 1e15  # beyond, incomplete Beta functions lose their digits
 LIGHT_ROW = 0.1  # weights around less than this were hardly meant as numbers of rows
 
 
-class ExpertParameters(MetaEstimatorMixin, QuickParameters, BaseComposition, BaseEstimator):
+class ExpertParameters(
+    ShowsBelow, MetaEstimatorMixin, QuickParameters, BaseComposition, BaseEstimator
+):
     """``get_params`` and ``set_params`` for ``experts``, an estimator or a list of named ones.
 
     "diverse" stands for a list, of which the parameters cannot be set.
@@ -235,6 +238,11 @@ class ExpertParameters(MetaEstimatorMixin, QuickParameters, BaseComposition, Bas
                 method_mapping=MethodMapping().add(caller="fit", callee="split"),
             )
         )
+
+    def _html_below(self):
+        """The plan of the last fit, below the diagram."""
+        plan = vars(self).get("plan_")
+        return "" if plan is None else plan._repr_html_()
 
     def _sk_visual_block_(self):
         fitted = self.__sklearn_is_fitted__()  # what None stood for, encoders included, is known

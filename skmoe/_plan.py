@@ -17,10 +17,10 @@ from ._experts.diverse import PROCESS_ROWS
 from ._experts.families import is_linear
 from ._experts.fitting import split_last, supports_warm_start
 from ._experts.folds import IN_FOLDS, IN_SAMPLE, PREFIT, decide_folds
-from ._experts.traits import STACK, has_own_density, is_frozen
+from ._experts.traits import STACK, has_oob_prediction, has_own_density, is_frozen
 from ._reports.display import WIDTH, html_table
 
-WAYS = ("pooled", "stack", "specialists", "em")
+WAYS = ("em", "pooled", "stack", "specialists")
 MOST_EXPERTS = 8  # that are tried where their number is to be chosen
 N_SPECIALISTS = 4  # that are tried beside a generalist
 MOST_POOLED_ROWS = 10_000  # by "auto": beyond, pooling costs more than it tells
@@ -173,6 +173,10 @@ _OUT_OF_FOLD = (
     Need("dense X", lambda r: not sparse.issparse(r.rows.X)),
     Need("out-of-fold predictions, so no cv=False", lambda r: r.cv is not False),
     Need("experts that are yet to be fitted, so no cv='prefit'", lambda r: not _is(r.cv, "prefit")),
+    Need(
+        "experts with out-of-bag predictions for cv='oob'",
+        lambda r: not _is(r.cv, "oob") or all(map(has_oob_prediction, r.templates)),
+    ),
     Need("top_k=None", lambda r: r.top_k is None),
     Need("a gate without load_balance", lambda r: not r.balances_load),
     Need("shared_effects=None", lambda r: not r.shared_effects),
@@ -196,8 +200,7 @@ NEEDS = {
         Need(
             "no shared_effects of classes or of some experts",
             lambda r: (
-                not isinstance(r.shared_effects, dict)
-                and not (r.classifies and r.shared_effects)
+                not isinstance(r.shared_effects, dict) and not (r.classifies and r.shared_effects)
             ),
         ),
         Need("cv other than 'oob' and 'prefit'", lambda r: not _is(r.cv, "oob", "prefit")),
@@ -210,9 +213,7 @@ NEEDS = {
     "stack": (
         Need("a list of two named experts", lambda r: r.kind == "list" and len(r.names) > 1),
         Need(f"another name than {STACK!r} for its experts", lambda r: STACK not in r.names),
-        Need(
-            "experts that are no mixtures", lambda r: not any(map(has_own_density, r.templates))
-        ),
+        Need("experts that are no mixtures", lambda r: not any(map(has_own_density, r.templates))),
         *_OUT_OF_FOLD,
     ),
     "specialists": (
@@ -393,6 +394,13 @@ class Plan:
     def _repr_html_(self):
         table = html_table(["", "chosen", "because"], self.cells)
         return table + "".join(f"<p>{html.escape(each)}</p>" for each in self.findings)
+
+    @property
+    def sentence(self):
+        """The way of training and the number of experts, as reports quote them."""
+        n_experts = count(self.n_experts)
+        why = self.reasons["n_experts"]
+        return f'Trained by "{self.training}": {self.reasons["training"]}. {n_experts}, {why}.'
 
     @property
     def goes_on(self):
@@ -625,7 +633,7 @@ def _most_fits(mixture, training, request, n_experts, kind, n_folds):
     if training == "stack":
         return once + at_the_end
     if training == "specialists":
-        per_expert = (n_folds if in_folds else 1)
+        per_expert = n_folds if in_folds else 1
         return (1 + 2 * n_experts) * per_expert + (1 + n_experts) * in_folds
     steps = mixture.max_iter if kind in (IN_SAMPLE, PREFIT) else min(mixture.max_iter, 10)
     return (steps + 2) * once + at_the_end

@@ -78,8 +78,8 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
           coefficients deviate from common ones by a normal prior, and the evidence decides how far
           they do and how many experts there are; where there are no regimes there is one.
         - "stack", for a list: each expert is fitted on all rows, and gate, scales and
-          Student's t tails are learned from their out-of-fold predictions; one expert more, "stack", combines the others
-          with the smallest squared error.
+          Student's t tails are learned from their out-of-fold predictions; one expert
+          more, "stack", combines the others with the smallest squared error.
         - "specialists", for one estimator: a "generalist" is fitted on all rows, and clones on
           regimes beside it, behind a :class:`~skmoe.gates.ForestGate`. They are left out unless
           they raise the out-of-fold log-density by more than its standard error.

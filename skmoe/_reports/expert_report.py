@@ -46,6 +46,8 @@ class ExpertReport:
         all experts answer) and P its load; 1 for equal ones.
     notes : list of str
         What else training has to say, in sentences.
+    plan : str or None
+        How the mixture was trained, in a sentence; see ``plan_`` of the mixture.
     is_sparse : bool
         Whether rows are sent to some of the experts only; the balance is printed in full then.
 
@@ -56,9 +58,10 @@ class ExpertReport:
        120, equation 4.
     """
 
-    def __init__(self, columns, overlap, optima, balance, notes=(), *, is_sparse=False):
+    def __init__(self, columns, overlap, optima, balance, notes=(), *, plan=None, is_sparse=False):
         self.columns, self.overlap, self.optima = columns, overlap, optima
-        self.balance, self.notes, self.is_sparse = balance, list(notes), is_sparse
+        self.balance, self.notes = balance, list(notes)
+        self.plan, self.is_sparse = plan, is_sparse
 
     def to_frame(self):
         """The table as a DataFrame.
@@ -81,7 +84,7 @@ class ExpertReport:
 
     def __str__(self):
         lines = [text_table(list(self.columns), self._cells()), "", self._balance_line()]
-        lines += [textwrap.fill(note, WIDTH, break_on_hyphens=False) for note in self.notes]
+        lines += [textwrap.fill(each, WIDTH, break_on_hyphens=False) for each in self._sentences()]
         if self.optima:
             lines += ["", "optima found by the starts (objective, share of starts, fewest rows)"]
             lines += [
@@ -90,6 +93,9 @@ class ExpertReport:
         return "\n".join(lines)
 
     __repr__ = __str__
+
+    def _sentences(self):
+        return self.notes if self.plan is None else [self.plan, *self.notes]
 
     def _balance_line(self):
         line = f"loads: coefficient of variation {self.balance['variation']:.3g}"
@@ -102,7 +108,7 @@ class ExpertReport:
 
     def _repr_html_(self):
         text = html_table(list(self.columns), self._cells())
-        for line in (self._balance_line(), *self.notes):
+        for line in (self._balance_line(), *self._sentences()):
             text += f"<p>{html.escape(line)}</p>"
         if self.optima:
             rows = [
@@ -368,10 +374,11 @@ def report_of_sums(model, sums, trained):
     optima, notes = ([], []) if trained is None else (trained.optima, trained.notes)
     balance = evenness(sums.load, sums.sent, sums.total)
     is_sparse = model.top_k is not None
-    return ExpertReport(columns, overlap, optima, balance, notes, is_sparse=is_sparse)
+    plan = None if trained is None else trained.plan
+    return ExpertReport(columns, overlap, optima, balance, notes, plan=plan, is_sparse=is_sparse)
 
 
-def report_training(problem, model, order, ends, notes=()):
+def report_training(problem, model, order, ends, notes=(), plan=None):
     """An ExpertReport on the training rows.
 
     Parameters
@@ -386,6 +393,8 @@ def report_training(problem, model, order, ends, notes=()):
         Objective, and fewest effective rows of an expert, where each start ended.
     notes : list of str, default=()
         What else training has to say, in sentences.
+    plan : str, default=None
+        How it was trained, in a sentence.
     """
     sums = problem.report_sums(model, order)
     columns, overlap = describe_experts(
@@ -398,4 +407,4 @@ def report_training(problem, model, order, ends, notes=()):
     balance = evenness(sums.load, sums.sent, sums.total)
     notes = [*notes, *separation_notes(model, sums)]
     optima, is_sparse = distinct_optima(ends), model.top_k is not None
-    return ExpertReport(columns, overlap, optima, balance, notes, is_sparse=is_sparse)
+    return ExpertReport(columns, overlap, optima, balance, notes, plan=plan, is_sparse=is_sparse)

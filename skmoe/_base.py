@@ -184,7 +184,11 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
             self.cv, split_params, data.subject_numbers, fold_seed, self._classifies, plan.n_rows
         )
         fitted_gate = None if previous is None else self.gate_
-        trainer = make_trainer(plan, data, parts, settings, splitting, seeds, fitted_gate)
+        plain = (data, parts)
+        if plan.is_number_of_plain:  # behind the default gate, which sees rows of its own
+            plain_parts = self._make_parts(plan, rows, gate_seed, plain=True)
+            plain = plain_parts.training_data(rows), plain_parts
+        trainer = make_trainer(plan, data, parts, settings, splitting, seeds, plain, fitted_gate)
         are_forests = all(is_forest(split_last(each)[1]) for each in parts.templates)
         with one_pool(self.n_jobs, "threads" if are_forests else None):
             trained = trainer.train(previous, tasks, self._attributes_now)
@@ -234,15 +238,15 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
         check_enough_rows(rows, plan.n_experts or 1)
         return plan.for_users()
 
-    def _make_parts(self, plan, rows, gate_seed):
-        """Experts, gate and likelihood of a plan, adapted to the rows."""
+    def _make_parts(self, plan, rows, gate_seed, *, plain=False):
+        """Experts, gate and likelihood of a plan, adapted; ``plain`` ones without own gate."""
         names, templates = plan.request.names, plan.request.templates
         is_default = self.experts is None or isinstance(self.experts, str)
         has_default_gate = plan.is_default_gate and len(names) > 1
         encoding = ["experts"] * is_default + ["gate"] * has_default_gate
         if encoding:
             warn_of_left_out(*identifiers(rows.X), encoding)
-        gate = None if plan.is_default_gate else self.gate
+        gate = None if plain or plan.is_default_gate else self.gate
         return Parts(
             model_class=self._model_class,
             names=names,
@@ -344,7 +348,7 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
             notes.append(str(trainer.specialisation))
         if plan.n_experts is None and trainer.log_evidence is not None:
             notes += bound_notes(trainer.log_evidence, self.n_samples_seen_)
-        self.plan_ = plan.fitted(trainer.way, model.names, trainer.findings(self.n_samples_seen_))
+        self.plan_ = plan.fitted(trainer, model.names, self.n_samples_seen_)
         self._training_report = report_training(
             problem, model, order, trainer.ends, notes, self.plan_.sentence
         )

@@ -23,6 +23,7 @@ from ._reports.display import WIDTH, html_table
 WAYS = ("em", "pooled", "stack", "specialists")
 MOST_EXPERTS = 8  # that are tried where their number is to be chosen
 N_SPECIALISTS = 4  # that are tried beside a generalist
+EVIDENCE, BIC, OUT_OF_FOLD = "the evidence", "BIC", "the out-of-fold log-density"
 MOST_POOLED_ROWS = 10_000  # by "auto": beyond, pooling costs more than it tells
 
 
@@ -351,6 +352,8 @@ class Plan:
     is_automatic: bool = field(default=True, repr=False)
     is_default_gate: bool = field(default=True, repr=False)
     n_rows: float = field(default=0.0, repr=False)
+    number_by: str | None = field(default=None, repr=False)
+    is_number_of_plain: bool = field(default=False, repr=False)
 
     @property
     def cells(self):
@@ -411,21 +414,22 @@ class Plan:
         """The plan without what ``fit`` alone needs."""
         return replace(self, request=None)
 
-    def fitted(self, training, names, findings):
+    def fitted(self, trainer, names, n_rows):
         """The plan of what was fitted in the end.
 
         Parameters
         ----------
-        training : str
-            The way of training that was kept.
+        trainer : Trainer
+            Whose result was kept.
         names : list of str
             Of the experts.
-        findings : list of str
-            What else was tried.
+        n_rows : float
+            Weight of all rows.
         """
         reasons, zero = self.reasons, self.request.likelihood.zero_expert
+        training, findings = trainer.way, trainer.findings(n_rows)
         if training != self.training:
-            reasons = reasons | {"training": f'"{self.training}" was planned, and lost to it'}
+            reasons = reasons | {"training": trainer.reason}
         n_experts = len([name for name in names if name not in (STACK, zero)])
         if training == "specialists":
             n_experts = max(1, n_experts - 1)  # beside the generalist
@@ -434,7 +438,7 @@ class Plan:
             training=training,
             n_experts=n_experts,
             reasons=reasons,
-            findings=list(findings),
+            findings=findings,
             request=None,
         )
 
@@ -470,7 +474,8 @@ def make_plan(mixture, rows, groups=None, previous=None, *, many=False):
         request = replace(request, names=names, templates=templates)
     n_rows = _rows_that_count(training, request, n_experts)
     kind, n_folds, why_folds = _folds(training, request, n_experts, n_rows)
-    if n_experts is None and training == "em" and kind == IN_SAMPLE and not _can_count(request):
+    number_by = None if n_experts is not None else _number_by(training, request)
+    if number_by == OUT_OF_FOLD and kind == IN_SAMPLE:
         raise ValueError(
             "n_experts='auto' needs predictions for rows that the experts have not seen, so no "
             "cv=False, unless they are linear. Set that, or a number of experts."
@@ -500,6 +505,8 @@ def make_plan(mixture, rows, groups=None, previous=None, *, many=False):
         is_automatic=mixture.training == "auto",
         is_default_gate=is_default_gate,
         n_rows=n_rows,
+        number_by=number_by,
+        is_number_of_plain=number_by not in (None, OUT_OF_FOLD) and not _has_plain_gate(request),
     )
 
 
@@ -527,16 +534,37 @@ def _number(training, request, previous):
         return 1, "copies of what is frozen would be alike"
     if request.many and training == "em" and not _can_count(request):
         return N_SPECIALISTS, "of rows that are not in memory it is not chosen"
+    way = _number_by(training, request)
+    is_other_gate = way != OUT_OF_FOLD and not _has_plain_gate(request)
+    behind = ", behind a softmax gate where all experts answer" if is_other_gate else ""
+    return None, f"chosen by {way}{behind}"
+
+
+def _number_by(training, request):
+    """What chooses the number of experts: ``EVIDENCE``, ``BIC`` or ``OUT_OF_FOLD``."""
+    plain = replace(request, gate=None, top_k=None)
     if training == "pooled":
-        return None, "chosen by the evidence"
-    if _can_count(request):
-        return None, "chosen by BIC"
-    return None, "chosen by the out-of-fold log-density"
+        return EVIDENCE
+    if request.kind == "default" and not _has_plain_gate(request) and _pools(plain):
+        return EVIDENCE
+    return BIC if _can_count(plain) else OUT_OF_FOLD
+
+
+def _pools(request):
+    """Whether the default experts are pooled by "auto"."""
+    is_small = len(request.rows.y) <= MOST_POOLED_ROWS and not request.many
+    return is_small and lacking("pooled", request) is None
+
+
+def _has_plain_gate(request):
+    """Whether the number of experts can be chosen behind the gate that is asked for."""
+    return request.top_k is None and request.has("has_countable_parameters")
 
 
 def _can_count(request):
     """Whether experts are linear, and compared by BIC: at the maximum of their likelihood."""
-    return request.cv in (False, "auto") and request.groups is None and request.is_solved
+    in_sample = request.cv is False or _is(request.cv, "auto")
+    return in_sample and request.groups is None and request.is_solved
 
 
 def _gate(mixture, training, request):
@@ -576,7 +604,7 @@ def _rows_that_count(training, request, n_experts):
     if request.needs_likelihood:
         return np.inf
     if n_experts is None and training == "em":
-        return np.inf if _can_count(request) else 0.0
+        return 0.0 if _number_by(training, request) == OUT_OF_FOLD else np.inf
     return request.rows.weight.sum()
 
 

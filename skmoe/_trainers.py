@@ -1,11 +1,12 @@
 """From a plan to what trains: one function for each way of training."""
 
+from dataclasses import replace
 from functools import partial
 
 from ._em import make_problem
-from ._em.search import NumberTrainer, RoutedTrainer
+from ._em.search import NumberThenEM, NumberTrainer
 from ._em.trainer import Trainer
-from ._experts.folds import IN_SAMPLE
+from ._plan import BIC, EVIDENCE
 from ._pooling.trainer import PooledTrainer
 from ._stacking.classification import StackedClassification
 from ._stacking.regression import StackedRegression
@@ -16,7 +17,9 @@ STACKED = {False: StackedRegression, True: StackedClassification}  # by whether 
 SPECIALISTS = {False: SpecialistRegression, True: SpecialistClassification}
 
 
-def make_trainer(plan, data, parts, settings, splitting, seeds, fitted_gate=None):
+def make_trainer(
+    plan, data, parts, settings, splitting, seeds, plain=None, fitted_gate=None
+):  # fmt: skip
     """What trains a mixture as it was planned.
 
     Parameters
@@ -33,6 +36,8 @@ def make_trainer(plan, data, parts, settings, splitting, seeds, fitted_gate=None
         Makes folds.
     seeds : (int, int)
         Of starts and of experts that draw.
+    plain : (TrainingData, Parts), default=None
+        What the number of experts is chosen with; None is ``data`` and ``parts``.
     fitted_gate : gate, default=None
         To go on from, with ``warm_start``.
 
@@ -42,19 +47,25 @@ def make_trainer(plan, data, parts, settings, splitting, seeds, fitted_gate=None
         Or what trains several of them and keeps one.
     """
     start_seed, expert_seed = seeds
-    rows, is_by_em = plan.request.rows, plan.training == "em"
+    rows, plain = plan.request.rows, (data, parts) if plain is None else plain
     given = {"splitting": splitting, "seed": start_seed}
-    by_em = partial(_em_trainer, plan, rows, data, parts, settings, fitted_gate, expert_seed, given)
-    if is_by_em and plan.n_experts is None:
-        by_bic = plan.predictions == IN_SAMPLE and parts.gate.trained.has_countable_parameters
-        return NumberTrainer(by_em, plan.most_experts, by_bic=by_bic)
-    if is_by_em:
-        return by_em()
+    make_em = partial(_em_trainer, rows, settings, fitted_gate, expert_seed, given)
+    by_em = partial(make_em, data, parts, settings.top_k)
+    pooled = partial(
+        PooledTrainer, *plain, settings, expert_seed=expert_seed, n_experts=plan.n_experts, **given
+    )
     if plan.training == "pooled":
-        trainer = PooledTrainer(
-            data, parts, settings, expert_seed=expert_seed, n_experts=plan.n_experts, **given
+        return pooled() if plan.request.top_k is None else NumberThenEM(pooled(), by_em)
+    if plan.training == "em":
+        if plan.n_experts is not None:
+            return by_em()
+        if plan.number_by == EVIDENCE:
+            return NumberThenEM(pooled(), by_em, keeps=False)
+        top_k = None if plan.is_number_of_plain else settings.top_k
+        search = NumberTrainer(
+            partial(make_em, *plain, top_k), plan.most_experts, by_bic=plan.number_by == BIC
         )
-        return trainer if plan.request.top_k is None else RoutedTrainer(trainer, by_em)
+        return NumberThenEM(search, by_em, keeps=False) if plan.is_number_of_plain else search
     given |= {
         "folds": splitting.folds(parts.templates, rows),
         "expert_seed": expert_seed,
@@ -68,12 +79,12 @@ def make_trainer(plan, data, parts, settings, splitting, seeds, fitted_gate=None
 
 
 def _em_trainer(
-    plan, rows, data, parts, settings, fitted_gate, expert_seed, given, n_experts=None
+    rows, settings, fitted_gate, expert_seed, given, data, parts, top_k, n_experts=None
 ):  # fmt: skip
     """What trains by EM: Trainer."""
     if n_experts is not None:
         parts = parts.first(n_experts)
-    splitting = given["splitting"]
+    splitting, settings = given["splitting"], replace(settings, top_k=top_k)
     folds = splitting.folds(parts.templates, rows)
     experts = parts.make_experts(data, folds, settings, expert_seed)
     likelihood = parts.likelihood.fitting(in_sample=folds is None, linear=experts.is_solved)

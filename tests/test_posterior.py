@@ -260,9 +260,9 @@ def test_targets_without_an_error_have_one_of_their_rounding():
 def test_what_has_no_posterior_is_refused():
     X, y = rows(0, 200, "line", noise=0.5)
     moe = mixture("line").fit(X, y)
-    with pytest.raises(ValueError, match="training="em""):
+    with pytest.raises(ValueError, match="training='em'"):
         moe.summary(X, y, cov="sandwich")
-    with pytest.raises(ValueError, match="Fit with training="em""):
+    with pytest.raises(ValueError, match="Fit with training='em'"):
         moe.summary(X, y[::-1])  # where the fit is at no maximum
     weighted = mixture("two", class_weight="balanced").fit(X, y > 0)
     with pytest.raises(ValueError, match="class_weight"):

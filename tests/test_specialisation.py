@@ -1,4 +1,4 @@
-"""Experts that all know all rows: training="stack"."""
+"""Experts that all know all rows: specialisation=0."""
 
 import copy
 import pickle
@@ -440,7 +440,7 @@ def test_what_only_em_takes_is_trained_by_em(settings, fit_params):
         ({"load_balance": 0.1}, {}),
         ({"shared_effects": [0]}, {}),
         ({"warm_start": True}, {}),
-        ({"training": "stack".5}, {}),
+        ({"specialisation": 0.5}, {}),
         ({"specialisation": 2}, {}),
         ({}, {"subject": np.arange(100)}),
         ({}, {"exposure": np.ones(100)}),

@@ -1,4 +1,4 @@
-"""Classifiers that all know all rows: training="stack"."""
+"""Classifiers that all know all rows: specialisation=0."""
 
 import copy
 import pickle
@@ -414,7 +414,7 @@ def test_learns_no_batches_nor_sparse_rows():
         ({"top_k": 1, "load_balance": 0.1}, {}, "top_k=None; load_balance=0"),
         ({"warm_start": True}, {}, "warm_start=False"),
         ({"training": "pooled"}, {}, "experts=None"),
-        ({"training": "stack".5}, {}, "specialisation"),
+        ({"specialisation": 0.5}, {}, "specialisation"),
         ({}, {"subject": np.arange(200)}, "without subject"),
         ({}, {"X": sparse.csr_array(np.ones((200, 2)))}, "dense X"),
     ],

@@ -281,7 +281,7 @@ def test_does_not_go_on_with_batches():
     X, y = chessboard(100, seed=0)
     net = MLPRegressor(hidden_layer_sizes=(5,), max_iter=20, random_state=0, tol=1.0)
     moe = clones(net, n_init=1)
-    with pytest.raises(TypeError, match="training="em""):
+    with pytest.raises(TypeError, match="training='em'"):
         moe.fit(X, y).partial_fit(X, y)
 
 

@@ -80,6 +80,10 @@ class NumberTrainer:
     def train(self, previous, tasks, attributes_now):
         """Train them in turn; see ``Trainer``."""
         tasks.begin(None)
+        return self.train_begun(previous, tasks, attributes_now)
+
+    def train_begun(self, previous, tasks, attributes_now):
+        """The same where the tasks have begun already."""
         best = best_score = None
         scores, behind = {}, 0
         for n_experts in range(1, self.most + 1):
@@ -111,29 +115,32 @@ class NumberTrainer:
         return Score(total - penalty, None, weight)
 
 
-class RoutedTrainer:
-    """Has the evidence choose a number of pooled experts, and trains as many for top-k routing.
+class NumberThenEM:
+    """Has one trainer choose the number of experts, and trains as many by EM.
 
     Parameters
     ----------
-    pooled : Trainer
-        Chooses the number; what it trains is kept where no more than ``top_k`` experts are found.
+    search : PooledTrainer or NumberTrainer
+        Chooses the number, where every expert answers, behind a gate that it can be chosen with.
     make : callable
-        ``make(n_experts)`` -> Trainer, by EM.
+        ``make(n_experts)`` -> Trainer.
+    keeps : bool, default=True
+        Whether what chose the number is kept where ``top_k`` leaves no expert out.
     """
 
-    def __init__(self, pooled, make):
-        self.pooled, self.make = pooled, make
+    def __init__(self, search, make, *, keeps=True):
+        self.search, self.make, self.keeps = search, make, keeps
 
     def train(self, previous, tasks, attributes_now):
         """Train them in turn; see ``Trainer``."""
         tasks.begin(None)
-        trained = self.pooled.train_begun(previous, tasks, attributes_now)
-        n_experts = len(trained[2].names)
-        if self.pooled.settings.active_top_k(n_experts) is None:
-            return trained
-        routed = self.make(n_experts)
-        self.pooled.progress.say(f"Trained again for top_k={self.pooled.settings.top_k}")
-        result = routed.train_begun(None, tasks, attributes_now)
-        routed.log_evidence = self.pooled.log_evidence
-        return result
+        found = self.search.train_begun(previous, tasks, attributes_now)
+        chooser = found[0]
+        n_experts, settings = chooser.parts.n_solved, chooser.settings
+        if self.keeps and settings.active_top_k(n_experts) is None:
+            return found
+        trainer = self.make(n_experts)
+        trainer.progress.say(f"EM of {count(n_experts)}")
+        trainer.reason = f"the evidence chose {count(n_experts)}, and top_k is {settings.top_k}"
+        trainer.log_evidence, trainer.number_scores = chooser.log_evidence, chooser.number_scores
+        return trainer.train_begun(None, tasks, attributes_now)

@@ -245,7 +245,7 @@ class LogisticSweep(Sweep):
         """Whether it takes the experts' probabilities as they are."""
         if type(likelihood) is not Categorical:
             return False
-        return not (likelihood.temperature or likelihood.smoothing or likelihood.epsilon != 0)
+        return likelihood.calibration is None and likelihood.epsilon == 0
 
     def step(self, problem):
         """M-step and pass; the penalised log-likelihood reached."""

@@ -288,9 +288,7 @@ def in_sample(estimator):
     """
     if isinstance(estimator.cv, str) and estimator.cv == "auto":
         estimator.set_params(cv=False)
-    if estimator.training == "auto":
-        estimator.set_params(training="em")
-    return estimator
+    return estimator.set_params(training="em")
 
 
 def _shuffled(n_splits, y, split_params, stratify, seed):

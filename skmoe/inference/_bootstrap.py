@@ -17,7 +17,6 @@ from .._experts.fitting import join_last, split_last
 from .._parallel import jobs
 from .._parameters import ExpertParameters
 from .._reports.display import html_table, interval_ends, text_table, under_headings
-from ..gates import BaseGate
 from ._estimates import check_applies, parameter_names, raw_parameters
 from ._posterior import estimates_of
 
@@ -380,8 +379,7 @@ def match(mixture, shared):
         Entry (k, j): how much expert k of the other one and expert j of this one have in common.
     """
     head, gate = split_last(mixture.gate_)
-    fixed = mixture._is_list
-    if fixed or gate.keeps_order or type(gate).reorder is BaseGate.reorder:
+    if mixture._is_list or not gate.can_reorder:
         return
     _, order = optimize.linear_sum_assignment(shared, maximize=True)
     gate, likelihood = copy.copy(gate), copy.copy(mixture.likelihood_)

@@ -7,7 +7,7 @@ from sklearn.base import is_classifier
 from .._data import NO_FACTS, Subjects
 from .._experts.fitting import split_last
 from .._numerics.statistics import standardisation
-from .._parameters import check_rows
+from .._parameters import check_enough_rows, check_rows
 from .._reports.column_names import columns_of
 from ..gates import ConstantGate, SoftmaxGate
 from ._columns import Columns
@@ -50,8 +50,8 @@ class Estimates:
 
     def __init__(self, mixture, X, y, sample_weight=None, facts=NO_FACTS):
         check_applies(mixture)
-        n_experts = len(mixture.experts_)
-        rows = check_rows(mixture, X, y, sample_weight, facts, n_experts=n_experts)
+        rows = check_rows(mixture, X, y, sample_weight, facts)
+        check_enough_rows(rows, len(mixture.experts_))
         _, log_density, mass = mixture._model.e_step(rows)  # looks at the rows of subjects too
         self.log_likelihood = mass @ log_density
         X, y, weight, exposure, subject = rows.X, rows.y, rows.weight, rows.exposure, rows.subject

@@ -66,7 +66,7 @@ def make_trainer(
             partial(make_em, *plain, top_k), plan.most_experts, by_bic=plan.number_by == BIC
         )
         return NumberThenEM(search, by_em, keeps=False) if plan.is_number_of_plain else search
-    given |= {
+    given = given | {
         "folds": splitting.folds(parts.templates, rows),
         "expert_seed": expert_seed,
         "gate": None if plan.is_default_gate else parts.gate,

@@ -175,6 +175,7 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
         rows = check_rows(self, X, y, sample_weight, facts, reset=True, known=False)
         plan = make_plan(self, rows, split_params.get("groups"), previous)
         check_enough_rows(rows, plan.n_experts or 1)
+        self.plan_ = plan.for_users()  # for callbacks; that of what was fitted in the end
         settings = Settings.of(self)
         Progress(settings).say(str(plan))
         fold_seed, gate_seed, *seeds = draw_seeds(self.random_state, 4)
@@ -295,9 +296,15 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
             self.gate_,
             self.likelihood_,
             self._y_shape,
-            self.top_k,
+            self._active_top_k(),
             **target,
         )
+
+    def _active_top_k(self):
+        """Experts that a row keeps, as a model takes it: none where ``top_k`` is of all clones."""
+        of_all_rows = self.plan_.training in ("stack", "specialists")
+        n_experts = self.plan_.n_experts if of_all_rows else len(self.experts_)
+        return None if self.top_k is None or self.top_k >= n_experts else self.top_k
 
     def _set_model(self, model):
         for name in OF_ONE_FIT:

@@ -65,6 +65,7 @@ def fit_many(mixture, X, y, sample_weight, others, tasks):
     look, rows, share = _look_at(mixture, source)
     _check_counts(mixture, look)
     plan = make_plan(mixture, rows, many=True)
+    mixture.plan_ = plan.for_users()
     Progress(settings).say(str(plan))
     form, encoder, shown = TableForm.of(look), None, rows.X
     if not look.is_numeric:

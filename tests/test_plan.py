@@ -1,0 +1,424 @@
+"""The plan: what fit will do, said before, and held to."""
+
+import re
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy import sparse
+from sklearn.base import clone
+from sklearn.ensemble import RandomForestRegressor
+from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
+from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
+
+from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
+from skmoe._plan import NEEDS, WAYS
+from skmoe.gates import ConstantGate, ForestGate, GaussianGate, SoftmaxGate
+from skmoe.likelihoods import Categorical, Gaussian, RandomIntercept, StudentT
+from skmoe.model_selection import select_n_experts
+
+GUIDE = Path(__file__).parents[1] / "doc" / "guide" / "training.rst"
+rng = np.random.default_rng(0)
+X = rng.normal(size=(120, 2))
+Y = X @ [1.0, -2.0] + rng.normal(size=120)
+COUNTS = rng.poisson(np.exp(0.5 * X[:, 0] + 1))
+LABELS = (X[:, 0] + rng.logistic(size=120) > 0).astype(int)
+TREE = DecisionTreeRegressor(max_depth=2, random_state=0)
+LIST = [("tree", TREE), ("ridge", Ridge())]
+QUICK = {"n_init": 2, "max_iter": 30, "random_state": 0}
+
+
+def regressor(experts=None, **params):
+    return MixtureOfExpertsRegressor(experts, **QUICK | params)
+
+
+def same(moe, other, X=X):
+    return np.array_equal(moe.predict(X), other.predict(X))
+
+
+# Settings without effect ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("params", "rows"),
+    [
+        ({"gate": SoftmaxGate()}, {}),
+        ({"likelihood": "gaussian"}, {}),
+        ({"likelihood": Gaussian()}, {}),
+        ({"top_k": 8}, {}),
+        ({"top_k": 4}, {}),
+        ({"top_k": 1}, {}),
+        ({"cv": 5}, {}),
+        ({"cv": False}, {}),
+        ({"shared_effects": []}, {}),
+        ({"training": "pooled"}, {}),
+        ({}, {"groups": np.arange(120) // 10}),
+        ({}, {"sample_weight": np.ones(120)}),
+        ({}, {"upper": Y}),
+    ],
+)
+def test_the_default_by_other_words_is_the_default_to_the_bit(params, rows):
+    default, other = regressor().fit(X, Y), regressor(**params).fit(X, Y, **rows)
+    assert other.plan_.training == "pooled"
+    assert same(default, other)
+    np.testing.assert_array_equal(default.log_density(X, Y), other.log_density(X, Y))
+
+
+@pytest.mark.parametrize(
+    ("experts", "gate"), [(LIST, SoftmaxGate()), (TREE, ForestGate()), (LinearRegression(), None)]
+)
+def test_the_default_gate_by_name_is_the_default_to_the_bit(experts, gate):
+    default, named = regressor(experts, n_experts="auto"), regressor(experts, gate=gate)
+    default, named = default.fit(X, Y), named.fit(X, Y)
+    assert default.plan_.training == named.plan_.training
+    assert same(default, named)
+
+
+def test_top_k_of_all_is_no_top_k():
+    for experts in (TREE, Ridge()):
+        all_answer = regressor(experts, n_experts=2).fit(X, Y)
+        assert same(all_answer, regressor(experts, n_experts=2, top_k=2).fit(X, Y))
+
+
+def test_a_gate_says_nothing_before_one_expert():
+    one = regressor(n_experts=1).fit(X, Y)
+    for gate in (GaussianGate(), DecisionTreeClassifier(), SoftmaxGate(load_balance=0.1)):
+        other = regressor(n_experts=1, gate=gate).fit(X, Y)
+        assert other.plan_.training == "pooled"
+        assert same(one, other)
+
+
+# One regime is one expert ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        *({"likelihood": name} for name in ("student_t", "laplace", "skew_normal")),
+        {"likelihood": StudentT("estimate")},
+        {"likelihood": Gaussian("shared")},
+        {"gate": SoftmaxGate(load_balance=1e-9)},
+        {"gate": SoftmaxGate(l1_ratio=0.5)},
+        {"gate": ConstantGate()},
+        {"gate": GaussianGate()},
+        {"gate": DecisionTreeClassifier(max_depth=3)},
+        {"training": "em"},
+        {"training": "em", "cv": 5},
+        {"experts": Ridge()},
+        {"experts": Ridge(), "top_k": 1},
+        {"shared_effects": [0]},
+    ],
+    ids=str,
+)
+def test_one_regime_is_one_expert_whatever_is_asked_for(params):
+    moe = regressor(**params).fit(X, Y)
+    assert len(moe.experts_) == moe.plan_.n_experts == 1
+
+
+def test_one_regime_is_one_expert_in_rows_of_any_kind():
+    censored = np.where(np.arange(120) == 5, np.inf, Y)
+    two = np.column_stack([Y, rng.normal(size=120)])
+    patient = np.arange(120) // 4
+    fits = {
+        "one censored row": regressor().fit(X, Y, upper=censored),
+        "two outputs": regressor().fit(X, two),
+        "two outputs by EM": regressor(training="em").fit(X, two),
+        "weights": regressor(training="em").fit(X, Y, rng.integers(1, 3, 120)),
+        "groups": regressor(training="em").fit(X, Y, groups=patient),
+        "subjects": regressor(gate=ConstantGate()).fit(X, Y, subject=patient),
+        "intercepts of subjects": regressor(
+            likelihood=RandomIntercept(), gate=ConstantGate()
+        ).fit(X, Y, subject=patient),
+        "sparse": regressor(Ridge()).fit(sparse.csr_array(X), Y),
+        "counts": regressor(likelihood="poisson").fit(X, COUNTS),
+        "counts by EM": regressor(likelihood="negative_binomial").fit(X, COUNTS),
+    }
+    assert {name: len(moe.experts_) for name, moe in fits.items()} == dict.fromkeys(fits, 1)
+    classes = MixtureOfExpertsClassifier(**QUICK)
+    assert len(classes.fit(X, LABELS).experts_) == 1
+    assert len(clone(classes).set_params(training="em").fit(X, LABELS).experts_) == 1
+
+
+def test_one_regime_of_more_rows_than_are_pooled_is_one_expert():
+    X, noise = rng.normal(size=(10_001, 2)), rng.normal(size=10_001)
+    moe = regressor().fit(X, X[:, 0] + noise)
+    assert (moe.plan_.training, len(moe.experts_)) == ("em", 1)
+    assert "10,000" in moe.plan_.reasons["training"]
+
+
+def test_regimes_are_as_many_as_were_planted():
+    y = np.where(X[:, 0] > 0, 4 * X[:, 1], -4 * X[:, 1]) + 0.3 * rng.normal(size=120)
+    for params in ({}, {"training": "em"}, {"likelihood": "student_t"}, {"top_k": 1}):
+        assert regressor(**params).fit(X, y).plan_.n_experts == 2
+
+
+def test_a_number_is_that_number():
+    for params in ({}, {"training": "em"}, {"experts": Ridge()}):
+        assert len(regressor(n_experts=3, **params).fit(X, Y).experts_) == 3
+
+
+def test_uneven_noise_under_a_forest_is_one_expert():
+    X = np.random.default_rng(1).uniform(-1, 1, size=(200, 2))
+    y = X[:, 0] + np.exp(1.5 * X[:, 1]) * 0.3 * np.random.default_rng(2).normal(size=200)
+    forest = RandomForestRegressor(20, min_samples_leaf=5, random_state=0)
+    found = select_n_experts(regressor(forest), X, y, [1, 2], cv=3, random_state=0)
+    assert found.criterion_ == "cv"
+    assert found.best_n_experts_ == 1
+    assert list(found.best_estimator_.named_experts_) == ["generalist"]
+
+
+def test_one_clone_is_the_generalist_alone():
+    one, many = regressor(TREE, n_experts=1).fit(X, Y), regressor(TREE, n_experts=2).fit(X, Y)
+    assert list(one.named_experts_) == ["generalist"]
+    assert type(one.likelihood_) is type(many.likelihood_) is StudentT
+    if not many.specialisation_.kept:
+        assert same(one, many)
+
+
+# What the plan says is what was fitted --------------------------------------------------------
+
+EXPERTS = {
+    "default": None,
+    "lines": Ridge(),
+    "tree": TREE,
+    "forest": RandomForestRegressor(20, random_state=0),
+    "frozen": FrozenEstimator(Ridge().fit(X, Y)),
+    "list": LIST,
+    "lines in a list": [("a", Ridge()), ("b", LinearRegression())],
+}
+ASKED = {
+    "nothing": ({}, {}),
+    "two": ({"n_experts": 2}, {}),
+    "gate": ({"gate": GaussianGate()}, {}),
+    "laplace": ({"likelihood": "laplace"}, {}),
+    "t": ({"likelihood": "student_t"}, {}),
+    "folds": ({"cv": 3}, {}),
+    "in sample": ({"cv": False, "n_experts": 2}, {}),
+    "top": ({"top_k": 1, "n_experts": 2}, {}),
+    "balanced": ({"gate": SoftmaxGate(load_balance=0.1)}, {}),
+    "warm": ({"warm_start": True}, {}),
+    "censored": ({}, {"upper": np.where(np.arange(120) < 9, np.inf, Y)}),
+    "subject": ({"gate": ConstantGate()}, {"subject": np.arange(120) // 3}),
+    "groups": ({}, {"groups": np.arange(120) // 12}),
+    "outputs": ({}, {"y": np.column_stack([Y, X[:, 0]])}),
+}
+
+
+@pytest.mark.parametrize("kind", EXPERTS)
+@pytest.mark.parametrize("asked", ASKED)
+def test_what_is_planned_is_what_is_fitted(kind, asked):
+    params, rows = ASKED[asked]
+    params = dict(params)
+    if kind.endswith("list"):
+        params.pop("n_experts", None)
+    if kind in ("tree", "forest") and (asked in ("laplace", "censored", "balanced", "warm")):
+        params["n_experts"] = 2  # else the search of their number takes long
+    if kind in ("tree", "forest") and asked in ("subject", "outputs", "groups"):
+        params["n_experts"] = 2
+    y, rows = rows.get("y", Y), {k: v for k, v in rows.items() if k != "y"}
+    moe = regressor(EXPERTS[kind], **QUICK | params | {"max_iter": 3, "n_init": 1, "tol": 1.0})
+    before = moe.plan(X, y, **rows)
+    after = moe.fit(X, y, **rows).plan_
+    assert before.training in WAYS
+    if after.training != before.training:  # EM in place of a stack, or of pooled experts
+        assert before.training in ("stack", "pooled")
+        assert after.reasons["training"] != before.reasons["training"]
+    if before.n_experts is None:
+        assert after.n_experts <= before.most_experts
+    else:
+        left_out = moe.plan_.training == "specialists" and not moe.specialisation_.kept
+        assert after.n_experts == (1 if left_out else before.n_experts)
+    assert type(moe.likelihood_).__name__.removeprefix("Pooled") in before.likelihood
+    n_names = len(moe.named_experts_)
+    extra = {"stack": 1, "specialists": 1 if n_names > 1 else 0}.get(after.training, 0)
+    assert n_names == after.n_experts + extra
+    if before.most_expert_fits is not None:
+        number = after.n_experts if before.n_experts is None else 1
+        assert moe.n_expert_fits_ <= before.most_expert_fits * max(1, number)
+    if after.training == "stack":
+        assert moe.n_expert_fits_ == before.most_expert_fits
+    elif after.training == "specialists" and moe.specialisation_.kept:
+        assert moe.n_expert_fits_ == before.most_expert_fits
+    assert hasattr(moe, "oof_score_") == (before.predictions.startswith("out"))
+
+
+@pytest.mark.parametrize("kind", EXPERTS)
+def test_what_is_refused_names_one_thing_and_a_way_that_is_accepted(kind):
+    refused = 0
+    for way, (params, rows) in product(WAYS, ASKED.values()):
+        params = dict(params)
+        if kind.endswith("list"):
+            params.pop("n_experts", None)
+        y, rows = rows.get("y", Y), {k: v for k, v in rows.items() if k != "y"}
+        moe = regressor(EXPERTS[kind], training=way, **params)
+        try:
+            plan = moe.plan(X, y, **rows)
+        except ValueError as error:
+            said = re.match(r"training='(\w+)' needs (.+)\. Set that, or training='(\w+)'\.", f"{error}")
+            if said is None:
+                assert "n_experts='auto' needs" in f"{error}"
+                assert moe.set_params(n_experts=2).plan(X, y, **rows).training == way
+                continue
+            refused += 1
+            assert said[1] == way
+            assert said[2] in [need.what for need in NEEDS[way]]
+            moe.set_params(training=said[3])
+            if kind in ("tree", "forest") and moe.cv is False:
+                moe.set_params(n_experts=2)
+            assert moe.plan(X, y, **rows).training == said[3]
+        else:
+            assert plan.training == way
+    assert refused
+
+
+def test_plan_leaves_the_mixture_as_it_is():
+    moe = regressor()
+    before = dict(vars(moe))
+    moe.plan(X, Y)
+    assert vars(moe) == before
+    classifier = MixtureOfExpertsClassifier(**QUICK)
+    assert classifier.plan(X, LABELS).training == "pooled"
+    assert not hasattr(classifier, "classes_")
+
+
+def test_plan_refuses_what_fit_refuses():
+    for params, message in [
+        ({"n_experts": 500}, "fewer than n_experts=500"),
+        ({"training": "stack"}, "training='stack' needs a list"),
+        ({"training": "both"}, "training"),
+        ({"likelihood": RandomIntercept()}, "needs the subject of each row"),
+    ]:
+        for method in ("plan", "fit"):
+            with pytest.raises(ValueError, match=message):
+                getattr(regressor(**params), method)(X, Y)
+
+
+def test_the_plan_is_shown(capsys):
+    moe = regressor(verbose=1).fit(X, Y)
+    begins = "training     pooled"
+    assert str(moe.plan_).startswith(begins)
+    assert capsys.readouterr().out.startswith(begins)
+    assert moe.plan_.sentence in " ".join(str(moe.expert_report()).split())
+    assert "because" in moe._repr_html_()
+    assert "because" not in clone(moe)._repr_html_()
+    assert f"{len(moe.log_evidence_) and 'Evidence: 1 expert'}" in str(moe.plan_)
+
+
+def test_findings_are_nats_over_all_rows():
+    moe = regressor().fit(X, Y)
+    evidence = {k: 120 * value for k, value in moe.log_evidence_.items()}
+    behind = evidence[1] - evidence[2]
+    assert f"by {behind:.1f} of 2" in str(moe.plan_.findings[0])
+    by_bic = regressor(training="em", tol=1e-8, max_iter=500)
+    found = by_bic.fit(X, Y).plan_.findings[0]
+    one, two = (clone(by_bic).set_params(n_experts=k).fit(X, Y).bic(X, Y) for k in (1, 2))
+    assert f"by {(two - one) / 2:.1f} of 2" in found
+
+
+def test_warm_start_after_clones_begins_afresh():
+    moe = regressor(TREE, n_experts=2).fit(X, Y)
+    warm = moe.set_params(warm_start=True).fit(X, Y)
+    assert warm.plan_.training == "em"
+    assert len(warm.experts_) == 2
+    moe = regressor(Ridge(), n_experts=2, warm_start=True).fit(X, Y)
+    with pytest.raises(ValueError, match="which has 2 experts; n_experts is 3"):
+        moe.set_params(n_experts=3).fit(X, Y)
+
+
+# Any gate -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "gate",
+    [GaussianGate(), DecisionTreeClassifier(max_depth=2), SoftmaxGate(alpha=3.0), ConstantGate()],
+    ids=lambda gate: type(gate).__name__,
+)
+@pytest.mark.parametrize("experts", [LIST, TREE], ids=["stack", "specialists"])
+def test_stacks_and_specialists_take_any_gate(experts, gate):
+    """Clones of two regimes that the gate can tell apart are kept behind it."""
+    X = np.random.default_rng(3).uniform(-1, 1, size=(300, 2))
+    y = np.where(X[:, 0] > 0, 3.0, -3.0) * X[:, 1] + 0.2 * np.random.default_rng(4).normal(size=300)
+    moe = regressor(experts, gate=gate, n_experts="auto").fit(X[:200], y[:200])
+    assert moe.plan_.training == ("specialists" if experts is TREE else "stack")
+    assert moe.plan_.gate == " ".join(repr(gate).split())
+    default = regressor(experts).fit(X[:200], y[:200])
+    scores = [each.log_density(X[200:], y[200:]).mean() for each in (moe, default)]
+    constant = np.ptp(moe.gate_proba(X), axis=0).max() < 1e-9
+    assert constant == isinstance(gate, ConstantGate)
+    if not constant:
+        assert scores[0] > scores[1] - 0.3  # of another gate, not of another kind of model
+    assert moe.likelihood_.scale_model_ is not None
+    resp = moe.oof_responsibilities_
+    np.testing.assert_allclose(resp.sum(axis=1), 1)
+
+
+def test_classes_take_any_gate():
+    labels = (X[:, 0] * X[:, 1] > 0).astype(int)
+    tree = DecisionTreeClassifier(max_depth=2, random_state=0)
+    for experts in (tree, [("tree", tree), ("line", LogisticRegression())]):
+        moe = MixtureOfExpertsClassifier(experts, gate=GaussianGate(), **QUICK).fit(X, labels)
+        assert moe.plan_.training == ("specialists" if experts is tree else "stack")
+        np.testing.assert_allclose(moe.predict_proba(X).sum(axis=1), 1)
+        assert moe.oof_score_ < 0
+
+
+def test_calibration_that_is_asked_for_is_em():
+    moe = MixtureOfExpertsClassifier(likelihood=Categorical(calibration=None), **QUICK)
+    assert moe.plan(X, LABELS).training == "em"
+
+
+# The guide ------------------------------------------------------------------------------------
+
+
+def table_of_guide(first_cell):
+    """Rows of the table that begins with this cell: cells of each."""
+    text = GUIDE.read_text("utf-8")
+    tables = re.split(r"\.\. list-table::", text)[1:]
+    (table,) = [each for each in tables if re.search(rf"\* - {first_cell}\n", each)]
+    rows = re.split(r"\n   \* - ", table.split("\n\n", 2)[1])
+    rows = [re.split(r"\n     - ", " ".join(("   * - " + row).split("   * - ")[-1:])) for row in rows]
+    return [[" ".join(cell.split()) for cell in row] for row in rows][1:]
+
+
+WISHES = {
+    "a gate other than": ({"gate": GaussianGate()}, {}),
+    "another likelihood": ({"likelihood": "laplace"}, {}),
+    "counts, rates": ({"likelihood": "poisson"}, {"y": COUNTS}),
+    "several outputs": ({}, {"y": np.column_stack([Y, Y])}),
+    "censored targets": ({}, {"upper": np.where(np.arange(120) < 9, np.inf, Y)}),
+    "rows of one": ({}, {"subject": np.arange(120) // 4}),
+    "``top_k``": ({"top_k": 1, "n_experts": 2}, {}),
+    "a prior on the loads": ({"gate": SoftmaxGate(load_balance=0.1)}, {}),
+    "``shared_effects``": ({"shared_effects": [0]}, {}),
+    "sparse X": ({}, {"X": sparse.csr_array(X)}),
+    "``cv=False``": ({"cv": False}, {}),
+    "``warm_start=True``": ({"warm_start": True}, {}),
+}
+
+
+@pytest.mark.skipif(not GUIDE.exists(), reason="pages are not with the sources")
+def test_the_guide_says_which_way_serves_which_wish():
+    experts = {"em": Ridge(), "pooled": None, "stack": LIST, "specialists": TREE}
+    seen = 0
+    for wish, *cells in table_of_guide("wish"):
+        if wish.startswith("files"):
+            continue
+        (key,) = [key for key in WISHES if wish.startswith(key)]
+        params, rows = WISHES[key]
+        for way, cell in zip(WAYS, cells, strict=True):
+            given = dict(params)
+            if way == "stack":
+                given.pop("n_experts", None)
+            elif way == "specialists":
+                given["n_experts"] = 2
+            rows_of_way = {k: v for k, v in rows.items() if k not in ("X", "y")}
+            if way == "pooled" and wish.startswith("sparse"):
+                assert cell == "em"
+                continue
+            moe = regressor(experts[way], **given)
+            plan = moe.plan(rows.get("X", X), rows.get("y", Y), **rows_of_way)
+            assert plan.training == (way if cell == "yes" else cell), (wish, way)
+            seen += 1
+    assert seen > 40

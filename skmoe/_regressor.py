@@ -332,8 +332,8 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
 
     def _family(self):
         likelihood = self._likelihood()
-        if isinstance(likelihood, PerOutput):
-            return ByOutput([_family_of(each.glm) for each in likelihood.unfitted()])
+        if likelihood.of_outputs is not None:
+            return ByOutput([_family_of(each.glm) for each in likelihood.of_outputs])
         return _family_of(likelihood.glm)
 
     def _likelihood(self):

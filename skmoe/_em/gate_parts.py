@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 from sklearn.pipeline import Pipeline, make_pipeline
 
-from .._experts.families import is_linear
 from .._experts.fitting import split_last, takes_sample_weight
 from .._experts.traits import seed_estimator
 from .._tables.constant import fit_columns
@@ -84,10 +83,7 @@ class GateParts:
     @property
     def can_memorise(self):
         """Whether the gate can learn its rows by heart."""
-        gate = self.trained
-        return gate.is_costly and not (
-            isinstance(gate, ClassifierGate) and is_linear(gate.classifier)
-        )
+        return self.trained.can_memorise
 
     def fit_encoder(self, X, y):
         """What the gate sees of X; fits the transformers."""

@@ -18,7 +18,6 @@ from .._reports.expert_report import ReportSums
 from .._rows.arrays import ArrayRows
 from .._rows.source import add_up
 from ..gates import ConstantGate, SoftmaxGate
-from ..likelihoods import Categorical
 from .acceleration import Acceleration
 from .block_sweeps import (
     SPARSE_NEWTON_LIMIT,
@@ -273,7 +272,7 @@ class Answers:
         columns = X[:, :-1] if is_ready else (X - self.experts.mean) / self.experts.scale
         predictions = self.experts.predict_standardised(columns)
         logits = columns @ self.logits[:-1] + self.logits[-1]
-        y = y.astype(np.intp) if type(self.likelihood) is Categorical else y
+        y = y.astype(self.likelihood.target_dtype, copy=False)
         return logits, self.likelihood.log_density(y, predictions), predictions
 
     def over(self, block):

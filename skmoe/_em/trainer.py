@@ -313,7 +313,7 @@ def surrogate(data, parts, top_k=None):
     Behind a classifier as gate, proportions take its place: a softmax could not draw the regions
     that the classifier can.
     """
-    is_softmax = isinstance(parts.gate.trained, SoftmaxGate)
+    is_softmax = parts.gate.trained.is_linear and parts.gate.trained.sees_rows
     likelihood = parts.likelihood.fitting(in_sample=True, linear=True)
     n_experts = len(parts.names)
     experts = parts.family.experts(

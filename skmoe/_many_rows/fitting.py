@@ -27,7 +27,6 @@ from .._rows.mixed_tables import TableForm, encode, fit_encoder
 from .._rows.opening import open_rows
 from .._tables.mixed import HEAVIEST, check_accepts, check_sizes
 from .._trainers import make_trainer
-from ..gates import ConstantGate, SoftmaxGate
 from .gathered import GatheredProblem, GatheredTrainer, Gathering
 from .memory import ExpertRows, memory_for_rows
 from .pooled import pooled_trainer
@@ -94,7 +93,7 @@ def fit_many(mixture, X, y, sample_weight, others, tasks):
         number = _number_of_sample(plan, share, data, parts, settings, splitting, seeds)
         parts = parts.first(number.n_experts)
     n_experts = len(parts.names)
-    is_softmax = n_experts > 1 and not isinstance(mixture.gate, ConstantGate)
+    is_softmax = n_experts > 1 and parts.gate.trained.sees_rows
     n_coefficients = len(columns.mean) + 1
     wanted = {
         f"a softmax gate of at most {NEWTON_LIMIT} weights, columns times experts": (
@@ -302,7 +301,7 @@ def _encode(mixture, templates, look, rows, form):
     who = ["experts"] * is_default + ["gate"] * has_default_gate
     encoder = fit_encoder(look, who)
     table = form(rows.X)
-    if type(mixture.gate) is SoftmaxGate:
+    if mixture.gate is not None and mixture.gate.sees_rows:
         check_accepts("The gate SoftmaxGate", mixture.gate, table)
     rows = replace(rows, X=encode(encoder, table))
     shown = rows.X if is_default else table

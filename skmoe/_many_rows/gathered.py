@@ -20,7 +20,6 @@ from .._experts.traits import is_frozen
 from .._numerics.drawing import SPARE, hash_rows
 from .._rows.arrays import ArrayRows
 from ..exceptions import ThinnedRowsWarning, warn_user
-from ..gates import SoftmaxGate
 from .gathered_pass import FoldAnswers, GatherParameters, fold_numbers, gather
 
 
@@ -137,7 +136,7 @@ class GatheredProblem(ReseedingProblem):
         self.experts, self.likelihood = small.experts, shallow_copy(small.likelihood)
         self.gate = shallow_copy(self.gate)
         begun = self.Z, n_experts, (units.mean, units.scale)
-        if isinstance(small.gate, SoftmaxGate):
+        if small.gate.sees_rows:
             slopes = small.gate.coef_.T
             intercepts = small.gate.intercept_ + units.mean @ slopes
             self.gate.begin_sums(*begun, np.vstack([slopes * units.scale[:, None], intercepts]))

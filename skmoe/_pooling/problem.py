@@ -16,6 +16,7 @@ References
 """
 
 import numpy as np
+from sklearn.base import clone
 
 from .._em.problem import Problem, shallow_copy
 from .._em.revival import copies_of_heavier
@@ -25,7 +26,6 @@ from .._numerics.columns import StandardColumns
 from .._parallel import kernel_threads
 from .._reports.expert_report import ReportSums
 from .._tables.encoding import numeric_matrix
-from ..gates import ConstantGate, SoftmaxGate
 
 INTERCEPT_PENALTY = 0.1  # prior precision of the gate's intercepts
 FIRST_ALPHA = 1.0  # and largest, for the responsibilities of a start: else none could be sharp
@@ -253,11 +253,10 @@ class PooledProblem(Problem):
         given : SoftmaxGate or ConstantGate
             Whose kind and other settings it has.
         """
-        if isinstance(given, ConstantGate):  # as probable in all rows
+        if not given.sees_rows:  # as probable in all rows
             everywhere = np.broadcast_to(self.load, (len(self.weight), len(self.load)))
-            return ConstantGate().fit(self.Z, everywhere, self.weight)
-        columns = self.gate.columns
-        gate = SoftmaxGate(**(given.get_params() | {"alpha": self.gate.alpha}))
+            return clone(given).fit(self.Z, everywhere, self.weight)
+        columns, gate = self.gate.columns, clone(given).set_params(alpha=self.gate.alpha)
         gate.begin_sums(
             self.Z,
             self.experts.n_experts,
@@ -285,4 +284,4 @@ class PooledProblem(Problem):
 
 def gate_columns(gate, Z):
     """What a ``PooledGate`` sees of the rows; nothing if it is to be one of proportions."""
-    return np.empty((Z.shape[0], 0)) if isinstance(gate, ConstantGate) else numeric_matrix(Z)
+    return numeric_matrix(Z) if gate.sees_rows else np.empty((Z.shape[0], 0))

@@ -11,7 +11,6 @@ from .._experts.by_output import OutputsRegressor
 from .._experts.families import is_multinomial
 from .._experts.fitting import split_last
 from .._experts.rates import RateRegressor
-from ..gates import ConstantGate, SoftmaxGate
 from .column_names import columns_of
 from .display import html_table, text_table, under_headings
 
@@ -93,7 +92,7 @@ def coefficient_table(mixture):
             for term, value in terms.items():
                 values.setdefault(part, {}).setdefault(term, {})[name] = value
     gate, note = split_last(mixture.gate_)[1], ""
-    if len(experts) > 1 and type(gate) in (SoftmaxGate, ConstantGate):
+    if len(experts) > 1 and getattr(gate, "is_linear", False):
         values[f"gate: log-odds against {experts[0]}"] = _of_gate(mixture, gate, names)
     elif len(experts) > 1:
         note = f"The gate, {type(gate).__name__}, has no coefficients."
@@ -114,7 +113,7 @@ def _in_raw_units(columns, coef, intercept):
 
 
 def _of_gate(mixture, gate, names):
-    if isinstance(gate, ConstantGate):
+    if not gate.sees_rows:
         log_odds = np.log(gate.proportions_)
         terms = {"intercept": log_odds - log_odds[0]}
     else:

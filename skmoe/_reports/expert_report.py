@@ -8,7 +8,6 @@ import numpy as np
 
 from .._experts.fitting import split_last
 from .._routing import count_loads, evenness
-from ..gates import SoftmaxGate
 from .display import WIDTH, html_table, text_table
 
 FAR_MORE = 20.0  # times as probable, from which on a row is on the wrong side
@@ -231,7 +230,8 @@ def separation_notes(model, sums):
         Over the training rows.
     """
     gate = split_last(model.gate)[1]
-    if type(gate) is not SoftmaxGate or model.top_k is not None or len(model.names) == 1:
+    is_softmax = gate.is_linear and gate.sees_rows
+    if not is_softmax or model.top_k is not None or len(model.names) == 1:
         return []
     certain = sums.certain > CERTAIN * np.maximum(sums.rows, 1.0)
     no_error = (sums.sharper > 0) & (sums.misplaced < LEAST_MISPLACED) & certain

@@ -164,13 +164,9 @@ def _decision(last, Z):
 
     It is a softmax gate wherever Z are numbers, and one that looks at no row where none did.
     """
-    if isinstance(last, TreeGate):
-        last = SoftmaxGate() if last.gate is None else last.gate
-    if isinstance(last, (SoftmaxGate, ConstantGate)):
-        return clone(last)
-    if not any(describe_columns(Z)):
-        return SoftmaxGate()
-    return clone(last) if isinstance(last, BaseGate) else ClassifierGate(clone(last))
+    last = last.for_decision() if isinstance(last, BaseGate) else last
+    gate = last if isinstance(last, BaseGate) else ClassifierGate(clone(last))
+    return gate if gate.is_linear or any(describe_columns(Z)) else SoftmaxGate()
 
 
 # Removing and replacing ---------------------------------------------------------------------
@@ -197,7 +193,7 @@ def remove_expert(model, k, load):
     _, last = split_last(model.gate)
     last = shallow_copy(last)
     last.reorder(keep)
-    gate = join_last(model.gate, last.simplified() if isinstance(last, TreeGate) else last)
+    gate = join_last(model.gate, last.simplified())
     remaining = load[keep]
     total = remaining.sum()  # 0 where the one that is gone had it all
     load = remaining / total if total > 0 else np.full(len(keep), 1 / len(keep))
@@ -332,13 +328,7 @@ def train_gate(model, rows, log_gate, log_density, gate, splitting, settings):
     log_density = np.ascontiguousarray(log_density)
     resp, _ = posterior(log_gate, keep_best(log_gate, log_density, model.top_k))
     Z = rows.X if gate.encoder is None else gate.encoder.transform(rows.X)
-    trained = gate.trained
-    other_sizes = isinstance(trained, TreeGate) and trained.sizes is not None
-    other_sizes = other_sizes and np.sum(trained.sizes) != n_experts
-    if other_sizes:
-        trained.sizes = None
-    if trained.target_load is not None and len(trained.target_load) != n_experts:
-        trained.set_params(load_balance=0.0, target_load=None)  # that of another number
+    trained = gate.trained.for_number(n_experts)
     problem = gate_problem(
         log_density,
         trained,
@@ -347,11 +337,8 @@ def train_gate(model, rows, log_gate, log_density, gate, splitting, settings):
         top_k=settings.active_top_k(n_experts),
     )
     caught = _run(problem.start(resp), settings, "prefit")
-    last = problem.finished_gate(gate.given)
-    if other_sizes:
-        last.sizes = None
-    fitted = gate.behind(last)
-    return fitted, caught
+    last = problem.finished_gate(gate.given).for_number(n_experts)
+    return gate.behind(last), caught
 
 
 # Of all three -------------------------------------------------------------------------------

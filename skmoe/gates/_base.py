@@ -3,7 +3,7 @@
 from abc import ABCMeta, abstractmethod
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, column_or_1d
 
@@ -35,6 +35,8 @@ class BaseGate(ClassifierMixin, QuickParameters, BaseEstimator, metaclass=ABCMet
         Whether partial pooling can learn the gate: a softmax of linear functions or proportions.
     sees_rows : bool
         Whether probabilities depend on the row.
+    is_linear : bool
+        Whether log-odds are linear functions of the columns, or constants.
     keeps_order : bool
         Whether the place of an expert means something to the gate, so that clones must not be
         ordered by falling load: by default, whether there is a ``target_load``.
@@ -49,7 +51,7 @@ class BaseGate(ClassifierMixin, QuickParameters, BaseEstimator, metaclass=ABCMet
     objective = "conditional"
     takes_load_prior = False
     load_balance, target_load = 0.0, None
-    can_be_pooled = False
+    can_be_pooled = is_linear = False
     sees_rows = True
     is_costly = False
     n_functions_ = 0
@@ -235,6 +237,48 @@ class BaseGate(ClassifierMixin, QuickParameters, BaseEstimator, metaclass=ABCMet
     def n_parameters_(self):
         """Number of free parameters, for ``bic``; None where they cannot be counted."""
         return None
+
+    @property
+    def can_memorise(self):
+        """Whether the gate can learn its rows by heart: by default, where it is costly."""
+        return self.is_costly
+
+    def for_number(self, n_experts):
+        """Drop settings, in place, that are for another number of experts.
+
+        Parameters
+        ----------
+        n_experts : int
+            Number of experts.
+
+        Returns
+        -------
+        self : BaseGate
+            The gate.
+        """
+        if self.target_load is not None and len(self.target_load) != n_experts:
+            self.load_balance, self.target_load = 0.0, None
+        return self
+
+    def for_decision(self):
+        """A gate like this one that is to decide between an old mixture and a new expert.
+
+        Returns
+        -------
+        gate : BaseGate
+            Unfitted.
+        """
+        return clone(self)
+
+    def simplified(self):
+        """The same gate without branches that have no experts left.
+
+        Returns
+        -------
+        gate : BaseGate
+            This one, unless it has branches.
+        """
+        return self
 
     @property
     def has_countable_parameters(self):

@@ -9,6 +9,7 @@ from sklearn.utils import _safe_indexing, check_random_state, get_tags
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._compat import HasMethods, Interval, VisualBlock, fit_context
+from .._experts.families import is_linear
 from .._experts.fitting import (
     fit_weighted,
     learn_weighted,
@@ -73,6 +74,12 @@ class ClassifierGate(MetaEstimatorMixin, BaseGate):
         "target_load": ["array-like", None],
     }
     is_costly = True
+
+    @property
+    def can_memorise(self):
+        """Whether the classifier can learn its rows by heart: unless it is a linear one."""
+        return not is_linear(self.classifier)
+
     _minimum_share = 1e-3  # smaller shares are not worth a repeated row
 
     def __init__(

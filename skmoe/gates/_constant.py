@@ -39,7 +39,7 @@ class ConstantGate(BaseGate):
     """
 
     takes_load_prior = True
-    sees_rows = False
+    is_linear, sees_rows = True, False
     _one_class_will_do = True
 
     _parameter_constraints = {

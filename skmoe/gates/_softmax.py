@@ -99,6 +99,7 @@ class SoftmaxGate(BaseGate):
     _bound = None  # curvature of the rows that were seen, for a stream
     _standard = None, None  # coef_ that was set last, and the weights that it was made of
     exact_sums = False
+    is_linear = True
     keeps_curvature = True  # for more than one step from sums
     _factor = None  # Cholesky factor of the curvature, for steps from sums
 

@@ -157,6 +157,33 @@ class TreeGate(MetaEstimatorMixin, BaseGate):
             )
         return sizes.tolist()
 
+    def for_number(self, n_experts):
+        """Drop ``sizes`` of another number of experts, in place.
+
+        Parameters
+        ----------
+        n_experts : int
+            Number of experts.
+
+        Returns
+        -------
+        self : TreeGate
+            The gate.
+        """
+        if self.sizes is not None and np.sum(self.sizes) != n_experts:
+            self.sizes = None
+        return self
+
+    def for_decision(self):
+        """The gate of a branch, for a decision between an old mixture and a new expert.
+
+        Returns
+        -------
+        gate : gate or classifier
+            Unfitted.
+        """
+        return SoftmaxGate() if self.gate is None else clone(self.gate)
+
     def _template(self):
         gate = SoftmaxGate() if self.gate is None else self.gate
         return gate if isinstance(gate, BaseGate) else ClassifierGate(gate)

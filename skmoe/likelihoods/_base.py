@@ -42,6 +42,10 @@ class BaseLikelihood(QuickParameters, BaseEstimator, metaclass=ABCMeta):
     keeps_order : bool
         Whether the place of an expert means something, so that clones must not be put in the order
         of their loads, nor an expert added.
+    of_outputs : list of BaseLikelihood or None
+        One for each output, where these have likelihoods of their own.
+    target_dtype : dtype
+        Of targets in training.
     n_experts : int or None
         Number of experts that it is for; None where it is for any.
     can_be_pooled : bool
@@ -75,7 +79,8 @@ class BaseLikelihood(QuickParameters, BaseEstimator, metaclass=ABCMeta):
     takes_exposure = False
     takes_trials = takes_upper = takes_subjects = False
     keeps_order = False
-    n_experts = None
+    n_experts = of_outputs = None
+    target_dtype = np.float64
     can_be_pooled = can_be_stacked = has_sums = False
     independent_outputs = True
     reweights_outputs = False

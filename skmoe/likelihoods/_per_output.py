@@ -62,14 +62,9 @@ class PerOutput(BaseLikelihood):
     def __init__(self, likelihoods):
         self.likelihoods = likelihoods
 
-    def unfitted(self):
-        """Likelihoods of the outputs, as they are to be trained.
-
-        Returns
-        -------
-        likelihoods : list of BaseLikelihood
-            New ones.
-        """
+    @property
+    def of_outputs(self):
+        """Likelihoods of the outputs, new ones, as they are to be trained."""
         given = self.likelihoods
         given = given.values() if isinstance(given, dict) else given
         return [unfitted(each).fitting(**self._fitting) for each in given]
@@ -115,7 +110,7 @@ class PerOutput(BaseLikelihood):
         ValueError
             If there is not one for each output, or one cannot be used here.
         """
-        likelihoods = self.unfitted()
+        likelihoods = self.of_outputs
         n_outputs = y.shape[1] if y.ndim == 2 else 1
         if n_outputs < 2 or n_outputs != len(likelihoods):
             raise ValueError(
@@ -163,7 +158,7 @@ class PerOutput(BaseLikelihood):
         target : ndarray of shape (n_samples, n_outputs)
             As each likelihood has it.
         """
-        columns = zip(self.unfitted(), y.T, strict=True)
+        columns = zip(self.of_outputs, y.T, strict=True)
         return np.column_stack([each.start_target(column, weight) for each, column in columns])
 
     def expert_target(self, y):
@@ -179,23 +174,23 @@ class PerOutput(BaseLikelihood):
         target : ndarray, shaped like y
             As each likelihood has it.
         """
-        columns = [each.expert_target(y[..., j]) for j, each in enumerate(self.unfitted())]
+        columns = [each.expert_target(y[..., j]) for j, each in enumerate(self.of_outputs)]
         return np.stack(columns, axis=-1)
 
     @property
     def changes_target(self):
         """Whether experts are fitted on something else than y in some output."""
-        return any(each.changes_target for each in self.unfitted())
+        return any(each.changes_target for each in self.of_outputs)
 
     @property
     def is_robust(self):
         """Whether some likelihood has working weights."""
-        return any(each.is_robust for each in self.unfitted())
+        return any(each.is_robust for each in self.of_outputs)
 
     @property
     def is_reweighted(self):
         """Whether some likelihood has working weights, exposures or targets."""
-        return any(each.is_reweighted for each in self.unfitted())
+        return any(each.is_reweighted for each in self.of_outputs)
 
     @property
     def reweights_outputs(self):

@@ -16,7 +16,7 @@ from .._experts.traits import seed_estimator
 from .._parallel import jobs
 from .._parameters import ExpertParameters, check_X
 from ..distributions._arrays import draw_places
-from ..gates import ConstantGate, SoftmaxGate
+from ..gates import ConstantGate
 from ..inference._estimates import Estimates
 
 DRAWS = 100  # until all classes are in a resample
@@ -275,7 +275,7 @@ def gate_test(
     """
     _check_mixture(estimator)
     gate = estimator.gate.steps[-1][1] if isinstance(estimator.gate, Pipeline) else estimator.gate
-    if not (gate is None or type(gate) is SoftmaxGate):
+    if not (gate is None or (getattr(gate, "is_linear", False) and gate.sees_rows)):
         raise ValueError(f"gate_test compares a SoftmaxGate with proportions; the gate is {gate}.")
     estimator = in_sample(seed_estimator(estimator, check_random_state(random_state)))
     proportions = clone(estimator).set_params(gate=ConstantGate())

@@ -2,14 +2,15 @@
 
 import numpy as np
 from sklearn.base import RegressorMixin
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import column_or_1d
 
-from ._compat import HasMethods, StrOptions, check_y
+from ._compat import HasMethods, StrOptions, check_y, fit_context
 from ._experts.families import ByOutput, LeastSquares, LogLinear, Rates
 from ._model import RegressionModel
 from ._parameters import check_exposure, check_fitted, check_single_trials, check_X
 from ._reports.many_rows import r2_of_rows
-from ._rows.answers import block_by_block
+from ._rows.answers import block_by_block, in_memory
 from ._rows.files import is_elsewhere
 from ._tables.mixed import check_sizes, is_plain
 from ._updating import UpdatableMixture
@@ -267,6 +268,9 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
         self.random_state = random_state
         self.verbose = verbose
 
+    @available_if(UpdatableMixture._learns_streams)
+    @fit_context(prefer_skip_nested_validation=False)
+    @in_memory("pass one block after the other")
     def partial_fit(self, X, y, sample_weight=None):
         """Learn from one more batch of rows, as EM on a stream does.
 

@@ -4,7 +4,7 @@ Collapsed experts and local optima
 
 EM converges to a local optimum, which may be a poor one. Here it is started with one expert that
 owns 98 % of the rows. The example shows how the report of the experts tells, how EM re-seeds
-experts without rows, and what ``load_balance`` does where there are more experts than regimes.
+experts without rows, and what ``load_balance`` of the gate does where there are more experts than regimes.
 """
 
 import textwrap
@@ -15,6 +15,7 @@ import numpy as np
 
 from skmoe import MixtureOfExpertsRegressor
 from skmoe.exceptions import ExpertCollapseWarning
+from skmoe.gates import SoftmaxGate
 from skmoe.inspection import ConvergenceDisplay
 from skmoe.metrics import log_score
 
@@ -45,7 +46,7 @@ X, X_test, y, y_test = three_lines(seed=1)
 
 stuck = MixtureOfExpertsRegressor(
     n_experts=3,
-    pooling=False,
+    training="em",
     init=lopsided,
     n_init=1,
     max_iter=1,
@@ -66,14 +67,14 @@ for warning in caught:
 
 rescued = MixtureOfExpertsRegressor(
     n_experts=3,
-    pooling=False,
+    training="em",
     init=lopsided,
     n_init=1,
     max_iter=500,
     random_state=0,
 ).fit(X, y)
 default = MixtureOfExpertsRegressor(
-    n_experts=3, pooling=False, random_state=0
+    n_experts=3, training="em", random_state=0
 ).fit(X, y)
 print(rescued.expert_report())
 
@@ -99,7 +100,7 @@ for seed in range(5):
     ends = [
         MixtureOfExpertsRegressor(
             n_experts=3,
-            pooling=False,
+            training="em",
             random_state=0,
             max_iter=300,
             tol=1e-4,
@@ -131,8 +132,8 @@ print(f"{'load_balance':14}{'loads':44}{'log-score':>10}")
 for strength in (0.0, 0.01, 0.1):
     moe = MixtureOfExpertsRegressor(
         n_experts=6,
-        pooling=False,
-        load_balance=strength,
+        training="em",
+        gate=SoftmaxGate(load_balance=strength),
         tol=1e-4,
         random_state=0,
     )

@@ -33,7 +33,7 @@ fits = {}
 for likelihood in ("poisson", "negative_binomial"):
     moe = MixtureOfExpertsRegressor(
         n_experts=2,
-        pooling=False,
+        training="em",
         gate=ConstantGate(),
         likelihood=likelihood,
         random_state=0,

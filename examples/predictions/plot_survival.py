@@ -42,7 +42,7 @@ print(moe.summary(X, y, upper=upper))
 print(f"concordance {concordance_index(moe, X, y, upper=upper):.3f}")
 
 as_seen = MixtureOfExpertsRegressor(
-    n_experts=2, likelihood="log_normal", pooling=False, random_state=0
+    n_experts=2, likelihood="log_normal", training="em", random_state=0
 )
 as_seen.fit(X, y)
 for name, mixture in (("with upper", moe), ("without", as_seen)):

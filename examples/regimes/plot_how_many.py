@@ -37,7 +37,7 @@ y = wage + np.where(climbs, 3.0, 1.5) * rng.normal(size=n_samples)
 # %%
 # One expert is always among the candidates. Lower BIC is better; two experts are enough.
 
-moe = MixtureOfExpertsRegressor(n_init=5, pooling=False, random_state=0)
+moe = MixtureOfExpertsRegressor(n_init=5, training="em", random_state=0)
 selection = select_n_experts(moe, X, y, range(1, 5))
 print(selection)
 

@@ -24,11 +24,9 @@ tables = {
 }
 mixtures = {
     "maximum likelihood": MixtureOfExpertsRegressor(
-        n_experts=4, pooling=False, cv=False, random_state=0
+        n_experts=4, training="em", cv=False, random_state=0
     ),
-    "pooling": MixtureOfExpertsRegressor(
-        n_experts=4, pooling=True, random_state=0
-    ),
+    "pooling": MixtureOfExpertsRegressor(training="pooled", random_state=0),
 }
 
 # %%

@@ -45,7 +45,7 @@ print(f"{sum(path.stat().st_size for path in paths) / 1e6:.0f} MB of files")
 
 files = Files(paths, target=-1, block_rows=25_000)
 moe = MixtureOfExpertsRegressor(
-    n_experts=3, random_state=0, verbose=1, verbose_interval=1
+    n_experts=3, random_state=0, verbose=1
 )
 tracemalloc.start()
 moe.fit(files)

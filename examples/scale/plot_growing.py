@@ -33,7 +33,7 @@ def unknown_rows(n):
 
 X, y = known_rows(500)
 moe = MixtureOfExpertsRegressor(
-    n_experts=2, pooling=False, random_state=0
+    n_experts=2, training="em", random_state=0
 ).fit(X, y)
 
 # %%
@@ -97,7 +97,7 @@ plt.show()
 
 X_all, y_all = np.concatenate([X, X_new]), np.concatenate([y, y_new])
 refit = MixtureOfExpertsRegressor(
-    n_experts=3, pooling=False, random_state=0
+    n_experts=3, training="em", random_state=0
 ).fit(X_all, y_all)
 test = {"known": known_rows(5000), "unknown": unknown_rows(5000)}
 for kind, rows in test.items():

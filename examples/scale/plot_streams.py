@@ -34,7 +34,7 @@ X_test, y_test = read_chunk(12_345)
 # The first call gets 1,000 rows, enough to choose a start; then the chunks follow. Python's own
 # count of memory says what is held at the most while a chunk is learned, the chunk included.
 
-stream = MixtureOfExpertsRegressor(n_experts=3, pooling=False, random_state=0)
+stream = MixtureOfExpertsRegressor(n_experts=3, training="em", random_state=0)
 X, y = read_chunk(0)
 stream.partial_fit(X[:1000], y[:1000])
 rows, scores = [1000], [log_score(stream, X_test, y_test)]
@@ -58,7 +58,7 @@ print(
 batch_rows, batch_scores = [1000, 4000, 20_000], []
 for n in batch_rows:
     batch = MixtureOfExpertsRegressor(
-        n_experts=3, pooling=False, random_state=0
+        n_experts=3, training="em", random_state=0
     ).fit(X[:n], y[:n])
     batch_scores.append(log_score(batch, X_test, y_test))
     print(f"EM on {n:6,} rows: {batch_scores[-1]:.4f}")
@@ -98,7 +98,7 @@ plt.show()
 
 for factor in (1.0, 1 - 1 / 2000):
     moe = MixtureOfExpertsRegressor(
-        n_experts=3, pooling=False, forget_factor=factor, random_state=0
+        n_experts=3, training="em", forget_factor=factor, random_state=0
     )
     for number in range(10):
         X, y = read_chunk(number)

@@ -1,4 +1,4 @@
-"""Experts that all know all rows: specialisation=0."""
+"""Experts that all know all rows: training="stack"."""
 
 import copy
 import pickle
@@ -404,7 +404,7 @@ def test_em_that_does_not_gain_enough_is_left_out(monkeypatch):
     ("settings", "fit_params"),
     [
         ({"experts": [("a", Ridge()), ("b", Ridge(10.0))]}, {}),
-        ({"gate": SoftmaxGate()}, {}),
+        ({"gate": SoftmaxGate(load_balance=0.1)}, {}),
         ({"likelihood": "gaussian"}, {}),
         ({"top_k": 1}, {}),
         ({"cv": False}, {}),
@@ -417,6 +417,7 @@ def test_what_only_em_takes_is_trained_by_em(settings, fit_params):
     X, y, _, _ = heteroscedastic(60, seed=0)
     moe = auto(n_init=2, max_iter=2, tol=10.0).set_params(**settings)
     moe.fit(**{"X": X, "y": y, **fit_params})
+    assert moe.plan_.training == "em"
     assert "stack" not in moe.named_experts_
 
 
@@ -434,14 +435,13 @@ def test_what_only_em_takes_is_trained_by_em(settings, fit_params):
         ({"likelihood": "laplace"}, {}),
         ({"likelihood": "poisson"}, {}),
         ({"likelihood": ["gaussian", "gaussian", "student_t"]}, {}),
-        ({"gate": SoftmaxGate()}, {}),
         ({"cv": False}, {}),
         ({"top_k": 1}, {}),
-        ({"load_balance": 0.1}, {}),
+        ({"gate": SoftmaxGate(load_balance=0.1)}, {}),
         ({"shared_effects": [0]}, {}),
         ({"warm_start": True}, {}),
-        ({"specialisation": 0.5}, {}),
-        ({"specialisation": 2}, {}),
+        ({"training": "both"}, {}),
+        ({"training": 0}, {}),
         ({}, {"subject": np.arange(100)}),
         ({}, {"exposure": np.ones(100)}),
         ({}, {"y": np.ones((100, 2))}),
@@ -465,10 +465,16 @@ def fitted_once():
     return unlike().fit(X, y)
 
 
-def test_says_all_that_it_needs_in_one_error():
+def test_says_what_it_needs_first_and_which_way_does_without():
     X, y, _, _ = heteroscedastic(50, seed=0)
-    with pytest.raises(ValueError, match="top_k=None; load_balance=0"):
-        unlike(top_k=1, load_balance=0.1).fit(X, y)
+    balanced = SoftmaxGate(load_balance=0.1)
+    for settings, need in [
+        ({"top_k": 1, "gate": balanced}, "top_k=None"),
+        ({"gate": balanced}, "a gate without load_balance"),
+    ]:
+        message = f"training='stack' needs {need}. Set that, or training='em'."
+        with pytest.raises(ValueError, match=f"^{message}$"):
+            unlike(**settings).fit(X, y)
 
 
 def test_experts_can_be_removed_but_not_added():

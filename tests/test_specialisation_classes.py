@@ -1,4 +1,4 @@
-"""Classifiers that all know all rows: specialisation=0."""
+"""Classifiers that all know all rows: training="stack"."""
 
 import copy
 import pickle
@@ -409,14 +409,14 @@ def test_learns_no_batches_nor_sparse_rows():
         ({"experts": [("a", GaussianNB())]}, {}, "a list of two named experts"),
         ({"experts": [("a", GaussianNB()), ("stack", GaussianNB())]}, {}, "another name"),
         ({"experts": [("a", unlike()), ("b", GaussianNB())]}, {}, "no mixtures"),
-        ({"gate": SoftmaxGate()}, {}, "the default gate"),
+        ({"gate": SoftmaxGate(load_balance=0.1)}, {}, "a gate without load_balance"),
         ({"cv": False}, {}, "no cv=False"),
-        ({"top_k": 1, "load_balance": 0.1}, {}, "top_k=None; load_balance=0"),
+        ({"top_k": 1}, {}, "top_k=None"),
         ({"warm_start": True}, {}, "warm_start=False"),
         ({"training": "pooled"}, {}, "experts=None"),
-        ({"specialisation": 0.5}, {}, "specialisation"),
-        ({}, {"subject": np.arange(200)}, "without subject"),
-        ({}, {"X": sparse.csr_array(np.ones((200, 2)))}, "dense X"),
+        ({"training": 0.5}, {}, "training"),
+        ({}, {"subject": np.arange(200)}, "no subject"),
+        ({"bayes": "drop"}, {"X": sparse.csr_array(np.ones((200, 2)))}, "dense X"),
     ],
 )
 def test_refuses_what_it_does_not_know_and_stays_as_it_was(settings, fit_params, message):

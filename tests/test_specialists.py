@@ -1,4 +1,4 @@
-"""Clones that specialise beside a generalist: specialisation="auto"."""
+"""Clones that specialise beside a generalist: training="specialists"."""
 
 import copy
 import pickle
@@ -30,9 +30,7 @@ from skmoe.gates import ConstantGate, ForestGate, SoftmaxGate
 
 def clones(expert=None, n_experts=2, **settings):
     expert = DecisionTreeRegressor() if expert is None else expert
-    return MixtureOfExpertsRegressor(
-        expert, n_experts, specialisation="auto", random_state=0, **settings
-    )
+    return MixtureOfExpertsRegressor(expert, n_experts, random_state=0, **settings)
 
 
 def chessboard(n, seed):
@@ -305,18 +303,16 @@ UNLIKE = [("tree", DecisionTreeRegressor(max_depth=3)), ("line", Ridge())]
 @pytest.mark.parametrize(
     ("experts", "settings", "same_as"),
     [
-        (UNLIKE, {"gate": SoftmaxGate()}, 1),
-        (UNLIKE, {"top_k": 1}, 1),
-        (None, {}, 1),
-        (Ridge(), {}, 1),
-        (DecisionTreeRegressor(), {"gate": SoftmaxGate()}, 1),
-        (DecisionTreeRegressor(), {"n_experts": 1}, 1),
-        (DecisionTreeRegressor(), {"top_k": 1}, 1),
-        (DecisionTreeRegressor(), {"load_balance": 0.1}, 1),
-        (DecisionTreeRegressor(max_depth=2), {"cv": False}, 1),
-        (DecisionTreeRegressor(), {"likelihood": "laplace"}, 1),
-        (FrozenEstimator(LinearRegression().fit(np.eye(4), np.ones(4))), {"cv": "prefit"}, 1),
-        (MixtureOfExpertsRegressor(n_experts=1, training="em"), {"cv": 2, "max_iter": 1}, 1),
+        (UNLIKE, {"gate": SoftmaxGate(load_balance=0.1)}, "em"),
+        (UNLIKE, {"top_k": 1}, "em"),
+        (None, {}, "pooled"),
+        (Ridge(), {}, "em"),
+        (DecisionTreeRegressor(), {"gate": SoftmaxGate(load_balance=0.1)}, "em"),
+        (DecisionTreeRegressor(), {"top_k": 1}, "em"),
+        (DecisionTreeRegressor(max_depth=2), {"cv": False}, "em"),
+        (DecisionTreeRegressor(), {"likelihood": "laplace"}, "em"),
+        (FrozenEstimator(LinearRegression().fit(np.eye(4), np.ones(4))), {"cv": "prefit"}, "em"),
+        (MixtureOfExpertsRegressor(n_experts=1, training="em"), {"cv": 2, "max_iter": 1}, "em"),
     ],
 )
 @pytest.mark.filterwarnings("ignore::skmoe.exceptions.ExpertCollapseWarning")
@@ -326,8 +322,9 @@ def test_auto_is_another_training_where_specialists_are_not_available(experts, s
     quick = {"n_init": 1, "max_iter": 2, "random_state": 0, **settings}
     if not isinstance(experts, list):
         quick.setdefault("n_experts", 2)
-    moe = MixtureOfExpertsRegressor(experts, specialisation="auto", **quick).fit(X, y)
-    other = clone(moe).set_params(specialisation=same_as).fit(X, y)
+    moe = MixtureOfExpertsRegressor(experts, **quick).fit(X, y)
+    other = clone(moe).set_params(training=same_as).fit(X, y)
+    assert moe.plan_.training == same_as
     np.testing.assert_array_equal(moe.predict(X), other.predict(X))
     assert list(moe.named_experts_) == list(other.named_experts_)
     assert not hasattr(moe, "specialisation_")
@@ -351,11 +348,20 @@ def test_rows_that_only_em_takes_are_left_to_em(rows):
 @pytest.mark.parametrize("value", ["all", 0.5, None])
 def test_refuses_other_values_and_stays_as_it_was(value):
     X, y = chessboard(100, seed=0)
-    moe = copy.deepcopy(fitted_once()).set_params(specialisation=value)
+    moe = copy.deepcopy(fitted_once()).set_params(training=value)
     state = vars(moe).copy()
-    with pytest.raises(ValueError, match="specialisation"):
+    with pytest.raises(ValueError, match="training"):
         moe.fit(X, y)
     assert vars(moe) == state
+
+
+def test_by_name_it_is_what_auto_chooses_and_says_what_is_in_its_way():
+    X, y = chessboard(300, seed=0)
+    named = clones(training="specialists").fit(X, y)
+    np.testing.assert_array_equal(named.predict(X), fitted_once().predict(X))
+    message = "training='specialists' needs top_k=None. Set that, or training='em'."
+    with pytest.raises(ValueError, match=f"^{message}$"):
+        clones(training="specialists", top_k=1).fit(X, y)
 
 
 def test_errors_of_experts_name_them():

@@ -1,4 +1,4 @@
-"""Clones of a classifier that specialise beside a generalist: specialisation="auto"."""
+"""Clones of a classifier that specialise beside a generalist: training="specialists"."""
 
 from functools import cache
 
@@ -97,10 +97,10 @@ def test_rows_of_weight_zero_change_nothing():
 @pytest.mark.parametrize(
     ("settings", "names"),
     [
-        ({"gate": SoftmaxGate()}, ["expert0", "expert1"]),
+        ({"gate": SoftmaxGate(load_balance=0.1)}, ["expert0", "expert1"]),
         ({"top_k": 1}, ["expert0", "expert1"]),
         ({"training": "em"}, ["expert0", "expert1"]),
-        ({"n_experts": 1}, ["expert0"]),
+        ({"training": "em", "n_experts": 1}, ["expert0"]),
     ],
 )
 @pytest.mark.filterwarnings("ignore::skmoe.exceptions.ExpertCollapseWarning")
@@ -109,6 +109,16 @@ def test_what_only_em_takes_is_trained_by_em(settings, names):
     moe = clones(n_init=1, max_iter=1).set_params(**settings).fit(X, y)
     assert list(moe.named_experts_) == names
     assert not hasattr(moe, "specialisation_")
+
+
+def test_one_clone_is_the_generalist_alone():
+    X, y = rows(200, seed=0, regimes=False)
+    moe = clones(n_experts=1).fit(X, y)
+    assert list(moe.named_experts_) == [GENERALIST]
+    assert not hasattr(moe, "specialisation_")
+    np.testing.assert_array_equal(
+        moe.experts_[0].predict_proba(X), clone(TREE).fit(X, y).predict_proba(X)
+    )
 
 
 @pytest.mark.parametrize("n_classes", [2, 3])

@@ -16,15 +16,16 @@ from sklearn.preprocessing import PolynomialFeatures
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
+from skmoe._data import Rows
 from skmoe._em.trainer import Trainer
-from skmoe._many_rows.fitting import experts_of_many
 from skmoe._many_rows.gathered_pass import fold_numbers
 from skmoe._many_rows.memory import ExpertRows
 from skmoe._numerics.drawing import hash_rows
+from skmoe._plan import make_plan
 from skmoe._rows.blocks import BlockRows
 from skmoe.exceptions import IgnoredWeightsWarning, ThinnedRowsWarning
 from skmoe.gates import ConstantGate
-from skmoe.likelihoods import Gaussian, PerOutput, ZeroInflated
+from skmoe.likelihoods import Gaussian, PerOutput, RandomIntercept, ZeroInflated
 from skmoe.rows import Files
 
 pytestmark = pytest.mark.usefixtures("few_rows_for_starts")
@@ -49,11 +50,11 @@ def planted(n=2000, seed=0):
     return X, {"lines": lines, "line": lines[:, 0], "count": count, "class": label}
 
 
-def in_parts(*arrays, bounds=(900, 2000)):
+def in_parts(*arrays, bounds=(900, 2000), **params):
     """Files that a reader finds in memory: rows up to each of the bounds."""
     starts = [0, *bounds[:-1]]
     slices = [slice(start, stop) for start, stop in zip(starts, bounds, strict=True)]
-    return Files(slices, reader=lambda rows: tuple(each[rows] for each in arrays))
+    return Files(slices, reader=lambda rows: tuple(each[rows] for each in arrays), **params)
 
 
 @pytest.mark.parametrize(
@@ -224,7 +225,7 @@ def test_frozen_experts_get_a_gate_and_scales_as_in_memory(cv):
     bound, coef, scale = moe.lower_bound_, moe.gate_.coef_, moe.likelihood_.scale_
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        moe.set_params(max_expert_rows=1500).fit(in_parts(X, y["line"]))
+        moe.fit(in_parts(X, y["line"], max_expert_rows=1500))
     assert moe.lower_bound_ == pytest.approx(bound, abs=2e-3)
     assert_allclose(moe.likelihood_.scale_, scale, rtol=0.03)
     assert_allclose(moe.gate_.coef_, coef, atol=0.3)
@@ -251,7 +252,7 @@ def test_experts_without_weights_have_the_rows_that_they_win():
     assert moe.fit(files).log_density(X_new, y_new["line"]).mean() > in_memory - 0.03
     assert sum(expert.n_samples_fit_ for expert in moe.experts_) == 2000
     with pytest.warns(ThinnedRowsWarning):
-        moe.set_params(max_expert_rows=400).fit(files)
+        moe.fit(in_parts(X, y["line"], max_expert_rows=400))
     assert max(expert.n_samples_fit_ for expert in moe.experts_) <= 400
     assert moe.log_density(X_new, y_new["line"]).mean() > in_memory - 0.3  # a fifth of the rows
 
@@ -270,9 +271,9 @@ def test_experts_without_weights_are_named_where_weights_differ():
 def test_rows_beyond_max_expert_rows_are_thinned_and_said_so():
     X, y = planted()
     experts = make_pipeline(PolynomialFeatures(1), LinearRegression())
-    moe = MixtureOfExpertsRegressor(experts, **PARAMS, max_expert_rows=400)
+    moe = MixtureOfExpertsRegressor(experts, **PARAMS)
     with pytest.warns(ThinnedRowsWarning, match=r"fitted on 400 of these.*max_expert_rows"):
-        moe.fit(in_parts(X, y["line"]))
+        moe.fit(in_parts(X, y["line"], max_expert_rows=400))
     everything = MixtureOfExpertsRegressor(experts, **PARAMS).fit(in_parts(X, y["line"]))
     assert_allclose(moe.predict(X), everything.predict(X), atol=0.2)
     assert moe.lower_bound_ == pytest.approx(everything.lower_bound_, abs=0.02)
@@ -283,7 +284,9 @@ def test_rows_beyond_the_memory_are_thinned_as_beyond_max_expert_rows(monkeypatc
     X, y = planted()
     files, tree = in_parts(X, y["line"]), DecisionTreeRegressor(max_depth=3)
     with pytest.warns(ThinnedRowsWarning):
-        by_hand = MixtureOfExpertsRegressor(tree, **PARAMS, max_expert_rows=400).fit(files)
+        by_hand = MixtureOfExpertsRegressor(tree, **PARAMS).fit(
+            in_parts(X, y["line"], max_expert_rows=400)
+        )
     # A row has 3 columns, and a target, 2 predictions, 2 responsibilities, weight, hash and number.
     row_bytes = 8 * (3 + 2 + 2 + 4)
     memory = 400 * row_bytes * 2 * 2 / 0.25
@@ -354,10 +357,12 @@ def test_names_of_columns_reach_the_experts():
 
 @pytest.mark.parametrize("n_outputs", [1, 2])
 def test_diverse_experts_of_many_rows_are_without_the_process_of_few(n_outputs):
-    names, templates = experts_of_many(MixtureOfExpertsRegressor("diverse"), n_outputs)
-    assert names == ["ridge", "boosting", "forest", "net"]
     X, y = planted(n=60)
-    templates[1].fit(X, y["lines"] if n_outputs == 2 else y["line"])
+    target = y["lines"] if n_outputs == 2 else y["line"]
+    rows = Rows(X, target, np.ones(60))
+    request = make_plan(MixtureOfExpertsRegressor("diverse"), rows, many=True).request
+    assert request.names == ["ridge", "boosting", "forest", "net"]
+    request.templates[1].fit(X, target)
 
 
 @pytest.mark.parametrize(
@@ -366,13 +371,15 @@ def test_diverse_experts_of_many_rows_are_without_the_process_of_few(n_outputs):
         ({"experts": MixtureOfExpertsRegressor()}, "experts that are no mixtures"),
         ({"likelihood": Gaussian("auto"), "cv": 5}, "scales that do not depend on the row"),
         ({"cv": "oob"}, "a number of folds"),
-        ({"experts": DecisionTreeRegressor(), "ensemble": True}, "ensemble=False"),
-        ({"experts": [("a", Ridge()), ("b", Ridge())], "training": "stack"}, "specialisation"),
-        ({"subject_effect": "intercept"}, "subject_effect=None"),
+        (
+            {"experts": [("a", Ridge()), ("b", Ridge())], "training": "stack"},
+            "training='auto', 'em'",
+        ),
+        ({"likelihood": RandomIntercept()}, "a likelihood without subjects"),
         ({"likelihood": ZeroInflated()}, "without a zero component"),
         ({"likelihood": PerOutput(["student_t", "poisson"])}, "not reweighted one by one"),
     ],
-    ids=range(8),
+    ids=range(7),
 )
 def test_what_cannot_be_gathered_is_refused_by_name(params, what):
     X, y = planted()

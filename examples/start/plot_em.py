@@ -26,7 +26,7 @@ flow += 0.7 * rng.normal(size=300)
 X = speed[:, None]
 
 # %%
-# Any regressor can be the expert, any gate or classifier the gate. Here both are as in the textbook,
+# Any regressor can be the expert, any gate or classifier the gate. Here both are as in the textbook
 # and their number is left to BIC. ``plan`` says what will be fitted.
 
 moe = MixtureOfExpertsRegressor(
@@ -47,9 +47,18 @@ print(moe.coefficients())
 print(moe.summary(X, flow))
 
 # %%
-# Left, the lines of the experts, and the rows by their responsibilities; right, the objective, which
-# rises in every iteration until it changes by less than ``tol``.
+# Left, the lines of the experts, and rows by their responsibilities. Right, the objective of EM from
+# one start, halves of the rows: it rises in every iteration, until it changes by less than ``tol``.
+# ``fit`` tries ten starts by default, and goes on from the best.
 
+one_start = MixtureOfExpertsRegressor(
+    LinearRegression(),
+    n_experts=2,
+    training="em",
+    init="kmeans_x",
+    n_init=1,
+    random_state=0,
+).fit(X, flow)
 grid = np.linspace(0, 10, 200)[:, None]
 responsibilities = moe.responsibilities(X, flow)
 figure, (left, right) = plt.subplots(
@@ -62,13 +71,14 @@ for k, colour in enumerate(("#b40426", "#3b4cc0")):
     left.plot(grid, line, color=colour, label=f"expert{k}")
 left.set(xlabel="speed", ylabel="flow")
 left.legend()
-right.plot(np.arange(1, moe.n_iter_ + 1), moe.lower_bounds_, "o-", ms=3)
+bounds = one_start.lower_bounds_
+right.plot(np.arange(1, len(bounds) + 1), bounds, "o-", markersize=3)
 right.set(xlabel="iteration", ylabel="objective, per row")
 plt.show()
 
 # %%
-# The same with trees as experts: they could learn their rows by heart, so that in the E-step each row
-# is predicted by trees that did not see it.
+# The same with trees as experts: they could learn their rows by heart, so that in the E-step each
+# row is predicted by trees that did not see it.
 
 from sklearn.tree import DecisionTreeRegressor
 

@@ -47,9 +47,9 @@ print(moe.coefficients())
 print(moe.summary(X, flow))
 
 # %%
-# Left, the lines of the experts, and rows by their responsibilities. Right, the objective of EM from
-# one start, halves of the rows: it rises in every iteration, until it changes by less than ``tol``.
-# ``fit`` tries ten starts by default, and goes on from the best.
+# Left, the lines of the experts, and rows by their responsibilities. Right, the objective of EM
+# from one start, halves of the rows: it rises in every iteration, until it changes by less than
+# ``tol``. ``fit`` tries ten starts by default, and goes on from the best.
 
 one_start = MixtureOfExpertsRegressor(
     LinearRegression(),

@@ -247,11 +247,14 @@ def test_unknown_keyword_of_fit_is_refused_by_name():
     [
         (regressor(KMeans), "is a class: call it"),
         (regressor(Ridge), "'expert0'.*is a class: call it"),
-        (classifier([("logit", LogisticRegression)], None), "'logit'.*is a class: call it"),
+        (classifier([("logit", LogisticRegression)], "auto"), "'logit'.*is a class: call it"),
         (regressor(gate=SoftmaxGate), "gate must be.*is a class: call it"),
         (regressor(OneHotEncoder()), r"fit and predict; OneHotEncoder\(\) lacks \['predict'\]"),
         (classifier(SilentClassifier()), r"fit and predict_proba.*lacks \['predict_proba'\]"),
-        (classifier([("svc", SVC(probability=False))], None), r"'svc'.*lacks \['predict_proba'\]"),
+        (
+            classifier([("svc", SVC(probability=False))], "auto"),
+            r"'svc'.*lacks \['predict_proba'\]",
+        ),
         (regressor("ridge"), "'experts' parameter"),
         (regressor(gate=Ridge()), "'gate' parameter.*'fit' and 'predict_proba'"),
     ],
@@ -262,7 +265,7 @@ def test_expert_or_gate_that_cannot_answer_is_refused(estimator, match):
 
 
 def test_classifier_among_the_regressors_is_refused():
-    moe = regressor([("a", Ridge()), ("b", LogisticRegression())], None)
+    moe = regressor([("a", Ridge()), ("b", LogisticRegression())], "auto")
     assert_fit_raises(moe, X, Y, ValueError, "'b' should be a regressor")
 
 
@@ -276,7 +279,7 @@ def test_regressor_among_the_classifiers_is_refused():
 
 def test_error_of_an_expert_within_em_keeps_its_type_and_names_the_expert():
     experts = [("good", Ridge()), ("bad", Unkind())]
-    moe = regressor(experts, None, cv=False, min_responsibility=0.5)
+    moe = regressor(experts, "auto", cv=False)
     error = assert_fit_raises(moe, X, Y, ZeroDivisionError, "nothing to divide by")
     assert any("fit of expert 'bad'" in note for note in error.__notes__)
 
@@ -446,7 +449,7 @@ def test_folds_that_leave_nothing_to_train_on_are_refused(make, train, weight):
 @pytest.mark.slow  # joblib starts its workers, and stops them after the error
 def test_error_of_an_expert_in_another_process_keeps_its_type_and_names_the_expert():
     experts = [("good", Ridge()), ("bad", Ridge(alpha=-1.0))]  # of a class that workers can import
-    moe = regressor(experts, None, cv=False, n_jobs=2)
+    moe = regressor(experts, "auto", cv=False, n_jobs=2)
     before = snapshot(moe)
     with pytest.raises(InvalidParameterError, match="'alpha' parameter of Ridge") as caught:
         moe.fit(X, Y)
@@ -455,7 +458,7 @@ def test_error_of_an_expert_in_another_process_keeps_its_type_and_names_the_expe
 
 
 def test_error_of_an_expert_when_predicting_names_the_expert():
-    moe = regressor([("ridge", Ridge()), ("tree", DecisionTreeRegressor())], None, cv=3)
+    moe = regressor([("ridge", Ridge()), ("tree", DecisionTreeRegressor())], "auto", cv=3)
     moe.fit(X, Y)
     missing = with_value(X, np.nan)
     moe.gate_ = make_pipeline(SimpleImputer().fit(X), moe.gate_)
@@ -465,7 +468,7 @@ def test_error_of_an_expert_when_predicting_names_the_expert():
 
 
 def test_expert_that_predicts_nan_is_refused_by_name():
-    moe = regressor([("good", Ridge()), ("bad", Unkind("nan"))], None)
+    moe = regressor([("good", Ridge()), ("bad", Unkind("nan"))], "auto")
     assert_fit_raises(moe, X, Y, ValueError, "'bad' predicted NaN")
 
 
@@ -511,9 +514,9 @@ def test_list_of_experts_with_a_mistake_is_refused(experts, n_experts, match):
     [
         (regressor, {"likelihood": "normal"}),
         (regressor, {"cv": "folds"}),
-        (regressor, {"min_responsibility": "none"}),
+        (regressor, {"training": "pooling"}),
+        (regressor, {"n_experts": "all"}),
         (regressor, {"init": "random"}),
-        (classifier, {"calibration": "platt"}),
         (classifier, {"class_weight": "even"}),
     ],
 )
@@ -531,8 +534,8 @@ def test_unknown_string_is_refused_with_the_known_ones(make, params):
         {"max_iter": 0},
         {"tol": -1.0},
         {"cv": 1},
-        {"min_responsibility": 1.0},
-        {"verbose_interval": 0},
+        {"top_k": 0},
+        {"forget_factor": 0.0},
     ],
 )
 def test_number_out_of_range_is_refused_by_name(params):
@@ -704,7 +707,7 @@ def test_information_criteria_of_cross_fitted_experts_are_refused():
 
 
 def test_experts_that_cannot_hear_uneven_weights_are_named_in_a_warning():
-    moe = regressor([("near", KNeighborsRegressor()), ("ridge", Ridge())], None)
+    moe = regressor([("near", KNeighborsRegressor()), ("ridge", Ridge())], "auto")
     with pytest.warns(IgnoredWeightsWarning, match=r"experts \['near'\] take no sample_weight"):
         moe.fit(X, Y, sample_weight=np.linspace(1, 2, 60))
 

@@ -286,7 +286,7 @@ def test_unlike_experts_stand_side_by_side():
         ("line", make_pipeline(StandardScaler(), LogisticRegression())),
         ("forest", RandomForestRegressor(10, min_samples_leaf=5)),
     ]
-    moe = mixture(experts, n_experts=None, n_init=2, tol=1e-4).fit(X, y, trials=trials)
+    moe = mixture(experts, n_experts="auto", n_init=2, tol=1e-4).fit(X, y, trials=trials)
     assert isinstance(moe.named_experts_.line[-1], RateRegressor)
     common = stats.binom.logpmf(y, trials, y.sum() / trials.sum())
     assert moe.log_density(X, y, trials=trials).mean() > common.mean() + 2

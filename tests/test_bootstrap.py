@@ -83,7 +83,7 @@ def test_matching_renumbers_and_changes_no_prediction():
     assert_allclose(twin.predict(X), moe.predict(X))
     assert_allclose(twin.log_density(X, y), moe.log_density(X, y))
     named = [("one", LinearRegression()), ("other", Ridge())]
-    named = mixture(X, y, experts=named, n_experts=None, cv=False)
+    named = mixture(X, y, experts=named, n_experts="auto", cv=False)
     before = named.experts_
     match(named, np.eye(2)[::-1])
     assert named.experts_ is before

@@ -394,7 +394,7 @@ def test_a_single_cross_fitted_expert_iterates():
 def test_unlike_experts_and_gates_learn_from_censored_targets():
     X, y, upper, _ = planted(200)
     experts = [("line", LinearRegression()), ("tree", DecisionTreeRegressor(min_samples_leaf=20))]
-    moe = mixture("student_t", None, experts=experts, max_iter=2, cv=2, n_init=1).fit(
+    moe = mixture("student_t", "auto", experts=experts, max_iter=2, cv=2, n_init=1).fit(
         X, np.log(y), upper=np.log(upper)
     )
     assert moe.oof_responsibilities_.shape == (200, 2)
@@ -533,7 +533,7 @@ def test_impossible_bounds_are_refused(y, upper, message):
         (
             {
                 "likelihood": "auto",
-                "n_experts": None,
+                "n_experts": "auto",
                 "training": "stack",
                 "experts": [("a", LinearRegression()), ("b", RandomForestRegressor(5))],
             },

@@ -53,10 +53,10 @@ def add_up(table, part, X):
     return (by_hand(X)[list(coefficients.index)] @ coefficients).to_numpy()
 
 
-@pytest.mark.parametrize("pooling", [True, False])
-def test_they_add_up_to_predictions_and_log_odds_of_the_gate(pooling):
+@pytest.mark.parametrize("training", ["pooled", "em"])
+def test_they_add_up_to_predictions_and_log_odds_of_the_gate(training):
     X, y = mixed_table()
-    moe = MixtureOfExpertsRegressor(n_experts=2, pooling=pooling, n_init=2, random_state=0)
+    moe = MixtureOfExpertsRegressor(n_experts=2, training=training, n_init=2, random_state=0)
     table = moe.fit(X, y).coefficients()
     assert_allclose(add_up(table, "prediction", X), moe.predict_experts(X), atol=1e-9)
     log_odds = add_up(table, "gate: log-odds against expert0", X)
@@ -158,11 +158,6 @@ def test_an_expert_without_coefficients_is_named():
     moe = MixtureOfExpertsRegressor([("line", line), ("tree", tree)]).fit(X, y)
     with pytest.raises(ValueError, match="'tree' has no coefficients: DecisionTreeRegressor"):
         moe.coefficients()
-    moe = MixtureOfExpertsRegressor(
-        [("a", Ridge()), ("b", Ridge(9))], cv=2, ensemble=True, n_init=1
-    )
-    with pytest.raises(ValueError, match="'a' has no coefficients of its own: .* 2 models"):
-        moe.fit(X, y).coefficients()
     one_vs_rest = FrozenEstimator(SGDClassifier(loss="log_loss", random_state=0).fit(X, labels))
     moe = MixtureOfExpertsClassifier([("sgd", one_vs_rest)]).fit(X, labels)
     with pytest.raises(ValueError, match="'sgd' has no log-odds of all classes"):

@@ -25,12 +25,15 @@ QUICK = {"n_experts": 2, "n_init": 2, "max_iter": 2, "random_state": 0}
 class Recording(LGBMRegressor):
     """Remembers which rows, by the number in the first column, it was fitted and stopped on."""
 
+    stopped = []  # all that were fitted with rows to stop on: a fixture empties it
+
     def fit(self, X, y, sample_weight=None, **others):
         self.fitted_on_ = X[:, 0].astype(int)
         self.stopped_on_, self.stop_weight_ = None, None
         if "eval_set" in others:
             self.stopped_on_ = others["eval_set"][0][0][:, 0].astype(int)
             self.stop_weight_ = others["eval_sample_weight"][0]
+            self.stopped.append(self)
         return super().fit(X, y, sample_weight=sample_weight, **others)
 
 
@@ -55,6 +58,14 @@ def trees_of(expert):
     return params["iterations" if "iterations" in params else "n_estimators"]
 
 
+@pytest.fixture
+def stopped(monkeypatch):
+    """Models of ``Recording`` that were fitted with rows to stop on, in this test."""
+    models = []
+    monkeypatch.setattr(Recording, "stopped", models)
+    return models
+
+
 @pytest.fixture(name="rows")
 def _rows():
     rng = np.random.default_rng(0)
@@ -63,11 +74,11 @@ def _rows():
     return X, y
 
 
-@pytest.mark.parametrize("specialisation", ["auto", 1])
+@pytest.mark.parametrize("training", ["specialists", "em"])
 @pytest.mark.parametrize("name", regressors())
-def test_regressors_end_with_the_trees_that_folds_stopped_with(name, specialisation, rows):
+def test_regressors_end_with_the_trees_that_folds_stopped_with(name, training, rows):
     expert = regressors()[name]()
-    moe = MixtureOfExpertsRegressor(expert, cv=3, specialisation=specialisation, **QUICK)
+    moe = MixtureOfExpertsRegressor(expert, cv=3, training=training, **QUICK)
     moe.fit(*rows)
     assert all(1 <= trees_of(each) < MANY / 10 for each in moe.experts_)
     assert not any(stops_early(each) for each in moe.experts_)
@@ -103,46 +114,50 @@ def test_all_trees_are_fitted_where_no_model_stopped():
     assert moe.predict_proba([[0.0]]) == pytest.approx(0.5)
 
 
-def test_models_stop_on_rows_that_are_not_their_folds(rows):
+def test_models_stop_on_rows_that_are_not_their_folds(rows, stopped):
     """The next fold, whole groups of it: what decides for a row has not seen the row."""
     X, y = rows
     X = np.column_stack([np.arange(300), X])
     groups = np.random.default_rng(1).integers(30, size=300)
     moe = MixtureOfExpertsRegressor(
-        Recording(**LIGHTGBM), cv=GroupKFold(3), training="em", ensemble=True, **QUICK
+        Recording(**LIGHTGBM), cv=GroupKFold(3), training="em", **QUICK
     ).fit(X, y, groups=groups)
-    folds = [test for _, test in GroupKFold(3).split(X, y, groups)]
-    for expert in moe.experts_:
-        for fold, model in enumerate(expert.estimators_):
-            fitted, stopped = set(model.fitted_on_), set(model.stopped_on_)
-            assert fitted
-            assert stopped
-            assert stopped <= set(folds[(fold + 1) % 3])
-            assert not (fitted | stopped) & set(folds[fold])
-            assert not set(groups[list(fitted)]) & set(groups[list(stopped)])
+    folds = [set(test) for _, test in GroupKFold(3).split(X, y, groups)]
+    seen = set()
+    for model in stopped:
+        fitted, stopping = set(model.fitted_on_), set(model.stopped_on_)
+        assert fitted
+        assert stopping
+        (fold,) = (k for k in range(3) if stopping <= folds[(k + 1) % 3])
+        seen.add(fold)
+        assert not (fitted | stopping) & folds[fold]
+        assert not set(groups[list(fitted)]) & set(groups[list(stopping)])
+    assert seen == {0, 1, 2}
+    assert all(expert.stopped_on_ is None for expert in moe.experts_)  # trees as in the folds
 
 
-def test_stopping_rows_have_the_weights_of_the_expert(rows):
+def test_stopping_rows_have_the_weights_of_the_expert(rows, stopped):
     X, y = rows
     X = np.column_stack([np.arange(300), X])
     weight = np.random.default_rng(1).integers(1, 4, size=300)
-    moe = MixtureOfExpertsRegressor(
-        [("one", Recording(**LIGHTGBM))], cv=3, training="em", ensemble=True, random_state=0
+    MixtureOfExpertsRegressor(
+        [("one", Recording(**LIGHTGBM))], cv=3, training="em", random_state=0
     ).fit(X, y, sample_weight=weight)
-    for model in moe.experts_[0].estimators_:
+    assert len(stopped) >= 3
+    for model in stopped:
         np.testing.assert_allclose(model.stop_weight_, weight[model.stopped_on_])
 
 
 @pytest.mark.parametrize("cv", [2, False])
-def test_without_a_next_fold_every_fifth_row_stops(cv, rows):
+def test_without_a_next_fold_every_fifth_row_stops(cv, rows, stopped):
     X, y = rows
     X = np.column_stack([np.arange(300), X])
-    moe = MixtureOfExpertsRegressor(
-        [("one", Recording(**LIGHTGBM))], cv=cv, training="em", ensemble=True, random_state=0
+    MixtureOfExpertsRegressor(
+        [("one", Recording(**LIGHTGBM))], cv=cv, training="em", random_state=0
     ).fit(X, y, sample_weight=np.ones(300))
-    (expert,) = moe.experts_
-    for model in getattr(expert, "estimators_", [expert]):
-        n_rows = 300 // (cv or 1)
+    n_rows = 300 // (cv or 1)
+    assert len(stopped) >= (cv or 1)
+    for model in stopped:
         assert len(model.stopped_on_) == n_rows // 5
         assert len(model.fitted_on_) == n_rows - n_rows // 5
         assert not set(model.fitted_on_) & set(model.stopped_on_)

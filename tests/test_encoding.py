@@ -156,7 +156,7 @@ def test_nullable_columns_reach_pipelines_with_missing_values_as_nan():
     X = X[["dose", "kind"]].astype({"kind": "string"})
     X.loc[::9, "kind"] = pd.NA
     encode = make_column_transformer((OneHotEncoder(), ["kind"]), remainder="passthrough")
-    moe = mixture(experts=make_pipeline(encode, Ridge()), pooling="auto").fit(X, y)
+    moe = mixture(experts=make_pipeline(encode, Ridge()), training="auto").fit(X, y)
     assert moe.coefficients().terms[1:4] == ["kind=cat", "kind=dog", "kind missing"]
 
 
@@ -176,7 +176,7 @@ MIXTURES = {  # and how often a call encodes its rows
     "pipelines": (mixture(experts=encoded(Ridge())), 2),  # the gate has an encoder of its own
     "list": (
         mixture(
-            n_experts=None,
+            n_experts="auto",
             experts=[("line", encoded(Ridge())), ("other line", encoded(Ridge()))],
             training="em",
             cv=False,

@@ -46,7 +46,9 @@ def test_out_of_fold_score_is_that_of_new_rows_whatever_the_gate(name):
     X, y = one_regime(300, 0)
     X_test, y_test = one_regime(2000, 1)
     expert = KNeighborsRegressor(20)
-    moe = MixtureOfExpertsRegressor(expert, 3, gate=GATES[name], max_iter=3, random_state=0)
+    moe = MixtureOfExpertsRegressor(
+        expert, 3, gate=GATES[name], training="em", max_iter=3, random_state=0
+    )
     moe.fit(X, y)
     # Standard errors: 0.04 of the mean over 300 rows, 0.02 over 2000; in-sample gates are 0.2 to
     # 2 too sure.
@@ -62,7 +64,9 @@ def test_planted_regimes_are_found_by_gates_that_are_trained_without_a_fold(name
     expert = DecisionTreeRegressor(min_samples_leaf=10)
     scores = [
         log_score(
-            MixtureOfExpertsRegressor(expert, k, gate=GATES[name], random_state=0).fit(X, y),
+            MixtureOfExpertsRegressor(
+                expert, k, gate=GATES[name], training="em", random_state=0
+            ).fit(X, y),
             X_test,
             y_test,
         )
@@ -82,7 +86,7 @@ def test_gates_that_can_memorise_rows_are_trained_without_a_fold_beside_any_expe
             for k in (0, 1)
         ]
     moe = MixtureOfExpertsRegressor(
-        experts, 2 if cv == "auto" else None, gate=GATES["tree"], cv=cv, random_state=0
+        experts, 2 if cv == "auto" else "auto", gate=GATES["tree"], cv=cv, random_state=0
     ).fit(X, y)
     low, high = moe.predict_interval(X_test, 0.9).T
     # About 0.6 where the tree is trusted on rows that it knows by heart.
@@ -142,13 +146,14 @@ def test_answers_out_of_fold_are_in_the_order_of_the_rows():
 def test_fitted_gate_has_seen_all_rows_and_has_its_own_settings():
     X, y = two_regimes(200, 0)
     expert = DecisionTreeRegressor(min_samples_leaf=10)
-    softmax, prior = SoftmaxGate(alpha=2.0, max_iter=50), [3.0, 1.0]
+    prior = {"load_balance": 0.1, "target_load": [3.0, 1.0]}
+    softmax = SoftmaxGate(alpha=2.0, max_iter=50, **prior)
     moe = MixtureOfExpertsRegressor(
-        expert, 2, gate=softmax, cv=3, load_balance=0.1, target_load=prior, random_state=0
+        expert, 2, gate=softmax, training="em", cv=3, random_state=0
     ).fit(X, y)
     assert moe.gate_.get_params() == softmax.get_params()
     assert moe.gate_.n_iter_ > 1
-    constant = moe.set_params(gate=ConstantGate()).fit(X, y).gate_
+    constant = moe.set_params(gate=ConstantGate(**prior)).fit(X, y).gate_
     rows = moe.oof_responsibilities_.sum(axis=0) + 0.1 * 200 * np.array([0.75, 0.25])
     # Responsibilities of the last E-step; it moves proportions by less than a per cent.
     assert_allclose(constant.proportions_, rows / rows.sum(), atol=0.01)
@@ -170,7 +175,7 @@ def test_classifiers_are_fitted_once_in_each_fold_for_a_refit_of_the_experts(mon
     gate = Counting(max_depth=2, random_state=0)
     moe = MixtureOfExpertsRegressor(
         [("knn", KNeighborsRegressor(5)), ("tree", DecisionTreeRegressor(min_samples_leaf=10))],
-        gate=gate, cv=3, max_iter=4, random_state=0,
+        gate=gate, training="em", cv=3, max_iter=4, random_state=0,
     ).fit(X, y)  # fmt: skip
     # Two candidates to start from, the iterations, and the gate that is kept.
     assert Counting.fits == 3 * (2 + moe.n_iter_) + 1

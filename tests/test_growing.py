@@ -18,7 +18,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 from sklearn.tree import DecisionTreeRegressor
 
-from skmoe import FoldEnsemble, MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
+from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
 from skmoe._updates import growing
 from skmoe.exceptions import ExpertCollapseWarning, IgnoredWeightsWarning
 from skmoe.gates import ConstantGate, GaussianGate, SoftmaxGate, TreeGate
@@ -267,12 +267,11 @@ def test_experts_are_added_one_after_the_other(fitted, grown):
 
 def test_flexible_expert_is_cross_fitted(moe):
     """A grown tree would have no errors on its own rows: its scale is that of new ones."""
-    moe.set_params(cv=3, ensemble=True)
+    moe.set_params(cv=3)
     moe.add_expert(*NEW, DecisionTreeRegressor(min_samples_leaf=3, random_state=0), replay=REPLAY)
-    assert isinstance(moe.experts_[-1], FoldEnsemble)
     X, y = new_rows(2000, 3)
     error = np.sqrt(np.mean((moe.experts_[-1].predict(X) - y) ** 2))
-    assert 0.9 * error < moe.likelihood_.scale_[-1] < 1.5 * error  # one tree of three errs more
+    assert 0.9 * error < moe.likelihood_.scale_[-1] < 1.3 * error  # a fold's tree errs more
     assert score(moe, X, y) > -1.0
 
 

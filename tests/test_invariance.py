@@ -111,7 +111,7 @@ def test_order_of_named_experts_does_not_matter(cv):
         ("line", LinearRegression()),
         ("tree", DecisionTreeRegressor(max_depth=3, random_state=0)),
     ]
-    params = {**TREES, "n_experts": None, "cv": cv}
+    params = {**TREES, "n_experts": "auto", "cv": cv}
     start = np.random.default_rng(0).dirichlet(np.ones(3), size=len(y))
     order = [2, 0, 1]
     moe = MixtureOfExpertsRegressor(experts, **params, init=lambda *args: start)

@@ -38,6 +38,7 @@ from ._plan import WAYS, make_plan
 from ._reports.described import DescribedMixture
 from ._reports.display import first_of
 from ._reports.expert_report import bound_notes, report_training
+from ._rows.answers import in_memory
 from ._rows.files import is_elsewhere
 from ._tables.encoding import identifiers, warn_of_left_out
 from ._trainers import make_trainer
@@ -196,6 +197,7 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
         self._set_fitted(plan, *trained)
         tasks.end()
 
+    @in_memory("pass a sample of the rows")
     def plan(
         self, X, y=None, sample_weight=None, *, exposure=None, trials=None, subject=None,
         upper=None, groups=None,

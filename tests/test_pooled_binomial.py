@@ -124,15 +124,15 @@ def test_posterior_of_many_trials_is_that_of_maximum_likelihood():
 @pytest.mark.parametrize("level", [0.0, -3.0])
 def test_without_regimes_there_is_one_expert(level):
     rows, test = planted(60, 5, 0, level=level)
-    moe = pooled(n_experts=3).fit(*rows[:2], trials=rows[2])
+    moe = pooled(n_experts="auto").fit(*rows[:2], trials=rows[2])
     assert len(moe.experts_) == 1
-    assert list(moe.log_evidence_) == [1, 2, 3]
+    assert list(moe.log_evidence_) == [1, 2, 3, 4]
     assert log_density(moe, test) > log_density_of_one(rows, test) - 0.02
 
 
 def test_two_regimes_are_found_without_being_told():
     rows, test = planted(200, 5, 0, regimes=2)
-    moe = pooled(n_experts=3, pooling="auto").fit(*rows[:2], trials=rows[2])
+    moe = pooled(n_experts="auto", training="auto").fit(*rows[:2], trials=rows[2])
     told = pooled(training="em").fit(*rows[:2], trials=rows[2])
     assert isinstance(moe.likelihood_, PooledBinomial)
     assert len(moe.experts_) == 2
@@ -222,7 +222,7 @@ def test_centres_share_a_regime_each():
     treated, regime = np.tile([0.0, 1.0], 30)[:, None], centre % 2
     trials = np.full(60, 200.0)
     y = rng.binomial(200, special.expit(-2.0 + regime - 0.3 * treated[:, 0]))
-    moe = pooled(n_experts=3, gate=ConstantGate(), shared_effects=[0])
+    moe = pooled(n_experts="auto", gate=ConstantGate(), shared_effects=[0])
     moe.fit(treated, y, trials=trials, subject=centre)
     first, second = moe.experts_
     assert first.coef_[0] == pytest.approx(second.coef_[0], rel=1e-12)

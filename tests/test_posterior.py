@@ -131,7 +131,7 @@ def hessian(function, at, steps):
 def test_few_rows_have_the_curvature_of_the_log_posterior(kind):
     X, y = rows(0, 100 if kind == "line" else 400, kind, size=4.0, noise=2.0)
     X = X * [1.0, 5.0] + [2.0, 0.0]
-    moe = mixture(kind, pooling=0.5).fit(X, y)
+    moe = mixture(kind, training="pooled").fit(X, y)
     assert len(moe.experts_) == 2
     found = moe.summary(X, y)
     at = np.append(found.estimate, found.estimate[3] if kind == "line" else 0.0)
@@ -178,7 +178,7 @@ def test_more_columns_than_rows_have_standard_deviations(kind, n_experts):
     rng = np.random.default_rng(0)
     X, y = rows(0, 50, kind, size=4.0, noise=0.1)
     X = np.column_stack([X, rng.normal(size=(50, 60)), np.ones(50)])
-    moe = mixture(kind, n_experts, pooling=0.1).fit(X, y)
+    moe = mixture(kind, n_experts, training="pooled").fit(X, y)
     found = moe.summary(X, y)
     assert np.isfinite(found.estimate).all()
     assert (found.std_error > 0).all()
@@ -229,10 +229,10 @@ def test_shared_effects_are_one_parameter_and_subjects_count_once():
     y = np.where(up, 1 + X[:, 0], -1 - X[:, 0]) + 2 * X[:, 1] + rng.normal(size=400)
     settings = {"gate": ConstantGate(), "shared_effects": [1]}
     found, told = (
-        mixture("line", **settings, pooling=pooling)
+        mixture("line", **settings, training=training)
         .fit(X, y, subject=subject)
         .summary(X, y, subject=subject)
-        for pooling in (True, False)
+        for training in ("pooled", "em")
     )
     assert found.n_subjects == 80
     of_both = found.cov[np.ix_([2, 6], [2, 6])]

@@ -26,10 +26,10 @@ def notes(X, y, gate=None, **params):
     return moe.fit(X, y).expert_report().notes
 
 
-@pytest.mark.parametrize("pooling", [False, "auto"])
-def test_a_clean_cut_is_reported(pooling):
+@pytest.mark.parametrize("training", ["em", "auto"])
+def test_a_clean_cut_is_reported(training):
     X, y = two_planes(np.inf, gap=0.2)
-    (note,) = notes(X, y, pooling=pooling)
+    (note,) = notes(X, y, training=training)
     assert HINT in note
     assert "expert0" in note
 

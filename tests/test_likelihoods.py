@@ -137,7 +137,7 @@ def planted_predictions(temperature, epsilon, n=20_000, n_classes=3, seed=0):
 @pytest.mark.parametrize("temperature", [0.6, 1.0, 2.5])
 def test_planted_temperature_is_learned(temperature):
     prediction, y, truth = planted_predictions(temperature, 0.0)
-    likelihood = Categorical(smoothing=False).start(y, np.ones(len(y)), 1)
+    likelihood = Categorical(calibration="temperature").start(y, np.ones(len(y)), 1)
     likelihood.update(y, prediction, np.ones((len(y), 1)))
     # Five standard errors of a scale parameter of 20,000 rows.
     assert_allclose(likelihood.temperature_, temperature, rtol=0.06)
@@ -146,7 +146,7 @@ def test_planted_temperature_is_learned(temperature):
 
 def test_planted_smoothing_is_learned():
     prediction, y, _ = planted_predictions(1.0, 0.3)
-    likelihood = Categorical(temperature=False).start(y, np.ones(len(y)), 1)
+    likelihood = Categorical(calibration="smoothing").start(y, np.ones(len(y)), 1)
     for _ in range(300):
         likelihood.update(y, prediction, np.ones((len(y), 1)))
     assert_allclose(likelihood.epsilon_, 0.3, atol=0.05)  # some three standard errors
@@ -187,7 +187,7 @@ def test_experts_are_calibrated_apart_by_their_own_rows():
     prediction = np.concatenate([np.repeat(first, 2, axis=1), np.repeat(second, 2, axis=1)])
     weights = np.repeat(np.eye(2), n, axis=0)
     labels = np.concatenate([y, y_second])
-    likelihood = Categorical(smoothing=False).start(labels, np.ones(2 * n), 2)
+    likelihood = Categorical(calibration="temperature").start(labels, np.ones(2 * n), 2)
     likelihood.update(labels, prediction, weights)
     assert_allclose(likelihood.temperature_, [0.6, 2.5], rtol=0.06)  # as above
     before = likelihood.calibrate(prediction)
@@ -195,14 +195,14 @@ def test_experts_are_calibrated_apart_by_their_own_rows():
     assert_array_equal(likelihood.calibrate(prediction[:, ::-1]), before[:, ::-1])
 
 
-@pytest.mark.parametrize("kind", ["none", "temperature", "smoothing"])
+@pytest.mark.parametrize("kind", [None, "temperature", "smoothing"])
 def test_what_is_switched_off_stays(kind):
     prediction, y, _ = planted_predictions(2.0, 0.2)
-    likelihood = Categorical(temperature=kind == "temperature", smoothing=kind == "smoothing")
+    likelihood = Categorical(calibration=kind)
     likelihood.start(y, np.ones(len(y)), 1).update(y, prediction, np.ones((len(y), 1)))
     assert (likelihood.temperature_ == 1).all() == (kind != "temperature")
     assert (likelihood.epsilon_ == 1e-3).all() == (kind != "smoothing")
-    assert likelihood.n_parameters_ == (0 if kind == "none" else 1)
+    assert likelihood.n_parameters_ == (0 if kind is None else 1)
 
 
 @pytest.mark.parametrize("epsilon", [0.0, 1e-3])

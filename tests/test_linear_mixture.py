@@ -100,7 +100,7 @@ def test_scale_shared_by_all_experts_takes_the_path_of_the_general_problem(monke
 @pytest.mark.parametrize("load_balance", [0.0, 0.5])
 def test_load_prior_of_proportions_is_the_general_one(load_balance):
     data = planted()
-    settings = {"gate": ConstantGate(), "load_balance": load_balance, "max_iter": 20}
+    settings = {"gate": ConstantGate(load_balance=load_balance), "max_iter": 20}
     assert_same_mixture(fit(*data, **settings), fit(*data, general=True, **settings), rtol=1e-9)
 
 
@@ -196,7 +196,7 @@ def test_what_the_pass_cannot_do_goes_to_the_general_problem():
     for params in (
         {"top_k": 1},
         {"gate": SoftmaxGate(l1_ratio=0.5)},
-        {"load_balance": 0.1},
+        {"gate": SoftmaxGate(load_balance=0.1)},
         {"experts": polynomial},
         {"likelihood": Gaussian(scale="auto")},
     ):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 from scipy import special
+from sklearn.base import clone
 
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
 from skmoe._reports.display import first_of
@@ -68,7 +69,7 @@ def one_owns_nearly_all(X, y, n_experts, random_state):
 def test_objective_rises_under_the_load_prior(gate, load_balance):
     X, y = four_pieces(400, seed=0)
     moe = MixtureOfExpertsRegressor(
-        n_experts=3, gate=gate, load_balance=load_balance, tol=1e-10, max_iter=60,
+        n_experts=3, gate=clone(gate).set_params(load_balance=load_balance), tol=1e-10, max_iter=60,
         n_init=1, init="functions", random_state=0,
     )  # fmt: skip
     with warnings.catch_warnings():
@@ -82,7 +83,7 @@ def test_objective_rises_under_the_load_prior(gate, load_balance):
 def test_objective_under_the_load_prior_is_the_formula():
     X, y = four_pieces(300, seed=1)
     moe = MixtureOfExpertsRegressor(
-        n_experts=2, gate=ConstantGate(), load_balance=0.2, random_state=0, max_iter=500
+        n_experts=2, gate=ConstantGate(load_balance=0.2), random_state=0, max_iter=500
     ).fit(X, y)
     counts = 0.2 * len(y) / 2
     log_prior = counts * np.log(moe.gate_.proportions_).sum()
@@ -93,7 +94,7 @@ def test_objective_under_the_load_prior_is_the_formula():
 def test_constant_gate_has_the_dirichlet_mode():
     X, y = crossing_lines(500, seed=0)
     moe = MixtureOfExpertsRegressor(
-        n_experts=2, gate=ConstantGate(), load_balance=0.5, target_load=[0.8, 0.2],
+        n_experts=2, gate=ConstantGate(load_balance=0.5, target_load=[0.8, 0.2]),
         tol=1e-10, max_iter=2000, random_state=0,
     ).fit(X, y)  # fmt: skip
     mass = moe.responsibilities(X, y).sum(axis=0)
@@ -109,8 +110,9 @@ def test_stronger_prior_pulls_the_loads_nearer_to_the_target(gate):
     y = np.where(X[:, 0] > 1.2, 5 - 2 * X[:, 0], X[:, 0]) + 0.2 * rng.normal(size=600)
     distances = []
     for load_balance in (0.0, 0.1, 1.0, 10.0):
+        balanced = clone(gate).set_params(load_balance=load_balance)
         moe = MixtureOfExpertsRegressor(
-            n_experts=2, gate=gate, load_balance=load_balance, random_state=0, max_iter=500
+            n_experts=2, gate=balanced, training="em", random_state=0, max_iter=500
         ).fit(X, y)
         distances.append(abs(moe.expert_load_[0] - 0.5))
     assert distances[0] > 0.2
@@ -120,9 +122,8 @@ def test_stronger_prior_pulls_the_loads_nearer_to_the_target(gate):
 
 def test_target_load_is_followed_in_its_own_order():
     X, y = crossing_lines(500, seed=0)
-    moe = MixtureOfExpertsRegressor(
-        n_experts=2, load_balance=20.0, target_load=[1, 4], random_state=0, max_iter=500
-    ).fit(X, y)
+    gate = SoftmaxGate(load_balance=20.0, target_load=[1, 4])
+    moe = MixtureOfExpertsRegressor(gate=gate, random_state=0, max_iter=500).fit(X, y)
     # The data say one half; twenty prior rows for each row say 0.2 and 0.8.
     assert_allclose(moe.expert_load_, [0.2, 0.8], atol=0.03)
 
@@ -135,9 +136,9 @@ def test_mild_prior_costs_a_rare_regime_less_than_a_hundredth():
     train, test = slice(0, 1500), slice(1500, None)
     scores = [
         log_score(
-            MixtureOfExpertsRegressor(n_experts=2, load_balance=b, random_state=0).fit(
-                X[train], y[train]
-            ),
+            MixtureOfExpertsRegressor(
+                n_experts=2, gate=SoftmaxGate(load_balance=b), training="em", random_state=0
+            ).fit(X[train], y[train]),
             X[test],
             y[test],
         )
@@ -150,16 +151,21 @@ def test_mild_prior_costs_a_rare_regime_less_than_a_hundredth():
 def test_target_load_that_is_no_load_is_refused(target_load):
     X, y = crossing_lines(50, seed=0)
     with pytest.raises(ValueError, match="target_load must be 2 positive numbers"):
-        MixtureOfExpertsRegressor(n_experts=2, load_balance=0.1, target_load=target_load).fit(X, y)
+        MixtureOfExpertsRegressor(
+            n_experts=2, gate=SoftmaxGate(load_balance=0.1, target_load=target_load)
+        ).fit(X, y)
 
 
-def test_target_load_without_a_prior_is_said_to_have_no_effect():
+@pytest.mark.parametrize("load_balance", [0.0, 0.1])
+def test_target_load_says_how_many_experts_there_are_and_keeps_their_order(load_balance):
     X, y = crossing_lines(100, seed=0)
-    moe = MixtureOfExpertsRegressor(
-        n_experts=2, target_load=[1, 2], max_iter=500, random_state=0, training="em"
-    )
-    with pytest.warns(UserWarning, match="no effect while load_balance is 0"):
-        moe.fit(X, y)
+    gate = SoftmaxGate(load_balance=load_balance, target_load=[1, 2, 3])
+    moe = MixtureOfExpertsRegressor(gate=gate, max_iter=500, random_state=0, training="em")
+    assert moe.plan(X, y).n_experts == len(moe.fit(X, y).experts_) == 3
+    assert moe.gate_.keeps_order
+    if load_balance == 0:
+        free = clone(moe).set_params(gate=SoftmaxGate(), n_experts=3).fit(X, y)
+        assert_allclose(np.sort(moe.expert_load_), np.sort(free.expert_load_))
 
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model.__name__)

@@ -241,7 +241,7 @@ def test_what_the_pass_cannot_do_goes_to_the_general_problem():
     for params in (
         {"top_k": 1},
         {"gate": SoftmaxGate(l1_ratio=0.5)},
-        {"load_balance": 0.1},
+        {"gate": SoftmaxGate(load_balance=0.1)},
         {"experts": scaled},
     ):
         moe = MixtureOfExpertsClassifier(**settings, **params, training="em")

@@ -13,7 +13,7 @@ from sklearn import config_context
 from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import make_column_transformer
-from sklearn.dummy import DummyClassifier, DummyRegressor
+from sklearn.dummy import DummyRegressor
 from sklearn.ensemble import HistGradientBoostingRegressor, RandomForestRegressor, StackingRegressor
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
@@ -25,15 +25,16 @@ from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 from sklearn.utils import get_tags
 
-from skmoe import FoldEnsemble, MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
+from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
 from skmoe.gates import ConstantGate, SoftmaxGate
+from skmoe.likelihoods import Categorical
 
 rng = np.random.default_rng(0)
 X = rng.uniform(-1, 1, size=(80, 2))
 Y = np.where(X[:, 0] > 0, X[:, 1], -X[:, 1]) + 0.1 * rng.normal(size=80)
 C = (X[:, 0] * X[:, 1] > 0).astype(int)
 GROUPS = np.arange(80) // 5
-QUICK = {"n_init": 1, "random_state": 0, "training": "em", "ensemble": True}
+QUICK = {"n_init": 1, "random_state": 0, "training": "em"}
 
 
 def regressor(experts=None, n_experts=2, **params):
@@ -46,7 +47,7 @@ def classifier(experts=None, n_experts=2, **params):
 
 def unlike(**params):
     experts = [("ridge", Ridge()), ("tree", DecisionTreeRegressor(max_depth=2))]
-    return regressor(experts, None, **params)
+    return regressor(experts, "auto", **params)
 
 
 # get_params, set_params, clone ----------------------------------------------------------------
@@ -89,12 +90,12 @@ def test_dropped_expert_is_left_out():
 
 def test_replacing_an_expert_leaves_the_list_that_was_passed_alone():
     experts = [("ridge", Ridge()), ("tree", DecisionTreeRegressor())]
-    regressor(experts, None).set_params(tree="drop")
+    regressor(experts, "auto").set_params(tree="drop")
     assert isinstance(experts[1][1], DecisionTreeRegressor)
 
 
 def test_one_call_turns_one_expert_into_a_list_and_back():
-    moe = regressor(Ridge(), None)
+    moe = regressor(Ridge(), "auto")
     moe.set_params(experts=[("a", Ridge()), ("b", Ridge())], b__alpha=7.0)
     assert moe.get_params()["b__alpha"] == 7.0
     moe.set_params(experts=Ridge(), experts__alpha=4.0)
@@ -162,6 +163,7 @@ def test_pickled_mixture_predicts_the_same_bits(make, params, y):
 
 
 OF_ALL = {
+    "skmoe._plan.Plan",
     "sklearn.utils._bunch.Bunch",
     "skmoe._reports.expert_report.ExpertReport",
     "skmoe.gates._softmax.SoftmaxGate",
@@ -183,7 +185,7 @@ OF_POOLING = {
     "skmoe.likelihoods._pooled.PooledGaussian",
     "skmoe._numerics.columns.StandardColumns",
 }
-OF_TREES = {"sklearn.tree._tree.Tree", "skmoe._experts.fold_ensemble.FoldEnsemble"}
+OF_TREES = {"sklearn.tree._tree.Tree"}
 
 
 @pytest.mark.parametrize(
@@ -266,8 +268,8 @@ def test_result_does_not_depend_on_the_number_of_jobs(experts):
             unlike(gate=LogisticRegression(), cv=2, max_iter=2),
             ["ridge", "Ridge", "tree", "DecisionTreeRegressor"],
         ),
-        (regressor([("a", Ridge()), ("b", "drop")], None), ["Ridge", "drop"]),
-        # An unfitted ensemble has no truth value.
+        (regressor([("a", Ridge()), ("b", "drop")], "auto"), ["Ridge", "drop"]),
+        # An unfitted forest has no truth value.
         (regressor(RandomForestRegressor(3)), ["RandomForestRegressor", "SoftmaxGate"]),
         (regressor(make_pipeline(StandardScaler(), Ridge())), ["StandardScaler", "Ridge"]),
     ],
@@ -371,10 +373,12 @@ def test_linear_expert_behind_a_transformer_to_pandas_knows_its_names():
 
 
 class Remember(RegressorMixin, BaseEstimator):
-    """Regressor that keeps the first column, which tells the rows, of what it was fitted on."""
+    """Regressor that tells the first column, which tells the rows, of what each fit sees."""
+
+    seen = []
 
     def fit(self, X, y, sample_weight=None):
-        self.seen_ = np.unique(X[:, 0])
+        self.seen.append(frozenset(X[:, 0].astype(int).tolist()))
         self.n_features_in_ = X.shape[1]
         return self
 
@@ -386,19 +390,24 @@ class Remember(RegressorMixin, BaseEstimator):
 @pytest.mark.parametrize("cv", ["auto", 4, GroupKFold(4)])
 def test_rows_of_one_group_stay_in_one_fold(cv, routing):
     numbered = np.arange(80.0)[:, None]
+    Remember.seen.clear()
     with config_context(enable_metadata_routing=routing):
-        moe = regressor(Remember(), cv=cv, n_experts=1).fit(numbered, Y, groups=GROUPS)
-    models = moe.experts_[0].estimators_
-    assert len(models) == (5 if cv == "auto" else 4)
-    for model in models:
-        left_out = np.setdiff1d(np.arange(80), model.seen_).astype(int)
-        assert len(left_out) > 0
-        assert not set(GROUPS[left_out]) & set(GROUPS[model.seen_.astype(int)])
+        regressor(Remember(), cv=cv, n_experts=1).fit(numbered, Y, groups=GROUPS)
+    *in_folds, of_all = Remember.seen
+    assert of_all == set(range(80))
+    assert len(set(in_folds)) == (5 if cv == "auto" else 4)
+    for seen in in_folds:
+        left_out = sorted(of_all - seen)
+        assert left_out
+        assert not set(GROUPS[left_out]) & set(GROUPS[sorted(seen)])
 
 
 def test_auto_makes_no_more_folds_than_groups():
-    moe = regressor(DecisionTreeRegressor(max_depth=2)).fit(X, Y, groups=np.arange(80) % 3)
-    assert len(moe.experts_[0].estimators_) == 3
+    Remember.seen.clear()
+    moe = regressor(Remember(), n_experts=1)
+    moe.fit(np.arange(80.0)[:, None], Y, groups=np.arange(80) % 3)
+    assert len(set(Remember.seen)) == 3 + 1  # and all rows
+    assert "3 folds" in moe.plan_.predictions
 
 
 def test_linear_experts_are_cross_fitted_where_groups_are_given():
@@ -451,7 +460,7 @@ def scaled(last):
     ids=["tree", "ridge", "list", "classifier", "calibrated"],
 )
 def test_responsibilities_reach_the_last_step_with_and_without_routing(make, experts, y, weight):
-    moe = make(experts, None if isinstance(experts, list) else 2, max_iter=3, cv=2)
+    moe = make(experts, "auto" if isinstance(experts, list) else 2, max_iter=3, cv=2)
     with config_context(enable_metadata_routing=True):
         routed = clone(moe).fit(X, y, sample_weight=weight)
     plain = clone(moe).fit(X, y, sample_weight=weight)
@@ -511,38 +520,27 @@ def test_labels_of_any_kind_are_predicted_as_they_came(experts, labels):
 def test_class_that_a_fold_lacks_gets_a_probability(calibration):
     y = C.copy()
     y[:2] = 2  # in one fold, or in two, of KFold: some model never sees it, if in one
-    moe = classifier(DecisionTreeClassifier(max_depth=2), cv=KFold(4), calibration=calibration)
+    classes = []
+
+    class Telling(DecisionTreeClassifier):
+        def fit(self, X, y, sample_weight=None):
+            super().fit(X, y, sample_weight)
+            classes.append(self.classes_.tolist())
+            return self
+
+    likelihood = Categorical(calibration=calibration)
+    moe = classifier(Telling(max_depth=2), cv=KFold(4), likelihood=likelihood)
     moe.fit(X, y)
-    experts = [expert for expert in moe.experts_ if expert.classes_.tolist() == [0, 1, 2]]
-    assert experts
-    assert any(2 not in model.classes_ for expert in experts for model in expert.estimators_)
+    assert [0, 1] in classes
+    assert any(expert.classes_.tolist() == [0, 1, 2] for expert in moe.experts_)
     assert (moe.predict_proba(X)[:, 2] > 0).all()
     assert np.isfinite(moe.oof_log_density_).all()
 
 
-# FoldEnsemble and what is kept of the folds ---------------------------------------------------
+# What is kept of the folds ---------------------------------------------------------------------
 
 
-def test_fold_ensemble_predicts_the_mean_of_its_models():
-    models = [DecisionTreeRegressor(max_depth=depth).fit(X, Y) for depth in (1, 2, 3)]
-    ensemble = FoldEnsemble.from_fitted(models)
-    mean = np.mean([model.predict(X) for model in models], axis=0)
-    np.testing.assert_allclose(ensemble.predict(X), mean)
-    np.testing.assert_allclose(FoldEnsemble(models).fit(X, Y).predict(X), mean)
-
-
-def test_fold_ensemble_knows_all_classes_of_its_models():
-    models = [
-        DummyClassifier(strategy="prior").fit(X[:4], ["a", "a", "b", "b"]),
-        DummyClassifier(strategy="prior").fit(X[:4], ["b", "c", "c", "c"]),
-    ]
-    ensemble = FoldEnsemble.from_fitted(models)
-    assert ensemble.classes_.tolist() == ["a", "b", "c"]
-    np.testing.assert_allclose(ensemble.predict_proba(X[:1]), [[0.25, 0.375, 0.375]])
-    assert ensemble.predict(X[:1]).tolist() == ["b"]
-
-
-def test_without_ensemble_experts_are_of_the_class_that_was_passed():
+def test_experts_in_folds_are_of_the_class_that_was_passed():
     moe = regressor(DecisionTreeRegressor(max_depth=2)).fit(X, Y)
     assert [type(expert) for expert in moe.experts_] == [DecisionTreeRegressor] * 2
     assert hasattr(moe, "oof_score_")
@@ -550,9 +548,8 @@ def test_without_ensemble_experts_are_of_the_class_that_was_passed():
 
 def test_frozen_expert_stays_as_it_is():
     frozen = Ridge().fit(X, Y + 1)
-    moe = regressor([("frozen", FrozenEstimator(frozen)), ("new", Ridge())], None).fit(X, Y)
-    # Not to the last bit: an ensemble of one and the same model takes a mean.
-    np.testing.assert_allclose(moe.predict_experts(X)[:, 0], frozen.predict(X), rtol=1e-12)
+    moe = regressor([("frozen", FrozenEstimator(frozen)), ("new", Ridge())], "auto").fit(X, Y)
+    np.testing.assert_array_equal(moe.predict_experts(X)[:, 0], frozen.predict(X))
 
 
 def test_stack_with_its_default_on_top_is_an_expert():
@@ -579,18 +576,14 @@ def test_out_of_fold_score_is_the_weighted_mean_of_the_rows():
 
 
 def test_out_of_fold_densities_are_those_of_models_that_did_not_see_the_row():
-    folds = KFold(4)
-    moe = regressor(DecisionTreeRegressor(max_depth=3), cv=folds, n_experts=3).fit(X, Y)
-    predictions = np.empty((80, 3))
-    for number, (_, test) in enumerate(folds.split(X)):
-        for k, expert in enumerate(moe.experts_):
-            predictions[test, k] = expert.estimators_[number].predict(X[test])
-    log_density = moe.likelihood_.components(predictions).logpdf(Y[:, None])
-    # Bayes' rule backwards: the gate that did not see the row gave probabilities of sum one.
-    log_gate = np.log(moe.oof_responsibilities_) + moe.oof_log_density_[:, None] - log_density
-    np.testing.assert_allclose(np.exp(log_gate).sum(axis=1), 1.0, rtol=1e-9)
-    assert np.abs(np.exp(log_gate) - moe.gate_proba(X)).max() > 0.01  # this one saw them all
-    assert moe.log_density(X, Y).mean() > moe.oof_score_  # the ensembles did see them
+    folds, tree = KFold(4), DecisionTreeRegressor(max_depth=3, random_state=0)
+    moe = regressor(tree, cv=folds, n_experts=1).fit(X, Y)
+    predictions = np.empty((80, 1))
+    for train, test in folds.split(X):
+        predictions[test, 0] = clone(tree).fit(X[train], Y[train]).predict(X[test])
+    log_density = moe.likelihood_.components(predictions).logpdf(Y[:, None])[:, 0]
+    np.testing.assert_allclose(moe.oof_log_density_, log_density, rtol=1e-9)
+    assert moe.log_density(X, Y).mean() > moe.oof_score_  # what is refitted did see them
 
 
 class Counting(RegressorMixin, BaseEstimator):
@@ -608,9 +601,7 @@ class Counting(RegressorMixin, BaseEstimator):
         return X @ self.coef_
 
 
-@pytest.mark.parametrize(
-    "params", [{"cv": 3}, {"cv": 3, "ensemble": False}, {"cv": False}, {"cv": 4, "n_experts": 1}]
-)
+@pytest.mark.parametrize("params", [{"cv": 3}, {"cv": False}, {"cv": 4, "n_experts": 1}])
 def test_every_fit_of_an_expert_is_counted(params):
     Counting.fits = 0
     with warnings.catch_warnings():
@@ -637,7 +628,7 @@ def test_listed_experts_keep_their_order():
     experts = [("far", DummyRegressor(strategy="constant", constant=9.0)), ("ridge", Ridge())]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # the first one collapses, as it should
-        moe = regressor(experts, None).fit(X, Y)
+        moe = regressor(experts, "auto").fit(X, Y)
     assert list(moe.named_experts_) == ["far", "ridge"]
     assert moe.expert_load_[0] < moe.expert_load_[1]
 

@@ -330,23 +330,6 @@ def test_report_tells_the_balance(data, mixture):
     assert "unused" not in str(dense)
 
 
-def test_router_noise_fades_and_leaves_a_mixture_that_fits(data):
-    moe = MixtureOfExpertsRegressor(n_experts=N_REGIMES, top_k=1, router_noise=1.0, random_state=0)
-    moe.fit(*data)
-    plain = MixtureOfExpertsRegressor(n_experts=N_REGIMES, top_k=1, random_state=0).fit(*data)
-    assert moe.lower_bounds_[:6] != plain.lower_bounds_[:6]
-    assert moe.lower_bound_ > plain.lower_bound_ - 0.1
-    held_out = regimes(2000, 1)
-    assert moe.score(*held_out) > 0.9
-
-
-def test_noise_without_top_k_warns(data):
-    with pytest.warns(UserWarning, match="router_noise has no effect"):
-        MixtureOfExpertsRegressor(
-            n_experts=2, router_noise=1.0, n_init=1, random_state=0, training="em"
-        ).fit(*data)
-
-
 def test_information_criteria_refuse_a_truncated_mixture(data, mixture):
     assert np.isfinite(mixture.bic(*data))
     with pytest.raises(ValueError, match="top_k"):

@@ -11,7 +11,7 @@ from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
 from sklearn.metrics import log_loss
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
-from skmoe import FoldEnsemble, MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
+from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
 from skmoe.gates import ConstantGate, SoftmaxGate, TreeGate
 
 
@@ -79,25 +79,10 @@ def test_linear_mixtures_are_trained_in_sample_and_flexible_ones_are_not():
     assert isinstance(outer.experts_[0], MixtureOfExpertsRegressor)
     trees = linear.set_params(experts=DecisionTreeRegressor(max_depth=2, random_state=0), cv=2)
     outer = MixtureOfExpertsRegressor(
-        trees, n_experts=2, n_init=1, max_iter=2, cv=2, ensemble=True, random_state=0
+        trees, n_experts=2, n_init=1, max_iter=2, cv=2, random_state=0
     ).fit(X, y)
     assert outer.oof_score_ == pytest.approx(outer.oof_log_density_.mean())
-    assert isinstance(outer.experts_[0], FoldEnsemble)
-
-
-def test_fold_ensemble_of_mixtures_has_the_mean_of_their_densities():
-    X, y = four_pieces(200, 0)
-    models = [
-        MixtureOfExpertsRegressor(
-            n_experts=2, n_init=1, tol=1e-3, random_state=0, training="em"
-        ).fit(X[part], y[part])
-        for part in (slice(0, 100), slice(100, 200))
-    ]
-    ensemble = FoldEnsemble.from_fitted(models)
-    expected = np.mean([np.exp(model.log_density(X, y)) for model in models], axis=0)
-    assert_allclose(ensemble.log_density(X, y), np.log(expected), rtol=1e-9)
-    assert_allclose(ensemble.predict_dist(X).mean(), ensemble.predict(X), rtol=1e-12)
-    assert not hasattr(FoldEnsemble.from_fitted([Ridge().fit(X, y)]), "log_density")
+    assert isinstance(outer.experts_[0], MixtureOfExpertsRegressor)
 
 
 def soft_tree(n_samples, seed):
@@ -208,18 +193,12 @@ def test_prefit_calibrates_classifiers():
 def test_frozen_expert_beside_others_is_predicted_once_and_never_refitted(models):
     X, y = four_pieces(200, 1)
     experts = [models[0], ("tree", DecisionTreeRegressor(max_depth=3, random_state=0))]
-    moe = MixtureOfExpertsRegressor(
-        experts, training="em", cv=2, ensemble=True, n_init=1, random_state=0
-    )
+    moe = MixtureOfExpertsRegressor(experts, training="em", cv=2, n_init=1, random_state=0)
     moe.fit(X, y)
     assert moe.experts_[0].estimator is models[0][1].estimator
-    assert isinstance(moe.experts_[1], FoldEnsemble)
-    assert moe.n_expert_fits_ == 2 * (moe.n_iter_ + 2)  # two starts are compared first
-    refitted = MixtureOfExpertsRegressor(
-        experts, training="em", cv=2, n_init=1, random_state=0
-    ).fit(X, y)
-    assert refitted.experts_[0].estimator is models[0][1].estimator
-    assert isinstance(refitted.experts_[1], DecisionTreeRegressor)
+    assert isinstance(moe.experts_[1], DecisionTreeRegressor)
+    # Two starts are compared first, and the last fit is on all rows.
+    assert moe.n_expert_fits_ == 2 * (moe.n_iter_ + 2) + 1
 
 
 def test_prefit_needs_experts_that_are_frozen_and_fitted(models):

@@ -110,7 +110,7 @@ def check_classifier(moe, X):
             "experts": make_pipeline(StandardScaler(), Ridge()),
             "gate": make_pipeline(StandardScaler(), SoftmaxGate()),
         },
-        {"experts": DecisionTreeRegressor(min_samples_leaf=5), "cv": 3, "ensemble": True},
+        {"experts": DecisionTreeRegressor(min_samples_leaf=5), "cv": 3},
         {"experts": GradientBoostingRegressor(n_estimators=5), "cv": 3},
     ],
     ids=str,
@@ -131,8 +131,8 @@ def test_mean_gate_and_quantiles_are_those_of_the_mixture(parameters, rows):
     ids=["clones", "unlike"],
 )
 def test_experts_on_all_rows_stacks_and_forest_gates(experts, rows):
-    specialisation = 0 if isinstance(experts, list) else "auto"
-    moe = MixtureOfExpertsRegressor(experts, specialisation=specialisation, cv=3, **QUICK)
+    training = "stack" if isinstance(experts, list) else "specialists"
+    moe = MixtureOfExpertsRegressor(experts, training=training, cv=3, **QUICK)
     check_regressor(moe.fit(*rows), rows[0])
     with pytest.raises(NotImplementedError, match="scales depend on the row by trees"):
         outputs(moe, rows[0], {"quantiles": QUANTILES})

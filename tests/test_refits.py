@@ -24,7 +24,7 @@ def in_halves(estimators, X, y):
     return EstimatorExperts(
         [f"expert{k}" for k in range(len(estimators))], estimators, X, y, np.ones(len(y)),
         folds=[(halves[0], halves[1]), (halves[1], halves[0])], min_responsibility=0.0,
-        ensemble=True, classes=None, are_clones=False,
+        classes=None, are_clones=False,
     )  # fmt: skip
 
 

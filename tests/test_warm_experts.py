@@ -43,9 +43,7 @@ def net_experts(estimators, X, y, weight=None, **params):
     weight = np.ones(len(y)) if weight is None else weight
     params = {"folds": None, "min_responsibility": 0.0, "classes": None, **params}
     names = [f"expert{k}" for k in range(len(estimators))]
-    return EstimatorExperts(
-        names, estimators, X, y, weight, ensemble=True, are_clones=True, **params
-    )
+    return EstimatorExperts(names, estimators, X, y, weight, are_clones=True, **params)
 
 
 def refit(experts, *resps):
@@ -149,24 +147,15 @@ def test_each_fold_goes_on_with_its_own_model_and_never_sees_the_others(warm_sta
     X, y = two_curves(120)
     X = np.column_stack([X, np.arange(120)])
     folds = [(np.setdiff1d(np.arange(120), test), test) for test in np.arange(120).reshape(3, 40)]
-    moe = MixtureOfExpertsRegressor(
-        Recorder(warm_start),
-        n_experts=2,
-        cv=folds,
-        training="em",
-        ensemble=True,
-        n_init=2,
-        max_iter=4,
-        random_state=0,
-    )
+    resps = [responsibilities(120, 2, seed) for seed in range(3)]
+    recorder = Recorder(warm_start)
     for _ in range(2):  # the second fit knows nothing of the first
-        moe.fit(X, y)
-        for ensemble in moe.experts_:
-            for model, (_, test) in zip(ensemble.estimators_, folds, strict=True):
+        experts = refit(net_experts([recorder, recorder], X, y, folds=folds), *resps)
+        for models in experts.models:
+            for model, (_, test) in zip(models, folds, strict=True):
                 assert model.rows_.isdisjoint(test)
-                assert (model.n_fits_ == 1) != warm_start
-                assert model.n_fits_ <= moe.n_iter_ + 2  # two refits choose the start
-    assert not hasattr(moe.experts, "rows_")
+                assert model.n_fits_ == (len(resps) if warm_start else 1)
+    assert not hasattr(recorder, "rows_")
 
 
 def test_last_refit_on_all_rows_goes_on_as_well():
@@ -280,15 +269,8 @@ def test_few_epochs_an_iteration_find_the_lines():
     X = rng.uniform(-2, 2, size=(600, 1))
     y = np.where(X[:, 0] > 0, 3 * X[:, 0], 1 - X[:, 0]) + 0.1 * rng.normal(size=600)
     few = SGDRegressor(max_iter=3, tol=None, eta0=0.02, warm_start=True)
-    moe = MixtureOfExpertsRegressor(
-        few, n_experts=2, n_init=2, cv=2, ensemble=True, random_state=0
-    ).fit(X, y)
-    lines = np.array(
-        [
-            np.mean([(m.coef_[0], m.intercept_[0]) for m in ensemble.estimators_], axis=0)
-            for ensemble in moe.experts_
-        ]
-    )
+    moe = MixtureOfExpertsRegressor(few, n_experts=2, n_init=2, cv=2, random_state=0).fit(X, y)
+    lines = np.array([(expert.coef_[0], expert.intercept_[0]) for expert in moe.experts_])
     assert_allclose(lines[np.argsort(lines[:, 0])], [[-1, 1], [3, 0]], atol=0.1)
 
 

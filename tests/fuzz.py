@@ -31,6 +31,7 @@ from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor, metrics
 from skmoe.gates import ConstantGate, GaussianGate, SoftmaxGate, TreeGate
 from skmoe.likelihoods import (
+    Categorical,
     Gamma,
     Gaussian,
     Laplace,
@@ -191,6 +192,9 @@ class Case:
             GaussianGate(self.pick("full", "diag", "tied")),
             ConstantGate(),
             TreeGate(),
+            SoftmaxGate(load_balance=self.pick(1e-6, 0.1, 10.0)),
+            GaussianGate(load_balance=0.1),
+            ConstantGate(load_balance=0.1, target_load=self.rng.uniform(0.1, 1, size=3)),
             LogisticRegression(),
             DecisionTreeClassifier(max_depth=2),
             GaussianNB(),
@@ -234,7 +238,7 @@ class Case:
             ]
         params = {
             "experts": expert,
-            "n_experts": None if isinstance(expert, list) else n_experts,
+            "n_experts": "auto" if isinstance(expert, list) else n_experts,
             "gate": self._gate(),
             "n_init": self.pick(1, 1, 2, 6),
             "max_iter": self.pick(1, 3, 10),
@@ -242,21 +246,18 @@ class Case:
         }
         some = {
             "cv": self.pick(False, 2, 3, "oob", KFold(3)),
-            "ensemble": False,
-            "min_responsibility": self.pick(0.0, 0.05, 0.9),
+            "n_experts": "auto",
+            "training": self.pick("em", "pooled", "stack", "specialists"),
             "top_k": self.pick(1, 2, 10),
-            "load_balance": self.pick(1e-6, 0.1, 10.0),
             "tol": self.pick(0.0, 1e-2),
             "warm_start": True,
             "forget_factor": self.pick(0.9, 1e-3),
             "init": self.pick("kmeans_x", "gaussians", "functions", "residuals", _halves),
         }
-        if "top_k" in some and self.chance(0.3):
-            some["router_noise"] = 1.0
-        if some["load_balance"] and self.chance(0.3):
-            some["target_load"] = rng.uniform(0.1, 1, size=n_experts)
         if self.is_classifier:
-            some["calibration"] = self.pick("temperature", "smoothing", None)
+            some["likelihood"] = Categorical(
+                calibration=self.pick("temperature", "smoothing", None)
+            )
             some["class_weight"] = "balanced"
         else:
             params["likelihood"] = self._likelihood()

@@ -351,7 +351,10 @@ def test_a_fit_tells_of_rows_starts_and_iterations_when_asked(params, capsys):
     settings = {"n_experts": 2, "n_init": 3, "random_state": 0} | params
     moe = MixtureOfExpertsRegressor(**settings, verbose=1).fit(in_parts(X, y, bounds=[1000, 2000]))
     lines = capsys.readouterr().out.splitlines()
-    assert lines[:2] == ["First look at the rows", "Fitting 2 experts on 2,000 rows"]
+    assert lines[0] == "First look at the rows"
+    plan = str(moe.plan_).splitlines()
+    assert lines[1 : 1 + len(plan)] == plan
+    assert lines[1 + len(plan)] == "Fitting 2 experts on 2,000 rows"
     assert {line.split()[1] for line in lines if line.startswith("  Start ")} == {"1", "2", "3"}
     assert any(line.startswith("The best of 3 starts") for line in lines)
     assert sum(line.startswith("  Iteration ") for line in lines) == moe.n_iter_
@@ -421,7 +424,7 @@ def test_memory_does_not_grow_with_the_rows(monkeypatch):
         ({"gate": SoftmaxGate(l1_ratio=0.5)}, "SoftmaxGate"),
         ({"init": lambda X, y, n_experts, random_state: np.ones((len(y), 2))}, "init='auto'"),
         ({"top_k": 1}, "top_k=None"),
-        ({"load_balance": 0.1}, "load_balance=0"),
+        ({"gate": SoftmaxGate(load_balance=0.1)}, "load_balance"),
         ({"shared_effects": [0]}, "shared_effects=None"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",

@@ -38,6 +38,7 @@ DRAWN = {"sample_y"}
 DISTRIBUTIONS = {"predict_dist"}
 SUMS = {"score", "bic", "aic", "icl", "expert_report"}
 REFUSED = {
+    "plan": {"y": None},
     "partial_fit": {"y": None},
     "add_expert": {"y": None},
     "remove_expert": {"name": "expert0"},

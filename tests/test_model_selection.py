@@ -205,8 +205,7 @@ def test_groups_stay_whole_in_all_folds_and_in_standard_errors():
     X = np.column_stack([rng.normal(size=120), groups])
     y = X[:, 0] + rng.normal(size=120)
     moe = MixtureOfExpertsRegressor(
-        Witness(min_samples_leaf=20), n_init=1, max_iter=2, cv=2, min_responsibility=0.0,
-        random_state=0,
+        Witness(min_samples_leaf=20), training="em", n_init=1, max_iter=2, cv=2, random_state=0,
     )  # fmt: skip
     found = select_n_experts(moe, X, y, [1], cv=3, groups=groups, random_state=0)
     assert found.criterion_ == "cv"
@@ -336,7 +335,7 @@ def test_disagreement_of_bic_and_icl_is_told_below_the_table():
     [
         ("bic", ["1 expert: fitted", "2 experts: fitted"]),
         ("cv", ["1 expert: fold 2 of 2", "2 experts: fold 1 of 2", "chosen, fitted to all rows"]),
-        ("evidence", ["1 expert pooled", "2 experts pooled"]),
+        ("evidence", ["1 expert: fitted", "2 experts: fitted"]),
     ],
 )
 def test_progress_is_told_where_it_is_asked_for(criterion, lines, n_jobs, capfd):

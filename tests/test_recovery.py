@@ -335,7 +335,7 @@ def repeated_choices(seed, rates, columns, n_subjects=60, n_rows=8):
 def test_subjects_that_differ_in_their_rates_alone_are_told_apart(rates, columns, seed):
     X, y, subject, rate = repeated_choices(seed, rates, columns)
     params = {"n_experts": len(rates), "gate": ConstantGate(), "random_state": seed}
-    params["pooling"] = False
+    params["training"] = "em"
     moe = MixtureOfExpertsClassifier(**params).fit(X, y, subject=subject)
     of_rate = np.eye(len(rates))[np.searchsorted(rates, rate)]
     from_truth = MixtureOfExpertsClassifier(init=lambda *args: of_rate, n_init=1, **params)

@@ -35,12 +35,12 @@ def quantile_pair(X, y, X_test):
     return *ends, predict()
 
 
-def mixture(trees, specialisation):
+def mixture(trees, training):
     """The same of a mixture of two."""
 
     def predict(X, y, X_test):
         moe = MixtureOfExpertsRegressor(
-            LGBMRegressor(**trees, **SETTINGS), 2, specialisation=specialisation, random_state=0
+            LGBMRegressor(**trees, **SETTINGS), 2, training=training, random_state=0
         ).fit(X, y)
         return *moe.predict_interval(X_test, 0.9).T, moe.predict(X_test)
 
@@ -51,7 +51,7 @@ METHODS = {
     "pair of quantile models": quantile_pair,
     "mixture, 300 trees": mixture(FIXED, "auto"),
     "mixture, early stopping": mixture(STOPPING, "auto"),
-    "by EM, early stopping": mixture(STOPPING, 1),
+    "by EM, early stopping": mixture(STOPPING, "em"),
 }
 
 

@@ -49,7 +49,7 @@ if __name__ == "__main__":
             print(f"{n_rows:7d} rows  {name:20s} {value * 1e6:10.1f} us  {ratio:6.2f} x Ridge")
     table = pd.DataFrame({"dose": X[few, 0], "kind": rng.choice(list("abcdef"), 5000)})
     target = np.where(table["kind"] < "c", 1, -1) * table["dose"] + 0.1 * rng.normal(size=5000)
-    mixture = MixtureOfExpertsRegressor(training="em", random_state=0, max_iter=1000)
+    mixture = MixtureOfExpertsRegressor(n_experts=4, training="em", random_state=0, max_iter=1000)
     encode = mixture.fit(table, target).gate_[:-1].transform
     models = {"encoder of strings": SimpleNamespace(predict=encode), "4 default experts": mixture}
     times = seconds(models, table[:1], 100)

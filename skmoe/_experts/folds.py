@@ -288,7 +288,9 @@ def in_sample(estimator):
     """
     if isinstance(estimator.cv, str) and estimator.cv == "auto":
         estimator.set_params(cv=False)
-    return estimator.set_params(training="em")
+    if estimator.training == "auto":
+        estimator.set_params(training="em")
+    return estimator
 
 
 def _shuffled(n_splits, y, split_params, stratify, seed):

@@ -33,7 +33,7 @@ from ._experts.traits import draw_seeds, is_forest
 from ._fitted import FittedMixture
 from ._many_rows.fitting import fit_many
 from ._parallel import one_pool
-from ._parameters import ExpertParameters, check_enough_rows, check_rows
+from ._parameters import ExpertParameters, check_rows
 from ._plan import WAYS, make_plan
 from ._reports.described import DescribedMixture
 from ._reports.display import first_of
@@ -175,7 +175,6 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
         previous = self._previous(X, y, sample_weight, facts)
         rows = check_rows(self, X, y, sample_weight, facts, reset=True, known=False)
         plan = make_plan(self, rows, split_params.get("groups"), previous)
-        check_enough_rows(rows, plan.n_experts or 1)
         self.plan_ = plan.for_users()  # for callbacks; that of what was fitted in the end
         settings = Settings.of(self)
         Progress(settings).say(str(plan))
@@ -237,9 +236,7 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
         facts = Facts(exposure, trials, subject, upper)
         previous = twin._previous(X, y, sample_weight, facts)
         rows = check_rows(twin, X, y, sample_weight, facts, reset=True, known=False)
-        plan = make_plan(twin, rows, groups, previous)
-        check_enough_rows(rows, plan.n_experts or 1)
-        return plan.for_users()
+        return make_plan(twin, rows, groups, previous).for_users()
 
     def _make_parts(self, plan, rows, gate_seed, *, plain=False):
         """Experts, gate and likelihood of a plan, adapted; ``plain`` ones without own gate."""

@@ -18,6 +18,7 @@ from ._experts.families import is_linear
 from ._experts.fitting import split_last, supports_warm_start
 from ._experts.folds import IN_FOLDS, IN_SAMPLE, PREFIT, decide_folds
 from ._experts.traits import STACK, has_oob_prediction, has_own_density, is_frozen
+from ._parameters import check_enough_rows
 from ._reports.display import WIDTH, html_table
 
 WAYS = ("em", "pooled", "stack", "specialists")
@@ -469,6 +470,7 @@ def make_plan(mixture, rows, groups=None, previous=None, *, many=False):
     request = Request.of(mixture, rows, groups, many)
     training, why_training = choose_training(mixture.training, request)
     n_experts, why_n_experts = _number(training, request, previous)
+    check_enough_rows(rows, n_experts or 1)
     if n_experts is not None and request.kind != "list":
         names, templates = mixture._expert_list(rows.y, rows.weight, n_experts)
         request = replace(request, names=names, templates=templates)

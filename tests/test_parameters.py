@@ -34,15 +34,20 @@ X = rng.uniform(-1, 1, size=(80, 2))
 Y = np.where(X[:, 0] > 0, X[:, 1], -X[:, 1]) + 0.1 * rng.normal(size=80)
 C = (X[:, 0] * X[:, 1] > 0).astype(int)
 GROUPS = np.arange(80) // 5
-QUICK = {"n_init": 1, "random_state": 0, "training": "em"}
+QUICK = {"n_init": 1, "random_state": 0}
 
 
 def regressor(experts=None, n_experts=2, **params):
-    return MixtureOfExpertsRegressor(experts, n_experts, **(QUICK | params))
+    return MixtureOfExpertsRegressor(experts, n_experts, **(settings_for(experts) | params))
 
 
 def classifier(experts=None, n_experts=2, **params):
-    return MixtureOfExpertsClassifier(experts, n_experts, **(QUICK | params))
+    return MixtureOfExpertsClassifier(experts, n_experts, **(settings_for(experts) | params))
+
+
+def settings_for(experts):
+    """Experts that are given are trained by EM."""
+    return QUICK | {"training": "auto" if experts is None else "em"}
 
 
 def unlike(**params):
@@ -411,7 +416,8 @@ def test_auto_makes_no_more_folds_than_groups():
 
 
 def test_linear_experts_are_cross_fitted_where_groups_are_given():
-    assert hasattr(regressor().fit(X, Y, groups=GROUPS), "oof_score_")
+    moe = regressor(LinearRegression()).fit(X, Y, groups=GROUPS)
+    assert hasattr(moe, "oof_score_")
 
 
 def test_cross_validate_routes_weights_and_groups():

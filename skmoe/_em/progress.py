@@ -2,6 +2,8 @@
 
 import time
 
+import numpy as np
+
 SILENCE = 2.0  # seconds, after which a long search says how far it is
 
 
@@ -71,7 +73,7 @@ def compared(criterion, values):
     others = [
         f"{values[best] - values[k]:.1f} of {k}"
         for k in sorted(values, key=values.get, reverse=True)
-        if k != best
+        if k != best and np.isfinite(values[k])  # others have no maximum
     ]
     if not others:
         return f"{criterion}: {count(best)}, and no other number was tried."

@@ -29,7 +29,7 @@ class Score:
 
     def is_above(self, other):
         """Whether it is higher; out of fold, by more than the standard error of the difference."""
-        if self.log_density is None:
+        if self.log_density is None or not np.isfinite([self.value, other.value]).all():
             return self.value > other.value
         gains = self.log_density - other.log_density
         gain = self.weight @ gains
@@ -106,6 +106,9 @@ class NumberTrainer:
         problem, data = trainer.problem, trainer.data
         log_density, weight = problem.log_norm, problem.weight
         total = float(weight @ log_density)
+        is_spurious = any(problem.likelihood.at_floor_) or len(problem.dead()) > 0
+        if is_spurious and trainer.n_experts > 1:  # a likelihood that grows without a bound
+            return Score(-np.inf, log_density, weight)
         if not self.by_bic:
             return Score(total, log_density, weight)
         n_parameters = model.n_parameters(

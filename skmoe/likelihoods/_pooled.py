@@ -31,7 +31,7 @@ class PooledGaussian(UncertainCoefficients, Gaussian):
     .. math:: y \mid x, k \sim t_{\nu_k}(\mu_k(x), \sqrt{\sigma_k^2 + x^T C_k x})
 
     with the covariance :math:`C_k` of the coefficients and :math:`1 / \sigma_k^2` the posterior
-    mean of the precision. A fit with ``pooling=True`` makes it of
+    mean of the precision. A fit with ``training="pooled"`` makes it of
     :class:`~skmoe.likelihoods.Gaussian`.
 
     Parameters

@@ -20,7 +20,7 @@ class PooledCategorical(UncertainCoefficients, Categorical):
     .. math:: p_k(1 \mid x) = \Bigl(1 + \exp\frac{-m}{\sqrt{1 + \pi v / 8}}\Bigr)^{-1}.
 
     Those of more classes are averaged over 64 points of Sobol's sequence, the same for all rows.
-    A fit with ``pooling=True`` makes it.
+    A fit with ``training="pooled"`` makes it.
 
     Attributes
     ----------

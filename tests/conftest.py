@@ -60,6 +60,12 @@ def few_rows_for_starts(monkeypatch):
 
 
 @pytest.fixture
+def array_namespaces(monkeypatch):
+    """scikit-learn's checks of array namespaces, which it skips otherwise."""
+    monkeypatch.setenv("SCIPY_ARRAY_API", "1")
+
+
+@pytest.fixture
 def many_threads():
     """A thread for each core."""
     with threadpool_limits(joblib.cpu_count()):

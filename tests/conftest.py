@@ -3,6 +3,7 @@
 import importlib.util
 import os
 import sys
+from collections import Counter
 from pathlib import Path
 
 import joblib
@@ -13,13 +14,37 @@ os.environ["MPLBACKEND"] = "Agg"  # before anybody imports matplotlib
 # Before NumPy is: tests run side by side, in processes, and what is about threads asks for them.
 os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
 DATA = Path(__file__).parents[2] / "shared" / "data"
+# All that may be skipped where SKMOE_NO_SKIPS=1 says that everything is installed.
+NO_DATA = "The data sets are not part of the package."
+MAY_BE_SKIPPED = {
+    NO_DATA,
+    "no floats of higher precision here to compare with",
+    "no fork on this system",
+    "one core",
+}
+
+
+def pytest_sessionfinish(session):
+    """Fail, with SKMOE_NO_SKIPS=1, where another test than those was skipped."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if os.environ.get("SKMOE_NO_SKIPS") != "1" or not hasattr(reporter, "stats"):
+        return  # or a process of pytest-xdist's, which reports to another
+    reasons = Counter(
+        report.longrepr[2].removeprefix("Skipped: ") for report in reporter.stats.get("skipped", [])
+    )
+    reporter.write_line(f"\n{reasons.total()} skipped")
+    for reason, number in reasons.items():
+        allowed = "allowed" if reason in MAY_BE_SKIPPED else "NOT ALLOWED"
+        reporter.write_line(f"  {number}, {allowed}: {reason}")
+    if reasons.keys() - MAY_BE_SKIPPED:
+        session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED
 
 
 @pytest.fixture(scope="session")
 def shared_data():
     """``shared_data(name)`` -> X (DataFrame), y, rows of the test splits, description."""
     if not (DATA / "load.py").exists():
-        pytest.skip("The data sets are not part of the package.")
+        pytest.skip(NO_DATA)
     pytest.importorskip("pandas")
     spec = importlib.util.spec_from_file_location("shared_data_load", DATA / "load.py")
     module = importlib.util.module_from_spec(spec)
@@ -32,6 +57,12 @@ def few_rows_for_starts(monkeypatch):
     """Starts are tried on a sample of so few rows that two thousand are many."""
     monkeypatch.setattr("skmoe._em.starts.FEWEST_ROWS", 300)
     monkeypatch.setattr("skmoe._em.starts.ROWS_PER_COEFFICIENT", 5)
+
+
+@pytest.fixture
+def array_namespaces(monkeypatch):
+    """scikit-learn's checks of array namespaces, which it skips otherwise."""
+    monkeypatch.setenv("SCIPY_ARRAY_API", "1")
 
 
 @pytest.fixture

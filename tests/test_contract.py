@@ -50,6 +50,7 @@ ESTIMATORS = [
 ]
 
 
+@pytest.mark.usefixtures("array_namespaces")
 @parametrize_with_checks(ESTIMATORS)
 def test_estimator_keeps_the_contract_of_scikit_learn(estimator, check):
     check(estimator)

@@ -21,8 +21,8 @@ SAME = {"rtol": 1e-6, "atol": 1e-9}  # the sums of blocks are added in another o
 PARAMS = {"n_experts": 2, "random_state": 0, "n_init": 2}
 
 
-@pytest.fixture
-def cluster():
+@pytest.fixture(scope="module")
+def workers():
     """A client of two worker processes of one thread each."""
     with (
         distributed.LocalCluster(
@@ -31,6 +31,13 @@ def cluster():
         distributed.Client(cluster) as client,
     ):
         yield client
+
+
+@pytest.fixture
+def cluster(workers):
+    """The same, both there: one that a test has ended is started again."""
+    workers.wait_for_workers(2, timeout=100)
+    return workers
 
 
 @pytest.fixture

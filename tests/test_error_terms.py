@@ -1,7 +1,5 @@
 """Standard errors under long tails, noise, correlated outputs and likelihoods by expert."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 from scipy import special
@@ -11,7 +9,6 @@ from skmoe.gates import ConstantGate
 from skmoe.inference._estimates import Estimates
 from skmoe.likelihoods import Gaussian, StudentT, WithNoise
 
-DATA = Path(__file__).parents[2] / "shared" / "data"
 CORRELATIONS = np.array([[1.0, 0.6, 0.2], [0.6, 1.0, 0.0], [0.2, 0.0, 1.0]])
 
 
@@ -106,12 +103,10 @@ def test_correlations_are_told_with_each_output():
     assert moe.bic(X, y) == pytest.approx(bic, abs=0.05)
 
 
-def test_agrees_with_refit_of_flexmix():
+def test_agrees_with_refit_of_flexmix(shared_data):
     # refit() of flexmix 2.3-20 for yn ~ x + I(x^2) and yp ~ x, two components.
-    if not DATA.exists():
-        pytest.skip("no shared data")
-    rows = np.genfromtxt(DATA / "NPreg.csv", delimiter=",", names=True)
-    x = rows["x"]
+    table, normal, *_ = shared_data("NPreg")
+    x, counts = table["x"].to_numpy(), table["yp"].to_numpy()
     params = {
         "n_experts": 2, "gate": ConstantGate(), "training": "em", "tol": 1e-12, "max_iter": 5000,
         "random_state": 0,
@@ -120,7 +115,7 @@ def test_agrees_with_refit_of_flexmix():
         (
             "gaussian",
             np.column_stack([x, x**2]),
-            rows["yn"],
+            normal,
             -642.5451665,
             [1.32377439, 0.59158299, 0.05526030, 0.07825097]
             + [1.00920643, 0.50960961, 0.04975510, 0.08168561, 0.15891644],
@@ -128,7 +123,7 @@ def test_agrees_with_refit_of_flexmix():
         (
             "poisson",
             x[:, None],
-            rows["yp"],
+            counts,
             -440.6402943,
             [0.17435658, 0.03940059, 0.17936208, 0.02742287, 0.42111472],
         ),

@@ -24,6 +24,7 @@ BOOTSTRAP = {"check_sample_weight_equivalence_on_dense_data": "rows are drawn, n
 
 
 @pytest.mark.filterwarnings("ignore:Some inputs do not have OOB scores")  # one row alone
+@pytest.mark.usefixtures("array_namespaces")
 @parametrize_with_checks(
     [ForestGate(random_state=0)], expected_failed_checks=lambda gate: BOOTSTRAP
 )

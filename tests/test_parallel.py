@@ -474,7 +474,7 @@ def test_a_forked_child_of_a_process_with_threads_fits_and_answers(tmp_path):
         cwd=tmp_path,
         env=environment,
         capture_output=True,
-        timeout=60,
+        timeout=200,
     )
     assert run.returncode == 0, run.stderr.decode()
 

@@ -33,7 +33,11 @@ class StackedRegression(StackedTrainer):
         target, predictions = units.standardise(y), units.standardise(predictions)
         used = weight > 0
         combination = fit_combination(predictions[used], target[used], weight[used])
-        stacked = combination.predict(predictions)
+        stacked = np.empty(len(y))
+        for train, test in folds:
+            seen = train[used[train]]
+            of_fold = fit_combination(predictions[seen], target[seen], weight[seen])
+            stacked[test] = of_fold.predict(predictions[test])
         Z = np.asarray(data.Z, dtype=np.float64)
         models, log_size = cross_fit_sizes(Z, target - stacked, weight, folds, floor)
         sizes = ErrorSizes(models, parts.gate.encoder, log_size, weight)

@@ -448,6 +448,10 @@ def test_convergence_is_a_change_within_tol_and_not_a_fall(patience):
     assert Scripted([1, 2, 1.5, 1.5, 1.5]).run(patience) == (False, True, 2, 4)
     assert Scripted([1, 2, 1.5, 2.5, 2.5, 2.5]).run(patience) == (True, False, 4, 4 + patience)
     assert Scripted([1, 2, np.nan, np.nan, 3]).run(patience) == (False, True, 2, 4)
+    # A number is better than none, wherever it comes.
+    assert Scripted([np.nan, 1, 2, 2, 2]).run(patience) == (True, False, 3, 3 + patience)
+    assert Scripted([np.nan, -np.inf, -np.inf, -np.inf]).run(patience)[2] == 2
+    assert Scripted([np.nan] * 3).run(patience)[:2] == (False, True)
     # Iterations that run out, while it gains and after a fall.
     assert Scripted([1, 2, 3]).run(patience) == (False, False, 3, 3)
     assert Scripted([1, 2, 1]).run(patience) == (False, False, 2, 3)

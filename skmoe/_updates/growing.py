@@ -165,13 +165,16 @@ def _decision(last, Z):
 
     It is a softmax gate wherever Z are numbers, and one that looks at no row where none did.
     """
+    random_state = None  # of what is no gate yet, which only a tree can hold
     if isinstance(last, TreeGate):
-        last = SoftmaxGate() if last.gate is None else last.gate
+        random_state, last = last.random_state, SoftmaxGate() if last.gate is None else last.gate
     if isinstance(last, (SoftmaxGate, ConstantGate)):
         return clone(last)
     if not any(describe_columns(Z)):
         return SoftmaxGate()
-    return clone(last) if isinstance(last, BaseGate) else ClassifierGate(clone(last))
+    if isinstance(last, BaseGate):
+        return clone(last)
+    return ClassifierGate(clone(last), random_state=random_state)
 
 
 # Removing and replacing ---------------------------------------------------------------------

@@ -14,6 +14,7 @@ from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
 from skmoe._em.loop import run_em
 from skmoe.exceptions import ExpertCollapseWarning
 from skmoe.gates import ConstantGate, SoftmaxGate
+from skmoe.likelihoods._pooled import PooledGaussian
 
 
 class PlainLinearRegression(LinearRegression):
@@ -57,6 +58,10 @@ def iterate(moe, X, y, sample_weight=None):
         return moe.fit(X, y, sample_weight)
 
 
+# Default experts are pooled unless they are told not to be: both objectives rise.
+LINES = [(None, False), (None, True), (LinearRegression(), False)]
+
+
 def assert_never_falls(moe):
     assert moe.n_iter_ > 3
     # A sum of some hundred terms of order one, per unit of weight: rounding is below 1e-13 and
@@ -96,27 +101,30 @@ def test_where_there_is_one_start_there_is_none_to_compare():
 
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("gate", [SoftmaxGate(), ConstantGate()])
-@pytest.mark.parametrize("experts", [None, LinearRegression()])
+@pytest.mark.parametrize(("experts", "pooling"), LINES)
 @pytest.mark.parametrize("seed", range(4))
-def test_likelihood_of_regression_never_falls(seed, experts, gate, weighted):
+def test_likelihood_of_regression_never_falls(seed, experts, pooling, gate, weighted):
     n_experts = 2 + seed % 2
     X, y = planted(seed, n_experts=n_experts)
     moe = MixtureOfExpertsRegressor(
-        experts, n_experts, gate=gate, n_init=1, max_iter=40, tol=0, random_state=seed
-    )
+        experts, n_experts, gate=gate, n_init=1, max_iter=40, tol=0, random_state=seed,
+        pooling=pooling,
+    )  # fmt: skip
     iterate(moe, X, y, weights(seed, len(y)) if weighted else None)
+    assert isinstance(moe.likelihood_, PooledGaussian) == pooling
     assert_never_falls(moe)
 
 
 @pytest.mark.parametrize("gate", [SoftmaxGate(), ConstantGate()])
-@pytest.mark.parametrize("experts", [None, LinearRegression()])
+@pytest.mark.parametrize(("experts", "pooling"), LINES)
 @pytest.mark.parametrize("seed", range(3))
-def test_likelihood_of_two_outputs_never_falls(seed, experts, gate):
+def test_likelihood_of_two_outputs_never_falls(seed, experts, pooling, gate):
     X, y = planted(seed, n_outputs=2)
     moe = MixtureOfExpertsRegressor(
-        experts, 2, gate=gate, n_init=1, max_iter=40, tol=0, random_state=seed
+        experts, 2, gate=gate, n_init=1, max_iter=40, tol=0, random_state=seed, pooling=pooling
     )
     iterate(moe, X, y, weights(seed, len(y)))
+    assert isinstance(moe.likelihood_, PooledGaussian) == pooling
     assert_never_falls(moe)
 
 
@@ -520,25 +528,38 @@ def test_more_experts_than_the_rows_can_feed_are_reported():
 # What X may be ----------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("pooling", [False, True])
 @pytest.mark.parametrize("kind", ["regression", "classification"])
-def test_float32_gives_the_result_of_float64(kind):
+def test_float32_gives_the_result_of_float64(kind, pooling):
     if kind == "regression":
         X, y = planted(0)
-        moe = MixtureOfExpertsRegressor(n_experts=2, random_state=0, pooling=False)
+        moe = MixtureOfExpertsRegressor(n_experts=2, random_state=0, pooling=pooling)
     else:
         X, y = planted_classes(0)
-        moe = MixtureOfExpertsClassifier(n_experts=2, random_state=0)
+        moe = MixtureOfExpertsClassifier(n_experts=2, random_state=0, pooling=pooling)
     expected = moe.fit(X, y).log_density(X, y)
     X32 = X.astype(np.float32)
     # Columns rounded to 6e-8 of themselves, and a fit that stops within tol=1e-5.
     assert_allclose(moe.fit(X32, y).log_density(X32, y), expected, atol=1e-4, rtol=1e-4)
 
 
-@pytest.mark.parametrize("experts", [None, PlainLinearRegression(), DecisionTreeRegressor()])
-def test_read_only_data_is_left_alone_and_gives_the_same_result(experts):
-    X, y = planted(0)
+@pytest.mark.parametrize(
+    ("experts", "params"),
+    [
+        (None, {"pooling": False}),
+        (None, {"pooling": True}),
+        (PlainLinearRegression(), {}),
+        (DecisionTreeRegressor(), {"specialisation": 1}),
+        (DecisionTreeRegressor(), {}),
+        ([("line", Ridge()), ("tree", DecisionTreeRegressor())], {}),
+    ],
+)
+def test_read_only_data_is_left_alone_and_gives_the_same_result(experts, params):
+    X, y = planted(0, n=100)
     weight = weights(0, len(y))
-    moe = MixtureOfExpertsRegressor(experts, 2, n_init=3, max_iter=20, tol=1e-3, random_state=0)
+    moe = MixtureOfExpertsRegressor(
+        experts, 2, n_init=1, max_iter=20, tol=1e-3, random_state=0, **params
+    )
     expected = moe.fit(X, y, weight).predict(X)
     for array in (X, y, weight):
         array.flags.writeable = False

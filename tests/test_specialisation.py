@@ -336,9 +336,19 @@ def test_tables_with_strings_and_missing_values():
 
 
 def test_groups_stay_together():
-    X, y, _, _ = heteroscedastic(100, seed=0)
-    moe = unlike().fit(X, y, groups=np.repeat(np.arange(20), 5))
-    assert np.isfinite(moe.oof_score_)
+    def in_groups(n, seed):
+        """Rows that come in threes, alike in X, and in a target of which X says nothing."""
+        rng = np.random.default_rng(seed)
+        X, y = np.repeat(rng.normal(size=(n, 2)), 3, axis=0), np.repeat(rng.normal(size=n), 3)
+        return X, y + 0.1 * rng.normal(size=3 * n), np.repeat(np.arange(n), 3)
+
+    (X, y, groups), (X_new, y_new, _) = in_groups(60, 0), in_groups(500, 1)
+    moe = unlike(cv=3).set_params(neighbours__n_neighbors=1)
+    torn = clone(moe).fit(X, y)
+    moe.fit(X, y, groups=groups)
+    assert torn.oof_score_ > torn.log_density(X_new, y_new).mean() + 1.0  # it has seen the others
+    # Sixty groups: the standard error of their mean log-density is about 0.1.
+    assert abs(moe.oof_score_ - moe.log_density(X_new, y_new).mean()) < 0.3
 
 
 @pytest.mark.slow

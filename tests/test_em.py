@@ -12,6 +12,7 @@ from sklearn.tree import DecisionTreeRegressor
 
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
 from skmoe._em.loop import run_em
+from skmoe._em.race import _Contestant
 from skmoe.exceptions import ExpertCollapseWarning
 from skmoe.gates import ConstantGate, SoftmaxGate
 from skmoe.likelihoods._pooled import PooledGaussian
@@ -471,6 +472,11 @@ def test_convergence_is_that_of_the_iterate_that_is_kept_whatever_re_seeding_did
     assert settled.run(1, revivals=1) == (True, False, 2, 6)
     on_its_way = Scripted([0, 1, 2, 1, 1.5, 1.5, 3], reseeded_after=[3])
     assert on_its_way.run(1, revivals=1) == (False, False, 3, 6)
+
+
+def test_a_start_is_as_good_as_its_best_number():
+    assert _Contestant(0, None, objectives=[np.nan, 1.0, 2.0, np.nan]).objective == 2.0
+    assert np.isnan(_Contestant(0, None, objectives=[np.nan]).objective)
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -453,7 +453,10 @@ class UpdatableMixture(BaseMixtureOfExperts):
     def _gate_now(self, rows):
         """The fitted gate as parts; of a mixture of one expert, what ``fit`` would make for two."""
         encoder, last = split_last(self.gate_)
-        parts = GateParts.adapt(self.gate, self._default_gate(), rows, 2, 0, report_weights=False)
+        (seed,) = draw_seeds(self.random_state, 1)
+        parts = GateParts.adapt(
+            self.gate, self._default_gate(), rows, 2, seed, report_weights=False
+        )
         if len(self.experts_) > 1:
             return replace(parts, given=last, encoder=encoder)
         parts.fit_encoder(rows.X, rows.y)

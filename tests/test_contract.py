@@ -1,7 +1,10 @@
 """scikit-learn's contract."""
 
+import numpy as np
 import pytest
+from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.model_selection import KFold
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
@@ -37,9 +40,11 @@ ESTIMATORS = [
     # weights to be no repeats of rows.
     *both(DecisionTreeRegressor(), DecisionTreeClassifier(), training="em", cv=2, **QUICK),
     MixtureOfExpertsRegressor(UNLIKE, training="em", cv=2, **QUICK),
-    # In sample: the shuffle of folds, which so few rows would bring, depends on their number. And
-    # two experts: four would pass through all fifteen rows, where rounding chooses the lines.
+    MixtureOfExpertsRegressor(UNLIKE),
+    # In sample.
     *both(gate=LogisticRegression(solver="newton-cholesky"), cv=False, n_experts=2, **QUICK),
+    # The same folds for all rows and their copies: three lines through all rows begin alike.
+    *both(gate=LogisticRegression(solver="newton-cholesky"), n_experts=3, **QUICK),
     *both(gate=DecisionTreeClassifier(random_state=0), **QUICK),
     *both(gate=ConstantGate(), **QUICK),
     SoftmaxGate(),
@@ -54,3 +59,68 @@ ESTIMATORS = [
 @parametrize_with_checks(ESTIMATORS)
 def test_estimator_keeps_the_contract_of_scikit_learn(estimator, check):
     check(estimator)
+
+
+# Uninitialised memory ------------------------------------------------------------------------
+
+
+def filling(value):
+    """``numpy.empty`` that does not leave memory as it was."""
+    empty = np.empty
+
+    def filled(shape, dtype=float, *args, **kwargs):
+        array = empty(shape, dtype, *args, **kwargs)
+        if array.dtype.kind in "fi":
+            array.fill(value)
+        return array
+
+    return filled
+
+
+def outcome(estimator, X, y, value, monkeypatch):
+    """Predictions and fitted numbers of an estimator where fresh memory holds ``value``."""
+    with monkeypatch.context() as patched:
+        patched.setattr(np, "empty", filling(value))
+        fitted = clone(estimator).fit(X, y)
+        proba = [fitted.predict_proba(X)] if hasattr(fitted, "predict_proba") else []
+        numbers = {name: each for name, each in vars(fitted).items() if name.endswith("_")}
+        numbers = {
+            name: each
+            for name, each in numbers.items()
+            if isinstance(each, float | list) or getattr(each, "dtype", "") == "float64"
+        }
+        return [fitted.predict(X), *proba], numbers
+
+
+INNER = MixtureOfExpertsClassifier(LogisticRegression(), n_experts=2, cv=False, **QUICK)
+NESTED = [
+    MixtureOfExpertsClassifier(
+        INNER, n_experts=2, cv=cv, training="em", n_init=1, max_iter=1, gate=ConstantGate()
+    )
+    for cv in (KFold(5), False)
+]
+STACKS = [
+    MixtureOfExpertsRegressor(UNLIKE, training="stack", cv=2),
+    MixtureOfExpertsRegressor(DecisionTreeRegressor(), n_experts=2, cv=KFold(5)),
+    MixtureOfExpertsClassifier(DecisionTreeClassifier(), n_experts=2, cv=KFold(5)),
+]
+
+
+@pytest.mark.parametrize("estimator", [*ESTIMATORS, *NESTED, *STACKS], ids=str)
+@pytest.mark.parametrize("first", [0, 1])
+def test_results_do_not_depend_on_what_memory_held_before(estimator, first, monkeypatch):
+    X = np.random.default_rng(0).normal(size=(30, 2))
+    # The training rows of the first fold, or of the last, are of one class where rows keep order.
+    y = np.repeat([first, 1 - first], [6, 24] if first else [24, 6])
+    estimator = clone(estimator)
+    if "random_state" in estimator.get_params():
+        estimator.set_params(random_state=0)
+    (predictions, numbers), (others, other_numbers) = (
+        outcome(estimator, X, y, value, monkeypatch) for value in (0.0, -5.0)
+    )
+    for one, other in zip(predictions, others, strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert numbers.keys() == other_numbers.keys()
+    for name, number in numbers.items():
+        if not isinstance(number, list) or all(isinstance(each, float) for each in number):
+            np.testing.assert_array_equal(number, other_numbers[name], err_msg=name)

@@ -12,8 +12,10 @@ from sklearn.tree import DecisionTreeRegressor
 
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
 from skmoe._em.loop import run_em
+from skmoe._em.race import _Contestant
 from skmoe.exceptions import ExpertCollapseWarning
 from skmoe.gates import ConstantGate, SoftmaxGate
+from skmoe.likelihoods._pooled import PooledGaussian
 
 
 class PlainLinearRegression(LinearRegression):
@@ -57,6 +59,10 @@ def iterate(moe, X, y, sample_weight=None):
         return moe.fit(X, y, sample_weight)
 
 
+# Default experts are pooled unless they are told not to be: both objectives rise.
+LINES = [(None, False), (None, True), (LinearRegression(), False)]
+
+
 def assert_never_falls(moe):
     assert moe.n_iter_ > 3
     # A sum of some hundred terms of order one, per unit of weight: rounding is below 1e-13 and
@@ -96,27 +102,30 @@ def test_where_there_is_one_start_there_is_none_to_compare():
 
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("gate", [SoftmaxGate(), ConstantGate()])
-@pytest.mark.parametrize("experts", [None, LinearRegression()])
+@pytest.mark.parametrize(("experts", "pooling"), LINES)
 @pytest.mark.parametrize("seed", range(4))
-def test_likelihood_of_regression_never_falls(seed, experts, gate, weighted):
+def test_likelihood_of_regression_never_falls(seed, experts, pooling, gate, weighted):
     n_experts = 2 + seed % 2
     X, y = planted(seed, n_experts=n_experts)
     moe = MixtureOfExpertsRegressor(
-        experts, n_experts, gate=gate, n_init=1, max_iter=40, tol=0, random_state=seed
-    )
+        experts, n_experts, gate=gate, n_init=1, max_iter=40, tol=0, random_state=seed,
+        training=training,
+    )  # fmt: skip
     iterate(moe, X, y, weights(seed, len(y)) if weighted else None)
+    assert isinstance(moe.likelihood_, PooledGaussian) == pooling
     assert_never_falls(moe)
 
 
 @pytest.mark.parametrize("gate", [SoftmaxGate(), ConstantGate()])
-@pytest.mark.parametrize("experts", [None, LinearRegression()])
+@pytest.mark.parametrize(("experts", "pooling"), LINES)
 @pytest.mark.parametrize("seed", range(3))
-def test_likelihood_of_two_outputs_never_falls(seed, experts, gate):
+def test_likelihood_of_two_outputs_never_falls(seed, experts, pooling, gate):
     X, y = planted(seed, n_outputs=2)
     moe = MixtureOfExpertsRegressor(
-        experts, 2, gate=gate, n_init=1, max_iter=40, tol=0, random_state=seed
+        experts, 2, gate=gate, n_init=1, max_iter=40, tol=0, random_state=seed, training=training
     )
     iterate(moe, X, y, weights(seed, len(y)))
+    assert isinstance(moe.likelihood_, PooledGaussian) == pooling
     assert_never_falls(moe)
 
 
@@ -448,6 +457,10 @@ def test_convergence_is_a_change_within_tol_and_not_a_fall(patience):
     assert Scripted([1, 2, 1.5, 1.5, 1.5]).run(patience) == (False, True, 2, 4)
     assert Scripted([1, 2, 1.5, 2.5, 2.5, 2.5]).run(patience) == (True, False, 4, 4 + patience)
     assert Scripted([1, 2, np.nan, np.nan, 3]).run(patience) == (False, True, 2, 4)
+    # A number is better than none, wherever it comes.
+    assert Scripted([np.nan, 1, 2, 2, 2]).run(patience) == (True, False, 3, 3 + patience)
+    assert Scripted([np.nan, -np.inf, -np.inf, -np.inf]).run(patience)[2] == 2
+    assert Scripted([np.nan] * 3).run(patience)[:2] == (False, True)
     # Iterations that run out, while it gains and after a fall.
     assert Scripted([1, 2, 3]).run(patience) == (False, False, 3, 3)
     assert Scripted([1, 2, 1]).run(patience) == (False, False, 2, 3)
@@ -459,6 +472,11 @@ def test_convergence_is_that_of_the_iterate_that_is_kept_whatever_re_seeding_did
     assert settled.run(1, revivals=1) == (True, False, 2, 6)
     on_its_way = Scripted([0, 1, 2, 1, 1.5, 1.5, 3], reseeded_after=[3])
     assert on_its_way.run(1, revivals=1) == (False, False, 3, 6)
+
+
+def test_a_start_is_as_good_as_its_best_number():
+    assert _Contestant(0, None, objectives=[np.nan, 1.0, 2.0, np.nan]).objective == 2.0
+    assert np.isnan(_Contestant(0, None, objectives=[np.nan]).objective)
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -516,25 +534,38 @@ def test_more_experts_than_the_rows_can_feed_are_reported():
 # What X may be ----------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("training", ["em", "pooled"])
 @pytest.mark.parametrize("kind", ["regression", "classification"])
-def test_float32_gives_the_result_of_float64(kind):
+def test_float32_gives_the_result_of_float64(kind, training):
     if kind == "regression":
         X, y = planted(0)
-        moe = MixtureOfExpertsRegressor(n_experts=2, random_state=0, training="em")
+        moe = MixtureOfExpertsRegressor(n_experts=2, random_state=0, training=training)
     else:
         X, y = planted_classes(0)
-        moe = MixtureOfExpertsClassifier(n_experts=2, random_state=0)
+        moe = MixtureOfExpertsClassifier(n_experts=2, random_state=0, training=training)
     expected = moe.fit(X, y).log_density(X, y)
     X32 = X.astype(np.float32)
     # Columns rounded to 6e-8 of themselves, and a fit that stops within tol=1e-5.
     assert_allclose(moe.fit(X32, y).log_density(X32, y), expected, atol=1e-4, rtol=1e-4)
 
 
-@pytest.mark.parametrize("experts", [None, PlainLinearRegression(), DecisionTreeRegressor()])
-def test_read_only_data_is_left_alone_and_gives_the_same_result(experts):
-    X, y = planted(0)
+@pytest.mark.parametrize(
+    ("experts", "params"),
+    [
+        (None, {"training": "em"}),
+        (None, {"training": "pooled"}),
+        (PlainLinearRegression(), {}),
+        (DecisionTreeRegressor(), {"training": "em"}),
+        (DecisionTreeRegressor(), {}),
+        ([("line", Ridge()), ("tree", DecisionTreeRegressor())], {}),
+    ],
+)
+def test_read_only_data_is_left_alone_and_gives_the_same_result(experts, params):
+    X, y = planted(0, n=100)
     weight = weights(0, len(y))
-    moe = MixtureOfExpertsRegressor(experts, 2, n_init=3, max_iter=20, tol=1e-3, random_state=0)
+    moe = MixtureOfExpertsRegressor(
+        experts, 2, n_init=1, max_iter=20, tol=1e-3, random_state=0, **params
+    )
     expected = moe.fit(X, y, weight).predict(X)
     for array in (X, y, weight):
         array.flags.writeable = False

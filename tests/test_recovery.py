@@ -305,10 +305,13 @@ def planted_classifier(seed, n=1500):
     return X, (rng.uniform(size=n) < proba).astype(int), truth, slopes
 
 
+@pytest.mark.parametrize("training", ["em", "pooled"])
 @pytest.mark.parametrize("seed", range(2))
-def test_planted_classifier_is_recovered(seed):
+def test_planted_classifier_is_recovered(seed, pooling):
     X, y, _, slopes = planted_classifier(seed)
-    moe = MixtureOfExpertsClassifier(n_experts=2, max_iter=500, random_state=seed).fit(X, y)
+    moe = MixtureOfExpertsClassifier(
+        n_experts=2, max_iter=500, random_state=seed, training=training
+    ).fit(X, y)
     found = np.array([expert.coef_[0] for expert in moe.experts_])
     found = found[np.argsort(-found[:, 1])]
     # 750 labels for each: standard errors of about 0.4 for the large slopes.

@@ -14,11 +14,12 @@ from sklearn.compose import make_column_transformer
 from sklearn.dummy import DummyRegressor
 from sklearn.ensemble import RandomForestRegressor, StackingRegressor
 from sklearn.frozen import FrozenEstimator
-from sklearn.linear_model import LinearRegression, Ridge
+from sklearn.linear_model import LinearRegression, Ridge, RidgeCV
 from sklearn.model_selection import KFold
 from sklearn.neighbors import KNeighborsRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
+from sklearn.svm import SVR
 from sklearn.tree import DecisionTreeRegressor
 from sklearn.utils import get_tags
 
@@ -26,9 +27,11 @@ from skmoe import MixtureOfExpertsRegressor
 from skmoe._stacking.parameters import (
     StackedParameters,
     StackedRows,
+    cross_fit_sizes,
     fit_parameters,
     negative_objective,
 )
+from skmoe._stacking.regression import cross_fit_combination, fit_combination
 from skmoe._stacking.trainer import StackedTrainer
 from skmoe.gates import ConstantGate, SoftmaxGate
 
@@ -181,6 +184,87 @@ def test_out_of_fold_density_is_that_of_new_rows():
     error = moe.oof_log_density_.std() / np.sqrt(600)
     # Experts in folds see four fifths of the rows, so that new rows may be a little likelier.
     assert abs(moe.oof_score_ - moe.log_density(X_new, y_new).mean()) < 3 * error + 0.05
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("n", "optimism"), [(20, 0.1), (60, 0.05)])
+def test_a_stack_of_few_rows_is_not_judged_on_rows_that_it_has_seen(n, optimism):
+    experts = [
+        ("ridge", Ridge()),
+        ("five", KNeighborsRegressor(5)),
+        ("two", KNeighborsRegressor(2)),
+        ("tree", DecisionTreeRegressor(min_samples_leaf=3)),
+        ("smooth", SVR()),
+        ("rough", SVR(C=10, gamma=1.0)),
+    ]
+    found = []
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        X = rng.normal(size=(n + 500, 3))
+        y = np.sin(2 * X[:, 0]) + 0.5 * X[:, 1] + 0.7 * rng.normal(size=len(X))
+        moe = MixtureOfExpertsRegressor(experts, training="stack", random_state=seed)
+        moe.fit(X[:n], y[:n])
+        low, high = moe.predict_interval(X[n:], 0.9).T
+        inside = np.mean((low < y[n:]) & (y[n:] < high))
+        found.append((moe.oof_score_ - moe.log_density(X[n:], y[n:]).mean(), inside))
+    gap, cover = np.mean(found, axis=0)
+    assert gap < optimism
+    assert 0.84 < cover < 0.93
+
+
+def noise_and_signal(n=60):
+    """Predictions (n, 3) of a target: one of it, one of noise, and one against it."""
+    rng = np.random.default_rng(0)
+    y = rng.normal(size=n)
+    noise = rng.normal(size=(n, 3))
+    return np.column_stack([y, np.zeros(n), -y]) + noise, y, rng.uniform(0.5, 2.0, size=n)
+
+
+def test_the_combination_of_a_fold_has_not_seen_it():
+    predictions, y, weight = noise_and_signal()
+    folds = list(KFold(3).split(y))
+    before = cross_fit_combination(predictions, y, weight, folds)
+    for train, test in folds:
+        other, heavy = y.copy(), weight.copy()
+        other[test] *= -10.0
+        heavy[test] *= 5.0
+        after = cross_fit_combination(predictions, other, heavy, folds)
+        np.testing.assert_array_equal(after[test], before[test])
+        assert (after[train] != before[train]).all()
+
+
+def test_the_combination_is_the_best_without_negative_weights():
+    predictions, y, weight = noise_and_signal()
+    combination = fit_combination(predictions, y, weight)
+    error = combination.predict(predictions) - y
+    gradient = predictions.T @ (weight * error) + combination.alpha_ * combination.coef_
+    assert abs(weight @ error) < 1e-10
+    # No change of a positive weight, and no rise of one that is zero, makes it better.
+    positive = combination.coef_ > 0
+    assert positive[0]
+    assert not positive[2]
+    np.testing.assert_allclose(gradient[positive], 0, atol=1e-8)
+    assert (gradient[~positive] >= 0).all()
+    free = RidgeCV().fit(predictions[:, :1], y, sample_weight=weight)
+    alone = fit_combination(predictions[:, :1], y, weight)
+    np.testing.assert_array_equal(alone.coef_, free.coef_)
+
+
+@pytest.mark.parametrize("copies", [1, 2])
+def test_sizes_of_errors_hold_weights_for_rows_given_so_often(copies):
+    rng = np.random.default_rng(0)
+    Z, weight = rng.normal(size=(60, 2)), copies * rng.integers(0, 3, size=60).astype(float)
+    residuals = np.exp(Z[:, 0]) * rng.normal(size=60)
+    rows = np.repeat(np.arange(60), weight.astype(int))
+
+    def sizes(rows, weight):
+        fold = rows % 3
+        folds = [(np.flatnonzero(fold != k), np.flatnonzero(fold == k)) for k in range(3)]
+        return cross_fit_sizes(Z[rows], residuals[rows], weight, folds, 0.0)[1]
+
+    weighted, repeated = sizes(np.arange(60), weight)[rows], sizes(rows, np.ones(len(rows)))
+    # Boosting adds up gradients in single precision.
+    np.testing.assert_allclose(weighted, repeated, atol=1e-5)
 
 
 def test_units_do_not_matter():
@@ -336,9 +420,19 @@ def test_tables_with_strings_and_missing_values():
 
 
 def test_groups_stay_together():
-    X, y, _, _ = heteroscedastic(100, seed=0)
-    moe = unlike().fit(X, y, groups=np.repeat(np.arange(20), 5))
-    assert np.isfinite(moe.oof_score_)
+    def in_groups(n, seed):
+        """Rows that come in threes, alike in X, and in a target of which X says nothing."""
+        rng = np.random.default_rng(seed)
+        X, y = np.repeat(rng.normal(size=(n, 2)), 3, axis=0), np.repeat(rng.normal(size=n), 3)
+        return X, y + 0.1 * rng.normal(size=3 * n), np.repeat(np.arange(n), 3)
+
+    (X, y, groups), (X_new, y_new, _) = in_groups(60, 0), in_groups(500, 1)
+    moe = unlike(cv=3).set_params(neighbours__n_neighbors=1)
+    torn = clone(moe).fit(X, y)
+    moe.fit(X, y, groups=groups)
+    assert torn.oof_score_ > torn.log_density(X_new, y_new).mean() + 1.0  # it has seen the others
+    # Sixty groups: the standard error of their mean log-density is about 0.1.
+    assert abs(moe.oof_score_ - moe.log_density(X_new, y_new).mean()) < 0.3
 
 
 @pytest.mark.slow

@@ -3,6 +3,7 @@
 import copy
 from dataclasses import dataclass
 
+from sklearn.base import clone
 from sklearn.pipeline import Pipeline, make_pipeline
 
 from .._experts.fitting import split_last, takes_sample_weight
@@ -20,10 +21,10 @@ class GateParts:
 
     Attributes
     ----------
-    given : estimator
-        As the user gave it, or the default; no Pipeline.
+    given : BaseGate
+        Unfitted, with the settings that the user gave it, or the default, and seeded; no Pipeline.
     trained : BaseGate
-        A clone for EM, unfitted, of which every ``fit`` makes one step where it can.
+        A clone for EM, of which every ``fit`` makes one step where it can.
     encoder : Pipeline or None
         Transformers before the gate; fitted once a fit.
     last_name : str
@@ -68,9 +69,7 @@ class GateParts:
         has_default_encoder = gate is None and any(describe_columns(rows.X))
         if has_default_encoder:
             encoder = make_pipeline(default_encoder(rows.X))
-        if isinstance(trained, BaseGate):
-            trained = step_by_step(trained)
-        else:
+        if not isinstance(trained, BaseGate):
             if report_weights and rows.has_unequal_weights and not takes_sample_weight(trained):
                 warn_user(
                     f"The gate {trained} takes no sample_weight and is fitted without it.",
@@ -78,7 +77,7 @@ class GateParts:
                 )
             trained = ClassifierGate(trained, random_state=seed)
         last_name = given.steps[-1][0] if isinstance(given, Pipeline) else "gate"
-        return cls(last, trained, encoder, last_name, has_default_encoder)
+        return cls(clone(trained), step_by_step(trained), encoder, last_name, has_default_encoder)
 
     @property
     def can_memorise(self):

@@ -215,9 +215,7 @@ class GeneralProblem(SampleProblem):
         if self.bounds is not None:
             return self.likelihood.log_probability(self.bounds, self.means)
         log_density = self.likelihood.log_density(self.y, self.means, **self._row_arguments())
-        for k, own in self.experts.own_log_density.items():
-            log_density[:, k] = own
-        return log_density
+        return self.experts.with_own(log_density)
 
     def _share_rows(self, *args):
         """Set responsibilities and log-densities of the rows; the log-likelihood."""

@@ -65,7 +65,7 @@ def run_em(problem, *, max_iter, tol, patience, revivals=0, before=None, after=N
         The problem is left at the best iterate.
     """
     run = Run()
-    best_value, best_state = -np.inf, None
+    best_value, best_state = np.nan, None  # NaN is worse than any number
     reference, stale = -np.inf, []  # best since the last re-seeding, and changes without a gain
     for iteration in range(1, max_iter + 1):
         if before is not None:
@@ -77,7 +77,7 @@ def run_em(problem, *, max_iter, tol, patience, revivals=0, before=None, after=N
         change = value - reference
         stale = [] if change > tol else [*stale, change]
         reference = max(reference, value)
-        if value > best_value or best_state is None:
+        if value > best_value or np.isnan(best_value):
             best_value, best_state = value, problem.state()
         fell = not all(change >= -tol - ROUNDING * abs(reference) for change in stale)
         ends = len(stale) >= (max(patience, 2) if fell else patience)

@@ -59,7 +59,7 @@ class _Contestant:
     @property
     def objective(self):
         """The best so far."""
-        return max(self.objectives)
+        return np.fmax.reduce(self.objectives)  # NaN is none
 
     def may_reach(self, objective):
         """Whether gains that go on to shrink as the last one did, or slowly, lead so far."""

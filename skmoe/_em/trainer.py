@@ -16,7 +16,7 @@ from .general import GeneralProblem
 from .loop import run_em
 from .placing import placed
 from .progress import Progress, compared, count
-from .race import best_start
+from .race import TIE, best_start
 from .scale_model import learn_scale_model
 from .starts import draw_starts, enough_rows, layers, soften
 
@@ -247,7 +247,7 @@ class Trainer:
         matched[:, experts] = resp[:, regimes]
         objective = problem.start(matched).step()
         self.progress.say("  Experts of a regime each", objective)
-        if objective < equal_value:
+        if objective < equal_value - TIE:  # rounding does not choose
             problem.restore(equal)
 
     # Iterations -----------------------------------------------------------------------------

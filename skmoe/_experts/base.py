@@ -25,7 +25,8 @@ class Experts(ABC):
     penalty : float or ndarray
         What their prior adds to the likelihood's objective; see ``BaseLikelihood.log_prior``.
     own_log_density : dict of int to ndarray of shape (n_samples,)
-        Log-density of the rows under an expert that knows better than the likelihood.
+        Log-density of the rows under an expert that knows better than the likelihood; NaN for rows
+        of which it does not.
     own_log_prior : float
         Log-prior of these experts.
     minimum_rows : float
@@ -83,6 +84,13 @@ class Experts(ABC):
     @abstractmethod
     def restore(self, state):
         """Back to an earlier state."""
+
+    def with_own(self, log_density):
+        """Log-densities (n, K) of the likelihood, in place with those that experts know better."""
+        for k, own in self.own_log_density.items():
+            known = ~np.isnan(own)
+            log_density[known, k] = own[known]
+        return log_density
 
     def streaming(self, resp, order, fitted):
         """Experts without rows that go on with ``learn_batch``, or None where one cannot.

@@ -190,12 +190,14 @@ class EstimatorExperts(Experts):
         for task, (model, prediction, log_density) in zip(tasks, done, strict=True):
             if task.k not in results:
                 shape = (len(self.y), *self._y_shape)
-                own = None if log_density is None else np.empty(len(self.y))
-                results[task.k] = _FittedExpert([], np.empty(shape), own)
-            results[task.k].models.append(model)
-            results[task.k].predictions[task.test] = prediction
+                results[task.k] = _FittedExpert([], np.empty(shape), None)
+            result = results[task.k]
+            result.models.append(model)
+            result.predictions[task.test] = prediction
             if log_density is not None:
-                results[task.k].log_density[task.test] = log_density
+                if result.log_density is None:
+                    result.log_density = np.full(len(self.y), np.nan)
+                result.log_density[task.test] = log_density
         return results
 
     def _run(self, arguments):
@@ -396,7 +398,11 @@ class _Plan(NamedTuple):
 
 @dataclass
 class _FittedExpert:
-    """Models of an expert, one for each split, and what they make of the rows."""
+    """Models of an expert, one for each split, and what they make of the rows.
+
+    Log-densities, if there are any, are NaN for rows of a split whose training rows are of one
+    class, so that a model without a density stands in.
+    """
 
     models: list
     predictions: np.ndarray

@@ -23,6 +23,9 @@ from .gate import GATE_PENALTIES, choose_penalty, gate_objective, log_gate_of
 SLOPE_PENALTY = 4.0
 SCALE_ROWS = 0.5  # that the prior of each log scale counts as
 LOG_EXCESS = np.log(4.0)  # prior mode of log(df - 2): six degrees of freedom
+COARSE = {"maxiter": 200, "ftol": 1e-7, "gtol": 1e-4}  # of L-BFGS
+PRECISE = {"maxiter": 1000, "ftol": 1e-13, "gtol": 1e-8}
+MOST_COPIES = 10  # of rows, on average, in place of weights
 SIZE_FLOOR = 1e-3  # of an error, in root mean squares of all
 BOOSTING = {
     "loss": "gamma",
@@ -240,7 +243,7 @@ def negative_objective(parameters, rows, floor, centre, penalty):
     return value, gradient
 
 
-def fit_parameters(rows, floor, penalty, start=None):
+def fit_parameters(rows, floor, penalty, start=None, precise=False):
     """Parameters that minimise ``negative_objective``, by L-BFGS.
 
     Parameters
@@ -253,6 +256,9 @@ def fit_parameters(rows, floor, penalty, start=None):
         Of the weights of the gate; None for constant proportions.
     start : StackedParameters, default=None
         Where to start; None is equal proportions, constant scales and six degrees of freedom.
+    precise : bool, default=False
+        Whether to go on until order and copies of rows do not matter, as what predicts must, and
+        not only until log-densities can be compared.
 
     Returns
     -------
@@ -261,7 +267,7 @@ def fit_parameters(rows, floor, penalty, start=None):
     objective : float
         Penalised log-likelihood per unit of weight.
     converged : bool
-        Whether L-BFGS met its tolerance.
+        Whether L-BFGS met a tolerance.
     """
     n_components, n_columns = rows.means.shape[1], rows.Z.shape[1]
     weight = rows.weight.sum()
@@ -282,9 +288,10 @@ def fit_parameters(rows, floor, penalty, start=None):
         start.packed(gated),
         jac=True,
         method="L-BFGS-B",
-        options={"maxiter": 200, "ftol": 1e-7, "gtol": 1e-4, "maxcor": 20},
+        options={"maxcor": 20, **(PRECISE if precise else COARSE)},
     )
-    return start.unpacked(result.x, gated), -float(result.fun), bool(result.success)
+    converged = result.success or np.abs(result.jac).max() <= COARSE["gtol"]
+    return start.unpacked(result.x, gated), -float(result.fun), bool(converged)
 
 
 def refit_parameters(rows, floor, penalty):
@@ -298,8 +305,10 @@ def refit_parameters(rows, floor, penalty):
         As for ``fit_parameters``, whose results it has.
     """
     seen = rows.take(rows.weight > 0)
-    fitted = fit_parameters(seen, floor, None)
-    return fitted if penalty is None else fit_parameters(seen, floor, penalty, fitted[0])
+    if penalty is None:
+        return fit_parameters(seen, floor, None, precise=True)
+    constant, *_ = fit_parameters(seen, floor, None)
+    return fit_parameters(seen, floor, penalty, constant, precise=True)
 
 
 def cross_fit_parameters(rows, floor, folds, penalties=GATE_PENALTIES):
@@ -386,6 +395,30 @@ class ErrorSizes:
         return np.exp(self.slope * self.centred(log_size))[:, None]
 
 
+def copies_of_rows(weight):
+    """How often rows are given to boosting, whose leaves count rows, and the weights of each copy.
+
+    Whole numbers are rows given so often, unless these would be many. Equal weights are none: with
+    weights, binning alone costs several fits.
+
+    Parameters
+    ----------
+    weight : ndarray of shape (n_samples,)
+        Weights of the rows.
+
+    Returns
+    -------
+    copies : ndarray of int of shape (n_samples,)
+        0 for rows of weight zero.
+    weight : ndarray of shape (n_samples,) or None
+        None where copies have equal weights.
+    """
+    if weight.sum() <= MOST_COPIES * len(weight) and (weight == np.floor(weight)).all():
+        return weight.astype(int), None
+    used = weight > 0
+    return used.astype(int), None if np.ptp(weight[used]) == 0 else weight
+
+
 def cross_fit_sizes(Z, residuals, weight, folds, floor):
     """Models of the size of errors, and their out-of-fold logarithms.
 
@@ -414,14 +447,13 @@ def cross_fit_sizes(Z, residuals, weight, folds, floor):
     """
     root_mean_square = np.sqrt(np.average(residuals**2, weights=weight))
     size = np.abs(residuals) + max(SIZE_FLOOR * root_mean_square, floor)
-    equal = np.ptp(weight[weight > 0]) == 0
-    least = max(8, np.count_nonzero(weight) // 40)
+    copies, weight = copies_of_rows(weight)
+    least = max(8, copies.sum() // 40)
     models, log_size = [], np.empty(len(size))
     for train, test in folds:
-        seen = train[weight[train] > 0]
+        seen = np.repeat(train, copies[train])
         model = HistGradientBoostingRegressor(min_samples_leaf=least, **BOOSTING)
-        # Equal weights are not passed on: with weights, binning alone costs several fits.
-        model.fit(Z[seen], size[seen], sample_weight=None if equal else weight[seen])
+        model.fit(Z[seen], size[seen], sample_weight=None if weight is None else weight[seen])
         log_size[test] = np.log(model.predict(Z[test]))
         models.append(model)
     return models, log_size

@@ -281,8 +281,8 @@ def replace_expert(model, k, rows, parts, splitting, settings, seed, *, report_w
             likelihood.update(rows.y, experts.predictions, weights, **arguments)
             working = likelihood.working_data(rows.y, experts.predictions)
         fitted = experts.finish(resp, *working)[k]
-    of_new = likelihood.log_density(rows.y, experts.predictions, **arguments)[:, k]
-    log_density[:, k] = experts.own_log_density.get(k, of_new)
+    of_new = likelihood.log_density(rows.y, experts.predictions, **arguments)
+    log_density[:, k] = experts.with_own(of_new)[:, k]
     order = np.arange(len(parts.names))
     order[k] = len(parts.names)
     extended = model.likelihood.extended(likelihood, k)

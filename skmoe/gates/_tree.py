@@ -41,6 +41,9 @@ class TreeGate(MetaEstimatorMixin, BaseGate):
         ``max_iter`` of these gates, where they have it.
     warm_start : bool, default=False
         ``warm_start`` of these gates, where they have it.
+    random_state : int, RandomState instance or None, default=None
+        Of classifiers that take no ``sample_weight``, as in :class:`ClassifierGate`; a gate or
+        classifier that draws by itself has one of its own.
 
     Attributes
     ----------
@@ -77,13 +80,17 @@ class TreeGate(MetaEstimatorMixin, BaseGate):
         "gate": [HasMethods(["fit", "predict_proba"]), None],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
         "warm_start": ["boolean"],
+        "random_state": ["random_state"],
     }
 
-    def __init__(self, sizes=None, gate=None, *, max_iter=100, warm_start=False):
+    def __init__(
+        self, sizes=None, gate=None, *, max_iter=100, warm_start=False, random_state=None
+    ):  # fmt: skip
         self.sizes = sizes
         self.gate = gate
         self.max_iter = max_iter
         self.warm_start = warm_start
+        self.random_state = random_state
 
     @classmethod
     def from_fitted(cls, decision, branches):
@@ -179,14 +186,16 @@ class TreeGate(MetaEstimatorMixin, BaseGate):
 
         Returns
         -------
-        gate : gate or classifier
+        gate : BaseGate
             Unfitted.
         """
-        return SoftmaxGate() if self.gate is None else clone(self.gate)
+        return clone(self._template())
 
     def _template(self):
         gate = SoftmaxGate() if self.gate is None else self.gate
-        return gate if isinstance(gate, BaseGate) else ClassifierGate(gate)
+        if isinstance(gate, BaseGate):
+            return gate
+        return ClassifierGate(gate, random_state=self.random_state)
 
     @property
     def is_costly(self):

@@ -49,7 +49,7 @@ from ._stacking.specialist_classification import SpecialistClassification
 from ._stacking.specialist_regression import SpecialistRegression
 from ._tables.encoding import identifiers, warn_of_left_out
 from ._updates.stream import Stream
-from .exceptions import ExpertCollapseWarning, ScaleFloorWarning, warn_user
+from .exceptions import ExpertCollapseWarning, ScaleFloorWarning, one_fit, warn_user
 from .gates import SoftmaxGate
 
 # Attributes that speak of the rows and the training of one fit.
@@ -420,7 +420,8 @@ def unchanged_on_error(estimator):
     """Whatever is raised, the estimator's attributes are then what they were before."""
     before = vars(estimator).copy()
     try:
-        yield
+        with one_fit():
+            yield
     except BaseException:
         vars(estimator).clear()
         vars(estimator).update(before)

@@ -322,9 +322,10 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
         """Learn from one more batch of rows, as EM on a stream does.
 
         The first rows are collected until several starts of EM are sensible: a weight of 500
-        or of 20 for each parameter of the experts, whichever is more. Until then each call
-        refits the mixture on all of them (and does not fit it yet where rows are fewer than
-        experts), by maximum likelihood. Afterwards each batch is seen once and forgotten [1]_.
+        or of 20 for each parameter of the experts, whichever is more. Until then the
+        mixture is refitted on all of them whenever their weight has doubled (and not fitted yet
+        where rows are fewer than experts), by maximum likelihood. Afterwards each batch is seen
+        once and forgotten [1]_.
         After ``fit``, ``partial_fit`` goes on from there, of pooled experts by maximum
         likelihood.
 

@@ -437,6 +437,10 @@ def test_rows_without_information_are_refused():
     with pytest.raises(ValueError, match="separates the class [01]"):
         classifier.summary(X, label)
 
+    rates = MixtureOfExpertsRegressor(n_experts=1, likelihood="binomial", pooling=False)
+    with pytest.raises(ValueError, match="expert0 separates successes from failures"):
+        rates.fit(X, label).summary(X, label)
+
 
 def test_experts_that_no_rows_part_are_refused():
     """Two logistic experts behind proportions: of binary labels they say the same as one."""

@@ -134,6 +134,48 @@ def test_numbers_alone_are_not_encoded(mixed):
     np.testing.assert_allclose(moe.predict(numeric), as_array.predict(numeric.to_numpy(float)))
 
 
+NAMED = {
+    "gaussian": ("auto", False),
+    "student_t": (False,),
+    "log_normal": (False,),
+    "poisson": ("auto", False),
+    "negative_binomial": (False,),
+    "gamma": ("auto", False),
+    "binomial": ("auto", False),
+    "classes": ("auto", False),
+}
+
+
+@pytest.mark.parametrize(
+    ("likelihood", "pooling"), [(each, how) for each, hows in NAMED.items() for how in hows]
+)
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("make_expert", [None, lambda last: make_pipeline(StandardScaler(), last)])
+def test_experts_know_the_names_of_columns_and_do_not_warn_of_them(
+    mixed, likelihood, pooling, make_expert
+):
+    X, y = mixed
+    X, positive = X[["age", "rooms"]], np.round(np.exp(y)) + 1
+    params = {"n_experts": 2, "pooling": pooling, "n_init": 1, "max_iter": 3}
+    if likelihood == "classes":
+        moe = classifier(**params)
+        positive = y > 0
+    else:
+        positive = np.minimum(positive, 2) - 1 if likelihood == "binomial" else positive
+        moe = regressor(**params, likelihood=likelihood)
+    if make_expert is not None:
+        moe.set_params(experts=make_expert(moe._default_expert()))
+    moe.fit(X, positive)
+    for ask in (moe.predict, moe.gate_proba, moe.predict_experts):
+        ask(X)  # a warning would be an error
+    for ask in (moe.log_density, moe.expert_profiles, moe.expert_report):
+        ask(X, positive)
+    for expert in moe.experts_:
+        asked = getattr(expert, "classifier_", expert)
+        if make_expert is None:
+            assert list(asked.feature_names_in_) == ["age", "rooms"]
+
+
 def test_boolean_columns_are_numbers_beside_strings_and_gaps(mixed):
     X, y = mixed
     for columns in (["owner", "town"], ["owner", "income"], ["owner", "income", "town"]):

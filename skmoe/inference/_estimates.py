@@ -202,9 +202,11 @@ class Estimates:
             )
         if of_experts.size and of_experts.min() < LEAST_UNDECIDED:
             k, c = np.unravel_index(of_experts.argmin(), of_experts.shape)
-            label = self.mixture.classes_.tolist()[c]
+            parted = "successes from failures"
+            if is_classifier(self.mixture):
+                parted = f"the class {self.mixture.classes_.tolist()[c]!r} from the others"
             raise ValueError(
-                f"{names[k]} separates the class {label!r} from the others "
+                f"{names[k]} separates {parted} "
                 "without an error: its weights grow without end as the penalty goes, and have no "
                 f"standard errors. Ask for fewer experts or fewer columns. {OTHERWISE}"
             )

@@ -3,10 +3,12 @@
 import copy
 from abc import abstractmethod
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from numbers import Integral, Real
 
 import numpy as np
+from scipy import sparse
 from sklearn.base import ClassifierMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import Bunch
@@ -203,6 +205,8 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
             known=False,
             n_experts=1 if is_pooled else len(names),  # as evidence may choose
         )
+        if is_pooled and sparse.issparse(rows.X):  # of few columns, as check_rows has seen to
+            rows = replace(rows, X=rows.X.toarray())
         fold_seed, gate_seed, *seeds = draw_seeds(self.random_state, 4)
         parts = self._make_parts(names, templates, rows, gate_seed)
         data = parts.training_data(rows)

@@ -1,5 +1,7 @@
 """Tables with strings, categories and missing values; sparse matrices."""
 
+import copy
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -345,6 +347,36 @@ def test_one_ridge_is_cloned_for_sparse_rows():
     dense, y = sparse_problem()
     moe = regressor(Ridge(), gate=LogisticRegression()).fit(sparse.csr_array(dense), y)
     assert np.isfinite(moe.log_density(sparse.csr_array(dense), y)).all()
+
+
+DEFAULTS = {
+    "pooled": regressor(),
+    "by EM": regressor(pooling=False),
+    "counts": regressor(likelihood="poisson"),
+    "classes": classifier(),
+    "behind proportions": regressor(n_experts=None, gate=ConstantGate(), pooling=True),
+}
+
+
+@pytest.mark.parametrize("kind", DEFAULTS)
+def test_default_experts_on_sparse_rows_are_those_of_dense_ones(kind):
+    dense, y = sparse_problem()
+    y = {"classes": y > 0, "counts": np.round(np.exp(y))}.get(kind, y)
+    rows = sparse.csr_matrix(dense)
+    moe = clone(DEFAULTS[kind]).fit(dense, y)
+    expected, of_batch = moe.log_density(dense, y), None
+    if hasattr(moe, "partial_fit"):  # of sparse rows, after those that were centred
+        batch = dense[:50] + 0.1
+        of_batch = copy.deepcopy(moe).partial_fit(batch, y[:50]).log_density(dense, y)
+        moe.partial_fit(sparse.csr_matrix(batch), y[:50])
+        np.testing.assert_allclose(moe.log_density(rows, y), of_batch, rtol=1e-9, atol=1e-12)
+    moe.fit(rows, y)
+    np.testing.assert_allclose(moe.log_density(rows, y), expected, rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(moe.log_density(dense, y), expected, rtol=1e-6, atol=1e-6)
+    assert str(moe.expert_report(rows, y)).count("expert0")
+    if of_batch is not None:
+        moe.partial_fit(sparse.csr_matrix(batch), y[:50])
+        np.testing.assert_allclose(moe.log_density(rows, y), of_batch, rtol=1e-6, atol=1e-6)
 
 
 @pytest.mark.parametrize("make_rows", [np.asarray, sparse.csr_array])

@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_array
 from .._compat import learn_columns
 from .._data import TrainingData
 from .._experts.estimators import EstimatorExperts
-from .._experts.families import is_linear
+from .._experts.families import are_solved_sparse, is_linear
 from .._experts.fitting import split_last
 from .._experts.traits import has_own_density, is_frozen, seed_estimator
 from .._experts.zero import BesideZero
@@ -30,8 +30,6 @@ from ..exceptions import IgnoredWeightsWarning, warn_user
 from ..gates import ConstantGate
 from .gate_parts import GateParts
 from .problem import shallow_copy
-
-MOST_SPARSE_COLUMNS = 500  # of so many and more, experts fit themselves: no Gram matrices
 
 
 @dataclass
@@ -186,8 +184,7 @@ class Parts:
             self.transformer, source = fit_columns(head, source, data.y)
         name = "The design of linear experts"
         if sparse.issparse(source):
-            n_samples, n_columns = source.shape
-            if n_columns >= min(MOST_SPARSE_COLUMNS, n_samples):
+            if not are_solved_sparse(source.shape):
                 return source, None
             return source, check_array(
                 source, accept_sparse="csr", dtype=np.float64, input_name=name

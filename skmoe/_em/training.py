@@ -150,7 +150,6 @@ def _wanted_by_pooling(mixture, X, groups):
         "load_balance=0": mixture.load_balance == 0,
         "no groups, which are for folds": groups is None,
         "all rows at once, as fit has them": mixture._buffer is None,
-        "dense X, none that is sparse": not sparse.issparse(X),
     }
 
 

@@ -157,7 +157,7 @@ class MixtureSummary:
         of_subjects = "" if self.n_subjects is None else f" of {self.n_subjects} subjects"
         n_parameters = "" if self.n_parameters is None else f"{self.n_parameters} parameters, "
         return (
-            f"log-likelihood {self.log_likelihood:.1f}, {n_parameters}"
+            f"log-likelihood {self.log_likelihood:.4f}, {n_parameters}"
             f"{self.n_samples:g} rows{of_subjects}",
             KINDS[self.kind],
             *self.notes,

@@ -100,7 +100,7 @@ class MixtureSummary:
     gate: expert1 against expert0
       intercept                     -0.2847      0.167   -1.71    0.088   -0.6118  0.04234
     <BLANKLINE>
-    log-likelihood -380.9, 7 parameters, 200 rows
+    log-likelihood -380.8939, 7 parameters, 200 rows
     standard errors from the observed information
     """
 

@@ -322,9 +322,16 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
             return None
         fewer = len(self.experts_) < n_experts
         if len(self.experts_) != n_experts and not (is_pooled and fewer):
+            instead = "Ask for as many, or set warm_start=False."
+            if not self._grows:
+                instead = (
+                    "The last fit was not by EM alone, and added a generalist or a stack, from "
+                    "which EM cannot go on. Fit once with specialisation=1 and then with "
+                    "warm_start=True, or set warm_start=False."
+                )
             raise ValueError(
                 f"warm_start=True needs as many experts as the mixture has now, "
-                f"{len(self.experts_)}; n_experts is {n_experts}."
+                f"{len(self.experts_)}; n_experts is {n_experts}. {instead}"
             )
         return self.responsibilities(X, y, sample_weight=sample_weight, **facts._asdict())
 

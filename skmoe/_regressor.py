@@ -62,10 +62,11 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
         :class:`~skmoe.likelihoods.ZeroInflated` one more expert, "zero", comes last.
     shared_effects : list of int or str, or dict, default=None
         Columns that have one coefficient for all experts, by number or name, of X or, with a
-        Pipeline as expert, of what its last step sees; intercepts and the other slopes are each
-        expert's own. A dict says for each column which experts have one coefficient:
-        ``{"dose": [[0, 1], [2, 3]]}`` is one of the first two and another of the last two, and
-        clones then keep their numbers. Linear experts only. None is no column.
+        Pipeline as expert, of what its last step sees. The name of a column of strings stands for
+        all columns made of it. Intercepts and the other slopes are each expert's own. A dict says
+        for each column which experts have one coefficient: ``{"dose": [[0, 1], [2, 3]]}`` is one
+        of the first two and another of the last two, and clones then keep their numbers. Linear
+        experts only. None is no column.
     subject_effect : {"intercept"}, default=None
         With ``subject`` in ``fit``: whether each subject has an intercept of its own, normal around
         that of its expert; see :class:`~skmoe.likelihoods.RandomIntercept`. For linear experts by

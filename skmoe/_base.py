@@ -3,9 +3,11 @@
 import copy
 from abc import abstractmethod
 from contextlib import contextmanager
+from dataclasses import replace
 from numbers import Integral, Real
 
 import numpy as np
+from scipy import sparse
 from sklearn.base import ClassifierMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import Bunch
@@ -43,7 +45,7 @@ from ._rows.files import is_elsewhere
 from ._tables.encoding import identifiers, warn_of_left_out
 from ._trainers import make_trainer
 from ._updates.stream import Stream
-from .exceptions import ExpertCollapseWarning, ScaleFloorWarning, warn_user
+from .exceptions import ExpertCollapseWarning, ScaleFloorWarning, one_fit, warn_user
 from .gates import ForestGate, SoftmaxGate
 
 # Attributes that speak of the rows and the training of one fit.
@@ -175,6 +177,8 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
         previous = self._previous(X, y, sample_weight, facts)
         rows = check_rows(self, X, y, sample_weight, facts, reset=True, known=False)
         plan = make_plan(self, rows, split_params.get("groups"), previous)
+        if plan.training == "pooled" and sparse.issparse(rows.X):  # of few columns, as was checked
+            rows = plan.request.rows = replace(rows, X=rows.X.toarray())
         self.plan_ = plan.for_users()  # for callbacks; that of what was fitted in the end
         settings = Settings.of(self)
         Progress(settings).say(str(plan))
@@ -226,6 +230,7 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
         Examples
         --------
         >>> import numpy as np
+from scipy import sparse
         >>> from skmoe import MixtureOfExpertsRegressor
         >>> X = np.random.default_rng(0).normal(size=(100, 2))
         >>> MixtureOfExpertsRegressor().plan(X, X[:, 0]).training
@@ -388,7 +393,8 @@ def unchanged_on_error(estimator):
     """Whatever is raised, the estimator's attributes are then what they were before."""
     before = vars(estimator).copy()
     try:
-        yield
+        with one_fit():
+            yield
     except BaseException:
         vars(estimator).clear()
         vars(estimator).update(before)

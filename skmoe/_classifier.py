@@ -270,9 +270,9 @@ class MixtureOfExpertsClassifier(ClassifierMixin, InferringMixture, UpdatableMix
 
         The first rows are collected until several starts of EM are sensible: a weight of 500
         or of 20 for each parameter of the experts, whichever is more, and a row of each class.
-        Until then each call refits the mixture on all of them (and does not fit it yet where
-        rows are fewer than experts). Afterwards each batch is seen once and forgotten [1]_.
-        After ``fit``, ``partial_fit`` goes on from there.
+        Until then the mixture is refitted on all of them whenever their weight has doubled, or a
+        class is new (and not fitted yet where rows are fewer than experts). Afterwards each batch
+        is seen once and forgotten [1]_. After ``fit``, ``partial_fit`` goes on from there.
 
         Linear and logistic experts, the gate and the scales are re-estimated from sums over all
         rows seen, in columns standardised as those of the first rows. Other experts go on with

@@ -5,6 +5,7 @@ from scipy import special
 
 from ._compat import check_sample_weight
 from ._data import Facts
+from ._experts.families import is_linear
 from ._experts.fitting import split_last
 from ._parameters import check_fitted, check_known_rows, check_X
 from ._reports.expert_report import report
@@ -359,34 +360,68 @@ class FittedMixture:
         )
         return -2 * log_likelihood + n_parameters * np.log(n_samples) + 2 * entropy
 
+    def _why_uncounted(self):
+        """What keeps the parameters from being counted, and what to run, two str; or None.
+
+        Parameters can be counted of linear experts that are at the maximum of a likelihood.
+        """
+        pooled = {"n_experts": len(self.experts_), "training": "em", "cv": False}
+        gate = split_last(self.gate_)[1]
+        if self.top_k is not None and self.top_k < len(self.experts_):
+            why, settings = "a mixture with top_k is not at the maximum", {"top_k": None}
+        elif self._changed_by in GROWTH:
+            why, settings = f"after {self._changed_by} a mixture is not at the maximum", {}
+        elif self.likelihood_.averages_experts:
+            why, settings = "a pooled mixture is not at the maximum", pooled
+        elif self._n_functions is None:
+            why, settings = self._why_not_solved()
+            settings = settings or {"experts": None, **pooled}
+        elif gate.n_parameters_ is None:
+            why, settings = f"{type(gate).__name__} has no n_parameters_", {"gate": None}
+        elif self.likelihood_.n_parameters_ is None:
+            why = f"{self.likelihood_} has no n_parameters_"
+            settings = {"likelihood": "auto", **pooled}
+        else:
+            return None
+        now = self.get_params(deep=False)
+        changed = [f"{name}={value!r}" for name, value in settings.items() if now[name] != value]
+        new = f".set_params({', '.join(changed)})" if changed else ""
+        return why, f"`mixture{new}.fit(X, y)`"
+
+    def _why_not_solved(self):
+        """Why experts were not solved together, in sample, and settings that mend just that."""
+        _, templates = self._expert_list()
+        unlike = [each for each in templates if not is_linear(each)]
+        if self._is_list or isinstance(self.experts, str):
+            return "its experts are a list, and not one estimator to clone", {}
+        if unlike:
+            last = type(split_last(unlike[0])[1]).__name__
+            return f"{last} is not among the linear or logistic experts", {}
+        if not hasattr(self, "oof_log_density_"):
+            return "its experts were not solved together, but each by its own fit", {}
+        why = "its experts were cross-fitted"
+        if isinstance(self.cv, str):
+            why += ", as cv='auto' does where rows are fewer than ten a coefficient"
+        return why, {"cv": False}
+
     def _check_linear(self):
         """Raise a ValueError unless experts and gate have parameters that can be counted."""
         check_fitted(self)
-        if self.top_k is not None and self.top_k < len(self.experts_):
-            raise ValueError(
-                "Information criteria need the maximum of the likelihood, which a mixture with "
-                "top_k is not at. Set top_k=None, or cross-validate the log-score instead."
-            )
-        if self._changed_by in GROWTH:
-            raise ValueError(
-                "Information criteria need the maximum of the likelihood, which a mixture after "
-                f"{self._changed_by} is not at. Cross-validate the log-score instead."
-            )
+        found = self._why_uncounted()
+        if found is None:
+            return
+        why, line = found
         if self.likelihood_.averages_experts:
             raise ValueError(
-                "Information criteria need the maximum of the likelihood, which a pooled mixture "
-                "is not at: its coefficients are shrunk, and averages over their posterior. "
-                "Compare numbers of experts by log_evidence_, and such mixtures by lower_bound_, "
-                "which bounds their evidence; or fit with training='em'."
+                "Information criteria need the maximum of the likelihood, which a pooled "
+                "mixture is not at: its coefficients are shrunk, and averages over their "
+                "posterior. Compare numbers of experts by log_evidence_, and such mixtures by "
+                f"lower_bound_, which bounds their evidence; or run {line}."
             )
-        counts = self.likelihood_.n_parameters_, split_last(self.gate_)[1].n_parameters_
-        if self._n_functions is None or None in counts:
-            raise ValueError(
-                "The parameters of this mixture cannot be counted: information criteria need "
-                "linear or logistic experts with in-sample predictions (cv=False, where cv='auto' "
-                "finds fewer than ten rows a coefficient) and a gate with n_parameters_. Compare "
-                "mixtures by cross-validating the log-score instead."
-            )
+        raise ValueError(
+            "The parameters of this mixture cannot be counted, which information criteria need: "
+            f"{why}. Run {line}, or compare mixtures by cross-validating the log-score."
+        )
 
     def _check_maximised(self):
         """Raise a ValueError unless they are at a maximum of the likelihood of y given X."""

@@ -21,11 +21,12 @@ parent has. Forked children therefore run the kernels on one thread.
 import os
 import pickle
 import sys
+import threading
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, nullcontext
 from contextvars import ContextVar
 from functools import cache, partial
-from threading import Lock
 from uuid import uuid4
 
 from joblib import cpu_count, effective_n_jobs
@@ -147,9 +148,14 @@ class Jobs:
     def __call__(self, function, arguments):
         if self._n_threads is None:
             with _current(None):  # a task in this thread has pools of its own
-                return self._parallel(
-                    delayed(_run)(function, self._shared, tuple(each)) for each in arguments
+                done = self._parallel(
+                    delayed(_run_heard)(os.getpid(), function, self._shared, tuple(each))
+                    for each in arguments
                 )
+            for warning in dict.fromkeys(each for _, caught in done for each in caught):
+                message, category, *where = warning
+                warnings.warn_explicit(message, category, *where)
+            return [result for result, _ in done]
         controller = ThreadpoolController()
         # BLAS is limited for the whole process, so here; OpenMP for one thread, so in each.
         with _blas_limit(controller, self._n_threads):
@@ -244,6 +250,16 @@ def _run(function, shared, arguments):
     return function(*shared, *arguments)
 
 
+def _run_heard(caller, function, shared, arguments):
+    """What ``_run`` returns, and warnings that another process than the caller's would print."""
+    is_alone = threading.current_thread() is threading.main_thread()
+    if os.getpid() == caller or not is_alone:
+        return _run(function, shared, arguments), []
+    with warnings.catch_warnings(record=True) as caught:
+        result = _run(function, shared, arguments)
+    return result, [(str(w.message), w.category, w.filename, w.lineno) for w in caught]
+
+
 def _run_with_few_threads(controller, n_threads, function, shared, arguments):
     with _limit(controller, "openmp", n_threads):
         return _run(function, shared, arguments)
@@ -263,7 +279,7 @@ class _SharedLimit:
     """
 
     def __init__(self, user_api):
-        self.lock, self._user_api, self._limits = Lock(), user_api, []
+        self.lock, self._user_api, self._limits = threading.Lock(), user_api, []
 
     @contextmanager
     def __call__(self, controller, n_threads):
@@ -294,7 +310,7 @@ _blas_limit = _SharedLimit("blas")
 def _after_fork():
     global _forked
     _forked = True
-    _blas_limit.lock = Lock()  # which a thread of the parent may have held
+    _blas_limit.lock = threading.Lock()  # which a thread of the parent may have held
 
 
 if hasattr(os, "register_at_fork"):

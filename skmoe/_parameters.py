@@ -12,6 +12,7 @@ from sklearn.base import (
     is_classifier,
     is_regressor,
 )
+from sklearn.linear_model import LinearRegression
 from sklearn.model_selection import GroupKFold
 from sklearn.utils import get_tags
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping
@@ -32,11 +33,13 @@ from ._compat import (
 )
 from ._data import NO_FACTS, Bounds, Rows, check_subject
 from ._experts.diverse import diverse_experts
+from ._experts.families import MOST_SPARSE_COLUMNS, are_solved_sparse
 from ._experts.zero import with_zero
 from ._rows.files import is_elsewhere
 from ._tables.mixed import HEAVIEST, accepts, check_sizes, check_table
 from .exceptions import SmallWeightsWarning, warn_user
 
+FEW_COLUMNS = 20  # as many as a gate has use for
 MOST_TRIALS = 1e15  # beyond, incomplete Beta functions lose their digits
 LIGHT_ROW = 0.1  # weights around less than this were hardly meant as numbers of rows
 
@@ -200,8 +203,9 @@ class ExpertParameters(
     def _dense_parts(self):
         """Experts and gate that take no sparse matrix."""
         experts, gate = self._parts()
-        parts = experts + [self._default_gate() if gate is None else gate]
-        return [e for e in parts if self.experts is None or not accepts(e, "sparse")]
+        parts = [] if self.experts is None else experts  # the default ones are solved here
+        parts = [*parts, self._default_gate() if gate is None else gate]
+        return [part for part in parts if not accepts(part, "sparse")]
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -329,12 +333,10 @@ def check_given(mixture, y):
 
 def check_X(mixture, X, *, reset=False):
     """X as a table or array; ``reset`` learns the number and names of the columns."""
-    if sparse.issparse(X) and mixture._dense_parts():
-        raise TypeError(
-            f"Sparse data was passed, but {mixture._dense_parts()[0]} needs dense data. Give "
-            "experts and a gate that take sparse data, such as Ridge and SoftmaxGate, or use "
-            "X.toarray()."
-        )
+    if sparse.issparse(X):
+        _check_takes_sparse(mixture, X, reset)
+        if not reset and mixture.likelihood_.averages_experts:
+            X = X.toarray()  # as pooled experts have seen it in fit
     if is_elsewhere(X):
         raise TypeError(
             f"This method takes rows in memory; fit, predict and the like take {type(X).__name__}."
@@ -344,6 +346,33 @@ def check_X(mixture, X, *, reset=False):
     check_feature_names(mixture, X, reset=reset)
     check_n_features(mixture, X, reset=reset)
     return X
+
+
+def _check_takes_sparse(mixture, X, reset):
+    """Raise a TypeError that says which experts and gates take these sparse rows."""
+    dense = mixture._dense_parts()
+    n_samples, n_columns = X.shape
+    if dense:
+        part = f"experts={mixture.experts!r}" if isinstance(mixture.experts, str) else dense[0]
+        what = f"Sparse data was passed, but {part} needs dense data"
+    elif reset and mixture.experts is None and not are_solved_sparse(X.shape):
+        what = (
+            f"Sparse data of {n_samples} rows and {n_columns} columns was passed; the default "
+            f"experts take fewer than {MOST_SPARSE_COLUMNS} columns, and fewer than there are rows"
+        )
+    else:
+        return
+    last = mixture._default_expert()
+    last = getattr(last, "classifier", last)  # of rates
+    name = "Ridge" if type(last) is LinearRegression else type(last).__name__
+    gate = "SoftmaxGate()"
+    if n_columns > FEW_COLUMNS:
+        gate = f"make_pipeline(TruncatedSVD({FEW_COLUMNS}), {gate})"
+    size = n_samples * n_columns * 8 / 2**30
+    raise TypeError(
+        f"{what}. Give experts and a gate that take it, such as experts={name}() and gate={gate}; "
+        f"X.toarray() would take {size:.2g} GB."
+    )
 
 
 def check_exposure(mixture, exposure, X, trials=None, y=None):

@@ -11,10 +11,10 @@ from scipy import sparse
 from sklearn.base import ClassifierMixin
 from sklearn.utils.validation import check_consistent_length
 
-from ._em.parts import MOST_SPARSE_COLUMNS, adapt_experts
+from ._em.parts import adapt_experts
 from ._em.progress import count
 from ._experts.diverse import PROCESS_ROWS
-from ._experts.families import is_linear
+from ._experts.families import are_solved_sparse, is_linear
 from ._experts.fitting import split_last, supports_warm_start
 from ._experts.folds import IN_FOLDS, IN_SAMPLE, PREFIT, decide_folds
 from ._experts.traits import STACK, has_oob_prediction, has_own_density, is_frozen
@@ -127,8 +127,7 @@ class Request:
     def is_solved(self):
         """Whether experts are linear models that EM solves all at once."""
         X = self.rows.X
-        is_wide = sparse.issparse(X) and X.shape[1] >= min(MOST_SPARSE_COLUMNS, X.shape[0])
-        if self.kind == "list" or is_wide:
+        if self.kind == "list" or (sparse.issparse(X) and not are_solved_sparse(X.shape)):
             return False
         last = split_last(self.templates[0])[1]
         return self.kind == "default" or self.family.penalty_of(last) is not None
@@ -198,7 +197,6 @@ NEEDS = {
             lambda r: r.has("can_be_pooled"),
         ),
         Need("targets that are observed, so no upper", lambda r: r.rows.bounds is None),
-        Need("dense X", lambda r: not sparse.issparse(r.rows.X)),
         Need(
             "no shared_effects of classes or of some experts",
             lambda r: (

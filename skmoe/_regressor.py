@@ -66,10 +66,11 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
         :class:`~skmoe.likelihoods.ZeroInflated` one more expert, "zero", comes last.
     shared_effects : list of int or str, or dict, default=None
         Columns that have one coefficient for all experts, by number or name, of X or, with a
-        Pipeline as expert, of what its last step sees; intercepts and the other slopes are each
-        expert's own. A dict says for each column which experts have one coefficient:
-        ``{"dose": [[0, 1], [2, 3]]}`` is one of the first two and another of the last two, and
-        clones then keep their numbers. Linear experts only. None is no column.
+        Pipeline as expert, of what its last step sees. The name of a column of strings stands for
+        all columns made of it. Intercepts and the other slopes are each expert's own. A dict says
+        for each column which experts have one coefficient: ``{"dose": [[0, 1], [2, 3]]}`` is one
+        of the first two and another of the last two, and clones then keep their numbers. Linear
+        experts only. None is no column.
     training : {"auto", "em", "pooled", "stack", "specialists"}, default="auto"
         How experts, gate and scales are learned; see :doc:`/guide/training`.
 
@@ -275,9 +276,10 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
         """Learn from one more batch of rows, as EM on a stream does.
 
         The first rows are collected until several starts of EM are sensible: a weight of 500
-        or of 20 for each parameter of the experts, whichever is more. Until then each call
-        refits the mixture on all of them (and does not fit it yet where rows are fewer than
-        experts), by maximum likelihood. Afterwards each batch is seen once and forgotten [1]_.
+        or of 20 for each parameter of the experts, whichever is more. Until then the
+        mixture is refitted on all of them whenever their weight has doubled (and not fitted yet
+        where rows are fewer than experts), by maximum likelihood. Afterwards each batch is seen
+        once and forgotten [1]_.
         After ``fit``, ``partial_fit`` goes on from there, of pooled experts by maximum
         likelihood.
 

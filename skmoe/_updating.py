@@ -106,7 +106,7 @@ class UpdatableMixture(BaseMixtureOfExperts):
         return self
 
     def _fit_buffer(self, X, y, sample_weight, classes):
-        """Refit on the first rows, these included; afterwards, if they are enough, forget them."""
+        """Collect the first rows; refit when they have doubled, or are enough, and forget them."""
         reset = self._buffer is None
         if reset:
             self._buffer = Buffer(classes)  # which says to _check_target what classes there are
@@ -118,6 +118,8 @@ class UpdatableMixture(BaseMixtureOfExperts):
         if not buffer.can_be_fitted(max(2, n_experts, folds)):
             return
         complete = buffer.is_complete(n_experts)
+        if not (complete or buffer.is_due()):
+            return
         with warnings.catch_warnings():
             if not complete:  # the next batch may put it right
                 warnings.simplefilter("ignore", ExpertCollapseWarning)
@@ -125,8 +127,7 @@ class UpdatableMixture(BaseMixtureOfExperts):
                 warnings.simplefilter("ignore", ConvergenceWarning)
             tasks = FitTasks(self, buffer.X, buffer.y, buffer.weight)
             self._fit(buffer.X, buffer.y, buffer.weight, NO_FACTS, {}, tasks)
-        if complete:
-            self._buffer = None
+        self._buffer = None if complete else buffer.after_refit()
 
     def _learn_batch(self, X, y, sample_weight):
         if self._stream is None and self._changed_by is not None:

@@ -1,9 +1,14 @@
 """Warnings that a user may want to catch, and notes on errors."""
 
+import re
 import sys
+import threading
 import warnings
 from contextlib import contextmanager
 
+from sklearn.exceptions import ConvergenceWarning
+
+INTERRUPTED = "Training interrupted by user"  # what nets warn of where they catch Ctrl-C
 OURS = ("skmoe", "sklearn", "contextlib", "joblib")  # whose frames a warning does not point to
 
 __all__ = [
@@ -83,3 +88,39 @@ def noted(note):
     except Exception as error:  # estimators and readers of a user's may raise anything; it goes on
         error.add_note(note)
         raise
+
+
+@contextmanager
+def one_fit():
+    """Context of a whole fit: Ctrl-C ends it, and a ConvergenceWarning is shown once.
+
+    Nets of scikit-learn catch a KeyboardInterrupt, warn of it and stay half-trained: it is raised
+    again. Experts and gates that have not converged would say so in every iteration.
+
+    Interrupts come to the main thread alone. In others nothing is done: who warns how is a matter
+    of the whole process.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", INTERRUPTED, UserWarning)
+        show, said = warnings.showwarning, set()
+
+        def show_first(message, category, *where):
+            kind = re.split(r"\d", str(message))[0]  # numbers of iterations, and gaps, differ
+            if issubclass(category, ConvergenceWarning):
+                if kind in said:
+                    return
+                said.add(kind)
+            show(message, category, *where)
+
+        warnings.showwarning = show_first
+        try:
+            yield
+        except UserWarning as warning:
+            if not str(warning).startswith(INTERRUPTED):
+                raise
+            raise KeyboardInterrupt from None
+        finally:
+            warnings.showwarning = show

@@ -12,6 +12,7 @@ classifier are "gate" and, as for every classifier of skl2onnx, "zipmap".
 import numpy as np
 
 try:
+    from onnx import TensorProto
     from skl2onnx import update_registered_converter
     from skl2onnx._parse import _apply_zipmap
     from skl2onnx._supported_operators import sklearn_operator_name_map
@@ -45,6 +46,7 @@ from .likelihoods import (
     Poisson,
     StudentT,
 )
+from .likelihoods._means import PositiveMeans
 from .likelihoods._pooled import PooledGaussian
 from .likelihoods._pooled_categorical import PooledCategorical, normal_points
 
@@ -202,6 +204,8 @@ def _convert_regressor(scope, operator, container):
     options = container.get_options(model, {"gate": False, "quantiles": None})
     parts = Parts.among(operator.inputs, model)
     predictions = _stacked_predictions(graph, model, parts)
+    if isinstance(model.likelihood_, PositiveMeans) and model.likelihood_.floor_ > 0:
+        predictions = graph("Max", predictions, np.array(model.likelihood_.floor_))
     gate_output = operator.outputs[1] if options["gate"] else None
     weights = _gate_weights(graph, model, parts, gate_output)
     _weighted_sum(graph, weights, predictions, operator.outputs[0])
@@ -287,6 +291,12 @@ def _convert_gate(scope, operator, container):
     graph("Identity", log_gate, output=operator.outputs[0])
 
 
+def _convert_rounded(scope, operator, container):
+    graph = _graph(scope, operator, container)
+    single = graph("Cast", *operator.inputs, to=TensorProto.FLOAT)
+    graph("Identity", graph.number(single), output=operator.outputs[0])
+
+
 def _convert_encoder(scope, operator, container):
     graph = _graph(scope, operator, container)
     encoded = encode(graph, operator.raw_operator, operator.inputs)
@@ -347,6 +357,7 @@ update_registered_converter(
 )
 for _alias, _convert in {
     "SkmoeGate": _convert_gate,
+    "SkmoeRounded": _convert_rounded,
     "SkmoeTableEncoder": _convert_encoder,
     "SkmoeLinear": _convert_linear,
 }.items():

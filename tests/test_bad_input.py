@@ -1,11 +1,14 @@
 """Input that cannot be used: the error says what to do, the estimator stays as it was."""
 
+import re
 import warnings
+from functools import partial
 
 import numpy as np
 import pandas as pd
 import pytest
 from scipy import sparse
+from sklearn import decomposition, linear_model
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, clone, is_classifier
 from sklearn.cluster import KMeans
 from sklearn.compose import make_column_transformer
@@ -22,7 +25,7 @@ from sklearn.preprocessing import OneHotEncoder
 from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
-from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
+from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor, gates
 from skmoe._compat import InvalidParameterError
 from skmoe.exceptions import (
     ExpertCollapseWarning,
@@ -649,7 +652,8 @@ def test_pipeline_printed_for_an_array_fits():
 @pytest.mark.parametrize(
     ("experts", "gate", "match"),
     [
-        (None, None, "LinearRegression"),
+        ("diverse", None, "experts='diverse'"),
+        (None, GaussianNB(), "GaussianNB"),
         (Ridge(), GaussianNB(), "GaussianNB"),
         (HistGradientBoostingRegressor(), ConstantGate(), "HistGradientBoostingRegressor"),
     ],
@@ -657,7 +661,38 @@ def test_pipeline_printed_for_an_array_fits():
 def test_sparse_rows_are_refused_by_the_part_that_needs_dense_ones(experts, gate, match):
     rows = sparse.csr_array(X)
     moe = regressor(experts, gate=gate)
+    if experts == "diverse":
+        moe.set_params(n_experts="auto")
     assert_fit_raises(moe, rows, Y, TypeError, f"{match}.* needs dense.*toarray")
+
+
+@pytest.mark.parametrize(
+    ("likelihood", "training", "n_columns"),
+    [
+        (None, "pooled", 60),
+        ("gaussian", "auto", 700),
+        ("poisson", "em", 60),
+        ("gamma", "auto", 60),
+        ("binomial", "pooled", 60),
+    ],
+)
+@pytest.mark.filterwarnings("ignore::skmoe.exceptions.ExpertCollapseWarning")
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_default_experts_name_experts_and_a_gate_that_take_wide_sparse_rows(
+    likelihood, training, n_columns
+):
+    rows = sparse.random(50, n_columns, density=0.1, format="csr", random_state=0)
+    y = np.arange(50) % 2 + (likelihood == "gamma")
+    quick = {"n_experts": 2, "n_init": 1, "max_iter": 1, "cv": 2, "training": "em"}
+    make = classifier if likelihood is None else partial(regressor, likelihood=likelihood)
+    message = f"Sparse data of 50 rows and {n_columns} columns.*fewer than 500"
+    error = assert_fit_raises(make(training=training), rows, y, TypeError, message)
+    advice = re.search(r"experts=(.*) and gate=(.*); X.toarray", str(error))
+    names = {**vars(linear_model), **vars(decomposition), **vars(gates)}
+    names["make_pipeline"] = make_pipeline
+    experts, gate = (eval(each, names) for each in advice.groups())
+    moe = make(experts, gate=gate, **quick).fit(rows, y)
+    assert np.isfinite(moe.log_density(rows, y)).all()
 
 
 # Asked of a fitted mixture --------------------------------------------------------------------

@@ -102,9 +102,9 @@ def test_where_there_is_one_start_there_is_none_to_compare():
 
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("gate", [SoftmaxGate(), ConstantGate()])
-@pytest.mark.parametrize(("experts", "pooling"), LINES)
+@pytest.mark.parametrize(("experts", "training"), LINES)
 @pytest.mark.parametrize("seed", range(4))
-def test_likelihood_of_regression_never_falls(seed, experts, pooling, gate, weighted):
+def test_likelihood_of_regression_never_falls(seed, experts, training, gate, weighted):
     n_experts = 2 + seed % 2
     X, y = planted(seed, n_experts=n_experts)
     moe = MixtureOfExpertsRegressor(
@@ -112,20 +112,20 @@ def test_likelihood_of_regression_never_falls(seed, experts, pooling, gate, weig
         training=training,
     )  # fmt: skip
     iterate(moe, X, y, weights(seed, len(y)) if weighted else None)
-    assert isinstance(moe.likelihood_, PooledGaussian) == pooling
+    assert isinstance(moe.likelihood_, PooledGaussian) == (training == "pooled")
     assert_never_falls(moe)
 
 
 @pytest.mark.parametrize("gate", [SoftmaxGate(), ConstantGate()])
-@pytest.mark.parametrize(("experts", "pooling"), LINES)
+@pytest.mark.parametrize(("experts", "training"), LINES)
 @pytest.mark.parametrize("seed", range(3))
-def test_likelihood_of_two_outputs_never_falls(seed, experts, pooling, gate):
+def test_likelihood_of_two_outputs_never_falls(seed, experts, training, gate):
     X, y = planted(seed, n_outputs=2)
     moe = MixtureOfExpertsRegressor(
         experts, 2, gate=gate, n_init=1, max_iter=40, tol=0, random_state=seed, training=training
     )
     iterate(moe, X, y, weights(seed, len(y)))
-    assert isinstance(moe.likelihood_, PooledGaussian) == pooling
+    assert isinstance(moe.likelihood_, PooledGaussian) == (training == "pooled")
     assert_never_falls(moe)
 
 

@@ -1,11 +1,18 @@
 """Default settings on tables with strings, numbers and holes: no error, and no warning."""
 
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
 from sklearn.datasets import load_diabetes, load_wine
 from sklearn.pipeline import make_pipeline
 
+import skmoe
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
 from skmoe._reports.expert_report import bound_notes
 from skmoe.inspection import (
@@ -160,3 +167,20 @@ def test_evidence_that_still_rises_is_reported(log_evidence, rises):
     notes = bound_notes(log_evidence, n_rows=100.0)
     assert len(notes) == rises
     assert all("rises at 3 experts" in note for note in notes)
+
+
+def test_sources_that_are_not_compiled_say_what_to_do(tmp_path):
+    package = Path(skmoe.__file__).parent
+    shutil.copytree(
+        package, tmp_path / "skmoe", ignore=shutil.ignore_patterns("*.so", "*.pyd", "__pycache__")
+    )
+    of_sources = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    run = subprocess.run(
+        [sys.executable, "-c", "import skmoe"],
+        cwd=tmp_path, env=of_sources, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert run.returncode == 1
+    last = run.stderr.strip().splitlines()[-1]
+    assert last.startswith("ImportError: The kernels of skmoe are not compiled")
+    assert str(tmp_path) in last
+    assert "`pip install -e .`" in last

@@ -1,11 +1,14 @@
 """Standard errors: derivatives, known formulas, another package's numbers, coverage, refusals."""
 
+import re
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 from sklearn.compose import make_column_transformer
 from sklearn.datasets import load_iris
 from sklearn.linear_model import LinearRegression, LogisticRegression, PoissonRegressor, Ridge
+from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 from sklearn.tree import DecisionTreeRegressor
@@ -14,6 +17,7 @@ from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
 from skmoe._data import Subjects
 from skmoe.gates import ConstantGate, GaussianGate, SoftmaxGate
 from skmoe.inference._information import MixtureLikelihood
+from skmoe.likelihoods import Gaussian
 from skmoe.likelihoods._gaussian_terms import GaussianTerms
 from skmoe.likelihoods._log_linear_terms import GammaTerms, NegativeBinomialTerms, PoissonTerms
 from skmoe.likelihoods._logit_terms import SoftmaxTerms
@@ -398,7 +402,7 @@ REFUSED = [
     ([("a", LinearRegression()), ("b", Ridge())], {}, "one estimator to clone"),
     (None, {"gate": GaussianGate()}, "not behind GaussianGate"),
     (None, {"gate": SoftmaxGate(0.1, l1_ratio=0.5)}, "L1 penalty"),
-    (None, {"top_k": 1}, "without top_k"),
+    (None, {"top_k": 1}, "with top_k"),
     (None, {"likelihood": "laplace"}, "not for Laplace"),
     (Ridge(alpha=1000), {}, "a penalty pulls"),
     (None, {"gate": SoftmaxGate(alpha=100)}, "a penalty pulls"),
@@ -414,6 +418,60 @@ def test_mixtures_without_standard_errors_are_refused(experts, settings, message
         moe.summary(X, y)
     assert "skmoe.inference.bootstrap(mixture, X, y" in str(error.value)
     assert_allclose(moe.predict(X), before, rtol=0)
+
+
+UNCOUNTED = {
+    "with top_k": {"top_k": 1},
+    "a list, and not one": {"experts": [("a", LinearRegression()), ("b", Ridge())]},
+    "DecisionTreeRegressor is not": {"experts": DecisionTreeRegressor(max_depth=2)},
+    "by its own fit": {"experts": LinearRegression(positive=True)},
+    "were cross-fitted": {"cv": 2},
+    "cross-fitted, as cv='auto' does": {"cv": "auto"},
+    "ClassifierGate has no n_parameters_": {"gate": GaussianNB()},
+    "Gaussian.* has no n_parameters_": {"likelihood": Gaussian(LinearRegression())},
+    "after remove_expert": {},
+}
+
+
+@pytest.mark.parametrize("why", UNCOUNTED)
+def test_the_requirement_that_is_not_met_is_named_and_the_line_printed_mends_it(why):
+    X, y = two_planes(0)
+    if "'auto'" in why:
+        X, y = X[:25], y[:25]
+    moe = mixture(**{"cv": False, "n_init": 2, "training": "em"} | UNCOUNTED[why])
+    moe.fit(X, y)
+    if "remove" in why:
+        moe.remove_expert("expert0")
+    for ask in (moe.summary, moe.bic):
+        with pytest.raises(ValueError, match=why) as error:
+            ask(X, y)
+    line = re.search("Run `(.*)`", str(error.value)).group(1)
+    eval(line, {"mixture": moe, "X": X, "y": y})
+    assert np.isfinite(moe.bic(X, y))
+    assert np.isfinite(moe.summary(X, y).log_likelihood)
+
+
+def test_log_likelihoods_are_printed_with_digits_to_compare():
+    X, y = two_planes(0)
+    summary = mixture().fit(X, y).summary(X, y)
+    printed = re.search(r"log-likelihood (-?[\d.]+),", str(summary)).group(1)
+    assert abs(float(printed) - summary.log_likelihood) < 1e-4
+
+
+def test_a_posterior_without_a_maximum_names_where_it_rises_and_what_to_run(monkeypatch):
+    X, y = two_planes(0)
+    moe = MixtureOfExpertsRegressor(random_state=0).fit(X, y)
+    derivatives = MixtureLikelihood.derivatives
+
+    def saddle(self, theta):
+        value, score, information = derivatives(self, theta)
+        information[2, 2] = -1e6
+        return value, score, information
+
+    monkeypatch.setattr(MixtureLikelihood, "derivatives", saddle)
+    line = r"Run `mixture.set_params\(n_experts=2, training="em", cv=False\).fit\(X, y\)`"
+    with pytest.raises(ValueError, match=f"above all in (intercept|x.*) of expert0. {line}"):
+        moe.summary(X, y)
 
 
 @pytest.mark.filterwarnings("ignore::skmoe.exceptions.ScaleFloorWarning")
@@ -436,6 +494,10 @@ def test_rows_without_information_are_refused():
     classifier = MixtureOfExpertsClassifier(n_experts=1, training="em").fit(X, label)
     with pytest.raises(ValueError, match="separates the class [01]"):
         classifier.summary(X, label)
+
+    rates = MixtureOfExpertsRegressor(n_experts=1, likelihood="binomial", training="em")
+    with pytest.raises(ValueError, match="expert0 separates successes from failures"):
+        rates.fit(X, label).summary(X, label)
 
 
 def test_experts_that_no_rows_part_are_refused():

@@ -15,6 +15,7 @@ from sklearn.tree import DecisionTreeRegressor
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
 from skmoe.gates import ConstantGate, GaussianGate, SoftmaxGate
 from skmoe.model_selection import gate_test, n_experts_test
+from skmoe.model_selection._censoring import Censoring
 from skmoe.model_selection._likelihood_ratio import _draw
 
 
@@ -189,6 +190,97 @@ def test_experts_of_subjects_are_tested_for():
     moe = mixture(gate=ConstantGate(), max_iter=20)
     assert n_experts_test(moe, X, y, 1, subject=subject, n_resamples=9).pvalue == 0.1
     assert n_experts_test(moe, X, y, 2, subject=subject, n_resamples=9, random_state=0).pvalue > 0.1
+
+
+@pytest.mark.filterwarnings("ignore:EM stopped")
+def test_rows_of_weight_two_are_two_rows_for_the_number_of_experts():
+    X, y = two_lines(0, 40)
+    weight = np.random.default_rng(0).integers(0, 3, size=len(y))
+    moe = mixture(gate=ConstantGate(), max_iter=5, cv=False)
+    quick = {"n_resamples": 3, "random_state": 0}
+    weighted = n_experts_test(moe, X, y, sample_weight=weight, **quick)
+    repeated = n_experts_test(moe, np.repeat(X, weight, axis=0), np.repeat(y, weight), **quick)
+    assert_allclose(weighted.statistic, repeated.statistic, rtol=1e-9)
+    assert_allclose(weighted.null_distribution, repeated.null_distribution, rtol=1e-9)
+    halves = n_experts_test(moe, X, y, sample_weight=weight + 0.5, **quick)
+    fits = [
+        clone(moe).set_params(n_experts=k).fit(X, y, sample_weight=weight + 0.5) for k in (1, 2)
+    ]
+    values = [(weight + 0.5) @ each.log_density(X, y) for each in fits]
+    assert_allclose(halves.statistic, 2 * (values[1] - values[0]))
+
+
+@pytest.mark.filterwarnings("ignore:EM stopped")
+@pytest.mark.parametrize("side", [1, -1])
+def test_number_of_experts_of_censored_targets(side):
+    rng = np.random.default_rng(1)
+    X = rng.normal(size=(150, 1))
+    moe = mixture(gate=ConstantGate(), max_iter=20)
+    for n_regimes in (1, 2):
+        slope = np.where(rng.uniform(size=150) < 0.5, 4.0, -4.0) if n_regimes == 2 else 1.0
+        y = slope * X[:, 0] + 0.3 * rng.normal(size=150)
+        limit = rng.normal(1.0, 1.0, size=150)
+        bounds = np.minimum(y, limit), np.where(y > limit, np.inf, y)
+        lower, upper = bounds if side == 1 else (-bounds[1], -bounds[0])
+        given = {"upper": upper, "n_resamples": 9, "random_state": 0}
+        found = n_experts_test(moe, X, lower, 1, **given)
+        fits = [clone(moe).set_params(n_experts=k).fit(X, lower, upper=upper) for k in (1, 2)]
+        values = [each.log_density(X, lower, upper=upper).sum() for each in fits]
+        assert_allclose(found.statistic, max(0, 2 * (values[1] - values[0])), atol=1e-9)
+        assert (found.pvalue == 0.1) == (n_regimes == 2)
+
+
+def test_drawn_targets_are_censored_as_those_of_fit():
+    rng = np.random.default_rng(0)
+    n = 4000
+    y, limit = rng.exponential(size=n), rng.exponential(2.0, size=n)
+    lower, upper = np.minimum(y, limit), np.where(y > limit, np.inf, y)
+    for sign in (1, -1):
+        bounds = (lower, upper) if sign == 1 else (-upper, -lower)
+        censoring = Censoring(*bounds, np.ones(n))
+        low, high = censoring(sign * rng.exponential(size=n), np.random.RandomState(0))
+        nearest = sign * (low if sign == 1 else high)  # the target, or its limit
+        is_censored = low < high
+        assert is_censored.mean() == pytest.approx(1 / 3, abs=0.04)  # five standard errors
+        assert stats.kstest(nearest[is_censored], stats.expon(scale=2 / 3).cdf).pvalue > 1e-3
+        was_censored = np.isinf(upper)
+        assert (nearest[was_censored] <= lower[was_censored]).all()
+
+
+def test_targets_with_one_limit_are_drawn_with_that():
+    y = np.random.default_rng(0).normal(size=200)
+    low, high = (
+        np.where(y < 0, -np.inf, np.minimum(y, 2)),
+        np.where(y > 2, np.inf, np.maximum(y, 0)),
+    )
+    drawn = np.random.default_rng(1).normal(size=200)
+    lower, upper = Censoring(low, high, np.ones(200))(drawn, np.random.RandomState(0))
+    np.testing.assert_array_equal(lower, np.where(drawn < 0, -np.inf, np.minimum(drawn, 2)))
+    np.testing.assert_array_equal(upper, np.where(drawn > 2, np.inf, np.maximum(drawn, 0)))
+    with pytest.raises(ValueError, match="not in intervals"):
+        Censoring(np.zeros(2), np.array([0.0, 1.0]), np.ones(2))
+
+
+def test_gate_test_has_as_many_experts_as_the_mixture():
+    X, y = two_lines(0, steep=1.0)
+    moe = MixtureOfExpertsRegressor(random_state=0).fit(X, y)  # pooled, and their number found
+    assert len(moe.experts_) == 2
+    result = gate_test(moe, X, y)
+    assert result.df == 2
+    assert_allclose(
+        result.statistic,
+        gate_test(MixtureOfExpertsRegressor(n_experts=2, random_state=0), X, y).statistic,
+    )
+
+
+@pytest.mark.filterwarnings("ignore::skmoe.exceptions.ScaleFloorWarning")
+def test_gate_test_says_what_it_fitted_where_that_has_no_maximum():
+    X, y = two_lines(0)
+    exact = np.where(X[:, 0] > 0, X[:, 1], y)
+    moe = MixtureOfExpertsRegressor(n_experts=2, random_state=0)
+    message = r"fitted the mixture anew.*n_experts=2, training="em", cv=False.*at its floor"
+    with pytest.raises(ValueError, match=message):
+        gate_test(moe, X, exact)
 
 
 def test_tests_with_class_weights_are_refused():

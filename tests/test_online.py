@@ -232,7 +232,48 @@ def test_memory_does_not_grow_with_batches():
 # Going on ---------------------------------------------------------------------------------------
 
 
-def test_until_there_are_enough_rows_each_call_refits_on_all():
+@pytest.fixture
+def refits(monkeypatch):
+    """Weights of the rows of each fit."""
+    weights, fit = [], MixtureOfExpertsRegressor._fit
+
+    def counted(self, X, y, sample_weight, *args):
+        weights.append(float(np.sum(sample_weight)))
+        return fit(self, X, y, sample_weight, *args)
+
+    for kind in (MixtureOfExpertsRegressor, MixtureOfExpertsClassifier):
+        monkeypatch.setattr(kind, "_fit", counted)
+    return weights
+
+
+@pytest.mark.parametrize(("size", "weight"), [(10, 1.0), (100, 1.0), (50, 2.0), (1, 0.9)])
+def test_until_there_are_enough_rows_refits_come_when_their_weight_has_doubled(
+    size, weight, refits
+):
+    n = min(100 * size, 700) if size > 1 else 40
+    X, y = draw(n)
+    moe = regressor(max_iter=300, n_init=1, n_experts=2)
+    feed(moe, X, y, size, np.full(n, weight))
+    assert moe.n_samples_seen_ == pytest.approx(n * weight)
+    grew = np.divide(refits[1:], refits[:-1])
+    assert (grew >= 2).sum() >= len(grew) - 1  # but for the last one, where they are enough
+    assert len(refits) <= 2 + np.log2(500 / (size * weight))
+    if moe._buffer is None:
+        assert 500 <= refits[-1] < 500 + size * weight  # as before
+
+
+def test_a_class_that_is_new_is_refitted_at_once(refits):
+    X, y = draw_classes(90)
+    moe = MixtureOfExpertsClassifier(n_experts=2, n_init=1, random_state=0, max_iter=2)
+    moe.partial_fit(X[:60], y[:60], classes=["no", "new", "yes"])
+    moe.partial_fit(X[60:80], y[60:80])
+    before = moe.predict_proba(X[:1])[0, 0]
+    moe.partial_fit(X[80:], np.full(10, "new"))
+    assert refits == [60, 90]
+    assert before < 1e-3 < moe.predict_proba(X[:1])[0, 0]
+
+
+def test_until_there_are_enough_rows_refits_are_on_all():
     X, y = draw(400)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of which a stream that has hardly begun says nothing

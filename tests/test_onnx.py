@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.ensemble import (
+    BaggingRegressor,
+    ExtraTreesRegressor,
     GradientBoostingRegressor,
     HistGradientBoostingClassifier,
     HistGradientBoostingRegressor,
@@ -18,7 +20,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeRegressor
 
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
-from skmoe.gates import ConstantGate, GaussianGate, SoftmaxGate, TreeGate
+from skmoe.gates import ConstantGate, ForestGate, GaussianGate, SoftmaxGate, TreeGate
 
 skl2onnx = pytest.importorskip("skl2onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
@@ -136,6 +138,48 @@ def test_experts_on_all_rows_stacks_and_forest_gates(experts, rows):
     check_regressor(moe.fit(*rows), rows[0])
     with pytest.raises(NotImplementedError, match="scales depend on the row by trees"):
         outputs(moe, rows[0], {"quantiles": QUANTILES})
+
+
+OF_TREES = {
+    "tree": DecisionTreeRegressor(min_samples_leaf=2),
+    "forest": RandomForestRegressor(5, min_samples_leaf=5),
+    "extra": ExtraTreesRegressor(5, min_samples_leaf=5),
+    "gradient": GradientBoostingRegressor(n_estimators=5),
+    "bagging": BaggingRegressor(DecisionTreeRegressor(), n_estimators=3),
+    "boosting": HistGradientBoostingRegressor(max_iter=5),
+    "in a Pipeline": make_pipeline(StandardScaler(), DecisionTreeRegressor(min_samples_leaf=2)),
+}
+
+
+@pytest.mark.parametrize("kind", OF_TREES)
+def test_trees_see_rows_as_those_of_scikit_learn_do(kind):
+    """On a grid of tenths, many rows in double precision are as far as that from a threshold."""
+    rng = np.random.default_rng(0)
+    X = rng.integers(-20, 21, size=(300, 2)) / 10
+    X[:, 1] -= 121.3  # as longitudes are
+    y = np.sin(3 * X[:, 0]) + rng.normal(size=300)
+    cells = np.stack(np.meshgrid(*[np.arange(-20, 21) / 10] * 2), axis=-1).reshape(-1, 2)
+    cells[:, 1] -= 121.3
+    quick = {"cv": 2, "max_iter": 2, "training": "em"} | QUICK
+    gate = ForestGate(20, random_state=0) if kind == "tree" else ConstantGate()
+    moe = MixtureOfExpertsRegressor(OF_TREES[kind], 2, gate=gate, **quick)
+    moe.fit(X, y)
+    found = outputs(moe, cells, {"gate": True})
+    # Probabilities of the gate's forest, and leaves, are in single precision.
+    np.testing.assert_allclose(found["variable"][:, 0], moe.predict(cells), atol=2e-5)
+    np.testing.assert_allclose(found["gate_proba"], moe.gate_proba(cells), atol=2e-5)
+
+
+@pytest.mark.parametrize("likelihood", ["poisson", "negative_binomial", "gamma"])
+def test_means_have_the_floor_of_the_mixture(likelihood):
+    X = np.random.default_rng(0).normal(size=(60, 1))
+    y = np.where(X[:, 0] > 0, 8.0, 0.0 if likelihood != "gamma" else 1e-9)
+    experts = DecisionTreeRegressor(max_depth=2)
+    quick = {"cv": 2, "max_iter": 2, "training": "em"} | QUICK
+    moe = MixtureOfExpertsRegressor(experts, 2, likelihood=likelihood, **quick).fit(X, y)
+    moe.likelihood_.floor_ = max(moe.likelihood_.floor_, 0.01)  # Gamma's is next to nothing
+    assert moe.predict(X).min() == pytest.approx(moe.likelihood_.floor_)
+    check_regressor(moe, X)
 
 
 def test_more_columns_than_rows():

@@ -298,7 +298,8 @@ def test_repr_shows_what_was_set():
 @pytest.mark.parametrize(
     ("moe", "sparse", "allow_nan", "multi_output"),
     [
-        (regressor(), False, False, True),
+        (regressor(), True, False, True),
+        (regressor(gate=GaussianNB()), False, False, True),
         (regressor(Ridge()), True, False, True),
         (regressor(Ridge(), gate=GaussianNB()), False, False, True),
         (regressor(Ridge(), gate=ConstantGate()), True, False, True),

@@ -307,7 +307,7 @@ def planted_classifier(seed, n=1500):
 
 @pytest.mark.parametrize("training", ["em", "pooled"])
 @pytest.mark.parametrize("seed", range(2))
-def test_planted_classifier_is_recovered(seed, pooling):
+def test_planted_classifier_is_recovered(seed, training):
     X, y, _, slopes = planted_classifier(seed)
     moe = MixtureOfExpertsClassifier(
         n_experts=2, max_iter=500, random_state=seed, training=training

@@ -4,15 +4,17 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import optimize, special, stats
+from sklearn.base import clone
+from sklearn.compose import make_column_transformer
 from sklearn.linear_model import LinearRegression, LogisticRegression, PoissonRegressor, Ridge
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import PolynomialFeatures
+from sklearn.preprocessing import OneHotEncoder, PolynomialFeatures
 from sklearn.tree import DecisionTreeRegressor
 
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
 from skmoe._em.placing import unlike_orders
 from skmoe._tables.mixed import column_numbers
-from skmoe.gates import ConstantGate
+from skmoe.gates import ConstantGate, SoftmaxGate
 from skmoe.likelihoods import Gaussian
 
 SCALES = np.array([0.3, 1.0])
@@ -125,6 +127,47 @@ def test_columns_have_names():
     kinds = table.assign(kind=np.where(X[:, 2] > 0, "a", "b"))
     moe = mixture(["kind_a", "kind_b"]).fit(kinds, y)
     assert_array_equal(moe.experts_[0][-1].coef_[-2:], moe.experts_[1][-1].coef_[-2:])
+
+
+@pytest.mark.parametrize("training", ["em", "pooled"])
+def test_a_factor_has_one_name(training):
+    pd = pytest.importorskip("pandas")
+    X, y = planted(200)
+    table = pd.DataFrame({"kind_of": X[:, 0], "shared": X[:, 1]})
+    table["kind"] = np.where(X[:, 2] > 0.5, "a", np.where(X[:, 2] > -0.5, "b", "c"))
+    params = {"training": training, "tol": 1e-5}
+    levels = mixture(["kind_a", "kind_b", "kind_c"]).set_params(**params).fit(table, y)
+    factor = mixture(["kind"]).set_params(**params).fit(table, y)
+    assert_allclose(factor.predict(table), levels.predict(table), rtol=1e-9)
+
+
+def test_columns_behind_a_column_transformer_go_by_their_names():
+    pd = pytest.importorskip("pandas")
+    X, y = planted(200)
+    table = pd.DataFrame(X, columns=["own", "shared", "none"])
+    table["kind"] = np.where(X[:, 2] > 0, "a", "b")
+    parts = make_column_transformer(
+        (OneHotEncoder(sparse_output=False), ["kind"]), remainder="passthrough"
+    )
+    experts = make_pipeline(parts, LinearRegression())
+    gate = make_pipeline(clone(parts), SoftmaxGate())
+    moe = mixture(["shared", "kind"], experts, gate=gate).fit(table, y)
+    slopes = np.array([expert[-1].coef_ for expert in moe.experts_])
+    names = list(moe.experts_[0][0].get_feature_names_out())
+    assert names[3] == "remainder__shared"
+    assert_array_equal(slopes[0] == slopes[1], [True, True, False, True, False])
+    by_pairs = mixture({"kind": [[0, 1]]}, experts, gate=gate).fit(table, y)
+    slopes = np.array([expert[-1].coef_ for expert in by_pairs.experts_])
+    assert_array_equal(slopes[0] == slopes[1], [True, True, False, False, False])
+    with pytest.raises(ValueError, match="no column 'Kind'.*'kind'.*'shared'"):
+        mixture(["Kind"], experts, gate=gate).fit(table, y)
+
+
+def test_levels_belong_to_the_longest_name_of_a_column():
+    names = ["a_b", "a_b_x", "a_b_y", "a_x"]
+    assert column_numbers(["a_b"], 4, names, ["a_b", "a"]) == [[0]]  # is one itself
+    assert column_numbers(["a"], 4, ["a_b_x", "a_x", "a_y"], ["a_b", "a"]) == [[1, 2]]
+    assert column_numbers(["a_b"], 4, ["a_b_x", "a_x", "a_y"], ["a_b", "a"]) == [[0]]
 
 
 def test_without_columns_nothing_is_shared():

@@ -396,3 +396,23 @@ def test_forests_of_too_few_trees_for_out_of_bag_predictions_are_fitted_in_folds
     moe = clones(few).fit(X, y)
     in_folds = clones(few, cv=5).fit(X, y)
     np.testing.assert_array_equal(moe.oof_log_density_, in_folds.oof_log_density_)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.filterwarnings("ignore::skmoe.exceptions.ExpertCollapseWarning")
+@pytest.mark.parametrize("is_list", [False, True])
+def test_warm_start_after_a_fit_with_experts_beside_those_given_says_what_is_meant(is_list):
+    X, y = chessboard(150, 0)
+    tree = DecisionTreeRegressor(max_depth=2, random_state=0)
+    moe = MixtureOfExpertsRegressor(
+        [("tree", tree), ("line", Ridge())] if is_list else tree,
+        None if is_list else 2,
+        n_init=1,
+        max_iter=2,
+        random_state=0,
+    ).fit(X, y)
+    assert len(moe.experts_) == 3
+    with pytest.raises(ValueError, match="now, 3; n_experts is 2.*training='em'"):
+        moe.set_params(warm_start=True).fit(X, y)
+    moe.set_params(training="em", warm_start=False).fit(X, y)
+    assert len(moe.set_params(warm_start=True).fit(X, y).experts_) == 2  # as the message says

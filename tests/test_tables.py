@@ -1,5 +1,7 @@
 """Tables with strings, categories and missing values; sparse matrices."""
 
+import copy
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -132,6 +134,48 @@ def test_numbers_alone_are_not_encoded(mixed):
     assert isinstance(moe.experts_[0], LinearRegression)
     as_array = regressor().fit(numeric.to_numpy(dtype=float), y)
     np.testing.assert_allclose(moe.predict(numeric), as_array.predict(numeric.to_numpy(float)))
+
+
+NAMED = {
+    "gaussian": ("auto", "em"),
+    "student_t": ("em",),
+    "log_normal": ("em",),
+    "poisson": ("auto", "em"),
+    "negative_binomial": ("em",),
+    "gamma": ("auto", "em"),
+    "binomial": ("auto", "em"),
+    "classes": ("auto", "em"),
+}
+
+
+@pytest.mark.parametrize(
+    ("likelihood", "training"), [(each, how) for each, hows in NAMED.items() for how in hows]
+)
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("make_expert", [None, lambda last: make_pipeline(StandardScaler(), last)])
+def test_experts_know_the_names_of_columns_and_do_not_warn_of_them(
+    mixed, likelihood, training, make_expert
+):
+    X, y = mixed
+    X, positive = X[["age", "rooms"]], np.round(np.exp(y)) + 1
+    params = {"n_experts": 2, "training": training, "n_init": 1, "max_iter": 3}
+    if likelihood == "classes":
+        moe = classifier(**params)
+        positive = y > 0
+    else:
+        positive = np.minimum(positive, 2) - 1 if likelihood == "binomial" else positive
+        moe = regressor(**params, likelihood=likelihood)
+    if make_expert is not None:
+        moe.set_params(experts=make_expert(moe._default_expert()))
+    moe.fit(X, positive)
+    for ask in (moe.predict, moe.gate_proba, moe.predict_experts):
+        ask(X)  # a warning would be an error
+    for ask in (moe.log_density, moe.expert_profiles, moe.expert_report):
+        ask(X, positive)
+    for expert in moe.experts_:
+        asked = getattr(expert, "classifier_", expert)
+        if make_expert is None:
+            assert list(asked.feature_names_in_) == ["age", "rooms"]
 
 
 def test_boolean_columns_are_numbers_beside_strings_and_gaps(mixed):
@@ -303,6 +347,36 @@ def test_one_ridge_is_cloned_for_sparse_rows():
     dense, y = sparse_problem()
     moe = regressor(Ridge(), gate=LogisticRegression()).fit(sparse.csr_array(dense), y)
     assert np.isfinite(moe.log_density(sparse.csr_array(dense), y)).all()
+
+
+DEFAULTS = {
+    "pooled": regressor(),
+    "by EM": regressor(training="em"),
+    "counts": regressor(likelihood="poisson"),
+    "classes": classifier(),
+    "behind proportions": regressor(n_experts=None, gate=ConstantGate(), training="pooled"),
+}
+
+
+@pytest.mark.parametrize("kind", DEFAULTS)
+def test_default_experts_on_sparse_rows_are_those_of_dense_ones(kind):
+    dense, y = sparse_problem()
+    y = {"classes": y > 0, "counts": np.round(np.exp(y))}.get(kind, y)
+    rows = sparse.csr_matrix(dense)
+    moe = clone(DEFAULTS[kind]).fit(dense, y)
+    expected, of_batch = moe.log_density(dense, y), None
+    if hasattr(moe, "partial_fit"):  # of sparse rows, after those that were centred
+        batch = dense[:50] + 0.1
+        of_batch = copy.deepcopy(moe).partial_fit(batch, y[:50]).log_density(dense, y)
+        moe.partial_fit(sparse.csr_matrix(batch), y[:50])
+        np.testing.assert_allclose(moe.log_density(rows, y), of_batch, rtol=1e-9, atol=1e-12)
+    moe.fit(rows, y)
+    np.testing.assert_allclose(moe.log_density(rows, y), expected, rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(moe.log_density(dense, y), expected, rtol=1e-6, atol=1e-6)
+    assert str(moe.expert_report(rows, y)).count("expert0")
+    if of_batch is not None:
+        moe.partial_fit(sparse.csr_matrix(batch), y[:50])
+        np.testing.assert_allclose(moe.log_density(rows, y), of_batch, rtol=1e-6, atol=1e-6)
 
 
 @pytest.mark.parametrize("make_rows", [np.asarray, sparse.csr_array])

@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_array
 from .._compat import learn_columns
 from .._data import TrainingData
 from .._experts.estimators import EstimatorExperts
+from .._experts.families import are_solved_sparse
 from .._experts.fitting import split_last
 from .._experts.traits import has_own_density, is_frozen, seed_estimator
 from .._experts.zero import BesideZero
@@ -29,8 +30,6 @@ from ..exceptions import IgnoredWeightsWarning, warn_user
 from ..gates import ConstantGate
 from .gate_parts import GateParts
 from .problem import shallow_copy
-
-MOST_SPARSE_COLUMNS = 500  # of so many and more, experts fit themselves: no Gram matrices
 
 
 @dataclass
@@ -153,8 +152,7 @@ class Parts:
         )
         experts.source = source
         if self.shared_effects:
-            among = self._sharing() if isinstance(self.shared_effects, dict) else None
-            experts.share(self.shared_columns(source), among)
+            experts.share(self.shared_columns(source), self._sharing(source))
         return self.beside_zero(experts)
 
     @property
@@ -185,8 +183,7 @@ class Parts:
             self.transformer, source = fit_columns(head, source, data.y)
         name = "The design of linear experts"
         if sparse.issparse(source):
-            n_samples, n_columns = source.shape
-            if n_columns >= min(MOST_SPARSE_COLUMNS, n_samples):
+            if not are_solved_sparse(source.shape):
                 return source, None
             return source, check_array(
                 source, accept_sparse="csr", dtype=np.float64, input_name=name
@@ -222,17 +219,26 @@ class Parts:
 
     def shared_columns(self, design):
         """Numbers of the columns of the design in which experts have coefficients in common."""
+        return [number for each in self._shared_columns(design) for number in each]
+
+    def _shared_columns(self, design):
+        """The same in a list for each of ``shared_effects``, which may be a factor."""
         if not self.likelihood.independent_outputs:
             raise ValueError("shared_effects needs outputs that err alone: covariance='diag'.")
         names = getattr(design, "columns", self.feature_names)
         if self.transformer is not None and not hasattr(design, "columns"):
             names = self.transformer.get_feature_names_out()
-        return column_numbers(self.shared_effects, design.shape[1], names)
+        return column_numbers(self.shared_effects, design.shape[1], names, self.feature_names)
 
-    def _sharing(self):
+    def _sharing(self, design):
         """For each shared column, lists of the numbers of the experts with one coefficient."""
+        if not isinstance(self.shared_effects, dict):
+            return None
         n_experts, found = len(self.names), []
-        for column, lists in self.shared_effects.items():
+        columns = self._shared_columns(design)
+        for numbers_of_column, (column, lists) in zip(
+            columns, self.shared_effects.items(), strict=True
+        ):
             are_lists = isinstance(lists, list) and all(isinstance(each, list) for each in lists)
             numbers = [k for each in lists for k in each] if are_lists else []
             known = all(isinstance(k, Integral) and 0 <= k < n_experts for k in numbers)
@@ -241,7 +247,7 @@ class Parts:
                     f"shared_effects[{column!r}] must be a list of lists of experts, each a number "
                     f"below {n_experts} and in one list at most, such as [[0, 1]]; got {lists!r}."
                 )
-            found.append(lists)
+            found += [lists] * len(numbers_of_column)
         return found
 
     def make_estimators(

@@ -40,6 +40,14 @@ IN_SAMPLE = (
     TweedieRegressor,
 )
 
+MOST_SPARSE_COLUMNS = 500  # of so many and more, experts fit themselves: no Gram matrices
+
+
+def are_solved_sparse(shape):
+    """Whether linear experts are solved on sparse rows of this shape, or fit themselves."""
+    n_samples, n_columns = shape
+    return n_columns < min(MOST_SPARSE_COLUMNS, n_samples)
+
 
 class LinearFamily(ABC):
     """A kind of linear experts.

@@ -196,9 +196,9 @@ class LogLinearExperts(LinearExperts):
         fitted = []
         for template, coef in zip(templates, self.coef, strict=True):
             slopes, intercept = self.raw(coef[:, None])
-            solver = template.solver  # a fit to one row of zeros sets what predict needs
+            known = vars(template).copy()  # a fit to one row of zeros sets what predict needs
             template.set_params(solver="lbfgs").fit(np.zeros((1, len(slopes))), [1.0])
-            template.set_params(solver=solver)
+            vars(template).update(known)
             template.coef_, template.intercept_ = slopes[:, 0], float(intercept[0])
             template.n_iter_ = self.n_fits // self.n_experts
             fitted.append(template)

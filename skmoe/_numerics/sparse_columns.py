@@ -36,8 +36,10 @@ def standardisation(X, weight):
 
 
 def standardised(X, mean, scale):
-    """The standardised columns."""
-    return X @ sparse.diags_array(1 / scale) if sparse.issparse(X) else (X - mean) / scale
+    """The standardised columns; sparse ones are filled where those of dense rows were centred."""
+    if sparse.issparse(X) and not mean.any():
+        return X @ sparse.diags_array(1 / scale)
+    return ((X.toarray() if sparse.issparse(X) else X) - mean) / scale
 
 
 def with_intercept(columns):

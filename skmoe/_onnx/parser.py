@@ -5,9 +5,21 @@ from dataclasses import dataclass
 from skl2onnx._parse import _parse_sklearn
 from skl2onnx._supported_operators import sklearn_operator_name_map
 from skl2onnx.common._topology import Variable
+from skl2onnx.common.data_types import DoubleTensorType
+from sklearn.ensemble import (
+    BaggingClassifier,
+    BaggingRegressor,
+    ExtraTreesClassifier,
+    ExtraTreesRegressor,
+    GradientBoostingClassifier,
+    GradientBoostingRegressor,
+    RandomForestClassifier,
+    RandomForestRegressor,
+)
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge, RidgeCV
 from sklearn.pipeline import Pipeline
+from sklearn.tree import BaseDecisionTree
 
 from .._experts.classifier_stack import ClassifierStack
 from .._experts.families import has_experts, is_multinomial
@@ -18,6 +30,17 @@ from ..likelihoods._uncertain import UncertainCoefficients
 from .gates import WRITERS, inner_estimator
 from .graph import float_type
 from .tables import is_table_encoder
+
+OF_TREES = (
+    BaseDecisionTree,
+    ExtraTreesClassifier,
+    ExtraTreesRegressor,
+    GradientBoostingClassifier,
+    GradientBoostingRegressor,
+    RandomForestClassifier,
+    RandomForestRegressor,
+)
+OF_MEMBERS = (BaggingClassifier, BaggingRegressor)
 
 
 @dataclass(frozen=True)
@@ -131,7 +154,16 @@ class Parser:
             self.scope.add_options(id(estimator), {"zipmap": False})
         if not has_experts(estimator):
             variables = [self.matrix(variables)]
+        if rounds_rows(estimator) and float_type(variables) is DoubleTensorType:
+            variables = [self._rounded(variables[0])]
         return _parse_sklearn(self.scope, estimator, variables)[1 if is_classifier else 0]
+
+    def _rounded(self, matrix):
+        """A matrix whose numbers are those of single precision."""
+        key = ("rounded", matrix.full_name)
+        if key not in self._seen:
+            self._seen[key] = self.declare("SkmoeRounded", None, [matrix], "rounded")
+        return self._seen[key]
 
     def gate(self, gate):
         """Logarithms of gate probabilities (n, K), up to a constant of the row."""
@@ -157,6 +189,13 @@ class Parser:
             head, _ = split_last(model.experts_[0])
             columns = self.columns([] if head is None else [step for _, step in head.steps])
         return Parts(variables, self.gate(model.gate_), columns)
+
+
+def rounds_rows(estimator):
+    """Whether an estimator sees rows in single precision alone, as scikit-learn's trees do."""
+    if isinstance(estimator, OF_MEMBERS):
+        return all(map(rounds_rows, estimator.estimators_))
+    return isinstance(estimator, OF_TREES)
 
 
 def stacks(model):

@@ -349,41 +349,66 @@ def check_table(X, *, sparse_ok, strings_ok):
         raise
 
 
-def column_numbers(columns, n_columns, names):
+def column_numbers(columns, n_columns, names, raw_names=None):
     """Numbers of columns that are given by number or by name.
 
     Parameters
     ----------
     columns : list of int or str
-        Numbers count from 0, negative ones from the end.
+        Numbers count from 0, negative ones from the end. A name is one of ``names``, that behind
+        the ``step__`` of a ColumnTransformer, or one of ``raw_names``: then it stands for all
+        columns that were made of that one, ``name_level`` each.
     n_columns : int
         How many there are.
     names : array-like of shape (n_columns,) or None
         Their names, if they have any.
+    raw_names : array-like of str, default=None
+        Of the table that they were made of.
 
     Returns
     -------
-    numbers : list of int
-        One for each column.
+    numbers : list of list of int
+        For each of ``columns``.
 
     Raises
     ------
     ValueError
         If there is no such column, or one is given twice. True and False are no numbers.
     """
-    places = {} if names is None else {name: i for i, name in enumerate(names)}
-    places |= {i: i % n_columns for i in range(-n_columns, n_columns)}
+    places = {i: [i % n_columns] for i in range(-n_columns, n_columns)}
+    for find in (lambda name: name, _without_step, lambda name: _raw_name(name, raw_names)):
+        found = {}
+        for i, name in enumerate(() if names is None else names):
+            found.setdefault(find(name), []).append(i)
+        places = found | places  # what is nearer goes first
     known = list(places)  # in which what cannot be hashed can be looked for
     unknown = [each for each in columns if isinstance(each, bool | np.bool_) or each not in known]
     if unknown:
-        named = f" or one of {list(names)}" if names is not None else ""
+        known = [name for name in known if isinstance(name, str)]
+        named = f" or one of {known}"
         raise ValueError(
-            f"There is no column {unknown[0]!r}; it must be a number below {n_columns}{named}."
+            f"There is no column {unknown[0]!r}; it must be a number below {n_columns}"
+            f"{named if names is not None else ''}."
         )
     numbers = [places[column] for column in columns]
-    if len(set(numbers)) < len(numbers):
-        raise ValueError(f"Each column may be given once; {list(columns)} are columns {numbers}.")
+    flat = [number for each in numbers for number in each]
+    if len(set(flat)) < len(flat):
+        raise ValueError(f"Each column may be given once; {list(columns)} are columns {flat}.")
     return numbers
+
+
+def _without_step(name):
+    """The name of a column before a ColumnTransformer put that of its step in front."""
+    return name.split("__", 1)[-1] if isinstance(name, str) else name
+
+
+def _raw_name(name, raw_names):
+    """The longest of ``raw_names`` of which a column ``name_level`` was made; else the name."""
+    name = _without_step(name)
+    raw_names = [] if raw_names is None else [raw for raw in raw_names if isinstance(raw, str)]
+    if not isinstance(name, str) or name in raw_names:
+        return name
+    return max((raw for raw in raw_names if name.startswith(f"{raw}_")), key=len, default=name)
 
 
 def stack_rows(X, other):

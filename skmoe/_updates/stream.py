@@ -33,24 +33,29 @@ PATIENCE = 10  # times as many rows as that are waited for weight, or for a clas
 
 @dataclass
 class Buffer:
-    """The first rows of a stream, on which ``partial_fit`` refits until there are enough."""
+    """The first rows of a stream, on which ``partial_fit`` refits until there are enough.
+
+    ``fitted`` is the weight of those that the last refit has seen, ``n_classes`` how many classes.
+    """
 
     classes: np.ndarray | None
     X: object = None
     y: np.ndarray | None = None
     weight: np.ndarray | None = None
+    fitted: float = 0.0
+    n_classes: int = 0
 
     def extended(self, X, y, weight):
         """A buffer with some more rows."""
         if self.X is None:
-            return Buffer(self.classes, X, y, weight)
+            return replace(self, X=X, y=y, weight=weight)
         if y.shape[1:] != self.y.shape[1:]:
             raise ValueError(f"y has {y.shape[1:]} outputs, {self.y.shape[1:]} in the first call.")
-        return Buffer(
-            self.classes,
-            stack_rows(self.X, X),
-            np.concatenate([self.y, y]),
-            np.concatenate([self.weight, weight]),
+        return replace(
+            self,
+            X=stack_rows(self.X, X),
+            y=np.concatenate([self.y, y]),
+            weight=np.concatenate([self.weight, weight]),
         )
 
     def can_be_fitted(self, fewest):
@@ -58,14 +63,25 @@ class Buffer:
         used = self.weight > 0
         if np.count_nonzero(used) < fewest:
             return False
-        return self.classes is None or len(np.unique(self.y[used])) > 1
+        return self.classes is None or self._n_classes_now() > 1
+
+    def is_due(self):
+        """Whether a refit pays: the weight has doubled since the last, or a class is new."""
+        return self.weight.sum() >= 2 * self.fitted or self._n_classes_now() > self.n_classes
+
+    def after_refit(self):
+        """A buffer that knows what its rows were refitted on."""
+        return replace(self, fitted=float(self.weight.sum()), n_classes=self._n_classes_now())
+
+    def _n_classes_now(self):
+        return 0 if self.classes is None else len(np.unique(self.y[self.weight > 0]))
 
     def is_complete(self, n_experts):
         """Whether stepwise EM can start: enough weight and every class, or patience has an end."""
         wanted = rows_wanted(n_experts, self.X.shape[1])
         complete = self.weight.sum() >= wanted
         if self.classes is not None:
-            complete = complete and len(np.unique(self.y[self.weight > 0])) == len(self.classes)
+            complete = complete and self._n_classes_now() == len(self.classes)
         return complete or len(self.weight) >= PATIENCE * wanted
 
 

@@ -151,8 +151,8 @@ class Estimates:
             )
         if not converged:
             raise ValueError(
-                "The likelihood has no maximum near the fit. Fit with a lower tol and a higher "
-                f"max_iter, or ask for fewer experts. {OTHERWISE}"
+                "The likelihood has no maximum near the fit. Run `mixture.set_params(tol=1e-9, "
+                f"max_iter=10_000).fit(X, y)`, or ask for fewer experts. {OTHERWISE}"
             )
         self._check_distance(fitted, theta, covariance, np.flatnonzero(known))
         return theta, value + self.log_jacobian, covariance, known
@@ -202,9 +202,11 @@ class Estimates:
             )
         if of_experts.size and of_experts.min() < LEAST_UNDECIDED:
             k, c = np.unravel_index(of_experts.argmin(), of_experts.shape)
-            label = self.mixture.classes_.tolist()[c]
+            parted = "successes from failures"
+            if is_classifier(self.mixture):
+                parted = f"the class {self.mixture.classes_.tolist()[c]!r} from the others"
             raise ValueError(
-                f"{names[k]} separates the class {label!r} from the others "
+                f"{names[k]} separates {parted} "
                 "without an error: its weights grow without end as the penalty goes, and have no "
                 f"standard errors. Ask for fewer experts or fewer columns. {OTHERWISE}"
             )
@@ -218,8 +220,9 @@ class Estimates:
             parts, terms = parameter_names(self.mixture)
             raise ValueError(
                 f"The fit is not at the maximum of the likelihood: {terms[worst]} of "
-                f"{parts[worst]} is {farthest:.1f} standard errors from there. Either EM "
-                "stopped early (lower tol and raise max_iter), or a penalty pulls (lower the "
+                f"{parts[worst]} is {farthest:.1f} standard errors from there. Either EM stopped "
+                "early (run `mixture.set_params(tol=1e-9, max_iter=10_000).fit(X, y)`), or a "
+                "penalty pulls (lower the "
                 "alpha of SoftmaxGate, Ridge or PoissonRegressor, or load_balance, raise C), "
                 f"or these are not the rows and weights of the fit. {OTHERWISE}"
             )
@@ -297,16 +300,13 @@ def check_applies(mixture):
     """Raise a ValueError that says why a mixture has no log-likelihood that is known here."""
     if mixture.likelihood_.averages_experts and mixture._changed_by is None:
         return  # pooled as fit has left it: linear experts behind a softmax gate or proportions
-    try:
-        mixture._check_linear()
-    except ValueError as error:
+    found = mixture._why_uncounted()
+    if found is not None:
+        why, line = found
         raise ValueError(
-            "Standard errors need linear or logistic experts (one estimator to clone, None or "
-            "a linear model that scikit-learn solves in one piece, such as LinearRegression, "
-            "LogisticRegression or PoissonRegressor), predicted in-sample, at the "
-            "maximum of the likelihood or pooled: without top_k, and not after add_expert or the "
-            "like. " + OTHERWISE
-        ) from error
+            "Standard errors need linear or logistic experts, at the maximum of the likelihood or "
+            f"pooled; here {why}. Run {line}. {OTHERWISE}"
+        )
     if any(own.terms() is None for own, _ in _owners(mixture)):
         raise ValueError(
             "Standard errors are known for classes, for counts and positive targets, for "

@@ -21,7 +21,7 @@ from .._experts.fitting import split_last
 from .._numerics.statistics import independent_columns
 from .._pooling.problem import INTERCEPT_PENALTY
 from ..gates import SoftmaxGate
-from ._estimates import OTHERWISE, Estimates
+from ._estimates import OTHERWISE, Estimates, parameter_names
 
 COMMON_LOG_SCALE = 10.0  # standard deviation of what log-scales share: as good as flat
 APPROXIMATION = "normal approximation, with prior variances taken as known"
@@ -56,17 +56,27 @@ class PosteriorEstimates(Estimates):
         """
         root, theta = self._prior_root(), self.fitted()
         information = self.likelihood.derivatives(theta)[2] + np.diag(self._of_floor())
+        curvature = np.eye(root.shape[1]) + root.T @ information @ root
         try:
-            factor = linalg.cholesky(np.eye(root.shape[1]) + root.T @ information @ root)
+            factor = linalg.cholesky(curvature)
         except linalg.LinAlgError as error:
             raise ValueError(
                 "The posterior has no maximum near the fit, so that no normal distribution is "
-                "near it: the rows can hardly part the experts. Fit with training='em', or ask "
+                f"near it: {self._rising(curvature, self.in_raw_units(theta)[1] @ root)}. Run "
+                f"{self.mixture._why_uncounted()[1]} for the maximum of the likelihood, or ask "
                 f"for fewer experts. {OTHERWISE}"
             ) from error
         half = self.in_raw_units(theta)[1] @ root
         half = linalg.solve_triangular(factor, half.T, trans="T")
         return half.T @ half
+
+    def _rising(self, curvature, half):
+        """Says in which parameter, above all, the log-posterior rises away from the fit."""
+        upwards = half @ linalg.eigh(curvature, subset_by_index=[0, 0])[1][:, 0]
+        spread = np.sqrt((half**2).sum(axis=1))  # of each parameter under the prior
+        share = np.divide(np.abs(upwards), spread, out=np.zeros_like(spread), where=spread > 0)
+        part, term = (names[share.argmax()] for names in parameter_names(self.mixture))
+        return f"it rises away from the fit, above all in {term} of {part}"
 
     def notes(self, known=None):
         """What the numbers mean, in lines; all parameters are known."""

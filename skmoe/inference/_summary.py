@@ -100,7 +100,7 @@ class MixtureSummary:
     gate: expert1 against expert0
       intercept                     -0.2847      0.167   -1.71    0.088   -0.6118  0.04234
     <BLANKLINE>
-    log-likelihood -380.9, 7 parameters, 200 rows
+    log-likelihood -380.8939, 7 parameters, 200 rows
     standard errors from the observed information
     """
 
@@ -157,7 +157,7 @@ class MixtureSummary:
         of_subjects = "" if self.n_subjects is None else f" of {self.n_subjects} subjects"
         n_parameters = "" if self.n_parameters is None else f"{self.n_parameters} parameters, "
         return (
-            f"log-likelihood {self.log_likelihood:.1f}, {n_parameters}"
+            f"log-likelihood {self.log_likelihood:.4f}, {n_parameters}"
             f"{self.n_samples:g} rows{of_subjects}",
             KINDS[self.kind],
             *self.notes,

@@ -1,7 +1,7 @@
 """Likelihood-ratio tests: whether one more expert is needed, and whether the gate is."""
 
 import warnings
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from scipy import stats
@@ -10,6 +10,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import _safe_indexing, check_random_state
 from sklearn.utils.validation import check_array
 
+from .._compat import check_sample_weight
 from .._data import Facts
 from .._experts.folds import in_sample
 from .._experts.traits import seed_estimator
@@ -18,6 +19,7 @@ from .._parameters import ExpertParameters, check_X
 from ..distributions._arrays import draw_places
 from ..gates import ConstantGate
 from ..inference._estimates import Estimates
+from ._censoring import Censoring
 
 DRAWS = 100  # until all classes are in a resample
 
@@ -63,9 +65,11 @@ def n_experts_test(
     y,
     n_experts=1,
     *,
+    sample_weight=None,
     exposure=None,
     trials=None,
     subject=None,
+    upper=None,
     n_resamples=99,
     n_jobs=None,
     random_state=None,
@@ -88,12 +92,19 @@ def n_experts_test(
         Target.
     n_experts : int, default=1
         Number of experts under the hypothesis.
+    sample_weight : array-like of shape (n_samples,), default=None
+        Weights: a row of weight 2 counts as two rows, whose targets are drawn one by one. Where
+        weights are no whole numbers, one target is drawn for each row.
     exposure : array-like of shape (n_samples,), default=None
         Of each row, as in ``fit``.
     trials : array-like of shape (n_samples,), default=None
         Of each row, as in ``fit``: of binomial counts.
     subject : array-like of shape (n_samples,), default=None
         Rows of one subject share one expert, as in ``fit``, and in the targets that are drawn.
+    upper : array-like of shape (n_samples,), default=None
+        Upper bounds of censored targets, as in ``fit``. Targets that are drawn are censored at the
+        limits of their rows, which of observed ones are drawn from the product-limit estimate of
+        all limits [2]_. Not for targets in intervals.
     n_resamples : int, default=99
         Draws; the smallest possible p-value is ``1 / (n_resamples + 1)``.
     n_jobs : int, default=None
@@ -124,6 +135,8 @@ def n_experts_test(
     ----------
     .. [1] G. J. McLachlan, "On bootstrapping the likelihood ratio test statistic for the number
        of components in a normal mixture", Applied Statistics 36 (1987) 318-324.
+    .. [2] B. Efron, "Censored data and the bootstrap", Journal of the American Statistical
+       Association 76 (1981) 312-319.
 
     Examples
     --------
@@ -144,17 +157,32 @@ def n_experts_test(
         )
     X = X if hasattr(X, "shape") else check_array(X, dtype=None, ensure_all_finite=False)
     y, trials = estimator._counted(np.asarray(y), trials)
-    rows = Facts(exposure, trials, subject).checked(X).given()
+    facts = Facts(exposure, trials, subject, upper).checked(X)
+    weight = check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+    if (weight == np.round(weight)).all():
+        rows = np.repeat(np.arange(len(weight)), weight.astype(np.int64))
+        X, y, facts, weight = _safe_indexing(X, rows), y[rows], facts.take(rows), np.ones(len(rows))
+    table = _Table(X, weight, facts)
+    censor = None if upper is None else Censoring(np.asarray(y, np.float64), facts.upper, weight)
     random_state = check_random_state(random_state)
     estimator = in_sample(seed_estimator(estimator, random_state))
     seeds = random_state.randint(np.iinfo(np.int32).max, size=n_resamples)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # an expert too many may well collapse
-        statistic, null = _ratio(estimator, X, y, n_experts, rows)
-        with jobs(n_jobs, (estimator, null, X, n_experts, rows), verbose) as run:
+        statistic, null = _ratio(estimator, table, y, n_experts)
+        with jobs(n_jobs, (estimator, null, table, n_experts, censor), verbose) as run:
             drawn = np.array(run(_ratio_of_draw, [(int(seed),) for seed in seeds]))
     pvalue = (1 + int((drawn >= statistic).sum())) / (1 + n_resamples)
     return LikelihoodRatioResult(statistic, pvalue, null_distribution=drawn)
+
+
+@dataclass
+class _Table:
+    """Rows without their target."""
+
+    X: object
+    weight: np.ndarray
+    facts: Facts
 
 
 def _check_mixture(estimator):
@@ -164,25 +192,27 @@ def _check_mixture(estimator):
         raise TypeError("The number of experts in a list is given; give one expert to clone.")
 
 
-def _ratio(estimator, X, y, n_experts, rows):
+def _ratio(estimator, table, y, n_experts):
     """Twice the gain of one more expert, and the mixture without it."""
+    X, weight, facts = table.X, table.weight, table.facts
     small, large = (
-        clone(estimator).set_params(n_experts=k).fit(X, y, **rows)
+        clone(estimator).set_params(n_experts=k).fit(X, y, weight, **facts.given())
         for k in (n_experts, n_experts + 1)
     )
-    for mixture in (small, large):
-        mixture._check_maximised()
+    values = [each._likelihood_terms(X, y, weight, facts)[0] for each in (small, large)]
     # Starts may end below the smaller mixture, which the larger one has among its kind.
-    gain = large.log_density(X, y, **rows).sum() - small.log_density(X, y, **rows).sum()
-    return 2 * max(0.0, float(gain)), small
+    return 2 * max(0.0, float(values[1] - values[0])), small
 
 
-def _ratio_of_draw(estimator, null, X, n_experts, rows, seed):
-    random_state = np.random.RandomState(seed)
+def _ratio_of_draw(estimator, null, table, n_experts, censor, seed):
+    random_state, given = np.random.RandomState(seed), table.facts._replace(upper=None).given()
     for _ in range(DRAWS):
-        y = _draw(null, X, random_state, **rows)
+        y = _draw(null, table.X, random_state, **given)
+        if censor is not None:
+            y, upper = censor(y, random_state)
+            table = replace(table, facts=table.facts._replace(upper=upper))
         if not is_classifier(null) or len(np.unique(y)) == len(null.classes_):
-            return _ratio(estimator, X, y, n_experts, rows)[0]
+            return _ratio(estimator, table, y, n_experts)[0]
     raise ValueError("Draws lack a class, which is too rare for the bootstrap.")
 
 
@@ -225,7 +255,8 @@ def gate_test(
     ----------
     estimator : MixtureOfExpertsRegressor or MixtureOfExpertsClassifier
         With linear or logistic experts, two at least, and a softmax gate. It stays as it is,
-        fitted or not.
+        fitted or not. What is compared are fits by EM, ``training="em"``, of as many experts as it
+        has, or would choose, where ``n_experts`` is "auto", and with ``cv=False`` in place of "auto".
     X : array-like or DataFrame of shape (n_samples, n_features)
         Rows.
     y : array-like of shape (n_samples,) or (n_samples, n_outputs)
@@ -277,10 +308,14 @@ def gate_test(
     gate = estimator.gate.steps[-1][1] if isinstance(estimator.gate, Pipeline) else estimator.gate
     if not (gate is None or (getattr(gate, "is_linear", False) and gate.sees_rows)):
         raise ValueError(f"gate_test compares a SoftmaxGate with proportions; the gate is {gate}.")
-    estimator = in_sample(seed_estimator(estimator, check_random_state(random_state)))
-    proportions = clone(estimator).set_params(gate=ConstantGate())
     facts = Facts(exposure, trials, subject, upper).checked(X)
     rows = {"sample_weight": sample_weight, **facts.given()}
+    fitted = estimator
+    estimator = in_sample(seed_estimator(estimator, check_random_state(random_state)))
+    if estimator.n_experts == "auto":
+        fitted = fitted if hasattr(fitted, "plan_") else clone(estimator).fit(X, y, **rows)
+        estimator.set_params(n_experts=fitted.plan_.n_experts)
+    proportions = clone(estimator).set_params(gate=ConstantGate())
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # both go on to their maxima afterwards
         with_gate, without = (clone(each).fit(X, y, **rows) for each in (estimator, proportions))
@@ -288,10 +323,18 @@ def gate_test(
         from_gate = _started(proportions, X, y, rows, with_gate)
     if len(with_gate.experts_) == 1:
         raise ValueError("A single expert has no gate: give n_experts, two at least.")
-    best_with, best_without = (
-        max(Estimates(mixture, X, y, sample_weight, facts).highest() for mixture in candidates)
-        for candidates in ((with_gate, from_without), (without, from_gate))
-    )
+    try:
+        best_with, best_without = (
+            max(Estimates(mixture, X, y, sample_weight, facts).highest() for mixture in candidates)
+            for candidates in ((with_gate, from_without), (without, from_gate))
+        )
+    except ValueError as error:
+        settings = ("n_experts", "training", "cv", "random_state")
+        given = ", ".join(f"{name}={getattr(estimator, name)!r}" for name in settings)
+        raise ValueError(
+            f"gate_test fitted the mixture anew, by maximum likelihood with {given}, once with its "
+            f"gate and once with proportions, and of one of them: {error}"
+        ) from error
     statistic = 2 * max(0.0, float(best_with - best_without))
     n_with, n_without = (each._free_parameters(X, sample_weight) for each in (with_gate, without))
     df = n_with - n_without

@@ -26,13 +26,14 @@ from ._compat import (
     VisualBlock,
     check_feature_names,
     check_n_features,
-    check_sample_weight,
 )
 from ._data import NO_FACTS, Bounds, Rows, check_subject
 from ._experts.diverse import diverse_experts
 from ._experts.zero import with_zero
 from ._rows.files import is_elsewhere
+from ._tables.known import NOTHING_KNOWN, KnownColumns
 from ._tables.mixed import HEAVIEST, accepts, check_sizes, check_table
+from ._tables.vectors import check_numbers, check_weights
 from .exceptions import SmallWeightsWarning, warn_user
 
 DEFAULT_N_EXPERTS = 4
@@ -149,6 +150,8 @@ class ExpertParameters(MetaEstimatorMixin, QuickParameters, BaseComposition, Bas
 
     # Rows -----------------------------------------------------------------------------------
 
+    _known_columns = NOTHING_KNOWN
+
     @abstractmethod
     def _check_target(self, y):
         """Target as the mixture computes with it: floats, or class numbers. Learns classes."""
@@ -169,7 +172,7 @@ class ExpertParameters(MetaEstimatorMixin, QuickParameters, BaseComposition, Bas
         """Weights (n_samples,) to learn with."""
         if sample_weight is None:
             return np.ones(X.shape[0])
-        weight = check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+        weight = check_weights(sample_weight, X, ensure_non_negative=True)
         check_sizes(weight, "sample_weight", smallest=True, limit=HEAVIEST)
         return weight
 
@@ -293,7 +296,7 @@ def check_known_rows(mixture, X, y, sample_weight=None, facts=NO_FACTS):
     y, bounds = check_bounds(mixture, y, facts.upper)
     y = mixture._check_known_target(y)
     check_consistent_length(X, y)
-    weight = check_sample_weight(sample_weight, X, dtype=np.float64)
+    weight = check_weights(sample_weight, X)
     return _rows_of(mixture, X, y, weight, facts._replace(trials=trials), bounds)
 
 
@@ -327,7 +330,9 @@ def check_X(mixture, X, *, reset=False):
     check_sizes(X, "X", smallest=reset)
     check_feature_names(mixture, X, reset=reset)
     check_n_features(mixture, X, reset=reset)
-    return X
+    if reset:
+        mixture._known_columns = KnownColumns.of(X)
+    return mixture._known_columns.match(X)
 
 
 def check_exposure(mixture, exposure, X, trials=None, y=None):
@@ -350,6 +355,7 @@ def check_exposure(mixture, exposure, X, trials=None, y=None):
 
 def numbers_of_rows(name, values, X):
     """Numbers (n_samples,), one for each row of X."""
+    check_numbers(name, values)
     try:
         values = column_or_1d(values, dtype=np.float64)
     except (TypeError, ValueError) as error:
@@ -408,6 +414,7 @@ def check_bounds(mixture, y, upper):
         )
     if np.ndim(y) > 1 and np.shape(y)[1] > 1:
         raise ValueError(f"upper is for one output; y has shape {np.shape(y)}.")
+    check_numbers("y", y)
     y = column_or_1d(y, dtype=np.float64)
     upper = numbers_of_rows("upper", upper, y)
     for name, values in (("y", y), ("upper", upper)):

@@ -4,6 +4,7 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
+from .._tables.vectors import check_numbers
 from ..exceptions import warn_user
 
 CROSS_FITTED_ITERATIONS = 10  # at most; experts are what costs
@@ -89,6 +90,7 @@ class Settings:
             If ``target_load`` is not a positive number for each expert.
         """
         target = np.full(n_experts, 1.0) if self.target_load is None else self.target_load
+        check_numbers("target_load", target)
         target = np.asarray(target, dtype=np.float64)
         if target.shape != (n_experts,) or not (np.isfinite(target) & (target > 0)).all():
             raise ValueError(

@@ -24,6 +24,7 @@ from .._parameters import check_classes, check_exposure, warn_of_small_weights
 from .._rows.look import LookParameters, column_moments, first_look, weigh_sample
 from .._rows.mixed_tables import TableForm, encode, fit_encoder
 from .._rows.opening import open_rows
+from .._tables.known import KnownColumns
 from .._tables.mixed import HEAVIEST, check_accepts, check_sizes
 from ..gates import ConstantGate, SoftmaxGate
 from ..likelihoods import Categorical, Gamma, Gaussian, Poisson
@@ -69,6 +70,7 @@ def fit_many(mixture, X, y, sample_weight, others, tasks):
     if look.target is not None:
         names, templates = experts_of_many(mixture, look.target.mean.size)
     form, encoder, shown = TableForm.of(look), None, rows.X
+    table = rows.X if form is None else form(rows.X)
     if not look.is_numeric:
         rows, encoder, shown = _encode(mixture, templates, look, rows, form)
         form = form if shown is not rows.X else None
@@ -76,8 +78,10 @@ def fit_many(mixture, X, y, sample_weight, others, tasks):
     if mixture.class_weight is not None:
         class_weights = mixture._class_weights(look.mass)
         look, rows = _weigh_classes(look, rows, class_weights)
+    mixture._known_columns = KnownColumns.of(table)
     source.know(
         mixture._classes,
+        columns=mixture._known_columns,
         encoder=encoder,
         form=None if encoder is None else form,
         class_weights=class_weights,

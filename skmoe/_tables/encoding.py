@@ -7,6 +7,7 @@ from sklearn.impute import SimpleImputer
 from sklearn.preprocessing import OneHotEncoder
 
 from ..exceptions import LeftOutColumnsWarning, warn_user
+from .known import kind_of
 from .levels import Levels, check_uniform
 from .mixed import as_pandas, describe_columns, is_table
 
@@ -50,8 +51,8 @@ def default_encoder(X):
 
 def check_no_dates(X):
     """Refuse a table with columns of dates or durations."""
-    strings, _ = describe_columns(X)
-    dates = [column for column in strings if is_table(X) and X[column].dtype.kind in "mM"]
+    strings = describe_columns(X)[0] if is_table(X) else []
+    dates = [column for column in strings if kind_of(X[column]) in ("dates", "durations")]
     if dates:
         raise ValueError(
             f"The columns {dates} hold dates or durations, which are not encoded: put numbers in "

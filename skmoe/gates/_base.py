@@ -7,7 +7,8 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, column_or_1d
 
-from .._compat import QuickParameters, check_sample_weight, check_y
+from .._compat import QuickParameters, check_y
+from .._tables.vectors import check_weights
 
 
 class BaseGate(ClassifierMixin, QuickParameters, BaseEstimator, metaclass=ABCMeta):
@@ -229,7 +230,7 @@ def soft_labels(gate, X, y, sample_weight):
             "is None."
         )
     y = np.asarray(y)
-    weight = check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+    weight = check_weights(sample_weight, X, ensure_non_negative=True)
     check_consistent_length(X, y)
     if weight.sum() <= 0:
         raise ValueError("sample_weight must have at least one positive entry.")

@@ -2,6 +2,7 @@
 
 import datetime
 import io
+from functools import cache
 
 import numpy as np
 import pandas as pd
@@ -209,13 +210,20 @@ OTHER_KINDS = {
 }
 
 
+@cache
+def _fitted_to_table(classifies):
+    if classifies:
+        return classifier(pooling=False).fit(table(), LABELS)
+    return regressor().fit(table(), Y)
+
+
 @pytest.mark.parametrize("kind", OTHER_KINDS)
 @pytest.mark.parametrize("column", ["age", "town", "flag"])
 @pytest.mark.parametrize("classifies", [False, True])
 def test_a_column_of_another_kind_than_in_fit_is_refused_by_its_name(column, kind, classifies):
     other = table(**{column: OTHER_KINDS[kind]})
     known = "strings" if column == "town" else "numbers"
-    moe = classifier(2).fit(table(), LABELS) if classifies else regressor().fit(table(), Y)
+    moe = _fitted_to_table(classifies)
     is_known = kind == known or (known == "numbers" and kind == "booleans")
     if is_known:
         assert len(moe.predict(other)) == N
@@ -299,7 +307,7 @@ OTHER_BLOCKS = {
 def test_answers_for_files_name_the_block_that_raised(kind):
     block, words = OTHER_BLOCKS[kind]
     moe = regressor().fit(X, Y)
-    for method in (moe.predict, moe.gate_proba, moe.predict_interval):
+    for method in (moe.predict, moe.predict_experts, moe.predict_interval):
         said = message(lambda method=method: np.asarray(method(files((X,), block))))
         assert words in said
         assert "In block 1 of the rows" in said
@@ -396,7 +404,7 @@ def test_class_weights_that_are_no_weights_are_refused_by_class(value):
 
 def test_a_class_weight_of_zero_leaves_the_class_out():
     three = np.where(X[:, 1] > 0.5, "third", LABELS)
-    moe = classifier(class_weight={"high": 1, "low": 2, "third": 0}).fit(X, three)
+    moe = classifier(pooling=False, class_weight={"high": 1, "low": 2, "third": 0}).fit(X, three)
     assert moe.predict_proba(X)[:, 2].mean() < 0.1
 
 
@@ -416,7 +424,7 @@ def test_parameters_of_gates_are_checked_within_a_mixture(alpha, pooling, in_mem
     [
         (TreeGate(gate=SoftmaxGate(-5)), "'alpha' parameter of SoftmaxGate"),
         (ForestGate(n_estimators=-1), "'n_estimators' parameter of ForestGate"),
-        (GaussianGate(reg_covar=-1), "'reg_covar' parameter of GaussianGate"),
+        (GaussianGate(prior_rows=-1), "'prior_rows' parameter of GaussianGate"),
         (make_pipeline("passthrough", SoftmaxGate("x")), "'alpha' parameter of SoftmaxGate"),
     ],
 )
@@ -454,7 +462,7 @@ def test_folds_that_train_on_what_they_hold_out_are_refused(in_both, named):
 
 def test_capacity_without_limit_drops_nothing():
     for top_k in (None, 1, 2):
-        moe = regressor(n_experts=3, pooling=False, top_k=top_k, max_iter=3).fit(X, Y)
+        moe = regressor(n_experts=3, pooling=False, top_k=top_k, tol=0.1).fit(X, Y)
         for factor in (np.inf, 1e300, 3.0 / (top_k or 3)):
             for limited, free in zip(moe.route(X, factor), moe.route(X), strict=True):
                 np.testing.assert_array_equal(limited, free)

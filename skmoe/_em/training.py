@@ -8,6 +8,7 @@ from .._data import NO_FACTS
 from .._experts.families import is_linear
 from .._experts.fitting import split_last, supports_warm_start
 from .._experts.traits import STACK, has_own_density, is_frozen
+from .._tables.vectors import as_array
 from ..gates import ConstantGate, SoftmaxGate
 from ..likelihoods import Binomial, Categorical, Gamma, Gaussian, Poisson
 
@@ -38,7 +39,7 @@ def pools(mixture, X, y, groups=None, facts=NO_FACTS):
     wanted = _wanted_by_pooling(mixture, X, groups)
     wanted["targets that are observed, none censored by upper"] = is_observed
     if isinstance(mixture.pooling, str):
-        return all(wanted.values()) and max(np.asarray(y).shape[:1], default=0) <= MOST_POOLED_ROWS
+        return all(wanted.values()) and max(as_array("y", y).shape[:1], default=0) <= MOST_POOLED_ROWS
     check_wanted(f"pooling={mixture.pooling} needs", wanted, TO_EM.format("pooling=False"))
     return True
 

@@ -263,7 +263,7 @@ def _complete(block):
             f"X of a block has shape {block[0].shape}: rows and columns are needed, two axes."
         )
     for name, each in zip(("y", "weight"), block[1:], strict=False):
-        if each is not None and np.ndim(each) == 0:
+        if each is not None and not isinstance(each, list) and np.ndim(each) == 0:
             raise TypeError(f"{name} of a block must be an array; got {type(each).__name__}.")
     return block + (None,) * (3 - len(block))
 

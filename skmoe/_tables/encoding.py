@@ -12,6 +12,9 @@ from .levels import Levels, check_uniform
 from .mixed import as_pandas, describe_columns, is_table
 
 
+DATES = "dates", "durations"
+
+
 def table_encoder(X, left_out=(), *, imputes="median"):
     """Unfitted transformer to numbers: one-hot for strings, imputation with indicator.
 
@@ -52,7 +55,7 @@ def default_encoder(X):
 def check_no_dates(X):
     """Refuse a table with columns of dates or durations."""
     strings = describe_columns(X)[0] if is_table(X) else []
-    dates = [column for column in strings if kind_of(X[column]) in ("dates", "durations")]
+    dates = [column for column in strings if kind_of(X[column]) in DATES]
     if dates:
         raise ValueError(
             f"The columns {dates} hold dates or durations, which are not encoded: put numbers in "
@@ -86,7 +89,7 @@ def identifiers(X):
     """
     strings = describe_columns(X)[0]
     if is_table(X):  # without dates, which are refused
-        strings = [label for label in strings if X[label].dtype.kind not in "mM"]
+        strings = [label for label in strings if kind_of(X[label]) not in DATES]
     kinds = {label: Levels.of(X, label).kind for label in strings}
     return columns_of_no_use(kinds)
 

@@ -62,8 +62,9 @@ def _pandas_of_arrow(table):
         table = table.to_pandas()
     except ImportError as error:
         raise ImportError("Tables of pyarrow need pandas as well: pip install pandas.") from error
+    infer_dtype = sys.modules["pandas"].api.types.infer_dtype
     for name, column in table.items():
-        if column.dtype == object and set(column.unique()) <= {True, False, None}:
+        if column.dtype == object and infer_dtype(column, skipna=True) in ("boolean", "empty"):
             table[name] = column.astype(float)  # booleans with gaps
     return table
 

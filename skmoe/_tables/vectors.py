@@ -31,7 +31,7 @@ def check_numbers(name, values):
     if all(getattr(dtype, "kind", "") in ("b", "i", "u", "f") for dtype in dtypes):
         return
     check_real(name, values)
-    values = _as_array(name, values)
+    values = as_array(name, values)
     check_real(name, values)
     kind = values.dtype.kind
     what = "strings" if kind in "US" else "dates or durations" if kind in "mM" else None
@@ -67,7 +67,7 @@ def check_labels(name, values):
     """
     values = as_pandas(values)
     check_real(name, values)
-    values = _as_array(name, values)
+    values = as_array(name, values)
     if values.dtype.kind != "O" or values.ndim != 1:
         return
     missing = np.flatnonzero([is_scalar_missing(value) for value in values])
@@ -85,7 +85,8 @@ def check_labels(name, values):
         )
 
 
-def _as_array(name, values):
+def as_array(name, values):
+    """Values of rows as an array; ValueError where they are lists of unlike lengths."""
     try:
         return np.asarray(values)
     except ValueError as error:  # lists of unlike lengths

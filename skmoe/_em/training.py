@@ -39,7 +39,9 @@ def pools(mixture, X, y, groups=None, facts=NO_FACTS):
     wanted = _wanted_by_pooling(mixture, X, groups)
     wanted["targets that are observed, none censored by upper"] = is_observed
     if isinstance(mixture.pooling, str):
-        return all(wanted.values()) and max(as_array("y", y).shape[:1], default=0) <= MOST_POOLED_ROWS
+        return (
+            all(wanted.values()) and max(as_array("y", y).shape[:1], default=0) <= MOST_POOLED_ROWS
+        )
     check_wanted(f"pooling={mixture.pooling} needs", wanted, TO_EM.format("pooling=False"))
     return True
 

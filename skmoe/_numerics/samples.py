@@ -1,7 +1,7 @@
 """Few columns that stand for many."""
 
 import numpy as np
-from scipy import sparse
+from scipy import linalg, sparse
 
 from .._tables.encoding import numeric_matrix
 from .statistics import standardisation
@@ -30,7 +30,8 @@ def start_columns(Z, weight):
     else:
         columns = numeric_matrix(Z)
         mean, scale = standardisation(columns, weight)
-        columns = (columns - mean) / scale
+        columns = columns - mean
+        columns /= scale
         if columns.shape[1] <= MOST_COLUMNS:
             return columns
     components = columns @ _principal_directions(columns, weight / weight.sum())
@@ -48,6 +49,7 @@ def _principal_directions(columns, share):
     random_state = np.random.RandomState(0)
     directions = random_state.standard_normal((columns.shape[1], MOST_COLUMNS))
     for _ in range(SUBSPACE_ITERATIONS):
-        products = columns.T @ (share[:, None] * (columns @ directions))
-        directions, _ = np.linalg.qr(products)
+        products = (share[:, None] * (columns @ directions)).T @ columns
+        del directions  # of many columns they are as large as the rows
+        directions, _ = linalg.qr(products.T, mode="economic", overwrite_a=True)
     return directions

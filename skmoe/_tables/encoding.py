@@ -11,7 +11,6 @@ from .known import kind_of
 from .levels import Levels, check_uniform
 from .mixed import as_pandas, describe_columns, is_table
 
-
 DATES = "dates", "durations"
 
 

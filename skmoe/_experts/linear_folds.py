@@ -20,7 +20,9 @@ def solves_folds(experts):
     X = experts.X
     is_array = type(X) is np.ndarray and X.dtype.kind == "f" and len(X) > 4 * X.shape[1]
     is_many = len(experts.estimators) >= FEWEST_EXPERTS and experts.are_clones
-    if not (is_array and is_many and experts.classes is None and isinstance(experts.folds, list)):
+    if not (is_array and is_many and all(experts.weighted) and isinstance(experts.folds, list)):
+        return False
+    if experts.classes is not None:
         return False
     return LeastSquares().penalty_of(experts.estimators[0]) is not None
 

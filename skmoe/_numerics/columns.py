@@ -39,7 +39,8 @@ class StandardColumns:
         mean, scale = standardisation(X, weight)
         if X.shape[1] < len(X):
             return cls(mean, scale)
-        return cls(mean, scale, _row_space(_standardised(X[weight > 0], mean, scale)))
+        used = X if weight.all() else X[weight != 0]
+        return cls(mean, scale, _row_space(_standardised(used, mean, scale)))
 
     @property
     def n_columns(self):

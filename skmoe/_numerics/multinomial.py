@@ -438,13 +438,13 @@ def _lbfgs(design, targets, coef, penalty, max_iter, tol):
 
     def negative(flat):
         free = flat.reshape(shape)
-        logits[:] = (design @ free) @ basis.T
+        logits[:] = design @ (free @ basis.T)
         e_step(logits, nothing, ones, proba, log_norm, n_threads)
         penalised = penalty[:, None] * free
         value = np.vdot(targets, logits) - mass @ log_norm - 0.5 * np.vdot(penalised, free)
         np.multiply(proba, -mass[:, None], out=proba)
         np.add(proba, targets, out=proba)
-        gradient = design.T @ (proba @ basis) - penalised
+        gradient = (design.T @ proba) @ basis - penalised
         return -value / total, -gradient.ravel() / total
 
     n_steps = LBFGS_STEPS * max_iter

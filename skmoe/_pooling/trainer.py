@@ -12,6 +12,7 @@ from .._em.progress import count
 from .._em.starts import STARTS, soften
 from .._em.trainer import SURROGATE_PENALTY, Trainer
 from .._numerics.multinomial import NEWTON_LIMIT
+from .._numerics.samples import MOST_COLUMNS, components_of_turned
 from .._numerics.statistics import standardisation
 from .merging import cheapest_merger, merged
 from .parts import pooled_parts
@@ -85,6 +86,10 @@ class PooledTrainer(Trainer):
         weight = data.weight if data.subjects is None else data.subjects.row_weight
         Z = gate_columns(parts.gate.trained, data.Z)
         self._sees_the_same = Z is design and data.subjects is None and self.experts.shared is None
+        basis = self.experts.columns.basis
+        if self._sees_the_same and basis is not None and len(basis) > MOST_COLUMNS:
+            turned = self.experts.design[:, :-1]
+            vars(data)["columns"] = components_of_turned(turned, basis, data.weight)
         self.gate = PooledGate(
             Z,
             weight,

@@ -31,7 +31,7 @@ from ._data import NO_FACTS, Bounds, Rows, check_subject
 from ._experts.diverse import diverse_experts
 from ._experts.zero import with_zero
 from ._rows.files import is_elsewhere
-from ._tables.known import NOTHING_KNOWN, KnownColumns
+from ._tables.known import kinds_of, match_kinds
 from ._tables.mixed import HEAVIEST, accepts, check_sizes, check_table
 from ._tables.vectors import check_numbers, check_weights
 from .exceptions import SmallWeightsWarning, warn_user
@@ -150,7 +150,7 @@ class ExpertParameters(MetaEstimatorMixin, QuickParameters, BaseComposition, Bas
 
     # Rows -----------------------------------------------------------------------------------
 
-    _known_columns = NOTHING_KNOWN
+    _column_kinds = {}  # what the columns of a table held in fit
 
     @abstractmethod
     def _check_target(self, y):
@@ -331,8 +331,8 @@ def check_X(mixture, X, *, reset=False):
     check_feature_names(mixture, X, reset=reset)
     check_n_features(mixture, X, reset=reset)
     if reset:
-        mixture._known_columns = KnownColumns.of(X)
-    return mixture._known_columns.match(X)
+        mixture._column_kinds = kinds_of(X)
+    return match_kinds(X, mixture._column_kinds)
 
 
 def check_exposure(mixture, exposure, X, trials=None, y=None):

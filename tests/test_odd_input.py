@@ -13,7 +13,7 @@ from sklearn.preprocessing import OneHotEncoder
 from sklearn.tree import DecisionTreeRegressor
 
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
-from skmoe._tables.known import KnownColumns
+from skmoe._tables.known import kinds_of
 from skmoe.gates import ConstantGate, ForestGate, GaussianGate, SoftmaxGate, TreeGate
 from skmoe.rows import Files
 
@@ -275,6 +275,16 @@ def test_pipelines_are_shown_a_missing_string_as_in_fit():
     assert np.isfinite(moe.predict(read)).all()
 
 
+def test_columns_with_numbers_for_names_are_matched_too():
+    X_table = table().rename(columns={"age": 0, "town": 1, "flag": 2})
+    moe = regressor().fit(X_table, Y)
+    missing = pd.DataFrame({0: [0.5], 1: [np.nan], 2: [True]})
+    assert np.isfinite(moe.predict(missing)).all()
+    assert missing[1].dtype.kind == "f"  # as it was
+    with pytest.raises(ValueError, match="column 0 holds strings"):
+        moe.predict(X_table.rename(columns={0: 1, 1: 0})[[0, 1, 2]])
+
+
 def test_a_missing_number_may_stand_as_an_object():
     X_table = table(age=np.where(np.arange(N) % 7 > 0, X[:, 0], np.nan))
     moe = regressor().fit(X_table, Y)
@@ -291,7 +301,7 @@ def test_columns_of_unlike_things_are_left_to_pipelines():
     chooser = make_column_transformer(("passthrough", ["age"]))
     moe = regressor(make_pipeline(chooser, DecisionTreeRegressor(max_depth=2))).fit(odd, Y)
     assert np.isfinite(moe.predict(odd)).all()
-    assert "odd" not in KnownColumns.of(odd).kinds
+    assert "odd" not in kinds_of(odd)
 
 
 # Files ----------------------------------------------------------------------------------------

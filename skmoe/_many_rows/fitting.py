@@ -78,10 +78,11 @@ def fit_many(mixture, X, y, sample_weight, others, tasks):
     if mixture.class_weight is not None:
         class_weights = mixture._class_weights(look.mass)
         look, rows = _weigh_classes(look, rows, class_weights)
-    mixture._known_columns = KnownColumns.of(table)
+    known = KnownColumns.of(table)
+    mixture._column_kinds = known.kinds
     source.know(
         mixture._classes,
-        columns=mixture._known_columns,
+        columns=known,
         encoder=encoder,
         form=None if encoder is None else form,
         class_weights=class_weights,

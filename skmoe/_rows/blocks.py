@@ -73,7 +73,7 @@ class Block:
         X, table = as_pandas(X), None
         names = tuple(X.columns) if is_table(X) else None
         if columns is not None:
-            X = columns.match(columns.in_order(X))
+            X = columns.match(X)
         if names is not None and not is_known:
             table, X = split_table(X)
         elif encoder is not None:

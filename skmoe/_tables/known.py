@@ -37,9 +37,8 @@ class KnownColumns:
         How many there are.
     names : tuple of str or None
         Of those of a table.
-    kinds : dict of str to (str, dtype)
-        Of the columns of a table, what they hold, such as "numbers", and their dtype. Those are
-        left out that hold nothing, or unlike things.
+    kinds : dict
+        What they hold; see ``kinds_of``.
     """
 
     n_columns: int
@@ -48,15 +47,11 @@ class KnownColumns:
 
     @classmethod
     def of(cls, X):
-        """Those of a table, an array or a sparse matrix."""
-        if not is_table(X):
-            return cls(X.shape[1])
-        kinds = {label: (kind_of(X[label]), X[label].dtype) for label in X.columns}
-        is_told = {label: known for label, known in kinds.items() if known[0] != OTHERS}
-        return cls(X.shape[1], tuple(X.columns), is_told)
+        """Those of a table or an array."""
+        return cls(X.shape[1], tuple(X.columns) if is_table(X) else None, kinds_of(X))
 
-    def in_order(self, X):
-        """Rows that should have the same columns; ValueError where these are others."""
+    def match(self, X):
+        """Other rows, as ``match_kinds``; ValueError, too, where these have other columns."""
         names = tuple(X.columns) if is_table(X) else None
         if names != self.names or X.shape[1] != self.n_columns:
             ours, theirs = (
@@ -66,50 +61,81 @@ class KnownColumns:
             raise ValueError(
                 f"Rows must have the columns that were there before: {ours}, not {theirs}."
             )
+        return match_kinds(X, self.kinds)
+
+
+def kinds_of(X):
+    """What the columns of rows hold.
+
+    Parameters
+    ----------
+    X : DataFrame, ndarray or sparse matrix
+        Rows.
+
+    Returns
+    -------
+    kinds : dict of str to (str, str or None)
+        Of the columns of a table, what they hold, such as "numbers", and the name of their dtype,
+        None of a numeric one. Those are left out that hold nothing, or unlike things.
+    """
+    if not is_table(X):
+        return {}
+    kinds = {}
+    for label in X.columns:
+        column = X[label]
+        kind, name = kind_of(column), None if _is_numeric(column.dtype) else str(column.dtype)
+        if kind != OTHERS:
+            kinds[label] = kind, name
+    return kinds
+
+
+def match_kinds(X, kinds):
+    """Other rows with the same columns, as they may be shown to what was fitted.
+
+    In a table, columns without a value get the dtype that they had in fit, and numbers that stand
+    as objects are numbers: of one row whose string is missing, pandas knows no better.
+
+    Parameters
+    ----------
+    X : DataFrame, ndarray or sparse matrix
+        Rows.
+    kinds : dict
+        From ``kinds_of``.
+
+    Raises
+    ------
+    ValueError
+        If a column holds values of another kind than in fit; it names the column.
+    """
+    if not is_table(X):
         return X
-
-    def match(self, X):
-        """Other rows with the same columns, as they may be shown to what was fitted.
-
-        In a table, columns without a value get the dtype that they had in fit, and numbers that
-        stand as objects are numbers: of one row whose string is missing, pandas knows no better.
-
-        Parameters
-        ----------
-        X : DataFrame, ndarray or sparse matrix
-            Rows.
-
-        Raises
-        ------
-        ValueError
-            If a column holds values of another kind than in fit; it names the column.
-        """
-        if not is_table(X):
-            return X
-        changed = {}
-        for label, (kind, dtype) in self.kinds.items():
-            column = X[label]
-            if column.dtype == dtype and _is_numeric(dtype):
-                continue
-            found = kind_of(column)
-            if found == kind and _is_numeric(dtype) <= _is_numeric(column.dtype):
-                continue
-            if found == kind:  # numbers, as objects
-                changed[label] = column.astype(np.float64)
-            elif column.isna().all():
-                changed[label] = type(column)(np.nan, column.index, dtype=_with_gaps(dtype))
-            else:
-                values = "booleans" if column.dtype.kind == "b" else found
-                if found == OTHERS:
-                    values = f"values of the types {types_of(column)}"
-                raise ValueError(
-                    f"The column {label!r} holds {values}, but held {kind} in fit: give it values "
-                    "of that kind."
-                )
-        return X.assign(**changed) if changed else X
-
-
-NOTHING_KNOWN = KnownColumns(0)
+    changed = {}
+    for label, (kind, dtype) in kinds.items():
+        column = X[label]
+        is_numeric = _is_numeric(column.dtype)
+        if is_numeric and dtype is None:
+            continue
+        found = kind_of(column)
+        if found == kind and (dtype is not None or is_numeric):
+            continue
+        if found == kind:  # numbers, as objects
+            changed[label] = column.astype(np.float64)
+        elif column.isna().all():
+            dtype = np.float64 if dtype is None else dtype
+            changed[label] = type(column)(np.nan, column.index, dtype=dtype)
+        else:
+            values = "booleans" if column.dtype.kind == "b" else found
+            if found == OTHERS:
+                values = f"values of the types {types_of(column)}"
+            raise ValueError(
+                f"The column {label!r} holds {values}, but held {kind} in fit: give it values of "
+                "that kind."
+            )
+    if changed:
+        X = X.copy(deep=False)
+        for label, column in changed.items():
+            X[label] = column
+    return X
 
 
 def kind_of(column):
@@ -133,8 +159,3 @@ def kind_of(column):
 
 def _is_numeric(dtype):
     return getattr(dtype, "kind", "O") in "biuf"
-
-
-def _with_gaps(dtype):
-    """The dtype, or one like it that can hold NaN."""
-    return np.dtype(np.float64) if _is_numeric(dtype) else dtype

@@ -355,7 +355,7 @@ def check_exposure(mixture, exposure, X, trials=None, y=None):
 
 def numbers_of_rows(name, values, X):
     """Numbers (n_samples,), one for each row of X."""
-    check_numbers(name, values)
+    values = check_numbers(name, values)
     try:
         values = column_or_1d(values, dtype=np.float64)
     except (TypeError, ValueError) as error:
@@ -414,8 +414,7 @@ def check_bounds(mixture, y, upper):
         )
     if np.ndim(y) > 1 and np.shape(y)[1] > 1:
         raise ValueError(f"upper is for one output; y has shape {np.shape(y)}.")
-    check_numbers("y", y)
-    y = column_or_1d(y, dtype=np.float64)
+    y = column_or_1d(check_numbers("y", y), dtype=np.float64)
     upper = numbers_of_rows("upper", upper, y)
     for name, values in (("y", y), ("upper", upper)):
         if np.isnan(values).any():

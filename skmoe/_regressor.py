@@ -413,7 +413,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
     def _counted(self, y, trials):
         if not self._likelihood().takes_trials or np.ndim(y) != 2 or np.shape(y)[1] == 1:
             return y, trials
-        check_numbers("y", y)
+        y = check_numbers("y", y)
         counts = check_y(y, multi_output=True, y_numeric=True, estimator=self)
         if trials is not None or counts.shape[1] != 2 or (counts < 0).any():
             raise ValueError(
@@ -435,7 +435,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
                 f"{names}: give one for each, in the same order."
             )
         if not is_plain(y) or y.ndim != 1:
-            check_numbers("y", y)
+            y = check_numbers("y", y)
             y = check_y(y, multi_output=True, y_numeric=True, estimator=self)
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
@@ -469,8 +469,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
         if is_elsewhere(X):
             check_fitted(self)
             return r2_of_rows(self, X, y, sample_weight)
-        check_numbers("y", y)
-        y, trials = self._counted(y, None)
+        y, trials = self._counted(check_numbers("y", y), None)
         if trials is not None:
             y = y / trials
             sample_weight = trials if sample_weight is None else sample_weight * trials

@@ -124,6 +124,15 @@ def test_numbers_in_whatever_array_are_numbers(values):
     np.testing.assert_allclose(regressor().fit(X, values).predict(X), same.predict(X), rtol=1e-5)
 
 
+@pytest.mark.parametrize("missing", [None, np.nan, pd.NA, pd.NaT])
+@pytest.mark.parametrize("where", ["y", "sample_weight"])
+def test_missing_values_among_objects_are_refused_as_nan_is(where, missing):
+    values = with_entry(np.abs(Y), missing)
+    given = (X, values) if where == "y" else (X, Y, values)
+    for call in (lambda: regressor().fit(*given), lambda: regressor().fit(files(given))):
+        assert f"Input {where} contains NaN" in message(call)
+
+
 LABELS_OF_NO_USE = {
     "unlike": (np.array([1, "a"] * (N // 2), dtype=object), ["'int'", "'str'"]),
     "None": (with_entry(LABELS, None), ["row 3"]),

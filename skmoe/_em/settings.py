@@ -90,8 +90,7 @@ class Settings:
             If ``target_load`` is not a positive number for each expert.
         """
         target = np.full(n_experts, 1.0) if self.target_load is None else self.target_load
-        check_numbers("target_load", target)
-        target = np.asarray(target, dtype=np.float64)
+        target = np.asarray(check_numbers("target_load", target), dtype=np.float64)
         if target.shape != (n_experts,) or not (np.isfinite(target) & (target > 0)).all():
             raise ValueError(
                 f"target_load must be {n_experts} positive numbers, one for each expert; got "

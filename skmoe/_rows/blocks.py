@@ -84,7 +84,7 @@ class Block:
         if classifies:
             check_labels("y", y)
         else:
-            check_numbers("y", y)
+            y = check_numbers("y", y)
         y = np.asarray(y)
         y = y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y
         if y.ndim > (1 if classifies else 2):
@@ -98,7 +98,7 @@ class Block:
         if weight is None:
             weight = unit_weights(len(X))
         else:
-            check_numbers("sample_weight", weight)
+            weight = check_numbers("sample_weight", weight)
             weight = check_array(
                 weight, ensure_2d=False, dtype=np.float64, input_name="sample_weight"
             ).reshape(-1)

@@ -109,12 +109,12 @@ def match_kinds(X, kinds):
     """
     if not is_table(X):
         return X
-    changed = {}
+    changed, dtypes = {}, dict(zip(X.columns, X.dtypes, strict=True))
     for label, (kind, dtype) in kinds.items():
-        column = X[label]
-        is_numeric = _is_numeric(column.dtype)
+        is_numeric = _is_numeric(dtypes[label])
         if is_numeric and dtype is None:
             continue
+        column = X[label]
         found = kind_of(column)
         if found == kind and (dtype is not None or is_numeric):
             continue

@@ -10,7 +10,7 @@ from .mixed import as_pandas, check_real, is_plain, is_scalar_missing, is_table,
 
 
 def check_numbers(name, values):
-    """Refuse values of rows that are no numbers; None and NaN may stay.
+    """Values of rows, which have to be numbers; None and the like among them become NaN.
 
     Parameters
     ----------
@@ -19,17 +19,22 @@ def check_numbers(name, values):
     values : array-like, Series or DataFrame
         As they were given.
 
+    Returns
+    -------
+    values : array-like, Series or DataFrame
+        The same, but for objects, which become an array of floats.
+
     Raises
     ------
     ValueError
         If there are strings, dates, durations, complex numbers or other things among them.
     """
-    if is_plain(values):
-        return
-    values = as_pandas(values)
+    if is_plain(values) or values is None:
+        return values
+    given = values = as_pandas(values)
     dtypes = list(values.dtypes) if is_table(values) else [getattr(values, "dtype", None)]
     if all(getattr(dtype, "kind", "") in ("b", "i", "u", "f") for dtype in dtypes):
-        return
+        return given
     check_real(name, values)
     values = as_array(name, values)
     check_real(name, values)
@@ -44,6 +49,10 @@ def check_numbers(name, values):
             f"{name} holds {what}, and has to hold numbers: convert them, strings of numbers by "
             "astype(float), dates to the days since the first."
         )
+    if kind != "O":
+        return given
+    floats = [np.nan if is_scalar_missing(value) else float(value) for value in values.ravel()]
+    return np.reshape(floats, values.shape)
 
 
 def check_weights(sample_weight, X, **given):
@@ -51,7 +60,7 @@ def check_weights(sample_weight, X, **given):
 
     ``given`` are other arguments of that.
     """
-    check_numbers("sample_weight", sample_weight)
+    sample_weight = check_numbers("sample_weight", sample_weight)
     return check_sample_weight(sample_weight, X, dtype=np.float64, **given)
 
 
@@ -69,6 +78,8 @@ def check_labels(name, values):
     check_real(name, values)
     values = as_array(name, values)
     if values.dtype.kind != "O" or values.ndim != 1:
+        return
+    if all(isinstance(value, str) for value in values):  # much quicker than what follows
         return
     missing = np.flatnonzero([is_scalar_missing(value) for value in values])
     if len(missing):

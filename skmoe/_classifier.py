@@ -1,5 +1,7 @@
 """MixtureOfExpertsClassifier."""
 
+from numbers import Real
+
 import numpy as np
 from sklearn.base import ClassifierMixin, clone
 from sklearn.utils import check_random_state, column_or_1d, compute_class_weight
@@ -13,8 +15,10 @@ from ._parameters import check_classes, check_fitted, check_X
 from ._reports.many_rows import accuracy_of_rows
 from ._rows.answers import block_by_block, in_memory
 from ._rows.files import is_elsewhere
+from ._tables.mixed import HEAVIEST, check_sizes
+from ._tables.vectors import check_labels
 from ._updating import UpdatableMixture
-from .distributions._arrays import draw_places
+from .distributions._arrays import check_n_draws, draw_places
 from .inference._summary import InferringMixture
 from .likelihoods import Categorical
 
@@ -367,6 +371,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, InferringMixture, UpdatableMix
         return self.classes_[y]
 
     def _check_target(self, y):
+        check_labels("y", y)
         y = check_y(column_or_1d(y, warn=True), estimator=self)
         check_classification_targets(y)
         if self._buffer is not None:  # of a stream, whose classes were named
@@ -377,6 +382,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, InferringMixture, UpdatableMix
         return numbers
 
     def _check_known_target(self, y):
+        check_labels("y", y)
         y = column_or_1d(y, warn=True)
         unknown = np.setdiff1d(y, self.classes_).tolist()
         if unknown:
@@ -387,12 +393,21 @@ class MixtureOfExpertsClassifier(ClassifierMixin, InferringMixture, UpdatableMix
         weight = super()._check_weight(sample_weight, X, y)
         if self.class_weight is None:
             return weight
-        return weight * self._class_weights(np.bincount(y, weight, minlength=len(self.classes_)))[y]
+        mass = np.bincount(y, weight, minlength=len(self.classes_))
+        weight = weight * self._class_weights(mass)[y]
+        check_sizes(weight, "sample_weight times class_weight", smallest=True, limit=HEAVIEST)
+        return weight
 
     def _class_weights(self, mass):
         """Weight of each class, by its weight in the rows; "balanced" makes all sums the same."""
         if isinstance(self.class_weight, str):
             return mass.sum() / (np.count_nonzero(mass) * np.where(mass > 0, mass, 1.0))
+        for label, value in self.class_weight.items():
+            if not (isinstance(value, Real) and 0 <= value <= HEAVIEST):
+                raise ValueError(
+                    f"class_weight must be a number of 0 at least, and {HEAVIEST:.0e} at most, for "
+                    f"each class; got {value!r} for {label!r}."
+                )
         return compute_class_weight(self.class_weight, classes=self.classes_, y=self.classes_)
 
     @block_by_block
@@ -431,6 +446,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, InferringMixture, UpdatableMix
         y : ndarray of shape (n_rows, n_samples)
             Classes.
         """
+        check_n_draws("n_samples", n_samples)
         proba = self.predict_proba(X)
         return self.classes_[draw_places(proba, n_samples, check_random_state(random_state))]
 

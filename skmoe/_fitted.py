@@ -1,9 +1,10 @@
 """What people ask of a fitted mixture, whatever its target is."""
 
+from numbers import Real
+
 import numpy as np
 from scipy import special
 
-from ._compat import check_sample_weight
 from ._data import Facts
 from ._experts.families import is_linear
 from ._experts.fitting import split_last
@@ -12,6 +13,7 @@ from ._reports.expert_report import report
 from ._reports.many_rows import likelihood_of_rows, report_on_rows
 from ._rows.answers import block_by_block
 from ._rows.files import is_elsewhere
+from ._tables.vectors import check_weights
 
 GROWTH = ("add_expert", "remove_expert", "replace_expert")  # changes that are no maximum
 
@@ -50,8 +52,8 @@ class FittedMixture:
             Rows.
         capacity_factor : float, default=None
             Limits each expert to ``ceil(capacity_factor * n_samples * k / n_experts)`` rows: the
-            ones with the highest weight. ``predict`` knows no capacity, since a row's answer must
-            not depend on the rows beside it.
+            ones with the highest weight. Infinity is no limit, as None is. ``predict`` knows no
+            capacity, since a row's answer must not depend on the rows beside it.
 
         Returns
         -------
@@ -69,8 +71,11 @@ class FittedMixture:
             If there is one, which ranks all rows, and these are not in memory.
         """
         check_fitted(self)
-        if capacity_factor is not None and not capacity_factor > 0:
-            raise ValueError(f"capacity_factor must be positive or None; got {capacity_factor!r}.")
+        is_number = isinstance(capacity_factor, Real) and not isinstance(capacity_factor, bool)
+        if capacity_factor is not None and not (is_number and capacity_factor > 0):
+            raise ValueError(
+                f"capacity_factor must be a positive number or None; got {capacity_factor!r}."
+            )
         return self._model.routes(check_X(self, X)).limited(capacity_factor)
 
     @block_by_block
@@ -443,7 +448,7 @@ class FittedMixture:
         """Number of free parameters of a mixture that is at its maximum; else ValueError."""
         self._check_maximised()
         X = check_X(self, X)
-        weight = check_sample_weight(sample_weight, X, dtype=np.float64)
+        weight = check_weights(sample_weight, X)
         return self._model.n_parameters(X, weight, self._n_functions, self._owner)
 
     def _likelihood_terms(self, X, y, sample_weight, facts):

@@ -29,14 +29,15 @@ from ._compat import (
     VisualBlock,
     check_feature_names,
     check_n_features,
-    check_sample_weight,
 )
 from ._data import NO_FACTS, Bounds, Rows, check_subject
 from ._experts.diverse import diverse_experts
 from ._experts.families import MOST_SPARSE_COLUMNS, are_solved_sparse
 from ._experts.zero import with_zero
 from ._rows.files import is_elsewhere
+from ._tables.known import kinds_of, match_kinds
 from ._tables.mixed import HEAVIEST, accepts, check_sizes, check_table
+from ._tables.vectors import check_numbers, check_weights
 from .exceptions import SmallWeightsWarning, warn_user
 
 FEW_COLUMNS = 20  # as many as a gate has use for
@@ -157,6 +158,8 @@ class ExpertParameters(
 
     # Rows -----------------------------------------------------------------------------------
 
+    _column_kinds = {}  # what the columns of a table held in fit
+
     @abstractmethod
     def _check_target(self, y):
         """Target as the mixture computes with it: floats, or class numbers. Learns classes."""
@@ -177,7 +180,7 @@ class ExpertParameters(
         """Weights (n_samples,) to learn with."""
         if sample_weight is None:
             return np.ones(X.shape[0])
-        weight = check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+        weight = check_weights(sample_weight, X, ensure_non_negative=True)
         check_sizes(weight, "sample_weight", smallest=True, limit=HEAVIEST)
         return weight
 
@@ -313,7 +316,7 @@ def check_known_rows(mixture, X, y, sample_weight=None, facts=NO_FACTS):
     y, bounds = check_bounds(mixture, y, facts.upper)
     y = mixture._check_known_target(y)
     check_consistent_length(X, y)
-    weight = check_sample_weight(sample_weight, X, dtype=np.float64)
+    weight = check_weights(sample_weight, X)
     return _rows_of(mixture, X, y, weight, facts._replace(trials=trials), bounds)
 
 
@@ -345,7 +348,9 @@ def check_X(mixture, X, *, reset=False):
     check_sizes(X, "X", smallest=reset)
     check_feature_names(mixture, X, reset=reset)
     check_n_features(mixture, X, reset=reset)
-    return X
+    if reset:
+        mixture._column_kinds = kinds_of(X)
+    return match_kinds(X, mixture._column_kinds)
 
 
 def _check_takes_sparse(mixture, X, reset):
@@ -395,6 +400,7 @@ def check_exposure(mixture, exposure, X, trials=None, y=None):
 
 def numbers_of_rows(name, values, X):
     """Numbers (n_samples,), one for each row of X."""
+    values = check_numbers(name, values)
     try:
         values = column_or_1d(values, dtype=np.float64)
     except (TypeError, ValueError) as error:
@@ -453,7 +459,7 @@ def check_bounds(mixture, y, upper):
         )
     if np.ndim(y) > 1 and np.shape(y)[1] > 1:
         raise ValueError(f"upper is for one output; y has shape {np.shape(y)}.")
-    y = column_or_1d(y, dtype=np.float64)
+    y = column_or_1d(check_numbers("y", y), dtype=np.float64)
     upper = numbers_of_rows("upper", upper, y)
     for name, values in (("y", y), ("upper", upper)):
         if np.isnan(values).any():

@@ -11,6 +11,7 @@ from scipy import sparse
 from sklearn.base import ClassifierMixin
 from sklearn.utils.validation import check_consistent_length
 
+from ._em.gate_parts import validate_gate
 from ._em.parts import adapt_experts
 from ._em.progress import count
 from ._experts.diverse import PROCESS_ROWS
@@ -81,6 +82,7 @@ class Request:
     def of(cls, mixture, rows, groups, many):
         """What a mixture is asked for."""
         likelihood, gate = mixture._likelihood(), split_last(mixture.gate)[1]
+        validate_gate(gate)
         n_experts = mixture.n_experts if isinstance(mixture.n_experts, Integral) else None
         if n_experts is None:
             n_experts = _implied_number(mixture, likelihood, gate)

@@ -13,7 +13,9 @@ from ._reports.many_rows import r2_of_rows
 from ._rows.answers import block_by_block, in_memory
 from ._rows.files import is_elsewhere
 from ._tables.mixed import check_sizes, is_plain
+from ._tables.vectors import check_numbers
 from ._updating import UpdatableMixture
+from .distributions._arrays import check_n_draws
 from .inference._summary import InferringMixture
 from .likelihoods import Gaussian, PerExpert, PerOutput
 from .likelihoods._names import BY_NAME, unfitted
@@ -359,6 +361,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
     def _counted(self, y, trials):
         if not self._likelihood().takes_trials or np.ndim(y) != 2 or np.shape(y)[1] == 1:
             return y, trials
+        y = check_numbers("y", y)
         counts = check_y(y, multi_output=True, y_numeric=True, estimator=self)
         if trials is not None or counts.shape[1] != 2 or (counts < 0).any():
             raise ValueError(
@@ -380,6 +383,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
                 f"{names}: give one for each, in the same order."
             )
         if not is_plain(y) or y.ndim != 1:
+            y = check_numbers("y", y)
             y = check_y(y, multi_output=True, y_numeric=True, estimator=self)
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
@@ -413,7 +417,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
         if is_elsewhere(X):
             check_fitted(self)
             return r2_of_rows(self, X, y, sample_weight)
-        y, trials = self._counted(y, None)
+        y, trials = self._counted(check_numbers("y", y), None)
         if trials is not None:
             y = y / trials
             sample_weight = trials if sample_weight is None else sample_weight * trials
@@ -565,6 +569,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
         """
         check_fitted(self)
         X = check_X(self, X)
+        check_n_draws("n_samples", n_samples)
         distribution = self._model.distribution(X, check_exposure(self, exposure, X, trials))
         return np.moveaxis(distribution.rvs(n_samples, random_state), 1, -1)
 

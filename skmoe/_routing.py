@@ -118,7 +118,7 @@ class Routes:
         if experts is None:
             experts = best_experts(weights, k)
             weights = np.take_along_axis(weights, experts, axis=1)
-        if capacity_factor is None:
+        if capacity_factor is None or capacity_factor >= self.n_experts / k:  # every row has room
             return experts, weights
         capacity = int(np.ceil(capacity_factor * n_samples * k / self.n_experts))
         experts, weights = experts.copy().ravel(), weights.ravel()

@@ -182,7 +182,9 @@ def test_missing_target_is_refused(make):
 
 
 def test_strings_as_target_of_the_regressor_are_refused():
-    assert_fit_raises(regressor(), X, LABELS, ValueError, "could not convert string to float")
+    assert_fit_raises(
+        regressor(), X, LABELS, ValueError, "y holds strings, and has to hold numbers"
+    )
 
 
 def test_numbers_as_target_of_the_classifier_are_refused():

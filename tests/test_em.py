@@ -60,7 +60,7 @@ def iterate(moe, X, y, sample_weight=None):
 
 
 # Default experts are pooled unless they are told not to be: both objectives rise.
-LINES = [(None, False), (None, True), (LinearRegression(), False)]
+LINES = [(None, "em"), (None, "pooled"), (LinearRegression(), "em")]
 
 
 def assert_never_falls(moe):

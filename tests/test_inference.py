@@ -469,7 +469,7 @@ def test_a_posterior_without_a_maximum_names_where_it_rises_and_what_to_run(monk
         return value, score, information
 
     monkeypatch.setattr(MixtureLikelihood, "derivatives", saddle)
-    line = r"Run `mixture.set_params\(n_experts=2, training="em", cv=False\).fit\(X, y\)`"
+    line = r"Run `mixture.set_params\(n_experts=2, training='em', cv=False\).fit\(X, y\)`"
     with pytest.raises(ValueError, match=f"above all in (intercept|x.*) of expert0. {line}"):
         moe.summary(X, y)
 

@@ -278,7 +278,7 @@ def test_gate_test_says_what_it_fitted_where_that_has_no_maximum():
     X, y = two_lines(0)
     exact = np.where(X[:, 0] > 0, X[:, 1], y)
     moe = MixtureOfExpertsRegressor(n_experts=2, random_state=0)
-    message = r"fitted the mixture anew.*n_experts=2, training="em", cv=False.*at its floor"
+    message = r"fitted the mixture anew.*n_experts=2, training='em', cv=False.*at its floor"
     with pytest.raises(ValueError, match=message):
         gate_test(moe, X, exact)
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from sklearn.base import clone
 from sklearn.pipeline import Pipeline, make_pipeline
 
+from .._compat import validate_params
 from .._experts.fitting import split_last, takes_sample_weight
 from .._experts.traits import seed_estimator
 from .._tables.constant import fit_columns
@@ -62,6 +63,7 @@ class GateParts:
             check_accepts(f"The gate {type(gate).__name__}", gate, rows.X)
         given = default if gate is None else gate
         _, last = split_last(given)
+        validate_gate(last)
         if n_experts == 1:
             return cls(last, ConstantGate())
         seeded = seed_estimator(given, seed)
@@ -104,6 +106,14 @@ class GateParts:
         if self.encoder is None:
             return gate
         return Pipeline([*self.encoder.steps, (self.last_name, gate)])
+
+
+def validate_gate(gate):
+    """Raise what ``fit`` of a gate would of its parameters: EM need not call it."""
+    if isinstance(gate, BaseGate) and hasattr(gate, "_parameter_constraints"):
+        validate_params(gate)
+        for part in gate.get_params(deep=False).values():
+            validate_gate(part)
 
 
 def step_by_step(gate):

@@ -22,6 +22,7 @@ from .fitting import (
     takes_sample_weight,
 )
 from .folds import OutOfBag
+from .linear_folds import solve_folds, solves_folds
 from .streamed import StreamedExperts
 from .traits import is_frozen
 
@@ -93,7 +94,10 @@ class EstimatorExperts(Experts):
         """Refit the experts whose weights moved, every fold; predict the rows it did not see."""
         plan = self._plan(resp, working, exposure, target)
         try:
-            done = self._run(self._arguments(plan.tasks, self.estimators, self._is_oob))
+            if exposure is None and target is None and solves_folds(self):
+                done = solve_folds(self, plan.tasks)
+            else:
+                done = self._run(self._arguments(plan.tasks, self.estimators, self._is_oob))
         except FewOutOfBag:
             if self.folds.required:
                 raise

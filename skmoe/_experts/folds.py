@@ -264,6 +264,14 @@ def _draw(cv, X, y, split_params, weight, subject, stratify, seed):
                 f"Fold {number} of cv has no row to train on, or none of positive weight. "
                 "Give more rows, or larger training parts."
             )
+    for number, (train, test) in enumerate(folds):
+        both = np.intersect1d(train, test)
+        if len(both):
+            raise ValueError(
+                f"Fold {number} of cv trains on {len(both)} rows that it holds out, such as row "
+                f"{both[0]}: their predictions would not be out of fold. Leave them out of the "
+                "training part, or set cv=False for in-sample predictions."
+            )
     tested = np.concatenate([[], *(test for _, test in folds)])
     if not np.array_equal(np.sort(tested), np.arange(X.shape[0])):
         raise ValueError(

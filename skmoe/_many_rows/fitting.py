@@ -25,6 +25,7 @@ from .._plan import MOST_EXPERTS, make_plan
 from .._rows.look import LookParameters, column_moments, first_look, weigh_sample
 from .._rows.mixed_tables import TableForm, encode, fit_encoder
 from .._rows.opening import open_rows
+from .._tables.known import KnownColumns
 from .._tables.mixed import HEAVIEST, check_accepts, check_sizes
 from .._trainers import make_trainer
 from .gathered import GatheredProblem, GatheredTrainer, Gathering
@@ -67,6 +68,7 @@ def fit_many(mixture, X, y, sample_weight, others, tasks):
     mixture.plan_ = plan.for_users()
     Progress(settings).say(str(plan))
     form, encoder, shown = TableForm.of(look), None, rows.X
+    table = rows.X if form is None else form(rows.X)
     if not look.is_numeric:
         rows, encoder, shown = _encode(mixture, plan.request.templates, look, rows, form)
         form = form if shown is not rows.X else None
@@ -74,8 +76,11 @@ def fit_many(mixture, X, y, sample_weight, others, tasks):
     if mixture.class_weight is not None:
         class_weights = mixture._class_weights(look.mass)
         look, rows = _weigh_classes(look, rows, class_weights)
+    known = KnownColumns.of(table)
+    mixture._column_kinds = known.kinds
     source.know(
         mixture._classes,
+        columns=known,
         encoder=encoder,
         form=None if encoder is None else form,
         class_weights=class_weights,

@@ -3,9 +3,12 @@
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import linalg
+from sklearn.utils import gen_batches
 
 from .statistics import standardisation
 
+FEW_COLUMNS = 2048  # that are turned at a time
 SMALLEST_DIRECTION = 1e-10  # singular values below, relative to the largest, are rounding
 
 
@@ -36,10 +39,8 @@ class StandardColumns:
         mean, scale = standardisation(X, weight)
         if X.shape[1] < len(X):
             return cls(mean, scale)
-        standard = (X[weight > 0] - mean) / scale
-        _, size, directions = np.linalg.svd(standard, full_matrices=False)
-        kept = size > SMALLEST_DIRECTION * max(size[0], 1e-300)
-        return cls(mean, scale, directions[kept].T)
+        used = X if weight.all() else X[weight != 0]
+        return cls(mean, scale, _row_space(_standardised(used, mean, scale)))
 
     @property
     def n_columns(self):
@@ -48,7 +49,7 @@ class StandardColumns:
 
     def design(self, X):
         """Directions and the intercept, (n_samples, n_directions + 1)."""
-        standard = (X - self.mean) / self.scale
+        standard = _standardised(X, self.mean, self.scale)
         standard = standard if self.basis is None else standard @ self.basis
         return np.column_stack([standard, np.ones(len(X))])
 
@@ -56,8 +57,9 @@ class StandardColumns:
         """Squared distances of rows from the space, (n_samples,)."""
         if self.basis is None:
             return np.zeros(len(X))
-        standard = (X - self.mean) / self.scale
-        return ((standard - (standard @ self.basis) @ self.basis.T) ** 2).sum(axis=1)
+        standard = _standardised(X, self.mean, self.scale)
+        standard -= (standard @ self.basis) @ self.basis.T
+        return np.einsum("ij,ij->i", standard, standard)
 
     def standard(self, coef):
         """Coefficients (n_features + 1, m) of standardised columns, from those of the design."""
@@ -68,6 +70,23 @@ class StandardColumns:
         if self.basis is None:
             return variances
         return np.hstack([np.repeat(variances[:, :1], len(self.mean), axis=1), variances[:, -1:]])
+
+
+def _standardised(X, mean, scale):
+    """Standardised columns, in memory of their own and no more."""
+    standard = X - mean
+    standard /= scale
+    return standard
+
+
+def _row_space(standard):
+    """Orthonormal directions (p, r) of the space of the rows (n, p), in whose memory they are."""
+    turned, triangle = linalg.qr(standard.T, mode="economic", overwrite_a=True, check_finite=False)
+    left, size, _ = np.linalg.svd(triangle)
+    kept = size > SMALLEST_DIRECTION * max(size[0], 1e-300)
+    for part in gen_batches(len(turned), FEW_COLUMNS):
+        turned[part, : kept.sum()] = turned[part] @ left[:, kept]
+    return turned[:, : kept.sum()]
 
 
 def quadratic_forms(design, cov):

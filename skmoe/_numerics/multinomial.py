@@ -429,23 +429,43 @@ def _line_search(design, targets, coef, penalty, step, decrement, value, log_pro
 
 
 def _lbfgs(design, targets, coef, penalty, max_iter, tol):
-    mass = targets.sum(axis=1)
-    total = max(mass.sum(), 1e-300)
+    """Raise the objective by L-BFGS over functions that sum to zero, of which there are K - 1."""
+    mass, basis = targets.sum(axis=1), _zero_sum_basis(targets.shape[1])
+    total, shape = max(mass.sum(), 1e-300), (len(coef), basis.shape[1])
+    logits, proba = np.empty(targets.shape), np.empty(targets.shape)
+    log_norm, nothing, ones = np.empty(len(mass)), np.zeros(targets.shape), np.ones(len(mass))
+    n_threads = kernel_threads(logits.size)
 
     def negative(flat):
-        coef_ = flat.reshape(coef.shape)
-        log_proba = log_softmax(design @ coef_)
-        gradient = (
-            design.T @ (targets - mass[:, None] * np.exp(log_proba)) - penalty[:, None] * coef_
-        )
-        return -objective(log_proba, targets, coef_, penalty) / total, -gradient.ravel() / total
+        free = flat.reshape(shape)
+        logits[:] = design @ (free @ basis.T)
+        e_step(logits, nothing, ones, proba, log_norm, n_threads)
+        penalised = penalty[:, None] * free
+        value = np.vdot(targets, logits) - mass @ log_norm - 0.5 * np.vdot(penalised, free)
+        np.multiply(proba, -mass[:, None], out=proba)
+        np.add(proba, targets, out=proba)
+        gradient = (design.T @ proba) @ basis - penalised
+        return -value / total, -gradient.ravel() / total
 
+    n_steps = LBFGS_STEPS * max_iter
     result = optimize.minimize(
         negative,
-        coef.ravel(),
+        (coef @ basis).ravel(),
         jac=True,
         method="L-BFGS-B",
-        options={"maxiter": LBFGS_STEPS * max_iter, "gtol": min(1e-5, tol), "ftol": tol / 10},
+        options={
+            "maxiter": n_steps,
+            "maxcor": min(n_steps, 10),  # pairs of vectors of which there is memory
+            "gtol": min(1e-5, tol),
+            "ftol": tol / 10,
+        },
     )
-    new = result.x.reshape(coef.shape)
-    return new - new.mean(axis=1, keepdims=True), result.nit, bool(result.success)
+    return result.x.reshape(shape) @ basis.T, result.nit, bool(result.success)
+
+
+def _zero_sum_basis(n):
+    """Orthonormal columns (n, n - 1) that sum to zero."""
+    places = np.arange(1.0, n)
+    basis = np.triu(np.ones((n, n - 1)))
+    basis[np.arange(1, n), np.arange(n - 1)] = -places
+    return basis / np.sqrt(places * (places + 1))

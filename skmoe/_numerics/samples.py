@@ -1,13 +1,15 @@
 """Few columns that stand for many."""
 
 import numpy as np
-from scipy import sparse
+from scipy import linalg, sparse
+from sklearn.utils import gen_batches
 
 from .._tables.encoding import numeric_matrix
 from .statistics import standardisation
 
 MOST_COLUMNS = 50  # for starts: a linear fit on thousands would cost more than what it starts
 SUBSPACE_ITERATIONS = 6
+FEW_COLUMNS = 2048  # that are made at a time
 
 
 def start_columns(Z, weight):
@@ -30,24 +32,55 @@ def start_columns(Z, weight):
     else:
         columns = numeric_matrix(Z)
         mean, scale = standardisation(columns, weight)
-        columns = (columns - mean) / scale
+        columns = columns - mean
+        columns /= scale
         if columns.shape[1] <= MOST_COLUMNS:
             return columns
-    components = columns @ _principal_directions(columns, weight / weight.sum())
+    return _components(columns, weight, np.concatenate([*_first_directions(columns.shape[1])]))
+
+
+def components_of_turned(turned, basis, weight):
+    """``start_columns`` of more than 50 standardised columns in the space of their rows.
+
+    Parameters
+    ----------
+    turned : ndarray of shape (n_samples, n_directions)
+        The columns, times the basis.
+    basis : ndarray of shape (n_columns, n_directions)
+        Orthonormal directions of that space.
+    weight : ndarray of shape (n_samples,)
+        Weights of the rows.
+    """
+    directions, place = np.zeros((basis.shape[1], MOST_COLUMNS)), 0
+    for some in _first_directions(len(basis)):
+        directions += basis[place : place + len(some)].T @ some
+        place += len(some)
+    return _components(turned, weight, directions)
+
+
+def _components(columns, weight, directions):
+    components = columns @ _principal_directions(columns, weight / weight.sum(), directions)
     components = components - weight @ components / weight.sum()
     variance = weight @ components**2 / weight.sum()
-    return components / np.sqrt(max(variance.mean(), 1e-300))
+    return components / np.sqrt(max(variance.sum() / MOST_COLUMNS, 1e-300))
 
 
-def _principal_directions(columns, share):
+def _first_directions(n_columns):
+    """Directions (n_columns, 50) to start from, a few columns at a time."""
+    random_state = np.random.RandomState(0)
+    for part in gen_batches(n_columns, FEW_COLUMNS):
+        yield random_state.standard_normal((part.stop - part.start, MOST_COLUMNS))
+
+
+def _principal_directions(columns, share, directions):
     """Leading eigenvectors of the weighted Gram matrix by subspace iteration, (p, 50).
 
     It starts from directions and sees the rows only through their weighted sums, so that a row
     of weight 2 is a row given twice.
     """
-    random_state = np.random.RandomState(0)
-    directions = random_state.standard_normal((columns.shape[1], MOST_COLUMNS))
     for _ in range(SUBSPACE_ITERATIONS):
-        products = columns.T @ (share[:, None] * (columns @ directions))
-        directions, _ = np.linalg.qr(products)
+        products = (share[:, None] * (columns @ directions)).T @ columns
+        del directions  # of many columns they are as large as the rows
+        directions, triangle = linalg.qr(products.T, mode="economic", overwrite_a=True)
+        directions *= np.where(triangle.diagonal() < 0, -1, 1)  # unique, whatever the coordinates
     return directions

@@ -16,6 +16,7 @@ from .._tables.mixed import LARGEST, check_sizes
 from .grams import weighted_grams
 
 BLOCK_ROWS = 2048
+BLOCK_ENTRIES = 2**21  # at most, and one row at least
 REFINED = 2  # solutions from products of rows, the second for what the first has left
 DEPENDENT = 1e-5  # standard deviations that others leave of a column; below, it is made of them
 LEAST_PIVOT = 1e-6  # of a Cholesky factor, over its largest: condition below about 1e12
@@ -42,17 +43,18 @@ def standardisation(X, sample_weight):
         If numbers are so large, or so small, that their squares are none.
     """
     weight = sample_weight / sample_weight.sum()
+    n_rows = int(np.clip(BLOCK_ENTRIES // max(X.shape[1], 1), 1, BLOCK_ROWS))
 
     def sum_up(part):
-        return sum(weight[rows] @ X[rows] for rows in _blocks(part))
+        return sum(weight[rows] @ X[rows] for rows in _blocks(part, n_rows))
 
     def sum_up_centred(part):
         sums = np.zeros((2, X.shape[1]))
-        for rows in _blocks(part):
+        for rows in _blocks(part, n_rows):
             centred = X[rows] - mean
             sums[0] += weight[rows] @ centred
             with np.errstate(over="ignore"):
-                sums[1] += weight[rows] @ centred**2
+                sums[1] += weight[rows] @ np.square(centred, out=centred)
         return sums
 
     mean = sum(over_rows(sum_up, len(X), X.size // 4))
@@ -114,10 +116,10 @@ def independent_columns(X, sample_weight, shared=()):
     return kept
 
 
-def _blocks(rows):
+def _blocks(rows, n_rows=BLOCK_ROWS):
     """Slices of a slice of rows."""
-    starts = range(rows.start, rows.stop, BLOCK_ROWS)
-    return (slice(start, min(start + BLOCK_ROWS, rows.stop)) for start in starts)
+    starts = range(rows.start, rows.stop, n_rows)
+    return (slice(start, min(start + n_rows, rows.stop)) for start in starts)
 
 
 def least_squares_statistics(design, targets, weights, products=None):

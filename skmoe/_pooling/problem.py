@@ -98,6 +98,8 @@ class PooledGate(GateUnderPrior):
         Weights of the rows.
     units : Units, default=None
         Of the columns, where they are not those of these rows.
+    columns : StandardColumns, default=None
+        Of the rows, where they are known.
 
     Attributes
     ----------
@@ -105,8 +107,9 @@ class PooledGate(GateUnderPrior):
         Of the rows.
     """
 
-    def __init__(self, Z, weight, units=None):
-        self.weight, self.columns = weight, StandardColumns.of(Z, weight, units)
+    def __init__(self, Z, weight, units=None, columns=None):
+        self.weight = weight
+        self.columns = StandardColumns.of(Z, weight, units) if columns is None else columns
         self.design = self.columns.design(Z)
 
     def begin(self, resp, alpha=None):

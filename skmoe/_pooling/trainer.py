@@ -1,13 +1,19 @@
 """Training of pooled experts: one, two and more of them, of which the evidence chooses."""
 
+from dataclasses import replace
+
 import numpy as np
 
+from .._data import Units
 from .._em import make_problem
 from .._em.loop import run_em
 from .._em.problem import shallow_copy
 from .._em.progress import count
 from .._em.starts import STARTS, soften
 from .._em.trainer import SURROGATE_PENALTY, Trainer
+from .._numerics.multinomial import NEWTON_LIMIT
+from .._numerics.samples import MOST_COLUMNS, components_of_turned
+from .._numerics.statistics import standardisation
 from .merging import cheapest_merger, merged
 from .parts import pooled_parts
 from .problem import PooledGate, PooledProblem, gate_columns
@@ -83,7 +89,19 @@ class PooledTrainer(Trainer):
         self.experts.source = source
         weight = data.weight if data.subjects is None else data.subjects.row_weight
         Z = gate_columns(parts.gate.trained, data.Z)
-        self.gate = PooledGate(Z, weight, data.units if Z.shape[1] else None)
+        self._sees_the_same = Z is design and data.subjects is None and self.experts.shared is None
+        basis = self.experts.columns.basis
+        if self._sees_the_same and basis is not None and len(basis) > MOST_COLUMNS:
+            turned = self.experts.design[:, :-1]
+            vars(data)["columns"] = components_of_turned(turned, basis, data.weight)
+        self.gate = PooledGate(
+            Z,
+            weight,
+            data.units if Z.shape[1] else None,
+            self.experts.columns if self._sees_the_same else None,
+        )
+
+    _turned = None
 
     def start(self, previous):
         """Find the mixture, or go on from responsibilities with as many experts as they have."""
@@ -118,24 +136,44 @@ class PooledTrainer(Trainer):
 
     def _regimes(self, n_experts):
         """The mixture that starts from one without pooling, the best of several."""
-        parts = self.parts.first(n_experts)
+        parts, data, columns = self.parts.first(n_experts), self.data, self.columns
+        if self._is_turned(n_experts):
+            data = self._in_row_space()
+            columns = data.X
         experts = parts.family.experts(
-            self.columns, self.data.y, self.data.weight, n_experts,
-            penalty=SURROGATE_PENALTY, prior=True, exposure=self.data.exposure,
+            columns, data.y, data.weight, n_experts,
+            penalty=SURROGATE_PENALTY, prior=True, exposure=data.exposure, units=data.units,
         )  # fmt: skip
-        experts.source = self.source
+        experts.source = data.X if data is not self.data else self.source
         likelihood = parts.likelihood.fitting(in_sample=True, linear=True)
-        likelihood = likelihood.start(self.data.y, self.data.weight, n_experts)
+        likelihood = likelihood.start(data.y, data.weight, n_experts)
         gate = shallow_copy(parts.gate.trained)
-        problem = make_problem(experts, gate, likelihood, self.data, in_sample=True)
+        problem = make_problem(experts, gate, likelihood, data, in_sample=True)
         trainer = Trainer(
-            problem, self.data, parts, self.settings,
+            problem, data, parts, self.settings,
             folds=None, splitting=self.splitting, seed=self.seed,
         )  # fmt: skip
         self.progress.say(f"Starts of {count(n_experts)} without pooling")
         trainer.start(None)
         self._begun_with.add(n_experts)
         return self._new_problem(n_experts).start(problem.resp)
+
+    def _is_turned(self, n_experts):
+        """Whether starts are sought in the space of the rows, where columns outnumber them."""
+        is_wide = self._sees_the_same and self.experts.columns.basis is not None
+        return is_wide and self.experts.design.shape[1] * n_experts <= NEWTON_LIMIT
+
+    def _in_row_space(self):
+        """The rows in directions of their space: the same to penalties that all slopes share."""
+        if self._turned is None:
+            X = np.ascontiguousarray(self.experts.design[:, :-1])
+            of_target = ()
+            if self.data.target is not None:
+                of_target = standardisation(self.data.y.reshape(len(X), -1), self.data.weight)
+            units = Units(np.zeros(X.shape[1]), np.ones(X.shape[1]), *of_target)
+            self._turned = replace(self.data, X=X, Z=X, units=units)
+            vars(self._turned)["columns"] = self.data.columns  # their largest directions
+        return self._turned
 
     def _splits(self, problem, random_state):
         """Problems with one expert more, each of which has taken half the rows of another."""

@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from .._compat import check_sample_weight
 from .._data import Facts, Rows
 from .._parameters import (
     check_exposure,
@@ -12,6 +11,7 @@ from .._parameters import (
     check_X,
 )
 from .._rows.answers import in_memory
+from .._tables.vectors import check_weights
 from .coefficients import coefficient_table
 from .profiles import check_columns, profile_experts
 
@@ -98,7 +98,7 @@ class DescribedMixture:
         check_fitted(self)
         if y is None:
             X = check_X(self, X)
-            weight = check_sample_weight(sample_weight, X, dtype=np.float64)
+            weight = check_weights(sample_weight, X)
             rows = Rows(X, None, weight, check_exposure(self, exposure, X, trials))
         else:
             facts = Facts(exposure, trials, subject, upper)

@@ -1,5 +1,6 @@
 """Rows in many blocks, each of which is read when it is needed."""
 
+from abc import abstractmethod
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -7,12 +8,15 @@ import numpy as np
 from sklearn.utils.validation import check_array, check_consistent_length
 
 from .._parallel import thread_map
-from .._tables.mixed import as_pandas, is_table
+from .._tables.mixed import as_pandas, check_real, is_table
+from .._tables.vectors import check_labels, check_numbers
 from ..exceptions import noted
 from .arrays import BlockArrays
 from .mixed_tables import encode, split_table
 from .source import RowSource, add_up
 
+CHANGED = "blocks, and what readers return, must be the same in each pass over the rows."
+SAME_WEIGHT = 1e-9  # of all rows in two passes, relative: rounding
 FEWEST_ONES = 2**18  # rows of a block of files
 SLICE_ROWS = 2**15  # for a thread: whatever the number of threads, so that sums are the same
 
@@ -43,7 +47,7 @@ class Block:
     table: object = None
 
     @classmethod
-    def of(cls, X, y, weight, *, classifies, is_known, encoder=None, form=None):
+    def of(cls, X, y, weight, *, classifies, is_known, columns=None, encoder=None, form=None):
         """Rows as they were given, of which there is one at least, checked.
 
         Parameters
@@ -53,7 +57,9 @@ class Block:
         classifies : bool
             Whether the target holds labels.
         is_known : bool
-            Whether the rows were seen before, and found to be finite.
+            Whether there was a first look.
+        columns : KnownColumns, default=None
+            That this has found.
         encoder : transformer, default=None
             Makes numbers of a table that is known.
         form : TableForm, default=None
@@ -66,13 +72,19 @@ class Block:
             )
         X, table = as_pandas(X), None
         names = tuple(X.columns) if is_table(X) else None
+        if columns is not None:
+            X = columns.match(X)
         if names is not None and not is_known:
             table, X = split_table(X)
         elif encoder is not None:
             table, X = None if form is None else form(X), encode(encoder, X)
-        finite = {"ensure_all_finite": not is_known}
         if table is None or is_known:
-            X = check_array(X, dtype=[np.float64, np.float32], input_name="X", **finite)
+            check_real("X", X)
+            X = check_array(X, dtype=[np.float64, np.float32], input_name="X")
+        if classifies:
+            check_labels("y", y)
+        else:
+            y = check_numbers("y", y)
         y = np.asarray(y)
         y = y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y
         if y.ndim > (1 if classifies else 2):
@@ -82,10 +94,11 @@ class Block:
         dtype = None
         if not classifies:
             dtype = [np.float64, np.float32] if is_known else np.float64
-        y = check_array(y, ensure_2d=y.ndim == 2, dtype=dtype, input_name="y", **finite)
+        y = check_array(y, ensure_2d=y.ndim == 2, dtype=dtype, input_name="y")
         if weight is None:
             weight = unit_weights(len(X))
         else:
+            weight = check_numbers("sample_weight", weight)
             weight = check_array(
                 weight, ensure_2d=False, dtype=np.float64, input_name="sample_weight"
             ).reshape(-1)
@@ -104,9 +117,16 @@ class Block:
 
         Weights are multiplied by ``class_weights`` (n_classes,), if given.
         """
-        y = self.y if classes is None else np.searchsorted(classes, self.y)
+        y = self.y if classes is None else self._numbers_of(classes)
         weight = self.weight if class_weights is None else self.weight * class_weights[y]
         return BlockArrays(self.X, y, weight, self.table)
+
+    def _numbers_of(self, classes):
+        numbers = np.searchsorted(classes, self.y)
+        if not np.array_equal(classes.take(numbers, mode="clip"), self.y):
+            unknown = np.setdiff1d(self.y, classes).tolist()
+            raise ValueError(f"y has the classes {unknown}, which were not there before: {CHANGED}")
+        return numbers
 
 
 def unit_weights(n_rows):
@@ -141,6 +161,8 @@ class BlockRows(RowSource):
         Of the same, where experts are to see them, once it is known.
     class_weights : ndarray of shape (n_classes,) or None
         Factors of the weights, once they are known.
+    columns : KnownColumns or None
+        Of the rows, once they are known.
     is_known : bool
         Whether there was a first look. Before it, kernels are given a ``Block``; after it,
         ``ArrayRows``.
@@ -148,12 +170,34 @@ class BlockRows(RowSource):
 
     def __init__(self, *, classifies, as_given=False):
         self.classifies, self.as_given, self.is_known = classifies, as_given, False
-        self.classes = self.encoder = self.form = self.class_weights = None
+        self.classes = self.encoder = self.form = self.class_weights = self.columns = None
+        self._seen = None  # number and weight of the rows, by the first pass
 
-    def know(self, classes, *, encoder=None, form=None, class_weights=None):
+    def know(self, classes, *, columns=None, encoder=None, form=None, class_weights=None):
         """Take what the first look has found; labels are None of numbers."""
         self.classes, self.encoder, self.form, self.is_known = classes, encoder, form, True
-        self.class_weights = class_weights
+        self.columns, self.class_weights = columns, class_weights
+
+    def reduce(self, kernel, parameters):
+        """See ``RowSource``; refuses rows whose number or weight is not that of the first pass."""
+        found = self._add_blocks(self._task(kernel, parameters))
+        if self.as_given:
+            return found
+        found = found or Counted(0, 0.0, None)
+        now, before = (found.n_rows, found.weight), self._seen
+        if before is None:
+            self._seen = now
+        elif now[0] != before[0] or abs(now[1] - before[1]) > SAME_WEIGHT * before[1]:
+            raise ValueError(
+                "The rows have changed while the mixture was fitted: a pass over them found "
+                f"{now[0]} rows of weight {now[1]:.6g}, and the first one {before[0]} rows of "
+                f"weight {before[1]:.6g}. {CHANGED.capitalize()}"
+            )
+        return found.sums
+
+    @abstractmethod
+    def _add_blocks(self, task):
+        """What a task makes of all blocks, added up; None where there are no rows."""
 
     def _task(self, kernel, parameters):
         if self.as_given:
@@ -164,9 +208,24 @@ class BlockRows(RowSource):
             self.classifies,
             self.classes,
             self.is_known,
+            self.columns,
             self.encoder,
             self.form,
             self.class_weights,
+        )
+
+
+@dataclass(frozen=True)
+class Counted:
+    """Sums over rows, and how many these are, of which weight; those of two blocks add up."""
+
+    n_rows: int
+    weight: float
+    sums: object
+
+    def __add__(self, other):
+        return Counted(
+            self.n_rows + other.n_rows, self.weight + other.weight, self.sums + other.sums
         )
 
 
@@ -179,12 +238,13 @@ class BlockTask:
     classifies: bool
     classes: np.ndarray | None
     is_known: bool
+    columns: object
     encoder: object
     form: object
     class_weights: np.ndarray | None
 
     def __call__(self, number, X, y, weight, run=None):
-        """What the kernel makes of a block; None where it has no rows.
+        """What the kernel makes of a block, Counted; None where it has no rows.
 
         With ``run``, a ``map``, it goes through slices of the rows.
         """
@@ -197,15 +257,19 @@ class BlockTask:
                 weight,
                 classifies=self.classifies,
                 is_known=self.is_known,
+                columns=self.columns,
                 encoder=self.encoder,
                 form=self.form,
             )
-            if not self.is_known:
-                return self.kernel(block, self.parameters)
-            rows = block.rows(self.classes, self.class_weights)
-            if run is None or rows.n_rows <= SLICE_ROWS:
-                return self.kernel(rows, self.parameters)
-            return add_up(run(self._on_slice, rows.slices(SLICE_ROWS)))
+            return Counted(len(block.y), float(block.weight.sum()), self._sums(block, run))
+
+    def _sums(self, block, run):
+        if not self.is_known:
+            return self.kernel(block, self.parameters)
+        rows = block.rows(self.classes, self.class_weights)
+        if run is None or rows.n_rows <= SLICE_ROWS:
+            return self.kernel(rows, self.parameters)
+        return add_up(run(self._on_slice, rows.slices(SLICE_ROWS)))
 
     def _on_slice(self, rows):
         return self.kernel(rows, self.parameters)
@@ -241,10 +305,10 @@ class IterableRows(BlockRows):
         super().__init__(classifies=classifies, as_given=as_given)
         self._blocks = blocks
 
-    def reduce(self, kernel, parameters):
-        """Sums over all rows; one block is held at a time, of which threads take slices."""
+    def _add_blocks(self, task):
+        """See ``BlockRows``; one block is held at a time, of which threads take slices."""
         with thread_map() as run:
-            return add_up(self._each(self._task(kernel, parameters), run))
+            return add_up(self._each(task, run))
 
     def _each(self, task, run):
         number = 0

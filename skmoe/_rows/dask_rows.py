@@ -12,6 +12,7 @@ from sklearn import get_config
 from sklearn.base import is_classifier
 
 from .._parallel import on_one_thread
+from ..exceptions import noted
 from .blocks import BlockRows
 from .source import add_up, of_block
 
@@ -41,10 +42,10 @@ class DaskRows(BlockRows):
         self._collections = X, y, weight  # a cluster forgets what nobody holds
         self._blocks = aligned_blocks(X, {"y": y, "sample_weight": weight})
 
-    def reduce(self, kernel, parameters):
-        """Sums over all rows; those of a few blocks are added where these are."""
+    def _add_blocks(self, task):
+        """See ``BlockRows``; sums of a few blocks are added where these are."""
         run, add = (dask.delayed(each, traverse=False) for each in (on_one_thread, add_up))
-        task, config = self._task(kernel, parameters), get_config()
+        config = get_config()
         sums = [run(config, task, number, *block) for number, block in enumerate(self._blocks)]
         while len(sums) > 1:
             sums = [add(sums[i : i + FEW_BLOCKS]) for i in range(0, len(sums), FEW_BLOCKS)]
@@ -160,7 +161,8 @@ def _answer(method, mixture, trial, number, block, params):
     X, *target = block
     if not len(X):
         return tuple(each[:0] for each in trial) if isinstance(trial, tuple) else trial[:0]
-    return getattr(mixture, method)(X, *target, **of_block(params, number))
+    with noted(f"In block {number} of the rows."):
+        return getattr(mixture, method)(X, *target, **of_block(params, number))
 
 
 def _joined(answers, trial, block_rows):

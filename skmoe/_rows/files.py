@@ -82,11 +82,11 @@ class Files:
         self.max_expert_rows = max_expert_rows
 
     def __repr__(self):
-        return f"Files({self.paths!r})"
+        return f"Files({_named(self.paths)})"
 
     def __iter__(self):
         for path in self._all_paths():
-            with noted(f"In {path}."):
+            with noted(f"In {_named(path)}."):
                 yield from self._blocks(path)
 
     def _all_paths(self):
@@ -230,7 +230,8 @@ class Blocks:
     def __iter__(self):
         for number, (X, y, _) in enumerate(self._files):
             if X.shape[0]:
-                answer = self._method(number, X, y)
+                with noted(f"In block {number} of the rows."):
+                    answer = self._method(number, X, y)
                 del X, y  # before the next ones are read
                 yield answer
 
@@ -243,6 +244,14 @@ class Blocks:
                 f"The results are no arrays, but {type(answers[0]).__name__}s: iterate over them."
             )
         return np.asarray(np.concatenate(answers), dtype=dtype)
+
+
+def _named(path):
+    """How paths are printed: tables, which print all that they hold, by their type."""
+    if isinstance(path, str | Path | tuple | list):
+        return repr(path)
+    is_table = hasattr(path, "to_batches") or hasattr(path, "shape")
+    return f"a {type(path).__name__}" if is_table else repr(path)
 
 
 def is_elsewhere(X):
@@ -268,7 +277,7 @@ def _complete(block):
             f"X of a block has shape {block[0].shape}: rows and columns are needed, two axes."
         )
     for name, each in zip(("y", "weight"), block[1:], strict=False):
-        if each is not None and np.ndim(each) == 0:
+        if each is not None and not isinstance(each, list) and np.ndim(each) == 0:
             raise TypeError(f"{name} of a block must be an array; got {type(each).__name__}.")
     return block + (None,) * (3 - len(block))
 

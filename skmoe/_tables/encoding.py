@@ -7,8 +7,11 @@ from sklearn.impute import SimpleImputer
 from sklearn.preprocessing import OneHotEncoder
 
 from ..exceptions import LeftOutColumnsWarning, warn_user
+from .known import kind_of
 from .levels import Levels, check_uniform
 from .mixed import as_pandas, describe_columns, is_table
+
+DATES = "dates", "durations"
 
 
 def table_encoder(X, left_out=(), *, imputes="median"):
@@ -50,8 +53,8 @@ def default_encoder(X):
 
 def check_no_dates(X):
     """Refuse a table with columns of dates or durations."""
-    strings, _ = describe_columns(X)
-    dates = [column for column in strings if is_table(X) and X[column].dtype.kind in "mM"]
+    strings = describe_columns(X)[0] if is_table(X) else []
+    dates = [column for column in strings if kind_of(X[column]) in DATES]
     if dates:
         raise ValueError(
             f"The columns {dates} hold dates or durations, which are not encoded: put numbers in "
@@ -85,7 +88,7 @@ def identifiers(X):
     """
     strings = describe_columns(X)[0]
     if is_table(X):  # without dates, which are refused
-        strings = [label for label in strings if X[label].dtype.kind not in "mM"]
+        strings = [label for label in strings if kind_of(X[label]) not in DATES]
     kinds = {label: Levels.of(X, label).kind for label in strings}
     return columns_of_no_use(kinds)
 

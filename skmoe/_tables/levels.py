@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .mixed import is_missing, is_table
+from .mixed import is_missing, is_table, types_of
 
 MOST_LEVELS = 40  # of any column, however few the rows
 MOST_DISTINCT = 0.1  # levels for each row
@@ -33,9 +33,14 @@ class Levels:
         """Levels of a column of a table, by its label, or of an array, by its number."""
         if is_table(X):
             column = X[label]
-            values, n_values = np.asarray(column.unique(), dtype=object), int(column.count())
+            try:
+                values, n_values = np.asarray(column.unique(), dtype=object), int(column.count())
+            except TypeError:
+                check_hashable(label, column)
+                raise
         else:
             column = X[:, label]
+            check_hashable(label, column)
             there = [value for value in column if not is_missing(value)]
             without = [value for value in column if is_missing(value)][:1]
             n_values = len(there)
@@ -73,9 +78,23 @@ class Levels:
         return "identifier" if len(known) > MOST_DISTINCT * self.n_values else "category"
 
 
+def check_hashable(label, values):
+    """Refuse a column of lists, dicts, arrays and the like: they are no categories."""
+    try:
+        for value in values:
+            hash(value)
+    except TypeError:
+        raise ValueError(
+            f"The column {label!r} holds values of the types {types_of(values)}, which are neither "
+            "numbers nor categories: put columns of numbers or strings in its place, or give "
+            "Pipelines that take it as experts and gate."
+        ) from None
+
+
 def check_uniform(label, values):
     """Refuse a column of unlike things, such as strings and numbers: it has no categories."""
-    values = {value for value in values if not is_missing(value)}
+    check_hashable(label, values)
+    values = {value for value in set(values) if not is_missing(value)}
     try:
         sorted(values)
     except TypeError:

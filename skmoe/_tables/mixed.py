@@ -62,21 +62,26 @@ def _pandas_of_arrow(table):
         table = table.to_pandas()
     except ImportError as error:
         raise ImportError("Tables of pyarrow need pandas as well: pip install pandas.") from error
+    infer_dtype = sys.modules["pandas"].api.types.infer_dtype
     for name, column in table.items():
-        if column.dtype == object and set(column.unique()) <= {True, False, None}:
+        if column.dtype == object and infer_dtype(column, skipna=True) in ("boolean", "empty"):
             table[name] = column.astype(float)  # booleans with gaps
     return table
 
 
 def without_na(X):
-    """X with NaN for the NA of pandas where it stands among strings: encoders do not know it."""
+    """X with NaN for None and the NA of pandas where these stand among strings.
+
+    Encoders do not know NA, and take None for another level than NaN, by which tables that were
+    read from files say the same.
+    """
     pandas = sys.modules["pandas"]
     holding = [
         column
         for column, dtype in X.dtypes.items()
         if dtype.kind in "OU"  # U: strings of pyarrow
         and getattr(dtype, "na_value", pandas.NA) is pandas.NA  # of objects, nobody knows
-        and any(value is pandas.NA for value in X[column][X[column].isna()])
+        and any(value is None or value is pandas.NA for value in X[column][X[column].isna()])
     ]
     if not holding:
         return X
@@ -90,6 +95,36 @@ def is_missing(value):
     """Whether it is None, NaN, NaT or the NA of pandas, whose comparisons are no booleans."""
     pandas = sys.modules.get("pandas")  # who has such a value has imported it
     return value is None or (pandas is not None and value is pandas.NA) or value != value
+
+
+def types_of(values):
+    """Names of the types of values, sorted; None and NaN are none."""
+    return sorted({type(value).__name__ for value in values if not is_scalar_missing(value)})
+
+
+def is_scalar_missing(value):
+    """``is_missing`` of what may be a list or an array, which is none."""
+    return np.ndim(value) == 0 and is_missing(value)
+
+
+def check_real(name, values):
+    """Refuse complex numbers in a table, an array or a sparse matrix, without printing them all.
+
+    Parameters
+    ----------
+    name : str
+        What they are, for errors.
+    values : DataFrame, Series, array-like or sparse matrix
+        As they were given.
+    """
+    dtypes = dict(values.dtypes) if is_table(values) else {}
+    columns = [label for label, dtype in dtypes.items() if dtype.kind == "c"]
+    if columns or getattr(getattr(values, "dtype", None), "kind", "") == "c":
+        where = f", in the columns {columns}" if columns else ""
+        raise ValueError(
+            f"Complex data not supported: {name} holds complex numbers{where}. Put real and "
+            "imaginary parts into columns of their own."
+        )
 
 
 def take_rows(X, rows):
@@ -324,10 +359,20 @@ def check_table(X, *, sparse_ok, strings_ok):
     if is_table(X):
         if not (X.shape[0] and X.shape[1]):
             raise ValueError(f"Found a table of shape {X.shape}: it needs a row and a column.")
+        if not X.columns.is_unique:
+            several = list(dict.fromkeys(X.columns[X.columns.duplicated()]))
+            raise ValueError(f"Several columns are named {several}: each needs a name of its own.")
+        check_real("X", X)
         infinite = [column for column, size in column_sizes(X).items() if np.isinf(size)]
         if infinite:
             raise ValueError(f"Input X contains infinity, in the columns {infinite}.")
         return without_na(X)
+    check_real("X", X)
+    if getattr(getattr(X, "dtype", None), "kind", "") in ("m", "M"):
+        raise ValueError(
+            "X holds dates or durations: put numbers in their place, such as the month or the days "
+            "since the first."
+        )
     mixed = not sparse.issparse(X) and np.asarray(X).dtype.kind in "OUS"
     if mixed and strings_ok():
         return check_array(X, dtype=None, ensure_all_finite=False)

@@ -1,11 +1,19 @@
 """What the kinds of components share."""
 
+from numbers import Integral
+
 import numpy as np
 
 
 def diagonal(var):
     """Covariance matrices (..., m, m) from variances (..., m) of independent outputs."""
     return var[..., None] * np.eye(var.shape[-1])
+
+
+def check_n_draws(name, n_draws):
+    """Raise a ValueError unless it is a number of draws."""
+    if not isinstance(n_draws, Integral) or isinstance(n_draws, bool) or n_draws < 0:
+        raise ValueError(f"{name} must be an integer of 0 at least; got {n_draws!r}.")
 
 
 def draw_places(weights, size, random_state):

@@ -6,7 +6,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
 
 from . import _quadrature, _regions
-from ._arrays import draw_places
+from ._arrays import check_n_draws, draw_places
 from ._gaussian import GaussianComponents
 from ._nested import NestedComponents
 
@@ -374,6 +374,8 @@ class MixtureDistribution:
         draws : ndarray of shape (n_samples,) or (n_samples, size)
             In the units of the target; with several outputs one last axis more.
         """
+        if size is not None:
+            check_n_draws("size", size)
         random_state = check_random_state(random_state)
         places = draw_places(self.weights, 1 if size is None else size, random_state)
         draws = self.components.rvs(places, random_state)

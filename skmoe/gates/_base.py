@@ -7,7 +7,8 @@ from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, column_or_1d
 
-from .._compat import QuickParameters, check_sample_weight, check_y
+from .._compat import QuickParameters, check_y
+from .._tables.vectors import check_numbers, check_weights
 
 
 class BaseGate(ClassifierMixin, QuickParameters, BaseEstimator, metaclass=ABCMeta):
@@ -223,7 +224,7 @@ class BaseGate(ClassifierMixin, QuickParameters, BaseEstimator, metaclass=ABCMet
             If ``target_load`` is not a positive number for each expert.
         """
         target = np.full(n_experts, 1.0) if self.target_load is None else self.target_load
-        target = np.asarray(target, dtype=np.float64)
+        target = np.asarray(check_numbers("target_load", target), dtype=np.float64)
         if target.shape != (n_experts,) or not (np.isfinite(target) & (target > 0)).all():
             raise ValueError(
                 f"target_load must be {n_experts} positive numbers, one for each expert; got "
@@ -322,7 +323,7 @@ def soft_labels(gate, X, y, sample_weight):
             "is None."
         )
     y = np.asarray(y)
-    weight = check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+    weight = check_weights(sample_weight, X, ensure_non_negative=True)
     check_consistent_length(X, y)
     if weight.sum() <= 0:
         raise ValueError("sample_weight must have at least one positive entry.")

@@ -11,12 +11,12 @@ from sklearn.base import is_classifier
 from sklearn.utils import Bunch, _safe_indexing, check_random_state
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
-from .._compat import check_sample_weight
 from .._data import Facts, check_ids, number_ids
 from .._experts.fitting import join_last, split_last
 from .._parallel import jobs
 from .._parameters import ExpertParameters
 from .._reports.display import html_table, interval_ends, text_table, under_headings
+from .._tables.vectors import check_weights
 from ._estimates import check_applies, parameter_names, raw_parameters
 from ._posterior import estimates_of
 
@@ -299,7 +299,7 @@ def _check_rows(estimator, X, y, sample_weight, facts, groups):
     y, trials = estimator._counted(np.asarray(y), facts.trials)
     facts = facts._replace(trials=trials).checked(X)
     check_consistent_length(X, y, groups)
-    weight = check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+    weight = check_weights(sample_weight, X, ensure_non_negative=True)
     subject = facts.subject
     if subject is not None and groups is not None:
         raise ValueError("Give groups or subject, not both: whole subjects are drawn anyway.")

@@ -5,10 +5,11 @@ from scipy import stats
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_consistent_length
 
-from .._compat import check_matplotlib_support, check_sample_weight
+from .._compat import check_matplotlib_support
 from .._model import posterior
 from .._parameters import check_X
 from .._routing import Routes
+from .._tables.vectors import check_weights
 from ..distributions import MixtureDistribution
 from ._axes import make_axes
 from ._columns import check_output, check_regressor, unwrap
@@ -242,7 +243,7 @@ class CalibrationDisplay:
 
     @classmethod
     def _of(cls, distribution, routes, y, names, output, sample_weight, random_state, name):
-        weight = check_sample_weight(sample_weight, y, dtype=np.float64, ensure_non_negative=True)
+        weight = check_weights(sample_weight, y, ensure_non_negative=True)
         if not weight.any():
             raise ValueError("sample_weight is zero for every row; one at least must be positive.")
         components = distribution.components

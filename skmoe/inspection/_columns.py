@@ -9,11 +9,11 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import _safe_indexing, check_random_state
 from sklearn.utils.validation import check_array, check_is_fitted
 
-from .._compat import check_sample_weight
 from .._fitted import FittedMixture
 from .._parameters import check_responsibilities
 from .._tables.encoding import numeric_matrix
 from .._tables.mixed import as_pandas, describe_columns, is_table
+from .._tables.vectors import check_weights
 from ._axes import category_styles, label_categories, line_styles
 
 ROWS_AT_ONCE = 50_000
@@ -157,9 +157,7 @@ class Columns:
         share : ndarray of shape (n_sampled,)
             Their weights, which sum to one.
         """
-        weight = check_sample_weight(
-            sample_weight, self.X, dtype=np.float64, ensure_non_negative=True
-        )
+        weight = check_weights(sample_weight, self.X, ensure_non_negative=True)
         rows = np.flatnonzero(weight)
         if not len(rows):
             raise ValueError("sample_weight is zero for every row; one at least must be positive.")

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from .._compat import check_matplotlib_support, check_sample_weight
+from .._compat import check_matplotlib_support
+from .._tables.vectors import check_weights
 from ._axes import N_COLUMNS, make_axes
 from ._columns import unwrap
 
@@ -65,8 +66,8 @@ class ResponsibilityDisplay:
         self.responsibilities = np.asarray(responsibilities, dtype=np.float64)
         expert_names = [f"expert{k}" for k in range(self.responsibilities.shape[1])]
         self.names = expert_names if names is None else list(names)
-        self.sample_weight = check_sample_weight(
-            sample_weight, self.responsibilities, dtype=np.float64, ensure_non_negative=True
+        self.sample_weight = check_weights(
+            sample_weight, self.responsibilities, ensure_non_negative=True
         )
 
     @classmethod

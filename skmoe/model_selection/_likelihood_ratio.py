@@ -256,7 +256,8 @@ def gate_test(
     estimator : MixtureOfExpertsRegressor or MixtureOfExpertsClassifier
         With linear or logistic experts, two at least, and a softmax gate. It stays as it is,
         fitted or not. What is compared are fits by EM, ``training="em"``, of as many experts as it
-        has, or would choose, where ``n_experts`` is "auto", and with ``cv=False`` in place of "auto".
+        has, or would choose, where ``n_experts`` is "auto", and with ``cv=False`` in place of
+        "auto".
     X : array-like or DataFrame of shape (n_samples, n_features)
         Rows.
     y : array-like of shape (n_samples,) or (n_samples, n_outputs)

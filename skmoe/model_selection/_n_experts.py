@@ -10,7 +10,6 @@ from sklearn.base import clone, is_classifier
 from sklearn.utils import _safe_indexing, check_random_state
 from sklearn.utils.validation import check_array, check_consistent_length, column_or_1d
 
-from .._compat import check_sample_weight
 from .._data import Facts, Subjects
 from .._em.progress import count
 from .._experts.folds import in_sample, make_folds
@@ -18,6 +17,7 @@ from .._experts.traits import seed_estimator
 from .._parallel import jobs
 from .._parameters import ExpertParameters
 from .._reports.display import html_table, text_table
+from .._tables.vectors import check_weights
 
 CRITERIA = ("bic", "icl", "aic")
 FEW = 0.2  # parameters for a row, beyond which "auto" trusts no information criterion
@@ -251,9 +251,7 @@ def select_n_experts(
     check_consistent_length(X, y, groups)
     facts = Facts(exposure, trials, subject, upper).checked(X)
     rows = {
-        "sample_weight": check_sample_weight(
-            sample_weight, X, dtype=np.float64, ensure_non_negative=True
-        ),
+        "sample_weight": check_weights(sample_weight, X, ensure_non_negative=True),
         **facts.given(),
     }
     if groups is not None:

@@ -1,0 +1,161 @@
+"""Columns that a fit has seen, and whether other rows have the same, with values of these kinds."""
+
+import sys
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from .mixed import is_table, types_of
+
+NUMBERS, STRINGS = "numbers", "strings"
+KINDS = {  # by what pandas infers
+    "string": STRINGS,
+    "boolean": NUMBERS,
+    "integer": NUMBERS,
+    "floating": NUMBERS,
+    "mixed-integer-float": NUMBERS,
+    "decimal": NUMBERS,
+    "datetime64": "dates",
+    "datetime": "dates",
+    "date": "dates",
+    "period": "dates",
+    "timedelta64": "durations",
+    "timedelta": "durations",
+    "complex": "complex numbers",
+    "empty": None,
+}
+OTHERS = "other values"
+
+
+@dataclass(frozen=True)
+class KnownColumns:
+    """Columns of the rows of a fit.
+
+    Attributes
+    ----------
+    n_columns : int
+        How many there are.
+    names : tuple of str or None
+        Of those of a table.
+    kinds : dict
+        What they hold; see ``kinds_of``.
+    """
+
+    n_columns: int
+    names: tuple | None = None
+    kinds: dict = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, X):
+        """Those of a table or an array."""
+        return cls(X.shape[1], tuple(X.columns) if is_table(X) else None, kinds_of(X))
+
+    def match(self, X):
+        """Other rows, as ``match_kinds``; ValueError, too, where these have other columns."""
+        names = tuple(X.columns) if is_table(X) else None
+        if names != self.names or X.shape[1] != self.n_columns:
+            ours, theirs = (
+                f"{n} columns" if each is None else list(each)
+                for each, n in ((self.names, self.n_columns), (names, X.shape[1]))
+            )
+            raise ValueError(
+                f"Rows must have the columns that were there before: {ours}, not {theirs}."
+            )
+        return match_kinds(X, self.kinds)
+
+
+def kinds_of(X):
+    """What the columns of rows hold.
+
+    Parameters
+    ----------
+    X : DataFrame, ndarray or sparse matrix
+        Rows.
+
+    Returns
+    -------
+    kinds : dict of str to (str, str or None)
+        Of the columns of a table, what they hold, such as "numbers", and the name of their dtype,
+        None of a numeric one. Those are left out that hold nothing, or unlike things.
+    """
+    if not is_table(X):
+        return {}
+    kinds = {}
+    for label in X.columns:
+        column = X[label]
+        kind, name = kind_of(column), None if _is_numeric(column.dtype) else str(column.dtype)
+        if kind != OTHERS:
+            kinds[label] = kind, name
+    return kinds
+
+
+def match_kinds(X, kinds):
+    """Other rows with the same columns, as they may be shown to what was fitted.
+
+    In a table, columns without a value get the dtype that they had in fit, and numbers that stand
+    as objects are numbers: of one row whose string is missing, pandas knows no better.
+
+    Parameters
+    ----------
+    X : DataFrame, ndarray or sparse matrix
+        Rows.
+    kinds : dict
+        From ``kinds_of``.
+
+    Raises
+    ------
+    ValueError
+        If a column holds values of another kind than in fit; it names the column.
+    """
+    if not is_table(X):
+        return X
+    changed, dtypes = {}, dict(zip(X.columns, X.dtypes, strict=True))
+    for label, (kind, dtype) in kinds.items():
+        is_numeric = _is_numeric(dtypes[label])
+        if is_numeric and dtype is None:
+            continue
+        column = X[label]
+        found = kind_of(column)
+        if found == kind and (dtype is not None or is_numeric):
+            continue
+        if found == kind:  # numbers, as objects
+            changed[label] = column.astype(np.float64)
+        elif column.isna().all():
+            dtype = np.float64 if dtype is None else dtype
+            changed[label] = type(column)(np.nan, column.index, dtype=dtype)
+        else:
+            values = "booleans" if column.dtype.kind == "b" else found
+            if found == OTHERS:
+                values = f"values of the types {types_of(column)}"
+            raise ValueError(
+                f"The column {label!r} holds {values}, but held {kind} in fit: give it values of "
+                "that kind."
+            )
+    if changed:
+        X = X.copy(deep=False)
+        for label, column in changed.items():
+            X[label] = column
+    return X
+
+
+def kind_of(column):
+    """What a column of a table holds: "numbers", for booleans too, "strings" and the like.
+
+    Parameters
+    ----------
+    column : Series
+        Of pandas.
+    """
+    pandas = sys.modules["pandas"]  # who has such a column has imported it
+    dtype = column.dtype
+    if _is_numeric(dtype):
+        return NUMBERS
+    if isinstance(dtype, pandas.StringDtype):
+        return STRINGS
+    if isinstance(dtype, pandas.CategoricalDtype):
+        column = dtype.categories
+    return KINDS.get(pandas.api.types.infer_dtype(column, skipna=True), OTHERS)
+
+
+def _is_numeric(dtype):
+    return getattr(dtype, "kind", "O") in "biuf"

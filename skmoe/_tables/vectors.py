@@ -1,0 +1,115 @@
+"""Values of rows, such as a target or weights, that have to be numbers, or labels."""
+
+from decimal import Decimal
+from numbers import Real
+
+import numpy as np
+
+from .._compat import check_sample_weight
+from .mixed import as_pandas, check_real, is_plain, is_scalar_missing, is_table, types_of
+
+
+def check_numbers(name, values):
+    """Values of rows, which have to be numbers; None and the like among them become NaN.
+
+    Parameters
+    ----------
+    name : str
+        What they are, for errors.
+    values : array-like, Series or DataFrame
+        As they were given.
+
+    Returns
+    -------
+    values : array-like, Series or DataFrame
+        The same, but for objects, which become an array of floats.
+
+    Raises
+    ------
+    ValueError
+        If there are strings, dates, durations, complex numbers or other things among them.
+    """
+    if is_plain(values) or values is None:
+        return values
+    given = values = as_pandas(values)
+    dtypes = list(values.dtypes) if is_table(values) else [getattr(values, "dtype", None)]
+    if all(getattr(dtype, "kind", "") in ("b", "i", "u", "f") for dtype in dtypes):
+        return given
+    check_real(name, values)
+    values = as_array(name, values)
+    check_real(name, values)
+    kind = values.dtype.kind
+    what = "strings" if kind in "US" else "dates or durations" if kind in "mM" else None
+    if kind == "O":
+        others = [value for value in values.ravel() if not _is_number(value)]
+        if others:
+            what = f"values of the types {types_of(others)}, such as {_short(others[0])}"
+    if what is not None:
+        raise ValueError(
+            f"{name} holds {what}, and has to hold numbers: convert them, strings of numbers by "
+            "astype(float), dates to the days since the first."
+        )
+    if kind != "O":
+        return given
+    floats = [np.nan if is_scalar_missing(value) else float(value) for value in values.ravel()]
+    return np.reshape(floats, values.shape)
+
+
+def check_weights(sample_weight, X, **given):
+    """Weights (n_samples,) of the rows of X, ones for None; see scikit-learn's function.
+
+    ``given`` are other arguments of that.
+    """
+    sample_weight = check_numbers("sample_weight", sample_weight)
+    return check_sample_weight(sample_weight, X, dtype=np.float64, **given)
+
+
+def check_labels(name, values):
+    """Refuse labels of which some are missing, or which have no order, such as 1 and "a".
+
+    Parameters
+    ----------
+    name : str
+        What they are, for errors.
+    values : array-like or Series of shape (n_samples,)
+        As they were given.
+    """
+    values = as_pandas(values)
+    check_real(name, values)
+    values = as_array(name, values)
+    if values.dtype.kind != "O" or values.ndim != 1:
+        return
+    if all(isinstance(value, str) for value in values):  # much quicker than what follows
+        return
+    missing = np.flatnonzero([is_scalar_missing(value) for value in values])
+    if len(missing):
+        raise ValueError(
+            f"Input {name} contains NaN, None or the like in {len(missing)} rows, the first of "
+            f"them row {missing[0]}: drop these rows, or give them a label of their own."
+        )
+    kinds = {str: "strings"}
+    found = {kinds.get(type(value), "numbers" if _is_number(value) else None) for value in values}
+    if found not in ({"strings"}, {"numbers"}):
+        raise ValueError(
+            f"{name} holds labels of the types {types_of(values)}, which cannot be told apart in "
+            "an order: make all of them strings, or all numbers."
+        )
+
+
+def as_array(name, values):
+    """Values of rows as an array; ValueError where they are lists of unlike lengths."""
+    try:
+        return np.asarray(values)
+    except ValueError as error:  # lists of unlike lengths
+        raise ValueError(f"{name} needs one value for each row and output: {error}") from error
+
+
+def _is_number(value):
+    return isinstance(value, (Real, Decimal, np.bool_)) or (
+        not isinstance(value, str) and is_scalar_missing(value)
+    )
+
+
+def _short(value):
+    text = repr(value)
+    return text if len(text) <= 50 else f"{text[:50]}..."

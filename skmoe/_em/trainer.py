@@ -21,6 +21,7 @@ from .scale_model import learn_scale_model
 from .settings import CROSS_FITTED_ITERATIONS
 from .starts import draw_starts, enough_rows, layers, soften
 
+TOL_OF_ONE = 1e-12  # per unit of weight, of a single expert that is solved: a regression
 REVIVALS = 3  # rounds of re-seeding in one run
 NOISY_SHARE = 0.6  # of ten iterations, with router_noise
 LEAST_LOG_DENSITY = -1e6  # of a row, in sums that choose a start
@@ -258,7 +259,7 @@ class Trainer:
         run = run_em(
             self.problem,
             max_iter=max_iter,
-            tol=self.settings.tol,
+            tol=self._tol,
             patience=self.settings.patience(self.folds, self.problem.gate),
             revivals=REVIVALS,
             before=tasks.begin_iteration,
@@ -266,6 +267,13 @@ class Trainer:
         )
         self.progress.end(run, self.problem.objective)
         return run
+
+    @property
+    def _tol(self):
+        """``tol`` of the settings; a single expert that is solved goes to its maximum."""
+        tol, experts = self.settings.tol, self.problem.experts
+        is_one = self.parts.n_solved == 1 and experts.is_solved and experts.in_sample
+        return min(tol, TOL_OF_ONE) if is_one else tol
 
     def _learn_scale_model(self):
         """Let the scales depend on the row where the likelihood asks for it; the objectives."""

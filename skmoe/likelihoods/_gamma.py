@@ -49,7 +49,7 @@ class Gamma(PositiveMeans):
 
     glm = "gamma"
     takes_upper = True
-    per_expert = ("shape_",)
+    per_expert = learned_logs = ("shape_",)
 
     def check_values(self, y):
         """Raise a ValueError that names a value of the target, one that is not positive.

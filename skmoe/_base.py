@@ -51,6 +51,7 @@ from ._tables.encoding import identifiers, warn_of_left_out
 from ._updates.stream import Stream
 from .exceptions import ExpertCollapseWarning, ScaleFloorWarning, warn_user
 from .gates import SoftmaxGate
+from .likelihoods._kind_of_target import kind_of_target
 
 # Attributes that speak of the rows and the training of one fit.
 OF_ONE_FIT = (
@@ -98,6 +99,7 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
 
     # Parameters of one of the two alone, at what they are without.
     class_weight, calibration, subject_effect = None, "auto", None
+    _why_out_of_fold = ""
     _buffer = None  # of the first rows of a stream
 
     @property
@@ -274,7 +276,9 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
             load_prior=settings.load_prior(len(parts.names), data.unit_weight),
             top_k=settings.active_top_k(len(parts.names)),
         )
-        return Trainer(problem, data, parts, settings, **given)
+        trainer = Trainer(problem, data, parts, settings, **given)
+        trainer.why_out_of_fold = splitting.why_out_of_fold(parts.templates, rows, folds)
+        return trainer
 
     def _make_parts(self, names, templates, rows, gate_seed):
         """Experts, gate and likelihood as the user gave them, adapted to the rows."""
@@ -384,7 +388,8 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
         self.converged_ = run.converged
         self.n_samples_seen_ = float(problem.weight.sum())
         self._starts_go_on = problem.experts.is_solved
-        notes = [*trainer.notes]
+        self._why_out_of_fold = trainer.why_out_of_fold
+        notes = [*trainer.notes, *filter(None, [self._why_out_of_fold])]
         if trainer.specialisation is not None:
             notes.append(str(trainer.specialisation))
         if self.n_experts is None and trainer.log_evidence is not None:
@@ -405,9 +410,12 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
         if folds is None and len(floored):
             warn_user(
                 f"The scales of the experts {first_of([model.names[k] for k in floored])} ended at "
-                "their floor. Unless the target is free of noise, they learned their rows by "
-                "heart, and intervals for new rows are too narrow: use cv=5, fewer experts or more "
-                "rows.",
+                "their floor. "
+                + (
+                    kind_of_target(problem.y, problem.weight)
+                    or "Unless the target is free of noise, they learned their rows by heart, and "
+                    "intervals for new rows are too narrow: use cv=5, fewer experts or more rows."
+                ),
                 ScaleFloorWarning,
             )
         message = trainer.settings.not_converged(run, folds)

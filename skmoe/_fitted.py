@@ -381,6 +381,8 @@ class FittedMixture:
                 "experts=LinearRegression()."
             )
         counts = self.likelihood_.n_parameters_, split_last(self.gate_)[1].n_parameters_
+        if self._why_out_of_fold:
+            raise ValueError(f"The parameters cannot be counted. {self._why_out_of_fold}")
         if self._n_functions is None or None in counts:
             raise ValueError(
                 "The parameters of this mixture cannot be counted: information criteria need "

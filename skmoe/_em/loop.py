@@ -42,8 +42,8 @@ def run_em(problem, *, max_iter, tol, patience, revivals=0, before=None, after=N
     """Iterate until the objective has no more than ``tol`` to gain; keep the best iterate.
 
     Where it must rise, EM converges geometrically, and the last gains tell how much is left
-    (Aitken's method [1]_): a small gain alone may be one of very many. Elsewhere it is the change of
-    an iteration that counts.
+    (Aitken's method [1]_): a small gain alone may be one of very many. Elsewhere it is the change
+    of an iteration that counts.
 
     An objective that falls by more than ``tol`` has not converged. It may come back: the run
     ends when it did not for ``patience`` iterations, two at least.

@@ -63,12 +63,15 @@ class Trainer:
         What specialists are worth, where they have to be worth their while.
     notes : list of str
         What else training has to say, in sentences.
+    why_out_of_fold : str
+        Why linear experts are predicted out of fold though nobody asked for it, a sentence.
     grows : bool
         Whether experts can be added to what it trains.
     """
 
     log_evidence = specialisation = None
     notes = ()
+    why_out_of_fold = ""
     grows = True
 
     def __init__(self, problem, data, parts, settings, *, folds, splitting, seed):

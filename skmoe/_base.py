@@ -414,7 +414,8 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
                 + (
                     kind_of_target(problem.y, problem.weight)
                     or "Unless the target is free of noise, they learned their rows by heart, and "
-                    "intervals for new rows are too narrow: use cv=5, fewer experts or more rows."
+                    "intervals for new rows are too narrow: use cv=5 (with pooling=False), fewer "
+                    "experts or more rows."
                 ),
                 ScaleFloorWarning,
             )

@@ -151,6 +151,6 @@ class Geometric:
 @pytest.mark.parametrize("rate", [0.1, 0.5, 0.9, 0.99])
 def test_what_is_left_of_a_geometric_series_is_known(rate):
     problem = Geometric(rate)
-    run = run_em(problem, max_iter=5000, tol=1e-3, patience=1)
+    run = run_em(problem, max_iter=5000, tol=1e-3, patience=1, foresees=True)
     assert run.converged
     assert -1e-3 <= problem.value

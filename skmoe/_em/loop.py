@@ -38,12 +38,13 @@ class Run:
     interrupted: bool = False
 
 
-def run_em(problem, *, max_iter, tol, patience, revivals=0, before=None, after=None):
-    """Iterate until the objective has no more than ``tol`` to gain; keep the best iterate.
+def run_em(
+    problem, *, max_iter, tol, patience, foresees=False, revivals=0, before=None, after=None
+):
+    """Iterate until the objective gains no more than ``tol``; keep the best iterate.
 
-    Where it must rise, EM converges geometrically, and the last gains tell how much is left
-    (Aitken's method [1]_): a small gain alone may be one of very many. Elsewhere it is the change
-    of an iteration that counts.
+    EM converges geometrically, so that a small gain may be one of very many. Where it is asked to,
+    the loop foresees by the last gains how much is left (Aitken's method [1]_).
 
     An objective that falls by more than ``tol`` has not converged. It may come back: the run
     ends when it did not for ``patience`` iterations, two at least.
@@ -55,10 +56,12 @@ def run_em(problem, *, max_iter, tol, patience, revivals=0, before=None, after=N
     max_iter : int
         Iterations at most.
     tol : float
-        What does not count, per unit of weight.
+        Largest change that does not count, per unit of weight.
     patience : int
         Iterations without such a gain over the best so far, after which to stop. 1 where the
         objective rises for certain.
+    foresees : bool, default=False
+        Whether ``tol`` is for all that is left to gain, where the objective must rise.
     revivals : int, default=0
         How often dead experts may be re-seeded: whenever the run would stop, and halfway.
     before : callable, default=None
@@ -92,7 +95,7 @@ def run_em(problem, *, max_iter, tol, patience, revivals=0, before=None, after=N
         change = value - reference
         gains = [*gains[1 - N_GAINS :], change]
         is_rounded = change <= FINEST * abs(value)
-        left = change if patience > 1 or is_rounded else change + _to_come(gains)
+        left = change + _to_come(gains) if foresees and not is_rounded else change
         stale = [] if left > tol else [*stale, change]
         reference = max(reference, value)
         if value > best_value or best_state is None:

@@ -259,11 +259,13 @@ class Trainer:
             self.progress.iteration(objectives[-1])
             return tasks.end_iteration(partial(attributes_now, self))
 
+        patience = self.settings.patience(self.folds, self.problem.gate)
         run = run_em(
             self.problem,
             max_iter=max_iter,
             tol=self._tol,
-            patience=self.settings.patience(self.folds, self.problem.gate),
+            patience=patience,
+            foresees=patience == 1 and self.problem.is_smooth,
             revivals=REVIVALS,
             before=tasks.begin_iteration,
             after=after,
@@ -274,8 +276,7 @@ class Trainer:
     @property
     def _tol(self):
         """``tol`` of the settings; a single expert that is solved goes to its maximum."""
-        tol, experts = self.settings.tol, self.problem.experts
-        is_one = self.parts.n_solved == 1 and experts.is_solved and experts.in_sample
+        tol, is_one = self.settings.tol, self.parts.n_solved == 1 and self.problem.is_smooth
         return min(tol, TOL_OF_ONE) if is_one else tol
 
     def _learn_scale_model(self):

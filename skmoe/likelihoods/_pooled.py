@@ -61,6 +61,7 @@ class PooledGaussian(UncertainCoefficients, Gaussian):
     """
 
     per_expert = ("scale_", "df_", "log_scale_precision_", "coef_cov_", "_mass", "_squares")
+
     def __init__(self, scale="expert"):
         super().__init__(scale)
 

@@ -47,6 +47,7 @@ from ._trainers import make_trainer
 from ._updates.stream import Stream
 from .exceptions import ExpertCollapseWarning, ScaleFloorWarning, one_fit, warn_user
 from .gates import ForestGate, SoftmaxGate
+from .likelihoods._kind_of_target import kind_of_target
 
 # Attributes that speak of the rows and the training of one fit.
 OF_ONE_FIT = (
@@ -230,7 +231,6 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
         Examples
         --------
         >>> import numpy as np
-from scipy import sparse
         >>> from skmoe import MixtureOfExpertsRegressor
         >>> X = np.random.default_rng(0).normal(size=(100, 2))
         >>> MixtureOfExpertsRegressor().plan(X, X[:, 0]).training
@@ -354,7 +354,7 @@ from scipy import sparse
         self.converged_ = run.converged
         self.n_samples_seen_ = float(problem.weight.sum())
         self._starts_go_on = problem.experts.is_solved
-        notes = [*trainer.notes]
+        notes = [*trainer.notes, *filter(None, [trainer.why_out_of_fold])]
         if trainer.specialisation is not None:
             notes.append(str(trainer.specialisation))
         if plan.n_experts is None and trainer.log_evidence is not None:
@@ -378,9 +378,13 @@ from scipy import sparse
         if folds is None and len(floored):
             warn_user(
                 f"The scales of the experts {first_of([model.names[k] for k in floored])} ended at "
-                "their floor. Unless the target is free of noise, they learned their rows by "
-                "heart, and intervals for new rows are too narrow: use cv=5, fewer experts or more "
-                "rows.",
+                "their floor. "
+                + (
+                    kind_of_target(problem.y, problem.weight)
+                    or "Unless the target is free of noise, they learned their rows by heart, and "
+                    "intervals for new rows are too narrow: use cv=5 (with training='em'), fewer "
+                    "experts or more rows."
+                ),
                 ScaleFloorWarning,
             )
         message = trainer.settings.not_converged(run, folds)

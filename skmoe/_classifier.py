@@ -115,8 +115,10 @@ class MixtureOfExpertsClassifier(ClassifierMixin, InferringMixture, UpdatableMix
     max_iter : int, default=500
         EM iterations at most, each a refit of the experts. Cross-fitted experts stop at 10.
     tol : float, default=1e-5
-        EM stops when an iteration changes the objective per unit of weight by no more; cross-fitted
-        experts, when two in succession did not better it by more.
+        EM stops when the objective per unit of weight has no more to gain, as its last gains
+        foretell for linear experts, or when an iteration changes it by no more; cross-fitted
+        experts, when two in succession did not better it by more. One linear expert goes to its
+        maximum, whatever ``tol`` is.
     warm_start : bool, default=False
         Whether ``fit`` goes on from the last solution in place of new starts, and with as many
         experts; not from stacks and specialists, which have none.

@@ -99,4 +99,6 @@ def _em_trainer(
         load_prior=gate.prior_counts(n_experts, data.unit_weight.sum()),
         top_k=settings.active_top_k(n_experts),
     )
-    return Trainer(problem, data, parts, settings, folds=folds, **given)
+    trainer = Trainer(problem, data, parts, settings, folds=folds, **given)
+    trainer.why_out_of_fold = splitting.why_out_of_fold(parts.templates, rows, folds)
+    return trainer

@@ -267,6 +267,7 @@ def of_patients(seed):
     return X, y, patient, regime, coef
 
 
+@pytest.mark.filterwarnings("ignore::skmoe.exceptions.ScaleFloorWarning")  # of exact lines
 @pytest.mark.parametrize("seed", [0, 1])
 def test_patients_share_a_regime_each_and_their_number_is_found(seed):
     X, y, patient, regime, coef = of_patients(seed)
@@ -537,6 +538,7 @@ def test_constant_targets_and_columns_are_taken():
     assert moe.predict(np.ones((1, 2))) == pytest.approx(Y2.mean(), abs=0.5)
 
 
+@pytest.mark.filterwarnings("ignore::skmoe.exceptions.ScaleFloorWarning")  # of exact lines
 def test_exact_lines_are_taken():
     moe = pooled().fit(X2, X2[:, 0])
     np.testing.assert_allclose(moe.predict(X2), X2[:, 0], atol=1e-4)

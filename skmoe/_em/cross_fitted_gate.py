@@ -32,6 +32,8 @@ class CrossFittedGate:
         Whether the soft labels of each row do.
     """
 
+    is_linear = False  # but each of its copies may be
+
     def __init__(self, gate, folds, *, sum_to_one=False):
         self.gate, self.folds = gate, folds
         self._sum_to_one, self._parts = sum_to_one, {}

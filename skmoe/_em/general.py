@@ -6,6 +6,7 @@ from .._kernels._estep import e_step
 from .._parallel import kernel_threads
 from .._reports.expert_report import ReportSums
 from .._routing import Routes, keep_best
+from .acceleration import Acceleration
 from .cross_fitted_gate import CrossFittedGate
 from .problem import SampleProblem, shallow_copy
 from .revival import copies_of_heavier
@@ -47,9 +48,12 @@ class GeneralProblem(SampleProblem):
     """
 
     row_scale = gate_proba = None
+    accelerates = True
+    objective = -np.inf
 
     def __init__(self, experts, gate, likelihood, data, *, gate_folds=None, **settings):
         super().__init__(experts, gate, likelihood, data, **settings)
+        self.acceleration = Acceleration()
         if gate_folds is not None:
             sum_to_one = self.load_prior is None
             self.gate = CrossFittedGate(self.gate, gate_folds, sum_to_one=sum_to_one)
@@ -82,6 +86,7 @@ class GeneralProblem(SampleProblem):
 
     def start(self, resp):
         """Take responsibilities (n, K) to start from; the problem."""
+        self.acceleration = Acceleration()
         resp = resp if self.subjects is None else self.subjects.average(resp)
         self.resp = np.ascontiguousarray(resp, dtype=np.float64)
         self.working = self.working_exposure = self.working_target = None
@@ -105,6 +110,12 @@ class GeneralProblem(SampleProblem):
             self.working_target = target.copy()
             self.working_target[:, dead] = self.likelihood.expert_target(self.y)[:, None]
 
+    def fork(self):
+        """A problem on the same data that trains on its own."""
+        twin = super().fork()
+        twin.acceleration = Acceleration()
+        return twin
+
     def adopt(self, other):
         """Take the parameters of a problem of the same parts, trained on some of the rows."""
         self._take_parts(other)
@@ -113,13 +124,52 @@ class GeneralProblem(SampleProblem):
 
     def step(self):
         """One EM iteration: refit the experts, then scales, gate and E-step; the objective."""
+        before, point = self.objective, self._point()
         for _ in range(self._n_first_rounds()):
             self.experts.fit(self.resp, *self.working_data)
             self._update_likelihood(self.resp * self.weight[:, None])
             self._set_working()
         self.experts.precision = self.likelihood.precision_
         self.experts.fit(self.resp, *self.working_data)
-        return self.update_around_experts()
+        self.update_around_experts()
+        return self._accelerated(before, point)
+
+    def _accelerated(self, before, point):
+        """Go farther along EM's last steps where EM is slow and that is better; the objective."""
+        self.acceleration.note(self.objective - before)
+        if point is None or not self.acceleration.is_late:
+            return self.objective
+        now = self._point()
+        proposal, _ = self.acceleration.propose(point, now - point, lambda each: each)
+        if proposal is not None:
+            by_em = self.state()
+            self._go_to(proposal)
+            if not self.objective > by_em["arrays"]["objective"]:
+                self._set_state(by_em)
+                self.acceleration.reject()
+        return self.objective
+
+    def _point(self):
+        """Parameters of experts, likelihood and gate, (n_parameters,); None if there are others."""
+        gate, is_alone = self.gate, self.n_inner == 1 and self.top_k is None
+        if not (self.accelerates and is_alone and self.objective > -np.inf):
+            return None
+        if not gate.is_linear or (gate.sees_rows and not gate.learns_batches):
+            return None
+        points = [self.experts.point(), self.likelihood.point(), gate.sum_logits().ravel()]
+        return None if any(each is None for each in points) else np.concatenate(points)
+
+    def _go_to(self, point):
+        """Set them, and make the E-step."""
+        shape = self.gate.sum_logits().shape
+        of_experts = len(self.experts.point())
+        of_experts, of_likelihood, of_gate = np.split(
+            point, [of_experts, len(point) - shape[0] * shape[1]]
+        )
+        self.experts.go_to(of_experts)
+        self.likelihood, self.gate = self.likelihood.at(of_likelihood), shallow_copy(self.gate)
+        self.gate.set_logits(of_gate.reshape(shape))
+        self.e_step()
 
     def _n_first_rounds(self):
         """How often quick experts are fitted first, so that censored targets are no mere bounds."""
@@ -353,6 +403,10 @@ class GeneralProblem(SampleProblem):
 
     def restore(self, state):
         """Back to an earlier state."""
+        self.acceleration = Acceleration()
+        self._set_state(state)
+
+    def _set_state(self, state):
         self.experts.restore(state["experts"])
         self.gate, self.likelihood = shallow_copy(state["gate"]), shallow_copy(state["likelihood"])
         vars(self).update(state["arrays"])

@@ -6,10 +6,14 @@ were any.
 """
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 
 ROUNDING = 1e-9  # of an objective, relative: a sum over rows, compared after Newton steps
+FINEST = 1e-13  # of an objective, relative: such a gain may be rounding, and foretells nothing
+N_GAINS = 5  # gains that are looked at: one that an acceleration has made says little of the next
+SLOWEST = 0.995  # rate by which gains are taken to shrink at most
 
 
 @dataclass
@@ -34,8 +38,13 @@ class Run:
     interrupted: bool = False
 
 
-def run_em(problem, *, max_iter, tol, patience, revivals=0, before=None, after=None):
+def run_em(
+    problem, *, max_iter, tol, patience, foresees=False, revivals=0, before=None, after=None
+):
     """Iterate until the objective gains no more than ``tol``; keep the best iterate.
+
+    EM converges geometrically, so that a small gain may be one of very many. Where it is asked to,
+    the loop foresees by the last gains how much is left (Aitken's method [1]_).
 
     An objective that falls by more than ``tol`` has not converged. It may come back: the run
     ends when it did not for ``patience`` iterations, two at least.
@@ -51,6 +60,8 @@ def run_em(problem, *, max_iter, tol, patience, revivals=0, before=None, after=N
     patience : int
         Iterations without such a gain over the best so far, after which to stop. 1 where the
         objective rises for certain.
+    foresees : bool, default=False
+        Whether ``tol`` is for all that is left to gain, where the objective must rise.
     revivals : int, default=0
         How often dead experts may be re-seeded: whenever the run would stop, and halfway.
     before : callable, default=None
@@ -63,9 +74,16 @@ def run_em(problem, *, max_iter, tol, patience, revivals=0, before=None, after=N
     -------
     run : Run
         The problem is left at the best iterate.
+
+    References
+    ----------
+    .. [1] D. Böhning, E. Dietz, R. Schaub, P. Schlattmann and B. G. Lindsay, "The distribution of
+       the likelihood ratio for mixtures of densities from the one-parameter exponential family",
+       Annals of the Institute of Statistical Mathematics 46 (1994) 373-388.
     """
     run = Run()
     best_value, best_state = np.nan, None  # NaN is worse than any number
+    gains = []  # the last ones
     reference, stale = -np.inf, []  # best since the last re-seeding, and changes without a gain
     for iteration in range(1, max_iter + 1):
         if before is not None:
@@ -75,7 +93,10 @@ def run_em(problem, *, max_iter, tol, patience, revivals=0, before=None, after=N
         if after is not None:
             run.interrupted = bool(after(run.objectives))
         change = value - reference
-        stale = [] if change > tol else [*stale, change]
+        gains = [*gains[1 - N_GAINS :], change]
+        is_rounded = change <= FINEST * abs(value)
+        left = change + _to_come(gains) if foresees and not is_rounded else change
+        stale = [] if left > tol else [*stale, change]
         reference = max(reference, value)
         if value > best_value or np.isnan(best_value):
             best_value, best_state = value, problem.state()
@@ -88,9 +109,19 @@ def run_em(problem, *, max_iter, tol, patience, revivals=0, before=None, after=N
         last_chance = iteration == max_iter // 2
         if revivals and (ends or last_chance) and iteration < max_iter and problem.revive():
             revivals -= 1
-            reference, stale = -np.inf, []
+            reference, stale, gains = -np.inf, [], []
         elif ends:
             run.fell = fell
             break
     problem.restore(best_state)
     return run
+
+
+def _to_come(gains):
+    """What later gains add up to if they shrink as the last ones did where they shrank least."""
+    if gains[-1] <= 0:
+        return 0.0
+    rate = SLOWEST
+    if len(gains) > 2 and min(gains) > 0:
+        rate = min(rate, max(gain / before for before, gain in pairwise(gains)))
+    return gains[-1] * rate / (1 - rate)

@@ -56,8 +56,6 @@ class OnePassProblem(SampleProblem):
         Of the last pass.
     small : OnePassProblem or None
         The problem on a sample of the rows, from which this one took its parameters.
-    accelerates : bool
-        Whether slow iterations are accelerated.
 
     Parameters
     ----------

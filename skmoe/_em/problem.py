@@ -44,11 +44,14 @@ class Problem(ABC):
         Log-density of each row.
     n_revived : ndarray of shape (n_experts,) or None
         How often each expert was re-seeded; None for never.
+    accelerates : bool
+        Whether slow iterations are accelerated.
     has_arrays : bool
         Whether ``resp`` and ``log_norm`` are those of all rows.
     """
 
     has_arrays = True
+    accelerates = False
     n_revived = None
     working = working_exposure = working_target = None  # see ``GeneralProblem``
 
@@ -75,6 +78,11 @@ class Problem(ABC):
     def working_data(self):
         """What experts are fitted with beside responsibilities: weights, exposures and targets."""
         return self.working, self.working_exposure, self.working_target
+
+    @property
+    def is_smooth(self):
+        """Whether EM takes experts to a limit, and is accelerated on its way."""
+        return self.accelerates and self.experts.is_solved and self.experts.in_sample
 
     # What the loop asks ---------------------------------------------------------------------
 

@@ -14,9 +14,11 @@ class SubjectEffectProblem(GeneralProblem):
 
     def step(self):
         """One EM iteration: generalised least squares, then scales, gate and E-step."""
+        before, point = self.objective, self._point()
         self.experts.precision = self.likelihood.precision_
         self.experts.solve(self._sums())
-        return self.update_around_experts()
+        self.update_around_experts()
+        return self._accelerated(before, point)
 
     def _sums(self):
         experts, subjects = self.experts, self.subjects

@@ -20,6 +20,7 @@ from .race import TIE, best_start
 from .scale_model import learn_scale_model
 from .starts import draw_starts, enough_rows, layers, soften
 
+TOL_OF_ONE = 1e-12  # per unit of weight, of a single expert that is solved: a regression
 REVIVALS = 3  # rounds of re-seeding in one run
 LEAST_LOG_DENSITY = -1e6  # of a row, in sums that choose a start
 SURROGATE_PENALTY = 1.0  # L2 of the linear experts that only choose a start for others
@@ -64,6 +65,8 @@ class Trainer:
         What specialists are worth, where they have to be worth their while.
     notes : list of str
         What else training has to say, in sentences.
+    why_out_of_fold : str
+        Why linear experts are predicted out of fold though nobody asked for it, a sentence.
     grows : bool
         Whether experts can be added to what it trains.
     reason : str
@@ -75,6 +78,7 @@ class Trainer:
     way = "em"
     log_evidence = number_scores = specialisation = None
     notes = ()
+    why_out_of_fold = ""
     grows = True
 
     def __init__(self, problem, data, parts, settings, *, folds, splitting, seed):
@@ -257,17 +261,25 @@ class Trainer:
             self.progress.iteration(objectives[-1])
             return tasks.end_iteration(partial(attributes_now, self))
 
+        patience = self.settings.patience(self.folds, self.problem.gate)
         run = run_em(
             self.problem,
             max_iter=max_iter,
-            tol=self.settings.tol,
-            patience=self.settings.patience(self.folds, self.problem.gate),
+            tol=self._tol,
+            patience=patience,
+            foresees=patience == 1 and self.problem.is_smooth,
             revivals=REVIVALS,
             before=tasks.begin_iteration,
             after=after,
         )
         self.progress.end(run, self.problem.objective)
         return run
+
+    @property
+    def _tol(self):
+        """``tol`` of the settings; a single expert that is solved goes to its maximum."""
+        tol, is_one = self.settings.tol, self.parts.n_solved == 1 and self.problem.is_smooth
+        return min(tol, TOL_OF_ONE) if is_one else tol
 
     def _learn_scale_model(self):
         """Let the scales depend on the row where the likelihood asks for it; the objectives."""

@@ -77,6 +77,14 @@ class Experts(ABC):
             What each expert is fitted on, in place of what the likelihood makes of y.
         """
 
+    def point(self):
+        """All coefficients (n_numbers,), for EM to extrapolate; None where they are not known."""
+        return None
+
+    def go_to(self, point):
+        """Take other coefficients, as ``point`` returns them."""
+        raise TypeError(f"{type(self).__name__} does not implement go_to.")
+
     @abstractmethod
     def state(self):
         """What ``restore`` needs; never changed in place."""
@@ -218,6 +226,18 @@ class LinearExperts(Experts):
         n_experts, p, m = coef.shape
         flat = coef.swapaxes(0, 1).reshape(p, -1)
         return (columns @ flat[:-1] + flat[-1]).reshape(-1, n_experts, m)
+
+    def point(self):
+        """All coefficients (n_numbers,), for EM to extrapolate; None before there are any."""
+        return self.coef.ravel() if hasattr(self, "coef") else None
+
+    def go_to(self, point):
+        """Take other coefficients, as ``point`` returns them."""
+        self._set_coef(point.reshape(self.coef.shape))
+
+    @abstractmethod
+    def _set_coef(self, coef):
+        """Take coefficients, of which predictions and penalty follow."""
 
     def forget_curvature(self):
         """Take the curvature anew before the next step from sums, where one is kept."""

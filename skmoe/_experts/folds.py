@@ -83,6 +83,30 @@ class Splitting:
             seed=self.seed,
         )
 
+    def why_out_of_fold(self, estimators, rows, folds):
+        """Why linear experts are predicted out of fold though nobody asked for it, or "".
+
+        Parameters
+        ----------
+        estimators : list of estimators
+            The experts.
+        rows : Rows or TrainingData
+            The rows.
+        folds : None, OutOfBag, "prefit" or list of (train, test)
+            As ``folds`` returned them.
+        """
+        is_automatic = isinstance(self.cv, str) and self.cv == "auto" and not self.params
+        if not (is_automatic and isinstance(folds, list) and all(map(is_linear, estimators))):
+            return ""
+        n_coefficients = sum(count_coefficients(e, rows.X, rows.y) for e in estimators)
+        return (
+            f"{rows.weight.sum():g} rows are fewer than {ROWS_PER_COEFFICIENT} for each of the "
+            f"{n_coefficients} coefficients of these linear experts, which cv='auto' therefore "
+            "predicts out of fold: they are not at the maximum of the likelihood, and have neither "
+            "bic nor summary. For these, fit by maximum likelihood: "
+            "mixture.set_params(cv=False).fit(X, y)."
+        )
+
     def gate_folds(self, folds, rows, *, can_memorise):
         """Folds without which the gate is trained; None where it may see all rows.
 

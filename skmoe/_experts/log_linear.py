@@ -67,8 +67,7 @@ class LogLinearExperts(LinearExperts):
                 break
         self._begun = True
         self.n_fits += self.n_experts
-        self.coef = coef
-        self._forget_predictions()
+        self._set_coef(coef)
 
     def _newton_step(self, coef, weights, targets, penalty):
         """Better coefficients, and by how much the penalised likelihood rose at most."""
@@ -131,8 +130,8 @@ class LogLinearExperts(LinearExperts):
 
     def set_functions(self, functions):
         """Set ``functions``, between steps from sums."""
-        self.coef, self._begun = functions, True
-        self._forget_predictions()
+        self._begun = True
+        self._set_coef(functions)
 
     def curvature_of_each(self):
         """Curvature of the penalised log-likelihood of each expert, (n_experts, p, p)."""
@@ -177,8 +176,8 @@ class LogLinearExperts(LinearExperts):
     def predictions(self, predictions):
         self._predictions = predictions
 
-    def _forget_predictions(self):
-        self._predictions = None
+    def _set_coef(self, coef):
+        self.coef, self._predictions = coef, None
         if self.prior:
             self.penalty = 0.5 * (self.alpha * self.coef[:, :-1] ** 2).sum(axis=1)
 
@@ -188,8 +187,7 @@ class LogLinearExperts(LinearExperts):
 
     def restore(self, state):
         """Back to an earlier state."""
-        self.coef = state
-        self._forget_predictions()
+        self._set_coef(state)
 
     def finish(self, templates):
         """Fitted estimators, of the classes of the templates, with these coefficients."""

@@ -288,9 +288,10 @@ class SoftmaxGate(BaseGate):
         logits : ndarray of shape (n_features + 1, n_experts)
             The intercepts last.
         """
-        change = (logits - self._standard_weights()).T
-        squares = 0.5 * np.vdot(change, (self._bound @ change[:, :, None])[:, :, 0])
-        self._drift += sqrt(max(squares, 0.0) / self._bound_mass)
+        if self._bound is not None:
+            change = (logits - self._standard_weights()).T
+            squares = 0.5 * np.vdot(change, (self._bound @ change[:, :, None])[:, :, 0])
+            self._drift += sqrt(max(squares, 0.0) / self._bound_mass)
         self._set_weights(logits)
 
     def curvature_of_each(self):

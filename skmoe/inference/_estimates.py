@@ -10,6 +10,7 @@ from .._numerics.statistics import standardisation
 from .._parameters import check_enough_rows, check_rows
 from .._reports.column_names import columns_of
 from ..gates import ConstantGate, SoftmaxGate
+from ..likelihoods._kind_of_target import kind_of_target
 from ._columns import Columns
 from ._information import MixtureLikelihood, inverse, maximise
 
@@ -56,6 +57,7 @@ class Estimates:
         self.log_likelihood = mass @ log_density
         X, y, weight, exposure, subject = rows.X, rows.y, rows.weight, rows.exposure, rows.subject
         used = weight > 0
+        self.kind = "" if is_classifier(mixture) else kind_of_target(rows.y, weight)
         self.mixture, weight = mixture, weight[used]
         gate = split_last(mixture.gate_)[1]
         every, shared = self.keeps_all_columns, mixture._shared_columns
@@ -188,7 +190,8 @@ class Estimates:
             at_bound = terms.at_bound(np.array([logs[k] for k in experts]), own)
             if at_bound.any():
                 bound = [names[experts[j]] for j in np.flatnonzero(at_bound)]
-                raise ValueError(f"{terms.at_bound_message.format(names=bound)} {OTHERWISE}")
+                message = terms.at_bound_message.format(names=bound)
+                raise ValueError(" ".join(filter(None, (message, self.kind, OTHERWISE))))
 
     def _check_separation(self, theta):
         names = list(self.mixture.named_experts_)

@@ -52,9 +52,10 @@ class PosteriorEstimates(Estimates):
         Raises
         ------
         ValueError
-            If the fit is not near a maximum of the posterior.
+            If a scale is at its floor, or the fit is not near a maximum of the posterior.
         """
         root, theta = self._prior_root(), self.fitted()
+        self._check_scales(theta)
         information = self.likelihood.derivatives(theta)[2] + np.diag(self._of_floor())
         curvature = np.eye(root.shape[1]) + root.T @ information @ root
         try:

@@ -70,6 +70,12 @@ class BaseLikelihood(QuickParameters, BaseEstimator, metaclass=ABCMeta):
         Whether the scale of each expert is the smallest allowed; none where there are no scales.
     per_expert : tuple of str
         Names of the fitted attributes whose first axis are the experts.
+    learned_logs : tuple of str
+        Names of the attributes that EM learns of each expert and that are positive: their
+        logarithms are extrapolated where EM is slow. Nothing is where they and
+        ``learned_values`` are not all fitted attributes of ``per_expert``.
+    learned_values : tuple of str
+        Names of those of any sign.
     zero_expert : str or None
         Name of an expert that always predicts zero, which the likelihood adds as the last one;
         None where it adds none.
@@ -88,7 +94,7 @@ class BaseLikelihood(QuickParameters, BaseEstimator, metaclass=ABCMeta):
     scale_model_ = None
     at_floor_ = ()
     scale_ = None
-    per_expert = ()
+    per_expert = learned_logs = learned_values = ()
     zero_expert = None
 
     # Before EM ------------------------------------------------------------------------------
@@ -414,6 +420,49 @@ class BaseLikelihood(QuickParameters, BaseEstimator, metaclass=ABCMeta):
             self.working_exposure(y, prediction),
             self.working_target(y, prediction),
         )
+
+    def point(self):
+        """What has been learned, as numbers of any sign, for EM to extrapolate.
+
+        Returns
+        -------
+        point : ndarray of shape (n_numbers,) or None
+            None where that is not known.
+        """
+        names = *self.learned_logs, *self.learned_values
+        is_all = all(name in names for name in self.per_expert if name.endswith("_"))
+        if not is_all or any(vars(self).get(name) is None for name in names):
+            return None
+        parts = [np.log(np.ravel(vars(self)[name])) for name in self.learned_logs]
+        parts += [np.ravel(vars(self)[name]) for name in self.learned_values]
+        return np.concatenate([np.empty(0), *parts])
+
+    def at(self, point):
+        """A likelihood that has learned something else.
+
+        Parameters
+        ----------
+        point : ndarray of shape (n_numbers,)
+            As ``point`` returns it.
+
+        Returns
+        -------
+        likelihood : BaseLikelihood
+            A new one, within the bounds of what can be learned.
+        """
+        twin, end = copy.copy(self), 0
+        for name in (*self.learned_logs, *self.learned_values):
+            before = vars(self)[name]
+            values = point[end : end + np.size(before)].reshape(np.shape(before))
+            end += np.size(before)
+            if name in self.learned_logs:  # what has stayed the same does so to the last digit
+                values = np.where(values == np.log(before), before, np.exp(values))
+            setattr(twin, name, values)
+        twin._keep_within_bounds()
+        return twin
+
+    def _keep_within_bounds(self):
+        """Move what ``at`` has set to the nearest that can be learned; by default it stays."""
 
     @property
     def changes_target(self):

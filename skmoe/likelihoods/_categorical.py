@@ -1,5 +1,7 @@
 """Class probabilities of an expert, calibrated."""
 
+import copy
+
 import numpy as np
 from scipy import optimize
 
@@ -197,6 +199,32 @@ class Categorical(BaseLikelihood):
             Sums of the weights.
         """
         self._mass = mass
+
+    def point(self):
+        """What has been learned, as numbers of any sign, for EM to extrapolate.
+
+        Returns
+        -------
+        point : ndarray of shape (0,) or None
+            Nothing is, of experts whose probabilities are taken as they are; None of others.
+        """
+        is_as_it_is = not (self.temperature or self.smoothing or self.epsilon != 0)
+        return np.empty(0) if is_as_it_is else None
+
+    def at(self, point):
+        """The same likelihood: there is nothing to set.
+
+        Parameters
+        ----------
+        point : ndarray of shape (0,)
+            As ``point`` returns it.
+
+        Returns
+        -------
+        likelihood : Categorical
+            A copy.
+        """
+        return copy.copy(self)
 
     def learn_batch(self, y, prediction, weights, penalty=0.0, *, keep, gain):
         """Go on with class shares and calibration on one more batch of rows.

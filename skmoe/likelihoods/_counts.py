@@ -177,7 +177,7 @@ class NegativeBinomial(_Counts):
     array([2.])
     """
 
-    per_expert = ("shape_",)
+    per_expert = learned_logs = ("shape_",)
 
     def update(self, y, prediction, weights, penalty=0.0, pooled_rows=0.0):
         """Re-estimate the shapes.
@@ -247,6 +247,9 @@ class NegativeBinomial(_Counts):
             Around 1.
         """
         return (y[:, None] + self.shape_) / (means_of(self, prediction) + self.shape_)
+
+    def _keep_within_bounds(self):
+        self.shape_ = np.clip(self.shape_, *np.exp(SHAPE_RANGE))
 
     def _around(self, mean, experts):
         return NegativeBinomialComponents(mean, self.shape_[experts])

@@ -50,7 +50,7 @@ class Gamma(PositiveMeans):
     glm = "gamma"
     can_be_pooled = has_sums = True
     takes_upper = True
-    per_expert = ("shape_",)
+    per_expert = learned_logs = ("shape_",)
 
     def check_values(self, y):
         """Raise a ValueError that names a value of the target, one that is not positive.

@@ -8,6 +8,7 @@ from sklearn.base import clone
 from ..distributions import GaussianComponents, MixtureDistribution, NestedComponents
 from ._base import BaseLikelihood
 from ._names import unfitted
+from ._points import at_joint_point, joint_point
 
 
 class PerExpert(BaseLikelihood):
@@ -298,6 +299,33 @@ class PerExpert(BaseLikelihood):
             return None
         others = np.full((len(y), 1), otherwise)
         return np.concatenate([others if c is None else c for c in columns], axis=1)
+
+    def point(self):
+        """What has been learned, as numbers of any sign, for EM to extrapolate.
+
+        Returns
+        -------
+        point : ndarray of shape (n_numbers,) or None
+            None where that is not known.
+        """
+        return joint_point(self.likelihoods_)
+
+    def at(self, point):
+        """A likelihood that has learned something else.
+
+        Parameters
+        ----------
+        point : ndarray of shape (n_numbers,)
+            As ``point`` returns it.
+
+        Returns
+        -------
+        likelihood : PerExpert
+            A new one.
+        """
+        twin = copy.copy(self)
+        twin.likelihoods_ = at_joint_point(self.likelihoods_, point)
+        return twin
 
     def log_prior(self, penalty):
         """Log-prior of the experts.

@@ -8,6 +8,7 @@ from sklearn.base import clone
 from ..distributions import PerOutputComponents
 from ._base import BaseLikelihood
 from ._names import unfitted
+from ._points import at_joint_point, joint_point
 
 
 class PerOutput(BaseLikelihood):
@@ -310,6 +311,33 @@ class PerOutput(BaseLikelihood):
         return PerOutputComponents(
             [each.components(prediction[:, :, j], experts) for j, each in outputs]
         )
+
+    def point(self):
+        """What has been learned, as numbers of any sign, for EM to extrapolate.
+
+        Returns
+        -------
+        point : ndarray of shape (n_numbers,) or None
+            None where that is not known.
+        """
+        return joint_point(self.likelihoods_)
+
+    def at(self, point):
+        """A likelihood that has learned something else.
+
+        Parameters
+        ----------
+        point : ndarray of shape (n_numbers,)
+            As ``point`` returns it.
+
+        Returns
+        -------
+        likelihood : PerOutput
+            A new one.
+        """
+        twin = copy.copy(self)
+        twin.likelihoods_ = at_joint_point(self.likelihoods_, point)
+        return twin
 
     def log_prior(self, penalty):
         """Log-prior of the experts.

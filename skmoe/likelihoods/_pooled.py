@@ -17,6 +17,10 @@ class PooledTerms(GaussianTerms):
     have no maximum together with their scale: they are left out.
     """
 
+    @classmethod
+    def at_bound(cls, logs, likelihood):
+        return likelihood.at_floor_
+
     def second(self):
         (of_location, mixed), (_, of_log) = super().second()
         nothing = np.zeros_like(mixed)
@@ -57,7 +61,6 @@ class PooledGaussian(UncertainCoefficients, Gaussian):
     """
 
     per_expert = ("scale_", "df_", "log_scale_precision_", "coef_cov_", "_mass", "_squares")
-    at_floor_ = ()
 
     def __init__(self, scale="expert"):
         super().__init__(scale)
@@ -84,6 +87,15 @@ class PooledGaussian(UncertainCoefficients, Gaussian):
         self.log_scale_precision_ = curvature.reshape(shape)
         self._mass = sums.mass
         self._squares = (self.scale_.T**2 * self._mass).T
+
+    @property
+    def at_floor_(self):
+        """Whether each expert's errors are as small as the floor, for any output; (n_experts,).
+
+        The floor is a part of every pooled variance.
+        """
+        at_floor = self.scale_**2 <= 2 * self.floor_**2
+        return at_floor.reshape(len(self.scale_), -1).any(axis=1)
 
     def for_batches(self):
         """A Gaussian likelihood of these scales."""

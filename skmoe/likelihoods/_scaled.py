@@ -17,7 +17,7 @@ class ScaledErrors(BaseLikelihood):
     around a prediction is, ``_around``.
     """
 
-    per_expert = ("scale_",)
+    per_expert = learned_logs = ("scale_",)
 
     def start(self, y, weight, n_experts):
         """Look at the target once before EM.
@@ -163,6 +163,9 @@ class ScaledErrors(BaseLikelihood):
             ``-sum(penalty / (2 * scale_**2))``.
         """
         return -0.5 * float((penalty / self.scale_**2).sum())
+
+    def _keep_within_bounds(self):
+        self.scale_ = np.maximum(self.scale_, self.floor_)
 
     @property
     def at_floor_(self):

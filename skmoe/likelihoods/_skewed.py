@@ -34,6 +34,7 @@ class _SkewedErrors(ScaledErrors):
     """
 
     per_expert = ("scale_", "skew_", "_shift")
+    learned_logs, learned_values = ("scale_",), ("skew_", "_shift")
 
     def start(self, y, weight, n_experts):
         """Look at the target once before EM.
@@ -74,6 +75,10 @@ class _SkewedErrors(ScaledErrors):
         ]
         for name, values in zip(self._learned, zip(*better, strict=True), strict=True):
             setattr(self, name, np.array(values))
+
+    def _keep_within_bounds(self):
+        super()._keep_within_bounds()
+        self.skew_ = np.clip(self.skew_, -LARGEST_SKEW, LARGEST_SKEW)
 
     @property
     def _learned(self):
@@ -323,6 +328,7 @@ class SkewT(_SkewedErrors):
     """
 
     per_expert = ("scale_", "skew_", "_shift", "df_")
+    learned_logs = ("scale_", "df_")
 
     def __init__(self, df=FIRST_DF):
         self.df = df
@@ -358,6 +364,11 @@ class SkewT(_SkewedErrors):
     @property
     def _learned(self):
         return super()._learned + (("df_",) if self.df == "estimate" else ())
+
+    def _keep_within_bounds(self):
+        super()._keep_within_bounds()
+        if self.df == "estimate":
+            self.df_ = np.clip(self.df_, *DF_BOUNDS)
 
     def _df(self, k):
         return self.df_[k]

@@ -71,7 +71,7 @@ class StudentT(CensoredErrors, RobustErrors):
     array([0., 1.])
     """
 
-    per_expert = ("scale_", "df_")
+    per_expert = learned_logs = ("scale_", "df_")
 
     @property
     def can_be_stacked(self):
@@ -172,6 +172,11 @@ class StudentT(CensoredErrors, RobustErrors):
             ]
         )
 
+    def _keep_within_bounds(self):
+        super()._keep_within_bounds()
+        if self.df == "estimate":
+            self.df_ = np.clip(self.df_, *DF_BOUNDS)
+
     def _between(self, low, high):
         return student_between(low, high, self.df_)
 
@@ -199,7 +204,7 @@ class StudentT(CensoredErrors, RobustErrors):
 def _best_df(loss, last):
     """Degrees of freedom of the smallest loss, a function of their logarithm, or ``last``."""
     best = optimize.minimize_scalar(
-        loss, bounds=np.log(DF_BOUNDS), method="bounded", options={"xatol": 1e-3}
+        loss, bounds=np.log(DF_BOUNDS), method="bounded", options={"xatol": 1e-5}
     )
     return float(np.exp(best.x)) if best.fun < loss(np.log(last)) else last
 

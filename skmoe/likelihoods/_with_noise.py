@@ -287,6 +287,36 @@ class WithNoise(BaseLikelihood):
         """
         return self.likelihood_.working_target(y, prediction)
 
+    def point(self):
+        """What has been learned, as numbers of any sign, for EM to extrapolate.
+
+        Returns
+        -------
+        point : ndarray of shape (n_numbers,) or None
+            None where that is not known.
+        """
+        inner = self.likelihood_.point()
+        return inner if inner is None else np.append(inner, special.logit(self.share_))
+
+    def at(self, point):
+        """A likelihood that has learned something else.
+
+        Parameters
+        ----------
+        point : ndarray of shape (n_numbers,)
+            As ``point`` returns it.
+
+        Returns
+        -------
+        likelihood : WithNoise
+            A new one.
+        """
+        twin = copy.copy(self)
+        twin.likelihood_ = self.likelihood_.at(point[:-1])
+        if self.share == "estimate":
+            twin.share_ = float(np.clip(special.expit(point[-1]), *SHARE_BOUNDS))
+        return twin
+
     def log_density(self, y, prediction, experts=None):
         """Log-density of each row under each expert, noise included.
 

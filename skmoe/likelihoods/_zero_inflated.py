@@ -266,6 +266,33 @@ class ZeroInflated(BaseLikelihood):
         """True: zeros move between a single expert and the zero component."""
         return True
 
+    def point(self):
+        """What has been learned, as numbers of any sign, for EM to extrapolate.
+
+        Returns
+        -------
+        point : ndarray of shape (n_numbers,) or None
+            None where that is not known.
+        """
+        return self.likelihood_.point()
+
+    def at(self, point):
+        """A likelihood that has learned something else.
+
+        Parameters
+        ----------
+        point : ndarray of shape (n_numbers,)
+            As ``point`` returns it.
+
+        Returns
+        -------
+        likelihood : ZeroInflated
+            A new one.
+        """
+        twin = copy.copy(self)
+        twin.likelihood_ = self.likelihood_.at(point)
+        return twin
+
     def log_prior(self, penalty):
         """What the penalty of the experts takes from the log-likelihood.
 

@@ -1,0 +1,156 @@
+"""EM ends at the maximum of the likelihood, and not where its steps have become small."""
+
+import numpy as np
+import pytest
+from scipy import optimize, special, stats
+
+from skmoe import MixtureOfExpertsRegressor
+from skmoe._em.loop import run_em
+from skmoe.gates import ConstantGate, SoftmaxGate
+from skmoe.likelihoods import StudentT, WithNoise, ZeroInflated
+
+
+def columns(n=200, n_features=2, seed=0):
+    rng = np.random.default_rng(seed)
+    return rng, rng.normal(size=(n, n_features))
+
+
+def counts(n=200, seed=0):
+    rng, X = columns(n, seed=seed)
+    mean = np.exp(1 + X @ [0.3, -0.2])
+    return X, rng.poisson(mean * rng.gamma(1.2, 1 / 1.2, size=n)), {}
+
+
+def many_zeros(n=300):
+    X, y, _ = counts(n, seed=1)
+    rng = np.random.default_rng(2)
+    return X, np.where(rng.uniform(size=n) < special.expit(X[:, 0]), 0, y), {}
+
+
+def amounts(n=300):
+    X, y, _ = many_zeros(n)
+    return X, y * np.random.default_rng(3).gamma(2.0, 0.5, size=n), {}
+
+
+def long_tails(n=200):
+    rng, X = columns(n)
+    return X, X @ [1.0, -1.0] + rng.standard_t(3, size=n), {}
+
+
+def skewed(n=200):
+    rng, X = columns(n)
+    errors = stats.skewnorm.rvs(5, size=n, random_state=1)
+    return X, X @ [1.0, -1.0] + errors, {}
+
+
+def censored(n=300):
+    rng, X = columns(n)
+    y = X @ [1.0, -1.0] + 2 * rng.normal(size=n) - 1
+    return X, np.where(y <= 0, -np.inf, y), {"upper": np.maximum(y, 0.0)}
+
+
+def of_subjects(n=200):
+    rng, X = columns(n)
+    subject = np.repeat(np.arange(n // 10), 10)
+    return (
+        X,
+        X @ [1.0, -1.0] + rng.normal(size=n // 10)[subject] + rng.normal(size=n),
+        {"subject": subject},
+    )
+
+
+ONE = {
+    "negative binomial": (counts, {"likelihood": "negative_binomial"}),
+    "poisson": (counts, {"likelihood": "poisson"}),
+    "zero-inflated poisson": (many_zeros, {"likelihood": ZeroInflated()}),
+    "zero-inflated counts": (many_zeros, {"likelihood": ZeroInflated("negative_binomial")}),
+    "zero-inflated gamma": (amounts, {"likelihood": ZeroInflated("gamma")}),
+    "student": (long_tails, {"likelihood": StudentT("estimate")}),
+    "noise": (long_tails, {"likelihood": WithNoise(share="estimate")}),
+    "skew normal": (skewed, {"likelihood": "skew_normal"}),
+    "tobit": (censored, {}),
+    "random intercept": (of_subjects, {"subject_effect": "intercept"}),
+}
+
+
+@pytest.mark.parametrize("name", ONE)
+def test_one_expert_is_at_its_maximum(name):
+    make, params = ONE[name]
+    X, y, facts = make()
+    gate = SoftmaxGate(alpha=0) if isinstance(params.get("likelihood"), ZeroInflated) else None
+    moe = MixtureOfExpertsRegressor(n_experts=1, gate=gate, training="em", **params)
+    moe.fit(X, y, **facts)
+    summary = moe.summary(X, y, **facts)
+    assert moe.converged_
+    assert abs(moe.log_density(X, y, **facts).sum() - summary.log_likelihood) < 1e-8
+    bic = -2 * summary.log_likelihood + summary.n_parameters * np.log(
+        summary.n_samples if summary.n_subjects is None else summary.n_subjects
+    )
+    assert abs(moe.bic(X, y, **facts) - bic) < 1e-7
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_negative_binomial_regression_is_the_maximum_of_a_general_optimiser(weighted):
+    X, y, _ = counts(150)
+    weight = np.random.default_rng(4).integers(1, 4, 150) if weighted else np.ones(150)
+
+    def loss(theta):
+        mean, shape = np.exp(theta[0] + X @ theta[1:3]), np.exp(theta[3])
+        return -weight @ stats.nbinom.logpmf(y, shape, shape / (shape + mean))
+
+    found = optimize.minimize(loss, np.zeros(4), method="BFGS", options={"gtol": 1e-5})
+    moe = MixtureOfExpertsRegressor(n_experts=1, likelihood="negative_binomial", training="em")
+    moe.fit(X, y, weight)
+    assert weight @ moe.log_density(X, y) > -found.fun - 1e-8
+
+
+@pytest.mark.parametrize("name", ["negative binomial", "student", "tobit", "poisson", "shared"])
+def test_a_slow_mixture_stops_when_no_more_than_tol_is_left(name):
+    if name == "tobit":  # regimes that overlap, so that EM is slow
+        rng, X = columns(400)
+        y = np.where(rng.uniform(size=400) < 0.5, 1 + X[:, 0], -X[:, 1]) + rng.normal(size=400)
+        y, facts = np.where(y <= -0.5, -np.inf, y), {"upper": np.maximum(y, -0.5)}
+        params = {}
+    else:
+        make, params = ONE.get(name, (long_tails, {"shared_effects": [0]}))
+        X, y, facts = make()
+    moe = MixtureOfExpertsRegressor(
+        n_experts=2,
+        gate=ConstantGate(),
+        training="em",
+        random_state=0,
+        n_init=3,
+        max_iter=2000,
+        **params,
+    ).fit(X, y, **facts)
+    further = MixtureOfExpertsRegressor(**moe.get_params(deep=False)).set_params(
+        tol=1e-10, max_iter=5000, init=lambda *_: moe.responsibilities(X, y, **facts), n_init=1
+    )
+    gain = further.fit(X, y, **facts).lower_bound_ - moe.lower_bound_
+    assert moe.converged_
+    assert gain < 2 * moe.tol
+
+
+class Geometric:
+    """A problem whose objective approaches 0 by a constant rate."""
+
+    def __init__(self, rate, first=-1.0):
+        self.rate, self.value = rate, first
+
+    def step(self):
+        self.value *= self.rate
+        return self.value
+
+    def state(self):
+        return self.value
+
+    def restore(self, state):
+        self.value = state
+
+
+@pytest.mark.parametrize("rate", [0.1, 0.5, 0.9, 0.99])
+def test_what_is_left_of_a_geometric_series_is_known(rate):
+    problem = Geometric(rate)
+    run = run_em(problem, max_iter=5000, tol=1e-3, patience=1, foresees=True)
+    assert run.converged
+    assert -1e-3 <= problem.value

@@ -41,11 +41,11 @@ NAMED = {
 @pytest.mark.parametrize("kind", NAMED)
 @pytest.mark.parametrize("unit", [1.0, 1e-6, 1e6])
 def test_scales_at_the_floor_are_told_with_the_kind_of_target_and_have_no_errors(
-    kind, pooling, unit
+    kind, training, unit
 ):
     _, X = rows()
     y = target(kind) * unit
-    n_experts = None if pooling else 2
+    n_experts = "auto" if training == "pooled" else 2
     moe = MixtureOfExpertsRegressor(n_experts=n_experts, training=training, random_state=0)
     named = NAMED[kind] if unit == 1.0 else "at their floor"
     with pytest.warns(ScaleFloorWarning, match=named):

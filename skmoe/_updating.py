@@ -140,7 +140,7 @@ class UpdatableMixture(BaseMixtureOfExperts):
         )
         self._set_model(model)
         self.n_samples_seen_ = self._stream.seen
-        self._changed_by = "partial_fit"
+        self._changed_by = self._changed_by or "partial_fit"
 
     # Experts that come and go ---------------------------------------------------------------
 
@@ -351,8 +351,12 @@ class UpdatableMixture(BaseMixtureOfExperts):
             expert_seed,
             report_weights=sample_weight is not None,
         )
+        stream, n_before, weight = self._stream, len(self.experts_), float(rows.weight.sum())
         self._set_changed("add_expert", update)
-        self.n_samples_seen_ += float(rows.weight.sum())
+        self.n_samples_seen_ += weight
+        gate = split_last(self.gate_)[1]
+        if stream is not None and update.new_stream is not None and gate.learns_batches:
+            self._stream = stream.grown(update.new_stream, n_before, weight)
 
     def _remove_expert(self, name, X, y, sample_weight):
         self._check_has_no_zero_component()

@@ -147,7 +147,7 @@ class UpdatableMixture(BaseMixtureOfExperts):
         )
         self._set_model(model)
         self.n_samples_seen_ = self._stream.seen
-        self._changed_by = "partial_fit"
+        self._changed_by = self._changed_by or "partial_fit"
 
     # Experts that come and go ---------------------------------------------------------------
 
@@ -169,7 +169,8 @@ class UpdatableMixture(BaseMixtureOfExperts):
         The parameters of the mixture do not change: ``clone`` gives a mixture of the experts
         that it was made with, and ``fit`` begins with these again. ``lower_bounds_``,
         ``n_iter_`` and the like stay those of the last fit, ``oof_*`` attributes are deleted,
-        and there is no ``partial_fit``, ``bic`` or ``aic`` until the next fit.
+        and there is no ``bic`` or ``aic`` until the next fit. ``partial_fit`` goes on with the old
+        sums and those of the new rows, where the new expert is linear or has ``partial_fit``.
 
         Parameters
         ----------
@@ -356,8 +357,13 @@ class UpdatableMixture(BaseMixtureOfExperts):
             expert_seed,
             report_weights=sample_weight is not None,
         )
+        n_before, weight = len(self.experts_), float(rows.weight.sum())
+        stream = self._stream if self._buffer is None else None  # which lacks rows of the buffer
         self._set_changed("add_expert", update)
-        self.n_samples_seen_ += float(rows.weight.sum())
+        self.n_samples_seen_ += weight
+        gate = split_last(self.gate_)[1]
+        if stream is not None and update.new_stream is not None and gate.learns_batches:
+            self._stream = stream.grown(update.new_stream, n_before, weight)
 
     def _remove_expert(self, name, X, y, sample_weight):
         self._check_has_no_zero_component()

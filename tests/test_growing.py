@@ -12,7 +12,7 @@ from scipy import special
 from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.frozen import FrozenEstimator
-from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
+from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge, SGDRegressor
 from sklearn.neighbors import KNeighborsRegressor
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import PolynomialFeatures, StandardScaler
@@ -623,11 +623,13 @@ def test_what_needs_the_rows_of_the_fit_says_what_came_after_it(moe, name, chang
     assert not hasattr(moe, "oof_score_")
     with pytest.raises(ValueError, match=f"After {name} there are no training rows to report on"):
         moe.expert_report()
-    with pytest.raises(ValueError, match=f"after {name} is not at"):
+    with pytest.raises(ValueError, match=f"after {name} a mixture is not at"):
         moe.bic(*OLD)
     moe.set_params(cv="auto")
-    with pytest.raises(TypeError, match=f"After {name} a mixture cannot go on with partial_fit"):
-        moe.partial_fit(*OLD)
+    if name != "add_expert":
+        refused = f"After {name} a mixture cannot go on with partial_fit"
+        with pytest.raises(TypeError, match=refused):
+            moe.partial_fit(*OLD)
     moe.fit(*rows)  # which begins afresh
     assert np.isfinite(moe.bic(*rows))
     moe.partial_fit(*rows)
@@ -673,6 +675,50 @@ def test_collected_rows_of_a_stream_are_not_mixed_up_with_growth():
     moe.add_expert(*NEW, replay=(OLD[0][:200], OLD[1][:200]))
     assert moe.n_samples_seen_ == 500
     with pytest.raises(TypeError, match="After add_expert"):
+        moe.partial_fit(*OLD)
+
+
+@pytest.mark.parametrize(
+    ("expert", "gate"),
+    [
+        (None, None),
+        (None, GaussianGate()),
+        (SGDRegressor(random_state=0), None),
+        (make_pipeline(StandardScaler(), LinearRegression()), None),
+    ],
+)
+def test_a_stream_goes_on_after_a_new_expert(expert, gate):
+    moe = regressor(n_experts=3, gate=gate, n_init=1).fit(*OLD)
+    unchanged = copy.deepcopy(moe)
+    moe.add_expert(*new_rows(60, 5), expert, replay=REPLAY, name="new")
+    before, test = moe.log_density(*both(OLD, NEW)).mean(), both(OLD, NEW)
+    stays = copy.deepcopy(moe)
+    for seed in range(6):
+        moe.partial_fit(*both(old_rows(150, seed), new_rows(150, 10 + seed)))
+    assert score(moe, *test) > before - 0.005  # batches are a tenth of these
+    assert moe.n_samples_seen_ == len(OLD[1]) + 60 + 6 * 300
+    assert_array_equal(stays.gate_proba(test[0]), copy.deepcopy(stays).gate_proba(test[0]))
+    for old, now in zip(unchanged.experts_, moe.experts_, strict=False):
+        assert_allclose(old.coef_, now.coef_, atol=0.1)  # their sums go on
+    X, y = new_rows(60, 6)
+    moe.add_expert(X, y + 30, replay=both(REPLAY, new_rows(60, 7))).partial_fit(*test)
+    assert len(moe.experts_) == 5
+
+
+def test_the_first_batch_after_a_new_expert_keeps_what_it_was_fitted_on():
+    """One old row moves a new line as little as another of its rows would."""
+    moe = regressor(n_experts=3, n_init=1).fit(*OLD)
+    moe.add_expert(*NEW, replay=REPLAY)
+    before = moe.experts_[-1].coef_.copy()
+    moe.partial_fit(*new_rows(3, 7))
+    assert_allclose(moe.experts_[-1].coef_, before, atol=0.02)
+    assert not np.array_equal(moe.experts_[-1].coef_, before)
+
+
+def test_a_new_expert_that_learns_no_batches_ends_a_stream():
+    moe = regressor(n_experts=3, n_init=1).fit(*OLD)
+    moe.add_expert(*NEW, DecisionTreeRegressor(max_depth=2), replay=REPLAY)
+    with pytest.raises(TypeError, match="After add_expert a mixture cannot go on with partial_fit"):
         moe.partial_fit(*OLD)
 
 

@@ -14,7 +14,8 @@ from .._compat import learn_columns
 from .._data import TrainingData
 from .._experts.estimators import EstimatorExperts
 from .._experts.families import are_solved_sparse
-from .._experts.fitting import split_last
+from .._experts.fitting import learns_batches, split_last
+from .._experts.streamed import StreamedExperts
 from .._experts.traits import has_own_density, is_frozen, seed_estimator
 from .._experts.zero import BesideZero
 from .._tables.constant import fit_columns
@@ -284,25 +285,57 @@ class Parts:
             warn_of_ignored_weights(ignoring)
         return experts
 
-    def stream_of_lines(self, problem, data, order):
+    def stream_of_lines(self, resp, data, order, *working):
         """Lines that few rows have brought into folds, solved once to go on with batches; or None.
 
         Parameters
         ----------
-        problem : Problem
-            Trained.
+        resp : ndarray of shape (n_samples, n_experts)
+            Responsibilities.
         data : TrainingData
-            Its rows.
+            The rows.
         order : ndarray of shape (n_experts,)
             New expert ``j`` is old expert ``order[j]``.
+        *working : ndarray of shape (n_samples, n_experts)
+            Working weights, where the likelihood has any.
         """
         if isinstance(self.templates[0], Pipeline) and self.transformer is None:
             return None  # each expert has transformers of its own
         experts = self._make_solved(data, None, 0)
         if experts is None:
             return None
-        experts.fit(problem.resp, *problem.working_data)
-        return experts.streaming(problem.resp, order, None)
+        experts.fit(resp, *working)
+        return experts.streaming(resp, order, None)
+
+    def stream_of(self, k, resp, data, fitted, min_responsibility):
+        """One expert, to go on with batches; None where it cannot.
+
+        Parameters
+        ----------
+        k : int
+            Its number.
+        resp : ndarray of shape (n_samples, n_experts)
+            Responsibilities.
+        data : TrainingData
+            The rows.
+        fitted : estimator
+            Expert ``k``, fitted.
+        min_responsibility : float
+            Rows below it are not given to experts that learn by themselves.
+        """
+        template = self.templates[k]
+        if learns_batches(template):
+            return StreamedExperts(
+                [self.names[k]], [template], [fitted], min_responsibility, self.classes
+            )
+        alone = replace(
+            self,
+            names=[self.names[k]],
+            templates=[template],
+            is_list=False,
+            transformer=split_last(template)[0],
+        )
+        return alone.stream_of_lines(resp[:, [k]], data, np.zeros(1, dtype=int))
 
     # Model ----------------------------------------------------------------------------------
 

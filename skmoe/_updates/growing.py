@@ -39,12 +39,15 @@ class Update:
         Fits of single experts that it took.
     warnings : list of (str, type)
         What the user should know.
+    new_stream : object or None
+        A new expert, to go on with batches.
     """
 
     model: Model
     load: np.ndarray
     n_fits: int = 0
     warnings: list = field(default_factory=list)
+    new_stream: object = None
 
 
 # Adding -------------------------------------------------------------------------------------
@@ -100,9 +103,8 @@ def add_expert(model, rows, old, parts, splitting, settings, seed, *, report_wei
     data = TrainingData.of(rows, rows.X if encoder is None else encoder.transform(rows.X))
     gate = _decision(last, data.Z)
     folds = splitting.folds(parts.templates, rows)
-    experts = _experts_beside(
-        parts, replace(data, weight=rows.weight * is_new), folds, settings, seed, report_weights
-    )
+    of_new_rows = replace(data, weight=rows.weight * is_new)
+    experts = _experts_beside(parts, of_new_rows, folds, settings, seed, report_weights)
     likelihood = parts.likelihood.fitting(in_sample=folds is None, linear=False)
     problem = Addition(
         experts,
@@ -133,7 +135,11 @@ def add_expert(model, rows, old, parts, splitting, settings, seed, *, report_wei
         likelihood=model.likelihood.extended(problem.likelihood, 1),
     )
     load = mean_load(grown, rows)
-    return Update(grown, load, experts.n_fits, caught)
+    least = settings.least_responsibility(folds, 2)
+    of_new = parts.stream_of(1, problem.resp, of_new_rows, fitted, least)
+    if decision.learns_batches:
+        decision.begin_stream(data.Z, problem.resp, problem.weight)
+    return Update(grown, load, experts.n_fits, caught, of_new)
 
 
 class Addition(GeneralProblem):

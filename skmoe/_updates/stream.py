@@ -86,6 +86,26 @@ class Buffer:
 
 
 @dataclass
+class ExpertGroups:
+    """Experts that came at different times, each group with sums of its own.
+
+    Attributes
+    ----------
+    groups : list of object
+        With ``learn_batch``, or groups again.
+    sizes : list of int
+        How many experts each holds.
+    """
+
+    groups: list
+    sizes: list
+
+    def without_rows(self):
+        """The same without the rows of a batch."""
+        return replace(self, groups=[group.without_rows() for group in self.groups])
+
+
+@dataclass
 class Stream:
     """What ``partial_fit`` carries from batch to batch, beside the fitted gate and likelihood.
 
@@ -135,7 +155,9 @@ class Stream:
             return None
         experts = problem.streaming_experts(order, model.experts)
         if experts is None and problem.has_arrays:
-            experts = parts.stream_of_lines(problem, problem.data, order)
+            experts = parts.stream_of_lines(
+                problem.resp, problem.data, order, *problem.working_data
+            )
         if experts is None:
             return None
         problem.begin_gate_stream(gate, order)
@@ -146,6 +168,26 @@ class Stream:
             counted=weight,
             first=rows_wanted(len(order), n_features),
             load_prior=None if prior is None else prior[order] / weight,
+        )
+
+    def grown(self, expert, n_before, weight):
+        """The stream with one expert more, which was fitted on rows of some weight.
+
+        Parameters
+        ----------
+        expert : object
+            With ``learn_batch`` and without rows.
+        n_before : int
+            Number of the other experts.
+        weight : float
+            Of the rows.
+        """
+        return replace(
+            self,
+            experts=ExpertGroups([self.experts, expert], [n_before, 1]),
+            seen=self.seen + weight,
+            counted=self.counted + weight,
+            load_prior=None,
         )
 
     def factors(self, weight, forget_factor):
@@ -209,13 +251,17 @@ def learn_batch(model, stream, rows, load, forget_factor):
     share = gain * total / counted
     load = (1 - share) * load + share * (weight @ proba / total)
 
-    experts, estimators = _learn_experts(
-        model, stream.experts, X, y, resp * weight[:, None], keep, gain
+    learned = _learn_experts(
+        model.experts, stream.experts, X, y, predictions, resp * weight[:, None], keep, gain
     )
     likelihood = shallow_copy(model.likelihood.for_batches())
-    known = experts.predictions if experts.in_sample else predictions
     likelihood.learn_batch(
-        y, known, routed * weight[:, None], experts.penalty, keep=keep, gain=gain
+        y,
+        learned.predictions,
+        routed * weight[:, None],
+        learned.penalty,
+        keep=keep,
+        gain=gain,
     )
     gate = shallow_copy(gate)
     if stream.load_prior is not None and gate.takes_load_prior:
@@ -224,11 +270,14 @@ def learn_batch(model, stream, rows, load, forget_factor):
         resp = resp + stream.load_prior * proba / np.maximum(load, 1e-300)
     gate.learn_batch(Z, resp, weight, keep=keep, gain=gain)
     model = replace(
-        model, experts=estimators, gate=join_last(model.gate, gate), likelihood=likelihood
+        model,
+        experts=learned.estimators,
+        gate=join_last(model.gate, gate),
+        likelihood=likelihood,
     )
     stream = replace(
         stream,
-        experts=experts.without_rows(),
+        experts=learned.experts.without_rows(),
         seen=seen,
         counted=counted,
         n_batches=stream.n_batches + 1,
@@ -236,8 +285,23 @@ def learn_batch(model, stream, rows, load, forget_factor):
     return model, stream, load
 
 
-def _learn_experts(model, experts, X, y, weights, keep, gain):
-    """Experts after the batch, and the fitted estimators that they are."""
+@dataclass
+class _Learned:
+    """Experts after a batch, the estimators that they are, and by what scales are learned."""
+
+    experts: object
+    estimators: list
+    predictions: np.ndarray
+    penalty: float | np.ndarray
+
+
+def _learn_experts(before, experts, X, y, predictions, weights, keep, gain):
+    """Experts (a ``_Learned``) after the batch.
+
+    ``before`` are the fitted estimators, ``predictions`` (n_samples, n_experts, ...) theirs.
+    """
+    if isinstance(experts, ExpertGroups):
+        return _learn_groups(before, experts, X, y, predictions, weights, keep, gain)
     if isinstance(experts, StreamedExperts):
         ignoring = [e for e in experts.templates if not learns_weights(e)]
         if ignoring and np.ptp(weights.sum(axis=1)) > 1e-9:
@@ -246,8 +310,8 @@ def _learn_experts(model, experts, X, y, weights, keep, gain):
                 IgnoredWeightsWarning,
             )
         experts = experts.learn_batch(X, y, weights, keep=keep, gain=gain)
-        return experts, experts.estimators
-    head, _ = split_last(model.experts[0])  # all have the same transformers
+        return _Learned(experts, experts.estimators, predictions, experts.penalty)
+    head, _ = split_last(before[0])  # all have the same transformers
     design = X if head is None else head.transform(X)
     experts = experts.learn_batch(
         check_array(
@@ -258,6 +322,26 @@ def _learn_experts(model, experts, X, y, weights, keep, gain):
         keep=keep,
         gain=gain,
     )
-    last = [shallow_copy(split_last(estimator)[1]) for estimator in model.experts]
+    last = [shallow_copy(split_last(estimator)[1]) for estimator in before]
     solved = experts.finish(last)
-    return experts, [join_last(old, new) for old, new in zip(model.experts, solved, strict=True)]
+    estimators = [join_last(old, new) for old, new in zip(before, solved, strict=True)]
+    return _Learned(experts, estimators, experts.predictions, experts.penalty)
+
+
+def _learn_groups(before, experts, X, y, predictions, weights, keep, gain):
+    """``_learn_experts`` group by group."""
+    learned, ends = [], np.cumsum(experts.sizes)
+    for group, end, size in zip(experts.groups, ends, experts.sizes, strict=True):
+        own = slice(end - size, end)
+        given = X, y, predictions[:, own], weights[:, own], keep, gain
+        learned.append(_learn_experts(before[own], group, *given))
+    penalties = [
+        np.broadcast_to(each.penalty, (size, *y.shape[1:]))
+        for each, size in zip(learned, experts.sizes, strict=True)
+    ]
+    return _Learned(
+        replace(experts, groups=[each.experts for each in learned]),
+        [estimator for each in learned for estimator in each.estimators],
+        np.concatenate([each.predictions for each in learned], axis=1),
+        np.concatenate(penalties),
+    )

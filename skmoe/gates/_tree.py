@@ -151,6 +151,65 @@ class TreeGate(MetaEstimatorMixin, BaseGate):
         self._columns = np.arange(targets.shape[1])
         return self
 
+    @property
+    def learns_batches(self):
+        """Whether the gates of both levels do, and no expert is gone."""
+        if hasattr(self, "decision_"):
+            gates = self._gates()
+            is_whole = len(self._columns) == sum(map(len, self._places()))
+            return is_whole and all(gate.learns_batches for gate in gates)
+        return self._template().learns_batches
+
+    def begin_stream(self, X, y, sample_weight):
+        """Gather what ``learn_batch`` needs; see ``BaseGate``.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows.
+        y : array-like of shape (n_samples, n_experts)
+            Soft labels.
+        sample_weight : array-like of shape (n_samples,)
+            Weights.
+        """
+        for gate, labels in self._levels(y):
+            gate.begin_stream(X, labels, sample_weight)
+
+    def learn_batch(self, X, y, sample_weight, *, keep, gain):
+        """Go on with the gates of both levels.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows.
+        y : array-like of shape (n_samples, n_experts)
+            Soft labels.
+        sample_weight : array-like of shape (n_samples,)
+            Weights.
+        keep, gain : float
+            Factors of what was learned before, and of the rows of the batch.
+        """
+        # Copies: whoever holds the gates of this one, such as a copy of it, keeps them.
+        self.decision_ = copy.copy(self.decision_)
+        self.branches_ = [copy.copy(branch) for branch in self.branches_]
+        for gate, labels in self._levels(y):
+            gate.learn_batch(X, labels, sample_weight, keep=keep, gain=gain)
+
+    def _places(self):
+        """Numbers of the experts of each branch, before ``reorder``."""
+        sizes = [1 if branch is None else len(branch.classes_) for branch in self.branches_]
+        return np.split(np.arange(sum(sizes)), np.cumsum(sizes)[:-1])
+
+    def _levels(self, y):
+        """Each gate with its soft labels, from those (n_samples, n_experts) of all experts."""
+        labels = np.empty_like(y)
+        labels[:, self._columns] = y
+        parts = [labels[:, places] for places in self._places()]
+        yield self.decision_, np.column_stack([part.sum(axis=1) for part in parts])
+        for branch, part in zip(self.branches_, parts, strict=True):
+            if branch is not None:
+                yield branch, part
+
     def _branch_sizes(self, n_experts):
         if self.sizes is None:
             n_branches = int(np.ceil(np.sqrt(n_experts)))

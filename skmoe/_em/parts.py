@@ -198,7 +198,9 @@ class Parts:
 
     def first(self, n_experts):
         """Parts of so many clones of the expert."""
-        names, templates = self.names[:n_experts], self.templates[:n_experts]
+        more = range(len(self.names), n_experts)
+        names = [*self.names[:n_experts], *(f"expert{k}" for k in more)]
+        templates = [*self.templates[:n_experts], *(self.templates[:1] * len(more))]
         gate = self.gate if n_experts > 1 else GateParts(ConstantGate(), ConstantGate())
         return replace(self, names=names, templates=templates, gate=gate)
 

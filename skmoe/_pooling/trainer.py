@@ -11,6 +11,7 @@ from .._em.trainer import SURROGATE_PENALTY, Trainer
 from .merging import cheapest_merger, merged
 from .parts import pooled_parts
 from .problem import PooledGate, PooledProblem, gate_columns
+from .regimes import RegimeSearch
 
 TOL = 1e-6  # per unit of weight; the mixtures to compare differ by little
 SPLITS = ("functions", "kmeans_x")  # ways to halve the rows of an expert
@@ -47,12 +48,17 @@ class PooledTrainer(Trainer):
     log_evidence : dict of int to float
         For each number of experts that was tried, per unit of weight; a lower bound where a
         better mixture was found before EM converged.
+    regimes : Regimes or None
+        Which experts are of one regime; None where that was not looked for.
 
     References
     ----------
     .. [1] N. Ueda, R. Nakano, Z. Ghahramani and G. E. Hinton, "SMEM algorithm for mixture models",
        Neural Computation 12 (2000) 2109-2128.
     """
+
+    finds_regimes = True
+    regimes = None
 
     def __init__(
         self,
@@ -86,6 +92,8 @@ class PooledTrainer(Trainer):
         self.ends, self.paths, self.log_evidence, self._begun_with = [], [], {}, set()
         if previous is None:
             best = self._found()
+            if self.finds_regimes and self.experts.can_be_tied:
+                best, self.regimes = RegimeSearch(self).of(best)
         else:
             best = self._new_problem(previous.shape[1]).start(previous)
             self._note(self._converge(best))

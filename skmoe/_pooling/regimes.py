@@ -1,0 +1,149 @@
+"""Which experts are one regression function, whose errors are not Gaussian: by the evidence.
+
+A mixture of Gaussian lines imitates errors of any shape by experts that have their slopes in
+common. Of the mixture that has most evidence, experts are tied two at a time, those first whose
+slopes differ least, down to one regime. Ties are of two kinds: *shape*, in which experts of a
+regime have offsets and are as probable, among these, in all rows; and *spread*, in which they have
+one intercept, and the gate says where errors are large. So offsets that the gate parts by the
+columns, as a step in the level, are no ties.
+"""
+
+from itertools import combinations
+
+import numpy as np
+
+from .._em.problem import shallow_copy
+from .._experts.pooled_steps import loss_of_quadratics
+from .problem import PooledProblem
+from .regime_gate import RegimeGate
+
+CLOSE = 3.0  # nats over all rows: a factor of 20
+MARGIN = 5.0  # nats that experts without ties have to be ahead, as their prior variances are free
+FEWEST_ROWS = 5.0  # of a regime; fewer are outliers of another
+WIDER, WIDE_SHARE = 3.0, 0.1  # errors, and share, of an expert that is put behind another
+SHAPE, SPREAD = "shape", "spread"
+
+
+class Regimes:
+    """How experts were found to be regimes.
+
+    Attributes
+    ----------
+    kind : {"shape", "spread"} or None
+        Of the ties; None where each expert is a regime.
+    evidence : dict of int to float
+        The highest log-evidence, over all rows, of each number of regimes that was looked at.
+    n_regimes : int
+        The number that was chosen.
+    """
+
+    def __init__(self, kind, evidence, n_regimes):
+        self.kind, self.evidence, self.n_regimes = kind, evidence, n_regimes
+
+
+class RegimeSearch:
+    """Ties experts of a mixture of most evidence.
+
+    Parameters
+    ----------
+    trainer : PooledTrainer
+        Which converges mixtures.
+    """
+
+    def __init__(self, trainer):
+        self.trainer, self.n_rows = trainer, trainer.data.weight.sum()
+
+    def of(self, best):
+        """The mixture of as few regimes as the evidence allows for.
+
+        Parameters
+        ----------
+        best : PooledProblem
+            Of most evidence, without ties.
+
+        Returns
+        -------
+        problem : PooledProblem
+            With ties, or the same.
+        regimes : Regimes
+        """
+        n_rows = self.n_rows
+        evidence = {k: n_rows * each for k, each in self.trainer.log_evidence.items()}
+        most = max(1, np.count_nonzero(best.effective_rows() >= FEWEST_ROWS))
+        chosen, kind, to_try = best, None, partitions(best)
+        if most <= len(to_try):
+            chosen, kind = self._tied(best, to_try[most - 1], -np.inf)
+            evidence[most] = n_rows * chosen.evidence
+        to_beat = n_rows * chosen.evidence - MARGIN
+        for regime in to_try[: most - 1]:
+            tied, kind_of_tied = self._tied(best, regime, to_beat)
+            n_regimes, value = tied.experts.ties.n_regimes, n_rows * tied.evidence
+            evidence[n_regimes] = max(value, evidence.get(n_regimes, value))
+            if value >= to_beat:
+                chosen, kind = tied, kind_of_tied
+                break
+        ties = chosen.experts.ties
+        n_regimes = chosen.experts.n_experts if ties is None else ties.n_regimes
+        return chosen, Regimes(kind, dict(sorted(evidence.items())), n_regimes)
+
+    def _tied(self, best, regime, to_beat):
+        """The better mixture of two kinds of ties, and its kind."""
+        found = [
+            (self._converged(self._new(kind, regime).start(best.resp), to_beat), kind)
+            for kind in (SHAPE, SPREAD)
+        ]
+        if 1 < max(regime) + 1 and best.experts.can_be_wider:
+            found.append((self._converged(self._with_tails(best, regime), to_beat), SHAPE))
+        return max(found, key=lambda each: each[0].evidence)
+
+    def _new(self, kind, regime):
+        trainer = self.trainer
+        experts = trainer.experts.tied(regime, kind == SHAPE)
+        gate = shallow_copy(trainer.gate)
+        gate = RegimeGate(gate, regime) if kind == SHAPE else gate
+        likelihood = shallow_copy(trainer.likelihood)
+        return PooledProblem(experts, gate, likelihood, trainer.data, Z=trainer.data.Z)
+
+    def _with_tails(self, best, regime):
+        """One expert of each regime, the heaviest, and another behind it of larger errors."""
+        experts, load = best.experts, best.load
+        cores = [
+            max(np.flatnonzero(regime == r), key=lambda k: load[k]) for r in range(max(regime) + 1)
+        ]
+        log_gate = best.gate.log_proba[:, cores]
+        inner = log_gate + experts.expected_log_density()[:, cores] + np.log1p(-WIDE_SHARE)
+        outer = log_gate + experts.log_density_if_wider(WIDER)[:, cores] + np.log(WIDE_SHARE)
+        log_resp = np.hstack([inner, outer])
+        resp = np.exp(log_resp - log_resp.max(axis=1, keepdims=True))
+        resp /= resp.sum(axis=1, keepdims=True)
+        return self._new(SHAPE, np.tile(np.arange(len(cores)), 2)).start(resp)
+
+    def _converged(self, problem, to_beat):
+        return self.trainer._converge(problem, to_beat / self.n_rows)
+
+
+def partitions(problem):
+    """Regimes of experts, from one regime to one less than there are experts; labels (K,) each.
+
+    Of each number of regimes the next lower one joins the two whose slopes lose least as one.
+    """
+    gram, cross = problem.experts.slope_sums(problem.resp)
+    regime = np.arange(len(cross[0]))
+    found = []
+    while regime.max() > 0:
+        pairs = combinations(range(regime.max() + 1), 2)
+        loss, first, second = min(
+            (loss_of_quadratics(gram[:, [i, j]], cross[:, [i, j]]), i, j) for i, j in pairs
+        )
+        regime = np.where(regime == second, first, regime)
+        regime = regime - (regime > second)
+        gram[:, first] += gram[:, second]
+        cross[:, first] += cross[:, second]
+        gram, cross = np.delete(gram, second, axis=1), np.delete(cross, second, axis=1)
+        found.insert(0, regime)
+    return found
+
+
+def notes_of(regimes):
+    """What is to be said of the choice, in sentences; a list."""
+    return []

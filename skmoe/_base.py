@@ -59,6 +59,8 @@ OF_ONE_FIT = (
     "oof_responsibilities_",
     "log_evidence_",
     "specialisation_",
+    "n_regimes_",
+    "regimes_",
 )
 
 
@@ -387,7 +389,13 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
         notes = [*trainer.notes]
         if trainer.specialisation is not None:
             notes.append(str(trainer.specialisation))
-        if self.n_experts is None and trainer.log_evidence is not None:
+        has_ties = False
+        if trainer.regimes is not None:
+            self.n_regimes_ = trainer.regimes.n_regimes
+            self.regimes_ = trainer.regimes.named(model.names, order)
+            notes += trainer.regimes.notes()
+            has_ties = self.n_regimes_ < len(order)
+        if self.n_experts is None and trainer.log_evidence is not None and not has_ties:
             notes += bound_notes(trainer.log_evidence, self.n_samples_seen_)
         self._training_report = report_training(problem, model, order, trainer.ends, notes)
         self._grows = trainer.grows

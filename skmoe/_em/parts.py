@@ -196,12 +196,13 @@ class Parts:
             return source, source
         return source, check_array(source, dtype=[np.float64, np.float32], input_name=name)
 
-    def first(self, n_experts):
-        """Parts of so many clones of the expert."""
+    def first(self, n_experts, *, is_gated=True):
+        """Parts of so many clones of the expert, whose gate may be one of proportions."""
         more = range(len(self.names), n_experts)
         names = [*self.names[:n_experts], *(f"expert{k}" for k in more)]
         templates = [*self.templates[:n_experts], *(self.templates[:1] * len(more))]
-        gate = self.gate if n_experts > 1 else GateParts(ConstantGate(), ConstantGate())
+        is_gated = is_gated and n_experts > 1
+        gate = self.gate if is_gated else GateParts(ConstantGate(), ConstantGate())
         return replace(self, names=names, templates=templates, gate=gate)
 
     def behind(self, encoder, *, experts=True):

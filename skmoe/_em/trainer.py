@@ -60,13 +60,15 @@ class Trainer:
         Evidence of each number of experts that was tried, where evidence chooses it.
     specialisation : Specialisation or None
         What specialists are worth, where they have to be worth their while.
+    regimes : Regimes or None
+        Which experts are of one regime, where that is looked for.
     notes : list of str
         What else training has to say, in sentences.
     grows : bool
         Whether experts can be added to what it trains.
     """
 
-    log_evidence = specialisation = None
+    log_evidence = specialisation = regimes = None
     notes = ()
     grows = True
 

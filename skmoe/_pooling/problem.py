@@ -46,9 +46,12 @@ class GateUnderPrior:
         Coefficients of the design, the intercepts last.
     alpha : float
         Prior precision of the slopes.
+    sees_rows : bool
+        Whether its probabilities can depend on the row.
     """
 
     takes_load_prior = is_costly = False
+    sees_rows = True
     objective = "conditional"
 
     @property

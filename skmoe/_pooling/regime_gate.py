@@ -34,6 +34,10 @@ class RegimeGate(PooledGate):
         coef[-1] += np.log(self._counts) - np.log(total[self.regime])
         return coef
 
+    @property
+    def sees_rows(self):
+        return self._members.shape[1] > 1
+
     def begin(self, resp, alpha=None):
         self._learn_shares(resp)
         super().begin(resp, alpha)

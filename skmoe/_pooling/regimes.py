@@ -27,18 +27,71 @@ SHAPE, SPREAD = "shape", "spread"
 class Regimes:
     """How experts were found to be regimes.
 
-    Attributes
+    Parameters
     ----------
+    regime : ndarray of int of shape (n_experts,)
+        Number of the regime of each expert.
     kind : {"shape", "spread"} or None
         Of the ties; None where each expert is a regime.
-    evidence : dict of int to float
-        The highest log-evidence, over all rows, of each number of regimes that was looked at.
-    n_regimes : int
-        The number that was chosen.
+    support : dict of int to float
+        The highest log-evidence, over all rows, of each number of regimes that was looked at; with
+        ``MARGIN`` more where experts are tied.
     """
 
-    def __init__(self, kind, evidence, n_regimes):
-        self.kind, self.evidence, self.n_regimes = kind, evidence, n_regimes
+    def __init__(self, regime, kind, support):
+        self.regime, self.kind, self.support = np.asarray(regime), kind, support
+        self.n_regimes = int(self.regime.max()) + 1
+
+    def named(self, names, order):
+        """Names of the experts of each regime, a list of lists; by the first of each.
+
+        Parameters
+        ----------
+        names : list of str
+            Of the experts.
+        order : ndarray of shape (n_experts,)
+            Expert ``j`` of the names is expert ``order[j]`` here.
+        """
+        groups = {}
+        for name, k in zip(names, order, strict=True):
+            groups.setdefault(int(self.regime[k]), []).append(name)
+        return list(groups.values())
+
+    def notes(self):
+        """What is to be said of the choice, in sentences; a list."""
+        n_regimes, n_experts = self.n_regimes, len(self.regime)
+        notes = []
+        if n_regimes < n_experts:
+            notes.append(
+                f"{n_experts} experts are {_count(n_regimes)}: experts of one regime are one "
+                f"regression function, whose errors {ERRORS[self.kind]}."
+            )
+        lead = {k: self.support[n_regimes] - each for k, each in self.support.items()}
+        close = {k: nats for k, nats in lead.items() if k != n_regimes and nats < CLOSE}
+        if close:
+            found = " and ".join(_lead(k, nats) for k, nats in close.items())
+            notes.append(
+                f"The number of regimes is a close call: by log-evidence over all rows, {found} "
+                f"{n_regimes}."
+            )
+        return notes
+
+
+ERRORS = {
+    SHAPE: "are not Gaussian, but heavy-tailed or skewed",
+    SPREAD: "have a spread that depends on the columns, or heavy tails",
+}
+
+
+def _count(n_regimes):
+    return "1 regime" if n_regimes == 1 else f"{n_regimes} regimes"
+
+
+def _lead(n_regimes, nats):
+    """"3 regimes are 1.2 nats behind"."""
+    verb = "is" if n_regimes == 1 else "are"
+    side = "behind" if nats >= 0 else "ahead of"
+    return f"{_count(n_regimes)} {verb} {abs(nats):.1f} nats {side}"
 
 
 class RegimeSearch:
@@ -68,23 +121,26 @@ class RegimeSearch:
         regimes : Regimes
         """
         n_rows = self.n_rows
-        evidence = {k: n_rows * each for k, each in self.trainer.log_evidence.items()}
+        support = {k: n_rows * each for k, each in self.trainer.log_evidence.items()}
         most = max(1, np.count_nonzero(best.effective_rows() >= FEWEST_ROWS))
         chosen, kind, to_try = best, None, partitions(best)
         if most <= len(to_try):
             chosen, kind = self._tied(best, to_try[most - 1], -np.inf)
-            evidence[most] = n_rows * chosen.evidence
         to_beat = n_rows * chosen.evidence - MARGIN
         for regime in to_try[: most - 1]:
             tied, kind_of_tied = self._tied(best, regime, to_beat)
             n_regimes, value = tied.experts.ties.n_regimes, n_rows * tied.evidence
-            evidence[n_regimes] = max(value, evidence.get(n_regimes, value))
+            if value <= support.get(n_regimes, -np.inf):
+                continue  # so many experts do without ties
+            support[n_regimes] = value + MARGIN
             if value >= to_beat:
                 chosen, kind = tied, kind_of_tied
                 break
-        ties = chosen.experts.ties
-        n_regimes = chosen.experts.n_experts if ties is None else ties.n_regimes
-        return chosen, Regimes(kind, dict(sorted(evidence.items())), n_regimes)
+        ties, n_experts = chosen.experts.ties, chosen.experts.n_experts
+        regime = np.arange(n_experts) if ties is None else ties.regime
+        if ties is not None:
+            support[ties.n_regimes] = n_rows * chosen.evidence + MARGIN
+        return chosen, Regimes(regime, kind, dict(sorted(support.items())))
 
     def _tied(self, best, regime, to_beat):
         """The better mixture of two kinds of ties, and its kind."""
@@ -92,7 +148,7 @@ class RegimeSearch:
             (self._converged(self._new(kind, regime).start(best.resp), to_beat), kind)
             for kind in (SHAPE, SPREAD)
         ]
-        if 1 < max(regime) + 1 and best.experts.can_be_wider:
+        if max(regime) > 0 and best.experts.can_be_wider:
             found.append((self._converged(self._with_tails(best, regime), to_beat), SHAPE))
         return max(found, key=lambda each: each[0].evidence)
 
@@ -142,8 +198,3 @@ def partitions(problem):
         gram, cross = np.delete(gram, second, axis=1), np.delete(cross, second, axis=1)
         found.insert(0, regime)
     return found
-
-
-def notes_of(regimes):
-    """What is to be said of the choice, in sentences; a list."""
-    return []

@@ -48,8 +48,6 @@ class PooledTrainer(Trainer):
     log_evidence : dict of int to float
         For each number of experts that was tried, per unit of weight; a lower bound where a
         better mixture was found before EM converged.
-    regimes : Regimes or None
-        Which experts are of one regime; None where that was not looked for.
 
     References
     ----------
@@ -58,7 +56,6 @@ class PooledTrainer(Trainer):
     """
 
     finds_regimes = True
-    regimes = None
 
     def __init__(
         self,
@@ -99,7 +96,8 @@ class PooledTrainer(Trainer):
             self._note(self._converge(best))
         self.log_evidence = dict(sorted(self.log_evidence.items()))
         self.progress.say(f"Kept {count(best.experts.n_experts)}")
-        self.problem, self.parts = best, self.parts.first(best.experts.n_experts)
+        n_experts, is_gated = best.experts.n_experts, best.gate.sees_rows
+        self.problem, self.parts = best, self.parts.first(n_experts, is_gated=is_gated)
 
     def run(self, tasks, attributes_now):
         """Go on with the mixture that is kept, until it converges; see ``Trainer``."""

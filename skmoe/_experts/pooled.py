@@ -399,7 +399,7 @@ class PooledExperts(Pooled, LeastSquaresExperts):
             log_density += precisions.log_mean - np.log(2 * np.pi) - precisions.mean * squares
         return 0.5 * log_density
 
-    can_be_wider = True
+    has_scales = can_be_wider = True
 
     def log_density_if_wider(self, factor):
         """``expected_log_density`` if errors were so many times as large."""

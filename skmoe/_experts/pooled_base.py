@@ -28,6 +28,8 @@ class Pooled(ABC):
         Unit of the target in ``expected_log_density``; one for classes.
     tau, rho : ndarray of shape (n_functions, q + n_offsets)
         Prior variances, of deviations and of what is common; those of offsets within regimes last.
+    has_scales : bool
+        Whether experts of one function can differ.
     can_be_wider, can_be_tied : bool
         Whether there is ``log_density_if_wider(factor)``, and whether ``tied`` is for these.
     ties : Ties or None
@@ -37,7 +39,7 @@ class Pooled(ABC):
     """
 
     y_scale = np.ones(1)
-    is_one_expert = can_be_wider = False
+    is_one_expert = has_scales = can_be_wider = False
     can_be_tied, ties = True, None
 
     def _stand_on(self, X, weight, shared_columns=(), units=None):

@@ -18,9 +18,10 @@ from .problem import PooledProblem
 from .regime_gate import RegimeGate
 
 CLOSE = 3.0  # nats over all rows: a factor of 20
-MARGIN = 5.0  # nats that experts without ties have to be ahead, as their prior variances are free
+MARGIN = 4.0  # nats that experts without ties have to be ahead, as their prior variances are free
 FEWEST_ROWS = 5.0  # of a regime; fewer are outliers of another
 WIDER, WIDE_SHARE = 3.0, 0.1  # errors, and share, of an expert that is put behind another
+MOST_VALUES = 10  # of a target that is not continuous
 SHAPE, SPREAD = "shape", "spread"
 
 
@@ -36,10 +37,13 @@ class Regimes:
     support : dict of int to float
         The highest log-evidence, over all rows, of each number of regimes that was looked at; with
         ``MARGIN`` more where experts are tied.
+    n_values : int, default=None
+        Of the target, where they are few.
     """
 
-    def __init__(self, regime, kind, support):
+    def __init__(self, regime, kind, support, n_values=None):
         self.regime, self.kind, self.support = np.asarray(regime), kind, support
+        self.n_values = n_values
         self.n_regimes = int(self.regime.max()) + 1
 
     def named(self, names, order):
@@ -61,6 +65,11 @@ class Regimes:
         """What is to be said of the choice, in sentences; a list."""
         n_regimes, n_experts = self.n_regimes, len(self.regime)
         notes = []
+        if self.n_values is not None and n_regimes > 1:
+            notes.append(
+                f"The target has {self.n_values} values, and regimes may be no more than these: "
+                "take MixtureOfExpertsClassifier, or an ordinal model."
+            )
         if n_regimes < n_experts:
             notes.append(
                 f"{n_experts} experts are {_count(n_regimes)}: experts of one regime are one "
@@ -140,13 +149,18 @@ class RegimeSearch:
         regime = np.arange(n_experts) if ties is None else ties.regime
         if ties is not None:
             support[ties.n_regimes] = n_rows * chosen.evidence + MARGIN
-        return chosen, Regimes(regime, kind, dict(sorted(support.items())))
+        n_values = len(np.unique(self.trainer.data.y[self.trainer.data.weight > 0]))
+        is_discrete = best.experts.can_be_wider and n_values <= MOST_VALUES
+        return chosen, Regimes(
+            regime, kind, dict(sorted(support.items())), n_values if is_discrete else None
+        )
 
     def _tied(self, best, regime, to_beat):
         """The better mixture of two kinds of ties, and its kind."""
+        kinds = (SHAPE, SPREAD) if best.experts.has_scales else (SHAPE,)
         found = [
             (self._converged(self._new(kind, regime).start(best.resp), to_beat), kind)
-            for kind in (SHAPE, SPREAD)
+            for kind in kinds
         ]
         if max(regime) > 0 and best.experts.can_be_wider:
             found.append((self._converged(self._with_tails(best, regime), to_beat), SHAPE))

@@ -318,8 +318,8 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
         """Responsibilities that ``warm_start`` goes on from, or None."""
         if not self.warm_start or not self.__sklearn_is_fitted__() or self._buffer is not None:
             return None
-        fewer = len(self.experts_) < n_experts
-        if len(self.experts_) != n_experts and not (is_pooled and fewer):
+        may_go_on = is_pooled and getattr(self, "n_regimes_", len(self.experts_)) <= n_experts
+        if len(self.experts_) != n_experts and not may_go_on:
             raise ValueError(
                 f"warm_start=True needs as many experts as the mixture has now, "
                 f"{len(self.experts_)}; n_experts is {n_experts}."

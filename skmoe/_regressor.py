@@ -47,7 +47,8 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
         than 1,000 rows of equal weight, a Gaussian process: "ridge", "boosting", "forest", "net",
         "process". Each is in the Pipeline that it needs, for strings and missing values too.
     n_experts : int, default=None
-        Number of experts; with ``pooling`` an upper bound. None is the length of the list, else 4.
+        Number of experts; with ``pooling`` an upper bound, of regimes, whose heavy tails may take
+        a second expert each. None is the length of the list, else 4.
     gate : gate, classifier or Pipeline ending in one, default=None
         See :mod:`skmoe.gates`. None is a :class:`~skmoe.gates.SoftmaxGate`; strings and
         missing values are encoded for it. The transformers of a Pipeline are fitted once.

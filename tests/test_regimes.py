@@ -212,3 +212,10 @@ def test_bound_of_tied_experts_never_falls(kind, monkeypatch):
     objectives = [problem.step() for _ in range(60)]
     # rounding of a sum over rows, relative to its size
     assert np.diff(objectives).min() > -1e-10 * np.abs(objectives).max()
+
+
+def test_a_warm_start_finds_the_regimes_again(heavy_tails):
+    moe, X, y = heavy_tails
+    again = MixtureOfExpertsRegressor(n_experts=3, warm_start=True, random_state=0).fit(X, y)
+    assert len(again.experts_) > 2 == again.n_regimes_
+    assert again.fit(X, y).n_regimes_ == 2

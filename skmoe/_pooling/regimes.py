@@ -87,7 +87,7 @@ class Regimes:
 
 
 ERRORS = {
-    SHAPE: "are not Gaussian, but heavy-tailed or skewed",
+    SHAPE: "have heavier tails than the likelihood's, or are skewed",
     SPREAD: "have a spread that depends on the columns, or heavy tails",
 }
 
@@ -97,7 +97,7 @@ def _count(n_regimes):
 
 
 def _lead(n_regimes, nats):
-    """"3 regimes are 1.2 nats behind"."""
+    """How far so many regimes are behind or ahead, in words."""
     verb = "is" if n_regimes == 1 else "are"
     side = "behind" if nats >= 0 else "ahead of"
     return f"{_count(n_regimes)} {verb} {abs(nats):.1f} nats {side}"

@@ -89,11 +89,11 @@ class PooledTrainer(Trainer):
         self.ends, self.paths, self.log_evidence, self._begun_with = [], [], {}, set()
         if previous is None:
             best = self._found()
-            if self.finds_regimes and self.experts.can_be_tied:
-                best, self.regimes = RegimeSearch(self).of(best)
         else:
             best = self._new_problem(previous.shape[1]).start(previous)
             self._note(self._converge(best))
+        if self.finds_regimes and self.experts.can_be_tied:
+            best, self.regimes = RegimeSearch(self).of(best)
         self.log_evidence = dict(sorted(self.log_evidence.items()))
         self.progress.say(f"Kept {count(best.experts.n_experts)}")
         n_experts, is_gated = best.experts.n_experts, best.gate.sees_rows

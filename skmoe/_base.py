@@ -56,6 +56,8 @@ OF_ONE_FIT = (
     "oof_responsibilities_",
     "log_evidence_",
     "specialisation_",
+    "n_regimes_",
+    "regimes_",
 )
 
 
@@ -357,7 +359,13 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
         notes = [*trainer.notes, *filter(None, [trainer.why_out_of_fold])]
         if trainer.specialisation is not None:
             notes.append(str(trainer.specialisation))
-        if plan.n_experts is None and trainer.log_evidence is not None:
+        has_ties = False
+        if trainer.regimes is not None:
+            self.n_regimes_ = trainer.regimes.n_regimes
+            self.regimes_ = trainer.regimes.named(model.names, order)
+            notes += trainer.regimes.notes()
+            has_ties = self.n_regimes_ < len(order)
+        if plan.n_experts is None and trainer.log_evidence is not None and not has_ties:
             notes += bound_notes(trainer.log_evidence, self.n_samples_seen_)
         self.plan_ = plan.fitted(trainer, model.names, self.n_samples_seen_)
         self._training_report = report_training(

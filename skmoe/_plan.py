@@ -324,6 +324,8 @@ class Plan:
     most_expert_fits : int or None
         Fits of single estimators at the most; None where experts are solved all at once, in
         closed form or by Newton steps.
+    n_regimes : int or None
+        After ``fit`` of pooled experts: number of regression functions.
     findings : list of str
         After ``fit``: what else was tried, and by how much it lost.
 
@@ -350,6 +352,7 @@ class Plan:
     most_expert_fits: int | None
     findings: list = field(default_factory=list)
     request: Request = field(default=None, repr=False)
+    n_regimes: int | None = None
     is_automatic: bool = field(default=True, repr=False)
     is_default_gate: bool = field(default=True, repr=False)
     n_rows: float = field(default=0.0, repr=False)
@@ -363,6 +366,8 @@ class Plan:
             n_experts = f"up to {self.most_experts}"
         else:
             n_experts = str(self.n_experts)
+            if self.n_regimes is not None:
+                n_experts += f", {count(self.n_regimes, 'regime')}"
         values = {
             "training": self.training,
             "experts": self.experts,
@@ -403,6 +408,8 @@ class Plan:
     def sentence(self):
         """The way of training and the number of experts, as reports quote them."""
         n_experts = count(self.n_experts)
+        if self.n_regimes is not None:
+            n_experts += f" of {count(self.n_regimes, 'regime')}"
         why = self.reasons["n_experts"]
         return f'Trained by "{self.training}": {self.reasons["training"]}. {n_experts}, {why}.'
 
@@ -438,6 +445,7 @@ class Plan:
             self,
             training=training,
             n_experts=n_experts,
+            n_regimes=None if trainer.regimes is None else trainer.regimes.n_regimes,
             reasons=reasons,
             findings=findings,
             request=None,

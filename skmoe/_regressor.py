@@ -162,8 +162,13 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
         logarithm of the evidence, per unit of weight.
     log_evidence_ : dict of int to float
         Only where experts are pooled: for each number of experts that was tried, the highest
-        ``lower_bound_`` less what is paid for what is not known of the gate. The largest was kept.
+        ``lower_bound_`` less what is paid for what is not known of the gate, before any are tied.
         Of rows that are not in memory, the number that was kept alone.
+    n_regimes_ : int
+        Only where experts are pooled, in memory: number of regression functions. Experts that have
+        one in common are its errors; see :doc:`/guide/regimes`.
+    regimes_ : list of list of str
+        Names of the experts of each of these.
     specialisation_ : Specialisation
         Only where clones beside a generalist, or EM in place of a stack, were tried: the mean
         out-of-fold log-densities ``score_without`` and ``score_with`` them, their

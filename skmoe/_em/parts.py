@@ -193,12 +193,15 @@ class Parts:
             return source, source
         return source, check_array(source, dtype=[np.float64, np.float32], input_name=name)
 
-    def first(self, n_experts):
-        """Parts of so many clones of the expert."""
-        zero = slice(self.n_solved, None)
-        names = self.names[:n_experts] + self.names[zero]
-        templates = self.templates[:n_experts] + self.templates[zero]
-        gate = self.gate if len(names) > 1 else GateParts(ConstantGate(), ConstantGate())
+    def first(self, n_experts, *, is_gated=True):
+        """Parts of so many clones of the expert, whose gate may be one of proportions."""
+        zero, more = slice(self.n_solved, None), range(self.n_solved, n_experts)
+        names = self.names[: self.n_solved] + [f"expert{k}" for k in more]
+        templates = self.templates[: self.n_solved] + self.templates[:1] * len(more)
+        names = names[:n_experts] + self.names[zero]
+        templates = templates[:n_experts] + self.templates[zero]
+        is_gated = is_gated and len(names) > 1
+        gate = self.gate if is_gated else GateParts(ConstantGate(), ConstantGate())
         return replace(self, names=names, templates=templates, gate=gate)
 
     def behind(self, encoder, *, experts=True):

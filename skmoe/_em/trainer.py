@@ -63,6 +63,8 @@ class Trainer:
         Of each number of experts that was tried, where BIC or the out-of-fold log-density chooses.
     specialisation : Specialisation or None
         What specialists are worth, where they have to be worth their while.
+    regimes : Regimes or None
+        Which experts are of one regime, where that is looked for.
     notes : list of str
         What else training has to say, in sentences.
     why_out_of_fold : str
@@ -76,7 +78,7 @@ class Trainer:
     reason = "EM raises the out-of-fold log-density by more than its standard error"
 
     way = "em"
-    log_evidence = number_scores = specialisation = None
+    log_evidence = number_scores = specialisation = regimes = None
     notes = ()
     why_out_of_fold = ""
     grows = True
@@ -152,6 +154,8 @@ class Trainer:
             found.append(compared("Evidence", of_all_rows))
         if self.number_scores is not None:
             found.append(compared(self.number_scores.criterion, self.number_scores.values))
+        if self.regimes is not None:
+            found += self.regimes.notes()
         if self.specialisation is not None:
             found.append(" ".join(str(self.specialisation).split()))
         return found

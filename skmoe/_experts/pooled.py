@@ -29,7 +29,6 @@ from .._numerics.statistics import LeastSquaresStatistics
 from .least_squares import LeastSquaresExperts
 from .pooled_base import Pooled
 
-INTERCEPT_VARIANCE = 100.0  # of b_0, on a standardised target: as good as flat
 SMALLEST_VARIANCE, LARGEST_VARIANCE = 1e-8, 1e4  # of tau and rho
 LONGEST_STEP = 30.0  # factor by which MacKay's step changes a variance at most
 NU = 10.0 ** np.arange(-0.25, 4.01, 0.25)  # grid: from experts that err alone to alike
@@ -124,6 +123,14 @@ def pooled_coefficients(gram, cross, tau, rho):
     )
 
 
+def without_intercept(gram, cross):
+    """Sums (..., q, q) and (..., q) for the slopes alone, where intercepts are at their best."""
+    mass = np.maximum(gram[..., -1:, -1:], np.finfo(float).tiny)
+    column = gram[..., :-1, -1:]
+    gram_of_slopes = gram[..., :-1, :-1] - column * column.swapaxes(-1, -2) / mass
+    return gram_of_slopes, cross[..., :-1] - (column * (cross[..., -1:, None] / mass))[..., 0]
+
+
 def _factor(matrices):
     """Cholesky factors of ``I + matrices``, which rounding may have made a little indefinite."""
     n_columns = matrices.shape[-1]
@@ -136,7 +143,7 @@ def _half_log_det(factors):
     return np.log(np.einsum("...ii->...i", factors)).sum()
 
 
-def learn_variances(gram, cross, tau, rho, learned):
+def learn_variances(gram, cross, tau, rho, learned, ties=None):
     """Variances of a higher evidence, and the posterior under them; the evidence never falls.
 
     One step of MacKay's [3]_, tau <- sum d^2 / gamma with gamma = size - sum Var d / tau the number
@@ -149,15 +156,21 @@ def learn_variances(gram, cross, tau, rho, learned):
         As ``pooled_coefficients`` takes them.
     learned : ndarray of bool of shape (q,)
         Columns whose tau is learned; that of the others stays as it is.
+    ties : Ties, default=None
+        Between experts. Offsets stand behind the coefficients in tau, rho and ``learned``.
 
     Returns
     -------
     coefficients : Coefficients
     tau, rho : ndarray of shape (q,)
     """
+    if ties is not None:
+        found, *variances = learn_variances(*ties.joined(gram, cross), tau, rho, learned)
+        return ties.parted(found), *variances
     now = pooled_coefficients(gram, cross, tau, rho)
-    slopes = np.arange(len(learned)) < len(learned) - 1
-    groups = [("rho", slopes), ("tau", learned & slopes), ("tau", learned & ~slopes)]
+    place = np.arange(len(learned)) - np.flatnonzero(rho)[-1]  # from the intercept
+    own = [learned & (place < 0), learned & (place == 0), learned & (place > 0)]
+    groups = [("rho", place < 0), *(("tau", group) for group in own)]
     old = {"tau": tau, "rho": rho}
     fast, slow = ({name: var.copy() for name, var in old.items()} for _ in range(2))
     for name, group in groups:
@@ -320,11 +333,8 @@ class PooledExperts(Pooled, LeastSquaresExperts):
 
     def begin(self, resp):
         """Forget everything, and learn from the responsibilities of a start."""
-        n_outputs, n_columns = self.y_scale.size, self.design.shape[1]
-        tau = 1.0 if self.own_variance is None else self.own_variance
-        self.tau = np.tile(np.where(self.own, tau, 0.0), (n_outputs, 1))
-        self.rho = np.ones((n_outputs, n_columns))
-        self.rho[:, -1] = INTERCEPT_VARIANCE
+        n_outputs = self.y_scale.size
+        self.tau, self.rho = self._first_variances(n_outputs)
         half = np.full(self.n_experts, 0.5 * self.weight.sum() / self.n_experts)
         self.posteriors = [(None, Precisions(half, 0.5 * half, 1.0, 0.5))] * n_outputs
         self._learn(self.sum_rows(resp), FIRST_ROUNDS)
@@ -355,7 +365,8 @@ class PooledExperts(Pooled, LeastSquaresExperts):
                     precisions.mean[:, None] * of_output.cross[:, :, 0],
                     tau[m],
                     rho[m],
-                    self.own & (self.own_variance is None),
+                    self._learned,
+                    self.ties,
                 )
                 squares = of_output.residual_squares(coefficients.mean[:, :, None])[:, 0]
                 squares += np.einsum("kij,kij->k", sums.gram, coefficients.cov)
@@ -387,6 +398,22 @@ class PooledExperts(Pooled, LeastSquaresExperts):
             squares += quadratic_forms(self.design, coefficients.cov) + self.floor[m]
             log_density += precisions.log_mean - np.log(2 * np.pi) - precisions.mean * squares
         return 0.5 * log_density
+
+    has_scales = can_be_wider = True
+
+    def log_density_if_wider(self, factor):
+        """``expected_log_density`` if errors were so many times as large."""
+        constant = sum(p.log_mean for _, p in self.posteriors)
+        constant = 0.5 * (constant - len(self.posteriors) * np.log(2 * np.pi))
+        inner = self.expected_log_density() - constant
+        return constant - len(self.posteriors) * np.log(factor) + inner / factor**2
+
+    def slope_sums(self, resp):
+        """Sums for the slopes in units of the error variances; see ``Pooled``."""
+        sums = self.sum_rows(resp)
+        precision = np.stack([p.mean for _, p in self.posteriors])
+        cross = precision[:, :, None] * sums.cross.transpose(2, 0, 1)
+        return without_intercept(precision[:, :, None, None] * sums.gram, cross)
 
     def loss_as_one(self, k, other):
         """Log-likelihood that two experts lose with one line and variance, at least squares.

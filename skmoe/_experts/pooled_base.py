@@ -6,6 +6,10 @@ from abc import ABC, abstractmethod
 import numpy as np
 
 from .._numerics.columns import StandardColumns
+from .ties import Ties
+
+INTERCEPT_VARIANCE = 100.0  # of b_0, on a standardised target: as good as flat
+OFFSET_VARIANCE = 0.1  # of offsets, to begin with
 
 
 class Pooled(ABC):
@@ -22,14 +26,21 @@ class Pooled(ABC):
         What coefficients belong to.
     y_scale : ndarray of shape (n_outputs,)
         Unit of the target in ``expected_log_density``; one for classes.
-    tau, rho : ndarray of shape (n_functions, q)
-        Prior variances, of deviations and of what is common.
+    tau, rho : ndarray of shape (n_functions, q + n_offsets)
+        Prior variances, of deviations and of what is common; those of offsets within regimes last.
+    has_scales : bool
+        Whether experts of one function can differ.
+    can_be_wider, can_be_tied : bool
+        Whether there is ``log_density_if_wider(factor)``, and whether ``tied`` is for these.
+    ties : Ties or None
+        Which experts are of one regime; None is each of its own.
     is_one_expert : bool
         Whether the mixture is what one expert without a gate can be too.
     """
 
     y_scale = np.ones(1)
-    is_one_expert = False
+    is_one_expert = has_scales = can_be_wider = False
+    can_be_tied, ties = True, None
 
     def _stand_on(self, X, weight, shared_columns=(), units=None):
         """Take the rows, in columns that the prior sees alike."""
@@ -43,15 +54,37 @@ class Pooled(ABC):
 
     @property
     def own(self):
-        """Columns of the design in which experts differ, (q,)."""
-        if self.n_experts == 1 or self.shared is None:
-            return np.full(self.columns.n_columns, self.n_experts > 1)
+        """Columns of the design in which regimes differ, (q,)."""
+        n_regimes = self.n_experts if self.ties is None else self.ties.n_regimes
+        if n_regimes == 1 or self.shared is None:
+            return np.full(self.columns.n_columns, n_regimes > 1)
         return ~self.shared
+
+    @property
+    def _learned(self):
+        """Whose tau is learned: of columns, if not given, and of offsets."""
+        n_offsets = 0 if self.ties is None else self.ties.n_offsets
+        return np.append(self.own & (self.own_variance is None), np.full(n_offsets, True))
+
+    def _first_variances(self, n_functions):
+        """tau and rho, (n_functions, q + n_offsets), to begin with."""
+        tau = np.where(self.own, 1.0 if self.own_variance is None else self.own_variance, 0.0)
+        rho = np.append(np.ones(len(tau) - 1), INTERCEPT_VARIANCE)
+        n_offsets = len(self._learned) - len(tau)
+        tau = np.append(tau, np.full(n_offsets, OFFSET_VARIANCE))
+        rho = np.append(rho, np.zeros(n_offsets))
+        return np.tile(tau, (n_functions, 1)), np.tile(rho, (n_functions, 1))
 
     def resized(self, n_experts):
         """As many untrained experts on the same rows."""
         twin = copy.copy(self)
         twin.n_experts, twin.n_fits = n_experts, 0
+        return twin
+
+    def tied(self, regime, has_offsets):
+        """Untrained experts on the same rows, of which some are of one regime; see ``Ties``."""
+        twin = self.resized(len(regime))
+        twin.ties = Ties(regime, has_offsets, self.columns.n_columns)
         return twin
 
     def without_rows(self):
@@ -89,6 +122,20 @@ class Pooled(ABC):
         ----------
         resp : ndarray of shape (n_samples, n_experts)
             Responsibilities.
+        """
+
+    @abstractmethod
+    def slope_sums(self, resp):
+        """Sums of the quadratics in the slopes that the log-density is near.
+
+        Parameters
+        ----------
+        resp : ndarray of shape (n_samples, n_experts)
+            Responsibilities.
+
+        Returns
+        -------
+        gram, cross : ndarray of shape (n_functions, K, q - 1, q - 1) and (n_functions, K, q - 1)
         """
 
     @abstractmethod

@@ -239,6 +239,7 @@ class PooledGammaExperts(PooledLogLinearExperts):
     """Of positive targets, each with a shape; see ``PooledLogLinearExperts``."""
 
     glm = "gamma"
+    has_scales = True
 
     def _take_targets(self, exposure=None):
         self.targets_of_kind, self.y_scale = self.y[:, None] / self.unit, np.array([self.unit])

@@ -182,6 +182,8 @@ class PooledLogisticExperts(PooledInSteps, LogisticExperts):
         After ``begin``.
     """
 
+    can_be_tied = False
+
     def __init__(self, X, y, weight, *, classes, own_variance=None, units=None):
         super().__init__(
             X, y, weight, 1, classes=classes, penalty=0.0, per_column_unit=False, units=units

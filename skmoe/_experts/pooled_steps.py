@@ -26,7 +26,7 @@ import numpy as np
 
 from .._numerics.columns import quadratic_forms
 from .._numerics.grams import weighted_grams
-from .pooled import INTERCEPT_VARIANCE, SMALL_PENALTY, learn_variances, pooled_coefficients
+from .pooled import SMALL_PENALTY, learn_variances, pooled_coefficients, without_intercept
 from .pooled_base import Pooled
 
 FIRST_ROUNDS = 6  # of coefficients and variances for the responsibilities of a start
@@ -132,10 +132,7 @@ class PooledInSteps(Pooled):
     def begin(self, resp):
         """Forget everything, and learn from the responsibilities of a start."""
         shape = (self.kind.n_functions, self.n_experts, self.design.shape[1])
-        tau = 1.0 if self.own_variance is None else self.own_variance
-        tau = np.tile(np.where(self.own, tau, 0.0), (shape[0], 1))
-        rho = np.ones((shape[0], shape[2]))
-        rho[:, -1] = INTERCEPT_VARIANCE
+        tau, rho = self._first_variances(shape[0])
         expected = self.kind.first(self.targets_of_kind, self.n_experts)
         first = Posterior([], np.zeros((*shape, shape[2])), np.zeros(shape), tau, rho, expected)
         weights = self._first_weights(resp) * self.weight[:, None]
@@ -220,10 +217,9 @@ class PooledInSteps(Pooled):
         )
         tau, rho = now.tau, now.rho
         if learns:
-            learned = self.own & (self.own_variance is None)
-            coefficients, tau, rho = self._learn_variances(gram, cross, tau, rho, learned)
+            coefficients, tau, rho = self._learn_variances(gram, cross, tau, rho, self._learned)
         else:
-            coefficients = posteriors(gram, cross, tau, rho)
+            coefficients = posteriors(gram, cross, tau, rho, self.ties)
         return Posterior(coefficients, gram, cross, tau, rho, None)
 
     def _centred(self, now, gram, cross):
@@ -240,7 +236,7 @@ class PooledInSteps(Pooled):
 
     def _learn_variances(self, gram, cross, tau, rho, learned):
         """``learn_variances`` of the one function that there is: [Coefficients], tau, rho."""
-        found, tau, rho = learn_variances(gram[0], cross[0], tau[0], rho[0], learned)
+        found, tau, rho = learn_variances(gram[0], cross[0], tau[0], rho[0], learned, self.ties)
         return [found], tau[None], rho[None]
 
     def _set(self, posterior):
@@ -269,15 +265,22 @@ class PooledInSteps(Pooled):
         """Expected log-density of each row, or a bound of it, (n, K)."""
         return self.posterior.expected.value
 
+    def slope_sums(self, resp):
+        """Sums of the quadratics in the slopes; see ``Pooled``."""
+        return without_intercept(*self._sums(self.posterior, resp * self.weight[:, None]))
+
     def loss_as_one(self, k, other):
         """Log-likelihood that two experts lose with one function, by the quadratic in the sums."""
         gram, cross = self.posterior.gram, self.posterior.cross
         return loss_of_quadratics(gram[:, [k, other]], cross[:, [k, other]])
 
 
-def posteriors(gram, cross, tau, rho):
+def posteriors(gram, cross, tau, rho, ties=None):
     """Posteriors of all functions, a list of Coefficients."""
-    return [pooled_coefficients(*each) for each in zip(gram, cross, tau, rho, strict=True)]
+    of_functions = zip(gram, cross, tau, rho, strict=True)
+    if ties is None:
+        return [pooled_coefficients(*each) for each in of_functions]
+    return [ties.parted(pooled_coefficients(*ties.joined(g, h), *v)) for g, h, *v in of_functions]
 
 
 def loss_of_quadratics(gram, cross):

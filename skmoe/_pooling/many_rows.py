@@ -253,6 +253,8 @@ class PooledRowsTrainer(PooledTrainer):
         As for ``PooledTrainer``.
     """
 
+    finds_regimes = False
+
     def __init__(self, rows, data, parts, settings, *, share, encoder, **given):
         super().__init__(replace(data, weight=share * data.weight), parts, settings, **given)
         self.rows, self.encoder, self._all_data = rows, encoder, data

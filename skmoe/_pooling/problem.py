@@ -46,10 +46,18 @@ class GateUnderPrior:
         Coefficients of the design, the intercepts last.
     alpha : float
         Prior precision of the slopes.
+    sees_rows : bool
+        Whether its probabilities can depend on the row.
     """
 
     takes_load_prior = is_costly = False
+    sees_rows = True
     objective = "conditional"
+
+    @property
+    def coef_of_experts(self):
+        """Coefficients of the design before the softmax over experts, (p, n_experts)."""
+        return self.coef
 
     def log_prior(self):
         """Log-prior of the weights, but for its constant."""
@@ -114,7 +122,7 @@ class PooledGate(GateUnderPrior):
 
     def begin(self, resp, alpha=None):
         """Weights, and ``alpha`` unless it is given, for the responsibilities of a start."""
-        self._set(np.zeros((self.design.shape[1], resp.shape[1])))
+        self._set(np.zeros((self.design.shape[1], self._n_functions(resp))))
         if alpha is None:
             self.alpha = FIRST_ALPHA
             self.learn_alpha(resp, largest=FIRST_ALPHA)
@@ -138,11 +146,15 @@ class PooledGate(GateUnderPrior):
 
     def pairs(self):
         """Gram matrices for ``log_volume``."""
-        return _multinomial.pair_grams(self.design, np.exp(self.log_proba), self.weight)
+        return _multinomial.pair_grams(self.design, np.exp(self._log_proba), self.weight)
+
+    def _n_functions(self, resp):
+        """Of how many there is a softmax."""
+        return resp.shape[1]
 
     def _set(self, coef):
         self.coef = coef
-        self.log_proba = _multinomial.log_softmax(self.design @ coef)
+        self.log_proba = self._log_proba = _multinomial.log_softmax(self.design @ coef)
 
 
 class PooledProblem(Problem):
@@ -264,7 +276,7 @@ class PooledProblem(Problem):
             self.Z,
             self.experts.n_experts,
             (columns.mean, columns.scale),
-            columns.standard(self.gate.coef),
+            columns.standard(self.gate.coef_of_experts),
         )
         return gate
 

@@ -17,6 +17,7 @@ from .._numerics.statistics import standardisation
 from .merging import cheapest_merger, merged
 from .parts import pooled_parts
 from .problem import PooledGate, PooledProblem, gate_columns
+from .regimes import RegimeSearch
 
 TOL = 1e-6  # per unit of weight; the mixtures to compare differ by little
 SPLITS = ("functions", "kmeans_x")  # ways to halve the rows of an expert
@@ -62,6 +63,7 @@ class PooledTrainer(Trainer):
     """
 
     way = "pooled"
+    finds_regimes = True
 
     def __init__(
         self,
@@ -111,9 +113,12 @@ class PooledTrainer(Trainer):
         else:
             best = self._new_problem(previous.shape[1]).start(previous)
             self._note(self._converge(best))
+        if self.finds_regimes and self.experts.can_be_tied:
+            best, self.regimes = RegimeSearch(self).of(best)
         self.log_evidence = dict(sorted(self.log_evidence.items()))
         self.progress.say(f"Kept {count(best.experts.n_experts)}")
-        self.problem, self.parts = best, self.parts.first(best.experts.n_experts)
+        n_experts, is_gated = best.experts.n_experts, best.gate.sees_rows
+        self.problem, self.parts = best, self.parts.first(n_experts, is_gated=is_gated)
 
     def run(self, tasks, attributes_now):
         """Go on with the mixture that is kept, until it converges; see ``Trainer``."""

@@ -24,7 +24,8 @@ class ExpertReport:
     Attributes
     ----------
     columns : dict of str to list
-        One value for each expert. ``expert``: name. ``load``: mean gate probability.
+        One value for each expert. ``expert``: name. ``regime``: its number, of pooled experts that
+        share one. ``load``: mean gate probability.
         ``rows``: sum of responsibilities, by weight. ``wins``: share of the rows that it has
         the largest responsibility for. ``gate``: mean gate probability of its rows, 1 where the
         gate knows them for sure. ``entropy``: mean entropy of the gate on its rows, divided by
@@ -293,8 +294,10 @@ def describe_experts(names, sums, from_mean, likelihood, n_revived):
     overlap = sums.overlap / safe[:, None]
     others = overlap - np.diag(np.full(n_experts, np.inf))
     nearest = others.argmax(axis=1)
+    regime = getattr(likelihood, "regime_", None)
     columns = {
         "expert": list(names),
+        **({} if regime is None else {"regime": [str(1 + r) for r in in_order(regime)]}),
         "load": (sums.load / sums.total).tolist(),
         "rows": sums.rows.tolist(),
         "wins": (sums.wins / sums.total).tolist(),
@@ -307,6 +310,12 @@ def describe_experts(names, sums, from_mean, likelihood, n_revived):
         "revived": np.zeros(n_experts, int).tolist() if n_revived is None else n_revived.tolist(),
     }
     return columns, overlap
+
+
+def in_order(labels):
+    """Labels as numbers from zero, in the order of their first places; a list."""
+    numbers = {label: number for number, label in enumerate(dict.fromkeys(labels.tolist()))}
+    return [numbers[label] for label in labels.tolist()]
 
 
 def distinct_optima(ends, tolerance=1e-3):

@@ -23,6 +23,7 @@ from .._pooling.problem import INTERCEPT_PENALTY
 from ..gates import SoftmaxGate
 from ._estimates import OTHERWISE, Estimates, parameter_names
 
+SHARE_SD = (np.pi**2 / 6) ** 0.5  # of the logarithm of a share, under a uniform prior
 COMMON_LOG_SCALE = 10.0  # standard deviation of what log-scales share: as good as flat
 APPROXIMATION = "normal approximation, with prior variances taken as known"
 DEPENDENT = (
@@ -98,32 +99,52 @@ class PosteriorEstimates(Estimates):
 
     def _prior_root(self):
         """Matrix L that makes parameters of independent standard normal variables."""
-        n_experts = self.likelihood.n_experts
         gate = split_last(self.mixture.gate_)[1]
         precision = np.full(self.gate_columns.design.shape[1], INTERCEPT_PENALTY)
         if isinstance(gate, SoftmaxGate):
             precision[:-1] = gate.alpha
-        of_gate = np.kron(_against_first(n_experts), np.diag(precision**-0.5))
+        against_first, sd = _against_first(self.likelihood.n_experts), np.diag(precision**-0.5)
+        if self.mixture.likelihood_.offset_var_ is None:
+            of_gate = np.kron(against_first, sd)
+        else:  # one function for a regime, and proportions within it
+            of_shares = np.eye(len(sd))[:, -1:] * SHARE_SD
+            of_regimes = against_first @ self._is_member
+            of_gate = np.hstack([np.kron(of_regimes, sd), np.kron(against_first, of_shares)])
         return linalg.block_diag(self._prior_root_of_experts(), of_gate)
+
+    @property
+    def _is_member(self):
+        """Which expert is of which regime, (n_experts, n_regimes)."""
+        n_experts, regime = self.likelihood.n_experts, self.mixture.likelihood_.regime_
+        regime = np.arange(n_experts) if regime is None else regime
+        return np.equal.outer(regime, np.arange(max(regime) + 1)).astype(float)
 
     def _prior_root_of_experts(self):
         likelihood, n_experts = self.mixture.likelihood_, self.likelihood.n_experts
         n_functions, unit = len(likelihood.own_var_), self.y_scale[:, None]
-        own_var = likelihood.own_var_.copy()
+        own_var, is_member = likelihood.own_var_.copy(), self._is_member
         # As many numbers as experts tell hardly how much intercepts vary: the estimate is often 0.
         own_var[:, -1] = own_var.max(axis=1)
         of_functions = np.eye(n_functions)
         if is_classifier(self.mixture) and n_functions > 1:
             of_functions, unit = _against_first(n_functions), 1.0
-        of_sources = np.column_stack([np.eye(n_experts), np.ones(n_experts)])  # own, then shared
-        sd = np.sqrt([own_var] * n_experts + [likelihood.shared_var_]) / unit
+        offset_var = np.zeros(own_var.shape)
+        if likelihood.offset_var_ is not None:
+            offset_var[:, -1] = likelihood.offset_var_
+        n_regimes = is_member.shape[1]
+        of_sources = np.column_stack([is_member, np.ones(n_experts), np.eye(n_experts)])
+        variances = [own_var] * n_regimes + [likelihood.shared_var_] + [offset_var] * n_experts
+        sd = np.sqrt(variances) / unit
         if self.terms[0].logs_of:
-            of_logs = np.full((n_experts + 1, n_functions), COMMON_LOG_SCALE)
+            of_logs = np.zeros((len(sd), n_functions))
+            of_logs[n_regimes:] = COMMON_LOG_SCALE
             if likelihood.log_scale_precision_ is not None:
-                of_logs[:-1] = likelihood.log_scale_precision_.reshape(n_experts, -1) ** -0.5
+                own = likelihood.log_scale_precision_.reshape(n_experts, -1) ** -0.5
+                of_logs[n_regimes + 1 :] = own
             sd = np.dstack([sd, of_logs])
         root = np.einsum("ks,mf,sfj,ij->kmisfj", of_sources, of_functions, sd, np.eye(sd.shape[2]))
-        return root.reshape(np.prod(root.shape[:3]), -1)
+        root = root.reshape(np.prod(root.shape[:3]), -1)
+        return root[:, root.any(axis=0)]
 
 
 def estimates_of(mixture, *rows):

@@ -20,8 +20,13 @@ class UncertainCoefficients:
         Prior precisions of the logarithms of the scales; None where these have no prior.
     columns_ : StandardColumns
         Makes a design of what the experts see.
+    regime_ : ndarray of int of shape (n_experts,) or None
+        Number of the regime of each expert; None where each is one.
+    offset_var_ : ndarray of shape (n_functions,) or None
+        Prior variances of offsets of intercepts within regimes; None where there are none.
     """
 
+    regime_ = offset_var_ = None
     averages_experts = True
     n_parameters_ = log_scale_precision_ = None
 
@@ -38,13 +43,24 @@ class UncertainCoefficients:
             Of the functions.
         """
         unit = np.broadcast_to(unit, len(coefficients))
+        n_columns = experts.columns.n_columns
         cov = np.stack([each.cov for each in coefficients], axis=1)
         self.coef_cov_ = cov * unit[:, None, None] ** 2
         self.columns_ = experts.columns
         self.own_var_, self.shared_var_ = (
             self.columns_.standard_variances(variances) * unit[:, None] ** 2
-            for variances in (experts.tau, experts.rho)
+            for variances in (experts.tau[:, :n_columns], experts.rho[:, :n_columns])
         )
+        ties = experts.ties
+        if ties is not None:
+            self.regime_ = ties.regime
+            self.offset_var_ = experts.tau[:, -1] * unit**2 if ties.has_offsets else None
+
+    def reorder(self, order):
+        """Renumber the experts in place; see ``BaseLikelihood``."""
+        super().reorder(order)
+        if self.regime_ is not None:
+            self.regime_ = self.regime_[order]
 
     def variances(self, X):
         """Of the linear functions of what experts see, (n_samples, n_experts, n_functions)."""
@@ -57,7 +73,8 @@ class UncertainCoefficients:
 
     def into(self, plain, but=()):
         """Another likelihood with the attributes of this one, but for some and those above."""
-        left_out = {"coef_cov_", "own_var_", "shared_var_", "columns_", *but}
+        left_out = {"coef_cov_", "own_var_", "shared_var_", "columns_", "regime_", "offset_var_"}
+        left_out.update(but)
         kept = {name: value for name, value in vars(self).items() if name not in left_out}
         vars(plain).update(kept)
         return plain

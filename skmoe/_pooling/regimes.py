@@ -1,0 +1,215 @@
+"""Which experts are one regression function, whose errors are not Gaussian: by the evidence.
+
+A mixture of Gaussian lines imitates errors of any shape by experts that have their slopes in
+common. Of the mixture that has most evidence, experts are tied two at a time, those first whose
+slopes differ least, down to one regime. Ties are of two kinds: *shape*, in which experts of a
+regime have offsets and are as probable, among these, in all rows; and *spread*, in which they have
+one intercept, and the gate says where errors are large. So offsets that the gate parts by the
+columns, as a step in the level, are no ties.
+"""
+
+from itertools import combinations
+
+import numpy as np
+
+from .._em.problem import shallow_copy
+from .._experts.pooled_steps import loss_of_quadratics
+from .problem import PooledProblem
+from .regime_gate import RegimeGate
+
+CLOSE = 3.0  # nats over all rows: a factor of 20
+MARGIN = 4.0  # nats that experts without ties have to be ahead, as their prior variances are free
+FEWEST_ROWS = 5.0  # of a regime; fewer are outliers of another
+WIDER, WIDE_SHARE = 3.0, 0.1  # errors, and share, of an expert that is put behind another
+MOST_VALUES = 10  # of a target that is not continuous
+SHAPE, SPREAD = "shape", "spread"
+
+
+class Regimes:
+    """How experts were found to be regimes.
+
+    Parameters
+    ----------
+    regime : ndarray of int of shape (n_experts,)
+        Number of the regime of each expert.
+    kind : {"shape", "spread"} or None
+        Of the ties; None where each expert is a regime.
+    support : dict of int to float
+        The highest log-evidence, over all rows, of each number of regimes that was looked at; with
+        ``MARGIN`` more where experts are tied.
+    n_values : int, default=None
+        Of the target, where they are few.
+    """
+
+    def __init__(self, regime, kind, support, n_values=None):
+        self.regime, self.kind, self.support = np.asarray(regime), kind, support
+        self.n_values = n_values
+        self.n_regimes = int(self.regime.max()) + 1
+
+    def named(self, names, order):
+        """Names of the experts of each regime, a list of lists; by the first of each.
+
+        Parameters
+        ----------
+        names : list of str
+            Of the experts.
+        order : ndarray of shape (n_experts,)
+            Expert ``j`` of the names is expert ``order[j]`` here.
+        """
+        groups = {}
+        for name, k in zip(names, order, strict=True):
+            groups.setdefault(int(self.regime[k]), []).append(name)
+        return list(groups.values())
+
+    def notes(self):
+        """What is to be said of the choice, in sentences; a list."""
+        n_regimes, n_experts = self.n_regimes, len(self.regime)
+        notes = []
+        if self.n_values is not None and n_regimes > 1:
+            notes.append(
+                f"The target has {self.n_values} values, and regimes may be no more than these: "
+                "take MixtureOfExpertsClassifier, or an ordinal model."
+            )
+        if n_regimes < n_experts:
+            notes.append(
+                f"{n_experts} experts are {_count(n_regimes)}: experts of one regime are one "
+                f"regression function, whose errors {ERRORS[self.kind]}."
+            )
+        lead = {k: self.support[n_regimes] - each for k, each in self.support.items()}
+        close = {k: nats for k, nats in lead.items() if k != n_regimes and nats < CLOSE}
+        if close:
+            found = " and ".join(_lead(k, nats) for k, nats in close.items())
+            notes.append(
+                f"The number of regimes is a close call: by log-evidence over all rows, {found} "
+                f"{n_regimes}."
+            )
+        return notes
+
+
+ERRORS = {
+    SHAPE: "have heavier tails than the likelihood's, or are skewed",
+    SPREAD: "have a spread that depends on the columns, or heavy tails",
+}
+
+
+def _count(n_regimes):
+    return "1 regime" if n_regimes == 1 else f"{n_regimes} regimes"
+
+
+def _lead(n_regimes, nats):
+    """How far so many regimes are behind or ahead, in words."""
+    verb = "is" if n_regimes == 1 else "are"
+    side = "behind" if nats >= 0 else "ahead of"
+    return f"{_count(n_regimes)} {verb} {abs(nats):.1f} nats {side}"
+
+
+class RegimeSearch:
+    """Ties experts of a mixture of most evidence.
+
+    Parameters
+    ----------
+    trainer : PooledTrainer
+        Which converges mixtures.
+    """
+
+    def __init__(self, trainer):
+        self.trainer, self.n_rows = trainer, trainer.data.weight.sum()
+
+    def of(self, best):
+        """The mixture of as few regimes as the evidence allows for.
+
+        Parameters
+        ----------
+        best : PooledProblem
+            Of most evidence, without ties.
+
+        Returns
+        -------
+        problem : PooledProblem
+            With ties, or the same.
+        regimes : Regimes
+        """
+        n_rows = self.n_rows
+        support = {k: n_rows * each for k, each in self.trainer.log_evidence.items()}
+        most = max(1, np.count_nonzero(best.effective_rows() >= FEWEST_ROWS))
+        chosen, kind, to_try = best, None, partitions(best)
+        if most <= len(to_try):
+            chosen, kind = self._tied(best, to_try[most - 1], -np.inf)
+        to_beat = n_rows * chosen.evidence - MARGIN
+        for regime in to_try[: most - 1]:
+            tied, kind_of_tied = self._tied(best, regime, to_beat)
+            n_regimes, value = tied.experts.ties.n_regimes, n_rows * tied.evidence
+            if value <= support.get(n_regimes, -np.inf):
+                continue  # so many experts do without ties
+            support[n_regimes] = value + MARGIN
+            if value >= to_beat:
+                chosen, kind = tied, kind_of_tied
+                break
+        ties, n_experts = chosen.experts.ties, chosen.experts.n_experts
+        regime = np.arange(n_experts) if ties is None else ties.regime
+        if ties is not None:
+            support[ties.n_regimes] = n_rows * chosen.evidence + MARGIN
+        n_values = len(np.unique(self.trainer.data.y[self.trainer.data.weight > 0]))
+        is_discrete = best.experts.can_be_wider and n_values <= MOST_VALUES
+        return chosen, Regimes(
+            regime, kind, dict(sorted(support.items())), n_values if is_discrete else None
+        )
+
+    def _tied(self, best, regime, to_beat):
+        """The better mixture of two kinds of ties, and its kind."""
+        kinds = (SHAPE, SPREAD) if best.experts.has_scales else (SHAPE,)
+        found = [
+            (self._converged(self._new(kind, regime).start(best.resp), to_beat), kind)
+            for kind in kinds
+        ]
+        may_add = self.trainer.is_searched and max(regime) > 0
+        if may_add and best.experts.can_be_wider:
+            found.append((self._converged(self._with_tails(best, regime), to_beat), SHAPE))
+        return max(found, key=lambda each: each[0].evidence)
+
+    def _new(self, kind, regime):
+        trainer = self.trainer
+        experts = trainer.experts.tied(regime, kind == SHAPE)
+        gate = shallow_copy(trainer.gate)
+        gate = RegimeGate(gate, regime) if kind == SHAPE else gate
+        likelihood = shallow_copy(trainer.likelihood)
+        return PooledProblem(experts, gate, likelihood, trainer.data, Z=trainer.data.Z)
+
+    def _with_tails(self, best, regime):
+        """One expert of each regime, the heaviest, and another behind it of larger errors."""
+        experts, load = best.experts, best.load
+        cores = [
+            max(np.flatnonzero(regime == r), key=lambda k: load[k]) for r in range(max(regime) + 1)
+        ]
+        log_gate = best.gate.log_proba[:, cores]
+        inner = log_gate + experts.expected_log_density()[:, cores] + np.log1p(-WIDE_SHARE)
+        outer = log_gate + experts.log_density_if_wider(WIDER)[:, cores] + np.log(WIDE_SHARE)
+        log_resp = np.hstack([inner, outer])
+        resp = np.exp(log_resp - log_resp.max(axis=1, keepdims=True))
+        resp /= resp.sum(axis=1, keepdims=True)
+        return self._new(SHAPE, np.tile(np.arange(len(cores)), 2)).start(resp)
+
+    def _converged(self, problem, to_beat):
+        return self.trainer._converge(problem, to_beat / self.n_rows)
+
+
+def partitions(problem):
+    """Regimes of experts, from one regime to one less than there are experts; labels (K,) each.
+
+    Of each number of regimes the next lower one joins the two whose slopes lose least as one.
+    """
+    gram, cross = problem.experts.slope_sums(problem.resp)
+    regime = np.arange(len(cross[0]))
+    found = []
+    while regime.max() > 0:
+        pairs = combinations(range(regime.max() + 1), 2)
+        loss, first, second = min(
+            (loss_of_quadratics(gram[:, [i, j]], cross[:, [i, j]]), i, j) for i, j in pairs
+        )
+        regime = np.where(regime == second, first, regime)
+        regime = regime - (regime > second)
+        gram[:, first] += gram[:, second]
+        cross[:, first] += cross[:, second]
+        gram, cross = np.delete(gram, second, axis=1), np.delete(cross, second, axis=1)
+        found.insert(0, regime)
+    return found

@@ -1,0 +1,221 @@
+"""Regimes of pooled experts: experts that share one regression function are its errors."""
+
+import numpy as np
+import pytest
+from scipy import linalg
+
+from skmoe import MixtureOfExpertsRegressor
+from skmoe._experts.pooled import pooled_coefficients
+from skmoe._experts.ties import Ties
+from skmoe._pooling.problem import PooledGate
+from skmoe._pooling.regime_gate import RegimeGate
+from skmoe._pooling.regimes import SHAPE, SPREAD, Regimes, RegimeSearch
+
+SLOPES = np.array([1.0, 2.0, 0.0, -1.0])
+OTHER = np.array([2.0, -1.0, 0.0, 1.0])
+
+
+def errors_of(kind, X, rng):
+    n = len(X)
+    if kind == "t3":
+        return rng.standard_t(3, size=n)
+    if kind == "exponential":
+        return rng.exponential(size=n) - 1
+    if kind == "spread":
+        return rng.normal(size=n) * np.exp(0.7 * X[:, 0])
+    if kind == "outliers":
+        return rng.normal(size=n) * np.where(rng.random(n) < 0.02, 8, 1)
+    if kind == "rounded":
+        f = X @ SLOPES
+        return np.round(f + rng.normal(size=n)) - f
+    return rng.normal(size=n)
+
+
+def one_line(kind, n=200, seed=0):
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n, 4))
+    return X, X @ SLOPES + errors_of(kind, X, rng)
+
+
+def two_lines(kind, n=200, seed=0):
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n, 4))
+    first = rng.random(n) < 1 / (1 + np.exp(-2 * X[:, 2]))
+    return X, np.where(first, X @ SLOPES, X @ OTHER - 1) + 0.6 * errors_of(kind, X, rng)
+
+
+def step(n=200, seed=0):
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n, 4))
+    return X, X @ SLOPES + 3 * (X[:, 2] > 0) + rng.normal(size=n)
+
+
+@pytest.fixture(scope="module")
+def heavy_tails():
+    X, y = two_lines("outliers")
+    return MixtureOfExpertsRegressor(random_state=0).fit(X, y), X, y
+
+
+@pytest.mark.parametrize("kind", ["normal", "t3", "exponential", "spread", "outliers", "rounded"])
+def test_errors_of_any_shape_are_no_regimes(kind):
+    X, y = one_line(kind)
+    moe = MixtureOfExpertsRegressor(random_state=0).fit(X, y)
+    assert moe.n_regimes_ == 1
+    assert moe.regimes_ == [list(moe.named_experts_)]
+    slopes = np.array([expert.coef_ for expert in moe.experts_])
+    np.testing.assert_allclose(slopes, slopes[[0] * len(slopes)], atol=1e-9)
+    np.testing.assert_allclose(slopes[0], SLOPES, atol=0.4)  # five standard errors of the widest
+
+
+def test_two_lines_with_heavy_tails_are_two_regimes(heavy_tails):
+    moe, _, _ = heavy_tails
+    assert moe.n_regimes_ == 2 < len(moe.experts_)
+    assert sorted(sum(moe.regimes_, [])) == sorted(moe.named_experts_)
+    slopes = [moe.named_experts_[names[0]].coef_ for names in moe.regimes_]
+    first, other = sorted(slopes, key=lambda coef: coef[0])
+    np.testing.assert_allclose(first, SLOPES, atol=0.3)  # five standard errors
+    np.testing.assert_allclose(other, OTHER, atol=0.3)
+    for names in moe.regimes_:
+        for name in names:
+            coef, same = moe.named_experts_[name].coef_, moe.named_experts_[names[0]].coef_
+            np.testing.assert_allclose(coef, same, atol=1e-9)
+
+
+def test_a_step_in_the_level_is_two_regimes():
+    moe = MixtureOfExpertsRegressor(random_state=0).fit(*step())
+    assert moe.n_regimes_ == 2 == len(moe.experts_)
+
+
+def test_report_says_what_regimes_are(heavy_tails):
+    moe, X, y = heavy_tails
+    report = moe.expert_report(X, y)
+    assert f"{len(moe.experts_)} experts are 2 regimes" in " ".join(report.notes)
+    by_name = dict(zip(report.columns["expert"], report.columns["regime"], strict=True))
+    assert [{by_name[name] for name in names} for names in moe.regimes_] == [{"1"}, {"2"}]
+
+
+def test_experts_of_a_regime_have_one_estimate(heavy_tails):
+    moe, X, y = heavy_tails
+    table = moe.summary(X, y)
+    names = max(moe.regimes_, key=len)
+    frame = table.to_frame()
+    own, other = (frame.loc[name].loc["x0"] for name in names[:2])
+    np.testing.assert_allclose(own["std_error"], other["std_error"], rtol=1e-6)
+    assert 0.01 < own["std_error"] < 0.15  # least squares of half the rows has about .05
+
+
+def test_weights_are_repeats():
+    X, y = one_line("t3", 80)
+    weight = np.where(np.arange(80) % 4, 1, 2)
+    weighted = MixtureOfExpertsRegressor(random_state=0).fit(X, y, sample_weight=weight)
+    repeated = MixtureOfExpertsRegressor(random_state=0)
+    repeated.fit(np.repeat(X, weight, axis=0), np.repeat(y, weight))
+    assert weighted.regimes_ == repeated.regimes_
+    np.testing.assert_allclose(weighted.predict(X), repeated.predict(X), rtol=1e-5, atol=1e-5)
+
+
+def test_close_calls_are_noted():
+    close = Regimes([0, 1], None, {1: -101.0, 2: -100.0, 3: -110.0}).notes()
+    assert close == [
+        "The number of regimes is a close call: by log-evidence over all rows, 1 regime is 1.0 "
+        "nats behind 2."
+    ]
+    assert Regimes([0, 1], None, {1: -110.0, 2: -100.0}).notes() == []
+    (tied,) = Regimes([0, 0, 1], SHAPE, {2: -100.0, 3: -105.0}).notes()
+    assert tied.startswith("3 experts are 2 regimes")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("n", [60, 200, 1000])
+@pytest.mark.parametrize("kind", ["normal", "t3", "exponential", "spread", "outliers", "rounded"])
+def test_number_of_regimes_is_the_planted_one(kind, n):
+    """In 95 %, and in 85 % of the smallest tables; of six each at most one may be wrong there."""
+    kinds = {1: one_line, 2: two_lines}
+    found = {
+        truth: [
+            MixtureOfExpertsRegressor(random_state=0).fit(*make(kind, n, seed)).n_regimes_
+            for seed in range(6)
+        ]
+        for truth, make in kinds.items()
+        if truth == 1 or kind in ("normal", "t3")
+    }
+    for truth, numbers in found.items():
+        assert numbers.count(truth) >= (5 if n == 60 else 6)
+
+
+# The posterior of tied coefficients -----------------------------------------------------------
+
+
+def sums(rng, n_experts, n_columns):
+    design = rng.normal(size=(n_experts, 9, n_columns))
+    design[..., -1] = 1.0
+    target = rng.normal(size=(n_experts, 9))
+    return design.swapaxes(1, 2) @ design, np.einsum("kni,kn->ki", design, target)
+
+
+@pytest.mark.parametrize("has_offsets", [True, False])
+def test_posterior_of_ties_is_that_of_one_regression(has_offsets):
+    rng, regime, q = np.random.default_rng(0), [0, 1, 0, 0, 1], 3
+    gram, cross = sums(rng, len(regime), q)
+    ties = Ties(regime, has_offsets, q)
+    tau = np.append([0.5, 0.5, 0.3], np.full(ties.n_offsets, 0.2))
+    rho = np.append([0.7, 0.7, 100.0], np.zeros(ties.n_offsets))
+    found = ties.parted(pooled_coefficients(*ties.joined(gram, cross), tau, rho))
+    # All parameters side by side: what is shared, deviations of two regimes, five offsets.
+    prior = np.concatenate([rho[:q], tau[:q], tau[:q], np.full(5, 0.2 * has_offsets)])
+    parts = []
+    for k, r in enumerate(regime):
+        offset = np.outer([0, 0, 1], np.arange(5) == k)
+        parts.append(np.hstack([np.eye(q), np.kron(np.arange(2) == r, np.eye(q)), offset]))
+    root = np.diag(np.sqrt(prior))
+    total = sum(part.T @ g @ part for part, g in zip(parts, gram, strict=True))
+    right = sum(part.T @ h for part, h in zip(parts, cross, strict=True))
+    inner = np.eye(len(prior)) + root @ total @ root
+    cov = root @ linalg.inv(inner) @ root
+    mean = cov @ right
+    for k, part in enumerate(parts):
+        np.testing.assert_allclose(found.mean[k], part @ mean, rtol=1e-8)
+        np.testing.assert_allclose(found.cov[k], part @ cov @ part.T, rtol=1e-7, atol=1e-12)
+    evidence = 0.5 * (right @ mean - np.linalg.slogdet(inner)[1])
+    np.testing.assert_allclose(found.evidence, evidence, rtol=1e-8)
+
+
+def test_overdispersed_counts_are_one_regime():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(200, 3))
+    y = rng.poisson(np.exp(1 + X @ [0.5, -0.3, 0]) * rng.gamma(1.5, 1 / 1.5, size=200))
+    moe = MixtureOfExpertsRegressor(likelihood="poisson", random_state=0).fit(X, y)
+    assert moe.n_regimes_ == 1 < len(moe.experts_)
+
+
+def test_values_of_a_target_that_has_few_are_no_regimes():
+    X, y = one_line("normal")
+    moe = MixtureOfExpertsRegressor(random_state=0).fit(X, np.where(y > 0, 1.0, 0.0))
+    assert "The target has 2 values" in " ".join(moe.expert_report(X, 1.0 * (y > 0)).notes)
+
+
+@pytest.mark.parametrize("kind", [SHAPE, SPREAD])
+def test_bound_of_tied_experts_never_falls(kind, monkeypatch):
+    problems, new = [], RegimeSearch._new
+
+    def remembered(self, *given):
+        problems.append(new(self, *given))
+        return problems[-1]
+
+    monkeypatch.setattr(RegimeSearch, "_new", remembered)
+    X, y = two_lines("t3", 120, seed=1)
+    MixtureOfExpertsRegressor(random_state=0, n_experts=3).fit(X, y)
+    gate = RegimeGate if kind == SHAPE else PooledGate
+    problem = next(each for each in problems if type(each.gate) is gate)
+    rng = np.random.default_rng(0)
+    problem.start(rng.dirichlet(np.ones(problem.experts.n_experts), size=len(y)))
+    objectives = [problem.step() for _ in range(60)]
+    # rounding of a sum over rows, relative to its size
+    assert np.diff(objectives).min() > -1e-10 * np.abs(objectives).max()
+
+
+def test_a_warm_start_finds_the_regimes_again(heavy_tails):
+    moe, X, y = heavy_tails
+    again = MixtureOfExpertsRegressor(n_experts=3, warm_start=True, random_state=0).fit(X, y)
+    assert len(again.experts_) > 2 == again.n_regimes_
+    assert again.fit(X, y).n_regimes_ == 2

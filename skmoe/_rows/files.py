@@ -215,7 +215,8 @@ class Blocks:
     >>> from skmoe import MixtureOfExpertsRegressor
     >>> from skmoe.rows import Files
     >>> X = np.linspace(-2, 2, 100)[:, None]
-    >>> moe = MixtureOfExpertsRegressor(n_experts=1).fit(X, 3 * X[:, 0])
+    >>> y = 3 * X[:, 0] + np.sin(40 * X[:, 0])
+    >>> moe = MixtureOfExpertsRegressor(n_experts=1).fit(X, y)
     >>> files = Files([slice(60), slice(60, 100)], reader=lambda rows: (X[rows],))
     >>> predictions = moe.predict(files)
     >>> [block.shape for block in predictions]

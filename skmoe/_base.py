@@ -248,7 +248,7 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
     def _make_parts(self, plan, rows, gate_seed, *, plain=False):
         """Experts, gate and likelihood of a plan, adapted; ``plain`` ones without own gate."""
         names, templates = plan.request.names, plan.request.templates
-        is_default = self.experts is None or isinstance(self.experts, str)
+        is_default = plan.request.encodes
         has_default_gate = plan.is_default_gate and len(names) > 1
         encoding = ["experts"] * is_default + ["gate"] * has_default_gate
         if encoding:

@@ -46,6 +46,8 @@ class Request:
         Of the experts; of clones whose number is to be chosen, as many as are tried.
     kind : {"default", "clones", "list"}
         Experts of the mixture's choice, clones of one estimator, or a named list.
+    encodes : bool
+        Whether experts meet a mixed table behind an encoder: default and "diverse" ones.
     n_experts : int or None
         As asked for; None where it is to be chosen.
     gate : gate, classifier or None
@@ -63,6 +65,7 @@ class Request:
     names: list
     templates: list
     kind: str
+    encodes: bool
     n_experts: int | None
     gate: object
     likelihood: object
@@ -100,6 +103,7 @@ class Request:
             names=names,
             templates=templates,
             kind=kind,
+            encodes=mixture.experts is None or isinstance(mixture.experts, str),
             n_experts=len(names) if kind == "list" else n_experts,
             gate=None if n_clones == 1 else gate,
             likelihood=likelihood,
@@ -632,10 +636,9 @@ def _folds(training, request, n_experts, n_rows):
         without = f", so that {' and '.join(asked)} have no effect" if asked else ""
         return IN_SAMPLE, None, f"nothing is fitted in folds{without}"
     rows = request.rows
-    is_default = request.kind == "default"
     kind, n_folds, reason = decide_folds(
         request.cv,
-        adapt_experts(request.templates, rows.X, is_default=is_default),
+        adapt_experts(request.templates, rows.X, is_default=request.encodes),
         rows.X,
         rows.y,
         {} if request.groups is None else {"groups": np.asarray(request.groups)},

@@ -7,13 +7,15 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 from scipy import stats
+from sklearn.linear_model import LinearRegression
+from sklearn.tree import DecisionTreeRegressor
 
 from skmoe import MixtureOfExpertsRegressor
 from skmoe.distributions import ScipyComponents
 from skmoe.exceptions import ScaleFloorWarning
-from skmoe.gates import SoftmaxGate
+from skmoe.gates import BaseGate, ConstantGate, SoftmaxGate
 from skmoe.inference._information import MixtureLikelihood
-from skmoe.likelihoods import Gaussian
+from skmoe.likelihoods import Gamma, Gaussian, Poisson, StudentT
 
 COEF = np.array([[4.0, 2.0], [-1.0, -1.0]])  # intercept first
 SCALE = np.array([0.3, 0.6])
@@ -175,6 +177,19 @@ def test_terms_of_another_density_are_refused(base):
     moe = MixtureOfExpertsRegressor(n_experts=1, likelihood=Logistic()).fit(X, y)
     with pytest.raises(ValueError, match=rf"{base.__name__}Terms is not of the log-density of Log"):
         moe.summary(X, y)
+
+
+@pytest.mark.parametrize("base", [Gaussian, Poisson, Gamma, StudentT, SoftmaxGate, ConstantGate])
+def test_what_derives_from_a_part_of_ours_is_not_taken_for_it(base):
+    """Pooling and stacks know the densities of ours, not what a subclass makes of them."""
+    own = type("Own", (base,), {})()
+    part = {"gate": own} if issubclass(base, BaseGate) else {"likelihood": own}
+    X, y, _ = planted(5, 100)
+    tree = DecisionTreeRegressor(max_depth=2)
+    for experts in (None, [("line", LinearRegression()), ("tree", tree)]):
+        plan = MixtureOfExpertsRegressor(experts, **part).plan(X, np.exp(y))
+        takes_any = experts is not None and "gate" in part  # a stack does
+        assert plan.training == ("stack" if takes_any else "em")
 
 
 def test_scale_at_the_floor_that_a_likelihood_of_own_sets_is_refused():

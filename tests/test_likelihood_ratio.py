@@ -316,7 +316,7 @@ def test_result_does_not_depend_on_jobs():
         (n_experts_test, {"n_experts": 0}, ValueError, "got 0 and 99"),
         (
             n_experts_test,
-            {"estimator": mixture(experts=DecisionTreeRegressor(max_depth=1), training="em", cv=2)},
+            {"estimator": mixture(experts=DecisionTreeRegressor(max_depth=1), cv=2)},
             ValueError,
             "cannot be counted",
         ),
@@ -325,11 +325,7 @@ def test_result_does_not_depend_on_jobs():
         (gate_test, {"estimator": mixture(n_experts=1)}, ValueError, "two at least"),
         (
             gate_test,
-            {
-                "estimator": mixture(
-                    experts=DecisionTreeRegressor(max_depth=1), training="em", cv=2, n_experts=2
-                )
-            },
+            {"estimator": mixture(experts=DecisionTreeRegressor(max_depth=1), cv=2, n_experts=2)},
             ValueError,
             "linear or logistic",
         ),

@@ -158,7 +158,7 @@ def test_target_load_that_is_no_load_is_refused(target_load):
 
 @pytest.mark.parametrize("load_balance", [0.0, 0.1])
 def test_target_load_says_how_many_experts_there_are_and_keeps_their_order(load_balance):
-    X, y = crossing_lines(100, seed=0)
+    X, y = four_pieces(400, seed=0)
     gate = SoftmaxGate(load_balance=load_balance, target_load=[1, 2, 3])
     moe = MixtureOfExpertsRegressor(gate=gate, max_iter=500, random_state=0, training="em")
     assert moe.plan(X, y).n_experts == len(moe.fit(X, y).experts_) == 3

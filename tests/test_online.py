@@ -517,7 +517,7 @@ def test_frozen_experts_stay_and_gate_and_scales_learn():
         (name, FrozenEstimator(LinearRegression().fit(*draw(300, seed=s))))
         for name, s in (("a", 1), ("b", 2))
     ]
-    moe = regressor(experts=lines, n_experts=None).fit(X[:600], y[:600])
+    moe = regressor(experts=lines, n_experts="auto").fit(X[:600], y[:600])
     scale = moe.likelihood_.scale_.copy()
     moe.partial_fit(X[600:], y[600:])
     assert_allclose(moe.experts_[0].predict(X), lines[0][1].predict(X), rtol=1e-12)
@@ -542,7 +542,7 @@ def test_classifier_as_gate_learns_by_its_own_partial_fit():
     [
         ({"experts": DecisionTreeRegressor()}, "DecisionTreeRegressor"),
         ({"experts": LinearRegression(), "cv": 5}, "LinearRegression"),
-        ({"experts": [("a", Ridge()), ("b", SGDRegressor())], "n_experts": None}, "Ridge"),
+        ({"experts": [("a", Ridge()), ("b", SGDRegressor())], "n_experts": "auto"}, "Ridge"),
         ({"gate": KNeighborsClassifier()}, "KNeighborsClassifier"),
         ({"gate": SoftmaxGate(l1_ratio=0.5)}, "learn_batch"),
     ],
@@ -578,7 +578,7 @@ def test_batch_that_cannot_be_used_leaves_the_mixture_as_it_was(n_before, bad, m
 
 
 def test_expert_that_fails_in_mid_batch_leaves_the_mixture_as_it_was(monkeypatch):
-    moe = regressor(experts=SGDRegressor(), training="em", cv=2).fit(*draw(600))
+    moe = regressor(experts=SGDRegressor(), cv=2).fit(*draw(600))
     before, learn, calls = pickle.dumps(moe), SGDRegressor.partial_fit, []
 
     def tired(self, X, y, sample_weight=None):

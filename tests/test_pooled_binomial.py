@@ -214,7 +214,7 @@ def test_rates_of_single_trials_before_a_gate_are_one_regression():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(150, 1))
     y = (rng.uniform(size=150) < special.expit(2 * X[:, 0])).astype(float)
-    assert len(pooled().fit(X, y).experts_) == 1
+    assert len(pooled(n_experts="auto").fit(X, y).experts_) == 1
 
 
 def test_centres_share_a_regime_each():
@@ -233,6 +233,6 @@ def test_centres_share_a_regime_each():
 def test_few_rows_and_certain_rates_are_enough(n):
     X, _, trials = (each[:n] for each in ROWS)
     for y in (np.zeros(n), trials):
-        moe = pooled(n_init=1).fit(X, y, trials=trials)
+        moe = pooled(n_experts="auto", n_init=1).fit(X, y, trials=trials)
         assert np.isfinite(log_density(moe, (X, y, trials)))
         assert np.isfinite(moe.predict(TEST[0])).all()

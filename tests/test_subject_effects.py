@@ -14,7 +14,7 @@ from sklearn.tree import DecisionTreeRegressor
 from skmoe import MixtureOfExpertsRegressor
 from skmoe._data import Subjects
 from skmoe.gates import ConstantGate
-from skmoe.likelihoods import RandomIntercept
+from skmoe.likelihoods import RandomIntercept, WithNoise
 from skmoe.likelihoods._random_intercept_terms import RandomInterceptTerms
 
 WITHIN, BETWEEN = np.array([0.5, 0.3]), np.array([0.8, 0.5])
@@ -222,7 +222,8 @@ def test_what_cannot_be_is_refused():
     for params, rows, message in [
         ({}, {}, "the subject of each row"),
         ({"top_k": 1}, {"subject": subject}, "top_k=None"),
-        ({"likelihood": [RandomIntercept(), "gaussian"]}, {"subject": subject}, "RandomIntercept"),
+        ({"likelihood": [RandomIntercept(), "gaussian"]}, {"subject": subject}, "stands for all"),
+        ({"likelihood": WithNoise(RandomIntercept())}, {"subject": subject}, "RandomIntercept"),
         ({"experts": DecisionTreeRegressor()}, {"subject": subject}, "needs linear experts"),
         ({"cv": 5}, {"subject": subject}, "needs linear experts"),
         ({"training": "pooled"}, {"subject": subject}, "training='pooled' needs likelihood"),

@@ -59,6 +59,11 @@ class BaseGate(ClassifierMixin, QuickParameters, BaseEstimator, metaclass=ABCMet
     load_prior = None
     _one_class_will_do = False
 
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        if "can_be_pooled" not in vars(cls):
+            cls.can_be_pooled = False  # known of a class alone: a subclass may learn otherwise
+
     @abstractmethod
     def fit(self, X, y, sample_weight=None):
         """Fit the gate.

@@ -97,6 +97,13 @@ class BaseLikelihood(QuickParameters, BaseEstimator, metaclass=ABCMeta):
     per_expert = learned_logs = learned_values = ()
     zero_expert = None
 
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        # Known of a class alone: a subclass may have another density.
+        for name in ("can_be_pooled", "can_be_stacked", "has_sums"):
+            if name not in vars(cls):
+                setattr(cls, name, False)
+
     # Before EM ------------------------------------------------------------------------------
 
     def fitting(self, *, in_sample, linear):

@@ -56,7 +56,7 @@ class RandomIntercept(ScaledErrors):
     (array([0.5]), array([1.]))
     """
 
-    takes_subjects = True
+    takes_subjects = stands_alone = True
     per_expert = ("scale_", "subject_scale_", "ratio_")
     subject_scale_ = None
 

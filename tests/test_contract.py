@@ -101,12 +101,14 @@ NESTED = [
 ]
 STACKS = [
     MixtureOfExpertsRegressor(UNLIKE, training="stack", cv=2),
-    MixtureOfExpertsRegressor(DecisionTreeRegressor(), n_experts=2, cv=KFold(5)),
-    MixtureOfExpertsClassifier(DecisionTreeClassifier(), n_experts=2, cv=KFold(5)),
+    MixtureOfExpertsRegressor(DecisionTreeRegressor(), n_experts=2, cv=KFold(5), n_init=1),
+    MixtureOfExpertsClassifier(DecisionTreeClassifier(), n_experts=2, cv=KFold(5), n_init=1),
 ]
 
 
-@pytest.mark.parametrize("estimator", [*ESTIMATORS, *NESTED, *STACKS], ids=str)
+@pytest.mark.parametrize(
+    "estimator", [*ESTIMATORS, *NESTED, *STACKS], ids=lambda each: type(each).__name__
+)
 @pytest.mark.parametrize("first", [0, 1])
 def test_results_do_not_depend_on_what_memory_held_before(estimator, first, monkeypatch):
     X = np.random.default_rng(0).normal(size=(30, 2))

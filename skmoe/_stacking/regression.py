@@ -90,11 +90,13 @@ def fit_combination(predictions, y, weight):
     ----------
     .. [1] L. Breiman, "Stacked regressions", Machine Learning 24, 1996.
     """
-    combination = RidgeCV().fit(predictions, y, sample_weight=weight)
-    n_experts = predictions.shape[1]
-    if weight.sum() < STACK_ROWS:
+    combination, n_experts = RidgeCV(), predictions.shape[1]
+    if weight.sum() < STACK_ROWS or len(y) < 2:
         combination.coef_, combination.intercept_ = np.full(n_experts, 1.0 / n_experts), 0.0
-    elif combination.coef_.min() < 0:
+        combination.alpha_, combination.n_features_in_ = np.inf, n_experts
+        return combination
+    combination.fit(predictions, y, sample_weight=weight)
+    if combination.coef_.min() < 0:
         middle = np.average(predictions, axis=0, weights=weight)
         level, root = np.average(y, weights=weight), np.sqrt(weight)
         design = root[:, None] * (predictions - middle)

@@ -121,8 +121,7 @@ def match_kinds(X, kinds):
         if found == kind:  # numbers, as objects
             changed[label] = column.astype(np.float64)
         elif column.isna().all():
-            dtype = np.float64 if dtype is None else dtype
-            changed[label] = type(column)(np.nan, column.index, dtype=dtype)
+            changed[label] = type(column)(np.nan, column.index, dtype=_dtype_named(dtype))
         else:
             values = "booleans" if column.dtype.kind == "b" else found
             if found == OTHERS:
@@ -155,6 +154,14 @@ def kind_of(column):
     if isinstance(dtype, pandas.CategoricalDtype):
         column = dtype.categories
     return KINDS.get(pandas.api.types.infer_dtype(column, skipna=True), OTHERS)
+
+
+def _dtype_named(name):
+    """The dtype of a name from ``kinds_of``; of categories without any, which are no numbers."""
+    pandas = sys.modules["pandas"]
+    if name == "category":
+        return pandas.CategoricalDtype(pandas.Index([], dtype=object))
+    return np.float64 if name is None else name
 
 
 def _is_numeric(dtype):

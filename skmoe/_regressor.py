@@ -117,7 +117,8 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
         (n_samples, n_experts).
     n_init : int, default=10
         Number of starts. Each gets ten EM iterations with linear experts, the five best get
-        fifty more, and the best of these goes on.
+        fifty more, and the best of these goes on. Where fewer than three led to the best, as many
+        more are tried, up to three times, from there: two experts merged, another halved.
     max_iter : int, default=500
         EM iterations at most, each a refit of the experts. Cross-fitted experts stop at 10.
     tol : float, default=1e-5

@@ -17,7 +17,7 @@ SAME = 1e-6  # per unit of weight; starts closer than this have most likely met
 TIE = 1e-9  # per unit of weight; the first of equal starts wins
 
 
-def best_start(problem, starts, n_jobs, verbose=0):
+def best_start(problem, starts, n_jobs, verbose=0, first=0):
     """Run EM briefly from each start, longer from the best; the state after the best run.
 
     Parameters
@@ -30,6 +30,8 @@ def best_start(problem, starts, n_jobs, verbose=0):
         How many runs go side by side.
     verbose : int, default=0
         Whether each run prints a line when it ends.
+    first : int, default=0
+        Number of the first start.
 
     Returns
     -------
@@ -42,7 +44,7 @@ def best_start(problem, starts, n_jobs, verbose=0):
         Objectives of each run, one for each iteration; longer ones of those that went on.
     """
     with threads_for_rows(len(problem.y)), jobs(n_jobs, shared=(problem,)) as run:
-        return _best_of_runs(problem, starts, run, verbose)
+        return _best_of_runs(starts, run, verbose, first)
 
 
 @dataclass
@@ -73,8 +75,8 @@ class _Contestant:
         return not self.objectives[-1] + gain * rate / (1 - rate) < objective
 
 
-def _best_of_runs(problem, starts, run, verbose):
-    contestants = [_Contestant(i, resp) for i, resp in enumerate(starts)]
+def _best_of_runs(starts, run, verbose, first):
+    contestants = [_Contestant(first + i, resp) for i, resp in enumerate(starts)]
     runs = _race(contestants, SHORT_RUN, run, verbose)
     paths = [contestant.objectives for contestant in runs]
     ends = [(contestant.objective, contestant.fewest_rows) for contestant in runs]
@@ -87,7 +89,7 @@ def _best_of_runs(problem, starts, run, verbose):
     if len(finalists) > 1:
         finalists = _race(finalists, LONGER_RUN, run, verbose)
     for finalist in finalists:
-        paths[finalist.number] = finalist.objectives
+        paths[finalist.number - first] = finalist.objectives
     return _best(finalists).state, ends, paths
 
 

@@ -8,12 +8,14 @@ from scipy import optimize
 from sklearn.pipeline import make_pipeline
 
 from .._experts.traits import seed_estimator
+from .._numerics.random_states import seeded
 from .._tables.encoding import default_encoder
 from .._tables.mixed import check_accepts, describe_columns
 from ..gates import ConstantGate, SoftmaxGate
 from . import make_problem
 from .general import GeneralProblem
 from .loop import run_em
+from .moves import moved
 from .placing import placed
 from .progress import Progress, compared, count
 from .race import TIE, best_start
@@ -23,6 +25,9 @@ from .starts import draw_starts, enough_rows, layers, soften
 TOL_OF_ONE = 1e-12  # per unit of weight, of a single expert that is solved: a regression
 REVIVALS = 3  # rounds of re-seeding in one run
 LEAST_LOG_DENSITY = -1e6  # of a row, in sums that choose a start
+SEARCHES = 3  # rounds of more starts, at most
+OFTEN = 3  # starts that led to the best, after which there is no need for more
+SAME_OPTIMUM = 1e-3  # per unit of weight; starts that are closer have met, or soon will
 SURROGATE_PENALTY = 1.0  # L2 of the linear experts that only choose a start for others
 SURROGATE_ITERATIONS = 200  # of EM with these, at most
 
@@ -207,6 +212,7 @@ class Trainer:
         starts, settings = [placed(small, each) for each in self._draw(sample)], self.settings
         state, ends, paths = best_start(small, starts, settings.n_jobs, settings.verbose)
         small.restore(state)
+        self._search_on(small, sample, ends, paths)
         self.progress.say(f"The best of {len(starts)} starts", small.objective)
         if small is not chosen:
             chosen.adopt(small)
@@ -214,13 +220,59 @@ class Trainer:
             problem.start(placed(problem, chosen.resp))
         return ends, paths
 
-    def _draw(self, data):
+    def _search_on(self, problem, data, ends, paths):
+        """Try other starts as long as few led to the best, and these are better.
+
+        Two regimes are looked for anew; of more, two are merged, and another is halved. ``ends``
+        and ``paths`` are added to.
+        """
+        settings, random_state = self.settings, seeded(self.seed)
+        for _ in range(0 if callable(settings.init) else SEARCHES):
+            before, best = problem.objective, problem.state()
+            starts = (
+                [] if _n_met(before, paths) >= OFTEN else self._more(problem, data, random_state)
+            )
+            if not starts:
+                break
+            state, *more = best_start(
+                problem, starts, settings.n_jobs, settings.verbose, first=len(paths)
+            )
+            ends += more[0]
+            paths += more[1]
+            problem.restore(state)
+            if not problem.objective > before + SAME_OPTIMUM:
+                problem.restore(best)
+                break
+        n_met = _n_met(problem.objective, paths)
+        if n_met < min(OFTEN, len(paths)):
+            self.notes = [
+                f"Of {len(paths)} starts with {count(self.n_experts)}, {n_met} led to the best "
+                "optimum: there may be better ones. Raise n_init to look for them."
+            ]
+
+    def _more(self, problem, data, random_state):
+        """Starts to go on with."""
+        n_drawn = self.parts.n_solved
+        if n_drawn == 2:
+            starts = self._draw(data, seed=random_state.randint(np.iinfo(np.int32).max))
+        else:
+            resp = problem.resp[:, :n_drawn]
+            starts = moved(data, resp, problem.log_norm, self.settings.n_init, random_state)
+            starts = [self._beside(each, data.y) for each in starts]
+        return [placed(problem, each) for each in starts]
+
+    def _draw(self, data, seed=None):
         settings, n_drawn = self.settings, self.parts.n_solved
         if n_drawn == 1:
             starts = [np.ones((len(data.y), 1))]
         else:
             starts = draw_starts(
-                settings.init, settings.n_init, data, n_drawn, self.seed, self.parts.labels
+                settings.init,
+                settings.n_init,
+                data,
+                n_drawn,
+                self.seed if seed is None else seed,
+                self.parts.labels,
             )
         return [self._beside(start, data.y) for start in starts]
 
@@ -302,6 +354,11 @@ class Trainer:
         )
         self.progress.say("Scales that depend on the row", problem.objective)
         return objectives
+
+
+def _n_met(objective, paths):
+    """How many starts came as far."""
+    return sum(max(path) > objective - SAME_OPTIMUM for path in paths)
 
 
 def train_surrogate(trainer, linear):

@@ -7,9 +7,9 @@ import numpy as np
 from .._data import Units
 from .._em import make_problem
 from .._em.loop import run_em
+from .._em.moves import HALVINGS, halves
 from .._em.problem import shallow_copy
 from .._em.progress import count
-from .._em.starts import STARTS, soften
 from .._em.trainer import SURROGATE_PENALTY, Trainer
 from .._numerics.multinomial import NEWTON_LIMIT
 from .._numerics.samples import MOST_COLUMNS, components_of_turned
@@ -20,7 +20,6 @@ from .problem import PooledGate, PooledProblem, gate_columns
 from .regimes import RegimeSearch
 
 TOL = 1e-6  # per unit of weight; the mixtures to compare differ by little
-SPLITS = ("functions", "kmeans_x")  # ways to halve the rows of an expert
 SHORT_RUN = 5  # iterations that tell good halves from bad ones, and whom to merge
 STRETCHES = (10, 10, 20, 40, 80, 160, 160)  # iterations between changes of the gate's precision
 SAME_ALPHA = 0.1  # change of its logarithm that is none
@@ -160,6 +159,8 @@ class PooledTrainer(Trainer):
         )  # fmt: skip
         self.progress.say(f"Starts of {count(n_experts)} without pooling")
         trainer.start(None)
+        if n_experts == self.n_experts:
+            self.notes = trainer.notes
         self._begun_with.add(n_experts)
         return self._new_problem(n_experts).start(problem.resp)
 
@@ -183,18 +184,15 @@ class PooledTrainer(Trainer):
     def _splits(self, problem, random_state):
         """Problems with one expert more, each of which has taken half the rows of another."""
         data, resp = self.data, problem.resp
-        target = data.y if data.target is None else data.target
         for k in range(resp.shape[1]):
-            weight = data.weight * resp[:, k]
-            if weight.sum() < 2:
+            if data.weight @ resp[:, k] < 2:
                 continue
-            for name in SPLITS:
-                labels = STARTS[name](data.columns, target, weight, 2, random_state)
-                own, other = resp[:, [k]].T * soften(labels, 2).T
-                halves = np.column_stack([resp, other])
-                halves[:, k] = own
+            for name in HALVINGS:
+                own, other = halves(data, resp, k, name, random_state).T
+                split = np.column_stack([resp, other])
+                split[:, k] = own
                 alpha = problem.gate.alpha if resp.shape[1] > 1 else None
-                yield self._new_problem(resp.shape[1] + 1).start(halves, alpha)
+                yield self._new_problem(resp.shape[1] + 1).start(split, alpha)
 
     # Search ---------------------------------------------------------------------------------
 
@@ -273,10 +271,10 @@ class PooledTrainer(Trainer):
 
     def _best_split(self, problem, random_state):
         """The mixture in which the best expert to halve is halved; none if all are too small."""
-        halves = list(self._splits(problem, random_state))
-        for split in halves:
+        splits = list(self._splits(problem, random_state))
+        for split in splits:
             self._climb(split, SHORT_RUN)
-        return [max(halves, key=lambda split: split.objective)] if halves else []
+        return [max(splits, key=lambda split: split.objective)] if splits else []
 
     def _cheapest_merger(self, problem):
         """Two experts to merge, and the loss in units of BIC's price of what that saves."""

@@ -1,0 +1,77 @@
+"""Where few starts lead to the best optimum, more are tried, and the report says so."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from sklearn.linear_model import LinearRegression
+
+from skmoe import MixtureOfExpertsRegressor
+from skmoe._em import trainer
+from skmoe._em.moves import moved
+
+
+def regimes(n_regimes, n=240, seed=0):
+    """Lines of unequal size in parts of a line, hard to find at once."""
+    rng = np.random.default_rng(seed)
+    X = rng.uniform(0, n_regimes, size=(n, 1))
+    slopes = rng.normal(size=n_regimes) * 3
+    y = slopes[X[:, 0].astype(int)] * (X[:, 0] % 1 - 0.5) + 0.2 * rng.normal(size=n)
+    return X, y
+
+
+def fitted(X, y, n_experts, seed=0, **params):
+    moe = MixtureOfExpertsRegressor(
+        LinearRegression(), n_experts, n_init=4, random_state=seed, **params
+    )
+    return moe.fit(X, y)
+
+
+def test_more_starts_end_no_lower_and_some_higher(monkeypatch):
+    X, y = regimes(5)
+    searched = [fitted(X, y, 5, seed) for seed in range(5)]
+    monkeypatch.setattr(trainer, "SEARCHES", 0)
+    plain = [fitted(X, y, 5, seed) for seed in range(5)]
+    gains = [a.lower_bound_ - b.lower_bound_ for a, b in zip(searched, plain, strict=True)]
+    assert min(gains) > -1e-3  # of an optimum that was the lower one after fifty iterations
+    assert max(gains) > 0.01
+    assert max(len(moe.start_lower_bounds_) for moe in searched) > 4
+
+
+def test_an_optimum_that_all_starts_reach_is_enough():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(200, 1))
+    y = np.where(X[:, 0] > 0, 5 + X[:, 0], -5 - X[:, 0]) + 0.1 * rng.normal(size=200)
+    moe = fitted(X, y, 2)
+    assert len(moe.start_lower_bounds_) == 4
+    assert not any("led to the best" in note for note in moe.expert_report().notes)
+
+
+def test_the_report_says_how_few_starts_reached_the_best(monkeypatch):
+    monkeypatch.setattr(trainer, "SAME_OPTIMUM", 1e-12)  # so that no two have met
+    X, y = regimes(4)
+    moe = fitted(X, y, 4)
+    n_starts = len(moe.start_lower_bounds_)
+    assert any(f"Of {n_starts} starts" in note for note in moe.expert_report().notes)
+
+
+@pytest.mark.parametrize("n_experts", [3, 4])
+def test_moves_are_other_responsibilities_and_a_weight_of_two_is_a_row_given_twice(n_experts):
+    X, y = regimes(n_experts, n=100)
+    moe = fitted(X, y, n_experts)
+    weight = np.where(np.arange(100) % 3, 1, 2)
+
+    def moves(rows, weight):
+        data = SimpleNamespace(target=y[rows, None], columns=X[rows], weight=weight)
+        resp, log_norm = (f(X[rows], y[rows]) for f in (moe.responsibilities, moe.log_density))
+        return resp, moved(data, resp, log_norm, 6, np.random.RandomState(0))
+
+    resp, of_weights = moves(np.arange(100), weight.astype(float))
+    repeated = np.repeat(np.arange(100), weight)
+    _, of_rows = moves(repeated, np.ones(len(repeated)))
+    assert len(of_weights) == 6
+    for start, same in zip(of_weights, of_rows, strict=True):
+        np.testing.assert_allclose(start.sum(axis=1), 1.0)
+        assert (start >= 0).all()
+        assert np.abs(start - resp).max() > 0.1
+        np.testing.assert_allclose(start[repeated], same, atol=1e-9)

@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
-from scipy import linalg
+from scipy import linalg, optimize
 
 from skmoe import MixtureOfExpertsRegressor
 from skmoe._experts.pooled import pooled_coefficients
 from skmoe._experts.ties import Ties
+from skmoe._pooling.ordered import _loss
 from skmoe._pooling.problem import PooledGate
 from skmoe._pooling.regime_gate import RegimeGate
 from skmoe._pooling.regimes import SHAPE, SPREAD, Regimes, RegimeSearch
@@ -188,10 +189,29 @@ def test_overdispersed_counts_are_one_regime():
     assert moe.n_regimes_ == 1 < len(moe.experts_)
 
 
-def test_values_of_a_target_that_has_few_are_no_regimes():
+@pytest.mark.parametrize("n_values", [2, 9])
+def test_values_of_a_target_that_has_few_are_no_regimes(n_values):
     X, y = one_line("normal")
-    moe = MixtureOfExpertsRegressor(random_state=0).fit(X, np.where(y > 0, 1.0, 0.0))
-    assert "The target has 2 values" in " ".join(moe.expert_report(X, 1.0 * (y > 0)).notes)
+    y = np.searchsorted(np.quantile(y, np.arange(1, n_values) / n_values), y).astype(float)
+    moe = MixtureOfExpertsRegressor(random_state=0).fit(X, y)
+    assert moe.n_regimes_ == 1 < len(moe.experts_)
+    assert "a target of a few values" in " ".join(moe.expert_report(X, y).notes)
+
+
+def test_two_lines_of_a_rounded_target_are_two_regimes():
+    X, y = two_lines("normal")
+    y = np.clip(np.round(y), -4, 4)
+    assert MixtureOfExpertsRegressor(random_state=0).fit(X, y).n_regimes_ == 2
+
+
+def test_slope_of_the_ordered_logit_is_that_of_its_loss():
+    rng = np.random.default_rng(0)
+    design, level = rng.normal(size=(50, 2)), rng.integers(0, 4, size=50)
+    theta, weight = np.array([-1, 0.1, -0.2, 0.3, 0.4]), rng.uniform(0.5, 2, size=50)
+    given = (design, level, weight, 3)
+    numeric = optimize.approx_fprime(theta, lambda each: _loss(each, *given)[0], 1e-6)
+    # differences of 1e-6 of a loss of about 100 have six digits
+    np.testing.assert_allclose(_loss(theta, *given)[1], numeric, rtol=1e-4)
 
 
 @pytest.mark.parametrize("kind", [SHAPE, SPREAD])

@@ -14,6 +14,7 @@ import numpy as np
 
 from .._em.problem import shallow_copy
 from .._experts.pooled_steps import loss_of_quadratics
+from .ordered import is_ordered, values_of
 from .problem import PooledProblem
 from .regime_gate import RegimeGate
 
@@ -21,8 +22,7 @@ CLOSE = 3.0  # nats over all rows: a factor of 20
 MARGIN = 4.0  # nats that experts without ties have to be ahead, as their prior variances are free
 FEWEST_ROWS = 5.0  # of a regime; fewer are outliers of another
 WIDER, WIDE_SHARE = 3.0, 0.1  # errors, and share, of an expert that is put behind another
-MOST_VALUES = 10  # of a target that is not continuous
-SHAPE, SPREAD = "shape", "spread"
+SHAPE, SPREAD, ORDERED = "shape", "spread", "ordered"
 
 
 class Regimes:
@@ -32,7 +32,7 @@ class Regimes:
     ----------
     regime : ndarray of int of shape (n_experts,)
         Number of the regime of each expert.
-    kind : {"shape", "spread"} or None
+    kind : {"shape", "spread", "ordered"} or None
         Of the ties; None where each expert is a regime.
     support : dict of int to float
         The highest log-evidence, over all rows, of each number of regimes that was looked at; with
@@ -89,6 +89,7 @@ class Regimes:
 ERRORS = {
     SHAPE: "have heavier tails than the likelihood's, or are skewed",
     SPREAD: "have a spread that depends on the columns, or heavy tails",
+    ORDERED: "are those of a target of a few values: an ordered logit explains it as well",
 }
 
 
@@ -129,7 +130,9 @@ class RegimeSearch:
             With ties, or the same.
         regimes : Regimes
         """
-        n_rows = self.n_rows
+        n_rows, n_experts = self.n_rows, best.experts.n_experts
+        if n_experts > 1 and is_ordered(best, MARGIN):
+            return best, Regimes(np.zeros(n_experts, dtype=int), ORDERED, {1: 0.0})
         support = {k: n_rows * each for k, each in self.trainer.log_evidence.items()}
         most = max(1, np.count_nonzero(best.effective_rows() >= FEWEST_ROWS))
         chosen, kind, to_try = best, None, partitions(best)
@@ -149,11 +152,9 @@ class RegimeSearch:
         regime = np.arange(n_experts) if ties is None else ties.regime
         if ties is not None:
             support[ties.n_regimes] = n_rows * chosen.evidence + MARGIN
-        n_values = len(np.unique(self.trainer.data.y[self.trainer.data.weight > 0]))
-        is_discrete = best.experts.can_be_wider and n_values <= MOST_VALUES
-        return chosen, Regimes(
-            regime, kind, dict(sorted(support.items())), n_values if is_discrete else None
-        )
+        values = values_of(best)
+        n_values = None if values is None else len(values)
+        return chosen, Regimes(regime, kind, dict(sorted(support.items())), n_values)
 
     def _tied(self, best, regime, to_beat):
         """The better mixture of two kinds of ties, and its kind."""

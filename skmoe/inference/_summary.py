@@ -114,8 +114,9 @@ class MixtureSummary:
         self.n_parameters, self.n_samples, self.n_subjects = n_parameters, n_samples, n_subjects
         self.notes = tuple(notes)
         self.std_error = np.sqrt(np.diag(cov))
-        untested = [kind == "posterior" or term in UNTESTED for term in terms]
-        self.z = np.where(untested, np.nan, estimate / self.std_error)
+        tested = np.array([kind != "posterior" and term not in UNTESTED for term in terms])
+        self.z = np.full(len(terms), np.nan)
+        np.divide(estimate, self.std_error, out=self.z, where=tested)
         self.p_value = 2 * stats.norm.sf(np.abs(self.z))
         reach = stats.norm.ppf(0.5 + level / 2) * self.std_error
         self.lower, self.upper = estimate - reach, estimate + reach

@@ -56,13 +56,6 @@ class MixtureOfExpertsClassifier(ClassifierMixin, InferringMixture, UpdatableMix
         :class:`~skmoe.likelihoods.Categorical`. "auto" and "categorical" learn temperatures and
         smoothing; for in-sample predictions there is no more than a fixed smoothing of 0.001 (none
         for logistic regression).
-    class_weight : dict or "balanced", default=None
-        Weights of the classes, multiplied into ``sample_weight``. The probabilities are then
-        those of a population with these weights.
-    shared_effects : list or dict, default=None
-        Columns in whose coefficients experts do not differ, as in
-        :class:`MixtureOfExpertsRegressor`. The default experts, or one ``LogisticRegression``,
-        by maximum likelihood. None is no column.
     training : {"auto", "em", "pooled", "stack", "specialists"}, default="auto"
         How experts, gate and calibration are learned; see :doc:`/guide/training`.
 
@@ -86,6 +79,13 @@ class MixtureOfExpertsClassifier(ClassifierMixin, InferringMixture, UpdatableMix
         ``top_k`` or ``cv=False``, makes it "em" as well. ``plan`` says before ``fit`` what it will
         be and why, ``plan_`` what it was. Any other value is that way, or an error that says what
         is in the way.
+    class_weight : dict or "balanced", default=None
+        Weights of the classes, multiplied into ``sample_weight``. The probabilities are then
+        those of a population with these weights.
+    shared_effects : list or dict, default=None
+        Columns in whose coefficients experts do not differ, as in
+        :class:`MixtureOfExpertsRegressor`. The default experts, or one ``LogisticRegression``,
+        by maximum likelihood. None is no column.
     cv : "auto", "oob", "prefit", False, int, splitter or iterable, default="auto"
         How the E-step gets predictions for rows that experts and gate have not seen. "auto" is
         in-sample for linear models with ten rows a coefficient or more (by weight, over all

@@ -64,12 +64,6 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
         "auto" is "gaussian" where experts have rows of their own, and, see ``training``, under
         "stack" and "specialists" "student_t" with tails and scales that are learned. Under
         :class:`~skmoe.likelihoods.ZeroInflated` one more expert, "zero", comes last.
-    shared_effects : list of int or str, or dict, default=None
-        Columns that have one coefficient for all experts, by number or name, of X or, with a
-        Pipeline as expert, of what its last step sees; intercepts and the other slopes are each
-        expert's own. A dict says for each column which experts have one coefficient:
-        ``{"dose": [[0, 1], [2, 3]]}`` is one of the first two and another of the last two, and
-        clones then keep their numbers. Linear experts only. None is no column.
     training : {"auto", "em", "pooled", "stack", "specialists"}, default="auto"
         How experts, gate and scales are learned; see :doc:`/guide/training`.
 
@@ -93,6 +87,12 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
         several outputs, sparse X, ``top_k``, another likelihood or ``cv=False``, makes it "em" as
         well. ``plan`` says before ``fit`` what it will be and why, ``plan_`` what it was. Any
         other value is that way, or an error that says what is in the way.
+    shared_effects : list of int or str, or dict, default=None
+        Columns that have one coefficient for all experts, by number or name, of X or, with a
+        Pipeline as expert, of what its last step sees; intercepts and the other slopes are each
+        expert's own. A dict says for each column which experts have one coefficient:
+        ``{"dose": [[0, 1], [2, 3]]}`` is one of the first two and another of the last two, and
+        clones then keep their numbers. Linear experts only. None is no column.
     cv : "auto", "oob", "prefit", False, int, splitter or iterable, default="auto"
         How the E-step gets predictions for rows that experts and gate have not seen. "auto" is
         in-sample for linear models with ten rows a coefficient or more (by weight, over all

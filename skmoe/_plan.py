@@ -9,10 +9,14 @@ from typing import NamedTuple
 import numpy as np
 from scipy import sparse
 from sklearn.base import ClassifierMixin
-from sklearn.utils.validation import check_consistent_length
 
+<<<<<<< HEAD
 from ._em.gate_parts import validate_gate
 from ._em.parts import adapt_experts
+=======
+from ._data import check_ids
+from ._em.parts import MOST_SPARSE_COLUMNS, adapt_experts
+>>>>>>> plan
 from ._em.progress import count
 from ._experts.diverse import PROCESS_ROWS
 from ._experts.families import are_solved_sparse, is_linear
@@ -478,7 +482,7 @@ def make_plan(mixture, rows, groups=None, previous=None, *, many=False):
         If parameters and rows do not go together.
     """
     if groups is not None:
-        check_consistent_length(rows.X, groups)
+        groups = check_ids("groups", groups, rows.X)
     request = Request.of(mixture, rows, groups, many)
     training, why_training = choose_training(mixture.training, request)
     n_experts, why_n_experts = _number(training, request, previous)
@@ -641,7 +645,7 @@ def _folds(training, request, n_experts, n_rows):
         adapt_experts(request.templates, rows.X, is_default=request.encodes),
         rows.X,
         rows.y,
-        {} if request.groups is None else {"groups": np.asarray(request.groups)},
+        {} if request.groups is None else {"groups": request.groups},
         n_rows=n_rows,
         subject=rows.subject,
     )

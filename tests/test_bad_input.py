@@ -495,11 +495,11 @@ def test_frozen_expert_that_knows_other_classes_is_refused():
     [
         ([("a", Ridge()), ("b", Ridge())], 3, "n_experts=3, but the list has 2"),
         ([("a", Ridge()), ("b", "drop")], 2, "n_experts=2, but the list has 1"),
-        ([("a", "drop"), ("b", "drop")], None, "All experts are 'drop'"),
-        ([("a", Ridge()), ("a", Ridge())], None, "Names provided are not unique"),
-        ([("a__b", Ridge())], None, "must not contain __"),
-        ([("gate", Ridge())], None, "conflict with constructor arguments"),
-        ([], None, "non-empty list"),
+        ([("a", "drop"), ("b", "drop")], "auto", "All experts are 'drop'"),
+        ([("a", Ridge()), ("a", Ridge())], "auto", "Names provided are not unique"),
+        ([("a__b", Ridge())], "auto", "must not contain __"),
+        ([("gate", Ridge())], "auto", "conflict with constructor arguments"),
+        ([], "auto", "non-empty list"),
         ([Ridge(), Ridge()], None, r"list of \(name, estimator\)"),
         ([("a", Ridge(), 1)], None, r"list of \(name, estimator\)"),
     ],
@@ -596,7 +596,7 @@ def test_warm_start_with_another_number_of_experts_is_refused():
     moe = regressor(n_experts=2, training="em", warm_start=True).fit(X, Y)
     moe.set_params(n_experts=3)
     before = snapshot(moe)
-    with pytest.raises(ValueError, match="warm_start=True.*2; n_experts is 3"):
+    with pytest.raises(ValueError, match="warm_start=True.*2 experts; n_experts is 3"):
         moe.fit(X, Y)
     assert_same(moe, before)
 
@@ -634,7 +634,7 @@ def test_pipeline_printed_for_an_expert_that_cannot_take_a_column_fits(columns):
     assert np.isfinite(moe.predict(X_table)).all()
 
 
-@pytest.mark.parametrize("gate", [SoftmaxGate(), LogisticRegression(C=0.5)])
+@pytest.mark.parametrize("gate", [SoftmaxGate(alpha=1.0), LogisticRegression(C=0.5)])
 def test_pipeline_printed_for_a_gate_that_cannot_take_a_column_fits(gate):
     match = f"The gate {type(gate).__name__} cannot take .*'town'.* and NaN.*'income'"
     error = assert_fit_raises(regressor(gate=gate), table(), Y, ValueError, match)

@@ -229,7 +229,7 @@ def test_steps_that_are_too_long_are_taken_again_shorter(monkeypatch):
 
 
 def pooled(kind="gaussian", **params):
-    params = {"training": "pooled", "n_experts": 3, "n_init": 3, "random_state": 0} | params
+    params = {"training": "pooled", "n_experts": "auto", "n_init": 3, "random_state": 0} | params
     if "classes" in kind:
         return MixtureOfExpertsClassifier(**params)
     likelihood = "gaussian" if kind == "two outputs" else kind
@@ -286,7 +286,7 @@ def test_rows_of_the_sample_count_as_themselves_when_the_number_is_chosen():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(8000, 4))
     y = X @ [1.0, -1.0, 0.5, 0.0] + rng.normal(size=8000)  # one line
-    moe = pooled(n_experts=4).fit(in_parts(X, y, bounds=[3000, 8000]))
+    moe = pooled().fit(in_parts(X, y, bounds=[3000, 8000]))
     assert len(moe.experts_) == 1
     assert_allclose(moe.experts_[0].coef_, [1.0, -1.0, 0.5, 0.0], atol=0.05)
     (note,) = moe.expert_report().notes

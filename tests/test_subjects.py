@@ -214,6 +214,9 @@ def test_ids_are_compared_and_not_their_strings():
         np.sort(moe.log_density(X, y, subject=strange)),
         np.sort(moe.log_density(X, y, subject=patient)),
     )
+    tree = mixture(experts=DecisionTreeRegressor(max_depth=2))
+    for name in ("subject", "groups"):  # folds are of ids, too
+        assert tree.plan(X, y, **{name: strange}).predictions == "out of fold, 5 folds"
     numbers = np.array([1, "1", 1.0, np.float64(1), True], dtype=object)
     assert len(moe.log_density(X[[0] * 5], y[:5], subject=numbers)) == 2
     objects = patient.astype(object)  # in the order of numpy.unique, not that of strings

@@ -240,7 +240,7 @@ def decide_folds(cv, estimators, X, y, split_params, *, n_rows=np.inf, subject=N
         n_folds = int(cv) if isinstance(cv, Integral) else None
         return IN_FOLDS, n_folds, "as asked for by cv"
     units = split_params.get("groups", subject)
-    n_units = X.shape[0] if units is None else len(np.unique(units))
+    n_units = X.shape[0] if units is None else len(number_ids(units)[0])
     n_folds = min(DEFAULT_FOLDS, n_units)
     if cv == "oob" or (not together and all(leaves_every_row_out(e) for e in trained)):
         return OUT_OF_BAG, n_folds, "members of a bagging ensemble leave rows out"

@@ -376,8 +376,13 @@ def test_tables_with_strings_are_encoded():
     ],
 )
 def test_other_gates_and_starts_are_known(params):
-    moe = pooled(**params).fit(X2, Y2)
-    assert np.isfinite(moe.log_density(X2_TEST, Y2_TEST)).all()
+    moe, default = pooled(**params).fit(X2, Y2), pooled().fit(X2, Y2)
+    lost = default.log_density(X2_TEST, Y2_TEST).mean() - moe.log_density(X2_TEST, Y2_TEST).mean()
+    if isinstance(params.get("gate"), ConstantGate):  # which cannot tell the regimes apart
+        assert isinstance(moe.gate_, ConstantGate)
+        assert lost > 0.02
+    else:
+        assert abs(lost) < 0.01
 
 
 @pytest.mark.parametrize("n", [2, 3, 6])

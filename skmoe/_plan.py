@@ -10,13 +10,9 @@ import numpy as np
 from scipy import sparse
 from sklearn.base import ClassifierMixin
 
-<<<<<<< HEAD
+from ._data import check_ids
 from ._em.gate_parts import validate_gate
 from ._em.parts import adapt_experts
-=======
-from ._data import check_ids
-from ._em.parts import MOST_SPARSE_COLUMNS, adapt_experts
->>>>>>> plan
 from ._em.progress import count
 from ._experts.diverse import PROCESS_ROWS
 from ._experts.families import are_solved_sparse, is_linear

@@ -91,18 +91,11 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
         other value is that way, or an error that says what is in the way.
     shared_effects : list of int or str, or dict, default=None
         Columns that have one coefficient for all experts, by number or name, of X or, with a
-<<<<<<< HEAD
         Pipeline as expert, of what its last step sees. The name of a column of strings stands for
         all columns made of it. Intercepts and the other slopes are each expert's own. A dict says
         for each column which experts have one coefficient: ``{"dose": [[0, 1], [2, 3]]}`` is one
         of the first two and another of the last two, and clones then keep their numbers. Linear
         experts only. None is no column.
-=======
-        Pipeline as expert, of what its last step sees; intercepts and the other slopes are each
-        expert's own. A dict says for each column which experts have one coefficient:
-        ``{"dose": [[0, 1], [2, 3]]}`` is one of the first two and another of the last two, and
-        clones then keep their numbers. Linear experts only. None is no column.
->>>>>>> plan
     cv : "auto", "oob", "prefit", False, int, splitter or iterable, default="auto"
         How the E-step gets predictions for rows that experts and gate have not seen. "auto" is
         in-sample for linear models with ten rows a coefficient or more (by weight, over all

@@ -265,11 +265,7 @@ def test_what_has_no_posterior_is_refused():
     moe = mixture("line").fit(X, y)
     with pytest.raises(ValueError, match="training='em'"):
         moe.summary(X, y, cov="sandwich")
-<<<<<<< HEAD
-    with pytest.raises(ValueError, match="Fit with training='em'"):
-=======
-    with pytest.raises(ValueError, match="no maximum near the fit.*pooling=False, cv=False"):
->>>>>>> mess
+    with pytest.raises(ValueError, match="no maximum near the fit.*training='em', cv=False"):
         moe.summary(X, y[::-1])  # where the fit is at no maximum
     weighted = mixture("two", class_weight="balanced").fit(X, y > 0)
     with pytest.raises(ValueError, match="class_weight"):

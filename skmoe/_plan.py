@@ -370,7 +370,7 @@ class Plan:
             n_experts = f"up to {self.most_experts}"
         else:
             n_experts = str(self.n_experts)
-            if self.n_regimes is not None:
+            if self.n_regimes not in (None, self.n_experts):
                 n_experts += f", {count(self.n_regimes, 'regime')}"
         values = {
             "training": self.training,
@@ -412,7 +412,7 @@ class Plan:
     def sentence(self):
         """The way of training and the number of experts, as reports quote them."""
         n_experts = count(self.n_experts)
-        if self.n_regimes is not None:
+        if self.n_regimes not in (None, self.n_experts):
             n_experts += f" of {count(self.n_regimes, 'regime')}"
         why = self.reasons["n_experts"]
         return f'Trained by "{self.training}": {self.reasons["training"]}. {n_experts}, {why}.'

@@ -174,7 +174,9 @@ class RegimeSearch:
         gate = shallow_copy(trainer.gate)
         gate = RegimeGate(gate, regime) if kind == SHAPE else gate
         likelihood = shallow_copy(trainer.likelihood)
-        return PooledProblem(experts, gate, likelihood, trainer.data, Z=trainer.data.Z)
+        # What sees no row stands before nothing, and knows columns as they come.
+        Z = trainer.data.Z if gate.sees_rows else trainer.data.X
+        return PooledProblem(experts, gate, likelihood, trainer.data, Z=Z)
 
     def _with_tails(self, best, regime):
         """One expert of each regime, the heaviest, and another behind it of larger errors."""

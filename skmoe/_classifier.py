@@ -117,7 +117,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, InferringMixture, UpdatableMix
         EM iterations at most, each a refit of the experts. Cross-fitted experts stop at 10.
     tol : float, default=1e-5
         EM stops when the objective per unit of weight has no more to gain, as its last gains
-        foretell for linear experts, or when an iteration changes it by no more; cross-fitted
+        foretell for experts in-sample, or when an iteration changes it by no more; cross-fitted
         experts, when two in succession did not better it by more. One linear expert goes to its
         maximum, whatever ``tol`` is.
     warm_start : bool, default=False

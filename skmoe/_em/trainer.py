@@ -335,6 +335,7 @@ class Trainer:
     def _tol(self):
         """``tol`` of the settings; a single expert that is solved goes to its maximum."""
         tol, is_one = self.settings.tol, self.parts.n_solved == 1 and self.problem.is_smooth
+        is_one = is_one and self.problem.experts.is_solved
         return min(tol, TOL_OF_ONE) if is_one else tol
 
     def _learn_scale_model(self):

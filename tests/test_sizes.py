@@ -6,15 +6,19 @@ import warnings
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
+from scipy import sparse
+from sklearn.decomposition import TruncatedSVD
 from sklearn.linear_model import LinearRegression, Ridge
+from sklearn.pipeline import make_pipeline
 
 from skmoe import MixtureOfExpertsRegressor
+from skmoe._em import gate_parts
 from skmoe._experts import linear_folds
 from skmoe._numerics import multinomial
 from skmoe._numerics.columns import StandardColumns
 from skmoe._numerics.samples import components_of_turned, start_columns
 from skmoe.exceptions import ExpertCollapseWarning
-from skmoe.gates import ConstantGate
+from skmoe.gates import ConstantGate, SoftmaxGate
 
 rng = np.random.default_rng(0)
 
@@ -93,6 +97,18 @@ def test_wide_tables_are_fitted_as_their_directions_are():
     assert moe.score(wide, y) > 0.5
     assert moe.gate_proba(wide).shape == (60, len(moe.experts_))
     assert len(moe.experts_[0].coef_) == 100
+
+
+def test_a_gate_of_very_many_sparse_columns_is_warned_of(monkeypatch):
+    monkeypatch.setattr(gate_parts, "MANY_WEIGHTS", 100)
+    X = sparse.random_array((80, 60), density=0.1, format="csr", rng=rng)
+    y = rng.normal(size=80)
+    settings = {"n_init": 1, "max_iter": 1, "cv": 2, "random_state": 0}
+    with pytest.warns(UserWarning, match=r"122 weights, for 60 sparse columns.*TruncatedSVD"):
+        MixtureOfExpertsRegressor(Ridge(), 2, **settings).fit(X, y)
+    for gate in (ConstantGate(), make_pipeline(TruncatedSVD(3), SoftmaxGate())):
+        MixtureOfExpertsRegressor(Ridge(), 2, gate=gate, **settings).fit(X, y)
+    MixtureOfExpertsRegressor(Ridge(), 1, **settings).fit(X, y)
 
 
 # L-BFGS ---------------------------------------------------------------------------------------

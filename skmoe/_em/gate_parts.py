@@ -3,6 +3,7 @@
 import copy
 from dataclasses import dataclass
 
+from scipy import sparse
 from sklearn.base import clone
 from sklearn.pipeline import Pipeline, make_pipeline
 
@@ -13,7 +14,9 @@ from .._tables.constant import fit_columns
 from .._tables.encoding import default_encoder
 from .._tables.mixed import check_accepts, describe_columns
 from ..exceptions import IgnoredWeightsWarning, warn_user
-from ..gates import BaseGate, ClassifierGate, ConstantGate
+from ..gates import BaseGate, ClassifierGate, ConstantGate, SoftmaxGate
+
+MANY_WEIGHTS = 100_000  # minutes
 
 
 @dataclass
@@ -92,6 +95,28 @@ class GateParts:
             return X
         self.encoder, columns = fit_columns(self.encoder, X, y)
         return columns
+
+    def warn_of_many_weights(self, Z, n_experts):
+        """Say so where a softmax gate of sparse columns takes longer than all else.
+
+        Parameters
+        ----------
+        Z : array-like of n_samples rows
+            What the gate sees.
+        n_experts : int
+            Number of experts.
+        """
+        if type(self.trained) is not SoftmaxGate or not sparse.issparse(Z):
+            return
+        n_weights = (Z.shape[1] + 1) * n_experts
+        if n_weights > MANY_WEIGHTS:
+            warn_user(
+                f"The gate has {n_weights:,} weights, for {Z.shape[1]:,} sparse columns and "
+                f"{n_experts} experts, on which most of the time will be spent. Let it see fewer "
+                "columns, as by gate=make_pipeline(TruncatedSVD(50), SoftmaxGate()), or none, by "
+                "gate=ConstantGate().",
+                UserWarning,
+            )
 
     def continued(self, fitted):
         """The gate to train, with the weights of a fitted one if it is of this kind."""

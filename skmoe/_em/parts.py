@@ -97,6 +97,7 @@ class Parts:
         rates = rows.y if rows.exposure is None else rows.y / rows.exposure
         start_target = likelihood.start_target(rates, rows.weight)
         Z = self.gate.fit_encoder(rows.X, rows.y)
+        self.gate.warn_of_many_weights(Z, len(self.names))
         return TrainingData.of(rows, Z, start_target, self.classes)
 
     # Experts --------------------------------------------------------------------------------

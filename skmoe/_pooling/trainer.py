@@ -90,16 +90,18 @@ class PooledTrainer(Trainer):
         self.experts.source = source
         weight = data.weight if data.subjects is None else data.subjects.row_weight
         Z = gate_columns(parts.gate.trained, data.Z)
-        self._sees_the_same = Z is design and data.subjects is None and self.experts.shared is None
+        self._see_the_same = (
+            data.Z is design and data.subjects is None and self.experts.shared is None
+        )
         basis = self.experts.columns.basis
-        if self._sees_the_same and basis is not None and len(basis) > MOST_COLUMNS:
+        if self._see_the_same and basis is not None and len(basis) > MOST_COLUMNS:
             turned = self.experts.design[:, :-1]
             vars(data)["columns"] = components_of_turned(turned, basis, data.weight)
         self.gate = PooledGate(
             Z,
             weight,
             data.units if Z.shape[1] else None,
-            self.experts.columns if self._sees_the_same else None,
+            self.experts.columns if self._see_the_same and Z is design else None,
         )
 
     _turned = None
@@ -166,7 +168,7 @@ class PooledTrainer(Trainer):
 
     def _is_turned(self, n_experts):
         """Whether starts are sought in the space of the rows, where columns outnumber them."""
-        is_wide = self._sees_the_same and self.experts.columns.basis is not None
+        is_wide = self._see_the_same and self.experts.columns.basis is not None
         return is_wide and self.experts.design.shape[1] * n_experts <= NEWTON_LIMIT
 
     def _in_row_space(self):

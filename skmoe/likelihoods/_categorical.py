@@ -208,7 +208,7 @@ class Categorical(BaseLikelihood):
         point : ndarray of shape (0,) or None
             Nothing is, of experts whose probabilities are taken as they are; None of others.
         """
-        is_as_it_is = not (self.temperature or self.smoothing or self.epsilon != 0)
+        is_as_it_is = self.calibration is None and self.epsilon == 0
         return np.empty(0) if is_as_it_is else None
 
     def at(self, point):

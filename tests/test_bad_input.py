@@ -495,8 +495,8 @@ def test_frozen_expert_that_knows_other_classes_is_refused():
         ([("a__b", Ridge())], "auto", "must not contain __"),
         ([("gate", Ridge())], "auto", "conflict with constructor arguments"),
         ([], "auto", "non-empty list"),
-        ([Ridge(), Ridge()], None, r"list of \(name, estimator\)"),
-        ([("a", Ridge(), 1)], None, r"list of \(name, estimator\)"),
+        ([Ridge(), Ridge()], "auto", r"list of \(name, estimator\)"),
+        ([("a", Ridge(), 1)], "auto", r"list of \(name, estimator\)"),
     ],
 )
 def test_list_of_experts_with_a_mistake_is_refused(experts, n_experts, match):

@@ -25,13 +25,20 @@ MAY_BE_SKIPPED = {
 
 
 def pytest_sessionfinish(session):
-    """Fail, with SKMOE_NO_SKIPS=1, where another test than those was skipped."""
+    """Fail, with SKMOE_NO_SKIPS=1, where another test than those was skipped.
+
+    SKMOE_SKIPPED is a file to write the names of skipped tests to, for an environment that has more.
+    """
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
-    if os.environ.get("SKMOE_NO_SKIPS") != "1" or not hasattr(reporter, "stats"):
-        return  # or a process of pytest-xdist's, which reports to another
-    reasons = Counter(
-        report.longrepr[2].removeprefix("Skipped: ") for report in reporter.stats.get("skipped", [])
-    )
+    if not hasattr(reporter, "stats"):
+        return  # a process of pytest-xdist's, which reports to another
+    skipped = reporter.stats.get("skipped", [])
+    if "SKMOE_SKIPPED" in os.environ:
+        names = dict.fromkeys(report.nodeid for report in skipped)
+        Path(os.environ["SKMOE_SKIPPED"]).write_text("".join(f"{name}\n" for name in names))
+    if os.environ.get("SKMOE_NO_SKIPS") != "1":
+        return
+    reasons = Counter(report.longrepr[2].removeprefix("Skipped: ") for report in skipped)
     reporter.write_line(f"\n{reasons.total()} skipped")
     for reason, number in reasons.items():
         allowed = "allowed" if reason in MAY_BE_SKIPPED else "NOT ALLOWED"

@@ -108,7 +108,7 @@ class Cautious(SoftmaxGate):
 def test_subclasses_answer_for_themselves():
     X, y = planted()
     moe = MixtureOfExpertsRegressor(
-        Doubled(), 2, gate=Cautious(), cv=False, max_iter=2, tol=1.0, random_state=0
+        Doubled(), 2, gate=Cautious(), cv=False, max_iter=50, tol=1.0, random_state=0
     ).fit(X, y)
     assert predict_linear(moe.experts_, X, None) is None
     assert_allclose(moe.predict_experts(X), one_by_one(moe, X))

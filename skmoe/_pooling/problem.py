@@ -120,6 +120,11 @@ class PooledGate(GateUnderPrior):
         self.columns = StandardColumns.of(Z, weight, units) if columns is None else columns
         self.design = self.columns.design(Z)
 
+    @property
+    def proba(self):
+        """Probabilities (n_samples, n_experts) of the experts."""
+        return np.exp(self.log_proba)
+
     def begin(self, resp, alpha=None):
         """Weights, and ``alpha`` unless it is given, for the responsibilities of a start."""
         self._set(np.zeros((self.design.shape[1], self._n_functions(resp))))
@@ -182,7 +187,7 @@ class PooledProblem(Problem):
     def _e_step(self):
         self.log_density = self.experts.expected_log_density()
         log_gate, subjects = np.ascontiguousarray(self.gate.log_proba), self.data.subjects
-        self.load = self.gate.weight @ np.exp(log_gate) / self.gate.weight.sum()
+        self.load = self.gate.weight @ self.gate.proba / self.gate.weight.sum()
         log_density, weight = self.log_density, self.weight
         if subjects is not None:
             log_gate, log_density = subjects.log_gate(log_gate), subjects.weighted_sum(log_density)
@@ -257,7 +262,7 @@ class PooledProblem(Problem):
         means, exposure = self.experts.predictions, self.data.exposure
         means = means if exposure is None else means * exposure[:, None]
         loss = model.losses(self.y, means[:, order])
-        proba = np.exp(self.gate.log_proba[:, order])
+        proba = self.gate.proba[:, order]
         return ReportSums.of(self.resp[:, order], proba, loss, self.weight, self.top_k)
 
     def finished_gate(self, given):

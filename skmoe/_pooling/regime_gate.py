@@ -35,6 +35,12 @@ class RegimeGate(PooledGate):
         return coef
 
     @property
+    def proba(self):
+        """Probabilities (n_samples, n_experts), with the mean shares in a regime."""
+        total = (self._counts @ self._members)[self.regime]
+        return np.exp(self._log_proba[:, self.regime]) * (self._counts / total)
+
+    @property
     def sees_rows(self):
         return self._members.shape[1] > 1
 

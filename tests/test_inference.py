@@ -438,7 +438,7 @@ def test_the_requirement_that_is_not_met_is_named_and_the_line_printed_mends_it(
     X, y = two_planes(0)
     if "'auto'" in why:
         X, y = X[:25], y[:25]
-    moe = mixture(**{"cv": False, "n_init": 2, "training": "em"} | UNCOUNTED[why])
+    moe = mixture(**{"cv": False, "n_init": 2} | UNCOUNTED[why])
     moe.fit(X, y)
     if "remove" in why:
         moe.remove_expert("expert0")

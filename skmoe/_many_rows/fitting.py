@@ -64,10 +64,11 @@ def fit_many(mixture, X, y, sample_weight, others, tasks):
     Progress(settings).say("First look at the rows")
     look, rows, share = _look_at(mixture, source)
     _check_counts(mixture, look)
-    plan = make_plan(mixture, rows, many=True)
+    form, encoder, shown = TableForm.of(look), None, rows.X
+    as_given = rows if look.is_numeric else replace(rows, X=form(rows.X))
+    plan = make_plan(mixture, as_given, many=True)
     mixture.plan_ = plan.for_users()
     Progress(settings).say(str(plan))
-    form, encoder, shown = TableForm.of(look), None, rows.X
     table = rows.X if form is None else form(rows.X)
     if not look.is_numeric:
         rows, encoder, shown = _encode(mixture, plan.request.templates, look, rows, form)

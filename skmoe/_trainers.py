@@ -83,7 +83,10 @@ def _em_trainer(
 ):  # fmt: skip
     """What trains by EM: Trainer."""
     if n_experts is not None:
+        has_encoder = parts.gate.encoder is not None
         parts = parts.first(n_experts)
+        if has_encoder and parts.gate.encoder is None:  # nothing stands before its gate
+            data = replace(data, Z=data.X)
     splitting, settings = given["splitting"], replace(settings, top_k=top_k)
     folds = splitting.folds(parts.templates, rows)
     experts = parts.make_experts(data, folds, settings, expert_seed)

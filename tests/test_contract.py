@@ -21,6 +21,7 @@ pytestmark = [
 
 # A start, refits and their end are there in three iterations, folds in two.
 QUICK = {"n_init": 1, "max_iter": 3}
+BY_EM = {"training": "em", "cv": 2, **QUICK}
 
 
 def both(regressor=None, classifier=None, **params):
@@ -38,8 +39,8 @@ ESTIMATORS = [
     *both(n_init=2, max_iter=5),  # as scikit-learn checks its own mixtures
     # By EM: scikit-learn's boosting and forests, of which scales and gates are made else, hold
     # weights to be no repeats of rows.
-    *both(DecisionTreeRegressor(), DecisionTreeClassifier(), training="em", cv=2, **QUICK),
-    MixtureOfExpertsRegressor(UNLIKE, training="em", cv=2, **QUICK),
+    *both(DecisionTreeRegressor(), DecisionTreeClassifier(), n_experts=2, **BY_EM),
+    MixtureOfExpertsRegressor(UNLIKE, **BY_EM),
     MixtureOfExpertsRegressor(UNLIKE),
     # In sample.
     *both(gate=LogisticRegression(solver="newton-cholesky"), cv=False, n_experts=2, **QUICK),

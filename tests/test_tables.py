@@ -243,7 +243,7 @@ def test_experts_may_each_have_columns_of_their_own(mixed):
         (name, make_pipeline(encoder(numeric=numeric, strings=strings), Ridge()))
         for name, numeric, strings in [("people", ["age", "owner"], []), ("place", [], ["town"])]
     ]
-    moe = regressor(experts, None).fit(X, y)
+    moe = regressor(experts).fit(X, y)
     before = moe.predict_experts(X)
     after = moe.predict_experts(X.assign(age=0.0))
     assert not np.allclose(before[:, 0], after[:, 0])
@@ -328,8 +328,8 @@ def test_sparse_rows_give_what_dense_ones_give(gate, make_sparse):
     # solver: the one whose answer does not depend on the kind of matrix; dense ridge experts are
     # solved all at once, so both are given in a list.
     experts = [(name, Ridge(solver="lsqr", tol=1e-10)) for name in ("a", "b")]
-    moe = regressor(experts, None, gate=gate).fit(rows, y)
-    same = regressor(experts, None, gate=gate).fit(dense, y)
+    moe = regressor(experts, gate=gate).fit(rows, y)
+    same = regressor(experts, gate=gate).fit(dense, y)
     np.testing.assert_allclose(moe.predict(rows), same.predict(dense), atol=1e-4)
     np.testing.assert_allclose(moe.gate_proba(rows).sum(axis=1), 1.0)
 
@@ -337,8 +337,8 @@ def test_sparse_rows_give_what_dense_ones_give(gate, make_sparse):
 def test_default_gate_on_sparse_rows_reaches_the_bound_of_dense_ones():
     dense, y = sparse_problem()
     experts = [(name, Ridge(solver="lsqr", tol=1e-10)) for name in ("a", "b")]
-    moe = regressor(experts, None).fit(sparse.csr_array(dense), y)
-    same = regressor(experts, None).fit(dense, y)
+    moe = regressor(experts).fit(sparse.csr_array(dense), y)
+    same = regressor(experts).fit(dense, y)
     # Other steps lead there; under a ridge penalty EM stops near the top, not at it.
     assert moe.lower_bound_ == pytest.approx(same.lower_bound_, abs=1e-3)
 
@@ -354,7 +354,7 @@ DEFAULTS = {
     "by EM": regressor(training="em"),
     "counts": regressor(likelihood="poisson"),
     "classes": classifier(),
-    "behind proportions": regressor(n_experts=None, gate=ConstantGate(), training="pooled"),
+    "behind proportions": regressor(gate=ConstantGate(), training="pooled"),
 }
 
 

@@ -27,7 +27,7 @@ MAY_BE_SKIPPED = {
 def pytest_sessionfinish(session):
     """Fail, with SKMOE_NO_SKIPS=1, where another test than those was skipped.
 
-    SKMOE_SKIPPED is a file to write the names of skipped tests to, for an environment that has more.
+    SKMOE_SKIPPED is a file for the names of skipped tests, for an environment that has more.
     """
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     if not hasattr(reporter, "stats"):

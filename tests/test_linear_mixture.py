@@ -16,8 +16,8 @@ from sklearn.preprocessing import PolynomialFeatures
 from sklearn.utils.fixes import parse_version
 
 from skmoe import MixtureOfExpertsRegressor
-from skmoe._em.loop import run_em
 from skmoe._em.general import GeneralProblem
+from skmoe._em.loop import run_em
 from skmoe._em.one_pass import OnePassProblem
 from skmoe._numerics.drawing import sample_rows
 from skmoe.gates import ConstantGate, SoftmaxGate

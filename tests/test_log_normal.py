@@ -259,7 +259,8 @@ def test_mixtures_within_see_the_target_itself():
 def test_a_gaussian_mixture_within_may_have_means_below_zero():
     X, y, _ = planted(0, n=400)
     lines = mixture(likelihood="gaussian", gate=SoftmaxGate(alpha=1.0))
-    moe = mixture([("lines", lines), ("tree", DecisionTreeRegressor(max_depth=3))], "auto").fit(X, y)
+    experts = [("lines", lines), ("tree", DecisionTreeRegressor(max_depth=3))]
+    moe = mixture(experts, "auto").fit(X, y)
     assert (moe.named_experts_["lines"].predict(X) < 0).any()
     assert_allclose(moe.predict_dist(X).logpdf(y), moe.log_density(X, y), rtol=1e-9)
     mean, std = moe.predict(X, return_std=True)

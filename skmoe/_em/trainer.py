@@ -72,6 +72,8 @@ class Trainer:
         Which experts are of one regime, where that is looked for.
     notes : list of str
         What else training has to say, in sentences.
+    runner_up : ndarray of shape (n_samples, n_experts) or None
+        Responsibilities of the best of the first starts, where others were better.
     why_out_of_fold : str
         Why linear experts are predicted out of fold though nobody asked for it, a sentence.
     grows : bool
@@ -85,6 +87,7 @@ class Trainer:
     way = "em"
     log_evidence = number_scores = specialisation = regimes = None
     notes = ()
+    runner_up = None
     why_out_of_fold = ""
     grows = True
 
@@ -212,7 +215,10 @@ class Trainer:
         starts, settings = [placed(small, each) for each in self._draw(sample)], self.settings
         state, ends, paths = best_start(small, starts, settings.n_jobs, settings.verbose)
         small.restore(state)
+        before, resp = small.objective, small.resp
         self._search_on(small, sample, ends, paths)
+        if sample is data and small.objective > before + SAME_OPTIMUM:
+            self.runner_up = resp
         self.progress.say(f"The best of {len(starts)} starts", small.objective)
         if small is not chosen:
             chosen.adopt(small)

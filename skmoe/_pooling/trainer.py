@@ -164,7 +164,12 @@ class PooledTrainer(Trainer):
         if n_experts == self.n_experts:
             self.notes = trainer.notes
         self._begun_with.add(n_experts)
-        return self._new_problem(n_experts).start(problem.resp)
+        found = self._new_problem(n_experts).start(problem.resp)
+        if trainer.runner_up is None:
+            return found
+        # What is likelier without pooling need not be what has more evidence with it.
+        other = self._new_problem(n_experts).start(trainer.runner_up)
+        return max(self._converge(found), self._converge(other), key=evidence_of)
 
     def _is_turned(self, n_experts):
         """Whether starts are sought in the space of the rows, where columns outnumber them."""

@@ -86,7 +86,7 @@ def test_a_table_of_nothing_else_is_refused():
     message = (
         r"columns \['name', 'day'\] hold identifiers, free text or dates, and there are no oth"
     )
-    with pytest.warns(LeftOutColumnsWarning), pytest.raises(ValueError, match=message):
+    with pytest.raises(ValueError, match=message):
         mixture().fit(X[["name", "day"]], y)
 
 

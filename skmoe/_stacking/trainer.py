@@ -57,6 +57,7 @@ class StackedProblem:
 
     top_k = None
     n_revived, has_arrays = None, True
+    working_data = ()
 
     @property
     def y(self):

@@ -219,7 +219,7 @@ class Trainer:
         self._search_on(small, sample, ends, paths)
         if sample is data and small.objective > before + SAME_OPTIMUM:
             self.runner_up = resp
-        self.progress.say(f"The best of {len(starts)} starts", small.objective)
+        self.progress.say(f"The best of {len(paths)} starts", small.objective)
         if small is not chosen:
             chosen.adopt(small)
         if not is_quick:

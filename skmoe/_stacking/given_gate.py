@@ -41,7 +41,7 @@ def gate_around(gate, data, folds, log_density, resp, tol):
     return problem.finished_gate(gate.given), problem.resp, problem.log_norm
 
 
-def size_columns(gate, data):
+def size_columns(gate, data, encoder):
     """Numbers that the sizes of errors are learned from, and the encoder that makes them.
 
     Parameters
@@ -50,17 +50,18 @@ def size_columns(gate, data):
         One that was asked for, and may see other columns; None is the default.
     data : TrainingData
         The rows.
+    encoder : transformer or None
+        Fitted, of the default gate; a single expert has none.
 
     Returns
     -------
     columns : ndarray of shape (n_samples, n_columns)
         Without missing values.
     encoder : transformer or None
-        Fitted; None where these are the rows themselves. That of the default gate is used where
-        ``gate`` is None.
+        Fitted; None where these are the rows themselves.
     """
-    if gate is None:
-        return np.asarray(data.Z, dtype=np.float64), None
+    if gate is None and encoder is not None:
+        return np.asarray(data.Z, dtype=np.float64), encoder
     if not any(describe_columns(data.X)):
         return np.asarray(data.X, dtype=np.float64), None
     encoder, columns = fit_columns(default_encoder(data.X), data.X, data.y)

@@ -40,9 +40,8 @@ class StackedRegression(StackedTrainer):
         used = weight > 0
         combination = fit_combination(predictions[used], target[used], weight[used])
         stacked = cross_fit_combination(predictions, target, weight, folds)
-        Z, encoder = size_columns(self.gate, data)
+        Z, encoder = size_columns(self.gate, data, parts.gate.encoder)
         models, log_size = cross_fit_sizes(Z, target - stacked, weight, folds, floor)
-        encoder = parts.gate.encoder if self.gate is None else encoder
         sizes = ErrorSizes(models, encoder, log_size, weight)
         mean, scale = standardisation(Z, weight)
         means = np.column_stack([predictions, stacked])

@@ -26,9 +26,8 @@ class SpecialistRegression(SpecialistsTrainer):
         self.likelihood = StudentT(df="estimate").start(y, weight, 1)
         units = self.units = TargetUnits.of(y, weight, self.likelihood.floor_)
         errors = units.standardise(y) - units.standardise(predictions)
-        Z, encoder = size_columns(self.gate, self.data)
+        Z, encoder = size_columns(self.gate, self.data, self.parts.gate.encoder)
         models, log_size = cross_fit_sizes(Z, errors, weight, self.folds, units.floor)
-        encoder = self.parts.gate.encoder if self.gate is None else encoder
         self.sizes = ErrorSizes(models, encoder, log_size, weight)
         self.log_size = self.sizes.centred(log_size)
 

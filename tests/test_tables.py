@@ -384,12 +384,12 @@ def test_out_of_bag_predictions_are_those_of_the_forest(make_rows):
     dense, y = sparse_problem()
     rows, labels = make_rows(dense), (y > 0).astype(int)
     params = {"n_estimators": 40, "max_depth": 3, "oob_score": True}
-    moe = regressor(RandomForestRegressor(**params), 1, gate=ConstantGate()).fit(rows, y)
+    moe = regressor(RandomForestRegressor(**params), 1, training="em").fit(rows, y)
     prediction = moe.experts_[0].oob_prediction_[:, None]
     by_hand = moe.likelihood_.log_density(y, prediction)[:, 0]
     np.testing.assert_allclose(moe.oof_log_density_, by_hand)
 
-    moe = classifier(RandomForestClassifier(**params), 1, gate=ConstantGate()).fit(rows, labels)
+    moe = classifier(RandomForestClassifier(**params), 1, training="em").fit(rows, labels)
     proba = moe.experts_[0].oob_decision_function_[:, None]
     by_hand = moe.likelihood_.log_density(labels, proba)[:, 0]
     np.testing.assert_allclose(moe.oof_log_density_, by_hand)
@@ -455,7 +455,7 @@ def test_polars_columns_have_names_for_transformers_and_settings(both):
         moe = regressor(clone(expert).set_output(transform=output), gate=gate, **to_the_end).fit(
             frame, y
         )
-        np.testing.assert_allclose(moe.predict(frame), plain.predict(table), rtol=1e-9)
+        np.testing.assert_allclose(moe.predict(frame), plain.predict(table), rtol=1e-9, atol=1e-9)
     seen = frame.select("age", "rooms")
     moe = regressor(shared_effects=["rooms"]).fit(seen, y)
     assert moe.experts_[0].feature_names_in_.tolist() == ["age", "rooms"]

@@ -44,9 +44,7 @@ print(f"{sum(path.stat().st_size for path in paths) / 1e6:.0f} MB of files")
 # rows. ``verbose=1`` prints its progress.
 
 files = Files(paths, target=-1, block_rows=25_000)
-moe = MixtureOfExpertsRegressor(
-    n_experts=3, random_state=0, verbose=1
-)
+moe = MixtureOfExpertsRegressor(n_experts=3, random_state=0, verbose=1)
 tracemalloc.start()
 moe.fit(files)
 print(f"{tracemalloc.get_traced_memory()[1] / 1e6:.0f} MB held at the most")

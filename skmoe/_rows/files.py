@@ -102,8 +102,7 @@ class Files:
             )
         if not isinstance(self.max_expert_rows, Integral) or self.max_expert_rows < 1:
             raise ValueError(
-                "max_expert_rows must be an integer of 1 at least; got "
-                f"{self.max_expert_rows!r}."
+                f"max_expert_rows must be an integer of 1 at least; got {self.max_expert_rows!r}."
             )
         if self.reader is not None and not callable(self.reader):
             raise TypeError(f"reader must be a function or None; got {self.reader!r}.")

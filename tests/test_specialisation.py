@@ -164,17 +164,23 @@ def test_never_much_worse_than_the_best_expert_alone(seed):
     assert moe.oof_score_ > max(alone) - 0.02
 
 
+@pytest.mark.slow
 def test_beats_a_stack_with_one_gaussian_where_scales_differ():
-    X, y, _, _ = heteroscedastic(400, seed=0)
-    X_new, y_new, mean, _ = heteroscedastic(2000, seed=1)
-    moe = unlike().fit(X, y)
-    stack = StackingRegressor(moe.experts, cv=KFold(5, shuffle=True, random_state=0)).fit(X, y)
-    residuals = y_new - stack.predict(X_new)
-    spread = residuals.std()  # of the new rows: the best that one Gaussian could know
-    gaussian = -0.5 * (residuals / spread) ** 2 - np.log(spread * np.sqrt(2 * np.pi))
-    assert moe.log_density(X_new, y_new).mean() > gaussian.mean() + 0.3
-    error, of_stack = moe.predict(X_new) - mean, stack.predict(X_new) - mean
-    assert np.sqrt(np.mean(error**2)) < 1.05 * np.sqrt(np.mean(of_stack**2))
+    gains, ratios = [], []
+    for seed in range(3):
+        X, y, _, _ = heteroscedastic(400, seed=2 * seed)
+        X_new, y_new, mean, _ = heteroscedastic(2000, seed=2 * seed + 1)
+        moe = unlike().fit(X, y)
+        stack = StackingRegressor(moe.experts, cv=KFold(5, shuffle=True, random_state=0)).fit(X, y)
+        residuals = y_new - stack.predict(X_new)
+        spread = residuals.std()  # of the new rows: the best that one Gaussian could know
+        gaussian = -0.5 * (residuals / spread) ** 2 - np.log(spread * np.sqrt(2 * np.pi))
+        gains.append(moe.log_density(X_new, y_new).mean() - gaussian.mean())
+        error, of_stack = moe.predict(X_new) - mean, stack.predict(X_new) - mean
+        ratios.append(np.sqrt(np.mean(error**2) / np.mean(of_stack**2)))
+    assert min(gains) > 0.3
+    # The gate knows the half in which an expert is better; a ratio varies by .07 from seed to seed.
+    assert np.mean(ratios) < 1.05
 
 
 def test_out_of_fold_density_is_that_of_new_rows():

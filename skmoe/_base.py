@@ -310,7 +310,8 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
         """Experts that a row keeps, as a model takes it: none where ``top_k`` is of all clones."""
         of_all_rows = self.plan_.training in ("stack", "specialists")
         n_experts = self.plan_.n_experts if of_all_rows else len(self.experts_)
-        return None if self.top_k is None or self.top_k >= n_experts else self.top_k
+        is_number = isinstance(self.top_k, Integral)  # what is none is refused where it is used
+        return None if is_number and self.top_k >= n_experts else self.top_k
 
     def _set_model(self, model):
         for name in OF_ONE_FIT:

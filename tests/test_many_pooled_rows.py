@@ -249,7 +249,7 @@ def test_regimes_and_their_number_are_found_as_in_memory(kind):
     other = pooled(kind, **params).fit(in_parts(X, y, weight, bounds=[1000, 1000, 3000]))
     assert len(moe.experts_) == len(other.experts_) == 2
     # EM ends where the bound gains less than tol, and the precision of the gate moves by a tenth.
-    assert_allclose(answers(other, X), answers(moe, X), rtol=0.01, atol=0.02 * np.std(y))
+    assert_allclose(answers(other, X), answers(moe, X), rtol=0.01, atol=0.04 * np.std(y))
     assert_allclose(other.expert_load_, moe.expert_load_, atol=0.005)
     assert list(other.log_evidence_) == [2]
     assert other.log_evidence_[2] == pytest.approx(moe.log_evidence_[2], abs=1e-4)

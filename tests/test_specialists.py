@@ -401,18 +401,18 @@ def test_forests_of_too_few_trees_for_out_of_bag_predictions_are_fitted_in_folds
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.filterwarnings("ignore::skmoe.exceptions.ExpertCollapseWarning")
 @pytest.mark.parametrize("is_list", [False, True])
-def test_warm_start_after_a_fit_with_experts_beside_those_given_says_what_is_meant(is_list):
+def test_warm_start_after_a_fit_with_experts_beside_those_given_is_em_from_the_start(is_list):
     X, y = chessboard(150, 0)
     tree = DecisionTreeRegressor(max_depth=2, random_state=0)
     moe = MixtureOfExpertsRegressor(
         [("tree", tree), ("line", Ridge())] if is_list else tree,
-        None if is_list else 2,
+        "auto" if is_list else 2,
         n_init=1,
         max_iter=2,
         random_state=0,
     ).fit(X, y)
     assert len(moe.experts_) == 3
-    with pytest.raises(ValueError, match="now, 3; n_experts is 2.*training='em'"):
-        moe.set_params(warm_start=True).fit(X, y)
-    moe.set_params(training="em", warm_start=False).fit(X, y)
-    assert len(moe.set_params(warm_start=True).fit(X, y).experts_) == 2  # as the message says
+    moe.set_params(warm_start=True).fit(X, y)
+    assert moe.plan_.training == "em"
+    by_em = clone(moe).set_params(training="em", warm_start=False).fit(X, y)
+    np.testing.assert_array_equal(moe.predict(X), by_em.predict(X))

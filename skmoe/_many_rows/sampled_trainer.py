@@ -23,6 +23,7 @@ class SampledTrainer(Trainer):
             settings = self.settings
             state, ends, paths = best_start(small, starts, settings.n_jobs, settings.verbose)
             small.restore(state)
-            self.progress.say(f"The best of {len(starts)} starts on a sample", small.objective)
+            self._search_on(small, self.data, ends, paths)
+            self.progress.say(f"The best of {len(paths)} starts on a sample", small.objective)
         self.problem.adopt(small)
         return ends, paths

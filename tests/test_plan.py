@@ -112,6 +112,7 @@ def test_a_gate_says_nothing_before_one_expert():
     ],
     ids=str,
 )
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")  # 30 iterations
 def test_one_regime_is_one_expert_whatever_is_asked_for(params):
     moe = regressor(**params).fit(X, Y)
     assert len(moe.experts_) == moe.plan_.n_experts == 1

@@ -7,6 +7,7 @@ import numpy as np
 from .progress import count
 
 PATIENCE = 2  # numbers in succession that are no better, after which the search ends
+STRONG = 3.0  # nats that one more has to gain in half of BIC: strong evidence (Kass and Raftery)
 
 
 @dataclass(frozen=True)
@@ -28,9 +29,11 @@ class Score:
     weight: np.ndarray
 
     def is_above(self, other):
-        """Whether it is higher; out of fold, by more than the standard error of the difference."""
-        if self.log_density is None or not np.isfinite([self.value, other.value]).all():
+        """Whether it is higher by more than chance: strong evidence, or the standard error."""
+        if not np.isfinite([self.value, other.value]).all():
             return self.value > other.value
+        if self.log_density is None:
+            return self.value > other.value + STRONG
         gains = self.log_density - other.log_density
         gain = self.weight @ gains
         deviations = gains - gain / self.weight.sum()
@@ -56,8 +59,9 @@ class NumberScores:
 class NumberTrainer:
     """Trains one expert, two and more, by EM, and keeps the number that scores best.
 
-    Experts that are at the maximum of their likelihood are compared by BIC [1]_, others by
-    out-of-fold log-densities: one more has to raise these by more than a standard error.
+    Experts that are at the maximum of their likelihood are compared by BIC [1]_, of which half has
+    to fall by 3, strong evidence [2]_; others by out-of-fold log-densities: one more has to raise
+    these by more than a standard error.
 
     Parameters
     ----------
@@ -72,6 +76,8 @@ class NumberTrainer:
     ----------
     .. [1] G. Schwarz, "Estimating the dimension of a model", Annals of Statistics 6 (1978)
        461-464.
+    .. [2] R. E. Kass and A. E. Raftery, "Bayes factors", Journal of the American Statistical
+       Association 90 (1995) 773-795.
     """
 
     def __init__(self, make, most, *, by_bic):

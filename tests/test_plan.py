@@ -156,6 +156,8 @@ def test_regimes_are_as_many_as_were_planted():
         assert regressor(**params).fit(X, y).plan_.n_experts == 2
 
 
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")  # 30 iterations
+@pytest.mark.filterwarnings("ignore::skmoe.exceptions.ExpertCollapseWarning")
 def test_a_number_is_that_number():
     for params in ({}, {"training": "em"}, {"experts": Ridge()}):
         assert len(regressor(n_experts=3, **params).fit(X, Y).experts_) == 3
@@ -217,6 +219,7 @@ COMBINATIONS = [  # what is fitted to one output predicts no other
 
 @pytest.mark.filterwarnings("ignore::skmoe.exceptions.ExpertCollapseWarning")
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.filterwarnings("ignore::skmoe.exceptions.ScaleFloorWarning")  # of a second output
 @pytest.mark.parametrize(("kind", "asked"), COMBINATIONS)
 def test_what_is_planned_is_what_is_fitted(kind, asked):
     params, rows = ASKED[asked]

@@ -189,6 +189,7 @@ def test_more_columns_than_rows():
     check_regressor(moe, new, QUANTILES)
 
 
+@pytest.mark.filterwarnings("ignore::skmoe.exceptions.ScaleFloorWarning")
 def test_several_outputs_and_nested_mixtures(rows):
     X, y = rows
     moe = MixtureOfExpertsRegressor(n_experts=2, **QUICK).fit(X, np.column_stack([y, X[:, 2]]))

@@ -17,7 +17,7 @@ from ._em.progress import count
 from ._experts.diverse import PROCESS_ROWS
 from ._experts.families import are_solved_sparse, is_linear
 from ._experts.fitting import split_last, supports_warm_start
-from ._experts.folds import IN_FOLDS, IN_SAMPLE, PREFIT, decide_folds
+from ._experts.folds import IN_FOLDS, IN_SAMPLE, OUT_OF_BAG, PREFIT, decide_folds
 from ._experts.traits import STACK, has_oob_prediction, has_own_density, is_frozen
 from ._parameters import check_enough_rows
 from ._reports.display import WIDTH, html_table
@@ -668,7 +668,8 @@ def _most_fits(mixture, training, request, n_experts, kind, n_folds):
     if training == "pooled" or (request.is_solved and kind == IN_SAMPLE):
         return None
     n_trained = sum(not is_frozen(each) for each in request.templates[:n_experts])
-    in_folds = kind == IN_FOLDS
+    # Bags that all hold too many rows are given up for folds, unless they are asked for.
+    in_folds = kind == IN_FOLDS or (kind == OUT_OF_BAG and request.cv != "oob")
     once = n_trained * (n_folds if in_folds else 1)
     at_the_end = n_trained if in_folds else 0
     if training == "stack":

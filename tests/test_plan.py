@@ -250,7 +250,9 @@ def test_what_is_planned_is_what_is_fitted(kind, asked):
     if before.most_expert_fits is not None:
         number = after.n_experts if before.n_experts is None else 1
         assert moe.n_expert_fits_ <= before.most_expert_fits * max(1, number)
-    if after.training == "stack":
+    if before.predictions.startswith("out of bag"):
+        pass  # fewer than in folds, for which bags may be given up
+    elif after.training == "stack":
         assert moe.n_expert_fits_ == before.most_expert_fits
     elif after.training == "specialists" and moe.specialisation_.kept:
         assert moe.n_expert_fits_ == before.most_expert_fits

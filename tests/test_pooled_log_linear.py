@@ -407,19 +407,47 @@ def test_warm_start_goes_on_with_as_many_experts(fitted):
     assert_alike(moe, fitted, atol=5e-3)
 
 
-def test_summary_is_the_posterior(fitted):
-    frame = fitted.summary(X2, Y2, exposure=HOURS).to_frame()
-    for k, expert in enumerate(fitted.experts_):
+def test_summary_is_the_posterior():
+    moe = pooled().fit(X2, Y2)
+    assert moe.n_regimes_ == 2
+    frame = moe.summary(X2, Y2).to_frame()
+    for k, expert in enumerate(moe.experts_):
         of_expert = frame.loc[f"expert{k}"]
         np.testing.assert_allclose(of_expert["estimate"], [expert.intercept_, *expert.coef_])
-        cov, scale = fitted.likelihood_.coef_cov_[k, 0], fitted.likelihood_.columns_.scale
+        cov, scale = moe.likelihood_.coef_cov_[k, 0], moe.likelihood_.columns_.scale
         std = np.sqrt(np.diag(cov))[:-1] / scale
         # Of the two, the summary knows that membership is uncertain.
         np.testing.assert_allclose(of_expert["std_error"].iloc[1:], std, rtol=0.3)
         assert (of_expert["std_error"].iloc[1:] > std).all()
-    assert "log-likelihood" in str(fitted.summary(X2, Y2, exposure=HOURS))
-    result = bootstrap(fitted, X2, Y2, exposure=HOURS, n_resamples=3, random_state=0)
+    assert "log-likelihood" in str(moe.summary(X2, Y2))
+    result = bootstrap(moe, X2, Y2, n_resamples=3, random_state=0)
     assert result.estimate.shape == (len(frame),)
+
+
+def test_summary_of_one_regime_has_the_curvature_of_its_likelihood(fitted):
+    assert fitted.n_regimes_ == 1
+    frame = fitted.summary(X2, Y2, exposure=HOURS).to_frame()
+    levels = frame["estimate"].xs("intercept", level=1)
+    point = np.concatenate([levels[:2], fitted.experts_[0].coef_, levels[2:]])
+
+    def loss(p):  # levels of two experts, their slopes, log-odds of the second
+        mean = np.exp(X2 @ p[2:-1] + p[:2, None]) * HOURS
+        log_gate = -np.logaddexp(0, [[p[-1]], [-p[-1]]])
+        return -special.logsumexp(stats.poisson.logpmf(Y2, mean) + log_gate, axis=0).sum()
+
+    steps = 1e-3 * np.eye(len(point))
+    hessian = [
+        [
+            sum(s * t * loss(point + s * a + t * b) for s in (1, -1) for t in (1, -1)) / 4e-6
+            for a in steps
+        ]
+        for b in steps
+    ]
+    std = np.sqrt(np.diag(np.linalg.inv(hessian)))
+    found = frame["std_error"].to_numpy()
+    # The prior leaves them a little less than the likelihood alone.
+    np.testing.assert_allclose(found[[0, 4, 1, 2, 3, 8]], std, rtol=0.03)
+    np.testing.assert_allclose(found[5:8], found[1:4])
 
 
 @pytest.fixture(scope="module")

@@ -145,7 +145,7 @@ def test_cross_fitted_lines_are_the_same_whether_solved_at_once_or_one_by_one(
     def fitted(fewest):
         monkeypatch.setattr(linear_folds, "FEWEST_EXPERTS", fewest)
         moe = MixtureOfExpertsRegressor(
-            expert, 3, cv=3, ensemble=True, n_init=1, max_iter=3, random_state=0
+            expert, 3, training="em", cv=3, n_init=1, max_iter=3, random_state=0
         )
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ExpertCollapseWarning)  # after three iterations

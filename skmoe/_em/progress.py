@@ -59,8 +59,8 @@ def count(number, what="expert"):
     return f"{number} {what}" if number == 1 else f"{number:,} {what}s"
 
 
-def compared(criterion, values):
-    """A sentence about numbers of experts, of which the best is first.
+def compared(criterion, values, chosen=None):
+    """A sentence about numbers of experts, of which the chosen one is first.
 
     Parameters
     ----------
@@ -68,16 +68,23 @@ def compared(criterion, values):
         What was compared.
     values : dict of int to float
         In nats over all rows, higher is better.
+    chosen : int, default=None
+        The number that was chosen; None is the best. A larger one that is better was so by no
+        more than chance.
     """
-    best = max(values, key=values.get)
-    others = [
-        f"{values[best] - values[k]:.1f} of {k}"
-        for k in sorted(values, key=values.get, reverse=True)
-        if k != best and np.isfinite(values[k])  # others have no maximum
-    ]
-    if not others:
-        return f"{criterion}: {count(best)}, and no other number was tried."
-    return f"{criterion}: {count(best)}; ahead, in nats over all rows, by {', '.join(others)}."
+    best = max(values, key=values.get) if chosen is None else chosen
+    finite = [k for k in values if k != best and np.isfinite(values[k])]  # others have no maximum
+    lead = {k: values[best] - values[k] for k in sorted(finite, key=values.get, reverse=True)}
+    ahead = [f"{nats:.1f} of {k}" for k, nats in lead.items() if nats >= 0]
+    behind = [f"{-nats:.1f} behind {k}" for k, nats in lead.items() if nats < 0]
+    said = f"{criterion}: {count(best)}"
+    if not lead:
+        return f"{said}, and no other number was tried."
+    if ahead:
+        said += f"; ahead, in nats over all rows, by {', '.join(ahead)}"
+    if behind:
+        said += f"; {', '.join(behind)}, which is too little for one more"
+    return f"{said}."
 
 
 def during_start(number):

@@ -50,10 +50,13 @@ class NumberScores:
         What they were compared by.
     values : dict of int to float
         Higher is better.
+    chosen : int
+        The number that was chosen.
     """
 
     criterion: str
     values: dict
+    chosen: int
 
 
 class NumberTrainer:
@@ -105,7 +108,7 @@ class NumberTrainer:
             if behind == PATIENCE:
                 break
         criterion = "BIC" if self.by_bic else "Out-of-fold log-density"
-        best[0].number_scores = NumberScores(criterion, scores)
+        best[0].number_scores = NumberScores(criterion, scores, best[0].n_experts)
         return best
 
     def _score(self, trainer, run, model, order, load):

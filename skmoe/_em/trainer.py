@@ -161,7 +161,8 @@ class Trainer:
             of_all_rows = {k: n_rows * value for k, value in self.log_evidence.items()}
             found.append(compared("Evidence", of_all_rows))
         if self.number_scores is not None:
-            found.append(compared(self.number_scores.criterion, self.number_scores.values))
+            tried = self.number_scores
+            found.append(compared(tried.criterion, tried.values, tried.chosen))
         if self.regimes is not None:
             found += self.regimes.notes()
         if self.specialisation is not None:

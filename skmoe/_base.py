@@ -36,7 +36,7 @@ from ._fitted import FittedMixture
 from ._many_rows.fitting import fit_many
 from ._parallel import one_pool
 from ._parameters import ExpertParameters, check_rows
-from ._plan import WAYS, make_plan
+from ._plan import EVIDENCE, WAYS, make_plan
 from ._reports.described import DescribedMixture
 from ._reports.display import first_of
 from ._reports.expert_report import bound_notes, report_training
@@ -180,8 +180,8 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
         previous = self._previous(X, y, sample_weight, facts)
         rows = check_rows(self, X, y, sample_weight, facts, reset=True, known=False)
         plan = make_plan(self, rows, split_params.get("groups"), previous)
-        if plan.training == "pooled" and sparse.issparse(rows.X):  # of few columns, as was checked
-            rows = plan.request.rows = replace(rows, X=rows.X.toarray())
+        if plan.training == "pooled":
+            rows = plan.request.rows = replace(rows, X=_dense(rows.X))
         self.plan_ = plan.for_users()  # for callbacks; that of what was fitted in the end
         settings = Settings.of(self)
         Progress(settings).say(str(plan))
@@ -194,8 +194,9 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
         fitted_gate = None if previous is None else self.gate_
         plain = (data, parts)
         if plan.is_number_of_plain:  # behind the default gate, which sees rows of its own
-            plain_parts = self._make_parts(plan, rows, gate_seed, plain=True)
-            plain = plain_parts.training_data(rows), plain_parts
+            of_plain = replace(rows, X=_dense(rows.X)) if plan.number_by == EVIDENCE else rows
+            plain_parts = self._make_parts(plan, of_plain, gate_seed, plain=True)
+            plain = plain_parts.training_data(of_plain), plain_parts
         trainer = make_trainer(plan, data, parts, settings, splitting, seeds, plain, fitted_gate)
         are_forests = all(is_forest(split_last(each)[1]) for each in parts.templates)
         with one_pool(self.n_jobs, "threads" if are_forests else None):
@@ -412,3 +413,8 @@ def unchanged_on_error(estimator):
         vars(estimator).clear()
         vars(estimator).update(before)
         raise
+
+
+def _dense(X):
+    """Columns as pooled experts see them; sparse ones are few, as was checked."""
+    return X.toarray() if sparse.issparse(X) else X

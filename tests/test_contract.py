@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from sklearn.base import clone
-from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
 from sklearn.model_selection import KFold
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 from sklearn.utils.estimator_checks import parametrize_with_checks
@@ -31,8 +31,9 @@ def both(regressor=None, classifier=None, **params):
     ]
 
 
-# The solver that Ridge has for sparse X ends where its tolerance lets it: the default one is
-# coarser than the weights-are-repeats checks.
+# The solvers of sparse X end where their tolerance lets them: the default one is coarser than the
+# weights-are-repeats checks.
+EXACT = LinearRegression(tol=1e-14)
 UNLIKE = [("ridge", Ridge(tol=1e-12)), ("tree", DecisionTreeRegressor())]
 
 ESTIMATORS = [
@@ -45,7 +46,7 @@ ESTIMATORS = [
     # In sample.
     *both(gate=LogisticRegression(solver="newton-cholesky"), cv=False, n_experts=2, **QUICK),
     # The same folds for all rows and their copies: three lines through all rows begin alike.
-    *both(gate=LogisticRegression(solver="newton-cholesky"), n_experts=3, **QUICK),
+    *both(EXACT, gate=LogisticRegression(solver="newton-cholesky"), n_experts=3, **QUICK),
     *both(gate=DecisionTreeClassifier(random_state=0), **QUICK),
     *both(gate=ConstantGate(), **QUICK),
     SoftmaxGate(),

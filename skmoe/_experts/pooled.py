@@ -295,8 +295,6 @@ class PooledExperts(Pooled, LeastSquaresExperts):
         Whether all experts have one error variance.
     shared_columns : list of int
         Numbers of the columns in which experts do not differ.
-    own_variance : float, default=None
-        What tau is for more than one expert; None learns it.
     units : Units, default=None
         Of columns and target, where they are not those of these rows.
 
@@ -311,7 +309,7 @@ class PooledExperts(Pooled, LeastSquaresExperts):
     """
 
     def __init__(
-        self, X, y, weight, *, floor, shared_scale, shared_columns=(), own_variance=None, units=None
+        self, X, y, weight, *, floor, shared_scale, shared_columns=(), units=None
     ):  # fmt: skip
         super().__init__(
             X, y, weight, 1, penalty=0.0, per_column_unit=False, prior=False, units=units
@@ -319,7 +317,7 @@ class PooledExperts(Pooled, LeastSquaresExperts):
         self._stand_on(X, weight, shared_columns, units)
         self._targets = super().targets
         self.floor = np.maximum((floor / self.y_scale) ** 2, SMALLEST_FLOOR)
-        self.nu, self.own_variance = SHARED_NU if shared_scale else NU, own_variance
+        self.nu = SHARED_NU if shared_scale else NU
 
     targets = property(lambda self: self._targets)
 

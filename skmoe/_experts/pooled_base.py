@@ -62,13 +62,13 @@ class Pooled(ABC):
 
     @property
     def _learned(self):
-        """Whose tau is learned: of columns, if not given, and of offsets."""
+        """Whose tau is learned: of columns that differ, and of offsets."""
         n_offsets = 0 if self.ties is None else self.ties.n_offsets
-        return np.append(self.own & (self.own_variance is None), np.full(n_offsets, True))
+        return np.append(self.own, np.full(n_offsets, True))
 
     def _first_variances(self, n_functions):
         """tau and rho, (n_functions, q + n_offsets), to begin with."""
-        tau = np.where(self.own, 1.0 if self.own_variance is None else self.own_variance, 0.0)
+        tau = self.own.astype(float)
         rho = np.append(np.ones(len(tau) - 1), INTERCEPT_VARIANCE)
         n_offsets = len(self._learned) - len(tau)
         tau = np.append(tau, np.full(n_offsets, OFFSET_VARIANCE))

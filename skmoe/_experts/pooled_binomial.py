@@ -79,8 +79,6 @@ class PooledBinomialExperts(PooledInSteps, BinomialExperts):
         As ``LinearExperts`` takes them.
     shared_columns : list of int
         Numbers of the columns in which experts do not differ.
-    own_variance : float, default=None
-        What tau is for more than one expert; None learns it.
     exposure : ndarray of shape (n_samples,), default=None
         Trials of the rows; None is one each.
     units : Units, default=None
@@ -88,12 +86,11 @@ class PooledBinomialExperts(PooledInSteps, BinomialExperts):
     """
 
     def __init__(
-        self, X, y, weight, *, shared_columns=(), own_variance=None, exposure=None, units=None
+        self, X, y, weight, *, shared_columns=(), exposure=None, units=None
     ):  # fmt: skip
         super().__init__(
             X, y, weight, 1, penalty=0.0, per_column_unit=False, trials=exposure, units=units
         )
-        self.own_variance = own_variance
         self._stand_on(X, weight, shared_columns, units)
         self._take_targets(exposure)
         self.has_single_trials = bool((self.kind.trials == 1).all())

@@ -183,8 +183,6 @@ class PooledLogLinearExperts(PooledInSteps, LogLinearExperts):
         As ``LinearExperts`` takes them.
     shared_columns : list of int
         Numbers of the columns in which experts do not differ.
-    own_variance : float, default=None
-        What tau is for more than one expert; None learns it.
     exposure : ndarray of shape (n_samples,), default=None
         Of the rows.
     units : Units, default=None
@@ -199,13 +197,12 @@ class PooledLogLinearExperts(PooledInSteps, LogLinearExperts):
     glm: str
 
     def __init__(
-        self, X, y, weight, *, shared_columns=(), own_variance=None, exposure=None, units=None
+        self, X, y, weight, *, shared_columns=(), exposure=None, units=None
     ):  # fmt: skip
         super().__init__(
             X, y, weight, 1, penalty=0.0, per_column_unit=False, glm=self.glm,
             exposure=exposure, prior=False, units=units,
         )  # fmt: skip
-        self.own_variance = own_variance
         self._stand_on(X, weight, shared_columns, units)
         total = weight.sum() if exposure is None else weight @ exposure
         self.unit = weight @ y / total if units is None else units.y_mean[0]

@@ -171,8 +171,6 @@ class PooledLogisticExperts(PooledInSteps, LogisticExperts):
     ----------
     X, y, weight, classes
         As ``LogisticExperts`` takes them.
-    own_variance : float, default=None
-        What tau is for more than one expert; None learns it.
     units : Units, default=None
         Of the columns, where they are not those of these rows.
 
@@ -184,11 +182,10 @@ class PooledLogisticExperts(PooledInSteps, LogisticExperts):
 
     can_be_tied = False
 
-    def __init__(self, X, y, weight, *, classes, own_variance=None, units=None):
+    def __init__(self, X, y, weight, *, classes, units=None):
         super().__init__(
             X, y, weight, 1, classes=classes, penalty=0.0, per_column_unit=False, units=units
         )
-        self.own_variance = own_variance
         self._stand_on(X, weight, units=units)
         self.kind = TwoClasses() if self.n_classes == 2 else ManyClasses(self.n_classes)
         self._take_targets()

@@ -120,8 +120,6 @@ class PooledInSteps(Pooled):
         ``first`` as ``TwoClasses`` has them.
     targets_of_kind : ndarray of shape (n_samples, n_functions)
         What ``kind`` takes.
-    own_variance : float or None
-        What tau is for more than one expert; None learns it.
     posterior : Posterior
         After ``begin``.
     """

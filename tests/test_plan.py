@@ -1,6 +1,7 @@
 """The plan: what fit will do, said before, and held to."""
 
 import re
+from copy import deepcopy
 from itertools import product
 from pathlib import Path
 
@@ -452,3 +453,59 @@ def test_the_guide_says_which_way_serves_which_wish():
             assert plan.training == (way if cell == "yes" else cell), (wish, way)
             seen += 1
     assert seen > 40
+
+
+def fits_of(way):
+    """Target, and fits by this way of training: of linear experts, then of others."""
+    y = np.where(LABELS, 5 * X[:, 1], -5 * X[:, 1]) + 0.5 * Y  # two regimes, a soft border
+    lines = [("one", LinearRegression()), ("other", Ridge())]
+    experts = {"em": (LinearRegression(), TREE), "pooled": (None,), "stack": (lines, LIST)}
+    given = {"training": "auto" if way == "pooled" else way}
+    if way != "stack":
+        given["n_experts"] = 2
+    fits = [regressor(each, **given) for each in experts.get(way, (Ridge(), TREE))]
+    fits[-1].set_params(max_iter=3 if len(fits) > 1 else 30)
+    return y, [moe.fit(X, y) for moe in fits]
+
+
+METHODS = {
+    "predictions, densities": lambda moe, y: [
+        *(moe.predict(X), moe.log_density(X, y), moe.responsibilities(X, y)),
+        *(moe.gate_proba(X), moe.route(X), moe.sample_y(X)),
+    ],
+    "``expert_profiles``": lambda moe, y: [moe.expert_profiles(X, y), moe.expert_report(X, y)],
+    "``coefficients``": lambda moe, y: moe.coefficients(),
+    "``summary``": lambda moe, y: moe.summary(X, y),
+    "``bic``": lambda moe, y: [moe.bic(X, y), moe.aic(X, y), moe.icl(X, y)],
+    "``log_evidence_``": lambda moe, y: moe.log_evidence_,
+    "``oof_score_``": lambda moe, y: moe.oof_score_,
+    "``partial_fit``": lambda moe, y: moe.partial_fit(X, y),
+    "``add_expert``": lambda moe, y: [
+        deepcopy(moe).add_expert(X, y + 100, replay=(X, y)),
+        deepcopy(moe).replace_expert(list(moe.named_experts_)[0], Ridge(), X, y),
+    ],
+    "``remove_expert``": lambda moe, y: moe.remove_expert(list(moe.named_experts_)[-1]),
+    "``warm_start``": lambda moe, y: {True: 1}[moe.plan_.goes_on],
+}
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.skipif(not GUIDE.exists(), reason="pages are not with the sources")
+@pytest.mark.parametrize("way", WAYS)
+def test_the_guide_says_what_can_be_asked_of_a_fit(way):
+    y, fits = fits_of(way)
+    wrong = []
+    for method, *cells in table_of_guide("method"):
+        (key,) = [key for key in METHODS if method.startswith(key)]
+        cell = cells[WAYS.index(way)]
+        for moe, is_linear in zip(fits, (True, False), strict=False):
+            try:
+                METHODS[key](deepcopy(moe), y)
+                answers = True
+            except (ValueError, AttributeError, KeyError) as error:
+                answers = False
+                message = str(error)
+            conditions = {"yes": True, "in folds": not is_linear, "linear": is_linear}
+            if answers != conditions.get(cell, False):
+                wrong.append((method, is_linear, None if answers else message))
+    assert not wrong

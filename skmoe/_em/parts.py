@@ -19,7 +19,7 @@ from .._experts.streamed import StreamedExperts
 from .._experts.traits import has_own_density, is_frozen, seed_estimator
 from .._experts.zero import BesideZero
 from .._tables.constant import fit_columns
-from .._tables.encoding import default_encoder
+from .._tables.encoding import blocks_of_levels, default_encoder
 from .._tables.mixed import (
     check_accepts,
     column_numbers,
@@ -31,6 +31,8 @@ from ..exceptions import IgnoredWeightsWarning, warn_user
 from ..gates import ConstantGate
 from .gate_parts import GateParts
 from .problem import shallow_copy
+
+MOST_TURNED = 300  # columns, as many as rows and more, that levels of strings have variances among
 
 
 @dataclass
@@ -193,6 +195,17 @@ class Parts:
         if source is data.X and is_plain(source):
             return source, source
         return source, check_array(source, dtype=[np.float64, np.float32], input_name=name)
+
+    def levels(self, design):
+        """Of which column of strings the columns of the design are levels, or None.
+
+        See ``blocks_of_levels``. Where columns outnumber the rows by far, all are alike, since
+        they are turned then.
+        """
+        n_rows, n_columns = design.shape
+        if not self.is_default or (n_columns >= n_rows and n_columns > MOST_TURNED):
+            return None
+        return blocks_of_levels(self.transformer)
 
     def first(self, n_experts, *, is_gated=True):
         """Parts of so many clones of the expert, whose gate may be one of proportions."""

@@ -6,8 +6,9 @@ In standardised columns with the intercept last, x, and a standardised target y,
     b_k = b_0 + d_k,   b_0 ~ N(0, diag(rho)),   d_k ~ N(0, diag(tau))
     lambda_k ~ Gamma(nu / 2, nu s_0 / 2)    (shape, rate)
 
-and alike, but on its own, for each output [1]_. rho and tau hold one variance for the slopes and
-one for the intercept; that of b_0's intercept is as good as flat. tau, rho, nu and s_0 maximise the
+and alike, but on its own, for each output [1]_. rho and tau hold one variance for the slopes, one
+for the levels of each column of strings, so that these are random effects, and one for the
+intercept; that of b_0's intercept is as good as flat. tau, rho, nu and s_0 maximise the
 evidence, and b and lambda have posteriors q(b_0, d) and q(lambda), which are normal and Gamma [2]_.
 All that they need of the rows are sums.
 
@@ -143,7 +144,7 @@ def _half_log_det(factors):
     return np.log(np.einsum("...ii->...i", factors)).sum()
 
 
-def learn_variances(gram, cross, tau, rho, learned, ties=None):
+def learn_variances(gram, cross, tau, rho, learned, ties=None, block=None):
     """Variances of a higher evidence, and the posterior under them; the evidence never falls.
 
     One step of MacKay's [3]_, tau <- sum d^2 / gamma with gamma = size - sum Var d / tau the number
@@ -158,6 +159,8 @@ def learn_variances(gram, cross, tau, rho, learned, ties=None):
         Columns whose tau is learned; that of the others stays as it is.
     ties : Ties, default=None
         Between experts. Offsets stand behind the coefficients in tau, rho and ``learned``.
+    block : ndarray of int of shape (q - 1,), default=None
+        Which slopes have one variance, each block its own; None is all.
 
     Returns
     -------
@@ -165,12 +168,15 @@ def learn_variances(gram, cross, tau, rho, learned, ties=None):
     tau, rho : ndarray of shape (q,)
     """
     if ties is not None:
-        found, *variances = learn_variances(*ties.joined(gram, cross), tau, rho, learned)
+        found, *variances = learn_variances(
+            *ties.joined(gram, cross), tau, rho, learned, block=block
+        )
         return ties.parted(found), *variances
     now = pooled_coefficients(gram, cross, tau, rho)
     place = np.arange(len(learned)) - np.flatnonzero(rho)[-1]  # from the intercept
-    own = [learned & (place < 0), learned & (place == 0), learned & (place > 0)]
-    groups = [("rho", place < 0), *(("tau", group) for group in own)]
+    slopes = blocks_of_slopes(place < 0, block)
+    groups = [("rho", each) for each in slopes]
+    groups += [("tau", learned & each) for each in (*slopes, place == 0, place > 0)]
     old = {"tau": tau, "rho": rho}
     fast, slow = ({name: var.copy() for name, var in old.items()} for _ in range(2))
     for name, group in groups:
@@ -195,6 +201,15 @@ def learn_variances(gram, cross, tau, rho, learned, ties=None):
         if new.evidence >= now.evidence:
             return new, step["tau"], step["rho"]
     return now, tau, rho
+
+
+def blocks_of_slopes(is_slope, block):
+    """Masks of slopes that have one variance, a list; ``block`` numbers these, and None is all."""
+    if block is None:
+        return [is_slope]
+    numbers = np.full(len(is_slope), -1)
+    numbers[is_slope] = block
+    return [numbers == number for number in range(block.max(initial=0) + 1)]
 
 
 # Error variances ----------------------------------------------------------------------------
@@ -297,6 +312,8 @@ class PooledExperts(Pooled, LeastSquaresExperts):
         Numbers of the columns in which experts do not differ.
     units : Units, default=None
         Of columns and target, where they are not those of these rows.
+    block : ndarray of int of shape (n_features,), default=None
+        Of which column of strings they are levels; see ``StandardColumns``.
 
     Attributes
     ----------
@@ -309,12 +326,12 @@ class PooledExperts(Pooled, LeastSquaresExperts):
     """
 
     def __init__(
-        self, X, y, weight, *, floor, shared_scale, shared_columns=(), units=None
+        self, X, y, weight, *, floor, shared_scale, shared_columns=(), units=None, block=None
     ):  # fmt: skip
         super().__init__(
             X, y, weight, 1, penalty=0.0, per_column_unit=False, prior=False, units=units
         )
-        self._stand_on(X, weight, shared_columns, units)
+        self._stand_on(X, weight, shared_columns, units, block)
         self._targets = super().targets
         self.floor = np.maximum((floor / self.y_scale) ** 2, SMALLEST_FLOOR)
         self.nu = SHARED_NU if shared_scale else NU
@@ -365,6 +382,7 @@ class PooledExperts(Pooled, LeastSquaresExperts):
                     rho[m],
                     self._learned,
                     self.ties,
+                    self.columns.block,
                 )
                 squares = of_output.residual_squares(coefficients.mean[:, :, None])[:, 0]
                 squares += np.einsum("kij,kij->k", sums.gram, coefficients.cov)

@@ -2,6 +2,7 @@
 
 import copy
 from abc import ABC, abstractmethod
+from dataclasses import replace
 
 import numpy as np
 
@@ -42,12 +43,13 @@ class Pooled(ABC):
     is_one_expert = has_scales = can_be_wider = False
     can_be_tied, ties = True, None
 
-    def _stand_on(self, X, weight, shared_columns=(), units=None):
-        """Take the rows, in columns that the prior sees alike."""
-        self.columns = StandardColumns.of(X, weight, units)
+    def _stand_on(self, X, weight, shared_columns=(), units=None, block=None):
+        """Take the rows, in columns that the prior sees alike, but for levels of strings."""
+        self.columns = StandardColumns.of(X, weight, units, block)
         if len(shared_columns):
             self.share(shared_columns)
-            self.columns = StandardColumns(self.columns.mean, self.columns.scale)  # not rotated
+            self.columns = replace(self.columns, basis=None)
+        self.scale = self.columns.scale  # of the coefficients that ``raw`` takes
         self._design = self.columns.design(X)
 
     design = property(lambda self: self._design)

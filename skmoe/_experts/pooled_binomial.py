@@ -83,15 +83,18 @@ class PooledBinomialExperts(PooledInSteps, BinomialExperts):
         Trials of the rows; None is one each.
     units : Units, default=None
         Of the columns, where they are not those of these rows.
+    block : ndarray of int of shape (n_features,), default=None
+        Of which column of strings they are levels; see ``StandardColumns``.
     """
 
     def __init__(
-        self, X, y, weight, *, shared_columns=(), exposure=None, units=None
+        self, X, y, weight, *, shared_columns=(), exposure=None, units=None,
+        block=None,
     ):  # fmt: skip
         super().__init__(
             X, y, weight, 1, penalty=0.0, per_column_unit=False, trials=exposure, units=units
         )
-        self._stand_on(X, weight, shared_columns, units)
+        self._stand_on(X, weight, shared_columns, units, block)
         self._take_targets(exposure)
         self.has_single_trials = bool((self.kind.trials == 1).all())
 

@@ -187,6 +187,8 @@ class PooledLogLinearExperts(PooledInSteps, LogLinearExperts):
         Of the rows.
     units : Units, default=None
         Of columns and target, where they are not those of these rows.
+    block : ndarray of int of shape (n_features,), default=None
+        Of which column of strings they are levels; see ``StandardColumns``.
 
     Attributes
     ----------
@@ -197,13 +199,14 @@ class PooledLogLinearExperts(PooledInSteps, LogLinearExperts):
     glm: str
 
     def __init__(
-        self, X, y, weight, *, shared_columns=(), exposure=None, units=None
+        self, X, y, weight, *, shared_columns=(), exposure=None, units=None,
+        block=None,
     ):  # fmt: skip
         super().__init__(
             X, y, weight, 1, penalty=0.0, per_column_unit=False, glm=self.glm,
             exposure=exposure, prior=False, units=units,
         )  # fmt: skip
-        self._stand_on(X, weight, shared_columns, units)
+        self._stand_on(X, weight, shared_columns, units, block)
         total = weight.sum() if exposure is None else weight @ exposure
         self.unit = weight @ y / total if units is None else units.y_mean[0]
         self._take_targets(exposure)

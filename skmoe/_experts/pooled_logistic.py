@@ -21,7 +21,7 @@ import numpy as np
 from scipy import special
 
 from .logistic import LogisticExperts
-from .pooled import LARGEST_VARIANCE, LONGEST_STEP, SMALLEST_VARIANCE
+from .pooled import LARGEST_VARIANCE, LONGEST_STEP, SMALLEST_VARIANCE, blocks_of_slopes
 from .pooled_steps import Expected, PooledInSteps, posteriors
 
 NO_SLOPE = 1e-4  # variance of slopes that leave an expert constant
@@ -115,7 +115,7 @@ def _softmax(values):
 # Prior variances ------------------------------------------------------------------------------
 
 
-def _learn_variances_of_all(gram, cross, tau, rho, learned):
+def _learn_variances_of_all(gram, cross, tau, rho, learned, block=None):
     """``learn_variances`` of functions that share their variances, by MacKay's step, or EM's.
 
     With variances of its own, the function of one class would shrink to nothing: what is added to
@@ -132,11 +132,13 @@ def _learn_variances_of_all(gram, cross, tau, rho, learned):
         np.stack([vars(each)[name] for each in now])
         for name in ("shared_mean", "shared_var", "own_mean", "own_var")
     )
-    slopes, intercept = slice(0, -1), slice(-1, None)
+    is_slope = np.arange(tau.shape[1]) < tau.shape[1] - 1
+    blocks = blocks_of_slopes(is_slope, block)
     for step in (_mackay, _em):
         new_tau, new_rho = tau.copy(), rho.copy()
-        new_rho[:, slopes] = step(shared_mean[:, slopes], shared_var[:, slopes], rho)
-        for group in (slopes, intercept) if learned.all() else ():
+        for group in blocks:
+            new_rho[:, group] = step(shared_mean[:, group], shared_var[:, group], rho[:, group])
+        for group in (*blocks, ~is_slope) if learned.all() else ():
             new_tau[:, group] = step(own_mean[..., group], own_var[..., group], tau[:, group])
         new = posteriors(gram, cross, new_tau, new_rho)
         if sum(each.evidence for each in new) >= sum(each.evidence for each in now):
@@ -173,6 +175,8 @@ class PooledLogisticExperts(PooledInSteps, LogisticExperts):
         As ``LogisticExperts`` takes them.
     units : Units, default=None
         Of the columns, where they are not those of these rows.
+    block : ndarray of int of shape (n_features,), default=None
+        Of which column of strings they are levels; see ``StandardColumns``.
 
     Attributes
     ----------
@@ -182,11 +186,11 @@ class PooledLogisticExperts(PooledInSteps, LogisticExperts):
 
     can_be_tied = False
 
-    def __init__(self, X, y, weight, *, classes, units=None):
+    def __init__(self, X, y, weight, *, classes, units=None, block=None):
         super().__init__(
             X, y, weight, 1, classes=classes, penalty=0.0, per_column_unit=False, units=units
         )
-        self._stand_on(X, weight, units=units)
+        self._stand_on(X, weight, units=units, block=block)
         self.kind = TwoClasses() if self.n_classes == 2 else ManyClasses(self.n_classes)
         self._take_targets()
 
@@ -223,8 +227,9 @@ class PooledLogisticExperts(PooledInSteps, LogisticExperts):
         return moved + turned, of_average * moved + of_deviation * turned
 
     def _learn_variances(self, gram, cross, tau, rho, learned):
-        learn = _learn_variances_of_all if len(gram) > 1 else super()._learn_variances
-        return learn(gram, cross, tau, rho, learned)
+        if len(gram) == 1:
+            return super()._learn_variances(gram, cross, tau, rho, learned)
+        return _learn_variances_of_all(gram, cross, tau, rho, learned, self.columns.block)
 
     def _set_means(self, mean):
         self._set_coef(np.dstack([-0.5 * mean, 0.5 * mean]) if self.n_classes == 2 else mean)

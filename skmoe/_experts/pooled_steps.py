@@ -234,7 +234,9 @@ class PooledInSteps(Pooled):
 
     def _learn_variances(self, gram, cross, tau, rho, learned):
         """``learn_variances`` of the one function that there is: [Coefficients], tau, rho."""
-        found, tau, rho = learn_variances(gram[0], cross[0], tau[0], rho[0], learned, self.ties)
+        found, tau, rho = learn_variances(
+            gram[0], cross[0], tau[0], rho[0], learned, self.ties, self.columns.block
+        )
         return [found], tau[None], rho[None]
 
     def _set(self, posterior):

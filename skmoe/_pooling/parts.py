@@ -39,6 +39,7 @@ def pooled_parts(parts, source, design, data, start):
     likelihood : UncertainCoefficients
         Started.
     """
+    block = parts.levels(design)
     if parts.classes is not None:
         likelihood = PooledCategorical(n_classes=len(parts.classes))
         experts = PooledLogisticExperts(
@@ -47,6 +48,7 @@ def pooled_parts(parts, source, design, data, start):
             data.weight,
             classes=parts.classes,
             units=data.units,
+            block=block,
         )
         return experts, start(likelihood)
     shared_columns = parts.shared_columns(source) if parts.shared_effects else ()
@@ -60,6 +62,7 @@ def pooled_parts(parts, source, design, data, start):
             exposure=data.exposure,
             shared_columns=shared_columns,
             units=data.units,
+            block=block,
         )
         return experts, start(likelihood)
     likelihood = start(PooledGaussian(parts.likelihood.scale))
@@ -71,5 +74,6 @@ def pooled_parts(parts, source, design, data, start):
         shared_scale=likelihood.scale == "shared",
         shared_columns=shared_columns,
         units=data.units,
+        block=block,
     )
     return experts, likelihood

@@ -2,8 +2,9 @@
 
 import numpy as np
 from scipy import sparse
-from sklearn.compose import make_column_transformer
+from sklearn.compose import ColumnTransformer, make_column_transformer
 from sklearn.impute import SimpleImputer
+from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OneHotEncoder
 
 from ..exceptions import LeftOutColumnsWarning, warn_user
@@ -37,6 +38,31 @@ def table_encoder(X, left_out=(), *, imputes="median"):
         parts.append((one_hot, strings))
     encoder = make_column_transformer(*parts, verbose_feature_names_out=False)
     return encoder.set_output(transform="default")
+
+
+def blocks_of_levels(encoder):
+    """Of which column of strings the columns of an encoded table are levels.
+
+    Parameters
+    ----------
+    encoder : transformer
+        Fitted; one of ``table_encoder``, or a Pipeline that ends with it.
+
+    Returns
+    -------
+    block : ndarray of int of shape (n_columns,) or None
+        Numbers from 1; 0 is a column of numbers. None where there are no strings.
+    """
+    while isinstance(encoder, Pipeline):
+        encoder = encoder.steps[-1][1]
+    if not isinstance(encoder, ColumnTransformer):
+        return None
+    block = np.zeros(len(encoder.get_feature_names_out()), dtype=int)
+    for name, transformer, _ in encoder.transformers_:
+        if isinstance(transformer, OneHotEncoder):
+            sizes = [len(levels) for levels in transformer.categories_]
+            block[encoder.output_indices_[name]] = np.repeat(np.arange(len(sizes)) + 1, sizes)
+    return block if block.any() else None
 
 
 def default_encoder(X):

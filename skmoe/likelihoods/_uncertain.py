@@ -67,8 +67,8 @@ class UncertainCoefficients:
         X = numeric_matrix(X)
         design, functions = self.columns_.design(X), self.coef_cov_.swapaxes(0, 1)
         variance = np.stack([quadratic_forms(design, cov) for cov in functions], axis=2)
-        of_slopes = (self.own_var_ + self.shared_var_)[:, 0]  # alike where columns are turned
-        variance += (self.columns_.outside(X)[:, None] * of_slopes)[:, None]
+        unseen = self.columns_.variances_of_unseen(X, self.own_var_ + self.shared_var_)
+        variance += unseen[:, None]
         return np.maximum(variance, 0.0)
 
     def into(self, plain, but=()):

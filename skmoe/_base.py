@@ -252,13 +252,15 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
         is_default = plan.request.encodes
         has_default_gate = plan.is_default_gate and len(names) > 1
         encoding = ["experts"] * is_default + ["gate"] * has_default_gate
+        shrinks = plan.training == "pooled"
+        left_out = identifiers(rows.X, shrinks=shrinks) if encoding else ([], [])
         if encoding:
-            warn_of_left_out(*identifiers(rows.X), encoding)
+            warn_of_left_out(*left_out, encoding)
         gate = None if plain or plan.is_default_gate else self.gate
         return Parts(
             model_class=self._model_class,
             names=names,
-            templates=adapt_experts(templates, rows.X, is_default=is_default),
+            templates=adapt_experts(templates, rows.X, is_default=is_default, shrinks=shrinks),
             family=self._family(),
             is_default=is_default,
             is_list=self._is_list,
@@ -268,6 +270,7 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
             shared_effects=self._shared_effects(),
             keeps_order=isinstance(self.shared_effects, dict),
             feature_names=getattr(self, "feature_names_in_", None),
+            has_effects=shrinks and bool(encoding) and left_out != identifiers(rows.X),
         )
 
     def _shared_effects(self):

@@ -63,6 +63,8 @@ class Parts:
         Whether the order of clones means something.
     feature_names : ndarray of shape (n_features,) or None
         Names of the columns of X.
+    has_effects : bool
+        Whether the experts of a table see columns of strings that its gate does not see.
     transformer : Pipeline or None
         Fitted transformers before experts that the family solves.
     """
@@ -79,6 +81,7 @@ class Parts:
     shared_effects: list | dict = field(default_factory=list)
     keeps_order: bool = False
     feature_names: np.ndarray | None = None
+    has_effects: bool = False
     transformer: Pipeline | None = None
 
     def labels(self, y):
@@ -180,7 +183,8 @@ class Parts:
         """
         head, _ = split_last(self.templates[0])
         source = data.X
-        if head is not None and self.is_default and self.gate.has_default_encoder:
+        sees_the_same = self.is_default and not self.has_effects and self.gate.has_default_encoder
+        if head is not None and sees_the_same:
             self.transformer, source = self.gate.encoder, data.Z
         elif head is not None:
             head = seed_estimator(head, seed)
@@ -436,11 +440,16 @@ def warn_of_ignored_weights(names):
         )
 
 
-def adapt_experts(templates, X, *, is_default):
-    """Experts that can take X, encoded where those of the mixture's choice meet a mixed table."""
+def adapt_experts(templates, X, *, is_default, shrinks=False):
+    """Experts that can take X, encoded where those of the mixture's choice meet a mixed table.
+
+    See ``default_encoder`` for ``shrinks``.
+    """
     if is_default and is_table(X) and any(describe_columns(X)):
         encoded = {
-            id(each): each if is_frozen(each) else _behind(default_encoder(X), each)
+            id(each): each
+            if is_frozen(each)
+            else _behind(default_encoder(X, shrinks=shrinks), each)
             for each in templates
         }
         return [encoded[id(each)] for each in templates]

@@ -65,14 +65,14 @@ def blocks_of_levels(encoder):
     return block if block.any() else None
 
 
-def default_encoder(X):
+def default_encoder(X, *, shrinks=False):
     """``table_encoder`` of a table that the user leaves to the mixture.
 
     Dates are refused: a column for each of them would tell every row apart. Strings of which the
-    same is true are left out.
+    same is true are left out; see ``identifiers`` for ``shrinks``.
     """
     check_no_dates(X)
-    left_out = sum(identifiers(X), [])
+    left_out = sum(identifiers(X, shrinks=shrinks), [])
     check_any_left(left_out, X.shape[1])
     return table_encoder(X, left_out)
 
@@ -99,13 +99,16 @@ def check_any_left(left_out, n_columns):
         )
 
 
-def identifiers(X):
+def identifiers(X, *, shrinks=False):
     """Columns of strings that nearly tell every row apart, of no use as categories.
 
     Parameters
     ----------
     X : DataFrame or ndarray
         Rows.
+    shrinks : bool, default=False
+        Whether the encoded columns are for experts that shrink the effects of levels, which can
+        have more of them.
 
     Returns
     -------
@@ -116,14 +119,15 @@ def identifiers(X):
     if is_table(X):  # without dates, which are refused
         strings = [label for label in strings if kind_of(X[label]) not in DATES]
     kinds = {label: Levels.of(X, label).kind for label in strings}
-    return columns_of_no_use(kinds)
+    return columns_of_no_use(kinds, shrinks=shrinks)
 
 
-def columns_of_no_use(kinds):
+def columns_of_no_use(kinds, *, shrinks=False):
     """Labels of identifiers, and of dates, among the kinds of columns by label."""
+    too_many = ("identifier",) if shrinks else ("identifier", "effects")
     return tuple(
-        [label for label, kind in kinds.items() if kind == unused]
-        for unused in ("identifier", "date")
+        [label for label, kind in kinds.items() if kind in unused]
+        for unused in (too_many, ("date",))
     )
 
 

@@ -9,6 +9,8 @@ from .mixed import is_missing, is_table, types_of
 
 MOST_LEVELS = 40  # of any column, however few the rows
 MOST_DISTINCT = 0.1  # levels for each row
+MOST_EFFECTS = 300  # levels whose effects pooled experts learn
+FEWEST_ROWS_OF_EFFECT = 2.0  # of a level, on average
 MOST_COUNTED = 100_000  # levels of one column; with more it is an identifier
 DATE = re.compile(r"\s*(\d{4}([-/.])\d{1,2}\2\d{1,2}|\d{1,2}([-/.])\d{1,2}\3\d{2,4})([T ].*)?$")
 
@@ -63,10 +65,12 @@ class Levels:
 
     @property
     def kind(self):
-        """Of the column: "category"; or "date" or "identifier", which nearly tell all rows apart.
+        """Of the column: "category", "effects", or "date" or "identifier", of no use.
 
-        These have more than 40 levels. Of dates, written as strings, that is enough; identifiers
-        and free text have more levels than a tenth of the rows, too.
+        All but the first have more than 40 levels. Of dates, written as strings, that is enough;
+        the others have more levels than a tenth of the rows, too: "effects" at most 300, of two
+        rows each or more, which can be learned where they are shrunk, and identifiers and free
+        text more of them.
         """
         if self.values is None:
             return "identifier"
@@ -75,7 +79,11 @@ class Levels:
             return "category"
         if all(isinstance(value, str) and DATE.match(value) for value in known[:MOST_LEVELS]):
             return "date"
-        return "identifier" if len(known) > MOST_DISTINCT * self.n_values else "category"
+        if len(known) <= MOST_DISTINCT * self.n_values:
+            return "category"
+        n_rows = self.n_values / len(known)
+        can_be_learned = len(known) <= MOST_EFFECTS and n_rows >= FEWEST_ROWS_OF_EFFECT
+        return "effects" if can_be_learned else "identifier"
 
 
 def check_hashable(label, values):

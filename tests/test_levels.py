@@ -1,0 +1,144 @@
+"""Levels of strings under pooling: effects that are shrunk, by a variance of each column."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.testing import assert_allclose
+
+from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
+from skmoe._experts.pooled import learn_variances, pooled_coefficients
+from skmoe.exceptions import LeftOutColumnsWarning
+
+N_TEST = 500
+ONE = {"training": "pooled", "n_experts": 1, "random_state": 0}
+
+
+def planted(n_levels, per_level, sd, seed=0):
+    """Rows to fit and to test with their targets, and the effects of the levels."""
+    rng = np.random.default_rng([n_levels, per_level, seed])
+    n = n_levels * per_level
+    X = pd.DataFrame(rng.normal(size=(n + N_TEST, 3)), columns=["a", "b", "c"])
+    number = np.append(np.arange(n) % n_levels, rng.integers(n_levels, size=N_TEST))
+    effects = sd * rng.normal(size=n_levels)
+    y = (0.3 * X["a"] + 0.3 * X["b"] + effects[number]).to_numpy() + 0.5 * rng.normal(size=len(X))
+    X["state"] = [f"s{k:03}" for k in number]
+    return (X[:n], y[:n]), (X[n:], y[n:]), effects
+
+
+def gain(fit, test, **params):
+    """Mean log-density of new rows with the column over that without it, and the first mixture."""
+    moe = MixtureOfExpertsRegressor(**ONE | params).fit(*fit)
+    (X, y), (X_test, y_test) = ((X.drop(columns="state"), y) for X, y in (fit, test))
+    without = MixtureOfExpertsRegressor(**ONE | params).fit(X, y)
+    return moe.log_density(*test).mean() - without.log_density(X_test, y_test).mean(), moe
+
+
+@pytest.mark.parametrize(("n_levels", "per_level"), [(48, 11), (120, 3)])
+def test_levels_that_tell_much_are_used_however_many_they_are(n_levels, per_level):
+    fit, test, effects = planted(n_levels, per_level, 2.0)
+    ahead, moe = gain(fit, test)
+    assert ahead > 0.7
+    levels = pd.DataFrame({"state": [f"s{k:03}" for k in range(n_levels)]}).assign(a=0, b=0, c=0)
+    assert np.corrcoef(moe.predict(levels[["a", "b", "c", "state"]]), effects)[0, 1] > 0.97
+
+
+def test_levels_that_tell_nothing_cost_next_to_nothing():
+    losses = [-gain(*planted(48, 11, 0.0, seed)[:2])[0] for seed in range(2)]
+    assert np.mean(losses) < 0.03
+
+
+def test_names_one_a_row_cost_next_to_nothing():
+    losses = []
+    for seed in range(6):
+        fit, (X, y), _ = planted(35, 1, 0.0, seed)
+        losses.append(-gain(fit, (X.assign(state="new"), y))[0])
+    assert np.mean(losses) < 0.03
+
+
+def test_levels_leave_the_slopes_their_own_variance():
+    fit, _, _ = planted(30, 5, 20.0)
+    noise = np.random.default_rng(0).normal(size=(len(fit[0]), 30))
+    X = fit[0].join(pd.DataFrame(noise).add_prefix("noise"))
+    moe = MixtureOfExpertsRegressor(**ONE).fit(X, fit[1])
+    of_slopes, of_levels = moe.likelihood_.shared_var_[0, [0, -2]]
+    assert of_levels > 100 * of_slopes
+
+
+def test_intervals_of_levels_that_fit_has_not_seen_hold():
+    held = []
+    for seed in range(4):
+        fit, (X, _), _ = planted(40, 8, 2.0, seed)
+        moe = MixtureOfExpertsRegressor(**ONE).fit(*fit)
+        rng = np.random.default_rng(seed)
+        y = 0.3 * X["a"] + 0.3 * X["b"] + rng.normal(size=len(X)) * np.sqrt(4 + 0.25)
+        low, high = moe.predict_interval(X.assign(state="new"), 0.9).T
+        held.append(np.mean((low < y) & (y < high)))
+    assert 0.85 < np.mean(held) < 0.94
+
+
+def test_a_random_intercept_is_what_it_is_in_a_mixed_model():
+    """Effects and variances of one column of levels alone, against the closed form."""
+    fit, _, _ = planted(30, 6, 1.0)
+    X, y = fit[0][["state"]], fit[1]
+    moe = MixtureOfExpertsRegressor(**ONE).fit(X, y)
+    means = pd.Series(y).groupby(X["state"].to_numpy()).mean()
+    likelihood = moe.likelihood_
+    scale = likelihood.columns_.scale[0]
+    variance = likelihood.shared_var_[0, 0] / scale**2
+    shrinkage = variance / (variance + likelihood.scale_[0] ** 2 / 6)
+    expected = means.mean() + shrinkage * (means - means.mean())
+    found = moe.predict(pd.DataFrame({"state": means.index}))
+    assert_allclose(found, expected, atol=0.02)
+    # Analysis of variance: between and within, balanced.
+    within = np.mean([y[X["state"].to_numpy() == k].var(ddof=1) for k in means.index])
+    assert_allclose(likelihood.scale_[0] ** 2, within, rtol=0.05)
+    assert_allclose(variance, means.var(ddof=1) - within / 6, rtol=0.15)
+
+
+def test_variances_of_blocks_raise_the_evidence_and_find_what_was_planted():
+    rng = np.random.default_rng(0)
+    block = np.repeat([0, 1, 2], [20, 60, 80])
+    sd = np.array([1.0, 0.1, 4.0])[block]
+    X = np.column_stack([rng.normal(size=(800, 160)), np.ones(800)])
+    y = X @ np.append(sd * rng.normal(size=160), 0.0) + rng.normal(size=800)
+    gram, cross = (X.T @ X)[None], (X.T @ y)[None]
+    tau, rho = np.zeros(161), np.append(np.ones(160), 100.0)
+    evidence = [pooled_coefficients(gram, cross, tau, rho).evidence]
+    for _ in range(40):
+        found, tau, rho = learn_variances(gram, cross, tau, rho, np.zeros(161, bool), block=block)
+        evidence.append(found.evidence)
+    assert (np.diff(evidence) > -1e-9).all()
+    assert_allclose(np.sqrt(rho[[0, 20, 80]]), [1.0, 0.1, 4.0], rtol=0.3)
+    assert all(np.ptp(rho[:160][block == each]) == 0 for each in range(3))
+
+
+def test_levels_of_a_classifier_are_effects_too():
+    (X, y), (X_test, y_test), _ = planted(48, 8, 3.0)
+    labels, labels_test = (np.digitize(each, [-1.0, 1.0]) for each in (y, y_test))
+    moe = MixtureOfExpertsClassifier(**ONE).fit(X, labels)
+    without = MixtureOfExpertsClassifier(**ONE).fit(X[["a", "b", "c"]], labels)
+    assert (
+        moe.score(X_test, labels_test) > without.score(X_test[["a", "b", "c"]], labels_test) + 0.2
+    )
+    # A level that fit has not seen has nearly the shares of all rows.
+    shares = moe.predict_proba(X_test.assign(state="new", a=0.0, b=0.0, c=0.0)[:1])[0]
+    assert_allclose(shares, np.bincount(labels) / len(labels), atol=0.12)
+
+
+def test_more_levels_than_can_be_learned_are_left_out_and_others_are_no_matter():
+    fit, _, _ = planted(48, 2, 1.0)
+    X = fit[0].assign(name=[f"n{i}" for i in range(len(fit[0]))])
+    with pytest.warns(LeftOutColumnsWarning, match=r"\['name'\]"):
+        moe = MixtureOfExpertsRegressor(**ONE).fit(X, fit[1])
+    same = MixtureOfExpertsRegressor(**ONE).fit(*fit)
+    assert_allclose(moe.predict(X), same.predict(fit[0]))
+
+
+def test_two_regimes_have_levels_that_their_gate_does_not_see():
+    (X, y), _, effects = planted(48, 8, 2.0)
+    y = y + np.where(X["a"] > 0, 4 * X["b"], -4 * X["b"])
+    moe = MixtureOfExpertsRegressor(training="pooled", n_experts=2, random_state=0).fit(X, y)
+    assert len(moe.experts_) == 2
+    assert moe.predict_experts(X).std(axis=0).min() > 1.5
+    assert_allclose(moe.gate_proba(X), moe.gate_proba(X.assign(state="other")))
+    assert not np.allclose(moe.predict(X), moe.predict(X.assign(state="other")), atol=0.5)

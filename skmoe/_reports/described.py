@@ -19,7 +19,7 @@ from .profiles import check_columns, profile_experts
 class DescribedMixture:
     """Coefficients, importances and profiles of the experts of a fitted mixture."""
 
-    def coefficients(self):
+    def coefficients(self, *, by="regime"):
         """Coefficients of experts and gate, in one table by the names of the columns.
 
         Adding up the coefficients of an expert, times what a row has in each column, gives its
@@ -28,13 +28,23 @@ class DescribedMixture:
         ``kind=low``, which counts in its rows alone, and ``age missing`` counts where age is
         missing. Under ``pooling`` they are means of the posterior.
 
+        Of a regime of several experts, the intercept is that of the mean of its errors, whose
+        standard deviation stands in the table, too. The gate's coefficients are those between
+        regimes.
+
+        Parameters
+        ----------
+        by : {"regime", "expert"}, default="regime"
+            What has a column: where fewer regimes than experts were found, regime0 is the experts
+            of ``regimes_[0]``, and so on; else, and by "expert", each expert.
+
         Returns
         -------
         table : CoefficientTable
-            Prints as a table with a column for each expert, shows as HTML, and turns into a
-            DataFrame with ``to_frame``. In the units of X and y: scalers in a Pipeline are undone.
-            What other transformers make, such as powers, is in the units of what they make. A gate
-            other than :class:`~skmoe.gates.SoftmaxGate` or
+            Prints as a table with a column for each regime or expert, shows as HTML, and turns
+            into a DataFrame with ``to_frame``. In the units of X and y: scalers in a Pipeline are
+            undone. What other transformers make, such as powers, is in the units of what they
+            make. A gate other than :class:`~skmoe.gates.SoftmaxGate` or
             :class:`~skmoe.gates.ConstantGate` is left out.
 
         Raises
@@ -43,7 +53,7 @@ class DescribedMixture:
             If an expert is not a linear model of scikit-learn.
         """
         check_fitted(self)
-        return coefficient_table(self)
+        return coefficient_table(self, by)
 
     @in_memory("pass a sample of the rows")
     def expert_profiles(

@@ -1,0 +1,163 @@
+"""Tables and displays speak of regimes, where fewer than experts were found."""
+
+import numpy as np
+import pytest
+
+from skmoe import MixtureOfExpertsRegressor
+
+SLOPES = np.array([1.0, 2.0, -1.0])
+OTHER = np.array([2.0, -1.0, 1.0])
+
+
+def columns(n, seed):
+    rng = np.random.default_rng(seed)
+    return rng.normal(size=(n, 3)), rng
+
+
+def fitted(X, y, **params):
+    return MixtureOfExpertsRegressor(random_state=0, **params).fit(X, y), X, y
+
+
+@pytest.fixture(scope="module")
+def skewed():
+    X, rng = columns(150, 0)
+    return fitted(X, X @ SLOPES + rng.exponential(size=150), n_experts=3)
+
+
+@pytest.fixture(scope="module")
+def two():
+    X, rng = columns(250, 1)
+    first = rng.random(250) < 1 / (1 + np.exp(-2 * X[:, 2]))
+    errors = 0.6 * rng.normal(size=250) * np.where(rng.random(250) < 0.03, 8, 1)
+    return fitted(X, np.where(first, X @ SLOPES, X @ OTHER - 1) + errors)
+
+
+@pytest.fixture(scope="module")
+def uneven():
+    X, rng = columns(150, 2)
+    return fitted(X, X @ SLOPES + 0.5 * np.exp(0.9 * X[:, 0]) * rng.normal(size=150), n_experts=2)
+
+
+@pytest.fixture(scope="module")
+def few_values():
+    X, rng = columns(120, 3)
+    y = X @ SLOPES + rng.normal(size=120)
+    y = np.searchsorted(np.quantile(y, np.arange(1, 9) / 9), y).astype(float)
+    return fitted(X, y, n_experts=2)
+
+
+@pytest.fixture(scope="module")
+def apart():
+    X, rng = columns(120, 4)
+    y = np.where(X[:, 0] > 0, X @ SLOPES, X @ OTHER) + 0.1 * rng.normal(size=120)
+    return fitted(X, y, n_experts=2)
+
+
+@pytest.fixture(params=["skewed", "two", "uneven"])
+def tied(request):
+    moe, X, y = request.getfixturevalue(request.param)
+    assert moe.n_regimes_ == (2 if request.param == "two" else 1) < len(moe.experts_)
+    return moe, X, y
+
+
+def by_name(moe, values):
+    """Sums over the experts of each regime, by their names; the last axis is of experts."""
+    experts = list(moe.named_experts_)
+    return np.stack(
+        [sum(values[..., experts.index(name)] for name in names) for names in moe.regimes_], axis=-1
+    )
+
+
+# Coefficients -----------------------------------------------------------------------------------
+
+
+def test_coefficients_of_regimes_have_a_column_for_each(tied):
+    moe, _, _ = tied
+    table = moe.coefficients()
+    names = [f"regime{r}" for r in range(moe.n_regimes_)]
+    assert table.experts == names
+    slopes = table.to_frame().loc["prediction"].loc[["x0", "x1", "x2"]].to_numpy()
+    truth = np.column_stack([SLOPES, OTHER])[:, : moe.n_regimes_]
+    if slopes[0, 0] > 1.5:
+        slopes = slopes[:, ::-1]
+    np.testing.assert_allclose(slopes, truth, atol=0.3)  # five standard errors of the widest
+    assert moe.coefficients(by="expert").experts == list(moe.named_experts_)
+
+
+def test_regimes_predict_what_their_coefficients_add_up_to(tied):
+    moe, X, _ = tied
+    terms = moe.coefficients().to_frame().loc["prediction"]
+    lines = X @ terms.loc[["x0", "x1", "x2"]].to_numpy() + terms.loc["intercept"].to_numpy()
+    proba = by_name(moe, moe.gate_proba(X))
+    np.testing.assert_allclose((proba * lines).sum(axis=1), moe.predict(X), rtol=1e-7, atol=1e-7)
+
+
+def test_intercept_of_a_regime_is_its_mean_level(skewed):
+    moe, X, y = skewed
+    terms = moe.coefficients().to_frame()["regime0"]
+    rest = y - X @ terms["prediction"].loc[["x0", "x1", "x2"]].to_numpy()
+    # the mixture's mean of errors is that of rows but for shrinkage of a few rows' offsets
+    np.testing.assert_allclose(terms["prediction", "intercept"], rest.mean(), atol=0.05)
+    np.testing.assert_allclose(terms["errors", "standard deviation"], rest.std(), rtol=0.1)
+
+
+def test_gate_between_regimes_has_the_log_odds_of_their_probabilities(two):
+    moe, X, _ = two
+    terms = moe.coefficients().to_frame().loc["gate: log-odds against regime0"]
+    log_odds = X @ terms.loc[["x0", "x1", "x2"]].to_numpy() + terms.loc["intercept"].to_numpy()
+    proba = by_name(moe, moe.gate_proba(X))
+    np.testing.assert_allclose(log_odds, np.log(proba / proba[:, :1]), rtol=1e-6, atol=1e-7)
+
+
+def test_coefficients_say_where_a_gate_tells_errors_apart(uneven, two):
+    assert "How large errors are depends on the row" in str(uneven[0].coefficients())
+    assert "depends on the row" not in str(two[0].coefficients())
+    experts = ", ".join(two[0].regimes_[0])
+    assert f"regime0: {experts}; regime1: " in two[0].coefficients().note
+
+
+def test_counts_of_a_regime_have_the_logarithm_of_their_mean():
+    X, rng = columns(150, 0)
+    y = rng.poisson(np.exp(1 + X @ [0.5, -0.3, 0]) * rng.gamma(1.5, 1 / 1.5, size=150))
+    moe, _, _ = fitted(X, y, likelihood="poisson", n_experts=2)
+    assert moe.n_regimes_ == 1 < len(moe.experts_)
+    terms = moe.coefficients().to_frame()["regime0"]["logarithm of the prediction"]
+    logarithm = X @ terms.loc[["x0", "x1", "x2"]].to_numpy() + terms["intercept"]
+    means = (moe.gate_proba(X) * moe.predict_experts(X)).sum(axis=1)
+    np.testing.assert_allclose(logarithm, np.log(means), rtol=1e-6, atol=1e-7)
+
+
+def test_several_outputs_have_errors_each():
+    X, rng = columns(150, 0)
+    Y = X @ rng.normal(size=(3, 2)) + [1, 3] * rng.standard_t(3, size=(150, 2))
+    moe, _, _ = fitted(X, Y, n_experts=2)
+    assert moe.n_regimes_ == 1 < len(moe.experts_)
+    terms = moe.coefficients().to_frame()["regime0"]
+    for j in range(2):
+        part = terms[f"prediction, output {j}"]
+        rest = Y[:, j] - X @ part.loc[["x0", "x1", "x2"]].to_numpy() - part["intercept"]
+        found = terms["errors", f"standard deviation, output {j}"]
+        # of fifteen hundredths, as tails are heavy, and a mixture's are lighter
+        np.testing.assert_allclose(found, rest.std(), rtol=0.15)
+
+
+def test_experts_with_slopes_of_their_own_are_told_one_by_one(few_values):
+    moe, _, _ = few_values
+    assert moe.n_regimes_ == 1 < len(moe.experts_)
+    table = moe.coefficients()
+    assert table.experts == list(moe.named_experts_)
+    assert "slopes of their own" in table.note
+    np.testing.assert_array_equal(table.values, moe.coefficients(by="expert").values)
+
+
+def test_experts_that_are_regimes_are_told_as_ever(apart):
+    moe, _, _ = apart
+    assert moe.n_regimes_ == 2 == len(moe.experts_)
+    table, same = moe.coefficients(), moe.coefficients(by="expert")
+    assert table.experts == same.experts == ["expert0", "expert1"]
+    assert str(table) == str(same)
+
+
+def test_by_is_of_regimes_or_experts(apart):
+    with pytest.raises(ValueError, match="by must be 'regime' or 'expert'; got 'row'"):
+        apart[0].coefficients(by="row")

@@ -289,7 +289,8 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
             return None
         if not self.plan_.goes_on:
             return None
-        return self.responsibilities(X, y, sample_weight=sample_weight, **facts._asdict())
+        given = {"sample_weight": sample_weight, **facts._asdict()}
+        return self.responsibilities(X, y, by="expert", **given)
 
     # Fitted attributes ----------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ from ._data import Facts
 from ._experts.families import is_linear
 from ._experts.fitting import split_last
 from ._parameters import check_fitted, check_known_rows, check_X
+from ._reports.by_regime import groups_of
 from ._reports.expert_report import report
 from ._reports.many_rows import likelihood_of_rows, report_on_rows
 from ._rows.answers import block_by_block
@@ -80,9 +81,10 @@ class FittedMixture:
 
     @block_by_block
     def responsibilities(
-        self, X, y=None, *, exposure=None, trials=None, subject=None, upper=None, sample_weight=None
-    ):
-        """Probability that each expert made each row, given its target too.
+        self, X, y=None, *, exposure=None, trials=None, subject=None, upper=None,
+        sample_weight=None, by="regime",
+    ):  # fmt: skip
+        """Probability that each regime or expert made each row, given its target too.
 
         Parameters
         ----------
@@ -100,10 +102,13 @@ class FittedMixture:
             Upper bounds of censored targets, as in ``fit``.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows within their subjects; they change nothing without ``subject``.
+        by : {"regime", "expert"}, default="regime"
+            What has a column: where fewer regimes than experts were found, the sum over the
+            experts of ``regimes_[0]`` is the first, and so on; else, and by "expert", each expert.
 
         Returns
         -------
-        resp : ndarray of shape (n_samples, n_experts)
+        resp : ndarray of shape (n_samples, n_regimes) or (n_samples, n_experts)
             Rows sum to one, and are equal for all rows of a subject.
 
         Raises
@@ -113,7 +118,7 @@ class FittedMixture:
         """
         facts = Facts(exposure, trials, subject, upper)
         rows = check_known_rows(self, X, y, sample_weight, facts)
-        return self._model.responsibilities(rows)
+        return groups_of(self, by).sum(self._model.responsibilities(rows))
 
     @block_by_block
     def log_density(

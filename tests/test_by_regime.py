@@ -1,5 +1,7 @@
 """Tables and displays speak of regimes, where fewer than experts were found."""
 
+import copy
+
 import numpy as np
 import pytest
 
@@ -161,3 +163,52 @@ def test_experts_that_are_regimes_are_told_as_ever(apart):
 def test_by_is_of_regimes_or_experts(apart):
     with pytest.raises(ValueError, match="by must be 'regime' or 'expert'; got 'row'"):
         apart[0].coefficients(by="row")
+
+
+# Responsibilities -------------------------------------------------------------------------------
+
+
+def test_responsibilities_are_posterior_probabilities_of_regimes(tied):
+    moe, X, y = tied
+    dist = moe.predict_dist(X)
+    joint = by_name(moe, dist.weights * np.exp(dist.components.logpdf(y[:, None])))
+    resp = moe.responsibilities(X, y)
+    assert resp.shape == (len(X), moe.n_regimes_)
+    np.testing.assert_allclose(resp, joint / joint.sum(axis=1, keepdims=True), atol=1e-10)
+    np.testing.assert_allclose(by_name(moe, moe.responsibilities(X, y, by="expert")), resp)
+
+
+def test_responsibilities_of_few_values_and_of_experts_apart(few_values, apart):
+    moe, X, y = few_values
+    np.testing.assert_allclose(moe.responsibilities(X, y), np.ones((len(X), 1)))
+    moe, X, y = apart
+    same = moe.responsibilities(X, y, by="expert")
+    np.testing.assert_array_equal(moe.responsibilities(X, y), same)
+
+
+def test_responsibilities_of_rows_elsewhere_are_of_regimes_too(two):
+    dask = pytest.importorskip("dask.array")
+    moe, X, y = two
+    blocks = dask.from_array(X, chunks=(100, 3)), dask.from_array(y, chunks=100)
+    for by in ("regime", "expert"):
+        found = moe.responsibilities(*blocks, by=by).compute()
+        np.testing.assert_allclose(found, moe.responsibilities(X, y, by=by), atol=1e-12)
+
+
+def test_what_goes_on_from_a_fit_has_experts(two):
+    from skmoe._data import NO_FACTS
+    from skmoe.inference._bootstrap import _check_rows
+
+    moe, X, y = two
+    rows = _check_rows(moe, X, y, None, NO_FACTS, None)
+    assert rows.responsibilities(moe).shape == (len(X), len(moe.experts_))
+    moe = copy.copy(moe).set_params(warm_start=True)
+    previous = moe._previous(X, y, None, NO_FACTS)
+    np.testing.assert_array_equal(previous, moe.responsibilities(X, y, by="expert"))
+
+
+def test_after_a_change_experts_are_told(two):
+    moe, X, y = two
+    changed = copy.deepcopy(moe).remove_expert(list(moe.named_experts_)[-1])
+    assert changed.responsibilities(X, y).shape[1] == len(changed.experts_)
+    assert changed.coefficients().experts == list(changed.named_experts_)

@@ -91,7 +91,7 @@ def check_class(mixture, class_of_interest):
 def given_responsibilities(mixture, Z, y, responsibilities, n_rows):
     """Responsibilities (n, K) that were passed, or follow from y; None where there is neither."""
     if responsibilities is None:
-        return None if y is None else mixture.responsibilities(Z, y)
+        return None if y is None else mixture.responsibilities(Z, y, by="expert")
     return check_responsibilities(responsibilities, n_rows, len(mixture.experts_))
 
 

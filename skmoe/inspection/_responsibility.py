@@ -109,7 +109,7 @@ class ResponsibilityDisplay:
         if (X is None) != (y is None):
             raise ValueError("Pass both X and y, or neither for the training rows.")
         if X is not None:
-            resp = mixture.responsibilities(Z, y)
+            resp = mixture.responsibilities(Z, y, by="expert")
         elif hasattr(mixture, "oof_responsibilities_"):
             resp = mixture.oof_responsibilities_
         else:

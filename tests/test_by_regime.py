@@ -212,3 +212,41 @@ def test_after_a_change_experts_are_told(two):
     changed = copy.deepcopy(moe).remove_expert(list(moe.named_experts_)[-1])
     assert changed.responsibilities(X, y).shape[1] == len(changed.experts_)
     assert changed.coefficients().experts == list(changed.named_experts_)
+
+
+# Profiles ---------------------------------------------------------------------------------------
+
+
+def test_profiles_of_regimes_are_of_their_rows_and_lines(tied):
+    moe, X, y = tied
+    profiles = moe.expert_profiles(X, y)
+    resp = moe.responsibilities(X, y)
+    terms = moe.coefficients().to_frame().loc["prediction"]
+    lines = X @ terms.loc[["x0", "x1", "x2"]].to_numpy() + terms.loc["intercept"].to_numpy()
+    found = {profile.expert: profile for profile in profiles.profiles}
+    assert list(found) == sorted(found, key=lambda name: -found[name].share)
+    for r in range(moe.n_regimes_):
+        profile, own = found[f"regime{r}"], resp[:, r] / resp[:, r].sum()
+        np.testing.assert_allclose(profile.share, resp[:, r].mean())
+        np.testing.assert_allclose(profile.prediction, own @ lines[:, r], rtol=1e-7, atol=1e-7)
+        np.testing.assert_allclose(profile.target, own @ y)
+    assert profiles.to_frame().index.names == ["regime", "feature"]
+    assert len(moe.expert_profiles(X, y, by="expert").profiles) == len(moe.experts_)
+
+
+def test_profiles_take_what_responsibilities_gives(two, apart):
+    for moe, X, y in (two, apart):
+        for by in ("regime", "expert"):
+            resp = moe.responsibilities(X, y, by=by)
+            same = moe.expert_profiles(X, y, responsibilities=resp, by=by)
+            assert str(moe.expert_profiles(X, y, by=by)) == str(same)
+    moe, X, y = two
+    with pytest.raises(ValueError, match="a column for each regime"):
+        moe.expert_profiles(X, responsibilities=moe.responsibilities(X, y, by="expert"))
+
+
+def test_profiles_without_a_target_are_by_the_gate(two):
+    moe, X, _ = two
+    found = {profile.expert: profile.share for profile in moe.expert_profiles(X).profiles}
+    shares = by_name(moe, moe.gate_proba(X)).mean(axis=0)
+    np.testing.assert_allclose([found["regime0"], found["regime1"]], shares)

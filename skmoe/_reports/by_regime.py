@@ -20,10 +20,16 @@ class Groups:
         Number of the group of each expert; None where each is on its own, and all stays as it is.
     is_linear : bool, default=True
         Whether the experts of a group have their slopes in common.
+
+    Attributes
+    ----------
+    kind : {"regime", "expert"}
+        What the groups are.
     """
 
     def __init__(self, names, of_expert=None, is_linear=True):
         self.names, self.is_linear, self.are_regimes = names, is_linear, of_expert is not None
+        self.kind = REGIME if self.are_regimes else EXPERT
         self.of_expert = np.arange(len(names)) if of_expert is None else np.asarray(of_expert)
         self.members = np.equal.outer(self.of_expert, np.arange(len(names))).astype(float)
 

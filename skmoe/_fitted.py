@@ -169,8 +169,9 @@ class FittedMixture:
         trials=None,
         subject=None,
         upper=None,
+        by="regime",
     ):
-        """What each expert does: rows, load, certainty of the gate, overlap, error, scale.
+        """What each regime or expert does: rows, load, certainty, overlap, error, scale.
 
         Parameters
         ----------
@@ -189,6 +190,9 @@ class FittedMixture:
             Rows of one subject share one expert, as in ``fit``.
         upper : array-like of shape (n_samples,), default=None
             Upper bounds of censored targets, as in ``fit``.
+        by : {"regime", "expert"}, default="regime"
+            What has a line: where fewer regimes than experts were found, regime0 is the experts
+            of ``regimes_[0]`` together, and so on; else, and by "expert", each expert.
 
         Returns
         -------
@@ -202,9 +206,10 @@ class FittedMixture:
             If only one of X and y is given, or neither after ``partial_fit`` or ``add_expert``.
         """
         check_fitted(self)
-        facts = Facts(exposure, trials, subject, upper)
+        facts, groups = Facts(exposure, trials, subject, upper), groups_of(self, by)
+        trained = self._report_of_regimes if groups.are_regimes else self._training_report
         if is_elsewhere(X):
-            return report_on_rows(self, X, y, sample_weight, facts, self._training_report)
+            return report_on_rows(self, groups, X, y, sample_weight, facts, trained)
         if (X is None) != (y is None):
             raise ValueError("expert_report takes both X and y, or neither for the training rows.")
         if X is None:
@@ -213,9 +218,9 @@ class FittedMixture:
                     f"After {self._changed_by} there are no training rows to report on: pass X "
                     "and y."
                 )
-            return self._training_report
+            return trained
         rows = check_known_rows(self, X, y, sample_weight, facts)
-        return report(self._model, rows, self._training_report)
+        return report(self._model, groups, rows, trained)
 
     def bic(
         self,

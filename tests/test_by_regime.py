@@ -55,6 +55,20 @@ def apart():
     return fitted(X, y, n_experts=2)
 
 
+@pytest.fixture(scope="module")
+def counts():
+    X, rng = columns(150, 0)
+    y = rng.poisson(np.exp(1 + X @ [0.5, -0.3, 0]) * rng.gamma(1.5, 1 / 1.5, size=150))
+    return fitted(X, y, likelihood="poisson", n_experts=2)
+
+
+@pytest.fixture(scope="module")
+def outputs():
+    X, rng = columns(150, 0)
+    Y = X @ rng.normal(size=(3, 2)) + [1, 3] * rng.standard_t(3, size=(150, 2))
+    return fitted(X, Y, n_experts=2)
+
+
 @pytest.fixture(params=["skewed", "two", "uneven"])
 def tied(request):
     moe, X, y = request.getfixturevalue(request.param)
@@ -118,10 +132,8 @@ def test_coefficients_say_where_a_gate_tells_errors_apart(uneven, two):
     assert f"regime0: {experts}; regime1: " in two[0].coefficients().note
 
 
-def test_counts_of_a_regime_have_the_logarithm_of_their_mean():
-    X, rng = columns(150, 0)
-    y = rng.poisson(np.exp(1 + X @ [0.5, -0.3, 0]) * rng.gamma(1.5, 1 / 1.5, size=150))
-    moe, _, _ = fitted(X, y, likelihood="poisson", n_experts=2)
+def test_counts_of_a_regime_have_the_logarithm_of_their_mean(counts):
+    moe, X, _ = counts
     assert moe.n_regimes_ == 1 < len(moe.experts_)
     terms = moe.coefficients().to_frame()["regime0"]["logarithm of the prediction"]
     logarithm = X @ terms.loc[["x0", "x1", "x2"]].to_numpy() + terms["intercept"]
@@ -129,10 +141,8 @@ def test_counts_of_a_regime_have_the_logarithm_of_their_mean():
     np.testing.assert_allclose(logarithm, np.log(means), rtol=1e-6, atol=1e-7)
 
 
-def test_several_outputs_have_errors_each():
-    X, rng = columns(150, 0)
-    Y = X @ rng.normal(size=(3, 2)) + [1, 3] * rng.standard_t(3, size=(150, 2))
-    moe, _, _ = fitted(X, Y, n_experts=2)
+def test_several_outputs_have_errors_each(outputs):
+    moe, X, Y = outputs
     assert moe.n_regimes_ == 1 < len(moe.experts_)
     terms = moe.coefficients().to_frame()["regime0"]
     for j in range(2):
@@ -250,3 +260,75 @@ def test_profiles_without_a_target_are_by_the_gate(two):
     found = {profile.expert: profile.share for profile in moe.expert_profiles(X).profiles}
     shares = by_name(moe, moe.gate_proba(X)).mean(axis=0)
     np.testing.assert_allclose([found["regime0"], found["regime1"]], shares)
+
+
+# Report -----------------------------------------------------------------------------------------
+
+
+def test_report_of_regimes_is_that_of_their_summed_rows(tied):
+    moe, X, y = tied
+    report = moe.expert_report(X, y)
+    resp, gate = moe.responsibilities(X, y), by_name(moe, moe.gate_proba(X))
+    terms = moe.coefficients().to_frame()
+    part = terms.loc["prediction"]
+    lines = X @ part.loc[["x0", "x1", "x2"]].to_numpy() + part.loc["intercept"].to_numpy()
+    found, n = report.columns, len(X)
+    assert found["regime"] == [f"regime{r}" for r in range(moe.n_regimes_)]
+    np.testing.assert_allclose(found["rows"], resp.sum(axis=0))
+    np.testing.assert_allclose(found["load"], gate.mean(axis=0))
+    np.testing.assert_allclose(found["gate"], (resp * gate).sum(axis=0) / resp.sum(axis=0))
+    wins = np.bincount(resp.argmax(axis=1), minlength=moe.n_regimes_) / n
+    np.testing.assert_allclose(found["wins"], wins)
+    squares = (resp * (y[:, None] - lines) ** 2).sum(axis=0) / resp.sum(axis=0)
+    np.testing.assert_allclose(found["error"], np.sqrt(squares), rtol=1e-6)
+    sd = terms.loc[("errors", "standard deviation")].to_numpy()
+    np.testing.assert_allclose(found["scale"], sd, rtol=1e-3)  # loads of fit are of its last step
+    np.testing.assert_allclose(report.overlap.sum(axis=1), 1)
+    assert report.to_frame().index.tolist() == found["regime"]
+    assert report.notes == moe.expert_report().notes
+    assert all(name in str(report) for name in found["regime"])
+
+
+def test_report_on_training_rows_is_of_regimes_too(tied):
+    moe, X, y = tied
+    of_fit, of_rows = moe.expert_report(), moe.expert_report(X, y)
+    assert list(of_fit.columns) == list(of_rows.columns)
+    for name in ("load", "rows", "error", "scale"):  # the bound's responsibilities are near
+        np.testing.assert_allclose(of_fit.columns[name], of_rows.columns[name], rtol=0.1)
+    experts = moe.expert_report(by="expert").columns
+    assert experts["expert"] == list(moe.named_experts_)
+    for r, names in enumerate(moe.regimes_):
+        own = [name in names for name in experts["expert"]]
+        assert {experts["regime"][k] for k in np.flatnonzero(own)} == {f"regime{r}"}
+        np.testing.assert_allclose(of_fit.columns["load"][r], np.sum(experts["load"], where=own))
+
+
+def test_report_of_rows_elsewhere_is_of_regimes_too(two):
+    dask = pytest.importorskip("dask.array")
+    moe, X, y = two
+    blocks = dask.from_array(X, chunks=(100, 3)), dask.from_array(y, chunks=100)
+    of_blocks, of_rows = moe.expert_report(*blocks).columns, moe.expert_report(X, y).columns
+    assert of_blocks["regime"] == of_rows["regime"]
+    for name in ("load", "rows", "error", "scale", "overlap"):
+        np.testing.assert_allclose(of_blocks[name], of_rows[name], rtol=1e-9)
+
+
+def test_report_of_experts_apart_has_no_regimes(apart):
+    moe, X, y = apart
+    assert str(moe.expert_report(X, y)) == str(moe.expert_report(X, y, by="expert"))
+    assert "regime" not in moe.expert_report().columns
+
+
+def test_report_of_outputs_has_scales_of_each(outputs):
+    moe, X, Y = outputs
+    scale = np.array(moe.expert_report(X, Y).columns["scale"])
+    sd = moe.coefficients().to_frame().loc["errors"].to_numpy().T
+    np.testing.assert_allclose(scale, sd, rtol=1e-3)
+
+
+def test_report_of_counts_has_no_scale(counts):
+    moe, X, y = counts
+    report = moe.expert_report(X, y).columns
+    assert np.isnan(report["scale"]).all()
+    means = (moe.gate_proba(X) * moe.predict_experts(X)).sum(axis=1)
+    np.testing.assert_allclose(report["error"], [np.sqrt(np.mean((y - means) ** 2))])

@@ -89,7 +89,7 @@ class LoadDisplay:
         """
         check_matplotlib_support(f"{cls.__name__}.from_estimator")
         mixture, Z = unwrap(estimator, X)
-        columns = mixture.expert_report(Z, y, sample_weight).columns
+        columns = mixture.expert_report(Z, y, sample_weight, by="expert").columns
         return cls(names=columns["expert"], load=columns["load"], rows=columns["rows"]).plot(ax)
 
     def plot(self, ax=None):

@@ -332,3 +332,134 @@ def test_report_of_counts_has_no_scale(counts):
     assert np.isnan(report["scale"]).all()
     means = (moe.gate_proba(X) * moe.predict_experts(X)).sum(axis=1)
     np.testing.assert_allclose(report["error"], [np.sqrt(np.mean((y - means) ** 2))])
+
+
+# Summary ----------------------------------------------------------------------------------------
+
+
+def told(moe, parameters):
+    """Parameters of regimes from those of experts by their names, as coefficients() has them."""
+    gate = {name: f"gate: {name} against expert0" for name in list(moe.named_experts_)[1:]}
+    weight = {name: np.exp(parameters[gate[name], "intercept"]) for name in gate}
+    weight["expert0"] = 1.0
+    found, has_shares = {}, moe.likelihood_.offset_var_ is not None
+    totals = [sum(weight[name] for name in names) for names in moe.regimes_]
+    for r, names in enumerate(moe.regimes_):
+        levels = [weight[name] * parameters[name, "intercept"] for name in names]
+        level = sum(levels) / totals[r] if has_shares else parameters[names[0], "intercept"]
+        found[f"regime{r}", "intercept"] = level
+        if has_shares and r:
+            log_odds = np.log(totals[r] / totals[0])
+            found[f"gate: regime{r} against regime0", "intercept"] = log_odds
+    return found
+
+
+def test_summary_of_regimes_follows_from_that_of_experts(tied):
+    moe, X, y = tied
+    by_regime, by_expert = moe.summary(X, y), moe.summary(X, y, by="expert")
+    names = list(zip(by_expert.parts, by_expert.terms, strict=True))
+    at = by_expert.estimate
+    values = told(moe, dict(zip(names, at, strict=True)))
+    frame = by_regime.to_frame()
+    for name, value in values.items():
+        derivatives = np.zeros(len(at))
+        for i in range(len(at)):
+            step = 1e-6 * (np.arange(len(at)) == i)
+            upper, lower = (told(moe, dict(zip(names, at + s, strict=True))) for s in (step, -step))
+            derivatives[i] = (upper[name] - lower[name]) / 2e-6
+        np.testing.assert_allclose(frame.loc[name, "estimate"], value, rtol=1e-9, atol=1e-9)
+        sd = np.sqrt(derivatives @ by_expert.cov @ derivatives)
+        np.testing.assert_allclose(frame.loc[name, "std_error"], sd, rtol=1e-5)
+
+
+def test_summary_tells_what_experts_share_once(tied):
+    moe, X, y = tied
+    table = moe.summary(X, y)
+    frame, experts = table.to_frame(), moe.summary(X, y, by="expert").to_frame()
+    coefficients = moe.coefficients().to_frame().loc["prediction"]
+    for r, names in enumerate(moe.regimes_):
+        own, slopes = frame.loc[f"regime{r}"], ["x0", "x1", "x2"]
+        estimate = own["estimate"].loc[["intercept", *slopes]]
+        of_column = coefficients[f"regime{r}"].loc[["intercept", *slopes]]
+        np.testing.assert_allclose(estimate, of_column, rtol=1e-6, atol=1e-9)
+        for name in names:
+            of_expert = experts.loc[name]
+            np.testing.assert_allclose(own.loc[slopes], of_expert.loc[slopes], rtol=1e-6)
+            beside = own if len(names) == 1 else frame.loc[f"regime{r}, {name}"]
+            if moe.likelihood_.offset_var_ is not None:
+                np.testing.assert_allclose(beside.loc["intercept"], of_expert.loc["intercept"])
+            np.testing.assert_allclose(beside.loc["log_scale"], of_expert.loc["log_scale"])
+    assert len(set(zip(table.parts, table.terms, strict=True))) == len(table.terms)
+    assert len(table.terms) < len(experts)
+    assert "regime0: " in table.notes[-1]
+
+
+def test_gate_of_summary_is_between_regimes(two, uneven):
+    moe, X, y = two
+    part = "gate: regime1 against regime0"
+    own = moe.summary(X, y).to_frame().loc[part]["estimate"]
+    same = moe.coefficients().to_frame().loc["gate: log-odds against regime0"]["regime1"]
+    np.testing.assert_allclose(own.loc[same.index], same, rtol=1e-6)
+    moe, X, y = uneven  # where the gate tells errors apart
+    part = "gate: expert1 against expert0"
+    both = [moe.summary(X, y, by=by).to_frame().loc[part] for by in ("regime", "expert")]
+    np.testing.assert_allclose(*both)
+
+
+def test_standard_error_of_a_mean_level_is_that_of_a_mean(skewed):
+    moe, X, y = skewed
+    terms = moe.summary(X, y).to_frame().loc["regime0"]
+    rest = y - X @ terms["estimate"].loc[["x0", "x1", "x2"]].to_numpy()
+    # of a normal approximation, of three experts for an exponential distribution: to a fifth
+    sd = rest.std() / np.sqrt(len(y))
+    np.testing.assert_allclose(terms.loc["intercept", "std_error"], sd, rtol=0.2)
+
+
+def test_summary_of_counts_has_the_standard_error_of_a_logarithm_of_a_mean(counts):
+    moe, X, y = counts
+    table, experts = moe.summary(X, y), moe.summary(X, y, by="expert")
+    at, names = experts.estimate, list(zip(experts.parts, experts.terms, strict=True))
+    places = [("expert0", "intercept"), ("expert1", "intercept")]
+    i, j = (names.index(each) for each in places)
+    k = names.index(("gate: expert1 against expert0", "intercept"))
+
+    def level(values):
+        other = 1 / (1 + np.exp(-values[k]))
+        return np.log((1 - other) * np.exp(values[i]) + other * np.exp(values[j]))
+
+    steps = 1e-6 * np.eye(len(at))
+    slope = np.array([(level(at + step) - level(at - step)) / 2e-6 for step in steps])
+    found = table.to_frame().loc["regime0"].loc["intercept"]
+    np.testing.assert_allclose(found["estimate"], level(at), rtol=1e-8)
+    np.testing.assert_allclose(found["std_error"], np.sqrt(slope @ experts.cov @ slope), rtol=1e-5)
+
+
+def test_parameters_without_standard_error_leave_others_theirs(two):
+    from skmoe._reports.by_regime import groups_of
+    from skmoe.inference._by_regime import RegimeParameters
+
+    moe, X, y = two
+    experts = moe.summary(X, y, by="expert")
+    parameters = RegimeParameters(moe, groups_of(moe, "regime"), experts.estimate)
+    cov = experts.cov.copy()
+    unknown = experts.terms.index("log_scale")
+    cov[unknown] = cov[:, unknown] = np.nan
+    sd, known = np.sqrt(np.diag(parameters.covariance(cov))), moe.summary(X, y).std_error
+    assert np.isnan(sd).sum() == 1
+    np.testing.assert_allclose(sd[~np.isnan(sd)], known[~np.isnan(sd)])
+
+
+def test_summary_of_outputs_has_parts_of_each(outputs):
+    moe, X, Y = outputs
+    frame = moe.summary(X, Y).to_frame()
+    coefficients = moe.coefficients().to_frame()["regime0"]
+    for j in range(2):
+        own = frame.loc[f"regime0: output {j}"]["estimate"]
+        same = coefficients[f"prediction, output {j}"]
+        np.testing.assert_allclose(own.loc[same.index], same, rtol=1e-6)
+        assert "log_scale" in frame.loc[f"regime0, expert1: output {j}"].index
+
+
+def test_summary_of_experts_apart_is_as_ever(apart, few_values):
+    for moe, X, y in (apart, few_values):
+        assert str(moe.summary(X, y)) == str(moe.summary(X, y, by="expert"))

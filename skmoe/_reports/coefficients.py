@@ -214,7 +214,7 @@ def _of_expert(mixture, name, expert, names):
     if is_classifier(mixture):
         parts, coef, intercept = _against_first(mixture, name, last, coef, intercept)
     else:
-        part = "log-odds of success" if of_rates else _predicted(mixture.likelihood_, last)
+        part = "log-odds of success" if of_rates else predicted(mixture.likelihood_, last)
         many = [f"{part}, output {j}" for j in range(len(coef))]
         parts = many if len(coef) > 1 else [part]
     intercept = np.broadcast_to(intercept, len(coef))
@@ -233,12 +233,12 @@ def _of_outputs(mixture, columns, regressor):
     parts, likelihoods = {}, mixture.likelihood_.likelihoods_
     for j, (likelihood, last) in enumerate(zip(likelihoods, regressor.estimators_, strict=True)):
         terms = _in_raw_units(columns, last.coef_[None], np.reshape(last.intercept_, 1))
-        part = f"{_predicted(likelihood, last)}, output {j}"
+        part = f"{predicted(likelihood, last)}, output {j}"
         parts[part] = {term: value[0] for term, value in terms.items()}
     return parts
 
 
-def _predicted(likelihood, last):
+def predicted(likelihood, last):
     """What the coefficients of a regressor add up to."""
     if likelihood.changes_target:
         return "logarithm of the target"

@@ -118,7 +118,7 @@ class FittedMixture:
         """
         facts = Facts(exposure, trials, subject, upper)
         rows = check_known_rows(self, X, y, sample_weight, facts)
-        return groups_of(self, by).sum(self._model.responsibilities(rows))
+        return groups_of(self, by).proba(self._model.responsibilities(rows))
 
     @block_by_block
     def log_density(

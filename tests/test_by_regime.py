@@ -463,3 +463,81 @@ def test_summary_of_outputs_has_parts_of_each(outputs):
 def test_summary_of_experts_apart_is_as_ever(apart, few_values):
     for moe, X, y in (apart, few_values):
         assert str(moe.summary(X, y)) == str(moe.summary(X, y, by="expert"))
+
+
+# Displays ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def drawn():
+    """The module of the displays; figures are closed in the end."""
+    matplotlib = pytest.importorskip("matplotlib")
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    from skmoe import inspection
+
+    yield inspection
+    plt.close("all")
+
+
+def test_responsibilities_are_drawn_by_regime(tied, drawn):
+    moe, X, y = tied
+    display = drawn.ResponsibilityDisplay.from_estimator(moe, X, y)
+    assert display.names == [f"regime{r}" for r in range(moe.n_regimes_)]
+    np.testing.assert_array_equal(display.responsibilities, moe.responsibilities(X, y))
+    certain = (moe.responsibilities(X, y) >= 0.95).sum(axis=0)
+    np.testing.assert_array_equal(display.counts_[-1], certain)
+    display = drawn.ResponsibilityDisplay.from_estimator(moe, X, y, kind="heatmap", by="expert")
+    assert display.names == list(moe.named_experts_)
+
+
+def test_loads_are_drawn_by_regime(tied, drawn):
+    moe, X, y = tied
+    display = drawn.LoadDisplay.from_estimator(moe, X, y)
+    assert display.names == [f"regime{r}" for r in range(moe.n_regimes_)]
+    np.testing.assert_allclose(display.rows, moe.responsibilities(X, y).sum(axis=0))
+    assert len(drawn.LoadDisplay.from_estimator(moe, by="expert").names) == len(moe.experts_)
+
+
+def test_gate_and_lines_are_drawn_by_regime(tied, drawn):
+    moe, X, y = tied
+    given = {"grid_resolution": 5, "subsample": None}
+    gate = drawn.GateDisplay.from_estimator(moe, X, 2, **given)
+    experts = drawn.GateDisplay.from_estimator(moe, X, 2, by="expert", **given)
+    np.testing.assert_allclose(gate.proba[0], by_name(moe, experts.proba[0]))
+    lines = drawn.ExpertDisplay.from_estimator(moe, X, y, 0, **given)
+    assert lines.names == gate.names == [f"regime{r}" for r in range(moe.n_regimes_)]
+    terms = moe.coefficients().to_frame().loc["prediction"]
+    resp = moe.responsibilities(X, y)
+    at = resp.T @ X / resp.sum(axis=0)[:, None]  # the mean row of each regime
+    for r, name in enumerate(gate.names):
+        level = terms.loc["intercept", name] + at[r, 1:] @ terms.loc[["x1", "x2"], name]
+        line = level + terms.loc["x0", name] * lines.points
+        np.testing.assert_allclose(lines.predictions[:, r], line, rtol=1e-6, atol=1e-7)
+    drawn.GateDisplay.from_estimator(moe, X, (0, 2), y=y, grid_resolution=5)
+
+
+def test_calibration_is_drawn_by_regime(tied, drawn):
+    moe, X, y = tied
+    display = drawn.CalibrationDisplay.from_estimator(moe, X, y, kind="experts")
+    assert display.names == [f"regime{r}" for r in range(moe.n_regimes_)]
+    proba = by_name(moe, moe.gate_proba(X))
+    np.testing.assert_allclose((proba * display.expert_pit).sum(axis=1), display.pit)
+    np.testing.assert_allclose(display.responsibilities, moe.responsibilities(X, y))
+
+
+def test_experts_apart_are_drawn_as_ever(apart, drawn):
+    moe, X, y = apart
+    displays = [
+        drawn.ExpertDisplay.from_estimator(moe, X, y, 0, by=by) for by in ("regime", "expert")
+    ]
+    assert displays[0].names == displays[1].names == ["expert0", "expert1"]
+    np.testing.assert_array_equal(displays[0].predictions, displays[1].predictions)
+
+
+def test_no_probability_of_a_regime_is_above_one(tied):
+    moe, X, y = tied
+    resp = moe.responsibilities(X, y)
+    assert resp.max() <= 1
+    np.testing.assert_allclose(resp.sum(axis=1), 1, rtol=1e-12)

@@ -37,6 +37,10 @@ class Groups:
         """Sums (..., n_groups) of values (..., n_experts)."""
         return values @ self.members if self.are_regimes else values
 
+    def proba(self, proba):
+        """Probabilities (..., n_groups) from those of experts; rounding leaves none above one."""
+        return np.minimum(self.sum(proba), 1.0) if self.are_regimes else proba
+
     def shares(self, proba):
         """Shares (..., n_experts) within groups, of probabilities of the experts."""
         total = self.sum(proba)[..., self.of_expert]

@@ -127,9 +127,9 @@ class DescribedMixture:
             )
         elif y is None:
             routes = self._model.routes(rows.X)
-            membership = groups.sum(routes.dense(routes.weights))
+            membership = groups.proba(routes.dense(routes.weights))
         else:
-            membership = groups.sum(self._model.responsibilities(rows))
+            membership = groups.proba(self._model.responsibilities(rows))
         return profile_experts(self, rows, groups, membership, table)
 
     @property

@@ -233,7 +233,7 @@ class ReportSums:
             load = weight[:, None] * groups.sum(gate_proba)
             variances = np.einsum("nr,nr...->r...", load, variance)
         loss = model.losses(y, groups.mean(means, gate_proba), bounds)
-        resp, gate_proba = groups.sum(resp), groups.sum(gate_proba)
+        resp, gate_proba = groups.proba(resp), groups.proba(gate_proba)
         return cls.of(resp, gate_proba, loss, weight, model.top_k, variances)
 
     def __add__(self, other):

@@ -37,6 +37,7 @@ from ._many_rows.fitting import fit_many
 from ._parallel import one_pool
 from ._parameters import ExpertParameters, check_rows
 from ._plan import EVIDENCE, WAYS, make_plan
+from ._reports.by_regime import EXPERT, REGIME, groups_of
 from ._reports.described import DescribedMixture
 from ._reports.display import first_of
 from ._reports.expert_report import bound_notes, report_training
@@ -58,6 +59,7 @@ OF_ONE_FIT = (
     "specialisation_",
     "n_regimes_",
     "regimes_",
+    "_report_of_regimes",
 )
 
 
@@ -292,7 +294,8 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
             return None
         if not self.plan_.goes_on:
             return None
-        return self.responsibilities(X, y, sample_weight=sample_weight, **facts._asdict())
+        given = {"sample_weight": sample_weight, **facts._asdict()}
+        return self.responsibilities(X, y, by="expert", **given)
 
     # Fitted attributes ----------------------------------------------------------------------
 
@@ -373,9 +376,11 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
         if plan.n_experts is None and trainer.log_evidence is not None and not has_ties:
             notes += bound_notes(trainer.log_evidence, self.n_samples_seen_)
         self.plan_ = plan.fitted(trainer, model.names, self.n_samples_seen_)
-        self._training_report = report_training(
-            problem, model, order, trainer.ends, notes, self.plan_.sentence
-        )
+        said = order, trainer.ends, notes, self.plan_.sentence
+        self._training_report = report_training(problem, model, groups_of(self, EXPERT), *said)
+        regimes = groups_of(self, REGIME)
+        if regimes.are_regimes:
+            self._report_of_regimes = report_training(problem, model, regimes, *said)
         self._grows = trainer.grows
         self._stream = Stream.begin(problem, model, order, self.n_features_in_, trainer.parts)
         self._changed_by = None

@@ -9,6 +9,7 @@ from ._data import Facts
 from ._experts.families import is_linear
 from ._experts.fitting import split_last
 from ._parameters import check_fitted, check_known_rows, check_X
+from ._reports.by_regime import groups_of
 from ._reports.expert_report import report
 from ._reports.many_rows import likelihood_of_rows, report_on_rows
 from ._rows.answers import block_by_block
@@ -80,9 +81,10 @@ class FittedMixture:
 
     @block_by_block
     def responsibilities(
-        self, X, y=None, *, exposure=None, trials=None, subject=None, upper=None, sample_weight=None
-    ):
-        """Probability that each expert made each row, given its target too.
+        self, X, y=None, *, exposure=None, trials=None, subject=None, upper=None,
+        sample_weight=None, by="regime",
+    ):  # fmt: skip
+        """Probability that each regime or expert made each row, given its target too.
 
         Parameters
         ----------
@@ -100,10 +102,13 @@ class FittedMixture:
             Upper bounds of censored targets, as in ``fit``.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows within their subjects; they change nothing without ``subject``.
+        by : {"regime", "expert"}, default="regime"
+            What has a column: where fewer regimes than experts were found, the sum over the
+            experts of ``regimes_[0]`` is the first, and so on; else, and by "expert", each expert.
 
         Returns
         -------
-        resp : ndarray of shape (n_samples, n_experts)
+        resp : ndarray of shape (n_samples, n_regimes) or (n_samples, n_experts)
             Rows sum to one, and are equal for all rows of a subject.
 
         Raises
@@ -113,7 +118,7 @@ class FittedMixture:
         """
         facts = Facts(exposure, trials, subject, upper)
         rows = check_known_rows(self, X, y, sample_weight, facts)
-        return self._model.responsibilities(rows)
+        return groups_of(self, by).proba(self._model.responsibilities(rows))
 
     @block_by_block
     def log_density(
@@ -164,8 +169,9 @@ class FittedMixture:
         trials=None,
         subject=None,
         upper=None,
+        by="regime",
     ):
-        """What each expert does: rows, load, certainty of the gate, overlap, error, scale.
+        """What each regime or expert does: rows, load, certainty, overlap, error, scale.
 
         Parameters
         ----------
@@ -184,6 +190,9 @@ class FittedMixture:
             Rows of one subject share one expert, as in ``fit``.
         upper : array-like of shape (n_samples,), default=None
             Upper bounds of censored targets, as in ``fit``.
+        by : {"regime", "expert"}, default="regime"
+            What has a line: where fewer regimes than experts were found, regime0 is the experts
+            of ``regimes_[0]`` together, and so on; else, and by "expert", each expert.
 
         Returns
         -------
@@ -197,9 +206,10 @@ class FittedMixture:
             If only one of X and y is given, or neither after ``partial_fit`` or ``add_expert``.
         """
         check_fitted(self)
-        facts = Facts(exposure, trials, subject, upper)
+        facts, groups = Facts(exposure, trials, subject, upper), groups_of(self, by)
+        trained = self._report_of_regimes if groups.are_regimes else self._training_report
         if is_elsewhere(X):
-            return report_on_rows(self, X, y, sample_weight, facts, self._training_report)
+            return report_on_rows(self, groups, X, y, sample_weight, facts, trained)
         if (X is None) != (y is None):
             raise ValueError("expert_report takes both X and y, or neither for the training rows.")
         if X is None:
@@ -208,9 +218,9 @@ class FittedMixture:
                     f"After {self._changed_by} there are no training rows to report on: pass X "
                     "and y."
                 )
-            return self._training_report
+            return trained
         rows = check_known_rows(self, X, y, sample_weight, facts)
-        return report(self._model, rows, self._training_report)
+        return report(self._model, groups, rows, trained)
 
     def bic(
         self,

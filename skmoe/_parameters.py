@@ -479,14 +479,14 @@ def check_bounds(mixture, y, upper):
     return bounds.points, bounds if (y < upper).any() else None
 
 
-def check_responsibilities(responsibilities, n_rows, n_experts):
-    """Responsibilities (n_samples, n_experts) that a user gave."""
+def check_responsibilities(responsibilities, n_rows, n_experts, kind="expert"):
+    """Responsibilities (n_samples, n_experts) that a user gave, or those of regimes."""
     responsibilities = np.asarray(responsibilities, dtype=np.float64)
     shape = (n_rows, n_experts)
     if responsibilities.shape != shape:
         raise ValueError(
             f"responsibilities have shape {responsibilities.shape}; {shape} is needed, a row for "
-            "each of X and a column for each expert."
+            f"each of X and a column for each {kind}."
         )
     return responsibilities
 

@@ -169,7 +169,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixtu
         Only where experts are pooled, in memory: number of regression functions. Experts that have
         one in common are its errors; see :doc:`/guide/regimes`.
     regimes_ : list of list of str
-        Names of the experts of each of these.
+        Names of the experts of each of these; tables and displays speak of the first as regime0.
     specialisation_ : Specialisation
         Only where clones beside a generalist, or EM in place of a stack, were tried: the mean
         out-of-fold log-densities ``score_without`` and ``score_with`` them, their

@@ -319,7 +319,7 @@ def test_experts_are_log_linear_models_and_what_is_asked_agrees(fitted):
     pmf = gate * stats.nbinom.pmf(y[:, None], shape, shape / (shape + mean))
     density = fitted.log_density(X, y, exposure=hours)
     np.testing.assert_allclose(density, np.log(pmf.sum(axis=1)), rtol=1e-8)
-    resp = fitted.responsibilities(X, y, exposure=hours)
+    resp = fitted.responsibilities(X, y, exposure=hours, by="expert")
     np.testing.assert_allclose(resp, pmf / pmf.sum(axis=1, keepdims=True), atol=1e-9)
     draws = fitted.sample_y(X[:1], 20000, random_state=0)[0]
     expected, std = fitted.predict(X[:1], return_std=True)
@@ -426,7 +426,7 @@ def test_summary_is_the_posterior():
 
 def test_summary_of_one_regime_has_the_curvature_of_its_likelihood(fitted):
     assert fitted.n_regimes_ == 1
-    frame = fitted.summary(X2, Y2, exposure=HOURS).to_frame()
+    frame = fitted.summary(X2, Y2, exposure=HOURS, by="expert").to_frame()
     levels = frame["estimate"].xs("intercept", level=1)
     point = np.concatenate([levels[:2], fitted.experts_[0].coef_, levels[2:]])
 

@@ -89,15 +89,16 @@ def test_a_step_in_the_level_is_two_regimes():
 
 def test_report_says_what_regimes_are(heavy_tails):
     moe, X, y = heavy_tails
-    report = moe.expert_report(X, y)
+    report = moe.expert_report(X, y, by="expert")
     assert f"{len(moe.experts_)} experts are 2 regimes" in " ".join(report.notes)
     by_name = dict(zip(report.columns["expert"], report.columns["regime"], strict=True))
-    assert [{by_name[name] for name in names} for names in moe.regimes_] == [{"1"}, {"2"}]
+    found = [{by_name[name] for name in names} for names in moe.regimes_]
+    assert found == [{"regime0"}, {"regime1"}]
 
 
 def test_experts_of_a_regime_have_one_estimate(heavy_tails):
     moe, X, y = heavy_tails
-    table = moe.summary(X, y)
+    table = moe.summary(X, y, by="expert")
     names = max(moe.regimes_, key=len)
     frame = table.to_frame()
     own, other = (frame.loc[name].loc["x0"] for name in names[:2])

@@ -265,6 +265,15 @@ class PooledProblem(Problem):
         proba = self.gate.proba[:, order]
         return ReportSums.of(self.resp[:, order], proba, loss, self.weight, self.top_k)
 
+    def sums_of_regimes(self, model, groups, order):
+        """The same of regimes; ``groups`` are those of the model's experts."""
+        means, exposure = self.experts.predictions, self.data.exposure
+        means = means if exposure is None else means * exposure[:, None]
+        resp, proba = self.resp[:, order], self.gate.proba[:, order]
+        return ReportSums.of_predictions(
+            model, groups, resp, proba, means[:, order], self.y, self.weight
+        )
+
     def finished_gate(self, given):
         """A fitted public gate with these weights.
 

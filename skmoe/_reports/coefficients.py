@@ -1,8 +1,10 @@
 """Coefficients of linear experts and of a softmax gate, by the names of the columns."""
 
 import html
+import textwrap
 
 import numpy as np
+from scipy import special
 from sklearn.base import is_classifier
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import GammaRegressor, PoissonRegressor, TweedieRegressor
@@ -11,12 +13,21 @@ from .._experts.by_output import OutputsRegressor
 from .._experts.families import is_multinomial
 from .._experts.fitting import split_last
 from .._experts.rates import RateRegressor
+from .by_regime import composition, groups_of
 from .column_names import columns_of
-from .display import html_table, text_table, under_headings
+from .display import WIDTH, html_table, text_table, under_headings
 
 LINEAR_MODULE = "sklearn.linear_model"
 OTHERWISE = "expert_profiles(X, y) describes experts of any kind."
 ROUNDING = 1e-12  # of the largest coefficient: printed as 0
+OF_LOGARITHM = "logarithm of the prediction"
+OWN_SLOPES = (
+    "The experts of a regime have slopes of their own here: its errors are those of a target of a "
+    "few values."
+)
+GATE_OF_ERRORS = (
+    "How large errors are depends on the row: the gate decides by its columns, see by='expert'."
+)
 
 
 class CoefficientTable:
@@ -25,7 +36,7 @@ class CoefficientTable:
     Attributes
     ----------
     experts : list of str
-        Names of the experts, one column each.
+        Names of the experts, or of the regimes, one column each.
     parts, terms : list of str
         Of each row: what the coefficient adds to, such as the prediction, the log-odds of a class,
         or the gate's log-odds against the first expert; and the column of X.
@@ -74,8 +85,8 @@ def _format(value, zero):
     return "0" if abs(value) <= zero else f"{value:.4g}"
 
 
-def coefficient_table(mixture):
-    """Coefficients of a fitted mixture: CoefficientTable.
+def coefficient_table(mixture, by):
+    """Coefficients of a fitted mixture, by "regime" or by "expert": CoefficientTable.
 
     Raises
     ------
@@ -92,18 +103,79 @@ def coefficient_table(mixture):
             for term, value in terms.items():
                 values.setdefault(part, {}).setdefault(term, {})[name] = value
     gate, note = split_last(mixture.gate_)[1], ""
+    values_of_gate = {}
     if len(experts) > 1 and getattr(gate, "is_linear", False):
-        values[f"gate: log-odds against {experts[0]}"] = _of_gate(mixture, gate, names)
+        values_of_gate = _of_gate(mixture, gate, names)
     elif len(experts) > 1:
         note = f"The gate, {type(gate).__name__}, has no coefficients."
+    groups = groups_of(mixture, by)
+    if groups.are_regimes and groups.is_linear:
+        return _table_of_regimes(mixture, groups, values, values_of_gate)
+    if groups.are_regimes:
+        note = textwrap.fill(OWN_SLOPES, WIDTH)
+    if values_of_gate:
+        values[f"gate: log-odds against {experts[0]}"] = values_of_gate
+    return _table(experts, values, note)
+
+
+def _table(names, values, note):
+    """A table of values of each part and term, by the names of its columns."""
     rows = [(part, term, row) for part, terms in values.items() for term, row in terms.items()]
     return CoefficientTable(
-        experts,
+        names,
         [part for part, _, _ in rows],
         [term for _, term, _ in rows],
-        np.array([[row.get(name, np.nan) for name in experts] for _, _, row in rows]),
+        np.array([[row.get(name, np.nan) for name in names] for _, _, row in rows]),
         note,
     )
+
+
+def _table_of_regimes(mixture, groups, values, values_of_gate):
+    """The same of regimes: slopes, mean level and size of the errors, and gate between them."""
+    experts, likelihood = list(mixture.named_experts_), mixture.likelihood_
+    load = mixture.expert_load_
+    of_regimes, variances = {}, []
+
+    def told(of_groups):
+        return dict(zip(groups.names, of_groups, strict=True))
+
+    for part, terms in values.items():
+        rows = {term: np.array([row[name] for name in experts]) for term, row in terms.items()}
+        through_log = part.startswith(OF_LOGARITHM)
+        of_regimes[part] = {
+            term: told(_mean(groups, row, load, through_log)) for term, row in rows.items()
+        }
+        if likelihood.scale_ is not None:
+            scale = likelihood.scale_.reshape(len(experts), -1)[:, len(variances)]
+            levels = rows["intercept"][None]
+            variances.append(groups.error_variance(levels, load[None], scale)[0])
+    for j, variance in enumerate(variances):
+        of_output = f", output {j}" if len(variances) > 1 else ""
+        errors = {f"standard deviation{of_output}": told(np.sqrt(variance))}
+        of_regimes["errors"] = of_regimes.get("errors", {}) | errors
+    note = [composition(groups, experts)]
+    gate = split_last(mixture.gate_)[1]
+    if likelihood.offset_var_ is None and gate.sees_rows:
+        note.append(textwrap.fill(GATE_OF_ERRORS, WIDTH))
+    elif len(groups.names) > 1:
+        of_gate = {}
+        for term, row in values_of_gate.items():
+            row = np.array(list(row.values()))
+            if term == "intercept":
+                row = special.logsumexp(row[:, None], axis=0, b=groups.members)
+            else:  # the same for all experts of a regime
+                row = _mean(groups, row, load)
+            of_gate[term] = told(row - row[0])
+        of_regimes[f"gate: log-odds against {groups.names[0]}"] = of_gate
+    return _table(groups.names, of_regimes, "\n".join(note))
+
+
+def _mean(groups, values, load, through_log=False):
+    """Means (n_groups,) of values (n_experts,), by load; of logarithms that of what they are of."""
+    shares = groups.shares(load)
+    if through_log:
+        return special.logsumexp(values[:, None], axis=0, b=shares[:, None] * groups.members)
+    return groups.sum(shares * values)
 
 
 def _in_raw_units(columns, coef, intercept):
@@ -142,7 +214,7 @@ def _of_expert(mixture, name, expert, names):
     if is_classifier(mixture):
         parts, coef, intercept = _against_first(mixture, name, last, coef, intercept)
     else:
-        part = "log-odds of success" if of_rates else _predicted(mixture.likelihood_, last)
+        part = "log-odds of success" if of_rates else predicted(mixture.likelihood_, last)
         many = [f"{part}, output {j}" for j in range(len(coef))]
         parts = many if len(coef) > 1 else [part]
     intercept = np.broadcast_to(intercept, len(coef))
@@ -161,12 +233,12 @@ def _of_outputs(mixture, columns, regressor):
     parts, likelihoods = {}, mixture.likelihood_.likelihoods_
     for j, (likelihood, last) in enumerate(zip(likelihoods, regressor.estimators_, strict=True)):
         terms = _in_raw_units(columns, last.coef_[None], np.reshape(last.intercept_, 1))
-        part = f"{_predicted(likelihood, last)}, output {j}"
+        part = f"{predicted(likelihood, last)}, output {j}"
         parts[part] = {term: value[0] for term, value in terms.items()}
     return parts
 
 
-def _predicted(likelihood, last):
+def predicted(likelihood, last):
     """What the coefficients of a regressor add up to."""
     if likelihood.changes_target:
         return "logarithm of the target"
@@ -174,7 +246,7 @@ def _predicted(likelihood, last):
         isinstance(last, TweedieRegressor)
         and (last.link == "log" or (last.link == "auto" and last.power > 0))
     )
-    return "logarithm of the prediction" if log_links else "prediction"
+    return OF_LOGARITHM if log_links else "prediction"
 
 
 def _against_first(mixture, name, last, coef, intercept):

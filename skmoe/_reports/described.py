@@ -12,6 +12,7 @@ from .._parameters import (
 )
 from .._rows.answers import in_memory
 from .._tables.vectors import check_weights
+from .by_regime import groups_of
 from .coefficients import coefficient_table
 from .profiles import check_columns, profile_experts
 
@@ -19,7 +20,7 @@ from .profiles import check_columns, profile_experts
 class DescribedMixture:
     """Coefficients, importances and profiles of the experts of a fitted mixture."""
 
-    def coefficients(self):
+    def coefficients(self, *, by="regime"):
         """Coefficients of experts and gate, in one table by the names of the columns.
 
         Adding up the coefficients of an expert, times what a row has in each column, gives its
@@ -28,13 +29,23 @@ class DescribedMixture:
         ``kind=low``, which counts in its rows alone, and ``age missing`` counts where age is
         missing. Under ``pooling`` they are means of the posterior.
 
+        Of a regime of several experts, the intercept is that of the mean of its errors, whose
+        standard deviation stands in the table, too. The gate's coefficients are those between
+        regimes.
+
+        Parameters
+        ----------
+        by : {"regime", "expert"}, default="regime"
+            What has a column: where fewer regimes than experts were found, regime0 is the experts
+            of ``regimes_[0]``, and so on; else, and by "expert", each expert.
+
         Returns
         -------
         table : CoefficientTable
-            Prints as a table with a column for each expert, shows as HTML, and turns into a
-            DataFrame with ``to_frame``. In the units of X and y: scalers in a Pipeline are undone.
-            What other transformers make, such as powers, is in the units of what they make. A gate
-            other than :class:`~skmoe.gates.SoftmaxGate` or
+            Prints as a table with a column for each regime or expert, shows as HTML, and turns
+            into a DataFrame with ``to_frame``. In the units of X and y: scalers in a Pipeline are
+            undone. What other transformers make, such as powers, is in the units of what they
+            make. A gate other than :class:`~skmoe.gates.SoftmaxGate` or
             :class:`~skmoe.gates.ConstantGate` is left out.
 
         Raises
@@ -43,7 +54,7 @@ class DescribedMixture:
             If an expert is not a linear model of scikit-learn.
         """
         check_fitted(self)
-        return coefficient_table(self)
+        return coefficient_table(self, by)
 
     @in_memory("pass a sample of the rows")
     def expert_profiles(
@@ -58,12 +69,13 @@ class DescribedMixture:
         upper=None,
         responsibilities=None,
         described_by=None,
+        by="regime",
     ):
-        """Who belongs to each expert: its share, what it predicts, and how its rows differ.
+        """Who belongs to each regime or expert: its share, prediction, and how its rows differ.
 
-        For each expert the columns and levels in which its rows differ most from all others, in
+        For each of them the columns and levels in which its rows differ most from all others, in
         standard deviations, and the row that is most like the average of its rows. Rows belong to
-        experts by ``responsibilities``, or without y by ``gate_proba``. Of columns of identifiers,
+        them by ``responsibilities``, or without y by ``gate_proba``. Of columns of identifiers,
         free text or dates as strings nothing is said.
 
         Parameters
@@ -83,16 +95,20 @@ class DescribedMixture:
         upper : array-like of shape (n_samples,), default=None
             Upper bounds of censored targets, as in ``fit``; only with y.
         responsibilities : array-like of shape (n_samples, n_experts), default=None
-            How much the rows belong to each expert, in place of what y says. For the training rows
+            How much the rows belong to each expert, or regime, in place of what y says; those of
+            ``responsibilities`` with the same ``by``. For the training rows
             of cross-fitted experts these are ``oof_responsibilities_``.
         described_by : array-like or DataFrame of n_samples rows, default=None
             Columns to describe the rows by. None is X; in a Pipeline, whose mixture sees other
             columns, give the table before it.
+        by : {"regime", "expert"}, default="regime"
+            What has a profile: where fewer regimes than experts were found, regime0 is the experts
+            of ``regimes_[0]`` together, and so on; else, and by "expert", each expert.
 
         Returns
         -------
         profiles : ExpertProfiles
-            Prints as a table, the largest expert first, and shows as HTML; ``to_frame`` has all
+            Prints as a table, the largest first, and shows as HTML; ``to_frame`` has all
             columns and levels, with lifts.
         """
         check_fitted(self)
@@ -104,16 +120,17 @@ class DescribedMixture:
             facts = Facts(exposure, trials, subject, upper)
             rows = check_known_rows(self, X, y, sample_weight, facts)
         table = rows.X if described_by is None else check_columns(described_by, rows.X)
+        groups = groups_of(self, by)
         if responsibilities is not None:
             membership = check_responsibilities(
-                responsibilities, len(rows.weight), len(self.experts_)
+                responsibilities, len(rows.weight), len(groups.names), groups.kind
             )
         elif y is None:
             routes = self._model.routes(rows.X)
-            membership = routes.dense(routes.weights)
+            membership = groups.proba(routes.dense(routes.weights))
         else:
-            membership = self._model.responsibilities(rows)
-        return profile_experts(self, rows, membership, table)
+            membership = groups.proba(self._model.responsibilities(rows))
+        return profile_experts(self, rows, groups, membership, table)
 
     @property
     def feature_importances_(self):

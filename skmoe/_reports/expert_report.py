@@ -8,6 +8,7 @@ import numpy as np
 
 from .._experts.fitting import split_last
 from .._routing import count_loads, evenness
+from .by_regime import REGIME
 from .display import WIDTH, html_table, text_table
 
 FAR_MORE = 20.0  # times as probable, from which on a row is on the wrong side
@@ -24,15 +25,16 @@ class ExpertReport:
     Attributes
     ----------
     columns : dict of str to list
-        One value for each expert. ``expert``: name. ``regime``: its number, of pooled experts that
-        share one. ``load``: mean gate probability.
-        ``rows``: sum of responsibilities, by weight. ``wins``: share of the rows that it has
-        the largest responsibility for. ``gate``: mean gate probability of its rows, 1 where the
-        gate knows them for sure. ``entropy``: mean entropy of the gate on its rows, divided by
-        that of K equal shares. ``overlap``: the largest entry of its row in ``overlap``, and
+        One value for each expert, or regime. ``expert``: name. ``regime``: its name, of pooled
+        experts that share one, and the first column of a report of regimes. ``load``: mean gate
+        probability. ``rows``: sum of responsibilities, by weight. ``wins``: share of the rows that
+        it has the largest responsibility for. ``gate``: mean gate probability of its rows, 1 where
+        the gate knows them for sure. ``entropy``: mean entropy of the gate on its rows, divided
+        by that of K equal shares. ``overlap``: the largest entry of its row in ``overlap``, and
         ``with``, whose it is. ``error``: root mean squared error, or share of wrong classes, on
         its rows. ``scale``: of the likelihood, NaN where it has none, as of counts; for classes
-        the temperature. ``revived``: how often it was re-seeded.
+        the temperature; for regimes the standard deviation of their errors over these rows, which
+        may be larger in some than in others. ``revived``: how often it was re-seeded.
     overlap : ndarray of shape (n_experts, n_experts)
         Entry (k, j): the share of expert k's rows that expert j has, by responsibilities.
     optima : list of dict
@@ -69,11 +71,11 @@ class ExpertReport:
         Returns
         -------
         frame : pandas.DataFrame
-            Indexed by expert.
+            Indexed by expert, or regime.
         """
         import pandas as pd
 
-        return pd.DataFrame(self.columns).set_index("expert")
+        return pd.DataFrame(self.columns).set_index(next(iter(self.columns)))
 
     def _cells(self):
         rows = zip(*self.columns.values(), strict=True)
@@ -152,6 +154,8 @@ class ReportSums:
         on the other side.
     overlap : ndarray of shape (n_experts, n_experts)
         Summed products of responsibilities.
+    variances : ndarray of shape (n_groups, ...) or float
+        Summed variances of the errors of regimes; zero of experts, and where these have no scale.
     """
 
     total: float
@@ -165,9 +169,10 @@ class ReportSums:
     sharper: np.ndarray
     misplaced: np.ndarray
     overlap: np.ndarray
+    variances: np.ndarray | float = 0.0
 
     @classmethod
-    def of(cls, resp, gate_proba, loss, weight, top_k):
+    def of(cls, resp, gate_proba, loss, weight, top_k, variances=0.0):
         """Sum over rows.
 
         Parameters
@@ -178,6 +183,8 @@ class ReportSums:
             Weights.
         top_k : int or None
             Experts that a row is sent to; None for all.
+        variances : ndarray of shape (n_groups, ...), default=0.0
+            Summed already.
         """
         n_experts = resp.shape[1]
         mass = resp * weight[:, None]
@@ -196,7 +203,38 @@ class ReportSums:
             sharper=weight @ log_gain,
             misplaced=weight @ is_misplaced,
             overlap=mass.T @ resp,
+            variances=variances,
         )
+
+    @classmethod
+    def of_predictions(cls, model, groups, resp, gate_proba, means, y, weight, bounds=None):
+        """Sum over rows, of experts or of regimes.
+
+        Parameters
+        ----------
+        model : Model
+            Fitted.
+        groups : Groups
+            What there is a line for.
+        resp, gate_proba : ndarray of shape (n_rows, n_experts)
+            Responsibilities, and gate probabilities.
+        means : ndarray of shape (n_rows, n_experts, ...)
+            Predictions of the experts.
+        y : ndarray of shape (n_rows, ...)
+            Target.
+        weight : ndarray of shape (n_rows,)
+            Weights.
+        bounds : Bounds, default=None
+            Of censored targets.
+        """
+        variances, scale = 0.0, model.likelihood.scale_
+        if groups.are_regimes and scale is not None:
+            variance = groups.error_variance(means, gate_proba, scale)
+            load = weight[:, None] * groups.sum(gate_proba)
+            variances = np.einsum("nr,nr...->r...", load, variance)
+        loss = model.losses(y, groups.mean(means, gate_proba), bounds)
+        resp, gate_proba = groups.proba(resp), groups.proba(gate_proba)
+        return cls.of(resp, gate_proba, loss, weight, model.top_k, variances)
 
     def __add__(self, other):
         names = [field.name for field in fields(self)]
@@ -220,26 +258,28 @@ def _of_sharp_gate(resp, gate_proba):
     return log_gain, FAR_MORE * chosen * (1 - gate) < (1 - chosen) * gate
 
 
-def separation_notes(model, sums):
+def separation_notes(model, groups, sums):
     """A sentence where a softmax gate separates experts perfectly; a list.
 
     Parameters
     ----------
     model : Model
         Fitted.
+    groups : Groups
+        Experts, or regimes.
     sums : ReportSums
         Over the training rows.
     """
     gate = split_last(model.gate)[1]
     is_softmax = gate.is_linear and gate.sees_rows
-    if not is_softmax or model.top_k is not None or len(model.names) == 1:
+    if not is_softmax or model.top_k is not None or len(groups.names) == 1:
         return []
     certain = sums.certain > CERTAIN * np.maximum(sums.rows, 1.0)
     no_error = (sums.sharper > 0) & (sums.misplaced < LEAST_MISPLACED) & certain
-    names = [name for name, alone in zip(model.names, no_error, strict=True) if alone]
+    names = [name for name, alone in zip(groups.names, no_error, strict=True) if alone]
     if not names:
         return []
-    what = names[0] if len(names) <= 2 == len(model.names) else " and ".join(names)
+    what = names[0] if len(names) <= 2 == len(groups.names) else " and ".join(names)
     return [
         f"The gate separates {what} from the others without an error on these rows. The "
         "maximum-likelihood estimate of its weights then does not exist: the penalty alone, "
@@ -267,37 +307,40 @@ def bound_notes(log_evidence, n_rows):
     ]
 
 
-def describe_experts(names, sums, from_mean, likelihood, n_revived):
+def describe_experts(groups, sums, from_mean, likelihood, n_revived):
     """Columns and overlap of an ExpertReport.
 
     Parameters
     ----------
-    names : list of str
-        Names of the experts.
+    groups : Groups
+        Experts, or regimes.
     sums : ReportSums
         Over the rows.
     from_mean : callable
         Turns a mean loss into an error.
     likelihood : likelihood
         Fitted; with ``scale_`` or ``temperature_``, if it has one.
-    n_revived : ndarray of shape (n_experts,) or None
+    n_revived : ndarray of shape (n_groups,) or None
         Re-seedings, if there were any.
 
     Returns
     -------
     columns : dict of str to list
-    overlap : ndarray of shape (n_experts, n_experts)
+    overlap : ndarray of shape (n_groups, n_groups)
     """
-    n_experts = len(names)
+    names, n_experts = groups.names, len(groups.names)
     scale = np.full(n_experts, np.nan) if likelihood.scale_ is None else likelihood.scale_
+    if groups.are_regimes and likelihood.scale_ is not None:
+        scale = np.sqrt(sums.variances.T / np.maximum(sums.load, np.finfo(float).tiny)).T
     safe = np.where(sums.rows > 0, sums.rows, 1.0)
     overlap = sums.overlap / safe[:, None]
     others = overlap - np.diag(np.full(n_experts, np.inf))
     nearest = others.argmax(axis=1)
-    regime = getattr(likelihood, "regime_", None)
+    regime = None if groups.are_regimes else getattr(likelihood, "regime_", None)
+    n_revived = np.zeros(n_experts) if n_revived is None else n_revived
     columns = {
-        "expert": list(names),
-        **({} if regime is None else {"regime": [str(1 + r) for r in in_order(regime)]}),
+        groups.kind: list(names),
+        **({} if regime is None else {REGIME: [f"{REGIME}{r}" for r in in_order(regime)]}),
         "load": (sums.load / sums.total).tolist(),
         "rows": sums.rows.tolist(),
         "wins": (sums.wins / sums.total).tolist(),
@@ -307,7 +350,7 @@ def describe_experts(names, sums, from_mean, likelihood, n_revived):
         "with": [names[j] if overlap[k, j] > 0 and j != k else "" for k, j in enumerate(nearest)],
         "error": np.asarray(from_mean(sums.losses / safe)).tolist(),
         "scale": np.asarray(scale).tolist(),
-        "revived": np.zeros(n_experts, int).tolist() if n_revived is None else n_revived.tolist(),
+        "revived": n_revived.astype(int).tolist(),
     }
     return columns, overlap
 
@@ -346,35 +389,39 @@ def distinct_optima(ends, tolerance=1e-3):
     ]
 
 
-def report(model, rows, trained):
+def report(model, groups, rows, trained):
     """An ExpertReport on some rows.
 
     Parameters
     ----------
     model : Model
         Fitted.
+    groups : Groups
+        What there is a line for.
     rows : Rows
         Checked.
     trained : ExpertReport or None
         That on the training rows, for what only training knows.
     """
-    return report_of_sums(model, report_sums(model, rows), trained)
+    return report_of_sums(model, groups, report_sums(model, groups, rows), trained)
 
 
-def report_sums(model, rows):
+def report_sums(model, groups, rows):
     """What a report on some rows is made of: ReportSums."""
     resp, routes = model.responsibilities(rows), model.routes(rows.X)
     means = model.expert_predictions(rows.X)
     if rows.exposure is not None:
         means = means * rows.exposure[:, None]
-    loss = model.losses(rows.y, means, rows.bounds)
-    return ReportSums.of(resp, routes.dense(routes.weights), loss, rows.weight, model.top_k)
+    gate_proba = routes.dense(routes.weights)
+    return ReportSums.of_predictions(
+        model, groups, resp, gate_proba, means, rows.y, rows.weight, rows.bounds
+    )
 
 
-def report_of_sums(model, sums, trained):
+def report_of_sums(model, groups, sums, trained):
     """An ExpertReport from sums over rows; see ``report``."""
     columns, overlap = describe_experts(
-        model.names,
+        groups,
         sums,
         model.error_of_loss,
         model.likelihood,
@@ -387,7 +434,7 @@ def report_of_sums(model, sums, trained):
     return ExpertReport(columns, overlap, optima, balance, notes, plan=plan, is_sparse=is_sparse)
 
 
-def report_training(problem, model, order, ends, notes=(), plan=None):
+def report_training(problem, model, groups, order, ends, notes=(), plan=None):
     """An ExpertReport on the training rows.
 
     Parameters
@@ -396,6 +443,8 @@ def report_training(problem, model, order, ends, notes=(), plan=None):
         Trained.
     model : Model
         Made of it.
+    groups : Groups
+        What there is a line for: experts, or regimes of pooled ones.
     order : ndarray of shape (n_experts,)
         Expert ``j`` of the model is expert ``order[j]`` of the problem.
     ends : list of (float, float)
@@ -405,15 +454,18 @@ def report_training(problem, model, order, ends, notes=(), plan=None):
     plan : str, default=None
         How it was trained, in a sentence.
     """
-    sums = problem.report_sums(model, order)
+    if groups.are_regimes:
+        sums = problem.sums_of_regimes(model, groups, order)
+    else:
+        sums = problem.report_sums(model, order)
     columns, overlap = describe_experts(
-        model.names,
+        groups,
         sums,
         model.error_of_loss,
         model.likelihood,
-        None if problem.n_revived is None else problem.n_revived[order],
+        None if problem.n_revived is None else groups.sum(problem.n_revived[order]),
     )
     balance = evenness(sums.load, sums.sent, sums.total)
-    notes = [*notes, *separation_notes(model, sums)]
+    notes = [*notes, *separation_notes(model, groups, sums)]
     optima, is_sparse = distinct_optima(ends), model.top_k is not None
     return ExpertReport(columns, overlap, optima, balance, notes, plan=plan, is_sparse=is_sparse)

@@ -183,13 +183,15 @@ def _rows_of(moments, triangle):
 # Reports ----------------------------------------------------------------------------------------
 
 
-def report_on_rows(mixture, X, y, sample_weight, facts, trained):
+def report_on_rows(mixture, groups, X, y, sample_weight, facts, trained):
     """ExpertReport on rows that are not in memory.
 
     Parameters
     ----------
     mixture : estimator
         Fitted.
+    groups : Groups
+        What there is a line for.
     X, y, sample_weight : Files and None, or collections of Dask's
         Rows.
     facts : Facts
@@ -197,9 +199,9 @@ def report_on_rows(mixture, X, y, sample_weight, facts, trained):
     trained : ExpertReport or None
         That on the training rows, for what only training knows.
     """
-    sums = reduce_rows(_report_sums, mixture, X, y, sample_weight, **facts._asdict())
-    return report_of_sums(mixture._model, sums, trained)
+    sums = reduce_rows(_report_sums, mixture, X, y, sample_weight, groups, **facts._asdict())
+    return report_of_sums(mixture._model, groups, sums, trained)
 
 
-def _report_sums(mixture, rows, _):
-    return report_sums(mixture._model, rows)
+def _report_sums(mixture, rows, groups):
+    return report_sums(mixture._model, groups, rows)

@@ -28,7 +28,7 @@ class Profile:
     Attributes
     ----------
     expert : str
-        Name.
+        Name; of regimes that of the regime.
     share : float
         Of all rows, by weight.
     rows : float
@@ -81,15 +81,18 @@ class ExpertProfiles:
     Attributes
     ----------
     profiles : list of Profile
-        One for each expert, the largest first.
+        One for each expert, or regime, the largest first.
     outputs : list of str
         Names of the classes, or of the outputs of y.
     of_classes : bool
         Whether predictions are probabilities.
+    kind : {"expert", "regime"}
+        What has a profile.
     """
 
-    def __init__(self, profiles, outputs, of_classes):
+    def __init__(self, profiles, outputs, of_classes, kind="expert"):
         self.profiles, self.outputs, self.of_classes = profiles, outputs, of_classes
+        self.kind = kind
 
     def to_frame(self):
         """All differences as a DataFrame, of which only the largest are printed.
@@ -97,7 +100,7 @@ class ExpertProfiles:
         Returns
         -------
         frame : pandas.DataFrame
-            Indexed by expert and feature, such as ``age``, ``kind=low`` or ``age missing``.
+            Indexed by expert or regime, and feature, as ``age``, ``kind=low`` or ``age missing``.
             ``inside`` and ``outside``: mean, or share of the level, among the rows of the expert
             and among all others, weighted by how much they belong to it. ``difference``: of these
             two, in standard deviations of all rows. ``lift``: share of the level among the rows of
@@ -112,7 +115,7 @@ class ExpertProfiles:
             )
             for profile in self.profiles
         }
-        return pd.concat(frames, names=["expert", "feature"])
+        return pd.concat(frames, names=[self.kind, "feature"])
 
     def _headline(self, profile):
         text = f"{profile.expert}: {_percent(profile.share)} of the rows ({profile.rows:.0f})"
@@ -211,8 +214,8 @@ def check_columns(table, X):
     return table
 
 
-def profile_experts(mixture, rows, membership, table):
-    """Profiles of all experts on some rows: ExpertProfiles.
+def profile_experts(mixture, rows, groups, membership, table):
+    """Profiles of all experts, or regimes, on some rows: ExpertProfiles.
 
     Parameters
     ----------
@@ -220,8 +223,10 @@ def profile_experts(mixture, rows, membership, table):
         Fitted.
     rows : Rows
         Checked; ``y`` may be None.
-    membership : ndarray of shape (n_samples, n_experts)
-        How much each row belongs to each expert.
+    groups : Groups
+        What has a profile.
+    membership : ndarray of shape (n_samples, n_groups)
+        How much each row belongs to each of them.
     table : DataFrame, ndarray or sparse matrix of n_samples rows
         What to describe them by.
     """
@@ -235,15 +240,17 @@ def profile_experts(mixture, rows, membership, table):
         target = None if y is None else np.eye(len(outputs))[y]
     else:
         predictions = model.distribution(rows.X, rows.exposure).without_noise().components.mean
-        predictions = predictions.reshape(*membership.shape, -1)
+        predictions = predictions.reshape(len(membership), len(model.names), -1)
         outputs = [f"output {j}" for j in range(predictions.shape[2])]
         is_known = y is not None and rows.bounds is None
         target = y.reshape(len(y), -1) if is_known else None
+    if groups.are_regimes:
+        predictions = groups.mean(predictions, model.routes(rows.X).weights)
     mass = membership * rows.weight[:, None]
     features, distance = _compare(table, mass, rows.weight)
     own = np.where(membership == membership.max(axis=1, keepdims=True), distance, np.inf)
     values, profiles = dict(_columns(table)), []
-    for k, name in enumerate(model.names):
+    for k, name in enumerate(groups.names):
         share = mass[:, k] / max(mass[:, k].sum(), np.finfo(float).tiny)
         typical = int(np.argmin(own[:, k] if np.isfinite(own[:, k]).any() else distance[:, k]))
         profiles.append(
@@ -259,7 +266,7 @@ def profile_experts(mixture, rows, membership, table):
             )
         )
     profiles.sort(key=lambda profile: -profile.share)
-    return ExpertProfiles(profiles, outputs, of_classes)
+    return ExpertProfiles(profiles, outputs, of_classes, groups.kind)
 
 
 def _sorted_features(features, k):

@@ -268,7 +268,7 @@ class Rows:
         given = self.facts.given()
         if self.facts.subject is not None:
             given["sample_weight"] = self.weight
-        return mixture.responsibilities(self.X, self.y, **given)
+        return mixture.responsibilities(self.X, self.y, **given, by="expert")
 
     def draw(self, random_state):
         """Numbers of rows, their weights and subjects in one resample of units."""

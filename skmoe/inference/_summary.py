@@ -7,8 +7,10 @@ from scipy import stats
 from sklearn.utils.validation import check_is_fitted
 
 from .._data import Facts
+from .._reports.by_regime import composition, groups_of
 from .._reports.display import html_table, interval_ends, text_table, under_headings
 from .._rows.answers import in_memory
+from ._by_regime import RegimeParameters
 from ._estimates import parameter_names, raw_parameters
 from ._posterior import estimates_of
 
@@ -36,7 +38,8 @@ class MixtureSummary:
         Where each parameter belongs, and what it is: of each expert the intercept, the
         coefficients and ``log_scale``, the logarithm of its standard deviation, or ``log_shape``,
         where it has one; of the gate the log-odds of each expert against the first. Classes are
-        log-odds against the first class, counts logarithms of their means.
+        log-odds against the first class, counts logarithms of their means. Where experts are of
+        one regime, what is one of them stands once, and their own levels and scales follow.
     estimate : ndarray of shape (n_terms,)
         At the maximum of the likelihood, in the units of X and y. NaN, and n/a in print, where
         the parameter is not identified: the coefficient of a column that is constant or made of
@@ -190,6 +193,7 @@ class InferringMixture:
         upper=None,
         cov="observed",
         level=0.95,
+        by="regime",
     ):
         r"""Coefficients with standard errors, tests and confidence intervals.
 
@@ -242,6 +246,11 @@ class InferringMixture:
             sandwich.
         level : float, default=0.95
             Of the confidence intervals.
+        by : {"regime", "expert"}, default="regime"
+            Where fewer regimes than experts were found, what is one by "regime" is told once: the
+            slopes of regime0, the experts of ``regimes_[0]``, the mean of their intercepts, which
+            is that of its errors, and the gate between regimes; levels and scales of experts
+            follow. Else, and by "expert", each expert has all of its parameters.
 
         Returns
         -------
@@ -300,8 +309,15 @@ class InferringMixture:
             to_raw[~known] = raw[~known] = np.nan
             covariance = to_raw @ covariance @ to_raw.T
             n_parameters, notes = likelihood.size, estimates.notes(known)
+        (parts, terms), groups = parameter_names(self), groups_of(self, by)
+        if groups.are_regimes and groups.is_linear:
+            told = RegimeParameters(self, groups, raw)
+            parts, terms, raw = told.parts, told.terms, told.estimate
+            covariance = told.covariance(covariance)
+            notes = [*notes, composition(groups, list(self.named_experts_))]
         return MixtureSummary(
-            *parameter_names(self),
+            parts,
+            terms,
             raw,
             covariance,
             kind=cov,

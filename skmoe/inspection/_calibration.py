@@ -8,6 +8,7 @@ from sklearn.utils.validation import check_consistent_length
 from .._compat import check_matplotlib_support
 from .._model import posterior
 from .._parameters import check_X
+from .._reports.by_regime import Groups, groups_of
 from .._routing import Routes
 from .._tables.vectors import check_weights
 from ..distributions import MixtureDistribution
@@ -124,6 +125,7 @@ class CalibrationDisplay:
         sample_weight=None,
         random_state=None,
         name=None,
+        by="regime",
         ax=None,
     ):
         """Draw the calibration of a fitted mixture on rows, best ones that it has not seen.
@@ -148,6 +150,10 @@ class CalibrationDisplay:
             Draws the PIT of counts.
         name : str, default=None
             For the legend of the coverage. None is the name of the estimator.
+        by : {"regime", "expert"}, default="regime"
+            What has a histogram with kind="experts": where fewer regimes than experts were found,
+            regime0 is the experts of ``regimes_[0]`` together, and so on; else, and by "expert",
+            each expert.
         ax : Axes or array-like of Axes, default=None
             Where to draw. None makes a figure.
 
@@ -177,7 +183,7 @@ class CalibrationDisplay:
             distribution,
             routes,
             y,
-            list(mixture.named_experts_),
+            groups_of(mixture, by),
             output,
             sample_weight,
             random_state,
@@ -234,15 +240,15 @@ class CalibrationDisplay:
         check_matplotlib_support(f"{cls.__name__}.from_predictions")
         with np.errstate(divide="ignore"):
             routes = Routes(np.log(distribution.weights))
-        names = [f"expert{k}" for k in range(routes.n_experts)]
+        groups = Groups([f"expert{k}" for k in range(routes.n_experts)])
         y = np.asarray(y, dtype=np.float64)
         output = check_output(distribution._y_shape(), output)
         return cls._of(
-            distribution, routes, y, names, output, sample_weight, random_state, name
+            distribution, routes, y, groups, output, sample_weight, random_state, name
         ).plot(ax, kind=kind, n_bins=n_bins)
 
     @classmethod
-    def _of(cls, distribution, routes, y, names, output, sample_weight, random_state, name):
+    def _of(cls, distribution, routes, y, groups, output, sample_weight, random_state, name):
         weight = check_weights(sample_weight, y, ensure_non_negative=True)
         if not weight.any():
             raise ValueError("sample_weight is zero for every row; one at least must be positive.")
@@ -258,9 +264,9 @@ class CalibrationDisplay:
             expert_pit = expert_pit - below * np.exp(components.logpdf(at))
         return cls(
             pit=np.einsum("nk,nk->n", distribution.weights, expert_pit),
-            expert_pit=routes.dense(expert_pit),
-            responsibilities=routes.dense(resp),
-            names=names,
+            expert_pit=groups.mean(routes.dense(expert_pit), routes.dense(routes.weights)),
+            responsibilities=groups.proba(routes.dense(resp)),
+            names=groups.names,
             sample_weight=weight,
             randomised=distribution.discrete,
             name=name,

@@ -88,11 +88,11 @@ def check_class(mixture, class_of_interest):
     return int(found[0])
 
 
-def given_responsibilities(mixture, Z, y, responsibilities, n_rows):
-    """Responsibilities (n, K) that were passed, or follow from y; None where there is neither."""
+def given_responsibilities(mixture, groups, Z, y, responsibilities, n_rows):
+    """Responsibilities (n, n_groups) that were passed, or follow from y; None without either."""
     if responsibilities is None:
-        return None if y is None else mixture.responsibilities(Z, y)
-    return check_responsibilities(responsibilities, n_rows, len(mixture.experts_))
+        return None if y is None else mixture.responsibilities(Z, y, by=groups.kind)
+    return check_responsibilities(responsibilities, n_rows, len(groups.names), groups.kind)
 
 
 class Columns:

@@ -5,6 +5,7 @@ from sklearn.base import is_classifier
 
 from .._compat import check_matplotlib_support
 from .._parameters import check_X
+from .._reports.by_regime import groups_of
 from ._axes import make_axes, outlined, scatter_rows
 from ._columns import (
     Columns,
@@ -125,6 +126,7 @@ class ExpertDisplay:
         grid_resolution=100,
         subsample=200,
         random_state=None,
+        by="regime",
         ax=None,
     ):
         """Draw the experts of a fitted mixture.
@@ -151,6 +153,9 @@ class ExpertDisplay:
             Rows to average over, drawn without replacement. None is all.
         random_state : int, RandomState instance or None, default=None
             Draws the rows.
+        by : {"regime", "expert"}, default="regime"
+            What is drawn: where fewer regimes than experts were found, regime0 is the experts of
+            ``regimes_[0]`` together, and so on; else, and by "expert", each expert.
         ax : Axes, default=None
             Where to draw. None makes a figure.
 
@@ -171,19 +176,22 @@ class ExpertDisplay:
             is_classifier(mixture),
         )
         column = check_class(mixture, class_of_interest) if of_class else output
-        columns = Columns(X)
+        columns, groups = Columns(X), groups_of(mixture, by)
         axis = columns.axis(columns.only(feature), grid_resolution)
-        resp = given_responsibilities(mixture, Z, y, responsibilities, columns.n_rows)
+        resp = given_responsibilities(mixture, groups, Z, y, responsibilities, columns.n_rows)
         rows = columns.sample(subsample, None, random_state)[0]
         if columns.n_columns == 1:
             rows = rows[:1]
 
         def ask(X):
             Z = unwrap(estimator, X)[1]
-            return np.stack([one_output(_say(mixture, Z), column), mixture.gate_proba(Z)], axis=-1)
+            said, proba = one_output(_say(mixture, Z), column), mixture.gate_proba(Z)
+            return np.stack([groups.mean(said, proba), groups.proba(proba)], axis=-1)
 
         answers = columns.vary([axis], [axis.places], rows, ask)
-        mass = mixture.gate_proba(unwrap(estimator, columns.X)[1]) if resp is None else resp
+        mass = resp
+        if mass is None:
+            mass = groups.proba(mixture.gate_proba(unwrap(estimator, columns.X)[1]))
         mass = np.maximum(mass[rows], 1e-12)  # an expert without rows is asked about all
         target = None
         if y is not None:
@@ -201,7 +209,7 @@ class ExpertDisplay:
             axis=axis,
             predictions=np.einsum("prk,rk->pk", answers[..., 0], mass / mass.sum(axis=0)),
             proba=answers[..., 1].mean(axis=1),
-            names=list(mixture.named_experts_),
+            names=groups.names,
             target_name=name,
             y=target,
             responsibilities=resp,

@@ -6,6 +6,7 @@ import numpy as np
 from scipy import ndimage
 
 from .._compat import check_matplotlib_support
+from .._reports.by_regime import groups_of
 from ._axes import colours, make_axes, scatter_rows
 from ._columns import Axis, Columns, given_responsibilities, unwrap
 
@@ -103,6 +104,7 @@ class GateDisplay:
         subsample=200,
         sample_weight=None,
         random_state=None,
+        by="regime",
         ax=None,
     ):
         """Draw the gate of a fitted mixture.
@@ -131,6 +133,9 @@ class GateDisplay:
             Weights of the rows in the average.
         random_state : int, RandomState instance or None, default=None
             Draws the rows.
+        by : {"regime", "expert"}, default="regime"
+            What is drawn: where fewer regimes than experts were found, regime0 is the experts of
+            ``regimes_[0]`` together, and so on; else, and by "expert", each expert.
         ax : Axes or array-like of Axes, default=None
             Where to draw: one for each panel, or one that is divided. None makes a figure.
 
@@ -146,9 +151,9 @@ class GateDisplay:
         """
         check_matplotlib_support(f"{cls.__name__}.from_estimator")
         mixture, Z = unwrap(estimator, X)
-        columns = Columns(X)
-        resp = given_responsibilities(mixture, Z, y, responsibilities, columns.n_rows)
-        gate = _AveragedGate(estimator, columns, subsample, sample_weight, random_state)
+        columns, groups = Columns(X), groups_of(mixture, by)
+        resp = given_responsibilities(mixture, groups, Z, y, responsibilities, columns.n_rows)
+        gate = _AveragedGate(estimator, groups, columns, subsample, sample_weight, random_state)
         if features is None and columns.n_columns > 2:
             panels = gate.strongest(grid_resolution)
         else:
@@ -157,9 +162,8 @@ class GateDisplay:
                 for panel in _panels(features, columns.n_columns)
             ]
         axes, proba = zip(*panels, strict=True)
-        names = list(mixture.named_experts_)
-        display = cls(panels=list(axes), proba=list(proba), names=names, responsibilities=resp)
-        return display.plot(ax)
+        axes, proba, names = list(axes), list(proba), groups.names
+        return cls(panels=axes, proba=proba, names=names, responsibilities=resp).plot(ax)
 
     def plot(self, ax=None):
         """Draw the panels.
@@ -256,13 +260,13 @@ class GateDisplay:
 class _AveragedGate:
     """Gate probabilities at points of some columns, a mean over the others as they are in rows."""
 
-    def __init__(self, estimator, columns, subsample, sample_weight, random_state):
-        self.estimator, self.columns = estimator, columns
+    def __init__(self, estimator, groups, columns, subsample, sample_weight, random_state):
+        self.estimator, self.groups, self.columns = estimator, groups, columns
         self.rows, self.share = columns.sample(subsample, sample_weight, random_state)
 
     def _ask(self, X):
         mixture, Z = unwrap(self.estimator, X)
-        return mixture.gate_proba(Z)
+        return self.groups.proba(mixture.gate_proba(Z))
 
     def over(self, features, resolution):
         """Axes of one feature or two, and the probabilities there."""

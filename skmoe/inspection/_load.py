@@ -3,12 +3,13 @@
 import numpy as np
 
 from .._compat import check_matplotlib_support
+from .._reports.by_regime import groups_of
 from ._axes import make_axes
 from ._columns import unwrap
 
 
 class LoadDisplay:
-    """The load of each expert, and its effective rows.
+    """The load of each expert, or regime, and its effective rows.
 
     The load is the mean probability that the gate gives the expert, before the target is known;
     the effective rows are the sum of its responsibilities, by weight, afterwards. Loads that
@@ -61,7 +62,7 @@ class LoadDisplay:
         self.load, self.rows = np.asarray(load), np.asarray(rows)
 
     @classmethod
-    def from_estimator(cls, estimator, X=None, y=None, *, sample_weight=None, ax=None):
+    def from_estimator(cls, estimator, X=None, y=None, *, sample_weight=None, by="regime", ax=None):
         """Draw the loads of a fitted mixture.
 
         Parameters
@@ -74,6 +75,9 @@ class LoadDisplay:
             Their target.
         sample_weight : array-like of shape (n_samples,), default=None
             Their weights.
+        by : {"regime", "expert"}, default="regime"
+            What is drawn: where fewer regimes than experts were found, regime0 is the experts of
+            ``regimes_[0]`` together, and so on; else, and by "expert", each expert.
         ax : Axes, default=None
             Where to draw. None makes a figure.
 
@@ -89,8 +93,9 @@ class LoadDisplay:
         """
         check_matplotlib_support(f"{cls.__name__}.from_estimator")
         mixture, Z = unwrap(estimator, X)
-        columns = mixture.expert_report(Z, y, sample_weight).columns
-        return cls(names=columns["expert"], load=columns["load"], rows=columns["rows"]).plot(ax)
+        columns = mixture.expert_report(Z, y, sample_weight, by=by).columns
+        names = columns[groups_of(mixture, by).kind]
+        return cls(names=names, load=columns["load"], rows=columns["rows"]).plot(ax)
 
     def plot(self, ax=None):
         """Draw the bars.

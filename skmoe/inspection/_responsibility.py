@@ -3,6 +3,7 @@
 import numpy as np
 
 from .._compat import check_matplotlib_support
+from .._reports.by_regime import groups_of
 from .._tables.vectors import check_weights
 from ._axes import N_COLUMNS, make_axes
 from ._columns import unwrap
@@ -12,7 +13,7 @@ KINDS = ("rootogram", "heatmap")
 
 
 class ResponsibilityDisplay:
-    """Responsibilities of the experts for rows, as rootograms or as a heat map.
+    """Responsibilities of experts, or of regimes, for rows, as rootograms or as a heat map.
 
     A rootogram is a histogram whose bars are as high as the square root of their counts, so that
     small ones are seen [1]_. Bars at both ends and a gap between: the expert's rows can be told
@@ -72,8 +73,9 @@ class ResponsibilityDisplay:
 
     @classmethod
     def from_estimator(
-        cls, estimator, X=None, y=None, *, kind="rootogram", n_bins=20, sample_weight=None, ax=None
-    ):
+        cls, estimator, X=None, y=None, *, kind="rootogram", n_bins=20, sample_weight=None,
+        by="regime", ax=None,
+    ):  # fmt: skip
         """Draw the responsibilities of a fitted mixture.
 
         Parameters
@@ -90,6 +92,9 @@ class ResponsibilityDisplay:
             Bars of a rootogram.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows in the counts.
+        by : {"regime", "expert"}, default="regime"
+            What is drawn: where fewer regimes than experts were found, regime0 is the experts of
+            ``regimes_[0]`` together, and so on; else, and by "expert", each expert.
         ax : Axes or array-like of Axes, default=None
             Where to draw: one for each expert, or one that is divided. None makes a figure.
 
@@ -108,16 +113,17 @@ class ResponsibilityDisplay:
         mixture, Z = unwrap(estimator, X)
         if (X is None) != (y is None):
             raise ValueError("Pass both X and y, or neither for the training rows.")
+        groups = groups_of(mixture, by)
         if X is not None:
-            resp = mixture.responsibilities(Z, y)
+            resp = mixture.responsibilities(Z, y, by=by)
         elif hasattr(mixture, "oof_responsibilities_"):
-            resp = mixture.oof_responsibilities_
+            resp = groups.proba(mixture.oof_responsibilities_)
         else:
             raise ValueError(
                 "Pass X and y: only mixtures with cross-fitted experts keep the responsibilities "
                 "of their training rows."
             )
-        display = cls(resp, names=list(mixture.named_experts_), sample_weight=sample_weight)
+        display = cls(resp, names=groups.names, sample_weight=sample_weight)
         return display.plot(ax, kind=kind, n_bins=n_bins)
 
     def plot(self, ax=None, *, kind="rootogram", n_bins=20):
@@ -186,7 +192,7 @@ class ResponsibilityDisplay:
         ax.set(
             xticks=np.arange(len(self.names)),
             xticklabels=self.names,
-            ylabel="rows, by the expert that most likely made them",
+            ylabel="rows, by their largest responsibility",
         )
         self.figure_.colorbar(self.image_, ax=ax, label="responsibility")
         return self

@@ -344,7 +344,7 @@ def gate_test(
 
 def _started(estimator, X, y, rows, other):
     """The mixture that EM reaches from the responsibilities of another one."""
-    resp = other.responsibilities(X, y, **rows)
+    resp = other.responsibilities(X, y, **rows, by="expert")
     if other.likelihood_.zero_expert is not None:  # a start is of the experts beside it
         resp = resp[:, :-1] + LITTLE
     start = clone(estimator).set_params(init=lambda *given: resp, n_init=1)

@@ -1,0 +1,111 @@
+"""What tables and displays have a line for: regimes, where fewer than experts were found."""
+
+import textwrap
+
+import numpy as np
+
+from .display import WIDTH
+
+REGIME, EXPERT = "regime", "expert"
+
+
+class Groups:
+    """Experts that are told as one: those of each regime, or each on its own.
+
+    Parameters
+    ----------
+    names : list of str
+        Of the groups.
+    of_expert : array-like of int of shape (n_experts,) or None
+        Number of the group of each expert; None where each is on its own, and all stays as it is.
+    is_linear : bool, default=True
+        Whether the experts of a group have their slopes in common.
+
+    Attributes
+    ----------
+    kind : {"regime", "expert"}
+        What the groups are.
+    """
+
+    def __init__(self, names, of_expert=None, is_linear=True):
+        self.names, self.is_linear, self.are_regimes = names, is_linear, of_expert is not None
+        self.kind = REGIME if self.are_regimes else EXPERT
+        self.of_expert = np.arange(len(names)) if of_expert is None else np.asarray(of_expert)
+        self.members = np.equal.outer(self.of_expert, np.arange(len(names))).astype(float)
+
+    def sum(self, values):
+        """Sums (..., n_groups) of values (..., n_experts)."""
+        return values @ self.members if self.are_regimes else values
+
+    def proba(self, proba):
+        """Probabilities (..., n_groups) from those of experts; rounding leaves none above one."""
+        return np.minimum(self.sum(proba), 1.0) if self.are_regimes else proba
+
+    def shares(self, proba):
+        """Shares (..., n_experts) within groups, of probabilities of the experts."""
+        total = self.sum(proba)[..., self.of_expert]
+        return np.divide(proba, total, out=np.zeros_like(proba), where=total > 0)
+
+    def mean(self, values, proba):
+        """Means (n, n_groups, ...) of values (n, n_experts, ...), by probabilities (n, n_experts).
+
+        That is what a group predicts before the target is known.
+        """
+        if not self.are_regimes:
+            return values
+        return np.einsum("nk...,nk,kr->nr...", values, self.shares(proba), self.members)
+
+    def error_variance(self, values, proba, scale):
+        """Variances (n, n_groups, ...) of the errors of groups around their means.
+
+        Parameters
+        ----------
+        values : ndarray of shape (n_samples, n_experts, ...)
+            Predictions of the experts.
+        proba : ndarray of shape (n_samples, n_experts)
+            Probabilities of the experts.
+        scale : ndarray of shape (n_experts, ...)
+            Standard deviations of their errors.
+        """
+        offsets = values - self.mean(values, proba)[:, self.of_expert]
+        return self.mean(scale**2 + offsets**2, proba)
+
+
+def groups_of(mixture, by):
+    """Groups of the experts of a fitted mixture.
+
+    Parameters
+    ----------
+    mixture : mixture
+        Fitted.
+    by : {"regime", "expert"}
+        Regimes are told where there are fewer of them than experts.
+    """
+    if by not in (REGIME, EXPERT):
+        raise ValueError(f"by must be {REGIME!r} or {EXPERT!r}; got {by!r}.")
+    experts = list(mixture.named_experts_)
+    regimes = getattr(mixture, "regimes_", [])
+    if by == EXPERT or not 0 < len(regimes) < len(experts):
+        return Groups(experts)
+    of_expert = {name: r for r, names in enumerate(regimes) for name in names}
+    has_ties = getattr(mixture.likelihood_, "regime_", None) is not None
+    names = [f"{REGIME}{r}" for r in range(len(regimes))]
+    return Groups(names, [of_expert[name] for name in experts], has_ties)
+
+
+def composition(groups, experts):
+    """A sentence that says which experts each regime has, in lines.
+
+    Parameters
+    ----------
+    groups : Groups
+        Regimes.
+    experts : list of str
+        Names.
+    """
+    members = [
+        f"{name}: {', '.join(np.array(experts)[groups.of_expert == r])}"
+        for r, name in enumerate(groups.names)
+    ]
+    text = f"{'; '.join(members)} (by='expert' shows each)."
+    return textwrap.fill(text, WIDTH, break_on_hyphens=False)

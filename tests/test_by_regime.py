@@ -1,0 +1,543 @@
+"""Tables and displays speak of regimes, where fewer than experts were found."""
+
+import copy
+
+import numpy as np
+import pytest
+
+from skmoe import MixtureOfExpertsRegressor
+
+SLOPES = np.array([1.0, 2.0, -1.0])
+OTHER = np.array([2.0, -1.0, 1.0])
+
+
+def columns(n, seed):
+    rng = np.random.default_rng(seed)
+    return rng.normal(size=(n, 3)), rng
+
+
+def fitted(X, y, **params):
+    return MixtureOfExpertsRegressor(random_state=0, **params).fit(X, y), X, y
+
+
+@pytest.fixture(scope="module")
+def skewed():
+    X, rng = columns(150, 0)
+    return fitted(X, X @ SLOPES + rng.exponential(size=150), n_experts=3)
+
+
+@pytest.fixture(scope="module")
+def two():
+    X, rng = columns(250, 1)
+    first = rng.random(250) < 1 / (1 + np.exp(-2 * X[:, 2]))
+    errors = 0.6 * rng.normal(size=250) * np.where(rng.random(250) < 0.03, 8, 1)
+    return fitted(X, np.where(first, X @ SLOPES, X @ OTHER - 1) + errors)
+
+
+@pytest.fixture(scope="module")
+def uneven():
+    X, rng = columns(150, 2)
+    return fitted(X, X @ SLOPES + 0.5 * np.exp(0.9 * X[:, 0]) * rng.normal(size=150), n_experts=2)
+
+
+@pytest.fixture(scope="module")
+def few_values():
+    X, rng = columns(120, 3)
+    y = X @ SLOPES + rng.normal(size=120)
+    y = np.searchsorted(np.quantile(y, np.arange(1, 9) / 9), y).astype(float)
+    return fitted(X, y, n_experts=2)
+
+
+@pytest.fixture(scope="module")
+def apart():
+    X, rng = columns(120, 4)
+    y = np.where(X[:, 0] > 0, X @ SLOPES, X @ OTHER) + 0.1 * rng.normal(size=120)
+    return fitted(X, y, n_experts=2)
+
+
+@pytest.fixture(scope="module")
+def counts():
+    X, rng = columns(150, 0)
+    y = rng.poisson(np.exp(1 + X @ [0.5, -0.3, 0]) * rng.gamma(1.5, 1 / 1.5, size=150))
+    return fitted(X, y, likelihood="poisson", n_experts=2)
+
+
+@pytest.fixture(scope="module")
+def outputs():
+    X, rng = columns(150, 0)
+    Y = X @ rng.normal(size=(3, 2)) + [1, 3] * rng.standard_t(3, size=(150, 2))
+    return fitted(X, Y, n_experts=2)
+
+
+@pytest.fixture(params=["skewed", "two", "uneven"])
+def tied(request):
+    moe, X, y = request.getfixturevalue(request.param)
+    assert moe.n_regimes_ == (2 if request.param == "two" else 1) < len(moe.experts_)
+    return moe, X, y
+
+
+def by_name(moe, values):
+    """Sums over the experts of each regime, by their names; the last axis is of experts."""
+    experts = list(moe.named_experts_)
+    return np.stack(
+        [sum(values[..., experts.index(name)] for name in names) for names in moe.regimes_], axis=-1
+    )
+
+
+# Coefficients -----------------------------------------------------------------------------------
+
+
+def test_coefficients_of_regimes_have_a_column_for_each(tied):
+    moe, _, _ = tied
+    table = moe.coefficients()
+    names = [f"regime{r}" for r in range(moe.n_regimes_)]
+    assert table.experts == names
+    slopes = table.to_frame().loc["prediction"].loc[["x0", "x1", "x2"]].to_numpy()
+    truth = np.column_stack([SLOPES, OTHER])[:, : moe.n_regimes_]
+    if slopes[0, 0] > 1.5:
+        slopes = slopes[:, ::-1]
+    np.testing.assert_allclose(slopes, truth, atol=0.3)  # five standard errors of the widest
+    assert moe.coefficients(by="expert").experts == list(moe.named_experts_)
+
+
+def test_regimes_predict_what_their_coefficients_add_up_to(tied):
+    moe, X, _ = tied
+    terms = moe.coefficients().to_frame().loc["prediction"]
+    lines = X @ terms.loc[["x0", "x1", "x2"]].to_numpy() + terms.loc["intercept"].to_numpy()
+    proba = by_name(moe, moe.gate_proba(X))
+    np.testing.assert_allclose((proba * lines).sum(axis=1), moe.predict(X), rtol=1e-7, atol=1e-7)
+
+
+def test_intercept_of_a_regime_is_its_mean_level(skewed):
+    moe, X, y = skewed
+    terms = moe.coefficients().to_frame()["regime0"]
+    rest = y - X @ terms["prediction"].loc[["x0", "x1", "x2"]].to_numpy()
+    # the mixture's mean of errors is that of rows but for shrinkage of a few rows' offsets
+    np.testing.assert_allclose(terms["prediction", "intercept"], rest.mean(), atol=0.05)
+    np.testing.assert_allclose(terms["errors", "standard deviation"], rest.std(), rtol=0.1)
+
+
+def test_gate_between_regimes_has_the_log_odds_of_their_probabilities(two):
+    moe, X, _ = two
+    terms = moe.coefficients().to_frame().loc["gate: log-odds against regime0"]
+    log_odds = X @ terms.loc[["x0", "x1", "x2"]].to_numpy() + terms.loc["intercept"].to_numpy()
+    proba = by_name(moe, moe.gate_proba(X))
+    np.testing.assert_allclose(log_odds, np.log(proba / proba[:, :1]), rtol=1e-6, atol=1e-7)
+
+
+def test_coefficients_say_where_a_gate_tells_errors_apart(uneven, two):
+    assert "How large errors are depends on the row" in str(uneven[0].coefficients())
+    assert "depends on the row" not in str(two[0].coefficients())
+    experts = ", ".join(two[0].regimes_[0])
+    assert f"regime0: {experts}; regime1: " in two[0].coefficients().note
+
+
+def test_counts_of_a_regime_have_the_logarithm_of_their_mean(counts):
+    moe, X, _ = counts
+    assert moe.n_regimes_ == 1 < len(moe.experts_)
+    terms = moe.coefficients().to_frame()["regime0"]["logarithm of the prediction"]
+    logarithm = X @ terms.loc[["x0", "x1", "x2"]].to_numpy() + terms["intercept"]
+    means = (moe.gate_proba(X) * moe.predict_experts(X)).sum(axis=1)
+    np.testing.assert_allclose(logarithm, np.log(means), rtol=1e-6, atol=1e-7)
+
+
+def test_several_outputs_have_errors_each(outputs):
+    moe, X, Y = outputs
+    assert moe.n_regimes_ == 1 < len(moe.experts_)
+    terms = moe.coefficients().to_frame()["regime0"]
+    for j in range(2):
+        part = terms[f"prediction, output {j}"]
+        rest = Y[:, j] - X @ part.loc[["x0", "x1", "x2"]].to_numpy() - part["intercept"]
+        found = terms["errors", f"standard deviation, output {j}"]
+        # of fifteen hundredths, as tails are heavy, and a mixture's are lighter
+        np.testing.assert_allclose(found, rest.std(), rtol=0.15)
+
+
+def test_experts_with_slopes_of_their_own_are_told_one_by_one(few_values):
+    moe, _, _ = few_values
+    assert moe.n_regimes_ == 1 < len(moe.experts_)
+    table = moe.coefficients()
+    assert table.experts == list(moe.named_experts_)
+    assert "slopes of their own" in table.note
+    np.testing.assert_array_equal(table.values, moe.coefficients(by="expert").values)
+
+
+def test_experts_that_are_regimes_are_told_as_ever(apart):
+    moe, _, _ = apart
+    assert moe.n_regimes_ == 2 == len(moe.experts_)
+    table, same = moe.coefficients(), moe.coefficients(by="expert")
+    assert table.experts == same.experts == ["expert0", "expert1"]
+    assert str(table) == str(same)
+
+
+def test_by_is_of_regimes_or_experts(apart):
+    with pytest.raises(ValueError, match="by must be 'regime' or 'expert'; got 'row'"):
+        apart[0].coefficients(by="row")
+
+
+# Responsibilities -------------------------------------------------------------------------------
+
+
+def test_responsibilities_are_posterior_probabilities_of_regimes(tied):
+    moe, X, y = tied
+    dist = moe.predict_dist(X)
+    joint = by_name(moe, dist.weights * np.exp(dist.components.logpdf(y[:, None])))
+    resp = moe.responsibilities(X, y)
+    assert resp.shape == (len(X), moe.n_regimes_)
+    np.testing.assert_allclose(resp, joint / joint.sum(axis=1, keepdims=True), atol=1e-10)
+    np.testing.assert_allclose(by_name(moe, moe.responsibilities(X, y, by="expert")), resp)
+
+
+def test_responsibilities_of_few_values_and_of_experts_apart(few_values, apart):
+    moe, X, y = few_values
+    np.testing.assert_allclose(moe.responsibilities(X, y), np.ones((len(X), 1)))
+    moe, X, y = apart
+    same = moe.responsibilities(X, y, by="expert")
+    np.testing.assert_array_equal(moe.responsibilities(X, y), same)
+
+
+def test_responsibilities_of_rows_elsewhere_are_of_regimes_too(two):
+    dask = pytest.importorskip("dask.array")
+    moe, X, y = two
+    blocks = dask.from_array(X, chunks=(100, 3)), dask.from_array(y, chunks=100)
+    for by in ("regime", "expert"):
+        found = moe.responsibilities(*blocks, by=by).compute()
+        np.testing.assert_allclose(found, moe.responsibilities(X, y, by=by), atol=1e-12)
+
+
+def test_what_goes_on_from_a_fit_has_experts(two):
+    from skmoe._data import NO_FACTS
+    from skmoe.inference._bootstrap import _check_rows
+
+    moe, X, y = two
+    rows = _check_rows(moe, X, y, None, NO_FACTS, None)
+    assert rows.responsibilities(moe).shape == (len(X), len(moe.experts_))
+    moe = copy.copy(moe).set_params(warm_start=True)
+    previous = moe._previous(X, y, None, NO_FACTS)
+    np.testing.assert_array_equal(previous, moe.responsibilities(X, y, by="expert"))
+
+
+def test_after_a_change_experts_are_told(two):
+    moe, X, y = two
+    changed = copy.deepcopy(moe).remove_expert(list(moe.named_experts_)[-1])
+    assert changed.responsibilities(X, y).shape[1] == len(changed.experts_)
+    assert changed.coefficients().experts == list(changed.named_experts_)
+
+
+# Profiles ---------------------------------------------------------------------------------------
+
+
+def test_profiles_of_regimes_are_of_their_rows_and_lines(tied):
+    moe, X, y = tied
+    profiles = moe.expert_profiles(X, y)
+    resp = moe.responsibilities(X, y)
+    terms = moe.coefficients().to_frame().loc["prediction"]
+    lines = X @ terms.loc[["x0", "x1", "x2"]].to_numpy() + terms.loc["intercept"].to_numpy()
+    found = {profile.expert: profile for profile in profiles.profiles}
+    assert list(found) == sorted(found, key=lambda name: -found[name].share)
+    for r in range(moe.n_regimes_):
+        profile, own = found[f"regime{r}"], resp[:, r] / resp[:, r].sum()
+        np.testing.assert_allclose(profile.share, resp[:, r].mean())
+        np.testing.assert_allclose(profile.prediction, own @ lines[:, r], rtol=1e-7, atol=1e-7)
+        np.testing.assert_allclose(profile.target, own @ y)
+    assert profiles.to_frame().index.names == ["regime", "feature"]
+    assert len(moe.expert_profiles(X, y, by="expert").profiles) == len(moe.experts_)
+
+
+def test_profiles_take_what_responsibilities_gives(two, apart):
+    for moe, X, y in (two, apart):
+        for by in ("regime", "expert"):
+            resp = moe.responsibilities(X, y, by=by)
+            same = moe.expert_profiles(X, y, responsibilities=resp, by=by)
+            assert str(moe.expert_profiles(X, y, by=by)) == str(same)
+    moe, X, y = two
+    with pytest.raises(ValueError, match="a column for each regime"):
+        moe.expert_profiles(X, responsibilities=moe.responsibilities(X, y, by="expert"))
+
+
+def test_profiles_without_a_target_are_by_the_gate(two):
+    moe, X, _ = two
+    found = {profile.expert: profile.share for profile in moe.expert_profiles(X).profiles}
+    shares = by_name(moe, moe.gate_proba(X)).mean(axis=0)
+    np.testing.assert_allclose([found["regime0"], found["regime1"]], shares)
+
+
+# Report -----------------------------------------------------------------------------------------
+
+
+def test_report_of_regimes_is_that_of_their_summed_rows(tied):
+    moe, X, y = tied
+    report = moe.expert_report(X, y)
+    resp, gate = moe.responsibilities(X, y), by_name(moe, moe.gate_proba(X))
+    terms = moe.coefficients().to_frame()
+    part = terms.loc["prediction"]
+    lines = X @ part.loc[["x0", "x1", "x2"]].to_numpy() + part.loc["intercept"].to_numpy()
+    found, n = report.columns, len(X)
+    assert found["regime"] == [f"regime{r}" for r in range(moe.n_regimes_)]
+    np.testing.assert_allclose(found["rows"], resp.sum(axis=0))
+    np.testing.assert_allclose(found["load"], gate.mean(axis=0))
+    np.testing.assert_allclose(found["gate"], (resp * gate).sum(axis=0) / resp.sum(axis=0))
+    wins = np.bincount(resp.argmax(axis=1), minlength=moe.n_regimes_) / n
+    np.testing.assert_allclose(found["wins"], wins)
+    squares = (resp * (y[:, None] - lines) ** 2).sum(axis=0) / resp.sum(axis=0)
+    np.testing.assert_allclose(found["error"], np.sqrt(squares), rtol=1e-6)
+    sd = terms.loc[("errors", "standard deviation")].to_numpy()
+    np.testing.assert_allclose(found["scale"], sd, rtol=1e-3)  # loads of fit are of its last step
+    np.testing.assert_allclose(report.overlap.sum(axis=1), 1)
+    assert report.to_frame().index.tolist() == found["regime"]
+    assert report.notes == moe.expert_report().notes
+    assert all(name in str(report) for name in found["regime"])
+
+
+def test_report_on_training_rows_is_of_regimes_too(tied):
+    moe, X, y = tied
+    of_fit, of_rows = moe.expert_report(), moe.expert_report(X, y)
+    assert list(of_fit.columns) == list(of_rows.columns)
+    for name in ("load", "rows", "error", "scale"):  # the bound's responsibilities are near
+        np.testing.assert_allclose(of_fit.columns[name], of_rows.columns[name], rtol=0.1)
+    experts = moe.expert_report(by="expert").columns
+    assert experts["expert"] == list(moe.named_experts_)
+    for r, names in enumerate(moe.regimes_):
+        own = [name in names for name in experts["expert"]]
+        assert {experts["regime"][k] for k in np.flatnonzero(own)} == {f"regime{r}"}
+        np.testing.assert_allclose(of_fit.columns["load"][r], np.sum(experts["load"], where=own))
+
+
+def test_report_of_rows_elsewhere_is_of_regimes_too(two):
+    dask = pytest.importorskip("dask.array")
+    moe, X, y = two
+    blocks = dask.from_array(X, chunks=(100, 3)), dask.from_array(y, chunks=100)
+    of_blocks, of_rows = moe.expert_report(*blocks).columns, moe.expert_report(X, y).columns
+    assert of_blocks["regime"] == of_rows["regime"]
+    for name in ("load", "rows", "error", "scale", "overlap"):
+        np.testing.assert_allclose(of_blocks[name], of_rows[name], rtol=1e-9)
+
+
+def test_report_of_experts_apart_has_no_regimes(apart):
+    moe, X, y = apart
+    assert str(moe.expert_report(X, y)) == str(moe.expert_report(X, y, by="expert"))
+    assert "regime" not in moe.expert_report().columns
+
+
+def test_report_of_outputs_has_scales_of_each(outputs):
+    moe, X, Y = outputs
+    scale = np.array(moe.expert_report(X, Y).columns["scale"])
+    sd = moe.coefficients().to_frame().loc["errors"].to_numpy().T
+    np.testing.assert_allclose(scale, sd, rtol=1e-3)
+
+
+def test_report_of_counts_has_no_scale(counts):
+    moe, X, y = counts
+    report = moe.expert_report(X, y).columns
+    assert np.isnan(report["scale"]).all()
+    means = (moe.gate_proba(X) * moe.predict_experts(X)).sum(axis=1)
+    np.testing.assert_allclose(report["error"], [np.sqrt(np.mean((y - means) ** 2))])
+
+
+# Summary ----------------------------------------------------------------------------------------
+
+
+def told(moe, parameters):
+    """Parameters of regimes from those of experts by their names, as coefficients() has them."""
+    gate = {name: f"gate: {name} against expert0" for name in list(moe.named_experts_)[1:]}
+    weight = {name: np.exp(parameters[gate[name], "intercept"]) for name in gate}
+    weight["expert0"] = 1.0
+    found, has_shares = {}, moe.likelihood_.offset_var_ is not None
+    totals = [sum(weight[name] for name in names) for names in moe.regimes_]
+    for r, names in enumerate(moe.regimes_):
+        levels = [weight[name] * parameters[name, "intercept"] for name in names]
+        level = sum(levels) / totals[r] if has_shares else parameters[names[0], "intercept"]
+        found[f"regime{r}", "intercept"] = level
+        if has_shares and r:
+            log_odds = np.log(totals[r] / totals[0])
+            found[f"gate: regime{r} against regime0", "intercept"] = log_odds
+    return found
+
+
+def test_summary_of_regimes_follows_from_that_of_experts(tied):
+    moe, X, y = tied
+    by_regime, by_expert = moe.summary(X, y), moe.summary(X, y, by="expert")
+    names = list(zip(by_expert.parts, by_expert.terms, strict=True))
+    at = by_expert.estimate
+    values = told(moe, dict(zip(names, at, strict=True)))
+    frame = by_regime.to_frame()
+    for name, value in values.items():
+        derivatives = np.zeros(len(at))
+        for i in range(len(at)):
+            step = 1e-6 * (np.arange(len(at)) == i)
+            upper, lower = (told(moe, dict(zip(names, at + s, strict=True))) for s in (step, -step))
+            derivatives[i] = (upper[name] - lower[name]) / 2e-6
+        np.testing.assert_allclose(frame.loc[name, "estimate"], value, rtol=1e-9, atol=1e-9)
+        sd = np.sqrt(derivatives @ by_expert.cov @ derivatives)
+        np.testing.assert_allclose(frame.loc[name, "std_error"], sd, rtol=1e-5)
+
+
+def test_summary_tells_what_experts_share_once(tied):
+    moe, X, y = tied
+    table = moe.summary(X, y)
+    frame, experts = table.to_frame(), moe.summary(X, y, by="expert").to_frame()
+    coefficients = moe.coefficients().to_frame().loc["prediction"]
+    for r, names in enumerate(moe.regimes_):
+        own, slopes = frame.loc[f"regime{r}"], ["x0", "x1", "x2"]
+        estimate = own["estimate"].loc[["intercept", *slopes]]
+        of_column = coefficients[f"regime{r}"].loc[["intercept", *slopes]]
+        np.testing.assert_allclose(estimate, of_column, rtol=1e-6, atol=1e-9)
+        for name in names:
+            of_expert = experts.loc[name]
+            np.testing.assert_allclose(own.loc[slopes], of_expert.loc[slopes], rtol=1e-6)
+            beside = own if len(names) == 1 else frame.loc[f"regime{r}, {name}"]
+            if moe.likelihood_.offset_var_ is not None:
+                np.testing.assert_allclose(beside.loc["intercept"], of_expert.loc["intercept"])
+            np.testing.assert_allclose(beside.loc["log_scale"], of_expert.loc["log_scale"])
+    assert len(set(zip(table.parts, table.terms, strict=True))) == len(table.terms)
+    assert len(table.terms) < len(experts)
+    assert "regime0: " in table.notes[-1]
+
+
+def test_gate_of_summary_is_between_regimes(two, uneven):
+    moe, X, y = two
+    part = "gate: regime1 against regime0"
+    own = moe.summary(X, y).to_frame().loc[part]["estimate"]
+    same = moe.coefficients().to_frame().loc["gate: log-odds against regime0"]["regime1"]
+    np.testing.assert_allclose(own.loc[same.index], same, rtol=1e-6)
+    moe, X, y = uneven  # where the gate tells errors apart
+    part = "gate: expert1 against expert0"
+    both = [moe.summary(X, y, by=by).to_frame().loc[part] for by in ("regime", "expert")]
+    np.testing.assert_allclose(*both)
+
+
+def test_standard_error_of_a_mean_level_is_that_of_a_mean(skewed):
+    moe, X, y = skewed
+    terms = moe.summary(X, y).to_frame().loc["regime0"]
+    rest = y - X @ terms["estimate"].loc[["x0", "x1", "x2"]].to_numpy()
+    # of a normal approximation, of three experts for an exponential distribution: to a fifth
+    sd = rest.std() / np.sqrt(len(y))
+    np.testing.assert_allclose(terms.loc["intercept", "std_error"], sd, rtol=0.2)
+
+
+def test_summary_of_counts_has_the_standard_error_of_a_logarithm_of_a_mean(counts):
+    moe, X, y = counts
+    table, experts = moe.summary(X, y), moe.summary(X, y, by="expert")
+    at, names = experts.estimate, list(zip(experts.parts, experts.terms, strict=True))
+    places = [("expert0", "intercept"), ("expert1", "intercept")]
+    i, j = (names.index(each) for each in places)
+    k = names.index(("gate: expert1 against expert0", "intercept"))
+
+    def level(values):
+        other = 1 / (1 + np.exp(-values[k]))
+        return np.log((1 - other) * np.exp(values[i]) + other * np.exp(values[j]))
+
+    steps = 1e-6 * np.eye(len(at))
+    slope = np.array([(level(at + step) - level(at - step)) / 2e-6 for step in steps])
+    found = table.to_frame().loc["regime0"].loc["intercept"]
+    np.testing.assert_allclose(found["estimate"], level(at), rtol=1e-8)
+    np.testing.assert_allclose(found["std_error"], np.sqrt(slope @ experts.cov @ slope), rtol=1e-5)
+
+
+def test_parameters_without_standard_error_leave_others_theirs(two):
+    from skmoe._reports.by_regime import groups_of
+    from skmoe.inference._by_regime import RegimeParameters
+
+    moe, X, y = two
+    experts = moe.summary(X, y, by="expert")
+    parameters = RegimeParameters(moe, groups_of(moe, "regime"), experts.estimate)
+    cov = experts.cov.copy()
+    unknown = experts.terms.index("log_scale")
+    cov[unknown] = cov[:, unknown] = np.nan
+    sd, known = np.sqrt(np.diag(parameters.covariance(cov))), moe.summary(X, y).std_error
+    assert np.isnan(sd).sum() == 1
+    np.testing.assert_allclose(sd[~np.isnan(sd)], known[~np.isnan(sd)])
+
+
+def test_summary_of_outputs_has_parts_of_each(outputs):
+    moe, X, Y = outputs
+    frame = moe.summary(X, Y).to_frame()
+    coefficients = moe.coefficients().to_frame()["regime0"]
+    for j in range(2):
+        own = frame.loc[f"regime0: output {j}"]["estimate"]
+        same = coefficients[f"prediction, output {j}"]
+        np.testing.assert_allclose(own.loc[same.index], same, rtol=1e-6)
+        assert "log_scale" in frame.loc[f"regime0, expert1: output {j}"].index
+
+
+def test_summary_of_experts_apart_is_as_ever(apart, few_values):
+    for moe, X, y in (apart, few_values):
+        assert str(moe.summary(X, y)) == str(moe.summary(X, y, by="expert"))
+
+
+# Displays ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def drawn():
+    """The module of the displays; figures are closed in the end."""
+    matplotlib = pytest.importorskip("matplotlib")
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    from skmoe import inspection
+
+    yield inspection
+    plt.close("all")
+
+
+def test_responsibilities_are_drawn_by_regime(tied, drawn):
+    moe, X, y = tied
+    display = drawn.ResponsibilityDisplay.from_estimator(moe, X, y)
+    assert display.names == [f"regime{r}" for r in range(moe.n_regimes_)]
+    np.testing.assert_array_equal(display.responsibilities, moe.responsibilities(X, y))
+    certain = (moe.responsibilities(X, y) >= 0.95).sum(axis=0)
+    np.testing.assert_array_equal(display.counts_[-1], certain)
+    display = drawn.ResponsibilityDisplay.from_estimator(moe, X, y, kind="heatmap", by="expert")
+    assert display.names == list(moe.named_experts_)
+
+
+def test_loads_are_drawn_by_regime(tied, drawn):
+    moe, X, y = tied
+    display = drawn.LoadDisplay.from_estimator(moe, X, y)
+    assert display.names == [f"regime{r}" for r in range(moe.n_regimes_)]
+    np.testing.assert_allclose(display.rows, moe.responsibilities(X, y).sum(axis=0))
+    assert len(drawn.LoadDisplay.from_estimator(moe, by="expert").names) == len(moe.experts_)
+
+
+def test_gate_and_lines_are_drawn_by_regime(tied, drawn):
+    moe, X, y = tied
+    given = {"grid_resolution": 5, "subsample": None}
+    gate = drawn.GateDisplay.from_estimator(moe, X, 2, **given)
+    experts = drawn.GateDisplay.from_estimator(moe, X, 2, by="expert", **given)
+    np.testing.assert_allclose(gate.proba[0], by_name(moe, experts.proba[0]))
+    lines = drawn.ExpertDisplay.from_estimator(moe, X, y, 0, **given)
+    assert lines.names == gate.names == [f"regime{r}" for r in range(moe.n_regimes_)]
+    terms = moe.coefficients().to_frame().loc["prediction"]
+    resp = moe.responsibilities(X, y)
+    at = resp.T @ X / resp.sum(axis=0)[:, None]  # the mean row of each regime
+    for r, name in enumerate(gate.names):
+        level = terms.loc["intercept", name] + at[r, 1:] @ terms.loc[["x1", "x2"], name]
+        line = level + terms.loc["x0", name] * lines.points
+        np.testing.assert_allclose(lines.predictions[:, r], line, rtol=1e-6, atol=1e-7)
+    drawn.GateDisplay.from_estimator(moe, X, (0, 2), y=y, grid_resolution=5)
+
+
+def test_calibration_is_drawn_by_regime(tied, drawn):
+    moe, X, y = tied
+    display = drawn.CalibrationDisplay.from_estimator(moe, X, y, kind="experts")
+    assert display.names == [f"regime{r}" for r in range(moe.n_regimes_)]
+    proba = by_name(moe, moe.gate_proba(X))
+    np.testing.assert_allclose((proba * display.expert_pit).sum(axis=1), display.pit)
+    np.testing.assert_allclose(display.responsibilities, moe.responsibilities(X, y))
+
+
+def test_experts_apart_are_drawn_as_ever(apart, drawn):
+    moe, X, y = apart
+    displays = [
+        drawn.ExpertDisplay.from_estimator(moe, X, y, 0, by=by) for by in ("regime", "expert")
+    ]
+    assert displays[0].names == displays[1].names == ["expert0", "expert1"]
+    np.testing.assert_array_equal(displays[0].predictions, displays[1].predictions)
+
+
+def test_no_probability_of_a_regime_is_above_one(tied):
+    moe, X, y = tied
+    resp = moe.responsibilities(X, y)
+    assert resp.max() <= 1
+    np.testing.assert_allclose(resp.sum(axis=1), 1, rtol=1e-12)

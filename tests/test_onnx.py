@@ -264,7 +264,12 @@ def test_unknown_category_is_that_of_the_mixture(table):
     X, y = table
     moe = MixtureOfExpertsRegressor(n_experts=2, **QUICK).fit(X, y)
     new = X.assign(c="other", a=np.nan)
-    check_regressor(moe, new)
+    check_regressor(moe, new, QUANTILES)
+    wider = (
+        moe.predict(new, return_std=True)[1] - moe.predict(X.assign(a=np.nan), return_std=True)[1]
+    )
+    assert wider.mean() > 0.01
+    check_classifier(MixtureOfExpertsClassifier(n_experts=2, **QUICK).fit(X, y > 0.5), new)
 
 
 def test_columns_of_numbers_given_one_by_one(table):

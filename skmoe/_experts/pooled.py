@@ -7,7 +7,7 @@ In standardised columns with the intercept last, x, and a standardised target y,
     lambda_k ~ Gamma(nu / 2, nu s_0 / 2)    (shape, rate)
 
 and alike, but on its own, for each output [1]_. rho and tau hold one variance for the slopes, one
-for the levels of each column of strings, so that these are random effects, and one for the
+for the levels of each column of many strings, so that these are random effects, and one for the
 intercept; that of b_0's intercept is as good as flat. tau, rho, nu and s_0 maximise the
 evidence, and b and lambda have posteriors q(b_0, d) and q(lambda), which are normal and Gamma [2]_.
 All that they need of the rows are sums.
@@ -25,7 +25,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import special
 
-from .._numerics.columns import quadratic_forms
+from .._numerics.columns import effects_of, quadratic_forms
 from .._numerics.statistics import LeastSquaresStatistics
 from .least_squares import LeastSquaresExperts
 from .pooled_base import Pooled
@@ -160,7 +160,7 @@ def learn_variances(gram, cross, tau, rho, learned, ties=None, block=None):
     ties : Ties, default=None
         Between experts. Offsets stand behind the coefficients in tau, rho and ``learned``.
     block : ndarray of int of shape (q - 1,), default=None
-        Which slopes have one variance, each block its own; None is all.
+        Of which column of strings they are levels; see ``StandardColumns``.
 
     Returns
     -------
@@ -204,12 +204,12 @@ def learn_variances(gram, cross, tau, rho, learned, ties=None, block=None):
 
 
 def blocks_of_slopes(is_slope, block):
-    """Masks of slopes that have one variance, a list; ``block`` numbers these, and None is all."""
+    """Masks of slopes that have one variance, a list; see ``StandardColumns`` for ``block``."""
     if block is None:
         return [is_slope]
-    numbers = np.full(len(is_slope), -1)
-    numbers[is_slope] = block
-    return [numbers == number for number in range(block.max(initial=0) + 1)]
+    effects = np.full(len(is_slope), -1)
+    effects[is_slope] = effects_of(block)
+    return [effects == number for number in np.unique(effects[is_slope])]
 
 
 # Error variances ----------------------------------------------------------------------------

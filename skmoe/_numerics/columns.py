@@ -8,6 +8,7 @@ from sklearn.utils import gen_batches
 
 from .statistics import standardisation
 
+FEWEST_EFFECTS = 10  # levels of a column of strings with a variance of its own
 FEW_COLUMNS = 2048  # that are turned at a time
 SMALLEST_DIRECTION = 1e-10  # singular values below, relative to the largest, are rounding
 
@@ -18,8 +19,8 @@ class StandardColumns:
 
     Under independent normal priors of one variance a rotation of the columns changes nothing, and
     what lies outside the space of the rows keeps its prior. The one-hot columns of a column of
-    strings have a prior variance of their own, and one scale, as their coefficients are the effects
-    of levels.
+    strings of ten levels and more have a prior variance of their own, and one scale, as their
+    coefficients are the effects of levels: of fewer levels a variance is hardly known [1]_.
 
     Attributes
     ----------
@@ -29,7 +30,12 @@ class StandardColumns:
         Orthonormal directions; None is the columns themselves.
     block : ndarray of int of shape (n_features,) or None
         Number of the column of strings that a column is a level of, from 1; 0 of the others. None
-        where all are alike. Columns in blocks are not turned.
+        where there are none.
+
+    References
+    ----------
+    .. [1] A. Gelman, "Prior distributions for variance parameters in hierarchical models",
+       Bayesian Analysis 1 (2006) 515-534.
     """
 
     mean: np.ndarray
@@ -41,10 +47,9 @@ class StandardColumns:
     def of(cls, X, weight, units=None, block=None):
         """Columns of these rows, an ndarray of finite numbers, or those of known ``units``."""
         mean, scale = standardisation(X, weight) if units is None else (units.mean, units.scale)
-        if block is not None:
-            return cls(mean, _scale_of_blocks(scale, block), block=block)
-        if units is not None or X.shape[1] < len(X):
-            return cls(mean, scale)
+        has_effects = block is not None and effects_of(block).any()
+        if has_effects or units is not None or X.shape[1] < len(X):
+            return cls(mean, _scale_of_effects(scale, block), block=block)
         used = X if weight.all() else X[weight != 0]
         return cls(mean, scale, _row_space(_standardised(used, mean, scale)))
 
@@ -89,11 +94,11 @@ class StandardColumns:
     def of_levels(self, variances):
         """Which column is a level of which block (n_features, n_blocks), and raw prior variances.
 
-        The variances (n_blocks, m) of the levels of a block are alike.
+        Those (n_blocks, m) of a block are of a level of average frequency.
         """
         is_level = np.equal.outer(self.block, np.arange(1, self.block.max(initial=0) + 1))
-        first = is_level.argmax(axis=0)
-        return is_level.astype(float), (variances[:, first] / self.scale[first] ** 2).T
+        squares = (self.scale**2 @ is_level) / is_level.sum(axis=0)
+        return is_level.astype(float), (variances[:, is_level.argmax(axis=0)] / squares).T
 
     def standard(self, coef):
         """Coefficients (n_features + 1, m) of standardised columns, from those of the design."""
@@ -106,12 +111,18 @@ class StandardColumns:
         return np.hstack([np.repeat(variances[:, :1], len(self.mean), axis=1), variances[:, -1:]])
 
 
-def _scale_of_blocks(scale, block):
-    """Scales (n_features,) of which the columns of a block have one, that of all their variance."""
-    scale = scale.copy()
-    for number in range(1, block.max(initial=0) + 1):
-        levels = block == number
-        scale[levels] = np.sqrt(np.sum(scale[levels] ** 2))
+def effects_of(block):
+    """``block`` where a variance of its own can be learned, by enough levels; 0 elsewhere."""
+    return np.where(np.bincount(block)[block] < FEWEST_EFFECTS, 0, block)
+
+
+def _scale_of_effects(scale, block):
+    """Scales (n_features,), of which columns with one variance have one: that of their sum."""
+    if block is None:
+        return scale
+    scale, effects = scale.copy(), effects_of(block)
+    for number in np.unique(effects[effects > 0]):
+        scale[effects == number] = np.sqrt(np.sum(scale[effects == number] ** 2))
     return scale
 
 

@@ -6,6 +6,7 @@ from itertools import combinations, permutations
 import numpy as np
 import pandas as pd
 import pytest
+from joblib import parallel_config
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.linear_model import LinearRegression
 from sklearn.pipeline import make_pipeline
@@ -27,8 +28,8 @@ def two_lines(n=120, noise=0.2, seed=0):
 
 
 def by_em(**settings):
-    settings = {"n_experts": 2, "n_init": 2, "random_state": 0, "training": "em", **settings}
-    return MixtureOfExpertsRegressor(**settings)
+    settings = {"n_experts": 2, "n_init": 2, "cv": False, "random_state": 0, **settings}
+    return MixtureOfExpertsRegressor(**settings, training="em")
 
 
 def of_labels(seeds, halves, labels=(0, 0, 0, 1, 1, 1), **settings):
@@ -64,10 +65,11 @@ def test_clear_regimes_are_found_again_in_the_same_rows(clear):
 @pytest.mark.slow
 @pytest.mark.parametrize("n_lines", [1, 2])
 def test_pooled_regimes_are_found_again_and_noise_is_one(n_lines):
-    X, y = two_lines(200)
-    y = X[:, 0] + np.random.default_rng(0).standard_t(3, size=200) if n_lines == 1 else y
+    X, y = two_lines(160)
+    if n_lines == 1:
+        y = X[:, 0] + np.random.default_rng(0).normal(size=160)
     moe = MixtureOfExpertsRegressor(random_state=0).fit(X, y)
-    stability = moe.stability(X, y, n_resamples=4, random_state=0)
+    stability = moe.stability(X, y, n_resamples=3, random_state=0)
     assert stability.word == "regime"
     assert stability.n_regimes == n_lines
     for source in ("seeds", "halves"):
@@ -92,7 +94,7 @@ def test_experts_of_one_regime_are_one_side():
 def test_a_close_call_shows_several_numbers():
     X, y = two_lines(60, noise=2.5)
     moe = by_em(n_experts="auto").fit(X, y)
-    stability = moe.stability(X, y, n_resamples=12, random_state=0)
+    stability = moe.stability(X, y, n_resamples=6, random_state=0)
     assert len(stability.share["halves"]) > 1
     assert_allclose(sum(stability.share["halves"].values()), 1)
     assert stability.verdict().startswith(("The number is open", "Not settled"))
@@ -125,8 +127,6 @@ def test_names_of_regimes_do_not_count(n_found):
     renamed = rng.permutation(n_found)[other]
     assert_array_equal(changed(labels, other, everyone), changed(labels, renamed, everyone))
     assert not changed(other, renamed, everyone).any()
-    # As many rows stay as two partitions have in common, and all others change.
-    assert changed(labels, other, everyone).sum() >= 50 - n_found * 50
 
 
 VERDICTS = {
@@ -162,7 +162,8 @@ def test_frames_hold_refits_and_rows(clear):
 
 def test_result_is_reproducible_and_does_not_depend_on_jobs(clear):
     moe, X, y, stability = clear
-    again = moe.stability(X, y, n_resamples=5, random_state=0, n_jobs=2)
+    with parallel_config("threading"):
+        again = moe.stability(X, y, n_resamples=5, random_state=0, n_jobs=2)
     for source in ("seeds", "halves"):
         assert_array_equal(again.labels_by[source], stability.labels_by[source])
         assert_array_equal(again.n_by[source], stability.n_by[source])
@@ -281,14 +282,13 @@ def test_halves_of_classes_have_all_of_them():
     X = rng.normal(size=(60, 2))
     y = np.where((X[:, 0] > 0) ^ (X[:, 1] > 0), "a", "b")
     y[:2] = "rare"
-    moe = MixtureOfExpertsClassifier(n_experts=2, training="em", n_init=1, random_state=0)
+    moe = MixtureOfExpertsClassifier(
+        n_experts=2, training="em", n_init=1, cv=False, max_iter=50, tol=1e-2, random_state=0
+    )
     stability = moe.fit(X, y).stability(X, y, n_resamples=4, random_state=0)
     assert stability.labels_by["halves"].shape == (4, 60)
-    y[1] = "alone"
-    with pytest.raises(ValueError, match="lack a class"):
-        moe.fit(X[2:12], y[2:12]).stability(
-            X[2:12], np.r_["rare", y[3:12]], n_resamples=2, random_state=0
-        )
+    with pytest.raises(ValueError, match="lack a class"):  # where each class is a group
+        moe.stability(X, y, groups=y, n_resamples=2, random_state=0)
 
 
 def test_string_columns_whose_levels_a_half_lacks():

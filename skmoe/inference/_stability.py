@@ -23,7 +23,7 @@ OF_ALL_ROWS = ("stack", "specialists")
 
 
 class Stability:
-    """What ``stability`` found: do other seeds, and other rows, lead to the same regimes?
+    """Whether other seeds, and other rows, lead to the same regimes: what ``stability`` found.
 
     It prints as a table with one sentence of verdict, and shows as HTML. "seeds" are refits to
     the same rows with another ``random_state``, which differ by what the search finds; "halves"
@@ -112,8 +112,8 @@ class Stability:
         rand = {source: float(np.median(self.rand[source])) for source in SOURCES}
         if same["seeds"] < SURE:
             return (
-                f"Not settled: on the same rows {self._found('seeds')}, by random_state alone. "
-                "Raise n_init, and do not rely on one fit."
+                f"Not settled: on the same rows {self._found('seeds')}. Raise n_init, and do not "
+                "rely on one fit."
             )
         if rand["seeds"] < SURE:
             return (
@@ -122,7 +122,9 @@ class Stability:
                 "on one fit."
             )
         if same["halves"] < SURE:
-            return f"The number is open: in halves of the rows {self._found('halves')}."
+            may_lack_rows = max(self.share["halves"]) <= self.n_regimes
+            what = "takes all the rows, or is open" if may_lack_rows else "is open"
+            return f"The number {what}: {self._found('halves')}."
         if rand["halves"] < SURE:
             return (
                 f"The number is stable, {fit}; which rows belong together is less so (median "
@@ -135,12 +137,9 @@ class Stability:
     def _found(self, source):
         """Which numbers were found how often, the most frequent first."""
         found = sorted(self.share[source].items(), key=lambda each: -each[1])
-        first, *others = [
-            f"{_count(n, self.word) if i == 0 else n} in {share:.0%}"
-            for i, (n, share) in enumerate(found)
-        ]
-        verb = "is" if found[0][0] == 1 else "are"
-        return f"{first} of the refits {verb} found" + "".join(f", {each}" for each in others)
+        (n, share), *others = found
+        first = f"{share:.0%} of the {source} lead to {_count(n, self.word)}"
+        return ", ".join([first, *(f"{share:.0%} to {n}" for n, share in others)])
 
     def to_frame(self, of="refits"):
         """What was found, as a DataFrame.
@@ -241,7 +240,7 @@ class RefittedMixture:
         random_state=None,
         verbose=0,
     ):
-        """Do other seeds, and other rows, lead to the same regimes?
+        """Whether other seeds, and other rows, lead to the same regimes.
 
         The mixture is refitted from nothing: ``n_resamples`` times to the same rows with another
         ``random_state``, and as often to half of the rows. Of each refit it is asked how many
@@ -303,10 +302,13 @@ class RefittedMixture:
         --------
         >>> import numpy as np
         >>> from skmoe import MixtureOfExpertsRegressor
-        >>> X = np.random.default_rng(0).uniform(-3, 3, size=(60, 1))
-        >>> y = np.abs(X[:, 0]) + np.where(X[:, 0] > 0, 2, 0)
-        >>> moe = MixtureOfExpertsRegressor(n_experts=2, training="em", n_init=2, random_state=0)
-        >>> stability = moe.fit(X, y).stability(X, y, n_resamples=2, random_state=0)
+        >>> rng = np.random.default_rng(0)
+        >>> X = rng.uniform(-3, 3, size=(60, 1))
+        >>> y = np.abs(X[:, 0]) + (X[:, 0] > 0) + 0.1 * rng.normal(size=60)
+        >>> moe = MixtureOfExpertsRegressor(
+        ...     n_experts=2, training="em", n_init=2, random_state=0
+        ... ).fit(X, y)
+        >>> stability = moe.stability(X, y, n_resamples=2, random_state=0)
         >>> stability.share["halves"]
         {2: 1.0}
         """

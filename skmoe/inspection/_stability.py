@@ -46,10 +46,13 @@ class StabilityDisplay:
     >>> import numpy as np
     >>> from skmoe import MixtureOfExpertsRegressor
     >>> from skmoe.inspection import StabilityDisplay
-    >>> X = np.random.default_rng(0).uniform(-3, 3, size=(60, 1))
-    >>> y = np.abs(X[:, 0]) + np.where(X[:, 0] > 0, 2, 0)
-    >>> moe = MixtureOfExpertsRegressor(n_experts=2, training="em", n_init=2, random_state=0)
-    >>> display = StabilityDisplay.from_estimator(moe.fit(X, y), X, y, n_resamples=2)
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.uniform(-3, 3, size=(60, 1))
+    >>> y = np.abs(X[:, 0]) + (X[:, 0] > 0) + 0.1 * rng.normal(size=60)
+    >>> moe = MixtureOfExpertsRegressor(
+    ...     n_experts=2, training="em", n_init=2, random_state=0
+    ... ).fit(X, y)
+    >>> display = StabilityDisplay.from_estimator(moe, X, y, n_resamples=2)
     >>> [float(bar.get_height()) for bar in display.bars_["seeds"]]
     [1.0]
     """

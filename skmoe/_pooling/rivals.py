@@ -58,7 +58,7 @@ class Rivals:
         side = "behind" if nats >= 0 else "ahead"
         return [
             f"Another partition of the rows into {n_regimes} {word}s (adjusted Rand index "
-            f"{rand:.2f}) is {abs(nats):.1f} nats {side}: which rows belong together is a close "
+            f"{round(rand, 2) + 0.0:.2f}) is {abs(nats):.1f} nats {side}: which rows belong together is a close "
             "call."
         ]
 

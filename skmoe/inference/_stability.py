@@ -118,7 +118,7 @@ class Stability:
         if rand["seeds"] < SURE:
             return (
                 f"Not settled: seeds agree on {fit}, but not on which rows belong together "
-                f"(median adjusted Rand index {rand['seeds']:.2f}). Raise n_init, and do not rely "
+                f"(median adjusted Rand index {_two_digits(rand['seeds'])}). Raise n_init, and do not rely "
                 "on one fit."
             )
         if same["halves"] < SURE:
@@ -128,7 +128,7 @@ class Stability:
         if rand["halves"] < SURE:
             return (
                 f"The number is stable, {fit}; which rows belong together is less so (median "
-                f"adjusted Rand index {rand['halves']:.2f} in halves of the rows)."
+                f"adjusted Rand index {_two_digits(rand['halves'])} in halves of the rows)."
             )
         return f"Stable: seeds and halves of the rows agree on {fit}" + (
             "." if self.n_regimes == 1 else ", and on which rows belong together."
@@ -196,7 +196,7 @@ class Stability:
         of_refits = {"median": np.median, "lowest": np.min}
         cells.append(["adjusted Rand index against the fit", "", ""])
         cells += [
-            [f"  {name}", *(f"{of(self.rand[source]):.2f}" for source in SOURCES)]
+            [f"  {name}", *(_two_digits(of(self.rand[source])) for source in SOURCES)]
             for name, of in of_refits.items()
         ]
         changes = [self.changes[source][self.counts] for source in SOURCES]
@@ -398,6 +398,10 @@ def changed(labels, others, counts):
 def _shares(numbers):
     """Share of each number among some, by number."""
     return {n: count / len(numbers) for n, count in sorted(Counter(numbers.tolist()).items())}
+
+
+def _two_digits(rand):
+    return f"{round(float(rand), 2) + 0.0:.2f}"  # no -0.00
 
 
 def _count(n, word):

@@ -58,8 +58,8 @@ class Rivals:
         side = "behind" if nats >= 0 else "ahead"
         return [
             f"Another partition of the rows into {n_regimes} {word}s (adjusted Rand index "
-            f"{round(rand, 2) + 0.0:.2f}) is {abs(nats):.1f} nats {side}: which rows belong together is a close "
-            "call."
+            f"{round(rand, 2) + 0.0:.2f}) is {abs(nats):.1f} nats {side}: which rows belong "
+            "together is a close call."
         ]
 
 

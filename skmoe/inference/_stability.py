@@ -118,8 +118,8 @@ class Stability:
         if rand["seeds"] < SURE:
             return (
                 f"Not settled: seeds agree on {fit}, but not on which rows belong together "
-                f"(median adjusted Rand index {_two_digits(rand['seeds'])}). Raise n_init, and do not rely "
-                "on one fit."
+                f"(median adjusted Rand index {_two_digits(rand['seeds'])}). Raise n_init, and do "
+                "not rely on one fit."
             )
         if same["halves"] < SURE:
             may_lack_rows = max(self.share["halves"]) <= self.n_regimes

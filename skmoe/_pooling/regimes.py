@@ -17,7 +17,7 @@ from .._experts.pooled_steps import loss_of_quadratics
 from .ordered import is_ordered, values_of
 from .problem import PooledProblem
 from .regime_gate import RegimeGate
-from .rivals import CLOSE
+from .rivals import close_numbers, counted
 
 MARGIN = 4.0  # nats that experts without ties have to be ahead, as their prior variances are free
 FEWEST_ROWS = 5.0  # of a regime; fewer are outliers of another
@@ -74,18 +74,10 @@ class Regimes:
             )
         if n_regimes < n_experts:
             notes.append(
-                f"{n_experts} experts are {_count(n_regimes)}: experts of one regime are one "
+                f"{n_experts} experts are {counted(n_regimes)}: experts of one regime are one "
                 f"regression function, whose errors {ERRORS[self.kind]}."
             )
-        lead = {k: self.support[n_regimes] - each for k, each in self.support.items()}
-        close = {k: nats for k, nats in lead.items() if k != n_regimes and nats < CLOSE}
-        if close:
-            found = " and ".join(_lead(k, nats) for k, nats in close.items())
-            notes.append(
-                f"The number of regimes is a close call: by log-evidence over all rows, {found} "
-                f"{n_regimes}."
-            )
-        return notes + self.rivals
+        return notes + close_numbers(self.support, n_regimes) + self.rivals
 
 
 ERRORS = {
@@ -93,17 +85,6 @@ ERRORS = {
     SPREAD: "have a spread that depends on the columns, or heavy tails",
     ORDERED: "are those of a target of a few values: an ordered logit explains it as well",
 }
-
-
-def _count(n_regimes):
-    return "1 regime" if n_regimes == 1 else f"{n_regimes} regimes"
-
-
-def _lead(n_regimes, nats):
-    """How far so many regimes are behind or ahead, in words."""
-    verb = "is" if n_regimes == 1 else "are"
-    side = "behind" if nats >= 0 else "ahead of"
-    return f"{_count(n_regimes)} {verb} {abs(nats):.1f} nats {side}"
 
 
 class RegimeSearch:

@@ -1,4 +1,4 @@
-"""Other partitions of the rows into as many regimes, which have nearly as much evidence."""
+"""Other numbers of regimes, and other partitions into as many, of nearly as much evidence."""
 
 import numpy as np
 
@@ -61,6 +61,37 @@ class Rivals:
             f"{round(rand, 2) + 0.0:.2f}) is {abs(nats):.1f} nats {side}: which rows belong "
             "together is a close call."
         ]
+
+
+def close_numbers(support, chosen, word="regime"):
+    """That other numbers are close to the one that is kept, a sentence; a list.
+
+    Parameters
+    ----------
+    support : dict of int to float
+        Log-evidence over all rows of each number.
+    chosen : int
+        The number that is kept.
+    word : {"regime", "expert"}, default="regime"
+        What is counted.
+    """
+    lead = {k: support[chosen] - each for k, each in support.items() if k != chosen}
+    close = {k: nats for k, nats in lead.items() if nats < CLOSE}
+    if not close:
+        return []
+    found = " and ".join(
+        f"{counted(k, word)} {'is' if k == 1 else 'are'} {abs(nats):.1f} nats "
+        + ("behind" if nats >= 0 else "ahead of")
+        for k, nats in close.items()
+    )
+    return [
+        f"The number of {word}s is a close call: by log-evidence over all rows, {found} {chosen}."
+    ]
+
+
+def counted(n, word="regime"):
+    """A number of regimes in words."""
+    return f"{n} {word}" if n == 1 else f"{n} {word}s"
 
 
 def count_regimes(problem):

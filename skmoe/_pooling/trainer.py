@@ -18,7 +18,7 @@ from .merging import cheapest_merger, merged
 from .parts import pooled_parts
 from .problem import PooledGate, PooledProblem, gate_columns
 from .regimes import RegimeSearch
-from .rivals import Rivals
+from .rivals import Rivals, close_numbers
 
 TOL = 1e-6  # per unit of weight; the mixtures to compare differ by little
 SHORT_RUN = 5  # iterations that tell good halves from bad ones, and whom to merge
@@ -116,9 +116,12 @@ class PooledTrainer(Trainer):
             self._note(self._converge(best))
         if self.finds_regimes and self.experts.can_be_tied:
             best, self.regimes = RegimeSearch(self).of(best)
-        elif self.finds_regimes:
-            self.notes = [*self.notes, *self.rivals.notes(best, "expert")]
         self.log_evidence = dict(sorted(self.log_evidence.items()))
+        if self.finds_regimes and not self.experts.can_be_tied:
+            total = self.data.weight.sum()
+            support = {k: total * each for k, each in self.log_evidence.items()}
+            close = close_numbers(support, best.experts.n_experts, "expert")
+            self.notes = [*self.notes, *close, *self.rivals.notes(best, "expert")]
         self.progress.say(f"Kept {count(best.experts.n_experts)}")
         n_experts, is_gated = best.experts.n_experts, best.gate.sees_rows
         self.problem, self.parts = best, self.parts.first(n_experts, is_gated=is_gated)

@@ -27,6 +27,21 @@ class Rivals:
         if problem.experts.n_experts > 1:
             self._seen.append(problem.fork())
 
+    def close_to(self, chosen):
+        """Other partitions of nearly as much evidence, or more, converged; a list of problems."""
+        close = [each for each in self._seen if self._compared(chosen, each) is not None]
+        close = sorted(close, key=lambda each: -each.evidence)[:MOST_TRIED]
+        return [self.converge(each) for each in close]
+
+    def _compared(self, chosen, problem):
+        """Nats behind, and Rand index, if that is close and not the same; else None."""
+        nats = self.weight.sum() * (chosen.evidence - problem.evidence)
+        n_regimes, labels = partition(chosen)
+        if nats >= CLOSE or n_regimes != count_regimes(problem):
+            return None
+        rand = rand_index(labels, partition(problem)[1], self.weight)
+        return (nats, rand) if rand < ALIKE else None
+
     def notes(self, chosen, word="regime"):
         """That another partition is close to that of the chosen mixture, a sentence; a list.
 
@@ -37,24 +52,11 @@ class Rivals:
         word : {"regime", "expert"}, default="regime"
             Of what the partition is one into.
         """
-        n_regimes, labels = partition(chosen)
-        total = self.weight.sum()
-
-        def compared(problem):
-            """Nats behind, and Rand index, if that is close and not the same."""
-            nats = total * (chosen.evidence - problem.evidence)
-            if nats >= CLOSE or n_regimes != count_regimes(problem):
-                return None
-            rand = rand_index(labels, partition(problem)[1], self.weight)
-            return (nats, rand) if rand < ALIKE else None
-
-        close = [each for each in self._seen if compared(each) is not None]
-        close = sorted(close, key=lambda each: -each.evidence)[:MOST_TRIED]
-        found = [compared(self.converge(each)) for each in close]
+        found = [self._compared(chosen, each) for each in self.close_to(chosen)]
         found = [each for each in found if each is not None]
         if not found:
             return []
-        nats, rand = min(found)
+        n_regimes, (nats, rand) = count_regimes(chosen), min(found)
         side = "behind" if nats >= 0 else "ahead"
         return [
             f"Another partition of the rows into {n_regimes} {word}s (adjusted Rand index "

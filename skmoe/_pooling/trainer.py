@@ -111,6 +111,10 @@ class PooledTrainer(Trainer):
         self.rivals = Rivals(self.data.weight, self._converge)
         if previous is None:
             best = self._found()
+            for other in self.rivals.close_to(best):  # given up while they were close behind
+                self._note(other)
+                if evidence_of(other) > best.evidence + SAME_EVIDENCE:
+                    best = other
         else:
             best = self._new_problem(previous.shape[1]).start(previous)
             self._note(self._converge(best))

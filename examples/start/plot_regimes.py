@@ -30,6 +30,11 @@ print(moe.coefficients())
 print("noise:", moe.likelihood_.scale_.round(2))
 
 # %%
+# Would another seed, or half of the rows, lead to the same three? ``stability`` refits to find out.
+
+print(moe.stability(X, y, n_resamples=5, random_state=0))
+
+# %%
 # Above, each row is marked by the expert with the largest responsibility, and a line is thick where
 # the gate prefers its expert. Below, the gate probabilities over the load.
 

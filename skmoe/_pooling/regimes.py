@@ -17,8 +17,8 @@ from .._experts.pooled_steps import loss_of_quadratics
 from .ordered import is_ordered, values_of
 from .problem import PooledProblem
 from .regime_gate import RegimeGate
+from .rivals import close_numbers, counted
 
-CLOSE = 3.0  # nats over all rows: a factor of 20
 MARGIN = 4.0  # nats that experts without ties have to be ahead, as their prior variances are free
 FEWEST_ROWS = 5.0  # of a regime; fewer are outliers of another
 WIDER, WIDE_SHARE = 3.0, 0.1  # errors, and share, of an expert that is put behind another
@@ -39,11 +39,13 @@ class Regimes:
         ``MARGIN`` more where experts are tied.
     n_values : int, default=None
         Of the target, where they are few.
+    rivals : list of str, default=()
+        Notes on other partitions into as many regimes.
     """
 
-    def __init__(self, regime, kind, support, n_values=None):
+    def __init__(self, regime, kind, support, n_values=None, rivals=()):
         self.regime, self.kind, self.support = np.asarray(regime), kind, support
-        self.n_values = n_values
+        self.n_values, self.rivals = n_values, list(rivals)
         self.n_regimes = int(self.regime.max()) + 1
 
     def named(self, names, order):
@@ -72,18 +74,10 @@ class Regimes:
             )
         if n_regimes < n_experts:
             notes.append(
-                f"{n_experts} experts are {_count(n_regimes)}: experts of one regime are one "
+                f"{n_experts} experts are {counted(n_regimes)}: experts of one regime are one "
                 f"regression function, whose errors {ERRORS[self.kind]}."
             )
-        lead = {k: self.support[n_regimes] - each for k, each in self.support.items()}
-        close = {k: nats for k, nats in lead.items() if k != n_regimes and nats < CLOSE}
-        if close:
-            found = " and ".join(_lead(k, nats) for k, nats in close.items())
-            notes.append(
-                f"The number of regimes is a close call: by log-evidence over all rows, {found} "
-                f"{n_regimes}."
-            )
-        return notes
+        return notes + close_numbers(self.support, n_regimes) + self.rivals
 
 
 ERRORS = {
@@ -91,17 +85,6 @@ ERRORS = {
     SPREAD: "have a spread that depends on the columns, or heavy tails",
     ORDERED: "are those of a target of a few values: an ordered logit explains it as well",
 }
-
-
-def _count(n_regimes):
-    return "1 regime" if n_regimes == 1 else f"{n_regimes} regimes"
-
-
-def _lead(n_regimes, nats):
-    """How far so many regimes are behind or ahead, in words."""
-    verb = "is" if n_regimes == 1 else "are"
-    side = "behind" if nats >= 0 else "ahead of"
-    return f"{_count(n_regimes)} {verb} {abs(nats):.1f} nats {side}"
 
 
 class RegimeSearch:
@@ -154,7 +137,8 @@ class RegimeSearch:
             support[ties.n_regimes] = n_rows * chosen.evidence + MARGIN
         values = values_of(best)
         n_values = None if values is None else len(values)
-        return chosen, Regimes(regime, kind, dict(sorted(support.items())), n_values)
+        rivals = self.trainer.rivals.notes(chosen)
+        return chosen, Regimes(regime, kind, dict(sorted(support.items())), n_values, rivals)
 
     def _tied(self, best, regime, to_beat):
         """The better mixture of two kinds of ties, and its kind."""
@@ -166,6 +150,8 @@ class RegimeSearch:
         may_add = self.trainer.is_searched and max(regime) > 0
         if may_add and best.experts.can_be_wider:
             found.append((self._converged(self._with_tails(best, regime), to_beat), SHAPE))
+        for tied, _ in found:
+            self.trainer.rivals.add(tied)
         return max(found, key=lambda each: each[0].evidence)
 
     def _new(self, kind, regime):

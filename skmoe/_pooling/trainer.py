@@ -18,6 +18,7 @@ from .merging import cheapest_merger, merged
 from .parts import pooled_parts
 from .problem import PooledGate, PooledProblem, gate_columns
 from .regimes import RegimeSearch
+from .rivals import Rivals, close_numbers
 
 TOL = 1e-6  # per unit of weight; the mixtures to compare differ by little
 SHORT_RUN = 5  # iterations that tell good halves from bad ones, and whom to merge
@@ -107,14 +108,24 @@ class PooledTrainer(Trainer):
     def start(self, previous):
         """Find the mixture, or go on from responsibilities with as many experts as they have."""
         self.ends, self.paths, self.log_evidence, self._begun_with = [], [], {}, set()
+        self.rivals = Rivals(self.data.weight, self._converge)
         if previous is None:
             best = self._found()
+            for other in self.rivals.close_to(best):  # given up while they were close behind
+                self._note(other)
+                if evidence_of(other) > best.evidence + SAME_EVIDENCE:
+                    best = other
         else:
             best = self._new_problem(previous.shape[1]).start(previous)
             self._note(self._converge(best))
         if self.finds_regimes and self.experts.can_be_tied:
             best, self.regimes = RegimeSearch(self).of(best)
         self.log_evidence = dict(sorted(self.log_evidence.items()))
+        if self.finds_regimes and not self.experts.can_be_tied:
+            total = self.data.weight.sum()
+            support = {k: total * each for k, each in self.log_evidence.items()}
+            close = close_numbers(support, best.experts.n_experts, "expert")
+            self.notes = [*self.notes, *close, *self.rivals.notes(best, "expert")]
         self.progress.say(f"Kept {count(best.experts.n_experts)}")
         n_experts, is_gated = best.experts.n_experts, best.gate.sees_rows
         self.problem, self.parts = best, self.parts.first(n_experts, is_gated=is_gated)
@@ -167,7 +178,9 @@ class PooledTrainer(Trainer):
             return found
         # What is likelier without pooling need not be what has more evidence with it.
         other = self._new_problem(n_experts).start(trainer.runner_up)
-        return max(self._converge(found), self._converge(other), key=evidence_of)
+        for each in (found, other):
+            self.rivals.add(self._converge(each))
+        return max(found, other, key=evidence_of)
 
     def _is_turned(self, n_experts):
         """Whether starts are sought in the space of the rows, where columns outnumber them."""
@@ -226,7 +239,8 @@ class PooledTrainer(Trainer):
         random_state = np.random.RandomState(self.seed)
         smaller = self._merge(best, self._cheapest_merger(best)[1])
         for other in self._best_split(smaller, random_state):
-            best = max(best, self._converge(other), key=lambda problem: problem.evidence)
+            self.rivals.add(self._converge(other))
+            best = max(best, other, key=lambda problem: problem.evidence)
         return best
 
     def _descend(self, best, n_experts):
@@ -299,6 +313,8 @@ class PooledTrainer(Trainer):
         """Write down the evidence for so many experts."""
         k, evidence = int(problem.experts.n_experts), problem.evidence
         self.log_evidence[k] = max(evidence, self.log_evidence.get(k, evidence))
+        if self.finds_regimes:
+            self.rivals.add(problem)
         self.progress.say(f"  {count(k).capitalize()} pooled\t log-evidence {evidence:.6f}")
 
     # Iterations -----------------------------------------------------------------------------

@@ -219,7 +219,12 @@ def bootstrap(
     """
     _check_options(estimator, statistic, method, n_resamples, confidence_level)
     facts = Facts(exposure, trials, subject, upper)
-    rows = _check_rows(estimator, X, y, sample_weight, facts, groups)
+    rows = check_rows(estimator, X, y, sample_weight, facts, groups)
+    if rows.facts.subject is not None and hasattr(estimator, "oof_log_density_"):
+        raise ValueError(
+            "Subjects cannot be drawn with replacement for cross-fitted experts: a subject that "
+            "is drawn twice would be on both sides of a fold."
+        )
     alike = rows.facts.subject is None and rows.groups is None and np.ptp(rows.weight) == 0
     if method == "parametric" and not (alike and upper is None):
         raise ValueError(
@@ -283,6 +288,12 @@ class Rows:
         copies = np.repeat(np.arange(n_units), [len(members[unit]) for unit in drawn])
         return rows, self.weight[rows], copies
 
+    def halve(self, random_state):
+        """Numbers of the rows of half the units, drawn without replacement."""
+        n_units = self.unit.max() + 1
+        drawn = random_state.permutation(n_units)[: -(-n_units // 2)]
+        return np.flatnonzero(np.isin(self.unit, drawn) & (self.weight > 0))
+
     def fit(self, mixture, rows, y, weight, subject):
         """Fit a mixture to some of the rows."""
         params = self.facts._replace(subject=None).take(rows).given()
@@ -294,7 +305,8 @@ class Rows:
         return mixture.fit(_safe_indexing(self.X, rows), y, sample_weight=weight, **params)
 
 
-def _check_rows(estimator, X, y, sample_weight, facts, groups):
+def check_rows(estimator, X, y, sample_weight, facts, groups):
+    """Rows of a fit, checked: Rows."""
     X = X if hasattr(X, "shape") else np.asarray(X)
     y, trials = estimator._counted(np.asarray(y), facts.trials)
     facts = facts._replace(trials=trials).checked(X)
@@ -303,11 +315,6 @@ def _check_rows(estimator, X, y, sample_weight, facts, groups):
     subject = facts.subject
     if subject is not None and groups is not None:
         raise ValueError("Give groups or subject, not both: whole subjects are drawn anyway.")
-    if subject is not None and hasattr(estimator, "oof_log_density_"):
-        raise ValueError(
-            "Subjects cannot be drawn with replacement for cross-fitted experts: a subject that "
-            "is drawn twice would be on both sides of a fold."
-        )
     groups = None if groups is None else check_ids("groups", groups, X)
     unit = subject if groups is None else groups
     unit = np.arange(len(y)) if unit is None else number_ids(unit)[2]
@@ -338,19 +345,15 @@ def _check_options(estimator, statistic, method, n_resamples, confidence_level):
 def _resample(estimator, rows, known, statistic, method, seed):
     """The statistic of one resample."""
     random_state = np.random.RandomState(seed)
-    for _ in range(DRAWS):
+
+    def draw():
         if method == "parametric":
-            drawn, weight, subject = np.arange(len(rows.y)), rows.weight, None
             y = _draw_target(estimator, rows, random_state)
-        else:
-            drawn, weight, subject = rows.draw(random_state)
-            y = rows.y[drawn]
-        if not is_classifier(estimator) or len(np.unique(y)) == len(estimator.classes_):
-            break
-    else:
-        raise ValueError(
-            "Resamples lack a class: it has too few rows, or groups, for the bootstrap."
-        )
+            return y, np.arange(len(rows.y)), rows.weight, None
+        drawn, *others = rows.draw(random_state)
+        return rows.y[drawn], drawn, *others
+
+    y, drawn, weight, subject = with_all_classes(estimator, draw)
     # Where out-of-fold predictions are all that gate and scales learn from, there is nothing to go
     # on from, and no order of experts that could change.
     goes_on = estimator._grows
@@ -359,6 +362,15 @@ def _resample(estimator, rows, known, statistic, method, seed):
     if goes_on:
         match(twin, known.T @ (rows.responsibilities(twin) * rows.weight[:, None]))
     return np.asarray(statistic(twin), dtype=np.float64)
+
+
+def with_all_classes(estimator, draw):
+    """What ``draw`` returns, the target first, once all classes are in it."""
+    for _ in range(DRAWS):
+        y, *others = draw()
+        if not is_classifier(estimator) or len(np.unique(y)) == len(estimator.classes_):
+            return y, *others
+    raise ValueError("Resamples lack a class: it has too few rows, or groups, for the bootstrap.")
 
 
 def _draw_target(estimator, rows, random_state):

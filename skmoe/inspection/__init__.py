@@ -15,6 +15,7 @@ from ._load import LoadDisplay
 from ._predictive import PredictiveDisplay
 from ._responsibility import ResponsibilityDisplay
 from ._selection import ExpertSelectionDisplay
+from ._stability import StabilityDisplay
 
 __all__ = [
     "CalibrationDisplay",
@@ -25,4 +26,5 @@ __all__ = [
     "LoadDisplay",
     "PredictiveDisplay",
     "ResponsibilityDisplay",
+    "StabilityDisplay",
 ]

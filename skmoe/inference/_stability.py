@@ -1,0 +1,408 @@
+"""Whether other seeds, and other rows, lead to the same regimes."""
+
+import copy
+import html
+import warnings
+from collections import Counter
+
+import numpy as np
+from scipy import optimize
+from sklearn.metrics import adjusted_rand_score
+from sklearn.utils import check_random_state
+
+from .._data import Facts
+from .._parallel import jobs
+from .._parameters import check_fitted
+from .._reports.display import html_table, text_table
+from .._rows.answers import in_memory
+from ._bootstrap import check_rows, with_all_classes
+
+SURE = 0.9  # share of refits, and adjusted Rand index, from which on they are said to agree
+SOURCES = ("seeds", "halves")
+OF_ALL_ROWS = ("stack", "specialists")
+
+
+class Stability:
+    """Whether other seeds, and other rows, lead to the same regimes: what ``stability`` found.
+
+    It prints as a table with one sentence of verdict, and shows as HTML. "seeds" are refits to
+    the same rows with another ``random_state``, which differ by what the search finds; "halves"
+    are refits to half of the rows, drawn without replacement, which differ as a new sample would.
+
+    Parameters
+    ----------
+    labels : ndarray of int of shape (n_samples,)
+        Regime of each row in the fit.
+    n_regimes : int
+        Of the fit.
+    n_by : dict of str to ndarray of int of shape (n_resamples,)
+        For "seeds" and "halves", the number of regimes of each refit.
+    labels_by : dict of str to ndarray of int of shape (n_resamples, n_samples)
+        The regime of each row that was given, in each refit.
+    random_states : dict of str to ndarray of int of shape (n_resamples,)
+        ``random_state`` of each refit.
+    counts : ndarray of bool of shape (n_samples,), default=None
+        Which rows have positive weight: partitions are compared on these. None is all.
+    word : {"regime", "expert"}, default="regime"
+        What is counted.
+
+    Attributes
+    ----------
+    share : dict of str to dict of int to float
+        For "seeds" and "halves", the share of refits with each number of regimes.
+    rand : dict of str to ndarray of shape (n_resamples,)
+        Adjusted Rand index [1]_ of the partition of each refit against that of the fit: 1 for the
+        same partition, about 0 for one that has nothing to do with it.
+    changes : dict of str to ndarray of shape (n_samples,)
+        Share of the refits in which a row is in another regime than in the fit, once the regimes
+        of the refit are matched to those of the fit with as many rows in common as possible.
+
+    See Also
+    --------
+    skmoe.MixtureOfExpertsRegressor.stability : Makes it.
+    skmoe.inspection.StabilityDisplay : Draws it.
+
+    References
+    ----------
+    .. [1] L. Hubert and P. Arabie, "Comparing partitions", Journal of Classification 2 (1985)
+       193-218.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skmoe.inference import Stability
+    >>> labels = np.array([0, 0, 1, 1])
+    >>> refits = np.array([[1, 1, 0, 0], [0, 0, 1, 0]])
+    >>> found = {
+    ...     "n_by": {"seeds": np.array([2, 2]), "halves": np.array([2, 2])},
+    ...     "labels_by": {"seeds": refits[:1].repeat(2, axis=0), "halves": refits},
+    ...     "random_states": {"seeds": np.arange(2), "halves": np.arange(2)},
+    ... }
+    >>> Stability(labels, 2, **found).changes["halves"]
+    array([0. , 0. , 0. , 0.5])
+    """
+
+    def __init__(
+        self, labels, n_regimes, *, n_by, labels_by, random_states, counts=None, word="regime"
+    ):
+        self.labels, self.n_regimes, self.word = np.asarray(labels), int(n_regimes), word
+        self.n_by, self.labels_by, self.random_states = n_by, labels_by, random_states
+        self.counts = np.ones(len(self.labels), bool) if counts is None else counts
+        self.share = {source: _shares(n_by[source]) for source in SOURCES}
+        known = self.labels[self.counts]
+        self.rand, self.changes = {}, {}
+        for source in SOURCES:
+            refits = labels_by[source]
+            self.rand[source] = np.array(
+                [adjusted_rand_score(known, each[self.counts]) for each in refits]
+            )
+            moved = [changed(self.labels, each, self.counts) for each in refits]
+            self.changes[source] = np.mean(moved, axis=0)
+
+    def verdict(self):
+        """What it comes to, a sentence.
+
+        Returns
+        -------
+        verdict : str
+            Whether the fit can be relied on, in plain words.
+        """
+        fit = _count(self.n_regimes, self.word)
+        same = {source: self.share[source].get(self.n_regimes, 0.0) for source in SOURCES}
+        rand = {source: float(np.median(self.rand[source])) for source in SOURCES}
+        if same["seeds"] < SURE:
+            return (
+                f"Not settled: on the same rows {self._found('seeds')}. Raise n_init, and do not "
+                "rely on one fit."
+            )
+        if rand["seeds"] < SURE:
+            return (
+                f"Not settled: seeds agree on {fit}, but not on which rows belong together "
+                f"(median adjusted Rand index {_two_digits(rand['seeds'])}). Raise n_init, and do "
+                "not rely on one fit."
+            )
+        if same["halves"] < SURE:
+            may_lack_rows = max(self.share["halves"]) <= self.n_regimes
+            what = "takes all the rows, or is open" if may_lack_rows else "is open"
+            return f"The number {what}: {self._found('halves')}."
+        if rand["halves"] < SURE:
+            return (
+                f"The number is stable, {fit}; which rows belong together is less so (median "
+                f"adjusted Rand index {_two_digits(rand['halves'])} in halves of the rows)."
+            )
+        return f"Stable: seeds and halves of the rows agree on {fit}" + (
+            "." if self.n_regimes == 1 else ", and on which rows belong together."
+        )
+
+    def _found(self, source):
+        """Which numbers were found how often, the most frequent first."""
+        found = sorted(self.share[source].items(), key=lambda each: -each[1])
+        (n, share), *others = found
+        first = f"{share:.0%} of the {source} lead to {_count(n, self.word)}"
+        return ", ".join([first, *(f"{share:.0%} to {n}" for n, share in others)])
+
+    def to_frame(self, of="refits"):
+        """What was found, as a DataFrame.
+
+        Parameters
+        ----------
+        of : {"refits", "rows"}, default="refits"
+            Of what there is a line each.
+
+        Returns
+        -------
+        frame : pandas.DataFrame
+            Of refits, indexed by "seeds" or "halves" and their number: ``random_state``, the
+            number of regimes, and the adjusted Rand index against the fit. Of rows: their regime
+            in the fit, and the share of refits in which it is another, by seeds and by halves.
+
+        Raises
+        ------
+        ValueError
+            If ``of`` is neither.
+        """
+        import pandas as pd
+
+        number = f"n_{self.word}s"
+        if of == "rows":
+            changes = {f"changes_by_{source}": self.changes[source] for source in SOURCES}
+            return pd.DataFrame({self.word: self.labels, **changes})
+        if of != "refits":
+            raise ValueError(f"of must be 'refits' or 'rows'; got {of!r}.")
+        frames = {
+            source: pd.DataFrame(
+                {
+                    "random_state": self.random_states[source],
+                    number: self.n_by[source],
+                    "rand": self.rand[source],
+                }
+            )
+            for source in SOURCES
+        }
+        return pd.concat(frames, names=["source", "refit"])
+
+    def _header(self):
+        return ["share of refits with", *SOURCES]
+
+    def _cells(self):
+        numbers = sorted({self.n_regimes, *(n for each in self.share.values() for n in each)})
+        cells = [
+            [
+                f"  {_count(n, self.word)}" + (" (the fit)" if n == self.n_regimes else ""),
+                *(f"{self.share[source].get(n, 0):.0%}" for source in SOURCES),
+            ]
+            for n in numbers
+        ]
+        of_refits = {"median": np.median, "lowest": np.min}
+        cells.append(["adjusted Rand index against the fit", "", ""])
+        cells += [
+            [f"  {name}", *(_two_digits(of(self.rand[source])) for source in SOURCES)]
+            for name, of in of_refits.items()
+        ]
+        changes = [self.changes[source][self.counts] for source in SOURCES]
+        cells.append([f"rows of another {self.word}", "", ""])
+        cells.append(["  in a refit, on average", *(f"{each.mean():.0%}" for each in changes)])
+        often = [f"{np.mean(each >= 0.5):.0%}" for each in changes]
+        cells.append(["  in half of the refits or more", *often])
+        return cells
+
+    def _lines(self):
+        n_refits = len(self.n_by["seeds"])
+        return f"{n_refits} refits of each kind.", self.verdict()
+
+    def __str__(self):
+        return "\n".join([text_table(self._header(), self._cells()), "", *self._lines()])
+
+    __repr__ = __str__
+
+    def _repr_html_(self):
+        lines = "".join(f"<p>{html.escape(line)}</p>" for line in self._lines())
+        return html_table(self._header(), self._cells()) + lines
+
+
+class RefittedMixture:
+    """``stability`` of a fitted mixture."""
+
+    @in_memory("pass a sample of the rows")
+    def stability(
+        self,
+        X,
+        y,
+        sample_weight=None,
+        *,
+        exposure=None,
+        trials=None,
+        subject=None,
+        upper=None,
+        groups=None,
+        n_resamples=20,
+        n_jobs=None,
+        random_state=None,
+        verbose=0,
+    ):
+        """Whether other seeds, and other rows, lead to the same regimes.
+
+        The mixture is refitted from nothing: ``n_resamples`` times to the same rows with another
+        ``random_state``, and as often to half of the rows. Of each refit it is asked how many
+        regimes it has, and to which of them each of the rows that are given belongs, by the
+        largest responsibility. Where a mixture has no regimes (``n_regimes_``), such as one trained
+        by EM, each expert counts as one.
+
+        Halves are drawn without replacement. A bootstrap sample has rows twice and thrice, which
+        look like regimes: choices between models are known to favour the larger ones there [1]_.
+        Half of the rows vary as much as a bootstrap sample does, and know less than all of them:
+        that halves find fewer regimes does not mean that there are fewer.
+
+        Parameters
+        ----------
+        X : array-like or DataFrame of shape (n_samples, n_features)
+            Rows it was fitted on.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Their target.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Their weights. A row is one observation, whatever its weight, and keeps it.
+        exposure : array-like of shape (n_samples,), default=None
+            Of each row, as in ``fit``.
+        trials : array-like of shape (n_samples,), default=None
+            Of each row, as in ``fit``: of binomial counts.
+        subject : array-like of shape (n_samples,), default=None
+            Rows of one subject share one expert, as in ``fit``. Halves are of the subjects.
+        upper : array-like of shape (n_samples,), default=None
+            Upper bounds of censored targets, as in ``fit``.
+        groups : array-like of shape (n_samples,), default=None
+            Rows that are drawn together, such as those of one person.
+        n_resamples : int, default=20
+            Number of refits of each kind.
+        n_jobs : int, default=None
+            Jobs for the refits. The result does not depend on it.
+        random_state : int, RandomState instance or None, default=None
+            Draws the seeds and the halves.
+        verbose : int, default=0
+            Progress: joblib prints how many refits are done, more often from 10 on.
+
+        Returns
+        -------
+        stability : Stability
+            Prints as a table with a verdict, shows as HTML, and turns into a DataFrame with
+            ``to_frame``.
+
+        Raises
+        ------
+        ValueError
+            If experts are fitted on all rows, as stacks and specialists are, the mixture was
+            changed after ``fit``, or ``n_resamples`` is less than 2.
+
+        References
+        ----------
+        .. [1] S. Janitza, H. Binder and A.-L. Boulesteix, "Pitfalls of hypothesis tests and model
+           selection on bootstrap samples: causes and consequences in biometrical applications",
+           Biometrical Journal 58 (2016) 447-473.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skmoe import MixtureOfExpertsRegressor
+        >>> rng = np.random.default_rng(0)
+        >>> X = rng.uniform(-3, 3, size=(60, 1))
+        >>> y = np.abs(X[:, 0]) + (X[:, 0] > 0) + 0.1 * rng.normal(size=60)
+        >>> moe = MixtureOfExpertsRegressor(
+        ...     n_experts=2, training="em", n_init=2, random_state=0
+        ... ).fit(X, y)
+        >>> stability = moe.stability(X, y, n_resamples=2, random_state=0)
+        >>> stability.share["halves"]
+        {2: 1.0}
+        """
+        check_fitted(self)
+        if n_resamples < 2:
+            raise ValueError(f"n_resamples must be 2 at least; got {n_resamples!r}.")
+        if self._changed_by is not None:
+            raise ValueError(
+                f"After {self._changed_by} there is no fit that could be repeated: call fit, then "
+                "stability."
+            )
+        if self.plan_.training in OF_ALL_ROWS:
+            raise ValueError(
+                f"Training by {self.plan_.training!r} fits experts to all rows, and finds no "
+                "regimes whose stability could be asked for: take training='em'."
+            )
+        facts = Facts(exposure, trials, subject, upper)
+        rows = check_rows(self, X, y, sample_weight, facts, groups)
+        n_regimes, labels = partition(self, rows)
+        seeds = check_random_state(random_state).randint(
+            np.iinfo(np.int32).max, size=(len(SOURCES), n_resamples)
+        )
+        tasks = [
+            (source, int(seed))
+            for source, of_source in zip(SOURCES, seeds, strict=True)
+            for seed in of_source
+        ]
+        with warnings.catch_warnings(), jobs(n_jobs, (self, rows), verbose) as run:
+            warnings.simplefilter("ignore")  # of one refit among many
+            refits = run(_refit, tasks)
+        parts = {"seeds": refits[:n_resamples], "halves": refits[n_resamples:]}
+        return Stability(
+            labels,
+            n_regimes,
+            n_by={source: np.array([n for n, _ in parts[source]]) for source in SOURCES},
+            labels_by={source: np.array([each for _, each in parts[source]]) for source in SOURCES},
+            random_states=dict(zip(SOURCES, seeds, strict=True)),
+            counts=rows.weight > 0,
+            word="regime" if hasattr(self, "regimes_") else "expert",
+        )
+
+
+def _refit(mixture, rows, source, seed):
+    """Number of regimes, and that of each row, of a refit."""
+    twin = copy.copy(mixture).set_params(random_state=seed, warm_start=False, verbose=0)
+    y, drawn = rows.y, np.arange(len(rows.y))
+    if source == "halves":
+        random_state = np.random.RandomState(seed)
+
+        def draw():
+            half = rows.halve(random_state)
+            return rows.y[half], half
+
+        y, drawn = with_all_classes(mixture, draw)
+    subject = None if rows.facts.subject is None else rows.facts.subject[drawn]
+    rows.fit(twin, drawn, y, rows.weight[drawn], subject)
+    return partition(twin, rows)
+
+
+def partition(mixture, rows):
+    """Number of regimes of a fitted mixture, and that of each row, (n_samples,)."""
+    names = list(mixture.named_experts_)
+    regimes = getattr(mixture, "regimes_", [[name] for name in names])
+    resp = rows.responsibilities(mixture)
+    of_regimes = [resp[:, [names.index(name) for name in each]].sum(axis=1) for each in regimes]
+    return len(regimes), np.argmax(of_regimes, axis=0)
+
+
+def changed(labels, others, counts):
+    """Which rows are in other regimes, after the best matching of these; bool (n_samples,).
+
+    Parameters
+    ----------
+    labels, others : ndarray of int of shape (n_samples,)
+        Partitions.
+    counts : ndarray of bool of shape (n_samples,)
+        Rows that the matching goes by.
+    """
+    shared = np.zeros((labels.max() + 1, others.max() + 1))
+    np.add.at(shared, (labels[counts], others[counts]), 1)
+    match = np.full(len(shared[0]), -1)
+    regimes, found = optimize.linear_sum_assignment(shared, maximize=True)
+    match[found] = regimes
+    return match[others] != labels
+
+
+def _shares(numbers):
+    """Share of each number among some, by number."""
+    return {n: count / len(numbers) for n, count in sorted(Counter(numbers.tolist()).items())}
+
+
+def _two_digits(rand):
+    return f"{round(float(rand), 2) + 0.0:.2f}"  # no -0.00
+
+
+def _count(n, word):
+    return f"{n} {word}" if n == 1 else f"{n} {word}s"

@@ -1,16 +1,20 @@
 """Regimes of pooled experts: experts that share one regression function are its errors."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import linalg, optimize
+from sklearn.preprocessing import SplineTransformer
 
 from skmoe import MixtureOfExpertsRegressor
 from skmoe._experts.pooled import pooled_coefficients
 from skmoe._experts.ties import Ties
+from skmoe._pooling import regimes
+from skmoe._pooling.curves import _evidence
 from skmoe._pooling.ordered import _loss
 from skmoe._pooling.problem import PooledGate
 from skmoe._pooling.regime_gate import RegimeGate
-from skmoe._pooling.regimes import SHAPE, SPREAD, Regimes, RegimeSearch
+from skmoe._pooling.regimes import CLOSE, SHAPE, SPREAD, Regimes, RegimeSearch
 
 SLOPES = np.array([1.0, 2.0, 0.0, -1.0])
 OTHER = np.array([2.0, -1.0, 0.0, 1.0])
@@ -124,6 +128,76 @@ def test_close_calls_are_noted():
     assert Regimes([0, 1], None, {1: -110.0, 2: -100.0}).notes() == []
     (tied,) = Regimes([0, 0, 1], SHAPE, {2: -100.0, 3: -105.0}).notes()
     assert tied.startswith("3 experts are 2 regimes")
+
+
+# Curves ---------------------------------------------------------------------------------------
+
+
+def joined(kind, n=200, seed=0):
+    """A curve of the first column, or a bend in it, of one line."""
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n, 4))
+    of_first = 0.6 * X[:, 0] ** 2 if kind == "curve" else 3 * np.maximum(X[:, 0], 0)
+    return X, X @ SLOPES + of_first + 0.8 * rng.normal(size=n)
+
+
+@pytest.mark.parametrize("kind", ["curve", "bend"])
+def test_regimes_that_join_may_be_one_curve(kind):
+    X, y = joined(kind)
+    X = pd.DataFrame(X, columns=["age", "b", "c", "d"])
+    moe = MixtureOfExpertsRegressor(random_state=0).fit(X, y)
+    assert moe.n_regimes_ > 1
+    for said in (" ".join(moe.expert_report(X, y).notes), " ".join(str(moe.plan_).split())):
+        assert "may be one curve" in said
+        assert "spline columns of age" in said
+    # An independent computation: BIC of least squares, splines of that column.
+    design = np.hstack([SplineTransformer(5).fit_transform(X[["age"]]), X[["b", "c", "d"]]])
+    residual = y - design @ np.linalg.lstsq(design, y, rcond=None)[0]
+    bic = len(y) * (1 + np.log(2 * np.pi * np.mean(residual**2)))
+    bic += (design.shape[1] + 1) * np.log(len(y))
+    assert -0.5 * bic > len(y) * max(moe.log_evidence_.values())
+
+
+@pytest.mark.parametrize("make", [lambda: two_lines("normal"), step], ids=["lines", "step"])
+def test_lines_that_cross_and_a_step_are_no_curve(make, curves):
+    X, y = make()
+    moe = MixtureOfExpertsRegressor(random_state=0).fit(X, y)
+    assert moe.n_regimes_ == 2
+    assert curves[-1].nats < -CLOSE
+    assert "curve" not in " ".join(moe.expert_report(X, y).notes)
+
+
+def test_a_curve_has_errors_of_any_shape(curves):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(500, 2))
+    y = X @ [1, -1] + X[:, 0] ** 2 + rng.standard_t(3, size=500)
+    moe = MixtureOfExpertsRegressor(random_state=0).fit(X, y)
+    assert 1 < moe.n_regimes_ < len(moe.experts_)
+    assert curves[-1].column == "x0"
+    assert curves[-1].nats > CLOSE
+
+
+def test_evidence_of_a_curve_is_that_of_its_columns(monkeypatch):
+    found = []
+    monkeypatch.setattr(regimes, "best_curve", lambda *given: found.append(given))
+    X, y = two_lines("normal", 100)
+    MixtureOfExpertsRegressor(random_state=0).fit(X, y)
+    search, problem, _ = found[0]
+    one_line = _evidence(search, problem.experts.design[:, :-1], False)
+    # Where columns are not bent, it is that of one line; both stop where gains are 1e-8 a row.
+    np.testing.assert_allclose(one_line, 100 * search.trainer.log_evidence[1], atol=1e-3)
+
+
+@pytest.fixture
+def curves(monkeypatch):
+    found, best_curve = [], regimes.best_curve
+
+    def remembered(*given):
+        found.append(best_curve(*given))
+        return found[-1]
+
+    monkeypatch.setattr(regimes, "best_curve", remembered)
+    return found
 
 
 @pytest.mark.slow

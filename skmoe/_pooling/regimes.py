@@ -14,6 +14,7 @@ import numpy as np
 
 from .._em.problem import shallow_copy
 from .._experts.pooled_steps import loss_of_quadratics
+from .curves import best_curve
 from .ordered import is_ordered, values_of
 from .problem import PooledProblem
 from .regime_gate import RegimeGate
@@ -39,11 +40,13 @@ class Regimes:
         ``MARGIN`` more where experts are tied.
     n_values : int, default=None
         Of the target, where they are few.
+    curve : Curve, default=None
+        That was tried in place of several regimes.
     """
 
-    def __init__(self, regime, kind, support, n_values=None):
+    def __init__(self, regime, kind, support, n_values=None, curve=None):
         self.regime, self.kind, self.support = np.asarray(regime), kind, support
-        self.n_values = n_values
+        self.n_values, self.curve = n_values, curve
         self.n_regimes = int(self.regime.max()) + 1
 
     def named(self, names, order):
@@ -74,6 +77,14 @@ class Regimes:
             notes.append(
                 f"{n_experts} experts are {_count(n_regimes)}: experts of one regime are one "
                 f"regression function, whose errors {ERRORS[self.kind]}."
+            )
+        curve = self.curve
+        if curve is not None and curve.nats > CLOSE:
+            notes.append(
+                f"The {n_regimes} regimes may be one curve, or one line with a bend: by "
+                "log-evidence over all rows, one line and spline columns of "
+                f"{curve.column} are {curve.nats:.1f} nats ahead. Compare "
+                "make_pipeline(SplineTransformer(), RidgeCV()), or a tree as expert."
             )
         lead = {k: self.support[n_regimes] - each for k, each in self.support.items()}
         close = {k: nats for k, nats in lead.items() if k != n_regimes and nats < CLOSE}
@@ -154,7 +165,16 @@ class RegimeSearch:
             support[ties.n_regimes] = n_rows * chosen.evidence + MARGIN
         values = values_of(best)
         n_values = None if values is None else len(values)
-        return chosen, Regimes(regime, kind, dict(sorted(support.items())), n_values)
+        curve = best_curve(self, chosen, regime) if regime.max() > 0 else None
+        return chosen, Regimes(regime, kind, dict(sorted(support.items())), n_values, curve)
+
+    def of_one_regime(self, has_tails):
+        """The mixture that is one regression function, of one expert or of two of unlike scales."""
+        one = self.trainer.one_line()
+        if not has_tails or not one.experts.can_be_wider:
+            return one
+        tails = self._converged(self._with_tails(one, np.zeros(1, dtype=int)), -np.inf)
+        return max(one, tails, key=lambda each: each.evidence)
 
     def _tied(self, best, regime, to_beat):
         """The better mixture of two kinds of ties, and its kind."""

@@ -130,6 +130,17 @@ def test_close_calls_are_noted():
     assert tied.startswith("3 experts are 2 regimes")
 
 
+def test_lines_that_cross_everywhere_may_be_one_of_uneven_spread():
+    rng = np.random.default_rng([4000, 3])
+    X = rng.normal(size=(200, 4))
+    y = X @ SLOPES + rng.normal(size=200) * np.exp(X[:, 0] / 2)
+    moe = MixtureOfExpertsRegressor(random_state=0).fit(X, y)
+    # Without ties, the two lines of most evidence are an X, whose arms are as probable everywhere.
+    assert moe.n_regimes_ == 1
+    coefs = np.array([expert.coef_ for expert in moe.experts_])
+    np.testing.assert_allclose(coefs, [SLOPES, SLOPES], atol=0.25)  # three standard errors
+
+
 # Curves ---------------------------------------------------------------------------------------
 
 

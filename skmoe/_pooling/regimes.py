@@ -178,15 +178,23 @@ class RegimeSearch:
 
     def _tied(self, best, regime, to_beat):
         """The better mixture of two kinds of ties, and its kind."""
-        kinds = (SHAPE, SPREAD) if best.experts.has_scales else (SHAPE,)
+        experts, n_regimes = best.experts, max(regime) + 1
+        kinds = (SHAPE, SPREAD) if experts.has_scales else (SHAPE,)
         found = [
             (self._converged(self._new(kind, regime).start(best.resp), to_beat), kind)
             for kind in kinds
         ]
-        may_add = self.trainer.is_searched and max(regime) > 0
-        if may_add and best.experts.can_be_wider:
+        is_searched, can_be_wider = self.trainer.is_searched, experts.can_be_wider
+        if is_searched and can_be_wider and n_regimes > 1:
             found.append((self._converged(self._with_tails(best, regime), to_beat), SHAPE))
-        return max(found, key=lambda each: each[0].evidence)
+        tied, kind = max(found, key=lambda each: each[0].evidence)
+        may_start_anew = can_be_wider and (is_searched or 2 * n_regimes <= len(regime))
+        if may_start_anew and self.n_rows * tied.evidence < to_beat:
+            # Lines that cross, of even errors, say nothing of where the errors of one are large.
+            anew = self._with_tails(tied, tied.experts.ties.regime, SPREAD)
+            if self._converged(anew, to_beat).evidence > tied.evidence:
+                return anew, SPREAD
+        return tied, kind
 
     def _new(self, kind, regime):
         trainer = self.trainer
@@ -198,8 +206,8 @@ class RegimeSearch:
         Z = trainer.data.Z if gate.sees_rows else trainer.data.X
         return PooledProblem(experts, gate, likelihood, trainer.data, Z=Z)
 
-    def _with_tails(self, best, regime):
-        """One expert of each regime, the heaviest, and another behind it of larger errors."""
+    def _with_tails(self, best, regime, kind=SHAPE):
+        """The heaviest expert of each regime, and another behind it of larger errors."""
         experts, load = best.experts, best.load
         cores = [
             max(np.flatnonzero(regime == r), key=lambda k: load[k]) for r in range(max(regime) + 1)
@@ -210,7 +218,7 @@ class RegimeSearch:
         log_resp = np.hstack([inner, outer])
         resp = np.exp(log_resp - log_resp.max(axis=1, keepdims=True))
         resp /= resp.sum(axis=1, keepdims=True)
-        return self._new(SHAPE, np.tile(np.arange(len(cores)), 2)).start(resp)
+        return self._new(kind, np.tile(np.arange(len(cores)), 2)).start(resp)
 
     def _converged(self, problem, to_beat):
         return self.trainer._converge(problem, to_beat / self.n_rows)

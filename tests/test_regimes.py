@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from scipy import linalg, optimize
+from scipy import linalg, optimize, special, stats
 from sklearn.preprocessing import SplineTransformer
 
 from skmoe import MixtureOfExpertsRegressor
@@ -12,6 +12,8 @@ from skmoe._experts.ties import Ties
 from skmoe._pooling import regimes
 from skmoe._pooling.curves import _evidence
 from skmoe._pooling.ordered import _loss
+from skmoe._pooling.overdispersed import LOSSES, PENALTY
+from skmoe._pooling.overdispersed import _loss as _loss_of_size
 from skmoe._pooling.problem import PooledGate
 from skmoe._pooling.regime_gate import RegimeGate
 from skmoe._pooling.regimes import CLOSE, SHAPE, SPREAD, Regimes, RegimeSearch
@@ -272,6 +274,49 @@ def test_overdispersed_counts_are_one_regime():
     y = rng.poisson(np.exp(1 + X @ [0.5, -0.3, 0]) * rng.gamma(1.5, 1 / 1.5, size=200))
     moe = MixtureOfExpertsRegressor(likelihood="poisson", random_state=0).fit(X, y)
     assert moe.n_regimes_ == 1 < len(moe.experts_)
+
+
+def overdispersed(family, n=80, seed=0):
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n, 2))
+    linear, size = 0.5 + X @ [0.8, -0.5], rng.integers(5, 20, size=n).astype(float)
+    if family == "poisson":
+        y = rng.poisson(size * np.exp(linear) * rng.gamma(2, 1 / 2, size=n))
+    else:
+        rate = special.expit(linear)
+        y = rng.binomial(size.astype(int), rng.beta(3 * rate, 3 * (1 - rate)))
+    return X, y.astype(float), size
+
+
+@pytest.mark.parametrize("family", ["poisson", "binomial"])
+def test_overdispersed_regressions_are_those_of_scipy(family):
+    X, y, size = overdispersed(family)
+    design, weight = np.column_stack([X, np.ones(len(y))]), np.ones(len(y))
+    theta, given = np.array([0.7, -0.4, 0.6, 0.9]), (design, y, size, weight, LOSSES[family])
+    linear, shape = design @ theta[:-1], np.exp(theta[-1])
+    if family == "poisson":
+        log_mass = stats.nbinom.logpmf(y, shape, shape / (shape + size * np.exp(linear)))
+    else:
+        rate = special.expit(linear)
+        log_mass = stats.betabinom.logpmf(y, size, shape * rate, shape * (1 - rate))
+    value, gradient = _loss_of_size(theta, *given)
+    penalty = 0.5 * PENALTY * (theta[:2] @ theta[:2])
+    np.testing.assert_allclose(value - penalty, -log_mass.sum(), rtol=1e-10)
+    numeric = optimize.approx_fprime(theta, lambda each: _loss_of_size(each, *given)[0], 1e-6)
+    # differences of 1e-6 of a loss of about 200 have five digits
+    np.testing.assert_allclose(gradient, numeric, rtol=1e-4, atol=1e-3)
+
+
+@pytest.mark.parametrize("says", [True, False])
+def test_overdispersed_successes_are_one_regime(says, monkeypatch):
+    monkeypatch.setattr(regimes, "MARGIN", -5.0)  # as if ties were further behind
+    if not says:
+        monkeypatch.setattr(regimes, "overdispersed_evidence", lambda *given: -np.inf)
+    X, y, trials = overdispersed("binomial")
+    moe = MixtureOfExpertsRegressor(n_experts=2, likelihood="binomial", random_state=0)
+    moe.fit(X, y, trials=trials)
+    assert len(moe.experts_) == 2
+    assert moe.n_regimes_ == (1 if says else 2)
 
 
 @pytest.mark.filterwarnings("ignore::skmoe.exceptions.ScaleFloorWarning")

@@ -16,6 +16,7 @@ from .._em.problem import shallow_copy
 from .._experts.pooled_steps import loss_of_quadratics
 from .curves import best_curve
 from .ordered import is_ordered, values_of
+from .overdispersed import overdispersed_evidence
 from .problem import PooledProblem
 from .regime_gate import RegimeGate
 
@@ -149,20 +150,22 @@ class RegimeSearch:
         chosen, kind, to_try = best, None, partitions(best)
         if most <= len(to_try):
             chosen, kind = self._tied(best, to_try[most - 1], -np.inf)
-        to_beat = n_rows * chosen.evidence - MARGIN
+        to_beat, glm = n_rows * chosen.evidence - MARGIN, self.trainer.parts.likelihood.glm
         for regime in to_try[: most - 1]:
             tied, kind_of_tied = self._tied(best, regime, to_beat)
             n_regimes, value = tied.experts.ties.n_regimes, n_rows * tied.evidence
             if value <= support.get(n_regimes, -np.inf):
                 continue  # so many experts do without ties
-            support[n_regimes] = value + MARGIN
-            if value >= to_beat:
+            other = overdispersed_evidence(best, glm) if n_regimes == 1 else -np.inf
+            support[n_regimes] = max(value, other) + MARGIN
+            if max(value, other) >= to_beat:
                 chosen, kind = tied, kind_of_tied
                 break
         ties, n_experts = chosen.experts.ties, chosen.experts.n_experts
         regime = np.arange(n_experts) if ties is None else ties.regime
         if ties is not None:
-            support[ties.n_regimes] = n_rows * chosen.evidence + MARGIN
+            value = n_rows * chosen.evidence + MARGIN
+            support[ties.n_regimes] = max(value, support.get(ties.n_regimes, value))
         values = values_of(best)
         n_values = None if values is None else len(values)
         curve = best_curve(self, chosen, regime) if regime.max() > 0 else None

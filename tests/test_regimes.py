@@ -1,16 +1,22 @@
 """Regimes of pooled experts: experts that share one regression function are its errors."""
 
 import numpy as np
+import pandas as pd
 import pytest
-from scipy import linalg, optimize
+from scipy import linalg, optimize, special, stats
+from sklearn.preprocessing import SplineTransformer
 
 from skmoe import MixtureOfExpertsRegressor
 from skmoe._experts.pooled import pooled_coefficients
 from skmoe._experts.ties import Ties
+from skmoe._pooling import regimes
+from skmoe._pooling.curves import _evidence
 from skmoe._pooling.ordered import _loss
+from skmoe._pooling.overdispersed import LOSSES, PENALTY
+from skmoe._pooling.overdispersed import _loss as _loss_of_size
 from skmoe._pooling.problem import PooledGate
 from skmoe._pooling.regime_gate import RegimeGate
-from skmoe._pooling.regimes import SHAPE, SPREAD, Regimes, RegimeSearch
+from skmoe._pooling.regimes import CLOSE, SHAPE, SPREAD, Regimes, RegimeSearch
 
 SLOPES = np.array([1.0, 2.0, 0.0, -1.0])
 OTHER = np.array([2.0, -1.0, 0.0, 1.0])
@@ -127,6 +133,87 @@ def test_close_calls_are_noted():
     assert tied.startswith("3 experts are 2 regimes")
 
 
+def test_lines_that_cross_everywhere_may_be_one_of_uneven_spread():
+    rng = np.random.default_rng([4000, 3])
+    X = rng.normal(size=(200, 4))
+    y = X @ SLOPES + rng.normal(size=200) * np.exp(X[:, 0] / 2)
+    moe = MixtureOfExpertsRegressor(random_state=0).fit(X, y)
+    # Without ties, the two lines of most evidence are an X, whose arms are as probable everywhere.
+    assert moe.n_regimes_ == 1
+    coefs = np.array([expert.coef_ for expert in moe.experts_])
+    np.testing.assert_allclose(coefs, [SLOPES, SLOPES], atol=0.25)  # three standard errors
+
+
+# Curves ---------------------------------------------------------------------------------------
+
+
+def joined(kind, n=200, seed=0):
+    """A curve of the first column, or a bend in it, of one line."""
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n, 4))
+    of_first = 0.6 * X[:, 0] ** 2 if kind == "curve" else 3 * np.maximum(X[:, 0], 0)
+    return X, X @ SLOPES + of_first + 0.8 * rng.normal(size=n)
+
+
+@pytest.mark.parametrize("kind", ["curve", "bend"])
+def test_regimes_that_join_may_be_one_curve(kind):
+    X, y = joined(kind)
+    X = pd.DataFrame(X, columns=["age", "b", "c", "d"])
+    moe = MixtureOfExpertsRegressor(random_state=0).fit(X, y)
+    assert moe.n_regimes_ > 1
+    for said in (" ".join(moe.expert_report(X, y).notes), " ".join(str(moe.plan_).split())):
+        assert "may be one curve" in said
+        assert "spline columns of age" in said
+    # An independent computation: BIC of least squares, splines of that column.
+    design = np.hstack([SplineTransformer(5).fit_transform(X[["age"]]), X[["b", "c", "d"]]])
+    residual = y - design @ np.linalg.lstsq(design, y, rcond=None)[0]
+    bic = len(y) * (1 + np.log(2 * np.pi * np.mean(residual**2)))
+    bic += (design.shape[1] + 1) * np.log(len(y))
+    assert -0.5 * bic > len(y) * max(moe.log_evidence_.values())
+
+
+@pytest.mark.parametrize("make", [lambda: two_lines("normal"), step], ids=["lines", "step"])
+def test_lines_that_cross_and_a_step_are_no_curve(make, curves):
+    X, y = make()
+    moe = MixtureOfExpertsRegressor(random_state=0).fit(X, y)
+    assert moe.n_regimes_ == 2
+    assert curves[-1].nats < -CLOSE
+    assert "curve" not in " ".join(moe.expert_report(X, y).notes)
+
+
+def test_a_curve_has_errors_of_any_shape(curves):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(500, 2))
+    y = X @ [1, -1] + X[:, 0] ** 2 + rng.standard_t(3, size=500)
+    moe = MixtureOfExpertsRegressor(random_state=0).fit(X, y)
+    assert 1 < moe.n_regimes_ < len(moe.experts_)
+    assert curves[-1].column == "x0"
+    assert curves[-1].nats > CLOSE
+
+
+def test_evidence_of_a_curve_is_that_of_its_columns(monkeypatch):
+    found = []
+    monkeypatch.setattr(regimes, "best_curve", lambda *given: found.append(given))
+    X, y = two_lines("normal", 100)
+    MixtureOfExpertsRegressor(random_state=0).fit(X, y)
+    search, problem, _ = found[0]
+    one_line = _evidence(search, problem.experts.design[:, :-1], False)
+    # Where columns are not bent, it is that of one line; both stop where gains are 1e-8 a row.
+    np.testing.assert_allclose(one_line, 100 * search.trainer.log_evidence[1], atol=1e-3)
+
+
+@pytest.fixture
+def curves(monkeypatch):
+    found, best_curve = [], regimes.best_curve
+
+    def remembered(*given):
+        found.append(best_curve(*given))
+        return found[-1]
+
+    monkeypatch.setattr(regimes, "best_curve", remembered)
+    return found
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("n", [60, 200, 1000])
 @pytest.mark.parametrize("kind", ["normal", "t3", "exponential", "spread", "outliers", "rounded"])
@@ -188,6 +275,49 @@ def test_overdispersed_counts_are_one_regime():
     y = rng.poisson(np.exp(1 + X @ [0.5, -0.3, 0]) * rng.gamma(1.5, 1 / 1.5, size=200))
     moe = MixtureOfExpertsRegressor(likelihood="poisson", random_state=0).fit(X, y)
     assert moe.n_regimes_ == 1 < len(moe.experts_)
+
+
+def overdispersed(family, n=80, seed=0):
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n, 2))
+    linear, size = 0.5 + X @ [0.8, -0.5], rng.integers(5, 20, size=n).astype(float)
+    if family == "poisson":
+        y = rng.poisson(size * np.exp(linear) * rng.gamma(2, 1 / 2, size=n))
+    else:
+        rate = special.expit(linear)
+        y = rng.binomial(size.astype(int), rng.beta(3 * rate, 3 * (1 - rate)))
+    return X, y.astype(float), size
+
+
+@pytest.mark.parametrize("family", ["poisson", "binomial"])
+def test_overdispersed_regressions_are_those_of_scipy(family):
+    X, y, size = overdispersed(family)
+    design, weight = np.column_stack([X, np.ones(len(y))]), np.ones(len(y))
+    theta, given = np.array([0.7, -0.4, 0.6, 0.9]), (design, y, size, weight, LOSSES[family])
+    linear, shape = design @ theta[:-1], np.exp(theta[-1])
+    if family == "poisson":
+        log_mass = stats.nbinom.logpmf(y, shape, shape / (shape + size * np.exp(linear)))
+    else:
+        rate = special.expit(linear)
+        log_mass = stats.betabinom.logpmf(y, size, shape * rate, shape * (1 - rate))
+    value, gradient = _loss_of_size(theta, *given)
+    penalty = 0.5 * PENALTY * (theta[:2] @ theta[:2])
+    np.testing.assert_allclose(value - penalty, -log_mass.sum(), rtol=1e-10)
+    numeric = optimize.approx_fprime(theta, lambda each: _loss_of_size(each, *given)[0], 1e-6)
+    # differences of 1e-6 of a loss of about 200 have five digits
+    np.testing.assert_allclose(gradient, numeric, rtol=1e-4, atol=1e-3)
+
+
+@pytest.mark.parametrize("says", [True, False])
+def test_overdispersed_successes_are_one_regime(says, monkeypatch):
+    monkeypatch.setattr(regimes, "MARGIN", -5.0)  # as if ties were further behind
+    if not says:
+        monkeypatch.setattr(regimes, "overdispersed_evidence", lambda *given: -np.inf)
+    X, y, trials = overdispersed("binomial")
+    moe = MixtureOfExpertsRegressor(n_experts=2, likelihood="binomial", random_state=0)
+    moe.fit(X, y, trials=trials)
+    assert len(moe.experts_) == 2
+    assert moe.n_regimes_ == (1 if says else 2)
 
 
 @pytest.mark.filterwarnings("ignore::skmoe.exceptions.ScaleFloorWarning")

@@ -14,10 +14,12 @@ import numpy as np
 
 from .._em.problem import shallow_copy
 from .._experts.pooled_steps import loss_of_quadratics
+from .curves import best_curve
 from .ordered import is_ordered, values_of
+from .overdispersed import overdispersed_evidence
 from .problem import PooledProblem
 from .regime_gate import RegimeGate
-from .rivals import close_numbers, counted
+from .rivals import CLOSE, close_numbers, counted
 
 MARGIN = 4.0  # nats that experts without ties have to be ahead, as their prior variances are free
 FEWEST_ROWS = 5.0  # of a regime; fewer are outliers of another
@@ -39,13 +41,15 @@ class Regimes:
         ``MARGIN`` more where experts are tied.
     n_values : int, default=None
         Of the target, where they are few.
+    curve : Curve, default=None
+        That was tried in place of several regimes.
     rivals : list of str, default=()
         Notes on other partitions into as many regimes.
     """
 
-    def __init__(self, regime, kind, support, n_values=None, rivals=()):
+    def __init__(self, regime, kind, support, n_values=None, curve=None, rivals=()):
         self.regime, self.kind, self.support = np.asarray(regime), kind, support
-        self.n_values, self.rivals = n_values, list(rivals)
+        self.n_values, self.curve, self.rivals = n_values, curve, list(rivals)
         self.n_regimes = int(self.regime.max()) + 1
 
     def named(self, names, order):
@@ -76,6 +80,14 @@ class Regimes:
             notes.append(
                 f"{n_experts} experts are {counted(n_regimes)}: experts of one regime are one "
                 f"regression function, whose errors {ERRORS[self.kind]}."
+            )
+        curve = self.curve
+        if curve is not None and curve.nats > CLOSE:
+            notes.append(
+                f"The {n_regimes} regimes may be one curve, or one line with a bend: by "
+                "log-evidence over all rows, one line and spline columns of "
+                f"{curve.column} are {curve.nats:.1f} nats ahead. Compare "
+                "make_pipeline(SplineTransformer(), RidgeCV()), or a tree as expert."
             )
         return notes + close_numbers(self.support, n_regimes) + self.rivals
 
@@ -121,38 +133,57 @@ class RegimeSearch:
         chosen, kind, to_try = best, None, partitions(best)
         if most <= len(to_try):
             chosen, kind = self._tied(best, to_try[most - 1], -np.inf)
-        to_beat = n_rows * chosen.evidence - MARGIN
+        to_beat, glm = n_rows * chosen.evidence - MARGIN, self.trainer.parts.likelihood.glm
         for regime in to_try[: most - 1]:
             tied, kind_of_tied = self._tied(best, regime, to_beat)
             n_regimes, value = tied.experts.ties.n_regimes, n_rows * tied.evidence
             if value <= support.get(n_regimes, -np.inf):
                 continue  # so many experts do without ties
-            support[n_regimes] = value + MARGIN
-            if value >= to_beat:
+            other = overdispersed_evidence(best, glm) if n_regimes == 1 else -np.inf
+            support[n_regimes] = max(value, other) + MARGIN
+            if max(value, other) >= to_beat:
                 chosen, kind = tied, kind_of_tied
                 break
         ties, n_experts = chosen.experts.ties, chosen.experts.n_experts
         regime = np.arange(n_experts) if ties is None else ties.regime
         if ties is not None:
-            support[ties.n_regimes] = n_rows * chosen.evidence + MARGIN
+            value = n_rows * chosen.evidence + MARGIN
+            support[ties.n_regimes] = max(value, support.get(ties.n_regimes, value))
         values = values_of(best)
         n_values = None if values is None else len(values)
-        rivals = self.trainer.rivals.notes(chosen)
-        return chosen, Regimes(regime, kind, dict(sorted(support.items())), n_values, rivals)
+        curve = best_curve(self, chosen, regime) if regime.max() > 0 else None
+        support, rivals = dict(sorted(support.items())), self.trainer.rivals.notes(chosen)
+        return chosen, Regimes(regime, kind, support, n_values, curve, rivals)
+
+    def of_one_regime(self, has_tails):
+        """The mixture that is one regression function, of one expert or of two of unlike scales."""
+        one = self.trainer.one_line()
+        if not has_tails or not one.experts.can_be_wider:
+            return one
+        tails = self._converged(self._with_tails(one, np.zeros(1, dtype=int)), -np.inf)
+        return max(one, tails, key=lambda each: each.evidence)
 
     def _tied(self, best, regime, to_beat):
         """The better mixture of two kinds of ties, and its kind."""
-        kinds = (SHAPE, SPREAD) if best.experts.has_scales else (SHAPE,)
+        experts, n_regimes = best.experts, max(regime) + 1
+        kinds = (SHAPE, SPREAD) if experts.has_scales else (SHAPE,)
         found = [
             (self._converged(self._new(kind, regime).start(best.resp), to_beat), kind)
             for kind in kinds
         ]
-        may_add = self.trainer.is_searched and max(regime) > 0
-        if may_add and best.experts.can_be_wider:
+        is_searched, can_be_wider = self.trainer.is_searched, experts.can_be_wider
+        if is_searched and can_be_wider and n_regimes > 1:
             found.append((self._converged(self._with_tails(best, regime), to_beat), SHAPE))
         for tied, _ in found:
             self.trainer.rivals.add(tied)
-        return max(found, key=lambda each: each[0].evidence)
+        tied, kind = max(found, key=lambda each: each[0].evidence)
+        may_start_anew = can_be_wider and (is_searched or 2 * n_regimes <= len(regime))
+        if may_start_anew and self.n_rows * tied.evidence < to_beat:
+            # Lines that cross, of even errors, say nothing of where the errors of one are large.
+            anew = self._with_tails(tied, tied.experts.ties.regime, SPREAD)
+            if self._converged(anew, to_beat).evidence > tied.evidence:
+                return anew, SPREAD
+        return tied, kind
 
     def _new(self, kind, regime):
         trainer = self.trainer
@@ -164,8 +195,8 @@ class RegimeSearch:
         Z = trainer.data.Z if gate.sees_rows else trainer.data.X
         return PooledProblem(experts, gate, likelihood, trainer.data, Z=Z)
 
-    def _with_tails(self, best, regime):
-        """One expert of each regime, the heaviest, and another behind it of larger errors."""
+    def _with_tails(self, best, regime, kind=SHAPE):
+        """The heaviest expert of each regime, and another behind it of larger errors."""
         experts, load = best.experts, best.load
         cores = [
             max(np.flatnonzero(regime == r), key=lambda k: load[k]) for r in range(max(regime) + 1)
@@ -176,7 +207,7 @@ class RegimeSearch:
         log_resp = np.hstack([inner, outer])
         resp = np.exp(log_resp - log_resp.max(axis=1, keepdims=True))
         resp /= resp.sum(axis=1, keepdims=True)
-        return self._new(SHAPE, np.tile(np.arange(len(cores)), 2)).start(resp)
+        return self._new(kind, np.tile(np.arange(len(cores)), 2)).start(resp)
 
     def _converged(self, problem, to_beat):
         return self.trainer._converge(problem, to_beat / self.n_rows)

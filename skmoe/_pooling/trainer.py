@@ -134,6 +134,11 @@ class PooledTrainer(Trainer):
         """Go on with the mixture that is kept, until it converges; see ``Trainer``."""
         return self._run(self.settings.max_iter, tasks, attributes_now)
 
+    def name_of_column(self, j):
+        """Of the columns that experts see."""
+        names = getattr(self.source, "columns", self.parts.feature_names)
+        return f"x{j}" if names is None else str(names[j])
+
     # Mixtures -------------------------------------------------------------------------------
 
     def _new_problem(self, n_experts):
@@ -144,7 +149,7 @@ class PooledTrainer(Trainer):
         experts, likelihood = self.experts.resized(n_experts), shallow_copy(self.likelihood)
         return PooledProblem(experts, gate, likelihood, self.data, Z=Z)
 
-    def _one_line(self):
+    def one_line(self):
         problem = self._new_problem(1).start(np.ones((len(self.data.y), 1)))
         self._climb(problem, self.settings.max_iter, tol=0.01 * TOL)
         return problem
@@ -217,10 +222,10 @@ class PooledTrainer(Trainer):
     def _found(self):
         """The mixture of most evidence, of all numbers or of the one that was asked for."""
         if not self.is_searched:
-            best = self._one_line() if self.n_experts == 1 else self._of_that_number()
+            best = self.one_line() if self.n_experts == 1 else self._of_that_number()
             self._note(best)
             return best
-        best = self._one_line()
+        best = self.one_line()
         self._note(best)
         if self.n_experts > 1:
             first = min(FIRST_BOUND, self.n_experts)

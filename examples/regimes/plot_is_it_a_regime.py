@@ -1,0 +1,77 @@
+"""
+Is it a regime? Three look-alikes and a true pair
+=================================================
+
+A mixture of Gaussian lines also imitates heavy tails, errors of uneven spread and curves. Here are
+one of each, and two lines. In all four tables several experts have more evidence than one, but
+``n_regimes_`` counts regression functions.
+"""
+
+import matplotlib.pyplot as plt
+import numpy as np
+from sklearn.linear_model import RidgeCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import SplineTransformer
+
+from skmoe import MixtureOfExpertsRegressor
+
+rng = np.random.default_rng(0)
+n_samples = 300
+X = rng.uniform(-2, 2, size=(n_samples, 1))
+x = X[:, 0]
+noise = rng.normal(size=n_samples)
+tables = {
+    "heavy tails": x + rng.standard_t(2.5, size=n_samples),
+    "uneven spread": x + noise * np.exp(0.7 * x),
+    "a curve": x + x**2 + noise,
+    "two lines": np.where(rng.random(n_samples) < 0.5, 2 + x, -2 - x)
+    + 0.7 * noise,
+}
+mixtures = {
+    name: MixtureOfExpertsRegressor(random_state=0).fit(X, y)
+    for name, y in tables.items()
+}
+for name, moe in mixtures.items():
+    print(f"{name}: n_regimes_={moe.n_regimes_}, {len(moe.experts_)} experts")
+
+# %%
+# What the report says of each. The two lines get no note: nothing else explains them.
+
+for name, moe in mixtures.items():
+    notes = [
+        note
+        for note in moe.expert_report(X, tables[name]).notes
+        if "regime" in note
+    ]
+    print(f"{name}:", *notes or ["no note"], sep="\n  ")
+
+# %%
+# Points have the colour of the regime that is most responsible for them. The experts of heavy tails
+# and of uneven spread share one line. The lines of the curve join where one hands over to the next,
+# and the spline (dashed) has more evidence. Those of the true pair hold at the same ``x``.
+
+figure, axes = plt.subplots(2, 2, figsize=(7.5, 6), layout="constrained")
+colors = plt.rcParams["axes.prop_cycle"].by_key()["color"]
+grid = np.linspace(-2, 2, 101)[:, None]
+for ax, (name, moe) in zip(axes.flat, mixtures.items(), strict=True):
+    y = tables[name]
+    resp = dict(
+        zip(moe.named_experts_, moe.responsibilities(X, y).T, strict=True)
+    )
+    of_regimes = np.array(
+        [sum(resp[each] for each in regime) for regime in moe.regimes_]
+    )
+    regime_of_row = of_regimes.argmax(axis=0)
+    for r, regime in enumerate(moe.regimes_):
+        rows = regime_of_row == r
+        ax.scatter(x[rows], y[rows], s=8, alpha=0.5, color=colors[r])
+        line = moe.named_experts_[regime[0]].predict(grid)
+        ax.plot(grid[:, 0], line, color=colors[r])
+    n_experts, n_regimes = len(moe.experts_), moe.n_regimes_
+    regimes = "1 regime" if n_regimes == 1 else f"{n_regimes} regimes"
+    ax.set(title=f"{name}: {n_experts} experts, {regimes}", xlabel="x")
+    if name == "a curve":
+        curve = make_pipeline(SplineTransformer(), RidgeCV()).fit(X, y)
+        ax.plot(grid[:, 0], curve.predict(grid), "k--")
+    ax.set_ylim(*np.quantile(y, [0.005, 0.995]) + [-1, 1])
+plt.show()

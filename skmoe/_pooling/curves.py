@@ -1,0 +1,89 @@
+"""One curve in place of several lines: a regression on spline columns, by the same evidence.
+
+Lines between which the gate goes by one column imitate a curve of that column, or a line with a
+bend. Both are one regression function, without steps: cubic splines of the column, or linear ones
+with knots where the gate goes from one regime to the next, beside all other columns as they are.
+A curve of any column, of both kinds, is as probable beforehand.
+"""
+
+import copy
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+import numpy as np
+from scipy import special
+from sklearn.preprocessing import SplineTransformer
+
+from .parts import pooled_parts
+
+N_KNOTS = 5
+FEWEST_VALUES = 10  # of a column that a target can be a curve of
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A curve of one column in place of regimes.
+
+    Attributes
+    ----------
+    column : str
+        Its name.
+    nats : float
+        By how much the log-evidence of the curve is higher than theirs, over all rows.
+    """
+
+    column: str
+    nats: float
+
+
+def best_curve(search, problem, regime):
+    """The curve in place of a mixture of regimes, of the column that parts them most.
+
+    Parameters
+    ----------
+    search : RegimeSearch
+        Which found the mixture.
+    problem : PooledProblem
+        The mixture.
+    regime : ndarray of int of shape (n_experts,)
+        Number of the regime of each expert.
+
+    Returns
+    -------
+    curve : Curve or None
+        None where no column has many values, or columns outnumber rows.
+    """
+    trainer, experts = search.trainer, problem.experts
+    if experts.columns.basis is not None:
+        return None
+    X, proba = experts.design[:, :-1], problem.gate.proba
+    proba = proba @ np.equal.outer(regime, np.arange(regime.max() + 1))
+    own = problem.weight[:, None] * proba
+    centres = own.T @ X / own.sum(axis=0)[:, None]
+    apart = own.sum(axis=0) @ centres**2
+    bends = np.array([len(np.unique(column)) >= FEWEST_VALUES for column in X.T])
+    if not bends.any():
+        return None
+    j = int(np.where(bends, apart, -1).argmax())
+    column, others = X[:, [j]], np.delete(X, j, axis=1)
+    in_order = pairwise(centres[:, j].argsort())
+    borders = [np.average(X[:, j], weights=own[:, r] * proba[:, s]) for r, s in in_order]
+    knots = np.unique([column.min(), *borders, column.max()])[:, None]
+    has_tails = len(regime) > proba.shape[1]
+    evidence = [
+        _evidence(search, np.hstack([others, spline.fit_transform(column)]), has_tails)
+        for spline in (SplineTransformer(N_KNOTS), SplineTransformer(degree=1, knots=knots))
+    ]
+    nats = special.logsumexp(evidence) - np.log(2 * bends.sum())
+    nats -= search.n_rows * problem.evidence
+    return Curve(trainer.name_of_column(j), float(nats))
+
+
+def _evidence(search, design, has_tails):
+    """Log-evidence of one regime on these columns, over all rows."""
+    trainer = copy.copy(search.trainer)
+    data = replace(trainer.data, units=None)
+    trainer.experts, _ = pooled_parts(
+        trainer.parts, trainer.source, design, data, lambda each: each.start(data.y, data.weight, 1)
+    )
+    return search.n_rows * type(search)(trainer).of_one_regime(has_tails).evidence

@@ -7,11 +7,17 @@ vary between experts at least as much as slopes do. Parameters are, around their
 matrix L times independent standard normal variables, so that S = L L' and the covariance is
 :math:`L (I + L'HL)^{-1} L'`, also where experts share coefficients and S is singular.
 
+The sandwich is :math:`(H + S^{-1})^{-1} (J + S^{-1}) (H + S^{-1})^{-1}`, J the sum of squares of
+the scores of rows or subjects: the posterior covariance again where J is H, as it is on average if
+the model is right, and White's where the prior is weak.
+
 References
 ----------
 .. [1] D. J. C. MacKay, "The evidence framework applied to classification networks", Neural
    Computation 4 (1992) 720-736.
 """
+
+from functools import cached_property
 
 import numpy as np
 from scipy import linalg
@@ -25,7 +31,12 @@ from ._estimates import OTHERWISE, Estimates, parameter_names
 
 SHARE_SD = (np.pi**2 / 6) ** 0.5  # of the logarithm of a share, under a uniform prior
 COMMON_LOG_SCALE = 10.0  # standard deviation of what log-scales share: as good as flat
-APPROXIMATION = "normal approximation, with prior variances taken as known"
+LEAST_CURVATURE = 1e-3  # of the log-posterior, that of the prior being 1, for a normal one
+LARGEST_SHARE = 0.1  # of a variance, along directions in which the posterior is not normal
+NOT_NORMAL = (
+    "std_error n/a: in a direction of these parameters the posterior rises away from the fit, and\n"
+    "is not normal; cov='bootstrap' has one for each. {}"
+)
 DEPENDENT = (
     "columns depend on each other, as all levels of a category do: differences of their\n"
     "coefficients are known better than each"
@@ -43,8 +54,16 @@ class PosteriorEstimates(Estimates):
     def _parameter_owners(self):
         return None  # each its own; deviations of shared ones have the variance 0 by the prior
 
-    def covariance(self):
+    def covariance(self, is_robust=False):
         """Covariance of the parameters under their posterior, in raw units.
+
+        Along directions in which the posterior has no maximum near the fit it is the prior's.
+
+        Parameters
+        ----------
+        is_robust : bool, default=False
+            Whether the squares of scores stand for the information of the rows in the middle of
+            a sandwich.
 
         Returns
         -------
@@ -53,38 +72,59 @@ class PosteriorEstimates(Estimates):
         Raises
         ------
         ValueError
-            If a scale is at its floor, or the fit is not near a maximum of the posterior.
+            If a scale is at its floor, or no parameter has a posterior that is near normal.
         """
+        half, inverse_root = self._laplace[:2]
+        if not is_robust:
+            return half @ half.T
+        root = self._prior_root() @ inverse_root
+        outer = self.likelihood.outer_scores(self.fitted())
+        middle = inverse_root.T @ inverse_root + root.T @ outer @ root
+        return half @ middle @ half.T
+
+    def known(self):
+        """Of each parameter, whether directions without a maximum hardly matter to it."""
+        return self._laplace[2]
+
+    @cached_property
+    def _laplace(self):
+        """A root of the covariance, a root of (I + L'HL)^-1, and what is ``known``."""
         root, theta = self._prior_root(), self.fitted()
         self._check_scales(theta)
         information = self.likelihood.derivatives(theta)[2] + np.diag(self._of_floor())
         curvature = np.eye(root.shape[1]) + root.T @ information @ root
+        half = self.in_raw_units(theta)[1] @ root
         try:
             factor = linalg.cholesky(curvature)
-        except linalg.LinAlgError as error:
+            inverse_root = linalg.solve_triangular(factor, np.eye(len(factor)))
+            return half @ inverse_root, inverse_root, np.ones(len(half), dtype=bool)
+        except linalg.LinAlgError:
+            values, vectors = linalg.eigh(curvature)
+        rises = values < LEAST_CURVATURE
+        inverse_root = vectors / np.sqrt(np.where(rises, 1.0, values))  # the prior has 1
+        half = half @ inverse_root
+        share = (half[:, rises] ** 2).sum(axis=1) / (half**2).sum(axis=1)
+        known = share <= LARGEST_SHARE
+        if not known.any():
+            part, term = (names[share.argmax()] for names in parameter_names(self.mixture))
             raise ValueError(
                 "The posterior has no maximum near the fit, so that no normal distribution is "
-                f"near it: {self._rising(curvature, self.in_raw_units(theta)[1] @ root)}. Run "
-                f"{self.mixture._why_uncounted()[1]} for the maximum of the likelihood, or ask "
-                f"for fewer experts. {OTHERWISE}"
-            ) from error
-        half = self.in_raw_units(theta)[1] @ root
-        half = linalg.solve_triangular(factor, half.T, trans="T")
-        return half.T @ half
+                f"near it: it rises away from the fit, above all in {term} of {part}. Run "
+                f"{self.mixture._why_uncounted()[1]} for the maximum of the likelihood, ask for "
+                f"fewer experts, or for cov='bootstrap'. {OTHERWISE}"
+            )
+        return half, inverse_root, known
 
-    def _rising(self, curvature, half):
-        """Says in which parameter, above all, the log-posterior rises away from the fit."""
-        upwards = half @ linalg.eigh(curvature, subset_by_index=[0, 0])[1][:, 0]
-        spread = np.sqrt((half**2).sum(axis=1))  # of each parameter under the prior
-        share = np.divide(np.abs(upwards), spread, out=np.zeros_like(spread), where=spread > 0)
-        part, term = (names[share.argmax()] for names in parameter_names(self.mixture))
-        return f"it rises away from the fit, above all in {term} of {part}"
-
-    def notes(self, known=None):
-        """What the numbers mean, in lines; all parameters are known."""
+    def notes(self, known):
+        """What the numbers mean, and which parameters have no standard deviation, in lines."""
         columns, weight = self.columns.design[:, :-1], self.likelihood.weight
         independent = independent_columns(columns, weight).all()
-        return [APPROXIMATION] if independent else [APPROXIMATION, DEPENDENT]
+        notes, names = [] if independent else [DEPENDENT], {}
+        parts, terms = parameter_names(self.mixture)
+        for i in np.flatnonzero(~known):
+            names.setdefault(parts[i], []).append(terms[i])
+        of_parts = "; ".join(f"{part}: {', '.join(terms)}" for part, terms in names.items())
+        return notes + [NOT_NORMAL.format(of_parts)] * bool(names)
 
     def _of_floor(self):
         """Information about log-scales from the least error variance, which is in every row's."""

@@ -26,6 +26,7 @@ from sklearn.base import is_classifier
 from .._experts.fitting import split_last
 from .._numerics.statistics import independent_columns
 from .._pooling.problem import INTERCEPT_PENALTY
+from .._reports.column_names import columns_of
 from ..gates import SoftmaxGate
 from ._estimates import OTHERWISE, Estimates, parameter_names
 
@@ -38,9 +39,9 @@ NOT_NORMAL = (
     "is not normal; cov='bootstrap' has one for each. {}"
 )
 DEPENDENT = (
-    "columns depend on each other, as all levels of a category do: differences of their\n"
-    "coefficients are known better than each"
+    "columns depend on each other: differences of their coefficients are known better than each"
 )
+REFERENCE = "n/a: {}, of its category the most frequent: other levels are differences from it"
 
 
 class PosteriorEstimates(Estimates):
@@ -83,12 +84,13 @@ class PosteriorEstimates(Estimates):
         return half @ middle @ half.T
 
     def known(self):
-        """Of each parameter, whether directions without a maximum hardly matter to it."""
-        return self._laplace[2]
+        """Of each parameter of the summary, whether directions without a maximum leave it alone."""
+        half, _, rises = self._laplace
+        return ~(_shares(self.in_full_rank() @ half, rises) > LARGEST_SHARE)
 
     @cached_property
     def _laplace(self):
-        """A root of the covariance, a root of (I + L'HL)^-1, and what is ``known``."""
+        """A root of the covariance, one of (I + L'HL)^-1, and its columns that have no maximum."""
         root, theta = self._prior_root(), self.fitted()
         self._check_scales(theta)
         information = self.likelihood.derivatives(theta)[2] + np.diag(self._of_floor())
@@ -97,15 +99,14 @@ class PosteriorEstimates(Estimates):
         try:
             factor = linalg.cholesky(curvature)
             inverse_root = linalg.solve_triangular(factor, np.eye(len(factor)))
-            return half @ inverse_root, inverse_root, np.ones(len(half), dtype=bool)
+            return half @ inverse_root, inverse_root, np.zeros(len(factor), dtype=bool)
         except linalg.LinAlgError:
             values, vectors = linalg.eigh(curvature)
         rises = values < LEAST_CURVATURE
         inverse_root = vectors / np.sqrt(np.where(rises, 1.0, values))  # the prior has 1
         half = half @ inverse_root
-        share = (half[:, rises] ** 2).sum(axis=1) / (half**2).sum(axis=1)
-        known = share <= LARGEST_SHARE
-        if not known.any():
+        share = _shares(half, rises)
+        if share.min() > LARGEST_SHARE:
             part, term = (names[share.argmax()] for names in parameter_names(self.mixture))
             raise ValueError(
                 "The posterior has no maximum near the fit, so that no normal distribution is "
@@ -113,16 +114,57 @@ class PosteriorEstimates(Estimates):
                 f"{self.mixture._why_uncounted()[1]} for the maximum of the likelihood, ask for "
                 f"fewer experts, or for cov='bootstrap'. {OTHERWISE}"
             )
-        return half, inverse_root, known
+        return half, inverse_root, rises
+
+    def in_full_rank(self):
+        """Matrix that makes of parameters in raw units those of the summary.
+
+        Coefficients of the levels of a category become differences from its most frequent one,
+        whose own are NaN.
+        """
+        recode = [
+            _contrasts(len(columns.to_raw), references)
+            for columns, references in zip(self._column_sets, self._references, strict=True)
+        ]
+        return self._units(*recode, np.ones_like(self.y_scale))
+
+    @property
+    def _column_sets(self):
+        return self.columns, self.gate_columns
+
+    @cached_property
+    def _references(self):
+        """By experts and gate: names of references, and of each its place and the other levels'."""
+        mixture, frequency, references = self.mixture, {}, []
+        for estimator, columns in zip(
+            (mixture.experts_[0], mixture.gate_), self._column_sets, strict=True
+        ):
+            found = columns_of(estimator, getattr(mixture, "feature_names_in_", None))
+            levels, mean = {}, columns.from_raw[-1, 1:]
+            for j, category in enumerate(found.category[: len(mean)]):
+                if category is not None:
+                    levels.setdefault(category, []).append(j)
+                    frequency.setdefault(found.names[j], mean[j].round(9))  # experts first
+            of_columns = {}
+            for places in levels.values():
+                most = max(places, key=lambda j: frequency[found.names[j]])
+                of_columns[found.names[most]] = most, [j for j in places if j != most]
+            references.append(of_columns)
+        return references
 
     def notes(self, known):
         """What the numbers mean, and which parameters have no standard deviation, in lines."""
-        columns, weight = self.columns.design[:, :-1], self.likelihood.weight
-        independent = independent_columns(columns, weight).all()
-        notes, names = [] if independent else [DEPENDENT], {}
-        parts, terms = parameter_names(self.mixture)
-        for i in np.flatnonzero(~known):
-            names.setdefault(parts[i], []).append(terms[i])
+        notes, names, parts_and_terms = [], {}, parameter_names(self.mixture)
+        references = dict.fromkeys(name for each in self._references for name in each)
+        if references:
+            notes.append(REFERENCE.format(", ".join(references)))
+        columns = self.columns.design[:, :-1]
+        columns = np.delete(columns, [j for j, _ in self._references[0].values()], axis=1)
+        if not independent_columns(columns, self.likelihood.weight).all():
+            notes.append(DEPENDENT)
+        for part, term, is_known in zip(*parts_and_terms, known, strict=True):
+            if not is_known:
+                names.setdefault(part, []).append(term)
         of_parts = "; ".join(f"{part}: {', '.join(terms)}" for part, terms in names.items())
         return notes + [NOT_NORMAL.format(of_parts)] * bool(names)
 
@@ -185,6 +227,23 @@ class PosteriorEstimates(Estimates):
         root = np.einsum("ks,mf,sfj,ij->kmisfj", of_sources, of_functions, sd, np.eye(sd.shape[2]))
         root = root.reshape(np.prod(root.shape[:3]), -1)
         return root[:, root.any(axis=0)]
+
+
+def _shares(half, rises):
+    """Of the variances, the row sums of squares, those of some columns."""
+    squares = half**2
+    total = squares.sum(axis=1)
+    return squares[:, rises].sum(axis=1) / np.where(total == 0, 1.0, total)
+
+
+def _contrasts(size, references):
+    """Matrix (size, size) from levels to differences from references; the intercept is first."""
+    contrasts = np.eye(size)
+    for reference, others in references.values():
+        contrasts[0, 1 + reference] = 1.0
+        contrasts[1 + np.array(others, dtype=int), 1 + reference] = -1.0
+        contrasts[1 + reference] = np.nan
+    return contrasts
 
 
 def estimates_of(mixture, *rows):

@@ -221,8 +221,9 @@ class InferringMixture:
         as known, but for the intercepts of the experts, which may differ as much as their slopes.
         Where the evidence finds that no slope matters, or that experts do not differ, their
         standard deviations are next to zero. All coefficients are identified, also of columns that
-        depend on each other; of one-hot columns, differences are known better than each of them
-        (see ``cov``). There are no tests. "sandwich" then has the precision of the prior beside the
+        depend on each other, but the levels of a string column are known by their differences
+        alone: these are printed, from the most frequent level, whose own coefficient is n/a. There
+        are no tests. "sandwich" then has the precision of the prior beside the
         squares of scores in its middle, so that it is the posterior's where the model is right.
         Where the posterior has no maximum in some direction, it is not normal: the parameters of
         that direction have no standard error, a note names them, and all others have theirs.
@@ -302,10 +303,11 @@ class InferringMixture:
             )  # fmt: skip
             raw, covariance = result.estimate, np.cov(result.bootstrap_distribution)
             n_parameters = None if is_pooled else likelihood.size
-            value, notes = estimates.log_likelihood, estimates.notes(~np.isnan(raw))
+            value, notes = estimates.log_likelihood, estimates.notes(np.ones_like(raw, bool))
         elif is_pooled:
             n_parameters, value, known = None, estimates.log_likelihood, estimates.known()
-            raw, covariance = raw_parameters(self), estimates.covariance(cov == "sandwich")
+            recode, covariance = estimates.in_full_rank(), estimates.covariance(cov == "sandwich")
+            raw, covariance = recode @ raw_parameters(self), recode @ covariance @ recode.T
             covariance[~known] = covariance[:, ~known] = np.nan
             notes = estimates.notes(known)
             cov = "posterior" if cov == "observed" else cov

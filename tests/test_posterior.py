@@ -13,6 +13,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
+from skmoe._data import Facts
 from skmoe._experts.pooled import Precisions
 from skmoe.gates import ConstantGate
 from skmoe.inference import bootstrap
@@ -135,6 +136,16 @@ def log_posterior(moe, X, y, kind):
     return function
 
 
+def of_alpha(moe, X, estimate, cov):
+    """What the uncertain precision of the prior of a gate of two experts adds to a covariance."""
+    alpha, scale, pull = moe.gate_.alpha, X.std(axis=0), np.zeros(len(estimate))
+    slopes = slice(len(estimate) - X.shape[1], None)
+    pull[slopes] = alpha / 2 * estimate[slopes] * scale**2  # of -alpha / 4 * slope**2
+    determined = np.sum(1 - alpha / 2 * np.diag(cov)[slopes] * scale**2)
+    change = cov @ pull * np.sqrt(2 / max(determined, 1.0))
+    return np.outer(change, change)
+
+
 def hessian(function, at, steps):
     """By central differences."""
     d = len(at)
@@ -164,6 +175,7 @@ def test_few_rows_have_the_curvature_of_the_log_posterior(kind, monkeypatch):
     steps = 1e-2 * np.append(found.std_error, 0.05)
     information = -hessian(log_posterior(moe, X, y, kind), at, steps)
     expected = np.linalg.inv(information)[:-1, :-1]
+    expected += of_alpha(moe, X, found.estimate, expected)
     unit = np.outer(found.std_error, found.std_error)
     # Differences over a hundredth of an error leave 1e-4; the common log-scale is all but flat.
     # What coefficients and scales have to do with each other through the prior is left out.
@@ -193,7 +205,10 @@ def test_sandwich_is_that_of_numerical_scores(kind, by_subject):
         scores = scores.reshape(-1, 3, size).sum(axis=1)
     information = -hessian(lambda theta: weight @ function(theta), at, 10 * steps.sum(axis=0))
     middle = scores.T @ scores - information
-    expected = posterior.cov + posterior.cov @ middle @ posterior.cov
+    half = estimates_of(moe, X, y, weight, Facts(**facts))._laplace[0]
+    cov = half @ half.T  # at a known precision of the gate's prior
+    extra = posterior.cov - cov
+    expected = cov + cov @ middle @ cov + extra
     unit = np.outer(found.std_error, found.std_error)
     assert_allclose(found.cov / unit, expected / unit, atol=0.05 if kind == "line" else 2e-3)
 
@@ -252,6 +267,27 @@ def test_class_weights_ask_for_the_sandwich_of_pooled_classes():
     weight = np.where(y == 1, 2.0, 1.0)
     told = mixture("two", 1).fit(X, y, weight).summary(X, y, weight, cov="sandwich")
     assert_allclose(moe.summary(X, y, cov="sandwich").cov, told.cov, rtol=1e-6)
+
+
+def test_intervals_of_lines_are_students_with_what_is_left_for_the_error_variance():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(20, 3))
+    y = X @ [2.0, -1.0, 1.0] + rng.normal(size=20)
+    found = mixture("line", 1, training="pooled").fit(X, y).summary(X, y, level=0.9)
+    told = stats.t.interval(0.9, 16, found.estimate[1:4], found.std_error[1:4])
+    assert_allclose([found.lower[1:4], found.upper[1:4]], told, rtol=0.02)  # weak prior
+    assert found.df[4] == np.inf  # of the log-scale
+    X, y = rows(0, 200, "two")
+    moe = mixture("two", 1).fit(X, y)
+    assert (moe.summary(X, y).df == np.inf).all()
+    X, y = rows(0, 200, "line")
+    Y = np.column_stack([y, y[::-1]])
+    moe = mixture("line").fit(X, Y)
+    df = moe.summary(X, Y).df
+    assert len(df) == 2 * 2 * 4 + 3
+    places = [0, 4, 8, 12]
+    assert_allclose(df[places].reshape(2, 2), moe.likelihood_.df_)
+    assert np.isinf(df[[3, 7, 11, 15, *range(16, 19)]]).all()
 
 
 def test_prior_of_log_scales_is_that_of_precisions():

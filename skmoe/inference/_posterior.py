@@ -7,6 +7,9 @@ vary between experts at least as much as slopes do. Parameters are, around their
 matrix L times independent standard normal variables, so that S = L L' and the covariance is
 :math:`L (I + L'HL)^{-1} L'`, also where experts share coefficients and S is singular.
 
+On top is what they change by as the precision of the gate's prior does, which is uncertain:
+``_change_by_alpha``. Other prior variances are taken as known.
+
 The sandwich is :math:`(H + S^{-1})^{-1} (J + S^{-1}) (H + S^{-1})^{-1}`, J the sum of squares of
 the scores of rows or subjects: the posterior covariance again where J is H, as it is on average if
 the model is right, and White's where the prior is weak.
@@ -76,12 +79,14 @@ class PosteriorEstimates(Estimates):
             If a scale is at its floor, or no parameter has a posterior that is near normal.
         """
         half, inverse_root = self._laplace[:2]
+        of_alpha = self._change_by_alpha()
+        of_alpha = np.outer(of_alpha, of_alpha)
         if not is_robust:
-            return half @ half.T
+            return half @ half.T + of_alpha
         root = self._prior_root() @ inverse_root
         outer = self.likelihood.outer_scores(self.fitted())
         middle = inverse_root.T @ inverse_root + root.T @ outer @ root
-        return half @ middle @ half.T
+        return half @ middle @ half.T + of_alpha
 
     def known(self):
         """Of each parameter of the summary, whether directions without a maximum leave it alone."""
@@ -115,6 +120,19 @@ class PosteriorEstimates(Estimates):
                 f"fewer experts, or for cov='bootstrap'. {OTHERWISE}"
             )
         return half, inverse_root, rises
+
+    def degrees_of_freedom(self):
+        """Of each parameter: those of the error variance for coefficients, else infinite."""
+        likelihood, n_logs = self.mixture.likelihood_, len(self.terms[0].beside())
+        df = np.full((self.likelihood.n_experts, self.n_predictors[0]), np.inf)
+        if likelihood.log_scale_precision_ is not None:
+            of_regimes = self._is_member.T @ likelihood.df_.reshape(df.shape)
+            df = self._is_member @ np.minimum(
+                of_regimes, likelihood.df_.reshape(df.shape).max(axis=0)
+            )
+        each = np.repeat([[1.0, np.inf]], [len(self.columns.to_raw), n_logs], axis=1)
+        of_gate = np.full((len(df) - 1) * len(self.gate_columns.to_raw), np.inf)
+        return np.append(df[:, :, None] * each, of_gate)
 
     def in_full_rank(self):
         """Matrix that makes of parameters in raw units those of the summary.
@@ -168,6 +186,26 @@ class PosteriorEstimates(Estimates):
         of_parts = "; ".join(f"{part}: {', '.join(terms)}" for part, terms in names.items())
         return notes + [NOT_NORMAL.format(of_parts)] * bool(names)
 
+    def _change_by_alpha(self):
+        """Change of the parameters by a standard error of the logarithm of the gate's alpha.
+
+        The fit moves by ``-V d(S^-1 v) / d log alpha``, v the gate's slopes. The evidence is near
+        that of a Gamma distribution with ``gamma / 2`` for its shape, gamma the number of slopes
+        that the rows determine, so that the variance of ``log alpha`` is about ``2 / gamma``.
+        """
+        half, inverse_root, _ = self._laplace
+        n_experts, n_columns = self.likelihood.n_experts, self.gate_columns.design.shape[1]
+        if n_experts == 1 or n_columns == 1:
+            return np.zeros(len(half))
+        of_gate, of_shares = self._prior_root_of_gate()
+        values = linalg.lstsq(np.hstack([of_gate, of_shares]), self.fitted()[-len(of_gate) :])[0]
+        is_slope = np.arange(len(values)) % n_columns < n_columns - 1
+        is_slope &= np.arange(len(values)) < of_gate.shape[1]
+        inverse_root = inverse_root[-len(values) :]
+        determined = np.sum(1 - (inverse_root[is_slope] ** 2).sum(axis=1))
+        change = half @ (inverse_root.T @ np.where(is_slope, values, 0.0))
+        return change * np.sqrt(2 / max(determined, 1.0))
+
     def _of_floor(self):
         """Information about log-scales from the least error variance, which is in every row's."""
         of_floor, n_experts = np.zeros(self.likelihood.size), self.likelihood.n_experts
@@ -181,6 +219,11 @@ class PosteriorEstimates(Estimates):
 
     def _prior_root(self):
         """Matrix L that makes parameters of independent standard normal variables."""
+        of_gate = np.hstack(self._prior_root_of_gate())
+        return linalg.block_diag(self._prior_root_of_experts(), of_gate)
+
+    def _prior_root_of_gate(self):
+        """Columns of L for a softmax, and for proportions within regimes."""
         gate = split_last(self.mixture.gate_)[1]
         precision = np.full(self.gate_columns.design.shape[1], INTERCEPT_PENALTY)
         if isinstance(gate, SoftmaxGate):
@@ -188,11 +231,10 @@ class PosteriorEstimates(Estimates):
         against_first, sd = _against_first(self.likelihood.n_experts), np.diag(precision**-0.5)
         if self.mixture.likelihood_.offset_var_ is None:
             of_gate = np.kron(against_first, sd)
-        else:  # one function for a regime, and proportions within it
-            of_shares = np.eye(len(sd))[:, -1:] * SHARE_SD
-            of_regimes = against_first @ self._is_member
-            of_gate = np.hstack([np.kron(of_regimes, sd), np.kron(against_first, of_shares)])
-        return linalg.block_diag(self._prior_root_of_experts(), of_gate)
+            return of_gate, of_gate[:, :0]
+        # One function for a regime, and proportions within it.
+        of_shares = np.eye(len(sd))[:, -1:] * SHARE_SD
+        return np.kron(against_first @ self._is_member, sd), np.kron(against_first, of_shares)
 
     @property
     def _is_member(self):

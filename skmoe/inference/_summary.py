@@ -63,6 +63,8 @@ class MixtureSummary:
         Number of subjects, where rows of one share one expert.
     notes : sequence of str, default=()
         Why which parameters are not identified.
+    df : ndarray of shape (n_terms,) or float, default=inf
+        Degrees of freedom of Student's t, by which the intervals are made.
 
     Attributes
     ----------
@@ -109,7 +111,7 @@ class MixtureSummary:
 
     def __init__(
         self, parts, terms, estimate, cov, *, kind, level, log_likelihood, n_parameters,
-        n_samples, n_subjects=None, notes=(),
+        n_samples, n_subjects=None, notes=(), df=np.inf,
     ):  # fmt: skip
         self.parts, self.terms, self.estimate, self.cov = parts, terms, estimate, cov
         self.kind, self.level = kind, level
@@ -122,7 +124,8 @@ class MixtureSummary:
         self.z = np.full(len(terms), np.nan)
         np.divide(estimate, self.std_error, out=self.z, where=tested)
         self.p_value = 2 * stats.norm.sf(np.abs(self.z))
-        reach = stats.norm.ppf(0.5 + level / 2) * self.std_error
+        self.df = df
+        reach = stats.t.ppf(0.5 + level / 2, df) * self.std_error
         self.lower, self.upper = estimate - reach, estimate + reach
 
     def to_frame(self):
@@ -218,15 +221,19 @@ class InferringMixture:
         parameters, and ``std_error`` the standard deviations of Laplace's normal approximation
         [3]_: the inverse of the observed information plus the precision of the prior, which
         accounts for uncertainty about which expert made a row as well. Prior variances are taken
-        as known, but for the intercepts of the experts, which may differ as much as their slopes.
-        Where the evidence finds that no slope matters, or that experts do not differ, their
-        standard deviations are next to zero. All coefficients are identified, also of columns that
-        depend on each other, but the levels of a string column are known by their differences
-        alone: these are printed, from the most frequent level, whose own coefficient is n/a. There
-        are no tests. "sandwich" then has the precision of the prior beside the
-        squares of scores in its middle, so that it is the posterior's where the model is right.
-        Where the posterior has no maximum in some direction, it is not normal: the parameters of
-        that direction have no standard error, a note names them, and all others have theirs.
+        as known, but for the intercepts of the experts, which may differ as much as their slopes,
+        and for the gate, where the uncertainty of its prior precision is added. Where the evidence
+        finds that no slope matters, or that experts do not differ, their standard deviations are
+        next to zero. Intervals of coefficients under Gaussian errors are those of Student's t, with
+        the degrees of freedom that are left for the error variance. There are no tests.
+
+        All coefficients are then identified, also of columns that depend on each other; but the
+        levels of a string column are known by their differences alone. These are printed, from the
+        most frequent level, whose own coefficient is n/a. "sandwich" has the precision of the prior
+        beside the squares of scores in its middle, so that it is the posterior's where the model is
+        right. Where the posterior has no maximum in some direction, it is not normal: the
+        parameters of that direction have no standard error, a note names them, and all others have
+        theirs.
 
         "bootstrap" takes the covariance of the parameters over 200 resamples of the rows, or
         subjects, from :func:`~skmoe.inference.bootstrap`, at so many refits. It asks for no
@@ -293,7 +300,7 @@ class InferringMixture:
                 "With class_weight the likelihood is none of the data: cov='sandwich', or "
                 "cov='bootstrap'."
             )
-        facts = Facts(exposure, trials, subject, upper)
+        facts, df = Facts(exposure, trials, subject, upper), np.inf
         estimates = estimates_of(self, X, y, sample_weight, facts)
         likelihood = estimates.likelihood
         if cov == "bootstrap":
@@ -309,7 +316,7 @@ class InferringMixture:
             recode, covariance = estimates.in_full_rank(), estimates.covariance(cov == "sandwich")
             raw, covariance = recode @ raw_parameters(self), recode @ covariance @ recode.T
             covariance[~known] = covariance[:, ~known] = np.nan
-            notes = estimates.notes(known)
+            notes, df = estimates.notes(known), estimates.degrees_of_freedom()
             cov = "posterior" if cov == "observed" else cov
         else:
             theta, value, covariance, known = estimates.maximum()
@@ -332,4 +339,5 @@ class InferringMixture:
             if likelihood.subjects is None
             else int(likelihood.subjects.counts.sum()),
             notes=notes,
+            df=df,
         )

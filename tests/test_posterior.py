@@ -403,7 +403,7 @@ def test_levels_are_differences_from_the_most_frequent_and_all_else_stays(n_expe
         for term in ("a", "b"):
             assert_allclose(found.estimate[place[term]], raw[place[term]])
             assert_allclose(found.std_error[place[term]] ** 2, cov[place[term], place[term]])
-    assert "n/a: kind=dog, sex=m, " in str(found)
+    assert "n/a: kind=dog, sex=m; " in str(found)
     assert "n/a: kind" in found._repr_html_()
     assert moe.coefficients().values.shape[0] > 0
     assert "kind=dog" in moe.coefficients().terms

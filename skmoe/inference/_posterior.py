@@ -44,7 +44,7 @@ NOT_NORMAL = (
 DEPENDENT = (
     "columns depend on each other: differences of their coefficients are known better than each"
 )
-REFERENCE = "n/a: {}, of its category the most frequent: other levels are differences from it"
+REFERENCE = "n/a: {}; levels are differences from the most frequent one of their column"
 
 
 class PosteriorEstimates(Estimates):

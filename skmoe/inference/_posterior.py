@@ -126,10 +126,8 @@ class PosteriorEstimates(Estimates):
         likelihood, n_logs = self.mixture.likelihood_, len(self.terms[0].beside())
         df = np.full((self.likelihood.n_experts, self.n_predictors[0]), np.inf)
         if likelihood.log_scale_precision_ is not None:
-            of_regimes = self._is_member.T @ likelihood.df_.reshape(df.shape)
-            df = self._is_member @ np.minimum(
-                of_regimes, likelihood.df_.reshape(df.shape).max(axis=0)
-            )
+            own, is_member = likelihood.df_.reshape(df.shape), self._is_member
+            df = is_member @ np.minimum(is_member.T @ own, own.max(axis=0))
         each = np.repeat([[1.0, np.inf]], [len(self.columns.to_raw), n_logs], axis=1)
         of_gate = np.full((len(df) - 1) * len(self.gate_columns.to_raw), np.inf)
         return np.append(df[:, :, None] * each, of_gate)

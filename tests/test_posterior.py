@@ -465,6 +465,28 @@ def test_targets_without_an_error_have_no_standard_errors():
         moe.summary(X, 2 * X[:, 0])
 
 
+@pytest.mark.filterwarnings("ignore::skmoe.exceptions.ScaleFloorWarning")
+def test_an_expert_without_an_error_leaves_the_others_their_standard_errors():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(200, 1))
+    exact = rng.uniform(size=200) < 0.4
+    y = np.where(exact, 5.0, X[:, 0] + rng.normal(size=200))
+    moe = mixture("line").fit(X, y)
+    (k,) = np.flatnonzero(moe.likelihood_.at_floor_)
+    found = moe.summary(X, y)
+    of_exact = np.array(found.parts) == f"expert{k}"
+    assert_array_equal(np.isnan(found.std_error), of_exact)
+    rest = (
+        mixture("line", 1, training="pooled")
+        .fit(X[~exact], y[~exact])
+        .summary(X[~exact], y[~exact])
+    )
+    others = np.char.startswith(found.parts, "expert") & ~of_exact
+    assert_allclose(found.std_error[others], rest.std_error, rtol=0.1)
+    assert f"n/a in expert{k}: the errors are as small" in str(found)
+    assert "are exactly 5" in str(found)  # and what to do about it
+
+
 def test_what_has_no_posterior_is_refused():
     X, y = rows(0, 200, "line", noise=0.5)
     moe = mixture("line").fit(X, y)

@@ -44,6 +44,7 @@ NOT_NORMAL = (
 DEPENDENT = (
     "columns depend on each other: differences of their coefficients are known better than each"
 )
+AT_FLOOR = "std_error n/a in {}: the errors are as small as their floor"
 REFERENCE = "n/a: {}; levels are differences from the most frequent one of their column"
 
 
@@ -76,7 +77,7 @@ class PosteriorEstimates(Estimates):
         Raises
         ------
         ValueError
-            If a scale is at its floor, or no parameter has a posterior that is near normal.
+            If all scales are at their floor, or no parameter has a posterior that is near normal.
         """
         half, inverse_root = self._laplace[:2]
         of_alpha = self._change_by_alpha()
@@ -91,13 +92,24 @@ class PosteriorEstimates(Estimates):
     def known(self):
         """Of each parameter of the summary, whether directions without a maximum leave it alone."""
         half, _, rises = self._laplace
-        return ~(_shares(self.in_full_rank() @ half, rises) > LARGEST_SHARE)
+        at_floor = np.zeros(len(half), dtype=bool)
+        of_experts = np.repeat(self._at_floor, self._raw_sizes())
+        at_floor[: len(of_experts)] = of_experts
+        return ~at_floor & ~(_shares(self.in_full_rank() @ half, rises) > LARGEST_SHARE)
+
+    @property
+    def _at_floor(self):
+        """Of each expert, whether its errors are as small as the floor."""
+        if self.mixture.likelihood_.log_scale_precision_ is None:
+            return np.zeros(self.likelihood.n_experts, dtype=bool)
+        return self.mixture.likelihood_.at_floor_
 
     @cached_property
     def _laplace(self):
         """A root of the covariance, one of (I + L'HL)^-1, and its columns that have no maximum."""
         root, theta = self._prior_root(), self.fitted()
-        self._check_scales(theta)
+        if self._at_floor.all() or not self._at_floor.any():
+            self._check_scales(theta)
         information = self.likelihood.derivatives(theta)[2] + np.diag(self._of_floor())
         curvature = np.eye(root.shape[1]) + root.T @ information @ root
         half = self.in_raw_units(theta)[1] @ root
@@ -178,8 +190,12 @@ class PosteriorEstimates(Estimates):
         columns = np.delete(columns, [j for j, _ in self._references[0].values()], axis=1)
         if not independent_columns(columns, self.likelihood.weight).all():
             notes.append(DEPENDENT)
+        experts = np.array(list(self.mixture.named_experts_))[self._at_floor].tolist()
+        if experts and not known.all():
+            note = AT_FLOOR.format(", ".join(experts))
+            notes.append("\n".join(filter(None, (note, self.kind))))
         for part, term, is_known in zip(*parts_and_terms, known, strict=True):
-            if not is_known:
+            if not is_known and part.split(": output ")[0] not in experts:
                 names.setdefault(part, []).append(term)
         of_parts = "; ".join(f"{part}: {', '.join(terms)}" for part, terms in names.items())
         return notes + [NOT_NORMAL.format(of_parts)] * bool(names)

@@ -232,8 +232,8 @@ class InferringMixture:
         most frequent level, whose own coefficient is n/a. "sandwich" has the precision of the prior
         beside the squares of scores in its middle, so that it is the posterior's where the model is
         right. Where the posterior has no maximum in some direction, it is not normal: the
-        parameters of that direction have no standard error, a note names them, and all others have
-        theirs.
+        parameters of that direction have no standard error, as those of an expert whose errors are
+        as small as their floor. A note names them, and all others have theirs.
 
         "bootstrap" takes the covariance of the parameters over 200 resamples of the rows, or
         subjects, from :func:`~skmoe.inference.bootstrap`, at so many refits. It asks for no

@@ -61,6 +61,11 @@ class RegimeParameters:
         found[unknown] = found[:, unknown] = np.nan
         return found
 
+    def fewest(self, df):
+        """Degrees of freedom: the fewest of the parameters that each is made of."""
+        df = np.broadcast_to(df, len(self._raw))
+        return np.where(np.array(self._rows) != 0, df, np.inf).min(axis=1)
+
     def _tell(self, part, term, value, derivatives):
         """Take a parameter; ``derivatives`` are pairs of places and numbers."""
         row = np.zeros(len(self._raw))

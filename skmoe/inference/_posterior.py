@@ -7,11 +7,20 @@ vary between experts at least as much as slopes do. Parameters are, around their
 matrix L times independent standard normal variables, so that S = L L' and the covariance is
 :math:`L (I + L'HL)^{-1} L'`, also where experts share coefficients and S is singular.
 
+On top is what they change by as the precision of the gate's prior does, which is uncertain:
+``_change_by_alpha``. Other prior variances are taken as known.
+
+The sandwich is :math:`(H + S^{-1})^{-1} (J + S^{-1}) (H + S^{-1})^{-1}`, J the sum of squares of
+the scores of rows or subjects: the posterior covariance again where J is H, as it is on average if
+the model is right, and White's where the prior is weak.
+
 References
 ----------
 .. [1] D. J. C. MacKay, "The evidence framework applied to classification networks", Neural
    Computation 4 (1992) 720-736.
 """
+
+from functools import cached_property
 
 import numpy as np
 from scipy import linalg
@@ -20,16 +29,23 @@ from sklearn.base import is_classifier
 from .._experts.fitting import split_last
 from .._numerics.statistics import independent_columns
 from .._pooling.problem import INTERCEPT_PENALTY
+from .._reports.column_names import columns_of
 from ..gates import SoftmaxGate
 from ._estimates import OTHERWISE, Estimates, parameter_names
 
 SHARE_SD = (np.pi**2 / 6) ** 0.5  # of the logarithm of a share, under a uniform prior
 COMMON_LOG_SCALE = 10.0  # standard deviation of what log-scales share: as good as flat
-APPROXIMATION = "normal approximation, with prior variances taken as known"
-DEPENDENT = (
-    "columns depend on each other, as all levels of a category do: differences of their\n"
-    "coefficients are known better than each"
+LEAST_CURVATURE = 1e-3  # of the log-posterior, that of the prior being 1, for a normal one
+LARGEST_SHARE = 0.1  # of a variance, along directions in which the posterior is not normal
+NOT_NORMAL = (
+    "std_error n/a: in a direction of these parameters the posterior rises away from the fit, and\n"
+    "is not normal; cov='bootstrap' has one for each. {}"
 )
+DEPENDENT = (
+    "columns depend on each other: differences of their coefficients are known better than each"
+)
+AT_FLOOR = "std_error n/a in {}: the errors are as small as their floor"
+REFERENCE = "n/a: {}; levels are differences from the most frequent one of their column"
 
 
 class PosteriorEstimates(Estimates):
@@ -43,8 +59,16 @@ class PosteriorEstimates(Estimates):
     def _parameter_owners(self):
         return None  # each its own; deviations of shared ones have the variance 0 by the prior
 
-    def covariance(self):
+    def covariance(self, is_robust=False):
         """Covariance of the parameters under their posterior, in raw units.
+
+        Along directions in which the posterior has no maximum near the fit it is the prior's.
+
+        Parameters
+        ----------
+        is_robust : bool, default=False
+            Whether the squares of scores stand for the information of the rows in the middle of
+            a sandwich.
 
         Returns
         -------
@@ -53,38 +77,148 @@ class PosteriorEstimates(Estimates):
         Raises
         ------
         ValueError
-            If a scale is at its floor, or the fit is not near a maximum of the posterior.
+            If all scales are at their floor, or no parameter has a posterior that is near normal.
         """
+        half, inverse_root = self._laplace[:2]
+        of_alpha = self._change_by_alpha()
+        of_alpha = np.outer(of_alpha, of_alpha)
+        if not is_robust:
+            return half @ half.T + of_alpha
+        root = self._prior_root() @ inverse_root
+        outer = self.likelihood.outer_scores(self.fitted())
+        middle = inverse_root.T @ inverse_root + root.T @ outer @ root
+        return half @ middle @ half.T + of_alpha
+
+    def known(self):
+        """Of each parameter of the summary, whether directions without a maximum leave it alone."""
+        half, _, rises = self._laplace
+        at_floor = np.zeros(len(half), dtype=bool)
+        of_experts = np.repeat(self._at_floor, self._raw_sizes())
+        at_floor[: len(of_experts)] = of_experts
+        return ~at_floor & ~(_shares(self.in_full_rank() @ half, rises) > LARGEST_SHARE)
+
+    @property
+    def _at_floor(self):
+        """Of each expert, whether its errors are as small as the floor."""
+        if self.mixture.likelihood_.log_scale_precision_ is None:
+            return np.zeros(self.likelihood.n_experts, dtype=bool)
+        return self.mixture.likelihood_.at_floor_
+
+    @cached_property
+    def _laplace(self):
+        """A root of the covariance, one of (I + L'HL)^-1, and its columns that have no maximum."""
         root, theta = self._prior_root(), self.fitted()
-        self._check_scales(theta)
+        if self._at_floor.all() or not self._at_floor.any():
+            self._check_scales(theta)
         information = self.likelihood.derivatives(theta)[2] + np.diag(self._of_floor())
         curvature = np.eye(root.shape[1]) + root.T @ information @ root
+        half = self.in_raw_units(theta)[1] @ root
         try:
             factor = linalg.cholesky(curvature)
-        except linalg.LinAlgError as error:
+            inverse_root = linalg.solve_triangular(factor, np.eye(len(factor)))
+            return half @ inverse_root, inverse_root, np.zeros(len(factor), dtype=bool)
+        except linalg.LinAlgError:
+            values, vectors = linalg.eigh(curvature)
+        rises = values < LEAST_CURVATURE
+        inverse_root = vectors / np.sqrt(np.where(rises, 1.0, values))  # the prior has 1
+        half = half @ inverse_root
+        share = _shares(half, rises)
+        if share.min() > LARGEST_SHARE:
+            part, term = (names[share.argmax()] for names in parameter_names(self.mixture))
             raise ValueError(
                 "The posterior has no maximum near the fit, so that no normal distribution is "
-                f"near it: {self._rising(curvature, self.in_raw_units(theta)[1] @ root)}. Run "
-                f"{self.mixture._why_uncounted()[1]} for the maximum of the likelihood, or ask "
-                f"for fewer experts. {OTHERWISE}"
-            ) from error
-        half = self.in_raw_units(theta)[1] @ root
-        half = linalg.solve_triangular(factor, half.T, trans="T")
-        return half.T @ half
+                f"near it: it rises away from the fit, above all in {term} of {part}. Run "
+                f"{self.mixture._why_uncounted()[1]} for the maximum of the likelihood, ask for "
+                f"fewer experts, or for cov='bootstrap'. {OTHERWISE}"
+            )
+        return half, inverse_root, rises
 
-    def _rising(self, curvature, half):
-        """Says in which parameter, above all, the log-posterior rises away from the fit."""
-        upwards = half @ linalg.eigh(curvature, subset_by_index=[0, 0])[1][:, 0]
-        spread = np.sqrt((half**2).sum(axis=1))  # of each parameter under the prior
-        share = np.divide(np.abs(upwards), spread, out=np.zeros_like(spread), where=spread > 0)
-        part, term = (names[share.argmax()] for names in parameter_names(self.mixture))
-        return f"it rises away from the fit, above all in {term} of {part}"
+    def degrees_of_freedom(self):
+        """Of each parameter: those of the error variance for coefficients, else infinite."""
+        likelihood, n_logs = self.mixture.likelihood_, len(self.terms[0].beside())
+        df = np.full((self.likelihood.n_experts, self.n_predictors[0]), np.inf)
+        if likelihood.log_scale_precision_ is not None:
+            own, is_member = likelihood.df_.reshape(df.shape), self._is_member
+            df = is_member @ np.minimum(is_member.T @ own, own.max(axis=0))
+        each = np.repeat([[1.0, np.inf]], [len(self.columns.to_raw), n_logs], axis=1)
+        of_gate = np.full((len(df) - 1) * len(self.gate_columns.to_raw), np.inf)
+        return np.append(df[:, :, None] * each, of_gate)
 
-    def notes(self, known=None):
-        """What the numbers mean, in lines; all parameters are known."""
-        columns, weight = self.columns.design[:, :-1], self.likelihood.weight
-        independent = independent_columns(columns, weight).all()
-        return [APPROXIMATION] if independent else [APPROXIMATION, DEPENDENT]
+    def in_full_rank(self):
+        """Matrix that makes of parameters in raw units those of the summary.
+
+        Coefficients of the levels of a category become differences from its most frequent one,
+        whose own are NaN.
+        """
+        recode = [
+            _contrasts(len(columns.to_raw), references)
+            for columns, references in zip(self._column_sets, self._references, strict=True)
+        ]
+        return self._units(*recode, np.ones_like(self.y_scale))
+
+    @property
+    def _column_sets(self):
+        return self.columns, self.gate_columns
+
+    @cached_property
+    def _references(self):
+        """By experts and gate: names of references, and of each its place and the other levels'."""
+        mixture, frequency, references = self.mixture, {}, []
+        for estimator, columns in zip(
+            (mixture.experts_[0], mixture.gate_), self._column_sets, strict=True
+        ):
+            found = columns_of(estimator, getattr(mixture, "feature_names_in_", None))
+            levels, mean = {}, columns.from_raw[-1, 1:]
+            for j, category in enumerate(found.category[: len(mean)]):
+                if category is not None:
+                    levels.setdefault(category, []).append(j)
+                    frequency.setdefault(found.names[j], mean[j].round(9))  # experts first
+            of_columns = {}
+            for places in levels.values():
+                most = max(places, key=lambda j: frequency[found.names[j]])
+                of_columns[found.names[most]] = most, [j for j in places if j != most]
+            references.append(of_columns)
+        return references
+
+    def notes(self, known):
+        """What the numbers mean, and which parameters have no standard deviation, in lines."""
+        notes, names, parts_and_terms = [], {}, parameter_names(self.mixture)
+        references = dict.fromkeys(name for each in self._references for name in each)
+        if references:
+            notes.append(REFERENCE.format(", ".join(references)))
+        columns = self.columns.design[:, :-1]
+        columns = np.delete(columns, [j for j, _ in self._references[0].values()], axis=1)
+        if not independent_columns(columns, self.likelihood.weight).all():
+            notes.append(DEPENDENT)
+        experts = np.array(list(self.mixture.named_experts_))[self._at_floor].tolist()
+        if experts and not known.all():
+            note = AT_FLOOR.format(", ".join(experts))
+            notes.append("\n".join(filter(None, (note, self.kind))))
+        for part, term, is_known in zip(*parts_and_terms, known, strict=True):
+            if not is_known and part.split(": output ")[0] not in experts:
+                names.setdefault(part, []).append(term)
+        of_parts = "; ".join(f"{part}: {', '.join(terms)}" for part, terms in names.items())
+        return notes + [NOT_NORMAL.format(of_parts)] * bool(names)
+
+    def _change_by_alpha(self):
+        """Change of the parameters by a standard error of the logarithm of the gate's alpha.
+
+        The fit moves by ``-V d(S^-1 v) / d log alpha``, v the gate's slopes. The evidence is near
+        that of a Gamma distribution with ``gamma / 2`` for its shape, gamma the number of slopes
+        that the rows determine, so that the variance of ``log alpha`` is about ``2 / gamma``.
+        """
+        half, inverse_root, _ = self._laplace
+        n_experts, n_columns = self.likelihood.n_experts, self.gate_columns.design.shape[1]
+        if n_experts == 1 or n_columns == 1:
+            return np.zeros(len(half))
+        of_gate, of_shares = self._prior_root_of_gate()
+        values = linalg.lstsq(np.hstack([of_gate, of_shares]), self.fitted()[-len(of_gate) :])[0]
+        is_slope = np.arange(len(values)) % n_columns < n_columns - 1
+        is_slope &= np.arange(len(values)) < of_gate.shape[1]
+        inverse_root = inverse_root[-len(values) :]
+        determined = np.sum(1 - (inverse_root[is_slope] ** 2).sum(axis=1))
+        change = half @ (inverse_root.T @ np.where(is_slope, values, 0.0))
+        return change * np.sqrt(2 / max(determined, 1.0))
 
     def _of_floor(self):
         """Information about log-scales from the least error variance, which is in every row's."""
@@ -99,6 +233,11 @@ class PosteriorEstimates(Estimates):
 
     def _prior_root(self):
         """Matrix L that makes parameters of independent standard normal variables."""
+        of_gate = np.hstack(self._prior_root_of_gate())
+        return linalg.block_diag(self._prior_root_of_experts(), of_gate)
+
+    def _prior_root_of_gate(self):
+        """Columns of L for a softmax, and for proportions within regimes."""
         gate = split_last(self.mixture.gate_)[1]
         precision = np.full(self.gate_columns.design.shape[1], INTERCEPT_PENALTY)
         if isinstance(gate, SoftmaxGate):
@@ -106,11 +245,10 @@ class PosteriorEstimates(Estimates):
         against_first, sd = _against_first(self.likelihood.n_experts), np.diag(precision**-0.5)
         if self.mixture.likelihood_.offset_var_ is None:
             of_gate = np.kron(against_first, sd)
-        else:  # one function for a regime, and proportions within it
-            of_shares = np.eye(len(sd))[:, -1:] * SHARE_SD
-            of_regimes = against_first @ self._is_member
-            of_gate = np.hstack([np.kron(of_regimes, sd), np.kron(against_first, of_shares)])
-        return linalg.block_diag(self._prior_root_of_experts(), of_gate)
+            return of_gate, of_gate[:, :0]
+        # One function for a regime, and proportions within it.
+        of_shares = np.eye(len(sd))[:, -1:] * SHARE_SD
+        return np.kron(against_first @ self._is_member, sd), np.kron(against_first, of_shares)
 
     @property
     def _is_member(self):
@@ -145,6 +283,23 @@ class PosteriorEstimates(Estimates):
         root = np.einsum("ks,mf,sfj,ij->kmisfj", of_sources, of_functions, sd, np.eye(sd.shape[2]))
         root = root.reshape(np.prod(root.shape[:3]), -1)
         return root[:, root.any(axis=0)]
+
+
+def _shares(half, rises):
+    """Of the variances, the row sums of squares, those of some columns."""
+    squares = half**2
+    total = squares.sum(axis=1)
+    return squares[:, rises].sum(axis=1) / np.where(total == 0, 1.0, total)
+
+
+def _contrasts(size, references):
+    """Matrix (size, size) from levels to differences from references; the intercept is first."""
+    contrasts = np.eye(size)
+    for reference, others in references.values():
+        contrasts[0, 1 + reference] = 1.0
+        contrasts[1 + np.array(others, dtype=int), 1 + reference] = -1.0
+        contrasts[1 + reference] = np.nan
+    return contrasts
 
 
 def estimates_of(mixture, *rows):

@@ -10,6 +10,7 @@ from .._data import Facts
 from .._reports.by_regime import composition, groups_of
 from .._reports.display import html_table, interval_ends, text_table, under_headings
 from .._rows.answers import in_memory
+from ._bootstrap import bootstrap
 from ._by_regime import RegimeParameters
 from ._estimates import parameter_names, raw_parameters
 from ._posterior import estimates_of
@@ -25,7 +26,9 @@ UNTESTED = (
 KINDS = {
     "observed": "standard errors from the observed information",
     "sandwich": "standard errors from the sandwich",
-    "posterior": "std_error: standard deviation of the posterior, under pooling",
+    "bootstrap": "std_error: standard deviation over bootstrap resamples of the rows",
+    "posterior": "std_error: standard deviation of the posterior, under pooling\n"
+    "normal approximation, with prior variances taken as known",
 }
 
 
@@ -41,28 +44,30 @@ class MixtureSummary:
         log-odds against the first class, counts logarithms of their means. Where experts are of
         one regime, what is one of them stands once, and their own levels and scales follow.
     estimate : ndarray of shape (n_terms,)
-        At the maximum of the likelihood, in the units of X and y. NaN, and n/a in print, where
-        the parameter is not identified: the coefficient of a column that is constant or made of
-        others, which have the meaning that theirs have if it is 0, or one that the rows of an
-        expert say next to nothing about.
+        At the maximum of the likelihood, or as fitted with pooling and under "bootstrap", in the
+        units of X and y. NaN, and n/a in print, where the parameter is not identified: the
+        coefficient of a column that is constant or made of others, which have the meaning that
+        theirs have if it is 0, or one that the rows of an expert say next to nothing about.
     cov : ndarray of shape (n_terms, n_terms)
-        Covariance of the estimates.
-    kind : {"observed", "sandwich", "posterior"}
+        Covariance of the estimates, NaN of those that have none.
+    kind : {"observed", "sandwich", "posterior", "bootstrap"}
         What it was made of. "posterior" is a mixture with pooling: a normal approximation of the
-        posterior, Wald's intervals by it, and no tests.
+        posterior, and Wald's intervals by it.
     level : float
         Of the confidence intervals.
     log_likelihood : float
         At the estimates; under a posterior the log-density of its predictive distributions.
     n_parameters : int or None
-        Free ones, None under a posterior; a coefficient that all experts share is one, though it
-        stands in the table under each of them.
+        Free ones, None with pooling, which has no tests either; a coefficient that all experts
+        share is one, though it stands in the table under each of them.
     n_samples : float
         Sum of the weights.
     n_subjects : int, default=None
         Number of subjects, where rows of one share one expert.
     notes : sequence of str, default=()
         Why which parameters are not identified.
+    df : ndarray of shape (n_terms,) or float, default=inf
+        Degrees of freedom of Student's t, by which the intervals are made.
 
     Attributes
     ----------
@@ -109,7 +114,7 @@ class MixtureSummary:
 
     def __init__(
         self, parts, terms, estimate, cov, *, kind, level, log_likelihood, n_parameters,
-        n_samples, n_subjects=None, notes=(),
+        n_samples, n_subjects=None, notes=(), df=np.inf,
     ):  # fmt: skip
         self.parts, self.terms, self.estimate, self.cov = parts, terms, estimate, cov
         self.kind, self.level = kind, level
@@ -117,11 +122,13 @@ class MixtureSummary:
         self.n_parameters, self.n_samples, self.n_subjects = n_parameters, n_samples, n_subjects
         self.notes = tuple(notes)
         self.std_error = np.sqrt(np.diag(cov))
-        tested = np.array([kind != "posterior" and term not in UNTESTED for term in terms])
+        self._has_tests = n_parameters is not None
+        tested = np.array([self._has_tests and term not in UNTESTED for term in terms])
         self.z = np.full(len(terms), np.nan)
         np.divide(estimate, self.std_error, out=self.z, where=tested)
         self.p_value = 2 * stats.norm.sf(np.abs(self.z))
-        reach = stats.norm.ppf(0.5 + level / 2) * self.std_error
+        self.df = df
+        reach = stats.t.ppf(0.5 + level / 2, df) * self.std_error
         self.lower, self.upper = estimate - reach, estimate + reach
 
     def to_frame(self):
@@ -139,20 +146,21 @@ class MixtureSummary:
         return pd.DataFrame({name: vars(self)[name] for name in columns}, index=index)
 
     def _header(self):
-        tests = [] if self.kind == "posterior" else ["z", "p_value"]
+        tests = ["z", "p_value"] if self._has_tests else []
         return ["", "estimate", "std_error", *tests, *interval_ends(self.level)]
 
     def _cells(self):
         cells = []
         for i in range(len(self.terms)):
-            if np.isnan(self.estimate[i]):
-                cells.append(["n/a"] + [""] * (len(self._header()) - 2))
+            if np.isnan(self.std_error[i]):
+                shown = [] if np.isnan(self.estimate[i]) else [f"{self.estimate[i]:.4g}"]
+                cells.append([*shown, "n/a"] + [""] * (len(self._header()) - len(shown) - 2))
                 continue
             row = [f"{self.estimate[i]:.4g}", f"{self.std_error[i]:.3g}"]
             if np.isfinite(self.z[i]):
                 p_value = "<0.001" if self.p_value[i] < 5e-4 else f"{self.p_value[i]:.3f}"
                 row += [f"{self.z[i]:.2f}", p_value]
-            elif self.kind != "posterior":
+            elif self._has_tests:
                 row += ["", ""]
             cells.append([*row, f"{self.lower[i]:.4g}", f"{self.upper[i]:.4g}"])
         return under_headings(self.parts, self.terms, cells)
@@ -217,11 +225,23 @@ class InferringMixture:
         parameters, and ``std_error`` the standard deviations of Laplace's normal approximation
         [3]_: the inverse of the observed information plus the precision of the prior, which
         accounts for uncertainty about which expert made a row as well. Prior variances are taken
-        as known, but for the intercepts of the experts, which may differ as much as their slopes.
-        Where the evidence finds that no slope matters, or that experts do not differ, their
-        standard deviations are next to zero. All coefficients are identified, also of columns that
-        depend on each other; of one-hot columns, differences are known better than each of them
-        (see ``cov``). There are no tests.
+        as known, but for the intercepts of the experts, which may differ as much as their slopes,
+        and for the gate, where the uncertainty of its prior precision is added. Where the evidence
+        finds that no slope matters, or that experts do not differ, their standard deviations are
+        next to zero. Intervals of coefficients under Gaussian errors are those of Student's t, with
+        the degrees of freedom that are left for the error variance. There are no tests.
+
+        All coefficients are then identified, also of columns that depend on each other; but the
+        levels of a string column are known by their differences alone. These are printed, from the
+        most frequent level, whose own coefficient is n/a. "sandwich" has the precision of the prior
+        beside the squares of scores in its middle, so that it is the posterior's where the model is
+        right. Where the posterior has no maximum in some direction, it is not normal: the
+        parameters of that direction have no standard error, as those of an expert whose errors are
+        as small as their floor. A note names them, and all others have theirs.
+
+        "bootstrap" takes the covariance of the parameters over 200 resamples of the rows, or
+        subjects, from :func:`~skmoe.inference.bootstrap`, at so many refits. It asks for no
+        derivatives, maximum or normal posterior.
 
         Parameters
         ----------
@@ -241,9 +261,8 @@ class InferringMixture:
             dependence within a subject.
         upper : array-like of shape (n_samples,), default=None
             Upper bounds of censored targets, as in ``fit``; under "gaussian" and "log_normal".
-        cov : {"observed", "sandwich"}, default="observed"
-            Covariance of the estimates. A mixture with ``pooling`` has a posterior, and no
-            sandwich.
+        cov : {"observed", "sandwich", "bootstrap"}, default="observed"
+            Covariance of the estimates. With ``pooling``, "observed" is the posterior's.
         level : float, default=0.95
             Of the confidence intervals.
         by : {"regime", "expert"}, default="regime"
@@ -266,8 +285,9 @@ class InferringMixture:
             log-linear, for counts and positive targets), another gate than
             :class:`~skmoe.gates.SoftmaxGate` or :class:`~skmoe.gates.ConstantGate`, a scale at
             its floor, a gate that separates the experts without an error, or an information that
-            is nearly singular. With ``pooling``, if the fit is not near a maximum of the posterior.
-            :func:`~skmoe.inference.bootstrap` has no such conditions.
+            is nearly singular. With ``pooling``, if no parameter is near a maximum of the
+            posterior. Of these, cov="bootstrap" needs the experts and the gate alone, and
+            :func:`~skmoe.inference.bootstrap` of a statistic nothing.
 
         References
         ----------
@@ -279,28 +299,34 @@ class InferringMixture:
            Computation 4 (1992) 720-736.
         """
         check_is_fitted(self)
-        if cov not in ("observed", "sandwich"):
-            raise ValueError(f"cov must be 'observed' or 'sandwich'; got {cov!r}.")
+        if cov not in ("observed", "sandwich", "bootstrap"):
+            raise ValueError(f"cov must be 'observed', 'sandwich' or 'bootstrap'; got {cov!r}.")
         if not 0 < level < 1:
             raise ValueError(f"level must be between 0 and 1; got {level!r}.")
         is_pooled = self.likelihood_.averages_experts
-        if is_pooled and (cov == "sandwich" or self.class_weight is not None):
-            raise ValueError(
-                "A mixture with pooling has a posterior: no cov='sandwich', and none with "
-                "class_weight, under which the likelihood is none of the data. Fit with "
-                "training='em', and ask for cov='sandwich'."
-            )
         if cov == "observed" and self.class_weight is not None:
             raise ValueError(
-                "With class_weight the likelihood is none of the data: cov='sandwich'."
+                "With class_weight the likelihood is none of the data: cov='sandwich', or "
+                "cov='bootstrap'."
             )
-        facts = Facts(exposure, trials, subject, upper)
+        facts, df = Facts(exposure, trials, subject, upper), np.inf
         estimates = estimates_of(self, X, y, sample_weight, facts)
         likelihood = estimates.likelihood
-        if is_pooled:
-            cov, n_parameters, value = "posterior", None, estimates.log_likelihood
-            notes = estimates.notes()
-            raw, covariance = raw_parameters(self), estimates.covariance()
+        if cov == "bootstrap":
+            result = bootstrap(
+                self, X, y, sample_weight=sample_weight, **facts._asdict(), n_jobs=self.n_jobs,
+                random_state=self.random_state,
+            )  # fmt: skip
+            raw, covariance = result.estimate, np.cov(result.bootstrap_distribution)
+            n_parameters = None if is_pooled else likelihood.size
+            value, notes = estimates.log_likelihood, estimates.notes(np.ones_like(raw, bool))
+        elif is_pooled:
+            n_parameters, value, known = None, estimates.log_likelihood, estimates.known()
+            recode, covariance = estimates.in_full_rank(), estimates.covariance(cov == "sandwich")
+            raw, covariance = recode @ raw_parameters(self), recode @ covariance @ recode.T
+            covariance[~known] = covariance[:, ~known] = np.nan
+            notes, df = estimates.notes(known), estimates.degrees_of_freedom()
+            cov = "posterior" if cov == "observed" else cov
         else:
             theta, value, covariance, known = estimates.maximum()
             if cov == "sandwich":
@@ -313,7 +339,7 @@ class InferringMixture:
         if groups.are_regimes and groups.is_linear:
             told = RegimeParameters(self, groups, raw)
             parts, terms, raw = told.parts, told.terms, told.estimate
-            covariance = told.covariance(covariance)
+            covariance, df = told.covariance(covariance), told.fewest(df)
             notes = [*notes, composition(groups, list(self.named_experts_))]
         return MixtureSummary(
             parts,
@@ -329,4 +355,5 @@ class InferringMixture:
             if likelihood.subjects is None
             else int(likelihood.subjects.counts.sum()),
             notes=notes,
+            df=df,
         )

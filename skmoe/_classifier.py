@@ -19,11 +19,14 @@ from ._tables.mixed import HEAVIEST, check_sizes
 from ._tables.vectors import check_labels
 from ._updating import UpdatableMixture
 from .distributions._arrays import check_n_draws, draw_places
+from .inference._effects import MeasuringMixture
 from .inference._summary import InferringMixture
 from .likelihoods import Categorical
 
 
-class MixtureOfExpertsClassifier(ClassifierMixin, InferringMixture, UpdatableMixture):
+class MixtureOfExpertsClassifier(
+    ClassifierMixin, InferringMixture, MeasuringMixture, UpdatableMixture
+):
     r"""Mixture of experts for classification, trained by EM.
 
     .. math:: P(y = c \mid x) = \sum_k \pi_k(x) \, p_k(c \mid x)

@@ -16,12 +16,15 @@ from ._tables.mixed import check_sizes, is_plain
 from ._tables.vectors import check_numbers
 from ._updating import UpdatableMixture
 from .distributions._arrays import check_n_draws
+from .inference._effects import MeasuringMixture
 from .inference._summary import InferringMixture
 from .likelihoods import Gaussian, PerExpert, PerOutput
 from .likelihoods._names import BY_NAME, unfitted
 
 
-class MixtureOfExpertsRegressor(RegressorMixin, InferringMixture, UpdatableMixture):
+class MixtureOfExpertsRegressor(
+    RegressorMixin, InferringMixture, MeasuringMixture, UpdatableMixture
+):
     r"""Mixture of experts for regression, trained by EM.
 
     .. math:: p(y \mid x) = \sum_k \pi_k(x) \, N(y; \mu_k(x), \sigma_k^2)

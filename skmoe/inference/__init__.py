@@ -1,6 +1,7 @@
 """How sure a fitted mixture is of its parameters, and of whatever is computed from them."""
 
 from ._bootstrap import BootstrapResult, bootstrap
+from ._effects import MarginalEffects
 from ._summary import MixtureSummary
 
-__all__ = ["BootstrapResult", "MixtureSummary", "bootstrap"]
+__all__ = ["BootstrapResult", "MarginalEffects", "MixtureSummary", "bootstrap"]

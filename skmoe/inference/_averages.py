@@ -223,20 +223,29 @@ class Changes:
         except ValueError:  # of an encoder, which does not know such a number
             yield from self._of_levels(axis)
             return
-        if self._jumps(after, step / (spread or 1.0)):
+        jumping = self._jumps(axis, (after, before), step, JUMP * step / (spread or 1.0))
+        if jumping > 0.5:
             yield from self._of_levels(axis)
-        elif _are_same(after, before):
+        elif jumping > 0 or _are_same(after, before):
             self.unseen.append(axis.name)
         else:
             gap = np.where(known, ends[0] - ends[1], 1.0)
             yield axis.name, after, before, weight / weight.sum() / gap
 
-    def _jumps(self, seen, step):
-        """Whether most rows are seen as others after a small step."""
-        change = np.zeros(len(self.weight))
-        for part, base, unit in zip(seen, self.base, self.units, strict=True):
-            np.maximum(change, np.abs((part - base) / unit).max(axis=1), out=change)
-        return self.weight @ (change > JUMP * step) > 0.5 * self.weight.sum()
+    def _jumps(self, axis, ends, step, limit):
+        """Share of the rows that are seen differently after half a step, but not by half."""
+        jumps = np.zeros(len(self.weight), dtype=bool)
+        for sign, end in zip((1, -1), ends, strict=True):
+            whole = self._change(end)
+            if (whole > limit).any():
+                half = self._change(self._put(axis, axis.values + sign * step / 2))
+                jumps |= (whole > limit) & (np.abs(half - whole / 2) > whole / 4)
+        return np.average(jumps, weights=self.weight)
+
+    def _change(self, seen):
+        """By how many standard deviations each row is seen as another, at most."""
+        parts = zip(seen, self.base, self.units, strict=True)
+        return np.max([np.abs((part - base) / unit).max(axis=1) for part, base, unit in parts], 0)
 
     def _of_levels(self, axis):
         known = np.isfinite(axis.values)

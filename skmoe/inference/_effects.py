@@ -56,6 +56,43 @@ class MarginalEffects:
     See Also
     --------
     skmoe.MixtureOfExpertsRegressor.marginal_effects : Makes it.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import pandas as pd
+    >>> from skmoe import MixtureOfExpertsRegressor
+    >>> rng = np.random.default_rng(0)
+    >>> X = pd.DataFrame(
+    ...     {
+    ...         "dose": rng.uniform(-2, 2, size=300),
+    ...         "sex": rng.choice(["f", "m"], size=300, p=[0.6, 0.4]),
+    ...     }
+    ... )
+    >>> responds = rng.uniform(size=300) < np.where(X["sex"] == "m", 0.7, 0.3)
+    >>> y = np.where(responds, 2 + 2 * X["dose"], 0) + 0.5 * rng.normal(size=300)
+    >>> moe = MixtureOfExpertsRegressor(n_experts=2, training="em", random_state=0)
+    >>> effects = moe.fit(X, y).marginal_effects(X, y)
+    >>> print(effects)
+                                     effect  std_error      z  p_value     2.5 %   97.5 %
+    mean
+      dose                           0.7807     0.0808   9.66   <0.001    0.6223   0.9392
+      sex: m against f                0.832      0.154   5.42   <0.001     0.531    1.133
+    gate: probability of expert0
+      dose                         0.001511     0.0266   0.06    0.955  -0.05057  0.05359
+      sex: m against f              -0.3888     0.0608  -6.39   <0.001    -0.508  -0.2696
+    gate: probability of expert1
+      dose                        -0.001511     0.0266  -0.06    0.955  -0.05359  0.05057
+      sex: m against f               0.3888     0.0608   6.39   <0.001    0.2696    0.508
+    expert0: mean
+      dose                         -0.04552     0.0344  -1.32    0.186    -0.113  0.02193
+      sex: m against f             -0.01385     0.0984  -0.14    0.888   -0.2067    0.179
+    expert1: mean
+      dose                            1.956     0.0391  49.96   <0.001     1.879    2.032
+      sex: m against f              -0.1535     0.0899  -1.71    0.088   -0.3298  0.02269
+    <BLANKLINE>
+    averages over 300 rows, which are taken as given
+    standard errors from the observed information
     """
 
     def __init__(
@@ -201,8 +238,12 @@ class MeasuringMixture:
            309-329.
         """
         check_is_fitted(self)
+        if cov not in ("observed", "sandwich"):
+            raise ValueError(f"cov must be 'observed' or 'sandwich'; got {cov!r}.")
+        if not 0 < level < 1:
+            raise ValueError(f"level must be between 0 and 1; got {level!r}.")
         if sparse.issparse(X):
-            raise TypeError("Marginal effects need dense X: pass X.toarray().")
+            raise TypeError("marginal_effects takes dense X: pass X.toarray().")
         is_pooled = self.likelihood_.averages_experts
         if is_pooled and (cov == "sandwich" or self.class_weight is not None):
             raise ValueError(
@@ -217,7 +258,7 @@ class MeasuringMixture:
         estimates = estimates_of(self, X, y, sample_weight, Facts(exposure, trials, subject, upper))
         raw, covariance, unknown, size = _parameters(self, estimates, cov)
         rows, used = estimates.rows, np.flatnonzero(estimates.rows.weight)
-        weight = check_weights(sample_weight, X)[used]
+        weight = check_weights(sample_weight, rows.X)[used]
         exposure = None if rows.exposure is None else rows.exposure[used]
         changes = Changes(self, estimates, take_rows(rows.X, used), weight)
         if not is_pooled:
@@ -248,9 +289,7 @@ class MeasuringMixture:
         cov_of_effects[is_unknown] = cov_of_effects[:, is_unknown] = np.nan
         notes = changes.notes()
         if is_unknown.any():
-            notes.append(
-                "n/a: of these the rows say next to nothing, or other columns tell the same"
-            )
+            notes.append("n/a: other columns tell the same, or the rows next to nothing")
         return MarginalEffects(
             [averages.names[i] for i in quantity],
             list(columns),

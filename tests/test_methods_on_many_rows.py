@@ -44,6 +44,7 @@ REFUSED = {
     "remove_expert": {"name": "expert0"},
     "replace_expert": {"name": "expert0", "estimator": None, "y": None},
     "summary": {"y": None},
+    "marginal_effects": {"y": None},
     "expert_profiles": {},
 }
 

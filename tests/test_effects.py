@@ -22,6 +22,11 @@ from sklearn.tree import DecisionTreeRegressor
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
 from skmoe.gates import ConstantGate, GaussianGate, SoftmaxGate
 from skmoe.likelihoods import Gaussian, RandomIntercept, StudentT, WithNoise, ZeroInflated
+from skmoe.likelihoods._censored_terms import CensoredLogNormalTerms
+from skmoe.likelihoods._error_terms import CorrelatedTerms, NoisyTerms, StudentTTerms
+from skmoe.likelihoods._gaussian_terms import GaussianTerms, LogNormalTerms
+from skmoe.likelihoods._log_linear_terms import NegativeBinomialTerms, PoissonTerms
+from skmoe.likelihoods._logit_terms import BinomialTerms, SoftmaxTerms
 from skmoe.likelihoods._skew_normal_terms import SkewNormalTerms
 
 LINES = np.array([[0.0, 0.6, -0.4], [1.5, -0.5, 0.5]])  # intercept and slopes, by regime
@@ -47,6 +52,43 @@ def mixture(likelihood="gaussian", n_experts=2, **settings):
 def counts(likelihood, **settings):
     experts = PoissonRegressor(alpha=0) if likelihood == "poisson" else None
     return mixture(likelihood, experts=experts, **settings)
+
+
+# Means --------------------------------------------------------------------------------------------
+
+TERMS = {
+    "gaussian": (GaussianTerms, 2),
+    "correlated": (CorrelatedTerms.of_outputs(2, shared=False), 2),
+    "student_t": (StudentTTerms, 1),
+    "log_normal": (LogNormalTerms, 2),
+    "censored": (CensoredLogNormalTerms, 1),
+    "skew_normal": (SkewNormalTerms, 1),
+    "noise": (NoisyTerms.around(LogNormalTerms, None), 1),
+    "noise_skew": (NoisyTerms.around(SkewNormalTerms, None), 1),
+    "noise_share": (NoisyTerms.around(SkewNormalTerms, 0.1), 1),
+    "poisson": (PoissonTerms, 1),
+    "negative_binomial": (NegativeBinomialTerms, 1),
+    "binomial": (BinomialTerms, 1),
+    "classes": (SoftmaxTerms, 2),
+}
+
+
+@pytest.mark.parametrize("kind", TERMS)
+def test_slopes_of_means_are_derivatives(kind):
+    terms, n_predictors = TERMS[kind]
+    rng, h = np.random.default_rng(0), 1e-6
+    predictors = rng.normal(size=(7, n_predictors))
+    beside = -rng.uniform(0.2, 1, size=(len(terms.beside()), n_predictors))
+    by_predictors, *by_beside = terms.slopes_of_mean(predictors, beside)
+    assert len(by_beside) == len(beside)
+    for m, step in enumerate(h * np.eye(n_predictors)):
+        ends = [terms.mean_of(predictors + sign * step, beside) for sign in (1, -1)]
+        assert_allclose(by_predictors[:, :, m], (ends[0] - ends[1]) / (2 * h), atol=1e-8)
+        for row, slopes in enumerate(by_beside):
+            moved = np.zeros_like(beside)
+            moved[row] = step
+            ends = [terms.mean_of(predictors, beside + sign * moved) for sign in (1, -1)]
+            assert_allclose(slopes[:, :, m], (ends[0] - ends[1]) / (2 * h), atol=1e-8)
 
 
 # One expert ---------------------------------------------------------------------------------------
@@ -510,6 +552,26 @@ def test_pooled_effects_of_many_rows_are_those_of_maximum_likelihood():
     assert_allclose(pooled.std_error[order], by_likelihood.std_error, rtol=0.05)
     assert np.isnan(pooled.z).all()
     assert "p_value" not in str(pooled)
+
+
+@pytest.mark.parametrize("kind", ["gaussian", "classes", "poisson"])
+def test_pooled_effects_of_levels_are_those_of_maximum_likelihood(kind):
+    table, y = people(n=2000)
+    eta = (table["x"].fillna(0) + (table["kind"] == "top") - table["owner"]).to_numpy()
+    rng = np.random.default_rng(1)
+    given, kinds = {}, {"classes": MixtureOfExpertsClassifier}
+    if kind == "classes":
+        y = rng.uniform(size=2000) < special.expit(eta)
+    elif kind == "poisson":
+        y, given = rng.poisson(np.exp(1 + eta)), {"likelihood": "poisson"}
+    else:
+        y = eta + rng.normal(size=2000)
+    moe = kinds.get(kind, MixtureOfExpertsRegressor)(n_experts=1, **given)
+    pooled = moe.fit(table, y).marginal_effects(table, y)
+    by_likelihood = moe.set_params(training="em").fit(table, y).marginal_effects(table, y)
+    assert pooled.columns == by_likelihood.columns
+    assert_allclose(pooled.effect, by_likelihood.effect, atol=0.1 * by_likelihood.std_error.max())
+    assert_allclose(pooled.std_error, by_likelihood.std_error, rtol=0.05)
 
 
 def test_experts_of_one_regime_are_one():

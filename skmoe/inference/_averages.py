@@ -182,7 +182,9 @@ class Changes:
         self.base, self.unseen, self.too_many = self._seen(self.columns.X), [], []
         self.units = [np.where(part.std(axis=0) > 0, part.std(axis=0), 1.0) for part in self.base]
         both = estimates.columns, estimates.gate_columns
-        self.recode = [each.to_raw @ each.from_raw for each in both]
+        self.recode = [
+            None if each.kept.all() else each.to_raw @ each.from_raw for each in both
+        ]  # what the rows identify of coefficients
 
     def _seen(self, X):
         experts, gate = self.mixture.experts_[0], self.mixture.gate_
@@ -272,11 +274,12 @@ class Changes:
 
     def is_estimable(self, after, before, weight):
         """Whether coefficients that the rows identify say what the change is."""
-        largest = np.abs(weight).max()
+        used = weight > 0
         for a, b, unit, recode in zip(after, before, self.units, self.recode, strict=True):
-            change = (a - b) * (np.abs(weight) / largest)[:, None]
-            beyond = np.abs(change @ recode - change)
-            size = np.abs(change / unit).max()
+            if recode is None:
+                continue
+            change = (a - b)[used]
+            beyond, size = np.abs(change @ recode - change), np.abs(change / unit).max()
             if (beyond / unit).max() > NOT_ESTIMABLE * size:
                 return False
         return True

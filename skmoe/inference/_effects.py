@@ -184,8 +184,8 @@ class MeasuringMixture:
 
         in which experts and gate change both, averaged over the rows. Of classes it is the
         probability of each. Beside it stand the effects on the probabilities of the experts,
-        :math:`\pi_k`, and those on the mean within each, :math:`\mu_k`. Experts of one regime
-        (``regimes_``) are one there.
+        :math:`\pi_k`, and those on the mean within each, :math:`\mu_k`, over all rows as well.
+        Experts of one regime (``regimes_``) are one there.
 
         Of a number it is the derivative, in units of y for one unit of the column as X has it,
         through whatever transformers; rows where it is missing do not count. Of strings, categories
@@ -225,7 +225,7 @@ class MeasuringMixture:
         effects : MarginalEffects
             See :class:`~skmoe.inference.MarginalEffects`. Prints as a table, shows as HTML, and
             turns into a DataFrame with ``to_frame``. A column that a quantity does not depend on
-            has no line there.
+            has no line there, and one that is binned has none at all.
 
         Raises
         ------

@@ -341,14 +341,14 @@ def people(seed=0, n=300):
 
 @pytest.mark.parametrize("training", ["em", "pooled"])
 def test_effects_of_levels_are_differences_of_predictions(training):
-    table, y = people()
+    table, y = people(n=200)
     weight = np.random.default_rng(0).integers(1, 3, size=len(y))
     encoder = make_column_transformer(
         (SimpleImputer(), ["x"]), (OneHotEncoder(drop="first"), ["kind", "owner"])
     )
     gate = make_pipeline(encoder, SoftmaxGate(alpha=0)) if training == "em" else None
     moe = MixtureOfExpertsRegressor(
-        n_experts=2, training=training, gate=gate, n_init=2, random_state=0, tol=1e-9, max_iter=5000
+        n_experts=2, training=training, gate=gate, n_init=2, random_state=0, tol=1e-8, max_iter=5000
     ).fit(table, y, sample_weight=weight)
     effects = moe.marginal_effects(table, y, weight)
     for predict, quantity in (
@@ -357,11 +357,7 @@ def test_effects_of_levels_are_differences_of_predictions(training):
         (lambda X: moe.gate_proba(X)[:, 1], "gate: probability of expert1"),
     ):
         found = effects.to_frame().loc[quantity, "effect"]
-        for column, level, reference in (
-            ("kind", "low", "mid"),
-            ("kind", "top", "mid"),
-            ("owner", True, False),
-        ):
+        for column, level, reference in (("kind", "top", "mid"), ("owner", True, False)):
             after, before = table.assign(**{column: level}), table.assign(**{column: reference})
             change = np.average(predict(after) - predict(before), weights=weight)
             assert_allclose(found[f"{column}: {level} against {reference}"], change, atol=1e-4)

@@ -130,8 +130,9 @@ class MarginalEffects:
     def _cells(self):
         cells = []
         for i in range(len(self.effect)):
-            if np.isnan(self.effect[i]):
-                cells.append(["n/a"] + [""] * (len(self._header()) - 2))
+            if np.isnan(self.std_error[i]):
+                shown = [] if np.isnan(self.effect[i]) else [f"{self.effect[i]:.4g}"]
+                cells.append([*shown, "n/a"] + [""] * (len(self._header()) - len(shown) - 2))
                 continue
             row = [f"{self.effect[i]:.4g}", f"{self.std_error[i]:.3g}"]
             if np.isfinite(self.z[i]):

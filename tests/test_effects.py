@@ -1,6 +1,7 @@
 """Average marginal effects: textbook formulas, derivatives of predictions, levels, coverage."""
 
 import re
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -21,6 +22,8 @@ from sklearn.tree import DecisionTreeRegressor
 
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
 from skmoe.gates import ConstantGate, GaussianGate, SoftmaxGate
+from skmoe.inference import bootstrap
+from skmoe.inference._posterior import PosteriorEstimates
 from skmoe.likelihoods import Gaussian, RandomIntercept, StudentT, WithNoise, ZeroInflated
 from skmoe.likelihoods._censored_terms import CensoredLogNormalTerms
 from skmoe.likelihoods._error_terms import CorrelatedTerms, NoisyTerms, StudentTTerms
@@ -570,6 +573,49 @@ def test_pooled_effects_of_levels_are_those_of_maximum_likelihood(kind):
     assert_allclose(pooled.std_error, by_likelihood.std_error, rtol=0.05)
 
 
+@pytest.mark.parametrize("cov", ["sandwich", "bootstrap"])
+@pytest.mark.parametrize("training", ["em", "pooled"])
+def test_effects_of_one_line_have_the_errors_of_the_summary(training, cov, monkeypatch):
+    for module in ("_effects", "_summary"):
+        few = partial(bootstrap, n_resamples=2)
+        monkeypatch.setattr(f"skmoe.inference.{module}.bootstrap", few)
+    table, _ = people(n=100)
+    table = table.fillna({"x": 0.0, "kind": "mid"})
+    rng = np.random.default_rng(1)
+    y = table["x"] + 2 * (table["kind"] == "top") + (1 + table["owner"]) * rng.normal(size=100)
+    moe = MixtureOfExpertsRegressor(n_experts=1, training=training, random_state=0).fit(table, y)
+    effects, summary = (each(table, y, cov=cov) for each in (moe.marginal_effects, moe.summary))
+    terms, contrasts = summary.terms, np.zeros((4, len(summary.terms)))
+    for row, (after, before) in enumerate(
+        [("x", None), ("kind=low", "kind=mid"), ("kind=top", "kind=mid"), ("owner", None)]
+    ):
+        contrasts[row, terms.index(after)] = 1
+        if before is not None:
+            contrasts[row, terms.index(before)] = -1
+    expected = contrasts @ np.nan_to_num(summary.cov) @ contrasts.T
+    assert_allclose(effects.effect, contrasts @ np.nan_to_num(summary.estimate), atol=1e-9)
+    assert_allclose(effects.cov, expected, rtol=1e-6, atol=1e-9)
+    assert effects.kind == cov
+
+
+def test_effects_that_no_normal_posterior_has_are_told_without_an_error(monkeypatch):
+    X, y, rng = two_regimes()
+    y = y + 0.3 * rng.normal(size=len(y))
+    moe = MixtureOfExpertsRegressor(n_experts=2, n_init=1, random_state=0).fit(X, y)
+    whole = moe.marginal_effects(X, y)
+
+    def leave_alone(self, combinations):
+        return np.arange(len(combinations)) != 2
+
+    monkeypatch.setattr(PosteriorEstimates, "leave_alone", leave_alone)
+    effects = moe.marginal_effects(X, y)
+    assert_allclose(effects.effect, whole.effect)
+    assert np.flatnonzero(np.isnan(effects.std_error)).tolist() == [2]
+    assert effects.notes[-1].startswith("std_error n/a")
+    line = next(line.split() for line in str(effects).splitlines() if "n/a" in line)
+    assert line == ["x0", f"{whole.effect[2]:.4g}", "n/a"]
+
+
 def test_experts_of_one_regime_are_one():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(200, 1))
@@ -624,7 +670,7 @@ def test_effects_print_as_text_html_and_frame():
     [
         ({"experts": DecisionTreeRegressor(max_depth=2)}, {}, "DecisionTreeRegressor is not among"),
         ({"gate": GaussianGate()}, {}, "GaussianGate"),
-        ({}, {"cov": "robust"}, "cov must be 'observed' or 'sandwich'; got 'robust'"),
+        ({}, {"cov": "robust"}, "cov must be 'observed', 'sandwich' or 'bootstrap'; got 'robust'"),
         ({}, {"level": 95}, "level must be between 0 and 1; got 95"),
     ],
 )

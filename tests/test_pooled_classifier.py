@@ -468,8 +468,6 @@ def test_subjects_that_differ_in_their_rates_alone_are_as_many_experts(rates, n_
 def test_what_needs_the_maximum_of_the_likelihood_is_refused(fitted):
     with pytest.raises(ValueError, match="lower_bound_"):
         fitted.bic(X2, Y2)
-    with pytest.raises(ValueError, match="training='em'"):
-        fitted.summary(X2, Y2, cov="sandwich")
     with pytest.raises(AttributeError, match="partial_fit"):
         fitted.partial_fit(X2, Y2)
     with pytest.raises(ValueError, match="Pooled experts"):

@@ -606,8 +606,6 @@ def test_what_needs_the_maximum_of_the_likelihood_is_refused(fitted):
     for criterion in (fitted.bic, fitted.aic, fitted.icl):
         with pytest.raises(ValueError, match="lower_bound_"):
             criterion(X2, Y2)
-    with pytest.raises(ValueError, match="posterior"):
-        fitted.summary(X2, Y2, cov="sandwich")
     with pytest.raises(AttributeError, match="partial_fit") as raised:
         fitted.partial_fit(X2, Y2)
     assert "training='pooled'" in str(raised.value.__cause__)

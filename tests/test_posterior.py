@@ -1,15 +1,24 @@
 """Summary of pooled mixtures: formulas, numerical derivatives, maximum likelihood, coverage."""
 
+from functools import partial
+
 import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import special, stats
+from sklearn.compose import make_column_transformer
+from sklearn.linear_model import LinearRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
 from skmoe._experts.pooled import Precisions
 from skmoe.gates import ConstantGate
 from skmoe.inference import bootstrap
+from skmoe.inference._estimates import raw_parameters
+from skmoe.inference._information import MixtureLikelihood
+from skmoe.inference._posterior import estimates_of
 
 COEF = np.array([[1.0, 2.0, -1.0], [-1.0, -1.0, 1.0]])  # intercept first
 GATE = np.array([0.0, 1.5, 0.0])  # log-odds of the second expert
@@ -67,13 +76,34 @@ def test_overlapping_regimes_and_many_rows_are_maximum_likelihood(kind, n, size)
     assert (found.std_error[:3] > 1.05 * known).all()
 
 
+def log_likelihood(moe, X, y, kind):
+    """Log-likelihood of each row as a function of parameters in raw units."""
+    n_experts, n_odds = len(moe.experts_), 1 if kind == "line" else len(moe.classes_) - 1
+
+    def function(theta):
+        of_experts, gate = np.split(theta, [n_experts * n_odds * (3 + (kind == "line"))])
+        of_experts = of_experts.reshape(n_experts, n_odds, -1)
+        coef, gate = of_experts[:, :, :3], gate.reshape(n_experts - 1, 3)
+        values = coef[:, :, 0] + np.einsum("ij,kcj->ikc", X, coef[:, :, 1:])  # (n, K, n_odds)
+        if kind == "line":
+            log_scale = of_experts[:, 0, 3]
+            log_density = stats.norm.logpdf(y[:, None], values[:, :, 0], np.exp(log_scale))
+        else:
+            values = np.concatenate([np.zeros((*values.shape[:2], 1)), values], axis=2)
+            log_density = special.log_softmax(values, axis=2)[np.arange(len(y)), :, y]
+        log_odds = np.column_stack([np.zeros(len(X)), gate[:, 0] + X @ gate[:, 1:].T])
+        return special.logsumexp(special.log_softmax(log_odds, axis=1) + log_density, axis=1)
+
+    return function
+
+
 def log_posterior(moe, X, y, kind):
     """Log-posterior as a function of parameters in raw units, and the common log-scale."""
     likelihood, n_experts = moe.likelihood_, len(moe.experts_)
     mean, scale = X.mean(axis=0), X.std(axis=0)
     n_odds, n_classes = (1, 1) if kind == "line" else (len(moe.classes_) - 1, len(moe.classes_))
     per_function = 3 + (kind == "line")
-    contrast = np.ones((1, 1))
+    contrast, of_rows = np.ones((1, 1)), log_likelihood(moe, X, y, kind)
     if n_classes > 2:
         contrast = np.eye(n_odds) + 1  # of differences from the first class
 
@@ -85,16 +115,9 @@ def log_posterior(moe, X, y, kind):
         of_experts, gate = np.split(theta, [n_experts * n_odds * per_function])
         of_experts = of_experts.reshape(n_experts, n_odds, per_function)
         coef, gate = of_experts[:, :, :3], gate.reshape(n_experts - 1, 3)
-        values = coef[:, :, 0] + np.einsum("ij,kcj->ikc", X, coef[:, :, 1:])  # (n, K, n_odds)
+        total = of_rows(theta).sum()
         if kind == "line":
             log_scale = of_experts[:, 0, 3]
-            log_density = stats.norm.logpdf(y[:, None], values[:, :, 0], np.exp(log_scale))
-        else:
-            values = np.concatenate([np.zeros((*values.shape[:2], 1)), values], axis=2)
-            log_density = special.log_softmax(values, axis=2)[np.arange(len(y)), :, y]
-        log_odds = np.column_stack([np.zeros(len(X)), gate[:, 0] + X @ gate[:, 1:].T])
-        log_gate = special.log_softmax(log_odds, axis=1)
-        total = special.logsumexp(log_gate + log_density, axis=1).sum()
         each = np.array([[standard(c) for c in of_expert] for of_expert in coef])
         for j in range(3):  # b_k = b_0 + d_k
             own, shared = likelihood.own_var_[0, j], likelihood.shared_var_[0, j]
@@ -145,6 +168,90 @@ def test_few_rows_have_the_curvature_of_the_log_posterior(kind, monkeypatch):
     # Differences over a hundredth of an error leave 1e-4; the common log-scale is all but flat.
     # What coefficients and scales have to do with each other through the prior is left out.
     assert_allclose(found.cov / unit, expected / unit, atol=0.03 if kind == "line" else 2e-3)
+
+
+@pytest.mark.parametrize("by_subject", [False, True])
+@pytest.mark.parametrize("kind", ["line", "two", "three"])
+def test_sandwich_is_that_of_numerical_scores(kind, by_subject):
+    X, y = rows(0, 120 if kind == "line" else 240, kind, size=3.0)
+    settings, facts = {}, {}
+    if by_subject:  # of one expert: dependence within subjects is all that they are about
+        settings, facts = {"n_experts": 1}, {"subject": np.arange(len(y)) // 3}
+    weight = np.random.default_rng(1).integers(1, 3, size=len(y)).astype(float)
+    moe = mixture(kind, training="pooled", **settings).fit(X, y, weight, **facts)
+    found = moe.summary(X, y, weight, cov="sandwich", **facts)
+    posterior = moe.summary(X, y, weight, **facts)
+    function, at, size = log_likelihood(moe, X, y, kind), found.estimate, len(found.estimate)
+    steps = 1e-3 * np.diag(posterior.std_error)
+    scores = (
+        np.column_stack(
+            [(function(at + step) - function(at - step)) / (2 * step.sum()) for step in steps]
+        )
+        * weight[:, None]
+    )
+    if by_subject:
+        scores = scores.reshape(-1, 3, size).sum(axis=1)
+    information = -hessian(lambda theta: weight @ function(theta), at, 10 * steps.sum(axis=0))
+    middle = scores.T @ scores - information
+    expected = posterior.cov + posterior.cov @ middle @ posterior.cov
+    unit = np.outer(found.std_error, found.std_error)
+    assert_allclose(found.cov / unit, expected / unit, atol=0.05 if kind == "line" else 2e-3)
+
+
+def test_sandwich_of_one_expert_is_whites_also_by_clusters():
+    rng = np.random.default_rng(0)
+    X, subject = rng.normal(size=(600, 2)), np.repeat(np.arange(200), 3)
+    y = 1 + 3 * X[:, 0] - 2 * X[:, 1] + np.exp(X[:, 0] / 2) * rng.normal(size=600)
+    y += 0.5 * rng.normal(size=200)[subject]
+    design = np.column_stack([np.ones(600), X])
+    bread = np.linalg.inv(design.T @ design)
+    for facts in ({}, {"subject": subject}):
+        moe = mixture("line", 1, training="pooled").fit(X, y, **facts)
+        found = moe.summary(X, y, cov="sandwich", **facts)
+        scores = design * (y - moe.predict(X))[:, None]
+        if facts:
+            scores = scores.reshape(200, 3, 3).sum(axis=1)
+        expected = bread @ scores.T @ scores @ bread
+        told = mixture("line", 1, training="em").fit(X, y, **facts)
+        told = told.summary(X, y, cov="sandwich", **facts)
+        for cov in (expected, told.cov[:3, :3]):  # slopes are shrunken by a thousandth
+            assert_allclose(found.std_error[:3], np.sqrt(np.diag(cov)), rtol=0.01)
+        assert np.isnan(found.p_value).all()
+        assert "sandwich" in str(found)
+
+
+def test_sandwich_of_tied_experts_is_that_of_one_regression_function():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(200, 1))
+    y = 2 * X[:, 0] + rng.exponential(size=200)
+    moe = mixture("line").fit(X, y)
+    assert moe.n_regimes_ == 1
+    assert len(moe.experts_) == 2
+    found = moe.summary(X, y, cov="sandwich")
+    slopes = np.flatnonzero((np.array(found.terms) == "x0") & ~np.char.startswith(found.parts, "g"))
+    assert_allclose(found.cov[np.ix_(slopes, slopes)], found.cov[slopes[0], slopes[0]], rtol=1e-8)
+
+
+def test_sandwich_of_a_right_model_is_near_the_posterior():
+    X, y = rows(0, 2000, "line")
+    moe = mixture("line").fit(X, y)
+    found, posterior = (moe.summary(X, y, cov=cov) for cov in ("sandwich", "observed"))
+    assert_allclose(found.std_error, posterior.std_error, rtol=0.15)  # a rate of 0.02 each
+    # What no row tells of, a constant column, has the prior's standard deviation in both.
+    X = np.column_stack([X, np.ones(2000)])
+    moe = mixture("line", 1).fit(X, y)
+    found, posterior = (moe.summary(X, y, cov=cov) for cov in ("sandwich", "observed"))
+    assert_allclose(found.std_error[3], posterior.std_error[3], rtol=1e-6)
+
+
+def test_class_weights_ask_for_the_sandwich_of_pooled_classes():
+    X, y = rows(0, 400, "two")
+    moe = mixture("two", 1, class_weight={0: 1.0, 1: 2.0}).fit(X, y)
+    with pytest.raises(ValueError, match="cov='sandwich'"):
+        moe.summary(X, y)
+    weight = np.where(y == 1, 2.0, 1.0)
+    told = mixture("two", 1).fit(X, y, weight).summary(X, y, weight, cov="sandwich")
+    assert_allclose(moe.summary(X, y, cov="sandwich").cov, told.cov, rtol=1e-6)
 
 
 def test_prior_of_log_scales_is_that_of_precisions():
@@ -217,12 +324,73 @@ def test_levels_of_strings_differ_as_by_maximum_likelihood(kind):
     y = y if kind == "line" else np.where(y > 0, "yes", "no")
     found = mixture(kind, 1).fit(table, y).summary(table, y)
     told = mixture(kind, 1, training="em").fit(table, y).summary(table, y)
-    first, *others = (found.terms.index(f"kind={level}") for level in "abc")
-    for j in others:  # a is the reference by maximum likelihood
-        variance = found.cov[j, j] - 2 * found.cov[first, j] + found.cov[first, first]
-        assert_allclose(np.sqrt(variance), told.std_error[j], rtol=0.03)
-        difference = found.estimate[j] - found.estimate[first]
-        assert abs(difference - told.estimate[j]) < told.std_error[j]
+    # a is the reference by maximum likelihood, and here the most frequent.
+    known = ~np.isnan(told.estimate)
+    assert_array_equal(np.isnan(found.estimate), ~known)
+    assert_allclose(found.std_error[known], told.std_error[known], rtol=0.03)
+    assert (np.abs(found.estimate - told.estimate)[known] < told.std_error[known]).all()
+
+
+def levels_of(n, seed=1):
+    rng = np.random.default_rng(seed)
+    table = pd.DataFrame(rng.normal(size=(n, 2)), columns=["a", "b"])
+    table["kind"] = rng.choice(["cat", "dog", "fish"], n, p=[0.2, 0.5, 0.3])
+    table["sex"] = rng.choice(["f", "m", None], n, p=[0.3, 0.6, 0.1])
+    y = table["a"] + 2.0 * (table["kind"] == "cat") + (table["sex"] == "m") + rng.normal(size=n)
+    return table, y.to_numpy()
+
+
+@pytest.mark.parametrize("n_experts", [1, 2])
+def test_levels_are_differences_from_the_most_frequent_and_all_else_stays(n_experts):
+    table, y = levels_of(200)
+    y = y + 3.0 * table["a"] * (table["b"] > 0)
+    moe = mixture("line", n_experts, n_init=1).fit(table, y)
+    found, raw = moe.summary(table, y), raw_parameters(moe)
+    cov = estimates_of(moe, table, y).covariance()
+    parts, terms = np.array(found.parts), np.array(found.terms)
+    for part in dict.fromkeys(found.parts):
+        place = {terms[i]: i for i in np.flatnonzero(parts == part)}
+        references = ["kind=dog", "sex=m"]
+        levels = {"kind=cat": 0, "kind=fish": 0, "sex=f": 1, "sex missing": 1}
+        if "kind=dog" not in place:  # proportions
+            continue
+        for term, j in levels.items():
+            direction = np.zeros(len(raw))
+            direction[[place[term], place[references[j]]]] = [1.0, -1.0]
+            assert_allclose(found.estimate[place[term]], direction @ raw)
+            expected = np.sqrt(direction @ cov @ direction)
+            assert_allclose(found.std_error[place[term]], expected)
+        direction = np.zeros(len(raw))
+        direction[[place[term] for term in ["intercept", *references]]] = 1.0
+        assert_allclose(found.estimate[place["intercept"]], direction @ raw)
+        assert np.isnan(found.estimate[[place[term] for term in references]]).all()
+        for term in ("a", "b"):
+            assert_allclose(found.estimate[place[term]], raw[place[term]])
+            assert_allclose(found.std_error[place[term]] ** 2, cov[place[term], place[term]])
+    assert "n/a: kind=dog, sex=m, " in str(found)
+    assert "n/a: kind" in found._repr_html_()
+    assert moe.coefficients().values.shape[0] > 0
+    assert "kind=dog" in moe.coefficients().terms
+    by_bootstrap = bootstrap(moe, table, y, n_resamples=2, random_state=0)
+    assert_array_equal(by_bootstrap.estimate, found.estimate)
+
+
+def test_codes_that_others_make_stay_as_they_are():
+    table, y = levels_of(200)
+    dummies = pd.get_dummies(table, columns=["kind", "sex"], dummy_na=True).astype(float)
+    moe = mixture("line", 1).fit(dummies, y)
+    found = moe.summary(dummies, y)
+    assert np.isfinite(found.std_error).all()
+    assert_array_equal(found.estimate, raw_parameters(moe))
+    assert "columns depend on each other" in str(found)
+    for drop, others in (("first", []), (None, [StandardScaler()])):
+        one_hot = OneHotEncoder(drop=drop, sparse_output=False)
+        steps = [make_column_transformer((one_hot, ["kind"])), *others]
+        moe = mixture("line", 1, experts=make_pipeline(*steps, LinearRegression()))
+        moe.set_params(gate=ConstantGate(), training="pooled").fit(table, y)
+        found = moe.summary(table, y)
+        assert np.isfinite(found.std_error).all()
+        assert_array_equal(found.estimate, raw_parameters(moe))
 
 
 def test_shared_effects_are_one_parameter_and_subjects_count_once():
@@ -264,8 +432,6 @@ def test_targets_without_an_error_have_no_standard_errors():
 def test_what_has_no_posterior_is_refused():
     X, y = rows(0, 200, "line", noise=0.5)
     moe = mixture("line").fit(X, y)
-    with pytest.raises(ValueError, match="training='em'"):
-        moe.summary(X, y, cov="sandwich")
     with pytest.raises(ValueError, match="no maximum near the fit.*training='em', cv=False"):
         moe.summary(X, y[::-1])  # where the fit is at no maximum
     weighted = mixture("two", class_weight="balanced").fit(X, y > 0)
@@ -276,18 +442,58 @@ def test_what_has_no_posterior_is_refused():
         moe.summary(X, y)
 
 
-def test_summary_says_that_levels_of_a_category_are_known_by_their_differences():
-    X, y = rows(0, 300, "line")
-    table = pd.DataFrame(X, columns=["a", "b"])
-    table["kind"] = np.random.default_rng(1).choice(["cat", "dog", "fish"], 300)
-    y += 2.0 * (table["kind"] == "cat")
-    found = MixtureOfExpertsRegressor(n_experts=1).fit(table, y).summary(table, y)
-    levels = [found.terms.index(f"kind={level}") for level in ("cat", "dog")]
-    of_difference = np.array([1.0, -1.0]) @ found.cov[np.ix_(levels, levels)] @ [1.0, -1.0]
-    assert of_difference < found.std_error[levels].min() ** 2
-    assert "columns depend on each other" in str(found)
-    numbers = MixtureOfExpertsRegressor(n_experts=1).fit(X, y)
-    assert "columns depend on each other" not in str(numbers.summary(X, y))
+def test_directions_without_a_maximum_take_away_those_that_load_on_them_alone(monkeypatch):
+    X, y = rows(0, 200, "line", noise=0.5)
+    X -= X.mean(axis=0)  # else the intercept loads on the slopes
+    moe = mixture("line").fit(X, y)
+    whole = moe.summary(X, y)
+    derivatives = MixtureLikelihood.derivatives
+
+    def turned(likelihood, theta):  # the information about the second slope of expert1
+        value, gradient, information = derivatives(likelihood, theta)
+        information[5, :] = information[:, 5] = 0.0
+        information[5, 5] = -1e4
+        return value, gradient, information
+
+    monkeypatch.setattr(MixtureLikelihood, "derivatives", turned)
+    found = moe.summary(X, y)
+    lacking = np.flatnonzero(np.isnan(found.std_error))
+    assert_array_equal(lacking, [6])
+    others = np.delete(np.arange(len(found.terms)), lacking)
+    # All but free of that slope: they lose what it had told of them.
+    assert_allclose(found.std_error[others], whole.std_error[others], rtol=0.1)
+    assert_array_equal(found.estimate, whole.estimate)
+    assert "std_error n/a: " in str(found)
+    assert str(found).endswith("expert1: x1")
+    row = next(line for line in str(found).splitlines() if line.endswith("n/a"))
+    assert row.split() == ["x1", f"{found.estimate[6]:.4g}", "n/a"]
+
+
+@pytest.mark.parametrize("training", ["em", "pooled"])
+def test_summary_by_bootstrap_is_the_covariance_of_its_resamples(training, monkeypatch):
+    few = partial(bootstrap, n_resamples=4)
+    monkeypatch.setattr("skmoe.inference._summary.bootstrap", few)
+    X, y = rows(0, 100, "line")
+    moe = mixture("line", 1, training=training).fit(X, y)
+    found, result = moe.summary(X, y, cov="bootstrap"), few(moe, X, y, random_state=0)
+    assert_allclose(found.std_error, result.standard_error, rtol=1e-10)
+    assert_array_equal(found.estimate, result.estimate)
+    assert np.isfinite(found.p_value[0]) == (training == "em")
+    assert "bootstrap" in str(found)
+
+
+def test_bootstrap_knows_gates_that_are_proportions_in_some_resamples():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(100, 1))
+    y = 2 * X[:, 0] + rng.exponential(size=100)  # one regime; ties with a gate, or without
+    moe = mixture("line", n_init=1).fit(X, y)
+    assert moe.n_regimes_ == 1
+    result = bootstrap(moe, X, y, n_resamples=4, random_state=0)
+    assert np.isfinite(result.bootstrap_distribution).all()
+    for n_gate in (1, 2):
+        values = raw_parameters(moe, n_gate)
+        assert len(values) == 6 + n_gate
+        assert_allclose(values[6], np.log(moe.expert_load_[1] / moe.expert_load_[0]), atol=1e-8)
 
 
 def test_default_classifier_has_a_summary_that_says_what_it_is():

@@ -35,25 +35,33 @@ class Columns:
         other transformers make, their own names.
     slope, shift : ndarray of shape (n_columns,)
         1 and 0 but behind scalers.
+    category : list
+        Name of the column that each is a level of, where all of its levels are there as zeros and
+        ones; else None.
     """
 
     names: list
     slope: np.ndarray
     shift: np.ndarray
+    category: list
 
     @classmethod
     def raw(cls, names):
         """Columns as they are."""
         names = list(map(str, names))
-        return cls(names, np.ones(len(names)), np.zeros(len(names)))
+        return cls(names, np.ones(len(names)), np.zeros(len(names)), [None] * len(names))
 
     def take(self, places):
-        """Some of them, by number."""
-        return Columns([self.names[j] for j in places], self.slope[places], self.shift[places])
+        """Some of them, by number; of a category not all, perhaps."""
+        taken = Columns.raw([self.names[j] for j in places])
+        taken.slope, taken.shift = self.slope[places], self.shift[places]
+        return taken
 
     def scaled(self, slope, shift):
         """Those that a scaler makes of them."""
-        return Columns(self.names, slope * self.slope, slope * self.shift + shift)
+        scaled = Columns.raw(self.names)
+        scaled.slope, scaled.shift = slope * self.slope, slope * self.shift + shift
+        return scaled
 
 
 def columns_of(estimator, names):
@@ -102,7 +110,11 @@ def _behind(transformer, columns):
     if kind is OneHotEncoder:
         encoder = copy.copy(transformer)
         encoder.feature_name_combiner = _name_of_level
-        return Columns.raw(encoder.get_feature_names_out(columns.names))
+        levels = Columns.raw(encoder.get_feature_names_out(columns.names))
+        if transformer.drop is None:
+            encoder.feature_name_combiner = _name_alone
+            levels.category = list(encoder.get_feature_names_out(columns.names))
+        return levels
     if kind is SimpleImputer or kind is MissingIndicator:
         return _imputed(transformer, columns)
     if kind in SCALERS:
@@ -112,6 +124,10 @@ def _behind(transformer, columns):
 
 def _name_of_level(name, level):
     return f"{name} missing" if is_missing(level) else f"{name}={level}"
+
+
+def _name_alone(name, level):
+    return str(name)
 
 
 def _behind_parts(transformer, columns):
@@ -130,6 +146,7 @@ def _behind_parts(transformer, columns):
         names,
         np.concatenate([part.slope for part in parts]),
         np.concatenate([part.shift for part in parts]),
+        sum([part.category for part in parts], []),
     )
 
 

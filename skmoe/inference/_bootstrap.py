@@ -232,7 +232,8 @@ def bootstrap(
     if statistic is None:
         names = parameter_names(estimator)
         estimates = estimates_of(estimator, X, rows.y, sample_weight, rows.facts)
-        statistic = partial(_parameters, recode=estimates.in_full_rank())
+        n_gate = len(estimates.gate_columns.to_raw)  # regimes of a resample may share their gate
+        statistic = partial(_parameters, recode=estimates.in_full_rank(), n_gate=n_gate)
     shared = (estimator, rows, known, statistic, method)
     with warnings.catch_warnings(), jobs(n_jobs, shared, verbose) as run:
         warnings.simplefilter("ignore")  # of one refit among many
@@ -241,9 +242,9 @@ def bootstrap(
     return BootstrapResult(estimate, np.stack(resamples, axis=-1), names, confidence_level)
 
 
-def _parameters(mixture, recode):
+def _parameters(mixture, recode, n_gate):
     """Parameters of a mixture as ``summary`` has them, NaN for those that are not identified."""
-    return recode @ raw_parameters(mixture)
+    return recode @ raw_parameters(mixture, n_gate)
 
 
 @dataclass

@@ -13,11 +13,16 @@ from .._rows.answers import in_memory
 from .._tables.mixed import take_rows
 from .._tables.vectors import check_weights
 from ._averages import Averages, Changes
+from ._bootstrap import bootstrap
 from ._estimates import LEAST_SHARE, OTHERWISE, raw_parameters
 from ._posterior import estimates_of
-from ._summary import KINDS
+from ._summary import KINDS, check_options
 
 LARGEST_MISMATCH = 1e-2  # of means, in standard deviations of the target given the columns
+NOT_NORMAL = (
+    "std_error n/a: in a direction that matters to these the posterior rises away from the fit,\n"
+    "and is not normal; cov='bootstrap' has one for each"
+)
 
 
 class MarginalEffects:
@@ -32,7 +37,7 @@ class MarginalEffects:
         Averages over rows. NaN, and n/a in print, where the rows do not identify an effect.
     cov : ndarray of shape (n_effects, n_effects)
         Covariance of the effects, by the delta method.
-    kind : {"observed", "sandwich", "posterior"}
+    kind : {"observed", "sandwich", "posterior", "bootstrap"}
         What covariance of the parameters it was made of; see :class:`MixtureSummary`.
     has_tests : bool
         Whether there are tests: not with pooling.
@@ -196,7 +201,8 @@ class MeasuringMixture:
         Standard errors follow from the covariance of all parameters, as ``summary`` has it, by the
         delta method. The rows are taken as given: that others might have been drawn is not in them.
         Effects are at the estimates of the summary. With ``pooling`` that is at the posterior means
-        of the coefficients, as in ``predict_experts``, and there are no tests.
+        of the coefficients, as in ``predict_experts``, and there are no tests; where the posterior
+        is not normal in a direction that matters to an effect, it has no standard error.
 
         Parameters
         ----------
@@ -216,7 +222,7 @@ class MeasuringMixture:
         upper : array-like of shape (n_samples,), default=None
             Upper bounds of censored targets, as in ``fit``. Effects are on the mean of what is not
             censored.
-        cov : {"observed", "sandwich"}, default="observed"
+        cov : {"observed", "sandwich", "bootstrap"}, default="observed"
             Covariance of the estimates, as in ``summary``.
         level : float, default=0.95
             Of the confidence intervals.
@@ -239,25 +245,13 @@ class MeasuringMixture:
            309-329.
         """
         check_is_fitted(self)
-        if cov not in ("observed", "sandwich"):
-            raise ValueError(f"cov must be 'observed' or 'sandwich'; got {cov!r}.")
-        if not 0 < level < 1:
-            raise ValueError(f"level must be between 0 and 1; got {level!r}.")
+        check_options(self, cov, level)
         if sparse.issparse(X):
             raise TypeError("marginal_effects takes dense X: pass X.toarray().")
         is_pooled = self.likelihood_.averages_experts
-        if is_pooled and (cov == "sandwich" or self.class_weight is not None):
-            raise ValueError(
-                "A mixture with pooling has a posterior: no cov='sandwich', and none with "
-                "class_weight, under which the likelihood is none of the data. Fit with "
-                "training='em', and ask for cov='sandwich'."
-            )
-        if cov == "observed" and self.class_weight is not None:
-            raise ValueError(
-                "With class_weight the likelihood is none of the data: cov='sandwich'."
-            )
-        estimates = estimates_of(self, X, y, sample_weight, Facts(exposure, trials, subject, upper))
-        raw, covariance, unknown, size = _parameters(self, estimates, cov)
+        facts = Facts(exposure, trials, subject, upper)
+        estimates = estimates_of(self, X, y, sample_weight, facts)
+        raw, covariance, are_known = _parameters(self, estimates, cov, X, y, sample_weight, facts)
         rows, used = estimates.rows, np.flatnonzero(estimates.rows.weight)
         weight = check_weights(sample_weight, rows.X)[used]
         exposure = None if rows.exposure is None else rows.exposure[used]
@@ -272,11 +266,9 @@ class MeasuringMixture:
                 a - b
                 for a, b in zip(averages.at(after, share), averages.at(before, share), strict=True)
             )
-            is_known = changes.is_estimable(after, before, share)
-            found += [
-                (i, name, effect[i] if is_known else np.nan, slope[i])
-                for i in np.flatnonzero(slope.any(axis=1))
-            ]
+            if not changes.is_estimable(after, before, share):
+                effect[:] = np.nan
+            found += [(i, name, effect[i], slope[i]) for i in np.flatnonzero(slope.any(axis=1))]
         if not found:
             raise ValueError(
                 "There are no effects: experts and gate depend on no column of X. "
@@ -284,19 +276,22 @@ class MeasuringMixture:
             )
         quantity, columns, effect, slopes = zip(*sorted(found, key=lambda row: row[0]), strict=True)
         effect, slopes = np.array(effect), np.array(slopes)
-        effect[slopes**2 @ (size * unknown) > LEAST_SHARE * (slopes**2 @ size)] = np.nan
-        cov_of_effects = slopes @ covariance @ slopes.T
-        is_unknown = np.isnan(effect)
-        cov_of_effects[is_unknown] = cov_of_effects[:, is_unknown] = np.nan
-        notes = changes.notes()
-        if is_unknown.any():
+        unknown, notes = ~are_known(slopes), changes.notes()
+        if is_pooled and unknown.any():
+            notes.append(NOT_NORMAL)
+        elif not is_pooled:
+            effect[unknown] = np.nan
+        if np.isnan(effect).any():
             notes.append("n/a: other columns tell the same, or the rows next to nothing")
+        unknown |= np.isnan(effect)
+        cov_of_effects = slopes @ covariance @ slopes.T
+        cov_of_effects[unknown] = cov_of_effects[:, unknown] = np.nan
         return MarginalEffects(
             [averages.names[i] for i in quantity],
             list(columns),
             effect,
             cov_of_effects,
-            kind="posterior" if is_pooled else cov,
+            kind="posterior" if is_pooled and cov == "observed" else cov,
             has_tests=not is_pooled,
             level=level,
             n_rows=float(weight.sum()),
@@ -304,20 +299,33 @@ class MeasuringMixture:
         )
 
 
-def _parameters(mixture, estimates, cov):
-    """Parameters in raw units, their covariance, which are not known, and the size of their units.
+def _parameters(mixture, estimates, cov, *rows):
+    """Parameters in raw units, their covariance, and what says which sums of them are known.
 
-    Columns without a coefficient are 0, and known.
+    Columns without a coefficient have 0.
     """
+    if cov == "bootstrap":
+        X, y, sample_weight, facts = rows
+        result = bootstrap(
+            mixture, X, y, sample_weight=sample_weight, **facts._asdict(), n_jobs=mixture.n_jobs,
+            random_state=mixture.random_state,
+        )  # fmt: skip
+        raw, covariance = result.estimate, np.cov(result.bootstrap_distribution)
+        return np.nan_to_num(raw), np.nan_to_num(covariance), lambda slopes: slopes.any(axis=1)
     if mixture.likelihood_.averages_experts:
-        raw = raw_parameters(mixture)
-        return raw, estimates.covariance(), np.zeros(len(raw), dtype=bool), np.ones(len(raw))
+        covariance = estimates.covariance(cov == "sandwich")
+        return raw_parameters(mixture), covariance, estimates.leave_alone
     theta, _, covariance, known = estimates.maximum()
     if cov == "sandwich":
         covariance = covariance @ estimates.likelihood.outer_scores(theta) @ covariance
     raw, to_raw = estimates.in_raw_units(theta)
-    unknown = estimates.identified() & ~known
-    return raw, to_raw @ covariance @ to_raw.T, unknown, (to_raw**2).sum(axis=1)
+    size = (to_raw**2).sum(axis=1)
+    of_unknown = size * (estimates.identified() & ~known)
+
+    def are_known(slopes):
+        return slopes**2 @ of_unknown <= LEAST_SHARE * (slopes**2 @ size)
+
+    return raw, to_raw @ covariance @ to_raw.T, are_known
 
 
 def _check_means(mixture, rows, used, means):

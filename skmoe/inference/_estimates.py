@@ -352,17 +352,30 @@ def terms_of(likelihood, rows):
     return terms
 
 
-def raw_parameters(mixture):
-    """Parameters of a fitted mixture in the units of X and y, in the order of their names."""
+def raw_parameters(mixture, n_gate=None):
+    """Parameters of a fitted mixture in the units of X and y, in the order of their names.
+
+    Parameters
+    ----------
+    mixture : mixture
+        Fitted.
+    n_gate : int, default=None
+        Number of the gate's parameters for each expert, where it is to be that of another fit: a
+        gate of proportions has slopes of zero, and of one with slopes the loads are taken.
+    """
     gate = split_last(mixture.gate_)[1]
     parameters = [
         own.terms().of_fit(split_last(expert)[1], own, k)
         for expert, (own, k) in zip(mixture.experts_, _owners(mixture), strict=True)
     ]
-    if isinstance(gate, SoftmaxGate):
-        parameters.append(_against_first(np.column_stack([gate.intercept_, gate.coef_])))
+    if not isinstance(gate, SoftmaxGate):
+        of_gate = np.log(gate.proportions_)[:, None]
+    elif n_gate == 1:
+        of_gate = np.log(mixture.expert_load_)[:, None]
     else:
-        parameters.append(_against_first(np.log(gate.proportions_)))
+        of_gate = np.column_stack([gate.intercept_, gate.coef_])
+    n_more = 0 if n_gate is None else n_gate - of_gate.shape[1]
+    parameters.append(np.pad(_against_first(of_gate), ((0, 0), (0, n_more))))
     return np.concatenate([part.ravel() for part in parameters])
 
 

@@ -7,11 +7,17 @@ vary between experts at least as much as slopes do. Parameters are, around their
 matrix L times independent standard normal variables, so that S = L L' and the covariance is
 :math:`L (I + L'HL)^{-1} L'`, also where experts share coefficients and S is singular.
 
+The sandwich is :math:`(H + S^{-1})^{-1} (J + S^{-1}) (H + S^{-1})^{-1}`, J the sum of squares of
+the scores of rows or subjects: the posterior covariance again where J is H, as it is on average if
+the model is right, and White's where the prior is weak.
+
 References
 ----------
 .. [1] D. J. C. MacKay, "The evidence framework applied to classification networks", Neural
    Computation 4 (1992) 720-736.
 """
+
+from functools import cached_property
 
 import numpy as np
 from scipy import linalg
@@ -20,16 +26,22 @@ from sklearn.base import is_classifier
 from .._experts.fitting import split_last
 from .._numerics.statistics import independent_columns
 from .._pooling.problem import INTERCEPT_PENALTY
+from .._reports.column_names import columns_of
 from ..gates import SoftmaxGate
 from ._estimates import OTHERWISE, Estimates, parameter_names
 
 SHARE_SD = (np.pi**2 / 6) ** 0.5  # of the logarithm of a share, under a uniform prior
 COMMON_LOG_SCALE = 10.0  # standard deviation of what log-scales share: as good as flat
-APPROXIMATION = "normal approximation, with prior variances taken as known"
-DEPENDENT = (
-    "columns depend on each other, as all levels of a category do: differences of their\n"
-    "coefficients are known better than each"
+LEAST_CURVATURE = 1e-3  # of the log-posterior, that of the prior being 1, for a normal one
+LARGEST_SHARE = 0.1  # of a variance, along directions in which the posterior is not normal
+NOT_NORMAL = (
+    "std_error n/a: in a direction of these parameters the posterior rises away from the fit, and\n"
+    "is not normal; cov='bootstrap' has one for each. {}"
 )
+DEPENDENT = (
+    "columns depend on each other: differences of their coefficients are known better than each"
+)
+REFERENCE = "n/a: {}, of its category the most frequent: other levels are differences from it"
 
 
 class PosteriorEstimates(Estimates):
@@ -43,8 +55,16 @@ class PosteriorEstimates(Estimates):
     def _parameter_owners(self):
         return None  # each its own; deviations of shared ones have the variance 0 by the prior
 
-    def covariance(self):
+    def covariance(self, is_robust=False):
         """Covariance of the parameters under their posterior, in raw units.
+
+        Along directions in which the posterior has no maximum near the fit it is the prior's.
+
+        Parameters
+        ----------
+        is_robust : bool, default=False
+            Whether the squares of scores stand for the information of the rows in the middle of
+            a sandwich.
 
         Returns
         -------
@@ -53,38 +73,104 @@ class PosteriorEstimates(Estimates):
         Raises
         ------
         ValueError
-            If a scale is at its floor, or the fit is not near a maximum of the posterior.
+            If a scale is at its floor, or no parameter has a posterior that is near normal.
         """
+        half, inverse_root = self._laplace[:2]
+        if not is_robust:
+            return half @ half.T
+        root = self._prior_root() @ inverse_root
+        outer = self.likelihood.outer_scores(self.fitted())
+        middle = inverse_root.T @ inverse_root + root.T @ outer @ root
+        return half @ middle @ half.T
+
+    def known(self):
+        """Of each parameter of the summary, whether directions without a maximum leave it alone."""
+        return self.leave_alone(self.in_full_rank())
+
+    def leave_alone(self, combinations):
+        """The same of linear combinations (n, n_parameters) of parameters in raw units."""
+        half, _, rises = self._laplace
+        return ~(_shares(combinations @ half, rises) > LARGEST_SHARE)
+
+    @cached_property
+    def _laplace(self):
+        """A root of the covariance, one of (I + L'HL)^-1, and its columns that have no maximum."""
         root, theta = self._prior_root(), self.fitted()
         self._check_scales(theta)
         information = self.likelihood.derivatives(theta)[2] + np.diag(self._of_floor())
         curvature = np.eye(root.shape[1]) + root.T @ information @ root
+        half = self.in_raw_units(theta)[1] @ root
         try:
             factor = linalg.cholesky(curvature)
-        except linalg.LinAlgError as error:
+            inverse_root = linalg.solve_triangular(factor, np.eye(len(factor)))
+            return half @ inverse_root, inverse_root, np.zeros(len(factor), dtype=bool)
+        except linalg.LinAlgError:
+            values, vectors = linalg.eigh(curvature)
+        rises = values < LEAST_CURVATURE
+        inverse_root = vectors / np.sqrt(np.where(rises, 1.0, values))  # the prior has 1
+        half = half @ inverse_root
+        share = _shares(half, rises)
+        if share.min() > LARGEST_SHARE:
+            part, term = (names[share.argmax()] for names in parameter_names(self.mixture))
             raise ValueError(
                 "The posterior has no maximum near the fit, so that no normal distribution is "
-                f"near it: {self._rising(curvature, self.in_raw_units(theta)[1] @ root)}. Run "
-                f"{self.mixture._why_uncounted()[1]} for the maximum of the likelihood, or ask "
-                f"for fewer experts. {OTHERWISE}"
-            ) from error
-        half = self.in_raw_units(theta)[1] @ root
-        half = linalg.solve_triangular(factor, half.T, trans="T")
-        return half.T @ half
+                f"near it: it rises away from the fit, above all in {term} of {part}. Run "
+                f"{self.mixture._why_uncounted()[1]} for the maximum of the likelihood, ask for "
+                f"fewer experts, or for cov='bootstrap'. {OTHERWISE}"
+            )
+        return half, inverse_root, rises
 
-    def _rising(self, curvature, half):
-        """Says in which parameter, above all, the log-posterior rises away from the fit."""
-        upwards = half @ linalg.eigh(curvature, subset_by_index=[0, 0])[1][:, 0]
-        spread = np.sqrt((half**2).sum(axis=1))  # of each parameter under the prior
-        share = np.divide(np.abs(upwards), spread, out=np.zeros_like(spread), where=spread > 0)
-        part, term = (names[share.argmax()] for names in parameter_names(self.mixture))
-        return f"it rises away from the fit, above all in {term} of {part}"
+    def in_full_rank(self):
+        """Matrix that makes of parameters in raw units those of the summary.
 
-    def notes(self, known=None):
-        """What the numbers mean, in lines; all parameters are known."""
-        columns, weight = self.columns.design[:, :-1], self.likelihood.weight
-        independent = independent_columns(columns, weight).all()
-        return [APPROXIMATION] if independent else [APPROXIMATION, DEPENDENT]
+        Coefficients of the levels of a category become differences from its most frequent one,
+        whose own are NaN.
+        """
+        recode = [
+            _contrasts(len(columns.to_raw), references)
+            for columns, references in zip(self._column_sets, self._references, strict=True)
+        ]
+        return self._units(*recode, np.ones_like(self.y_scale))
+
+    @property
+    def _column_sets(self):
+        return self.columns, self.gate_columns
+
+    @cached_property
+    def _references(self):
+        """By experts and gate: names of references, and of each its place and the other levels'."""
+        mixture, frequency, references = self.mixture, {}, []
+        for estimator, columns in zip(
+            (mixture.experts_[0], mixture.gate_), self._column_sets, strict=True
+        ):
+            found = columns_of(estimator, getattr(mixture, "feature_names_in_", None))
+            levels, mean = {}, columns.from_raw[-1, 1:]
+            for j, category in enumerate(found.category[: len(mean)]):
+                if category is not None:
+                    levels.setdefault(category, []).append(j)
+                    frequency.setdefault(found.names[j], mean[j].round(9))  # experts first
+            of_columns = {}
+            for places in levels.values():
+                most = max(places, key=lambda j: frequency[found.names[j]])
+                of_columns[found.names[most]] = most, [j for j in places if j != most]
+            references.append(of_columns)
+        return references
+
+    def notes(self, known):
+        """What the numbers mean, and which parameters have no standard deviation, in lines."""
+        notes, names, parts_and_terms = [], {}, parameter_names(self.mixture)
+        references = dict.fromkeys(name for each in self._references for name in each)
+        if references:
+            notes.append(REFERENCE.format(", ".join(references)))
+        columns = self.columns.design[:, :-1]
+        columns = np.delete(columns, [j for j, _ in self._references[0].values()], axis=1)
+        if not independent_columns(columns, self.likelihood.weight).all():
+            notes.append(DEPENDENT)
+        for part, term, is_known in zip(*parts_and_terms, known, strict=True):
+            if not is_known:
+                names.setdefault(part, []).append(term)
+        of_parts = "; ".join(f"{part}: {', '.join(terms)}" for part, terms in names.items())
+        return notes + [NOT_NORMAL.format(of_parts)] * bool(names)
 
     def _of_floor(self):
         """Information about log-scales from the least error variance, which is in every row's."""
@@ -145,6 +231,23 @@ class PosteriorEstimates(Estimates):
         root = np.einsum("ks,mf,sfj,ij->kmisfj", of_sources, of_functions, sd, np.eye(sd.shape[2]))
         root = root.reshape(np.prod(root.shape[:3]), -1)
         return root[:, root.any(axis=0)]
+
+
+def _shares(half, rises):
+    """Of the variances, the row sums of squares, those of some columns."""
+    squares = half**2
+    total = squares.sum(axis=1)
+    return squares[:, rises].sum(axis=1) / np.where(total == 0, 1.0, total)
+
+
+def _contrasts(size, references):
+    """Matrix (size, size) from levels to differences from references; the intercept is first."""
+    contrasts = np.eye(size)
+    for reference, others in references.values():
+        contrasts[0, 1 + reference] = 1.0
+        contrasts[1 + np.array(others, dtype=int), 1 + reference] = -1.0
+        contrasts[1 + reference] = np.nan
+    return contrasts
 
 
 def estimates_of(mixture, *rows):

@@ -9,6 +9,7 @@ from sklearn.utils.validation import check_is_fitted
 from .._data import Facts
 from .._reports.display import html_table, interval_ends, text_table, under_headings
 from .._rows.answers import in_memory
+from ._bootstrap import bootstrap
 from ._estimates import parameter_names, raw_parameters
 from ._posterior import estimates_of
 
@@ -23,7 +24,9 @@ UNTESTED = (
 KINDS = {
     "observed": "standard errors from the observed information",
     "sandwich": "standard errors from the sandwich",
-    "posterior": "std_error: standard deviation of the posterior, under pooling",
+    "bootstrap": "std_error: standard deviation over bootstrap resamples of the rows",
+    "posterior": "std_error: standard deviation of the posterior, under pooling\n"
+    "normal approximation, with prior variances taken as known",
 }
 
 
@@ -38,22 +41,22 @@ class MixtureSummary:
         where it has one; of the gate the log-odds of each expert against the first. Classes are
         log-odds against the first class, counts logarithms of their means.
     estimate : ndarray of shape (n_terms,)
-        At the maximum of the likelihood, in the units of X and y. NaN, and n/a in print, where
-        the parameter is not identified: the coefficient of a column that is constant or made of
-        others, which have the meaning that theirs have if it is 0, or one that the rows of an
-        expert say next to nothing about.
+        At the maximum of the likelihood, or as fitted with pooling and under "bootstrap", in the
+        units of X and y. NaN, and n/a in print, where the parameter is not identified: the
+        coefficient of a column that is constant or made of others, which have the meaning that
+        theirs have if it is 0, or one that the rows of an expert say next to nothing about.
     cov : ndarray of shape (n_terms, n_terms)
-        Covariance of the estimates.
-    kind : {"observed", "sandwich", "posterior"}
+        Covariance of the estimates, NaN of those that have none.
+    kind : {"observed", "sandwich", "posterior", "bootstrap"}
         What it was made of. "posterior" is a mixture with pooling: a normal approximation of the
-        posterior, Wald's intervals by it, and no tests.
+        posterior, and Wald's intervals by it.
     level : float
         Of the confidence intervals.
     log_likelihood : float
         At the estimates; under a posterior the log-density of its predictive distributions.
     n_parameters : int or None
-        Free ones, None under a posterior; a coefficient that all experts share is one, though it
-        stands in the table under each of them.
+        Free ones, None with pooling, which has no tests either; a coefficient that all experts
+        share is one, though it stands in the table under each of them.
     n_samples : float
         Sum of the weights.
     n_subjects : int, default=None
@@ -114,7 +117,8 @@ class MixtureSummary:
         self.n_parameters, self.n_samples, self.n_subjects = n_parameters, n_samples, n_subjects
         self.notes = tuple(notes)
         self.std_error = np.sqrt(np.diag(cov))
-        tested = np.array([kind != "posterior" and term not in UNTESTED for term in terms])
+        self._has_tests = n_parameters is not None
+        tested = np.array([self._has_tests and term not in UNTESTED for term in terms])
         self.z = np.full(len(terms), np.nan)
         np.divide(estimate, self.std_error, out=self.z, where=tested)
         self.p_value = 2 * stats.norm.sf(np.abs(self.z))
@@ -136,20 +140,21 @@ class MixtureSummary:
         return pd.DataFrame({name: vars(self)[name] for name in columns}, index=index)
 
     def _header(self):
-        tests = [] if self.kind == "posterior" else ["z", "p_value"]
+        tests = ["z", "p_value"] if self._has_tests else []
         return ["", "estimate", "std_error", *tests, *interval_ends(self.level)]
 
     def _cells(self):
         cells = []
         for i in range(len(self.terms)):
-            if np.isnan(self.estimate[i]):
-                cells.append(["n/a"] + [""] * (len(self._header()) - 2))
+            if np.isnan(self.std_error[i]):
+                shown = [] if np.isnan(self.estimate[i]) else [f"{self.estimate[i]:.4g}"]
+                cells.append([*shown, "n/a"] + [""] * (len(self._header()) - len(shown) - 2))
                 continue
             row = [f"{self.estimate[i]:.4g}", f"{self.std_error[i]:.3g}"]
             if np.isfinite(self.z[i]):
                 p_value = "<0.001" if self.p_value[i] < 5e-4 else f"{self.p_value[i]:.3f}"
                 row += [f"{self.z[i]:.2f}", p_value]
-            elif self.kind != "posterior":
+            elif self._has_tests:
                 row += ["", ""]
             cells.append([*row, f"{self.lower[i]:.4g}", f"{self.upper[i]:.4g}"])
         return under_headings(self.parts, self.terms, cells)
@@ -172,6 +177,19 @@ class MixtureSummary:
     def _repr_html_(self):
         lines = "".join(f"<p>{html.escape(line)}</p>" for line in self._lines())
         return html_table(self._header(), self._cells()) + lines
+
+
+def check_options(mixture, cov, level):
+    """ValueError where there is no such covariance or level."""
+    if cov not in ("observed", "sandwich", "bootstrap"):
+        raise ValueError(f"cov must be 'observed', 'sandwich' or 'bootstrap'; got {cov!r}.")
+    if not 0 < level < 1:
+        raise ValueError(f"level must be between 0 and 1; got {level!r}.")
+    if cov == "observed" and mixture.class_weight is not None:
+        raise ValueError(
+            "With class_weight the likelihood is none of the data: cov='sandwich', or "
+            "cov='bootstrap'."
+        )
 
 
 class InferringMixture:
@@ -216,8 +234,16 @@ class InferringMixture:
         as known, but for the intercepts of the experts, which may differ as much as their slopes.
         Where the evidence finds that no slope matters, or that experts do not differ, their
         standard deviations are next to zero. All coefficients are identified, also of columns that
-        depend on each other; of one-hot columns, differences are known better than each of them
-        (see ``cov``). There are no tests.
+        depend on each other, but the levels of a string column are known by their differences
+        alone: these are printed, from the most frequent level, whose own coefficient is n/a. There
+        are no tests. "sandwich" then has the precision of the prior beside the
+        squares of scores in its middle, so that it is the posterior's where the model is right.
+        Where the posterior has no maximum in some direction, it is not normal: the parameters of
+        that direction have no standard error, a note names them, and all others have theirs.
+
+        "bootstrap" takes the covariance of the parameters over 200 resamples of the rows, or
+        subjects, from :func:`~skmoe.inference.bootstrap`, at so many refits. It asks for no
+        derivatives, maximum or normal posterior.
 
         Parameters
         ----------
@@ -237,9 +263,8 @@ class InferringMixture:
             dependence within a subject.
         upper : array-like of shape (n_samples,), default=None
             Upper bounds of censored targets, as in ``fit``; under "gaussian" and "log_normal".
-        cov : {"observed", "sandwich"}, default="observed"
-            Covariance of the estimates. A mixture with ``pooling`` has a posterior, and no
-            sandwich.
+        cov : {"observed", "sandwich", "bootstrap"}, default="observed"
+            Covariance of the estimates. With ``pooling``, "observed" is the posterior's.
         level : float, default=0.95
             Of the confidence intervals.
 
@@ -257,8 +282,9 @@ class InferringMixture:
             log-linear, for counts and positive targets), another gate than
             :class:`~skmoe.gates.SoftmaxGate` or :class:`~skmoe.gates.ConstantGate`, a scale at
             its floor, a gate that separates the experts without an error, or an information that
-            is nearly singular. With ``pooling``, if the fit is not near a maximum of the posterior.
-            :func:`~skmoe.inference.bootstrap` has no such conditions.
+            is nearly singular. With ``pooling``, if no parameter is near a maximum of the
+            posterior. Of these, cov="bootstrap" needs the experts and the gate alone, and
+            :func:`~skmoe.inference.bootstrap` of a statistic nothing.
 
         References
         ----------
@@ -270,28 +296,26 @@ class InferringMixture:
            Computation 4 (1992) 720-736.
         """
         check_is_fitted(self)
-        if cov not in ("observed", "sandwich"):
-            raise ValueError(f"cov must be 'observed' or 'sandwich'; got {cov!r}.")
-        if not 0 < level < 1:
-            raise ValueError(f"level must be between 0 and 1; got {level!r}.")
+        check_options(self, cov, level)
         is_pooled = self.likelihood_.averages_experts
-        if is_pooled and (cov == "sandwich" or self.class_weight is not None):
-            raise ValueError(
-                "A mixture with pooling has a posterior: no cov='sandwich', and none with "
-                "class_weight, under which the likelihood is none of the data. Fit with "
-                "training='em', and ask for cov='sandwich'."
-            )
-        if cov == "observed" and self.class_weight is not None:
-            raise ValueError(
-                "With class_weight the likelihood is none of the data: cov='sandwich'."
-            )
         facts = Facts(exposure, trials, subject, upper)
         estimates = estimates_of(self, X, y, sample_weight, facts)
         likelihood = estimates.likelihood
-        if is_pooled:
-            cov, n_parameters, value = "posterior", None, estimates.log_likelihood
-            notes = estimates.notes()
-            raw, covariance = raw_parameters(self), estimates.covariance()
+        if cov == "bootstrap":
+            result = bootstrap(
+                self, X, y, sample_weight=sample_weight, **facts._asdict(), n_jobs=self.n_jobs,
+                random_state=self.random_state,
+            )  # fmt: skip
+            raw, covariance = result.estimate, np.cov(result.bootstrap_distribution)
+            n_parameters = None if is_pooled else likelihood.size
+            value, notes = estimates.log_likelihood, estimates.notes(np.ones_like(raw, bool))
+        elif is_pooled:
+            n_parameters, value, known = None, estimates.log_likelihood, estimates.known()
+            recode, covariance = estimates.in_full_rank(), estimates.covariance(cov == "sandwich")
+            raw, covariance = recode @ raw_parameters(self), recode @ covariance @ recode.T
+            covariance[~known] = covariance[:, ~known] = np.nan
+            notes = estimates.notes(known)
+            cov = "posterior" if cov == "observed" else cov
         else:
             theta, value, covariance, known = estimates.maximum()
             if cov == "sandwich":

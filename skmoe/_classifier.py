@@ -19,13 +19,14 @@ from ._tables.mixed import HEAVIEST, check_sizes
 from ._tables.vectors import check_labels
 from ._updating import UpdatableMixture
 from .distributions._arrays import check_n_draws, draw_places
+from .inference._effects import MeasuringMixture
 from .inference._stability import RefittedMixture
 from .inference._summary import InferringMixture
 from .likelihoods import Categorical
 
 
 class MixtureOfExpertsClassifier(
-    ClassifierMixin, InferringMixture, RefittedMixture, UpdatableMixture
+    ClassifierMixin, InferringMixture, MeasuringMixture, RefittedMixture, UpdatableMixture
 ):
     r"""Mixture of experts for classification, trained by EM.
 

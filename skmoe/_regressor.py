@@ -16,6 +16,7 @@ from ._tables.mixed import check_sizes, is_plain
 from ._tables.vectors import check_numbers
 from ._updating import UpdatableMixture
 from .distributions._arrays import check_n_draws
+from .inference._effects import MeasuringMixture
 from .inference._stability import RefittedMixture
 from .inference._summary import InferringMixture
 from .likelihoods import Gaussian, PerExpert, PerOutput
@@ -23,7 +24,7 @@ from .likelihoods._names import BY_NAME, unfitted
 
 
 class MixtureOfExpertsRegressor(
-    RegressorMixin, InferringMixture, RefittedMixture, UpdatableMixture
+    RegressorMixin, InferringMixture, MeasuringMixture, RefittedMixture, UpdatableMixture
 ):
     r"""Mixture of experts for regression, trained by EM.
 

@@ -45,6 +45,7 @@ REFUSED = {
     "replace_expert": {"name": "expert0", "estimator": None, "y": None},
     "summary": {"y": None},
     "stability": {"y": None},
+    "marginal_effects": {"y": None},
     "expert_profiles": {},
 }
 

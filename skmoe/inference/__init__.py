@@ -1,7 +1,8 @@
 """How sure a fitted mixture is of its parameters, and of whatever is computed from them."""
 
 from ._bootstrap import BootstrapResult, bootstrap
+from ._effects import MarginalEffects
 from ._stability import Stability
 from ._summary import MixtureSummary
 
-__all__ = ["BootstrapResult", "MixtureSummary", "Stability", "bootstrap"]
+__all__ = ["BootstrapResult", "MarginalEffects", "MixtureSummary", "Stability", "bootstrap"]

@@ -56,7 +56,7 @@ class Estimates:
         _, log_density, mass = mixture._model.e_step(rows)  # looks at the rows of subjects too
         self.log_likelihood = mass @ log_density
         X, y, weight, exposure, subject = rows.X, rows.y, rows.weight, rows.exposure, rows.subject
-        used = weight > 0
+        used, self.rows = weight > 0, rows
         self.kind = "" if is_classifier(mixture) else kind_of_target(rows.y, weight)
         self.mixture, weight = mixture, weight[used]
         gate = split_last(mixture.gate_)[1]

@@ -91,11 +91,16 @@ class PosteriorEstimates(Estimates):
 
     def known(self):
         """Of each parameter of the summary, whether directions without a maximum leave it alone."""
+        return self.leave_alone(self.in_full_rank())
+
+    def leave_alone(self, combinations):
+        """The same of linear combinations (n, n_parameters) of parameters in raw units."""
         half, _, rises = self._laplace
         at_floor = np.zeros(len(half), dtype=bool)
         of_experts = np.repeat(self._at_floor, self._raw_sizes())
         at_floor[: len(of_experts)] = of_experts
-        return ~at_floor & ~(_shares(self.in_full_rank() @ half, rises) > LARGEST_SHARE)
+        has_floor = (combinations[:, at_floor] != 0).any(axis=1)
+        return ~has_floor & ~(_shares(combinations @ half, rises) > LARGEST_SHARE)
 
     @property
     def _at_floor(self):

@@ -185,6 +185,19 @@ class MixtureSummary:
         return html_table(self._header(), self._cells()) + lines
 
 
+def check_options(mixture, cov, level):
+    """ValueError where there is no such covariance or level."""
+    if cov not in ("observed", "sandwich", "bootstrap"):
+        raise ValueError(f"cov must be 'observed', 'sandwich' or 'bootstrap'; got {cov!r}.")
+    if not 0 < level < 1:
+        raise ValueError(f"level must be between 0 and 1; got {level!r}.")
+    if cov == "observed" and mixture.class_weight is not None:
+        raise ValueError(
+            "With class_weight the likelihood is none of the data: cov='sandwich', or "
+            "cov='bootstrap'."
+        )
+
+
 class InferringMixture:
     """``summary`` of a fitted mixture."""
 
@@ -299,16 +312,8 @@ class InferringMixture:
            Computation 4 (1992) 720-736.
         """
         check_is_fitted(self)
-        if cov not in ("observed", "sandwich", "bootstrap"):
-            raise ValueError(f"cov must be 'observed', 'sandwich' or 'bootstrap'; got {cov!r}.")
-        if not 0 < level < 1:
-            raise ValueError(f"level must be between 0 and 1; got {level!r}.")
+        check_options(self, cov, level)
         is_pooled = self.likelihood_.averages_experts
-        if cov == "observed" and self.class_weight is not None:
-            raise ValueError(
-                "With class_weight the likelihood is none of the data: cov='sandwich', or "
-                "cov='bootstrap'."
-            )
         facts, df = Facts(exposure, trials, subject, upper), np.inf
         estimates = estimates_of(self, X, y, sample_weight, facts)
         likelihood = estimates.likelihood

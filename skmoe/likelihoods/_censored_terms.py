@@ -3,7 +3,7 @@
 import numpy as np
 
 from ..distributions import GaussianComponents
-from ._gaussian_terms import GaussianTerms
+from ._gaussian_terms import GaussianTerms, LogNormalMean
 
 
 class CensoredGaussianTerms(GaussianTerms):
@@ -82,7 +82,7 @@ class CensoredSharedScaleTerms(CensoredGaussianTerms):
     shared_logs = ("scale_",)
 
 
-class CensoredLogNormalTerms(CensoredGaussianTerms):
+class CensoredLogNormalTerms(LogNormalMean, CensoredGaussianTerms):
     """Gaussian errors of the logarithm of y."""
 
     @classmethod

@@ -281,6 +281,21 @@ class NoisyTerms(ExpertTerms):
         at_bound = (share <= 1.001 * least) | (share >= 0.999 * most)
         return at_bound | cls.inner.at_bound(np.delete(logs, place, axis=2), likelihood.likelihood_)
 
+    @classmethod
+    def mean_of(cls, predictors, beside):
+        return cls.inner.mean_of(predictors, cls._of_inner(beside))
+
+    @classmethod
+    def slopes_of_mean(cls, predictors, beside):
+        slopes = cls.inner.slopes_of_mean(predictors, cls._of_inner(beside))
+        if cls.share is None:
+            slopes.insert(1 + len(cls.inner.logs_of), np.zeros_like(slopes[0]))
+        return slopes
+
+    @classmethod
+    def _of_inner(cls, beside):
+        return beside if cls.share is not None else np.delete(beside, len(cls.inner.logs_of), 0)
+
     def log_density(self):
         return self.total
 

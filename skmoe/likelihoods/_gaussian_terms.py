@@ -2,7 +2,9 @@
 
 import numpy as np
 
-from ._terms import PredictorTerms
+from ._terms import PredictorTerms, of_each_output
+
+LARGEST_LOG = 700.0  # of a mean
 
 
 class GaussianTerms(PredictorTerms):
@@ -40,7 +42,20 @@ class SharedScaleTerms(GaussianTerms):
     shared_logs = ("scale_",)
 
 
-class LogNormalTerms(GaussianTerms):
+class LogNormalMean:
+    """Mean of what has a logarithm with Gaussian errors."""
+
+    @classmethod
+    def mean_of(cls, predictors, beside):
+        return np.exp(np.clip(predictors + 0.5 * np.exp(2 * beside[0]), None, LARGEST_LOG))
+
+    @classmethod
+    def slopes_of_mean(cls, predictors, beside):
+        mean = cls.mean_of(predictors, beside)
+        return [of_each_output(mean), of_each_output(mean * np.exp(2 * beside[0]))]
+
+
+class LogNormalTerms(LogNormalMean, GaussianTerms):
     """Gaussian errors of the logarithm of y."""
 
     @classmethod

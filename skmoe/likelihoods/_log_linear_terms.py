@@ -5,7 +5,7 @@ from abc import abstractmethod
 import numpy as np
 from scipy import special
 
-from ._terms import PredictorTerms
+from ._terms import PredictorTerms, of_each_output
 
 LARGEST_LOG_MEAN = 300.0
 LARGEST_SHAPE = 1e5  # beyond, counts are Poisson's, and Gamma's targets exact
@@ -30,6 +30,15 @@ class LogLinearTerms(PredictorTerms):
 
     def log_density(self):
         return self._log_density()[:, 0]
+
+    @classmethod
+    def mean_of(cls, predictors, beside):
+        return np.exp(np.clip(predictors, -LARGEST_LOG_MEAN, LARGEST_LOG_MEAN))
+
+    @classmethod
+    def slopes_of_mean(cls, predictors, beside):
+        slopes = of_each_output(cls.mean_of(predictors, beside))
+        return [slopes] + [np.zeros_like(slopes)] * len(cls.beside())
 
     @abstractmethod
     def _log_density(self):

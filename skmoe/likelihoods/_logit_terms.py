@@ -6,7 +6,7 @@ from scipy import special
 from .._numerics.grams import weighted_grams
 from .._numerics.multinomial import log_softmax
 from ..distributions._counts import log_binomial
-from ._terms import ExpertTerms, PredictorTerms
+from ._terms import ExpertTerms, PredictorTerms, of_each_output
 
 
 class SoftmaxTerms(ExpertTerms):
@@ -62,6 +62,15 @@ class SoftmaxTerms(ExpertTerms):
     def undecided(self, weights):
         return weights @ (self.proba * (1 - self.proba))
 
+    @classmethod
+    def mean_of(cls, predictors, beside):
+        return np.exp(log_softmax(np.column_stack([np.zeros(len(predictors)), predictors])))
+
+    @classmethod
+    def slopes_of_mean(cls, predictors, beside):
+        proba = cls.mean_of(predictors, beside)
+        return [proba[:, :, None] * (np.eye(proba.shape[1]) - proba[:, None])[:, :, 1:]]
+
 
 class BinomialTerms(PredictorTerms):
     """Logistic regressions of successes; the target is these and the trials."""
@@ -91,3 +100,11 @@ class BinomialTerms(PredictorTerms):
     def undecided(self, weights):
         undecided = weights @ (self.trials * self.proba * (1 - self.proba))
         return np.repeat(undecided, 2)  # of successes and of failures
+
+    @classmethod
+    def mean_of(cls, predictors, beside):
+        return special.expit(predictors)
+
+    @classmethod
+    def slopes_of_mean(cls, predictors, beside):
+        return [of_each_output(special.expit(predictors) * special.expit(-predictors))]

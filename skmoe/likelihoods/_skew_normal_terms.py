@@ -3,7 +3,7 @@
 import numpy as np
 
 from ..distributions._skewed import log_skew_normal, normal_hazard
-from ._terms import PredictorTerms
+from ._terms import PredictorTerms, of_each_output
 
 LARGEST_SKEW = 50.0  # beyond, errors are those of half a normal distribution
 
@@ -43,6 +43,18 @@ class SkewNormalTerms(PredictorTerms):
             [mixed, z * scale * mixed, z * by_skew],
             [by_skew / scale, z * by_skew, z**2 * self.bend],
         ]
+
+    @classmethod
+    def mean_of(cls, predictors, beside):
+        scale, skew = np.exp(beside[0]), beside[1]
+        return predictors + scale * np.sqrt(2 / np.pi) * skew / np.sqrt(1 + skew**2)
+
+    @classmethod
+    def slopes_of_mean(cls, predictors, beside):
+        ones, skew = np.ones_like(predictors), beside[1]
+        shift = cls.mean_of(0 * predictors, beside)
+        by_skew = np.exp(beside[0]) * np.sqrt(2 / np.pi) * (1 + skew**2) ** -1.5
+        return [of_each_output(slopes) for slopes in (ones, shift, by_skew * ones)]
 
     @classmethod
     def at_bound(cls, logs, likelihood):

@@ -294,6 +294,44 @@ class ExpertTerms(ABC):
         return np.column_stack([intercept, coef, *logs, *values])
 
     @classmethod
+    def mean_of(cls, predictors, beside):
+        """Mean of y, for average marginal effects.
+
+        Parameters
+        ----------
+        predictors : ndarray of shape (n_samples, n_predictors)
+            In the units of y.
+        beside : ndarray of shape (n_beside, n_predictors)
+            Logarithms and values, in the order of ``beside()``.
+
+        Returns
+        -------
+        mean : ndarray of shape (n_samples, n_outputs)
+            By default the predictors. Of counts for an exposure of one, of successes for one trial.
+        """
+        return predictors
+
+    @classmethod
+    def slopes_of_mean(cls, predictors, beside):
+        """Derivatives of the mean.
+
+        Parameters
+        ----------
+        predictors : ndarray of shape (n_samples, n_predictors)
+            In the units of y.
+        beside : ndarray of shape (n_beside, n_predictors)
+            Logarithms and values, in the order of ``beside()``.
+
+        Returns
+        -------
+        slopes : list of 1 + n_beside ndarrays of shape (n_samples, n_outputs, n_predictors)
+            By the predictors, then by each of the logarithms and values. By default ones and zeros:
+            those of predictors.
+        """
+        ones = of_each_output(np.ones_like(predictors))
+        return [ones] + [np.zeros_like(ones)] * len(cls.beside())
+
+    @classmethod
     def at_bound(cls, logs, likelihood):
         """Whether the likelihood of an expert still rises at the end of what is allowed.
 
@@ -387,3 +425,14 @@ class PredictorTerms(ExpertTerms):
             ]
             blocks.append(np.block(rows))
         return linalg.block_diag(*blocks)
+
+
+def of_each_output(slopes):
+    """Derivatives (n_samples, n_outputs, n_outputs) of means by the predictors of all outputs.
+
+    Parameters
+    ----------
+    slopes : ndarray of shape (n_samples, n_outputs)
+        By its own, all that an output depends on.
+    """
+    return slopes[:, :, None] * np.eye(slopes.shape[1])

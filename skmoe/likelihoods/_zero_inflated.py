@@ -384,6 +384,14 @@ class ZeroTerms(ExpertTerms):
     def of_fit(cls, expert, likelihood, k):
         return np.empty((0, 0))
 
+    @classmethod
+    def mean_of(cls, predictors, beside):
+        return np.zeros((len(predictors), 1))
+
+    @classmethod
+    def slopes_of_mean(cls, predictors, beside):
+        return [np.empty((len(predictors), 1, 0))]
+
     def log_density(self):
         return np.where(self.target[:, 0] == 0, 0.0, -np.inf)
 

@@ -1,0 +1,300 @@
+"""Averages over rows of what a mixture predicts, as functions of its parameters and of columns."""
+
+import numpy as np
+from scipy import special
+from sklearn.base import is_classifier
+
+from .._experts.fitting import split_last
+from .._experts.prediction import columns_seen
+from .._numerics.multinomial import log_softmax
+from .._reports.display import first_of
+from .._reports.expert_report import in_order
+from ..gates import SoftmaxGate
+from ..inspection._columns import Axis, Columns
+
+STEP = 1e-5  # of a column of numbers, in standard deviations
+SMALLEST_STEP = 1e-10  # of the largest of its values
+JUMP = 1e3  # such steps: a column that is seen so differently is one of categories
+NOT_ESTIMABLE = 1e-6  # standard deviations
+MOST_LEVELS = 200
+
+
+class Averages:
+    """Averages of the mean, of the experts' probabilities and of the means within them.
+
+    Experts of one regime are one.
+
+    Parameters
+    ----------
+    mixture : mixture
+        Fitted.
+    estimates : Estimates
+        Of it.
+    raw : ndarray of shape (n_parameters,)
+        Parameters in the units of X and y, in the order of ``raw_parameters``.
+    exposure : ndarray of shape (n_samples,) or None
+        By which means are multiplied.
+
+    Attributes
+    ----------
+    names : list of str
+        Of the averages.
+    """
+
+    def __init__(self, mixture, estimates, raw, exposure=None):
+        self.terms, n_columns = estimates.terms, len(estimates.columns.to_raw)
+        self.exposure = exposure
+        shapes = [
+            (n, n_columns + len(terms.beside()))
+            for n, terms in zip(estimates.n_predictors, self.terms, strict=True)
+        ]
+        *parts, of_gate = np.split(raw, np.cumsum([n * size for n, size in shapes]))
+        parts = [part.reshape(shape) for part, shape in zip(parts, shapes, strict=True)]
+        self.coef = [part[:, :n_columns] for part in parts]
+        self.beside = [part[:, n_columns:].T for part in parts]
+        self.gate_coef = of_gate.reshape(len(parts) - 1, len(estimates.gate_columns.to_raw))
+        regime = getattr(mixture.likelihood_, "regime_", None)
+        regime = list(range(len(parts))) if regime is None else in_order(regime)
+        self.members = [np.flatnonzero(np.equal(regime, r)) for r in range(max(regime) + 1)]
+        self.names = self._names(mixture)
+
+    def _names(self, mixture):
+        if is_classifier(mixture):
+            outputs = [f"probability of {label}" for label in mixture.classes_.tolist()]
+        else:
+            n_outputs = max(map(len, self.coef))
+            outputs = [f"mean of output {c}" for c in range(n_outputs)]
+            outputs = ["mean"] if n_outputs == 1 else outputs
+        if len(self.members) == 1:
+            return outputs
+        experts = list(mixture.named_experts_)
+        names = [", ".join(experts[k] for k in members) for members in self.members]
+        if len(names) < len(experts):
+            names = [f"regime {1 + r} ({each})" for r, each in enumerate(names)]
+        of_gate = [f"gate: probability of {name}" for name in names]
+        return outputs + of_gate + [f"{name}: {output}" for name in names for output in outputs]
+
+    def means(self, seen):
+        """Mean of each row, (n_samples, n_outputs).
+
+        Parameters
+        ----------
+        seen : (ndarray, ndarray)
+            Columns of the rows as experts and gate see them, behind a column of ones.
+        """
+        log_gate, means, _ = self._predict(seen)
+        return np.einsum("nk,nkc->nc", np.exp(log_gate), means)
+
+    def _predict(self, seen):
+        """Log-probabilities (n, K), means (n, K, n_outputs) and, by expert, slopes of these."""
+        log_odds = seen[1] @ self.gate_coef.T
+        log_gate = log_softmax(np.column_stack([np.zeros(len(log_odds)), log_odds]))
+        unit = 1.0 if self.exposure is None else self.exposure[:, None, None]
+        means, slopes = [], []
+        for terms, coef, beside in zip(self.terms, self.coef, self.beside, strict=True):
+            predictors = seen[0] @ coef.T
+            means.append(terms.mean_of(predictors, beside))
+            slopes.append([each * unit for each in terms.slopes_of_mean(predictors, beside)])
+        return log_gate, np.stack(means, axis=1) * unit, slopes
+
+    def at(self, seen, weight):
+        """Weighted sums over rows, in the order of ``names``.
+
+        Parameters
+        ----------
+        seen : (ndarray, ndarray)
+            Columns of the rows as experts and gate see them, behind a column of ones.
+        weight : ndarray of shape (n_samples,)
+            Of the rows.
+
+        Returns
+        -------
+        sums : ndarray of shape (n_names,)
+            Of what is averaged.
+        gradients : ndarray of shape (n_names, n_parameters)
+            Their derivatives by the parameters.
+        """
+        log_gate, means, slopes = self._predict(seen)
+        proba, sums, gradients = np.exp(log_gate), [], []
+        for output, values, by_log_proba, by_mean in self._each(log_gate, means):
+            beyond = by_log_proba - proba * by_log_proba.sum(axis=1, keepdims=True)
+            parts = []
+            for of_expert, (by_predictors, *by_beside) in zip(by_mean.T, slopes, strict=True):
+                share = (weight * of_expert)[:, None]
+                of_coef = (share * by_predictors[:, output]).T @ seen[0]
+                of_beside = [(share * each[:, output]).sum(axis=0) for each in by_beside]
+                parts.append(np.column_stack([of_coef, *of_beside]).ravel())
+            of_gate = (weight[:, None] * beyond)[:, 1:].T @ seen[1]
+            sums.append(weight @ values)
+            gradients.append(np.concatenate([*parts, of_gate.ravel()]))
+        return np.array(sums), np.array(gradients)
+
+    def _each(self, log_gate, means):
+        """Of each average its output, values of the rows (n,) and their derivatives (n, K).
+
+        By the logarithm of each expert's probability, and by its mean.
+        """
+        proba, nothing = np.exp(log_gate), np.zeros(log_gate.shape)
+        outputs = range(means.shape[2])
+        for c in outputs:
+            yield c, (proba * means[:, :, c]).sum(axis=1), proba * means[:, :, c], proba
+        if len(self.members) == 1:
+            return
+        for members in self.members:
+            by_log_proba = nothing.copy()
+            by_log_proba[:, members] = proba[:, members]
+            yield 0, by_log_proba.sum(axis=1), by_log_proba, nothing
+        for members in self.members:
+            share = nothing.copy()
+            share[:, members] = special.softmax(log_gate[:, members], axis=1)
+            for c in outputs:
+                values = (share * means[:, :, c]).sum(axis=1)
+                yield c, values, share * (means[:, :, c] - values[:, None]), share
+
+
+class Changes:
+    """Changes of the columns of X, one or several to a column.
+
+    Parameters
+    ----------
+    mixture : mixture
+        Fitted.
+    estimates : Estimates
+        Of it.
+    X : DataFrame or ndarray of n_samples rows
+        Checked, of positive weight.
+    weight : ndarray of shape (n_samples,)
+        Their weights.
+
+    Attributes
+    ----------
+    base : (ndarray, ndarray)
+        What experts and gate see of X, behind a column of ones.
+    unseen, too_many : list of str
+        Names of columns without a change, once ``each`` is through: which experts and gate do not
+        see, or in steps; and those of more than ``MOST_LEVELS`` levels.
+    """
+
+    def __init__(self, mixture, estimates, X, weight):
+        if getattr(X, "dtype", None) == np.float32:
+            X = X.astype(np.float64)
+        self.columns, self.weight, self.mixture = Columns(X), weight, mixture
+        self.base, self.unseen, self.too_many = self._seen(self.columns.X), [], []
+        self.units = [np.where(part.std(axis=0) > 0, part.std(axis=0), 1.0) for part in self.base]
+        both = estimates.columns, estimates.gate_columns
+        self.recode = [
+            None if each.kept.all() else each.to_raw @ each.from_raw for each in both
+        ]  # what the rows identify of coefficients
+
+    def _seen(self, X):
+        experts, gate = self.mixture.experts_[0], self.mixture.gate_
+        ones = np.ones((len(self.weight), 1))
+        of_experts = np.hstack([ones, columns_seen(experts, X)])
+        if not isinstance(split_last(gate)[1], SoftmaxGate):
+            return of_experts, ones
+        return of_experts, np.hstack([ones, columns_seen(gate, X)])
+
+    def each(self):
+        """The changes.
+
+        Yields
+        ------
+        name : str
+            Of the column; of categories with the levels.
+        after, before : (ndarray, ndarray)
+            What is seen then.
+        weight : ndarray of shape (n_samples,)
+            Of the rows in the sum of differences that is the effect.
+        """
+        for j in range(self.columns.n_columns):
+            axis = Axis(self.columns, j, 2)
+            yield from self._of_numbers(axis) if axis.labels is None else self._of_levels(axis)
+
+    def _of_numbers(self, axis):
+        known = np.isfinite(axis.values)
+        values, weight = axis.values[known], np.where(known, self.weight, 0.0)
+        if not weight.any():
+            self.unseen.append(axis.name)
+            return
+        mean = np.average(values, weights=weight[known])
+        spread = np.sqrt(np.average((values - mean) ** 2, weights=weight[known]))
+        step = max(STEP * spread, SMALLEST_STEP * np.abs(values).max()) or STEP
+        ends = axis.values + step, axis.values - step
+        try:
+            after, before = (self._put(axis, end) for end in ends)
+        except ValueError:  # of an encoder, which does not know such a number
+            yield from self._of_levels(axis)
+            return
+        jumping = self._jumps(axis, (after, before), step, JUMP * step / (spread or 1.0))
+        if jumping > 0.5:
+            yield from self._of_levels(axis)
+        elif jumping > 0 or _are_same(after, before):
+            self.unseen.append(axis.name)
+        else:
+            gap = np.where(known, ends[0] - ends[1], 1.0)
+            yield axis.name, after, before, weight / weight.sum() / gap
+
+    def _jumps(self, axis, ends, step, limit):
+        """Share of the rows that are seen differently after half a step, but not by half."""
+        jumps = np.zeros(len(self.weight), dtype=bool)
+        for sign, end in zip((1, -1), ends, strict=True):
+            whole = self._change(end)
+            if (whole > limit).any():
+                half = self._change(self._put(axis, axis.values + sign * step / 2))
+                jumps |= (whole > limit) & (np.abs(half - whole / 2) > whole / 4)
+        return np.average(jumps, weights=self.weight)
+
+    def _change(self, seen):
+        """By how many standard deviations each row is seen as another, at most."""
+        parts = zip(seen, self.base, self.units, strict=True)
+        return np.max([np.abs((part - base) / unit).max(axis=1) for part, base, unit in parts], 0)
+
+    def _of_levels(self, axis):
+        known = np.isfinite(axis.values)
+        places, number = np.unique(axis.values[known], return_inverse=True)
+        often = np.bincount(number, self.weight[known], len(places)).argmax()
+        before = self._put(axis, np.full(len(known), places[often]))
+        if _are_same(before, self.base):
+            self.unseen.append(axis.name)
+            return
+        if len(places) > MOST_LEVELS:
+            self.too_many.append(axis.name)
+            return
+        labels = [f"{place:g}" for place in places]
+        if axis.labels is not None:
+            labels = [axis.labels[int(place)] for place in places]
+        weight = self.weight / self.weight.sum()
+        for place, label in zip(places, labels, strict=True):
+            if place != places[often]:
+                after = self._put(axis, np.full(len(known), place))
+                yield f"{axis.name}: {label} against {labels[often]}", after, before, weight
+
+    def _put(self, axis, values):
+        return self._seen(axis.put(self.columns.X.copy(), values))
+
+    def is_estimable(self, after, before, weight):
+        """Whether coefficients that the rows identify say what the change is."""
+        used = weight > 0
+        for a, b, unit, recode in zip(after, before, self.units, self.recode, strict=True):
+            if recode is None:
+                continue
+            change = (a - b)[used]
+            beyond, size = np.abs(change @ recode - change), np.abs(change / unit).max()
+            if (beyond / unit).max() > NOT_ESTIMABLE * size:
+                return False
+        return True
+
+    def notes(self):
+        """Which columns have no change, in lines."""
+        notes = []
+        if self.unseen:
+            notes.append(
+                f"left out: {first_of(self.unseen)}, which experts and gate do not see, or in steps"
+            )
+        if self.too_many:
+            notes.append(f"left out: {first_of(self.too_many)}, of more than {MOST_LEVELS} levels")
+        return notes
+
+
+def _are_same(seen, other):
+    return all(np.array_equal(a, b) for a, b in zip(seen, other, strict=True))

@@ -1,0 +1,709 @@
+"""Average marginal effects: textbook formulas, derivatives of predictions, levels, coverage."""
+
+import re
+from functools import partial
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.testing import assert_allclose
+from scipy import sparse, special
+from sklearn.compose import make_column_transformer
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LinearRegression, LogisticRegression, PoissonRegressor
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import (
+    FunctionTransformer,
+    KBinsDiscretizer,
+    OneHotEncoder,
+    PolynomialFeatures,
+)
+from sklearn.tree import DecisionTreeRegressor
+
+from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
+from skmoe.gates import ConstantGate, GaussianGate, SoftmaxGate
+from skmoe.inference import bootstrap
+from skmoe.inference._posterior import PosteriorEstimates
+from skmoe.likelihoods import Gaussian, RandomIntercept, StudentT, WithNoise, ZeroInflated
+from skmoe.likelihoods._censored_terms import CensoredLogNormalTerms
+from skmoe.likelihoods._error_terms import CorrelatedTerms, NoisyTerms, StudentTTerms
+from skmoe.likelihoods._gaussian_terms import GaussianTerms, LogNormalTerms
+from skmoe.likelihoods._log_linear_terms import NegativeBinomialTerms, PoissonTerms
+from skmoe.likelihoods._logit_terms import BinomialTerms, SoftmaxTerms
+from skmoe.likelihoods._skew_normal_terms import SkewNormalTerms
+
+LINES = np.array([[0.0, 0.6, -0.4], [1.5, -0.5, 0.5]])  # intercept and slopes, by regime
+GATE = np.array([-0.3, 1.5, 0.8])  # log-odds of the second regime
+
+
+def two_regimes(seed=0, n=300):
+    """Columns, predictors of the rows in their regimes, and a generator."""
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n, 2))
+    design = np.column_stack([np.ones(n), X])
+    regime = (rng.uniform(size=n) < special.expit(design @ GATE)).astype(int)
+    return X, np.einsum("ij,ij->i", design, LINES[regime]), rng
+
+
+def mixture(likelihood="gaussian", n_experts=2, **settings):
+    """Fitted so well that it is at the maximum of the likelihood."""
+    settings = {"training": "em", "n_init": 2, "random_state": 0, "tol": 1e-9} | settings
+    settings = {"gate": SoftmaxGate(alpha=0), "max_iter": 5000} | settings
+    return MixtureOfExpertsRegressor(n_experts=n_experts, likelihood=likelihood, **settings)
+
+
+def counts(likelihood, **settings):
+    experts = PoissonRegressor(alpha=0) if likelihood == "poisson" else None
+    return mixture(likelihood, experts=experts, **settings)
+
+
+# Means --------------------------------------------------------------------------------------------
+
+TERMS = {
+    "gaussian": (GaussianTerms, 2),
+    "correlated": (CorrelatedTerms.of_outputs(2, shared=False), 2),
+    "student_t": (StudentTTerms, 1),
+    "log_normal": (LogNormalTerms, 2),
+    "censored": (CensoredLogNormalTerms, 1),
+    "skew_normal": (SkewNormalTerms, 1),
+    "noise": (NoisyTerms.around(LogNormalTerms, None), 1),
+    "noise_skew": (NoisyTerms.around(SkewNormalTerms, None), 1),
+    "noise_share": (NoisyTerms.around(SkewNormalTerms, 0.1), 1),
+    "poisson": (PoissonTerms, 1),
+    "negative_binomial": (NegativeBinomialTerms, 1),
+    "binomial": (BinomialTerms, 1),
+    "classes": (SoftmaxTerms, 2),
+}
+
+
+@pytest.mark.parametrize("kind", TERMS)
+def test_slopes_of_means_are_derivatives(kind):
+    terms, n_predictors = TERMS[kind]
+    rng, h = np.random.default_rng(0), 1e-6
+    predictors = rng.normal(size=(7, n_predictors))
+    beside = -rng.uniform(0.2, 1, size=(len(terms.beside()), n_predictors))
+    by_predictors, *by_beside = terms.slopes_of_mean(predictors, beside)
+    assert len(by_beside) == len(beside)
+    for m, step in enumerate(h * np.eye(n_predictors)):
+        ends = [terms.mean_of(predictors + sign * step, beside) for sign in (1, -1)]
+        assert_allclose(by_predictors[:, :, m], (ends[0] - ends[1]) / (2 * h), atol=1e-8)
+        for row, slopes in enumerate(by_beside):
+            moved = np.zeros_like(beside)
+            moved[row] = step
+            ends = [terms.mean_of(predictors, beside + sign * moved) for sign in (1, -1)]
+            assert_allclose(slopes[:, :, m], (ends[0] - ends[1]) / (2 * h), atol=1e-8)
+
+
+# One expert ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("cov", ["observed", "sandwich"])
+def test_effects_of_one_line_are_its_coefficients(cov):
+    X, y, rng = two_regimes()
+    X = 1e4 + 10 * X
+    y = X @ [1.0, -2.0] + rng.normal(size=len(y))
+    weight = rng.uniform(0.5, 2, size=len(y))
+    moe = mixture(n_experts=1).fit(X, y, sample_weight=weight)
+    effects = moe.marginal_effects(X, y, weight, cov=cov, level=0.9)
+    summary = moe.summary(X, y, weight, cov=cov, level=0.9)
+    assert effects.quantities == ["mean"] * 2
+    assert effects.columns == ["x0", "x1"]
+    for name in ("effect", "std_error", "z", "p_value", "lower", "upper"):
+        of_summary = vars(summary)[name if name != "effect" else "estimate"][1:3]
+        assert_allclose(vars(effects)[name], of_summary, rtol=1e-6, atol=1e-12)
+
+
+@pytest.mark.parametrize("kind", ["poisson", "logistic"])
+def test_effects_of_one_generalised_linear_model_are_those_of_the_textbook(kind):
+    # With mu = h(eta) the effect of column j is mean(h') b_j; its gradient by the coefficients is
+    # mean(h'' x) b_j + mean(h') e_j, and their covariance (X' W X)^-1.
+    X, _, rng = two_regimes()
+    weight = rng.uniform(0.5, 2, size=len(X))
+    eta = 0.3 + X @ [0.5, -0.8]
+    if kind == "poisson":
+        y = rng.poisson(np.exp(eta))
+        moe = counts("poisson", n_experts=1)
+    else:
+        y = rng.uniform(size=len(X)) < special.expit(eta)
+        experts = LogisticRegression(C=1e8, tol=1e-10)
+        moe = MixtureOfExpertsClassifier(n_experts=1, experts=experts, training="em")
+    moe.fit(X, y, sample_weight=weight)
+    design = np.column_stack([np.ones(len(X)), X])
+    coef = moe.summary(X, y, weight).estimate
+    mean = np.exp(design @ coef) if kind == "poisson" else special.expit(design @ coef)
+    slope = mean if kind == "poisson" else mean * (1 - mean)
+    bend = mean if kind == "poisson" else slope * (1 - 2 * mean)
+    covariance = np.linalg.inv((design.T * (weight * slope)) @ design)
+    share = weight / weight.sum()
+    jacobian = np.outer(coef[1:], (share * bend) @ design) + (share @ slope) * np.eye(3)[1:]
+    effects = moe.marginal_effects(X, y, weight)
+    expected = (share @ slope) * coef[1:]
+    std_error = np.sqrt(np.diag(jacobian @ covariance @ jacobian.T))
+    if kind == "logistic":
+        names = ["probability of False", "probability of True"]
+        assert effects.quantities == list(np.repeat(names, 2))
+        expected, std_error = np.append(-expected, expected), np.tile(std_error, 2)
+    assert_allclose(effects.effect, expected, rtol=1e-6)
+    assert_allclose(effects.std_error, std_error, rtol=1e-5)
+
+
+# Two regimes, every likelihood --------------------------------------------------------------------
+
+
+def skewed_mean(eta, log_scale, skew):
+    return eta + np.exp(log_scale) * np.sqrt(2 / np.pi) * skew / np.sqrt(1 + skew**2)
+
+
+def log_normal_mean(eta, log_scale, *_):
+    return np.exp(eta + np.exp(2 * log_scale) / 2)
+
+
+CASES = {  # likelihood, target of predictors, mean of predictors and what is beside them
+    "gaussian": ("gaussian", lambda eta, rng: eta + 0.3 * rng.normal(size=len(eta)), None),
+    "one_scale": (Gaussian("shared"), lambda eta, rng: eta + 0.3 * rng.normal(size=len(eta)), None),
+    "student_t": (StudentT(), lambda eta, rng: eta + 0.2 * rng.standard_t(4, len(eta)), None),
+    "log_normal": (
+        "log_normal",
+        lambda eta, rng: np.exp(eta + 0.3 * rng.normal(size=len(eta))),
+        log_normal_mean,
+    ),
+    "skew_normal": (
+        "skew_normal",
+        lambda eta, rng: (
+            eta + 0.3 * rng.normal(size=len(eta)) + 0.9 * abs(rng.normal(size=len(eta)))
+        ),
+        skewed_mean,
+    ),
+    "noise_log": (
+        WithNoise("log_normal", share=0.05),
+        lambda eta, rng: np.where(
+            rng.uniform(size=len(eta)) < 0.05,
+            rng.uniform(0, 20, size=len(eta)),
+            np.exp(eta + 0.2 * rng.normal(size=len(eta))),
+        ),
+        log_normal_mean,
+    ),
+    "noise_share": (
+        WithNoise(),
+        lambda eta, rng: np.where(
+            rng.uniform(size=len(eta)) < 0.05,
+            rng.uniform(-10, 10, size=len(eta)),
+            eta + 0.3 * rng.normal(size=len(eta)),
+        ),
+        None,
+    ),
+    "poisson": ("poisson", lambda eta, rng: rng.poisson(np.exp(1 + eta)), np.exp),
+    "negative_binomial": (
+        "negative_binomial",
+        lambda eta, rng: rng.poisson(np.exp(2 + 1.3 * eta) * rng.gamma(9, 1 / 9, len(eta))),
+        lambda eta, _: np.exp(eta),
+    ),
+    "gamma": (
+        "gamma",
+        lambda eta, rng: np.exp(eta) * rng.gamma(9, 1 / 9, len(eta)),
+        lambda eta, _: np.exp(eta),
+    ),
+}
+
+
+def averages(parameters, n_beside, mean_of, X, exposure):
+    """Means, gate and means within, from the parameters of a summary: an independent version."""
+    design = np.column_stack([np.ones(len(X)), X])
+    size = 3 + n_beside
+    parts = [parameters[:size], parameters[size : 2 * size]]
+    mean_of = (lambda eta, *_: eta) if mean_of is None else mean_of
+    means = np.column_stack([mean_of(design @ part[:3], *part[3:]) for part in parts])
+    means = means * exposure[:, None]
+    second = special.expit(design @ parameters[2 * size :])
+    proba = np.column_stack([1 - second, second])
+    everything = np.column_stack([(proba * means).sum(axis=1), proba, means])
+    return everything.mean(axis=0)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_effects_and_their_errors_are_those_of_the_mean_by_the_parameters(case):
+    likelihood, target, mean_of = CASES[case]
+    X, eta, rng = two_regimes(n=400)
+    y, has_exposure = target(eta, rng), case == "poisson"
+    exposure = rng.uniform(0.5, 3, size=len(y)) if has_exposure else np.ones(len(y))
+    given = {"exposure": exposure} if has_exposure else {}
+    moe = mixture(likelihood, n_init=1, tol=1e-4).fit(X, y, **given)
+    effects, summary = moe.marginal_effects(X, y, **given), moe.summary(X, y, **given)
+    n_beside = (len(summary.estimate) - 3) // 2 - 3
+
+    def by_differences(parameters, h=1e-4):
+        ends = [
+            averages(parameters, n_beside, mean_of, X + sign * h * np.eye(2)[j], exposure)
+            for j in range(2)
+            for sign in (1, -1)
+        ]
+        return np.column_stack([ends[0] - ends[1], ends[2] - ends[3]]).ravel() / (2 * h)
+
+    steps = 1e-4 * np.maximum(summary.std_error, 1e-3)
+    jacobian = [
+        (by_differences(summary.estimate + step) - by_differences(summary.estimate - step))
+        for step in np.diag(steps)
+    ]
+    jacobian = np.transpose(jacobian) / (2 * steps)
+    covariance = jacobian @ summary.cov @ jacobian.T
+    # Differences of differences, with steps of 1e-4, leave some 1e-6.
+    assert_allclose(effects.effect, by_differences(summary.estimate), rtol=1e-5, atol=1e-6)
+    assert_allclose(effects.std_error, np.sqrt(np.diag(covariance)), rtol=1e-3, atol=1e-5)
+    assert_allclose(effects.cov, covariance, rtol=1e-3, atol=1e-3 * covariance.max())
+
+
+def by_predictions(predict, X, h=1e-4):
+    """Average derivatives of predictions by the columns of X, columns first."""
+    steps = h * np.eye(X.shape[1])
+    ends = [predict(X + step) - predict(X - step) for step in steps]
+    return np.stack([end.mean(axis=0) for end in ends]) / (2 * h)
+
+
+def effects_of(effects, quantity):
+    return effects.to_frame().loc[quantity, "effect"].to_numpy()
+
+
+def test_effects_are_average_derivatives_of_predictions():
+    X, eta, rng = two_regimes()
+    y = eta + 0.3 * rng.normal(size=len(eta))
+    moe = mixture().fit(X, y)
+    effects = moe.marginal_effects(X, y)
+    within, gate = by_predictions(moe.predict_experts, X), by_predictions(moe.gate_proba, X)
+    # The fit is within some 1e-5 of the maximum.
+    assert_allclose(effects_of(effects, "mean"), by_predictions(moe.predict, X), atol=1e-4)
+    for k in range(2):
+        assert_allclose(effects_of(effects, f"expert{k}: mean"), within[:, k], atol=1e-4)
+        name = f"gate: probability of expert{k}"
+        assert_allclose(effects_of(effects, name), gate[:, k], atol=1e-4)
+
+
+def test_effects_on_successes_are_those_of_their_predictions():
+    X, eta, rng = two_regimes()
+    trials = rng.integers(5, 30, size=len(eta))
+    y = rng.binomial(trials, special.expit(2 * eta))
+    moe = mixture("binomial", n_init=1).fit(X, y, trials=trials)
+    effects = moe.marginal_effects(X, y, trials=trials)
+    expected = by_predictions(lambda X: moe.predict(X, trials=trials), X)
+    assert_allclose(effects_of(effects, "mean"), expected, atol=1e-3)
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_effects_on_classes_are_those_of_their_probabilities_and_sum_to_zero(n_classes):
+    X, eta, rng = two_regimes(n=600)
+    y = np.digitize(3 * eta + rng.logistic(size=len(eta)), [0, 2][: n_classes - 1])
+    experts = LogisticRegression(C=1e6, tol=1e-8, max_iter=1000)
+    moe = MixtureOfExpertsClassifier(
+        n_experts=2, training="em", experts=experts, gate=SoftmaxGate(alpha=0.1), random_state=0,
+        n_init=2, tol=1e-7, max_iter=5000,
+    ).fit(X, y)  # fmt: skip
+    effects = moe.marginal_effects(X, y)
+    classes = np.stack([effects_of(effects, f"probability of {c}") for c in range(n_classes)], 1)
+    # The gate has a small penalty.
+    assert_allclose(classes, by_predictions(moe.predict_proba, X), atol=5e-3)
+    assert_allclose(classes.sum(axis=1), 0, atol=1e-9)
+    within = [effects_of(effects, f"expert1: probability of {c}") for c in range(n_classes)]
+    assert_allclose(np.sum(within, axis=0), 0, atol=1e-9)
+
+
+def test_effects_on_the_gate_sum_to_zero_over_experts_and_so_do_their_errors():
+    X, y, rng = two_regimes()
+    y = y + 6 * (rng.uniform(size=len(y)) < 0.3) + 0.3 * rng.normal(size=len(y))
+    effects = mixture(n_experts=3, n_init=1, gate=SoftmaxGate(), tol=1e-3).fit(X, y)
+    effects = effects.marginal_effects(X, y)
+    of_gate = [i for i, name in enumerate(effects.quantities) if name.startswith("gate")]
+    sums = np.kron(np.ones(3), np.eye(2))
+    assert_allclose(sums @ effects.effect[of_gate], 0, atol=1e-9)
+    cov = effects.cov[np.ix_(of_gate, of_gate)]
+    assert_allclose(sums @ cov @ sums.T, 0, atol=1e-9)
+
+
+def test_outputs_have_effects_each():
+    X, eta, rng = two_regimes()
+    y = np.column_stack([eta, X[:, 0] - eta]) + 0.3 * rng.normal(size=(len(eta), 2))
+    moe = mixture().fit(X, y)
+    effects = moe.marginal_effects(X, y)
+    expected, within = by_predictions(moe.predict, X), by_predictions(moe.predict_experts, X)
+    for c in range(2):
+        assert_allclose(effects_of(effects, f"mean of output {c}"), expected[:, c], atol=1e-4)
+        name = f"expert1: mean of output {c}"
+        assert_allclose(effects_of(effects, name), within[:, 1, c], atol=1e-4)
+
+
+# Levels -------------------------------------------------------------------------------------------
+
+
+def people(seed=0, n=300):
+    """A table of numbers, strings and booleans with gaps, and a target of two regimes."""
+    X, eta, rng = two_regimes(seed, n)
+    kind = rng.choice(["low", "mid", "top"], size=n, p=[0.2, 0.5, 0.3])
+    table = pd.DataFrame({"x": X[:, 0], "kind": kind, "owner": X[:, 1] > 0.3})
+    y = eta + (kind == "top") + 0.3 * rng.normal(size=n)
+    table.loc[:5, "x"], table.loc[3:8, "kind"] = np.nan, None
+    return table, y
+
+
+@pytest.mark.parametrize("training", ["em", "pooled"])
+def test_effects_of_levels_are_differences_of_predictions(training):
+    table, y = people(n=200)
+    weight = np.random.default_rng(0).integers(1, 3, size=len(y))
+    encoder = make_column_transformer(
+        (SimpleImputer(), ["x"]), (OneHotEncoder(drop="first"), ["kind", "owner"])
+    )
+    gate = make_pipeline(encoder, SoftmaxGate(alpha=0)) if training == "em" else None
+    moe = MixtureOfExpertsRegressor(
+        n_experts=2, training=training, gate=gate, n_init=2, random_state=0, tol=1e-8, max_iter=5000
+    ).fit(table, y, sample_weight=weight)
+    effects = moe.marginal_effects(table, y, weight)
+    for predict, quantity in (
+        (moe.predict, "mean"),
+        (lambda X: moe.predict_experts(X)[:, 0], "expert0: mean"),
+        (lambda X: moe.gate_proba(X)[:, 1], "gate: probability of expert1"),
+    ):
+        found = effects.to_frame().loc[quantity, "effect"]
+        for column, level, reference in (("kind", "top", "mid"), ("owner", True, False)):
+            after, before = table.assign(**{column: level}), table.assign(**{column: reference})
+            change = np.average(predict(after) - predict(before), weights=weight)
+            assert_allclose(found[f"{column}: {level} against {reference}"], change, atol=1e-4)
+        ends = [predict(table.assign(x=table["x"] + step))[6:] for step in (1e-4, -1e-4)]
+        slope = np.average(ends[0] - ends[1], weights=weight[6:]) / 2e-4
+        assert_allclose(found["x"], slope, atol=1e-4)
+    assert len(effects.effect) == 5 * 4
+
+
+def test_effects_of_levels_have_the_errors_of_differences_of_coefficients():
+    table, _ = people()
+    table = table.fillna({"x": 0.0, "kind": "mid"})
+    rng = np.random.default_rng(1)
+    y = table["x"] + 2 * (table["kind"] == "top") + rng.normal(size=len(table))
+    effects = mixture(n_experts=1).fit(table, y).marginal_effects(table, y)
+    dummies = [np.ones(len(y)), table["kind"] == "low", table["kind"] == "top", table["owner"]]
+    design = np.column_stack([table["x"], *dummies]).astype(float)
+    coef, squares, _, _ = np.linalg.lstsq(design, y)
+    covariance = squares[0] / len(y) * np.linalg.inv(design.T @ design)
+    levels = ["kind: low against mid", "kind: top against mid", "owner: True against False"]
+    assert effects.columns == ["x", *levels]
+    places = [0, 2, 3, 4]
+    assert_allclose(effects.effect, coef[places], rtol=1e-6)
+    assert_allclose(effects.cov, covariance[np.ix_(places, places)], rtol=1e-5, atol=1e-9)
+
+
+def test_numbers_that_an_encoder_takes_for_categories_are_levels():
+    rng = np.random.default_rng(0)
+    X = np.column_stack([rng.integers(1, 4, size=200), rng.normal(size=200)])
+    y = np.array([0.0, 1.0, 3.0])[X[:, 0].astype(int) - 1] + X[:, 1] + 0.1 * rng.normal(size=200)
+    for unknown in ("error", "ignore"):
+        encoder = make_column_transformer(
+            (OneHotEncoder(handle_unknown=unknown), [0]), remainder="passthrough"
+        )
+        moe = mixture(n_experts=1, experts=make_pipeline(encoder, LinearRegression())).fit(X, y)
+        effects = moe.marginal_effects(X, y)
+        often = np.bincount(X[:, 0].astype(int)).argmax()
+        others = [level for level in (1, 2, 3) if level != often]
+        assert effects.columns == [*(f"x0: {level} against {often}" for level in others), "x1"]
+        means = np.array([0.0, 1.0, 3.0])
+        assert_allclose(
+            effects.effect[:2], means[np.subtract(others, 1)] - means[often - 1], atol=0.1
+        )
+
+
+# What columns and rows may be ---------------------------------------------------------------------
+
+
+def test_effects_go_through_what_transformers_make_of_a_column():
+    X, _, rng = two_regimes()
+    y = X[:, 0] + 2 * X[:, 0] ** 2 - X[:, 0] * X[:, 1] + rng.normal(size=len(X))
+    experts = make_pipeline(PolynomialFeatures(include_bias=False), LinearRegression())
+    moe = mixture(n_experts=1, experts=experts).fit(X, y)
+    effects, summary = moe.marginal_effects(X, y), moe.summary(X, y)
+    # The derivative by x0 of b . (x0, x1, x0^2, x0 x1, x1^2), averaged.
+    slope = np.array([0, 1, 0, 2 * X[:, 0].mean(), X[:, 1].mean(), 0, 0])
+    assert_allclose(effects.effect[0], slope @ summary.estimate, rtol=1e-7)
+    assert_allclose(effects.std_error[0], np.sqrt(slope @ summary.cov @ slope), rtol=1e-6)
+
+
+def test_columns_that_are_not_seen_or_seen_in_steps_are_left_out_and_named():
+    X, y, rng = two_regimes()
+    y = y + rng.normal(size=len(y))
+    table = pd.DataFrame({"a": X[:, 0], "b": X[:, 1], "unseen": y})
+    bins = KBinsDiscretizer(3, encode="ordinal", quantile_method="averaged_inverted_cdf")
+    encoder = make_column_transformer(("passthrough", ["a"]), (bins, ["b"]))
+    experts = make_pipeline(encoder, LinearRegression())
+    effects = mixture(n_experts=1, experts=experts).fit(table, y).marginal_effects(table, y)
+    assert effects.columns == ["a"]
+    assert effects.notes[0].startswith("left out: ['b', 'unseen']")
+
+
+def test_what_a_quantity_does_not_depend_on_has_no_line():
+    X, y, rng = two_regimes()
+    y = y + 0.3 * rng.normal(size=len(y))
+    proportions = mixture(gate=ConstantGate(), n_init=1, tol=1e-5).fit(X, y)
+    effects = proportions.marginal_effects(X, y)
+    assert set(effects.quantities) == {"mean", "expert0: mean", "expert1: mean"}
+    only_first = make_column_transformer(("passthrough", [0]))
+    gate = make_pipeline(only_first, SoftmaxGate(alpha=0))
+    effects = mixture(gate=gate, n_init=1, tol=1e-5).fit(X, y).marginal_effects(X, y)
+    frame = effects.to_frame()
+    assert list(frame.loc["gate: probability of expert0"].index) == ["x0"]
+    assert list(frame.loc["expert0: mean"].index) == ["x0", "x1"]
+
+
+def test_effects_of_columns_that_others_make_up_are_not_known():
+    X, _, rng = two_regimes()
+    city = rng.choice(["Lyon", "Nice", "Rome"], size=len(X), p=[0.3, 0.5, 0.2])
+    country = np.where(city == "Rome", "Italy", "France")
+    table = pd.DataFrame({"x": X[:, 0], "twice": 2 * X[:, 0], "city": city, "country": country})
+    y = X[:, 0] + (city == "Rome") + rng.normal(size=len(X))
+    effects = mixture(n_experts=1).fit(table, y).marginal_effects(table, y)
+    known = dict(zip(effects.columns, np.isfinite(effects.effect), strict=True))
+    assert known == {
+        "x": False,
+        "twice": False,
+        "city: Lyon against Nice": True,
+        "city: Rome against Nice": False,
+        "country: Italy against France": False,
+    }
+    assert "n/a" in str(effects)
+    assert np.isfinite(effects.std_error).sum() == 1
+
+
+def test_what_the_rows_of_an_expert_do_not_tell_leaves_its_effects_open():
+    rng = np.random.default_rng(0)
+    X, subject = rng.normal(size=(300, 2)), np.repeat(np.arange(60), 5)
+    second = subject < 30
+    y = np.where(second, 5 + X[:, 1], -5 - X[:, 1]) + 0.3 * rng.normal(size=300)
+    # Some rows of the second regime, whose other rows say beyond doubt whose subject it is.
+    X = np.column_stack([X, second & (np.arange(300) % 5 == 0)])
+    moe = mixture(gate=ConstantGate()).fit(X, y, subject=subject)
+    frame = moe.marginal_effects(X, y, subject=subject).to_frame()["effect"]
+    lacks = np.argmin([expert.intercept_ for expert in moe.experts_])
+    unknown = [("mean", "x2"), (f"expert{lacks}: mean", "x2")]
+    assert sorted(frame.index[frame.isna()]) == sorted(unknown)
+
+
+def test_weight_two_is_a_row_given_twice_and_units_go_through():
+    X, y, rng = two_regimes()
+    y = y + 0.3 * rng.normal(size=len(y))
+    weight = rng.integers(0, 3, size=len(y))
+    rows = np.repeat(np.arange(len(y)), weight)
+    moe = mixture(n_init=1).fit(X, y, sample_weight=weight)
+    effects = moe.marginal_effects(X, y, weight)
+    repeated = moe.marginal_effects(X[rows], y[rows])
+    assert_allclose(effects.effect, repeated.effect, rtol=1e-6, atol=1e-9)
+    assert_allclose(effects.cov, repeated.cov, rtol=1e-6, atol=1e-12)
+    assert effects.n_rows == weight.sum()
+    far = X * [1e3, 1e-3] + [1e6, 5.0]
+    other = mixture(n_init=1).fit(far, 10 * y, sample_weight=weight)
+    other = other.marginal_effects(far, 10 * y, weight)
+    unit = np.tile([1e3, 1e-3], 5)
+    unit[[0, 1, 6, 7, 8, 9]] /= 10
+    order = np.arange(10)
+    if abs(other.effect[2] * unit[2] - effects.effect[2]) > 0.01:  # the numbers are arbitrary
+        order = [0, 1, 4, 5, 2, 3, 8, 9, 6, 7]
+    assert_allclose((other.effect * unit)[order], effects.effect, rtol=1e-4, atol=1e-5)
+    assert_allclose((other.std_error * unit)[order], effects.std_error, rtol=1e-4)
+
+
+def test_single_precision_is_no_less_exact():
+    X, y, rng = two_regimes()
+    y = y + 0.3 * rng.normal(size=len(y))
+    X = X.astype(np.float32)
+    moe = mixture(n_init=1, tol=1e-5).fit(X, y)
+    single = moe.marginal_effects(X, y)
+    moe = moe.fit(X.astype(float), y)
+    double = moe.marginal_effects(X.astype(float), y)
+    assert_allclose(single.effect, double.effect, rtol=1e-3, atol=1e-4)
+    assert_allclose(single.std_error, double.std_error, rtol=1e-3)
+
+
+def test_subjects_and_zero_components_have_effects():
+    X, eta, rng = two_regimes(n=400)
+    subject = np.repeat(np.arange(100), 4)
+    of_subject = X[::4][subject]
+    line = np.where((of_subject[:, 0] > 0) == (rng.uniform(size=100) < 0.9)[subject], 1.0, -1.0)
+    y = line * (2 + X[:, 1]) + 0.4 * rng.normal(size=100)[subject] + 0.5 * rng.normal(size=400)
+    X = np.column_stack([of_subject[:, 0], X[:, 1]])
+    gate = make_pipeline(make_column_transformer(("passthrough", [0])), SoftmaxGate(alpha=0))
+    moe = mixture(RandomIntercept(), gate=gate, n_init=1, tol=1e-7).fit(X, y, subject=subject)
+    effects = moe.marginal_effects(X, y, subject=subject)
+    assert_allclose(effects_of(effects, "mean"), by_predictions(moe.predict, X), atol=1e-2)
+
+    y = np.where(rng.uniform(size=400) < special.expit(X[:, 0]), 0, rng.poisson(np.exp(1 + eta)))
+    moe = mixture(ZeroInflated("poisson"), n_experts=1).fit(X, y)
+    effects = moe.marginal_effects(X, y)
+    assert_allclose(effects_of(effects, "mean"), by_predictions(moe.predict, X), atol=1e-2)
+    assert "zero: mean" not in effects.quantities
+    assert "gate: probability of zero" in effects.quantities
+
+
+# Pooled experts -----------------------------------------------------------------------------------
+
+
+def test_pooled_effects_of_many_rows_are_those_of_maximum_likelihood():
+    X, y, rng = two_regimes(n=3000)
+    y = y + 0.3 * rng.normal(size=len(y))
+    by_likelihood = mixture(n_init=1, tol=1e-6).fit(X, y).marginal_effects(X, y)
+    moe = MixtureOfExpertsRegressor(n_experts=2, random_state=0).fit(X, y)
+    pooled = moe.marginal_effects(X, y)
+    order = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]
+    if abs(pooled.effect[2] - by_likelihood.effect[2]) > 0.1:
+        order = [0, 1, 4, 5, 2, 3, 8, 9, 6, 7]
+    assert_allclose(pooled.effect[order], by_likelihood.effect, atol=0.01)
+    assert_allclose(pooled.std_error[order], by_likelihood.std_error, rtol=0.05)
+    assert np.isnan(pooled.z).all()
+    assert "p_value" not in str(pooled)
+
+
+@pytest.mark.parametrize("kind", ["gaussian", "classes", "poisson"])
+def test_pooled_effects_of_levels_are_those_of_maximum_likelihood(kind):
+    table, y = people(n=2000)
+    eta = (table["x"].fillna(0) + (table["kind"] == "top") - table["owner"]).to_numpy()
+    rng = np.random.default_rng(1)
+    given, kinds = {}, {"classes": MixtureOfExpertsClassifier}
+    if kind == "classes":
+        y = rng.uniform(size=2000) < special.expit(eta)
+    elif kind == "poisson":
+        y, given = rng.poisson(np.exp(1 + eta)), {"likelihood": "poisson"}
+    else:
+        y = eta + rng.normal(size=2000)
+    moe = kinds.get(kind, MixtureOfExpertsRegressor)(n_experts=1, **given)
+    pooled = moe.fit(table, y).marginal_effects(table, y)
+    by_likelihood = moe.set_params(training="em").fit(table, y).marginal_effects(table, y)
+    assert pooled.columns == by_likelihood.columns
+    assert_allclose(pooled.effect, by_likelihood.effect, atol=0.1 * by_likelihood.std_error.max())
+    assert_allclose(pooled.std_error, by_likelihood.std_error, rtol=0.05)
+
+
+@pytest.mark.parametrize("cov", ["sandwich", "bootstrap"])
+@pytest.mark.parametrize("training", ["em", "pooled"])
+def test_effects_of_one_line_have_the_errors_of_the_summary(training, cov, monkeypatch):
+    for module in ("_effects", "_summary"):
+        few = partial(bootstrap, n_resamples=2)
+        monkeypatch.setattr(f"skmoe.inference.{module}.bootstrap", few)
+    table, _ = people(n=100)
+    table = table.fillna({"x": 0.0, "kind": "mid"})
+    rng = np.random.default_rng(1)
+    y = table["x"] + 2 * (table["kind"] == "top") + (1 + table["owner"]) * rng.normal(size=100)
+    moe = MixtureOfExpertsRegressor(n_experts=1, training=training, random_state=0).fit(table, y)
+    effects, summary = (each(table, y, cov=cov) for each in (moe.marginal_effects, moe.summary))
+    terms, contrasts = summary.terms, np.zeros((4, len(summary.terms)))
+    for row, (after, before) in enumerate(
+        [("x", None), ("kind=low", "kind=mid"), ("kind=top", "kind=mid"), ("owner", None)]
+    ):
+        contrasts[row, terms.index(after)] = 1
+        if before is not None:
+            contrasts[row, terms.index(before)] = -1
+    expected = contrasts @ np.nan_to_num(summary.cov) @ contrasts.T
+    assert_allclose(effects.effect, contrasts @ np.nan_to_num(summary.estimate), atol=1e-9)
+    assert_allclose(effects.cov, expected, rtol=1e-6, atol=1e-9)
+    assert effects.kind == cov
+
+
+def test_effects_that_no_normal_posterior_has_are_told_without_an_error(monkeypatch):
+    X, y, rng = two_regimes()
+    y = y + 0.3 * rng.normal(size=len(y))
+    moe = MixtureOfExpertsRegressor(n_experts=2, n_init=1, random_state=0).fit(X, y)
+    whole = moe.marginal_effects(X, y)
+
+    def leave_alone(self, combinations):
+        return np.arange(len(combinations)) != 2
+
+    monkeypatch.setattr(PosteriorEstimates, "leave_alone", leave_alone)
+    effects = moe.marginal_effects(X, y)
+    assert_allclose(effects.effect, whole.effect)
+    assert np.flatnonzero(np.isnan(effects.std_error)).tolist() == [2]
+    assert effects.notes[-1].startswith("std_error n/a")
+    line = next(line.split() for line in str(effects).splitlines() if "n/a" in line)
+    assert line == ["x0", f"{whole.effect[2]:.4g}", "n/a"]
+
+
+def test_experts_of_one_regime_are_one():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(200, 1))
+    y = 2 * X[:, 0] + rng.standard_t(3, size=200)
+    moe = MixtureOfExpertsRegressor(n_experts=2, random_state=0).fit(X, y)
+    assert moe.n_regimes_ == 1
+    effects = moe.marginal_effects(X, y)
+    assert effects.quantities == ["mean"]
+    assert_allclose(effects.effect, by_predictions(moe.predict, X), atol=1e-6)
+
+
+def test_effects_on_a_regime_are_those_on_the_sum_and_the_mixture_of_its_experts():
+    X, y, rng = two_regimes()
+    y = y + 6 * (rng.uniform(size=len(y)) < 0.3) + 0.3 * rng.normal(size=len(y))
+    moe = MixtureOfExpertsRegressor(n_experts=3, n_init=1, random_state=0).fit(X, y)
+    moe.likelihood_.regime_ = np.array([0, 1, 0])
+    effects = moe.marginal_effects(X, y)
+
+    def of_regime(X):
+        proba, means = moe.gate_proba(X)[:, [0, 2]], moe.predict_experts(X)[:, [0, 2]]
+        share = proba.sum(axis=1)
+        return np.column_stack([share, (proba * means).sum(axis=1) / share])
+
+    expected = by_predictions(of_regime, X)
+    name = "regime 1 (expert0, expert2)"
+    assert_allclose(effects_of(effects, f"gate: probability of {name}"), expected[:, 0], atol=1e-6)
+    assert_allclose(effects_of(effects, f"{name}: mean"), expected[:, 1], atol=1e-6)
+    assert len(effects.effect) == 2 * (1 + 2 + 2)
+
+
+# What is printed and what is refused --------------------------------------------------------------
+
+
+def test_effects_print_as_text_html_and_frame():
+    table, y = people()
+    moe = MixtureOfExpertsRegressor(n_experts=1, training="em").fit(table, y)
+    effects = moe.marginal_effects(table, y, level=0.9)
+    text, html = str(effects), effects._repr_html_()
+    assert text == repr(effects)
+    for words in ("effect", "std_error", "p_value", "5 %", "95 %", "kind: low against mid"):
+        assert words in text
+        assert words in html
+    assert "averages over 300 rows, which are taken as given" in text
+    frame = effects.to_frame()
+    assert frame.index.names == ["quantity", "column"]
+    assert list(frame.columns) == ["effect", "std_error", "z", "p_value", "lower", "upper"]
+    assert_allclose(frame["std_error"], np.sqrt(np.diag(effects.cov)))
+
+
+@pytest.mark.parametrize(
+    ("settings", "given", "message"),
+    [
+        ({"experts": DecisionTreeRegressor(max_depth=2)}, {}, "DecisionTreeRegressor is not among"),
+        ({"gate": GaussianGate()}, {}, "GaussianGate"),
+        ({}, {"cov": "robust"}, "cov must be 'observed', 'sandwich' or 'bootstrap'; got 'robust'"),
+        ({}, {"level": 95}, "level must be between 0 and 1; got 95"),
+    ],
+)
+def test_mixtures_without_standard_errors_are_refused(settings, given, message):
+    X, y, rng = two_regimes(n=100)
+    y = y + 0.3 * rng.normal(size=100)
+    moe = mixture(**({"gate": SoftmaxGate(), "n_init": 1, "tol": 1e-3} | settings)).fit(X, y)
+    with pytest.raises(ValueError, match=message):
+        moe.marginal_effects(X, y, **given)
+
+
+def test_sparse_rows_are_refused_with_a_way_out():
+    X, y, rng = two_regimes(n=100)
+    moe = mixture(n_experts=1).fit(X, y + rng.normal(size=100))
+    with pytest.raises(TypeError, match=re.escape("X.toarray()")):
+        moe.marginal_effects(sparse.csr_matrix(X), y)
+
+
+def test_terms_that_do_not_know_their_mean_are_refused(monkeypatch):
+    def location(cls, predictors, beside):
+        return predictors
+
+    X, eta, rng = two_regimes()
+    y = eta + 0.3 * rng.normal(size=len(eta)) + 0.9 * abs(rng.normal(size=len(eta)))
+    moe = mixture("skew_normal", n_experts=1, tol=1e-4).fit(X, y)
+    monkeypatch.setattr(SkewNormalTerms, "mean_of", classmethod(location))
+    with pytest.raises(ValueError, match="Give them mean_of and slopes_of_mean"):
+        moe.marginal_effects(X, y)
+
+
+def test_experts_and_gates_of_constants_have_no_effects():
+    X, y, rng = two_regimes(n=100)
+    experts = make_pipeline(FunctionTransformer(np.zeros_like), LinearRegression())
+    moe = mixture(n_experts=1, experts=experts).fit(X, y)
+    with pytest.raises(ValueError, match="depend on no column of X"):
+        moe.marginal_effects(X, y)

@@ -207,10 +207,10 @@ def test_responsibilities_of_rows_elsewhere_are_of_regimes_too(two):
 
 def test_what_goes_on_from_a_fit_has_experts(two):
     from skmoe._data import NO_FACTS
-    from skmoe.inference._bootstrap import _check_rows
+    from skmoe.inference._bootstrap import check_rows
 
     moe, X, y = two
-    rows = _check_rows(moe, X, y, None, NO_FACTS, None)
+    rows = check_rows(moe, X, y, None, NO_FACTS, None)
     assert rows.responsibilities(moe).shape == (len(X), len(moe.experts_))
     moe = copy.copy(moe).set_params(warm_start=True)
     previous = moe._previous(X, y, None, NO_FACTS)

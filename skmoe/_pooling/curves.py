@@ -70,8 +70,9 @@ def best_curve(search, problem, regime):
     borders = [np.average(X[:, j], weights=own[:, r] * proba[:, s]) for r, s in in_order]
     knots = np.unique([column.min(), *borders, column.max()])[:, None]
     has_tails = len(regime) > proba.shape[1]
+    block = None if experts.columns.block is None else np.delete(experts.columns.block, j)
     evidence = [
-        _evidence(search, np.hstack([others, spline.fit_transform(column)]), has_tails)
+        _evidence(search, others, spline.fit_transform(column), block, has_tails)
         for spline in (SplineTransformer(N_KNOTS), SplineTransformer(degree=1, knots=knots))
     ]
     nats = special.logsumexp(evidence) - np.log(2 * bends.sum())
@@ -79,11 +80,16 @@ def best_curve(search, problem, regime):
     return Curve(trainer.name_of_column(j), float(nats))
 
 
-def _evidence(search, design, has_tails):
-    """Log-evidence of one regime on these columns, over all rows."""
+def _evidence(search, others, bases, block, has_tails):
+    """Log-evidence of one regime on these columns and bases of splines, over all rows."""
     trainer = copy.copy(search.trainer)
-    data = replace(trainer.data, units=None)
+    data, design = replace(trainer.data, units=None), np.hstack([others, bases])
     trainer.experts, _ = pooled_parts(
-        trainer.parts, trainer.source, design, data, lambda each: each.start(data.y, data.weight, 1)
+        trainer.parts,
+        trainer.source,
+        design,
+        data,
+        lambda each: each.start(data.y, data.weight, 1),
+        None if block is None else np.append(block, np.zeros(bases.shape[1], dtype=int)),
     )
     return search.n_rows * type(search)(trainer).of_one_regime(has_tails).evidence

@@ -16,7 +16,7 @@ GLMS = {
 }
 
 
-def pooled_parts(parts, source, design, data, start):
+def pooled_parts(parts, source, design, data, start, block):
     """One pooled expert, of which ``resized`` makes more, and its likelihood.
 
     Parameters
@@ -31,6 +31,8 @@ def pooled_parts(parts, source, design, data, start):
         The rows.
     start : callable
         ``start(likelihood)`` lets a likelihood look at the target; it returns the likelihood.
+    block : ndarray of int of shape (n_columns,) or None
+        Of which column of strings they are levels; see ``StandardColumns``.
 
     Returns
     -------
@@ -39,7 +41,6 @@ def pooled_parts(parts, source, design, data, start):
     likelihood : UncertainCoefficients
         Started.
     """
-    block = parts.levels(design)
     if parts.classes is not None:
         likelihood = PooledCategorical(n_classes=len(parts.classes))
         experts = PooledLogisticExperts(

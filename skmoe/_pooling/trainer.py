@@ -85,7 +85,9 @@ class PooledTrainer(Trainer):
         self.is_searched = n_experts is None
         self.source, self.columns = source, design
         start = start_likelihood or (lambda each: each.start(data.y, data.weight, 1))
-        self.experts, self.likelihood = pooled_parts(parts, source, design, data, start)
+        self.experts, self.likelihood = pooled_parts(
+            parts, source, design, data, start, parts.levels(design)
+        )
         self.experts.source = source
         weight = data.weight if data.subjects is None else data.subjects.row_weight
         Z = gate_columns(parts.gate.trained, data.Z)

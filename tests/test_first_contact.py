@@ -95,7 +95,10 @@ def test_tables_print(fitted):
         assert column in names
         assert (f"{column} missing" in names) == X[column].isna().any()
     summary = moe.summary(X, y)
-    assert np.isfinite(summary.to_frame()["estimate"]).all()
+    estimates = summary.to_frame()["estimate"]
+    strings = X.select_dtypes(exclude="number")
+    references = {f"{name}={strings[name].mode()[0]}" for name in strings}
+    assert set(estimates.index[estimates.isna()].get_level_values("term")) == references
     for table in (summary, moe.coefficients(), moe.expert_report()):
         lines = str(table).splitlines()
         assert len(lines) > len(moe.experts_)

@@ -1,14 +1,11 @@
 """Average marginal effects of columns, with standard errors by the delta method."""
 
-import html
-
 import numpy as np
-from scipy import sparse, stats
+from scipy import sparse
 from sklearn.base import is_classifier
 from sklearn.utils.validation import check_is_fitted
 
 from .._data import Facts
-from .._reports.display import html_table, interval_ends, text_table, under_headings
 from .._rows.answers import in_memory
 from .._tables.mixed import take_rows
 from .._tables.vectors import check_weights
@@ -16,7 +13,8 @@ from ._averages import Averages, Changes
 from ._bootstrap import bootstrap
 from ._estimates import LEAST_SHARE, OTHERWISE, raw_parameters
 from ._posterior import estimates_of
-from ._summary import KINDS, check_options
+from ._summary import check_options
+from ._wald import KINDS, WaldTable
 
 LARGEST_MISMATCH = 1e-2  # of means, in standard deviations of the target given the columns
 NOT_NORMAL = (
@@ -25,7 +23,7 @@ NOT_NORMAL = (
 )
 
 
-class MarginalEffects:
+class MarginalEffects(WaldTable):
     r"""Average marginal effects with standard errors; prints as a table and shows as HTML.
 
     Parameters
@@ -100,53 +98,15 @@ class MarginalEffects:
     standard errors from the observed information
     """
 
+    value, index = "effect", {"quantity": "quantities", "column": "columns"}
+
     def __init__(
         self, quantities, columns, effect, cov, *, kind, has_tests, level, n_rows, notes=()
     ):
-        self.quantities, self.columns, self.effect, self.cov = quantities, columns, effect, cov
-        self.kind, self.has_tests, self.level, self.n_rows = kind, has_tests, level, n_rows
-        self.notes = tuple(notes)
-        self.std_error = np.sqrt(np.diag(cov))
-        self.z = np.full(len(effect), np.nan)
-        np.divide(effect, self.std_error, out=self.z, where=has_tests & (self.std_error > 0))
-        self.p_value = 2 * stats.norm.sf(np.abs(self.z))
-        reach = stats.norm.ppf(0.5 + level / 2) * self.std_error
-        self.lower, self.upper = effect - reach, effect + reach
-
-    def to_frame(self):
-        """The table as a DataFrame.
-
-        Returns
-        -------
-        frame : pandas.DataFrame
-            Indexed by quantity and column.
-        """
-        import pandas as pd
-
-        names = ["quantity", "column"]
-        index = pd.MultiIndex.from_arrays([self.quantities, self.columns], names=names)
-        columns = ("effect", "std_error", "z", "p_value", "lower", "upper")
-        return pd.DataFrame({name: vars(self)[name] for name in columns}, index=index)
-
-    def _header(self):
-        tests = ["z", "p_value"] if self.has_tests else []
-        return ["", "effect", "std_error", *tests, *interval_ends(self.level)]
-
-    def _cells(self):
-        cells = []
-        for i in range(len(self.effect)):
-            if np.isnan(self.std_error[i]):
-                shown = [] if np.isnan(self.effect[i]) else [f"{self.effect[i]:.4g}"]
-                cells.append([*shown, "n/a"] + [""] * (len(self._header()) - len(shown) - 2))
-                continue
-            row = [f"{self.effect[i]:.4g}", f"{self.std_error[i]:.3g}"]
-            if np.isfinite(self.z[i]):
-                p_value = "<0.001" if self.p_value[i] < 5e-4 else f"{self.p_value[i]:.3f}"
-                row += [f"{self.z[i]:.2f}", p_value]
-            elif self.has_tests:
-                row += ["", ""]
-            cells.append([*row, f"{self.lower[i]:.4g}", f"{self.upper[i]:.4g}"])
-        return under_headings(self.quantities, self.columns, cells)
+        self.quantities, self.columns = quantities, columns
+        self.kind, self.level, self.notes = kind, level, tuple(notes)
+        self.has_tests, self.n_rows = has_tests, n_rows
+        self._set(effect, cov, tested=np.diag(cov) > 0)
 
     def _lines(self):
         return (
@@ -154,15 +114,6 @@ class MarginalEffects:
             KINDS[self.kind],
             *self.notes,
         )
-
-    def __str__(self):
-        return "\n".join([text_table(self._header(), self._cells()), "", *self._lines()])
-
-    __repr__ = __str__
-
-    def _repr_html_(self):
-        lines = "".join(f"<p>{html.escape(line)}</p>" for line in self._lines())
-        return html_table(self._header(), self._cells()) + lines
 
 
 class MeasuringMixture:

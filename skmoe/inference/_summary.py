@@ -1,19 +1,16 @@
 """Standard errors of a fitted mixture, from the curvature of its log-likelihood."""
 
-import html
-
 import numpy as np
-from scipy import stats
 from sklearn.utils.validation import check_is_fitted
 
 from .._data import Facts
 from .._reports.by_regime import composition, groups_of
-from .._reports.display import html_table, interval_ends, text_table, under_headings
 from .._rows.answers import in_memory
 from ._bootstrap import bootstrap
 from ._by_regime import RegimeParameters
 from ._estimates import parameter_names, raw_parameters
 from ._posterior import estimates_of
+from ._wald import KINDS, WaldTable
 
 UNTESTED = (
     "log_scale",
@@ -23,16 +20,9 @@ UNTESTED = (
     "log_share",
     "skew",
 )  # never zero, or a saddle
-KINDS = {
-    "observed": "standard errors from the observed information",
-    "sandwich": "standard errors from the sandwich",
-    "bootstrap": "std_error: standard deviation over bootstrap resamples of the rows",
-    "posterior": "std_error: standard deviation of the posterior, under pooling\n"
-    "normal approximation, with prior variances taken as known",
-}
 
 
-class MixtureSummary:
+class MixtureSummary(WaldTable):
     r"""Estimates of a mixture with standard errors; prints as a table and shows as HTML.
 
     Parameters
@@ -112,58 +102,19 @@ class MixtureSummary:
     standard errors from the observed information
     """
 
+    value, index = "estimate", {"part": "parts", "term": "terms"}
+
     def __init__(
         self, parts, terms, estimate, cov, *, kind, level, log_likelihood, n_parameters,
         n_samples, n_subjects=None, notes=(), df=np.inf,
     ):  # fmt: skip
-        self.parts, self.terms, self.estimate, self.cov = parts, terms, estimate, cov
-        self.kind, self.level = kind, level
+        self.parts, self.terms, self.df = parts, terms, df
+        self.kind, self.level, self.notes = kind, level, tuple(notes)
         self.log_likelihood = log_likelihood
         self.n_parameters, self.n_samples, self.n_subjects = n_parameters, n_samples, n_subjects
-        self.notes = tuple(notes)
-        self.std_error = np.sqrt(np.diag(cov))
-        self._has_tests = n_parameters is not None
-        tested = np.array([self._has_tests and term not in UNTESTED for term in terms])
-        self.z = np.full(len(terms), np.nan)
-        np.divide(estimate, self.std_error, out=self.z, where=tested)
-        self.p_value = 2 * stats.norm.sf(np.abs(self.z))
-        self.df = df
-        reach = stats.t.ppf(0.5 + level / 2, df) * self.std_error
-        self.lower, self.upper = estimate - reach, estimate + reach
-
-    def to_frame(self):
-        """The table as a DataFrame.
-
-        Returns
-        -------
-        frame : pandas.DataFrame
-            Indexed by part and term.
-        """
-        import pandas as pd
-
-        index = pd.MultiIndex.from_arrays([self.parts, self.terms], names=["part", "term"])
-        columns = ("estimate", "std_error", "z", "p_value", "lower", "upper")
-        return pd.DataFrame({name: vars(self)[name] for name in columns}, index=index)
-
-    def _header(self):
-        tests = ["z", "p_value"] if self._has_tests else []
-        return ["", "estimate", "std_error", *tests, *interval_ends(self.level)]
-
-    def _cells(self):
-        cells = []
-        for i in range(len(self.terms)):
-            if np.isnan(self.std_error[i]):
-                shown = [] if np.isnan(self.estimate[i]) else [f"{self.estimate[i]:.4g}"]
-                cells.append([*shown, "n/a"] + [""] * (len(self._header()) - len(shown) - 2))
-                continue
-            row = [f"{self.estimate[i]:.4g}", f"{self.std_error[i]:.3g}"]
-            if np.isfinite(self.z[i]):
-                p_value = "<0.001" if self.p_value[i] < 5e-4 else f"{self.p_value[i]:.3f}"
-                row += [f"{self.z[i]:.2f}", p_value]
-            elif self._has_tests:
-                row += ["", ""]
-            cells.append([*row, f"{self.lower[i]:.4g}", f"{self.upper[i]:.4g}"])
-        return under_headings(self.parts, self.terms, cells)
+        self.has_tests = n_parameters is not None
+        tested = np.array([term not in UNTESTED for term in terms])
+        self._set(estimate, cov, tested=tested, df=df)
 
     def _lines(self):
         of_subjects = "" if self.n_subjects is None else f" of {self.n_subjects} subjects"
@@ -174,15 +125,6 @@ class MixtureSummary:
             KINDS[self.kind],
             *self.notes,
         )
-
-    def __str__(self):
-        return "\n".join([text_table(self._header(), self._cells()), "", *self._lines()])
-
-    __repr__ = __str__
-
-    def _repr_html_(self):
-        lines = "".join(f"<p>{html.escape(line)}</p>" for line in self._lines())
-        return html_table(self._header(), self._cells()) + lines
 
 
 def check_options(mixture, cov, level):

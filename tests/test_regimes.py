@@ -17,6 +17,7 @@ from skmoe._pooling.overdispersed import _loss as _loss_of_size
 from skmoe._pooling.problem import PooledGate
 from skmoe._pooling.regime_gate import RegimeGate
 from skmoe._pooling.regimes import CLOSE, SHAPE, SPREAD, Regimes, RegimeSearch
+from skmoe.likelihoods._scaled import grid_step
 
 SLOPES = np.array([1.0, 2.0, 0.0, -1.0])
 OTHER = np.array([2.0, -1.0, 0.0, 1.0])
@@ -213,6 +214,16 @@ def curves(monkeypatch):
 
     monkeypatch.setattr(regimes, "best_curve", remembered)
     return found
+
+
+def test_rounding_of_floats_hides_no_grid():
+    """A sum and a difference leave values that differ in their last digit, and are one."""
+    rng = np.random.default_rng(0)
+    whole = np.round(3 * rng.normal(size=200))
+    shift = rng.normal(size=200)
+    y = (whole - shift) + shift
+    assert len(np.unique(y)) > len(np.unique(whole))
+    assert grid_step(y) == pytest.approx(1.0)
 
 
 @pytest.mark.slow

@@ -55,13 +55,7 @@ colors = plt.rcParams["axes.prop_cycle"].by_key()["color"]
 grid = np.linspace(-2, 2, 101)[:, None]
 for ax, (name, moe) in zip(axes.flat, mixtures.items(), strict=True):
     y = tables[name]
-    resp = dict(
-        zip(moe.named_experts_, moe.responsibilities(X, y).T, strict=True)
-    )
-    of_regimes = np.array(
-        [sum(resp[each] for each in regime) for regime in moe.regimes_]
-    )
-    regime_of_row = of_regimes.argmax(axis=0)
+    regime_of_row = moe.responsibilities(X, y).argmax(axis=1)
     for r, regime in enumerate(moe.regimes_):
         rows = regime_of_row == r
         ax.scatter(x[rows], y[rows], s=8, alpha=0.5, color=colors[r])

@@ -7,6 +7,7 @@ import numpy as np
 from ._base import BaseLikelihood
 from ._outliers import without_outliers
 
+SAME = 1e-12  # of the range of the target: values that are nearer differ by rounding
 FEW_VALUES = 10_000
 
 
@@ -241,10 +242,10 @@ def grid_step(y):
     range. The answer depends on the distinct values alone, so that a repeated row changes
     nothing.
     """
-    few = np.unique(y[:FEW_VALUES])
+    few = _distinct(y[:FEW_VALUES])
     if len(few) > 1 and 4 * len(y) * np.diff(few).min() < few[-1] - few[0]:
         return 0.0  # too fine to be filled, which spares the rest
-    values = np.unique(y)
+    values = _distinct(y)
     if len(values) < 3:
         return 0.0
     step = np.diff(values).min()
@@ -253,3 +254,10 @@ def grid_step(y):
     if off_grid.any() or len(values) < 0.25 * (places[-1] + 1):
         return 0.0
     return step
+
+
+def _distinct(y):
+    """Values of y in order, of which those are one that floats of sums and differences part."""
+    values = np.unique(y)
+    gaps = np.diff(values, prepend=-np.inf)
+    return values[gaps > SAME * (values[-1] - values[0])] if len(values) > 1 else values

@@ -3,8 +3,9 @@ Mixing models of different kinds
 ================================
 
 Four models of different kinds predict how far diabetes has progressed in 442 patients after a
-year, and a gate weighs them. Here the gate sees two measurements only, so that a map shows all
-that it has learned. (``examples/unlike_experts.py`` compares the same four with a stack of them.)
+year, and a gate weighs them and a stack of them. Here the gate sees two measurements only, so that
+a map shows all that it has learned. (``examples/unlike_experts.py`` compares the mixture with a
+stack alone.)
 """
 
 import matplotlib.pyplot as plt
@@ -57,10 +58,11 @@ trust = mixture.gate_proba(anyone.assign(bmi=bmi.ravel(), s5=s5.ravel()))
 owner = mixture.oof_responsibilities_.argmax(axis=1)
 
 figure, axes = plt.subplots(
-    2, 2, figsize=(7, 6), sharex=True, sharey=True, layout="constrained"
+    2, 3, figsize=(9, 6), sharex=True, sharey=True, layout="constrained"
 )
+axes.flat[-1].set_axis_off()
 for k, (name, ax) in enumerate(
-    zip(mixture.named_experts_, axes.flat, strict=True)
+    zip(mixture.named_experts_, axes.flat, strict=False)
 ):
     shades = ax.contourf(
         bmi,

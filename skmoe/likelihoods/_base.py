@@ -86,7 +86,7 @@ class BaseLikelihood(QuickParameters, BaseEstimator, metaclass=ABCMeta):
     takes_trials = takes_upper = takes_subjects = False
     keeps_order = False
     n_experts = of_outputs = None
-    target_dtype = np.float64
+    target_dtype = np.dtype(np.float64)
     can_be_pooled = can_be_stacked = has_sums = False
     independent_outputs = True
     reweights_outputs = False

@@ -13,13 +13,14 @@ from itertools import combinations
 import numpy as np
 
 from .._em.problem import shallow_copy
+from .._em.progress import count
 from .._experts.pooled_steps import loss_of_quadratics
 from .curves import best_curve
 from .ordered import is_ordered, values_of
 from .overdispersed import overdispersed_evidence
 from .problem import PooledProblem
 from .regime_gate import RegimeGate
-from .rivals import CLOSE, close_numbers, counted
+from .rivals import CLOSE, close_numbers
 
 MARGIN = 4.0  # nats that experts without ties have to be ahead, as their prior variances are free
 FEWEST_ROWS = 5.0  # of a regime; fewer are outliers of another
@@ -78,8 +79,8 @@ class Regimes:
             )
         if n_regimes < n_experts:
             notes.append(
-                f"{n_experts} experts are {counted(n_regimes)}: experts of one regime are one "
-                f"regression function, whose errors {ERRORS[self.kind]}."
+                f"{n_experts} experts are {count(n_regimes, 'regime')}: experts of one regime are "
+                f"one regression function, whose errors {ERRORS[self.kind]}."
             )
         curve = self.curve
         if curve is not None and curve.nats > CLOSE:

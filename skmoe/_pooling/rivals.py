@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from .._em.progress import count
+
 CLOSE = 3.0  # nats over all rows: a factor of 20
 ALIKE = 0.9  # adjusted Rand index of partitions that are told as one
 MOST_TRIED = 3  # rivals that are given the time to converge
@@ -82,18 +84,13 @@ def close_numbers(support, chosen, word="regime"):
     if not close:
         return []
     found = " and ".join(
-        f"{counted(k, word)} {'is' if k == 1 else 'are'} {abs(nats):.1f} nats "
+        f"{count(k, word)} {'is' if k == 1 else 'are'} {abs(nats):.1f} nats "
         + ("behind" if nats >= 0 else "ahead of")
         for k, nats in close.items()
     )
     return [
         f"The number of {word}s is a close call: by log-evidence over all rows, {found} {chosen}."
     ]
-
-
-def counted(n, word="regime"):
-    """A number of regimes in words."""
-    return f"{n} {word}" if n == 1 else f"{n} {word}s"
 
 
 def count_regimes(problem):

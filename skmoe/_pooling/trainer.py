@@ -152,6 +152,7 @@ class PooledTrainer(Trainer):
         return PooledProblem(experts, gate, likelihood, self.data, Z=Z)
 
     def one_line(self):
+        """One expert, at its maximum."""
         problem = self._new_problem(1).start(np.ones((len(self.data.y), 1)))
         self._climb(problem, self.settings.max_iter, tol=0.01 * TOL)
         return problem

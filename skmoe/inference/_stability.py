@@ -11,6 +11,7 @@ from sklearn.metrics import adjusted_rand_score
 from sklearn.utils import check_random_state
 
 from .._data import Facts
+from .._em.progress import count
 from .._parallel import jobs
 from .._parameters import check_fitted
 from .._reports.display import html_table, text_table
@@ -107,7 +108,7 @@ class Stability:
         verdict : str
             Whether the fit can be relied on, in plain words.
         """
-        fit = _count(self.n_regimes, self.word)
+        fit = count(self.n_regimes, self.word)
         same = {source: self.share[source].get(self.n_regimes, 0.0) for source in SOURCES}
         rand = {source: float(np.median(self.rand[source])) for source in SOURCES}
         if same["seeds"] < SURE:
@@ -138,7 +139,7 @@ class Stability:
         """Which numbers were found how often, the most frequent first."""
         found = sorted(self.share[source].items(), key=lambda each: -each[1])
         (n, share), *others = found
-        first = f"{share:.0%} of the {source} lead to {_count(n, self.word)}"
+        first = f"{share:.0%} of the {source} lead to {count(n, self.word)}"
         return ", ".join([first, *(f"{share:.0%} to {n}" for n, share in others)])
 
     def to_frame(self, of="refits"):
@@ -188,7 +189,7 @@ class Stability:
         numbers = sorted({self.n_regimes, *(n for each in self.share.values() for n in each)})
         cells = [
             [
-                f"  {_count(n, self.word)}" + (" (the fit)" if n == self.n_regimes else ""),
+                f"  {count(n, self.word)}" + (" (the fit)" if n == self.n_regimes else ""),
                 *(f"{self.share[source].get(n, 0):.0%}" for source in SOURCES),
             ]
             for n in numbers
@@ -402,7 +403,3 @@ def _shares(numbers):
 
 def _two_digits(rand):
     return f"{round(float(rand), 2) + 0.0:.2f}"  # no -0.00
-
-
-def _count(n, word):
-    return f"{n} {word}" if n == 1 else f"{n} {word}s"

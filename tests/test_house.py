@@ -1,0 +1,212 @@
+"""The structure of the package, by its sources: floors, sizes, and what asks or calls what."""
+
+import ast
+import re
+from collections import Counter
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+import skmoe
+
+PACKAGE = Path(skmoe.__file__).parent
+PAGE = Path(__file__).parents[1] / "CONTRIBUTING.md"
+
+# Ceilings, as a package grows by what nobody sees in a single change. Lower one when its number
+# falls; one that rises is worth a sentence in the commit.
+IN_ALL = {
+    "lines of code": 24_300,
+    "lines of docstrings": 18_700,
+    "classes": 337,
+    "classes of problems": 10,  # ways to train by EM
+    "classes of trainers": 8,
+    "types of gates and likelihoods asked for": 27,  # where they are neither written nor analysed
+    "private methods called in another file": 72,
+    "hasattr and getattr": 150,
+}
+EACH = {
+    "lines of a file": 690,
+    "lines of a function": 70,  # without its docstring
+    "test files that define a helper": 29,  # shared ones stand in tests/planted.py
+}
+
+pytestmark = pytest.mark.skipif(not PAGE.exists(), reason="The sources are not there.")
+
+
+# Floors --------------------------------------------------------------------------------------
+
+
+@cache
+def units():
+    """Names of the modules and folders of the package, but for ``__init__``."""
+    found = {path.stem for path in PACKAGE.iterdir() if path.suffix == ".py" or path.is_dir()}
+    return {name for name in found if not name.startswith("__")}
+
+
+@cache
+def floors():
+    """Floor of each module or folder, as the table has it."""
+    table = re.search("```text\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.S).group(1)
+    found = {}
+    for line in table.strip().splitlines():
+        number, *cells = re.split(r"\s{2,}", line.strip())
+        for name in cells:
+            if name.rstrip("/") in units():
+                assert name.rstrip("/") not in found, "twice in the table"
+                found[name.rstrip("/")] = int(number)
+    return found
+
+
+@cache
+def parsed():
+    """Text and all nodes of each file of the package."""
+    texts = {path: path.read_text(encoding="utf-8") for path in sorted(PACKAGE.rglob("*.py"))}
+    return {path: (text, list(ast.walk(ast.parse(text)))) for path, text in texts.items()}
+
+
+def imports_of(path):
+    """Modules or folders of the package that a file imports from, with the line."""
+    inside = path.relative_to(PACKAGE).parent.parts
+    for node in parsed()[path][1]:
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                if alias.name.split(".")[0] == "skmoe":
+                    yield (*alias.name.split("."), "__init__")[1], node.lineno
+        elif isinstance(node, ast.ImportFrom):
+            absolute = (node.module or "").split(".") if node.module else []
+            if node.level:
+                absolute = ["skmoe", *inside[: len(inside) + 1 - node.level], *absolute]
+            if absolute[:1] == ["skmoe"]:
+                for alias in node.names:
+                    yield (*absolute, alias.name)[1], node.lineno
+
+
+@cache
+def all_imports():
+    """Pairs of an importing and an imported unit, and where, in a list."""
+    found = []
+    for path in parsed():
+        here = path.relative_to(PACKAGE)
+        unit = here.parts[0].removesuffix(".py")
+        if not unit.startswith("__"):
+            for name, line in imports_of(path):
+                if name != unit and not name.startswith("__"):
+                    found.append((unit, name, f"{here}:{line}"))
+    return found
+
+
+def test_every_module_has_a_floor():
+    assert units() - floors().keys() == set()
+
+
+def test_imports_go_down_the_floors():
+    floor = floors()
+    climbing = [
+        f"{where} imports {name} (floor {floor[name]}) from floor {floor[unit]}"
+        for unit, name, where in all_imports()
+        if floor[name] >= floor[unit]
+    ]
+    assert climbing == []
+
+
+def test_files_stand_as_low_as_their_imports_let_them():
+    floor, lowest = floors(), dict.fromkeys(units(), 1)
+    for unit, name, _ in all_imports():
+        lowest[unit] = max(lowest[unit], floor[name] + 1)
+    assert floor == lowest
+
+
+# Sizes ----------------------------------------------------------------------------------------
+
+
+def last_line_of_docstring(node):
+    """Line on which the docstring of a definition ends, or the one before its first statement."""
+    first = node.body[0]
+    return first.end_lineno if ast.get_docstring(node, clean=False) else first.lineno - 1
+
+
+def classes_asked_for(node):
+    """Names of the classes that ``isinstance(...)`` or ``type(...) is`` asks for."""
+    if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "isinstance":
+        asked = node.args[1]
+    elif isinstance(node, ast.Compare) and "type" == getattr(
+        getattr(node.left, "func", None), "id", ""
+    ):
+        asked = node.comparators[0]
+    else:
+        return set()
+    return {each.id for each in ast.walk(asked) if isinstance(each, ast.Name)}
+
+
+def private_calls(node):
+    """Names of the private methods that a class calls through ``self`` and does not define."""
+    defined = {each.name for each in node.body if isinstance(each, ast.FunctionDef)}
+    called = [
+        each.func.attr
+        for each in ast.walk(node)
+        if isinstance(each, ast.Call)
+        and isinstance(each.func, ast.Attribute)
+        and getattr(each.func.value, "id", "") == "self"
+    ]
+    return [name for name in called if re.match("_(?!_)", name) and name not in defined]
+
+
+@cache
+def measured():
+    """Each size in each file, or of each function or helper, as a counter by its name."""
+    found = {what: Counter() for what in IN_ALL | EACH}
+    parts, methods = set(), {}
+    for path, (_, nodes) in parsed().items():
+        for node in nodes:
+            if isinstance(node, ast.ClassDef):
+                if path.parent.name in ("gates", "likelihoods"):
+                    parts.add(node.name)
+                for each in node.body:
+                    if isinstance(each, ast.FunctionDef):
+                        methods.setdefault(each.name, set()).add(path)
+    for path, (text, nodes) in parsed().items():
+        where = str(path.relative_to(PACKAGE))
+        lines, docstrings = text.splitlines(), set()
+        for node in nodes:
+            if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and node.body:
+                if ast.get_docstring(node, clean=False):
+                    docstrings |= set(range(node.body[0].lineno, last_line_of_docstring(node) + 1))
+            if isinstance(node, ast.FunctionDef):
+                size = node.end_lineno - last_line_of_docstring(node)
+                found["lines of a function"][f"{where}:{node.lineno} {node.name}"] = size
+            if isinstance(node, ast.ClassDef):
+                found["classes"][where] += 1
+                found["classes of problems"][where] += node.name.endswith("Problem")
+                found["classes of trainers"][where] += node.name.endswith("Trainer")
+                found["private methods called in another file"][where] += sum(
+                    name in methods and path not in methods[name] for name in private_calls(node)
+                )
+            if isinstance(node, ast.Call):
+                is_asked = getattr(node.func, "id", "") in ("hasattr", "getattr")
+                found["hasattr and getattr"][where] += is_asked
+            if path.parent.name not in ("gates", "likelihoods", "inference"):
+                asks = bool(classes_asked_for(node) & parts)
+                found["types of gates and likelihoods asked for"][where] += asks
+        found["lines of a file"][where] = len(lines)
+        found["lines of docstrings"][where] = len(docstrings)
+        found["lines of code"][where] = sum(
+            number not in docstrings and not re.match(r"\s*(#|$)", line)
+            for number, line in enumerate(lines, start=1)
+        )
+    for path in Path(__file__).parent.glob("test_*.py"):
+        names = re.findall(r"^def (?!test_)(\w+)", path.read_text(encoding="utf-8"), re.M)
+        found["test files that define a helper"].update(set(names))
+    return found
+
+
+@pytest.mark.parametrize("what", IN_ALL)
+def test_the_package_stays_below_the_ceiling_of(what):
+    found = measured()[what]
+    assert found.total() <= IN_ALL[what], f"most of them: {found.most_common(10)}"
+
+
+@pytest.mark.parametrize("what", EACH)
+def test_nothing_is_above_the_ceiling_of(what):
+    found = measured()[what]
+    assert {name: size for name, size in found.items() if size > EACH[what]} == {}

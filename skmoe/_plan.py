@@ -24,7 +24,7 @@ from ._reports.display import WIDTH, html_table
 
 WAYS = ("em", "pooled", "stack", "specialists")
 MOST_EXPERTS = 8  # that are tried where their number is to be chosen
-N_SPECIALISTS = 4  # that are tried beside a generalist
+NUMBERS_OF_SPECIALISTS = (4, 8)  # that are tried beside a generalist
 EVIDENCE, BIC, OUT_OF_FOLD = "the evidence", "BIC", "the out-of-fold log-density"
 MOST_POOLED_ROWS = 10_000  # by "auto": beyond, pooling costs more than it tells
 
@@ -514,7 +514,9 @@ def make_plan(mixture, rows, groups=None, previous=None, *, many=False):
             "likelihood": why_likelihood,
             "predictions": why_folds,
         },
-        most_expert_fits=_most_fits(mixture, training, request, int(most), kind, n_folds or 1),
+        most_expert_fits=_most_fits(
+            mixture, training, request, n_experts, int(most), kind, n_folds or 1
+        ),
         request=request,
         is_automatic=mixture.training == "auto",
         is_default_gate=is_default_gate,
@@ -540,14 +542,14 @@ def _number(training, request, previous):
     if n_before is not None:
         return n_before, "as many as in the last fit, since warm_start=True"
     if training == "specialists":
-        return N_SPECIALISTS, (
-            "beside one that is fitted on all rows, and left out unless they raise the "
-            "out-of-fold log-density by more than its standard error"
+        return None, (
+            "chosen by the out-of-fold log-density: 4 beside one of all rows if they raise it by "
+            "more than its standard error, 8 if these raise it again"
         )
     if is_frozen(request.templates[0]):
         return 1, "copies of what is frozen would be alike"
     if request.many and training == "em" and not _can_count(request):
-        return N_SPECIALISTS, "of rows that are not in memory it is not chosen"
+        return NUMBERS_OF_SPECIALISTS[0], "of rows that are not in memory it is not chosen"
     way = _number_by(training, request)
     is_other_gate = way != OUT_OF_FOLD and not _has_plain_gate(request)
     behind = ", behind a softmax gate where all experts answer" if is_other_gate else ""
@@ -663,11 +665,18 @@ def _in_words(part):
     return " ".join(repr(part).split())
 
 
-def _most_fits(mixture, training, request, n_experts, kind, n_folds):
+def specialists_to_try(n_experts, most):
+    """Numbers of specialists, of which 1 is none: those that are tried, or the one asked for."""
+    if n_experts is not None:
+        return [n_experts]
+    return [k for k in NUMBERS_OF_SPECIALISTS if k <= most] or [1]
+
+
+def _most_fits(mixture, training, request, n_experts, most, kind, n_folds):
     """Fits of single estimators at the most; None where experts are solved at once."""
     if training == "pooled" or (request.is_solved and kind == IN_SAMPLE):
         return None
-    n_trained = sum(not is_frozen(each) for each in request.templates[:n_experts])
+    n_trained = sum(not is_frozen(each) for each in request.templates[:most])
     # Bags that all hold too many rows are given up for folds, unless they are asked for.
     in_folds = kind == IN_FOLDS or (kind == OUT_OF_BAG and request.cv != "oob")
     once = n_trained * (n_folds if in_folds else 1)
@@ -676,6 +685,8 @@ def _most_fits(mixture, training, request, n_experts, kind, n_folds):
         return once + at_the_end
     if training == "specialists":
         per_expert = n_folds if in_folds else 1
-        return (1 + 2 * n_experts) * per_expert + (1 + n_experts) * in_folds
+        n_tried = sum(specialists_to_try(n_experts, most))
+        given_up = n_tried * (kind == OUT_OF_BAG and in_folds)
+        return (1 + 2 * n_tried) * per_expert + given_up + (1 + most) * in_folds
     steps = mixture.max_iter if kind in (IN_SAMPLE, PREFIT) else min(mixture.max_iter, 10)
     return (steps + 2) * once + at_the_end

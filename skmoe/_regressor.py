@@ -56,8 +56,8 @@ class MixtureOfExpertsRegressor(
     n_experts : int or "auto", default="auto"
         Number of experts; of a list, its length. "auto" is chosen from the data, up to eight: by
         the evidence under partial pooling, for other linear experts by BIC, else by the
-        out-of-fold log-density. Beside a generalist, see ``training``, it is 4, if they are kept.
-        1 is one model with a density.
+        out-of-fold log-density. Beside a generalist, see ``training``, 4 are tried, and 8 where 4
+        are kept. 1 is one model with a density.
     gate : gate, classifier or Pipeline ending in one, default=None
         See :mod:`skmoe.gates`. None is a :class:`~skmoe.gates.SoftmaxGate`; strings and
         missing values are encoded for it. The transformers of a Pipeline are fitted once.

@@ -6,7 +6,7 @@ from functools import partial
 from ._em import make_problem
 from ._em.search import NumberThenEM, NumberTrainer
 from ._em.trainer import Trainer
-from ._plan import BIC, EVIDENCE
+from ._plan import BIC, EVIDENCE, specialists_to_try
 from ._pooling.trainer import PooledTrainer
 from ._stacking.classification import StackedClassification
 from ._stacking.regression import StackedRegression
@@ -72,7 +72,9 @@ def make_trainer(
         "gate": None if plan.is_default_gate else parts.gate,
     }
     if plan.training == "specialists":
-        return SPECIALISTS[plan.request.classifies](data, parts, settings, **given)
+        kind = SPECIALISTS[plan.request.classifies]
+        numbers = specialists_to_try(plan.n_experts, plan.most_experts)
+        return kind(data, parts, settings, numbers=numbers, **given)
     # What was asked for by name is not given up for another way.
     instead = by_em if plan.is_automatic else None
     return STACKED[plan.request.classifies](data, parts, settings, instead=instead, **given)

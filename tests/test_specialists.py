@@ -84,6 +84,36 @@ def test_specialists_halve_the_error_where_there_are_regimes(expert, n_fits):
     assert score == pytest.approx(moe.specialisation_.score_with, abs=0.15)
 
 
+def segments(n, seed):
+    """A line of its own in each of twelve segments of a column."""
+    rng = np.random.default_rng(seed)
+    X = rng.uniform(-2, 2, size=(n, 3))
+    slopes = 3 * np.random.default_rng(0).normal(size=(12, 2))
+    own = slopes[(3 * (X[:, 0] + 2)).astype(int) % 12]
+    return X, np.einsum("ij,ij->i", X[:, 1:], own) + 0.3 * rng.normal(size=n)
+
+
+def test_their_number_is_chosen_out_of_fold():
+    X_new, y_new = segments(2000, seed=1)
+    neighbours = KNeighborsRegressor()
+    many = clones(neighbours, n_experts="auto").fit(*segments(600, seed=0))
+    assert many.plan_.n_experts == 8
+    assert many.plan_.findings[0].startswith("Out-of-fold log-density: 8 experts; ahead")
+    assert many.n_expert_fits_ == many.plan_.most_expert_fits == 5 * (1 + 2 * 4 + 2 * 8) + 9
+    few = clones(neighbours, n_experts=4).fit(*segments(600, seed=0))
+    gain = many.log_density(X_new, y_new).mean() - few.log_density(X_new, y_new).mean()
+    assert gain > 0.02
+    assert few.specialisation_.score_without == many.specialisation_.score_without
+    assert few.specialisation_.gain < many.specialisation_.gain
+
+
+def test_where_a_few_do_not_pay_no_more_are_tried():
+    moe = clones(KNeighborsRegressor(), n_experts="auto").fit(*one_function(200, seed=0))
+    assert not moe.specialisation_.kept
+    assert moe.plan_.n_experts == 1
+    assert moe.n_expert_fits_ == 5 * (1 + 2 * 4) + 1
+
+
 def test_gate_knows_the_regions():
     moe = clones(RandomForestRegressor(30)).fit(*chessboard(1000, seed=0))
     X_new, _ = chessboard(1000, seed=1)

@@ -369,7 +369,7 @@ def _n_met(objective, paths):
     return sum(max(path) > objective - SAME_OPTIMUM for path in paths)
 
 
-def train_surrogate(trainer, linear):
+def train_surrogate(trainer, linear, parts=None):
     """Train the mixture of linear experts that a trainer starts from; the problem.
 
     Parameters
@@ -378,8 +378,11 @@ def train_surrogate(trainer, linear):
         Of any experts; it is told of the starts.
     linear : Problem
         As ``surrogate`` makes it.
+    parts : Parts, default=None
+        That it was made of; None is those of the trainer.
     """
-    data, parts, settings = trainer.data, trainer.parts, trainer.settings
+    data, settings = trainer.data, trainer.settings
+    parts = trainer.parts if parts is None else parts
     given = {"folds": None, "splitting": trainer.splitting, "seed": trainer.seed}
     start = Trainer(linear, data, parts, settings, **given)
     start.start(None)

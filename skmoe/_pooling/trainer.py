@@ -14,11 +14,12 @@ from .._em.trainer import SURROGATE_PENALTY, Trainer
 from .._numerics.multinomial import NEWTON_LIMIT
 from .._numerics.samples import MOST_COLUMNS, components_of_turned
 from .._numerics.statistics import standardisation
+from .calibrated import gain_of_calibration
 from .merging import cheapest_merger, merged
 from .parts import pooled_parts
 from .problem import PooledGate, PooledProblem, gate_columns
 from .regimes import RegimeSearch
-from .rivals import Rivals, close_numbers
+from .rivals import CLOSE, Rivals, close_numbers
 
 TOL = 1e-6  # per unit of weight; the mixtures to compare differ by little
 SHORT_RUN = 5  # iterations that tell good halves from bad ones, and whom to merge
@@ -127,10 +128,31 @@ class PooledTrainer(Trainer):
             total = self.data.weight.sum()
             support = {k: total * each for k, each in self.log_evidence.items()}
             close = close_numbers(support, best.experts.n_experts, "expert")
-            self.notes = [*self.notes, *close, *self.rivals.notes(best, "expert")]
+            notes = [*self._calibrated(best, support), *close]
+            self.notes = [*self.notes, *notes, *self.rivals.notes(best, "expert")]
         self.progress.say(f"Kept {count(best.experts.n_experts)}")
         n_experts, is_gated = best.experts.n_experts, best.gate.sees_rows
         self.problem, self.parts = best, self.parts.first(n_experts, is_gated=is_gated)
+
+    def _calibrated(self, best, support):
+        """That one expert with calibrated probabilities explains as much, a sentence; a list."""
+        n_experts, data = best.experts.n_experts, self.data
+        if n_experts == 1 or self.parts.classes is None:
+            return []
+        n_classes = len(self.parts.classes)
+        of_one = self.data.weight.sum() * self.one_line().evidence
+        of_one += gain_of_calibration(
+            best.experts.design, data.y.astype(int), data.weight, n_classes
+        )
+        nats = of_one - support[n_experts]
+        if nats < -CLOSE:
+            return []
+        side = "ahead" if nats >= 0 else "behind"
+        return [
+            f"The {n_experts} experts may be one: by log-evidence over all rows, one expert whose "
+            "probabilities are calibrated, with a share of rows of each class that do not depend "
+            f"on the columns, is {abs(nats):.1f} nats {side}."
+        ]
 
     def run(self, tasks, attributes_now):
         """Go on with the mixture that is kept, until it converges; see ``Trainer``."""
@@ -235,6 +257,10 @@ class PooledTrainer(Trainer):
             best = self._descend(best, first)
             if best.experts.n_experts == first < self.n_experts:
                 best = self._descend(best, self.n_experts)
+            if best.experts.n_experts > 2 and 2 not in self._begun_with:
+                two = self._converge(self._regimes(2), best.evidence)
+                self._note(two)
+                best = max(best, two, key=evidence_of)
             if np.count_nonzero(self.data.weight) < MANY_ROWS:
                 best = self._move(best)
         return best
@@ -320,6 +346,8 @@ class PooledTrainer(Trainer):
     def _note(self, problem):
         """Write down the evidence for so many experts."""
         k, evidence = int(problem.experts.n_experts), problem.evidence
+        if self.is_searched and evidence_of(problem) == -np.inf:
+            return  # one expert, and less simple
         self.log_evidence[k] = max(evidence, self.log_evidence.get(k, evidence))
         if self.finds_regimes:
             self.rivals.add(problem)

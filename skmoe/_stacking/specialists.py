@@ -6,12 +6,14 @@ components beside it, and the out-of-fold log-density decides whether they stay.
 """
 
 from abc import abstractmethod
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from .._em.loop import Run
 from .._em.progress import count
+from .._em.search import NumberScores
 from .._em.starts import HARD_SHARE
 from .._em.trainer import Trainer, surrogate, train_surrogate
 from .._experts.estimators import fit_at_once
@@ -60,6 +62,25 @@ class _Candidate:
 
 
 @dataclass
+class _Team:
+    """Specialists.
+
+    Attributes
+    ----------
+    names : list of str
+        One of each.
+    experts : EstimatorExperts
+        The specialists.
+    shares : ndarray of shape (n_samples, n_experts)
+        Of the rows, that they are fitted with.
+    """
+
+    names: list
+    experts: object
+    shares: np.ndarray
+
+
+@dataclass
 class Refitted:
     """What is learned from the out-of-fold predictions of all rows.
 
@@ -91,6 +112,8 @@ class SpecialistsTrainer(Trainer):
     ----------
     expert_seed : int
         Of experts that draw.
+    numbers : list of int
+        Of specialists, to try as long as more are worth more; 1 is the generalist alone.
     gate : GateParts, default=None
         A gate that was asked for; None is the default, a ForestGate of the best strength.
 
@@ -103,42 +126,82 @@ class SpecialistsTrainer(Trainer):
     grows = False
     way = "specialists"
 
-    def __init__(self, data, parts, settings, *, folds, splitting, seed, expert_seed, gate=None):
+    def __init__(
+        self, data, parts, settings, *, folds, splitting, seed, expert_seed, numbers, gate=None
+    ):
         splits = splitting.gate_folds(folds, data, can_memorise=True)
         super().__init__(None, data, parts, settings, folds=splits, splitting=splitting, seed=seed)
         self.expert_folds, self.expert_seed, self.gate = folds, expert_seed, gate
+        self.numbers = numbers
 
     def train(self, previous, tasks, attributes_now):
         """Fit it all, in one iteration; see ``Trainer``."""
         tasks.begin(1)
-        say, rows = self.progress.say, count(len(self.data.y), "row")
-        n_jobs, everything = self.settings.n_jobs, np.ones((len(self.data.y), 1))
-        generalist = self._generalist()
-        if self.n_experts == 1:
-            say(f"Fitting a generalist on {rows}")
-            with generalist.side_by_side(n_jobs):
-                generalist.fit(everything)
-                fitted = generalist.finish(everything)
-            self._begin(generalist.predictions[:, 0])
-            return self._trained(self._alone(generalist.predictions), fitted, generalist)
-        say(f"Fitting {count(self.n_experts)} and a generalist on {rows}")
-        regimes, specialists = self._linear_regimes(), self._specialists()
-        with generalist.side_by_side(n_jobs), specialists.side_by_side(n_jobs):
-            say(f"Fitting the generalist on all rows, and {count(self.n_experts, 'specialist')}")
-            fit_at_once((generalist, everything), (specialists, regimes))
+        data, n_jobs = self.data, self.settings.n_jobs
+        everything, generalist = np.ones((len(data.y), 1)), self._generalist()
+        self.progress.say(f"Fitting a generalist on {count(len(data.y), 'row')}")
+        with generalist.side_by_side(n_jobs):
+            teams = [self._team(number) for number in self.numbers[:1] if number > 1]
+            with ExitStack() as stack:  # in one batch of tasks
+                for team in teams:
+                    stack.enter_context(team.experts.side_by_side(n_jobs))
+                own = [(team.experts, team.shares) for team in teams]
+                fit_at_once((generalist, everything), *own)
             fitted = generalist.finish(everything)
             self._begin(generalist.predictions[:, 0])
-            without = self._alone(generalist.predictions)
-            with_, shares = self._specialise(generalist.predictions, specialists, regimes)
-            self.specialisation = Specialisation.of(
-                without.log_density, with_.log_density, self.data.weight
-            )
-            say(str(self.specialisation))
-            chosen = without
-            if self.specialisation.kept:
-                chosen, fitted = with_, fitted + specialists.finish(shares)
-        generalist.n_fits += specialists.n_fits  # of all that the problem speaks of
+            chosen, team = self._alone(generalist.predictions), None
+            if teams:
+                chosen, team = self._best_team(teams, chosen, generalist.predictions)
+            if team is not None:
+                with team.experts.side_by_side(n_jobs):
+                    fitted += team.experts.finish(team.shares)
+        # Of all that the problem speaks of.
+        generalist.n_fits += sum(each.experts.n_fits for each in teams)
         return self._trained(chosen, fitted, generalist)
+
+    def _team(self, number):
+        """So many specialists, to be fitted on the regimes of a mixture of linear experts."""
+        parts = self.parts.first(number)
+        experts = self._untrained(parts, self.expert_seed + 1, report_weights=True)
+        resp = train_surrogate(self, surrogate(self.data, parts), parts).resp
+        return _Team(parts.names, experts, HARD_SHARE * resp + (1 - HARD_SHARE) / number)
+
+    def _best_team(self, teams, without, of_generalist):
+        """The mixture to keep, and the team in it, if there is one.
+
+        Parameters
+        ----------
+        teams : list of _Team
+            Of the smallest number, fitted; the others that are tried are added.
+        without : _Candidate
+            The generalist alone.
+        of_generalist : ndarray of shape (n_samples, 1, ...)
+            Its out-of-fold predictions.
+        """
+        weight, n_jobs, say = self.data.weight, self.settings.n_jobs, self.progress.say
+        best, kept, scores = without, None, {}
+        for number in self.numbers:
+            if number > len(teams[0].names):
+                say(f"Fitting {count(number, 'specialist')}")
+                teams.append(self._team(number))
+            team = teams[-1]
+            with team.experts.side_by_side(n_jobs):
+                if team is not teams[0]:
+                    team.experts.fit(team.shares)
+                found = self._specialise(of_generalist, team)
+            scores[number] = float(weight @ found.log_density)
+            pays = Specialisation.of(best.log_density, found.log_density, weight).kept
+            if pays or kept is None:
+                worth = Specialisation.of(without.log_density, found.log_density, weight)
+                self.specialisation = worth
+                say(str(worth))
+            if not pays:
+                break
+            best, kept = found, team
+        if len(scores) > 1:
+            chosen = len(kept.names)
+            self.number_scores = NumberScores("Out-of-fold log-density", scores, chosen)
+        return best, kept
 
     def _trained(self, chosen, fitted, experts):
         """What ``train`` returns."""
@@ -150,11 +213,6 @@ class SpecialistsTrainer(Trainer):
 
     # Experts --------------------------------------------------------------------------------
 
-    def _linear_regimes(self):
-        """Responsibilities (n, K) of a mixture of linear experts, softened."""
-        resp = train_surrogate(self, surrogate(self.data, self.parts)).resp
-        return HARD_SHARE * resp + (1 - HARD_SHARE) / self.n_experts
-
     def _generalist(self):
         parts = replace(self.parts, names=[GENERALIST], templates=self.parts.templates[:1])
         experts = self._untrained(parts, self.expert_seed, report_weights=False)
@@ -162,9 +220,6 @@ class SpecialistsTrainer(Trainer):
         if (weight[weight > 0] == 1).all():  # many a fit takes longer with weights
             experts.weighted = [False]
         return experts
-
-    def _specialists(self):
-        return self._untrained(self.parts, self.expert_seed + 1, report_weights=True)
 
     def _untrained(self, parts, seed, report_weights):
         return parts.make_estimators(
@@ -204,28 +259,28 @@ class SpecialistsTrainer(Trainer):
         no_columns = np.empty((len(predictions), 0))
         return self._candidate([GENERALIST], predictions, ConstantGate(), no_columns, (None,))
 
-    def _specialise(self, of_generalist, specialists, regimes):
-        """The generalist with specialists, and the shares (n, K) that these are fitted with.
+    def _specialise(self, of_generalist, team):
+        """The generalist with a team, whose ``shares`` become those that it is fitted with.
 
         The regimes of a linear mixture have first specialists, which are fitted already. In these
         rows find new regimes, which have the specialists that stay.
         """
-        labels, shares = regimes, regimes
+        names, labels = [GENERALIST, *team.names], team.shares
         for penalties in ((FIRST_PENALTY,), GATE_PENALTIES):
-            if shares is not regimes:  # of which the first specialists are
-                self.progress.say(f"Fitting {count(self.n_experts, 'specialist')} and their gate")
-                specialists.fit(shares)
-            names = [GENERALIST, *self.parts.names]
-            means = np.concatenate([of_generalist, specialists.predictions], axis=1)
+            if labels is not team.shares:  # of which the first specialists are
+                self.progress.say(f"Fitting {count(len(team.names), 'specialist')} and their gate")
+                own = labels[:, 1:]
+                team.shares = own / np.maximum(own.sum(axis=1, keepdims=True), 1e-300)
+                team.experts.fit(team.shares)
+            means = np.concatenate([of_generalist, team.experts.predictions], axis=1)
             if self.gate is None:
                 gate = ForestGate(random_state=self.seed)
                 columns = gate.fit_forest(self.data.Z, labels, self.data.weight)
                 found = self._candidate(names, means, gate, columns, penalties)
             else:
                 found = self._behind_gate(names, means)
-            fitted_with, labels = shares, found.resp
-            shares = labels[:, 1:] / np.maximum(labels[:, 1:].sum(axis=1, keepdims=True), 1e-300)
-        return found, fitted_with
+            labels = found.resp
+        return found
 
     def _behind_gate(self, names, means):
         """Experts behind the gate that was asked for, trained around their densities."""

@@ -4,6 +4,7 @@ import doctest
 import importlib.util
 import inspect
 import pkgutil
+import re
 import tomllib
 from pathlib import Path
 
@@ -80,7 +81,18 @@ def test_example_fits_the_page(test):
     assert [line for line in lines if len(line) > 79 - len(">>> ")] == []
 
 
-@pytest.mark.parametrize("name", public_objects() | public_methods())
+def has_its_own_docstring(obj):
+    return (obj.fget if isinstance(obj, property) else obj).__doc__ is not None
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        name
+        for name, obj in (public_objects() | public_methods()).items()
+        if has_its_own_docstring(obj)
+    ],
+)
 def test_docstring_follows_numpydoc(name):
     errors = [
         f"{code}: {message}"
@@ -88,6 +100,21 @@ def test_docstring_follows_numpydoc(name):
         if code not in IGNORED_CHECKS
     ]
     assert not errors, "\n".join([name, *errors])
+
+
+@pytest.mark.parametrize(
+    ("name", "method"),
+    [
+        (name, method)
+        for name, method in public_methods().items()
+        if not has_its_own_docstring(method)
+    ],
+)
+def test_inherited_docstring_tells_of_all_that_the_method_takes(name, method):
+    inherited = inspect.getdoc(method)
+    assert inherited, f"{name} has no docstring, nor has what it overrides"
+    takes = [] if isinstance(method, property) else list(inspect.signature(method).parameters)[1:]
+    assert [word for word in takes if not re.search(rf"\b{word}\b", inherited)] == []
 
 
 def usable_objects():

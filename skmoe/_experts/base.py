@@ -228,11 +228,9 @@ class LinearExperts(Experts):
         return (columns @ flat[:-1] + flat[-1]).reshape(-1, n_experts, m)
 
     def point(self):
-        """All coefficients (n_numbers,), for EM to extrapolate; None before there are any."""
         return self.coef.ravel() if hasattr(self, "coef") else None
 
     def go_to(self, point):
-        """Take other coefficients, as ``point`` returns them."""
         self._set_coef(point.reshape(self.coef.shape))
 
     @abstractmethod

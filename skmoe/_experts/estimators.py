@@ -86,7 +86,6 @@ class EstimatorExperts(Experts):
 
     @contextmanager
     def side_by_side(self, n_jobs):
-        """Context in which experts can be fitted, ``n_jobs`` at a time."""
         with jobs(n_jobs, shared=(self.X, self.y)) as self._jobs:
             yield
 
@@ -314,19 +313,16 @@ class EstimatorExperts(Experts):
         return [name for name, takes in zip(self.names, self.weighted, strict=True) if not takes]
 
     def streaming(self, resp, order, fitted):
-        """The fitted experts, to go on with ``learn_batch``; None where one of them cannot."""
         if not all(learns_batches(estimator) for estimator in self.estimators):
             return None
         templates = [self.estimators[k] for k in order]
         return StreamedExperts(self.names, templates, fitted, self.min_responsibility, self.classes)
 
     def state(self):
-        """What ``restore`` needs; never changed in place."""
         results = self.models, self.predictions, self.own_log_density, self.own_log_prior
         return self.folds, self.last_fit, results
 
     def restore(self, state):
-        """Back to an earlier state."""
         folds, self.last_fit, results = state
         self._set_folds(folds)
         self.models, self.predictions, self.own_log_density, self.own_log_prior = results

@@ -182,15 +182,12 @@ class LogLinearExperts(LinearExperts):
             self.penalty = 0.5 * (self.alpha * self.coef[:, :-1] ** 2).sum(axis=1)
 
     def state(self):
-        """What ``restore`` needs; never changed in place."""
         return self.coef
 
     def restore(self, state):
-        """Back to an earlier state."""
         self._set_coef(state)
 
     def finish(self, templates):
-        """Fitted estimators, of the classes of the templates, with these coefficients."""
         fitted = []
         for template, coef in zip(templates, self.coef, strict=True):
             slopes, intercept = self.raw(coef[:, None])

@@ -99,7 +99,6 @@ class LogisticExperts(LinearExperts):
         return self._curvature is None or self._drift > self.longest_drift
 
     def forget_curvature(self):
-        """Take the curvature anew before the next step."""
         self._curvature = self._factors = None
 
     def fit(self, resp, working=None, exposure=None, target=None):
@@ -127,7 +126,6 @@ class LogisticExperts(LinearExperts):
         self._set_coef(coef)
 
     def streaming(self, resp, order, fitted):
-        """These experts in another order, without their rows, to go on with ``learn_batch``."""
         if self.shared is not None:
             return None
         bounds = [
@@ -141,7 +139,6 @@ class LogisticExperts(LinearExperts):
         return self._streaming(bounds, order)
 
     def streaming_from_sums(self, order):
-        """The same after steps from sums, with the curvature of the last ones."""
         bounds = 2 * self._curvature[order]  # see multinomial.curvature
         return self._streaming(list(np.stack([bounds, bounds], axis=1)), order)
 
@@ -211,16 +208,13 @@ class LogisticExperts(LinearExperts):
         self.penalty = 0.5 * np.einsum("j,kjc->k", self.column_penalty, coef**2)
 
     def state(self):
-        """What ``restore`` needs; never changed in place."""
         return self.coef, self._curvature, self._factors, self._drift
 
     def restore(self, state):
-        """Back to an earlier state."""
         coef, self._curvature, self._factors, self._drift = state
         self._set_coef(coef)
 
     def finish(self, templates):
-        """Fitted estimators, of the classes of the templates, with these coefficients."""
         fitted = []
         for template, coef in zip(templates, self.coef, strict=True):
             raw, intercept = self.raw(coef)

@@ -347,7 +347,6 @@ class PooledExperts(Pooled, LeastSquaresExperts):
         self._targets, self.predictions = super().targets, None
 
     def begin(self, resp):
-        """Forget everything, and learn from the responsibilities of a start."""
         n_outputs = self.y_scale.size
         self.tau, self.rho = self._first_variances(n_outputs)
         half = np.full(self.n_experts, 0.5 * self.weight.sum() / self.n_experts)
@@ -393,17 +392,14 @@ class PooledExperts(Pooled, LeastSquaresExperts):
         self.restore((posteriors, tau, rho))
 
     def state(self):
-        """What ``restore`` needs; never changed in place."""
         return self.posteriors, self.tau, self.rho
 
     def restore(self, state):
-        """Back to an earlier state."""
         self.posteriors, self.tau, self.rho = state
         self._set_coef(np.stack([c.mean for c, _ in self.posteriors], axis=2))
 
     @property
     def divergence(self):
-        """What is paid for what is not known of coefficients and variances."""
         return sum(c.divergence + p.divergence for c, p in self.posteriors)
 
     def expected_log_density(self):

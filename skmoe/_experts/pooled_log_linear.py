@@ -245,7 +245,6 @@ class PooledGammaExperts(PooledLogLinearExperts):
         self.targets_of_kind, self.y_scale = self.y[:, None] / self.unit, np.array([self.unit])
 
     def begin(self, resp):
-        """Forget everything, and learn from the responsibilities of a start."""
         self.kind = Positive.alike(self.targets_of_kind, self.weight, self.n_experts)
         super().begin(resp)
 
@@ -272,11 +271,9 @@ class PooledGammaExperts(PooledLogLinearExperts):
         super().learn_sums(scaled, size, learns)
 
     def state(self):
-        """What ``restore`` needs; never changed in place."""
         return *super().state(), self.kind
 
     def restore(self, state):
-        """Back to an earlier state."""
         *state, self.kind = state
         super().restore(state)
 

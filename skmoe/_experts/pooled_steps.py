@@ -128,7 +128,6 @@ class PooledInSteps(Pooled):
     rho = property(lambda self: self.posterior.rho)
 
     def begin(self, resp):
-        """Forget everything, and learn from the responsibilities of a start."""
         shape = (self.kind.n_functions, self.n_experts, self.design.shape[1])
         tau, rho = self._first_variances(shape[0])
         expected = self.kind.first(self.targets_of_kind, self.n_experts)
@@ -155,7 +154,6 @@ class PooledInSteps(Pooled):
         return StepSums(*self._sums(self.posterior, weights), weights.sum(axis=0))
 
     def learn_sums(self, sums, size=1.0, learns=True):
-        """A step from sums over rows; see ``Pooled``."""
         size = size * self.kind.largest_size
         self._set(self._stepped(self.posterior, (sums.gram, sums.cross), size, learns))
         self.n_fits += self.n_experts
@@ -258,15 +256,12 @@ class PooledInSteps(Pooled):
 
     @property
     def divergence(self):
-        """What is paid for what is not known of the coefficients."""
         return self.posterior.divergence
 
     def expected_log_density(self):
-        """Expected log-density of each row, or a bound of it, (n, K)."""
         return self.posterior.expected.value
 
     def slope_sums(self, resp):
-        """Sums of the quadratics in the slopes; see ``Pooled``."""
         return without_intercept(*self._sums(self.posterior, resp * self.weight[:, None]))
 
     def loss_as_one(self, k, other):

@@ -76,20 +76,16 @@ class BesideZero(Experts):
         return BesideZero(self.experts.on_rows(rows, weight))
 
     def point(self):
-        """All coefficients of the others."""
         return self.experts.point()
 
     def go_to(self, point):
-        """Take other coefficients."""
         self.experts = copy.copy(self.experts)
         self.experts.go_to(point)
 
     def state(self):
-        """What ``restore`` needs; never changed in place."""
         return self.experts.state()
 
     def restore(self, state):
-        """Back to an earlier state."""
         self.experts = copy.copy(self.experts)
         self.experts.restore(state)
 

@@ -196,7 +196,6 @@ class PooledRowsProblem(PooledProblem):
         return self.objective
 
     def learn_alpha(self):
-        """A better precision of the gate's prior, and its weights; the change of its logarithm."""
         before = self.gate.alpha
         self.gate.learn_alpha(self.sums)
         self._pass()
@@ -220,16 +219,13 @@ class PooledRowsProblem(PooledProblem):
     # What is known of it --------------------------------------------------------------------
 
     def effective_rows(self):
-        """Weight of the rows of each expert, (K,)."""
         return self.sums.of_experts.mass
 
     def copies(self):
-        """Whether a heavier expert has the same density everywhere, (K,)."""
         differences = self.rows.reduce(compare_densities, self._answers)
         return same_as_heavier(differences.largest, self.load)
 
     def report_sums(self, model, order):
-        """What reports are made of: ReportSums."""
         return self.rows.reduce(sum_for_report, (self._answers, model, order))
 
 

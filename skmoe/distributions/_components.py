@@ -26,6 +26,8 @@ class BaseComponents:
     def logcdf(self, y):
         """Logarithm of the distribution function of each component.
 
+        Of Gaussian, Student-t and Gamma components it is exact in the lower tail.
+
         Parameters
         ----------
         y : float or ndarray that broadcasts against ``mean``
@@ -41,6 +43,8 @@ class BaseComponents:
 
     def logsf(self, y):
         """Logarithm of the survival function of each component.
+
+        Of Gaussian, Student-t and Gamma components it is exact in the upper tail.
 
         Parameters
         ----------

@@ -330,50 +330,12 @@ class BinomialComponents(_CountComponents):
         return self.mean * (1 - self.mean / self.trials)
 
     def logpdf(self, y):
-        """Log-probability of a value under each component.
-
-        Parameters
-        ----------
-        y : float or ndarray that broadcasts against ``mean``
-            Where to look.
-
-        Returns
-        -------
-        log_density : ndarray of shape (n_samples, n_experts)
-            Minus infinity where y is no number of successes.
-        """
         return super().logpdf(np.where(y <= self.trials, y, -1.0))
 
     def ppf(self, q):
-        """Quantile function of each component.
-
-        Parameters
-        ----------
-        q : float
-            A probability.
-
-        Returns
-        -------
-        quantiles : ndarray of shape (n_samples, n_experts)
-            The smallest whole numbers whose distribution function is at least q; -1 for 0.
-        """
         return np.minimum(super().ppf(q), self.trials)
 
     def rvs(self, places, random_state):
-        """Draw from some of the components.
-
-        Parameters
-        ----------
-        places : ndarray of shape (n_samples, size)
-            For each draw of a row, the number of the component.
-        random_state : RandomState
-            Draws them.
-
-        Returns
-        -------
-        draws : ndarray of shape (n_samples, size)
-            Successes, as floats.
-        """
         mean, trials = take(self.mean, places), take(self.trials, places)
         return random_state.binomial(trials.astype(np.int64), mean / trials).astype(np.float64)
 

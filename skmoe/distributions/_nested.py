@@ -49,13 +49,6 @@ class NestedComponents(BaseComponents):
         return any(part.has_atoms for part in parts)
 
     def without_noise(self):
-        """The components without the noise that some of them have.
-
-        Returns
-        -------
-        components : NestedComponents
-            New ones.
-        """
         nested = [(rows, places, each.without_noise()) for rows, places, each in self.nested]
         return NestedComponents(self.components.without_noise(), nested)
 

@@ -45,13 +45,6 @@ class NoisyComponents(BaseComponents):
         return [self.low, self.high, *(self.components.ppf(q) for q in TAILS)]
 
     def without_noise(self):
-        """The components alone.
-
-        Returns
-        -------
-        components : object
-            As they were given.
-        """
         return self.components
 
     @property

@@ -42,13 +42,6 @@ class PerOutputComponents(BaseComponents):
         return any(each.has_atoms for each in self.outputs)
 
     def without_noise(self):
-        """The components without noise.
-
-        Returns
-        -------
-        components : PerOutputComponents
-            New ones.
-        """
         return PerOutputComponents([each.without_noise() for each in self.outputs])
 
     def _stacked(self, answers):

@@ -100,33 +100,9 @@ class ScipyComponents(BaseComponents):
         return self.distribution.sf(y)
 
     def logcdf(self, y):
-        """Logarithm of the distribution function of each component.
-
-        Parameters
-        ----------
-        y : float or ndarray that broadcasts against ``mean``
-            Where to look.
-
-        Returns
-        -------
-        logcdf : ndarray, shaped like ``mean``
-            Of each output alone.
-        """
         return self.distribution.logcdf(y)
 
     def logsf(self, y):
-        """Logarithm of the survival function of each component.
-
-        Parameters
-        ----------
-        y : float or ndarray that broadcasts against ``mean``
-            Where to look.
-
-        Returns
-        -------
-        logsf : ndarray, shaped like ``mean``
-            Of each output alone.
-        """
         return self.distribution.logsf(y)
 
     def ppf(self, q):

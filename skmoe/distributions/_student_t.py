@@ -104,33 +104,9 @@ class StudentTComponents(BaseComponents):
         return special.stdtr(self._df(), (self.mean - y) / self.scale)
 
     def logcdf(self, y):
-        """Logarithm of the distribution function of each component, exact in the lower tail.
-
-        Parameters
-        ----------
-        y : float or ndarray that broadcasts against ``mean``
-            Where to look.
-
-        Returns
-        -------
-        logcdf : ndarray, shaped like ``mean``
-            Of each output alone.
-        """
         return log_tail(self._df(), (y - self.mean) / self.scale)
 
     def logsf(self, y):
-        """Logarithm of the survival function of each component, exact in the upper tail.
-
-        Parameters
-        ----------
-        y : float or ndarray that broadcasts against ``mean``
-            Where to look.
-
-        Returns
-        -------
-        logsf : ndarray, shaped like ``mean``
-            Of each output alone.
-        """
         return log_tail(self._df(), (self.mean - y) / self.scale)
 
     def ppf(self, q):
@@ -231,16 +207,13 @@ class IndependentStudentT(StudentTComponents):
         return self.df
 
     def logpdf(self, y):
-        """Log-density of each component, joint over the outputs, (n_samples, n_experts)."""
         y = np.broadcast_to(y, np.broadcast_shapes(np.shape(y), self.mean.shape))
         outputs = range(self.mean.shape[2])
         return sum(self.output(j).logpdf(y[..., j]) for j in outputs)
 
     def output(self, j):
-        """The components of one output alone."""
         return StudentTComponents(self.mean[..., j], self.scale[..., j], self.df[..., j])
 
     def rvs(self, places, random_state):
-        """Draw from some of the components, (n_samples, size, n_outputs)."""
         draws = [self.output(j).rvs(places, random_state) for j in range(self.mean.shape[2])]
         return np.stack(draws, axis=2)

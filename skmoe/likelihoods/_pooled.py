@@ -98,19 +98,11 @@ class PooledGaussian(UncertainCoefficients, Gaussian):
         return at_floor.reshape(len(self.scale_), -1).any(axis=1)
 
     def for_batches(self):
-        """A Gaussian likelihood of these scales."""
         plain = self.into(Gaussian(self.scale), but=("df_", "log_scale_precision_"))
         plain.update_from_sums(self._mass, self._squares)
         return plain
 
     def terms(self):
-        """Class of the derivatives of the log-density at known coefficients and scales.
-
-        Returns
-        -------
-        terms : type
-            Of Gaussian errors.
-        """
         return PooledTerms
 
     def scale_model_(self, X):

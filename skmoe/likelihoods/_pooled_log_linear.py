@@ -70,7 +70,6 @@ class PooledPoisson(_UncertainMeans, Poisson):
     per_expert = ("coef_cov_",)
 
     def for_batches(self):
-        """Poisson's likelihood."""
         return self.into(Poisson())
 
     def _averaged(self, prediction, variance, experts):
@@ -108,7 +107,6 @@ class PooledGamma(_UncertainMeans, Gamma):
         self.shape_, self._mass = experts.kind.shape, sums.mass
 
     def for_batches(self):
-        """Gamma's likelihood."""
         return self.into(Gamma())
 
     def _averaged(self, prediction, variance, experts):

@@ -37,27 +37,6 @@ class _SkewedErrors(ScaledErrors):
     learned_logs, learned_values = ("scale_",), ("skew_", "_shift")
 
     def start(self, y, weight, n_experts):
-        """Look at the target once before EM.
-
-        Parameters
-        ----------
-        y : ndarray of shape (n_samples,)
-            Target.
-        weight : ndarray of shape (n_samples,)
-            Weights of the rows.
-        n_experts : int
-            Number of experts.
-
-        Returns
-        -------
-        self : likelihood
-            With ``floor_`` set.
-
-        Raises
-        ------
-        ValueError
-            If there are several outputs.
-        """
         if y.ndim == 2:
             raise ValueError(f"{type(self).__name__} takes one output; y has {y.shape[1]}.")
         self.skew_ = self._shift = np.zeros(n_experts)
@@ -173,20 +152,7 @@ class _SkewedErrors(ScaledErrors):
         """Log-density of standardised errors, and its derivatives by these and by the skew."""
 
     def working_target(self, y, prediction):
-        """The target less the expected skewed part of the error, which experts are fitted on.
-
-        Parameters
-        ----------
-        y : ndarray of shape (n_samples,)
-            Target.
-        prediction : ndarray of shape (n_samples, n_experts)
-            Location of each expert.
-
-        Returns
-        -------
-        target : ndarray of shape (n_samples, n_experts)
-            Of each expert its own.
-        """
+        # The target less the expected skewed part of the error.
         location = prediction - self._shift
         z = (y[:, None] - location) / self.scale_
         gap = -self._slopes(z, self.skew_, getattr(self, "df_", None))[1] * self.scale_
@@ -200,23 +166,11 @@ class _SkewedErrors(ScaledErrors):
         return (1 + self.skew_**2) / self.scale_**2 if self.scale_ is not None else 1.0
 
     def log_prior(self, penalty):
-        """Log-prior of experts whose L2 penalty is in units of the part of errors without skew.
-
-        Parameters
-        ----------
-        penalty : float or ndarray of shape (n_experts,)
-            Penalty of the coefficients of each expert.
-
-        Returns
-        -------
-        log_prior : float
-            At most 0.
-        """
+        # The penalty is in units of the part of errors without skew.
         return -0.5 * float(np.sum(penalty * self.precision_))
 
     @property
     def n_parameters_(self):
-        """Number of free parameters."""
         return (len(self._learned) - 1) * len(self.scale_)
 
 
@@ -269,13 +223,6 @@ class SkewNormal(_SkewedErrors):
         return SkewNormalComponents(prediction - self._shift[experts], scale, self.skew_[experts])
 
     def terms(self):
-        """Class of the derivatives of the log-density, for standard errors.
-
-        Returns
-        -------
-        terms : type
-            Of linear experts.
-        """
         return SkewNormalTerms
 
 
@@ -334,27 +281,6 @@ class SkewT(_SkewedErrors):
         self.df = df
 
     def start(self, y, weight, n_experts):
-        """Look at the target once before EM.
-
-        Parameters
-        ----------
-        y : ndarray of shape (n_samples,)
-            Target.
-        weight : ndarray of shape (n_samples,)
-            Weights of the rows.
-        n_experts : int
-            Number of experts.
-
-        Returns
-        -------
-        self : SkewT
-            With ``floor_`` and ``df_`` set.
-
-        Raises
-        ------
-        ValueError
-            If ``df`` is neither "estimate" nor a number above 2, or there are several outputs.
-        """
         estimated = isinstance(self.df, str) and self.df == "estimate"
         if not estimated and not (isinstance(self.df, Real) and 2 < self.df < np.inf):
             raise ValueError(f'df must be a number above 2, or "estimate"; got {self.df!r}.')
@@ -385,20 +311,7 @@ class SkewT(_SkewedErrors):
         return np.log(2) + log_t(z, df) + log_cdf, by_z, z * root * hazard
 
     def working_weights(self, y, prediction):
-        """Expected latent precisions, with which experts are fitted by least squares.
-
-        Parameters
-        ----------
-        y : ndarray of shape (n_samples,)
-            Target.
-        prediction : ndarray of shape (n_samples, n_experts)
-            Location of each expert.
-
-        Returns
-        -------
-        working : ndarray of shape (n_samples, n_experts)
-            Factors of the responsibilities; small far from the prediction.
-        """
+        # Expected latent precisions.
         skew, df = self.skew_, self.df_
         z = (y[:, None] - prediction + self._shift) / self.scale_
         inside = skew * z * np.sqrt((df + 1) / (df + z**2))

@@ -354,10 +354,7 @@ class EstimatorExperts(Experts):
 def fit_at_once(*fits):
     """First fits of several ``EstimatorExperts`` of one estimator and rows, in one batch of tasks.
 
-    Parameters
-    ----------
-    *fits : (EstimatorExperts, ndarray of shape (n_samples, n_experts))
-        Experts, and responsibilities to fit them with.
+    Each of ``fits`` is a pair: experts, and responsibilities to fit them with.
     """
     plans = [experts._plan(resp) for experts, resp in fits]
     arguments = (

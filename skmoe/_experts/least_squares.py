@@ -74,19 +74,8 @@ class LeastSquaresExperts(LinearExperts):
     def learn_batch(self, X, y, weights, *, keep, gain):
         """M-step for ``keep`` times the statistics so far and ``gain`` times those of a batch.
 
-        Parameters
-        ----------
-        X, y : ndarrays of n_samples rows
-            The batch.
-        weights : ndarray of shape (n_samples, n_experts)
-            Responsibilities times weights of the rows.
-        keep, gain : float
-            Factors.
-
-        Returns
-        -------
-        experts : LeastSquaresExperts
-            With ``predictions`` for the batch.
+        Returns experts with ``predictions`` for the batch; ``weights`` (n, K) are responsibilities
+        times those of the rows.
         """
         twin = copy.copy(self)
         twin._take(X, y)

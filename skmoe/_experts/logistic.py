@@ -50,15 +50,7 @@ class LogisticExperts(LinearExperts):
         return self.log_odds
 
     def learn_sums(self, sums, size=1.0):
-        """A Newton step of the log-odds of two classes from sums, taken where they are.
-
-        Parameters
-        ----------
-        sums : Sums
-            Of the last pass over the rows.
-        size : float, default=1.0
-            Part of the step to take.
-        """
+        """Take the part ``size`` of a Newton step of the log-odds of two classes from such sums."""
         penalty, log_odds = np.append(self.alpha, 0.0), self.log_odds
         if self.wants_curvature:
             self._curvature, self._drift = sums.gram, 0.0
@@ -151,19 +143,8 @@ class LogisticExperts(LinearExperts):
     def learn_batch(self, X, y, weights, *, keep, gain):
         """One step for ``keep`` times what was seen so far and ``gain`` times a batch.
 
-        Parameters
-        ----------
-        X, y : ndarrays of n_samples rows
-            The batch.
-        weights : ndarray of shape (n_samples, n_experts)
-            Responsibilities times weights of the rows.
-        keep, gain : float
-            Factors.
-
-        Returns
-        -------
-        experts : LogisticExperts
-            With ``predictions`` for the batch.
+        Returns experts with ``predictions`` for the batch; ``weights`` (n, K) are responsibilities
+        times those of the rows.
         """
         twin = copy.copy(self)
         twin._take(X, y)

@@ -85,18 +85,9 @@ def pooled_coefficients(gram, cross, tau, rho):
         Cov b_k = L_k + (I - L_k G_k) V (I - L_k G_k)'
         evidence = 1/2 [sum_k h_k'L_k h_k + u'V u - sum_k log|M_k| - log|V^-1 diag(rho)|]
 
-    Parameters
-    ----------
-    gram : ndarray of shape (K, q, q)
-        ``sum_i lambda_k w_ik x_i x_i'``.
-    cross : ndarray of shape (K, q)
-        ``sum_i lambda_k w_ik x_i y_i``.
-    tau, rho : ndarray of shape (q,)
-        Prior variances of d_k and b_0. tau = 0 is one line for all experts.
-
-    Returns
-    -------
-    coefficients : Coefficients
+    ``gram`` (K, q, q) is ``sum_i lambda_k w_ik x_i x_i'``, ``cross`` (K, q) ``sum_i lambda_k w_ik
+    x_i y_i``; ``tau`` and ``rho`` (q,) are the prior variances of d_k and b_0. tau = 0 is one line
+    for all experts.
     """
     root, shared_root, eye = np.sqrt(tau), np.sqrt(rho), np.eye(cross.shape[1])
     factor = _factor(root[:, None] * gram * root)
@@ -151,21 +142,9 @@ def learn_variances(gram, cross, tau, rho, learned, ties=None, block=None):
     of coefficients that the rows determine, and likewise rho from the slopes of b_0. Where it
     lowers the evidence, that of EM instead, tau <- mean E d^2, which cannot.
 
-    Parameters
-    ----------
-    gram, cross, tau, rho
-        As ``pooled_coefficients`` takes them.
-    learned : ndarray of bool of shape (q,)
-        Columns whose tau is learned; that of the others stays as it is.
-    ties : Ties, default=None
-        Between experts. Offsets stand behind the coefficients in tau, rho and ``learned``.
-    block : ndarray of int of shape (q - 1,), default=None
-        Of which column of strings they are levels; see ``StandardColumns``.
-
-    Returns
-    -------
-    coefficients : Coefficients
-    tau, rho : ndarray of shape (q,)
+    ``learned`` are the columns whose tau is learned; offsets of ``ties`` stand behind the
+    coefficients in tau, rho and ``learned``. ``block`` says of which column of strings slopes are
+    levels; see ``StandardColumns``. Returns coefficients, tau and rho.
     """
     if ties is not None:
         found, *variances = learn_variances(
@@ -262,18 +241,8 @@ def pooled_precisions(mass, squares, nu):
     The posterior has shape (nu + mass_k) / 2 and rate (nu s_0 + squares_k) / 2. For each nu, s_0
     solves ``K nu / 2 = sum_k shape_k nu s_0 / (nu s_0 + squares_k)``, by Newton in log s_0.
 
-    Parameters
-    ----------
-    mass : ndarray of shape (K,)
-        Weight of the rows.
-    squares : ndarray of shape (K,)
-        Expected weighted squares of their residuals; positive.
-    nu : ndarray of shape (n_grid,)
-        Grid.
-
-    Returns
-    -------
-    precisions : Precisions
+    ``mass`` (K,) is the weight of the rows, ``squares`` (K,) the expected weighted squares of their
+    residuals, positive; ``nu`` (n_grid,) the grid.
     """
     grid = nu[:, None]
     shape = 0.5 * (grid + mass)

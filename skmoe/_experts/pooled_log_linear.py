@@ -56,17 +56,7 @@ class Counts(_LogLinearKind):
         self.exposure = exposure[:, None, None]
 
     def expected(self, targets, mean, variance, near=None):
-        """Expected log-probabilities; see ``Expected``.
-
-        Parameters
-        ----------
-        targets : ndarray of shape (n_samples, 1)
-            Counts.
-        mean, variance : ndarray of shape (n_samples, n_experts, 1)
-            Of the functions.
-        near : Expected, default=None
-            Not used.
-        """
+        """Expected log-probabilities of counts (n, 1); see ``Expected``."""
         y = targets[:, None]
         counts = self.exposure * np.exp(np.minimum(mean + 0.5 * variance, LARGEST_LOG_MEAN))
         value = y * (np.log(self.exposure) + mean) - counts - special.gammaln(y + 1)
@@ -179,16 +169,10 @@ class PooledLogLinearExperts(PooledInSteps, LogLinearExperts):
 
     Parameters
     ----------
-    X, y, weight
-        As ``LinearExperts`` takes them.
-    shared_columns : list of int
-        Numbers of the columns in which experts do not differ.
+    X, y, weight, shared_columns, units, block
+        As ``PooledExperts`` takes them.
     exposure : ndarray of shape (n_samples,), default=None
         Of the rows.
-    units : Units, default=None
-        Of columns and target, where they are not those of these rows.
-    block : ndarray of int of shape (n_features,), default=None
-        Of which column of strings they are levels; see ``StandardColumns``.
 
     Attributes
     ----------

@@ -12,17 +12,7 @@ from .base import Experts
 def with_zero(name, names, estimators):
     """Names and estimators of experts, and of one more that always predicts zero.
 
-    Parameters
-    ----------
-    name : str or None
-        Of that one; None for no such expert.
-    names, estimators : lists of length n_experts
-        Of the others.
-
-    Raises
-    ------
-    ValueError
-        If another expert has its name.
+    ``name`` is None for no such expert. Raises a ValueError if another expert has its name.
     """
     if name is None:
         return names, estimators

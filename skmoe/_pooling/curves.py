@@ -39,19 +39,8 @@ class Curve:
 def best_curve(search, problem, regime):
     """The curve in place of a mixture of regimes, of the column that parts them most.
 
-    Parameters
-    ----------
-    search : RegimeSearch
-        Which found the mixture.
-    problem : PooledProblem
-        The mixture.
-    regime : ndarray of int of shape (n_experts,)
-        Number of the regime of each expert.
-
-    Returns
-    -------
-    curve : Curve or None
-        None where no column has many values, or columns outnumber rows.
+    ``regime`` (n_experts,) numbers those of the mixture that ``search`` found. None where no column
+    has many values, or columns outnumber rows.
     """
     trainer, experts = search.trainer, problem.experts
     if experts.columns.basis is not None:

@@ -74,13 +74,7 @@ class PooledAnswers:
     logits: np.ndarray
 
     def on_rows(self, block):
-        """Experts on a few rows of a block at a time, and the gate's design and log-probabilities.
-
-        Parameters
-        ----------
-        block : ArrayRows
-            Rows.
-        """
+        """Experts on a few rows at a time of a block, the gate's design and log-probabilities."""
         n_columns = len(self.columns.mean)
         for start in range(0, block.n_rows, PASS_ROWS):
             rows = slice(start, start + PASS_ROWS)
@@ -90,13 +84,7 @@ class PooledAnswers:
             yield self.experts.on_block(X, block.y[rows], block.weight[rows]), design, log_gate
 
     def over(self, block):
-        """Target, weights, logarithms of gate and densities (n_rows, K), and predictions.
-
-        Parameters
-        ----------
-        block : ArrayRows
-            Rows.
-        """
+        """Target, weights, logarithms of gate and densities (n_rows, K), and predictions."""
         for experts, _, log_gate in self.on_rows(block):
             log_density = experts.expected_log_density()
             yield experts.y, experts.weight, log_gate, log_density, experts.predictions

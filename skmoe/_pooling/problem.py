@@ -66,10 +66,8 @@ class GateUnderPrior:
     def log_volume(self, pairs):
         """Logarithm of the volume of the posterior relative to that of the prior.
 
-        Parameters
-        ----------
-        pairs : ndarray of shape (n_experts * (n_experts - 1) / 2, p, p)
-            Gram matrices weighted by products of two gate probabilities.
+        ``pairs`` (K (K - 1) / 2, p, p) are Gram matrices weighted by products of two gate
+        probabilities.
         """
         return self._volume(pairs)[0]
 

@@ -66,15 +66,7 @@ class PooledGaussian(UncertainCoefficients, Gaussian):
         super().__init__(scale)
 
     def take(self, experts, sums):
-        """Take what pooled experts have learned.
-
-        Parameters
-        ----------
-        experts : PooledExperts
-            Trained.
-        sums : LeastSquaresStatistics
-            Over the rows, at the last responsibilities.
-        """
+        """Take what pooled experts have learned; sums are those at the last responsibilities."""
         shape = (experts.n_experts,) if experts.flat else (experts.n_experts, -1)
         unit = experts.y_scale
         posteriors = [precisions for _, precisions in experts.posteriors]

@@ -45,15 +45,6 @@ class PooledCategorical(UncertainCoefficients, Categorical):
         super().__init__(calibration=None, epsilon=0.0, n_classes=n_classes)
 
     def take(self, experts, sums):
-        """Take what pooled experts have learned.
-
-        Parameters
-        ----------
-        experts : PooledLogisticExperts
-            Trained.
-        sums : StepSums
-            Over the rows, at the last responsibilities.
-        """
         self.start_from_sums(self._counts, experts.n_experts)
         self.take_mass(sums.mass)
         self.take_coefficients(experts, experts.posterior.coefficients)

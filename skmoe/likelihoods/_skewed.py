@@ -113,19 +113,10 @@ class _SkewedErrors(ScaledErrors):
     def _loss(self, place, residuals, share, penalty, unit, df):
         """Mean negative log-density of an expert, the penalty of its coefficients, and the slopes.
 
-        Parameters
-        ----------
-        place : sequence of float
-            Shift in units, logarithm of the scale, skew and, if they are learned, logarithm of the
-            degrees of freedom.
-        residuals, share : ndarray of shape (n_used,)
-            Of rows of positive weight; the shares add up to one.
-        penalty : float
-            Per unit of weight.
-        unit : float
-            Of shifts: the last scale.
-        df : float or None
-            Degrees of freedom where they are not learned.
+        ``place`` is the shift in units, the logarithm of the scale, the skew and, unless ``df`` is
+        given, the logarithm of the degrees of freedom. Residuals and shares are of rows of positive
+        weight; the shares add up to one, and the penalty is per unit of weight. ``unit`` is the
+        last scale.
         """
         shift, scale, skew, log_df = place[0] * unit, np.exp(place[1]), place[2], place[3:]
         z = (residuals + shift) / scale

@@ -409,11 +409,5 @@ class PredictorTerms(ExpertTerms):
 
 
 def of_each_output(slopes):
-    """Derivatives (n_samples, n_outputs, n_outputs) of means by the predictors of all outputs.
-
-    Parameters
-    ----------
-    slopes : ndarray of shape (n_samples, n_outputs)
-        By its own, all that an output depends on.
-    """
+    """Derivatives (n, m, m) of means by all outputs' predictors, from ``slopes`` by their own."""
     return slopes[:, :, None] * np.eye(slopes.shape[1])

@@ -33,32 +33,15 @@ from .exceptions import noted
 
 @dataclass(frozen=True)
 class Model(ABC):
-    """A fitted mixture.
+    """A fitted mixture."""
 
-    Attributes
-    ----------
-    names : list of str
-        Names of the experts.
-    experts : list of estimators
-        Fitted, transformers included.
-    gate : BaseGate or Pipeline ending in one
-        Fitted.
-    likelihood : BaseLikelihood
-        With the fitted scales.
-    y_shape : tuple
-        Shape of one target: ``()`` or ``(n_outputs,)``.
-    top_k : int or None
-        Experts that answer for a row; None for all.
-    transformed : LastTransformed
-        Rows behind transformers that experts and gate share.
-    """
-
-    names: list
-    experts: list
-    gate: object
-    likelihood: object
-    y_shape: tuple = ()
-    top_k: int | None = None
+    names: list  # list of str: names of the experts
+    experts: list  # list of estimators: fitted, transformers included
+    gate: object  # BaseGate or Pipeline ending in one: fitted
+    likelihood: object  # BaseLikelihood: with the fitted scales
+    y_shape: tuple = ()  # shape of one target: ``()`` or ``(n_outputs,)``
+    top_k: int | None = None  # experts that answer for a row; None for all
+    # Rows behind transformers that experts and gate share.
     transformed: LastTransformed = field(default_factory=LastTransformed, init=False, repr=False)
 
     classes = None
@@ -310,15 +293,9 @@ class RegressionModel(Model):
 
 @dataclass(frozen=True)
 class ClassificationModel(Model):
-    """A fitted mixture of classifiers; see ``Model``.
+    """A fitted mixture of classifiers; see ``Model``."""
 
-    Attributes
-    ----------
-    classes : ndarray of shape (n_classes,)
-        Labels, in the order of class numbers.
-    """
-
-    classes: np.ndarray = None
+    classes: np.ndarray = None  # (n_classes,): labels, in the order of class numbers
 
     @property
     def prediction_shape(self):

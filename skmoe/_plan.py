@@ -42,43 +42,33 @@ class Request:
 
     Attributes
     ----------
-    names, templates : lists
-        Of the experts; of clones whose number is to be chosen, as many as are tried.
-    kind : {"default", "clones", "list"}
-        Experts of the mixture's choice, clones of one estimator, or a named list.
-    encodes : bool
-        Whether experts meet a mixed table behind an encoder: default and "diverse" ones.
-    n_experts : int or None
-        As asked for; None where it is to be chosen.
-    gate : gate, classifier or None
-        Without its transformers; None is the default of the way of training.
-    top_k : int or None
-        None where every expert answers.
-    is_stream : bool
-        Whether these are the first rows of a stream.
     cv, groups, likelihood, shared_effects, warm_start, classifies
         As given to the mixture or to ``fit``.
-    rows : Rows
-        Checked; a sample of ``many`` that are not in memory.
     """
 
+    # ``names``, ``templates``: lists: of the experts; of clones whose number is to be chosen, as
+    # many as are tried.
     names: list
     templates: list
+    # {"default", "clones", "list"}: experts of the mixture's choice, clones of one estimator, or a
+    # named list.
     kind: str
+    # Whether experts meet a mixed table behind an encoder: default and "diverse" ones.
     encodes: bool
-    n_experts: int | None
+    n_experts: int | None  # as asked for; None where it is to be chosen
+    # Gate, classifier: without its transformers; None is the default of the way of training.
     gate: object
     likelihood: object
     has_default_likelihood: bool
     cv: object
-    top_k: int | None
+    top_k: int | None  # None where every expert answers
     shared_effects: object
     warm_start: bool
     groups: object
-    is_stream: bool
+    is_stream: bool  # whether these are the first rows of a stream
     classifies: bool
     family: object
-    rows: object
+    rows: object  # Rows: checked; a sample of ``many`` that are not in memory
     many: bool
 
     @classmethod
@@ -312,27 +302,6 @@ def choose_training(training, request):
 class Plan:
     """What ``fit`` does, or has done, and why; prints as a table and shows as HTML.
 
-    Attributes
-    ----------
-    training : {"em", "pooled", "stack", "specialists"}
-        The way of training.
-    n_experts : int or None
-        Number of experts: of clones that specialise, beside the generalist; None where it is
-        chosen, which ``fit`` does.
-    most_experts : int
-        Number of experts that are tried at the most.
-    experts, gate, likelihood, predictions : str
-        What they are.
-    reasons : dict of str to str
-        Why each of these was chosen.
-    most_expert_fits : int or None
-        Fits of single estimators at the most; None where experts are solved all at once, in
-        closed form or by Newton steps.
-    n_regimes : int or None
-        After ``fit`` of pooled experts: number of regression functions.
-    findings : list of str
-        After ``fit``: what else was tried, and by how much it lost.
-
     Examples
     --------
     >>> import numpy as np
@@ -345,18 +314,24 @@ class Plan:
     'the experts are the default ones, linear models'
     """
 
-    training: str
+    training: str  # {"em", "pooled", "stack", "specialists"}: the way of training
+    # Number of experts: of clones that specialise, beside the generalist; None where it is chosen,
+    # which ``fit`` does.
     n_experts: int | None
-    most_experts: int
+    most_experts: int  # number of experts that are tried at the most
+    # ``experts``, ``gate``, ``likelihood``, ``predictions``: what they are.
     experts: str
     gate: str
     likelihood: str
     predictions: str
-    reasons: dict
+    reasons: dict  # dict of str to str: why each of these was chosen
+    # Fits of single estimators at the most; None where experts are solved all at once, in closed
+    # form or by Newton steps.
     most_expert_fits: int | None
+    # List of str: after ``fit``: what else was tried, and by how much it lost.
     findings: list = field(default_factory=list)
     request: Request = field(default=None, repr=False)
-    n_regimes: int | None = None
+    n_regimes: int | None = None  # after ``fit`` of pooled experts: number of regression functions
     is_automatic: bool = field(default=True, repr=False)
     is_default_gate: bool = field(default=True, repr=False)
     n_rows: float = field(default=0.0, repr=False)

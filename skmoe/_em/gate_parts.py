@@ -21,26 +21,15 @@ MANY_WEIGHTS = 100_000  # minutes
 
 @dataclass
 class GateParts:
-    """A gate, and what stands before it.
+    """A gate, and what stands before it."""
 
-    Attributes
-    ----------
-    given : BaseGate
-        Unfitted, with the settings that the user gave it, or the default, and seeded; no Pipeline.
-    trained : BaseGate
-        A clone for EM, of which every ``fit`` makes one step where it can.
-    encoder : Pipeline or None
-        Transformers before the gate; fitted once a fit.
-    last_name : str
-        Name of the gate in a Pipeline.
-    has_default_encoder : bool
-        Whether the transformers are those that default experts of a mixed table have too.
-    """
-
+    # BaseGate: unfitted, with the settings that the user gave it, or the default, and seeded; no
+    # Pipeline.
     given: object
-    trained: BaseGate
-    encoder: Pipeline | None = None
-    last_name: str = "gate"
+    trained: BaseGate  # a clone for EM, of which every ``fit`` makes one step where it can
+    encoder: Pipeline | None = None  # transformers before the gate; fitted once a fit
+    last_name: str = "gate"  # name of the gate in a Pipeline
+    # Whether the transformers are those that default experts of a mixed table have too.
     has_default_encoder: bool = False
 
     @classmethod

@@ -18,24 +18,14 @@ SLOWEST = 0.995  # rate by which gains are taken to shrink at most
 
 @dataclass
 class Run:
-    """What one run of EM reached.
+    """What one run of EM reached."""
 
-    Attributes
-    ----------
-    objectives : list of float
-        After each iteration, per unit of weight.
-    converged : bool
-        Whether the iterations after the best one changed the objective by ``tol`` at most.
-    fell : bool
-        Whether the run ended because the objective fell, and did not come back.
-    interrupted : bool
-        Whether ``after`` ended the run.
-    """
-
+    # List of float: after each iteration, per unit of weight.
     objectives: list = field(default_factory=list)
+    # Whether the iterations after the best one changed the objective by ``tol`` at most.
     converged: bool = False
-    fell: bool = False
-    interrupted: bool = False
+    fell: bool = False  # whether the run ended because the objective fell, and did not come back
+    interrupted: bool = False  # whether ``after`` ended the run
 
 
 def run_em(

@@ -248,21 +248,11 @@ class OnePassProblem(SampleProblem):
 
 @dataclass(frozen=True)
 class Answers:
-    """A mixture on its way, without rows.
+    """A mixture on its way, without rows."""
 
-    Attributes
-    ----------
-    experts : LinearExperts
-        With ``predict_standardised``.
-    logits : ndarray of shape (p, n_experts)
-        Coefficients of the gate's logits in standardised columns.
-    likelihood : BaseLikelihood
-        Of the experts.
-    """
-
-    experts: object
-    logits: np.ndarray
-    likelihood: object
+    experts: object  # LinearExperts: with ``predict_standardised``
+    logits: np.ndarray  # (p, n_experts): coefficients of the gate's logits in standardised columns
+    likelihood: object  # BaseLikelihood: of the experts
 
     def __call__(self, X, y):
         """Logits of the gate and log-densities (n_rows, K), and predictions, of a few rows."""

@@ -37,52 +37,27 @@ MOST_TURNED = 300  # columns, as many as rows and more, that levels of strings h
 
 @dataclass
 class Parts:
-    """Experts, gate and likelihood of one fit.
+    """Experts, gate and likelihood of one fit."""
 
-    Attributes
-    ----------
-    model_class : type
-        RegressionModel or ClassificationModel.
-    names : list of str
-        Names of the experts.
-    templates : list of estimators
-        Unfitted experts, each able to read the rows.
-    family : LinearFamily
-        What can solve linear experts of this target.
-    is_default, is_list : bool
-        Whether the mixture has chosen the experts; whether they are a list of named ones.
-    gate : GateParts
-        The gate.
-    likelihood : BaseLikelihood
-        Unstarted.
-    classes : ndarray of shape (n_classes,) or None
-        Labels of classes.
-    shared_effects : list of int or str, or dict
-        Columns that have one coefficient for all experts, or lists of experts of each column.
-    keeps_order : bool
-        Whether the order of clones means something.
-    feature_names : ndarray of shape (n_features,) or None
-        Names of the columns of X.
-    has_effects : bool
-        Whether the experts of a table see columns of strings that its gate does not see.
-    transformer : Pipeline or None
-        Fitted transformers before experts that the family solves.
-    """
-
-    model_class: type
-    names: list
-    templates: list
-    family: object
+    model_class: type  # RegressionModel or ClassificationModel
+    names: list  # list of str: names of the experts
+    templates: list  # list of estimators: unfitted experts, each able to read the rows
+    family: object  # LinearFamily: what can solve linear experts of this target
+    # ``is_default``, ``is_list``: whether the mixture has chosen the experts; whether they are a
+    # list of named ones.
     is_default: bool
     is_list: bool
-    gate: GateParts
-    likelihood: object
-    classes: np.ndarray | None = None
+    gate: GateParts  # the gate
+    likelihood: object  # BaseLikelihood: unstarted
+    classes: np.ndarray | None = None  # (n_classes,): labels of classes
+    # List of int or str, or dict: columns that have one coefficient for all experts, or lists of
+    # experts of each column.
     shared_effects: list | dict = field(default_factory=list)
-    keeps_order: bool = False
-    feature_names: np.ndarray | None = None
+    keeps_order: bool = False  # whether the order of clones means something
+    feature_names: np.ndarray | None = None  # (n_features,): names of the columns of X
+    # Whether the experts of a table see columns of strings that its gate does not see.
     has_effects: bool = False
-    transformer: Pipeline | None = None
+    transformer: Pipeline | None = None  # fitted transformers before experts that the family solves
 
     def labels(self, y):
         """Target as experts that are estimators are fitted on it."""

@@ -17,17 +17,10 @@ COEF_PENALTY = 1.0  # L2 of the coefficients of the probabilities
 
 @dataclass(frozen=True)
 class Combination:
-    """What combines the class probabilities of K classifiers.
+    """What combines the class probabilities of K classifiers."""
 
-    Attributes
-    ----------
-    weights : ndarray of shape (K,)
-        Of the logarithms of the probabilities.
-    coef : ndarray of shape (K, n_classes, n_classes)
-        Of the probabilities, from each classifier and class to each class.
-    """
-
-    weights: np.ndarray
+    weights: np.ndarray  # (K,): of the logarithms of the probabilities
+    # (K, n_classes, n_classes): of the probabilities, from each classifier and class to each class.
     coef: np.ndarray
 
     def log_proba(self, proba):

@@ -16,18 +16,10 @@ from .fitting import join_last, split_last
 
 @dataclass(frozen=True)
 class Library:
-    """Names of the parameters of one library.
+    """Names of the parameters of one library."""
 
-    Attributes
-    ----------
-    stopping : tuple of str
-        Those that ask for early stopping if they are set.
-    n_trees : str
-        The number of trees.
-    """
-
-    stopping: tuple
-    n_trees: str
+    stopping: tuple  # tuple of str: those that ask for early stopping if they are set
+    n_trees: str  # the number of trees
 
 
 LIBRARIES = {

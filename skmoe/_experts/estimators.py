@@ -373,24 +373,14 @@ def fit_at_once(*fits):
 
 
 class _Plan(NamedTuple):
-    """What a fit of all experts comes to.
+    """What a fit of all experts comes to."""
 
-    Attributes
-    ----------
-    originals : list of int
-        Of each expert, the first that is fitted just so.
-    fits : dict of int to list of FitRows
-        Of each that is not frozen, what it would be fitted on in each fold.
-    kept : list of int
-        Those of them that stay as they are.
-    tasks : list of FitTask
-        For the others.
-    """
-
-    originals: list
+    originals: list  # list of int: of each expert, the first that is fitted just so
+    # Dict of int to list of FitRows: of each that is not frozen, what it would be fitted on in each
+    # fold.
     fits: dict
-    kept: list
-    tasks: list
+    kept: list  # list of int: those of them that stay as they are
+    tasks: list  # list of FitTask: for the others
 
 
 @dataclass

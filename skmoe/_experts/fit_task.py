@@ -23,17 +23,11 @@ class FewOutOfBag(ValueError):
 
 
 class FitRows(NamedTuple):
-    """Rows that an expert is fitted on.
+    """Rows that an expert is fitted on."""
 
-    Attributes
-    ----------
-    rows : ndarray of int
-        Their numbers.
-    weights, exposure, target : ndarray of shape (len(rows),) or None
-        Their weights; by what their targets are divided; or targets in place of theirs.
-    """
-
-    rows: np.ndarray
+    rows: np.ndarray  # of int: their numbers
+    # ``weights``, ``exposure``, ``target``: (len(rows),): their weights; by what their targets are
+    # divided; or targets in place of theirs.
     weights: np.ndarray | None = None
     exposure: np.ndarray | None = None
     target: np.ndarray | None = None
@@ -49,25 +43,14 @@ class FitRows(NamedTuple):
 
 
 class FitTask(NamedTuple):
-    """A fit of expert ``k`` in a fold, and the rows to predict then.
+    """A fit of expert ``k`` in a fold, and the rows to predict then."""
 
-    Attributes
-    ----------
-    k, fold : int
-        Whose fit it is.
-    fitted_on : FitRows
-        What the expert is fitted on.
-    validation : FitRows or None
-        Rows by which boosting stops.
-    test : ndarray of int
-        Numbers of the rows to predict.
-    """
-
+    # ``k``, ``fold``: whose fit it is.
     k: int
     fold: int
-    fitted_on: FitRows
-    validation: FitRows | None
-    test: np.ndarray
+    fitted_on: FitRows  # what the expert is fitted on
+    validation: FitRows | None  # rows by which boosting stops
+    test: np.ndarray  # of int: numbers of the rows to predict
 
 
 def fit_and_predict(X, y, name, estimator, last, task, y_shape, classes, oob, target):

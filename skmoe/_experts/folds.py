@@ -18,46 +18,25 @@ ROWS_PER_COEFFICIENT = 10  # by weight; linear experts of fewer come near learni
 
 @dataclass(frozen=True)
 class OutOfBag:
-    """Out-of-bag predictions in place of folds.
+    """Out-of-bag predictions in place of folds."""
 
-    Attributes
-    ----------
-    folds : list of (train, test)
-        For what has no out-of-bag predictions.
-    required : bool
-        Whether experts must not fall back to these where members leave too few rows out.
-    """
-
-    folds: list
+    folds: list  # list of (train, test): for what has no out-of-bag predictions
+    # Whether experts must not fall back to these where members leave too few rows out.
     required: bool
 
 
 @dataclass(frozen=True)
 class Splitting:
-    """How the rows of one fit are split into folds.
+    """How the rows of one fit are split into folds."""
 
-    Attributes
-    ----------
-    cv : "auto", "oob", "prefit", False, int, splitter or iterable
-        As ``make_folds`` takes it.
-    params : dict
-        What a splitter is given, such as ``groups``.
-    subject : ndarray of shape (n_samples,) or None
-        Rows of one subject stay in one fold.
-    seed : int
-        For the shuffle.
-    stratify : bool
-        Whether an integer means stratified folds.
-    n_rows : float or None
-        From which "auto" sees whether linear experts have too many coefficients to be predicted
-        in-sample; None is the weight of the rows.
-    """
-
+    # "auto", "oob", "prefit", False, int, splitter or iterable: as ``make_folds`` takes it.
     cv: object
-    params: dict
-    subject: np.ndarray | None
-    seed: int
-    stratify: bool
+    params: dict  # what a splitter is given, such as ``groups``
+    subject: np.ndarray | None  # (n_samples,): rows of one subject stay in one fold
+    seed: int  # for the shuffle
+    stratify: bool  # whether an integer means stratified folds
+    # From which "auto" sees whether linear experts have too many coefficients to be predicted
+    # in-sample; None is the weight of the rows.
     n_rows: float | None = None
 
     def folds(self, estimators, rows):

@@ -46,30 +46,17 @@ FIRST_ROUNDS = 3  # of coefficients and variances for the responsibilities of a 
 
 @dataclass(frozen=True)
 class Coefficients:
-    """Posterior of the coefficients of one output.
+    """Posterior of the coefficients of one output."""
 
-    Attributes
-    ----------
-    mean : ndarray of shape (K, q)
-        Means of b_k.
-    cov : ndarray of shape (K, q, q)
-        Their covariances.
-    divergence : float
-        KL(q(b) || p(b)).
-    evidence : float
-        Largest value over q(b) of ``sum_k E[cross_k'b_k - 1/2 b_k'gram_k b_k] - divergence``.
-    shared_mean, shared_var : ndarray of shape (q,)
-        Means and variances of b_0.
-    own_mean, own_var : ndarray of shape (K, q)
-        Means and variances of d_k.
-    """
-
-    mean: np.ndarray
-    cov: np.ndarray
-    divergence: float
+    mean: np.ndarray  # (K, q): means of b_k
+    cov: np.ndarray  # (K, q, q): their covariances
+    divergence: float  # KL(q(b) || p(b))
+    # Largest value over q(b) of ``sum_k E[cross_k'b_k - 1/2 b_k'gram_k b_k] - divergence``.
     evidence: float
+    # ``shared_mean``, ``shared_var``: (q,): means and variances of b_0.
     shared_mean: np.ndarray
     shared_var: np.ndarray
+    # ``own_mean``, ``own_var``: (K, q): means and variances of d_k.
     own_mean: np.ndarray
     own_var: np.ndarray
 
@@ -196,18 +183,12 @@ def blocks_of_slopes(is_slope, block):
 
 @dataclass(frozen=True)
 class Precisions:
-    """Posterior Gamma(shape, rate) of the precisions of one output.
+    """Posterior Gamma(shape, rate) of the precisions of one output."""
 
-    Attributes
-    ----------
-    shape, rate : ndarray of shape (K,)
-        Of each expert.
-    nu, centre : float
-        Of the prior.
-    """
-
+    # ``shape``, ``rate``: (K,): of each expert.
     shape: np.ndarray
     rate: np.ndarray
+    # ``nu``, ``centre``: of the prior.
     nu: float
     centre: float
 

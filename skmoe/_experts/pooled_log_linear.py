@@ -65,30 +65,19 @@ class Counts(_LogLinearKind):
 
 @dataclass(frozen=True)
 class ExpectedDeviance(Expected):
-    """``Expected`` of positive targets.
+    """``Expected`` of positive targets."""
 
-    Attributes
-    ----------
-    deviance : ndarray of shape (n_samples, n_experts)
-        Half the expected deviance of each row.
-    """
-
+    # (n_samples, n_experts): half the expected deviance of each row.
     deviance: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
 class Positive(_LogLinearKind):
-    """Gamma's likelihood.
+    """Gamma's likelihood."""
 
-    Attributes
-    ----------
-    shape : ndarray of shape (n_experts,)
-        Shapes.
-    mass, deviance : ndarray of shape (n_experts,)
-        Weight of the rows that the shapes were learned from, and sum of half their deviances.
-    """
-
-    shape: np.ndarray
+    shape: np.ndarray  # (n_experts,): shapes
+    # ``mass``, ``deviance``: (n_experts,): weight of the rows that the shapes were learned from,
+    # and sum of half their deviances.
     mass: np.ndarray
     deviance: np.ndarray
 
@@ -150,15 +139,9 @@ def _profiled(mass, deviance):
 
 @dataclass(frozen=True)
 class GammaSums(StepSums):
-    """``StepSums`` of positive targets.
+    """``StepSums`` of positive targets."""
 
-    Attributes
-    ----------
-    deviance : ndarray of shape (K,)
-        Half the expected deviances.
-    """
-
-    deviance: np.ndarray
+    deviance: np.ndarray  # (K,): half the expected deviances
 
 
 # Experts in training --------------------------------------------------------------------------

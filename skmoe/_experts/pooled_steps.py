@@ -37,46 +37,30 @@ ROUNDING = 1e-10  # of a sum over rows, relative
 
 @dataclass(frozen=True)
 class Expected:
-    """Expected log-densities or bounds of them, and their derivatives.
+    """Expected log-densities or bounds of them, and their derivatives."""
 
-    Attributes
-    ----------
-    value : ndarray of shape (n_samples, n_experts)
-        Of each row.
-    curvature, working : ndarray of shape (n_samples, n_experts, n_functions)
-        ``-2 d value / d variance``, not negative, and ``d value / d mean + curvature * mean``.
-    tilt : ndarray of shape (n_samples, n_experts, n_functions) or None
-        For bounds near these to start from.
-    """
-
-    value: np.ndarray
+    value: np.ndarray  # (n_samples, n_experts): of each row
+    # ``curvature``, ``working``: (n_samples, n_experts, n_functions): ``-2 d value / d variance``,
+    # not negative, and ``d value / d mean + curvature * mean``.
     curvature: np.ndarray
     working: np.ndarray
+    # (n_samples, n_experts, n_functions): for bounds near these to start from.
     tilt: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
 class Posterior:
-    """What is known of the coefficients.
+    """What is known of the coefficients."""
 
-    Attributes
-    ----------
-    coefficients : list of Coefficients
-        Of each function.
-    gram, cross : ndarray of shape (n_functions, K, q, q) and (n_functions, K, q)
-        Sums that they are the posterior of.
-    tau, rho : ndarray of shape (n_functions, q)
-        Prior variances.
-    expected : Expected
-        Of the rows.
-    """
-
-    coefficients: list
+    coefficients: list  # list of Coefficients: of each function
+    # ``gram``, ``cross``: (n_functions, K, q, q) and (n_functions, K, q): sums that they are the
+    # posterior of.
     gram: np.ndarray
     cross: np.ndarray
+    # ``tau``, ``rho``: (n_functions, q): prior variances.
     tau: np.ndarray
     rho: np.ndarray
-    expected: Expected
+    expected: Expected  # of the rows
 
     @property
     def divergence(self):
@@ -90,19 +74,13 @@ class Posterior:
 
 @dataclass(frozen=True)
 class StepSums:
-    """Sums over rows under a posterior; those of two blocks add up.
+    """Sums over rows under a posterior; those of two blocks add up."""
 
-    Attributes
-    ----------
-    gram, cross : ndarray of shape (n_functions, K, q, q) and (n_functions, K, q)
-        Curvatures, and working targets.
-    mass : ndarray of shape (K,)
-        Weights of the experts' rows.
-    """
-
+    # ``gram``, ``cross``: (n_functions, K, q, q) and (n_functions, K, q): curvatures, and working
+    # targets.
     gram: np.ndarray
     cross: np.ndarray
-    mass: np.ndarray
+    mass: np.ndarray  # (K,): weights of the experts' rows
 
     def __add__(self, other):
         return type(self)(*(vars(self)[name] + vars(other)[name] for name in vars(self)))

@@ -25,33 +25,16 @@ from .gathered_pass import FoldAnswers, GatherParameters, fold_numbers, gather
 
 @dataclass(frozen=True)
 class Gathering:
-    """How the rows of experts are gathered, and experts fitted on them.
+    """How the rows of experts are gathered, and experts fitted on them."""
 
-    Attributes
-    ----------
-    parts : Parts
-        Experts, gate and likelihood.
-    settings : Settings
-        Parameters of the mixture.
-    seed : int
-        Of the experts.
-    n_folds : int
-        By a hash of the content of rows; 1 for predictions in sample, or of frozen experts.
-    in_sample : bool
-        Whether experts predict rows that they saw.
-    own_rows : ExpertRows
-        On which an expert is fitted at most.
-    form : TableForm or None
-        Of the rows, where the user gave tables.
-    """
-
-    parts: object
-    settings: object
-    seed: int
+    parts: object  # Parts: experts, gate and likelihood
+    settings: object  # Settings: parameters of the mixture
+    seed: int  # of the experts
+    # By a hash of the content of rows; 1 for predictions in sample, or of frozen experts.
     n_folds: int
-    in_sample: bool
-    own_rows: object
-    form: object
+    in_sample: bool  # whether experts predict rows that they saw
+    own_rows: object  # ExpertRows: on which an expert is fitted at most
+    form: object  # TableForm: of the rows, where the user gave tables
 
     def folds(self, hashes):
         """(train, test) for each fold of rows, by their hashes, or what stands for no folds."""

@@ -14,18 +14,10 @@ SHARE = 0.25  # of the memory: samples that are added are there twice, and estim
 
 @dataclass(frozen=True)
 class ExpertRows:
-    """Rows on which an expert is fitted at most.
+    """Rows on which an expert is fitted at most."""
 
-    Attributes
-    ----------
-    most : int
-        Their number.
-    reason : str
-        What this number comes from, for the user.
-    """
-
-    most: int
-    reason: str
+    most: int  # their number
+    reason: str  # what this number comes from, for the user
 
     @classmethod
     def that_fit(cls, max_expert_rows, X, shape, memory):

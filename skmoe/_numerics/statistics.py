@@ -148,21 +148,14 @@ def least_squares_statistics(design, targets, weights, products=None):
 
 @dataclass
 class LeastSquaresStatistics:
-    """Sums over rows for K weighted least-squares problems on one design.
+    """Sums over rows for K weighted least-squares problems on one design."""
 
-    Attributes
-    ----------
-    gram : ndarray of shape (n_experts, n_columns, n_columns)
-        Weighted Gram matrices; the last column of the design is the intercept.
-    cross : ndarray of shape (n_experts, n_columns, n_outputs)
-        Weighted products of the design and the targets.
-    squares : ndarray of shape (n_experts, n_outputs)
-        Weighted squares of the targets.
-    """
-
+    # (n_experts, n_columns, n_columns): weighted Gram matrices; the last column of the design is
+    # the intercept.
     gram: np.ndarray
+    # (n_experts, n_columns, n_outputs): weighted products of the design and the targets.
     cross: np.ndarray
-    squares: np.ndarray
+    squares: np.ndarray  # (n_experts, n_outputs): weighted squares of the targets
 
     @classmethod
     def from_rows(cls, design, targets, weights):
@@ -275,27 +268,17 @@ class LeastSquaresRows:
     are :math:`D^{-1} X^T W^{1/2} a`, with one number :math:`a_i` for each row [1]_; without a
     penalty, those of least norm are, with D = 1.
 
-    Attributes
-    ----------
-    design : ndarray of shape (n_samples, n_columns)
-        The last column is the intercept.
-    targets : ndarray of shape (n_samples, n_outputs)
-        Targets.
-    weights : ndarray of shape (n_samples, n_experts)
-        Of the rows in each problem.
-    products : callable or None
-        ``products(penalty)`` -> what ``row_products`` of these rows and that penalty returns, for
-        instance because it was made before.
-
     References
     ----------
     .. [1] C. Saunders, A. Gammerman and V. Vovk, "Ridge regression learning algorithm in dual
        variables", ICML (1998) 515-521.
     """
 
-    design: np.ndarray
-    targets: np.ndarray
-    weights: np.ndarray
+    design: np.ndarray  # (n_samples, n_columns): the last column is the intercept
+    targets: np.ndarray  # (n_samples, n_outputs): targets
+    weights: np.ndarray  # (n_samples, n_experts): of the rows in each problem
+    # ``products(penalty)`` -> what ``row_products`` of these rows and that penalty returns, for
+    # instance because it was made before.
     products: object = None
 
     def summed(self):

@@ -22,18 +22,10 @@ FEWEST_VALUES = 10  # of a column that a target can be a curve of
 
 @dataclass(frozen=True)
 class Curve:
-    """A curve of one column in place of regimes.
+    """A curve of one column in place of regimes."""
 
-    Attributes
-    ----------
-    column : str
-        Its name.
-    nats : float
-        By how much the log-evidence of the curve is higher than theirs, over all rows.
-    """
-
-    column: str
-    nats: float
+    column: str  # its name
+    nats: float  # by how much the log-evidence of the curve is higher than theirs, over all rows
 
 
 def best_curve(search, problem, regime):

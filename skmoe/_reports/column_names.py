@@ -26,23 +26,16 @@ INDICATOR = "missingindicator_"
 
 @dataclass
 class Columns:
-    """Columns that a model sees, each ``slope * raw + shift`` of the one it is named after.
+    """Columns that a model sees, each ``slope * raw + shift`` of the one it is named after."""
 
-    Attributes
-    ----------
-    names : list of str
-        ``age``, ``kind=low`` for a level of a category, ``age missing`` for an indicator; of what
-        other transformers make, their own names.
-    slope, shift : ndarray of shape (n_columns,)
-        1 and 0 but behind scalers.
-    category : list
-        Name of the column that each is a level of, where all of its levels are there as zeros and
-        ones; else None.
-    """
-
+    # List of str: ``age``, ``kind=low`` for a level of a category, ``age missing`` for an
+    # indicator; of what other transformers make, their own names.
     names: list
+    # ``slope``, ``shift``: (n_columns,): 1 and 0 but behind scalers.
     slope: np.ndarray
     shift: np.ndarray
+    # Name of the column that each is a level of, where all of its levels are there as zeros and
+    # ones; else None.
     category: list
 
     @classmethod

@@ -138,27 +138,13 @@ def _format(name, value):
 
 @dataclass
 class ReportSums:
-    """Sums over rows of what the experts do there; those of two blocks add up.
+    """Sums over rows of what the experts do there; those of two blocks add up."""
 
-    Attributes
-    ----------
-    total : float
-        Weight of the rows.
-    rows, load, sent, wins, certain, entropy, losses : ndarray of shape (n_experts,)
-        Summed responsibilities, gate probabilities, weights of the rows sent to an expert and of
-        those that it has the largest responsibility for; and, of the rows that are its own by
-        responsibility, gate probabilities, entropies of the gate, and losses.
-    sharper, misplaced : ndarray of shape (n_experts,)
-        What the log-likelihood would gain if the gate gave each row to the expert or to the
-        others for sure, whichever it prefers; and weights of the rows that are far more probable
-        on the other side.
-    overlap : ndarray of shape (n_experts, n_experts)
-        Summed products of responsibilities.
-    variances : ndarray of shape (n_groups, ...) or float
-        Summed variances of the errors of regimes; zero of experts, and where these have no scale.
-    """
-
-    total: float
+    total: float  # weight of the rows
+    # ``rows``, ``load``, ``sent``, ``wins``, ``certain``, ``entropy``, ``losses``: (n_experts,):
+    # summed responsibilities, gate probabilities, weights of the rows sent to an expert and of
+    # those that it has the largest responsibility for; and, of the rows that are its own by
+    # responsibility, gate probabilities, entropies of the gate, and losses.
     rows: np.ndarray
     load: np.ndarray
     sent: np.ndarray
@@ -166,9 +152,14 @@ class ReportSums:
     certain: np.ndarray
     entropy: np.ndarray
     losses: np.ndarray
+    # ``sharper``, ``misplaced``: (n_experts,): what the log-likelihood would gain if the gate gave
+    # each row to the expert or to the others for sure, whichever it prefers; and weights of the
+    # rows that are far more probable on the other side.
     sharper: np.ndarray
     misplaced: np.ndarray
-    overlap: np.ndarray
+    overlap: np.ndarray  # (n_experts, n_experts): summed products of responsibilities
+    # (n_groups, ...) or float: summed variances of the errors of regimes; zero of experts, and
+    # where these have no scale.
     variances: np.ndarray | float = 0.0
 
     @classmethod

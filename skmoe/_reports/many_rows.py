@@ -89,18 +89,12 @@ def _count_right(mixture, rows, _):
 
 @dataclass(frozen=True)
 class LikelihoodSums:
-    """Log-likelihood, entropy of responsibilities, and the columns of experts and gate.
+    """Log-likelihood, entropy of responsibilities, and the columns of experts and gate."""
 
-    Attributes
-    ----------
-    value, entropy : float
-        Sums over rows, by weight.
-    experts, gate : Moments or None
-        Of what linear experts and gate see.
-    """
-
+    # ``value``, ``entropy``: sums over rows, by weight.
     value: float
     entropy: float
+    # ``experts``, ``gate``: of what linear experts and gate see.
     experts: Moments
     gate: Moments | None
 

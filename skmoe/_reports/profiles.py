@@ -23,36 +23,21 @@ lift: share among its rows over that among all"""
 
 @dataclass
 class Profile:
-    """One expert and its rows.
+    """One expert and its rows."""
 
-    Attributes
-    ----------
-    expert : str
-        Name; of regimes that of the regime.
-    share : float
-        Of all rows, by weight.
-    rows : float
-        How many that is.
-    prediction : ndarray of shape (n_outputs,) or (n_classes,)
-        Mean of what it predicts for its rows; of classifiers their probabilities.
-    target : ndarray of the same shape, or None
-        What its rows have.
-    typical : label
-        Index of the row of X that is most like the average of its rows.
-    typical_values : dict of str to object
-        What that row has in each column.
-    features : dict of str to ndarray
-        A value for each number and for each level of other columns, the largest difference first;
-        see ``ExpertProfiles.to_frame``. ``column`` says to which column each belongs.
-    """
-
-    expert: str
-    share: float
-    rows: float
+    expert: str  # name; of regimes that of the regime
+    share: float  # of all rows, by weight
+    rows: float  # how many that is
+    # (n_outputs,) or (n_classes,): mean of what it predicts for its rows; of classifiers their
+    # probabilities.
     prediction: np.ndarray
-    target: np.ndarray | None
-    typical: object
+    target: np.ndarray | None  # ndarray of the same shape,: what its rows have
+    typical: object  # label: index of the row of X that is most like the average of its rows
+    # Dict of str to object: what that row has in each column.
     typical_values: dict = field(repr=False)
+    # Dict of str to ndarray: a value for each number and for each level of other columns, the
+    # largest difference first; see ``ExpertProfiles.to_frame``. ``column`` says to which column
+    # each belongs.
     features: dict = field(repr=False)
 
     def shown(self):

@@ -23,27 +23,15 @@ SLICE_ROWS = 2**15  # for a thread: whatever the number of threads, so that sums
 
 @dataclass(frozen=True)
 class Block:
-    """Rows of a block, checked.
+    """Rows of a block, checked."""
 
-    Attributes
-    ----------
-    X : ndarray of shape (n_rows, n_features)
-        Float32 or float64; NaN for strings and missing values of a table.
-    y : ndarray of shape (n_rows,) or (n_rows, n_outputs)
-        Target as it was given: floats, or labels.
-    weight : ndarray of shape (n_rows,)
-        Weights.
-    names : tuple of str or None
-        Of the columns of a table.
-    table : DataFrame or None
-        The rows, where they are a table of strings or with missing values; once these are known,
-        where experts are to see them.
-    """
-
+    # (n_rows, n_features): Float32 or float64; NaN for strings and missing values of a table.
     X: np.ndarray
-    y: np.ndarray
-    weight: np.ndarray
-    names: tuple | None
+    y: np.ndarray  # (n_rows,) or (n_rows, n_outputs): target as it was given: floats, or labels
+    weight: np.ndarray  # (n_rows,): weights
+    names: tuple | None  # tuple of str: of the columns of a table
+    # DataFrame: the rows, where they are a table of strings or with missing values; once these are
+    # known, where experts are to see them.
     table: object = None
 
     @classmethod

@@ -22,17 +22,11 @@ from .._tables.mixed import check_table, describe_columns, is_table, without_na
 
 @dataclass(frozen=True)
 class TableForm:
-    """What the tables of all blocks have in common, as experts are shown them.
+    """What the tables of all blocks have in common, as experts are shown them."""
 
-    Attributes
-    ----------
-    names : tuple of str
-        Of the columns.
-    dtypes : dict of str to dtype
-        Of mixed tables: numbers are floats, and categories are those of all blocks.
-    """
-
-    names: tuple
+    names: tuple  # tuple of str: of the columns
+    # Dict of str to dtype: of mixed tables: numbers are floats, and categories are those of all
+    # blocks.
     dtypes: dict
 
     @classmethod

@@ -40,21 +40,11 @@ BOOSTING = {
 
 @dataclass(frozen=True)
 class TargetUnits:
-    """The target in units of its standard deviation.
+    """The target in units of its standard deviation."""
 
-    Attributes
-    ----------
-    middle : float
-        Mean of the target.
-    unit : float
-        Its standard deviation, or a thousand times the smallest scale if that is more.
-    floor : float
-        The smallest scale, in these units.
-    """
-
-    middle: float
-    unit: float
-    floor: float
+    middle: float  # mean of the target
+    unit: float  # its standard deviation, or a thousand times the smallest scale if that is more
+    floor: float  # the smallest scale, in these units
 
     @classmethod
     def of(cls, y, weight, floor):
@@ -75,27 +65,13 @@ class TargetUnits:
 
 @dataclass(frozen=True)
 class StackedRows:
-    """Rows that the parameters are fitted on, or looked at with.
+    """Rows that the parameters are fitted on, or looked at with."""
 
-    Attributes
-    ----------
-    y : ndarray of shape (n_samples,)
-        Target.
-    means : ndarray of shape (n_samples, n_components)
-        Predictions of the components.
-    Z : ndarray of shape (n_samples, n_columns)
-        Standardised columns of the gate.
-    u : ndarray of shape (n_samples,)
-        Log of the expected size of the error, centred.
-    weight : ndarray of shape (n_samples,)
-        Weights.
-    """
-
-    y: np.ndarray
-    means: np.ndarray
-    Z: np.ndarray
-    u: np.ndarray
-    weight: np.ndarray
+    y: np.ndarray  # (n_samples,): target
+    means: np.ndarray  # (n_samples, n_components): predictions of the components
+    Z: np.ndarray  # (n_samples, n_columns): standardised columns of the gate
+    u: np.ndarray  # (n_samples,): log of the expected size of the error, centred
+    weight: np.ndarray  # (n_samples,): weights
 
     @cached_property
     def squared_errors(self):
@@ -111,27 +87,13 @@ class StackedRows:
 
 @dataclass(frozen=True)
 class StackedParameters:
-    """What is learned from out-of-fold predictions, with M components and d gate columns.
+    """What is learned from out-of-fold predictions, with M components and d gate columns."""
 
-    Attributes
-    ----------
-    intercepts : ndarray of shape (M,)
-        Of the gate.
-    weights : ndarray of shape (d, M)
-        Of the gate, zero where proportions are constant.
-    log_scales : ndarray of shape (M,)
-        c.
-    slope : float
-        b.
-    log_excess : float
-        Log of the degrees of freedom above two.
-    """
-
-    intercepts: np.ndarray
-    weights: np.ndarray
-    log_scales: np.ndarray
-    slope: float
-    log_excess: float
+    intercepts: np.ndarray  # (M,): of the gate
+    weights: np.ndarray  # (d, M): of the gate, zero where proportions are constant
+    log_scales: np.ndarray  # (M,): c
+    slope: float  # b
+    log_excess: float  # log of the degrees of freedom above two
 
     @property
     def df(self):

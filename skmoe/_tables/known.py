@@ -29,21 +29,11 @@ OTHERS = "other values"
 
 @dataclass(frozen=True)
 class KnownColumns:
-    """Columns of the rows of a fit.
+    """Columns of the rows of a fit."""
 
-    Attributes
-    ----------
-    n_columns : int
-        How many there are.
-    names : tuple of str or None
-        Of those of a table.
-    kinds : dict
-        What they hold; see ``kinds_of``.
-    """
-
-    n_columns: int
-    names: tuple | None = None
-    kinds: dict = field(default_factory=dict)
+    n_columns: int  # how many there are
+    names: tuple | None = None  # tuple of str: of those of a table
+    kinds: dict = field(default_factory=dict)  # what they hold; see ``kinds_of``
 
     @classmethod
     def of(cls, X):

@@ -27,27 +27,13 @@ GENERATED_ROWS = 2000  # that stand for all old rows, where the gate can generat
 
 @dataclass
 class Update:
-    """What a change of a model made.
+    """What a change of a model made."""
 
-    Attributes
-    ----------
-    model : Model
-        The new one.
-    load : ndarray of shape (n_experts,)
-        Mean gate probabilities.
-    n_fits : int
-        Fits of single experts that it took.
-    warnings : list of (str, type)
-        What the user should know.
-    new_stream : object or None
-        A new expert, to go on with batches.
-    """
-
-    model: Model
-    load: np.ndarray
-    n_fits: int = 0
-    warnings: list = field(default_factory=list)
-    new_stream: object = None
+    model: Model  # the new one
+    load: np.ndarray  # (n_experts,): mean gate probabilities
+    n_fits: int = 0  # fits of single experts that it took
+    warnings: list = field(default_factory=list)  # list of (str, type): what the user should know
+    new_stream: object = None  # a new expert, to go on with batches
 
 
 # Adding -------------------------------------------------------------------------------------

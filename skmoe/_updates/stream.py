@@ -87,18 +87,10 @@ class Buffer:
 
 @dataclass
 class ExpertGroups:
-    """Experts that came at different times, each group with sums of its own.
+    """Experts that came at different times, each group with sums of its own."""
 
-    Attributes
-    ----------
-    groups : list of object
-        With ``learn_batch``, or groups again.
-    sizes : list of int
-        How many experts each holds.
-    """
-
-    groups: list
-    sizes: list
+    groups: list  # list of object: with ``learn_batch``, or groups again
+    sizes: list  # list of int: how many experts each holds
 
     def without_rows(self):
         """The same without the rows of a batch."""
@@ -107,30 +99,15 @@ class ExpertGroups:
 
 @dataclass
 class Stream:
-    """What ``partial_fit`` carries from batch to batch, beside the fitted gate and likelihood.
+    """What ``partial_fit`` carries from batch to batch, beside the fitted gate and likelihood."""
 
-    Attributes
-    ----------
-    experts : object
-        With ``learn_batch`` and without rows.
-    seen : float
-        Weight of all rows so far, in ``fit`` too.
-    counted : float
-        The part of it that ``forget_factor`` has left. Statistics are sums of this weight.
-    first : float
-        Weight from which on the past fades.
-    load_prior : ndarray of shape (n_experts,) or None
-        Prior counts of the loads per unit of weight.
-    n_batches : int
-        Batches after ``fit``.
-    """
-
-    experts: object
-    seen: float
+    experts: object  # with ``learn_batch`` and without rows
+    seen: float  # weight of all rows so far, in ``fit`` too
+    # The part of it that ``forget_factor`` has left. Statistics are sums of this weight.
     counted: float
-    first: float
-    load_prior: np.ndarray | None
-    n_batches: int = 0
+    first: float  # weight from which on the past fades
+    load_prior: np.ndarray | None  # (n_experts,): prior counts of the loads per unit of weight
+    n_batches: int = 0  # batches after ``fit``
 
     @classmethod
     def begin(cls, problem, model, order, n_features, parts):

@@ -140,23 +140,15 @@ def find_quantile(cdf, q, guess):
 
 @dataclass
 class Grid:
-    """Places at which the mixtures of all rows are looked at, in rising order.
+    """Places at which the mixtures of all rows are looked at, in rising order."""
 
-    Attributes
-    ----------
-    places : ndarray of shape (n_samples, n_places)
-        Nodes of Gauss and Legendre between quantiles of the components; whole numbers for
-        discrete mixtures.
-    weights : ndarray of shape (n_samples, n_places)
-        Of the sum that is the integral, or that over all whole numbers; 0 where rows have fewer
-        places than others.
-    log_density : ndarray of shape (n_samples, n_places)
-        Of the mixture.
-    """
-
+    # (n_samples, n_places): nodes of Gauss and Legendre between quantiles of the components; whole
+    # numbers for discrete mixtures.
     places: np.ndarray
+    # (n_samples, n_places): of the sum that is the integral, or that over all whole numbers; 0
+    # where rows have fewer places than others.
     weights: np.ndarray
-    log_density: np.ndarray
+    log_density: np.ndarray  # (n_samples, n_places): of the mixture
 
 
 def panels(distribution):

@@ -254,20 +254,14 @@ def _parameters(mixture, recode, n_gate):
 
 @dataclass
 class Rows:
-    """Rows of a fit, and what goes with each of them.
-
-    Attributes
-    ----------
-    unit : ndarray of shape (n_samples,)
-        Number of what is drawn: the row, its group or its subject.
-    """
+    """Rows of a fit, and what goes with each of them."""
 
     X: object
     y: np.ndarray
     weight: np.ndarray
     facts: Facts
     groups: np.ndarray | None
-    unit: np.ndarray
+    unit: np.ndarray  # (n_samples,): number of what is drawn: the row, its group or its subject
 
     def responsibilities(self, mixture):
         """Of a fitted mixture for these rows, (n_samples, n_experts)."""

@@ -156,20 +156,8 @@ class Subjects:
     def log_gate(self, log_gate):
         """Log-probabilities of the gate for each subject, which must be those of all its rows.
 
-        Parameters
-        ----------
-        log_gate : ndarray of shape (n_samples, n_experts)
-            Log-probabilities for each row.
-
-        Returns
-        -------
-        log_gate : ndarray of shape (n_subjects, n_experts)
-            Of the first row of each subject.
-
-        Raises
-        ------
-        ValueError
-            If the gate tells rows of one subject apart.
+        They are those of its first row. Raises a ValueError if the gate tells rows of one subject
+        apart.
         """
         of_subject = self.of_first_rows(log_gate)
         same = np.isclose(self.of_rows(of_subject), log_gate, rtol=0, atol=SAME_GATE)
@@ -202,19 +190,9 @@ def check_ids(name, ids, X):
 def number_ids(ids):
     """Which ids there are, and which of them each row has.
 
-    Parameters
-    ----------
-    ids : ndarray of shape (n_samples,)
-        Without missing ones. Objects are the same id if they are equal: 1 and "1" are two.
-
-    Returns
-    -------
-    labels : ndarray of shape (n_ids,)
-        Sorted; by their strings where there is no other order.
-    first : ndarray of shape (n_ids,)
-        Number of the first row of each.
-    numbers : ndarray of shape (n_samples,)
-        Place in ``labels`` of the id of each row.
+    Objects are the same id if they are equal: 1 and "1" are two. Returns sorted labels, by their
+    strings where there is no other order, the number of the first row of each, and for each row the
+    place of its id in the labels.
     """
     if ids.dtype.kind != "O":
         return np.unique(ids, return_index=True, return_inverse=True)

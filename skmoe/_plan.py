@@ -263,17 +263,7 @@ def _preferred(request):
 def choose_training(training, request):
     """The way of training and the reason for it.
 
-    Parameters
-    ----------
-    training : {"auto", "em", "pooled", "stack", "specialists"}
-        As given to the mixture.
-    request : Request
-        What is asked for.
-
-    Raises
-    ------
-    ValueError
-        If what is asked for cannot be trained in this way, or in no way.
+    Raises a ValueError if what is asked for cannot be trained in this way, or in no way.
     """
     if training != "auto":
         lack = lacking(training, request)
@@ -302,6 +292,27 @@ def choose_training(training, request):
 class Plan:
     """What ``fit`` does, or has done, and why; prints as a table and shows as HTML.
 
+    Attributes
+    ----------
+    training : {"em", "pooled", "stack", "specialists"}
+        The way of training.
+    n_experts : int or None
+        Number of experts: of clones that specialise, beside the generalist; None where it is
+        chosen, which ``fit`` does.
+    most_experts : int
+        Number of experts that are tried at the most.
+    experts, gate, likelihood, predictions : str
+        What they are.
+    reasons : dict of str to str
+        Why each of these was chosen.
+    most_expert_fits : int or None
+        Fits of single estimators at the most; None where experts are solved all at once, in
+        closed form or by Newton steps.
+    n_regimes : int or None
+        After ``fit`` of pooled experts: number of regression functions.
+    findings : list of str
+        After ``fit``: what else was tried, and by how much it lost.
+
     Examples
     --------
     >>> import numpy as np
@@ -314,24 +325,18 @@ class Plan:
     'the experts are the default ones, linear models'
     """
 
-    training: str  # {"em", "pooled", "stack", "specialists"}: the way of training
-    # Number of experts: of clones that specialise, beside the generalist; None where it is chosen,
-    # which ``fit`` does.
+    training: str
     n_experts: int | None
-    most_experts: int  # number of experts that are tried at the most
-    # ``experts``, ``gate``, ``likelihood``, ``predictions``: what they are.
+    most_experts: int
     experts: str
     gate: str
     likelihood: str
     predictions: str
-    reasons: dict  # dict of str to str: why each of these was chosen
-    # Fits of single estimators at the most; None where experts are solved all at once, in closed
-    # form or by Newton steps.
+    reasons: dict
     most_expert_fits: int | None
-    # List of str: after ``fit``: what else was tried, and by how much it lost.
     findings: list = field(default_factory=list)
     request: Request = field(default=None, repr=False)
-    n_regimes: int | None = None  # after ``fit`` of pooled experts: number of regression functions
+    n_regimes: int | None = None
     is_automatic: bool = field(default=True, repr=False)
     is_default_gate: bool = field(default=True, repr=False)
     n_rows: float = field(default=0.0, repr=False)
@@ -404,14 +409,7 @@ class Plan:
     def fitted(self, trainer, names, n_rows):
         """The plan of what was fitted in the end.
 
-        Parameters
-        ----------
-        trainer : Trainer
-            Whose result was kept.
-        names : list of str
-            Of the experts.
-        n_rows : float
-            Weight of all rows.
+        The names are of the experts, ``n_rows`` is the weight of all rows.
         """
         reasons, zero = self.reasons, self.request.likelihood.zero_expert
         training, findings = trainer.way, trainer.findings(n_rows)
@@ -434,23 +432,8 @@ class Plan:
 def make_plan(mixture, rows, groups=None, previous=None, *, many=False):
     """The plan of a fit.
 
-    Parameters
-    ----------
-    mixture : BaseMixtureOfExperts
-        Unfitted, or to be fitted anew.
-    rows : Rows
-        Checked.
-    groups : array-like of shape (n_samples,), default=None
-        As given to ``fit``.
-    previous : ndarray of shape (n_samples, n_experts), default=None
-        Responsibilities that ``warm_start`` goes on from.
-    many : bool, default=False
-        Whether the rows are not in memory.
-
-    Raises
-    ------
-    ValueError
-        If parameters and rows do not go together.
+    ``previous`` are responsibilities that ``warm_start`` goes on from; with ``many``, rows are not
+    in memory. Raises a ValueError if parameters and rows do not go together.
     """
     if groups is not None:
         groups = check_ids("groups", groups, rows.X)

@@ -42,18 +42,8 @@ class BlockParameters:
 def block_pass(rows, parameters):
     """One pass over rows in arrays: E-step, and Sums; a kernel for ``RowSource.reduce``.
 
-    Parameters
-    ----------
-    rows : ArrayRows
-        A block.
-    parameters : BlockParameters
-        What the mixture is at the moment.
-
-    Returns
-    -------
-    sums : Sums
-        Without ``rows_gram``; Gram matrices are (n_experts, n_grams, p, p), and None where they
-        were not asked for.
+    The sums are without ``rows_gram``; Gram matrices are (n_experts, n_grams, p, p), and None where
+    they were not asked for.
     """
     n_experts, p, _ = parameters.expert_coef.shape
     total, grams = None, {}

@@ -36,20 +36,9 @@ class GateParts:
     def adapt(cls, gate, default, rows, n_experts, seed, *, report_weights=True):
         """A gate for these rows.
 
-        Parameters
-        ----------
-        gate : gate, classifier, Pipeline ending in one, or None
-            As the user gave it.
-        default : gate
-            What None stands for; strings and missing values are encoded for it.
-        rows : Rows
-            Checked.
-        n_experts : int
-            Number of experts.
-        seed : int
-            For what draws in it.
-        report_weights : bool, default=True
-            Whether to say that a classifier takes no weights.
+        ``gate`` is as the user gave it, and None stands for ``default``, for which strings and
+        missing values are encoded; ``report_weights`` asks to say that a classifier takes no
+        weights.
         """
         if gate is not None:
             check_accepts(f"The gate {type(gate).__name__}", gate, rows.X)
@@ -86,15 +75,7 @@ class GateParts:
         return columns
 
     def warn_of_many_weights(self, Z, n_experts):
-        """Say so where a softmax gate of sparse columns takes longer than all else.
-
-        Parameters
-        ----------
-        Z : array-like of n_samples rows
-            What the gate sees.
-        n_experts : int
-            Number of experts.
-        """
+        """Say so where a softmax gate of sparse columns takes longer than all else."""
         if type(self.trained) is not SoftmaxGate or not sparse.issparse(Z):
             return
         n_weights = (Z.shape[1] + 1) * n_experts

@@ -306,13 +306,6 @@ class GeneralProblem(SampleProblem):
         self.load = self.gate_weight @ self.gate_proba / self.gate_weight.sum()
 
     def finished_gate(self, given):
-        """A copy of the gate, trained on all rows, with its own settings in place of EM's.
-
-        Parameters
-        ----------
-        given : gate or classifier
-            What has these settings, if it is of the same class.
-        """
         is_cross_fitted = isinstance(self.gate, CrossFittedGate)
         gate = shallow_copy(self.gate.gate if is_cross_fitted else self.gate)
         if type(given) is type(gate):

@@ -39,31 +39,12 @@ def run_em(
     An objective that falls by more than ``tol`` has not converged. It may come back: the run
     ends when it did not for ``patience`` iterations, two at least.
 
-    Parameters
-    ----------
-    problem : object
-        With ``step``, ``state``, ``restore`` and ``revive``.
-    max_iter : int
-        Iterations at most.
-    tol : float
-        Largest change that does not count, per unit of weight.
-    patience : int
-        Iterations without such a gain over the best so far, after which to stop. 1 where the
-        objective rises for certain.
-    foresees : bool, default=False
-        Whether ``tol`` is for all that is left to gain, where the objective must rise.
-    revivals : int, default=0
-        How often dead experts may be re-seeded: whenever the run would stop, and halfway.
-    before : callable, default=None
-        Called without arguments before each iteration.
-    after : callable, default=None
-        Called after each iteration with the objectives so far. If it returns something true,
-        the run ends.
-
-    Returns
-    -------
-    run : Run
-        The problem is left at the best iterate.
+    ``problem`` has ``step``, ``state``, ``restore`` and ``revive``, and is left at the best
+    iterate. ``tol`` is per unit of weight; with ``foresees`` it is for all that is left to gain,
+    where the objective must rise. ``patience`` is 1 where it does for certain. ``revivals`` is how
+    often dead experts may be re-seeded: whenever the run would stop, and halfway. ``before()`` is
+    called before each iteration, and ``after(objectives)`` after it; if that returns something
+    true, the run ends.
 
     References
     ----------

@@ -97,17 +97,7 @@ class Sums:
 def run_pass(rows, parameters):
     """One pass over rows in arrays: E-step, and flat sums; a kernel for ``RowSource.reduce``.
 
-    Parameters
-    ----------
-    rows : ArrayRows
-        A block.
-    parameters : PassParameters
-        What the mixture is at the moment.
-
-    Returns
-    -------
-    flat : ndarray of shape (n_sums,)
-        For ``Sums.from_kernel``.
+    The sums (n_sums,) are for ``Sums.from_kernel``.
     """
     n_experts, p = parameters.expert_coef.shape
     n_sums, n_workspace = sizes(n_experts, p, parameters.with_curvature)

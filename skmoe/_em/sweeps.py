@@ -57,14 +57,8 @@ class Sweep(ABC):
     def accelerated(self, problem, point, value):
         """Whether a pass at the proposal of ``problem.acceleration`` is better than EM's step.
 
-        Parameters
-        ----------
-        problem : OnePassProblem
-            At the parameters of EM's next step, with the sums of the last pass.
-        point : ndarray of shape (n_parameters,)
-            Parameters of the last pass.
-        value : float
-            Penalised log-likelihood there.
+        The problem is at the parameters of EM's next step, with the sums of the last pass;
+        ``point`` and ``value`` are the parameters and the penalised log-likelihood of that pass.
         """
         if not (problem.accelerates and problem.acceleration.is_late):
             return False

@@ -62,16 +62,7 @@ class Gathering:
     def small_problem(self, data, share, gate, likelihood):
         """The mixture on a sample of the rows, whose weights are as large as those of all are.
 
-        Parameters
-        ----------
-        data : TrainingData
-            The sample.
-        share : float
-            Of the weight of all rows, what those of the sample had themselves.
-        gate : BaseGate
-            Unfitted.
-        likelihood : BaseLikelihood
-            Unstarted.
+        ``share`` is that of the weight of all rows which those of the sample had themselves.
         """
         data = replace(data, weight=share * data.weight)
         return GeneralProblem(

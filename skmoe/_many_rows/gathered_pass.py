@@ -33,13 +33,7 @@ class FoldAnswers:
     likelihood: object  # BaseLikelihood: of the experts
 
     def over(self, block):
-        """Target, weights, logits, log-densities (n_rows, K) and predictions, a few rows at a time.
-
-        Parameters
-        ----------
-        block : ArrayRows
-            Rows.
-        """
+        """Target, weights, logits, log-densities (n, K) and predictions, a few rows at a time."""
         for _, _, _, *answers in self.over_rows(block):
             yield answers
 

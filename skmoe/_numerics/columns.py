@@ -71,12 +71,7 @@ class StandardColumns:
 
         Directions outside of their space, and levels that they do not have, are as the prior says.
 
-        Parameters
-        ----------
-        X : ndarray of shape (n_samples, n_features)
-            Columns.
-        variances : ndarray of shape (m, n_features + 1)
-            Prior variances of standardised columns.
+        ``variances`` (m, n_features + 1) are the prior's, of standardised columns.
         """
         if self.basis is not None:
             return self.outside(X)[:, None] * variances[:, 0]

@@ -60,17 +60,8 @@ class Columns:
 def columns_of(estimator, names):
     """The columns that an expert or gate sees, behind the transformers of its Pipeline.
 
-    Parameters
-    ----------
-    estimator : estimator
-        Fitted.
-    names : array-like of str or None
-        Of the columns of X.
-
-    Returns
-    -------
-    columns : Columns
-        Called x0 and so on where a transformer does not name what it makes.
+    ``names`` are those of the columns of X. They are called x0 and so on where a transformer does
+    not name what it makes.
     """
     transformer, last = split_last(estimator)
     numbered = Columns.raw(_numbered(last.n_features_in_))

@@ -23,21 +23,36 @@ lift: share among its rows over that among all"""
 
 @dataclass
 class Profile:
-    """One expert and its rows."""
+    """One expert and its rows.
 
-    expert: str  # name; of regimes that of the regime
-    share: float  # of all rows, by weight
-    rows: float  # how many that is
-    # (n_outputs,) or (n_classes,): mean of what it predicts for its rows; of classifiers their
-    # probabilities.
+    Attributes
+    ----------
+    expert : str
+        Name; of regimes that of the regime.
+    share : float
+        Of all rows, by weight.
+    rows : float
+        How many that is.
+    prediction : ndarray of shape (n_outputs,) or (n_classes,)
+        Mean of what it predicts for its rows; of classifiers their probabilities.
+    target : ndarray of the same shape, or None
+        What its rows have.
+    typical : label
+        Index of the row of X that is most like the average of its rows.
+    typical_values : dict of str to object
+        What that row has in each column.
+    features : dict of str to ndarray
+        A value for each number and for each level of other columns, the largest difference first;
+        see ``ExpertProfiles.to_frame``. ``column`` says to which column each belongs.
+    """
+
+    expert: str
+    share: float
+    rows: float
     prediction: np.ndarray
-    target: np.ndarray | None  # ndarray of the same shape,: what its rows have
-    typical: object  # label: index of the row of X that is most like the average of its rows
-    # Dict of str to object: what that row has in each column.
+    target: np.ndarray | None
+    typical: object
     typical_values: dict = field(repr=False)
-    # Dict of str to ndarray: a value for each number and for each level of other columns, the
-    # largest difference first; see ``ExpertProfiles.to_frame``. ``column`` says to which column
-    # each belongs.
     features: dict = field(repr=False)
 
     def shown(self):
@@ -202,18 +217,8 @@ def check_columns(table, X):
 def profile_experts(mixture, rows, groups, membership, table):
     """Profiles of all experts, or regimes, on some rows: ExpertProfiles.
 
-    Parameters
-    ----------
-    mixture : mixture
-        Fitted.
-    rows : Rows
-        Checked; ``y`` may be None.
-    groups : Groups
-        What has a profile.
-    membership : ndarray of shape (n_samples, n_groups)
-        How much each row belongs to each of them.
-    table : DataFrame, ndarray or sparse matrix of n_samples rows
-        What to describe them by.
+    ``membership`` (n_samples, n_groups) is how much each row belongs to each of them; ``table`` is
+    what to describe them by. The target may be None.
     """
     if sparse.issparse(table):
         raise ValueError("expert_profiles needs dense columns: described_by=X.toarray().")
@@ -274,13 +279,9 @@ def _columns(X):
 def _compare(X, mass, weight):
     """Means and shares of all columns among the rows of each expert and among the others.
 
-    Returns
-    -------
-    features : dict of str to ndarray
-        ``feature`` and ``column`` (n_features,); ``inside``, ``outside``, ``difference`` and
-        ``lift`` (n_features, n_experts).
-    distance : ndarray of shape (n_samples, n_experts)
-        Of each row from what is typical of each expert, summed over the columns.
+    Returns a dict of ``feature`` and ``column`` (n_features,), and ``inside``, ``outside``,
+    ``difference`` and ``lift`` (n_features, n_experts); and the distance of each row from what is
+    typical of each expert, summed over the columns.
     """
     strings, _ = describe_columns(X)
     left_out = sum(identifiers(X), [])

@@ -38,20 +38,9 @@ class Block:
     def of(cls, X, y, weight, *, classifies, is_known, columns=None, encoder=None, form=None):
         """Rows as they were given, of which there is one at least, checked.
 
-        Parameters
-        ----------
-        X, y, weight : array-likes of n_rows rows
-            As they were given; weights may be None.
-        classifies : bool
-            Whether the target holds labels.
-        is_known : bool
-            Whether there was a first look.
-        columns : KnownColumns, default=None
-            That this has found.
-        encoder : transformer, default=None
-            Makes numbers of a table that is known.
-        form : TableForm, default=None
-            That of such a table, where experts are to see it.
+        Weights may be None. ``is_known`` says whether there was a first look, and ``columns`` are
+        what that has found; ``encoder`` makes numbers of a table that is known, and ``form`` is
+        that of one which experts are to see.
         """
         if y is None:
             raise ValueError(

@@ -119,15 +119,7 @@ class FirstLook:
 
 
 def first_look(block, parameters):
-    """A kernel for ``RowSource.reduce``: FirstLook of a checked block, and whether it can be used.
-
-    Parameters
-    ----------
-    block : Block
-        Rows with the target as it was given.
-    parameters : LookParameters
-        What to look for.
-    """
+    """A kernel for ``RowSource.reduce``: FirstLook of a block, and whether it can be used."""
     X, y, weight = block.X, block.y, block.weight
     levels = {} if block.table is None else levels_of(block.table)
     check_sizes(X, "X", smallest=False)

@@ -154,17 +154,7 @@ class SpecialistsTrainer(Trainer):
 
     @abstractmethod
     def _judge(self, means, Z, penalties):
-        """Strength of the gate, responsibilities and log-densities; the latter two out of fold.
-
-        Parameters
-        ----------
-        means : ndarray of shape (n_samples, n_experts, ...)
-            Out-of-fold predictions.
-        Z : ndarray of shape (n_samples, n_columns)
-            Standardised columns of the gate.
-        penalties : tuple of float or None
-            Strengths to choose from.
-        """
+        """Strength of the gate, responsibilities and log-densities; the latter two out of fold."""
 
     @abstractmethod
     def _densities(self, means):

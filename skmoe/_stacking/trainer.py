@@ -175,12 +175,7 @@ class StackedTrainer(Trainer):
     def _learn(self, predictions, fitted):
         """Stack, likelihood and gate from out-of-fold predictions: Learned.
 
-        Parameters
-        ----------
-        predictions : ndarray of shape (n_samples, n_experts, ...)
-            Out of fold.
-        fitted : list of estimators
-            The experts, fitted on all rows.
+        ``fitted`` are the experts, fitted on all rows.
         """
 
     def _finish(self, experts, fitted, learned):

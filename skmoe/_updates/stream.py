@@ -113,18 +113,8 @@ class Stream:
     def begin(cls, problem, model, order, n_features, parts):
         """What ``partial_fit`` needs to go on from a fit, or None where it cannot.
 
-        Parameters
-        ----------
-        problem : Problem
-            Trained.
-        model : Model
-            Made of it; its gate is made ready to learn batches.
-        order : ndarray of shape (n_experts,)
-            Expert ``j`` of the model is expert ``order[j]`` of the problem.
-        n_features : int
-            Columns of X.
-        parts : Parts
-            What the problem was made of.
+        The gate of the model, made of the problem, is made ready to learn batches; its expert ``j``
+        is the problem's expert ``order[j]``.
         """
         _, gate = split_last(model.gate)
         can_learn = gate.learns_batches and model.likelihood.learns_batches
@@ -150,14 +140,7 @@ class Stream:
     def grown(self, expert, n_before, weight):
         """The stream with one expert more, which was fitted on rows of some weight.
 
-        Parameters
-        ----------
-        expert : object
-            With ``learn_batch`` and without rows.
-        n_before : int
-            Number of the other experts.
-        weight : float
-            Of the rows.
+        ``expert`` has ``learn_batch``, and no rows.
         """
         return replace(
             self,
@@ -191,27 +174,8 @@ def rows_wanted(n_experts, n_features):
 def learn_batch(model, stream, rows, load, forget_factor):
     """E-step on a batch, then the M-step of every part.
 
-    Parameters
-    ----------
-    model : Model
-        As the batch finds it.
-    stream : Stream
-        What is known of the rows before.
-    rows : Rows
-        The batch.
-    load : ndarray of shape (n_experts,)
-        Mean gate probabilities so far.
-    forget_factor : float
-        Of the estimator.
-
-    Returns
-    -------
-    model : Model
-        A new one.
-    stream : Stream
-        To go on from.
-    load : ndarray of shape (n_experts,)
-        Mean gate probabilities, this batch included.
+    Returns model, stream and the load, the mean gate probabilities so far, with this batch
+    included.
     """
     X, y, weight = rows.X, rows.y, rows.weight
     total = float(weight.sum())

@@ -23,18 +23,6 @@ def log_poisson(y, mean):
     Terms as large as ``y log(y)`` never meet, so that the error is one of rounding in ``y - mean``
     [1]_.
 
-    Parameters
-    ----------
-    y : ndarray that broadcasts against ``mean``
-        Whole numbers from 0 on.
-    mean : ndarray
-        Means.
-
-    Returns
-    -------
-    log_probability : ndarray
-        Natural logarithm.
-
     References
     ----------
     .. [1] C. Loader, "Fast and accurate computation of binomial probabilities" (2000).
@@ -43,22 +31,7 @@ def log_poisson(y, mean):
 
 
 def log_negative_binomial(y, mean, shape):
-    """Negative binomial log-probabilities of whole numbers, in the manner of ``log_poisson``.
-
-    Parameters
-    ----------
-    y : ndarray that broadcasts against ``mean``
-        Whole numbers from 0 on.
-    mean : ndarray
-        Means.
-    shape : float or ndarray that broadcasts against ``mean``
-        Shapes.
-
-    Returns
-    -------
-    log_probability : ndarray
-        Natural logarithm.
-    """
+    """Negative binomial log-probabilities of whole numbers, in the manner of ``log_poisson``."""
     mean = np.maximum(mean, SMALLEST_MEAN)
     total, gap = y + shape, y - mean
     rest = _stirling(total) - _stirling(shape) - _stirling(y) - np.log1p(y / shape)
@@ -66,22 +39,7 @@ def log_negative_binomial(y, mean, shape):
 
 
 def log_binomial(y, mean, trials):
-    """Binomial log-probabilities of whole numbers, in the manner of ``log_poisson``.
-
-    Parameters
-    ----------
-    y : ndarray that broadcasts against ``mean``
-        Successes, whole numbers from 0 to the trials.
-    mean : ndarray
-        Expected successes.
-    trials : float or ndarray that broadcasts against ``mean``
-        Whole numbers from 1 on.
-
-    Returns
-    -------
-    log_probability : ndarray
-        Natural logarithm.
-    """
+    """Binomial log-probabilities of whole numbers, in the manner of ``log_poisson``."""
     failures = trials - y
     rest = _stirling(trials) - _stirling(y) - _stirling(failures)
     return rest - _half_deviance(y, mean) - _half_deviance(failures, trials - mean)
@@ -355,16 +313,6 @@ def _temme(a, x):
 
     :math:`Q(a, x) = \Phi(-z) + R` and :math:`P(a, x) = \Phi(z) - R`, with the first term of
     Temme's uniform expansion for R [1]_.
-
-    Parameters
-    ----------
-    a, x : ndarrays that broadcast
-        Parameter and argument.
-
-    Returns
-    -------
-    z, R : ndarrays
-        As above.
 
     References
     ----------

@@ -378,12 +378,8 @@ def match(mixture, shared):
 
     Experts of a list, and those whose order means something to the gate, stay.
 
-    Parameters
-    ----------
-    mixture : mixture
-        Fitted; its attributes are replaced.
-    shared : ndarray of shape (n_experts, n_experts)
-        Entry (k, j): how much expert k of the other one and expert j of this one have in common.
+    Attributes of the mixture are replaced. Entry (k, j) of ``shared`` is how much expert k of the
+    other one and expert j of this one have in common.
     """
     head, gate = split_last(mixture.gate_)
     if mixture._is_list or not gate.can_reorder:

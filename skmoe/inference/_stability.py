@@ -381,12 +381,7 @@ def partition(mixture, rows):
 def changed(labels, others, counts):
     """Which rows are in other regimes, after the best matching of these; bool (n_samples,).
 
-    Parameters
-    ----------
-    labels, others : ndarray of int of shape (n_samples,)
-        Partitions.
-    counts : ndarray of bool of shape (n_samples,)
-        Rows that the matching goes by.
+    The matching goes by the rows of ``counts``.
     """
     shared = np.zeros((labels.max() + 1, others.max() + 1))
     np.add.at(shared, (labels[counts], others[counts]), 1)

@@ -196,7 +196,6 @@ class SampleProblem(ReseedingProblem):
         self.start(resp)
 
     def reseed(self, dead):
-        """See ``ReseedingProblem``."""
         self.restart(reseeded(self.resp, -self.log_norm, dead, Neighbours(self.data)), dead)
 
     def on_rows(self, sample):

@@ -216,7 +216,6 @@ class GatheredProblem(ReseedingProblem):
         self.objective = (self.found.value + self.log_prior()) / self.weight.sum()
 
     def state(self):
-        """All that ``restore`` needs; nothing in it is changed in place."""
         names = (
             "experts", "gate", "likelihood", "found", "load", "objective", "resp", "working",
             "working_exposure", "working_target",
@@ -224,7 +223,6 @@ class GatheredProblem(ReseedingProblem):
         return {name: vars(self).get(name) for name in names}
 
     def restore(self, state):
-        """Back to an earlier state."""
         vars(self).update(state)
 
     # What is known of it --------------------------------------------------------------------
@@ -243,11 +241,9 @@ class GatheredProblem(ReseedingProblem):
             )
 
     def effective_rows(self):
-        """Weight of the rows of each expert, (K,)."""
         return self.found.mass
 
     def copies(self):
-        """Whether a heavier expert has the same density everywhere, (K,)."""
         first, data = slice(FIRST_ROWS), self.data
         table = None if data.X is data.Z else data.X.iloc[first]
         few = ArrayRows(np.asarray(data.Z[first]), data.y[first], data.weight[first], table)
@@ -257,11 +253,9 @@ class GatheredProblem(ReseedingProblem):
         return same_as_heavier(differences.largest, self.load)
 
     def report_sums(self, model, order):
-        """What reports are made of: ReportSums."""
         return self.rows.reduce(sum_for_report, (self._answers, model, order))
 
     def streaming_experts(self, order, estimators):
-        """Experts that go on with ``learn_batch``, or None."""
         return self.experts.streaming(self.resp, order, estimators)
 
 
@@ -276,12 +270,10 @@ class GatheredExperts(EstimatorExperts):
         return super().wins(resp, k) if self.won is None else self.won[:, k] & (resp[:, k] > 0)
 
     def fit(self, resp, *working_data):
-        """Refit the experts; see ``Experts``."""
         with self.side_by_side(self.n_jobs):
             super().fit(resp, *working_data)
 
     def finish(self, resp, *working_data):
-        """The fitted experts, in a list."""
         with self.side_by_side(self.n_jobs):
             return super().finish(resp, *working_data)
 
@@ -290,7 +282,6 @@ class GatheredTrainer(Trainer):
     """Trains a GatheredProblem: EM on the sample first, then on all rows; see ``Trainer``."""
 
     def _start(self, previous):
-        """Give the problem what EM goes on from; ends and paths of the short runs."""
         small = self.problem.small
         on_sample = Trainer(
             small,

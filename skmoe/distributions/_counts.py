@@ -78,64 +78,16 @@ class _CountComponents(BaseComponents):
     discrete = True
 
     def logpdf(self, y):
-        """Log-probability of a value under each component.
-
-        Parameters
-        ----------
-        y : float or ndarray that broadcasts against ``mean``
-            Where to look.
-
-        Returns
-        -------
-        log_density : ndarray of shape (n_samples, n_experts)
-            Minus infinity where y is no count.
-        """
         possible = (y >= 0) & (y == np.floor(y)) & np.isfinite(y)
         return np.where(possible, self._log_probability(np.where(possible, y, 0.0)), -np.inf)
 
     def cdf(self, y):
-        """Distribution function of each component.
-
-        Parameters
-        ----------
-        y : float or ndarray that broadcasts against ``mean``
-            Where to look.
-
-        Returns
-        -------
-        cdf : ndarray of shape (n_samples, n_experts)
-            Probability of a count of at most y.
-        """
         return np.where(y < 0, 0.0, self._tail(np.clip(np.floor(y), 0, LARGEST), upper=False))
 
     def sf(self, y):
-        """Survival function of each component, exact in the upper tail.
-
-        Parameters
-        ----------
-        y : float or ndarray that broadcasts against ``mean``
-            Where to look.
-
-        Returns
-        -------
-        sf : ndarray of shape (n_samples, n_experts)
-            Probability of a count above y.
-        """
         return np.where(y < 0, 1.0, self._tail(np.clip(np.floor(y), 0, LARGEST), upper=True))
 
     def ppf(self, q):
-        """Quantile function of each component.
-
-        Parameters
-        ----------
-        q : float
-            A probability.
-
-        Returns
-        -------
-        quantiles : ndarray of shape (n_samples, n_experts)
-            The smallest whole numbers whose distribution function is at least q; -1 for 0.
-        """
         if q in (0.0, 1.0):
             return np.full(self.mean.shape, -1.0 if q == 0.0 else np.inf)
         # A Gamma variable of their mean and variance; its skewness is larger by 1 / std.
@@ -148,20 +100,6 @@ class _CountComponents(BaseComponents):
         return find_quantile(self.cdf, q, guess - less_skewed)
 
     def rvs(self, places, random_state):
-        """Draw from some of the components.
-
-        Parameters
-        ----------
-        places : ndarray of shape (n_samples, size)
-            For each draw of a row, the number of the component.
-        random_state : RandomState
-            Draws them.
-
-        Returns
-        -------
-        draws : ndarray of shape (n_samples, size)
-            Whole numbers, as floats.
-        """
         mean = self._drawn_means(places, random_state)
         draws = random_state.poisson(np.minimum(mean, LARGEST_DRAWN)).astype(np.float64)
         large = mean > LARGEST_DRAWN

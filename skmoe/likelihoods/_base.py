@@ -150,6 +150,9 @@ class BaseLikelihood(QuickParameters, BaseEstimator, metaclass=ABCMeta):
     def start_target(self, y, weight):
         """The target as starts of EM see it, on a scale on which its noise is much the same.
 
+        Square roots of counts, for instance, arcsines of those of rates, or logarithms of what is
+        positive.
+
         Parameters
         ----------
         y : ndarray of shape (n_samples,) or (n_samples, n_outputs)

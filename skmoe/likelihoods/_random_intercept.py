@@ -67,6 +67,7 @@ class RandomIntercept(ScaledErrors):
         return super().start(y, weight, n_experts)
 
     def update(self, y, prediction, weights, penalty=0.0, pooled_rows=0.0, *, subjects):
+        # Both scales go to the maximum; responsibilities are equal within a subject.
         self._learn(y[:, None] - prediction, weights, penalty, subjects)
 
     def _learn(self, residuals, weights, penalty, subjects):

@@ -451,10 +451,9 @@ class MixtureOfExpertsRegressor(
         quantiles : float or array-like of shape (n_quantiles,), default=None
             Probabilities of the quantiles to return in place of the mean, as ``predict_quantiles``
             does, but through a Pipeline too: ``pipe.predict(X, quantiles=[0.05, 0.5, 0.95])``.
-        exposure : array-like of shape (n_samples,), default=None
-            Of each row, as in ``fit``. None is an exposure of one: counts are then rates.
-        trials : array-like of shape (n_samples,), default=None
-            Of each row, as in ``fit``: of binomial counts.
+        exposure, trials : array-like of shape (n_samples,), default=None
+            As in ``fit``: exposures of counts, or trials of binomial ones. One for each row where
+            None: counts are then rates.
 
         Returns
         -------
@@ -492,10 +491,8 @@ class MixtureOfExpertsRegressor(
         ----------
         X : array-like or DataFrame of shape (n_samples, n_features)
             Rows.
-        exposure : array-like of shape (n_samples,), default=None
-            Of each row, as in ``fit``. None is an exposure of one.
-        trials : array-like of shape (n_samples,), default=None
-            Of each row, as in ``fit``: of binomial counts.
+        exposure, trials : array-like of shape (n_samples,), default=None
+            As in ``fit``: exposures of counts, or trials of binomial ones; None is one each.
 
         Returns
         -------
@@ -517,10 +514,8 @@ class MixtureOfExpertsRegressor(
             Rows.
         q : float or array-like of shape (n_quantiles,)
             Probabilities.
-        exposure : array-like of shape (n_samples,), default=None
-            Of each row, as in ``fit``. None is an exposure of one.
-        trials : array-like of shape (n_samples,), default=None
-            Of each row, as in ``fit``: of binomial counts.
+        exposure, trials : array-like of shape (n_samples,), default=None
+            As in ``fit``: exposures of counts, or trials of binomial ones; None is one each.
 
         Returns
         -------
@@ -539,10 +534,8 @@ class MixtureOfExpertsRegressor(
             Rows.
         level : float or array-like of shape (n_levels,), default=0.9
             Probability that the interval holds.
-        exposure : array-like of shape (n_samples,), default=None
-            Of each row, as in ``fit``. None is an exposure of one.
-        trials : array-like of shape (n_samples,), default=None
-            Of each row, as in ``fit``: of binomial counts.
+        exposure, trials : array-like of shape (n_samples,), default=None
+            As in ``fit``: exposures of counts, or trials of binomial ones; None is one each.
 
         Returns
         -------
@@ -569,10 +562,8 @@ class MixtureOfExpertsRegressor(
         random_state : int, RandomState instance or None, default=None
             Draws them; an int gives the same ones each time, of rows that are not in memory in the
             same blocks.
-        exposure : array-like of shape (n_rows,), default=None
-            Of each row, as in ``fit``. None is an exposure of one.
-        trials : array-like of shape (n_rows,), default=None
-            Of each row, as in ``fit``: of binomial counts.
+        exposure, trials : array-like of shape (n_rows,), default=None
+            As in ``fit``: exposures of counts, or trials of binomial ones; None is one each.
 
         Returns
         -------

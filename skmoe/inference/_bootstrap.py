@@ -146,15 +146,10 @@ def bootstrap(
         Their target.
     sample_weight : array-like of shape (n_samples,), default=None
         Their weights. A row is one observation, whatever its weight, and keeps it.
-    exposure : array-like of shape (n_samples,), default=None
-        Their exposures, where ``fit`` had any.
-    trials : array-like of shape (n_samples,), default=None
-        Of each row, as in ``fit``: of binomial counts.
-    subject : array-like of shape (n_samples,), default=None
-        Rows of one subject share one expert, as in ``fit``. Whole subjects are drawn, and one
-        that is drawn twice counts as two.
-    upper : array-like of shape (n_samples,), default=None
-        Upper bounds of censored targets, as in ``fit``, for method="rows".
+    exposure, trials, subject, upper : array-like of shape (n_samples,), default=None
+        As in ``fit``: exposures of counts, or trials of binomial ones; subjects, whose rows share
+        one expert; upper bounds of censored targets. Whole subjects are drawn, and one that is
+        drawn twice counts as two. Upper bounds are for method="rows".
     groups : array-like of shape (n_samples,), default=None
         Rows that are drawn together, such as those of one person, with method="rows".
     statistic : callable, default=None

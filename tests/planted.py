@@ -68,6 +68,8 @@ def planted(
     """
     rng = np.random.default_rng(random_state)
     columns = rng.normal(size=(n, n_columns))
+    if np.ndim(coef) == 0:
+        columns = (columns - columns.mean(axis=0)) / columns.std(axis=0)
     design = np.column_stack([columns, np.ones(n)])
     if np.ndim(gate) == 0:
         gate = gate * np.vstack([rng.normal(size=(n_columns, n_experts)), np.zeros(n_experts)])
@@ -106,7 +108,7 @@ def targets_of(kind, predictor, rng, *, scale=1.0, exposure=None):
     if kind == "student":
         return predictor + (scale * rng.standard_t(3, size=size).T).T
     if kind == "classes":
-        return np.array(["a", "b", "c"])[(predictor + rng.gumbel(size=size)).argmax(axis=1)]
+        return np.array(list("abcd"))[(predictor + rng.gumbel(size=size)).argmax(axis=1)]
     if kind == "logistic":
         return (rng.random(size) < special.expit(predictor)).astype(int)
     if kind == "binomial":
@@ -131,6 +133,25 @@ def two_lines(n=2000, seed=0, *, unlike_units=False):
     )
     labels = rows.labels()
     return rows.X, rows.y, rows.weights(), labels
+
+
+def rows_and_start(kind, n=900, *, n_experts=3, random_state=0, share=0.5):
+    """Rows in columns of unlike units, weights, and responsibilities, ``share`` of them true."""
+    truth = {
+        "line": {},
+        "outputs": {"coef": 1.0, "n_outputs": 3, "noise": 0.3},
+        "counts": {"coef": 0.5, "kind": "poisson"},
+        "gamma": {"coef": 1.0, "kind": "gamma"},
+        "two": {"kind": "logistic"},
+        "three": {"n_outputs": 3, "kind": "classes"},
+    }[kind]
+    rows = planted(n, n_experts=n_experts, unlike_units=True, random_state=random_state, **truth)
+    y = rows.y
+    if kind == "outputs":
+        y = y * [1.0, 100.0, 0.01] + [0, 5, 0]
+    elif kind == "two":
+        y = np.where(y == 1, "yes", "no")
+    return rows.X, y, rows.weights(), rows.near(share)
 
 
 def mixed_table(n=2000, seed=0, *, with_gaps=True):

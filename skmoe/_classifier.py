@@ -8,10 +8,12 @@ from sklearn.utils import check_random_state, column_or_1d, compute_class_weight
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
 
+from ._base import BaseMixtureOfExperts
 from ._compat import StrOptions, check_y, fit_context
 from ._experts.families import Logistic
 from ._model import ClassificationModel
 from ._parameters import check_classes, check_fitted, check_X
+from ._reports.docstrings import completed_by
 from ._reports.many_rows import accuracy_of_rows
 from ._rows.answers import block_by_block, in_memory
 from ._rows.files import is_elsewhere
@@ -25,6 +27,7 @@ from .inference._summary import InferringMixture
 from .likelihoods import Categorical
 
 
+@completed_by(BaseMixtureOfExperts)
 class MixtureOfExpertsClassifier(
     ClassifierMixin, InferringMixture, MeasuringMixture, RefittedMixture, UpdatableMixture
 ):
@@ -51,42 +54,11 @@ class MixtureOfExpertsClassifier(
         fewer than 1,000 rows of equal weight, a Gaussian process: "logistic", "boosting",
         "forest", "net", "process". Each is in the Pipeline that it needs, for strings and missing
         values too.
-    n_experts : int or "auto", default="auto"
-        Number of experts; of a list, its length. "auto" is chosen from the data, up to eight: by
-        the evidence under partial pooling, for other linear experts by BIC, else by the
-        out-of-fold log-density. Beside a generalist, see ``training``, 4 are tried, and 8 where 4
-        are kept. 1 is one model with a density.
-    gate : gate, classifier or Pipeline ending in one, default=None
-        See :mod:`skmoe.gates`. None is a :class:`~skmoe.gates.SoftmaxGate`; strings and
-        missing values are encoded for it. The transformers of a Pipeline are fitted once.
     likelihood : {"auto", "categorical"} or Categorical, default="auto"
         How the experts' probabilities are calibrated out of fold; see
         :class:`~skmoe.likelihoods.Categorical`. "auto" and "categorical" learn temperatures and
         smoothing; for in-sample predictions there is no more than a fixed smoothing of 0.001 (none
         for logistic regression).
-    training : {"auto", "em", "pooled", "stack", "specialists"}, default="auto"
-        How experts, gate and calibration are learned; see :doc:`/guide/training`.
-
-        - "em", the classical mixture: each expert is fitted with its responsibilities, the gate
-          with those of all, by EM. It takes any experts, and every other parameter.
-        - "pooled", for linear experts without a penalty, such as the default ones: their
-          coefficients deviate from common ones by a normal prior, and the evidence decides how far
-          they do and how many experts there are; where there are no regimes there is one.
-        - "stack", for a list: each expert is fitted on all rows, and the gate is learned
-          from their out-of-fold predictions; one expert more, "stack", combines the others
-          by a log-linear pool.
-        - "specialists", for one estimator: a "generalist" is fitted on all rows, and clones on
-          regimes beside it, behind a :class:`~skmoe.gates.ForestGate`. They are left out unless
-          they raise the out-of-fold log-probability by more than its standard error.
-
-        "auto" is "pooled" for the default experts, up to 10,000 rows; "stack" for a list, where EM
-        is tried too if linear experts explain the classes better, and kept if it raises the
-        out-of-fold log-probability by more than its standard error; "specialists" for one
-        estimator that is not linear; and "em" for given linear experts and for those that are
-        frozen or go on from iteration to iteration. What such a way cannot do, such as sparse X,
-        ``top_k`` or ``cv=False``, makes it "em" as well. ``plan`` says before ``fit`` what it will
-        be and why, ``plan_`` what it was. Any other value is that way, or an error that says what
-        is in the way.
     class_weight : dict or "balanced", default=None
         Weights of the classes, multiplied into ``sample_weight``. The probabilities are then
         those of a population with these weights.
@@ -94,110 +66,24 @@ class MixtureOfExpertsClassifier(
         Columns in whose coefficients experts do not differ, as in
         :class:`MixtureOfExpertsRegressor`. The default experts, or one ``LogisticRegression``,
         by maximum likelihood. None is no column.
-    cv : "auto", "oob", "prefit", False, int, splitter or iterable, default="auto"
-        How the E-step gets predictions for rows that experts and gate have not seen. "auto" is
-        in-sample for linear models with ten rows a coefficient or more (by weight, over all
-        experts), out of bag for bagging ensembles, unless too few of their members leave out a
-        row of large weight, and five shuffled stratified folds for all others (for all experts of
-        a list as soon as one needs them). False is in-sample for everything, which for flexible
-        experts makes probabilities worthless. "oob" insists on out-of-bag predictions.
-        "prefit", which "auto" is where all experts are frozen, learns gate and calibration alone.
-    top_k : int, default=None
-        Experts that answer for a row: the k most probable ones, renormalised. In training a row
-        teaches the k experts of largest responsibility. None is all experts. Read when
-        predicting too, so that ``set_params(top_k=...)`` works on a fitted mixture, whose
-        calibration stays; ``fit`` makes it for the ``top_k`` that it is given. With 1,
-        densities pay for every row that the gate sends to the wrong expert.
     init : str or callable, default="auto"
         Where EM starts. "auto" goes through unlike starts: "functions", random logistic
         regressions that share the rows by how well they explain y, and "kmeans_x" and
         "gaussians", which look at X alone; one of these names takes only that. A callable
         ``(X, y, n_experts, random_state)`` returns responsibilities (n_samples, n_experts).
-    n_init : int, default=10
-        Number of starts. Each gets ten EM iterations with logistic experts, the five best get
-        fifty more, and the best of these goes on. Where fewer than three led to the best, as many
-        more are tried, up to three times, from there: two experts merged, another halved.
-    max_iter : int, default=500
-        EM iterations at most, each a refit of the experts. Cross-fitted experts stop at 10.
-    tol : float, default=1e-5
-        EM stops when the objective per unit of weight has no more to gain, as its last gains
-        foretell for experts in-sample, or when an iteration changes it by no more; cross-fitted
-        experts, when two in succession did not better it by more. One linear expert goes to its
-        maximum, whatever ``tol`` is.
-    warm_start : bool, default=False
-        Whether ``fit`` goes on from the last solution in place of new starts, and with as many
-        experts; not from stacks and specialists, which have none.
-    forget_factor : float, default=1.0
-        For ``partial_fit``: the weight of what was seen falls by this factor for each unit of
-        weight seen since; 0.999 follows a drift within about a thousand rows. 1.0 forgets
-        nothing. Class shares and calibration fade alike; experts that go on with their own
-        ``partial_fit`` forget as they do.
-    n_jobs : int, default=None
-        Jobs for experts, folds and starts. The result does not depend on it.
-    random_state : int, RandomState instance or None, default=None
-        Draws folds, starts and the seeds of experts that have none.
-    verbose : int, default=0
-        Whether to print the plan, and a line for each start, for each number of experts that is
-        tried, and for each iteration of EM, with the objective.
 
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
         Class labels.
-    plan_ : Plan
-        What was fitted and why, and what else was tried; see ``plan``.
-    experts_ : list of estimators
-        Fitted experts; clones are in the order of falling load.
-    named_experts_ : Bunch
-        The same by name; clones are called ``expert0``, ``expert1`` and so on.
-    gate_ : gate or Pipeline
-        The fitted gate; after ``add_expert`` a :class:`~skmoe.gates.TreeGate` around it.
     likelihood_ : Categorical
         With the calibration of each expert; of pooled experts, the covariances of the coefficients.
-    expert_load_ : ndarray of shape (n_experts,)
-        Mean probability that the gate gives to each expert on the training rows.
-    lower_bounds_ : list of float
-        Objective after each EM iteration: penalised log-likelihood per unit of weight, out of
-        fold where experts are cross-fitted.
-    lower_bound_ : float
-        Objective of the iterate that was kept, the best. Of pooled experts a bound on the
-        logarithm of the evidence, per unit of weight.
     log_evidence_ : dict of int to float
         Only of pooled experts: for each number of experts that was tried, the highest
         ``lower_bound_`` less what is paid for what is not known of the gate. The largest was kept,
         but for mixtures of no more experts than classes that all ignore the row: their gate is a
         logistic regression, as one expert is. Of rows that are not in memory, the number that was
         kept alone.
-    specialisation_ : Specialisation
-        Only where clones beside a generalist, or EM in place of a stack, were tried: the mean
-        out-of-fold log-probabilities ``score_without`` and ``score_with`` them,
-        their difference ``gain``, its ``standard_error``, and ``kept``.
-    start_lower_bounds_ : list of list of float
-        Objectives of each start, iteration by iteration, under linear experts; EM went on from
-        the best. Empty where there was nothing to choose, one start or one expert, and for pooled
-        experts, whose mixtures start from more than that.
-    n_iter_ : int
-        EM iterations.
-    n_expert_fits_ : int
-        Fits of single experts that the training took.
-    converged_ : bool
-        Whether EM met ``tol`` at the iterate that was kept: the next iteration, or the next two
-        of cross-fitted experts, changed the objective by ``tol`` at most. False where EM stopped
-        because the objective fell by more, as out-of-fold densities may.
-    oof_score_ : float
-        Mean out-of-fold log-probability. Only where predictions were out of sample, as the next
-        two. The regimes were chosen on these rows, so it is optimistic: compare mixtures
-        by cross-validating :func:`~skmoe.metrics.log_score`.
-    oof_log_density_ : ndarray of shape (n_samples,)
-        Out-of-fold log-probability of each training row's class.
-    oof_responsibilities_ : ndarray of shape (n_samples, n_experts)
-        Out-of-fold responsibilities.
-    n_samples_seen_ : float
-        Weight of all the rows that ``fit`` and ``partial_fit`` have seen.
-    n_features_in_ : int
-        Number of columns seen in ``fit``.
-    feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Names of the columns, where X had strings for names.
 
     See Also
     --------

@@ -18,14 +18,9 @@ SAME_GATE = 1e-8  # in log-probability; what differs by less is rounding
 
 
 class Facts(NamedTuple):
-    """What a user gives for rows besides X, y and weights; None for what is not given.
+    """What a user gives for rows besides X, y and weights; None for what is not given."""
 
-    Attributes
-    ----------
-    exposure, trials, subject, upper : array-like of shape (n_samples,) or None
-        As of ``fit``.
-    """
-
+    # ``exposure``, ``trials``, ``subject``, ``upper``: (n_samples,), as ``fit`` takes them.
     exposure: object = None
     trials: object = None
     subject: object = None
@@ -53,14 +48,9 @@ NO_FACTS = Facts()
 
 @dataclass(frozen=True)
 class Bounds:
-    """Lower and upper bound of each target, equal where it was observed.
+    """Lower and upper bound of each target, equal where it was observed."""
 
-    Attributes
-    ----------
-    lower, upper : ndarray of shape (n_samples,)
-        Infinite where a target is known from one side alone.
-    """
-
+    # ``lower``, ``upper``: (n_samples,): infinite where a target is known from one side alone.
     lower: np.ndarray
     upper: np.ndarray
 
@@ -77,29 +67,15 @@ class Bounds:
 
 @dataclass
 class Rows:
-    """The rows that a user gave to a method, checked.
+    """The rows that a user gave to a method, checked."""
 
-    Attributes
-    ----------
-    X : ndarray, sparse matrix or DataFrame of n_samples rows
-        As experts and gate are given it.
-    y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
-        Target, or class numbers.
-    weight : ndarray of shape (n_samples,)
-        Weights.
-    exposure : ndarray of shape (n_samples,) or None
-        Factors of the predictions.
-    subject : ndarray of shape (n_samples,) or None
-        Rows of one subject share one expert.
-    bounds : Bounds or None
-        Of targets some of which are censored; y then holds ``bounds.points``.
-    """
-
+    # Array, sparse matrix or DataFrame of n_samples rows: as experts and gate are given it.
     X: object
-    y: np.ndarray
-    weight: np.ndarray
-    exposure: np.ndarray | None = None
-    subject: np.ndarray | None = None
+    y: np.ndarray  # (n_samples,) or (n_samples, n_outputs): target, or class numbers
+    weight: np.ndarray  # (n_samples,): weights
+    exposure: np.ndarray | None = None  # (n_samples,): factors of the predictions
+    subject: np.ndarray | None = None  # (n_samples,): rows of one subject share one expert
+    # Of targets some of which are censored; y then holds ``bounds.points``.
     bounds: Bounds | None = None
 
     @property
@@ -180,20 +156,8 @@ class Subjects:
     def log_gate(self, log_gate):
         """Log-probabilities of the gate for each subject, which must be those of all its rows.
 
-        Parameters
-        ----------
-        log_gate : ndarray of shape (n_samples, n_experts)
-            Log-probabilities for each row.
-
-        Returns
-        -------
-        log_gate : ndarray of shape (n_subjects, n_experts)
-            Of the first row of each subject.
-
-        Raises
-        ------
-        ValueError
-            If the gate tells rows of one subject apart.
+        They are those of its first row. Raises a ValueError if the gate tells rows of one subject
+        apart.
         """
         of_subject = self.of_first_rows(log_gate)
         same = np.isclose(self.of_rows(of_subject), log_gate, rtol=0, atol=SAME_GATE)
@@ -226,19 +190,9 @@ def check_ids(name, ids, X):
 def number_ids(ids):
     """Which ids there are, and which of them each row has.
 
-    Parameters
-    ----------
-    ids : ndarray of shape (n_samples,)
-        Without missing ones. Objects are the same id if they are equal: 1 and "1" are two.
-
-    Returns
-    -------
-    labels : ndarray of shape (n_ids,)
-        Sorted; by their strings where there is no other order.
-    first : ndarray of shape (n_ids,)
-        Number of the first row of each.
-    numbers : ndarray of shape (n_samples,)
-        Place in ``labels`` of the id of each row.
+    Objects are the same id if they are equal: 1 and "1" are two. Returns sorted labels, by their
+    strings where there is no other order, the number of the first row of each, and for each row the
+    place of its id in the labels.
     """
     if ids.dtype.kind != "O":
         return np.unique(ids, return_index=True, return_inverse=True)
@@ -259,64 +213,35 @@ def number_ids(ids):
 
 @dataclass(frozen=True)
 class Units:
-    """What columns and target are standardised with.
+    """What columns and target are standardised with."""
 
-    Attributes
-    ----------
-    mean, scale : ndarray of shape (n_features,)
-        Of the columns.
-    y_mean, y_scale : ndarray of shape (n_outputs,) or None
-        Of the target; None of class numbers.
-    """
-
+    # ``mean``, ``scale``: (n_features,): of the columns.
     mean: np.ndarray
     scale: np.ndarray
+    # ``y_mean``, ``y_scale``: (n_outputs,): of the target; None of class numbers.
     y_mean: np.ndarray | None = None
     y_scale: np.ndarray | None = None
 
 
 @dataclass
 class TrainingData:
-    """The rows of one fit, as the parts of the mixture see them.
+    """The rows of one fit, as the parts of the mixture see them."""
 
-    Attributes
-    ----------
-    X : array-like or DataFrame of n_samples rows
-        For the experts.
-    y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
-        Target, or class numbers.
-    weight : ndarray of shape (n_samples,)
-        Weights.
-    Z : array-like of n_samples rows
-        For the gate: X behind the gate's transformers.
-    start_target : ndarray of shape (n_samples,) or (n_samples, n_outputs) or None
-        The target as starts see it, for robust likelihoods with its outliers drawn in; None for
-        classifiers.
-    exposure : ndarray of shape (n_samples,) or None
-        Factors of the predictions.
-    subjects : Subjects or None
-        Rows that share an expert.
-    rows : ndarray of ints or None
-        Numbers of the rows in the data that these are a sample of.
-    classes : ndarray of shape (n_classes,) or None
-        Labels, where y holds class numbers.
-    units : Units or None
-        Of the rows that these stand for; None where they stand for themselves.
-    bounds : Bounds or None
-        Of targets some of which are censored.
-    """
-
-    X: object
-    y: np.ndarray
-    weight: np.ndarray
-    Z: object
+    X: object  # array-like or DataFrame of n_samples rows: for the experts
+    y: np.ndarray  # (n_samples,) or (n_samples, n_outputs): target, or class numbers
+    weight: np.ndarray  # (n_samples,): weights
+    Z: object  # array-like of n_samples rows: for the gate: X behind the gate's transformers
+    # (n_samples,) or (n_samples, n_outputs): the target as starts see it, for robust likelihoods
+    # with its outliers drawn in; None for classifiers.
     start_target: np.ndarray | None = None
-    exposure: np.ndarray | None = None
-    subjects: Subjects | None = None
+    exposure: np.ndarray | None = None  # (n_samples,): factors of the predictions
+    subjects: Subjects | None = None  # rows that share an expert
+    # Ints: numbers of the rows in the data that these are a sample of.
     rows: np.ndarray | None = None
-    classes: np.ndarray | None = None
+    classes: np.ndarray | None = None  # (n_classes,): labels, where y holds class numbers
+    # Of the rows that these stand for; None where they stand for themselves.
     units: Units | None = None
-    bounds: Bounds | None = None
+    bounds: Bounds | None = None  # of targets some of which are censored
 
     @classmethod
     def of(cls, rows, Z, start_target=None, classes=None):

@@ -92,14 +92,10 @@ class FittedMixture:
             Rows.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
             Target. None is for :class:`~skmoe.rows.Files` in place of X, which hold it.
-        exposure : array-like of shape (n_samples,), default=None
-            Of each row, as in ``fit``.
-        trials : array-like of shape (n_samples,), default=None
-            Of each row, as in ``fit``: of binomial counts.
-        subject : array-like of shape (n_samples,), default=None
-            Rows of one subject share one expert, as in ``fit``. None is every row on its own.
-        upper : array-like of shape (n_samples,), default=None
-            Upper bounds of censored targets, as in ``fit``.
+        exposure, trials, subject, upper : array-like of shape (n_samples,), default=None
+            As in ``fit``: exposures of counts, or trials of binomial ones; subjects, whose rows
+            share one expert; upper bounds of censored targets. Without subjects every row is on its
+            own.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows within their subjects; they change nothing without ``subject``.
         by : {"regime", "expert"}, default="regime"
@@ -132,14 +128,10 @@ class FittedMixture:
             Rows.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
             Target. None is for :class:`~skmoe.rows.Files` in place of X, which hold it.
-        exposure : array-like of shape (n_samples,), default=None
-            Of each row, as in ``fit``.
-        trials : array-like of shape (n_samples,), default=None
-            Of each row, as in ``fit``: of binomial counts.
-        subject : array-like of shape (n_samples,), default=None
-            Rows of one subject share one expert, as in ``fit``. None is every row on its own.
-        upper : array-like of shape (n_samples,), default=None
-            Upper bounds of censored targets, as in ``fit``.
+        exposure, trials, subject, upper : array-like of shape (n_samples,), default=None
+            As in ``fit``: exposures of counts, or trials of binomial ones; subjects, whose rows
+            share one expert; upper bounds of censored targets. Without subjects every row is on its
+            own.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows within their subjects; they change nothing without ``subject``.
 
@@ -182,14 +174,9 @@ class FittedMixture:
             Their target; Files hold it.
         sample_weight : array-like of shape (n_samples,), default=None
             Their weights.
-        exposure : array-like of shape (n_samples,), default=None
-            Of each row, as in ``fit``.
-        trials : array-like of shape (n_samples,), default=None
-            Of each row, as in ``fit``: of binomial counts.
-        subject : array-like of shape (n_samples,), default=None
-            Rows of one subject share one expert, as in ``fit``.
-        upper : array-like of shape (n_samples,), default=None
-            Upper bounds of censored targets, as in ``fit``.
+        exposure, trials, subject, upper : array-like of shape (n_samples,), default=None
+            As in ``fit``: exposures of counts, or trials of binomial ones; subjects, whose rows
+            share one expert; upper bounds of censored targets.
         by : {"regime", "expert"}, default="regime"
             What has a line: where fewer regimes than experts were found, regime0 is the experts
             of ``regimes_[0]`` together, and so on; else, and by "expert", each expert.
@@ -243,14 +230,9 @@ class FittedMixture:
             Target. None is for :class:`~skmoe.rows.Files` in place of X, which hold it.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights; n is their sum.
-        exposure : array-like of shape (n_samples,), default=None
-            Of each row, as in ``fit``.
-        trials : array-like of shape (n_samples,), default=None
-            Of each row, as in ``fit``: of binomial counts.
-        subject : array-like of shape (n_samples,), default=None
-            Rows of one subject share one expert, as in ``fit``; n is then the number of subjects.
-        upper : array-like of shape (n_samples,), default=None
-            Upper bounds of censored targets, as in ``fit``.
+        exposure, trials, subject, upper : array-like of shape (n_samples,), default=None
+            As in ``fit``: exposures of counts, or trials of binomial ones; subjects, whose rows
+            share one expert; upper bounds of censored targets. With subjects, n is their number.
 
         Returns
         -------
@@ -292,14 +274,9 @@ class FittedMixture:
             Target. None is for :class:`~skmoe.rows.Files` in place of X, which hold it.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights.
-        exposure : array-like of shape (n_samples,), default=None
-            Of each row, as in ``fit``.
-        trials : array-like of shape (n_samples,), default=None
-            Of each row, as in ``fit``: of binomial counts.
-        subject : array-like of shape (n_samples,), default=None
-            Rows of one subject share one expert, as in ``fit``.
-        upper : array-like of shape (n_samples,), default=None
-            Upper bounds of censored targets, as in ``fit``.
+        exposure, trials, subject, upper : array-like of shape (n_samples,), default=None
+            As in ``fit``: exposures of counts, or trials of binomial ones; subjects, whose rows
+            share one expert; upper bounds of censored targets.
 
         Returns
         -------
@@ -344,15 +321,10 @@ class FittedMixture:
             Target. None is for :class:`~skmoe.rows.Files` in place of X, which hold it.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights.
-        exposure : array-like of shape (n_samples,), default=None
-            Of each row, as in ``fit``.
-        trials : array-like of shape (n_samples,), default=None
-            Of each row, as in ``fit``: of binomial counts.
-        subject : array-like of shape (n_samples,), default=None
-            Rows of one subject share one expert, as in ``fit``; entropy and n are then those
-            of the subjects.
-        upper : array-like of shape (n_samples,), default=None
-            Upper bounds of censored targets, as in ``fit``.
+        exposure, trials, subject, upper : array-like of shape (n_samples,), default=None
+            As in ``fit``: exposures of counts, or trials of binomial ones; subjects, whose rows
+            share one expert; upper bounds of censored targets. With subjects, entropy and n are
+            theirs.
 
         Returns
         -------

@@ -33,32 +33,15 @@ from .exceptions import noted
 
 @dataclass(frozen=True)
 class Model(ABC):
-    """A fitted mixture.
+    """A fitted mixture."""
 
-    Attributes
-    ----------
-    names : list of str
-        Names of the experts.
-    experts : list of estimators
-        Fitted, transformers included.
-    gate : BaseGate or Pipeline ending in one
-        Fitted.
-    likelihood : BaseLikelihood
-        With the fitted scales.
-    y_shape : tuple
-        Shape of one target: ``()`` or ``(n_outputs,)``.
-    top_k : int or None
-        Experts that answer for a row; None for all.
-    transformed : LastTransformed
-        Rows behind transformers that experts and gate share.
-    """
-
-    names: list
-    experts: list
-    gate: object
-    likelihood: object
-    y_shape: tuple = ()
-    top_k: int | None = None
+    names: list  # list of str: names of the experts
+    experts: list  # list of estimators: fitted, transformers included
+    gate: object  # BaseGate or Pipeline ending in one: fitted
+    likelihood: object  # BaseLikelihood: with the fitted scales
+    y_shape: tuple = ()  # shape of one target: ``()`` or ``(n_outputs,)``
+    top_k: int | None = None  # experts that answer for a row; None for all
+    # Rows behind transformers that experts and gate share.
     transformed: LastTransformed = field(default_factory=LastTransformed, init=False, repr=False)
 
     classes = None
@@ -86,19 +69,7 @@ class Model(ABC):
     def expert_predictions(self, X, routes=None, leave_out=()):
         """Predictions (n, k, ...) for each route; without routes, of every expert for every row.
 
-        Parameters
-        ----------
-        X : array-like or DataFrame of n_samples rows
-            Checked.
-        routes : Routes, default=None
-            Who answers.
-        leave_out : list of int, default=()
-            Experts that are not asked.
-
-        Returns
-        -------
-        predictions : ndarray of shape (n_samples, k, *prediction_shape)
-            What is left out is not set.
+        Experts to ``leave_out`` are not asked, and their predictions not set.
         """
         if (routes is None or routes.experts is None) and not leave_out:
             predictions = self._all_at_once(X)
@@ -165,27 +136,13 @@ class Model(ABC):
 
         A linear function of the columns has as many as the rank of these, the intercept included.
 
-        Parameters
-        ----------
-        X : array-like or DataFrame of n_samples rows
-            That the model was fitted on.
-        weight : ndarray of shape (n_samples,)
-            Their weights.
-        n_functions : int
-            Linear functions of the columns in each expert.
-        owner : ndarray of int of shape (n_experts, n_columns + 1), default=None
-            Number of the expert whose coefficients each has, the intercept's last; None is its own.
+        ``n_functions`` are those of each expert; ``owner`` (n_experts, n_columns + 1) has the
+        number of the expert whose coefficients each has, the intercept's last, and None is its own.
         """
         return self.n_parameters_of(*self.linear_columns(X), n_functions, owner, weight)
 
     def linear_columns(self, X):
-        """What linear experts and gate see of X, float64 matrices; None of a gate that sees none.
-
-        Parameters
-        ----------
-        X : array-like or DataFrame of n_samples rows
-            Checked.
-        """
+        """What linear experts and gate see of X, float64; None of a gate that sees none."""
         looks = split_last(self.gate)[1].n_functions_ > 0
         return columns_seen(self.experts[0], X), columns_seen(self.gate, X) if looks else None
 
@@ -220,19 +177,7 @@ class Model(ABC):
     def e_step(self, rows):
         """Responsibilities and log-densities of rows, or of subjects where these are given.
 
-        Parameters
-        ----------
-        rows : Rows
-            Checked.
-
-        Returns
-        -------
-        resp : ndarray of shape (n_units, n_experts)
-            Units are rows, or subjects.
-        log_density : ndarray of shape (n_units,)
-            Log-density of each unit.
-        weight : ndarray of shape (n_units,)
-            How much each unit counts.
+        Returns these and the weights of what they are of.
         """
         resp, log_density, subjects = self._e_step(rows)
         return resp, log_density, rows.weight if subjects is None else subjects.counts
@@ -310,15 +255,9 @@ class RegressionModel(Model):
 
 @dataclass(frozen=True)
 class ClassificationModel(Model):
-    """A fitted mixture of classifiers; see ``Model``.
+    """A fitted mixture of classifiers; see ``Model``."""
 
-    Attributes
-    ----------
-    classes : ndarray of shape (n_classes,)
-        Labels, in the order of class numbers.
-    """
-
-    classes: np.ndarray = None
+    classes: np.ndarray = None  # (n_classes,): labels, in the order of class numbers
 
     @property
     def prediction_shape(self):

@@ -46,17 +46,9 @@ _forked = False  # whether this process has been forked since this file was impo
 
 
 def kernel_threads(work):
-    """How many threads a kernel should use.
+    """How many threads a kernel should use: 1 where there is little to do, and in forked processes.
 
-    Parameters
-    ----------
-    work : int
-        In numbers to take the exponential of.
-
-    Returns
-    -------
-    n_threads : int
-        1 where there is little to do, and in forked processes.
+    ``work`` is in numbers to take the exponential of.
     """
     wanted = work // WORK_OF_A_THREAD
     return 1 if _forked or wanted <= 1 else min(n_openmp_threads(), wanted)
@@ -97,14 +89,8 @@ def on_one_thread(config, function, *args):
 def over_rows(function, n_rows, work):
     """``function(rows)`` for slices of rows, in a list, by threads where there is much to do.
 
-    Parameters
-    ----------
-    function : callable
-        Takes a slice. What it does has to be of NumPy's: Python itself runs one thread at a time.
-    n_rows : int
-        Number of rows.
-    work : int
-        All in all, in numbers to take the exponential of.
+    What the function does has to be NumPy's: Python itself runs one thread at a time. ``work`` is
+    all in all, in numbers to take the exponential of.
     """
     starts = range(0, n_rows, ROWS_OF_A_SLICE)
     slices = [slice(start, min(start + ROWS_OF_A_SLICE, n_rows)) for start in starts]
@@ -219,19 +205,8 @@ def _current(pool):
 def jobs(n_jobs, shared, verbose=0):
     """A ``Jobs`` for tasks that begin with the same arguments.
 
-    Parameters
-    ----------
-    n_jobs : int or None
-        As everywhere in scikit-learn.
-    shared : tuple of objects
-        The first arguments of every task; they must stay as they are meanwhile.
-    verbose : int, default=0
-        Of joblib, which prints how many tasks are done.
-
-    Yields
-    ------
-    jobs : Jobs
-        Until the context ends; of the pool of ``one_pool`` where there is one.
+    ``shared`` are these, which must stay as they are until the context ends. The jobs are of the
+    pool of ``one_pool``, where there is one.
     """
     with ExitStack() as stack:
         pool = _pool.get()

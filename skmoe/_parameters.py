@@ -444,10 +444,8 @@ def check_trials(mixture, exposure, X, trials, y):
 def check_bounds(mixture, y, upper):
     """The target as a finite one, and the bounds of what is censored in it, or None.
 
-    Raises
-    ------
-    ValueError
-        If there is no such target: NaN, an upper bound below y, or a row without a finite bound.
+    Raises a ValueError if there is no such target: NaN, an upper bound below y, or a row without a
+    finite bound.
     """
     if upper is None:
         return y, None
@@ -517,17 +515,7 @@ def warn_of_small_weights(total, squares, n_used):
 
 
 def check_expert(mixture, name, estimator):
-    """Raise a TypeError or ValueError unless an estimator can be an expert.
-
-    Parameters
-    ----------
-    mixture : BaseMixtureOfExperts
-        Whose expert it is to be.
-    name : str
-        Of the expert.
-    estimator : object
-        Unfitted or fitted.
-    """
+    """Raise a TypeError or ValueError unless an estimator can be an expert."""
     method = "predict_proba" if isinstance(mixture, ClassifierMixin) else "predict"
     lacking = [m for m in ("fit", method) if not hasattr(estimator, m)]
     if getattr(estimator, "final_estimator", "") is None and hasattr(type(estimator), method):

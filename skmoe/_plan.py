@@ -42,43 +42,33 @@ class Request:
 
     Attributes
     ----------
-    names, templates : lists
-        Of the experts; of clones whose number is to be chosen, as many as are tried.
-    kind : {"default", "clones", "list"}
-        Experts of the mixture's choice, clones of one estimator, or a named list.
-    encodes : bool
-        Whether experts meet a mixed table behind an encoder: default and "diverse" ones.
-    n_experts : int or None
-        As asked for; None where it is to be chosen.
-    gate : gate, classifier or None
-        Without its transformers; None is the default of the way of training.
-    top_k : int or None
-        None where every expert answers.
-    is_stream : bool
-        Whether these are the first rows of a stream.
     cv, groups, likelihood, shared_effects, warm_start, classifies
         As given to the mixture or to ``fit``.
-    rows : Rows
-        Checked; a sample of ``many`` that are not in memory.
     """
 
+    # ``names``, ``templates``: lists: of the experts; of clones whose number is to be chosen, as
+    # many as are tried.
     names: list
     templates: list
+    # {"default", "clones", "list"}: experts of the mixture's choice, clones of one estimator, or a
+    # named list.
     kind: str
+    # Whether experts meet a mixed table behind an encoder: default and "diverse" ones.
     encodes: bool
-    n_experts: int | None
+    n_experts: int | None  # as asked for; None where it is to be chosen
+    # Gate, classifier: without its transformers; None is the default of the way of training.
     gate: object
     likelihood: object
     has_default_likelihood: bool
     cv: object
-    top_k: int | None
+    top_k: int | None  # None where every expert answers
     shared_effects: object
     warm_start: bool
     groups: object
-    is_stream: bool
+    is_stream: bool  # whether these are the first rows of a stream
     classifies: bool
     family: object
-    rows: object
+    rows: object  # Rows: checked; a sample of ``many`` that are not in memory
     many: bool
 
     @classmethod
@@ -273,17 +263,7 @@ def _preferred(request):
 def choose_training(training, request):
     """The way of training and the reason for it.
 
-    Parameters
-    ----------
-    training : {"auto", "em", "pooled", "stack", "specialists"}
-        As given to the mixture.
-    request : Request
-        What is asked for.
-
-    Raises
-    ------
-    ValueError
-        If what is asked for cannot be trained in this way, or in no way.
+    Raises a ValueError if what is asked for cannot be trained in this way, or in no way.
     """
     if training != "auto":
         lack = lacking(training, request)
@@ -429,14 +409,7 @@ class Plan:
     def fitted(self, trainer, names, n_rows):
         """The plan of what was fitted in the end.
 
-        Parameters
-        ----------
-        trainer : Trainer
-            Whose result was kept.
-        names : list of str
-            Of the experts.
-        n_rows : float
-            Weight of all rows.
+        The names are of the experts, ``n_rows`` is the weight of all rows.
         """
         reasons, zero = self.reasons, self.request.likelihood.zero_expert
         training, findings = trainer.way, trainer.findings(n_rows)
@@ -459,23 +432,8 @@ class Plan:
 def make_plan(mixture, rows, groups=None, previous=None, *, many=False):
     """The plan of a fit.
 
-    Parameters
-    ----------
-    mixture : BaseMixtureOfExperts
-        Unfitted, or to be fitted anew.
-    rows : Rows
-        Checked.
-    groups : array-like of shape (n_samples,), default=None
-        As given to ``fit``.
-    previous : ndarray of shape (n_samples, n_experts), default=None
-        Responsibilities that ``warm_start`` goes on from.
-    many : bool, default=False
-        Whether the rows are not in memory.
-
-    Raises
-    ------
-    ValueError
-        If parameters and rows do not go together.
+    ``previous`` are responsibilities that ``warm_start`` goes on from; with ``many``, rows are not
+    in memory. Raises a ValueError if parameters and rows do not go together.
     """
     if groups is not None:
         groups = check_ids("groups", groups, rows.X)

@@ -5,10 +5,12 @@ from sklearn.base import RegressorMixin
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import column_or_1d
 
+from ._base import BaseMixtureOfExperts
 from ._compat import HasMethods, StrOptions, check_y, fit_context
 from ._experts.families import ByOutput, LeastSquares, LogLinear, Rates
 from ._model import RegressionModel
 from ._parameters import check_exposure, check_fitted, check_single_trials, check_X
+from ._reports.docstrings import completed_by
 from ._reports.many_rows import r2_of_rows
 from ._rows.answers import block_by_block, in_memory
 from ._rows.files import is_elsewhere
@@ -23,6 +25,7 @@ from .likelihoods import Gaussian, PerExpert, PerOutput
 from .likelihoods._names import BY_NAME, unfitted
 
 
+@completed_by(BaseMixtureOfExperts)
 class MixtureOfExpertsRegressor(
     RegressorMixin, InferringMixture, MeasuringMixture, RefittedMixture, UpdatableMixture
 ):
@@ -53,14 +56,6 @@ class MixtureOfExpertsRegressor(
         ridge regression, histogram gradient boosting, a random forest, a neural net and, for fewer
         than 1,000 rows of equal weight, a Gaussian process: "ridge", "boosting", "forest", "net",
         "process". Each is in the Pipeline that it needs, for strings and missing values too.
-    n_experts : int or "auto", default="auto"
-        Number of experts; of a list, its length. "auto" is chosen from the data, up to eight: by
-        the evidence under partial pooling, for other linear experts by BIC, else by the
-        out-of-fold log-density. Beside a generalist, see ``training``, 4 are tried, and 8 where 4
-        are kept. 1 is one model with a density.
-    gate : gate, classifier or Pipeline ending in one, default=None
-        See :mod:`skmoe.gates`. None is a :class:`~skmoe.gates.SoftmaxGate`; strings and
-        missing values are encoded for it. The transformers of a Pipeline are fitted once.
     likelihood : str, likelihood, or list or dict of these, default="auto"
         How targets scatter around the predictions: "gaussian", "student_t" (under which a few gross
         outliers do not matter), "laplace", "skew_normal", "skew_t", "poisson",
@@ -70,29 +65,6 @@ class MixtureOfExpertsRegressor(
         "auto" is "gaussian" where experts have rows of their own, and, see ``training``, under
         "stack" and "specialists" "student_t" with tails and scales that are learned. Under
         :class:`~skmoe.likelihoods.ZeroInflated` one more expert, "zero", comes last.
-    training : {"auto", "em", "pooled", "stack", "specialists"}, default="auto"
-        How experts, gate and scales are learned; see :doc:`/guide/training`.
-
-        - "em", the classical mixture: each expert is fitted with its responsibilities, the gate
-          with those of all, by EM. It takes any experts, and every other parameter.
-        - "pooled", for linear experts without a penalty, such as the default ones: their
-          coefficients deviate from common ones by a normal prior, and the evidence decides how far
-          they do and how many experts there are; where there are no regimes there is one.
-        - "stack", for a list: each expert is fitted on all rows, and gate, scales and
-          Student's t tails are learned from their out-of-fold predictions; one expert
-          more, "stack", combines the others with the smallest squared error.
-        - "specialists", for one estimator: a "generalist" is fitted on all rows, and clones on
-          regimes beside it, behind a :class:`~skmoe.gates.ForestGate`. They are left out unless
-          they raise the out-of-fold log-density by more than its standard error.
-
-        "auto" is "pooled" for the default experts, up to 10,000 rows; "stack" for a list, where EM
-        is tried too if linear experts explain the target better, and kept if it raises the
-        out-of-fold log-density by more than its standard error; "specialists" for one estimator
-        that is not linear; and "em" for given linear experts and for those that are frozen or go
-        on from iteration to iteration. What such a way cannot do, such as censored targets,
-        several outputs, sparse X, ``top_k``, another likelihood or ``cv=False``, makes it "em" as
-        well. ``plan`` says before ``fit`` what it will be and why, ``plan_`` what it was. Any
-        other value is that way, or an error that says what is in the way.
     shared_effects : list of int or str, or dict, default=None
         Columns that have one coefficient for all experts, by number or name, of X or, with a
         Pipeline as expert, of what its last step sees. The name of a column of strings stands for
@@ -100,113 +72,22 @@ class MixtureOfExpertsRegressor(
         for each column which experts have one coefficient: ``{"dose": [[0, 1], [2, 3]]}`` is one
         of the first two and another of the last two, and clones then keep their numbers. Linear
         experts only. None is no column.
-    cv : "auto", "oob", "prefit", False, int, splitter or iterable, default="auto"
-        How the E-step gets predictions for rows that experts and gate have not seen. "auto" is
-        in-sample for linear models with ten rows a coefficient or more (by weight, over all
-        experts), out of bag for bagging ensembles, unless too few of their members leave out a
-        row of large weight, and five shuffled folds for all others (for all experts of a list as
-        soon as one needs them). False is in-sample for everything, which for flexible experts
-        makes densities worthless. "oob" insists on out-of-bag predictions.
-        "prefit", which "auto" is where all experts are frozen, learns gate and scales alone.
-    top_k : int, default=None
-        Experts that answer for a row: the k most probable ones, renormalised. In training a row
-        teaches the k experts of largest responsibility. None is all experts. Read when
-        predicting too, so that ``set_params(top_k=...)`` works on a fitted mixture, whose scales
-        stay; ``fit`` estimates them for the ``top_k`` that it is given. With 1, densities pay
-        for every row that the gate sends to the wrong expert.
     init : str or callable, default="auto"
         Where EM starts. "auto" goes through unlike starts: "kmeans_y", "gaussians",
         "kmeans_xy", "functions", "kmeans_x" and "residuals"; one of these names takes only
         that. A callable ``(X, y, n_experts, random_state)`` returns responsibilities
         (n_samples, n_experts).
-    n_init : int, default=10
-        Number of starts. Each gets ten EM iterations with linear experts, the five best get
-        fifty more, and the best of these goes on. Where fewer than three led to the best, as many
-        more are tried, up to three times, from there: two experts merged, another halved.
-    max_iter : int, default=500
-        EM iterations at most, each a refit of the experts. Cross-fitted experts stop at 10.
-    tol : float, default=1e-5
-        EM stops when the objective per unit of weight has no more to gain, as its last gains
-        foretell for experts in-sample, or when an iteration changes it by no more; cross-fitted
-        experts, when two in succession did not better it by more. One linear expert goes to its
-        maximum, whatever ``tol`` is.
-    warm_start : bool, default=False
-        Whether ``fit`` goes on from the last solution in place of new starts, and with as many
-        experts; not from stacks and specialists, which have none.
-    forget_factor : float, default=1.0
-        For ``partial_fit``: the weight of what was seen falls by this factor for each unit of
-        weight seen since; 0.999 follows a drift within about a thousand rows. 1.0 forgets
-        nothing. Experts that go on with their own ``partial_fit`` forget as they do.
-    n_jobs : int, default=None
-        Jobs for experts, folds and starts. The result does not depend on it.
-    random_state : int, RandomState instance or None, default=None
-        Draws folds, starts and the seeds of experts that have none.
-    verbose : int, default=0
-        Whether to print the plan, and a line for each start, for each number of experts that is
-        tried, and for each iteration of EM, with the objective.
 
     Attributes
     ----------
-    plan_ : Plan
-        What was fitted and why, and what else was tried; see ``plan``.
-    experts_ : list of estimators
-        Fitted experts; clones are in the order of falling load.
-    named_experts_ : Bunch
-        The same by name; clones are called ``expert0``, ``expert1`` and so on.
-    gate_ : gate or Pipeline
-        The fitted gate; after ``add_expert`` a :class:`~skmoe.gates.TreeGate` around it.
-    likelihood_ : likelihood
-        With the fitted scales.
-    expert_load_ : ndarray of shape (n_experts,)
-        Mean probability that the gate gives to each expert on the training rows.
-    lower_bounds_ : list of float
-        Objective after each EM iteration: penalised log-likelihood per unit of weight, out of
-        fold where experts are cross-fitted.
-    lower_bound_ : float
-        Objective of the iterate that was kept, the best. Of pooled experts a bound on the
-        logarithm of the evidence, per unit of weight.
-    log_evidence_ : dict of int to float
-        Only where experts are pooled: for each number of experts that was tried, the highest
-        ``lower_bound_`` less what is paid for what is not known of the gate, before any are tied.
-        Of rows that are not in memory, the number that was kept alone.
     n_regimes_ : int
         Only where experts are pooled, in memory: number of regression functions. Experts that have
         one in common are its errors; see :doc:`/guide/regimes`.
     regimes_ : list of list of str
         Names of the experts of each of these; tables and displays speak of the first as regime0.
-    specialisation_ : Specialisation
-        Only where clones beside a generalist, or EM in place of a stack, were tried: the mean
-        out-of-fold log-densities ``score_without`` and ``score_with`` them, their
-        difference ``gain``, its ``standard_error``, and ``kept``.
     n_distinct_experts_ : int
         Number of the experts that have rows of their own, and are no copies of heavier ones. It
         is that of the last ``fit``; deleted by ``add_expert`` and the like.
-    start_lower_bounds_ : list of list of float
-        Objectives of each start, iteration by iteration, under linear experts; EM went on from
-        the best. Empty where there was nothing to choose, one start or one expert, and for pooled
-        experts, whose mixtures start from more than that.
-    n_iter_ : int
-        EM iterations.
-    n_expert_fits_ : int
-        Fits of single experts that the training took.
-    converged_ : bool
-        Whether EM met ``tol`` at the iterate that was kept: the next iteration, or the next two
-        of cross-fitted experts, changed the objective by ``tol`` at most. False where EM stopped
-        because the objective fell by more, as out-of-fold densities may.
-    oof_score_ : float
-        Mean out-of-fold log-density. Only where predictions were out of sample, as the next
-        two. The regimes were chosen on these rows, so it is optimistic: compare mixtures
-        by cross-validating :func:`~skmoe.metrics.log_score`.
-    oof_log_density_ : ndarray of shape (n_samples,)
-        Out-of-fold log-density of each training row.
-    oof_responsibilities_ : ndarray of shape (n_samples, n_experts)
-        Out-of-fold responsibilities.
-    n_samples_seen_ : float
-        Weight of all the rows that ``fit`` and ``partial_fit`` have seen.
-    n_features_in_ : int
-        Number of columns seen in ``fit``.
-    feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Names of the columns, where X had strings for names.
 
     See Also
     --------
@@ -451,10 +332,9 @@ class MixtureOfExpertsRegressor(
         quantiles : float or array-like of shape (n_quantiles,), default=None
             Probabilities of the quantiles to return in place of the mean, as ``predict_quantiles``
             does, but through a Pipeline too: ``pipe.predict(X, quantiles=[0.05, 0.5, 0.95])``.
-        exposure : array-like of shape (n_samples,), default=None
-            Of each row, as in ``fit``. None is an exposure of one: counts are then rates.
-        trials : array-like of shape (n_samples,), default=None
-            Of each row, as in ``fit``: of binomial counts.
+        exposure, trials : array-like of shape (n_samples,), default=None
+            As in ``fit``: exposures of counts, or trials of binomial ones. One for each row where
+            None: counts are then rates.
 
         Returns
         -------
@@ -492,10 +372,8 @@ class MixtureOfExpertsRegressor(
         ----------
         X : array-like or DataFrame of shape (n_samples, n_features)
             Rows.
-        exposure : array-like of shape (n_samples,), default=None
-            Of each row, as in ``fit``. None is an exposure of one.
-        trials : array-like of shape (n_samples,), default=None
-            Of each row, as in ``fit``: of binomial counts.
+        exposure, trials : array-like of shape (n_samples,), default=None
+            As in ``fit``: exposures of counts, or trials of binomial ones; None is one each.
 
         Returns
         -------
@@ -517,10 +395,8 @@ class MixtureOfExpertsRegressor(
             Rows.
         q : float or array-like of shape (n_quantiles,)
             Probabilities.
-        exposure : array-like of shape (n_samples,), default=None
-            Of each row, as in ``fit``. None is an exposure of one.
-        trials : array-like of shape (n_samples,), default=None
-            Of each row, as in ``fit``: of binomial counts.
+        exposure, trials : array-like of shape (n_samples,), default=None
+            As in ``fit``: exposures of counts, or trials of binomial ones; None is one each.
 
         Returns
         -------
@@ -539,10 +415,8 @@ class MixtureOfExpertsRegressor(
             Rows.
         level : float or array-like of shape (n_levels,), default=0.9
             Probability that the interval holds.
-        exposure : array-like of shape (n_samples,), default=None
-            Of each row, as in ``fit``. None is an exposure of one.
-        trials : array-like of shape (n_samples,), default=None
-            Of each row, as in ``fit``: of binomial counts.
+        exposure, trials : array-like of shape (n_samples,), default=None
+            As in ``fit``: exposures of counts, or trials of binomial ones; None is one each.
 
         Returns
         -------
@@ -569,10 +443,8 @@ class MixtureOfExpertsRegressor(
         random_state : int, RandomState instance or None, default=None
             Draws them; an int gives the same ones each time, of rows that are not in memory in the
             same blocks.
-        exposure : array-like of shape (n_rows,), default=None
-            Of each row, as in ``fit``. None is an exposure of one.
-        trials : array-like of shape (n_rows,), default=None
-            Of each row, as in ``fit``: of binomial counts.
+        exposure, trials : array-like of shape (n_rows,), default=None
+            As in ``fit``: exposures of counts, or trials of binomial ones; None is one each.
 
         Returns
         -------

@@ -71,20 +71,9 @@ class Routes:
     def fill(self, out, answer, only=None):
         """Write an answer for each route; every expert is asked once, for its own rows.
 
-        Parameters
-        ----------
-        out : ndarray of shape (n_samples, k, ...)
-            Written to.
-        answer : callable
-            ``answer(expert, rows)`` -> array of shape (n_rows, ...), from the number of an expert
-            and the numbers of its rows, or None for all rows.
-        only : collection of ints, default=None
-            The experts to ask; None is all.
-
-        Returns
-        -------
-        out : ndarray
-            The same.
+        ``answer(expert, rows)`` -> (n_rows, ...), from the number of an expert and the numbers of
+        its rows, or None for all rows. ``only`` are the experts to ask, None is all. Returns
+        ``out``.
         """
         asked = range(self.n_experts) if only is None else only
         if self.experts is None:
@@ -140,17 +129,7 @@ def best_experts(scores, k):
 def keep_best(log_gate, log_density, k):
     """``log_density`` with -inf for all but the k largest of each row in gate times density.
 
-    Parameters
-    ----------
-    log_gate, log_density : ndarray of shape (n_samples, n_experts)
-        Logarithms.
-    k : int or None
-        None keeps all.
-
-    Returns
-    -------
-    kept : ndarray of shape (n_samples, n_experts)
-        A copy where anything is left out.
+    ``k`` None keeps all. It is a copy where anything is left out.
     """
     if k is None or k >= log_gate.shape[1]:
         return log_density
@@ -186,17 +165,8 @@ def count_loads(gate_proba, weight, k):
 def evenness(load, sent, total):
     """How evenly experts are used, in the measures that sparse mixtures are known by.
 
-    Parameters
-    ----------
-    load, sent : ndarray of shape (n_experts,)
-        As ``count_loads`` returns them.
-    total : float
-        Weight of all rows.
-
-    Returns
-    -------
-    metrics : dict
-        ``variation``, ``unused`` and ``switch``, as ExpertReport describes them.
+    ``load`` and ``sent`` are from ``count_loads``. A dict of ``variation``, ``unused`` and
+    ``switch``, as ExpertReport describes them.
     """
     load = load / total
     return {

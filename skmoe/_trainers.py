@@ -22,29 +22,11 @@ def make_trainer(
 ):  # fmt: skip
     """What trains a mixture as it was planned.
 
-    Parameters
-    ----------
-    plan : Plan
-        With its request.
-    data : TrainingData
-        The rows.
-    parts : Parts
-        Experts, of which there are as many as are tried at the most, gate and likelihood.
-    settings : Settings
-        Parameters of the mixture.
-    splitting : Splitting
-        Makes folds.
-    seeds : (int, int)
-        Of starts and of experts that draw.
-    plain : (TrainingData, Parts), default=None
-        What the number of experts is chosen with; None is ``data`` and ``parts``.
-    fitted_gate : gate, default=None
-        To go on from, with ``warm_start``.
+    ``parts`` has as many experts as are tried at the most. ``seeds`` are of starts, and of experts
+    that draw. The number of experts is chosen with ``plain``, (TrainingData, Parts), where that is
+    given. ``fitted_gate`` is one to go on from, with ``warm_start``.
 
-    Returns
-    -------
-    trainer : Trainer
-        Or what trains several of them and keeps one.
+    What is returned may train several and keep one.
     """
     start_seed, expert_seed = seeds
     rows, plain = plan.request.rows, (data, parts) if plain is None else plain

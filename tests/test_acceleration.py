@@ -14,7 +14,7 @@ from skmoe.likelihoods import Gaussian
 KINDS = ["softmax", "constant", "shared", "logistic"]
 
 
-def planted(kind, seed, n=400):
+def slow_problem(kind, seed, n=400):
     """Overlapping regimes, in which EM is slow, and responsibilities near the truth."""
     rng = np.random.default_rng([seed, len(kind)])
     n_experts, p = rng.integers(2, 4), rng.integers(1, 4)
@@ -37,7 +37,7 @@ def planted(kind, seed, n=400):
     )
 
 
-def fitted(kind, X, y, weight, resp, **settings):
+def fitted_from(kind, X, y, weight, resp, **settings):
     given = {"init": lambda *args: resp, "n_init": 1, "cv": False, "tol": 1e-7, "max_iter": 2000}
     given["gate"] = ConstantGate() if kind == "constant" else SoftmaxGate()
     if kind == "logistic":
@@ -67,7 +67,7 @@ def passes(monkeypatch):
 def test_objective_never_falls_on_a_thousand_problems(kind, monkeypatch):
     monkeypatch.setattr(trainer, "REVIVALS", 0)  # re-seeding is a new start, from lower
     for seed in range(1000 // len(KINDS)):
-        moe = fitted(kind, *planted(kind, seed), max_iter=60)
+        moe = fitted_from(kind, *slow_problem(kind, seed), max_iter=60)
         steps = np.diff(moe.lower_bounds_)
         assert steps.min() > -1e-9 * abs(moe.lower_bound_)  # a sum over rows is rounded
 
@@ -76,13 +76,13 @@ def test_objective_never_falls_on_a_thousand_problems(kind, monkeypatch):
 def test_fewer_passes_to_the_same_optimum_or_a_better_one(kind, passes, monkeypatch):
     counts = []
     for seed in range(8):
-        problem = planted(kind, seed)
+        problem = slow_problem(kind, seed)
         passes.clear()
-        moe, n_passes = fitted(kind, *problem), len(passes)
+        moe, n_passes = fitted_from(kind, *problem), len(passes)
         with monkeypatch.context() as patch:
             patch.setattr(acceleration, "LARGEST_GAIN", -np.inf)  # never late
             passes.clear()
-            plain = fitted(kind, *problem)
+            plain = fitted_from(kind, *problem)
         counts.append((n_passes, len(passes)))
         # Where gains are a hundredth of what is to come, they end EM that far from the optimum.
         assert moe.lower_bound_ > plain.lower_bound_ - 100 * moe.tol

@@ -1,16 +1,14 @@
 """One pass by blocks an iteration: several outputs, three classes, counts, Gamma targets."""
 
-import warnings
-
 import numpy as np
 import pytest
+from mixtures import assert_same_parameters, fit_from, mixture_of, problem_of
 from numpy.testing import assert_allclose
+from planted import rows_and_start
 from scipy import special, stats
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LinearRegression, LogisticRegression, PoissonRegressor, Ridge
 
 import skmoe._em.block_pass as block_pass_module
-from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
 from skmoe._em.block_pass import (
     BlockParameters,
     ClassErrors,
@@ -28,70 +26,12 @@ from skmoe._rows.arrays import ArrayRows
 from skmoe.gates import ConstantGate, SoftmaxGate
 from skmoe.likelihoods import Gaussian
 
-KINDS = ["outputs", "classes", "counts", "gamma"]
+KINDS = ["outputs", "three", "counts", "gamma"]
 
 
-def planted(kind, n=900, n_features=3, n_experts=3, seed=0):
-    """Rows of a mixture whose columns differ in units, weights, and responsibilities near it."""
-    rng = np.random.default_rng(seed)
-    X = rng.normal(size=(n, n_features)) * [1.0, 10.0, 0.1] + [0.0, 500.0, 1.0]
-    Z = (X - X.mean(axis=0)) / X.std(axis=0)
-    logits = 2 * Z @ rng.normal(size=(n_features, n_experts))
-    label = (logits + rng.gumbel(size=logits.shape)).argmax(axis=1)
-    slopes = rng.normal(size=(n_experts, n_features, 3))
-    functions = np.einsum("nd,ndm->nm", Z, slopes[label])
-    if kind == "outputs":
-        y = (functions + 0.3 * rng.normal(size=functions.shape)) * [1.0, 100.0, 0.01] + [0, 5, 0]
-    elif kind == "classes":
-        y = np.array(["a", "b", "c"])[(3 * functions + rng.gumbel(size=(n, 3))).argmax(axis=1)]
-    elif kind == "counts":
-        y = rng.poisson(np.exp(1 + 0.5 * functions[:, 0]))
-    else:
-        y = np.exp(1 + functions[:, 0]) * rng.gamma(4.0, 1 / 4.0, size=n)
-    weight = rng.integers(0, 4, size=n) * 0.7
-    near = 0.5 * np.eye(n_experts)[label] + 0.5 * rng.dirichlet(np.ones(n_experts), size=n)
-    return X, y, weight, near
-
-
-def mixture(kind, **params):
-    if kind == "classes":
-        return MixtureOfExpertsClassifier(**params, training="em")
-    likelihood = {"outputs": "gaussian", "counts": "poisson", "gamma": "gamma"}[kind]
-    return MixtureOfExpertsRegressor(**{"likelihood": likelihood, **params}, training="em")
-
-
-def fit(kind, X, y, weight, resp, *, max_iter=800, general=False, **params):
-    """Fit from these responsibilities for max_iter iterations, or until nothing is gained."""
-    settings = {"n_experts": resp.shape[1], "init": lambda *args: resp, "n_init": 1, "tol": 0.0}
-    moe = mixture(kind, **{**settings, "max_iter": max_iter, **params})
-    with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        if general:
-            patch.setattr("skmoe._em.ONE_PASS", ())
-        return moe.fit(X, y, weight)
-
-
-def problem_of(kind, X, y, weight, resp, **params):
-    """The problem that a mixture trains."""
-    found = []
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("skmoe._em.trainer.Trainer.start", lambda self, _: found.append(self.problem))
-        patch.setattr("skmoe._em.trainer.Trainer.run", lambda *_: 1 / 0)
-        with pytest.raises(ZeroDivisionError):
-            mixture(kind, n_experts=resp.shape[1], cv=False, **params).fit(X, y, weight)
-    return found[0]
-
-
-def assert_same_mixture(one, other, rtol, atol=0.0):
-    assert_allclose(one.lower_bound_, other.lower_bound_, rtol=1e-9)
-    for a, b in zip(
-        [*one.experts_, one.gate_, one.likelihood_],
-        [*other.experts_, other.gate_, other.likelihood_],
-        strict=True,
-    ):
-        for name in ("coef_", "intercept_", "proportions_", "scale_", "shape_"):
-            if getattr(a, name, None) is not None:
-                assert_allclose(getattr(a, name), getattr(b, name), rtol=rtol, atol=atol)
+def problem_that_trains(kind, X, y, weight, resp, **params):
+    moe = mixture_of(kind, n_experts=resp.shape[1], cv=False, training="em", **params)
+    return problem_of(moe, X, y, weight)
 
 
 @pytest.fixture
@@ -134,10 +74,10 @@ def reference(errors, design, functions, y):
 
 def drawn_pass(kind, n, seed=0):
     rng = np.random.default_rng(seed)
-    X, K, m = rng.normal(size=(n, 2)) + 3, 3, {"outputs": 2, "classes": 4}.get(kind, 1)
+    X, K, m = rng.normal(size=(n, 2)) + 3, 3, {"outputs": 2, "three": 4}.get(kind, 1)
     y = {
         "outputs": rng.normal(size=(n, 2)) * [1, 10] + 2,
-        "classes": rng.integers(0, 4, size=n),
+        "three": rng.integers(0, 4, size=n),
         "counts": rng.poisson(2.0, size=n),
         "gamma": rng.gamma(3.0, size=n),
     }[kind]
@@ -145,7 +85,7 @@ def drawn_pass(kind, n, seed=0):
         "outputs": GaussianErrors(
             rng.uniform(1, 3, (K, 2)), np.array([2.0, 1.0]), np.array([1, 9])
         ),
-        "classes": ClassErrors(),
+        "three": ClassErrors(),
         "counts": CountErrors(),
         "gamma": GammaErrors(rng.uniform(1, 5, K)),
     }[kind]
@@ -230,24 +170,27 @@ def test_large_counts_near_their_means_lose_no_digits():
 @pytest.mark.parametrize("gate", [SoftmaxGate(), ConstantGate()])
 @pytest.mark.parametrize(
     ("kind", "experts"),
-    [("outputs", None), ("outputs", Ridge()), ("classes", None), ("counts", None)],
+    [("outputs", None), ("outputs", Ridge()), ("three", None), ("counts", None)],
 )
 def test_with_new_curvature_at_each_step_the_path_is_that_of_the_general_problem(
     kind, experts, gate, newton_alone
 ):
-    data, settings = planted(kind), {"experts": experts, "gate": gate, "max_iter": 12}
-    fast, general = fit(kind, *data, **settings), fit(kind, *data, general=True, **settings)
+    data, settings = rows_and_start(kind), {"experts": experts, "gate": gate, "max_iter": 12}
+    fast, general = (
+        fit_from(kind, *data, **settings),
+        fit_from(kind, *data, general=True, **settings),
+    )
     # The first M-step of the experts ends within 1e-10 of its optimum, here as there.
     assert_allclose(fast.lower_bounds_, general.lower_bounds_, rtol=1e-9)
-    assert_same_mixture(fast, general, rtol=1e-6, atol=1e-6)
+    assert_same_parameters(fast, general, rtol=1e-6, atol=1e-6)
 
 
 EXPERTS = [
     ("outputs", {}),
     ("outputs", {"likelihood": Gaussian("shared")}),
     ("outputs", {"experts": LinearRegression()}),
-    ("classes", {}),
-    ("classes", {"experts": LogisticRegression(C=0.1)}),
+    ("three", {}),
+    ("three", {"experts": LogisticRegression(C=0.1)}),
     ("counts", {}),
     ("counts", {"experts": PoissonRegressor(alpha=0)}),
     ("gamma", {}),
@@ -256,23 +199,23 @@ EXPERTS = [
 
 @pytest.mark.parametrize(("kind", "params"), EXPERTS)
 def test_both_problems_end_at_the_same_optimum(kind, params):
-    data = planted(kind, n=500, n_experts=2)
-    fast = fit(kind, *data, **params)
+    data = rows_and_start(kind, n=500, n_experts=2)
+    fast = fit_from(kind, *data, **params)
     assert fast.n_iter_ < 800
-    general = fit(kind, *data, general=True, max_iter=2000, **params)
+    general = fit_from(kind, *data, general=True, max_iter=2000, **params)
     assert type(fast.experts_[0]) is type(general.experts_[0])
     # Objectives within 1e-12 of their highest leave parameters the root of that.
-    assert_same_mixture(fast, general, rtol=1e-4, atol=1e-4)
+    assert_same_parameters(fast, general, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_objective_never_falls(kind):
     for seed in range(12):
         n_experts = 2 + seed % 3
-        X, y, weight, near = planted(kind, n=150, n_experts=n_experts, seed=seed)
+        X, y, weight, near = rows_and_start(kind, n=150, n_experts=n_experts, random_state=seed)
         any_resp = np.random.default_rng(seed).dirichlet(np.ones(n_experts), size=len(X))
         resp = near if seed % 2 else any_resp
-        problem = problem_of(kind, X, y, weight, resp)
+        problem = problem_that_trains(kind, X, y, weight, resp)
         assert type(problem) is OnePassProblem
         problem.start(resp)
         objectives = [problem.step() for _ in range(60)]
@@ -282,18 +225,18 @@ def test_objective_never_falls(kind):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_rows_of_weight_two_are_rows_given_twice(kind):
-    X, y, _, resp = planted(kind, n=300)
+    X, y, _, resp = rows_and_start(kind, n=300)
     times = np.random.default_rng(1).integers(0, 3, size=len(X))
     twice = np.repeat(np.arange(len(X)), times)
-    one = fit(kind, X, y, times.astype(float), resp, max_iter=15)
-    other = fit(kind, X[twice], y[twice], None, resp[twice], max_iter=15)
-    assert_same_mixture(one, other, rtol=1e-6, atol=1e-8)
+    one = fit_from(kind, X, y, times.astype(float), resp, max_iter=15)
+    other = fit_from(kind, X[twice], y[twice], None, resp[twice], max_iter=15)
+    assert_same_parameters(one, other, rtol=1e-6, atol=1e-8)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_responsibilities_and_densities_are_those_of_the_general_problem(kind):
-    data = planted(kind)
-    problem = problem_of(kind, *data)
+    data = rows_and_start(kind)
+    problem = problem_that_trains(kind, *data)
     run_em(problem.start(data[-1]), max_iter=5, tol=0.0, patience=1)
     general = GeneralProblem(problem.experts, problem.gate, problem.likelihood, problem.data)
     general.resp = np.zeros_like(problem.resp)
@@ -308,17 +251,17 @@ def test_responsibilities_and_densities_are_those_of_the_general_problem(kind):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_an_expert_of_no_rows_and_copies_stay_finite(kind):
-    X, y, weight, resp = planted(kind, n=200)
+    X, y, weight, resp = rows_and_start(kind, n=200)
     resp = np.column_stack([resp[:, 0], resp[:, 0], 0 * resp[:, 0]])
     resp /= resp.sum(axis=1, keepdims=True)
-    moe = fit(kind, X, y, weight, resp, max_iter=10)
+    moe = fit_from(kind, X, y, weight, resp, max_iter=10)
     assert np.isfinite(moe.lower_bounds_).all()
-    assert np.isfinite(moe.predict_proba(X) if kind == "classes" else moe.predict(X)).all()
+    assert np.isfinite(moe.predict_proba(X) if kind == "three" else moe.predict(X)).all()
 
 
 def test_a_stream_of_three_classes_begins_with_the_curvature_of_the_rows(newton_alone):
-    data = planted("classes", n=500, n_experts=2)
-    problem = problem_of("classes", *data)
+    data = rows_and_start("three", n=500, n_experts=2)
+    problem = problem_that_trains("three", *data)
     run_em(problem.start(data[-1]), max_iter=150, tol=0.0, patience=1)
     order = np.array([1, 0])
     begun = problem.streaming_experts(order, None)
@@ -333,11 +276,11 @@ NOT_COVERED = [
     ("outputs", {"likelihood": Gaussian(covariance="full")}),
     ("outputs", {"top_k": 1}),
     ("counts", {"experts": PoissonRegressor(alpha=1.0)}),
-    ("classes", {"gate": SoftmaxGate(l1_ratio=0.5)}),
+    ("three", {"gate": SoftmaxGate(l1_ratio=0.5)}),
 ]
 
 
 @pytest.mark.parametrize(("kind", "params"), NOT_COVERED)
 def test_what_the_pass_cannot_do_goes_to_the_general_problem(kind, params):
-    problem = problem_of(kind, *planted(kind), **params)
+    problem = problem_that_trains(kind, *rows_and_start(kind), **params)
     assert type(problem) is GeneralProblem

@@ -6,6 +6,7 @@ import sys
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from planted import two_lines
 
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
 from skmoe._many_rows.memory import memory_for_rows
@@ -24,17 +25,6 @@ def one_thread(few_rows_for_starts):
         yield
 
 
-def planted(n=2000, seed=0):
-    """Two lines, weights, and labels that two logistic regressions explain."""
-    rng = np.random.default_rng(seed)
-    X = rng.normal(size=(n, 3))
-    first = X[:, 0] + 0.3 * rng.logistic(size=n) > 0
-    mean = np.where(first, 2 + 2 * X[:, 1], -2 * X[:, 2])
-    y = mean + np.where(first, 0.3, 0.6) * rng.normal(size=n)
-    labels = np.where(rng.random(n) < 1 / (1 + np.exp(-2 * mean)), "yes", "no")
-    return X, y, rng.integers(0, 4, size=n) * 0.7, labels
-
-
 def assert_same_mixtures(moe, other):
     for expert, same in zip(moe.experts_, other.experts_, strict=True):
         assert_allclose(same.coef_, expert.coef_, **SAME)
@@ -49,7 +39,7 @@ def assert_same_mixtures(moe, other):
 @pytest.mark.parametrize("scheduler", ["synchronous", "threads"])
 @pytest.mark.parametrize("chunks", [(2000,), (300, 0, 1700), (1, 39, 560, 200, 1, 699, 500)])
 def test_lines_from_arrays_are_those_of_rows_in_memory(chunks, scheduler):
-    X, y, weight, _ = planted()
+    X, y, weight, _ = two_lines()
     moe = MixtureOfExpertsRegressor(**PARAMS, training="em").fit(X, y, weight)
     blocks = (da.from_array(each, chunks=(chunks, -1)[: each.ndim]) for each in (X, y, weight))
     with dask.config.set(scheduler=scheduler):
@@ -58,7 +48,7 @@ def test_lines_from_arrays_are_those_of_rows_in_memory(chunks, scheduler):
 
 
 def test_classes_from_arrays_and_their_lazy_predictions():
-    X, _, _, labels = planted()
+    X, _, _, labels = two_lines()
     moe = MixtureOfExpertsClassifier(**PARAMS, training="em", tol=1e-4).fit(X, labels)
     X_parts = da.from_array(X, chunks=((900, 0, 1100), -1))
     parts = da.from_array(labels, chunks=((900, 0, 1100),))
@@ -75,7 +65,7 @@ def test_classes_from_arrays_and_their_lazy_predictions():
 
 
 def test_lazy_predictions_of_lines():
-    X, y, _, _ = planted()
+    X, y, _, _ = two_lines()
     moe = MixtureOfExpertsRegressor(**PARAMS, training="em").fit(X, y)
     X_parts, y_parts = (
         da.from_array(each, chunks=((900, 0, 1100), -1)[: each.ndim]) for each in (X, y)
@@ -103,7 +93,7 @@ def test_lazy_predictions_of_lines():
 def test_data_frames_keep_their_names_and_unknown_numbers_of_rows():
     pandas = pytest.importorskip("pandas")
     dd = pytest.importorskip("dask.dataframe")
-    X, y, weight, _ = planted()
+    X, y, weight, _ = two_lines()
     table = pandas.DataFrame(X, columns=["a", "b", "c"]).assign(y=y, w=weight)
     moe = MixtureOfExpertsRegressor(**PARAMS, training="em").fit(table[["a", "b", "c"]], y, weight)
     parts = dd.from_pandas(table, npartitions=3)
@@ -120,7 +110,7 @@ def test_data_frames_keep_their_names_and_unknown_numbers_of_rows():
 
 
 def test_collections_that_do_not_fit_together_are_refused_by_name():
-    X, y, _, _ = planted()
+    X, y, _, _ = two_lines()
     moe = MixtureOfExpertsRegressor(n_experts=2)
     before = vars(moe).copy()
     X_parts = da.from_array(X, chunks=(500, -1))
@@ -144,7 +134,7 @@ def test_collections_that_do_not_fit_together_are_refused_by_name():
 
 
 def test_an_error_in_the_middle_leaves_the_mixture_as_it_was():
-    X, y, _, _ = planted()
+    X, y, _, _ = two_lines()
     n_calls = 0
 
     def load(block):
@@ -165,7 +155,7 @@ def test_an_error_in_the_middle_leaves_the_mixture_as_it_was():
 @pytest.mark.slow
 def test_a_cluster_fits_what_one_machine_fits():
     distributed = pytest.importorskip("distributed")
-    X, y, _, _ = planted()
+    X, y, _, _ = two_lines()
     moe = MixtureOfExpertsRegressor(**PARAMS, training="em").fit(X, y)
     with (
         dask.config.set(scheduler=None),

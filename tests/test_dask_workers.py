@@ -8,6 +8,7 @@ import time
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
+from planted import two_lines
 from sklearn.tree import DecisionTreeRegressor
 
 from skmoe import MixtureOfExpertsRegressor
@@ -48,14 +49,6 @@ def interruptible():
     signal.signal(signal.SIGINT, before)
 
 
-def planted(n=2000):
-    """Two lines."""
-    rng = np.random.default_rng(0)
-    X = rng.normal(size=(n, 3))
-    first = X[:, 0] + 0.3 * rng.logistic(size=n) > 0
-    return X, np.where(first, 2 + 2 * X[:, 1], -2 * X[:, 2]) + 0.3 * rng.normal(size=n)
-
-
 def persisted(X, y):
     """Blocks in the memory of the workers, which tasks have made."""
     blocks = [
@@ -83,7 +76,7 @@ def in_pass(monkeypatch, number, action):
     "params", [{}, {"experts": DecisionTreeRegressor(max_depth=4)}], ids=["lines", "trees"]
 )
 def test_a_killed_worker_costs_only_time(cluster, monkeypatch, params):
-    X, y = planted()
+    X, y, *_ = two_lines()
     moe = MixtureOfExpertsRegressor(**PARAMS | params)
     blocks = persisted(X, y)
     expected = moe.fit(*blocks).predict(X)
@@ -95,7 +88,7 @@ def test_a_killed_worker_costs_only_time(cluster, monkeypatch, params):
 
 @pytest.mark.usefixtures("interruptible")
 def test_an_interrupted_fit_leaves_no_task_behind_and_the_mixture_as_it_was(cluster, monkeypatch):
-    X, y = planted()
+    X, y, *_ = two_lines()
     blocks = persisted(X, y)
     distributed.wait(blocks)
     moe = MixtureOfExpertsRegressor(**PARAMS).fit(*blocks)

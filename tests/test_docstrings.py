@@ -4,6 +4,7 @@ import doctest
 import importlib.util
 import inspect
 import pkgutil
+import re
 import tomllib
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 from numpydoc.validate import ERROR_MSGS, validate
 
 import skmoe
+from skmoe._reports.docstrings import completed_by
 
 SETTINGS = tomllib.loads(Path(__file__).parents[1].joinpath("pyproject.toml").read_text("utf-8"))
 IGNORED_CHECKS = set(SETTINGS["tool"]["numpydoc_validation"]["checks"]) & set(ERROR_MSGS)
@@ -80,7 +82,18 @@ def test_example_fits_the_page(test):
     assert [line for line in lines if len(line) > 79 - len(">>> ")] == []
 
 
-@pytest.mark.parametrize("name", public_objects() | public_methods())
+def has_its_own_docstring(obj):
+    return (obj.fget if isinstance(obj, property) else obj).__doc__ is not None
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        name
+        for name, obj in (public_objects() | public_methods()).items()
+        if has_its_own_docstring(obj)
+    ],
+)
 def test_docstring_follows_numpydoc(name):
     errors = [
         f"{code}: {message}"
@@ -88,6 +101,21 @@ def test_docstring_follows_numpydoc(name):
         if code not in IGNORED_CHECKS
     ]
     assert not errors, "\n".join([name, *errors])
+
+
+@pytest.mark.parametrize(
+    ("name", "method"),
+    [
+        (name, method)
+        for name, method in public_methods().items()
+        if not has_its_own_docstring(method)
+    ],
+)
+def test_inherited_docstring_tells_of_all_that_the_method_takes(name, method):
+    inherited = inspect.getdoc(method)
+    assert inherited, f"{name} has no docstring, nor has what it overrides"
+    takes = [] if isinstance(method, property) else list(inspect.signature(method).parameters)[1:]
+    assert [word for word in takes if not re.search(rf"\b{word}\b", inherited)] == []
 
 
 def usable_objects():
@@ -102,3 +130,75 @@ def usable_objects():
 @pytest.mark.parametrize("name", usable_objects())
 def test_class_or_function_shows_an_example(name):
     assert ">>>" in inspect.getdoc(usable_objects()[name]), f"{name} has no example"
+
+
+class Base:
+    """Template.
+
+    Parameters
+    ----------
+    a : int
+        The base's.
+    b : int
+        Its own words replace it.
+
+        - A list.
+    c : int
+        The base's.
+
+    Attributes
+    ----------
+    d_ : int
+        The base's.
+    """
+
+
+def test_class_docstring_is_completed_by_that_of_a_base():
+    class Derived(Base):
+        """One of a kind.
+
+        Parameters
+        ----------
+        b : str
+            The class's.
+
+        Attributes
+        ----------
+        e_ : int
+            The class's.
+
+        Notes
+        -----
+        It has some.
+        """
+
+        def __init__(self, a, *, b=1, c=2):
+            pass
+
+    expected = """
+        One of a kind.
+
+        Parameters
+        ----------
+        a : int
+            The base's.
+        b : str
+            The class's.
+        c : int
+            The base's.
+
+        Attributes
+        ----------
+        e_ : int
+            The class's.
+        d_ : int
+            The base's.
+
+        Notes
+        -----
+        It has some.
+        """
+    assert completed_by(Base)(Derived) is Derived
+    assert inspect.getdoc(Derived) == inspect.cleandoc(expected)
+    Derived.__doc__ = None
+    assert completed_by(Base)(Derived).__doc__ is None

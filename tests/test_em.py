@@ -5,6 +5,7 @@ import warnings
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_less
+from planted import planted
 from scipy import special, stats
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import Lasso, LinearRegression, LogisticRegression, Ridge
@@ -22,29 +23,18 @@ class PlainLinearRegression(LinearRegression):
     """Linear regression that the mixture does not recognise, and so fits as any estimator."""
 
 
-def planted(seed, n=300, n_experts=2, n_outputs=None):
+def rows_of_lines(seed, n=300, n_experts=2, n_outputs=None):
     """Linear experts behind a soft gate in three columns of unlike scale."""
-    rng = np.random.default_rng(seed)
-    X = rng.normal(size=(n, 3)) * [1.0, 10.0, 0.1] + [0.0, 5.0, 1.0]
-    Z = (X - X.mean(axis=0)) / X.std(axis=0)
-    logits = 2 * Z @ rng.normal(size=(3, n_experts))
-    label = (logits + rng.gumbel(size=logits.shape)).argmax(axis=1)
-    coef = rng.normal(size=(n_experts, 3, n_outputs or 1)) * 2
-    shift = 3 * rng.normal(size=(n_experts, n_outputs or 1))
-    mean = np.einsum("nd,ndm->nm", Z, coef[label]) + shift[label]
-    y = mean + rng.uniform(0.3, 0.8, size=n_experts)[label, None] * rng.normal(size=mean.shape)
-    return X, y if n_outputs else y[:, 0]
+    noise = np.linspace(0.3, 0.8, n_experts)
+    truth = {"coef": 2.0, "intercept": 3.0, "noise": noise, "n_outputs": n_outputs}
+    X, y, *_ = planted(n, n_experts=n_experts, random_state=seed, **truth)
+    return X * [1.0, 10.0, 0.1] + [0.0, 5.0, 1.0], y
 
 
-def planted_classes(seed, n=400, n_experts=2, n_classes=2):
-    rng = np.random.default_rng(seed)
-    X = rng.normal(size=(n, 2)) * [1.0, 5.0]
-    Z = X / [1.0, 5.0]
-    logits = 2 * Z @ rng.normal(size=(2, n_experts))
-    label = (logits + rng.gumbel(size=logits.shape)).argmax(axis=1)
-    coef = 2.5 * rng.normal(size=(n_experts, 2, n_classes))
-    scores = np.einsum("nd,ndc->nc", Z, coef[label])
-    return X, (scores + rng.gumbel(size=scores.shape)).argmax(axis=1)
+def rows_of_classes(seed, n=400, n_experts=2, n_classes=2):
+    truth = {"coef": 2.5, "n_outputs": n_classes, "kind": "classes"}
+    X, y, *_ = planted(n, 2, n_experts=n_experts, random_state=seed, **truth)
+    return X * [1.0, 5.0], np.unique(y, return_inverse=True)[1]
 
 
 def weights(seed, n):
@@ -75,7 +65,7 @@ def assert_never_falls(moe):
 
 
 def test_starts_rise_to_where_em_goes_on_from():
-    X, y = planted(seed=3, n_experts=3)
+    X, y = rows_of_lines(seed=3, n_experts=3)
     moe = iterate(
         MixtureOfExpertsRegressor(n_experts=3, n_init=6, random_state=0, training="em"), X, y
     )
@@ -92,7 +82,7 @@ def test_starts_rise_to_where_em_goes_on_from():
 
 
 def test_where_there_is_one_start_there_is_none_to_compare():
-    X, y = planted(seed=3)
+    X, y = rows_of_lines(seed=3)
     for settings in ({"n_init": 1}, {"n_experts": 1}):
         moe = MixtureOfExpertsRegressor(
             random_state=0, **{"n_experts": 2, **settings}, training="em"
@@ -106,7 +96,7 @@ def test_where_there_is_one_start_there_is_none_to_compare():
 @pytest.mark.parametrize("seed", range(4))
 def test_likelihood_of_regression_never_falls(seed, experts, training, gate, weighted):
     n_experts = 2 + seed % 2
-    X, y = planted(seed, n_experts=n_experts)
+    X, y = rows_of_lines(seed, n_experts=n_experts)
     moe = MixtureOfExpertsRegressor(
         experts, n_experts, gate=gate, n_init=1, max_iter=40, tol=0, random_state=seed,
         training=training,
@@ -120,7 +110,7 @@ def test_likelihood_of_regression_never_falls(seed, experts, training, gate, wei
 @pytest.mark.parametrize(("experts", "training"), LINES)
 @pytest.mark.parametrize("seed", range(3))
 def test_likelihood_of_two_outputs_never_falls(seed, experts, training, gate):
-    X, y = planted(seed, n_outputs=2)
+    X, y = rows_of_lines(seed, n_outputs=2)
     moe = MixtureOfExpertsRegressor(
         experts, 2, gate=gate, n_init=1, max_iter=40, tol=0, random_state=seed, training=training
     )
@@ -135,7 +125,7 @@ def test_likelihood_of_two_outputs_never_falls(seed, experts, training, gate):
 @pytest.mark.parametrize("n_classes", [2, 4])
 @pytest.mark.parametrize("seed", range(2))
 def test_likelihood_of_classification_never_falls(seed, n_classes, experts, gate, weighted):
-    X, y = planted_classes(seed, n_experts=2 + seed, n_classes=n_classes)
+    X, y = rows_of_classes(seed, n_experts=2 + seed, n_classes=n_classes)
     moe = MixtureOfExpertsClassifier(
         experts, 2 + seed, gate=gate, n_init=1, max_iter=40, tol=0, random_state=seed,
         training="em",
@@ -212,7 +202,7 @@ def reference_em(X, y, resp, weight, alpha, n_iter):
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize(("seed", "n_experts"), [(0, 2), (1, 3)])
 def test_regression_reaches_the_optimum_of_an_independent_em(seed, n_experts, weighted):
-    X, y = planted(seed, n=400, n_experts=n_experts)
+    X, y = rows_of_lines(seed, n=400, n_experts=n_experts)
     weight = weights(seed, len(y)) if weighted else np.ones(len(y))
     mean, std = X.mean(axis=0), X.std(axis=0)
     start = special.softmax(
@@ -235,7 +225,7 @@ def test_regression_reaches_the_optimum_of_an_independent_em(seed, n_experts, we
 
 
 def test_default_experts_are_next_to_maximum_likelihood():
-    X, y = planted(0, n=400)
+    X, y = rows_of_lines(0, n=400)
     start = np.random.default_rng(0).dirichlet(np.ones(2), size=len(y))
     params = {"init": lambda *args: start, "n_init": 1, "max_iter": 2000, "tol": 1e-12}
     default = MixtureOfExpertsRegressor(n_experts=2, **params, training="em").fit(X, y)
@@ -251,7 +241,7 @@ def test_linear_regression_fitted_as_any_estimator_takes_the_same_path(
 ):
     monkeypatch.setattr("skmoe.gates._softmax.LONGEST_DRIFT", -1.0)  # curvature at each step
     monkeypatch.setattr("skmoe._em.acceleration.LARGEST_GAIN", -np.inf)
-    X, y = planted(3, n_outputs=n_outputs)
+    X, y = rows_of_lines(3, n_outputs=n_outputs)
     start = np.random.default_rng(0).dirichlet(np.ones(2), size=len(y))
     params = {"gate": gate, "init": lambda *args: start, "n_init": 1, "max_iter": 30, "tol": 1e-7}
     native = iterate(MixtureOfExpertsRegressor(LinearRegression(), 2, **params), X, y)
@@ -266,7 +256,7 @@ def test_linear_regression_fitted_as_any_estimator_takes_the_same_path(
 
 @pytest.mark.parametrize("n_classes", [2, 3])
 def test_logistic_experts_at_the_optimum_are_what_scikit_learn_fits_to_their_shares(n_classes):
-    X, y = planted_classes(1, n=400, n_classes=n_classes)
+    X, y = rows_of_classes(1, n=400, n_classes=n_classes)
     expert = LogisticRegression(C=0.5, tol=1e-10, max_iter=1000)
     moe = MixtureOfExpertsClassifier(expert, 2, max_iter=3000, tol=1e-12, random_state=0)
     resp = moe.fit(X, y).responsibilities(X, y)
@@ -297,7 +287,7 @@ def penalised_log_likelihood(flat, X, Z, labels, weight, C, K):
 @pytest.mark.parametrize("n_experts", [2, 3])
 @pytest.mark.parametrize("weighted", [False, True])
 def test_gradient_of_the_penalised_likelihood_vanishes_for_a_fitted_classifier(n_experts, weighted):
-    X, y = planted_classes(2, n=400, n_experts=n_experts, n_classes=3)
+    X, y = rows_of_classes(2, n=400, n_experts=n_experts, n_classes=3)
     weight = weights(0, len(y)) if weighted else np.ones(len(y))
     moe = MixtureOfExpertsClassifier(
         LogisticRegression(C=2.0), n_experts, max_iter=5000, tol=1e-13, n_init=2, random_state=0
@@ -331,7 +321,7 @@ def test_gradient_of_the_penalised_likelihood_vanishes_for_a_fitted_classifier(n
 @pytest.mark.parametrize("gate", [SoftmaxGate(), ConstantGate()])
 @pytest.mark.parametrize("n_outputs", [None, 2])
 def test_information_criteria_of_regression_count_every_free_parameter(n_outputs, gate):
-    X, y = planted(0, n_outputs=n_outputs)
+    X, y = rows_of_lines(0, n_outputs=n_outputs)
     weight = weights(0, len(y))
     moe = MixtureOfExpertsRegressor(n_experts=3, gate=gate, random_state=0, training="em").fit(
         X, y, weight
@@ -347,7 +337,7 @@ def test_information_criteria_of_regression_count_every_free_parameter(n_outputs
 
 @pytest.mark.parametrize("n_classes", [2, 4])
 def test_information_criteria_of_classification_count_every_free_parameter(n_classes):
-    X, y = planted_classes(0, n_classes=n_classes)
+    X, y = rows_of_classes(0, n_classes=n_classes)
     moe = MixtureOfExpertsClassifier(n_experts=2, random_state=0, training="em").fit(X, y)
     n_parameters = 2 * 3 * (n_classes - 1) + 3
     own = moe.predict_proba(X)[np.arange(len(y)), y]
@@ -357,7 +347,7 @@ def test_information_criteria_of_classification_count_every_free_parameter(n_cla
 
 
 def test_information_criteria_refuse_what_they_cannot_count():
-    X, y = planted(0)
+    X, y = rows_of_lines(0)
     trees = MixtureOfExpertsRegressor(DecisionTreeRegressor(max_depth=3), 2, n_init=1)
     trees.set_params(random_state=0).fit(X, y)
     folds = MixtureOfExpertsRegressor(
@@ -373,7 +363,7 @@ def test_information_criteria_refuse_what_they_cannot_count():
 
 
 def test_warm_start_goes_on_from_where_the_last_fit_ended():
-    X, y = planted(1)
+    X, y = rows_of_lines(1)
     params = {"n_experts": 2, "n_init": 1, "random_state": 0, "tol": 1e-12}
     at_once = iterate(MixtureOfExpertsRegressor(max_iter=30, **params, training="em"), X, y)
     moe = MixtureOfExpertsRegressor(max_iter=15, warm_start=True, **params, training="em")
@@ -385,7 +375,7 @@ def test_warm_start_goes_on_from_where_the_last_fit_ended():
 
 
 def test_warm_start_gains_nothing_at_the_optimum():
-    X, y = planted(1)
+    X, y = rows_of_lines(1)
     moe = MixtureOfExpertsRegressor(
         n_experts=2, max_iter=1000, tol=1e-12, warm_start=True, random_state=0, training="em"
     ).fit(X, y)
@@ -396,7 +386,7 @@ def test_warm_start_gains_nothing_at_the_optimum():
 
 
 def test_warm_start_refuses_another_number_of_experts():
-    X, y = planted(1)
+    X, y = rows_of_lines(1)
     moe = MixtureOfExpertsRegressor(
         n_experts=2, warm_start=True, random_state=0, training="em"
     ).fit(X, y)
@@ -405,7 +395,7 @@ def test_warm_start_refuses_another_number_of_experts():
 
 
 def test_stopping_before_tol_is_met_warns():
-    X, y = planted(1)
+    X, y = rows_of_lines(1)
     moe = MixtureOfExpertsRegressor(n_experts=2, max_iter=3, tol=0.0, random_state=0, training="em")
     with pytest.warns(ConvergenceWarning, match="max_iter=3"):
         moe.fit(X, y)
@@ -414,7 +404,7 @@ def test_stopping_before_tol_is_met_warns():
 
 
 def test_a_fit_that_met_tol_says_so():
-    X, y = planted(1)
+    X, y = rows_of_lines(1)
     moe = MixtureOfExpertsRegressor(n_experts=2, max_iter=500, random_state=0, training="em").fit(
         X, y
     )
@@ -484,7 +474,7 @@ def test_a_start_is_as_good_as_its_best_number():
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("alpha", [0.3, 1.0])
 def test_experts_that_do_not_maximise_the_likelihood_are_not_called_converged(alpha, seed):
-    X, y = planted(seed)
+    X, y = rows_of_lines(seed)
     moe = MixtureOfExpertsRegressor(Lasso(alpha), 2, cv=False, n_init=2, random_state=seed)
     moe.fit(X, y)  # and does not warn of max_iter, which was not reached
     after = np.array(moe.lower_bounds_[np.argmax(moe.lower_bounds_) + 1 :])
@@ -540,10 +530,10 @@ def test_more_experts_than_the_rows_can_feed_are_reported():
 @pytest.mark.parametrize("kind", ["regression", "classification"])
 def test_float32_gives_the_result_of_float64(kind, training):
     if kind == "regression":
-        X, y = planted(0)
+        X, y = rows_of_lines(0)
         moe = MixtureOfExpertsRegressor(n_experts=2, random_state=0, training=training)
     else:
-        X, y = planted_classes(0)
+        X, y = rows_of_classes(0)
         moe = MixtureOfExpertsClassifier(n_experts=2, random_state=0, training=training)
     expected = moe.fit(X, y).log_density(X, y)
     X32 = X.astype(np.float32)
@@ -563,7 +553,7 @@ def test_float32_gives_the_result_of_float64(kind, training):
     ],
 )
 def test_read_only_data_is_left_alone_and_gives_the_same_result(experts, params):
-    X, y = planted(0, n=100)
+    X, y = rows_of_lines(0, n=100)
     weight = weights(0, len(y))
     moe = MixtureOfExpertsRegressor(
         experts, 2, n_init=1, max_iter=20, tol=1e-3, random_state=0, **params

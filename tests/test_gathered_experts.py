@@ -7,6 +7,7 @@ import warnings
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from planted import in_parts, planted
 from scipy import stats
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LinearRegression, LogisticRegression, PoissonRegressor, Ridge
@@ -26,35 +27,20 @@ from skmoe._rows.blocks import BlockRows
 from skmoe.exceptions import IgnoredWeightsWarning, ThinnedRowsWarning
 from skmoe.gates import ConstantGate
 from skmoe.likelihoods import Gaussian, PerOutput, RandomIntercept, ZeroInflated
-from skmoe.rows import Files
 
 pytestmark = pytest.mark.usefixtures("few_rows_for_starts")
 
 PARAMS = {"n_experts": 2, "random_state": 0, "n_init": 3}
 
 
-def planted(n=2000, seed=0):
-    """Rows of two regimes, with two numbers, a count, and one of three classes for a target."""
-    rng = np.random.default_rng(seed)
-    X = rng.normal(size=(n, 3))
-    first = X[:, 0] + 0.3 * rng.logistic(size=n) > 0
-    lines = np.column_stack(
-        [
-            np.where(first, 2 + 2 * X[:, 1], -2 * X[:, 2]),
-            np.where(first, X[:, 2], 1 - X[:, 1]),
-        ]
-    ) + 0.3 * rng.normal(size=(n, 2))
-    count = rng.poisson(np.exp(np.where(first, 1 + 0.5 * X[:, 1], -0.3 * X[:, 2]))).astype(float)
-    logits = np.where(first[:, None], [0, 2, -1] * X, [0, -2, 1] * X[:, [0, 2, 1]])
-    label = np.array(["a", "b", "c"])[(logits + rng.gumbel(size=logits.shape)).argmax(axis=1)]
-    return X, {"lines": lines, "line": lines[:, 0], "count": count, "class": label}
-
-
-def in_parts(*arrays, bounds=(900, 2000), **params):
-    """Files that a reader finds in memory: rows up to each of the bounds."""
-    starts = [0, *bounds[:-1]]
-    slices = [slice(start, stop) for start, stop in zip(starts, bounds, strict=True)]
-    return Files(slices, reader=lambda rows: tuple(each[rows] for each in arrays), **params)
+def rows_of_two_regimes(n=2000, seed=0):
+    """Rows with two numbers, a count, and one of three classes for a target."""
+    lines = [[[0, 0], [2, 0], [0, 1], [2, 0]], [[0, 0], [0, -1], [-2, 0], [0, 1]]]
+    log_odds = [np.diag([0, 2, -1]), [[0, 0, 0], [0, 0, 1], [0, -2, 0]]]
+    rows = planted(n, gate=[-1 / 0.3, 0, 0, 0], coef=lines, noise=0.3, random_state=seed)
+    count = rows.target([[0, 0.5, 0, 1], [0, 0, -0.3, 0]], "poisson")
+    label = rows.target(np.append(log_odds, np.zeros((2, 1, 3)), axis=1), "classes")
+    return rows.X, {"lines": rows.y, "line": rows.y[:, 0], "count": count, "class": label}
 
 
 @pytest.mark.parametrize(
@@ -88,7 +74,7 @@ def in_parts(*arrays, bounds=(900, 2000), **params):
     ids=["two outputs that err together", "counts", "tails", "pipeline", "three classes"],
 )
 def test_linear_experts_without_sums_end_where_rows_in_memory_do(kind, params, target):
-    X, y = planted()
+    X, y = rows_of_two_regimes()
     moe = kind(**PARAMS, **params, training="em").fit(X, y[target])
     other = kind(**PARAMS, **params).fit(in_parts(X, y[target]))
     assert other.lower_bound_ == pytest.approx(moe.lower_bound_, abs=1e-3)  # near the maximum
@@ -99,7 +85,7 @@ def test_linear_experts_without_sums_end_where_rows_in_memory_do(kind, params, t
 
 
 def test_experts_predict_locations_where_errors_are_skewed():
-    X, y = planted()
+    X, y = rows_of_two_regimes()
     errors = stats.skewnorm(5.0).rvs(2000, random_state=0)
     params = {"n_experts": 1, "likelihood": "skew_normal", "tol": 1e-8}
     moe = MixtureOfExpertsRegressor(**params).fit(in_parts(X, X[:, 0] + errors))
@@ -108,7 +94,7 @@ def test_experts_predict_locations_where_errors_are_skewed():
 
 
 def test_proportions_of_a_constant_gate():
-    X, y = planted()
+    X, y = rows_of_two_regimes()
     experts = make_pipeline(PolynomialFeatures(1), LinearRegression())
     moe = MixtureOfExpertsRegressor(experts, gate=ConstantGate(), **PARAMS)
     one_pass = MixtureOfExpertsRegressor(gate=ConstantGate(), **PARAMS)
@@ -136,8 +122,8 @@ TREES = {
 
 @pytest.mark.parametrize(("moe", "target"), TREES.values(), ids=TREES)
 def test_trees_from_blocks_predict_new_rows_as_well_as_from_memory(moe, target):
-    X, y = planted()
-    X_new, y_new = planted(seed=1)
+    X, y = rows_of_two_regimes()
+    X_new, y_new = rows_of_two_regimes(seed=1)
     memory = moe.set_params(training="em")
     in_memory = memory.fit(X, y[target]).log_density(X_new, y_new[target]).mean()
     fits = [memory.fit(in_parts(X, y[target])).log_density(X_new, y_new[target])]
@@ -150,18 +136,16 @@ def test_trees_from_blocks_predict_new_rows_as_well_as_from_memory(moe, target):
 
 
 def test_experts_are_told_by_rows_that_they_have_not_seen():
-    X, _ = planted()
+    X, _ = rows_of_two_regimes()
     y = np.random.default_rng(0).normal(size=2000)
     moe = MixtureOfExpertsRegressor(DecisionTreeRegressor(), **PARAMS).fit(in_parts(X, y))
     assert moe.likelihood_.scale_.min() > 1  # by heart they know them without error
-    assert (
-        moe.log_density(*planted(seed=1)[:1], np.random.default_rng(1).normal(size=2000)).mean()
-        > -2
-    )
+    X_new, y_new = rows_of_two_regimes(seed=1)[0], np.random.default_rng(1).normal(size=2000)
+    assert moe.log_density(X_new, y_new).mean() > -2
 
 
 def test_folds_are_of_the_content_of_rows_and_of_equal_size():
-    X, y = planted()
+    X, y = rows_of_two_regimes()
     folds = fold_numbers(hash_rows(X, y["line"]), 5)
     assert_array_equal(folds[::-1], fold_numbers(hash_rows(X[::-1], y["line"][::-1]), 5))
     assert np.bincount(folds).min() > 340
@@ -192,7 +176,7 @@ def test_folds_are_of_the_content_of_rows_and_of_equal_size():
     ids=["lines", "classes", "trees"],
 )
 def test_copies_are_reseeded_on_the_way_to_where_others_end(moe, target, share, monkeypatch):
-    X, y = planted()
+    X, y = rows_of_two_regimes()
     files = in_parts(X, y[target])
     expected = moe.fit(files).lower_bound_
 
@@ -214,13 +198,13 @@ def frozen(expert, rows, X, y):
 
 @pytest.mark.parametrize("cv", ["auto", "prefit"])
 def test_frozen_experts_get_a_gate_and_scales_as_in_memory(cv):
-    X, y = planted(seed=1)
+    X, y = rows_of_two_regimes(seed=1)
     line, tree = LinearRegression(), DecisionTreeRegressor(max_depth=5)
     experts = [
         ("a", frozen(line, X[:, 0] > 0, X, y["line"])),
         ("b", frozen(tree, X[:, 0] < 0, X, y["line"])),
     ]
-    X, y = planted()
+    X, y = rows_of_two_regimes()
     moe = MixtureOfExpertsRegressor(experts, cv=cv, random_state=0).fit(X, y["line"])
     bound, coef, scale = moe.lower_bound_, moe.gate_.coef_, moe.likelihood_.scale_
     with warnings.catch_warnings():
@@ -234,7 +218,7 @@ def test_frozen_experts_get_a_gate_and_scales_as_in_memory(cv):
 
 
 def test_frozen_experts_beside_others():
-    X, y = planted()
+    X, y = rows_of_two_regimes()
     experts = [("a", frozen(Ridge(), X[:, 0] > 0, X, y["line"])), ("b", Ridge())]
     moe = MixtureOfExpertsRegressor(experts, random_state=0).fit(X, y["line"])
     bound = moe.lower_bound_
@@ -243,8 +227,8 @@ def test_frozen_experts_beside_others():
 
 
 def test_experts_without_weights_have_the_rows_that_they_win():
-    X, y = planted()
-    X_new, y_new = planted(seed=1)
+    X, y = rows_of_two_regimes()
+    X_new, y_new = rows_of_two_regimes(seed=1)
     near = KNeighborsRegressor(10)
     moe = MixtureOfExpertsRegressor(near, training="em", cv=3, tol=1e-3, **PARAMS)
     in_memory = moe.fit(X, y["line"]).log_density(X_new, y_new["line"]).mean()
@@ -258,7 +242,7 @@ def test_experts_without_weights_have_the_rows_that_they_win():
 
 
 def test_experts_without_weights_are_named_where_weights_differ():
-    X, y = planted()
+    X, y = rows_of_two_regimes()
     weight = np.random.default_rng(0).integers(1, 3, 2000)
     moe = MixtureOfExpertsRegressor(KNeighborsRegressor(10), cv=2, n_experts=2, random_state=0)
     with pytest.warns(IgnoredWeightsWarning, match=r"\['expert0', 'expert1'\] take no sample_w"):
@@ -269,7 +253,7 @@ def test_experts_without_weights_are_named_where_weights_differ():
 
 
 def test_rows_beyond_max_expert_rows_are_thinned_and_said_so():
-    X, y = planted()
+    X, y = rows_of_two_regimes()
     experts = make_pipeline(PolynomialFeatures(1), LinearRegression())
     moe = MixtureOfExpertsRegressor(experts, **PARAMS)
     with pytest.warns(ThinnedRowsWarning, match=r"fitted on 400 of these.*max_expert_rows"):
@@ -281,7 +265,7 @@ def test_rows_beyond_max_expert_rows_are_thinned_and_said_so():
 
 
 def test_rows_beyond_the_memory_are_thinned_as_beyond_max_expert_rows(monkeypatch):
-    X, y = planted()
+    X, y = rows_of_two_regimes()
     files, tree = in_parts(X, y["line"]), DecisionTreeRegressor(max_depth=3)
     with pytest.warns(ThinnedRowsWarning):
         by_hand = MixtureOfExpertsRegressor(tree, **PARAMS).fit(
@@ -307,7 +291,7 @@ def test_bytes_of_a_row_of_a_mixed_table():
 
 
 def test_rows_given_twice_are_rows_of_weight_two():
-    X, y = planted()
+    X, y = rows_of_two_regimes()
     weight = np.random.default_rng(0).integers(1, 4, 2000)
     again = np.random.default_rng(1).permutation(np.repeat(np.arange(2000), weight))
     moe = MixtureOfExpertsRegressor(DecisionTreeRegressor(max_depth=5), **PARAMS)
@@ -317,7 +301,7 @@ def test_rows_given_twice_are_rows_of_weight_two():
 
 
 def test_kernels_travel_to_the_rows(monkeypatch):
-    X, y = planted()
+    X, y = rows_of_two_regimes()
     moe = MixtureOfExpertsRegressor(DecisionTreeRegressor(max_depth=5), **PARAMS)
     predictions = moe.fit(in_parts(X, y["line"])).predict(X)
     task = BlockRows._task
@@ -330,7 +314,7 @@ def test_kernels_travel_to_the_rows(monkeypatch):
 def test_collections_of_dask():
     dask = pytest.importorskip("dask")
     da = pytest.importorskip("dask.array")
-    X, y = planted()
+    X, y = rows_of_two_regimes()
     X_parts, parts = (da.from_array(a, chunks=(700, -1)[: a.ndim]) for a in (X, y["lines"]))
     moe = MixtureOfExpertsRegressor(DecisionTreeRegressor(max_depth=4), **PARAMS)
     with dask.config.set(scheduler="synchronous"):
@@ -341,7 +325,7 @@ def test_collections_of_dask():
 
 def test_names_of_columns_reach_the_experts():
     pandas = pytest.importorskip("pandas")
-    X, y = planted()
+    X, y = rows_of_two_regimes()
     table = pandas.DataFrame(X, columns=["a", "b", "c"])
     moe = MixtureOfExpertsRegressor(DecisionTreeRegressor(max_depth=4), **PARAMS)
     moe.fit(in_parts(table, y["line"]))
@@ -357,7 +341,7 @@ def test_names_of_columns_reach_the_experts():
 
 @pytest.mark.parametrize("n_outputs", [1, 2])
 def test_diverse_experts_of_many_rows_are_without_the_process_of_few(n_outputs):
-    X, y = planted(n=60)
+    X, y = rows_of_two_regimes(n=60)
     target = y["lines"] if n_outputs == 2 else y["line"]
     rows = Rows(X, target, np.ones(60))
     request = make_plan(MixtureOfExpertsRegressor("diverse"), rows, many=True).request
@@ -382,7 +366,7 @@ def test_diverse_experts_of_many_rows_are_without_the_process_of_few(n_outputs):
     ids=range(7),
 )
 def test_what_cannot_be_gathered_is_refused_by_name(params, what):
-    X, y = planted()
+    X, y = rows_of_two_regimes()
     moe = MixtureOfExpertsRegressor(**params)
     before = vars(moe).copy()
     with pytest.raises(ValueError, match=f"need .*{what}.*in memory.*partial_fit"):

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from planted import in_parts, mixed_table
 from sklearn.compose import make_column_transformer
 from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.impute import SimpleImputer
@@ -14,7 +15,6 @@ from sklearn.tree import DecisionTreeRegressor
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
 from skmoe.exceptions import LeftOutColumnsWarning
 from skmoe.gates import ConstantGate, SoftmaxGate
-from skmoe.rows import Files
 
 pytestmark = pytest.mark.usefixtures("few_rows_for_starts")
 
@@ -24,28 +24,11 @@ PARAMS = {"n_experts": 2, "random_state": 0, "n_init": 3}
 PARTITIONS = ([2000], [300, 300, 2000], [1, 40, 800, 801, 2000])
 
 
-def planted(n=2000, seed=0):
+def table_with_a_rare_kind(seed=0):
     """Two lines over numbers and kinds, some of them missing, a rare kind late, and labels."""
-    rng = np.random.default_rng(seed)
-    kind = rng.choice(["cat", "dog", "owl"], n)
-    kind[-3:] = "yak"
-    X = pandas.DataFrame({"a": rng.normal(size=n), "kind": kind, "b": rng.normal(size=n) + 3})
-    first = np.where(X["kind"] == "cat", 1.5, -1) + 2 * X["a"] + 0.3 * rng.logistic(size=n) > 0
-    mean = np.where(first, 2 * X["b"] - 4, -2 * X["a"] + (X["kind"] == "owl"))
-    y = mean + np.where(first, 0.3, 0.6) * rng.normal(size=n)
-    labels = np.where(rng.random(n) < 1 / (1 + np.exp(-2 * mean)), "yes", "no")
-    X.loc[:1500, "b"] = X["b"][:1500].where(rng.random(1500) > 0.1)
-    X.loc[:1500, "kind"] = X["kind"][:1500].where(rng.random(1500) > 0.1)
+    X, y, labels = mixed_table(seed=seed)
+    X.loc[X.index[-3:], "kind"] = "yak"
     return X, y, labels
-
-
-def in_parts(*arrays, bounds, change=lambda X: X):
-    """Files that a reader finds in memory: rows up to each of the bounds."""
-    starts = [0, *bounds[:-1]]
-    slices = [slice(start, stop) for start, stop in zip(starts, bounds, strict=True)]
-    return Files(
-        slices, lambda rows: (change(arrays[0].iloc[rows]), *(a[rows] for a in arrays[1:]))
-    )
 
 
 def one_hot(last):
@@ -60,7 +43,7 @@ def one_hot(last):
 
 @pytest.mark.parametrize("gate", [None, ConstantGate()], ids=["softmax", "constant"])
 def test_pipelines_end_where_rows_in_memory_do(gate):
-    X, y, _ = planted()
+    X, y, _ = table_with_a_rare_kind()
     moe = MixtureOfExpertsRegressor(one_hot(Ridge()), gate=gate, tol=1e-4, **PARAMS)
     bound, mean = moe.fit(X, y).lower_bound_, moe.predict(X)
     moe.fit(in_parts(X, y, bounds=[300, 300, 2000]))
@@ -71,7 +54,7 @@ def test_pipelines_end_where_rows_in_memory_do(gate):
 
 
 def test_classes_from_pipelines():
-    X, _, labels = planted()
+    X, _, labels = table_with_a_rare_kind()
     moe = MixtureOfExpertsClassifier(one_hot(LogisticRegression()), tol=1e-3, **PARAMS)
     bound = moe.fit(X, labels).lower_bound_
     assert moe.fit(in_parts(X, labels, bounds=[900, 2000])).lower_bound_ > bound - 2e-3
@@ -79,8 +62,8 @@ def test_classes_from_pipelines():
 
 
 def test_trees_behind_encoders_predict_new_rows_as_well_as_from_memory():
-    X, y, _ = planted()
-    X_new, y_new, _ = planted(seed=1)
+    X, y, _ = table_with_a_rare_kind()
+    X_new, y_new, _ = table_with_a_rare_kind(seed=1)
     ordinal = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1)
     encoded = make_column_transformer((ordinal, ["kind"]), remainder="passthrough")
     experts = make_pipeline(encoded, DecisionTreeRegressor(max_depth=5))
@@ -116,7 +99,7 @@ class SeesCategories(DecisionTreeRegressor):
 
 @pytest.mark.parametrize("bounds", PARTITIONS, ids=len)
 def test_categories_are_those_of_all_blocks(bounds):
-    X, y, _ = planted()
+    X, y, _ = table_with_a_rare_kind()
     files = in_parts(X, y, bounds=bounds, change=lambda X: X.astype({"kind": "category"}))
     moe = MixtureOfExpertsRegressor(SeesCategories(max_depth=4), n_experts=1, cv=False).fit(files)
     assert list(moe.experts_[0].dtypes_["kind"].categories) == ["cat", "dog", "owl", "yak"]
@@ -126,7 +109,7 @@ def test_categories_are_those_of_all_blocks(bounds):
 
 
 def test_boosting_splits_categories_as_on_the_whole_table():
-    X, y, _ = planted()
+    X, y, _ = table_with_a_rare_kind()
     boosting = HistGradientBoostingRegressor(max_iter=5, categorical_features="from_dtype")
     files = in_parts(X, y, bounds=[900, 2000], change=lambda X: X.astype({"kind": "category"}))
     moe = MixtureOfExpertsRegressor(boosting, n_experts=1, cv=False).fit(files)
@@ -137,7 +120,7 @@ def test_boosting_splits_categories_as_on_the_whole_table():
 def test_categories_in_data_frames_of_dask():
     dask = pytest.importorskip("dask")
     dd = pytest.importorskip("dask.dataframe")
-    X, y, _ = planted()
+    X, y, _ = table_with_a_rare_kind()
     X = X.astype({"kind": "category"})
     table = dd.from_pandas(X.assign(y=y), npartitions=3)
     moe = MixtureOfExpertsRegressor(
@@ -149,7 +132,7 @@ def test_categories_in_data_frames_of_dask():
 
 
 def test_the_gate_leaves_out_identifiers_that_experts_may_read():
-    X, y, _ = planted()
+    X, y, _ = table_with_a_rare_kind()
     X["name"] = [f"row {i}" for i in range(2000)]
     moe = MixtureOfExpertsRegressor(one_hot(Ridge()), tol=1e-2, **PARAMS)
     with pytest.warns(LeftOutColumnsWarning, match=r"default gate leaves out the columns \['name'"):
@@ -167,6 +150,6 @@ def test_the_gate_leaves_out_identifiers_that_experts_may_read():
     ids=range(3),
 )
 def test_experts_and_gates_that_cannot_take_the_table_are_told_the_pipeline(params, what):
-    X, y, _ = planted()
+    X, y, _ = table_with_a_rare_kind()
     with pytest.raises(ValueError, match=rf"(?s){what}.*make_pipeline\("):
         MixtureOfExpertsRegressor(**PARAMS, **params).fit(in_parts(X, y, bounds=[900, 2000]))

@@ -17,7 +17,7 @@ PAGE = Path(__file__).parents[1] / "CONTRIBUTING.md"
 # falls; one that rises is worth a sentence in the commit.
 IN_ALL = {
     "lines of code": 24_300,
-    "lines of docstrings": 18_700,
+    "lines of docstrings": 12_000,
     "classes": 337,
     "classes of problems": 10,  # ways to train by EM
     "classes of trainers": 8,

@@ -3,13 +3,15 @@
 import pickle
 import tracemalloc
 import warnings
+from functools import partial
 
 import numpy as np
 import pytest
 import scipy
+from mixtures import assert_same_parameters, fit_from
 from numpy.testing import assert_allclose, assert_array_equal
+from planted import rows_and_start
 from sklearn.base import clone
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LinearRegression, Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import PolynomialFeatures
@@ -23,42 +25,8 @@ from skmoe._numerics.drawing import sample_rows
 from skmoe.gates import ConstantGate, SoftmaxGate
 from skmoe.likelihoods import Gaussian
 
-
-def planted(n=600, n_features=3, n_experts=3, seed=0):
-    rng = np.random.default_rng(seed)
-    X = rng.normal(size=(n, n_features)) * [1.0, 10.0, 0.1] + [0.0, 500.0, 1.0]
-    Z = (X - X.mean(axis=0)) / X.std(axis=0)
-    logits = 2 * Z @ rng.normal(size=(n_features, n_experts))
-    label = (logits + rng.gumbel(size=logits.shape)).argmax(axis=1)
-    coef = 3 * rng.normal(size=(n_experts, n_features))
-    y = np.einsum("nd,nd->n", Z, coef[label]) + 0.5 * rng.normal(size=n)
-    weight = rng.integers(0, 4, size=n) * 0.7
-    return X, y, weight, rng.dirichlet(np.ones(n_experts), size=n)
-
-
-def fit(X, y, weight, resp, *, max_iter=300, general=False, **params):
-    """Fit from these responsibilities for max_iter iterations, or until nothing is gained."""
-    settings = {"n_experts": resp.shape[1], "init": lambda *args: resp, "n_init": 1, "tol": 0.0}
-    moe = MixtureOfExpertsRegressor(**{**settings, "max_iter": max_iter, **params}, training="em")
-    with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        if general:
-            patch.setattr("skmoe._em.ONE_PASS", ())
-        return moe.fit(X, y, weight)
-
-
-def assert_same_mixture(one, other, rtol, atol=0.0):
-    assert_allclose(one.lower_bound_, other.lower_bound_, rtol=1e-9)
-    assert_allclose(one.likelihood_.scale_, other.likelihood_.scale_, rtol=rtol)
-    for a, b in zip(one.experts_, other.experts_, strict=True):
-        assert_allclose(a.coef_, b.coef_, rtol=rtol, atol=atol)
-        assert_allclose(a.intercept_, b.intercept_, rtol=rtol, atol=atol)
-    for name in ("coef_", "intercept_", "proportions_"):
-        if hasattr(one.gate_, name):
-            expected = getattr(other.gate_, name)
-            assert_allclose(getattr(one.gate_, name), expected, rtol=rtol, atol=atol)
-
-
+rows_of_lines = partial(rows_and_start, "line", n=600, share=0.0)
+fit = partial(fit_from, "line", max_iter=300)
 GATES = [SoftmaxGate(), SoftmaxGate(alpha=1e-3), ConstantGate()]
 EXPERTS = [None, LinearRegression(), Ridge(alpha=2.0)]
 
@@ -69,29 +37,29 @@ def test_with_new_curvature_at_each_step_the_path_is_that_of_the_general_problem
     experts, gate, monkeypatch
 ):
     monkeypatch.setattr("skmoe.gates._softmax.LONGEST_DRIFT", -1.0)
-    data = planted()
+    data = rows_of_lines()
     settings = {"experts": experts, "gate": gate, "max_iter": 12}
     fast, general = fit(*data, **settings), fit(*data, general=True, **settings)
     # Rounding alone parts them, and iterations amplify it somewhat.
     assert_allclose(fast.lower_bounds_, general.lower_bounds_, rtol=1e-10)
-    assert_same_mixture(fast, general, rtol=1e-9, atol=1e-9)
+    assert_same_parameters(fast, general, rtol=1e-9, atol=1e-9)
 
 
 @pytest.mark.parametrize("scale", ["expert", "shared"])
 @pytest.mark.parametrize("gate", GATES)
 def test_both_problems_end_at_the_same_optimum(gate, scale):
-    data = planted()
+    data = rows_of_lines()
     settings = {"gate": gate, "likelihood": Gaussian(scale=scale)}
     fast, general = fit(*data, **settings), fit(*data, general=True, **settings)
     # Where an iteration gains no more than rounding, 1e-16 per row, parameters are within its
     # root of the optimum, and the gate's flat directions somewhat further.
-    assert_same_mixture(fast, general, rtol=1e-5, atol=1e-5)
+    assert_same_parameters(fast, general, rtol=1e-5, atol=1e-5)
     assert np.diff(fast.lower_bounds_).min() >= -1e-13
 
 
 def test_scale_shared_by_all_experts_takes_the_path_of_the_general_problem(monkeypatch):
     monkeypatch.setattr("skmoe.gates._softmax.LONGEST_DRIFT", -1.0)
-    data = planted()
+    data = rows_of_lines()
     settings = {"likelihood": Gaussian(scale="shared"), "max_iter": 12}
     fast, general = fit(*data, **settings), fit(*data, general=True, **settings)
     assert_allclose(fast.lower_bounds_, general.lower_bounds_, rtol=1e-10)
@@ -102,16 +70,16 @@ def test_scale_shared_by_all_experts_takes_the_path_of_the_general_problem(monke
 def test_load_prior_of_proportions_is_the_general_one(load_balance, monkeypatch):
     for kind in (OnePassProblem, GeneralProblem):  # EM's own steps
         monkeypatch.setattr(kind, "accelerates", False)
-    data = planted()
+    data = rows_of_lines()
     settings = {"gate": ConstantGate(load_balance=load_balance), "max_iter": 20}
-    assert_same_mixture(fit(*data, **settings), fit(*data, general=True, **settings), rtol=1e-9)
+    assert_same_parameters(fit(*data, **settings), fit(*data, general=True, **settings), rtol=1e-9)
 
 
 @pytest.mark.parametrize("gate", GATES)
 def test_report_responsibilities_and_stream_are_those_of_the_general_problem(gate, monkeypatch):
     monkeypatch.setattr("skmoe.gates._softmax.LONGEST_DRIFT", -1.0)
     monkeypatch.setattr("skmoe._em.one_pass.REPORT_ROWS", 100)
-    X, y, weight, resp = planted()
+    X, y, weight, resp = rows_of_lines()
     fast = fit(X, y, weight, resp, gate=gate)
     general = fit(X, y, weight, resp, gate=gate, general=True)
     for name, expected in general.expert_report().columns.items():
@@ -127,7 +95,7 @@ def test_report_responsibilities_and_stream_are_those_of_the_general_problem(gat
 
 
 def test_float32_rows_give_the_fit_of_float64_to_their_precision():
-    X, y, weight, resp = planted(n=3000)
+    X, y, weight, resp = rows_of_lines(n=3000)
     X = X.astype(np.float32)
     fast = fit(X, y, weight, resp, max_iter=100, tol=1e-6)
     exact = fit(X.astype(np.float64), y, weight, resp, max_iter=100, tol=1e-6)
@@ -138,7 +106,7 @@ def test_float32_rows_give_the_fit_of_float64_to_their_precision():
 
 @pytest.mark.parametrize("n_threads", [2, 3])
 def test_fit_has_the_same_bits_for_any_number_of_threads(n_threads, monkeypatch):
-    X, y, weight, resp = planted(n=5000)
+    X, y, weight, resp = rows_of_lines(n=5000)
     one = fit(X, y, weight, resp, max_iter=5)
     monkeypatch.setattr("skmoe._em.sums.kernel_threads", lambda work: n_threads)
     more = fit(X, y, weight, resp, max_iter=5)
@@ -147,7 +115,7 @@ def test_fit_has_the_same_bits_for_any_number_of_threads(n_threads, monkeypatch)
 
 
 def test_too_long_steps_of_the_gate_are_cut_until_the_objective_rises(monkeypatch):
-    data = planted()
+    data = rows_of_lines()
     learn_sums = SoftmaxGate.learn_sums
     monkeypatch.setattr(
         SoftmaxGate, "learn_sums", lambda self, sums, size=1.0: learn_sums(self, sums, 40 * size)
@@ -169,7 +137,7 @@ def test_separated_regions_without_penalty_stay_finite(n_experts):
 
 
 def test_one_expert_is_least_squares():
-    X, y, weight, _ = planted()
+    X, y, weight, _ = rows_of_lines()
     moe = MixtureOfExpertsRegressor(LinearRegression(), 1).fit(X, y, weight)
     expected = LinearRegression().fit(X, y, weight)
     assert_allclose(moe.experts_[0].coef_, expected.coef_, rtol=1e-9)
@@ -189,7 +157,7 @@ def kind_of_problem(moe, X, y):
 
 
 def test_what_the_pass_cannot_do_goes_to_the_general_problem():
-    X, y, _, resp = planted(n=200)
+    X, y, _, resp = rows_of_lines(n=200)
     settings = {"n_experts": 3, "init": lambda *args: resp, "n_init": 1}
     assert (
         kind_of_problem(MixtureOfExpertsRegressor(**settings, training="em"), X, y)
@@ -218,7 +186,7 @@ def test_what_the_pass_cannot_do_goes_to_the_general_problem():
 
 
 def test_sampled_rows_are_spread_as_the_weights_are():
-    X, y, _, _ = planted(n=4000)
+    X, y, _, _ = rows_of_lines(n=4000)
     weight = np.random.default_rng(1).integers(0, 4, size=4000) * 0.7
     rows, sampled = sample_rows(X, y, weight, 1000)
     assert len(np.unique(rows)) == len(rows) <= 1000
@@ -231,7 +199,7 @@ def test_sampled_rows_are_spread_as_the_weights_are():
 
 
 def test_rows_given_twice_are_sampled_as_rows_of_weight_two():
-    X, y, _, _ = planted(n=1000)
+    X, y, _, _ = rows_of_lines(n=1000)
     weight = np.random.default_rng(1).integers(0, 3, size=1000)
     rows, sampled = sample_rows(X, y, weight.astype(float), 300)
     repeated = np.repeat(np.arange(1000), weight)
@@ -245,14 +213,14 @@ def test_rows_given_twice_are_sampled_as_rows_of_weight_two():
 
 
 def test_a_row_that_many_are_copies_of_is_in_the_sample():
-    X, y, _, _ = planted(n=4000)
+    X, y, _, _ = rows_of_lines(n=4000)
     X[::2], y[::2] = 0.0, 1.0
     rows, sampled = sample_rows(X, y, np.ones(4000), 100)
     assert_allclose(sampled[y[rows] == 1.0].sum(), 2000, rtol=0.05)  # the others are 99 draws
 
 
 def test_the_sample_knows_neither_the_order_nor_the_type_of_the_rows():
-    X, y, _, _ = planted(n=3000)
+    X, y, _, _ = rows_of_lines(n=3000)
     X, y = np.round(X).astype(np.float32), np.round(y)  # many copies
     rows, sampled = sample_rows(X, y, np.ones(3000), 200)
     order = np.random.default_rng(0).permutation(3000)
@@ -262,7 +230,7 @@ def test_the_sample_knows_neither_the_order_nor_the_type_of_the_rows():
 
 
 def test_starts_on_a_sample_find_what_starts_on_all_rows_find(monkeypatch):
-    X, y, _, _ = planted(n=3000)
+    X, y, _, _ = rows_of_lines(n=3000)
     moe = MixtureOfExpertsRegressor(n_experts=3, random_state=0, training="em").fit(X, y)
     monkeypatch.setattr("skmoe._em.starts.FEWEST_ROWS", 500)
     monkeypatch.setattr("skmoe._em.starts.ROWS_PER_COEFFICIENT", 10)

@@ -1,12 +1,14 @@
 """One pass over the rows per iteration for logistic experts, against the general problem."""
 
 import warnings
+from functools import partial
 
 import numpy as np
 import pytest
+from mixtures import assert_same_parameters, fit_from
 from numpy.testing import assert_allclose, assert_array_equal
-from scipy.special import expit, log_expit
-from sklearn.exceptions import ConvergenceWarning
+from planted import rows_and_start
+from scipy.special import log_expit
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -19,38 +21,6 @@ from skmoe._experts.logistic import LogisticExperts
 from skmoe.gates import ConstantGate, SoftmaxGate
 
 
-def planted(n=800, n_features=3, n_experts=3, seed=0):
-    rng = np.random.default_rng(seed)
-    X = rng.normal(size=(n, n_features)) * [1.0, 10.0, 0.1] + [0.0, 500.0, 1.0]
-    Z = (X - X.mean(axis=0)) / X.std(axis=0)
-    logits = 2 * Z @ rng.normal(size=(n_features, n_experts))
-    label = (logits + rng.gumbel(size=logits.shape)).argmax(axis=1)
-    log_odds = np.einsum("nd,nd->n", Z, 3 * rng.normal(size=(n_experts, n_features))[label])
-    y = np.where(rng.random(n) < expit(log_odds), "yes", "no")
-    weight = rng.integers(0, 4, size=n) * 0.7
-    near = 0.5 * np.eye(n_experts)[label] + 0.5 * rng.dirichlet(np.ones(n_experts), size=n)
-    return X, y, weight, near
-
-
-def fit(X, y, weight, resp, *, max_iter=500, general=False, **params):
-    """Fit from these responsibilities for max_iter iterations, or until nothing is gained."""
-    settings = {"n_experts": resp.shape[1], "init": lambda *args: resp, "n_init": 1, "tol": 0.0}
-    moe = MixtureOfExpertsClassifier(**{**settings, "max_iter": max_iter, **params}, training="em")
-    with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        if general:
-            patch.setattr("skmoe._em.ONE_PASS", ())
-        return moe.fit(X, y, weight)
-
-
-def assert_same_mixture(one, other, rtol, atol=0.0):
-    assert_allclose(one.lower_bound_, other.lower_bound_, rtol=1e-9)
-    for a, b in zip([*one.experts_, one.gate_], [*other.experts_, other.gate_], strict=True):
-        for name in ("coef_", "intercept_", "proportions_"):
-            if hasattr(a, name):
-                assert_allclose(getattr(a, name), getattr(b, name), rtol=rtol, atol=atol)
-
-
 @pytest.fixture
 def newton_alone(monkeypatch):
     """Both problems make the same steps: one of Newton, from new curvature, an iteration."""
@@ -60,6 +30,8 @@ def newton_alone(monkeypatch):
     monkeypatch.setattr(LogisticExperts, "n_newton", 1)
 
 
+rows_of_labels = partial(rows_and_start, "two", n=800)
+fit = partial(fit_from, "two", max_iter=500)
 GATES = [SoftmaxGate(), SoftmaxGate(alpha=1e-3), ConstantGate()]
 EXPERTS = [None, LogisticRegression(), LogisticRegression(C=0.1)]
 
@@ -69,18 +41,18 @@ EXPERTS = [None, LogisticRegression(), LogisticRegression(C=0.1)]
 def test_with_new_curvature_at_each_step_the_path_is_that_of_the_general_problem(
     experts, gate, newton_alone
 ):
-    data = planted()
+    data = rows_of_labels()
     settings = {"experts": experts, "gate": gate, "max_iter": 12}
     fast, general = fit(*data, **settings), fit(*data, general=True, **settings)
     # The first M-step of the experts ends within 1e-10 of its optimum, here as there.
     assert_allclose(fast.lower_bounds_, general.lower_bounds_, rtol=1e-9)
-    assert_same_mixture(fast, general, rtol=1e-7, atol=1e-7)
+    assert_same_parameters(fast, general, rtol=1e-7, atol=1e-7)
 
 
 @pytest.mark.parametrize("gate", [SoftmaxGate(), ConstantGate()])
 @pytest.mark.parametrize("penalty", [None, 0.1])
 def test_at_the_end_the_objective_has_no_slope(gate, penalty):
-    X, y, weight, resp = planted(n=1500, n_experts=2)
+    X, y, weight, resp = rows_of_labels(n=1500, n_experts=2)
     expert = None if penalty is None else LogisticRegression(C=1 / penalty)
     moe = fit(X, y, weight, resp, experts=expert, gate=gate, max_iter=3000)
     mean = np.average(X, axis=0, weights=weight)
@@ -107,7 +79,7 @@ def test_at_the_end_the_objective_has_no_slope(gate, penalty):
 
 @pytest.mark.parametrize("penalty", [0.1, 1.0])
 def test_experts_are_the_logistic_regressions_of_their_rows(penalty):
-    X, y, weight, resp = planted(n=1500, n_experts=2)
+    X, y, weight, resp = rows_of_labels(n=1500, n_experts=2)
     X = (X - X.mean(axis=0)) / X.std(axis=0)  # for the solver of scikit-learn
     expert = LogisticRegression(C=1 / penalty, solver="newton-cholesky", tol=1e-10)
     moe = fit(X, y, weight, resp, experts=expert, max_iter=3000)
@@ -127,7 +99,7 @@ def test_experts_are_the_logistic_regressions_of_their_rows(penalty):
 
 
 def test_one_expert_is_logistic_regression():
-    X, y, weight, _ = planted()
+    X, y, weight, _ = rows_of_labels()
     X = (X - X.mean(axis=0)) / X.std(axis=0)
     expert = LogisticRegression(solver="newton-cholesky", tol=1e-12)
     moe = MixtureOfExpertsClassifier(expert, 1, tol=0.0).fit(X, y, weight)
@@ -137,7 +109,7 @@ def test_one_expert_is_logistic_regression():
 
 
 def test_rows_of_weight_two_are_rows_given_twice():
-    X, y, weight, resp = planted()
+    X, y, weight, resp = rows_of_labels()
     weight = np.round(weight / 0.7).astype(int)
     rows = np.repeat(np.arange(len(y)), weight)
     one = fit(X, y, weight, resp, max_iter=30)
@@ -149,7 +121,7 @@ def test_rows_of_weight_two_are_rows_given_twice():
 @pytest.mark.parametrize("gate", GATES)
 def test_report_and_stream_are_those_of_the_general_problem(gate, newton_alone, monkeypatch):
     monkeypatch.setattr("skmoe._em.one_pass.REPORT_ROWS", 100)
-    X, y, weight, resp = planted()
+    X, y, weight, resp = rows_of_labels()
     fast = fit(X, y, weight, resp, gate=gate, max_iter=100)
     general = fit(X, y, weight, resp, gate=gate, general=True, max_iter=100)
     for name, expected in general.expert_report().columns.items():
@@ -165,7 +137,7 @@ def test_report_and_stream_are_those_of_the_general_problem(gate, newton_alone, 
 
 @pytest.mark.parametrize("n_threads", [2, 3])
 def test_fit_has_the_same_bits_for_any_number_of_threads(n_threads, monkeypatch):
-    X, y, weight, resp = planted(n=5000)
+    X, y, weight, resp = rows_of_labels(n=5000)
     one = fit(X, y, weight, resp, max_iter=5)
     monkeypatch.setattr("skmoe._em.sums.kernel_threads", lambda work: n_threads)
     more = fit(X, y, weight, resp, max_iter=5)
@@ -176,7 +148,7 @@ def test_fit_has_the_same_bits_for_any_number_of_threads(n_threads, monkeypatch)
 
 
 def test_float32_rows_give_the_fit_of_float64_to_their_precision():
-    X, y, weight, resp = planted(n=3000)
+    X, y, weight, resp = rows_of_labels(n=3000)
     X = X.astype(np.float32)
     fast = fit(X, y, weight, resp, max_iter=200, tol=1e-6)
     exact = fit(X.astype(np.float64), y, weight, resp, max_iter=200, tol=1e-6)
@@ -187,7 +159,7 @@ def test_float32_rows_give_the_fit_of_float64_to_their_precision():
 
 @pytest.mark.parametrize("part", [SoftmaxGate, LogisticExperts])
 def test_too_long_steps_are_cut_until_the_objective_rises(part, monkeypatch):
-    data = planted()
+    data = rows_of_labels()
     learn_sums = part.learn_sums
     monkeypatch.setattr(
         part, "learn_sums", lambda self, sums, size=1.0: learn_sums(self, sums, 40 * size)
@@ -209,7 +181,7 @@ def test_classes_that_lines_separate_without_penalty_stay_finite():
 
 
 def test_collinear_and_constant_columns_do_no_harm():
-    X, y, weight, resp = planted()
+    X, y, weight, resp = rows_of_labels()
     wide = np.column_stack([X, X[:, 0] + X[:, 2], np.full(len(X), 7.0)])
     expert = LogisticRegression(C=np.inf)
     one = fit(X, y, weight, resp, experts=expert)
@@ -231,7 +203,7 @@ def kind_of_problem(moe, X, y, **params):
 
 
 def test_what_the_pass_cannot_do_goes_to_the_general_problem():
-    X, y, _, resp = planted(n=200)
+    X, y, _, resp = rows_of_labels(n=200)
     settings = {"n_experts": 3, "init": lambda *args: resp, "n_init": 1}
     assert (
         kind_of_problem(MixtureOfExpertsClassifier(**settings, training="em"), X, y)
@@ -254,7 +226,7 @@ def test_what_the_pass_cannot_do_goes_to_the_general_problem():
 
 
 def test_starts_from_a_sample_and_warm_start_reach_the_optimum(monkeypatch):
-    X, y, _, _ = planted(n=4000, seed=1)
+    X, y, _, _ = rows_of_labels(n=4000, random_state=1)
     moe = MixtureOfExpertsClassifier(n_experts=3, random_state=0, training="em").fit(X, y)
     monkeypatch.setattr("skmoe._em.starts.FEWEST_ROWS", 500)
     monkeypatch.setattr("skmoe._em.starts.ROWS_PER_COEFFICIENT", 10)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from planted import in_parts, mixed_table
 
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
 from skmoe._numerics.moments import Moments
@@ -23,31 +24,9 @@ PARTITIONS = {
 }
 
 
-def planted(n=2000, seed=0, *, with_gaps=True):
-    """Two lines over numbers and kinds, of which some are missing, and labels."""
-    rng = np.random.default_rng(seed)
-    X = pandas.DataFrame({"a": rng.normal(size=n), "kind": rng.choice(["cat", "dog", "owl"], n)})
-    X["b"] = rng.normal(size=n) + 3
-    first = np.where(X["kind"] == "cat", 1.5, -1) + 2 * X["a"] + 0.3 * rng.logistic(size=n) > 0
-    mean = np.where(first, 2 * X["b"] - 4, -2 * X["a"] + (X["kind"] == "owl"))
-    y = mean + np.where(first, 0.3, 0.6) * rng.normal(size=n)
-    labels = np.where(rng.random(n) < 1 / (1 + np.exp(-2 * mean)), "yes", "no")
-    if with_gaps:
-        X.loc[rng.random(n) < 0.1, "b"] = np.nan
-        X.loc[rng.random(n) < 0.1, "kind"] = None
-    return X, y, labels
-
-
-def in_parts(*arrays, bounds):
-    """Files that a reader finds in memory: rows up to each of the bounds."""
-    starts = [0, *bounds[:-1]]
-    slices = [slice(start, stop) for start, stop in zip(starts, bounds, strict=True)]
-    return Files(slices, reader=lambda rows: tuple(each[rows] for each in arrays))
-
-
 @pytest.mark.parametrize("bounds", PARTITIONS.values(), ids=PARTITIONS)
 def test_strings_from_blocks_are_those_of_rows_in_memory(bounds):
-    X, y, _ = planted(with_gaps=False)
+    X, y, _ = mixed_table(with_gaps=False)
     moe = MixtureOfExpertsRegressor(**PARAMS, training="em", tol=1e-7).fit(X, y)
     other = MixtureOfExpertsRegressor(**PARAMS, tol=1e-7).fit(in_parts(X, y, bounds=bounds))
     assert other.lower_bound_ == pytest.approx(moe.lower_bound_, abs=1e-6)
@@ -58,7 +37,7 @@ def test_strings_from_blocks_are_those_of_rows_in_memory(bounds):
 
 
 def test_missing_values_become_means_and_columns_of_their_own():
-    X, y, _ = planted()
+    X, y, _ = mixed_table()
     moe = MixtureOfExpertsRegressor(**PARAMS, training="em", tol=1e-7).fit(X, y)
     fits = [
         MixtureOfExpertsRegressor(**PARAMS, tol=1e-7).fit(in_parts(X, y, bounds=bounds))
@@ -78,7 +57,7 @@ def test_missing_values_become_means_and_columns_of_their_own():
 
 
 def test_blocks_in_which_a_column_is_empty():
-    X, y, _ = planted()
+    X, y, _ = mixed_table()
     order = np.argsort(X["kind"].isna() * 2.0 + X["b"].isna(), kind="stable")
     X, y = X.iloc[order], y[order]
     n_gaps = int(X["kind"].isna().sum())
@@ -99,7 +78,7 @@ def test_blocks_in_which_a_column_is_empty():
 
 
 def test_two_classes_of_mixed_rows_and_rows_given_twice():
-    X, _, labels = planted()
+    X, _, labels = mixed_table()
     X["a"], weight = X["a"].round(1), np.random.default_rng(0).integers(1, 3, len(X))
     params = {**PARAMS, "tol": 1e-4}
     moe = MixtureOfExpertsClassifier(**params)
@@ -113,7 +92,7 @@ def test_two_classes_of_mixed_rows_and_rows_given_twice():
 
 def test_parquet_files_with_strings(tmp_path):
     pytest.importorskip("pyarrow")
-    X, y, _ = planted()
+    X, y, _ = mixed_table()
     table = X.assign(y=y, kind=X["kind"].astype("category"), c=pandas.array(X["b"] > 3, "boolean"))
     table[:900].to_parquet(tmp_path / "0.parquet", row_group_size=400)
     table[900:].to_parquet(tmp_path / "1.parquet")
@@ -129,7 +108,7 @@ def test_parquet_files_with_strings(tmp_path):
 def test_directories_datasets_and_tables_of_pyarrow(tmp_path):
     pyarrow = pytest.importorskip("pyarrow")
     dataset = pytest.importorskip("pyarrow.dataset")
-    X, y, _ = planted()
+    X, y, _ = mixed_table()
     table = X.assign(y=y, c=(X["b"] > 3).astype(object).where(X["b"].notna(), None))
     (tmp_path / "later").mkdir()
     table[:900].to_parquet(tmp_path / "0.parquet")
@@ -153,7 +132,7 @@ def test_directories_datasets_and_tables_of_pyarrow(tmp_path):
 def test_data_frames_of_dask_with_strings():
     dask = pytest.importorskip("dask")
     dd = pytest.importorskip("dask.dataframe")
-    X, y, _ = planted()
+    X, y, _ = mixed_table()
     X = X.fillna({"kind": np.nan})
     table = dd.from_pandas(X.assign(y=y), npartitions=3)
     with dask.config.set(scheduler="synchronous"):
@@ -164,7 +143,7 @@ def test_data_frames_of_dask_with_strings():
 
 
 def test_identifiers_are_left_out_and_named(monkeypatch):
-    X, y, _ = planted()
+    X, y, _ = mixed_table()
     named = X.assign(name=[f"row {i}" for i in range(2000)])
     with pytest.warns(LeftOutColumnsWarning, match=r"\['name'\], which hold identifiers"):
         moe = MixtureOfExpertsRegressor(**PARAMS).fit(in_parts(named, y, bounds=[900, 2000]))
@@ -189,20 +168,20 @@ def test_identifiers_are_left_out_and_named(monkeypatch):
     ids=range(4),
 )
 def test_mixed_rows_that_cannot_be_used_are_refused(change, what):
-    X, y, _ = planted()
+    X, y, _ = mixed_table()
     with pytest.raises(ValueError, match=what):
         MixtureOfExpertsRegressor(**PARAMS).fit(in_parts(X.assign(**change), y, bounds=[900, 2000]))
 
 
 def test_numbers_in_one_block_and_strings_in_another_are_refused():
-    X, y, _ = planted()
+    X, y, _ = mixed_table()
     files = Files([0, 1], lambda part: (X.assign(b="x") if part else X, y))
     with pytest.raises(ValueError, match="'b' holds numbers in some blocks"):
         MixtureOfExpertsRegressor(**PARAMS).fit(files)
 
 
 def test_a_constant_gate_and_one_expert_take_mixed_rows():
-    X, y, _ = planted()
+    X, y, _ = mixed_table()
     files = in_parts(X, y, bounds=[900, 2000])
     for params in ({"gate": ConstantGate()}, {"n_experts": 1}):
         moe = MixtureOfExpertsRegressor(**PARAMS | params).fit(files)

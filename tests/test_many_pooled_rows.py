@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from scipy import special
+from planted import in_parts, planted
 from sklearn.linear_model import Ridge
 
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
@@ -39,39 +39,25 @@ def few_rows_for_starts(monkeypatch):
     monkeypatch.setattr("skmoe._em.starts.ROWS_PER_COEFFICIENT", 5)
 
 
-def planted(kind, n=1500, seed=0):
+def two_functions(kind, n=1500):
     """Rows, target, weights and regimes of two linear functions behind a soft border."""
-    rng = np.random.default_rng(seed)
-    columns = rng.normal(size=(n, 3))
-    second = (rng.random(n) < special.expit(-5 * columns[:, 0])).astype(int)
-    f = np.where(second, -0.5 - columns[:, 2], 1 + columns[:, 1])
-    if kind == "gaussian":
-        y = 3 * f + np.where(second, 0.6, 0.3) * rng.normal(size=n)
-    elif kind == "two outputs":
-        y = np.column_stack([f, 2 * columns[:, 2] - f]) + 0.3 * rng.normal(size=(n, 2))
-    elif kind == "poisson":
-        y = rng.poisson(np.exp(1 + f)).astype(float)
-    elif kind == "gamma":
-        y = np.exp(f) * rng.gamma(5, 1 / 5, size=n)
-    elif kind == "three classes":
-        coef = rng.normal(size=(2, 3, 3))
-        proba = special.softmax(4 * np.einsum("nj,njc->nc", columns, coef[second]), axis=1)
-        y = (rng.random((n, 1)) > proba.cumsum(axis=1)).sum(axis=1)
-    else:
-        y = (rng.random(n) < special.expit(4 * f)).astype(int if "classes" in kind else float)
-    X = columns * [1.0, 10.0, 0.1] + [0.0, 500.0, 1.0]
-    return X, y, rng.integers(0, 4, size=n) * 0.7, second
+    coef = np.array([[0.0, 1.0, 0.0, 1.0], [0.0, 0.0, -1.0, -0.5]])
+    truth = {
+        "gaussian": {"coef": 3 * coef, "noise": [0.3, 0.6]},
+        "two outputs": {"coef": np.stack([coef, [0, 0, 2, 0] - coef], axis=2), "noise": 0.3},
+        "poisson": {"coef": coef + [0, 0, 0, 1], "kind": "poisson"},
+        "gamma": {"coef": coef, "kind": "gamma"},
+        "three classes": {"coef": 4.0, "n_outputs": 3, "kind": "classes"},
+    }.get(kind, {"coef": 4 * coef, "kind": "logistic"})
+    rows = planted(n, gate=[-5, 0, 0, 0], unlike_units=True, **truth)
+    y = np.unique(rows.y, return_inverse=True)[1] if "classes" in kind else rows.y.astype(float)
+    return rows.X, y, rows.weights(), rows.regime
 
 
 def blocks_of(*arrays, bounds):
     starts = [0, *bounds[:-1]]
     slices = [slice(start, stop) for start, stop in zip(starts, bounds, strict=True)]
     return [tuple(each[rows] for each in arrays) for rows in slices]
-
-
-def in_parts(*arrays, bounds):
-    """Files that a reader finds in memory: rows up to each of the bounds."""
-    return Files(blocks_of(*arrays, bounds=bounds), reader=lambda block: block)
 
 
 def parts_of(kind, X, y, weight):
@@ -91,7 +77,7 @@ def parts_of(kind, X, y, weight):
 
 def problem_in_memory(kind, *, n_experts=2, right=0.8, n_steps=3):
     """A problem a few steps after a start, at responsibilities that know the regimes or do not."""
-    X, y, weight, second = planted(kind)
+    X, y, weight, second = two_functions(kind)
     experts, likelihood = parts_of(kind, X, y, weight)
     data = TrainingData.of(Rows(X, y, weight), X, None)
     gate = PooledGate(X if n_experts > 1 else X[:, :0], weight)
@@ -242,7 +228,7 @@ def answers(moe, X):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_regimes_and_their_number_are_found_as_in_memory(kind):
-    X, y, weight, _ = planted(kind, n=3000)
+    X, y, weight, _ = two_functions(kind, n=3000)
     # Few rows say little by their classes, and steps under bounds of these are short.
     params = {"n_experts": 2, "tol": 1e-7} if "classes" in kind else {}
     moe = pooled(kind, **params).fit(X, y, weight)
@@ -261,7 +247,7 @@ def test_regimes_and_their_number_are_found_as_in_memory(kind):
 
 
 def test_the_order_of_rows_and_their_blocks_make_no_difference():
-    X, y, weight, _ = planted("gaussian", n=3000)
+    X, y, weight, _ = two_functions("gaussian", n=3000)
     order = np.random.default_rng(0).permutation(3000)
     moe = pooled().fit(in_parts(X, y, weight, bounds=[3000]))
     other = pooled().fit(in_parts(*(a[order] for a in (X, y, weight)), bounds=[10, 2000, 3000]))
@@ -271,7 +257,7 @@ def test_the_order_of_rows_and_their_blocks_make_no_difference():
 
 
 def test_rows_given_twice_are_rows_of_weight_two():
-    X, y, _, _ = planted("gaussian", n=2400)
+    X, y, _, _ = two_functions("gaussian", n=2400)
     X, y = np.round(X, 1), np.round(y, 1)
     copies = np.random.default_rng(0).integers(1, 4, 2400)
     again = np.repeat(np.arange(2400), copies)
@@ -295,7 +281,7 @@ def test_rows_of_the_sample_count_as_themselves_when_the_number_is_chosen():
 
 
 def test_what_a_fit_leaves_behind():
-    X, y, _, _ = planted("gaussian", n=3000)
+    X, y, _, _ = two_functions("gaussian", n=3000)
     moe = pooled(tol=1e-9).fit(in_parts(X, y, bounds=[1000, 3000]))
     assert moe.converged_
     assert (np.diff(moe.lower_bounds_) >= -1e-12).all()
@@ -310,7 +296,7 @@ def test_what_a_fit_leaves_behind():
 
 
 def test_kernels_travel_to_the_rows(monkeypatch):
-    X, y, _, _ = planted("gamma")
+    X, y, _, _ = two_functions("gamma")
     moe = pooled("gamma").fit(in_parts(X, y, bounds=[500, 1500]))
     task, sizes = BlockRows._task, []
 
@@ -325,7 +311,7 @@ def test_kernels_travel_to_the_rows(monkeypatch):
 
 
 def test_lines_that_are_asked_for_tell_the_sample_from_all_rows(capsys):
-    X, y, _, _ = planted("gaussian", n=3000)
+    X, y, _, _ = two_functions("gaussian", n=3000)
     pooled(verbose=1).fit(in_parts(X, y, bounds=[1000, 3000]))
     lines = [line for line in capsys.readouterr().out.splitlines() if "Start" not in line]
     first, last = lines.index("A sample of 1,000 rows"), lines.index("All rows")
@@ -345,7 +331,7 @@ def test_fewer_rows_than_columns():
 
 
 def test_weights_of_classes():
-    X, y, weight, _ = planted("two classes", n=3000)
+    X, y, weight, _ = two_functions("two classes", n=3000)
     params = {"class_weight": {0: 3.0, 1: 1.0}, "n_experts": 2, "tol": 1e-8}
     moe = pooled("two classes", **params).fit(X, y, weight)
     other = pooled("two classes", **params).fit(in_parts(X, y, weight, bounds=[900, 3000]))
@@ -373,14 +359,14 @@ def test_strings_and_missing_values():
 
 
 def test_auto_does_not_pool_rows_that_are_not_in_memory():
-    X, y, _, _ = planted("gaussian")
+    X, y, _, _ = two_functions("gaussian")
     moe = pooled(training="auto", n_experts=2).fit(in_parts(X, y, bounds=[500, 1500]))
     assert not hasattr(moe, "log_evidence_")
 
 
 def test_collections_of_dask():
     dask, da = pytest.importorskip("dask"), pytest.importorskip("dask.array")
-    X, y, weight, _ = planted("poisson", n=3000)
+    X, y, weight, _ = two_functions("poisson", n=3000)
     moe = pooled("poisson").fit(in_parts(X, y, weight, bounds=[900, 900, 1200, 3000]))
     chunks = (900, 0, 300, 1800)
     blocks = [da.from_array(each, chunks=(chunks, -1)[: each.ndim]) for each in (X, y, weight)]
@@ -413,7 +399,7 @@ def test_collections_of_dask():
     ids=range(8),
 )
 def test_what_cannot_be_pooled_is_refused_by_name(kind, params, change, what):
-    X, y, _, _ = planted(kind)
+    X, y, _, _ = two_functions(kind)
     if change is not None:
         X, y = change(X, y)
     moe = pooled(kind, **params)

@@ -6,6 +6,7 @@ import tracemalloc
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from planted import in_parts, two_lines
 from sklearn import config_context, get_config
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
 from sklearn.tree import DecisionTreeRegressor
@@ -23,24 +24,6 @@ from skmoe.rows import Blocks, Files
 pytestmark = pytest.mark.usefixtures("few_rows_for_starts")
 
 SAME = {"rtol": 1e-6, "atol": 1e-9}  # the sums of blocks are added in another order
-
-
-def planted(n=2000, seed=0):
-    """Two lines, weights, and labels that two logistic regressions explain."""
-    rng = np.random.default_rng(seed)
-    X = rng.normal(size=(n, 3)) * [1.0, 10.0, 0.1] + [0.0, 500.0, 1.0]
-    first = X[:, 0] + 0.3 * rng.logistic(size=n) > 0
-    mean = np.where(first, 2 + (X[:, 1] - 500) / 5, -20 * (X[:, 2] - 1))
-    y = mean + np.where(first, 0.3, 0.6) * rng.normal(size=n)
-    labels = np.where(rng.random(n) < 1 / (1 + np.exp(-2 * mean)), "yes", "no")
-    return X, y, rng.integers(0, 4, size=n) * 0.7, labels
-
-
-def in_parts(*arrays, bounds):
-    """Files that a reader finds in memory: rows up to each of the bounds."""
-    starts = [0, *bounds[:-1]]
-    slices = [slice(start, stop) for start, stop in zip(starts, bounds, strict=True)]
-    return Files(slices, reader=lambda rows: tuple(each[rows] for each in arrays))
 
 
 def assert_same_mixtures(moe, other):
@@ -72,7 +55,7 @@ PARTITIONS = {
 @pytest.fixture(scope="module")
 def lines():
     """Rows, and a mixture of lines fitted on them in memory."""
-    X, y, weight, _ = planted()
+    X, y, weight, _ = two_lines(unlike_units=True)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("skmoe._em.starts.FEWEST_ROWS", 300)
         patch.setattr("skmoe._em.starts.ROWS_PER_COEFFICIENT", 5)
@@ -98,7 +81,7 @@ def test_lines_from_shuffled_rows_are_the_same(lines):
 
 @pytest.mark.parametrize("bounds", PARTITIONS.values(), ids=PARTITIONS)
 def test_classes_from_blocks_are_those_of_rows_in_memory(bounds):
-    X, _, weight, labels = planted()
+    X, _, weight, labels = two_lines(unlike_units=True)
     params = {"n_experts": 2, "random_state": 0, "tol": 1e-4, "n_init": 3}
     moe = MixtureOfExpertsClassifier(**params, training="em").fit(X, labels, weight)
     other = MixtureOfExpertsClassifier(**params).fit(in_parts(X, labels, weight, bounds=bounds))
@@ -117,7 +100,7 @@ def test_classes_from_blocks_are_those_of_rows_in_memory(bounds):
     ids=str,
 )
 def test_parts_that_a_pass_over_the_rows_covers(params):
-    X, y, _, _ = planted()
+    X, y, _, _ = two_lines(unlike_units=True)
     y = np.round(y, 1)  # on a grid, whose step is the floor of the scales
     moe = MixtureOfExpertsRegressor(**{"n_experts": 2, **params}, training="em", random_state=0)
     other = MixtureOfExpertsRegressor(**moe.get_params(deep=False))
@@ -153,7 +136,7 @@ def test_any_number_of_threads_sums_to_the_same_bits(lines, monkeypatch):
 
 
 def test_memory_that_blocks_share_tells_nothing_of_other_blocks():
-    X, y, weight, _ = planted()
+    X, y, weight, _ = two_lines(unlike_units=True)
     X, y = X.astype(np.float32), y.astype(np.float32)
     rng = np.random.default_rng(0)
     sizes = [5, 1200, 40, 755]  # a smaller block after a larger one sees a part of its memory
@@ -177,7 +160,7 @@ def test_memory_that_blocks_share_tells_nothing_of_other_blocks():
 def test_threads_have_the_settings_of_who_fits(monkeypatch):
     monkeypatch.setattr("skmoe._rows.blocks.SLICE_ROWS", 300)
     monkeypatch.setattr("skmoe._parallel.n_openmp_threads", lambda: 3)
-    X, y, weight, _ = planted()
+    X, y, weight, _ = two_lines(unlike_units=True)
     source = open_rows(in_parts(X, y, weight, bounds=[900, 2000]), None, None, classifies=False)
     source.know(None)
     with config_context(transform_output="pandas"):
@@ -187,7 +170,7 @@ def test_threads_have_the_settings_of_who_fits(monkeypatch):
 
 
 def test_penalised_logistic_experts():
-    X, _, _, labels = planted()
+    X, _, _, labels = two_lines(unlike_units=True)
     experts = LogisticRegression(C=0.1)
     params = {"n_experts": 2, "random_state": 0, "tol": 1e-4, "n_init": 3}
     moe = MixtureOfExpertsClassifier(experts, **params).fit(X, labels)
@@ -197,7 +180,7 @@ def test_penalised_logistic_experts():
 
 @pytest.mark.parametrize("class_weight", ["balanced", {"yes": 3.0}], ids=str)
 def test_weights_of_classes(class_weight):
-    X, _, weight, labels = planted()
+    X, _, weight, labels = two_lines(unlike_units=True)
     params = {"n_experts": 2, "random_state": 0, "tol": 1e-8, "n_init": 3}
     moe = MixtureOfExpertsClassifier(**params, class_weight=class_weight, training="em")
     files = in_parts(X, labels, weight, bounds=[700, 2000])
@@ -209,7 +192,7 @@ def test_weights_of_classes(class_weight):
 
 
 def test_single_precision_from_blocks_is_that_of_rows_in_memory():
-    X, y, _, _ = planted()
+    X, y, _, _ = two_lines(unlike_units=True)
     X = X.astype(np.float32)
     # An even number of the kernel's chunks: each then adds up the same rows.
     files = in_parts(X, y, bounds=[1024, 2000])
@@ -219,7 +202,7 @@ def test_single_precision_from_blocks_is_that_of_rows_in_memory():
 
 
 def test_rows_given_twice_are_rows_of_weight_two():
-    X, y, weight, _ = planted(n=1500)
+    X, y, weight, _ = two_lines(1500, unlike_units=True)
     X, y, copies = np.round(X, 1), np.round(y, 1), np.random.default_rng(0).integers(1, 4, 1500)
     again = np.repeat(np.arange(1500), copies)
     np.random.default_rng(1).shuffle(again)
@@ -232,7 +215,7 @@ def test_rows_given_twice_are_rows_of_weight_two():
 
 
 def test_rows_of_a_regime_that_no_block_but_one_holds():
-    X, y, _, _ = planted()
+    X, y, _, _ = two_lines(unlike_units=True)
     order = np.argsort(X[:, 0])  # each regime in blocks of its own
     moe = MixtureOfExpertsRegressor(n_experts=2, training="em", random_state=0).fit(X, y)
     files = in_parts(X[order], y[order], bounds=[500, 1000, 1500, 2000])
@@ -240,7 +223,7 @@ def test_rows_of_a_regime_that_no_block_but_one_holds():
 
 
 def test_dead_experts_are_reseeded_as_in_memory(monkeypatch):
-    X, y, _, _ = planted()
+    X, y, _, _ = two_lines(unlike_units=True)
     monkeypatch.setattr("skmoe._em.problem.dead_experts", lambda problem: np.array([1]))
     params = {"n_experts": 2, "random_state": 0}
     moe = MixtureOfExpertsRegressor(**params, training="em")
@@ -261,7 +244,7 @@ def test_dead_experts_are_reseeded_as_in_memory(monkeypatch):
 @pytest.fixture
 def parts(tmp_path):
     """Three ``.npy`` files of columns, weight and target, and the rows."""
-    X, y, weight, _ = planted()
+    X, y, weight, _ = two_lines(unlike_units=True)
     table = np.column_stack([weight, X, y])
     for number, rows in enumerate([slice(300), slice(300, 300), slice(300, 2000)]):
         np.save(tmp_path / f"part-{number}.npy", table[rows])
@@ -316,7 +299,7 @@ def test_predictions_for_files_are_those_of_rows_in_memory(parts, lines):
 
 
 def test_class_probabilities_for_files():
-    X, _, _, labels = planted()
+    X, _, _, labels = two_lines(unlike_units=True)
     moe = MixtureOfExpertsClassifier(n_experts=2, random_state=0, n_init=2, tol=1e-3)
     files = in_parts(X, labels, bounds=[100, 2000])
     moe.fit(files)
@@ -347,7 +330,7 @@ def test_names_of_columns_of_tables(lines):
 )
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_a_fit_tells_of_rows_starts_and_iterations_when_asked(params, capsys):
-    X, y, *_ = planted()
+    X, y, *_ = two_lines(unlike_units=True)
     settings = {"n_experts": 2, "n_init": 3, "random_state": 0} | params
     moe = MixtureOfExpertsRegressor(**settings, verbose=1).fit(in_parts(X, y, bounds=[1000, 2000]))
     lines = capsys.readouterr().out.splitlines()
@@ -400,7 +383,7 @@ def test_memory_does_not_grow_with_the_rows(monkeypatch):
     n = 10_000
 
     def block(number):
-        X, y, _, _ = planted(n=n, seed=number)
+        X, y, _, _ = two_lines(n=n, seed=number, unlike_units=True)
         return X, y
 
     peaks = []
@@ -430,7 +413,7 @@ def test_memory_does_not_grow_with_the_rows(monkeypatch):
     ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_what_needs_all_rows_at_once_is_refused_by_name(params, what):
-    X, y, _, _ = planted()
+    X, y, _, _ = two_lines(unlike_units=True)
     moe = MixtureOfExpertsRegressor(**params)
     before = vars(moe).copy()
     with pytest.raises(ValueError, match=f"need .*{what}.*Set that.*in memory.*partial_fit"):
@@ -481,7 +464,7 @@ def test_rows_that_are_too_few_or_too_wide_are_told_what_helps(params, n_columns
     ids=range(8),
 )
 def test_rows_that_cannot_be_used_are_refused_and_nothing_changes(lines, change, what):
-    X, y, _, _ = planted()
+    X, y, _, _ = two_lines(unlike_units=True)
     moe = MixtureOfExpertsRegressor(n_experts=2, random_state=0, max_iter=2, n_init=1, tol=1.0)
     before = vars(moe.fit(X, y)).copy()
     files = Files([slice(900), slice(900, 2000)], reader=lambda s: change(X[s], y[s]))
@@ -492,7 +475,7 @@ def test_rows_that_cannot_be_used_are_refused_and_nothing_changes(lines, change,
 
 @pytest.mark.parametrize("experts", [None, DecisionTreeRegressor(max_depth=2)])
 def test_more_successes_than_trials_are_found_in_any_block(experts):
-    X, y, *_ = planted()
+    X, y, *_ = two_lines(unlike_units=True)
     successes = (y > 0).astype(float)
     successes[-1] = 2.0
     moe = MixtureOfExpertsRegressor(experts, n_experts=2, likelihood="binomial")
@@ -501,7 +484,7 @@ def test_more_successes_than_trials_are_found_in_any_block(experts):
 
 
 def test_other_arguments_of_fit_are_refused():
-    X, y, weight, labels = planted()
+    X, y, weight, labels = two_lines(unlike_units=True)
     moe, files = MixtureOfExpertsRegressor(n_experts=2), in_parts(X, y, bounds=[2000])
     with pytest.raises(TypeError, match="hold target and weights"):
         moe.fit(files, y)
@@ -522,7 +505,7 @@ def test_other_arguments_of_fit_are_refused():
 
 @pytest.mark.parametrize("error", [OSError, KeyboardInterrupt])
 def test_an_error_in_the_middle_leaves_the_mixture_as_it_was(error):
-    X, y, _, _ = planted()
+    X, y, _, _ = two_lines(unlike_units=True)
     n_calls = 0
 
     def read(rows):

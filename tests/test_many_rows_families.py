@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
+from planted import UNITS, in_parts, planted
 from sklearn.linear_model import GammaRegressor, PoissonRegressor, Ridge
 
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
@@ -10,38 +11,24 @@ from skmoe._many_rows.gathered import GatheredTrainer
 from skmoe._many_rows.sampled_trainer import SampledTrainer
 from skmoe.gates import ConstantGate
 from skmoe.likelihoods import Gaussian
-from skmoe.rows import Files
 
 pytestmark = pytest.mark.usefixtures("few_rows_for_starts")
 
 SAME = {"rtol": 1e-6, "atol": 1e-8}  # the sums of blocks are added in another order
 
 
-def planted(n=2000, seed=0):
+def rows_of_each_kind(n=2000):
     """Rows of two regimes, weights, and targets of each kind."""
-    rng = np.random.default_rng(seed)
-    Z = rng.normal(size=(n, 3))
-    X = Z * [1.0, 10.0, 0.1] + [0.0, 500.0, 1.0]
-    first = Z[:, 0] + 0.3 * rng.logistic(size=n) > 0
     slopes = np.array([[1.0, -0.5, 0.0], [0.5, 1.0, -1.0], [-1.0, 0.0, 0.5]])
-    functions = np.where(first[:, None], 1 + Z @ slopes, -Z @ slopes.T)
-    counts = rng.poisson(np.exp(0.5 * functions[:, 0]))
+    coef = np.array([np.vstack([slopes, np.ones(3)]), np.vstack([-slopes.T, np.zeros(3)])])
+    rows = planted(n, gate=[-1 / 0.3, 0, 0, 0], coef=0.5 * coef[..., 0], kind="poisson")
     y = {
-        "outputs": (functions + 0.3 * rng.normal(size=(n, 3))) * [1.0, 100.0, 0.01],
-        "classes": np.array(["a", "b", "c"])[
-            (3 * functions + rng.gumbel(size=(n, 3))).argmax(axis=1)
-        ],
-        "counts": counts.astype(float),
-        "gamma": np.exp(functions[:, 0]) * rng.gamma(4.0, 1 / 4.0, size=n),
+        "counts": rows.y,
+        "outputs": rows.target(coef, "normal", scale=0.3) * [1.0, 100.0, 0.01],
+        "classes": rows.target(3 * coef, "classes"),
+        "gamma": rows.target(coef[..., 0], "gamma"),
     }
-    return X, y, rng.integers(0, 4, size=n) * 0.7
-
-
-def in_parts(*arrays, bounds):
-    """Files that a reader finds in memory: rows up to each of the bounds."""
-    starts = [0, *bounds[:-1]]
-    slices = [slice(start, stop) for start, stop in zip(starts, bounds, strict=True)]
-    return Files(slices, reader=lambda rows: tuple(each[rows] for each in arrays))
+    return rows.X * UNITS[0] + UNITS[1], y, rows.weights()
 
 
 def mixture(kind, **params):
@@ -85,7 +72,7 @@ KINDS = {
 @pytest.mark.parametrize("bounds", [[2000], [1, 40, 40, 801, 1500, 2000]], ids=["one", "six"])
 @pytest.mark.parametrize(("kind", "params"), KINDS.values(), ids=KINDS)
 def test_mixtures_from_blocks_are_those_of_rows_in_memory(kind, params, bounds):
-    X, y, weight = planted()
+    X, y, weight = rows_of_each_kind()
     moe = mixture(kind, training="em", **params).fit(X, y[kind], weight)
     other = mixture(kind, **params).fit(in_parts(X, y[kind], weight, bounds=bounds))
     assert_same_mixtures(moe, other)
@@ -94,7 +81,7 @@ def test_mixtures_from_blocks_are_those_of_rows_in_memory(kind, params, bounds):
 @pytest.mark.parametrize("kind", ["outputs", "classes", "counts", "gamma"])
 def test_mixtures_from_collections_of_dask_are_those_of_rows_in_memory(kind):
     array = pytest.importorskip("dask.array")
-    X, y, _ = planted()
+    X, y, _ = rows_of_each_kind()
     moe = mixture(kind, training="em").fit(X, y[kind])
     chunks = (700, 700, 600)
     target = array.from_array(y[kind], chunks=(chunks, 3) if kind == "outputs" else (chunks,))
@@ -103,7 +90,7 @@ def test_mixtures_from_collections_of_dask_are_those_of_rows_in_memory(kind):
 
 
 def test_one_expert_of_counts_is_poisson_regression_on_all_rows():
-    X, y, weight = planted()
+    X, y, weight = rows_of_each_kind()
     moe = mixture("counts", n_experts=1, tol=1e-10)
     moe.fit(in_parts(X, y["counts"], weight, bounds=[900, 2000]))
     mean, scale = X.mean(axis=0), X.std(axis=0)  # for the solver of scikit-learn
@@ -113,7 +100,7 @@ def test_one_expert_of_counts_is_poisson_regression_on_all_rows():
 
 
 def test_weights_of_three_classes():
-    X, y, weight = planted()
+    X, y, weight = rows_of_each_kind()
     params = {"class_weight": {"a": 3.0}, "tol": 1e-8}
     moe = mixture("classes", training="em", **params).fit(X, y["classes"], weight)
     files = in_parts(X, y["classes"], weight, bounds=[700, 2000])
@@ -123,7 +110,7 @@ def test_weights_of_three_classes():
 
 
 def test_scales_of_outputs_on_grids_have_the_floors_of_all_rows():
-    X, y, _ = planted()
+    X, y, _ = rows_of_each_kind()
     target = np.column_stack([np.round(y["outputs"][:, 0], 1), y["outputs"][:, 1]])
     moe = mixture("outputs", max_iter=3, tol=0.5).fit(in_parts(X, target, bounds=[900, 2000]))
     variance = target.var(axis=0)
@@ -132,7 +119,7 @@ def test_scales_of_outputs_on_grids_have_the_floors_of_all_rows():
 
 
 def test_rows_of_all_kinds_count_twice_where_they_are_given_twice():
-    X, y, _ = planted(n=1200)
+    X, y, _ = rows_of_each_kind(n=1200)
     times = np.random.default_rng(1).integers(0, 3, size=len(X))
     twice = np.repeat(np.arange(len(X)), times)
     for kind, target in y.items():
@@ -146,7 +133,7 @@ def test_rows_of_all_kinds_count_twice_where_they_are_given_twice():
     [("counts", 0.5, "whole numbers"), ("counts", -1, "whole numbers"), ("gamma", 0, "positive")],
 )
 def test_one_value_of_the_wrong_kind_is_found_in_any_block(kind, value, what):
-    X, y, _ = planted()
+    X, y, _ = rows_of_each_kind()
     target = y[kind].copy()
     target[1990] = value
     with pytest.raises(ValueError, match=what) as error:
@@ -155,7 +142,7 @@ def test_one_value_of_the_wrong_kind_is_found_in_any_block(kind, value, what):
 
 
 def test_counts_that_are_all_zero_are_refused():
-    X, y, _ = planted()
+    X, y, _ = rows_of_each_kind()
     with pytest.raises(ValueError, match="zero in every row"):
         mixture("counts").fit(in_parts(X, 0 * y["counts"], bounds=[900, 2000]))
 
@@ -173,7 +160,7 @@ def test_counts_that_are_all_zero_are_refused():
 def test_what_has_no_sums_is_gathered(kind, params, is_exact, monkeypatch):
     for trainer in ("GatheredTrainer", "SampledTrainer"):
         monkeypatch.setattr(f"skmoe._many_rows.fitting.{trainer}.train", 0)
-    X, y, _ = planted()
+    X, y, _ = rows_of_each_kind()
     with pytest.raises(TypeError) as error:  # of the trainer that is asked
         mixture(kind, **params).fit(in_parts(X, y[kind], bounds=[900, 2000]))
     trainer = error.traceback[-1].frame.f_locals["trainer"]

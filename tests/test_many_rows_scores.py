@@ -1,73 +1,65 @@
 """Scores, information criteria and reports over rows that are not in memory."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
+from planted import in_parts, two_lines
 from sklearn.base import clone
 from sklearn.tree import DecisionTreeRegressor
 
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
 from skmoe.gates import ConstantGate
-from skmoe.rows import Files
 
 PARAMS = {"n_experts": 2, "random_state": 0, "n_init": 2, "training": "em"}
+in_four_parts = partial(in_parts, bounds=(250, 250, 253, 600))
 
 
-def planted(n=600, seed=0):
+def rows():
     """Two lines over dependent and constant columns, weights, and labels."""
-    rng = np.random.default_rng(seed)
-    X = rng.normal(size=(n, 3))
-    first = X[:, 0] + 0.3 * rng.logistic(size=n) > 0
-    y = np.where(first, 2 + 2 * X[:, 1], -2 * X[:, 2]) + 0.4 * rng.normal(size=n)
-    X = np.column_stack([X, X[:, 0] - X[:, 1], np.full(n, 1e6), 1e5 + X[:, 2] ** 2])
-    labels = np.where(y + rng.logistic(size=n) > 0, "yes", "no")
-    return X, y, rng.integers(0, 4, size=n) * 0.7, labels
-
-
-def in_parts(*arrays, bounds=(250, 250, 253, 600)):
-    """Files that a reader finds in memory: rows up to each of the bounds."""
-    starts = [0, *bounds[:-1]]
-    slices = [slice(start, stop) for start, stop in zip(starts, bounds, strict=True)]
-    return Files(slices, reader=lambda rows: tuple(each[rows] for each in arrays))
+    X, y, weight, labels = two_lines(600)
+    X = np.column_stack([X, X[:, 0] - X[:, 1], np.full(600, 1e6), 1e5 + X[:, 2] ** 2])
+    return X, y, weight, labels
 
 
 @pytest.mark.parametrize("gate", [None, ConstantGate()], ids=["softmax", "constant"])
 def test_criteria_are_those_of_rows_in_memory(gate):
-    X, y, weight, _ = planted()
+    X, y, weight, _ = rows()
     moe = MixtureOfExpertsRegressor(gate=gate, **PARAMS).fit(X, y, weight)
-    files = in_parts(X, y, weight)
+    files = in_four_parts(X, y, weight)
     for name in ("bic", "aic", "icl", "score"):
         in_memory = getattr(moe, name)(X, y, weight)
         assert getattr(moe, name)(files) == pytest.approx(in_memory, rel=1e-9)
-    assert moe.score(X, y) == pytest.approx(moe.score(in_parts(X, y)))
+    assert moe.score(X, y) == pytest.approx(moe.score(in_four_parts(X, y)))
 
 
 def test_scores_of_several_outputs_and_of_a_constant_target():
-    X, y, weight, _ = planted()
+    X, y, weight, _ = rows()
     both = np.column_stack([y, y + X[:, 0] * y])
     moe = MixtureOfExpertsRegressor(**PARAMS).fit(X, both, weight)
-    assert moe.score(in_parts(X, both, weight)) == pytest.approx(moe.score(X, both, weight))
+    assert moe.score(in_four_parts(X, both, weight)) == pytest.approx(moe.score(X, both, weight))
     constant = np.column_stack([y, np.ones(600)])
-    assert moe.score(in_parts(X, constant)) == pytest.approx(moe.score(X, constant))
+    assert moe.score(in_four_parts(X, constant)) == pytest.approx(moe.score(X, constant))
 
 
 def test_accuracy_and_criteria_of_classes():
-    X, _, weight, labels = planted()
+    X, _, weight, labels = rows()
     moe = MixtureOfExpertsClassifier(**PARAMS, tol=1e-3).fit(X, labels, weight)
-    files = in_parts(X, labels, weight)
+    files = in_four_parts(X, labels, weight)
     for name in ("bic", "icl", "score"):
         assert getattr(moe, name)(files) == pytest.approx(getattr(moe, name)(X, labels, weight))
 
 
 def test_reports_on_files_are_those_on_arrays():
-    X, y, weight, labels = planted()
+    X, y, weight, labels = rows()
     for moe, target in (
         (MixtureOfExpertsRegressor(**PARAMS), y),
         (MixtureOfExpertsClassifier(**PARAMS, tol=1e-3), labels),
     ):
         moe.fit(X, target)
         expected = moe.expert_report(X, target, weight)
-        report = moe.expert_report(in_parts(X, target, weight))
+        report = moe.expert_report(in_four_parts(X, target, weight))
         assert report.columns["with"] == expected.columns["with"]
         for name in ("load", "rows", "wins", "gate", "entropy", "overlap", "error", "scale"):
             assert_allclose(report.columns[name], expected.columns[name], rtol=1e-9)
@@ -78,7 +70,7 @@ def test_reports_on_files_are_those_on_arrays():
 def test_sums_over_collections_of_dask():
     dask = pytest.importorskip("dask")
     da = pytest.importorskip("dask.array")
-    X, y, weight, _ = planted()
+    X, y, weight, _ = rows()
     moe = MixtureOfExpertsRegressor(**PARAMS).fit(X, y)
     parts = [da.from_array(each, chunks=(250, -1)[: each.ndim]) for each in (X, y, weight)]
     with dask.config.set(scheduler="synchronous"):
@@ -92,9 +84,9 @@ def test_sums_over_collections_of_dask():
 
 
 def test_distributions_come_block_by_block():
-    X, y, _, _ = planted()
+    X, y, _, _ = rows()
     moe = MixtureOfExpertsRegressor(**PARAMS).fit(X, y)
-    blocks = moe.predict_dist(in_parts(X, y))
+    blocks = moe.predict_dist(in_four_parts(X, y))
     medians = np.concatenate([distribution.ppf(0.5) for distribution in blocks])
     assert_allclose(medians, moe.predict_quantiles(X, 0.5))
     with pytest.raises(TypeError, match="MixtureDistributions: iterate"):
@@ -102,9 +94,9 @@ def test_distributions_come_block_by_block():
 
 
 def test_what_cannot_be_summed_is_refused():
-    X, y, weight, _ = planted()
+    X, y, weight, _ = rows()
     moe = MixtureOfExpertsRegressor(**PARAMS).fit(X, y)
-    files = in_parts(X, y)
+    files = in_four_parts(X, y)
     with pytest.raises(TypeError, match="subject is for rows in memory"):
         moe.bic(files, subject=weight)
     with pytest.raises(TypeError, match="exposure is for rows in memory"):
@@ -112,7 +104,7 @@ def test_what_cannot_be_summed_is_refused():
     with pytest.raises(TypeError, match="pass no y"):
         moe.score(files, y)
     with pytest.raises(ValueError, match="requires y") as raised:
-        moe.score(in_parts(X))
+        moe.score(in_four_parts(X))
     assert "In block 0 of the rows." in raised.value.__notes__
     with pytest.raises(ValueError, match="no rows"):
         moe.score(in_parts(X, y, bounds=(0, 0)))

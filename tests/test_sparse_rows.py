@@ -5,6 +5,7 @@ import warnings
 
 import numpy as np
 import pytest
+from mixtures import problem_of
 from numpy.testing import assert_allclose
 from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning
@@ -22,7 +23,7 @@ from skmoe.gates import ConstantGate, SoftmaxGate
 KINDS = ["line", "outputs", "two", "three", "counts"]
 
 
-def planted(n=900, n_columns=6, n_experts=2, seed=1):
+def rows_with_few_entries(n=900, n_columns=6, n_experts=2, seed=1):
     """Rows with a few entries each, and a column of ones, weights, targets, and a start."""
     rng = np.random.default_rng(seed)
     X = rng.integers(1, 4, size=(n, n_columns)) * (rng.random((n, n_columns)) < 0.4)
@@ -43,7 +44,7 @@ def planted(n=900, n_columns=6, n_experts=2, seed=1):
     return X, y, rng.integers(0, 4, size=n) * 0.7, near
 
 
-def mixture(kind, **params):
+def solved_mixture(kind, **params):
     settings = {"n_experts": 2, "gate": SoftmaxGate(), "random_state": 0, "cv": False, **params}
     if kind in ("two", "three"):
         return MixtureOfExpertsClassifier(**{"experts": LogisticRegression(), **settings})
@@ -57,17 +58,7 @@ def fit(kind, X, y, weight=None, resp=None, **params):
         params = {"init": lambda *args: resp, "n_init": 1, **params}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
-        return mixture(kind, **params).fit(X, y, weight)
-
-
-def problem_of(moe, X, y):
-    found = []
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("skmoe._em.trainer.Trainer.start", lambda self, _: found.append(self.problem))
-        patch.setattr("skmoe._em.trainer.Trainer.run", lambda *_: 1 / 0)
-        with pytest.raises(ZeroDivisionError):
-            moe.fit(X, y)
-    return found[0]
+        return solved_mixture(kind, **params).fit(X, y, weight)
 
 
 def assert_same_mixtures(one, other, X, rtol):
@@ -86,7 +77,7 @@ def assert_same_mixtures(one, other, X, rtol):
 @pytest.mark.parametrize("gate", [SoftmaxGate(), ConstantGate()])
 @pytest.mark.parametrize("kind", KINDS)
 def test_sparse_rows_end_where_dense_ones_do(kind, gate):
-    X, y, weight, resp = planted()
+    X, y, weight, resp = rows_with_few_entries()
     params = {"gate": gate, "tol": 1e-9, "max_iter": 400}
     dense = fit(kind, X, y[kind], weight, resp, **params)
     thin = fit(kind, sparse.csr_array(X), y[kind], weight, resp, **params)
@@ -108,7 +99,7 @@ def test_starts_on_sparse_rows_find_clear_regimes():
     "layout", [sparse.csc_array, sparse.coo_array, lambda X: sparse.csr_matrix(X, dtype=np.float32)]
 )
 def test_layout_of_sparse_rows_is_of_no_consequence(layout):
-    X, y, weight, resp = planted()
+    X, y, weight, resp = rows_with_few_entries()
     params = {"max_iter": 10, "tol": 0.0}
     expected = fit("line", sparse.csr_array(X), y["line"], weight, resp, **params)
     other = fit("line", layout(X), y["line"], weight, resp, **params)
@@ -117,7 +108,7 @@ def test_layout_of_sparse_rows_is_of_no_consequence(layout):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_rows_of_weight_two_are_rows_given_twice(kind):
-    X, y, _, resp = planted(n=400)
+    X, y, _, resp = rows_with_few_entries(n=400)
     times = np.random.default_rng(1).integers(0, 3, size=len(X))
     twice = np.repeat(np.arange(len(X)), times)
     params = {"max_iter": 10, "tol": 0.0}
@@ -129,7 +120,7 @@ def test_rows_of_weight_two_are_rows_given_twice(kind):
 
 @pytest.mark.parametrize("kind", ["line", "outputs", "two", "three"])
 def test_streams_of_sparse_rows_go_on_as_those_of_dense_ones(kind):
-    X, y, weight, resp = planted()
+    X, y, weight, resp = rows_with_few_entries()
     params = {"tol": 1e-12, "max_iter": 400}
     first, then = slice(600), slice(600, 900)
     both = []
@@ -145,13 +136,13 @@ def test_streams_of_sparse_rows_go_on_as_those_of_dense_ones(kind):
     "params", [{"likelihood": "student_t"}, {"top_k": 1}, {"gate": SoftmaxGate(l1_ratio=0.2)}]
 )
 def test_the_general_problem_solves_sparse_rows_too(params):
-    X, y, weight, resp = planted()
+    X, y, weight, resp = rows_with_few_entries()
     dense, thin = (
         fit("line", rows, y["line"], weight, resp, max_iter=8, tol=0.0, **params)
         for rows in (X, sparse.csr_array(X))
     )
     assert thin.lower_bound_ == pytest.approx(dense.lower_bound_, abs=1e-4)
-    problem = problem_of(mixture("line", **params), sparse.csr_array(X), y["line"])
+    problem = problem_of(solved_mixture("line", **params), sparse.csr_array(X), y["line"])
     assert type(problem) is GeneralProblem
     assert problem.experts.is_solved
 
@@ -160,13 +151,13 @@ def test_which_sparse_rows_are_solved():
     rng = np.random.default_rng(0)
     for shape, is_solved in [((600, 499), True), ((600, 500), False), ((90, 100), False)]:
         X = sparse.csr_array(rng.binomial(1, 0.02, shape) * rng.normal(size=shape))
-        problem = problem_of(mixture("line"), X, rng.normal(size=shape[0]))
+        problem = problem_of(solved_mixture("line"), X, rng.normal(size=shape[0]))
         assert type(problem) is (OnePassProblem if is_solved else GeneralProblem)
         assert isinstance(problem.experts, EstimatorExperts) is not is_solved
 
 
 def test_experts_behind_a_transformer_of_sparse_rows():
-    X, y, weight, resp = planted()
+    X, y, weight, resp = rows_with_few_entries()
     moe = make_pipeline(MaxAbsScaler(), Ridge(0.5))
     rows = sparse.csr_array(X)
     one = fit("line", rows, y["line"], weight, resp, experts=moe)
@@ -177,9 +168,9 @@ def test_experts_behind_a_transformer_of_sparse_rows():
 
 
 def test_shared_effects_need_dense_rows():
-    X, y, _, _ = planted()
+    X, y, _, _ = rows_with_few_entries()
     with pytest.raises(ValueError, match="shared_effects needs linear experts.*dense columns"):
-        mixture("line", shared_effects=[0]).fit(sparse.csr_array(X), y["line"])
+        solved_mixture("line", shared_effects=[0]).fit(sparse.csr_array(X), y["line"])
 
 
 def test_memory_is_not_that_of_dense_rows():
@@ -198,7 +189,7 @@ def test_memory_is_not_that_of_dense_rows():
 
 
 def test_scaled_sparse_columns_have_the_variance_of_dense_ones():
-    X, _, weight, _ = planted()
+    X, _, weight, _ = rows_with_few_entries()
     mean, scale = standardisation(sparse.csr_array(X), weight)
     _, expected = standardisation(X, weight)
     assert_allclose(mean, 0)

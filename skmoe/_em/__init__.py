@@ -14,19 +14,8 @@ def make_problem(
 ):  # fmt: skip
     """The first kind of problem that covers the parts; see ``Problem`` for these.
 
-    Parameters
-    ----------
-    experts, gate, likelihood, data, load_prior, top_k, Z
-        As ``Problem`` takes them.
-    in_sample : bool
-        Whether predictions are made for rows that the experts saw.
-    gate_folds : list of (train, test), default=None
-        For the gate; None where it sees all rows.
-
-    Returns
-    -------
-    problem : Problem
-        Untrained.
+    ``gate_folds`` are None where the gate sees all rows; ``in_sample`` says whether predictions are
+    made for rows that the experts saw.
     """
     settings = {"load_prior": load_prior, "top_k": top_k}
     for kind in ONE_PASS:

@@ -53,21 +53,9 @@ class Acceleration:
     def propose(self, point, step, metric):
         """A point to go on from in place of ``point + step``, and the least gain for it; or None.
 
-        Parameters
-        ----------
-        point : ndarray of shape (n_parameters,)
-            Where the iteration begins.
-        step : ndarray of shape (n_parameters,)
-            EM's.
-        metric : callable
-            Curvature of the complete data times directions (n_parameters, n_directions).
-
-        Returns
-        -------
-        proposal : ndarray of shape (n_parameters,) or None
-            None where EM's own step is to be taken.
-        least_gain : float
-            Of the objective, for the proposal to be kept.
+        ``step`` is EM's, and ``metric`` the curvature of the complete data times directions
+        (n_parameters, n_directions). The gain is the objective's; None where EM's own step is to be
+        taken.
         """
         before = list(self._history)
         self._history.append((point, step))

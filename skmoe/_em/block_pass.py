@@ -21,51 +21,29 @@ LEAST_LOG_SHARE = -200.0  # of a softmax: products of two are numbers of full pr
 
 @dataclass(frozen=True)
 class BlockParameters:
-    """What a pass over the rows is told.
+    """What a pass over the rows is told."""
 
-    Attributes
-    ----------
-    mean, scale : ndarray of shape (n_features,)
-        Units of the columns.
-    gate_coef : ndarray of shape (p, n_experts)
-        Coefficients of the gate's logits in standardised columns, the intercept last.
-    expert_coef : ndarray of shape (n_experts, p, n_functions)
-        Linear functions of the experts in standardised columns.
-    errors : GaussianErrors, ClassErrors, CountErrors or GammaErrors
-        How the target lies around these functions.
-    resp : ndarray of shape (n_samples, n_experts) or None
-        Responsibilities in place of those of an E-step.
-    with_grams : bool
-        Whether to sum Gram matrices of the experts, or their curvature.
-    with_curvature : bool
-        Whether to sum the curvature of the gate.
-    """
-
+    # ``mean``, ``scale``: (n_features,): units of the columns.
     mean: np.ndarray
     scale: np.ndarray
+    # (p, n_experts): coefficients of the gate's logits in standardised columns, the intercept last.
     gate_coef: np.ndarray
+    # (n_experts, p, n_functions): linear functions of the experts in standardised columns.
     expert_coef: np.ndarray
+    # GaussianErrors, ClassErrors, CountErrors or GammaErrors: how the target lies around these
+    # functions.
     errors: object
+    # (n_samples, n_experts): responsibilities in place of those of an E-step.
     resp: np.ndarray | None = None
-    with_grams: bool = True
-    with_curvature: bool = False
+    with_grams: bool = True  # whether to sum Gram matrices of the experts, or their curvature
+    with_curvature: bool = False  # whether to sum the curvature of the gate
 
 
 def block_pass(rows, parameters):
     """One pass over rows in arrays: E-step, and Sums; a kernel for ``RowSource.reduce``.
 
-    Parameters
-    ----------
-    rows : ArrayRows
-        A block.
-    parameters : BlockParameters
-        What the mixture is at the moment.
-
-    Returns
-    -------
-    sums : Sums
-        Without ``rows_gram``; Gram matrices are (n_experts, n_grams, p, p), and None where they
-        were not asked for.
+    The sums are without ``rows_gram``; Gram matrices are (n_experts, n_grams, p, p), and None where
+    they were not asked for.
     """
     n_experts, p, _ = parameters.expert_coef.shape
     total, grams = None, {}
@@ -164,17 +142,10 @@ def _softmax(logits):
 
 @dataclass(frozen=True)
 class GaussianErrors:
-    """Independent Gaussian errors of each output.
+    """Independent Gaussian errors of each output."""
 
-    Attributes
-    ----------
-    scale : ndarray of shape (n_experts, n_outputs)
-        Standard deviations.
-    y_mean, y_scale : ndarray of shape (n_outputs,)
-        Units of the target.
-    """
-
-    scale: np.ndarray
+    scale: np.ndarray  # (n_experts, n_outputs): standard deviations
+    # ``y_mean``, ``y_scale``: (n_outputs,): units of the target.
     y_mean: np.ndarray
     y_scale: np.ndarray
     values_given = False
@@ -252,15 +223,9 @@ class CountErrors:
 
 @dataclass(frozen=True)
 class GammaErrors:
-    """Gamma distributed targets with a log link, up to a constant of each row.
+    """Gamma distributed targets with a log link, up to a constant of each row."""
 
-    Attributes
-    ----------
-    shape : ndarray of shape (n_experts,)
-        Shapes.
-    """
-
-    shape: np.ndarray
+    shape: np.ndarray  # (n_experts,): shapes
     values_given = True
 
     def compare(self, y, functions):
@@ -290,18 +255,10 @@ def _log_mean(functions):
 
 @dataclass(frozen=True)
 class RowSums:
-    """Sums over all rows that no parameter changes.
+    """Sums over all rows that no parameter changes."""
 
-    Attributes
-    ----------
-    gram : ndarray of shape (p, p)
-        Gram matrix of the columns.
-    constant : float
-        Part of the log-likelihood.
-    """
-
-    gram: np.ndarray
-    constant: float
+    gram: np.ndarray  # (p, p): Gram matrix of the columns
+    constant: float  # part of the log-likelihood
 
     def __add__(self, other):
         return RowSums(self.gram + other.gram, self.constant + other.constant)

@@ -39,7 +39,6 @@ class OutputsSweep(LeastSquaresSweep):
         return errs_alone and (np.ptp(experts.y, axis=0) > 0).all()
 
     def sums(self, problem, resp=None, with_curvature=None):
-        """Sums of a pass with the parameters as they are."""
         experts, shape = problem.experts, (problem.experts.n_experts, -1)
         # With responsibilities there may be no scale, and nobody looks at it.
         any_scale = np.tile(experts.y_scale, (experts.n_experts, 1))
@@ -63,7 +62,6 @@ class NewtonSweep(LogisticSweep):
         """How the target lies around the linear functions, as ``BlockParameters`` takes it."""
 
     def sums(self, problem, resp=None, with_curvature=None):
-        """Sums of a pass with the parameters as they are."""
         experts, errors = problem.experts, self._errors(problem)
         if self._of_rows is None:
             given = experts.mean, experts.scale, errors.constant
@@ -125,7 +123,6 @@ class GammaSweep(PoissonSweep):
     likelihood, glm = Gamma, "gamma"
 
     def step(self, problem):
-        """M-step and pass; the penalised log-likelihood reached."""
         if not hasattr(problem.likelihood, "shape_"):
             problem.likelihood.shape_ = np.ones(problem.experts.n_experts)
         return super().step(problem)
@@ -143,13 +140,11 @@ class GammaSweep(PoissonSweep):
         return np.append(np.log(problem.likelihood.shape_), super().point(problem))
 
     def go_to(self, problem, point):
-        """Set them."""
         log_shape, others = np.split(point, [problem.experts.n_experts])
         problem.likelihood.shape_ = np.minimum(np.exp(log_shape), LARGEST_SHAPE)
         super().go_to(problem, others)
 
     def metric(self, problem):
-        """Curvature of the complete data; see ``Sweep``."""
         shape, mass = problem.likelihood.shape_, problem.sums.mass
         of_shapes = mass * (shape**2 * special.polygamma(1, shape) - shape)
         of_experts, of_gate = super().metric(problem)

@@ -48,14 +48,7 @@ class CrossFittedGate:
     def fit(self, X, y, sample_weight):
         """Fit the copies, or go on with them.
 
-        Parameters
-        ----------
-        X : array-like of n_samples rows
-            The rows that the folds are of.
-        y : ndarray of shape (n_samples, n_experts), or iterable of them
-            Soft labels, for all copies or for each.
-        sample_weight : ndarray of shape (n_samples,)
-            Weights.
+        Of the rows that the folds are of; y has soft labels (n, K) for all copies, or for each.
         """
         labels = repeat(y, len(self.folds)) if isinstance(y, np.ndarray) else y
         self.models = [

@@ -43,18 +43,8 @@ class FixedDensities(BaseLikelihood):
 def gate_problem(log_density, gate, data, *, gate_folds, top_k=None):
     """The problem of a gate around experts of fixed densities: GeneralProblem.
 
-    Parameters
-    ----------
-    log_density : ndarray of shape (n_samples, n_experts)
-        Of each row under each expert.
-    gate : BaseGate
-        Unfitted, or to go on from.
-    data : TrainingData
-        The rows.
-    gate_folds : list of (train, test) or None
-        Without which the gate is trained.
-    top_k : int, default=None
-        As of ``Problem``.
+    The gate is unfitted, or to go on from, and trained without each of ``gate_folds``, if there are
+    any.
     """
     return GeneralProblem(
         FixedExperts(log_density),

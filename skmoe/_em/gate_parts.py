@@ -21,46 +21,24 @@ MANY_WEIGHTS = 100_000  # minutes
 
 @dataclass
 class GateParts:
-    """A gate, and what stands before it.
+    """A gate, and what stands before it."""
 
-    Attributes
-    ----------
-    given : BaseGate
-        Unfitted, with the settings that the user gave it, or the default, and seeded; no Pipeline.
-    trained : BaseGate
-        A clone for EM, of which every ``fit`` makes one step where it can.
-    encoder : Pipeline or None
-        Transformers before the gate; fitted once a fit.
-    last_name : str
-        Name of the gate in a Pipeline.
-    has_default_encoder : bool
-        Whether the transformers are those that default experts of a mixed table have too.
-    """
-
+    # BaseGate: unfitted, with the settings that the user gave it, or the default, and seeded; no
+    # Pipeline.
     given: object
-    trained: BaseGate
-    encoder: Pipeline | None = None
-    last_name: str = "gate"
+    trained: BaseGate  # a clone for EM, of which every ``fit`` makes one step where it can
+    encoder: Pipeline | None = None  # transformers before the gate; fitted once a fit
+    last_name: str = "gate"  # name of the gate in a Pipeline
+    # Whether the transformers are those that default experts of a mixed table have too.
     has_default_encoder: bool = False
 
     @classmethod
     def adapt(cls, gate, default, rows, n_experts, seed, *, report_weights=True):
         """A gate for these rows.
 
-        Parameters
-        ----------
-        gate : gate, classifier, Pipeline ending in one, or None
-            As the user gave it.
-        default : gate
-            What None stands for; strings and missing values are encoded for it.
-        rows : Rows
-            Checked.
-        n_experts : int
-            Number of experts.
-        seed : int
-            For what draws in it.
-        report_weights : bool, default=True
-            Whether to say that a classifier takes no weights.
+        ``gate`` is as the user gave it, and None stands for ``default``, for which strings and
+        missing values are encoded; ``report_weights`` asks to say that a classifier takes no
+        weights.
         """
         if gate is not None:
             check_accepts(f"The gate {type(gate).__name__}", gate, rows.X)
@@ -97,15 +75,7 @@ class GateParts:
         return columns
 
     def warn_of_many_weights(self, Z, n_experts):
-        """Say so where a softmax gate of sparse columns takes longer than all else.
-
-        Parameters
-        ----------
-        Z : array-like of n_samples rows
-            What the gate sees.
-        n_experts : int
-            Number of experts.
-        """
+        """Say so where a softmax gate of sparse columns takes longer than all else."""
         if type(self.trained) is not SoftmaxGate or not sparse.issparse(Z):
             return
         n_weights = (Z.shape[1] + 1) * n_experts

@@ -85,7 +85,6 @@ class GeneralProblem(SampleProblem):
         return predictions if self.exposure is None else predictions * self.exposure[:, None]
 
     def start(self, resp):
-        """Take responsibilities (n, K) to start from; the problem."""
         self.acceleration = Acceleration()
         resp = resp if self.subjects is None else self.subjects.average(resp)
         self.resp = np.ascontiguousarray(resp, dtype=np.float64)
@@ -95,7 +94,6 @@ class GeneralProblem(SampleProblem):
         return self
 
     def restart(self, resp, dead):
-        """Go on from responsibilities in which dead experts have rows again."""
         working, working_exposure = self.working, self.working_exposure
         target = self.working_target
         self.start(resp)
@@ -111,13 +109,11 @@ class GeneralProblem(SampleProblem):
             self.working_target[:, dead] = self.likelihood.expert_target(self.y)[:, None]
 
     def fork(self):
-        """A problem on the same data that trains on its own."""
         twin = super().fork()
         twin.acceleration = Acceleration()
         return twin
 
     def adopt(self, other):
-        """Take the parameters of a problem of the same parts, trained on some of the rows."""
         self._take_parts(other)
         self.resp = np.broadcast_to(0.0, (len(self.y), other.resp.shape[1]))
         self.e_step()
@@ -306,13 +302,6 @@ class GeneralProblem(SampleProblem):
         self.load = self.gate_weight @ self.gate_proba / self.gate_weight.sum()
 
     def finished_gate(self, given):
-        """A copy of the gate, trained on all rows, with its own settings in place of EM's.
-
-        Parameters
-        ----------
-        given : gate or classifier
-            What has these settings, if it is of the same class.
-        """
         is_cross_fitted = isinstance(self.gate, CrossFittedGate)
         gate = shallow_copy(self.gate.gate if is_cross_fitted else self.gate)
         if type(given) is type(gate):
@@ -330,7 +319,6 @@ class GeneralProblem(SampleProblem):
         return routes.dense(routes.log_weights, fill=-np.inf)
 
     def load_under(self, gate):
-        """Mean probability (K,) that the finished gate gives to each expert."""
         if not isinstance(self.gate, CrossFittedGate):
             return self.load
         log_gate = self._routed(np.exp(gate.log_proba_of_checked(self.Z)))
@@ -371,29 +359,23 @@ class GeneralProblem(SampleProblem):
         return squares * (self.weight.sum() / max(self.weight @ squares, 1e-300))
 
     def effective_rows(self):
-        """Weight of the rows of each expert, (K,)."""
         return self.weight @ self.resp
 
     def copies(self):
-        """Whether a heavier expert has the same density everywhere, (K,)."""
         return copies_of_heavier(self.log_density, self.load)
 
     def report_sums(self, model, order):
-        """What reports are made of: ReportSums."""
         loss = model.losses(self.y, self.means[:, order], self.bounds)
         proba = self.gate_proba[:, order]
         return ReportSums.of(self.resp[:, order], proba, loss, self.weight, self.top_k)
 
     def streaming_experts(self, order, estimators):
-        """Experts that go on with ``learn_batch``, or None."""
         return self.experts.streaming(self.resp, order, estimators)
 
     def begin_gate_stream(self, gate, order):
-        """Make a fitted gate, in a new order, ready to learn batches."""
         gate.begin_stream(self.Z, self._gate_labels()[:, order], self.weight)
 
     def state(self):
-        """All that ``restore`` needs; nothing in it is changed in place."""
         return {
             "experts": self.experts.state(),
             "gate": shallow_copy(self.gate),
@@ -402,7 +384,6 @@ class GeneralProblem(SampleProblem):
         }
 
     def restore(self, state):
-        """Back to an earlier state."""
         self.acceleration = Acceleration()
         self._set_state(state)
 

@@ -18,24 +18,14 @@ SLOWEST = 0.995  # rate by which gains are taken to shrink at most
 
 @dataclass
 class Run:
-    """What one run of EM reached.
+    """What one run of EM reached."""
 
-    Attributes
-    ----------
-    objectives : list of float
-        After each iteration, per unit of weight.
-    converged : bool
-        Whether the iterations after the best one changed the objective by ``tol`` at most.
-    fell : bool
-        Whether the run ended because the objective fell, and did not come back.
-    interrupted : bool
-        Whether ``after`` ended the run.
-    """
-
+    # List of float: after each iteration, per unit of weight.
     objectives: list = field(default_factory=list)
+    # Whether the iterations after the best one changed the objective by ``tol`` at most.
     converged: bool = False
-    fell: bool = False
-    interrupted: bool = False
+    fell: bool = False  # whether the run ended because the objective fell, and did not come back
+    interrupted: bool = False  # whether ``after`` ended the run
 
 
 def run_em(
@@ -49,31 +39,12 @@ def run_em(
     An objective that falls by more than ``tol`` has not converged. It may come back: the run
     ends when it did not for ``patience`` iterations, two at least.
 
-    Parameters
-    ----------
-    problem : object
-        With ``step``, ``state``, ``restore`` and ``revive``.
-    max_iter : int
-        Iterations at most.
-    tol : float
-        Largest change that does not count, per unit of weight.
-    patience : int
-        Iterations without such a gain over the best so far, after which to stop. 1 where the
-        objective rises for certain.
-    foresees : bool, default=False
-        Whether ``tol`` is for all that is left to gain, where the objective must rise.
-    revivals : int, default=0
-        How often dead experts may be re-seeded: whenever the run would stop, and halfway.
-    before : callable, default=None
-        Called without arguments before each iteration.
-    after : callable, default=None
-        Called after each iteration with the objectives so far. If it returns something true,
-        the run ends.
-
-    Returns
-    -------
-    run : Run
-        The problem is left at the best iterate.
+    ``problem`` has ``step``, ``state``, ``restore`` and ``revive``, and is left at the best
+    iterate. ``tol`` is per unit of weight; with ``foresees`` it is for all that is left to gain,
+    where the objective must rise. ``patience`` is 1 where it does for certain. ``revivals`` is how
+    often dead experts may be re-seeded: whenever the run would stop, and halfway. ``before()`` is
+    called before each iteration, and ``after(objectives)`` after it; if that returns something
+    true, the run ends.
 
     References
     ----------

@@ -12,18 +12,7 @@ HALVINGS = ("functions", "kmeans_x")  # ways to halve the rows of an expert
 def halves(data, resp, k, name, random_state):
     """Responsibilities (n, 2) of two experts that share those of one.
 
-    Parameters
-    ----------
-    data : TrainingData
-        The rows.
-    resp : ndarray of shape (n_samples, n_experts)
-        Responsibilities.
-    k : int
-        Number of the expert.
-    name : str
-        Of the start that halves its rows, one of ``HALVINGS``.
-    random_state : RandomState
-        Draws.
+    ``name`` is that of the start that halves the rows of expert k, one of ``HALVINGS``.
     """
     target = data.y if data.target is None else data.target
     labels = STARTS[name](data.columns, target, data.weight * resp[:, k], 2, random_state)
@@ -35,22 +24,8 @@ def moved(data, resp, log_norm, n_moves, random_state):
 
     Merged are experts that share rows, halved those whose rows are explained worst.
 
-    Parameters
-    ----------
-    data : TrainingData
-        The rows.
-    resp : ndarray of shape (n_samples, n_experts)
-        Responsibilities, of three experts or more.
-    log_norm : ndarray of shape (n_samples,)
-        Log-density of each row.
-    n_moves : int
-        How many at most.
-    random_state : RandomState
-        Draws.
-
-    Returns
-    -------
-    starts : list of ndarray of shape (n_samples, n_experts)
+    ``resp`` (n, K) is of three experts or more, ``log_norm`` (n,) the log-density of each row.
+    Returns at most ``n_moves``, in a list.
 
     References
     ----------

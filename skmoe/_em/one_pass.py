@@ -97,20 +97,17 @@ class OnePassProblem(SampleProblem):
     # EM -------------------------------------------------------------------------------------
 
     def start(self, resp):
-        """Take responsibilities (n, K) to start from; the problem."""
         self.given, self._arrays = np.ascontiguousarray(resp, dtype=np.float64), None
         self.acceleration = Acceleration()
         return self
 
     def fork(self):
-        """A problem on the same data that trains on its own, in another thread if need be."""
         twin = super().fork()
         twin.rows = copy.copy(self.rows)  # with memory of its own
         twin.acceleration = Acceleration()
         return twin
 
     def on_rows(self, sample):
-        """A problem of the same parts on some of the rows; see ``Problem``."""
         return super().on_rows(sample)._alone()
 
     def on_sample(self):
@@ -133,7 +130,6 @@ class OnePassProblem(SampleProblem):
         return self.experts.design if sparse.issparse(X) else X
 
     def adopt(self, other):
-        """Take the parameters of a problem of the same parts, trained on some of the rows."""
         self._go_on_from(other)
         self.small = other
         self.sweep.take_pass(self)
@@ -169,7 +165,6 @@ class OnePassProblem(SampleProblem):
         self.load = self.sums.gate_mass / self.data.total_weight
 
     def state(self):
-        """All that ``restore`` needs; nothing in it is changed in place."""
         return {
             "experts": self.experts.state(),
             "gate": shallow_copy(self.gate),
@@ -178,7 +173,6 @@ class OnePassProblem(SampleProblem):
         }
 
     def restore(self, state):
-        """Back to an earlier state."""
         self.given = self._arrays = None
         self.acceleration = Acceleration()
         self.experts.restore(state["experts"])
@@ -213,11 +207,9 @@ class OnePassProblem(SampleProblem):
     # What is known of it --------------------------------------------------------------------
 
     def effective_rows(self):
-        """Weight of the rows of each expert, (K,)."""
         return self.sums.mass
 
     def copies(self):
-        """Whether a heavier expert has the same density everywhere, (K,)."""
         if self._copies is None or self._copies[0] is not self.sums:
             self._copies = self.sums, self._find_copies()
         return self._copies[1]
@@ -235,11 +227,9 @@ class OnePassProblem(SampleProblem):
         return Answers(self.experts.without_rows(), self.gate.sum_logits(), self.likelihood)
 
     def report_sums(self, model, order):
-        """What reports are made of: ReportSums."""
         return self.rows.reduce(sum_for_report, (self._answers, model, order))
 
     def streaming_experts(self, order, estimators):
-        """Experts that go on with ``learn_batch``, or None."""
         return self.experts.streaming_from_sums(order)
 
 
@@ -248,21 +238,11 @@ class OnePassProblem(SampleProblem):
 
 @dataclass(frozen=True)
 class Answers:
-    """A mixture on its way, without rows.
+    """A mixture on its way, without rows."""
 
-    Attributes
-    ----------
-    experts : LinearExperts
-        With ``predict_standardised``.
-    logits : ndarray of shape (p, n_experts)
-        Coefficients of the gate's logits in standardised columns.
-    likelihood : BaseLikelihood
-        Of the experts.
-    """
-
-    experts: object
-    logits: np.ndarray
-    likelihood: object
+    experts: object  # LinearExperts: with ``predict_standardised``
+    logits: np.ndarray  # (p, n_experts): coefficients of the gate's logits in standardised columns
+    likelihood: object  # BaseLikelihood: of the experts
 
     def __call__(self, X, y):
         """Logits of the gate and log-densities (n_rows, K), and predictions, of a few rows."""

@@ -37,65 +37,34 @@ MOST_TURNED = 300  # columns, as many as rows and more, that levels of strings h
 
 @dataclass
 class Parts:
-    """Experts, gate and likelihood of one fit.
+    """Experts, gate and likelihood of one fit."""
 
-    Attributes
-    ----------
-    model_class : type
-        RegressionModel or ClassificationModel.
-    names : list of str
-        Names of the experts.
-    templates : list of estimators
-        Unfitted experts, each able to read the rows.
-    family : LinearFamily
-        What can solve linear experts of this target.
-    is_default, is_list : bool
-        Whether the mixture has chosen the experts; whether they are a list of named ones.
-    gate : GateParts
-        The gate.
-    likelihood : BaseLikelihood
-        Unstarted.
-    classes : ndarray of shape (n_classes,) or None
-        Labels of classes.
-    shared_effects : list of int or str, or dict
-        Columns that have one coefficient for all experts, or lists of experts of each column.
-    keeps_order : bool
-        Whether the order of clones means something.
-    feature_names : ndarray of shape (n_features,) or None
-        Names of the columns of X.
-    has_effects : bool
-        Whether the experts of a table see columns of strings that its gate does not see.
-    transformer : Pipeline or None
-        Fitted transformers before experts that the family solves.
-    """
-
-    model_class: type
-    names: list
-    templates: list
-    family: object
+    model_class: type  # RegressionModel or ClassificationModel
+    names: list  # list of str: names of the experts
+    templates: list  # list of estimators: unfitted experts, each able to read the rows
+    family: object  # LinearFamily: what can solve linear experts of this target
+    # ``is_default``, ``is_list``: whether the mixture has chosen the experts; whether they are a
+    # list of named ones.
     is_default: bool
     is_list: bool
-    gate: GateParts
-    likelihood: object
-    classes: np.ndarray | None = None
+    gate: GateParts  # the gate
+    likelihood: object  # BaseLikelihood: unstarted
+    classes: np.ndarray | None = None  # (n_classes,): labels of classes
+    # List of int or str, or dict: columns that have one coefficient for all experts, or lists of
+    # experts of each column.
     shared_effects: list | dict = field(default_factory=list)
-    keeps_order: bool = False
-    feature_names: np.ndarray | None = None
+    keeps_order: bool = False  # whether the order of clones means something
+    feature_names: np.ndarray | None = None  # (n_features,): names of the columns of X
+    # Whether the experts of a table see columns of strings that its gate does not see.
     has_effects: bool = False
-    transformer: Pipeline | None = None
+    transformer: Pipeline | None = None  # fitted transformers before experts that the family solves
 
     def labels(self, y):
         """Target as experts that are estimators are fitted on it."""
         return y if self.classes is None else self.classes[y]
 
     def training_data(self, rows):
-        """The rows of a fit as gate, experts and starts see them; fits what stands before the gate.
-
-        Parameters
-        ----------
-        rows : Rows
-            Checked.
-        """
+        """The rows as gate, experts and starts see them; fits what stands before the gate."""
         likelihood = self.likelihood.fitting(in_sample=True, linear=True)
         if likelihood.looks_at_target:
             likelihood.start(rows.y, rows.weight, len(self.names))  # refuses what it cannot take
@@ -108,19 +77,7 @@ class Parts:
     # Experts --------------------------------------------------------------------------------
 
     def make_experts(self, data, folds, settings, seed):
-        """Experts in training: solved by the family where it can, else estimators.
-
-        Parameters
-        ----------
-        data : TrainingData
-            Their rows.
-        folds : None, "oob", "prefit" or list of (train, test)
-            From ``make_folds``.
-        settings : Settings
-            Parameters.
-        seed : int
-            Of experts that draw.
-        """
+        """Experts in training: solved by the family where it can, else estimators."""
         experts = self._make_solved(data, folds, seed)
         if experts is None and self.likelihood.takes_subjects:
             raise ValueError(
@@ -174,12 +131,7 @@ class Parts:
     def linear_design(self, data, seed):
         """What linear experts see of X, and as an array; fits the transformers before them.
 
-        Returns
-        -------
-        source : array-like or DataFrame
-            With its names.
-        design : ndarray or sparse matrix of shape (n_samples, n_columns), or None
-            None where it is sparse and wide.
+        The first with its names, the second None where it is sparse and wide.
         """
         head, _ = split_last(self.templates[0])
         source = data.X
@@ -225,12 +177,8 @@ class Parts:
     def behind(self, encoder, *, experts=True):
         """The same parts where the rows are what a fitted encoder makes of those of the user.
 
-        Parameters
-        ----------
-        encoder : transformer
-            Fitted; the model has it before its experts and its gate.
-        experts : bool, default=True
-            Whether the experts see what it makes, too, and not the rows of the user.
+        The model has the encoder before its experts and its gate. Experts that do not see what it
+        makes are given the rows of the user.
         """
         before = make_pipeline(encoder)
         gate = replace(self.gate, encoder=before)
@@ -309,16 +257,8 @@ class Parts:
     def stream_of_lines(self, resp, data, order, *working):
         """Lines that few rows have brought into folds, solved once to go on with batches; or None.
 
-        Parameters
-        ----------
-        resp : ndarray of shape (n_samples, n_experts)
-            Responsibilities.
-        data : TrainingData
-            The rows.
-        order : ndarray of shape (n_experts,)
-            New expert ``j`` is old expert ``order[j]``.
-        *working : ndarray of shape (n_samples, n_experts)
-            Working weights, where the likelihood has any.
+        New expert ``j`` is old expert ``order[j]``; ``working`` are working weights, if there are
+        any.
         """
         if isinstance(self.templates[0], Pipeline) and self.transformer is None:
             return None  # each expert has transformers of its own
@@ -331,18 +271,7 @@ class Parts:
     def stream_of(self, k, resp, data, fitted, min_responsibility):
         """One expert, to go on with batches; None where it cannot.
 
-        Parameters
-        ----------
-        k : int
-            Its number.
-        resp : ndarray of shape (n_samples, n_experts)
-            Responsibilities.
-        data : TrainingData
-            The rows.
-        fitted : estimator
-            Expert ``k``, fitted.
-        min_responsibility : float
-            Rows below it are not given to experts that learn by themselves.
+        Rows below ``min_responsibility`` are not given to experts that learn by themselves.
         """
         template = self.templates[k]
         if learns_batches(template):
@@ -363,21 +292,8 @@ class Parts:
     def model(self, problem, settings):
         """The fitted model of a trained problem, and the order of its experts.
 
-        Parameters
-        ----------
-        problem : Problem
-            Trained.
-        settings : Settings
-            Parameters.
-
-        Returns
-        -------
-        model : Model
-            New expert ``j`` is expert ``order[j]`` of the problem.
-        order : ndarray of shape (n_experts,)
-            Clones are put in the order of falling load.
-        load : ndarray of shape (n_experts,)
-            Mean gate probabilities, in the new order.
+        Returns the model, of which expert ``j`` is expert ``order[j]`` of the problem, ``order``,
+        and the mean gate probabilities in this order. Clones are put in the order of falling load.
         """
         estimators = self._estimators(problem)
         gate = problem.finished_gate(self.gate.given)

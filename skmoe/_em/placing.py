@@ -14,17 +14,7 @@ def placed(problem, resp):
     The order matters where only some of the experts share a coefficient, of which a start knows
     nothing.
 
-    Parameters
-    ----------
-    problem : Problem
-        Untrained; it is left alone.
-    resp : ndarray of shape (n_samples, n_experts)
-        Of a start.
-
-    Returns
-    -------
-    resp : ndarray of shape (n_samples, n_experts)
-        With its columns in the best order.
+    The problem, untrained, is left alone.
     """
     orders = [] if problem.experts.owner is None else unlike_orders(problem.experts.owner)
     if len(orders) < 2:
@@ -36,15 +26,8 @@ def placed(problem, resp):
 def unlike_orders(owner):
     """Orders of the experts, some at most, that differ in who shares coefficients with whom.
 
-    Parameters
-    ----------
-    owner : ndarray of int of shape (n_experts, n_columns)
-        Number of the expert whose coefficient each expert has.
-
-    Returns
-    -------
-    orders : list of list of int
-        The first is that of the numbers.
+    ``owner`` (n_experts, n_columns) has the number of the expert whose coefficient each has. The
+    first order is that of the numbers.
     """
     numbers = range(len(owner))
     patterns = [of for of in np.unique(owner, axis=1).T if 1 < len(set(of)) < len(owner)]

@@ -132,21 +132,13 @@ class Problem(ABC):
     def report_sums(self, model, order):
         """What reports are made of: ReportSums.
 
-        Parameters
-        ----------
-        model : Model
-            Made of this problem.
-        order : ndarray of shape (n_experts,)
-            Expert ``j`` of the model is expert ``order[j]`` of the problem.
+        Expert ``j`` of the model, made of this problem, is its expert ``order[j]``.
         """
 
     def finished_gate(self, given):
         """A copy of the gate, with its own settings in place of EM's.
 
-        Parameters
-        ----------
-        given : gate or classifier
-            What has these settings, if it is of the same class.
+        They are those of ``given``, if it is of the same class.
         """
         gate = shallow_copy(self.gate)
         if type(given) is type(gate):
@@ -165,12 +157,7 @@ class Problem(ABC):
     def streaming_experts(self, order, estimators):
         """Experts that go on with ``learn_batch``, or None.
 
-        Parameters
-        ----------
-        order : ndarray of shape (n_experts,)
-            New expert ``j`` is old expert ``order[j]``.
-        estimators : list of estimators
-            The fitted experts, in the new order.
+        New expert ``j`` is old expert ``order[j]``; the estimators are in the new order.
         """
 
     def begin_gate_stream(self, gate, order):
@@ -209,17 +196,10 @@ class SampleProblem(ReseedingProblem):
         self.start(resp)
 
     def reseed(self, dead):
-        """See ``ReseedingProblem``."""
         self.restart(reseeded(self.resp, -self.log_norm, dead, Neighbours(self.data)), dead)
 
     def on_rows(self, sample):
-        """A problem of the same parts on some of the rows, with weights of the same sum.
-
-        Parameters
-        ----------
-        sample : TrainingData
-            With ``rows``, their numbers.
-        """
+        """A problem of the same parts on some of the rows, with weights of the same sum."""
         twin = self.fork()
         twin.experts = self.experts.on_rows(sample.rows, sample.weight)
         twin.data, twin.Z = sample, sample.columns if self.gate_sees_columns else sample.Z

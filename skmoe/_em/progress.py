@@ -62,15 +62,8 @@ def count(number, what="expert"):
 def compared(criterion, values, chosen=None):
     """A sentence about numbers of experts, of which the chosen one is first.
 
-    Parameters
-    ----------
-    criterion : str
-        What was compared.
-    values : dict of int to float
-        In nats over all rows, higher is better.
-    chosen : int, default=None
-        The number that was chosen; None is the best. A larger one that is better was so by no
-        more than chance.
+    ``values`` are in nats over all rows, higher is better. ``chosen`` None is the best; a larger
+    number that is better than the chosen one was so by no more than chance.
     """
     best = max(values, key=values.get) if chosen is None else chosen
     finite = [k for k in values if k != best and np.isfinite(values[k])]  # others have no maximum

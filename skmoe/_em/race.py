@@ -20,28 +20,12 @@ TIE = 1e-9  # per unit of weight; the first of equal starts wins
 def best_start(problem, starts, n_jobs, verbose=0, first=0):
     """Run EM briefly from each start, longer from the best; the state after the best run.
 
-    Parameters
-    ----------
-    problem : Problem
-        With experts that are quick to fit; it is left alone.
-    starts : list of ndarray of shape (n_samples, n_experts)
-        Responsibilities.
-    n_jobs : int or None
-        How many runs go side by side.
-    verbose : int, default=0
-        Whether each run prints a line when it ends.
-    first : int, default=0
-        Number of the first start.
+    The problem, of experts that are quick to fit, is left alone. ``first`` is the number of the
+    first start, for what is printed.
 
-    Returns
-    -------
-    state : object
-        For ``problem.restore``.
-    ends : list of (float, float)
-        Where each run ended that tells good starts from bad ones: objective, and fewest
-        effective rows of an expert.
-    paths : list of list of float
-        Objectives of each run, one for each iteration; longer ones of those that went on.
+    Returns the state, for ``problem.restore``; where each run ended that tells good starts from bad
+    ones, its objective and fewest effective rows of an expert; and paths, the objectives of each
+    run, longer ones of those that went on.
     """
     with threads_for_rows(len(problem.y)), jobs(n_jobs, shared=(problem,)) as run:
         return _best_of_runs(starts, run, verbose, first)

@@ -43,16 +43,7 @@ def same_as_heavier(differences, load):
 def reseeded(resp, loss, dead, neighbours):
     """Responsibilities (n, K) in which each dead expert has the rows around a place of high loss.
 
-    Parameters
-    ----------
-    resp : ndarray of shape (n_samples, n_experts)
-        Responsibilities.
-    loss : ndarray of shape (n_samples,)
-        Negative log-density of each row.
-    dead : ndarray of ints
-        Numbers of experts.
-    neighbours : Neighbours
-        Finds the rows.
+    ``loss`` (n,) is the negative log-density of each row.
     """
     resp, weight = resp.copy(), neighbours.data.weight
     for k in dead:
@@ -80,20 +71,7 @@ class Neighbours:
         self.data = data
 
     def __call__(self, loss, mass):
-        """Rows of about the weight ``mass`` around the candidate of highest mean loss.
-
-        Parameters
-        ----------
-        loss : ndarray of shape (n_samples,)
-            Negative log-density of each row.
-        mass : float
-            Weight wanted.
-
-        Returns
-        -------
-        rows : ndarray of ints
-            Row numbers.
-        """
+        """Numbers of rows, of about the weight ``mass``, around the candidate of most loss."""
         points, weights = self.data.points, self.data.weight
         order = np.argsort(-loss, kind="stable")
         order = order[weights[order] > 0]

@@ -23,25 +23,8 @@ def learn_scale_model(problem, X, estimator, folds, *, optional, n_jobs):
     are; a power of what it predicts, the one of the highest likelihood, keeps it from promising
     too much.
 
-    Parameters
-    ----------
-    problem : GeneralProblem
-        After EM under constant scales; goes on under others.
-    X : array-like or DataFrame of n_samples rows
-        What the regressor sees.
-    estimator : estimator
-        A regressor, seeded already.
-    folds : None, "oob" or list of (train, test)
-        As ``EstimatorExperts`` takes them.
-    optional : bool
-        Whether to go back to constant scales if they are as good.
-    n_jobs : int or None
-        Jobs that fit the regressor.
-
-    Returns
-    -------
-    objectives : list of float
-        After each EM iteration.
+    The problem, after EM under constant scales, goes on under others; ``optional`` says whether to
+    go back to constant ones if they are as good. Returns the objectives of the iterations.
     """
     constant, before = problem.state(), problem.log_norm
     objectives, best, best_value = [], None, -np.inf

@@ -12,21 +12,11 @@ STRONG = 3.0  # nats that one more has to gain in half of BIC: strong evidence (
 
 @dataclass(frozen=True)
 class Score:
-    """How good a number of experts is: higher is better.
+    """How good a number of experts is: higher is better."""
 
-    Attributes
-    ----------
-    value : float
-        Minus half of BIC, or the sum of out-of-fold log-densities.
-    log_density : ndarray of shape (n_samples,) or None
-        Out of fold; None where it is BIC.
-    weight : ndarray of shape (n_samples,)
-        Of the rows.
-    """
-
-    value: float
-    log_density: np.ndarray | None
-    weight: np.ndarray
+    value: float  # minus half of BIC, or the sum of out-of-fold log-densities
+    log_density: np.ndarray | None  # (n_samples,): out of fold; None where it is BIC
+    weight: np.ndarray  # (n_samples,): of the rows
 
     def is_above(self, other):
         """Whether it is higher by more than chance: strong evidence, or the standard error."""
@@ -42,21 +32,11 @@ class Score:
 
 @dataclass(frozen=True)
 class NumberScores:
-    """Numbers of experts that were tried.
+    """Numbers of experts that were tried."""
 
-    Attributes
-    ----------
-    criterion : str
-        What they were compared by.
-    values : dict of int to float
-        Higher is better.
-    chosen : int
-        The number that was chosen.
-    """
-
-    criterion: str
-    values: dict
-    chosen: int
+    criterion: str  # what they were compared by
+    values: dict  # dict of int to float: higher is better
+    chosen: int  # the number that was chosen
 
 
 class NumberTrainer:

@@ -30,24 +30,7 @@ def enough_rows(n_experts, data):
 
 
 def draw_rows(points, mass, n_rows, random_state):
-    """Rows far from each other (greedy k-means++), drawn as quantiles along a random direction.
-
-    Parameters
-    ----------
-    points : ndarray of shape (n_samples, n_columns)
-        Rows to draw from.
-    mass : ndarray of shape (n_samples,)
-        Weights of the rows.
-    n_rows : int
-        How many to draw.
-    random_state : RandomState
-        Draws the direction and the quantiles.
-
-    Returns
-    -------
-    drawn : ndarray of shape (n_rows, n_columns)
-        Some of the points.
-    """
+    """Rows far from each other (greedy k-means++), drawn as quantiles along a random direction."""
     order = np.argsort(points @ random_state.standard_normal(points.shape[1]), kind="stable")
     points, mass = points[order], mass[order]
     n_trials = 2 + int(np.log(n_rows))
@@ -197,27 +180,10 @@ def check_responsibilities(resp, weight, n_experts):
 
 
 def draw_starts(init, n_init, data, n_experts, seed, labels):
-    """Responsibilities to start from.
+    """``n_init`` responsibilities (n_samples, n_experts) to start from, in a list.
 
-    Parameters
-    ----------
-    init : "auto", str or callable
-        As the mixtures take it.
-    n_init : int
-        Number of starts.
-    data : TrainingData
-        The rows.
-    n_experts : int
-        Number of experts.
-    seed : int
-        Draws.
-    labels : callable
-        From y to the target as the user gave it, for a callable ``init``.
-
-    Returns
-    -------
-    starts : list of ndarray of shape (n_samples, n_experts)
-        ``n_init`` of them.
+    ``init`` is as the mixtures take it; ``labels`` goes from y to the target as the user gave it,
+    for a callable ``init``.
     """
     random_state = seeded(seed)
     if callable(init):

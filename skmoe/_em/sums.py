@@ -17,78 +17,50 @@ SUMS_OF_AN_EXPONENTIAL = 16  # to which the pass adds in the time that one expon
 
 @dataclass
 class PassParameters:
-    """What a pass over the rows is told.
+    """What a pass over the rows is told."""
 
-    Attributes
-    ----------
-    mean, scale : ndarray of shape (n_features,)
-        Units of the columns.
-    gate_coef : ndarray of shape (p, n_experts)
-        Coefficients of the gate's logits in standardised columns, the intercept last.
-    expert_coef : ndarray of shape (n_experts, p)
-        Linear functions of the experts in standardised columns.
-    error_scale : ndarray of shape (n_experts,)
-        Scales of Gaussian errors; ones for logistic experts.
-    y_mean, y_scale : float
-        Units of the target.
-    resp : ndarray of shape (n_samples, n_experts) or None
-        Responsibilities in place of those of an E-step.
-    logistic : bool
-        Whether experts are logistic, of two classes.
-    with_grams : bool
-        Whether to sum Gram matrices of the experts, or their curvature.
-    with_curvature : bool
-        Whether to sum the curvature of the gate.
-    """
-
+    # ``mean``, ``scale``: (n_features,): units of the columns.
     mean: np.ndarray
     scale: np.ndarray
+    # (p, n_experts): coefficients of the gate's logits in standardised columns, the intercept last.
     gate_coef: np.ndarray
+    # (n_experts, p): linear functions of the experts in standardised columns.
     expert_coef: np.ndarray
-    error_scale: np.ndarray
+    error_scale: np.ndarray  # (n_experts,): scales of Gaussian errors; ones for logistic experts
+    # ``y_mean``, ``y_scale``: units of the target.
     y_mean: float = 0.0
     y_scale: float = 1.0
+    # (n_samples, n_experts): responsibilities in place of those of an E-step.
     resp: np.ndarray | None = None
-    logistic: bool = False
-    with_grams: bool = True
-    with_curvature: bool = False
+    logistic: bool = False  # whether experts are logistic, of two classes
+    with_grams: bool = True  # whether to sum Gram matrices of the experts, or their curvature
+    with_curvature: bool = False  # whether to sum the curvature of the gate
 
 
 @dataclass
 class Sums:
-    """Sums over rows at one point of the parameters, in standardised columns.
+    """Sums over rows at one point of the parameters, in standardised columns."""
 
-    Attributes
-    ----------
-    value : float
-        Log-likelihood. With given responsibilities, the bound on it but for the part of least
-        squares experts.
-    gram : ndarray of shape (n_experts, p, p) or None
-        Weighted Gram matrices of the columns, the intercept last; of other experts than least
-        squares their curvature, and (n_experts, n_classes * (n_classes - 1) / 2, p, p) of three
-        classes and more. None where it was not asked for.
-    cross : ndarray of shape (n_experts, p, n_functions)
-        Weighted products of columns and residuals, of each linear function.
-    squares : ndarray of shape (n_experts, n_outputs) or None
-        Weighted squares of residuals; half deviances (n_experts,) of Gamma experts.
-    excess : ndarray of shape (p, n_experts)
-        Columns times what responsibilities exceed the gate by: the slope of the gate.
-    pairs : ndarray of shape (n_experts * (n_experts - 1) / 2, p, p) or None
-        Gram matrices weighted by products of two gate probabilities.
-    mass : ndarray of shape (n_experts,)
-        Weights of the experts' rows.
-    rows_gram : ndarray of shape (p, p) or None
-        Gram matrix of all rows, where it is known.
-    """
-
+    # Log-likelihood. With given responsibilities, the bound on it but for the part of least squares
+    # experts.
     value: float
+    # (n_experts, p, p): weighted Gram matrices of the columns, the intercept last; of other experts
+    # than least squares their curvature, and (n_experts, n_classes * (n_classes - 1) / 2, p, p) of
+    # three classes and more. None where it was not asked for.
     gram: np.ndarray | None
+    # (n_experts, p, n_functions): weighted products of columns and residuals, of each linear
+    # function.
     cross: np.ndarray
+    # (n_experts, n_outputs): weighted squares of residuals; half deviances (n_experts,) of Gamma
+    # experts.
     squares: np.ndarray | None
+    # (p, n_experts): columns times what responsibilities exceed the gate by: the slope of the gate.
     excess: np.ndarray
+    # (n_experts * (n_experts - 1) / 2, p, p): Gram matrices weighted by products of two gate
+    # probabilities.
     pairs: np.ndarray | None
-    mass: np.ndarray
-    rows_gram: np.ndarray | None = None
+    mass: np.ndarray  # (n_experts,): weights of the experts' rows
+    rows_gram: np.ndarray | None = None  # (p, p): Gram matrix of all rows, where it is known
 
     def __add__(self, other):
         both = zip(vars(self).values(), vars(other).values(), strict=True)
@@ -125,17 +97,7 @@ class Sums:
 def run_pass(rows, parameters):
     """One pass over rows in arrays: E-step, and flat sums; a kernel for ``RowSource.reduce``.
 
-    Parameters
-    ----------
-    rows : ArrayRows
-        A block.
-    parameters : PassParameters
-        What the mixture is at the moment.
-
-    Returns
-    -------
-    flat : ndarray of shape (n_sums,)
-        For ``Sums.from_kernel``.
+    The sums (n_sums,) are for ``Sums.from_kernel``.
     """
     n_experts, p = parameters.expert_coef.shape
     n_sums, n_workspace = sizes(n_experts, p, parameters.with_curvature)

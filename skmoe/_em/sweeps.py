@@ -57,14 +57,8 @@ class Sweep(ABC):
     def accelerated(self, problem, point, value):
         """Whether a pass at the proposal of ``problem.acceleration`` is better than EM's step.
 
-        Parameters
-        ----------
-        problem : OnePassProblem
-            At the parameters of EM's next step, with the sums of the last pass.
-        point : ndarray of shape (n_parameters,)
-            Parameters of the last pass.
-        value : float
-            Penalised log-likelihood there.
+        The problem is at the parameters of EM's next step, with the sums of the last pass;
+        ``point`` and ``value`` are the parameters and the penalised log-likelihood of that pass.
         """
         if not (problem.accelerates and problem.acceleration.is_late):
             return False
@@ -111,7 +105,6 @@ class LeastSquaresSweep(Sweep):
         return isinstance(likelihood.scale, str) and likelihood.scale in ("expert", "shared")
 
     def step(self, problem):
-        """M-step and pass; the penalised log-likelihood reached."""
         experts, likelihood, before = problem.experts, problem.likelihood, problem.gate
         given, size, entropy = problem.given, 1.0, 0.0
         if given is None:
@@ -188,7 +181,6 @@ class LeastSquaresSweep(Sweep):
         )
 
     def go_to(self, problem, point):
-        """Set them."""
         experts, likelihood = problem.experts, problem.likelihood
         n_experts, p, n_outputs = experts.standard_coef.shape
         n_scales = n_experts * n_outputs
@@ -200,7 +192,6 @@ class LeastSquaresSweep(Sweep):
         problem.gate.set_logits(logits.reshape(n_experts, -1).T)
 
     def metric(self, problem):
-        """Curvature of the complete data; see ``Sweep``."""
         sums, n_outputs = problem.sums, problem.experts.y_scale.size
         scale = problem.likelihood.scale_.reshape(-1, n_outputs)
         precision = (problem.experts.y_scale / scale).reshape(-1, 1, 1) ** 2
@@ -209,7 +200,6 @@ class LeastSquaresSweep(Sweep):
         return [grams * precision, of_scales, problem.gate.curvature_of_each()]
 
     def sums(self, problem, resp=None, with_curvature=None):
-        """Sums of a pass with the parameters as they are."""
         experts, gate = problem.experts, problem.gate
         scale = problem.likelihood.scale_
         if resp is not None:  # there may be none yet, and nobody looks at it
@@ -248,7 +238,6 @@ class LogisticSweep(Sweep):
         return likelihood.calibration is None and likelihood.epsilon == 0
 
     def step(self, problem):
-        """M-step and pass; the penalised log-likelihood reached."""
         problem.experts.n_fits += problem.experts.n_experts
         if problem.given is None:
             self._ascend(problem, None)
@@ -317,14 +306,12 @@ class LogisticSweep(Sweep):
         return np.append(problem.experts.functions, problem.gate.sum_logits().T)
 
     def go_to(self, problem, point):
-        """Set them."""
         shape = problem.experts.functions.shape
         functions, logits = np.split(point, [np.prod(shape)])
         problem.experts.set_functions(functions.reshape(shape))
         problem.gate.set_logits(logits.reshape(shape[0], -1).T)
 
     def metric(self, problem):
-        """Curvature of the complete data; see ``Sweep``."""
         return [problem.experts.curvature_of_each(), problem.gate.curvature_of_each()]
 
     @staticmethod
@@ -333,7 +320,6 @@ class LogisticSweep(Sweep):
         return problem.sums.value + problem.log_prior()
 
     def sums(self, problem, resp=None, with_curvature=None):
-        """Sums of a pass with the parameters as they are."""
         experts = problem.experts
         if self._rows_gram is None:  # where all is 0, every curvature is a quarter
             nothing = np.zeros_like(experts.log_odds)

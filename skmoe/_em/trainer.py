@@ -101,10 +101,7 @@ class Trainer:
     def start(self, previous):
         """Give the problem what EM goes on from.
 
-        Parameters
-        ----------
-        previous : ndarray of shape (n_samples, n_experts) or None
-            Responsibilities of an earlier fit; None asks for starts.
+        ``previous`` are responsibilities (n, K) of an earlier fit; None asks for starts.
         """
         self.ends, self.paths = self._start(previous)
         self._chose_start = previous is None
@@ -119,23 +116,12 @@ class Trainer:
     def train(self, previous, tasks, attributes_now):
         """From where EM starts to the fitted model.
 
-        Parameters
-        ----------
-        previous : ndarray of shape (n_samples, n_experts) or None
-            Responsibilities of an earlier fit; None asks for starts.
-        tasks : FitTasks
-            Who is told of the iterations.
-        attributes_now : callable
-            ``attributes_now(trainer)`` -> attributes of the estimator if EM stopped here.
+        ``previous`` are responsibilities (n, K) of an earlier fit, or None for starts; ``tasks``
+        are told of the iterations, and ``attributes_now(trainer)`` are what the estimator would
+        have if EM stopped.
 
-        Returns
-        -------
-        trainer : Trainer
-            Whose result this is: the object itself, or another that it has tried.
-        run : Run
-            Objectives, and whether EM converged.
-        model, order, load
-            As ``Parts.model`` returns them.
+        Returns the trainer whose result this is, the object itself or another that it has tried;
+        the run; and model, order and load, as ``Parts.model`` does.
         """
         tasks.begin(self.most_iterations)
         return self.train_begun(previous, tasks, attributes_now)
@@ -149,13 +135,7 @@ class Trainer:
             return self, run, *self.parts.model(self.problem, self.settings)
 
     def findings(self, n_rows):
-        """What else was tried and by how much it lost, in sentences.
-
-        Parameters
-        ----------
-        n_rows : float
-            Weight of all rows.
-        """
+        """What else was tried and by how much it lost, in sentences."""
         found = []
         if self.log_evidence is not None and len(self.log_evidence) > 1:
             of_all_rows = {k: n_rows * value for k, value in self.log_evidence.items()}
@@ -372,14 +352,8 @@ def _n_met(objective, paths):
 def train_surrogate(trainer, linear, parts=None):
     """Train the mixture of linear experts that a trainer starts from; the problem.
 
-    Parameters
-    ----------
-    trainer : Trainer
-        Of any experts; it is told of the starts.
-    linear : Problem
-        As ``surrogate`` makes it.
-    parts : Parts, default=None
-        That it was made of; None is those of the trainer.
+    The trainer, of any experts, is told of the starts; ``linear`` is as ``surrogate`` makes it, of
+    ``parts``, those of the trainer by default.
     """
     data, settings = trainer.data, trainer.settings
     parts = trainer.parts if parts is None else parts

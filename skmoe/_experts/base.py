@@ -65,16 +65,10 @@ class Experts(ABC):
     def fit(self, resp, working=None, exposure=None, target=None):
         """Refit the experts, or those whose weights moved, and predict the rows.
 
-        Parameters
-        ----------
-        resp : ndarray of shape (n_samples, n_experts)
-            Responsibilities.
-        working : ndarray of shape (n_samples, n_experts), default=None
-            Multiplies them as weights, for robust likelihoods.
-        exposure : ndarray of shape (n_samples, n_experts), default=None
-            The target is ``y / exposure``, and the exposure a factor of the weights.
-        target : ndarray of shape (n_samples, n_experts), default=None
-            What each expert is fitted on, in place of what the likelihood makes of y.
+        All arguments are (n_samples, n_experts): ``resp`` responsibilities; ``working`` weights
+        that multiply them, for robust likelihoods; ``exposure``, by which the target is divided and
+        weights are multiplied; ``target``, what each expert is fitted on in place of what the
+        likelihood makes of y.
         """
 
     def point(self):
@@ -106,14 +100,7 @@ class Experts(ABC):
         ``learn_batch(X, y, weights, *, keep, gain)`` returns experts that have learned from a
         batch, with ``predictions`` for it where they are ``in_sample``.
 
-        Parameters
-        ----------
-        resp : ndarray of shape (n_samples, n_experts)
-            Responsibilities.
-        order : ndarray of shape (n_experts,)
-            New expert ``j`` is old expert ``order[j]``.
-        fitted : list of estimators
-            The fitted experts, in the new order.
+        New expert ``j`` is old expert ``order[j]``; ``fitted`` are the estimators in the new order.
         """
         return None
 
@@ -204,12 +191,8 @@ class LinearExperts(Experts):
     def share(self, columns, among=None):
         """Give experts one coefficient for each of these columns; the experts.
 
-        Parameters
-        ----------
-        columns : list of int
-            Numbers of the columns.
-        among : list of list of list of int, default=None
-            For each column, lists of the experts that have one coefficient; None is all of them.
+        ``among`` has for each column lists of the experts that have one coefficient; None is all of
+        them.
         """
         n_columns, everyone = len(self.scale) + 1, [list(range(self.n_experts))]
         self.shared = np.zeros(n_columns, dtype=bool)
@@ -228,11 +211,9 @@ class LinearExperts(Experts):
         return (columns @ flat[:-1] + flat[-1]).reshape(-1, n_experts, m)
 
     def point(self):
-        """All coefficients (n_numbers,), for EM to extrapolate; None before there are any."""
         return self.coef.ravel() if hasattr(self, "coef") else None
 
     def go_to(self, point):
-        """Take other coefficients, as ``point`` returns them."""
         self._set_coef(point.reshape(self.coef.shape))
 
     @abstractmethod

@@ -44,7 +44,6 @@ class BinomialExperts(LogLinearExperts):
         return targets - proba, proba * (1 - proba)
 
     def finish(self, templates):
-        """Fitted estimators, of the classes of the templates, with these coefficients."""
         for template, coef in zip(templates, self.coef, strict=True):
             raw, intercept = self.raw(coef[:, None])
             model = clone(template.classifier)

@@ -158,23 +158,19 @@ class OutputExperts(Experts):
         return OutputExperts([each.on_rows(rows, weight) for each in self.outputs])
 
     def point(self):
-        """Coefficients of all outputs; None before there are any."""
         points = [each.point() for each in self.outputs]
         return None if any(point is None for point in points) else np.concatenate(points)
 
     def go_to(self, point):
-        """Take other coefficients."""
         ends = np.cumsum([each.coef.size for each in self.outputs])[:-1]
         self.outputs = [copy.copy(each) for each in self.outputs]
         for each, part in zip(self.outputs, np.split(point, ends), strict=True):
             each.go_to(part)
 
     def state(self):
-        """What ``restore`` needs; never changed in place."""
         return [each.state() for each in self.outputs]
 
     def restore(self, state):
-        """Back to an earlier state."""
         self.outputs = [copy.copy(each) for each in self.outputs]
         for each, its_state in zip(self.outputs, state, strict=True):
             each.restore(its_state)

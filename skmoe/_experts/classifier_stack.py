@@ -17,17 +17,10 @@ COEF_PENALTY = 1.0  # L2 of the coefficients of the probabilities
 
 @dataclass(frozen=True)
 class Combination:
-    """What combines the class probabilities of K classifiers.
+    """What combines the class probabilities of K classifiers."""
 
-    Attributes
-    ----------
-    weights : ndarray of shape (K,)
-        Of the logarithms of the probabilities.
-    coef : ndarray of shape (K, n_classes, n_classes)
-        Of the probabilities, from each classifier and class to each class.
-    """
-
-    weights: np.ndarray
+    weights: np.ndarray  # (K,): of the logarithms of the probabilities
+    # (K, n_classes, n_classes): of the probabilities, from each classifier and class to each class.
     coef: np.ndarray
 
     def log_proba(self, proba):
@@ -39,23 +32,8 @@ class Combination:
 def negative_objective(combination, proba, y, sample_weight):
     """Penalised negative log-likelihood of classes, and its gradient.
 
-    Parameters
-    ----------
-    combination : Combination
-        Where to look.
-    proba : ndarray of shape (n_samples, K, n_classes)
-        Probabilities of rows that the classifiers have not seen.
-    y : ndarray of shape (n_samples,)
-        Class numbers.
-    sample_weight : ndarray of shape (n_samples,)
-        Weights.
-
-    Returns
-    -------
-    value : float
-        To be minimised.
-    gradient : Combination
-        Derivatives, each in the place of its parameter.
+    ``proba`` (n_samples, K, n_classes) is of rows that the classifiers have not seen, ``y`` class
+    numbers. The gradient is a Combination of derivatives.
     """
     log_proba, rows = combination.log_proba(proba), np.arange(len(y))
     deviations = combination.weights - 1 / len(combination.weights)
@@ -120,22 +98,7 @@ class ClassifierStack(ClassifierMixin, BaseEstimator):
         self.estimators = estimators
 
     def fit(self, X, y, sample_weight=None):
-        """Learn to combine the classifiers, which stay as they are.
-
-        Parameters
-        ----------
-        X : array-like or DataFrame of shape (n_samples, n_features)
-            Rows that they have not seen.
-        y : array-like of shape (n_samples,)
-            Class labels.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weights. None is a weight of one for each.
-
-        Returns
-        -------
-        self : ClassifierStack
-            Fitted.
-        """
+        """Learn to combine the classifiers, which stay as they are, on rows unseen by them."""
         classes, numbers = np.unique(y, return_inverse=True)
         weight = np.ones(len(numbers)) if sample_weight is None else np.asarray(sample_weight)
         estimators = [estimator for _, estimator in self.estimators]
@@ -143,57 +106,21 @@ class ClassifierStack(ClassifierMixin, BaseEstimator):
         return self.take(fit_combination(proba, numbers, weight), classes)
 
     def take(self, combination, classes):
-        """Take a combination that was fitted elsewhere; self.
-
-        Parameters
-        ----------
-        combination : Combination
-            Fitted.
-        classes : ndarray of shape (n_classes,)
-            Class labels.
-        """
+        """Take a combination that was fitted elsewhere, for these class labels; self."""
         self.estimators_ = [estimator for _, estimator in self.estimators]
         self.classes_ = classes
         self.weights_, self.coef_ = combination.weights, combination.coef
         return self
 
     def predict_proba(self, X):
-        """Predict class probabilities.
-
-        Parameters
-        ----------
-        X : array-like or DataFrame of shape (n_samples, n_features)
-            Rows.
-
-        Returns
-        -------
-        proba : ndarray of shape (n_samples, n_classes)
-            Rows sum to one.
-        """
+        """Class probabilities (n_samples, n_classes)."""
         proba = [aligned_proba(each, X, self.classes_) for each in self.estimators_]
         return self.combine(np.stack(proba, axis=1))
 
     def combine(self, proba):
-        """Combined probabilities (n_samples, n_classes) from those of the classifiers.
-
-        Parameters
-        ----------
-        proba : ndarray of shape (n_samples, n_estimators, n_classes)
-            Columns follow ``classes_``.
-        """
+        """Combined probabilities (n, n_classes) from those of each, (n, K, n_classes)."""
         return np.exp(Combination(self.weights_, self.coef_).log_proba(proba))
 
     def predict(self, X):
-        """Predict the most probable class.
-
-        Parameters
-        ----------
-        X : array-like or DataFrame of shape (n_samples, n_features)
-            Rows.
-
-        Returns
-        -------
-        label : ndarray of shape (n_samples,)
-            Elements of ``classes_``.
-        """
+        """The most probable class of each row."""
         return self.classes_[np.argmax(self.predict_proba(X), axis=1)]

@@ -46,18 +46,8 @@ class ScaledTarget(TransformedTargetRegressor):
 def diverse_experts(classifies, y=None, sample_weight=None):
     """Named estimators, unfitted, that take numbers, missing ones too.
 
-    Parameters
-    ----------
-    classifies : bool
-        Whether they are classifiers.
-    y, sample_weight : array-like, default=None
-        As ``fit`` was given them. With few rows, of equal weight, there is a Gaussian process among
-        the estimators, which takes no weights; None is few rows.
-
-    Returns
-    -------
-    experts : list of (str, estimator)
-        New ones.
+    ``y`` and ``sample_weight`` are as ``fit`` was given them; None is few rows. With few rows, of
+    equal weight, there is a Gaussian process among the estimators, which takes no weights.
     """
     shape = np.shape(y)
     few = not shape or shape[0] < PROCESS_ROWS

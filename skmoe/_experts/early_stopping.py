@@ -16,18 +16,10 @@ from .fitting import join_last, split_last
 
 @dataclass(frozen=True)
 class Library:
-    """Names of the parameters of one library.
+    """Names of the parameters of one library."""
 
-    Attributes
-    ----------
-    stopping : tuple of str
-        Those that ask for early stopping if they are set.
-    n_trees : str
-        The number of trees.
-    """
-
-    stopping: tuple
-    n_trees: str
+    stopping: tuple  # tuple of str: those that ask for early stopping if they are set
+    n_trees: str  # the number of trees
 
 
 LIBRARIES = {
@@ -87,26 +79,10 @@ def stops_early(estimator):
 
 
 def fit_validated(model, X, y, weights, validation):
-    """Fit a model that ``stops_early``.
+    """Fit a model that ``stops_early``, in place or not; the fitted model.
 
-    Parameters
-    ----------
-    model : estimator
-        Unfitted; it may be fitted in place.
-    X : array-like or DataFrame of n_samples rows
-        Rows.
-    y : ndarray of shape (n_samples,)
-        Target, or class labels.
-    weights : ndarray of shape (n_samples,) or None
-        None is a weight of one for each row.
-    validation : tuple
-        X, y and weights of other rows. Classes that y does not hold are left out, and all trees
-        are fitted where no row is left.
-
-    Returns
-    -------
-    model : estimator
-        Fitted.
+    ``validation`` has X, y and weights of other rows. Classes that ``y`` does not hold are left out
+    of it, and all trees are fitted where no row is left. Weights may be None.
     """
     head, last = split_last(model)
     X_other, y_other, other_weights = validation
@@ -143,17 +119,7 @@ def _validating(estimator, X, y, weights):
 def with_median_trees(estimator, models):
     """An unfitted estimator of as many trees as models of it stopped with: their median.
 
-    Parameters
-    ----------
-    estimator : estimator
-        Unfitted.
-    models : list of estimators
-        Fitted with a validation set each.
-
-    Returns
-    -------
-    estimator : estimator
-        One that needs no validation set; of all trees where no model stopped.
+    It needs no validation set, and has all trees where no model stopped.
     """
     counts = [_count_trees(split_last(model)[1]) for model in models]
     counts = [count for count in counts if count]

@@ -86,7 +86,6 @@ class EstimatorExperts(Experts):
 
     @contextmanager
     def side_by_side(self, n_jobs):
-        """Context in which experts can be fitted, ``n_jobs`` at a time."""
         with jobs(n_jobs, shared=(self.X, self.y)) as self._jobs:
             yield
 
@@ -314,19 +313,16 @@ class EstimatorExperts(Experts):
         return [name for name, takes in zip(self.names, self.weighted, strict=True) if not takes]
 
     def streaming(self, resp, order, fitted):
-        """The fitted experts, to go on with ``learn_batch``; None where one of them cannot."""
         if not all(learns_batches(estimator) for estimator in self.estimators):
             return None
         templates = [self.estimators[k] for k in order]
         return StreamedExperts(self.names, templates, fitted, self.min_responsibility, self.classes)
 
     def state(self):
-        """What ``restore`` needs; never changed in place."""
         results = self.models, self.predictions, self.own_log_density, self.own_log_prior
         return self.folds, self.last_fit, results
 
     def restore(self, state):
-        """Back to an earlier state."""
         folds, self.last_fit, results = state
         self._set_folds(folds)
         self.models, self.predictions, self.own_log_density, self.own_log_prior = results
@@ -358,10 +354,7 @@ class EstimatorExperts(Experts):
 def fit_at_once(*fits):
     """First fits of several ``EstimatorExperts`` of one estimator and rows, in one batch of tasks.
 
-    Parameters
-    ----------
-    *fits : (EstimatorExperts, ndarray of shape (n_samples, n_experts))
-        Experts, and responsibilities to fit them with.
+    Each of ``fits`` is a pair: experts, and responsibilities to fit them with.
     """
     plans = [experts._plan(resp) for experts, resp in fits]
     arguments = (
@@ -380,24 +373,14 @@ def fit_at_once(*fits):
 
 
 class _Plan(NamedTuple):
-    """What a fit of all experts comes to.
+    """What a fit of all experts comes to."""
 
-    Attributes
-    ----------
-    originals : list of int
-        Of each expert, the first that is fitted just so.
-    fits : dict of int to list of FitRows
-        Of each that is not frozen, what it would be fitted on in each fold.
-    kept : list of int
-        Those of them that stay as they are.
-    tasks : list of FitTask
-        For the others.
-    """
-
-    originals: list
+    originals: list  # list of int: of each expert, the first that is fitted just so
+    # Dict of int to list of FitRows: of each that is not frozen, what it would be fitted on in each
+    # fold.
     fits: dict
-    kept: list
-    tasks: list
+    kept: list  # list of int: those of them that stay as they are
+    tasks: list  # list of FitTask: for the others
 
 
 @dataclass

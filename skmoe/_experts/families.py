@@ -65,13 +65,7 @@ class LinearFamily(ABC):
         """The unfitted estimator that ``experts=None`` stands for."""
 
     def as_expert(self, estimator):
-        """An expert of this target, made of what the user gave: by default that itself.
-
-        Parameters
-        ----------
-        estimator : estimator
-            Unfitted, or a Pipeline that ends in one.
-        """
+        """An expert of this target, made of what the user gave: by default that itself."""
         return estimator
 
     def penalty_of(self, estimator):
@@ -80,20 +74,8 @@ class LinearFamily(ABC):
         Only the very classes of scikit-learn with an intercept qualify, not their subclasses:
         those may do something else.
 
-        Parameters
-        ----------
-        estimator : estimator
-            An expert, unfitted; no Pipeline.
-
-        Returns
-        -------
-        penalty : float or None
-            As ``experts`` takes it.
-
-        Raises
-        ------
-        InvalidParameterError
-            If the parameters are not what the estimator's own ``fit`` takes.
+        Raises an InvalidParameterError if the parameters are not what the estimator's own ``fit``
+        takes.
         """
         if type(estimator) in IN_SAMPLE:
             validate_params(estimator)
@@ -109,32 +91,13 @@ class LinearFamily(ABC):
     def experts(
         self, design, y, weight, n_experts, *, penalty, prior, exposure=None, units=None
     ):  # fmt: skip
-        """Experts in training.
+        """Experts in training, unstarted.
 
-        Parameters
-        ----------
-        design : ndarray or sparse matrix of shape (n_samples, n_features)
-            Finite numbers.
-        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
-            What experts are fitted on, or class numbers.
-        weight : ndarray of shape (n_samples,)
-            Weights of the rows.
-        n_experts : int
-            Number of experts.
-        penalty : float
-            L2 penalty.
-        prior : bool
-            Whether it is a prior of the coefficients of standardised columns, under which EM is
-            monotone, and not scikit-learn's penalty of those of the raw columns.
-        exposure : ndarray of shape (n_samples,), default=None
-            Factors of the predictions.
-        units : Units, default=None
-            Of columns and target, where they are not those of these rows.
-
-        Returns
-        -------
-        experts : LinearExperts
-            Untrained.
+        ``design`` has finite numbers; ``y`` is what experts are fitted on, or class numbers.
+        ``prior`` says whether the L2 ``penalty`` is a prior of the coefficients of standardised
+        columns, under which EM is monotone, and not scikit-learn's of those of the raw columns.
+        ``exposure`` (n_samples,) are factors of the predictions; ``units`` those of columns and
+        target, where they are not those of these rows.
         """
 
 
@@ -342,21 +305,9 @@ def is_multinomial(estimator):
 
 
 def count_coefficients(estimator, X, y):
-    """Coefficients of a linear model for each function that it fits, of a mixture of all experts.
+    """Coefficients, intercept included, of a linear model for each function that it fits.
 
-    Parameters
-    ----------
-    estimator : estimator
-        Unfitted, ``is_linear``.
-    X : array-like or DataFrame of n_samples rows
-        What it takes. The transformers of a Pipeline are fitted, to see what they make of it.
-    y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
-        Target.
-
-    Returns
-    -------
-    n_coefficients : int
-        Columns and an intercept.
+    The transformers of a Pipeline are fitted, to see what they make of X.
     """
     if has_experts(estimator):
         return sum(count_coefficients(e, X, y) for e in estimator._expert_list()[1])

@@ -23,17 +23,11 @@ class FewOutOfBag(ValueError):
 
 
 class FitRows(NamedTuple):
-    """Rows that an expert is fitted on.
+    """Rows that an expert is fitted on."""
 
-    Attributes
-    ----------
-    rows : ndarray of int
-        Their numbers.
-    weights, exposure, target : ndarray of shape (len(rows),) or None
-        Their weights; by what their targets are divided; or targets in place of theirs.
-    """
-
-    rows: np.ndarray
+    rows: np.ndarray  # of int: their numbers
+    # ``weights``, ``exposure``, ``target``: (len(rows),): their weights; by what their targets are
+    # divided; or targets in place of theirs.
     weights: np.ndarray | None = None
     exposure: np.ndarray | None = None
     target: np.ndarray | None = None
@@ -49,58 +43,26 @@ class FitRows(NamedTuple):
 
 
 class FitTask(NamedTuple):
-    """A fit of expert ``k`` in a fold, and the rows to predict then.
+    """A fit of expert ``k`` in a fold, and the rows to predict then."""
 
-    Attributes
-    ----------
-    k, fold : int
-        Whose fit it is.
-    fitted_on : FitRows
-        What the expert is fitted on.
-    validation : FitRows or None
-        Rows by which boosting stops.
-    test : ndarray of int
-        Numbers of the rows to predict.
-    """
-
+    # ``k``, ``fold``: whose fit it is.
     k: int
     fold: int
-    fitted_on: FitRows
-    validation: FitRows | None
-    test: np.ndarray
+    fitted_on: FitRows  # what the expert is fitted on
+    validation: FitRows | None  # rows by which boosting stops
+    test: np.ndarray  # of int: numbers of the rows to predict
 
 
 def fit_and_predict(X, y, name, estimator, last, task, y_shape, classes, oob, target):
     """Fit a clone, or go on from the last model; predict other rows, out of bag where asked.
 
-    Parameters
-    ----------
-    X, y : all rows
-        Of which the task takes some.
-    name : str
-        Of the expert.
-    estimator : estimator
-        Unfitted, but for a frozen one.
-    last : estimator or None
-        The model to go on from.
-    task : FitTask
-        What to fit on, and what to predict.
-    y_shape : tuple of int
-        Of one row's prediction.
-    classes : ndarray or None
-        Labels, of classifiers.
-    oob : bool
-        Whether rows that the model was fitted on are predicted out of bag.
-    target : callable or None
-        As of ``EstimatorExperts``.
+    X and y are all rows, of which the ``task`` takes some; ``last`` is the model to go on from, or
+    None; ``y_shape`` is that of one row's prediction; ``classes`` are None for regressors; ``oob``
+    says whether rows that the model was fitted on are predicted out of bag; ``target`` is as of
+    ``EstimatorExperts``.
 
-    Returns
-    -------
-    model : estimator
-        Fitted.
-    prediction : ndarray of shape (len(task.test), *y_shape)
-    log_density : ndarray of shape (len(task.test),) or None
-        Of experts with a density of their own.
+    Returns the model, predictions (len(task.test), *y_shape), and log-densities (len(task.test),)
+    of experts with a density of their own, or None.
     """
     transform = None if has_own_density(estimator) else target
     rows, weights = task.fitted_on.rows, task.fitted_on.weights

@@ -70,21 +70,8 @@ def supports_warm_start(estimator):
 def fit_again(model, X, y, weights):
     """A copy of a fitted model that ``supports_warm_start``, fitted from there.
 
-    Parameters
-    ----------
-    model : estimator
-        Fitted; it stays as it is.
-    X : array-like or DataFrame of n_samples rows
-        Other rows.
-    y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
-        Target, or class labels, of the classes that the model knows.
-    weights : ndarray of shape (n_samples,) or None
-        None where ``fit`` takes none.
-
-    Returns
-    -------
-    model : estimator
-        Fitted.
+    The model stays as it is; y holds no class that it does not know. Weights are None where ``fit``
+    takes none.
     """
 
     def train(last, X):
@@ -126,25 +113,9 @@ def learns_weights(estimator):
 def learn_weighted(model, template, X, y, weights, classes=None):
     """A copy of a fitted model that has learned from one more batch by its ``partial_fit``.
 
-    Parameters
-    ----------
-    model : estimator
-        Fitted; it stays as it is.
-    template : estimator
-        What ``model`` was made from. A clone begins anew where a class comes that it never saw.
-    X : array-like or DataFrame of n_samples rows
-        The batch.
-    y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
-        Target, or class labels.
-    weights : ndarray of shape (n_samples,) or None
-        None where ``partial_fit`` takes none.
-    classes : ndarray of shape (n_classes,), default=None
-        All classes; None for regressors.
-
-    Returns
-    -------
-    model : estimator
-        Fitted.
+    The model stays as it is. A clone of the ``template`` that it was made from begins anew where a
+    class comes that it never saw. Weights are None where ``partial_fit`` takes none, ``classes``
+    for regressors.
     """
     if isinstance(_last_step(model), FrozenEstimator):
         return model

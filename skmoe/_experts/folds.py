@@ -18,58 +18,29 @@ ROWS_PER_COEFFICIENT = 10  # by weight; linear experts of fewer come near learni
 
 @dataclass(frozen=True)
 class OutOfBag:
-    """Out-of-bag predictions in place of folds.
+    """Out-of-bag predictions in place of folds."""
 
-    Attributes
-    ----------
-    folds : list of (train, test)
-        For what has no out-of-bag predictions.
-    required : bool
-        Whether experts must not fall back to these where members leave too few rows out.
-    """
-
-    folds: list
+    folds: list  # list of (train, test): for what has no out-of-bag predictions
+    # Whether experts must not fall back to these where members leave too few rows out.
     required: bool
 
 
 @dataclass(frozen=True)
 class Splitting:
-    """How the rows of one fit are split into folds.
+    """How the rows of one fit are split into folds."""
 
-    Attributes
-    ----------
-    cv : "auto", "oob", "prefit", False, int, splitter or iterable
-        As ``make_folds`` takes it.
-    params : dict
-        What a splitter is given, such as ``groups``.
-    subject : ndarray of shape (n_samples,) or None
-        Rows of one subject stay in one fold.
-    seed : int
-        For the shuffle.
-    stratify : bool
-        Whether an integer means stratified folds.
-    n_rows : float or None
-        From which "auto" sees whether linear experts have too many coefficients to be predicted
-        in-sample; None is the weight of the rows.
-    """
-
+    # "auto", "oob", "prefit", False, int, splitter or iterable: as ``make_folds`` takes it.
     cv: object
-    params: dict
-    subject: np.ndarray | None
-    seed: int
-    stratify: bool
+    params: dict  # what a splitter is given, such as ``groups``
+    subject: np.ndarray | None  # (n_samples,): rows of one subject stay in one fold
+    seed: int  # for the shuffle
+    stratify: bool  # whether an integer means stratified folds
+    # From which "auto" sees whether linear experts have too many coefficients to be predicted
+    # in-sample; None is the weight of the rows.
     n_rows: float | None = None
 
     def folds(self, estimators, rows):
-        """Folds for these experts; see ``make_folds``.
-
-        Parameters
-        ----------
-        estimators : list of estimators
-            The experts.
-        rows : Rows or TrainingData
-            The rows.
-        """
+        """Folds for these experts; see ``make_folds``."""
         return make_folds(
             self.cv,
             estimators,
@@ -84,17 +55,7 @@ class Splitting:
         )
 
     def why_out_of_fold(self, estimators, rows, folds):
-        """Why linear experts are predicted out of fold though nobody asked for it, or "".
-
-        Parameters
-        ----------
-        estimators : list of estimators
-            The experts.
-        rows : Rows or TrainingData
-            The rows.
-        folds : None, OutOfBag, "prefit" or list of (train, test)
-            As ``folds`` returned them.
-        """
+        """Why linear experts are predicted out of fold though nobody asked for it, or ""."""
         is_automatic = isinstance(self.cv, str) and self.cv == "auto" and not self.params
         if not (is_automatic and isinstance(folds, list) and all(map(is_linear, estimators))):
             return ""
@@ -110,14 +71,8 @@ class Splitting:
     def gate_folds(self, folds, rows, *, can_memorise):
         """Folds without which the gate is trained; None where it may see all rows.
 
-        Parameters
-        ----------
-        folds : None, OutOfBag, "prefit" or list of (train, test)
-            Of the experts, for the gate too if there are any.
-        rows : Rows or TrainingData
-            The rows.
-        can_memorise : bool
-            Whether the gate needs folds of its own where the experts have none.
+        Those of the experts are the gate's too if there are any; ``can_memorise`` says whether it
+        needs folds of its own where there are none.
         """
         if isinstance(folds, OutOfBag):
             return folds.folds
@@ -139,36 +94,14 @@ class Splitting:
 def make_folds(
     cv, estimators, X, y, split_params, *, weight=None, n_rows=np.inf, subject=None, stratify, seed
 ):
-    """Folds for cross-fitting.
+    """Folds (train, test) for cross-fitting; None, OutOfBag or "prefit" where there are none.
 
-    Parameters
-    ----------
-    cv : "auto", "oob", "prefit", False, int, splitter or iterable
-        As the mixtures take it.
-    estimators : list of estimators
-        The experts.
-    X : array-like or DataFrame of n_samples rows
-        Rows.
-    y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
-        Target, or class numbers.
-    split_params : dict
-        What the splitter is given, such as ``groups``.
-    weight : ndarray of shape (n_samples,), default=None
-        Weights of the rows; every fold needs a row of positive weight to train on.
-    n_rows : float, default=inf
-        Weight of the rows, from which "auto" sees whether linear experts have too many
-        coefficients to be predicted in-sample.
-    subject : ndarray of shape (n_samples,), default=None
-        Rows of one subject stay in one fold.
-    stratify : bool
-        Whether an integer means stratified folds.
-    seed : int
-        For the shuffle of folds that an integer asks for.
-
-    Returns
-    -------
-    folds : None, OutOfBag, "prefit" or list of (train, test)
-        None for in-sample predictions, "prefit" where all experts are fitted already.
+    ``cv`` is as the mixtures take it, ``split_params`` what the splitter is given, such as
+    ``groups``. Every fold needs a row of positive ``weight`` to train on; ``n_rows`` is the weight
+    of the rows, from which "auto" sees whether linear experts have too many coefficients to be
+    predicted in-sample. Rows of one ``subject`` stay in one fold. ``stratify`` is what an integer
+    means, and ``seed`` shuffles its folds. None is for predictions in-sample, "prefit" for experts
+    that are all fitted already.
     """
     if "groups" in split_params:
         groups = check_ids("groups", split_params["groups"], X)
@@ -192,19 +125,8 @@ def make_folds(
 def decide_folds(cv, estimators, X, y, split_params, *, n_rows=np.inf, subject=None):
     """How ``make_folds`` has rows predicted, before it draws any folds.
 
-    Parameters
-    ----------
-    cv, estimators, X, y, split_params, n_rows, subject
-        As for ``make_folds``.
-
-    Returns
-    -------
-    kind : str
-        ``IN_SAMPLE``, ``PREFIT``, ``OUT_OF_BAG`` or ``IN_FOLDS``.
-    n_folds : int or None
-        Number of folds, if a splitter of the user's does not say it.
-    reason : str
-        Why.
+    Returns ``IN_SAMPLE``, ``PREFIT``, ``OUT_OF_BAG`` or ``IN_FOLDS``, the number of folds, or None
+    if a splitter of the user's does not say it, and the reason in words.
     """
     trained = [e for e in estimators if not is_frozen(e)]
     if cv is True:

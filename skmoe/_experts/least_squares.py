@@ -62,7 +62,6 @@ class LeastSquaresExperts(LinearExperts):
         self._set_coef(coef)
 
     def streaming(self, resp, order, fitted):
-        """These experts in another order, without their rows, to go on with ``learn_batch``."""
         if self.shared is not None:
             return None
         twin = self.without_rows()
@@ -70,25 +69,13 @@ class LeastSquaresExperts(LinearExperts):
         return twin
 
     def streaming_from_sums(self, order):
-        """The same after a one-pass problem."""
         return self.streaming(None, order, None)
 
     def learn_batch(self, X, y, weights, *, keep, gain):
         """M-step for ``keep`` times the statistics so far and ``gain`` times those of a batch.
 
-        Parameters
-        ----------
-        X, y : ndarrays of n_samples rows
-            The batch.
-        weights : ndarray of shape (n_samples, n_experts)
-            Responsibilities times weights of the rows.
-        keep, gain : float
-            Factors.
-
-        Returns
-        -------
-        experts : LeastSquaresExperts
-            With ``predictions`` for the batch.
+        Returns experts with ``predictions`` for the batch; ``weights`` (n, K) are responsibilities
+        times those of the rows.
         """
         twin = copy.copy(self)
         twin._take(X, y)
@@ -133,16 +120,13 @@ class LeastSquaresExperts(LinearExperts):
             self.penalty = squares[:, 0] if self.flat else squares
 
     def state(self):
-        """What ``restore`` needs; never changed in place."""
         return self.coef, self.statistics
 
     def restore(self, state):
-        """Back to an earlier state."""
         coef, self.statistics = state
         self._set_coef(coef)
 
     def finish(self, templates):
-        """Fitted estimators, of the classes of the templates, with these coefficients."""
         fitted = []
         for template, coef in zip(templates, self.coef, strict=True):
             raw, intercept = self.raw(coef)

@@ -11,11 +11,8 @@ FEWEST_EXPERTS = 16  # fewer fit themselves; more would spend their time on call
 def solves_folds(experts):
     """Whether least squares for all experts at once stand for a ``fit`` of each.
 
-    Parameters
-    ----------
-    experts : EstimatorExperts
-        With folds; of clones of one estimator, plain least squares or ridge, on an array of many
-        more rows than columns.
+    They do for clones of one estimator, plain least squares or ridge, with folds, on an array of
+    many more rows than columns.
     """
     X = experts.X
     is_array = type(X) is np.ndarray and X.dtype.kind == "f" and len(X) > 4 * X.shape[1]
@@ -28,20 +25,7 @@ def solves_folds(experts):
 
 
 def solve_folds(experts, tasks):
-    """What ``fit_and_predict`` returns for tasks without exposures and targets of their own.
-
-    Parameters
-    ----------
-    experts : EstimatorExperts
-        Which ``solves_folds``.
-    tasks : list of FitTask
-        Of its plan.
-
-    Returns
-    -------
-    done : list of tuples
-        Model, predictions and None for each task.
-    """
+    """What ``fit_and_predict`` returns for tasks without exposures and targets of their own."""
     done = [None] * len(tasks)
     penalty = LeastSquares().penalty_of(experts.estimators[0])
     for fold in sorted({task.fold for task in tasks}):

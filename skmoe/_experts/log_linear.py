@@ -112,15 +112,7 @@ class LogLinearExperts(LinearExperts):
         return self.coef
 
     def learn_sums(self, sums, size=1.0):
-        """A Newton step from sums, taken where they are.
-
-        Parameters
-        ----------
-        sums : Sums
-            Of the last pass over the rows.
-        size : float, default=1.0
-            Part of the step to take.
-        """
+        """Take the part ``size`` of a Newton step from sums, taken where they are."""
         penalty = np.append(self.alpha, 0.0)
         self._curvature = sums.gram[:, 0] + np.diag(penalty)
         slope = sums.cross[:, :, 0] - penalty * self.coef
@@ -182,15 +174,12 @@ class LogLinearExperts(LinearExperts):
             self.penalty = 0.5 * (self.alpha * self.coef[:, :-1] ** 2).sum(axis=1)
 
     def state(self):
-        """What ``restore`` needs; never changed in place."""
         return self.coef
 
     def restore(self, state):
-        """Back to an earlier state."""
         self._set_coef(state)
 
     def finish(self, templates):
-        """Fitted estimators, of the classes of the templates, with these coefficients."""
         fitted = []
         for template, coef in zip(templates, self.coef, strict=True):
             slopes, intercept = self.raw(coef[:, None])

@@ -50,15 +50,7 @@ class LogisticExperts(LinearExperts):
         return self.log_odds
 
     def learn_sums(self, sums, size=1.0):
-        """A Newton step of the log-odds of two classes from sums, taken where they are.
-
-        Parameters
-        ----------
-        sums : Sums
-            Of the last pass over the rows.
-        size : float, default=1.0
-            Part of the step to take.
-        """
+        """Take the part ``size`` of a Newton step of the log-odds of two classes from such sums."""
         penalty, log_odds = np.append(self.alpha, 0.0), self.log_odds
         if self.wants_curvature:
             self._curvature, self._drift = sums.gram, 0.0
@@ -99,7 +91,6 @@ class LogisticExperts(LinearExperts):
         return self._curvature is None or self._drift > self.longest_drift
 
     def forget_curvature(self):
-        """Take the curvature anew before the next step."""
         self._curvature = self._factors = None
 
     def fit(self, resp, working=None, exposure=None, target=None):
@@ -127,7 +118,6 @@ class LogisticExperts(LinearExperts):
         self._set_coef(coef)
 
     def streaming(self, resp, order, fitted):
-        """These experts in another order, without their rows, to go on with ``learn_batch``."""
         if self.shared is not None:
             return None
         bounds = [
@@ -141,7 +131,6 @@ class LogisticExperts(LinearExperts):
         return self._streaming(bounds, order)
 
     def streaming_from_sums(self, order):
-        """The same after steps from sums, with the curvature of the last ones."""
         bounds = 2 * self._curvature[order]  # see multinomial.curvature
         return self._streaming(list(np.stack([bounds, bounds], axis=1)), order)
 
@@ -154,19 +143,8 @@ class LogisticExperts(LinearExperts):
     def learn_batch(self, X, y, weights, *, keep, gain):
         """One step for ``keep`` times what was seen so far and ``gain`` times a batch.
 
-        Parameters
-        ----------
-        X, y : ndarrays of n_samples rows
-            The batch.
-        weights : ndarray of shape (n_samples, n_experts)
-            Responsibilities times weights of the rows.
-        keep, gain : float
-            Factors.
-
-        Returns
-        -------
-        experts : LogisticExperts
-            With ``predictions`` for the batch.
+        Returns experts with ``predictions`` for the batch; ``weights`` (n, K) are responsibilities
+        times those of the rows.
         """
         twin = copy.copy(self)
         twin._take(X, y)
@@ -211,16 +189,13 @@ class LogisticExperts(LinearExperts):
         self.penalty = 0.5 * np.einsum("j,kjc->k", self.column_penalty, coef**2)
 
     def state(self):
-        """What ``restore`` needs; never changed in place."""
         return self.coef, self._curvature, self._factors, self._drift
 
     def restore(self, state):
-        """Back to an earlier state."""
         coef, self._curvature, self._factors, self._drift = state
         self._set_coef(coef)
 
     def finish(self, templates):
-        """Fitted estimators, of the classes of the templates, with these coefficients."""
         fitted = []
         for template, coef in zip(templates, self.coef, strict=True):
             raw, intercept = self.raw(coef)

@@ -19,15 +19,6 @@ class MultinomialExperts(LogisticExperts):
         return self.coef.swapaxes(1, 2)
 
     def learn_sums(self, sums, size=1.0):
-        """A Newton step from sums, taken where they are.
-
-        Parameters
-        ----------
-        sums : Sums
-            Of the last pass over the rows.
-        size : float, default=1.0
-            Part of the step to take.
-        """
         penalty, coef = self.column_penalty, self.coef.copy()
         if self.wants_curvature:
             each = [multinomial.hessian_of_pairs(grams, self.n_classes) for grams in sums.gram]
@@ -44,7 +35,6 @@ class MultinomialExperts(LogisticExperts):
         self._set_coef(coef)
 
     def set_functions(self, functions):
-        """Set ``functions``, between steps from sums."""
         change = (functions - self.functions).reshape(self.n_experts, -1, 1)
         curvature = self._curvature.reshape(self.n_experts, change.shape[1], -1)
         self._drift_by(np.vdot(change, curvature @ change))
@@ -60,7 +50,6 @@ class MultinomialExperts(LogisticExperts):
         return self._curvature.reshape(-1, len(penalty), len(penalty)) + np.diag(penalty)
 
     def streaming_from_sums(self, order):
-        """These experts in another order, without rows; see ``streaming``."""
         bounds = 2 * np.einsum("kcpcq->kcpq", self._curvature[order])  # multinomial.curvature
         return self._streaming(list(bounds), order)
 

@@ -46,30 +46,17 @@ FIRST_ROUNDS = 3  # of coefficients and variances for the responsibilities of a 
 
 @dataclass(frozen=True)
 class Coefficients:
-    """Posterior of the coefficients of one output.
+    """Posterior of the coefficients of one output."""
 
-    Attributes
-    ----------
-    mean : ndarray of shape (K, q)
-        Means of b_k.
-    cov : ndarray of shape (K, q, q)
-        Their covariances.
-    divergence : float
-        KL(q(b) || p(b)).
-    evidence : float
-        Largest value over q(b) of ``sum_k E[cross_k'b_k - 1/2 b_k'gram_k b_k] - divergence``.
-    shared_mean, shared_var : ndarray of shape (q,)
-        Means and variances of b_0.
-    own_mean, own_var : ndarray of shape (K, q)
-        Means and variances of d_k.
-    """
-
-    mean: np.ndarray
-    cov: np.ndarray
-    divergence: float
+    mean: np.ndarray  # (K, q): means of b_k
+    cov: np.ndarray  # (K, q, q): their covariances
+    divergence: float  # KL(q(b) || p(b))
+    # Largest value over q(b) of ``sum_k E[cross_k'b_k - 1/2 b_k'gram_k b_k] - divergence``.
     evidence: float
+    # ``shared_mean``, ``shared_var``: (q,): means and variances of b_0.
     shared_mean: np.ndarray
     shared_var: np.ndarray
+    # ``own_mean``, ``own_var``: (K, q): means and variances of d_k.
     own_mean: np.ndarray
     own_var: np.ndarray
 
@@ -85,18 +72,9 @@ def pooled_coefficients(gram, cross, tau, rho):
         Cov b_k = L_k + (I - L_k G_k) V (I - L_k G_k)'
         evidence = 1/2 [sum_k h_k'L_k h_k + u'V u - sum_k log|M_k| - log|V^-1 diag(rho)|]
 
-    Parameters
-    ----------
-    gram : ndarray of shape (K, q, q)
-        ``sum_i lambda_k w_ik x_i x_i'``.
-    cross : ndarray of shape (K, q)
-        ``sum_i lambda_k w_ik x_i y_i``.
-    tau, rho : ndarray of shape (q,)
-        Prior variances of d_k and b_0. tau = 0 is one line for all experts.
-
-    Returns
-    -------
-    coefficients : Coefficients
+    ``gram`` (K, q, q) is ``sum_i lambda_k w_ik x_i x_i'``, ``cross`` (K, q) ``sum_i lambda_k w_ik
+    x_i y_i``; ``tau`` and ``rho`` (q,) are the prior variances of d_k and b_0. tau = 0 is one line
+    for all experts.
     """
     root, shared_root, eye = np.sqrt(tau), np.sqrt(rho), np.eye(cross.shape[1])
     factor = _factor(root[:, None] * gram * root)
@@ -151,21 +129,9 @@ def learn_variances(gram, cross, tau, rho, learned, ties=None, block=None):
     of coefficients that the rows determine, and likewise rho from the slopes of b_0. Where it
     lowers the evidence, that of EM instead, tau <- mean E d^2, which cannot.
 
-    Parameters
-    ----------
-    gram, cross, tau, rho
-        As ``pooled_coefficients`` takes them.
-    learned : ndarray of bool of shape (q,)
-        Columns whose tau is learned; that of the others stays as it is.
-    ties : Ties, default=None
-        Between experts. Offsets stand behind the coefficients in tau, rho and ``learned``.
-    block : ndarray of int of shape (q - 1,), default=None
-        Of which column of strings they are levels; see ``StandardColumns``.
-
-    Returns
-    -------
-    coefficients : Coefficients
-    tau, rho : ndarray of shape (q,)
+    ``learned`` are the columns whose tau is learned; offsets of ``ties`` stand behind the
+    coefficients in tau, rho and ``learned``. ``block`` says of which column of strings slopes are
+    levels; see ``StandardColumns``. Returns coefficients, tau and rho.
     """
     if ties is not None:
         found, *variances = learn_variances(
@@ -217,18 +183,12 @@ def blocks_of_slopes(is_slope, block):
 
 @dataclass(frozen=True)
 class Precisions:
-    """Posterior Gamma(shape, rate) of the precisions of one output.
+    """Posterior Gamma(shape, rate) of the precisions of one output."""
 
-    Attributes
-    ----------
-    shape, rate : ndarray of shape (K,)
-        Of each expert.
-    nu, centre : float
-        Of the prior.
-    """
-
+    # ``shape``, ``rate``: (K,): of each expert.
     shape: np.ndarray
     rate: np.ndarray
+    # ``nu``, ``centre``: of the prior.
     nu: float
     centre: float
 
@@ -262,18 +222,8 @@ def pooled_precisions(mass, squares, nu):
     The posterior has shape (nu + mass_k) / 2 and rate (nu s_0 + squares_k) / 2. For each nu, s_0
     solves ``K nu / 2 = sum_k shape_k nu s_0 / (nu s_0 + squares_k)``, by Newton in log s_0.
 
-    Parameters
-    ----------
-    mass : ndarray of shape (K,)
-        Weight of the rows.
-    squares : ndarray of shape (K,)
-        Expected weighted squares of their residuals; positive.
-    nu : ndarray of shape (n_grid,)
-        Grid.
-
-    Returns
-    -------
-    precisions : Precisions
+    ``mass`` (K,) is the weight of the rows, ``squares`` (K,) the expected weighted squares of their
+    residuals, positive; ``nu`` (n_grid,) the grid.
     """
     grid = nu[:, None]
     shape = 0.5 * (grid + mass)
@@ -347,7 +297,6 @@ class PooledExperts(Pooled, LeastSquaresExperts):
         self._targets, self.predictions = super().targets, None
 
     def begin(self, resp):
-        """Forget everything, and learn from the responsibilities of a start."""
         n_outputs = self.y_scale.size
         self.tau, self.rho = self._first_variances(n_outputs)
         half = np.full(self.n_experts, 0.5 * self.weight.sum() / self.n_experts)
@@ -393,17 +342,14 @@ class PooledExperts(Pooled, LeastSquaresExperts):
         self.restore((posteriors, tau, rho))
 
     def state(self):
-        """What ``restore`` needs; never changed in place."""
         return self.posteriors, self.tau, self.rho
 
     def restore(self, state):
-        """Back to an earlier state."""
         self.posteriors, self.tau, self.rho = state
         self._set_coef(np.stack([c.mean for c, _ in self.posteriors], axis=2))
 
     @property
     def divergence(self):
-        """What is paid for what is not known of coefficients and variances."""
         return sum(c.divergence + p.divergence for c, p in self.posteriors)
 
     def expected_log_density(self):

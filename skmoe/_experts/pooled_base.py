@@ -96,17 +96,7 @@ class Pooled(ABC):
         return twin
 
     def on_block(self, X, y, weight):
-        """A copy that stands on other rows, in the columns and under the posterior of this one.
-
-        Parameters
-        ----------
-        X : ndarray of shape (n_rows, n_features)
-            Columns.
-        y : ndarray of shape (n_rows,) or (n_rows, n_outputs)
-            Target, or class numbers.
-        weight : ndarray of shape (n_rows,)
-            Weights.
-        """
+        """A copy that stands on other rows, in the columns and under the posterior of this one."""
         twin = copy.copy(self)
         twin.y, twin.weight, twin._design = y, weight, self.columns.design(X)
         twin._take_block()
@@ -118,40 +108,18 @@ class Pooled(ABC):
 
     @abstractmethod
     def sum_rows(self, resp):
-        """Sums over the rows: all that an M-step needs of them, with ``mass``; they add up.
-
-        Parameters
-        ----------
-        resp : ndarray of shape (n_samples, n_experts)
-            Responsibilities.
-        """
+        """Sums over the rows: all that an M-step needs of them, with ``mass``; they add up."""
 
     @abstractmethod
     def slope_sums(self, resp):
-        """Sums of the quadratics in the slopes that the log-density is near.
-
-        Parameters
-        ----------
-        resp : ndarray of shape (n_samples, n_experts)
-            Responsibilities.
-
-        Returns
-        -------
-        gram, cross : ndarray of shape (n_functions, K, q - 1, q - 1) and (n_functions, K, q - 1)
-        """
+        """Gram (C, K, q - 1, q - 1) and cross (C, K, q - 1) of the slopes of C functions."""
 
     @abstractmethod
     def learn_sums(self, sums, size=1.0, learns=True):
         """An M-step from sums over rows, made under the posterior as it is.
 
-        Parameters
-        ----------
-        sums : object
-            From ``sum_rows``.
-        size : float, default=1.0
-            Part of the step to take, where a whole one can lower the bound.
-        learns : bool, default=True
-            Whether prior variances are learned by it, where that can lower the bound.
+        ``size`` is the part of the step to take, where a whole one can lower the bound; ``learns``,
+        whether prior variances are learned by it, where that can.
         """
 
     @abstractmethod

@@ -45,17 +45,7 @@ class Successes:
         return self.expected(targets, mean, np.zeros_like(mean))
 
     def expected(self, targets, mean, variance, near=None):
-        """Expected log-probabilities; see ``Expected``.
-
-        Parameters
-        ----------
-        targets : ndarray of shape (n_samples, 1)
-            Successes.
-        mean, variance : ndarray of shape (n_samples, n_experts, 1)
-            Of the functions.
-        near : Expected, default=None
-            Not used.
-        """
+        """Expected log-probabilities of successes (n, 1); see ``Expected``."""
         trials, center = self.trials, mean[:, :, 0]
         std = np.sqrt(variance + SMALLEST_VARIANCE)
         functions = mean + std * NODES  # (n_samples, n_experts, n_nodes)
@@ -75,16 +65,10 @@ class PooledBinomialExperts(PooledInSteps, BinomialExperts):
 
     Parameters
     ----------
-    X, y, weight
-        As ``LinearExperts`` takes them.
-    shared_columns : list of int
-        Numbers of the columns in which experts do not differ.
+    X, y, weight, shared_columns, units, block
+        As ``PooledExperts`` takes them.
     exposure : ndarray of shape (n_samples,), default=None
         Trials of the rows; None is one each.
-    units : Units, default=None
-        Of the columns, where they are not those of these rows.
-    block : ndarray of int of shape (n_features,), default=None
-        Of which column of strings they are levels; see ``StandardColumns``.
     """
 
     def __init__(

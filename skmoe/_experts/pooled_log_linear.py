@@ -56,17 +56,7 @@ class Counts(_LogLinearKind):
         self.exposure = exposure[:, None, None]
 
     def expected(self, targets, mean, variance, near=None):
-        """Expected log-probabilities; see ``Expected``.
-
-        Parameters
-        ----------
-        targets : ndarray of shape (n_samples, 1)
-            Counts.
-        mean, variance : ndarray of shape (n_samples, n_experts, 1)
-            Of the functions.
-        near : Expected, default=None
-            Not used.
-        """
+        """Expected log-probabilities of counts (n, 1); see ``Expected``."""
         y = targets[:, None]
         counts = self.exposure * np.exp(np.minimum(mean + 0.5 * variance, LARGEST_LOG_MEAN))
         value = y * (np.log(self.exposure) + mean) - counts - special.gammaln(y + 1)
@@ -75,30 +65,19 @@ class Counts(_LogLinearKind):
 
 @dataclass(frozen=True)
 class ExpectedDeviance(Expected):
-    """``Expected`` of positive targets.
+    """``Expected`` of positive targets."""
 
-    Attributes
-    ----------
-    deviance : ndarray of shape (n_samples, n_experts)
-        Half the expected deviance of each row.
-    """
-
+    # (n_samples, n_experts): half the expected deviance of each row.
     deviance: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
 class Positive(_LogLinearKind):
-    """Gamma's likelihood.
+    """Gamma's likelihood."""
 
-    Attributes
-    ----------
-    shape : ndarray of shape (n_experts,)
-        Shapes.
-    mass, deviance : ndarray of shape (n_experts,)
-        Weight of the rows that the shapes were learned from, and sum of half their deviances.
-    """
-
-    shape: np.ndarray
+    shape: np.ndarray  # (n_experts,): shapes
+    # ``mass``, ``deviance``: (n_experts,): weight of the rows that the shapes were learned from,
+    # and sum of half their deviances.
     mass: np.ndarray
     deviance: np.ndarray
 
@@ -160,15 +139,9 @@ def _profiled(mass, deviance):
 
 @dataclass(frozen=True)
 class GammaSums(StepSums):
-    """``StepSums`` of positive targets.
+    """``StepSums`` of positive targets."""
 
-    Attributes
-    ----------
-    deviance : ndarray of shape (K,)
-        Half the expected deviances.
-    """
-
-    deviance: np.ndarray
+    deviance: np.ndarray  # (K,): half the expected deviances
 
 
 # Experts in training --------------------------------------------------------------------------
@@ -179,16 +152,10 @@ class PooledLogLinearExperts(PooledInSteps, LogLinearExperts):
 
     Parameters
     ----------
-    X, y, weight
-        As ``LinearExperts`` takes them.
-    shared_columns : list of int
-        Numbers of the columns in which experts do not differ.
+    X, y, weight, shared_columns, units, block
+        As ``PooledExperts`` takes them.
     exposure : ndarray of shape (n_samples,), default=None
         Of the rows.
-    units : Units, default=None
-        Of columns and target, where they are not those of these rows.
-    block : ndarray of int of shape (n_features,), default=None
-        Of which column of strings they are levels; see ``StandardColumns``.
 
     Attributes
     ----------
@@ -245,7 +212,6 @@ class PooledGammaExperts(PooledLogLinearExperts):
         self.targets_of_kind, self.y_scale = self.y[:, None] / self.unit, np.array([self.unit])
 
     def begin(self, resp):
-        """Forget everything, and learn from the responsibilities of a start."""
         self.kind = Positive.alike(self.targets_of_kind, self.weight, self.n_experts)
         super().begin(resp)
 
@@ -272,11 +238,9 @@ class PooledGammaExperts(PooledLogLinearExperts):
         super().learn_sums(scaled, size, learns)
 
     def state(self):
-        """What ``restore`` needs; never changed in place."""
         return *super().state(), self.kind
 
     def restore(self, state):
-        """Back to an earlier state."""
         *state, self.kind = state
         super().restore(state)
 

@@ -51,16 +51,9 @@ class TwoClasses(_Classes):
 
     @staticmethod
     def expected(labels, mean, variance, near=None):
-        """Bounds for rows; see ``Expected``.
+        """Bounds for rows of zeros and ones (n, n_functions); see ``Expected``.
 
-        Parameters
-        ----------
-        labels : ndarray of shape (n_samples, n_functions)
-            Zeros and ones.
-        mean, variance : ndarray of shape (n_samples, n_experts, n_functions)
-            Of the functions.
-        near : Expected, default=None
-            Of the same rows, with functions that are not far away.
+        Where functions were not far away before, ``near`` is what was returned for these rows then.
         """
         xi = np.sqrt(mean**2 + variance + 1e-12)
         sign = labels[:, None] - 0.5
@@ -121,11 +114,7 @@ def _learn_variances_of_all(gram, cross, tau, rho, learned, block=None):
     With variances of its own, the function of one class would shrink to nothing: what is added to
     those of all classes alike makes no difference to the rows.
 
-    Returns
-    -------
-    coefficients : list of Coefficients
-    tau, rho : ndarray of shape (n_functions, q)
-        The rows of each are alike.
+    Returns a list of Coefficients, tau and rho (n_functions, q), of which all rows are alike.
     """
     now = posteriors(gram, cross, tau, rho)
     shared_mean, shared_var, own_mean, own_var = (
@@ -173,10 +162,8 @@ class PooledLogisticExperts(PooledInSteps, LogisticExperts):
     ----------
     X, y, weight, classes
         As ``LogisticExperts`` takes them.
-    units : Units, default=None
-        Of the columns, where they are not those of these rows.
-    block : ndarray of int of shape (n_features,), default=None
-        Of which column of strings they are levels; see ``StandardColumns``.
+    units, block
+        As ``PooledExperts`` takes them.
 
     Attributes
     ----------
@@ -209,13 +196,8 @@ class PooledLogisticExperts(PooledInSteps, LogisticExperts):
 
         The rows do not see it, and steps would take forever to find it.
 
-        Returns
-        -------
-        shift : ndarray of shape (K, q)
-            The optimum; the prior's precision of an average over experts is 1 / (tau + K rho), of
-            deviations from it 1 / tau.
-        of_prior : ndarray of shape (n_functions, K, q)
-            The precision times the shift.
+        Returns the optimum (K, q), and the precision of the prior times it, (n_functions, K, q):
+        that of an average over experts is 1 / (tau + K rho), of deviations from it 1 / tau.
         """
         mean = np.stack([each.mean for each in now.coefficients])
         average = mean.mean(axis=1, keepdims=True)
@@ -244,11 +226,5 @@ class PooledLogisticExperts(PooledInSteps, LogisticExperts):
 
 
 def ignores_rows(experts):
-    """Whether the evidence has left no expert a slope.
-
-    Parameters
-    ----------
-    experts : Pooled
-        With prior variances ``tau`` and ``rho``.
-    """
+    """Whether the evidence has left no pooled expert a slope."""
     return bool(((experts.tau + experts.rho)[:, :-1] < NO_SLOPE).all())

@@ -37,46 +37,30 @@ ROUNDING = 1e-10  # of a sum over rows, relative
 
 @dataclass(frozen=True)
 class Expected:
-    """Expected log-densities or bounds of them, and their derivatives.
+    """Expected log-densities or bounds of them, and their derivatives."""
 
-    Attributes
-    ----------
-    value : ndarray of shape (n_samples, n_experts)
-        Of each row.
-    curvature, working : ndarray of shape (n_samples, n_experts, n_functions)
-        ``-2 d value / d variance``, not negative, and ``d value / d mean + curvature * mean``.
-    tilt : ndarray of shape (n_samples, n_experts, n_functions) or None
-        For bounds near these to start from.
-    """
-
-    value: np.ndarray
+    value: np.ndarray  # (n_samples, n_experts): of each row
+    # ``curvature``, ``working``: (n_samples, n_experts, n_functions): ``-2 d value / d variance``,
+    # not negative, and ``d value / d mean + curvature * mean``.
     curvature: np.ndarray
     working: np.ndarray
+    # (n_samples, n_experts, n_functions): for bounds near these to start from.
     tilt: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
 class Posterior:
-    """What is known of the coefficients.
+    """What is known of the coefficients."""
 
-    Attributes
-    ----------
-    coefficients : list of Coefficients
-        Of each function.
-    gram, cross : ndarray of shape (n_functions, K, q, q) and (n_functions, K, q)
-        Sums that they are the posterior of.
-    tau, rho : ndarray of shape (n_functions, q)
-        Prior variances.
-    expected : Expected
-        Of the rows.
-    """
-
-    coefficients: list
+    coefficients: list  # list of Coefficients: of each function
+    # ``gram``, ``cross``: (n_functions, K, q, q) and (n_functions, K, q): sums that they are the
+    # posterior of.
     gram: np.ndarray
     cross: np.ndarray
+    # ``tau``, ``rho``: (n_functions, q): prior variances.
     tau: np.ndarray
     rho: np.ndarray
-    expected: Expected
+    expected: Expected  # of the rows
 
     @property
     def divergence(self):
@@ -90,19 +74,13 @@ class Posterior:
 
 @dataclass(frozen=True)
 class StepSums:
-    """Sums over rows under a posterior; those of two blocks add up.
+    """Sums over rows under a posterior; those of two blocks add up."""
 
-    Attributes
-    ----------
-    gram, cross : ndarray of shape (n_functions, K, q, q) and (n_functions, K, q)
-        Curvatures, and working targets.
-    mass : ndarray of shape (K,)
-        Weights of the experts' rows.
-    """
-
+    # ``gram``, ``cross``: (n_functions, K, q, q) and (n_functions, K, q): curvatures, and working
+    # targets.
     gram: np.ndarray
     cross: np.ndarray
-    mass: np.ndarray
+    mass: np.ndarray  # (K,): weights of the experts' rows
 
     def __add__(self, other):
         return type(self)(*(vars(self)[name] + vars(other)[name] for name in vars(self)))
@@ -128,7 +106,6 @@ class PooledInSteps(Pooled):
     rho = property(lambda self: self.posterior.rho)
 
     def begin(self, resp):
-        """Forget everything, and learn from the responsibilities of a start."""
         shape = (self.kind.n_functions, self.n_experts, self.design.shape[1])
         tau, rho = self._first_variances(shape[0])
         expected = self.kind.first(self.targets_of_kind, self.n_experts)
@@ -155,7 +132,6 @@ class PooledInSteps(Pooled):
         return StepSums(*self._sums(self.posterior, weights), weights.sum(axis=0))
 
     def learn_sums(self, sums, size=1.0, learns=True):
-        """A step from sums over rows; see ``Pooled``."""
         size = size * self.kind.largest_size
         self._set(self._stepped(self.posterior, (sums.gram, sums.cross), size, learns))
         self.n_fits += self.n_experts
@@ -258,15 +234,12 @@ class PooledInSteps(Pooled):
 
     @property
     def divergence(self):
-        """What is paid for what is not known of the coefficients."""
         return self.posterior.divergence
 
     def expected_log_density(self):
-        """Expected log-density of each row, or a bound of it, (n, K)."""
         return self.posterior.expected.value
 
     def slope_sums(self, resp):
-        """Sums of the quadratics in the slopes; see ``Pooled``."""
         return without_intercept(*self._sums(self.posterior, resp * self.weight[:, None]))
 
     def loss_as_one(self, k, other):

@@ -43,25 +43,10 @@ def stacked_prediction(stack, predictions):
 
 
 def expert_prediction(name, estimator, X, y_shape, classes):
-    """Prediction of one expert for some rows, checked.
+    """Prediction of one fitted expert for some rows, (n_samples, *y_shape), checked to be finite.
 
-    Parameters
-    ----------
-    name : str
-        For errors.
-    estimator : estimator
-        Fitted.
-    X : array-like or DataFrame of n_samples rows
-        What the estimator takes.
-    y_shape : tuple
-        Shape of one target: ``()`` or ``(n_outputs,)``; of class probabilities (n_classes,).
-    classes : ndarray of shape (n_classes,) or None
-        None for regressors.
-
-    Returns
-    -------
-    prediction : ndarray of shape (n_samples,) + y_shape
-        Finite.
+    ``name`` is for errors; ``y_shape`` is () or (n_outputs,), and of class probabilities
+    (n_classes,); ``classes`` are None for regressors.
     """
     with noted(f"Raised by predict of expert {name!r}."):
         if classes is None:
@@ -79,20 +64,8 @@ def expert_prediction(name, estimator, X, y_shape, classes):
 def predict_linear(experts, X, classes):
     """What fitted linear or logistic experts predict, without each of them checking X again.
 
-    Parameters
-    ----------
-    experts : list of estimators
-        Fitted; of the very classes of scikit-learn, or they may do something else.
-    X : array-like or DataFrame of n_samples rows
-        Checked as mixtures do.
-    classes : ndarray of shape (n_classes,) or None
-        None for regressors.
-
-    Returns
-    -------
-    predictions : ndarray of shape (n_samples, n_experts) or (..., n_classes) or None
-        None where the experts have to be asked one by one: because they are others, or to say
-        what is wrong with X.
+    None where the experts have to be asked one by one: because they are not of the very classes of
+    scikit-learn, or to say what is wrong with X. ``classes`` are None for regressors.
     """
     kinds = (LinearRegression, Ridge) if classes is None else (LogisticRegression,)
     if type(X) is not np.ndarray or any(type(expert) not in kinds for expert in experts):
@@ -134,18 +107,8 @@ ACTIVATIONS = {
 def predict_net(estimator, X):
     """What a fitted net predicts, without checking X again, which of few rows takes longest.
 
-    Parameters
-    ----------
-    estimator : estimator
-        Fitted; frozen or not.
-    X : array-like or DataFrame of n_samples rows
-        Checked as mixtures do.
-
-    Returns
-    -------
-    prediction : ndarray of shape (n_samples, n_outputs) or None
-        None where it is no net, or one that has to be asked itself: because it knows the names
-        of columns, is of other units, or to say what is wrong with X.
+    None where it is no net, or one that has to be asked itself: because it knows the names of
+    columns, is of other units, or to say what is wrong with X.
     """
     net = estimator.estimator if type(estimator) is FrozenEstimator else estimator
     if type(net) is not MLPRegressor or type(X) is not np.ndarray or X.dtype.kind != "f":
@@ -169,20 +132,7 @@ class LastTransformed:
         self._steps, self._rows, self._seen = [], None, None
 
     def behind(self, estimator, X):
-        """The last step of a Pipeline, or what is none itself, and what it sees of X.
-
-        Parameters
-        ----------
-        estimator : estimator
-            Fitted.
-        X : array-like or DataFrame of n_samples rows
-            What the estimator takes.
-
-        Returns
-        -------
-        last : estimator
-        seen : array-like or DataFrame of n_samples rows
-        """
+        """The last step of a Pipeline, or what is none itself, and what it sees of X."""
         head, last = split_last(estimator)
         if head is None:
             return last, X

@@ -37,21 +37,7 @@ class StreamedExperts:
     def learn_batch(self, X, y, weights, *, keep, gain):
         """Go on with every expert on its rows.
 
-        Parameters
-        ----------
-        X : array-like or DataFrame of n_samples rows
-            The batch.
-        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
-            Target, or class numbers.
-        weights : ndarray of shape (n_samples, n_experts)
-            Responsibilities times weights of the rows.
-        keep, gain : float
-            Not used: how fast an expert learns and forgets is its own affair.
-
-        Returns
-        -------
-        experts : StreamedExperts
-            With new ``estimators``.
+        Not by ``keep`` and ``gain``: how fast an expert learns and forgets is its own affair.
         """
         labels = y if self.classes is None else self.classes[y]
         twin = copy.copy(self)

@@ -12,17 +12,7 @@ from .base import Experts
 def with_zero(name, names, estimators):
     """Names and estimators of experts, and of one more that always predicts zero.
 
-    Parameters
-    ----------
-    name : str or None
-        Of that one; None for no such expert.
-    names, estimators : lists of length n_experts
-        Of the others.
-
-    Raises
-    ------
-    ValueError
-        If another expert has its name.
+    ``name`` is None for no such expert. Raises a ValueError if another expert has its name.
     """
     if name is None:
         return names, estimators
@@ -76,20 +66,16 @@ class BesideZero(Experts):
         return BesideZero(self.experts.on_rows(rows, weight))
 
     def point(self):
-        """All coefficients of the others."""
         return self.experts.point()
 
     def go_to(self, point):
-        """Take other coefficients."""
         self.experts = copy.copy(self.experts)
         self.experts.go_to(point)
 
     def state(self):
-        """What ``restore`` needs; never changed in place."""
         return self.experts.state()
 
     def restore(self, state):
-        """Back to an earlier state."""
         self.experts = copy.copy(self.experts)
         self.experts.restore(state)
 

@@ -44,16 +44,8 @@ INSTEAD = f"Set that, or {ELSE}"
 def fit_many(mixture, X, y, sample_weight, others, tasks):
     """``fit`` on rows that are not in memory.
 
-    Parameters
-    ----------
-    mixture : BaseMixtureOfExperts
-        To fit; it is changed.
-    X, y, sample_weight : Files and None, or collections of Dask's
-        As ``fit`` was given them.
-    others : dict
-        The other parameters of ``fit``, which have to be None.
-    tasks : FitTasks
-        Who is told of the iterations.
+    ``others`` are the other parameters of ``fit``, which have to be None; ``tasks`` are told of the
+    iterations.
     """
     settings = Settings.of(mixture)
     check_wanted(NEED, _wanted_by_all(mixture, others), INSTEAD)
@@ -145,14 +137,8 @@ def _number_of_sample(plan, share, data, parts, settings, splitting, seeds):
 def check_wanted(what, wanted, otherwise):
     """Raise a ValueError that names all that ``what`` needs and is not given, and a way out.
 
-    Parameters
-    ----------
-    what : str
-        Subject of the sentence: "Rows that are not in memory need".
-    wanted : dict of str to bool
-        What it needs, and whether it is given.
-    otherwise : str
-        The way out.
+    ``what`` is the subject of the sentence, such as "Rows that are not in memory need"; ``wanted``
+    says of each thing whether it is given.
     """
     lacking = [each for each, is_given in wanted.items() if not is_given]
     if lacking:
@@ -226,14 +212,8 @@ def _gathered_trainer(
 def _look_at(mixture, source):
     """FirstLook, and the sample that it has drawn; sets what validation sets.
 
-    Returns
-    -------
-    look : FirstLook
-        At all rows.
-    rows : Rows
-        The sample, with weights of the sum of all.
-    share : float
-        Of the weight of all rows, what these had themselves.
+    Returns the look, the sample, with weights of the sum of all, and which share of the weight of
+    all rows those of the sample had themselves.
     """
     n_experts = mixture.n_experts if isinstance(mixture.n_experts, Integral) else 1
     most = MOST_EXPERTS if mixture.n_experts == "auto" else n_experts
@@ -275,15 +255,7 @@ def _look_at(mixture, source):
 
 
 def _check_counts(mixture, look):
-    """Raise a ValueError if successes are more than trials, in whichever block.
-
-    Parameters
-    ----------
-    mixture : BaseMixtureOfExperts
-        Unfitted.
-    look : FirstLook
-        At all rows.
-    """
+    """Raise a ValueError if successes are more than trials, in whichever block."""
     if mixture._likelihood().takes_trials:
         extremes = np.concatenate([look.target.low, look.target.high])
         check_exposure(mixture, None, None, y=extremes if look.values is None else look.values)

@@ -25,33 +25,16 @@ from .gathered_pass import FoldAnswers, GatherParameters, fold_numbers, gather
 
 @dataclass(frozen=True)
 class Gathering:
-    """How the rows of experts are gathered, and experts fitted on them.
+    """How the rows of experts are gathered, and experts fitted on them."""
 
-    Attributes
-    ----------
-    parts : Parts
-        Experts, gate and likelihood.
-    settings : Settings
-        Parameters of the mixture.
-    seed : int
-        Of the experts.
-    n_folds : int
-        By a hash of the content of rows; 1 for predictions in sample, or of frozen experts.
-    in_sample : bool
-        Whether experts predict rows that they saw.
-    own_rows : ExpertRows
-        On which an expert is fitted at most.
-    form : TableForm or None
-        Of the rows, where the user gave tables.
-    """
-
-    parts: object
-    settings: object
-    seed: int
+    parts: object  # Parts: experts, gate and likelihood
+    settings: object  # Settings: parameters of the mixture
+    seed: int  # of the experts
+    # By a hash of the content of rows; 1 for predictions in sample, or of frozen experts.
     n_folds: int
-    in_sample: bool
-    own_rows: object
-    form: object
+    in_sample: bool  # whether experts predict rows that they saw
+    own_rows: object  # ExpertRows: on which an expert is fitted at most
+    form: object  # TableForm: of the rows, where the user gave tables
 
     def folds(self, hashes):
         """(train, test) for each fold of rows, by their hashes, or what stands for no folds."""
@@ -79,16 +62,7 @@ class Gathering:
     def small_problem(self, data, share, gate, likelihood):
         """The mixture on a sample of the rows, whose weights are as large as those of all are.
 
-        Parameters
-        ----------
-        data : TrainingData
-            The sample.
-        share : float
-            Of the weight of all rows, what those of the sample had themselves.
-        gate : BaseGate
-            Unfitted.
-        likelihood : BaseLikelihood
-            Unstarted.
+        ``share`` is that of the weight of all rows which those of the sample had themselves.
         """
         data = replace(data, weight=share * data.weight)
         return GeneralProblem(
@@ -242,7 +216,6 @@ class GatheredProblem(ReseedingProblem):
         self.objective = (self.found.value + self.log_prior()) / self.weight.sum()
 
     def state(self):
-        """All that ``restore`` needs; nothing in it is changed in place."""
         names = (
             "experts", "gate", "likelihood", "found", "load", "objective", "resp", "working",
             "working_exposure", "working_target",
@@ -250,7 +223,6 @@ class GatheredProblem(ReseedingProblem):
         return {name: vars(self).get(name) for name in names}
 
     def restore(self, state):
-        """Back to an earlier state."""
         vars(self).update(state)
 
     # What is known of it --------------------------------------------------------------------
@@ -269,11 +241,9 @@ class GatheredProblem(ReseedingProblem):
             )
 
     def effective_rows(self):
-        """Weight of the rows of each expert, (K,)."""
         return self.found.mass
 
     def copies(self):
-        """Whether a heavier expert has the same density everywhere, (K,)."""
         first, data = slice(FIRST_ROWS), self.data
         table = None if data.X is data.Z else data.X.iloc[first]
         few = ArrayRows(np.asarray(data.Z[first]), data.y[first], data.weight[first], table)
@@ -283,11 +253,9 @@ class GatheredProblem(ReseedingProblem):
         return same_as_heavier(differences.largest, self.load)
 
     def report_sums(self, model, order):
-        """What reports are made of: ReportSums."""
         return self.rows.reduce(sum_for_report, (self._answers, model, order))
 
     def streaming_experts(self, order, estimators):
-        """Experts that go on with ``learn_batch``, or None."""
         return self.experts.streaming(self.resp, order, estimators)
 
 
@@ -302,12 +270,10 @@ class GatheredExperts(EstimatorExperts):
         return super().wins(resp, k) if self.won is None else self.won[:, k] & (resp[:, k] > 0)
 
     def fit(self, resp, *working_data):
-        """Refit the experts; see ``Experts``."""
         with self.side_by_side(self.n_jobs):
             super().fit(resp, *working_data)
 
     def finish(self, resp, *working_data):
-        """The fitted experts, in a list."""
         with self.side_by_side(self.n_jobs):
             return super().finish(resp, *working_data)
 
@@ -316,7 +282,6 @@ class GatheredTrainer(Trainer):
     """Trains a GatheredProblem: EM on the sample first, then on all rows; see ``Trainer``."""
 
     def _start(self, previous):
-        """Give the problem what EM goes on from; ends and paths of the short runs."""
         small = self.problem.small
         on_sample = Trainer(
             small,

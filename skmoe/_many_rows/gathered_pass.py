@@ -16,49 +16,24 @@ PASS_ROWS = 2**15  # at a time: estimators want more than a kernel does
 
 @dataclass(frozen=True)
 class FoldAnswers:
-    """A mixture of estimators on its way, without rows, that answers out of fold; see ``Answers``.
+    """A mixture of estimators on its way, without rows; answers out of fold, see ``Answers``."""
 
-    Attributes
-    ----------
-    names : list of str
-        Of the experts.
-    models : list of lists of estimators
-        Of each expert one for each fold, which did not see it, or one for all rows.
-    n_folds : int
-        A row's fold is told by a hash of its content.
-    form : TableForm or None
-        Of the rows, where the user gave tables.
-    classes : ndarray of shape (n_classes,) or None
-        Labels, where y holds class numbers.
-    y_shape : tuple
-        Shape of a prediction.
-    mean, scale : ndarray of shape (n_features,)
-        Units of the columns, for the gate.
-    logits : ndarray of shape (p, n_experts)
-        Coefficients of the gate's logits in standardised columns.
-    likelihood : BaseLikelihood
-        Of the experts.
-    """
-
-    names: list
+    names: list  # of the experts
+    # List of lists of estimators: of each expert one for each fold, which did not see it, or one
+    # for all rows.
     models: list
-    n_folds: int
-    form: object
-    classes: np.ndarray | None
-    y_shape: tuple
+    n_folds: int  # a row's fold is told by a hash of its content
+    form: object  # TableForm: of the rows, where the user gave tables
+    classes: np.ndarray | None  # (n_classes,): labels, where y holds class numbers
+    y_shape: tuple  # shape of a prediction
+    # ``mean``, ``scale``: (n_features,): units of the columns, for the gate.
     mean: np.ndarray
     scale: np.ndarray
-    logits: np.ndarray
-    likelihood: object
+    logits: np.ndarray  # (p, n_experts): coefficients of the gate's logits in standardised columns
+    likelihood: object  # BaseLikelihood: of the experts
 
     def over(self, block):
-        """Target, weights, logits, log-densities (n_rows, K) and predictions, a few rows at a time.
-
-        Parameters
-        ----------
-        block : ArrayRows
-            Rows.
-        """
+        """Target, weights, logits, log-densities (n, K) and predictions, a few rows at a time."""
         for _, _, _, *answers in self.over_rows(block):
             yield answers
 
@@ -100,50 +75,27 @@ def fold_numbers(hashes, n_folds):
 
 @dataclass(frozen=True)
 class GatherParameters:
-    """What a pass is told.
+    """What a pass is told."""
 
-    Attributes
-    ----------
-    answers : FoldAnswers
-        The mixture at the moment.
-    n_kept : int
-        Rows to keep for each expert.
-    least : float
-        Responsibility below which a row is not an expert's.
-    with_curvature : bool
-        Whether to sum the curvature of the gate.
-    """
-
-    answers: FoldAnswers
-    n_kept: int
-    least: float
-    with_curvature: bool
+    answers: FoldAnswers  # the mixture at the moment
+    n_kept: int  # rows to keep for each expert
+    least: float  # responsibility below which a row is not an expert's
+    with_curvature: bool  # whether to sum the curvature of the gate
 
 
 @dataclass(frozen=True)
 class Gathered:
-    """Sums over rows, see ``Sums``, and the rows of each expert; those of two blocks add up.
+    """Sums over rows, see ``Sums``, and the rows of each expert; those of two blocks add up."""
 
-    Attributes
-    ----------
-    value : float
-        Log-likelihood.
-    mass : ndarray of shape (n_experts,)
-        Summed responsibilities.
-    excess, rows_gram, pairs : ndarrays
-        For the gate, as in ``Sums``.
-    own_rows : ndarray of shape (n_experts,)
-        Number of the rows that are an expert's.
-    own : list of RowSample
-        Rows drawn by the responsibility of each expert: X, target, predictions, responsibilities.
-    """
-
-    value: float
-    mass: np.ndarray
+    value: float  # log-likelihood
+    mass: np.ndarray  # (n_experts,): summed responsibilities
+    # ``excess``, ``rows_gram``, ``pairs``: for the gate, as in ``Sums``.
     excess: np.ndarray
     rows_gram: np.ndarray
     pairs: np.ndarray | None
-    own_rows: np.ndarray
+    own_rows: np.ndarray  # (n_experts,): number of the rows that are an expert's
+    # List of RowSample: rows drawn by the responsibility of each expert: X, target, predictions,
+    # responsibilities.
     own: list
 
     @property

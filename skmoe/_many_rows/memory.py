@@ -14,33 +14,17 @@ SHARE = 0.25  # of the memory: samples that are added are there twice, and estim
 
 @dataclass(frozen=True)
 class ExpertRows:
-    """Rows on which an expert is fitted at most.
+    """Rows on which an expert is fitted at most."""
 
-    Attributes
-    ----------
-    most : int
-        Their number.
-    reason : str
-        What this number comes from, for the user.
-    """
-
-    most: int
-    reason: str
+    most: int  # their number
+    reason: str  # what this number comes from, for the user
 
     @classmethod
     def that_fit(cls, max_expert_rows, X, shape, memory):
         """At most ``max_expert_rows``, and those of all experts together in a share of the memory.
 
-        Parameters
-        ----------
-        max_expert_rows : int
-            Parameter of the mixture.
-        X : ndarray or DataFrame
-            Some of the rows.
-        shape : tuple
-            Of what all experts predict for a row.
-        memory : float or None
-            Bytes that the smallest of the processes has, that hold rows; None where nobody knows.
+        ``shape`` is that of what all experts predict for a row; ``memory`` the bytes that the
+        smallest of the processes has that hold rows, None where nobody knows.
         """
         n_experts = shape[0]
         row_bytes = _bytes_of(X) / len(X) + 8 * (np.prod(shape) + n_experts + 4)

@@ -14,7 +14,6 @@ class SampledTrainer(Trainer):
     """
 
     def _start(self, previous):
-        """Give the problem what EM goes on from; ends and paths of the short runs."""
         small, ends, paths = self.problem.on_sample(), [], []
         if self.n_experts == 1:
             small.start(np.ones((len(self.data.weight), 1))).step()

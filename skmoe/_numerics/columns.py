@@ -22,25 +22,19 @@ class StandardColumns:
     strings of ten levels and more have a prior variance of their own, and one scale, as their
     coefficients are the effects of levels: of fewer levels a variance is hardly known [1]_.
 
-    Attributes
-    ----------
-    mean, scale : ndarray of shape (n_features,)
-        Of the columns.
-    basis : ndarray of shape (n_features, n_directions) or None
-        Orthonormal directions; None is the columns themselves.
-    block : ndarray of int of shape (n_features,) or None
-        Number of the column of strings that a column is a level of, from 1; 0 of the others. None
-        where there are none.
-
     References
     ----------
     .. [1] A. Gelman, "Prior distributions for variance parameters in hierarchical models",
        Bayesian Analysis 1 (2006) 515-534.
     """
 
+    # ``mean``, ``scale``: (n_features,): of the columns.
     mean: np.ndarray
     scale: np.ndarray
+    # (n_features, n_directions): orthonormal directions; None is the columns themselves.
     basis: np.ndarray | None = None
+    # (n_features,) of int: number of the column of strings that a column is a level of, from 1; 0
+    # of the others. None where there are none.
     block: np.ndarray | None = None
 
     @classmethod
@@ -77,12 +71,7 @@ class StandardColumns:
 
         Directions outside of their space, and levels that they do not have, are as the prior says.
 
-        Parameters
-        ----------
-        X : ndarray of shape (n_samples, n_features)
-            Columns.
-        variances : ndarray of shape (m, n_features + 1)
-            Prior variances of standardised columns.
+        ``variances`` (m, n_features + 1) are the prior's, of standardised columns.
         """
         if self.basis is not None:
             return self.outside(X)[:, None] * variances[:, 0]

@@ -102,25 +102,9 @@ def _priority(hashes, mass):
 def sample_rows(X, y, weight, n_rows, classes=None):
     """Rows in memory, drawn by a hash of their content.
 
-    Parameters
-    ----------
-    X : DataFrame, ndarray or sparse matrix of n_samples rows
-        Rows.
-    y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
-        Target, or class numbers.
-    weight : ndarray of shape (n_samples,)
-        Weights of the rows.
-    n_rows : int
-        How many to draw; fewer where fewer differ.
-    classes : ndarray of shape (n_classes,), default=None
-        Labels, where y holds class numbers.
-
-    Returns
-    -------
-    rows : ndarray of ints
-        Row numbers, in the order of their hashes.
-    weight : ndarray of shape (len(rows),)
-        Their weights, with the same sum as that of all rows.
+    They are at most ``n_rows``, fewer where fewer differ. Returns their numbers in the order of
+    their hashes, and their weights, with the same sum as that of all rows. ``classes`` are labels,
+    where y holds class numbers.
     """
     hashes = hash_rows(X, y, classes)
     sample, ones = None, np.ones(DRAWN_FROM, dtype=int)
@@ -143,14 +127,7 @@ def sample_rows(X, y, weight, n_rows, classes=None):
 def hash_rows(X, y, classes=None):
     """Hash of the content of each row, (n_samples,) uint64, whatever the type of its numbers.
 
-    Parameters
-    ----------
-    X : DataFrame, ndarray or sparse matrix of n_samples rows
-        Rows.
-    y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
-        Target, labels of classes, or their numbers.
-    classes : ndarray of shape (n_classes,), default=None
-        Labels, where y holds class numbers.
+    ``classes`` are labels, where y holds class numbers.
     """
     X, targets = as_pandas(X), y.reshape(len(y), -1)
     total = np.zeros(len(y), dtype=np.uint64)

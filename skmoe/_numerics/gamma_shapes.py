@@ -9,15 +9,8 @@ LARGEST_SHAPE = 1e6  # a relative standard deviation of 0.1 %, the floor of Gaus
 def shape_of_deviance(deviance):
     """Solve log(shape) - digamma(shape) = deviance, by Newton's method in log(shape).
 
-    Parameters
-    ----------
-    deviance : ndarray
-        Half the mean deviance, ``y / mean - 1 - log(y / mean)``.
-
-    Returns
-    -------
-    shape : ndarray, shaped like deviance
-        A million at most.
+    The deviance is half the mean one, ``y / mean - 1 - log(y / mean)``; the shape is a million at
+    most.
     """
     deviance = np.maximum(deviance, 0.5 / LARGEST_SHAPE)
     root = np.sqrt((deviance - 3) ** 2 + 24 * deviance)
@@ -36,32 +29,13 @@ def shape_of_deviance(deviance):
 def log_gamma_ratio(x, step):
     """``log(Gamma(x + step) / Gamma(x))``, without their difference, which loses digits.
 
-    Parameters
-    ----------
-    x, step : float or ndarrays that broadcast
-        Positive; x of any size.
-
-    Returns
-    -------
-    log_ratio : ndarray
-        About ``step * log(x)`` for large x.
+    Both are positive, x of any size. It is about ``step * log(x)`` for large x.
     """
     return special.gammaln(step) - special.betaln(x, step)
 
 
 def inverse_trigamma(value):
-    """Solve trigamma(x) = value, by Newton's method for 1 / trigamma(x), which is nearly linear.
-
-    Parameters
-    ----------
-    value : ndarray
-        Positive.
-
-    Returns
-    -------
-    x : ndarray, shaped like value
-        Positive.
-    """
+    """Solve trigamma(x) = value, by Newton's method for 1 / trigamma(x), which is nearly linear."""
     x = 0.5 + 1 / value
     for _ in range(50):
         trigamma = special.polygamma(1, x)

@@ -15,22 +15,9 @@ BLOCK_ROWS = 2048
 def weighted_grams(design, weights):
     """All the weighted Gram matrices ``design.T @ diag(weights[:, k]) @ design``.
 
-    Parameters
-    ----------
-    design : ndarray or sparse matrix of shape (n_samples, n_columns)
-        Columns of the problem.
-    weights : ndarray of shape (n_samples, n_grams)
-        One weight vector a column; may be negative.
-
-    Returns
-    -------
-    grams : ndarray of shape (n_grams, n_columns, n_columns)
-        Symmetric matrices.
-
-    Raises
-    ------
-    ValueError
-        If there are so many columns that LAPACK's counts overflow.
+    They are (n_grams, n_columns, n_columns), for weights (n_samples, n_grams) of any sign and a
+    design that may be sparse. Raises a ValueError if there are so many columns that LAPACK's counts
+    overflow.
     """
     (n_samples, n_columns), n_grams = design.shape, weights.shape[1]
     if n_columns > MOST_COLUMNS:

@@ -11,24 +11,20 @@ BLOCK_ROWS = 2048
 class Moments:
     """Weighted moments of columns, and their extremes; those of two blocks of rows add up [1]_.
 
-    Attributes
-    ----------
-    weight : float or ndarray of shape (n_columns,)
-        Of the rows; of those that have a value, where some have none.
-    mean, squares : ndarray of shape (n_columns,)
-        Weighted means, and weighted sums of squares about them.
-    low, high : ndarray of shape (n_columns,)
-        Smallest and largest value; infinity, and its negative, of a column without values.
-
     References
     ----------
     .. [1] T. F. Chan, G. H. Golub and R. J. LeVeque, "Algorithms for computing the sample
        variance", The American Statistician 37 (1983) 242-247.
     """
 
+    # Float or ndarray of shape (n_columns,): of the rows; of those that have a value, where some
+    # have none.
     weight: float | np.ndarray
+    # ``mean``, ``squares``: (n_columns,): weighted means, and weighted sums of squares about them.
     mean: np.ndarray
     squares: np.ndarray
+    # ``low``, ``high``: (n_columns,): smallest and largest value; infinity, and its negative, of a
+    # column without values.
     low: np.ndarray
     high: np.ndarray
 

@@ -53,28 +53,13 @@ def objective(log_proba, targets, coef, penalty):
 def fit(design, targets, coef, penalty, *, max_iter, tol):
     """Raise the objective from ``coef``; it never falls.
 
-    Parameters
-    ----------
-    design : ndarray or sparse matrix of shape (n_samples, p)
-        Columns of like scale; the last one may be the intercept.
-    targets : ndarray of shape (n_samples, K)
-        Soft labels times weights.
-    coef : ndarray of shape (p, K)
-        Where to start. Its rows sum to zero over K, and so do those of the result.
-    penalty : ndarray of shape (p,)
-        L2 penalty of each row of ``coef``.
-    max_iter : int
-        Newton steps (or, above 500 parameters, times five L-BFGS steps).
-    tol : float
-        Stop when the next step promises less than this, per unit of mass.
+    ``design`` (n_samples, p), which may be sparse, has columns of like scale, of which the last may
+    be the intercept; ``targets`` (n_samples, K) are soft labels times weights. The rows of ``coef``
+    (p, K) sum to zero, and so do those of the result. ``penalty`` (p,) is L2, of each row of
+    ``coef``. ``max_iter`` are Newton steps, or, above 500 parameters, times five L-BFGS steps. They
+    end when the next one promises less than ``tol``, per unit of mass.
 
-    Returns
-    -------
-    coef : ndarray of shape (p, K)
-    n_iter : int
-        Steps taken.
-    converged : bool
-        Whether ``tol`` was met.
+    Returns coef, the number of steps, and whether ``tol`` was met.
     """
     mass = targets.sum(axis=1)
     if not mass.any():
@@ -105,25 +90,9 @@ def fit(design, targets, coef, penalty, *, max_iter, tol):
 def fit_shared(design, targets, coef, penalty, owner, *, max_iter, tol):
     """Raise the sum of several objectives whose coefficients are in part the same.
 
-    Parameters
-    ----------
-    design : ndarray of shape (n_samples, p)
-        As in ``fit``, of all problems.
-    targets : ndarray of shape (n_problems, n_samples, K)
-        Soft labels times weights.
-    coef : ndarray of shape (n_problems, p, K)
-        Where to start.
-    penalty : ndarray of shape (p,)
-        As in ``fit``.
-    owner : ndarray of int of shape (n_problems, p)
-        Number of the problem whose coefficients each problem has.
-    max_iter, tol
-        As in ``fit``.
-
-    Returns
-    -------
-    coef : ndarray of shape (n_problems, p, K)
-        The result.
+    As ``fit`` for each problem, of ``targets`` (n_problems, n_samples, K) and ``coef`` (n_problems,
+    p, K). ``owner`` (n_problems, p) is the number of the problem whose coefficients each problem
+    has.
     """
     places, n_classes, mass = shared_places(owner), coef.shape[2], targets.sum(axis=2)
     size = places.max() + 1
@@ -169,19 +138,9 @@ def curvature(design, mass, proba):
     with equality for two classes and :math:`v_1 = -v_2`. In wide designs the columns are, too:
     :math:`(x^T v)^2 \le \lVert x \rVert_1 \sum_j |x_j| v_j^2` [3]_.
 
-    Parameters
-    ----------
-    design : ndarray or sparse matrix of shape (n_samples, p)
-        Columns of like scale.
-    mass : ndarray of shape (n_samples,)
-        Sums of the rows' soft labels.
-    proba : ndarray of shape (n_samples, K)
-        Probabilities.
-
-    Returns
-    -------
-    bound : ndarray of shape (K, p, p) or, above 500 columns, (K, p)
-        A matrix, or its diagonal, for each class.
+    ``mass`` (n_samples,) are the sums of the rows' soft labels, ``proba`` (n_samples, K)
+    probabilities. Returns (K, p, p) or, above 500 columns, (K, p): a matrix, or its diagonal, for
+    each class.
     """
     weights = 2 * mass[:, None] * proba * (1 - proba)
     if design.shape[1] > BLOCK_LIMIT:
@@ -196,20 +155,8 @@ def stream_step(design, targets, coef, penalty, bound, *, keep, gain):
     The rows seen before are a parabola around ``coef``, their optimum: weighted by ``keep``,
     their slope there is that of the penalty, and their curvature is in ``bound``.
 
-    Parameters
-    ----------
-    design, targets, coef, penalty
-        As in ``fit``; rows of the batch.
-    bound : ndarray
-        From ``curvature``, of the rows seen before.
-    keep, gain : float
-        Factors of the rows seen before and of those of the batch.
-
-    Returns
-    -------
-    coef : ndarray of shape (p, K)
-    bound : ndarray
-        Of all rows.
+    All else is as in ``fit``, of the rows of the batch. Returns coef, and the bound of all rows;
+    ``gain`` is the factor of those of the batch.
     """
     mass = targets.sum(axis=1)
     proba = np.exp(log_softmax(design @ coef))
@@ -243,26 +190,11 @@ def fit_elastic_net(X, targets, start, alpha, l1_ratio, *, max_iter, tol):
     Each class's step is a weighted elastic net on its working response, solved by coordinate
     descent, then halved until the objective rises.
 
-    Parameters
-    ----------
-    X : ndarray or sparse matrix of shape (n_samples, n_features)
-        Columns of like scale, without an intercept.
-    targets : ndarray of shape (n_samples, K)
-        Soft labels times weights.
-    start : ndarray of shape (n_features + 1, K)
-        Where to start; the last row are the intercepts, free of penalty.
-    alpha, l1_ratio : float
-        The penalty is ``alpha * (l1_ratio * |coef|_1 + (1 - l1_ratio) / 2 * |coef|_2^2)``.
-    max_iter : int
-        Rounds over the classes.
-    tol : float
-        Stop when a round gains less, per unit of mass.
-
-    Returns
-    -------
-    coef : ndarray of shape (n_features + 1, K)
-    n_iter : int
-    converged : bool
+    ``X`` has columns of like scale, without an intercept; the last row of ``start`` (n_features +
+    1, K) are the intercepts, free of penalty. The penalty is ``alpha * (l1_ratio * |coef|_1 + (1 -
+    l1_ratio) / 2 * |coef|_2^2)``. ``max_iter`` are rounds over the classes, which end when one
+    gains less than ``tol``, per unit of mass. Returns coef, the number of rounds and whether they
+    converged.
     """
     coef, intercept = start[:-1].copy(), start[-1].copy()
     mass = targets.sum(axis=1)
@@ -327,14 +259,7 @@ def _derivatives(design, targets, mass, log_proba, coef, penalty):
 def pair_grams(design, proba, mass):
     """Gram matrices (K (K - 1) / 2, p, p) for ``hessian_of_pairs``.
 
-    Parameters
-    ----------
-    design : ndarray or sparse matrix of shape (n_samples, p)
-        Columns.
-    proba : ndarray of shape (n_samples, K)
-        Probabilities of the classes.
-    mass : ndarray of shape (n_samples,)
-        Weights of the rows.
+    ``proba`` (n_samples, K) are probabilities of the classes, ``mass`` (n_samples,) weights.
     """
     second, first = class_pairs(proba.shape[1])
     return weighted_grams(design, mass[:, None] * proba[:, first] * proba[:, second])
@@ -343,13 +268,8 @@ def pair_grams(design, proba, mass):
 def hessian_of_pairs(grams, n_classes):
     """Negative Hessian of the log-likelihood, (K, p, K, p).
 
-    Parameters
-    ----------
-    grams : ndarray of shape (K (K - 1) / 2, p, p)
-        Gram matrices of the rows with weights of mass times the probabilities of two classes,
-        (k, l) with k < l, l slowest.
-    n_classes : int
-        K.
+    ``grams`` (K (K - 1) / 2, p, p) are those of the rows with weights of mass times the
+    probabilities of two classes, (k, l) with k < l, l slowest.
     """
     p = grams.shape[1]
     hessian = np.empty((n_classes, p, n_classes, p))
@@ -365,17 +285,8 @@ def class_pairs(n_classes):
 def factor_hessian(hessian, penalty):
     """Cholesky factor of the negative Hessian of the objective.
 
-    Parameters
-    ----------
-    hessian : ndarray of shape (K, p, K, p)
-        That of the log-likelihood; overwritten.
-    penalty : ndarray of shape (p,)
-        As in ``fit``.
-
-    Returns
-    -------
-    factor : ndarray of shape (K p, K p)
-        For ``newton_direction``.
+    It is (K p, K p), for ``newton_direction``. ``hessian`` (K, p, K, p), that of the
+    log-likelihood, is overwritten; ``penalty`` is as in ``fit``.
     """
     n_classes, p = hessian.shape[:2]
     _systems.add_softmax_penalty(hessian, penalty)

@@ -9,16 +9,6 @@ def seeded(seed):
 
     NumPy first gathers entropy for a state that the seed then overwrites, which takes as long as an
     EM iteration over a few thousand rows.
-
-    Parameters
-    ----------
-    seed : int
-        As NumPy takes it.
-
-    Returns
-    -------
-    random_state : numpy.random.RandomState
-        A new one.
     """
     random_state = np.random.RandomState(np.random.MT19937(_NoEntropy()))
     random_state.seed(seed)

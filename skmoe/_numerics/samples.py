@@ -15,17 +15,7 @@ FEW_COLUMNS = 2048  # that are made at a time
 def start_columns(Z, weight):
     """What starts look at: standardised numbers, or their principal components if too many.
 
-    Parameters
-    ----------
-    Z : DataFrame, ndarray or sparse matrix of n_samples rows
-        What the gate sees.
-    weight : ndarray of shape (n_samples,)
-        Weights of the rows.
-
-    Returns
-    -------
-    columns : ndarray of shape (n_samples, n_columns)
-        Of mean variance one; 50 columns at most.
+    They are of mean variance one, and 50 at most.
     """
     if sparse.issparse(Z) and Z.shape[1] > MOST_COLUMNS:
         columns = sparse.csr_array(Z)  # not centred: that would fill it
@@ -42,14 +32,8 @@ def start_columns(Z, weight):
 def components_of_turned(turned, basis, weight):
     """``start_columns`` of more than 50 standardised columns in the space of their rows.
 
-    Parameters
-    ----------
-    turned : ndarray of shape (n_samples, n_directions)
-        The columns, times the basis.
-    basis : ndarray of shape (n_columns, n_directions)
-        Orthonormal directions of that space.
-    weight : ndarray of shape (n_samples,)
-        Weights of the rows.
+    ``turned`` (n_samples, n_directions) are the columns, times the ``basis`` (n_columns,
+    n_directions), orthonormal directions of that space.
     """
     directions, place = np.zeros((basis.shape[1], MOST_COLUMNS)), 0
     for some in _first_directions(len(basis)):

@@ -9,17 +9,7 @@ from .statistics import standardisation as of_dense
 def standardisation(X, weight):
     """Mean and scale of the columns; the mean of sparse ones stays 0.
 
-    Parameters
-    ----------
-    X : ndarray or sparse matrix of shape (n_samples, n_features)
-        Finite numbers.
-    weight : ndarray of shape (n_samples,)
-        Weights, of which at least one is positive.
-
-    Returns
-    -------
-    mean, scale : ndarray of shape (n_features,)
-        Such that ``(X - mean) / scale`` has variance 1 but in columns that are constant.
+    ``(X - mean) / scale`` has variance 1 but in columns that are constant. One weight is positive.
     """
     if not sparse.issparse(X):
         return of_dense(X, weight)

@@ -25,22 +25,8 @@ LEAST_PIVOT = 1e-6  # of a Cholesky factor, over its largest: condition below ab
 def standardisation(X, sample_weight):
     """Weighted mean and scale of each column; the scale of a constant column is 1.
 
-    Parameters
-    ----------
-    X : ndarray of shape (n_samples, n_features)
-        Finite numbers.
-    sample_weight : ndarray of shape (n_samples,)
-        Weights, of which at least one is positive.
-
-    Returns
-    -------
-    mean, scale : ndarray of shape (n_features,)
-        Such that ``(X - mean) / scale`` has weighted mean 0 and variance 1.
-
-    Raises
-    ------
-    ValueError
-        If numbers are so large, or so small, that their squares are none.
+    One weight is positive. Raises a ValueError if numbers are so large, or so small, that their
+    squares are none.
     """
     weight = sample_weight / sample_weight.sum()
     n_rows = int(np.clip(BLOCK_ENTRIES // max(X.shape[1], 1), 1, BLOCK_ROWS))
@@ -77,20 +63,9 @@ def independent_columns(X, sample_weight, shared=()):
     or a linear combination of those kept: of one-hot columns the first level, as
     ``OneHotEncoder(drop="first")`` does.
 
-    Parameters
-    ----------
-    X : ndarray of shape (n_samples, n_features)
-        Finite numbers.
-    sample_weight : ndarray of shape (n_samples,)
-        Weights, of which at least one is positive.
-    shared : sequence of int, default=()
-        Columns with one coefficient for all experts; of what they and others say, the others'
-        coefficients remain.
-
-    Returns
-    -------
-    kept : ndarray of bool of shape (n_features,)
-        As many as the rank of the centred columns.
+    ``shared`` columns have one coefficient for all experts; of what they and others say, the
+    others' coefficients remain. Returns bool (n_features,), of which as many are true as the rank
+    of the centred columns. One weight is positive.
     """
     used = sample_weight > 0
     X, weight = X[used], sample_weight[used]
@@ -125,21 +100,8 @@ def _blocks(rows, n_rows=BLOCK_ROWS):
 def least_squares_statistics(design, targets, weights, products=None):
     """What K weighted least-squares problems on one design are solved from.
 
-    Parameters
-    ----------
-    design : ndarray or sparse matrix of shape (n_samples, n_columns)
-        The last column is the intercept.
-    targets : ndarray of shape (n_samples, n_outputs)
-        Targets.
-    weights : ndarray of shape (n_samples, n_experts)
-        Of the rows in each problem.
-    products : callable, default=None
-        As in ``LeastSquaresRows``.
-
-    Returns
-    -------
-    statistics : LeastSquaresStatistics or LeastSquaresRows
-        Which add up to each other.
+    The last column of ``design`` is the intercept; ``weights`` (n_samples, n_experts) are of the
+    rows in each problem; ``products`` is as in ``LeastSquaresRows``. What is returned adds up.
     """
     if design.shape[0] < design.shape[1] and not sparse.issparse(design):
         return LeastSquaresRows(design, targets, weights, products)
@@ -148,21 +110,14 @@ def least_squares_statistics(design, targets, weights, products=None):
 
 @dataclass
 class LeastSquaresStatistics:
-    """Sums over rows for K weighted least-squares problems on one design.
+    """Sums over rows for K weighted least-squares problems on one design."""
 
-    Attributes
-    ----------
-    gram : ndarray of shape (n_experts, n_columns, n_columns)
-        Weighted Gram matrices; the last column of the design is the intercept.
-    cross : ndarray of shape (n_experts, n_columns, n_outputs)
-        Weighted products of the design and the targets.
-    squares : ndarray of shape (n_experts, n_outputs)
-        Weighted squares of the targets.
-    """
-
+    # (n_experts, n_columns, n_columns): weighted Gram matrices; the last column of the design is
+    # the intercept.
     gram: np.ndarray
+    # (n_experts, n_columns, n_outputs): weighted products of the design and the targets.
     cross: np.ndarray
-    squares: np.ndarray
+    squares: np.ndarray  # (n_experts, n_outputs): weighted squares of the targets
 
     @classmethod
     def from_rows(cls, design, targets, weights):
@@ -223,15 +178,8 @@ class LeastSquaresStatistics:
         The intercept is free. Without penalty, a rank-deficient problem gets the solution of
         least norm in the coordinates of the design.
 
-        Parameters
-        ----------
-        penalty : ndarray of shape (n_columns - 1,)
-            L2 penalty of each slope.
-
-        Returns
-        -------
-        coef : ndarray of shape (n_experts, n_columns, n_outputs)
-            Slopes, then the intercept.
+        ``penalty`` (n_columns - 1,) is L2, of each slope. Returns (n_experts, n_columns,
+        n_outputs): slopes, then the intercept.
         """
         coef = np.empty(self.cross.shape)
         for k in least_squares(self.gram, self.cross, penalty, coef, LEAST_PIVOT):
@@ -241,19 +189,9 @@ class LeastSquaresStatistics:
     def solve_shared(self, penalty, owner, precision):
         """Coefficients of all problems at once, of which some are shared.
 
-        Parameters
-        ----------
-        penalty : ndarray of shape (n_columns - 1,)
-            L2 penalty of each slope.
-        owner : ndarray of int of shape (n_experts, n_columns)
-            Number of the expert whose coefficient each expert has.
-        precision : float or ndarray that broadcasts to (n_experts, n_outputs)
-            What a square counts in each problem.
-
-        Returns
-        -------
-        coef : ndarray of shape (n_experts, n_columns, n_outputs)
-            Slopes, then the intercept.
+        As ``solve``; ``owner`` (n_experts, n_columns) has the number of the expert whose
+        coefficient each has, and ``precision``, which broadcasts to (n_experts, n_outputs), what a
+        square counts.
         """
         grams = self.gram + np.diag(np.append(penalty, 0.0))
         n_experts, _, n_outputs = self.cross.shape
@@ -275,27 +213,17 @@ class LeastSquaresRows:
     are :math:`D^{-1} X^T W^{1/2} a`, with one number :math:`a_i` for each row [1]_; without a
     penalty, those of least norm are, with D = 1.
 
-    Attributes
-    ----------
-    design : ndarray of shape (n_samples, n_columns)
-        The last column is the intercept.
-    targets : ndarray of shape (n_samples, n_outputs)
-        Targets.
-    weights : ndarray of shape (n_samples, n_experts)
-        Of the rows in each problem.
-    products : callable or None
-        ``products(penalty)`` -> what ``row_products`` of these rows and that penalty returns, for
-        instance because it was made before.
-
     References
     ----------
     .. [1] C. Saunders, A. Gammerman and V. Vovk, "Ridge regression learning algorithm in dual
        variables", ICML (1998) 515-521.
     """
 
-    design: np.ndarray
-    targets: np.ndarray
-    weights: np.ndarray
+    design: np.ndarray  # (n_samples, n_columns): the last column is the intercept
+    targets: np.ndarray  # (n_samples, n_outputs): targets
+    weights: np.ndarray  # (n_samples, n_experts): of the rows in each problem
+    # ``products(penalty)`` -> what ``row_products`` of these rows and that penalty returns, for
+    # instance because it was made before.
     products: object = None
 
     def summed(self):
@@ -376,23 +304,10 @@ def _metric(penalty):
 def solve_dual(products, intercepts, right, ridge):
     """Ridge regression with free intercepts, for a number of each row.
 
-    Parameters
-    ----------
-    products : ndarray of shape (n_rows, n_rows)
-        Of the rows.
-    intercepts : ndarray of shape (n_rows, n_intercepts)
-        Columns of coefficients that are free, none of which has a row in common with another.
-    right : ndarray of shape (n_rows, n_outputs)
-        Targets.
-    ridge : float
-        Penalty.
-
-    Returns
-    -------
-    numbers : ndarray of shape (n_rows, n_outputs)
-        Of which the products with the rows are the slopes.
-    free : ndarray of shape (n_intercepts, n_outputs)
-        Coefficients of the intercepts.
+    ``products`` (n_rows, n_rows) are those of the rows. ``intercepts`` (n_rows, n_intercepts) are
+    columns of free coefficients, none of which has a row in common with another. Returns numbers
+    (n_rows, n_outputs) of which the products with the rows are the slopes, and the free
+    coefficients (n_intercepts, n_outputs).
     """
     length = np.sqrt((intercepts**2).sum(axis=0))
     length = np.where(length > 0, length, 1.0)
@@ -417,20 +332,9 @@ def _of_each(precision, n_experts, n_outputs):
 def solve_shared(grams, rights, owner):
     """Solutions of K symmetric systems that have some of their coefficients in common.
 
-    Parameters
-    ----------
-    grams : ndarray of shape (n_experts, n_columns, n_columns)
-        Positive semi-definite matrices.
-    rights : ndarray of shape (n_experts, n_columns)
-        Right-hand sides.
-    owner : ndarray of int of shape (n_experts, n_columns)
-        Number of the expert whose coefficient each expert has. The equations of those with one
-        coefficient are summed.
-
-    Returns
-    -------
-    coef : ndarray of shape (n_experts, n_columns)
-        Equal over the experts that share it.
+    ``grams`` (n_experts, n_columns, n_columns) are positive semi-definite, ``rights`` (n_experts,
+    n_columns). ``owner`` has the number of the expert whose coefficient each expert has: the
+    equations of those with one coefficient are summed.
     """
     places = shared_places(owner)
     size = places.max() + 1

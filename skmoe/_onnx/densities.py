@@ -21,14 +21,7 @@ HALVINGS = 36  # of a bracket
 def variances(graph, likelihood, X):
     """Variances (n, K, n_functions) of the linear functions of pooled experts.
 
-    Parameters
-    ----------
-    graph : Graph
-        To write to.
-    likelihood : UncertainCoefficients
-        Fitted.
-    X : str
-        What its ``columns_`` take.
+    ``X`` is what its ``columns_`` take.
     """
     columns, cov = likelihood.columns_, likelihood.coef_cov_
     n_experts, n_functions, size, _ = cov.shape
@@ -77,16 +70,8 @@ def _student_t_cdf(graph, z, df):
 def quantiles(graph, weights, mean, scale, df, probabilities):
     """Quantiles (n, Q) of a mixture.
 
-    Parameters
-    ----------
-    graph : Graph
-        To write to, in double precision.
-    weights, mean, scale : str
-        Of the components, (n, K).
-    df : ndarray of shape (K,) or None
-        Degrees of freedom of Student's t; None for Gaussian components.
-    probabilities : ndarray of shape (Q,)
-        Between 0 and 1.
+    ``weights``, ``mean`` and ``scale`` (n, K) are of the components, in double precision; ``df``
+    (K,) None is Gaussian ones.
     """
     weights, mean, scale = (graph.reshape(each, 0, -1, 1) for each in (weights, mean, scale))
     if df is None:

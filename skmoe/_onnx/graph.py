@@ -34,25 +34,10 @@ class Graph:
         return cls(scope, container, float_type(operator.inputs) is DoubleTensorType)
 
     def __call__(self, op, *inputs, domain="", output=None, **attributes):
-        """Add a node.
+        """Add a node of ONNX's operator ``op``; the name of its result.
 
-        Parameters
-        ----------
-        op : str
-            Operator of ONNX.
-        *inputs : str, variable or array
-            Names of results, variables of skl2onnx, or constants.
-        domain : str, default=""
-            Of the operator.
-        output : variable, default=None
-            Where the result goes. None is a new name.
-        **attributes : object
-            Of the node.
-
-        Returns
-        -------
-        name : str
-            Of the result.
+        Inputs are names of results, variables of skl2onnx, or constants. ``output`` is a variable
+        where the result goes; None is a new name.
         """
         name = self.scope.get_unique_variable_name(op) if output is None else output.full_name
         self.container.add_node(

@@ -45,21 +45,13 @@ OF_MEMBERS = (BaggingClassifier, BaggingRegressor)
 
 @dataclass(frozen=True)
 class Parts:
-    """Variables that the operator of a mixture begins with.
+    """Variables that the operator of a mixture begins with."""
 
-    Attributes
-    ----------
-    experts : list of Variable or None
-        Predictions; None is for a stack of the experts before it, which is computed from these.
-    gate : Variable
-        Logarithms of its probabilities, up to a constant of the row.
-    columns : Variable or None
-        What pooled experts see.
-    """
-
+    # List of Variable: predictions; None is for a stack of the experts before it, which is computed
+    # from these.
     experts: list
-    gate: Variable
-    columns: Variable | None
+    gate: Variable  # logarithms of its probabilities, up to a constant of the row
+    columns: Variable | None  # what pooled experts see
 
     def variables(self):
         """All of them, in a list."""

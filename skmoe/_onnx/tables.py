@@ -56,14 +56,8 @@ def _is_known(part):
 def encode(graph, transformer, inputs):
     """Name of the encoded table.
 
-    Parameters
-    ----------
-    graph : Graph
-        To write to.
-    transformer : ColumnTransformer
-        Fitted, of which ``is_table_encoder`` is true.
-    inputs : list of variables
-        The columns, or matrices of some of them, in the order of the table.
+    ``inputs`` are the columns, or matrices of some of them, in the order of the table, and
+    ``transformer`` is a fitted one of which ``is_table_encoder`` is true.
     """
     if any(each.type.shape[1:] in ([], [None]) for each in inputs):
         raise ValueError("initial_types must say how many columns each input of the table has.")

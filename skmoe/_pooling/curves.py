@@ -22,36 +22,17 @@ FEWEST_VALUES = 10  # of a column that a target can be a curve of
 
 @dataclass(frozen=True)
 class Curve:
-    """A curve of one column in place of regimes.
+    """A curve of one column in place of regimes."""
 
-    Attributes
-    ----------
-    column : str
-        Its name.
-    nats : float
-        By how much the log-evidence of the curve is higher than theirs, over all rows.
-    """
-
-    column: str
-    nats: float
+    column: str  # its name
+    nats: float  # by how much the log-evidence of the curve is higher than theirs, over all rows
 
 
 def best_curve(search, problem, regime):
     """The curve in place of a mixture of regimes, of the column that parts them most.
 
-    Parameters
-    ----------
-    search : RegimeSearch
-        Which found the mixture.
-    problem : PooledProblem
-        The mixture.
-    regime : ndarray of int of shape (n_experts,)
-        Number of the regime of each expert.
-
-    Returns
-    -------
-    curve : Curve or None
-        None where no column has many values, or columns outnumber rows.
+    ``regime`` (n_experts,) numbers those of the mixture that ``search`` found. None where no column
+    has many values, or columns outnumber rows.
     """
     trainer, experts = search.trainer, problem.experts
     if experts.columns.basis is not None:

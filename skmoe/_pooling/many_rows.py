@@ -26,30 +26,17 @@ ROUNDING = 1e-12  # of the bound, relative
 
 @dataclass(frozen=True)
 class PooledSums:
-    """Sums over rows at one point of the parameters; those of two blocks add up.
+    """Sums over rows at one point of the parameters; those of two blocks add up."""
 
-    Attributes
-    ----------
-    value : float
-        Log-density of the rows, but for what is paid for the experts and for units.
-    of_experts : object
-        From ``Pooled.sum_rows``.
-    excess : ndarray of shape (p, n_experts)
-        Columns times what responsibilities exceed the gate by: the slope of the gate.
-    pairs : ndarray of shape (n_experts * (n_experts - 1) / 2, p, p)
-        Gram matrices weighted by products of two gate probabilities.
-    rows_gram : ndarray of shape (p, p)
-        Gram matrix of all rows.
-    gate_mass : ndarray of shape (n_experts,)
-        Summed probabilities of the gate.
-    """
-
-    value: float
-    of_experts: object
+    value: float  # log-density of the rows, but for what is paid for the experts and for units
+    of_experts: object  # from ``Pooled.sum_rows``
+    # (p, n_experts): columns times what responsibilities exceed the gate by: the slope of the gate.
     excess: np.ndarray
+    # (n_experts * (n_experts - 1) / 2, p, p): Gram matrices weighted by products of two gate
+    # probabilities.
     pairs: np.ndarray
-    rows_gram: np.ndarray
-    gate_mass: np.ndarray
+    rows_gram: np.ndarray  # (p, p): Gram matrix of all rows
+    gate_mass: np.ndarray  # (n_experts,): summed probabilities of the gate
 
     def __add__(self, other):
         return PooledSums(*(vars(self)[name] + vars(other)[name] for name in vars(self)))
@@ -57,30 +44,14 @@ class PooledSums:
 
 @dataclass(frozen=True)
 class PooledAnswers:
-    """A mixture of pooled experts on its way, without rows; see ``Answers``.
+    """A mixture of pooled experts on its way, without rows; see ``Answers``."""
 
-    Attributes
-    ----------
-    experts : Pooled
-        Without rows.
-    columns : StandardColumns
-        What the gate sees; none for proportions.
-    logits : ndarray of shape (p, n_experts)
-        Coefficients of the gate's design.
-    """
-
-    experts: object
-    columns: StandardColumns
-    logits: np.ndarray
+    experts: object  # Pooled: without rows
+    columns: StandardColumns  # what the gate sees; none for proportions
+    logits: np.ndarray  # (p, n_experts): coefficients of the gate's design
 
     def on_rows(self, block):
-        """Experts on a few rows of a block at a time, and the gate's design and log-probabilities.
-
-        Parameters
-        ----------
-        block : ArrayRows
-            Rows.
-        """
+        """Experts on a few rows at a time of a block, the gate's design and log-probabilities."""
         n_columns = len(self.columns.mean)
         for start in range(0, block.n_rows, PASS_ROWS):
             rows = slice(start, start + PASS_ROWS)
@@ -90,13 +61,7 @@ class PooledAnswers:
             yield self.experts.on_block(X, block.y[rows], block.weight[rows]), design, log_gate
 
     def over(self, block):
-        """Target, weights, logarithms of gate and densities (n_rows, K), and predictions.
-
-        Parameters
-        ----------
-        block : ArrayRows
-            Rows.
-        """
+        """Target, weights, logarithms of gate and densities (n_rows, K), and predictions."""
         for experts, _, log_gate in self.on_rows(block):
             log_density = experts.expected_log_density()
             yield experts.y, experts.weight, log_gate, log_density, experts.predictions
@@ -196,7 +161,6 @@ class PooledRowsProblem(PooledProblem):
         return self.objective
 
     def learn_alpha(self):
-        """A better precision of the gate's prior, and its weights; the change of its logarithm."""
         before = self.gate.alpha
         self.gate.learn_alpha(self.sums)
         self._pass()
@@ -220,16 +184,13 @@ class PooledRowsProblem(PooledProblem):
     # What is known of it --------------------------------------------------------------------
 
     def effective_rows(self):
-        """Weight of the rows of each expert, (K,)."""
         return self.sums.of_experts.mass
 
     def copies(self):
-        """Whether a heavier expert has the same density everywhere, (K,)."""
         differences = self.rows.reduce(compare_densities, self._answers)
         return same_as_heavier(differences.largest, self.load)
 
     def report_sums(self, model, order):
-        """What reports are made of: ReportSums."""
         return self.rows.reduce(sum_for_report, (self._answers, model, order))
 
 

@@ -14,21 +14,8 @@ def cheapest_merger(experts, resp, log_gate, weight):
     .. math:: L_{kl} - \sum_i w_i \sum_{j \in \{k, l\}} r_{ij} \log
         \frac{r_{ij} / (r_{ik} + r_{il})}{\pi_{ij} / (\pi_{ik} + \pi_{il})}
 
-    Parameters
-    ----------
-    experts : PooledExperts
-        Two at least, with ``loss_as_one(k, l)``.
-    resp, log_gate : ndarray of shape (n_samples, n_experts)
-        Responsibilities and logarithms of gate probabilities.
-    weight : ndarray of shape (n_samples,)
-        Weights of the rows.
-
-    Returns
-    -------
-    loss : float
-        Of log-likelihood, before the smaller mixture is trained.
-    pair : (int, int)
-        Numbers of the experts.
+    ``experts`` are two at least, with ``loss_as_one(k, l)``; ``resp`` and ``log_gate`` are (n, K).
+    Returns the loss of log-likelihood, before the smaller mixture is trained, and the pair.
     """
     losses = []
     for pair in map(list, combinations(range(resp.shape[1]), 2)):

@@ -24,17 +24,7 @@ LARGEST_LINEAR, LARGEST_LOG_SIZE = 30.0, 15.0  # so far, nothing is different fr
 def overdispersed_evidence(problem, glm):
     """Log-evidence over all rows, by BIC, of one regression with overdispersion.
 
-    Parameters
-    ----------
-    problem : PooledProblem
-        Whose rows they are.
-    glm : str or None
-        Family of its likelihood.
-
-    Returns
-    -------
-    evidence : float
-        Minus infinity for a family that has none.
+    Minus infinity for a ``glm`` that has none.
     """
     if glm not in LOSSES:
         return -np.inf

@@ -19,27 +19,9 @@ GLMS = {
 def pooled_parts(parts, source, design, data, start, block):
     """One pooled expert, of which ``resized`` makes more, and its likelihood.
 
-    Parameters
-    ----------
-    parts : Parts
-        Of the mixture.
-    source : array-like of n_samples rows
-        What experts see.
-    design : ndarray of shape (n_samples, n_columns)
-        The same as an array.
-    data : TrainingData
-        The rows.
-    start : callable
-        ``start(likelihood)`` lets a likelihood look at the target; it returns the likelihood.
-    block : ndarray of int of shape (n_columns,) or None
-        Of which column of strings they are levels; see ``StandardColumns``.
-
-    Returns
-    -------
-    experts : Pooled
-        Untrained.
-    likelihood : UncertainCoefficients
-        Started.
+    ``source`` is what experts see and ``design`` the same as an array; ``start(likelihood)`` lets a
+    likelihood look at the target, and returns it; ``block`` (n_columns,) says of which column of
+    strings they are levels, see ``StandardColumns``.
     """
     if parts.classes is not None:
         likelihood = PooledCategorical(n_classes=len(parts.classes))

@@ -66,10 +66,8 @@ class GateUnderPrior:
     def log_volume(self, pairs):
         """Logarithm of the volume of the posterior relative to that of the prior.
 
-        Parameters
-        ----------
-        pairs : ndarray of shape (n_experts * (n_experts - 1) / 2, p, p)
-            Gram matrices weighted by products of two gate probabilities.
+        ``pairs`` (K (K - 1) / 2, p, p) are Gram matrices weighted by products of two gate
+        probabilities.
         """
         return self._volume(pairs)[0]
 
@@ -228,12 +226,10 @@ class PooledProblem(Problem):
         return np.log(self.gate.alpha / before)
 
     def state(self):
-        """All that ``restore`` needs; nothing in it is changed in place."""
         arrays = {name: vars(self)[name] for name in self.of_state}
         return self.experts.state(), shallow_copy(self.gate), arrays
 
     def restore(self, state):
-        """Back to an earlier state."""
         experts, gate, arrays = state
         self.experts.restore(experts)
         self.gate = shallow_copy(gate)
@@ -246,11 +242,9 @@ class PooledProblem(Problem):
         return self.gate.log_prior() - self.experts.divergence
 
     def effective_rows(self):
-        """Weight of the rows of each expert, (K,)."""
         return self.weight @ self.resp
 
     def copies(self):
-        """Whether a heavier expert has the same density everywhere, (K,)."""
         return copies_of_heavier(self.log_density, self.load)
 
     def dead(self):
@@ -258,7 +252,6 @@ class PooledProblem(Problem):
         return np.arange(0)
 
     def report_sums(self, model, order):
-        """What reports are made of: ReportSums."""
         means, exposure = self.experts.predictions, self.data.exposure
         means = means if exposure is None else means * exposure[:, None]
         loss = model.losses(self.y, means[:, order])
@@ -275,13 +268,7 @@ class PooledProblem(Problem):
         )
 
     def finished_gate(self, given):
-        """A fitted public gate with these weights.
-
-        Parameters
-        ----------
-        given : SoftmaxGate or ConstantGate
-            Whose kind and other settings it has.
-        """
+        """A fitted public gate with these weights, with kind and other settings of ``given``."""
         if not given.sees_rows:  # as probable in all rows
             everywhere = np.broadcast_to(self.load, (len(self.weight), len(self.load)))
             return clone(given).fit(self.Z, everywhere, self.weight)
@@ -307,7 +294,6 @@ class PooledProblem(Problem):
         return None
 
     def begin_gate_stream(self, gate, order):
-        """Make a fitted gate, in a new order, ready to learn batches."""
         gate.begin_stream(self.Z, self.resp[:, order], self.gate.weight)
 
 

@@ -56,12 +56,7 @@ class Regimes:
     def named(self, names, order):
         """Names of the experts of each regime, a list of lists; by the first of each.
 
-        Parameters
-        ----------
-        names : list of str
-            Of the experts.
-        order : ndarray of shape (n_experts,)
-            Expert ``j`` of the names is expert ``order[j]`` here.
+        Expert ``j`` of the names is expert ``order[j]`` here.
         """
         groups = {}
         for name, k in zip(names, order, strict=True):
@@ -115,16 +110,8 @@ class RegimeSearch:
     def of(self, best):
         """The mixture of as few regimes as the evidence allows for.
 
-        Parameters
-        ----------
-        best : PooledProblem
-            Of most evidence, without ties.
-
-        Returns
-        -------
-        problem : PooledProblem
-            With ties, or the same.
-        regimes : Regimes
+        Of the problem of most evidence, without ties; returns one with ties, or the same, and
+        Regimes.
         """
         n_rows, n_experts = self.n_rows, best.experts.n_experts
         if n_experts > 1 and is_ordered(best, MARGIN):

@@ -47,12 +47,7 @@ class Rivals:
     def notes(self, chosen, word="regime"):
         """That another partition is close to that of the chosen mixture, a sentence; a list.
 
-        Parameters
-        ----------
-        chosen : PooledProblem
-            The mixture that is kept.
-        word : {"regime", "expert"}, default="regime"
-            Of what the partition is one into.
+        The partition is one into what ``word`` says, "regime" or "expert".
         """
         found = [self._compared(chosen, each) for each in self.close_to(chosen)]
         found = [each for each in found if each is not None]
@@ -70,14 +65,8 @@ class Rivals:
 def close_numbers(support, chosen, word="regime"):
     """That other numbers are close to the one that is kept, a sentence; a list.
 
-    Parameters
-    ----------
-    support : dict of int to float
-        Log-evidence over all rows of each number.
-    chosen : int
-        The number that is kept.
-    word : {"regime", "expert"}, default="regime"
-        What is counted.
+    ``support`` has the log-evidence over all rows of each number; ``word`` says what is counted,
+    "regime" or "expert".
     """
     lead = {k: support[chosen] - each for k, each in support.items() if k != chosen}
     close = {k: nats for k, nats in lead.items() if nats < CLOSE}

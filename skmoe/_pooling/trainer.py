@@ -155,7 +155,6 @@ class PooledTrainer(Trainer):
         ]
 
     def run(self, tasks, attributes_now):
-        """Go on with the mixture that is kept, until it converges; see ``Trainer``."""
         return self._run(self.settings.max_iter, tasks, attributes_now)
 
     def name_of_column(self, j):

@@ -58,14 +58,7 @@ class Groups:
     def error_variance(self, values, proba, scale):
         """Variances (n, n_groups, ...) of the errors of groups around their means.
 
-        Parameters
-        ----------
-        values : ndarray of shape (n_samples, n_experts, ...)
-            Predictions of the experts.
-        proba : ndarray of shape (n_samples, n_experts)
-            Probabilities of the experts.
-        scale : ndarray of shape (n_experts, ...)
-            Standard deviations of their errors.
+        ``values`` are predictions of the experts, ``scale`` standard deviations of their errors.
         """
         offsets = values - self.mean(values, proba)[:, self.of_expert]
         return self.mean(scale**2 + offsets**2, proba)
@@ -74,12 +67,7 @@ class Groups:
 def groups_of(mixture, by):
     """Groups of the experts of a fitted mixture.
 
-    Parameters
-    ----------
-    mixture : mixture
-        Fitted.
-    by : {"regime", "expert"}
-        Regimes are told where there are fewer of them than experts.
+    By "expert", or by "regime", where there are fewer of these than experts.
     """
     if by not in (REGIME, EXPERT):
         raise ValueError(f"by must be {REGIME!r} or {EXPERT!r}; got {by!r}.")
@@ -94,15 +82,7 @@ def groups_of(mixture, by):
 
 
 def composition(groups, experts):
-    """A sentence that says which experts each regime has, in lines.
-
-    Parameters
-    ----------
-    groups : Groups
-        Regimes.
-    experts : list of str
-        Names.
-    """
+    """A sentence that says which experts each regime has, in lines."""
     members = [
         f"{name}: {', '.join(np.array(experts)[groups.of_expert == r])}"
         for r, name in enumerate(groups.names)

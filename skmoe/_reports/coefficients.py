@@ -88,10 +88,7 @@ def _format(value, zero):
 def coefficient_table(mixture, by):
     """Coefficients of a fitted mixture, by "regime" or by "expert": CoefficientTable.
 
-    Raises
-    ------
-    ValueError
-        If an expert is not linear.
+    Raises a ValueError if an expert is not linear.
     """
     names = getattr(mixture, "feature_names_in_", None)
     experts = list(mixture.named_experts_)

@@ -26,23 +26,16 @@ INDICATOR = "missingindicator_"
 
 @dataclass
 class Columns:
-    """Columns that a model sees, each ``slope * raw + shift`` of the one it is named after.
+    """Columns that a model sees, each ``slope * raw + shift`` of the one it is named after."""
 
-    Attributes
-    ----------
-    names : list of str
-        ``age``, ``kind=low`` for a level of a category, ``age missing`` for an indicator; of what
-        other transformers make, their own names.
-    slope, shift : ndarray of shape (n_columns,)
-        1 and 0 but behind scalers.
-    category : list
-        Name of the column that each is a level of, where all of its levels are there as zeros and
-        ones; else None.
-    """
-
+    # List of str: ``age``, ``kind=low`` for a level of a category, ``age missing`` for an
+    # indicator; of what other transformers make, their own names.
     names: list
+    # ``slope``, ``shift``: (n_columns,): 1 and 0 but behind scalers.
     slope: np.ndarray
     shift: np.ndarray
+    # Name of the column that each is a level of, where all of its levels are there as zeros and
+    # ones; else None.
     category: list
 
     @classmethod
@@ -67,17 +60,8 @@ class Columns:
 def columns_of(estimator, names):
     """The columns that an expert or gate sees, behind the transformers of its Pipeline.
 
-    Parameters
-    ----------
-    estimator : estimator
-        Fitted.
-    names : array-like of str or None
-        Of the columns of X.
-
-    Returns
-    -------
-    columns : Columns
-        Called x0 and so on where a transformer does not name what it makes.
+    ``names`` are those of the columns of X. They are called x0 and so on where a transformer does
+    not name what it makes.
     """
     transformer, last = split_last(estimator)
     numbered = Columns.raw(_numbered(last.n_features_in_))

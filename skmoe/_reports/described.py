@@ -86,14 +86,9 @@ class DescribedMixture:
             Their target.
         sample_weight : array-like of shape (n_samples,), default=None
             Their weights.
-        exposure : array-like of shape (n_samples,), default=None
-            Of each row, as in ``fit``.
-        trials : array-like of shape (n_samples,), default=None
-            Of each row, as in ``fit``: of binomial counts.
-        subject : array-like of shape (n_samples,), default=None
-            Rows of one subject share one expert, as in ``fit``; only with y.
-        upper : array-like of shape (n_samples,), default=None
-            Upper bounds of censored targets, as in ``fit``; only with y.
+        exposure, trials, subject, upper : array-like of shape (n_samples,), default=None
+            As in ``fit``: exposures of counts, or trials of binomial ones; subjects, whose rows
+            share one expert; upper bounds of censored targets. The last two only with y.
         responsibilities : array-like of shape (n_samples, n_experts), default=None
             How much the rows belong to each expert, or regime, in place of what y says; those of
             ``responsibilities`` with the same ``by``. For the training rows

@@ -13,20 +13,7 @@ def first_of(values, most=5):
 
 
 def text_table(header, cells):
-    """Columns of one width, the first one flush left, the others flush right.
-
-    Parameters
-    ----------
-    header : list of str
-        Names of the columns.
-    cells : list of list of str
-        Rows.
-
-    Returns
-    -------
-    text : str
-        Without a newline at its end.
-    """
+    """Columns of one width, the first one flush left, the others flush right."""
     widths = [max(len(row[i]) for row in [header, *cells]) for i in range(len(header))]
     lines = [
         "  ".join(
@@ -41,17 +28,8 @@ def text_table(header, cells):
 def under_headings(headings, names, cells):
     """Rows of a table under headings, one where a heading differs from the last.
 
-    Parameters
-    ----------
-    headings, names : list of str
-        Heading and name of each row; names are indented.
-    cells : list of list of str
-        Rows without their first column.
-
-    Returns
-    -------
-    rows : list of list of str
-        With the first column, and the headings as rows of their own.
+    ``headings`` and ``names`` are those of each row, and names are indented; ``cells`` are rows
+    without their first column. Returns rows with it, and headings as rows of their own.
     """
     rows, last = [], None
     for heading, name, row in zip(headings, names, cells, strict=True):
@@ -68,22 +46,7 @@ def interval_ends(level):
 
 
 def html_table(header, cells, caption=None):
-    """The same as HTML, everything escaped.
-
-    Parameters
-    ----------
-    header : list of str
-        Names of the columns.
-    cells : list of list of str
-        Rows.
-    caption : str, default=None
-        Above the table.
-
-    Returns
-    -------
-    text : str
-        One ``<table>``.
-    """
+    """The same as HTML, everything escaped."""
     head = "".join(f"<th>{html.escape(name)}</th>" for name in header)
     body = "".join(
         "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in cells

@@ -138,27 +138,13 @@ def _format(name, value):
 
 @dataclass
 class ReportSums:
-    """Sums over rows of what the experts do there; those of two blocks add up.
+    """Sums over rows of what the experts do there; those of two blocks add up."""
 
-    Attributes
-    ----------
-    total : float
-        Weight of the rows.
-    rows, load, sent, wins, certain, entropy, losses : ndarray of shape (n_experts,)
-        Summed responsibilities, gate probabilities, weights of the rows sent to an expert and of
-        those that it has the largest responsibility for; and, of the rows that are its own by
-        responsibility, gate probabilities, entropies of the gate, and losses.
-    sharper, misplaced : ndarray of shape (n_experts,)
-        What the log-likelihood would gain if the gate gave each row to the expert or to the
-        others for sure, whichever it prefers; and weights of the rows that are far more probable
-        on the other side.
-    overlap : ndarray of shape (n_experts, n_experts)
-        Summed products of responsibilities.
-    variances : ndarray of shape (n_groups, ...) or float
-        Summed variances of the errors of regimes; zero of experts, and where these have no scale.
-    """
-
-    total: float
+    total: float  # weight of the rows
+    # ``rows``, ``load``, ``sent``, ``wins``, ``certain``, ``entropy``, ``losses``: (n_experts,):
+    # summed responsibilities, gate probabilities, weights of the rows sent to an expert and of
+    # those that it has the largest responsibility for; and, of the rows that are its own by
+    # responsibility, gate probabilities, entropies of the gate, and losses.
     rows: np.ndarray
     load: np.ndarray
     sent: np.ndarray
@@ -166,25 +152,22 @@ class ReportSums:
     certain: np.ndarray
     entropy: np.ndarray
     losses: np.ndarray
+    # ``sharper``, ``misplaced``: (n_experts,): what the log-likelihood would gain if the gate gave
+    # each row to the expert or to the others for sure, whichever it prefers; and weights of the
+    # rows that are far more probable on the other side.
     sharper: np.ndarray
     misplaced: np.ndarray
-    overlap: np.ndarray
+    overlap: np.ndarray  # (n_experts, n_experts): summed products of responsibilities
+    # (n_groups, ...) or float: summed variances of the errors of regimes; zero of experts, and
+    # where these have no scale.
     variances: np.ndarray | float = 0.0
 
     @classmethod
     def of(cls, resp, gate_proba, loss, weight, top_k, variances=0.0):
         """Sum over rows.
 
-        Parameters
-        ----------
-        resp, gate_proba, loss : ndarray of shape (n_rows, n_experts)
-            Responsibilities, gate probabilities, and losses of the experts.
-        weight : ndarray of shape (n_rows,)
-            Weights.
-        top_k : int or None
-            Experts that a row is sent to; None for all.
-        variances : ndarray of shape (n_groups, ...), default=0.0
-            Summed already.
+        ``resp``, ``gate_proba`` and ``loss`` are (n_rows, n_experts). Rows are sent to ``top_k``
+        experts, None is all. ``variances`` (n_groups, ...) are summed already.
         """
         n_experts = resp.shape[1]
         mass = resp * weight[:, None]
@@ -208,25 +191,7 @@ class ReportSums:
 
     @classmethod
     def of_predictions(cls, model, groups, resp, gate_proba, means, y, weight, bounds=None):
-        """Sum over rows, of experts or of regimes.
-
-        Parameters
-        ----------
-        model : Model
-            Fitted.
-        groups : Groups
-            What there is a line for.
-        resp, gate_proba : ndarray of shape (n_rows, n_experts)
-            Responsibilities, and gate probabilities.
-        means : ndarray of shape (n_rows, n_experts, ...)
-            Predictions of the experts.
-        y : ndarray of shape (n_rows, ...)
-            Target.
-        weight : ndarray of shape (n_rows,)
-            Weights.
-        bounds : Bounds, default=None
-            Of censored targets.
-        """
+        """Sum over rows, of experts or of regimes."""
         variances, scale = 0.0, model.likelihood.scale_
         if groups.are_regimes and scale is not None:
             variance = groups.error_variance(means, gate_proba, scale)
@@ -244,13 +209,9 @@ class ReportSums:
 def _of_sharp_gate(resp, gate_proba):
     """What a gate without doubt would change, of each row and expert, (n, K).
 
-    Returns
-    -------
-    log_gain : ndarray of shape (n_rows, n_experts)
-        Gain of the log-density.
-    is_misplaced : ndarray of bool of shape (n_rows, n_experts)
-        Whether the row is far more probable on the side that the gate does not prefer: by the ratio
-        of the densities, that of the responsibilities over that of the gate's probabilities.
+    Returns the gain of the log-density, and whether the row is far more probable on the side that
+    the gate does not prefer: by the ratio of the densities, that of the responsibilities over that
+    of the gate's probabilities.
     """
     own = gate_proba > 0.5
     chosen, gate = np.where(own, resp, 1 - resp), np.where(own, gate_proba, 1 - gate_proba)
@@ -259,17 +220,7 @@ def _of_sharp_gate(resp, gate_proba):
 
 
 def separation_notes(model, groups, sums):
-    """A sentence where a softmax gate separates experts perfectly; a list.
-
-    Parameters
-    ----------
-    model : Model
-        Fitted.
-    groups : Groups
-        Experts, or regimes.
-    sums : ReportSums
-        Over the training rows.
-    """
+    """A sentence where a softmax gate separates experts perfectly; a list."""
     gate = split_last(model.gate)[1]
     is_softmax = gate.is_linear and gate.sees_rows
     if not is_softmax or model.top_k is not None or len(groups.names) == 1:
@@ -290,12 +241,7 @@ def separation_notes(model, groups, sums):
 def bound_notes(log_evidence, n_rows):
     """A sentence where the evidence is for the largest number of experts tried; a list.
 
-    Parameters
-    ----------
-    log_evidence : dict of int to float
-        Per row, by the number of experts.
-    n_rows : float
-        Rows, by their weight.
+    ``log_evidence`` is per row, by the number of experts.
     """
     *fewer, largest = sorted(log_evidence)
     rises = fewer and log_evidence[largest] - max(map(log_evidence.get, fewer)) > DECISIVE / n_rows
@@ -310,23 +256,8 @@ def bound_notes(log_evidence, n_rows):
 def describe_experts(groups, sums, from_mean, likelihood, n_revived):
     """Columns and overlap of an ExpertReport.
 
-    Parameters
-    ----------
-    groups : Groups
-        Experts, or regimes.
-    sums : ReportSums
-        Over the rows.
-    from_mean : callable
-        Turns a mean loss into an error.
-    likelihood : likelihood
-        Fitted; with ``scale_`` or ``temperature_``, if it has one.
-    n_revived : ndarray of shape (n_groups,) or None
-        Re-seedings, if there were any.
-
-    Returns
-    -------
-    columns : dict of str to list
-    overlap : ndarray of shape (n_groups, n_groups)
+    ``from_mean`` turns a mean loss into an error; the likelihood has ``scale_`` or
+    ``temperature_``, or neither; ``n_revived`` are re-seedings, if there were any.
     """
     names, n_experts = groups.names, len(groups.names)
     scale = np.full(n_experts, np.nan) if likelihood.scale_ is None else likelihood.scale_
@@ -364,17 +295,9 @@ def in_order(labels):
 def distinct_optima(ends, tolerance=1e-3):
     """Distinct optima among the ends of short runs.
 
-    Parameters
-    ----------
-    ends : list of (float, float)
-        Objective per unit of weight, and fewest effective rows of an expert.
-    tolerance : float, default=1e-3
-        Objectives this close are one optimum.
-
-    Returns
-    -------
-    optima : list of dict
-        Best first; see ExpertReport.
+    ``ends`` are pairs of an objective per unit of weight, and fewest effective rows of an expert;
+    objectives within ``tolerance`` are one optimum. Returns a list of dicts, best first; see
+    ExpertReport.
     """
     optima = []
     for value, smallest in sorted(ends, reverse=True):
@@ -392,16 +315,7 @@ def distinct_optima(ends, tolerance=1e-3):
 def report(model, groups, rows, trained):
     """An ExpertReport on some rows.
 
-    Parameters
-    ----------
-    model : Model
-        Fitted.
-    groups : Groups
-        What there is a line for.
-    rows : Rows
-        Checked.
-    trained : ExpertReport or None
-        That on the training rows, for what only training knows.
+    ``trained`` is that on the training rows, for what only training knows.
     """
     return report_of_sums(model, groups, report_sums(model, groups, rows), trained)
 
@@ -437,22 +351,9 @@ def report_of_sums(model, groups, sums, trained):
 def report_training(problem, model, groups, order, ends, notes=(), plan=None):
     """An ExpertReport on the training rows.
 
-    Parameters
-    ----------
-    problem : Problem
-        Trained.
-    model : Model
-        Made of it.
-    groups : Groups
-        What there is a line for: experts, or regimes of pooled ones.
-    order : ndarray of shape (n_experts,)
-        Expert ``j`` of the model is expert ``order[j]`` of the problem.
-    ends : list of (float, float)
-        Objective, and fewest effective rows of an expert, where each start ended.
-    notes : list of str, default=()
-        What else training has to say, in sentences.
-    plan : str, default=None
-        How it was trained, in a sentence.
+    Expert ``j`` of the model, made of the problem, is its expert ``order[j]``. ``ends`` are
+    objective, and fewest effective rows of an expert, where each start ended; ``notes`` is what
+    else training has to say, and ``plan`` how it was trained, in sentences.
     """
     if groups.are_regimes:
         sums = problem.sums_of_regimes(model, groups, order)

@@ -16,18 +16,8 @@ from .expert_report import report_of_sums, report_sums
 def reduce_rows(kernel, mixture, X, y=None, sample_weight=None, parameters=None, **others):
     """Sums over rows that are not in memory.
 
-    Parameters
-    ----------
-    kernel : callable
-        ``kernel(mixture, rows, parameters)`` -> sums over rows of a block: Rows.
-    mixture : estimator
-        Fitted.
-    X, y, sample_weight : Files and None, or collections of Dask's
-        Rows.
-    parameters : object, default=None
-        What the kernel is told besides.
-    **others : dict
-        Other arguments that have an entry for each row, which have to be None.
+    ``kernel(mixture, rows, parameters)`` -> sums over the Rows of a block. ``others`` are other
+    arguments that have an entry for each row, which have to be None.
     """
     for name, value in others.items():
         if value is not None:
@@ -89,18 +79,12 @@ def _count_right(mixture, rows, _):
 
 @dataclass(frozen=True)
 class LikelihoodSums:
-    """Log-likelihood, entropy of responsibilities, and the columns of experts and gate.
+    """Log-likelihood, entropy of responsibilities, and the columns of experts and gate."""
 
-    Attributes
-    ----------
-    value, entropy : float
-        Sums over rows, by weight.
-    experts, gate : Moments or None
-        Of what linear experts and gate see.
-    """
-
+    # ``value``, ``entropy``: sums over rows, by weight.
     value: float
     entropy: float
+    # ``experts``, ``gate``: of what linear experts and gate see.
     experts: Moments
     gate: Moments | None
 
@@ -186,18 +170,8 @@ def _rows_of(moments, triangle):
 def report_on_rows(mixture, groups, X, y, sample_weight, facts, trained):
     """ExpertReport on rows that are not in memory.
 
-    Parameters
-    ----------
-    mixture : estimator
-        Fitted.
-    groups : Groups
-        What there is a line for.
-    X, y, sample_weight : Files and None, or collections of Dask's
-        Rows.
-    facts : Facts
-        What else is said of them, which has to be nothing.
-    trained : ExpertReport or None
-        That on the training rows, for what only training knows.
+    ``facts`` have to be none; ``trained`` is the report on the training rows, for what only
+    training knows.
     """
     sums = reduce_rows(_report_sums, mixture, X, y, sample_weight, groups, **facts._asdict())
     return report_of_sums(mixture._model, groups, sums, trained)

@@ -217,18 +217,8 @@ def check_columns(table, X):
 def profile_experts(mixture, rows, groups, membership, table):
     """Profiles of all experts, or regimes, on some rows: ExpertProfiles.
 
-    Parameters
-    ----------
-    mixture : mixture
-        Fitted.
-    rows : Rows
-        Checked; ``y`` may be None.
-    groups : Groups
-        What has a profile.
-    membership : ndarray of shape (n_samples, n_groups)
-        How much each row belongs to each of them.
-    table : DataFrame, ndarray or sparse matrix of n_samples rows
-        What to describe them by.
+    ``membership`` (n_samples, n_groups) is how much each row belongs to each of them; ``table`` is
+    what to describe them by. The target may be None.
     """
     if sparse.issparse(table):
         raise ValueError("expert_profiles needs dense columns: described_by=X.toarray().")
@@ -289,13 +279,9 @@ def _columns(X):
 def _compare(X, mass, weight):
     """Means and shares of all columns among the rows of each expert and among the others.
 
-    Returns
-    -------
-    features : dict of str to ndarray
-        ``feature`` and ``column`` (n_features,); ``inside``, ``outside``, ``difference`` and
-        ``lift`` (n_features, n_experts).
-    distance : ndarray of shape (n_samples, n_experts)
-        Of each row from what is typical of each expert, summed over the columns.
+    Returns a dict of ``feature`` and ``column`` (n_features,), and ``inside``, ``outside``,
+    ``difference`` and ``lift`` (n_features, n_experts); and the distance of each row from what is
+    typical of each expert, summed over the columns.
     """
     strings, _ = describe_columns(X)
     left_out = sum(identifiers(X), [])

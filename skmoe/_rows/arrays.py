@@ -84,7 +84,6 @@ class BlockArrays(ArrayRows):
 
     @property
     def target(self):
-        """See ``ArrayRows``."""
         if self._y.dtype == np.float64 and self._y.flags.c_contiguous:
             return self._y
         target = self.memory("target", self._y.shape, np.float64)
@@ -99,7 +98,6 @@ class BlockArrays(ArrayRows):
         return kept[name][:size].reshape(shape)
 
     def part(self, rows):
-        """A slice of the rows."""
         table = None if self.table is None else self.table.iloc[rows]
         return BlockArrays(self.X[rows], self._y[rows], self.weight[rows], table)
 

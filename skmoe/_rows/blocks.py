@@ -23,47 +23,24 @@ SLICE_ROWS = 2**15  # for a thread: whatever the number of threads, so that sums
 
 @dataclass(frozen=True)
 class Block:
-    """Rows of a block, checked.
+    """Rows of a block, checked."""
 
-    Attributes
-    ----------
-    X : ndarray of shape (n_rows, n_features)
-        Float32 or float64; NaN for strings and missing values of a table.
-    y : ndarray of shape (n_rows,) or (n_rows, n_outputs)
-        Target as it was given: floats, or labels.
-    weight : ndarray of shape (n_rows,)
-        Weights.
-    names : tuple of str or None
-        Of the columns of a table.
-    table : DataFrame or None
-        The rows, where they are a table of strings or with missing values; once these are known,
-        where experts are to see them.
-    """
-
+    # (n_rows, n_features): Float32 or float64; NaN for strings and missing values of a table.
     X: np.ndarray
-    y: np.ndarray
-    weight: np.ndarray
-    names: tuple | None
+    y: np.ndarray  # (n_rows,) or (n_rows, n_outputs): target as it was given: floats, or labels
+    weight: np.ndarray  # (n_rows,): weights
+    names: tuple | None  # tuple of str: of the columns of a table
+    # DataFrame: the rows, where they are a table of strings or with missing values; once these are
+    # known, where experts are to see them.
     table: object = None
 
     @classmethod
     def of(cls, X, y, weight, *, classifies, is_known, columns=None, encoder=None, form=None):
         """Rows as they were given, of which there is one at least, checked.
 
-        Parameters
-        ----------
-        X, y, weight : array-likes of n_rows rows
-            As they were given; weights may be None.
-        classifies : bool
-            Whether the target holds labels.
-        is_known : bool
-            Whether there was a first look.
-        columns : KnownColumns, default=None
-            That this has found.
-        encoder : transformer, default=None
-            Makes numbers of a table that is known.
-        form : TableForm, default=None
-            That of such a table, where experts are to see it.
+        Weights may be None. ``is_known`` says whether there was a first look, and ``columns`` are
+        what that has found; ``encoder`` makes numbers of a table that is known, and ``form`` is
+        that of one which experts are to see.
         """
         if y is None:
             raise ValueError(
@@ -179,7 +156,6 @@ class BlockRows(RowSource):
         self.columns, self.class_weights = columns, class_weights
 
     def reduce(self, kernel, parameters):
-        """See ``RowSource``; refuses rows whose number or weight is not that of the first pass."""
         found = self._add_blocks(self._task(kernel, parameters))
         if self.as_given:
             return found

@@ -55,17 +55,8 @@ class DaskRows(BlockRows):
 def aligned_blocks(X, others):
     """Blocks of X and of what has an entry for each of its rows, side by side.
 
-    Parameters
-    ----------
-    X : dask.array.Array or dask.dataframe.DataFrame
-        Rows.
-    others : dict of str to collections
-        By name; None for what is not there.
-
-    Returns
-    -------
-    blocks : list of tuples
-        Of each block, X and the others, as objects of ``dask.delayed``, or None.
+    ``others`` are by name, None for what is not there. Returns tuples of X and the others, as
+    objects of ``dask.delayed``.
     """
     if not hasattr(X, "to_delayed") or getattr(X, "ndim", 2) != 2:
         raise TypeError(f"X must be an array of two axes or a DataFrame of Dask's; got {X!r}.")
@@ -114,23 +105,8 @@ def _block_rows(collection):
 def answer_lazily(method, mixture, X, y, params):
     """What a method returns for rows of Dask's, as an array of Dask's that is not computed yet.
 
-    Parameters
-    ----------
-    method : str
-        Name.
-    mixture : estimator
-        Fitted.
-    X : dask.array.Array or dask.dataframe.DataFrame
-        Rows.
-    y : dask.array.Array or dask.dataframe.Series, or None
-        Target, where the method takes one.
-    params : dict
-        Other arguments.
-
-    Returns
-    -------
-    answer : dask.array.Array, tuple of these, or list of objects of ``dask.delayed``
-        In the blocks of X; a list of what is no array, such as distributions.
+    In the blocks of X; a list of objects of ``dask.delayed`` of what is no array, such as
+    distributions. ``y`` is None where the method takes no target.
     """
     blocks = aligned_blocks(X, {} if y is None else {"y": y})
     is_array = isinstance(X, dask.array.Array)

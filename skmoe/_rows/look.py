@@ -15,22 +15,14 @@ MOST_VALUES = 100_000  # of a target that lies on a grid; a finer one is none
 
 @dataclass(frozen=True)
 class LookParameters:
-    """What the first look is told.
+    """What the first look is told."""
 
-    Attributes
-    ----------
-    classifies : bool
-        Whether the target holds labels.
-    fewest, rows_per_column : int
-        How many rows to draw: ``fewest``, or ``rows_per_column`` times one more than the columns
-        if that is more.
-    likelihood : BaseLikelihood or None
-        What checks the values of a target that holds no labels.
-    """
-
-    classifies: bool
+    classifies: bool  # whether the target holds labels
+    # ``fewest``, ``rows_per_column``: how many rows to draw: ``fewest``, or ``rows_per_column``
+    # times one more than the columns if that is more.
     fewest: int
     rows_per_column: int
+    # BaseLikelihood: what checks the values of a target that holds no labels.
     likelihood: object = None
 
     def n_drawn(self, n_columns):
@@ -40,48 +32,25 @@ class LookParameters:
 
 @dataclass(frozen=True)
 class FirstLook:
-    """What is known of the rows before EM; the looks at two blocks add up.
+    """What is known of the rows before EM; the looks at two blocks add up."""
 
-    Attributes
-    ----------
-    names : tuple of str or None
-        Of the columns, where they have any.
-    n_rows, n_used : int
-        All rows, and those of positive weight.
-    weight, weight_squares : float
-        Sums of the weights and of their squares.
-    columns : Moments
-        Of X.
-    has_gaps : ndarray of bool of shape (n_features,)
-        Whether a column has rows without a number.
-    levels : dict of str to Levels
-        Of columns that hold no numbers.
-    dtypes : dict of str to dtype
-        Of the same columns, as the first of the blocks has them.
-    target : Moments or None
-        Of the target; None of labels.
-    values : ndarray or None, or tuple of these
-        Distinct values of the target, of several outputs of each; None where these are too many
-        for a grid.
-    mass : ndarray or None
-        Weight of each of the distinct labels.
-    sample : RowSample
-        Rows X, y to start from.
-    """
-
-    names: tuple | None
+    names: tuple | None  # tuple of str: of the columns, where they have any
+    # ``n_rows``, ``n_used``: all rows, and those of positive weight.
     n_rows: int
     n_used: int
+    # ``weight``, ``weight_squares``: sums of the weights and of their squares.
     weight: float
     weight_squares: float
-    columns: Moments
-    has_gaps: np.ndarray
-    levels: dict
-    dtypes: dict
-    target: Moments | None
+    columns: Moments  # of X
+    has_gaps: np.ndarray  # (n_features,) of bool: whether a column has rows without a number
+    levels: dict  # dict of str to Levels: of columns that hold no numbers
+    dtypes: dict  # dict of str to dtype: of the same columns, as the first of the blocks has them
+    target: Moments | None  # of the target; None of labels
+    # Ndarray or None, or tuple of these: distinct values of the target, of several outputs of each;
+    # None where these are too many for a grid.
     values: np.ndarray | None
-    mass: np.ndarray | None
-    sample: RowSample
+    mass: np.ndarray | None  # weight of each of the distinct labels
+    sample: RowSample  # rows X, y to start from
 
     def __add__(self, other):
         if self.names != other.names or len(self.columns.mean) != len(other.columns.mean):
@@ -150,15 +119,7 @@ class FirstLook:
 
 
 def first_look(block, parameters):
-    """A kernel for ``RowSource.reduce``: FirstLook of a checked block, and whether it can be used.
-
-    Parameters
-    ----------
-    block : Block
-        Rows with the target as it was given.
-    parameters : LookParameters
-        What to look for.
-    """
+    """A kernel for ``RowSource.reduce``: FirstLook of a block, and whether it can be used."""
     X, y, weight = block.X, block.y, block.weight
     levels = {} if block.table is None else levels_of(block.table)
     check_sizes(X, "X", smallest=False)

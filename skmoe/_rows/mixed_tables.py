@@ -22,17 +22,11 @@ from .._tables.mixed import check_table, describe_columns, is_table, without_na
 
 @dataclass(frozen=True)
 class TableForm:
-    """What the tables of all blocks have in common, as experts are shown them.
+    """What the tables of all blocks have in common, as experts are shown them."""
 
-    Attributes
-    ----------
-    names : tuple of str
-        Of the columns.
-    dtypes : dict of str to dtype
-        Of mixed tables: numbers are floats, and categories are those of all blocks.
-    """
-
-    names: tuple
+    names: tuple  # tuple of str: of the columns
+    # Dict of str to dtype: of mixed tables: numbers are floats, and categories are those of all
+    # blocks.
     dtypes: dict
 
     @classmethod
@@ -66,17 +60,8 @@ class TableForm:
 def split_table(table):
     """A table of a block, checked, and its numbers.
 
-    Parameters
-    ----------
-    table : DataFrame of n_rows rows
-        As it was given.
-
-    Returns
-    -------
-    table : DataFrame or None
-        Its numbers are floats; None where all are numbers and none is missing.
-    numbers : ndarray of shape (n_rows, n_features), or DataFrame
-        NaN for what is missing, or no number; the table itself where there is none.
+    Returns the table with floats for its numbers, None where all are numbers and none is missing;
+    and these, NaN for what is missing, or no number.
     """
     table = check_table(table, sparse_ok=False, strings_ok=None)
     check_no_dates(table)
@@ -115,17 +100,8 @@ def fit_encoder(look, who):
     As for rows in memory, except that missing numbers are replaced by means. Warns about columns
     that are left out.
 
-    Parameters
-    ----------
-    look : FirstLook
-        At all rows.
-    who : tuple of str
-        Which parts are the default ones.
-
-    Raises
-    ------
-    ValueError
-        If there are no columns left, or one holds numbers and other things.
+    ``who`` are the parts that are default ones. Raises a ValueError if there are no columns left,
+    or one holds numbers and other things.
     """
     strings = look.strings
     has_numbers = dict(zip(look.names, np.isfinite(look.columns.low), strict=True))

@@ -7,19 +7,9 @@ from .files import Files
 def open_rows(X, y, sample_weight, *, classifies, as_given=False):
     """Rows that are not in memory: BlockRows.
 
-    Parameters
-    ----------
-    X, y, sample_weight : Files and None, or collections of Dask's
-        As a user gave them.
-    classifies : bool
-        Whether the target holds labels.
-    as_given : bool, default=False
-        Whether kernels are given ``(X, y, weight)`` of a block as it comes.
-
-    Raises
-    ------
-    TypeError or ValueError
-        If they are other things, or not in the same blocks.
+    Kernels are given ``(X, y, weight)`` of a block as it comes with ``as_given``. Raises a
+    TypeError or ValueError if they are other things than Files or collections of Dask's, or not in
+    the same blocks.
     """
     if not isinstance(X, Files):
         from .dask_rows import DaskRows  # and Dask, which has been imported before

@@ -17,18 +17,9 @@ class RowSource(ABC):
     def reduce(self, kernel, parameters):
         """Sums over all rows.
 
-        Parameters
-        ----------
-        kernel : callable
-            ``kernel(block, parameters)`` -> sums over the rows of a block, which can be added by
-            ``+``. It depends on nothing else, and can be pickled.
-        parameters : object
-            What the kernel is told.
-
-        Returns
-        -------
-        sums : object
-            Those of all blocks, added in the order of the blocks; None where there are no rows.
+        ``kernel(block, parameters)`` -> sums over the rows of a block, which can be added by ``+``.
+        It depends on nothing else, and can be pickled. The sums are added in the order of the
+        blocks; None where there are no rows.
         """
 
 

@@ -100,14 +100,8 @@ class StackedClassification(StackedTrainer):
 def share_of_prior(log_density, log_prior, weight):
     """Proportion of the class shares in a mixture of them and all components.
 
-    Parameters
-    ----------
-    log_density : ndarray of shape (n_samples, n_components)
-        Of the components.
-    log_prior : ndarray of shape (n_samples,)
-        Logarithms of the shares of the rows' classes.
-    weight : ndarray of shape (n_samples,)
-        Weights of the rows, positive.
+    ``log_prior`` (n_samples,) are logarithms of the shares of the rows' classes; weights are
+    positive.
     """
     density = np.column_stack([log_density, log_prior])
     (intercepts, _), *_ = fit_gate(np.empty((len(weight), 0)), density, weight, None)

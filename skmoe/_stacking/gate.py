@@ -19,32 +19,10 @@ def log_gate_of(intercepts, weights, Z):
 def gate_objective(intercepts, weights, Z, log_density, row_weight, penalty):
     """Penalised negative log-likelihood of a mixture of M components, and the gate's gradients.
 
-    Parameters
-    ----------
-    intercepts : ndarray of shape (M,)
-        Of the gate.
-    weights : ndarray of shape (d, M)
-        Of the gate.
-    Z : ndarray of shape (n_samples, d)
-        Standardised columns.
-    log_density : ndarray of shape (n_samples, M)
-        Of the components.
-    row_weight : ndarray of shape (n_samples,)
-        Weights of the rows.
-    penalty : float or None
-        Of the weights of the gate; None where these are not learned.
+    Intercepts are (M,), weights (d, M), standardised columns Z (n, d), and log-densities (n, M).
+    ``penalty`` is that of the weights; None where these are not learned. Returns the value, to be
+    minimised, its derivatives by both, and responsibilities times weights of the rows, (M, n).
 
-    Returns
-    -------
-    value : float
-        To be minimised.
-    of_intercepts, of_weights : ndarrays of shape (M,) and (d, M)
-        Derivatives.
-    resp : ndarray of shape (M, n_samples)
-        Responsibilities times the weights of the rows.
-
-    Notes
-    -----
     A component is a row in here, so that NumPy's loops go over the samples.
     """
     logits = np.repeat(intercepts[:, None], len(Z), axis=1)
@@ -79,21 +57,8 @@ def _softmax_of_columns(logits):
 def fit_gate(Z, log_density, row_weight, penalty, start=None):
     """Intercepts and weights that minimise ``gate_objective``, by L-BFGS.
 
-    Parameters
-    ----------
-    Z, log_density, row_weight, penalty
-        As of ``gate_objective``; all rows of positive weight.
-    start : (ndarray of shape (M,), ndarray of shape (d, M)), default=None
-        Where to start; None is equal proportions.
-
-    Returns
-    -------
-    gate : (ndarray of shape (M,), ndarray of shape (d, M))
-        Intercepts and weights.
-    objective : float
-        Penalised log-likelihood per unit of weight.
-    converged : bool
-        Whether L-BFGS met its tolerance.
+    All rows are of positive weight; ``start`` None is equal proportions. Returns intercepts and
+    weights, the penalised log-likelihood per unit of weight, and whether L-BFGS met its tolerance.
     """
     M, total = log_density.shape[1], row_weight.sum()
     intercepts, weights = start or (np.zeros(M), np.zeros((Z.shape[1], M)))
@@ -125,31 +90,13 @@ def choose_penalty(
 ):
     """The strength of the gate by its out-of-fold log-density, and what is known out of fold.
 
-    Parameters
-    ----------
-    weight : ndarray of shape (n_samples,)
-        Weights; rows of weight zero are looked at, and not learned from.
-    folds : list of (train, test)
-        Of the predictions.
-    n_components : int
-        Number of components.
-    fit : callable
-        ``fit(rows, penalty, start)`` -> parameters, from those of the penalty before, or None.
-    posterior : callable
-        ``posterior(parameters, rows)`` -> responsibilities and log-densities of rows.
-    penalties : tuple of float or None, default=GATE_PENALTIES
-        Strengths to choose from, the simplest gate first.
-    standard_errors : float, default=0.0
-        By which the best gate has to be better than the first, if it is not to be that.
+    ``fit(rows, penalty, start)`` -> parameters, from those of the penalty before, or None;
+    ``posterior(parameters, rows)`` -> responsibilities and log-densities of rows. ``penalties`` has
+    the simplest gate first, than which the best has to be better by so many ``standard_errors``.
+    Rows of weight zero are looked at, and not learned from.
 
-    Returns
-    -------
-    penalty : float or None
-        The best of them.
-    resp : ndarray of shape (n_samples, n_components)
-        Responsibilities under parameters that were fitted without the fold.
-    log_density : ndarray of shape (n_samples,)
-        Log-densities under these.
+    Returns the best penalty, and responsibilities (n, M) and log-densities (n,) under parameters
+    that were fitted without the fold.
     """
     resp = {penalty: np.empty((len(weight), n_components)) for penalty in penalties}
     log_density = {penalty: np.empty(len(weight)) for penalty in penalties}

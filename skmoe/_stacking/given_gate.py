@@ -13,27 +13,8 @@ from .._tables.mixed import describe_columns
 def gate_around(gate, data, folds, log_density, resp, tol):
     """Train a gate around out-of-fold densities, in the same folds.
 
-    Parameters
-    ----------
-    gate : GateParts
-        As it was asked for.
-    data : TrainingData
-        The rows.
-    folds : list of (train, test)
-        Of the predictions.
-    log_density : ndarray of shape (n_samples, n_components)
-        Out of fold.
-    resp : ndarray of shape (n_samples, n_components)
-        Responsibilities to start from.
-    tol : float
-        As of ``run_em``.
-
-    Returns
-    -------
-    gate : BaseGate
-        Fitted on all rows.
-    resp, log_norm : ndarray of shape (n_samples, n_components) and (n_samples,)
-        Responsibilities and log-densities under gates that did not see the row.
+    ``resp`` are responsibilities to start from, ``tol`` as of ``run_em``. Returns the gate, fitted
+    on all rows, and responsibilities and log-densities under gates that did not see the row.
     """
     log_density = np.ascontiguousarray(log_density)
     problem = gate_problem(log_density, gate.trained, data, gate_folds=folds).start(resp)
@@ -44,21 +25,9 @@ def gate_around(gate, data, folds, log_density, resp, tol):
 def size_columns(gate, data, encoder):
     """Numbers that the sizes of errors are learned from, and the encoder that makes them.
 
-    Parameters
-    ----------
-    gate : GateParts or None
-        One that was asked for, and may see other columns; None is the default.
-    data : TrainingData
-        The rows.
-    encoder : transformer or None
-        Fitted, of the default gate; a single expert has none.
-
-    Returns
-    -------
-    columns : ndarray of shape (n_samples, n_columns)
-        Without missing values.
-    encoder : transformer or None
-        Fitted; None where these are the rows themselves.
+    ``gate`` is one that was asked for, and may see other columns, or None; ``encoder`` is that of
+    the default gate, None of a single expert. Columns are without missing values, and their encoder
+    is None where they are the rows themselves.
     """
     if gate is None and encoder is not None:
         return np.asarray(data.Z, dtype=np.float64), encoder

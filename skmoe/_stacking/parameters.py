@@ -40,21 +40,11 @@ BOOSTING = {
 
 @dataclass(frozen=True)
 class TargetUnits:
-    """The target in units of its standard deviation.
+    """The target in units of its standard deviation."""
 
-    Attributes
-    ----------
-    middle : float
-        Mean of the target.
-    unit : float
-        Its standard deviation, or a thousand times the smallest scale if that is more.
-    floor : float
-        The smallest scale, in these units.
-    """
-
-    middle: float
-    unit: float
-    floor: float
+    middle: float  # mean of the target
+    unit: float  # its standard deviation, or a thousand times the smallest scale if that is more
+    floor: float  # the smallest scale, in these units
 
     @classmethod
     def of(cls, y, weight, floor):
@@ -75,27 +65,13 @@ class TargetUnits:
 
 @dataclass(frozen=True)
 class StackedRows:
-    """Rows that the parameters are fitted on, or looked at with.
+    """Rows that the parameters are fitted on, or looked at with."""
 
-    Attributes
-    ----------
-    y : ndarray of shape (n_samples,)
-        Target.
-    means : ndarray of shape (n_samples, n_components)
-        Predictions of the components.
-    Z : ndarray of shape (n_samples, n_columns)
-        Standardised columns of the gate.
-    u : ndarray of shape (n_samples,)
-        Log of the expected size of the error, centred.
-    weight : ndarray of shape (n_samples,)
-        Weights.
-    """
-
-    y: np.ndarray
-    means: np.ndarray
-    Z: np.ndarray
-    u: np.ndarray
-    weight: np.ndarray
+    y: np.ndarray  # (n_samples,): target
+    means: np.ndarray  # (n_samples, n_components): predictions of the components
+    Z: np.ndarray  # (n_samples, n_columns): standardised columns of the gate
+    u: np.ndarray  # (n_samples,): log of the expected size of the error, centred
+    weight: np.ndarray  # (n_samples,): weights
 
     @cached_property
     def squared_errors(self):
@@ -111,27 +87,13 @@ class StackedRows:
 
 @dataclass(frozen=True)
 class StackedParameters:
-    """What is learned from out-of-fold predictions, with M components and d gate columns.
+    """What is learned from out-of-fold predictions, with M components and d gate columns."""
 
-    Attributes
-    ----------
-    intercepts : ndarray of shape (M,)
-        Of the gate.
-    weights : ndarray of shape (d, M)
-        Of the gate, zero where proportions are constant.
-    log_scales : ndarray of shape (M,)
-        c.
-    slope : float
-        b.
-    log_excess : float
-        Log of the degrees of freedom above two.
-    """
-
-    intercepts: np.ndarray
-    weights: np.ndarray
-    log_scales: np.ndarray
-    slope: float
-    log_excess: float
+    intercepts: np.ndarray  # (M,): of the gate
+    weights: np.ndarray  # (d, M): of the gate, zero where proportions are constant
+    log_scales: np.ndarray  # (M,): c
+    slope: float  # b
+    log_excess: float  # log of the degrees of freedom above two
 
     @property
     def df(self):
@@ -195,25 +157,9 @@ def posterior_of(parameters, rows, floor):
 def negative_objective(parameters, rows, floor, centre, penalty):
     """Penalised negative log-likelihood per unit of weight, and its gradient.
 
-    Parameters
-    ----------
-    parameters : StackedParameters
-        Where to look.
-    rows : StackedRows
-        With predictions that are out of fold.
-    floor : float
-        The smallest scale.
-    centre : ndarray of shape (n_components,)
-        Prior means of the log scales.
-    penalty : float or None
-        Of the weights of the gate; None where these are not learned.
-
-    Returns
-    -------
-    value : float
-        To be minimised.
-    gradient : StackedParameters
-        Derivatives, each in the place of its parameter.
+    ``rows`` have predictions that are out of fold; ``centre`` (M,) are the prior means of the log
+    scales. ``penalty`` is that of the weights of the gate; None where these are not learned. The
+    gradient is StackedParameters.
     """
     df = parameters.df
     log_density, tails, log_tails = _log_density(parameters, rows, floor)
@@ -246,28 +192,13 @@ def negative_objective(parameters, rows, floor, centre, penalty):
 def fit_parameters(rows, floor, penalty, start=None, precise=False):
     """Parameters that minimise ``negative_objective``, by L-BFGS.
 
-    Parameters
-    ----------
-    rows : StackedRows
-        All of positive weight.
-    floor : float
-        The smallest scale.
-    penalty : float or None
-        Of the weights of the gate; None for constant proportions.
-    start : StackedParameters, default=None
-        Where to start; None is equal proportions, constant scales and six degrees of freedom.
-    precise : bool, default=False
-        Whether to go on until order and copies of rows do not matter, as what predicts must, and
-        not only until log-densities can be compared.
+    All rows are of positive weight. ``penalty`` None is constant proportions, ``start`` None equal
+    ones, constant scales and six degrees of freedom. It goes on until order and copies of rows do
+    not matter if it is to be ``precise``, as what predicts must, and not only until log-densities
+    can be compared.
 
-    Returns
-    -------
-    parameters : StackedParameters
-        Fitted.
-    objective : float
-        Penalised log-likelihood per unit of weight.
-    converged : bool
-        Whether L-BFGS met a tolerance.
+    Returns the parameters, the penalised log-likelihood per unit of weight, and whether L-BFGS met
+    a tolerance.
     """
     n_components, n_columns = rows.means.shape[1], rows.Z.shape[1]
     weight = rows.weight.sum()
@@ -295,15 +226,7 @@ def fit_parameters(rows, floor, penalty, start=None, precise=False):
 
 
 def refit_parameters(rows, floor, penalty):
-    """Parameters from all rows of positive weight, by way of constant proportions.
-
-    Parameters
-    ----------
-    rows : StackedRows
-        The rows.
-    floor, penalty
-        As for ``fit_parameters``, whose results it has.
-    """
+    """Parameters from all rows of positive weight, by way of constant proportions."""
     seen = rows.take(rows.weight > 0)
     if penalty is None:
         return fit_parameters(seen, floor, None, precise=True)
@@ -312,19 +235,7 @@ def refit_parameters(rows, floor, penalty):
 
 
 def cross_fit_parameters(rows, floor, folds, penalties=GATE_PENALTIES):
-    """The strength of the gate, and what is known out of fold; see ``choose_penalty``.
-
-    Parameters
-    ----------
-    rows : StackedRows
-        The rows.
-    floor : float
-        The smallest scale.
-    folds : list of (train, test)
-        Of the predictions.
-    penalties : tuple of float or None, default=GATE_PENALTIES
-        Strengths to choose from, the simplest gate first.
-    """
+    """The strength of the gate, and what is known out of fold; see ``choose_penalty``."""
 
     def fit(seen, penalty, start):
         return fit_parameters(rows.take(seen), floor, penalty, start)[0]
@@ -341,15 +252,6 @@ def cross_fit_densities(rows, floor, folds):
     """Log-densities (n, M) of the components under parameters that were fitted without the fold.
 
     Proportions are constant; what stands before another gate.
-
-    Parameters
-    ----------
-    rows : StackedRows
-        The rows.
-    floor : float
-        The smallest scale.
-    folds : list of (train, test)
-        Of the predictions.
     """
     density = np.empty(rows.means.shape)
     for train, test in folds:
@@ -401,17 +303,7 @@ def copies_of_rows(weight):
     Whole numbers are rows given so often, unless these would be many. Equal weights are none: with
     weights, binning alone costs several fits.
 
-    Parameters
-    ----------
-    weight : ndarray of shape (n_samples,)
-        Weights of the rows.
-
-    Returns
-    -------
-    copies : ndarray of int of shape (n_samples,)
-        0 for rows of weight zero.
-    weight : ndarray of shape (n_samples,) or None
-        None where copies have equal weights.
+    Copies are 0 for rows of weight zero; the weights are None where copies have equal ones.
     """
     if weight.sum() <= MOST_COPIES * len(weight) and (weight == np.floor(weight)).all():
         return weight.astype(int), None
@@ -425,25 +317,9 @@ def cross_fit_sizes(Z, residuals, weight, folds, floor):
     The gamma deviance estimates the mean of a size whose standard deviation is proportional to it,
     as that of absolute errors is.
 
-    Parameters
-    ----------
-    Z : ndarray of shape (n_samples, n_columns)
-        Columns.
-    residuals : ndarray of shape (n_samples,)
-        Out-of-fold errors.
-    weight : ndarray of shape (n_samples,)
-        Weights.
-    folds : list of (train, test)
-        One model for each.
-    floor : float
-        Added to the sizes, or ``SIZE_FLOOR`` root mean squares if that is more.
-
-    Returns
-    -------
-    models : list of HistGradientBoostingRegressor
-        Fitted.
-    log_size : ndarray of shape (n_samples,)
-        Out of fold.
+    ``residuals`` are out of fold. The floor is added to the sizes, or ``SIZE_FLOOR`` root mean
+    squares if that is more. Returns a HistGradientBoostingRegressor for each fold, and
+    (n_samples,).
     """
     root_mean_square = np.sqrt(np.average(residuals**2, weights=weight))
     size = np.abs(residuals) + max(SIZE_FLOOR * root_mean_square, floor)

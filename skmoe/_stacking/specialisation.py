@@ -10,24 +10,13 @@ STANDARD_ERRORS = 1.0  # of the gain in log-density, which specialised experts h
 
 @dataclass(frozen=True)
 class Specialisation:
-    """Out-of-fold log-densities with specialised experts and without, and what follows from them.
+    """Out-of-fold log-densities with specialised experts and without, and what follows."""
 
-    Attributes
-    ----------
-    score_without : float
-        Mean out-of-fold log-density without: of the generalist alone, or of the stack of a list.
-    score_with : float
-        That of the mixture of the generalist and specialists, or of EM.
-    standard_error : float
-        Of the difference between the two, over the rows.
-    of_list : bool
-        Whether the experts are a list of named ones.
-    """
-
+    # Mean out-of-fold log-density without: of the generalist alone, or of the stack of a list.
     score_without: float
-    score_with: float
-    standard_error: float
-    of_list: bool = False
+    score_with: float  # that of the mixture of the generalist and specialists, or of EM
+    standard_error: float  # of the difference between the two, over the rows
+    of_list: bool = False  # whether the experts are a list of named ones
 
     @classmethod
     def of(cls, log_density_without, log_density_with, weight, *, of_list=False):

@@ -31,34 +31,18 @@ FIRST_PENALTY = 3.0  # of the gate's weights, while regimes are sought
 
 @dataclass
 class _Candidate:
-    """A mixture of which experts, gate strength and out-of-fold densities are known.
+    """A mixture of which experts, gate strength and out-of-fold densities are known."""
 
-    Attributes
-    ----------
-    names : list of str
-        Of the experts.
-    means : ndarray of shape (n_samples, n_experts) or (n_samples, n_experts, n_classes)
-        Out-of-fold predictions.
-    gate : BaseGate
-        Of which the weights are not fitted yet.
-    columns : ndarray of shape (n_samples, n_columns)
-        What these are to be fitted on.
-    penalty : float or None
-        Of the gate's weights; None where there are none.
-    resp, log_density : ndarray of shape (n_samples, n_experts) and (n_samples,)
-        Out of fold.
-    fitted_gate : BaseGate or None
-        One that was asked for, fitted.
-    """
-
-    names: list
+    names: list  # of the experts
+    # (n_samples, n_experts) or (n_samples, n_experts, n_classes): out-of-fold predictions.
     means: np.ndarray
-    gate: BaseGate
-    columns: np.ndarray
-    penalty: float | None
+    gate: BaseGate  # of which the weights are not fitted yet
+    columns: np.ndarray  # (n_samples, n_columns): what these are to be fitted on
+    penalty: float | None  # of the gate's weights; None where there are none
+    # ``resp``, ``log_density``: (n_samples, n_experts) and (n_samples,): out of fold.
     resp: np.ndarray
     log_density: np.ndarray
-    fitted_gate: BaseGate | None = None
+    fitted_gate: BaseGate | None = None  # one that was asked for, fitted
 
 
 @dataclass
@@ -82,20 +66,11 @@ class _Team:
 
 @dataclass
 class Refitted:
-    """What is learned from the out-of-fold predictions of all rows.
+    """What is learned from the out-of-fold predictions of all rows."""
 
-    Attributes
-    ----------
-    likelihood : BaseLikelihood
-        Fitted.
-    labels : ndarray of shape (n_samples, n_experts)
-        Responsibilities.
-    objective, prior, converged
-        As of ``StackedProblem``.
-    """
-
-    likelihood: object
-    labels: np.ndarray
+    likelihood: object  # BaseLikelihood: fitted
+    labels: np.ndarray  # (n_samples, n_experts): responsibilities
+    # ``objective``, ``prior``, ``converged``: as of ``StackedProblem``.
     objective: float
     prior: float
     converged: bool
@@ -234,17 +209,7 @@ class SpecialistsTrainer(Trainer):
 
     @abstractmethod
     def _judge(self, means, Z, penalties):
-        """Strength of the gate, responsibilities and log-densities; the latter two out of fold.
-
-        Parameters
-        ----------
-        means : ndarray of shape (n_samples, n_experts, ...)
-            Out-of-fold predictions.
-        Z : ndarray of shape (n_samples, n_columns)
-            Standardised columns of the gate.
-        penalties : tuple of float or None
-            Strengths to choose from.
-        """
+        """Strength of the gate, responsibilities and log-densities; the latter two out of fold."""
 
     @abstractmethod
     def _densities(self, means):

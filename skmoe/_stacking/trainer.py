@@ -20,40 +20,21 @@ from .specialisation import Specialisation
 
 @dataclass
 class StackedProblem:
-    """What a stack, or clones beside a generalist, have learned, as estimators ask for it.
+    """What a stack, or clones beside a generalist, have learned, as estimators ask for it."""
 
-    Attributes
-    ----------
-    data : TrainingData
-        The rows.
-    experts : EstimatorExperts
-        All but the stack.
-    model : Model
-        Fitted.
-    means : ndarray of shape (n_samples, n_components) or (n_samples, n_components, n_classes)
-        Out-of-fold predictions.
-    gate_proba : ndarray of shape (n_samples, n_components)
-        Of the fitted gate.
-    resp, log_norm : ndarray of shape (n_samples, n_components) and (n_samples,)
-        Out-of-fold responsibilities and log-densities.
-    objective : float
-        Penalised log-likelihood per unit of weight.
-    prior : float
-        The log-prior in it.
-    converged : bool
-        Whether the optimiser met its tolerance.
-    """
-
-    data: TrainingData
-    experts: Experts
-    model: Model
+    data: TrainingData  # the rows
+    experts: Experts  # EstimatorExperts: all but the stack
+    model: Model  # fitted
+    # (n_samples, n_components) or (n_samples, n_components, n_classes): out-of-fold predictions.
     means: np.ndarray
-    gate_proba: np.ndarray
+    gate_proba: np.ndarray  # (n_samples, n_components): of the fitted gate
+    # ``resp``, ``log_norm``: (n_samples, n_components) and (n_samples,): out-of-fold
+    # responsibilities and log-densities.
     resp: np.ndarray
     log_norm: np.ndarray
-    objective: float
-    prior: float
-    converged: bool
+    objective: float  # penalised log-likelihood per unit of weight
+    prior: float  # the log-prior in it
+    converged: bool  # whether the optimiser met its tolerance
 
     top_k = None
     n_revived, has_arrays = None, True
@@ -97,29 +78,16 @@ class StackedProblem:
 
 @dataclass
 class Learned:
-    """What is learned from out-of-fold predictions.
+    """What is learned from out-of-fold predictions."""
 
-    Attributes
-    ----------
-    stack : estimator
-        Fitted; predicts from what the experts predict.
-    likelihood : BaseLikelihood
-        Fitted.
-    penalty : float or None
-        Of the weights of the gate; None for constant proportions.
-    labels : ndarray of shape (n_samples, n_components)
-        Responsibilities under what is learned from all rows.
-    gate : BaseGate or None
-        A fitted gate that was asked for.
-    means, resp, log_norm, objective, prior, converged
-        As of ``StackedProblem``.
-    """
-
-    stack: object
-    likelihood: object
-    penalty: float | None
+    stack: object  # estimator: fitted; predicts from what the experts predict
+    likelihood: object  # BaseLikelihood: fitted
+    penalty: float | None  # of the weights of the gate; None for constant proportions
+    # (n_samples, n_components): responsibilities under what is learned from all rows.
     labels: np.ndarray
-    gate: object
+    gate: object  # BaseGate: a fitted gate that was asked for
+    # ``means``, ``resp``, ``log_norm``, ``objective``, ``prior``, ``converged``: as of
+    # ``StackedProblem``.
     means: np.ndarray
     resp: np.ndarray
     log_norm: np.ndarray
@@ -207,12 +175,7 @@ class StackedTrainer(Trainer):
     def _learn(self, predictions, fitted):
         """Stack, likelihood and gate from out-of-fold predictions: Learned.
 
-        Parameters
-        ----------
-        predictions : ndarray of shape (n_samples, n_experts, ...)
-            Out of fold.
-        fitted : list of estimators
-            The experts, fitted on all rows.
+        ``fitted`` are the experts, fitted on all rows.
         """
 
     def _finish(self, experts, fitted, learned):

@@ -26,21 +26,8 @@ class ConstantColumn(TransformerMixin, BaseEstimator):
 def fit_columns(transformer, X, y):
     """Fit a Pipeline of transformers that may select no column.
 
-    Parameters
-    ----------
-    transformer : Pipeline
-        Unfitted.
-    X : array-like or DataFrame of n_samples rows
-        What it takes.
-    y : ndarray of n_samples rows
-        Target.
-
-    Returns
-    -------
-    transformer : Pipeline
-        Fitted; followed by a ConstantColumn where it leaves no column.
-    columns : array-like or DataFrame of shape (n_samples, n_columns)
-        What it makes of X, one column at least.
+    Returns the transformer, followed by a ConstantColumn where it leaves no column, and what it
+    makes of X.
     """
     columns = transformer.fit_transform(X, y)
     if columns.shape[1] > 0:

@@ -43,15 +43,7 @@ def table_encoder(X, left_out=(), *, imputes="median"):
 def blocks_of_levels(encoder):
     """Of which column of strings the columns of an encoded table are levels.
 
-    Parameters
-    ----------
-    encoder : transformer
-        Fitted; one of ``table_encoder``, or a Pipeline that ends with it.
-
-    Returns
-    -------
-    block : ndarray of int of shape (n_columns,) or None
-        Numbers from 1; 0 is a column of numbers. None where there are no strings.
+    Numbers (n_columns,) from 1; 0 is a column of numbers. None where there are no strings.
     """
     while isinstance(encoder, Pipeline):
         encoder = encoder.steps[-1][1]
@@ -102,18 +94,8 @@ def check_any_left(left_out, n_columns):
 def identifiers(X, *, shrinks=False):
     """Columns of strings that nearly tell every row apart, of no use as categories.
 
-    Parameters
-    ----------
-    X : DataFrame or ndarray
-        Rows.
-    shrinks : bool, default=False
-        Whether the encoded columns are for experts that shrink the effects of levels, which can
-        have more of them.
-
-    Returns
-    -------
-    names, dates : list of column labels
-        Identifiers or free text, and dates that are written as strings; see ``Levels.kind``.
+    Returns identifiers or free text, and dates that are written as strings; see ``Levels.kind``.
+    ``shrinks`` is for experts that shrink the effects of levels, which can have more of them.
     """
     strings = describe_columns(X)[0]
     if is_table(X):  # without dates, which are refused

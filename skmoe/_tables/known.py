@@ -29,21 +29,11 @@ OTHERS = "other values"
 
 @dataclass(frozen=True)
 class KnownColumns:
-    """Columns of the rows of a fit.
+    """Columns of the rows of a fit."""
 
-    Attributes
-    ----------
-    n_columns : int
-        How many there are.
-    names : tuple of str or None
-        Of those of a table.
-    kinds : dict
-        What they hold; see ``kinds_of``.
-    """
-
-    n_columns: int
-    names: tuple | None = None
-    kinds: dict = field(default_factory=dict)
+    n_columns: int  # how many there are
+    names: tuple | None = None  # tuple of str: of those of a table
+    kinds: dict = field(default_factory=dict)  # what they hold; see ``kinds_of``
 
     @classmethod
     def of(cls, X):
@@ -67,16 +57,8 @@ class KnownColumns:
 def kinds_of(X):
     """What the columns of rows hold.
 
-    Parameters
-    ----------
-    X : DataFrame, ndarray or sparse matrix
-        Rows.
-
-    Returns
-    -------
-    kinds : dict of str to (str, str or None)
-        Of the columns of a table, what they hold, such as "numbers", and the name of their dtype,
-        None of a numeric one. Those are left out that hold nothing, or unlike things.
+    By the columns of a table: what they hold, such as "numbers", and the name of their dtype, None
+    of a numeric one. Those are left out that hold nothing, or unlike things.
     """
     if not is_table(X):
         return {}
@@ -95,17 +77,7 @@ def match_kinds(X, kinds):
     In a table, columns without a value get the dtype that they had in fit, and numbers that stand
     as objects are numbers: of one row whose string is missing, pandas knows no better.
 
-    Parameters
-    ----------
-    X : DataFrame, ndarray or sparse matrix
-        Rows.
-    kinds : dict
-        From ``kinds_of``.
-
-    Raises
-    ------
-    ValueError
-        If a column holds values of another kind than in fit; it names the column.
+    Raises a ValueError if a column holds values of another kind than in fit; it names the column.
     """
     if not is_table(X):
         return X
@@ -138,13 +110,7 @@ def match_kinds(X, kinds):
 
 
 def kind_of(column):
-    """What a column of a table holds: "numbers", for booleans too, "strings" and the like.
-
-    Parameters
-    ----------
-    column : Series
-        Of pandas.
-    """
+    """What a column of a table holds: "numbers", for booleans too, "strings" and the like."""
     pandas = sys.modules["pandas"]  # who has such a column has imported it
     dtype = column.dtype
     if _is_numeric(dtype):

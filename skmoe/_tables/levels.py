@@ -17,18 +17,12 @@ DATE = re.compile(r"\s*(\d{4}([-/.])\d{1,2}\2\d{1,2}|\d{1,2}([-/.])\d{1,2}\3\d{2
 
 @dataclass(frozen=True)
 class Levels:
-    """Distinct values of a column, and what kind it is; the levels of two blocks add up.
+    """Distinct values of a column, and what kind it is; the levels of two blocks add up."""
 
-    Attributes
-    ----------
-    values : ndarray of objects of shape (n_levels,) or None
-        Missing ones included; None where there are too many to count.
-    n_values : int
-        Rows of the column that have a value.
-    """
-
+    # Ndarray of objects of shape (n_levels,): missing ones included; None where there are too many
+    # to count.
     values: np.ndarray | None
-    n_values: int
+    n_values: int  # rows of the column that have a value
 
     @classmethod
     def of(cls, X, label):

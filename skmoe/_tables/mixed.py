@@ -110,12 +110,7 @@ def is_scalar_missing(value):
 def check_real(name, values):
     """Refuse complex numbers in a table, an array or a sparse matrix, without printing them all.
 
-    Parameters
-    ----------
-    name : str
-        What they are, for errors.
-    values : DataFrame, Series, array-like or sparse matrix
-        As they were given.
+    ``name`` is what they are, for errors.
     """
     dtypes = dict(values.dtypes) if is_table(values) else {}
     columns = [label for label, dtype in dtypes.items() if dtype.kind == "c"]
@@ -137,13 +132,7 @@ def take_rows(X, rows):
 
 
 def describe_columns(X):
-    """Columns of a table or array that hold no numbers, and those with missing values.
-
-    Returns
-    -------
-    strings, missing : lists of column labels
-        Columns that are not numeric; numeric ones with missing values.
-    """
+    """Columns of a table or array that hold no numbers, and those with missing values."""
     X = as_pandas(X)
     if is_table(X):
         numeric = X.select_dtypes(["number", "bool"], exclude=["timedelta"]).columns
@@ -306,21 +295,9 @@ def _is_within(X, limit):
 def check_sizes(X, name, *, smallest, limit=LARGEST):
     """Refuse columns of numbers so large or so small that nobody can compute with their squares.
 
-    Parameters
-    ----------
-    X : DataFrame, ndarray or CSR matrix
-        Rows, or an array of one axis.
-    name : str
-        What X is, for errors.
-    smallest : bool
-        Whether a column of numbers that are all too small, but not zero, is refused too.
-    limit : float, default=1e101
-        Largest absolute value; 1 / limit is the smallest.
-
-    Raises
-    ------
-    ValueError
-        If there is such a column; it says by what to divide it.
+    ``limit`` is the largest absolute value, and 1 / limit the smallest. ``smallest`` refuses a
+    column of numbers that are all too small, but not zero, too. The ValueError says by what to
+    divide the column; ``name`` is what X is.
     """
     if not smallest and _is_within(X, limit):
         return
@@ -338,20 +315,8 @@ def check_sizes(X, name, *, smallest, limit=LARGEST):
 def check_table(X, *, sparse_ok, strings_ok):
     """X as a table, a CSR matrix or an array without infinity; NaN and strings may stay.
 
-    Parameters
-    ----------
-    X : DataFrame or array-like
-        Rows.
-    sparse_ok : bool
-        Whether a sparse matrix may pass.
-    strings_ok : callable
-        Says whether an array of strings may pass, and is not converted to numbers. It is called
-        for such arrays alone.
-
-    Returns
-    -------
-    X : DataFrame, ndarray or CSR matrix
-        With one row and one column at least; tables are those of pandas.
+    There are one row and one column at least; tables are those of pandas. ``strings_ok()`` is
+    called for arrays of strings alone: whether one may pass, and is not converted to numbers.
     """
     if is_plain(X) and X.ndim == 2:
         return X
@@ -397,28 +362,12 @@ def check_table(X, *, sparse_ok, strings_ok):
 def column_numbers(columns, n_columns, names, raw_names=None):
     """Numbers of columns that are given by number or by name.
 
-    Parameters
-    ----------
-    columns : list of int or str
-        Numbers count from 0, negative ones from the end. A name is one of ``names``, that behind
-        the ``step__`` of a ColumnTransformer, or one of ``raw_names``: then it stands for all
-        columns that were made of that one, ``name_level`` each.
-    n_columns : int
-        How many there are.
-    names : array-like of shape (n_columns,) or None
-        Their names, if they have any.
-    raw_names : array-like of str, default=None
-        Of the table that they were made of.
+    Numbers count from 0, negative ones from the end. A name is one of ``names``, that behind the
+    ``step__`` of a ColumnTransformer, or one of ``raw_names``, those of the table that they were
+    made of: then it stands for all columns that were made of that one, ``name_level`` each.
 
-    Returns
-    -------
-    numbers : list of list of int
-        For each of ``columns``.
-
-    Raises
-    ------
-    ValueError
-        If there is no such column, or one is given twice. True and False are no numbers.
+    Returns a list for each of ``columns``. Raises a ValueError if there is no such column, or one
+    is given twice. True and False are no numbers.
     """
     places = {i: [i % n_columns] for i in range(-n_columns, n_columns)}
     for find in (lambda name: name, _without_step, lambda name: _raw_name(name, raw_names)):

@@ -12,22 +12,9 @@ from .mixed import as_pandas, check_real, is_plain, is_scalar_missing, is_table,
 def check_numbers(name, values):
     """Values of rows, which have to be numbers; None and the like among them become NaN.
 
-    Parameters
-    ----------
-    name : str
-        What they are, for errors.
-    values : array-like, Series or DataFrame
-        As they were given.
-
-    Returns
-    -------
-    values : array-like, Series or DataFrame
-        The same, but for objects, which become an array of floats.
-
-    Raises
-    ------
-    ValueError
-        If there are strings, dates, durations, complex numbers or other things among them.
+    Objects become an array of floats, all else is returned as it is. Raises a ValueError, with
+    ``name`` for what they are, if there are strings, dates, durations, complex numbers or other
+    things among them.
     """
     if is_plain(values) or values is None:
         return values
@@ -65,15 +52,7 @@ def check_weights(sample_weight, X, **given):
 
 
 def check_labels(name, values):
-    """Refuse labels of which some are missing, or which have no order, such as 1 and "a".
-
-    Parameters
-    ----------
-    name : str
-        What they are, for errors.
-    values : array-like or Series of shape (n_samples,)
-        As they were given.
-    """
+    """Refuse labels of which some are missing, or which have no order, such as 1 and "a"."""
     values = as_pandas(values)
     check_real(name, values)
     values = as_array(name, values)

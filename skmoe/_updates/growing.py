@@ -27,27 +27,13 @@ GENERATED_ROWS = 2000  # that stand for all old rows, where the gate can generat
 
 @dataclass
 class Update:
-    """What a change of a model made.
+    """What a change of a model made."""
 
-    Attributes
-    ----------
-    model : Model
-        The new one.
-    load : ndarray of shape (n_experts,)
-        Mean gate probabilities.
-    n_fits : int
-        Fits of single experts that it took.
-    warnings : list of (str, type)
-        What the user should know.
-    new_stream : object or None
-        A new expert, to go on with batches.
-    """
-
-    model: Model
-    load: np.ndarray
-    n_fits: int = 0
-    warnings: list = field(default_factory=list)
-    new_stream: object = None
+    model: Model  # the new one
+    load: np.ndarray  # (n_experts,): mean gate probabilities
+    n_fits: int = 0  # fits of single experts that it took
+    warnings: list = field(default_factory=list)  # list of (str, type): what the user should know
+    new_stream: object = None  # a new expert, to go on with batches
 
 
 # Adding -------------------------------------------------------------------------------------
@@ -65,30 +51,10 @@ def generate_rows(model, X, seed):
 def add_expert(model, rows, old, parts, splitting, settings, seed, *, report_weights):
     """Add an expert for new rows, behind one new decision between it and the old model.
 
-    Parameters
-    ----------
-    model : Model
-        The old one; it stays as it is.
-    rows : Rows
-        New rows.
-    old : Rows or None
-        Rows that stand for those the model was trained on.
-    parts : Parts
-        The old mixture, frozen, and the new expert; the gate is the old one.
-    splitting : Splitting
-        Makes folds for the new expert.
-    settings : Settings
-        Parameters.
-    seed : int
-        Of the expert.
-    report_weights : bool
-        Whether to say that an expert takes no weights. Those of old rows alone matter little to
-        an expert that gets next to none of them.
-
-    Returns
-    -------
-    update : Update
-        The new expert is the last.
+    ``old`` are rows that stand for those the model was trained on, or None. ``parts`` has the old
+    mixture, frozen, and the new expert, the last; its gate is the old one. ``report_weights`` asks
+    to say that an expert takes no weights: those of old rows alone matter little to an expert that
+    gets next to none of them.
     """
     new_weight = rows.weight.sum()
     is_new = np.ones(len(rows.y), dtype=bool)
@@ -179,22 +145,7 @@ def _decision(last, Z):
 
 
 def remove_expert(model, k, load):
-    """Remove an expert; the gate shares what was its among the others in their old proportions.
-
-    Parameters
-    ----------
-    model : Model
-        The old one.
-    k : int
-        Number of the expert.
-    load : ndarray of shape (n_experts,)
-        Loads of the old one.
-
-    Returns
-    -------
-    update : Update
-        The new one.
-    """
+    """Remove an expert; the gate shares what was its among the others in their old proportions."""
     keep = np.delete(np.arange(len(load)), k)
     _, last = split_last(model.gate)
     last = shallow_copy(last)
@@ -209,25 +160,8 @@ def remove_expert(model, k, load):
 def remove_and_retrain(model, k, rows, gate, splitting, settings):
     """Remove an expert, and train a new gate around the others.
 
-    Parameters
-    ----------
-    model : Model
-        The old one.
-    k : int
-        Number of the expert.
-    rows : Rows
-        Of all regimes.
-    gate : GateParts
-        An unfitted gate behind fitted transformers.
-    splitting : Splitting
-        Makes folds for a gate that can memorise rows.
-    settings : Settings
-        Parameters.
-
-    Returns
-    -------
-    update : Update
-        The new one.
+    ``rows`` are of all regimes; ``gate`` is unfitted, behind fitted transformers; ``splitting``
+    makes folds for one that can memorise rows.
     """
     keep = np.delete(np.arange(len(model.experts)), k)
     log_gate, log_density = model.all_log_densities(rows.X, rows.y)
@@ -253,23 +187,8 @@ def _without(model, keep, gate):
 def replace_expert(model, k, rows, parts, splitting, settings, seed, *, report_weights):
     """Put another expert in the place of one, and train a new gate around all.
 
-    Parameters
-    ----------
-    model : Model
-        The old one.
-    k : int
-        Number of the expert.
-    rows : Rows
-        Of all regimes.
-    parts : Parts
-        All experts, frozen but for the new one; an unfitted gate behind fitted transformers.
-    splitting, settings, seed, report_weights
-        As for ``add_expert``.
-
-    Returns
-    -------
-    update : Update
-        The new one.
+    ``rows`` are of all regimes; ``parts`` has all experts, frozen but for the new one, and an
+    unfitted gate behind fitted transformers. All else is as for ``add_expert``.
     """
     log_gate, log_density = model.all_log_densities(rows.X, rows.y)
     resp, _ = posterior(log_gate, keep_best(log_gate, log_density, model.top_k))
@@ -306,27 +225,9 @@ def replace_expert(model, k, rows, parts, splitting, settings, seed, *, report_w
 def train_gate(model, rows, log_gate, log_density, gate, splitting, settings):
     """A new gate around experts of fixed densities, which starts from where the old one is.
 
-    Parameters
-    ----------
-    model : Model
-        The old one, for its ``top_k``.
-    rows : Rows
-        To train on.
-    log_gate, log_density : ndarray of shape (n_samples, n_experts)
-        Log-probabilities of the old gate, and log-densities under each expert.
-    gate : GateParts
-        An unfitted gate behind fitted transformers.
-    splitting : Splitting
-        Makes folds for a gate that can memorise rows.
-    settings : Settings
-        Parameters.
-
-    Returns
-    -------
-    gate : BaseGate or Pipeline
-        Fitted.
-    caught : list of (str, type)
-        Warnings.
+    ``model`` is the old one, for its ``top_k``; ``gate`` is unfitted, behind fitted transformers;
+    ``splitting`` makes folds for one that can memorise rows. Returns the fitted gate and the
+    warnings that were caught, (str, type).
     """
     n_experts = log_gate.shape[1]
     if n_experts == 1:

@@ -87,18 +87,10 @@ class Buffer:
 
 @dataclass
 class ExpertGroups:
-    """Experts that came at different times, each group with sums of its own.
+    """Experts that came at different times, each group with sums of its own."""
 
-    Attributes
-    ----------
-    groups : list of object
-        With ``learn_batch``, or groups again.
-    sizes : list of int
-        How many experts each holds.
-    """
-
-    groups: list
-    sizes: list
+    groups: list  # list of object: with ``learn_batch``, or groups again
+    sizes: list  # list of int: how many experts each holds
 
     def without_rows(self):
         """The same without the rows of a batch."""
@@ -107,47 +99,22 @@ class ExpertGroups:
 
 @dataclass
 class Stream:
-    """What ``partial_fit`` carries from batch to batch, beside the fitted gate and likelihood.
+    """What ``partial_fit`` carries from batch to batch, beside the fitted gate and likelihood."""
 
-    Attributes
-    ----------
-    experts : object
-        With ``learn_batch`` and without rows.
-    seen : float
-        Weight of all rows so far, in ``fit`` too.
-    counted : float
-        The part of it that ``forget_factor`` has left. Statistics are sums of this weight.
-    first : float
-        Weight from which on the past fades.
-    load_prior : ndarray of shape (n_experts,) or None
-        Prior counts of the loads per unit of weight.
-    n_batches : int
-        Batches after ``fit``.
-    """
-
-    experts: object
-    seen: float
+    experts: object  # with ``learn_batch`` and without rows
+    seen: float  # weight of all rows so far, in ``fit`` too
+    # The part of it that ``forget_factor`` has left. Statistics are sums of this weight.
     counted: float
-    first: float
-    load_prior: np.ndarray | None
-    n_batches: int = 0
+    first: float  # weight from which on the past fades
+    load_prior: np.ndarray | None  # (n_experts,): prior counts of the loads per unit of weight
+    n_batches: int = 0  # batches after ``fit``
 
     @classmethod
     def begin(cls, problem, model, order, n_features, parts):
         """What ``partial_fit`` needs to go on from a fit, or None where it cannot.
 
-        Parameters
-        ----------
-        problem : Problem
-            Trained.
-        model : Model
-            Made of it; its gate is made ready to learn batches.
-        order : ndarray of shape (n_experts,)
-            Expert ``j`` of the model is expert ``order[j]`` of the problem.
-        n_features : int
-            Columns of X.
-        parts : Parts
-            What the problem was made of.
+        The gate of the model, made of the problem, is made ready to learn batches; its expert ``j``
+        is the problem's expert ``order[j]``.
         """
         _, gate = split_last(model.gate)
         can_learn = gate.learns_batches and model.likelihood.learns_batches
@@ -173,14 +140,7 @@ class Stream:
     def grown(self, expert, n_before, weight):
         """The stream with one expert more, which was fitted on rows of some weight.
 
-        Parameters
-        ----------
-        expert : object
-            With ``learn_batch`` and without rows.
-        n_before : int
-            Number of the other experts.
-        weight : float
-            Of the rows.
+        ``expert`` has ``learn_batch``, and no rows.
         """
         return replace(
             self,
@@ -214,27 +174,8 @@ def rows_wanted(n_experts, n_features):
 def learn_batch(model, stream, rows, load, forget_factor):
     """E-step on a batch, then the M-step of every part.
 
-    Parameters
-    ----------
-    model : Model
-        As the batch finds it.
-    stream : Stream
-        What is known of the rows before.
-    rows : Rows
-        The batch.
-    load : ndarray of shape (n_experts,)
-        Mean gate probabilities so far.
-    forget_factor : float
-        Of the estimator.
-
-    Returns
-    -------
-    model : Model
-        A new one.
-    stream : Stream
-        To go on from.
-    load : ndarray of shape (n_experts,)
-        Mean gate probabilities, this batch included.
+    Returns model, stream and the load, the mean gate probabilities so far, with this batch
+    included.
     """
     X, y, weight = rows.X, rows.y, rows.weight
     total = float(weight.sum())

@@ -36,25 +36,10 @@ class AveragedBinomialComponents(BinomialComponents):
 
     @property
     def var(self):
-        """Variances, shaped like ``mean``."""
         deviations = self._each.mean - self.mean[:, :, None]
         return (self._each.var + deviations**2) @ self.masses
 
     def rvs(self, places, random_state):
-        """Draw from some of the components.
-
-        Parameters
-        ----------
-        places : ndarray of shape (n_samples, size)
-            For each draw of a row, the number of the component.
-        random_state : RandomState
-            Draws them.
-
-        Returns
-        -------
-        draws : ndarray of shape (n_samples, size)
-            Successes, as floats.
-        """
         masses = np.broadcast_to(self.masses, (len(places), len(self.masses)))
         drawn = draw_places(masses, places.shape[1], random_state)
         rows = np.arange(len(places))[:, None]
@@ -66,5 +51,4 @@ class AveragedBinomialComponents(BinomialComponents):
         return special.logsumexp(values, b=self.masses, axis=-1)
 
     def _tail(self, y, *, upper):
-        """Probability of at most y, or of more."""
         return self._each._tail(np.asarray(y)[..., None], upper=upper) @ self.masses

@@ -1,12 +1,14 @@
-"""What components of a mixture have, beside mean, density, distribution function and samples."""
+"""What components of a mixture have."""
+
+from abc import ABCMeta, abstractmethod
 
 import numpy as np
 
 NARROW = 1e-5  # difference of two logarithms of probabilities, below which a density is more exact
 
 
-class BaseComponents:
-    """One distribution for each row and expert; defaults of what few kinds have."""
+class BaseComponents(metaclass=ABCMeta):
+    """One distribution for each row and expert: what all kinds have, and defaults for few."""
 
     nested = None  # mixtures in place of some of them
     has_atoms = False  # single values of some probability beside values that have a density
@@ -23,8 +25,103 @@ class BaseComponents:
         """
         return self
 
+    @abstractmethod
+    def logpdf(self, y):
+        """Log-density of each component; of what is discrete, the log-probability of the value.
+
+        Parameters
+        ----------
+        y : float or ndarray that broadcasts against ``mean``
+            Where to look.
+
+        Returns
+        -------
+        log_density : ndarray of shape (n_samples, n_experts)
+            Joint over the outputs; minus infinity where y is impossible.
+        """
+
+    @abstractmethod
+    def cdf(self, y):
+        """Distribution function of each component.
+
+        Parameters
+        ----------
+        y : float or ndarray that broadcasts against ``mean``
+            Where to look.
+
+        Returns
+        -------
+        cdf : ndarray, shaped like ``mean``
+            Probability of a value of at most y, of each output alone.
+        """
+
+    @abstractmethod
+    def sf(self, y):
+        """Survival function of each component, exact in the upper tail but where there is skew.
+
+        Parameters
+        ----------
+        y : float or ndarray that broadcasts against ``mean``
+            Where to look.
+
+        Returns
+        -------
+        sf : ndarray, shaped like ``mean``
+            Probability of a value above y, of each output alone.
+        """
+
+    @abstractmethod
+    def ppf(self, q):
+        """Quantile function of each component.
+
+        Parameters
+        ----------
+        q : float
+            A probability.
+
+        Returns
+        -------
+        quantiles : ndarray, shaped like ``mean``
+            Of each output alone; of discrete components, the smallest whole number whose
+            distribution function is at least q, and -1 for 0.
+        """
+
+    @abstractmethod
+    def rvs(self, places, random_state):
+        """Draw from some of the components.
+
+        Parameters
+        ----------
+        places : ndarray of shape (n_samples, size)
+            For each draw of a row, the number of the component.
+        random_state : RandomState
+            Draws them.
+
+        Returns
+        -------
+        draws : ndarray of shape (n_samples, size) or (n_samples, size, n_outputs)
+            In the units of the target; of counts whole numbers, as floats.
+        """
+
+    def output(self, j):
+        """The components of one output alone.
+
+        Parameters
+        ----------
+        j : int
+            Number of the output.
+
+        Returns
+        -------
+        components : BaseComponents
+            Of one output.
+        """
+        raise TypeError(f"{type(self).__name__} has one output.")
+
     def logcdf(self, y):
         """Logarithm of the distribution function of each component.
+
+        Of Gaussian, Student-t and Gamma components it is exact in the lower tail.
 
         Parameters
         ----------
@@ -41,6 +138,8 @@ class BaseComponents:
 
     def logsf(self, y):
         """Logarithm of the survival function of each component.
+
+        Of Gaussian, Student-t and Gamma components it is exact in the upper tail.
 
         Parameters
         ----------

@@ -23,18 +23,6 @@ def log_poisson(y, mean):
     Terms as large as ``y log(y)`` never meet, so that the error is one of rounding in ``y - mean``
     [1]_.
 
-    Parameters
-    ----------
-    y : ndarray that broadcasts against ``mean``
-        Whole numbers from 0 on.
-    mean : ndarray
-        Means.
-
-    Returns
-    -------
-    log_probability : ndarray
-        Natural logarithm.
-
     References
     ----------
     .. [1] C. Loader, "Fast and accurate computation of binomial probabilities" (2000).
@@ -43,22 +31,7 @@ def log_poisson(y, mean):
 
 
 def log_negative_binomial(y, mean, shape):
-    """Negative binomial log-probabilities of whole numbers, in the manner of ``log_poisson``.
-
-    Parameters
-    ----------
-    y : ndarray that broadcasts against ``mean``
-        Whole numbers from 0 on.
-    mean : ndarray
-        Means.
-    shape : float or ndarray that broadcasts against ``mean``
-        Shapes.
-
-    Returns
-    -------
-    log_probability : ndarray
-        Natural logarithm.
-    """
+    """Negative binomial log-probabilities of whole numbers, in the manner of ``log_poisson``."""
     mean = np.maximum(mean, SMALLEST_MEAN)
     total, gap = y + shape, y - mean
     rest = _stirling(total) - _stirling(shape) - _stirling(y) - np.log1p(y / shape)
@@ -66,22 +39,7 @@ def log_negative_binomial(y, mean, shape):
 
 
 def log_binomial(y, mean, trials):
-    """Binomial log-probabilities of whole numbers, in the manner of ``log_poisson``.
-
-    Parameters
-    ----------
-    y : ndarray that broadcasts against ``mean``
-        Successes, whole numbers from 0 to the trials.
-    mean : ndarray
-        Expected successes.
-    trials : float or ndarray that broadcasts against ``mean``
-        Whole numbers from 1 on.
-
-    Returns
-    -------
-    log_probability : ndarray
-        Natural logarithm.
-    """
+    """Binomial log-probabilities of whole numbers, in the manner of ``log_poisson``."""
     failures = trials - y
     rest = _stirling(trials) - _stirling(y) - _stirling(failures)
     return rest - _half_deviance(y, mean) - _half_deviance(failures, trials - mean)
@@ -120,64 +78,16 @@ class _CountComponents(BaseComponents):
     discrete = True
 
     def logpdf(self, y):
-        """Log-probability of a value under each component.
-
-        Parameters
-        ----------
-        y : float or ndarray that broadcasts against ``mean``
-            Where to look.
-
-        Returns
-        -------
-        log_density : ndarray of shape (n_samples, n_experts)
-            Minus infinity where y is no count.
-        """
         possible = (y >= 0) & (y == np.floor(y)) & np.isfinite(y)
         return np.where(possible, self._log_probability(np.where(possible, y, 0.0)), -np.inf)
 
     def cdf(self, y):
-        """Distribution function of each component.
-
-        Parameters
-        ----------
-        y : float or ndarray that broadcasts against ``mean``
-            Where to look.
-
-        Returns
-        -------
-        cdf : ndarray of shape (n_samples, n_experts)
-            Probability of a count of at most y.
-        """
         return np.where(y < 0, 0.0, self._tail(np.clip(np.floor(y), 0, LARGEST), upper=False))
 
     def sf(self, y):
-        """Survival function of each component, exact in the upper tail.
-
-        Parameters
-        ----------
-        y : float or ndarray that broadcasts against ``mean``
-            Where to look.
-
-        Returns
-        -------
-        sf : ndarray of shape (n_samples, n_experts)
-            Probability of a count above y.
-        """
         return np.where(y < 0, 1.0, self._tail(np.clip(np.floor(y), 0, LARGEST), upper=True))
 
     def ppf(self, q):
-        """Quantile function of each component.
-
-        Parameters
-        ----------
-        q : float
-            A probability.
-
-        Returns
-        -------
-        quantiles : ndarray of shape (n_samples, n_experts)
-            The smallest whole numbers whose distribution function is at least q; -1 for 0.
-        """
         if q in (0.0, 1.0):
             return np.full(self.mean.shape, -1.0 if q == 0.0 else np.inf)
         # A Gamma variable of their mean and variance; its skewness is larger by 1 / std.
@@ -190,20 +100,6 @@ class _CountComponents(BaseComponents):
         return find_quantile(self.cdf, q, guess - less_skewed)
 
     def rvs(self, places, random_state):
-        """Draw from some of the components.
-
-        Parameters
-        ----------
-        places : ndarray of shape (n_samples, size)
-            For each draw of a row, the number of the component.
-        random_state : RandomState
-            Draws them.
-
-        Returns
-        -------
-        draws : ndarray of shape (n_samples, size)
-            Whole numbers, as floats.
-        """
         mean = self._drawn_means(places, random_state)
         draws = random_state.poisson(np.minimum(mean, LARGEST_DRAWN)).astype(np.float64)
         large = mean > LARGEST_DRAWN
@@ -330,50 +226,12 @@ class BinomialComponents(_CountComponents):
         return self.mean * (1 - self.mean / self.trials)
 
     def logpdf(self, y):
-        """Log-probability of a value under each component.
-
-        Parameters
-        ----------
-        y : float or ndarray that broadcasts against ``mean``
-            Where to look.
-
-        Returns
-        -------
-        log_density : ndarray of shape (n_samples, n_experts)
-            Minus infinity where y is no number of successes.
-        """
         return super().logpdf(np.where(y <= self.trials, y, -1.0))
 
     def ppf(self, q):
-        """Quantile function of each component.
-
-        Parameters
-        ----------
-        q : float
-            A probability.
-
-        Returns
-        -------
-        quantiles : ndarray of shape (n_samples, n_experts)
-            The smallest whole numbers whose distribution function is at least q; -1 for 0.
-        """
         return np.minimum(super().ppf(q), self.trials)
 
     def rvs(self, places, random_state):
-        """Draw from some of the components.
-
-        Parameters
-        ----------
-        places : ndarray of shape (n_samples, size)
-            For each draw of a row, the number of the component.
-        random_state : RandomState
-            Draws them.
-
-        Returns
-        -------
-        draws : ndarray of shape (n_samples, size)
-            Successes, as floats.
-        """
         mean, trials = take(self.mean, places), take(self.trials, places)
         return random_state.binomial(trials.astype(np.int64), mean / trials).astype(np.float64)
 
@@ -393,16 +251,6 @@ def _temme(a, x):
 
     :math:`Q(a, x) = \Phi(-z) + R` and :math:`P(a, x) = \Phi(z) - R`, with the first term of
     Temme's uniform expansion for R [1]_.
-
-    Parameters
-    ----------
-    a, x : ndarrays that broadcast
-        Parameter and argument.
-
-    Returns
-    -------
-    z, R : ndarrays
-        As above.
 
     References
     ----------

@@ -30,19 +30,16 @@ class GammaComponents(ScipyComponents):
         return stats.gamma(self.shape, scale=self.mean / self.shape)
 
     def logpdf(self, y):
-        """Log-density of each component; minus infinity where y is not positive."""
         is_inside = (y > 0) & np.isfinite(y)
         x = self.rate * np.where(is_inside, y, 1.0)
         log_density = self.shape * np.log(x) - x - special.gammaln(self.shape)
         return np.where(is_inside, log_density - np.log(np.where(is_inside, y, 1.0)), -np.inf)
 
     def logcdf(self, y):
-        """Logarithm of the distribution function of each component, exact in the lower tail."""
         x = self.rate * np.maximum(y, 0.0)
         return self._log_tail(special.gammainc, x, lambda shape, x: np.log(x / (shape - x)))
 
     def logsf(self, y):
-        """Logarithm of the survival function of each component, exact in the upper tail."""
         x = self.rate * np.maximum(y, 0.0)
         return self._log_tail(special.gammaincc, x, lambda shape, x: np.log(x / (x + 1 - shape)))
 

@@ -41,95 +41,23 @@ class GaussianComponents(BaseComponents):
         return self.std**2
 
     def logpdf(self, y):
-        """Log-density of each component.
-
-        Parameters
-        ----------
-        y : float or ndarray that broadcasts against ``mean``
-            Where to look.
-
-        Returns
-        -------
-        log_density : ndarray of shape (n_samples, n_experts)
-            Joint over the outputs.
-        """
         log_scale = np.log(self._given_std) + _HALF_LOG_2PI  # there may be one for all rows
         log_density = -0.5 * ((y - self.mean) / self.std) ** 2 - log_scale
         return log_density.sum(axis=2) if self.mean.ndim == 3 else log_density
 
     def cdf(self, y):
-        """Distribution function of each component.
-
-        Parameters
-        ----------
-        y : float or ndarray that broadcasts against ``mean``
-            Where to look.
-
-        Returns
-        -------
-        cdf : ndarray, shaped like ``mean``
-            Of each output alone.
-        """
         return special.ndtr((y - self.mean) / self.std)
 
     def sf(self, y):
-        """Survival function of each component, exact in the upper tail.
-
-        Parameters
-        ----------
-        y : float or ndarray that broadcasts against ``mean``
-            Where to look.
-
-        Returns
-        -------
-        sf : ndarray, shaped like ``mean``
-            Of each output alone.
-        """
         return special.ndtr((self.mean - y) / self.std)
 
     def logcdf(self, y):
-        """Logarithm of the distribution function of each component, exact in the lower tail.
-
-        Parameters
-        ----------
-        y : float or ndarray that broadcasts against ``mean``
-            Where to look.
-
-        Returns
-        -------
-        logcdf : ndarray, shaped like ``mean``
-            Of each output alone.
-        """
         return special.log_ndtr((y - self.mean) / self.std)
 
     def logsf(self, y):
-        """Logarithm of the survival function of each component, exact in the upper tail.
-
-        Parameters
-        ----------
-        y : float or ndarray that broadcasts against ``mean``
-            Where to look.
-
-        Returns
-        -------
-        logsf : ndarray, shaped like ``mean``
-            Of each output alone.
-        """
         return special.log_ndtr((self.mean - y) / self.std)
 
     def ppf(self, q):
-        """Quantile function of each component.
-
-        Parameters
-        ----------
-        q : float
-            A probability.
-
-        Returns
-        -------
-        quantiles : ndarray, shaped like ``mean``
-            Of each output alone.
-        """
         return self.mean + self.std * special.ndtri(q)
 
     def crps(self, weights, y):
@@ -172,35 +100,9 @@ class GaussianComponents(BaseComponents):
         return diagonal(self.var)
 
     def output(self, j):
-        """The components of one output alone.
-
-        Parameters
-        ----------
-        j : int
-            Number of the output.
-
-        Returns
-        -------
-        components : GaussianComponents
-            Of one output.
-        """
         return GaussianComponents(self.mean[..., j], self.std[..., j])
 
     def rvs(self, places, random_state):
-        """Draw from some of the components.
-
-        Parameters
-        ----------
-        places : ndarray of shape (n_samples, size)
-            For each draw of a row, the number of the component.
-        random_state : RandomState
-            Draws them.
-
-        Returns
-        -------
-        draws : ndarray of shape (n_samples, size) or (n_samples, size, n_outputs)
-            In the units of the target.
-        """
         mean, std = take(self.mean, places), take(self.std, places)
         return mean + std * random_state.standard_normal(mean.shape)
 
@@ -231,18 +133,6 @@ class CorrelatedComponents(GaussianComponents):
         self.factor = factor
 
     def logpdf(self, y):
-        """Log-density of each component.
-
-        Parameters
-        ----------
-        y : float or ndarray that broadcasts against ``mean``
-            Where to look.
-
-        Returns
-        -------
-        log_density : ndarray of shape (n_samples, n_experts)
-            Joint over the outputs.
-        """
         whitened = _times(np.linalg.inv(self.factor), y - self.mean)
         log_det = np.log(np.diagonal(self.factor, axis1=-2, axis2=-1)).sum(axis=-1)
         n_outputs = self.mean.shape[2]
@@ -250,25 +140,10 @@ class CorrelatedComponents(GaussianComponents):
 
     @property
     def cov(self):
-        """Covariances of the outputs, (n_samples, n_experts, n_outputs, n_outputs)."""
         cov = self.factor @ self.factor.swapaxes(-1, -2)
         return np.broadcast_to(cov, (*self.mean.shape, self.mean.shape[2]))
 
     def rvs(self, places, random_state):
-        """Draw from some of the components.
-
-        Parameters
-        ----------
-        places : ndarray of shape (n_samples, size)
-            For each draw of a row, the number of the component.
-        random_state : RandomState
-            Draws them.
-
-        Returns
-        -------
-        draws : ndarray of shape (n_samples, size, n_outputs)
-            In the units of the target.
-        """
         mean = take(self.mean, places)
         factor = np.broadcast_to(self.factor, (*self.mean.shape, self.mean.shape[2]))
         normal = random_state.standard_normal(mean.shape)

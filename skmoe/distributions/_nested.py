@@ -17,6 +17,10 @@ class NestedComponents(BaseComponents):
         Distributions that take the place of some of them: the one of row ``i`` of a distribution
         is component ``places[i]`` of row ``rows[i]``.
 
+    Notes
+    -----
+    Values to look at are one for all rows, or (n_samples, 1) or (n_samples, 1, n_outputs).
+
     Examples
     --------
     >>> import numpy as np
@@ -49,13 +53,6 @@ class NestedComponents(BaseComponents):
         return any(part.has_atoms for part in parts)
 
     def without_noise(self):
-        """The components without the noise that some of them have.
-
-        Returns
-        -------
-        components : NestedComponents
-            New ones.
-        """
         nested = [(rows, places, each.without_noise()) for rows, places, each in self.nested]
         return NestedComponents(self.components.without_noise(), nested)
 
@@ -76,48 +73,12 @@ class NestedComponents(BaseComponents):
         return self._place(self.components.var, lambda each, rows: each.var())
 
     def logpdf(self, y):
-        """Log-density of each component.
-
-        Parameters
-        ----------
-        y : float or ndarray of shape (n_samples, 1) or (n_samples, 1, n_outputs)
-            Where to look.
-
-        Returns
-        -------
-        log_density : ndarray of shape (n_samples, n_experts)
-            Joint over the outputs.
-        """
         return self._at("logpdf", y)
 
     def cdf(self, y):
-        """Distribution function of each component.
-
-        Parameters
-        ----------
-        y : float or ndarray of shape (n_samples, 1) or (n_samples, 1, n_outputs)
-            Where to look.
-
-        Returns
-        -------
-        cdf : ndarray, shaped like ``mean``
-            Of each output alone.
-        """
         return self._at("cdf", y)
 
     def sf(self, y):
-        """Survival function of each component.
-
-        Parameters
-        ----------
-        y : float or ndarray of shape (n_samples, 1) or (n_samples, 1, n_outputs)
-            Where to look.
-
-        Returns
-        -------
-        sf : ndarray, shaped like ``mean``
-            Of each output alone.
-        """
         return self._at("sf", y)
 
     def _at(self, method, y):
@@ -132,18 +93,6 @@ class NestedComponents(BaseComponents):
         return values
 
     def ppf(self, q):
-        """Quantile function of each component.
-
-        Parameters
-        ----------
-        q : float
-            A probability.
-
-        Returns
-        -------
-        quantiles : ndarray, shaped like ``mean``
-            Of each output alone.
-        """
         return self._place(self.components.ppf(q), lambda each, rows: each.ppf(q))
 
     @property
@@ -152,36 +101,10 @@ class NestedComponents(BaseComponents):
         return self._place(self.components.cov, lambda each, rows: each.cov())
 
     def output(self, j):
-        """The components of one output alone.
-
-        Parameters
-        ----------
-        j : int
-            Number of the output.
-
-        Returns
-        -------
-        components : NestedComponents
-            Of one output.
-        """
         nested = [(rows, places, each.output(j)) for rows, places, each in self.nested]
         return NestedComponents(self.components.output(j), nested)
 
     def rvs(self, places, random_state):
-        """Draw from some of the components.
-
-        Parameters
-        ----------
-        places : ndarray of shape (n_samples, size)
-            For each draw of a row, the number of the component.
-        random_state : RandomState
-            Draws them.
-
-        Returns
-        -------
-        draws : ndarray of shape (n_samples, size) or (n_samples, size, n_outputs)
-            In the units of the target.
-        """
         draws = self.components.rvs(places, random_state)
         for rows, its_places, distribution in self.nested:
             here = places[rows] == np.asarray(its_places)[:, None]

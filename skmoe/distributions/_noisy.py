@@ -45,13 +45,6 @@ class NoisyComponents(BaseComponents):
         return [self.low, self.high, *(self.components.ppf(q) for q in TAILS)]
 
     def without_noise(self):
-        """The components alone.
-
-        Returns
-        -------
-        components : object
-            As they were given.
-        """
         return self.components
 
     @property
@@ -78,18 +71,6 @@ class NoisyComponents(BaseComponents):
         return np.clip((y - self.low) / (self.high - self.low), 0.0, 1.0)
 
     def logpdf(self, y):
-        """Log-density of each component.
-
-        Parameters
-        ----------
-        y : float or ndarray that broadcasts against ``mean``
-            Where to look.
-
-        Returns
-        -------
-        log_density : ndarray of shape (n_samples, n_experts)
-            Joint over the outputs.
-        """
         own = np.log1p(-self.share) + self.components.logpdf(y)
         inside = (self.low <= y) & (y <= self.high)
         noise = np.where(inside, -np.log(self.high - self.low), -np.inf)
@@ -98,49 +79,13 @@ class NoisyComponents(BaseComponents):
         return np.logaddexp(own, np.log(self.share) + noise)
 
     def cdf(self, y):
-        """Distribution function of each component.
-
-        Parameters
-        ----------
-        y : float or ndarray that broadcasts against ``mean``
-            Where to look.
-
-        Returns
-        -------
-        cdf : ndarray, shaped like ``mean``
-            Of each output alone.
-        """
         return (1 - self.share) * self.components.cdf(y) + self.share * self._uniform(y)
 
     def sf(self, y):
-        """Survival function of each component, exact in the upper tail.
-
-        Parameters
-        ----------
-        y : float or ndarray that broadcasts against ``mean``
-            Where to look.
-
-        Returns
-        -------
-        sf : ndarray, shaped like ``mean``
-            Of each output alone.
-        """
         above = np.clip((self.high - y) / (self.high - self.low), 0.0, 1.0)
         return (1 - self.share) * self.components.sf(y) + self.share * above
 
     def ppf(self, q):
-        """Quantile function of each component.
-
-        Parameters
-        ----------
-        q : float
-            A probability.
-
-        Returns
-        -------
-        quantiles : ndarray, shaped like ``mean``
-            Of each output alone.
-        """
         own, noise = self.components.ppf(q), self.low + q * (self.high - self.low)
         low, high = np.minimum(own, noise), np.maximum(own, noise)
         if q in (0.0, 1.0):
@@ -156,37 +101,11 @@ class NoisyComponents(BaseComponents):
         return (1 - self.share) * self.components.cov + noise + between
 
     def output(self, j):
-        """The components of one output alone.
-
-        Parameters
-        ----------
-        j : int
-            Number of the output.
-
-        Returns
-        -------
-        components : NoisyComponents
-            Of one output.
-        """
         return NoisyComponents(
             self.components.output(j), self.share, self.low[..., j], self.high[..., j]
         )
 
     def rvs(self, places, random_state):
-        """Draw from some of the components.
-
-        Parameters
-        ----------
-        places : ndarray of shape (n_samples, size)
-            For each draw of a row, the number of the component.
-        random_state : RandomState
-            Draws them.
-
-        Returns
-        -------
-        draws : ndarray of shape (n_samples, size) or (n_samples, size, n_outputs)
-            In the units of the target.
-        """
         draws = self.components.rvs(places, random_state)
         is_noise = random_state.uniform(size=places.shape) < self.share
         noise = self.low + (self.high - self.low) * random_state.uniform(size=draws.shape)

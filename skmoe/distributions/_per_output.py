@@ -42,13 +42,6 @@ class PerOutputComponents(BaseComponents):
         return any(each.has_atoms for each in self.outputs)
 
     def without_noise(self):
-        """The components without noise.
-
-        Returns
-        -------
-        components : PerOutputComponents
-            New ones.
-        """
         return PerOutputComponents([each.without_noise() for each in self.outputs])
 
     def _stacked(self, answers):
@@ -69,63 +62,15 @@ class PerOutputComponents(BaseComponents):
         return [getattr(each, method)(y[..., j]) for j, each in enumerate(self.outputs)]
 
     def logpdf(self, y):
-        """Log-density of each component; of counts, the log-probability.
-
-        Parameters
-        ----------
-        y : float or ndarray that broadcasts against ``mean``
-            Where to look.
-
-        Returns
-        -------
-        log_density : ndarray of shape (n_samples, n_experts)
-            Joint over the outputs.
-        """
         return sum(self._of_each("logpdf", y))
 
     def cdf(self, y):
-        """Distribution function of each component.
-
-        Parameters
-        ----------
-        y : float or ndarray that broadcasts against ``mean``
-            Where to look.
-
-        Returns
-        -------
-        cdf : ndarray, shaped like ``mean``
-            Of each output alone.
-        """
         return self._stacked(self._of_each("cdf", y))
 
     def sf(self, y):
-        """Survival function of each component.
-
-        Parameters
-        ----------
-        y : float or ndarray that broadcasts against ``mean``
-            Where to look.
-
-        Returns
-        -------
-        sf : ndarray, shaped like ``mean``
-            Of each output alone.
-        """
         return self._stacked(self._of_each("sf", y))
 
     def ppf(self, q):
-        """Quantile function of each component.
-
-        Parameters
-        ----------
-        q : float
-            A probability.
-
-        Returns
-        -------
-        quantiles : ndarray, shaped like ``mean``
-            Of each output alone.
-        """
         return self._stacked([each.ppf(q) for each in self.outputs])
 
     @property
@@ -134,33 +79,7 @@ class PerOutputComponents(BaseComponents):
         return diagonal(self.var)
 
     def output(self, j):
-        """The components of one output alone.
-
-        Parameters
-        ----------
-        j : int
-            Number of the output.
-
-        Returns
-        -------
-        components : object
-            As they were given.
-        """
         return self.outputs[j]
 
     def rvs(self, places, random_state):
-        """Draw from some of the components.
-
-        Parameters
-        ----------
-        places : ndarray of shape (n_samples, size)
-            For each draw of a row, the number of the component.
-        random_state : RandomState
-            Draws them.
-
-        Returns
-        -------
-        draws : ndarray of shape (n_samples, size, n_outputs)
-            In the units of the target.
-        """
         return self._stacked([each.rvs(places, random_state) for each in self.outputs])

@@ -26,25 +26,13 @@ def find_root(function, low, high, noise=0.0, *, step=0.0, jump=None):
     It bisects unless the function looks smooth between the last three arguments, and only then
     interpolates: Newton's method and the secant stall between modes far apart [1]_.
 
-    Parameters
-    ----------
-    function : callable
-        Values for an array of arguments, all at once.
-    low, high : ndarrays of one shape
-        Ends of the brackets.
-    noise : float, default=0.0
-        Values that are zero for all that rounding knows.
-    step : {0.0, 1.0}, default=0.0
-        1 where brackets end at whole numbers, and are narrowed to neighbours.
-    jump : callable, default=None
-        For an increasing function that jumps over zero: the largest jumps of it, near an array of
-        arguments, that are not looked into.
+    ``function`` takes an array of arguments, all at once; ``noise`` are values that are zero for
+    all that rounding knows. ``step`` is 1 where brackets end at whole numbers, and are narrowed to
+    neighbours, else 0. For an increasing function that jumps over zero, ``jump`` tells the largest
+    jumps of it, near an array of arguments, that are not looked into.
 
-    Returns
-    -------
-    root : ndarray, shaped like ``low``
-        To the last bit or to ``noise``; the nearer end where there is no zero between the two.
-        With ``jump``, an argument from the jump on, where the function is not negative.
+    Roots are exact to the last bit or to ``noise``; the nearer end where there is no zero between
+    the two. With ``jump``, they are arguments from the jump on, where the function is not negative.
 
     References
     ----------
@@ -95,17 +83,8 @@ def find_root(function, low, high, noise=0.0, *, step=0.0, jump=None):
 def find_whole(function, low, high):
     """Smallest whole numbers where increasing functions are not negative.
 
-    Parameters
-    ----------
-    function : callable
-        Values for an array of arguments, all at once.
-    low, high : ndarrays of one shape
-        Whole numbers; the function is not negative at ``high``.
-
-    Returns
-    -------
-    root : ndarray, shaped like ``low``
-        Whole numbers; to some bits where floats hold no others.
+    Both ends are whole numbers, and functions are not negative at ``high``. To some bits where
+    floats hold no others.
     """
     return find_root(function, low - 1, high, step=1.0, jump=np.zeros_like)
 
@@ -113,19 +92,7 @@ def find_whole(function, low, high):
 def find_quantile(cdf, q, guess):
     """Quantiles of counts: the smallest whole numbers with ``cdf(y) >= q``.
 
-    Parameters
-    ----------
-    cdf : callable
-        Distribution functions, all at once.
-    q : float
-        A probability between 0 and 1.
-    guess : ndarray
-        Where to look first; the nearer, the faster.
-
-    Returns
-    -------
-    quantiles : ndarray, shaped like ``guess``
-        Whole numbers.
+    The nearer the guess, the faster.
     """
     high = np.ceil(guess) + 0.0
     low = high - 1
@@ -140,23 +107,15 @@ def find_quantile(cdf, q, guess):
 
 @dataclass
 class Grid:
-    """Places at which the mixtures of all rows are looked at, in rising order.
+    """Places at which the mixtures of all rows are looked at, in rising order."""
 
-    Attributes
-    ----------
-    places : ndarray of shape (n_samples, n_places)
-        Nodes of Gauss and Legendre between quantiles of the components; whole numbers for
-        discrete mixtures.
-    weights : ndarray of shape (n_samples, n_places)
-        Of the sum that is the integral, or that over all whole numbers; 0 where rows have fewer
-        places than others.
-    log_density : ndarray of shape (n_samples, n_places)
-        Of the mixture.
-    """
-
+    # (n_samples, n_places): nodes of Gauss and Legendre between quantiles of the components; whole
+    # numbers for discrete mixtures.
     places: np.ndarray
+    # (n_samples, n_places): of the sum that is the integral, or that over all whole numbers; 0
+    # where rows have fewer places than others.
     weights: np.ndarray
-    log_density: np.ndarray
+    log_density: np.ndarray  # (n_samples, n_places): of the mixture
 
 
 def panels(distribution):
@@ -186,17 +145,7 @@ def _ends(components, unused):
 def nodes(distribution, including=None):
     """Places and weights (n, G) of sums that are integrals over one output.
 
-    Parameters
-    ----------
-    distribution : MixtureDistribution
-        Of one output.
-    including : ndarray of shape (n_samples,), default=None
-        Places where what is integrated has a jump.
-
-    Returns
-    -------
-    places, weights : ndarrays of shape (n_samples, n_places)
-        In rising order.
+    They are in rising order. ``including`` (n,) are places where what is integrated has a jump.
     """
     ends = panels(distribution)
     if distribution.discrete:
@@ -283,19 +232,7 @@ def _long_panels(length):
 def at_places(distribution, method, places):
     """Log-densities or probabilities of one output at several places for each row, (n, G).
 
-    Parameters
-    ----------
-    distribution : MixtureDistribution
-        Of one output.
-    method : {"logpdf", "cdf", "sf"}
-        What is asked.
-    places : ndarray of shape (n_samples, n_places)
-        Where to look.
-
-    Returns
-    -------
-    values : ndarray of shape (n_samples, n_places)
-        As the method has them.
+    By the ``method`` "logpdf", "cdf" or "sf".
     """
     block = max(1, BLOCK // distribution.weights.size)
     answers = np.empty(places.shape)

@@ -54,95 +54,22 @@ class ScipyComponents(BaseComponents):
             return self.distribution.var()
 
     def logpdf(self, y):
-        """Log-density of each component; of discrete ones, the log-probability of the value.
-
-        Parameters
-        ----------
-        y : float or ndarray that broadcasts against ``mean``
-            Where to look.
-
-        Returns
-        -------
-        log_density : ndarray of shape (n_samples, n_experts)
-            Joint over the outputs.
-        """
         log_density = self.distribution.logpmf if self.discrete else self.distribution.logpdf
         return log_density(y).sum(axis=2) if self.mean.ndim == 3 else log_density(y)
 
     def cdf(self, y):
-        """Distribution function of each component.
-
-        Parameters
-        ----------
-        y : float or ndarray that broadcasts against ``mean``
-            Where to look.
-
-        Returns
-        -------
-        cdf : ndarray, shaped like ``mean``
-            Of each output alone.
-        """
         return self.distribution.cdf(y)
 
     def sf(self, y):
-        """Survival function of each component, exact in the upper tail.
-
-        Parameters
-        ----------
-        y : float or ndarray that broadcasts against ``mean``
-            Where to look.
-
-        Returns
-        -------
-        sf : ndarray, shaped like ``mean``
-            Of each output alone.
-        """
         return self.distribution.sf(y)
 
     def logcdf(self, y):
-        """Logarithm of the distribution function of each component.
-
-        Parameters
-        ----------
-        y : float or ndarray that broadcasts against ``mean``
-            Where to look.
-
-        Returns
-        -------
-        logcdf : ndarray, shaped like ``mean``
-            Of each output alone.
-        """
         return self.distribution.logcdf(y)
 
     def logsf(self, y):
-        """Logarithm of the survival function of each component.
-
-        Parameters
-        ----------
-        y : float or ndarray that broadcasts against ``mean``
-            Where to look.
-
-        Returns
-        -------
-        logsf : ndarray, shaped like ``mean``
-            Of each output alone.
-        """
         return self.distribution.logsf(y)
 
     def ppf(self, q):
-        """Quantile function of each component.
-
-        Parameters
-        ----------
-        q : float
-            A probability.
-
-        Returns
-        -------
-        quantiles : ndarray, shaped like ``mean``
-            Of each output alone; of discrete components, the smallest whole number whose
-            distribution function is at least q.
-        """
         if not self.discrete or q in (0.0, 1.0):
             return self.distribution.ppf(q)
         # SciPy's own, of means in the billions, is NaN or takes forever.
@@ -155,36 +82,9 @@ class ScipyComponents(BaseComponents):
         return diagonal(self.var)
 
     def output(self, j):
-        """The components of one output alone.
-
-        Parameters
-        ----------
-        j : int
-            Number of the output.
-
-        Returns
-        -------
-        components : ScipyComponents
-            Of one output.
-        """
-
         return ScipyComponents(self._frozen(lambda parameter: parameter[..., j]))
 
     def rvs(self, places, random_state):
-        """Draw from some of the components.
-
-        Parameters
-        ----------
-        places : ndarray of shape (n_samples, size)
-            For each draw of a row, the number of the component.
-        random_state : RandomState
-            Draws them.
-
-        Returns
-        -------
-        draws : ndarray of shape (n_samples, size) or (n_samples, size, n_outputs)
-            In the units of the target.
-        """
         drawn = self._frozen(lambda parameter: take(parameter, places))
         return drawn.rvs(size=take(self.mean, places).shape, random_state=random_state)
 

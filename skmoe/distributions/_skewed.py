@@ -57,65 +57,18 @@ class _SkewedComponents(BaseComponents):
         return self.scale**2 * (self._var_without_skew() - shift**2)
 
     def logpdf(self, y):
-        """Log-density of each component.
-
-        Parameters
-        ----------
-        y : float or ndarray that broadcasts against ``location``
-            Where to look.
-
-        Returns
-        -------
-        log_density : ndarray of shape (n_samples, n_experts)
-            Natural logarithm.
-        """
         return self._log_density(self._standard(y)) - np.log(self.scale)
 
     def cdf(self, y):
-        """Distribution function of each component.
-
-        Parameters
-        ----------
-        y : float or ndarray that broadcasts against ``location``
-            Where to look.
-
-        Returns
-        -------
-        cdf : ndarray of shape (n_samples, n_experts)
-            Probability of a value of at most y.
-        """
         z = self._standard(y)
         return np.clip(self._symmetric(z) - self._taken(z), 0.0, 1.0)
 
     def sf(self, y):
-        """Survival function of each component.
-
-        Parameters
-        ----------
-        y : float or ndarray that broadcasts against ``location``
-            Where to look.
-
-        Returns
-        -------
-        sf : ndarray of shape (n_samples, n_experts)
-            Probability of a value above y.
-        """
         z = self._standard(y)
         return np.clip(self._symmetric(-z) + self._taken(z), 0.0, 1.0)
 
     def ppf(self, q):
-        """Quantile function of each component, by ``cdf``.
-
-        Parameters
-        ----------
-        q : float
-            A probability.
-
-        Returns
-        -------
-        quantiles : ndarray of shape (n_samples, n_experts)
-            Between those of the distribution without skew and of all its skew.
-        """
+        # Between those of the distribution without skew and of all its skew.
         if q in (0.0, 1.0):
             return np.full(self.location.shape, -np.inf if q == 0.0 else np.inf)
         to_right = self.skew >= 0
@@ -124,20 +77,6 @@ class _SkewedComponents(BaseComponents):
         return find_root(lambda y: self.cdf(y) - q, low, high, noise=4 * np.finfo(float).eps * q)
 
     def rvs(self, places, random_state):
-        """Draw from some of the components.
-
-        Parameters
-        ----------
-        places : ndarray of shape (n_samples, size)
-            For each draw of a row, the number of the component.
-        random_state : RandomState
-            Draws them.
-
-        Returns
-        -------
-        draws : ndarray of shape (n_samples, size)
-            In the units of the target.
-        """
         delta = take(self._delta, places)
         half, normal = random_state.standard_normal((2, *places.shape))
         standard = delta * np.abs(half) + np.sqrt(1 - delta**2) * normal

@@ -52,18 +52,6 @@ class StudentTComponents(BaseComponents):
         return np.where(finite, self.scale**2 * df / np.where(finite, df - 2, 1.0), np.inf)
 
     def logpdf(self, y):
-        """Log-density of each component.
-
-        Parameters
-        ----------
-        y : float or ndarray that broadcasts against ``mean``
-            Where to look.
-
-        Returns
-        -------
-        log_density : ndarray of shape (n_samples, n_experts)
-            Joint over the outputs.
-        """
         distance, log_scale, n_outputs = ((y - self.mean) / self.scale) ** 2, np.log(self.scale), 1
         if self.mean.ndim == 3:
             n_outputs = self.mean.shape[2]
@@ -74,78 +62,18 @@ class StudentTComponents(BaseComponents):
         return constant - log_scale - half * np.log1p(distance / self.df)
 
     def cdf(self, y):
-        """Distribution function of each component.
-
-        Parameters
-        ----------
-        y : float or ndarray that broadcasts against ``mean``
-            Where to look.
-
-        Returns
-        -------
-        cdf : ndarray, shaped like ``mean``
-            Of each output alone.
-        """
         return special.stdtr(self._df(), (y - self.mean) / self.scale)
 
     def sf(self, y):
-        """Survival function of each component, exact in the upper tail.
-
-        Parameters
-        ----------
-        y : float or ndarray that broadcasts against ``mean``
-            Where to look.
-
-        Returns
-        -------
-        sf : ndarray, shaped like ``mean``
-            Of each output alone.
-        """
         return special.stdtr(self._df(), (self.mean - y) / self.scale)
 
     def logcdf(self, y):
-        """Logarithm of the distribution function of each component, exact in the lower tail.
-
-        Parameters
-        ----------
-        y : float or ndarray that broadcasts against ``mean``
-            Where to look.
-
-        Returns
-        -------
-        logcdf : ndarray, shaped like ``mean``
-            Of each output alone.
-        """
         return log_tail(self._df(), (y - self.mean) / self.scale)
 
     def logsf(self, y):
-        """Logarithm of the survival function of each component, exact in the upper tail.
-
-        Parameters
-        ----------
-        y : float or ndarray that broadcasts against ``mean``
-            Where to look.
-
-        Returns
-        -------
-        logsf : ndarray, shaped like ``mean``
-            Of each output alone.
-        """
         return log_tail(self._df(), (self.mean - y) / self.scale)
 
     def ppf(self, q):
-        """Quantile function of each component.
-
-        Parameters
-        ----------
-        q : float
-            A probability.
-
-        Returns
-        -------
-        quantiles : ndarray, shaped like ``mean``
-            Of each output alone.
-        """
         if q in (0.0, 1.0):
             return np.full(self.mean.shape, -np.inf if q == 0.0 else np.inf)
         return self.mean + self.scale * special.stdtrit(self._df(), q)
@@ -156,35 +84,9 @@ class StudentTComponents(BaseComponents):
         return diagonal(self.var)
 
     def output(self, j):
-        """The components of one output alone.
-
-        Parameters
-        ----------
-        j : int
-            Number of the output.
-
-        Returns
-        -------
-        components : StudentTComponents
-            Of one output.
-        """
         return StudentTComponents(self.mean[..., j], self.scale[..., j], self.df)
 
     def rvs(self, places, random_state):
-        """Draw from some of the components.
-
-        Parameters
-        ----------
-        places : ndarray of shape (n_samples, size)
-            For each draw of a row, the number of the component.
-        random_state : RandomState
-            Draws them.
-
-        Returns
-        -------
-        draws : ndarray of shape (n_samples, size) or (n_samples, size, n_outputs)
-            In the units of the target.
-        """
         mean, scale, df = (take(values, places) for values in (self.mean, self.scale, self.df))
         normal = random_state.standard_normal(mean.shape)
         stretch = np.sqrt(df / random_state.chisquare(df))
@@ -231,16 +133,13 @@ class IndependentStudentT(StudentTComponents):
         return self.df
 
     def logpdf(self, y):
-        """Log-density of each component, joint over the outputs, (n_samples, n_experts)."""
         y = np.broadcast_to(y, np.broadcast_shapes(np.shape(y), self.mean.shape))
         outputs = range(self.mean.shape[2])
         return sum(self.output(j).logpdf(y[..., j]) for j in outputs)
 
     def output(self, j):
-        """The components of one output alone."""
         return StudentTComponents(self.mean[..., j], self.scale[..., j], self.df[..., j])
 
     def rvs(self, places, random_state):
-        """Draw from some of the components, (n_samples, size, n_outputs)."""
         draws = [self.output(j).rvs(places, random_state) for j in range(self.mean.shape[2])]
         return np.stack(draws, axis=2)

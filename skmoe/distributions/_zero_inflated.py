@@ -55,81 +55,19 @@ class ZeroInflatedComponents(BaseComponents):
         return np.where(self.is_zero, 0.0, self.components.var)
 
     def logpdf(self, y):
-        """Log-density of each component; of a point mass, the log-probability of the value.
-
-        Parameters
-        ----------
-        y : float or ndarray that broadcasts against ``mean``
-            Where to look.
-
-        Returns
-        -------
-        log_density : ndarray of shape (n_samples, n_experts)
-            Of a point mass 0 at zero, and minus infinity elsewhere.
-        """
         at_zero = np.where(np.equal(y, 0), 0.0, -np.inf)
         return np.where(self.is_zero, at_zero, self.components.logpdf(y))
 
     def cdf(self, y):
-        """Distribution function of each component.
-
-        Parameters
-        ----------
-        y : float or ndarray that broadcasts against ``mean``
-            Where to look.
-
-        Returns
-        -------
-        cdf : ndarray of shape (n_samples, n_experts)
-            Probability of a value of at most y.
-        """
         return np.where(self.is_zero, np.greater_equal(y, 0), self.components.cdf(y))
 
     def sf(self, y):
-        """Survival function of each component, exact in the upper tail.
-
-        Parameters
-        ----------
-        y : float or ndarray that broadcasts against ``mean``
-            Where to look.
-
-        Returns
-        -------
-        sf : ndarray of shape (n_samples, n_experts)
-            Probability of a value above y.
-        """
         return np.where(self.is_zero, np.less(y, 0), self.components.sf(y))
 
     def ppf(self, q):
-        """Quantile function of each component.
-
-        Parameters
-        ----------
-        q : float
-            A probability.
-
-        Returns
-        -------
-        quantiles : ndarray of shape (n_samples, n_experts)
-            Zero of a point mass; of counts -1 for 0.
-        """
         lowest = -1.0 if self.discrete and q == 0 else 0.0
         return np.where(self.is_zero, lowest, self.components.ppf(q))
 
     def rvs(self, places, random_state):
-        """Draw from some of the components.
-
-        Parameters
-        ----------
-        places : ndarray of shape (n_samples, size)
-            For each draw of a row, the number of the component.
-        random_state : RandomState
-            Draws them.
-
-        Returns
-        -------
-        draws : ndarray of shape (n_samples, size)
-            In the units of the target.
-        """
         draws = self.components.rvs(places, random_state)
         return np.where(take(self.is_zero, places), 0.0, draws)

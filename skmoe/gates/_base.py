@@ -95,7 +95,7 @@ class BaseGate(ClassifierMixin, QuickParameters, BaseEstimator, metaclass=ABCMet
         Returns
         -------
         log_proba : ndarray of shape (n_samples, n_experts)
-            Natural logarithms.
+            Natural logarithms; ``-inf`` where the gate rules an expert out.
         """
 
     def predict_log_odds(self, X):
@@ -165,7 +165,7 @@ class BaseGate(ClassifierMixin, QuickParameters, BaseEstimator, metaclass=ABCMet
         Returns
         -------
         log_prior : float
-            0 for a gate without penalty.
+            Up to a constant; 0 for a gate without penalty.
         """
         return 0.0
 

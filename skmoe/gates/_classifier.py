@@ -93,22 +93,6 @@ class ClassifierGate(MetaEstimatorMixin, BaseGate):
 
     @fit_context(prefer_skip_nested_validation=False)
     def fit(self, X, y, sample_weight=None):
-        """Fit a clone of the classifier.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Rows; whatever the classifier takes.
-        y : array-like of shape (n_samples, n_experts) or (n_samples,)
-            Soft labels, or class labels.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weights; None is a weight of one for each row.
-
-        Returns
-        -------
-        self : ClassifierGate
-            The fitted gate.
-        """
         validate_data(self, X, skip_check_array=True)
         targets, weight = soft_labels(self, X, y, sample_weight)
         rows, experts, weights = self._hard_labels(
@@ -131,19 +115,8 @@ class ClassifierGate(MetaEstimatorMixin, BaseGate):
         return learns_batches(self.classifier)
 
     def learn_batch(self, X, y, sample_weight, *, keep, gain):
-        """Go on with the ``partial_fit`` of the classifier.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Rows.
-        y : array-like of shape (n_samples, n_experts)
-            Soft labels.
-        sample_weight : array-like of shape (n_samples,)
-            Weights.
-        keep, gain : float
-            Not used: how fast the classifier learns and forgets is its own affair.
-        """
+        # Without ``keep`` and ``gain``: how fast the classifier learns and forgets is its own
+        # affair.
         targets, weight = soft_labels(self, X, y, sample_weight)
         rows, experts, weights = self._hard_labels(
             targets, weight, weighted=learns_weights(self.classifier)
@@ -172,18 +145,6 @@ class ClassifierGate(MetaEstimatorMixin, BaseGate):
         return rows, experts[rows], None
 
     def predict_log_proba(self, X):
-        """Log-probability of each expert, smoothed.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Rows.
-
-        Returns
-        -------
-        log_proba : ndarray of shape (n_samples, n_experts)
-            Finite where ``smoothing`` is positive.
-        """
         check_is_fitted(self)
         validate_data(self, X, skip_check_array=True, reset=False)
         seen = self.classifier_.predict_proba(X)
@@ -197,14 +158,6 @@ class ClassifierGate(MetaEstimatorMixin, BaseGate):
             return np.log(proba / proba.sum(axis=1, keepdims=True))
 
     def reorder(self, order):
-        """Renumber the experts in place: new expert ``j`` is old expert ``order[j]``.
-
-        Parameters
-        ----------
-        order : ndarray of shape (n_kept,)
-            A permutation, or a part of one: those left out are gone, and the others share as
-            they did before.
-        """
         self.classes_ = self.classes_[: len(order)]
         self._columns = self._columns[order]
 

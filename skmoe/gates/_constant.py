@@ -53,22 +53,6 @@ class ConstantGate(BaseGate):
 
     @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y, sample_weight=None):
-        """Fit the proportions.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Rows; only their number is looked at.
-        y : array-like of shape (n_samples, n_experts) or (n_samples,)
-            Soft labels, or class labels.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weights; None is a weight of one for each row.
-
-        Returns
-        -------
-        self : ConstantGate
-            The fitted gate.
-        """
         validate_data(self, X, skip_check_array=True)
         targets, weight = soft_labels(self, X, y, sample_weight)
         self._set_proportions(weight @ targets)
@@ -154,35 +138,10 @@ class ConstantGate(BaseGate):
         return curvature
 
     def learn_batch(self, X, y, sample_weight, *, keep, gain):
-        """Refit from one more batch of rows.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Rows; only their number is looked at.
-        y : array-like of shape (n_samples, n_experts)
-            Soft labels.
-        sample_weight : array-like of shape (n_samples,)
-            Weights.
-        keep, gain : float
-            Factors of the sums over the rows seen before, and over those of the batch.
-        """
         targets, weight = soft_labels(self, X, y, sample_weight)
         self._set_proportions(keep * self._mass + gain * (weight @ targets))
 
     def predict_log_proba(self, X):
-        """Log-probability of each expert, the same for every row.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Rows; only their number is looked at.
-
-        Returns
-        -------
-        log_proba : ndarray of shape (n_samples, n_experts)
-            ``-inf`` for an expert that no row belongs to.
-        """
         check_is_fitted(self)
         validate_data(self, X, skip_check_array=True, reset=False)
         with np.errstate(divide="ignore"):
@@ -191,31 +150,16 @@ class ConstantGate(BaseGate):
         return np.tile(log_proportions, (n_samples, 1))
 
     def log_prior(self):
-        """Log-prior of the proportions, a Dirichlet one where the load is balanced.
-
-        Returns
-        -------
-        log_prior : float
-            Up to a constant; 0 without load balancing.
-        """
+        # A Dirichlet prior of the proportions, where the load is balanced.
         if self.load_prior is None:
             return 0.0
         return float(self.load_prior @ np.log(self.proportions_))
 
     @property
     def n_parameters_(self):
-        """Number of free parameters."""
         return len(self.proportions_) - 1
 
     def reorder(self, order):
-        """Renumber the experts in place: new expert ``j`` is old expert ``order[j]``.
-
-        Parameters
-        ----------
-        order : ndarray of shape (n_kept,)
-            A permutation, or a part of one: those left out are gone, and the others share as
-            they did before.
-        """
         self.classes_ = self.classes_[: len(order)]
         self.proportions_, self._mass = shares(self.proportions_[order]), self._mass[order]
         if self.load_prior is not None:

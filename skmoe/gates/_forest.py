@@ -94,22 +94,6 @@ class ForestGate(BaseGate):
 
     @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y, sample_weight=None):
-        """Fit the forest, and the softmax gate on its out-of-bag probabilities.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Rows.
-        y : array-like of shape (n_samples, n_experts) or (n_samples,)
-            Soft labels, or class labels.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weights; None is a weight of one for each row.
-
-        Returns
-        -------
-        self : ForestGate
-            The fitted gate.
-        """
         return self.fit_softmax(self.fit_forest(X, y, sample_weight), y, sample_weight)
 
     def fit_forest(self, X, y, sample_weight=None):
@@ -176,32 +160,12 @@ class ForestGate(BaseGate):
         return self
 
     def predict_log_proba(self, X):
-        """Log-probability of each expert.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Rows.
-
-        Returns
-        -------
-        log_proba : ndarray of shape (n_samples, n_experts)
-            Natural logarithms.
-        """
         check_is_fitted(self, "softmax_")
         X = validate_data(self, X, dtype=np.float64, reset=False)
         proba = self.forest_.predict(X).reshape(len(X), -1)
         return self.softmax_.predict_log_proba(_beside(X, proba))
 
     def reorder(self, order):
-        """Renumber the experts in place: new expert ``j`` is old expert ``order[j]``.
-
-        Parameters
-        ----------
-        order : ndarray of shape (n_kept,)
-            A permutation, or a part of one: those left out are gone, and the others share as
-            they did before.
-        """
         self.softmax_.reorder(order)
         self.classes_ = self.softmax_.classes_
 

@@ -95,22 +95,6 @@ class GaussianGate(BaseGate):
 
     @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y, sample_weight=None):
-        """Fit proportions, means and covariances.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Rows.
-        y : array-like of shape (n_samples, n_experts) or (n_samples,)
-            Soft labels, or class labels.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weights; None is a weight of one for each row.
-
-        Returns
-        -------
-        self : GaussianGate
-            The fitted gate.
-        """
         X = validate_data(self, X, dtype=np.float64)
         targets, weight = soft_labels(self, X, y, sample_weight)
         self._mean, self._scale = standardisation(X, weight)
@@ -118,19 +102,7 @@ class GaussianGate(BaseGate):
         return self
 
     def learn_batch(self, X, y, sample_weight, *, keep, gain):
-        """Refit from one more batch of rows, in the standardised columns of ``fit``.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Rows.
-        y : array-like of shape (n_samples, n_experts)
-            Soft labels.
-        sample_weight : array-like of shape (n_samples,)
-            Weights.
-        keep, gain : float
-            Factors of the sums over the rows seen before, and over those of the batch.
-        """
+        # In the standardised columns of ``fit``.
         X = validate_data(self, X, dtype=np.float64, reset=False)
         targets, weight = soft_labels(self, X, y, sample_weight)
         batch = self._moments_of(X, targets * weight[:, None])
@@ -189,18 +161,6 @@ class GaussianGate(BaseGate):
         return Z / np.maximum(size / FARTHEST, 1.0)
 
     def predict_log_proba(self, X):
-        """Log-probability of each expert.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Rows.
-
-        Returns
-        -------
-        log_proba : ndarray of shape (n_samples, n_experts)
-            ``-inf`` for an expert that no row belongs to.
-        """
         log_joint = self._log_joint(X)
         log_joint -= log_joint.max(axis=1, keepdims=True)
         return log_joint - special.logsumexp(log_joint, axis=1, keepdims=True)
@@ -249,13 +209,7 @@ class GaussianGate(BaseGate):
         return Z * self._scale + self._mean, experts
 
     def log_prior(self):
-        """Log-prior of the covariances and the proportions, up to a constant.
-
-        Returns
-        -------
-        log_prior : float
-            Of the fitted parameters, on standardised columns.
-        """
+        # Of covariances and proportions, on standardised columns.
         _, factors = self._standard
         if self.covariance_type == "tied":
             factors = factors[:1]
@@ -270,7 +224,6 @@ class GaussianGate(BaseGate):
 
     @property
     def n_parameters_(self):
-        """Number of free parameters."""
         n_experts, n_features = self.means_.shape
         per_covariance = n_features
         if self.covariance_type != "diag":
@@ -279,14 +232,6 @@ class GaussianGate(BaseGate):
         return n_experts - 1 + n_experts * n_features + n_covariances * per_covariance
 
     def reorder(self, order):
-        """Renumber the experts in place: new expert ``j`` is old expert ``order[j]``.
-
-        Parameters
-        ----------
-        order : ndarray of shape (n_kept,)
-            A permutation, or a part of one: those left out are gone, and the others share as
-            they did before.
-        """
         self.classes_ = self.classes_[: len(order)]
         self.proportions_ = shares(self.proportions_[order])
         self.means_, self.covariances_ = self.means_[order], self.covariances_[order]

@@ -117,22 +117,6 @@ class SoftmaxGate(BaseGate):
 
     @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y, sample_weight=None):
-        """Fit the gate.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Rows.
-        y : array-like of shape (n_samples, n_experts) or (n_samples,)
-            Soft labels, or class labels.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weights; None is a weight of one for each row.
-
-        Returns
-        -------
-        self : SoftmaxGate
-            The fitted gate.
-        """
         X = validate_data(self, X, accept_sparse="csr", dtype=np.float64)
         targets, weight = soft_labels(self, X, y, sample_weight)
         mean, scale = self._units = standardisation(X, weight)
@@ -160,17 +144,6 @@ class SoftmaxGate(BaseGate):
         return self
 
     def begin_stream(self, X, y, sample_weight):
-        """Gather the curvature of the rows that the gate was fitted on, for ``learn_batch``.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Rows.
-        y : array-like of shape (n_samples, n_experts)
-            Soft labels.
-        sample_weight : array-like of shape (n_samples,)
-            Weights.
-        """
         X = validate_data(self, X, accept_sparse="csr", dtype=np.float64, reset=False)
         targets, weight = soft_labels(self, X, y, sample_weight)
         self._bound = _multinomial.curvature(
@@ -190,19 +163,7 @@ class SoftmaxGate(BaseGate):
         return self.l1_ratio == 0 or self.alpha == 0
 
     def learn_batch(self, X, y, sample_weight, *, keep, gain):
-        """One step by the running curvature, in the standardised columns of ``fit``.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Rows.
-        y : array-like of shape (n_samples, n_experts)
-            Soft labels.
-        sample_weight : array-like of shape (n_samples,)
-            Weights.
-        keep, gain : float
-            Factors of the rows seen before, and of those of the batch.
-        """
+        # One step by the running curvature, in the standardised columns of ``fit``.
         X = validate_data(self, X, accept_sparse="csr", dtype=np.float64, reset=False)
         targets, weight = soft_labels(self, X, y, sample_weight)
         coef, self._bound = _multinomial.stream_step(
@@ -336,33 +297,9 @@ class SoftmaxGate(BaseGate):
         return start - start.mean(axis=1, keepdims=True) if self.l1_ratio == 0 else start
 
     def predict_log_proba(self, X):
-        """Log-probability of each expert.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Rows.
-
-        Returns
-        -------
-        log_proba : ndarray of shape (n_samples, n_experts)
-            Finite.
-        """
         return _multinomial.log_softmax(self.predict_log_odds(X))
 
     def log_proba_of_checked(self, X):
-        """``predict_log_proba`` of rows that a mixture has checked already.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Rows.
-
-        Returns
-        -------
-        log_proba : ndarray of shape (n_samples, n_experts)
-            Finite.
-        """
         if type(self) is SoftmaxGate and type(X) is np.ndarray and X.dtype.kind == "f":
             log_odds = self._log_odds(X.astype(np.float64, copy=False))
             if np.isfinite(log_odds).all():
@@ -370,18 +307,6 @@ class SoftmaxGate(BaseGate):
         return self.predict_log_proba(X)  # which says what is wrong
 
     def predict_log_odds(self, X):
-        """Weights times row plus intercept, of each expert.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Rows.
-
-        Returns
-        -------
-        log_odds : ndarray of shape (n_samples, n_experts)
-            Their softmax is ``predict_proba``.
-        """
         check_is_fitted(self)
         X = validate_data(self, X, accept_sparse="csr", dtype=np.float64, reset=False)
         return self._log_odds(X)
@@ -392,13 +317,7 @@ class SoftmaxGate(BaseGate):
         return log_odds
 
     def log_prior(self):
-        """Log-prior of the fitted weights, minus the penalty in standardised units.
-
-        Returns
-        -------
-        log_prior : float
-            At most 0.
-        """
+        # In standardised units.
         return self._log_prior
 
     @property
@@ -412,14 +331,6 @@ class SoftmaxGate(BaseGate):
         return self.n_functions_ * (self.coef_.shape[1] + 1)
 
     def reorder(self, order):
-        """Renumber the experts in place: new expert ``j`` is old expert ``order[j]``.
-
-        Parameters
-        ----------
-        order : ndarray of shape (n_kept,)
-            A permutation, or a part of one: those left out are gone, and the others share as
-            they did before.
-        """
         self.classes_ = self.classes_[: len(order)]
         self.coef_, self.intercept_ = self.coef_[order], self.intercept_[order]
         self._factor = None

@@ -118,22 +118,6 @@ class TreeGate(MetaEstimatorMixin, BaseGate):
 
     @fit_context(prefer_skip_nested_validation=False)
     def fit(self, X, y, sample_weight=None):
-        """Fit the decision and the gates of the branches.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Rows.
-        y : array-like of shape (n_samples, n_experts) or (n_samples,)
-            Soft labels, or class labels.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weights; None is a weight of one for each row.
-
-        Returns
-        -------
-        self : TreeGate
-            The fitted gate.
-        """
         X = check_table(X, sparse_ok=True, strings_ok=lambda: True)
         validate_data(self, X, skip_check_array=True)
         targets, weight = soft_labels(self, X, y, sample_weight)
@@ -161,34 +145,10 @@ class TreeGate(MetaEstimatorMixin, BaseGate):
         return self._template().learns_batches
 
     def begin_stream(self, X, y, sample_weight):
-        """Gather what ``learn_batch`` needs; see ``BaseGate``.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Rows.
-        y : array-like of shape (n_samples, n_experts)
-            Soft labels.
-        sample_weight : array-like of shape (n_samples,)
-            Weights.
-        """
         for gate, labels in self._levels(y):
             gate.begin_stream(X, labels, sample_weight)
 
     def learn_batch(self, X, y, sample_weight, *, keep, gain):
-        """Go on with the gates of both levels.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Rows.
-        y : array-like of shape (n_samples, n_experts)
-            Soft labels.
-        sample_weight : array-like of shape (n_samples,)
-            Weights.
-        keep, gain : float
-            Factors of what was learned before, and of the rows of the batch.
-        """
         # Copies: whoever holds the gates of this one, such as a copy of it, keeps them.
         self.decision_ = copy.copy(self.decision_)
         self.branches_ = [copy.copy(branch) for branch in self.branches_]
@@ -224,30 +184,11 @@ class TreeGate(MetaEstimatorMixin, BaseGate):
         return sizes.tolist()
 
     def for_number(self, n_experts):
-        """Drop ``sizes`` of another number of experts, in place.
-
-        Parameters
-        ----------
-        n_experts : int
-            Number of experts.
-
-        Returns
-        -------
-        self : TreeGate
-            The gate.
-        """
         if self.sizes is not None and np.sum(self.sizes) != n_experts:
             self.sizes = None
         return self
 
     def for_decision(self):
-        """The gate of a branch, for a decision between an old mixture and a new expert.
-
-        Returns
-        -------
-        gate : BaseGate
-            Unfitted.
-        """
         return clone(self._template())
 
     def _template(self):
@@ -270,18 +211,6 @@ class TreeGate(MetaEstimatorMixin, BaseGate):
         return gate
 
     def predict_log_proba(self, X):
-        """Log-probability of each expert.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Rows.
-
-        Returns
-        -------
-        log_proba : ndarray of shape (n_samples, n_experts)
-            Natural logarithms.
-        """
         check_is_fitted(self)
         X = check_table(X, sparse_ok=True, strings_ok=lambda: True)
         validate_data(self, X, skip_check_array=True, reset=False)
@@ -298,13 +227,6 @@ class TreeGate(MetaEstimatorMixin, BaseGate):
         return kept - special.logsumexp(kept, axis=1, keepdims=True)
 
     def log_prior(self):
-        """Log-prior of the decision and of the gates within the branches.
-
-        Returns
-        -------
-        log_prior : float
-            Their sum.
-        """
         return float(sum(gate.log_prior() for gate in self._gates()))
 
     @property
@@ -319,7 +241,6 @@ class TreeGate(MetaEstimatorMixin, BaseGate):
 
     @property
     def n_parameters_(self):
-        """Number of free parameters; None where a gate is not fitted to the experts alone."""
         if any(gate.objective == "joint" for gate in self._gates()):
             return None
         return sum(gate.n_parameters_ for gate in self._gates())
@@ -328,25 +249,10 @@ class TreeGate(MetaEstimatorMixin, BaseGate):
         return [self.decision_, *(branch for branch in self.branches_ if branch is not None)]
 
     def reorder(self, order):
-        """Renumber the experts in place: new expert ``j`` is old expert ``order[j]``.
-
-        Parameters
-        ----------
-        order : ndarray of shape (n_kept,)
-            A permutation, or a part of one: those left out are gone, and the others share as
-            they did before.
-        """
         self.classes_ = self.classes_[: len(order)]
         self._columns = self._columns[order]
 
     def simplified(self):
-        """The gate of the one branch that is left whole, where nothing else is.
-
-        Returns
-        -------
-        gate : BaseGate
-            With the same probabilities: that of the branch, or this one.
-        """
         start = 0
         for branch in self.branches_:
             size = 1 if branch is None else len(branch.classes_)

@@ -77,10 +77,7 @@ class Averages:
     def means(self, seen):
         """Mean of each row, (n_samples, n_outputs).
 
-        Parameters
-        ----------
-        seen : (ndarray, ndarray)
-            Columns of the rows as experts and gate see them, behind a column of ones.
+        ``seen`` are columns of the rows as experts and gate see them, behind a column of ones.
         """
         log_gate, means, _ = self._predict(seen)
         return np.einsum("nk,nkc->nc", np.exp(log_gate), means)
@@ -100,19 +97,8 @@ class Averages:
     def at(self, seen, weight):
         """Weighted sums over rows, in the order of ``names``.
 
-        Parameters
-        ----------
-        seen : (ndarray, ndarray)
-            Columns of the rows as experts and gate see them, behind a column of ones.
-        weight : ndarray of shape (n_samples,)
-            Of the rows.
-
-        Returns
-        -------
-        sums : ndarray of shape (n_names,)
-            Of what is averaged.
-        gradients : ndarray of shape (n_names, n_parameters)
-            Their derivatives by the parameters.
+        ``seen`` is as of ``means``. Returns the sums, and their derivatives by the parameters,
+        (n_names, n_parameters).
         """
         log_gate, means, slopes = self._predict(seen)
         proba, sums, gradients = np.exp(log_gate), [], []
@@ -195,16 +181,10 @@ class Changes:
         return of_experts, np.hstack([ones, columns_seen(gate, X)])
 
     def each(self):
-        """The changes.
+        """Yield each change: name, what is seen after and before, and weights of the rows.
 
-        Yields
-        ------
-        name : str
-            Of the column; of categories with the levels.
-        after, before : (ndarray, ndarray)
-            What is seen then.
-        weight : ndarray of shape (n_samples,)
-            Of the rows in the sum of differences that is the effect.
+        Names are those of columns, of categories with the levels; the sum of differences with these
+        weights is the effect.
         """
         for j in range(self.columns.n_columns):
             axis = Axis(self.columns, j, 2)

@@ -146,15 +146,10 @@ def bootstrap(
         Their target.
     sample_weight : array-like of shape (n_samples,), default=None
         Their weights. A row is one observation, whatever its weight, and keeps it.
-    exposure : array-like of shape (n_samples,), default=None
-        Their exposures, where ``fit`` had any.
-    trials : array-like of shape (n_samples,), default=None
-        Of each row, as in ``fit``: of binomial counts.
-    subject : array-like of shape (n_samples,), default=None
-        Rows of one subject share one expert, as in ``fit``. Whole subjects are drawn, and one
-        that is drawn twice counts as two.
-    upper : array-like of shape (n_samples,), default=None
-        Upper bounds of censored targets, as in ``fit``, for method="rows".
+    exposure, trials, subject, upper : array-like of shape (n_samples,), default=None
+        As in ``fit``: exposures of counts, or trials of binomial ones; subjects, whose rows share
+        one expert; upper bounds of censored targets. Whole subjects are drawn, and one that is
+        drawn twice counts as two. Upper bounds are for method="rows".
     groups : array-like of shape (n_samples,), default=None
         Rows that are drawn together, such as those of one person, with method="rows".
     statistic : callable, default=None
@@ -254,20 +249,14 @@ def _parameters(mixture, recode, n_gate):
 
 @dataclass
 class Rows:
-    """Rows of a fit, and what goes with each of them.
-
-    Attributes
-    ----------
-    unit : ndarray of shape (n_samples,)
-        Number of what is drawn: the row, its group or its subject.
-    """
+    """Rows of a fit, and what goes with each of them."""
 
     X: object
     y: np.ndarray
     weight: np.ndarray
     facts: Facts
     groups: np.ndarray | None
-    unit: np.ndarray
+    unit: np.ndarray  # (n_samples,): number of what is drawn: the row, its group or its subject
 
     def responsibilities(self, mixture):
         """Of a fitted mixture for these rows, (n_samples, n_experts)."""
@@ -384,12 +373,8 @@ def match(mixture, shared):
 
     Experts of a list, and those whose order means something to the gate, stay.
 
-    Parameters
-    ----------
-    mixture : mixture
-        Fitted; its attributes are replaced.
-    shared : ndarray of shape (n_experts, n_experts)
-        Entry (k, j): how much expert k of the other one and expert j of this one have in common.
+    Attributes of the mixture are replaced. Entry (k, j) of ``shared`` is how much expert k of the
+    other one and expert j of this one have in common.
     """
     head, gate = split_last(mixture.gate_)
     if mixture._is_list or not gate.can_reorder:

@@ -163,16 +163,11 @@ class MeasuringMixture:
             Their target.
         sample_weight : array-like of shape (n_samples,), default=None
             Their weights, in the fit and in the averages.
-        exposure : array-like of shape (n_samples,), default=None
-            Their exposures, where ``fit`` had any. Effects are on the mean of such counts, as
-            ``predict`` with the same exposures has it.
-        trials : array-like of shape (n_samples,), default=None
-            Of each row, as in ``fit``: of binomial counts, and effects on these.
-        subject : array-like of shape (n_samples,), default=None
-            Rows of one subject share one expert, as in ``fit``.
-        upper : array-like of shape (n_samples,), default=None
-            Upper bounds of censored targets, as in ``fit``. Effects are on the mean of what is not
-            censored.
+        exposure, trials, subject, upper : array-like of shape (n_samples,), default=None
+            As in ``fit``: exposures of counts, or trials of binomial ones; subjects, whose rows
+            share one expert; upper bounds of censored targets. Effects are on the mean of counts
+            under these exposures and trials, as ``predict`` with them has it, and on the mean of
+            what is not censored.
         cov : {"observed", "sandwich", "bootstrap"}, default="observed"
             Covariance of the estimates, as in ``summary``.
         level : float, default=0.95

@@ -121,21 +121,9 @@ class Estimates:
     def maximum(self):
         """The maximum next to the fit, and what is known of it.
 
-        Returns
-        -------
-        theta : ndarray of shape (size,)
-            Parameters.
-        value : float
-            Log-likelihood.
-        covariance : ndarray of shape (size, size)
-            Inverse of the observed information.
-        known : ndarray of bool of shape (n_parameters,)
-            Which parameters in raw units are identified.
-
-        Raises
-        ------
-        ValueError
-            If there is no maximum, or it is far from the fit, or nothing is identified.
+        Returns the parameters (size,), their log-likelihood, the inverse of the observed
+        information, and which parameters in raw units are identified. Raises a ValueError if there
+        is no maximum, or it is far from the fit, or nothing is identified.
         """
         fitted = self._checked_fit()
         theta, value, information, converged = maximise(self.likelihood, fitted)
@@ -333,11 +321,8 @@ def check_applies(mixture):
 def terms_of(likelihood, rows):
     """Class of the derivatives of the log-density, or of the log-probability of what is censored.
 
-    Raises
-    ------
-    ValueError
-        If there are none for censored targets, or the likelihood is one of subjects that are not
-        given.
+    Raises a ValueError if there are none for censored targets, or the likelihood is one of subjects
+    that are not given.
     """
     if likelihood.takes_subjects and rows.subject is None:
         raise ValueError("Give the subject of each row, as fit had it.")
@@ -355,13 +340,9 @@ def terms_of(likelihood, rows):
 def raw_parameters(mixture, n_gate=None):
     """Parameters of a fitted mixture in the units of X and y, in the order of their names.
 
-    Parameters
-    ----------
-    mixture : mixture
-        Fitted.
-    n_gate : int, default=None
-        Number of the gate's parameters for each expert, where it is to be that of another fit: a
-        gate of proportions has slopes of zero, and of one with slopes the loads are taken.
+    ``n_gate`` is the number of the gate's parameters for each expert, where it is to be that of
+    another fit: a gate of proportions has slopes of zero, and of one with slopes the loads are
+    taken.
     """
     gate = split_last(mixture.gate_)[1]
     parameters = [

@@ -201,23 +201,8 @@ def maximise(likelihood, theta):
 
     Directions of wrong curvature are gone along upwards.
 
-    Parameters
-    ----------
-    likelihood : MixtureLikelihood
-        Of the rows.
-    theta : ndarray of shape (size,)
-        Where to start.
-
-    Returns
-    -------
-    theta : ndarray of shape (size,)
-        Parameters at the maximum.
-    value : float
-        Log-likelihood.
-    information : ndarray of shape (size, size)
-        Observed information.
-    converged : bool
-        Whether a further step would gain nothing.
+    Returns the parameters there, the log-likelihood, the observed information, and whether a
+    further step would gain nothing.
     """
     value, gradient, information = likelihood.derivatives(theta)
     for _ in range(NEWTON_STEPS):
@@ -239,20 +224,8 @@ def inverse(information):
 
     Of a singular information the pseudo-inverse: right for what its flat directions leave alone.
 
-    Parameters
-    ----------
-    information : ndarray of shape (size, size)
-        Observed information.
-
-    Returns
-    -------
-    covariance : ndarray of shape (size, size)
-        Inverse of the information.
-    flat : ndarray of shape (size, n_flat)
-        Orthonormal directions that the rows say next to nothing about, in units in which the
-        information has a diagonal of ones.
-    unit : ndarray of shape (size,)
-        These units.
+    Returns it, ``flat`` (size, n_flat), orthonormal directions that the rows say next to nothing
+    about, and the units (size,) of these, in which the information has a diagonal of ones.
     """
     unit = 1 / np.sqrt(np.maximum(np.diag(information), 1e-300))
     units = np.outer(unit, unit)

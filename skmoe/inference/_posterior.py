@@ -64,20 +64,9 @@ class PosteriorEstimates(Estimates):
 
         Along directions in which the posterior has no maximum near the fit it is the prior's.
 
-        Parameters
-        ----------
-        is_robust : bool, default=False
-            Whether the squares of scores stand for the information of the rows in the middle of
-            a sandwich.
-
-        Returns
-        -------
-        covariance : ndarray of shape (n_parameters, n_parameters)
-
-        Raises
-        ------
-        ValueError
-            If all scales are at their floor, or no parameter has a posterior that is near normal.
+        With ``is_robust`` the squares of scores stand for the information of the rows in the middle
+        of a sandwich. Raises a ValueError if all scales are at their floor, or no parameter has a
+        posterior that is near normal.
         """
         half, inverse_root = self._laplace[:2]
         of_alpha = self._change_by_alpha()

@@ -262,14 +262,9 @@ class RefittedMixture:
             Their target.
         sample_weight : array-like of shape (n_samples,), default=None
             Their weights. A row is one observation, whatever its weight, and keeps it.
-        exposure : array-like of shape (n_samples,), default=None
-            Of each row, as in ``fit``.
-        trials : array-like of shape (n_samples,), default=None
-            Of each row, as in ``fit``: of binomial counts.
-        subject : array-like of shape (n_samples,), default=None
-            Rows of one subject share one expert, as in ``fit``. Halves are of the subjects.
-        upper : array-like of shape (n_samples,), default=None
-            Upper bounds of censored targets, as in ``fit``.
+        exposure, trials, subject, upper : array-like of shape (n_samples,), default=None
+            As in ``fit``: exposures of counts, or trials of binomial ones; subjects, whose rows
+            share one expert; upper bounds of censored targets. Halves are of the subjects.
         groups : array-like of shape (n_samples,), default=None
             Rows that are drawn together, such as those of one person.
         n_resamples : int, default=20
@@ -381,12 +376,7 @@ def partition(mixture, rows):
 def changed(labels, others, counts):
     """Which rows are in other regimes, after the best matching of these; bool (n_samples,).
 
-    Parameters
-    ----------
-    labels, others : ndarray of int of shape (n_samples,)
-        Partitions.
-    counts : ndarray of bool of shape (n_samples,)
-        Rows that the matching goes by.
+    The matching goes by the rows of ``counts``.
     """
     shared = np.zeros((labels.max() + 1, others.max() + 1))
     np.add.at(shared, (labels[counts], others[counts]), 1)

@@ -207,15 +207,10 @@ class InferringMixture:
         sample_weight : array-like of shape (n_samples,), default=None
             Their weights. For "observed" a row of weight 2 is two rows; for "sandwich" it is
             one, which stands for two of the population.
-        exposure : array-like of shape (n_samples,), default=None
-            Their exposures, where ``fit`` had any.
-        trials : array-like of shape (n_samples,), default=None
-            Of each row, as in ``fit``: of binomial counts.
-        subject : array-like of shape (n_samples,), default=None
-            Rows of one subject share one expert, as in ``fit``. The sandwich then allows for any
-            dependence within a subject.
-        upper : array-like of shape (n_samples,), default=None
-            Upper bounds of censored targets, as in ``fit``; under "gaussian" and "log_normal".
+        exposure, trials, subject, upper : array-like of shape (n_samples,), default=None
+            As in ``fit``: exposures of counts, or trials of binomial ones; subjects, whose rows
+            share one expert; upper bounds of censored targets. The sandwich then allows for any
+            dependence within a subject. Upper bounds are for "gaussian" and "log_normal".
         cov : {"observed", "sandwich", "bootstrap"}, default="observed"
             Covariance of the estimates. With ``pooling``, "observed" is the posterior's.
         level : float, default=0.95

@@ -32,12 +32,7 @@ def line_styles(names):
 def category_styles(names):
     """Keywords of ``Axes.plot`` for the points of each name at categories, which no line joins.
 
-    Returns
-    -------
-    styles : list of dict
-        Marks.
-    offsets : ndarray of shape (n_names,)
-        By which the points of each name stand beside the category.
+    And by how much the points of each name stand beside the category, (n_names,).
     """
     styles = [
         {"color": colour, "linestyle": "none", "marker": marker, "label": name}
@@ -76,10 +71,7 @@ def label_categories(axis, places, labels):
 def scatter_rows(ax, x, y, resp, names):
     """Rows as marks of the expert of largest responsibility: filled where it is sure, else hollow.
 
-    Returns
-    -------
-    scatters : list of PathCollection
-        One for each expert.
+    Returns a PathCollection for each expert.
     """
     owner, share = resp.argmax(axis=1), resp.max(axis=1)
     n_experts = resp.shape[1]

@@ -149,13 +149,8 @@ class Columns:
     def sample(self, n_rows, sample_weight, random_state):
         """Rows to average over, and their shares in the average.
 
-        Returns
-        -------
-        rows : ndarray of shape (n_sampled,)
-            Numbers of so many rows of positive weight, drawn without replacement; of all, where
-            there are not as many, or None is given.
-        share : ndarray of shape (n_sampled,)
-            Their weights, which sum to one.
+        The rows are numbers of ``n_rows`` of positive weight, drawn without replacement; of all,
+        where there are not as many, or None is given.
         """
         weight = check_weights(sample_weight, self.X, ensure_non_negative=True)
         rows = np.flatnonzero(weight)
@@ -191,21 +186,9 @@ class Columns:
     def vary(self, axes, points, rows, ask):
         """Ask about every given row at each point of a grid.
 
-        Parameters
-        ----------
-        axes : list of Axis
-            Columns that are replaced.
-        points : list of ndarray of shape (n_points,)
-            For each of them, the places on the axis.
-        rows : ndarray of ints
-            Rows of X whose other columns are used.
-        ask : callable
-            Given X of ``n_points * len(rows)`` rows; answers with an array of as many.
-
-        Returns
-        -------
-        answers : ndarray of shape (n_points, n_rows, ...)
-            What was answered.
+        ``axes`` are the columns that are replaced, ``points`` for each of them the places on it.
+        ``ask`` is given X of ``n_points * len(rows)`` rows, and answers with an array of as many.
+        Returns the answers, (n_points, n_rows, ...).
         """
         n_points = len(points[0])
         at_once = max(1, ROWS_AT_ONCE // len(rows))

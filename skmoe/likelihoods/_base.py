@@ -119,7 +119,7 @@ class BaseLikelihood(QuickParameters, BaseEstimator, metaclass=ABCMeta):
         Returns
         -------
         likelihood : BaseLikelihood
-            A new one, unstarted.
+            A new one, unstarted. Likelihoods made of others train these.
         """
         return clone(self)
 
@@ -138,17 +138,20 @@ class BaseLikelihood(QuickParameters, BaseEstimator, metaclass=ABCMeta):
         Returns
         -------
         self : BaseLikelihood
-            This likelihood.
+            This likelihood, with what it has seen, as ``floor_`` of the scales.
 
         Raises
         ------
         ValueError
-            If the target is not of this kind.
+            If the target is not of this kind, or a parameter is none of what it can be.
         """
         return self
 
     def start_target(self, y, weight):
         """The target as starts of EM see it, on a scale on which its noise is much the same.
+
+        Square roots of counts, for instance, arcsines of those of rates, or logarithms of what is
+        positive.
 
         Parameters
         ----------
@@ -212,35 +215,41 @@ class BaseLikelihood(QuickParameters, BaseEstimator, metaclass=ABCMeta):
 
     @abstractmethod
     def update(self, y, prediction, weights, penalty=0.0, pooled_rows=0.0):
-        """Re-estimate the scales.
+        """Re-estimate the scales, or what else the likelihood learns.
 
         The first call finds no scales. Every later one must not lower
-        ``(weights * log_density).sum() + log_prior(penalty)`` if EM is to rise.
+        ``(weights * log_density).sum() + log_prior(penalty)`` if EM is to rise. Of likelihoods
+        that take any, ``row_scale``, ``trials`` and ``subjects`` are what ``row_arguments`` names.
 
         Parameters
         ----------
         y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
             Target.
         prediction : ndarray of shape (n_samples, n_experts) or (..., n_outputs)
-            Prediction of each expert.
+            Prediction of each expert; (..., n_classes) where the target are classes.
         weights : ndarray of shape (n_samples, n_experts)
             Responsibilities times weights of the rows.
         penalty : float or ndarray of shape (n_experts,) or (n_experts, n_outputs), default=0.0
             Penalty of the coefficients of each expert, as ``log_prior`` takes it.
         pooled_rows : float, default=0.0
-            How many rows each expert borrows from all; 0 but in sparse mixtures.
+            How many rows each expert borrows from all, where the likelihood lends any, so that
+            one of few rows does not trust these alone; 0 but in sparse mixtures.
         """
 
     @abstractmethod
     def log_density(self, y, prediction, experts=None):
-        """Log-density of each row under each expert.
+        """Log-density of each row under each expert; of discrete targets, log-probability.
+
+        Of likelihoods that take any, ``row_scale``, ``trials`` and ``subjects`` are what
+        ``row_arguments`` names. With subjects, weighted sums over the rows of each make its joint
+        log-density.
 
         Parameters
         ----------
         y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
             Target.
         prediction : ndarray of shape (n_samples, n_experts) or (..., n_outputs)
-            Prediction of each expert.
+            Prediction of each expert; (..., n_classes) where the target are classes.
         experts : ndarray of shape (n_samples, k), default=None
             Whose predictions they are, where each row has k of the experts; None is all of
             them in order.
@@ -248,12 +257,14 @@ class BaseLikelihood(QuickParameters, BaseEstimator, metaclass=ABCMeta):
         Returns
         -------
         log_density : ndarray of shape (n_samples, n_experts)
-            Joint over the outputs.
+            Joint over the outputs; minus infinity where y is impossible.
         """
 
     @abstractmethod
     def components(self, prediction, experts=None):
         """Distributions around the predictions.
+
+        Of likelihoods that take any, ``row_scale`` and ``trials`` are what ``row_arguments`` names.
 
         Parameters
         ----------
@@ -334,7 +345,7 @@ class BaseLikelihood(QuickParameters, BaseEstimator, metaclass=ABCMeta):
         Returns
         -------
         log_prior : float
-            ``-sum(penalty)``.
+            By default ``-sum(penalty)``.
         """
         return -float(np.sum(penalty))
 
@@ -369,7 +380,8 @@ class BaseLikelihood(QuickParameters, BaseEstimator, metaclass=ABCMeta):
         Returns
         -------
         working : ndarray of shape (n_samples, n_experts) or None
-            None, the default, is factors of one.
+            None, the default, is factors of one. With an axis of outputs, under
+            ``reweights_outputs``.
         """
         return None
 
@@ -378,15 +390,16 @@ class BaseLikelihood(QuickParameters, BaseEstimator, metaclass=ABCMeta):
 
         Parameters
         ----------
-        y : ndarray of shape (n_samples,)
+        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
             Target.
-        prediction : ndarray of shape (n_samples, n_experts)
+        prediction : ndarray of shape (n_samples, n_experts) or (..., n_outputs)
             Mean of each expert.
 
         Returns
         -------
         working : ndarray of shape (n_samples, n_experts) or None
-            None, the default, is factors of one.
+            None, the default, is factors of one. With an axis of outputs, under
+            ``reweights_outputs``.
         """
         return None
 
@@ -395,15 +408,16 @@ class BaseLikelihood(QuickParameters, BaseEstimator, metaclass=ABCMeta):
 
         Parameters
         ----------
-        y : ndarray of shape (n_samples,)
+        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
             Target.
-        prediction : ndarray of shape (n_samples, n_experts)
+        prediction : ndarray of shape (n_samples, n_experts) or (..., n_outputs)
             Prediction of each expert.
 
         Returns
         -------
         working : ndarray of shape (n_samples, n_experts) or None
-            None, the default, is ``expert_target(y)`` for all.
+            None, the default, is ``expert_target(y)`` for all. With an axis of outputs, under
+            ``reweights_outputs``.
         """
         return None
 

@@ -53,129 +53,29 @@ class Binomial(BaseLikelihood):
     _linear = False
 
     def start(self, y, weight, n_experts):
-        """Look at the target once before EM.
-
-        Parameters
-        ----------
-        y : ndarray of shape (n_samples,)
-            Successes.
-        weight : ndarray of shape (n_samples,)
-            Weights of the rows.
-        n_experts : int
-            Number of experts.
-
-        Returns
-        -------
-        self : Binomial
-            With ``floor_`` set.
-        """
         self.floor_ = 0.0 if self._linear else 0.5 / weight.sum()
         return self
 
     def fitting(self, *, in_sample, linear):
-        """This likelihood as it is to be trained.
-
-        Parameters
-        ----------
-        in_sample : bool
-            Whether predictions are made for rows that the experts saw.
-        linear : bool
-            Whether experts are logistic regressions that EM solves.
-
-        Returns
-        -------
-        likelihood : Binomial
-            Without a floor for these.
-        """
+        # Logistic regressions that EM solves need no floor.
         twin = Binomial()
         twin._linear = linear
         return twin
 
     def start_target(self, y, weight):
-        """The target on a scale on which its noise is much the same everywhere, for starts.
-
-        Parameters
-        ----------
-        y : ndarray of shape (n_samples,)
-            Observed rates.
-        weight : ndarray of shape (n_samples,)
-            Weights of the rows; not used.
-
-        Returns
-        -------
-        target : ndarray of shape (n_samples,)
-            Arcsines of square roots.
-        """
         return np.arcsin(np.sqrt(y))
 
     def update(self, y, prediction, weights, penalty=0.0, pooled_rows=0.0, *, trials=1.0):
-        """Nothing to estimate: the rate says it all.
-
-        Parameters
-        ----------
-        y : ndarray of shape (n_samples,)
-            Successes.
-        prediction : ndarray of shape (n_samples, n_experts)
-            Expected successes of each expert.
-        weights : ndarray of shape (n_samples, n_experts)
-            Responsibilities times weights of the rows.
-        penalty : float or ndarray of shape (n_experts,), default=0.0
-            Prior of the experts.
-        pooled_rows : float, default=0.0
-            Rows that each expert would borrow.
-        trials : float or ndarray of shape (n_samples, 1), default=1.0
-            Of each row.
-        """
+        return  # the rate says it all
 
     def log_density(self, y, prediction, experts=None, *, trials=1.0):
-        """Log-probability of each number of successes under each expert.
-
-        Parameters
-        ----------
-        y : ndarray of shape (n_samples,)
-            Successes.
-        prediction : ndarray of shape (n_samples, n_experts)
-            Expected successes of each expert.
-        experts : ndarray of shape (n_samples, k), default=None
-            Whose predictions they are; not used.
-        trials : float or ndarray of shape (n_samples, 1), default=1.0
-            Of each row.
-
-        Returns
-        -------
-        log_density : ndarray of shape (n_samples, n_experts)
-            Natural logarithm.
-        """
         return log_binomial(y[:, None], self._means(prediction, trials), trials)
 
     def components(self, prediction, experts=None, *, trials=1.0):
-        """Distributions around the predictions.
-
-        Parameters
-        ----------
-        prediction : ndarray of shape (n_samples, n_experts)
-            Expected successes of each expert.
-        experts : ndarray of shape (n_samples, k), default=None
-            Whose predictions they are; not used.
-        trials : float or ndarray of shape (n_samples, 1), default=1.0
-            Of each row.
-
-        Returns
-        -------
-        components : BinomialComponents
-            One for each row and expert.
-        """
         return BinomialComponents(self._means(prediction, trials), trials)
 
     def _means(self, prediction, trials):
         return np.clip(prediction, self.floor_, trials - self.floor_)
 
     def terms(self):
-        """Class of the derivatives of the log-density, for standard errors.
-
-        Returns
-        -------
-        terms : type
-            Of logistic experts.
-        """
         return BinomialTerms

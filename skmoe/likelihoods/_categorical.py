@@ -72,20 +72,7 @@ class Categorical(BaseLikelihood):
         return self.calibration in ("auto", "smoothing")
 
     def fitting(self, *, in_sample, linear):
-        """This likelihood as it is to be trained.
-
-        Parameters
-        ----------
-        in_sample : bool
-            Whether predictions are made for rows that the experts saw.
-        linear : bool
-            Whether experts are solved by a linear family.
-
-        Returns
-        -------
-        likelihood : Categorical
-            Without calibration in-sample, and without smoothing of linear experts.
-        """
+        # Without calibration in-sample, and without smoothing of linear experts.
         return Categorical(
             calibration=None if in_sample else self.calibration,
             epsilon=0.0 if linear else self.epsilon,
@@ -93,39 +80,9 @@ class Categorical(BaseLikelihood):
         )
 
     def start_target(self, y, weight):
-        """None: starts look at the classes themselves.
-
-        Parameters
-        ----------
-        y : ndarray of shape (n_samples,)
-            Class numbers.
-        weight : ndarray of shape (n_samples,)
-            Weights of the rows.
-
-        Returns
-        -------
-        target : None
-            Nothing.
-        """
         return None
 
     def start(self, y, weight, n_experts):
-        """Look at the target once before EM.
-
-        Parameters
-        ----------
-        y : ndarray of shape (n_samples,)
-            Class numbers.
-        weight : ndarray of shape (n_samples,)
-            Weights of the rows.
-        n_experts : int
-            Number of experts.
-
-        Returns
-        -------
-        self : Categorical
-            With the class shares and uncalibrated experts.
-        """
         counts = np.bincount(y, weight, minlength=self.n_classes)
         return self.start_from_sums(counts, n_experts)
 
@@ -152,31 +109,9 @@ class Categorical(BaseLikelihood):
         return self
 
     def components(self, prediction, experts=None):
-        """Not there: classes have probabilities, see ``calibrate``.
-
-        Parameters
-        ----------
-        prediction : ndarray of shape (n_samples, n_experts, n_classes)
-            Class probabilities of each expert.
-        experts : ndarray of shape (n_samples, k), default=None
-            Whose predictions they are.
-        """
         raise TypeError("Classes have no density: use calibrate.")
 
     def update(self, y, prediction, weights, penalty=0.0, pooled_rows=0.0):
-        """Re-estimate temperatures and smoothing.
-
-        Parameters
-        ----------
-        y : ndarray of shape (n_samples,)
-            Class numbers.
-        prediction : ndarray of shape (n_samples, n_experts, n_classes)
-            Out-of-fold class probabilities of each expert.
-        weights : ndarray of shape (n_samples, n_experts)
-            Responsibilities times weights of the rows.
-        penalty, pooled_rows : float, default=0.0
-            Not used.
-        """
         self.take_mass(weights.sum(axis=0))
         if self._learns_temperature:
             self.temperature_ = np.array(
@@ -201,47 +136,14 @@ class Categorical(BaseLikelihood):
         self._mass = mass
 
     def point(self):
-        """What has been learned, as numbers of any sign, for EM to extrapolate.
-
-        Returns
-        -------
-        point : ndarray of shape (0,) or None
-            Nothing is, of experts whose probabilities are taken as they are; None of others.
-        """
+        # Nothing is learned of experts whose probabilities are taken as they are.
         is_as_it_is = self.calibration is None and self.epsilon == 0
         return np.empty(0) if is_as_it_is else None
 
     def at(self, point):
-        """The same likelihood: there is nothing to set.
-
-        Parameters
-        ----------
-        point : ndarray of shape (0,)
-            As ``point`` returns it.
-
-        Returns
-        -------
-        likelihood : Categorical
-            A copy.
-        """
         return copy.copy(self)
 
     def learn_batch(self, y, prediction, weights, penalty=0.0, *, keep, gain):
-        """Go on with class shares and calibration on one more batch of rows.
-
-        Parameters
-        ----------
-        y : ndarray of shape (n_samples,)
-            Class numbers.
-        prediction : ndarray of shape (n_samples, n_experts, n_classes)
-            Class probabilities of each expert, made before it saw these rows.
-        weights : ndarray of shape (n_samples, n_experts)
-            Responsibilities times weights of the rows.
-        penalty : float, default=0.0
-            Not used.
-        keep, gain : float
-            Factors of what was seen before, and of the rows of the batch.
-        """
         counts = np.bincount(y, weights.sum(axis=1), minlength=len(self._counts))
         from_prior = keep * self.epsilon_ * self._mass
         self._mass = keep * self._mass
@@ -344,22 +246,6 @@ class Categorical(BaseLikelihood):
         return self.temperature_[experts], self.epsilon_[experts]
 
     def log_density(self, y, prediction, experts=None):
-        """Log-probability of each row's class under each expert.
-
-        Parameters
-        ----------
-        y : ndarray of shape (n_samples,)
-            Class numbers.
-        prediction : ndarray of shape (n_samples, n_experts, n_classes)
-            Class probabilities of each expert.
-        experts : ndarray of shape (n_samples, k), default=None
-            Whose predictions they are; None is all experts in order.
-
-        Returns
-        -------
-        log_density : ndarray of shape (n_samples, n_experts)
-            Natural logarithm.
-        """
         temperature, epsilon = self._of_experts(experts)
         own = _of_class(_sharpen(prediction, temperature), y)
         proba = (1 - epsilon) * own + epsilon * self.class_share_[y][:, None]
@@ -367,17 +253,9 @@ class Categorical(BaseLikelihood):
 
     @property
     def n_parameters_(self):
-        """Number of free parameters."""
         return len(self.epsilon_) * (self._learns_temperature + self._learns_smoothing)
 
     def terms(self):
-        """Class of the derivatives of the log-density, for standard errors.
-
-        Returns
-        -------
-        terms : type
-            Of multinomial logistic regressions.
-        """
         return SoftmaxTerms
 
 

@@ -18,13 +18,6 @@ class _Counts(PositiveMeans):
     takes_exposure = True
 
     def check_values(self, y):
-        """Raise a ValueError that names a value of the target, one that is no count.
-
-        Parameters
-        ----------
-        y : ndarray of shape (n_samples,)
-            Target, or a part of it.
-        """
         wrong = (y < 0) | (y != np.floor(y))
         if wrong.any():
             raise ValueError(
@@ -36,20 +29,6 @@ class _Counts(PositiveMeans):
         return 0.5 / weight.sum()  # half an event in all rows
 
     def start_target(self, y, weight):
-        """The target on a scale on which its noise is much the same everywhere, for starts.
-
-        Parameters
-        ----------
-        y : ndarray of shape (n_samples,)
-            Counts, or counts for each unit of exposure.
-        weight : ndarray of shape (n_samples,)
-            Weights of the rows; not used.
-
-        Returns
-        -------
-        target : ndarray of shape (n_samples,)
-            Square roots.
-        """
         return np.sqrt(y)
 
 
@@ -89,52 +68,15 @@ class Poisson(_Counts):
     can_be_pooled = has_sums = True
 
     def update(self, y, prediction, weights, penalty=0.0, pooled_rows=0.0):
-        """Nothing to estimate: the mean says it all.
-
-        Parameters
-        ----------
-        y : ndarray of shape (n_samples,)
-            Counts.
-        prediction : ndarray of shape (n_samples, n_experts)
-            Mean of each expert.
-        weights : ndarray of shape (n_samples, n_experts)
-            Responsibilities times weights of the rows.
-        penalty : float or ndarray of shape (n_experts,), default=0.0
-            Prior of the experts.
-        pooled_rows : float, default=0.0
-            Rows that each expert would borrow.
-        """
+        return  # the mean says it all
 
     def log_density(self, y, prediction, experts=None):
-        """Log-probability of each count under each expert.
-
-        Parameters
-        ----------
-        y : ndarray of shape (n_samples,)
-            Counts.
-        prediction : ndarray of shape (n_samples, n_experts)
-            Mean of each expert.
-        experts : ndarray of shape (n_samples, k), default=None
-            Whose means they are; not used.
-
-        Returns
-        -------
-        log_density : ndarray of shape (n_samples, n_experts)
-            Natural logarithm.
-        """
         return log_poisson(y[:, None], means_of(self, prediction))
 
     def _around(self, mean, experts):
         return PoissonComponents(mean)
 
     def terms(self):
-        """Class of the derivatives of the log-density, for standard errors.
-
-        Returns
-        -------
-        terms : type
-            Of log-linear experts.
-        """
         return PoissonTerms
 
 
@@ -180,21 +122,6 @@ class NegativeBinomial(_Counts):
     per_expert = learned_logs = ("shape_",)
 
     def update(self, y, prediction, weights, penalty=0.0, pooled_rows=0.0):
-        """Re-estimate the shapes.
-
-        Parameters
-        ----------
-        y : ndarray of shape (n_samples,)
-            Counts.
-        prediction : ndarray of shape (n_samples, n_experts)
-            Mean of each expert.
-        weights : ndarray of shape (n_samples, n_experts)
-            Responsibilities times weights of the rows.
-        penalty : float or ndarray of shape (n_experts,), default=0.0
-            Prior of the experts; not used.
-        pooled_rows : float, default=0.0
-            Each expert is given so many rows more of all experts, in proportion.
-        """
         mean = means_of(self, prediction)
         if pooled_rows > 0:
             mass = weights.sum(axis=0)
@@ -212,40 +139,11 @@ class NegativeBinomial(_Counts):
         self.shape_ = np.array(shapes)
 
     def log_density(self, y, prediction, experts=None):
-        """Log-probability of each count under each expert.
-
-        Parameters
-        ----------
-        y : ndarray of shape (n_samples,)
-            Counts.
-        prediction : ndarray of shape (n_samples, n_experts)
-            Mean of each expert.
-        experts : ndarray of shape (n_samples, k), default=None
-            Whose means they are; None is all experts in order.
-
-        Returns
-        -------
-        log_density : ndarray of shape (n_samples, n_experts)
-            Natural logarithm.
-        """
         shape = self.shape_ if experts is None else self.shape_[experts]
         return log_negative_binomial(y[:, None], means_of(self, prediction), shape)
 
     def working_exposure(self, y, prediction):
-        """Expected multipliers of the means, given the counts.
-
-        Parameters
-        ----------
-        y : ndarray of shape (n_samples,)
-            Counts.
-        prediction : ndarray of shape (n_samples, n_experts)
-            Mean of each expert.
-
-        Returns
-        -------
-        exposure : ndarray of shape (n_samples, n_experts)
-            Around 1.
-        """
+        # Expected multipliers of the means, given the counts.
         return (y[:, None] + self.shape_) / (means_of(self, prediction) + self.shape_)
 
     def _keep_within_bounds(self):
@@ -255,13 +153,6 @@ class NegativeBinomial(_Counts):
         return NegativeBinomialComponents(mean, self.shape_[experts])
 
     def terms(self):
-        """Class of the derivatives of the log-density, for standard errors.
-
-        Returns
-        -------
-        terms : type
-            Of log-linear experts.
-        """
         return NegativeBinomialTerms
 
 

@@ -30,18 +30,7 @@ class StudentTTerms(PredictorTerms):
 
     @classmethod
     def of_df(cls, df):
-        """The terms for given degrees of freedom.
-
-        Parameters
-        ----------
-        df : float
-            Degrees of freedom.
-
-        Returns
-        -------
-        terms : type
-            Whose only logarithm is that of the scale.
-        """
+        """The terms for given degrees of freedom, whose only logarithm is that of the scale."""
         return type("StudentTTerms", (cls,), {"logs_of": ("scale_",), "df": df})
 
     def __init__(self, theta, design, target):
@@ -106,20 +95,7 @@ class CorrelatedTerms(GaussianTerms):
 
     @classmethod
     def of_outputs(cls, n_outputs, *, shared):
-        """The terms of so many outputs.
-
-        Parameters
-        ----------
-        n_outputs : int
-            Number of outputs.
-        shared : bool
-            Whether all experts have one covariance.
-
-        Returns
-        -------
-        terms : type
-            With ``n_outputs - 1`` correlations for each output.
-        """
+        """The terms of so many outputs; ``shared`` where all experts have one covariance."""
         values = tuple(f"correlation_{i}" for i in range(1, n_outputs))
         attributes = {"n_outputs": n_outputs, "values_of": values}
         if shared:
@@ -218,19 +194,9 @@ class NoisyTerms(ExpertTerms):
 
     @classmethod
     def around(cls, inner, share):
-        """The terms around others.
+        """The terms around those of rows that are not noise.
 
-        Parameters
-        ----------
-        inner : type
-            Terms of the rows that are not noise.
-        share : float or None
-            Share of noise where it is given.
-
-        Returns
-        -------
-        terms : type
-            With the logarithm of the share as one more parameter, unless it is given.
+        The logarithm of the ``share`` is one more parameter, unless it is given.
         """
         logs = inner.logs_of + (() if share is not None else ("share_",))
         shared = (*inner.shared_logs, "share_")

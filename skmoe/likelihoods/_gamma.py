@@ -53,13 +53,6 @@ class Gamma(PositiveMeans):
     per_expert = learned_logs = ("shape_",)
 
     def check_values(self, y):
-        """Raise a ValueError that names a value of the target, one that is not positive.
-
-        Parameters
-        ----------
-        y : ndarray of shape (n_samples,)
-            Target, or a part of it.
-        """
         if (y <= 0).any():
             raise ValueError(f"Gamma needs positive targets; y holds {y[y <= 0][0]:.6g}.")
 
@@ -67,38 +60,9 @@ class Gamma(PositiveMeans):
         return 1e-6 * float(weight @ y / weight.sum())
 
     def start_target(self, y, weight):
-        """The target on a scale on which its noise is the same everywhere, for starts.
-
-        Parameters
-        ----------
-        y : ndarray of shape (n_samples,)
-            Target.
-        weight : ndarray of shape (n_samples,)
-            Weights of the rows; not used.
-
-        Returns
-        -------
-        target : ndarray of shape (n_samples,)
-            Logarithms.
-        """
         return np.log(y)
 
     def update(self, y, prediction, weights, penalty=0.0, pooled_rows=0.0):
-        """Re-estimate the shapes.
-
-        Parameters
-        ----------
-        y : ndarray of shape (n_samples,)
-            Target.
-        prediction : ndarray of shape (n_samples, n_experts)
-            Mean of each expert.
-        weights : ndarray of shape (n_samples, n_experts)
-            Responsibilities times weights of the rows.
-        penalty : float or ndarray of shape (n_experts,), default=0.0
-            What the prior of the experts adds to half their deviance.
-        pooled_rows : float, default=0.0
-            Each expert is given so many rows more, of the mean deviance of all.
-        """
         ratio = y[:, None] / means_of(self, prediction)
         deviance = np.einsum("nk,nk->k", weights, ratio - 1 - np.log(ratio))
         self.update_from_sums(weights.sum(axis=0), deviance, penalty, pooled_rows)
@@ -125,22 +89,6 @@ class Gamma(PositiveMeans):
         self.shape_ = shape_of_deviance(deviance)
 
     def log_density(self, y, prediction, experts=None):
-        """Log-density of each row under each expert.
-
-        Parameters
-        ----------
-        y : ndarray of shape (n_samples,)
-            Target.
-        prediction : ndarray of shape (n_samples, n_experts)
-            Mean of each expert.
-        experts : ndarray of shape (n_samples, k), default=None
-            Whose means they are; None is all experts in order.
-
-        Returns
-        -------
-        log_density : ndarray of shape (n_samples, n_experts)
-            Natural logarithm; minus infinity where y is not positive.
-        """
         shape = self.shape_ if experts is None else self.shape_[experts]
         positive = y > 0
         ratio = np.where(positive, y, 1.0)[:, None] / means_of(self, prediction)
@@ -174,22 +122,7 @@ class Gamma(PositiveMeans):
         return GammaComponents(mean, shape)
 
     def expected_target(self, bounds, prediction):
-        """What experts are fitted on where targets are censored.
-
-        Parameters
-        ----------
-        bounds : Bounds
-            With ``lower`` and ``upper`` (n_samples,), equal where the target was observed.
-        prediction : ndarray of shape (n_samples, n_experts)
-            Mean of each expert.
-
-        Returns
-        -------
-        target : ndarray of shape (n_samples, n_experts)
-            Expected targets: y times its density is a Gamma density too, of one shape more.
-        working : None
-            No factors of the responsibilities.
-        """
+        # y times its density is a Gamma density too, of one shape more.
         mean = means_of(self, prediction)
         shape = np.broadcast_to(self.shape_, mean.shape)
         heavier = GammaComponents(mean * (shape + 1) / shape, shape + 1)  # of the same rate
@@ -199,21 +132,6 @@ class Gamma(PositiveMeans):
         return np.clip(target, low, high), None
 
     def update_censored(self, bounds, prediction, weights, penalty=0.0, pooled_rows=0.0):
-        """Re-estimate the shapes where targets are censored, by their likelihood.
-
-        Parameters
-        ----------
-        bounds : Bounds
-            With ``lower`` and ``upper`` (n_samples,), equal where the target was observed.
-        prediction : ndarray of shape (n_samples, n_experts)
-            Mean of each expert.
-        weights : ndarray of shape (n_samples, n_experts)
-            Responsibilities times weights of the rows.
-        penalty : float or ndarray of shape (n_experts,), default=0.0
-            What the prior of the experts adds to half their deviance.
-        pooled_rows : float, default=0.0
-            Has no effect.
-        """
         if not hasattr(self, "shape_"):
             self.update(bounds.points, prediction, weights, penalty)
         mean = means_of(self, prediction)
@@ -238,11 +156,4 @@ class Gamma(PositiveMeans):
         return np.exp(best.x if best.fun < loss(last, k) else last)
 
     def terms(self):
-        """Class of the derivatives of the log-density, for standard errors.
-
-        Returns
-        -------
-        terms : type
-            Of log-linear experts.
-        """
         return GammaTerms

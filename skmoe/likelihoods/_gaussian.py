@@ -91,27 +91,6 @@ class Gaussian(CensoredErrors, ScaledErrors):
         return own if self.covariance_ is None else (*own, "covariance_")
 
     def start(self, y, weight, n_experts):
-        """Look at the target once before EM.
-
-        Parameters
-        ----------
-        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
-            Target.
-        weight : ndarray of shape (n_samples,)
-            Weights of the rows.
-        n_experts : int
-            Number of experts.
-
-        Returns
-        -------
-        self : Gaussian
-            With ``floor_`` set.
-
-        Raises
-        ------
-        ValueError
-            If ``scale`` or ``covariance`` is none of what it can be.
-        """
         known = isinstance(self.scale, str) and self.scale in KINDS
         if not known and not (hasattr(self.scale, "fit") and hasattr(self.scale, "predict")):
             raise ValueError(f"scale must be one of {KINDS} or a regressor; got {self.scale!r}.")
@@ -145,13 +124,6 @@ class Gaussian(CensoredErrors, ScaledErrors):
         return self
 
     def scale_estimator(self):
-        """The regressor of squared errors, unfitted, where the scale depends on the row.
-
-        Returns
-        -------
-        estimator : estimator or None
-            None for constant scales.
-        """
         if not isinstance(self.scale, str):
             return self.scale
         return RandomForestRegressor(50, min_samples_leaf=20) if self.scale == "auto" else None
@@ -194,21 +166,6 @@ class Gaussian(CensoredErrors, ScaledErrors):
         return isinstance(self.scale, str) and self.scale in ("expert", "shared")
 
     def learn_batch(self, y, prediction, weights, penalty=0.0, *, keep, gain):
-        """Re-estimate the standard deviations from one more batch of rows.
-
-        Parameters
-        ----------
-        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
-            Target.
-        prediction : ndarray of shape (n_samples, n_experts) or (..., n_outputs)
-            Prediction of each expert.
-        weights : ndarray of shape (n_samples, n_experts)
-            Responsibilities times weights of the rows.
-        penalty : float or ndarray of shape (n_experts,) or (n_experts, n_outputs), default=0.0
-            What the prior of the experts adds to their sum of squares.
-        keep, gain : float
-            Factors of the sums over the rows seen before, and over those of the batch.
-        """
         mass, squares = self._sum(y[:, None] - prediction, weights)
         self._mass = keep * self._mass + gain * mass
         self._squares = keep * self._squares + gain * squares
@@ -258,19 +215,7 @@ class Gaussian(CensoredErrors, ScaledErrors):
         return CorrelatedComponents(prediction, factor)
 
     def log_prior(self, penalty):
-        """Log-prior of experts whose L2 penalty is in units of the error variance.
-
-        Parameters
-        ----------
-        penalty : float or ndarray of shape (n_experts,) or (n_experts, n_outputs)
-            Penalty of the coefficients of each expert.
-
-        Returns
-        -------
-        log_prior : float
-            ``-sum(penalty / (2 * scale_**2))``; of full covariances with the diagonal of the
-            inverse in place of ``1 / scale_**2``.
-        """
+        # Of full covariances, the diagonal of the inverse is in place of ``1 / scale_**2``.
         if not self._is_full:
             return super().log_prior(penalty)
         precision = np.diagonal(np.linalg.inv(self.covariance_), axis1=1, axis2=2)
@@ -278,7 +223,6 @@ class Gaussian(CensoredErrors, ScaledErrors):
 
     @property
     def n_parameters_(self):
-        """Number of free parameters; None where a regressor has some too."""
         if self.scale_model_ is not None:
             return None
         of_one, n_outputs = self.scale_[0].size, self.scale_[0].size
@@ -287,13 +231,6 @@ class Gaussian(CensoredErrors, ScaledErrors):
         return of_one if self.scale == "shared" else of_one * len(self.scale_)
 
     def terms(self):
-        """Class of the derivatives of the log-density, for standard errors.
-
-        Returns
-        -------
-        terms : type or None
-            None where scales depend on the row.
-        """
         if self.scale_model_ is not None:
             return None
         if self.covariance_ is not None:
@@ -302,13 +239,6 @@ class Gaussian(CensoredErrors, ScaledErrors):
         return SharedScaleTerms if self._is_shared else GaussianTerms
 
     def censored_terms(self):
-        """The same for censored targets.
-
-        Returns
-        -------
-        terms : type
-            Of one output.
-        """
         return CensoredSharedScaleTerms if self._is_shared else CensoredGaussianTerms
 
     @property

@@ -8,15 +8,7 @@ MOST_SHARE_OF_VALUES = 0.5  # distinct values to rows, of counts
 
 
 def kind_of_target(y, weight):
-    """A sentence that names the kind of a discrete or inflated target and what to use, or "".
-
-    Parameters
-    ----------
-    y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
-        Target.
-    weight : ndarray of shape (n_samples,)
-        Weights of the rows.
-    """
+    """A sentence that names the kind of a discrete or inflated target and what to use, or ""."""
     used = weight > 0
     for column in y[used].reshape(np.count_nonzero(used), -1).T:
         sentence = _kind(column, weight[used])

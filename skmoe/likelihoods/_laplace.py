@@ -58,27 +58,6 @@ class Laplace(RobustErrors):
     first_steps = 1  # the scale has a closed form
 
     def start(self, y, weight, n_experts):
-        """Look at the target once before EM.
-
-        Parameters
-        ----------
-        y : ndarray of shape (n_samples,)
-            Target.
-        weight : ndarray of shape (n_samples,)
-            Weights of the rows.
-        n_experts : int
-            Number of experts.
-
-        Returns
-        -------
-        self : Laplace
-            With ``floor_`` set.
-
-        Raises
-        ------
-        ValueError
-            If there are several outputs.
-        """
         if y.ndim == 2:
             raise ValueError(
                 f"Laplace takes one output; y has {y.shape[1]}. StudentT is robust for several."
@@ -97,24 +76,6 @@ class Laplace(RobustErrors):
         self._set_scale(mass, mass * scale**2, pooled_rows)
 
     def log_density(self, y, prediction, experts=None, row_scale=None):
-        """Log-density of each row under each expert.
-
-        Parameters
-        ----------
-        y : ndarray of shape (n_samples,)
-            Target.
-        prediction : ndarray of shape (n_samples, n_experts)
-            Prediction of each expert.
-        experts : ndarray of shape (n_samples, k), default=None
-            Whose predictions they are; None is all experts in order.
-        row_scale : ndarray of shape (n_samples, 1), default=None
-            Factors of the scales, where these depend on the row.
-
-        Returns
-        -------
-        log_density : ndarray of shape (n_samples, n_experts)
-            Natural logarithm.
-        """
         scale = self.scale_ if experts is None else self.scale_[experts]
         if row_scale is not None:
             scale = scale * row_scale

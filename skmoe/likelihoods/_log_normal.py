@@ -54,62 +54,14 @@ class LogNormal(CensoredErrors, ScaledErrors):
     """
 
     def expert_target(self, y):
-        """What experts are fitted on and predict.
-
-        Parameters
-        ----------
-        y : ndarray
-            Targets.
-
-        Returns
-        -------
-        target : ndarray, shaped like y
-            Logarithms.
-        """
         return np.log(np.maximum(y, np.finfo(float).tiny))
 
     def start(self, y, weight, n_experts):
-        """Look at the target once before EM.
-
-        Parameters
-        ----------
-        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
-            Target.
-        weight : ndarray of shape (n_samples,)
-            Weights of the rows.
-        n_experts : int
-            Number of experts.
-
-        Returns
-        -------
-        self : LogNormal
-            With ``floor_`` set.
-
-        Raises
-        ------
-        ValueError
-            If the target is not positive.
-        """
         if (y <= 0).any():
             raise ValueError(f"LogNormal needs positive targets; y holds {y[y <= 0][0]:.6g}.")
         return super().start(self.expert_target(y), weight, n_experts)
 
     def update(self, y, prediction, weights, penalty=0.0, pooled_rows=0.0):
-        """Re-estimate the scales.
-
-        Parameters
-        ----------
-        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
-            Target.
-        prediction : ndarray of shape (n_samples, n_experts) or (..., n_outputs)
-            Prediction of each expert, of the logarithm.
-        weights : ndarray of shape (n_samples, n_experts)
-            Responsibilities times weights of the rows.
-        penalty : float or ndarray of shape (n_experts,) or (n_experts, n_outputs), default=0.0
-            What the prior of the experts adds to their sum of squares.
-        pooled_rows : float, default=0.0
-            Each expert is given so many rows more, of the geometric mean of all the scales.
-        """
         super().update(self.expert_target(y), prediction, weights, penalty, pooled_rows)
 
     def _learn(self, residuals, weights, penalty, pooled_rows):
@@ -117,22 +69,6 @@ class LogNormal(CensoredErrors, ScaledErrors):
         self._set_scale(weights.sum(axis=0), squares + penalty, pooled_rows)
 
     def log_density(self, y, prediction, experts=None):
-        """Log-density of each row under each expert.
-
-        Parameters
-        ----------
-        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
-            Target.
-        prediction : ndarray of shape (n_samples, n_experts) or (..., n_outputs)
-            Prediction of each expert, of the logarithm.
-        experts : ndarray of shape (n_samples, k), default=None
-            Whose predictions they are; None is all experts in order.
-
-        Returns
-        -------
-        log_density : ndarray of shape (n_samples, n_experts)
-            Joint over the outputs; minus infinity where y is not positive.
-        """
         scale = self.scale_ if experts is None else self.scale_[experts]
         log_y = self.expert_target(y)[:, None]
         log_density = -0.5 * ((log_y - prediction) / scale) ** 2 - log_y
@@ -141,20 +77,6 @@ class LogNormal(CensoredErrors, ScaledErrors):
         return log_density.sum(axis=2) if prediction.ndim == 3 else log_density
 
     def log_probability(self, bounds, prediction):
-        """Log-density of observed targets, and log-probability of the intervals of censored ones.
-
-        Parameters
-        ----------
-        bounds : Bounds
-            With ``lower`` and ``upper`` (n_samples,), equal where the target was observed.
-        prediction : ndarray of shape (n_samples, n_experts)
-            Prediction of each expert, of the logarithm.
-
-        Returns
-        -------
-        log_probability : ndarray of shape (n_samples, n_experts)
-            Natural logarithm.
-        """
         lower, upper = self._on_scale(bounds.lower), self._on_scale(bounds.upper)
         logarithm = GaussianComponents(prediction, self.scale_)
         log_jacobian = np.where(lower == upper, -lower, 0.0)
@@ -172,21 +94,7 @@ class LogNormal(CensoredErrors, ScaledErrors):
         return ScipyComponents(stats.lognorm(scale, scale=median))
 
     def terms(self):
-        """Class of the derivatives of the log-density, for standard errors.
-
-        Returns
-        -------
-        terms : type
-            Of linear models of the logarithm.
-        """
         return LogNormalTerms
 
     def censored_terms(self):
-        """The same for censored targets.
-
-        Returns
-        -------
-        terms : type
-            Of linear models of the logarithm.
-        """
         return CensoredLogNormalTerms

@@ -18,27 +18,6 @@ class PositiveMeans(BaseLikelihood):
     _linear = False
 
     def start(self, y, weight, n_experts):
-        """Look at the target once before EM.
-
-        Parameters
-        ----------
-        y : ndarray of shape (n_samples,)
-            Target.
-        weight : ndarray of shape (n_samples,)
-            Weights of the rows.
-        n_experts : int
-            Number of experts.
-
-        Returns
-        -------
-        self : likelihood
-            With ``floor_`` set.
-
-        Raises
-        ------
-        ValueError
-            If the target is not of this kind.
-        """
         if y.ndim == 2:
             raise ValueError(f"{type(self).__name__} takes one output; y has {y.shape[1]}.")
         self.check_values(y)
@@ -72,20 +51,7 @@ class PositiveMeans(BaseLikelihood):
         return self
 
     def fitting(self, *, in_sample, linear):
-        """This likelihood as it is to be trained.
-
-        Parameters
-        ----------
-        in_sample : bool
-            Whether predictions are made for rows that the experts saw.
-        linear : bool
-            Whether experts are log-linear, whose means are positive as they are.
-
-        Returns
-        -------
-        likelihood : likelihood
-            Without a floor for the means of log-linear experts.
-        """
+        # The means of log-linear experts are positive as they are, and need no floor.
         twin = clone(self)
         twin._linear = linear
         return twin
@@ -95,40 +61,9 @@ class PositiveMeans(BaseLikelihood):
         """The smallest mean allowed."""
 
     def log_density(self, y, prediction, experts=None):
-        """Log-density of each row under each expert.
-
-        Parameters
-        ----------
-        y : ndarray of shape (n_samples,)
-            Target.
-        prediction : ndarray of shape (n_samples, n_experts)
-            Prediction of each expert.
-        experts : ndarray of shape (n_samples, k), default=None
-            Whose predictions they are, where each row has k of the experts; None is all of
-            them in order.
-
-        Returns
-        -------
-        log_density : ndarray of shape (n_samples, n_experts)
-            Natural logarithm, for counts of a probability.
-        """
         return self.components(prediction, experts).logpdf(y[:, None])
 
     def components(self, prediction, experts=None):
-        """Distributions around the predictions.
-
-        Parameters
-        ----------
-        prediction : ndarray of shape (n_samples, n_experts)
-            Prediction of each expert.
-        experts : ndarray of shape (n_samples, k), default=None
-            Whose predictions they are; None is all experts in order.
-
-        Returns
-        -------
-        components : ScipyComponents
-            One for each row and expert.
-        """
         return self._around(means_of(self, prediction), slice(None) if experts is None else experts)
 
     @abstractmethod

@@ -29,20 +29,8 @@ BY_NAME = {
 def unfitted(likelihood):
     """A likelihood to ``start``, from a name or from one with the same parameters.
 
-    Parameters
-    ----------
-    likelihood : str or likelihood
-        As the user gave it.
-
-    Returns
-    -------
-    likelihood : likelihood
-        A new one.
-
-    Raises
-    ------
-    ValueError
-        If there is none of that name, or it does not derive from ``BaseLikelihood``.
+    Raises a ValueError if there is none of that name, or it does not derive from
+    ``BaseLikelihood``.
     """
     if isinstance(likelihood, str) and likelihood in BY_NAME:
         return BY_NAME[likelihood]()

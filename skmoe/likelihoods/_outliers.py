@@ -8,17 +8,7 @@ BEYOND_DECILES = 0.25  # of the distance between first and last decile, beyond e
 def outlier_bounds(y, weight):
     """Ends of the bulk of the target, beyond which a row may be an outlier.
 
-    Parameters
-    ----------
-    y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
-        Target.
-    weight : ndarray of shape (n_samples,)
-        Weights of the rows.
-
-    Returns
-    -------
-    low, high : ndarray of shape () or (n_outputs,)
-        The extremes of y, where the deciles are one value.
+    They are of shape () or (n_outputs,), and the extremes of y where the deciles are one value.
     """
     ends = np.array([_bounds(column, weight) for column in y.reshape(len(y), -1).T])
     return (ends[:, 0], ends[:, 1]) if y.ndim == 2 else (ends[0, 0], ends[0, 1])

@@ -69,46 +69,11 @@ class PerExpert(BaseLikelihood):
         return [unfitted(each).fitting(**self._fitting) for each in given]
 
     def fitting(self, *, in_sample, linear):
-        """This likelihood as it is to be trained.
-
-        Parameters
-        ----------
-        in_sample : bool
-            Whether predictions are made for rows that the experts saw.
-        linear : bool
-            Whether experts are solved by a linear family.
-
-        Returns
-        -------
-        likelihood : PerExpert
-            Of likelihoods as they are to be trained.
-        """
         twin = clone(self)
         twin._fitting = {"in_sample": in_sample, "linear": linear}
         return twin
 
     def start(self, y, weight, n_experts):
-        """Look at the target once before EM.
-
-        Parameters
-        ----------
-        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
-            Target.
-        weight : ndarray of shape (n_samples,)
-            Weights of the rows.
-        n_experts : int
-            Number of experts.
-
-        Returns
-        -------
-        self : PerExpert
-            With likelihoods that have looked at it.
-
-        Raises
-        ------
-        ValueError
-            If the list is not one of a likelihood for each expert, or they do not go together.
-        """
         if not isinstance(self.likelihoods, list) or len(self.likelihoods) != n_experts:
             raise ValueError(
                 f"likelihoods must be a list of {n_experts}, one for each expert; got "
@@ -134,21 +99,7 @@ class PerExpert(BaseLikelihood):
         return self
 
     def update(self, y, prediction, weights, penalty=0.0, pooled_rows=0.0):
-        """Re-estimate what each likelihood has.
-
-        Parameters
-        ----------
-        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
-            Target.
-        prediction : ndarray of shape (n_samples, n_experts) or (..., n_outputs)
-            Prediction of each expert.
-        weights : ndarray of shape (n_samples, n_experts)
-            Responsibilities times weights of the rows.
-        penalty : float or ndarray of shape (n_experts,) or (n_experts, n_outputs), default=0.0
-            What the prior of the experts adds to their sum of squares.
-        pooled_rows : float, default=0.0
-            Has no effect: unlike likelihoods lend each other nothing.
-        """
+        # Unlike likelihoods lend each other no rows.
         self.likelihoods_ = [copy.copy(each) for each in self.likelihoods_]
         for k, each in enumerate(self.likelihoods_):
             each.update(y, prediction[:, [k]], weights[:, [k]], self._of_one(penalty, k))
@@ -158,22 +109,6 @@ class PerExpert(BaseLikelihood):
         return penalty if np.ndim(penalty) == 0 else penalty[[k]]
 
     def log_density(self, y, prediction, experts=None):
-        """Log-density of each row under each expert.
-
-        Parameters
-        ----------
-        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
-            Target.
-        prediction : ndarray of shape (n_samples, n_experts) or (..., n_outputs)
-            Prediction of each expert.
-        experts : ndarray of shape (n_samples, k), default=None
-            Whose predictions they are; None is all experts in order.
-
-        Returns
-        -------
-        log_density : ndarray of shape (n_samples, n_experts)
-            Joint over the outputs.
-        """
         log_density = np.empty(prediction.shape[:2])
         for each, (rows, places) in self._in_turn(prediction, experts):
             one = each.log_density(y[rows], prediction[rows, places][:, None])
@@ -190,20 +125,6 @@ class PerExpert(BaseLikelihood):
                 yield each, where
 
     def components(self, prediction, experts=None):
-        """Distributions around the predictions.
-
-        Parameters
-        ----------
-        prediction : ndarray of shape (n_samples, n_experts) or (..., n_outputs)
-            Prediction of each expert.
-        experts : ndarray of shape (n_samples, k), default=None
-            Whose predictions they are; None is all experts in order.
-
-        Returns
-        -------
-        components : NestedComponents
-            One for each row and expert.
-        """
         parts = []
         for each, (rows, places) in self._in_turn(prediction, experts):
             own = each.components(prediction[rows, places][:, None])
@@ -212,83 +133,26 @@ class PerExpert(BaseLikelihood):
         return NestedComponents(GaussianComponents(prediction, everywhere), parts)
 
     def start_target(self, y, weight):
-        """The target on a scale for the starts.
-
-        Parameters
-        ----------
-        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
-            Target.
-        weight : ndarray of shape (n_samples,)
-            Weights of the rows.
-
-        Returns
-        -------
-        target : ndarray, shaped like y
-            As the first likelihood has it; with outliers drawn in where one is robust.
-        """
+        # As the first likelihood has it; with outliers drawn in where one is robust.
         each = self._unfitted()
         first = next((one for one in each if one.is_robust), each[0])
         return first.start_target(y, weight)
 
     @property
     def is_robust(self):
-        """Whether some likelihood has working weights."""
         return any(each.is_robust for each in self._unfitted())
 
     @property
     def is_reweighted(self):
-        """Whether some likelihood has working weights or exposures."""
         return any(each.is_reweighted for each in self._unfitted())
 
     def working_weights(self, y, prediction):
-        """How much a row counts when an expert is fitted.
-
-        Parameters
-        ----------
-        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
-            Target.
-        prediction : ndarray of shape (n_samples, n_experts) or (..., n_outputs)
-            Prediction of each expert.
-
-        Returns
-        -------
-        working : ndarray of shape (n_samples, n_experts) or None
-            Factors of the responsibilities; None where all count the same.
-        """
         return self._working("working_weights", y, prediction)
 
     def working_exposure(self, y, prediction):
-        """Factors of the exposure with which experts are fitted.
-
-        Parameters
-        ----------
-        y : ndarray of shape (n_samples,)
-            Target.
-        prediction : ndarray of shape (n_samples, n_experts)
-            Prediction of each expert.
-
-        Returns
-        -------
-        working : ndarray of shape (n_samples, n_experts) or None
-            Factors; None where they are ones.
-        """
         return self._working("working_exposure", y, prediction)
 
     def working_target(self, y, prediction):
-        """What each expert is fitted on, where that depends on what it predicts.
-
-        Parameters
-        ----------
-        y : ndarray of shape (n_samples,)
-            Target.
-        prediction : ndarray of shape (n_samples, n_experts)
-            Prediction of each expert.
-
-        Returns
-        -------
-        working : ndarray of shape (n_samples, n_experts) or None
-            The target itself for the others; None where all are fitted on it.
-        """
         return self._working("working_target", y, prediction, y[:, None])
 
     def _working(self, method, y, prediction, otherwise=1.0):
@@ -301,90 +165,24 @@ class PerExpert(BaseLikelihood):
         return np.concatenate([others if c is None else c for c in columns], axis=1)
 
     def point(self):
-        """What has been learned, as numbers of any sign, for EM to extrapolate.
-
-        Returns
-        -------
-        point : ndarray of shape (n_numbers,) or None
-            None where that is not known.
-        """
         return joint_point(self.likelihoods_)
 
     def at(self, point):
-        """A likelihood that has learned something else.
-
-        Parameters
-        ----------
-        point : ndarray of shape (n_numbers,)
-            As ``point`` returns it.
-
-        Returns
-        -------
-        likelihood : PerExpert
-            A new one.
-        """
         twin = copy.copy(self)
         twin.likelihoods_ = at_joint_point(self.likelihoods_, point)
         return twin
 
     def log_prior(self, penalty):
-        """Log-prior of the experts.
-
-        Parameters
-        ----------
-        penalty : float or ndarray of shape (n_experts,) or (n_experts, n_outputs)
-            Penalty of the coefficients of each expert.
-
-        Returns
-        -------
-        log_prior : float
-            At most 0.
-        """
         parts = enumerate(self.likelihoods_)
         return sum(each.log_prior(self._of_one(penalty, k)) for k, each in parts)
 
     def reorder(self, order):
-        """Renumber the experts in place: new expert ``j`` is old expert ``order[j]``.
-
-        Parameters
-        ----------
-        order : ndarray of shape (n_kept,)
-            A permutation, or a part of one.
-        """
         self.likelihoods_ = [self.likelihoods_[k] for k in order]
 
     def of_expert(self, k):
-        """Whose parameters those of an expert are.
-
-        Parameters
-        ----------
-        k : int
-            Number of the expert.
-
-        Returns
-        -------
-        likelihood : BaseLikelihood
-            Its own.
-        k : int
-            Number of the expert there, 0.
-        """
         return self.likelihoods_[k].of_expert(0)
 
     def extended(self, other, k):
-        """A likelihood with one expert more, the last.
-
-        Parameters
-        ----------
-        other : PerExpert
-            Fitted.
-        k : int
-            Number of its expert to take.
-
-        Returns
-        -------
-        likelihood : PerExpert
-            A new one.
-        """
         twin = copy.copy(self)
         twin.likelihoods_ = [*self.likelihoods_, other.likelihoods_[k]]
         return twin
@@ -426,12 +224,10 @@ class PerExpert(BaseLikelihood):
 
     @property
     def precision_(self):
-        """What a square of each expert counts."""
         precisions = [np.atleast_1d(each.precision_) for each in self.likelihoods_]
         return np.concatenate(np.broadcast_arrays(*precisions))
 
     @property
     def n_parameters_(self):
-        """Number of free parameters; None where one of them cannot count them."""
         counts = [each.n_parameters_ for each in self.likelihoods_]
         return None if None in counts else sum(counts)

@@ -71,46 +71,11 @@ class PerOutput(BaseLikelihood):
         return [unfitted(each).fitting(**self._fitting) for each in given]
 
     def fitting(self, *, in_sample, linear):
-        """This likelihood as it is to be trained.
-
-        Parameters
-        ----------
-        in_sample : bool
-            Whether predictions are made for rows that the experts saw.
-        linear : bool
-            Whether experts are solved by linear families.
-
-        Returns
-        -------
-        likelihood : PerOutput
-            Of likelihoods as they are to be trained.
-        """
         twin = clone(self)
         twin._fitting = {"in_sample": in_sample, "linear": linear}
         return twin
 
     def start(self, y, weight, n_experts):
-        """Look at the target once before EM.
-
-        Parameters
-        ----------
-        y : ndarray of shape (n_samples, n_outputs)
-            Target.
-        weight : ndarray of shape (n_samples,)
-            Weights of the rows.
-        n_experts : int
-            Number of experts.
-
-        Returns
-        -------
-        self : PerOutput
-            With likelihoods that have looked at it.
-
-        Raises
-        ------
-        ValueError
-            If there is not one for each output, or one cannot be used here.
-        """
         likelihoods = self.of_outputs
         n_outputs = y.shape[1] if y.ndim == 2 else 1
         if n_outputs < 2 or n_outputs != len(likelihoods):
@@ -145,52 +110,23 @@ class PerOutput(BaseLikelihood):
         return np.stack(answers, axis=2)
 
     def start_target(self, y, weight):
-        """The target as starts of EM see it.
-
-        Parameters
-        ----------
-        y : ndarray of shape (n_samples, n_outputs)
-            Target.
-        weight : ndarray of shape (n_samples,)
-            Weights of the rows.
-
-        Returns
-        -------
-        target : ndarray of shape (n_samples, n_outputs)
-            As each likelihood has it.
-        """
         columns = zip(self.of_outputs, y.T, strict=True)
         return np.column_stack([each.start_target(column, weight) for each, column in columns])
 
     def expert_target(self, y):
-        """What experts are fitted on and predict.
-
-        Parameters
-        ----------
-        y : ndarray of shape (n_samples, n_outputs)
-            Targets.
-
-        Returns
-        -------
-        target : ndarray, shaped like y
-            As each likelihood has it.
-        """
         columns = [each.expert_target(y[..., j]) for j, each in enumerate(self.of_outputs)]
         return np.stack(columns, axis=-1)
 
     @property
     def changes_target(self):
-        """Whether experts are fitted on something else than y in some output."""
         return any(each.changes_target for each in self.of_outputs)
 
     @property
     def is_robust(self):
-        """Whether some likelihood has working weights."""
         return any(each.is_robust for each in self.of_outputs)
 
     @property
     def is_reweighted(self):
-        """Whether some likelihood has working weights, exposures or targets."""
         return any(each.is_reweighted for each in self.of_outputs)
 
     @property
@@ -199,189 +135,50 @@ class PerOutput(BaseLikelihood):
         return self.is_reweighted
 
     def working_weights(self, y, prediction):
-        """How much a row counts when each output is fitted.
-
-        Parameters
-        ----------
-        y : ndarray of shape (n_samples, n_outputs)
-            Target.
-        prediction : ndarray of shape (n_samples, n_experts, n_outputs)
-            Prediction of each expert.
-
-        Returns
-        -------
-        working : ndarray of shape (n_samples, n_experts, n_outputs) or None
-            Factors of the responsibilities.
-        """
         return self._stacked("working_weights", y, prediction)
 
     def working_exposure(self, y, prediction):
-        """Factors of the exposure with which each output is fitted.
-
-        Parameters
-        ----------
-        y : ndarray of shape (n_samples, n_outputs)
-            Target.
-        prediction : ndarray of shape (n_samples, n_experts, n_outputs)
-            Prediction of each expert.
-
-        Returns
-        -------
-        working : ndarray of shape (n_samples, n_experts, n_outputs) or None
-            Factors.
-        """
         return self._stacked("working_exposure", y, prediction)
 
     def working_target(self, y, prediction):
-        """What each expert is fitted on, where that depends on what it predicts.
-
-        Parameters
-        ----------
-        y : ndarray of shape (n_samples, n_outputs)
-            Target.
-        prediction : ndarray of shape (n_samples, n_experts, n_outputs)
-            Prediction of each expert.
-
-        Returns
-        -------
-        working : ndarray of shape (n_samples, n_experts, n_outputs) or None
-            None where all are fitted on ``expert_target(y)``.
-        """
         return self._stacked("working_target", y, prediction, self.expert_target(y)[:, None])
 
     def update(self, y, prediction, weights, penalty=0.0, pooled_rows=0.0):
-        """Re-estimate what each likelihood has.
-
-        Parameters
-        ----------
-        y : ndarray of shape (n_samples, n_outputs)
-            Target.
-        prediction : ndarray of shape (n_samples, n_experts, n_outputs)
-            Prediction of each expert.
-        weights : ndarray of shape (n_samples, n_experts)
-            Responsibilities times weights of the rows.
-        penalty : float or ndarray of shape (n_experts, n_outputs), default=0.0
-            Penalty of the coefficients of each expert.
-        pooled_rows : float, default=0.0
-            Rows that each expert borrows from all.
-        """
         self.likelihoods_ = [copy.copy(each) for each in self.likelihoods_]
         for j, each in enumerate(self.likelihoods_):
             own = _of_output(penalty, j)
             each.update(y[:, j], prediction[:, :, j], weights, own, pooled_rows=pooled_rows)
 
     def log_density(self, y, prediction, experts=None):
-        """Log-density of each row under each expert.
-
-        Parameters
-        ----------
-        y : ndarray of shape (n_samples, n_outputs)
-            Target.
-        prediction : ndarray of shape (n_samples, n_experts, n_outputs)
-            Prediction of each expert.
-        experts : ndarray of shape (n_samples, k), default=None
-            Whose predictions they are; None is all experts in order.
-
-        Returns
-        -------
-        log_density : ndarray of shape (n_samples, n_experts)
-            Joint over the outputs.
-        """
         return sum(
             each.log_density(y[:, j], prediction[:, :, j], experts)
             for j, each in enumerate(self.likelihoods_)
         )
 
     def components(self, prediction, experts=None):
-        """Distributions around the predictions.
-
-        Parameters
-        ----------
-        prediction : ndarray of shape (n_samples, n_experts, n_outputs)
-            Prediction of each expert.
-        experts : ndarray of shape (n_samples, k), default=None
-            Whose predictions they are; None is all experts in order.
-
-        Returns
-        -------
-        components : PerOutputComponents
-            One for each row and expert.
-        """
         outputs = enumerate(self.likelihoods_)
         return PerOutputComponents(
             [each.components(prediction[:, :, j], experts) for j, each in outputs]
         )
 
     def point(self):
-        """What has been learned, as numbers of any sign, for EM to extrapolate.
-
-        Returns
-        -------
-        point : ndarray of shape (n_numbers,) or None
-            None where that is not known.
-        """
         return joint_point(self.likelihoods_)
 
     def at(self, point):
-        """A likelihood that has learned something else.
-
-        Parameters
-        ----------
-        point : ndarray of shape (n_numbers,)
-            As ``point`` returns it.
-
-        Returns
-        -------
-        likelihood : PerOutput
-            A new one.
-        """
         twin = copy.copy(self)
         twin.likelihoods_ = at_joint_point(self.likelihoods_, point)
         return twin
 
     def log_prior(self, penalty):
-        """Log-prior of the experts.
-
-        Parameters
-        ----------
-        penalty : float or ndarray of shape (n_experts, n_outputs)
-            Penalty of the coefficients of each expert.
-
-        Returns
-        -------
-        log_prior : float
-            At most 0.
-        """
         outputs = enumerate(self.likelihoods_)
         return sum(each.log_prior(_of_output(penalty, j)) for j, each in outputs)
 
     def reorder(self, order):
-        """Renumber the experts in place: new expert ``j`` is old expert ``order[j]``.
-
-        Parameters
-        ----------
-        order : ndarray of shape (n_kept,)
-            A permutation, or a part of one.
-        """
         self.likelihoods_ = [copy.copy(each) for each in self.likelihoods_]
         for each in self.likelihoods_:
             each.reorder(order)
 
     def extended(self, other, k):
-        """A likelihood with one expert more, the last.
-
-        Parameters
-        ----------
-        other : PerOutput
-            Fitted.
-        k : int
-            Number of its expert to take.
-
-        Returns
-        -------
-        likelihood : PerOutput
-            A new one.
-        """
         twin = copy.copy(self)
         pairs = zip(self.likelihoods_, other.likelihoods_, strict=True)
         twin.likelihoods_ = [ours.extended(theirs, k) for ours, theirs in pairs]
@@ -409,7 +206,6 @@ class PerOutput(BaseLikelihood):
 
     @property
     def n_parameters_(self):
-        """Number of free parameters; None where one of them cannot count them."""
         counts = [each.n_parameters_ for each in self.likelihoods_]
         return None if None in counts else sum(counts)
 

@@ -66,15 +66,7 @@ class PooledGaussian(UncertainCoefficients, Gaussian):
         super().__init__(scale)
 
     def take(self, experts, sums):
-        """Take what pooled experts have learned.
-
-        Parameters
-        ----------
-        experts : PooledExperts
-            Trained.
-        sums : LeastSquaresStatistics
-            Over the rows, at the last responsibilities.
-        """
+        """Take what pooled experts have learned; sums are those at the last responsibilities."""
         shape = (experts.n_experts,) if experts.flat else (experts.n_experts, -1)
         unit = experts.y_scale
         posteriors = [precisions for _, precisions in experts.posteriors]
@@ -98,19 +90,11 @@ class PooledGaussian(UncertainCoefficients, Gaussian):
         return at_floor.reshape(len(self.scale_), -1).any(axis=1)
 
     def for_batches(self):
-        """A Gaussian likelihood of these scales."""
         plain = self.into(Gaussian(self.scale), but=("df_", "log_scale_precision_"))
         plain.update_from_sums(self._mass, self._squares)
         return plain
 
     def terms(self):
-        """Class of the derivatives of the log-density at known coefficients and scales.
-
-        Returns
-        -------
-        terms : type
-            Of Gaussian errors.
-        """
         return PooledTerms
 
     def scale_model_(self, X):

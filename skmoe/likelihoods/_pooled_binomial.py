@@ -40,7 +40,6 @@ class PooledBinomial(UncertainFunction, Binomial):
     per_expert = ("coef_cov_",)
 
     def for_batches(self):
-        """The binomial likelihood."""
         return self.into(Binomial())
 
     def fitting(self, *, in_sample, linear):
@@ -50,24 +49,7 @@ class PooledBinomial(UncertainFunction, Binomial):
         return twin
 
     def components(self, prediction, experts=None, row_scale=None, *, trials=1.0):
-        """Distributions around the predictions.
-
-        Parameters
-        ----------
-        prediction : ndarray of shape (n_samples, n_experts)
-            Expected successes of each expert at the mean of its coefficients.
-        experts : ndarray of shape (n_samples, k), default=None
-            Whose predictions they are; None is all experts in order.
-        row_scale : ndarray of shape (n_samples, n_experts), default=None
-            From ``scale_model_``, of all experts; None is zero.
-        trials : float or ndarray of shape (n_samples, 1), default=1.0
-            Of each row.
-
-        Returns
-        -------
-        components : BinomialComponents
-            One for each row and expert.
-        """
+        """``row_scale``, from ``scale_model_``, is of all experts, and None is zero."""
         if row_scale is None:
             return super().components(prediction, experts, trials=trials)
         if experts is not None:

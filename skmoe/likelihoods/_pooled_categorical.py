@@ -45,21 +45,11 @@ class PooledCategorical(UncertainCoefficients, Categorical):
         super().__init__(calibration=None, epsilon=0.0, n_classes=n_classes)
 
     def take(self, experts, sums):
-        """Take what pooled experts have learned.
-
-        Parameters
-        ----------
-        experts : PooledLogisticExperts
-            Trained.
-        sums : StepSums
-            Over the rows, at the last responsibilities.
-        """
         self.start_from_sums(self._counts, experts.n_experts)
         self.take_mass(sums.mass)
         self.take_coefficients(experts, experts.posterior.coefficients)
 
     def for_batches(self):
-        """Class probabilities as the experts predict them."""
         return self.into(Categorical(calibration=None, epsilon=0.0))
 
     def scale_model_(self, X):
@@ -69,19 +59,7 @@ class PooledCategorical(UncertainCoefficients, Categorical):
     def calibrate(self, prediction, experts=None, row_scale=None):
         """Class probabilities, averaged over what is not known of the experts.
 
-        Parameters
-        ----------
-        prediction : ndarray of shape (n_samples, n_experts, n_classes)
-            Class probabilities of each expert at the mean of its coefficients.
-        experts : ndarray of shape (n_samples, k), default=None
-            Whose predictions they are; None is all experts in order.
-        row_scale : ndarray of shape (n_samples, n_experts, n_functions), default=None
-            From ``scale_model_``, of all experts; None is zero.
-
-        Returns
-        -------
-        proba : ndarray of shape (n_samples, n_experts, n_classes)
-            Sum to one over the classes.
+        ``row_scale``, from ``scale_model_``, is (n, K, n_functions), and None is zero.
         """
         if row_scale is None:
             return prediction

@@ -23,22 +23,7 @@ class _UncertainMeans(UncertainFunction):
     """What the likelihoods below share."""
 
     def components(self, prediction, experts=None, row_scale=None):
-        """Distributions around the predictions.
-
-        Parameters
-        ----------
-        prediction : ndarray of shape (n_samples, n_experts)
-            Mean of each expert at the mean of its coefficients.
-        experts : ndarray of shape (n_samples, k), default=None
-            Whose predictions they are; None is all experts in order.
-        row_scale : ndarray of shape (n_samples, n_experts), default=None
-            From ``scale_model_``, of all experts; None is zero.
-
-        Returns
-        -------
-        components : object
-            One for each row and expert.
-        """
+        """``row_scale``, from ``scale_model_``, is of all experts, and None is zero."""
         if row_scale is None:
             return super().components(prediction, experts)
         if experts is not None:
@@ -70,7 +55,6 @@ class PooledPoisson(_UncertainMeans, Poisson):
     per_expert = ("coef_cov_",)
 
     def for_batches(self):
-        """Poisson's likelihood."""
         return self.into(Poisson())
 
     def _averaged(self, prediction, variance, experts):
@@ -108,7 +92,6 @@ class PooledGamma(_UncertainMeans, Gamma):
         self.shape_, self._mass = experts.kind.shape, sums.mass
 
     def for_batches(self):
-        """Gamma's likelihood."""
         return self.into(Gamma())
 
     def _averaged(self, prediction, variance, experts):

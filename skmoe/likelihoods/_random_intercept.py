@@ -61,50 +61,13 @@ class RandomIntercept(ScaledErrors):
     subject_scale_ = None
 
     def start(self, y, weight, n_experts):
-        """Look at the target once before EM.
-
-        Parameters
-        ----------
-        y : ndarray of shape (n_samples,)
-            Target.
-        weight : ndarray of shape (n_samples,)
-            Weights of the rows.
-        n_experts : int
-            Number of experts.
-
-        Returns
-        -------
-        self : RandomIntercept
-            With ``floor_`` set.
-
-        Raises
-        ------
-        ValueError
-            If there are several outputs.
-        """
         if y.ndim == 2:
             raise ValueError(f"RandomIntercept takes one output; y has {y.shape[1]}.")
         self.ratio_ = np.zeros(n_experts)
         return super().start(y, weight, n_experts)
 
     def update(self, y, prediction, weights, penalty=0.0, pooled_rows=0.0, *, subjects):
-        """Re-estimate both scales of each expert, at the maximum of the likelihood.
-
-        Parameters
-        ----------
-        y : ndarray of shape (n_samples,)
-            Target.
-        prediction : ndarray of shape (n_samples, n_experts)
-            Prediction of each expert.
-        weights : ndarray of shape (n_samples, n_experts)
-            Responsibilities, equal within a subject, times weights of the rows.
-        penalty : float or ndarray of shape (n_experts,), default=0.0
-            What the prior of the experts adds to their sum of squares.
-        pooled_rows : float, default=0.0
-            Not used.
-        subjects : Subjects
-            Which rows belong to which subject.
-        """
+        # Both scales go to the maximum; responsibilities are equal within a subject.
         self._learn(y[:, None] - prediction, weights, penalty, subjects)
 
     def _learn(self, residuals, weights, penalty, subjects):
@@ -141,25 +104,6 @@ class RandomIntercept(ScaledErrors):
         return np.sqrt(variance(ratio)[0]), ratio
 
     def log_density(self, y, prediction, experts=None, *, subjects=None):
-        """Log-density of each row under each expert.
-
-        Parameters
-        ----------
-        y : ndarray of shape (n_samples,)
-            Target.
-        prediction : ndarray of shape (n_samples, n_experts)
-            Prediction of each expert.
-        experts : ndarray of shape (n_samples, k), default=None
-            Whose predictions they are, of rows on their own; None is all of them in order.
-        subjects : Subjects, default=None
-            Which rows belong to which subject; None is each on its own.
-
-        Returns
-        -------
-        log_density : ndarray of shape (n_samples, n_experts)
-            Of rows on their own; with subjects, what weighted sums over the rows of each subject
-            make its joint log-density of.
-        """
         if subjects is None:
             return super().log_density(y, prediction, experts)
         residuals = y[:, None] - prediction
@@ -170,13 +114,6 @@ class RandomIntercept(ScaledErrors):
         return rows + subjects.of_rows(gain / sizes)
 
     def terms(self):
-        """Class of the derivatives of the log-density of subjects, for standard errors.
-
-        Returns
-        -------
-        terms : type
-            Of both scales.
-        """
         return RandomInterceptTerms
 
     def _around(self, prediction, scale, experts):
@@ -184,5 +121,4 @@ class RandomIntercept(ScaledErrors):
 
     @property
     def n_parameters_(self):
-        """Number of free parameters."""
         return 2 * self.scale_.size

@@ -21,22 +21,6 @@ class ScaledErrors(BaseLikelihood):
     per_expert = learned_logs = ("scale_",)
 
     def start(self, y, weight, n_experts):
-        """Look at the target once before EM.
-
-        Parameters
-        ----------
-        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
-            Target.
-        weight : ndarray of shape (n_samples,)
-            Weights of the rows.
-        n_experts : int
-            Number of experts.
-
-        Returns
-        -------
-        self : likelihood
-            With ``floor_`` set.
-        """
         weight = self._bulk(y, weight)
         share = weight / weight.sum()
         self._variance = share @ (y - share @ y) ** 2
@@ -59,24 +43,6 @@ class ScaledErrors(BaseLikelihood):
         return weight
 
     def update(self, y, prediction, weights, penalty=0.0, pooled_rows=0.0, row_scale=None):
-        """Re-estimate the scales.
-
-        Parameters
-        ----------
-        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
-            Target.
-        prediction : ndarray of shape (n_samples, n_experts) or (..., n_outputs)
-            Prediction of each expert.
-        weights : ndarray of shape (n_samples, n_experts)
-            Responsibilities times weights of the rows.
-        penalty : float or ndarray of shape (n_experts,) or (n_experts, n_outputs), default=0.0
-            What the prior of the experts adds to their sum of squares.
-        pooled_rows : float, default=0.0
-            Each expert is given so many rows more, of the geometric mean of all the scales:
-            an expert of few rows then does not trust them alone.
-        row_scale : ndarray of shape (n_samples, 1), default=None
-            Factors of the scales, where these depend on the row.
-        """
         residuals = y[:, None] - prediction
         if row_scale is not None:
             residuals /= self._shaped(row_scale, prediction)
@@ -102,44 +68,9 @@ class ScaledErrors(BaseLikelihood):
         self.scale_ = np.maximum(np.sqrt(variance), self.floor_)
 
     def log_density(self, y, prediction, experts=None, row_scale=None):
-        """Log-density of each row under each expert.
-
-        Parameters
-        ----------
-        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
-            Target.
-        prediction : ndarray of shape (n_samples, n_experts) or (..., n_outputs)
-            Prediction of each expert.
-        experts : ndarray of shape (n_samples, k), default=None
-            Whose predictions they are, where each row has k of the experts; None is all of
-            them in order.
-        row_scale : ndarray of shape (n_samples, 1), default=None
-            Factors of the scales, where these depend on the row.
-
-        Returns
-        -------
-        log_density : ndarray of shape (n_samples, n_experts)
-            Joint over the outputs.
-        """
         return self.components(prediction, experts, row_scale).logpdf(y[:, None])
 
     def components(self, prediction, experts=None, row_scale=None):
-        """Distributions around the predictions.
-
-        Parameters
-        ----------
-        prediction : ndarray of shape (n_samples, n_experts) or (..., n_outputs)
-            Prediction of each expert.
-        experts : ndarray of shape (n_samples, k), default=None
-            Whose predictions they are; None is all experts in order.
-        row_scale : ndarray of shape (n_samples, 1), default=None
-            Factors of the scales, where these depend on the row.
-
-        Returns
-        -------
-        components : object
-            One for each row and expert; see :mod:`skmoe.distributions`.
-        """
         everyone = slice(None) if experts is None else experts
         scale = self.scale_[everyone]
         if row_scale is not None:
@@ -180,7 +111,6 @@ class ScaledErrors(BaseLikelihood):
 
     @property
     def n_parameters_(self):
-        """Number of free parameters."""
         return self.scale_.size
 
 
@@ -214,20 +144,6 @@ class RobustErrors(ScaledErrors):
         """One more step of the scales."""
 
     def working_weights(self, y, prediction):
-        """How much a row counts when an expert is fitted by least squares.
-
-        Parameters
-        ----------
-        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
-            Target.
-        prediction : ndarray of shape (n_samples, n_experts) or (..., n_outputs)
-            Prediction of each expert.
-
-        Returns
-        -------
-        working : ndarray of shape (n_samples, n_experts)
-            Factors of the responsibilities; small far from the prediction.
-        """
         return self._working_weights((y[:, None] - prediction) ** 2)
 
     @abstractmethod

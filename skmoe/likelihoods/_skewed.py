@@ -37,27 +37,6 @@ class _SkewedErrors(ScaledErrors):
     learned_logs, learned_values = ("scale_",), ("skew_", "_shift")
 
     def start(self, y, weight, n_experts):
-        """Look at the target once before EM.
-
-        Parameters
-        ----------
-        y : ndarray of shape (n_samples,)
-            Target.
-        weight : ndarray of shape (n_samples,)
-            Weights of the rows.
-        n_experts : int
-            Number of experts.
-
-        Returns
-        -------
-        self : likelihood
-            With ``floor_`` set.
-
-        Raises
-        ------
-        ValueError
-            If there are several outputs.
-        """
         if y.ndim == 2:
             raise ValueError(f"{type(self).__name__} takes one output; y has {y.shape[1]}.")
         self.skew_ = self._shift = np.zeros(n_experts)
@@ -134,19 +113,10 @@ class _SkewedErrors(ScaledErrors):
     def _loss(self, place, residuals, share, penalty, unit, df):
         """Mean negative log-density of an expert, the penalty of its coefficients, and the slopes.
 
-        Parameters
-        ----------
-        place : sequence of float
-            Shift in units, logarithm of the scale, skew and, if they are learned, logarithm of the
-            degrees of freedom.
-        residuals, share : ndarray of shape (n_used,)
-            Of rows of positive weight; the shares add up to one.
-        penalty : float
-            Per unit of weight.
-        unit : float
-            Of shifts: the last scale.
-        df : float or None
-            Degrees of freedom where they are not learned.
+        ``place`` is the shift in units, the logarithm of the scale, the skew and, unless ``df`` is
+        given, the logarithm of the degrees of freedom. Residuals and shares are of rows of positive
+        weight; the shares add up to one, and the penalty is per unit of weight. ``unit`` is the
+        last scale.
         """
         shift, scale, skew, log_df = place[0] * unit, np.exp(place[1]), place[2], place[3:]
         z = (residuals + shift) / scale
@@ -173,20 +143,7 @@ class _SkewedErrors(ScaledErrors):
         """Log-density of standardised errors, and its derivatives by these and by the skew."""
 
     def working_target(self, y, prediction):
-        """The target less the expected skewed part of the error, which experts are fitted on.
-
-        Parameters
-        ----------
-        y : ndarray of shape (n_samples,)
-            Target.
-        prediction : ndarray of shape (n_samples, n_experts)
-            Location of each expert.
-
-        Returns
-        -------
-        target : ndarray of shape (n_samples, n_experts)
-            Of each expert its own.
-        """
+        # The target less the expected skewed part of the error.
         location = prediction - self._shift
         z = (y[:, None] - location) / self.scale_
         gap = -self._slopes(z, self.skew_, getattr(self, "df_", None))[1] * self.scale_
@@ -200,23 +157,11 @@ class _SkewedErrors(ScaledErrors):
         return (1 + self.skew_**2) / self.scale_**2 if self.scale_ is not None else 1.0
 
     def log_prior(self, penalty):
-        """Log-prior of experts whose L2 penalty is in units of the part of errors without skew.
-
-        Parameters
-        ----------
-        penalty : float or ndarray of shape (n_experts,)
-            Penalty of the coefficients of each expert.
-
-        Returns
-        -------
-        log_prior : float
-            At most 0.
-        """
+        # The penalty is in units of the part of errors without skew.
         return -0.5 * float(np.sum(penalty * self.precision_))
 
     @property
     def n_parameters_(self):
-        """Number of free parameters."""
         return (len(self._learned) - 1) * len(self.scale_)
 
 
@@ -269,13 +214,6 @@ class SkewNormal(_SkewedErrors):
         return SkewNormalComponents(prediction - self._shift[experts], scale, self.skew_[experts])
 
     def terms(self):
-        """Class of the derivatives of the log-density, for standard errors.
-
-        Returns
-        -------
-        terms : type
-            Of linear experts.
-        """
         return SkewNormalTerms
 
 
@@ -334,27 +272,6 @@ class SkewT(_SkewedErrors):
         self.df = df
 
     def start(self, y, weight, n_experts):
-        """Look at the target once before EM.
-
-        Parameters
-        ----------
-        y : ndarray of shape (n_samples,)
-            Target.
-        weight : ndarray of shape (n_samples,)
-            Weights of the rows.
-        n_experts : int
-            Number of experts.
-
-        Returns
-        -------
-        self : SkewT
-            With ``floor_`` and ``df_`` set.
-
-        Raises
-        ------
-        ValueError
-            If ``df`` is neither "estimate" nor a number above 2, or there are several outputs.
-        """
         estimated = isinstance(self.df, str) and self.df == "estimate"
         if not estimated and not (isinstance(self.df, Real) and 2 < self.df < np.inf):
             raise ValueError(f'df must be a number above 2, or "estimate"; got {self.df!r}.')
@@ -385,20 +302,7 @@ class SkewT(_SkewedErrors):
         return np.log(2) + log_t(z, df) + log_cdf, by_z, z * root * hazard
 
     def working_weights(self, y, prediction):
-        """Expected latent precisions, with which experts are fitted by least squares.
-
-        Parameters
-        ----------
-        y : ndarray of shape (n_samples,)
-            Target.
-        prediction : ndarray of shape (n_samples, n_experts)
-            Location of each expert.
-
-        Returns
-        -------
-        working : ndarray of shape (n_samples, n_experts)
-            Factors of the responsibilities; small far from the prediction.
-        """
+        # Expected latent precisions.
         skew, df = self.skew_, self.df_
         z = (y[:, None] - prediction + self._shift) / self.scale_
         inside = skew * z * np.sqrt((df + 1) / (df + z**2))

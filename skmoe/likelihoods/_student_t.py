@@ -82,27 +82,6 @@ class StudentT(CensoredErrors, RobustErrors):
         self.df = df
 
     def start(self, y, weight, n_experts):
-        """Look at the target once before EM.
-
-        Parameters
-        ----------
-        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
-            Target.
-        weight : ndarray of shape (n_samples,)
-            Weights of the rows.
-        n_experts : int
-            Number of experts.
-
-        Returns
-        -------
-        self : StudentT
-            With ``floor_`` and ``df_`` set.
-
-        Raises
-        ------
-        ValueError
-            If ``df`` is neither "estimate" nor a number above 2.
-        """
         estimated = isinstance(self.df, str) and self.df == "estimate"
         if not estimated and not (isinstance(self.df, Real) and 2 < self.df < np.inf):
             raise ValueError(f'df must be a number above 2, or "estimate"; got {self.df!r}.')
@@ -133,21 +112,6 @@ class StudentT(CensoredErrors, RobustErrors):
             self._set_df(losses, weights)
 
     def update_censored(self, bounds, prediction, weights, penalty=0.0, pooled_rows=0.0):
-        """Re-estimate scales and degrees of freedom where targets are censored.
-
-        Parameters
-        ----------
-        bounds : Bounds
-            With ``lower`` and ``upper`` (n_samples,), equal where the target was observed.
-        prediction : ndarray of shape (n_samples, n_experts)
-            Prediction of each expert.
-        weights : ndarray of shape (n_samples, n_experts)
-            Responsibilities times weights of the rows.
-        penalty : float or ndarray of shape (n_experts,), default=0.0
-            What the prior of the experts adds to their sum of squares.
-        pooled_rows : float, default=0.0
-            Each expert is given so many rows more, of the geometric mean of all the scales.
-        """
         super().update_censored(bounds, prediction, weights, penalty, pooled_rows)
         if self.df == "estimate":
             losses = [
@@ -184,20 +148,12 @@ class StudentT(CensoredErrors, RobustErrors):
         return StudentTComponents(prediction, scale, self.df_[experts])
 
     def terms(self):
-        """Class of the derivatives of the log-density, for standard errors.
-
-        Returns
-        -------
-        terms : type or None
-            Of linear experts; None for several outputs.
-        """
         if self.scale_.ndim > 1:
             return None
         return StudentTTerms if self.df == "estimate" else StudentTTerms.of_df(self.df)
 
     @property
     def n_parameters_(self):
-        """Number of free parameters."""
         return self.scale_.size + (self.df_.size if self.df == "estimate" else 0)
 
 

@@ -387,31 +387,12 @@ class PredictorTerms(ExpertTerms):
         """
 
     def score(self):
-        """Gradient of the log-density of each row.
-
-        Returns
-        -------
-        score : ndarray of shape (n_samples, size)
-            By the parameters, in their order.
-        """
         by_predictor, *by_logs = self.first()
         parts = [by_predictor[:, :, None] * self.design[:, None, :]]
         parts += [by_log[:, :, None] for by_log in by_logs]
         return np.concatenate(parts, axis=2).reshape(len(self.design), -1)
 
     def hessian(self, weights):
-        """Weighted sum over the rows of the second derivatives of the log-density.
-
-        Parameters
-        ----------
-        weights : ndarray of shape (n_samples,)
-            Of the rows.
-
-        Returns
-        -------
-        hessian : ndarray of shape (size, size)
-            By the parameters, in their order.
-        """
         second = self.second()
         columns = [self.design] + [np.ones((len(self.design), 1))] * len(self.beside())
         blocks = []
@@ -428,11 +409,5 @@ class PredictorTerms(ExpertTerms):
 
 
 def of_each_output(slopes):
-    """Derivatives (n_samples, n_outputs, n_outputs) of means by the predictors of all outputs.
-
-    Parameters
-    ----------
-    slopes : ndarray of shape (n_samples, n_outputs)
-        By its own, all that an output depends on.
-    """
+    """Derivatives (n, m, m) of means by all outputs' predictors, from ``slopes`` by their own."""
     return slopes[:, :, None] * np.eye(slopes.shape[1])

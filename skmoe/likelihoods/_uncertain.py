@@ -31,17 +31,7 @@ class UncertainCoefficients:
     n_parameters_ = log_scale_precision_ = None
 
     def take_coefficients(self, experts, coefficients, unit=1.0):
-        """Take what experts have learned.
-
-        Parameters
-        ----------
-        experts : Pooled
-            Trained.
-        coefficients : list of Coefficients
-            Of each function.
-        unit : float or ndarray of shape (n_functions,), default=1.0
-            Of the functions.
-        """
+        """Take the Coefficients of each function, and their unit or units, from trained experts."""
         unit = np.broadcast_to(unit, len(coefficients))
         n_columns = experts.columns.n_columns
         cov = np.stack([each.cov for each in coefficients], axis=1)
@@ -84,15 +74,7 @@ class UncertainFunction(UncertainCoefficients):
     """The same for experts of one linear function, whose scale the coefficients have."""
 
     def take(self, experts, sums):
-        """Take what pooled experts have learned.
-
-        Parameters
-        ----------
-        experts : Pooled
-            Trained.
-        sums : StepSums
-            Over the rows, at the last responsibilities.
-        """
+        """Take what pooled experts have learned; sums are those at the last responsibilities."""
         self.take_coefficients(experts, experts.posterior.coefficients)
 
     def scale_model_(self, X):

@@ -79,27 +79,6 @@ class WithNoise(BaseLikelihood):
         self.share = share
 
     def start(self, y, weight, n_experts):
-        """Look at the target once before EM.
-
-        Parameters
-        ----------
-        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
-            Target.
-        weight : ndarray of shape (n_samples,)
-            Weights of the rows.
-        n_experts : int
-            Number of experts.
-
-        Returns
-        -------
-        self : WithNoise
-            With the range of the noise, and a likelihood that has looked at the bulk of y.
-
-        Raises
-        ------
-        ValueError
-            If ``likelihood`` or ``share`` cannot be used.
-        """
         estimated = isinstance(self.share, str) and self.share == "estimate"
         if not estimated and not (isinstance(self.share, Real) and 0 < self.share <= 0.5):
             raise ValueError(
@@ -135,20 +114,6 @@ class WithNoise(BaseLikelihood):
         return self
 
     def fitting(self, *, in_sample, linear):
-        """This likelihood as it is to be trained.
-
-        Parameters
-        ----------
-        in_sample : bool
-            Whether predictions are made for rows that the experts saw.
-        linear : bool
-            Whether experts are solved by a linear family.
-
-        Returns
-        -------
-        likelihood : WithNoise
-            Around the other likelihood as it is to be trained.
-        """
         twin = clone(self)
         twin._linear = linear
         return twin
@@ -165,40 +130,12 @@ class WithNoise(BaseLikelihood):
 
     @property
     def changes_target(self):
-        """Whether experts are fitted on, and predict, something else than y."""
         return unfitted(self.likelihood).changes_target
 
     def expert_target(self, y):
-        """What experts are fitted on and predict.
-
-        Parameters
-        ----------
-        y : ndarray
-            Targets.
-
-        Returns
-        -------
-        target : ndarray, shaped like y
-            As the likelihood has it.
-        """
         return unfitted(self.likelihood).expert_target(y)
 
     def update(self, y, prediction, weights, penalty=0.0, pooled_rows=0.0):
-        """Re-estimate the share of noise, and the scales from the rows that are not noise.
-
-        Parameters
-        ----------
-        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
-            Target.
-        prediction : ndarray of shape (n_samples, n_experts) or (..., n_outputs)
-            Prediction of each expert.
-        weights : ndarray of shape (n_samples, n_experts)
-            Responsibilities times weights of the rows.
-        penalty : float or ndarray of shape (n_experts,) or (n_experts, n_outputs), default=0.0
-            What the prior of the experts adds to their sum of squares.
-        pooled_rows : float, default=0.0
-            Rows that each expert borrows from all.
-        """
         if not self._is_fitted:
             self._update_scales(y, prediction, weights, penalty, pooled_rows)
         for _ in range(1 if self._is_fitted else FIRST_STEPS):
@@ -251,66 +188,19 @@ class WithNoise(BaseLikelihood):
         return log_density.sum(axis=1) if y.ndim == 2 else log_density
 
     def working_weights(self, y, prediction):
-        """How much a row counts when an expert is fitted by least squares.
-
-        Parameters
-        ----------
-        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
-            Target.
-        prediction : ndarray of shape (n_samples, n_experts) or (..., n_outputs)
-            Prediction of each expert.
-
-        Returns
-        -------
-        working : ndarray of shape (n_samples, n_experts)
-            Probabilities that rows are not noise, times the working weights of the likelihood
-            where it has some.
-        """
+        # Probabilities that rows are not noise, times the working weights of the other likelihood.
         own = 1 - self.noise_proba(y, prediction)
         working = self.likelihood_.working_weights(y, prediction)
         return own if working is None else own * working
 
     def working_target(self, y, prediction):
-        """What each expert is fitted on, as the likelihood of rows that are not noise has it.
-
-        Parameters
-        ----------
-        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
-            Target.
-        prediction : ndarray of shape (n_samples, n_experts) or (..., n_outputs)
-            Prediction of each expert.
-
-        Returns
-        -------
-        working : ndarray of shape (n_samples, n_experts) or None
-            None where all are fitted on y.
-        """
         return self.likelihood_.working_target(y, prediction)
 
     def point(self):
-        """What has been learned, as numbers of any sign, for EM to extrapolate.
-
-        Returns
-        -------
-        point : ndarray of shape (n_numbers,) or None
-            None where that is not known.
-        """
         inner = self.likelihood_.point()
         return inner if inner is None else np.append(inner, special.logit(self.share_))
 
     def at(self, point):
-        """A likelihood that has learned something else.
-
-        Parameters
-        ----------
-        point : ndarray of shape (n_numbers,)
-            As ``point`` returns it.
-
-        Returns
-        -------
-        likelihood : WithNoise
-            A new one.
-        """
         twin = copy.copy(self)
         twin.likelihood_ = self.likelihood_.at(point[:-1])
         if self.share == "estimate":
@@ -318,96 +208,26 @@ class WithNoise(BaseLikelihood):
         return twin
 
     def log_density(self, y, prediction, experts=None):
-        """Log-density of each row under each expert, noise included.
-
-        Parameters
-        ----------
-        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
-            Target.
-        prediction : ndarray of shape (n_samples, n_experts) or (..., n_outputs)
-            Prediction of each expert.
-        experts : ndarray of shape (n_samples, k), default=None
-            Whose predictions they are; None is all experts in order.
-
-        Returns
-        -------
-        log_density : ndarray of shape (n_samples, n_experts)
-            Joint over the outputs.
-        """
         own = np.log1p(-self.share_) + self.likelihood_.log_density(y, prediction, experts)
         return np.logaddexp(own, np.log(self.share_) + self.log_uniform(y)[:, None])
 
     def components(self, prediction, experts=None):
-        """Distributions around the predictions, noise included.
-
-        Parameters
-        ----------
-        prediction : ndarray of shape (n_samples, n_experts) or (..., n_outputs)
-            Prediction of each expert.
-        experts : ndarray of shape (n_samples, k), default=None
-            Whose predictions they are; None is all experts in order.
-
-        Returns
-        -------
-        components : NoisyComponents
-            One for each row and expert.
-        """
         own = self.likelihood_.components(prediction, experts)
         return NoisyComponents(own, self.share_, self.low_, self.high_)
 
     def log_prior(self, penalty):
-        """Log-prior of the experts, that of the other likelihood.
-
-        Parameters
-        ----------
-        penalty : float or ndarray of shape (n_experts,) or (n_experts, n_outputs)
-            Penalty of the coefficients of each expert.
-
-        Returns
-        -------
-        log_prior : float
-            At most 0.
-        """
         return self.likelihood_.log_prior(penalty)
 
     def reorder(self, order):
-        """Renumber the experts in place: new expert ``j`` is old expert ``order[j]``.
-
-        Parameters
-        ----------
-        order : ndarray of shape (n_kept,)
-            A permutation, or a part of one.
-        """
         self.likelihood_ = copy.copy(self.likelihood_)
         self.likelihood_.reorder(order)
 
     def extended(self, other, k):
-        """A likelihood with one expert more, the last.
-
-        Parameters
-        ----------
-        other : WithNoise
-            Fitted, with a likelihood of the same kind.
-        k : int
-            Number of its expert to take.
-
-        Returns
-        -------
-        likelihood : WithNoise
-            A new one, with the share and the range of this one.
-        """
         twin = copy.copy(self)
         twin.likelihood_ = self.likelihood_.extended(other.likelihood_, k)
         return twin
 
     def terms(self):
-        """Class of the derivatives of the log-density, for standard errors.
-
-        Returns
-        -------
-        terms : type or None
-            Of one output whose other likelihood has them.
-        """
         inner = self.likelihood_.terms()
         if inner is None or np.ndim(self.low_) > 0:
             return None
@@ -425,11 +245,9 @@ class WithNoise(BaseLikelihood):
 
     @property
     def precision_(self):
-        """What a square of each expert counts."""
         return self.likelihood_.precision_
 
     @property
     def n_parameters_(self):
-        """Number of free parameters."""
         of_errors = self.likelihood_.n_parameters_
         return None if of_errors is None else of_errors + (self.share == "estimate")

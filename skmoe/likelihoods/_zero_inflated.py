@@ -69,46 +69,11 @@ class ZeroInflated(BaseLikelihood):
         return unfitted(self.likelihood)
 
     def fitting(self, *, in_sample, linear):
-        """This likelihood as it is to be trained.
-
-        Parameters
-        ----------
-        in_sample : bool
-            Whether predictions are made for rows that the experts saw.
-        linear : bool
-            Whether experts are solved by a linear family.
-
-        Returns
-        -------
-        likelihood : ZeroInflated
-            Around the other likelihood as it is to be trained.
-        """
         twin = clone(self)
         twin._fitting = {"in_sample": in_sample, "linear": linear}
         return twin
 
     def start(self, y, weight, n_experts):
-        """Look at the target once before EM.
-
-        Parameters
-        ----------
-        y : ndarray of shape (n_samples,)
-            Target.
-        weight : ndarray of shape (n_samples,)
-            Weights of the rows.
-        n_experts : int
-            Number of experts, the zero component included.
-
-        Returns
-        -------
-        self : ZeroInflated
-            With a likelihood that has looked at what is not zero.
-
-        Raises
-        ------
-        ValueError
-            If the target or the likelihood is not of this kind.
-        """
         inner = self._unfitted()
         if not isinstance(inner, PositiveMeans):
             raise ValueError(
@@ -139,100 +104,28 @@ class ZeroInflated(BaseLikelihood):
         return _mean_for_zero if self.glm == "gamma" else None
 
     def start_target(self, y, weight):
-        """The target as starts of EM see it.
-
-        Parameters
-        ----------
-        y : ndarray of shape (n_samples,)
-            Target, divided by the exposure.
-        weight : ndarray of shape (n_samples,)
-            Weights of the rows.
-
-        Returns
-        -------
-        target : ndarray of shape (n_samples,)
-            As the other likelihood has it. If that has no zeros, they are replaced by the smallest
-            positive value.
-        """
+        # If the other likelihood has no zeros, they are replaced by the smallest positive value.
         if not self._has_zeros:
             y = np.where(y == 0, np.min(y, where=y > 0, initial=np.inf), y)
         return self._unfitted().start_target(y, weight)
 
     def start_beside(self, resp, y):
-        """Responsibilities to start from, the zero component's in the last column.
-
-        Parameters
-        ----------
-        resp : ndarray of shape (n_samples, n_experts - 1)
-            Of the others.
-        y : ndarray of shape (n_samples,)
-            Target.
-
-        Returns
-        -------
-        resp : ndarray of shape (n_samples, n_experts)
-            Half of each zero belongs to the zero component; all of it, if the other likelihood has
-            no zeros.
-        """
+        # Half of each zero is the zero component's; all of it, if the other likelihood has no
+        # zeros.
         share = np.where(y == 0, FIRST_SHARE if self._has_zeros else 1.0, 0.0)[:, None]
         return np.hstack([resp * (1 - share), share])
 
     def update(self, y, prediction, weights, penalty=0.0, pooled_rows=0.0):
-        """Re-estimate what the other likelihood has.
-
-        Parameters
-        ----------
-        y : ndarray of shape (n_samples,)
-            Target.
-        prediction : ndarray of shape (n_samples, n_experts)
-            Mean of each expert, 0 of the zero component.
-        weights : ndarray of shape (n_samples, n_experts)
-            Responsibilities times weights of the rows.
-        penalty : float or ndarray of shape (n_experts - 1,), default=0.0
-            Penalty of the coefficients of each expert.
-        pooled_rows : float, default=0.0
-            Rows that each expert borrows from all.
-        """
         y, _ = self._without_zeros(y, 0.0)
         self.likelihood_ = copy.copy(self.likelihood_)
         self.likelihood_.update(y, prediction[:, :-1], weights[:, :-1], penalty, pooled_rows)
 
     def log_density(self, y, prediction, experts=None):
-        """Log-density of each row under each expert.
-
-        Parameters
-        ----------
-        y : ndarray of shape (n_samples,)
-            Target.
-        prediction : ndarray of shape (n_samples, n_experts)
-            Mean of each expert.
-        experts : ndarray of shape (n_samples, k), default=None
-            Whose means they are; None is all experts in order.
-
-        Returns
-        -------
-        log_density : ndarray of shape (n_samples, n_experts)
-            Of the zero component 0 where y is zero, and minus infinity elsewhere.
-        """
         inner, is_zero, prediction = self._places(prediction, experts)
         own = self.likelihood_.log_density(y, prediction, inner)
         return np.where(is_zero, np.where(y == 0, 0.0, -np.inf)[:, None], own)
 
     def components(self, prediction, experts=None):
-        """Distributions around the predictions.
-
-        Parameters
-        ----------
-        prediction : ndarray of shape (n_samples, n_experts)
-            Mean of each expert.
-        experts : ndarray of shape (n_samples, k), default=None
-            Whose means they are; None is all experts in order.
-
-        Returns
-        -------
-        components : ZeroInflatedComponents
-            One for each row and expert.
-        """
         inner, is_zero, prediction = self._places(prediction, experts)
         return ZeroInflatedComponents(self.likelihood_.components(prediction, inner), is_zero)
 
@@ -244,20 +137,6 @@ class ZeroInflated(BaseLikelihood):
         return np.maximum(inner, 0), is_zero, np.where(is_zero, 1.0, prediction)
 
     def working_exposure(self, y, prediction):
-        """Factors of the exposure with which experts are fitted.
-
-        Parameters
-        ----------
-        y : ndarray of shape (n_samples,)
-            Target.
-        prediction : ndarray of shape (n_samples, n_experts)
-            Mean of each expert.
-
-        Returns
-        -------
-        working : ndarray of shape (n_samples, n_experts) or None
-            As the other likelihood has them.
-        """
         working = self.likelihood_.working_exposure(y, prediction[:, :-1])
         return None if working is None else np.hstack([working, np.ones((len(y), 1))])
 
@@ -267,83 +146,25 @@ class ZeroInflated(BaseLikelihood):
         return True
 
     def point(self):
-        """What has been learned, as numbers of any sign, for EM to extrapolate.
-
-        Returns
-        -------
-        point : ndarray of shape (n_numbers,) or None
-            None where that is not known.
-        """
         return self.likelihood_.point()
 
     def at(self, point):
-        """A likelihood that has learned something else.
-
-        Parameters
-        ----------
-        point : ndarray of shape (n_numbers,)
-            As ``point`` returns it.
-
-        Returns
-        -------
-        likelihood : ZeroInflated
-            A new one.
-        """
         twin = copy.copy(self)
         twin.likelihood_ = self.likelihood_.at(point)
         return twin
 
     def log_prior(self, penalty):
-        """What the penalty of the experts takes from the log-likelihood.
-
-        Parameters
-        ----------
-        penalty : float or ndarray of shape (n_experts - 1,)
-            Penalty of the coefficients of each expert.
-
-        Returns
-        -------
-        log_prior : float
-            As the other likelihood has it.
-        """
         return self.likelihood_.log_prior(penalty)
 
     def reorder(self, order):
-        """Renumber the experts in place: new expert ``j`` is old expert ``order[j]``.
-
-        Parameters
-        ----------
-        order : ndarray of shape (n_experts,)
-            A permutation that leaves the zero component the last.
-        """
         self.likelihood_ = copy.copy(self.likelihood_)
         self.likelihood_.reorder(np.asarray(order)[:-1])
 
     def of_expert(self, k):
-        """Whose parameters those of an expert are.
-
-        Parameters
-        ----------
-        k : int
-            Number of the expert.
-
-        Returns
-        -------
-        likelihood : BaseLikelihood
-            The other one, but for the zero component, which has no parameters.
-        k : int
-            Number of the expert there.
-        """
         return (self, k) if self._inner[k] < 0 else self.likelihood_.of_expert(self._inner[k])
 
     def terms(self):
-        """Class of the derivatives of the log-density of the zero component.
-
-        Returns
-        -------
-        terms : type
-            Without parameters.
-        """
+        # The zero component has no parameters.
         return ZeroTerms
 
     @property
@@ -358,12 +179,10 @@ class ZeroInflated(BaseLikelihood):
 
     @property
     def precision_(self):
-        """Weights of half deviances, as the other likelihood has them."""
         return self.likelihood_.precision_
 
     @property
     def n_parameters_(self):
-        """Number of free parameters, those of the other likelihood."""
         return self.likelihood_.n_parameters_
 
 

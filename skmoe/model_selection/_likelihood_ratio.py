@@ -95,16 +95,12 @@ def n_experts_test(
     sample_weight : array-like of shape (n_samples,), default=None
         Weights: a row of weight 2 counts as two rows, whose targets are drawn one by one. Where
         weights are no whole numbers, one target is drawn for each row.
-    exposure : array-like of shape (n_samples,), default=None
-        Of each row, as in ``fit``.
-    trials : array-like of shape (n_samples,), default=None
-        Of each row, as in ``fit``: of binomial counts.
-    subject : array-like of shape (n_samples,), default=None
-        Rows of one subject share one expert, as in ``fit``, and in the targets that are drawn.
-    upper : array-like of shape (n_samples,), default=None
-        Upper bounds of censored targets, as in ``fit``. Targets that are drawn are censored at the
-        limits of their rows, which of observed ones are drawn from the product-limit estimate of
-        all limits [2]_. Not for targets in intervals.
+    exposure, trials, subject, upper : array-like of shape (n_samples,), default=None
+        As in ``fit``: exposures of counts, or trials of binomial ones; subjects, whose rows share
+        one expert; upper bounds of censored targets. In the targets that are drawn, rows of a
+        subject share an expert too. These are censored at the limits of their rows, which of
+        observed ones are drawn from the product-limit estimate of all limits [2]_; not for targets
+        in intervals.
     n_resamples : int, default=99
         Draws; the smallest possible p-value is ``1 / (n_resamples + 1)``.
     n_jobs : int, default=None
@@ -264,14 +260,9 @@ def gate_test(
         Target.
     sample_weight : array-like of shape (n_samples,), default=None
         Weights: a row of weight 2 counts as two rows.
-    exposure : array-like of shape (n_samples,), default=None
-        Of each row, as in ``fit``.
-    trials : array-like of shape (n_samples,), default=None
-        Of each row, as in ``fit``: of binomial counts.
-    subject : array-like of shape (n_samples,), default=None
-        Rows of one subject share one expert, as in ``fit``.
-    upper : array-like of shape (n_samples,), default=None
-        Upper bounds of censored targets, as in ``fit``.
+    exposure, trials, subject, upper : array-like of shape (n_samples,), default=None
+        As in ``fit``: exposures of counts, or trials of binomial ones; subjects, whose rows share
+        one expert; upper bounds of censored targets.
     random_state : int, RandomState instance or None, default=None
         Seed of the mixture where it has none.
 

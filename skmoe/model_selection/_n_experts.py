@@ -184,15 +184,10 @@ def select_n_experts(
         classes. Every row has to be held out once.
     sample_weight : array-like of shape (n_samples,), default=None
         Weights: a row of weight 2 counts as two rows.
-    exposure : array-like of shape (n_samples,), default=None
-        Of each row, as in ``fit``.
-    trials : array-like of shape (n_samples,), default=None
-        Of each row, as in ``fit``: of binomial counts.
-    subject : array-like of shape (n_samples,), default=None
-        Rows of one subject share one expert, as in ``fit``. Criteria count subjects, and folds
-        and standard errors take them as a whole.
-    upper : array-like of shape (n_samples,), default=None
-        Upper bounds of censored targets, as in ``fit``.
+    exposure, trials, subject, upper : array-like of shape (n_samples,), default=None
+        As in ``fit``: exposures of counts, or trials of binomial ones; subjects, whose rows share
+        one expert; upper bounds of censored targets. Criteria count subjects, and folds and
+        standard errors take them as a whole.
     groups : array-like of shape (n_samples,), default=None
         Rows of one group stay in one fold, here and in ``fit``, which then predicts linear
         experts out of fold too, unless ``cv=False`` says otherwise. Standard errors take groups

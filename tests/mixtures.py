@@ -1,0 +1,59 @@
+"""Mixtures that several test files fit, and what tells them apart."""
+
+import warnings
+
+import pytest
+from numpy.testing import assert_allclose
+from sklearn.exceptions import ConvergenceWarning
+
+from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
+
+LIKELIHOODS = {"line": "gaussian", "outputs": "gaussian", "counts": "poisson", "gamma": "gamma"}
+
+
+def mixture_of(kind, **params):
+    """Mixture for a kind of target: one of ``LIKELIHOODS``, or classes."""
+    if kind not in LIKELIHOODS:
+        return MixtureOfExpertsClassifier(**params)
+    return MixtureOfExpertsRegressor(**{"likelihood": LIKELIHOODS[kind], **params})
+
+
+def fit_from(kind, X, y, weight, resp, *, max_iter=800, general=False, **params):
+    """Fit from these responsibilities for max_iter iterations, or until nothing is gained.
+
+    The problem is the general one, if so asked.
+    """
+    settings = {"n_experts": resp.shape[1], "init": lambda *args: resp, "n_init": 1, "tol": 0.0}
+    moe = mixture_of(kind, training="em", **{**settings, "max_iter": max_iter, **params})
+    with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        if general:
+            patch.setattr("skmoe._em.ONE_PASS", ())
+        return moe.fit(X, y, weight)
+
+
+def problem_of(moe, X, y, weight=None):
+    """The problem that a mixture trains."""
+    found = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("skmoe._em.trainer.Trainer.start", lambda self, _: found.append(self.problem))
+        patch.setattr("skmoe._em.trainer.Trainer.run", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            moe.fit(X, y, weight)
+    return found[0]
+
+
+def assert_same_parameters(one, other, rtol, atol=0.0):
+    """The same fitted parts, and the same objective."""
+    assert_allclose(one.lower_bound_, other.lower_bound_, rtol=1e-9)
+    for a, b in zip(
+        [*one.experts_, one.gate_, one.likelihood_],
+        [*other.experts_, other.gate_, other.likelihood_],
+        strict=True,
+    ):
+        for name in ("coef_", "intercept_", "proportions_"):
+            if getattr(a, name, None) is not None:
+                assert_allclose(getattr(a, name), getattr(b, name), rtol=rtol, atol=atol)
+        for name in ("scale_", "shape_"):
+            if getattr(a, name, None) is not None:
+                assert_allclose(getattr(a, name), getattr(b, name), rtol=rtol)

@@ -156,6 +156,7 @@ class BlockRows(RowSource):
         self.columns, self.class_weights = columns, class_weights
 
     def reduce(self, kernel, parameters):
+        """See ``RowSource``; refuses rows whose number or weight is not that of the first pass."""
         found = self._add_blocks(self._task(kernel, parameters))
         if self.as_given:
             return found

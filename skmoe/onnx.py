@@ -36,7 +36,6 @@ from ._onnx.parser import Parser, Parts
 from ._onnx.tables import encode
 from ._parameters import check_fitted
 from ._regressor import MixtureOfExpertsRegressor
-from .gates import ConstantGate
 from .likelihoods import (
     Categorical,
     Gamma,
@@ -286,7 +285,7 @@ def _labels(model):
 def _convert_gate(scope, operator, container):
     graph, gate = _graph(scope, operator, container), operator.raw_operator
     X, *inner = operator.inputs
-    X = X.full_name if type(gate) is ConstantGate else graph.number(X)
+    X = X.full_name if not gate.sees_rows else graph.number(X)
     log_gate = WRITERS[type(gate)](graph, gate, X, graph.number(*inner) if inner else None)
     graph("Identity", log_gate, output=operator.outputs[0])
 

@@ -33,6 +33,7 @@ class CrossFittedGate:
     """
 
     is_linear = False  # but each of its copies may be
+    is_cross_fitted = True
 
     def __init__(self, gate, folds, *, sum_to_one=False):
         self.gate, self.folds = gate, folds

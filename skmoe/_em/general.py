@@ -197,7 +197,7 @@ class GeneralProblem(SampleProblem):
         and around the experts as they are. What cannot afford the steps for that, and would
         memorise its responsibilities, has those of all folds.
         """
-        if not isinstance(self.gate, CrossFittedGate) or self.gate.is_costly:
+        if not self.gate.is_cross_fitted or self.gate.is_costly:
             return self._gate_labels()
         if inner_step == 0:
             self.gate.begin()
@@ -302,11 +302,10 @@ class GeneralProblem(SampleProblem):
         self.load = self.gate_weight @ self.gate_proba / self.gate_weight.sum()
 
     def finished_gate(self, given):
-        is_cross_fitted = isinstance(self.gate, CrossFittedGate)
-        gate = shallow_copy(self.gate.gate if is_cross_fitted else self.gate)
+        gate = shallow_copy(self.gate.gate if self.gate.is_cross_fitted else self.gate)
         if type(given) is type(gate):
             gate.set_params(**given.get_params(deep=False))
-        if is_cross_fitted:
+        if self.gate.is_cross_fitted:
             gate.fit(self.Z, self._gate_labels(), sample_weight=self.gate_weight)
         return gate
 
@@ -319,7 +318,7 @@ class GeneralProblem(SampleProblem):
         return routes.dense(routes.log_weights, fill=-np.inf)
 
     def load_under(self, gate):
-        if not isinstance(self.gate, CrossFittedGate):
+        if not self.gate.is_cross_fitted:
             return self.load
         log_gate = self._routed(np.exp(gate.log_proba_of_checked(self.Z)))
         return self.gate_weight @ np.exp(log_gate) / self.gate_weight.sum()

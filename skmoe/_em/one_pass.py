@@ -17,7 +17,6 @@ from .._parallel import over_rows
 from .._reports.expert_report import ReportSums
 from .._rows.arrays import ArrayRows
 from .._rows.source import add_up
-from ..gates import ConstantGate, SoftmaxGate
 from .acceleration import Acceleration
 from .block_sweeps import (
     SPARSE_NEWTON_LIMIT,
@@ -87,12 +86,11 @@ class OnePassProblem(SampleProblem):
         n_columns = len(experts.mean) + 1
         if n_columns > BLOCK_LIMIT:  # BLAS makes the sums over rows of wide tables faster
             return False
-        if type(gate) is ConstantGate:
-            return True
+        if not gate.has_sums or not gate.sees_rows:
+            return gate.has_sums
         n_weights = experts.n_experts * n_columns
         most = SPARSE_NEWTON_LIMIT if sparse.issparse(experts.rows.X) else NEWTON_LIMIT
-        has_l2_alone = type(gate) is SoftmaxGate and gate.learns_batches
-        return has_l2_alone and load_prior is None and n_weights <= most
+        return load_prior is None and n_weights <= most
 
     # EM -------------------------------------------------------------------------------------
 

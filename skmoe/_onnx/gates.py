@@ -8,9 +8,8 @@ from ..gates._forest import OFFSET
 
 def inner_estimator(gate):
     """The estimator inside of a gate, which has a converter of its own, or None."""
-    if type(gate) is ForestGate:
-        return gate.forest_
-    return gate.classifier_ if type(gate) is ClassifierGate else None
+    inside = INSIDE.get(type(gate))
+    return None if inside is None else getattr(gate, inside)
 
 
 def _softmax(graph, gate, X, inner):
@@ -47,6 +46,7 @@ def _gaussian(graph, gate, X, inner):
     return graph("Concat", *log_joint, axis=1)
 
 
+INSIDE = {ForestGate: "forest_", ClassifierGate: "classifier_"}
 WRITERS = {
     SoftmaxGate: _softmax,
     ConstantGate: _constant,

@@ -25,7 +25,6 @@ from .._experts.classifier_stack import ClassifierStack
 from .._experts.families import has_experts, is_multinomial
 from .._experts.fitting import split_last
 from .._experts.prediction import is_stack_of
-from ..gates import ConstantGate
 from ..likelihoods._uncertain import UncertainCoefficients
 from .gates import WRITERS, inner_estimator
 from .graph import float_type
@@ -168,7 +167,7 @@ class Parser:
             )
         head = self.head(transformers)
         inner = inner_estimator(gate)
-        inputs = head[:1] if type(gate) is ConstantGate else [self.matrix(head)]
+        inputs = head[:1] if not gate.sees_rows else [self.matrix(head)]
         if inner is not None:
             inputs.append(self._prediction("The gate", inner, head))
         return self.declare("SkmoeGate", gate, inputs, "gate")

@@ -44,6 +44,8 @@ class BaseGate(ClassifierMixin, QuickParameters, BaseEstimator, metaclass=ABCMet
     is_costly : bool
         Whether ``fit`` costs as much as that of an expert and begins anew each time. A mixture
         then calls it once for each refit of its experts, not in every E-step between them.
+    has_sums : bool
+        Whether EM can train the gate from sums over the rows.
     n_functions_ : int
         How many linear functions of the columns are among its ``n_parameters_``: for ``bic``,
         columns that depend on others add nothing to them.
@@ -54,7 +56,7 @@ class BaseGate(ClassifierMixin, QuickParameters, BaseEstimator, metaclass=ABCMet
     load_balance, target_load = 0.0, None
     can_be_pooled = is_linear = False
     sees_rows = True
-    is_costly = False
+    is_costly = has_sums = is_cross_fitted = False
     n_functions_ = 0
     load_prior = None
     _one_class_will_do = False

@@ -39,7 +39,8 @@ class ConstantGate(BaseGate):
     """
 
     takes_load_prior = True
-    is_linear, sees_rows = True, False
+    is_linear = has_sums = True
+    sees_rows = False
     _one_class_will_do = True
 
     _parameter_constraints = {

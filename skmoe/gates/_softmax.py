@@ -158,6 +158,11 @@ class SoftmaxGate(BaseGate):
         return self.learns_batches and self.load_balance == 0
 
     @property
+    def has_sums(self):
+        """Whether EM can train it from sums, which know neither L1 nor what a subclass does."""
+        return self.learns_batches and type(self) is SoftmaxGate
+
+    @property
     def learns_batches(self):
         """Whether there is ``learn_batch``: where no part of the penalty is L1."""
         return self.l1_ratio == 0 or self.alpha == 0

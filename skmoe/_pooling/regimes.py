@@ -25,6 +25,7 @@ from .rivals import CLOSE, close_numbers
 MARGIN = 4.0  # nats that experts without ties have to be ahead, as their prior variances are free
 FEWEST_ROWS = 5.0  # of a regime; fewer are outliers of another
 WIDER, WIDE_SHARE = 3.0, 0.1  # errors, and share, of an expert that is put behind another
+ROUGH = 0.05  # nats over all rows that a step still gains where what is sought is a note
 SHAPE, SPREAD, ORDERED = "shape", "spread", "ordered"
 
 
@@ -148,7 +149,8 @@ class RegimeSearch:
         one = self.trainer.one_line()
         if not has_tails or not one.experts.can_be_wider:
             return one
-        tails = self._converged(self._with_tails(one, np.zeros(1, dtype=int)), -np.inf)
+        tails = self._with_tails(one, np.zeros(1, dtype=int))
+        tails = self.trainer._converge(tails, tol=ROUGH / self.n_rows)
         return max(one, tails, key=lambda each: each.evidence)
 
     def _tied(self, best, regime, to_beat):

@@ -21,7 +21,7 @@ from ._compat import (
     fit_context,
     routing_enabled,
 )
-from ._data import Facts
+from ._data import RowMetadata
 from ._em.callbacks import FitTasks
 from ._em.gate_parts import GateParts
 from ._em.parts import Parts, adapt_experts
@@ -42,7 +42,7 @@ from ._reports.described import DescribedMixture
 from ._reports.display import first_of
 from ._reports.expert_report import bound_notes, report_training
 from ._rows.answers import in_memory
-from ._rows.files import is_elsewhere
+from ._rows.files import is_out_of_core
 from ._tables.encoding import identifiers, warn_of_left_out
 from ._trainers import make_trainer
 from ._updates.stream import Stream
@@ -299,19 +299,19 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
             If data or parameters cannot be used. The mixture is then as it was before.
         """
         tasks = FitTasks(self, X, y, sample_weight)
-        facts = Facts(exposure, trials, subject, upper)
+        metadata = RowMetadata(exposure, trials, subject, upper)
         with unchanged_on_error(self):
             self._buffer = None
-            if is_elsewhere(X):
-                fit_many(self, X, y, sample_weight, {**facts._asdict(), **params}, tasks)
+            if is_out_of_core(X):
+                fit_many(self, X, y, sample_weight, {**metadata._asdict(), **params}, tasks)
             else:
-                self._fit(X, y, sample_weight, facts, params, tasks)
+                self._fit(X, y, sample_weight, metadata, params, tasks)
         return self
 
-    def _fit(self, X, y, sample_weight, facts, params, tasks):
+    def _fit(self, X, y, sample_weight, metadata, params, tasks):
         split_params = self._split_params(params, sample_weight)
-        previous = self._previous(X, y, sample_weight, facts)
-        rows = check_rows(self, X, y, sample_weight, facts, reset=True, known=False)
+        previous = self._previous(X, y, sample_weight, metadata)
+        rows = check_rows(self, X, y, sample_weight, metadata, reset=True, known=False)
         plan = make_plan(self, rows, split_params.get("groups"), previous)
         if plan.training == "pooled":
             rows = plan.request.rows = replace(rows, X=_dense(rows.X))
@@ -374,9 +374,9 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
         """
         self._validate_params()
         twin = copy.copy(self)  # validation learns columns and classes
-        facts = Facts(exposure, trials, subject, upper)
-        previous = twin._previous(X, y, sample_weight, facts)
-        rows = check_rows(twin, X, y, sample_weight, facts, reset=True, known=False)
+        metadata = RowMetadata(exposure, trials, subject, upper)
+        previous = twin._previous(X, y, sample_weight, metadata)
+        rows = check_rows(twin, X, y, sample_weight, metadata, reset=True, known=False)
         return make_plan(twin, rows, groups, previous).for_users()
 
     def _make_parts(self, plan, rows, gate_seed, *, plain=False):
@@ -419,13 +419,13 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
             raise TypeError(f"fit takes groups besides X, y and sample_weight; got {unknown}.")
         return {key: value for key, value in params.items() if value is not None}
 
-    def _previous(self, X, y, sample_weight, facts):
+    def _previous(self, X, y, sample_weight, metadata):
         """Responsibilities that ``warm_start`` goes on from, or None."""
         if not self.warm_start or not self.__sklearn_is_fitted__() or self._buffer is not None:
             return None
         if not self.plan_.goes_on:
             return None
-        given = {"sample_weight": sample_weight, **facts._asdict()}
+        given = {"sample_weight": sample_weight, **metadata._asdict()}
         return self.responsibilities(X, y, by="expert", **given)
 
     # Fitted attributes ----------------------------------------------------------------------

@@ -16,7 +16,7 @@ from ._parameters import check_classes, check_fitted, check_X
 from ._reports.docstrings import completed_by
 from ._reports.many_rows import accuracy_of_rows
 from ._rows.answers import block_by_block, in_memory
-from ._rows.files import is_elsewhere
+from ._rows.files import is_out_of_core
 from ._tables.mixed import HEAVIEST, check_sizes
 from ._tables.vectors import check_labels
 from ._updating import UpdatableMixture
@@ -412,7 +412,7 @@ class MixtureOfExpertsClassifier(
         score : float
             Share of rows, by weight, whose class is predicted.
         """
-        if is_elsewhere(X):
+        if is_out_of_core(X):
             check_fitted(self)
             return accuracy_of_rows(self, X, y, sample_weight)
         return super().score(X, y, sample_weight)

@@ -17,8 +17,8 @@ from ._tables.mixed import is_missing
 SAME_GATE = 1e-8  # in log-probability; what differs by less is rounding
 
 
-class Facts(NamedTuple):
-    """What a user gives for rows besides X, y and weights; None for what is not given."""
+class RowMetadata(NamedTuple):
+    """What is given for rows besides X, y and weights; None for what is not."""
 
     # ``exposure``, ``trials``, ``subject``, ``upper``: (n_samples,), as ``fit`` takes them.
     exposure: object = None
@@ -36,14 +36,14 @@ class Facts(NamedTuple):
         if self.subject is not None:
             given["subject"] = check_subject(self.subject, X)
         check_consistent_length(X, *given.values())
-        return Facts(**given)
+        return RowMetadata(**given)
 
     def take(self, rows):
         """Entries of some of the rows; all have to be arrays."""
-        return Facts(**{name: values[rows] for name, values in self.given().items()})
+        return RowMetadata(**{name: values[rows] for name, values in self.given().items()})
 
 
-NO_FACTS = Facts()
+NO_METADATA = RowMetadata()
 
 
 @dataclass(frozen=True)

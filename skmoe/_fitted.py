@@ -5,7 +5,7 @@ from numbers import Real
 import numpy as np
 from scipy import special
 
-from ._data import Facts
+from ._data import RowMetadata
 from ._experts.families import is_linear
 from ._experts.fitting import split_last
 from ._parameters import check_fitted, check_known_rows, check_X
@@ -13,7 +13,7 @@ from ._reports.by_regime import groups_of
 from ._reports.expert_report import report
 from ._reports.many_rows import likelihood_of_rows, report_on_rows
 from ._rows.answers import block_by_block
-from ._rows.files import is_elsewhere
+from ._rows.files import is_out_of_core
 from ._tables.vectors import check_weights
 
 GROWTH = ("add_expert", "remove_expert", "replace_expert")  # changes that are no maximum
@@ -112,8 +112,8 @@ class FittedMixture:
         ValueError
             If the gate tells rows of a subject apart.
         """
-        facts = Facts(exposure, trials, subject, upper)
-        rows = check_known_rows(self, X, y, sample_weight, facts)
+        metadata = RowMetadata(exposure, trials, subject, upper)
+        rows = check_known_rows(self, X, y, sample_weight, metadata)
         return groups_of(self, by).proba(self._model.responsibilities(rows))
 
     @block_by_block
@@ -147,8 +147,8 @@ class FittedMixture:
         ValueError
             If the gate tells rows of a subject apart.
         """
-        facts = Facts(exposure, trials, subject, upper)
-        rows = check_known_rows(self, X, y, sample_weight, facts)
+        metadata = RowMetadata(exposure, trials, subject, upper)
+        rows = check_known_rows(self, X, y, sample_weight, metadata)
         return self._model.e_step(rows)[1]
 
     def expert_report(
@@ -193,10 +193,10 @@ class FittedMixture:
             If only one of X and y is given, or neither after ``partial_fit`` or ``add_expert``.
         """
         check_fitted(self)
-        facts, groups = Facts(exposure, trials, subject, upper), groups_of(self, by)
+        metadata, groups = RowMetadata(exposure, trials, subject, upper), groups_of(self, by)
         trained = self._report_of_regimes if groups.are_regimes else self._training_report
-        if is_elsewhere(X):
-            return report_on_rows(self, groups, X, y, sample_weight, facts, trained)
+        if is_out_of_core(X):
+            return report_on_rows(self, groups, X, y, sample_weight, metadata, trained)
         if (X is None) != (y is None):
             raise ValueError("expert_report takes both X and y, or neither for the training rows.")
         if X is None:
@@ -206,7 +206,7 @@ class FittedMixture:
                     "and y."
                 )
             return trained
-        rows = check_known_rows(self, X, y, sample_weight, facts)
+        rows = check_known_rows(self, X, y, sample_weight, metadata)
         return report(self._model, groups, rows, trained)
 
     def bic(
@@ -249,7 +249,7 @@ class FittedMixture:
             :class:`~skmoe.gates.GaussianGate`.
         """
         log_likelihood, n_samples, n_parameters, _ = self._likelihood_terms(
-            X, y, sample_weight, Facts(exposure, trials, subject, upper)
+            X, y, sample_weight, RowMetadata(exposure, trials, subject, upper)
         )
         return -2 * log_likelihood + n_parameters * np.log(n_samples)
 
@@ -293,7 +293,7 @@ class FittedMixture:
             :class:`~skmoe.gates.GaussianGate`.
         """
         log_likelihood, _, n_parameters, _ = self._likelihood_terms(
-            X, y, sample_weight, Facts(exposure, trials, subject, upper)
+            X, y, sample_weight, RowMetadata(exposure, trials, subject, upper)
         )
         return -2 * log_likelihood + 2 * n_parameters
 
@@ -343,7 +343,7 @@ class FittedMixture:
            Machine Intelligence 22 (2000) 719-725.
         """
         log_likelihood, n_samples, n_parameters, entropy = self._likelihood_terms(
-            X, y, sample_weight, Facts(exposure, trials, subject, upper)
+            X, y, sample_weight, RowMetadata(exposure, trials, subject, upper)
         )
         return -2 * log_likelihood + n_parameters * np.log(n_samples) + 2 * entropy
 
@@ -433,11 +433,11 @@ class FittedMixture:
         weight = check_weights(sample_weight, X)
         return self._model.n_parameters(X, weight, self._n_functions, self._owner)
 
-    def _likelihood_terms(self, X, y, sample_weight, facts):
+    def _likelihood_terms(self, X, y, sample_weight, metadata):
         """Log-likelihood, weight, free parameters, and entropy of the responsibilities."""
-        if is_elsewhere(X):
-            return likelihood_of_rows(self, X, y, sample_weight, facts)
-        rows = check_known_rows(self, X, y, sample_weight, facts)
+        if is_out_of_core(X):
+            return likelihood_of_rows(self, X, y, sample_weight, metadata)
+        rows = check_known_rows(self, X, y, sample_weight, metadata)
         n_parameters = self._free_parameters(rows.X, rows.weight)
         resp, log_density, weight = self._model.e_step(rows)
         entropy = float(weight @ special.entr(resp).sum(axis=1))

@@ -30,11 +30,11 @@ from ._compat import (
     check_feature_names,
     check_n_features,
 )
-from ._data import NO_FACTS, Bounds, Rows, check_subject
+from ._data import NO_METADATA, Bounds, Rows, check_subject
 from ._experts.diverse import diverse_experts
 from ._experts.families import MOST_SPARSE_COLUMNS, are_solved_sparse
 from ._experts.zero import with_zero
-from ._rows.files import is_elsewhere
+from ._rows.files import is_out_of_core
 from ._tables.known import kinds_of, match_kinds
 from ._tables.mixed import HEAVIEST, accepts, check_sizes, check_table
 from ._tables.vectors import check_numbers, check_weights
@@ -269,7 +269,7 @@ class ExpertParameters(
 
 
 def check_rows(
-    mixture, X, y, sample_weight=None, facts=NO_FACTS, *, reset=False, known=True,
+    mixture, X, y, sample_weight=None, metadata=NO_METADATA, *, reset=False, known=True,
     may_be_empty=False,
 ):  # fmt: skip
     """Rows to learn from, some of them of positive weight unless they ``may_be_empty``.
@@ -278,8 +278,8 @@ def check_rows(
     """
     check_given(mixture, y)
     X = check_X(mixture, X, reset=reset)
-    y, trials = mixture._counted(y, facts.trials)
-    y, bounds = check_bounds(mixture, y, facts.upper)
+    y, trials = mixture._counted(y, metadata.trials)
+    y, bounds = check_bounds(mixture, y, metadata.upper)
     y = mixture._check_known_target(y) if known else mixture._check_target(y)
     check_consistent_length(X, y)
     if bounds is not None and not (
@@ -294,7 +294,7 @@ def check_rows(
     if n_used == 0 and not may_be_empty:
         raise ValueError("sample_weight is zero for every row; one at least must be positive.")
     warn_of_small_weights(weight.sum(), weight @ weight, n_used)
-    return _rows_of(mixture, X, y, weight, facts._replace(trials=trials), bounds)
+    return _rows_of(mixture, X, y, weight, metadata._replace(trials=trials), bounds)
 
 
 def check_enough_rows(rows, n_experts):
@@ -307,22 +307,22 @@ def check_enough_rows(rows, n_experts):
         )
 
 
-def check_known_rows(mixture, X, y, sample_weight=None, facts=NO_FACTS):
+def check_known_rows(mixture, X, y, sample_weight=None, metadata=NO_METADATA):
     """Rows for a fitted mixture to look at."""
     check_fitted(mixture)
     check_given(mixture, y)
     X = check_X(mixture, X)
-    y, trials = mixture._counted(y, facts.trials)
-    y, bounds = check_bounds(mixture, y, facts.upper)
+    y, trials = mixture._counted(y, metadata.trials)
+    y, bounds = check_bounds(mixture, y, metadata.upper)
     y = mixture._check_known_target(y)
     check_consistent_length(X, y)
     weight = check_weights(sample_weight, X)
-    return _rows_of(mixture, X, y, weight, facts._replace(trials=trials), bounds)
+    return _rows_of(mixture, X, y, weight, metadata._replace(trials=trials), bounds)
 
 
-def _rows_of(mixture, X, y, weight, facts, bounds):
-    exposure = check_exposure(mixture, facts.exposure, X, facts.trials, y)
-    return Rows(X, y, weight, exposure, check_subject(facts.subject, X), bounds)
+def _rows_of(mixture, X, y, weight, metadata, bounds):
+    exposure = check_exposure(mixture, metadata.exposure, X, metadata.trials, y)
+    return Rows(X, y, weight, exposure, check_subject(metadata.subject, X), bounds)
 
 
 def check_given(mixture, y):
@@ -340,7 +340,7 @@ def check_X(mixture, X, *, reset=False):
         _check_takes_sparse(mixture, X, reset)
         if not reset and mixture.likelihood_.averages_experts:
             X = X.toarray()  # as pooled experts have seen it in fit
-    if is_elsewhere(X):
+    if is_out_of_core(X):
         raise TypeError(
             f"This method takes rows in memory; fit, predict and the like take {type(X).__name__}."
         )

@@ -13,7 +13,7 @@ from ._parameters import check_exposure, check_fitted, check_single_trials, chec
 from ._reports.docstrings import completed_by
 from ._reports.many_rows import r2_of_rows
 from ._rows.answers import block_by_block, in_memory
-from ._rows.files import is_elsewhere
+from ._rows.files import is_out_of_core
 from ._tables.mixed import check_sizes, is_plain
 from ._tables.vectors import check_numbers
 from ._updating import UpdatableMixture
@@ -307,7 +307,7 @@ class MixtureOfExpertsRegressor(
         r2 : float
             1 at best.
         """
-        if is_elsewhere(X):
+        if is_out_of_core(X):
             check_fitted(self)
             return r2_of_rows(self, X, y, sample_weight)
         y, trials = self._counted(check_numbers("y", y), None)

@@ -12,7 +12,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline, make_pipeline
 
 from ._base import BaseMixtureOfExperts, unchanged_on_error
-from ._data import NO_FACTS
+from ._data import NO_METADATA
 from ._em.callbacks import FitTasks
 from ._em.gate_parts import GateParts
 from ._em.parts import Parts
@@ -126,7 +126,7 @@ class UpdatableMixture(BaseMixtureOfExperts):
                 warnings.simplefilter("ignore", ScaleFloorWarning)
                 warnings.simplefilter("ignore", ConvergenceWarning)
             tasks = FitTasks(self, buffer.X, buffer.y, buffer.weight)
-            self._fit(buffer.X, buffer.y, buffer.weight, NO_FACTS, {}, tasks)
+            self._fit(buffer.X, buffer.y, buffer.weight, NO_METADATA, {}, tasks)
         self._buffer = None if complete else buffer.after_refit()
 
     def _learn_batch(self, X, y, sample_weight):

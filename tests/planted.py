@@ -62,13 +62,16 @@ def planted(
 
     ``gate``, ``coef`` and ``intercept`` are the truth, or the scale that it is drawn with: logits
     of shape (n_columns + 1, n_experts), or (n_columns + 1,) for the log-odds of the second of two
-    experts, and ``coef`` of shape (n_experts, n_columns + 1, ...); intercepts are last. ``noise``
-    is a scale, or one for each expert, and ``exposure`` the bounds between which it is drawn.
-    ``unlike_units`` is for what is returned as X: the truth is that of standard columns.
+    experts, and ``coef`` of shape (n_experts, n_columns + 1, ...), or a function that draws it;
+    intercepts are last. ``noise`` is a scale, or one for each expert, and ``exposure`` the bounds
+    between which it is drawn, as whole numbers for trials. ``unlike_units`` is for what is
+    returned as X: the truth is that of standard columns.
     """
     rng = np.random.default_rng(random_state)
     columns = rng.normal(size=(n, n_columns))
-    if np.ndim(coef) == 0:
+    if callable(coef):
+        coef = coef(rng)
+    elif np.ndim(coef) == 0:
         columns = (columns - columns.mean(axis=0)) / columns.std(axis=0)
     design = np.column_stack([columns, np.ones(n)])
     if np.ndim(gate) == 0:
@@ -88,7 +91,8 @@ def planted(
     coef = np.asarray(coef, dtype=float)
     predictor = np.einsum("nd,nd...->n...", design, coef[regime])
     if exposure is not None:
-        exposure = rng.uniform(*exposure, size=n)
+        draw = rng.integers if kind == "binomial" else rng.uniform
+        exposure = draw(*exposure, size=n).astype(float)
     scale = np.broadcast_to(noise, len(coef))[regime]
     y = targets_of(kind, predictor, rng, scale=scale, exposure=exposure)
     if unlike_units:
@@ -133,6 +137,28 @@ def two_lines(n=2000, seed=0, *, unlike_units=False):
     )
     labels = rows.labels()
     return rows.X, rows.y, rows.weights(), labels
+
+
+def two_soft_lines(n, seed=0, *, kind="normal", n_outputs=None):
+    """Two lines that a soft gate parts; means of a second output are the negatives of them."""
+    coef = np.array([[0.0, -1.0, -2.0], [0.0, 2.0, 2.0]])
+    if n_outputs == 2:
+        coef = np.stack([coef, -coef], axis=2)
+    truth = {"gate": [3, 0, 0], "coef": coef, "noise": [0.6, 0.3]}
+    return planted(n, 2, kind=kind, random_state=seed, **truth)
+
+
+def linear_models(kind, n, p, seed, *, n_test, regimes=1, level=0.0, **params):
+    """Rows of a generalised linear model, or of two behind a soft border, and ``n_test`` more."""
+    signs = np.array([[-1.0], [1.0]]) if regimes == 2 else np.ones((2, 1))
+
+    def draw(rng):
+        slopes = rng.normal(size=p)
+        slopes *= 0.8 / np.linalg.norm(slopes)
+        return np.column_stack([signs * slopes, level + signs / 2])
+
+    truth = {"kind": kind, "gate": [4.0, *np.zeros(p)], "coef": draw}
+    return planted(n + n_test, p, random_state=[seed, n, p, regimes], **truth, **params)
 
 
 def rows_and_start(kind, n=900, *, n_experts=3, random_state=0, share=0.5):

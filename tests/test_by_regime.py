@@ -196,7 +196,7 @@ def test_responsibilities_of_few_values_and_of_experts_apart(few_values, apart):
     np.testing.assert_array_equal(moe.responsibilities(X, y), same)
 
 
-def test_responsibilities_of_rows_elsewhere_are_of_regimes_too(two):
+def test_responsibilities_of_rows_out_of_core_are_of_regimes_too(two):
     dask = pytest.importorskip("dask.array")
     moe, X, y = two
     blocks = dask.from_array(X, chunks=(100, 3)), dask.from_array(y, chunks=100)
@@ -206,14 +206,14 @@ def test_responsibilities_of_rows_elsewhere_are_of_regimes_too(two):
 
 
 def test_what_goes_on_from_a_fit_has_experts(two):
-    from skmoe._data import NO_FACTS
+    from skmoe._data import NO_METADATA
     from skmoe.inference._bootstrap import check_rows
 
     moe, X, y = two
-    rows = check_rows(moe, X, y, None, NO_FACTS, None)
+    rows = check_rows(moe, X, y, None, NO_METADATA, None)
     assert rows.responsibilities(moe).shape == (len(X), len(moe.experts_))
     moe = copy.copy(moe).set_params(warm_start=True)
-    previous = moe._previous(X, y, None, NO_FACTS)
+    previous = moe._previous(X, y, None, NO_METADATA)
     np.testing.assert_array_equal(previous, moe.responsibilities(X, y, by="expert"))
 
 
@@ -303,7 +303,7 @@ def test_report_on_training_rows_is_of_regimes_too(tied):
         np.testing.assert_allclose(of_fit.columns["load"][r], np.sum(experts["load"], where=own))
 
 
-def test_report_of_rows_elsewhere_is_of_regimes_too(two):
+def test_report_of_rows_out_of_core_is_of_regimes_too(two):
     dask = pytest.importorskip("dask.array")
     moe, X, y = two
     blocks = dask.from_array(X, chunks=(100, 3)), dask.from_array(y, chunks=100)

@@ -5,6 +5,7 @@ import pickle
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
+from planted import planted
 from scipy import optimize, stats
 from sklearn import config_context
 from sklearn.compose import ColumnTransformer
@@ -21,25 +22,13 @@ LIKELIHOODS = ["poisson", "negative_binomial", "gamma"]
 SLOPES = np.array([[1.0, 0.5], [-0.5, 1.5]])  # of log-means: regimes times (column 1, intercept)
 
 
-def draw(kind, mean, rng):
-    """Targets of a mean: shape 3 of the negative binomial, 5 of Gamma."""
-    if kind == "gamma":
-        return mean * rng.gamma(5.0, 1 / 5.0, size=len(mean))
-    if kind == "negative_binomial":
-        mean = mean * rng.gamma(3.0, 1 / 3.0, size=len(mean))
-    return rng.poisson(mean).astype(float)
-
-
-def planted(kind, n=2000, seed=0):
+def rows_of_rates(kind, n=2000, seed=0):
     """Two log-linear regimes behind a soft gate; X, y, exposure."""
-    rng = np.random.default_rng(seed)
-    X = rng.normal(size=(n, 2))
-    regime = (rng.logistic(size=n) < 3 * X[:, 0]).astype(int)
-    exposure = rng.uniform(2, 10, size=n)
-    log_mean = SLOPES[regime, 0] * X[:, 1] + SLOPES[regime, 1]
+    coef = np.insert(SLOPES, 0, 0, axis=1)
+    rows = planted(n, 2, kind=kind, gate=[3, 0, 0], coef=coef, exposure=(2, 10), random_state=seed)
     if kind == "gamma":
-        return X, draw(kind, np.exp(log_mean), rng), None
-    return X, draw(kind, exposure * np.exp(log_mean), rng), exposure
+        return rows.X, rows.y / rows.exposure, None
+    return rows.X, rows.y, rows.exposure
 
 
 def mixture(kind, experts=None, n_experts=2, **params):
@@ -100,7 +89,7 @@ def test_textbook_likelihood_with_a_gate_on_a_column_of_its_own_is_reached(share
 
 @pytest.mark.parametrize("kind", LIKELIHOODS)
 def test_planted_regimes_are_recovered_and_the_objective_rises(kind):
-    X, y, exposure = planted(kind)
+    X, y, exposure = rows_of_rates(kind)
     moe = mixture(kind).fit(X, y, **only(exposure=exposure))
     assert np.diff(moe.lower_bounds_).min() >= -1e-12
     found = np.array([[e.coef_[1], e.intercept_, e.coef_[0]] for e in moe.experts_])
@@ -121,7 +110,7 @@ def test_planted_regimes_are_recovered_and_the_objective_rises(kind):
     ("kind", "model"), [("poisson", PoissonRegressor), ("gamma", GammaRegressor)]
 )
 def test_one_expert_is_the_generalised_linear_model_of_scikit_learn(kind, model, alpha):
-    X, y, exposure = planted(kind, 300)
+    X, y, exposure = rows_of_rates(kind, 300)
     exposure = np.ones(len(y)) if exposure is None else exposure
     weight = np.random.default_rng(0).uniform(0.1, 2, size=len(y))
     solver = {"solver": "newton-cholesky", "tol": 1e-10}
@@ -137,7 +126,7 @@ def test_one_expert_is_the_generalised_linear_model_of_scikit_learn(kind, model,
 
 @pytest.mark.parametrize("kind", ["negative_binomial", "gamma"])
 def test_one_expert_is_the_maximum_that_a_general_optimiser_finds(kind):
-    X, y, exposure = planted(kind, 200)
+    X, y, exposure = rows_of_rates(kind, 200)
     factor = 1.0 if exposure is None else exposure
 
     def loss(theta):
@@ -157,7 +146,7 @@ def test_experts_fitted_one_by_one_agree_with_those_solved_at_once(kind):
     class Hidden({"gamma": GammaRegressor}.get(kind, PoissonRegressor)):
         """Not solved with the others."""
 
-    X, y, exposure = planted(kind, 300)
+    X, y, exposure = rows_of_rates(kind, 300)
     hidden = Hidden(alpha=0, solver="newton-cholesky", tol=1e-12)
     params = {"init": "kmeans_x", "n_init": 1, "tol": 1e-10}
     fits = [
@@ -170,7 +159,7 @@ def test_experts_fitted_one_by_one_agree_with_those_solved_at_once(kind):
 
 @pytest.mark.parametrize("kind", LIKELIHOODS)
 def test_weight_two_is_a_row_given_twice(kind):
-    X, y, exposure = planted(kind, 150)
+    X, y, exposure = rows_of_rates(kind, 150)
     weight = np.random.default_rng(0).integers(0, 3, size=len(y))
     rows = np.repeat(np.arange(len(y)), weight)
     weighted = mixture(kind).fit(X, y, sample_weight=weight, **only(exposure=exposure))
@@ -185,7 +174,7 @@ def test_weight_two_is_a_row_given_twice(kind):
 
 
 def test_an_exposure_multiplies_rates_everywhere():
-    X, y, exposure = planted("negative_binomial", 400)
+    X, y, exposure = rows_of_rates("negative_binomial", 400)
     moe = mixture("negative_binomial").fit(X, y, exposure=exposure)
     rate = moe.predict(X)
     assert_allclose(moe.predict(X, exposure=exposure), exposure * rate, rtol=1e-12)
@@ -212,7 +201,7 @@ def test_an_exposure_multiplies_rates_everywhere():
 
 @pytest.mark.parametrize("kind", LIKELIHOODS)
 def test_reports_are_shown_where_there_is_no_scale(kind):
-    X, y, exposure = planted(kind, 200)
+    X, y, exposure = rows_of_rates(kind, 200)
     report = mixture(kind, n_init=1).fit(X, y, exposure=exposure).expert_report()
     for shown in (str(report), report._repr_html_(), report.to_frame().to_string()):
         assert "expert1" in shown
@@ -220,7 +209,7 @@ def test_reports_are_shown_where_there_is_no_scale(kind):
 
 
 def test_another_unit_of_exposure_changes_rates_alone():
-    X, y, hours = planted("poisson", 400)
+    X, y, hours = rows_of_rates("poisson", 400)
     by_hour = mixture("poisson").fit(X, y, exposure=hours)
     by_minute = mixture("poisson").fit(X, y, exposure=60 * hours)
     assert_allclose(by_minute.predict(X) * 60, by_hour.predict(X), rtol=1e-6)
@@ -228,7 +217,7 @@ def test_another_unit_of_exposure_changes_rates_alone():
 
 
 def test_exposure_passes_through_pipelines_and_metadata_routing():
-    X, y, exposure = planted("poisson", 200)
+    X, y, exposure = rows_of_rates("poisson", 200)
     expected = mixture("poisson").fit(X, y, exposure=exposure).predict(X, exposure=exposure)
     pipe = make_pipeline(StandardScaler(), mixture("poisson"))
     pipe.fit(X, y, mixtureofexpertsregressor__exposure=exposure)
@@ -253,9 +242,9 @@ FOREST = RandomForestRegressor(30, min_samples_leaf=5)
     ids=LIKELIHOODS,
 )
 def test_flexible_experts_predict_what_new_counts_are_like(kind, experts):
-    X, y, exposure = planted(kind, 600)
+    X, y, exposure = rows_of_rates(kind, 600)
     moe = mixture(kind, experts, tol=1e-4, n_init=3).fit(X, y, **only(exposure=exposure))
-    X_new, y_new, exposure_new = planted(kind, 600, seed=1)
+    X_new, y_new, exposure_new = rows_of_rates(kind, 600, seed=1)
     rows = only(exposure=exposure_new)
     score = moe.log_density(X_new, y_new, **rows).mean()
     plain = mixture(kind, n_experts=1).fit(X, y, **only(exposure=exposure))
@@ -286,7 +275,7 @@ def test_a_group_without_events_does_no_harm():
 
 
 def test_fitted_counts_survive_a_pickle():
-    X, y, exposure = planted("negative_binomial", 200)
+    X, y, exposure = rows_of_rates("negative_binomial", 200)
     moe = mixture("negative_binomial").fit(X, y, exposure=exposure)
     again = pickle.loads(pickle.dumps(moe))
     assert_allclose(again.predict(X, exposure=exposure), moe.predict(X, exposure=exposure))

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
+from planted import planted
 from scipy import stats
 from sklearn.linear_model import LinearRegression
 from sklearn.tree import DecisionTreeRegressor
@@ -37,12 +38,11 @@ GUIDE = classes_of_the_guide()
 Gumbel, GumbelTerms, RadialGate = (GUIDE[n] for n in ("Gumbel", "GumbelTerms", "RadialGate"))
 
 
-def planted(seed, n_samples=1500):
-    """Two regimes with Gumbel errors, the second mostly where x is large."""
-    rng = np.random.default_rng(seed)
-    X = rng.normal(size=(n_samples, 1))
-    k = (rng.uniform(size=n_samples) < 1 / (1 + np.exp(-2 * X[:, 0]))).astype(int)
-    return X, rng.gumbel(COEF[k, 0] + COEF[k, 1] * X[:, 0], SCALE[k]), k
+def rows_of_two_regimes(seed, n_samples=1500):
+    """Rows with Gumbel errors, the second regime mostly where x is large."""
+    truth = {"gate": [2, 0], "coef": COEF[:, ::-1], "noise": SCALE}
+    X, y, k, *_ = planted(n_samples, 1, kind="gumbel", random_state=seed, **truth)
+    return X, y, k
 
 
 def mixture(**settings):
@@ -52,7 +52,7 @@ def mixture(**settings):
 
 @pytest.fixture(scope="module")
 def fitted():
-    X, y, k = planted(0)
+    X, y, k = rows_of_two_regimes(0)
     return mixture().fit(X, y), X, y, k
 
 
@@ -83,7 +83,7 @@ def test_distributions_are_those_of_the_likelihood(fitted):
 
 
 def test_summary_has_the_standard_errors_of_numerical_derivatives():
-    X, y, _ = planted(1, 300)
+    X, y, _ = rows_of_two_regimes(1, 300)
     moe = mixture(gate=SoftmaxGate(alpha=1e-6)).fit(X, y)
     summary = moe.summary(X, y)
     assert summary.terms == ["intercept", "x0", "log_scale"] * 2 + ["intercept", "x0"]
@@ -129,7 +129,7 @@ def test_terms_of_own_have_the_derivatives_of_their_density(n_outputs):
 
 
 def test_weights_count_as_repeats():
-    X, y, _ = planted(2, 200)
+    X, y, _ = rows_of_two_regimes(2, 200)
     weight = np.random.default_rng(0).integers(0, 3, size=200)
     rows = np.repeat(np.arange(200), weight)
     settings = {"n_init": 1, "gate": RadialGate()}
@@ -160,7 +160,7 @@ def test_likelihood_without_terms_is_refused_by_name():
         def terms(self):
             return None
 
-    X, y, _ = planted(3, 100)
+    X, y, _ = rows_of_two_regimes(3, 100)
     moe = MixtureOfExpertsRegressor(n_experts=1, likelihood=Silent()).fit(X, y)
     with pytest.raises(ValueError, match=r"not for Silent\(\)"):
         moe.summary(X, y)
@@ -173,7 +173,7 @@ def test_terms_of_another_density_are_refused(base):
             scale = self.scale_ if experts is None else self.scale_[experts]
             return ScipyComponents(stats.logistic(prediction, scale))
 
-    X, y, _ = planted(5, 100)
+    X, y, _ = rows_of_two_regimes(5, 100)
     moe = MixtureOfExpertsRegressor(n_experts=1, likelihood=Logistic()).fit(X, y)
     with pytest.raises(ValueError, match=rf"{base.__name__}Terms is not of the log-density of Log"):
         moe.summary(X, y)
@@ -184,7 +184,7 @@ def test_what_derives_from_a_part_of_ours_is_not_taken_for_it(base):
     """Pooling and stacks know the densities of ours, not what a subclass makes of them."""
     own = type("Own", (base,), {})()
     part = {"gate": own} if issubclass(base, BaseGate) else {"likelihood": own}
-    X, y, _ = planted(5, 100)
+    X, y, _ = rows_of_two_regimes(5, 100)
     tree = DecisionTreeRegressor(max_depth=2)
     for experts in (None, [("line", LinearRegression()), ("tree", tree)]):
         plan = MixtureOfExpertsRegressor(experts, **part).plan(X, np.exp(y))
@@ -193,7 +193,7 @@ def test_what_derives_from_a_part_of_ours_is_not_taken_for_it(base):
 
 
 def test_scale_at_the_floor_that_a_likelihood_of_own_sets_is_refused():
-    X, y, k = planted(4, 300)
+    X, y, k = rows_of_two_regimes(4, 300)
     y[k == 1] = X[k == 1, 0] - 9  # without an error
     with pytest.warns(ScaleFloorWarning):
         moe = mixture(n_init=1).fit(X, y)

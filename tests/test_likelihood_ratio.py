@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from joblib import parallel_config
 from numpy.testing import assert_allclose
+from planted import planted
 from scipy import stats
 from sklearn.base import clone
 from sklearn.compose import make_column_transformer
@@ -25,12 +26,9 @@ def line(seed, n_samples=60):
     return X, X[:, 0] + rng.normal(size=n_samples)
 
 
-def two_lines(seed, n_samples=200, *, steep=0.0):
-    rng = np.random.default_rng(seed)
-    X = rng.normal(size=(n_samples, 2))
-    up = rng.uniform(size=n_samples) < 1 / (1 + np.exp(-0.4 - steep * X[:, 0]))
-    y = np.where(up, 1 + 2 * X[:, 0] - X[:, 1], -1 - X[:, 0])
-    return X, y + 0.6 * rng.normal(size=n_samples)
+def overlapping_lines(seed, n_samples=200, *, steep=0.0):
+    truth = {"gate": [steep, 0, 0.4], "coef": [[-1, 0, -1], [2, -1, 1]], "noise": 0.6}
+    return planted(n_samples, 2, random_state=seed, **truth)[:2]
 
 
 def mixture(**settings):
@@ -40,21 +38,21 @@ def mixture(**settings):
 @pytest.mark.slow
 def test_gate_test_is_chi_squared_where_proportions_are_true():
     moe = mixture(n_experts=2, init="kmeans_y")
-    statistics = [gate_test(moe, *two_lines(seed, 120)).statistic for seed in range(30)]
+    statistics = [gate_test(moe, *overlapping_lines(seed, 120)).statistic for seed in range(30)]
     # Of 300 tables of 300 rows, 4 % of the p-values were below 0.05, 47 % below 0.5.
     assert stats.kstest(statistics, stats.chi2(2).cdf).pvalue > 0.01
     assert 1.2 < np.mean(statistics) < 3.0
 
 
 def test_gate_test_finds_a_gate():
-    result = gate_test(mixture(n_experts=2), *two_lines(0, steep=1.0))
+    result = gate_test(mixture(n_experts=2), *overlapping_lines(0, steep=1.0))
     assert result.df == 2
     assert result.pvalue < 1e-4
     assert_allclose(result.pvalue, stats.chi2.sf(result.statistic, 2))
 
 
 def test_gate_test_compares_the_maxima_of_both_likelihoods():
-    X, y = two_lines(0, steep=0.5)
+    X, y = overlapping_lines(0, steep=0.5)
     weight = np.random.default_rng(0).integers(1, 3, size=len(y))
     pipeline = make_pipeline(StandardScaler(), SoftmaxGate())
     moe = mixture(n_experts=2, gate=pipeline, n_init=4)
@@ -84,7 +82,7 @@ def test_gate_test_of_classes():
 
 
 def test_number_of_experts_that_is_too_small_is_rejected():
-    X, y = two_lines(1, 100, steep=1.0)
+    X, y = overlapping_lines(1, 100, steep=1.0)
     result = n_experts_test(mixture(), X, y, 1, n_resamples=9, random_state=0)
     assert result.pvalue == 1 / 10
     assert result.null_distribution.shape == (9,)
@@ -140,7 +138,7 @@ def test_gate_test_of_subjects_compares_their_likelihoods():
 
 
 def test_gate_test_counts_the_rank_of_redundant_columns():
-    X, y = two_lines(0, steep=1.0)
+    X, y = overlapping_lines(0, steep=1.0)
     result = gate_test(mixture(n_experts=2), X, y)
     doubled = gate_test(mixture(n_experts=2), np.column_stack([X, X, np.ones(len(X))]), y)
     assert doubled.df == result.df == 2
@@ -194,7 +192,7 @@ def test_experts_of_subjects_are_tested_for():
 
 @pytest.mark.filterwarnings("ignore:EM stopped")
 def test_rows_of_weight_two_are_two_rows_for_the_number_of_experts():
-    X, y = two_lines(0, 40)
+    X, y = overlapping_lines(0, 40)
     weight = np.random.default_rng(0).integers(0, 3, size=len(y))
     moe = mixture(gate=ConstantGate(), max_iter=5, cv=False)
     quick = {"n_resamples": 3, "random_state": 0}
@@ -262,7 +260,7 @@ def test_targets_with_one_limit_are_drawn_with_that():
 
 
 def test_gate_test_has_as_many_experts_as_the_mixture():
-    X, y = two_lines(0, steep=1.0)
+    X, y = overlapping_lines(0, steep=1.0)
     moe = MixtureOfExpertsRegressor(random_state=0).fit(X, y)  # pooled, and their number found
     assert len(moe.experts_) == 2
     result = gate_test(moe, X, y)
@@ -275,7 +273,7 @@ def test_gate_test_has_as_many_experts_as_the_mixture():
 
 @pytest.mark.filterwarnings("ignore::skmoe.exceptions.ScaleFloorWarning")
 def test_gate_test_says_what_it_fitted_where_that_has_no_maximum():
-    X, y = two_lines(0)
+    X, y = overlapping_lines(0)
     exact = np.where(X[:, 0] > 0, X[:, 1], y)
     moe = MixtureOfExpertsRegressor(n_experts=2, random_state=0)
     message = r"fitted the mixture anew.*n_experts=2, training='em', cv=False.*at its floor"
@@ -284,7 +282,7 @@ def test_gate_test_says_what_it_fitted_where_that_has_no_maximum():
 
 
 def test_tests_with_class_weights_are_refused():
-    X, y = two_lines(0)
+    X, y = overlapping_lines(0)
     moe = MixtureOfExpertsClassifier(n_experts=2, n_init=1, class_weight="balanced", random_state=0)
     for test in (gate_test, n_experts_test):
         with pytest.raises(ValueError, match="With class_weight"):

@@ -6,6 +6,7 @@ import warnings
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from planted import two_soft_lines
 from scipy import integrate, stats
 from sklearn.dummy import DummyRegressor
 from sklearn.ensemble import RandomForestRegressor
@@ -20,15 +21,9 @@ from skmoe.likelihoods import LogNormal, WithNoise
 from skmoe.metrics import log_score
 
 
-def planted(seed, n=800, n_outputs=None):
-    """Two lines of the logarithm that a soft gate parts; y, and the logarithm."""
-    rng = np.random.default_rng(seed)
-    X = rng.normal(size=(n, 2))
-    first = rng.logistic(size=n) < 3 * X[:, 0]
-    mean = np.where(first, 2 + 2 * X[:, 1], -2 - X[:, 1])
-    if n_outputs:
-        mean = np.column_stack([mean, -mean])
-    log_y = mean + (np.where(first, 0.3, 0.6) * rng.normal(size=mean.shape).T).T
+def log_lines(seed, n=800, n_outputs=None):
+    """Rows, the exponential of two lines, and these."""
+    X, log_y, *_ = two_soft_lines(n, seed, n_outputs=n_outputs)
     return X, np.exp(log_y), log_y
 
 
@@ -53,7 +48,7 @@ def mixture(experts=None, n_experts=2, likelihood="log_normal", **settings):
     ],
 )
 def test_it_is_the_gaussian_mixture_of_the_logarithm(experts, settings, n_outputs):
-    X, y, log_y = planted(0, n=300, n_outputs=n_outputs)
+    X, y, log_y = log_lines(0, n=300, n_outputs=n_outputs)
     settings = {"n_experts": 2, "tol": 1e-10, "max_iter": 300} | settings
     settings["gate"] = SoftmaxGate(alpha=1.0)  # keeps borders where both roads end alike
     with warnings.catch_warnings():
@@ -81,7 +76,7 @@ def test_it_is_the_gaussian_mixture_of_the_logarithm(experts, settings, n_output
 @pytest.mark.parametrize("gate", [SoftmaxGate(), ConstantGate()])
 @pytest.mark.parametrize("experts", [None, LinearRegression()])
 def test_likelihood_never_falls(experts, gate):
-    X, y, _ = planted(0, n=300)
+    X, y, _ = log_lines(0, n=300)
     weight = np.random.default_rng(1).integers(0, 4, size=len(y)) * 0.7
     moe = mixture(experts, gate=gate, n_init=1, max_iter=60, tol=0)
     with warnings.catch_warnings():
@@ -92,7 +87,7 @@ def test_likelihood_never_falls(experts, gate):
 
 
 def test_weight_of_two_is_a_row_given_twice():
-    X, y, _ = planted(0, n=150)
+    X, y, _ = log_lines(0, n=150)
     weight = np.random.default_rng(0).integers(1, 4, size=len(y))
     weighted = mixture().fit(X, y, weight)
     repeated = mixture().fit(np.repeat(X, weight, axis=0), np.repeat(y, weight))
@@ -103,7 +98,7 @@ def test_weight_of_two_is_a_row_given_twice():
 
 
 def test_planted_parameters_are_recovered():
-    X, y, _ = planted(0, n=4000)
+    X, y, _ = log_lines(0, n=4000)
     moe = mixture().fit(X, y)
     order = np.argsort([expert.coef_[1] for expert in moe.experts_])
     coef = np.array([[*moe.experts_[k].coef_, moe.experts_[k].intercept_] for k in order])
@@ -115,7 +110,7 @@ def test_planted_parameters_are_recovered():
 
 
 def test_summary_is_that_of_the_logarithm_with_the_likelihood_of_the_target():
-    X, y, log_y = planted(0, n=500)
+    X, y, log_y = log_lines(0, n=500)
     moe = mixture(tol=1e-9, max_iter=500).fit(X, y)
     plain = mixture(likelihood="gaussian", tol=1e-9, max_iter=500).fit(X, log_y)
     summary, expected = moe.summary(X, y), plain.summary(X, log_y)
@@ -138,8 +133,8 @@ def test_bic_tells_log_normal_targets_from_gamma_ones():
 
 
 def test_experts_of_any_kind_learn_the_logarithm():
-    X, y, _ = planted(0)
-    X_test, y_test, _ = planted(1)
+    X, y, _ = log_lines(0)
+    X_test, y_test, _ = log_lines(1)
     tree = DecisionTreeRegressor(min_samples_leaf=20, random_state=0)
     scores = {}
     for likelihood in ("log_normal", "gaussian"):
@@ -154,7 +149,7 @@ def test_experts_of_any_kind_learn_the_logarithm():
 
 @pytest.mark.parametrize("n_outputs", [None, 2])
 def test_density_is_the_log_normal_mixture_of_scipy(n_outputs):
-    X, y, _ = planted(0, n=200, n_outputs=n_outputs)
+    X, y, _ = log_lines(0, n=200, n_outputs=n_outputs)
     moe = mixture().fit(X, y)
     location, scale = moe.predict_experts(X), moe.likelihood_.scale_
     component = stats.lognorm(scale, scale=np.exp(location))
@@ -176,7 +171,7 @@ def test_density_is_the_log_normal_mixture_of_scipy(n_outputs):
 
 
 def test_density_integrates_to_one_and_draws_follow_it():
-    X, y, _ = planted(0)
+    X, y, _ = log_lines(0)
     moe = mixture().fit(X, y)
     for row in ([0.0, 0.0], [1.0, -1.0]):
         dist = moe.predict_dist([row])
@@ -191,7 +186,7 @@ def test_density_integrates_to_one_and_draws_follow_it():
 
 
 def test_nothing_is_probable_below_zero():
-    X, y, _ = planted(0, n=200)
+    X, y, _ = log_lines(0, n=200)
     moe = mixture().fit(X, y)
     dist = moe.predict_dist(X)
     for value in (0.0, -1.0):
@@ -202,7 +197,7 @@ def test_nothing_is_probable_below_zero():
 
 
 def test_predictions_far_outside_stay_numbers():
-    X, y, _ = planted(0, n=200)
+    X, y, _ = log_lines(0, n=200)
     moe = mixture().fit(X, y)
     far = [[0.0, 1e6], [0.0, -1e6], [9.0, 1e6]]
     assert np.isfinite(moe.predict(far)).all()
@@ -213,7 +208,7 @@ def test_predictions_far_outside_stay_numbers():
 
 
 def test_noise_beside_it_is_found():
-    X, y, _ = planted(0, n=3000)
+    X, y, _ = log_lines(0, n=3000)
     rng = np.random.default_rng(1)
     bad = rng.uniform(size=3000) < 0.05
     y[bad] = rng.uniform(0, y.max(), size=bad.sum())
@@ -224,7 +219,7 @@ def test_noise_beside_it_is_found():
 
 
 def test_added_and_replaced_experts_learn_the_logarithm():
-    X, y, _ = planted(0)
+    X, y, _ = log_lines(0)
     moe = mixture().fit(X, y)
     scale = moe.likelihood_.scale_
     X_new = X + [8, 0]
@@ -241,7 +236,7 @@ def test_added_and_replaced_experts_learn_the_logarithm():
 
 @pytest.mark.filterwarnings("ignore::skmoe.exceptions.ExpertCollapseWarning")
 def test_mixtures_within_see_the_target_itself():
-    X, y, _ = planted(0, n=400)
+    X, y, _ = log_lines(0, n=400)
     tree = DecisionTreeRegressor(min_samples_leaf=40, random_state=0)
     lines = mixture(gate=SoftmaxGate(alpha=1.0), max_iter=1000)
     moe = mixture([("lines", lines), ("tree", tree)], "auto", max_iter=3).fit(X, y)
@@ -257,7 +252,7 @@ def test_mixtures_within_see_the_target_itself():
 
 
 def test_a_gaussian_mixture_within_may_have_means_below_zero():
-    X, y, _ = planted(0, n=400)
+    X, y, _ = log_lines(0, n=400)
     lines = mixture(likelihood="gaussian", gate=SoftmaxGate(alpha=1.0))
     experts = [("lines", lines), ("tree", DecisionTreeRegressor(max_depth=3))]
     moe = mixture(experts, "auto").fit(X, y)
@@ -268,7 +263,7 @@ def test_a_gaussian_mixture_within_may_have_means_below_zero():
 
 
 def test_fitted_it_survives_a_pickle():
-    X, y, _ = planted(0, n=200)
+    X, y, _ = log_lines(0, n=200)
     moe = mixture().fit(X, y)
     again = pickle.loads(pickle.dumps(moe))
     assert_array_equal(again.predict_quantiles(X, 0.7), moe.predict_quantiles(X, 0.7))
@@ -276,7 +271,7 @@ def test_fitted_it_survives_a_pickle():
 
 def test_experts_are_drawn_on_their_own_scale():
     pytest.importorskip("matplotlib")
-    X, y, log_y = planted(0, n=200)
+    X, y, log_y = log_lines(0, n=200)
     moe = mixture(n_experts=1).fit(X[:, 1:], y)
     display = ExpertDisplay.from_estimator(moe, X[:, 1:], y, grid_resolution=5)
     assert_allclose(display.y, log_y)
@@ -286,7 +281,7 @@ def test_experts_are_drawn_on_their_own_scale():
 
 
 def test_another_likelihood_waits_for_the_next_fit():
-    X, y, _ = planted(0, n=200)
+    X, y, _ = log_lines(0, n=200)
     moe = mixture().fit(X, y)
     expected = moe.predict(X), moe.expert_report(X, y).columns["error"]
     moe.set_params(likelihood="gaussian")

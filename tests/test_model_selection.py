@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from joblib import parallel_config
 from numpy.testing import assert_allclose
+from planted import planted
 from sklearn.base import clone
 from sklearn.linear_model import LinearRegression
 from sklearn.model_selection import KFold
@@ -22,11 +23,8 @@ def one_line(seed, n_samples=300):
 
 
 def two_lines(seed, n_samples=300):
-    rng = np.random.default_rng(seed)
-    X = rng.normal(size=(n_samples, 2))
-    first = rng.uniform(size=n_samples) < 1 / (1 + np.exp(-3 * X[:, 0]))
-    y = np.where(first, 2 * X[:, 1], 1 - 2 * X[:, 1])
-    return X, y + 0.4 * rng.normal(size=n_samples)
+    truth = {"gate": [3, 0, 0], "coef": [[0, -2, 1], [0, 2, 0]], "noise": 0.4}
+    return planted(n_samples, 2, random_state=seed, **truth)[:2]
 
 
 def three_lines(seed, n_samples=400):

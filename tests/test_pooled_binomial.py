@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from planted import linear_models
 from scipy import special, stats
 from sklearn.linear_model import LogisticRegression
 
@@ -24,15 +25,10 @@ def pooled(**params):
     return MixtureOfExpertsRegressor(likelihood="binomial", **defaults | params)
 
 
-def planted(n, p, seed, *, regimes=1, level=0.0):
-    """X, successes and trials, to fit and to test, of logistic regressions behind a soft border."""
-    rng = np.random.default_rng([seed, n, p, regimes])
-    X, coef = rng.normal(size=(n + N_TEST, p)), rng.normal(size=p)
-    coef *= 0.8 / np.linalg.norm(coef)
-    first = (rng.uniform(size=len(X)) < special.expit(4 * X[:, 0])) | (regimes == 1)
-    log_odds = level + np.where(first, 0.5, -0.5) + np.where(first, 1, -1) * (X @ coef)
-    trials = rng.integers(1, 30, size=len(X)).astype(float)
-    y = rng.binomial(trials.astype(int), special.expit(log_odds)).astype(float)
+def logistic_rows(n, p, seed, **params):
+    """X, successes and trials, to fit and to test."""
+    rows = linear_models("binomial", n, p, seed, n_test=N_TEST, exposure=(1, 30), **params)
+    X, y, trials = rows.X, rows.y, rows.exposure
     return (X[:n], y[:n], trials[:n]), (X[n:], y[n:], trials[n:])
 
 
@@ -92,7 +88,7 @@ def test_curvature_and_slope_are_derivatives():
     [(80, 3, 3, 0.0), (80, 3, 2, -4.0), (60, 5, 1, 0.0), (40, 60, 2, 0.0)],
 )
 def test_bound_never_falls_at_a_fixed_prior_of_the_gate(n, p, n_experts, level):
-    X, y, trials = planted(n, p, 0, regimes=2, level=level)[0]
+    X, y, trials = logistic_rows(n, p, 0, regimes=2, level=level)[0]
     weight = np.random.default_rng(1).exponential(size=n)
     settings = {"shared_columns": [1]} if n_experts == 3 else {}
     training = problem(X, y, trials, weight, n_experts, **settings)
@@ -106,7 +102,7 @@ def test_bound_never_falls_at_a_fixed_prior_of_the_gate(n, p, n_experts, level):
 
 
 def test_posterior_of_many_trials_is_that_of_maximum_likelihood():
-    (X, y, trials), _ = planted(40, 2, 0, level=-4.0)
+    (X, y, trials), _ = logistic_rows(40, 2, 0, level=-4.0)
     trials, y = 1000 * trials, 1000 * y
     training = problem(X, y, trials, np.ones(40), 1).start(np.ones((40, 1)))
     for _ in range(20):
@@ -123,7 +119,7 @@ def test_posterior_of_many_trials_is_that_of_maximum_likelihood():
 
 @pytest.mark.parametrize("level", [0.0, -3.0])
 def test_without_regimes_there_is_one_expert(level):
-    rows, test = planted(60, 5, 0, level=level)
+    rows, test = logistic_rows(60, 5, 0, level=level)
     moe = pooled(n_experts="auto").fit(*rows[:2], trials=rows[2])
     assert len(moe.experts_) == 1
     assert list(moe.log_evidence_) == [1, 2, 3, 4]
@@ -131,7 +127,7 @@ def test_without_regimes_there_is_one_expert(level):
 
 
 def test_two_regimes_are_found_without_being_told():
-    rows, test = planted(200, 5, 0, regimes=2)
+    rows, test = logistic_rows(200, 5, 0, regimes=2)
     moe = pooled(n_experts="auto", training="auto").fit(*rows[:2], trials=rows[2])
     told = pooled(training="em").fit(*rows[:2], trials=rows[2])
     assert isinstance(moe.likelihood_, PooledBinomial)
@@ -141,7 +137,7 @@ def test_two_regimes_are_found_without_being_told():
 
 # How it is used -------------------------------------------------------------------------------
 
-ROWS, TEST = planted(150, 2, 1, regimes=2)
+ROWS, TEST = logistic_rows(150, 2, 1, regimes=2)
 
 
 @pytest.fixture(scope="module")

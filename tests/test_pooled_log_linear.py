@@ -5,6 +5,7 @@ import pickle
 import numpy as np
 import pandas as pd
 import pytest
+from planted import linear_models
 from scipy import special, stats
 from sklearn.linear_model import GammaRegressor, PoissonRegressor
 
@@ -31,14 +32,9 @@ def pooled(kind="poisson", **params):
     return MixtureOfExpertsRegressor(likelihood=kind, **defaults | params)
 
 
-def planted(kind, n, p, seed, *, regimes=1):
-    """Rows to fit and to test of one or two log-linear models, behind a soft border."""
-    rng = np.random.default_rng([seed, n, p, regimes])
-    X, coef = rng.normal(size=(n + N_TEST, p)), rng.normal(size=p)
-    coef *= 0.8 / np.linalg.norm(coef)
-    first = (rng.uniform(size=len(X)) < special.expit(4 * X[:, 0])) | (regimes == 1)
-    mean = np.exp(np.where(first, 1.5, 0.5) + np.where(first, 1, -1) * (X @ coef))
-    y = rng.poisson(mean).astype(float) if kind == "poisson" else mean * rng.gamma(5, 1 / 5, len(X))
+def log_linear_rows(kind, n, p, seed, **params):
+    """Rows to fit and to test."""
+    X, y, *_ = linear_models(kind, n, p, seed, n_test=N_TEST, level=1.0, **params)
     return X[:n], y[:n], X[n:], y[n:]
 
 
@@ -143,7 +139,7 @@ def test_shape_of_a_deviance():
     [*((80, 3, 3, seed) for seed in range(4)), (60, 5, 1, 0), (40, 60, 2, 0), (20, 30, 3, 1)],
 )
 def test_bound_never_falls_at_a_fixed_prior_of_the_gate(kind, n, p, n_experts, seed):
-    X, y, *_ = planted(kind, n, p, seed, regimes=2)
+    X, y, *_ = log_linear_rows(kind, n, p, seed, regimes=2)
     weight = np.random.default_rng(seed).exponential(size=n)
     exposure = np.random.default_rng(seed).uniform(0.1, 5, size=n)
     settings = {"exposure": exposure} if kind == "poisson" else {}
@@ -161,7 +157,7 @@ def test_bound_never_falls_at_a_fixed_prior_of_the_gate(kind, n, p, n_experts, s
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("of_subjects", [True, False])
 def test_bound_never_falls_with_subjects_or_shared_columns(kind, of_subjects):
-    X, y, *_ = planted(kind, 80, 4, 0, regimes=2)
+    X, y, *_ = log_linear_rows(kind, 80, 4, 0, regimes=2)
     subject = np.repeat(np.arange(20), 4)
     weight = np.random.default_rng(0).exponential(size=80)
     settings = {"subject": subject} if of_subjects else {"shared_columns": [1, 3]}
@@ -221,7 +217,7 @@ def log_density_of_one(kind, X, y, X_test, y_test):
     ("n", "p", "seed"), [(60, 5, 0), pytest.param(100, 10, 1, marks=pytest.mark.slow)]
 )
 def test_without_regimes_there_is_one_expert(kind, n, p, seed):
-    X, y, X_test, y_test = planted(kind, n, p, seed)
+    X, y, X_test, y_test = log_linear_rows(kind, n, p, seed)
     moe = pooled(kind, n_experts="auto").fit(X, y)
     assert len(moe.experts_) == 1
     assert list(moe.log_evidence_) == [1, 2, 3, 4]
@@ -232,7 +228,7 @@ def test_without_regimes_there_is_one_expert(kind, n, p, seed):
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_two_regimes_are_found_without_being_told(kind, seed):
-    X, y, X_test, y_test = planted(kind, 200, 5, seed, regimes=2)
+    X, y, X_test, y_test = log_linear_rows(kind, 200, 5, seed, regimes=2)
     moe = pooled(kind, n_experts="auto").fit(X, y)
     told = pooled(kind, training="em").fit(X, y)
     assert len(moe.experts_) == 2
@@ -242,7 +238,7 @@ def test_two_regimes_are_found_without_being_told(kind, seed):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_more_columns_than_rows_are_taken(kind):
-    X, y, X_test, y_test = planted(kind, 50, 70, 0)
+    X, y, X_test, y_test = log_linear_rows(kind, 50, 70, 0)
     moe = pooled(kind, n_experts="auto").fit(X, y)
     constant = pooled(kind, n_experts=1).fit(0 * X, y).log_density(0 * X_test, y_test)
     assert moe.log_density(X_test, y_test).mean() > constant.mean() - 0.05
@@ -251,7 +247,7 @@ def test_more_columns_than_rows_are_taken(kind):
 
 # Invariance -----------------------------------------------------------------------------------
 
-X2, Y2, X2_TEST, Y2_TEST = planted("poisson", 120, 3, 0, regimes=2)
+X2, Y2, X2_TEST, Y2_TEST = log_linear_rows("poisson", 120, 3, 0, regimes=2)
 HOURS = np.random.default_rng(0).uniform(0.5, 4, size=len(Y2))
 
 
@@ -350,7 +346,7 @@ def test_patients_share_a_regime_each(kind):
 
 
 def test_shared_columns_have_one_coefficient():
-    X, y, *_ = planted("poisson", 200, 3, 1, regimes=2)
+    X, y, *_ = log_linear_rows("poisson", 200, 3, 1, regimes=2)
     moe = pooled(shared_effects=[2]).fit(X, y)
     first, second = moe.experts_
     assert first.coef_[2] == pytest.approx(second.coef_[2], rel=1e-12)
@@ -452,7 +448,7 @@ def test_summary_of_one_regime_has_the_curvature_of_its_likelihood(fitted):
 
 @pytest.fixture(scope="module")
 def positive():
-    X, y, *_ = planted("gamma", 120, 3, 0, regimes=2)
+    X, y, *_ = log_linear_rows("gamma", 120, 3, 0, regimes=2)
     return X, y, pooled("gamma").fit(X, y)
 
 
@@ -464,8 +460,8 @@ def test_of_positive_targets_what_is_asked_agrees(positive):
     np.testing.assert_allclose(moe.predict(X), distribution.mean())
     np.testing.assert_allclose(moe.log_density(X, y), np.log(distribution.pdf(y)), rtol=1e-9)
     assert (distribution.components.mean > moe.predict_experts(X)).all()
-    low, high = moe.predict_interval(planted("gamma", 120, 3, 0, regimes=2)[2]).T
-    test = planted("gamma", 120, 3, 0, regimes=2)[3]
+    low, high = moe.predict_interval(log_linear_rows("gamma", 120, 3, 0, regimes=2)[2]).T
+    test = log_linear_rows("gamma", 120, 3, 0, regimes=2)[3]
     assert 0.83 < ((low < test) & (test < high)).mean() < 0.96
     frame = moe.summary(X, y).to_frame()
     shapes = frame.xs("log_shape", level="term")

@@ -13,7 +13,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
-from skmoe._data import Facts
+from skmoe._data import RowMetadata
 from skmoe._experts.pooled import Precisions
 from skmoe.gates import ConstantGate
 from skmoe.inference import bootstrap
@@ -205,7 +205,7 @@ def test_sandwich_is_that_of_numerical_scores(kind, by_subject):
         scores = scores.reshape(-1, 3, size).sum(axis=1)
     information = -hessian(lambda theta: weight @ function(theta), at, 10 * steps.sum(axis=0))
     middle = scores.T @ scores - information
-    half = estimates_of(moe, X, y, weight, Facts(**facts))._laplace[0]
+    half = estimates_of(moe, X, y, weight, RowMetadata(**facts))._laplace[0]
     cov = half @ half.T  # at a known precision of the gate's prior
     extra = posterior.cov - cov
     expected = cov + cov @ middle @ cov + extra

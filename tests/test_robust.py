@@ -5,6 +5,7 @@ import warnings
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from planted import two_soft_lines
 from scipy import integrate, optimize, stats
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
@@ -27,20 +28,9 @@ ROBUST = {
 }
 
 
-def planted(seed, n=300, n_outputs=None, errors="normal", share=0.0):
-    """Two lines that a soft gate parts; ``share`` of the rows are gross outliers."""
-    rng = np.random.default_rng(seed)
-    X = rng.normal(size=(n, 2))
-    first = rng.logistic(size=n) < 3 * X[:, 0]
-    mean = np.where(first, 2 + 2 * X[:, 1], -2 - X[:, 1])
-    if n_outputs:
-        mean = np.column_stack([mean, -mean])
-    noise = {
-        "normal": rng.normal,
-        "laplace": rng.laplace,
-        "t": lambda size: rng.standard_t(3, size=size),
-    }[errors](size=mean.shape)
-    y = mean + (np.where(first, 0.3, 0.6) * noise.T).T
+def soft_lines_and_outliers(seed, n=300, n_outputs=None, errors="normal", share=0.0):
+    """Two lines; ``share`` of the rows are gross outliers."""
+    X, y, *_, rng = two_soft_lines(n, seed, kind=errors, n_outputs=n_outputs)
     bad = rng.uniform(size=n) < share
     y[bad] += 15 * rng.choice([-1, 1], size=y[bad].shape) + 10 * rng.normal(size=y[bad].shape)
     return X, y, bad
@@ -59,7 +49,7 @@ def iterate(moe, X, y, sample_weight=None):
 @pytest.mark.parametrize("experts", [None, LinearRegression()])
 @pytest.mark.parametrize("likelihood", ROBUST)
 def test_likelihood_never_falls(likelihood, experts, gate):
-    X, y, _ = planted(0, share=0.05)
+    X, y, _ = soft_lines_and_outliers(0, share=0.05)
     weight = np.random.default_rng(1).integers(0, 4, size=len(y)) * 0.7
     moe = MixtureOfExpertsRegressor(
         experts, 2, gate=gate, likelihood=ROBUST[likelihood], n_init=1, max_iter=60, tol=0,
@@ -73,7 +63,7 @@ def test_likelihood_never_falls(likelihood, experts, gate):
 
 @pytest.mark.parametrize("likelihood", [StudentT(), StudentT("estimate"), WithNoise()])
 def test_likelihood_of_two_outputs_never_falls(likelihood):
-    X, y, _ = planted(0, n_outputs=2, share=0.05)
+    X, y, _ = soft_lines_and_outliers(0, n_outputs=2, share=0.05)
     moe = MixtureOfExpertsRegressor(
         n_experts=2,
         likelihood=likelihood,
@@ -148,7 +138,7 @@ def test_one_expert_with_noise_is_the_maximum_of_the_likelihood():
 @pytest.mark.parametrize("n_outputs", [None, 2])
 @pytest.mark.parametrize("share", [0.0, 0.05, 0.2])
 def test_planted_share_of_noise_is_recovered(share, n_outputs):
-    X, y, _ = planted(0, n=3000, n_outputs=n_outputs)
+    X, y, _ = soft_lines_and_outliers(0, n=3000, n_outputs=n_outputs)
     rng = np.random.default_rng(1)
     bad = rng.uniform(size=3000) < share
     y[bad] = rng.uniform(-30, 30, size=y[bad].shape)
@@ -169,7 +159,7 @@ def test_planted_share_of_noise_is_recovered(share, n_outputs):
 
 def with_noise(seed=0, n=1500, share=0.1, likelihood=None, **planted_params):
     """A fitted mixture beside noise, its rows and which of them are noise."""
-    X, y, _ = planted(seed, n=n, **planted_params)
+    X, y, _ = soft_lines_and_outliers(seed, n=n, **planted_params)
     rng = np.random.default_rng(seed + 1)
     bad = rng.uniform(size=n) < share
     y[bad] = rng.uniform(-30, 30, size=y[bad].shape)
@@ -268,7 +258,7 @@ def test_share_does_not_depend_on_the_units_of_the_target():
 
 
 def test_rows_without_weight_do_not_widen_the_noise():
-    X, y, _ = planted(0, n=200)
+    X, y, _ = soft_lines_and_outliers(0, n=200)
     weight = np.ones(200)
     y[:5], weight[:5] = 1e6, 0.0
     moe = MixtureOfExpertsRegressor(n_experts=1, likelihood=WithNoise()).fit(X, y, weight)
@@ -276,7 +266,7 @@ def test_rows_without_weight_do_not_widen_the_noise():
 
 
 def test_prediction_leaves_noise_out_and_the_distribution_does_not():
-    X, y, _ = planted(0, share=0.1)
+    X, y, _ = soft_lines_and_outliers(0, share=0.1)
     moe = MixtureOfExpertsRegressor(n_experts=2, likelihood=WithNoise(), n_init=3, random_state=0)
     moe.fit(X, y)
     dist = moe.predict_dist(X)
@@ -297,10 +287,10 @@ def test_prediction_leaves_noise_out_and_the_distribution_does_not():
 
 @pytest.mark.parametrize(
     ("likelihood", "errors"),
-    [(StudentT("estimate"), "t"), (StudentT(3), "t"), (Laplace(), "laplace")],
+    [(StudentT("estimate"), "student"), (StudentT(3), "student"), (Laplace(), "laplace")],
 )
 def test_planted_parameters_are_recovered(likelihood, errors):
-    X, y, _ = planted(0, n=4000, errors=errors)
+    X, y, _ = soft_lines_and_outliers(0, n=4000, errors=errors)
     moe = MixtureOfExpertsRegressor(
         n_experts=2, likelihood=likelihood, n_init=4, random_state=0, training="em"
     )
@@ -329,7 +319,7 @@ def test_multivariate_t_recovers_its_degrees_of_freedom_and_scales(n_outputs):
 
 @pytest.mark.parametrize("likelihood", ROBUST)
 def test_weight_of_two_is_a_row_given_twice(likelihood):
-    X, y, _ = planted(0, n=120, share=0.05)
+    X, y, _ = soft_lines_and_outliers(0, n=120, share=0.05)
     weight = np.random.default_rng(0).integers(1, 4, size=120)
     settings = {"n_experts": 2, "likelihood": ROBUST[likelihood], "n_init": 3, "max_iter": 20}
     weighted = iterate(
@@ -349,9 +339,9 @@ def test_weight_of_two_is_a_row_given_twice(likelihood):
 
 @pytest.mark.parametrize("likelihood", ["student_t", "estimate", "noise"])
 def test_outliers_cost_little_from_default_starts(likelihood):
-    X, y, _ = planted(0, n=1000)
-    X_test, y_test, _ = planted(1, n=2000)
-    X_spoilt, spoilt, _ = planted(0, n=1000, share=0.05)
+    X, y, _ = soft_lines_and_outliers(0, n=1000)
+    X_test, y_test, _ = soft_lines_and_outliers(1, n=2000)
+    X_spoilt, spoilt, _ = soft_lines_and_outliers(0, n=1000, share=0.05)
     assert_array_equal(X, X_spoilt)
     scores = {}
     for name, given, target in [
@@ -450,15 +440,15 @@ def test_settings_of_both_likelihoods_can_be_set_from_outside():
     moe = MixtureOfExpertsRegressor(likelihood=WithNoise(StudentT()))
     moe.set_params(likelihood__share=0.1, likelihood__likelihood__df=7.0)
     assert moe.likelihood.likelihood.df == 7.0
-    X, y, _ = planted(0, n=100)
+    X, y, _ = soft_lines_and_outliers(0, n=100)
     moe.set_params(n_experts=1).fit(X, y)
     assert moe.likelihood_.share_ == 0.1
     assert_array_equal(moe.likelihood_.likelihood_.df_, [7.0])
 
 
 def test_replaced_expert_is_robust_too():
-    X, y, _ = planted(0, n=600)
-    X_new, y_new, _ = planted(1, n=600, share=0.05)
+    X, y, _ = soft_lines_and_outliers(0, n=600)
+    X_new, y_new, _ = soft_lines_and_outliers(1, n=600, share=0.05)
     moe = MixtureOfExpertsRegressor(n_experts=2, likelihood="student_t", random_state=0).fit(X, y)
     before = moe.log_density(X, y).mean()
     moe.replace_expert("expert0", LinearRegression(), X_new, y_new)
@@ -470,21 +460,21 @@ def test_replaced_expert_is_robust_too():
 
 @pytest.mark.parametrize("df", [2, -1.0, np.nan, np.inf, "four", None, [3.0]])
 def test_impossible_degrees_of_freedom_are_refused(df):
-    X, y, _ = planted(0, n=50)
+    X, y, _ = soft_lines_and_outliers(0, n=50)
     with pytest.raises(ValueError, match='df must be a number above 2, or "estimate"'):
         MixtureOfExpertsRegressor(n_experts=1, likelihood=StudentT(df)).fit(X, y)
 
 
 @pytest.mark.parametrize("share", [0, 0.6, -0.1, np.nan, "some", None])
 def test_impossible_shares_of_noise_are_refused(share):
-    X, y, _ = planted(0, n=50)
+    X, y, _ = soft_lines_and_outliers(0, n=50)
     with pytest.raises(ValueError, match="share must be above 0 and at most 0.5"):
         MixtureOfExpertsRegressor(n_experts=1, likelihood=WithNoise(share=share)).fit(X, y)
 
 
 @pytest.mark.parametrize("likelihood", ["poisson", NegativeBinomial()])
 def test_counts_beside_noise_are_refused(likelihood):
-    X, y, _ = planted(0)
+    X, y, _ = soft_lines_and_outliers(0)
     moe = MixtureOfExpertsRegressor(n_experts=2, likelihood=WithNoise(likelihood))
     with pytest.raises(ValueError, match="probabilities of counts"):
         moe.fit(X, np.round(np.abs(y)))
@@ -492,13 +482,13 @@ def test_counts_beside_noise_are_refused(likelihood):
 
 @pytest.mark.parametrize("likelihood", ["cauchy", 3, None])
 def test_unknown_likelihoods_beside_noise_are_refused(likelihood):
-    X, y, _ = planted(0, n=50)
+    X, y, _ = soft_lines_and_outliers(0, n=50)
     with pytest.raises(ValueError, match=r"likelihood must be one of \['binomial', 'gamma'"):
         MixtureOfExpertsRegressor(n_experts=1, likelihood=WithNoise(likelihood)).fit(X, y)
 
 
 def test_laplace_refuses_several_outputs():
-    X, y, _ = planted(0, n=50, n_outputs=2)
+    X, y, _ = soft_lines_and_outliers(0, n=50, n_outputs=2)
     with pytest.raises(ValueError, match="Laplace takes one output; y has 2"):
         MixtureOfExpertsRegressor(n_experts=1, likelihood="laplace").fit(X, y)
 
@@ -524,7 +514,7 @@ def test_there_is_no_partial_fit(likelihood):
     ],
 )
 def test_information_criteria_count_scales_and_degrees_of_freedom(likelihood, per_expert):
-    X, y, _ = planted(0)
+    X, y, _ = soft_lines_and_outliers(0)
     moe = MixtureOfExpertsRegressor(
         n_experts=2, likelihood=likelihood, n_init=2, random_state=0, training="em"
     )
@@ -537,7 +527,7 @@ def test_information_criteria_count_scales_and_degrees_of_freedom(likelihood, pe
 
 @pytest.mark.parametrize("likelihood", ROBUST)
 def test_experts_are_ordered_and_added_with_their_scales(likelihood):
-    X, y, _ = planted(0)
+    X, y, _ = soft_lines_and_outliers(0)
     moe = MixtureOfExpertsRegressor(
         n_experts=2, likelihood=ROBUST[likelihood], n_init=2, random_state=0, training="em"
     ).fit(X, y)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from planted import planted
 from scipy import optimize, special, stats
 from sklearn.base import clone
 from sklearn.compose import make_column_transformer
@@ -20,13 +21,10 @@ from skmoe.likelihoods import Gaussian
 SCALES = np.array([0.3, 1.0])
 
 
-def planted(n=600, seed=0, n_outputs=None):
+def rows_with_a_shared_slope(n=600, seed=0, n_outputs=None):
     """Two lines of unlike noise; column 1 acts on both alike, with a slope of 1.5."""
-    rng = np.random.default_rng(seed)
-    X = rng.normal(size=(n, 3))
-    regime = (rng.uniform(size=n) < 0.4).astype(int)
-    mean = np.array([-2.0, 2.0])[regime] * X[:, 0] + 1.5 * X[:, 1] + np.array([1, -1])[regime]
-    y = mean + SCALES[regime] * rng.normal(size=n)
+    truth = {"gate": [0, 0, 0, special.logit(0.4)], "coef": [[-2, 1.5, 0, 1], [2, 1.5, 0, -1]]}
+    X, y, *_, rng = planted(n, noise=SCALES, random_state=seed, **truth)
     return X, y if n_outputs is None else np.column_stack([y, -2 * y + rng.normal(size=n)])
 
 
@@ -48,7 +46,7 @@ def test_textbook_likelihood_with_a_shared_slope_is_reached(shared_data):
 
 @pytest.mark.parametrize("likelihood", ["gaussian", "student_t", "laplace"])
 def test_planted_slopes_are_recovered_and_the_objective_rises(likelihood):
-    X, y = planted()
+    X, y = rows_with_a_shared_slope()
     moe = mixture([1, 2], likelihood=likelihood, n_init=4, tol=1e-7).fit(X, y)
     slopes = np.array([expert.coef_ for expert in moe.experts_])
     assert_array_equal(slopes[0, 1:], slopes[1, 1:])
@@ -59,7 +57,7 @@ def test_planted_slopes_are_recovered_and_the_objective_rises(likelihood):
 
 
 def test_a_general_optimiser_finds_no_better_maximum():
-    X, y = planted(200)
+    X, y = rows_with_a_shared_slope(200)
     moe = mixture([1, -1], LinearRegression()).fit(X, y)
 
     def loss(theta):
@@ -81,7 +79,7 @@ def test_a_general_optimiser_finds_no_better_maximum():
 
 
 def test_shared_slopes_of_several_outputs_belong_to_each():
-    X, y = planted(n_outputs=2)
+    X, y = rows_with_a_shared_slope(n_outputs=2)
     moe = mixture([1]).fit(X, y)
     slopes = np.array([expert.coef_[:, 1] for expert in moe.experts_])
     assert_array_equal(slopes[0], slopes[1])
@@ -104,7 +102,7 @@ def test_shared_slopes_of_gamma_experts_are_recovered():
 
 
 def test_weight_two_is_a_row_given_twice():
-    X, y = planted(150)
+    X, y = rows_with_a_shared_slope(150)
     weight = np.random.default_rng(0).integers(0, 3, size=len(y))
     rows = np.repeat(np.arange(len(y)), weight)
     weighted = mixture([1], Ridge(1.0), tol=1e-8).fit(X, y, sample_weight=weight)
@@ -114,7 +112,7 @@ def test_weight_two_is_a_row_given_twice():
 
 def test_columns_have_names():
     pd = pytest.importorskip("pandas")
-    X, y = planted(200)
+    X, y = rows_with_a_shared_slope(200)
     table = pd.DataFrame(X, columns=["own", "shared", "none"])
     by_name = mixture(["shared"]).fit(table, y)
     assert_allclose(by_name.predict(table), mixture([1]).fit(X, y).predict(X), rtol=1e-12)
@@ -132,7 +130,7 @@ def test_columns_have_names():
 @pytest.mark.parametrize("training", ["em", "pooled"])
 def test_a_factor_has_one_name(training):
     pd = pytest.importorskip("pandas")
-    X, y = planted(200)
+    X, y = rows_with_a_shared_slope(200)
     table = pd.DataFrame({"kind_of": X[:, 0], "shared": X[:, 1]})
     table["kind"] = np.where(X[:, 2] > 0.5, "a", np.where(X[:, 2] > -0.5, "b", "c"))
     params = {"training": training, "tol": 1e-5}
@@ -143,7 +141,7 @@ def test_a_factor_has_one_name(training):
 
 def test_columns_behind_a_column_transformer_go_by_their_names():
     pd = pytest.importorskip("pandas")
-    X, y = planted(200)
+    X, y = rows_with_a_shared_slope(200)
     table = pd.DataFrame(X, columns=["own", "shared", "none"])
     table["kind"] = np.where(X[:, 2] > 0, "a", "b")
     parts = make_column_transformer(
@@ -171,7 +169,7 @@ def test_levels_belong_to_the_longest_name_of_a_column():
 
 
 def test_without_columns_nothing_is_shared():
-    X, y = planted(200)
+    X, y = rows_with_a_shared_slope(200)
     assert_allclose(mixture([]).fit(X, y).predict(X), mixture(None).fit(X, y).predict(X))
 
 
@@ -180,7 +178,7 @@ def test_without_columns_nothing_is_shared():
     [([3], "no column 3; it must be a number below 3"), (["x"], "no column 'x'")],
 )
 def test_columns_that_are_not_there_are_refused(columns, message):
-    X, y = planted(50)
+    X, y = rows_with_a_shared_slope(50)
     with pytest.raises(ValueError, match=message):
         mixture(columns).fit(X, y)
 
@@ -195,13 +193,13 @@ def test_columns_that_are_not_there_are_refused(columns, message):
     ids=["tree", "folds", "another family"],
 )
 def test_other_experts_share_nothing(params):
-    X, y = planted(50)
+    X, y = rows_with_a_shared_slope(50)
     with pytest.raises(ValueError, match="shared_effects needs linear experts"):
         mixture([0], **params).fit(X, np.abs(y).round())
 
 
 def test_there_is_no_partial_fit_with_shared_effects():
-    X, y = planted(200)
+    X, y = rows_with_a_shared_slope(200)
     assert not hasattr(mixture([1]).fit(X, y), "partial_fit")
 
 
@@ -328,7 +326,7 @@ def test_nested_effects_of_counts_are_recovered():
 
 
 def test_a_dict_of_all_experts_is_a_list():
-    X, y = planted(200)
+    X, y = rows_with_a_shared_slope(200)
     by_list = mixture([1]).fit(X, y)
     by_dict = mixture({1: [[0, 1]]}).fit(X, y)
     assert_allclose(by_dict.predict(X), by_list.predict(X), atol=1e-8)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .._data import Facts, Rows
+from .._data import RowMetadata, Rows
 from .._parameters import (
     check_exposure,
     check_fitted,
@@ -112,8 +112,8 @@ class DescribedMixture:
             weight = check_weights(sample_weight, X)
             rows = Rows(X, None, weight, check_exposure(self, exposure, X, trials))
         else:
-            facts = Facts(exposure, trials, subject, upper)
-            rows = check_known_rows(self, X, y, sample_weight, facts)
+            metadata = RowMetadata(exposure, trials, subject, upper)
+            rows = check_known_rows(self, X, y, sample_weight, metadata)
         table = rows.X if described_by is None else check_columns(described_by, rows.X)
         groups = groups_of(self, by)
         if responsibilities is not None:

@@ -115,13 +115,13 @@ class Triangles:
         )
 
 
-def likelihood_of_rows(mixture, X, y, sample_weight, facts):
+def likelihood_of_rows(mixture, X, y, sample_weight, metadata):
     """Log-likelihood, weight, free parameters, and entropy of the responsibilities.
 
     A second pass looks for columns that depend on each other.
     """
     mixture._check_maximised()
-    sums = reduce_rows(_likelihood_sums, mixture, X, y, sample_weight, **facts._asdict())
+    sums = reduce_rows(_likelihood_sums, mixture, X, y, sample_weight, **metadata._asdict())
     triangles = reduce_rows(_triangles, mixture, X, y, sample_weight, sums)
     rows = [
         None if moments is None else _rows_of(moments, triangle)
@@ -167,13 +167,13 @@ def _rows_of(moments, triangle):
 # Reports ----------------------------------------------------------------------------------------
 
 
-def report_on_rows(mixture, groups, X, y, sample_weight, facts, trained):
+def report_on_rows(mixture, groups, X, y, sample_weight, metadata, trained):
     """ExpertReport on rows that are not in memory.
 
-    ``facts`` have to be none; ``trained`` is the report on the training rows, for what only
+    ``metadata`` have to be none; ``trained`` is the report on the training rows, for what only
     training knows.
     """
-    sums = reduce_rows(_report_sums, mixture, X, y, sample_weight, groups, **facts._asdict())
+    sums = reduce_rows(_report_sums, mixture, X, y, sample_weight, groups, **metadata._asdict())
     return report_of_sums(mixture._model, groups, sums, trained)
 
 

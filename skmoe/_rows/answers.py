@@ -5,12 +5,12 @@ from inspect import signature
 
 from sklearn.utils.validation import check_is_fitted
 
-from .._data import Facts
+from .._data import RowMetadata
 from .._experts.traits import draw_seeds
-from .files import Blocks, Files, is_elsewhere
+from .files import Blocks, Files, is_out_of_core
 from .source import of_block
 
-OF_ROWS = (*Facts._fields, "sample_weight")  # what has an entry for each row, beside y
+OF_ROWS = (*RowMetadata._fields, "sample_weight")  # what has an entry for each row, beside y
 
 
 def block_by_block(method):
@@ -20,7 +20,7 @@ def block_by_block(method):
 
     @wraps(method)
     def answer(mixture, X, *args, **params):
-        if not is_elsewhere(X):
+        if not is_out_of_core(X):
             return method(mixture, X, *args, **params)
         check_is_fitted(mixture)
         asked = parameters.bind(mixture, X, *args, **params).arguments
@@ -55,7 +55,7 @@ def in_memory(instead):
         @wraps(method)
         def answer(mixture, *args, **params):
             for given in (*args, *params.values()):
-                if is_elsewhere(given):
+                if is_out_of_core(given):
                     raise TypeError(
                         f"{method.__name__} takes rows in memory, and no {type(given).__name__}: "
                         f"{instead}."

@@ -254,7 +254,7 @@ def _named(path):
     return f"a {type(path).__name__}" if is_table else repr(path)
 
 
-def is_elsewhere(X):
+def is_out_of_core(X):
     """Whether these rows are not in memory: Files, or a collection of Dask's."""
     if isinstance(X, Files):
         return True

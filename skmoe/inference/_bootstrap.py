@@ -11,7 +11,7 @@ from sklearn.base import is_classifier
 from sklearn.utils import Bunch, _safe_indexing, check_random_state
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
-from .._data import Facts, check_ids, number_ids
+from .._data import RowMetadata, check_ids, number_ids
 from .._experts.fitting import join_last, split_last
 from .._parallel import jobs
 from .._parameters import ExpertParameters
@@ -213,14 +213,14 @@ def bootstrap(
     (1,)
     """
     _check_options(estimator, statistic, method, n_resamples, confidence_level)
-    facts = Facts(exposure, trials, subject, upper)
-    rows = check_rows(estimator, X, y, sample_weight, facts, groups)
-    if rows.facts.subject is not None and hasattr(estimator, "oof_log_density_"):
+    metadata = RowMetadata(exposure, trials, subject, upper)
+    rows = check_rows(estimator, X, y, sample_weight, metadata, groups)
+    if rows.metadata.subject is not None and hasattr(estimator, "oof_log_density_"):
         raise ValueError(
             "Subjects cannot be drawn with replacement for cross-fitted experts: a subject that "
             "is drawn twice would be on both sides of a fold."
         )
-    alike = rows.facts.subject is None and rows.groups is None and np.ptp(rows.weight) == 0
+    alike = rows.metadata.subject is None and rows.groups is None and np.ptp(rows.weight) == 0
     if method == "parametric" and not (alike and upper is None):
         raise ValueError(
             "method='parametric' draws a target for each row, on its own: groups, subjects, "
@@ -231,7 +231,7 @@ def bootstrap(
     names = None
     if statistic is None:
         names = parameter_names(estimator)
-        estimates = estimates_of(estimator, X, rows.y, sample_weight, rows.facts)
+        estimates = estimates_of(estimator, X, rows.y, sample_weight, rows.metadata)
         n_gate = len(estimates.gate_columns.to_raw)  # regimes of a resample may share their gate
         statistic = partial(_parameters, recode=estimates.in_full_rank(), n_gate=n_gate)
     shared = (estimator, rows, known, statistic, method)
@@ -254,14 +254,14 @@ class Rows:
     X: object
     y: np.ndarray
     weight: np.ndarray
-    facts: Facts
+    metadata: RowMetadata
     groups: np.ndarray | None
     unit: np.ndarray  # (n_samples,): number of what is drawn: the row, its group or its subject
 
     def responsibilities(self, mixture):
         """Of a fitted mixture for these rows, (n_samples, n_experts)."""
-        given = self.facts.given()
-        if self.facts.subject is not None:
+        given = self.metadata.given()
+        if self.metadata.subject is not None:
             given["sample_weight"] = self.weight
         return mixture.responsibilities(self.X, self.y, **given, by="expert")
 
@@ -269,7 +269,7 @@ class Rows:
         """Numbers of rows, their weights and subjects in one resample of units."""
         n_units = self.unit.max() + 1
         drawn = random_state.randint(n_units, size=n_units)
-        if self.facts.subject is None:
+        if self.metadata.subject is None:
             counts = np.bincount(drawn, minlength=n_units)[self.unit]
             rows = np.flatnonzero(counts * self.weight)
             return rows, (counts * self.weight)[rows], None
@@ -286,7 +286,7 @@ class Rows:
 
     def fit(self, mixture, rows, y, weight, subject):
         """Fit a mixture to some of the rows."""
-        params = self.facts._replace(subject=None).take(rows).given()
+        params = self.metadata._replace(subject=None).take(rows).given()
         if subject is not None:
             params["subject"] = subject
         # A splitter may ask for groups; elsewhere they would change how experts are predicted.
@@ -295,20 +295,20 @@ class Rows:
         return mixture.fit(_safe_indexing(self.X, rows), y, sample_weight=weight, **params)
 
 
-def check_rows(estimator, X, y, sample_weight, facts, groups):
+def check_rows(estimator, X, y, sample_weight, metadata, groups):
     """Rows of a fit, checked: Rows."""
     X = X if hasattr(X, "shape") else np.asarray(X)
-    y, trials = estimator._counted(np.asarray(y), facts.trials)
-    facts = facts._replace(trials=trials).checked(X)
+    y, trials = estimator._counted(np.asarray(y), metadata.trials)
+    metadata = metadata._replace(trials=trials).checked(X)
     check_consistent_length(X, y, groups)
     weight = check_weights(sample_weight, X, ensure_non_negative=True)
-    subject = facts.subject
+    subject = metadata.subject
     if subject is not None and groups is not None:
         raise ValueError("Give groups or subject, not both: whole subjects are drawn anyway.")
     groups = None if groups is None else check_ids("groups", groups, X)
     unit = subject if groups is None else groups
     unit = np.arange(len(y)) if unit is None else number_ids(unit)[2]
-    return Rows(X, y, weight, facts, groups, unit)
+    return Rows(X, y, weight, metadata, groups, unit)
 
 
 def _check_options(estimator, statistic, method, n_resamples, confidence_level):
@@ -364,7 +364,7 @@ def with_all_classes(estimator, draw):
 
 
 def _draw_target(estimator, rows, random_state):
-    given = rows.facts._replace(subject=None).given()
+    given = rows.metadata._replace(subject=None).given()
     return estimator.sample_y(rows.X, random_state=random_state, **given)[..., 0]
 
 

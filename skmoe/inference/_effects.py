@@ -5,7 +5,7 @@ from scipy import sparse
 from sklearn.base import is_classifier
 from sklearn.utils.validation import check_is_fitted
 
-from .._data import Facts
+from .._data import RowMetadata
 from .._rows.answers import in_memory
 from .._tables.mixed import take_rows
 from .._tables.vectors import check_weights
@@ -195,9 +195,11 @@ class MeasuringMixture:
         if sparse.issparse(X):
             raise TypeError("marginal_effects takes dense X: pass X.toarray().")
         is_pooled = self.likelihood_.averages_experts
-        facts = Facts(exposure, trials, subject, upper)
-        estimates = estimates_of(self, X, y, sample_weight, facts)
-        raw, covariance, are_known = _parameters(self, estimates, cov, X, y, sample_weight, facts)
+        metadata = RowMetadata(exposure, trials, subject, upper)
+        estimates = estimates_of(self, X, y, sample_weight, metadata)
+        raw, covariance, are_known = _parameters(
+            self, estimates, cov, X, y, sample_weight, metadata
+        )
         rows, used = estimates.rows, np.flatnonzero(estimates.rows.weight)
         weight = check_weights(sample_weight, rows.X)[used]
         exposure = None if rows.exposure is None else rows.exposure[used]
@@ -251,9 +253,9 @@ def _parameters(mixture, estimates, cov, *rows):
     Columns without a coefficient have 0.
     """
     if cov == "bootstrap":
-        X, y, sample_weight, facts = rows
+        X, y, sample_weight, metadata = rows
         result = bootstrap(
-            mixture, X, y, sample_weight=sample_weight, **facts._asdict(), n_jobs=mixture.n_jobs,
+            mixture, X, y, sample_weight=sample_weight, **metadata._asdict(), n_jobs=mixture.n_jobs,
             random_state=mixture.random_state,
         )  # fmt: skip
         raw, covariance = result.estimate, np.cov(result.bootstrap_distribution)

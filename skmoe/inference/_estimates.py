@@ -4,7 +4,7 @@ import numpy as np
 from scipy import linalg
 from sklearn.base import is_classifier
 
-from .._data import NO_FACTS, Subjects
+from .._data import NO_METADATA, Subjects
 from .._experts.fitting import split_last
 from .._numerics.statistics import standardisation
 from .._parameters import check_enough_rows, check_rows
@@ -38,7 +38,7 @@ class Estimates:
         Rows it was fitted on.
     sample_weight : array-like of shape (n_samples,) or None
         Their weights.
-    facts : Facts, default=NO_FACTS
+    metadata : RowMetadata, default=NO_METADATA
         What else is known of them.
 
     Raises
@@ -49,9 +49,9 @@ class Estimates:
 
     keeps_all_columns = False
 
-    def __init__(self, mixture, X, y, sample_weight=None, facts=NO_FACTS):
+    def __init__(self, mixture, X, y, sample_weight=None, metadata=NO_METADATA):
         check_applies(mixture)
-        rows = check_rows(mixture, X, y, sample_weight, facts)
+        rows = check_rows(mixture, X, y, sample_weight, metadata)
         check_enough_rows(rows, len(mixture.experts_))
         _, log_density, mass = mixture._model.e_step(rows)  # looks at the rows of subjects too
         self.log_likelihood = mass @ log_density

@@ -10,7 +10,7 @@ from scipy import optimize
 from sklearn.metrics import adjusted_rand_score
 from sklearn.utils import check_random_state
 
-from .._data import Facts
+from .._data import RowMetadata
 from .._em.progress import count
 from .._parallel import jobs
 from .._parameters import check_fitted
@@ -321,8 +321,8 @@ class RefittedMixture:
                 f"Training by {self.plan_.training!r} fits experts to all rows, and finds no "
                 "regimes whose stability could be asked for: take training='em'."
             )
-        facts = Facts(exposure, trials, subject, upper)
-        rows = check_rows(self, X, y, sample_weight, facts, groups)
+        metadata = RowMetadata(exposure, trials, subject, upper)
+        rows = check_rows(self, X, y, sample_weight, metadata, groups)
         n_regimes, labels = partition(self, rows)
         seeds = check_random_state(random_state).randint(
             np.iinfo(np.int32).max, size=(len(SOURCES), n_resamples)
@@ -359,7 +359,7 @@ def _refit(mixture, rows, source, seed):
             return rows.y[half], half
 
         y, drawn = with_all_classes(mixture, draw)
-    subject = None if rows.facts.subject is None else rows.facts.subject[drawn]
+    subject = None if rows.metadata.subject is None else rows.metadata.subject[drawn]
     rows.fit(twin, drawn, y, rows.weight[drawn], subject)
     return partition(twin, rows)
 

@@ -3,7 +3,7 @@
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from .._data import Facts
+from .._data import RowMetadata
 from .._reports.by_regime import composition, groups_of
 from .._rows.answers import in_memory
 from ._bootstrap import bootstrap
@@ -251,12 +251,12 @@ class InferringMixture:
         check_is_fitted(self)
         check_options(self, cov, level)
         is_pooled = self.likelihood_.averages_experts
-        facts, df = Facts(exposure, trials, subject, upper), np.inf
-        estimates = estimates_of(self, X, y, sample_weight, facts)
+        metadata, df = RowMetadata(exposure, trials, subject, upper), np.inf
+        estimates = estimates_of(self, X, y, sample_weight, metadata)
         likelihood = estimates.likelihood
         if cov == "bootstrap":
             result = bootstrap(
-                self, X, y, sample_weight=sample_weight, **facts._asdict(), n_jobs=self.n_jobs,
+                self, X, y, sample_weight=sample_weight, **metadata._asdict(), n_jobs=self.n_jobs,
                 random_state=self.random_state,
             )  # fmt: skip
             raw, covariance = result.estimate, np.cov(result.bootstrap_distribution)

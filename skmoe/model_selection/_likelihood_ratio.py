@@ -11,7 +11,7 @@ from sklearn.utils import _safe_indexing, check_random_state
 from sklearn.utils.validation import check_array
 
 from .._compat import check_sample_weight
-from .._data import Facts
+from .._data import RowMetadata
 from .._experts.folds import in_sample
 from .._experts.traits import seed_estimator
 from .._parallel import jobs
@@ -153,13 +153,14 @@ def n_experts_test(
         )
     X = X if hasattr(X, "shape") else check_array(X, dtype=None, ensure_all_finite=False)
     y, trials = estimator._counted(np.asarray(y), trials)
-    facts = Facts(exposure, trials, subject, upper).checked(X)
+    metadata = RowMetadata(exposure, trials, subject, upper).checked(X)
     weight = check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
     if (weight == np.round(weight)).all():
         rows = np.repeat(np.arange(len(weight)), weight.astype(np.int64))
-        X, y, facts, weight = _safe_indexing(X, rows), y[rows], facts.take(rows), np.ones(len(rows))
-    table = _Table(X, weight, facts)
-    censor = None if upper is None else Censoring(np.asarray(y, np.float64), facts.upper, weight)
+        X, y, metadata = _safe_indexing(X, rows), y[rows], metadata.take(rows)
+        weight = np.ones(len(rows))
+    table = _Table(X, weight, metadata)
+    censor = None if upper is None else Censoring(np.asarray(y, np.float64), metadata.upper, weight)
     random_state = check_random_state(random_state)
     estimator = in_sample(seed_estimator(estimator, random_state))
     seeds = random_state.randint(np.iinfo(np.int32).max, size=n_resamples)
@@ -178,7 +179,7 @@ class _Table:
 
     X: object
     weight: np.ndarray
-    facts: Facts
+    metadata: RowMetadata
 
 
 def _check_mixture(estimator):
@@ -190,23 +191,23 @@ def _check_mixture(estimator):
 
 def _ratio(estimator, table, y, n_experts):
     """Twice the gain of one more expert, and the mixture without it."""
-    X, weight, facts = table.X, table.weight, table.facts
+    X, weight, metadata = table.X, table.weight, table.metadata
     small, large = (
-        clone(estimator).set_params(n_experts=k).fit(X, y, weight, **facts.given())
+        clone(estimator).set_params(n_experts=k).fit(X, y, weight, **metadata.given())
         for k in (n_experts, n_experts + 1)
     )
-    values = [each._likelihood_terms(X, y, weight, facts)[0] for each in (small, large)]
+    values = [each._likelihood_terms(X, y, weight, metadata)[0] for each in (small, large)]
     # Starts may end below the smaller mixture, which the larger one has among its kind.
     return 2 * max(0.0, float(values[1] - values[0])), small
 
 
 def _ratio_of_draw(estimator, null, table, n_experts, censor, seed):
-    random_state, given = np.random.RandomState(seed), table.facts._replace(upper=None).given()
+    random_state, given = np.random.RandomState(seed), table.metadata._replace(upper=None).given()
     for _ in range(DRAWS):
         y = _draw(null, table.X, random_state, **given)
         if censor is not None:
             y, upper = censor(y, random_state)
-            table = replace(table, facts=table.facts._replace(upper=upper))
+            table = replace(table, metadata=table.metadata._replace(upper=upper))
         if not is_classifier(null) or len(np.unique(y)) == len(null.classes_):
             return _ratio(estimator, table, y, n_experts)[0]
     raise ValueError("Draws lack a class, which is too rare for the bootstrap.")
@@ -300,8 +301,8 @@ def gate_test(
     gate = estimator.gate.steps[-1][1] if isinstance(estimator.gate, Pipeline) else estimator.gate
     if not (gate is None or (getattr(gate, "is_linear", False) and gate.sees_rows)):
         raise ValueError(f"gate_test compares a SoftmaxGate with proportions; the gate is {gate}.")
-    facts = Facts(exposure, trials, subject, upper).checked(X)
-    rows = {"sample_weight": sample_weight, **facts.given()}
+    metadata = RowMetadata(exposure, trials, subject, upper).checked(X)
+    rows = {"sample_weight": sample_weight, **metadata.given()}
     fitted = estimator
     estimator = in_sample(seed_estimator(estimator, check_random_state(random_state)))
     if estimator.n_experts == "auto":
@@ -317,7 +318,7 @@ def gate_test(
         raise ValueError("A single expert has no gate: give n_experts, two at least.")
     try:
         best_with, best_without = (
-            max(Estimates(mixture, X, y, sample_weight, facts).highest() for mixture in candidates)
+            max(Estimates(each, X, y, sample_weight, metadata).highest() for each in candidates)
             for candidates in ((with_gate, from_without), (without, from_gate))
         )
     except ValueError as error:

@@ -10,7 +10,7 @@ from sklearn.base import clone, is_classifier
 from sklearn.utils import _safe_indexing, check_random_state
 from sklearn.utils.validation import check_array, check_consistent_length, column_or_1d
 
-from .._data import Facts, Subjects
+from .._data import RowMetadata, Subjects
 from .._em.progress import count
 from .._experts.folds import in_sample, make_folds
 from .._experts.traits import seed_estimator
@@ -244,10 +244,10 @@ def select_n_experts(
     X = X if hasattr(X, "shape") else check_array(X, dtype=None, ensure_all_finite=False)
     y, trials = estimator._counted(np.asarray(y), trials)
     check_consistent_length(X, y, groups)
-    facts = Facts(exposure, trials, subject, upper).checked(X)
+    metadata = RowMetadata(exposure, trials, subject, upper).checked(X)
     rows = {
         "sample_weight": check_weights(sample_weight, X, ensure_non_negative=True),
-        **facts.given(),
+        **metadata.given(),
     }
     if groups is not None:
         rows["groups"] = column_or_1d(groups)
@@ -354,7 +354,7 @@ def _scored_with(rows):
 
 def _likelihood_terms(mixture, X, y, rows):
     given = _scored_with(rows)
-    return mixture._likelihood_terms(X, y, given.pop("sample_weight"), Facts(**given))
+    return mixture._likelihood_terms(X, y, given.pop("sample_weight"), RowMetadata(**given))
 
 
 def _evidence(mixtures, candidates):

@@ -18,6 +18,11 @@ def mixture_of(kind, **params):
     return MixtureOfExpertsRegressor(**{"likelihood": LIKELIHOODS[kind], **params})
 
 
+def regressor_of(likelihood="gaussian", n_experts=2, **params):
+    """Mixture of two experts under that likelihood."""
+    return MixtureOfExpertsRegressor(n_experts=n_experts, likelihood=likelihood, **params)
+
+
 def fit_from(kind, X, y, weight, resp, *, max_iter=800, general=False, **params):
     """Fit from these responsibilities for max_iter iterations, or until nothing is gained.
 

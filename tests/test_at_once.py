@@ -15,7 +15,7 @@ from skmoe._experts.prediction import expert_prediction, predict_linear, predict
 from skmoe.gates import SoftmaxGate
 
 
-def planted(n_classes=None, n=300):
+def kinked(n_classes=None, n=300):
     rng = np.random.default_rng(0)
     X = rng.normal(size=(n, 3)) * [1.0, 10.0, 0.1] + [0.0, 50.0, 1.0]
     Z = (X - X.mean(axis=0)) / X.std(axis=0)
@@ -35,7 +35,7 @@ def one_by_one(moe, X):
 @pytest.mark.parametrize("n_classes", [None, 2, 4])
 @pytest.mark.parametrize("fit_intercept", [True, False])
 def test_predictions_are_those_of_the_experts(n_classes, fit_intercept, dtype):
-    X, y = planted(n_classes)
+    X, y = kinked(n_classes)
     if n_classes is None:
         moe, expert = MixtureOfExpertsRegressor(n_experts=3, random_state=0, training="em"), Ridge()
     else:
@@ -62,7 +62,7 @@ def test_predictions_are_those_of_the_experts(n_classes, fit_intercept, dtype):
 @pytest.mark.parametrize("activation", ["identity", "logistic", "tanh", "relu"])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_nets_predict_what_they_predict_themselves(activation, dtype):
-    X, y = planted()
+    X, y = kinked()
     X = X.astype(dtype)
     for layers, target in (((5,), y), ((), y), ((4, 3), np.column_stack([y, -y]))):
         net = MLPRegressor(
@@ -78,7 +78,7 @@ def test_nets_predict_what_they_predict_themselves(activation, dtype):
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_nets_say_themselves_what_is_wrong_with_the_rows():
-    X, y = planted()
+    X, y = kinked()
     net = MLPRegressor(hidden_layer_sizes=5, max_iter=1).fit(X, y)
     with pytest.raises(ValueError, match="Input X contains NaN"):
         expert_prediction("net", net, np.full((2, 3), np.nan), (), None)
@@ -87,7 +87,7 @@ def test_nets_say_themselves_what_is_wrong_with_the_rows():
 
 
 def test_an_expert_that_is_replaced_is_heard_at_once():
-    X, y = planted()
+    X, y = kinked()
     moe = MixtureOfExpertsRegressor(Ridge(), 2, random_state=0).fit(X, y)
     moe.predict(X)
     moe.experts_[0].coef_ = moe.experts_[0].coef_ + 1.0
@@ -106,7 +106,7 @@ class Cautious(SoftmaxGate):
 
 
 def test_subclasses_answer_for_themselves():
-    X, y = planted()
+    X, y = kinked()
     moe = MixtureOfExpertsRegressor(
         Doubled(), 2, gate=Cautious(), cv=False, max_iter=50, tol=1.0, random_state=0
     ).fit(X, y)
@@ -116,7 +116,7 @@ def test_subclasses_answer_for_themselves():
 
 
 def test_classes_that_one_expert_never_saw_are_asked_for_one_by_one():
-    X, y = planted(3)
+    X, y = kinked(3)
     moe = MixtureOfExpertsClassifier(LogisticRegression(), 2, random_state=0).fit(X, y)
     fewer = copy.copy(moe.experts_[0]).fit(X[y < 2], y[y < 2])
     assert predict_linear([fewer, moe.experts_[1]], X, moe.classes_) is None
@@ -125,7 +125,7 @@ def test_classes_that_one_expert_never_saw_are_asked_for_one_by_one():
 
 
 def test_what_is_wrong_with_the_rows_is_said_as_ever():
-    X, y = planted()
+    X, y = kinked()
     moe = MixtureOfExpertsRegressor(Ridge(), 2, random_state=0).fit(X, y)
     missing = X.copy()
     missing[3, 0] = np.nan

@@ -114,12 +114,10 @@ def assert_fit_raises(estimator, X_bad, y_bad, kind, match, **fit_params):
     return caught.value
 
 
-def regressor(experts=None, n_experts=2, **params):
-    return MixtureOfExpertsRegressor(experts, n_experts, **(QUICK | params))
+regressor = partial(MixtureOfExpertsRegressor, n_experts=2, **QUICK)
 
 
-def classifier(experts=None, n_experts=2, **params):
-    return MixtureOfExpertsClassifier(experts, n_experts, **(QUICK | params))
+classifier = partial(MixtureOfExpertsClassifier, n_experts=2, **QUICK)
 
 
 def with_value(array, value):
@@ -252,12 +250,15 @@ def test_unknown_keyword_of_fit_is_refused_by_name():
     [
         (regressor(KMeans), "is a class: call it"),
         (regressor(Ridge), "'expert0'.*is a class: call it"),
-        (classifier([("logit", LogisticRegression)], "auto"), "'logit'.*is a class: call it"),
+        (
+            classifier([("logit", LogisticRegression)], n_experts="auto"),
+            "'logit'.*is a class: call it",
+        ),
         (regressor(gate=SoftmaxGate), "gate must be.*is a class: call it"),
         (regressor(OneHotEncoder()), r"fit and predict; OneHotEncoder\(\) lacks \['predict'\]"),
         (classifier(SilentClassifier()), r"fit and predict_proba.*lacks \['predict_proba'\]"),
         (
-            classifier([("svc", SVC(probability=False))], "auto"),
+            classifier([("svc", SVC(probability=False))], n_experts="auto"),
             r"'svc'.*lacks \['predict_proba'\]",
         ),
         (regressor("ridge"), "'experts' parameter"),
@@ -270,7 +271,7 @@ def test_expert_or_gate_that_cannot_answer_is_refused(estimator, match):
 
 
 def test_classifier_among_the_regressors_is_refused():
-    moe = regressor([("a", Ridge()), ("b", LogisticRegression())], "auto")
+    moe = regressor([("a", Ridge()), ("b", LogisticRegression())], n_experts="auto")
     assert_fit_raises(moe, X, Y, ValueError, "'b' should be a regressor")
 
 
@@ -285,7 +286,7 @@ def test_regressor_among_the_classifiers_is_refused():
 def test_error_of_an_expert_within_em_keeps_its_type_and_names_the_expert():
     experts = [("good", Ridge()), ("bad", Unkind())]
     halves = np.eye(2)[(X[:, 0] > 0).astype(int)]
-    moe = regressor(experts, "auto", cv=False, init=lambda *args: halves)
+    moe = regressor(experts, n_experts="auto", cv=False, init=lambda *args: halves)
     error = assert_fit_raises(moe, X, Y, ZeroDivisionError, "nothing to divide by")
     assert any("fit of expert 'bad'" in note for note in error.__notes__)
 
@@ -304,10 +305,10 @@ def test_parameters_of_experts_that_are_solved_are_checked_as_theirs(expert, par
     moe, y = (classifier, LABELS) if is_classifier(expert) else (regressor, np.ceil(np.abs(Y)))
     settings = {"likelihood": "poisson"} if isinstance(expert, PoissonRegressor) else {}
     match = f"'{parameter}' parameter of {type(expert).__name__}"
-    assert_fit_raises(moe(expert, 2, **settings), X, y, InvalidParameterError, match)
+    assert_fit_raises(moe(expert, **settings), X, y, InvalidParameterError, match)
 
 
-@pytest.mark.parametrize("moe", [regressor(n_experts=2), regressor(Ridge(), 2)])
+@pytest.mark.parametrize("moe", [regressor(n_experts=2), regressor(Ridge(), n_experts=2)])
 def test_numbers_whose_squares_are_infinite_are_refused(moe):
     match = "whose square is infinite: give it in larger units"
     assert_fit_raises(moe, X * [1, 1e200], Y, ValueError, match)
@@ -317,7 +318,7 @@ def test_numbers_whose_squares_are_infinite_are_refused(moe):
 @pytest.mark.parametrize("size", [1e102, 1e120, 1e170, 1e300, 1e-102, 1e-120, 1e-170, 1e-310])
 @pytest.mark.parametrize(
     "moe",
-    [regressor(), regressor(DecisionTreeRegressor(), 1), regressor(gate=GaussianGate())],
+    [regressor(), regressor(DecisionTreeRegressor(), n_experts=1), regressor(gate=GaussianGate())],
     ids=["linear", "tree", "gaussian gate"],
 )
 def test_numbers_of_which_squares_are_none_are_refused_with_their_column(moe, size):
@@ -423,7 +424,7 @@ def test_weights_that_are_numbers_of_rows_are_not_warned_of(weight):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
             # shares of its own
-            regressor(inner, 4, max_iter=2).fit(X, Y, sample_weight=weight)
+            regressor(inner, n_experts=4, max_iter=2).fit(X, Y, sample_weight=weight)
 
 
 @pytest.mark.parametrize("as_table", [True, False])
@@ -455,7 +456,7 @@ def test_folds_that_leave_nothing_to_train_on_are_refused(make, train, weight):
 @pytest.mark.slow  # joblib starts its workers, and stops them after the error
 def test_error_of_an_expert_in_another_process_keeps_its_type_and_names_the_expert():
     experts = [("good", Ridge()), ("bad", Ridge(alpha=-1.0))]  # of a class that workers can import
-    moe = regressor(experts, "auto", cv=False, n_jobs=2)
+    moe = regressor(experts, n_experts="auto", cv=False, n_jobs=2)
     before = snapshot(moe)
     with pytest.raises(InvalidParameterError, match="'alpha' parameter of Ridge") as caught:
         moe.fit(X, Y)
@@ -464,7 +465,7 @@ def test_error_of_an_expert_in_another_process_keeps_its_type_and_names_the_expe
 
 
 def test_error_of_an_expert_when_predicting_names_the_expert():
-    moe = regressor([("ridge", Ridge()), ("tree", DecisionTreeRegressor())], "auto", cv=3)
+    moe = regressor([("ridge", Ridge()), ("tree", DecisionTreeRegressor())], n_experts="auto", cv=3)
     moe.fit(X, Y)
     missing = with_value(X, np.nan)
     moe.gate_ = make_pipeline(SimpleImputer().fit(X), moe.gate_)
@@ -474,7 +475,7 @@ def test_error_of_an_expert_when_predicting_names_the_expert():
 
 
 def test_expert_that_predicts_nan_is_refused_by_name():
-    moe = regressor([("good", Ridge()), ("bad", Unkind("nan"))], "auto")
+    moe = regressor([("good", Ridge()), ("bad", Unkind("nan"))], n_experts="auto")
     assert_fit_raises(moe, X, Y, ValueError, "'bad' predicted NaN")
 
 
@@ -745,7 +746,7 @@ def test_information_criteria_of_cross_fitted_experts_are_refused():
 
 
 def test_experts_that_cannot_hear_uneven_weights_are_named_in_a_warning():
-    moe = regressor([("near", KNeighborsRegressor()), ("ridge", Ridge())], "auto")
+    moe = regressor([("near", KNeighborsRegressor()), ("ridge", Ridge())], n_experts="auto")
     with pytest.warns(IgnoredWeightsWarning, match=r"experts \['near'\] take no sample_weight"):
         moe.fit(X, Y, sample_weight=np.linspace(1, 2, 60))
 

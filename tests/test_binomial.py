@@ -1,5 +1,7 @@
 """Successes in trials: the binomial likelihood, and experts that predict rates."""
 
+from functools import partial
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -30,7 +32,7 @@ ERRORS = [0.079000044, 0.065362486, 0.082854509]
 COEF = np.array([[-1.0, 1.5], [1.0, -1.0]])  # intercept and slope of the log-odds, by regime
 
 
-def planted(n=400, seed=0):
+def logistic_regimes(n=400, seed=0):
     """Two logistic regimes behind a soft gate; X, successes, trials. The stream never changes."""
     rng = np.random.RandomState(seed)
     X, trials = rng.normal(size=(n, 2)), rng.randint(5, 30, size=n)
@@ -49,10 +51,15 @@ def trials_of_centres(seed=0):
     return treated[:, None], deaths, total, centre
 
 
-def mixture(experts=None, n_experts=2, **params):
-    defaults = {"likelihood": "binomial", "training": "em", "n_init": 3, "tol": 1e-8}
-    params = defaults | {"random_state": 0} | params
-    return MixtureOfExpertsRegressor(experts, n_experts, **params)
+mixture = partial(
+    MixtureOfExpertsRegressor,
+    n_experts=2,
+    likelihood="binomial",
+    training="em",
+    n_init=3,
+    tol=1e-8,
+    random_state=0,
+)
 
 
 # Distribution --------------------------------------------------------------------------------
@@ -91,7 +98,7 @@ def test_certain_rates_have_their_probabilities():
 
 
 def test_regimes_are_recovered_and_the_objective_rises():
-    X, y, trials = planted(3000)
+    X, y, trials = logistic_regimes(3000)
     moe = mixture().fit(X, y, trials=trials)
     summary = moe.summary(X, y, trials=trials).to_frame()
     order = np.argsort([expert.intercept_ for expert in moe.experts_])
@@ -111,7 +118,7 @@ def test_likelihoods_and_standard_errors_are_those_of_flexmix():
     #                  model = FLXMRglm(family = "binomial"),
     #                  concomitant = FLXPmultinom(~ x1 + x2))
     # logLik(m); refit(m, method = "optim")                 # flexmix 2.3.20, tolerance 1e-12
-    X, y, trials = planted()
+    X, y, trials = logistic_regimes()
     moe = mixture(gate=SoftmaxGate(alpha=0)).fit(X, y, trials=trials)
     assert_allclose(moe.log_density(X, y, trials=trials).sum(), LOG_LIKELIHOOD, atol=1e-3)
     bic = -2 * LOG_LIKELIHOOD + 9 * np.log(400)
@@ -139,7 +146,7 @@ def test_centres_of_a_meta_analysis_reach_the_optimum_of_flexmix(seed):
 
 @pytest.mark.parametrize("C", [0.1, 10.0])
 def test_one_expert_is_the_logistic_regression_of_each_trial(C):
-    X, y, trials = planted(100)
+    X, y, trials = logistic_regimes(100)
     X = X * [1.0, 30.0]
     moe = mixture(LogisticRegression(C=C), n_experts=1, tol=1e-12).fit(X, y, trials=trials)
     rows = np.repeat(np.arange(len(y)), trials)
@@ -150,7 +157,7 @@ def test_one_expert_is_the_logistic_regression_of_each_trial(C):
 
 
 def test_single_trials_are_two_classes():
-    X, y, trials = planted(600)
+    X, y, trials = logistic_regimes(600)
     won = (np.random.RandomState(1).uniform(size=600) < y / trials).astype(int)
     gate = ConstantGate()
     rates = mixture(n_experts=2, gate=gate).fit(X, won)
@@ -164,7 +171,7 @@ def test_single_trials_are_two_classes():
 
 
 def test_two_columns_are_successes_and_failures():
-    X, y, trials = planted(200)
+    X, y, trials = logistic_regimes(200)
     counts = np.column_stack([y, trials - y])
     by_trials, by_columns = mixture().fit(X, y, trials=trials), mixture().fit(X, counts)
     assert_array_equal(by_trials.predict(X), by_columns.predict(X))
@@ -180,7 +187,7 @@ def test_two_columns_are_successes_and_failures():
 
 
 def test_weights_are_repeats():
-    X, y, trials = planted(150)
+    X, y, trials = logistic_regimes(150)
     weight = np.random.RandomState(2).randint(0, 3, size=150)
     rows = np.repeat(np.arange(150), weight)
     weighted = mixture().fit(X, y, sample_weight=weight, trials=trials)
@@ -189,7 +196,7 @@ def test_weights_are_repeats():
 
 
 def test_trials_multiply_rates_everywhere():
-    X, y, trials = planted(300)
+    X, y, trials = logistic_regimes(300)
     moe = mixture().fit(X, y, trials=trials)
     rate = moe.predict(X)
     assert ((rate > 0) & (rate < 1)).all()
@@ -212,7 +219,7 @@ def test_trials_multiply_rates_everywhere():
 
 
 def test_trials_are_routed():
-    X, y, trials = planted(150)
+    X, y, trials = logistic_regimes(150)
     moe = mixture()
     expected = clone(moe).fit(StandardScaler().fit_transform(X), y, trials=trials)
     with config_context(enable_metadata_routing=True):
@@ -223,14 +230,14 @@ def test_trials_are_routed():
 
 
 def test_a_warm_start_goes_on_with_trials():
-    X, y, trials = planted(200)
+    X, y, trials = logistic_regimes(200)
     moe = mixture(warm_start=True).fit(X, y, trials=trials)
     before = moe.lower_bound_
     assert moe.fit(X, y, trials=trials).lower_bound_ >= before - 1e-10
 
 
 def test_tests_and_bootstrap_take_trials():
-    X, y, trials = planted(150)
+    X, y, trials = logistic_regimes(150)
     moe = mixture(tol=1e-5).fit(X, y, trials=trials)
     for method in ("rows", "parametric"):
         result = bootstrap(moe, X, y, trials=trials, method=method, n_resamples=3, random_state=0)
@@ -247,7 +254,7 @@ def test_tests_and_bootstrap_take_trials():
 
 
 def test_rates_are_learned_from_weighted_rows():
-    X, y, trials = planted(120)
+    X, y, trials = logistic_regimes(120)
     model = RateRegressor(LogisticRegression()).fit(X, y / trials, sample_weight=trials)
     twice, labels = np.vstack([X, X]), np.repeat([1, 0], 120)
     reference = LogisticRegression().fit(
@@ -271,9 +278,9 @@ def test_rates_are_learned_from_weighted_rows():
     ],
 )
 def test_experts_of_any_kind_beat_the_common_rate(expert):
-    X, y, trials = planted(400)
+    X, y, trials = logistic_regimes(400)
     moe = mixture(clone(expert), n_init=4, tol=1e-4).fit(X, y, trials=trials)
-    X_new, y_new, t_new = planted(400, seed=1)
+    X_new, y_new, t_new = logistic_regimes(400, seed=1)
     density = moe.log_density(X_new, y_new, trials=t_new)
     common = stats.binom.logpmf(y_new, t_new, y.sum() / trials.sum())
     assert np.isfinite(density).all()
@@ -281,7 +288,7 @@ def test_experts_of_any_kind_beat_the_common_rate(expert):
 
 
 def test_unlike_experts_stand_side_by_side():
-    X, y, trials = planted(200)
+    X, y, trials = logistic_regimes(200)
     experts = [
         ("line", make_pipeline(StandardScaler(), LogisticRegression())),
         ("forest", RandomForestRegressor(10, min_samples_leaf=5)),
@@ -293,7 +300,7 @@ def test_unlike_experts_stand_side_by_side():
 
 
 def test_successes_with_strings_in_the_table():
-    X, y, trials = planted(200)
+    X, y, trials = logistic_regimes(200)
     table = pd.DataFrame({"x": X[:, 0], "kind": np.where(X[:, 1] > 0, "a", "b")})
     moe = mixture().fit(table, y, trials=trials)
     assert np.isfinite(moe.predict(table)).all()
@@ -304,7 +311,7 @@ def test_successes_with_strings_in_the_table():
 
 
 def test_wrong_counts_are_refused():
-    X, y, trials = planted(50)
+    X, y, trials = logistic_regimes(50)
     moe = mixture(n_init=1)
     for wrong, given, message in [
         (y, {}, "one trial"),
@@ -328,7 +335,7 @@ def test_wrong_counts_are_refused():
 
 
 def test_rows_without_a_success_are_no_trouble():
-    X, _, trials = planted(60)
+    X, _, trials = logistic_regimes(60)
     moe = mixture(n_experts=1).fit(X, np.zeros(60), trials=trials)
     assert moe.predict(X).max() < 0.01
 
@@ -348,7 +355,7 @@ def test_any_number_of_trials_has_quantiles_and_draws(trials, rate):
 
 
 def test_scores_do_not_compare_successes_with_rates():
-    X, y, trials = planted()
+    X, y, trials = logistic_regimes()
     moe = MixtureOfExpertsRegressor(n_experts=1, likelihood="binomial").fit(X, y, trials=trials)
     scores = crps_score, interval_score, pinball_score, lambda moe, *given: moe.score(*given)
     for score in scores:
@@ -361,7 +368,7 @@ def test_scores_do_not_compare_successes_with_rates():
 
 @pytest.mark.parametrize("trials", [20, "many", np.ones((400, 2)), 2.0**60 * np.ones(400)])
 def test_impossible_trials_are_named(trials):
-    X, y, good = planted()
+    X, y, good = logistic_regimes()
     moe = MixtureOfExpertsRegressor(n_experts=1, likelihood="binomial").fit(X, y, trials=good)
     with pytest.raises(ValueError, match="^trials"):
         moe.predict(X, trials=trials)

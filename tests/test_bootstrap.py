@@ -1,6 +1,7 @@
 """Bootstrap: standard errors of formulas, experts in one order, groups, jobs, refusals."""
 
 import copy
+from functools import partial
 
 import numpy as np
 import pytest
@@ -24,9 +25,7 @@ def equal_halves(n_samples=200, seed=0):
     return X, np.where(up, 2 * X[:, 0], 3 - X[:, 0]) + 0.5 * rng.normal(size=n_samples)
 
 
-def mixture(X, y, **settings):
-    settings = {"n_experts": 2, "n_init": 3, "random_state": 0, **settings}
-    return MixtureOfExpertsRegressor(**settings, training="em").fit(X, y)
+mixture = partial(MixtureOfExpertsRegressor, n_experts=2, training="em", n_init=3, random_state=0)
 
 
 @pytest.mark.parametrize("method", ["rows", "parametric"])
@@ -34,7 +33,7 @@ def test_standard_errors_are_those_of_least_squares(method):
     rng = np.random.default_rng(0)
     X = rng.normal(size=(100, 1))
     y = 2 * X[:, 0] + (np.abs(X[:, 0]) if method == "rows" else 1.0) * rng.normal(size=100)
-    moe = mixture(X, y, experts=LinearRegression(), n_experts=1, n_init=1)
+    moe = mixture(experts=LinearRegression(), n_experts=1, n_init=1).fit(X, y)
     result = bootstrap(moe, X, y, method=method, n_resamples=100, random_state=0)
     # Rows are White's sandwich, without the assumption of equal errors that parametric draws make.
     cov = "sandwich" if method == "rows" else "observed"
@@ -50,7 +49,7 @@ def test_standard_errors_are_those_of_least_squares(method):
 @pytest.mark.slow
 def test_standard_errors_of_a_mixture_agree_with_the_information():
     X, y = equal_halves()
-    moe = mixture(X, y, gate=ConstantGate())
+    moe = mixture(gate=ConstantGate()).fit(X, y)
     result = bootstrap(moe, X, y, method="parametric", n_resamples=100, random_state=0)
     expected = moe.summary(X, y).std_error
     # 100 resamples know a standard error to 7 %; the experts overlap, which adds curvature.
@@ -59,7 +58,7 @@ def test_standard_errors_of_a_mixture_agree_with_the_information():
 
 def test_experts_of_resamples_are_in_the_order_of_the_mixture(monkeypatch):
     X, y = equal_halves()
-    moe = mixture(X, y, gate=ConstantGate())
+    moe = mixture(gate=ConstantGate()).fit(X, y)
     slopes = [1, 4]
     settings = {"n_resamples": 20, "random_state": 0}
     draws = bootstrap(moe, X, y, **settings).bootstrap_distribution[slopes]
@@ -72,7 +71,7 @@ def test_experts_of_resamples_are_in_the_order_of_the_mixture(monkeypatch):
 
 def test_matching_renumbers_and_changes_no_prediction():
     X, y = equal_halves()
-    moe = mixture(X, y, n_experts=3, max_iter=10, tol=0.1)
+    moe = mixture(n_experts=3, max_iter=10, tol=0.1).fit(X, y)
     twin = copy.copy(moe)
     order = np.array([2, 0, 1])
     match(twin, np.eye(3)[order])
@@ -83,7 +82,7 @@ def test_matching_renumbers_and_changes_no_prediction():
     assert_allclose(twin.predict(X), moe.predict(X))
     assert_allclose(twin.log_density(X, y), moe.log_density(X, y))
     named = [("one", LinearRegression()), ("other", Ridge())]
-    named = mixture(X, y, experts=named, n_experts="auto", cv=False)
+    named = mixture(experts=named, n_experts="auto", cv=False).fit(X, y)
     before = named.experts_
     match(named, np.eye(2)[::-1])
     assert named.experts_ is before
@@ -92,7 +91,7 @@ def test_matching_renumbers_and_changes_no_prediction():
 def test_groups_are_drawn_together():
     X, y = equal_halves(60)
     X, y, groups = (np.repeat(each, 4, axis=0) for each in (X, y, [f"p{i}" for i in range(60)]))
-    moe = mixture(X, y, experts=LinearRegression(), n_experts=1)
+    moe = mixture(experts=LinearRegression(), n_experts=1).fit(X, y)
     settings = {"n_resamples": 50, "random_state": 0}
     alone = bootstrap(moe, X, y, **settings).standard_error[:2]
     together = bootstrap(moe, X, y, groups=groups, **settings).standard_error[:2]
@@ -116,7 +115,7 @@ def test_subjects_are_drawn_whole_and_twice_as_two():
     assert_allclose(result.standard_error[6], 2 / np.sqrt(40), rtol=0.35)  # of 40, not of 160
     with pytest.raises(ValueError, match="not both"):
         bootstrap(moe, X, y, subject=subject, groups=subject)
-    tree = mixture(X, y, experts=DecisionTreeRegressor(max_depth=1), cv=2, n_init=1)
+    tree = mixture(experts=DecisionTreeRegressor(max_depth=1), cv=2, n_init=1).fit(X, y)
     with pytest.raises(ValueError, match="both sides of a fold"):
         bootstrap(tree, X, y, subject=subject, statistic=lambda m: m.predict(X[:1]))
 
@@ -143,7 +142,7 @@ def test_exposures_go_with_their_rows(method):
 def test_any_mixture_has_a_bootstrap_of_a_statistic():
     X, y = equal_halves(80)
     weight = np.arange(80) % 2
-    moe = mixture(X, y, experts=DecisionTreeRegressor(max_depth=2), cv=2, n_init=1)
+    moe = mixture(experts=DecisionTreeRegressor(max_depth=2), cv=2, n_init=1).fit(X, y)
     at = [[-1.0], [1.0]]
     result = bootstrap(
         moe, X, y, sample_weight=weight, statistic=lambda m: m.predict(at), n_resamples=4,
@@ -195,7 +194,9 @@ def test_result_does_not_depend_on_jobs_and_the_mixture_stays():
 def test_result_prints_as_text_html_and_frame():
     pytest.importorskip("pandas")
     X, y = equal_halves(100)
-    result = bootstrap(mixture(X, y), X, y, n_resamples=3, confidence_level=0.9, random_state=0)
+    result = bootstrap(
+        mixture().fit(X, y), X, y, n_resamples=3, confidence_level=0.9, random_state=0
+    )
     header, part, *_ = str(result).splitlines()
     assert header.split() == ["estimate", "std_error", "5", "%", "95", "%"]
     assert part == "expert0"
@@ -219,7 +220,7 @@ def test_result_prints_as_text_html_and_frame():
 )
 def test_what_cannot_be_resampled_is_refused(given, error, message):
     X, y = equal_halves(50)
-    given = {"estimator": mixture(X, y, n_experts=1), "X": X, "y": y, **given}
+    given = {"estimator": mixture(n_experts=1).fit(X, y), "X": X, "y": y, **given}
     with pytest.raises(error, match=message):
         bootstrap(**given)
 

@@ -1,7 +1,10 @@
 """Censored targets: interval probabilities, expected targets, EM, standard errors, scores."""
 
+from functools import partial
+
 import numpy as np
 import pytest
+from mixtures import regressor_of
 from numpy.testing import assert_allclose
 from scipy import integrate, optimize, special, stats
 from sklearn import config_context
@@ -29,7 +32,7 @@ GATE = np.array([0.3, 0.0, 1.5])  # log-odds of the first: intercept, two column
 LIKELIHOODS = ["gaussian", "log_normal", "gamma", StudentT("estimate")]
 
 
-def planted(n=1000, seed=0):
+def failure_times(n=1000, seed=0):
     """Accelerated failure times in two regimes, two fifths censored: X, y, upper, time."""
     rng = np.random.default_rng(seed)
     X = rng.uniform(-2, 2, size=(n, 2))
@@ -55,9 +58,7 @@ def all_kinds(n=300, seed=0):
     return X, y, upper
 
 
-def mixture(likelihood="log_normal", n_experts=2, experts=None, **params):
-    defaults = {"n_init": 3, "tol": 1e-6, "max_iter": 2000, "random_state": 0}
-    return MixtureOfExpertsRegressor(experts, n_experts, likelihood=likelihood, **defaults | params)
+mixture = partial(regressor_of, n_init=3, max_iter=2000, tol=1e-6, random_state=0)
 
 
 def frozen(likelihood, prediction, k=0):
@@ -216,7 +217,7 @@ def test_degrees_of_freedom_are_at_their_maximum():
 @pytest.mark.parametrize("likelihood", LIKELIHOODS)
 @pytest.mark.parametrize("params", [{}, {"shared_effects": [1]}])
 def test_em_rises(likelihood, params):
-    X, y, upper, _ = planted(150)
+    X, y, upper, _ = failure_times(150)
     moe = mixture(likelihood, n_init=1, max_iter=10, tol=0.0, **params)
     with pytest.warns(UserWarning, match="max_iter"):
         moe.fit(X, y, upper=upper)
@@ -225,11 +226,11 @@ def test_em_rises(likelihood, params):
 
 
 def test_em_of_subjects_rises_and_keeps_them_together():
-    X, y, upper, _ = planted(300)
+    X, y, upper, _ = failure_times(300)
     subject = np.repeat(np.arange(100), 3)
     X[:, 1] = X[subject * 3, 1]
     gate = make_pipeline(ColumnTransformer([("own", "passthrough", [1])]), SoftmaxGate())
-    moe = mixture(gate=gate).fit(X, y, upper=upper, subject=subject)
+    moe = mixture("log_normal", gate=gate).fit(X, y, upper=upper, subject=subject)
     assert np.diff(moe.lower_bounds_).min() > -1e-9
     resp = moe.responsibilities(X, y, upper=upper, subject=subject).reshape(100, 3, 2)
     assert_allclose(resp, resp[:, :1] + np.zeros((1, 3, 1)))
@@ -238,7 +239,7 @@ def test_em_of_subjects_rises_and_keeps_them_together():
 
 @pytest.mark.parametrize("likelihood", LIKELIHOODS)
 def test_densities_are_those_of_the_fitted_mixture(likelihood):
-    X, y, upper, _ = planted(200)
+    X, y, upper, _ = failure_times(200)
     moe = mixture(likelihood, n_init=1, tol=1e-4).fit(X, y, upper=upper)
     gate, predictions = moe.gate_proba(X), moe.predict_experts(X)
     joint = np.column_stack(
@@ -265,13 +266,14 @@ def within(summary, truth):
 
 @pytest.mark.parametrize("seed", range(2))
 def test_planted_regimes_are_recovered(seed):
-    X, y, upper, _ = planted(600, seed)
+    X, y, upper, _ = failure_times(600, seed)
     assert 0.35 < np.isinf(upper).mean() < 0.45
-    moe = mixture(n_init=2).fit(X, y, upper=upper)
+    moe = mixture("log_normal", n_init=2).fit(X, y, upper=upper)
     experts = [[each[2], each[0], each[1], np.log(each[3])] for each in REGIMES]
     truth = np.concatenate([*experts, -GATE])
     assert np.abs(within(moe.summary(X, y, upper=upper), truth)).max() < 4
-    naive = mixture(training="em", n_init=2).fit(X, y)  # as if all times were observed
+    # As if all times were observed.
+    naive = mixture("log_normal", training="em", n_init=2).fit(X, y)
     assert max(e.intercept_ for e in naive.experts_) < 2 - 4 * 0.04
 
 
@@ -301,7 +303,7 @@ def test_standard_errors_are_of_the_observed_information():
 
 
 def test_a_scale_that_experts_share_is_one_parameter():
-    X, y, upper, _ = planted(300)
+    X, y, upper, _ = failure_times(300)
     logs = np.log(y), np.log(upper)
     moe = mixture(Gaussian(scale="shared"), training="em").fit(X, logs[0], upper=logs[1])
     summary = moe.summary(X, logs[0], upper=logs[1])
@@ -315,7 +317,7 @@ def test_a_scale_that_experts_share_is_one_parameter():
 
 @pytest.mark.parametrize("factor", [1e-6, 1e6])
 def test_another_unit_of_the_target_changes_units_alone(factor):
-    X, y, upper, _ = planted(200)
+    X, y, upper, _ = failure_times(200)
     here, there = (
         mixture("gaussian", n_init=1)
         .fit(X, f * y, upper=f * upper)
@@ -329,21 +331,21 @@ def test_another_unit_of_the_target_changes_units_alone(factor):
 
 @pytest.mark.parametrize("experts", [None, LinearRegression(), DecisionTreeRegressor(max_depth=2)])
 def test_without_censoring_it_is_the_ordinary_fit(experts):
-    X, _, _, time = planted(150)
+    X, _, _, time = failure_times(150)
     params = {"experts": experts, "n_init": 1, "tol": 1e-3}
     params["cv"] = 2 if isinstance(experts, DecisionTreeRegressor) else "auto"
-    plain = mixture(**params).fit(X, time)
-    observed = mixture(**params).fit(X, time, upper=time.copy())
+    plain = mixture("log_normal", **params).fit(X, time)
+    observed = mixture("log_normal", **params).fit(X, time, upper=time.copy())
     assert_allclose(observed.predict(X), plain.predict(X), rtol=0)
     assert_allclose(observed.log_density(X, time, upper=time), plain.log_density(X, time), rtol=0)
 
 
 def test_a_weight_of_two_is_a_row_given_twice():
-    X, y, upper, _ = planted(150)
+    X, y, upper, _ = failure_times(150)
     twice = np.arange(150) < 70
     rows = np.concatenate([np.arange(150), np.flatnonzero(twice)])
-    weighted = mixture(n_init=1).fit(X, y, 1.0 + twice, upper=upper)
-    repeated = mixture(n_init=1).fit(X[rows], y[rows], upper=upper[rows])
+    weighted = mixture("log_normal", n_init=1).fit(X, y, 1.0 + twice, upper=upper)
+    repeated = mixture("log_normal", n_init=1).fit(X[rows], y[rows], upper=upper[rows])
     assert_allclose(weighted.predict_experts(X), repeated.predict_experts(X), rtol=1e-6)
 
 
@@ -358,8 +360,8 @@ def test_more_columns_than_rows():
 
 
 def test_a_warm_start_stays_at_the_optimum():
-    X, y, upper, _ = planted(300)
-    moe = mixture(warm_start=True, n_init=1).fit(X, y, upper=upper)
+    X, y, upper, _ = failure_times(300)
+    moe = mixture("log_normal", warm_start=True, n_init=1).fit(X, y, upper=upper)
     before = moe.lower_bound_
     assert moe.fit(X, y, upper=upper).lower_bounds_[0] > before - 0.01
     assert_allclose(moe.lower_bound_, before, atol=1e-5)
@@ -369,12 +371,12 @@ def test_a_warm_start_stays_at_the_optimum():
 
 
 def test_forests_as_experts_know_of_censoring():
-    X, y, upper, time = planted(300)
-    X_new, _, _, time_new = planted(400, seed=1)
+    X, y, upper, time = failure_times(300)
+    X_new, _, _, time_new = failure_times(400, seed=1)
     forest = RandomForestRegressor(5, min_samples_leaf=10, random_state=0)
     params = {"experts": forest, "n_init": 1, "cv": 3, "max_iter": 4}
-    moe = mixture(**params).fit(X, y, upper=upper)
-    naive = mixture(**params, training="em").fit(X, y)
+    moe = mixture("log_normal", **params).fit(X, y, upper=upper)
+    naive = mixture("log_normal", **params, training="em").fit(X, y)
     assert not hasattr(moe, "specialisation_")  # EM, and no clones beside a generalist
     assert log_score(moe, X_new, time_new) > log_score(naive, X_new, time_new) + 0.2
     for rows in (np.ones(400, dtype=bool), X_new[:, 1] < -0.5):  # where the first regime is rare
@@ -384,7 +386,7 @@ def test_forests_as_experts_know_of_censoring():
 
 
 def test_a_single_cross_fitted_expert_iterates():
-    X, y, upper, time = planted(200)
+    X, y, upper, time = failure_times(200)
     tree = DecisionTreeRegressor(min_samples_leaf=20)
     moe = mixture("gamma", 1, experts=tree, cv=3).fit(X, y, upper=upper)
     assert moe.n_iter_ > 1
@@ -392,7 +394,7 @@ def test_a_single_cross_fitted_expert_iterates():
 
 
 def test_unlike_experts_and_gates_learn_from_censored_targets():
-    X, y, upper, _ = planted(200)
+    X, y, upper, _ = failure_times(200)
     experts = [("line", LinearRegression()), ("tree", DecisionTreeRegressor(min_samples_leaf=20))]
     moe = mixture("student_t", "auto", experts=experts, max_iter=2, cv=2, n_init=1).fit(
         X, np.log(y), upper=np.log(upper)
@@ -402,8 +404,8 @@ def test_unlike_experts_and_gates_learn_from_censored_targets():
 
 
 def test_survival_functions_fall_from_one_to_zero():
-    X, y, upper, _ = planted(300)
-    dist = mixture(n_init=1).fit(X, y, upper=upper).predict_dist(X[:7])
+    X, y, upper, _ = failure_times(300)
+    dist = mixture("log_normal", n_init=1).fit(X, y, upper=upper).predict_dist(X[:7])
     curve = np.stack([dist.sf(t) for t in (0.0, 0.5, 2.0, 10.0, 1e6)], axis=1)
     assert curve.shape == (7, 5)
     assert (np.diff(curve, axis=1) < 0).all()
@@ -415,8 +417,8 @@ def test_survival_functions_fall_from_one_to_zero():
 
 
 def test_log_score_is_the_mean_log_probability():
-    X, y, upper, _ = planted(200)
-    moe = mixture(n_init=1).fit(X, y, upper=upper)
+    X, y, upper, _ = failure_times(200)
+    moe = mixture("log_normal", n_init=1).fit(X, y, upper=upper)
     expected = moe.log_density(X, y, upper=upper).mean()
     assert_allclose(log_score(moe, X, y, upper=upper), expected)
     alive = np.log(moe.predict_dist(X).sf(2.0)).mean()  # of rows that are all censored
@@ -435,10 +437,10 @@ def concordance_by_hand(median, y, upper):
 
 
 def test_concordance_counts_the_pairs_that_can_be_compared():
-    X, y, upper, _ = planted(120)
+    X, y, upper, _ = failure_times(120)
     X, y = X.round(), np.ceil(2 * y) / 2  # ties of predictions and times
     upper = np.where(np.isinf(upper), upper, y)
-    moe = mixture(n_init=1, tol=1e-3).fit(X, y, upper=upper)
+    moe = mixture("log_normal", n_init=1, tol=1e-3).fit(X, y, upper=upper)
     median, index = moe.predict_dist(X).median(), concordance_index(moe, X, y, upper=upper)
     assert_allclose(index, concordance_by_hand(median, y, upper))
     weight = 1.0 + (np.arange(120) < 40)
@@ -453,8 +455,8 @@ def test_concordance_counts_the_pairs_that_can_be_compared():
 
 
 def test_selection_tests_and_bootstrap_take_upper():
-    X, y, upper, _ = planted(150)
-    estimator = mixture(experts=LinearRegression(), n_init=1, tol=1e-4)
+    X, y, upper, _ = failure_times(150)
+    estimator = mixture("log_normal", experts=LinearRegression(), n_init=1, tol=1e-4)
     for criterion in ("bic", "cv"):
         chosen = select_n_experts(
             estimator, X, y, [1, 2], upper=upper, criterion=criterion, cv=2, random_state=0
@@ -472,8 +474,8 @@ def test_selection_tests_and_bootstrap_take_upper():
 
 
 def test_errors_of_reports_are_distances_from_the_bounds():
-    X, y, upper, _ = planted(200)
-    moe = mixture(n_init=1).fit(X, y, upper=upper)
+    X, y, upper, _ = failure_times(200)
+    moe = mixture("log_normal", n_init=1).fit(X, y, upper=upper)
     predictions, resp = moe.predict_experts(X), moe.responsibilities(X, y, upper=upper)
     nearest = np.clip(predictions, np.log(y)[:, None], np.log(upper)[:, None])
     loss = (resp * (nearest - predictions) ** 2).sum(axis=0) / resp.sum(axis=0)
@@ -484,9 +486,9 @@ def test_errors_of_reports_are_distances_from_the_bounds():
 
 
 def test_upper_passes_through_pipelines_and_metadata_routing():
-    X, y, upper, _ = planted(150)
-    expected = mixture(n_init=1, tol=1e-10).fit(X, y, upper=upper).predict(X)
-    pipe = make_pipeline(StandardScaler(), mixture(n_init=1, tol=1e-10))
+    X, y, upper, _ = failure_times(150)
+    expected = mixture("log_normal", n_init=1, tol=1e-10).fit(X, y, upper=upper).predict(X)
+    pipe = make_pipeline(StandardScaler(), mixture("log_normal", n_init=1, tol=1e-10))
     pipe.fit(X, y, mixtureofexpertsregressor__upper=upper)
     assert_allclose(pipe.predict(X), expected, rtol=1e-2)
     assert_allclose(
@@ -494,7 +496,9 @@ def test_upper_passes_through_pipelines_and_metadata_routing():
         concordance_by_hand(pipe[-1].predict_dist(pipe[:-1].transform(X)).median(), y, upper),
     )
     with config_context(enable_metadata_routing=True):
-        routed = make_pipeline(StandardScaler(), mixture(n_init=1).set_fit_request(upper=True))
+        routed = make_pipeline(
+            StandardScaler(), mixture("log_normal", n_init=1).set_fit_request(upper=True)
+        )
         assert_allclose(routed.fit(X, y, upper=upper).predict(X), expected, rtol=0.05)
 
 
@@ -543,9 +547,9 @@ def test_impossible_bounds_are_refused(y, upper, message):
     ],
 )
 def test_what_cannot_learn_from_censored_targets_says_so(params, message):
-    X, y, upper, _ = planted(60)
+    X, y, upper, _ = failure_times(60)
     with pytest.raises(ValueError, match=message):
-        mixture(**params).fit(X, y, upper=upper)
+        mixture(**{"likelihood": "log_normal"} | params).fit(X, y, upper=upper)
 
 
 @pytest.mark.parametrize("y", [[1.0, 2.0, 3.0], [-np.inf, -np.inf, -np.inf]])
@@ -556,7 +560,7 @@ def test_targets_that_are_all_beyond_their_bounds_are_refused(y):
 
 
 def test_several_outputs_and_classes_are_not_censored():
-    X, y, upper, _ = planted(60)
+    X, y, upper, _ = failure_times(60)
     with pytest.raises(ValueError, match="upper is for one output"):
         mixture("gaussian").fit(X, np.column_stack([y, y]), upper=upper)
     with pytest.raises(ValueError, match="upper, for censored targets"):

@@ -1,9 +1,11 @@
 """Counts and positive targets: Poisson, negative binomial, Gamma; exposure."""
 
 import pickle
+from functools import partial
 
 import numpy as np
 import pytest
+from mixtures import regressor_of
 from numpy.testing import assert_allclose
 from planted import planted
 from scipy import optimize, stats
@@ -14,7 +16,7 @@ from sklearn.linear_model import GammaRegressor, LinearRegression, PoissonRegres
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
+from skmoe import MixtureOfExpertsClassifier
 from skmoe.gates import ConstantGate, SoftmaxGate
 from skmoe.likelihoods import Gamma, NegativeBinomial, Poisson
 
@@ -31,9 +33,7 @@ def rows_of_rates(kind, n=2000, seed=0):
     return rows.X, rows.y, rows.exposure
 
 
-def mixture(kind, experts=None, n_experts=2, **params):
-    defaults = {"training": "em", "n_init": 6, "tol": 1e-8, "max_iter": 500, "random_state": 0}
-    return MixtureOfExpertsRegressor(experts, n_experts, likelihood=kind, **defaults | params)
+mixture = partial(regressor_of, training="em", n_init=6, max_iter=500, tol=1e-8, random_state=0)
 
 
 def only(**rows):
@@ -67,7 +67,7 @@ TEXTBOOK = [(np_reg, -440.6403), (seizure, -376.1762), (fabric, -84.8882)]
 @pytest.mark.parametrize(("problem", "log_likelihood"), TEXTBOOK)
 def test_textbook_likelihood_is_reached(problem, log_likelihood, experts, shared_data):
     X, y, rows = problem(shared_data)
-    moe = mixture("poisson", experts, gate=ConstantGate(), cv=False, tol=1e-10, n_init=10)
+    moe = mixture("poisson", experts=experts, gate=ConstantGate(), cv=False, tol=1e-10, n_init=10)
     moe.fit(X, y, **rows)  # 32 rolls of cloth for four coefficients: "auto" would make folds
     assert_allclose(moe.log_density(X, y, **rows).sum(), log_likelihood, rtol=0, atol=1e-3)
     assert np.diff(moe.lower_bounds_).min() >= -1e-12
@@ -79,8 +79,8 @@ def test_textbook_likelihood_with_a_gate_on_a_column_of_its_own_is_reached(share
     experts = ColumnTransformer([("lgrd", "passthrough", ["lgRD"])])
     moe = mixture(
         "poisson",
-        make_pipeline(experts, PoissonRegressor(alpha=0)),
-        3,
+        experts=make_pipeline(experts, PoissonRegressor(alpha=0)),
+        n_experts=3,
         gate=make_pipeline(gate, SoftmaxGate(alpha=1e-8)),
         tol=1e-10,
     ).fit(X, y)
@@ -115,7 +115,7 @@ def test_one_expert_is_the_generalised_linear_model_of_scikit_learn(kind, model,
     weight = np.random.default_rng(0).uniform(0.1, 2, size=len(y))
     solver = {"solver": "newton-cholesky", "tol": 1e-10}
     reference = model(alpha=alpha, **solver).fit(X, y / exposure, weight * exposure)
-    moe = mixture(kind, model(alpha=alpha), 1)
+    moe = mixture(kind, experts=model(alpha=alpha), n_experts=1)
     rows = {} if kind == "gamma" else {"exposure": exposure}
     moe.fit(X, y, sample_weight=weight, **rows)
     assert type(moe.experts_[0]) is model
@@ -150,7 +150,7 @@ def test_experts_fitted_one_by_one_agree_with_those_solved_at_once(kind):
     hidden = Hidden(alpha=0, solver="newton-cholesky", tol=1e-12)
     params = {"init": "kmeans_x", "n_init": 1, "tol": 1e-10}
     fits = [
-        mixture(kind, expert, cv=False, **params).fit(X, y, **only(exposure=exposure))
+        mixture(kind, experts=expert, cv=False, **params).fit(X, y, **only(exposure=exposure))
         for expert in (hidden, Hidden.__base__(alpha=0))
     ]
     assert_allclose(fits[0].lower_bound_, fits[1].lower_bound_, rtol=1e-6)
@@ -243,7 +243,7 @@ FOREST = RandomForestRegressor(30, min_samples_leaf=5)
 )
 def test_flexible_experts_predict_what_new_counts_are_like(kind, experts):
     X, y, exposure = rows_of_rates(kind, 600)
-    moe = mixture(kind, experts, tol=1e-4, n_init=3).fit(X, y, **only(exposure=exposure))
+    moe = mixture(kind, experts=experts, tol=1e-4, n_init=3).fit(X, y, **only(exposure=exposure))
     X_new, y_new, exposure_new = rows_of_rates(kind, 600, seed=1)
     rows = only(exposure=exposure_new)
     score = moe.log_density(X_new, y_new, **rows).mean()
@@ -258,7 +258,7 @@ def test_an_event_where_none_is_expected_is_unlikely_and_not_impossible(kind):
     X = np.repeat([0.0, 1.0], 100)[:, None]
     y = np.where(X[:, 0] > 0.5, 3.0, 0.0)
     forest = RandomForestRegressor(10, random_state=0)
-    moe = mixture(kind, forest, 1).fit(X, y)
+    moe = mixture(kind, experts=forest, n_experts=1).fit(X, y)
     assert moe.predict([[0.0]]) < 0.01
     assert -20 < moe.log_density([[0.0]], [1.0])[0] < -3
 
@@ -326,7 +326,7 @@ def test_experts_that_predict_negative_means_are_refused():
     X = np.linspace(0, 1, 100)[:, None]
     y = np.round(np.exp(5 * X[:, 0] - 2))
     with pytest.raises(ValueError, match=r"predicts -.*PoissonRegressor"):
-        mixture("poisson", LinearRegression(), 1).fit(X, y)
+        mixture("poisson", experts=LinearRegression(), n_experts=1).fit(X, y)
 
 
 @pytest.mark.parametrize("likelihood", [Poisson(), NegativeBinomial(), Gamma()])

@@ -9,7 +9,7 @@ from skmoe import MixtureOfExpertsRegressor
 from skmoe.distributions import GaussianComponents, MixtureDistribution, ScipyComponents
 
 
-def mixture(weights, mean, std):
+def normal_mixture(weights, mean, std):
     mean = np.asarray(mean, dtype=float)
     return MixtureDistribution(np.asarray(weights, float), GaussianComponents(mean, std))
 
@@ -22,12 +22,12 @@ def random_mixtures(seed, n=50, n_experts=4, spread=3.0):
     weights[weights.sum(axis=1) == 0, 0] = 1.0
     weights /= weights.sum(axis=1, keepdims=True)
     mean = spread * rng.normal(size=(n, n_experts))
-    return mixture(weights, mean, rng.uniform(0.1, 2, size=n_experts))
+    return normal_mixture(weights, mean, rng.uniform(0.1, 2, size=n_experts))
 
 
 def test_one_component_is_the_normal_distribution():
     mean = np.linspace(-5, 5, 11)
-    dist = mixture(np.ones((11, 1)), mean[:, None], np.array([0.7]))
+    dist = normal_mixture(np.ones((11, 1)), mean[:, None], np.array([0.7]))
     reference = stats.norm(mean, 0.7)
     y = np.linspace(-3, 4, 11)
     # Two implementations of the same functions.
@@ -52,7 +52,9 @@ def test_distribution_function_of_a_quantile_is_its_probability(seed, spread):
 
 
 def test_quantile_between_modes_far_apart_is_found():
-    dist = mixture([[0.5, 0.5], [0.3, 0.7]], [[-1e4, 1e4], [-1e4, 1e4]], np.array([1e-3, 1.0]))
+    dist = normal_mixture(
+        [[0.5, 0.5], [0.3, 0.7]], [[-1e4, 1e4], [-1e4, 1e4]], np.array([1e-3, 1.0])
+    )
     assert_allclose(dist.ppf(0.25)[0], -1e4, atol=1e-2)
     assert_allclose(dist.ppf(0.75)[0], 1e4, atol=1e-2)
     expected = 1e4 + stats.norm.ppf((0.4 - 0.3) / 0.7)
@@ -60,8 +62,8 @@ def test_quantile_between_modes_far_apart_is_found():
 
 
 def test_components_of_no_weight_do_not_matter():
-    dist = mixture([[0.5, 0.0, 0.5]], [[0.0, 1e6, 1.0]], np.array([1.0, 1e3, 2.0]))
-    without = mixture([[0.5, 0.5]], [[0.0, 1.0]], np.array([1.0, 2.0]))
+    dist = normal_mixture([[0.5, 0.0, 0.5]], [[0.0, 1e6, 1.0]], np.array([1.0, 1e3, 2.0]))
+    without = normal_mixture([[0.5, 0.5]], [[0.0, 1.0]], np.array([1.0, 2.0]))
     for q in (0.001, 0.5, 0.999):
         assert_allclose(dist.ppf(q), without.ppf(q), rtol=1e-12, atol=1e-12)
     assert_allclose(dist.mean(), without.mean())
@@ -91,12 +93,12 @@ def test_moments_and_distribution_function_are_integrals_of_the_density(seed):
 def test_variance_is_within_plus_between():
     weights, mean, std = np.array([0.2, 0.8]), np.array([-1.0, 4.0]), np.array([0.5, 2.0])
     within, between = weights @ std**2, weights @ (mean - weights @ mean) ** 2
-    dist = mixture(weights[None], mean[None], std)
+    dist = normal_mixture(weights[None], mean[None], std)
     assert_allclose(dist.var(), within + between, rtol=1e-14)
 
 
 def test_density_far_from_everything_stays_finite_in_logarithms():
-    dist = mixture([[0.5, 0.5]], [[0.0, 1.0]], np.array([1.0, 1.0]))
+    dist = normal_mixture([[0.5, 0.5]], [[0.0, 1.0]], np.array([1.0, 1.0]))
     assert_allclose(dist.logpdf(1e5), np.log(0.5) + stats.norm.logpdf(1e5 - 1), rtol=1e-12)
 
 
@@ -122,12 +124,12 @@ def two_outputs(n=7, n_experts=3):
 
 def test_several_outputs_have_marginals_and_a_joint_density():
     weights, mean, std = two_outputs()
-    dist = mixture(weights, mean, std)
+    dist = normal_mixture(weights, mean, std)
     y = np.random.default_rng(1).normal(size=(7, 2))
     joint = stats.norm.pdf(y[:, None], mean, std).prod(axis=2)
     assert_allclose(dist.pdf(y), (weights * joint).sum(axis=1), rtol=1e-12)  # same formula
     for j in range(2):
-        single = mixture(weights, mean[:, :, j], std[:, j])
+        single = normal_mixture(weights, mean[:, :, j], std[:, j])
         assert_allclose(dist.mean()[:, j], single.mean(), rtol=1e-12)
         assert_allclose(dist.var()[:, j], single.var(), rtol=1e-12)
         assert_allclose(dist.cdf(y)[:, j], single.cdf(y[:, j]), rtol=1e-12)
@@ -202,7 +204,7 @@ def test_components_of_scipy_are_those_of_the_closed_form():
 def test_density_of_scipy_components_is_joint_over_the_outputs():
     weights, mean, std = two_outputs()
     dist = of_scipy(weights, stats.norm(mean, std))
-    closed, y = mixture(weights, mean, std), np.full((7, 2), 0.3)
+    closed, y = normal_mixture(weights, mean, std), np.full((7, 2), 0.3)
     assert_allclose(dist.logpdf(y), closed.logpdf(y), rtol=1e-12)
     assert_allclose(dist.cdf(y), closed.cdf(y), rtol=1e-12)
     assert dist.ppf([0.2, 0.8]).shape == (7, 2, 2)

@@ -6,6 +6,7 @@ from functools import partial
 import numpy as np
 import pandas as pd
 import pytest
+from mixtures import regressor_of
 from numpy.testing import assert_allclose
 from scipy import sparse, special
 from sklearn.compose import make_column_transformer
@@ -45,11 +46,15 @@ def two_regimes(seed=0, n=300):
     return X, np.einsum("ij,ij->i", design, LINES[regime]), rng
 
 
-def mixture(likelihood="gaussian", n_experts=2, **settings):
-    """Fitted so well that it is at the maximum of the likelihood."""
-    settings = {"training": "em", "n_init": 2, "random_state": 0, "tol": 1e-9} | settings
-    settings = {"gate": SoftmaxGate(alpha=0), "max_iter": 5000} | settings
-    return MixtureOfExpertsRegressor(n_experts=n_experts, likelihood=likelihood, **settings)
+mixture = partial(
+    regressor_of,
+    gate=SoftmaxGate(alpha=0),
+    training="em",
+    n_init=2,
+    max_iter=5000,
+    tol=1e-9,
+    random_state=0,
+)
 
 
 def counts(likelihood, **settings):

@@ -1,6 +1,7 @@
 """What default experts and gates make of identifiers, dates as strings and nullable columns."""
 
 import warnings
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -20,9 +21,7 @@ from skmoe.exceptions import LeftOutColumnsWarning
 N = 300
 
 
-def mixture(**params):
-    settings = {"n_experts": 2, "training": "em", "n_init": 2, "random_state": 0}
-    return MixtureOfExpertsRegressor(**settings | params)
+mixture = partial(MixtureOfExpertsRegressor, n_experts=2, training="em", n_init=2, random_state=0)
 
 
 def table(n_samples=N):

@@ -1,5 +1,7 @@
 """Standard errors under long tails, noise, correlated outputs and likelihoods by expert."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 from scipy import special
@@ -43,17 +45,16 @@ CASES = {
 }
 
 
-def fitted(likelihood, X, y):
-    return MixtureOfExpertsRegressor(
-        n_experts=2, training="em", likelihood=likelihood, n_init=3, tol=1e-7, random_state=0
-    ).fit(X, y)
+mixture = partial(
+    MixtureOfExpertsRegressor, n_experts=2, training="em", n_init=3, tol=1e-7, random_state=0
+)
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_gradient_and_information_are_derivatives(case):
     likelihood, errors = CASES[case]
     X, y = two_lines(errors, n=200)
-    estimates = Estimates(fitted(likelihood, X, y), X, y)
+    estimates = Estimates(mixture(likelihood=likelihood).fit(X, y), X, y)
     of_rows, theta = estimates.likelihood, estimates.fitted()
     theta = theta + 0.02 * np.random.default_rng(1).normal(size=len(theta))
     _, gradient, information = of_rows.derivatives(theta)
@@ -70,7 +71,7 @@ def test_gradient_and_information_are_derivatives(case):
 def test_lines_lie_within_four_standard_errors(case):
     likelihood, errors = CASES[case]
     X, y = two_lines(errors, seed=1)
-    moe = fitted(likelihood, X, y)
+    moe = mixture(likelihood=likelihood).fit(X, y)
     summary = moe.summary(X, y)
     assert summary.log_likelihood == pytest.approx(moe.log_density(X, y).sum(), abs=0.02)
     slopes = {1.0: None, -2.0: None}
@@ -84,7 +85,7 @@ def test_lines_lie_within_four_standard_errors(case):
 
 def test_correlations_are_told_with_each_output():
     X, y = two_lines("correlated")
-    moe = fitted(Gaussian(covariance="full"), X, y)
+    moe = mixture(likelihood=Gaussian(covariance="full")).fit(X, y)
     summary = moe.summary(X, y)
     told = {
         (part, term): (value, error)
@@ -137,6 +138,6 @@ def test_agrees_with_refit_of_flexmix(shared_data):
 def test_what_has_no_standard_errors_is_refused():
     X, y = two_lines("correlated", n=150)
     for likelihood in ("student_t", WithNoise()):
-        moe = fitted(likelihood, X, y)
+        moe = mixture(likelihood=likelihood).fit(X, y)
         with pytest.raises(ValueError, match="of one output"):
             moe.summary(X, y)

@@ -1,6 +1,7 @@
 """The likelihood and the gate that the guide writes do all that those of the package do."""
 
 import doctest
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -45,19 +46,25 @@ def rows_of_two_regimes(seed, n_samples=1500):
     return X, y, k
 
 
-def mixture(**settings):
-    settings = {"n_experts": 2, "n_init": 2, "random_state": 0, "tol": 1e-8} | settings
-    return MixtureOfExpertsRegressor(likelihood=Gumbel(), max_iter=500, **settings)
+mixture = partial(
+    MixtureOfExpertsRegressor,
+    n_experts=2,
+    likelihood=Gumbel(),
+    n_init=2,
+    max_iter=500,
+    tol=1e-8,
+    random_state=0,
+)
 
 
 @pytest.fixture(scope="module")
-def fitted():
+def gumbel_lines():
     X, y, k = rows_of_two_regimes(0)
     return mixture().fit(X, y), X, y, k
 
 
-def test_objective_rises_to_the_planted_regimes(fitted):
-    moe, X, y, k = fitted
+def test_objective_rises_to_the_planted_regimes(gumbel_lines):
+    moe, X, y, k = gumbel_lines
     assert np.diff(moe.lower_bounds_).min() > -1e-9
     order = np.argsort(-moe.predict_experts(np.zeros((1, 1)))[0])
     ends = moe.predict_experts([[0.0], [1.0]])[:, order]
@@ -66,8 +73,8 @@ def test_objective_rises_to_the_planted_regimes(fitted):
     assert_allclose(moe.likelihood_.scale_[order], SCALE, rtol=0.15)
 
 
-def test_distributions_are_those_of_the_likelihood(fitted):
-    moe, X, y, _ = fitted
+def test_distributions_are_those_of_the_likelihood(gumbel_lines):
+    moe, X, y, _ = gumbel_lines
     assert moe.predict(X).shape == y.shape
     below = moe.predict_quantiles(X, [0.1, 0.5, 0.9])
     # The standard error of a share among 1500 rows is 0.013 at most.

@@ -3,6 +3,7 @@
 import copy
 import pickle
 import warnings
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -50,10 +51,7 @@ def score(moe, X, y):
     return moe.log_density(X, y).mean()
 
 
-def regressor(*args, **params):
-    return MixtureOfExpertsRegressor(
-        *args, **{"n_init": 3, "training": "em", "random_state": 0, **params}
-    )
+regressor = partial(MixtureOfExpertsRegressor, training="em", n_init=3, random_state=0)
 
 
 OLD, NEW = old_rows(1500, 0), new_rows(300, 1)
@@ -61,30 +59,30 @@ REPLAY = OLD[0][::50], OLD[1][::50]  # 2 %, and drawn in no order
 
 
 @pytest.fixture(scope="module")
-def fitted():
+def three_lines():
     return regressor(n_experts=3).fit(*OLD)
 
 
 @pytest.fixture
-def moe(fitted):
-    return copy.deepcopy(fitted)
+def moe(three_lines):
+    return copy.deepcopy(three_lines)
 
 
 @pytest.fixture(scope="module")
-def grown(fitted):
-    return copy.deepcopy(fitted).add_expert(*NEW, replay=REPLAY)
+def grown(three_lines):
+    return copy.deepcopy(three_lines).add_expert(*NEW, replay=REPLAY)
 
 
 # Adding -----------------------------------------------------------------------------------------
 
 
-def test_two_percent_of_the_old_rows_keep_the_old_and_teach_the_new(fitted, grown):
+def test_two_percent_of_the_old_rows_keep_the_old_and_teach_the_new(three_lines, grown):
     old, new = old_rows(4000, 2), new_rows(2000, 3)
     refit = regressor(n_experts=4, n_init=6).fit(*both(OLD, NEW))
-    assert score(grown, *old) > score(fitted, *old) - 0.02
-    moved = np.abs(grown.predict(old[0]) - fitted.predict(old[0])).mean()
+    assert score(grown, *old) > score(three_lines, *old) - 0.02
+    moved = np.abs(grown.predict(old[0]) - three_lines.predict(old[0])).mean()
     assert moved < 0.03 * old[1].std()
-    assert score(fitted, *new) < -50  # which knew nothing of these
+    assert score(three_lines, *new) < -50  # which knew nothing of these
     assert score(grown, *new) > score(refit, *new) - 0.03
 
 
@@ -98,18 +96,18 @@ def test_new_expert_recovers_its_plane(grown):
     assert_allclose(grown.expert_load_[3], len(NEW[1]) / (len(NEW[1]) + len(OLD[1])), atol=0.01)
 
 
-def test_old_experts_scales_and_proportions_stay(fitted, moe):
+def test_old_experts_scales_and_proportions_stay(three_lines, moe):
     before = list(moe.experts_)
     moe.add_expert(*NEW, replay=REPLAY)
     assert list(moe.named_experts_) == ["expert0", "expert1", "expert2", "expert3"]
     assert all(new is old for new, old in zip(moe.experts_, before, strict=False))
-    assert_array_equal(moe.likelihood_.scale_[:3], fitted.likelihood_.scale_)
+    assert_array_equal(moe.likelihood_.scale_[:3], three_lines.likelihood_.scale_)
     X = np.concatenate([old_rows(500, 4)[0], new_rows(500, 4)[0], [[200.0, -300.0]]])
     proba = moe.gate_proba(X)
     assert_allclose(proba.sum(axis=1), 1, rtol=1e-12)
     log_proba = moe.gate_.predict_log_proba(X)
     log_ratios = log_proba[:, :3] - special.logsumexp(log_proba[:, :3], axis=1, keepdims=True)
-    assert_allclose(log_ratios, fitted.gate_.predict_log_proba(X), rtol=1e-12, atol=1e-12)
+    assert_allclose(log_ratios, three_lines.gate_.predict_log_proba(X), rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -158,7 +156,7 @@ def test_new_rows_of_old_regimes_are_left_to_these(moe):
     assert_allclose(moe.expert_load_[-1], 300 / 2100, atol=0.02)
 
 
-def test_new_regime_among_the_old_rows_is_a_part_of_the_density(fitted, moe):
+def test_new_regime_among_the_old_rows_is_a_part_of_the_density(three_lines, moe):
     """Which x cannot part from the old: the density has both, in their proportions."""
     X, y = old_rows(3000, 6)
     n_new = 1000
@@ -169,7 +167,7 @@ def test_new_regime_among_the_old_rows_is_a_part_of_the_density(fitted, moe):
     assert_allclose(moe.gate_proba(X)[:, -1].mean(), share, atol=0.02)
     old = old_rows(2000, 7)
     # All that an old row can lose is the logarithm of its share.
-    assert score(moe, *old) == pytest.approx(np.log(1 - share) + score(fitted, *old), abs=0.03)
+    assert score(moe, *old) == pytest.approx(np.log(1 - share) + score(three_lines, *old), abs=0.03)
 
 
 def test_replay_rows_are_old_whatever_their_target():
@@ -195,11 +193,11 @@ def test_new_expert_learns_nothing_from_replay_rows(n_new):
     assert fitted.threshold[fitted.feature == 0].min() > 4  # no split at all among the old rows
 
 
-def test_replay_rows_count_by_their_share_and_weights_are_repeats(fitted):
+def test_replay_rows_count_by_their_share_and_weights_are_repeats(three_lines):
     """Replay rows given twice stand for half as many each; new rows of weight 2 are two rows."""
 
     def grow(replay, X, y, weight=None):
-        moe = copy.deepcopy(fitted)
+        moe = copy.deepcopy(three_lines)
         return moe.add_expert(X, y, sample_weight=weight, replay=replay)
 
     X, y = NEW
@@ -213,8 +211,8 @@ def test_replay_rows_count_by_their_share_and_weights_are_repeats(fitted):
     assert one.n_samples_seen_ == other.n_samples_seen_ == 1500 + 600
 
 
-def test_all_old_rows_are_their_own_replay(fitted, grown):
-    whole = copy.deepcopy(fitted).add_expert(*NEW, replay=OLD)
+def test_all_old_rows_are_their_own_replay(three_lines, grown):
+    whole = copy.deepcopy(three_lines).add_expert(*NEW, replay=OLD)
     for X, y in [old_rows(2000, 2), new_rows(2000, 3)]:
         assert_allclose(score(grown, X, y), score(whole, X, y), atol=0.02)
 
@@ -245,7 +243,7 @@ def test_expert_for_rows_that_are_known_collapses_with_a_warning(moe):
         moe.add_expert(*old_rows(100, 5), name="more", replay=REPLAY)
 
 
-def test_experts_are_added_one_after_the_other(fitted, grown):
+def test_experts_are_added_one_after_the_other(three_lines, grown):
     X, y = new_rows(300, 8)
     X_third, y_third = X - [11, 0], 4 - y
     moe = copy.deepcopy(grown)
@@ -262,7 +260,7 @@ def test_experts_are_added_one_after_the_other(fitted, grown):
     assert_allclose(moe.log_density(*OLD), grown.log_density(*OLD), rtol=1e-12)
     moe.remove_expert("expert3")
     assert isinstance(moe.gate_, SoftmaxGate)
-    assert_allclose(moe.log_density(*OLD), fitted.log_density(*OLD), rtol=1e-12)
+    assert_allclose(moe.log_density(*OLD), three_lines.log_density(*OLD), rtol=1e-12)
 
 
 def test_flexible_expert_is_cross_fitted(moe):
@@ -441,11 +439,11 @@ def test_gate_is_trained_again_on_rows_that_are_given(gate):
     assert_allclose(moe.expert_load_, moe.gate_proba(X).mean(axis=0), rtol=1e-9)
 
 
-def test_mixture_shrinks_to_one_expert_and_grows_again(fitted, moe):
+def test_mixture_shrinks_to_one_expert_and_grows_again(three_lines, moe):
     moe.remove_expert("expert0").remove_expert("expert1")
     X, y = old_rows(100, 2)
     assert_array_equal(moe.gate_proba(X), np.ones((100, 1)))
-    assert_allclose(moe.predict(X), fitted.experts_[2].predict(X), rtol=1e-12)
+    assert_allclose(moe.predict(X), three_lines.experts_[2].predict(X), rtol=1e-12)
     moe.add_expert(*NEW, replay=REPLAY)
     assert list(moe.named_experts_) == ["expert2", "expert0"]  # the first name that is free
     assert score(moe, *new_rows(500, 3)) > -0.3
@@ -474,24 +472,24 @@ def test_replacing_trains_the_gate_and_the_new_expert_alone(gate):
     assert_allclose(moe.expert_load_, moe.gate_proba(X).mean(axis=0), rtol=1e-9)
 
 
-def test_broken_expert_is_replaced_as_good_as_new(fitted, moe):
-    k = int(np.argmax(fitted.expert_load_))
+def test_broken_expert_is_replaced_as_good_as_new(three_lines, moe):
+    k = int(np.argmax(three_lines.expert_load_))
     held_out = old_rows(2000, 2)
     broken = LinearRegression().fit(OLD[0], -20 * OLD[1])
     moe.experts_[k] = broken
-    assert score(moe, *held_out) < score(fitted, *held_out) - 10
-    ahead = fitted.experts_[k]
+    assert score(moe, *held_out) < score(three_lines, *held_out) - 10
+    ahead = three_lines.experts_[k]
     moe.replace_expert(f"expert{k}", FrozenEstimator(ahead), *OLD)
-    assert score(moe, *held_out) > score(fitted, *held_out) - 0.02
+    assert score(moe, *held_out) > score(three_lines, *held_out) - 0.02
     assert moe.experts_[k].estimator is ahead
-    assert moe.n_expert_fits_ == fitted.n_expert_fits_  # the gate learned alone
+    assert moe.n_expert_fits_ == three_lines.n_expert_fits_  # the gate learned alone
 
 
-def test_scale_of_a_replaced_expert_is_the_size_of_its_errors(fitted, moe):
-    shifted = copy.deepcopy(fitted.experts_[0])
+def test_scale_of_a_replaced_expert_is_the_size_of_its_errors(three_lines, moe):
+    shifted = copy.deepcopy(three_lines.experts_[0])
     shifted.intercept_ += 0.5
     moe.replace_expert("expert0", FrozenEstimator(shifted), *OLD)
-    expected = np.hypot(fitted.likelihood_.scale_[0], 0.5)
+    expected = np.hypot(three_lines.likelihood_.scale_[0], 0.5)
     assert_allclose(moe.likelihood_.scale_[0], expected, rtol=0.05)
 
 
@@ -651,11 +649,11 @@ def test_what_speaks_of_one_fit_is_gone_once_the_mixture_has_changed():
     assert not hasattr(stacked, "specialisation_")
 
 
-def test_parameters_do_not_change_and_fit_begins_with_the_first_experts(fitted, grown):
-    assert grown.get_params() == fitted.get_params()
+def test_parameters_do_not_change_and_fit_begins_with_the_first_experts(three_lines, grown):
+    assert grown.get_params() == three_lines.get_params()
     again = clone(grown).fit(*OLD)
-    assert list(again.named_experts_) == list(fitted.named_experts_)
-    assert_array_equal(again.log_density(*OLD), fitted.log_density(*OLD))
+    assert list(again.named_experts_) == list(three_lines.named_experts_)
+    assert_array_equal(again.log_density(*OLD), three_lines.log_density(*OLD))
 
 
 def test_warm_start_trains_all_of_a_grown_mixture(grown):
@@ -757,12 +755,12 @@ def test_frozen_experts_stay_through_fits_and_growth():
     assert [expert.estimator for expert in moe.experts_] == trees
 
 
-def test_mixture_starts_from_one_model_that_is_trained(fitted):
+def test_mixture_starts_from_one_model_that_is_trained(three_lines):
     """A frozen mixture as the only expert, and new ones beside it."""
-    moe = regressor([("old", FrozenEstimator(fitted))], cv="prefit").fit(*OLD)
+    moe = regressor([("old", FrozenEstimator(three_lines))], cv="prefit").fit(*OLD)
     moe.add_expert(*NEW, Ridge(), name="new", replay=REPLAY)
     for rows in [old_rows(1000, 2), new_rows(1000, 3)]:
-        grown = copy.deepcopy(fitted).add_expert(*NEW, Ridge(), replay=REPLAY)
+        grown = copy.deepcopy(three_lines).add_expert(*NEW, Ridge(), replay=REPLAY)
         assert_allclose(score(moe, *rows), score(grown, *rows), atol=0.01)
 
 

@@ -1,5 +1,7 @@
 """Importances of columns, and versions for bug reports."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
@@ -17,10 +19,14 @@ X = RNG.uniform(-1, 1, size=(300, 4))
 Y = np.where(X[:, 0] > 0, X[:, 1], -2 * X[:, 2]) + 0.05 * RNG.normal(size=300)
 
 
-def mixture(experts=None, **params):
-    experts = DecisionTreeRegressor(max_depth=4) if experts is None else experts
-    settings = {"n_init": 2, "cv": 3, "training": "em", "random_state": 0}
-    return MixtureOfExpertsRegressor(experts, **settings | params)
+mixture = partial(
+    MixtureOfExpertsRegressor,
+    experts=DecisionTreeRegressor(max_depth=4),
+    training="em",
+    cv=3,
+    n_init=2,
+    random_state=0,
+)
 
 
 def test_importances_are_those_of_the_experts_weighted_by_load():
@@ -44,7 +50,7 @@ def test_scikit_learn_selects_columns_by_them():
 
 def test_experts_without_importances_are_named():
     experts = [("line", Ridge()), ("forest", RandomForestRegressor(20))]
-    moe = mixture(experts)
+    moe = mixture(experts=experts)
     with pytest.raises(NotFittedError):
         moe.feature_importances_  # noqa: B018
     moe.fit(X, Y)

@@ -25,6 +25,7 @@ from .rivals import CLOSE, close_numbers
 MARGIN = 4.0  # nats that experts without ties have to be ahead, as their prior variances are free
 FEWEST_ROWS = 5.0  # of a regime; fewer are outliers of another
 WIDER, WIDE_SHARE = 3.0, 0.1  # errors, and share, of an expert that is put behind another
+MANY = 5  # experts, of which another seed may well find others
 ROUGH = 0.05  # nats over all rows that a step still gains where what is sought is a note
 SHAPE, SPREAD, ORDERED = "shape", "spread", "ordered"
 
@@ -85,6 +86,11 @@ class Regimes:
                 "log-evidence over all rows, one line and spline columns of "
                 f"{curve.column} are {curve.nats:.1f} nats ahead. Compare "
                 "make_pipeline(SplineTransformer(), RidgeCV()), or a tree as expert."
+            )
+        if n_experts >= MANY:
+            notes.append(
+                f"Mixtures of {n_experts} experts have many optima: another random_state may find "
+                "other regimes, which stability shows."
             )
         return notes + close_numbers(self.support, n_regimes) + self.rivals
 

@@ -1,6 +1,7 @@
 """Standard errors: derivatives, known formulas, another package's numbers, coverage, refusals."""
 
 import re
+from functools import partial
 
 import numpy as np
 import pytest
@@ -35,10 +36,7 @@ def two_planes(seed, n_samples=400):
     return X, COEF[k, 0] + (COEF[k, 1:] * X).sum(axis=1) + SCALE[k] * rng.normal(size=n_samples)
 
 
-def mixture(**settings):
-    return MixtureOfExpertsRegressor(
-        **{"n_experts": 2, "n_init": 3, "random_state": 0, **settings}, training="em"
-    )
+mixture = partial(MixtureOfExpertsRegressor, n_experts=2, training="em", n_init=3, random_state=0)
 
 
 @pytest.mark.parametrize("with_subjects", [False, True])

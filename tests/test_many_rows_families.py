@@ -1,12 +1,14 @@
 """Several outputs, three classes, counts and Gamma targets of rows that are not in memory."""
 
+from functools import partial
+
 import numpy as np
 import pytest
+from mixtures import mixture_of
 from numpy.testing import assert_allclose
 from planted import UNITS, in_parts, planted
 from sklearn.linear_model import GammaRegressor, PoissonRegressor, Ridge
 
-from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
 from skmoe._many_rows.gathered import GatheredTrainer
 from skmoe._many_rows.sampled_trainer import SampledTrainer
 from skmoe.gates import ConstantGate
@@ -31,12 +33,7 @@ def rows_of_each_kind(n=2000):
     return rows.X * UNITS[0] + UNITS[1], y, rows.weights()
 
 
-def mixture(kind, **params):
-    params = {"n_experts": 2, "n_init": 3, "random_state": 0, "tol": 1e-4, **params}
-    if kind == "classes":
-        return MixtureOfExpertsClassifier(**params)
-    likelihood = {"outputs": "gaussian", "counts": "poisson", "gamma": "gamma"}[kind]
-    return MixtureOfExpertsRegressor(**{"likelihood": likelihood, **params})
+mixture = partial(mixture_of, n_experts=2, n_init=3, tol=1e-4, random_state=0)
 
 
 def assert_same_mixtures(moe, other):

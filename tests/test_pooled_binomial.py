@@ -9,11 +9,12 @@ from sklearn.linear_model import LogisticRegression
 from skmoe import MixtureOfExpertsRegressor
 from skmoe._data import Rows, TrainingData
 from skmoe._em.starts import STARTS, soften
-from skmoe._experts.pooled_binomial import PooledBinomialExperts, Successes
+from skmoe._experts.pooled_generalized_linear import PooledGeneralizedLinearExperts
+from skmoe._families.binomial import BinomialFamily
 from skmoe._pooling.problem import PooledGate, PooledProblem
 from skmoe.distributions import AveragedBinomialComponents
 from skmoe.gates import ConstantGate
-from skmoe.likelihoods._pooled_binomial import PooledBinomial
+from skmoe.likelihoods._binomial import PooledBinomial
 
 N_TEST = 1000
 NODES, MASSES = np.polynomial.hermite_e.hermegauss(80)
@@ -46,8 +47,10 @@ def log_density_of_one(rows, test):
 
 
 def problem(X, y, trials, weight, n_experts, **settings):
-    experts = PooledBinomialExperts(X, y, weight, exposure=trials, **settings)
     likelihood = PooledBinomial().fitting(in_sample=True, linear=True).start(y, weight, 1)
+    experts = PooledGeneralizedLinearExperts(
+        X, y, weight, family=likelihood.family, exposure=trials, **settings
+    )
     data = TrainingData.of(Rows(X, y, weight, trials), X, np.arcsin(np.sqrt(y / trials)))
     gate = PooledGate(X if n_experts > 1 else X[:, :0], weight)
     return PooledProblem(experts.resized(n_experts), gate, likelihood, data)
@@ -56,31 +59,38 @@ def problem(X, y, trials, weight, n_experts, **settings):
 # The bound ------------------------------------------------------------------------------------
 
 
+def expected(y, trials, mean, variance):
+    """Of the log-probability, its slope in the mean, and -2 times that in the variance."""
+    family, y, trials = BinomialFamily(), y[:, None], trials[:, None]
+    value, slope, curvature = family.expected_unit(y / trials, mean, variance)
+    return trials * value + family.constant(y, trials), trials * slope, trials * curvature
+
+
 def test_expected_log_probability_is_that_of_a_finer_quadrature():
     mean, variance = np.meshgrid([-4.0, -1.0, 0.0, 3.0], [1e-4, 0.1, 0.5])
-    mean, variance = mean.reshape(-1, 1, 1), variance.reshape(-1, 1, 1)
+    mean, variance = mean.reshape(-1, 1), variance.reshape(-1, 1)
     trials = np.linspace(4, 37, len(mean)).round()
     y = np.floor(np.linspace(0, 1, len(mean)) * trials)
-    found = Successes(trials).expected(y[:, None], mean, variance).value[:, 0]
-    rates = special.expit(mean[:, 0] + np.sqrt(variance[:, 0]) * NODES)
+    found, *_ = expected(y, trials, mean, variance)
+    rates = special.expit(mean + np.sqrt(variance) * NODES)
     exact = stats.binom.logpmf(y[:, None], trials[:, None], rates) @ MASSES
-    np.testing.assert_allclose(found, exact, rtol=1e-5)
+    np.testing.assert_allclose(found[:, 0], exact, rtol=1e-5)
 
 
 def test_curvature_and_slope_are_derivatives():
     rng = np.random.default_rng(0)
-    mean, variance = rng.normal(size=(6, 2, 1)), rng.exponential(size=(6, 2, 1))
+    mean, variance = rng.normal(size=(6, 2)), rng.exponential(size=(6, 2))
     trials = rng.integers(1, 20, size=6).astype(float)
-    kind, y = Successes(trials), np.floor(0.4 * trials)[:, None]
-    now = kind.expected(y, mean, variance)
+    y = np.floor(0.4 * trials)
+    _, slope, curvature = expected(y, trials, mean, variance)
 
     def value(mean, variance):
-        return kind.expected(y, mean, variance).value[:, :, None]
+        return expected(y, trials, mean, variance)[0]
 
-    slope = (value(mean + 1e-5, variance) - value(mean - 1e-5, variance)) / 2e-5
-    curvature = -(value(mean, variance + 1e-5) - value(mean, variance - 1e-5)) / 1e-5
-    np.testing.assert_allclose(now.working - now.curvature * mean, slope, atol=1e-7)
-    np.testing.assert_allclose(now.curvature, curvature, rtol=1e-5)
+    by_mean = (value(mean + 1e-5, variance) - value(mean - 1e-5, variance)) / 2e-5
+    by_variance = (value(mean, variance + 1e-5) - value(mean, variance - 1e-5)) / 2e-5
+    np.testing.assert_allclose(slope, by_mean, atol=1e-7)
+    np.testing.assert_allclose(curvature, -2 * by_variance, rtol=1e-5)
 
 
 @pytest.mark.parametrize(

@@ -12,14 +12,16 @@ from sklearn.linear_model import GammaRegressor, PoissonRegressor
 from skmoe import MixtureOfExpertsRegressor
 from skmoe._data import Rows, TrainingData
 from skmoe._em.starts import STARTS, soften
-from skmoe._experts.pooled_log_linear import Counts, Positive
+from skmoe._experts.pooled_generalized_linear import PooledGeneralizedLinearExperts
+from skmoe._families.gamma import GammaFamily
+from skmoe._families.poisson import PoissonFamily
 from skmoe._numerics.gamma_shapes import inverse_trigamma, shape_of_deviance
-from skmoe._pooling.parts import GLMS
 from skmoe._pooling.problem import PooledGate, PooledProblem
 from skmoe.gates import ConstantGate
 from skmoe.inference import bootstrap
 from skmoe.likelihoods import NegativeBinomial
-from skmoe.likelihoods._pooled_log_linear import PooledGamma, PooledPoisson
+from skmoe.likelihoods._counts import PooledPoisson
+from skmoe.likelihoods._gamma import PooledGamma
 
 N_TEST = 4000
 KINDS = ["poisson", "gamma"]
@@ -40,9 +42,9 @@ def log_linear_rows(kind, n, p, seed, **params):
 
 def problem(kind, X, y, weight, n_experts, **settings):
     subjects = settings.pop("subject", None)
-    of_experts, of_likelihood = GLMS[kind]
-    experts = of_experts(X, y, weight, **settings)
-    likelihood = of_likelihood().fitting(in_sample=True, linear=True).start(y, weight, 1)
+    likelihood = {"poisson": PooledPoisson, "gamma": PooledGamma}[kind]()
+    likelihood = likelihood.fitting(in_sample=True, linear=True).start(y, weight, 1)
+    experts = PooledGeneralizedLinearExperts(X, y, weight, family=likelihood.family, **settings)
     data = TrainingData.of(Rows(X, y, weight, None, subjects), X, np.sqrt(y))
     seen = X if n_experts > 1 and subjects is None else X[:, :0]
     gate = PooledGate(seen, weight if subjects is None else data.subjects.row_weight)
@@ -52,26 +54,35 @@ def problem(kind, X, y, weight, n_experts, **settings):
 # Expectations ---------------------------------------------------------------------------------
 
 
+SHAPES = np.array([3.0, 0.4])
+
+
+def expected(kind, y, mean, variance, exposure=1.0):
+    """Of the log-density, its slope in the mean, and -2 times that in the variance."""
+    family = {"poisson": PoissonFamily, "gamma": GammaFamily}[kind]()
+    scale = 1.0 if kind == "poisson" else SHAPES
+    value, *slopes = family.expected_unit(y / exposure, mean, variance)
+    rest = family.normaliser(scale) + family.constant(y, exposure)
+    return exposure * scale * value + rest, *(exposure * scale * each for each in slopes)
+
+
 def test_expected_log_probability_of_counts_is_that_of_a_quadrature():
     mean, variance = np.meshgrid([-3.0, 0.0, 2.0], [1e-8, 0.3, 1.5])
-    mean, variance = mean.reshape(-1, 1, 1), variance.reshape(-1, 1, 1)
-    y, exposure = np.arange(9.0)[:, None], np.linspace(0.5, 3, 9)
-    found = Counts(exposure).expected(y, mean, variance).value[:, 0]
-    f = mean[:, 0] + np.sqrt(variance[:, 0]) * NODES
-    exact = stats.poisson.logpmf(y, exposure[:, None] * np.exp(f)) @ MASSES
-    np.testing.assert_allclose(found, exact, rtol=1e-9)
-
-
-SHAPES = Positive(np.array([3.0, 0.4]), np.ones(2), np.ones(2))
+    mean, variance = mean.reshape(-1, 1), variance.reshape(-1, 1)
+    y, exposure = np.arange(9.0)[:, None], np.linspace(0.5, 3, 9)[:, None]
+    found, *_ = expected("poisson", y, mean, variance, exposure)
+    f = mean + np.sqrt(variance) * NODES
+    exact = stats.poisson.logpmf(y, exposure * np.exp(f)) @ MASSES
+    np.testing.assert_allclose(found[:, 0], exact, rtol=1e-9)
 
 
 def test_expected_log_density_of_positive_targets_is_that_of_a_quadrature():
     rng = np.random.default_rng(0)
-    mean, variance = rng.normal(size=(8, 2, 1)), rng.uniform(0, 1, size=(8, 2, 1))
+    mean, variance = rng.normal(size=(8, 2)), rng.uniform(0, 1, size=(8, 2))
     y = rng.exponential(size=(8, 1))
-    found = SHAPES.expected(y, mean, variance).value
-    for k, shape in enumerate(SHAPES.shape):
-        means = np.exp(mean[:, k] + np.sqrt(variance[:, k]) * NODES)
+    found, *_ = expected("gamma", y, mean, variance)
+    for k, shape in enumerate(SHAPES):
+        means = np.exp(mean[:, [k]] + np.sqrt(variance[:, [k]]) * NODES)
         exact = stats.gamma.logpdf(y, shape, scale=means / shape) @ MASSES
         np.testing.assert_allclose(found[:, k], exact, rtol=1e-9)
 
@@ -79,18 +90,18 @@ def test_expected_log_density_of_positive_targets_is_that_of_a_quadrature():
 @pytest.mark.parametrize("kind", KINDS)
 def test_curvature_and_slope_are_derivatives(kind):
     rng = np.random.default_rng(0)
-    mean, variance = rng.normal(size=(6, 2, 1)), rng.exponential(size=(6, 2, 1))
+    mean, variance = rng.normal(size=(6, 2)), rng.exponential(size=(6, 2))
     y = 1.0 + rng.poisson(3, size=(6, 1))
-    kind = Counts(rng.uniform(1, 2, size=6)) if kind == "poisson" else SHAPES
-    now = kind.expected(y, mean, variance)
+    exposure = rng.uniform(1, 2, size=(6, 1)) if kind == "poisson" else 1.0
+    _, slope, curvature = expected(kind, y, mean, variance, exposure)
 
     def value(mean, variance):
-        return kind.expected(y, mean, variance).value[:, :, None]
+        return expected(kind, y, mean, variance, exposure)[0]
 
-    slope = (value(mean + 1e-5, variance) - value(mean - 1e-5, variance)) / 2e-5
-    curvature = -(value(mean, variance + 1e-5) - value(mean, variance - 1e-5)) / 1e-5
-    np.testing.assert_allclose(now.working - now.curvature * mean, slope, atol=1e-6)
-    np.testing.assert_allclose(now.curvature, curvature, rtol=1e-6)
+    by_mean = (value(mean + 1e-5, variance) - value(mean - 1e-5, variance)) / 2e-5
+    by_variance = (value(mean, variance + 1e-5) - value(mean, variance - 1e-5)) / 2e-5
+    np.testing.assert_allclose(slope, by_mean, atol=1e-6)
+    np.testing.assert_allclose(curvature, -2 * by_variance, rtol=1e-6)
 
 
 def test_inverse_trigamma():

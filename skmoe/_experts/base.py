@@ -136,11 +136,13 @@ class LinearExperts(Experts):
         Weights of the rows.
     n_experts : int
         Number of experts.
-    penalty : float
+    penalty : float, default=0.0
         L2 penalty of the experts.
-    per_column_unit : bool
-        Whether the penalty is on coefficients of the raw columns, as scikit-learn's is, and
-        not on those of the standardised ones.
+    prior : bool, default=False
+        Whether the penalty is a prior of the coefficients of standardised columns, and not, as
+        scikit-learn's is, on those of the raw ones.
+    exposure : ndarray of shape (n_samples,), default=None
+        Exposures or trials of the rows, where predictions are means or rates.
     units : Units, default=None
         Of columns and target, where they are known.
 
@@ -155,14 +157,16 @@ class LinearExperts(Experts):
     is_solved = True
     shared = None
 
-    def __init__(self, X, y, weight, n_experts, *, penalty, per_column_unit, units=None):
-        self.source, self.weight, self.n_experts = X, weight, n_experts
+    def __init__(
+        self, X, y, weight, n_experts, *, penalty=0.0, prior=False, exposure=None, units=None
+    ):  # fmt: skip
+        self.source, self.weight, self.n_experts, self.prior = X, weight, n_experts, prior
         if units is None:
             self.mean, self.scale = standardisation(X, weight)
         else:
             self.mean, self.scale = units.mean, units.scale
         self._take(X, y)
-        self.alpha = penalty / self.scale**2 if per_column_unit else np.full(X.shape[1], penalty)
+        self.alpha = np.full(X.shape[1], penalty) if prior else penalty / self.scale**2
         self.minimum_rows = X.shape[1] + 2
 
     def _take(self, X, y):

@@ -19,17 +19,14 @@ class LeastSquaresExperts(LinearExperts):
     of the error variance, under which EM is monotone; scikit-learn's ridge penalty is none.
     """
 
-    def __init__(self, X, y, weight, n_experts, *, penalty, per_column_unit, prior, units=None):
+    def __init__(self, X, y, weight, n_experts, *, units=None, **settings):
         if units is None:
             self.y_mean, self.y_scale = standardisation(y.reshape(len(y), -1), weight)
         else:
             self.y_mean, self.y_scale = units.y_mean, units.y_scale
         self.flat = y.ndim == 1
         self.n_functions = 1 if self.flat else y.shape[1]
-        super().__init__(
-            X, y, weight, n_experts, penalty=penalty, per_column_unit=per_column_unit, units=units
-        )
-        self.prior = prior
+        super().__init__(X, y, weight, n_experts, units=units, **settings)
         self.penalty = 0.0
 
     @property

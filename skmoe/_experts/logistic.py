@@ -24,11 +24,9 @@ class LogisticExperts(LinearExperts):
     _curvature = _factors = None  # of log-odds of two classes, for steps from sums
     _drift = 0.0
 
-    def __init__(self, X, y, weight, n_experts, *, classes, penalty, per_column_unit, units=None):
+    def __init__(self, X, y, weight, n_experts, *, classes, **settings):
         self.classes, self.n_classes = classes, len(classes)
-        super().__init__(
-            X, y, weight, n_experts, penalty=penalty, per_column_unit=per_column_unit, units=units
-        )
+        super().__init__(X, y, weight, n_experts, **settings)
         # Two classes have one coefficient w in scikit-learn and -w/2, w/2 here.
         factor = 2.0 if self.n_classes == 2 else 1.0
         self.column_penalty = np.append(factor * self.alpha, 0.0)

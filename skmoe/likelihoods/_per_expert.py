@@ -80,7 +80,7 @@ class PerExpert(BaseLikelihood):
                 f"{self.likelihoods!r}."
             )
         likelihoods = self._unfitted()
-        if len({each.glm for each in likelihoods}) > 1:
+        if len({each.expert_family for each in likelihoods}) > 1:
             raise ValueError(
                 "likelihoods must be all of counts, all of positive targets, or neither; got "
                 f"{self.likelihoods!r}."
@@ -188,9 +188,9 @@ class PerExpert(BaseLikelihood):
         return twin
 
     @property
-    def glm(self):
-        """Family of the default experts, "poisson" or "gamma"; None where they are lines."""
-        families = {each.glm for each in self._unfitted()}
+    def expert_family(self):
+        """Family of the default experts; None where they are lines."""
+        families = {each.expert_family for each in self._unfitted()}
         return families.pop() if len(families) == 1 else None
 
     @property

@@ -85,7 +85,8 @@ class WithNoise(BaseLikelihood):
                 f'share must be above 0 and at most 0.5, or "estimate"; got {self.share!r}.'
             )
         inner = unfitted(self.likelihood)
-        if inner.glm in ("poisson", "binomial"):
+        family = inner.expert_family
+        if family is not None and not family.has_density:
             raise ValueError(
                 "Uniform noise has a density, which cannot be weighed against probabilities of "
                 f"counts; got {self.likelihood!r}. Use 'negative_binomial' by itself."
@@ -119,9 +120,9 @@ class WithNoise(BaseLikelihood):
         return twin
 
     @property
-    def glm(self):
+    def expert_family(self):
         """Family of the default experts."""
-        return unfitted(self.likelihood).glm
+        return unfitted(self.likelihood).expert_family
 
     @property
     def independent_outputs(self):

@@ -89,7 +89,7 @@ class ZeroInflated(BaseLikelihood):
     @property
     def _has_zeros(self):
         """Whether the other likelihood has zeros, too."""
-        return self.glm != "gamma"
+        return bool(self.expert_family.supports(0.0))
 
     def _without_zeros(self, y, weight):
         """Targets and weights for the other likelihood: zeros that it cannot have count nothing."""
@@ -101,7 +101,7 @@ class ZeroInflated(BaseLikelihood):
     @property
     def transform(self):
         """What gives experts that cannot make a zero another value for it; None for others."""
-        return _mean_for_zero if self.glm == "gamma" else None
+        return None if self._has_zeros else _mean_for_zero
 
     def start_target(self, y, weight):
         # If the other likelihood has no zeros, they are replaced by the smallest positive value.
@@ -168,9 +168,9 @@ class ZeroInflated(BaseLikelihood):
         return ZeroTerms
 
     @property
-    def glm(self):
+    def expert_family(self):
         """Family of the default experts."""
-        return self._unfitted().glm
+        return self._unfitted().expert_family
 
     @property
     def takes_exposure(self):

@@ -100,6 +100,7 @@ class BaseLikelihood(QuickParameters, BaseEstimator, metaclass=ABCMeta):
     scale_ = None
     per_expert = learned_logs = learned_values = ()
     zero_expert = None
+    _linear = False  # whether generalised linear models that EM solves are the experts
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
@@ -125,7 +126,9 @@ class BaseLikelihood(QuickParameters, BaseEstimator, metaclass=ABCMeta):
         likelihood : BaseLikelihood
             A new one, unstarted. Likelihoods made of others train these.
         """
-        return clone(self)
+        twin = clone(self)
+        twin._linear = linear
+        return twin
 
     def start(self, y, weight, n_experts):
         """Look at the target once before EM.

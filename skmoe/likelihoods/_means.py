@@ -3,21 +3,12 @@
 from abc import abstractmethod
 
 import numpy as np
-from sklearn.base import clone
 
 from ._base import BaseLikelihood
 
 
 class FamilyLikelihood(BaseLikelihood):
     """Errors of a family around predictions that are its means."""
-
-    _linear = False
-
-    def fitting(self, *, in_sample, linear):
-        # The means of generalised linear models are possible as they are, and need no floor.
-        twin = clone(self)
-        twin._linear = linear
-        return twin
 
     @property
     def scales_(self):
@@ -106,6 +97,7 @@ class PositiveMeans(FamilyLikelihood):
             raise ValueError(f"{type(self).__name__} takes one output; y has {y.shape[1]}.")
         self.check_values(y)
         self.start_from_sums(weight @ y, n_experts)
+        # The means of generalised linear models are positive as they are.
         self.floor_ = 0.0 if self._linear else self._floor(y, weight)
         return self
 

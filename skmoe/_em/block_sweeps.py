@@ -9,7 +9,7 @@ import numpy as np
 from scipy import sparse
 
 from .._experts.generalized_linear import GeneralizedLinearExperts
-from .._experts.multinomial import MultinomialExperts
+from .._experts.logistic import LogisticExperts
 from .._numerics.gamma_shapes import LARGEST_SHAPE
 from .._numerics.multinomial import NEWTON_LIMIT
 from .block_pass import (
@@ -79,7 +79,7 @@ class MultinomialSweep(NewtonSweep):
 
     @classmethod
     def covers(cls, experts, likelihood):
-        if type(experts) is not MultinomialExperts or not cls._is_uncalibrated(likelihood):
+        if type(experts) is not LogisticExperts or not cls._is_uncalibrated(likelihood):
             return False
         size = experts.coef[0].size
         most = SPARSE_NEWTON_LIMIT if sparse.issparse(experts.rows.X) else NEWTON_LIMIT

@@ -7,7 +7,6 @@ is called, and what comes out are such estimators, fitted.
 from abc import ABC, abstractmethod
 
 import numpy as np
-from scipy import sparse
 from sklearn.base import clone, is_classifier
 from sklearn.linear_model import (
     GammaRegressor,
@@ -25,7 +24,6 @@ from .fitting import join_last, split_last
 from .generalized_linear import GeneralizedLinearExperts
 from .least_squares import LeastSquaresExperts
 from .logistic import LogisticExperts
-from .multinomial import MultinomialExperts
 from .rates import RateRegressor
 from .traits import has_own_density
 
@@ -145,9 +143,7 @@ class Logistic(LinearFamily):
         return 1.0 / estimator.C
 
     def experts(self, design, y, weight, n_experts, **settings):
-        has_log_odds = len(self.classes) == 2 and not sparse.issparse(design)
-        kind = LogisticExperts if has_log_odds else MultinomialExperts
-        return kind(design, y, weight, n_experts, classes=self.classes, **settings)
+        return LogisticExperts(design, y, weight, n_experts, classes=self.classes, **settings)
 
 
 class GeneralizedLinear(LinearFamily):

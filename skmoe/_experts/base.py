@@ -155,7 +155,7 @@ class LinearExperts(Experts):
     """
 
     is_solved = True
-    shared = None
+    shared = _predictions = None
 
     def __init__(
         self, X, y, weight, n_experts, *, penalty=0.0, prior=False, exposure=None, units=None
@@ -220,9 +220,35 @@ class LinearExperts(Experts):
     def go_to(self, point):
         self._set_coef(point.reshape(self.coef.shape))
 
-    @abstractmethod
     def _set_coef(self, coef):
         """Take coefficients, of which predictions and penalty follow."""
+        self.coef, self.predictions = coef, None
+        self._set_penalty()
+
+    @abstractmethod
+    def _set_penalty(self):
+        """Set ``penalty`` from the coefficients."""
+
+    @property
+    def predictions(self):
+        """Predictions for the rows, made when asked for."""
+        if self._predictions is None:
+            self._predictions = self._predict()
+        return self._predictions
+
+    @predictions.setter
+    def predictions(self, predictions):
+        self._predictions = predictions
+
+    @abstractmethod
+    def _predict(self):
+        """``predictions``, with the coefficients as they are."""
+
+    def state(self):
+        return self.coef
+
+    def restore(self, state):
+        self._set_coef(state)
 
     def forget_curvature(self):
         """Take the curvature anew before the next step from sums, where one is kept."""

@@ -32,8 +32,7 @@ class GeneralizedLinearExperts(LinearExperts):
     n_newton = 2
     n_first_newton = 25
     wants_curvature = True  # of the next step from sums
-    penalty = 0.0
-    _curvature = _predictions = None
+    _curvature = None
     _begun = False
 
     def __init__(self, X, y, weight, n_experts, *, family, exposure=None, **settings):
@@ -134,27 +133,12 @@ class GeneralizedLinearExperts(LinearExperts):
         """Linear predictors of the rows, (n, K)."""
         return np.clip(self.design @ coef.T, -LARGEST_PREDICTOR, LARGEST_PREDICTOR)
 
-    @property
-    def predictions(self):
-        """Means of the rows, (n_samples, n_experts)."""
-        if self._predictions is None:
-            self._predictions = self.family.mean(self._predictors(self.coef))
-        return self._predictions
+    def _predict(self):
+        return self.family.mean(self.design @ self.coef.T)
 
-    @predictions.setter
-    def predictions(self, predictions):
-        self._predictions = predictions
-
-    def _set_coef(self, coef):
-        self.coef, self._predictions = coef, None
+    def _set_penalty(self):
         if self.prior:
             self.penalty = 0.5 * (self.alpha * self.coef[:, :-1] ** 2).sum(axis=1)
-
-    def state(self):
-        return self.coef
-
-    def restore(self, state):
-        self._set_coef(state)
 
     def finish(self, templates):
         """Fitted estimators, of the classes of the templates, with these coefficients."""

@@ -27,7 +27,6 @@ class LeastSquaresExperts(LinearExperts):
         self.flat = y.ndim == 1
         self.n_functions = 1 if self.flat else y.shape[1]
         super().__init__(X, y, weight, n_experts, units=units, **settings)
-        self.penalty = 0.0
 
     @property
     def targets(self):
@@ -95,22 +94,12 @@ class LeastSquaresExperts(LinearExperts):
         predictions = self.functions_of(columns, self.coef) * self.y_scale + self.y_mean
         return predictions[..., 0] if self.flat else predictions
 
-    @property
-    def predictions(self):
-        """Predictions for the rows, (n_samples, n_experts) or (..., n_outputs)."""
-        if self._predictions is None:
-            fitted = np.stack([self.design @ coef for coef in self.coef], axis=1)
-            self._predictions = (fitted * self.y_scale + self.y_mean).reshape(
-                (len(self.y), self.n_experts) + self.y.shape[1:]
-            )
-        return self._predictions
+    def _predict(self):
+        fitted = np.stack([self.design @ coef for coef in self.coef], axis=1)
+        fitted = fitted * self.y_scale + self.y_mean
+        return fitted.reshape((len(self.y), self.n_experts) + self.y.shape[1:])
 
-    @predictions.setter
-    def predictions(self, predictions):
-        self._predictions = predictions
-
-    def _set_coef(self, coef):
-        self.coef, self.predictions = coef, None
+    def _set_penalty(self):
         if self.prior:
             squares = np.einsum("j,kjm->km", self.alpha, self.coef[:, :-1] ** 2)
             squares = squares * self.y_scale**2

@@ -161,21 +161,12 @@ class LogisticExperts(LinearExperts):
         log_proba = multinomial.log_softmax(logits.reshape(-1, self.n_classes))
         return np.exp(log_proba).reshape(logits.shape)
 
-    @property
-    def predictions(self):
-        """Class probabilities of the rows, (n_samples, n_experts, n_classes)."""
-        if self._predictions is None:
-            log_proba = [multinomial.log_softmax(self.design @ coef) for coef in self.coef]
-            self._predictions = np.exp(np.stack(log_proba, axis=1))
-        return self._predictions
+    def _predict(self):
+        log_proba = [multinomial.log_softmax(self.design @ coef) for coef in self.coef]
+        return np.exp(np.stack(log_proba, axis=1))
 
-    @predictions.setter
-    def predictions(self, predictions):
-        self._predictions = predictions
-
-    def _set_coef(self, coef):
-        self.coef, self.predictions = coef, None
-        self.penalty = 0.5 * np.einsum("j,kjc->k", self.column_penalty, coef**2)
+    def _set_penalty(self):
+        self.penalty = 0.5 * np.einsum("j,kjc->k", self.column_penalty, self.coef**2)
 
     def state(self):
         return self.coef, self._curvature, self._factors, self._drift

@@ -40,7 +40,6 @@ class PooledGeneralizedLinearExperts(PooledInSteps, GeneralizedLinearExperts):
         self, X, y, weight, *, family, shared_columns=(), exposure=None, units=None, block=None
     ):  # fmt: skip
         super().__init__(X, y, weight, 1, family=family, exposure=exposure, units=units)
-        self.prior = False  # the evidence has it all
         self._stand_on(X, weight, shared_columns, units, block)
         total = weight.sum() if exposure is None else weight @ exposure
         self.unit = family.unit_of(weight @ y / total if units is None else units.y_mean[0])

@@ -227,9 +227,6 @@ class PooledLogisticExperts(PooledInSteps, LogisticExperts):
     def _set_means(self, mean):
         self._set_coef(np.dstack([-0.5 * mean, 0.5 * mean]) if self.n_classes == 2 else mean)
 
-    def _set_coef(self, coef):
-        self.coef, self.predictions = coef, None
-
     @property
     def is_one_expert(self):
         """Whether no more experts than classes ignore the rows: the gate is the regression then."""

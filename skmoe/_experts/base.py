@@ -218,9 +218,9 @@ class LinearExperts(Experts):
         return self.coef.ravel() if hasattr(self, "coef") else None
 
     def go_to(self, point):
-        self._set_coef(point.reshape(self.coef.shape))
+        self.set_coef(point.reshape(self.coef.shape))
 
-    def _set_coef(self, coef):
+    def set_coef(self, coef):
         """Take coefficients, of which predictions and penalty follow."""
         self.coef, self.predictions = coef, None
         self._set_penalty()
@@ -248,7 +248,7 @@ class LinearExperts(Experts):
         return self.coef
 
     def restore(self, state):
-        self._set_coef(state)
+        self.set_coef(state)
 
     def forget_curvature(self):
         """Take the curvature anew before the next step from sums, where one is kept."""

@@ -59,7 +59,7 @@ class GeneralizedLinearExperts(LinearExperts):
                 break
         self._begun = True
         self.n_fits += self.n_experts
-        self._set_coef(coef)
+        self.set_coef(coef)
 
     def _newton_step(self, coef, unit, weights, targets, penalty):
         """Better coefficients, the unit there, and how much the penalised sum rose at most."""
@@ -118,7 +118,7 @@ class GeneralizedLinearExperts(LinearExperts):
     def set_functions(self, functions):
         """Set ``functions``, between steps from sums."""
         self._begun = True
-        self._set_coef(functions)
+        self.set_coef(functions)
 
     def curvature_of_each(self):
         """Curvature of the penalised log-likelihood of each expert, (n_experts, p, p)."""

@@ -55,7 +55,7 @@ class LeastSquaresExperts(LinearExperts):
             coef = statistics.solve(self.alpha)
         else:
             coef = statistics.solve_shared(self.alpha, self.owner, self.precision)
-        self._set_coef(coef)
+        self.set_coef(coef)
 
     def streaming(self, resp, order, fitted):
         if self.shared is not None:
@@ -87,7 +87,7 @@ class LeastSquaresExperts(LinearExperts):
 
     def set_functions(self, coef):
         """Set ``standard_coef``."""
-        self._set_coef(coef)
+        self.set_coef(coef)
 
     def predict_standardised(self, columns):
         """Predictions for rows of standardised columns, as ``predictions``."""
@@ -110,7 +110,7 @@ class LeastSquaresExperts(LinearExperts):
 
     def restore(self, state):
         coef, self.statistics = state
-        self._set_coef(coef)
+        self.set_coef(coef)
 
     def finish(self, templates):
         fitted = []

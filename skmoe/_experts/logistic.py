@@ -26,7 +26,7 @@ class LogisticExperts(LinearExperts):
         # Two classes have one coefficient w in scikit-learn and -w/2, w/2 here.
         factor = 2.0 if self.n_classes == 2 else 1.0
         self.column_penalty = np.append(factor * self.alpha, 0.0)
-        self._set_coef(np.zeros((n_experts, len(self.column_penalty), self.n_classes)))
+        self.set_coef(np.zeros((n_experts, len(self.column_penalty), self.n_classes)))
 
     @property
     def labels(self):
@@ -57,13 +57,13 @@ class LogisticExperts(LinearExperts):
             coef[k] += part * step
             squares += part * decrement
         self._drift_by(squares)
-        self._set_coef(coef)
+        self.set_coef(coef)
 
     def set_functions(self, functions):
         change = (functions - self.functions).reshape(self.n_experts, -1, 1)
         curvature = self._curvature.reshape(self.n_experts, change.shape[1], -1)
         self._drift_by(np.vdot(change, curvature @ change))
-        self._set_coef(functions.swapaxes(1, 2))
+        self.set_coef(functions.swapaxes(1, 2))
 
     def _drift_by(self, squares):
         mass = 0.5 * np.einsum("kcc->", self._curvature[:, :, -1, :, -1])
@@ -89,7 +89,7 @@ class LogisticExperts(LinearExperts):
         self.n_fits += self.n_experts
         if self.shared is not None:
             targets = labels * (resp * self.weight[:, None]).T[:, :, None]
-            self._set_coef(
+            self.set_coef(
                 multinomial.fit_shared(
                     self.design, targets, self.coef, self.column_penalty, self.owner, **settings
                 )
@@ -104,7 +104,7 @@ class LogisticExperts(LinearExperts):
                 self.column_penalty,
                 **settings,
             )
-        self._set_coef(coef)
+        self.set_coef(coef)
 
     def streaming(self, resp, order, fitted):
         if self.shared is not None:
@@ -150,7 +150,7 @@ class LogisticExperts(LinearExperts):
             )
             for k in range(self.n_experts)
         ]
-        twin._set_coef(np.stack([coef for coef, _ in steps]))
+        twin.set_coef(np.stack([coef for coef, _ in steps]))
         twin.bounds = [bound for _, bound in steps]
         twin.n_fits += self.n_experts
         return twin
@@ -173,7 +173,7 @@ class LogisticExperts(LinearExperts):
 
     def restore(self, state):
         coef, self._curvature, self._factors, self._drift = state
-        self._set_coef(coef)
+        self.set_coef(coef)
 
     def finish(self, templates):
         fitted = []

@@ -344,7 +344,7 @@ class PooledExperts(Pooled, LeastSquaresExperts):
 
     def restore(self, state):
         self.posteriors, self.tau, self.rho = state
-        self._set_coef(np.stack([c.mean for c, _ in self.posteriors], axis=2))
+        self.set_coef(np.stack([c.mean for c, _ in self.posteriors], axis=2))
 
     @property
     def divergence(self):

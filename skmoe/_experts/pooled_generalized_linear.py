@@ -129,7 +129,7 @@ class PooledGeneralizedLinearExperts(PooledInSteps, GeneralizedLinearExperts):
     def _set_means(self, mean):
         coef = mean[:, :, 0].copy()
         coef[:, -1] += np.log(self.unit)
-        self._set_coef(coef)
+        self.set_coef(coef)
 
     def state(self):
         return *super().state(), (self.scales, self._mass, self._values)

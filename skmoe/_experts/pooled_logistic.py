@@ -225,7 +225,7 @@ class PooledLogisticExperts(PooledInSteps, LogisticExperts):
         return _learn_variances_of_all(gram, cross, tau, rho, learned, self.columns.block)
 
     def _set_means(self, mean):
-        self._set_coef(np.dstack([-0.5 * mean, 0.5 * mean]) if self.n_classes == 2 else mean)
+        self.set_coef(np.dstack([-0.5 * mean, 0.5 * mean]) if self.n_classes == 2 else mean)
 
     @property
     def is_one_expert(self):

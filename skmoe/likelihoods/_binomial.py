@@ -60,9 +60,6 @@ class Binomial(FamilyLikelihood):
     def pooled(self):
         return PooledBinomial()
 
-    def _means(self, prediction, trials=1.0):
-        return np.clip(prediction, self.floor_, trials - self.floor_)
-
 
 class PooledBinomial(UncertainFunction, Binomial):
     r"""Predictive distribution of successes around experts with partially pooled coefficients.

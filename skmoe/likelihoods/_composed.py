@@ -9,6 +9,19 @@ from ._base import BaseLikelihood
 from ._names import unfitted
 
 
+def with_parts(likelihood, parts):
+    """A copy of a composed likelihood, made of others that are fitted."""
+    twin = copy.copy(likelihood)
+    twin._parts = parts
+    return twin
+
+
+def copied_parts(likelihood):
+    """Its fitted parts, copied for a change, since EM keeps those before."""
+    likelihood._parts = [copy.copy(each) for each in likelihood._parts]
+    return likelihood._parts
+
+
 class Composed(BaseLikelihood):
     """A likelihood of several others, which learn and answer for it."""
 
@@ -16,6 +29,7 @@ class Composed(BaseLikelihood):
     def _given(self):
         """The likelihoods that it is made of, as they were given."""
 
+    @property
     def _new(self):
         """The same, unfitted, as they are to be trained."""
         return [
@@ -31,38 +45,28 @@ class Composed(BaseLikelihood):
     def _parts(self, parts):
         self.likelihoods_ = parts
 
-    def _copied(self):
-        """The fitted ones, copied for a change, since EM keeps those before."""
-        self._parts = [copy.copy(each) for each in self._parts]
-        return self._parts
-
-    def _with(self, parts):
-        twin = copy.copy(self)
-        twin._parts = list(parts)
-        return twin
-
     @property
     def changes_target(self):
-        return any(each.changes_target for each in self._new())
+        return any(each.changes_target for each in self._new)
 
     @property
     def is_robust(self):
-        return any(each.is_robust for each in self._new())
+        return any(each.is_robust for each in self._new)
 
     @property
     def is_reweighted(self):
-        return any(each.is_reweighted for each in self._new())
+        return any(each.is_reweighted for each in self._new)
 
     @property
     def expert_family(self):
         """Family of the default experts; None where they are lines."""
-        families = {each.expert_family for each in self._new()}
+        families = {each.expert_family for each in self._new}
         return families.pop() if len(families) == 1 else None
 
     @property
     def takes_exposure(self):
         """Whether all means may be multiplied by an exposure."""
-        return all(each.takes_exposure for each in self._new())
+        return all(each.takes_exposure for each in self._new)
 
     def point(self):
         points = [each.point() for each in self._parts]
@@ -71,15 +75,15 @@ class Composed(BaseLikelihood):
     def at(self, point):
         ends = np.cumsum([len(each.point()) for each in self._parts])[:-1]
         pairs = zip(self._parts, np.split(point, ends), strict=True)
-        return self._with(each.at(part) for each, part in pairs)
+        return with_parts(self, [each.at(part) for each, part in pairs])
 
     def reorder(self, order):
-        for each in self._copied():
+        for each in copied_parts(self):
             each.reorder(order)
 
     def extended(self, other, k):
         pairs = zip(self._parts, other._parts, strict=True)
-        return self._with(ours.extended(theirs, k) for ours, theirs in pairs)
+        return with_parts(self, [ours.extended(theirs, k) for ours, theirs in pairs])
 
     @property
     def n_parameters_(self):
@@ -104,10 +108,10 @@ class Around(Composed):
     @property
     def independent_outputs(self):
         """Whether several outputs err independently of each other."""
-        return self._new()[0].independent_outputs
+        return self._new[0].independent_outputs
 
     def expert_target(self, y):
-        return self._new()[0].expert_target(y)
+        return self._new[0].expert_target(y)
 
     def log_prior(self, penalty):
         return self.likelihood_.log_prior(penalty)

@@ -6,7 +6,7 @@ from scipy import optimize
 from .._families.negative_binomial import NegativeBinomialFamily
 from .._families.poisson import PoissonFamily
 from ..distributions._counts import log_negative_binomial
-from ._means import PositiveMeans
+from ._means import PositiveMeans, means_of
 from ._uncertain import UncertainFunction
 
 SHAPE_RANGE = np.log([1e-3, 1e6])  # beyond the last, counts are Poisson's to six digits
@@ -137,7 +137,7 @@ class NegativeBinomial(_Counts):
     per_expert = learned_logs = ("shape_",)
 
     def update(self, y, prediction, weights, penalty=0.0, pooled_rows=0.0):
-        mean = self._means(prediction)
+        mean = means_of(self, prediction)
         if pooled_rows > 0:
             mass = weights.sum(axis=0)
             pooled = pooled_rows * weights / mass.sum()
@@ -155,7 +155,7 @@ class NegativeBinomial(_Counts):
 
     def working_exposure(self, y, prediction):
         # Expected multipliers of the means, given the counts.
-        return (y[:, None] + self.shape_) / (self._means(prediction) + self.shape_)
+        return (y[:, None] + self.shape_) / (means_of(self, prediction) + self.shape_)
 
     def _keep_within_bounds(self):
         self.shape_ = np.clip(self.shape_, *np.exp(SHAPE_RANGE))

@@ -6,7 +6,7 @@ from scipy import optimize
 from .._families.gamma import GammaFamily
 from .._numerics.gamma_shapes import LARGEST_SHAPE
 from ..distributions._gamma import GammaComponents
-from ._means import PositiveMeans
+from ._means import PositiveMeans, means_of
 from ._uncertain import UncertainFunction
 
 LARGEST_STEP = 0.5  # of the logarithm of a shape, in one update where targets are censored
@@ -65,7 +65,7 @@ class Gamma(PositiveMeans):
 
     def expected_target(self, bounds, prediction):
         # y times its density is a Gamma density too, of one shape more.
-        mean = self._means(prediction)
+        mean = means_of(self, prediction)
         shape = np.broadcast_to(self.shape_, mean.shape)
         heavier = GammaComponents(mean * (shape + 1) / shape, shape + 1)  # of the same rate
         low, high = bounds.lower[:, None], bounds.upper[:, None]
@@ -76,7 +76,7 @@ class Gamma(PositiveMeans):
     def update_censored(self, bounds, prediction, weights, penalty=0.0, pooled_rows=0.0):
         if self.scales_ is None:
             self.update(bounds.points, prediction, weights, penalty)
-        mean = self._means(prediction)
+        mean = means_of(self, prediction)
         low, high = bounds.lower[:, None], bounds.upper[:, None]
         penalty = np.broadcast_to(penalty, len(self.shape_))
 

@@ -42,7 +42,7 @@ class FamilyLikelihood(BaseLikelihood):
     def update(self, y, prediction, weights, penalty=0.0, pooled_rows=0.0, *, trials=1.0):
         if self.family.scale is None:  # the mean says it all
             return
-        predictor = self.family.link(self._means(prediction, trials) / trials)
+        predictor = self.family.link(means_of(self, prediction, trials) / trials)
         value, *_ = self.family.unit(y[:, None] / trials, predictor)
         values = np.einsum("nk,nk->k", weights, value)
         self.update_from_sums(weights.sum(axis=0), values, penalty, pooled_rows)
@@ -71,22 +71,12 @@ class FamilyLikelihood(BaseLikelihood):
         self.scales_ = self.family.best_scale(mean)
 
     def log_density(self, y, prediction, experts=None, *, trials=1.0):
-        mean = self._means(prediction, trials)
-        return self.family.log_density(y[:, None], mean, self._scales(experts), trials)
+        mean = means_of(self, prediction, trials)
+        return self.family.log_density(y[:, None], mean, scales_of(self, experts), trials)
 
     def components(self, prediction, experts=None, *, trials=1.0):
-        mean = self._means(prediction, trials)
-        return self.family.components(mean, self._scales(experts), trials)
-
-    @abstractmethod
-    def _means(self, prediction, trials=1.0):
-        """Predictions, none of them such that a target is impossible."""
-
-    def _scales(self, experts=None):
-        """Scales of the experts (n_experts,), or those of the experts of each row."""
-        if self.scales_ is None:
-            return 1.0
-        return self.scales_ if experts is None else self.scales_[experts]
+        mean = means_of(self, prediction, trials)
+        return self.family.components(mean, scales_of(self, experts), trials)
 
 
 class PositiveMeans(FamilyLikelihood):
@@ -130,11 +120,24 @@ class PositiveMeans(FamilyLikelihood):
     def _floor(self, y, weight):
         """The smallest mean allowed."""
 
-    def _means(self, prediction, trials=1.0):
-        if (prediction < 0).any():
-            raise ValueError(
-                f"An expert predicts {prediction.min():.3g}, but {type(self).__name__} needs "
-                "means that are not negative. Use experts that respect it, such as "
-                "PoissonRegressor, HistGradientBoostingRegressor(loss='poisson') or forests."
-            )
-        return np.maximum(prediction, self.floor_)
+
+def means_of(likelihood, prediction, trials=1.0):
+    """Predictions, none of them such that a target is impossible."""
+    floor = likelihood.floor_
+    if likelihood.family.is_rate:
+        return np.clip(prediction, floor, trials - floor)
+    if (prediction < 0).any():
+        raise ValueError(
+            f"An expert predicts {prediction.min():.3g}, but {type(likelihood).__name__} needs "
+            "means that are not negative. Use experts that respect it, such as PoissonRegressor, "
+            "HistGradientBoostingRegressor(loss='poisson') or forests."
+        )
+    return np.maximum(prediction, floor)
+
+
+def scales_of(likelihood, experts=None):
+    """Scales of the experts (n_experts,), or those of the experts of each row; else one."""
+    scales = likelihood.scales_
+    if scales is None:
+        return 1.0
+    return scales if experts is None else scales[experts]

@@ -3,7 +3,7 @@
 import numpy as np
 
 from ..distributions import GaussianComponents, MixtureDistribution, NestedComponents
-from ._composed import Composed
+from ._composed import Composed, copied_parts, with_parts
 
 
 class PerExpert(Composed):
@@ -67,7 +67,7 @@ class PerExpert(Composed):
                 f"likelihoods must be a list of {n_experts}, one for each expert; got "
                 f"{self.likelihoods!r}."
             )
-        likelihoods = self._new()
+        likelihoods = self._new
         if len({each.expert_family for each in likelihoods}) > 1:
             raise ValueError(
                 "likelihoods must be all of counts, all of positive targets, or neither; got "
@@ -88,7 +88,7 @@ class PerExpert(Composed):
 
     def update(self, y, prediction, weights, penalty=0.0, pooled_rows=0.0):
         # Unlike likelihoods lend each other no rows.
-        for k, each in enumerate(self._copied()):
+        for k, each in enumerate(copied_parts(self)):
             each.update(y, prediction[:, [k]], weights[:, [k]], self._of_one(penalty, k))
 
     @staticmethod
@@ -121,7 +121,7 @@ class PerExpert(Composed):
 
     def start_target(self, y, weight):
         # As the first likelihood has it; with outliers drawn in where one is robust.
-        each = self._new()
+        each = self._new
         first = next((one for one in each if one.is_robust), each[0])
         return first.start_target(y, weight)
 
@@ -154,7 +154,7 @@ class PerExpert(Composed):
         return self.likelihoods_[k].of_expert(0)
 
     def extended(self, other, k):
-        return self._with([*self.likelihoods_, other.likelihoods_[k]])
+        return with_parts(self, [*self.likelihoods_, other.likelihoods_[k]])
 
     @property
     def floor_(self):

@@ -3,7 +3,7 @@
 import numpy as np
 
 from ..distributions import PerOutputComponents
-from ._composed import Composed
+from ._composed import Composed, copied_parts
 
 
 class PerOutput(Composed):
@@ -61,7 +61,7 @@ class PerOutput(Composed):
     @property
     def of_outputs(self):
         """Likelihoods of the outputs, new ones, as they are to be trained."""
-        return self._new()
+        return self._new
 
     def _given(self):
         given = self.likelihoods
@@ -124,7 +124,7 @@ class PerOutput(Composed):
         return self._stacked("working_target", y, prediction, self.expert_target(y)[:, None])
 
     def update(self, y, prediction, weights, penalty=0.0, pooled_rows=0.0):
-        for j, each in enumerate(self._copied()):
+        for j, each in enumerate(copied_parts(self)):
             own = _of_output(penalty, j)
             each.update(y[:, j], prediction[:, :, j], weights, own, pooled_rows=pooled_rows)
 

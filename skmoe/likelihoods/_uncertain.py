@@ -4,6 +4,7 @@ import numpy as np
 
 from .._numerics.columns import quadratic_forms
 from .._tables.encoding import numeric_matrix
+from ._means import scales_of
 
 SMALLEST_VARIANCE = 1e-12  # of a linear predictor
 
@@ -112,4 +113,4 @@ class UncertainFunction(UncertainCoefficients):
         if experts is not None:
             row_scale = np.take_along_axis(row_scale, experts, axis=1)
         variance = np.maximum(row_scale**2, SMALLEST_VARIANCE)
-        return self.family.averaged(prediction, variance, self._scales(experts), trials)
+        return self.family.averaged(prediction, variance, scales_of(self, experts), trials)

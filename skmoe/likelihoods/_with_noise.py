@@ -6,7 +6,7 @@ import numpy as np
 from scipy import special
 
 from ..distributions import NoisyComponents
-from ._composed import Around
+from ._composed import Around, copied_parts
 from ._error_terms import NoisyTerms
 from ._names import unfitted
 from ._outliers import without_outliers
@@ -102,7 +102,7 @@ class WithNoise(Around):
                 'scale="expert" or scale="shared".'
             )
         self.share_ = FIRST_SHARE if estimated else float(self.share)
-        self.likelihood_ = self._new()[0].start(y, without_outliers(y, weight), n_experts)
+        self.likelihood_ = self._new[0].start(y, without_outliers(y, weight), n_experts)
         self.low_, self.high_ = y[weight > 0].min(axis=0), y[weight > 0].max(axis=0)
         constant = self.low_ == self.high_
         width = np.where(constant, np.maximum(1e-6 * np.abs(self.low_), 1e-120), 0.0)
@@ -112,10 +112,10 @@ class WithNoise(Around):
 
     def update(self, y, prediction, weights, penalty=0.0, pooled_rows=0.0):
         if not self._is_fitted:
-            self._copied()[0].update(y, prediction, weights, penalty, pooled_rows)
+            copied_parts(self)[0].update(y, prediction, weights, penalty, pooled_rows)
         for _ in range(1 if self._is_fitted else FIRST_STEPS):
             own = weights * (1 - self.noise_proba(y, prediction))
-            self._copied()[0].update(y, prediction, own, penalty, pooled_rows)
+            copied_parts(self)[0].update(y, prediction, own, penalty, pooled_rows)
             if self.share == "estimate":
                 share = 1 - own.sum() / weights.sum()
                 self.share_ = float(np.clip(share, *SHARE_BOUNDS))

@@ -3,7 +3,7 @@
 import numpy as np
 
 from ..distributions import ZeroInflatedComponents
-from ._composed import Around
+from ._composed import Around, copied_parts
 from ._means import PositiveMeans
 from ._terms import ExpertTerms
 
@@ -62,7 +62,7 @@ class ZeroInflated(Around):
         self.likelihood = likelihood
 
     def start(self, y, weight, n_experts):
-        (inner,) = self._new()
+        (inner,) = self._new
         if not isinstance(inner, PositiveMeans):
             raise ValueError(
                 "ZeroInflated takes a likelihood of counts or positive targets: 'poisson', "
@@ -94,7 +94,7 @@ class ZeroInflated(Around):
         # If the other likelihood has no zeros, they are replaced by the smallest positive value.
         if not self._has_zeros:
             y = np.where(y == 0, np.min(y, where=y > 0, initial=np.inf), y)
-        return self._new()[0].start_target(y, weight)
+        return self._new[0].start_target(y, weight)
 
     def start_beside(self, resp, y):
         # Half of each zero is the zero component's; all of it, if the other likelihood has no
@@ -104,7 +104,7 @@ class ZeroInflated(Around):
 
     def update(self, y, prediction, weights, penalty=0.0, pooled_rows=0.0):
         y, _ = self._without_zeros(y, 0.0)
-        (inner,) = self._copied()
+        (inner,) = copied_parts(self)
         inner.update(y, prediction[:, :-1], weights[:, :-1], penalty, pooled_rows)
 
     def log_density(self, y, prediction, experts=None):

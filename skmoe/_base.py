@@ -31,7 +31,7 @@ from ._em.starts import STARTS
 from ._experts.diverse import DIVERSE
 from ._experts.fitting import split_last
 from ._experts.folds import Splitting
-from ._experts.traits import draw_seeds, is_forest
+from ._experts.traits import column_names, draw_seeds, is_forest
 from ._fitted import FittedMixture
 from ._many_rows.fitting import fit_many
 from ._parallel import one_pool
@@ -402,7 +402,7 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
             classes=self._classes,
             shared_effects=self._shared_effects(),
             keeps_order=isinstance(self.shared_effects, dict),
-            feature_names=getattr(self, "feature_names_in_", None),
+            feature_names=column_names(self),
             has_effects=shrinks and bool(encoding) and left_out != identifiers(rows.X),
         )
 

@@ -347,6 +347,11 @@ class FittedMixture:
         )
         return -2 * log_likelihood + n_parameters * np.log(n_samples) + 2 * entropy
 
+    @property
+    def _is_cross_fitted(self):
+        """Whether the last fit predicted its rows by experts that had not seen them."""
+        return "oof_log_density_" in vars(self)
+
     def _why_uncounted(self):
         """What keeps the parameters from being counted, and what to run, two str; or None.
 
@@ -384,7 +389,7 @@ class FittedMixture:
         if unlike:
             last = type(split_last(unlike[0])[1]).__name__
             return f"{last} is not among the linear or logistic experts", {}
-        if not hasattr(self, "oof_log_density_"):
+        if not self._is_cross_fitted:
             return "its experts were not solved together, but each by its own fit", {}
         why = "its experts were cross-fitted"
         if isinstance(self.cv, str):

@@ -12,6 +12,7 @@ from sklearn.base import (
     is_classifier,
     is_regressor,
 )
+from sklearn.ensemble import StackingClassifier, StackingRegressor
 from sklearn.linear_model import LinearRegression
 from sklearn.model_selection import GroupKFold
 from sklearn.utils import get_tags
@@ -33,6 +34,7 @@ from ._compat import (
 from ._data import NO_METADATA, Bounds, Rows, check_subject
 from ._experts.diverse import diverse_experts
 from ._experts.families import MOST_SPARSE_COLUMNS, are_solved_sparse
+from ._experts.traits import offers
 from ._experts.zero import with_zero
 from ._rows.files import is_out_of_core
 from ._tables.known import kinds_of, match_kinds
@@ -40,6 +42,7 @@ from ._tables.mixed import HEAVIEST, accepts, check_sizes, check_table
 from ._tables.vectors import check_numbers, check_weights
 from .exceptions import SmallWeightsWarning, warn_user
 
+STACKS = (StackingClassifier, StackingRegressor)
 FEW_COLUMNS = 20  # as many as a gate has use for
 MOST_TRIALS = 1e15  # beyond, incomplete Beta functions lose their digits
 LIGHT_ROW = 0.1  # weights around less than this were hardly meant as numbers of rows
@@ -85,9 +88,12 @@ class ExpertParameters(
         self : object
             The mixture.
         """
-        for part, example in (("experts", "Ridge()"), ("gate", "SoftmaxGate()")):
+        for part, current, example in (
+            ("experts", self.experts, "Ridge()"),
+            ("gate", self.gate, "SoftmaxGate()"),
+        ):
             nested = [key for key in params if key.startswith(f"{part}__")]
-            given = params.get(part, getattr(self, part))
+            given = params.get(part, current)
             if nested and (given is None or isinstance(given, str)):
                 raise ValueError(
                     f"{nested[0]} cannot be set while {part} is {given!r}: give {part}={example} "
@@ -185,14 +191,14 @@ class ExpertParameters(
         return weight
 
     def __sklearn_is_fitted__(self):
-        return hasattr(self, "experts_")  # partial_fit may so far have collected rows only
+        return "experts_" in vars(self)  # partial_fit may so far have collected rows only
 
     # Tags -----------------------------------------------------------------------------------
 
     def _parts(self):
         """Experts and gate whose tags count, without those that ``None`` adapts to the table."""
         if self._is_list:
-            experts = [e for _, e in self._given_experts() if hasattr(e, "fit")]
+            experts = [e for _, e in self._given_experts() if offers(e, "fit")]
         else:
             experts = [self._default_expert() if self.experts is None else self.experts]
         return experts, self.gate
@@ -235,7 +241,7 @@ class ExpertParameters(
         routing : MetadataRouter
             ``sample_weight`` for the mixture itself; ``groups`` for the splitter in ``cv``.
         """
-        splits = hasattr(self.cv, "split") and not isinstance(self.cv, str)
+        splits = offers(self.cv, "split") and not isinstance(self.cv, str)
         splitter = self.cv if splits else GroupKFold()  # what an integer becomes with groups
         return (
             MetadataRouter(owner=self)
@@ -368,7 +374,7 @@ def _check_takes_sparse(mixture, X, reset):
     else:
         return
     last = mixture._default_expert()
-    last = getattr(last, "classifier", last)  # of rates
+    last = last.get_params(deep=False).get("classifier", last)  # of rates
     name = "Ridge" if type(last) is LinearRegression else type(last).__name__
     gate = "SoftmaxGate()"
     if n_columns > FEW_COLUMNS:
@@ -517,8 +523,8 @@ def warn_of_small_weights(total, squares, n_used):
 def check_expert(mixture, name, estimator):
     """Raise a TypeError or ValueError unless an estimator can be an expert."""
     method = "predict_proba" if isinstance(mixture, ClassifierMixin) else "predict"
-    lacking = [m for m in ("fit", method) if not hasattr(estimator, m)]
-    if getattr(estimator, "final_estimator", "") is None and hasattr(type(estimator), method):
+    lacking = [m for m in ("fit", method) if not offers(estimator, m)]
+    if isinstance(estimator, STACKS) and estimator.final_estimator is None:
         lacking = []  # a stack with its default on top has the method once it is fitted
     if isinstance(estimator, type) or lacking:
         raise TypeError(

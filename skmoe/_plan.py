@@ -21,6 +21,7 @@ from ._experts.folds import IN_FOLDS, IN_SAMPLE, OUT_OF_BAG, PREFIT, decide_fold
 from ._experts.traits import STACK, has_oob_prediction, has_own_density, is_frozen
 from ._parameters import check_enough_rows
 from ._reports.display import WIDTH, html_table
+from .gates._classifier import as_gate
 
 WAYS = ("em", "pooled", "stack", "specialists")
 MOST_EXPERTS = 8  # that are tried where their number is to be chosen
@@ -136,11 +137,17 @@ class Request:
     @property
     def balances_load(self):
         """Whether a prior on the loads is asked for."""
-        return getattr(self.gate, "load_balance", 0.0) > 0
+        return self.gate is not None and as_gate(self.gate).load_balance > 0
 
-    def has(self, attribute):
-        """Whether the gate, if one is given, has this attribute and it is true."""
-        return self.gate is None or bool(getattr(self.gate, attribute, False))
+    @property
+    def can_pool_gate(self):
+        """Whether partial pooling can learn the gate, as it does the default one."""
+        return self.gate is None or as_gate(self.gate).can_be_pooled
+
+    @property
+    def can_count_gate(self):
+        """Whether the gate, as the default one, has parameters that can be counted."""
+        return self.gate is None or as_gate(self.gate).has_countable_parameters
 
 
 def _implied_number(mixture, likelihood, gate):
@@ -151,9 +158,8 @@ def _implied_number(mixture, likelihood, gate):
         lists = mixture.shared_effects.values()
         numbers = [k for each in lists if isinstance(each, list) for one in each for k in one]
         return 1 + max(numbers, default=0)
-    target_load = getattr(gate, "target_load", None)
-    if target_load is not None:
-        return len(target_load)
+    if gate is not None and as_gate(gate).target_load is not None:
+        return len(gate.target_load)
     return likelihood.n_experts
 
 
@@ -190,7 +196,7 @@ NEEDS = {
         ),
         Need(
             "the gate None, SoftmaxGate() or ConstantGate(), without L1 penalty and load_balance",
-            lambda r: r.has("can_be_pooled"),
+            lambda r: r.can_pool_gate,
         ),
         Need("targets that are observed, so no upper", lambda r: r.rows.bounds is None),
         Need(
@@ -532,7 +538,7 @@ def _pools(request):
 
 def _has_plain_gate(request):
     """Whether the number of experts can be chosen behind the gate that is asked for."""
-    return request.top_k is None and request.has("has_countable_parameters")
+    return request.top_k is None and request.can_count_gate
 
 
 def _can_count(request):

@@ -14,7 +14,7 @@ from ._reports.docstrings import completed_by
 from ._reports.many_rows import r2_of_rows
 from ._rows.answers import block_by_block, in_memory
 from ._rows.files import is_out_of_core
-from ._tables.mixed import check_sizes, is_plain
+from ._tables.mixed import as_pandas, check_sizes, is_plain, is_table
 from ._tables.vectors import check_numbers
 from ._updating import UpdatableMixture
 from .distributions._arrays import check_n_draws
@@ -269,8 +269,9 @@ class MixtureOfExpertsRegressor(
         return y
 
     def _numeric_target(self, y):
-        names = list(getattr(y, "columns", ()))
-        if isinstance(self.likelihood, dict) and names and names != list(self.likelihood):
+        table = as_pandas(y) if isinstance(self.likelihood, dict) else None
+        names = list(table.columns) if is_table(table) else []
+        if names and names != list(self.likelihood):
             raise ValueError(
                 f"likelihood is for the outputs {list(self.likelihood)}, but y has the columns "
                 f"{names}: give one for each, in the same order."

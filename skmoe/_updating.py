@@ -451,7 +451,7 @@ class UpdatableMixture(BaseMixtureOfExperts):
             if not isinstance(replay, (tuple, list)) or len(replay) != 2:
                 raise ValueError("replay must be a pair (X_old, y_old).")
             old = check_batch(self, *replay)
-        elif hasattr(self.gate_, "sample"):
+        elif not isinstance(self.gate_, Pipeline) and self.gate_.can_sample:
             old = growing.generate_rows(self._model, X, seed)
         else:
             return None

@@ -5,8 +5,8 @@ Each is a callable ``(estimator, X, y, sample_weight=None)``, so that it can be 
 """
 
 import numpy as np
-from sklearn.pipeline import Pipeline
 
+from ._experts.traits import has_own_density, step_inside
 from ._parameters import check_single_trials
 
 __all__ = [
@@ -347,15 +347,12 @@ def _mean(losses, weight):
 
 def _unwrap(estimator, X):
     """The mixture at the end of Pipelines and searches, and X as it sees it."""
-    while not hasattr(estimator, "log_density"):
-        if hasattr(estimator, "best_estimator_"):
-            estimator = estimator.best_estimator_
-        elif isinstance(estimator, Pipeline):
-            X = estimator[:-1].transform(X) if len(estimator) > 1 else X
-            estimator = estimator[-1]
-        else:
+    while not has_own_density(estimator):
+        inner, X = step_inside(estimator, X)
+        if inner is None:
             raise TypeError(
                 f"{type(estimator).__name__} has no log_density: these scores are for mixtures, "
                 "Pipelines that end in one, and searches over them."
             )
+        estimator = inner
     return estimator, X

@@ -10,6 +10,7 @@ classifier are "gate" and, as for every classifier of skl2onnx, "zipmap".
 """
 
 import numpy as np
+from sklearn.base import is_classifier
 
 try:
     from onnx import TensorProto
@@ -148,7 +149,7 @@ def _stacked_predictions(graph, model, parts):
         if parts.experts[k] is None:
             before = graph("Concat", *predictions, axis=1)
             predictions.append(_combined(graph, expert, before, k))
-        elif hasattr(model, "classes_"):
+        elif is_classifier(model):
             predictions.append(_aligned(graph, parts.experts[k], expert.classes_, model.classes_))
         else:
             predictions.append(graph.number(parts.experts[k]))
@@ -305,10 +306,10 @@ def _convert_encoder(scope, operator, container):
 def _convert_linear(scope, operator, container):
     graph, model = _graph(scope, operator, container), operator.raw_operator
     coef, intercept = np.atleast_2d(model.coef_), model.intercept_
-    if len(getattr(model, "classes_", ())) == 2:
+    if is_classifier(model) and len(model.classes_) == 2:
         coef, intercept = np.concatenate([0 * coef, coef]), np.append(0.0, intercept)
     values = graph.linear(graph.number(operator.inputs[0]), coef, intercept)
-    if hasattr(model, "classes_"):
+    if is_classifier(model):
         values = graph("Softmax", values, axis=1)
     graph("Identity", values, output=operator.outputs[0])
 
@@ -321,7 +322,7 @@ def _shape_mixture(operator):
     model, kind = operator.raw_operator, float_type(operator.inputs)
     for output in operator.outputs:
         output.set_type(kind([n_samples, None]))
-    if hasattr(model, "classes_"):
+    if is_classifier(model):
         label = StringTensorType if _labels(model).dtype.kind in "OU" else Int64TensorType
         operator.outputs[0].set_type(label([n_samples]))
         operator.outputs[1].set_type(kind([n_samples, len(model.classes_)]))

@@ -82,16 +82,16 @@ class CrossFittedGate:
 
     def log_proba_of_checked(self, X):
         """Log-probabilities (n_samples, n_experts), of the models that did not see the row."""
-        return self._out_of_fold("log_proba_of_checked", X)
+        return self._out_of_fold(lambda model, rows: model.log_proba_of_checked(rows), X)
 
     def score_samples(self, X):
         """Log-densities (n_samples,) of the rows, under the models that did not see them."""
-        return self._out_of_fold("score_samples", X)
+        return self._out_of_fold(lambda model, rows: model.score_samples(rows), X)
 
-    def _out_of_fold(self, method, X):
+    def _out_of_fold(self, predict, X):
         tests = [test for _, test in self.folds]
         values = [
-            getattr(model, method)(_safe_indexing(X, test))
+            predict(model, _safe_indexing(X, test))
             for model, test in zip(self.models, tests, strict=True)
         ]
         return np.concatenate(values)[np.argsort(np.concatenate(tests))]

@@ -105,7 +105,7 @@ class GateParts:
 
 def validate_gate(gate):
     """Raise what ``fit`` of a gate would of its parameters: EM need not call it."""
-    if isinstance(gate, BaseGate) and hasattr(gate, "_parameter_constraints"):
+    if isinstance(gate, BaseGate):
         validate_params(gate)
         for part in gate.get_params(deep=False).values():
             validate_gate(part)

@@ -195,8 +195,10 @@ class Parts:
         """The same in a list for each of ``shared_effects``, which may be a factor."""
         if not self.likelihood.independent_outputs:
             raise ValueError("shared_effects needs outputs that err alone: covariance='diag'.")
-        names = getattr(design, "columns", self.feature_names)
-        if self.transformer is not None and not hasattr(design, "columns"):
+        names = self.feature_names
+        if is_table(design):
+            names = design.columns
+        elif self.transformer is not None:
             names = self.transformer.get_feature_names_out()
         return column_numbers(self.shared_effects, design.shape[1], names, self.feature_names)
 

@@ -23,7 +23,8 @@ class Settings:
     @classmethod
     def of(cls, estimator):
         """The settings of an estimator."""
-        return cls(**{field.name: getattr(estimator, field.name) for field in fields(cls)})
+        params = estimator.get_params(deep=False)
+        return cls(**{field.name: params[field.name] for field in fields(cls)})
 
     def most_iterations(self, folds, n_experts, likelihood, is_censored=False):
         """EM iterations at most."""

@@ -11,6 +11,7 @@ from sklearn.ensemble import (
     RandomForestRegressor,
 )
 from sklearn.frozen import FrozenEstimator
+from sklearn.pipeline import Pipeline
 from sklearn.utils import check_random_state
 
 from .._numerics.random_states import seeded
@@ -72,9 +73,29 @@ def is_forest(estimator):
     return isinstance(estimator, FORESTS)
 
 
+def offers(estimator, *names):
+    """Whether an object of scikit-learn's or of the user's has these methods or attributes."""
+    return all(hasattr(estimator, name) for name in names)
+
+
+def column_names(estimator):
+    """Names of the columns that an estimator was fitted on, or None."""
+    return getattr(estimator, "feature_names_in_", None)
+
+
 def has_own_density(estimator):
-    """Whether it says how probable a target is, as a mixture does."""
-    return hasattr(estimator, "log_density")
+    """Whether it has a density of its own, as a mixture does."""
+    return offers(estimator, "log_density")
+
+
+def step_inside(estimator, X):
+    """What a search found or a Pipeline ends in, and X as it sees it; None for what is neither."""
+    if offers(estimator, "best_estimator_"):
+        return estimator.best_estimator_, X
+    if not isinstance(estimator, Pipeline):
+        return None, X
+    transforms = len(estimator) > 1 and X is not None
+    return estimator[-1], estimator[:-1].transform(X) if transforms else X
 
 
 def is_frozen(estimator):

@@ -28,6 +28,7 @@ from .._rows.opening import open_rows
 from .._tables.known import KnownColumns
 from .._tables.mixed import HEAVIEST, check_accepts, check_sizes
 from .._trainers import make_trainer
+from ..gates._classifier import as_gate
 from .gathered import GatheredProblem, GatheredTrainer, Gathering
 from .memory import ExpertRows, memory_for_rows
 from .pooled import pooled_trainer
@@ -314,7 +315,7 @@ def _wanted_by_all(mixture, others):
     gate = mixture.gate
     wanted = {
         "the gate None, SoftmaxGate() or ConstantGate(), without L1 penalty and load_balance": (
-            gate is None or getattr(gate, "can_be_pooled", False)
+            gate is None or as_gate(gate).can_be_pooled
         ),
         "init='auto' or the name of a start": not callable(mixture.init),
         "training='auto', 'em' or 'pooled'": mixture.training in ("auto", "em", "pooled"),

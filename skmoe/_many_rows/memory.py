@@ -56,10 +56,10 @@ def memory_left():
     try:
         from psutil import virtual_memory
     except ImportError:
-        known = getattr(os, "sysconf_names", {})
-        if "SC_PHYS_PAGES" not in known:
+        try:
+            return float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+        except (AttributeError, ValueError):  # on Windows, and where the name is unknown
             return None
-        return float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
     return float(virtual_memory().available)
 
 

@@ -1,5 +1,7 @@
 """Gates in ONNX: the logarithms of their probabilities, up to a constant of the row."""
 
+from operator import attrgetter
+
 import numpy as np
 
 from ..gates import ClassifierGate, ConstantGate, ForestGate, GaussianGate, SoftmaxGate
@@ -9,7 +11,7 @@ from ..gates._forest import OFFSET
 def inner_estimator(gate):
     """The estimator inside of a gate, which has a converter of its own, or None."""
     inside = INSIDE.get(type(gate))
-    return None if inside is None else getattr(gate, inside)
+    return None if inside is None else inside(gate)
 
 
 def _softmax(graph, gate, X, inner):
@@ -46,7 +48,7 @@ def _gaussian(graph, gate, X, inner):
     return graph("Concat", *log_joint, axis=1)
 
 
-INSIDE = {ForestGate: "forest_", ClassifierGate: "classifier_"}
+INSIDE = {ForestGate: attrgetter("forest_"), ClassifierGate: attrgetter("classifier_")}
 WRITERS = {
     SoftmaxGate: _softmax,
     ConstantGate: _constant,

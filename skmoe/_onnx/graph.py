@@ -2,6 +2,7 @@
 
 import numpy as np
 from onnx import TensorProto, helper, numpy_helper
+from skl2onnx.common._topology import Variable
 from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType
 
 ML = "ai.onnx.ml"
@@ -49,7 +50,7 @@ class Graph:
     def _name(self, value):
         if isinstance(value, str):
             return value
-        return value.full_name if hasattr(value, "full_name") else self.constant(value)
+        return value.full_name if isinstance(value, Variable) else self.constant(value)
 
     def constant(self, values):
         """Name of a constant; numbers that are no integers get the precision of the graph."""

@@ -6,6 +6,7 @@ from skl2onnx._parse import _parse_sklearn
 from skl2onnx._supported_operators import sklearn_operator_name_map
 from skl2onnx.common._topology import Variable
 from skl2onnx.common.data_types import DoubleTensorType
+from sklearn.base import is_classifier
 from sklearn.ensemble import (
     BaggingClassifier,
     BaggingRegressor,
@@ -140,14 +141,14 @@ class Parser:
                 f"{role} cannot be converted to ONNX: skl2onnx has no converter of "
                 f"{type(estimator).__name__}."
             )
-        is_classifier = hasattr(estimator, "classes_")
-        if is_classifier:
+        classifies = is_classifier(estimator)
+        if classifies:
             self.scope.add_options(id(estimator), {"zipmap": False})
         if not has_experts(estimator):
             variables = [self.matrix(variables)]
         if rounds_rows(estimator) and float_type(variables) is DoubleTensorType:
             variables = [self._rounded(variables[0])]
-        return _parse_sklearn(self.scope, estimator, variables)[1 if is_classifier else 0]
+        return _parse_sklearn(self.scope, estimator, variables)[1 if classifies else 0]
 
     def _rounded(self, matrix):
         """A matrix whose numbers are those of single precision."""
@@ -201,5 +202,4 @@ def is_pooled(model):
 
 
 def _is_written(stack):
-    is_linear = type(getattr(stack, "final_estimator_", None)) is RidgeCV
-    return is_linear or isinstance(stack, ClassifierStack)
+    return isinstance(stack, ClassifierStack) or type(stack.final_estimator_) is RidgeCV

@@ -10,6 +10,7 @@ from sklearn.compose import ColumnTransformer
 from sklearn.impute import SimpleImputer
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder
 
+from .._experts.traits import column_names
 from .graph import ML
 
 
@@ -22,7 +23,8 @@ def is_table_encoder(transformer):
 
 def _parts(transformer):
     """Fitted parts with some columns, as (transformer, columns)."""
-    names = getattr(transformer, "feature_names_in_", np.arange(transformer.n_features_in_))
+    names = column_names(transformer)
+    names = range(transformer.n_features_in_) if names is None else names
     numbers = {name: number for number, name in enumerate(names)}
     parts = []
     for _, part, columns in transformer.transformers_:
@@ -47,8 +49,8 @@ def _is_known(part):
         of_numbers = statistics.dtype.kind == "f" and np.isnan(transformer.missing_values)
         return of_numbers and not np.isnan(statistics).any()
     if type(transformer) is OneHotEncoder:
-        infrequent = getattr(transformer, "infrequent_categories_", None)
-        plain = transformer.drop is None and infrequent is None
+        keeps_rare = transformer.max_categories is None and transformer.min_frequency is None
+        plain = transformer.drop is None and keeps_rare
         return plain and transformer.handle_unknown == "ignore"
     return False
 

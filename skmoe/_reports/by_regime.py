@@ -64,6 +64,11 @@ class Groups:
         return self.mean(scale**2 + offsets**2, proba)
 
 
+def regimes_of(mixture):
+    """Names of the experts of each regime of a fitted mixture; none where they were not found."""
+    return vars(mixture).get("regimes_", [])
+
+
 def groups_of(mixture, by):
     """Groups of the experts of a fitted mixture.
 
@@ -72,7 +77,7 @@ def groups_of(mixture, by):
     if by not in (REGIME, EXPERT):
         raise ValueError(f"by must be {REGIME!r} or {EXPERT!r}; got {by!r}.")
     experts = list(mixture.named_experts_)
-    regimes = getattr(mixture, "regimes_", [])
+    regimes = regimes_of(mixture)
     if by == EXPERT or not 0 < len(regimes) < len(experts):
         return Groups(experts)
     of_expert = {name: r for r, names in enumerate(regimes) for name in names}

@@ -13,6 +13,7 @@ from .._experts.by_output import OutputsRegressor
 from .._experts.families import is_multinomial
 from .._experts.fitting import split_last
 from .._experts.rates import RateRegressor
+from .._experts.traits import column_names, offers
 from .by_regime import composition, groups_of
 from .column_names import columns_of
 from .display import WIDTH, html_table, text_table, under_headings
@@ -90,7 +91,7 @@ def coefficient_table(mixture, by):
 
     Raises a ValueError if an expert is not linear.
     """
-    names = getattr(mixture, "feature_names_in_", None)
+    names = column_names(mixture)
     experts = list(mixture.named_experts_)
     values = {}  # of each part and term, by expert
     for name, expert in mixture.named_experts_.items():
@@ -101,7 +102,7 @@ def coefficient_table(mixture, by):
                 values.setdefault(part, {}).setdefault(term, {})[name] = value
     gate, note = split_last(mixture.gate_)[1], ""
     values_of_gate = {}
-    if len(experts) > 1 and getattr(gate, "is_linear", False):
+    if len(experts) > 1 and gate.is_linear:
         values_of_gate = _of_gate(mixture, gate, names)
     elif len(experts) > 1:
         note = f"The gate, {type(gate).__name__}, has no coefficients."
@@ -222,7 +223,7 @@ def _of_expert(mixture, name, expert, names):
 def _is_linear_model(estimator):
     """Whether it predicts from ``coef_`` and ``intercept_``, through a link at most."""
     known = any(kind.__module__.startswith(LINEAR_MODULE) for kind in type(estimator).mro())
-    return known and isinstance(getattr(estimator, "coef_", None), np.ndarray)
+    return known and offers(estimator, "coef_") and isinstance(estimator.coef_, np.ndarray)
 
 
 def _of_outputs(mixture, columns, regressor):
@@ -251,7 +252,7 @@ def _against_first(mixture, name, last, coef, intercept):
     first, *others = mixture.classes_.tolist()
     parts = [f"log-odds of {label} against {first}" for label in others]
     same = np.array_equal(last.classes_, mixture.classes_)
-    multinomial = len(others) == 1 or (hasattr(last, "solver") and is_multinomial(last))
+    multinomial = len(others) == 1 or (offers(last, "solver") and is_multinomial(last))
     if not (same and multinomial):
         raise ValueError(
             f"The expert {name!r} has no log-odds of all classes against one: it has seen the "

@@ -3,6 +3,7 @@
 import numpy as np
 
 from .._data import RowMetadata, Rows
+from .._experts.traits import offers
 from .._parameters import (
     check_exposure,
     check_fitted,
@@ -147,7 +148,7 @@ class DescribedMixture:
         lacking = [
             name
             for name, expert in self.named_experts_.items()
-            if not hasattr(expert, "feature_importances_")
+            if not offers(expert, "feature_importances_")
         ]
         if lacking:
             raise AttributeError(

@@ -2,7 +2,7 @@
 
 import html
 import textwrap
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -202,8 +202,8 @@ class ReportSums:
         return cls.of(resp, gate_proba, loss, weight, model.top_k, variances)
 
     def __add__(self, other):
-        names = [field.name for field in fields(self)]
-        return ReportSums(*(getattr(self, name) + getattr(other, name) for name in names))
+        ours, theirs = vars(self), vars(other)
+        return ReportSums(**{name: ours[name] + theirs[name] for name in ours})
 
 
 def _of_sharp_gate(resp, gate_proba):

@@ -1,6 +1,6 @@
 """What a fitted mixture says of rows that are not in memory, all together: scores and reports."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -106,13 +106,11 @@ class Triangles:
     gate: np.ndarray | None
 
     def __add__(self, other):
-        pairs = ((getattr(self, f.name), getattr(other, f.name)) for f in fields(self))
-        return Triangles(
-            *(
-                None if ours is None else np.linalg.qr(np.vstack([ours, theirs]), mode="r")
-                for ours, theirs in pairs
-            )
-        )
+        def stacked(ours, theirs):
+            return np.linalg.qr(np.vstack([ours, theirs]), mode="r")
+
+        gate = None if self.gate is None else stacked(self.gate, other.gate)
+        return Triangles(stacked(self.experts, other.experts), gate)
 
 
 def likelihood_of_rows(mixture, X, y, sample_weight, metadata):

@@ -5,6 +5,8 @@ back, so that no worker holds anything that the fit could lose: a block that die
 read, or computed, anew. Nobody imports this file who has no such collection.
 """
 
+from operator import methodcaller
+
 import dask
 import dask.array
 import numpy as np
@@ -12,6 +14,7 @@ from sklearn import get_config
 from sklearn.base import is_classifier
 
 from .._parallel import on_one_thread
+from .._tables.mixed import has_shape
 from ..exceptions import noted
 from .blocks import BlockRows
 from .source import add_up, of_block
@@ -58,7 +61,7 @@ def aligned_blocks(X, others):
     ``others`` are by name, None for what is not there. Returns tuples of X and the others, as
     objects of ``dask.delayed``.
     """
-    if not hasattr(X, "to_delayed") or getattr(X, "ndim", 2) != 2:
+    if not _is_collection(X) or X.ndim != 2:
         raise TypeError(f"X must be an array of two axes or a DataFrame of Dask's; got {X!r}.")
     if isinstance(X, dask.array.Array) and X.numblocks[1] > 1:
         raise ValueError(
@@ -70,7 +73,7 @@ def aligned_blocks(X, others):
         if other is None:
             parts.append([None] * len(parts[0]))
             continue
-        if not hasattr(other, "to_delayed"):
+        if not _is_collection(other):
             raise TypeError(
                 f"{name} must be a collection of Dask's as X is, in the same blocks; got "
                 f"{type(other).__name__}."
@@ -95,9 +98,14 @@ def _parts(collection):
     return list(np.ravel(np.array(collection.to_delayed(), dtype=object)))
 
 
+def _is_collection(values):
+    """Whether these are an array, a DataFrame or a column of Dask's."""
+    return dask.is_dask_collection(values) and has_shape(values)
+
+
 def _block_rows(collection):
     """Number of the rows in each block, NaN where it is not known."""
-    if hasattr(collection, "chunks"):
+    if isinstance(collection, dask.array.Array):
         return collection.chunks[0]
     return (np.nan,) * collection.npartitions
 
@@ -112,7 +120,7 @@ def answer_lazily(method, mixture, X, y, params):
     is_array = isinstance(X, dask.array.Array)
     rows = np.zeros((1, X.shape[1]), X.dtype) if is_array else X._meta_nonempty
     target = () if y is None else (_any_target(mixture, len(rows)),)
-    trial = getattr(mixture, method)(rows, *target, **params)
+    trial = methodcaller(method, rows, *target, **params)(mixture)
     task, model = dask.delayed(_answer, traverse=False), dask.delayed(mixture, traverse=False)
     answers = [
         task(method, model, trial, number, block, params) for number, block in enumerate(blocks)
@@ -138,7 +146,7 @@ def _answer(method, mixture, trial, number, block, params):
     if not len(X):
         return tuple(each[:0] for each in trial) if isinstance(trial, tuple) else trial[:0]
     with noted(f"In block {number} of the rows."):
-        return getattr(mixture, method)(X, *target, **of_block(params, number))
+        return methodcaller(method, X, *target, **of_block(params, number))(mixture)
 
 
 def _joined(answers, trial, block_rows):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .._tables.mixed import as_pandas
+from .._tables.mixed import as_pandas, has_shape
 from ..exceptions import noted
 from .source import MAX_EXPERT_ROWS
 
@@ -106,7 +106,7 @@ class Files:
             )
         if self.reader is not None and not callable(self.reader):
             raise TypeError(f"reader must be a function or None; got {self.reader!r}.")
-        if hasattr(paths, "to_batches"):
+        if _has_batches(paths):
             return [paths]
         if isinstance(paths, (str, Path)):
             is_pattern = self.reader is None and not Path(paths).exists()
@@ -126,7 +126,7 @@ class Files:
     def _blocks(self, path):
         if self.reader is not None:
             found = self.reader(path)
-            if isinstance(found, tuple) or hasattr(found, "shape"):
+            if isinstance(found, tuple) or has_shape(found):
                 found = [found]
             if not isinstance(found, Iterable):
                 raise TypeError(
@@ -134,7 +134,7 @@ class Files:
                     f"got {type(found).__name__}."
                 )
             yield from map(_complete, found)
-        elif hasattr(path, "to_batches"):
+        elif _has_batches(path):
             size = "max_chunksize" if hasattr(path, "to_pandas") else "batch_size"  # or a dataset
             yield from map(self._split_batch, path.to_batches(**{size: self.block_rows}))
         elif isinstance(path, tuple):
@@ -250,8 +250,13 @@ def _named(path):
     """How paths are printed: tables, which print all that they hold, by their type."""
     if isinstance(path, str | Path | tuple | list):
         return repr(path)
-    is_table = hasattr(path, "to_batches") or hasattr(path, "shape")
+    is_table = _has_batches(path) or has_shape(path)
     return f"a {type(path).__name__}" if is_table else repr(path)
+
+
+def _has_batches(path):
+    """Whether it is a table or a dataset of pyarrow, in place of a path."""
+    return hasattr(path, "to_batches")
 
 
 def is_out_of_core(X):
@@ -268,7 +273,7 @@ def _complete(block):
     block = block if isinstance(block, tuple) else (block,)
     if not 1 <= len(block) <= 3:
         raise ValueError(f"A block is (X, y) or (X, y, weight); got {len(block)} parts.")
-    if not hasattr(block[0], "shape"):
+    if not has_shape(block[0]):
         raise TypeError(
             f"X of a block must be an array or a DataFrame; got {type(block[0]).__name__}."
         )

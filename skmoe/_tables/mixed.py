@@ -24,6 +24,21 @@ def is_table(X):
     return hasattr(X, "columns") and hasattr(X, "iloc")
 
 
+def has_shape(X):
+    """Whether X is an array, a sparse matrix or a table, and no list."""
+    return hasattr(X, "shape")
+
+
+def dtype_kind(values):
+    """Kind of a dtype, or of what has one, as NumPy's letter; "" where there is none."""
+    return getattr(getattr(values, "dtype", values), "kind", "")
+
+
+def rows_of(X):
+    """X as something to take rows from: what has a shape as it is, lists as arrays."""
+    return X if has_shape(X) else check_array(X, dtype=None, ensure_all_finite=False)
+
+
 def as_pandas(X):
     """X, as a table of pandas where it is one of polars or pyarrow.
 
@@ -80,7 +95,7 @@ def without_na(X):
         column
         for column, dtype in X.dtypes.items()
         if dtype.kind in "OU"  # U: strings of pyarrow
-        and getattr(dtype, "na_value", pandas.NA) is pandas.NA  # of objects, nobody knows
+        and (isinstance(dtype, np.dtype) or dtype.na_value is pandas.NA)
         and any(value is None or value is pandas.NA for value in X[column][X[column].isna()])
     ]
     if not holding:
@@ -114,7 +129,7 @@ def check_real(name, values):
     """
     dtypes = dict(values.dtypes) if is_table(values) else {}
     columns = [label for label, dtype in dtypes.items() if dtype.kind == "c"]
-    if columns or getattr(getattr(values, "dtype", None), "kind", "") == "c":
+    if columns or dtype_kind(values) == "c":
         where = f", in the columns {columns}" if columns else ""
         raise ValueError(
             f"Complex data not supported: {name} holds complex numbers{where}. Put real and "
@@ -180,9 +195,12 @@ def accepts(estimator, what):
     if decides_itself(estimator) and what != "sparse":
         return True
     tags = get_tags(estimator).input_tags
-    if what == "string":
-        return tags.string or tags.categorical
-    return getattr(tags, what)
+    takes = {
+        "sparse": tags.sparse,
+        "allow_nan": tags.allow_nan,
+        "string": tags.string or tags.categorical,
+    }
+    return takes[what]
 
 
 def takes_categories(estimator):
@@ -196,7 +214,7 @@ def takes_categories(estimator):
 
 def is_categorical(X, column):
     """Whether a column of a table is of the dtype "category"."""
-    return is_table(X) and getattr(X[column].dtype, "name", None) == "category"
+    return is_table(X) and str(X[column].dtype) == "category"
 
 
 def check_accepts(role, estimator, X):
@@ -333,7 +351,7 @@ def check_table(X, *, sparse_ok, strings_ok):
             raise ValueError(f"Input X contains infinity, in the columns {infinite}.")
         return without_na(X)
     check_real("X", X)
-    if getattr(getattr(X, "dtype", None), "kind", "") in ("m", "M"):
+    if dtype_kind(X) in ("m", "M"):
         raise ValueError(
             "X holds dates or durations: put numbers in their place, such as the month or the days "
             "since the first."

@@ -6,7 +6,15 @@ from numbers import Real
 import numpy as np
 
 from .._compat import check_sample_weight
-from .mixed import as_pandas, check_real, is_plain, is_scalar_missing, is_table, types_of
+from .mixed import (
+    as_pandas,
+    check_real,
+    dtype_kind,
+    is_plain,
+    is_scalar_missing,
+    is_table,
+    types_of,
+)
 
 
 def check_numbers(name, values):
@@ -19,8 +27,8 @@ def check_numbers(name, values):
     if is_plain(values) or values is None:
         return values
     given = values = as_pandas(values)
-    dtypes = list(values.dtypes) if is_table(values) else [getattr(values, "dtype", None)]
-    if all(getattr(dtype, "kind", "") in ("b", "i", "u", "f") for dtype in dtypes):
+    typed = list(values.dtypes) if is_table(values) else [values]
+    if all(dtype_kind(each) in ("b", "i", "u", "f") for each in typed):
         return given
     check_real(name, values)
     values = as_array(name, values)

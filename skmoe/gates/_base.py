@@ -44,6 +44,8 @@ class BaseGate(ClassifierMixin, QuickParameters, BaseEstimator, metaclass=ABCMet
     is_costly : bool
         Whether ``fit`` costs as much as that of an expert and begins anew each time. A mixture
         then calls it once for each refit of its experts, not in every E-step between them.
+    can_sample : bool
+        Whether ``sample(n_samples, random_state)`` generates rows, and the expert of each.
     has_sums : bool
         Whether EM can train the gate from sums over the rows.
     n_functions_ : int
@@ -57,8 +59,10 @@ class BaseGate(ClassifierMixin, QuickParameters, BaseEstimator, metaclass=ABCMet
     can_be_pooled = is_linear = False
     sees_rows = True
     is_costly = has_sums = is_cross_fitted = False
-    n_functions_ = 0
+    can_sample = False
+    n_functions_, n_iter_ = 0, 1
     load_prior = None
+    _parameter_constraints = {}
     _one_class_will_do = False
 
     def __init_subclass__(cls, **kwargs):
@@ -187,7 +191,7 @@ class BaseGate(ClassifierMixin, QuickParameters, BaseEstimator, metaclass=ABCMet
     @property
     def learns_batches(self):
         """Whether there is ``learn_batch``, which ``partial_fit`` needs."""
-        return self._implements("learn_batch")
+        return type(self).learn_batch is not BaseGate.learn_batch
 
     def learn_batch(self, X, y, sample_weight, *, keep, gain):
         """Go on with one more batch of rows.
@@ -291,15 +295,12 @@ class BaseGate(ClassifierMixin, QuickParameters, BaseEstimator, metaclass=ABCMet
     @property
     def has_countable_parameters(self):
         """Whether there is ``n_parameters_`` after ``fit``."""
-        return self._implements("n_parameters_")
+        return type(self).n_parameters_ is not BaseGate.n_parameters_
 
     @property
     def can_reorder(self):
         """Whether experts can be renumbered, and their order means nothing."""
-        return self._implements("reorder") and not self.keeps_order
-
-    def _implements(self, method):
-        return getattr(type(self), method) is not getattr(BaseGate, method)
+        return type(self).reorder is not BaseGate.reorder and not self.keeps_order
 
     def reorder(self, order):
         """Renumber the experts in place: new expert ``j`` is old expert ``order[j]``.

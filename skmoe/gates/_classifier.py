@@ -21,6 +21,11 @@ from .._experts.fitting import (
 from ._base import BaseGate, soft_labels
 
 
+def as_gate(gate):
+    """A gate as it is, and any other classifier as a ClassifierGate."""
+    return gate if isinstance(gate, BaseGate) else ClassifierGate(gate)
+
+
 class ClassifierGate(MetaEstimatorMixin, BaseGate):
     """Any probabilistic classifier as a gate.
 
@@ -167,5 +172,5 @@ class ClassifierGate(MetaEstimatorMixin, BaseGate):
         return tags
 
     def _sk_visual_block_(self):
-        classifier = getattr(self, "classifier_", self.classifier)
+        classifier = vars(self).get("classifier_", self.classifier)
         return VisualBlock("parallel", [classifier], names=["classifier"], dash_wrapped=False)

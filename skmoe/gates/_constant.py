@@ -147,8 +147,7 @@ class ConstantGate(BaseGate):
         validate_data(self, X, skip_check_array=True, reset=False)
         with np.errstate(divide="ignore"):
             log_proportions = np.log(self.proportions_)
-        n_samples = X.shape[0] if hasattr(X, "shape") else len(X)
-        return np.tile(log_proportions, (n_samples, 1))
+        return np.tile(log_proportions, (np.shape(X)[0], 1))
 
     def log_prior(self):
         # A Dirichlet prior of the proportions, where the load is balanced.

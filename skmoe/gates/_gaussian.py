@@ -76,6 +76,7 @@ class GaussianGate(BaseGate):
     """
 
     objective = "joint"
+    can_sample = True
     takes_load_prior = True
 
     _parameter_constraints = {

@@ -296,7 +296,8 @@ class SoftmaxGate(BaseGate):
     def _start(self, n_experts):
         """Standardised weights to start from, (n_features + 1, n_experts)."""
         shape = (n_experts, self.n_features_in_)
-        if not self.warm_start or getattr(self, "coef_", np.empty(0)).shape != shape:
+        last = vars(self).get("coef_")
+        if not self.warm_start or last is None or last.shape != shape:
             return np.zeros((shape[1] + 1, n_experts))
         start = self._standard_weights()
         return start - start.mean(axis=1, keepdims=True) if self.l1_ratio == 0 else start

@@ -126,7 +126,7 @@ class TreeGate(MetaEstimatorMixin, BaseGate):
         parts = np.split(targets, ends[:-1], axis=1)
         sums = np.column_stack([part.sum(axis=1) for part in parts])
         previous = [None] * (1 + len(parts))
-        if self.warm_start and hasattr(self, "decision_") and len(self.branches_) == len(parts):
+        if self.warm_start and self._is_fitted and len(self.branches_) == len(parts):
             previous = [self.decision_, *self.branches_]
         self.decision_, *self.branches_ = (
             None if part.shape[1] == 1 else self._start(gate).fit(X, part, weight)
@@ -136,9 +136,13 @@ class TreeGate(MetaEstimatorMixin, BaseGate):
         return self
 
     @property
+    def _is_fitted(self):
+        return "decision_" in vars(self)
+
+    @property
     def learns_batches(self):
         """Whether the gates of both levels do, and no expert is gone."""
-        if hasattr(self, "decision_"):
+        if self._is_fitted:
             gates = self._gates()
             is_whole = len(self._columns) == sum(map(len, self._places()))
             return is_whole and all(gate.learns_batches for gate in gates)
@@ -232,7 +236,7 @@ class TreeGate(MetaEstimatorMixin, BaseGate):
     @property
     def n_iter_(self):
         """Iterations of the gate that took the most."""
-        return max(getattr(gate, "n_iter_", 1) for gate in self._gates())
+        return max(gate.n_iter_ for gate in self._gates())
 
     @property
     def n_functions_(self):

@@ -5,10 +5,10 @@ from numbers import Integral
 import numpy as np
 from scipy import sparse
 from sklearn.base import is_classifier
-from sklearn.pipeline import Pipeline
 from sklearn.utils import _safe_indexing, check_random_state
 from sklearn.utils.validation import check_array, check_is_fitted
 
+from .._experts.traits import step_inside
 from .._fitted import FittedMixture
 from .._parameters import check_responsibilities
 from .._tables.encoding import numeric_matrix
@@ -26,16 +26,13 @@ def unwrap(estimator, X=None):
         raise TypeError(f"{estimator.__name__} is a class: pass a fitted estimator.")
     check_is_fitted(estimator)
     while not isinstance(estimator, FittedMixture):
-        if hasattr(estimator, "best_estimator_"):
-            estimator = estimator.best_estimator_
-        elif isinstance(estimator, Pipeline):
-            X = estimator[:-1].transform(X) if len(estimator) > 1 and X is not None else X
-            estimator = estimator[-1]
-        else:
+        inner, X = step_inside(estimator, X)
+        if inner is None:
             raise TypeError(
                 f"{type(estimator).__name__} is no mixture of experts: these displays are for "
                 "mixtures, Pipelines that end in one, and searches over them."
             )
+        estimator = inner
     check_is_fitted(estimator)
     return estimator, X
 
@@ -253,7 +250,7 @@ class Axis:
             self.labels, first, place = np.unique(
                 texts[known], return_index=True, return_inverse=True
             )
-            self.ordered = bool(getattr(column.dtype, "ordered", False))
+            self.ordered = str(column.dtype) == "category" and bool(column.dtype.ordered)
             if self.ordered:
                 order = np.argsort(column.cat.codes.to_numpy()[known][first])
                 self.labels, first = self.labels[order], first[order]

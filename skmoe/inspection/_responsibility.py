@@ -116,7 +116,7 @@ class ResponsibilityDisplay:
         groups = groups_of(mixture, by)
         if X is not None:
             resp = mixture.responsibilities(Z, y, by=by)
-        elif hasattr(mixture, "oof_responsibilities_"):
+        elif mixture._is_cross_fitted:
             resp = groups.proba(mixture.oof_responsibilities_)
         else:
             raise ValueError(

@@ -116,7 +116,7 @@ class ExpertSelectionDisplay:
         """
         check_matplotlib_support(f"{cls.__name__}.from_estimator")
         mixture, _ = unwrap(estimator)
-        if not hasattr(mixture, "log_evidence_"):
+        if "log_evidence_" not in vars(mixture):
             raise ValueError(
                 "A mixture without log_evidence_ has tried one number of experts: draw what "
                 "select_n_experts returns, with from_selection."

@@ -8,7 +8,6 @@ from scipy import stats
 from sklearn.base import clone, is_classifier
 from sklearn.pipeline import Pipeline
 from sklearn.utils import _safe_indexing, check_random_state
-from sklearn.utils.validation import check_array
 
 from .._compat import check_sample_weight
 from .._data import RowMetadata
@@ -16,8 +15,10 @@ from .._experts.folds import in_sample
 from .._experts.traits import seed_estimator
 from .._parallel import jobs
 from .._parameters import ExpertParameters, check_X
+from .._tables.mixed import rows_of
 from ..distributions._arrays import draw_places
 from ..gates import ConstantGate
+from ..gates._classifier import as_gate
 from ..inference._estimates import Estimates
 from ._censoring import Censoring
 
@@ -151,7 +152,7 @@ def n_experts_test(
         raise ValueError(
             f"n_experts and n_resamples must be positive; got {n_experts!r} and {n_resamples!r}."
         )
-    X = X if hasattr(X, "shape") else check_array(X, dtype=None, ensure_all_finite=False)
+    X = rows_of(X)
     y, trials = estimator._counted(np.asarray(y), trials)
     metadata = RowMetadata(exposure, trials, subject, upper).checked(X)
     weight = check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
@@ -299,14 +300,15 @@ def gate_test(
     """
     _check_mixture(estimator)
     gate = estimator.gate.steps[-1][1] if isinstance(estimator.gate, Pipeline) else estimator.gate
-    if not (gate is None or (getattr(gate, "is_linear", False) and gate.sees_rows)):
+    if not (gate is None or (as_gate(gate).is_linear and gate.sees_rows)):
         raise ValueError(f"gate_test compares a SoftmaxGate with proportions; the gate is {gate}.")
     metadata = RowMetadata(exposure, trials, subject, upper).checked(X)
     rows = {"sample_weight": sample_weight, **metadata.given()}
     fitted = estimator
     estimator = in_sample(seed_estimator(estimator, check_random_state(random_state)))
     if estimator.n_experts == "auto":
-        fitted = fitted if hasattr(fitted, "plan_") else clone(estimator).fit(X, y, **rows)
+        if not fitted.__sklearn_is_fitted__():
+            fitted = clone(estimator).fit(X, y, **rows)
         estimator.set_params(n_experts=fitted.plan_.n_experts)
     proportions = clone(estimator).set_params(gate=ConstantGate())
     with warnings.catch_warnings():
@@ -322,8 +324,9 @@ def gate_test(
             for candidates in ((with_gate, from_without), (without, from_gate))
         )
     except ValueError as error:
+        params = estimator.get_params(deep=False)
         settings = ("n_experts", "training", "cv", "random_state")
-        given = ", ".join(f"{name}={getattr(estimator, name)!r}" for name in settings)
+        given = ", ".join(f"{name}={params[name]!r}" for name in settings)
         raise ValueError(
             f"gate_test fitted the mixture anew, by maximum likelihood with {given}, once with its "
             f"gate and once with proportions, and of one of them: {error}"

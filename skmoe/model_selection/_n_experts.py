@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import numpy as np
 from sklearn.base import clone, is_classifier
 from sklearn.utils import _safe_indexing, check_random_state
-from sklearn.utils.validation import check_array, check_consistent_length, column_or_1d
+from sklearn.utils.validation import check_consistent_length, column_or_1d
 
 from .._data import RowMetadata, Subjects
 from .._em.progress import count
@@ -17,6 +17,7 @@ from .._experts.traits import seed_estimator
 from .._parallel import jobs
 from .._parameters import ExpertParameters
 from .._reports.display import html_table, text_table
+from .._tables.mixed import rows_of
 from .._tables.vectors import check_weights
 
 CRITERIA = ("bic", "icl", "aic")
@@ -241,7 +242,7 @@ def select_n_experts(
         raise ValueError(
             f"criterion must be 'auto', 'evidence', 'cv', 'bic', 'icl' or 'aic'; got {criterion!r}."
         )
-    X = X if hasattr(X, "shape") else check_array(X, dtype=None, ensure_all_finite=False)
+    X = rows_of(X)
     y, trials = estimator._counted(np.asarray(y), trials)
     check_consistent_length(X, y, groups)
     metadata = RowMetadata(exposure, trials, subject, upper).checked(X)
@@ -376,10 +377,9 @@ def _information(fits, candidates, X, y, rows):
         "n_experts": np.array(candidates),
         "log_likelihood": np.array([log_likelihood for log_likelihood, *_ in terms]),
         "n_parameters": np.array([n_parameters for _, _, n_parameters, _ in terms]),
-        **{
-            name: np.array([getattr(mixture, name)(X, y, **given) for mixture, _ in fits])
-            for name in ("aic", "bic", "icl")
-        },
+        "aic": np.array([mixture.aic(X, y, **given) for mixture, _ in fits]),
+        "bic": np.array([mixture.bic(X, y, **given) for mixture, _ in fits]),
+        "icl": np.array([mixture.icl(X, y, **given) for mixture, _ in fits]),
     }
 
 

@@ -1,18 +1,16 @@
 """Template of both mixtures: parameters, validation, and fitted attributes."""
 
 import copy
-from abc import abstractmethod
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from numbers import Integral, Real
 
-import numpy as np
 from scipy import sparse
 from sklearn.base import ClassifierMixin
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import Bunch
 from sklearn.utils.metadata_routing import process_routing
 
+from ._attributes import attributes_now, set_fitted
 from ._compat import (
     CallbackSupportMixin,
     HasMethods,
@@ -20,47 +18,28 @@ from ._compat import (
     StrOptions,
     fit_context,
     routing_enabled,
+    validate_params,
 )
 from ._data import RowMetadata
 from ._em.callbacks import FitTasks
-from ._em.gate_parts import GateParts
-from ._em.parts import Parts, adapt_experts
 from ._em.progress import Progress
 from ._em.settings import Settings
 from ._em.starts import STARTS
 from ._experts.diverse import DIVERSE
 from ._experts.fitting import split_last
 from ._experts.folds import Splitting
-from ._experts.traits import column_names, draw_seeds, is_forest
+from ._experts.traits import draw_seeds, is_forest
 from ._fitted import FittedMixture
 from ._many_rows.fitting import fit_many
 from ._parallel import one_pool
-from ._parameters import ExpertParameters, check_rows
-from ._plan import EVIDENCE, WAYS, make_plan
-from ._reports.by_regime import EXPERT, REGIME, groups_of
+from ._parameters import ExpertParameters
+from ._planning import EVIDENCE, WAYS, make_parts, make_plan
 from ._reports.described import DescribedMixture
-from ._reports.display import first_of
-from ._reports.expert_report import bound_notes, report_training
 from ._rows.answers import in_memory
 from ._rows.files import is_out_of_core
-from ._tables.encoding import identifiers, warn_of_left_out
+from ._rows.validation import check_rows
 from ._trainers import make_trainer
-from ._updates.stream import Stream
-from .exceptions import ExpertCollapseWarning, ScaleFloorWarning, one_fit, warn_user
-from .gates import ForestGate, SoftmaxGate
-from .likelihoods._kind_of_target import kind_of_target
-
-# Attributes that speak of the rows and the training of one fit.
-OF_ONE_FIT = (
-    "oof_score_",
-    "oof_log_density_",
-    "oof_responsibilities_",
-    "log_evidence_",
-    "specialisation_",
-    "n_regimes_",
-    "regimes_",
-    "_report_of_regimes",
-)
+from .exceptions import one_fit
 
 
 class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture, ExpertParameters):
@@ -227,20 +206,6 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
     def _classifies(self):
         return isinstance(self, ClassifierMixin)  # tags take longer than a few iterations
 
-    @abstractmethod
-    def _family(self):
-        """What solves linear experts of this target: LinearFamily."""
-
-    @abstractmethod
-    def _likelihood(self):
-        """The likelihood as the parameters describe it, unstarted."""
-
-    def _default_expert(self):
-        return self._family().default_expert()
-
-    def _default_gate(self, training="em"):
-        return ForestGate() if training == "specialists" else SoftmaxGate()
-
     @fit_context(prefer_skip_nested_validation=False)
     def fit(
         self,
@@ -319,7 +284,7 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
         settings = Settings.of(self)
         Progress(settings).say(str(plan))
         fold_seed, gate_seed, *seeds = draw_seeds(self.random_state, 4)
-        parts = self._make_parts(plan, rows, gate_seed)
+        parts = make_parts(self, plan, rows, gate_seed)
         data = parts.training_data(rows)
         splitting = Splitting(
             self.cv, split_params, data.subject_numbers, fold_seed, self._classifies, plan.n_rows
@@ -328,13 +293,13 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
         plain = (data, parts)
         if plan.is_number_of_plain:  # behind the default gate, which sees rows of its own
             of_plain = replace(rows, X=_dense(rows.X)) if plan.number_by == EVIDENCE else rows
-            plain_parts = self._make_parts(plan, of_plain, gate_seed, plain=True)
+            plain_parts = make_parts(self, plan, of_plain, gate_seed, plain=True)
             plain = plain_parts.training_data(of_plain), plain_parts
         trainer = make_trainer(plan, data, parts, settings, splitting, seeds, plain, fitted_gate)
         are_forests = all(is_forest(split_last(each)[1]) for each in parts.templates)
         with one_pool(self.n_jobs, "threads" if are_forests else None):
-            trained = trainer.train(previous, tasks, self._attributes_now)
-        self._set_fitted(plan, *trained)
+            trained = trainer.train(previous, tasks, partial(attributes_now, self))
+        set_fitted(self, plan, *trained)
         tasks.end()
 
     @in_memory("pass a sample of the rows")
@@ -372,43 +337,12 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
         >>> MixtureOfExpertsRegressor().plan(X, X[:, 0]).training
         'pooled'
         """
-        self._validate_params()
+        validate_params(self)
         twin = copy.copy(self)  # validation learns columns and classes
         metadata = RowMetadata(exposure, trials, subject, upper)
         previous = twin._previous(X, y, sample_weight, metadata)
         rows = check_rows(twin, X, y, sample_weight, metadata, reset=True, known=False)
         return make_plan(twin, rows, groups, previous).for_users()
-
-    def _make_parts(self, plan, rows, gate_seed, *, plain=False):
-        """Experts, gate and likelihood of a plan, adapted; ``plain`` ones without own gate."""
-        names, templates = plan.request.names, plan.request.templates
-        is_default = plan.request.encodes
-        has_default_gate = plan.is_default_gate and len(names) > 1
-        encoding = ["experts"] * is_default + ["gate"] * has_default_gate
-        shrinks = plan.training == "pooled"
-        left_out = identifiers(rows.X, shrinks=shrinks) if encoding else ([], [])
-        if encoding:
-            warn_of_left_out(*left_out, encoding)
-        gate = None if plain or plan.is_default_gate else self.gate
-        return Parts(
-            model_class=self._model_class,
-            names=names,
-            templates=adapt_experts(templates, rows.X, is_default=is_default, shrinks=shrinks),
-            family=self._family(),
-            is_default=is_default,
-            is_list=self._is_list,
-            gate=GateParts.adapt(gate, SoftmaxGate(), rows, len(names), gate_seed),
-            likelihood=self._likelihood(),
-            classes=self._classes,
-            shared_effects=self._shared_effects(),
-            keeps_order=isinstance(self.shared_effects, dict),
-            feature_names=column_names(self),
-            has_effects=shrinks and bool(encoding) and left_out != identifiers(rows.X),
-        )
-
-    def _shared_effects(self):
-        """Columns in which experts have coefficients in common, as they were given."""
-        return self.shared_effects or []
 
     def _split_params(self, params, sample_weight):
         if routing_enabled():
@@ -427,118 +361,6 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
             return None
         given = {"sample_weight": sample_weight, **metadata._asdict()}
         return self.responsibilities(X, y, by="expert", **given)
-
-    # Fitted attributes ----------------------------------------------------------------------
-
-    @property
-    def _model(self):
-        """The fitted mixture: Model."""
-        target = {} if self._classes is None else {"classes": self._classes}
-        return self._model_class(
-            list(self.named_experts_),
-            self.experts_,
-            self.gate_,
-            self.likelihood_,
-            self._y_shape,
-            self._active_top_k(),
-            **target,
-        )
-
-    def _active_top_k(self):
-        """Experts that a row keeps, as a model takes it: none where ``top_k`` is of all clones."""
-        of_all_rows = self.plan_.training in ("stack", "specialists")
-        n_experts = self.plan_.n_experts if of_all_rows else len(self.experts_)
-        is_number = isinstance(self.top_k, Integral)  # what is none is refused where it is used
-        return None if is_number and self.top_k >= n_experts else self.top_k
-
-    def _set_model(self, model):
-        for name in OF_ONE_FIT:
-            self.__dict__.pop(name, None)
-        self.experts_ = model.experts
-        self.named_experts_ = Bunch(**dict(zip(model.names, model.experts, strict=True)))
-        self.gate_, self.likelihood_ = model.gate, model.likelihood
-        self._y_shape = model.y_shape
-
-    def _set_trained(self, model, problem, order, load, folds, dead):
-        """Set what speaks of a trained problem, but for its run; ``dead`` are those of it."""
-        self._set_model(model)
-        self.expert_load_ = load
-        self.lower_bound_ = problem.objective
-        self._log_prior = problem.log_prior()
-        self._n_functions = problem.experts.n_functions
-        self._shared_columns, self._owner = problem.experts.shared_columns, problem.experts.owner
-        self.n_distinct_experts_ = len(order) - len(dead)
-        if folds not in (None, "prefit") and problem.has_arrays:
-            self.oof_log_density_ = problem.log_norm
-            self.oof_responsibilities_ = problem.resp[:, order]
-            self.oof_score_ = float(np.average(problem.log_norm, weights=problem.weight))
-
-    def _attributes_now(self, trainer):
-        """Attributes that the mixture would have if EM stopped here, but for those of the run."""
-        twin, problem = copy.copy(self), trainer.problem.fork()
-        model, order, load = trainer.parts.model(problem, trainer.settings)
-        twin._set_trained(model, problem, order, load, trainer.folds, problem.dead())
-        return vars(twin)
-
-    def _set_fitted(self, plan, trainer, run, model, order, load):
-        problem, folds = trainer.problem, trainer.folds
-        dead = np.flatnonzero(np.isin(order, problem.dead()))
-        self._set_trained(model, problem, order, load, folds, dead)
-        self.lower_bounds_ = run.objectives
-        self.start_lower_bounds_ = trainer.paths
-        if trainer.log_evidence is not None:
-            self.log_evidence_ = trainer.log_evidence
-        if trainer.specialisation is not None:
-            self.specialisation_ = trainer.specialisation
-        self.n_iter_ = len(run.objectives)
-        self.n_expert_fits_ = problem.experts.n_fits
-        self.converged_ = run.converged
-        self.n_samples_seen_ = float(problem.weight.sum())
-        self._starts_go_on = problem.experts.is_solved
-        notes = [*trainer.notes, *filter(None, [trainer.why_out_of_fold])]
-        if trainer.specialisation is not None:
-            notes.append(str(trainer.specialisation))
-        has_ties = False
-        if trainer.regimes is not None:
-            self.n_regimes_ = trainer.regimes.n_regimes
-            self.regimes_ = trainer.regimes.named(model.names, order)
-            notes += trainer.regimes.notes()
-            has_ties = self.n_regimes_ < len(order)
-        if plan.n_experts is None and trainer.log_evidence is not None and not has_ties:
-            notes += bound_notes(trainer.log_evidence, self.n_samples_seen_)
-        self.plan_ = plan.fitted(trainer, model.names, self.n_samples_seen_)
-        said = order, trainer.ends, notes, self.plan_.sentence
-        self._training_report = report_training(problem, model, groups_of(self, EXPERT), *said)
-        regimes = groups_of(self, REGIME)
-        if regimes.are_regimes:
-            self._report_of_regimes = report_training(problem, model, regimes, *said)
-        self._grows = trainer.grows
-        self._stream = Stream.begin(problem, model, order, self.n_features_in_, trainer.parts)
-        self._changed_by = None
-        if len(dead):
-            loads = [round(float(self.expert_load_[k]), 4) for k in dead]
-            warn_user(
-                f"The experts {first_of([model.names[k] for k in dead])} ended with next to no "
-                f"rows, or as copies of others (loads {first_of(loads)}). Ask for fewer experts, "
-                "or try another n_init or random_state.",
-                ExpertCollapseWarning,
-            )
-        floored = np.setdiff1d(np.flatnonzero(model.likelihood.at_floor_), dead)
-        if folds is None and len(floored):
-            warn_user(
-                f"The scales of the experts {first_of([model.names[k] for k in floored])} ended at "
-                "their floor. "
-                + (
-                    kind_of_target(problem.y, problem.weight)
-                    or "Unless the target is free of noise, they learned their rows by heart, and "
-                    "intervals for new rows are too narrow: use cv=5 (with training='em'), fewer "
-                    "experts or more rows."
-                ),
-                ScaleFloorWarning,
-            )
-        message = trainer.settings.not_converged(run, folds)
-        if message is not None:
-            warn_user(message, ConvergenceWarning)
 
 
 @contextmanager

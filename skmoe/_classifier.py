@@ -8,17 +8,18 @@ from sklearn.utils import check_random_state, column_or_1d, compute_class_weight
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
 
-from ._base import BaseMixtureOfExperts
+from ._base import BaseMixtureOfExperts, unchanged_on_error
 from ._compat import StrOptions, check_y, fit_context
 from ._experts.families import Logistic
 from ._model import ClassificationModel
-from ._parameters import check_classes, check_fitted, check_X
 from ._reports.docstrings import completed_by
 from ._reports.many_rows import accuracy_of_rows
 from ._rows.answers import block_by_block, in_memory
 from ._rows.files import is_out_of_core
+from ._rows.validation import check_classes, check_fitted, check_X
 from ._tables.mixed import HEAVIEST, check_sizes
 from ._tables.vectors import check_labels
+from ._updates.batches import learn_rows, learns_streams
 from ._updating import UpdatableMixture
 from .distributions._arrays import check_n_draws, draw_places
 from .inference._effects import MeasuringMixture
@@ -159,7 +160,7 @@ class MixtureOfExpertsClassifier(
         tags.target_tags.multi_output = False
         return tags
 
-    @available_if(UpdatableMixture._learns_streams)
+    @available_if(learns_streams)
     @fit_context(prefer_skip_nested_validation=False)
     @in_memory("pass one block after the other")
     def partial_fit(self, X, y, classes=None, sample_weight=None):
@@ -228,7 +229,10 @@ class MixtureOfExpertsClassifier(
                 "class_weight='balanced' needs all rows at once: with partial_fit give a dict of "
                 "weights."
             )
-        return self._learn(X, y, sample_weight, self._check_classes(classes))
+        classes = self._check_classes(classes)
+        with unchanged_on_error(self):
+            learn_rows(self, X, y, sample_weight, classes)
+        return self
 
     def _check_classes(self, classes):
         """All classes: those of the first call."""

@@ -105,6 +105,10 @@ class ShowsBelow:
     def _html_repr(self):
         return super()._html_repr() + self._html_below()
 
+    def _html_below(self):
+        """What is shown below, as HTML."""
+        return ""
+
 
 def has_callbacks(estimator):
     """Whether an estimator with CallbackSupportMixin has callbacks, of its own or passed on."""

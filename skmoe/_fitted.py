@@ -1,22 +1,36 @@
 """What people ask of a fitted mixture, whatever its target is."""
 
-from numbers import Real
+from numbers import Integral, Real
 
 import numpy as np
 from scipy import special
+from sklearn.utils import Bunch
 
 from ._data import RowMetadata
 from ._experts.families import is_linear
 from ._experts.fitting import split_last
-from ._parameters import check_fitted, check_known_rows, check_X
 from ._reports.by_regime import groups_of
 from ._reports.expert_report import report
 from ._reports.many_rows import likelihood_of_rows, report_on_rows
 from ._rows.answers import block_by_block
 from ._rows.files import is_out_of_core
+from ._rows.validation import check_fitted, check_known_rows, check_X
 from ._tables.vectors import check_weights
 
 GROWTH = ("add_expert", "remove_expert", "replace_expert")  # changes that are no maximum
+
+
+# Attributes that speak of the rows and the training of one fit.
+OF_ONE_FIT = (
+    "oof_score_",
+    "oof_log_density_",
+    "oof_responsibilities_",
+    "log_evidence_",
+    "specialisation_",
+    "n_regimes_",
+    "regimes_",
+    "_report_of_regimes",
+)
 
 
 class FittedMixture:
@@ -346,6 +360,35 @@ class FittedMixture:
             X, y, sample_weight, RowMetadata(exposure, trials, subject, upper)
         )
         return -2 * log_likelihood + n_parameters * np.log(n_samples) + 2 * entropy
+
+    @property
+    def _model(self):
+        """The fitted mixture: Model."""
+        target = {} if self._classes is None else {"classes": self._classes}
+        return self._model_class(
+            list(self.named_experts_),
+            self.experts_,
+            self.gate_,
+            self.likelihood_,
+            self._y_shape,
+            self._active_top_k(),
+            **target,
+        )
+
+    def _active_top_k(self):
+        """Experts that a row keeps, as a model takes it: none where ``top_k`` is of all clones."""
+        of_all_rows = self.plan_.training in ("stack", "specialists")
+        n_experts = self.plan_.n_experts if of_all_rows else len(self.experts_)
+        is_number = isinstance(self.top_k, Integral)  # what is none is refused where it is used
+        return None if is_number and self.top_k >= n_experts else self.top_k
+
+    def _set_model(self, model):
+        for name in OF_ONE_FIT:
+            self.__dict__.pop(name, None)
+        self.experts_ = model.experts
+        self.named_experts_ = Bunch(**dict(zip(model.names, model.experts, strict=True)))
+        self.gate_, self.likelihood_ = model.gate, model.likelihood
+        self._y_shape = model.y_shape
 
     @property
     def _is_cross_fitted(self):

@@ -4,7 +4,6 @@ from abc import abstractmethod
 from numbers import Integral
 
 import numpy as np
-from scipy import sparse
 from sklearn.base import (
     BaseEstimator,
     ClassifierMixin,
@@ -13,39 +12,24 @@ from sklearn.base import (
     is_regressor,
 )
 from sklearn.ensemble import StackingClassifier, StackingRegressor
-from sklearn.linear_model import LinearRegression
 from sklearn.model_selection import GroupKFold
 from sklearn.utils import get_tags
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping
-from sklearn.utils.validation import (
-    check_consistent_length,
-    check_is_fitted,
-    column_or_1d,
-)
 
 from ._compat import (
     BaseComposition,
     QuickParameters,
     ShowsBelow,
     VisualBlock,
-    check_feature_names,
-    check_n_features,
 )
-from ._data import NO_METADATA, Bounds, Rows, check_subject
 from ._experts.diverse import diverse_experts
-from ._experts.families import MOST_SPARSE_COLUMNS, are_solved_sparse
 from ._experts.traits import offers
 from ._experts.zero import with_zero
-from ._rows.files import is_out_of_core
-from ._tables.known import kinds_of, match_kinds
-from ._tables.mixed import HEAVIEST, accepts, check_sizes, check_table
-from ._tables.vectors import check_numbers, check_weights
-from .exceptions import SmallWeightsWarning, warn_user
+from ._tables.mixed import HEAVIEST, accepts, check_sizes
+from ._tables.vectors import check_weights
+from .gates import ForestGate, SoftmaxGate
 
 STACKS = (StackingClassifier, StackingRegressor)
-FEW_COLUMNS = 20  # as many as a gate has use for
-MOST_TRIALS = 1e15  # beyond, incomplete Beta functions lose their digits
-LIGHT_ROW = 0.1  # weights around less than this were hardly meant as numbers of rows
 
 
 class ExpertParameters(
@@ -54,8 +38,6 @@ class ExpertParameters(
     """``get_params`` and ``set_params`` for ``experts``, an estimator or a list of named ones.
 
     "diverse" stands for a list, of which the parameters cannot be set.
-
-    Subclasses say with ``_default_expert()`` and ``_default_gate()`` what ``None`` stands for.
     """
 
     def get_params(self, deep=True):
@@ -103,6 +85,24 @@ class ExpertParameters(
             self._set_params("experts", **params)
             return self
         return BaseEstimator.set_params(self, **params)
+
+    @abstractmethod
+    def _family(self):
+        """What solves linear experts of this target: LinearFamily."""
+
+    @abstractmethod
+    def _likelihood(self):
+        """The likelihood as the parameters describe it, unstarted."""
+
+    def _default_expert(self):
+        return self._family().default_expert()
+
+    def _default_gate(self, training="em"):
+        return ForestGate() if training == "specialists" else SoftmaxGate()
+
+    def _shared_effects(self):
+        """Columns in which experts have coefficients in common, as they were given."""
+        return self.shared_effects or []
 
     @property
     def _is_list(self):
@@ -272,252 +272,6 @@ class ExpertParameters(
             gate = self.gate_ if fitted else self._default_gate()
         gate_block = VisualBlock("parallel", [gate], names=["gate"], dash_wrapped=False)
         return VisualBlock("serial", (experts_block, gate_block), dash_wrapped=False)
-
-
-def check_rows(
-    mixture, X, y, sample_weight=None, metadata=NO_METADATA, *, reset=False, known=True,
-    may_be_empty=False,
-):  # fmt: skip
-    """Rows to learn from, some of them of positive weight unless they ``may_be_empty``.
-
-    ``reset`` learns the columns anew; the target is ``known`` to a fitted mixture, or not.
-    """
-    check_given(mixture, y)
-    X = check_X(mixture, X, reset=reset)
-    y, trials = mixture._counted(y, metadata.trials)
-    y, bounds = check_bounds(mixture, y, metadata.upper)
-    y = mixture._check_known_target(y) if known else mixture._check_target(y)
-    check_consistent_length(X, y)
-    if bounds is not None and not (
-        np.isfinite(bounds.lower).any() and np.isfinite(bounds.upper).any()
-    ):
-        raise ValueError(
-            "Every target is censored on the same side, so that nothing says how far away they "
-            "are: some must be observed, or have two finite bounds."
-        )
-    weight = mixture._check_weight(sample_weight, X, y)
-    n_used = np.count_nonzero(weight)
-    if n_used == 0 and not may_be_empty:
-        raise ValueError("sample_weight is zero for every row; one at least must be positive.")
-    warn_of_small_weights(weight.sum(), weight @ weight, n_used)
-    return _rows_of(mixture, X, y, weight, metadata._replace(trials=trials), bounds)
-
-
-def check_enough_rows(rows, n_experts):
-    """Raise a ValueError if rows of positive weight are fewer than experts."""
-    n_used = np.count_nonzero(rows.weight)
-    if n_used < n_experts:
-        raise ValueError(
-            f"Found n_samples={n_used} rows of positive weight, fewer than "
-            f"n_experts={n_experts}. Give more rows, or ask for fewer experts."
-        )
-
-
-def check_known_rows(mixture, X, y, sample_weight=None, metadata=NO_METADATA):
-    """Rows for a fitted mixture to look at."""
-    check_fitted(mixture)
-    check_given(mixture, y)
-    X = check_X(mixture, X)
-    y, trials = mixture._counted(y, metadata.trials)
-    y, bounds = check_bounds(mixture, y, metadata.upper)
-    y = mixture._check_known_target(y)
-    check_consistent_length(X, y)
-    weight = check_weights(sample_weight, X)
-    return _rows_of(mixture, X, y, weight, metadata._replace(trials=trials), bounds)
-
-
-def _rows_of(mixture, X, y, weight, metadata, bounds):
-    exposure = check_exposure(mixture, metadata.exposure, X, metadata.trials, y)
-    return Rows(X, y, weight, exposure, check_subject(metadata.subject, X), bounds)
-
-
-def check_given(mixture, y):
-    """Raise a ValueError if there is no target."""
-    if y is None:
-        raise ValueError(
-            f"This {type(mixture).__name__} estimator requires y to be passed, but the target y "
-            "is None."
-        )
-
-
-def check_X(mixture, X, *, reset=False):
-    """X as a table or array; ``reset`` learns the number and names of the columns."""
-    if sparse.issparse(X):
-        _check_takes_sparse(mixture, X, reset)
-        if not reset and mixture.likelihood_.averages_experts:
-            X = X.toarray()  # as pooled experts have seen it in fit
-    if is_out_of_core(X):
-        raise TypeError(
-            f"This method takes rows in memory; fit, predict and the like take {type(X).__name__}."
-        )
-    X = check_table(X, sparse_ok=True, strings_ok=mixture._strings_ok)
-    check_sizes(X, "X", smallest=reset)
-    check_feature_names(mixture, X, reset=reset)
-    check_n_features(mixture, X, reset=reset)
-    if reset:
-        mixture._column_kinds = kinds_of(X)
-    return match_kinds(X, mixture._column_kinds)
-
-
-def _check_takes_sparse(mixture, X, reset):
-    """Raise a TypeError that says which experts and gates take these sparse rows."""
-    dense = mixture._dense_parts()
-    n_samples, n_columns = X.shape
-    if dense:
-        part = f"experts={mixture.experts!r}" if isinstance(mixture.experts, str) else dense[0]
-        what = f"Sparse data was passed, but {part} needs dense data"
-    elif reset and mixture.experts is None and not are_solved_sparse(X.shape):
-        what = (
-            f"Sparse data of {n_samples} rows and {n_columns} columns was passed; the default "
-            f"experts take fewer than {MOST_SPARSE_COLUMNS} columns, and fewer than there are rows"
-        )
-    else:
-        return
-    last = mixture._default_expert()
-    last = last.get_params(deep=False).get("classifier", last)  # of rates
-    name = "Ridge" if type(last) is LinearRegression else type(last).__name__
-    gate = "SoftmaxGate()"
-    if n_columns > FEW_COLUMNS:
-        gate = f"make_pipeline(TruncatedSVD({FEW_COLUMNS}), {gate})"
-    size = n_samples * n_columns * 8 / 2**30
-    raise TypeError(
-        f"{what}. Give experts and a gate that take it, such as experts={name}() and gate={gate}; "
-        f"X.toarray() would take {size:.2g} GB."
-    )
-
-
-def check_exposure(mixture, exposure, X, trials=None, y=None):
-    """Exposure (n_samples,) of each row, or trials, in which y are successes; or None."""
-    if mixture._likelihood().takes_trials or trials is not None:
-        return check_trials(mixture, exposure, X, trials, y)
-    if exposure is None:
-        return None
-    if not mixture._likelihood().takes_exposure:
-        raise ValueError(
-            "exposure is for likelihoods of counts, such as likelihood='poisson'; this "
-            f"{type(mixture).__name__} has none of them."
-        )
-    exposure = numbers_of_rows("exposure", exposure, X)
-    if not (np.isfinite(exposure) & (exposure > 0)).all():
-        raise ValueError("exposure must be positive and finite in every row.")
-    check_sizes(exposure, "exposure", smallest=True)
-    return exposure
-
-
-def numbers_of_rows(name, values, X):
-    """Numbers (n_samples,), one for each row of X."""
-    values = check_numbers(name, values)
-    try:
-        values = column_or_1d(values, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{name} needs a number for each row: {error}") from error
-    check_consistent_length(X, values)
-    return values
-
-
-def check_single_trials(mixture, y):
-    """Raise a ValueError if y, which a score compares with rates, counts successes."""
-    if mixture._likelihood().takes_trials and np.max(y, initial=0.0) > 1:
-        raise ValueError(
-            "Predictions without trials are rates, and y has more than one success in a row: this "
-            "score takes rates, with the trials as sample_weight, or single trials."
-        )
-
-
-def check_trials(mixture, exposure, X, trials, y):
-    """Trials (n_samples,) of each row, or None for a single one."""
-    if not mixture._likelihood().takes_trials:
-        raise ValueError(
-            f"trials are for likelihood='binomial'; this {type(mixture).__name__} has another."
-        )
-    if exposure is not None:
-        raise ValueError("likelihood='binomial' takes trials in place of an exposure.")
-    if trials is not None:
-        trials = numbers_of_rows("trials", trials, X)
-        possible = (trials > 0) & (trials <= MOST_TRIALS) & (trials == np.floor(trials))
-        if not possible.all():
-            raise ValueError("trials must be whole numbers from 1 to 1e15 in every row.")
-    if y is not None and not ((y >= 0) & (y <= (1 if trials is None else trials))).all():
-        raise ValueError(
-            "Successes must be between 0 and the trials of their row: pass trials=, or y with a "
-            "column of successes and one of failures. Without, each row is one trial."
-        )
-    if y is not None and (y != np.floor(y)).any():
-        raise ValueError("Successes must be whole numbers: give these and trials, not rates.")
-    return trials
-
-
-def check_bounds(mixture, y, upper):
-    """The target as a finite one, and the bounds of what is censored in it, or None.
-
-    Raises a ValueError if there is no such target: NaN, an upper bound below y, or a row without a
-    finite bound.
-    """
-    if upper is None:
-        return y, None
-    if not mixture._likelihood().takes_upper:
-        raise ValueError(
-            "upper, for censored targets, needs likelihood='gaussian', 'log_normal', 'student_t' "
-            "or 'gamma', without a scale that depends on the row; this "
-            f"{type(mixture).__name__} has another."
-        )
-    if np.ndim(y) > 1 and np.shape(y)[1] > 1:
-        raise ValueError(f"upper is for one output; y has shape {np.shape(y)}.")
-    y = column_or_1d(check_numbers("y", y), dtype=np.float64)
-    upper = numbers_of_rows("upper", upper, y)
-    for name, values in (("y", y), ("upper", upper)):
-        if np.isnan(values).any():
-            row = np.flatnonzero(np.isnan(values))[0]
-            raise ValueError(f"{name} is NaN in row {row}; an unknown bound is infinite.")
-    wrong = np.flatnonzero(upper < y)
-    if len(wrong):
-        row = wrong[0]
-        raise ValueError(
-            f"upper must be at least y; row {row} has y={y[row]:.6g} and upper={upper[row]:.6g}."
-        )
-    unknown = np.flatnonzero(~np.isfinite(y) & ~np.isfinite(upper))
-    if len(unknown):
-        raise ValueError(f"Row {unknown[0]} has no finite bound: y or upper must be finite.")
-    bounds = Bounds(y, upper)
-    check_sizes(np.where(np.isfinite(upper), upper, 0.0), "upper", smallest=True)
-    return bounds.points, bounds if (y < upper).any() else None
-
-
-def check_responsibilities(responsibilities, n_rows, n_experts, kind="expert"):
-    """Responsibilities (n_samples, n_experts) that a user gave, or those of regimes."""
-    responsibilities = np.asarray(responsibilities, dtype=np.float64)
-    shape = (n_rows, n_experts)
-    if responsibilities.shape != shape:
-        raise ValueError(
-            f"responsibilities have shape {responsibilities.shape}; {shape} is needed, a row for "
-            f"each of X and a column for each {kind}."
-        )
-    return responsibilities
-
-
-def check_fitted(mixture):
-    """check_is_fitted, but that asks all experts for their tags: longer than a row takes."""
-    if not mixture.__sklearn_is_fitted__():
-        check_is_fitted(mixture)
-
-
-def check_classes(classes):
-    """Raise a ValueError where there is one class only."""
-    if len(classes) < 2:
-        raise ValueError(
-            f"y has one class only, {classes.tolist()[0]!r}; a classifier needs two at least."
-        )
-
-
-def warn_of_small_weights(total, squares, n_used):
-    """Say so where weights, of this sum and sum of squares, can hardly be meant as row counts."""
-    if total > 0 and squares / total < LIGHT_ROW:  # the mean weight of a unit of weight
-        warn_user(
-            f"sample_weight sums to {total:.3g} over {n_used} rows, which "
-            "then count as so few rows beside penalties and priors: a row of weight 2 counts as "
-            "two. Divide sample_weight by its mean if each row is one observation.",
-            SmallWeightsWarning,
-        )
 
 
 def check_expert(mixture, name, estimator):

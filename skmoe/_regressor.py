@@ -5,17 +5,18 @@ from sklearn.base import RegressorMixin
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import column_or_1d
 
-from ._base import BaseMixtureOfExperts
+from ._base import BaseMixtureOfExperts, unchanged_on_error
 from ._compat import HasMethods, StrOptions, check_y, fit_context
 from ._experts.families import ByOutput, GeneralizedLinear, LeastSquares, Rates
 from ._model import RegressionModel
-from ._parameters import check_exposure, check_fitted, check_single_trials, check_X
 from ._reports.docstrings import completed_by
 from ._reports.many_rows import r2_of_rows
 from ._rows.answers import block_by_block, in_memory
 from ._rows.files import is_out_of_core
+from ._rows.validation import check_exposure, check_fitted, check_single_trials, check_X
 from ._tables.mixed import as_pandas, check_sizes, is_plain, is_table
 from ._tables.vectors import check_numbers
+from ._updates.batches import learn_rows, learns_streams
 from ._updating import UpdatableMixture
 from .distributions._arrays import check_n_draws
 from .inference._effects import MeasuringMixture
@@ -164,7 +165,7 @@ class MixtureOfExpertsRegressor(
         self.random_state = random_state
         self.verbose = verbose
 
-    @available_if(UpdatableMixture._learns_streams)
+    @available_if(learns_streams)
     @fit_context(prefer_skip_nested_validation=False)
     @in_memory("pass one block after the other")
     def partial_fit(self, X, y, sample_weight=None):
@@ -229,7 +230,9 @@ class MixtureOfExpertsRegressor(
         >>> sorted(round(float(expert.coef_[0]), 2) for expert in moe.experts_)
         [-1.0, 1.0]
         """
-        return self._learn(X, y, sample_weight)
+        with unchanged_on_error(self):
+            learn_rows(self, X, y, sample_weight)
+        return self
 
     def _family(self):
         likelihood = self._likelihood()

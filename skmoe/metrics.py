@@ -7,7 +7,7 @@ Each is a callable ``(estimator, X, y, sample_weight=None)``, so that it can be 
 import numpy as np
 
 from ._experts.traits import has_own_density, step_inside
-from ._parameters import check_single_trials
+from ._rows.validation import check_single_trials
 
 __all__ = [
     "concordance_index",

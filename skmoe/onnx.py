@@ -35,8 +35,8 @@ from ._onnx.gates import WRITERS
 from ._onnx.graph import Graph, float_type
 from ._onnx.parser import Parser, Parts
 from ._onnx.tables import encode
-from ._parameters import check_fitted
 from ._regressor import MixtureOfExpertsRegressor
+from ._rows.validation import check_fitted
 from .likelihoods import (
     Categorical,
     Gamma,

@@ -168,7 +168,7 @@ def test_pickled_mixture_predicts_the_same_bits(make, params, y):
 
 
 OF_ALL = {
-    "skmoe._plan.Plan",
+    "skmoe._planning.plan.Plan",
     "sklearn.utils._bunch.Bunch",
     "skmoe._reports.expert_report.ExpertReport",
     "skmoe.gates._softmax.SoftmaxGate",

@@ -1,12 +1,14 @@
 """How a mixture is fitted on rows that are not in memory."""
 
 from dataclasses import replace
+from functools import partial
 from numbers import Integral
 from typing import NamedTuple
 
 import numpy as np
 from sklearn.base import is_classifier
 
+from .._attributes import attributes_now, set_fitted
 from .._compat import check_feature_names, check_n_features
 from .._data import Rows, Units
 from .._em import starts
@@ -20,11 +22,11 @@ from .._experts.folds import DEFAULT_FOLDS, Splitting
 from .._experts.traits import draw_seeds, has_own_density
 from .._numerics.multinomial import BLOCK_LIMIT, NEWTON_LIMIT
 from .._parallel import one_pool
-from .._parameters import check_classes, check_exposure, warn_of_small_weights
-from .._plan import MOST_EXPERTS, make_plan
+from .._planning import MOST_EXPERTS, make_parts, make_plan
 from .._rows.look import LookParameters, column_moments, first_look, weigh_sample
 from .._rows.mixed_tables import TableForm, encode, fit_encoder
 from .._rows.opening import open_rows
+from .._rows.validation import check_classes, check_exposure, warn_of_small_weights
 from .._tables.known import KnownColumns
 from .._tables.mixed import HEAVIEST, check_accepts, check_sizes
 from .._trainers import make_trainer
@@ -85,7 +87,7 @@ def fit_many(mixture, X, y, sample_weight, others, tasks):
     if look.target is not None:
         units = Units(units.mean, units.scale, *look.target.standardisation())
     fold_seed, gate_seed, *seeds = draw_seeds(mixture.random_state, 4)
-    parts = mixture._make_parts(plan, rows, gate_seed)
+    parts = make_parts(mixture, plan, rows, gate_seed)
     data = replace(parts.training_data(rows), X=shown, units=units)
     splitting = Splitting(mixture.cv, {}, None, fold_seed, is_classifier(mixture), plan.n_rows)
     if plan.training == "em" and plan.n_experts is None:
@@ -113,8 +115,8 @@ def fit_many(mixture, X, y, sample_weight, others, tasks):
     if plan.training == "em" and plan.n_experts is None:
         trainer.number_scores = number.scores
     with one_pool(mixture.n_jobs):
-        trained = trainer.train(None, tasks, mixture._attributes_now)
-    mixture._set_fitted(plan, *trained)
+        trained = trainer.train(None, tasks, partial(attributes_now, mixture))
+    set_fitted(mixture, plan, *trained)
     if not is_solved:
         trainer.problem.warn_of_thinned_rows()
     tasks.end()

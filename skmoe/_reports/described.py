@@ -4,14 +4,14 @@ import numpy as np
 
 from .._data import RowMetadata, Rows
 from .._experts.traits import offers
-from .._parameters import (
+from .._rows.answers import in_memory
+from .._rows.validation import (
     check_exposure,
     check_fitted,
     check_known_rows,
     check_responsibilities,
     check_X,
 )
-from .._rows.answers import in_memory
 from .._tables.vectors import check_weights
 from .by_regime import groups_of
 from .coefficients import coefficient_table

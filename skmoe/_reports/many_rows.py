@@ -8,8 +8,8 @@ from scipy import special
 from sklearn.base import is_classifier
 
 from .._numerics.moments import Moments
-from .._parameters import check_known_rows
 from .._rows.opening import open_rows
+from .._rows.validation import check_known_rows
 from .expert_report import report_of_sums, report_sums
 
 

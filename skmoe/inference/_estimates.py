@@ -7,8 +7,8 @@ from sklearn.base import is_classifier
 from .._data import NO_METADATA, Subjects
 from .._experts.fitting import split_last
 from .._numerics.statistics import standardisation
-from .._parameters import check_enough_rows, check_rows
 from .._reports.column_names import columns_of
+from .._rows.validation import check_enough_rows, check_rows
 from ..gates import ConstantGate, SoftmaxGate
 from ..likelihoods._kind_of_target import kind_of_target
 from ._columns import Columns

@@ -13,9 +13,9 @@ from sklearn.utils import check_random_state
 from .._data import RowMetadata
 from .._em.progress import count
 from .._parallel import jobs
-from .._parameters import check_fitted
 from .._reports.display import html_table, text_table
 from .._rows.answers import in_memory
+from .._rows.validation import check_fitted
 from ._bootstrap import check_rows, with_all_classes
 
 SURE = 0.9  # share of refits, and adjusted Rand index, from which on they are said to agree

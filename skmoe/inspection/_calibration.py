@@ -7,9 +7,9 @@ from sklearn.utils.validation import check_consistent_length
 
 from .._compat import check_matplotlib_support
 from .._model import posterior
-from .._parameters import check_X
 from .._reports.by_regime import Groups, groups_of
 from .._routing import Routes
+from .._rows.validation import check_X
 from .._tables.vectors import check_weights
 from ..distributions import MixtureDistribution
 from ._axes import make_axes

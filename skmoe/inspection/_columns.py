@@ -10,7 +10,7 @@ from sklearn.utils.validation import check_array, check_is_fitted
 
 from .._experts.traits import step_inside
 from .._fitted import FittedMixture
-from .._parameters import check_responsibilities
+from .._rows.validation import check_responsibilities
 from .._tables.encoding import numeric_matrix
 from .._tables.mixed import as_pandas, describe_columns, is_table
 from .._tables.vectors import check_weights

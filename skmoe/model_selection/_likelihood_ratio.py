@@ -14,7 +14,8 @@ from .._data import RowMetadata
 from .._experts.folds import in_sample
 from .._experts.traits import seed_estimator
 from .._parallel import jobs
-from .._parameters import ExpertParameters, check_X
+from .._parameters import ExpertParameters
+from .._rows.validation import check_X
 from .._tables.mixed import rows_of
 from ..distributions._arrays import draw_places
 from ..gates import ConstantGate

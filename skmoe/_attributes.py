@@ -1,0 +1,103 @@
+"""The fitted attributes of a mixture, from what was trained."""
+
+import copy
+
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+
+from ._reports.by_regime import EXPERT, REGIME, groups_of
+from ._reports.display import first_of
+from ._reports.expert_report import bound_notes, report_training
+from ._updates.stream import Stream
+from .exceptions import ExpertCollapseWarning, ScaleFloorWarning, warn_user
+from .likelihoods._kind_of_target import kind_of_target
+
+
+def set_trained(mixture, model, problem, order, load, folds, dead):
+    """Set what speaks of a trained problem, but for its run; ``dead`` are those of it."""
+    mixture._set_model(model)
+    mixture.expert_load_ = load
+    mixture.lower_bound_ = problem.objective
+    mixture._log_prior = problem.log_prior()
+    mixture._n_functions = problem.experts.n_functions
+    mixture._shared_columns, mixture._owner = problem.experts.shared_columns, problem.experts.owner
+    mixture.n_distinct_experts_ = len(order) - len(dead)
+    if folds not in (None, "prefit") and problem.has_arrays:
+        mixture.oof_log_density_ = problem.log_norm
+        mixture.oof_responsibilities_ = problem.resp[:, order]
+        mixture.oof_score_ = float(np.average(problem.log_norm, weights=problem.weight))
+
+
+def attributes_now(mixture, trainer):
+    """Attributes that the mixture would have if EM stopped here, but for those of the run."""
+    twin, problem = copy.copy(mixture), trainer.problem.fork()
+    model, order, load = trainer.parts.model(problem, trainer.settings)
+    set_trained(twin, model, problem, order, load, trainer.folds, problem.dead())
+    return vars(twin)
+
+
+def set_fitted(mixture, plan, trainer, run, model, order, load):
+    problem, folds = trainer.problem, trainer.folds
+    dead = np.flatnonzero(np.isin(order, problem.dead()))
+    set_trained(mixture, model, problem, order, load, folds, dead)
+    mixture.lower_bounds_ = run.objectives
+    mixture.start_lower_bounds_ = trainer.paths
+    if trainer.log_evidence is not None:
+        mixture.log_evidence_ = trainer.log_evidence
+    if trainer.specialisation is not None:
+        mixture.specialisation_ = trainer.specialisation
+    mixture.n_iter_ = len(run.objectives)
+    mixture.n_expert_fits_ = problem.experts.n_fits
+    mixture.converged_ = run.converged
+    mixture.n_samples_seen_ = float(problem.weight.sum())
+    mixture._starts_go_on = problem.experts.is_solved
+    notes = [*trainer.notes, *filter(None, [trainer.why_out_of_fold])]
+    if trainer.specialisation is not None:
+        notes.append(str(trainer.specialisation))
+    has_ties = False
+    if trainer.regimes is not None:
+        mixture.n_regimes_ = trainer.regimes.n_regimes
+        mixture.regimes_ = trainer.regimes.named(model.names, order)
+        notes += trainer.regimes.notes()
+        has_ties = mixture.n_regimes_ < len(order)
+    if plan.n_experts is None and trainer.log_evidence is not None and not has_ties:
+        notes += bound_notes(trainer.log_evidence, mixture.n_samples_seen_)
+    mixture.plan_ = plan.fitted(trainer, model.names, mixture.n_samples_seen_)
+    said = order, trainer.ends, notes, mixture.plan_.sentence
+    mixture._training_report = report_training(problem, model, groups_of(mixture, EXPERT), *said)
+    regimes = groups_of(mixture, REGIME)
+    if regimes.are_regimes:
+        mixture._report_of_regimes = report_training(problem, model, regimes, *said)
+    mixture._grows = trainer.grows
+    mixture._stream = Stream.begin(problem, model, order, mixture.n_features_in_, trainer.parts)
+    mixture._changed_by = None
+    _warn_of_training(trainer, run, model, dead, load)
+
+
+def _warn_of_training(trainer, run, model, dead, load):
+    """Warn of experts without rows, of scales at their floor, and of EM that has not converged."""
+    problem, folds = trainer.problem, trainer.folds
+    if len(dead):
+        loads = [round(float(load[k]), 4) for k in dead]
+        warn_user(
+            f"The experts {first_of([model.names[k] for k in dead])} ended with next to no "
+            f"rows, or as copies of others (loads {first_of(loads)}). Ask for fewer experts, "
+            "or try another n_init or random_state.",
+            ExpertCollapseWarning,
+        )
+    floored = np.setdiff1d(np.flatnonzero(model.likelihood.at_floor_), dead)
+    if folds is None and len(floored):
+        warn_user(
+            f"The scales of the experts {first_of([model.names[k] for k in floored])} ended at "
+            "their floor. "
+            + (
+                kind_of_target(problem.y, problem.weight)
+                or "Unless the target is free of noise, they learned their rows by heart, and "
+                "intervals for new rows are too narrow: use cv=5 (with training='em'), fewer "
+                "experts or more rows."
+            ),
+            ScaleFloorWarning,
+        )
+    message = trainer.settings.not_converged(run, folds)
+    if message is not None:
+        warn_user(message, ConvergenceWarning)

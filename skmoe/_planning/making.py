@@ -1,0 +1,180 @@
+"""From parameters and rows to the plan: experts, gate, likelihood, folds and cost."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from .._data import check_ids
+from .._em.parts import adapt_experts
+from .._em.progress import count
+from .._experts.fitting import split_last
+from .._experts.folds import IN_FOLDS, IN_SAMPLE, OUT_OF_BAG, PREFIT, decide_folds
+from .._experts.traits import is_frozen
+from .._rows.validation import check_enough_rows
+from .number import (
+    OUT_OF_FOLD,
+    choose_number,
+    chosen_by,
+    has_plain_gate,
+    specialists_to_try,
+)
+from .plan import Plan
+from .request import MOST_EXPERTS, Request, is_word
+from .ways import choose_training
+
+
+def make_plan(mixture, rows, groups=None, previous=None, *, many=False):
+    """The plan of a fit.
+
+    ``previous`` are responsibilities that ``warm_start`` goes on from; with ``many``, rows are not
+    in memory. Raises a ValueError if parameters and rows do not go together.
+    """
+    if groups is not None:
+        groups = check_ids("groups", groups, rows.X)
+    request = Request.of(mixture, rows, groups, many)
+    training, why_training = choose_training(mixture.training, request)
+    n_experts, why_n_experts = choose_number(training, request, previous)
+    check_enough_rows(rows, n_experts or 1)
+    if n_experts is not None and request.kind != "list":
+        names, templates = mixture._expert_list(rows.y, rows.weight, n_experts)
+        request = replace(request, names=names, templates=templates)
+    n_rows = _rows_that_count(training, request, n_experts)
+    kind, n_folds, why_folds = _folds(training, request, n_experts, n_rows)
+    number_by = None if n_experts is not None else chosen_by(training, request)
+    if number_by == OUT_OF_FOLD and kind == IN_SAMPLE:
+        raise ValueError(
+            "n_experts='auto' needs predictions for rows that the experts have not seen, so no "
+            "cv=False, unless they are linear. Set that, or a number of experts."
+        )
+    gate, is_default_gate, why_gate = _gate(mixture, training, request)
+    likelihood, why_likelihood = _likelihood(training, request)
+    experts, why_experts = _experts(request)
+    most = min(MOST_EXPERTS, np.count_nonzero(rows.weight)) if n_experts is None else n_experts
+    return Plan(
+        training=training,
+        n_experts=n_experts,
+        most_experts=int(most),
+        experts=experts,
+        gate=gate,
+        likelihood=likelihood,
+        predictions=kind if n_folds is None else f"{kind}, {count(n_folds, 'fold')}",
+        reasons={
+            "training": why_training,
+            "experts": why_experts,
+            "n_experts": why_n_experts,
+            "gate": why_gate,
+            "likelihood": why_likelihood,
+            "predictions": why_folds,
+        },
+        most_expert_fits=_most_fits(
+            mixture, training, request, n_experts, int(most), kind, n_folds or 1
+        ),
+        request=request,
+        is_automatic=mixture.training == "auto",
+        is_default_gate=is_default_gate,
+        n_rows=n_rows,
+        number_by=number_by,
+        is_number_of_plain=number_by not in (None, OUT_OF_FOLD) and not has_plain_gate(request),
+    )
+
+
+def _gate(mixture, training, request):
+    """The gate in words, whether it is the default, and the reason."""
+    if len(request.names) == 1:
+        return "none", True, "one expert answers for every row"
+    default = mixture._default_gate(training)
+    if request.gate is None:
+        return type(default).__name__, True, "the default"
+    if mixture.gate is request.gate and is_same(request.gate, default):
+        return type(default).__name__, True, "as asked for, and the default"
+    return _in_words(request.gate), False, "as asked for"
+
+
+def is_same(estimator, other):
+    """Whether two estimators are of one class and have the same parameters."""
+    return type(estimator) is type(other) and repr(estimator) == repr(other)
+
+
+def _likelihood(training, request):
+    """The likelihood in words, and the reason."""
+    if request.classifies:
+        calibrated = "calibrated out of fold" if request.has_default_likelihood else "as asked for"
+        return _in_words(request.likelihood), "the only one of classes" if training in (
+            "pooled",
+            "em",
+        ) else calibrated
+    if training in ("stack", "specialists"):
+        return "StudentT", "tails, and scales by row, are learned from out-of-fold errors"
+    if request.has_default_likelihood:
+        return _in_words(request.likelihood), "the default where experts have their own rows"
+    return _in_words(request.likelihood), "as asked for"
+
+
+def _rows_that_count(training, request, n_experts):
+    """Rows by which "auto" judges whether linear experts are predicted in-sample."""
+    if request.needs_likelihood:
+        return np.inf
+    if n_experts is None and training == "em":
+        return 0.0 if chosen_by(training, request) == OUT_OF_FOLD else np.inf
+    return request.rows.weight.sum()
+
+
+def _folds(training, request, n_experts, n_rows):
+    """How rows are predicted in training, the number of folds, and the reason."""
+    if training == "pooled":
+        asked = [
+            name
+            for name, is_given in {
+                "cv": not is_word(request.cv, "auto") and request.cv is not False,
+                "groups": request.groups is not None,
+            }.items()
+            if is_given
+        ]
+        without = f", so that {' and '.join(asked)} have no effect" if asked else ""
+        return IN_SAMPLE, None, f"nothing is fitted in folds{without}"
+    rows = request.rows
+    kind, n_folds, reason = decide_folds(
+        request.cv,
+        adapt_experts(request.templates, rows.X, is_default=request.encodes),
+        rows.X,
+        rows.y,
+        {} if request.groups is None else {"groups": request.groups},
+        n_rows=n_rows,
+        subject=rows.subject,
+    )
+    if training in ("stack", "specialists") and kind == IN_SAMPLE:
+        return IN_FOLDS, min(5, len(rows.y)), "all experts are combined by out-of-fold predictions"
+    return kind, n_folds, reason
+
+
+def _experts(request):
+    """The experts in words, and the reason."""
+    if request.kind == "list":
+        return ", ".join(request.names), "as asked for"
+    name = type(split_last(request.templates[0])[1]).__name__
+    return name, "the default" if request.kind == "default" else "as asked for"
+
+
+def _in_words(part):
+    """An object on one line."""
+    return " ".join(repr(part).split())
+
+
+def _most_fits(mixture, training, request, n_experts, most, kind, n_folds):
+    """Fits of single estimators at the most; None where experts are solved at once."""
+    if training == "pooled" or (request.is_solved and kind == IN_SAMPLE):
+        return None
+    n_trained = sum(not is_frozen(each) for each in request.templates[:most])
+    # Bags that all hold too many rows are given up for folds, unless they are asked for.
+    in_folds = kind == IN_FOLDS or (kind == OUT_OF_BAG and request.cv != "oob")
+    once = n_trained * (n_folds if in_folds else 1)
+    at_the_end = n_trained if in_folds else 0
+    if training == "stack":
+        return once + at_the_end
+    if training == "specialists":
+        per_expert = n_folds if in_folds else 1
+        n_tried = sum(specialists_to_try(n_experts, most))
+        given_up = n_tried * (kind == OUT_OF_BAG and in_folds)
+        return (1 + 2 * n_tried) * per_expert + given_up + (1 + most) * in_folds
+    steps = mixture.max_iter if kind in (IN_SAMPLE, PREFIT) else min(mixture.max_iter, 10)
+    return (steps + 2) * once + at_the_end

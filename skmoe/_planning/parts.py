@@ -1,0 +1,35 @@
+"""Experts, gate and likelihood of a plan, adapted to the rows."""
+
+from .._em.gate_parts import GateParts
+from .._em.parts import Parts, adapt_experts
+from .._experts.traits import column_names
+from .._tables.encoding import identifiers, warn_of_left_out
+from ..gates import SoftmaxGate
+
+
+def make_parts(mixture, plan, rows, gate_seed, *, plain=False):
+    """Experts, gate and likelihood of a plan, adapted; ``plain`` ones without own gate."""
+    names, templates = plan.request.names, plan.request.templates
+    is_default = plan.request.encodes
+    has_default_gate = plan.is_default_gate and len(names) > 1
+    encoding = ["experts"] * is_default + ["gate"] * has_default_gate
+    shrinks = plan.training == "pooled"
+    left_out = identifiers(rows.X, shrinks=shrinks) if encoding else ([], [])
+    if encoding:
+        warn_of_left_out(*left_out, encoding)
+    gate = None if plain or plan.is_default_gate else mixture.gate
+    return Parts(
+        model_class=mixture._model_class,
+        names=names,
+        templates=adapt_experts(templates, rows.X, is_default=is_default, shrinks=shrinks),
+        family=mixture._family(),
+        is_default=is_default,
+        is_list=mixture._is_list,
+        gate=GateParts.adapt(gate, SoftmaxGate(), rows, len(names), gate_seed),
+        likelihood=mixture._likelihood(),
+        classes=mixture._classes,
+        shared_effects=mixture._shared_effects(),
+        keeps_order=isinstance(mixture.shared_effects, dict),
+        feature_names=column_names(mixture),
+        has_effects=shrinks and bool(encoding) and left_out != identifiers(rows.X),
+    )

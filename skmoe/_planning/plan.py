@@ -1,0 +1,151 @@
+"""The plan: what ``fit`` does, or has done, and why; it prints as a table."""
+
+import html
+import textwrap
+from dataclasses import dataclass, field, replace
+
+from .._em.progress import count
+from .._experts.traits import STACK
+from .._reports.display import WIDTH, html_table
+from .request import Request
+
+
+@dataclass
+class Plan:
+    """What ``fit`` does, or has done, and why; prints as a table and shows as HTML.
+
+    Attributes
+    ----------
+    training : {"em", "pooled", "stack", "specialists"}
+        The way of training.
+    n_experts : int or None
+        Number of experts: of clones that specialise, beside the generalist; None where it is
+        chosen, which ``fit`` does.
+    most_experts : int
+        Number of experts that are tried at the most.
+    experts, gate, likelihood, predictions : str
+        What they are.
+    reasons : dict of str to str
+        Why each of these was chosen.
+    most_expert_fits : int or None
+        Fits of single estimators at the most; None where experts are solved all at once, in
+        closed form or by Newton steps.
+    n_regimes : int or None
+        After ``fit`` of pooled experts: number of regression functions.
+    findings : list of str
+        After ``fit``: what else was tried, and by how much it lost.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skmoe import MixtureOfExpertsRegressor
+    >>> X = np.random.default_rng(0).normal(size=(100, 2))
+    >>> plan = MixtureOfExpertsRegressor().plan(X, X[:, 0])
+    >>> plan.training
+    'pooled'
+    >>> plan.reasons["training"]
+    'the experts are the default ones, linear models'
+    """
+
+    training: str
+    n_experts: int | None
+    most_experts: int
+    experts: str
+    gate: str
+    likelihood: str
+    predictions: str
+    reasons: dict
+    most_expert_fits: int | None
+    findings: list = field(default_factory=list)
+    request: Request = field(default=None, repr=False)
+    n_regimes: int | None = None
+    is_automatic: bool = field(default=True, repr=False)
+    is_default_gate: bool = field(default=True, repr=False)
+    n_rows: float = field(default=0.0, repr=False)
+    number_by: str | None = field(default=None, repr=False)
+    is_number_of_plain: bool = field(default=False, repr=False)
+
+    @property
+    def cells(self):
+        """Rows of the table: name, choice and reason."""
+        if self.n_experts is None:
+            n_experts = f"up to {self.most_experts}"
+        else:
+            n_experts = str(self.n_experts)
+            if self.n_regimes not in (None, self.n_experts):
+                n_experts += f", {count(self.n_regimes, 'regime')}"
+        values = {
+            "training": self.training,
+            "experts": self.experts,
+            "n_experts": n_experts,
+            "gate": self.gate,
+            "likelihood": self.likelihood,
+            "predictions": self.predictions,
+        }
+        cells = [[name, value, self.reasons.get(name, "")] for name, value in values.items()]
+        most = self.most_expert_fits
+        fits = "none" if most is None else f"at most {most:,}"
+        why = "experts are solved all at once" if most is None else "fits of single estimators"
+        return [*cells, ["cost", fits, why]]
+
+    def __str__(self):
+        cells = self.cells
+        first, second = (max(len(row[i]) for row in cells) for i in (0, 1))
+        lines = []
+        for name, value, reason in cells:
+            start = f"{name.ljust(first)}  {value.ljust(second)}  "
+            lines += textwrap.wrap(
+                start + reason,
+                max(WIDTH, len(start) + 30),
+                subsequent_indent=" " * len(start),
+                break_on_hyphens=False,
+                drop_whitespace=True,
+            )
+        lines += [textwrap.fill(each, WIDTH, break_on_hyphens=False) for each in self.findings]
+        return "\n".join(line.rstrip() for line in lines)
+
+    __repr__ = __str__
+
+    def _repr_html_(self):
+        table = html_table(["", "chosen", "because"], self.cells)
+        return table + "".join(f"<p>{html.escape(each)}</p>" for each in self.findings)
+
+    @property
+    def sentence(self):
+        """The way of training and the number of experts, as reports quote them."""
+        n_experts = count(self.n_experts)
+        if self.n_regimes not in (None, self.n_experts):
+            n_experts += f" of {count(self.n_regimes, 'regime')}"
+        why = self.reasons["n_experts"]
+        return f'Trained by "{self.training}": {self.reasons["training"]}. {n_experts}, {why}.'
+
+    @property
+    def goes_on(self):
+        """Whether ``warm_start`` can go on from what was fitted: from responsibilities."""
+        return self.training in ("em", "pooled")
+
+    def for_users(self):
+        """The plan without what ``fit`` alone needs."""
+        return replace(self, request=None)
+
+    def fitted(self, trainer, names, n_rows):
+        """The plan of what was fitted in the end.
+
+        The names are of the experts, ``n_rows`` is the weight of all rows.
+        """
+        reasons, zero = self.reasons, self.request.likelihood.zero_expert
+        training, findings = trainer.way, trainer.findings(n_rows)
+        if training != self.training:
+            reasons = reasons | {"training": trainer.reason}
+        n_experts = len([name for name in names if name not in (STACK, zero)])
+        if training == "specialists":
+            n_experts = max(1, n_experts - 1)  # beside the generalist
+        return replace(
+            self,
+            training=training,
+            n_experts=n_experts,
+            n_regimes=None if trainer.regimes is None else trainer.regimes.n_regimes,
+            reasons=reasons,
+            findings=findings,
+            request=None,
+        )

@@ -1,0 +1,147 @@
+"""Parameters and rows of one fit, as ways of training and all other choices look at them."""
+
+from dataclasses import dataclass
+from numbers import Integral
+
+import numpy as np
+from scipy import sparse
+from sklearn.base import ClassifierMixin
+
+from .._em.gate_parts import validate_gate
+from .._experts.diverse import PROCESS_ROWS
+from .._experts.families import are_solved_sparse
+from .._experts.fitting import split_last
+from ..gates._classifier import as_gate
+
+MOST_EXPERTS = 8  # that are tried where their number is to be chosen
+
+
+@dataclass
+class Request:
+    """Parameters and rows of one fit, as ways of training are asked about them.
+
+    Attributes
+    ----------
+    cv, groups, likelihood, shared_effects, warm_start, classifies
+        As given to the mixture or to ``fit``.
+    """
+
+    # ``names``, ``templates``: lists: of the experts; of clones whose number is to be chosen, as
+    # many as are tried.
+    names: list
+    templates: list
+    # {"default", "clones", "list"}: experts of the mixture's choice, clones of one estimator, or a
+    # named list.
+    kind: str
+    # Whether experts meet a mixed table behind an encoder: default and "diverse" ones.
+    encodes: bool
+    n_experts: int | None  # as asked for; None where it is to be chosen
+    # Gate, classifier: without its transformers; None is the default of the way of training.
+    gate: object
+    likelihood: object
+    has_default_likelihood: bool
+    cv: object
+    top_k: int | None  # None where every expert answers
+    shared_effects: object
+    warm_start: bool
+    groups: object
+    is_stream: bool  # whether these are the first rows of a stream
+    classifies: bool
+    family: object
+    rows: object  # Rows: checked; a sample of ``many`` that are not in memory
+    many: bool
+
+    @classmethod
+    def of(cls, mixture, rows, groups, many):
+        """What a mixture is asked for."""
+        likelihood, gate = mixture._likelihood(), split_last(mixture.gate)[1]
+        validate_gate(gate)
+        n_experts = mixture.n_experts if isinstance(mixture.n_experts, Integral) else None
+        if n_experts is None:
+            n_experts = _implied_number(mixture, likelihood, gate)
+        # of "diverse" experts, many rows have those that do not look at all pairs of rows
+        y = np.broadcast_to(0.0, (PROCESS_ROWS, *rows.y.shape[1:])) if many else rows.y
+        names, templates = mixture._expert_list(
+            y, rows.weight, MOST_EXPERTS if n_experts is None else n_experts
+        )
+        kind = "list" if mixture._is_list else "default" if mixture.experts is None else "clones"
+        n_clones = None if n_experts is None else len(names)
+        top_k = mixture.top_k
+        if n_clones is not None and top_k is not None and top_k >= n_clones:
+            top_k = None
+        return cls(
+            names=names,
+            templates=templates,
+            kind=kind,
+            encodes=mixture.experts is None or isinstance(mixture.experts, str),
+            n_experts=len(names) if kind == "list" else n_experts,
+            gate=None if n_clones == 1 else gate,
+            likelihood=likelihood,
+            has_default_likelihood=isinstance(mixture.likelihood, str)
+            and mixture.likelihood == "auto",
+            cv=mixture.cv,
+            top_k=top_k,
+            shared_effects=mixture._shared_effects(),
+            warm_start=mixture.warm_start,
+            groups=groups,
+            is_stream=mixture._buffer is not None,
+            classifies=isinstance(mixture, ClassifierMixin),
+            family=mixture._family(),
+            rows=rows,
+            many=many,
+        )
+
+    @property
+    def is_unpenalised(self):
+        """Whether experts are linear models that are solved at once and shrink nothing."""
+        if self.kind == "default":
+            return True
+        last = split_last(self.templates[0])[1]
+        return self.kind == "clones" and self.family.penalty_of(last) == 0.0
+
+    @property
+    def is_solved(self):
+        """Whether experts are linear models that EM solves all at once."""
+        X = self.rows.X
+        if self.kind == "list" or (sparse.issparse(X) and not are_solved_sparse(X.shape)):
+            return False
+        last = split_last(self.templates[0])[1]
+        return self.kind == "default" or self.family.penalty_of(last) is not None
+
+    @property
+    def needs_likelihood(self):
+        """Whether linear experts have to be predicted in-sample, however few the rows are."""
+        return self.is_stream or bool(self.shared_effects) or self.likelihood.takes_subjects
+
+    @property
+    def balances_load(self):
+        """Whether a prior on the loads is asked for."""
+        return self.gate is not None and as_gate(self.gate).load_balance > 0
+
+    @property
+    def can_pool_gate(self):
+        """Whether partial pooling can learn the gate, as it does the default one."""
+        return self.gate is None or as_gate(self.gate).can_be_pooled
+
+    @property
+    def can_count_gate(self):
+        """Whether the gate, as the default one, has parameters that can be counted."""
+        return self.gate is None or as_gate(self.gate).has_countable_parameters
+
+
+def _implied_number(mixture, likelihood, gate):
+    """Number of experts that another parameter asks for, or None."""
+    if mixture._is_list:
+        return None
+    if isinstance(mixture.shared_effects, dict):
+        lists = mixture.shared_effects.values()
+        numbers = [k for each in lists if isinstance(each, list) for one in each for k in one]
+        return 1 + max(numbers, default=0)
+    if gate is not None and as_gate(gate).target_load is not None:
+        return len(gate.target_load)
+    return likelihood.n_experts
+
+
+def is_word(value, *words):
+    """Whether a parameter is one of these words."""
+    return isinstance(value, str) and value in words

@@ -1,0 +1,145 @@
+"""The ways of training, what each needs, and which one is taken."""
+
+from typing import NamedTuple
+
+from scipy import sparse
+
+from .._experts.families import is_linear
+from .._experts.fitting import supports_warm_start
+from .._experts.traits import STACK, has_oob_prediction, has_own_density, is_frozen
+from .request import is_word
+
+WAYS = ("em", "pooled", "stack", "specialists")
+MOST_POOLED_ROWS = 10_000  # by "auto": beyond, pooling costs more than it tells
+LACK_NO_WAY = "Set that."
+
+
+class Need(NamedTuple):
+    """What a way of training needs: a noun phrase, and whether a request gives it."""
+
+    what: str
+    is_given: object
+
+
+_OUT_OF_FOLD = (
+    Need(
+        "likelihood='auto' or 'student_t'",
+        lambda r: r.has_default_likelihood or r.likelihood.can_be_stacked,
+    ),
+    Need("one output", lambda r: r.rows.y.ndim == 1),
+    Need("targets that are observed, so no upper", lambda r: r.rows.bounds is None),
+    Need("rows that are independent, so no subject", lambda r: r.rows.subject is None),
+    Need("dense X", lambda r: not sparse.issparse(r.rows.X)),
+    Need("out-of-fold predictions, so no cv=False", lambda r: r.cv is not False),
+    Need(
+        "experts that are yet to be fitted, so no cv='prefit'",
+        lambda r: not is_word(r.cv, "prefit"),
+    ),
+    Need(
+        "experts with out-of-bag predictions for cv='oob'",
+        lambda r: not is_word(r.cv, "oob") or all(map(has_oob_prediction, r.templates)),
+    ),
+    Need("top_k=None", lambda r: r.top_k is None),
+    Need("a gate without load_balance", lambda r: not r.balances_load),
+    Need("shared_effects=None", lambda r: not r.shared_effects),
+    Need("warm_start=False", lambda r: not r.warm_start),
+    Need("all rows at once, and no stream", lambda r: not r.is_stream),
+    Need("rows in memory", lambda r: not r.many),
+)
+NEEDS = {
+    "pooled": (
+        Need("linear experts without a penalty, such as experts=None", lambda r: r.is_unpenalised),
+        Need(
+            "likelihood='gaussian', 'poisson', 'gamma', 'binomial' or 'categorical'",
+            lambda r: r.likelihood.can_be_pooled,
+        ),
+        Need(
+            "the gate None, SoftmaxGate() or ConstantGate(), without L1 penalty and load_balance",
+            lambda r: r.can_pool_gate,
+        ),
+        Need("targets that are observed, so no upper", lambda r: r.rows.bounds is None),
+        Need(
+            "no shared_effects of classes or of some experts",
+            lambda r: (
+                not isinstance(r.shared_effects, dict) and not (r.classifies and r.shared_effects)
+            ),
+        ),
+        Need("cv other than 'oob' and 'prefit'", lambda r: not is_word(r.cv, "oob", "prefit")),
+        Need(
+            "top_k=None, or a number of experts that is to be chosen",
+            lambda r: r.top_k is None or r.n_experts is None,
+        ),
+        Need("all rows at once, and no stream", lambda r: not r.is_stream),
+    ),
+    "stack": (
+        Need("a list of two named experts", lambda r: r.kind == "list" and len(r.names) > 1),
+        Need(f"another name than {STACK!r} for its experts", lambda r: STACK not in r.names),
+        Need("experts that are no mixtures", lambda r: not any(map(has_own_density, r.templates))),
+        *_OUT_OF_FOLD,
+    ),
+    "specialists": (
+        Need("one estimator, no list", lambda r: r.kind != "list"),
+        Need("an expert that is no mixture", lambda r: not has_own_density(r.templates[0])),
+        *_OUT_OF_FOLD,
+    ),
+    "em": (
+        Need(
+            "the subject of each row, by subject=, under this likelihood",
+            lambda r: not r.likelihood.takes_subjects or r.rows.subject is not None,
+        ),
+        Need(
+            "top_k=None under a likelihood of subjects",
+            lambda r: not r.likelihood.takes_subjects or r.top_k is None,
+        ),
+        Need(
+            "experts that predict a number where there is upper, so no mixtures",
+            lambda r: r.rows.bounds is None or not any(map(has_own_density, r.templates)),
+        ),
+    ),
+}
+
+
+def lacking(way, request):
+    """The first thing that a way of training needs and a request does not give, or None."""
+    return next((need.what for need in NEEDS[way] if not need.is_given(request)), None)
+
+
+def _preferred(request):
+    """The way of training that "auto" would like, and why."""
+    experts = request.templates
+    if request.kind == "default":
+        return "pooled", "the experts are the default ones, linear models"
+    if all(map(is_linear, experts)):
+        return "em", "the experts are linear models that were given, fitted by maximum likelihood"
+    if all(map(is_frozen, experts)):
+        return "em", "the experts are frozen: gate and scales alone are learned"
+    if all(is_linear(e) or is_frozen(e) or supports_warm_start(e) for e in experts):
+        return "em", "experts go on from iteration to iteration, are frozen or linear"
+    if request.kind == "list":
+        return "stack", "the experts are a list of unlike models"
+    return "specialists", "the experts are clones of a model that is not linear"
+
+
+def choose_training(training, request):
+    """The way of training and the reason for it.
+
+    Raises a ValueError if what is asked for cannot be trained in this way, or in no way.
+    """
+    if training != "auto":
+        lack = lacking(training, request)
+        if lack is not None:
+            others = [way for way in WAYS if way != training and lacking(way, request) is None]
+            way_out = f"Set that, or training={others[0]!r}." if others else LACK_NO_WAY
+            raise ValueError(f"training={training!r} needs {lack}. {way_out}")
+        return training, "as asked for"
+    way, reason = _preferred(request)
+    lack = lacking(way, request)
+    n_rows = len(request.rows.y)
+    if way == "pooled" and lack is None and (request.many or n_rows > MOST_POOLED_ROWS):
+        return "em", f"{reason}; pooling tells little where rows are more than {MOST_POOLED_ROWS:,}"
+    if lack is None:
+        return way, reason
+    last = lacking("em", request)
+    if last is not None:
+        raise ValueError(f"This mixture needs {last}. {LACK_NO_WAY}")
+    return "em", f'"{way}" needs {lack}'

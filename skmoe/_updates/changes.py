@@ -1,0 +1,250 @@
+"""Experts of a fitted mixture that come and go: what is checked, and from what they are made."""
+
+import copy
+from dataclasses import replace
+from itertools import count
+from numbers import Integral
+
+from sklearn.base import is_classifier
+from sklearn.frozen import FrozenEstimator
+from sklearn.pipeline import Pipeline, make_pipeline
+
+from .._em.gate_parts import GateParts
+from .._em.parts import Parts
+from .._em.settings import Settings
+from .._experts.fitting import split_last
+from .._experts.folds import Splitting
+from .._experts.traits import draw_seeds, has_oob_prediction, is_frozen
+from .._parameters import check_expert
+from .._tables.mixed import check_accepts
+from ..exceptions import warn_user
+from ..gates import ConstantGate
+from . import growing
+from .batches import check_batch
+
+
+def add_expert(mixture, X, y, expert, name, sample_weight, replay):
+    """See ``UpdatableMixture``, as the next two."""
+    _check_likelihood_is_that_of_fit(mixture)
+    if mixture._likelihood().keeps_order:
+        raise ValueError(
+            "add_expert needs one likelihood for all: the list has none for the new expert."
+        )
+    name = _free_name(mixture, name)
+    rows = check_batch(mixture, X, y, sample_weight)
+    template = _new_template(mixture, name, expert, rows.X)
+    draw_seed, fold_seed, expert_seed = draw_seeds(mixture.random_state, 3)
+    old = _old_rows(mixture, rows.X, replay, draw_seed)
+    if old is None:
+        warn_user(
+            "Without rows of the old regimes the new expert takes over everywhere: pass some "
+            "of them as replay=(X_old, y_old). The gate cannot generate any.",
+            UserWarning,
+        )
+    templates = [FrozenEstimator(copy.copy(mixture)), template]
+    update = growing.add_expert(
+        mixture._model,
+        rows,
+        old,
+        _parts_beside(mixture, [f"before_{name}", name], templates, _gate_now(mixture, rows)),
+        _splitting_beside(mixture, templates, fold_seed),
+        Settings.of(mixture),
+        expert_seed,
+        report_weights=sample_weight is not None,
+    )
+    n_before, weight = len(mixture.experts_), float(rows.weight.sum())
+    stream = mixture._stream if mixture._buffer is None else None  # which lacks rows of the buffer
+    _set_changed(mixture, "add_expert", update)
+    mixture.n_samples_seen_ += weight
+    gate = split_last(mixture.gate_)[1]
+    if stream is not None and update.new_stream is not None and gate.learns_batches:
+        mixture._stream = stream.grown(update.new_stream, n_before, weight)
+
+
+def remove_expert(mixture, name, X, y, sample_weight):
+    _check_has_no_zero_component(mixture)
+    k = _number(mixture, name)
+    if (X is None) != (y is None):
+        raise ValueError("remove_expert takes both X and y, or neither.")
+    if len(mixture.experts_) == 1:
+        raise ValueError(f"The expert {name!r} is the only one left; a mixture needs one.")
+    if X is None:
+        update = growing.remove_expert(mixture._model, k, mixture.expert_load_)
+    else:
+        rows = check_batch(mixture, X, y, sample_weight)
+        (seed,) = draw_seeds(mixture.random_state, 1)
+        update = growing.remove_and_retrain(
+            mixture._model,
+            k,
+            rows,
+            _new_gate(mixture, rows, len(mixture.experts_) - 1),
+            _splitting_beside(mixture, [], seed),
+            Settings.of(mixture),
+        )
+    _set_changed(mixture, "remove_expert", update)
+
+
+def replace_expert(mixture, name, estimator, X, y, sample_weight):
+    _check_likelihood_is_that_of_fit(mixture)
+    k, names = _number(mixture, name), list(mixture.named_experts_)
+    rows = check_batch(mixture, X, y, sample_weight)
+    estimator = mixture._as_expert(estimator)
+    check_expert(mixture, name, estimator)
+    check_accepts(f"The expert {type(estimator).__name__}", estimator, rows.X)
+    templates = [FrozenEstimator(expert) for expert in mixture.experts_]
+    templates[k] = estimator
+    fold_seed, expert_seed = draw_seeds(mixture.random_state, 2)
+    update = growing.replace_expert(
+        mixture._model,
+        k,
+        rows,
+        _parts_beside(mixture, names, templates, _new_gate(mixture, rows, len(names))),
+        _splitting_beside(mixture, templates, fold_seed),
+        Settings.of(mixture),
+        expert_seed,
+        report_weights=sample_weight is not None,
+    )
+    _set_changed(mixture, "replace_expert", update)
+
+
+# What the changes are made of ---------------------------------------------------------------
+
+
+def _number(mixture, name):
+    names = list(mixture.named_experts_)
+    if name not in names:
+        raise ValueError(f"There is no expert {name!r}; the names are {names}.")
+    return names.index(name)
+
+
+def _free_name(mixture, name):
+    taken = list(mixture.named_experts_)
+    if name is None:
+        return next(free for k in count() if (free := f"expert{k}") not in taken)
+    if not isinstance(name, str):
+        raise TypeError(f"The name of an expert must be a string; got {name!r}.")
+    if name in taken:
+        raise ValueError(f"There is an expert {name!r} already; the names are {taken}.")
+    mixture._validate_names([name])
+    return name
+
+
+def _new_template(mixture, name, expert, X):
+    """The unfitted expert to add, able to read what the others read."""
+    if expert is None and mixture._is_list:
+        raise ValueError(
+            "expert=None is one more like the others, but those are unlike ones: pass the "
+            "estimator to add."
+        )
+    if expert is None:
+        expert = mixture._default_expert() if mixture.experts is None else mixture.experts
+        encoders = [split_last(e)[0] for e in mixture.experts_ if isinstance(e, Pipeline)]
+        if mixture.experts is None and encoders:  # a table's, which knows the old categories
+            expert = make_pipeline(FrozenEstimator(encoders[0]), expert)
+    expert = mixture._as_expert(expert)
+    check_expert(mixture, name, expert)
+    check_accepts(f"The expert {type(expert).__name__}", expert, X)
+    return expert
+
+
+def _old_rows(mixture, X, replay, seed):
+    """Rows that stand for all rows seen so far; None without any."""
+    if replay is not None:
+        if not isinstance(replay, (tuple, list)) or len(replay) != 2:
+            raise ValueError("replay must be a pair (X_old, y_old).")
+        old = check_batch(mixture, *replay)
+    elif not isinstance(mixture.gate_, Pipeline) and mixture.gate_.can_sample:
+        old = growing.generate_rows(mixture._model, X, seed)
+    else:
+        return None
+    return replace(old, weight=old.weight * (mixture.n_samples_seen_ / old.weight.sum()))
+
+
+def _gate_now(mixture, rows):
+    """The fitted gate as parts; of a mixture of one expert, what ``fit`` would make for two."""
+    encoder, last = split_last(mixture.gate_)
+    (seed,) = draw_seeds(mixture.random_state, 1)
+    parts = GateParts.adapt(
+        mixture.gate, mixture._default_gate(), rows, 2, seed, report_weights=False
+    )
+    if len(mixture.experts_) > 1:
+        return replace(parts, given=last, encoder=encoder)
+    parts.fit_encoder(rows.X, rows.y)
+    return parts
+
+
+def _new_gate(mixture, rows, n_experts):
+    """An unfitted gate behind the fitted transformers."""
+    if n_experts == 1:
+        return GateParts(ConstantGate(), ConstantGate())
+    (seed,) = draw_seeds(mixture.random_state, 1)
+    parts = GateParts.adapt(mixture.gate, mixture._default_gate(), rows, n_experts, seed)
+    return replace(parts, encoder=split_last(mixture.gate_)[0])
+
+
+def _parts_beside(mixture, names, templates, gate):
+    """Parts of which at most one expert is trained."""
+    return Parts(
+        model_class=mixture._model_class,
+        names=names,
+        templates=templates,
+        family=mixture._family(),
+        is_default=False,
+        is_list=True,
+        gate=gate,
+        likelihood=mixture._likelihood(),
+        classes=mixture._classes,
+    )
+
+
+def _splitting_beside(mixture, templates, seed):
+    trained = [template for template in templates if not is_frozen(template)]
+    cv = mixture.cv if mixture.cv is False or isinstance(mixture.cv, Integral) else "auto"
+    if (
+        isinstance(mixture.cv, str)
+        and mixture.cv == "oob"
+        and all(map(has_oob_prediction, trained))
+    ):
+        cv = "oob"
+    return Splitting(cv, {}, None, seed, is_classifier(mixture))
+
+
+def _check_likelihood_is_that_of_fit(mixture):
+    _check_has_no_zero_component(mixture)
+    if mixture.likelihood_.averages_experts:
+        raise ValueError(
+            "Pooled experts are learned together, and none can be added or replaced. Fit with "
+            "training='em', or fit again on all rows."
+        )
+    if not mixture._grows:
+        raise ValueError(
+            "Stacks and specialists have experts that can be removed, but not added or "
+            "replaced: gate and scales were learned from what those of fit predict out of "
+            "fold. Fit again with other experts, or with training='em'."
+        )
+    asked, fitted = type(mixture._likelihood()), type(mixture.likelihood_)
+    if asked is not fitted:
+        raise ValueError(
+            f"The likelihood was {fitted.__name__} in fit and is {asked.__name__} now: a new "
+            "expert needs that of the others. Set it back, or fit again."
+        )
+
+
+def _check_has_no_zero_component(mixture):
+    if mixture.likelihood_.zero_expert is not None:
+        raise ValueError(
+            "Experts beside a zero component cannot be added, removed or replaced: fit again "
+            "with other experts."
+        )
+
+
+def _set_changed(mixture, method, update):
+    """Take another model, and drop what spoke of the last fit alone."""
+    mixture._set_model(update.model)
+    mixture.expert_load_ = update.load
+    mixture.n_expert_fits_ += update.n_fits
+    mixture._buffer = mixture._stream = mixture._training_report = None
+    mixture.__dict__.pop("n_distinct_experts_", None)
+    mixture._changed_by = method
+    for warning in update.warnings:
+        warn_user(*warning)

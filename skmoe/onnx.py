@@ -218,7 +218,7 @@ def _quantiles(graph, model, parts, weights, predictions, probabilities):
     """Quantiles (n, Q), computed in double precision."""
     likelihood, exact = model.likelihood_, Graph(graph.scope, graph.container)
     mean = exact.reshape(exact.number(predictions), 0, -1)
-    scale, df = likelihood.scale_, getattr(likelihood, "df_", None)
+    scale, df = likelihood.scale_, likelihood.df_
     if isinstance(likelihood, PooledGaussian):
         of_lines = variances(exact, likelihood, exact.number(parts.columns))
         scale = exact("Sqrt", exact("Add", exact.reshape(of_lines, 0, -1), scale**2))

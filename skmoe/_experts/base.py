@@ -155,7 +155,7 @@ class LinearExperts(Experts):
     """
 
     is_solved = True
-    shared = _predictions = None
+    shared = coef = _predictions = None
 
     def __init__(
         self, X, y, weight, n_experts, *, penalty=0.0, prior=False, exposure=None, units=None
@@ -215,7 +215,7 @@ class LinearExperts(Experts):
         return (columns @ flat[:-1] + flat[-1]).reshape(-1, n_experts, m)
 
     def point(self):
-        return self.coef.ravel() if hasattr(self, "coef") else None
+        return self.coef.ravel() if self.coef is not None else None
 
     def go_to(self, point):
         self.set_coef(point.reshape(self.coef.shape))

@@ -12,6 +12,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import _safe_indexing
 
 from .fitting import join_last, split_last
+from .traits import offers
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ def fit_validated(model, X, y, weights, validation):
     """
     head, last = split_last(model)
     X_other, y_other, other_weights = validation
-    if hasattr(last, "predict_proba"):
+    if offers(last, "predict_proba"):
         rows = np.flatnonzero(np.isin(y_other, y))
         X_other, y_other = _safe_indexing(X_other, rows), y_other[rows]
         other_weights = None if other_weights is None else other_weights[rows]

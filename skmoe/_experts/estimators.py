@@ -24,7 +24,7 @@ from .fitting import (
 from .folds import OutOfBag
 from .linear_folds import solve_folds, solves_folds
 from .streamed import StreamedExperts
-from .traits import is_frozen
+from .traits import is_frozen, offers
 
 ENOUGH_ROWS = 20  # by weight; an expert that would get fewer takes those next in line as well
 SAME_SHARE = 1e-9  # responsibilities that differ by less are equal
@@ -153,7 +153,9 @@ class EstimatorExperts(Experts):
         if self.in_sample and self.own_log_density:
             refitted = [k for k in self.own_log_density if k in fits and k not in plan.kept]
             trained = [results[k].models[0] for k in refitted]
-            self.own_log_prior = sum(getattr(model, "_log_prior", 0.0) for model in trained)
+            self.own_log_prior = sum(
+                model._log_prior for model in trained if offers(model, "_log_prior")
+            )
 
     def _adopt(self, results):
         """Take models, predictions and log-densities of all experts."""

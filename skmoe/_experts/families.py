@@ -25,7 +25,7 @@ from .generalized_linear import GeneralizedLinearExperts
 from .least_squares import LeastSquaresExperts
 from .logistic import LogisticExperts
 from .rates import RateRegressor
-from .traits import has_own_density
+from .traits import has_own_density, offers
 
 # A coefficient for each column is too few to learn rows by heart.
 IN_SAMPLE = (
@@ -76,7 +76,7 @@ class LinearFamily(ABC):
         """
         if type(estimator) in IN_SAMPLE:
             validate_params(estimator)
-        if not getattr(estimator, "fit_intercept", False):
+        if not estimator.get_params(deep=False).get("fit_intercept"):
             return None
         return self._penalty_of(estimator)
 
@@ -103,7 +103,7 @@ class LeastSquares(LinearFamily):
         return LinearRegression()
 
     def _penalty_of(self, estimator):
-        if getattr(estimator, "positive", False):
+        if estimator.get_params(deep=False).get("positive"):
             return None
         if type(estimator) is LinearRegression:
             return 0.0
@@ -229,7 +229,7 @@ class ByOutput(LinearFamily):
 
 def is_multinomial(estimator):
     """Whether a LogisticRegression is one for all classes, and not for each against the rest."""
-    multi_class = getattr(estimator, "multi_class", "deprecated")
+    multi_class = estimator.get_params(deep=False).get("multi_class", "deprecated")
     return multi_class == "deprecated" and estimator.solver != "liblinear"
 
 
@@ -261,4 +261,4 @@ def is_linear(estimator):
 
 def has_experts(estimator):
     """Whether an estimator is a mixture."""
-    return hasattr(estimator, "_expert_list")
+    return offers(estimator, "_expert_list")

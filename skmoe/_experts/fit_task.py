@@ -13,7 +13,7 @@ from ..exceptions import noted
 from .early_stopping import fit_validated
 from .fitting import fit_again, fit_weighted
 from .prediction import expert_prediction, own_log_proba
-from .traits import has_own_density, is_frozen
+from .traits import has_own_density, is_frozen, offers
 
 MOST_SEEN_BY_ALL = 0.05  # of the weight of an expert's rows: in bag for all members of a forest
 
@@ -135,7 +135,8 @@ def _oob_prediction(model, X, y_shape, classes):
     """
     total = np.zeros((X.shape[0], *y_shape))
     count = np.zeros(X.shape[0])
-    subsets = getattr(model, "estimators_features_", repeat(slice(None)))
+    draws_columns = offers(model, "estimators_features_")
+    subsets = model.estimators_features_ if draws_columns else repeat(slice(None))
     members = zip(model.estimators_, model.estimators_samples_, subsets, strict=False)
     for member, sample, features in members:
         unseen = np.ones(X.shape[0], dtype=bool)

@@ -10,6 +10,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import has_fit_parameter
 
 from .._compat import routing_enabled
+from .traits import offers
 
 NEGLIGIBLE_SHARE = 1e-10  # in weights below it, what estimators compute is rounding error
 
@@ -48,11 +49,10 @@ def fit_weighted(estimator, X, y, weights):
     The weights are the mixture's and not the user's metadata, so the estimator, a clone that
     belongs to the mixture, has its requests set here.
     """
-    steps = getattr(estimator, "steps", None)
     if routing_enabled():
         _set_requests(estimator, True)
-    elif steps:
-        return estimator.fit(X, y, **{f"{steps[-1][0]}__sample_weight": weights})
+    elif isinstance(estimator, Pipeline):
+        return estimator.fit(X, y, **{f"{estimator.steps[-1][0]}__sample_weight": weights})
     return estimator.fit(X, y, sample_weight=weights)
 
 
@@ -64,7 +64,7 @@ def supports_warm_start(estimator):
     """
     last = _last_step(estimator)
     asked = last.get_params(deep=False).get("warm_start", False)
-    return bool(asked) and hasattr(type(last), "partial_fit")
+    return bool(asked) and offers(type(last), "partial_fit")
 
 
 def fit_again(model, X, y, weights):
@@ -88,7 +88,7 @@ def _forget_best(last):
     stopping, go back to what it was.
     """
     for name, worst in (("best_loss_", np.inf), ("best_validation_score_", -np.inf)):
-        if getattr(last, name, None) is not None:
+        if vars(last).get(name) is not None:
             setattr(last, name, worst)
 
 
@@ -98,7 +98,7 @@ def learns_batches(estimator):
     Of a Pipeline, the last step counts: its transformers stay as they were fitted.
     """
     last = _last_step(estimator)
-    return isinstance(last, FrozenEstimator) or hasattr(last, "partial_fit")
+    return isinstance(last, FrozenEstimator) or offers(last, "partial_fit")
 
 
 def learns_weights(estimator):
@@ -148,12 +148,12 @@ def _set_requests(estimator, wanted):
     """Request weights, or refuse them, for an estimator and all that it holds."""
     if isinstance(estimator, FrozenEstimator):  # the user's own, and never fitted
         return
-    if has_fit_parameter(estimator, "sample_weight") and hasattr(estimator, "set_fit_request"):
+    if has_fit_parameter(estimator, "sample_weight") and offers(estimator, "set_fit_request"):
         estimator.set_fit_request(sample_weight=wanted)
     for value in estimator.get_params(deep=False).values():
         named = isinstance(value, list) and all(isinstance(item, tuple) for item in value)
         parts = [item[1] for item in value] if named else [value]
         for part in parts:
-            if hasattr(part, "fit") and hasattr(part, "get_params"):
+            if offers(part, "fit", "get_params"):
                 last_only = isinstance(estimator, Pipeline) and part is not parts[-1]
                 _set_requests(part, wanted and not last_only)

@@ -81,7 +81,7 @@ class LeastSquaresExperts(LinearExperts):
     @property
     def standard_coef(self):
         """Coefficients in standardised columns and target (n_experts, p, 1); zeros at first."""
-        if hasattr(self, "coef"):
+        if self.coef is not None:
             return self.coef
         return np.zeros((self.n_experts, len(self.mean) + 1, self.y_scale.size))
 

@@ -11,6 +11,7 @@ from .._tables.encoding import numeric_matrix
 from ..exceptions import noted
 from .families import is_multinomial
 from .fitting import split_last
+from .traits import column_names, offers
 
 
 def aligned_proba(estimator, X, classes):
@@ -30,7 +31,7 @@ def own_log_proba(proba, y):
 
 def is_stack_of(estimator, experts):
     """Whether it combines what these very experts predict."""
-    combined = getattr(estimator, "estimators_", None)
+    combined = estimator.estimators_ if offers(estimator, "estimators_") else None
     if not isinstance(combined, list) or len(combined) != len(experts) or not experts:
         return False
     return all(a is b for a, b in zip(combined, experts, strict=True))
@@ -38,8 +39,9 @@ def is_stack_of(estimator, experts):
 
 def stacked_prediction(stack, predictions):
     """What a stack predicts, from the predictions (n, K, ...) of its members."""
-    combine = getattr(stack, "combine", None)  # of classes
-    return stack.final_estimator_.predict(predictions) if combine is None else combine(predictions)
+    if offers(stack, "combine"):  # of classes
+        return stack.combine(predictions)
+    return stack.final_estimator_.predict(predictions)
 
 
 def expert_prediction(name, estimator, X, y_shape, classes):
@@ -114,7 +116,7 @@ def predict_net(estimator, X):
     if type(net) is not MLPRegressor or type(X) is not np.ndarray or X.dtype.kind != "f":
         return None
     is_known = net.out_activation_ == "identity" and net.activation in ACTIVATIONS
-    if not is_known or hasattr(net, "feature_names_in_") or X.shape[1:] != (net.n_features_in_,):
+    if not is_known or column_names(net) is not None or X.shape[1:] != (net.n_features_in_,):
         return None
     values, last = X, len(net.coefs_) - 1
     for layer, (coef, intercept) in enumerate(zip(net.coefs_, net.intercepts_, strict=True)):

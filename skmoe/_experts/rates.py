@@ -6,7 +6,7 @@ from sklearn.dummy import DummyClassifier
 from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
-from .._tables.mixed import take_rows
+from .._tables.mixed import has_shape, take_rows
 
 
 class RateRegressor(RegressorMixin, MetaEstimatorMixin, BaseEstimator):
@@ -71,7 +71,7 @@ class RateRegressor(RegressorMixin, MetaEstimatorMixin, BaseEstimator):
                 f"{type(self.classifier).__name__} takes no sample_weight, by which a classifier "
                 "learns rates: take a regressor."
             )
-        if not hasattr(X, "shape"):
+        if not has_shape(X):
             X = np.asarray(X)
         weight = np.ones(len(rate)) if sample_weight is None else np.asarray(sample_weight)
         of_failures, of_successes = weight * (1 - rate), weight * rate

@@ -81,7 +81,7 @@ def groups_of(mixture, by):
     if by == EXPERT or not 0 < len(regimes) < len(experts):
         return Groups(experts)
     of_expert = {name: r for r, names in enumerate(regimes) for name in names}
-    has_ties = getattr(mixture.likelihood_, "regime_", None) is not None
+    has_ties = mixture.likelihood_.regime_ is not None
     names = [f"{REGIME}{r}" for r in range(len(regimes))]
     return Groups(names, [of_expert[name] for name in experts], has_ties)
 

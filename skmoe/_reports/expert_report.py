@@ -267,7 +267,7 @@ def describe_experts(groups, sums, from_mean, likelihood, n_revived):
     overlap = sums.overlap / safe[:, None]
     others = overlap - np.diag(np.full(n_experts, np.inf))
     nearest = others.argmax(axis=1)
-    regime = None if groups.are_regimes else getattr(likelihood, "regime_", None)
+    regime = None if groups.are_regimes else likelihood.regime_
     n_revived = np.zeros(n_experts) if n_revived is None else n_revived
     columns = {
         groups.kind: list(names),

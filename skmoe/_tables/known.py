@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from .mixed import dtype_kind, is_table, types_of
+from .mixed import is_table, types_of
 
 NUMBERS, STRINGS = "numbers", "strings"
 KINDS = {  # by what pandas infers
@@ -131,4 +131,4 @@ def _dtype_named(name):
 
 
 def _is_numeric(dtype):
-    return dtype_kind(dtype) in ("b", "i", "u", "f")
+    return dtype.kind in "biuf"

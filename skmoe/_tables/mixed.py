@@ -30,8 +30,8 @@ def has_shape(X):
 
 
 def dtype_kind(values):
-    """Kind of a dtype, or of what has one, as NumPy's letter; "" where there is none."""
-    return getattr(getattr(values, "dtype", values), "kind", "")
+    """Kind of the dtype of an array or a column, as NumPy's letter; "" where there is none."""
+    return getattr(getattr(values, "dtype", None), "kind", "")
 
 
 def rows_of(X):

@@ -53,7 +53,7 @@ class Averages:
         self.coef = [part[:, :n_columns] for part in parts]
         self.beside = [part[:, n_columns:].T for part in parts]
         self.gate_coef = of_gate.reshape(len(parts) - 1, len(estimates.gate_columns.to_raw))
-        regime = getattr(mixture.likelihood_, "regime_", None)
+        regime = mixture.likelihood_.regime_
         regime = list(range(len(parts))) if regime is None else in_order(regime)
         self.members = [np.flatnonzero(np.equal(regime, r)) for r in range(max(regime) + 1)]
         self.names = self._names(mixture)

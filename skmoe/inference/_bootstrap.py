@@ -13,9 +13,11 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from .._data import RowMetadata, check_ids, number_ids
 from .._experts.fitting import join_last, split_last
+from .._experts.traits import offers
 from .._parallel import jobs
 from .._parameters import ExpertParameters
 from .._reports.display import html_table, interval_ends, text_table, under_headings
+from .._tables.mixed import has_shape
 from .._tables.vectors import check_weights
 from ._estimates import check_applies, parameter_names, raw_parameters
 from ._posterior import estimates_of
@@ -215,7 +217,7 @@ def bootstrap(
     _check_options(estimator, statistic, method, n_resamples, confidence_level)
     metadata = RowMetadata(exposure, trials, subject, upper)
     rows = check_rows(estimator, X, y, sample_weight, metadata, groups)
-    if rows.metadata.subject is not None and hasattr(estimator, "oof_log_density_"):
+    if rows.metadata.subject is not None and estimator._is_cross_fitted:
         raise ValueError(
             "Subjects cannot be drawn with replacement for cross-fitted experts: a subject that "
             "is drawn twice would be on both sides of a fold."
@@ -290,14 +292,14 @@ class Rows:
         if subject is not None:
             params["subject"] = subject
         # A splitter may ask for groups; elsewhere they would change how experts are predicted.
-        if self.groups is not None and hasattr(mixture.cv, "get_n_splits"):
+        if self.groups is not None and offers(mixture.cv, "get_n_splits"):
             params["groups"] = self.groups[rows]
         return mixture.fit(_safe_indexing(self.X, rows), y, sample_weight=weight, **params)
 
 
 def check_rows(estimator, X, y, sample_weight, metadata, groups):
     """Rows of a fit, checked: Rows."""
-    X = X if hasattr(X, "shape") else np.asarray(X)
+    X = X if has_shape(X) else np.asarray(X)
     y, trials = estimator._counted(np.asarray(y), metadata.trials)
     metadata = metadata._replace(trials=trials).checked(X)
     check_consistent_length(X, y, groups)

@@ -4,6 +4,7 @@ import numpy as np
 from scipy import linalg
 
 from .._experts.prediction import columns_seen
+from .._experts.traits import column_names
 from .._numerics.statistics import independent_columns, standardisation
 from .._reports.column_names import columns_of
 
@@ -56,7 +57,7 @@ class Columns:
             self.kept = independent_columns(X, weight, shared)
         mean, scale = standardisation(X, weight)
         self._set((X - mean) / scale, mean, scale, weight)
-        names = columns_of(estimator, getattr(mixture, "feature_names_in_", None)).names
+        names = columns_of(estimator, column_names(mixture)).names
         recode = self.to_raw @ self.from_raw
         size = np.append(1.0, scale)  # of what each coefficient adds
         self.left_out = [

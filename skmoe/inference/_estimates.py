@@ -6,6 +6,7 @@ from sklearn.base import is_classifier
 
 from .._data import NO_METADATA, Subjects
 from .._experts.fitting import split_last
+from .._experts.traits import column_names
 from .._numerics.statistics import standardisation
 from .._reports.column_names import columns_of
 from .._rows.validation import check_enough_rows, check_rows
@@ -311,7 +312,7 @@ def check_applies(mixture):
             f"Standard errors are known behind SoftmaxGate and ConstantGate, not behind {gate}. "
             + OTHERWISE
         )
-    if getattr(gate, "l1_ratio", 0) > 0 and gate.alpha > 0:
+    if type(gate) is SoftmaxGate and gate.l1_ratio > 0 and gate.alpha > 0:
         raise ValueError(
             "A gate with an L1 penalty chooses its columns, and standard errors do not know of "
             f"that choice. Set l1_ratio=0. {OTHERWISE}"
@@ -364,7 +365,7 @@ def parameter_names(mixture):
     """Part and term of each parameter, two lists."""
     parts, terms = [], []
     experts = list(mixture.named_experts_)
-    names = getattr(mixture, "feature_names_in_", None)
+    names = column_names(mixture)
     of_expert = ["intercept", *columns_of(mixture.experts_[0], names).names]
     if is_classifier(mixture):
         first, *others = mixture.classes_.tolist()

@@ -27,6 +27,7 @@ from scipy import linalg
 from sklearn.base import is_classifier
 
 from .._experts.fitting import split_last
+from .._experts.traits import column_names
 from .._numerics.statistics import independent_columns
 from .._pooling.problem import INTERCEPT_PENALTY
 from .._reports.column_names import columns_of
@@ -161,7 +162,7 @@ class PosteriorEstimates(Estimates):
         for estimator, columns in zip(
             (mixture.experts_[0], mixture.gate_), self._column_sets, strict=True
         ):
-            found = columns_of(estimator, getattr(mixture, "feature_names_in_", None))
+            found = columns_of(estimator, column_names(mixture))
             levels, mean = {}, columns.from_raw[-1, 1:]
             for j, category in enumerate(found.category[: len(mean)]):
                 if category is not None:

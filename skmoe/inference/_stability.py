@@ -13,6 +13,7 @@ from sklearn.utils import check_random_state
 from .._data import RowMetadata
 from .._em.progress import count
 from .._parallel import jobs
+from .._reports.by_regime import regimes_of
 from .._reports.display import html_table, text_table
 from .._rows.answers import in_memory
 from .._rows.validation import check_fitted
@@ -343,7 +344,7 @@ class RefittedMixture:
             labels_by={source: np.array([each for _, each in parts[source]]) for source in SOURCES},
             random_states=dict(zip(SOURCES, seeds, strict=True)),
             counts=rows.weight > 0,
-            word="regime" if hasattr(self, "regimes_") else "expert",
+            word="regime" if regimes_of(self) else "expert",
         )
 
 
@@ -367,7 +368,7 @@ def _refit(mixture, rows, source, seed):
 def partition(mixture, rows):
     """Number of regimes of a fitted mixture, and that of each row, (n_samples,)."""
     names = list(mixture.named_experts_)
-    regimes = getattr(mixture, "regimes_", [[name] for name in names])
+    regimes = regimes_of(mixture) or [[name] for name in names]
     resp = rows.responsibilities(mixture)
     of_regimes = [resp[:, [names.index(name) for name in each]].sum(axis=1) for each in regimes]
     return len(regimes), np.argmax(of_regimes, axis=0)

@@ -97,7 +97,7 @@ class BaseLikelihood(QuickParameters, BaseEstimator, metaclass=ABCMeta):
     averages_experts = False
     scale_model_ = None
     at_floor_ = ()
-    scale_ = None
+    scale_ = df_ = regime_ = None
     per_expert = learned_logs = learned_values = ()
     zero_expert = None
     _linear = False  # whether generalised linear models that EM solves are the experts

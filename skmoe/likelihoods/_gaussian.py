@@ -3,6 +3,7 @@
 import numpy as np
 from sklearn.ensemble import RandomForestRegressor
 
+from .._experts.traits import offers
 from ..distributions import CorrelatedComponents, GaussianComponents
 from ..distributions._arrays import diagonal
 from ._censored import CensoredErrors, gaussian_between
@@ -92,7 +93,7 @@ class Gaussian(CensoredErrors, ScaledErrors):
 
     def start(self, y, weight, n_experts):
         known = isinstance(self.scale, str) and self.scale in KINDS
-        if not known and not (hasattr(self.scale, "fit") and hasattr(self.scale, "predict")):
+        if not known and not offers(self.scale, "fit", "predict"):
             raise ValueError(f"scale must be one of {KINDS} or a regressor; got {self.scale!r}.")
         if self.covariance not in ("diag", "full"):
             raise ValueError(f'covariance must be "diag" or "full"; got {self.covariance!r}.')

@@ -146,7 +146,7 @@ class _SkewedErrors(ScaledErrors):
         # The target less the expected skewed part of the error.
         location = prediction - self._shift
         z = (y[:, None] - location) / self.scale_
-        gap = -self._slopes(z, self.skew_, getattr(self, "df_", None))[1] * self.scale_
+        gap = -self._slopes(z, self.skew_, self.df_)[1] * self.scale_
         gap /= 1 + self.skew_**2
         working = self.working_weights(y, prediction)
         return location + (gap if working is None else gap / working)

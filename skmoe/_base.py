@@ -41,9 +41,10 @@ from ._reports.by_regime import EXPERT, REGIME, groups_of
 from ._reports.described import DescribedMixture
 from ._reports.display import first_of
 from ._reports.expert_report import bound_notes, report_training
+from ._reports.leaks import leak_notes
 from ._rows.answers import in_memory
 from ._rows.files import is_out_of_core
-from ._tables.encoding import identifiers, warn_of_left_out
+from ._tables.encoding import identifiers, warn_of_left_out, warn_of_numbers
 from ._trainers import make_trainer
 from ._updates.stream import Stream
 from .exceptions import ExpertCollapseWarning, ScaleFloorWarning, one_fit, warn_user
@@ -388,6 +389,7 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
         shrinks = plan.training == "pooled"
         left_out = identifiers(rows.X, shrinks=shrinks) if encoding else ([], [])
         if encoding:
+            warn_of_numbers(rows.X)
             warn_of_left_out(*left_out, encoding)
         gate = None if plain or plan.is_default_gate else self.gate
         return Parts(
@@ -506,6 +508,9 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
             has_ties = self.n_regimes_ < len(order)
         if plan.n_experts is None and trainer.log_evidence is not None and not has_ties:
             notes += bound_notes(trainer.log_evidence, self.n_samples_seen_)
+        names = getattr(self, "feature_names_in_", None)
+        leaks = leak_notes(plan.request.rows, names, classifies=self._classes is not None)
+        notes = [*leaks, *notes]
         self.plan_ = plan.fitted(trainer, model.names, self.n_samples_seen_)
         said = order, trainer.ends, notes, self.plan_.sentence
         self._training_report = report_training(problem, model, groups_of(self, EXPERT), *said)
@@ -529,7 +534,8 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
                 f"The scales of the experts {first_of([model.names[k] for k in floored])} ended at "
                 "their floor. "
                 + (
-                    kind_of_target(problem.y, problem.weight)
+                    " ".join(leaks)
+                    or kind_of_target(problem.y, problem.weight)
                     or "Unless the target is free of noise, they learned their rows by heart, and "
                     "intervals for new rows are too narrow: use cv=5 (with training='em'), fewer "
                     "experts or more rows."

@@ -7,7 +7,7 @@ from sklearn.utils.validation import column_or_1d
 
 from ._base import BaseMixtureOfExperts
 from ._compat import HasMethods, StrOptions, check_y, fit_context
-from ._experts.families import ByOutput, LeastSquares, LogLinear, Rates
+from ._experts.families import ByOutput, GeneralizedLinear, LeastSquares, Rates
 from ._model import RegressionModel
 from ._parameters import check_exposure, check_fitted, check_single_trials, check_X
 from ._reports.docstrings import completed_by
@@ -234,8 +234,8 @@ class MixtureOfExpertsRegressor(
     def _family(self):
         likelihood = self._likelihood()
         if likelihood.of_outputs is not None:
-            return ByOutput([_family_of(each.glm) for each in likelihood.of_outputs])
-        return _family_of(likelihood.glm)
+            return ByOutput([_family_of(each.expert_family) for each in likelihood.of_outputs])
+        return _family_of(likelihood.expert_family)
 
     def _likelihood(self):
         if isinstance(self.likelihood, list):
@@ -479,8 +479,8 @@ class MixtureOfExpertsRegressor(
         return self._model.expert_predictions(check_X(self, X))
 
 
-def _family_of(glm):
+def _family_of(family):
     """What solves linear experts of one output: LinearFamily."""
-    if glm == "binomial":
-        return Rates()
-    return LeastSquares() if glm is None else LogLinear(glm)
+    if family is None:
+        return LeastSquares()
+    return Rates(family) if family.is_rate else GeneralizedLinear(family)

@@ -12,16 +12,17 @@ import skmoe._em.block_pass as block_pass_module
 from skmoe._em.block_pass import (
     BlockParameters,
     ClassErrors,
-    CountErrors,
-    GammaErrors,
+    FamilyErrors,
     GaussianErrors,
     block_pass,
 )
 from skmoe._em.general import GeneralProblem
 from skmoe._em.loop import run_em
 from skmoe._em.one_pass import OnePassProblem
-from skmoe._experts.log_linear import LogLinearExperts
+from skmoe._experts.generalized_linear import GeneralizedLinearExperts
 from skmoe._experts.logistic import LogisticExperts
+from skmoe._families.gamma import GammaFamily
+from skmoe._families.poisson import PoissonFamily
 from skmoe._rows.arrays import ArrayRows
 from skmoe.gates import ConstantGate, SoftmaxGate
 from skmoe.likelihoods import Gaussian
@@ -41,7 +42,7 @@ def newton_alone(monkeypatch):
     monkeypatch.setattr("skmoe.gates._softmax.LONGEST_DRIFT", -1.0)
     monkeypatch.setattr(LogisticExperts, "longest_drift", -1.0)
     monkeypatch.setattr(LogisticExperts, "n_newton", 1)
-    monkeypatch.setattr(LogLinearExperts, "n_newton", 1)
+    monkeypatch.setattr(GeneralizedLinearExperts, "n_newton", 1)
 
 
 # Sums ---------------------------------------------------------------------------------------------
@@ -63,13 +64,13 @@ def reference(errors, design, functions, y):
         bend = np.stack([proba[..., a] * proba[..., b] for a, b in pairs], axis=2)
         return log_density, np.eye(m)[y][:, None] - proba, bend, None
     mean = np.exp(functions[..., 0])
-    if isinstance(errors, CountErrors):
+    if isinstance(errors.family, PoissonFamily):
         log_density = stats.poisson(mean).logpmf(y[:, None])
         return log_density, (y[:, None] - mean)[..., None], mean[..., None], None
     ratio = y[:, None] / mean
-    log_density = stats.gamma(errors.shape, scale=mean / errors.shape).logpdf(y[:, None])
-    half_deviance = (ratio - 1 - np.log(ratio))[..., None]
-    return log_density, (ratio - 1)[..., None], ratio[..., None], half_deviance
+    log_density = stats.gamma(errors.scale, scale=mean / errors.scale).logpdf(y[:, None])
+    unit = (1 + np.log(ratio) - ratio)[..., None]
+    return log_density, (ratio - 1)[..., None], ratio[..., None], unit
 
 
 def drawn_pass(kind, n, seed=0):
@@ -86,8 +87,8 @@ def drawn_pass(kind, n, seed=0):
             rng.uniform(1, 3, (K, 2)), np.array([2.0, 1.0]), np.array([1, 9])
         ),
         "three": ClassErrors(),
-        "counts": CountErrors(),
-        "gamma": GammaErrors(rng.uniform(1, 5, K)),
+        "counts": FamilyErrors(PoissonFamily()),
+        "gamma": FamilyErrors(GammaFamily(), rng.uniform(1, 5, K)),
     }[kind]
     gate, experts = rng.normal(size=(3, K)), rng.normal(size=(K, 3, m))
     parameters = X.mean(axis=0), X.std(axis=0), gate, experts, errors
@@ -158,9 +159,9 @@ def test_sums_of_parts_add_up_to_those_of_all_rows(kind):
 def test_large_counts_near_their_means_lose_no_digits():
     y, step = np.full(1, 1e12), 1e-9
     functions = np.log(y)[None, None] + step
-    log_probability, (excess, _) = CountErrors().compare(y, functions)
+    log_probability, (_, slope, _) = FamilyErrors(PoissonFamily()).compare(y, functions)
     step = functions[0, 0, 0] - np.log(y[0])  # as it was rounded
-    assert_allclose(excess, y[0] * np.expm1(step), rtol=1e-12)
+    assert_allclose(-slope, y[0] * np.expm1(step), rtol=1e-12)
     assert_allclose(log_probability, -0.5 * y[0] * step**2, rtol=1e-6)
 
 

@@ -52,7 +52,8 @@ def public_methods():
         for class_name, cls in public_objects().items()
         if inspect.isclass(cls)
         for name, method in inspect.getmembers(cls)
-        if not name.startswith("_") and is_ours(method) and not inspect.isclass(method)
+        if not name.startswith("_") and is_ours(method)
+        if inspect.isroutine(method) or isinstance(method, property)
     }
 
 

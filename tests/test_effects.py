@@ -22,15 +22,18 @@ from sklearn.preprocessing import (
 from sklearn.tree import DecisionTreeRegressor
 
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
+from skmoe._families.binomial import BinomialFamily
+from skmoe._families.negative_binomial import NegativeBinomialFamily
+from skmoe._families.poisson import PoissonFamily
 from skmoe.gates import ConstantGate, GaussianGate, SoftmaxGate
 from skmoe.inference import bootstrap
 from skmoe.inference._posterior import PosteriorEstimates
 from skmoe.likelihoods import Gaussian, RandomIntercept, StudentT, WithNoise, ZeroInflated
 from skmoe.likelihoods._censored_terms import CensoredLogNormalTerms
 from skmoe.likelihoods._error_terms import CorrelatedTerms, NoisyTerms, StudentTTerms
+from skmoe.likelihoods._family_terms import FamilyTerms
 from skmoe.likelihoods._gaussian_terms import GaussianTerms, LogNormalTerms
-from skmoe.likelihoods._log_linear_terms import NegativeBinomialTerms, PoissonTerms
-from skmoe.likelihoods._logit_terms import BinomialTerms, SoftmaxTerms
+from skmoe.likelihoods._logit_terms import SoftmaxTerms
 from skmoe.likelihoods._skew_normal_terms import SkewNormalTerms
 
 LINES = np.array([[0.0, 0.6, -0.4], [1.5, -0.5, 0.5]])  # intercept and slopes, by regime
@@ -74,9 +77,9 @@ TERMS = {
     "noise": (NoisyTerms.around(LogNormalTerms, None), 1),
     "noise_skew": (NoisyTerms.around(SkewNormalTerms, None), 1),
     "noise_share": (NoisyTerms.around(SkewNormalTerms, 0.1), 1),
-    "poisson": (PoissonTerms, 1),
-    "negative_binomial": (NegativeBinomialTerms, 1),
-    "binomial": (BinomialTerms, 1),
+    "poisson": (FamilyTerms.of(PoissonFamily()), 1),
+    "negative_binomial": (FamilyTerms.of(NegativeBinomialFamily()), 1),
+    "binomial": (FamilyTerms.of(BinomialFamily()), 1),
     "classes": (SoftmaxTerms, 2),
 }
 

@@ -1,6 +1,7 @@
 """Standard errors: derivatives, known formulas, another package's numbers, coverage, refusals."""
 
 import re
+from functools import partial
 
 import numpy as np
 import pytest
@@ -15,16 +16,20 @@ from sklearn.tree import DecisionTreeRegressor
 
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
 from skmoe._data import Subjects
+from skmoe._families.gamma import GammaFamily
+from skmoe._families.negative_binomial import NegativeBinomialFamily
+from skmoe._families.poisson import PoissonFamily
 from skmoe.gates import ConstantGate, GaussianGate, SoftmaxGate
 from skmoe.inference._information import MixtureLikelihood
 from skmoe.likelihoods import Gaussian
+from skmoe.likelihoods._family_terms import FamilyTerms
 from skmoe.likelihoods._gaussian_terms import GaussianTerms
-from skmoe.likelihoods._log_linear_terms import GammaTerms, NegativeBinomialTerms, PoissonTerms
 from skmoe.likelihoods._logit_terms import SoftmaxTerms
 
 COEF = np.array([[1.0, 2.0, -1.0], [-0.5, -1.0, 1.0]])  # intercept first
 SCALE = np.array([0.6, 1.0])
 GATE = np.array([-0.4, 1.2, 0.0])  # log-odds of the second expert
+FAMILIES = PoissonFamily, NegativeBinomialFamily, GammaFamily
 
 
 def two_planes(seed, n_samples=400):
@@ -35,16 +40,13 @@ def two_planes(seed, n_samples=400):
     return X, COEF[k, 0] + (COEF[k, 1:] * X).sum(axis=1) + SCALE[k] * rng.normal(size=n_samples)
 
 
-def mixture(**settings):
-    return MixtureOfExpertsRegressor(
-        **{"n_experts": 2, "n_init": 3, "random_state": 0, **settings}, training="em"
-    )
+mixture = partial(MixtureOfExpertsRegressor, n_experts=2, training="em", n_init=3, random_state=0)
 
 
 @pytest.mark.parametrize("with_subjects", [False, True])
 @pytest.mark.parametrize("n_experts", [1, 3])
 @pytest.mark.parametrize(
-    "terms", [GaussianTerms, SoftmaxTerms, PoissonTerms, NegativeBinomialTerms, GammaTerms]
+    "terms", [GaussianTerms, SoftmaxTerms, *(FamilyTerms.of(family()) for family in FAMILIES)]
 )
 def test_gradient_and_information_are_derivatives(terms, n_experts, with_subjects):
     rng = np.random.default_rng(0)
@@ -55,7 +57,8 @@ def test_gradient_and_information_are_derivatives(terms, n_experts, with_subject
     elif terms is SoftmaxTerms:
         target = np.eye(3)[rng.integers(3, size=50)]
     else:
-        target = np.column_stack([1 + rng.poisson(3, size=50), rng.normal(size=50)])
+        exposure = np.ones(50) if terms.family.has_density else np.exp(rng.normal(size=50))
+        target = np.column_stack([1 + rng.poisson(3, size=50), exposure])
     weight = rng.uniform(0.5, 2, size=50)
     subjects = None
     if with_subjects:

@@ -1,6 +1,7 @@
 """Displays: what is drawn are the mixture's own numbers, in colours that can be told apart."""
 
 import sys
+from functools import partial
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -39,10 +40,7 @@ ALL = [
 ]
 
 
-def regressor(n_experts, **settings):
-    return MixtureOfExpertsRegressor(
-        n_experts=n_experts, random_state=0, tol=1e-4, **settings, training="em"
-    )
+regressor = partial(MixtureOfExpertsRegressor, training="em", tol=1e-4, random_state=0)
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +51,7 @@ def curve():
     regime = np.searchsorted([-1, 1], X[:, 0])
     y = np.choose(regime, [-2 - 2 * X[:, 0], 0.5 * X[:, 0], 3 - 2 * X[:, 0]])
     y += np.array([0.1, 0.3, 0.2])[regime] * rng.normal(size=300)
-    return regressor(3).fit(X, y), X, y
+    return regressor(n_experts=3).fit(X, y), X, y
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +61,7 @@ def plane():
     X = rng.uniform(-1, 1, size=(400, 2))
     region = 2 * (X[:, 0] > 0.2) + (X[:, 1] > 0)
     y = np.choose(region, [5 * X[:, 1], 2 * X[:, 0] - 3, 2 + X[:, 1], 6 - X[:, 0]])
-    return regressor(4).fit(X, y + 0.2 * rng.normal(size=400)), X, y
+    return regressor(n_experts=4).fit(X, y + 0.2 * rng.normal(size=400)), X, y
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +78,7 @@ def table():
     )
     responds = X["dose"] + (X["group"] == "b") + 0.3 * rng.normal(size=300) > 0
     y = np.where(responds, 0.1 * X["age"], -2 - X["dose"]) + 0.2 * rng.normal(size=300)
-    return regressor(2).fit(X, y), X, y
+    return regressor(n_experts=2).fit(X, y), X, y
 
 
 @pytest.fixture(scope="module")
@@ -103,7 +101,7 @@ def outputs():
     rng = np.random.default_rng(4)
     X = rng.uniform(-2, 2, size=(200, 1))
     y = np.column_stack([np.abs(X[:, 0]), 10 * X[:, 0]]) + 0.1 * rng.normal(size=(200, 2))
-    return regressor(2).fit(X, y), X, y
+    return regressor(n_experts=2).fit(X, y), X, y
 
 
 def luminance(colour):
@@ -133,14 +131,17 @@ def test_convergence_draws_all_starts_and_the_run_that_went_on(curve):
 
 def test_convergence_keeps_the_objective_of_stand_ins_apart(curve):
     _, X, y = curve
-    trees = regressor(2, experts=DecisionTreeRegressor(min_samples_leaf=5), n_init=3).fit(X, y)
+    tree = DecisionTreeRegressor(min_samples_leaf=5)
+    trees = regressor(tree, n_experts=2, n_init=3).fit(X, y)
     display = ConvergenceDisplay.from_estimator(trees)
     starts, run = display.axes_
     assert display.start_lines_[0].axes is starts
     assert display.run_line_.axes is run
     assert display.run_line_.get_xdata()[0] == 1
     assert_array_equal(display.run_line_.get_ydata(), trees.lower_bounds_)
-    alone = ConvergenceDisplay.from_estimator(regressor(2, n_init=1, max_iter=500).fit(X, y))
+    alone = ConvergenceDisplay.from_estimator(
+        regressor(n_experts=2, n_init=1, max_iter=500).fit(X, y)
+    )
     assert alone.start_lines_ == []
     assert len(alone.axes_) == 1
 
@@ -298,7 +299,7 @@ def test_expert_curve_of_many_columns_runs_through_its_own_rows():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(400, 3))
     y = np.where(X[:, 0] > 0, 3 + X @ [0, 2, 1], -3 - X @ [0, 1, 4]) + 0.1 * rng.normal(size=400)
-    moe = regressor(2).fit(X, y)
+    moe = regressor(n_experts=2).fit(X, y)
     display = ExpertDisplay.from_estimator(moe, X, y, feature=2, subsample=None)
     resp = moe.responsibilities(X, y)
     for k, expert in enumerate(moe.experts_):
@@ -409,7 +410,8 @@ def test_heat_map_puts_rows_of_one_expert_together_the_surest_first(curve):
 
 def test_training_rows_of_cross_fitted_experts_are_taken_out_of_fold(curve):
     _, X, y = curve
-    trees = regressor(2, experts=DecisionTreeRegressor(min_samples_leaf=5), n_init=3).fit(X, y)
+    tree = DecisionTreeRegressor(min_samples_leaf=5)
+    trees = regressor(tree, n_experts=2, n_init=3).fit(X, y)
     display = ResponsibilityDisplay.from_estimator(trees)
     assert display.responsibilities is trees.oof_responsibilities_
 
@@ -434,7 +436,7 @@ def test_fan_forks_where_there_are_two_modes():
     rng = np.random.default_rng(0)
     X = rng.uniform(1, 3, size=(400, 1))
     y = rng.choice([-1, 1], size=400) * X[:, 0] + 0.1 * rng.normal(size=400)
-    moe = regressor(2).fit(X, y)
+    moe = regressor(n_experts=2).fit(X, y)
     display = PredictiveDisplay.from_estimator(moe, X, grid_resolution=9)
     assert all(len(intervals) == 2 for intervals in display.regions[2])
     fan = display.fans_[2]
@@ -622,7 +624,7 @@ def test_calibration_of_a_sparse_mixture_counts_the_experts_that_answer(plane):
 def test_pipelines_and_searches_are_drawn_over_the_columns_they_are_given(table):
     _, X, y = table
     X = X[["age", "dose"]]
-    pipeline = make_pipeline(StandardScaler(), regressor(2, n_init=3)).fit(X, y)
+    pipeline = make_pipeline(StandardScaler(), regressor(n_experts=2, n_init=3)).fit(X, y)
     inner = pipeline[-1]
     gate = GateDisplay.from_estimator(pipeline, X, "dose", subsample=None, grid_resolution=5)
     for value, proba in zip(gate.points[0][0], gate.proba[0], strict=True):
@@ -632,7 +634,9 @@ def test_pipelines_and_searches_are_drawn_over_the_columns_they_are_given(table)
     assert_allclose(fan.mean, pipeline.predict(pd.concat([X.iloc[[0]]] * 5).assign(age=fan.points)))
     pit = CalibrationDisplay.from_estimator(pipeline, X, y).pit
     assert_allclose(pit, inner.predict_dist(pipeline[0].transform(X)).cdf(y))
-    search = GridSearchCV(regressor(2, n_init=1, max_iter=500), {"n_experts": [2]}, cv=2).fit(X, y)
+    search = GridSearchCV(
+        regressor(n_experts=2, n_init=1, max_iter=500), {"n_experts": [2]}, cv=2
+    ).fit(X, y)
     experts = ExpertDisplay.from_estimator(search, X, y, "dose", grid_resolution=5)
     assert experts.names == ["expert0", "expert1"]
     assert len(ConvergenceDisplay.from_estimator(search).run) == search.best_estimator_.n_iter_
@@ -649,7 +653,7 @@ def test_columns_keep_their_kind(table):
         }
     )
     X.loc[X.index[:3], "group"] = None
-    moe = regressor(2).fit(X, y)
+    moe = regressor(n_experts=2).fit(X, y)
     display = GateDisplay.from_estimator(
         moe, X, ["group", "count", "flag", "dose"], subsample=None, grid_resolution=4
     )
@@ -664,7 +668,7 @@ def test_columns_keep_their_kind(table):
     assert X["flag"].dtype == bool
     assert X["count"].dtype == "Int64"
     whole = np.arange(20).reshape(10, 2)  # points between whole numbers are not rounded
-    moe = regressor(2, n_init=1, max_iter=1000).fit(whole, np.arange(10.0) % 3)
+    moe = regressor(n_experts=2, n_init=1, max_iter=1000).fit(whole, np.arange(10.0) % 3)
     display = GateDisplay.from_estimator(moe, whole, 0, subsample=None, grid_resolution=5)
     at = np.column_stack([np.full(10, 4.5), whole[:, 1]])
     assert_allclose(display.points[0][0][1], 4.5)
@@ -713,11 +717,14 @@ def test_what_is_not_a_fitted_mixture_is_refused(display, curve):
     data = () if display is ConvergenceDisplay else (X, y)
     if display is GateDisplay:
         data = (X,)
-    for unfitted in (regressor(2), make_pipeline(StandardScaler(), regressor(2))):
+    for unfitted in (
+        regressor(n_experts=2),
+        make_pipeline(StandardScaler(), regressor(n_experts=2)),
+    ):
         with pytest.raises(NotFittedError):
             display.from_estimator(unfitted, *data)
     with pytest.raises(NotFittedError):
-        display.from_estimator(GridSearchCV(regressor(2), {"n_experts": [2]}), *data)
+        display.from_estimator(GridSearchCV(regressor(n_experts=2), {"n_experts": [2]}), *data)
     with pytest.raises(TypeError, match="LinearRegression is no mixture"):
         display.from_estimator(LinearRegression().fit(X, y), *data)
     with pytest.raises(TypeError, match="pass a fitted estimator"):

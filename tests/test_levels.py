@@ -13,7 +13,7 @@ N_TEST = 500
 ONE = {"training": "pooled", "n_experts": 1, "random_state": 0}
 
 
-def planted(n_levels, per_level, sd, seed=0):
+def table_of_levels(n_levels, per_level, sd, seed=0):
     """Rows to fit and to test with their targets, and the effects of the levels."""
     rng = np.random.default_rng([n_levels, per_level, seed])
     n = n_levels * per_level
@@ -35,7 +35,7 @@ def gain(fit, test, **params):
 
 @pytest.mark.parametrize(("n_levels", "per_level"), [(48, 11), (120, 3)])
 def test_levels_that_tell_much_are_used_however_many_they_are(n_levels, per_level):
-    fit, test, effects = planted(n_levels, per_level, 2.0)
+    fit, test, effects = table_of_levels(n_levels, per_level, 2.0)
     ahead, moe = gain(fit, test)
     assert ahead > 0.7
     levels = pd.DataFrame({"state": [f"s{k:03}" for k in range(n_levels)]}).assign(a=0, b=0, c=0)
@@ -43,20 +43,20 @@ def test_levels_that_tell_much_are_used_however_many_they_are(n_levels, per_leve
 
 
 def test_levels_that_tell_nothing_cost_next_to_nothing():
-    losses = [-gain(*planted(48, 11, 0.0, seed)[:2])[0] for seed in range(2)]
+    losses = [-gain(*table_of_levels(48, 11, 0.0, seed)[:2])[0] for seed in range(2)]
     assert np.mean(losses) < 0.03
 
 
 def test_names_one_a_row_cost_next_to_nothing():
     losses = []
     for seed in range(6):
-        fit, (X, y), _ = planted(35, 1, 0.0, seed)
+        fit, (X, y), _ = table_of_levels(35, 1, 0.0, seed)
         losses.append(-gain(fit, (X.assign(state="new"), y))[0])
     assert np.mean(losses) < 0.03
 
 
 def test_levels_leave_the_slopes_their_own_variance():
-    fit, _, _ = planted(30, 5, 20.0)
+    fit, _, _ = table_of_levels(30, 5, 20.0)
     noise = np.random.default_rng(0).normal(size=(len(fit[0]), 30))
     X = fit[0].join(pd.DataFrame(noise).add_prefix("noise"))
     moe = MixtureOfExpertsRegressor(**ONE).fit(X, fit[1])
@@ -67,7 +67,7 @@ def test_levels_leave_the_slopes_their_own_variance():
 def test_intervals_of_levels_that_fit_has_not_seen_hold():
     held = []
     for seed in range(4):
-        fit, (X, _), _ = planted(40, 8, 2.0, seed)
+        fit, (X, _), _ = table_of_levels(40, 8, 2.0, seed)
         moe = MixtureOfExpertsRegressor(**ONE).fit(*fit)
         rng = np.random.default_rng(seed)
         y = 0.3 * X["a"] + 0.3 * X["b"] + rng.normal(size=len(X)) * np.sqrt(4 + 0.25)
@@ -78,7 +78,7 @@ def test_intervals_of_levels_that_fit_has_not_seen_hold():
 
 def test_a_random_intercept_is_what_it_is_in_a_mixed_model():
     """Effects and variances of one column of levels alone, against the closed form."""
-    fit, _, _ = planted(30, 6, 1.0)
+    fit, _, _ = table_of_levels(30, 6, 1.0)
     X, y = fit[0][["state"]], fit[1]
     moe = MixtureOfExpertsRegressor(**ONE).fit(X, y)
     means = pd.Series(y).groupby(X["state"].to_numpy()).mean()
@@ -113,7 +113,7 @@ def test_variances_of_blocks_raise_the_evidence_and_find_what_was_planted():
 
 
 def test_levels_of_a_classifier_are_effects_too():
-    (X, y), (X_test, y_test), _ = planted(48, 8, 3.0)
+    (X, y), (X_test, y_test), _ = table_of_levels(48, 8, 3.0)
     labels, labels_test = (np.digitize(each, [-1.0, 1.0]) for each in (y, y_test))
     moe = MixtureOfExpertsClassifier(**ONE).fit(X, labels)
     without = MixtureOfExpertsClassifier(**ONE).fit(X[["a", "b", "c"]], labels)
@@ -126,7 +126,7 @@ def test_levels_of_a_classifier_are_effects_too():
 
 
 def test_more_levels_than_can_be_learned_are_left_out_and_others_are_no_matter():
-    fit, _, _ = planted(48, 2, 1.0)
+    fit, _, _ = table_of_levels(48, 2, 1.0)
     X = fit[0].assign(name=[f"n{i}" for i in range(len(fit[0]))])
     with pytest.warns(LeftOutColumnsWarning, match=r"\['name'\]"):
         moe = MixtureOfExpertsRegressor(**ONE).fit(X, fit[1])
@@ -135,7 +135,7 @@ def test_more_levels_than_can_be_learned_are_left_out_and_others_are_no_matter()
 
 
 def test_two_regimes_have_levels_that_their_gate_does_not_see():
-    (X, y), _, effects = planted(48, 8, 2.0)
+    (X, y), _, effects = table_of_levels(48, 8, 2.0)
     y = y + np.where(X["a"] > 0, 4 * X["b"], -4 * X["b"])
     moe = MixtureOfExpertsRegressor(training="pooled", n_experts=2, random_state=0).fit(X, y)
     assert len(moe.experts_) == 2

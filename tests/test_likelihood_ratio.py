@@ -1,5 +1,7 @@
 """Likelihood-ratio tests: their size, their power, the numbers they are made of, refusals."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 from joblib import parallel_config
@@ -31,8 +33,7 @@ def overlapping_lines(seed, n_samples=200, *, steep=0.0):
     return planted(n_samples, 2, random_state=seed, **truth)[:2]
 
 
-def mixture(**settings):
-    return MixtureOfExpertsRegressor(**{"n_init": 1, "random_state": 0, **settings}, training="em")
+mixture = partial(MixtureOfExpertsRegressor, training="em", n_init=1, random_state=0)
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 import pickle
 import warnings
+from functools import partial
 
 import numpy as np
 import pytest
@@ -27,9 +28,14 @@ def log_lines(seed, n=800, n_outputs=None):
     return X, np.exp(log_y), log_y
 
 
-def mixture(experts=None, n_experts=2, likelihood="log_normal", **settings):
-    settings = {"n_init": 3, "random_state": 0, "training": "em"} | settings
-    return MixtureOfExpertsRegressor(experts, n_experts, likelihood=likelihood, **settings)
+mixture = partial(
+    MixtureOfExpertsRegressor,
+    n_experts=2,
+    likelihood="log_normal",
+    training="em",
+    n_init=3,
+    random_state=0,
+)
 
 
 # Against the logarithm --------------------------------------------------------------------------
@@ -127,7 +133,10 @@ def test_bic_tells_log_normal_targets_from_gamma_ones():
     of_normal = mean * np.exp(0.8 * rng.normal(size=2000))
     of_gamma = mean * rng.gamma(2.0, 0.5, size=2000)
     for y, best in ((of_normal, "log_normal"), (of_gamma, "gamma")):
-        bic = {each: mixture(None, 1, each).fit(X, y).bic(X, y) for each in ("log_normal", "gamma")}
+        bic = {
+            each: mixture(None, n_experts=1, likelihood=each).fit(X, y).bic(X, y)
+            for each in ("log_normal", "gamma")
+        }
         assert min(bic, key=bic.get) == best
         assert np.ptp(list(bic.values())) > 50
 
@@ -239,7 +248,7 @@ def test_mixtures_within_see_the_target_itself():
     X, y, _ = log_lines(0, n=400)
     tree = DecisionTreeRegressor(min_samples_leaf=40, random_state=0)
     lines = mixture(gate=SoftmaxGate(alpha=1.0), max_iter=1000)
-    moe = mixture([("lines", lines), ("tree", tree)], "auto", max_iter=3).fit(X, y)
+    moe = mixture([("lines", lines), ("tree", tree)], n_experts="auto", max_iter=3).fit(X, y)
     dist = moe.predict_dist(X)
     assert_allclose(dist.logpdf(y), moe.log_density(X, y), rtol=1e-9)
     inner = moe.named_experts_["lines"].predict(X)
@@ -255,7 +264,7 @@ def test_a_gaussian_mixture_within_may_have_means_below_zero():
     X, y, _ = log_lines(0, n=400)
     lines = mixture(likelihood="gaussian", gate=SoftmaxGate(alpha=1.0))
     experts = [("lines", lines), ("tree", DecisionTreeRegressor(max_depth=3))]
-    moe = mixture(experts, "auto").fit(X, y)
+    moe = mixture(experts, n_experts="auto").fit(X, y)
     assert (moe.named_experts_["lines"].predict(X) < 0).any()
     assert_allclose(moe.predict_dist(X).logpdf(y), moe.log_density(X, y), rtol=1e-9)
     mean, std = moe.predict(X, return_std=True)

@@ -13,13 +13,13 @@ from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
 from skmoe._data import Rows, TrainingData
 from skmoe._em.starts import soften
 from skmoe._experts.pooled import PooledExperts
+from skmoe._experts.pooled_generalized_linear import PooledGeneralizedLinearExperts
 from skmoe._experts.pooled_logistic import PooledLogisticExperts
 from skmoe._pooling.many_rows import PooledRowsProblem, SummedGate
-from skmoe._pooling.parts import GLMS
 from skmoe._pooling.problem import PooledGate, PooledProblem
 from skmoe._rows.blocks import BlockRows, IterableRows
 from skmoe.gates import ConstantGate
-from skmoe.likelihoods import Gaussian
+from skmoe.likelihoods import Binomial, Gamma, Gaussian, Poisson
 from skmoe.likelihoods._pooled import PooledGaussian
 from skmoe.likelihoods._pooled_categorical import PooledCategorical
 from skmoe.rows import Files
@@ -37,6 +37,9 @@ def few_rows_for_starts(monkeypatch):
     """The number of experts is chosen on a sample of so few rows that thousands are many."""
     monkeypatch.setattr("skmoe._em.starts.FEWEST_ROWS", 1000)
     monkeypatch.setattr("skmoe._em.starts.ROWS_PER_COEFFICIENT", 5)
+
+
+LIKELIHOODS = {"poisson": Poisson(), "gamma": Gamma(), "binomial": Binomial()}
 
 
 def two_functions(kind, n=1500):
@@ -66,9 +69,9 @@ def parts_of(kind, X, y, weight):
         classes = np.arange(1 + y.max())
         experts = PooledLogisticExperts(X, y, weight, classes=classes)
         likelihood = PooledCategorical(n_classes=len(classes))
-    elif kind in GLMS:
-        experts, likelihood = GLMS[kind][0](X, y, weight), GLMS[kind][1]()
-        likelihood = likelihood.fitting(in_sample=True, linear=True)
+    elif kind in LIKELIHOODS:
+        likelihood = LIKELIHOODS[kind].pooled().fitting(in_sample=True, linear=True)
+        experts = PooledGeneralizedLinearExperts(X, y, weight, family=likelihood.family)
     else:
         likelihood = PooledGaussian().start(y, weight, 1)
         experts = PooledExperts(X, y, weight, floor=likelihood.floor_, shared_scale=False)

@@ -2,7 +2,7 @@
 
 import datetime
 import io
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 import pandas as pd
@@ -31,12 +31,10 @@ def table(**columns):
     return made.assign(**columns)
 
 
-def regressor(experts=None, n_experts=1, **params):
-    return MixtureOfExpertsRegressor(experts, n_experts, n_init=1, random_state=0, **params)
+regressor = partial(MixtureOfExpertsRegressor, n_experts=1, n_init=1, random_state=0)
 
 
-def classifier(n_experts=1, **params):
-    return MixtureOfExpertsClassifier(None, n_experts, n_init=1, random_state=0, **params)
+classifier = partial(MixtureOfExpertsClassifier, n_experts=1, n_init=1, random_state=0)
 
 
 def files(*blocks):
@@ -352,8 +350,10 @@ LATER = {
     [
         regressor(training="em"),
         regressor(),
-        regressor(DecisionTreeRegressor(max_depth=2), 2, cv=False, max_iter=3),
-        regressor(DecisionTreeRegressor(max_depth=2), 2, cv=2, max_iter=3, gate=ConstantGate()),
+        regressor(DecisionTreeRegressor(max_depth=2), n_experts=2, cv=False, max_iter=3),
+        regressor(
+            DecisionTreeRegressor(max_depth=2), n_experts=2, cv=2, max_iter=3, gate=ConstantGate()
+        ),
     ],
     ids=["linear", "pooled", "trees", "cross-fitted trees"],
 )

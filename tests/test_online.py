@@ -3,6 +3,7 @@
 import copy
 import pickle
 import warnings
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -56,10 +57,7 @@ def feed(moe, X, y, size, weight=None, **params):
     return moe
 
 
-def regressor(**params):
-    return MixtureOfExpertsRegressor(
-        **{"n_experts": 3, "n_init": 6, "random_state": 0, **params}, training="em"
-    )
+regressor = partial(MixtureOfExpertsRegressor, n_experts=3, training="em", n_init=6, random_state=0)
 
 
 def score(moe, X, y):

@@ -1,6 +1,7 @@
 """A likelihood of its own for each expert."""
 
 import pickle
+from functools import partial
 
 import numpy as np
 import pytest
@@ -31,16 +32,17 @@ def half_with_tails(seed, n=1500):
     return X, np.where(right, 2 - 3 * X[:, 0], X[:, 0]) + 0.1 * errors
 
 
-def fitted(likelihood, data, **params):
-    params = {"n_experts": 2, "random_state": 0} | params
-    return MixtureOfExpertsRegressor(likelihood=likelihood, **params, training="em").fit(*data)
+mixture = partial(MixtureOfExpertsRegressor, n_experts=2, training="em", random_state=0)
 
 
 @pytest.mark.parametrize("kind", ["gaussian", "student_t", "laplace"])
 def test_equal_likelihoods_are_one_for_all(kind):
     data = half_with_tails(0)
     settings = {"experts": LinearRegression(), "n_init": 1, "init": "kmeans_x", "tol": 1e-7}
-    one, each = fitted(kind, data, **settings), fitted([kind, kind], data, **settings)
+    one, each = (
+        mixture(likelihood=kind, **settings).fit(*data),
+        mixture(likelihood=[kind, kind], **settings).fit(*data),
+    )
     assert_allclose(each.lower_bound_, one.lower_bound_, rtol=1e-4)
     order = np.argsort([expert.coef_[0] for expert in each.experts_])
     order_of_one = np.argsort([expert.coef_[0] for expert in one.experts_])
@@ -52,7 +54,7 @@ def test_equal_likelihoods_are_one_for_all(kind):
 
 def test_density_is_that_of_unlike_distributions_of_scipy():
     X, y = half_with_tails(1)
-    moe = fitted([Gaussian(), StudentT(3)], (X, y))
+    moe = mixture(likelihood=[Gaussian(), StudentT(3)]).fit(X, y)
     means, gate, scale = moe.predict_experts(X), moe.gate_proba(X), moe.likelihood_.scale_
     normal = stats.norm(means[:, 0], scale[0])
     tails = stats.t(3, means[:, 1], scale[1])
@@ -69,14 +71,14 @@ def test_density_is_that_of_unlike_distributions_of_scipy():
 
 def test_regimes_find_the_likelihood_that_made_them():
     data, new = half_with_tails(2), half_with_tails(3)
-    moe = fitted(["gaussian", StudentT(3)], data)
+    moe = mixture(likelihood=["gaussian", StudentT(3)]).fit(*data)
     assert np.diff(moe.lower_bounds_).min() > -1e-9
     right = [expert.coef_[0] for expert in moe.experts_]
     assert_allclose(right, [1, -3], atol=0.05)
     assert_allclose(moe.likelihood_.scale_, [0.1, 0.1], rtol=0.1)
     score = moe.log_density(*new).mean()
-    assert score > fitted("gaussian", data).log_density(*new).mean() + 0.02
-    assert score > fitted(StudentT(3), data).log_density(*new).mean()
+    assert score > mixture(likelihood="gaussian").fit(*data).log_density(*new).mean() + 0.02
+    assert score > mixture(likelihood=StudentT(3)).fit(*data).log_density(*new).mean()
 
 
 def test_counts_of_which_some_are_overdispersed():
@@ -104,7 +106,9 @@ def test_counts_of_which_some_are_overdispersed():
 def test_flexible_experts_top_k_and_pickles():
     data = half_with_tails(4, n=600)
     tree = DecisionTreeRegressor(min_samples_leaf=10, random_state=0)
-    moe = fitted(["gaussian", "laplace", "student_t"], data, experts=tree, n_experts=3, top_k=2)
+    moe = mixture(
+        likelihood=["gaussian", "laplace", "student_t"], experts=tree, n_experts=3, top_k=2
+    ).fit(*data)
     twin = pickle.loads(pickle.dumps(moe))
     assert_array_equal(twin.log_density(*data), moe.log_density(*data))
     names = [type(each).__name__ for each in moe.likelihood_.likelihoods_]
@@ -128,17 +132,17 @@ def test_one_expert_alone_may_have_noise():
     rng = np.random.default_rng(7)
     bad = (X[:, 0] > 0) & (rng.uniform(size=len(X)) < 0.1)
     y[bad] = rng.uniform(-8, 8, size=bad.sum())
-    moe = fitted(["gaussian", WithNoise()], (X, y))
+    moe = mixture(likelihood=["gaussian", WithNoise()]).fit(X, y)
     noisy = moe.likelihood_.likelihoods_[1]
     assert_allclose(noisy.share_, bad[X[:, 0] > 0].mean(), atol=0.03)
     assert_allclose([expert.coef_[0] for expert in moe.experts_], [1, -3], atol=0.05)
     with pytest.raises(ValueError, match="PerExpert"):
-        fitted(WithNoise(PerExpert(["gaussian", "laplace"])), (X, y))
+        mixture(likelihood=WithNoise(PerExpert(["gaussian", "laplace"]))).fit(X, y)
 
 
 def test_experts_can_be_removed_and_replaced_but_not_added():
     data = half_with_tails(5)
-    moe = fitted(["gaussian", StudentT(3)], data, gate=ConstantGate())
+    moe = mixture(likelihood=["gaussian", StudentT(3)], gate=ConstantGate()).fit(*data)
     before = moe.likelihood_.scale_.copy()
     with pytest.raises(ValueError, match="one likelihood for all"):
         moe.add_expert(*half_with_tails(6, n=100), replay=data)
@@ -164,4 +168,4 @@ def test_experts_can_be_removed_and_replaced_but_not_added():
 )
 def test_lists_that_do_not_go_together_are_refused(likelihood, message):
     with pytest.raises(ValueError, match=message):
-        fitted(likelihood, half_with_tails(0, n=100))
+        mixture(likelihood=likelihood).fit(*half_with_tails(0, n=100))

@@ -2,6 +2,7 @@
 
 import re
 from copy import deepcopy
+from functools import partial
 from itertools import product
 from pathlib import Path
 
@@ -31,8 +32,7 @@ LIST = [("tree", TREE), ("ridge", Ridge())]
 QUICK = {"n_init": 2, "max_iter": 30, "random_state": 0}
 
 
-def regressor(experts=None, **params):
-    return MixtureOfExpertsRegressor(experts, **QUICK | params)
+regressor = partial(MixtureOfExpertsRegressor, **QUICK)
 
 
 def same(moe, other, X=X):

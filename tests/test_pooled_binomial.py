@@ -9,11 +9,12 @@ from sklearn.linear_model import LogisticRegression
 from skmoe import MixtureOfExpertsRegressor
 from skmoe._data import Rows, TrainingData
 from skmoe._em.starts import STARTS, soften
-from skmoe._experts.pooled_binomial import PooledBinomialExperts, Successes
+from skmoe._experts.pooled_generalized_linear import PooledGeneralizedLinearExperts
+from skmoe._families.binomial import BinomialFamily
 from skmoe._pooling.problem import PooledGate, PooledProblem
 from skmoe.distributions import AveragedBinomialComponents
 from skmoe.gates import ConstantGate
-from skmoe.likelihoods._pooled_binomial import PooledBinomial
+from skmoe.likelihoods._binomial import PooledBinomial
 
 N_TEST = 1000
 NODES, MASSES = np.polynomial.hermite_e.hermegauss(80)
@@ -46,8 +47,10 @@ def log_density_of_one(rows, test):
 
 
 def problem(X, y, trials, weight, n_experts, **settings):
-    experts = PooledBinomialExperts(X, y, weight, exposure=trials, **settings)
     likelihood = PooledBinomial().fitting(in_sample=True, linear=True).start(y, weight, 1)
+    experts = PooledGeneralizedLinearExperts(
+        X, y, weight, family=likelihood.family, exposure=trials, **settings
+    )
     data = TrainingData.of(Rows(X, y, weight, trials), X, np.arcsin(np.sqrt(y / trials)))
     gate = PooledGate(X if n_experts > 1 else X[:, :0], weight)
     return PooledProblem(experts.resized(n_experts), gate, likelihood, data)
@@ -56,31 +59,38 @@ def problem(X, y, trials, weight, n_experts, **settings):
 # The bound ------------------------------------------------------------------------------------
 
 
+def expected(y, trials, mean, variance):
+    """Of the log-probability, its slope in the mean, and -2 times that in the variance."""
+    family, y, trials = BinomialFamily(), y[:, None], trials[:, None]
+    value, slope, curvature = family.expected_unit(y / trials, mean, variance)
+    return trials * value + family.constant(y, trials), trials * slope, trials * curvature
+
+
 def test_expected_log_probability_is_that_of_a_finer_quadrature():
     mean, variance = np.meshgrid([-4.0, -1.0, 0.0, 3.0], [1e-4, 0.1, 0.5])
-    mean, variance = mean.reshape(-1, 1, 1), variance.reshape(-1, 1, 1)
+    mean, variance = mean.reshape(-1, 1), variance.reshape(-1, 1)
     trials = np.linspace(4, 37, len(mean)).round()
     y = np.floor(np.linspace(0, 1, len(mean)) * trials)
-    found = Successes(trials).expected(y[:, None], mean, variance).value[:, 0]
-    rates = special.expit(mean[:, 0] + np.sqrt(variance[:, 0]) * NODES)
+    found, *_ = expected(y, trials, mean, variance)
+    rates = special.expit(mean + np.sqrt(variance) * NODES)
     exact = stats.binom.logpmf(y[:, None], trials[:, None], rates) @ MASSES
-    np.testing.assert_allclose(found, exact, rtol=1e-5)
+    np.testing.assert_allclose(found[:, 0], exact, rtol=1e-5)
 
 
 def test_curvature_and_slope_are_derivatives():
     rng = np.random.default_rng(0)
-    mean, variance = rng.normal(size=(6, 2, 1)), rng.exponential(size=(6, 2, 1))
+    mean, variance = rng.normal(size=(6, 2)), rng.exponential(size=(6, 2))
     trials = rng.integers(1, 20, size=6).astype(float)
-    kind, y = Successes(trials), np.floor(0.4 * trials)[:, None]
-    now = kind.expected(y, mean, variance)
+    y = np.floor(0.4 * trials)
+    _, slope, curvature = expected(y, trials, mean, variance)
 
     def value(mean, variance):
-        return kind.expected(y, mean, variance).value[:, :, None]
+        return expected(y, trials, mean, variance)[0]
 
-    slope = (value(mean + 1e-5, variance) - value(mean - 1e-5, variance)) / 2e-5
-    curvature = -(value(mean, variance + 1e-5) - value(mean, variance - 1e-5)) / 1e-5
-    np.testing.assert_allclose(now.working - now.curvature * mean, slope, atol=1e-7)
-    np.testing.assert_allclose(now.curvature, curvature, rtol=1e-5)
+    by_mean = (value(mean + 1e-5, variance) - value(mean - 1e-5, variance)) / 2e-5
+    by_variance = (value(mean, variance + 1e-5) - value(mean, variance - 1e-5)) / 2e-5
+    np.testing.assert_allclose(slope, by_mean, atol=1e-7)
+    np.testing.assert_allclose(curvature, -2 * by_variance, rtol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -141,7 +151,7 @@ ROWS, TEST = logistic_rows(150, 2, 1, regimes=2)
 
 
 @pytest.fixture(scope="module")
-def fitted():
+def fitted_rates():
     return pooled().fit(*ROWS[:2], trials=ROWS[2])
 
 
@@ -155,23 +165,27 @@ def test_weights_are_repeats():
     np.testing.assert_allclose(weighted.predict(TEST[0]), repeated.predict(TEST[0]), rtol=1e-3)
 
 
-def test_rates_are_averages_over_what_is_not_known(fitted):
+def test_rates_are_averages_over_what_is_not_known(fitted_rates):
     X, y, trials = (each[:40] for each in TEST)
-    design = fitted.likelihood_.columns_.design(X)
-    cov, plug_in = fitted.likelihood_.coef_cov_[:, 0], fitted.predict_experts(X)
+    design = fitted_rates.likelihood_.columns_.design(X)
+    cov, plug_in = fitted_rates.likelihood_.coef_cov_[:, 0], fitted_rates.predict_experts(X)
     std = np.sqrt(np.einsum("ij,kjl,il->ik", design, cov, design))
     rates = special.expit(special.logit(plug_in)[:, :, None] + std[:, :, None] * NODES)
-    gate = fitted.gate_proba(X)
-    np.testing.assert_allclose(fitted.predict(X), (gate * (rates @ MASSES)).sum(axis=1), rtol=1e-5)
+    gate = fitted_rates.gate_proba(X)
+    np.testing.assert_allclose(
+        fitted_rates.predict(X), (gate * (rates @ MASSES)).sum(axis=1), rtol=1e-5
+    )
     pmf = stats.binom.pmf(y[:, None, None], trials[:, None, None], rates) @ MASSES
     pmf = (gate * pmf).sum(axis=1)
-    np.testing.assert_allclose(fitted.log_density(X, y, trials=trials), np.log(pmf), rtol=1e-5)
-    distribution = fitted.predict_dist(X, trials=np.full(40, 12.0))
+    np.testing.assert_allclose(
+        fitted_rates.log_density(X, y, trials=trials), np.log(pmf), rtol=1e-5
+    )
+    distribution = fitted_rates.predict_dist(X, trials=np.full(40, 12.0))
     total = sum(distribution.pmf(float(count)) for count in range(13))
     np.testing.assert_allclose(total, 1.0, rtol=1e-12)
-    low, high = fitted.predict_interval(X, 0.9, trials=trials).T
+    low, high = fitted_rates.predict_interval(X, 0.9, trials=trials).T
     assert ((low >= 0) & (high <= trials)).all()
-    far = fitted.predict_dist(8 * X, trials=trials).components
+    far = fitted_rates.predict_dist(8 * X, trials=trials).components
     assert (far.var >= far.mean * (1 - far.mean / far.trials)).all()
 
 
@@ -194,13 +208,16 @@ def test_components_are_averages_of_binomial_ones():
     assert (np.abs(draws.mean(axis=1) - ours.mean[:, 1]) < 5 * std).all()
 
 
-def test_summary_is_the_posterior(fitted):
+def test_summary_is_the_posterior(fitted_rates):
     X, y, trials = ROWS
-    frame = fitted.summary(X, y, trials=trials).to_frame()
-    for k, expert in enumerate(fitted.experts_):
+    frame = fitted_rates.summary(X, y, trials=trials).to_frame()
+    for k, expert in enumerate(fitted_rates.experts_):
         of_expert = frame.loc[f"expert{k}"]
         np.testing.assert_allclose(of_expert["estimate"], [expert.intercept_, *expert.coef_])
-        cov, scale = fitted.likelihood_.coef_cov_[k, 0], fitted.likelihood_.columns_.scale
+        cov, scale = (
+            fitted_rates.likelihood_.coef_cov_[k, 0],
+            fitted_rates.likelihood_.columns_.scale,
+        )
         # Of the two, the summary knows that membership is uncertain.
         ratio = of_expert["std_error"].iloc[1:] / (np.sqrt(np.diag(cov))[:-1] / scale)
         assert ((ratio > 0.98) & (ratio < 1.5)).all()

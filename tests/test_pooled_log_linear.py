@@ -12,14 +12,16 @@ from sklearn.linear_model import GammaRegressor, PoissonRegressor
 from skmoe import MixtureOfExpertsRegressor
 from skmoe._data import Rows, TrainingData
 from skmoe._em.starts import STARTS, soften
-from skmoe._experts.pooled_log_linear import Counts, Positive
+from skmoe._experts.pooled_generalized_linear import PooledGeneralizedLinearExperts
+from skmoe._families.gamma import GammaFamily
+from skmoe._families.poisson import PoissonFamily
 from skmoe._numerics.gamma_shapes import inverse_trigamma, shape_of_deviance
-from skmoe._pooling.parts import GLMS
 from skmoe._pooling.problem import PooledGate, PooledProblem
 from skmoe.gates import ConstantGate
 from skmoe.inference import bootstrap
 from skmoe.likelihoods import NegativeBinomial
-from skmoe.likelihoods._pooled_log_linear import PooledGamma, PooledPoisson
+from skmoe.likelihoods._counts import PooledPoisson
+from skmoe.likelihoods._gamma import PooledGamma
 
 N_TEST = 4000
 KINDS = ["poisson", "gamma"]
@@ -40,9 +42,9 @@ def log_linear_rows(kind, n, p, seed, **params):
 
 def problem(kind, X, y, weight, n_experts, **settings):
     subjects = settings.pop("subject", None)
-    of_experts, of_likelihood = GLMS[kind]
-    experts = of_experts(X, y, weight, **settings)
-    likelihood = of_likelihood().fitting(in_sample=True, linear=True).start(y, weight, 1)
+    likelihood = {"poisson": PooledPoisson, "gamma": PooledGamma}[kind]()
+    likelihood = likelihood.fitting(in_sample=True, linear=True).start(y, weight, 1)
+    experts = PooledGeneralizedLinearExperts(X, y, weight, family=likelihood.family, **settings)
     data = TrainingData.of(Rows(X, y, weight, None, subjects), X, np.sqrt(y))
     seen = X if n_experts > 1 and subjects is None else X[:, :0]
     gate = PooledGate(seen, weight if subjects is None else data.subjects.row_weight)
@@ -52,26 +54,35 @@ def problem(kind, X, y, weight, n_experts, **settings):
 # Expectations ---------------------------------------------------------------------------------
 
 
+SHAPES = np.array([3.0, 0.4])
+
+
+def expected(kind, y, mean, variance, exposure=1.0):
+    """Of the log-density, its slope in the mean, and -2 times that in the variance."""
+    family = {"poisson": PoissonFamily, "gamma": GammaFamily}[kind]()
+    scale = 1.0 if kind == "poisson" else SHAPES
+    value, *slopes = family.expected_unit(y / exposure, mean, variance)
+    rest = family.normaliser(scale) + family.constant(y, exposure)
+    return exposure * scale * value + rest, *(exposure * scale * each for each in slopes)
+
+
 def test_expected_log_probability_of_counts_is_that_of_a_quadrature():
     mean, variance = np.meshgrid([-3.0, 0.0, 2.0], [1e-8, 0.3, 1.5])
-    mean, variance = mean.reshape(-1, 1, 1), variance.reshape(-1, 1, 1)
-    y, exposure = np.arange(9.0)[:, None], np.linspace(0.5, 3, 9)
-    found = Counts(exposure).expected(y, mean, variance).value[:, 0]
-    f = mean[:, 0] + np.sqrt(variance[:, 0]) * NODES
-    exact = stats.poisson.logpmf(y, exposure[:, None] * np.exp(f)) @ MASSES
-    np.testing.assert_allclose(found, exact, rtol=1e-9)
-
-
-SHAPES = Positive(np.array([3.0, 0.4]), np.ones(2), np.ones(2))
+    mean, variance = mean.reshape(-1, 1), variance.reshape(-1, 1)
+    y, exposure = np.arange(9.0)[:, None], np.linspace(0.5, 3, 9)[:, None]
+    found, *_ = expected("poisson", y, mean, variance, exposure)
+    f = mean + np.sqrt(variance) * NODES
+    exact = stats.poisson.logpmf(y, exposure * np.exp(f)) @ MASSES
+    np.testing.assert_allclose(found[:, 0], exact, rtol=1e-9)
 
 
 def test_expected_log_density_of_positive_targets_is_that_of_a_quadrature():
     rng = np.random.default_rng(0)
-    mean, variance = rng.normal(size=(8, 2, 1)), rng.uniform(0, 1, size=(8, 2, 1))
+    mean, variance = rng.normal(size=(8, 2)), rng.uniform(0, 1, size=(8, 2))
     y = rng.exponential(size=(8, 1))
-    found = SHAPES.expected(y, mean, variance).value
-    for k, shape in enumerate(SHAPES.shape):
-        means = np.exp(mean[:, k] + np.sqrt(variance[:, k]) * NODES)
+    found, *_ = expected("gamma", y, mean, variance)
+    for k, shape in enumerate(SHAPES):
+        means = np.exp(mean[:, [k]] + np.sqrt(variance[:, [k]]) * NODES)
         exact = stats.gamma.logpdf(y, shape, scale=means / shape) @ MASSES
         np.testing.assert_allclose(found[:, k], exact, rtol=1e-9)
 
@@ -79,18 +90,18 @@ def test_expected_log_density_of_positive_targets_is_that_of_a_quadrature():
 @pytest.mark.parametrize("kind", KINDS)
 def test_curvature_and_slope_are_derivatives(kind):
     rng = np.random.default_rng(0)
-    mean, variance = rng.normal(size=(6, 2, 1)), rng.exponential(size=(6, 2, 1))
+    mean, variance = rng.normal(size=(6, 2)), rng.exponential(size=(6, 2))
     y = 1.0 + rng.poisson(3, size=(6, 1))
-    kind = Counts(rng.uniform(1, 2, size=6)) if kind == "poisson" else SHAPES
-    now = kind.expected(y, mean, variance)
+    exposure = rng.uniform(1, 2, size=(6, 1)) if kind == "poisson" else 1.0
+    _, slope, curvature = expected(kind, y, mean, variance, exposure)
 
     def value(mean, variance):
-        return kind.expected(y, mean, variance).value[:, :, None]
+        return expected(kind, y, mean, variance, exposure)[0]
 
-    slope = (value(mean + 1e-5, variance) - value(mean - 1e-5, variance)) / 2e-5
-    curvature = -(value(mean, variance + 1e-5) - value(mean, variance - 1e-5)) / 1e-5
-    np.testing.assert_allclose(now.working - now.curvature * mean, slope, atol=1e-6)
-    np.testing.assert_allclose(now.curvature, curvature, rtol=1e-6)
+    by_mean = (value(mean + 1e-5, variance) - value(mean - 1e-5, variance)) / 2e-5
+    by_variance = (value(mean, variance + 1e-5) - value(mean, variance - 1e-5)) / 2e-5
+    np.testing.assert_allclose(slope, by_mean, atol=1e-6)
+    np.testing.assert_allclose(curvature, -2 * by_variance, rtol=1e-6)
 
 
 def test_inverse_trigamma():
@@ -252,7 +263,7 @@ HOURS = np.random.default_rng(0).uniform(0.5, 4, size=len(Y2))
 
 
 @pytest.fixture(scope="module")
-def fitted():
+def fitted_counts():
     return pooled().fit(X2, Y2, exposure=HOURS)
 
 
@@ -272,17 +283,17 @@ def test_weight_of_two_is_a_row_given_twice():
     np.testing.assert_allclose(weighted.lower_bound_, repeated.lower_bound_, atol=1e-6)
 
 
-def test_order_of_rows_does_not_matter(fitted):
+def test_order_of_rows_does_not_matter(fitted_counts):
     order = np.random.default_rng(0).permutation(len(Y2))
-    assert_alike(fitted, pooled().fit(X2[order], Y2[order], exposure=HOURS[order]))
+    assert_alike(fitted_counts, pooled().fit(X2[order], Y2[order], exposure=HOURS[order]))
 
 
-def test_units_do_not_matter(fitted):
+def test_units_do_not_matter(fitted_counts):
     units = np.array([1e-3, 1.0, 1e5])
     scaled = pooled().fit(X2 * units + 7, Y2, exposure=60 * HOURS)
-    np.testing.assert_allclose(scaled.lower_bound_, fitted.lower_bound_, rtol=1e-6)
+    np.testing.assert_allclose(scaled.lower_bound_, fitted_counts.lower_bound_, rtol=1e-6)
     found = 60 * scaled.predict(X2_TEST * units + 7)
-    np.testing.assert_allclose(found, fitted.predict(X2_TEST), rtol=1e-3)
+    np.testing.assert_allclose(found, fitted_counts.predict(X2_TEST), rtol=1e-3)
 
 
 def test_counts_of_two_rows_are_those_of_one_with_their_exposures_together():
@@ -297,40 +308,43 @@ def test_counts_of_two_rows_are_those_of_one_with_their_exposures_together():
 # How it is used -------------------------------------------------------------------------------
 
 
-def test_experts_are_log_linear_models_and_what_is_asked_agrees(fitted):
-    assert len(fitted.experts_) == 2
-    assert all(type(expert) is PoissonRegressor for expert in fitted.experts_)
+def test_experts_are_log_linear_models_and_what_is_asked_agrees(fitted_counts):
+    assert len(fitted_counts.experts_) == 2
+    assert all(type(expert) is PoissonRegressor for expert in fitted_counts.experts_)
     X, y, hours = X2_TEST[:100], Y2_TEST[:100], np.linspace(1, 3, 100)
-    design, shapes = fitted.likelihood_.columns_.design(X), []
-    for (cov,) in fitted.likelihood_.coef_cov_:
+    design, shapes = fitted_counts.likelihood_.columns_.design(X), []
+    for (cov,) in fitted_counts.likelihood_.coef_cov_:
         shapes.append(inverse_trigamma(np.einsum("ij,jk,ik->i", design, cov, design)))
     shape = np.column_stack(shapes)
-    plug_in = np.column_stack([expert.predict(X) for expert in fitted.experts_])
-    np.testing.assert_allclose(fitted.predict_experts(X), plug_in)
+    plug_in = np.column_stack([expert.predict(X) for expert in fitted_counts.experts_])
+    np.testing.assert_allclose(fitted_counts.predict_experts(X), plug_in)
     mean = hours[:, None] * plug_in * shape / np.exp(special.digamma(shape))
-    gate = fitted.gate_proba(X)
-    found = fitted.predict(X, exposure=hours)
+    gate = fitted_counts.gate_proba(X)
+    found = fitted_counts.predict(X, exposure=hours)
     np.testing.assert_allclose(found, (gate * mean).sum(axis=1), rtol=1e-9)
-    np.testing.assert_allclose(found, hours * fitted.predict(X), rtol=1e-9)
+    np.testing.assert_allclose(found, hours * fitted_counts.predict(X), rtol=1e-9)
     pmf = gate * stats.nbinom.pmf(y[:, None], shape, shape / (shape + mean))
-    density = fitted.log_density(X, y, exposure=hours)
+    density = fitted_counts.log_density(X, y, exposure=hours)
     np.testing.assert_allclose(density, np.log(pmf.sum(axis=1)), rtol=1e-8)
-    resp = fitted.responsibilities(X, y, exposure=hours, by="expert")
+    resp = fitted_counts.responsibilities(X, y, exposure=hours, by="expert")
     np.testing.assert_allclose(resp, pmf / pmf.sum(axis=1, keepdims=True), atol=1e-9)
-    draws = fitted.sample_y(X[:1], 20000, random_state=0)[0]
-    expected, std = fitted.predict(X[:1], return_std=True)
+    draws = fitted_counts.sample_y(X[:1], 20000, random_state=0)[0]
+    expected, std = fitted_counts.predict(X[:1], return_std=True)
     assert abs(draws.mean() - expected[0]) < 4 * std[0] / np.sqrt(20000)
-    report = fitted.expert_report(X2, Y2, exposure=HOURS).columns
+    report = fitted_counts.expert_report(X2, Y2, exposure=HOURS).columns
     # That of fit has the responsibilities of the bound.
-    expected = fitted.expert_report().columns["error"]
+    expected = fitted_counts.expert_report().columns["error"]
     np.testing.assert_allclose(report["error"], expected, rtol=0.03)
 
 
-def test_predictive_distribution_pays_for_what_is_not_known_of_the_experts(fitted):
-    near, far = fitted.predict_dist(X2_TEST[:50]), fitted.predict_dist(5 * X2_TEST[:50])
+def test_predictive_distribution_pays_for_what_is_not_known_of_the_experts(fitted_counts):
+    near, far = (
+        fitted_counts.predict_dist(X2_TEST[:50]),
+        fitted_counts.predict_dist(5 * X2_TEST[:50]),
+    )
     assert (near.components.shape > 10).all()
     assert (far.components.shape < near.components.shape).all()
-    low, high = fitted.predict_interval(X2_TEST, 0.9).T
+    low, high = fitted_counts.predict_interval(X2_TEST, 0.9).T
     assert 0.85 < ((low <= Y2_TEST) & (Y2_TEST <= high)).mean() < 0.99
 
 
@@ -367,9 +381,9 @@ def test_default_pools():
         pooled("negative_binomial").fit(X2, Y2)
 
 
-def test_pickled_mixture_predicts_the_same_bits(fitted):
-    revived = pickle.loads(pickle.dumps(fitted))
-    np.testing.assert_array_equal(revived.predict(X2_TEST), fitted.predict(X2_TEST))
+def test_pickled_mixture_predicts_the_same_bits(fitted_counts):
+    revived = pickle.loads(pickle.dumps(fitted_counts))
+    np.testing.assert_array_equal(revived.predict(X2_TEST), fitted_counts.predict(X2_TEST))
 
 
 def test_tables_with_strings_are_encoded():
@@ -396,11 +410,11 @@ def test_an_outlier_a_single_event_and_constant_columns_are_taken():
     np.testing.assert_allclose(moe.predict(constant[:1]), Y2.mean(), rtol=0.01)
 
 
-def test_warm_start_goes_on_with_as_many_experts(fitted):
+def test_warm_start_goes_on_with_as_many_experts(fitted_counts):
     moe = pooled(warm_start=True).fit(X2, Y2, exposure=HOURS)
     moe.fit(X2, Y2, exposure=HOURS)
     assert list(moe.log_evidence_) == [2]
-    assert_alike(moe, fitted, atol=5e-3)
+    assert_alike(moe, fitted_counts, atol=5e-3)
 
 
 def test_summary_is_the_posterior():
@@ -420,11 +434,11 @@ def test_summary_is_the_posterior():
     assert result.estimate.shape == (len(frame),)
 
 
-def test_summary_of_one_regime_has_the_curvature_of_its_likelihood(fitted):
-    assert fitted.n_regimes_ == 1
-    frame = fitted.summary(X2, Y2, exposure=HOURS, by="expert").to_frame()
+def test_summary_of_one_regime_has_the_curvature_of_its_likelihood(fitted_counts):
+    assert fitted_counts.n_regimes_ == 1
+    frame = fitted_counts.summary(X2, Y2, exposure=HOURS, by="expert").to_frame()
     levels = frame["estimate"].xs("intercept", level=1)
-    point = np.concatenate([levels[:2], fitted.experts_[0].coef_, levels[2:]])
+    point = np.concatenate([levels[:2], fitted_counts.experts_[0].coef_, levels[2:]])
 
     def loss(p):  # levels of two experts, their slopes, log-odds of the second
         mean = np.exp(X2 @ p[2:-1] + p[:2, None]) * HOURS
@@ -521,9 +535,9 @@ def test_constant_exact_tiny_and_outlying_targets_are_taken():
     assert moe.log_density(X2, y).mean() > plain.log_density(X2, y).mean()
 
 
-def test_what_needs_the_maximum_of_the_likelihood_is_refused(fitted):
+def test_what_needs_the_maximum_of_the_likelihood_is_refused(fitted_counts):
     with pytest.raises(ValueError, match="lower_bound_"):
-        fitted.bic(X2, Y2)
+        fitted_counts.bic(X2, Y2)
     with pytest.raises(ValueError, match="Pooled experts"):
-        pickle.loads(pickle.dumps(fitted)).add_expert(X2, Y2)
-    assert not hasattr(fitted, "partial_fit")
+        pickle.loads(pickle.dumps(fitted_counts)).add_expert(X2, Y2)
+    assert not hasattr(fitted_counts, "partial_fit")

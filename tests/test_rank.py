@@ -15,7 +15,7 @@ from skmoe.likelihoods import Gaussian
 from skmoe.model_selection import select_n_experts
 
 
-def planted(seed=0, n_samples=400):
+def rows_of_kinds(seed=0, n_samples=400):
     """Two numbers, a kind of three levels, and a target of two regimes."""
     rng = np.random.default_rng(seed)
     X, kind = rng.normal(size=(n_samples, 2)), rng.integers(3, size=n_samples)
@@ -56,7 +56,7 @@ def target(name, y):
 @pytest.mark.parametrize("coding", CODINGS)
 @pytest.mark.parametrize("name", MIXTURES)
 def test_number_of_parameters_is_the_rank_of_what_is_estimated(name, coding):
-    X, kind, y = planted()
+    X, kind, y = rows_of_kinds()
     X = CODINGS[coding](X, kind)
     kind_of_mixture, settings, n_scales = MIXTURES[name]
     moe = kind_of_mixture(**settings, n_init=1, max_iter=1, random_state=0, training="em")
@@ -72,7 +72,7 @@ def test_number_of_parameters_is_the_rank_of_what_is_estimated(name, coding):
 
 @pytest.mark.parametrize("redundant", [False, True])
 def test_shared_effects_lose_what_the_experts_own_effects_can_say(redundant):
-    X, kind, y = planted()
+    X, kind, y = rows_of_kinds()
     moe = MixtureOfExpertsRegressor(
         n_experts=2,
         shared_effects=[1, -1] if redundant else [1],
@@ -94,7 +94,7 @@ def test_shared_effects_lose_what_the_experts_own_effects_can_say(redundant):
 
 @pytest.mark.parametrize("coding", CODINGS)
 def test_criteria_do_not_depend_on_the_coding(coding):
-    X, kind, y = planted()
+    X, kind, y = rows_of_kinds()
     found = []
     for each in ("drop first", coding):
         table = CODINGS[each](X, kind)
@@ -109,7 +109,7 @@ def test_criteria_do_not_depend_on_the_coding(coding):
 
 
 def test_columns_are_counted_behind_the_transformers_of_each_part():
-    X, kind, y = planted()
+    X, kind, y = rows_of_kinds()
 
     def doubled(gate_or_expert):
         return make_pipeline(FunctionTransformer(lambda X: np.hstack([X, X])), gate_or_expert)
@@ -128,7 +128,7 @@ def test_encoded_strings_are_counted_as_treatment_contrasts(shared_data):
 
 
 def test_rows_without_weight_identify_nothing():
-    X, kind, y = planted()
+    X, kind, y = rows_of_kinds()
     weight = 1.0 - kind[:, 2]
     table = CODINGS["one-hot"](X, kind)
     moe = MixtureOfExpertsRegressor(n_experts=2, n_init=1, random_state=0, training="em")
@@ -152,7 +152,7 @@ def test_columns_are_kept_from_the_last_to_the_first_and_as_many_as_the_rank():
 
 @pytest.mark.parametrize("gate", [GaussianGate(), TreeGate([1, 1], GaussianGate())])
 def test_criteria_of_another_likelihood_are_refused(gate):
-    X, _, y = planted()
+    X, _, y = rows_of_kinds()
     moe = MixtureOfExpertsRegressor(
         n_experts=2, gate=gate, n_init=1, random_state=0, training="em"
     ).fit(X, y)
@@ -165,7 +165,7 @@ def test_criteria_of_another_likelihood_are_refused(gate):
 
 
 def test_criteria_with_class_weights_are_refused():
-    X, _, y = planted()
+    X, _, y = rows_of_kinds()
     moe = MixtureOfExpertsClassifier(n_experts=1, class_weight="balanced", training="em").fit(
         X, y > 0
     )
@@ -178,7 +178,7 @@ def test_criteria_with_class_weights_are_refused():
 
 
 def summarised(coding, likelihood="gaussian"):
-    X, kind, y = planted()
+    X, kind, y = rows_of_kinds()
     y = target(likelihood, y)
     table = CODINGS[coding](X, kind)
     settings = {"n_init": 4, "tol": 1e-10, "max_iter": 2000, "random_state": 0}
@@ -226,7 +226,7 @@ def test_contrasts_have_the_same_standard_errors_in_any_coding():
 
 def test_summary_names_what_is_not_identified_and_why():
     pd = pytest.importorskip("pandas")
-    X, kind, y = planted()
+    X, kind, y = rows_of_kinds()
     table = pd.DataFrame(X, columns=["a", "b"])
     table["kind"] = np.array(["cat", "dog", "emu"])[kind.argmax(axis=1)]
     table["five"], table["twice"] = 5.0, 2 * table["a"] - 3
@@ -267,7 +267,7 @@ def test_what_one_expert_has_no_rows_for_is_not_identified_in_it_alone():
 
 
 def test_one_scale_for_all_experts_is_one_parameter():
-    X, kind, y = planted()
+    X, kind, y = rows_of_kinds()
     table = CODINGS["one-hot"](X, kind)
     settings = {"n_experts": 2, "n_init": 4, "tol": 1e-9, "max_iter": 1000, "random_state": 0}
     moe = MixtureOfExpertsRegressor(likelihood=Gaussian("shared"), **settings, training="em").fit(

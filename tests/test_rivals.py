@@ -15,7 +15,7 @@ LABELS = np.repeat([0, 1], 50)
 OTHERS = np.tile([0, 1], 50)
 
 
-def mixture(labels, nats, regime=None):
+def stand_in(labels, nats, regime=None):
     """Stands for a pooled mixture of this partition of rows to experts, and evidence."""
     n_experts = labels.max() + 1
     ties = None if regime is None else SimpleNamespace(regime=regime, n_regimes=regime.max() + 1)
@@ -36,42 +36,42 @@ def notes(chosen, *others, converge=lambda problem: problem, weight=None):
 
 
 def test_another_partition_of_nearly_as_much_evidence_is_noted():
-    (note,) = notes(mixture(LABELS, 0), mixture(OTHERS, -2), mixture(OTHERS, -1.5))
+    (note,) = notes(stand_in(LABELS, 0), stand_in(OTHERS, -2), stand_in(OTHERS, -1.5))
     assert "into 2 regimes (adjusted Rand index 0.00) is 1.5 nats behind" in note
-    (note,) = notes(mixture(LABELS, 0), mixture(OTHERS, 1))  # given up, and then it was better
+    (note,) = notes(stand_in(LABELS, 0), stand_in(OTHERS, 1))  # given up, and then it was better
     assert "is 1.0 nats ahead" in note
 
 
 @pytest.mark.parametrize(
     "other",
     [
-        mixture(OTHERS, -3.5),  # far behind
-        mixture(1 - LABELS, -1),  # the same, by other names
-        mixture(np.r_[LABELS[:-1], 0], -1),  # a row apart
-        mixture(np.arange(100) % 3, -1),  # another number
+        stand_in(OTHERS, -3.5),  # far behind
+        stand_in(1 - LABELS, -1),  # the same, by other names
+        stand_in(np.r_[LABELS[:-1], 0], -1),  # a row apart
+        stand_in(np.arange(100) % 3, -1),  # another number
     ],
 )
 def test_what_is_far_behind_or_the_same_is_not_noted(other):
-    assert notes(mixture(LABELS, 0), other) == []
+    assert notes(stand_in(LABELS, 0), other) == []
 
 
 def test_what_converges_to_the_mixture_that_is_kept_is_not_noted():
-    chosen = mixture(LABELS, 0)
-    assert notes(chosen, mixture(OTHERS, -1), converge=lambda problem: chosen) == []
+    chosen = stand_in(LABELS, 0)
+    assert notes(chosen, stand_in(OTHERS, -1), converge=lambda problem: chosen) == []
 
 
 def test_experts_of_one_regime_are_one_part():
     split = np.repeat([0, 1, 2, 3], 25)
-    tied = mixture(split, 0, np.array([0, 0, 1, 1]))
-    assert notes(tied, mixture(LABELS, -1)) == []
-    assert len(notes(tied, mixture(OTHERS, -1))) == 1
-    crossed = mixture(split, -1, np.array([0, 1, 0, 1]))
+    tied = stand_in(split, 0, np.array([0, 0, 1, 1]))
+    assert notes(tied, stand_in(LABELS, -1)) == []
+    assert len(notes(tied, stand_in(OTHERS, -1))) == 1
+    crossed = stand_in(split, -1, np.array([0, 1, 0, 1]))
     assert len(notes(tied, crossed)) == 1
 
 
 def test_evidence_is_that_of_all_rows_by_weight():
-    far = mixture(OTHERS, -2)
-    assert notes(mixture(LABELS, 0), far, weight=np.full(100, 2.0)) == []  # 4 nats
+    far = stand_in(OTHERS, -2)
+    assert notes(stand_in(LABELS, 0), far, weight=np.full(100, 2.0)) == []  # 4 nats
 
 
 @pytest.mark.parametrize("seed", range(3))

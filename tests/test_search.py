@@ -1,5 +1,6 @@
 """Where few starts lead to the best optimum, more are tried, and the report says so."""
 
+from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
@@ -20,18 +21,14 @@ def regimes(n_regimes, n=240, seed=0):
     return X, y
 
 
-def fitted(X, y, n_experts, seed=0, **params):
-    moe = MixtureOfExpertsRegressor(
-        LinearRegression(), n_experts, n_init=4, random_state=seed, **params
-    )
-    return moe.fit(X, y)
+mixture = partial(MixtureOfExpertsRegressor, experts=LinearRegression(), n_init=4, random_state=0)
 
 
 def test_more_starts_end_no_lower_and_some_higher(monkeypatch):
     X, y = regimes(5)
-    searched = [fitted(X, y, 5, seed) for seed in range(5)]
+    searched = [mixture(n_experts=5, random_state=seed).fit(X, y) for seed in range(5)]
     monkeypatch.setattr(trainer, "SEARCHES", 0)
-    plain = [fitted(X, y, 5, seed) for seed in range(5)]
+    plain = [mixture(n_experts=5, random_state=seed).fit(X, y) for seed in range(5)]
     gains = [a.lower_bound_ - b.lower_bound_ for a, b in zip(searched, plain, strict=True)]
     assert min(gains) > -1e-3  # of an optimum that was the lower one after fifty iterations
     assert max(gains) > 0.01
@@ -42,7 +39,7 @@ def test_an_optimum_that_all_starts_reach_is_enough():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(200, 1))
     y = np.where(X[:, 0] > 0, 5 + X[:, 0], -5 - X[:, 0]) + 0.1 * rng.normal(size=200)
-    moe = fitted(X, y, 2)
+    moe = mixture(n_experts=2).fit(X, y)
     assert len(moe.start_lower_bounds_) == 4
     assert not any("led to the best" in note for note in moe.expert_report().notes)
 
@@ -50,7 +47,7 @@ def test_an_optimum_that_all_starts_reach_is_enough():
 def test_the_report_says_how_few_starts_reached_the_best(monkeypatch):
     monkeypatch.setattr(trainer, "SAME_OPTIMUM", 1e-12)  # so that no two have met
     X, y = regimes(4)
-    moe = fitted(X, y, 4)
+    moe = mixture(n_experts=4).fit(X, y)
     n_starts = len(moe.start_lower_bounds_)
     assert any(f"Of {n_starts} starts" in note for note in moe.expert_report().notes)
 
@@ -58,7 +55,7 @@ def test_the_report_says_how_few_starts_reached_the_best(monkeypatch):
 @pytest.mark.parametrize("n_experts", [3, 4])
 def test_moves_are_other_responsibilities_and_a_weight_of_two_is_a_row_given_twice(n_experts):
     X, y = regimes(n_experts, n=100)
-    moe = fitted(X, y, n_experts)
+    moe = mixture(n_experts=n_experts).fit(X, y)
     weight = np.where(np.arange(100) % 3, 1, 2)
 
     def moves(rows, weight):

@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+from functools import partial
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from skmoe.likelihoods import Gaussian, WithNoise
 from skmoe.metrics import log_score
 
 
-def planted(seed, n=800, n_outputs=None, equal=False):
+def lines_of_growing_scale(seed, n=800, n_outputs=None, equal=False):
     """Two lines that a hard gate parts; errors grow with the other column."""
     rng = np.random.default_rng(seed)
     X = rng.uniform(-1, 1, size=(n, 2))
@@ -30,11 +31,7 @@ def planted(seed, n=800, n_outputs=None, equal=False):
     return X, y, scale
 
 
-def fitted(scale, X, y, experts=None, **settings):
-    moe = MixtureOfExpertsRegressor(
-        experts, 2, likelihood=Gaussian(scale), n_init=3, random_state=0, training="em", **settings
-    )
-    return moe.fit(X, y)
+mixture = partial(MixtureOfExpertsRegressor, n_experts=2, training="em", n_init=3, random_state=0)
 
 
 # Shared -----------------------------------------------------------------------------------------
@@ -56,8 +53,8 @@ def test_shared_scale_is_the_root_mean_square_of_all_residuals(n_outputs):
 
 
 def test_likelihood_of_a_shared_scale_never_falls():
-    X, y, _ = planted(0)
-    moe = fitted("shared", X, y, tol=1e-9, max_iter=500)
+    X, y, _ = lines_of_growing_scale(0)
+    moe = mixture(likelihood=Gaussian("shared"), tol=1e-9, max_iter=500).fit(X, y)
     assert moe.n_iter_ > 1
     assert np.diff(moe.lower_bounds_).min() > -1e-9
     assert np.ptp(moe.likelihood_.scale_) == 0
@@ -68,7 +65,7 @@ def test_shared_scale_learns_from_streams():
         n_experts=2, likelihood=Gaussian("shared"), random_state=0, training="em"
     )
     for seed in range(8):
-        X, y, _ = planted(seed, n=200, equal=True)
+        X, y, _ = lines_of_growing_scale(seed, n=200, equal=True)
         moe.partial_fit(X, y)
     assert np.ptp(moe.likelihood_.scale_) == 0
     assert_allclose(moe.likelihood_.scale_[0], np.sqrt(np.mean([0.4**2, 0.2**2])), rtol=0.1)
@@ -138,7 +135,7 @@ def test_density_of_full_covariances_is_the_one_of_scipy():
 
 
 def test_full_covariances_of_the_row_scale_as_a_whole():
-    X, y, _ = planted(0, n=1500, n_outputs=2)
+    X, y, _ = lines_of_growing_scale(0, n=1500, n_outputs=2)
     moe = MixtureOfExpertsRegressor(
         n_experts=2,
         likelihood=Gaussian("auto", covariance="full"),
@@ -154,7 +151,7 @@ def test_full_covariances_of_the_row_scale_as_a_whole():
 
 
 def test_outputs_that_depend_on_each_other_have_a_floor():
-    X, y, _ = planted(0, n=200)
+    X, y, _ = lines_of_growing_scale(0, n=200)
     moe = MixtureOfExpertsRegressor(
         n_experts=2, likelihood=Gaussian(covariance="full"), n_init=2, random_state=0, training="em"
     ).fit(X, np.column_stack([y, 2 * y]))
@@ -179,7 +176,7 @@ def test_full_covariance_learns_from_streams_and_keeps_experts_apart():
 
 
 def test_full_covariance_of_one_output_is_its_variance():
-    X, y, _ = planted(0, n=200)
+    X, y, _ = lines_of_growing_scale(0, n=200)
     settings = {"n_experts": 2, "n_init": 2, "random_state": 0}
     full = MixtureOfExpertsRegressor(
         likelihood=Gaussian(covariance="full"), **settings, training="em"
@@ -196,16 +193,18 @@ def test_full_covariance_of_one_output_is_its_variance():
     "scale", ["auto", PoissonRegressor(alpha=1e-3), RandomForestRegressor(50, min_samples_leaf=20)]
 )
 def test_planted_scales_are_recovered(scale, n_outputs):
-    X, y, truth = planted(0, n=2000, n_outputs=n_outputs)
-    moe = fitted(scale, X, y)
+    X, y, truth = lines_of_growing_scale(0, n=2000, n_outputs=n_outputs)
+    moe = mixture(likelihood=Gaussian(scale)).fit(X, y)
     std = moe.predict_dist(X).components.std
     best = np.argmax(moe.gate_proba(X), axis=1)
     std = std[np.arange(len(X)), best].reshape(len(X), -1)
     away = np.abs(X[:, 0]) > 0.1  # from where the gate is unsure
     error = np.log(std / truth[:, None])[away]
     assert np.abs(error).mean() < 0.2
-    X_test, y_test, _ = planted(1, n=1000, n_outputs=n_outputs)
-    gain = log_score(moe, X_test, y_test) - log_score(fitted("expert", X, y), X_test, y_test)
+    X_test, y_test, _ = lines_of_growing_scale(1, n=1000, n_outputs=n_outputs)
+    gain = log_score(moe, X_test, y_test) - log_score(
+        mixture(likelihood=Gaussian("expert")).fit(X, y), X_test, y_test
+    )
     assert gain > 0.15 * (n_outputs or 1)
 
 
@@ -214,8 +213,8 @@ def test_linear_experts_are_fitted_with_the_weights_of_unequal_errors():
     for scale in ("expert", "auto"):
         error[scale] = 0.0
         for seed in range(3):
-            X, y, _ = planted(seed)
-            moe = fitted(scale, X, y)
+            X, y, _ = lines_of_growing_scale(seed)
+            moe = mixture(likelihood=Gaussian(scale)).fit(X, y)
             truth = np.where(X[:, 0] > 0, 2 + X[:, 1], -2 - X[:, 1])
             best = np.argmax(moe.gate_proba(X), axis=1)
             predicted = moe.predict_experts(X)[np.arange(len(X)), best]
@@ -224,16 +223,19 @@ def test_linear_experts_are_fitted_with_the_weights_of_unequal_errors():
 
 
 def test_likelihood_of_linear_experts_rises_while_the_scale_of_the_row_stays():
-    X, y, _ = planted(0)
-    moe = fitted(PoissonRegressor(alpha=1e-3), X, y)
+    X, y, _ = lines_of_growing_scale(0)
+    moe = mixture(likelihood=Gaussian(PoissonRegressor(alpha=1e-3))).fit(X, y)
     steps = np.sort(np.diff(moe.lower_bounds_))
     assert len(steps) > 4
     assert steps[2:].min() > -1e-9  # but where the regressor was fitted, twice
 
 
 def test_auto_stays_with_constant_scales_where_errors_are_equal():
-    X, y, _ = planted(0, equal=True)
-    auto, constant = fitted("auto", X, y), fitted("expert", X, y)
+    X, y, _ = lines_of_growing_scale(0, equal=True)
+    auto, constant = (
+        mixture(likelihood=Gaussian("auto")).fit(X, y),
+        mixture(likelihood=Gaussian("expert")).fit(X, y),
+    )
     assert auto.likelihood_.scale_model_ is None
     # The one is trained in one pass over the rows, the other with all its arrays.
     assert_allclose(auto.likelihood_.scale_, constant.likelihood_.scale_, rtol=1e-3)
@@ -242,12 +244,12 @@ def test_auto_stays_with_constant_scales_where_errors_are_equal():
 
 
 def test_scale_of_flexible_experts_is_learned_from_out_of_fold_errors():
-    X, y, truth = planted(0, n=1000)
+    X, y, truth = lines_of_growing_scale(0, n=1000)
     tree = DecisionTreeRegressor(min_samples_leaf=3, random_state=0)
     scores = {}
-    X_test, y_test, _ = planted(1, n=1000)
+    X_test, y_test, _ = lines_of_growing_scale(1, n=1000)
     for scale in ("expert", "auto"):
-        moe = fitted(scale, X, y, tree)
+        moe = mixture(likelihood=Gaussian(scale), experts=tree).fit(X, y)
         scores[scale] = log_score(moe, X_test, y_test)
         low, high = moe.predict_dist(X_test).interval(0.9)
         assert 0.85 < np.mean((low <= y_test) & (y_test <= high)) < 0.97
@@ -255,8 +257,8 @@ def test_scale_of_flexible_experts_is_learned_from_out_of_fold_errors():
 
 
 def test_density_is_that_of_the_scales_and_integrates_to_one():
-    X, y, _ = planted(0)
-    moe = fitted("auto", X, y)
+    X, y, _ = lines_of_growing_scale(0)
+    moe = mixture(likelihood=Gaussian("auto")).fit(X, y)
     spread = moe.likelihood_.scale_model_(X)
     dist = moe.predict_dist(X)
     assert_allclose(dist.components.std, moe.likelihood_.scale_ * spread, rtol=1e-6)
@@ -268,7 +270,7 @@ def test_density_is_that_of_the_scales_and_integrates_to_one():
 
 
 def test_weight_of_two_is_a_row_given_twice():
-    X, y, _ = planted(0, n=200)
+    X, y, _ = lines_of_growing_scale(0, n=200)
     weight = np.random.default_rng(0).integers(1, 3, size=200)
     scale = PoissonRegressor(alpha=1e-3, tol=1e-9, max_iter=1000)
     settings = {"n_experts": 2, "n_init": 2, "random_state": 0, "tol": 1e-9, "max_iter": 500}
@@ -285,18 +287,18 @@ def test_weight_of_two_is_a_row_given_twice():
 
 def test_tables_with_strings_and_missing_values():
     pandas = pytest.importorskip("pandas")
-    X, y, _ = planted(0)
+    X, y, _ = lines_of_growing_scale(0)
     table = pandas.DataFrame(X, columns=["a", "b"])
     table.loc[::7, "b"] = np.nan
     table["side"] = np.where(X[:, 0] > 0, "right", "left")
-    moe = fitted("auto", table, y)
+    moe = mixture(likelihood=Gaussian("auto")).fit(table, y)
     assert moe.likelihood_.scale_model_ is not None
     assert np.isfinite(moe.log_density(table, y)).all()
 
 
 def test_added_and_replaced_experts_keep_the_scale_of_the_row():
-    X, y, _ = planted(0)
-    moe = fitted("auto", X, y)
+    X, y, _ = lines_of_growing_scale(0)
+    moe = mixture(likelihood=Gaussian("auto")).fit(X, y)
     before = copy.copy(moe.likelihood_)
     score = moe.log_density(X, y).mean()
     name = list(moe.named_experts_)[0]
@@ -313,13 +315,13 @@ def test_added_and_replaced_experts_keep_the_scale_of_the_row():
 
 @pytest.mark.parametrize("scale", ["row", None, 3, object()])
 def test_unknown_scales_are_refused(scale):
-    X, y, _ = planted(0, n=50)
+    X, y, _ = lines_of_growing_scale(0, n=50)
     with pytest.raises(ValueError, match="scale must be one of"):
         MixtureOfExpertsRegressor(n_experts=1, likelihood=Gaussian(scale), training="em").fit(X, y)
 
 
 def test_unknown_covariances_are_refused():
-    X, y, _ = planted(0, n=50)
+    X, y, _ = lines_of_growing_scale(0, n=50)
     with pytest.raises(ValueError, match='covariance must be "diag" or "full"'):
         MixtureOfExpertsRegressor(
             n_experts=1, likelihood=Gaussian(covariance="tied"), training="em"
@@ -327,7 +329,7 @@ def test_unknown_covariances_are_refused():
 
 
 def test_scale_of_the_row_beside_noise_is_refused():
-    X, y, _ = planted(0, n=50)
+    X, y, _ = lines_of_growing_scale(0, n=50)
     likelihood = WithNoise(Gaussian("auto"))
     with pytest.raises(ValueError, match="Beside noise, scales cannot depend on the row"):
         MixtureOfExpertsRegressor(n_experts=1, likelihood=likelihood, training="em").fit(X, y)
@@ -335,8 +337,8 @@ def test_scale_of_the_row_beside_noise_is_refused():
 
 @pytest.mark.parametrize("scale", ["auto", LinearRegression()])
 def test_what_a_scale_of_the_row_cannot_do_says_so(scale):
-    X, y, _ = planted(0)
-    moe = fitted(scale, X, y)
+    X, y, _ = lines_of_growing_scale(0)
+    moe = mixture(likelihood=Gaussian(scale)).fit(X, y)
     assert not hasattr(moe, "partial_fit")
     with pytest.raises(ValueError, match="parameters of this mixture cannot be counted"):
         moe.bic(X, y)

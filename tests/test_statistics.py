@@ -274,9 +274,7 @@ def year_polynomial():
 def test_raw_year_and_its_square_are_solved_to_eight_digits():
     X, y, good = year_polynomial()
     resp = np.random.default_rng(1).dirichlet(np.ones(2), size=400)
-    experts = LeastSquaresExperts(
-        X, y, np.ones(400), 2, penalty=0.0, per_column_unit=True, prior=False
-    )
+    experts = LeastSquaresExperts(X, y, np.ones(400), 2, penalty=0.0, prior=False)
     experts.fit(resp)
     templates = [type("Line", (), {})(), type("Line", (), {})()]
     fitted = experts.finish(templates)

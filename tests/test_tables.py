@@ -1,6 +1,7 @@
 """Tables with strings, categories and missing values; sparse matrices."""
 
 import copy
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -32,12 +33,10 @@ N = 300
 QUICK = {"n_init": 4, "tol": 1e-3, "random_state": 0}
 
 
-def regressor(experts=None, n_experts=2, **params):
-    return MixtureOfExpertsRegressor(experts, n_experts, **(QUICK | params))
+regressor = partial(MixtureOfExpertsRegressor, n_experts=2, **QUICK)
 
 
-def classifier(experts=None, n_experts=2, **params):
-    return MixtureOfExpertsClassifier(experts, n_experts, **(QUICK | params))
+classifier = partial(MixtureOfExpertsClassifier, n_experts=2, **QUICK)
 
 
 @pytest.fixture(name="mixed")
@@ -285,7 +284,9 @@ def test_boosting_takes_gaps_in_an_array(mixed, kind):
 def test_boosting_reads_the_categories_of_a_table(mixed, expert):
     X, y = mixed
     X = X.assign(town=X["town"].astype("category"))
-    moe = regressor(expert, 1, cv=2).fit(X, y)  # with two, the gate may take the town from them
+    moe = regressor(expert, n_experts=1, cv=2).fit(
+        X, y
+    )  # with two, the gate may take the town from them
     swapped = X["town"].cat.rename_categories({"north": "south", "south": "north"})
     swapped = X.assign(town=swapped.cat.reorder_categories(["north", "south"]))
     assert not np.allclose(moe.predict_experts(X), moe.predict_experts(swapped))
@@ -385,12 +386,12 @@ def test_out_of_bag_predictions_are_those_of_the_forest(make_rows):
     dense, y = sparse_problem()
     rows, labels = make_rows(dense), (y > 0).astype(int)
     params = {"n_estimators": 40, "max_depth": 3, "oob_score": True}
-    moe = regressor(RandomForestRegressor(**params), 1, training="em").fit(rows, y)
+    moe = regressor(RandomForestRegressor(**params), n_experts=1, training="em").fit(rows, y)
     prediction = moe.experts_[0].oob_prediction_[:, None]
     by_hand = moe.likelihood_.log_density(y, prediction)[:, 0]
     np.testing.assert_allclose(moe.oof_log_density_, by_hand)
 
-    moe = classifier(RandomForestClassifier(**params), 1, training="em").fit(rows, labels)
+    moe = classifier(RandomForestClassifier(**params), n_experts=1, training="em").fit(rows, labels)
     proba = moe.experts_[0].oob_decision_function_[:, None]
     by_hand = moe.likelihood_.log_density(labels, proba)[:, 0]
     np.testing.assert_allclose(moe.oof_log_density_, by_hand)

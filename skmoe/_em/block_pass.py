@@ -7,12 +7,11 @@ It makes the same sums as the compiled pass of ``sums.py``, which add up over bl
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import sparse, special
+from scipy import sparse
 
-from .._experts.log_linear import LARGEST_LOG_MEAN
+from .._experts.generalized_linear import LARGEST_PREDICTOR
 from .._numerics.grams import GramSums, weighted_grams
 from .._numerics.multinomial import class_pairs
-from ..distributions._counts import log_poisson
 from .sums import Sums
 
 BLOCK_ROWS = 2048
@@ -30,8 +29,7 @@ class BlockParameters:
     gate_coef: np.ndarray
     # (n_experts, p, n_functions): linear functions of the experts in standardised columns.
     expert_coef: np.ndarray
-    # GaussianErrors, ClassErrors, CountErrors or GammaErrors: how the target lies around these
-    # functions.
+    # GaussianErrors, ClassErrors or FamilyErrors: how the target lies around these functions.
     errors: object
     # (n_samples, n_experts): responsibilities in place of those of an E-step.
     resp: np.ndarray | None = None
@@ -193,64 +191,40 @@ class ClassErrors:
 
 
 @dataclass(frozen=True)
-class CountErrors:
-    """Poisson counts with a log link, up to a constant of each row.
+class FamilyErrors:
+    """Errors of a family around linear predictors, up to a constant of each row.
 
-    Means are compared with the count by their logarithm, so that nothing cancels where both are
-    large.
+    Attributes
+    ----------
+    family : Family
+        Of size one.
+    scale : ndarray of shape (n_experts,) or None
+        Of each expert; None where the family has none.
     """
 
+    family: object
+    scale: np.ndarray | None = None
+
     values_given = True
 
     def compare(self, y, functions):
-        """Log-probabilities (n_experts, n_rows); means less counts, and the counts."""
-        log_ratio, near = _log_mean(functions), np.where(y > 0, y, 1.0)
-        log_ratio -= np.log(near)
-        excess = near * np.expm1(log_ratio) + (y == 0)
-        return y * log_ratio - excess, (excess, y)
+        """Log-densities (n_experts, n_rows); the unit of the family."""
+        predictors = np.clip(functions[:, 0], -LARGEST_PREDICTOR, LARGEST_PREDICTOR)
+        unit = self.family.unit(y, predictors)
+        if self.scale is None:
+            return unit[0], unit
+        scale = self.scale[:, None]
+        return scale * unit[0] + self.family.normaliser(scale), unit
 
-    def weights(self, found, mass, with_grams):
-        """Weights of the columns: slopes (n_experts, 1, n_rows), and curvature."""
-        excess, y = found
-        return (-mass * excess)[:, None], (mass * (excess + y))[:, None], None
+    def weights(self, unit, mass, with_grams):
+        """Weights of the columns: slopes (n_experts, 1, n_rows), curvature, and sums of units."""
+        value, slope, curvature = unit
+        values = None if self.scale is None else np.einsum("kn,kn->k", mass, value)
+        return (mass * slope)[:, None], (mass * curvature)[:, None], values
 
-    @staticmethod
-    def constant(y):
-        """What the log-probability of each row has besides."""
-        near = np.where(y > 0, y, 1.0)
-        return np.where(y > 0, log_poisson(near, near), 0.0)
-
-
-@dataclass(frozen=True)
-class GammaErrors:
-    """Gamma distributed targets with a log link, up to a constant of each row."""
-
-    shape: np.ndarray  # (n_experts,): shapes
-    values_given = True
-
-    def compare(self, y, functions):
-        """Log-densities (n_experts, n_rows); logarithms of ratios to the mean, and these less 1."""
-        log_ratio = np.log(y) - _log_mean(functions)
-        excess = np.expm1(log_ratio)
-        constant = special.xlogy(self.shape, self.shape) - self.shape - special.gammaln(self.shape)
-        log_density = self.shape[:, None] * (log_ratio - excess) + constant[:, None]
-        return log_density, (log_ratio, excess)
-
-    def weights(self, found, mass, with_grams):
-        """Weights of the columns: slopes (n_experts, 1, n_rows), curvature, and half deviances."""
-        log_ratio, excess = found
-        deviance = np.einsum("kn,kn->k", mass, excess - log_ratio)
-        pull = mass * excess
-        return pull[:, None], (mass + pull)[:, None], deviance
-
-    @staticmethod
-    def constant(y):
+    def constant(self, y):
         """What the log-density of each row has besides."""
-        return -np.log(y)
-
-
-def _log_mean(functions):
-    return np.clip(functions[:, 0], -LARGEST_LOG_MEAN, LARGEST_LOG_MEAN)
+        return self.family.constant(y)
 
 
 @dataclass(frozen=True)

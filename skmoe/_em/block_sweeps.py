@@ -6,18 +6,16 @@ They have several outputs, three classes and more, a log link, or sparse rows.
 from abc import abstractmethod
 
 import numpy as np
-from scipy import sparse, special
+from scipy import sparse
 
-from .._experts.log_linear import LogLinearExperts
-from .._experts.multinomial import MultinomialExperts
+from .._experts.generalized_linear import GeneralizedLinearExperts
+from .._experts.logistic import LogisticExperts
 from .._numerics.gamma_shapes import LARGEST_SHAPE
 from .._numerics.multinomial import NEWTON_LIMIT
-from ..likelihoods import Gamma, Poisson
 from .block_pass import (
     BlockParameters,
     ClassErrors,
-    CountErrors,
-    GammaErrors,
+    FamilyErrors,
     GaussianErrors,
     block_pass,
     sum_rows,
@@ -81,7 +79,7 @@ class MultinomialSweep(NewtonSweep):
 
     @classmethod
     def covers(cls, experts, likelihood):
-        if type(experts) is not MultinomialExperts or not cls._is_uncalibrated(likelihood):
+        if type(experts) is not LogisticExperts or not cls._is_uncalibrated(likelihood):
             return False
         size = experts.coef[0].size
         most = SPARSE_NEWTON_LIMIT if sparse.issparse(experts.rows.X) else NEWTON_LIMIT
@@ -92,63 +90,57 @@ class MultinomialSweep(NewtonSweep):
         return ClassErrors()
 
 
-class PoissonSweep(NewtonSweep):
-    """Log-linear experts of counts."""
+class GeneralizedLinearSweep(NewtonSweep):
+    """Generalised linear models, each with a scale where its family has one.
 
-    likelihood, glm = Poisson, "poisson"
-
-    @classmethod
-    def covers(cls, experts, likelihood):
-        if type(experts) is not LogLinearExperts or type(likelihood) is not cls.likelihood:
-            return False
-        is_prior = experts.prior or not experts.alpha.any()  # else the objective may fall
-        return experts.glm == cls.glm and is_prior
-
-    @staticmethod
-    def _errors(problem):
-        return CountErrors()
-
-    @staticmethod
-    def _end(problem):
-        """Nothing that the likelihood wants to be told."""
-
-
-class GammaSweep(PoissonSweep):
-    """Log-linear experts of positive targets, each with a shape.
-
-    Shapes are those of the last pass' experts, whose own step is the same for any shape. Each of
+    Scales are those of the last pass' experts, whose own step is the same for any scale. Each of
     the two raises the bound.
     """
 
-    likelihood, glm = Gamma, "gamma"
+    @classmethod
+    def covers(cls, experts, likelihood):
+        if type(experts) is not GeneralizedLinearExperts or not likelihood.has_sums:
+            return False
+        is_prior = experts.prior or not experts.alpha.any()  # else the objective may fall
+        return experts.family == likelihood.family and is_prior
 
     def step(self, problem):
-        if not hasattr(problem.likelihood, "shape_"):
-            problem.likelihood.shape_ = np.ones(problem.experts.n_experts)
+        family, likelihood = problem.experts.family, problem.likelihood
+        if family.scale is not None and likelihood.scales_ is None:
+            likelihood.scales_ = np.ones(problem.experts.n_experts)
         return super().step(problem)
 
     @staticmethod
     def _errors(problem):
-        return GammaErrors(problem.likelihood.shape_)
+        return FamilyErrors(problem.experts.family, problem.likelihood.scales_)
+
+    @staticmethod
+    def _end(problem):
+        """Nothing that the likelihood wants to be told."""
 
     @staticmethod
     def _learn_scales(problem, sums):
         problem.likelihood.update_from_sums(sums.mass, sums.squares, problem.experts.penalty)
 
     def point(self, problem):
-        """Logarithms of shapes, linear functions, and logits."""
-        return np.append(np.log(problem.likelihood.shape_), super().point(problem))
+        scales = problem.likelihood.scales_
+        # Logarithms of scales come first.
+        return np.append([] if scales is None else np.log(scales), super().point(problem))
 
     def go_to(self, problem, point):
-        log_shape, others = np.split(point, [problem.experts.n_experts])
-        problem.likelihood.shape_ = np.minimum(np.exp(log_shape), LARGEST_SHAPE)
-        super().go_to(problem, others)
+        likelihood = problem.likelihood
+        if likelihood.scales_ is not None:
+            log_scales, point = np.split(point, [problem.experts.n_experts])
+            likelihood.scales_ = np.minimum(np.exp(log_scales), LARGEST_SHAPE)
+        super().go_to(problem, point)
 
     def metric(self, problem):
-        shape, mass = problem.likelihood.shape_, problem.sums.mass
-        of_shapes = mass * (shape**2 * special.polygamma(1, shape) - shape)
-        of_experts, of_gate = super().metric(problem)
-        return [of_shapes[:, None, None], shape[:, None, None] * of_experts, of_gate]
+        scales, (of_experts, of_gate) = problem.likelihood.scales_, super().metric(problem)
+        if scales is None:
+            return [of_experts, of_gate]
+        bend = problem.experts.family.normaliser_slopes(scales)[1]
+        of_scales = -problem.sums.mass * scales**2 * bend
+        return [of_scales[:, None, None], scales[:, None, None] * of_experts, of_gate]
 
 
 def run_blocks(problem, coef, errors, resp, with_grams, with_curvature):

@@ -20,10 +20,9 @@ from .._rows.source import add_up
 from .acceleration import Acceleration
 from .block_sweeps import (
     SPARSE_NEWTON_LIMIT,
-    GammaSweep,
+    GeneralizedLinearSweep,
     MultinomialSweep,
     OutputsSweep,
-    PoissonSweep,
 )
 from .general import GeneralProblem
 from .problem import SampleProblem, shallow_copy
@@ -37,8 +36,7 @@ SWEEPS = (
     LogisticSweep,
     OutputsSweep,
     MultinomialSweep,
-    PoissonSweep,
-    GammaSweep,
+    GeneralizedLinearSweep,
 )
 
 

@@ -228,7 +228,7 @@ class LogisticSweep(Sweep):
     @classmethod
     def covers(cls, experts, likelihood):
         is_known = type(experts) is LogisticExperts and cls._is_uncalibrated(likelihood)
-        return is_known and experts.n_classes == 2
+        return is_known and experts.n_classes == 2 and not sparse.issparse(experts.rows.X)
 
     @staticmethod
     def _is_uncalibrated(likelihood):
@@ -328,6 +328,8 @@ class LogisticSweep(Sweep):
         wanted = problem.gate.wants_curvature if with_curvature is None else with_curvature
         sums = self._run(problem, experts.log_odds, resp, wanted, experts.wants_curvature)
         sums.mass, sums.squares = sums.squares[:, 0], None
+        sums.gram = sums.gram[:, None]  # of the pair of classes
+        sums.cross = np.concatenate([-sums.cross, sums.cross], axis=2)
         sums.rows_gram = self._rows_gram
         return sums
 

@@ -136,11 +136,13 @@ class LinearExperts(Experts):
         Weights of the rows.
     n_experts : int
         Number of experts.
-    penalty : float
+    penalty : float, default=0.0
         L2 penalty of the experts.
-    per_column_unit : bool
-        Whether the penalty is on coefficients of the raw columns, as scikit-learn's is, and
-        not on those of the standardised ones.
+    prior : bool, default=False
+        Whether the penalty is a prior of the coefficients of standardised columns, and not, as
+        scikit-learn's is, on those of the raw ones.
+    exposure : ndarray of shape (n_samples,), default=None
+        Exposures or trials of the rows, where predictions are means or rates.
     units : Units, default=None
         Of columns and target, where they are known.
 
@@ -153,16 +155,18 @@ class LinearExperts(Experts):
     """
 
     is_solved = True
-    shared = None
+    shared = _predictions = None
 
-    def __init__(self, X, y, weight, n_experts, *, penalty, per_column_unit, units=None):
-        self.source, self.weight, self.n_experts = X, weight, n_experts
+    def __init__(
+        self, X, y, weight, n_experts, *, penalty=0.0, prior=False, exposure=None, units=None
+    ):  # fmt: skip
+        self.source, self.weight, self.n_experts, self.prior = X, weight, n_experts, prior
         if units is None:
             self.mean, self.scale = standardisation(X, weight)
         else:
             self.mean, self.scale = units.mean, units.scale
         self._take(X, y)
-        self.alpha = penalty / self.scale**2 if per_column_unit else np.full(X.shape[1], penalty)
+        self.alpha = np.full(X.shape[1], penalty) if prior else penalty / self.scale**2
         self.minimum_rows = X.shape[1] + 2
 
     def _take(self, X, y):
@@ -214,11 +218,37 @@ class LinearExperts(Experts):
         return self.coef.ravel() if hasattr(self, "coef") else None
 
     def go_to(self, point):
-        self._set_coef(point.reshape(self.coef.shape))
+        self.set_coef(point.reshape(self.coef.shape))
+
+    def set_coef(self, coef):
+        """Take coefficients, of which predictions and penalty follow."""
+        self.coef, self.predictions = coef, None
+        self._set_penalty()
 
     @abstractmethod
-    def _set_coef(self, coef):
-        """Take coefficients, of which predictions and penalty follow."""
+    def _set_penalty(self):
+        """Set ``penalty`` from the coefficients."""
+
+    @property
+    def predictions(self):
+        """Predictions for the rows, made when asked for."""
+        if self._predictions is None:
+            self._predictions = self._predict()
+        return self._predictions
+
+    @predictions.setter
+    def predictions(self, predictions):
+        self._predictions = predictions
+
+    @abstractmethod
+    def _predict(self):
+        """``predictions``, with the coefficients as they are."""
+
+    def state(self):
+        return self.coef
+
+    def restore(self, state):
+        self.set_coef(state)
 
     def forget_curvature(self):
         """Take the curvature anew before the next step from sums, where one is kept."""

@@ -7,7 +7,6 @@ is called, and what comes out are such estimators, fitted.
 from abc import ABC, abstractmethod
 
 import numpy as np
-from scipy import sparse
 from sklearn.base import clone, is_classifier
 from sklearn.linear_model import (
     GammaRegressor,
@@ -20,13 +19,11 @@ from sklearn.linear_model import (
 from sklearn.pipeline import Pipeline
 
 from .._compat import validate_params
-from .binomial import BinomialExperts
 from .by_output import OutputExperts, OutputsRegressor
 from .fitting import join_last, split_last
+from .generalized_linear import GeneralizedLinearExperts
 from .least_squares import LeastSquaresExperts
-from .log_linear import LogLinearExperts
 from .logistic import LogisticExperts
-from .multinomial import MultinomialExperts
 from .rates import RateRegressor
 from .traits import has_own_density
 
@@ -88,16 +85,12 @@ class LinearFamily(ABC):
         """``penalty_of`` an estimator with an intercept and valid parameters."""
 
     @abstractmethod
-    def experts(
-        self, design, y, weight, n_experts, *, penalty, prior, exposure=None, units=None
-    ):  # fmt: skip
+    def experts(self, design, y, weight, n_experts, **settings):
         """Experts in training, unstarted.
 
         ``design`` has finite numbers; ``y`` is what experts are fitted on, or class numbers.
-        ``prior`` says whether the L2 ``penalty`` is a prior of the coefficients of standardised
-        columns, under which EM is monotone, and not scikit-learn's of those of the raw columns.
-        ``exposure`` (n_samples,) are factors of the predictions; ``units`` those of columns and
-        target, where they are not those of these rows.
+        ``settings`` are ``penalty``, ``prior``, ``exposure`` and ``units`` of ``LinearExperts``;
+        under a prior EM is monotone.
         """
 
 
@@ -118,19 +111,8 @@ class LeastSquares(LinearFamily):
             return float(estimator.alpha)
         return None
 
-    def experts(
-        self, design, y, weight, n_experts, *, penalty, prior, exposure=None, units=None
-    ):  # fmt: skip
-        return LeastSquaresExperts(
-            design,
-            y,
-            weight,
-            n_experts,
-            penalty=penalty,
-            per_column_unit=not prior,
-            prior=prior,
-            units=units,
-        )
+    def experts(self, design, y, weight, n_experts, **settings):
+        return LeastSquaresExperts(design, y, weight, n_experts, **settings)
 
 
 class Logistic(LinearFamily):
@@ -160,68 +142,40 @@ class Logistic(LinearFamily):
             return None
         return 1.0 / estimator.C
 
-    def experts(
-        self, design, y, weight, n_experts, *, penalty, prior, exposure=None, units=None
-    ):  # fmt: skip
-        has_log_odds = len(self.classes) == 2 and not sparse.issparse(design)
-        kind = LogisticExperts if has_log_odds else MultinomialExperts
-        return kind(
-            design,
-            y,
-            weight,
-            n_experts,
-            classes=self.classes,
-            penalty=penalty,
-            per_column_unit=not prior,
-            units=units,
-        )
+    def experts(self, design, y, weight, n_experts, **settings):
+        return LogisticExperts(design, y, weight, n_experts, classes=self.classes, **settings)
 
 
-class LogLinear(LinearFamily):
-    """Generalised linear models with a log link; ``penalty`` is their ``alpha``.
+class GeneralizedLinear(LinearFamily):
+    """Generalised linear models of positive means; ``penalty`` is their ``alpha``.
 
     Parameters
     ----------
-    glm : {"poisson", "gamma"}
-        Family of the target.
+    family : Family
+        Errors around the linear predictor.
     """
 
-    models = {"poisson": PoissonRegressor, "gamma": GammaRegressor}
     default_penalty = 1e-6
 
-    def __init__(self, glm):
-        self.glm = glm
+    def __init__(self, family):
+        self.family = family
 
     def default_expert(self):
-        return self.models[self.glm](alpha=0)
+        return self.family.estimator(alpha=0)
 
     def _penalty_of(self, estimator):
-        return float(estimator.alpha) if type(estimator) is self.models[self.glm] else None
+        return float(estimator.alpha) if type(estimator) is self.family.estimator else None
 
-    def experts(
-        self, design, y, weight, n_experts, *, penalty, prior, exposure=None, units=None
-    ):  # fmt: skip
-        return LogLinearExperts(
-            design,
-            y,
-            weight,
-            n_experts,
-            penalty=penalty,
-            per_column_unit=not prior,
-            glm=self.glm,
-            exposure=exposure,
-            prior=prior,
-            units=units,
-        )
+    def experts(self, design, y, weight, n_experts, **settings):
+        given = design, y, weight, n_experts
+        return GeneralizedLinearExperts(*given, family=self.family, **settings)
 
 
-class Rates(LinearFamily):
+class Rates(GeneralizedLinear):
     """Logistic regressions of rates of success; ``penalty`` is as for ``Logistic``."""
 
     default_penalty = Logistic.default_penalty
-
-    def __init__(self):
-        self.of_classes = Logistic()
+    of_classes = Logistic()
 
     def default_expert(self):
         return RateRegressor(self.of_classes.default_expert())
@@ -241,23 +195,6 @@ class Rates(LinearFamily):
     def penalty_of(self, estimator):
         is_rate = isinstance(estimator, RateRegressor)
         return self.of_classes.penalty_of(estimator.classifier) if is_rate else None
-
-    def _penalty_of(self, estimator):
-        return self.of_classes._penalty_of(estimator)
-
-    def experts(
-        self, design, y, weight, n_experts, *, penalty, prior, exposure=None, units=None
-    ):  # fmt: skip
-        return BinomialExperts(
-            design,
-            y,
-            weight,
-            n_experts,
-            penalty=penalty,
-            per_column_unit=not prior,
-            trials=exposure,
-            units=units,
-        )
 
 
 class ByOutput(LinearFamily):
@@ -280,22 +217,14 @@ class ByOutput(LinearFamily):
     def _penalty_of(self, estimator):
         return None
 
-    def experts(
-        self, design, y, weight, n_experts, *, penalty, prior, exposure=None, units=None
-    ):  # fmt: skip
-        return OutputExperts(
-            [
-                family.experts(
-                    design,
-                    y[:, j],
-                    weight,
-                    n_experts,
-                    penalty=max(penalty, family.default_penalty),
-                    prior=prior,
-                )
-                for j, family in enumerate(self.families)
-            ]
-        )
+    def experts(self, design, y, weight, n_experts, *, penalty, prior, exposure=None, units=None):
+        outputs = []
+        for family, column in zip(self.families, y.T, strict=True):
+            own = max(penalty, family.default_penalty)
+            outputs.append(
+                family.experts(design, column, weight, n_experts, penalty=own, prior=prior)
+            )
+        return OutputExperts(outputs)
 
 
 def is_multinomial(estimator):

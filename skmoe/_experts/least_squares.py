@@ -19,18 +19,14 @@ class LeastSquaresExperts(LinearExperts):
     of the error variance, under which EM is monotone; scikit-learn's ridge penalty is none.
     """
 
-    def __init__(self, X, y, weight, n_experts, *, penalty, per_column_unit, prior, units=None):
+    def __init__(self, X, y, weight, n_experts, *, units=None, **settings):
         if units is None:
             self.y_mean, self.y_scale = standardisation(y.reshape(len(y), -1), weight)
         else:
             self.y_mean, self.y_scale = units.y_mean, units.y_scale
         self.flat = y.ndim == 1
         self.n_functions = 1 if self.flat else y.shape[1]
-        super().__init__(
-            X, y, weight, n_experts, penalty=penalty, per_column_unit=per_column_unit, units=units
-        )
-        self.prior = prior
-        self.penalty = 0.0
+        super().__init__(X, y, weight, n_experts, units=units, **settings)
 
     @property
     def targets(self):
@@ -59,7 +55,7 @@ class LeastSquaresExperts(LinearExperts):
             coef = statistics.solve(self.alpha)
         else:
             coef = statistics.solve_shared(self.alpha, self.owner, self.precision)
-        self._set_coef(coef)
+        self.set_coef(coef)
 
     def streaming(self, resp, order, fitted):
         if self.shared is not None:
@@ -91,29 +87,19 @@ class LeastSquaresExperts(LinearExperts):
 
     def set_functions(self, coef):
         """Set ``standard_coef``."""
-        self._set_coef(coef)
+        self.set_coef(coef)
 
     def predict_standardised(self, columns):
         """Predictions for rows of standardised columns, as ``predictions``."""
         predictions = self.functions_of(columns, self.coef) * self.y_scale + self.y_mean
         return predictions[..., 0] if self.flat else predictions
 
-    @property
-    def predictions(self):
-        """Predictions for the rows, (n_samples, n_experts) or (..., n_outputs)."""
-        if self._predictions is None:
-            fitted = np.stack([self.design @ coef for coef in self.coef], axis=1)
-            self._predictions = (fitted * self.y_scale + self.y_mean).reshape(
-                (len(self.y), self.n_experts) + self.y.shape[1:]
-            )
-        return self._predictions
+    def _predict(self):
+        fitted = np.stack([self.design @ coef for coef in self.coef], axis=1)
+        fitted = fitted * self.y_scale + self.y_mean
+        return fitted.reshape((len(self.y), self.n_experts) + self.y.shape[1:])
 
-    @predictions.setter
-    def predictions(self, predictions):
-        self._predictions = predictions
-
-    def _set_coef(self, coef):
-        self.coef, self.predictions = coef, None
+    def _set_penalty(self):
         if self.prior:
             squares = np.einsum("j,kjm->km", self.alpha, self.coef[:, :-1] ** 2)
             squares = squares * self.y_scale**2
@@ -124,7 +110,7 @@ class LeastSquaresExperts(LinearExperts):
 
     def restore(self, state):
         coef, self.statistics = state
-        self._set_coef(coef)
+        self.set_coef(coef)
 
     def finish(self, templates):
         fitted = []

@@ -3,7 +3,6 @@
 import copy
 
 import numpy as np
-from scipy import special
 
 from .._numerics import multinomial
 from .base import LinearExperts
@@ -12,27 +11,22 @@ from .base import LinearExperts
 class LogisticExperts(LinearExperts):
     """Penalised multinomial logistic regression for K experts, a Newton step or two at a time.
 
-    Of two classes, ``learn_sums`` makes the steps of all experts from sums over the rows; of
-    more, and of sparse rows, that of ``MultinomialExperts`` does.
-
     See ``LinearExperts`` for the parameters; ``classes`` are the labels of the classes.
     """
 
     n_newton = 2
     n_first_newton = 20  # from nothing: a start, and warm_start, then begin at their optimum
-    longest_drift = 0.1  # of the log-odds, until their curvature is taken anew
-    _curvature = _factors = None  # of log-odds of two classes, for steps from sums
+    longest_drift = 0.1  # of the functions, until their curvature is taken anew
+    _curvature = _factors = None  # for steps from sums
     _drift = 0.0
 
-    def __init__(self, X, y, weight, n_experts, *, classes, penalty, per_column_unit, units=None):
+    def __init__(self, X, y, weight, n_experts, *, classes, **settings):
         self.classes, self.n_classes = classes, len(classes)
-        super().__init__(
-            X, y, weight, n_experts, penalty=penalty, per_column_unit=per_column_unit, units=units
-        )
+        super().__init__(X, y, weight, n_experts, **settings)
         # Two classes have one coefficient w in scikit-learn and -w/2, w/2 here.
         factor = 2.0 if self.n_classes == 2 else 1.0
         self.column_penalty = np.append(factor * self.alpha, 0.0)
-        self._set_coef(np.zeros((n_experts, len(self.column_penalty), self.n_classes)))
+        self.set_coef(np.zeros((n_experts, len(self.column_penalty), self.n_classes)))
 
     @property
     def labels(self):
@@ -46,44 +40,39 @@ class LogisticExperts(LinearExperts):
 
     @property
     def functions(self):
-        """Coefficients of the linear functions that EM's steps add to: ``log_odds``."""
-        return self.log_odds
+        """Coefficients of the classes' linear functions, (n_experts, n_classes, p)."""
+        return self.coef.swapaxes(1, 2)
 
     def learn_sums(self, sums, size=1.0):
-        """Take the part ``size`` of a Newton step of the log-odds of two classes from such sums."""
-        penalty, log_odds = np.append(self.alpha, 0.0), self.log_odds
+        penalty, coef = self.column_penalty, self.coef.copy()
         if self.wants_curvature:
-            self._curvature, self._drift = sums.gram, 0.0
-            floor = 1e-12 * max(sums.gram.max(), 1e-300)  # in directions that are flat
-            self._factors = [
-                multinomial.factor_definite(gram + np.diag(penalty + floor)) for gram in sums.gram
-            ]
-        slope = sums.cross[:, :, 0] - penalty * log_odds
-        step = np.stack(
-            [
-                multinomial.solve_factored(factor, of_expert)
-                for factor, of_expert in zip(self._factors, slope, strict=True)
-            ]
-        )
-        step *= size * multinomial.shortening(step.T, sums.rows_gram)[:, None]
-        mass = max(self._curvature[:, -1, -1].sum(), 1e-300)
-        self._drift += np.sqrt(max(np.vdot(step, slope), 0.0)) / np.sqrt(mass)
-        self._set_log_odds(log_odds + step)
+            each = [multinomial.hessian_of_pairs(grams, self.n_classes) for grams in sums.gram]
+            self._curvature, self._drift = np.stack(each), 0.0
+            self._factors = [multinomial.factor_hessian(hessian, penalty) for hessian in each]
+        squares = 0.0
+        for k, factor in enumerate(self._factors):
+            slope = sums.cross[k] - penalty[:, None] * coef[k]
+            step, decrement = multinomial.newton_direction(factor, slope)
+            part = size * multinomial.shortening(step, sums.rows_gram).min()
+            coef[k] += part * step
+            squares += part * decrement
+        self._drift_by(squares)
+        self.set_coef(coef)
 
-    def set_functions(self, log_odds):
-        """Set ``functions`` of two classes, between steps from sums."""
-        change = log_odds - self.log_odds
-        squares = np.einsum("kp,kpq,kq->", change, self._curvature, change)
-        mass = max(self._curvature[:, -1, -1].sum(), 1e-300)
-        self._drift += np.sqrt(max(squares, 0.0)) / np.sqrt(mass)
-        self._set_log_odds(log_odds)
+    def set_functions(self, functions):
+        change = (functions - self.functions).reshape(self.n_experts, -1, 1)
+        curvature = self._curvature.reshape(self.n_experts, change.shape[1], -1)
+        self._drift_by(np.vdot(change, curvature @ change))
+        self.set_coef(functions.swapaxes(1, 2))
+
+    def _drift_by(self, squares):
+        mass = 0.5 * np.einsum("kcc->", self._curvature[:, :, -1, :, -1])
+        self._drift += np.sqrt(max(squares, 0.0) / max(mass, 1e-300))
 
     def curvature_of_each(self):
-        """Curvature of the penalised log-likelihood of each expert, (n_experts, p, p)."""
-        return self._curvature + np.diag(np.append(self.alpha, 0.0))
-
-    def _set_log_odds(self, log_odds):
-        self._set_coef(np.stack([-0.5 * log_odds, 0.5 * log_odds], axis=2))
+        """Curvature of the penalised log-likelihood of each expert, (n_experts, C p, C p)."""
+        penalty = np.tile(self.column_penalty, self.n_classes)
+        return self._curvature.reshape(-1, len(penalty), len(penalty)) + np.diag(penalty)
 
     @property
     def wants_curvature(self):
@@ -100,7 +89,7 @@ class LogisticExperts(LinearExperts):
         self.n_fits += self.n_experts
         if self.shared is not None:
             targets = labels * (resp * self.weight[:, None]).T[:, :, None]
-            self._set_coef(
+            self.set_coef(
                 multinomial.fit_shared(
                     self.design, targets, self.coef, self.column_penalty, self.owner, **settings
                 )
@@ -115,7 +104,7 @@ class LogisticExperts(LinearExperts):
                 self.column_penalty,
                 **settings,
             )
-        self._set_coef(coef)
+        self.set_coef(coef)
 
     def streaming(self, resp, order, fitted):
         if self.shared is not None:
@@ -131,8 +120,8 @@ class LogisticExperts(LinearExperts):
         return self._streaming(bounds, order)
 
     def streaming_from_sums(self, order):
-        bounds = 2 * self._curvature[order]  # see multinomial.curvature
-        return self._streaming(list(np.stack([bounds, bounds], axis=1)), order)
+        bounds = 2 * np.einsum("kcpcq->kcpq", self._curvature[order])  # multinomial.curvature
+        return self._streaming(list(bounds), order)
 
     def _streaming(self, bounds, order):
         twin = self.without_rows()
@@ -161,39 +150,30 @@ class LogisticExperts(LinearExperts):
             )
             for k in range(self.n_experts)
         ]
-        twin._set_coef(np.stack([coef for coef, _ in steps]))
+        twin.set_coef(np.stack([coef for coef, _ in steps]))
         twin.bounds = [bound for _, bound in steps]
         twin.n_fits += self.n_experts
         return twin
 
     def predict_standardised(self, columns):
-        """Probabilities (n_rows, n_experts, 2) of two classes for rows of standardised columns."""
-        log_odds = self.log_odds.T
-        log_odds = columns @ log_odds[:-1] + log_odds[-1]
-        return special.expit(np.stack([-log_odds, log_odds], axis=2))
+        """Probabilities (n_rows, n_experts, n_classes) for rows of standardised columns."""
+        logits = self.functions_of(columns, self.coef)
+        log_proba = multinomial.log_softmax(logits.reshape(-1, self.n_classes))
+        return np.exp(log_proba).reshape(logits.shape)
 
-    @property
-    def predictions(self):
-        """Class probabilities of the rows, (n_samples, n_experts, n_classes)."""
-        if self._predictions is None:
-            log_proba = [multinomial.log_softmax(self.design @ coef) for coef in self.coef]
-            self._predictions = np.exp(np.stack(log_proba, axis=1))
-        return self._predictions
+    def _predict(self):
+        log_proba = [multinomial.log_softmax(self.design @ coef) for coef in self.coef]
+        return np.exp(np.stack(log_proba, axis=1))
 
-    @predictions.setter
-    def predictions(self, predictions):
-        self._predictions = predictions
-
-    def _set_coef(self, coef):
-        self.coef, self.predictions = coef, None
-        self.penalty = 0.5 * np.einsum("j,kjc->k", self.column_penalty, coef**2)
+    def _set_penalty(self):
+        self.penalty = 0.5 * np.einsum("j,kjc->k", self.column_penalty, self.coef**2)
 
     def state(self):
         return self.coef, self._curvature, self._factors, self._drift
 
     def restore(self, state):
         coef, self._curvature, self._factors, self._drift = state
-        self._set_coef(coef)
+        self.set_coef(coef)
 
     def finish(self, templates):
         fitted = []

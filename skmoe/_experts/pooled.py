@@ -278,9 +278,7 @@ class PooledExperts(Pooled, LeastSquaresExperts):
     def __init__(
         self, X, y, weight, *, floor, shared_scale, shared_columns=(), units=None, block=None
     ):  # fmt: skip
-        super().__init__(
-            X, y, weight, 1, penalty=0.0, per_column_unit=False, prior=False, units=units
-        )
+        super().__init__(X, y, weight, 1, units=units)
         self._stand_on(X, weight, shared_columns, units, block)
         self._targets = super().targets
         self.floor = np.maximum((floor / self.y_scale) ** 2, SMALLEST_FLOOR)
@@ -346,7 +344,7 @@ class PooledExperts(Pooled, LeastSquaresExperts):
 
     def restore(self, state):
         self.posteriors, self.tau, self.rho = state
-        self._set_coef(np.stack([c.mean for c, _ in self.posteriors], axis=2))
+        self.set_coef(np.stack([c.mean for c, _ in self.posteriors], axis=2))
 
     @property
     def divergence(self):

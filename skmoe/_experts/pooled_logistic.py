@@ -22,9 +22,8 @@ from scipy import special
 
 from .logistic import LogisticExperts
 from .pooled import LARGEST_VARIANCE, LONGEST_STEP, SMALLEST_VARIANCE, blocks_of_slopes
-from .pooled_steps import Expected, PooledInSteps, posteriors
+from .pooled_steps import Expected, PooledInSteps, ignores_rows, posteriors
 
-NO_SLOPE = 1e-4  # variance of slopes that leave an expert constant
 N_TILTS, N_FIRST_TILTS = 4, 8  # steps to the best tilt of a row, from one near it or from none
 
 
@@ -32,7 +31,9 @@ N_TILTS, N_FIRST_TILTS = 4, 8  # steps to the best tilt of a row, from one near 
 
 
 class _Classes:
-    """Kinds whose steps begin at zero."""
+    """Bounds whose steps begin at zero."""
+
+    first_size = largest_size = 1.0
 
     def first(self, labels, n_experts):
         """``Expected`` of rows whose functions are zero."""
@@ -47,7 +48,6 @@ class TwoClasses(_Classes):
     """
 
     n_functions = 1
-    first_size = largest_size = 1.0
 
     @staticmethod
     def expected(labels, mean, variance, near=None):
@@ -174,16 +174,27 @@ class PooledLogisticExperts(PooledInSteps, LogisticExperts):
     can_be_tied = False
 
     def __init__(self, X, y, weight, *, classes, units=None, block=None):
-        super().__init__(
-            X, y, weight, 1, classes=classes, penalty=0.0, per_column_unit=False, units=units
-        )
+        super().__init__(X, y, weight, 1, classes=classes, units=units)
         self._stand_on(X, weight, units=units, block=block)
-        self.kind = TwoClasses() if self.n_classes == 2 else ManyClasses(self.n_classes)
+        self.bound = TwoClasses() if self.n_classes == 2 else ManyClasses(self.n_classes)
+        self.n_pooled = self.bound.n_functions
+        self.first_size, self.largest_size = self.bound.first_size, self.bound.largest_size
         self._take_targets()
 
     def _take_targets(self):
         self.y = self.y.astype(np.intp, copy=False)  # blocks have numbers of classes as floats
-        self.targets_of_kind = self.labels[:, -self.kind.n_functions :]
+        self.targets = self.labels[:, -self.n_pooled :]
+
+    def _first(self):
+        return self.bound.first(self.targets, self.n_experts)
+
+    def _expected(self, mean, variance, near=None):
+        return self.bound.expected(self.targets, mean, variance, near)
+
+    def without_rows(self):
+        twin = super().without_rows()
+        twin.targets = None
+        return twin
 
     def _centred(self, now, gram, cross):
         if len(gram) == 1 or not now.coefficients:
@@ -214,17 +225,9 @@ class PooledLogisticExperts(PooledInSteps, LogisticExperts):
         return _learn_variances_of_all(gram, cross, tau, rho, learned, self.columns.block)
 
     def _set_means(self, mean):
-        self._set_coef(np.dstack([-0.5 * mean, 0.5 * mean]) if self.n_classes == 2 else mean)
-
-    def _set_coef(self, coef):
-        self.coef, self.predictions = coef, None
+        self.set_coef(np.dstack([-0.5 * mean, 0.5 * mean]) if self.n_classes == 2 else mean)
 
     @property
     def is_one_expert(self):
         """Whether no more experts than classes ignore the rows: the gate is the regression then."""
         return 1 < self.n_experts <= self.n_classes and ignores_rows(self)
-
-
-def ignores_rows(experts):
-    """Whether the evidence has left no pooled expert a slope."""
-    return bool(((experts.tau + experts.rho)[:, :-1] < NO_SLOPE).all())

@@ -1,11 +1,11 @@
-r"""Pooled experts whose likelihood is not quadratic in their functions: what all kinds share.
+r"""Pooled experts whose likelihood is not quadratic in their functions: what all of them share.
 
 In standardised columns with the intercept last, x, expert k has linear functions f_m = x'b_km,
 
     b_k = b_0 + d_k,   b_0 ~ N(0, diag(rho)),   d_k ~ N(0, diag(tau))
 
 alike for each function, which share rho and tau; see ``pooled`` for these. Under a normal q(b) the
-functions of a row are normal, and a kind of target knows the expected log-density of the row given
+functions of a row are normal, and experts know the expected log-density of the row given
 their means and variances, or a bound from below, and its derivatives. With
 
     curvature = -2 d bound / d variance,    slope = d bound / d mean
@@ -33,6 +33,7 @@ FIRST_ROUNDS = 6  # of coefficients and variances for the responsibilities of a 
 GROWTH = 1.3  # of the size of a step, after one that raised the bound
 SMALLEST_SIZE = 0.02  # of a step, below which none is taken
 ROUNDING = 1e-10  # of a sum over rows, relative
+NO_SLOPE = 1e-4  # variance of slopes that leave an expert constant
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,7 @@ class Expected:
     working: np.ndarray
     # (n_samples, n_experts, n_functions): for bounds near these to start from.
     tilt: np.ndarray | None = None
+    unit: tuple | None = None  # what the family of the rows expects of its ``unit``
 
 
 @dataclass(frozen=True)
@@ -81,9 +83,10 @@ class StepSums:
     gram: np.ndarray
     cross: np.ndarray
     mass: np.ndarray  # (K,): weights of the experts' rows
+    values: np.ndarray | float = 0.0  # (K,): sums of the family's ``unit``, for scales
 
     def __add__(self, other):
-        return type(self)(*(vars(self)[name] + vars(other)[name] for name in vars(self)))
+        return StepSums(*(vars(self)[name] + vars(other)[name] for name in vars(self)))
 
 
 class PooledInSteps(Pooled):
@@ -93,26 +96,27 @@ class PooledInSteps(Pooled):
 
     Attributes
     ----------
-    kind : object
-        With ``n_functions``, ``first_size`` and ``largest_size`` of a step, and ``expected`` and
-        ``first`` as ``TwoClasses`` has them.
-    targets_of_kind : ndarray of shape (n_samples, n_functions)
-        What ``kind`` takes.
+    n_pooled : int
+        Linear functions of an expert that have a posterior.
+    first_size, largest_size : float
+        Of a step.
     posterior : Posterior
         After ``begin``.
     """
 
+    n_pooled = 1
+    first_size = largest_size = 1.0
     tau = property(lambda self: self.posterior.tau)
     rho = property(lambda self: self.posterior.rho)
 
     def begin(self, resp):
-        shape = (self.kind.n_functions, self.n_experts, self.design.shape[1])
+        shape = (self.n_pooled, self.n_experts, self.design.shape[1])
         tau, rho = self._first_variances(shape[0])
-        expected = self.kind.first(self.targets_of_kind, self.n_experts)
+        expected = self._first()
         first = Posterior([], np.zeros((*shape, shape[2])), np.zeros(shape), tau, rho, expected)
         weights = self._first_weights(resp) * self.weight[:, None]
         self._set(self._moved(first, self._sums(first, weights), 1.0, False))
-        self._size = self.kind.first_size
+        self._size = self.first_size
         self.fit(resp, n_rounds=FIRST_ROUNDS)
 
     def _first_weights(self, resp):
@@ -132,14 +136,14 @@ class PooledInSteps(Pooled):
         return StepSums(*self._sums(self.posterior, weights), weights.sum(axis=0))
 
     def learn_sums(self, sums, size=1.0, learns=True):
-        size = size * self.kind.largest_size
+        size = size * self.largest_size
         self._set(self._stepped(self.posterior, (sums.gram, sums.cross), size, learns))
         self.n_fits += self.n_experts
 
     def without_rows(self):
         twin = super().without_rows()
         twin.posterior = replace(self.posterior, expected=None)
-        twin.targets_of_kind = None
+        twin.predictions = None
         return twin
 
     def _take_block(self):
@@ -148,7 +152,15 @@ class PooledInSteps(Pooled):
 
     @abstractmethod
     def _take_targets(self):
-        """Set ``targets_of_kind``, and what else ``kind`` knows of the rows, from ``y``."""
+        """Set what else is known of the rows, from ``y``."""
+
+    @abstractmethod
+    def _first(self):
+        """``Expected`` of the rows where steps begin."""
+
+    @abstractmethod
+    def _expected(self, mean, variance, near=None):
+        """``Expected`` of the rows, for normal functions (n_samples, n_experts, n_pooled)."""
 
     def _better(self, weights):
         """The posterior after a step, as long as the bound lets it be."""
@@ -159,12 +171,12 @@ class PooledInSteps(Pooled):
         while self._size > SMALLEST_SIZE:
             new = self._moved(now, sums, self._size, learns)
             if new.bound(weights) >= least:
-                self._size = min(self.kind.largest_size, GROWTH * self._size)
+                self._size = min(self.largest_size, GROWTH * self._size)
                 return new
             if not learns:
                 self._size *= 0.5
             learns = False
-        self._size = self.kind.first_size
+        self._size = self.first_size
         return now
 
     def _sums(self, now, weights):
@@ -174,7 +186,7 @@ class PooledInSteps(Pooled):
             (weights[:, :, None] * each).transpose(0, 2, 1).reshape(len(weights), -1)
             for each in (now.expected.curvature, now.expected.working)
         )
-        shape = (self.kind.n_functions, self.n_experts, n_columns)
+        shape = (self.n_pooled, self.n_experts, n_columns)
         gram = weighted_grams(self.design, curvature).reshape(*shape, n_columns)
         return gram, (working.T @ self.design).reshape(shape)
 
@@ -205,7 +217,7 @@ class PooledInSteps(Pooled):
         coefficients = posterior.coefficients
         mean = np.stack([self.design @ each.mean.T for each in coefficients], axis=2)
         variance = np.stack([quadratic_forms(self.design, c.cov) for c in coefficients], axis=2)
-        expected = self.kind.expected(self.targets_of_kind, mean, np.maximum(variance, 0.0), near)
+        expected = self._expected(mean, np.maximum(variance, 0.0), near)
         return replace(posterior, expected=expected)
 
     def _learn_variances(self, gram, cross, tau, rho, learned):
@@ -266,3 +278,8 @@ def _optimum(gram, cross):
     """Largest values of ``cross'b - 1/2 b'gram b`` for the last axes, summed."""
     penalty = SMALL_PENALTY * np.eye(gram.shape[-1])
     return 0.5 * np.vdot(cross, np.linalg.solve(gram + penalty, cross[..., None])[..., 0])
+
+
+def ignores_rows(experts):
+    """Whether the evidence has left no pooled expert a slope."""
+    return bool(((experts.tau + experts.rho)[:, :-1] < NO_SLOPE).all())

@@ -159,7 +159,7 @@ def _one_pass_trainer(
     covered = OnePassProblem.covers(*known, load_prior=None, top_k=None)
     is_enough = splitting.folds(parts.templates, rows) is None
     is_narrow = len(data.units.mean) < BLOCK_LIMIT
-    can_be_gathered = not look.has_one_function or likelihood.glm is not None
+    can_be_gathered = not look.has_one_function or likelihood.expert_family is not None
     if can_be_gathered and not (covered and is_enough and is_narrow):
         return None
     otherwise = "Ask for fewer experts, or set cv=False, or fit rows that are so few in memory."
@@ -292,7 +292,7 @@ def _start(likelihood, look, n_experts):
     target = look.target
     if target is None:
         return likelihood.start_from_sums(look.mass, n_experts)
-    if likelihood.glm is not None:
+    if likelihood.expert_family is not None:
         return likelihood.start_from_sums(look.weight * target.mean[0], n_experts)
     variance, largest = target.squares / look.weight, target.size
     if look.has_one_function:

@@ -42,7 +42,7 @@ def _started(likelihood, look, data):
     """A likelihood that has looked at the targets of all rows."""
     if look.target is None:
         return likelihood.start_from_sums(look.mass, 1)
-    if likelihood.glm is not None:
+    if likelihood.expert_family is not None:
         values = look.values
         if values is None:  # too many to be known, but for the extremes
             values = np.concatenate([data.y, look.target.low, look.target.high])

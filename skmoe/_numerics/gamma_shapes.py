@@ -44,3 +44,19 @@ def inverse_trigamma(value):
         if np.all(np.abs(step) < 1e-12 * x):
             break
     return x
+
+
+def log_mean_of_gamma(shape):
+    """Logarithm of the mean of a Gamma variable, less the mean of its logarithm.
+
+    Parameters
+    ----------
+    shape : ndarray
+        Positive.
+
+    Returns
+    -------
+    difference : ndarray, shaped like shape
+        About ``0.5 / shape`` for large shapes.
+    """
+    return np.log(shape) - special.digamma(shape)

@@ -17,21 +17,25 @@ References
 import numpy as np
 from scipy import optimize, special
 
+from .._families.binomial import BinomialFamily
+from .._families.negative_binomial import NegativeBinomialFamily
+from .._families.poisson import PoissonFamily
+
 PENALTY = 0.1  # of slopes: they are finite where the columns separate rates of zero
 LARGEST_LINEAR, LARGEST_LOG_SIZE = 30.0, 15.0  # so far, nothing is different from infinity
 
 
-def overdispersed_evidence(problem, glm):
+def overdispersed_evidence(problem, family):
     """Log-evidence over all rows, by BIC, of one regression with overdispersion.
 
     Minus infinity for a ``glm`` that has none.
     """
-    if glm not in LOSSES:
+    if family not in LOSSES:
         return -np.inf
     design, data = problem.experts.design, problem.data
     size = np.ones(len(design)) if data.exposure is None else data.exposure
     start = np.zeros(design.shape[1] + 1)
-    given = (design, np.ravel(data.y), size, problem.weight, LOSSES[glm])
+    given = (design, np.ravel(data.y), size, problem.weight, LOSSES[family])
     found = optimize.minimize(_loss, start, given, method="L-BFGS-B", jac=True)
     return float(-found.fun - 0.5 * len(start) * np.log(problem.weight.sum()))
 
@@ -48,13 +52,9 @@ def _loss(theta, design, y, size, weight, log_density):
 
 def _negative_binomial(y, exposure, linear, shape):
     """Log-probability, and its slopes in the linear function and in ``log(shape)``."""
-    mean = exposure * np.exp(linear)
-    log_share = np.log(shape) - np.log(shape + mean)
-    value = special.gammaln(y + shape) - special.gammaln(shape) - special.gammaln(y + 1)
-    value += shape * log_share + special.xlogy(y, mean / (shape + mean))
-    by_size = special.digamma(y + shape) - special.digamma(shape) + log_share
-    by_size += (mean - y) / (shape + mean)
-    return value, shape * (y - mean) / (shape + mean), shape * by_size
+    family = NegativeBinomialFamily()
+    value = family.log_density(y, exposure * np.exp(linear), shape)
+    return value, *family.first(y, linear, shape, exposure)
 
 
 def _beta_binomial(y, trials, linear, size):
@@ -69,4 +69,4 @@ def _beta_binomial(y, trials, linear, size):
     return value, size * rate * other * (by_a - by_b), a * by_a + b * by_b
 
 
-LOSSES = {"poisson": _negative_binomial, "binomial": _beta_binomial}
+LOSSES = {PoissonFamily(): _negative_binomial, BinomialFamily(): _beta_binomial}

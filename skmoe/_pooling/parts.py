@@ -1,19 +1,10 @@
 """Which experts and which likelihood are pooled: what depends on the target alone."""
 
 from .._experts.pooled import PooledExperts
-from .._experts.pooled_binomial import PooledBinomialExperts
-from .._experts.pooled_log_linear import PooledGammaExperts, PooledPoissonExperts
+from .._experts.pooled_generalized_linear import PooledGeneralizedLinearExperts
 from .._experts.pooled_logistic import PooledLogisticExperts
 from ..likelihoods._pooled import PooledGaussian
-from ..likelihoods._pooled_binomial import PooledBinomial
 from ..likelihoods._pooled_categorical import PooledCategorical
-from ..likelihoods._pooled_log_linear import PooledGamma, PooledPoisson
-
-GLMS = {
-    "binomial": (PooledBinomialExperts, PooledBinomial),
-    "poisson": (PooledPoissonExperts, PooledPoisson),
-    "gamma": (PooledGammaExperts, PooledGamma),
-}
 
 
 def pooled_parts(parts, source, design, data, start, block):
@@ -35,28 +26,19 @@ def pooled_parts(parts, source, design, data, start, block):
         )
         return experts, start(likelihood)
     shared_columns = parts.shared_columns(source) if parts.shared_effects else ()
-    if parts.likelihood.glm is not None:
-        kind_of_experts, kind_of_likelihood = GLMS[parts.likelihood.glm]
-        likelihood = kind_of_likelihood().fitting(in_sample=True, linear=True)
-        experts = kind_of_experts(
-            design,
-            data.y,
-            data.weight,
-            exposure=data.exposure,
-            shared_columns=shared_columns,
-            units=data.units,
-            block=block,
+    settings = {"shared_columns": shared_columns, "units": data.units, "block": block}
+    given, family = (design, data.y, data.weight), parts.likelihood.family
+    if family is not None:
+        likelihood = parts.likelihood.pooled().fitting(in_sample=True, linear=True)
+        experts = PooledGeneralizedLinearExperts(
+            *given, family=family, exposure=data.exposure, **settings
         )
         return experts, start(likelihood)
     likelihood = start(PooledGaussian(parts.likelihood.scale))
     experts = PooledExperts(
-        design,
-        data.y,
-        data.weight,
+        *given,
         floor=likelihood.floor_,
         shared_scale=likelihood.scale == "shared",
-        shared_columns=shared_columns,
-        units=data.units,
-        block=block,
+        **settings,
     )
     return experts, likelihood

@@ -128,13 +128,13 @@ class RegimeSearch:
         chosen, kind, to_try = best, None, partitions(best)
         if most <= len(to_try):
             chosen, kind = self._tied(best, to_try[most - 1], -np.inf)
-        to_beat, glm = n_rows * chosen.evidence - MARGIN, self.trainer.parts.likelihood.glm
+        to_beat, family = n_rows * chosen.evidence - MARGIN, self.trainer.parts.likelihood.family
         for regime in to_try[: most - 1]:
             tied, kind_of_tied = self._tied(best, regime, to_beat)
             n_regimes, value = tied.experts.ties.n_regimes, n_rows * tied.evidence
             if value <= support.get(n_regimes, -np.inf):
                 continue  # so many experts do without ties
-            other = overdispersed_evidence(best, glm) if n_regimes == 1 else -np.inf
+            other = overdispersed_evidence(best, family) if n_regimes == 1 else -np.inf
             support[n_regimes] = max(value, other) + MARGIN
             if max(value, other) >= to_beat:
                 chosen, kind = tied, kind_of_tied

@@ -7,6 +7,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, clone
 
 from .._compat import QuickParameters
+from ._family_terms import FamilyTerms
 from ._outliers import outlier_bounds
 
 
@@ -26,9 +27,12 @@ class BaseLikelihood(QuickParameters, BaseEstimator, metaclass=ABCMeta):
 
     Attributes
     ----------
-    glm : {"poisson", "gamma", "binomial"} or None
-        Where predictions are positive means or rates, the family of the generalised linear models
-        that the default experts then are.
+    family : Family or None
+        Errors around the linear predictors of its experts, where predictions are positive means or
+        rates.
+    expert_family : Family or None
+        Of the generalised linear models that the default experts are; None where they are lines.
+        By default ``family``.
     takes_exposure : bool
         Whether means may be multiplied by an exposure.
     takes_trials : bool
@@ -81,7 +85,7 @@ class BaseLikelihood(QuickParameters, BaseEstimator, metaclass=ABCMeta):
         None where it adds none.
     """
 
-    glm = None
+    family = None
     takes_exposure = False
     takes_trials = takes_upper = takes_subjects = False
     keeps_order = False
@@ -96,6 +100,7 @@ class BaseLikelihood(QuickParameters, BaseEstimator, metaclass=ABCMeta):
     scale_ = None
     per_expert = learned_logs = learned_values = ()
     zero_expert = None
+    _linear = False  # whether generalised linear models that EM solves are the experts
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
@@ -121,7 +126,9 @@ class BaseLikelihood(QuickParameters, BaseEstimator, metaclass=ABCMeta):
         likelihood : BaseLikelihood
             A new one, unstarted. Likelihoods made of others train these.
         """
-        return clone(self)
+        twin = clone(self)
+        twin._linear = linear
+        return twin
 
     def start(self, y, weight, n_experts):
         """Look at the target once before EM.
@@ -442,6 +449,21 @@ class BaseLikelihood(QuickParameters, BaseEstimator, metaclass=ABCMeta):
             self.working_target(y, prediction),
         )
 
+    @property
+    def expert_family(self):
+        """Family of the default experts."""
+        return self.family
+
+    def pooled(self):
+        """The likelihood, unfitted, of partially pooled experts, where there is one.
+
+        Returns
+        -------
+        likelihood : BaseLikelihood or None
+            By default None.
+        """
+        return None
+
     def point(self):
         """What has been learned, as numbers of any sign, for EM to extrapolate.
 
@@ -623,9 +645,9 @@ class BaseLikelihood(QuickParameters, BaseEstimator, metaclass=ABCMeta):
         -------
         terms : type or None
             Derived from :class:`ExpertTerms`, and of the density that ``log_density`` has; by
-            default None: no standard errors.
+            default those of ``family``, and None without one: no standard errors.
         """
-        return None
+        return None if self.family is None else FamilyTerms.of(self.family)
 
     def censored_terms(self):
         """The same for censored targets, or None.

@@ -2,13 +2,12 @@
 
 import numpy as np
 
-from ..distributions import BinomialComponents
-from ..distributions._counts import log_binomial
-from ._base import BaseLikelihood
-from ._logit_terms import BinomialTerms
+from .._families.binomial import BinomialFamily
+from ._means import FamilyLikelihood
+from ._uncertain import UncertainFunction
 
 
-class Binomial(BaseLikelihood):
+class Binomial(FamilyLikelihood):
     r"""Successes in a number of trials.
 
     .. math:: P(y \mid x, k) = \binom{t}{y} \, p_k(x)^y (1 - p_k(x))^{t - y}
@@ -47,35 +46,40 @@ class Binomial(BaseLikelihood):
     array([10.])
     """
 
-    glm = "binomial"
+    family = BinomialFamily()
     can_be_pooled = True
     takes_trials = True
-    _linear = False
 
     def start(self, y, weight, n_experts):
         self.floor_ = 0.0 if self._linear else 0.5 / weight.sum()
         return self
 
-    def fitting(self, *, in_sample, linear):
-        # Logistic regressions that EM solves need no floor.
-        twin = Binomial()
-        twin._linear = linear
-        return twin
-
     def start_target(self, y, weight):
         return np.arcsin(np.sqrt(y))
 
-    def update(self, y, prediction, weights, penalty=0.0, pooled_rows=0.0, *, trials=1.0):
-        return  # the rate says it all
+    def pooled(self):
+        return PooledBinomial()
 
-    def log_density(self, y, prediction, experts=None, *, trials=1.0):
-        return log_binomial(y[:, None], self._means(prediction, trials), trials)
 
-    def components(self, prediction, experts=None, *, trials=1.0):
-        return BinomialComponents(self._means(prediction, trials), trials)
+class PooledBinomial(UncertainFunction, Binomial):
+    r"""Predictive distribution of successes around experts with partially pooled coefficients.
 
-    def _means(self, prediction, trials):
-        return np.clip(prediction, self.floor_, trials - self.floor_)
+    The log-odds of an expert have a normal posterior, of mean m and variance
+    :math:`v = x^T C_k x`, and the distribution is a mixture of binomial ones over 21 nodes z of a
+    standard normal variable, with masses w:
 
-    def terms(self):
-        return BinomialTerms
+    .. math:: P(y \mid x, k) = \sum_z w_z \binom{t}{y} \, p_z^y (1 - p_z)^{t - y}, \quad
+        p_z = \frac{1}{1 + \exp(-m - \sqrt{v} \, z)}
+
+    A fit with ``pooling`` makes it of :class:`~skmoe.likelihoods.Binomial`.
+
+    Attributes
+    ----------
+    coef_cov_ : ndarray of shape (n_experts, 1, q, q)
+        Covariances of the coefficients of ``columns_``, the intercept last.
+    own_var_, shared_var_ : ndarray of shape (1, n_columns + 1)
+        Prior variances of the coefficients of standardised columns, the intercept last: of the
+        experts' deviations, and of what they have in common.
+    columns_ : StandardColumns
+        Makes a design of what the experts see.
+    """

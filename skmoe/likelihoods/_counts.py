@@ -1,12 +1,13 @@
 """Counts around the prediction of an expert."""
 
 import numpy as np
-from scipy import optimize, special
+from scipy import optimize
 
-from ..distributions import NegativeBinomialComponents, PoissonComponents
-from ..distributions._counts import log_negative_binomial, log_poisson
-from ._log_linear_terms import NegativeBinomialTerms, PoissonTerms
+from .._families.negative_binomial import NegativeBinomialFamily
+from .._families.poisson import PoissonFamily
+from ..distributions._counts import log_negative_binomial
 from ._means import PositiveMeans, means_of
+from ._uncertain import UncertainFunction
 
 SHAPE_RANGE = np.log([1e-3, 1e6])  # beyond the last, counts are Poisson's to six digits
 MOST_CUTS = 5
@@ -65,19 +66,32 @@ class Poisson(_Counts):
     array([26.])
     """
 
+    family = PoissonFamily()
     can_be_pooled = has_sums = True
 
-    def update(self, y, prediction, weights, penalty=0.0, pooled_rows=0.0):
-        return  # the mean says it all
+    def pooled(self):
+        return PooledPoisson()
 
-    def log_density(self, y, prediction, experts=None):
-        return log_poisson(y[:, None], means_of(self, prediction))
 
-    def _around(self, mean, experts):
-        return PoissonComponents(mean)
+class PooledPoisson(UncertainFunction, Poisson):
+    r"""Predictive distribution of counts around experts with partially pooled coefficients.
 
-    def terms(self):
-        return PoissonTerms
+    .. math:: y \mid x, k \sim \mathrm{NegativeBinomial}(E \, \mu, \theta), \quad \psi'(\theta) = v,
+        \quad \log \mu = x^T \mathrm{E}\, b_k + \log \theta - \psi(\theta)
+
+    with the exposure E and the digamma function :math:`\psi`. A fit with ``pooling`` makes it of
+    :class:`~skmoe.likelihoods.Poisson`.
+
+    Attributes
+    ----------
+    coef_cov_ : ndarray of shape (n_experts, 1, q, q)
+        Covariances of the coefficients of ``columns_``, the intercept last.
+    own_var_, shared_var_ : ndarray of shape (1, n_columns + 1)
+        Prior variances of the coefficients of standardised columns, the intercept last: of the
+        experts' deviations, and of what they have in common.
+    columns_ : StandardColumns
+        Makes a design of what the experts see.
+    """
 
 
 class NegativeBinomial(_Counts):
@@ -119,6 +133,7 @@ class NegativeBinomial(_Counts):
     array([2.])
     """
 
+    family, expert_family = NegativeBinomialFamily(), PoissonFamily()
     per_expert = learned_logs = ("shape_",)
 
     def update(self, y, prediction, weights, penalty=0.0, pooled_rows=0.0):
@@ -138,22 +153,12 @@ class NegativeBinomial(_Counts):
             shapes.append(_better_shape(counts, means, given, last[k]))
         self.shape_ = np.array(shapes)
 
-    def log_density(self, y, prediction, experts=None):
-        shape = self.shape_ if experts is None else self.shape_[experts]
-        return log_negative_binomial(y[:, None], means_of(self, prediction), shape)
-
     def working_exposure(self, y, prediction):
         # Expected multipliers of the means, given the counts.
         return (y[:, None] + self.shape_) / (means_of(self, prediction) + self.shape_)
 
     def _keep_within_bounds(self):
         self.shape_ = np.clip(self.shape_, *np.exp(SHAPE_RANGE))
-
-    def _around(self, mean, experts):
-        return NegativeBinomialComponents(mean, self.shape_[experts])
-
-    def terms(self):
-        return NegativeBinomialTerms
 
 
 def _better_shape(y, mean, weights, last):
@@ -169,12 +174,8 @@ def _better_shape(y, mean, weights, last):
     if np.isnan(last):
         best = optimize.minimize_scalar(loss, bounds=SHAPE_RANGE, method="bounded")
         return float(np.exp(best.x))
-    total, ratio = mean + last, (y + last) / (mean + last)
-    slope = special.digamma(y + last) - special.digamma(last) + np.log(last / total) + 1 - ratio
-    curvature = special.polygamma(1, y + last) - special.polygamma(1, last)
-    curvature = curvature + 1 / last + (ratio - 2) / total
-    first = last * (weights @ slope)
-    second = last**2 * (weights @ curvature) + first
+    family, given = NegativeBinomialFamily(), (y, np.log(mean), last)
+    first, second = weights @ family.first(*given)[1], weights @ family.second(*given)[1][1]
     step = np.clip(-first / second, -1, 1) if second < 0 else np.sign(first)
     here, place = loss(np.log(last)), np.log(last)
     for _ in range(MOST_CUTS):

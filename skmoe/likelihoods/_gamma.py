@@ -1,12 +1,13 @@
 """Gamma distributed targets around the prediction of an expert."""
 
 import numpy as np
-from scipy import optimize, special
+from scipy import optimize
 
-from .._numerics.gamma_shapes import LARGEST_SHAPE, shape_of_deviance
+from .._families.gamma import GammaFamily
+from .._numerics.gamma_shapes import LARGEST_SHAPE
 from ..distributions._gamma import GammaComponents
-from ._log_linear_terms import GammaTerms
 from ._means import PositiveMeans, means_of
+from ._uncertain import UncertainFunction
 
 LARGEST_STEP = 0.5  # of the logarithm of a shape, in one update where targets are censored
 
@@ -47,7 +48,7 @@ class Gamma(PositiveMeans):
     (array([1., 2.]), array([4.]))
     """
 
-    glm = "gamma"
+    family = GammaFamily()
     can_be_pooled = has_sums = True
     takes_upper = True
     per_expert = learned_logs = ("shape_",)
@@ -62,65 +63,6 @@ class Gamma(PositiveMeans):
     def start_target(self, y, weight):
         return np.log(y)
 
-    def update(self, y, prediction, weights, penalty=0.0, pooled_rows=0.0):
-        ratio = y[:, None] / means_of(self, prediction)
-        deviance = np.einsum("nk,nk->k", weights, ratio - 1 - np.log(ratio))
-        self.update_from_sums(weights.sum(axis=0), deviance, penalty, pooled_rows)
-
-    def update_from_sums(self, mass, deviance, penalty=0.0, pooled_rows=0.0):
-        """Re-estimate the shapes from sums over the rows.
-
-        Parameters
-        ----------
-        mass : ndarray of shape (n_experts,)
-            Sums of the weights.
-        deviance : ndarray of shape (n_experts,)
-            Weighted sums of half the deviance of each row.
-        penalty : float or ndarray of shape (n_experts,), default=0.0
-            As in ``update``.
-        pooled_rows : float, default=0.0
-            As in ``update``.
-        """
-        deviance = deviance + penalty
-        if pooled_rows > 0:
-            deviance = deviance + pooled_rows * deviance.sum() / mass.sum()
-            mass = mass + pooled_rows
-        deviance = np.where(mass > 0, deviance, 1.0) / np.where(mass > 0, mass, 1.0)
-        self.shape_ = shape_of_deviance(deviance)
-
-    def log_density(self, y, prediction, experts=None):
-        shape = self.shape_ if experts is None else self.shape_[experts]
-        positive = y > 0
-        ratio = np.where(positive, y, 1.0)[:, None] / means_of(self, prediction)
-        constant = shape * np.log(shape) - special.gammaln(shape)
-        log_density = constant + shape * (np.log(ratio) - ratio)
-        log_density -= np.log(np.where(positive, y, 1.0))[:, None]
-        return np.where(positive[:, None], log_density, -np.inf)
-
-    def log_prior(self, penalty):
-        """Log-prior of experts whose L2 penalty is in units of the dispersion, ``1 / shape_``.
-
-        Parameters
-        ----------
-        penalty : float or ndarray of shape (n_experts,)
-            Penalty of the coefficients of each expert.
-
-        Returns
-        -------
-        log_prior : float
-            ``-sum(shape_ * penalty)``.
-        """
-        return -float(np.sum(self.shape_ * penalty))
-
-    @property
-    def precision_(self):
-        """What half a deviance of each expert counts: the shapes; 1 before there are any."""
-        return getattr(self, "shape_", 1.0)
-
-    def _around(self, mean, experts):
-        shape = np.broadcast_to(self.shape_[experts], mean.shape)
-        return GammaComponents(mean, shape)
-
     def expected_target(self, bounds, prediction):
         # y times its density is a Gamma density too, of one shape more.
         mean = means_of(self, prediction)
@@ -132,7 +74,7 @@ class Gamma(PositiveMeans):
         return np.clip(target, low, high), None
 
     def update_censored(self, bounds, prediction, weights, penalty=0.0, pooled_rows=0.0):
-        if not hasattr(self, "shape_"):
+        if self.scales_ is None:
             self.update(bounds.points, prediction, weights, penalty)
         mean = means_of(self, prediction)
         low, high = bounds.lower[:, None], bounds.upper[:, None]
@@ -155,5 +97,29 @@ class Gamma(PositiveMeans):
         )
         return np.exp(best.x if best.fun < loss(last, k) else last)
 
-    def terms(self):
-        return GammaTerms
+    def pooled(self):
+        return PooledGamma()
+
+
+class PooledGamma(UncertainFunction, Gamma):
+    r"""Predictive distribution of positive targets around pooled experts.
+
+    .. math:: y \mid x, k \sim \mathrm{Gamma}(\theta, \mathrm{mean} = \mu), \quad
+        \psi'(\theta) = \psi'(\nu_k) + v, \quad
+        \log \mu = x^T \mathrm{E}\, b_k - \log \nu_k + \psi(\nu_k) + \log \theta - \psi(\theta)
+
+    with the shape :math:`\nu_k` of the expert. A fit with ``pooling`` makes it of
+    :class:`~skmoe.likelihoods.Gamma`.
+
+    Attributes
+    ----------
+    shape_ : ndarray of shape (n_experts,)
+        Shapes :math:`\nu`.
+    coef_cov_ : ndarray of shape (n_experts, 1, q, q)
+        Covariances of the coefficients of ``columns_``, the intercept last.
+    own_var_, shared_var_ : ndarray of shape (1, n_columns + 1)
+        Prior variances of the coefficients of standardised columns, the intercept last: of the
+        experts' deviations, and of what they have in common.
+    columns_ : StandardColumns
+        Makes a design of what the experts see.
+    """

@@ -1,12 +1,10 @@
-"""Derivatives of the log-probability of classes, and of successes, by logistic regressions."""
+"""Derivatives of the log-probability of classes by logistic regressions."""
 
 import numpy as np
-from scipy import special
 
 from .._numerics.grams import weighted_grams
 from .._numerics.multinomial import log_softmax
-from ..distributions._counts import log_binomial
-from ._terms import ExpertTerms, PredictorTerms, of_each_output
+from ._terms import ExpertTerms
 
 
 class SoftmaxTerms(ExpertTerms):
@@ -70,41 +68,3 @@ class SoftmaxTerms(ExpertTerms):
     def slopes_of_mean(cls, predictors, beside):
         proba = cls.mean_of(predictors, beside)
         return [proba[:, :, None] * (np.eye(proba.shape[1]) - proba[:, None])[:, :, 1:]]
-
-
-class BinomialTerms(PredictorTerms):
-    """Logistic regressions of successes; the target is these and the trials."""
-
-    def __init__(self, theta, design, target):
-        super().__init__(theta, design, target)
-        self.target, self.trials = target[:, :1], target[:, 1:]
-        self.proba = special.expit(self.predictors)
-
-    @staticmethod
-    def n_predictors(target):
-        return 1
-
-    @classmethod
-    def target_of(cls, likelihood, y, exposure):
-        return np.column_stack([y, np.ones(len(y)) if exposure is None else exposure])
-
-    def log_density(self):
-        return log_binomial(self.target, self.trials * self.proba, self.trials)[:, 0]
-
-    def first(self):
-        return [self.target - self.trials * self.proba]
-
-    def second(self):
-        return [[-self.trials * self.proba * (1 - self.proba)]]
-
-    def undecided(self, weights):
-        undecided = weights @ (self.trials * self.proba * (1 - self.proba))
-        return np.repeat(undecided, 2)  # of successes and of failures
-
-    @classmethod
-    def mean_of(cls, predictors, beside):
-        return special.expit(predictors)
-
-    @classmethod
-    def slopes_of_mean(cls, predictors, beside):
-        return [of_each_output(special.expit(predictors) * special.expit(-predictors))]

@@ -1,27 +1,93 @@
-"""What likelihoods of targets that cannot be negative share: positive means."""
+"""What likelihoods of a family share: their experts predict means."""
 
 from abc import abstractmethod
 
 import numpy as np
-from sklearn.base import clone
 
 from ._base import BaseLikelihood
 
 
-class PositiveMeans(BaseLikelihood):
-    """A target that is not negative, around predictions that are its mean.
+class FamilyLikelihood(BaseLikelihood):
+    """Errors of a family around predictions that are its means."""
 
-    ``glm`` names the generalised linear model that the default experts are, with a log link.
-    """
+    @property
+    def scales_(self):
+        """Scales of the experts, (n_experts,); None where there are none."""
+        return vars(self).get(self.family.scale)
 
-    glm = "poisson"
-    _linear = False
+    @scales_.setter
+    def scales_(self, scales):
+        setattr(self, self.family.scale, scales)
+
+    @property
+    def precision_(self):
+        """What half a deviance of each expert counts: 1 but where scales are precisions."""
+        return self.scales_ if self.family.has_precision and self.scales_ is not None else 1.0
+
+    def log_prior(self, penalty):
+        """Log-prior of experts whose L2 penalty is in units of the dispersion, ``1 / precision_``.
+
+        Parameters
+        ----------
+        penalty : float or ndarray of shape (n_experts,)
+            Penalty of the coefficients of each expert.
+
+        Returns
+        -------
+        log_prior : float
+            ``-sum(precision_ * penalty)``.
+        """
+        return -float(np.sum(self.precision_ * penalty))
+
+    def update(self, y, prediction, weights, penalty=0.0, pooled_rows=0.0, *, trials=1.0):
+        if self.family.scale is None:  # the mean says it all
+            return
+        predictor = self.family.link(means_of(self, prediction, trials) / trials)
+        value, *_ = self.family.unit(y[:, None] / trials, predictor)
+        values = np.einsum("nk,nk->k", weights, value)
+        self.update_from_sums(weights.sum(axis=0), values, penalty, pooled_rows)
+
+    def update_from_sums(self, mass, values, penalty=0.0, pooled_rows=0.0):
+        """Re-estimate the scales from sums over the rows.
+
+        Parameters
+        ----------
+        mass : ndarray of shape (n_experts,)
+            Sums of the weights.
+        values : ndarray of shape (n_experts,)
+            Weighted sums of the family's ``unit``, about minus half the deviance of each row.
+        penalty : float or ndarray of shape (n_experts,), default=0.0
+            As in ``update``.
+        pooled_rows : float, default=0.0
+            As in ``update``.
+        """
+        if self.family.scale is None:
+            return
+        values = values - penalty
+        if pooled_rows > 0:
+            values = values + pooled_rows * values.sum() / mass.sum()
+            mass = mass + pooled_rows
+        mean = np.where(mass > 0, values, -1.0) / np.where(mass > 0, mass, 1.0)
+        self.scales_ = self.family.best_scale(mean)
+
+    def log_density(self, y, prediction, experts=None, *, trials=1.0):
+        mean = means_of(self, prediction, trials)
+        return self.family.log_density(y[:, None], mean, scales_of(self, experts), trials)
+
+    def components(self, prediction, experts=None, *, trials=1.0):
+        mean = means_of(self, prediction, trials)
+        return self.family.components(mean, scales_of(self, experts), trials)
+
+
+class PositiveMeans(FamilyLikelihood):
+    """A target that is not negative, around predictions that are its mean."""
 
     def start(self, y, weight, n_experts):
         if y.ndim == 2:
             raise ValueError(f"{type(self).__name__} takes one output; y has {y.shape[1]}.")
         self.check_values(y)
         self.start_from_sums(weight @ y, n_experts)
+        # The means of generalised linear models are positive as they are.
         self.floor_ = 0.0 if self._linear else self._floor(y, weight)
         return self
 
@@ -47,36 +113,31 @@ class PositiveMeans(BaseLikelihood):
         """
         if not (total > 0):
             raise ValueError("y is zero in every row of positive weight; there is nothing to fit.")
-        self.floor_, self._n_experts = 0.0, n_experts
+        self.floor_ = 0.0
         return self
-
-    def fitting(self, *, in_sample, linear):
-        # The means of log-linear experts are positive as they are, and need no floor.
-        twin = clone(self)
-        twin._linear = linear
-        return twin
 
     @abstractmethod
     def _floor(self, y, weight):
         """The smallest mean allowed."""
 
-    def log_density(self, y, prediction, experts=None):
-        return self.components(prediction, experts).logpdf(y[:, None])
 
-    def components(self, prediction, experts=None):
-        return self._around(means_of(self, prediction), slice(None) if experts is None else experts)
-
-    @abstractmethod
-    def _around(self, mean, experts):
-        """``components``; ``experts`` indexes what each expert has one of."""
-
-
-def means_of(likelihood, prediction):
-    """Predictions, none of them so small that a target of some size is impossible."""
+def means_of(likelihood, prediction, trials=1.0):
+    """Predictions, none of them such that a target is impossible."""
+    floor = likelihood.floor_
+    if likelihood.family.is_rate:
+        return np.clip(prediction, floor, trials - floor)
     if (prediction < 0).any():
         raise ValueError(
             f"An expert predicts {prediction.min():.3g}, but {type(likelihood).__name__} needs "
             "means that are not negative. Use experts that respect it, such as PoissonRegressor, "
             "HistGradientBoostingRegressor(loss='poisson') or forests."
         )
-    return np.maximum(prediction, likelihood.floor_)
+    return np.maximum(prediction, floor)
+
+
+def scales_of(likelihood, experts=None):
+    """Scales of the experts (n_experts,), or those of the experts of each row; else one."""
+    scales = likelihood.scales_
+    if scales is None:
+        return 1.0
+    return scales if experts is None else scales[experts]

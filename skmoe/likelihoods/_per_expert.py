@@ -1,17 +1,12 @@
 """A likelihood for each expert."""
 
-import copy
-
 import numpy as np
-from sklearn.base import clone
 
 from ..distributions import GaussianComponents, MixtureDistribution, NestedComponents
-from ._base import BaseLikelihood
-from ._names import unfitted
-from ._points import at_joint_point, joint_point
+from ._composed import Composed, copied_parts, with_parts
 
 
-class PerExpert(BaseLikelihood):
+class PerExpert(Composed):
     r"""A likelihood of its own for each expert.
 
     .. math:: p(y \mid x) = \sum_k \pi_k(x) \, f_k(y \mid \mu_k(x))
@@ -54,7 +49,6 @@ class PerExpert(BaseLikelihood):
     """
 
     keeps_order = True
-    _fitting = {"in_sample": True, "linear": False}
 
     def __init__(self, likelihoods):
         self.likelihoods = likelihoods
@@ -64,14 +58,8 @@ class PerExpert(BaseLikelihood):
         """Number of experts that it is for."""
         return len(self.likelihoods) if isinstance(self.likelihoods, list) else None
 
-    def _unfitted(self):
-        given = self.likelihoods if isinstance(self.likelihoods, list) else []
-        return [unfitted(each).fitting(**self._fitting) for each in given]
-
-    def fitting(self, *, in_sample, linear):
-        twin = clone(self)
-        twin._fitting = {"in_sample": in_sample, "linear": linear}
-        return twin
+    def _given(self):
+        return self.likelihoods if isinstance(self.likelihoods, list) else []
 
     def start(self, y, weight, n_experts):
         if not isinstance(self.likelihoods, list) or len(self.likelihoods) != n_experts:
@@ -79,8 +67,8 @@ class PerExpert(BaseLikelihood):
                 f"likelihoods must be a list of {n_experts}, one for each expert; got "
                 f"{self.likelihoods!r}."
             )
-        likelihoods = self._unfitted()
-        if len({each.glm for each in likelihoods}) > 1:
+        likelihoods = self._new
+        if len({each.expert_family for each in likelihoods}) > 1:
             raise ValueError(
                 "likelihoods must be all of counts, all of positive targets, or neither; got "
                 f"{self.likelihoods!r}."
@@ -100,8 +88,7 @@ class PerExpert(BaseLikelihood):
 
     def update(self, y, prediction, weights, penalty=0.0, pooled_rows=0.0):
         # Unlike likelihoods lend each other no rows.
-        self.likelihoods_ = [copy.copy(each) for each in self.likelihoods_]
-        for k, each in enumerate(self.likelihoods_):
+        for k, each in enumerate(copied_parts(self)):
             each.update(y, prediction[:, [k]], weights[:, [k]], self._of_one(penalty, k))
 
     @staticmethod
@@ -134,17 +121,9 @@ class PerExpert(BaseLikelihood):
 
     def start_target(self, y, weight):
         # As the first likelihood has it; with outliers drawn in where one is robust.
-        each = self._unfitted()
+        each = self._new
         first = next((one for one in each if one.is_robust), each[0])
         return first.start_target(y, weight)
-
-    @property
-    def is_robust(self):
-        return any(each.is_robust for each in self._unfitted())
-
-    @property
-    def is_reweighted(self):
-        return any(each.is_reweighted for each in self._unfitted())
 
     def working_weights(self, y, prediction):
         return self._working("working_weights", y, prediction)
@@ -164,14 +143,6 @@ class PerExpert(BaseLikelihood):
         others = np.full((len(y), 1), otherwise)
         return np.concatenate([others if c is None else c for c in columns], axis=1)
 
-    def point(self):
-        return joint_point(self.likelihoods_)
-
-    def at(self, point):
-        twin = copy.copy(self)
-        twin.likelihoods_ = at_joint_point(self.likelihoods_, point)
-        return twin
-
     def log_prior(self, penalty):
         parts = enumerate(self.likelihoods_)
         return sum(each.log_prior(self._of_one(penalty, k)) for k, each in parts)
@@ -183,15 +154,7 @@ class PerExpert(BaseLikelihood):
         return self.likelihoods_[k].of_expert(0)
 
     def extended(self, other, k):
-        twin = copy.copy(self)
-        twin.likelihoods_ = [*self.likelihoods_, other.likelihoods_[k]]
-        return twin
-
-    @property
-    def glm(self):
-        """Family of the default experts, "poisson" or "gamma"; None where they are lines."""
-        families = {each.glm for each in self._unfitted()}
-        return families.pop() if len(families) == 1 else None
+        return with_parts(self, [*self.likelihoods_, other.likelihoods_[k]])
 
     @property
     def floor_(self):
@@ -202,11 +165,6 @@ class PerExpert(BaseLikelihood):
     def floor_(self, floor):
         for each in self.likelihoods_:
             each.floor_ = floor
-
-    @property
-    def takes_exposure(self):
-        """Whether all means may be multiplied by an exposure."""
-        return all(each.takes_exposure for each in self._unfitted())
 
     @property
     def scale_(self):
@@ -226,8 +184,3 @@ class PerExpert(BaseLikelihood):
     def precision_(self):
         precisions = [np.atleast_1d(each.precision_) for each in self.likelihoods_]
         return np.concatenate(np.broadcast_arrays(*precisions))
-
-    @property
-    def n_parameters_(self):
-        counts = [each.n_parameters_ for each in self.likelihoods_]
-        return None if None in counts else sum(counts)

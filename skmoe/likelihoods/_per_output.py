@@ -1,17 +1,12 @@
 """A likelihood for each output."""
 
-import copy
-
 import numpy as np
-from sklearn.base import clone
 
 from ..distributions import PerOutputComponents
-from ._base import BaseLikelihood
-from ._names import unfitted
-from ._points import at_joint_point, joint_point
+from ._composed import Composed, copied_parts
 
 
-class PerOutput(BaseLikelihood):
+class PerOutput(Composed):
     r"""A likelihood of its own for each output.
 
     .. math:: p(y \mid x) = \sum_k \pi_k(x) \prod_j f_{kj}(y_j \mid \mu_{kj}(x))
@@ -58,7 +53,7 @@ class PerOutput(BaseLikelihood):
     """
 
     stands_alone = True  # others know of no outputs of different kinds
-    _fitting = {"in_sample": True, "linear": True}
+    expert_family, takes_exposure, _linear = None, False, True
 
     def __init__(self, likelihoods):
         self.likelihoods = likelihoods
@@ -66,14 +61,11 @@ class PerOutput(BaseLikelihood):
     @property
     def of_outputs(self):
         """Likelihoods of the outputs, new ones, as they are to be trained."""
-        given = self.likelihoods
-        given = given.values() if isinstance(given, dict) else given
-        return [unfitted(each).fitting(**self._fitting) for each in given]
+        return self._new
 
-    def fitting(self, *, in_sample, linear):
-        twin = clone(self)
-        twin._fitting = {"in_sample": in_sample, "linear": linear}
-        return twin
+    def _given(self):
+        given = self.likelihoods
+        return given.values() if isinstance(given, dict) else given
 
     def start(self, y, weight, n_experts):
         likelihoods = self.of_outputs
@@ -88,7 +80,7 @@ class PerOutput(BaseLikelihood):
                 raise ValueError(f"{each} cannot be the likelihood of one of several outputs.")
             if each.scale_estimator() is not None:
                 raise ValueError(f'{each}: scales cannot depend on the row; give scale="expert".')
-            if each.is_reweighted and not self._fitting["linear"]:
+            if each.is_reweighted and not self._linear:
                 raise ValueError(
                     f"{each} weighs rows for its output alone, which only the default experts can "
                     "take: leave experts at None."
@@ -118,18 +110,6 @@ class PerOutput(BaseLikelihood):
         return np.stack(columns, axis=-1)
 
     @property
-    def changes_target(self):
-        return any(each.changes_target for each in self.of_outputs)
-
-    @property
-    def is_robust(self):
-        return any(each.is_robust for each in self.of_outputs)
-
-    @property
-    def is_reweighted(self):
-        return any(each.is_reweighted for each in self.of_outputs)
-
-    @property
     def reweights_outputs(self):
         """Whether some likelihood has working weights, exposures or targets."""
         return self.is_reweighted
@@ -144,8 +124,7 @@ class PerOutput(BaseLikelihood):
         return self._stacked("working_target", y, prediction, self.expert_target(y)[:, None])
 
     def update(self, y, prediction, weights, penalty=0.0, pooled_rows=0.0):
-        self.likelihoods_ = [copy.copy(each) for each in self.likelihoods_]
-        for j, each in enumerate(self.likelihoods_):
+        for j, each in enumerate(copied_parts(self)):
             own = _of_output(penalty, j)
             each.update(y[:, j], prediction[:, :, j], weights, own, pooled_rows=pooled_rows)
 
@@ -161,28 +140,9 @@ class PerOutput(BaseLikelihood):
             [each.components(prediction[:, :, j], experts) for j, each in outputs]
         )
 
-    def point(self):
-        return joint_point(self.likelihoods_)
-
-    def at(self, point):
-        twin = copy.copy(self)
-        twin.likelihoods_ = at_joint_point(self.likelihoods_, point)
-        return twin
-
     def log_prior(self, penalty):
         outputs = enumerate(self.likelihoods_)
         return sum(each.log_prior(_of_output(penalty, j)) for j, each in outputs)
-
-    def reorder(self, order):
-        self.likelihoods_ = [copy.copy(each) for each in self.likelihoods_]
-        for each in self.likelihoods_:
-            each.reorder(order)
-
-    def extended(self, other, k):
-        twin = copy.copy(self)
-        pairs = zip(self.likelihoods_, other.likelihoods_, strict=True)
-        twin.likelihoods_ = [ours.extended(theirs, k) for ours, theirs in pairs]
-        return twin
 
     @property
     def scale_(self):
@@ -203,11 +163,6 @@ class PerOutput(BaseLikelihood):
         """Weights of squared errors, or half deviances, (..., n_outputs)."""
         precisions = [np.asarray(each.precision_) for each in self.likelihoods_]
         return np.stack(np.broadcast_arrays(*precisions), axis=-1)
-
-    @property
-    def n_parameters_(self):
-        counts = [each.n_parameters_ for each in self.likelihoods_]
-        return None if None in counts else sum(counts)
 
 
 def _of_output(penalty, j):

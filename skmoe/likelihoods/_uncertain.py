@@ -4,6 +4,9 @@ import numpy as np
 
 from .._numerics.columns import quadratic_forms
 from .._tables.encoding import numeric_matrix
+from ._means import scales_of
+
+SMALLEST_VARIANCE = 1e-12  # of a linear predictor
 
 
 class UncertainCoefficients:
@@ -61,6 +64,11 @@ class UncertainCoefficients:
         variance += unseen[:, None]
         return np.maximum(variance, 0.0)
 
+    @classmethod
+    def plain(cls):
+        """The likelihood, unstarted, that this is the pooled one of."""
+        return next(each for each in cls.__mro__ if not issubclass(each, UncertainCoefficients))()
+
     def into(self, plain, but=()):
         """Another likelihood with the attributes of this one, but for some and those above."""
         left_out = {"coef_cov_", "own_var_", "shared_var_", "columns_", "regime_", "offset_var_"}
@@ -71,12 +79,38 @@ class UncertainCoefficients:
 
 
 class UncertainFunction(UncertainCoefficients):
-    """The same for experts of one linear function, whose scale the coefficients have."""
+    """The same for experts of one linear predictor, over which means are averaged.
+
+    The mean of a log link is known up to the variance of its logarithm. Predictive distributions
+    are those that are left when the mean, or the target, counts as a Gamma variable whose logarithm
+    has the mean and variance that it has under the posterior. The mean of an average over
+    log-normal means would grow as the exponential of half the variance far from the rows of
+    ``fit``, and all but a few of the targets would be far below it.
+    """
+
+    @property
+    def per_expert(self):
+        """Names of the fitted attributes whose first axis are the experts."""
+        return (*super().per_expert, "coef_cov_")
 
     def take(self, experts, sums):
         """Take what pooled experts have learned; sums are those at the last responsibilities."""
         self.take_coefficients(experts, experts.posterior.coefficients)
+        if self.family.scale is not None:
+            self.scales_ = experts.scales
+
+    def for_batches(self):
+        return self.into(self.plain())
 
     def scale_model_(self, X):
         """Standard deviations of the linear functions, (n_samples, n_experts)."""
         return np.sqrt(self.variances(X)[:, :, 0])
+
+    def components(self, prediction, experts=None, row_scale=None, *, trials=1.0):
+        """``row_scale``, from ``scale_model_``, is of all experts, and None is zero."""
+        if row_scale is None:
+            return super().components(prediction, experts, trials=trials)
+        if experts is not None:
+            row_scale = np.take_along_axis(row_scale, experts, axis=1)
+        variance = np.maximum(row_scale**2, SMALLEST_VARIANCE)
+        return self.family.averaged(prediction, variance, scales_of(self, experts), trials)

@@ -1,14 +1,12 @@
 """Any errors around the prediction of an expert, and rows that no expert made."""
 
-import copy
 from numbers import Real
 
 import numpy as np
 from scipy import special
-from sklearn.base import clone
 
 from ..distributions import NoisyComponents
-from ._base import BaseLikelihood
+from ._composed import Around, copied_parts
 from ._error_terms import NoisyTerms
 from ._names import unfitted
 from ._outliers import without_outliers
@@ -18,7 +16,7 @@ SHARE_BOUNDS = (1e-4, 0.5)
 FIRST_STEPS = 20  # from scales that outliers have made to those of the other rows
 
 
-class WithNoise(BaseLikelihood):
+class WithNoise(Around):
     r"""Another likelihood, and a share of rows that are noise.
 
     .. math:: p_k(y \mid x) = (1 - \epsilon) \, f_k(y \mid x)
@@ -71,8 +69,8 @@ class WithNoise(BaseLikelihood):
     (0.1, array([0.1]))
     """
 
-    _linear = False
     share_bounds = SHARE_BOUNDS
+    is_robust = is_reweighted = True
 
     def __init__(self, likelihood="gaussian", share="estimate"):
         self.likelihood = likelihood
@@ -85,7 +83,8 @@ class WithNoise(BaseLikelihood):
                 f'share must be above 0 and at most 0.5, or "estimate"; got {self.share!r}.'
             )
         inner = unfitted(self.likelihood)
-        if inner.glm in ("poisson", "binomial"):
+        family = inner.expert_family
+        if family is not None and not family.has_density:
             raise ValueError(
                 "Uniform noise has a density, which cannot be weighed against probabilities of "
                 f"counts; got {self.likelihood!r}. Use 'negative_binomial' by itself."
@@ -103,9 +102,7 @@ class WithNoise(BaseLikelihood):
                 'scale="expert" or scale="shared".'
             )
         self.share_ = FIRST_SHARE if estimated else float(self.share)
-        self.likelihood_ = inner.fitting(in_sample=True, linear=self._linear).start(
-            y, without_outliers(y, weight), n_experts
-        )
+        self.likelihood_ = self._new[0].start(y, without_outliers(y, weight), n_experts)
         self.low_, self.high_ = y[weight > 0].min(axis=0), y[weight > 0].max(axis=0)
         constant = self.low_ == self.high_
         width = np.where(constant, np.maximum(1e-6 * np.abs(self.low_), 1e-120), 0.0)
@@ -113,42 +110,16 @@ class WithNoise(BaseLikelihood):
         self._is_fitted = False
         return self
 
-    def fitting(self, *, in_sample, linear):
-        twin = clone(self)
-        twin._linear = linear
-        return twin
-
-    @property
-    def glm(self):
-        """Family of the default experts."""
-        return unfitted(self.likelihood).glm
-
-    @property
-    def independent_outputs(self):
-        """Whether several outputs err independently of each other."""
-        return unfitted(self.likelihood).independent_outputs
-
-    @property
-    def changes_target(self):
-        return unfitted(self.likelihood).changes_target
-
-    def expert_target(self, y):
-        return unfitted(self.likelihood).expert_target(y)
-
     def update(self, y, prediction, weights, penalty=0.0, pooled_rows=0.0):
         if not self._is_fitted:
-            self._update_scales(y, prediction, weights, penalty, pooled_rows)
+            copied_parts(self)[0].update(y, prediction, weights, penalty, pooled_rows)
         for _ in range(1 if self._is_fitted else FIRST_STEPS):
             own = weights * (1 - self.noise_proba(y, prediction))
-            self._update_scales(y, prediction, own, penalty, pooled_rows)
+            copied_parts(self)[0].update(y, prediction, own, penalty, pooled_rows)
             if self.share == "estimate":
                 share = 1 - own.sum() / weights.sum()
                 self.share_ = float(np.clip(share, *SHARE_BOUNDS))
         self._is_fitted = True
-
-    def _update_scales(self, *args):
-        self.likelihood_ = copy.copy(self.likelihood_)
-        self.likelihood_.update(*args)
 
     def noise_proba(self, y, prediction):
         """Probability that a row is noise, for each expert that it may belong to.
@@ -197,12 +168,11 @@ class WithNoise(BaseLikelihood):
         return self.likelihood_.working_target(y, prediction)
 
     def point(self):
-        inner = self.likelihood_.point()
+        inner = super().point()
         return inner if inner is None else np.append(inner, special.logit(self.share_))
 
     def at(self, point):
-        twin = copy.copy(self)
-        twin.likelihood_ = self.likelihood_.at(point[:-1])
+        twin = super().at(point[:-1])
         if self.share == "estimate":
             twin.share_ = float(np.clip(special.expit(point[-1]), *SHARE_BOUNDS))
         return twin
@@ -215,18 +185,6 @@ class WithNoise(BaseLikelihood):
         own = self.likelihood_.components(prediction, experts)
         return NoisyComponents(own, self.share_, self.low_, self.high_)
 
-    def log_prior(self, penalty):
-        return self.likelihood_.log_prior(penalty)
-
-    def reorder(self, order):
-        self.likelihood_ = copy.copy(self.likelihood_)
-        self.likelihood_.reorder(order)
-
-    def extended(self, other, k):
-        twin = copy.copy(self)
-        twin.likelihood_ = self.likelihood_.extended(other.likelihood_, k)
-        return twin
-
     def terms(self):
         inner = self.likelihood_.terms()
         if inner is None or np.ndim(self.low_) > 0:
@@ -234,20 +192,6 @@ class WithNoise(BaseLikelihood):
         return NoisyTerms.around(inner, None if self.share == "estimate" else self.share_)
 
     @property
-    def scale_(self):
-        """Scales of the likelihood of the rows that are not noise."""
-        return self.likelihood_.scale_
-
-    @property
-    def at_floor_(self):
-        """Whether the scale of each expert is the smallest allowed; (n_experts,)."""
-        return self.likelihood_.at_floor_
-
-    @property
-    def precision_(self):
-        return self.likelihood_.precision_
-
-    @property
     def n_parameters_(self):
-        of_errors = self.likelihood_.n_parameters_
+        of_errors = super().n_parameters_
         return None if of_errors is None else of_errors + (self.share == "estimate")

@@ -1,20 +1,16 @@
 """Counts and amounts with more zeros than the experts account for."""
 
-import copy
-
 import numpy as np
-from sklearn.base import clone
 
 from ..distributions import ZeroInflatedComponents
-from ._base import BaseLikelihood
+from ._composed import Around, copied_parts
 from ._means import PositiveMeans
-from ._names import unfitted
 from ._terms import ExpertTerms
 
 FIRST_SHARE = 0.5  # of the zeros, that the point mass starts with where experts may make them too
 
 
-class ZeroInflated(BaseLikelihood):
+class ZeroInflated(Around):
     r"""Another likelihood, and a component that is always zero.
 
     .. math:: p(y \mid x) = \pi_0(x) \, [y = 0] + \sum_k \pi_k(x) \, f_k(y \mid x)
@@ -60,27 +56,18 @@ class ZeroInflated(BaseLikelihood):
     """
 
     zero_expert = "zero"
-    _fitting = {"in_sample": True, "linear": False}
+    is_reweighted = True  # zeros move between a single expert and the zero component
 
     def __init__(self, likelihood="poisson"):
         self.likelihood = likelihood
 
-    def _unfitted(self):
-        return unfitted(self.likelihood)
-
-    def fitting(self, *, in_sample, linear):
-        twin = clone(self)
-        twin._fitting = {"in_sample": in_sample, "linear": linear}
-        return twin
-
     def start(self, y, weight, n_experts):
-        inner = self._unfitted()
+        (inner,) = self._new
         if not isinstance(inner, PositiveMeans):
             raise ValueError(
                 "ZeroInflated takes a likelihood of counts or positive targets: 'poisson', "
                 f"'negative_binomial' or 'gamma'; got {self.likelihood!r}."
             )
-        inner = inner.fitting(**self._fitting)
         safe, weight = self._without_zeros(y, weight)
         self.likelihood_ = inner.start(safe, weight, n_experts - 1)
         self._inner = np.append(np.arange(n_experts - 1), -1)
@@ -89,7 +76,7 @@ class ZeroInflated(BaseLikelihood):
     @property
     def _has_zeros(self):
         """Whether the other likelihood has zeros, too."""
-        return self.glm != "gamma"
+        return bool(self.expert_family.supports(0.0))
 
     def _without_zeros(self, y, weight):
         """Targets and weights for the other likelihood: zeros that it cannot have count nothing."""
@@ -101,13 +88,13 @@ class ZeroInflated(BaseLikelihood):
     @property
     def transform(self):
         """What gives experts that cannot make a zero another value for it; None for others."""
-        return _mean_for_zero if self.glm == "gamma" else None
+        return None if self._has_zeros else _mean_for_zero
 
     def start_target(self, y, weight):
         # If the other likelihood has no zeros, they are replaced by the smallest positive value.
         if not self._has_zeros:
             y = np.where(y == 0, np.min(y, where=y > 0, initial=np.inf), y)
-        return self._unfitted().start_target(y, weight)
+        return self._new[0].start_target(y, weight)
 
     def start_beside(self, resp, y):
         # Half of each zero is the zero component's; all of it, if the other likelihood has no
@@ -117,8 +104,8 @@ class ZeroInflated(BaseLikelihood):
 
     def update(self, y, prediction, weights, penalty=0.0, pooled_rows=0.0):
         y, _ = self._without_zeros(y, 0.0)
-        self.likelihood_ = copy.copy(self.likelihood_)
-        self.likelihood_.update(y, prediction[:, :-1], weights[:, :-1], penalty, pooled_rows)
+        (inner,) = copied_parts(self)
+        inner.update(y, prediction[:, :-1], weights[:, :-1], penalty, pooled_rows)
 
     def log_density(self, y, prediction, experts=None):
         inner, is_zero, prediction = self._places(prediction, experts)
@@ -140,25 +127,8 @@ class ZeroInflated(BaseLikelihood):
         working = self.likelihood_.working_exposure(y, prediction[:, :-1])
         return None if working is None else np.hstack([working, np.ones((len(y), 1))])
 
-    @property
-    def is_reweighted(self):
-        """True: zeros move between a single expert and the zero component."""
-        return True
-
-    def point(self):
-        return self.likelihood_.point()
-
-    def at(self, point):
-        twin = copy.copy(self)
-        twin.likelihood_ = self.likelihood_.at(point)
-        return twin
-
-    def log_prior(self, penalty):
-        return self.likelihood_.log_prior(penalty)
-
     def reorder(self, order):
-        self.likelihood_ = copy.copy(self.likelihood_)
-        self.likelihood_.reorder(np.asarray(order)[:-1])
+        super().reorder(np.asarray(order)[:-1])
 
     def of_expert(self, k):
         return (self, k) if self._inner[k] < 0 else self.likelihood_.of_expert(self._inner[k])
@@ -166,24 +136,6 @@ class ZeroInflated(BaseLikelihood):
     def terms(self):
         # The zero component has no parameters.
         return ZeroTerms
-
-    @property
-    def glm(self):
-        """Family of the default experts."""
-        return self._unfitted().glm
-
-    @property
-    def takes_exposure(self):
-        """Whether means may be multiplied by an exposure."""
-        return self._unfitted().takes_exposure
-
-    @property
-    def precision_(self):
-        return self.likelihood_.precision_
-
-    @property
-    def n_parameters_(self):
-        return self.likelihood_.n_parameters_
 
 
 def _mean_for_zero(y):

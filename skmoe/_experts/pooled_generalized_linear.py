@@ -1,0 +1,161 @@
+r"""Generalised linear models of any family with partially pooled coefficients.
+
+Expert k has one linear predictor of the columns, whose normal posterior has mean m and variance v
+for a row; the family has the expectation of its ``unit`` under it. Scales, where a family has
+them, are points. Predictors of a log link are relative to the mean of all rows, so that the prior
+of the intercepts does not depend on units.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+
+from .generalized_linear import GeneralizedLinearExperts
+from .pooled_steps import Expected, PooledInSteps, ignores_rows, loss_of_quadratics
+
+
+class PooledGeneralizedLinearExperts(PooledInSteps, GeneralizedLinearExperts):
+    """K generalised linear models with partially pooled coefficients.
+
+    Parameters
+    ----------
+    X, y, weight, exposure, family
+        As ``GeneralizedLinearExperts`` takes them.
+    shared_columns : list of int, default=()
+        Columns with one coefficient for all experts.
+    units : Units, default=None
+        Of the columns, where they are not those of these rows.
+    block : ndarray of int of shape (n_features,), default=None
+        Of which column of strings they are levels; see ``StandardColumns``.
+
+    Attributes
+    ----------
+    scales : ndarray of shape (n_experts,) or float
+        Of the family; one where it has none.
+    """
+
+    scales, _mass, _values = 1.0, None, None
+
+    def __init__(
+        self, X, y, weight, *, family, shared_columns=(), exposure=None, units=None, block=None
+    ):  # fmt: skip
+        super().__init__(X, y, weight, 1, family=family, exposure=exposure, units=units)
+        self._stand_on(X, weight, shared_columns, units, block)
+        total = weight.sum() if exposure is None else weight @ exposure
+        self.unit = family.unit_of(weight @ y / total if units is None else units.y_mean[0])
+        if family.has_density:
+            self.y_scale = np.array([self.unit])
+        self._take_targets(exposure)
+        self._is_of_one_trial = family.is_rate and bool((self.sizes == 1).all())
+
+    def _take_targets(self, exposure=None):
+        sizes = np.ones(len(self.y)) if exposure is None else exposure
+        y, sizes = self.family.relative(self.y, sizes, self.unit)
+        self.targets, self.sizes = (y / sizes)[:, None], sizes[:, None]
+        self._constant = self.family.constant(y, sizes)[:, None]
+
+    def without_rows(self):
+        twin = super().without_rows()
+        twin.targets = twin.sizes = twin._constant = None
+        return twin
+
+    @property
+    def has_scales(self):
+        """Whether experts of one function can differ."""
+        return self.family.scale is not None
+
+    def begin(self, resp):
+        if self.has_scales:  # as if all experts had the same mean everywhere
+            value, *_ = self.family.unit(self.targets, self.family.link(1.0))
+            self._values = np.full(self.n_experts, self.weight @ value[:, 0] / self.n_experts)
+            self._mass = np.full(self.n_experts, self.weight.sum() / self.n_experts)
+            self._learn_scales(self._mass, self._values)
+        super().begin(resp)
+
+    def _first_weights(self, resp):
+        # A row that an expert of boundless means knows nothing of might have any mean there.
+        return resp if self.family.is_rate else np.full_like(resp, 1 / self.n_experts)
+
+    def _first(self):
+        predictor = self.family.first_predictor(self.targets * self.sizes, self.sizes)
+        mean = np.repeat(predictor, self.n_experts, axis=1)
+        value, slope, curvature = self.family.expected_unit(self.targets, mean, 0.0)
+        return self._scaled((value, slope, self.family.first_curvature(curvature)), mean)
+
+    def _expected(self, mean, variance, near=None):
+        mean = mean[:, :, 0]
+        return self._scaled(self.family.expected_unit(self.targets, mean, variance[:, :, 0]), mean)
+
+    def _scaled(self, unit, mean):
+        """``Expected`` of the rows, from what is expected of the unit."""
+        factor = self.sizes * self.scales
+        value, slope, curvature = (factor * each for each in unit)
+        value = value + self.family.normaliser(self.scales) + self._constant
+        working = slope + curvature * mean
+        return Expected(value, curvature[:, :, None], working[:, :, None], unit=unit)
+
+    def _better(self, weights):
+        posterior = super()._better(weights)
+        if not self.has_scales:
+            return posterior
+        self._learn_scales(weights.sum(axis=0), self._unit_sums(posterior, weights))
+        mean = self.design @ posterior.coefficients[0].mean.T
+        return replace(posterior, expected=self._scaled(posterior.expected.unit, mean))
+
+    def _unit_sums(self, posterior, weights):
+        return np.einsum("nk,nk->k", weights * self.sizes, posterior.expected.unit[0])
+
+    def _learn_scales(self, mass, values):
+        """The scales of the highest bound, for sums (K,) over rows."""
+        mean = np.where(mass > 0, values, self._values) / np.where(mass > 0, mass, self._mass)
+        self.scales, self._mass, self._values = self.family.best_scale(mean), mass, values
+
+    def sum_rows(self, resp):
+        sums = super().sum_rows(resp)
+        if not self.has_scales:
+            return sums
+        weights = resp * self.weight[:, None]
+        return replace(sums, values=self._unit_sums(self.posterior, weights))
+
+    def learn_sums(self, sums, size=1.0, learns=True):
+        """Scales, and a step under these, from sums over rows; see ``Pooled``."""
+        if self.has_scales:
+            before = self.scales
+            self._learn_scales(sums.mass, sums.values)
+            ratio = (self.scales / before)[:, None]  # curvatures and targets grow with the scale
+            sums = replace(sums, gram=ratio[:, :, None] * sums.gram, cross=ratio * sums.cross)
+        super().learn_sums(sums, size, learns)
+
+    def _set_means(self, mean):
+        coef = mean[:, :, 0].copy()
+        coef[:, -1] += np.log(self.unit)
+        self.set_coef(coef)
+
+    def state(self):
+        return *super().state(), (self.scales, self._mass, self._values)
+
+    def restore(self, state):
+        *state, (self.scales, self._mass, self._values) = state
+        super().restore(state)
+
+    def loss_as_one(self, k, other):
+        """Log-likelihood that two experts lose with one function and scale."""
+        if not self.has_scales:
+            return super().loss_as_one(k, other)
+        pair, posterior = [k, other], self.posterior
+        scales, mass, values = self.scales[pair], self._mass[pair], self._values[pair]
+        gram = posterior.gram[:, pair] / scales[:, None, None]
+        more = loss_of_quadratics(gram, posterior.cross[:, pair] / scales[:, None])
+        alone = self._profiled(mass, values).sum()
+        return float(alone - self._profiled(mass.sum(), values.sum() - more))
+
+    def _profiled(self, mass, values):
+        """Log-likelihood of rows at the best of scales, but for what only targets are in."""
+        mass = np.maximum(mass, np.finfo(float).tiny)
+        scales = self.family.best_scale(values / mass)
+        return mass * self.family.normaliser(scales) + scales * values
+
+    @property
+    def is_one_expert(self):
+        """Whether the gate before two rates of single trials is one logistic regression."""
+        return self._is_of_one_trial and self.n_experts == 2 and ignores_rows(self)

@@ -1,0 +1,1 @@
+"""Families of errors around a linear predictor, each stated once."""

@@ -5,9 +5,11 @@ import copy
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
+from ._experts.traits import column_names
 from ._reports.by_regime import EXPERT, REGIME, groups_of
 from ._reports.display import first_of
 from ._reports.expert_report import bound_notes, report_training
+from ._reports.leaks import leak_notes
 from ._updates.stream import Stream
 from .exceptions import ExpertCollapseWarning, ScaleFloorWarning, warn_user
 from .likelihoods._kind_of_target import kind_of_target
@@ -62,6 +64,9 @@ def set_fitted(mixture, plan, trainer, run, model, order, load):
         has_ties = mixture.n_regimes_ < len(order)
     if plan.n_experts is None and trainer.log_evidence is not None and not has_ties:
         notes += bound_notes(trainer.log_evidence, mixture.n_samples_seen_)
+    classifies = mixture._classes is not None
+    leaks = leak_notes(plan.request.rows, column_names(mixture), classifies=classifies)
+    notes = [*leaks, *notes]
     mixture.plan_ = plan.fitted(trainer, model.names, mixture.n_samples_seen_)
     said = order, trainer.ends, notes, mixture.plan_.sentence
     mixture._training_report = report_training(problem, model, groups_of(mixture, EXPERT), *said)
@@ -71,10 +76,10 @@ def set_fitted(mixture, plan, trainer, run, model, order, load):
     mixture._grows = trainer.grows
     mixture._stream = Stream.begin(problem, model, order, mixture.n_features_in_, trainer.parts)
     mixture._changed_by = None
-    _warn_of_training(trainer, run, model, dead, load)
+    _warn_of_training(trainer, run, model, dead, load, leaks)
 
 
-def _warn_of_training(trainer, run, model, dead, load):
+def _warn_of_training(trainer, run, model, dead, load, leaks):
     """Warn of experts without rows, of scales at their floor, and of EM that has not converged."""
     problem, folds = trainer.problem, trainer.folds
     if len(dead):
@@ -91,7 +96,8 @@ def _warn_of_training(trainer, run, model, dead, load):
             f"The scales of the experts {first_of([model.names[k] for k in floored])} ended at "
             "their floor. "
             + (
-                kind_of_target(problem.y, problem.weight)
+                " ".join(leaks)
+                or kind_of_target(problem.y, problem.weight)
                 or "Unless the target is free of noise, they learned their rows by heart, and "
                 "intervals for new rows are too narrow: use cv=5 (with training='em'), fewer "
                 "experts or more rows."

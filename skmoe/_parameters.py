@@ -165,6 +165,7 @@ class ExpertParameters(
     # Rows -----------------------------------------------------------------------------------
 
     _column_kinds = {}  # what the columns of a table held in fit
+    _medians = None  # of the columns, where none was without a value in fit
 
     @abstractmethod
     def _check_target(self, y):

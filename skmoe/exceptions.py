@@ -15,6 +15,7 @@ __all__ = [
     "ExpertCollapseWarning",
     "IgnoredWeightsWarning",
     "LeftOutColumnsWarning",
+    "NumbersAsStringsWarning",
     "ScaleFloorWarning",
     "SmallWeightsWarning",
     "ThinnedRowsWarning",
@@ -42,6 +43,14 @@ class LeftOutColumnsWarning(UserWarning):
 
     Identifiers, free text and dates as strings have nearly a level for each row: one-hot columns of
     them would tell every row apart, and say nothing about others.
+    """
+
+
+class NumbersAsStringsWarning(UserWarning):
+    """Issued when a column of strings holds numbers, which are encoded as categories.
+
+    A cell or two that are no numbers, such as "6.2?" or "n/a", make a column of strings of all; the
+    warning names them.
     """
 
 

@@ -62,3 +62,26 @@ def assert_same_parameters(one, other, rtol, atol=0.0):
         for name in ("scale_", "shape_"):
             if getattr(a, name, None) is not None:
                 assert_allclose(getattr(a, name), getattr(b, name), rtol=rtol)
+
+
+def assert_same_mixtures(moe, other, *, rtol=1e-6, atol=1e-9):
+    """The same fitted mixture, from rows in memory and in blocks, whose sums are added anew."""
+    same = {"rtol": rtol, "atol": atol}
+    for one, twin in zip(
+        [*moe.experts_, moe.gate_, moe.likelihood_],
+        [*other.experts_, other.gate_, other.likelihood_],
+        strict=True,
+    ):
+        for name in ("coef_", "intercept_", "proportions_", "scale_", "shape_", "floor_"):
+            if getattr(one, name, None) is not None:
+                assert_allclose(getattr(twin, name), getattr(one, name), **same)
+    assert_allclose(other.expert_load_, moe.expert_load_, **same)
+    assert_allclose(other.lower_bounds_, moe.lower_bounds_, **same)
+    assert other.n_samples_seen_ == pytest.approx(moe.n_samples_seen_)
+    assert other.n_features_in_ == moe.n_features_in_
+    ours, theirs = moe.expert_report().columns, other.expert_report().columns
+    assert set(ours) == set(theirs)
+    assert ours["expert"] == theirs["expert"]
+    for name in ("load", "rows", "wins", "gate", "entropy", "overlap", "error", "scale"):
+        if name in ours:
+            assert_allclose(theirs[name], ours[name], **same)

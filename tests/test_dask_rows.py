@@ -5,6 +5,7 @@ import sys
 
 import numpy as np
 import pytest
+from mixtures import assert_same_mixtures
 from numpy.testing import assert_allclose, assert_array_equal
 from planted import two_lines
 
@@ -23,17 +24,6 @@ def one_thread(few_rows_for_starts):
     """Dask computes in this thread; starts are tried on a sample."""
     with dask.config.set(scheduler="synchronous"):
         yield
-
-
-def assert_same_mixtures(moe, other):
-    for expert, same in zip(moe.experts_, other.experts_, strict=True):
-        assert_allclose(same.coef_, expert.coef_, **SAME)
-        assert_allclose(same.intercept_, expert.intercept_, **SAME)
-    assert_allclose(other.gate_.coef_, moe.gate_.coef_, **SAME)
-    assert_allclose(other.lower_bounds_, moe.lower_bounds_, **SAME)
-    assert_allclose(
-        other.expert_report().columns["rows"], moe.expert_report().columns["rows"], **SAME
-    )
 
 
 @pytest.mark.parametrize("scheduler", ["synchronous", "threads"])

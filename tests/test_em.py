@@ -16,7 +16,6 @@ from skmoe._em.loop import run_em
 from skmoe._em.race import _Contestant
 from skmoe.exceptions import ExpertCollapseWarning
 from skmoe.gates import ConstantGate, SoftmaxGate
-from skmoe.likelihoods._pooled import PooledGaussian
 
 
 class PlainLinearRegression(LinearRegression):
@@ -102,7 +101,7 @@ def test_likelihood_of_regression_never_falls(seed, experts, training, gate, wei
         training=training,
     )  # fmt: skip
     iterate(moe, X, y, weights(seed, len(y)) if weighted else None)
-    assert isinstance(moe.likelihood_, PooledGaussian) == (training == "pooled")
+    assert moe.plan_.training == training
     assert_never_falls(moe)
 
 
@@ -115,7 +114,7 @@ def test_likelihood_of_two_outputs_never_falls(seed, experts, training, gate):
         experts, 2, gate=gate, n_init=1, max_iter=40, tol=0, random_state=seed, training=training
     )
     iterate(moe, X, y, weights(seed, len(y)))
-    assert isinstance(moe.likelihood_, PooledGaussian) == (training == "pooled")
+    assert moe.plan_.training == training
     assert_never_falls(moe)
 
 

@@ -5,6 +5,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
+from mixtures import assert_same_mixtures
 from numpy.testing import assert_allclose, assert_array_equal
 from planted import in_parts, two_lines
 from sklearn import config_context, get_config
@@ -24,25 +25,6 @@ from skmoe.rows import Blocks, Files
 pytestmark = pytest.mark.usefixtures("few_rows_for_starts")
 
 SAME = {"rtol": 1e-6, "atol": 1e-9}  # the sums of blocks are added in another order
-
-
-def assert_same_mixtures(moe, other):
-    """The same fitted mixture, from rows in memory and in blocks."""
-    assert len(moe.experts_) == len(other.experts_)
-    for expert, same in zip(moe.experts_, other.experts_, strict=True):
-        assert_allclose(same.coef_, expert.coef_, **SAME)
-        assert_allclose(same.intercept_, expert.intercept_, **SAME)
-    if hasattr(moe.gate_, "coef_"):
-        assert_allclose(other.gate_.coef_, moe.gate_.coef_, **SAME)
-    assert_allclose(other.likelihood_.scale_, moe.likelihood_.scale_, **SAME)
-    assert_allclose(other.expert_load_, moe.expert_load_, **SAME)
-    assert_allclose(other.lower_bounds_, moe.lower_bounds_, **SAME)
-    assert other.n_samples_seen_ == pytest.approx(moe.n_samples_seen_)
-    assert other.n_features_in_ == moe.n_features_in_
-    ours, theirs = moe.expert_report().columns, other.expert_report().columns
-    assert ours["expert"] == theirs["expert"]
-    for name in ("load", "rows", "wins", "gate", "entropy", "overlap", "error", "scale"):
-        assert_allclose(theirs[name], ours[name], **SAME)
 
 
 PARTITIONS = {

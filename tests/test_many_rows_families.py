@@ -4,7 +4,7 @@ from functools import partial
 
 import numpy as np
 import pytest
-from mixtures import mixture_of
+from mixtures import assert_same_mixtures, mixture_of
 from numpy.testing import assert_allclose
 from planted import UNITS, in_parts, planted
 from sklearn.linear_model import GammaRegressor, PoissonRegressor, Ridge
@@ -15,8 +15,6 @@ from skmoe.gates import ConstantGate
 from skmoe.likelihoods import Gaussian
 
 pytestmark = pytest.mark.usefixtures("few_rows_for_starts")
-
-SAME = {"rtol": 1e-6, "atol": 1e-8}  # the sums of blocks are added in another order
 
 
 def rows_of_each_kind(n=2000):
@@ -34,24 +32,6 @@ def rows_of_each_kind(n=2000):
 
 
 mixture = partial(mixture_of, n_experts=2, n_init=3, tol=1e-4, random_state=0)
-
-
-def assert_same_mixtures(moe, other):
-    """The same fitted mixture, from rows in memory and in blocks."""
-    for one, same in zip(
-        [*moe.experts_, moe.gate_, moe.likelihood_],
-        [*other.experts_, other.gate_, other.likelihood_],
-        strict=True,
-    ):
-        for name in ("coef_", "intercept_", "proportions_", "scale_", "shape_", "floor_"):
-            if getattr(one, name, None) is not None:
-                assert_allclose(getattr(same, name), getattr(one, name), **SAME)
-    assert_allclose(other.lower_bounds_, moe.lower_bounds_, **SAME)
-    assert_allclose(other.expert_load_, moe.expert_load_, **SAME)
-    ours, theirs = moe.expert_report().columns, other.expert_report().columns
-    assert set(ours) == set(theirs)
-    for name in ("load", "rows", "wins", "gate", "entropy", "overlap"):
-        assert_allclose(theirs[name], ours[name], **SAME)
 
 
 KINDS = {

@@ -151,7 +151,7 @@ ROWS, TEST = logistic_rows(150, 2, 1, regimes=2)
 
 
 @pytest.fixture(scope="module")
-def fitted():
+def fitted_rates():
     return pooled().fit(*ROWS[:2], trials=ROWS[2])
 
 
@@ -165,23 +165,27 @@ def test_weights_are_repeats():
     np.testing.assert_allclose(weighted.predict(TEST[0]), repeated.predict(TEST[0]), rtol=1e-3)
 
 
-def test_rates_are_averages_over_what_is_not_known(fitted):
+def test_rates_are_averages_over_what_is_not_known(fitted_rates):
     X, y, trials = (each[:40] for each in TEST)
-    design = fitted.likelihood_.columns_.design(X)
-    cov, plug_in = fitted.likelihood_.coef_cov_[:, 0], fitted.predict_experts(X)
+    design = fitted_rates.likelihood_.columns_.design(X)
+    cov, plug_in = fitted_rates.likelihood_.coef_cov_[:, 0], fitted_rates.predict_experts(X)
     std = np.sqrt(np.einsum("ij,kjl,il->ik", design, cov, design))
     rates = special.expit(special.logit(plug_in)[:, :, None] + std[:, :, None] * NODES)
-    gate = fitted.gate_proba(X)
-    np.testing.assert_allclose(fitted.predict(X), (gate * (rates @ MASSES)).sum(axis=1), rtol=1e-5)
+    gate = fitted_rates.gate_proba(X)
+    np.testing.assert_allclose(
+        fitted_rates.predict(X), (gate * (rates @ MASSES)).sum(axis=1), rtol=1e-5
+    )
     pmf = stats.binom.pmf(y[:, None, None], trials[:, None, None], rates) @ MASSES
     pmf = (gate * pmf).sum(axis=1)
-    np.testing.assert_allclose(fitted.log_density(X, y, trials=trials), np.log(pmf), rtol=1e-5)
-    distribution = fitted.predict_dist(X, trials=np.full(40, 12.0))
+    np.testing.assert_allclose(
+        fitted_rates.log_density(X, y, trials=trials), np.log(pmf), rtol=1e-5
+    )
+    distribution = fitted_rates.predict_dist(X, trials=np.full(40, 12.0))
     total = sum(distribution.pmf(float(count)) for count in range(13))
     np.testing.assert_allclose(total, 1.0, rtol=1e-12)
-    low, high = fitted.predict_interval(X, 0.9, trials=trials).T
+    low, high = fitted_rates.predict_interval(X, 0.9, trials=trials).T
     assert ((low >= 0) & (high <= trials)).all()
-    far = fitted.predict_dist(8 * X, trials=trials).components
+    far = fitted_rates.predict_dist(8 * X, trials=trials).components
     assert (far.var >= far.mean * (1 - far.mean / far.trials)).all()
 
 
@@ -204,13 +208,16 @@ def test_components_are_averages_of_binomial_ones():
     assert (np.abs(draws.mean(axis=1) - ours.mean[:, 1]) < 5 * std).all()
 
 
-def test_summary_is_the_posterior(fitted):
+def test_summary_is_the_posterior(fitted_rates):
     X, y, trials = ROWS
-    frame = fitted.summary(X, y, trials=trials).to_frame()
-    for k, expert in enumerate(fitted.experts_):
+    frame = fitted_rates.summary(X, y, trials=trials).to_frame()
+    for k, expert in enumerate(fitted_rates.experts_):
         of_expert = frame.loc[f"expert{k}"]
         np.testing.assert_allclose(of_expert["estimate"], [expert.intercept_, *expert.coef_])
-        cov, scale = fitted.likelihood_.coef_cov_[k, 0], fitted.likelihood_.columns_.scale
+        cov, scale = (
+            fitted_rates.likelihood_.coef_cov_[k, 0],
+            fitted_rates.likelihood_.columns_.scale,
+        )
         # Of the two, the summary knows that membership is uncertain.
         ratio = of_expert["std_error"].iloc[1:] / (np.sqrt(np.diag(cov))[:-1] / scale)
         assert ((ratio > 0.98) & (ratio < 1.5)).all()

@@ -253,7 +253,7 @@ X2, Y2, X2_TEST, Y2_TEST = classes(150, 3, 2, regimes=2, size=2.5)
 
 
 @pytest.fixture(scope="module")
-def fitted():
+def fitted_classes():
     return pooled().fit(X2, Y2)
 
 
@@ -273,23 +273,23 @@ def test_weight_of_two_is_a_row_given_twice():
     np.testing.assert_allclose(weighted.lower_bound_, repeated.lower_bound_, atol=1e-6)
 
 
-def test_order_of_rows_does_not_matter(fitted):
+def test_order_of_rows_does_not_matter(fitted_classes):
     order = np.random.default_rng(0).permutation(len(Y2))
-    assert_alike(fitted, pooled().fit(X2[order], Y2[order]))
+    assert_alike(fitted_classes, pooled().fit(X2[order], Y2[order]))
 
 
-def test_units_do_not_matter(fitted):
+def test_units_do_not_matter(fitted_classes):
     units = np.array([1e-3, 1.0, 1e5])
     scaled = pooled().fit(X2 * units + 7, Y2)
     found = scaled.predict_proba(X2_TEST * units + 7)
-    np.testing.assert_allclose(found, fitted.predict_proba(X2_TEST), atol=1e-4)
+    np.testing.assert_allclose(found, fitted_classes.predict_proba(X2_TEST), atol=1e-4)
 
 
-def test_names_of_classes_do_not_matter(fitted):
+def test_names_of_classes_do_not_matter(fitted_classes):
     named = pooled().fit(X2, np.array(["yes", "no"])[Y2])  # in the other order
     assert list(named.classes_) == ["no", "yes"]
     np.testing.assert_allclose(
-        named.predict_proba(X2_TEST)[:, ::-1], fitted.predict_proba(X2_TEST), atol=1e-3
+        named.predict_proba(X2_TEST)[:, ::-1], fitted_classes.predict_proba(X2_TEST), atol=1e-3
     )
 
 
@@ -309,54 +309,58 @@ def test_no_class_is_the_reference():
 # How it is used -------------------------------------------------------------------------------
 
 
-def test_experts_are_logistic_regressions_and_what_is_asked_agrees(fitted):
-    assert len(fitted.experts_) == 2
-    assert all(type(expert) is LogisticRegression for expert in fitted.experts_)
+def test_experts_are_logistic_regressions_and_what_is_asked_agrees(fitted_classes):
+    assert len(fitted_classes.experts_) == 2
+    assert all(type(expert) is LogisticRegression for expert in fitted_classes.experts_)
     X, y = X2_TEST[:200], Y2_TEST[:200]
-    proba = fitted.predict_proba(X)
+    proba = fitted_classes.predict_proba(X)
     np.testing.assert_allclose(proba.sum(axis=1), 1)
-    design = fitted.likelihood_.columns_.design(X)
+    design = fitted_classes.likelihood_.columns_.design(X)
     each = []
-    for expert, (cov,) in zip(fitted.experts_, fitted.likelihood_.coef_cov_, strict=True):
+    for expert, (cov,) in zip(
+        fitted_classes.experts_, fitted_classes.likelihood_.coef_cov_, strict=True
+    ):
         variance = np.einsum("ij,jk,ik->i", design, cov, design)
         each.append(special.expit(expert.decision_function(X) / np.sqrt(1 + np.pi * variance / 8)))
     of_second = np.column_stack(each)
-    gate = fitted.gate_proba(X)
+    gate = fitted_classes.gate_proba(X)
     np.testing.assert_allclose(proba[:, 1], (gate * of_second).sum(axis=1), rtol=1e-9)
-    np.testing.assert_array_equal(fitted.predict(X), proba.argmax(axis=1))
-    np.testing.assert_array_equal(fitted.predict_experts(X), of_second > 0.5)
+    np.testing.assert_array_equal(fitted_classes.predict(X), proba.argmax(axis=1))
+    np.testing.assert_array_equal(fitted_classes.predict_experts(X), of_second > 0.5)
     density = np.where(y[:, None] == 1, of_second, 1 - of_second)
     resp = gate * density / (gate * density).sum(axis=1, keepdims=True)
-    np.testing.assert_allclose(fitted.responsibilities(X, y), resp, rtol=1e-8)
-    np.testing.assert_allclose(fitted.log_density(X, y), np.log(proba[np.arange(200), y]))
-    assert fitted.score(X, y) == (fitted.predict(X) == y).mean()
-    assert fitted.start_lower_bounds_ == []
-    assert fitted.lower_bound_ == max(fitted.lower_bounds_)
-    assert max(fitted.log_evidence_, key=fitted.log_evidence_.get) == 2
-    assert len(fitted.expert_report(X2, Y2).to_frame()) == 2
+    np.testing.assert_allclose(fitted_classes.responsibilities(X, y), resp, rtol=1e-8)
+    np.testing.assert_allclose(fitted_classes.log_density(X, y), np.log(proba[np.arange(200), y]))
+    assert fitted_classes.score(X, y) == (fitted_classes.predict(X) == y).mean()
+    assert fitted_classes.start_lower_bounds_ == []
+    assert fitted_classes.lower_bound_ == max(fitted_classes.lower_bounds_)
+    assert max(fitted_classes.log_evidence_, key=fitted_classes.log_evidence_.get) == 2
+    assert len(fitted_classes.expert_report(X2, Y2).to_frame()) == 2
 
 
-def test_probabilities_far_from_the_rows_are_less_sure_than_at_the_mean(fitted):
+def test_probabilities_far_from_the_rows_are_less_sure_than_at_the_mean(fitted_classes):
     far = 100 * X2_TEST[:50]
-    plug_in = np.stack([e.predict_proba(far) for e in fitted.experts_], axis=1)
-    averaged = fitted._model.expert_proba(far)
+    plug_in = np.stack([e.predict_proba(far) for e in fitted_classes.experts_], axis=1)
+    averaged = fitted_classes._model.expert_proba(far)
     assert (averaged.max(axis=2) <= plug_in.max(axis=2) + 1e-12).all()
     assert averaged.max(axis=2).mean() < 0.9999
 
 
-def test_top_k_routes_to_averaged_probabilities(fitted):
-    routed = pickle.loads(pickle.dumps(fitted)).set_params(top_k=1)
+def test_top_k_routes_to_averaged_probabilities(fitted_classes):
+    routed = pickle.loads(pickle.dumps(fitted_classes)).set_params(top_k=1)
     X = X2_TEST[:100]
-    best = fitted.gate_proba(X).argmax(axis=1)
-    expected = fitted._model.expert_proba(X)[np.arange(100), best]
+    best = fitted_classes.gate_proba(X).argmax(axis=1)
+    expected = fitted_classes._model.expert_proba(X)[np.arange(100), best]
     np.testing.assert_allclose(routed.predict_proba(X), expected)
 
 
-def test_pickled_and_cloned(fitted):
-    revived = pickle.loads(pickle.dumps(fitted))
-    np.testing.assert_array_equal(revived.predict_proba(X2_TEST), fitted.predict_proba(X2_TEST))
-    assert clone(fitted).training == "pooled"
-    assert not hasattr(clone(fitted), "experts_")
+def test_pickled_and_cloned(fitted_classes):
+    revived = pickle.loads(pickle.dumps(fitted_classes))
+    np.testing.assert_array_equal(
+        revived.predict_proba(X2_TEST), fitted_classes.predict_proba(X2_TEST)
+    )
+    assert clone(fitted_classes).training == "pooled"
+    assert not hasattr(clone(fitted_classes), "experts_")
 
 
 def test_tables_with_strings_are_encoded():
@@ -401,11 +405,11 @@ def test_separable_classes_and_constant_columns_are_taken():
     np.testing.assert_allclose(moe.predict_proba(np.ones((1, 2)))[0, 1], Y2.mean(), atol=0.02)
 
 
-def test_warm_start_goes_on_with_as_many_experts(fitted):
+def test_warm_start_goes_on_with_as_many_experts(fitted_classes):
     moe = pooled(warm_start=True).fit(X2, Y2)
     moe.fit(X2, Y2)
-    assert list(moe.log_evidence_) == [len(fitted.experts_)]
-    assert_alike(moe, fitted, atol=5e-3)
+    assert list(moe.log_evidence_) == [len(fitted_classes.experts_)]
+    assert_alike(moe, fitted_classes, atol=5e-3)
 
 
 def test_it_is_cross_validated_like_any_classifier():
@@ -465,10 +469,10 @@ def test_subjects_that_differ_in_their_rates_alone_are_as_many_experts(rates, n_
     np.testing.assert_allclose(found, rates, atol=0.15)
 
 
-def test_what_needs_the_maximum_of_the_likelihood_is_refused(fitted):
+def test_what_needs_the_maximum_of_the_likelihood_is_refused(fitted_classes):
     with pytest.raises(ValueError, match="lower_bound_"):
-        fitted.bic(X2, Y2)
+        fitted_classes.bic(X2, Y2)
     with pytest.raises(AttributeError, match="partial_fit"):
-        fitted.partial_fit(X2, Y2)
+        fitted_classes.partial_fit(X2, Y2)
     with pytest.raises(ValueError, match="Pooled experts"):
-        pickle.loads(pickle.dumps(fitted)).add_expert(X2, Y2)
+        pickle.loads(pickle.dumps(fitted_classes)).add_expert(X2, Y2)

@@ -263,7 +263,7 @@ HOURS = np.random.default_rng(0).uniform(0.5, 4, size=len(Y2))
 
 
 @pytest.fixture(scope="module")
-def fitted():
+def fitted_counts():
     return pooled().fit(X2, Y2, exposure=HOURS)
 
 
@@ -283,17 +283,17 @@ def test_weight_of_two_is_a_row_given_twice():
     np.testing.assert_allclose(weighted.lower_bound_, repeated.lower_bound_, atol=1e-6)
 
 
-def test_order_of_rows_does_not_matter(fitted):
+def test_order_of_rows_does_not_matter(fitted_counts):
     order = np.random.default_rng(0).permutation(len(Y2))
-    assert_alike(fitted, pooled().fit(X2[order], Y2[order], exposure=HOURS[order]))
+    assert_alike(fitted_counts, pooled().fit(X2[order], Y2[order], exposure=HOURS[order]))
 
 
-def test_units_do_not_matter(fitted):
+def test_units_do_not_matter(fitted_counts):
     units = np.array([1e-3, 1.0, 1e5])
     scaled = pooled().fit(X2 * units + 7, Y2, exposure=60 * HOURS)
-    np.testing.assert_allclose(scaled.lower_bound_, fitted.lower_bound_, rtol=1e-6)
+    np.testing.assert_allclose(scaled.lower_bound_, fitted_counts.lower_bound_, rtol=1e-6)
     found = 60 * scaled.predict(X2_TEST * units + 7)
-    np.testing.assert_allclose(found, fitted.predict(X2_TEST), rtol=1e-3)
+    np.testing.assert_allclose(found, fitted_counts.predict(X2_TEST), rtol=1e-3)
 
 
 def test_counts_of_two_rows_are_those_of_one_with_their_exposures_together():
@@ -308,40 +308,43 @@ def test_counts_of_two_rows_are_those_of_one_with_their_exposures_together():
 # How it is used -------------------------------------------------------------------------------
 
 
-def test_experts_are_log_linear_models_and_what_is_asked_agrees(fitted):
-    assert len(fitted.experts_) == 2
-    assert all(type(expert) is PoissonRegressor for expert in fitted.experts_)
+def test_experts_are_log_linear_models_and_what_is_asked_agrees(fitted_counts):
+    assert len(fitted_counts.experts_) == 2
+    assert all(type(expert) is PoissonRegressor for expert in fitted_counts.experts_)
     X, y, hours = X2_TEST[:100], Y2_TEST[:100], np.linspace(1, 3, 100)
-    design, shapes = fitted.likelihood_.columns_.design(X), []
-    for (cov,) in fitted.likelihood_.coef_cov_:
+    design, shapes = fitted_counts.likelihood_.columns_.design(X), []
+    for (cov,) in fitted_counts.likelihood_.coef_cov_:
         shapes.append(inverse_trigamma(np.einsum("ij,jk,ik->i", design, cov, design)))
     shape = np.column_stack(shapes)
-    plug_in = np.column_stack([expert.predict(X) for expert in fitted.experts_])
-    np.testing.assert_allclose(fitted.predict_experts(X), plug_in)
+    plug_in = np.column_stack([expert.predict(X) for expert in fitted_counts.experts_])
+    np.testing.assert_allclose(fitted_counts.predict_experts(X), plug_in)
     mean = hours[:, None] * plug_in * shape / np.exp(special.digamma(shape))
-    gate = fitted.gate_proba(X)
-    found = fitted.predict(X, exposure=hours)
+    gate = fitted_counts.gate_proba(X)
+    found = fitted_counts.predict(X, exposure=hours)
     np.testing.assert_allclose(found, (gate * mean).sum(axis=1), rtol=1e-9)
-    np.testing.assert_allclose(found, hours * fitted.predict(X), rtol=1e-9)
+    np.testing.assert_allclose(found, hours * fitted_counts.predict(X), rtol=1e-9)
     pmf = gate * stats.nbinom.pmf(y[:, None], shape, shape / (shape + mean))
-    density = fitted.log_density(X, y, exposure=hours)
+    density = fitted_counts.log_density(X, y, exposure=hours)
     np.testing.assert_allclose(density, np.log(pmf.sum(axis=1)), rtol=1e-8)
-    resp = fitted.responsibilities(X, y, exposure=hours, by="expert")
+    resp = fitted_counts.responsibilities(X, y, exposure=hours, by="expert")
     np.testing.assert_allclose(resp, pmf / pmf.sum(axis=1, keepdims=True), atol=1e-9)
-    draws = fitted.sample_y(X[:1], 20000, random_state=0)[0]
-    expected, std = fitted.predict(X[:1], return_std=True)
+    draws = fitted_counts.sample_y(X[:1], 20000, random_state=0)[0]
+    expected, std = fitted_counts.predict(X[:1], return_std=True)
     assert abs(draws.mean() - expected[0]) < 4 * std[0] / np.sqrt(20000)
-    report = fitted.expert_report(X2, Y2, exposure=HOURS).columns
+    report = fitted_counts.expert_report(X2, Y2, exposure=HOURS).columns
     # That of fit has the responsibilities of the bound.
-    expected = fitted.expert_report().columns["error"]
+    expected = fitted_counts.expert_report().columns["error"]
     np.testing.assert_allclose(report["error"], expected, rtol=0.03)
 
 
-def test_predictive_distribution_pays_for_what_is_not_known_of_the_experts(fitted):
-    near, far = fitted.predict_dist(X2_TEST[:50]), fitted.predict_dist(5 * X2_TEST[:50])
+def test_predictive_distribution_pays_for_what_is_not_known_of_the_experts(fitted_counts):
+    near, far = (
+        fitted_counts.predict_dist(X2_TEST[:50]),
+        fitted_counts.predict_dist(5 * X2_TEST[:50]),
+    )
     assert (near.components.shape > 10).all()
     assert (far.components.shape < near.components.shape).all()
-    low, high = fitted.predict_interval(X2_TEST, 0.9).T
+    low, high = fitted_counts.predict_interval(X2_TEST, 0.9).T
     assert 0.85 < ((low <= Y2_TEST) & (Y2_TEST <= high)).mean() < 0.99
 
 
@@ -378,9 +381,9 @@ def test_default_pools():
         pooled("negative_binomial").fit(X2, Y2)
 
 
-def test_pickled_mixture_predicts_the_same_bits(fitted):
-    revived = pickle.loads(pickle.dumps(fitted))
-    np.testing.assert_array_equal(revived.predict(X2_TEST), fitted.predict(X2_TEST))
+def test_pickled_mixture_predicts_the_same_bits(fitted_counts):
+    revived = pickle.loads(pickle.dumps(fitted_counts))
+    np.testing.assert_array_equal(revived.predict(X2_TEST), fitted_counts.predict(X2_TEST))
 
 
 def test_tables_with_strings_are_encoded():
@@ -407,11 +410,11 @@ def test_an_outlier_a_single_event_and_constant_columns_are_taken():
     np.testing.assert_allclose(moe.predict(constant[:1]), Y2.mean(), rtol=0.01)
 
 
-def test_warm_start_goes_on_with_as_many_experts(fitted):
+def test_warm_start_goes_on_with_as_many_experts(fitted_counts):
     moe = pooled(warm_start=True).fit(X2, Y2, exposure=HOURS)
     moe.fit(X2, Y2, exposure=HOURS)
     assert list(moe.log_evidence_) == [2]
-    assert_alike(moe, fitted, atol=5e-3)
+    assert_alike(moe, fitted_counts, atol=5e-3)
 
 
 def test_summary_is_the_posterior():
@@ -431,11 +434,11 @@ def test_summary_is_the_posterior():
     assert result.estimate.shape == (len(frame),)
 
 
-def test_summary_of_one_regime_has_the_curvature_of_its_likelihood(fitted):
-    assert fitted.n_regimes_ == 1
-    frame = fitted.summary(X2, Y2, exposure=HOURS, by="expert").to_frame()
+def test_summary_of_one_regime_has_the_curvature_of_its_likelihood(fitted_counts):
+    assert fitted_counts.n_regimes_ == 1
+    frame = fitted_counts.summary(X2, Y2, exposure=HOURS, by="expert").to_frame()
     levels = frame["estimate"].xs("intercept", level=1)
-    point = np.concatenate([levels[:2], fitted.experts_[0].coef_, levels[2:]])
+    point = np.concatenate([levels[:2], fitted_counts.experts_[0].coef_, levels[2:]])
 
     def loss(p):  # levels of two experts, their slopes, log-odds of the second
         mean = np.exp(X2 @ p[2:-1] + p[:2, None]) * HOURS
@@ -532,9 +535,9 @@ def test_constant_exact_tiny_and_outlying_targets_are_taken():
     assert moe.log_density(X2, y).mean() > plain.log_density(X2, y).mean()
 
 
-def test_what_needs_the_maximum_of_the_likelihood_is_refused(fitted):
+def test_what_needs_the_maximum_of_the_likelihood_is_refused(fitted_counts):
     with pytest.raises(ValueError, match="lower_bound_"):
-        fitted.bic(X2, Y2)
+        fitted_counts.bic(X2, Y2)
     with pytest.raises(ValueError, match="Pooled experts"):
-        pickle.loads(pickle.dumps(fitted)).add_expert(X2, Y2)
-    assert not hasattr(fitted, "partial_fit")
+        pickle.loads(pickle.dumps(fitted_counts)).add_expert(X2, Y2)
+    assert not hasattr(fitted_counts, "partial_fit")

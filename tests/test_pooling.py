@@ -425,7 +425,7 @@ def assert_alike(one, other, X=X2_TEST, y=Y2_TEST, atol=2e-3):
 
 
 @pytest.fixture(scope="module")
-def fitted():
+def fitted_lines():
     return pooled(n_experts=2).fit(X2, Y2)
 
 
@@ -438,46 +438,50 @@ def test_weight_of_two_is_a_row_given_twice():
     np.testing.assert_allclose(weighted.lower_bound_, repeated.lower_bound_, atol=1e-6)
 
 
-def test_order_of_rows_does_not_matter(fitted):
+def test_order_of_rows_does_not_matter(fitted_lines):
     order = np.random.default_rng(0).permutation(len(Y2))
-    assert_alike(fitted, pooled(n_experts=2).fit(X2[order], Y2[order]), atol=1e-5)
+    assert_alike(fitted_lines, pooled(n_experts=2).fit(X2[order], Y2[order]), atol=1e-5)
 
 
-def test_units_do_not_matter(fitted):
+def test_units_do_not_matter(fitted_lines):
     scaled = pooled(n_experts=2).fit(X2 * [1e-3, 1.0, 1e5] + 7, 1e4 * Y2 - 3)
     np.testing.assert_allclose(
-        scaled.predict(X2_TEST * [1e-3, 1.0, 1e5] + 7), 1e4 * fitted.predict(X2_TEST) - 3, rtol=1e-4
+        scaled.predict(X2_TEST * [1e-3, 1.0, 1e5] + 7),
+        1e4 * fitted_lines.predict(X2_TEST) - 3,
+        rtol=1e-4,
     )
-    np.testing.assert_allclose(scaled.lower_bound_, fitted.lower_bound_ - np.log(1e4), rtol=1e-6)
+    np.testing.assert_allclose(
+        scaled.lower_bound_, fitted_lines.lower_bound_ - np.log(1e4), rtol=1e-6
+    )
 
 
 @pytest.mark.slow  # processes start
-def test_jobs_do_not_matter(fitted):
+def test_jobs_do_not_matter(fitted_lines):
     other = pooled(n_experts=2, n_jobs=2).fit(X2, Y2)
-    np.testing.assert_array_equal(other.predict(X2_TEST), fitted.predict(X2_TEST))
+    np.testing.assert_array_equal(other.predict(X2_TEST), fitted_lines.predict(X2_TEST))
 
 
 # How it is used -------------------------------------------------------------------------------
 
 
-def test_predictive_variance_pays_for_what_is_not_known_of_the_lines(fitted):
+def test_predictive_variance_pays_for_what_is_not_known_of_the_lines(fitted_lines):
     far = 50 * X2_TEST[:1]
-    near_std, far_std = (fitted.predict(X, return_std=True)[1] for X in (X2_TEST[:1], far))
+    near_std, far_std = (fitted_lines.predict(X, return_std=True)[1] for X in (X2_TEST[:1], far))
     assert far_std > 5 * near_std
-    components = fitted.predict_dist(X2_TEST[:3]).components
-    assert (components.scale > fitted.likelihood_.scale_).all()
+    components = fitted_lines.predict_dist(X2_TEST[:3]).components
+    assert (components.scale > fitted_lines.likelihood_.scale_).all()
     assert (components.df < len(Y2) + 10).all()
 
 
-def test_pickled_mixture_predicts_the_same_bits(fitted):
-    revived = pickle.loads(pickle.dumps(fitted))
+def test_pickled_mixture_predicts_the_same_bits(fitted_lines):
+    revived = pickle.loads(pickle.dumps(fitted_lines))
     np.testing.assert_array_equal(
-        revived.log_density(X2_TEST, Y2_TEST), fitted.log_density(X2_TEST, Y2_TEST)
+        revived.log_density(X2_TEST, Y2_TEST), fitted_lines.log_density(X2_TEST, Y2_TEST)
     )
 
 
-def test_clone_is_unfitted_and_pools(fitted):
-    copied = clone(fitted)
+def test_clone_is_unfitted_and_pools(fitted_lines):
+    copied = clone(fitted_lines)
     assert copied.training == "pooled"
     assert not hasattr(copied, "experts_")
 
@@ -551,17 +555,22 @@ def test_fit_without_pooling_forgets_the_evidence():
     assert np.isfinite(moe.bic(X2, Y2))
 
 
-def test_warm_start_goes_on_with_as_many_experts(fitted):
+def test_warm_start_goes_on_with_as_many_experts(fitted_lines):
     moe = pooled(warm_start=True).fit(X2, Y2)
     number = len(moe.experts_)
     moe.fit(X2, Y2)
     assert list(moe.log_evidence_) == [number]
-    assert_alike(moe, fitted)
+    assert_alike(moe, fitted_lines)
 
 
-def test_bootstrap_gives_standard_errors(fitted):
+def test_bootstrap_gives_standard_errors(fitted_lines):
     result = bootstrap(
-        fitted, X2, Y2, statistic=lambda moe: moe.predict(X2[:2]), n_resamples=8, random_state=0
+        fitted_lines,
+        X2,
+        Y2,
+        statistic=lambda moe: moe.predict(X2[:2]),
+        n_resamples=8,
+        random_state=0,
     )
     assert (result.standard_error < 1).all()
 
@@ -590,27 +599,27 @@ def test_it_is_cross_validated_like_any_regressor():
     ],
 )
 def test_what_pooling_does_not_know_is_refused_and_the_mixture_stays(
-    fitted, params, fit_params, match
+    fitted_lines, params, fit_params, match
 ):
     moe = pooled(n_experts=2).set_params(**params)
     with pytest.raises(ValueError, match=match):
         moe.fit(X2, Y2, **fit_params)
     assert not hasattr(moe, "experts_")
-    again = pickle.loads(pickle.dumps(fitted)).set_params(**params)
+    again = pickle.loads(pickle.dumps(fitted_lines)).set_params(**params)
     with pytest.raises(ValueError, match=match):
         again.fit(X2, Y2, **fit_params)
-    assert len(again.experts_) == len(fitted.experts_)
+    assert len(again.experts_) == len(fitted_lines.experts_)
 
 
-def test_what_needs_the_maximum_of_the_likelihood_is_refused(fitted):
-    for criterion in (fitted.bic, fitted.aic, fitted.icl):
+def test_what_needs_the_maximum_of_the_likelihood_is_refused(fitted_lines):
+    for criterion in (fitted_lines.bic, fitted_lines.aic, fitted_lines.icl):
         with pytest.raises(ValueError, match="lower_bound_"):
             criterion(X2, Y2)
     with pytest.raises(AttributeError, match="partial_fit") as raised:
-        fitted.partial_fit(X2, Y2)
+        fitted_lines.partial_fit(X2, Y2)
     assert "training='pooled'" in str(raised.value.__cause__)
     with pytest.raises(ValueError, match="Pooled experts"):
-        pickle.loads(pickle.dumps(fitted)).add_expert(X2, Y2)
+        pickle.loads(pickle.dumps(fitted_lines)).add_expert(X2, Y2)
 
 
 # The default ----------------------------------------------------------------------------------
@@ -620,11 +629,11 @@ def is_pooled(moe):
     return hasattr(moe, "log_evidence_") and isinstance(moe.likelihood_, PooledGaussian)
 
 
-def test_default_pools_lines_with_gaussian_errors(fitted):
+def test_default_pools_lines_with_gaussian_errors(fitted_lines):
     moe = MixtureOfExpertsRegressor(n_experts=2, random_state=0).fit(X2, Y2)
     assert moe.training == "auto"
     assert is_pooled(moe)
-    np.testing.assert_array_equal(moe.predict(X2_TEST), fitted.predict(X2_TEST))
+    np.testing.assert_array_equal(moe.predict(X2_TEST), fitted_lines.predict(X2_TEST))
 
 
 @pytest.mark.parametrize(
@@ -673,8 +682,8 @@ def test_a_mixture_within_a_mixture_is_not_pooled_by_default():
     assert not any(map(is_pooled, moe.fit(X2, Y2).experts_))
 
 
-def test_regimes_that_differ_are_distinct_experts(fitted):
-    assert fitted.n_distinct_experts_ == len(fitted.experts_) == 2
+def test_regimes_that_differ_are_distinct_experts(fitted_lines):
+    assert fitted_lines.n_distinct_experts_ == len(fitted_lines.experts_) == 2
 
 
 def test_a_number_of_experts_is_that_number():
@@ -685,12 +694,12 @@ def test_a_number_of_experts_is_that_number():
         assert list(moe.log_evidence_) == [n_experts]
 
 
-def test_evidence_of_each_number_chooses_it(fitted):
+def test_evidence_of_each_number_chooses_it(fitted_lines):
     moe = MixtureOfExpertsRegressor(random_state=0)
     found = select_n_experts(moe, X2, Y2, [1, 2])
     assert found.criterion_ == "evidence"
     assert found.best_n_experts_ == len(found.best_estimator_.experts_) == 2
-    evidence = [pooled(n_experts=1).fit(X2, Y2).log_evidence_[1], fitted.log_evidence_[2]]
+    evidence = [pooled(n_experts=1).fit(X2, Y2).log_evidence_[1], fitted_lines.log_evidence_[2]]
     np.testing.assert_allclose(found.results_["log_evidence"], len(Y2) * np.array(evidence))
     assert select_n_experts(moe, X2, Y2, [1, 2], criterion="bic").criterion_ == "bic"
     with pytest.raises(ValueError, match="needs pooled experts, .* trained by 'em'"):

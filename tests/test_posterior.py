@@ -5,6 +5,7 @@ from functools import partial
 import numpy as np
 import pandas as pd
 import pytest
+from mixtures import mixture_of
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import special, stats
 from sklearn.compose import make_column_transformer
@@ -12,7 +13,7 @@ from sklearn.linear_model import LinearRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
+from skmoe import MixtureOfExpertsClassifier
 from skmoe._data import RowMetadata
 from skmoe._experts.pooled import Precisions
 from skmoe.gates import ConstantGate
@@ -37,16 +38,14 @@ def rows(seed, n, kind, size=1.0, noise=1.0, regimes=2):
     return X, (values + rng.gumbel(size=values.shape)).argmax(axis=1)
 
 
-def mixture(kind, n_experts=2, **settings):
-    maker = MixtureOfExpertsRegressor if kind == "line" else MixtureOfExpertsClassifier
-    return maker(n_experts=n_experts, **{"random_state": 0, "n_init": 4, **settings})
+mixture = partial(mixture_of, n_experts=2, n_init=4, random_state=0)
 
 
 @pytest.mark.parametrize("kind", ["line", "two", "three"])
 def test_one_expert_and_many_rows_is_maximum_likelihood(kind):
     X, y = rows(0, 2000, kind, regimes=1)
-    found = mixture(kind, 1, training="pooled").fit(X, y).summary(X, y)
-    told = mixture(kind, 1, training="em").fit(X, y).summary(X, y)
+    found = mixture(kind, n_experts=1, training="pooled").fit(X, y).summary(X, y)
+    told = mixture(kind, n_experts=1, training="em").fit(X, y).summary(X, y)
     assert (found.parts, found.terms) == (told.parts, told.terms)
     assert (np.abs(found.estimate - told.estimate) < 0.4 * told.std_error).all()  # shrunk
     assert_allclose(found.std_error, told.std_error, rtol=0.03)
@@ -221,13 +220,13 @@ def test_sandwich_of_one_expert_is_whites_also_by_clusters():
     design = np.column_stack([np.ones(600), X])
     bread = np.linalg.inv(design.T @ design)
     for facts in ({}, {"subject": subject}):
-        moe = mixture("line", 1, training="pooled").fit(X, y, **facts)
+        moe = mixture("line", n_experts=1, training="pooled").fit(X, y, **facts)
         found = moe.summary(X, y, cov="sandwich", **facts)
         scores = design * (y - moe.predict(X))[:, None]
         if facts:
             scores = scores.reshape(200, 3, 3).sum(axis=1)
         expected = bread @ scores.T @ scores @ bread
-        told = mixture("line", 1, training="em").fit(X, y, **facts)
+        told = mixture("line", n_experts=1, training="em").fit(X, y, **facts)
         told = told.summary(X, y, cov="sandwich", **facts)
         for cov in (expected, told.cov[:3, :3]):  # slopes are shrunken by a thousandth
             assert_allclose(found.std_error[:3], np.sqrt(np.diag(cov)), rtol=0.01)
@@ -254,18 +253,18 @@ def test_sandwich_of_a_right_model_is_near_the_posterior():
     assert_allclose(found.std_error, posterior.std_error, rtol=0.15)  # a rate of 0.02 each
     # What no row tells of, a constant column, has the prior's standard deviation in both.
     X = np.column_stack([X, np.ones(2000)])
-    moe = mixture("line", 1).fit(X, y)
+    moe = mixture("line", n_experts=1).fit(X, y)
     found, posterior = (moe.summary(X, y, cov=cov) for cov in ("sandwich", "observed"))
     assert_allclose(found.std_error[3], posterior.std_error[3], rtol=1e-6)
 
 
 def test_class_weights_ask_for_the_sandwich_of_pooled_classes():
     X, y = rows(0, 400, "two")
-    moe = mixture("two", 1, class_weight={0: 1.0, 1: 2.0}).fit(X, y)
+    moe = mixture("two", n_experts=1, class_weight={0: 1.0, 1: 2.0}).fit(X, y)
     with pytest.raises(ValueError, match="cov='sandwich'"):
         moe.summary(X, y)
     weight = np.where(y == 1, 2.0, 1.0)
-    told = mixture("two", 1).fit(X, y, weight).summary(X, y, weight, cov="sandwich")
+    told = mixture("two", n_experts=1).fit(X, y, weight).summary(X, y, weight, cov="sandwich")
     assert_allclose(moe.summary(X, y, cov="sandwich").cov, told.cov, rtol=1e-6)
 
 
@@ -273,12 +272,12 @@ def test_intervals_of_lines_are_students_with_what_is_left_for_the_error_varianc
     rng = np.random.default_rng(0)
     X = rng.normal(size=(20, 3))
     y = X @ [2.0, -1.0, 1.0] + rng.normal(size=20)
-    found = mixture("line", 1, training="pooled").fit(X, y).summary(X, y, level=0.9)
+    found = mixture("line", n_experts=1, training="pooled").fit(X, y).summary(X, y, level=0.9)
     told = stats.t.interval(0.9, 16, found.estimate[1:4], found.std_error[1:4])
     assert_allclose([found.lower[1:4], found.upper[1:4]], told, rtol=0.02)  # weak prior
     assert found.df[4] == np.inf  # of the log-scale
     X, y = rows(0, 200, "two")
-    moe = mixture("two", 1).fit(X, y)
+    moe = mixture("two", n_experts=1).fit(X, y)
     assert (moe.summary(X, y).df == np.inf).all()
     X, y = rows(0, 200, "line")
     Y = np.column_stack([y, y[::-1]])
@@ -324,7 +323,7 @@ def test_more_columns_than_rows_have_standard_deviations(kind, n_experts):
     rng = np.random.default_rng(0)
     X, y = rows(0, 50, kind, size=4.0, noise=0.1)
     X = np.column_stack([X, rng.normal(size=(50, 60)), np.ones(50)])
-    moe = mixture(kind, n_experts, training="pooled").fit(X, y)
+    moe = mixture(kind, n_experts=n_experts, training="pooled").fit(X, y)
     found = moe.summary(X, y)
     assert np.isfinite(found.estimate).all()
     assert (found.std_error > 0).all()
@@ -341,7 +340,7 @@ def test_lines_of_more_columns_than_rows_are_those_of_ridge_regression():
         rng = np.random.default_rng(seed)
         X = rng.normal(size=(40, 60))
         y = X @ rng.normal(size=60) + rng.normal(size=40)
-        moe = mixture("line", 1).fit(X, y)
+        moe = mixture("line", n_experts=1).fit(X, y)
         found = moe.summary(X, y)
         standard, scale = (X - X.mean(axis=0)) / X.std(axis=0), moe.likelihood_.scale_[0]
         prior = np.diag(1 / moe.likelihood_.shared_var_[0, :-1])
@@ -358,8 +357,8 @@ def test_levels_of_strings_differ_as_by_maximum_likelihood(kind):
     value = table["x"].to_numpy() + np.repeat([0.0, 1.0, -1.0], 400)
     y = value + (rng.normal if kind == "line" else rng.logistic)(size=1200)
     y = y if kind == "line" else np.where(y > 0, "yes", "no")
-    found = mixture(kind, 1).fit(table, y).summary(table, y)
-    told = mixture(kind, 1, training="em").fit(table, y).summary(table, y)
+    found = mixture(kind, n_experts=1).fit(table, y).summary(table, y)
+    told = mixture(kind, n_experts=1, training="em").fit(table, y).summary(table, y)
     # a is the reference by maximum likelihood, and here the most frequent.
     known = ~np.isnan(told.estimate)
     assert_array_equal(np.isnan(found.estimate), ~known)
@@ -380,7 +379,7 @@ def levels_of(n, seed=1):
 def test_levels_are_differences_from_the_most_frequent_and_all_else_stays(n_experts):
     table, y = levels_of(200)
     y = y + 3.0 * table["a"] * (table["b"] > 0)
-    moe = mixture("line", n_experts, n_init=1).fit(table, y)
+    moe = mixture("line", n_experts=n_experts, n_init=1).fit(table, y)
     found, raw = moe.summary(table, y), raw_parameters(moe)
     cov = estimates_of(moe, table, y).covariance()
     parts, terms = np.array(found.parts), np.array(found.terms)
@@ -414,7 +413,7 @@ def test_levels_are_differences_from_the_most_frequent_and_all_else_stays(n_expe
 def test_codes_that_others_make_stay_as_they_are():
     table, y = levels_of(200)
     dummies = pd.get_dummies(table, columns=["kind", "sex"], dummy_na=True).astype(float)
-    moe = mixture("line", 1).fit(dummies, y)
+    moe = mixture("line", n_experts=1).fit(dummies, y)
     found = moe.summary(dummies, y)
     assert np.isfinite(found.std_error).all()
     assert_array_equal(found.estimate, raw_parameters(moe))
@@ -422,7 +421,7 @@ def test_codes_that_others_make_stay_as_they_are():
     for drop, others in (("first", []), (None, [StandardScaler()])):
         one_hot = OneHotEncoder(drop=drop, sparse_output=False)
         steps = [make_column_transformer((one_hot, ["kind"])), *others]
-        moe = mixture("line", 1, experts=make_pipeline(*steps, LinearRegression()))
+        moe = mixture("line", n_experts=1, experts=make_pipeline(*steps, LinearRegression()))
         moe.set_params(gate=ConstantGate(), training="pooled").fit(table, y)
         found = moe.summary(table, y)
         assert np.isfinite(found.std_error).all()
@@ -451,16 +450,16 @@ def test_shared_effects_are_one_parameter_and_subjects_count_once():
 def test_several_outputs_have_the_standard_deviations_of_each():
     X, y = rows(0, 300, "line")
     Y = np.column_stack([y, 3 - 10 * y[::-1]])
-    both = mixture("line", 1).fit(X, Y).summary(X, Y)
+    both = mixture("line", n_experts=1).fit(X, Y).summary(X, Y)
     for j in (0, 1):
-        alone = mixture("line", 1).fit(X, Y[:, j]).summary(X, Y[:, j])
+        alone = mixture("line", n_experts=1).fit(X, Y[:, j]).summary(X, Y[:, j])
         assert_allclose(both.std_error[4 * j : 4 * j + 4], alone.std_error, rtol=1e-3)
 
 
 @pytest.mark.filterwarnings("ignore::skmoe.exceptions.ScaleFloorWarning")
 def test_targets_without_an_error_have_no_standard_errors():
     X = np.linspace(-1, 1, 200)[:, None]
-    moe = mixture("line", 1).fit(X, 2 * X[:, 0])
+    moe = mixture("line", n_experts=1).fit(X, 2 * X[:, 0])
     with pytest.raises(ValueError, match="at its floor"):
         moe.summary(X, 2 * X[:, 0])
 
@@ -477,7 +476,7 @@ def test_an_expert_without_an_error_leaves_the_others_their_standard_errors():
     of_exact = np.array(found.parts) == f"expert{k}"
     assert_array_equal(np.isnan(found.std_error), of_exact)
     rest = (
-        mixture("line", 1, training="pooled")
+        mixture("line", n_experts=1, training="pooled")
         .fit(X[~exact], y[~exact])
         .summary(X[~exact], y[~exact])
     )
@@ -532,7 +531,7 @@ def test_summary_by_bootstrap_is_the_covariance_of_its_resamples(training, monke
     few = partial(bootstrap, n_resamples=4)
     monkeypatch.setattr("skmoe.inference._summary.bootstrap", few)
     X, y = rows(0, 100, "line")
-    moe = mixture("line", 1, training=training).fit(X, y)
+    moe = mixture("line", n_experts=1, training=training).fit(X, y)
     found, result = moe.summary(X, y, cov="bootstrap"), few(moe, X, y, random_state=0)
     assert_allclose(found.std_error, result.standard_error, rtol=1e-10)
     assert_array_equal(found.estimate, result.estimate)
@@ -573,7 +572,7 @@ def test_intervals_cover_what_was_planted(kind, n):
     for seed in range(100):
         # Of two regimes of classes, several explanations are often as good.
         X, y = rows(seed, n, kind, noise=0.5, regimes=2 if kind == "line" else 1)
-        moe = mixture(kind, 2 if kind == "line" else 1, n_init=2).fit(X, y)
+        moe = mixture(kind, n_experts=2 if kind == "line" else 1, n_init=2).fit(X, y)
         found = moe.summary(X, y)
         if kind == "two":
             true = COEF[0]

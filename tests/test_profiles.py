@@ -25,14 +25,14 @@ def table_of_two_regimes(n_samples=400):
 
 
 @pytest.fixture(scope="module")
-def fitted():
+def profiled():
     X, y = table_of_two_regimes()
     moe = MixtureOfExpertsRegressor(n_experts=2, training="em", n_init=3, random_state=0)
     return moe.fit(X, y), X, y
 
 
-def test_shares_and_means_are_weighted_by_responsibility(fitted):
-    moe, X, y = fitted
+def test_shares_and_means_are_weighted_by_responsibility(profiled):
+    moe, X, y = profiled
     weight = np.random.default_rng(1).uniform(0.5, 2, len(y))
     profiles = moe.expert_profiles(X, y, weight).profiles
     resp = moe.responsibilities(X, y) * weight[:, None]
@@ -47,8 +47,8 @@ def test_shares_and_means_are_weighted_by_responsibility(fitted):
         assert_allclose(profile.prediction, predicted)
 
 
-def test_differences_and_lifts_are_those_of_pandas(fitted):
-    moe, X, y = fitted
+def test_differences_and_lifts_are_those_of_pandas(profiled):
+    moe, X, y = profiled
     frame = moe.expert_profiles(X, y).to_frame()
     resp = moe.responsibilities(X, y)
     levels = pd.get_dummies(X[["kind", "member"]].astype(object), prefix_sep="=", dtype=float)
@@ -68,8 +68,8 @@ def test_differences_and_lifts_are_those_of_pandas(fitted):
         assert of_expert["difference"].abs().round(9).is_monotonic_decreasing
 
 
-def test_without_a_target_rows_belong_where_the_gate_sends_them(fitted):
-    moe, X, _ = fitted
+def test_without_a_target_rows_belong_where_the_gate_sends_them(profiled):
+    moe, X, _ = profiled
     profiles = moe.expert_profiles(X).profiles
     gate_proba = moe.gate_proba(X)
     for profile in profiles:
@@ -78,8 +78,8 @@ def test_without_a_target_rows_belong_where_the_gate_sends_them(fitted):
         assert profile.target is None
 
 
-def test_probabilities_of_classes_are_told_with_what_is_observed(fitted):
-    _, X, y = fitted
+def test_probabilities_of_classes_are_told_with_what_is_observed(profiled):
+    _, X, y = profiled
     X, labels = X[["noise"]], np.where(y > 0, "rich", "poor")
     gate = ConstantGate()
     moe = MixtureOfExpertsClassifier(LogisticRegression(), 1, gate=gate, training="em")
@@ -92,8 +92,8 @@ def test_probabilities_of_classes_are_told_with_what_is_observed(fitted):
     assert "(observed " in text
 
 
-def test_a_typical_row_is_one_of_its_own_near_the_average(fitted):
-    moe, X, y = fitted
+def test_a_typical_row_is_one_of_its_own_near_the_average(profiled):
+    moe, X, y = profiled
     X = X.set_index(np.array([f"row {i}" for i in range(len(X))]))
     resp = moe.responsibilities(X, y)
     for profile in moe.expert_profiles(X, y).profiles:
@@ -105,8 +105,8 @@ def test_a_typical_row_is_one_of_its_own_near_the_average(fitted):
         assert X["kind"].iloc[row] == X["kind"][own].mode()[0]
 
 
-def test_the_table_names_what_differs_first(fitted):
-    moe, X, y = fitted
+def test_the_table_names_what_differs_first(profiled):
+    moe, X, y = profiled
     profiles = moe.expert_profiles(X, y)
     lines = str(profiles).splitlines()
     assert lines[0].split() == ["its", "rows", "other", "rows", "difference", "lift"]
@@ -119,8 +119,8 @@ def test_the_table_names_what_differs_first(fitted):
     assert "<caption>expert0: 5" in profiles._repr_html_()
 
 
-def test_of_two_levels_one_is_printed_and_of_more_two(fitted):
-    moe, X, y = fitted
+def test_of_two_levels_one_is_printed_and_of_more_two(profiled):
+    moe, X, y = profiled
     given = np.column_stack([X["kind"] != "high", X["kind"] == "high"]).astype(float)
     X = X.assign(home=np.where(given[:, 0] > 0, "city", "village"))
     lines = str(moe.expert_profiles(X[moe.feature_names_in_], y, responsibilities=given,
@@ -141,8 +141,8 @@ def test_arrays_and_several_outputs():
     assert "predicts output 0 " in str(profiles)
 
 
-def test_rows_may_be_described_by_other_columns(fitted):
-    _, X, y = fitted
+def test_rows_may_be_described_by_other_columns(profiled):
+    _, X, y = profiled
     scaled = (X[["noise"]] - 3) / 7
     moe = MixtureOfExpertsRegressor(Ridge(), 2, n_init=2, random_state=0).fit(scaled, y)
     described = moe.expert_profiles(scaled, y, described_by=X).to_frame()
@@ -153,8 +153,8 @@ def test_rows_may_be_described_by_other_columns(fitted):
         moe.expert_profiles(scaled, y, described_by=X[:10])
 
 
-def test_responsibilities_may_be_given(fitted):
-    moe, X, y = fitted
+def test_responsibilities_may_be_given(profiled):
+    moe, X, y = profiled
     given = np.random.default_rng(0).dirichlet([1, 1], size=len(y))
     for target in (y, None):
         profiles = moe.expert_profiles(X, target, responsibilities=given).profiles
@@ -164,8 +164,8 @@ def test_responsibilities_may_be_given(fitted):
         moe.expert_profiles(X, y, responsibilities=given[:5])
 
 
-def test_identifiers_are_not_compared(fitted):
-    moe, X, y = fitted
+def test_identifiers_are_not_compared(profiled):
+    moe, X, y = profiled
     name = [f"name {i}" for i in range(len(X))]
     profiles = moe.expert_profiles(X, y, described_by=X.assign(name=name))
     assert not profiles.to_frame().index.get_level_values(1).str.startswith("name").any()

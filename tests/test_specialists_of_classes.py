@@ -10,7 +10,6 @@ from sklearn.metrics import log_loss
 from sklearn.tree import DecisionTreeClassifier
 
 from skmoe import MixtureOfExpertsClassifier
-from skmoe._experts.traits import GENERALIST
 from skmoe.gates import ConstantGate, ForestGate, SoftmaxGate
 
 TREE = DecisionTreeClassifier(min_samples_leaf=5, random_state=0)
@@ -42,7 +41,7 @@ def loss(moe, X, y):
 def test_specialists_are_kept_where_there_are_regimes():
     moe, new = fitted(), rows(1000, seed=1, regimes=True)
     alone = clones(n_experts=1).fit(*rows(500, seed=0, regimes=True))
-    assert list(moe.named_experts_) == [GENERALIST, "expert0", "expert1"]
+    assert list(moe.named_experts_) == ["generalist", "expert0", "expert1"]
     assert isinstance(moe.gate_, ForestGate)
     assert moe.specialisation_.kept
     assert loss(moe, *new) < 0.85 * loss(alone, *new)
@@ -61,7 +60,7 @@ def test_without_specialists_one_classifier_is_left(monkeypatch):
     X, y = rows(200, seed=0, regimes=False)
     monkeypatch.setattr("skmoe._stacking.specialisation.STANDARD_ERRORS", np.inf)
     moe = clones().fit(X, y)
-    assert list(moe.named_experts_) == [GENERALIST]
+    assert list(moe.named_experts_) == ["generalist"]
     assert isinstance(moe.gate_, ConstantGate)
     np.testing.assert_array_equal(
         moe.experts_[0].predict_proba(X), clone(TREE).fit(X, y).predict_proba(X)
@@ -114,7 +113,7 @@ def test_what_only_em_takes_is_trained_by_em(settings, names):
 def test_one_clone_is_the_generalist_alone():
     X, y = rows(200, seed=0, regimes=False)
     moe = clones(n_experts=1).fit(X, y)
-    assert list(moe.named_experts_) == [GENERALIST]
+    assert list(moe.named_experts_) == ["generalist"]
     assert not hasattr(moe, "specialisation_")
     np.testing.assert_array_equal(
         moe.experts_[0].predict_proba(X), clone(TREE).fit(X, y).predict_proba(X)

@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+from functools import partial
 
 import numpy as np
 import pytest
@@ -20,7 +21,7 @@ from skmoe.likelihoods._random_intercept_terms import RandomInterceptTerms
 WITHIN, BETWEEN = np.array([0.5, 0.3]), np.array([0.8, 0.5])
 
 
-def planted(n_subjects=120, n_rows=6, seed=0):
+def rows_of_subjects(n_subjects=120, n_rows=6, seed=0):
     """Subjects of two lines, with intercepts of their own; X, y, subject. It never changes."""
     rng = np.random.RandomState(seed)
     subject = np.repeat(np.arange(n_subjects), n_rows)
@@ -32,17 +33,20 @@ def planted(n_subjects=120, n_rows=6, seed=0):
     return X, line + shift[subject] + noise, subject
 
 
-def mixture(experts=None, n_experts=2, **params):
-    defaults = {
-        "gate": ConstantGate(), "likelihood": RandomIntercept(), "tol": 1e-9, "random_state": 0,
-    }  # fmt: skip
-    return MixtureOfExpertsRegressor(experts, n_experts, **defaults | params)
+mixture = partial(
+    MixtureOfExpertsRegressor,
+    n_experts=2,
+    gate=ConstantGate(),
+    likelihood=RandomIntercept(),
+    tol=1e-9,
+    random_state=0,
+)
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_the_likelihood_of_flexmix_is_reached(seed):
     # flexmix(y ~ x | id, data = d, k = 2, model = FLXMRlmm(random = ~ 1))    # flexmix 2.3.20
-    X, y, subject = planted()
+    X, y, subject = rows_of_subjects()
     moe = mixture(random_state=seed).fit(X, y, subject=subject)
     assert_allclose(moe.log_density(X, y, subject=subject).sum(), -590.148967192, atol=1e-3)
     likelihood = moe.likelihood_
@@ -54,7 +58,7 @@ def test_the_likelihood_of_flexmix_is_reached(seed):
 
 
 def test_the_density_of_a_subject_is_that_of_correlated_rows():
-    X, y, subject = planted(20)
+    X, y, subject = rows_of_subjects(20)
     moe = mixture(n_init=3).fit(X, y, subject=subject)
     means, shares = moe.predict_experts(X), moe.gate_proba(X)[0]
     joint = np.empty((20, 2))
@@ -76,7 +80,7 @@ def test_the_density_of_a_subject_is_that_of_correlated_rows():
 
 @pytest.mark.parametrize("experts", [None, LinearRegression(), Ridge(1.0)])
 def test_planted_effects_are_recovered_and_the_objective_rises(experts):
-    X, y, subject = planted(400, 5)
+    X, y, subject = rows_of_subjects(400, 5)
     moe = mixture(experts, n_init=1, init="kmeans_xy", tol=1e-7).fit(X, y, subject=subject)
     order = np.argsort([expert.intercept_ for expert in moe.experts_])
     assert_allclose([moe.experts_[k].coef_[0] for k in order], [1, -1], atol=0.06)
@@ -88,8 +92,8 @@ def test_planted_effects_are_recovered_and_the_objective_rises(experts):
 
 
 def test_one_expert_is_a_mixed_model_at_its_maximum():
-    X, y, subject = planted(40)
-    moe = mixture(LinearRegression(), 1, tol=1e-13).fit(X, y, subject=subject)
+    X, y, subject = rows_of_subjects(40)
+    moe = mixture(LinearRegression(), n_experts=1, tol=1e-13).fit(X, y, subject=subject)
 
     def log_likelihood(mixture):
         return mixture.log_density(X, y, subject=subject).sum()
@@ -133,7 +137,7 @@ def test_terms_are_derivatives_of_the_density_of_subjects():
 
 
 def test_summary_has_both_scales():
-    X, y, subject = planted()
+    X, y, subject = rows_of_subjects()
     moe = mixture(n_init=2).fit(X, y, subject=subject)
     summary = moe.summary(X, y, subject=subject)
     frame = summary.to_frame()
@@ -167,7 +171,7 @@ def test_without_an_effect_there_is_no_summary():
 
 
 def test_weights_are_repeats():
-    X, y, subject = planted(40)
+    X, y, subject = rows_of_subjects(40)
     weight = np.random.RandomState(1).randint(0, 3, size=len(y))
     rows = np.repeat(np.arange(len(y)), weight)
     weighted = mixture(n_init=2).fit(X, y, sample_weight=weight, subject=subject)
@@ -179,7 +183,7 @@ def test_weights_are_repeats():
 
 
 def test_units_make_no_difference():
-    X, y, subject = planted(40)
+    X, y, subject = rows_of_subjects(40)
     moe, other = mixture(n_init=2), mixture(n_init=2)
     moe.fit(X, y, subject=subject)
     other.fit(100 * X, 1e3 * y - 5, subject=subject)
@@ -201,7 +205,7 @@ def test_without_an_effect_the_variance_between_is_next_to_none():
 
 
 def test_effects_are_shared_and_the_mixture_is_kept_whole():
-    X, y, subject = planted(60)
+    X, y, subject = rows_of_subjects(60)
     X = np.column_stack([X, np.random.RandomState(5).normal(size=len(y))])
     moe = mixture(shared_effects=[1], n_init=3).fit(X, y + X[:, 1], subject=subject)
     slopes = [expert.coef_[1] for expert in moe.experts_]
@@ -218,7 +222,7 @@ def test_effects_are_shared_and_the_mixture_is_kept_whole():
 
 
 def test_what_cannot_be_is_refused():
-    X, y, subject = planted(20)
+    X, y, subject = rows_of_subjects(20)
     for params, rows, message in [
         ({}, {}, "the subject of each row"),
         ({"top_k": 1}, {"subject": subject}, "top_k=None"),

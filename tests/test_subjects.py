@@ -1,5 +1,7 @@
 """Subjects: all rows of one share an expert."""
 
+from functools import partial
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -37,10 +39,16 @@ def gate_on_age(gate):
     return make_pipeline(ColumnTransformer([("age", "passthrough", [1])]), gate)
 
 
-def mixture(gate=None, **params):
-    gate = gate_on_age(SoftmaxGate()) if gate is None else gate
-    defaults = {"n_init": 4, "tol": 1e-9, "max_iter": 500, "random_state": 0}
-    return MixtureOfExpertsRegressor(n_experts=2, gate=gate, **defaults | params, training="em")
+mixture = partial(
+    MixtureOfExpertsRegressor,
+    n_experts=2,
+    gate=gate_on_age(SoftmaxGate()),
+    training="em",
+    n_init=4,
+    max_iter=500,
+    tol=1e-9,
+    random_state=0,
+)
 
 
 @pytest.mark.parametrize(("subject", "log_likelihood"), [("id1", -594.8532), ("id2", -561.5537)])
@@ -51,7 +59,7 @@ def test_textbook_likelihood_of_repeated_measurements_is_reached(
     X, y, _, _ = shared_data("NPreg")
     subject, x = X[subject].to_numpy(), X["x"].to_numpy()
     X = np.column_stack([x, x**2])
-    moe = mixture(ConstantGate(), tol=1e-11, max_iter=5000).fit(X, y, subject=subject)
+    moe = mixture(gate=ConstantGate(), tol=1e-11, max_iter=5000).fit(X, y, subject=subject)
     assert_allclose(moe.log_density(X, y, subject=subject).sum(), log_likelihood, rtol=0, atol=1e-3)
     assert np.diff(moe.lower_bounds_).min() >= -1e-12
 
@@ -100,8 +108,8 @@ def test_density_and_responsibilities_are_those_of_the_formula():
 
 def test_subjects_of_one_row_are_rows():
     X, y, *_ = patients(40, 3)
-    alone = mixture(SoftmaxGate(), tol=1e-11).fit(X, y)
-    single = mixture(SoftmaxGate(), tol=1e-11).fit(X, y, subject=np.arange(len(y)))
+    alone = mixture(gate=SoftmaxGate(), tol=1e-11).fit(X, y)
+    single = mixture(gate=SoftmaxGate(), tol=1e-11).fit(X, y, subject=np.arange(len(y)))
     assert_allclose(single.lower_bound_, alone.lower_bound_, rtol=1e-8)
     assert_allclose(single.predict(X), alone.predict(X), rtol=1e-4, atol=1e-4)
 
@@ -132,7 +140,7 @@ def test_names_and_order_of_subjects_mean_nothing():
 )
 def test_the_objective_rises_behind_every_gate(gate):
     X, y, patient, _ = patients()
-    moe = mixture(gate).fit(X, y, subject=patient)
+    moe = mixture(gate=gate).fit(X, y, subject=patient)
     assert np.diff(moe.lower_bounds_).min() >= -1e-12
     assert_allclose(moe.expert_load_.sum(), 1)
 
@@ -141,7 +149,7 @@ def test_a_patient_of_many_visits_counts_once_for_the_gate():
     X, y, patient, regime = patients(200)
     rng = np.random.default_rng(0)
     keep = (regime[patient] == 1) | (rng.uniform(size=len(y)) < 0.5)
-    moe = mixture(ConstantGate()).fit(X[keep], y[keep], subject=patient[keep])
+    moe = mixture(gate=ConstantGate()).fit(X[keep], y[keep], subject=patient[keep])
     up = np.argmax([expert.coef_[0] for expert in moe.experts_])
     rows = np.mean(regime[patient[keep]])
     assert abs(rows - regime.mean()) > 0.12
@@ -156,7 +164,7 @@ def test_a_gate_that_sees_more_than_the_subject_is_refused():
         moe.set_params(gate=SoftmaxGate()).fit(X, y, subject=patient)
     assert moe.gate_ is before["gate_"]
     with pytest.raises(ValueError, match="apart"):
-        mixture(SoftmaxGate()).fit(X, y).responsibilities(X, y, subject=patient)
+        mixture(gate=SoftmaxGate()).fit(X, y).responsibilities(X, y, subject=patient)
 
 
 @pytest.mark.parametrize(

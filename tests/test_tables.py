@@ -1,6 +1,7 @@
 """Tables with strings, categories and missing values; sparse matrices."""
 
 import copy
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -23,6 +24,7 @@ from sklearn.tree import DecisionTreeRegressor
 
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
 from skmoe._tables.mixed import as_pandas, column_sizes, describe_columns
+from skmoe.exceptions import NumbersAsStringsWarning
 from skmoe.gates import ConstantGate, SoftmaxGate
 from skmoe.inspection import ExpertDisplay
 from skmoe.metrics import log_score
@@ -31,12 +33,10 @@ N = 300
 QUICK = {"n_init": 4, "tol": 1e-3, "random_state": 0}
 
 
-def regressor(experts=None, n_experts=2, **params):
-    return MixtureOfExpertsRegressor(experts, n_experts, **(QUICK | params))
+regressor = partial(MixtureOfExpertsRegressor, n_experts=2, **QUICK)
 
 
-def classifier(experts=None, n_experts=2, **params):
-    return MixtureOfExpertsClassifier(experts, n_experts, **(QUICK | params))
+classifier = partial(MixtureOfExpertsClassifier, n_experts=2, **QUICK)
 
 
 @pytest.fixture(name="mixed")
@@ -284,7 +284,9 @@ def test_boosting_takes_gaps_in_an_array(mixed, kind):
 def test_boosting_reads_the_categories_of_a_table(mixed, expert):
     X, y = mixed
     X = X.assign(town=X["town"].astype("category"))
-    moe = regressor(expert, 1, cv=2).fit(X, y)  # with two, the gate may take the town from them
+    moe = regressor(expert, n_experts=1, cv=2).fit(
+        X, y
+    )  # with two, the gate may take the town from them
     swapped = X["town"].cat.rename_categories({"north": "south", "south": "north"})
     swapped = X.assign(town=swapped.cat.reorder_categories(["north", "south"]))
     assert not np.allclose(moe.predict_experts(X), moe.predict_experts(swapped))
@@ -384,12 +386,12 @@ def test_out_of_bag_predictions_are_those_of_the_forest(make_rows):
     dense, y = sparse_problem()
     rows, labels = make_rows(dense), (y > 0).astype(int)
     params = {"n_estimators": 40, "max_depth": 3, "oob_score": True}
-    moe = regressor(RandomForestRegressor(**params), 1, training="em").fit(rows, y)
+    moe = regressor(RandomForestRegressor(**params), n_experts=1, training="em").fit(rows, y)
     prediction = moe.experts_[0].oob_prediction_[:, None]
     by_hand = moe.likelihood_.log_density(y, prediction)[:, 0]
     np.testing.assert_allclose(moe.oof_log_density_, by_hand)
 
-    moe = classifier(RandomForestClassifier(**params), 1, training="em").fit(rows, labels)
+    moe = classifier(RandomForestClassifier(**params), n_experts=1, training="em").fit(rows, labels)
     proba = moe.experts_[0].oob_decision_function_[:, None]
     by_hand = moe.likelihood_.log_density(labels, proba)[:, 0]
     np.testing.assert_allclose(moe.oof_log_density_, by_hand)
@@ -541,3 +543,65 @@ def test_every_type_of_polars_becomes_its_twin():
     ]
     assert table["rank"].cat.categories.tolist() == ["low", "mid", "high"]
     assert as_pandas(table) is table
+
+
+# Values that fit has not met ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("classifies", [False, True])
+@pytest.mark.parametrize("is_frame", [False, True])
+def test_a_value_missing_first_in_predict_is_the_median_of_fit(is_frame, classifies):
+    rng = np.random.default_rng(0)
+    X = rng.exponential(size=(120, 2))
+    y = X @ [1.0, 2.0] + 0.1 * rng.normal(size=120)
+    kind = MixtureOfExpertsClassifier if classifies else MixtureOfExpertsRegressor
+    rows, filled = X[:3].copy(), X[:3].copy()
+    rows[1, 1], filled[1, 1] = np.nan, np.median(X[:, 1])
+    if is_frame:
+        X, rows, filled = (pd.DataFrame(each, columns=["a", "b"]) for each in (X, rows, filled))
+    moe = kind(random_state=0).fit(X, y > np.median(y) if classifies else y)
+    np.testing.assert_array_equal(moe.predict(rows), moe.predict(filled))
+    np.testing.assert_array_equal(moe.gate_proba(rows), moe.gate_proba(filled))
+    assert np.isnan(np.asarray(rows)[1, 1])  # as it was given
+
+
+def test_an_infinite_value_is_refused_by_column():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(50, 3))
+    moe = MixtureOfExpertsRegressor(n_experts=1).fit(X, X[:, 0] + rng.normal(size=50))
+    X[4, 2] = -np.inf
+    with pytest.raises(ValueError, match=r"infinity, in the columns \[2\]"):
+        moe.predict(X)
+
+
+def test_experts_of_ones_own_meet_missing_values_as_they_do():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(60, 2))
+    moe = MixtureOfExpertsRegressor(Ridge(), n_experts=1).fit(X, X[:, 0])
+    X[0, 0] = np.nan
+    with pytest.raises(ValueError, match="NaN"):
+        moe.predict(X)
+
+
+def test_numbers_as_strings_are_named_with_the_cells_in_the_way():
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame({"a": rng.normal(size=60), "x": rng.normal(size=60).round(1).astype(str)})
+    X.loc[3, "x"] = "1.0."
+    with pytest.warns(NumbersAsStringsWarning, match=r"column 'x' holds numbers .* for '1\.0\.'"):
+        MixtureOfExpertsRegressor(n_experts=1).fit(X, X["a"] + rng.normal(size=60))
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        [str(10115 + 7 * k) for k in range(12)],  # postal codes
+        [f"{k}a" for k in range(12)],
+        ["low", "1.5", "2.5"],
+    ],
+)
+def test_categories_written_in_digits_are_categories(values):
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame({"a": rng.normal(size=60), "x": np.resize(values, 60)})
+    MixtureOfExpertsRegressor(n_experts=1).fit(X, X["a"] + rng.normal(size=60))  # without a word
+    numbers = X.assign(x=pd.Categorical(np.resize(np.arange(12) / 10, 60).astype(str)))
+    MixtureOfExpertsRegressor(n_experts=1).fit(numbers, X["a"] + rng.normal(size=60))

@@ -73,7 +73,7 @@ def fit_many(mixture, X, y, sample_weight, others, tasks):
         class_weights = mixture._class_weights(look.mass)
         look, rows = _weigh_classes(look, rows, class_weights)
     known = KnownColumns.of(table)
-    mixture._column_kinds = known.kinds
+    mixture._column_kinds, mixture._medians = known.kinds, None
     source.know(
         mixture._classes,
         columns=known,

@@ -3,7 +3,7 @@
 from .._em.gate_parts import GateParts
 from .._em.parts import Parts, adapt_experts
 from .._experts.traits import column_names
-from .._tables.encoding import identifiers, warn_of_left_out
+from .._tables.encoding import identifiers, warn_of_left_out, warn_of_numbers
 from ..gates import SoftmaxGate
 
 
@@ -16,6 +16,7 @@ def make_parts(mixture, plan, rows, gate_seed, *, plain=False):
     shrinks = plan.training == "pooled"
     left_out = identifiers(rows.X, shrinks=shrinks) if encoding else ([], [])
     if encoding:
+        warn_of_numbers(rows.X)
         warn_of_left_out(*left_out, encoding)
     gate = None if plain or plan.is_default_gate else mixture.gate
     return Parts(

@@ -12,7 +12,7 @@ from sklearn.utils.validation import (
 from .._compat import check_feature_names, check_n_features
 from .._data import NO_METADATA, Bounds, Rows, check_subject
 from .._experts.families import MOST_SPARSE_COLUMNS, are_solved_sparse
-from .._tables.known import kinds_of, match_kinds
+from .._tables.known import fill_missing, kinds_of, match_kinds, medians_of
 from .._tables.mixed import check_sizes, check_table
 from .._tables.vectors import check_numbers, check_weights
 from ..exceptions import SmallWeightsWarning, warn_user
@@ -104,8 +104,10 @@ def check_X(mixture, X, *, reset=False):
     check_feature_names(mixture, X, reset=reset)
     check_n_features(mixture, X, reset=reset)
     if reset:
-        mixture._column_kinds = kinds_of(X)
-    return match_kinds(X, mixture._column_kinds)
+        mixture._column_kinds, mixture._medians = kinds_of(X), None
+        if mixture.gate is None and (mixture.experts is None or isinstance(mixture.experts, str)):
+            mixture._medians = medians_of(X)
+    return fill_missing(match_kinds(X, mixture._column_kinds), mixture._medians)
 
 
 def _check_takes_sparse(mixture, X, reset):

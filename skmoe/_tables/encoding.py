@@ -7,12 +7,14 @@ from sklearn.impute import SimpleImputer
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OneHotEncoder
 
-from ..exceptions import LeftOutColumnsWarning, warn_user
+from ..exceptions import LeftOutColumnsWarning, NumbersAsStringsWarning, warn_user
 from .known import kind_of
 from .levels import Levels, check_uniform
-from .mixed import as_pandas, describe_columns, is_table
+from .mixed import as_pandas, describe_columns, is_categorical, is_table
 
 DATES = "dates", "durations"
+FEWEST_NUMBERS, MOST_OTHERS = 10, 0.1  # values of a column of numbers, and those that are none
+MOST_NAMED = 5  # of these, in a warning
 
 
 def table_encoder(X, left_out=(), *, imputes="median"):
@@ -135,6 +137,32 @@ def warn_of_left_out(names, dates, who=("experts", "gate")):
             f"columns {' and '.join(what)}.",
             LeftOutColumnsWarning,
         )
+
+
+def warn_of_numbers(X):
+    """Name columns of strings that are numbers but for a few cells, and these."""
+    strings = [label for label in describe_columns(X)[0] if not is_categorical(X, label)]
+    for label in strings:
+        values = Levels.of(X, label).values
+        texts = [] if values is None else [text for text in values if isinstance(text, str)]
+        others = [text for text in texts if not _is_number(text)]
+        are_numbers = len(texts) >= FEWEST_NUMBERS and len(others) <= MOST_OTHERS * len(texts)
+        if are_numbers and (others or any("." in text for text in texts)):
+            cells = f", but for {', '.join(map(repr, others[:MOST_NAMED]))}" if others else ""
+            warn_user(
+                f"The column {label!r} holds numbers as strings{cells}; each of its {len(texts)} "
+                "values is a category of its own. Give numbers, such as pd.to_numeric(column, "
+                "errors='coerce') makes, or the dtype 'category' if it holds categories.",
+                NumbersAsStringsWarning,
+            )
+
+
+def _is_number(text):
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def numeric_matrix(X):

@@ -4,8 +4,9 @@ import sys
 from dataclasses import dataclass, field
 
 import numpy as np
+from scipy import sparse
 
-from .mixed import is_table, types_of
+from .mixed import describe_columns, is_plain, is_table, types_of
 
 NUMBERS, STRINGS = "numbers", "strings"
 KINDS = {  # by what pandas infers
@@ -107,6 +108,26 @@ def match_kinds(X, kinds):
         for label, column in changed.items():
             X[label] = column
     return X
+
+
+def medians_of(X):
+    """Medians (n_columns,) of numbers without gaps; None of other rows, which encoders impute."""
+    if sparse.issparse(X) or any(describe_columns(X)):
+        return None
+    return np.median(np.asarray(X, dtype=np.float64), axis=0)
+
+
+def fill_missing(X, medians):
+    """Rows whose missing numbers are the medians of the rows of fit; as they are, without these."""
+    if medians is None or sparse.issparse(X) or is_plain(X):
+        return X
+    strings, missing = describe_columns(X)
+    if strings or not missing:
+        return X
+    if is_table(X):
+        return X.fillna(dict(zip(X.columns, medians, strict=True)))
+    X = np.asarray(X, dtype=np.float64)
+    return np.where(np.isnan(X), medians, X)
 
 
 def kind_of(column):

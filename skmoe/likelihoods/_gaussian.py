@@ -118,7 +118,7 @@ class Gaussian(CensoredErrors, ScaledErrors):
         self : Gaussian
             With ``floor_`` set.
         """
-        self._is_full, self._variance = False, variance
+        self._is_full, self._variance, self._bulk_variance = False, variance, variance
         of_outputs = values if np.ndim(variance) else [values]
         steps = np.array([0.0 if of is None else grid_step(of) for of in of_outputs])
         self._set_floor(steps if np.ndim(variance) else steps[0], largest)

@@ -9,6 +9,7 @@ from ._outliers import without_outliers
 
 SAME = 1e-12  # of the range of the target: values that are nearer differ by rounding
 FEW_VALUES = 10_000
+MOST_OF_BULK = 2.0  # variances of the rows that are no outliers: what the floor is a part of
 
 
 class ScaledErrors(BaseLikelihood):
@@ -21,25 +22,26 @@ class ScaledErrors(BaseLikelihood):
     per_expert = learned_logs = ("scale_",)
 
     def start(self, y, weight, n_experts):
+        bulk = variance_of(y, without_outliers(y, weight))
         weight = self._bulk(y, weight)
-        share = weight / weight.sum()
-        self._variance = share @ (y - share @ y) ** 2
+        self._variance = variance_of(y, weight)
         used = y if (weight > 0).all() else y[weight > 0]
         columns = used.reshape(len(used), -1)
         steps = np.array([grid_step(column) for column in columns.T])
         steps = steps if y.ndim == 2 else steps[0]
         largest = np.maximum(columns.max(axis=0), -columns.min(axis=0))
+        self._bulk_variance = np.minimum(self._variance, MOST_OF_BULK * bulk)
         self._set_floor(steps, largest if y.ndim == 2 else largest[0])
         return self
 
     def _set_floor(self, step, largest):
         """Smallest scale allowed, from the step of the target's grid and its largest value."""
-        floor = np.sqrt(np.maximum(1e-6 * self._variance, step**2 / 12))
+        floor = np.sqrt(np.maximum(1e-6 * self._bulk_variance, step**2 / 12))
         rounding = 8 * np.finfo(float).eps * largest
         self.floor_ = np.maximum(np.maximum(floor, rounding), 1e-120)
 
     def _bulk(self, y, weight):
-        """Weights of the rows that variance and floor are those of."""
+        """Weights of the rows that the variance is that of."""
         return weight
 
     def update(self, y, prediction, weights, penalty=0.0, pooled_rows=0.0, row_scale=None):
@@ -177,3 +179,9 @@ def _distinct(y):
     values = np.unique(y)
     gaps = np.diff(values, prepend=-np.inf)
     return values[gaps > SAME * (values[-1] - values[0])] if len(values) > 1 else values
+
+
+def variance_of(y, weight):
+    """Weighted variance of a target, () or (n_outputs,)."""
+    share = weight / weight.sum()
+    return share @ (y - share @ y) ** 2

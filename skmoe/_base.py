@@ -146,8 +146,8 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
         logarithm of the evidence, per unit of weight.
     log_evidence_ : dict of int to float
         Only where experts are pooled: for each number of experts that was tried, the highest
-        ``lower_bound_`` less what is paid for what is not known of the gate, before any are tied.
-        Of rows that are not in memory, the number that was kept alone.
+        ``lower_bound_`` with the weights of the gate integrated out, by Laplace's approximation;
+        before any experts are tied. Of rows that are not in memory, the number that was kept alone.
     specialisation_ : Specialisation
         Only where clones beside a generalist, or EM in place of a stack, were tried: the mean
         out-of-fold log-densities ``score_without`` and ``score_with`` them, their
@@ -200,7 +200,7 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
     }
 
     class_weight = None  # a parameter of classifiers alone
-    _buffer = None  # of the first rows of a stream
+    _buffer = None  # the first rows of a stream
 
     @property
     def _classifies(self):

@@ -81,10 +81,10 @@ class MixtureOfExpertsClassifier(
         With the calibration of each expert; of pooled experts, the covariances of the coefficients.
     log_evidence_ : dict of int to float
         Only of pooled experts: for each number of experts that was tried, the highest
-        ``lower_bound_`` less what is paid for what is not known of the gate. The largest was kept,
-        but for mixtures of no more experts than classes that all ignore the row: their gate is a
-        logistic regression, as one expert is. Of rows that are not in memory, the number that was
-        kept alone.
+        ``lower_bound_`` with the weights of the gate integrated out, by Laplace's approximation.
+        The largest was kept, but for mixtures of no more experts than classes that all ignore the
+        row: their gate is a logistic regression, as one expert is. Of rows that are not in memory,
+        the number that was kept alone.
 
     See Also
     --------
@@ -271,7 +271,7 @@ class MixtureOfExpertsClassifier(
         check_labels("y", y)
         y = check_y(column_or_1d(y, warn=True), estimator=self)
         check_classification_targets(y)
-        if self._buffer is not None:  # of a stream, whose classes were named
+        if self._buffer is not None:  # a stream, whose classes were given
             self.classes_ = self._buffer.classes
             return self._check_known_target(y)
         self.classes_, numbers = np.unique(y, return_inverse=True)

@@ -39,7 +39,7 @@ class QuickParameters:
 
     def _validate_params(self):
         if not _has_valid_params(self):
-            super()._validate_params()  # which says what is wrong
+            super()._validate_params()  # raises the error
 
 
 def validate_params(estimator):
@@ -86,12 +86,12 @@ try:
 except ImportError:  # scikit-learn < 1.9
 
     class CallbackSupportMixin:
-        """Stands where scikit-learn has no callbacks: there is nobody to tell."""
+        """Callbacks in versions without them: every call does nothing."""
 
         def _init_callback_context(self, **kwargs):
-            return _Unheard()
+            return _NoContext()
 
-    class _Unheard:
+    class _NoContext:
         def call_on_fit_task_begin(self, **kwargs):
             return self
 

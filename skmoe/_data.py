@@ -241,7 +241,7 @@ class TrainingData:
     classes: np.ndarray | None = None  # (n_classes,): labels, where y holds class numbers
     # Of the rows that these stand for; None where they stand for themselves.
     units: Units | None = None
-    bounds: Bounds | None = None  # of targets some of which are censored
+    bounds: Bounds | None = None  # bounds of censored targets
 
     @classmethod
     def of(cls, rows, Z, start_target=None, classes=None):

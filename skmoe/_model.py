@@ -1,6 +1,6 @@
-"""The fitted mixture: experts, gate and likelihood, and what they say about rows.
+"""The fitted mixture: experts, gate and likelihood, and what they predict.
 
-A model knows no parameter of an estimator and checks nothing: its rows have been checked by
+A model has no parameters of an estimator and checks nothing: its rows have been checked by
 whoever asks. Updates make a new model of an old one; see ``_updates/``.
 """
 

@@ -153,7 +153,7 @@ class Jobs:
             )
 
 
-_pool = ContextVar("pool", default=None)  # of the fit that goes on in this thread
+_pool = ContextVar("pool", default=None)  # pool of the running fit of this thread
 
 
 class Pool:
@@ -168,7 +168,7 @@ class Pool:
     verbose : int, default=0
         Of joblib, which prints how many tasks are done.
     prefer : {"threads"} or None, default=None
-        What joblib takes where nobody has chosen a backend.
+        The backend of joblib if none was chosen.
     """
 
     def __init__(self, n_jobs, stack, verbose=0, prefer=None):

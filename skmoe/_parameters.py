@@ -165,7 +165,7 @@ class ExpertParameters(
     # Rows -----------------------------------------------------------------------------------
 
     _column_kinds = {}  # what the columns of a table held in fit
-    _medians = None  # of the columns, where none was without a value in fit
+    _medians = None  # medians of the columns, where none had missing values in fit
 
     @abstractmethod
     def _check_target(self, y):
@@ -205,7 +205,7 @@ class ExpertParameters(
         return experts, self.gate
 
     def _strings_ok(self):
-        """Whether arrays of strings may pass, because nobody has to read them as numbers."""
+        """Whether experts and gate take arrays of strings."""
         experts, gate = self._parts()
         choosers = experts + ([] if gate is None else [gate])
         return self.experts is not None and all(accepts(e, "string") for e in choosers)
@@ -229,7 +229,7 @@ class ExpertParameters(
                 get_tags(e).target_tags.multi_output for e in experts
             )
         except (TypeError, ValueError, AttributeError):
-            pass  # parts that are no estimators: fit says so
+            pass  # parts that are no estimators: fit raises the error
         if self.training in ("stack", "specialists"):
             tags.input_tags.sparse = tags.target_tags.multi_output = False
         return tags

@@ -360,7 +360,7 @@ class MixtureOfExpertsRegressor(
             return self.predict_quantiles(X, quantiles, exposure=exposure, trials=trials)
         distribution = self.predict_dist(X, exposure=exposure, trials=trials).without_noise()
         mean = distribution.mean()
-        if not np.isfinite(mean).all():  # of a long tail, or far from the rows of fit
+        if not np.isfinite(mean).all():  # long tails, or rows far from those of fit
             row = np.argmin(np.isfinite(mean.reshape(len(mean), -1)).all(axis=1))
             raise ValueError(
                 f"The mean of row {row} is infinite: ask for predict_dist(X).median(), or for rows "

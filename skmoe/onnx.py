@@ -274,7 +274,7 @@ def _averaged(graph, likelihood, columns, predictions):
 
 
 def _labels(model):
-    """Classes that ONNX knows: integers or strings."""
+    """Classes as ONNX has them: integers or strings."""
     classes = model.classes_
     if classes.dtype.kind in "biu" or all(isinstance(each, str) for each in classes):
         return classes

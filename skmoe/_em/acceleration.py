@@ -6,10 +6,10 @@ import numpy as np
 from scipy import linalg
 
 MEMORY = 5  # EM steps before this one that are looked at
-LARGEST_GAIN = 0.01  # of an iteration, per unit of weight, where acceleration begins
-SLOW_RATE = 0.2  # of its gain to the one before
+LARGEST_GAIN = 0.01  # acceleration begins below this gain of an iteration, per unit of weight
+SLOW_RATE = 0.2  # ratio of a gain to the one before
 SLOW_ITERATIONS = 4  # in succession whose gains fall, but not faster than that
-LEAST_SHARE = 0.5  # of the gain that EM's own step promises, for which its step is not taken
+LEAST_SHARE = 0.5  # fraction of the expected gain of EM's own step that a trial must reach
 PAUSE = 2  # plain iterations after a proposal that was not better
 RIDGE = 1e-10  # relative, of the least squares
 

@@ -15,12 +15,12 @@ from .._numerics.multinomial import class_pairs
 from .sums import Sums
 
 BLOCK_ROWS = 2048
-LEAST_LOG_SHARE = -200.0  # of a softmax: products of two are numbers of full precision still
+LEAST_LOG_SHARE = -200.0  # in a softmax: products of two still have full precision
 
 
 @dataclass(frozen=True)
 class BlockParameters:
-    """What a pass over the rows is told."""
+    """Arguments of a pass over the rows."""
 
     # ``mean``, ``scale``: (n_features,): units of the columns.
     mean: np.ndarray
@@ -168,7 +168,7 @@ class ClassErrors:
     """Classes with a linear function each."""
 
     values_given = True
-    constant = None  # of each row, besides
+    constant = None  # further term of each row
 
     def compare(self, y, functions):
         """Log-probabilities (n_experts, n_rows); those of all classes, and the class numbers."""

@@ -38,7 +38,7 @@ class OutputsSweep(LeastSquaresSweep):
 
     def sums(self, problem, resp=None, with_curvature=None):
         experts, shape = problem.experts, (problem.experts.n_experts, -1)
-        # With responsibilities there may be no scale, and nobody looks at it.
+        # With responsibilities there may be no scale, and it is not used.
         any_scale = np.tile(experts.y_scale, (experts.n_experts, 1))
         scale = any_scale if resp is not None else problem.likelihood.scale_.reshape(shape)
         errors = GaussianErrors(scale, experts.y_mean, experts.y_scale)
@@ -116,7 +116,7 @@ class GeneralizedLinearSweep(NewtonSweep):
 
     @staticmethod
     def _end(problem):
-        """Nothing that the likelihood wants to be told."""
+        """The likelihood takes no further arguments."""
 
     @staticmethod
     def _learn_scales(problem, sums):

@@ -4,7 +4,7 @@ from .._compat import has_callbacks
 
 
 class NoTasks:
-    """Tells nobody: of fits within a fit."""
+    """No callbacks, for fits within a fit."""
 
     def begin(self, max_iter):
         """Nothing."""
@@ -13,15 +13,15 @@ class NoTasks:
         """Nothing."""
 
     def end_iteration(self, fitted_attributes):
-        """Nothing; nobody asks to stop."""
+        """Does nothing; False, as no callback asks to stop."""
         return False
 
 
 class FitTasks:
     """Tells the callbacks of an estimator about one fit.
 
-    scikit-learn has callbacks from version 1.9 on; before, nothing is told to nobody. The
-    callbacks are torn down by what is around ``fit``, whatever it raises.
+    scikit-learn has callbacks from version 1.9 on; on older versions this does nothing. They are
+    torn down by the decorator of ``fit``, whatever it raises.
 
     Parameters
     ----------
@@ -35,21 +35,21 @@ class FitTasks:
 
     def __init__(self, estimator, X, y, sample_weight):
         self._context = estimator._init_callback_context(max_subtasks=None)
-        self._is_heard = has_callbacks(estimator)
+        self._has_callbacks = has_callbacks(estimator)
         metadata = None if sample_weight is None else {"sample_weight": sample_weight}
-        self._facts = {"estimator": estimator, "X": X, "y": y, "metadata": metadata}
+        self._given = {"estimator": estimator, "X": X, "y": y, "metadata": metadata}
 
     def begin(self, max_iter):
         """The fit begins; it takes ``max_iter`` iterations at most."""
         self._context.max_subtasks = max_iter  # known only once the data were looked at
-        self._context.call_on_fit_task_begin(**self._facts)
+        self._context.call_on_fit_task_begin(**self._given)
 
     def begin_iteration(self):
         """An EM iteration begins."""
-        if not self._is_heard:
+        if not self._has_callbacks:
             return
         self._iteration = self._context.subcontext(task_name="EM iteration")
-        self._iteration.call_on_fit_task_begin(**self._facts)
+        self._iteration.call_on_fit_task_begin(**self._given)
 
     def end_iteration(self, fitted_attributes):
         """An EM iteration ends; whether a callback asks to stop.
@@ -57,10 +57,10 @@ class FitTasks:
         ``fitted_attributes()`` -> dict, what the estimator would hold if it stopped here; called
         only if a callback wants to know.
         """
-        return self._is_heard and self._iteration.call_on_fit_task_end(
-            **self._facts, reconstruction_attributes=fitted_attributes
+        return self._has_callbacks and self._iteration.call_on_fit_task_end(
+            **self._given, reconstruction_attributes=fitted_attributes
         )
 
     def end(self):
         """The fit ends; the estimator is fitted."""
-        self._context.call_on_fit_task_end(**self._facts)
+        self._context.call_on_fit_task_end(**self._given)

@@ -12,8 +12,8 @@ from .._rows.arrays import ArrayRows
 from .problem import shallow_copy
 from .sums import PassParameters, Sums, run_pass
 
-SMALLEST_STEP = 1e-3  # of a Newton step; below, a gate stays as it is
-ROUNDING = 1e-13  # of an objective, relative
+SMALLEST_STEP = 1e-3  # fraction of a Newton step; below, a gate stays as it is
+ROUNDING = 1e-13  # relative rounding error of an objective
 
 
 class CrossFittedGate:

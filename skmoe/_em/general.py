@@ -214,7 +214,7 @@ class GeneralProblem(SampleProblem):
         return self._with_prior(resp, np.exp(log_gate))
 
     def _row_arguments(self):
-        """What the likelihood is told about the rows besides targets and predictions."""
+        """Arguments of the likelihood besides targets and predictions."""
         return self.likelihood.row_arguments(self.row_scale, self.exposure, self.subjects)
 
     def _gate_labels(self):

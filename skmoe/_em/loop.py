@@ -1,4 +1,4 @@
-"""The EM loop. It drives a problem and knows nothing of estimators.
+"""The EM loop. It drives a problem and does not depend on estimators.
 
 A problem promises ``step()``, one EM iteration that returns the objective reached, ``state()``
 and ``restore(state)``, and ``revive(round)``, which re-seeds dead experts and says whether there
@@ -10,9 +10,9 @@ from itertools import pairwise
 
 import numpy as np
 
-ROUNDING = 1e-9  # of an objective, relative: a sum over rows, compared after Newton steps
-FINEST = 1e-13  # of an objective, relative: such a gain may be rounding, and foretells nothing
-N_GAINS = 5  # gains that are looked at: one that an acceleration has made says little of the next
+ROUNDING = 1e-9  # relative rounding error of an objective summed over rows after Newton steps
+FINEST = 1e-13  # relative gain of an objective that may be rounding error
+N_GAINS = 5  # gains compared: a single one after an acceleration predicts the next badly
 SLOWEST = 0.995  # rate by which gains are taken to shrink at most
 
 

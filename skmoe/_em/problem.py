@@ -99,7 +99,7 @@ class Problem(ABC):
         """Back to an earlier state."""
 
     def revive(self):
-        """Hand dead experts other rows; whether there were any. By default nobody is revived."""
+        """Hand dead experts other rows; whether there were any. By default there are none."""
         return False
 
     def fork(self):

@@ -1,10 +1,10 @@
-"""What a fit says of itself while it runs, where ``verbose`` asks it to."""
+"""Messages while a fit runs, if ``verbose``."""
 
 import time
 
 import numpy as np
 
-SILENCE = 2.0  # seconds, after which a long search says how far it is
+SILENCE = 2.0  # seconds between messages of a long search
 
 
 class Progress:

@@ -24,7 +24,7 @@ def copies_of_heavier(log_density, load):
 def largest_differences(log_density):
     """Largest absolute difference, over rows, of each two experts' log-densities, (K, K)."""
     differences = np.zeros((log_density.shape[1],) * 2)
-    with np.errstate(invalid="ignore"):  # of what is impossible under both
+    with np.errstate(invalid="ignore"):  # rows that are impossible under both
         for k in range(1, len(differences)):
             each = np.abs(log_density[:, :k] - log_density[:, [k]])
             differences[k, :k] = np.where(np.isnan(each), 0.0, each).max(axis=0)

@@ -6,12 +6,12 @@ from .._experts.estimators import EstimatorExperts
 from .loop import run_em
 from .problem import shallow_copy
 
-ROUNDS = 2  # of a fit of the regressor, and EM with what it says
+ROUNDS = 2  # fits of the regressor, each followed by EM with its scales
 STEPS = 20  # EM iterations in each round, at most
 POWERS = (0.25, 0.5, 0.75, 1.0)  # that draw its predictions towards a constant
-BOUNDS = (0.05, 20.0)  # of predicted squared errors, whose mean is one
-LEAST_GAIN = 0.01  # of log-density for each unit of weight, where a constant is the alternative
-STANDARD_ERRORS = 2.0  # of the gain, which it has to be worth
+BOUNDS = (0.05, 20.0)  # bounds of predicted squared errors, whose mean is one
+LEAST_GAIN = 0.01  # gain in log-density per unit of weight over constant scales
+STANDARD_ERRORS = 2.0  # standard errors that the gain must exceed
 
 
 def learn_scale_model(problem, X, estimator, folds, *, optional, n_jobs):

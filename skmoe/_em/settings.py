@@ -40,7 +40,7 @@ class Settings:
         return 1 if rises else CROSS_FITTED_PATIENCE
 
     def not_converged(self, run, folds):
-        """What a ConvergenceWarning has to say of a run, or None."""
+        """Message of a ConvergenceWarning after a run, or None."""
         ended = run.converged or run.fell or run.interrupted
         if ended or folds not in (None, "prefit"):
             return None

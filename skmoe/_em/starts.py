@@ -18,10 +18,10 @@ from .._numerics.random_states import seeded
 from .._parallel import few_threads
 
 K_MEANS_STEPS = 20  # EM goes on from there anyway
-HARD_SHARE = 0.9  # of a label; the rest is spread so that empty experts can grow
+HARD_SHARE = 0.9  # weight of a hard label; the rest is spread so that empty experts can grow
 FEWEST_ROWS = 5000  # that starts are tried on, where there are more than twice as many
 ROWS_PER_COEFFICIENT = 20
-COVARIANCE_RIDGE = 1e-2  # of the Gaussian start, on standardised columns
+COVARIANCE_RIDGE = 1e-2  # in the Gaussian start, on standardised columns
 
 
 def enough_rows(n_experts, data):

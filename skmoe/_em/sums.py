@@ -8,8 +8,8 @@ from .._kernels._linear_pass import linear_pass, sizes
 from .._numerics.grams import unpack
 from .._parallel import kernel_threads
 
-BLOCK_ROWS = 512  # of the kernel
-MOST_CHUNKS = 32  # of rows, each with sums of its own: enough for as many threads
+BLOCK_ROWS = 512  # rows that the kernel takes at once
+MOST_CHUNKS = 32  # chunks of rows, each with its own sums: enough for as many threads
 LOG_ROOT_2_PI = 0.5 * np.log(2 * np.pi)
 CHUNK_NUMBERS = 2**22  # at most, in the sums of all chunks
 SUMS_OF_AN_EXPONENTIAL = 16  # to which the pass adds in the time that one exponential takes
@@ -17,7 +17,7 @@ SUMS_OF_AN_EXPONENTIAL = 16  # to which the pass adds in the time that one expon
 
 @dataclass
 class PassParameters:
-    """What a pass over the rows is told."""
+    """Arguments of a pass over the rows."""
 
     # ``mean``, ``scale``: (n_features,): units of the columns.
     mean: np.ndarray

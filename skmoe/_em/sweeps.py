@@ -19,7 +19,7 @@ from .problem import shallow_copy
 from .sums import LOG_ROOT_2_PI, PassParameters, Sums, run_pass
 
 SMALLEST_STEP = 1e-3  # below, parameters stay where they are
-ROUNDING = 1e-13  # of an objective, relative
+ROUNDING = 1e-13  # relative rounding error of an objective
 FIRST_GAIN = 1e-10  # per unit of weight; by less, given responsibilities have been learned
 
 
@@ -202,7 +202,7 @@ class LeastSquaresSweep(Sweep):
     def sums(self, problem, resp=None, with_curvature=None):
         experts, gate = problem.experts, problem.gate
         scale = problem.likelihood.scale_
-        if resp is not None:  # there may be none yet, and nobody looks at it
+        if resp is not None:  # there may be none yet, and it is not used
             scale = np.full(experts.n_experts, experts.y_scale[0])
         wanted = gate.wants_curvature if with_curvature is None else with_curvature
         parameters = PassParameters(
@@ -328,7 +328,7 @@ class LogisticSweep(Sweep):
         wanted = problem.gate.wants_curvature if with_curvature is None else with_curvature
         sums = self._run(problem, experts.log_odds, resp, wanted, experts.wants_curvature)
         sums.mass, sums.squares = sums.squares[:, 0], None
-        sums.gram = sums.gram[:, None]  # of the pair of classes
+        sums.gram = sums.gram[:, None]  # one pair of classes
         sums.cross = np.concatenate([-sums.cross, sums.cross], axis=2)
         sums.rows_gram = self._rows_gram
         return sums

@@ -75,7 +75,7 @@ class Trainer:
     runner_up : ndarray of shape (n_samples, n_experts) or None
         Responsibilities of the best of the first starts, where others were better.
     why_out_of_fold : str
-        Why linear experts are predicted out of fold though nobody asked for it, a sentence.
+        Why linear experts are predicted out of fold although ``cv`` is "auto", a sentence.
     grows : bool
         Whether experts can be added to what it trains.
     reason : str

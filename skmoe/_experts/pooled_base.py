@@ -132,7 +132,7 @@ class Pooled(ABC):
     @property
     @abstractmethod
     def divergence(self):
-        """What is paid for what is not known of the experts."""
+        """KL divergence of the posterior of the experts from the prior."""
 
     @abstractmethod
     def expected_log_density(self):

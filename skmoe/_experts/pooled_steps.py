@@ -66,7 +66,7 @@ class Posterior:
 
     @property
     def divergence(self):
-        """What is paid for what is not known of the coefficients."""
+        """KL divergence of the posterior of the coefficients from the prior."""
         return sum(each.divergence for each in self.coefficients)
 
     def bound(self, weights):

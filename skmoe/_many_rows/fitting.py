@@ -47,8 +47,7 @@ INSTEAD = f"Set that, or {ELSE}"
 def fit_many(mixture, X, y, sample_weight, others, tasks):
     """``fit`` on rows that are not in memory.
 
-    ``others`` are the other parameters of ``fit``, which have to be None; ``tasks`` are told of the
-    iterations.
+    ``others`` are the other parameters of ``fit``, which have to be None; ``tasks`` are callbacks.
     """
     settings = Settings.of(mixture)
     check_wanted(NEED, _wanted_by_all(mixture, others), INSTEAD)
@@ -74,12 +73,9 @@ def fit_many(mixture, X, y, sample_weight, others, tasks):
         look, rows = _weigh_classes(look, rows, class_weights)
     known = KnownColumns.of(table)
     mixture._column_kinds, mixture._medians = known.kinds, None
+    encoded = None if encoder is None else form
     source.know(
-        mixture._classes,
-        columns=known,
-        encoder=encoder,
-        form=None if encoder is None else form,
-        class_weights=class_weights,
+        mixture._classes, columns=known, encoder=encoder, form=encoded, class_weights=class_weights
     )
     is_known = encoder is None and class_weights is None
     columns = look.columns if is_known else source.reduce(column_moments, None)
@@ -93,15 +89,7 @@ def fit_many(mixture, X, y, sample_weight, others, tasks):
     if plan.training == "em" and plan.n_experts is None:
         number = _number_of_sample(plan, share, data, parts, settings, splitting, seeds)
         parts = parts.first(number.n_experts)
-    n_experts = len(parts.names)
-    is_softmax = n_experts > 1 and parts.gate.trained.sees_rows
-    n_coefficients = len(columns.mean) + 1
-    wanted = {
-        f"a softmax gate of at most {NEWTON_LIMIT} weights, columns times experts": (
-            not is_softmax or n_coefficients * n_experts <= NEWTON_LIMIT
-        ),
-    }
-    check_wanted(NEED, wanted, f"Ask for fewer experts or ConstantGate(), or {ELSE}")
+    _check_gate(parts, len(columns.mean))
     given = source, look, rows, data, parts, settings, splitting, encoder, *seeds
     if plan.training == "pooled":
         trainer = pooled_trainer(mixture, share, *given)
@@ -120,6 +108,18 @@ def fit_many(mixture, X, y, sample_weight, others, tasks):
     if not is_solved:
         trainer.problem.warn_of_thinned_rows()
     tasks.end()
+
+
+def _check_gate(parts, n_columns):
+    """Raise a ValueError if the gate is too large for Newton's method."""
+    n_experts = len(parts.names)
+    is_softmax = n_experts > 1 and parts.gate.trained.sees_rows
+    wanted = {
+        f"a softmax gate of at most {NEWTON_LIMIT} weights, columns times experts": (
+            not is_softmax or (n_columns + 1) * n_experts <= NEWTON_LIMIT
+        ),
+    }
+    check_wanted(NEED, wanted, f"Ask for fewer experts or ConstantGate(), or {ELSE}")
 
 
 class _Number(NamedTuple):
@@ -141,7 +141,7 @@ def check_wanted(what, wanted, otherwise):
     """Raise a ValueError that names all that ``what`` needs and is not given, and a way out.
 
     ``what`` is the subject of the sentence, such as "Rows that are not in memory need"; ``wanted``
-    says of each thing whether it is given.
+    has for each requirement whether it is met.
     """
     lacking = [each for each, is_given in wanted.items() if not is_given]
     if lacking:
@@ -286,7 +286,7 @@ def _encode(mixture, templates, look, rows, form):
         check_accepts("The gate SoftmaxGate", mixture.gate, table)
     rows = replace(rows, X=encode(encoder, table))
     shown = rows.X if is_default else table
-    adapt_experts(templates, shown, is_default=False)  # says what cannot take it
+    adapt_experts(templates, shown, is_default=False)  # raises if one cannot take it
     return rows, encoder, shown
 
 

@@ -29,7 +29,7 @@ class Gathering:
 
     parts: object  # Parts: experts, gate and likelihood
     settings: object  # Settings: parameters of the mixture
-    seed: int  # of the experts
+    seed: int  # seed of the experts
     # By a hash of the content of rows; 1 for predictions in sample, or of frozen experts.
     n_folds: int
     in_sample: bool  # whether experts predict rows that they saw

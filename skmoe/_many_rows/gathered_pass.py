@@ -18,11 +18,11 @@ PASS_ROWS = 2**15  # at a time: estimators want more than a kernel does
 class FoldAnswers:
     """A mixture of estimators on its way, without rows; answers out of fold, see ``Answers``."""
 
-    names: list  # of the experts
+    names: list  # names of the experts
     # List of lists of estimators: of each expert one for each fold, which did not see it, or one
     # for all rows.
     models: list
-    n_folds: int  # a row's fold is told by a hash of its content
+    n_folds: int  # the fold of a row follows from a hash of its content
     form: object  # TableForm: of the rows, where the user gave tables
     classes: np.ndarray | None  # (n_classes,): labels, where y holds class numbers
     y_shape: tuple  # shape of a prediction
@@ -75,7 +75,7 @@ def fold_numbers(hashes, n_folds):
 
 @dataclass(frozen=True)
 class GatherParameters:
-    """What a pass is told."""
+    """Arguments of a pass."""
 
     answers: FoldAnswers  # the mixture at the moment
     n_kept: int  # rows to keep for each expert

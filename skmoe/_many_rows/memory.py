@@ -9,7 +9,7 @@ import numpy as np
 from .._numerics.drawing import SPARE
 from .._tables.mixed import is_table
 
-SHARE = 0.25  # of the memory: samples that are added are there twice, and estimators copy rows
+SHARE = 0.25  # fraction of the memory: added samples exist twice, and estimators copy rows
 
 
 @dataclass(frozen=True)
@@ -24,11 +24,11 @@ class ExpertRows:
         """At most ``max_expert_rows``, and those of all experts together in a share of the memory.
 
         ``shape`` is that of what all experts predict for a row; ``memory`` the bytes that the
-        smallest of the processes has that hold rows, None where nobody knows.
+        smallest of the processes has that hold rows, None if unknown.
         """
         n_experts = shape[0]
         row_bytes = _bytes_of(X) / len(X) + 8 * (np.prod(shape) + n_experts + 4)
-        all_bytes = SPARE * n_experts * row_bytes  # of one row more for each
+        all_bytes = SPARE * n_experts * row_bytes  # one more row for each
         fitting = max_expert_rows if memory is None else int(SHARE * memory / all_bytes)
         if fitting >= max_expert_rows:
             return cls(max_expert_rows, "max_expert_rows")

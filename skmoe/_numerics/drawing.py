@@ -22,7 +22,7 @@ from .._tables.mixed import as_pandas, is_table, take_rows
 HASHED_ROWS = 2**14  # at a time: their hashes stay in the cache
 DRAWN_FROM = 2**16  # rows of one block in memory
 SPARE = 2  # times as many rows are kept as are asked for: copies may come that make one heavier
-TARGET_PLACE = 2**32  # of the target among the columns
+TARGET_PLACE = 2**32  # place of the target among the columns
 
 
 class RowSample:

@@ -45,7 +45,7 @@ class Moments:
         if np.isnan(mean).any():
             return cls._of_gaps(X, weight)
         centred = X - mean
-        error = weight @ centred / max(total, 1e-300)  # of a large mean
+        error = weight @ centred / max(total, 1e-300)  # rounding error of a large mean
         squares = np.maximum(weight @ centred**2 - total * error**2, 0.0)
         return cls(total, mean + error, squares, X.min(axis=0), X.max(axis=0))
 

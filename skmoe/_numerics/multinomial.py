@@ -29,7 +29,7 @@ from .statistics import shared_places
 
 NEWTON_LIMIT = 500  # parameters; above, a Newton step costs more than a few L-BFGS steps
 LONGEST_STEP = 30.0  # change of a logit: where the curvature vanishes, Newton would go to infinity
-LONGEST_CHANGE = 10.0  # of a logit by a step from sums, root of the mean square over rows
+LONGEST_CHANGE = 10.0  # root mean square change of the logits by a step from sums
 LBFGS_STEPS = 5  # for one step of Newton
 BLOCK_LIMIT = 500  # columns; above, a stream's curvature is a diagonal
 LONGEST_STREAM_STEP = 3.0  # change of a logit by one batch of a stream, which may be a single row

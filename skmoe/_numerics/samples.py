@@ -64,7 +64,7 @@ def _principal_directions(columns, share, directions):
     """
     for _ in range(SUBSPACE_ITERATIONS):
         products = (share[:, None] * (columns @ directions)).T @ columns
-        del directions  # of many columns they are as large as the rows
+        del directions  # for many columns as large as the rows
         directions, triangle = linalg.qr(products.T, mode="economic", overwrite_a=True)
         directions *= np.where(triangle.diagonal() < 0, -1, 1)  # unique, whatever the coordinates
     return directions

@@ -19,7 +19,7 @@ BLOCK_ROWS = 2048
 BLOCK_ENTRIES = 2**21  # at most, and one row at least
 REFINED = 2  # solutions from products of rows, the second for what the first has left
 DEPENDENT = 1e-5  # standard deviations that others leave of a column; below, it is made of them
-LEAST_PIVOT = 1e-6  # of a Cholesky factor, over its largest: condition below about 1e12
+LEAST_PIVOT = 1e-6  # pivot of a Cholesky factor over the largest: condition below 1e12
 
 
 def standardisation(X, sample_weight):
@@ -48,7 +48,7 @@ def standardisation(X, sample_weight):
     mean_error, squares = sum(over_rows(sum_up_centred, len(X), X.size // 2))
     if not (squares < LARGEST**2.5).all():
         check_sizes(X, "the columns to standardise", smallest=False)
-    if squares.min(initial=1.0) < LARGEST**-2.5:  # of a constant column they are zero
+    if squares.min(initial=1.0) < LARGEST**-2.5:  # zero for constant columns
         check_sizes(X - X[:1], "the columns to standardise, less its first row,", smallest=True)
     mean += mean_error
     scale = np.sqrt(np.maximum(squares - mean_error**2, 0.0))
@@ -78,7 +78,7 @@ def independent_columns(X, sample_weight, shared=()):
     for rows in _blocks(slice(0, len(X))):
         block = root[rows] * ((X[rows] - mean) / scale)[:, order]
         triangle = np.linalg.qr(np.vstack([triangle, block]), mode="r")
-    left = np.abs(np.diag(triangle))  # of each column by those before it
+    left = np.abs(np.diag(triangle))  # residual of each column on those before it
     if len(left) == X.shape[1] and (left > DEPENDENT).all():
         return np.ones(X.shape[1], dtype=bool)
     kept, basis = np.zeros(X.shape[1], dtype=bool), np.empty((len(triangle), 0))
@@ -370,7 +370,7 @@ def solve_symmetric(matrices, rights):
 
 def _least_norm(gram, cross, penalty):
     """Coefficients (p, m) of one problem whose columns depend on each other."""
-    mass = max(gram[-1, -1], 1e-300)  # of no rows, all is zero
+    mass = max(gram[-1, -1], 1e-300)  # without rows, all is zero
     mean, intercept = gram[-1, :-1] / mass, cross[-1] / mass
     matrix = gram[:-1, :-1] - np.outer(gram[:-1, -1], mean) + np.diag(penalty)
     slopes = _solve_by_eigenvectors(matrix, cross[:-1] - np.outer(mean, cross[-1]))

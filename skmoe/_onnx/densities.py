@@ -15,7 +15,7 @@ NODES, WEIGHTS = 0.5 * (NODES + 1), 0.5 * WEIGHTS  # on [0, 1]; errors below 1e-
 HALVES, T_WEIGHTS = (0.5 * each for each in np.polynomial.legendre.leggauss(64))
 T_NODES, T_WEIGHTS = 1 - (0.5 - HALVES) ** 2, 2 * (0.5 - HALVES) * T_WEIGHTS
 FARTHEST = 8.0  # standard deviations, beyond which the distribution function is 0 or 1
-HALVINGS = 36  # of a bracket
+HALVINGS = 36  # halvings of a bracket
 
 
 def variances(graph, likelihood, X):

@@ -28,7 +28,7 @@ ROUNDING = 1e-12  # of the bound, relative
 class PooledSums:
     """Sums over rows at one point of the parameters; those of two blocks add up."""
 
-    value: float  # log-density of the rows, but for what is paid for the experts and for units
+    value: float  # log-density of the rows, without divergences and units
     of_experts: object  # from ``Pooled.sum_rows``
     # (p, n_experts): columns times what responsibilities exceed the gate by: the slope of the gate.
     excess: np.ndarray

@@ -212,7 +212,7 @@ class PooledProblem(Problem):
 
     @property
     def evidence(self):
-        """The objective, and what is paid for what is not known of the gate; per unit of weight."""
+        """The objective with the gate integrated out, by Laplace's method; per unit of weight."""
         return float(self.objective + self.gate.log_volume(self._pairs()) / self.weight.sum())
 
     def _pairs(self):
@@ -238,7 +238,7 @@ class PooledProblem(Problem):
     # What is known of it --------------------------------------------------------------------
 
     def log_prior(self):
-        """Log-prior of the gate, less what is paid for what is not known of the experts."""
+        """Log-prior of the gate, less the KL divergence of the experts from their prior."""
         return self.gate.log_prior() - self.experts.divergence
 
     def effective_rows(self):

@@ -61,7 +61,7 @@ class RegimeGate(PooledGate):
             super().learn_alpha(resp, largest)
 
     def log_prior(self):
-        """Log-prior of the weights, less what is paid for what is not known of the shares."""
+        """Log-prior of the weights, less the KL divergence of the shares from their prior."""
         counts, prior = self._counts, PRIOR_COUNT
         total, of_prior = counts @ self._members, prior * self._members.sum(axis=0)
         divergence = special.gammaln(total).sum() - special.gammaln(counts).sum()

@@ -1,1 +1,1 @@
-"""What a fitted mixture says of itself, in tables for people."""
+"""Tables about a fitted mixture, for people."""

@@ -10,7 +10,7 @@ REGIME, EXPERT = "regime", "expert"
 
 
 class Groups:
-    """Experts that are told as one: those of each regime, or each on its own.
+    """Groups of experts in reports: those of each regime, or each on its own.
 
     Parameters
     ----------
@@ -87,7 +87,7 @@ def groups_of(mixture, by):
 
 
 def composition(groups, experts):
-    """A sentence that says which experts each regime has, in lines."""
+    """A sentence with the experts of each regime, in lines."""
     members = [
         f"{name}: {', '.join(np.array(experts)[groups.of_expert == r])}"
         for r, name in enumerate(groups.names)

@@ -20,7 +20,7 @@ from .display import WIDTH, html_table, text_table, under_headings
 
 LINEAR_MODULE = "sklearn.linear_model"
 OTHERWISE = "expert_profiles(X, y) describes experts of any kind."
-ROUNDING = 1e-12  # of the largest coefficient: printed as 0
+ROUNDING = 1e-12  # relative to the largest coefficient: printed as 0
 OF_LOGARITHM = "logarithm of the prediction"
 OWN_SLOPES = (
     "The experts of a regime have slopes of their own here: its errors are those of a target of a "
@@ -93,7 +93,7 @@ def coefficient_table(mixture, by):
     """
     names = column_names(mixture)
     experts = list(mixture.named_experts_)
-    values = {}  # of each part and term, by expert
+    values = {}  # by part, term and expert
     for name, expert in mixture.named_experts_.items():
         if name == mixture.likelihood_.zero_expert:
             continue

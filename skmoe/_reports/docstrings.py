@@ -1,4 +1,4 @@
-"""Docstrings of classes that leave to a base class what it says already."""
+"""Docstrings of classes that are completed by those of a base class."""
 
 import inspect
 import re

@@ -315,7 +315,7 @@ def distinct_optima(ends, tolerance=1e-3):
 def report(model, groups, rows, trained):
     """An ExpertReport on some rows.
 
-    ``trained`` is that on the training rows, for what only training knows.
+    ``trained`` is that on the training rows, for what is only known in training.
     """
     return report_of_sums(model, groups, report_sums(model, groups, rows), trained)
 

@@ -1,4 +1,4 @@
-"""What a fitted mixture says of rows that are not in memory, all together: scores and reports."""
+"""Scores and reports of rows that are not in memory."""
 
 from dataclasses import dataclass
 from functools import partial

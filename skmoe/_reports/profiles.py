@@ -14,7 +14,7 @@ from .._tables.mixed import check_table, describe_columns, is_missing, is_table
 from .display import html_table, text_table
 
 LEAST_DIFFERENCE = 0.1  # in standard deviations: what is less is not printed
-MOST_LINES = 5  # of an expert that are printed
+MOST_LINES = 5  # lines printed for an expert
 MOST_CLASSES = 3
 HEADER = ["", "its rows", "other rows", "difference", "lift"]
 NOTE = """difference: in standard deviations of all rows;
@@ -265,7 +265,7 @@ def _sorted_features(features, k):
         name: values[:, k] if values.ndim == 2 else values for name, values in features.items()
     }
     difference = np.nan_to_num(of_expert["difference"])
-    order = np.lexsort((-difference, -np.abs(difference).round(9)))  # of two levels that with more
+    order = np.lexsort((-difference, -np.abs(difference).round(9)))  # of equal ones the larger
     return {name: values[order] for name, values in of_expert.items()}
 
 

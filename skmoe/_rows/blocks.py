@@ -16,7 +16,7 @@ from .mixed_tables import encode, split_table
 from .source import RowSource, add_up
 
 CHANGED = "blocks, and what readers return, must be the same in each pass over the rows."
-SAME_WEIGHT = 1e-9  # of all rows in two passes, relative: rounding
+SAME_WEIGHT = 1e-9  # relative difference of the total weight in two passes: rounding
 FEWEST_ONES = 2**18  # rows of a block of files
 SLICE_ROWS = 2**15  # for a thread: whatever the number of threads, so that sums are the same
 

@@ -42,7 +42,7 @@ class DaskRows(BlockRows):
 
     def __init__(self, X, y, weight, *, classifies, as_given=False):
         super().__init__(classifies=classifies, as_given=as_given)
-        self._collections = X, y, weight  # a cluster forgets what nobody holds
+        self._collections = X, y, weight  # a cluster drops results without references
         self._blocks = aligned_blocks(X, {"y": y, "sample_weight": weight})
 
     def _add_blocks(self, task):

@@ -10,12 +10,12 @@ from .._numerics.moments import Moments
 from .._tables.mixed import HEAVIEST, check_sizes
 from .mixed_tables import add_levels, levels_of
 
-MOST_VALUES = 100_000  # of a target that lies on a grid; a finer one is none
+MOST_VALUES = 100_000  # values of a target on a grid
 
 
 @dataclass(frozen=True)
 class LookParameters:
-    """What the first look is told."""
+    """Arguments of the first look."""
 
     classifies: bool  # whether the target holds labels
     # ``fewest``, ``rows_per_column``: how many rows to draw: ``fewest``, or ``rows_per_column``
@@ -41,11 +41,11 @@ class FirstLook:
     # ``weight``, ``weight_squares``: sums of the weights and of their squares.
     weight: float
     weight_squares: float
-    columns: Moments  # of X
+    columns: Moments  # moments of X
     has_gaps: np.ndarray  # (n_features,) of bool: whether a column has rows without a number
     levels: dict  # dict of str to Levels: of columns that hold no numbers
     dtypes: dict  # dict of str to dtype: of the same columns, as the first of the blocks has them
-    target: Moments | None  # of the target; None of labels
+    target: Moments | None  # moments of the target; None for labels
     # Ndarray or None, or tuple of these: distinct values of the target, of several outputs of each;
     # None where these are too many for a grid.
     values: np.ndarray | None

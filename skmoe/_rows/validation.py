@@ -111,7 +111,7 @@ def check_X(mixture, X, *, reset=False):
 
 
 def _check_takes_sparse(mixture, X, reset):
-    """Raise a TypeError that says which experts and gates take these sparse rows."""
+    """Raise a TypeError with experts and a gate that take these sparse rows."""
     dense = mixture._dense_parts()
     n_samples, n_columns = X.shape
     if dense:

@@ -1,4 +1,4 @@
-"""What unlike classifiers that all know all rows are combined by."""
+"""How unlike classifiers, each fitted on all rows, are combined."""
 
 import numpy as np
 from scipy.special import log_softmax, logsumexp
@@ -20,7 +20,7 @@ class StackedClassification(StackedTrainer):
     """
 
     def _learn(self, predictions, fitted):
-        parts, data = self.parts, self.data
+        parts, data, Z = self.parts, self.data, self._gate_columns()
         y, weight, used = data.y, data.weight, np.flatnonzero(data.weight)
         combination = fit_combination(predictions[used], y[used], weight[used])
         means = np.concatenate([predictions, self._stacked(predictions)[:, None]], axis=1)
@@ -29,11 +29,6 @@ class StackedClassification(StackedTrainer):
         likelihood.start(y, weight, n_components).take_mass(np.full(n_components, weight.sum()))
         own = likelihood.log_density(y, means)
         prior = np.log(np.maximum(likelihood.class_share_[y], np.finfo(float).tiny))
-        Z = np.empty((len(y), 0))  # what a gate that was asked for sees is its own affair
-        if self.gate is None:
-            Z = np.asarray(data.Z, dtype=np.float64)
-            mean, scale = standardisation(Z, weight)
-            Z = (Z - mean) / scale
 
         def smoothed(share, rows):
             of_prior = np.log(share) + prior[rows]
@@ -85,6 +80,14 @@ class StackedClassification(StackedTrainer):
             prior=objective * weight.sum() - weight @ log_density,
             converged=converged,
         )
+
+    def _gate_columns(self):
+        """Standardised columns of the default gate; none where another was asked for."""
+        if self.gate is not None:
+            return np.empty((len(self.data.y), 0))
+        Z = np.asarray(self.data.Z, dtype=np.float64)
+        mean, scale = standardisation(Z, self.data.weight)
+        return (Z - mean) / scale
 
     def _stacked(self, predictions):
         """Probabilities (n, n_classes) by stacks that were fitted without the fold."""

@@ -1,4 +1,4 @@
-"""Experts that all know all rows: how the gate is learned from their out-of-fold densities."""
+"""The gate of experts that are each fitted on all rows, from out-of-fold densities."""
 
 import numpy as np
 from scipy.optimize import minimize

@@ -1,4 +1,4 @@
-"""A gate that was asked for, behind experts that all know all rows."""
+"""A given gate for experts that are each fitted on all rows."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-r"""Experts that all know all rows: what the gate, the scales and the tails learn from them.
+r"""Gate, scales and tails, learned from experts that are each fitted on all rows.
 
 .. math:: p(y \mid x) = \sum_k \pi_k(x) \, t_\nu(y; \mu_k(x), \sigma_k(x)), \qquad
     \log \sigma_k(x) = \log s_k + b \, u(x), \quad s_k^2 = e^{2 c_k} + \mathrm{floor}^2
@@ -23,10 +23,10 @@ from .gate import GATE_PENALTIES, choose_penalty, gate_objective, log_gate_of
 SLOPE_PENALTY = 4.0
 SCALE_ROWS = 0.5  # that the prior of each log scale counts as
 LOG_EXCESS = np.log(4.0)  # prior mode of log(df - 2): six degrees of freedom
-COARSE = {"maxiter": 200, "ftol": 1e-7, "gtol": 1e-4}  # of L-BFGS
+COARSE = {"maxiter": 200, "ftol": 1e-7, "gtol": 1e-4}  # tolerances of L-BFGS
 PRECISE = {"maxiter": 1000, "ftol": 1e-13, "gtol": 1e-8}
-MOST_COPIES = 10  # of rows, on average, in place of weights
-SIZE_FLOOR = 1e-3  # of an error, in root mean squares of all
+MOST_COPIES = 10  # copies of a row, on average, in place of weights
+SIZE_FLOOR = 1e-3  # least size of an error, in root mean squares of all
 BOOSTING = {
     "loss": "gamma",
     "max_iter": 60,

@@ -1,4 +1,4 @@
-"""What unlike regressors that all know all rows are combined by."""
+"""How unlike regressors, each fitted on all rows, are combined."""
 
 import numpy as np
 from scipy.optimize import nnls

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-STANDARD_ERRORS = 1.0  # of the gain in log-density, which specialised experts have to exceed
+STANDARD_ERRORS = 1.0  # standard errors that the gain of specialised experts must exceed
 
 
 @dataclass(frozen=True)
@@ -15,7 +15,7 @@ class Specialisation:
     # Mean out-of-fold log-density without: of the generalist alone, or of the stack of a list.
     score_without: float
     score_with: float  # that of the mixture of the generalist and specialists, or of EM
-    standard_error: float  # of the difference between the two, over the rows
+    standard_error: float  # standard error of the difference, over the rows
     of_list: bool = False  # whether the experts are a list of named ones
 
     @classmethod

@@ -6,7 +6,7 @@ from scipy.special import logsumexp
 from .gate import choose_penalty, fit_gate, log_gate_of
 from .specialists import FIRST_PENALTY, Refitted, SpecialistsTrainer
 
-CALIBRATION_ROUNDS = 10  # of calibration and gate, by turns
+CALIBRATION_ROUNDS = 10  # alternations of calibration and gate
 
 
 class SpecialistClassification(SpecialistsTrainer):

@@ -26,19 +26,19 @@ from .given_gate import gate_around
 from .specialisation import Specialisation
 from .trainer import StackedProblem
 
-FIRST_PENALTY = 3.0  # of the gate's weights, while regimes are sought
+FIRST_PENALTY = 3.0  # L2 penalty of the gate while regimes are sought
 
 
 @dataclass
 class _Candidate:
     """A mixture of which experts, gate strength and out-of-fold densities are known."""
 
-    names: list  # of the experts
+    names: list  # names of the experts
     # (n_samples, n_experts) or (n_samples, n_experts, n_classes): out-of-fold predictions.
     means: np.ndarray
-    gate: BaseGate  # of which the weights are not fitted yet
+    gate: BaseGate  # its weights are not fitted yet
     columns: np.ndarray  # (n_samples, n_columns): what these are to be fitted on
-    penalty: float | None  # of the gate's weights; None where there are none
+    penalty: float | None  # L2 penalty of the gate; None where it has no weights
     # ``resp``, ``log_density``: (n_samples, n_experts) and (n_samples,): out of fold.
     resp: np.ndarray
     log_density: np.ndarray
@@ -79,7 +79,7 @@ class Refitted:
 class SpecialistsTrainer(Trainer):
     """Fits clones on all rows and on regimes, and keeps the latter where they pay.
 
-    A subclass says what out-of-fold predictions teach.
+    A subclass implements what is learned from out-of-fold predictions.
 
     Parameters as of ``Trainer``, without a problem.
 
@@ -232,7 +232,7 @@ class SpecialistsTrainer(Trainer):
         """
         names, labels = [GENERALIST, *team.names], team.shares
         for penalties in ((FIRST_PENALTY,), GATE_PENALTIES):
-            if labels is not team.shares:  # of which the first specialists are
+            if labels is not team.shares:  # the first specialists are fitted with these
                 self.progress.say(f"Fitting {count(len(team.names), 'specialist')} and their gate")
                 own = labels[:, 1:]
                 team.shares = own / np.maximum(own.sum(axis=1, keepdims=True), 1e-300)

@@ -1,4 +1,4 @@
-"""Training of a mixture whose experts all know all rows, with their stack as one expert more."""
+"""Training of experts that are each fitted on all rows, with their stack as one more."""
 
 from abc import abstractmethod
 from dataclasses import dataclass
@@ -82,7 +82,7 @@ class Learned:
 
     stack: object  # estimator: fitted; predicts from what the experts predict
     likelihood: object  # BaseLikelihood: fitted
-    penalty: float | None  # of the weights of the gate; None for constant proportions
+    penalty: float | None  # L2 penalty of the gate; None for constant proportions
     # (n_samples, n_components): responsibilities under what is learned from all rows.
     labels: np.ndarray
     gate: object  # BaseGate: a fitted gate that was asked for
@@ -165,7 +165,7 @@ class StackedTrainer(Trainer):
         n_functions = linear.experts.n_functions * self.n_experts + self.n_experts - 1
         needed = np.average(self.problem.log_norm, weights=weight)
         needed += per_parameter * n_functions * (self.data.columns.shape[1] + 1)
-        if self.parts.classes is not None and needed >= 0:  # of probabilities, at most 1
+        if self.parts.classes is not None and needed >= 0:  # probabilities are at most 1
             return False
         train_surrogate(self, linear)
         self.ends, self.paths = [], []  # nothing goes on from there

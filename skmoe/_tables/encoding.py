@@ -14,7 +14,7 @@ from .mixed import as_pandas, describe_columns, is_categorical, is_table
 
 DATES = "dates", "durations"
 FEWEST_NUMBERS, MOST_OTHERS = 10, 0.1  # values of a column of numbers, and those that are none
-MOST_NAMED = 5  # of these, in a warning
+MOST_NAMED = 5  # columns named in a warning
 
 
 def table_encoder(X, left_out=(), *, imputes="median"):

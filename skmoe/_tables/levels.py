@@ -7,10 +7,10 @@ import numpy as np
 
 from .mixed import is_missing, is_table, types_of
 
-MOST_LEVELS = 40  # of any column, however few the rows
+MOST_LEVELS = 40  # levels of any column, however many the rows
 MOST_DISTINCT = 0.1  # levels for each row
 MOST_EFFECTS = 300  # levels whose effects pooled experts learn
-FEWEST_ROWS_OF_EFFECT = 2.0  # of a level, on average
+FEWEST_ROWS_OF_EFFECT = 2.0  # rows per level, on average
 MOST_COUNTED = 100_000  # levels of one column; with more it is an identifier
 DATE = re.compile(r"\s*(\d{4}([-/.])\d{1,2}\2\d{1,2}|\d{1,2}([-/.])\d{1,2}\3\d{2,4})([T ].*)?$")
 

@@ -165,7 +165,7 @@ def describe_columns(X):
 
 
 def _is_numeric_throughout(X):
-    """Whether an array of floats has no NaN, by its sum; infinities of both signs say False."""
+    """Whether an array of floats has no NaN, by its sum; False for infinities of both signs."""
     with np.errstate(over="ignore", invalid="ignore"):
         return X.dtype.kind == "f" and not np.isnan(X.sum())
 
@@ -288,7 +288,7 @@ def _size(values):
 
 def _size_of_part(values, rows):
     part = values[rows]
-    with np.errstate(invalid="ignore"):  # numpy may say so of NaN
+    with np.errstate(invalid="ignore"):  # NumPy may warn of NaN
         return np.maximum(_of_columns(np.fmax, part), -_of_columns(np.fmin, part))
 
 
@@ -311,7 +311,7 @@ def _is_within(X, limit):
 
 
 def check_sizes(X, name, *, smallest, limit=LARGEST):
-    """Refuse columns of numbers so large or so small that nobody can compute with their squares.
+    """Refuse columns of numbers whose squares overflow or underflow.
 
     ``limit`` is the largest absolute value, and 1 / limit the smallest. ``smallest`` refuses a
     column of numbers that are all too small, but not zero, too. The ValueError says by what to

@@ -32,7 +32,7 @@ def learns_streams(mixture):
     try:
         obstacle = _obstacle(mixture)
     except (TypeError, ValueError):
-        return True  # parameters that partial_fit, as fit, complains about
+        return True  # invalid parameters: partial_fit raises the error, as fit does
     if obstacle:
         raise AttributeError(f"This mixture has no partial_fit: {obstacle}.")
     return True
@@ -84,7 +84,7 @@ def _collect(mixture, X, y, sample_weight, classes):
     """Collect the first rows; refit when they have doubled, or are enough, and forget them."""
     reset = mixture._buffer is None
     if reset:
-        mixture._buffer = Buffer(classes)  # which says to _check_target what classes there are
+        mixture._buffer = Buffer(classes)  # _check_target reads the classes from it
     rows = check_batch(mixture, X, y, sample_weight, reset=reset, known=False, may_be_empty=True)
     buffer = mixture._buffer = mixture._buffer.extended(
         rows.X, mixture._labels(rows.y), rows.weight

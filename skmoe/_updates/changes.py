@@ -139,7 +139,7 @@ def _new_template(mixture, name, expert, X):
     if expert is None:
         expert = mixture._default_expert() if mixture.experts is None else mixture.experts
         encoders = [split_last(e)[0] for e in mixture.experts_ if isinstance(e, Pipeline)]
-        if mixture.experts is None and encoders:  # a table's, which knows the old categories
+        if mixture.experts is None and encoders:  # fitted to the old categories
             expert = make_pipeline(FrozenEstimator(encoders[0]), expert)
     expert = mixture._as_expert(expert)
     check_expert(mixture, name, expert)

@@ -21,7 +21,7 @@ from .._tables.mixed import describe_columns, is_table, stack_rows
 from ..exceptions import ExpertCollapseWarning, IgnoredWeightsWarning
 from ..gates import BaseGate, ClassifierGate, ConstantGate, SoftmaxGate, TreeGate
 
-REFITS = 5  # of a new expert, with working weights, exposures or targets of the last
+REFITS = 5  # M-steps of a new expert, each with working weights or targets of the last
 GENERATED_ROWS = 2000  # that stand for all old rows, where the gate can generate them
 
 
@@ -32,7 +32,7 @@ class Update:
     model: Model  # the new one
     load: np.ndarray  # (n_experts,): mean gate probabilities
     n_fits: int = 0  # fits of single experts that it took
-    warnings: list = field(default_factory=list)  # list of (str, type): what the user should know
+    warnings: list = field(default_factory=list)  # list of (str, type): messages and their classes
     new_stream: object = None  # a new expert, to go on with batches
 
 
@@ -259,7 +259,7 @@ def _experts_beside(parts, data, folds, settings, seed, report_weights):
 
 
 def _run(problem, settings, folds):
-    """Run EM; what it has to say."""
+    """Run EM; returns warnings."""
     n_experts = problem.resp.shape[1]
     run = run_em(
         problem,

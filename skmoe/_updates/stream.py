@@ -27,7 +27,7 @@ from ..exceptions import IgnoredWeightsWarning, warn_user
 
 STEP_EXPONENT = 0.6
 FIRST_ROWS = 500  # before stepwise EM starts, at least
-FIRST_ROWS_PER_PARAMETER = 20  # of all the experts
+FIRST_ROWS_PER_PARAMETER = 20  # parameters of all experts
 PATIENCE = 10  # times as many rows as that are waited for weight, or for a class, at most
 
 
@@ -70,7 +70,7 @@ class Buffer:
         return self.weight.sum() >= 2 * self.fitted or self._n_classes_now() > self.n_classes
 
     def after_refit(self):
-        """A buffer that knows what its rows were refitted on."""
+        """A buffer after a refit on all its rows."""
         return replace(self, fitted=float(self.weight.sum()), n_classes=self._n_classes_now())
 
     def _n_classes_now(self):

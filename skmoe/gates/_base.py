@@ -176,7 +176,7 @@ class BaseGate(ClassifierMixin, QuickParameters, BaseEstimator, metaclass=ABCMet
         return 0.0
 
     def begin_stream(self, X, y, sample_weight):
-        """Gather what ``learn_batch`` needs to know of the rows that the gate was fitted on.
+        """Gather what ``learn_batch`` needs of the rows that the gate was fitted on.
 
         Parameters
         ----------

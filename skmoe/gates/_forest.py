@@ -1,4 +1,4 @@
-"""A gate of regions: a softmax gate that sees what a random forest says of the row."""
+"""A softmax gate on the columns and on the probabilities of a random forest."""
 
 import warnings
 from numbers import Integral, Real
@@ -130,7 +130,7 @@ class ForestGate(BaseGate):
             warnings.filterwarnings("ignore", "Some inputs do not have OOB scores")
             self.forest_.fit(X[used], targets[used], None if equal else weight[used])
         out_of_bag = self.forest_.oob_prediction_.reshape(targets[used].shape)
-        in_all_bags = out_of_bag.sum(axis=1) == 0  # heavy rows, of which the mean says nothing
+        in_all_bags = out_of_bag.sum(axis=1) == 0  # heavy rows without an out-of-bag mean
         out_of_bag[in_all_bags] = np.average(targets[used], axis=0, weights=weight[used])
         proba = np.empty_like(targets)
         proba[used] = out_of_bag

@@ -1,4 +1,4 @@
-"""A gate made of Gaussians: closed form, and it knows where the data are."""
+"""A gate made of Gaussians, in closed form, with a density of the rows."""
 
 from numbers import Real
 
@@ -13,7 +13,7 @@ from .._numerics.statistics import standardisation
 from ._base import BaseGate, shares, soft_labels
 
 FARTHEST = 1e15  # standard deviations; beyond, squared distances differ by rounding errors
-LEAST_PRIOR = 1e-10  # of all rows by weight, so that rounding leaves covariances definite
+LEAST_PRIOR = 1e-10  # fraction of the total weight that keeps covariances definite
 _LOG_2PI = np.log(2 * np.pi)
 
 

@@ -159,7 +159,7 @@ class SoftmaxGate(BaseGate):
 
     @property
     def has_sums(self):
-        """Whether EM can train it from sums, which know neither L1 nor what a subclass does."""
+        """Whether EM can train it from sums: without L1 penalty, and no subclass."""
         return self.learns_batches and type(self) is SoftmaxGate
 
     @property
@@ -241,7 +241,7 @@ class SoftmaxGate(BaseGate):
         step, decrement = _multinomial.newton_direction(
             self._factor, sums.excess - penalty[:, None] * coef
         )
-        change = np.vdot(step, sums.rows_gram @ step) / sums.rows_gram[-1, -1]  # of the logits
+        change = np.vdot(step, sums.rows_gram @ step) / sums.rows_gram[-1, -1]  # in the logits
         size *= min(1.0, _multinomial.LONGEST_CHANGE / max(sqrt(max(change, 0.0)), 1e-300))
         self._drift += size * sqrt(max(decrement, 0.0) / self._bound_mass)
         self._set_weights(coef + size * step)
@@ -310,7 +310,7 @@ class SoftmaxGate(BaseGate):
             log_odds = self._log_odds(X.astype(np.float64, copy=False))
             if np.isfinite(log_odds).all():
                 return _multinomial.log_softmax(log_odds)
-        return self.predict_log_proba(X)  # which says what is wrong
+        return self.predict_log_proba(X)  # raises the error
 
     def predict_log_odds(self, X):
         check_is_fitted(self)

@@ -8,9 +8,9 @@ from .._compat import check_matplotlib_support
 
 DASHES = ("-", "--", "-.", (0, (1.2, 1.2)), (0, (7, 2, 1, 2, 1, 2)))
 MARKERS = "osD^vPX"
-N_COLUMNS = 2  # of panels
+N_COLUMNS = 2  # panels side by side
 LONGEST_LABEL = 18  # characters of a category
-LIGHTEST = 0.78  # of viridis: lighter yellows are lost on white
+LIGHTEST = 0.78  # colour of viridis: lighter yellows are lost on white
 
 
 def colours(n):

@@ -16,7 +16,7 @@ from ._axes import make_axes
 from ._columns import check_output, check_regressor, unwrap
 
 KINDS = ("pit", "experts", "coverage")
-BAND = 0.95  # of the counts that a calibrated mixture would have
+BAND = 0.95  # probability of the band of counts under perfect calibration
 
 
 class CalibrationDisplay:

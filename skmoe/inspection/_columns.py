@@ -17,7 +17,7 @@ from .._tables.vectors import check_weights
 from ._axes import category_styles, label_categories, line_styles
 
 ROWS_AT_ONCE = 50_000
-JITTER = 0.22  # of rows at a category, whose neighbours are 1 away
+JITTER = 0.22  # of points at a category; categories are 1 apart
 
 
 def unwrap(estimator, X=None):

@@ -1,4 +1,4 @@
-"""What each expert says, over one feature."""
+"""Predictions of each expert over one feature."""
 
 import numpy as np
 from sklearn.base import is_classifier
@@ -26,7 +26,7 @@ class ExpertDisplay:
     Where X has other columns, an expert's curve is its partial dependence over the rows that are
     its own, :math:`\sum_i r_{ik} \mu_k(x_S, x_{i, C}) / \sum_i r_{ik}`: each row of X is set to
     the point and counts by its responsibility, or by its gate probability where no targets are
-    given. What an expert says of rows that others answer for is not asked.
+    given. Predictions of an expert for rows of others are not drawn.
 
     Of a classifier it is the probability that each expert gives to one class.
 

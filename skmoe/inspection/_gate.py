@@ -55,7 +55,7 @@ class GateDisplay:
 
     See Also
     --------
-    ExpertDisplay : What each expert says, over one feature.
+    ExpertDisplay : Predictions of each expert over one feature.
 
     References
     ----------

@@ -25,7 +25,7 @@ from ._censoring import Censoring
 
 DRAWS = 100  # until all classes are in a resample
 
-LITTLE = 1e-9  # of a responsibility, so that a row that no expert can have made has some
+LITTLE = 1e-9  # least responsibility, for rows that are impossible under every expert
 
 
 @dataclass

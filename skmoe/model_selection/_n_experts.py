@@ -254,19 +254,8 @@ def select_n_experts(
         rows["groups"] = column_or_1d(groups)
     random_state = check_random_state(random_state)
     estimator = seed_estimator(estimator, random_state)
-    is_pooled = False
     if criterion in ("auto", "evidence"):
-        plan = clone(estimator).set_params(n_experts="auto").plan(X, y, **rows)
-        is_pooled = plan.training == "pooled"
-    if criterion == "evidence" and not is_pooled:
-        raise ValueError(
-            f"criterion='evidence' needs pooled experts, but these would be trained by "
-            f"{plan.training!r}: {plan.reasons['training']}."
-        )
-    if criterion == "auto" and is_pooled:
-        criterion = "evidence"
-    elif criterion == "auto":
-        criterion = "bic" if _has_few_parameters(estimator, candidates[-1], X, y, rows) else "cv"
+        criterion = _resolved(criterion, estimator, candidates[-1], X, y, rows)
     if criterion == "evidence":
         with jobs(n_jobs, (estimator, X, y, rows)) as run:
             fits = run(_fit, [(k, verbose and f"{count(k)}: fitted") for k in candidates])
@@ -302,6 +291,19 @@ def select_n_experts(
     for warning in caught:  # those of the other candidates are no concern of the user's
         warnings.warn(warning, stacklevel=2)
     return ExpertSelection(results, best, fitted, criterion)
+
+
+def _resolved(criterion, estimator, most_experts, X, y, rows):
+    """The criterion that "auto" stands for, or "evidence" where experts are pooled."""
+    plan = clone(estimator).set_params(n_experts="auto").plan(X, y, **rows)
+    if plan.training == "pooled":
+        return "evidence"
+    if criterion == "evidence":
+        raise ValueError(
+            f"criterion='evidence' needs pooled experts, but these would be trained by "
+            f"{plan.training!r}: {plan.reasons['training']}."
+        )
+    return "bic" if _has_few_parameters(estimator, most_experts, X, y, rows) else "cv"
 
 
 def _check_candidates(estimator, n_experts):
@@ -349,7 +351,7 @@ def _fit(estimator, X, y, rows, n_experts, announcement=None):
 
 
 def _scored_with(rows):
-    """What criteria and densities are told about rows."""
+    """Arguments about rows of criteria and densities."""
     return {"sample_weight": None, **{k: v for k, v in rows.items() if k != "groups"}}
 
 

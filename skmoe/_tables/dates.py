@@ -66,7 +66,9 @@ def _part(column, part):
     values = pandas.to_datetime(column, utc=True)
     if part == "days":
         return _days(values - pandas.Timestamp(0, tz="UTC"))
-    return getattr(values.dt, part).to_numpy(dtype=np.float64, na_value=np.nan)
+    of_dates = values.dt
+    parts = of_dates.day_of_year, of_dates.day_of_week, of_dates.hour
+    return dict(zip(PARTS[1:], parts, strict=True))[part].to_numpy(np.float64, na_value=np.nan)
 
 
 def _days(durations):

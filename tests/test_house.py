@@ -18,7 +18,7 @@ PAGE = Path(__file__).parents[1] / "CONTRIBUTING.md"
 IN_ALL = {
     "lines of code": 24_150,
     "lines of docstrings": 12_000,
-    "classes": 325,
+    "classes": 327,
     "classes of problems": 10,  # ways to train by EM
     "classes of trainers": 8,
     "types of gates and likelihoods asked for": 16,  # where they are neither written nor analysed

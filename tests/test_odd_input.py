@@ -179,12 +179,22 @@ NO_COLUMNS = {
     "arrays": [np.ones(2)] * N,
     "sets": [{1}] * N,
     "complex": X[:, 0] * 1j,
+    "unlike": [1, "a"] * (N // 2),
+}
+OF_DATES = {
     "dates": DATES,
     "durations": DATES - DATES[0],
     "periods": DATES.to_period("D"),
     "dates of Python": list(DATES.date),
-    "unlike": [1, "a"] * (N // 2),
 }
+
+
+@pytest.mark.parametrize("kind", OF_DATES)
+def test_dates_of_rows_in_files_are_refused_by_the_name_of_the_column(kind):
+    odd = table(odd=pd.Series(OF_DATES[kind]).to_numpy())
+    said = message(lambda: regressor().fit(files((odd, Y))))
+    assert "'odd'" in said
+    assert "days since the first" in said
 
 
 @pytest.mark.parametrize("kind", NO_COLUMNS)
@@ -316,8 +326,8 @@ def test_columns_of_unlike_things_are_left_to_pipelines():
 
 OTHER_BLOCKS = {
     "few columns": ((X[:, :1],), "1 features"),
-    "NaN": ((np.where(X > 0.9, np.nan, X),), "NaN"),
-    "strings": ((X.astype(object) * np.nan,), "NaN"),
+    "infinity": ((np.where(X > 0.9, np.inf, X),), "infinity"),
+    "strings": ((np.full(X.shape, "a", dtype=object),), "could not convert string"),
 }
 
 

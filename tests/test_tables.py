@@ -205,18 +205,40 @@ def test_labels_of_the_rows_do_not_matter(mixed):
         np.testing.assert_array_equal(moe.predict(shuffled), plain.predict(X))
 
 
-@pytest.mark.parametrize("of", ["dates", "durations"])
-def test_dates_are_not_taken_for_strings(mixed, of):
+@pytest.mark.parametrize("of", ["dates", "durations", "periods", "dates of Python"])
+def test_dates_are_numbers_of_days_and_of_parts_that_vary(of):
+    rng = np.random.default_rng(0)
+    days = pd.Series(pd.date_range("2023-01-01", periods=N))
+    weekday, since = days.dt.day_of_week, np.arange(N)
+    y = 0.1 * since + (weekday if of != "durations" else 0) + 0.1 * rng.normal(size=N)
+    column = {
+        "dates": days,
+        "durations": days - days[0],
+        "periods": days.dt.to_period("D"),
+        "dates of Python": days.dt.date,
+    }[of]
+    table = pd.DataFrame({"day": column, "x": rng.normal(size=N)})
+    moe = regressor(n_experts=1).fit(table, y)
+    assert np.std(moe.predict(table) - y) < 0.12
+    names = [name for name in moe.coefficients().terms if "day" in name]
+    parts = (
+        ["day_days"] if of == "durations" else ["day_days", "day_day_of_year", "day_day_of_week"]
+    )
+    assert names == parts
+    row = table.iloc[[4]].assign(day=pd.NaT)
+    typical = moe.predict(table.assign(day=column.sort_values().iloc[N // 2]).iloc[[4]])
+    assert moe.predict(row) == pytest.approx(typical, abs=4)  # of another weekday, perhaps
+
+
+def test_dates_with_gaps_reach_gate_and_experts(mixed):
     X, y = mixed
     days = pd.Series(pd.date_range("2024-01-01", periods=N))
-    days = days - days[0] if of == "durations" else days.mask(days.index % 7 == 0)
-    table = X.assign(day=days)
-    with pytest.raises(ValueError, match=r"\['day'\] hold dates .* put numbers in their place"):
-        regressor().fit(table, y)
-    with pytest.raises(ValueError, match=r"\['day'\] hold dates"):
-        regressor(whole(Ridge())).fit(table, y)  # the default gate sees them
-    gate = make_pipeline(encoder(numeric=["age"], strings=["town"]), SoftmaxGate())
-    assert regressor(whole(Ridge()), gate=gate).fit(table, y).score(table, y) > 0.8
+    table = X.assign(day=days.mask(days.index % 7 == 0))
+    moe = regressor().fit(table, y)
+    assert moe.score(table, y) > 0.8
+    assert "day_day_of_week" in moe.gate_[:-1].get_feature_names_out()
+    with pytest.raises(ValueError, match="'day'], which do not hold numbers"):
+        regressor(DecisionTreeRegressor(), training="em").fit(table, y)
 
 
 def test_table_is_left_as_it_was(mixed):

@@ -87,7 +87,8 @@ def _orders(column, y):
 
 def _decides(column, y):
     """Whether all rows of a level have one target, and there are several of each."""
-    levels = np.unique(column.astype(str), return_inverse=True)[1]
+    texts = [str(value) for value in column] if column.dtype.kind == "O" else column
+    levels = np.unique(texts, return_inverse=True)[1]
     mass = np.bincount(levels)
     if len(mass) * ROWS_A_LEVEL > len(y) or len(mass) < 2:
         return False

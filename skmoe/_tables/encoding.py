@@ -4,10 +4,11 @@ import numpy as np
 from scipy import sparse
 from sklearn.compose import ColumnTransformer, make_column_transformer
 from sklearn.impute import SimpleImputer
-from sklearn.pipeline import Pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 
 from ..exceptions import LeftOutColumnsWarning, NumbersAsStringsWarning, warn_user
+from .dates import DateNumbers
 from .known import kind_of
 from .levels import Levels, check_uniform
 from .mixed import as_pandas, describe_columns, is_categorical, is_table
@@ -20,13 +21,14 @@ MOST_NAMED = 5  # columns named in a warning
 def table_encoder(X, left_out=(), *, imputes="median"):
     """Unfitted transformer to numbers: one-hot for strings, imputation with indicator.
 
-    Categories that ``fit`` did not see are all zeros; columns ``left_out`` are gone. ``imputes`` is
-    what missing numbers become, a strategy of SimpleImputer.
+    Dates become numbers. Categories that ``fit`` did not see are all zeros; columns ``left_out``
+    are gone. ``imputes`` is what missing numbers become, a strategy of SimpleImputer.
     """
     strings, missing = describe_columns(X)
     labels = list(X.columns) if is_table(X) else list(range(X.shape[1]))
     numeric = [label for label in labels if label not in set(strings)]
-    strings = [label for label in strings if label not in set(left_out)]
+    dates = dates_of(X)
+    strings = [label for label in strings if label not in {*left_out, *dates}]
     for label in strings:
         column = np.asarray(X[label] if is_table(X) else X[:, label])
         if column.dtype.kind == "O":
@@ -36,6 +38,9 @@ def table_encoder(X, left_out=(), *, imputes="median"):
     if numeric:
         imputer = SimpleImputer(strategy=imputes, add_indicator=True, keep_empty_features=True)
         parts.append((imputer, numeric))
+    if dates:
+        imputer = SimpleImputer(strategy=imputes, add_indicator=True, keep_empty_features=True)
+        parts.append((make_pipeline(DateNumbers(), imputer), dates))
     if strings:
         parts.append((one_hot, strings))
     encoder = make_column_transformer(*parts, verbose_feature_names_out=False)
@@ -62,19 +67,22 @@ def blocks_of_levels(encoder):
 def default_encoder(X, *, shrinks=False):
     """``table_encoder`` of a table that the user leaves to the mixture.
 
-    Dates are refused: a column for each of them would tell every row apart. Strings of which the
-    same is true are left out; see ``identifiers`` for ``shrinks``.
+    Strings that nearly tell every row apart are left out; see ``identifiers`` for ``shrinks``.
     """
-    check_no_dates(X)
     left_out = sum(identifiers(X, shrinks=shrinks), [])
     check_any_left(left_out, X.shape[1])
     return table_encoder(X, left_out)
 
 
-def check_no_dates(X):
-    """Refuse a table with columns of dates or durations."""
+def dates_of(X):
+    """Columns of a table that hold dates or durations."""
     strings = describe_columns(X)[0] if is_table(X) else []
-    dates = [column for column in strings if kind_of(X[column]) in DATES]
+    return [column for column in strings if kind_of(X[column]) in DATES]
+
+
+def check_no_dates(X):
+    """Refuse a table with columns of dates or durations, of rows out of core."""
+    dates = dates_of(X)
     if dates:
         raise ValueError(
             f"The columns {dates} hold dates or durations, which are not encoded: put numbers in "
@@ -100,7 +108,7 @@ def identifiers(X, *, shrinks=False):
     ``shrinks`` is for experts that shrink the effects of levels, which can have more of them.
     """
     strings = describe_columns(X)[0]
-    if is_table(X):  # without dates, which are refused
+    if is_table(X):
         strings = [label for label in strings if kind_of(X[label]) not in DATES]
     kinds = {label: Levels.of(X, label).kind for label in strings}
     return columns_of_no_use(kinds, shrinks=shrinks)

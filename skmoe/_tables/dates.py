@@ -1,0 +1,76 @@
+"""Dates and durations as numbers."""
+
+import sys
+
+import numpy as np
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils.validation import check_is_fitted
+
+DAY = np.timedelta64(1, "D") / np.timedelta64(1, "ns")
+PARTS = ("days", "day_of_year", "day_of_week", "hour")
+
+
+class DateNumbers(TransformerMixin, BaseEstimator):
+    """Columns of dates and durations as numbers of days, and of the parts of a date that vary.
+
+    Of a date, days since 1970; and the day of the year, the day of the week (Monday is 0) and the
+    hour, where they differ between the rows of ``fit``. Of a duration, days. A missing one is NaN.
+    """
+
+    def fit(self, X, y=None):
+        """Learn which parts vary."""
+        self.feature_names_in_ = np.asarray(X.columns, dtype=object)
+        self.n_features_in_ = X.shape[1]
+        self.parts_ = [
+            [part for part in PARTS if part == "days" or _varies(_part(X[label], part))]
+            for label in X.columns
+        ]
+        return self
+
+    def transform(self, X):
+        """Numbers (n_samples, n_parts)."""
+        check_is_fitted(self)
+        columns = [
+            _part(X[label], part)
+            for label, parts in zip(self.feature_names_in_, self.parts_, strict=True)
+            for part in parts
+        ]
+        return np.column_stack(columns)
+
+    def get_feature_names_out(self, input_features=None):
+        """Names such as "when_day_of_week"."""
+        return np.array(
+            [
+                f"{label}_{part}"
+                for label, parts in zip(self.feature_names_in_, self.parts_, strict=True)
+                for part in parts
+            ],
+            dtype=object,
+        )
+
+
+def _varies(values):
+    values = values[~np.isnan(values)]
+    return len(values) > 0 and values.min() < values.max()
+
+
+def _part(column, part):
+    """One part of a column of dates or durations, floats (n,); constant where it has none."""
+    pandas = sys.modules["pandas"]  # who has such a column has imported it
+    kind = pandas.api.types.infer_dtype(column, skipna=True)
+    if kind in ("timedelta64", "timedelta"):
+        values = pandas.to_timedelta(column)
+        return _days(values) if part == "days" else np.zeros(len(column))
+    if isinstance(column.dtype, pandas.PeriodDtype):
+        column = column.dt.to_timestamp()
+    values = pandas.to_datetime(column, utc=True)
+    if part == "days":
+        return _days(values - pandas.Timestamp(0, tz="UTC"))
+    of_dates = values.dt
+    parts = of_dates.day_of_year, of_dates.day_of_week, of_dates.hour
+    return dict(zip(PARTS[1:], parts, strict=True))[part].to_numpy(np.float64, na_value=np.nan)
+
+
+def _days(durations):
+    nanoseconds = durations.to_numpy().astype("timedelta64[ns]").astype(np.float64)
+    return np.where(durations.isna(), np.nan, nanoseconds / DAY)

@@ -33,7 +33,10 @@ from ._fitted import FittedMixture
 from ._many_rows.fitting import fit_many
 from ._parallel import one_pool
 from ._parameters import ExpertParameters
-from ._planning import EVIDENCE, WAYS, make_parts, make_plan
+from ._planning.making import make_plan
+from ._planning.number import EVIDENCE
+from ._planning.parts import make_parts
+from ._planning.ways import WAYS
 from ._reports.described import DescribedMixture
 from ._rows.answers import in_memory
 from ._rows.files import is_out_of_core

@@ -6,7 +6,7 @@ from functools import partial
 from ._em import make_problem
 from ._em.search import NumberThenEM, NumberTrainer
 from ._em.trainer import Trainer
-from ._planning import BIC, EVIDENCE, specialists_to_try
+from ._planning.number import BIC, EVIDENCE, specialists_to_try
 from ._pooling.trainer import PooledTrainer
 from ._stacking.classification import StackedClassification
 from ._stacking.regression import StackedRegression

@@ -22,7 +22,7 @@ from skmoe._em.trainer import Trainer
 from skmoe._many_rows.gathered_pass import fold_numbers
 from skmoe._many_rows.memory import ExpertRows
 from skmoe._numerics.drawing import hash_rows
-from skmoe._planning import make_plan
+from skmoe._planning.making import make_plan
 from skmoe._rows.blocks import BlockRows
 from skmoe.exceptions import IgnoredWeightsWarning, ThinnedRowsWarning
 from skmoe.gates import ConstantGate

@@ -16,18 +16,18 @@ PAGE = Path(__file__).parents[1] / "CONTRIBUTING.md"
 # Ceilings, as a package grows by what nobody sees in a single change. Lower one when its number
 # falls; one that rises is worth a sentence in the commit.
 IN_ALL = {
-    "lines of code": 24_150,
+    "lines of code": 24_300,
     "lines of docstrings": 12_000,
-    "classes": 327,
+    "classes": 326,
     "classes of problems": 10,  # ways to train by EM
     "classes of trainers": 8,
     "types of gates and likelihoods asked for": 16,  # where they are neither written nor analysed
-    "private methods called in another file": 62,
-    "hasattr and getattr": 147,
+    "private methods called in another file": 31,
+    "hasattr and getattr": 30,
 }
 EACH = {
     "lines of a file": 690,
-    "lines of a function": 70,  # without its docstring
+    "lines of a function": 60,  # without its docstring
     "test files that define a helper": 5,  # shared: tests/planted.py, tests/mixtures.py
 }
 

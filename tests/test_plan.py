@@ -16,7 +16,7 @@ from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
-from skmoe._planning import NEEDS, WAYS
+from skmoe._planning.ways import NEEDS, WAYS
 from skmoe.gates import ConstantGate, ForestGate, GaussianGate, SoftmaxGate
 from skmoe.likelihoods import Categorical, Gaussian, RandomIntercept, StudentT
 from skmoe.model_selection import select_n_experts

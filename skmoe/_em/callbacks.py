@@ -18,19 +18,10 @@ class NoTasks:
 
 
 class FitTasks:
-    """Tells the callbacks of an estimator about one fit.
+    """Callbacks of an estimator in one fit; X, y and weights are as they were given to ``fit``.
 
     scikit-learn has callbacks from version 1.9 on; on older versions this does nothing. They are
     torn down by the decorator of ``fit``, whatever it raises.
-
-    Parameters
-    ----------
-    estimator : estimator
-        With ``CallbackSupportMixin``.
-    X, y : array-likes of n_samples rows
-        As they were given to ``fit``.
-    sample_weight : array-like of shape (n_samples,) or None
-        Weights.
     """
 
     def __init__(self, estimator, X, y, sample_weight):

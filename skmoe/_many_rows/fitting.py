@@ -22,7 +22,9 @@ from .._experts.folds import DEFAULT_FOLDS, Splitting
 from .._experts.traits import draw_seeds, has_own_density
 from .._numerics.multinomial import BLOCK_LIMIT, NEWTON_LIMIT
 from .._parallel import one_pool
-from .._planning import MOST_EXPERTS, make_parts, make_plan
+from .._planning.making import make_plan
+from .._planning.parts import make_parts
+from .._planning.request import MOST_EXPERTS
 from .._rows.look import LookParameters, column_moments, first_look, weigh_sample
 from .._rows.mixed_tables import TableForm, encode, fit_encoder
 from .._rows.opening import open_rows

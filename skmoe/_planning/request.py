@@ -18,13 +18,7 @@ MOST_EXPERTS = 8  # that are tried where their number is to be chosen
 
 @dataclass
 class Request:
-    """Parameters and rows of one fit, as ways of training are asked about them.
-
-    Attributes
-    ----------
-    cv, groups, likelihood, shared_effects, warm_start, classifies
-        As given to the mixture or to ``fit``.
-    """
+    """Parameters and rows of one fit; what has no comment is as it was given."""
 
     # ``names``, ``templates``: lists: of the experts; of clones whose number is to be chosen, as
     # many as are tried.

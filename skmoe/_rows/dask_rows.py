@@ -2,12 +2,12 @@
 
 A pass over the rows is one task for each block. The parameters stand inside the task and sums come
 back, so that no worker holds anything that the fit could lose: a block that dies with its worker is
-read, or computed, anew. Nobody imports this file who has no such collection.
+read, or computed, anew.
 """
 
 from operator import methodcaller
 
-import dask
+import dask  # optional: this file is imported for such collections alone
 import dask.array
 import numpy as np
 from sklearn import get_config

@@ -178,8 +178,11 @@ class PooledTrainer(Trainer):
         self._climb(problem, self.settings.max_iter, tol=0.01 * TOL)
         return problem
 
-    def _regimes(self, n_experts):
-        """The mixture that starts from one without pooling, the best of several."""
+    def _regimes(self, n_experts, to_beat=-np.inf):
+        """The mixture that starts from one without pooling, the best of several.
+
+        Where two of these are likely, both are iterated as long as they may beat ``to_beat``.
+        """
         parts, data, columns = self.parts.first(n_experts), self.data, self.columns
         if self._is_turned(n_experts):
             data = self._in_row_space()
@@ -208,7 +211,8 @@ class PooledTrainer(Trainer):
         # What is likelier without pooling need not be what has more evidence with it.
         other = self._new_problem(n_experts).start(trainer.runner_up)
         for each in (found, other):
-            self.rivals.add(self._converge(each))
+            self.rivals.add(self._converge(each, to_beat))
+            to_beat = max(to_beat, each.evidence)
         return max(found, other, key=evidence_of)
 
     def _is_turned(self, n_experts):
@@ -257,7 +261,7 @@ class PooledTrainer(Trainer):
             if best.experts.n_experts == first < self.n_experts:
                 best = self._descend(best, self.n_experts)
             if best.experts.n_experts > 2 and 2 not in self._begun_with:
-                two = self._converge(self._regimes(2), best.evidence)
+                two = self._converge(self._regimes(2, best.evidence), best.evidence)
                 self._note(two)
                 best = max(best, two, key=evidence_of)
             if np.count_nonzero(self.data.weight) < MANY_ROWS:
@@ -278,7 +282,7 @@ class PooledTrainer(Trainer):
 
     def _descend(self, best, n_experts):
         """Merge two experts at a time, from so many; the best mixture."""
-        last = self._regimes(n_experts)
+        last = self._regimes(n_experts, best.evidence)
         while True:
             self._climb(last, SHORT_RUN)
             loss, pair = self._cheapest_merger(last)
@@ -311,12 +315,12 @@ class PooledTrainer(Trainer):
         """Mixtures to try in place of one."""
         n_experts = problem.experts.n_experts
         if n_experts > 1 and n_experts not in self._begun_with:
-            yield self._regimes(n_experts)
+            yield self._regimes(n_experts, problem.evidence)
         if n_experts < self.n_experts:
             yield from self._best_split(problem, random_state)
         for k in (n_experts + 1, n_experts - 1):
             if 2 <= k <= self.n_experts and k not in self._begun_with:
-                yield self._regimes(k)
+                yield self._regimes(k, problem.evidence)
         if n_experts > 2:
             smaller = self._merge(problem, self._cheapest_merger(problem)[1])
             yield from self._best_split(smaller, random_state)

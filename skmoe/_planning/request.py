@@ -1,4 +1,4 @@
-"""Parameters and rows of one fit, as ways of training and all other choices look at them."""
+"""Parameters and rows of one fit, on which all choices of the plan are based."""
 
 from dataclasses import dataclass
 from numbers import Integral
@@ -47,7 +47,7 @@ class Request:
 
     @classmethod
     def of(cls, mixture, rows, groups, many):
-        """What a mixture is asked for."""
+        """The request of a mixture."""
         likelihood, gate = mixture._likelihood(), split_last(mixture.gate)[1]
         validate_gate(gate)
         n_experts = mixture.n_experts if isinstance(mixture.n_experts, Integral) else None
@@ -109,7 +109,7 @@ class Request:
 
     @property
     def balances_load(self):
-        """Whether a prior on the loads is asked for."""
+        """Whether the gate has a prior on the loads."""
         return self.gate is not None and as_gate(self.gate).load_balance > 0
 
     @property

@@ -1,4 +1,4 @@
-"""Rows as they were given to a method, checked; errors say what to do."""
+"""Rows as they were given to a method, checked; errors tell what to do."""
 
 import numpy as np
 from scipy import sparse
@@ -125,7 +125,7 @@ def _check_takes_sparse(mixture, X, reset):
     else:
         return
     last = mixture._default_expert()
-    last = last.get_params(deep=False).get("classifier", last)  # of rates
+    last = last.get_params(deep=False).get("classifier", last)  # the classifier inside, of rates
     name = "Ridge" if type(last) is LinearRegression else type(last).__name__
     gate = "SoftmaxGate()"
     if n_columns > FEW_COLUMNS:

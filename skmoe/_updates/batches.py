@@ -28,7 +28,7 @@ def check_batch(mixture, *given, **how):
 
 
 def learns_streams(mixture):
-    """For ``available_if``: True, or an AttributeError that says which part cannot."""
+    """For ``available_if``: True, or an AttributeError that names the part that cannot."""
     try:
         obstacle = _obstacle(mixture)
     except (TypeError, ValueError):

@@ -12,9 +12,7 @@ def placed(problem, resp):
     """Responsibilities in the order of experts that explains the target best after one step.
 
     The order matters where only some of the experts share a coefficient, which starts do not
-    consider.
-
-    The problem, untrained, is left alone.
+    consider. The problem, untrained, is left alone.
     """
     orders = [] if problem.experts.owner is None else unlike_orders(problem.experts.owner)
     if len(orders) < 2:

@@ -58,8 +58,7 @@ class Profile:
     def shown(self):
         """Numbers of the features to print: those of the largest differences.
 
-        None that chance explains, for so many rows; of two levels, of which one follows, one; of
-        more levels two.
+        None that chance explains, for so many rows; one of two levels, two of more.
         """
         others = self.rows / self.share - self.rows if self.share > 0 else 0.0
         if not others > 0:

@@ -28,6 +28,13 @@ def test_the_version_is_the_same_everywhere():
     assert found(r"^## (\S+) \(", "CHANGELOG.md") == number
 
 
+def test_every_package_is_installed():
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["setuptools"]
+    folders = [path.parent for path in ROOT.glob("skmoe/**/__init__.py")]
+    names = [".".join(folder.relative_to(ROOT).parts) for folder in folders]
+    assert sorted(names) == settings["packages"]
+
+
 @pytest.mark.skipif(not (ROOT / "recipe").exists(), reason="The sources are not there.")
 def test_the_recipe_asks_for_what_the_package_asks_for():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))

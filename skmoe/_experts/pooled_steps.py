@@ -47,7 +47,7 @@ class Expected:
     working: np.ndarray
     # (n_samples, n_experts, n_functions): for bounds near these to start from.
     tilt: np.ndarray | None = None
-    unit: tuple | None = None  # what the family of the rows expects of its ``unit``
+    unit: tuple | None = None  # what a family expects of its ``unit``, and its ``statistic``
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class StepSums:
     gram: np.ndarray
     cross: np.ndarray
     mass: np.ndarray  # (K,): weights of the experts' rows
-    values: np.ndarray | float = 0.0  # (K,): sums of the family's ``unit``, for scales
+    values: np.ndarray | float = 0.0  # (K,): sums of the family's ``statistic``
 
     def __add__(self, other):
         return StepSums(*(vars(self)[name] + vars(other)[name] for name in vars(self)))

@@ -29,7 +29,7 @@ class BinomialFamily(Family):
     def mean_slope(self, predictor):
         return special.expit(predictor) * special.expit(-predictor)
 
-    def unit(self, y, predictor):
+    def unit(self, y, predictor, scale=1.0):
         rate = special.expit(predictor)
         # log(1 + exp(predictor)), without a second exponential.
         log_norm = np.maximum(predictor, 0) - np.log(np.maximum(rate, 1 - rate))

@@ -102,9 +102,7 @@ class PooledGeneralizedLinearExperts(PooledInSteps, GeneralizedLinearExperts):
         value, slope, curvature = (factor * each for each in unit[:3])
         value = value + self.family.normaliser(self.scales) + self._constant
         working = slope + curvature * mean
-        return Expected(
-            value, curvature[:, :, None], working[:, :, None], unit=unit, statistic=statistic
-        )
+        return Expected(value, curvature[:, :, None], working[:, :, None], unit=unit)
 
     def _better(self, weights):
         posterior = super()._better(weights)

@@ -18,11 +18,13 @@ References
 from abc import ABC, abstractmethod
 
 import numpy as np
+from scipy import special
 
 NODES, MASSES = np.polynomial.hermite_e.hermegauss(10)
 MASSES = MASSES / MASSES.sum()
 SMALLEST_VARIANCE = 1e-6  # added to that of each predictor, for a quotient
 LARGEST_LOG_MEAN = 500.0
+FIRST_RATES = 1e-3, 1 - 1e-3
 DRAWN_IN = 0.5  # events, or successes and failures, that each row is given more for a start
 
 
@@ -170,3 +172,21 @@ class LogLink(Family):
 
     def unit_of(self, mean):
         return mean
+
+
+class LogitLink(Family):
+    """Rates, whose log-odds are linear."""
+
+    is_rate = True
+
+    def link(self, mean):
+        return special.logit(np.clip(mean, *FIRST_RATES))
+
+    def mean(self, predictor):
+        return special.expit(predictor)
+
+    def mean_slope(self, predictor):
+        return special.expit(predictor) * special.expit(-predictor)
+
+    def first_predictor(self, y, size=1.0):
+        return special.logit((y + DRAWN_IN) / (size + 2 * DRAWN_IN))

@@ -72,6 +72,29 @@ class FamilyLikelihood(BaseLikelihood):
         mean = np.where(mass > 0, values, -1.0) / np.where(mass > 0, mass, 1.0)
         self.scales_ = self.family.best_scale(mean, scales_of(self))
 
+    def start(self, y, weight, n_experts):
+        self.check_values(y)
+        self.floor_ = 0.0 if self._linear else 0.5 / weight.sum()
+        return self
+
+    def start_from_sums(self, total, n_experts):
+        """Do as ``start`` for generalised linear models of rows that are not in memory.
+
+        Parameters
+        ----------
+        total : float
+            Weighted sum of the target.
+        n_experts : int
+            Number of experts.
+
+        Returns
+        -------
+        self : likelihood
+            Without a floor.
+        """
+        self.floor_ = 0.0
+        return self
+
     def log_density(self, y, prediction, experts=None, *, trials=1.0):
         mean = means_of(self, prediction, trials)
         return self.family.log_density(y[:, None], mean, scales_of(self, experts), trials)
@@ -94,29 +117,9 @@ class PositiveMeans(FamilyLikelihood):
         return self
 
     def start_from_sums(self, total, n_experts):
-        """Do as ``start`` for log-linear experts of a target whose rows are not in memory.
-
-        Parameters
-        ----------
-        total : float
-            Weighted sum of the target.
-        n_experts : int
-            Number of experts.
-
-        Returns
-        -------
-        self : likelihood
-            Without a floor.
-
-        Raises
-        ------
-        ValueError
-            If the target is zero.
-        """
         if not (total > 0):
             raise ValueError("y is zero in every row of positive weight; there is nothing to fit.")
-        self.floor_ = 0.0
-        return self
+        return super().start_from_sums(total, n_experts)
 
     @abstractmethod
     def _floor(self, y, weight):

@@ -43,7 +43,7 @@ class Pooled(ABC):
     is_one_expert = has_scales = can_be_wider = False
     can_be_tied, ties = True, None
 
-    def _stand_on(self, X, weight, shared_columns=(), units=None, block=None):
+    def stand_on(self, X, weight, shared_columns=(), units=None, block=None):
         """Take the rows, in columns that the prior sees alike, but for levels of strings."""
         self.columns = StandardColumns.of(X, weight, units, block)
         if len(shared_columns):

@@ -40,7 +40,7 @@ class PooledGeneralizedLinearExperts(PooledInSteps, GeneralizedLinearExperts):
         self, X, y, weight, *, family, shared_columns=(), exposure=None, units=None, block=None
     ):  # fmt: skip
         super().__init__(X, y, weight, 1, family=family, exposure=exposure, units=units)
-        self._stand_on(X, weight, shared_columns, units, block)
+        self.stand_on(X, weight, shared_columns, units, block)
         total = weight.sum() if exposure is None else weight @ exposure
         mean = weight @ y / total if units is None else units.y_mean[0]
         self.unit = family.unit_of(mean)
@@ -110,7 +110,7 @@ class PooledGeneralizedLinearExperts(PooledInSteps, GeneralizedLinearExperts):
             return posterior
         self._learn_scales(weights.sum(axis=0), self._statistic_sums(posterior, weights))
         if self.family.unit_has_scale:
-            return self._with_expected(posterior)
+            return self.with_expected(posterior)
         mean = self.design @ posterior.coefficients[0].mean.T
         return replace(posterior, expected=self._scaled(posterior.expected.unit, mean))
 

@@ -92,7 +92,7 @@ class StepSums:
 class PooledInSteps(Pooled):
     """Experts with partially pooled coefficients, whose posterior is found in steps.
 
-    A subclass calls ``_stand_on`` and sets the attributes below.
+    A subclass calls ``stand_on`` and sets the attributes below.
 
     Attributes
     ----------
@@ -148,7 +148,7 @@ class PooledInSteps(Pooled):
 
     def _take_block(self):
         self._take_targets()
-        self._set(self._with_expected(self.posterior))
+        self._set(self.with_expected(self.posterior))
 
     @abstractmethod
     def _take_targets(self):
@@ -192,7 +192,7 @@ class PooledInSteps(Pooled):
 
     def _moved(self, now, sums, size, learns):
         """The posterior after a step of a size between 0 and 1; with prior variances or without."""
-        return self._with_expected(self._stepped(now, sums, size, learns), now.expected)
+        return self.with_expected(self._stepped(now, sums, size, learns), now.expected)
 
     def _stepped(self, now, sums, size, learns):
         """The same without what is expected of the rows."""
@@ -212,7 +212,7 @@ class PooledInSteps(Pooled):
         """Sums that lead to an optimum which is sooner found."""
         return gram, cross
 
-    def _with_expected(self, posterior, near=None):
+    def with_expected(self, posterior, near=None):
         """A posterior with what is expected of the rows, of which ``near`` may be close."""
         coefficients = posterior.coefficients
         mean = np.stack([self.design @ each.mean.T for each in coefficients], axis=2)

@@ -18,9 +18,10 @@ class GammaFamily(LogLink):
     has_precision = has_density = True
 
     def unit(self, y, predictor, scale=1.0):
-        log_ratio = np.log(np.where(y > 0, y, 1.0)) - predictor  # zeros have no weight
-        excess = np.expm1(log_ratio)
-        return log_ratio - excess, excess, 1 + excess
+        value = np.log(np.where(y > 0, y, 1.0)) - predictor  # zeros have no weight
+        excess = np.expm1(value)
+        value -= excess
+        return value, excess, 1 + excess
 
     def normaliser(self, scale):
         return scale * np.log(scale) - scale - special.gammaln(scale)

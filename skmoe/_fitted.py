@@ -7,8 +7,8 @@ from scipy import special
 from sklearn.utils import Bunch
 
 from ._data import RowMetadata
-from ._experts.families import is_linear
 from ._experts.fitting import split_last
+from ._experts.solvers import is_linear
 from ._reports.by_regime import groups_of
 from ._reports.expert_report import report
 from ._reports.many_rows import likelihood_of_rows, report_on_rows

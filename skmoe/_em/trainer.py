@@ -374,7 +374,7 @@ def surrogate(data, parts, top_k=None):
     is_softmax = parts.gate.trained.is_linear and parts.gate.trained.sees_rows
     likelihood = parts.likelihood.fitting(in_sample=True, linear=True)
     n_experts = len(parts.names)
-    experts = parts.family.experts(
+    experts = parts.solver.experts(
         data.columns,
         likelihood.expert_target(data.y),
         data.weight,

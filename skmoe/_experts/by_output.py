@@ -1,4 +1,4 @@
-"""Outputs of different families: for each of them linear experts, or a regressor, of its own."""
+"""Outputs of different kinds: for each of them linear experts, or a regressor, of its own."""
 
 import copy
 
@@ -97,7 +97,7 @@ class OutputsRegressor(RegressorMixin, MetaEstimatorMixin, BaseEstimator):
 
 
 class OutputExperts(Experts):
-    """Linear experts of several outputs, each output solved by a family of its own.
+    """Linear experts of several outputs, each output solved on its own.
 
     Parameters
     ----------

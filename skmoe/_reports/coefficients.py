@@ -10,9 +10,9 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import GammaRegressor, PoissonRegressor, TweedieRegressor
 
 from .._experts.by_output import OutputsRegressor
-from .._experts.families import is_multinomial
 from .._experts.fitting import split_last
 from .._experts.rates import RateRegressor
+from .._experts.solvers import is_multinomial
 from .._experts.traits import column_names, offers
 from .by_regime import composition, groups_of
 from .column_names import columns_of

@@ -11,7 +11,7 @@ from sklearn.utils.validation import (
 
 from .._compat import check_feature_names, check_n_features
 from .._data import NO_METADATA, Bounds, Rows, check_subject
-from .._experts.families import MOST_SPARSE_COLUMNS, are_solved_sparse
+from .._experts.solvers import MOST_SPARSE_COLUMNS, are_solved_sparse
 from .._tables.known import fill_missing, kinds_of, match_kinds, medians_of
 from .._tables.mixed import check_sizes, check_table
 from .._tables.vectors import check_numbers, check_weights

@@ -68,7 +68,7 @@ def _solves(mixture, template):
     if mixture._is_list or not (mixture.cv is False or mixture.cv == "auto"):
         return False
     return (
-        mixture.experts is None or mixture._family().penalty_of(split_last(template)[1]) is not None
+        mixture.experts is None or mixture._solver().penalty_of(split_last(template)[1]) is not None
     )
 
 

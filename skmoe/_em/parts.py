@@ -126,7 +126,7 @@ class Parts:
 
     def beside_zero(self, experts):
         """Linear experts, with one that always predicts zero where the likelihood has it."""
-        return experts if self.likelihood.zero_expert is None else BesideZero(experts)
+        return experts if self.likelihood.zero_expert is None else BesideZero([experts])
 
     def linear_design(self, data, seed):
         """What linear experts see of X, and as an array; fits the transformers before them.

@@ -34,7 +34,7 @@ def tests(session):
 def oldest(session):
     """Tests of what dependencies are asked for, with the oldest of these."""
     # The floors in pyproject.toml, as constraints. The other tests are of what skmoe computes.
-    floors = Path(session.create_tmp(), "floors.txt")
+    floors = session.cache_dir / "floors.txt"
     requirements = PROJECT["dependencies"] + PROJECT["optional-dependencies"]["tests"]
     floors.write_text("\n".join(requirements).replace(">=", "=="))
     session.install("--constraint", str(floors), ".[tests]")

@@ -19,6 +19,7 @@ def lint(session):
     session.install("--group", "lint")
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
+    session.run("cython-lint", "skmoe")
     session.run("codespell")
     session.run("zizmor", "--offline", "--quiet", ".github")
 

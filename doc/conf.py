@@ -2,7 +2,7 @@
 
 import re
 import warnings
-from importlib.metadata import version as installed_version
+from importlib.metadata import metadata
 
 from docutils.nodes import SkipNode
 from docutils.utils.math.latex2mathml import tex2mathml
@@ -16,7 +16,11 @@ for category in (ConvergenceWarning, *map(vars(exceptions).get, exceptions.__all
 project = "skmoe"
 author = "The skmoe developers"
 copyright = "2026, The skmoe developers"
-version = release = installed_version("skmoe")
+version = release = metadata("skmoe")["Version"]
+# [project.urls] of pyproject.toml, by their names.
+addresses = dict(line.split(", ", 1) for line in metadata("skmoe").get_all("Project-URL", []))
+repository = addresses.get("Repository", "<address of the repository>")
+rst_epilog = f".. |repository| replace:: {repository}"
 
 extensions = [
     "myst_parser",
@@ -34,6 +38,7 @@ nitpick_ignore = [("py:mod", "scipy.stats")]  # it is elsewhere
 
 html_theme = "pydata_sphinx_theme"
 html_title = f"skmoe {release}"
+html_baseurl = addresses.get("Documentation", "")
 html_logo = html_favicon = "_static/logo.svg"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
@@ -44,6 +49,8 @@ html_theme_options = {
     "show_toc_level": 2,
     "secondary_sidebar_items": {"**": ["page-toc"], "index": []},
 }
+if "Repository" in addresses:
+    html_theme_options["github_url"] = repository
 ALONE = ["index", "install", "howto", "comparison", "glossary", "changelog", "**/plot_five_minutes"]
 html_sidebars = {page: [] for page in ALONE}  # pages without neighbours in their section
 html_show_sourcelink = False

@@ -16,7 +16,7 @@ from .likelihoods._kind_of_target import kind_of_target
 
 
 def set_trained(mixture, model, problem, order, load, folds, dead):
-    """Set what speaks of a trained problem, but for its run; ``dead`` are those of it."""
+    """Set the attributes of a trained problem, without those of its run; ``dead`` are experts."""
     mixture._set_model(model)
     mixture.expert_load_ = load
     mixture.lower_bound_ = problem.objective
@@ -39,6 +39,7 @@ def attributes_now(mixture, trainer):
 
 
 def set_fitted(mixture, plan, trainer, run, model, order, load):
+    """Set all attributes of a fit, and warn of what went wrong."""
     problem, folds = trainer.problem, trainer.folds
     dead = np.flatnonzero(np.isin(order, problem.dead()))
     set_trained(mixture, model, problem, order, load, folds, dead)

@@ -48,8 +48,8 @@ from .exceptions import one_fit
 class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture, ExpertParameters):
     """Template of both mixtures, and what their parameters and attributes have in common.
 
-    A subclass says what its target is: ``_family``, ``_likelihood``, ``_check_target``,
-    ``_check_known_target`` and ``_model_class``.
+    A subclass implements what depends on its target: ``_solver``, ``_likelihood``,
+    ``_check_target``, ``_check_known_target`` and ``_model_class``.
 
     Parameters
     ----------

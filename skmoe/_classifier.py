@@ -10,7 +10,7 @@ from sklearn.utils.multiclass import check_classification_targets
 
 from ._base import BaseMixtureOfExperts, unchanged_on_error
 from ._compat import StrOptions, check_y, fit_context
-from ._experts.families import Logistic
+from ._experts.solvers import Logistic
 from ._model import ClassificationModel
 from ._reports.docstrings import completed_by
 from ._reports.many_rows import accuracy_of_rows
@@ -257,7 +257,7 @@ class MixtureOfExpertsClassifier(
         """Labels, once they are known, or None."""
         return vars(self).get("classes_")
 
-    def _family(self):
+    def _solver(self):
         return Logistic(self._classes)
 
     def _likelihood(self):

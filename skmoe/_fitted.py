@@ -7,8 +7,8 @@ from scipy import special
 from sklearn.utils import Bunch
 
 from ._data import RowMetadata
-from ._experts.families import is_linear
 from ._experts.fitting import split_last
+from ._experts.solvers import is_linear
 from ._reports.by_regime import groups_of
 from ._reports.expert_report import report
 from ._reports.many_rows import likelihood_of_rows, report_on_rows
@@ -20,7 +20,7 @@ from ._tables.vectors import check_weights
 GROWTH = ("add_expert", "remove_expert", "replace_expert")  # changes that are no maximum
 
 
-# Attributes that speak of the rows and the training of one fit.
+# Attributes that describe the rows and the training of one fit.
 OF_ONE_FIT = (
     "oof_score_",
     "oof_log_density_",
@@ -67,7 +67,7 @@ class FittedMixture:
             Rows.
         capacity_factor : float, default=None
             Limits each expert to ``ceil(capacity_factor * n_samples * k / n_experts)`` rows: the
-            ones with the highest weight. Infinity is no limit, as None is. ``predict`` knows no
+            ones with the highest weight. Infinity is no limit, as None is. ``predict`` has no
             capacity, since a row's answer must not depend on the rows beside it.
 
         Returns

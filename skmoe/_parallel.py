@@ -3,7 +3,7 @@
 A fit starts one pool of workers, when its first tasks come, and all its tasks go there.
 
 Large data travel once. Processes of one machine share arrays, which joblib maps into memory.
-Dask sends again in every call what tasks are given, but for objects that joblib knows to be on the
+Dask sends the arguments of tasks again in every call, but for objects that joblib has put on the
 cluster, by identity. joblib would scatter them; but scattered data are lost for good with the last
 worker that holds them, and the fit with them. Here they are the result of a task instead: the
 scheduler keeps the task, with the pickled data, and lets another worker run it again. The other
@@ -135,7 +135,7 @@ class Jobs:
         if self._n_threads is None:
             with _current(None):  # a task in this thread has pools of its own
                 done = self._parallel(
-                    delayed(_run_heard)(os.getpid(), function, self._shared, tuple(each))
+                    delayed(_run_and_catch)(os.getpid(), function, self._shared, tuple(each))
                     for each in arguments
                 )
             for warning in dict.fromkeys(each for _, caught in done for each in caught):
@@ -225,7 +225,7 @@ def _run(function, shared, arguments):
     return function(*shared, *arguments)
 
 
-def _run_heard(caller, function, shared, arguments):
+def _run_and_catch(caller, function, shared, arguments):
     """What ``_run`` returns, and warnings that another process than the caller's would print."""
     is_alone = threading.current_thread() is threading.main_thread()
     if os.getpid() == caller or not is_alone:

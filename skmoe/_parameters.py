@@ -87,15 +87,15 @@ class ExpertParameters(
         return BaseEstimator.set_params(self, **params)
 
     @abstractmethod
-    def _family(self):
-        """What solves linear experts of this target: LinearFamily."""
+    def _solver(self):
+        """What solves linear experts of this target: LinearSolver."""
 
     @abstractmethod
     def _likelihood(self):
         """The likelihood as the parameters describe it, unstarted."""
 
     def _default_expert(self):
-        return self._family().default_expert()
+        return self._solver().default_expert()
 
     def _default_gate(self, training="em"):
         return ForestGate() if training == "specialists" else SoftmaxGate()
@@ -181,7 +181,7 @@ class ExpertParameters(
 
     def _as_expert(self, estimator):
         """An expert of this target, made of what the user gave."""
-        return self._family().as_expert(estimator)
+        return self._solver().as_expert(estimator)
 
     def _check_weight(self, sample_weight, X, y):
         """Weights (n_samples,) to learn with."""

@@ -7,7 +7,7 @@ from sklearn.utils.validation import column_or_1d
 
 from ._base import BaseMixtureOfExperts, unchanged_on_error
 from ._compat import HasMethods, StrOptions, check_y, fit_context
-from ._experts.families import ByOutput, GeneralizedLinear, LeastSquares, Rates
+from ._experts.solvers import ByOutput, GeneralizedLinear, LeastSquares, Rates
 from ._model import RegressionModel
 from ._reports.docstrings import completed_by
 from ._reports.many_rows import r2_of_rows
@@ -234,11 +234,11 @@ class MixtureOfExpertsRegressor(
             learn_rows(self, X, y, sample_weight)
         return self
 
-    def _family(self):
+    def _solver(self):
         likelihood = self._likelihood()
         if likelihood.of_outputs is not None:
-            return ByOutput([_family_of(each.expert_family) for each in likelihood.of_outputs])
-        return _family_of(likelihood.expert_family)
+            return ByOutput([_solver_of(each.expert_family) for each in likelihood.of_outputs])
+        return _solver_of(likelihood.expert_family)
 
     def _likelihood(self):
         if isinstance(self.likelihood, list):
@@ -483,8 +483,8 @@ class MixtureOfExpertsRegressor(
         return self._model.expert_predictions(check_X(self, X))
 
 
-def _family_of(family):
-    """What solves linear experts of one output: LinearFamily."""
+def _solver_of(family):
+    """What solves linear experts of one output: LinearSolver."""
     if family is None:
         return LeastSquares()
     return Rates(family) if family.is_rate else GeneralizedLinear(family)

@@ -1,7 +1,7 @@
 """Which experts answer for a row, and how much each counts: all of them, or the top k.
 
 With ``top_k=k`` the mixture is the one of the k experts of highest gate probability,
-renormalised. Mean, density and quantiles all speak of it.
+renormalised. Mean, density and quantiles are all of it.
 """
 
 from numbers import Integral
@@ -69,7 +69,7 @@ class Routes:
         return dense
 
     def fill(self, out, answer, only=None):
-        """Write an answer for each route; every expert is asked once, for its own rows.
+        """Write an answer for each route; every expert predicts once, for its own rows.
 
         ``answer(expert, rows)`` -> (n_rows, ...), from the number of an expert and the numbers of
         its rows, or None for all rows. ``only`` are the experts to ask, None is all. Returns

@@ -42,7 +42,7 @@ class LeftOutColumnsWarning(UserWarning):
     """Issued when the default experts and gate leave out columns of a table.
 
     Identifiers, free text and dates as strings have nearly a level for each row: one-hot columns of
-    them would tell every row apart, and say nothing about others.
+    them would identify each row, and would not generalise.
     """
 
 
@@ -104,10 +104,10 @@ def one_fit():
     """Context of a whole fit: Ctrl-C ends it, and a ConvergenceWarning is shown once.
 
     Nets of scikit-learn catch a KeyboardInterrupt, warn of it and stay half-trained: it is raised
-    again. Experts and gates that have not converged would say so in every iteration.
+    again. Experts and gates that have not converged would warn in every iteration.
 
-    Interrupts come to the main thread alone. In others nothing is done: who warns how is a matter
-    of the whole process.
+    Interrupts come to the main thread alone. In others nothing is done: filters of warnings
+    are those of the whole process.
     """
     if threading.current_thread() is not threading.main_thread():
         yield

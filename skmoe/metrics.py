@@ -167,7 +167,7 @@ def grid_log_score(estimator, X, y, sample_weight=None, *, step=1.0):
     """
     distribution, y = _predicted(estimator, X, y)
     low, high = y - step / 2, y + step / 2
-    probability = np.where(  # of two small numbers, not of two near one
+    probability = np.where(  # from two small numbers, not from two near one
         distribution.cdf(y) < 0.5,
         distribution.cdf(high) - distribution.cdf(low),
         distribution.sf(low) - distribution.sf(high),

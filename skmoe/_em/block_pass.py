@@ -208,18 +208,20 @@ class FamilyErrors:
     values_given = True
 
     def compare(self, y, functions):
-        """Log-densities (n_experts, n_rows); the unit of the family."""
+        """Log-densities (n_experts, n_rows); the unit of the family, and its statistic."""
         predictors = np.clip(functions[:, 0], -LARGEST_PREDICTOR, LARGEST_PREDICTOR)
-        unit = self.family.unit(y, predictors)
         if self.scale is None:
-            return unit[0], unit
+            unit = self.family.unit(y, predictors)
+            return unit[0], (*unit, None)
         scale = self.scale[:, None]
-        return scale * unit[0] + self.family.normaliser(scale), unit
+        unit = self.family.unit(y, predictors, scale)
+        found = *unit, self.family.statistic(unit[0], y, predictors, 0.0, scale)
+        return scale * unit[0] + self.family.normaliser(scale), found
 
-    def weights(self, unit, mass, with_grams):
-        """Weights of the columns: slopes (n_experts, 1, n_rows), curvature, and sums of units."""
-        value, slope, curvature = unit
-        values = None if self.scale is None else np.einsum("kn,kn->k", mass, value)
+    def weights(self, found, mass, with_grams):
+        """Weights of the columns: slopes (n_experts, 1, n_rows), curvature, and for scales."""
+        _, slope, curvature, statistic = found
+        values = None if self.scale is None else np.einsum("kn,kn->k", mass, statistic)
         return (mass * slope)[:, None], (mass * curvature)[:, None], values
 
     def constant(self, y):

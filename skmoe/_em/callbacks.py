@@ -46,7 +46,7 @@ class FitTasks:
         """An EM iteration ends; whether a callback asks to stop.
 
         ``fitted_attributes()`` -> dict, what the estimator would hold if it stopped here; called
-        only if a callback wants to know.
+        only if a callback reads it.
         """
         return self._has_callbacks and self._iteration.call_on_fit_task_end(
             **self._given, reconstruction_attributes=fitted_attributes

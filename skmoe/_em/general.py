@@ -324,7 +324,7 @@ class GeneralProblem(SampleProblem):
         return self.gate_weight @ np.exp(log_gate) / self.gate_weight.sum()
 
     def fit_to_routing(self):
-        """Fit the scales to the mixture that predictions speak of: the top k of the gate.
+        """Fit the scales to the mixture that predicts: the top k of the gate.
 
         In training the top k are chosen in knowledge of the target; a prediction that goes to
         the wrong expert is an error which the scales have to cover. It falls on few rows, so

@@ -13,8 +13,8 @@ from sklearn.utils.validation import check_array
 from .._compat import learn_columns
 from .._data import TrainingData
 from .._experts.estimators import EstimatorExperts
-from .._experts.families import are_solved_sparse
 from .._experts.fitting import learns_batches, split_last
+from .._experts.solvers import are_solved_sparse
 from .._experts.streamed import StreamedExperts
 from .._experts.traits import has_own_density, is_frozen, seed_estimator
 from .._experts.zero import BesideZero
@@ -42,7 +42,7 @@ class Parts:
     model_class: type  # RegressionModel or ClassificationModel
     names: list  # list of str: names of the experts
     templates: list  # list of estimators: unfitted experts, each able to read the rows
-    family: object  # LinearFamily: what can solve linear experts of this target
+    solver: object  # LinearSolver: what can solve linear experts of this target
     # ``is_default``, ``is_list``: whether the mixture has chosen the experts; whether they are a
     # list of named ones.
     is_default: bool
@@ -57,7 +57,7 @@ class Parts:
     feature_names: np.ndarray | None = None  # (n_features,): names of the columns of X
     # Whether the experts of a table see columns of strings that its gate does not see.
     has_effects: bool = False
-    transformer: Pipeline | None = None  # fitted transformers before experts that the family solves
+    transformer: Pipeline | None = None  # fitted transformers before experts that are solved
 
     def labels(self, y):
         """Target as experts that are estimators are fitted on it."""
@@ -77,7 +77,7 @@ class Parts:
     # Experts --------------------------------------------------------------------------------
 
     def make_experts(self, data, folds, settings, seed):
-        """Experts in training: solved by the family where it can, else estimators."""
+        """Experts in training: solved together where that can be, else estimators."""
         experts = self._make_solved(data, folds, seed)
         if experts is None and self.likelihood.takes_subjects:
             raise ValueError(
@@ -97,14 +97,14 @@ class Parts:
             return None
         template = self.templates[0]
         last = split_last(template)[1]
-        penalty = self.family.default_penalty if self.is_default else self.family.penalty_of(last)
+        penalty = self.solver.default_penalty if self.is_default else self.solver.penalty_of(last)
         if penalty is None:
             return None
         source, design = self.linear_design(data, seed)
         has_dense_parts = self.shared_effects or self.likelihood.takes_subjects
         if design is None or (sparse.issparse(design) and has_dense_parts):
             return None
-        experts = self.family.experts(
+        experts = self.solver.experts(
             design,
             self.likelihood.expert_target(data.y),
             data.weight,
@@ -126,7 +126,7 @@ class Parts:
 
     def beside_zero(self, experts):
         """Linear experts, with one that always predicts zero where the likelihood has it."""
-        return experts if self.likelihood.zero_expert is None else BesideZero(experts)
+        return experts if self.likelihood.zero_expert is None else BesideZero([experts])
 
     def linear_design(self, data, seed):
         """What linear experts see of X, and as an array; fits the transformers before them.

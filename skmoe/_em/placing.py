@@ -11,10 +11,8 @@ MOST_ORDERS = 5040  # looked through for these
 def placed(problem, resp):
     """Responsibilities in the order of experts that explains the target best after one step.
 
-    The order matters where only some of the experts share a coefficient, of which a start knows
-    nothing.
-
-    The problem, untrained, is left alone.
+    The order matters where only some of the experts share a coefficient, which starts do not
+    consider. The problem, untrained, is left alone.
     """
     orders = [] if problem.experts.owner is None else unlike_orders(problem.experts.owner)
     if len(orders) < 2:

@@ -150,7 +150,7 @@ class Problem(ABC):
         return self.load
 
     def fit_to_routing(self):
-        """Fit the scales to the mixture that predictions speak of, where that is another one."""
+        """Fit the scales to the mixture that predicts, where that is another one."""
         return
 
     @abstractmethod

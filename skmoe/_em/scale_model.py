@@ -23,7 +23,7 @@ def learn_scale_model(problem, X, estimator, folds, *, optional, n_jobs):
     are; a power of what it predicts, the one of the highest likelihood, keeps it from promising
     too much.
 
-    The problem, after EM under constant scales, goes on under others; ``optional`` says whether to
+    The problem, after EM under constant scales, goes on under others; ``optional`` is whether to
     go back to constant ones if they are as good. Returns the objectives of the iterations.
     """
     constant, before = problem.state(), problem.log_norm

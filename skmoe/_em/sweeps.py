@@ -205,19 +205,8 @@ class LeastSquaresSweep(Sweep):
         if resp is not None:  # there may be none yet, and it is not used
             scale = np.full(experts.n_experts, experts.y_scale[0])
         wanted = gate.wants_curvature if with_curvature is None else with_curvature
-        parameters = PassParameters(
-            experts.mean,
-            experts.scale,
-            gate.sum_logits(),
-            experts.standard_coef[:, :, 0],
-            scale,
-            y_mean=experts.y_mean[0],
-            y_scale=experts.y_scale[0],
-            resp=resp,
-            with_curvature=wanted,
-        )
-        flat = problem.rows.reduce(run_pass, parameters)
-        return Sums.from_kernel(flat, *parameters.expert_coef.shape, wanted)
+        units = {"y_mean": experts.y_mean[0], "y_scale": experts.y_scale[0]}
+        return run_compiled(problem, experts.standard_coef[:, :, 0], scale, resp, wanted, **units)
 
 
 class LogisticSweep(Sweep):
@@ -335,20 +324,17 @@ class LogisticSweep(Sweep):
 
     @staticmethod
     def _run(problem, functions, resp, with_curvature, with_grams):
-        experts = problem.experts
-        parameters = PassParameters(
-            experts.mean,
-            experts.scale,
-            problem.gate.sum_logits(),
-            functions,
-            np.ones(experts.n_experts),
-            resp=resp,
-            logistic=True,
-            with_grams=with_grams,
-            with_curvature=with_curvature,
-        )
-        flat = problem.rows.reduce(run_pass, parameters)
-        return Sums.from_kernel(flat, *functions.shape, with_curvature)
+        given = functions, np.ones(len(functions)), resp, with_curvature
+        return run_compiled(problem, *given, logistic=True, with_grams=with_grams)
+
+
+def run_compiled(problem, coef, error_scale, resp, with_curvature, **settings):
+    """Sums of a compiled pass; the arguments are those of ``PassParameters``."""
+    experts, logits = problem.experts, problem.gate.sum_logits()
+    settings = {"resp": resp, "with_curvature": with_curvature, **settings}
+    parameters = PassParameters(experts.mean, experts.scale, logits, coef, error_scale, **settings)
+    flat = problem.rows.reduce(run_pass, parameters)
+    return Sums.from_kernel(flat, *coef.shape, with_curvature)
 
 
 def _times(blocks, directions):

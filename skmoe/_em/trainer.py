@@ -24,12 +24,12 @@ from .starts import draw_starts, enough_rows, layers, soften
 
 TOL_OF_ONE = 1e-12  # per unit of weight, of a single expert that is solved: a regression
 REVIVALS = 3  # rounds of re-seeding in one run
-LEAST_LOG_DENSITY = -1e6  # of a row, in sums that choose a start
+LEAST_LOG_DENSITY = -1e6  # least log-density of a row, in sums that choose a start
 SEARCHES = 3  # rounds of more starts, at most
 OFTEN = 3  # starts that led to the best, after which there is no need for more
 SAME_OPTIMUM = 1e-3  # per unit of weight; starts that are closer have met, or soon will
 SURROGATE_PENALTY = 1.0  # L2 of the linear experts that only choose a start for others
-SURROGATE_ITERATIONS = 200  # of EM with these, at most
+SURROGATE_ITERATIONS = 200  # EM iterations with linear experts, at most
 
 
 class Trainer:
@@ -71,7 +71,7 @@ class Trainer:
     regimes : Regimes or None
         Which experts are of one regime, where that is looked for.
     notes : list of str
-        What else training has to say, in sentences.
+        Other results of the training, in sentences.
     runner_up : ndarray of shape (n_samples, n_experts) or None
         Responsibilities of the best of the first starts, where others were better.
     why_out_of_fold : str
@@ -117,7 +117,7 @@ class Trainer:
         """From where EM starts to the fitted model.
 
         ``previous`` are responsibilities (n, K) of an earlier fit, or None for starts; ``tasks``
-        are told of the iterations, and ``attributes_now(trainer)`` are what the estimator would
+        are callbacks, and ``attributes_now(trainer)`` are what the estimator would
         have if EM stopped.
 
         Returns the trainer whose result this is, the object itself or another that it has tried;
@@ -352,7 +352,7 @@ def _n_met(objective, paths):
 def train_surrogate(trainer, linear, parts=None):
     """Train the mixture of linear experts that a trainer starts from; the problem.
 
-    The trainer, of any experts, is told of the starts; ``linear`` is as ``surrogate`` makes it, of
+    The trainer, of any experts, gets the starts; ``linear`` is as ``surrogate`` makes it, of
     ``parts``, those of the trainer by default.
     """
     data, settings = trainer.data, trainer.settings
@@ -374,7 +374,7 @@ def surrogate(data, parts, top_k=None):
     is_softmax = parts.gate.trained.is_linear and parts.gate.trained.sees_rows
     likelihood = parts.likelihood.fitting(in_sample=True, linear=True)
     n_experts = len(parts.names)
-    experts = parts.family.experts(
+    experts = parts.solver.experts(
         data.columns,
         likelihood.expert_target(data.y),
         data.weight,

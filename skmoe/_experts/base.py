@@ -21,7 +21,7 @@ class Experts(ABC):
     in_sample : bool
         Whether these were made for rows that the experts saw.
     is_solved : bool
-        Whether experts are solved by a linear family, and not by ``fit`` of their own.
+        Whether experts are solved together, and not by ``fit`` of their own.
     penalty : float or ndarray
         What their prior adds to the likelihood's objective; see ``BaseLikelihood.log_prior``.
     own_log_density : dict of int to ndarray of shape (n_samples,)

@@ -1,12 +1,10 @@
-"""Outputs of different families: for each of them linear experts, or a regressor, of its own."""
-
-import copy
+"""Outputs of different kinds: for each of them linear experts, or a regressor, of its own."""
 
 import numpy as np
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, RegressorMixin, clone
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter, validate_data
 
-from .base import Experts
+from .composed import ComposedExperts
 
 
 class OutputsRegressor(RegressorMixin, MetaEstimatorMixin, BaseEstimator):
@@ -96,91 +94,51 @@ class OutputsRegressor(RegressorMixin, MetaEstimatorMixin, BaseEstimator):
         return tags
 
 
-class OutputExperts(Experts):
-    """Linear experts of several outputs, each output solved by a family of its own.
+class OutputExperts(ComposedExperts):
+    """Linear experts of several outputs, each output solved on its own.
 
     Parameters
     ----------
-    outputs : list of LinearExperts
-        Of one output each. They are copied before they change, so that forks do not share them.
+    parts : list of LinearExperts
+        Of one output each.
     """
 
-    is_solved = True
-
-    def __init__(self, outputs):
-        self.outputs = outputs
-        self.n_functions = len(outputs)
-        self.minimum_rows = max(each.minimum_rows for each in outputs)
-
-    @property
-    def n_fits(self):
-        """Number of experts fitted, all outputs of one at once."""
-        return self.outputs[0].n_fits
-
-    @property
-    def shared_columns(self):
-        """Numbers of the columns with one coefficient for all experts."""
-        return self.outputs[0].shared_columns
-
-    @property
-    def owner(self):
-        """Number of the expert whose coefficients each has, of every output; or None."""
-        return self.outputs[0].owner
+    def __init__(self, parts):
+        super().__init__(parts)
+        self.n_functions = len(parts)
+        self.minimum_rows = max(each.minimum_rows for each in parts)
 
     @property
     def penalty(self):
         """Penalties of the coefficients, (n_experts, n_outputs)."""
-        n_experts = self.outputs[0].n_experts
-        return np.stack([np.broadcast_to(e.penalty, n_experts) for e in self.outputs], axis=1)
+        n_experts = self.parts[0].n_experts
+        return np.stack([np.broadcast_to(e.penalty, n_experts) for e in self.parts], axis=1)
 
     @property
     def predictions(self):
         """Predictions for the rows, (n_samples, n_experts, n_outputs)."""
-        return np.stack([each.predictions for each in self.outputs], axis=2)
+        return np.stack([each.predictions for each in self.parts], axis=2)
 
     def share(self, columns, among=None):
         """Give experts one coefficient for each of these columns, in every output."""
-        for each in self.outputs:
+        for each in self.parts:
             each.share(columns, among)
         return self
 
     def fit(self, resp, working=None, exposure=None, target=None):
         """Refit the experts; what is given beside responsibilities has an entry for each output."""
-        self.outputs = [copy.copy(each) for each in self.outputs]
-        precision = np.broadcast_to(self.precision, (resp.shape[1], len(self.outputs)))
-        for j, each in enumerate(self.outputs):
+        precision = np.broadcast_to(self.precision, (resp.shape[1], len(self.parts)))
+        for j, each in enumerate(self.copied()):
             given = (None if of is None else of[:, :, j] for of in (working, exposure, target))
             each.precision = precision[:, j]
             each.fit(resp, *given)
-
-    def on_rows(self, rows, weight):
-        """A copy on some of the rows, with other weights."""
-        return OutputExperts([each.on_rows(rows, weight) for each in self.outputs])
-
-    def point(self):
-        points = [each.point() for each in self.outputs]
-        return None if any(point is None for point in points) else np.concatenate(points)
-
-    def go_to(self, point):
-        ends = np.cumsum([each.coef.size for each in self.outputs])[:-1]
-        self.outputs = [copy.copy(each) for each in self.outputs]
-        for each, part in zip(self.outputs, np.split(point, ends), strict=True):
-            each.go_to(part)
-
-    def state(self):
-        return [each.state() for each in self.outputs]
-
-    def restore(self, state):
-        self.outputs = [copy.copy(each) for each in self.outputs]
-        for each, its_state in zip(self.outputs, state, strict=True):
-            each.restore(its_state)
 
     def finish(self, templates):
         """Fitted regressors, made of the unfitted templates."""
         of_outputs = zip(*(template.estimators for template in templates), strict=True)
         fitted = [
             experts.finish([clone(template) for template in of_output])
-            for experts, of_output in zip(self.outputs, of_outputs, strict=True)
+            for experts, of_output in zip(self.parts, of_outputs, strict=True)
         ]
         for template, estimators in zip(templates, zip(*fitted, strict=True), strict=True):
             template.estimators_ = list(estimators)

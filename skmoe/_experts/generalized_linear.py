@@ -52,7 +52,7 @@ class GeneralizedLinearExperts(LinearExperts):
         penalty = np.outer(np.ones(self.n_experts), np.append(self.alpha, 0.0))
         if not self.prior:
             penalty = penalty * weights.sum(axis=0)[:, None]
-        coef, unit = self.coef, self.family.unit(targets, self._predictors(self.coef))
+        coef, unit = self.coef, self._unit(targets, self.coef)
         for _ in range(self.n_newton if self._begun else self.n_first_newton):
             coef, unit, gain = self._newton_step(coef, unit, weights, targets, penalty)
             if gain <= 1e-12 * weights.sum():
@@ -74,7 +74,7 @@ class GeneralizedLinearExperts(LinearExperts):
         length = np.where(promised > 0, 1.0, 0.0)
         for n_halvings in range(MOST_HALVINGS + 1):
             new = coef + length[:, None] * step
-            unit = self.family.unit(targets, self._predictors(new))
+            unit = self._unit(targets, new)
             reached = self._objective(unit[0], new, weights, penalty)
             short = (length > 0) & ~(reached >= before + 1e-4 * length * promised)
             if not short.any():
@@ -129,9 +129,10 @@ class GeneralizedLinearExperts(LinearExperts):
         predictors = columns @ self.coef[:, :-1].T + self.coef[:, -1]
         return self.family.mean(predictors)
 
-    def _predictors(self, coef):
-        """Linear predictors of the rows, (n, K)."""
-        return np.clip(self.design @ coef.T, -LARGEST_PREDICTOR, LARGEST_PREDICTOR)
+    def _unit(self, targets, coef):
+        """The family's ``unit`` of the rows, arrays (n, K), as the likelihood has its scales."""
+        predictors = np.clip(self.design @ coef.T, -LARGEST_PREDICTOR, LARGEST_PREDICTOR)
+        return self.family.unit(targets, predictors, self.precision)
 
     def _predict(self):
         return self.family.mean(self.design @ self.coef.T)

@@ -3,7 +3,7 @@
 import numpy as np
 from sklearn.base import clone
 
-from .families import LeastSquares
+from .solvers import LeastSquares
 
 FEWEST_EXPERTS = 16  # fewer fit themselves; more would spend their time on calls
 

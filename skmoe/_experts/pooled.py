@@ -279,7 +279,7 @@ class PooledExperts(Pooled, LeastSquaresExperts):
         self, X, y, weight, *, floor, shared_scale, shared_columns=(), units=None, block=None
     ):  # fmt: skip
         super().__init__(X, y, weight, 1, units=units)
-        self._stand_on(X, weight, shared_columns, units, block)
+        self.stand_on(X, weight, shared_columns, units, block)
         self._targets = super().targets
         self.floor = np.maximum((floor / self.y_scale) ** 2, SMALLEST_FLOOR)
         self.nu = SHARED_NU if shared_scale else NU

@@ -14,7 +14,7 @@ OFFSET_VARIANCE = 0.1  # of offsets, to begin with
 
 
 class Pooled(ABC):
-    """Linear experts with posteriors, beside the ``LinearExperts`` of their family.
+    """Linear experts with posteriors, beside the ``LinearExperts`` of their kind.
 
     A ``PooledProblem`` asks for what is here, for ``fit``, ``state`` and ``restore``, and for
     nothing else; ``fit`` must not lower the sum of ``expected_log_density`` over rows and experts,
@@ -43,7 +43,7 @@ class Pooled(ABC):
     is_one_expert = has_scales = can_be_wider = False
     can_be_tied, ties = True, None
 
-    def _stand_on(self, X, weight, shared_columns=(), units=None, block=None):
+    def stand_on(self, X, weight, shared_columns=(), units=None, block=None):
         """Take the rows, in columns that the prior sees alike, but for levels of strings."""
         self.columns = StandardColumns.of(X, weight, units, block)
         if len(shared_columns):

@@ -40,9 +40,11 @@ class PooledGeneralizedLinearExperts(PooledInSteps, GeneralizedLinearExperts):
         self, X, y, weight, *, family, shared_columns=(), exposure=None, units=None, block=None
     ):  # fmt: skip
         super().__init__(X, y, weight, 1, family=family, exposure=exposure, units=units)
-        self._stand_on(X, weight, shared_columns, units, block)
+        self.stand_on(X, weight, shared_columns, units, block)
         total = weight.sum() if exposure is None else weight @ exposure
-        self.unit = family.unit_of(weight @ y / total if units is None else units.y_mean[0])
+        mean = weight @ y / total if units is None else units.y_mean[0]
+        self.unit = family.unit_of(mean)
+        self._level = family.link(mean / self.unit)  # predictor of that mean
         if family.has_density:
             self.y_scale = np.array([self.unit])
         self._take_targets(exposure)
@@ -66,7 +68,10 @@ class PooledGeneralizedLinearExperts(PooledInSteps, GeneralizedLinearExperts):
 
     def begin(self, resp):
         if self.has_scales:  # as if all experts had the same mean everywhere
-            value, *_ = self.family.unit(self.targets, self.family.link(1.0))
+            self.scales = np.ones(self.n_experts)
+            given = self.targets, self._level
+            value, *_ = self.family.unit(*given, 1.0)
+            value = self.family.statistic(value, *given, 0.0, 1.0)
             self._values = np.full(self.n_experts, self.weight @ value[:, 0] / self.n_experts)
             self._mass = np.full(self.n_experts, self.weight.sum() / self.n_experts)
             self._learn_scales(self._mass, self._values)
@@ -79,17 +84,22 @@ class PooledGeneralizedLinearExperts(PooledInSteps, GeneralizedLinearExperts):
     def _first(self):
         predictor = self.family.first_predictor(self.targets * self.sizes, self.sizes)
         mean = np.repeat(predictor, self.n_experts, axis=1)
-        value, slope, curvature = self.family.expected_unit(self.targets, mean, 0.0)
-        return self._scaled((value, slope, self.family.first_curvature(curvature)), mean)
+        nothing = np.zeros_like(mean)
+        value, slope, curvature = self.family.expected_unit(
+            self.targets, mean, nothing, self.scales
+        )
+        return self._scaled((value, slope, self.family.first_curvature(curvature), None), mean)
 
     def _expected(self, mean, variance, near=None):
-        mean = mean[:, :, 0]
-        return self._scaled(self.family.expected_unit(self.targets, mean, variance[:, :, 0]), mean)
+        given = self.targets, mean[:, :, 0], variance[:, :, 0]
+        unit = self.family.expected_unit(*given, self.scales)
+        statistic = self.family.statistic(unit[0], *given, self.scales)
+        return self._scaled((*unit, statistic), mean[:, :, 0])
 
     def _scaled(self, unit, mean):
         """``Expected`` of the rows, from what is expected of the unit."""
         factor = self.sizes * self.scales
-        value, slope, curvature = (factor * each for each in unit)
+        value, slope, curvature = (factor * each for each in unit[:3])
         value = value + self.family.normaliser(self.scales) + self._constant
         working = slope + curvature * mean
         return Expected(value, curvature[:, :, None], working[:, :, None], unit=unit)
@@ -98,24 +108,27 @@ class PooledGeneralizedLinearExperts(PooledInSteps, GeneralizedLinearExperts):
         posterior = super()._better(weights)
         if not self.has_scales:
             return posterior
-        self._learn_scales(weights.sum(axis=0), self._unit_sums(posterior, weights))
+        self._learn_scales(weights.sum(axis=0), self._statistic_sums(posterior, weights))
+        if self.family.unit_has_scale:
+            return self.with_expected(posterior)
         mean = self.design @ posterior.coefficients[0].mean.T
         return replace(posterior, expected=self._scaled(posterior.expected.unit, mean))
 
-    def _unit_sums(self, posterior, weights):
-        return np.einsum("nk,nk->k", weights * self.sizes, posterior.expected.unit[0])
+    def _statistic_sums(self, posterior, weights):
+        return np.einsum("nk,nk->k", weights * self.sizes, posterior.expected.unit[3])
 
     def _learn_scales(self, mass, values):
         """The scales of the highest bound, for sums (K,) over rows."""
         mean = np.where(mass > 0, values, self._values) / np.where(mass > 0, mass, self._mass)
-        self.scales, self._mass, self._values = self.family.best_scale(mean), mass, values
+        self.scales = self.family.best_scale(mean, self.scales)
+        self._mass, self._values = mass, values
 
     def sum_rows(self, resp):
         sums = super().sum_rows(resp)
         if not self.has_scales:
             return sums
         weights = resp * self.weight[:, None]
-        return replace(sums, values=self._unit_sums(self.posterior, weights))
+        return replace(sums, values=self._statistic_sums(self.posterior, weights))
 
     def learn_sums(self, sums, size=1.0, learns=True):
         """Scales, and a step under these, from sums over rows; see ``Pooled``."""

@@ -175,7 +175,7 @@ class PooledLogisticExperts(PooledInSteps, LogisticExperts):
 
     def __init__(self, X, y, weight, *, classes, units=None, block=None):
         super().__init__(X, y, weight, 1, classes=classes, units=units)
-        self._stand_on(X, weight, units=units, block=block)
+        self.stand_on(X, weight, units=units, block=block)
         self.bound = TwoClasses() if self.n_classes == 2 else ManyClasses(self.n_classes)
         self.n_pooled = self.bound.n_functions
         self.first_size, self.largest_size = self.bound.first_size, self.bound.largest_size

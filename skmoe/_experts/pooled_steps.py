@@ -47,7 +47,7 @@ class Expected:
     working: np.ndarray
     # (n_samples, n_experts, n_functions): for bounds near these to start from.
     tilt: np.ndarray | None = None
-    unit: tuple | None = None  # what the family of the rows expects of its ``unit``
+    unit: tuple | None = None  # what a family expects of its ``unit``, and its ``statistic``
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class StepSums:
     gram: np.ndarray
     cross: np.ndarray
     mass: np.ndarray  # (K,): weights of the experts' rows
-    values: np.ndarray | float = 0.0  # (K,): sums of the family's ``unit``, for scales
+    values: np.ndarray | float = 0.0  # (K,): sums of the family's ``statistic``
 
     def __add__(self, other):
         return StepSums(*(vars(self)[name] + vars(other)[name] for name in vars(self)))
@@ -92,7 +92,7 @@ class StepSums:
 class PooledInSteps(Pooled):
     """Experts with partially pooled coefficients, whose posterior is found in steps.
 
-    A subclass calls ``_stand_on`` and sets the attributes below.
+    A subclass calls ``stand_on`` and sets the attributes below.
 
     Attributes
     ----------
@@ -148,7 +148,7 @@ class PooledInSteps(Pooled):
 
     def _take_block(self):
         self._take_targets()
-        self._set(self._with_expected(self.posterior))
+        self._set(self.with_expected(self.posterior))
 
     @abstractmethod
     def _take_targets(self):
@@ -192,7 +192,7 @@ class PooledInSteps(Pooled):
 
     def _moved(self, now, sums, size, learns):
         """The posterior after a step of a size between 0 and 1; with prior variances or without."""
-        return self._with_expected(self._stepped(now, sums, size, learns), now.expected)
+        return self.with_expected(self._stepped(now, sums, size, learns), now.expected)
 
     def _stepped(self, now, sums, size, learns):
         """The same without what is expected of the rows."""
@@ -212,7 +212,7 @@ class PooledInSteps(Pooled):
         """Sums that lead to an optimum which is sooner found."""
         return gram, cross
 
-    def _with_expected(self, posterior, near=None):
+    def with_expected(self, posterior, near=None):
         """A posterior with what is expected of the rows, of which ``near`` may be close."""
         coefficients = posterior.coefficients
         mean = np.stack([self.design @ each.mean.T for each in coefficients], axis=2)

@@ -9,8 +9,8 @@ from sklearn.utils.validation import _num_samples
 
 from .._tables.encoding import numeric_matrix
 from ..exceptions import noted
-from .families import is_multinomial
 from .fitting import split_last
+from .solvers import is_multinomial
 from .traits import column_names, offers
 
 

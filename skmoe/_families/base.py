@@ -3,10 +3,11 @@ r"""What a family of errors is: elementwise functions of a linear predictor and 
 With the size e of a row, an exposure or trials, and the scale s of an expert, the log-density of a
 target y given its linear predictor :math:`\eta` is
 
-.. math:: \log f(y \mid \eta, s) = e \, s \, u(y / e, \eta) + c(s) + d(y, e)
+.. math:: \log f(y \mid \eta, s) = e \, s \, u(y / e, \eta, s) + c(s) + d(y, e)
 
-where u is about minus half a unit deviance [1]_. Experts on arrays, sweeps over sums, pooled
-experts, standard errors and likelihoods are written over these functions.
+where u is about minus half a unit deviance [1]_, in most families the same for all scales. Experts
+on arrays, sweeps over sums, pooled experts, standard errors and likelihoods are written over these
+functions.
 
 References
 ----------
@@ -17,11 +18,13 @@ References
 from abc import ABC, abstractmethod
 
 import numpy as np
+from scipy import special
 
 NODES, MASSES = np.polynomial.hermite_e.hermegauss(10)
 MASSES = MASSES / MASSES.sum()
 SMALLEST_VARIANCE = 1e-6  # added to that of each predictor, for a quotient
 LARGEST_LOG_MEAN = 500.0
+FIRST_RATES = 1e-3, 1 - 1e-3
 DRAWN_IN = 0.5  # events, or successes and failures, that each row is given more for a start
 
 
@@ -34,6 +37,8 @@ class Family(ABC):
         Name of the attribute of a likelihood that holds the scales; None where there are none.
     has_precision : bool
         Whether scales are precisions: factors of u.
+    unit_has_scale : bool
+        Whether u depends on the scale.
     has_density : bool
         Whether targets have a density in their units, and not a probability.
     at_bound_message : str or None
@@ -46,7 +51,7 @@ class Family(ABC):
     """
 
     scale = at_bound_message = estimator = None
-    has_precision = has_density = False
+    has_precision = unit_has_scale = has_density = False
     is_rate = False
 
     def __eq__(self, other):
@@ -68,7 +73,7 @@ class Family(ABC):
         """Derivative of the mean by the predictor."""
 
     @abstractmethod
-    def unit(self, y, predictor):
+    def unit(self, y, predictor, scale=1.0):
         """The function u for a target of size one, its slope, and minus its second derivative."""
 
     def normaliser(self, scale):
@@ -87,8 +92,12 @@ class Family(ABC):
         """Whether the target is possible."""
         return np.ones(np.shape(y), dtype=bool)
 
-    def best_scale(self, mean):
-        """Scales of the highest likelihood, from weighted means of u."""
+    def statistic(self, value, y, mean, variance, scale):
+        """What scales are learned from, for a normal predictor; by default ``value``, that of u."""
+        return value
+
+    def best_scale(self, mean, scale=1.0):
+        """Scales of the highest likelihood, or of a higher one, from weighted means of these."""
         return None
 
     # By means, whoever predicts them -------------------------------------------------------------
@@ -105,14 +114,14 @@ class Family(ABC):
 
     def first(self, y, predictor, scale=1.0, size=1.0):
         """Derivatives of the log-density by the predictor and the logarithm of the scale."""
-        value, slope, _ = self.unit(y / size, predictor)
+        value, slope, _ = self.unit(y / size, predictor, scale)
         if self.scale is None:
             return [size * slope]
         return [size * scale * slope, scale * (size * value + self.normaliser_slopes(scale)[0])]
 
     def second(self, y, predictor, scale=1.0, size=1.0):
         """Second derivatives, in the same order, a symmetric matrix."""
-        _, slope, curvature = self.unit(y / size, predictor)
+        _, slope, curvature = self.unit(y / size, predictor, scale)
         bend, mixed = -size * scale * curvature, size * scale * slope
         if self.scale is None:
             return [[bend]]
@@ -121,10 +130,11 @@ class Family(ABC):
 
     # Where linear predictors are normal, for partial pooling ------------------------------------
 
-    def expected_unit(self, y, mean, variance):
+    def expected_unit(self, y, mean, variance, scale=1.0):
         """Expectation of u under a normal predictor, its slope, and ``-2 d / d variance``."""
         std = np.sqrt(variance + SMALLEST_VARIANCE)
-        value, slope, _ = self.unit(y[..., None], mean[..., None] + std[..., None] * NODES)
+        predictors = mean[..., None] + std[..., None] * NODES
+        value, slope, _ = self.unit(y[..., None], predictors, np.asarray(scale)[..., None])
         curvature = np.maximum(-(slope @ (MASSES * NODES)) / std, 0.0)
         return value @ MASSES, slope @ MASSES, curvature
 
@@ -162,3 +172,21 @@ class LogLink(Family):
 
     def unit_of(self, mean):
         return mean
+
+
+class LogitLink(Family):
+    """Rates, whose log-odds are linear."""
+
+    is_rate = True
+
+    def link(self, mean):
+        return special.logit(np.clip(mean, *FIRST_RATES))
+
+    def mean(self, predictor):
+        return special.expit(predictor)
+
+    def mean_slope(self, predictor):
+        return special.expit(predictor) * special.expit(-predictor)
+
+    def first_predictor(self, y, size=1.0):
+        return special.logit((y + DRAWN_IN) / (size + 2 * DRAWN_IN))

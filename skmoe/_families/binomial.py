@@ -5,31 +5,19 @@ from scipy import special
 
 from ..distributions import AveragedBinomialComponents, BinomialComponents
 from ..distributions._counts import log_binomial
-from .base import DRAWN_IN, Family
+from .base import LogitLink
 
 # Of a standard normal variable. Equal distances leave no gaps far out, as nodes of Gauss would,
 # and are as exact for what is smooth.
 NODES = np.linspace(-5, 5, 21)
 MASSES = special.softmax(-0.5 * NODES**2)
 MOST_CERTAIN = 1e-15  # of a rate, or of what it leaves
-FIRST_RATES = 1e-3, 1 - 1e-3
 
 
-class BinomialFamily(Family):
+class BinomialFamily(LogitLink):
     """Successes in trials, which are the sizes, with log-odds that are linear."""
 
-    is_rate = True
-
-    def link(self, mean):
-        return special.logit(np.clip(mean, *FIRST_RATES))
-
-    def mean(self, predictor):
-        return special.expit(predictor)
-
-    def mean_slope(self, predictor):
-        return special.expit(predictor) * special.expit(-predictor)
-
-    def unit(self, y, predictor):
+    def unit(self, y, predictor, scale=1.0):
         rate = special.expit(predictor)
         # log(1 + exp(predictor)), without a second exponential.
         log_norm = np.maximum(predictor, 0) - np.log(np.maximum(rate, 1 - rate))
@@ -37,9 +25,6 @@ class BinomialFamily(Family):
 
     def constant(self, y, size=1.0):
         return -special.betaln(y + 1, size - y + 1) - np.log1p(size)
-
-    def first_predictor(self, y, size=1.0):
-        return special.logit((y + DRAWN_IN) / (size + 2 * DRAWN_IN))
 
     def log_density(self, y, mean, scale=1.0, size=1.0):
         return log_binomial(y, mean, size)

@@ -17,10 +17,11 @@ class GammaFamily(LogLink):
     scale = "shape_"
     has_precision = has_density = True
 
-    def unit(self, y, predictor):
-        log_ratio = np.log(np.where(y > 0, y, 1.0)) - predictor  # zeros have no weight
-        excess = np.expm1(log_ratio)
-        return log_ratio - excess, excess, 1 + excess
+    def unit(self, y, predictor, scale=1.0):
+        value = np.log(np.where(y > 0, y, 1.0)) - predictor  # zeros have no weight
+        excess = np.expm1(value)
+        value -= excess
+        return value, excess, 1 + excess
 
     def normaliser(self, scale):
         return scale * np.log(scale) - scale - special.gammaln(scale)
@@ -34,10 +35,10 @@ class GammaFamily(LogLink):
     def supports(self, y):
         return y > 0
 
-    def best_scale(self, mean):
+    def best_scale(self, mean, scale=1.0):
         return shape_of_deviance(-mean)
 
-    def expected_unit(self, y, mean, variance):
+    def expected_unit(self, y, mean, variance, scale=1.0):
         log_ratio = np.log(y) - mean
         ratio = np.exp(np.minimum(log_ratio + 0.5 * variance, LARGEST_LOG_MEAN))
         return log_ratio + 1 - ratio, ratio - 1, ratio

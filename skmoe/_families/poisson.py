@@ -16,17 +16,22 @@ class PoissonFamily(LogLink):
 
     estimator = PoissonRegressor
 
-    def unit(self, y, predictor):
+    def unit(self, y, predictor, scale=1.0):
         near = np.where(y > 0, y, 1.0)
-        log_ratio = np.minimum(predictor - np.log(near), LARGEST_LOG_RATIO)
-        excess = near * np.expm1(log_ratio) + (y == 0)  # the mean less y
-        return y * log_ratio - excess, -excess, excess + y
+        value = predictor - np.log(near)  # in place from here on: this is where time goes
+        np.minimum(value, LARGEST_LOG_RATIO, out=value)
+        excess = np.expm1(value)
+        excess *= near
+        excess += y == 0  # the mean less y
+        value *= y
+        value -= excess
+        return value, -excess, excess + y
 
     def constant(self, y, size=1.0):
         near = np.where(y > 0, y, 1.0)
         return np.where(y > 0, log_poisson(near, near), 0.0)
 
-    def expected_unit(self, y, mean, variance):
+    def expected_unit(self, y, mean, variance, scale=1.0):
         log_y = np.log(np.where(y > 0, y, 1.0))
         expected = np.exp(np.minimum(mean + 0.5 * variance, LARGEST_LOG_MEAN))
         return y * (mean - log_y) + y - expected, y - expected, expected

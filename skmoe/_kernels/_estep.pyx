@@ -119,7 +119,7 @@ cdef double _e_step_rows(
     cdef double of_block
     cdef double log_likelihood = 0.0
 
-    for block in range((stop - start + FEW_ROWS - 1) // FEW_ROWS):
+    for block in range((stop - start + FEW_ROWS - 1) // FEW_ROWS):  # no-cython-lint: it counts
         rows = min(<Py_ssize_t> FEW_ROWS, stop - start)
         gate, density, share = &log_gate[start, 0], &log_density[start, 0], &resp[start, 0]
         for k in range(n_experts):

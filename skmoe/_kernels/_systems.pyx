@@ -227,7 +227,7 @@ def softmax_curvature(
         for i in range(n_columns):
             for j in range(n_columns):
                 hessian[k, i, k, j] = 0.0
-    for l in range(n_classes):
+    for l in range(n_classes):  # no-cython-lint
         for k in range(l):
             for i in range(n_columns):
                 for j in range(n_columns):
@@ -279,7 +279,7 @@ def add_softmax_penalty(
             of_column += hessian[k, j, k, j]
         shared = max(of_column, FLOOR * largest) / n_classes
         for k in range(n_classes):
-            for l in range(n_classes):
+            for l in range(n_classes):  # no-cython-lint
                 hessian[k, j, l, j] += shared
             hessian[k, j, k, j] += penalty[j] + FLOOR * largest
 

@@ -17,8 +17,8 @@ from .._em.one_pass import OnePassProblem
 from .._em.parts import adapt_experts, warn_of_ignored_weights
 from .._em.progress import Progress
 from .._em.settings import Settings
-from .._experts.families import is_linear
 from .._experts.folds import DEFAULT_FOLDS, Splitting
+from .._experts.solvers import is_linear
 from .._experts.traits import draw_seeds, has_own_density
 from .._numerics.multinomial import BLOCK_LIMIT, NEWTON_LIMIT
 from .._parallel import one_pool
@@ -310,7 +310,7 @@ def _is_solved(mixture):
     if mixture._is_list or not mixture._likelihood().has_sums:
         return False
     template = mixture._expert_list()[1][0]
-    is_one = mixture._family().penalty_of(template) is not None
+    is_one = mixture._solver().penalty_of(template) is not None
     return is_one and (mixture.cv is False or str(mixture.cv) == "auto")
 
 

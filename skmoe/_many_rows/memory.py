@@ -66,7 +66,7 @@ def memory_left():
 def memory_for_rows():
     """Bytes of memory of this machine or of the smallest worker of Dask's, if that is less."""
     limits = [memory_left()]
-    distributed = sys.modules.get("distributed")  # who has a cluster has imported it
+    distributed = sys.modules.get("distributed")  # imported if there is a cluster
     if distributed is not None:
         try:
             workers = distributed.default_client().scheduler_info()["workers"]

@@ -69,7 +69,7 @@ class StandardColumns:
     def variances_of_unseen(self, X, variances):
         """Variances (n_samples, m) of the functions by what the rows of ``fit`` do not tell.
 
-        Directions outside of their space, and levels that they do not have, are as the prior says.
+        Directions outside of their space, and levels that they do not have, follow the prior.
 
         ``variances`` (m, n_features + 1) are the prior's, of standardised columns.
         """

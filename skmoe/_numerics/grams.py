@@ -7,7 +7,7 @@ from scipy import sparse
 
 from .._kernels._grams import add_grams, add_sparse_grams, workspace_size
 
-MOST_COLUMNS = 2**15 - 3  # of a Gram matrix: LAPACK asks for 1 + 6 n + 2 n^2 numbers, an int
+MOST_COLUMNS = 2**15 - 3  # of a Gram matrix: LAPACK needs 1 + 6 n + 2 n^2 numbers, an int
 KERNEL_COLUMNS = 128  # beyond, BLAS has threads that make up for one product a matrix
 BLOCK_ROWS = 2048
 

@@ -13,7 +13,7 @@ FEW_COLUMNS = 2048  # that are made at a time
 
 
 def start_columns(Z, weight):
-    """What starts look at: standardised numbers, or their principal components if too many.
+    """Columns for starts: standardised numbers, or their principal components if too many.
 
     They are of mean variance one, and 50 at most.
     """

@@ -1,6 +1,6 @@
 """Additive statistics of rows: all that a least-squares M-step needs to see.
 
-The statistics of two blocks of rows add up to those of both, so nothing below knows how many
+The statistics of two blocks of rows add up to those of both, so nothing below depends on how many
 blocks there were. Where rows are fewer than columns they are their own statistics, and least
 squares are solved for a number of each row: nothing of columns x columns is made.
 """

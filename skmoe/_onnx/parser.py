@@ -23,9 +23,9 @@ from sklearn.pipeline import Pipeline
 from sklearn.tree import BaseDecisionTree
 
 from .._experts.classifier_stack import ClassifierStack
-from .._experts.families import has_experts, is_multinomial
 from .._experts.fitting import split_last
 from .._experts.prediction import is_stack_of
+from .._experts.solvers import has_experts, is_multinomial
 from ..likelihoods._uncertain import UncertainCoefficients
 from .gates import WRITERS, inner_estimator
 from .graph import float_type

@@ -15,7 +15,7 @@ from .graph import ML
 
 
 def is_table_encoder(transformer):
-    """Whether ``encode`` knows all its parts."""
+    """Whether ``encode`` can write all its parts."""
     if type(transformer) is not ColumnTransformer or transformer.transformer_weights:
         return False
     return all(_is_known(part) for part in _parts(transformer))

@@ -58,7 +58,7 @@ def _pools(request):
 
 
 def has_plain_gate(request):
-    """Whether the number of experts can be chosen behind the gate that is asked for."""
+    """Whether the number of experts can be chosen behind the requested gate."""
     return request.top_k is None and request.can_count_gate
 
 

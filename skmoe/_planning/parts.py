@@ -23,7 +23,7 @@ def make_parts(mixture, plan, rows, gate_seed, *, plain=False):
         model_class=mixture._model_class,
         names=names,
         templates=adapt_experts(templates, rows.X, is_default=is_default, shrinks=shrinks),
-        family=mixture._family(),
+        solver=mixture._solver(),
         is_default=is_default,
         is_list=mixture._is_list,
         gate=GateParts.adapt(gate, SoftmaxGate(), rows, len(names), gate_seed),

@@ -1,4 +1,4 @@
-"""Parameters and rows of one fit, as ways of training and all other choices look at them."""
+"""Parameters and rows of one fit, on which all choices of the plan are based."""
 
 from dataclasses import dataclass
 from numbers import Integral
@@ -9,8 +9,8 @@ from sklearn.base import ClassifierMixin
 
 from .._em.gate_parts import validate_gate
 from .._experts.diverse import PROCESS_ROWS
-from .._experts.families import are_solved_sparse
 from .._experts.fitting import split_last
+from .._experts.solvers import are_solved_sparse
 from ..gates._classifier import as_gate
 
 MOST_EXPERTS = 8  # that are tried where their number is to be chosen
@@ -41,13 +41,13 @@ class Request:
     groups: object
     is_stream: bool  # whether these are the first rows of a stream
     classifies: bool
-    family: object
+    solver: object
     rows: object  # Rows: checked; a sample of ``many`` that are not in memory
     many: bool
 
     @classmethod
     def of(cls, mixture, rows, groups, many):
-        """What a mixture is asked for."""
+        """The request of a mixture."""
         likelihood, gate = mixture._likelihood(), split_last(mixture.gate)[1]
         validate_gate(gate)
         n_experts = mixture.n_experts if isinstance(mixture.n_experts, Integral) else None
@@ -80,7 +80,7 @@ class Request:
             groups=groups,
             is_stream=mixture._buffer is not None,
             classifies=isinstance(mixture, ClassifierMixin),
-            family=mixture._family(),
+            solver=mixture._solver(),
             rows=rows,
             many=many,
         )
@@ -91,7 +91,7 @@ class Request:
         if self.kind == "default":
             return True
         last = split_last(self.templates[0])[1]
-        return self.kind == "clones" and self.family.penalty_of(last) == 0.0
+        return self.kind == "clones" and self.solver.penalty_of(last) == 0.0
 
     @property
     def is_solved(self):
@@ -100,7 +100,7 @@ class Request:
         if self.kind == "list" or (sparse.issparse(X) and not are_solved_sparse(X.shape)):
             return False
         last = split_last(self.templates[0])[1]
-        return self.kind == "default" or self.family.penalty_of(last) is not None
+        return self.kind == "default" or self.solver.penalty_of(last) is not None
 
     @property
     def needs_likelihood(self):
@@ -109,7 +109,7 @@ class Request:
 
     @property
     def balances_load(self):
-        """Whether a prior on the loads is asked for."""
+        """Whether the gate has a prior on the loads."""
         return self.gate is not None and as_gate(self.gate).load_balance > 0
 
     @property

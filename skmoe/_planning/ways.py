@@ -4,8 +4,8 @@ from typing import NamedTuple
 
 from scipy import sparse
 
-from .._experts.families import is_linear
 from .._experts.fitting import supports_warm_start
+from .._experts.solvers import is_linear
 from .._experts.traits import STACK, has_oob_prediction, has_own_density, is_frozen
 from .request import is_word
 

@@ -14,31 +14,17 @@ def pooled_parts(parts, source, design, data, start, block):
     likelihood look at the target, and returns it; ``block`` (n_columns,) says of which column of
     strings they are levels, see ``StandardColumns``.
     """
+    given = design, data.y, data.weight
+    settings = {"units": data.units, "block": block}
     if parts.classes is not None:
         likelihood = PooledCategorical(n_classes=len(parts.classes))
-        experts = PooledLogisticExperts(
-            design,
-            data.y,
-            data.weight,
-            classes=parts.classes,
-            units=data.units,
-            block=block,
-        )
-        return experts, start(likelihood)
-    shared_columns = parts.shared_columns(source) if parts.shared_effects else ()
-    settings = {"shared_columns": shared_columns, "units": data.units, "block": block}
-    given, family = (design, data.y, data.weight), parts.likelihood.family
+        return PooledLogisticExperts(*given, classes=parts.classes, **settings), start(likelihood)
+    settings["shared_columns"] = parts.shared_columns(source) if parts.shared_effects else ()
+    family = parts.likelihood.family
     if family is not None:
         likelihood = parts.likelihood.pooled().fitting(in_sample=True, linear=True)
-        experts = PooledGeneralizedLinearExperts(
-            *given, family=family, exposure=data.exposure, **settings
-        )
-        return experts, start(likelihood)
+        settings |= {"family": family, "exposure": data.exposure}
+        return PooledGeneralizedLinearExperts(*given, **settings), start(likelihood)
     likelihood = start(PooledGaussian(parts.likelihood.scale))
-    experts = PooledExperts(
-        *given,
-        floor=likelihood.floor_,
-        shared_scale=likelihood.scale == "shared",
-        **settings,
-    )
-    return experts, likelihood
+    settings |= {"floor": likelihood.floor_, "shared_scale": likelihood.scale == "shared"}
+    return PooledExperts(*given, **settings), likelihood

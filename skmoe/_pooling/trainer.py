@@ -187,7 +187,7 @@ class PooledTrainer(Trainer):
         if self._is_turned(n_experts):
             data = self._in_row_space()
             columns = data.X
-        experts = parts.family.experts(
+        experts = parts.solver.experts(
             columns, data.y, data.weight, n_experts,
             penalty=SURROGATE_PENALTY, prior=True, exposure=data.exposure, units=data.units,
         )  # fmt: skip

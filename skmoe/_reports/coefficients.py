@@ -10,9 +10,9 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import GammaRegressor, PoissonRegressor, TweedieRegressor
 
 from .._experts.by_output import OutputsRegressor
-from .._experts.families import is_multinomial
 from .._experts.fitting import split_last
 from .._experts.rates import RateRegressor
+from .._experts.solvers import is_multinomial
 from .._experts.traits import column_names, offers
 from .by_regime import composition, groups_of
 from .column_names import columns_of
@@ -134,14 +134,14 @@ def _table_of_regimes(mixture, groups, values, values_of_gate):
     load = mixture.expert_load_
     of_regimes, variances = {}, []
 
-    def told(of_groups):
+    def by_name(of_groups):
         return dict(zip(groups.names, of_groups, strict=True))
 
     for part, terms in values.items():
         rows = {term: np.array([row[name] for name in experts]) for term, row in terms.items()}
         through_log = part.startswith(OF_LOGARITHM)
         of_regimes[part] = {
-            term: told(_mean(groups, row, load, through_log)) for term, row in rows.items()
+            term: by_name(_mean(groups, row, load, through_log)) for term, row in rows.items()
         }
         if likelihood.scale_ is not None:
             scale = likelihood.scale_.reshape(len(experts), -1)[:, len(variances)]
@@ -149,7 +149,7 @@ def _table_of_regimes(mixture, groups, values, values_of_gate):
             variances.append(groups.error_variance(levels, load[None], scale)[0])
     for j, variance in enumerate(variances):
         of_output = f", output {j}" if len(variances) > 1 else ""
-        errors = {f"standard deviation{of_output}": told(np.sqrt(variance))}
+        errors = {f"standard deviation{of_output}": by_name(np.sqrt(variance))}
         of_regimes["errors"] = of_regimes.get("errors", {}) | errors
     note = [composition(groups, experts)]
     gate = split_last(mixture.gate_)[1]
@@ -163,7 +163,7 @@ def _table_of_regimes(mixture, groups, values, values_of_gate):
                 row = special.logsumexp(row[:, None], axis=0, b=groups.members)
             else:  # the same for all experts of a regime
                 row = _mean(groups, row, load)
-            of_gate[term] = told(row - row[0])
+            of_gate[term] = by_name(row - row[0])
         of_regimes[f"gate: log-odds against {groups.names[0]}"] = of_gate
     return _table(groups.names, of_regimes, "\n".join(note))
 

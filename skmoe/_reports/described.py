@@ -91,7 +91,7 @@ class DescribedMixture:
             As in ``fit``: exposures of counts, or trials of binomial ones; subjects, whose rows
             share one expert; upper bounds of censored targets. The last two only with y.
         responsibilities : array-like of shape (n_samples, n_experts), default=None
-            How much the rows belong to each expert, or regime, in place of what y says; those of
+            How much the rows belong to each expert, or regime, in place of those from y; those of
             ``responsibilities`` with the same ``by``. For the training rows
             of cross-fitted experts these are ``oof_responsibilities_``.
         described_by : array-like or DataFrame of n_samples rows, default=None

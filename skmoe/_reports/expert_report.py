@@ -29,7 +29,7 @@ class ExpertReport:
         experts that share one, and the first column of a report of regimes. ``load``: mean gate
         probability. ``rows``: sum of responsibilities, by weight. ``wins``: share of the rows that
         it has the largest responsibility for. ``gate``: mean gate probability of its rows, 1 where
-        the gate knows them for sure. ``entropy``: mean entropy of the gate on its rows, divided
+        the gate is certain of them. ``entropy``: mean entropy of the gate on its rows, divided
         by that of K equal shares. ``overlap``: the largest entry of its row in ``overlap``, and
         ``with``, whose it is. ``error``: root mean squared error, or share of wrong classes, on
         its rows. ``scale``: of the likelihood, NaN where it has none, as of counts; for classes
@@ -47,7 +47,7 @@ class ExpertReport:
         Transformer [1]_, with f the share of routes that go to an expert (of first choices where
         all experts answer) and P its load; 1 for equal ones.
     notes : list of str
-        What else training has to say, in sentences.
+        Other results of the training, in sentences.
     plan : str or None
         How the mixture was trained, in a sentence; see ``plan_`` of the mixture.
     is_sparse : bool
@@ -353,7 +353,7 @@ def report_training(problem, model, groups, order, ends, notes=(), plan=None):
 
     Expert ``j`` of the model, made of the problem, is its expert ``order[j]``. ``ends`` are
     objective, and fewest effective rows of an expert, where each start ended; ``notes`` is what
-    else training has to say, and ``plan`` how it was trained, in sentences.
+    else training found, and ``plan`` how it was trained, in sentences.
     """
     if groups.are_regimes:
         sums = problem.sums_of_regimes(model, groups, order)

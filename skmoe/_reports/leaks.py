@@ -9,10 +9,10 @@ from .display import first_of
 
 FEWEST_ROWS = 20  # besides the columns
 MOST_ROWS, MOST_COLUMNS = 2_000, 200  # that are looked at
-EXACT = 1e-6  # of the variance of the target, that is none
+EXACT = 1e-6  # fraction of the target's variance that counts as none
 SAME_ORDER = 1 - 1e-6  # rank correlation
-NEXT_TO_NOTHING = 0.01  # of the largest slope, in standard deviations
-ROWS_A_LEVEL = 2.0  # on average, that say that rows of one level are alike
+NEXT_TO_NOTHING = 0.01  # slope, relative to the largest, in standard deviations
+ROWS_A_LEVEL = 2.0  # rows per level, on average, to compare rows of one level
 
 
 def leak_notes(rows, names, *, classifies):

@@ -43,7 +43,7 @@ class Profile:
         What that row has in each column.
     features : dict of str to ndarray
         A value for each number and for each level of other columns, the largest difference first;
-        see ``ExpertProfiles.to_frame``. ``column`` says to which column each belongs.
+        see ``ExpertProfiles.to_frame``. ``column`` is the column to which each belongs.
     """
 
     expert: str
@@ -58,8 +58,7 @@ class Profile:
     def shown(self):
         """Numbers of the features to print: those of the largest differences.
 
-        None that chance explains, for so many rows; of two levels, which say the same, one; of more
-        levels two.
+        None that chance explains, for so many rows; one of two levels, two of more.
         """
         others = self.rows / self.share - self.rows if self.share > 0 else 0.0
         if not others > 0:

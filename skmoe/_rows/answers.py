@@ -49,7 +49,7 @@ def block_by_block(method):
 
 
 def in_memory(instead):
-    """Let a method refuse rows that are not in memory, and say what to do instead."""
+    """Let a method refuse rows that are not in memory, with a hint what to do instead."""
 
     def decorated(method):
         @wraps(method)

@@ -38,7 +38,7 @@ class Block:
     def of(cls, X, y, weight, *, classifies, is_known, columns=None, encoder=None, form=None):
         """Rows as they were given, of which there is one at least, checked.
 
-        Weights may be None. ``is_known`` says whether there was a first look, and ``columns`` are
+        Weights may be None. ``is_known`` is whether there was a first look, and ``columns`` are
         what that has found; ``encoder`` makes numbers of a table that is known, and ``form`` is
         that of one which experts are to see.
         """

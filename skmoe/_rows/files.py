@@ -263,7 +263,7 @@ def is_out_of_core(X):
     """Whether these rows are not in memory: Files, or a collection of Dask's."""
     if isinstance(X, Files):
         return True
-    dask = sys.modules.get("dask")  # who has such a collection has imported it
+    dask = sys.modules.get("dask")  # imported if X is its collection
     is_like_one = dask is not None and hasattr(type(X), "__dask_graph__")
     return is_like_one and dask.is_dask_collection(X)
 

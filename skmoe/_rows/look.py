@@ -1,4 +1,4 @@
-"""The first look at rows that are not in memory: all that training asks of them before EM."""
+"""The first look at rows that are not in memory: all that training needs before EM."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""Rows as they were given to a method, checked; errors say what to do."""
+"""Rows as they were given to a method, checked; errors tell what to do."""
 
 import numpy as np
 from scipy import sparse
@@ -11,7 +11,7 @@ from sklearn.utils.validation import (
 
 from .._compat import check_feature_names, check_n_features
 from .._data import NO_METADATA, Bounds, Rows, check_subject
-from .._experts.families import MOST_SPARSE_COLUMNS, are_solved_sparse
+from .._experts.solvers import MOST_SPARSE_COLUMNS, are_solved_sparse
 from .._tables.known import fill_missing, kinds_of, match_kinds, medians_of
 from .._tables.mixed import check_sizes, check_table
 from .._tables.vectors import check_numbers, check_weights
@@ -125,7 +125,7 @@ def _check_takes_sparse(mixture, X, reset):
     else:
         return
     last = mixture._default_expert()
-    last = last.get_params(deep=False).get("classifier", last)  # of rates
+    last = last.get_params(deep=False).get("classifier", last)  # the classifier inside, of rates
     name = "Ridge" if type(last) is LinearRegression else type(last).__name__
     gate = "SoftmaxGate()"
     if n_columns > FEW_COLUMNS:

@@ -9,7 +9,7 @@ from .gate import choose_penalty, fit_gate, log_gate_of
 from .given_gate import gate_around
 from .trainer import Learned, StackedTrainer
 
-STANDARD_ERRORS = 2.0  # by which a gate that looks at the row must be better; see choose_penalty
+STANDARD_ERRORS = 2.0  # by which a gate must beat constant proportions; see choose_penalty
 
 
 class StackedClassification(StackedTrainer):

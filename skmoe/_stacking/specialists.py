@@ -130,7 +130,7 @@ class SpecialistsTrainer(Trainer):
             if team is not None:
                 with team.experts.side_by_side(n_jobs):
                     fitted += team.experts.finish(team.shares)
-        # Of all that the problem speaks of.
+        # Fits of all teams count.
         generalist.n_fits += sum(each.experts.n_fits for each in teams)
         return self._trained(chosen, fitted, generalist)
 
@@ -201,7 +201,7 @@ class SpecialistsTrainer(Trainer):
             self.data, self.expert_folds, self.settings, seed, report_weights=report_weights
         )
 
-    # What out-of-fold predictions teach ------------------------------------------------------
+    # Learning from out-of-fold predictions ----------------------------------------------------
 
     @abstractmethod
     def _begin(self, predictions):

@@ -99,7 +99,7 @@ class Learned:
 class StackedTrainer(Trainer):
     """Fits each expert on all rows, and the rest on their out-of-fold predictions.
 
-    A subclass says with ``_learn(predictions, fitted)`` how.
+    A subclass implements ``_learn(predictions, fitted)``.
 
     Parameters as of ``Trainer``, without a problem.
 

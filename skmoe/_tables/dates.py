@@ -56,7 +56,7 @@ def _varies(values):
 
 def _part(column, part):
     """One part of a column of dates or durations, floats (n,); constant where it has none."""
-    pandas = sys.modules["pandas"]  # who has such a column has imported it
+    pandas = sys.modules["pandas"]  # imported, as this is its column
     kind = pandas.api.types.infer_dtype(column, skipna=True)
     if kind in ("timedelta64", "timedelta"):
         values = pandas.to_timedelta(column)

@@ -126,7 +126,7 @@ def columns_of_no_use(kinds, *, shrinks=False):
 def warn_of_left_out(names, dates, who=("experts", "gate")):
     """Name the columns that the default encoder leaves out, if there are any; see identifiers.
 
-    ``who`` says which parts are the default ones.
+    ``who`` are the parts that are the default ones.
     """
     what = []
     if names:

@@ -76,7 +76,7 @@ def match_kinds(X, kinds):
     """Other rows with the same columns, as they may be shown to what was fitted.
 
     In a table, columns without a value get the dtype that they had in fit, and numbers that stand
-    as objects are numbers: of one row whose string is missing, pandas knows no better.
+    as objects are numbers: the dtype of one row with a missing string is object or float.
 
     Raises a ValueError if a column holds values of another kind than in fit; it names the column.
     """
@@ -132,7 +132,7 @@ def fill_missing(X, medians):
 
 def kind_of(column):
     """What a column of a table holds: "numbers", for booleans too, "strings" and the like."""
-    pandas = sys.modules["pandas"]  # who has such a column has imported it
+    pandas = sys.modules["pandas"]  # imported, as this is its column
     dtype = column.dtype
     if _is_numeric(dtype):
         return NUMBERS

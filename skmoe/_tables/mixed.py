@@ -45,10 +45,10 @@ def as_pandas(X):
     Numbers, booleans and strings keep their kind, an Enum its categories; missing values are those
     of pandas.
     """
-    pyarrow = sys.modules.get("pyarrow")  # who has such a table has imported it
+    pyarrow = sys.modules.get("pyarrow")  # imported if X is its table
     if pyarrow is not None and isinstance(X, (pyarrow.Table, pyarrow.RecordBatch)):
         return _pandas_of_arrow(X)
-    polars = sys.modules.get("polars")  # who has such a table has imported it
+    polars = sys.modules.get("polars")  # imported if X is its table
     if polars is not None and isinstance(X, polars.LazyFrame):
         raise TypeError("A LazyFrame has no rows yet: pass what its collect() returns.")
     if polars is None or not isinstance(X, polars.DataFrame):
@@ -87,8 +87,8 @@ def _pandas_of_arrow(table):
 def without_na(X):
     """X with NaN for None and the NA of pandas where these stand among strings.
 
-    Encoders do not know NA, and take None for another level than NaN, by which tables that were
-    read from files say the same.
+    Encoders do not handle NA, and treat None as another level than NaN, although tables read
+    from files use NaN for the same.
     """
     pandas = sys.modules["pandas"]
     holding = [
@@ -108,7 +108,7 @@ def without_na(X):
 
 def is_missing(value):
     """Whether it is None, NaN, NaT or the NA of pandas, whose comparisons are no booleans."""
-    pandas = sys.modules.get("pandas")  # who has such a value has imported it
+    pandas = sys.modules.get("pandas")  # imported if there is such a value
     return value is None or (pandas is not None and value is pandas.NA) or value != value
 
 
@@ -141,7 +141,7 @@ def take_rows(X, rows):
     """Some rows, by number, or all where that is None."""
     if rows is None:
         return X
-    if isinstance(X, np.ndarray):  # what is asked of other tables costs as much as a small net
+    if isinstance(X, np.ndarray):  # checks of other tables take as long as a small net
         return X.take(rows, axis=0)  # in half the time of X[rows]
     return _safe_indexing(X, rows)
 
@@ -184,7 +184,7 @@ def _becomes_numbers(column):
 
 
 def decides_itself(estimator):
-    """Whether an estimator holds a Pipeline, or is frozen: its tags do not say what it takes."""
+    """Whether an estimator holds a Pipeline, or is frozen: its tags may not tell what it takes."""
     if isinstance(estimator, (Pipeline, FrozenEstimator)):
         return True
     return any(isinstance(value, Pipeline) for value in estimator.get_params().values())
@@ -206,7 +206,7 @@ def accepts(estimator, what):
 def takes_categories(estimator):
     """Whether a parameter, of ``fit`` too, says that the categories of a table can be read.
 
-    The tags of boosted trees do not say it.
+    Boosted trees have no tag for it.
     """
     names = [*estimator.get_params(deep=False), *signature(estimator.fit).parameters]
     return any("categorical" in name or name == "cat_features" for name in names)
@@ -314,7 +314,7 @@ def check_sizes(X, name, *, smallest, limit=LARGEST):
     """Refuse columns of numbers whose squares overflow or underflow.
 
     ``limit`` is the largest absolute value, and 1 / limit the smallest. ``smallest`` refuses a
-    column of numbers that are all too small, but not zero, too. The ValueError says by what to
+    column of numbers that are all too small, but not zero, too. The ValueError tells by what to
     divide the column; ``name`` is what X is.
     """
     if not smallest and _is_within(X, limit):

@@ -28,7 +28,7 @@ def check_batch(mixture, *given, **how):
 
 
 def learns_streams(mixture):
-    """For ``available_if``: True, or an AttributeError that says which part cannot."""
+    """For ``available_if``: True, or an AttributeError that names the part that cannot."""
     try:
         obstacle = _obstacle(mixture)
     except (TypeError, ValueError):
@@ -68,7 +68,7 @@ def _solves(mixture, template):
     if mixture._is_list or not (mixture.cv is False or mixture.cv == "auto"):
         return False
     return (
-        mixture.experts is None or mixture._family().penalty_of(split_last(template)[1]) is not None
+        mixture.experts is None or mixture._solver().penalty_of(split_last(template)[1]) is not None
     )
 
 

@@ -188,7 +188,7 @@ def _parts_beside(mixture, names, templates, gate):
         model_class=mixture._model_class,
         names=names,
         templates=templates,
-        family=mixture._family(),
+        solver=mixture._solver(),
         is_default=False,
         is_list=True,
         gate=gate,

@@ -134,7 +134,7 @@ class Addition(GeneralProblem):
 def _decision(last, Z):
     """An unfitted gate between the old mixture and a new expert, like the last one if it can be.
 
-    It is a softmax gate wherever Z are numbers, and one that looks at no row where none did.
+    It is a softmax gate wherever Z are numbers, and one of proportions where none was seen.
     """
     last = last.for_decision() if isinstance(last, BaseGate) else last
     gate = last if isinstance(last, BaseGate) else ClassifierGate(clone(last))

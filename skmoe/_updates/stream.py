@@ -167,7 +167,7 @@ class Stream:
 
 
 def rows_wanted(n_experts, n_features):
-    """Weight of the rows that several starts of EM want to see."""
+    """Weight of the rows that several starts of EM need."""
     return max(FIRST_ROWS, FIRST_ROWS_PER_PARAMETER * n_experts * (n_features + 1))
 
 

@@ -4,16 +4,24 @@ from abc import ABCMeta, abstractmethod
 
 import numpy as np
 
+from ._arrays import diagonal
+
 NARROW = 1e-5  # difference of two logarithms of probabilities, below which a density is more exact
 
 
 class BaseComponents(metaclass=ABCMeta):
     """One distribution for each row and expert: what all kinds have, and defaults for few."""
 
+    discrete = False  # whether all the probability is on whole numbers
     nested = None  # mixtures in place of some of them
     has_atoms = False  # single values of some probability beside values that have a density
     asks_each_output = False  # outputs are of different kinds
     edges = ()  # where panels of a quadrature should end, beside quantiles
+
+    @property
+    def cov(self):
+        """Covariances of the outputs, (n_samples, n_experts, n_outputs, n_outputs)."""
+        return diagonal(self.var)
 
     def without_noise(self):
         """The components without noise; the same where there is none.

@@ -19,8 +19,6 @@ class GammaComponents(ScipyComponents):
         The standard deviation is ``mean / sqrt(shape)``.
     """
 
-    discrete = False
-
     def __init__(self, mean, shape):
         self.mean, self.shape, self.rate = mean, shape, shape / mean
 

@@ -3,7 +3,7 @@
 import numpy as np
 from scipy import special
 
-from ._arrays import diagonal, take
+from ._arrays import take
 from ._components import BaseComponents
 
 _HALF_LOG_2PI = 0.5 * np.log(2 * np.pi)
@@ -28,8 +28,6 @@ class GaussianComponents(BaseComponents):
     >>> two.cdf(-1.0).round(3)
     array([[0.5  , 0.159]])
     """
-
-    discrete = False
 
     def __init__(self, mean, std):
         self.mean, self._given_std = mean, std
@@ -93,11 +91,6 @@ class GaussianComponents(BaseComponents):
             between = _mean_absolute(self.mean[:, [k]] - self.mean, spread)
             gap[:, k] -= 0.5 * np.einsum("nj,nj...->n...", weights, between)
         return np.einsum("nk,nk...->n...", weights, gap)
-
-    @property
-    def cov(self):
-        """Covariances of the outputs, (n_samples, n_experts, n_outputs, n_outputs)."""
-        return diagonal(self.var)
 
     def output(self, j):
         return GaussianComponents(self.mean[..., j], self.std[..., j])

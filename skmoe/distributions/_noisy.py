@@ -33,8 +33,6 @@ class NoisyComponents(BaseComponents):
     array([[0.495, 0.188]])
     """
 
-    discrete = False
-
     def __init__(self, components, share, low, high):
         self.components = components
         self.share, self.low, self.high = share, low, high

@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from ._arrays import diagonal
 from ._components import BaseComponents
 
 
@@ -72,11 +71,6 @@ class PerOutputComponents(BaseComponents):
 
     def ppf(self, q):
         return self._stacked([each.ppf(q) for each in self.outputs])
-
-    @property
-    def cov(self):
-        """Covariances of the outputs, (n_samples, n_experts, n_outputs, n_outputs)."""
-        return diagonal(self.var)
 
     def output(self, j):
         return self.outputs[j]

@@ -5,7 +5,7 @@ from functools import cached_property
 import numpy as np
 from scipy import special, stats
 
-from ._arrays import diagonal, take
+from ._arrays import take
 from ._components import BaseComponents
 from ._quadrature import find_quantile
 
@@ -75,11 +75,6 @@ class ScipyComponents(BaseComponents):
         # SciPy's own, of means in the billions, is NaN or takes forever.
         guess = self.mean + special.ndtri(q) * np.sqrt(self.var)
         return find_quantile(self.cdf, q, np.where(np.isfinite(guess), guess, 0.0))
-
-    @property
-    def cov(self):
-        """Covariances of the outputs, (n_samples, n_experts, n_outputs, n_outputs)."""
-        return diagonal(self.var)
 
     def output(self, j):
         return ScipyComponents(self._frozen(lambda parameter: parameter[..., j]))

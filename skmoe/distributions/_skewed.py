@@ -31,8 +31,6 @@ def normal_hazard(x):
 class _SkewedComponents(BaseComponents):
     """What both have: a location, a scale and a skew for each row and expert, one output."""
 
-    discrete = False
-
     def __init__(self, location, scale, skew):
         self.location = location
         self.scale = np.broadcast_to(scale, location.shape)

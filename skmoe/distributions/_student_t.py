@@ -4,7 +4,7 @@ import numpy as np
 from scipy import special
 
 from .._numerics.gamma_shapes import log_gamma_ratio
-from ._arrays import diagonal, take
+from ._arrays import take
 from ._components import BaseComponents
 
 TINY = 1e-290  # a probability below it loses digits
@@ -32,8 +32,6 @@ class StudentTComponents(BaseComponents):
     >>> StudentTComponents(mean, scale, 4.0).cdf(-1.0).round(3)
     array([[0.5  , 0.187]])
     """
-
-    discrete = False
 
     def __init__(self, mean, scale, df):
         self.mean = mean
@@ -77,11 +75,6 @@ class StudentTComponents(BaseComponents):
         if q in (0.0, 1.0):
             return np.full(self.mean.shape, -np.inf if q == 0.0 else np.inf)
         return self.mean + self.scale * special.stdtrit(self._df(), q)
-
-    @property
-    def cov(self):
-        """Covariances of the outputs, (n_samples, n_experts, n_outputs, n_outputs)."""
-        return diagonal(self.var)
 
     def output(self, j):
         return StudentTComponents(self.mean[..., j], self.scale[..., j], self.df)

@@ -9,7 +9,6 @@ from sklearn.utils import _safe_indexing, check_random_state, get_tags
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._compat import HasMethods, Interval, VisualBlock, fit_context
-from .._experts.families import is_linear
 from .._experts.fitting import (
     fit_weighted,
     learn_weighted,
@@ -18,6 +17,7 @@ from .._experts.fitting import (
     round_shares,
     takes_sample_weight,
 )
+from .._experts.solvers import is_linear
 from ._base import BaseGate, soft_labels
 
 

@@ -169,8 +169,8 @@ class GaussianGate(BaseGate):
     def score_samples(self, X):
         r"""Log-density of each row, :math:`\log \sum_k a_k N(x; m_k, C_k)`.
 
-        A low value tells a row that is far from the training data, about which the experts
-        know nothing.
+        Low values mark rows that are far from the training data, for which the predictions of the
+        experts are extrapolations.
 
         Parameters
         ----------

@@ -192,7 +192,7 @@ class ExpertDisplay:
         mass = resp
         if mass is None:
             mass = groups.proba(mixture.gate_proba(unwrap(estimator, columns.X)[1]))
-        mass = np.maximum(mass[rows], 1e-12)  # an expert without rows is asked about all
+        mass = np.maximum(mass[rows], 1e-12)  # an expert without rows is drawn over all
         target = None
         if y is not None:
             target = np.asarray(y) if output is None else np.asarray(y, dtype=np.float64)[:, output]
@@ -255,7 +255,7 @@ class ExpertDisplay:
         ax.set_ylabel(self.target_name)
         if self.of_class:
             ax.set_yticks(np.linspace(0, 1, 6))
-        elif self.y is not None:  # lines may lead far from what they are asked about
+        elif self.y is not None:  # lines may lead far from the targets
             shown = np.concatenate([self.y, *(line.get_ydata() for line in self.preferred_lines_)])
             low, high = np.nanmin(shown), np.nanmax(shown)
             margin = 0.05 * (high - low)

@@ -63,6 +63,8 @@ class BaseLikelihood(QuickParameters, BaseEstimator, metaclass=ABCMeta):
     reweights_outputs : bool
         Whether working weights, exposures or targets are those of single outputs, of shape
         (n_samples, n_experts, n_outputs). Only experts that EM solves itself can take these.
+    regime_ : ndarray of int of shape (n_experts,) or None
+        Number of the regime of each expert; None where each is one.
     averages_experts : bool
         Whether predictions are averages over the posterior of the experts, which are then not at a
         maximum of the likelihood.
@@ -95,7 +97,7 @@ class BaseLikelihood(QuickParameters, BaseEstimator, metaclass=ABCMeta):
     independent_outputs = True
     reweights_outputs = False
     averages_experts = False
-    scale_model_ = None
+    scale_model_ = regime_ = None
     at_floor_ = ()
     scale_ = df_ = regime_ = None
     per_expert = learned_logs = learned_values = ()

@@ -50,10 +50,6 @@ class Binomial(FamilyLikelihood):
     can_be_pooled = True
     takes_trials = True
 
-    def start(self, y, weight, n_experts):
-        self.floor_ = 0.0 if self._linear else 0.5 / weight.sum()
-        return self
-
     def start_target(self, y, weight):
         return np.arcsin(np.sqrt(y))
 

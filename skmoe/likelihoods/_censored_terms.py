@@ -76,12 +76,6 @@ class CensoredGaussianTerms(GaussianTerms):
         ]
 
 
-class CensoredSharedScaleTerms(CensoredGaussianTerms):
-    """Gaussian errors of one scale for all experts."""
-
-    shared_logs = ("scale_",)
-
-
 class CensoredLogNormalTerms(LogNormalMean, CensoredGaussianTerms):
     """Gaussian errors of the logarithm of y."""
 

@@ -141,7 +141,7 @@ class NegativeBinomial(_Counts):
         if pooled_rows > 0:
             mass = weights.sum(axis=0)
             pooled = pooled_rows * weights / mass.sum()
-        last = getattr(self, "shape_", np.full(mean.shape[1], np.nan))
+        last = np.full(mean.shape[1], np.nan) if self.scales_ is None else self.shape_
         shapes = []
         for k in range(mean.shape[1]):
             means, given = mean[:, k], weights[:, k]

@@ -7,9 +7,9 @@ from .._experts.traits import offers
 from ..distributions import CorrelatedComponents, GaussianComponents
 from ..distributions._arrays import diagonal
 from ._censored import CensoredErrors, gaussian_between
-from ._censored_terms import CensoredGaussianTerms, CensoredSharedScaleTerms
+from ._censored_terms import CensoredGaussianTerms
 from ._error_terms import CorrelatedTerms
-from ._gaussian_terms import GaussianTerms, SharedScaleTerms
+from ._gaussian_terms import GaussianTerms, of_shared_scale
 from ._scaled import ScaledErrors, grid_step
 
 KINDS = ("expert", "shared", "auto")
@@ -237,10 +237,11 @@ class Gaussian(CensoredErrors, ScaledErrors):
         if self.covariance_ is not None:
             n_outputs = self.covariance_.shape[1]
             return CorrelatedTerms.of_outputs(n_outputs, shared=self._is_shared)
-        return SharedScaleTerms if self._is_shared else GaussianTerms
+        return of_shared_scale(GaussianTerms) if self._is_shared else GaussianTerms
 
     def censored_terms(self):
-        return CensoredSharedScaleTerms if self._is_shared else CensoredGaussianTerms
+        terms = CensoredGaussianTerms
+        return of_shared_scale(terms) if self._is_shared else terms
 
     @property
     def _is_shared(self):

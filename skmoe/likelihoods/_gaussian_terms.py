@@ -1,5 +1,7 @@
 """Derivatives of the log-density of linear regressions with Gaussian errors."""
 
+from functools import cache
+
 import numpy as np
 
 from ._terms import PredictorTerms, of_each_output
@@ -36,10 +38,10 @@ class GaussianTerms(PredictorTerms):
         return (np.exp(logs[:, :, 0]) <= 1.001 * likelihood.floor_).any(axis=1)
 
 
-class SharedScaleTerms(GaussianTerms):
-    """Gaussian errors of one scale for all experts."""
-
-    shared_logs = ("scale_",)
+@cache
+def of_shared_scale(terms):
+    """The same terms of one scale for all experts, a subclass."""
+    return type(terms.__name__, (terms,), {"shared_logs": ("scale_",)})
 
 
 class LogNormalMean:

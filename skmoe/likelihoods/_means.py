@@ -43,8 +43,10 @@ class FamilyLikelihood(BaseLikelihood):
         if self.family.scale is None:  # the mean says it all
             return
         predictor = self.family.link(means_of(self, prediction, trials) / trials)
-        value, *_ = self.family.unit(y[:, None] / trials, predictor)
-        values = np.einsum("nk,nk->k", weights, value)
+        given, scale = (y[:, None] / trials, predictor), scales_of(self)
+        value, *_ = self.family.unit(*given, scale)
+        values = self.family.statistic(value, *given, 0.0, scale)
+        values = np.einsum("nk,nk->k", weights, values)
         self.update_from_sums(weights.sum(axis=0), values, penalty, pooled_rows)
 
     def update_from_sums(self, mass, values, penalty=0.0, pooled_rows=0.0):
@@ -55,7 +57,7 @@ class FamilyLikelihood(BaseLikelihood):
         mass : ndarray of shape (n_experts,)
             Sums of the weights.
         values : ndarray of shape (n_experts,)
-            Weighted sums of the family's ``unit``, about minus half the deviance of each row.
+            Weighted sums of the family's ``statistic``.
         penalty : float or ndarray of shape (n_experts,), default=0.0
             As in ``update``.
         pooled_rows : float, default=0.0
@@ -68,7 +70,30 @@ class FamilyLikelihood(BaseLikelihood):
             values = values + pooled_rows * values.sum() / mass.sum()
             mass = mass + pooled_rows
         mean = np.where(mass > 0, values, -1.0) / np.where(mass > 0, mass, 1.0)
-        self.scales_ = self.family.best_scale(mean)
+        self.scales_ = self.family.best_scale(mean, scales_of(self))
+
+    def start(self, y, weight, n_experts):
+        self.check_values(y)
+        self.floor_ = 0.0 if self._linear else 0.5 / weight.sum()
+        return self
+
+    def start_from_sums(self, total, n_experts):
+        """Do as ``start`` for generalised linear models of rows that are not in memory.
+
+        Parameters
+        ----------
+        total : float
+            Weighted sum of the target.
+        n_experts : int
+            Number of experts.
+
+        Returns
+        -------
+        self : likelihood
+            Without a floor.
+        """
+        self.floor_ = 0.0
+        return self
 
     def log_density(self, y, prediction, experts=None, *, trials=1.0):
         mean = means_of(self, prediction, trials)
@@ -92,29 +117,9 @@ class PositiveMeans(FamilyLikelihood):
         return self
 
     def start_from_sums(self, total, n_experts):
-        """Do as ``start`` for log-linear experts of a target whose rows are not in memory.
-
-        Parameters
-        ----------
-        total : float
-            Weighted sum of the target.
-        n_experts : int
-            Number of experts.
-
-        Returns
-        -------
-        self : likelihood
-            Without a floor.
-
-        Raises
-        ------
-        ValueError
-            If the target is zero.
-        """
         if not (total > 0):
             raise ValueError("y is zero in every row of positive weight; there is nothing to fit.")
-        self.floor_ = 0.0
-        return self
+        return super().start_from_sums(total, n_experts)
 
     @abstractmethod
     def _floor(self, y, weight):

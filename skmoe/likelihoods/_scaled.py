@@ -20,6 +20,7 @@ class ScaledErrors(BaseLikelihood):
     """
 
     per_expert = learned_logs = ("scale_",)
+    df_ = None  # degrees of freedom, where tails are heavy
 
     def start(self, y, weight, n_experts):
         bulk = variance_of(y, without_outliers(y, weight))

@@ -23,13 +23,11 @@ class UncertainCoefficients:
         Prior precisions of the logarithms of the scales; None where these have no prior.
     columns_ : StandardColumns
         Makes a design of what the experts see.
-    regime_ : ndarray of int of shape (n_experts,) or None
-        Number of the regime of each expert; None where each is one.
     offset_var_ : ndarray of shape (n_functions,) or None
         Prior variances of offsets of intercepts within regimes; None where there are none.
     """
 
-    regime_ = offset_var_ = None
+    offset_var_ = None
     averages_experts = True
     n_parameters_ = log_scale_precision_ = None
 

@@ -1,6 +1,6 @@
-"""Linear families: which estimators are solved all K at once, and by what.
+"""Solvers of linear experts: which estimators are solved all K at once, and by what.
 
-A family stands for the estimators of scikit-learn that it solves: within EM no ``fit`` of theirs
+A solver stands for the estimators of scikit-learn that it solves: within EM no ``fit`` of theirs
 is called, and what comes out are such estimators, fitted.
 """
 
@@ -46,7 +46,7 @@ def are_solved_sparse(shape):
     return n_columns < min(MOST_SPARSE_COLUMNS, n_samples)
 
 
-class LinearFamily(ABC):
+class LinearSolver(ABC):
     """A kind of linear experts.
 
     Attributes
@@ -94,7 +94,7 @@ class LinearFamily(ABC):
         """
 
 
-class LeastSquares(LinearFamily):
+class LeastSquares(LinearSolver):
     """Linear and ridge regression; ``penalty`` multiplies the whole squared norm."""
 
     default_penalty = 1e-6
@@ -115,7 +115,7 @@ class LeastSquares(LinearFamily):
         return LeastSquaresExperts(design, y, weight, n_experts, **settings)
 
 
-class Logistic(LinearFamily):
+class Logistic(LinearSolver):
     """Logistic regression of two and more classes; ``penalty`` multiplies half the squared norm.
 
     Parameters
@@ -146,7 +146,7 @@ class Logistic(LinearFamily):
         return LogisticExperts(design, y, weight, n_experts, classes=self.classes, **settings)
 
 
-class GeneralizedLinear(LinearFamily):
+class GeneralizedLinear(LinearSolver):
     """Generalised linear models of positive means; ``penalty`` is their ``alpha``.
 
     Parameters
@@ -197,32 +197,32 @@ class Rates(GeneralizedLinear):
         return self.of_classes.penalty_of(estimator.classifier) if is_rate else None
 
 
-class ByOutput(LinearFamily):
-    """A family of its own for each output.
+class ByOutput(LinearSolver):
+    """A solver of its own for each output.
 
     Parameters
     ----------
-    families : list of LinearFamily
+    solvers : list of LinearSolver
         One for each output.
     """
 
-    default_penalty = 0.0  # the default of each family, where that is larger
+    default_penalty = 0.0  # the default of each solver, where that is larger
 
-    def __init__(self, families):
-        self.families = families
+    def __init__(self, solvers):
+        self.solvers = solvers
 
     def default_expert(self):
-        return OutputsRegressor([family.default_expert() for family in self.families])
+        return OutputsRegressor([solver.default_expert() for solver in self.solvers])
 
     def _penalty_of(self, estimator):
         return None
 
     def experts(self, design, y, weight, n_experts, *, penalty, prior, exposure=None, units=None):
         outputs = []
-        for family, column in zip(self.families, y.T, strict=True):
-            own = max(penalty, family.default_penalty)
+        for solver, column in zip(self.solvers, y.T, strict=True):
+            own = max(penalty, solver.default_penalty)
             outputs.append(
-                family.experts(design, column, weight, n_experts, penalty=own, prior=prior)
+                solver.experts(design, column, weight, n_experts, penalty=own, prior=prior)
             )
         return OutputExperts(outputs)
 

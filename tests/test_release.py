@@ -1,0 +1,54 @@
+"""What is written in several places for a release says the same in all of them."""
+
+import importlib
+import re
+import tomllib
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+
+import skmoe
+
+ROOT = Path(__file__).parents[1]
+pytestmark = pytest.mark.skipif(
+    not (ROOT / "CITATION.cff").exists(), reason="The sources are not there."
+)
+
+
+def found(pattern, *names):
+    """The first match in a file of the project."""
+    return re.search(pattern, ROOT.joinpath(*names).read_text("utf-8"), re.MULTILINE).group(1)
+
+
+def test_the_version_is_the_same_everywhere():
+    number = skmoe.__version__
+    assert version("skmoe") == number
+    assert found(r"^version: (\S+)$", "CITATION.cff") == number
+    assert found(r"^## (\S+) \(", "CHANGELOG.md") == number
+
+
+def test_every_package_is_installed():
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["setuptools"]
+    folders = [path.parent for path in ROOT.glob("skmoe/**/__init__.py")]
+    names = [".".join(folder.relative_to(ROOT).parts) for folder in folders]
+    assert sorted(names) == settings["packages"]
+
+
+@pytest.mark.skipif(not (ROOT / "recipe").exists(), reason="The sources are not there.")
+def test_the_recipe_asks_for_what_the_package_asks_for():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    asked = found(r"^  run: \[python >=(.*)\]$", "recipe", "meta.yaml").split(", ")
+    assert found(r'set version = "(\S+)"', "recipe", "meta.yaml") == skmoe.__version__
+    assert f">={asked[0]}" == project["project"]["requires-python"]
+    assert [name.replace(" ", "") for name in asked[1:]] == project["project"]["dependencies"]
+    host = found(r"^  host: (.*)$", "recipe", "meta.yaml").lower().replace(" ", "")
+    for requirement in project["build-system"]["requires"]:
+        assert requirement.lower() in host
+
+
+@pytest.mark.parametrize("module", ["gates", "likelihoods", "metrics", "inspection", "exceptions"])
+def test_the_changelog_names_what_is_public(module):
+    text = (ROOT / "CHANGELOG.md").read_text("utf-8")
+    names = [*skmoe.__all__, *importlib.import_module(f"skmoe.{module}").__all__]
+    assert [name for name in names if f"`{name}`" not in text] == []

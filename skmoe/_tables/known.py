@@ -4,9 +4,8 @@ import sys
 from dataclasses import dataclass, field
 
 import numpy as np
-from scipy import sparse
 
-from .mixed import describe_columns, is_plain, is_table, types_of
+from .mixed import describe_columns, is_table, types_of
 
 NUMBERS, STRINGS = "numbers", "strings"
 KINDS = {  # by what pandas infers
@@ -111,23 +110,23 @@ def match_kinds(X, kinds):
 
 
 def medians_of(X):
-    """Medians (n_columns,) of numbers without gaps; None of other rows, which encoders impute."""
-    if sparse.issparse(X) or any(describe_columns(X)):
+    """Medians (n_columns,) of a table of numbers without gaps.
+
+    None of other tables, whose gaps encoders impute, and of arrays, whose gaps are refused.
+    """
+    if not is_table(X) or any(describe_columns(X)):
         return None
     return np.median(np.asarray(X, dtype=np.float64), axis=0)
 
 
 def fill_missing(X, medians):
     """Rows whose missing numbers are the medians of the rows of fit; as they are, without these."""
-    if medians is None or sparse.issparse(X) or is_plain(X):
+    if medians is None or not is_table(X):
         return X
     strings, missing = describe_columns(X)
     if strings or not missing:
         return X
-    if is_table(X):
-        return X.fillna(dict(zip(X.columns, medians, strict=True)))
-    X = np.asarray(X, dtype=np.float64)
-    return np.where(np.isnan(X), medians, X)
+    return X.fillna(dict(zip(X.columns, medians, strict=True)))
 
 
 def kind_of(column):

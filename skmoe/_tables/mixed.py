@@ -367,7 +367,11 @@ def check_table(X, *, sparse_ok, strings_ok):
             ensure_all_finite="allow-nan",
         )
     except ValueError as error:
-        sizes = column_sizes(X) if has_shape(X) and X.ndim == 2 and not mixed else {}
+        sizes = (
+            column_sizes(X)
+            if has_shape(X) and X.ndim == 2 and 0 not in X.shape and not mixed
+            else {}
+        )
         infinite = [column for column, size in sizes.items() if np.isinf(size)]
         if infinite:
             raise ValueError(f"Input X contains infinity, in the columns {infinite}.") from error

@@ -114,7 +114,8 @@ class SpecialistsTrainer(Trainer):
         tasks.begin(1)
         data, n_jobs = self.data, self.settings.n_jobs
         everything, generalist = np.ones((len(data.y), 1)), self._generalist()
-        self.progress.say(f"Fitting a generalist on {count(len(data.y), 'row')}")
+        who = "" if self.numbers == [1] else f"{count(self.numbers[0])} and "
+        self.progress.say(f"Fitting {who}a generalist on {count(len(data.y), 'row')}")
         with generalist.side_by_side(n_jobs):
             teams = [self._team(number) for number in self.numbers[:1] if number > 1]
             with ExitStack() as stack:  # in one batch of tasks

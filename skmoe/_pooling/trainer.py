@@ -140,7 +140,7 @@ class PooledTrainer(Trainer):
         if n_experts == 1 or self.parts.classes is None:
             return []
         n_classes = len(self.parts.classes)
-        of_one = self.data.weight.sum() * self.one_line().evidence
+        of_one = data.weight.sum() * self.one_line().evidence
         of_one += gain_of_calibration(
             best.experts.design, data.y.astype(int), data.weight, n_classes
         )

@@ -47,21 +47,11 @@ class _Candidate:
 
 @dataclass
 class _Team:
-    """Specialists.
+    """Specialists, and the shares of the rows that they are fitted with."""
 
-    Attributes
-    ----------
-    names : list of str
-        One of each.
-    experts : EstimatorExperts
-        The specialists.
-    shares : ndarray of shape (n_samples, n_experts)
-        Of the rows, that they are fitted with.
-    """
-
-    names: list
-    experts: object
-    shares: np.ndarray
+    names: list  # names of the specialists
+    experts: object  # EstimatorExperts
+    shares: np.ndarray  # (n_samples, n_experts)
 
 
 @dataclass

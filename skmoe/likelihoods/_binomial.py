@@ -67,7 +67,7 @@ class PooledBinomial(UncertainFunction, Binomial):
     .. math:: P(y \mid x, k) = \sum_z w_z \binom{t}{y} \, p_z^y (1 - p_z)^{t - y}, \quad
         p_z = \frac{1}{1 + \exp(-m - \sqrt{v} \, z)}
 
-    A fit with ``pooling`` makes it of :class:`~skmoe.likelihoods.Binomial`.
+    A pooled fit makes it of :class:`~skmoe.likelihoods.Binomial`.
 
     Attributes
     ----------

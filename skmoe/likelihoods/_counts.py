@@ -79,7 +79,7 @@ class PooledPoisson(UncertainFunction, Poisson):
     .. math:: y \mid x, k \sim \mathrm{NegativeBinomial}(E \, \mu, \theta), \quad \psi'(\theta) = v,
         \quad \log \mu = x^T \mathrm{E}\, b_k + \log \theta - \psi(\theta)
 
-    with the exposure E and the digamma function :math:`\psi`. A fit with ``pooling`` makes it of
+    with the exposure E and the digamma function :math:`\psi`. A pooled fit makes it of
     :class:`~skmoe.likelihoods.Poisson`.
 
     Attributes

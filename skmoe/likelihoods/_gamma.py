@@ -108,7 +108,7 @@ class PooledGamma(UncertainFunction, Gamma):
         \psi'(\theta) = \psi'(\nu_k) + v, \quad
         \log \mu = x^T \mathrm{E}\, b_k - \log \nu_k + \psi(\nu_k) + \log \theta - \psi(\theta)
 
-    with the shape :math:`\nu_k` of the expert. A fit with ``pooling`` makes it of
+    with the shape :math:`\nu_k` of the expert. A pooled fit makes it of
     :class:`~skmoe.likelihoods.Gamma`.
 
     Attributes

@@ -9,8 +9,9 @@ from numpy.testing import assert_allclose
 from planted import UNITS, in_parts, planted
 from sklearn.linear_model import GammaRegressor, PoissonRegressor, Ridge
 
-from skmoe._many_rows.gathered import GatheredTrainer
-from skmoe._many_rows.sampled_trainer import SampledTrainer
+from skmoe._em.one_pass import OnePassProblem
+from skmoe._em.trainer import Trainer
+from skmoe._many_rows.gathered import GatheredProblem
 from skmoe.gates import ConstantGate
 from skmoe.likelihoods import Gaussian
 
@@ -135,10 +136,9 @@ def test_counts_that_are_all_zero_are_refused():
     ids=range(4),
 )
 def test_what_has_no_sums_is_gathered(kind, params, is_exact, monkeypatch):
-    for trainer in ("GatheredTrainer", "SampledTrainer"):
-        monkeypatch.setattr(f"skmoe._many_rows.fitting.{trainer}.train", 0)
+    monkeypatch.setattr(Trainer, "train", 0)
     X, y, _ = rows_of_each_kind()
     with pytest.raises(TypeError) as error:  # of the trainer that is asked
         mixture(kind, **params).fit(in_parts(X, y[kind], bounds=[900, 2000]))
     trainer = error.traceback[-1].frame.f_locals["trainer"]
-    assert type(trainer) is (SampledTrainer if is_exact else GatheredTrainer)
+    assert type(trainer.problem) is (OnePassProblem if is_exact else GatheredProblem)

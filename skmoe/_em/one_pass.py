@@ -107,8 +107,7 @@ class OnePassProblem(SampleProblem):
         return super().on_rows(sample)._alone()
 
     def on_sample(self):
-        """A problem of the same parts on ``data``, where these are a sample of the rows."""
-        return super().fork()._alone()
+        return None if self.rows.in_memory else super().fork()._alone()
 
     def _alone(self):
         self.rows, self.sweep, self.small = self._in_memory(), type(self.sweep)(), None

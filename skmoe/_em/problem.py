@@ -109,6 +109,13 @@ class Problem(ABC):
         twin.gate, twin.likelihood = shallow_copy(self.gate), shallow_copy(self.likelihood)
         return twin
 
+    def on_sample(self):
+        """The problem on ``data`` where these are a sample of rows, whose parameters it adopts.
+
+        By default None: ``data`` are all rows.
+        """
+        return None
+
     # What is known of it --------------------------------------------------------------------
 
     def log_prior(self):

@@ -181,6 +181,11 @@ class Trainer:
         if previous is not None:
             problem.start(previous)
             return [], []
+        small = problem.on_sample()
+        if small is not None:
+            ends, paths = self._start_on_sample(small)
+            problem.adopt(small)
+            return ends, paths
         if n_experts == 1:
             problem.start(np.ones((len(data.weight), 1)))
             return [], []
@@ -193,18 +198,39 @@ class Trainer:
         is_quick = problem.experts.is_solved and not problem.gate.is_costly
         chosen = problem if is_quick else surrogate(data, self.parts, problem.top_k)
         small = chosen if sample is data else chosen.on_rows(sample)
-        starts, settings = [placed(small, each) for each in self._draw(sample)], self.settings
-        state, ends, paths = best_start(small, starts, settings.n_jobs, settings.verbose)
-        small.restore(state)
-        before, resp = small.objective, small.resp
-        self._search_on(small, sample, ends, paths)
-        if sample is data and small.objective > before + SAME_OPTIMUM:
-            self.runner_up = resp
-        self.progress.say(f"The best of {len(paths)} starts", small.objective)
+        ends, paths = self._race(small, sample)
         if small is not chosen:
             chosen.adopt(small)
         if not is_quick:
             problem.start(placed(problem, chosen.resp))
+        return ends, paths
+
+    def _start_on_sample(self, small):
+        """Train the problem on a sample of rows, all of which get its parameters; ends and paths.
+
+        Experts that are solved go no further there than to tell good starts from bad ones.
+        """
+        if not small.experts.is_solved:
+            given = {"folds": self.folds, "splitting": self.splitting, "seed": self.seed}
+            on_sample = Trainer(small, small.data, self.parts, self.settings, **given)
+            on_sample.run_sample()
+            return on_sample.ends, on_sample.paths
+        if self.n_experts > 1:
+            return self._race(small, self.data)
+        small.start(np.ones((len(self.data.weight), 1))).step()
+        return [], []
+
+    def _race(self, problem, data):
+        """Leave a problem on these rows at the best that starts lead to; ends and paths."""
+        starts, settings = [placed(problem, each) for each in self._draw(data)], self.settings
+        state, ends, paths = best_start(problem, starts, settings.n_jobs, settings.verbose)
+        problem.restore(state)
+        before, resp = problem.objective, problem.resp
+        self._search_on(problem, data, ends, paths)
+        if data is self.data and problem.objective > before + SAME_OPTIMUM:
+            self.runner_up = resp
+        where = " on a sample" if len(data.y) < self.n_rows else ""
+        self.progress.say(f"The best of {len(paths)} starts{where}", problem.objective)
         return ends, paths
 
     def _search_on(self, problem, data, ends, paths):
@@ -268,8 +294,10 @@ class Trainer:
         return self.problem.likelihood.start_beside(resp, y)
 
     def _may_start_alike(self):
-        unlike = self.folds is not None or self.parts.is_list
-        return unlike and not self.problem.experts.is_solved and self.n_experts > 1
+        unlike, problem = self.folds is not None or self.parts.is_list, self.problem
+        return (
+            unlike and problem.has_arrays and not problem.experts.is_solved and self.n_experts > 1
+        )
 
     def _start_flexible(self, resp):
         """Choose between two starts by the objective after one iteration.

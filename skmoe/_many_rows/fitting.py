@@ -17,6 +17,7 @@ from .._em.one_pass import OnePassProblem
 from .._em.parts import adapt_experts, warn_of_ignored_weights
 from .._em.progress import Progress
 from .._em.settings import Settings
+from .._em.trainer import Trainer
 from .._experts.folds import DEFAULT_FOLDS, Splitting
 from .._experts.solvers import is_linear
 from .._experts.traits import draw_seeds, has_own_density
@@ -33,10 +34,9 @@ from .._tables.known import KnownColumns
 from .._tables.mixed import HEAVIEST, check_accepts, check_sizes
 from .._trainers import make_trainer
 from ..gates._classifier import as_gate
-from .gathered import GatheredProblem, GatheredTrainer, Gathering
+from .gathered import GatheredProblem, Gathering
 from .memory import ExpertRows, memory_for_rows
 from .pooled import pooled_trainer
-from .sampled_trainer import SampledTrainer
 
 NEED = "Rows that are not in memory need"
 ELSE = (
@@ -153,7 +153,7 @@ def check_wanted(what, wanted, otherwise):
 def _one_pass_trainer(
     source, look, rows, data, parts, settings, splitting, encoder, start_seed, expert_seed
 ):
-    """What trains linear experts by sums over rows: SampledTrainer.
+    """What trains linear experts by sums over rows: Trainer.
 
     None where these sums would be too many, or rows too few, and experts can do without.
     """
@@ -174,16 +174,14 @@ def _one_pass_trainer(
     problem = OnePassProblem(*known, rows=source)
     if encoder is not None:
         parts = parts.behind(encoder)
-    return SampledTrainer(
-        problem, data, parts, settings, folds=None, splitting=splitting, seed=start_seed
-    )
+    return Trainer(problem, data, parts, settings, folds=None, splitting=splitting, seed=start_seed)
 
 
 def _gathered_trainer(
     share, form, source, look, rows, data, parts, settings, splitting, encoder, start_seed,
     expert_seed,
 ):  # fmt: skip
-    """What trains estimators on rows of their own: GatheredTrainer."""
+    """What trains estimators on rows of their own: Trainer."""
     folds = splitting.folds(parts.templates, data)
     is_in_sample = folds is None
     given = splitting.cv if isinstance(splitting.cv, Integral) else DEFAULT_FOLDS
@@ -209,7 +207,7 @@ def _gathered_trainer(
     if encoder is not None:
         parts = parts.behind(encoder, experts=form is None)
     folds = small.experts.folds
-    return GatheredTrainer(
+    return Trainer(
         problem, data, parts, settings, folds=folds, splitting=splitting, seed=start_seed
     )
 

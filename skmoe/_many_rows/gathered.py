@@ -14,7 +14,6 @@ from .._em.one_pass import FIRST_ROWS, compare_densities, sum_for_report
 from .._em.problem import ReseedingProblem, shallow_copy
 from .._em.revival import same_as_heavier
 from .._em.settings import INNER_STEPS
-from .._em.trainer import Trainer
 from .._experts.estimators import SAME_SHARE, EstimatorExperts
 from .._experts.traits import is_frozen
 from .._numerics.drawing import SPARE, hash_rows
@@ -103,6 +102,9 @@ class GatheredProblem(ReseedingProblem):
     def __init__(self, small, data, gathering, rows):
         super().__init__(small.experts, shallow_copy(small.gate), small.likelihood, data)
         self.small, self.rows, self.gathering = small, rows, gathering
+
+    def on_sample(self):
+        return self.small
 
     def adopt(self, small):
         """Take models and parameters of the problem on a sample, and make an E-step."""
@@ -276,25 +278,3 @@ class GatheredExperts(EstimatorExperts):
     def finish(self, resp, *working_data):
         with self.side_by_side(self.n_jobs):
             return super().finish(resp, *working_data)
-
-
-class GatheredTrainer(Trainer):
-    """Trains a GatheredProblem: EM on the sample first, then on all rows; see ``Trainer``."""
-
-    def _start(self, previous):
-        small = self.problem.small
-        on_sample = Trainer(
-            small,
-            small.data,
-            self.parts,
-            self.settings,
-            folds=self.folds,
-            splitting=self.splitting,
-            seed=self.seed,
-        )
-        on_sample.run_sample()
-        self.problem.adopt(small)
-        return on_sample.ends, on_sample.paths
-
-    def _may_start_alike(self):
-        return False

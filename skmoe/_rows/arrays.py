@@ -32,6 +32,8 @@ class ArrayRows(RowSource):
         Number of rows.
     """
 
+    in_memory = True
+
     def __init__(self, X, y, weight, table=None):
         self.X, self.table = X, table
         self.y, self.weight = (np.ascontiguousarray(each, dtype=np.float64) for each in (y, weight))

@@ -12,6 +12,7 @@ class RowSource(ABC):
     """Rows of columns, target and weight, in one block or in many."""
 
     max_expert_rows = MAX_EXPERT_ROWS
+    in_memory = False
 
     @abstractmethod
     def reduce(self, kernel, parameters):

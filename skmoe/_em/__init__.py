@@ -3,7 +3,6 @@
 from .general import GeneralProblem
 from .one_pass import OnePassProblem
 from .settings import INNER_STEPS
-from .subject_effects import SubjectEffectProblem
 
 ONE_PASS = (OnePassProblem,)  # kinds of problems that are quicker where they apply
 
@@ -22,6 +21,5 @@ def make_problem(
         if kind.covers(experts, gate, likelihood, data, **settings):
             return kind(experts, gate, likelihood, data, **settings)
     n_inner = 1 if in_sample else INNER_STEPS
-    kind = SubjectEffectProblem if likelihood.takes_subjects else GeneralProblem
     settings |= {"n_inner": n_inner, "gate_folds": gate_folds, "Z": Z}
-    return kind(experts, gate, likelihood, data, **settings)
+    return GeneralProblem(experts, gate, likelihood, data, **settings)

@@ -8,7 +8,7 @@ from .._reports.expert_report import ReportSums
 from .._routing import Routes, keep_best
 from .acceleration import Acceleration
 from .cross_fitted_gate import CrossFittedGate
-from .problem import SampleProblem, shallow_copy
+from .problem import Problem, shallow_copy
 from .revival import copies_of_heavier
 
 ROUTING_STEPS = 20  # E-steps at most that fit the scales to the routes of predictions
@@ -28,7 +28,7 @@ STATE = (
 )
 
 
-class GeneralProblem(SampleProblem):
+class GeneralProblem(Problem):
     """A mixture in training; see ``Problem`` for the parameters.
 
     ``gate_folds``, a list of (train, test): the gate is trained without a fold for the rows of it;
@@ -53,7 +53,7 @@ class GeneralProblem(SampleProblem):
 
     def __init__(self, experts, gate, likelihood, data, *, gate_folds=None, **settings):
         super().__init__(experts, gate, likelihood, data, **settings)
-        self.acceleration = Acceleration()
+        self.acceleration, experts.subjects = Acceleration(), data.subjects
         if gate_folds is not None:
             sum_to_one = self.load_prior is None
             self.gate = CrossFittedGate(self.gate, gate_folds, sum_to_one=sum_to_one)
@@ -126,6 +126,7 @@ class GeneralProblem(SampleProblem):
             self._update_likelihood(self.resp * self.weight[:, None])
             self._set_working()
         self.experts.precision = self.likelihood.precision_
+        self.experts.ratio = self.likelihood.ratio_
         self.experts.fit(self.resp, *self.working_data)
         self.update_around_experts()
         return self._accelerated(before, point)

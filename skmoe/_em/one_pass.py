@@ -25,7 +25,7 @@ from .block_sweeps import (
     OutputsSweep,
 )
 from .general import GeneralProblem
-from .problem import SampleProblem, shallow_copy
+from .problem import Problem, shallow_copy
 from .revival import largest_differences, same_as_heavier
 from .sweeps import LeastSquaresSweep, LogisticSweep
 
@@ -40,7 +40,7 @@ SWEEPS = (
 )
 
 
-class OnePassProblem(SampleProblem):
+class OnePassProblem(Problem):
     """A mixture of experts that learn from sums over rows; see ``Problem``, and ``covers``.
 
     Attributes
@@ -137,7 +137,7 @@ class OnePassProblem(SampleProblem):
         self.experts.forget_curvature()
 
     def reseed(self, dead):
-        """See ``ReseedingProblem``; done on the sample, where EM began with one."""
+        """See ``Problem``; done on the sample, where EM began with one."""
         if self.small is None:
             return super().reseed(dead)
         small = self.small

@@ -84,6 +84,34 @@ class Problem(ABC):
         """Whether EM takes experts to a limit, which its last gains foretell."""
         return self.accelerates and self.experts.in_sample
 
+    # Where it begins ------------------------------------------------------------------------
+
+    def start(self, resp):
+        """Take responsibilities (n, K) to start from; the problem."""
+        raise TypeError(f"{type(self).__name__} starts from parameters, with adopt.")
+
+    def adopt(self, other):
+        """Take the parameters of a problem of the same parts, trained on some of the rows."""
+        raise TypeError(f"{type(self).__name__} starts from responsibilities, with start.")
+
+    def on_rows(self, sample):
+        """A problem of the same parts on some of the rows, with weights of the same sum."""
+        twin = self.fork()
+        twin.experts = self.experts.on_rows(sample.rows, sample.weight)
+        twin.data, twin.Z = sample, sample.columns if self.gate_sees_columns else sample.Z
+        return twin
+
+    def fork(self):
+        """A problem on the same data that trains on its own."""
+        twin = shallow_copy(self)
+        twin.experts = shallow_copy(self.experts)
+        twin.gate, twin.likelihood = shallow_copy(self.gate), shallow_copy(self.likelihood)
+        return twin
+
+    def _take_parts(self, other):
+        self.experts.restore(other.experts.state())
+        self.gate, self.likelihood = shallow_copy(other.gate), shallow_copy(other.likelihood)
+
     # What the loop asks ---------------------------------------------------------------------
 
     @abstractmethod
@@ -99,15 +127,23 @@ class Problem(ABC):
         """Back to an earlier state."""
 
     def revive(self):
-        """Hand dead experts other rows; whether there were any. By default there are none."""
-        return False
+        """Hand each dead expert the rows around a place of high loss; whether there were any."""
+        dead = self.dead()
+        if not len(dead):
+            return False
+        self.reseed(dead)
+        n_experts = len(self.load)
+        n_revived = np.zeros(n_experts, dtype=int) if self.n_revived is None else self.n_revived
+        self.n_revived = n_revived + np.isin(np.arange(n_experts), dead)
+        return True
 
-    def fork(self):
-        """A problem on the same data that trains on its own."""
-        twin = shallow_copy(self)
-        twin.experts = shallow_copy(self.experts)
-        twin.gate, twin.likelihood = shallow_copy(self.gate), shallow_copy(self.likelihood)
-        return twin
+    def reseed(self, dead):
+        """Hand each of these experts the rows around a place of high loss."""
+        self.restart(reseeded(self.resp, -self.log_norm, dead, Neighbours(self.data)), dead)
+
+    def restart(self, resp, dead):
+        """Go on from responsibilities in which dead experts have rows again."""
+        self.start(resp)
 
     def on_sample(self):
         """The problem on ``data`` where these are a sample of rows, whose parameters it adopts.
@@ -170,55 +206,6 @@ class Problem(ABC):
     def begin_gate_stream(self, gate, order):
         """Make a fitted gate, in a new order, ready to learn batches."""
         return
-
-
-class ReseedingProblem(Problem):
-    """A problem whose dead experts are handed other rows."""
-
-    @abstractmethod
-    def reseed(self, dead):
-        """Hand each of these experts the rows around a place of high loss."""
-
-    def revive(self):
-        """Hand each dead expert the rows around a place of high loss; whether there were any."""
-        dead = self.dead()
-        if not len(dead):
-            return False
-        self.reseed(dead)
-        n_experts = len(self.load)
-        n_revived = np.zeros(n_experts, dtype=int) if self.n_revived is None else self.n_revived
-        self.n_revived = n_revived + np.isin(np.arange(n_experts), dead)
-        return True
-
-
-class SampleProblem(ReseedingProblem):
-    """A problem that starts from responsibilities, which can be tried on some of the rows."""
-
-    @abstractmethod
-    def start(self, resp):
-        """Take responsibilities (n, K) to start from; the problem."""
-
-    def restart(self, resp, dead):
-        """Go on from responsibilities in which dead experts have rows again."""
-        self.start(resp)
-
-    def reseed(self, dead):
-        self.restart(reseeded(self.resp, -self.log_norm, dead, Neighbours(self.data)), dead)
-
-    def on_rows(self, sample):
-        """A problem of the same parts on some of the rows, with weights of the same sum."""
-        twin = self.fork()
-        twin.experts = self.experts.on_rows(sample.rows, sample.weight)
-        twin.data, twin.Z = sample, sample.columns if self.gate_sees_columns else sample.Z
-        return twin
-
-    @abstractmethod
-    def adopt(self, other):
-        """Take the parameters of a problem of the same parts, trained on some of the rows."""
-
-    def _take_parts(self, other):
-        self.experts.restore(other.experts.state())
-        self.gate, self.likelihood = shallow_copy(other.gate), shallow_copy(other.likelihood)
 
 
 def shallow_copy(part):

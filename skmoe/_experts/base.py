@@ -42,6 +42,10 @@ class Experts(ABC):
         own.
     precision : float or ndarray
         What a square of each expert counts, for coefficients that they share.
+    subjects : Subjects or None
+        Subjects of the rows.
+    ratio : ndarray of shape (n_experts,) or None
+        Of the variances between and within subjects, where these have random intercepts.
     """
 
     in_sample = True
@@ -55,6 +59,7 @@ class Experts(ABC):
     shared_columns = ()
     owner = None
     precision = 1.0
+    subjects = ratio = None
 
     @contextmanager
     def side_by_side(self, n_jobs):

@@ -35,6 +35,8 @@ class LeastSquaresExperts(LinearExperts):
 
     def fit(self, resp, working=None, exposure=None, target=None):
         """Least squares with weights ``resp``, times ``working`` where it is given."""
+        if self.ratio is not None:
+            return self.solve(self._sum_generalised(resp))
         shares = resp if working is None else resp * working
         weights = shares * self.weight[:, None]
         self.solve(self._sum(weights) if target is None else self._sum_own(weights, target))
@@ -46,6 +48,20 @@ class LeastSquaresExperts(LinearExperts):
         """The same where each expert has a target of its own, (n_samples, n_experts)."""
         target = (target - self.y_mean) / self.y_scale
         return LeastSquaresStatistics.of_own_targets(self.design, target, weights)
+
+    def _sum_generalised(self, resp):
+        r"""Sums of generalised least squares, for subjects with random intercepts.
+
+        They are those over all rows, less those over subjects of the products of their own sums,
+        times :math:`\lambda / (1 + n \lambda)` for a subject of n rows and the ``ratio``
+        :math:`\lambda`.
+        """
+        design, targets, subjects, ratio = self.design, self.targets, self.subjects, self.ratio
+        sums = LeastSquaresStatistics.from_rows(design, targets, resp * self.weight[:, None])
+        shrunk = subjects.of_first_rows(resp) * ratio / (1 + subjects.sizes[:, None] * ratio)
+        of_design, of_targets = subjects.weighted_sum(design), subjects.weighted_sum(targets)
+        between = LeastSquaresStatistics.from_rows(of_design, of_targets, shrunk)
+        return sums + (-1.0) * between
 
     def solve(self, statistics):
         """Least squares from the sums over the rows."""

@@ -11,7 +11,7 @@ import numpy as np
 from .._data import TrainingData
 from .._em.general import GeneralProblem
 from .._em.one_pass import FIRST_ROWS, compare_densities, sum_for_report
-from .._em.problem import ReseedingProblem, shallow_copy
+from .._em.problem import Problem, shallow_copy
 from .._em.revival import same_as_heavier
 from .._em.settings import INNER_STEPS
 from .._experts.estimators import SAME_SHARE, EstimatorExperts
@@ -73,7 +73,7 @@ class Gathering:
         )
 
 
-class GatheredProblem(ReseedingProblem):
+class GatheredProblem(Problem):
     """A mixture of estimators in training; see ``Problem``.
 
     Attributes
@@ -122,7 +122,7 @@ class GatheredProblem(ReseedingProblem):
         self._pass()
 
     def reseed(self, dead):
-        """See ``ReseedingProblem``; done on the sample. The others stay as all rows made them."""
+        """See ``Problem``; done on the sample. The others stay as all rows made them."""
         small, experts, data = self.small, shallow_copy(self.small.experts), self.small.data
         experts.models, experts.last_fit = self.experts.models, None
         experts.n_fits = self.experts.n_fits

@@ -169,7 +169,6 @@ class PooledProblem(Problem):
     of_state = ("resp", "log_norm", "log_density", "load", "objective")  # besides the parts
 
     def start(self, resp, alpha=None):
-        """Take responsibilities (n, K) to start from; the problem."""
         resp = resp if self.data.subjects is None else self.data.subjects.average(resp)
         self.gate.begin(resp, alpha)
         self.experts.begin(resp)

@@ -90,6 +90,7 @@ class BaseLikelihood(QuickParameters, BaseEstimator, metaclass=ABCMeta):
     family = None
     takes_exposure = False
     takes_trials = takes_upper = takes_subjects = False
+    ratio_ = None  # of the variances between and within subjects with random intercepts
     keeps_order = False
     n_experts = of_outputs = None
     target_dtype = np.dtype(np.float64)

@@ -8,13 +8,7 @@ from ._em.search import NumberThenEM, NumberTrainer
 from ._em.trainer import Trainer
 from ._planning.number import BIC, EVIDENCE, specialists_to_try
 from ._pooling.trainer import PooledTrainer
-from ._stacking.classification import StackedClassification
-from ._stacking.regression import StackedRegression
-from ._stacking.specialist_classification import SpecialistClassification
-from ._stacking.specialist_regression import SpecialistRegression
-
-STACKED = {False: StackedRegression, True: StackedClassification}  # by whether it classifies
-SPECIALISTS = {False: SpecialistRegression, True: SpecialistClassification}
+from ._stacking.trainer import StackedTrainer
 
 
 def make_trainer(
@@ -54,12 +48,10 @@ def make_trainer(
         "gate": None if plan.is_default_gate else parts.gate,
     }
     if plan.training == "specialists":
-        kind = SPECIALISTS[plan.request.classifies]
-        numbers = specialists_to_try(plan.n_experts, plan.most_experts)
-        return kind(data, parts, settings, numbers=numbers, **given)
-    # What was asked for by name is not given up for another way.
-    instead = by_em if plan.is_automatic else None
-    return STACKED[plan.request.classifies](data, parts, settings, instead=instead, **given)
+        given["numbers"] = specialists_to_try(plan.n_experts, plan.most_experts)
+    elif plan.is_automatic:  # what was asked for by name is not given up for another way
+        given["instead"] = by_em
+    return StackedTrainer(data, parts, settings, **given)
 
 
 def _em_trainer(

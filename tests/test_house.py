@@ -16,13 +16,13 @@ PAGE = Path(__file__).parents[1] / "CONTRIBUTING.md"
 # Ceilings, as a package grows by what nobody sees in a single change. Lower one when its number
 # falls; one that rises is worth a sentence in the commit.
 IN_ALL = {
-    "lines of code": 24_300,
+    "lines of code": 24_150,
     "lines of docstrings": 12_000,
-    "classes": 321,
-    "classes of problems": 7,  # ways to train by EM
-    "classes of trainers": 6,
+    "classes": 320,
+    "classes of problems": 6,  # ways to train by EM
+    "classes of trainers": 5,
     "types of gates and likelihoods asked for": 16,  # where they are neither written nor analysed
-    "private methods called in another file": 31,
+    "private methods called in another file": 26,
     "hasattr and getattr": 30,
 }
 EACH = {

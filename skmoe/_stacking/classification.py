@@ -1,111 +1,120 @@
-"""How unlike classifiers, each fitted on all rows, are combined."""
+"""Densities of classifiers: how unlike ones are combined, and how clones are calibrated."""
+
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import log_softmax, logsumexp
 
 from .._experts.classifier_stack import ClassifierStack, fit_combination
-from .._numerics.statistics import standardisation
-from .gate import choose_penalty, fit_gate, log_gate_of
-from .given_gate import gate_around
-from .trainer import Learned, StackedTrainer
+from .densities import Densities
+from .gate import FIRST_PENALTY, choose_penalty, cross_fitted, fit_gate, log_gate_of
 
-STANDARD_ERRORS = 2.0  # by which a gate must beat constant proportions; see choose_penalty
+CALIBRATION_ROUNDS = 10  # alternations of calibration and gate
+STANDARD_ERRORS = 2.0  # by which the gate of a stack must beat proportions; see choose_penalty
 
 
-class StackedClassification(StackedTrainer):
-    """Learns a stack from out-of-fold predictions, and the gate from these and the stack's.
+class ClassificationDensities(Densities):
+    """Learns from a stack, which calibrates, or the calibration of clones of one classifier.
 
-    What the stack predicts is out of fold too, and it is what calibrates. All components are mixed
-    with one share of the class shares, which is what remains where nothing predicts the class.
+    The components beside a stack are all mixed with one share of the class shares, which is what
+    remains where nothing predicts the class. See ``Densities`` for the parameters.
     """
 
-    def _learn(self, predictions, fitted):
-        parts, data, Z = self.parts, self.data, self._gate_columns()
-        y, weight, used = data.y, data.weight, np.flatnonzero(data.weight)
-        combination = fit_combination(predictions[used], y[used], weight[used])
-        means = np.concatenate([predictions, self._stacked(predictions)[:, None]], axis=1)
-        n_components = means.shape[1]
-        likelihood = parts.likelihood.fitting(in_sample=True, linear=False)
-        likelihood.start(y, weight, n_components).take_mass(np.full(n_components, weight.sum()))
-        own = likelihood.log_density(y, means)
-        prior = np.log(np.maximum(likelihood.class_share_[y], np.finfo(float).tiny))
+    def stack(self, predictions, fitted):
+        y, weight, used = self.data.y, self.data.weight, np.flatnonzero(self.data.weight)
 
-        def smoothed(share, rows):
-            of_prior = np.log(share) + prior[rows]
-            return np.logaddexp(np.log1p(-share) + own[rows], of_prior[:, None])
+        def fit(rows):
+            return fit_combination(predictions[rows], y[rows], weight[rows])
 
-        def fit_both(rows, penalty, start):
-            share, gate = start or (share_of_prior(own[rows], prior[rows], weight[rows]), None)
-            gate, *ends = fit_gate(Z[rows], smoothed(share, rows), weight[rows], penalty, gate)
-            return (share, gate), *ends
+        def predict(combination, rows):
+            return np.exp(combination.log_proba(predictions[rows]))
 
-        def fit(rows, penalty, start):
-            return fit_both(rows, penalty, start)[0]
+        stacked = cross_fitted(weight, self.folds, fit, predict)
+        stack = ClassifierStack(list(zip(self.parts.names, fitted, strict=True)))
+        return stacked, stack.take(fit(used), self.parts.classes)
 
-        def posterior(fitted, rows):
-            share, gate = fitted
-            joint = log_gate_of(*gate, Z[rows]) + smoothed(share, rows)
-            total = logsumexp(joint, axis=1)
-            return np.exp(joint - total[:, None]), total
+    def _refit(self, means, Z, penalty):
+        (likelihood, rows), used = self._fitted(means, Z), np.flatnonzero(self.data.weight)
+        start = None if rows.log_prior is None else rows.fit(used, None)[0]
+        (share, gate), objective, converged = rows.fit(used, penalty, start)
+        if rows.log_prior is not None:
+            floor = likelihood.epsilon  # already in what is mixed with the class shares
+            likelihood.epsilon_[:] = floor + (1 - floor) * share
+        return likelihood, *rows.posterior((share, gate), slice(None)), objective, converged
 
-        gate, penalty = None, None
-        if self.gate is None:
-            penalty, resp, log_norm = choose_penalty(
-                weight, self.folds, n_components, fit, posterior, standard_errors=STANDARD_ERRORS
-            )
-        else:
-            density = np.empty_like(own)
-            for train, test in self.folds:
-                seen = train[weight[train] > 0]
-                density[test] = smoothed(fit(seen, None, None)[0], test)
-            equal = np.full(own.shape, 1 / n_components)
-            gate, resp, log_norm = gate_around(
-                self.gate, data, self.folds, density, equal, self.settings.tol
-            )
-        learned, objective, converged = fit_both(used, penalty, fit(used, None, None))
-        labels, log_density = posterior(learned, np.arange(len(y)))
-        floor = likelihood.epsilon  # already in what is mixed with the class shares
-        likelihood.epsilon_[:] = floor + (1 - floor) * learned[0]
-        stack = ClassifierStack(list(zip(parts.names, fitted, strict=True)))
-        return Learned(
-            stack=stack.take(combination, parts.classes),
-            likelihood=likelihood,
-            penalty=penalty,
-            labels=labels,
-            gate=gate,
-            means=means,
-            resp=resp,
-            log_norm=log_norm,
-            objective=objective,
-            prior=objective * weight.sum() - weight @ log_density,
-            converged=converged,
+    def _judge(self, means, Z, penalties):
+        _, rows = self._fitted(means, Z)
+        errors = 0.0 if rows.log_prior is None else STANDARD_ERRORS
+        return choose_penalty(
+            rows.weight,
+            self.folds,
+            means.shape[1],
+            lambda *given: rows.fit(*given)[0],
+            rows.posterior,
+            penalties=penalties,
+            standard_errors=errors,
         )
 
-    def _gate_columns(self):
-        """Standardised columns of the default gate; none where another was asked for."""
-        if self.gate is not None:
-            return np.empty((len(self.data.y), 0))
-        Z = np.asarray(self.data.Z, dtype=np.float64)
-        mean, scale = standardisation(Z, self.data.weight)
-        return (Z - mean) / scale
+    def _out_of_fold(self, means):
+        _, rows = self._fitted(means, np.empty((len(means), 0)))
+        return cross_fitted(rows.weight, self.folds, rows.share, rows.smoothed)
 
-    def _stacked(self, predictions):
-        """Probabilities (n, n_classes) by stacks that were fitted without the fold."""
-        y, weight = self.data.y, self.data.weight
-        proba = np.empty((len(y), predictions.shape[2]))
-        for train, test in self.folds:
-            seen = train[weight[train] > 0]
-            combination = fit_combination(predictions[seen], y[seen], weight[seen])
-            proba[test] = np.exp(combination.log_proba(predictions[test]))
-        return proba
+    def _fitted(self, means, Z):
+        """The likelihood, and the rows under it."""
+        y, weight, is_stack = self.data.y, self.data.weight, self.parts.is_list
+        likelihood = self.parts.likelihood.fitting(in_sample=is_stack, linear=False)
+        likelihood.start(y, weight, means.shape[1])
+        if is_stack:
+            likelihood.take_mass(np.full(means.shape[1], weight.sum()))
+            prior = np.log(np.maximum(likelihood.class_share_[y], np.finfo(float).tiny))
+            return likelihood, _Rows(likelihood.log_density(y, means), prior, Z, weight)
+        resp, fitted, used = np.ones(means.shape[:2]), None, np.flatnonzero(weight)
+        penalty = FIRST_PENALTY if Z.shape[1] else None
+        for _ in range(CALIBRATION_ROUNDS):
+            likelihood.update(y, means, resp * weight[:, None])
+            rows = _Rows(likelihood.log_density(y, means), None, Z, weight)
+            fitted = rows.fit(used, penalty, fitted)[0]
+            resp, _ = rows.posterior(fitted, slice(None))
+        return likelihood, rows
 
 
-def share_of_prior(log_density, log_prior, weight):
-    """Proportion of the class shares in a mixture of them and all components.
+@dataclass(frozen=True)
+class _Rows:
+    """Rows that a gate is fitted on, and the share of the class shares, (share, gate)."""
 
-    ``log_prior`` (n_samples,) are logarithms of the shares of the rows' classes; weights are
-    positive.
-    """
-    density = np.column_stack([log_density, log_prior])
-    (intercepts, _), *_ = fit_gate(np.empty((len(weight), 0)), density, weight, None)
-    return np.exp(log_softmax(intercepts))[-1]
+    log_density: np.ndarray  # (n_samples, n_components): of the classes, under each component
+    # (n_samples,): logarithms of the shares of the rows' classes; None where these have no part.
+    log_prior: np.ndarray | None
+    Z: np.ndarray  # (n_samples, n_columns): standardised columns of the gate
+    weight: np.ndarray  # (n_samples,): weights
+
+    def share(self, rows):
+        """Proportion of the class shares in a mixture of them and all components."""
+        if self.log_prior is None:
+            return 0.0
+        density = np.column_stack([self.log_density[rows], self.log_prior[rows]])
+        no_columns = np.empty((len(density), 0))
+        (intercepts, _), *_ = fit_gate(no_columns, density, self.weight[rows], None)
+        return np.exp(log_softmax(intercepts))[-1]
+
+    def smoothed(self, share, rows):
+        """Log-densities of the components, each mixed with the class shares."""
+        own = self.log_density[rows]
+        if self.log_prior is None:
+            return own
+        of_prior = np.log(share) + self.log_prior[rows]
+        return np.logaddexp(np.log1p(-share) + own, of_prior[:, None])
+
+    def fit(self, rows, penalty, start=None):
+        """Share and gate, from a start; the rest as of ``fit_gate``."""
+        share, gate = start or (self.share(rows), None)
+        density, weight = self.smoothed(share, rows), self.weight[rows]
+        gate, *ends = fit_gate(self.Z[rows], density, weight, penalty, gate)
+        return (share, gate), *ends
+
+    def posterior(self, fitted, rows):
+        """Responsibilities (n, n_components) and log-densities (n,)."""
+        share, gate = fitted
+        joint = log_gate_of(*gate, self.Z[rows]) + self.smoothed(share, rows)
+        total = logsumexp(joint, axis=1)
+        return np.exp(joint - total[:, None]), total

@@ -8,6 +8,7 @@ from .._kernels._exp import exp, log
 
 # Chosen by cross-validated log-score of unlike experts on small tables.
 GATE_PENALTIES = (None, 30.0, 3.0)  # L2 of the gate's weights; None: constant proportions
+FIRST_PENALTY = 3.0  # while regimes of specialists are sought
 DIRICHLET = 0.1  # rows that the prior of the proportions counts as, for each component
 
 
@@ -111,3 +112,17 @@ def choose_penalty(
     if gain <= standard_errors * np.sqrt(weight @ (gains - gain / total) ** 2):
         best = penalties[0]
     return best, resp[best], log_density[best]
+
+
+def cross_fitted(weight, folds, fit, predict):
+    """What ``predict(fit(seen), unseen)`` makes of the rows of each fold, (n, ...).
+
+    Rows of weight zero are looked at, and not learned from.
+    """
+    unseen, values = zip(
+        *((test, predict(fit(train[weight[train] > 0]), test)) for train, test in folds),
+        strict=True,
+    )
+    every = np.empty((len(weight), *values[0].shape[1:]))
+    every[np.concatenate(unseen)] = np.concatenate(values)
+    return every

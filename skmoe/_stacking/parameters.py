@@ -17,7 +17,7 @@ from scipy.special import digamma, gammaln, logsumexp
 from sklearn.ensemble import HistGradientBoostingRegressor
 
 from .._kernels._exp import log
-from .gate import GATE_PENALTIES, choose_penalty, gate_objective, log_gate_of
+from .gate import GATE_PENALTIES, choose_penalty, cross_fitted, gate_objective, log_gate_of
 
 # Chosen by cross-validated log-score of unlike experts on small tables.
 SLOPE_PENALTY = 4.0
@@ -253,12 +253,14 @@ def cross_fit_densities(rows, floor, folds):
 
     Proportions are constant; what stands before another gate.
     """
-    density = np.empty(rows.means.shape)
-    for train, test in folds:
-        seen = train[rows.weight[train] > 0]
-        parameters, *_ = fit_parameters(rows.take(seen), floor, None)
-        density[test] = _log_density(parameters, rows.take(test), floor)[0].T
-    return density
+
+    def fit(seen):
+        return fit_parameters(rows.take(seen), floor, None)[0]
+
+    def density(parameters, unseen):
+        return _log_density(parameters, rows.take(unseen), floor)[0].T
+
+    return cross_fitted(rows.weight, folds, fit, density)
 
 
 # Sizes of errors -----------------------------------------------------------------------------

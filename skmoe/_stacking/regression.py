@@ -1,13 +1,14 @@
-"""How unlike regressors, each fitted on all rows, are combined."""
+"""Densities of regressors: how unlike ones are combined, scales by row and Student's t tails."""
 
 import numpy as np
 from scipy.optimize import nnls
 from sklearn.ensemble import StackingRegressor
 from sklearn.linear_model import RidgeCV
 
-from .._numerics.statistics import standardisation
 from ..likelihoods import StudentT
-from .given_gate import gate_around, size_columns
+from .densities import Densities
+from .gate import cross_fitted
+from .given_gate import size_columns
 from .parameters import (
     ErrorSizes,
     StackedRows,
@@ -18,64 +19,66 @@ from .parameters import (
     posterior_of,
     refit_parameters,
 )
-from .trainer import Learned, StackedTrainer
 
 STACK_ROWS = 10.0  # by weight; fewer are combined with equal weights
 
 
-class StackedRegression(StackedTrainer):
-    """Learns a linear stack, scales that depend on the row, Student's t tails and the gate.
+class RegressionDensities(Densities):
+    """Learns scales that depend on the row and Student's t tails; its unit is that of the target.
 
-    What the stack predicts for these is out of fold, too.
+    See ``Densities`` for the parameters.
     """
 
-    def _learn(self, predictions, fitted):
-        parts, data, folds = self.parts, self.data, self.folds
-        y, weight = data.y, data.weight
-        n_components = len(fitted) + 1
-        likelihood = StudentT(df="estimate").start(y, weight, n_components)
-        units = TargetUnits.of(y, weight, likelihood.floor_)
-        middle, unit, floor = units.middle, units.unit, units.floor
-        target, predictions = units.standardise(y), units.standardise(predictions)
+    def __init__(self, *given):
+        super().__init__(*given)
+        y, weight = self.data.y, self.data.weight
+        self.likelihood = StudentT(df="estimate").start(y, weight, 1)
+        self.units = TargetUnits.of(y, weight, self.likelihood.floor_)
+        self.y, self.log_unit = self.units.standardise(y), np.log(self.units.unit)
+
+    def standardise(self, predictions):
+        return self.units.standardise(predictions)
+
+    def restore(self, predictions):
+        return self.units.restore(predictions)
+
+    def begin(self, predictions):
+        """Learn how large the errors of these predictions are, by row."""
+        Z, encoder = size_columns(self.gate, self.data, self.parts.gate.encoder)
+        errors, weight = self.y - predictions, self.data.weight
+        models, log_size = cross_fit_sizes(Z, errors, weight, self.folds, self.units.floor)
+        self.sizes = ErrorSizes(models, encoder, log_size, weight)
+        self.log_size = self.sizes.centred(log_size)
+
+    def stack(self, predictions, fitted):
+        weight, middle, unit = self.data.weight, self.units.middle, self.units.unit
         used = weight > 0
-        combination = fit_combination(predictions[used], target[used], weight[used])
-        stacked = cross_fit_combination(predictions, target, weight, folds)
-        Z, encoder = size_columns(self.gate, data, parts.gate.encoder)
-        models, log_size = cross_fit_sizes(Z, target - stacked, weight, folds, floor)
-        sizes = ErrorSizes(models, encoder, log_size, weight)
-        mean, scale = standardisation(Z, weight)
-        means = np.column_stack([predictions, stacked])
-        rows = StackedRows(target, means, (Z - mean) / scale, sizes.centred(log_size), weight)
-        gate = None
-        if self.gate is None:
-            penalty, resp, log_norm = cross_fit_parameters(rows, floor, folds)
-        else:
-            density, penalty = cross_fit_densities(rows, floor, folds), None
-            equal = np.full(means.shape, 1 / n_components)
-            gate, resp, log_norm = gate_around(
-                self.gate, data, folds, density, equal, self.settings.tol
-            )
-        parameters, objective, converged = refit_parameters(rows, floor, penalty)
-        labels, log_density = posterior_of(parameters, rows, floor)
-        sizes.slope = parameters.slope
-        likelihood.scale_ = unit * parameters.scales(floor)
-        likelihood.df_ = np.full(n_components, parameters.df)
-        likelihood.scale_model_ = sizes
+        combination = fit_combination(predictions[used], self.y[used], weight[used])
         combination.intercept_ = middle + unit * combination.intercept_
         combination.intercept_ -= middle * combination.coef_.sum()
-        return Learned(
-            stack=stack_of(parts.names, fitted, combination),
-            likelihood=likelihood,
-            penalty=penalty,
-            labels=labels,
-            gate=gate,
-            means=units.restore(means),
-            resp=resp,
-            log_norm=log_norm - np.log(unit),
-            objective=objective - np.log(unit),
-            prior=objective * weight.sum() - weight @ log_density,
-            converged=converged,
-        )
+        stacked = cross_fit_combination(predictions, self.y, weight, self.folds)
+        return stacked, stack_of(self.parts.names, fitted, combination)
+
+    def _refit(self, means, Z, penalty):
+        rows, floor = self._rows(means, Z), self.units.floor
+        parameters, objective, converged = refit_parameters(rows, floor, penalty)
+        self.sizes.slope = parameters.slope
+        likelihood = self.likelihood
+        likelihood.scale_ = self.units.unit * parameters.scales(floor)
+        likelihood.df_ = np.full(means.shape[1], parameters.df)
+        likelihood.scale_model_ = self.sizes
+        return likelihood, *posterior_of(parameters, rows, floor), objective, converged
+
+    def _judge(self, means, Z, penalties):
+        rows = self._rows(means, Z)
+        return cross_fit_parameters(rows, self.units.floor, self.folds, penalties)
+
+    def _out_of_fold(self, means):
+        rows = self._rows(means, np.empty((len(means), 0)))
+        return cross_fit_densities(rows, self.units.floor, self.folds)
+
+    def _rows(self, means, Z):
+        return StackedRows(self.y, means, Z, self.log_size, self.data.weight)
 
 
 def fit_combination(predictions, y, weight):
@@ -108,12 +111,14 @@ def fit_combination(predictions, y, weight):
 
 def cross_fit_combination(predictions, y, weight, folds):
     """What combinations that were fitted without a fold make of its predictions, (n,)."""
-    stacked = np.empty(len(y))
-    for train, test in folds:
-        seen = train[weight[train] > 0]
-        combination = fit_combination(predictions[seen], y[seen], weight[seen])
-        stacked[test] = combination.predict(predictions[test])
-    return stacked
+
+    def fit(seen):
+        return fit_combination(predictions[seen], y[seen], weight[seen])
+
+    def predict(combination, rows):
+        return combination.predict(predictions[rows])
+
+    return cross_fitted(weight, folds, fit, predict)
 
 
 def stack_of(names, fitted, combination):

@@ -1,29 +1,28 @@
-"""Training of experts that are each fitted on all rows, with their stack as one more."""
+"""Training of experts that are each fitted on all rows, by their densities out of fold."""
 
-from abc import abstractmethod
 from dataclasses import dataclass
 
 import numpy as np
 
 from .._data import TrainingData
 from .._em.loop import Run
-from .._em.progress import count
 from .._em.trainer import Trainer, surrogate, train_surrogate
 from .._experts.base import Experts
-from .._experts.traits import STACK
 from .._model import Model
-from .._parallel import few_threads
 from .._reports.expert_report import ReportSums
-from ..gates import ConstantGate, SoftmaxGate
+from .classification import ClassificationDensities
+from .clones import Clones
+from .regression import RegressionDensities
 from .specialisation import Specialisation
+from .unlike import UnlikeExperts
 
 
 @dataclass
-class StackedProblem:
-    """What a stack, or clones beside a generalist, have learned, as estimators ask for it."""
+class Stacked:
+    """What was learned, with what estimators ask of a trained problem."""
 
     data: TrainingData  # the rows
-    experts: Experts  # EstimatorExperts: all but the stack
+    experts: Experts  # EstimatorExperts: all but a stack; the generalist of clones
     model: Model  # fitted
     # (n_samples, n_components) or (n_samples, n_components, n_classes): out-of-fold predictions.
     means: np.ndarray
@@ -36,9 +35,7 @@ class StackedProblem:
     prior: float  # the log-prior in it
     converged: bool  # whether the optimiser met its tolerance
 
-    top_k = None
-    n_revived, has_arrays = None, True
-    working_data = ()
+    n_revived, has_arrays, working_data = None, True, ()
 
     @property
     def y(self):
@@ -63,43 +60,17 @@ class StackedProblem:
         """No component: one that the gate leaves out costs nothing."""
         return []
 
-    def copies(self):
-        """No component, for the same reason."""
-        return np.zeros(self.resp.shape[1], dtype=bool)
-
     def report_sums(self, model, order):
         """What reports are made of: ReportSums."""
         loss, proba = model.losses(self.y, self.means[:, order]), self.gate_proba[:, order]
-        return ReportSums.of(self.resp[:, order], proba, loss, self.weight, self.top_k)
+        return ReportSums.of(self.resp[:, order], proba, loss, self.weight, None)
 
     def streaming_experts(self, order, estimators):
         """None: all rows are needed at once."""
 
 
-@dataclass
-class Learned:
-    """What is learned from out-of-fold predictions."""
-
-    stack: object  # estimator: fitted; predicts from what the experts predict
-    likelihood: object  # BaseLikelihood: fitted
-    penalty: float | None  # L2 penalty of the gate; None for constant proportions
-    # (n_samples, n_components): responsibilities under what is learned from all rows.
-    labels: np.ndarray
-    gate: object  # BaseGate: a fitted gate that was asked for
-    # ``means``, ``resp``, ``log_norm``, ``objective``, ``prior``, ``converged``: as of
-    # ``StackedProblem``.
-    means: np.ndarray
-    resp: np.ndarray
-    log_norm: np.ndarray
-    objective: float
-    prior: float
-    converged: bool
-
-
 class StackedTrainer(Trainer):
-    """Fits each expert on all rows, and the rest on their out-of-fold predictions.
-
-    A subclass implements ``_learn(predictions, fitted)``.
+    """Fits experts on all rows, and the rest on their out-of-fold predictions.
 
     Parameters as of ``Trainer``, without a problem.
 
@@ -108,55 +79,56 @@ class StackedTrainer(Trainer):
     expert_seed : int
         Of experts that draw.
     gate : GateParts, default=None
-        A gate that was asked for; None is the default, a softmax gate of the best strength.
+        A gate that was asked for; None is the default, of the best strength: a SoftmaxGate, or a
+        ForestGate beside a generalist.
+    numbers : list of int, default=None
+        Of specialists beside a generalist, of which 1 is none; None where the experts are a list.
     instead : callable, default=None
         ``instead()`` -> Trainer by EM, to be tried where linear regimes explain the target better
-        than the stack does. None tries nothing.
+        than this does. None tries nothing.
     """
 
     grows = False
-    way = "stack"
 
     def __init__(
-        self, data, parts, settings, *, folds, splitting, seed, expert_seed, gate=None, instead=None
-    ):
+        self, data, parts, settings, *, folds, splitting, seed, expert_seed, gate=None,
+        numbers=None, instead=None,
+    ):  # fmt: skip
         splits = splitting.gate_folds(folds, data, can_memorise=True)
         super().__init__(None, data, parts, settings, folds=splits, splitting=splitting, seed=seed)
-        self.expert_folds = splits if folds is None else folds
-        self.expert_seed, self.gate, self.instead = expert_seed, gate, instead
+        self.source = UnlikeExperts(self) if numbers is None else Clones(self, numbers)
+        self.expert_folds = splits if folds is None and parts.is_list else folds
+        kind = RegressionDensities if parts.classes is None else ClassificationDensities
+        self.densities = kind(parts, data, splits, gate, settings.tol)
+        self.expert_seed, self.instead, self.way = expert_seed, instead, self.source.way
+
+    def make_experts(self, parts, *, of_regimes=False, report_weights=True):
+        """Experts (EstimatorExperts) in training, on all rows or each on those of a regime."""
+        seed, weight = self.expert_seed + of_regimes, self.data.weight
+        experts = parts.make_estimators(
+            self.data, self.expert_folds, self.settings, seed, report_weights=report_weights
+        )
+        if not of_regimes and (weight[weight > 0] == 1).all():
+            experts.weighted = [False] * len(parts.names)  # many a fit takes longer with weights
+        return experts
 
     def train(self, previous, tasks, attributes_now):
         """Fit it all, in one iteration; see ``Trainer``."""
         tasks.begin(1 if self.instead is None else None)
-        data, settings = self.data, self.settings
-        experts = self.parts.make_estimators(data, self.expert_folds, settings, self.expert_seed)
-        n_experts = len(self.parts.names)
-        if (data.weight[data.weight > 0] == 1).all():  # many a fit takes longer with weights
-            experts.weighted = [False] * n_experts
-        everything = np.ones((len(data.y), n_experts))
-        of_experts, say = count(n_experts), self.progress.say
-        say(f"Fitting {of_experts} on {count(len(data.y), 'row')}, out of fold")
-        with experts.side_by_side(settings.n_jobs):
-            experts.fit(everything)
-            say(f"Refitting {of_experts} on all rows")
-            fitted = experts.finish(everything)
-        say("Learning gate, tails and scales")
-        with few_threads(everything.size):
-            learned = self._learn(experts.predictions, fitted)
-            self.problem = self._finish(experts, fitted, learned)
-        say("Stacked", self.problem.objective)
+        self.problem, order = self._finish(*self.source.fit())
+        self.progress.say("Trained", self.problem.objective)
         if self.instead is not None and self._has_linear_regimes():
-            say("A mixture of linear experts explains the target better: trying EM")
+            self.progress.say("A mixture of linear experts explains the target better: trying EM")
             em = self.instead()
             trained = em.train_begun(previous, tasks, attributes_now)
             self.specialisation = em.specialisation = Specialisation.of(
-                self.problem.log_norm, em.problem.log_norm, data.weight, of_list=True
+                self.problem.log_norm, em.problem.log_norm, self.data.weight, of_list=True
             )
-            say(str(self.specialisation))
+            self.progress.say(str(self.specialisation))
             if self.specialisation.kept:
                 return trained
         run = Run([self.problem.objective], converged=self.problem.converged)
-        return self, run, self.problem.model, np.arange(n_experts + 1), self.problem.load
+        return self, run, self.problem.model, order, self.problem.load[order]
 
     def _has_linear_regimes(self):
         """Whether the log-likelihood of linear experts, less BIC's penalty, is above the score."""
@@ -171,37 +143,36 @@ class StackedTrainer(Trainer):
         self.ends, self.paths = [], []  # nothing goes on from there
         return linear.objective - per_parameter * linear.likelihood.n_parameters_ > needed
 
-    @abstractmethod
-    def _learn(self, predictions, fitted):
-        """Stack, likelihood and gate from out-of-fold predictions: Learned.
-
-        ``fitted`` are the experts, fitted on all rows.
-        """
-
-    def _finish(self, experts, fitted, learned):
-        parts, data = self.parts, self.data
-        gate = learned.gate
-        if gate is None:  # an M-step from the optimum: the same weights, in a gate of its own kind
-            constant = learned.penalty is None
-            gate = ConstantGate() if constant else SoftmaxGate(alpha=learned.penalty)
-            gate.fit(data.Z, learned.labels, sample_weight=data.weight)
+    def _finish(self, chosen, fitted, experts):
+        """What was learned, with the model, and the order of the model's experts."""
+        data, weight, parts = self.data, self.data.weight, self.parts
+        learned = self.densities.refit(chosen)
+        likelihood, labels, log_density, objective, converged = learned
+        gate = chosen.fitted_gate(data.Z, labels, weight)
+        gate_proba = gate.predict_proba(data.Z)
+        order = np.arange(len(chosen.names))
+        if gate.can_reorder and not parts.is_list:  # clones, behind the generalist
+            order = np.append(0, 1 + np.argsort(-(weight @ gate_proba)[1:], kind="stable"))
+            gate.reorder(order)
+        likelihood.reorder(order)
         target = {} if parts.classes is None else {"classes": parts.classes}
         model = parts.model_class(
-            names=[*parts.names, STACK],
-            experts=[*fitted, learned.stack],
+            names=chosen.names,
+            experts=[fitted[k] for k in order],
             gate=parts.gate.behind(gate),
-            likelihood=learned.likelihood,
+            likelihood=likelihood,
             **target,
         )
-        return StackedProblem(
+        stacked = Stacked(
             data=data,
             experts=experts,
             model=model,
-            means=learned.means,
-            gate_proba=gate.predict_proba(data.Z),
-            resp=learned.resp,
-            log_norm=learned.log_norm,
-            objective=learned.objective,
-            prior=learned.prior,
-            converged=learned.converged,
+            means=self.densities.restore(chosen.means),
+            gate_proba=gate_proba,
+            resp=chosen.resp,
+            log_norm=chosen.log_density,
+            objective=objective - self.densities.log_unit,
+            prior=objective * weight.sum() - weight @ log_density,
+            converged=converged,
         )
+        return stacked, order

@@ -1,0 +1,138 @@
+"""Densities of experts that are each fitted on all rows, and the gate around them, out of fold."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import numpy as np
+
+from .._numerics.statistics import standardisation
+from .._parallel import few_threads
+from ..gates import ConstantGate
+from .gate import GATE_PENALTIES
+from .given_gate import gate_around
+
+
+@dataclass
+class Candidate:
+    """A mixture of which experts, gate strength and out-of-fold densities are known."""
+
+    names: list  # names of the experts
+    # (n_samples, n_experts) or (n_samples, n_experts, n_classes): out-of-fold predictions.
+    means: np.ndarray
+    columns: object  # (n_samples, n_columns): what the weights of the gate are to be fitted on
+    penalty: float | None  # L2 penalty of these; None where there are none
+    # ``resp``, ``log_density``: (n_samples, n_experts) and (n_samples,): out of fold.
+    resp: np.ndarray
+    log_density: np.ndarray
+    gate: object = None  # BaseGate: fitted where it was asked for; None for proportions
+    fit: object = None  # what fits its weights to columns and labels; None where it is fitted
+
+    def fitted_gate(self, Z, labels, weight):
+        """The gate, by an M-step from the optimum: with the same weights, and of its own kind."""
+        if self.gate is None:
+            return ConstantGate().fit(Z, labels, sample_weight=weight)
+        if self.fit is not None:
+            self.gate.set_params(alpha=self.penalty)
+            self.fit(self.columns, labels, weight)
+        return self.gate
+
+
+class Densities(ABC):
+    """What turns out-of-fold predictions into densities, and learns a gate around these.
+
+    Predictions are in the units of this object, but where it says otherwise.
+
+    Parameters
+    ----------
+    parts : Parts
+        Of the mixture.
+    data : TrainingData
+        The rows.
+    folds : list of (train, test)
+        In which all is learned.
+    gate : GateParts or None
+        A gate that was asked for.
+    tol : float
+        As of ``run_em``, for that gate.
+    """
+
+    log_unit = 0.0  # logarithm of the unit of the target
+
+    def __init__(self, parts, data, folds, gate, tol):
+        self.parts, self.data, self.folds, self.gate, self.tol = parts, data, folds, gate, tol
+
+    def standardise(self, predictions):
+        """From the units of y."""
+        return predictions
+
+    def restore(self, predictions):
+        """Back to the units of y."""
+        return predictions
+
+    def begin(self, predictions):
+        """Look at the best predictions that there are, (n, ...), before anything is judged."""
+        return
+
+    @abstractmethod
+    def stack(self, predictions, fitted):
+        """Out-of-fold predictions (n, ...) of a stack, and the stack itself, fitted.
+
+        ``fitted`` are the experts, fitted on all rows, whose predictions are given.
+        """
+
+    @abstractmethod
+    def _judge(self, means, Z, penalties):
+        """Strength of the gate, responsibilities and log-densities; see ``choose_penalty``.
+
+        ``Z`` are standardised columns.
+        """
+
+    @abstractmethod
+    def _out_of_fold(self, means):
+        """Log-densities (n, n_experts) of the experts, out of fold."""
+
+    @abstractmethod
+    def _refit(self, means, Z, penalty):
+        """See ``refit``; parameters as of ``_judge``."""
+
+    def alone(self, names, means):
+        """The mixture of these experts in constant proportions."""
+        return self._behind(names, means, np.empty((len(means), 0)), (None,))
+
+    def gated(self, names, means, default, penalties=GATE_PENALTIES):
+        """The mixture behind the gate that was asked for, or the default one of the best strength.
+
+        ``default()`` -> the unfitted gate, the columns of its weights, and what fits these.
+        """
+        if self.gate is None:
+            gate, columns, fit = default()
+            return self._behind(names, means, columns, penalties, gate, fit)
+        with few_threads(means.size):
+            density = self._out_of_fold(means)
+        equal = np.full(density.shape, 1 / len(names))
+        gate, resp, log_norm = gate_around(
+            self.gate, self.data, self.folds, density, equal, self.tol
+        )
+        no_columns = np.empty((len(means), 0))
+        return Candidate(names, means, no_columns, None, resp, log_norm - self.log_unit, gate)
+
+    def _behind(self, names, means, columns, penalties, *gate):
+        with few_threads(means.size):
+            judged = self._judge(means, self._standardised(columns), penalties)
+        penalty, resp, log_density = judged
+        gate = () if penalty is None else gate
+        return Candidate(names, means, columns, penalty, resp, log_density - self.log_unit, *gate)
+
+    def refit(self, chosen):
+        """What is learned from all rows for the mixture that was chosen.
+
+        Returns the fitted likelihood, responsibilities (n, n_experts) and log-densities (n,), the
+        penalised log-likelihood per unit of weight, and whether the optimiser met its tolerance.
+        """
+        with few_threads(chosen.means.size):
+            return self._refit(chosen.means, self._standardised(chosen.columns), chosen.penalty)
+
+    def _standardised(self, columns):
+        columns = np.asarray(columns, dtype=np.float64)
+        mean, scale = standardisation(columns, self.data.weight)
+        return (columns - mean) / scale

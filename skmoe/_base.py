@@ -2,11 +2,9 @@
 
 import copy
 from contextlib import contextmanager
-from dataclasses import replace
 from functools import partial
 from numbers import Integral, Real
 
-from scipy import sparse
 from sklearn.base import ClassifierMixin
 from sklearn.utils.metadata_routing import process_routing
 
@@ -23,6 +21,7 @@ from ._compat import (
 from ._data import RowMetadata
 from ._em.callbacks import FitTasks
 from ._em.progress import Progress
+from ._em.rows import FitRows
 from ._em.settings import Settings
 from ._em.starts import STARTS
 from ._experts.diverse import DIVERSE
@@ -30,7 +29,7 @@ from ._experts.fitting import split_last
 from ._experts.folds import Splitting
 from ._experts.traits import draw_seeds, is_forest
 from ._fitted import FittedMixture
-from ._many_rows.fitting import fit_many
+from ._many_rows.rows import ManyRows
 from ._parallel import one_pool
 from ._parameters import ExpertParameters
 from ._planning.making import make_plan
@@ -40,7 +39,6 @@ from ._planning.ways import WAYS
 from ._reports.described import DescribedMixture
 from ._rows.answers import in_memory
 from ._rows.files import is_out_of_core
-from ._rows.validation import check_rows
 from ._trainers import make_trainer
 from .exceptions import one_fit
 
@@ -271,37 +269,35 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
         with unchanged_on_error(self):
             self._buffer = None
             if is_out_of_core(X):
-                fit_many(self, X, y, sample_weight, {**metadata._asdict(), **params}, tasks)
+                rows = ManyRows(self, X, y, sample_weight, metadata._asdict() | params)
             else:
-                self._fit(X, y, sample_weight, metadata, params, tasks)
+                split_params = self._split_params(params, sample_weight)
+                rows = FitRows.of(self, X, y, sample_weight, metadata, split_params)
+            self._fit(rows, tasks)
         return self
 
-    def _fit(self, X, y, sample_weight, metadata, params, tasks):
-        split_params = self._split_params(params, sample_weight)
-        previous = self._previous(X, y, sample_weight, metadata)
-        rows = check_rows(self, X, y, sample_weight, metadata, reset=True, known=False)
-        plan = make_plan(self, rows, split_params.get("groups"), previous)
-        if plan.training == "pooled":
-            rows = plan.request.rows = replace(rows, X=_dense(rows.X))
+    def _fit(self, rows, tasks):
+        """From FitRows to attributes; ``tasks`` are callbacks."""
+        plan = make_plan(self, rows)
         self.plan_ = plan.for_users()  # for callbacks; that of what was fitted in the end
         settings = Settings.of(self)
         Progress(settings).say(str(plan))
         fold_seed, gate_seed, *seeds = draw_seeds(self.random_state, 4)
-        parts = make_parts(self, plan, rows, gate_seed)
-        data = parts.training_data(rows)
-        splitting = Splitting(
-            self.cv, split_params, data.subject_numbers, fold_seed, self._classifies, plan.n_rows
-        )
-        fitted_gate = None if previous is None else self.gate_
-        plain = (data, parts)
+        rows.adapt(plan)
+        parts = make_parts(self, plan, rows.adapted, gate_seed)
+        data, plain = rows.training_data(parts), None
         if plan.is_number_of_plain:  # behind the default gate, which sees rows of its own
-            of_plain = replace(rows, X=_dense(rows.X)) if plan.number_by == EVIDENCE else rows
+            of_plain = rows.adapted.dense() if plan.number_by == EVIDENCE else rows.adapted
             plain_parts = make_parts(self, plan, of_plain, gate_seed, plain=True)
             plain = plain_parts.training_data(of_plain), plain_parts
-        trainer = make_trainer(plan, data, parts, settings, splitting, seeds, plain, fitted_gate)
+        subjects, classifies = data.subject_numbers, self._classifies
+        splitting = Splitting(
+            self.cv, rows.split_params, subjects, fold_seed, classifies, plan.n_rows
+        )
+        trainer = make_trainer(plan, rows, data, parts, settings, splitting, seeds, plain)
         are_forests = all(is_forest(split_last(each)[1]) for each in parts.templates)
         with one_pool(self.n_jobs, "threads" if are_forests else None):
-            trained = trainer.train(previous, tasks, partial(attributes_now, self))
+            trained = trainer.train(rows.previous, tasks, partial(attributes_now, self))
         set_fitted(self, plan, *trained)
         tasks.end()
 
@@ -343,9 +339,9 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
         validate_params(self)
         twin = copy.copy(self)  # validation learns columns and classes
         metadata = RowMetadata(exposure, trials, subject, upper)
-        previous = twin._previous(X, y, sample_weight, metadata)
-        rows = check_rows(twin, X, y, sample_weight, metadata, reset=True, known=False)
-        return make_plan(twin, rows, groups, previous).for_users()
+        split_params = {} if groups is None else {"groups": groups}
+        rows = FitRows.of(twin, X, y, sample_weight, metadata, split_params)
+        return make_plan(twin, rows).for_users()
 
     def _split_params(self, params, sample_weight):
         if routing_enabled():
@@ -377,8 +373,3 @@ def unchanged_on_error(estimator):
         vars(estimator).clear()
         vars(estimator).update(before)
         raise
-
-
-def _dense(X):
-    """Columns as pooled experts see them; sparse ones are few, as was checked."""
-    return X.toarray() if sparse.issparse(X) else X

@@ -1,6 +1,6 @@
 """Rows: those of a call, checked; those of a fit, as the parts of a mixture see them; subjects."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple
 
@@ -82,6 +82,10 @@ class Rows:
     def has_unequal_weights(self):
         """Whether some row of positive weight counts more than another."""
         return np.ptp(self.weight[self.weight > 0]) > 0
+
+    def dense(self):
+        """The same with a dense X."""
+        return replace(self, X=self.X.toarray()) if sparse.issparse(self.X) else self
 
 
 class Subjects:

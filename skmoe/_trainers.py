@@ -1,9 +1,8 @@
-"""From a plan to what trains: one function for each way of training."""
+"""From a plan to what trains."""
 
 from dataclasses import replace
 from functools import partial
 
-from ._em import make_problem
 from ._em.search import NumberThenEM, NumberTrainer
 from ._em.trainer import Trainer
 from ._planning.number import BIC, EVIDENCE, specialists_to_try
@@ -11,25 +10,22 @@ from ._pooling.trainer import PooledTrainer
 from ._stacking.trainer import StackedTrainer
 
 
-def make_trainer(
-    plan, data, parts, settings, splitting, seeds, plain=None, fitted_gate=None
-):  # fmt: skip
+def make_trainer(plan, rows, data, parts, settings, splitting, seeds, plain=None):
     """What trains a mixture as it was planned.
 
-    ``parts`` has as many experts as are tried at the most. ``seeds`` are of starts, and of experts
-    that draw. The number of experts is chosen with ``plain``, (TrainingData, Parts), where that is
-    given. ``fitted_gate`` is one to go on from, with ``warm_start``.
+    ``rows`` are FitRows. ``parts`` has as many experts as are tried at the most. ``seeds`` are of
+    starts, and of experts that draw. The number of experts is chosen with ``plain``, (TrainingData,
+    Parts), where that is given, and of rows that are not in memory on a sample.
 
     What is returned may train several and keep one.
     """
     start_seed, expert_seed = seeds
-    rows, plain = plan.request.rows, (data, parts) if plain is None else plain
+    plain = (data, parts) if plain is None else plain
     given = {"splitting": splitting, "seed": start_seed}
-    make_em = partial(_em_trainer, rows, settings, fitted_gate, expert_seed, given)
-    by_em = partial(make_em, data, parts, settings.top_k)
-    pooled = partial(
-        PooledTrainer, *plain, settings, expert_seed=expert_seed, n_experts=plan.n_experts, **given
-    )
+    make_em = partial(_em_trainer, settings, expert_seed, given)
+    by_em = partial(make_em, rows, data, parts, settings.top_k)
+    pooled = partial(PooledTrainer, rows, *plain, settings, expert_seed=expert_seed, **given)
+    pooled = partial(pooled, n_experts=plan.n_experts)
     if plan.training == "pooled":
         return pooled() if plan.request.top_k is None else NumberThenEM(pooled(), by_em)
     if plan.training == "em":
@@ -38,12 +34,14 @@ def make_trainer(
         if plan.number_by == EVIDENCE:
             return NumberThenEM(pooled(), by_em, keeps=False)
         top_k = None if plan.is_number_of_plain else settings.top_k
-        search = NumberTrainer(
-            partial(make_em, *plain, top_k), plan.most_experts, by_bic=plan.number_by == BIC
-        )
-        return NumberThenEM(search, by_em, keeps=False) if plan.is_number_of_plain else search
+        plain_data, plain_parts = plain
+        try_em = partial(make_em, rows.sample(), rows.alone(plain_data), plain_parts, top_k)
+        search = NumberTrainer(try_em, plan.most_experts, by_bic=plan.number_by == BIC)
+        if rows.many or plan.is_number_of_plain:
+            return NumberThenEM(search, by_em, keeps=False, on_sample=rows.many)
+        return search
     given = given | {
-        "folds": splitting.folds(parts.templates, rows),
+        "folds": splitting.folds(parts.templates, data),
         "expert_seed": expert_seed,
         "gate": None if plan.is_default_gate else parts.gate,
     }
@@ -55,7 +53,7 @@ def make_trainer(
 
 
 def _em_trainer(
-    rows, settings, fitted_gate, expert_seed, given, data, parts, top_k, n_experts=None
+    settings, expert_seed, given, rows, data, parts, top_k, n_experts=None
 ):  # fmt: skip
     """What trains by EM: Trainer."""
     if n_experts is not None:
@@ -64,20 +62,8 @@ def _em_trainer(
         if has_encoder and parts.gate.encoder is None:  # nothing stands before its gate
             data = replace(data, Z=data.X)
     splitting, settings = given["splitting"], replace(settings, top_k=top_k)
-    folds = splitting.folds(parts.templates, rows)
-    experts = parts.make_experts(data, folds, settings, expert_seed)
-    likelihood = parts.likelihood.fitting(in_sample=folds is None, linear=experts.is_solved)
-    gate, n_experts = parts.gate.trained, len(parts.names)
-    problem = make_problem(
-        experts,
-        gate if fitted_gate is None else parts.gate.continued(fitted_gate),
-        likelihood.start(data.y, data.weight, n_experts),
-        data,
-        in_sample=folds is None,
-        gate_folds=splitting.gate_folds(folds, rows, can_memorise=parts.gate.can_memorise),
-        load_prior=gate.prior_counts(n_experts, data.unit_weight.sum()),
-        top_k=settings.active_top_k(n_experts),
-    )
-    trainer = Trainer(problem, data, parts, settings, folds=folds, **given)
-    trainer.why_out_of_fold = splitting.why_out_of_fold(parts.templates, rows, folds)
+    problem, folds = rows.problem(data, parts, settings, splitting, expert_seed)
+    trainer = Trainer(problem, data, rows.finished(parts), settings, folds=folds, **given)
+    trainer.n_rows = rows.n_rows
+    trainer.why_out_of_fold = splitting.why_out_of_fold(parts.templates, data, folds)
     return trainer

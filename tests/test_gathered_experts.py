@@ -18,6 +18,7 @@ from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
 from skmoe._data import Rows
+from skmoe._em.rows import FitRows
 from skmoe._em.trainer import Trainer
 from skmoe._many_rows.gathered_pass import fold_numbers
 from skmoe._many_rows.memory import ExpertRows
@@ -343,8 +344,9 @@ def test_names_of_columns_reach_the_experts():
 def test_diverse_experts_of_many_rows_are_without_the_process_of_few(n_outputs):
     X, y = rows_of_two_regimes(n=60)
     target = y["lines"] if n_outputs == 2 else y["line"]
-    rows = Rows(X, target, np.ones(60))
-    request = make_plan(MixtureOfExpertsRegressor("diverse"), rows, many=True).request
+    rows = FitRows(Rows(X, target, np.ones(60)))
+    rows.many = True
+    request = make_plan(MixtureOfExpertsRegressor("diverse"), rows).request
     assert request.names == ["ridge", "boosting", "forest", "net"]
     request.templates[1].fit(X, target)
 

@@ -16,18 +16,18 @@ PAGE = Path(__file__).parents[1] / "CONTRIBUTING.md"
 # Ceilings, as a package grows by what nobody sees in a single change. Lower one when its number
 # falls; one that rises is worth a sentence in the commit.
 IN_ALL = {
-    "lines of code": 24_150,
+    "lines of code": 24_100,
     "lines of docstrings": 12_000,
     "classes": 320,
     "classes of problems": 6,  # ways to train by EM
-    "classes of trainers": 5,
+    "classes of trainers": 4,
     "types of gates and likelihoods asked for": 16,  # where they are neither written nor analysed
-    "private methods called in another file": 26,
-    "hasattr and getattr": 30,
+    "private methods called in another file": 24,
+    "hasattr and getattr": 29,
 }
 EACH = {
     "lines of a file": 690,
-    "lines of a function": 60,  # without its docstring
+    "lines of a function": 58,  # without its docstring
     "test files that define a helper": 5,  # shared: tests/planted.py, tests/mixtures.py
 }
 

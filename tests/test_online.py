@@ -235,9 +235,9 @@ def refits(monkeypatch):
     """Weights of the rows of each fit."""
     weights, fit = [], MixtureOfExpertsRegressor._fit
 
-    def counted(self, X, y, sample_weight, *args):
-        weights.append(float(np.sum(sample_weight)))
-        return fit(self, X, y, sample_weight, *args)
+    def counted(self, rows, tasks):
+        weights.append(float(rows.checked.weight.sum()))
+        return fit(self, rows, tasks)
 
     for kind in (MixtureOfExpertsRegressor, MixtureOfExpertsClassifier):
         monkeypatch.setattr(kind, "_fit", counted)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .callbacks import NoTasks
 from .progress import count
 
 PATIENCE = 2  # numbers in succession that are no better, after which the search ends
@@ -118,15 +119,18 @@ class NumberThenEM:
         ``make(n_experts)`` -> Trainer.
     keeps : bool, default=True
         Whether what chose the number is kept where ``top_k`` leaves no expert out.
+    on_sample : bool, default=False
+        Whether it is chosen on a sample of the rows, of which callbacks are told nothing.
     """
 
-    def __init__(self, search, make, *, keeps=True):
-        self.search, self.make, self.keeps = search, make, keeps
+    def __init__(self, search, make, *, keeps=True, on_sample=False):
+        self.search, self.make, self.keeps, self.on_sample = search, make, keeps, on_sample
 
     def train(self, previous, tasks, attributes_now):
         """Train them in turn; see ``Trainer``."""
         tasks.begin(None)
-        found = self.search.train_begun(previous, tasks, attributes_now)
+        told = NoTasks() if self.on_sample else tasks
+        found = self.search.train_begun(previous, told, attributes_now)
         chooser = found[0]
         n_experts, settings = chooser.parts.n_solved, chooser.settings
         if self.keeps and settings.active_top_k(n_experts) is None:

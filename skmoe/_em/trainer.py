@@ -132,6 +132,7 @@ class Trainer:
         self.start(previous)
         with self.problem.experts.side_by_side(self.settings.n_jobs):
             run = self.run(tasks, attributes_now)
+            self.problem.warn_of_thinned_rows()
             return self, run, *self.parts.model(self.problem, self.settings)
 
     def findings(self, n_rows):

@@ -4,7 +4,7 @@ Models go to the rows, which they predict out of fold; sums for the gate come ba
 expert a sample of its own rows, drawn by a hash of their content, on which it is fitted.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -58,12 +58,8 @@ class Gathering:
         experts.n_jobs = self.settings.n_jobs
         return experts
 
-    def small_problem(self, data, share, gate, likelihood):
-        """The mixture on a sample of the rows, whose weights are as large as those of all are.
-
-        ``share`` is that of the weight of all rows which those of the sample had themselves.
-        """
-        data = replace(data, weight=share * data.weight)
+    def small_problem(self, data, gate, likelihood):
+        """The mixture on a sample of the rows, whose weights are as large as those of all are."""
         return GeneralProblem(
             self.experts(data, hash_rows(data.X, data.y, data.classes)),
             gate,

@@ -23,18 +23,18 @@ from .request import MOST_EXPERTS, Request, is_word
 from .ways import choose_training
 
 
-def make_plan(mixture, rows, groups=None, previous=None, *, many=False):
-    """The plan of a fit.
+def make_plan(mixture, given):
+    """The plan of a fit to the rows that were given: FitRows.
 
-    ``previous`` are responsibilities that ``warm_start`` goes on from; with ``many``, rows are not
-    in memory. Raises a ValueError if parameters and rows do not go together.
+    Raises a ValueError if parameters and rows do not go together.
     """
+    rows, groups, previous = given.checked, given.split_params.get("groups"), given.previous
     if groups is not None:
         groups = check_ids("groups", groups, rows.X)
-    request = Request.of(mixture, rows, groups, many)
+    request = Request.of(mixture, rows, groups, given.many)
     training, why_training = choose_training(mixture.training, request)
     n_experts, why_n_experts = choose_number(training, request, previous)
-    check_enough_rows(rows, n_experts or 1)
+    check_enough_rows(np.count_nonzero(rows.weight), n_experts or 1)
     if n_experts is not None and request.kind != "list":
         names, templates = mixture._expert_list(rows.y, rows.weight, n_experts)
         request = replace(request, names=names, templates=templates)

@@ -4,19 +4,16 @@ A pass computes the expected log-densities of the rows, a few thousand at a time
 the next step of experts and gate needs of them. No array of all rows is made.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from .._em.one_pass import compare_densities, sum_for_report
-from .._em.progress import count
 from .._em.revival import same_as_heavier
 from .._model import posterior
 from .._numerics import multinomial
 from .._numerics.columns import StandardColumns
-from .._reports.expert_report import bound_notes
 from .problem import ALPHA_STEPS, GateUnderPrior, PooledProblem
-from .trainer import STRETCHES, PooledTrainer
 
 PASS_ROWS = 4096  # at a time
 GROWTH = 1.3  # of the size of a step, after one that raised the bound
@@ -192,55 +189,3 @@ class PooledRowsProblem(PooledProblem):
 
     def report_sums(self, model, order):
         return self.rows.reduce(sum_for_report, (self._answers, model, order))
-
-
-class PooledRowsTrainer(PooledTrainer):
-    """Trains pooled experts on rows that are not in memory, on a sample first; see ``Trainer``.
-
-    The evidence of the sample, whose rows count as themselves there and not as all those that they
-    stand for, chooses the number of experts. The mixture goes on from there on all rows.
-
-    Parameters
-    ----------
-    rows : RowSource
-        All rows.
-    data : TrainingData
-        The sample, with weights of the sum of all, and ``units`` of all rows.
-    share : float
-        Of the weight of all rows, what those of the sample had themselves.
-    encoder : transformer or None
-        Of a mixed table.
-    **given
-        As for ``PooledTrainer``.
-    """
-
-    finds_regimes = False
-
-    def __init__(self, rows, data, parts, settings, *, share, encoder, **given):
-        super().__init__(replace(data, weight=share * data.weight), parts, settings, **given)
-        self.rows, self.encoder, self._all_data = rows, encoder, data
-
-    def start(self, previous):
-        """Find the mixture on the sample, and learn the gate's precision on all rows."""
-        n_rows = len(self.data.y)
-        self.progress.say(f"A sample of {count(n_rows, 'row')}")
-        super().start(previous)
-        tried = self.log_evidence
-        self.notes = [_choice(tried, n_rows), *bound_notes(tried, self.data.total_weight)]
-        self.progress.say("All rows")
-        self.problem = PooledRowsProblem(self.problem, self._all_data, self.rows)
-        stretches = [n_steps for n_steps in STRETCHES if n_steps <= self.settings.max_iter]
-        self._converge(self.problem, tol=self.settings.tol, stretches=stretches)
-        self.log_evidence = {}
-        self._note(self.problem)
-        if self.encoder is not None:
-            self.parts = self.parts.behind(self.encoder)
-
-
-def _choice(log_evidence, n_rows):
-    """How the number of experts was chosen, in a sentence."""
-    found = ", ".join(f"{value:.4f} for {k}" for k, value in log_evidence.items())
-    return (
-        f"The number of experts was chosen by the evidence of {n_rows:,} rows, drawn by a hash of "
-        f"their content; a row of these: {found}."
-    )

@@ -1,6 +1,7 @@
 """Training of pooled experts: one, two and more of them, of which the evidence chooses."""
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
@@ -14,7 +15,9 @@ from .._em.trainer import SURROGATE_PENALTY, Trainer
 from .._numerics.multinomial import NEWTON_LIMIT
 from .._numerics.samples import MOST_COLUMNS, components_of_turned
 from .._numerics.statistics import standardisation
+from .._reports.expert_report import bound_notes
 from .calibrated import gain_of_calibration
+from .many_rows import PooledRowsProblem
 from .merging import cheapest_merger, merged
 from .parts import pooled_parts
 from .problem import PooledGate, PooledProblem, gate_columns
@@ -42,14 +45,17 @@ class PooledTrainer(Trainer):
     split, or two merged and another split, as long as that does [1]_. See ``Trainer`` for the
     parameters; ``problem`` and ``parts`` are those of the mixture that is kept.
 
+    Of rows that are not in memory, all this is done on a sample, whose rows count as themselves and
+    not as all those that they stand for. The mixture goes on from there on all rows.
+
     Parameters
     ----------
+    rows : FitRows
+        All rows.
     expert_seed : int
         Of transformers that draw.
     n_experts : int, default=None
         Number of experts; None has the evidence choose it.
-    start_likelihood : callable, default=None
-        Lets a likelihood look at the target, as ``pooled_parts`` takes it; None at these rows.
 
     Attributes
     ----------
@@ -64,28 +70,20 @@ class PooledTrainer(Trainer):
     """
 
     way = "pooled"
-    finds_regimes = True
 
     def __init__(
-        self,
-        data,
-        parts,
-        settings,
-        *,
-        splitting,
-        seed,
-        expert_seed,
-        n_experts=None,
-        start_likelihood=None,
-    ):
+        self, rows, data, parts, settings, *, splitting, seed, expert_seed, n_experts=None
+    ):  # fmt: skip
+        self.rows, self._all_data, data = rows, data, rows.alone(data)
         super().__init__(None, data, parts, settings, folds=None, splitting=splitting, seed=seed)
+        self.n_rows, self.finds_regimes = rows.n_rows, not rows.many
         source, design = parts.linear_design(data, expert_seed)
         if design is None:
             raise ValueError("Pooling needs dense columns: X.toarray(), or training='em'.")
         self.n_experts = min(self.n_experts, np.count_nonzero(data.weight))
         self.is_searched = n_experts is None
         self.source, self.columns = source, design
-        start = start_likelihood or (lambda each: each.start(data.y, data.weight, 1))
+        start = partial(rows.started, data=data, n_experts=1)
         self.experts, self.likelihood = pooled_parts(
             parts, source, design, data, start, parts.levels(design)
         )
@@ -111,6 +109,8 @@ class PooledTrainer(Trainer):
     def start(self, previous):
         """Find the mixture, or go on from responsibilities with as many experts as they have."""
         self.ends, self.paths, self.log_evidence, self._begun_with = [], [], {}, set()
+        if self.rows.many:
+            self.progress.say(f"A sample of {count(len(self.data.y), 'row')}")
         self.rivals = Rivals(self.data.weight, self._converge)
         if previous is None:
             best = self._found()
@@ -133,6 +133,25 @@ class PooledTrainer(Trainer):
         self.progress.say(f"Kept {count(best.experts.n_experts)}")
         n_experts, is_gated = best.experts.n_experts, best.gate.sees_rows
         self.problem, self.parts = best, self.parts.first(n_experts, is_gated=is_gated)
+        if self.rows.many:
+            self._take_all_rows()
+
+    def _take_all_rows(self):
+        """Go on from the mixture on the sample, and learn the gate's precision on all rows."""
+        tried, n_rows, data = self.log_evidence, len(self.data.y), self._all_data
+        found = ", ".join(f"{value:.4f} for {k}" for k, value in tried.items())
+        choice = (
+            f"The number of experts was chosen by the evidence of {n_rows:,} rows, drawn by a hash "
+            f"of their content; a row of these: {found}."
+        )
+        self.notes = [choice, *bound_notes(tried, self.data.total_weight)]
+        self.progress.say("All rows")
+        self.problem = PooledRowsProblem(self.problem, data, self.rows.source)
+        stretches = [n_steps for n_steps in STRETCHES if n_steps <= self.settings.max_iter]
+        self._converge(self.problem, tol=self.settings.tol, stretches=stretches)
+        self.log_evidence = {}
+        self._note(self.problem)
+        self.parts = self.rows.finished(self.parts)
 
     def _calibrated(self, best, support):
         """That one expert with calibrated probabilities explains as much, a sentence; a list."""

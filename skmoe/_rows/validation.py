@@ -52,9 +52,8 @@ def check_rows(
     return _rows_of(mixture, X, y, weight, metadata._replace(trials=trials), bounds)
 
 
-def check_enough_rows(rows, n_experts):
+def check_enough_rows(n_used, n_experts):
     """Raise a ValueError if rows of positive weight are fewer than experts."""
-    n_used = np.count_nonzero(rows.weight)
     if n_used < n_experts:
         raise ValueError(
             f"Found n_samples={n_used} rows of positive weight, fewer than "

@@ -7,6 +7,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from .._data import NO_METADATA
 from .._em.callbacks import FitTasks
+from .._em.rows import FitRows
 from .._experts.fitting import learns_batches, split_last
 from .._rows.validation import check_rows
 from ..exceptions import ExpertCollapseWarning, ScaleFloorWarning
@@ -104,7 +105,8 @@ def _collect(mixture, X, y, sample_weight, classes):
             warnings.simplefilter("ignore", ScaleFloorWarning)
             warnings.simplefilter("ignore", ConvergenceWarning)
         tasks = FitTasks(mixture, buffer.X, buffer.y, buffer.weight)
-        mixture._fit(buffer.X, buffer.y, buffer.weight, NO_METADATA, {}, tasks)
+        given = buffer.X, buffer.y, buffer.weight, NO_METADATA, {}
+        mixture._fit(FitRows.of(mixture, *given), tasks)
     mixture._buffer = None if complete else buffer.after_refit()
 
 

@@ -53,7 +53,7 @@ class Estimates:
     def __init__(self, mixture, X, y, sample_weight=None, metadata=NO_METADATA):
         check_applies(mixture)
         rows = check_rows(mixture, X, y, sample_weight, metadata)
-        check_enough_rows(rows, len(mixture.experts_))
+        check_enough_rows(np.count_nonzero(rows.weight), len(mixture.experts_))
         _, log_density, mass = mixture._model.e_step(rows)  # looks at the rows of subjects too
         self.log_likelihood = mass @ log_density
         X, y, weight, exposure, subject = rows.X, rows.y, rows.weight, rows.exposure, rows.subject

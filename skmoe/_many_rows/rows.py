@@ -1,0 +1,304 @@
+"""Rows of a fit that are not in memory."""
+
+from dataclasses import replace
+from numbers import Integral
+
+import numpy as np
+
+from .._compat import check_feature_names, check_n_features
+from .._data import Rows, Units
+from .._em import starts
+from .._em.one_pass import OnePassProblem
+from .._em.parts import adapt_experts, warn_of_ignored_weights
+from .._em.progress import Progress
+from .._em.rows import FitRows
+from .._em.settings import Settings
+from .._experts.folds import DEFAULT_FOLDS
+from .._experts.solvers import is_linear
+from .._experts.traits import has_own_density
+from .._numerics.multinomial import BLOCK_LIMIT, NEWTON_LIMIT
+from .._planning.request import MOST_EXPERTS
+from .._rows.look import LookParameters, column_moments, first_look, weigh_sample
+from .._rows.mixed_tables import TableForm, encode, fit_encoder
+from .._rows.opening import open_rows
+from .._rows.validation import (
+    check_classes,
+    check_enough_rows,
+    check_exposure,
+    warn_of_small_weights,
+)
+from .._tables.known import KnownColumns
+from .._tables.mixed import HEAVIEST, check_accepts, check_sizes
+from ..gates._classifier import as_gate
+from .gathered import GatheredProblem, Gathering
+from .memory import ExpertRows, memory_for_rows
+
+ELSE = (
+    "fit on a sample of the rows in memory, or batch by batch with partial_fit, where the mixture "
+    "has it."
+)
+INSTEAD = f"Set that, or {ELSE}"
+
+
+class ManyRows(FitRows):
+    """Rows that are not in memory, of which a sample stands for all in choices and starts.
+
+    ``X``, ``y`` and ``sample_weight`` are as for ``fit``, whose ``others`` have to be None; the
+    mixture learns columns and classes.
+    """
+
+    many = True
+
+    def __init__(self, mixture, X, y, sample_weight, others):
+        self.mixture = mixture
+        check_wanted(_wanted_by_all(mixture, others))
+        self._has_sums = _has_sums(mixture)
+        if not (self._has_sums or mixture.training == "pooled"):
+            check_wanted(_wanted_by_estimators(mixture))
+        self.source = open_rows(X, y, sample_weight, classifies=mixture._classifies)
+        Progress(Settings.of(mixture)).say("First look at the rows")
+        super().__init__(self._look())
+        # Of a mixed table, before the gate and experts of the mixture's choice.
+        self.encoder = None
+        self.form = TableForm.of(self.look)  # of the tables that experts see, or None
+        if not self.look.is_numeric:
+            self.checked.X = self.form(self.checked.X)
+
+    @property
+    def n_rows(self):
+        return self.look.n_rows
+
+    def _look(self):
+        """Look at all rows; the sample that is drawn, with weights of the sum of all."""
+        mixture, source = self.mixture, self.source
+        n_experts = mixture.n_experts if isinstance(mixture.n_experts, Integral) else 1
+        most = MOST_EXPERTS if mixture.n_experts == "auto" else n_experts
+        fewest, per_column = starts.FEWEST_ROWS, starts.ROWS_PER_COEFFICIENT * most
+        likelihood = mixture._likelihood()
+        parameters = LookParameters(source.classifies, fewest, per_column, likelihood)
+        look = self.look = source.reduce(first_look, parameters)
+        check_enough_rows(0 if look is None else look.n_used, n_experts)
+        check_sizes(look.columns.size[None], "X", smallest=True)
+        heaviest = np.array([np.sqrt(look.weight_squares)])
+        check_sizes(heaviest, "sample_weight", smallest=True, limit=HEAVIEST)
+        if look.target is not None:
+            check_sizes(look.target.size, "y", smallest=True)
+        else:
+            check_classes(look.values)
+            mixture.classes_ = look.values
+        warn_of_small_weights(look.weight, look.weight_squares, look.n_used)
+        sample = look.sample
+        if sample.has_copies:
+            sample.mass = source.reduce(weigh_sample, sample)
+        n_drawn = parameters.n_drawn(len(look.columns.mean))
+        places, weight = sample.drawn(
+            n_drawn if look.n_rows >= 2 * n_drawn else look.n_rows, look.weight
+        )
+        X, y = (each[places] for each in sample.arrays)
+        if look.names is not None:
+            from pandas import DataFrame  # as the blocks were
+
+            X = DataFrame(X, columns=list(look.names), dtype=X.dtype)
+        if look.target is None:
+            y = np.searchsorted(look.values, y)
+        check_feature_names(mixture, X, reset=True)
+        check_n_features(mixture, X, reset=True)
+        if likelihood.takes_trials:  # successes are no more than trials, in whichever block
+            extremes = look.values
+            if extremes is None:
+                extremes = np.concatenate([look.target.low, look.target.high])
+            check_exposure(mixture, None, None, y=extremes)
+        # Of the weight of all rows, what those of the sample had themselves.
+        self.share = sample.mass[places].sum() / look.weight
+        return Rows(X, y, weight)
+
+    def adapt(self, plan):
+        mixture, rows, encoded = self.mixture, self.checked, None
+        known = KnownColumns.of(rows.X)
+        mixture._column_kinds, mixture._medians = known.kinds, None
+        self._shown = rows.X  # to experts
+        if not self.look.is_numeric:
+            rows = self._encode(plan.request.templates)
+            encoded = self.form
+        class_weights = None
+        if mixture.class_weight is not None:
+            class_weights = mixture._class_weights(self.look.mass)
+            rows = self._weigh_classes(rows, class_weights)
+        self.source.know(
+            mixture._classes,
+            columns=known,
+            encoder=self.encoder,
+            form=encoded,
+            class_weights=class_weights,
+        )
+        is_known = self.encoder is None and class_weights is None
+        columns = self.look.columns if is_known else self.source.reduce(column_moments, None)
+        target = self.look.target
+        of_target = () if target is None else target.standardisation()
+        self.adapted, self._units = rows, Units(*columns.standardisation(), *of_target)
+
+    def _encode(self, templates):
+        """The sample as the gate and starts see it.
+
+        Experts of the mixture's choice see it as the gate does, others as a table.
+        """
+        mixture, table = self.mixture, self.checked.X
+        is_default = mixture.experts is None or isinstance(mixture.experts, str)
+        has_default_gate = mixture.gate is None and len(templates) > 1
+        self.encoder = fit_encoder(
+            self.look, ["experts"] * is_default + ["gate"] * has_default_gate
+        )
+        if mixture.gate is not None and mixture.gate.sees_rows:
+            check_accepts("The gate SoftmaxGate", mixture.gate, table)
+        rows = replace(self.checked, X=encode(self.encoder, table))
+        if is_default:
+            self._shown, self.form = rows.X, None
+        adapt_experts(templates, self._shown, is_default=False)  # raises if one cannot take it
+        return rows
+
+    def _weigh_classes(self, rows, class_weights):
+        """The sample where rows count by their class besides, as all rows do from now on."""
+        mass = self.look.mass * class_weights
+        weight = rows.weight * class_weights[rows.y]
+        weight *= mass.sum() / weight.sum()
+        self.look = replace(self.look, mass=mass, weight=mass.sum())
+        return replace(rows, weight=weight)
+
+    def training_data(self, parts):
+        return replace(super().training_data(parts), X=self._shown, units=self._units)
+
+    def alone(self, data):
+        return replace(data, weight=self.share * data.weight)
+
+    def sample(self):
+        return FitRows(self.adapted)
+
+    def finished(self, parts):
+        if self.encoder is None:
+            return parts
+        return parts.behind(self.encoder, experts=self.form is None)
+
+    def started(self, likelihood, data, n_experts):
+        look, target = self.look, self.look.target
+        if target is None:
+            return likelihood.start_from_sums(look.mass, n_experts)
+        if likelihood.expert_family is not None:
+            return likelihood.start_from_sums(look.weight * target.mean[0], n_experts)
+        variance, largest = target.squares / look.weight, target.size
+        if look.has_one_function:
+            variance, largest = variance[0], largest[0]
+        return likelihood.start_from_sums(variance, look.values, largest)
+
+    # Problems -------------------------------------------------------------------------------
+
+    def problem(self, data, parts, settings, splitting, seed):
+        n_experts = len(parts.names)
+        is_softmax = n_experts > 1 and parts.gate.trained.sees_rows
+        n_weights = (len(data.units.mean) + 1) * n_experts
+        check_wanted(
+            {
+                f"a softmax gate of at most {NEWTON_LIMIT} weights, columns times experts": (
+                    not is_softmax or n_weights <= NEWTON_LIMIT
+                )
+            },
+            f"Ask for fewer experts or ConstantGate(), or {ELSE}",
+        )
+        folds = splitting.folds(parts.templates, data)
+        if self._has_sums:
+            problem = self._one_pass(data, parts, settings, folds, seed)
+            if problem is not None:
+                return problem, None
+        check_wanted(_wanted_by_estimators(self.mixture))
+        problem = self._gathered(data, parts, settings, folds, seed)
+        return problem, problem.small.experts.folds
+
+    def _one_pass(self, data, parts, settings, folds, seed):
+        """The problem of linear experts by sums over rows: OnePassProblem.
+
+        None where these sums would be too many, or rows too few, and experts can do without.
+        """
+        experts = parts.make_experts(data, None, settings, seed)
+        likelihood = parts.likelihood.fitting(in_sample=True, linear=True)
+        likelihood = self.started(likelihood, data, len(parts.names))
+        known = experts, parts.gate.trained, likelihood, data
+        covered = OnePassProblem.covers(*known, load_prior=None, top_k=None)
+        is_enough, is_narrow = folds is None, len(data.units.mean) < BLOCK_LIMIT
+        can_be_gathered = not self.look.has_one_function or likelihood.expert_family is not None
+        if can_be_gathered and not (covered and is_enough and is_narrow):
+            return None
+        otherwise = "Ask for fewer experts, or set cv=False, or fit rows that are so few in memory."
+        check_wanted({"ten rows a coefficient": is_enough}, otherwise)
+        check_wanted({f"fewer than {BLOCK_LIMIT} columns": is_narrow}, f"Drop some, or {ELSE}")
+        check_wanted({"a target that is not the same for all rows": covered}, f"Else {ELSE}")
+        return OnePassProblem(*known, rows=self.source)
+
+    def _gathered(self, data, parts, settings, folds, seed):
+        """The problem of estimators that are fitted on rows of their own: GatheredProblem."""
+        is_in_sample, cv = folds is None, settings.cv
+        given = cv if isinstance(cv, Integral) else DEFAULT_FOLDS
+        n_folds = 1 if is_in_sample or isinstance(folds, str) else int(given)
+        shape = data.y.shape[1:] if data.classes is None else (len(data.classes),)
+        own_rows = ExpertRows.that_fit(
+            self.source.max_expert_rows, data.X, (len(parts.names), *shape), memory_for_rows()
+        )
+        gathering = Gathering(parts, settings, seed, n_folds, is_in_sample, own_rows, self.form)
+        linear = is_in_sample and all(map(is_linear, parts.templates))
+        likelihood = parts.likelihood.fitting(in_sample=is_in_sample, linear=linear)
+        small = gathering.small_problem(self.alone(data), parts.gate.trained, likelihood)
+        if self.look.has_unequal_weights:
+            warn_of_ignored_weights(small.experts.ignoring_weights())
+        return GatheredProblem(small, data, gathering, self.source)
+
+
+def check_wanted(wanted, otherwise=INSTEAD):
+    """Raise a ValueError that names all that is needed and not given, and a way out.
+
+    ``wanted`` has for each requirement whether it is met.
+    """
+    lacking = [each for each, is_given in wanted.items() if not is_given]
+    if lacking:
+        raise ValueError(f"Rows that are not in memory need {'; '.join(lacking)}. {otherwise}")
+
+
+def _has_sums(mixture):
+    """Whether experts are linear ones of which sums over rows tell all."""
+    if mixture._is_list or not mixture._likelihood().has_sums:
+        return False
+    template = mixture._expert_list()[1][0]
+    is_one = mixture._solver().penalty_of(template) is not None
+    return is_one and (mixture.cv is False or str(mixture.cv) == "auto")
+
+
+def _wanted_by_all(mixture, others):
+    """What all fits on rows that are not in memory need, and whether it is given."""
+    gate = mixture.gate
+    wanted = {
+        "the gate None, SoftmaxGate() or ConstantGate(), without L1 penalty and load_balance": (
+            gate is None or as_gate(gate).can_be_pooled
+        ),
+        "init='auto' or the name of a start": not callable(mixture.init),
+        "training='auto', 'em' or 'pooled'": mixture.training in ("auto", "em", "pooled"),
+        "shared_effects=None": not mixture._shared_effects(),
+        "a likelihood without subjects": not mixture._likelihood().takes_subjects,
+        "a likelihood without a zero component": mixture._zero_expert() is None,
+        "top_k=None": mixture.top_k is None,
+        "warm_start=False": not mixture.warm_start,
+    }
+    return wanted | {
+        f"no {name}, which looks at all rows at once": value is None
+        for name, value in others.items()
+    }
+
+
+def _wanted_by_estimators(mixture):
+    """What experts need that are fitted on rows of their own."""
+    cv, templates = mixture.cv, mixture._expert_list()[1]
+    likelihood = mixture._likelihood().fitting(in_sample=False, linear=False)
+    return {
+        "experts that are no mixtures": not any(map(has_own_density, templates)),
+        "outputs that are not reweighted one by one": not likelihood.reweights_outputs,
+        "scales that do not depend on the row": likelihood.scale_estimator() is None,
+        "cv='auto', 'prefit', False or a number of folds": (
+            cv is False or str(cv) in ("auto", "prefit") or (isinstance(cv, Integral) and cv > 1)
+        ),
+    }

@@ -101,7 +101,8 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
     n_init : int, default=10
         Number of starts. Each gets ten EM iterations with linear experts, the five best get
         fifty more, and the best of these goes on. Where fewer than three led to the best, as many
-        more are tried, up to three times, from there: two experts merged, another halved.
+        more are tried, up to three times (once under pooling), from there: two experts merged,
+        another halved.
     max_iter : int, default=500
         EM iterations at most, each a refit of the experts. Cross-fitted experts stop at 10.
     tol : float, default=1e-5

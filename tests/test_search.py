@@ -27,7 +27,7 @@ mixture = partial(MixtureOfExpertsRegressor, experts=LinearRegression(), n_init=
 def test_more_starts_end_no_lower_and_some_higher(monkeypatch):
     X, y = regimes(5)
     searched = [mixture(n_experts=5, random_state=seed).fit(X, y) for seed in range(5)]
-    monkeypatch.setattr(trainer, "SEARCHES", 0)
+    monkeypatch.setattr(trainer.Trainer, "searches", 0)
     plain = [mixture(n_experts=5, random_state=seed).fit(X, y) for seed in range(5)]
     gains = [a.lower_bound_ - b.lower_bound_ for a, b in zip(searched, plain, strict=True)]
     assert min(gains) > -1e-3  # of an optimum that was the lower one after fifty iterations

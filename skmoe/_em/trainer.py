@@ -25,7 +25,6 @@ from .starts import draw_starts, enough_rows, layers, soften
 TOL_OF_ONE = 1e-12  # per unit of weight, of a single expert that is solved: a regression
 REVIVALS = 3  # rounds of re-seeding in one run
 LEAST_LOG_DENSITY = -1e6  # least log-density of a row, in sums that choose a start
-SEARCHES = 3  # rounds of more starts, at most
 OFTEN = 3  # starts that led to the best, after which there is no need for more
 SAME_OPTIMUM = 1e-3  # per unit of weight; starts that are closer have met, or soon will
 SURROGATE_PENALTY = 1.0  # L2 of the linear experts that only choose a start for others
@@ -74,6 +73,8 @@ class Trainer:
         Other results of the training, in sentences.
     runner_up : ndarray of shape (n_samples, n_experts) or None
         Responsibilities of the best of the first starts, where others were better.
+    searches : int
+        Rounds of more starts, at most.
     why_out_of_fold : str
         Why linear experts are predicted out of fold although ``cv`` is "auto", a sentence.
     grows : bool
@@ -88,6 +89,7 @@ class Trainer:
     log_evidence = number_scores = specialisation = regimes = None
     notes = ()
     runner_up = None
+    searches = 3
     why_out_of_fold = ""
     grows = True
 
@@ -241,7 +243,7 @@ class Trainer:
         and ``paths`` are added to.
         """
         settings, random_state = self.settings, seeded(self.seed)
-        for _ in range(0 if callable(settings.init) else SEARCHES):
+        for _ in range(0 if callable(settings.init) else self.searches):
             before, best = problem.objective, problem.state()
             starts = (
                 [] if _n_met(before, paths) >= OFTEN else self._more(problem, data, random_state)

@@ -27,6 +27,7 @@ from .rivals import CLOSE, Rivals, close_numbers
 TOL = 1e-6  # per unit of weight; the mixtures to compare differ by little
 SHORT_RUN = 5  # iterations that tell good halves from bad ones, and whom to merge
 STRETCHES = (10, 10, 20, 40, 80, 160, 160)  # iterations between changes of the gate's precision
+STARTS_ANEW = 1  # rounds of more starts without pooling, at most: moves follow
 SAME_ALPHA = 0.1  # change of its logarithm that is none
 SLOW_RATE = 0.9  # by which gains shrink at the fastest, for all that is known
 # Loss by a merger, in units of what BIC pays for the parameters that it saves:
@@ -219,6 +220,7 @@ class PooledTrainer(Trainer):
             problem, data, parts, self.settings,
             folds=None, splitting=self.splitting, seed=self.seed,
         )  # fmt: skip
+        trainer.searches = STARTS_ANEW
         self.progress.say(f"Starts of {count(n_experts)} without pooling")
         trainer.start(None)
         if n_experts == self.n_experts:

@@ -1,17 +1,28 @@
 """What a likelihood promises."""
 
-import copy
 from abc import ABCMeta, abstractmethod
 
 import numpy as np
 from sklearn.base import BaseEstimator, clone
 
 from .._compat import QuickParameters
+from ._censoring import CensoredTargets
 from ._family_terms import FamilyTerms
+from ._learned import LearnedParameters
 from ._outliers import outlier_bounds
 
+STATED = {  # methods, and the attributes that say so
+    "expert_target": "changes_target",
+    "working_weights": "is_robust",
+    "working_exposure": "is_reweighted",
+    "working_target": "is_reweighted",
+    "learn_batch": "learns_batches",
+}
 
-class BaseLikelihood(QuickParameters, BaseEstimator, metaclass=ABCMeta):
+
+class BaseLikelihood(
+    CensoredTargets, LearnedParameters, QuickParameters, BaseEstimator, metaclass=ABCMeta
+):
     """Base class of likelihoods: how probable a target is, given the prediction of an expert.
 
     A likelihood owns the scales of the experts. Within EM it is asked for the log-density of each
@@ -82,6 +93,14 @@ class BaseLikelihood(QuickParameters, BaseEstimator, metaclass=ABCMeta):
         ``learned_values`` are not all fitted attributes of ``per_expert``.
     learned_values : tuple of str
         Names of those of any sign.
+    learns_batches : bool
+        Whether there is ``learn_batch``, which ``partial_fit`` needs.
+    changes_target : bool
+        Whether experts are fitted on, and predict, something else than y: ``expert_target``.
+    is_robust : bool
+        Whether there are ``working_weights``.
+    is_reweighted : bool
+        Whether working weights, exposures or targets have a single expert iterate too.
     zero_expert : str or None
         Name of an expert that always predicts zero, which the likelihood adds as the last one;
         None where it adds none.
@@ -101,7 +120,7 @@ class BaseLikelihood(QuickParameters, BaseEstimator, metaclass=ABCMeta):
     scale_model_ = regime_ = None
     at_floor_ = ()
     scale_ = df_ = regime_ = None
-    per_expert = learned_logs = learned_values = ()
+    changes_target = is_robust = is_reweighted = False
     zero_expert = None
     _linear = False  # whether generalised linear models that EM solves are the experts
 
@@ -111,6 +130,11 @@ class BaseLikelihood(QuickParameters, BaseEstimator, metaclass=ABCMeta):
         for name in ("can_be_pooled", "can_be_stacked", "has_sums"):
             if name not in vars(cls):
                 setattr(cls, name, False)
+        for method, name in STATED.items():
+            if method in vars(cls) and not getattr(cls, name):
+                raise TypeError(
+                    f"{cls.__name__} has {method}: give it the attribute {name} = True."
+                )
 
     # Before EM ------------------------------------------------------------------------------
 
@@ -289,61 +313,6 @@ class BaseLikelihood(QuickParameters, BaseEstimator, metaclass=ABCMeta):
             One for each row and expert; see :mod:`skmoe.distributions`.
         """
 
-    def log_probability(self, bounds, prediction):
-        """Log-density of observed targets, and log-probability of the intervals of censored ones.
-
-        Parameters
-        ----------
-        bounds : Bounds
-            With ``lower`` and ``upper`` (n_samples,), equal where the target was observed.
-        prediction : ndarray of shape (n_samples, n_experts)
-            Prediction of each expert.
-
-        Returns
-        -------
-        log_probability : ndarray of shape (n_samples, n_experts)
-            Natural logarithm.
-        """
-        components = self.components(prediction)
-        return components.log_between(bounds.lower[:, None], bounds.upper[:, None])
-
-    def expected_target(self, bounds, prediction):
-        """What experts are fitted on where targets are censored, and with which weights.
-
-        Parameters
-        ----------
-        bounds : Bounds
-            With ``lower`` and ``upper`` (n_samples,), equal where the target was observed.
-        prediction : ndarray of shape (n_samples, n_experts)
-            Prediction of each expert.
-
-        Returns
-        -------
-        target : ndarray of shape (n_samples, n_experts)
-            Expected ``expert_target`` within the bounds, under each expert.
-        working : ndarray of shape (n_samples, n_experts) or None
-            Factors of the responsibilities, as of ``working_weights``.
-        """
-        raise TypeError(f"{type(self).__name__} does not implement expected_target.")
-
-    def update_censored(self, bounds, prediction, weights, penalty=0.0, pooled_rows=0.0):
-        """``update`` where targets are censored.
-
-        Parameters
-        ----------
-        bounds : Bounds
-            With ``lower`` and ``upper`` (n_samples,), equal where the target was observed.
-        prediction : ndarray of shape (n_samples, n_experts)
-            Prediction of each expert.
-        weights : ndarray of shape (n_samples, n_experts)
-            Responsibilities times weights of the rows.
-        penalty : float or ndarray of shape (n_experts,), default=0.0
-            As in ``update``.
-        pooled_rows : float, default=0.0
-            As in ``update``.
-        """
-        raise TypeError(f"{type(self).__name__} does not implement update_censored.")
-
     def log_prior(self, penalty):
         """What the penalty of the experts takes from the log-likelihood.
 
@@ -467,54 +436,6 @@ class BaseLikelihood(QuickParameters, BaseEstimator, metaclass=ABCMeta):
         """
         return None
 
-    def point(self):
-        """What has been learned, as numbers of any sign, for EM to extrapolate.
-
-        Returns
-        -------
-        point : ndarray of shape (n_numbers,) or None
-            None where that is not known.
-        """
-        names = *self.learned_logs, *self.learned_values
-        is_all = all(name in names for name in self.per_expert if name.endswith("_"))
-        if not is_all or any(vars(self).get(name) is None for name in names):
-            return None
-        parts = [np.log(np.ravel(vars(self)[name])) for name in self.learned_logs]
-        parts += [np.ravel(vars(self)[name]) for name in self.learned_values]
-        return np.concatenate([np.empty(0), *parts])
-
-    def at(self, point):
-        """A likelihood that has learned something else.
-
-        Parameters
-        ----------
-        point : ndarray of shape (n_numbers,)
-            As ``point`` returns it.
-
-        Returns
-        -------
-        likelihood : BaseLikelihood
-            A new one, within the bounds of what can be learned.
-        """
-        twin, end = copy.copy(self), 0
-        for name in (*self.learned_logs, *self.learned_values):
-            before = vars(self)[name]
-            values = point[end : end + np.size(before)].reshape(np.shape(before))
-            end += np.size(before)
-            if name in self.learned_logs:  # what has stayed the same does so to the last digit
-                values = np.where(values == np.log(before), before, np.exp(values))
-            setattr(twin, name, values)
-        twin._keep_within_bounds()
-        return twin
-
-    def _keep_within_bounds(self):
-        """Move what ``at`` has set to the nearest that can be learned; by default it stays."""
-
-    @property
-    def changes_target(self):
-        """Whether experts are fitted on, and predict, something else than y."""
-        return self._implements("expert_target")
-
     @property
     def transform(self):
         """What makes the targets of experts of y, a function; None where y is their target."""
@@ -529,22 +450,6 @@ class BaseLikelihood(QuickParameters, BaseEstimator, metaclass=ABCMeta):
             Target, or a part of it.
         """
         return
-
-    @property
-    def looks_at_target(self):
-        """Whether experts or starts see something else than y, which not every y can become."""
-        return self.changes_target or self._implements("start_target")
-
-    @property
-    def is_robust(self):
-        """Whether there are working weights."""
-        return self._implements("working_weights")
-
-    @property
-    def is_reweighted(self):
-        """Whether working weights, exposures or targets have a single expert iterate too."""
-        others = "working_exposure", "working_target"
-        return self.is_robust or any(map(self._implements, others))
 
     @property
     def stands_alone(self):
@@ -571,76 +476,6 @@ class BaseLikelihood(QuickParameters, BaseEstimator, metaclass=ABCMeta):
         """
         return None
 
-    @property
-    def n_parameters_(self):
-        """Number of free parameters, for ``bic``; None where they cannot be counted."""
-        return sum(np.size(vars(self)[name]) for name in self.per_expert)
-
-    def reorder(self, order):
-        """Renumber the experts in place: new expert ``j`` is old expert ``order[j]``.
-
-        Parameters
-        ----------
-        order : ndarray of shape (n_kept,)
-            A permutation, or a part of one.
-        """
-        for name in self.per_expert:
-            setattr(self, name, vars(self)[name][order])
-
-    def extended(self, other, k):
-        """A likelihood with one expert more, the last.
-
-        Parameters
-        ----------
-        other : BaseLikelihood
-            Fitted, of the same kind.
-        k : int
-            Number of its expert to take.
-
-        Returns
-        -------
-        likelihood : BaseLikelihood
-            A new one, with all else as it is here.
-        """
-        twin = copy.copy(self)
-        for name in self.per_expert:
-            ours, theirs = vars(self)[name], vars(other)[name]
-            setattr(twin, name, np.concatenate([ours, theirs[k : k + 1]]))
-        return twin
-
-    def for_batches(self):
-        """The likelihood that ``partial_fit`` goes on with.
-
-        Returns
-        -------
-        likelihood : BaseLikelihood
-            This one, or, of pooled experts, its kin by maximum likelihood.
-        """
-        return self
-
-    @property
-    def learns_batches(self):
-        """Whether there is ``learn_batch``, which ``partial_fit`` needs."""
-        return self._implements("learn_batch")
-
-    def learn_batch(self, y, prediction, weights, penalty=0.0, *, keep, gain):
-        """``update`` for a batch of a stream.
-
-        Parameters
-        ----------
-        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
-            Target.
-        prediction : ndarray of shape (n_samples, n_experts) or (..., n_outputs)
-            Prediction of each expert.
-        weights : ndarray of shape (n_samples, n_experts)
-            Responsibilities times weights of the rows.
-        penalty : float or ndarray of shape (n_experts,) or (n_experts, n_outputs), default=0.0
-            Penalty of the coefficients of each expert.
-        keep, gain : float
-            Factors of what was seen before, and of the rows of the batch.
-        """
-        raise TypeError(f"{type(self).__name__} does not implement learn_batch.")
-
     def terms(self):
         """Class of the derivatives of the log-density, for standard errors, or None.
 
@@ -651,33 +486,3 @@ class BaseLikelihood(QuickParameters, BaseEstimator, metaclass=ABCMeta):
             default those of ``family``, and None without one: no standard errors.
         """
         return None if self.family is None else FamilyTerms.of(self.family)
-
-    def censored_terms(self):
-        """The same for censored targets, or None.
-
-        Returns
-        -------
-        terms : type or None
-            Whose ``target_of`` takes bounds in place of y; by default None.
-        """
-        return None
-
-    def of_expert(self, k):
-        """Whose parameters, and terms, are those of an expert.
-
-        Parameters
-        ----------
-        k : int
-            Number of the expert.
-
-        Returns
-        -------
-        likelihood : BaseLikelihood
-            By default this one; where likelihoods are made of others, one of these.
-        k : int
-            Number of the expert there.
-        """
-        return self, k
-
-    def _implements(self, method):
-        return getattr(type(self), method) is not getattr(BaseLikelihood, method)

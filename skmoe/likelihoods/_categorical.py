@@ -50,7 +50,7 @@ class Categorical(BaseLikelihood):
 
     per_expert = ("temperature_", "epsilon_", "_mass")
 
-    can_be_stacked = has_sums = True
+    can_be_stacked = has_sums = learns_batches = True
     target_dtype = np.dtype(np.intp)
 
     def __init__(self, *, calibration="auto", epsilon=1e-3, n_classes=0):

@@ -16,12 +16,13 @@ from abc import abstractmethod
 import numpy as np
 
 from ..distributions import GaussianComponents, StudentTComponents
+from ._censoring import CensoredTargets
 from ._scaled import grid_step
 
 NARROW = 1e-6  # an interval, in units of the scale, whose moments are those of its middle
 
 
-class CensoredErrors:
+class CensoredErrors(CensoredTargets):
     """Censored targets for likelihoods of errors around predictions with a scale for each expert.
 
     It is mixed into ``ScaledErrors``. A subclass says what the moments between bounds are,
@@ -47,41 +48,10 @@ class CensoredErrors:
         """Of z between two ends (n, K): weight E u (None for ones), E uz / E u, and E uzz."""
 
     def expected_target(self, bounds, prediction):
-        """What experts are fitted on where targets are censored, and with which weights.
-
-        Parameters
-        ----------
-        bounds : Bounds
-            With ``lower`` and ``upper`` (n_samples,), equal where the target was observed.
-        prediction : ndarray of shape (n_samples, n_experts)
-            Prediction of each expert.
-
-        Returns
-        -------
-        target : ndarray of shape (n_samples, n_experts)
-            Expected targets, on the scale of the predictions.
-        working : ndarray of shape (n_samples, n_experts) or None
-            Factors of the responsibilities.
-        """
         working, location, _ = self._moments(bounds, prediction)
         return prediction + self.scale_ * location, working
 
     def update_censored(self, bounds, prediction, weights, penalty=0.0, pooled_rows=0.0):
-        """Re-estimate the scales where targets are censored, from the expected squares of errors.
-
-        Parameters
-        ----------
-        bounds : Bounds
-            With ``lower`` and ``upper`` (n_samples,), equal where the target was observed.
-        prediction : ndarray of shape (n_samples, n_experts)
-            Prediction of each expert.
-        weights : ndarray of shape (n_samples, n_experts)
-            Responsibilities times weights of the rows.
-        penalty : float or ndarray of shape (n_experts,), default=0.0
-            What the prior of the experts adds to their sum of squares.
-        pooled_rows : float, default=0.0
-            Each expert is given so many rows more, of the geometric mean of all the scales.
-        """
         if self.scale_ is None:
             self._set_censored_floor(bounds)
             self.update(bounds.points, prediction, weights, penalty, pooled_rows)

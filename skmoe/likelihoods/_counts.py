@@ -134,6 +134,7 @@ class NegativeBinomial(_Counts):
     """
 
     family, expert_family = NegativeBinomialFamily(), PoissonFamily()
+    is_reweighted = True
     per_expert = learned_logs = ("shape_",)
 
     def update(self, y, prediction, weights, penalty=0.0, pooled_rows=0.0):

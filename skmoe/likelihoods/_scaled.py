@@ -125,6 +125,7 @@ class RobustErrors(ScaledErrors):
     and floor are those of the bulk of the target, so that outliers do not make them.
     """
 
+    is_robust = is_reweighted = True
     first_steps = 20  # from the scale of all residuals, outliers included, to a robust one
 
     def _bulk(self, y, weight):

@@ -33,6 +33,7 @@ class _SkewedErrors(ScaledErrors):
     below the predictions the locations are, until the next fit of the experts accounts for it.
     """
 
+    is_reweighted = True
     per_expert = ("scale_", "skew_", "_shift")
     learned_logs, learned_values = ("scale_",), ("skew_", "_shift")
 
@@ -265,6 +266,7 @@ class SkewT(_SkewedErrors):
     (array([0.]), array([0.9]))
     """
 
+    is_robust = True
     per_expert = ("scale_", "skew_", "_shift", "df_")
     learned_logs = ("scale_", "df_")
 

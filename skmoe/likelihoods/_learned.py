@@ -1,0 +1,137 @@
+"""What likelihoods learn of experts: how it is kept, extrapolated and carried over."""
+
+import copy
+
+import numpy as np
+
+
+class LearnedParameters:
+    """Fitted attributes of which each has one value, or one array, for each expert."""
+
+    per_expert = learned_logs = learned_values = ()
+    learns_batches = False
+
+    def point(self):
+        """What has been learned, as numbers of any sign, for EM to extrapolate.
+
+        Returns
+        -------
+        point : ndarray of shape (n_numbers,) or None
+            None where that is not known.
+        """
+        names = *self.learned_logs, *self.learned_values
+        is_all = all(name in names for name in self.per_expert if name.endswith("_"))
+        if not is_all or any(vars(self).get(name) is None for name in names):
+            return None
+        parts = [np.log(np.ravel(vars(self)[name])) for name in self.learned_logs]
+        parts += [np.ravel(vars(self)[name]) for name in self.learned_values]
+        return np.concatenate([np.empty(0), *parts])
+
+    def at(self, point):
+        """A likelihood that has learned something else.
+
+        Parameters
+        ----------
+        point : ndarray of shape (n_numbers,)
+            As ``point`` returns it.
+
+        Returns
+        -------
+        likelihood : BaseLikelihood
+            A new one, within the bounds of what can be learned.
+        """
+        twin, end = copy.copy(self), 0
+        for name in (*self.learned_logs, *self.learned_values):
+            before = vars(self)[name]
+            values = point[end : end + np.size(before)].reshape(np.shape(before))
+            end += np.size(before)
+            if name in self.learned_logs:  # what has stayed the same does so to the last digit
+                values = np.where(values == np.log(before), before, np.exp(values))
+            setattr(twin, name, values)
+        twin._keep_within_bounds()
+        return twin
+
+    def _keep_within_bounds(self):
+        """Move what ``at`` has set to the nearest that can be learned; by default it stays."""
+
+    @property
+    def n_parameters_(self):
+        """Number of free parameters, for ``bic``; None where they cannot be counted."""
+        return sum(np.size(vars(self)[name]) for name in self.per_expert)
+
+    def reorder(self, order):
+        """Renumber the experts in place: new expert ``j`` is old expert ``order[j]``.
+
+        Parameters
+        ----------
+        order : ndarray of shape (n_kept,)
+            A permutation, or a part of one.
+        """
+        for name in self.per_expert:
+            setattr(self, name, vars(self)[name][order])
+
+    def extended(self, other, k):
+        """A likelihood with one expert more, the last.
+
+        Parameters
+        ----------
+        other : BaseLikelihood
+            Fitted, of the same kind.
+        k : int
+            Number of its expert to take.
+
+        Returns
+        -------
+        likelihood : BaseLikelihood
+            A new one, with all else as it is here.
+        """
+        twin = copy.copy(self)
+        for name in self.per_expert:
+            ours, theirs = vars(self)[name], vars(other)[name]
+            setattr(twin, name, np.concatenate([ours, theirs[k : k + 1]]))
+        return twin
+
+    def of_expert(self, k):
+        """Whose parameters, and terms, are those of an expert.
+
+        Parameters
+        ----------
+        k : int
+            Number of the expert.
+
+        Returns
+        -------
+        likelihood : BaseLikelihood
+            By default this one; where likelihoods are made of others, one of these.
+        k : int
+            Number of the expert there.
+        """
+        return self, k
+
+    def for_batches(self):
+        """The likelihood that ``partial_fit`` goes on with.
+
+        Returns
+        -------
+        likelihood : BaseLikelihood
+            This one, or, of pooled experts, its kin by maximum likelihood.
+        """
+        return self
+
+    def learn_batch(self, y, prediction, weights, penalty=0.0, *, keep, gain):
+        """``update`` for a batch of a stream.
+
+        Parameters
+        ----------
+        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            Target.
+        prediction : ndarray of shape (n_samples, n_experts) or (..., n_outputs)
+            Prediction of each expert.
+        weights : ndarray of shape (n_samples, n_experts)
+            Responsibilities times weights of the rows.
+        penalty : float or ndarray of shape (n_experts,) or (n_experts, n_outputs), default=0.0
+            Penalty of the coefficients of each expert.
+        keep, gain : float
+            Factors of what was seen before, and of the rows of the batch.
+        """
+        raise TypeError(f"{type(self).__name__} does not implement learn_batch.")

@@ -18,7 +18,7 @@ PAGE = Path(__file__).parents[1] / "CONTRIBUTING.md"
 IN_ALL = {
     "lines of code": 24_100,
     "lines of docstrings": 12_000,
-    "classes": 320,
+    "classes": 322,
     "classes of problems": 6,  # ways to train by EM
     "classes of trainers": 4,
     "types of gates and likelihoods asked for": 16,  # where they are neither written nor analysed

@@ -18,7 +18,7 @@ from skmoe._pooling.overdispersed import LOSSES, PENALTY
 from skmoe._pooling.overdispersed import _loss as _loss_of_size
 from skmoe._pooling.problem import PooledGate
 from skmoe._pooling.regime_gate import RegimeGate
-from skmoe._pooling.regimes import CLOSE, SHAPE, SPREAD, Regimes, RegimeSearch
+from skmoe._pooling.regimes import CLOSE, FEWEST_ROWS, SHAPE, SPREAD, Regimes, RegimeSearch
 from skmoe.likelihoods._scaled import grid_step
 
 SLOPES = np.array([1.0, 2.0, 0.0, -1.0])
@@ -247,6 +247,13 @@ def test_number_of_regimes_is_the_planted_one(kind, n):
     }
     for truth, numbers in found.items():
         assert numbers.count(truth) >= (5 if n == 60 else 3)
+
+
+@pytest.mark.slow
+def test_three_outliers_in_a_thousand_rows_are_no_regime():
+    moe = MixtureOfExpertsRegressor(random_state=0).fit(*one_line("t3", 1000, 7000))
+    assert 1000 * moe.expert_load_.min() < FEWEST_ROWS  # one expert has them
+    assert moe.n_regimes_ == 1
 
 
 # The posterior of tied coefficients -----------------------------------------------------------

@@ -124,12 +124,16 @@ class RegimeSearch:
         if n_experts > 1 and is_ordered(best, MARGIN):
             return best, Regimes(np.zeros(n_experts, dtype=int), ORDERED, {1: 0.0})
         support = {k: n_rows * each for k, each in self.trainer.log_evidence.items()}
-        most = max(1, np.count_nonzero(best.effective_rows() >= FEWEST_ROWS))
-        chosen, kind, to_try = best, None, partitions(best)
-        if most <= len(to_try):
-            chosen, kind = self._tied(best, to_try[most - 1], -np.inf)
+        chosen, kind, rows = best, None, best.effective_rows()
+        to_try = [
+            regime
+            for regime in partitions(best)
+            if regime.max() == 0 or np.bincount(regime, rows).min() >= FEWEST_ROWS
+        ]
+        if n_experts > 1 and rows.min() < FEWEST_ROWS:
+            chosen, kind = self._tied(best, to_try.pop(), -np.inf)
         to_beat, family = n_rows * chosen.evidence - MARGIN, self.trainer.parts.likelihood.family
-        for regime in to_try[: most - 1]:
+        for regime in to_try:
             tied, kind_of_tied = self._tied(best, regime, to_beat)
             n_regimes, value = tied.experts.ties.n_regimes, n_rows * tied.evidence
             if value <= support.get(n_regimes, -np.inf):

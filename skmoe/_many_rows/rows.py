@@ -17,7 +17,7 @@ from .._experts.folds import DEFAULT_FOLDS
 from .._experts.solvers import is_linear
 from .._experts.traits import has_own_density
 from .._numerics.multinomial import BLOCK_LIMIT, NEWTON_LIMIT
-from .._planning.request import MOST_EXPERTS
+from .._planning.request import MOST_EXPERTS, POOLED_GATES
 from .._rows.look import LookParameters, column_moments, first_look, weigh_sample
 from .._rows.mixed_tables import TableForm, encode, fit_encoder
 from .._rows.opening import open_rows
@@ -273,9 +273,7 @@ def _wanted_by_all(mixture, others):
     """What all fits on rows that are not in memory need, and whether it is given."""
     gate = mixture.gate
     wanted = {
-        "the gate None, SoftmaxGate() or ConstantGate(), without L1 penalty and load_balance": (
-            gate is None or as_gate(gate).can_be_pooled
-        ),
+        POOLED_GATES: gate is None or as_gate(gate).can_be_pooled,
         "init='auto' or the name of a start": not callable(mixture.init),
         "training='auto', 'em' or 'pooled'": mixture.training in ("auto", "em", "pooled"),
         "shared_effects=None": not mixture._shared_effects(),

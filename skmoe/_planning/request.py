@@ -14,6 +14,7 @@ from .._experts.solvers import are_solved_sparse
 from ..gates._classifier import as_gate
 
 MOST_EXPERTS = 8  # that are tried where their number is to be chosen
+POOLED_GATES = "the gate None, SoftmaxGate() or ConstantGate(), without L1 penalty and load_balance"
 
 
 @dataclass

@@ -7,7 +7,7 @@ from scipy import sparse
 from .._experts.fitting import supports_warm_start
 from .._experts.solvers import is_linear
 from .._experts.traits import STACK, has_oob_prediction, has_own_density, is_frozen
-from .request import is_word
+from .request import POOLED_GATES, is_word
 
 WAYS = ("em", "pooled", "stack", "specialists")
 MOST_POOLED_ROWS = 10_000  # by "auto": beyond, pooling costs more than it tells
@@ -53,10 +53,7 @@ NEEDS = {
             "likelihood='gaussian', 'poisson', 'gamma', 'binomial' or 'categorical'",
             lambda r: r.likelihood.can_be_pooled,
         ),
-        Need(
-            "the gate None, SoftmaxGate() or ConstantGate(), without L1 penalty and load_balance",
-            lambda r: r.can_pool_gate,
-        ),
+        Need(POOLED_GATES, lambda r: r.can_pool_gate),
         Need("targets that are observed, so no upper", lambda r: r.rows.bounds is None),
         Need(
             "no shared_effects of classes or of some experts",

@@ -5,7 +5,6 @@ from functools import partial
 
 import numpy as np
 from scipy import special
-from sklearn.base import is_classifier
 
 from .._numerics.moments import Moments
 from .._rows.opening import open_rows
@@ -22,7 +21,7 @@ def reduce_rows(kernel, mixture, X, y=None, sample_weight=None, parameters=None,
     for name, value in others.items():
         if value is not None:
             raise TypeError(f"{name} is for rows in memory; {type(X).__name__} have none.")
-    source = open_rows(X, y, sample_weight, classifies=is_classifier(mixture), as_given=True)
+    source = open_rows(X, y, sample_weight, classifies=mixture._classifies, as_given=True)
     sums = source.reduce(partial(_of_block, kernel, mixture), parameters)
     if sums is None:
         raise ValueError("There are no rows.")

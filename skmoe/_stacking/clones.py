@@ -37,8 +37,6 @@ class Clones:
     alone.
     """
 
-    way = "specialists"
-
     def __init__(self, trainer, numbers):
         self.trainer, self.numbers = trainer, numbers
 

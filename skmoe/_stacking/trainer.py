@@ -96,11 +96,11 @@ class StackedTrainer(Trainer):
     ):  # fmt: skip
         splits = splitting.gate_folds(folds, data, can_memorise=True)
         super().__init__(None, data, parts, settings, folds=splits, splitting=splitting, seed=seed)
-        self.source = UnlikeExperts(self) if numbers is None else Clones(self, numbers)
         self.expert_folds = splits if folds is None and parts.is_list else folds
         kind = RegressionDensities if parts.classes is None else ClassificationDensities
         self.densities = kind(parts, data, splits, gate, settings.tol)
-        self.expert_seed, self.instead, self.way = expert_seed, instead, self.source.way
+        self.expert_seed, self.numbers, self.instead = expert_seed, numbers, instead
+        self.way = "stack" if numbers is None else "specialists"
 
     def make_experts(self, parts, *, of_regimes=False, report_weights=True):
         """Experts (EstimatorExperts) in training, on all rows or each on those of a regime."""
@@ -115,7 +115,8 @@ class StackedTrainer(Trainer):
     def train(self, previous, tasks, attributes_now):
         """Fit it all, in one iteration; see ``Trainer``."""
         tasks.begin(1 if self.instead is None else None)
-        self.problem, order = self._finish(*self.source.fit())
+        source = UnlikeExperts(self) if self.numbers is None else Clones(self, self.numbers)
+        self.problem, order = self._finish(*source.fit())
         self.progress.say("Trained", self.problem.objective)
         if self.instead is not None and self._has_linear_regimes():
             self.progress.say("A mixture of linear experts explains the target better: trying EM")

@@ -11,8 +11,6 @@ from ..gates import SoftmaxGate
 class UnlikeExperts:
     """The experts of a list; ``trainer`` is the StackedTrainer that they are for."""
 
-    way = "stack"
-
     def __init__(self, trainer):
         self.trainer = trainer
 

@@ -118,7 +118,7 @@ class ManyRows(FitRows):
         mixture._column_kinds, mixture._medians = known.kinds, None
         self._shown = rows.X  # to experts
         if not self.look.is_numeric:
-            rows = self._encode(plan.request.templates)
+            rows = self._encode(plan)
             encoded = self.form
         class_weights = None
         if mixture.class_weight is not None:
@@ -137,23 +137,19 @@ class ManyRows(FitRows):
         of_target = () if target is None else target.standardisation()
         self.adapted, self._units = rows, Units(*columns.standardisation(), *of_target)
 
-    def _encode(self, templates):
+    def _encode(self, plan):
         """The sample as the gate and starts see it.
 
         Experts of the mixture's choice see it as the gate does, others as a table.
         """
-        mixture, table = self.mixture, self.checked.X
-        is_default = mixture.experts is None or isinstance(mixture.experts, str)
-        has_default_gate = mixture.gate is None and len(templates) > 1
-        self.encoder = fit_encoder(
-            self.look, ["experts"] * is_default + ["gate"] * has_default_gate
-        )
-        if mixture.gate is not None and mixture.gate.sees_rows:
-            check_accepts("The gate SoftmaxGate", mixture.gate, table)
+        gate, table, request = self.mixture.gate, self.checked.X, plan.request
+        self.encoder = fit_encoder(self.look, plan.encoding)
+        if gate is not None and gate.sees_rows:
+            check_accepts("The gate SoftmaxGate", gate, table)
         rows = replace(self.checked, X=encode(self.encoder, table))
-        if is_default:
+        if request.encodes:
             self._shown, self.form = rows.X, None
-        adapt_experts(templates, self._shown, is_default=False)  # raises if one cannot take it
+        adapt_experts(request.templates, self._shown, is_default=False)  # raises if one cannot
         return rows
 
     def _weigh_classes(self, rows, class_weights):
@@ -237,10 +233,9 @@ class ManyRows(FitRows):
         is_in_sample, cv = folds is None, settings.cv
         given = cv if isinstance(cv, Integral) else DEFAULT_FOLDS
         n_folds = 1 if is_in_sample or isinstance(folds, str) else int(given)
-        shape = data.y.shape[1:] if data.classes is None else (len(data.classes),)
-        own_rows = ExpertRows.that_fit(
-            self.source.max_expert_rows, data.X, (len(parts.names), *shape), memory_for_rows()
-        )
+        of_one = data.y.shape[1:] if data.classes is None else (len(data.classes),)
+        shape, most = (len(parts.names), *of_one), self.source.max_expert_rows
+        own_rows = ExpertRows.that_fit(most, data.X, shape, memory_for_rows())
         gathering = Gathering(parts, settings, seed, n_folds, is_in_sample, own_rows, self.form)
         linear = is_in_sample and all(map(is_linear, parts.templates))
         likelihood = parts.likelihood.fitting(in_sample=is_in_sample, linear=linear)

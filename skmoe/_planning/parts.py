@@ -10,9 +10,7 @@ from ..gates import SoftmaxGate
 def make_parts(mixture, plan, rows, gate_seed, *, plain=False):
     """Experts, gate and likelihood of a plan, adapted; ``plain`` ones without own gate."""
     names, templates = plan.request.names, plan.request.templates
-    is_default = plan.request.encodes
-    has_default_gate = plan.is_default_gate and len(names) > 1
-    encoding = ["experts"] * is_default + ["gate"] * has_default_gate
+    is_default, encoding = plan.request.encodes, plan.encoding
     shrinks = plan.training == "pooled"
     left_out = identifiers(rows.X, shrinks=shrinks) if encoding else ([], [])
     if encoding:

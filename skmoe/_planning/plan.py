@@ -124,6 +124,12 @@ class Plan:
         """Whether ``warm_start`` can go on from what was fitted: from responsibilities."""
         return self.training in ("em", "pooled")
 
+    @property
+    def encoding(self):
+        """Parts of the mixture's choice, which see a mixed table behind an encoder."""
+        has_default_gate = self.is_default_gate and len(self.request.names) > 1
+        return ["experts"] * self.request.encodes + ["gate"] * has_default_gate
+
     def for_users(self):
         """The plan without what ``fit`` alone needs."""
         return replace(self, request=None)

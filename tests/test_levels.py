@@ -142,3 +142,16 @@ def test_two_regimes_have_levels_that_their_gate_does_not_see():
     assert moe.predict_experts(X).std(axis=0).min() > 1.5
     assert_allclose(moe.gate_proba(X), moe.gate_proba(X.assign(state="other")))
     assert not np.allclose(moe.predict(X), moe.predict(X.assign(state="other")), atol=0.5)
+
+
+@pytest.mark.slow
+def test_wide_tables_of_levels_have_their_regimes():
+    rng = np.random.default_rng(0)
+    level, regime = rng.integers(22, size=(6, 400)), rng.random(400) < 0.5
+    table = pd.DataFrame({f"x{j}": [f"level {k}" for k in each] for j, each in enumerate(level)})
+    effects = rng.normal(size=(6, 22))[np.arange(6)[:, None], level].sum(axis=0)
+    y = np.where(regime, 3 + effects, -3 - effects) + 0.3 * rng.normal(size=400)
+    moe = MixtureOfExpertsRegressor(random_state=0).fit(table, y)
+    assert moe.n_distinct_experts_ == 2
+    shares = moe.responsibilities(table, y)[:, 0]
+    assert max(np.mean((shares > 0.5) == regime), np.mean((shares < 0.5) == regime)) > 0.9

@@ -29,10 +29,11 @@ def draw(n, p, n_experts, n_outputs=1, seed=0):
     ("n_columns", "n_grams"),
     [(1, 3), (5, 1), (5, 4), (KERNEL_COLUMNS, 2), (KERNEL_COLUMNS + 1, 2)],
 )
-def test_grams_equal_their_definition(n_columns, n_grams, n):
+@pytest.mark.parametrize("sign", [np.positive, np.abs])
+def test_grams_equal_their_definition(n_columns, n_grams, n, sign):
     rng = np.random.default_rng(0)
     design = rng.normal(size=(n, n_columns))
-    weights = rng.normal(size=(n, n_grams))  # of either sign
+    weights = sign(rng.normal(size=(n, n_grams)))  # of either sign, or of one
     expected = np.einsum("ni,nk,nj->kij", design, weights, design, optimize=True)
     grams = weighted_grams(design, weights)
     # Sums of n terms of order one.

@@ -23,7 +23,7 @@ References
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import special
+from scipy import linalg, special
 
 from .._numerics.columns import effects_of, quadratic_forms
 from .._numerics.statistics import LeastSquaresStatistics
@@ -78,7 +78,7 @@ def pooled_coefficients(gram, cross, tau, rho):
     """
     root, shared_root, eye = np.sqrt(tau), np.sqrt(rho), np.eye(cross.shape[1])
     factor = _factor(root[:, None] * gram * root)
-    half = np.linalg.solve(factor, np.diag(root))  # L_k = half'half
+    half = _inverses(factor) * root  # L_k = half'half
     half_gram = half @ gram
     half_cross = np.einsum("kij,kj->ki", half, cross)
     own_cov = half.transpose(0, 2, 1) @ half
@@ -87,7 +87,7 @@ def pooled_coefficients(gram, cross, tau, rho):
     right = cross.sum(axis=0) - np.einsum("kij,ki->j", half_gram, half_cross)
     evidence = 0.5 * np.vdot(half_cross, half_cross) - _half_log_det(factor)
     factor = _factor(shared_root[:, None] * total * shared_root)
-    half = np.linalg.solve(factor, np.diag(shared_root))
+    half = _inverses(factor[None])[0] * shared_root
     shared_cov, half_right = half.T @ half, half @ right
     evidence += 0.5 * half_right @ half_right - _half_log_det(factor)
     shared_mean = half.T @ half_right
@@ -115,6 +115,11 @@ def _factor(matrices):
     n_columns = matrices.shape[-1]
     largest = np.einsum("...ii->...i", matrices).max(axis=-1)[..., None, None]
     return np.linalg.cholesky(matrices + (1 + ROUNDING * largest) * np.eye(n_columns))
+
+
+def _inverses(factors):
+    """Of Cholesky factors (K, q, q)."""
+    return np.stack([linalg.lapack.dtrtri(factor, lower=True)[0] for factor in factors])
 
 
 def _half_log_det(factors):

@@ -63,7 +63,11 @@ class GramSums:
                 block = design[start : start + BLOCK_ROWS]
                 for k in range(self.n_grams):
                     weight = weights[start : start + BLOCK_ROWS, k]
-                    self.sums[k] += (block.T * weight) @ block
+                    if weight.min() < 0:
+                        self.sums[k] += (block.T * weight) @ block
+                    else:  # half as many products
+                        root = block * np.sqrt(weight)[:, None]
+                        self.sums[k] += root.T @ root
 
     def matrices(self):
         """Those of all rows, (n_grams, n_columns, n_columns)."""

@@ -16,6 +16,7 @@ References
 """
 
 import numpy as np
+from scipy import linalg
 from sklearn.base import clone
 
 from .._em.problem import Problem, shallow_copy
@@ -85,7 +86,8 @@ class GateUnderPrior:
         prior_and_rounding = prior + ROUNDING * hessian.diagonal().max()
         factor = np.linalg.cholesky(hessian + np.diag(prior_and_rounding))
         volume = 0.5 * np.log(prior).sum() - np.log(np.diag(factor)).sum()
-        variance = (np.linalg.inv(factor) ** 2).sum(axis=0)
+        inverse, _ = linalg.lapack.dtrtri(factor, lower=True)
+        variance = (inverse**2).sum(axis=0)
         slopes = np.tile(np.arange(n_columns) < n_columns - 1, n_experts)
         return volume, np.count_nonzero(slopes) - self.alpha * variance[slopes].sum()
 

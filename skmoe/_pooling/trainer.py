@@ -1,9 +1,9 @@
 """Training of pooled experts: one, two and more of them, of which the evidence chooses."""
 
 from dataclasses import replace
-from functools import partial
 
 import numpy as np
+from scipy import sparse
 
 from .._data import Units
 from .._em import make_problem
@@ -36,6 +36,7 @@ TRIED_BELOW = 2.0  # merged if the evidence rises
 SAME_EVIDENCE = 1e-5  # per unit of weight
 FIRST_BOUND = 4  # of the number of experts; more are tried where as many are found
 MANY_ROWS = 1500  # which leave little to chance, and to splits
+SPARSE = 0.3  # share of entries that are not zero, as where most columns are levels of strings
 
 
 class PooledTrainer(Trainer):
@@ -207,6 +208,9 @@ class PooledTrainer(Trainer):
         if self._is_turned(n_experts):
             data = self._in_row_space()
             columns = data.X
+        elif self._is_wide(n_experts):
+            data = self._without_common_levels()
+            columns = data.X
         experts = parts.solver.experts(
             columns, data.y, data.weight, n_experts,
             penalty=SURROGATE_PENALTY, prior=True, exposure=data.exposure, units=data.units,
@@ -253,6 +257,30 @@ class PooledTrainer(Trainer):
             vars(self._turned)["columns"] = self.data.columns  # their largest directions
         return self._turned
 
+    def _is_wide(self, n_experts):
+        """Whether starts are sought in fewer columns: some are levels, and there are many."""
+        has_levels = self.experts.columns.block is not None and self.data.units is None
+        is_wide = self.experts.design.shape[1] * n_experts > NEWTON_LIMIT
+        return has_levels and is_wide and self._see_the_same
+
+    def _without_common_levels(self):
+        """The rows without the commonest level of each column of strings, which others tell.
+
+        They are sparse where most entries are zero.
+        """
+        if self._turned is None:
+            X, block = self.columns, self.experts.columns.block
+            n_rows, kept = X.sum(axis=0), np.ones(len(block), dtype=bool)
+            for number in range(1, block.max() + 1):
+                levels = np.flatnonzero(block == number)
+                kept[levels[n_rows[levels].argmax()]] = False
+            X = X[:, kept]
+            if np.count_nonzero(X) <= SPARSE * X.size:
+                X = sparse.csr_array(X)
+            self._turned = replace(self.data, X=X, Z=X)
+            vars(self._turned)["columns"] = self.data.columns
+        return self._turned
+
     def _splits(self, problem, random_state):
         """Problems with one expert more, each of which has taken half the rows of another."""
         data, resp = self.data, problem.resp
@@ -277,10 +305,10 @@ class PooledTrainer(Trainer):
         best = self.one_line()
         self._note(best)
         if self.n_experts > 1:
-            first = min(FIRST_BOUND, self.n_experts)
-            best = self._descend(best, first)
-            if best.experts.n_experts == first < self.n_experts:
-                best = self._descend(best, self.n_experts)
+            for bound in self._bounds():
+                best = self._descend(best, bound)
+                if best.experts.n_experts < bound:
+                    break
             if best.experts.n_experts > 2 and 2 not in self._begun_with:
                 two = self._converge(self._regimes(2, best.evidence), best.evidence)
                 self._note(two)
@@ -288,6 +316,14 @@ class PooledTrainer(Trainer):
             if np.count_nonzero(self.data.weight) < MANY_ROWS:
                 best = self._move(best)
         return best
+
+    def _bounds(self):
+        """Numbers of experts to begin with, each where the one before it was kept.
+
+        Of wide tables of levels, two are looked for first: more take long, and seldom pay alone.
+        """
+        few = [2] if self._is_wide(FIRST_BOUND) else []
+        return [k for k in (*few, FIRST_BOUND) if k < self.n_experts] + [self.n_experts]
 
     def _of_that_number(self):
         """The mixture of so many experts as were asked for, the best that moves lead to."""

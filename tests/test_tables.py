@@ -322,6 +322,20 @@ def test_boosting_does_not_read_strings(mixed):
         regressor(RandomForestRegressor()).fit(X.drop(columns="income"), y)
 
 
+def test_dates_beside_an_expert_of_ones_own_are_dropped_or_become_numbers(mixed):
+    X, y = mixed
+    X = X[["age", "town"]].assign(when=pd.date_range("2020", periods=len(X)))
+    with pytest.raises(ValueError, match=r"(?s)\('drop', \['when'\]\).*days since") as raised:
+        regressor(Ridge()).fit(X, y)
+    advised = str(raised.value)
+    code = advised[advised.index("make_pipeline(") : advised.index("\nTo learn from")]
+    drops = eval(code)
+    assert regressor(drops).fit(X, y).predict(X).shape == y.shape
+    X["when"] = (X["when"] - X["when"].min()) / pd.Timedelta("1D")
+    keeps = eval(code.replace("            ('drop', ['when']),\n", ""))
+    assert regressor(keeps).fit(X, y).predict(X).shape == y.shape
+
+
 def test_numbers_in_an_array_of_objects_are_numbers(mixed):
     X, y = mixed
     array = X[["age", "income", "town"]].to_numpy(dtype=object)

@@ -11,8 +11,8 @@ from .._compat import validate_params
 from .._experts.fitting import split_last, takes_sample_weight
 from .._experts.traits import seed_estimator
 from .._tables.constant import fit_columns
-from .._tables.encoding import default_encoder
-from .._tables.mixed import check_accepts, describe_columns
+from .._tables.encoding import check_accepts, default_encoder
+from .._tables.mixed import describe_columns
 from ..exceptions import IgnoredWeightsWarning, warn_user
 from ..gates import BaseGate, ClassifierGate, ConstantGate, SoftmaxGate
 

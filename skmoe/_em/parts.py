@@ -19,9 +19,8 @@ from .._experts.streamed import StreamedExperts
 from .._experts.traits import has_own_density, is_frozen, seed_estimator
 from .._experts.zero import BesideZero
 from .._tables.constant import fit_columns
-from .._tables.encoding import blocks_of_levels, default_encoder
+from .._tables.encoding import blocks_of_levels, check_accepts, default_encoder
 from .._tables.mixed import (
-    check_accepts,
     column_numbers,
     describe_columns,
     is_plain,

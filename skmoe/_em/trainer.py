@@ -9,8 +9,8 @@ from sklearn.pipeline import make_pipeline
 
 from .._experts.traits import seed_estimator
 from .._numerics.random_states import seeded
-from .._tables.encoding import default_encoder
-from .._tables.mixed import check_accepts, describe_columns
+from .._tables.encoding import check_accepts, default_encoder
+from .._tables.mixed import describe_columns
 from ..gates import ConstantGate, SoftmaxGate
 from . import make_problem
 from .general import GeneralProblem

@@ -27,8 +27,9 @@ from .._rows.validation import (
     check_exposure,
     warn_of_small_weights,
 )
+from .._tables.encoding import check_accepts
 from .._tables.known import KnownColumns
-from .._tables.mixed import HEAVIEST, check_accepts, check_sizes
+from .._tables.mixed import HEAVIEST, check_sizes
 from ..gates._classifier import as_gate
 from .gathered import GatheredProblem, Gathering
 from .memory import ExpertRows, memory_for_rows

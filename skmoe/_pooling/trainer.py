@@ -1,6 +1,7 @@
 """Training of pooled experts: one, two and more of them, of which the evidence chooses."""
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 from scipy import sparse

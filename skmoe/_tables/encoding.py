@@ -11,10 +11,21 @@ from ..exceptions import LeftOutColumnsWarning, NumbersAsStringsWarning, warn_us
 from .dates import DateNumbers
 from .known import kind_of
 from .levels import Levels, check_uniform
-from .mixed import as_pandas, describe_columns, is_categorical, is_table
+from .mixed import (
+    accepts,
+    as_pandas,
+    describe_columns,
+    is_categorical,
+    is_table,
+    takes_categories,
+)
 
 DATES = "dates", "durations"
 FEWEST_NUMBERS, MOST_OTHERS = 10, 0.1  # values of a column of numbers, and those that are none
+DAYS_OF = (
+    "\nTo learn from the dates in {}, give numbers in their place, such as the days since the "
+    "first: (X[name] - X[name].min()) / pd.Timedelta('1D')."
+)
 MOST_NAMED = 5  # columns named in a warning
 
 
@@ -78,6 +89,52 @@ def dates_of(X):
     """Columns of a table that hold dates or durations."""
     strings = describe_columns(X)[0] if is_table(X) else []
     return [column for column in strings if kind_of(X[column]) in DATES]
+
+
+def check_accepts(role, estimator, X):
+    """Raise a ValueError with the Pipeline to write where ``estimator`` cannot take X."""
+    strings, missing = describe_columns(X)
+    if not strings and not missing:
+        return
+    cannot = [] if accepts(estimator, "string") else strings
+    if takes_categories(estimator):
+        cannot = [column for column in cannot if not is_categorical(X, column)]
+    without = [] if accepts(estimator, "allow_nan") else missing
+    if not cannot and not without:
+        return
+    what = " and ".join(
+        text
+        for text, columns in [
+            (f"the columns {cannot}, which do not hold numbers", cannot),
+            (f"NaN, which the columns {without} contain", without),
+        ]
+        if columns
+    )
+    steps, dates = [], dates_of(X)
+    categories = [column for column in strings if column not in dates]
+    if categories:
+        steps.append(f"(OneHotEncoder(handle_unknown='ignore'), {categories})")
+    if dates:
+        steps.append(f"('drop', {dates})")
+    if missing:
+        steps.append(f"(SimpleImputer(add_indicator=True), {missing})")
+    lines = "".join(f"            {step},\n" for step in steps)
+    advice = ""
+    texts = [column for column in cannot if column not in dates]
+    if texts and takes_categories(estimator) and is_table(X):
+        which = texts if dates else "them"
+        advice = f"Make {which} of the dtype 'category', which it may take as they are, or put"
+    raise ValueError(
+        f"{role} cannot take {what}. {advice or 'Put'} a Pipeline in its place that encodes "
+        "them:\n"
+        "    make_pipeline(\n"
+        f"        make_column_transformer(\n{lines}"
+        "            remainder='passthrough',\n"
+        "        ),\n"
+        f"        {estimator},\n"
+        "    )"
+        f"{DAYS_OF.format(dates) if dates else ''}"
+    )
 
 
 def check_no_dates(X):

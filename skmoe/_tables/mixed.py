@@ -217,46 +217,6 @@ def is_categorical(X, column):
     return is_table(X) and str(X[column].dtype) == "category"
 
 
-def check_accepts(role, estimator, X):
-    """Raise a ValueError with the Pipeline to write where ``estimator`` cannot take X."""
-    strings, missing = describe_columns(X)
-    if not strings and not missing:
-        return
-    cannot = [] if accepts(estimator, "string") else strings
-    if takes_categories(estimator):
-        cannot = [column for column in cannot if not is_categorical(X, column)]
-    without = [] if accepts(estimator, "allow_nan") else missing
-    if not cannot and not without:
-        return
-    what = " and ".join(
-        text
-        for text, columns in [
-            (f"the columns {cannot}, which do not hold numbers", cannot),
-            (f"NaN, which the columns {without} contain", without),
-        ]
-        if columns
-    )
-    steps = []
-    if strings:
-        steps.append(f"(OneHotEncoder(handle_unknown='ignore'), {strings})")
-    if missing:
-        steps.append(f"(SimpleImputer(add_indicator=True), {missing})")
-    lines = "".join(f"            {step},\n" for step in steps)
-    categories = ""
-    if cannot and takes_categories(estimator) and is_table(X):
-        categories = "Make them of the dtype 'category', which it may take as they are, or put"
-    raise ValueError(
-        f"{role} cannot take {what}. {categories or 'Put'} a Pipeline in its place that encodes "
-        "them:\n"
-        "    make_pipeline(\n"
-        f"        make_column_transformer(\n{lines}"
-        "            remainder='passthrough',\n"
-        "        ),\n"
-        f"        {estimator},\n"
-        "    )"
-    )
-
-
 def is_plain(array):
     """Whether it is an array of finite floats with an entry at least, as all checks leave it."""
     is_float = type(array) is np.ndarray and array.dtype in (np.float64, np.float32)

@@ -16,7 +16,7 @@ from .._experts.fitting import split_last
 from .._experts.folds import Splitting
 from .._experts.traits import draw_seeds, has_oob_prediction, is_frozen
 from .._parameters import check_expert
-from .._tables.mixed import check_accepts
+from .._tables.encoding import check_accepts
 from ..exceptions import warn_user
 from ..gates import ConstantGate
 from . import growing

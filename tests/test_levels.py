@@ -145,13 +145,15 @@ def test_two_regimes_have_levels_that_their_gate_does_not_see():
 
 
 @pytest.mark.slow
-def test_wide_tables_of_levels_have_their_regimes():
+def test_starts_in_sparse_columns_of_levels_lead_to_the_same_regimes(monkeypatch):
     rng = np.random.default_rng(0)
-    level, regime = rng.integers(22, size=(6, 400)), rng.random(400) < 0.5
+    level, regime = rng.integers(12, size=(3, 300)), rng.random(300) < 0.5
     table = pd.DataFrame({f"x{j}": [f"level {k}" for k in each] for j, each in enumerate(level)})
-    effects = rng.normal(size=(6, 22))[np.arange(6)[:, None], level].sum(axis=0)
-    y = np.where(regime, 3 + effects, -3 - effects) + 0.3 * rng.normal(size=400)
+    effects = rng.normal(size=(3, 12))[np.arange(3)[:, None], level].sum(axis=0)
+    y = np.where(regime, 3 + effects, -3 - effects) + 0.3 * rng.normal(size=300)
     moe = MixtureOfExpertsRegressor(random_state=0).fit(table, y)
-    assert moe.n_distinct_experts_ == 2
-    shares = moe.responsibilities(table, y)[:, 0]
-    assert max(np.mean((shares > 0.5) == regime), np.mean((shares < 0.5) == regime)) > 0.9
+    monkeypatch.setattr("skmoe._pooling.trainer.NEWTON_LIMIT", 10)  # others are wider
+    wide = MixtureOfExpertsRegressor(random_state=0).fit(table, y)
+    assert wide.n_distinct_experts_ == moe.n_distinct_experts_ == 2
+    assert_allclose(wide.log_evidence_[2], moe.log_evidence_[2], atol=1e-3)  # near one optimum
+    assert_allclose(wide.predict(table), moe.predict(table), atol=0.05)

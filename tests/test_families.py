@@ -1,4 +1,4 @@
-"""Families of errors: what they promise, and that a new one is one class in one file."""
+"""Families of errors: what they promise, and that one written here needs no change elsewhere."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ from numpy.testing import assert_allclose
 from scipy import special, stats
 
 from skmoe import MixtureOfExpertsRegressor
-from skmoe._families.base import LogitLink
+from skmoe._families.base import Family, LogitLink
 from skmoe._families.binomial import BinomialFamily
 from skmoe._families.gamma import GammaFamily
 from skmoe._families.negative_binomial import NegativeBinomialFamily
@@ -166,7 +166,7 @@ def test_slopes_are_derivatives(family):
     up, down = (family.unit(y, predictor + step, SCALES) for step in (1e-5, -1e-5))
     _, slope, curvature = family.unit(y, predictor, SCALES)
     assert_allclose(slope, (up[0] - down[0]) / 2e-5, rtol=1e-6, atol=1e-7)
-    if not family.unit_has_scale:  # else it is the expected one
+    if type(family).second is Family.second:  # else it may be an expected one
         assert_allclose(curvature, -(up[1] - down[1]) / 2e-5, rtol=1e-6, atol=1e-8)
     by_mean = (family.mean(predictor + 1e-5) - family.mean(predictor - 1e-5)) / 2e-5
     assert_allclose(family.mean_slope(predictor), by_mean, rtol=1e-8)

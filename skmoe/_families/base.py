@@ -5,9 +5,10 @@ target y given its linear predictor :math:`\eta` is
 
 .. math:: \log f(y \mid \eta, s) = e \, s \, u(y / e, \eta, s) + c(s) + d(y, e)
 
-where u is about minus half a unit deviance [1]_, in most families the same for all scales. Experts
-on arrays, sweeps over sums, pooled experts, standard errors and likelihoods are written over these
-functions.
+where u is minus half a unit deviance [1]_, up to a function of y, and in most families the same for
+all scales. Families without scales, or whose scales are no precisions, have s = 1. Experts on
+arrays, sweeps over sums, pooled experts, standard errors and likelihoods are written over these
+functions. ``tests/test_families.py`` writes a family whole, of rates between 0 and 1.
 
 References
 ----------
@@ -24,8 +25,8 @@ NODES, MASSES = np.polynomial.hermite_e.hermegauss(10)
 MASSES = MASSES / MASSES.sum()
 SMALLEST_VARIANCE = 1e-6  # added to that of each predictor, for a quotient
 LARGEST_LOG_MEAN = 500.0
-FIRST_RATES = 1e-3, 1 - 1e-3
-DRAWN_IN = 0.5  # events, or successes and failures, that each row is given more for a start
+LEAST_RATE, LARGEST_RATE = 1e-3, 1 - 1e-3  # that a logit is taken of
+PSEUDO_COUNT = 0.5  # of events, or successes and failures, added to each row for a start
 
 
 class Family(ABC):
@@ -35,8 +36,10 @@ class Family(ABC):
     ----------
     scale : str or None
         Name of the attribute of a likelihood that holds the scales; None where there are none.
+        Scales are best without units: a million is the largest of them in fits by sums, and
+        there are no standard errors beyond 100,000.
     has_precision : bool
-        Whether scales are precisions: factors of u.
+        Whether scales are precisions, the factor s of u, as a shape of Gamma is.
     unit_has_scale : bool
         Whether u depends on the scale.
     has_density : bool
@@ -46,8 +49,9 @@ class Family(ABC):
     is_rate : bool
         Whether means are rates, between 0 and 1.
     estimator : type or None
-        Class of scikit-learn whose ``fit`` minimises the deviance and a penalty for each unit of
-        weight, ``alpha``; None for rates, which a LogisticRegression learns.
+        Class of the default experts, a generalised linear model of scikit-learn's or a subclass,
+        whose ``fit`` minimises the deviance and a penalty for each unit of weight, ``alpha``; None
+        for rates, which a LogisticRegression learns.
     """
 
     scale = at_bound_message = estimator = None
@@ -74,7 +78,11 @@ class Family(ABC):
 
     @abstractmethod
     def unit(self, y, predictor, scale=1.0):
-        """The function u for a target of size one, its slope, and minus its second derivative."""
+        """The function u for a target of size one, its slope, and its curvature.
+
+        The curvature, of Newton's steps, must not be negative: minus the second derivative, or
+        what is expected of it, where ``second`` is overridden.
+        """
 
     def normaliser(self, scale):
         """The function c of the scale."""
@@ -93,18 +101,22 @@ class Family(ABC):
         return np.ones(np.shape(y), dtype=bool)
 
     def statistic(self, value, y, mean, variance, scale):
-        """What scales are learned from, for a normal predictor; by default ``value``, that of u."""
+        """What scales are learned from, by its mean over the rows; by default the value of u.
+
+        ``value`` is u, or what is expected of it where the predictor is normal with this mean and
+        variance.
+        """
         return value
 
     def best_scale(self, mean, scale=1.0):
-        """Scales of the highest likelihood, or of a higher one, from weighted means of these."""
+        """Scales of the highest likelihood, or of a higher one, from means of ``statistic``."""
         return None
 
     # By means, whoever predicts them -------------------------------------------------------------
 
     @abstractmethod
     def log_density(self, y, mean, scale=1.0, size=1.0):
-        """Log-density of a target of any size, whose mean this is."""
+        """Log-density of a target of any size; the mean is that of the target, size included."""
 
     @abstractmethod
     def components(self, mean, scale=1.0, size=1.0):
@@ -131,7 +143,11 @@ class Family(ABC):
     # Where linear predictors are normal, for partial pooling ------------------------------------
 
     def expected_unit(self, y, mean, variance, scale=1.0):
-        """Expectation of u under a normal predictor, its slope, and ``-2 d / d variance``."""
+        """Expectation of u under a normal predictor, with slope and curvature.
+
+        The slope is that by the mean of the predictor; the curvature, minus twice that by its
+        variance, must not be negative.
+        """
         std = np.sqrt(variance + SMALLEST_VARIANCE)
         predictors = mean[..., None] + std[..., None] * NODES
         value, slope, _ = self.unit(y[..., None], predictors, np.asarray(scale)[..., None])
@@ -140,10 +156,10 @@ class Family(ABC):
 
     def first_predictor(self, y, size=1.0):
         """Linear predictor of a row whose mean is about its target."""
-        return self.link((y + DRAWN_IN) / (size + DRAWN_IN))
+        return self.link((y + PSEUDO_COUNT) / (size + PSEUDO_COUNT))
 
     def first_curvature(self, curvature):
-        """Curvature there, of which that of u may be too small for a start."""
+        """Curvature at ``first_predictor``, from that of u, which may be too small for a start."""
         return curvature
 
     def unit_of(self, mean):
@@ -151,12 +167,15 @@ class Family(ABC):
         return 1.0
 
     def relative(self, y, size, unit):
-        """Target and size in such units."""
+        """Target and size such that means are in units of ``unit_of``."""
         return y, size
 
     @abstractmethod
     def averaged(self, mean, variance, scale, size):
-        """Components around means whose predictors have a variance."""
+        """Components around means whose predictors have a variance.
+
+        The mean is that at the mean of the predictor, and of the target, size included.
+        """
 
 
 class LogLink(Family):
@@ -180,7 +199,7 @@ class LogitLink(Family):
     is_rate = True
 
     def link(self, mean):
-        return special.logit(np.clip(mean, *FIRST_RATES))
+        return special.logit(np.clip(mean, LEAST_RATE, LARGEST_RATE))
 
     def mean(self, predictor):
         return special.expit(predictor)
@@ -189,4 +208,4 @@ class LogitLink(Family):
         return special.expit(predictor) * special.expit(-predictor)
 
     def first_predictor(self, y, size=1.0):
-        return special.logit((y + DRAWN_IN) / (size + 2 * DRAWN_IN))
+        return special.logit((y + PSEUDO_COUNT) / (size + 2 * PSEUDO_COUNT))

@@ -8,7 +8,11 @@ from ._base import BaseLikelihood
 
 
 class FamilyLikelihood(BaseLikelihood):
-    """Errors of a family around predictions that are its means."""
+    """Errors of a family around predictions that are its means.
+
+    A subclass has a ``family``, names its scale in ``per_expert`` and ``learned_logs``, if there is
+    one, and says by ``can_be_pooled`` and ``has_sums`` what its experts may be learned by.
+    """
 
     @property
     def scales_(self):
@@ -69,6 +73,7 @@ class FamilyLikelihood(BaseLikelihood):
         if pooled_rows > 0:
             values = values + pooled_rows * values.sum() / mass.sum()
             mass = mass + pooled_rows
+        # Experts without rows get any scale.
         mean = np.where(mass > 0, values, -1.0) / np.where(mass > 0, mass, 1.0)
         self.scales_ = self.family.best_scale(mean, scales_of(self))
 
@@ -105,7 +110,10 @@ class FamilyLikelihood(BaseLikelihood):
 
 
 class PositiveMeans(FamilyLikelihood):
-    """A target that is not negative, around predictions that are its mean."""
+    """A target that is not negative, around predictions that are its mean.
+
+    A subclass has ``check_values``, too, for targets that are not possible.
+    """
 
     def start(self, y, weight, n_experts):
         if y.ndim == 2:

@@ -77,9 +77,12 @@ class UncertainCoefficients:
 
 
 class UncertainFunction(UncertainCoefficients):
-    """The same for experts of one linear predictor, over which means are averaged.
+    """Likelihoods of pooled experts of a family, whose linear predictors have a posterior.
 
-    The mean of a log link is known up to the variance of its logarithm. Predictive distributions
+    ``class PooledGamma(UncertainFunction, Gamma)`` needs no methods of its own.
+
+    Means are averaged over the predictor. The mean of a log link is known up to the variance of its
+    logarithm. Predictive distributions
     are those that are left when the mean, or the target, counts as a Gamma variable whose logarithm
     has the mean and variance that it has under the posterior. The mean of an average over
     log-normal means would grow as the exponential of half the variance far from the rows of

@@ -7,7 +7,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._data import RowMetadata
 from .._experts.traits import draw_seeds
-from .files import Blocks, Files, is_out_of_core
+from .files import ITERATED, Blocks, is_out_of_core
 from .source import of_block
 
 OF_ROWS = (*RowMetadata._fields, "sample_weight")  # what has an entry for each row, beside y
@@ -26,9 +26,9 @@ def block_by_block(method):
         asked = parameters.bind(mixture, X, *args, **params).arguments
         del asked["self"], asked["X"]
         y = asked.pop("y", None)
-        is_file = isinstance(X, Files)
+        is_iterated = isinstance(X, ITERATED)
         of_rows = [name for name in OF_ROWS if asked.get(name) is not None]
-        of_rows += ["y"] if is_file and y is not None else []
+        of_rows += ["y"] if is_iterated and y is not None else []
         if of_rows:
             raise TypeError(f"{method.__name__} takes no {of_rows[0]} beside {type(X).__name__}.")
         if asked.get("capacity_factor") is not None:
@@ -37,7 +37,7 @@ def block_by_block(method):
             )
         if "random_state" in parameters.parameters:
             asked["random_state"] = draw_seeds(asked.get("random_state"), 1)[0]
-        if is_file:
+        if is_iterated:
             return Blocks(partial(_of_block, method, mixture, needs_target, asked), X)
         if needs_target and y is None:
             raise TypeError(f"{method.__name__} needs the target: pass y.")

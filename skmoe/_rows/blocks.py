@@ -142,7 +142,7 @@ class BlockRows(RowSource):
         Of the rows, once they are known.
     is_known : bool
         Whether there was a first look. Before it, kernels are given a ``Block``; after it,
-        ``ArrayRows``.
+        ``BlockArrays``.
     """
 
     def __init__(self, *, classifies, as_given=False):
@@ -174,7 +174,10 @@ class BlockRows(RowSource):
 
     @abstractmethod
     def _add_blocks(self, task):
-        """What a task makes of all blocks, added up; None where there are no rows."""
+        """What a task makes of all blocks, added up; None where there are no rows.
+
+        ``task(number, X, y, weight)`` takes a block as it comes, by its number from 0.
+        """
 
     def _task(self, kernel, parameters):
         if self.as_given:

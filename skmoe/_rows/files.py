@@ -259,9 +259,14 @@ def _has_batches(path):
     return hasattr(path, "to_batches")
 
 
+# Rows that give ``(X, y, weight)`` of each block when iterated over, the same each time, and have
+# ``max_expert_rows``.
+ITERATED = (Files,)
+
+
 def is_out_of_core(X):
-    """Whether these rows are not in memory: Files, or a collection of Dask's."""
-    if isinstance(X, Files):
+    """Whether these rows are not in memory: iterated over, or a collection of Dask's."""
+    if isinstance(X, ITERATED):
         return True
     dask = sys.modules.get("dask")  # imported if X is its collection
     is_like_one = dask is not None and hasattr(type(X), "__dask_graph__")

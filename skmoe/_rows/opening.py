@@ -1,7 +1,7 @@
 """Rows as training, and whoever sums over them, reach them."""
 
 from .blocks import IterableRows
-from .files import Files
+from .files import ITERATED
 
 
 def open_rows(X, y, sample_weight, *, classifies, as_given=False):
@@ -11,7 +11,7 @@ def open_rows(X, y, sample_weight, *, classifies, as_given=False):
     TypeError or ValueError if they are other things than Files or collections of Dask's, or not in
     the same blocks.
     """
-    if not isinstance(X, Files):
+    if not isinstance(X, ITERATED):
         from .dask_rows import DaskRows  # and Dask, which has been imported before
 
         return DaskRows(X, y, sample_weight, classifies=classifies, as_given=as_given)

@@ -144,6 +144,33 @@ def test_two_regimes_have_levels_that_their_gate_does_not_see():
     assert not np.allclose(moe.predict(X), moe.predict(X.assign(state="other")), atol=0.5)
 
 
+@pytest.mark.parametrize("by", ["regime", "expert"])
+def test_coefficients_have_levels_in_order_and_their_spread(by):
+    fit, _, effects = table_of_levels(20, 30, 2.0)
+    moe = MixtureOfExpertsRegressor(**ONE).fit(*fit)
+    of_levels = moe.coefficients(by=by).to_frame()
+    shown = of_levels.loc["prediction"].filter(like="=", axis=0).iloc[:, 0]
+    assert shown.is_monotonic_increasing
+    assert len(shown) == 20
+    (spread,) = of_levels.loc["standard deviation of levels"].iloc[:, 0]
+    assert_allclose(spread, np.std(effects), rtol=0.1)  # of 20, each known to .1
+    (label,) = of_levels.loc["standard deviation of levels"].index
+    assert shown.index[0].startswith(f"{label}=")
+
+
+def test_log_odds_have_levels_in_order_and_their_spread():
+    (X, y), _, _ = table_of_levels(12, 60, 2.0)
+    moe = MixtureOfExpertsClassifier(**ONE).fit(X, np.digitize(y, [-1, 1]))
+    of_classes = moe.coefficients().to_frame()
+    parts = [part for part in of_classes.index.unique(level="part") if "log-odds of" in part]
+    assert len(parts) == 2
+    for part in parts:
+        shown = of_classes.loc[part].filter(like="=", axis=0).iloc[:, 0]
+        assert shown.is_monotonic_increasing
+        assert len(shown) == 12
+    assert (of_classes.loc["standard deviation of levels"] > 1).all(axis=None)
+
+
 @pytest.mark.slow
 def test_starts_in_sparse_columns_of_levels_lead_to_the_same_regimes(monkeypatch):
     rng = np.random.default_rng(0)

@@ -14,11 +14,13 @@ from .._experts.fitting import split_last
 from .._experts.rates import RateRegressor
 from .._experts.solvers import is_multinomial
 from .._experts.traits import column_names, offers
+from .._numerics.columns import FEWEST_EFFECTS
 from .by_regime import composition, groups_of
 from .column_names import columns_of
 from .display import WIDTH, html_table, text_table, under_headings
 
 LINEAR_MODULE = "sklearn.linear_model"
+SPREAD = "standard deviation of levels"
 OTHERWISE = "expert_profiles(X, y) describes experts of any kind."
 ROUNDING = 1e-12  # relative to the largest coefficient: printed as 0
 OF_LOGARITHM = "logarithm of the prediction"
@@ -100,6 +102,7 @@ def coefficient_table(mixture, by):
         for part, terms in _of_expert(mixture, name, expert, names).items():
             for term, value in terms.items():
                 values.setdefault(part, {}).setdefault(term, {})[name] = value
+    spread = _order_levels(mixture, values, names)
     gate, note = split_last(mixture.gate_)[1], ""
     values_of_gate = {}
     if len(experts) > 1 and gate.is_linear:
@@ -108,12 +111,51 @@ def coefficient_table(mixture, by):
         note = f"The gate, {type(gate).__name__}, has no coefficients."
     groups = groups_of(mixture, by)
     if groups.are_regimes and groups.is_linear:
-        return _table_of_regimes(mixture, groups, values, values_of_gate)
+        return _table_of_regimes(mixture, groups, values, values_of_gate, spread)
     if groups.are_regimes:
         note = textwrap.fill(OWN_SLOPES, WIDTH)
+    values |= {SPREAD: _for_all(spread, experts)} if spread else {}
     if values_of_gate:
         values[f"gate: log-odds against {experts[0]}"] = values_of_gate
     return _table(experts, values, note)
+
+
+def _order_levels(mixture, values, names):
+    """Put levels that are random effects in the order of their effects, in ``values``.
+
+    Returns the standard deviation of the effects of each column of strings, by its name; under
+    three classes and more that of log-odds of two.
+    """
+    likelihood, load = mixture.likelihood_, mixture.expert_load_
+    if likelihood.columns_ is None or likelihood.columns_.block is None:
+        return {}
+    columns = columns_of(mixture.experts_[0], names)
+    is_level, variances = likelihood.columns_.of_levels(
+        likelihood.own_var_ + likelihood.shared_var_
+    )
+    spread = {}
+    for level, variance in zip(is_level.T, variances, strict=True):
+        levels = [columns.names[j] for j in np.flatnonzero(level)]
+        if len(levels) < FEWEST_EFFECTS:
+            continue
+        for part, terms in values.items():
+            effects = {name: load @ list(terms[name].values()) for name in levels}
+            ordered = iter(sorted(levels, key=effects.get))
+            values[part] = {
+                each: terms[each]
+                for each in (next(ordered) if term in effects else term for term in terms)
+            }
+        label = levels[0].split("=")[0]
+        n_classes = len(mixture.classes_) if is_classifier(mixture) else 0
+        for m, square in enumerate(variance[:1] if n_classes else variance):
+            name = f"{label}, output {m}" if len(variance) > 1 and not n_classes else label
+            spread[name] = np.sqrt(square * (2 if n_classes > 2 else 1))
+    return spread
+
+
+def _for_all(spread, names):
+    """The same for each of these experts, or regimes."""
+    return {label: dict.fromkeys(names, value) for label, value in spread.items()}
 
 
 def _table(names, values, note):
@@ -128,7 +170,7 @@ def _table(names, values, note):
     )
 
 
-def _table_of_regimes(mixture, groups, values, values_of_gate):
+def _table_of_regimes(mixture, groups, values, values_of_gate, spread):
     """The same of regimes: slopes, mean level and size of the errors, and gate between them."""
     experts, likelihood = list(mixture.named_experts_), mixture.likelihood_
     load = mixture.expert_load_
@@ -151,6 +193,7 @@ def _table_of_regimes(mixture, groups, values, values_of_gate):
         of_output = f", output {j}" if len(variances) > 1 else ""
         errors = {f"standard deviation{of_output}": by_name(np.sqrt(variance))}
         of_regimes["errors"] = of_regimes.get("errors", {}) | errors
+    of_regimes |= {SPREAD: _for_all(spread, groups.names)} if spread else {}
     note = [composition(groups, experts)]
     gate = split_last(mixture.gate_)[1]
     if likelihood.offset_var_ is None and gate.sees_rows:

@@ -28,7 +28,8 @@ class DescribedMixture:
         prediction, or that prediction's logarithm or log-odds. The gate's add up to the log-odds
         of each expert against the first. Columns of strings have a coefficient for each level,
         ``kind=low``, which counts in its rows alone, and ``age missing`` counts where age is
-        missing. Under ``pooling`` they are means of the posterior.
+        missing. Under ``pooling`` they are means of the posterior; levels that are random effects
+        are sorted by their effects, and the standard deviation of these stands in the table.
 
         Of a regime of several experts, the intercept is that of the mean of its errors, whose
         standard deviation stands in the table, too. The gate's coefficients are those between

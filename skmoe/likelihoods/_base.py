@@ -76,6 +76,8 @@ class BaseLikelihood(
         (n_samples, n_experts, n_outputs). Only experts that EM solves itself can take these.
     regime_ : ndarray of int of shape (n_experts,) or None
         Number of the regime of each expert; None where each is one.
+    columns_ : StandardColumns or None
+        What pooled coefficients belong to; None where they are not pooled.
     averages_experts : bool
         Whether predictions are averages over the posterior of the experts, which are then not at a
         maximum of the likelihood.
@@ -119,7 +121,7 @@ class BaseLikelihood(
     averages_experts = False
     scale_model_ = regime_ = None
     at_floor_ = ()
-    scale_ = df_ = regime_ = None
+    scale_ = df_ = columns_ = None
     changes_target = is_robust = is_reweighted = False
     zero_expert = None
     _linear = False  # whether generalised linear models that EM solves are the experts

@@ -130,9 +130,8 @@ def _order_levels(mixture, values, names):
     if likelihood.columns_ is None or likelihood.columns_.block is None:
         return {}
     columns = columns_of(mixture.experts_[0], names)
-    is_level, variances = likelihood.columns_.of_levels(
-        likelihood.own_var_ + likelihood.shared_var_
-    )
+    prior = likelihood.own_var_ + likelihood.shared_var_
+    is_level, variances = likelihood.columns_.of_levels(prior)
     spread = {}
     for level, variance in zip(is_level.T, variances, strict=True):
         levels = [columns.names[j] for j in np.flatnonzero(level)]
@@ -141,10 +140,8 @@ def _order_levels(mixture, values, names):
         for part, terms in values.items():
             effects = {name: load @ list(terms[name].values()) for name in levels}
             ordered = iter(sorted(levels, key=effects.get))
-            values[part] = {
-                each: terms[each]
-                for each in (next(ordered) if term in effects else term for term in terms)
-            }
+            in_order = [next(ordered) if term in effects else term for term in terms]
+            values[part] = {term: terms[term] for term in in_order}
         label = levels[0].split("=")[0]
         n_classes = len(mixture.classes_) if is_classifier(mixture) else 0
         for m, square in enumerate(variance[:1] if n_classes else variance):

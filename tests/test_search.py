@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from planted import two_lines
 from sklearn.linear_model import LinearRegression
 
 from skmoe import MixtureOfExpertsRegressor
@@ -33,6 +34,15 @@ def test_more_starts_end_no_lower_and_some_higher(monkeypatch):
     assert min(gains) > -1e-3  # of an optimum that was the lower one after fifty iterations
     assert max(gains) > 0.01
     assert max(len(moe.start_lower_bounds_) for moe in searched) > 4
+
+
+def test_report_says_where_few_starts_lead_to_pooled_regimes():
+    found = [
+        " ".join(mixture(experts=None, n_experts=k).fit(X, y).expert_report().notes)
+        for k, (X, y) in ((3, regimes(3, 120)), (2, two_lines(300)[:2]))
+    ]
+    assert "starts with 3 experts, 1 led to the best optimum" in found[0]
+    assert "optimum" not in found[1]
 
 
 def test_an_optimum_that_all_starts_reach_is_enough():

@@ -73,6 +73,8 @@ class Trainer:
         Other results of the training, in sentences.
     runner_up : ndarray of shape (n_samples, n_experts) or None
         Responsibilities of the best of the first starts, where others were better.
+    few_met : str
+        That few starts led to the best, where that is so, the beginning of a sentence.
     searches : int
         Rounds of more starts, at most.
     why_out_of_fold : str
@@ -89,6 +91,7 @@ class Trainer:
     log_evidence = number_scores = specialisation = regimes = None
     notes = ()
     runner_up = None
+    few_met = ""
     searches = 3
     why_out_of_fold = ""
     grows = True
@@ -261,10 +264,11 @@ class Trainer:
                 break
         n_met = _n_met(problem.objective, paths)
         if n_met < min(OFTEN, len(paths)):
-            self.notes = [
+            self.few_met = (
                 f"Of {len(paths)} starts with {count(self.n_experts)}, {n_met} led to the best "
-                "optimum: there may be better ones. Raise n_init to look for them."
-            ]
+                "optimum: "
+            )
+            self.notes = [f"{self.few_met}there may be better ones. Raise n_init to look for them."]
 
     def _more(self, problem, data, random_state):
         """Starts to go on with."""

@@ -25,7 +25,7 @@ from .rivals import CLOSE, close_numbers
 MARGIN = 4.0  # nats that experts without ties have to be ahead, as their prior variances are free
 FEWEST_ROWS = 5.0  # of a regime; fewer are outliers of another
 WIDER, WIDE_SHARE = 3.0, 0.1  # errors, and share, of an expert that is put behind another
-MANY = 5  # experts, of which another seed may well find others
+MANY = 5  # experts that are one regime, of which another optimum may be several
 ROUGH = 0.05  # nats over all rows that a step still gains where what is sought is a note
 SHAPE, SPREAD, ORDERED = "shape", "spread", "ordered"
 
@@ -47,7 +47,7 @@ class Regimes:
     curve : Curve, default=None
         That was tried in place of several regimes.
     rivals : list of str, default=()
-        Notes on other partitions into as many regimes.
+        Notes on other partitions into as many regimes, and on other optima.
     """
 
     def __init__(self, regime, kind, support, n_values=None, curve=None, rivals=()):
@@ -86,11 +86,6 @@ class Regimes:
                 "log-evidence over all rows, one line and spline columns of "
                 f"{curve.column} are {curve.nats:.1f} nats ahead. Compare "
                 "make_pipeline(SplineTransformer(), RidgeCV()), or a tree as expert."
-            )
-        if n_experts >= MANY:
-            notes.append(
-                f"Mixtures of {n_experts} experts have many optima: another random_state may find "
-                "other regimes, which stability shows."
             )
         return notes + close_numbers(self.support, n_regimes) + self.rivals
 
@@ -152,6 +147,8 @@ class RegimeSearch:
         n_values = None if values is None else len(values)
         curve = best_curve(self, chosen, regime) if regime.max() > 0 else None
         support, rivals = dict(sorted(support.items())), self.trainer.rivals.notes(chosen)
+        if regime.max() > 0 or best.experts.n_experts >= MANY:
+            rivals += self.trainer.optima(best)
         return chosen, Regimes(regime, kind, support, n_values, curve, rivals)
 
     def of_one_regime(self, has_tails):

@@ -111,7 +111,7 @@ class PooledTrainer(Trainer):
 
     def start(self, previous):
         """Find the mixture, or go on from responsibilities with as many experts as they have."""
-        self.ends, self.paths, self.log_evidence, self._begun_with = [], [], {}, set()
+        self.ends, self.paths, self.log_evidence, self._begun_with = [], [], {}, {}
         if self.rows.many:
             self.progress.say(f"A sample of {count(len(self.data.y), 'row')}")
         self.rivals = Rivals(self.data.weight, self._converge)
@@ -132,12 +132,21 @@ class PooledTrainer(Trainer):
             support = {k: total * each for k, each in self.log_evidence.items()}
             close = close_numbers(support, best.experts.n_experts, "expert")
             notes = [*self._calibrated(best, support), *close]
-            self.notes = [*self.notes, *notes, *self.rivals.notes(best, "expert")]
+            others = self.rivals.notes(best, "expert") + self.optima(best)
+            self.notes = [*self.notes, *notes, *others]
         self.progress.say(f"Kept {count(best.experts.n_experts)}")
         n_experts, is_gated = best.experts.n_experts, best.gate.sees_rows
         self.problem, self.parts = best, self.parts.first(n_experts, is_gated=is_gated)
         if self.rows.many:
             self._take_all_rows()
+
+    def optima(self, problem):
+        """That other seeds may lead to another optimum than this one, a sentence; a list."""
+        few_met = self._begun_with.get(problem.experts.n_experts)
+        if not few_met:
+            return []
+        others = "another random_state, or a larger n_init, may find other regimes; see stability."
+        return [few_met + others]
 
     def _take_all_rows(self):
         """Go on from the mixture on the sample, and learn the gate's precision on all rows."""
@@ -228,9 +237,7 @@ class PooledTrainer(Trainer):
         trainer.searches = STARTS_ANEW
         self.progress.say(f"Starts of {count(n_experts)} without pooling")
         trainer.start(None)
-        if n_experts == self.n_experts:
-            self.notes = trainer.notes
-        self._begun_with.add(n_experts)
+        self._begun_with[n_experts] = trainer.few_met
         found = self._new_problem(n_experts).start(problem.resp)
         if trainer.runner_up is None:
             return found

@@ -2,11 +2,14 @@
 
 import warnings
 
+import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 from sklearn.exceptions import ConvergenceWarning
 
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
+from skmoe.distributions import GaussianComponents, MixtureDistribution
+from skmoe.distributions._nested import NestedComponents
 
 LIKELIHOODS = {"line": "gaussian", "outputs": "gaussian", "counts": "poisson", "gamma": "gamma"}
 
@@ -21,6 +24,15 @@ def mixture_of(kind, **params):
 def regressor_of(likelihood="gaussian", n_experts=2, **params):
     """Mixture of two experts under that likelihood."""
     return MixtureOfExpertsRegressor(n_experts=n_experts, likelihood=likelihood, **params)
+
+
+def mixture_of_equals(distributions):
+    """The mixture of some distributions of the same rows, all of the same weight."""
+    means = np.stack([each.mean() for each in distributions], axis=1)
+    rows = np.arange(len(means))
+    nested = [(rows, np.full(len(rows), k), each) for k, each in enumerate(distributions)]
+    weights = np.full(means.shape[:2], 1 / len(distributions))
+    return MixtureDistribution(weights, NestedComponents(GaussianComponents(means, 1.0), nested))
 
 
 def fit_from(kind, X, y, weight, resp, *, max_iter=800, general=False, **params):

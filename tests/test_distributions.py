@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from mixtures import mixture_of_equals
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import integrate, stats
 
@@ -256,9 +257,9 @@ def test_only_discrete_mixtures_have_a_probability_of_a_value():
     assert not hasattr(random_mixtures(0), "pmf")
     assert not random_mixtures(0).discrete
     counts = of_scipy(COUNT_WEIGHTS, COUNTS["binom"])
-    assert MixtureDistribution.of_equals([counts, counts]).discrete
-    assert not MixtureDistribution.of_equals([counts, random_mixtures(0, n=3)]).discrete
-    assert_array_equal(MixtureDistribution.of_equals([counts, counts]).ppf(0.5), counts.ppf(0.5))
+    assert mixture_of_equals([counts, counts]).discrete
+    assert not mixture_of_equals([counts, random_mixtures(0, n=3)]).discrete
+    assert_array_equal(mixture_of_equals([counts, counts]).ppf(0.5), counts.ppf(0.5))
 
 
 @pytest.mark.parametrize("spread", [0.0, 3.0, 1000.0])

@@ -5,6 +5,7 @@ import time
 
 import numpy as np
 import pytest
+from mixtures import mixture_of_equals
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import special, stats
 
@@ -298,7 +299,7 @@ def count_mixture(kind, mean):
     weights, means = np.array([[0.4, 0.6], [1.0, 0.0]]), mean * np.array([[1.0, 3.0], [1.0, 1e-3]])
     if kind == "nested":
         parts = [count_mixture(part, mean) for part in ("poisson", "geometric")]
-        return MixtureDistribution.of_equals(parts)
+        return mixture_of_equals(parts)
     return MixtureDistribution(weights, COUNTS[kind](means))
 
 

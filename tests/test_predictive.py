@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from mixtures import mixture_of_equals
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import integrate, stats
 
@@ -340,7 +341,7 @@ def test_covariance_of_the_outputs_is_that_of_draws(scipy):
 
 def test_covariance_of_nested_mixtures_is_that_of_the_flat_one():
     dist = two_outputs()
-    both = MixtureDistribution.of_equals([dist, dist])
+    both = mixture_of_equals([dist, dist])
     assert_allclose(both.cov(), dist.cov(), rtol=1e-12)
     assert_allclose(both.output(1).var(), dist.var()[:, 1], rtol=1e-12)
 
@@ -355,7 +356,7 @@ def test_covariance_of_nested_mixtures_is_that_of_the_flat_one():
 )
 def test_nested_mixtures_of_far_components_answer_as_the_flat_one(components):
     flat = MixtureDistribution(np.array([[0.6, 0.4]]), components)
-    both = MixtureDistribution.of_equals([flat, flat])
+    both = mixture_of_equals([flat, flat])
     for y in (3.0, 1e4, 1e9):
         assert_allclose(both.crps(y), flat.crps(y), rtol=1e-6)  # that of the quadrature
     assert_allclose(both.entropy(), flat.entropy(), rtol=1e-6)

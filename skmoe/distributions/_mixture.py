@@ -7,8 +7,6 @@ from sklearn.utils.metaestimators import available_if
 
 from . import _quadrature, _regions
 from ._arrays import check_n_draws, draw_places
-from ._gaussian import GaussianComponents
-from ._nested import NestedComponents
 
 
 class MixtureDistribution:
@@ -44,26 +42,6 @@ class MixtureDistribution:
     def __init__(self, weights, components):
         self.weights = weights
         self.components = components
-
-    @classmethod
-    def of_equals(cls, distributions):
-        """The mixture of some distributions of the same rows, all of the same weight.
-
-        Parameters
-        ----------
-        distributions : list of MixtureDistribution
-            With as many rows each.
-
-        Returns
-        -------
-        distribution : MixtureDistribution
-            Whose components are these.
-        """
-        means = np.stack([each.mean() for each in distributions], axis=1)
-        rows = np.arange(len(means))
-        nested = [(rows, np.full(len(rows), k), each) for k, each in enumerate(distributions)]
-        weights = np.full(means.shape[:2], 1 / len(distributions))
-        return cls(weights, NestedComponents(GaussianComponents(means, 1.0), nested))
 
     @property
     def discrete(self):

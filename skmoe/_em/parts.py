@@ -65,7 +65,8 @@ class Parts:
     def training_data(self, rows):
         """The rows as gate, experts and starts see them; fits what stands before the gate."""
         likelihood = self.likelihood.fitting(in_sample=True, linear=True)
-        likelihood.start(rows.y, rows.weight, len(self.names))  # refuses what it cannot take
+        if likelihood.looks_at_target:
+            likelihood.start(rows.y, rows.weight, len(self.names))
         rates = rows.y if rows.exposure is None else rows.y / rows.exposure
         start_target = likelihood.start_target(rates, rows.weight)
         Z = self.gate.fit_encoder(rows.X, rows.y)

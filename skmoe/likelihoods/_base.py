@@ -99,6 +99,8 @@ class BaseLikelihood(
         Whether there is ``learn_batch``, which ``partial_fit`` needs.
     changes_target : bool
         Whether experts are fitted on, and predict, something else than y: ``expert_target``.
+    looks_at_target : bool
+        Whether ``start`` refuses targets that ``start_target`` cannot take.
     is_robust : bool
         Whether there are ``working_weights``.
     is_reweighted : bool
@@ -122,7 +124,7 @@ class BaseLikelihood(
     scale_model_ = regime_ = None
     at_floor_ = ()
     scale_ = df_ = columns_ = None
-    changes_target = is_robust = is_reweighted = False
+    changes_target = looks_at_target = is_robust = is_reweighted = False
     zero_expert = None
     _linear = False  # whether generalised linear models that EM solves are the experts
 

@@ -25,6 +25,8 @@ def copied_parts(likelihood):
 class Composed(BaseLikelihood):
     """A likelihood of several others, which learn and answer for it."""
 
+    looks_at_target = True
+
     @abstractmethod
     def _given(self):
         """The likelihoods that it is made of, as they were given."""

@@ -53,7 +53,7 @@ class LogNormal(CensoredErrors, ScaledErrors):
     (array([2.7, 7.3]), array([3.1, 8.3]))
     """
 
-    changes_target = True
+    changes_target = looks_at_target = True
 
     def expert_target(self, y):
         return np.log(np.maximum(y, np.finfo(float).tiny))

@@ -14,6 +14,8 @@ class FamilyLikelihood(BaseLikelihood):
     one, and says by ``can_be_pooled`` and ``has_sums`` what its experts may be learned by.
     """
 
+    looks_at_target = True
+
     @property
     def scales_(self):
         """Scales of the experts, (n_experts,); None where there are none."""

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+DECILES = 0.1, 0.9
 BEYOND_DECILES = 0.25  # of the distance between first and last decile, beyond each of them
 
 
@@ -15,9 +16,13 @@ def outlier_bounds(y, weight):
 
 
 def _bounds(y, weight):
-    order = np.argsort(y, kind="stable")
-    cumulative = np.cumsum(weight[order]) / weight.sum()
-    first, last = (y[order[np.searchsorted(cumulative, q - 1e-9)]] for q in (0.1, 0.9))
+    if (weight == weight[0]).all():
+        places = [max(int(np.ceil((q - 1e-9) * len(y))) - 1, 0) for q in DECILES]
+        first, last = np.partition(y, places)[places]
+    else:
+        order = np.argsort(y, kind="stable")
+        cumulative = np.cumsum(weight[order]) / weight.sum()
+        first, last = (y[order[np.searchsorted(cumulative, q - 1e-9)]] for q in DECILES)
     if first == last:
         return y[weight > 0].min(), y[weight > 0].max()
     return first - BEYOND_DECILES * (last - first), last + BEYOND_DECILES * (last - first)

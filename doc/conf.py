@@ -30,7 +30,7 @@ extensions = [
     "sphinx_design",
     "sphinx_gallery.gen_gallery",
 ]
-exclude_patterns = ["_build", "templates", "auto_examples/*.ipynb", "auto_examples/*.py"]
+exclude_patterns = ["_build", "templates", "paper", "auto_examples/*.ipynb", "auto_examples/*.py"]
 templates_path = ["templates"]
 
 nitpicky = True

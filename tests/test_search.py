@@ -11,6 +11,7 @@ from sklearn.linear_model import LinearRegression
 from skmoe import MixtureOfExpertsRegressor
 from skmoe._em import trainer
 from skmoe._em.moves import moved
+from skmoe._pooling.trainer import PooledTrainer
 
 
 def regimes(n_regimes, n=240, seed=0):
@@ -43,6 +44,9 @@ def test_report_says_where_few_starts_lead_to_pooled_regimes():
     ]
     assert "starts with 3 experts, 1 led to the best optimum" in found[0]
     assert "optimum" not in found[1]
+    many = SimpleNamespace(experts=SimpleNamespace(n_experts=5))
+    (note,) = PooledTrainer.optima(SimpleNamespace(_begun_with={5: ""}), many)
+    assert note.startswith("Mixtures of 5 experts have many optima")
 
 
 def test_an_optimum_that_all_starts_reach_is_enough():

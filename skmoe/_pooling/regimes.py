@@ -20,12 +20,11 @@ from .ordered import is_ordered, values_of
 from .overdispersed import overdispersed_evidence
 from .problem import PooledProblem
 from .regime_gate import RegimeGate
-from .rivals import CLOSE, close_numbers
+from .rivals import CLOSE, MANY, close_numbers
 
 MARGIN = 4.0  # nats that experts without ties have to be ahead, as their prior variances are free
 FEWEST_ROWS = 5.0  # of a regime; fewer are outliers of another
 WIDER, WIDE_SHARE = 3.0, 0.1  # errors, and share, of an expert that is put behind another
-MANY = 5  # experts that are one regime, of which another optimum may be several
 ROUGH = 0.05  # nats over all rows that a step still gains where what is sought is a note
 SHAPE, SPREAD, ORDERED = "shape", "spread", "ordered"
 

@@ -6,6 +6,7 @@ from .._em.progress import count
 
 CLOSE = 3.0  # nats over all rows: a factor of 20
 ALIKE = 0.9  # adjusted Rand index of partitions that are told as one
+MANY = 5  # experts, of which another seed may well find others
 MOST_TRIED = 3  # rivals that are given the time to converge
 
 

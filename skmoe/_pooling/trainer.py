@@ -23,7 +23,7 @@ from .merging import cheapest_merger, merged
 from .parts import pooled_parts
 from .problem import PooledGate, PooledProblem, gate_columns
 from .regimes import RegimeSearch
-from .rivals import CLOSE, Rivals, close_numbers
+from .rivals import CLOSE, MANY, Rivals, close_numbers
 
 TOL = 1e-6  # per unit of weight; the mixtures to compare differ by little
 SHORT_RUN = 5  # iterations that tell good halves from bad ones, and whom to merge
@@ -142,9 +142,12 @@ class PooledTrainer(Trainer):
 
     def optima(self, problem):
         """That other seeds may lead to another optimum than this one, a sentence; a list."""
-        few_met = self._begun_with.get(problem.experts.n_experts)
+        n_experts = problem.experts.n_experts
+        few_met = self._begun_with.get(n_experts)
         if not few_met:
-            return []
+            if n_experts < MANY:
+                return []
+            few_met = f"Mixtures of {n_experts} experts have many optima: "
         others = "another random_state, or a larger n_init, may find other regimes; see stability."
         return [few_met + others]
 

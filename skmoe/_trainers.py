@@ -24,8 +24,8 @@ def make_trainer(plan, rows, data, parts, settings, splitting, seeds, plain=None
     given = {"splitting": splitting, "seed": start_seed}
     make_em = partial(_em_trainer, settings, expert_seed, given)
     by_em = partial(make_em, rows, data, parts, settings.top_k)
-    pooled = partial(PooledTrainer, rows, *plain, settings, expert_seed=expert_seed, **given)
-    pooled = partial(pooled, n_experts=plan.n_experts)
+    of_pooled = given | {"expert_seed": expert_seed, "n_experts": plan.n_experts}
+    pooled = partial(PooledTrainer, rows, *plain, settings, **of_pooled)
     if plan.training == "pooled":
         return pooled() if plan.request.top_k is None else NumberThenEM(pooled(), by_em)
     if plan.training == "em":

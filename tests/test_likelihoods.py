@@ -323,6 +323,25 @@ def test_a_likelihood_that_lacks_a_method_cannot_be_made(name):
         lacking()
 
 
+@pytest.mark.parametrize(
+    ("method", "attribute"),
+    [
+        ("expert_target", "changes_target"),
+        ("working_weights", "is_robust"),
+        ("working_exposure", "is_reweighted"),
+        ("working_target", "is_reweighted"),
+        ("learn_batch", "learns_batches"),
+    ],
+)
+def test_what_a_likelihood_does_is_an_attribute_of_its_class(method, attribute):
+    own = {method: lambda self, *args: None}
+    with pytest.raises(TypeError, match=f"Own has {method}: .* {attribute} = True"):
+        type("Own", (BaseLikelihood,), own)
+    stated = type("Own", (BaseLikelihood,), own | {attribute: True})
+    assert getattr(stated, attribute)
+    assert not getattr(BaseLikelihood, attribute)
+
+
 def test_what_is_no_likelihood_is_refused_when_fit_begins(monkeypatch):
     X, y = np.arange(20.0)[:, None], np.arange(20.0)
     begun = []

@@ -415,6 +415,11 @@ def test_fence_holds_the_bulk_and_no_gross_outlier():
     assert -3 < low < -1.5
     assert 1.5 < high < 3
     assert outlier_bounds(y, np.r_[np.zeros(50), np.ones(950)])[1] < high  # rows of no weight
+    for n in (*range(1, 40), 999):  # weights that are equal, and repetitions
+        weight = 1 + np.arange(n) % 3
+        repeated = np.repeat(y[:n], weight)
+        bounds = outlier_bounds(repeated, np.full(len(repeated), 0.3))
+        assert bounds == outlier_bounds(y[:n], 0.3 * weight)
     assert outlier_bounds(np.r_[np.zeros(95), 1:6], np.ones(100)) == (
         0,
         5,

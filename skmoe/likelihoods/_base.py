@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, clone
 
 from .._compat import QuickParameters
-from ._censoring import CensoredTargets
+from ._censored_targets import CensoredTargets
 from ._family_terms import FamilyTerms
 from ._learned import LearnedParameters
 from ._outliers import outlier_bounds

@@ -16,7 +16,7 @@ from abc import abstractmethod
 import numpy as np
 
 from ..distributions import GaussianComponents, StudentTComponents
-from ._censoring import CensoredTargets
+from ._censored_targets import CensoredTargets
 from ._scaled import grid_step
 
 NARROW = 1e-6  # an interval, in units of the scale, whose moments are those of its middle

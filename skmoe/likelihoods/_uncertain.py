@@ -82,11 +82,10 @@ class UncertainFunction(UncertainCoefficients):
     ``class PooledGamma(UncertainFunction, Gamma)`` needs no methods of its own.
 
     Means are averaged over the predictor. The mean of a log link is known up to the variance of its
-    logarithm. Predictive distributions
-    are those that are left when the mean, or the target, counts as a Gamma variable whose logarithm
-    has the mean and variance that it has under the posterior. The mean of an average over
-    log-normal means would grow as the exponential of half the variance far from the rows of
-    ``fit``, and all but a few of the targets would be far below it.
+    logarithm. Predictive distributions are those that are left when the mean, or the target, counts
+    as a Gamma variable whose logarithm has the mean and variance that it has under the posterior.
+    The mean of an average over log-normal means would grow as the exponential of half the variance
+    far from the rows of ``fit``, and all but a few of the targets would be far below it.
     """
 
     @property

@@ -44,14 +44,15 @@ html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_theme_options = {
     "logo": {"text": "skmoe"},
-    "header_links_before_dropdown": 6,
+    "header_links_before_dropdown": 7,
     "navbar_align": "left",
     "show_toc_level": 2,
     "secondary_sidebar_items": {"**": ["page-toc"], "index": []},
 }
 if "Repository" in addresses:
     html_theme_options["github_url"] = repository
-ALONE = ["index", "install", "howto", "comparison", "glossary", "changelog", "**/plot_five_minutes"]
+ALONE = ["index", "install", "howto", "comparison", "questions", "glossary", "changelog"]
+ALONE += ["guide/training", "**/plot_five_minutes"]
 html_sidebars = {page: [] for page in ALONE}  # pages without neighbours in their section
 html_show_sourcelink = False
 html_math_renderer = "mathml"

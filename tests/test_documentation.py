@@ -9,7 +9,8 @@ import pytest
 
 WIDTH = 79
 ROOT = Path(__file__).parents[1]
-PAGES = [*sorted(ROOT.glob("doc/*.rst")), *sorted(ROOT.glob("doc/guide/**/*.rst"))]
+GUIDE = [*sorted(ROOT.glob("doc/*.rst")), *sorted(ROOT.glob("doc/guide/*.rst"))]
+PAGES = [*GUIDE, *sorted(ROOT.glob("doc/benchmarks/*.rst"))]
 PAGES += [*ROOT.glob("README.md"), *sorted(ROOT.glob("examples/**/*.py"))]
 
 

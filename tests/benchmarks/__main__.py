@@ -1,4 +1,4 @@
-"""All benchmarks, and from them the tables and pictures of the guide's page on performance.
+"""All benchmarks, and from them the tables and pictures of the page on time and memory.
 
 Takes about half an hour, in which the machine should have nothing else to do::
 
@@ -19,7 +19,7 @@ from matplotlib import pyplot as plt
 from threadpoolctl import threadpool_limits
 
 HERE = Path(__file__).parent
-PAGE = HERE.parents[1] / "doc" / "guide" / "performance"
+PAGE = HERE.parents[1] / "doc" / "benchmarks" / "performance"
 SCRIPTS = {"kernels": [], "small_fits": [], "latency": [], "routing": [], "overhead": ["--short"]}
 STYLES = ["o-", "s--", "^-.", "D:"]  # told apart in grey
 

@@ -70,7 +70,7 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
         - "stack", for a list: each expert is fitted on all rows, and the gate, for numbers with
           scales and Student's t tails, is learned from their out-of-fold predictions; one expert
           more, "stack", combines the others, with the smallest squared error or, of classes, by
-          a log-linear pool.
+          a log-linear pool. An expert with a density of its own keeps it where that explains more.
         - "specialists", for one estimator: a "generalist" is fitted on all rows, and clones on
           regimes beside it, behind a :class:`~skmoe.gates.ForestGate`. They are left out unless
           they raise the out-of-fold log-density by more than its standard error.

@@ -11,6 +11,7 @@ import numpy as np
 
 from ._data import Subjects
 from ._experts.fitting import split_last
+from ._experts.own_density import own_distribution
 from ._experts.prediction import (
     LastTransformed,
     columns_seen,
@@ -66,12 +67,19 @@ class Model(ABC):
         """Shape of one prediction of an expert: that of a target, or (n_classes,)."""
         return self.y_shape
 
-    def expert_predictions(self, X, routes=None, leave_out=()):
+    @property
+    def own_density(self):
+        """Whether each expert has a density of its own, in a list."""
+        own = self.likelihood.own_density_
+        return list(map(has_own_density, self.experts)) if own is None else own.tolist()
+
+    def expert_predictions(self, X, routes=None, instead=None):
         """Predictions (n, k, ...) for each route; without routes, of every expert for every row.
 
-        Experts to ``leave_out`` are not asked, and their predictions not set.
+        ``instead(k, rows)`` gives those of experts with a density of their own; None asks these.
         """
-        if (routes is None or routes.experts is None) and not leave_out:
+        own = self.own_density
+        if (routes is None or routes.experts is None) and not (instead and any(own)):
             predictions = self._all_at_once(X)
             if predictions is not None:
                 return predictions
@@ -82,7 +90,9 @@ class Model(ABC):
 
         def predict(k, rows):
             expert, before = self.experts[k], self.experts[:k]
-            if rows is None and not leave_out and is_stack_of(expert, before):
+            if instead and own[k]:
+                return instead(k, rows)
+            if rows is None and is_stack_of(expert, before):
                 return stacked_prediction(expert, predictions[:, :k])
             asked, seen = expert, take_rows(X, rows)
             if rows is None and not has_own_density(expert):
@@ -92,8 +102,7 @@ class Model(ABC):
                 self.likelihood.expert_target(prediction) if has_own_density(expert) else prediction
             )
 
-        asked = [k for k in range(len(self.experts)) if k not in leave_out]
-        return routes.fill(predictions, predict, only=asked)
+        return routes.fill(predictions, predict)
 
     def _all_at_once(self, X):
         """Predictions of linear experts, or None where each has to be asked."""
@@ -210,14 +219,17 @@ class RegressionModel(Model):
         """Distribution of the target for each route."""
         nested = []
 
-        def distribution(k, rows):
-            of_expert = self.experts[k].predict_dist(take_rows(X, rows))
+        def mean(k, rows):
+            with noted(f"Raised by the predictive distribution of expert {self.names[k]!r}."):
+                its_rows, expert = take_rows(X, rows), self.experts[k]
+                if self.likelihood.own_density_ is None:
+                    of_expert = expert.predict_dist(its_rows)
+                else:
+                    of_expert = own_distribution(expert, its_rows, self.likelihood.floor_)
             nested.append((*np.nonzero(routes.lead_to(k)), of_expert))
             return self.likelihood.expert_target(of_expert.mean())
 
-        own = [k for k, expert in enumerate(self.experts) if has_own_density(expert)]
-        predictions = self.expert_predictions(X, routes, leave_out=own)
-        routes.fill(predictions, distribution, only=own)
+        predictions = self.expert_predictions(X, routes, mean)
         if exposure is not None:
             predictions = predictions * exposure[:, None]
         arguments = self.likelihood.row_arguments(self.row_scale(X), exposure)
@@ -272,8 +284,8 @@ class ClassificationModel(Model):
         predictions = self.expert_predictions(X, routes)
         arguments = self.likelihood.row_arguments(self.row_scale(X))
         calibrated = self.likelihood.calibrate(predictions, routes.experts, **arguments)
-        for k, expert in enumerate(self.experts):
-            if has_own_density(expert):
+        for k, has_own in enumerate(self.own_density):
+            if has_own:
                 of_expert = routes.lead_to(k)
                 calibrated[of_expert] = predictions[of_expert]
         return calibrated

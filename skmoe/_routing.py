@@ -68,22 +68,20 @@ class Routes:
         np.put_along_axis(dense, self.experts, values, axis=1)
         return dense
 
-    def fill(self, out, answer, only=None):
+    def fill(self, out, answer):
         """Write an answer for each route; every expert predicts once, for its own rows.
 
         ``answer(expert, rows)`` -> (n_rows, ...), from the number of an expert and the numbers of
-        its rows, or None for all rows. ``only`` are the experts to ask, None is all. Returns
-        ``out``.
+        its rows, or None for all rows. Returns ``out``.
         """
-        asked = range(self.n_experts) if only is None else only
         if self.experts is None:
-            for expert in asked:
+            for expert in range(self.n_experts):
                 out[:, expert] = answer(expert, None)
             return out
         k = self.experts.shape[1]
         flat = out.reshape((-1, *out.shape[2:]))
         places = group_places(self.experts, self.n_experts)
-        for expert in asked:
+        for expert in range(self.n_experts):
             if len(places[expert]):
                 flat[places[expert]] = answer(expert, places[expert] // k)
         return out

@@ -28,7 +28,6 @@ except ImportError as error:
 
 from ._classifier import MixtureOfExpertsClassifier
 from ._experts.classifier_stack import FLOOR, ClassifierStack
-from ._experts.traits import has_own_density
 from ._onnx.boosting import with_integer_attributes
 from ._onnx.densities import quantiles, variances
 from ._onnx.gates import WRITERS
@@ -119,8 +118,8 @@ def _check_quantiles(model, probabilities):
         why = "there are several outputs"
     elif type(likelihood) is not PooledGaussian and likelihood.scale_model_ is not None:
         why = "scales depend on the row by trees, as those of unlike experts and of clones do"
-    elif any(has_own_density(expert) for expert in model.experts_):
-        why = "an expert is a mixture"
+    elif any(model._model.own_density):
+        why = "an expert has a density of its own"
     if why is not None:
         raise NotImplementedError(
             f"Quantiles cannot be converted to ONNX where {why}: it takes Gaussian or Student's t "
@@ -245,7 +244,7 @@ def _calibrated(graph, model, parts, predictions):
     likelihood = model.likelihood_
     if isinstance(likelihood, PooledCategorical):
         return _averaged(graph, likelihood, parts.columns, predictions)
-    own = np.array([has_own_density(expert) for expert in model.experts_])[:, None]
+    own = np.array(model._model.own_density)[:, None]
     temperature = np.where(own, 1.0, likelihood.temperature_[:, None])
     epsilon = np.where(own, 0.0, likelihood.epsilon_[:, None])
     if (temperature != 1).any():

@@ -134,7 +134,7 @@ def test_classifier_takes_a_mixture_at_its_word():
     pair = MixtureOfExpertsClassifier(n_experts=2, n_init=3)
     outer = MixtureOfExpertsClassifier(
         [("pair", pair), ("tree", DecisionTreeClassifier(max_depth=1))],
-        cv=2, n_init=2, max_iter=3, random_state=0,
+        training="em", cv=2, n_init=2, max_iter=3, random_state=0,
     ).fit(X, y)  # fmt: skip
     proba = outer.experts_[0].predict_proba(X)
     tree = outer.likelihood_.calibrate(outer._model.expert_predictions(X))[:, 1]

@@ -408,7 +408,6 @@ def test_learns_no_batches_nor_sparse_rows():
         ({"experts": None}, {}, "a list of two named experts"),
         ({"experts": [("a", GaussianNB())]}, {}, "a list of two named experts"),
         ({"experts": [("a", GaussianNB()), ("stack", GaussianNB())]}, {}, "another name"),
-        ({"experts": [("a", unlike()), ("b", GaussianNB())]}, {}, "no mixtures"),
         ({"gate": SoftmaxGate(load_balance=0.1)}, {}, "a gate without load_balance"),
         ({"cv": False}, {}, "no cv=False"),
         ({"top_k": 1}, {}, "top_k=None"),

@@ -222,15 +222,18 @@ class Parts:
         return found
 
     def make_estimators(
-        self, data, folds, settings, seed, *, report_weights=True, kind=EstimatorExperts
+        self, data, folds, settings, seed, *, report_weights=True, kind=EstimatorExperts,
+        once=False, density_floor=None,
     ):  # fmt: skip
         """Experts that are fitted by their own ``fit``; see ``make_experts``.
 
-        ``report_weights`` is whether to say which of them take no weights, ``kind`` the class.
+        ``report_weights`` is whether to say which of them take no weights, ``kind`` the class,
+        ``once`` whether they are fitted once and not in every iteration of EM.
         """
         random_state = np.random.RandomState(seed)
         seeded = [seed_estimator(template, random_state) for template in self.templates]
-        for estimator in seeded:  # a mixture goes on with its regimes, and does not seek new ones
+        # A mixture goes on with its regimes, and does not seek new ones.
+        for estimator in [] if once else seeded:
             params = estimator.get_params(deep=False)
             has_regimes = has_own_density(estimator) and params.get("training") != "stack"
             if has_regimes and "warm_start" in params:
@@ -249,6 +252,7 @@ class Parts:
             classes=self.classes,
             are_clones=not self.is_list and self.likelihood.zero_expert is None,
             quiet=self.is_default,
+            density_floor=density_floor,
         )
         ignoring = experts.ignoring_weights()
         if report_weights and np.ptp(data.weight[data.weight > 0]) > 0:

@@ -58,17 +58,20 @@ class EstimatorExperts(Experts):
         that have one see y itself. None for y.
     quiet : bool, default=False
         Whether the experts keep to themselves that they have not converged.
+    density_floor : float, default=None
+        Smallest standard deviation in the densities that regressors of any kind have of their own.
+        None asks for those of mixtures alone.
     """
 
     def __init__(
         self, names, estimators, X, y, weight, *, folds, min_responsibility, classes,
-        are_clones, target=None, quiet=False,
+        are_clones, target=None, quiet=False, density_floor=None,
     ):  # fmt: skip
         self.names, self.estimators = names, estimators
         self.X, self.y, self.weight = X, y, weight
         self.min_responsibility = min_responsibility
         self.classes, self.are_clones, self.target = classes, are_clones, target
-        self.quiet = quiet
+        self.quiet, self.density_floor = quiet, density_floor
         self.in_sample = folds is None
         self.weighted = [takes_sample_weight(e) or is_frozen(e) for e in estimators]
         self.stops_early = [not is_frozen(e) and stops_early(e) for e in estimators]
@@ -232,6 +235,7 @@ class EstimatorExperts(Experts):
                 self.classes,
                 oob,
                 self.target,
+                self.density_floor,
             )
 
     def _last(self, k, fold, rows):

@@ -12,6 +12,7 @@ from sklearn.utils import _safe_indexing
 from ..exceptions import noted
 from .early_stopping import fit_validated
 from .fitting import fit_again, fit_weighted
+from .own_density import own_distribution, tells_density
 from .prediction import expert_prediction, own_log_proba
 from .traits import has_own_density, is_frozen, offers
 
@@ -53,13 +54,13 @@ class FitTask(NamedTuple):
     test: np.ndarray  # of int: numbers of the rows to predict
 
 
-def fit_and_predict(X, y, name, estimator, last, task, y_shape, classes, oob, target):
+def fit_and_predict(X, y, name, estimator, last, task, y_shape, classes, oob, target, floor):
     """Fit a clone, or go on from the last model; predict other rows, out of bag where asked.
 
     X and y are all rows, of which the ``task`` takes some; ``last`` is the model to go on from, or
     None; ``y_shape`` is that of one row's prediction; ``classes`` are None for regressors; ``oob``
-    says whether rows that the model was fitted on are predicted out of bag; ``target`` is as of
-    ``EstimatorExperts``.
+    says whether rows that the model was fitted on are predicted out of bag; ``target`` and the
+    ``floor`` of densities are as of ``EstimatorExperts``.
 
     Returns the model, predictions (len(task.test), *y_shape), and log-densities (len(task.test),)
     of experts with a density of their own, or None.
@@ -80,7 +81,7 @@ def fit_and_predict(X, y, name, estimator, last, task, y_shape, classes, oob, ta
     if not len(task.test):
         return model, np.empty((0, *y_shape)), None
     X_test, y_test = _safe_indexing(X, task.test), y[task.test]
-    prediction, log_density = _predict(name, model, X_test, y_test, y_shape, classes, target)
+    prediction, log_density = _predict(name, model, X_test, y_test, y_shape, classes, target, floor)
     if oob and log_density is None and not (has_one_class or is_fitted):
         outside, values = _checked_oob_prediction(name, model, X_fit, weights, y_shape, classes)
         prediction[rows[outside]] = values[outside]
@@ -101,12 +102,16 @@ def _fit(estimator, last, X, y, weights, validation):
     return model
 
 
-def _predict(name, model, X, y, y_shape, classes, target):
+def _predict(name, model, X, y, y_shape, classes, target, floor):
     """Prediction of each row, and its log-density by models that have one of their own, or None."""
-    if has_own_density(model) and classes is None:
+    if floor is None and has_own_density(model) and classes is None:
         distribution = model.predict_dist(X)
         mean = distribution.mean()
         return mean if target is None else target(mean), distribution.logpdf(y)
+    if floor is not None and tells_density(model):
+        with noted(f"Raised by the predictive distribution of expert {name!r}."):
+            distribution = own_distribution(model, X, floor)
+            return distribution.mean(), distribution.logpdf(y)
     prediction = expert_prediction(name, model, X, y_shape, classes)
     if has_own_density(model):
         return prediction, own_log_proba(prediction, np.searchsorted(classes, y))

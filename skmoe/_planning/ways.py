@@ -5,8 +5,9 @@ from typing import NamedTuple
 from scipy import sparse
 
 from .._experts.fitting import supports_warm_start
+from .._experts.own_density import has_oob_density
 from .._experts.solvers import is_linear
-from .._experts.traits import STACK, has_oob_prediction, has_own_density, is_frozen
+from .._experts.traits import STACK, has_own_density, is_frozen
 from .request import POOLED_GATES, is_word
 
 WAYS = ("em", "pooled", "stack", "specialists")
@@ -37,7 +38,7 @@ _OUT_OF_FOLD = (
     ),
     Need(
         "experts with out-of-bag predictions for cv='oob'",
-        lambda r: not is_word(r.cv, "oob") or all(map(has_oob_prediction, r.templates)),
+        lambda r: not is_word(r.cv, "oob") or all(map(has_oob_density, r.templates)),
     ),
     Need("top_k=None", lambda r: r.top_k is None),
     Need("a gate without load_balance", lambda r: not r.balances_load),
@@ -71,7 +72,6 @@ NEEDS = {
     "stack": (
         Need("a list of two named experts", lambda r: r.kind == "list" and len(r.names) > 1),
         Need(f"another name than {STACK!r} for its experts", lambda r: STACK not in r.names),
-        Need("experts that are no mixtures", lambda r: not any(map(has_own_density, r.templates))),
         *_OUT_OF_FOLD,
     ),
     "specialists": (

@@ -63,6 +63,7 @@ class ClassificationDensities(Densities):
         """The likelihood, and the rows under it."""
         y, weight, is_stack = self.data.y, self.data.weight, self.parts.is_list
         likelihood = self.parts.likelihood.fitting(in_sample=is_stack, linear=False)
+        likelihood.own_density_ = np.zeros(means.shape[1], dtype=bool)
         likelihood.start(y, weight, means.shape[1])
         if is_stack:
             likelihood.take_mass(np.full(means.shape[1], weight.sum()))

@@ -57,6 +57,7 @@ class Densities(ABC):
     """
 
     log_unit = 0.0  # logarithm of the unit of the target
+    floor = None  # smallest standard deviation of densities that experts have of their own
 
     def __init__(self, parts, data, folds, gate, tol):
         self.parts, self.data, self.folds, self.gate, self.tol = parts, data, folds, gate, tol
@@ -71,6 +72,13 @@ class Densities(ABC):
 
     def begin(self, predictions):
         """Look at the best predictions that there are, (n, ...), before anything is judged."""
+        return
+
+    def take_own(self, log_densities, means):
+        """Look at the out-of-fold log-densities that experts have of their own, a dict by number.
+
+        ``means`` (n, n_experts, ...) are the predictions of all, the stack's last.
+        """
         return
 
     @abstractmethod

@@ -8,7 +8,7 @@ expected size of the error, less its mean. All parameters maximise one penalised
 L-BFGS. The target is in units of its standard deviation.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -72,6 +72,8 @@ class StackedRows:
     Z: np.ndarray  # (n_samples, n_columns): standardised columns of the gate
     u: np.ndarray  # (n_samples,): log of the expected size of the error, centred
     weight: np.ndarray  # (n_samples,): weights
+    # Log-densities (n_samples,) of components that have a density of their own, by number.
+    own: dict = field(default_factory=dict)
 
     @cached_property
     def squared_errors(self):
@@ -80,9 +82,8 @@ class StackedRows:
 
     def take(self, rows):
         """Some of the rows."""
-        return StackedRows(
-            self.y[rows], self.means[rows], self.Z[rows], self.u[rows], self.weight[rows]
-        )
+        parts = (part[rows] for part in (self.y, self.means, self.Z, self.u, self.weight))
+        return StackedRows(*parts, {k: each[rows] for k, each in self.own.items()})
 
 
 @dataclass(frozen=True)
@@ -143,6 +144,8 @@ def _log_density(parameters, rows, floor):
     log_density = (-0.5 * (df + 1)) * log_tails
     log_density += (norm - log_scales)[:, None]
     log_density -= by_row
+    for k, own in rows.own.items():
+        log_density[k] = own
     return log_density, tails, log_tails
 
 
@@ -166,6 +169,7 @@ def negative_objective(parameters, rows, floor, centre, penalty):
     value, of_intercepts, of_weights, resp = gate_objective(
         parameters.intercepts, parameters.weights, rows.Z, log_density.T, rows.weight, penalty
     )
+    resp[list(rows.own)] = 0.0  # scales and tails are those of the others
     off_centre = parameters.log_scales - centre
     off_mode = parameters.log_excess - LOG_EXCESS
     value += 0.5 * SLOPE_PENALTY * parameters.slope**2

@@ -35,6 +35,7 @@ class RegressionDensities(Densities):
         self.likelihood = StudentT(df="estimate").start(y, weight, 1)
         self.units = TargetUnits.of(y, weight, self.likelihood.floor_)
         self.y, self.log_unit = self.units.standardise(y), np.log(self.units.unit)
+        self.floor, self.own = self.likelihood.floor_, {}
 
     def standardise(self, predictions):
         return self.units.standardise(predictions)
@@ -49,6 +50,17 @@ class RegressionDensities(Densities):
         models, log_size = cross_fit_sizes(Z, errors, weight, self.folds, self.units.floor)
         self.sizes = ErrorSizes(models, encoder, log_size, weight)
         self.log_size = self.sizes.centred(log_size)
+
+    def take_own(self, log_densities, means):
+        """Keep those that beside the stack explain more than learned scales and tails do."""
+        if not log_densities:
+            return
+        weight, learned = self.data.weight, self._out_of_fold(means)
+        for k, own in log_densities.items():
+            own = own + self.log_unit
+            gain = np.logaddexp(own, learned[:, -1]) - np.logaddexp(learned[:, k], learned[:, -1])
+            if weight @ gain > 0:
+                self.own[k] = own
 
     def stack(self, predictions, fitted):
         weight, middle, unit = self.data.weight, self.units.middle, self.units.unit
@@ -66,6 +78,8 @@ class RegressionDensities(Densities):
         likelihood = self.likelihood
         likelihood.scale_ = self.units.unit * parameters.scales(floor)
         likelihood.df_ = np.full(means.shape[1], parameters.df)
+        likelihood.own_density_ = np.isin(np.arange(means.shape[1]), list(self.own))
+        likelihood.scale_[likelihood.own_density_] = np.nan
         likelihood.scale_model_ = self.sizes
         return likelihood, *posterior_of(parameters, rows, floor), objective, converged
 
@@ -78,7 +92,7 @@ class RegressionDensities(Densities):
         return cross_fit_densities(rows, self.units.floor, self.folds)
 
     def _rows(self, means, Z):
-        return StackedRows(self.y, means, Z, self.log_size, self.data.weight)
+        return StackedRows(self.y, means, Z, self.log_size, self.data.weight, self.own)
 
 
 def fit_combination(predictions, y, weight):

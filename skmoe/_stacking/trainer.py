@@ -8,6 +8,7 @@ from .._data import TrainingData
 from .._em.loop import Run
 from .._em.trainer import Trainer, surrogate, train_surrogate
 from .._experts.base import Experts
+from .._experts.own_density import tells_density
 from .._model import Model
 from .._reports.expert_report import ReportSums
 from .classification import ClassificationDensities
@@ -96,7 +97,8 @@ class StackedTrainer(Trainer):
     ):  # fmt: skip
         splits = splitting.gate_folds(folds, data, can_memorise=True)
         super().__init__(None, data, parts, settings, folds=splits, splitting=splitting, seed=seed)
-        self.expert_folds = splits if folds is None and parts.is_list else folds
+        needs_folds = folds is None or any(map(tells_density, parts.templates))
+        self.expert_folds = splits if needs_folds and parts.is_list else folds
         kind = RegressionDensities if parts.classes is None else ClassificationDensities
         self.densities = kind(parts, data, splits, gate, settings.tol)
         self.expert_seed, self.numbers, self.instead = expert_seed, numbers, instead
@@ -106,8 +108,9 @@ class StackedTrainer(Trainer):
         """Experts (EstimatorExperts) in training, on all rows or each on those of a regime."""
         seed, weight = self.expert_seed + of_regimes, self.data.weight
         experts = parts.make_estimators(
-            self.data, self.expert_folds, self.settings, seed, report_weights=report_weights
-        )
+            self.data, self.expert_folds, self.settings, seed, report_weights=report_weights,
+            once=True, density_floor=self.densities.floor if parts.is_list else None,
+        )  # fmt: skip
         if not of_regimes and (weight[weight > 0] == 1).all():
             experts.weighted = [False] * len(parts.names)  # many a fit takes longer with weights
         return experts

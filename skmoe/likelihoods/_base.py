@@ -85,6 +85,9 @@ class BaseLikelihood(
         ``scale_model_(X)`` -> factors (n, 1) of the scales, where these depend on the row.
     scale_ : ndarray of shape (n_experts,) or (n_experts, n_outputs), or None
         What ``expert_report`` shows as the scale of each expert; None where there is none.
+    own_density_ : ndarray of bool of shape (n_experts,) or None
+        Which experts have a density of their own, that this has no part in; None is those that are
+        mixtures.
     at_floor_ : sequence of bool
         Whether the scale of each expert is the smallest allowed; none where there are no scales.
     per_expert : tuple of str

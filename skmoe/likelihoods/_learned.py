@@ -9,6 +9,7 @@ class LearnedParameters:
     """Fitted attributes of which each has one value, or one array, for each expert."""
 
     per_expert = learned_logs = learned_values = ()
+    own_density_ = None
     learns_batches = False
 
     def point(self):
@@ -69,6 +70,8 @@ class LearnedParameters:
         """
         for name in self.per_expert:
             setattr(self, name, vars(self)[name][order])
+        if self.own_density_ is not None:
+            self.own_density_ = self.own_density_[order]
 
     def extended(self, other, k):
         """A likelihood with one expert more, the last.

@@ -43,7 +43,8 @@ class StudentT(CensoredErrors, RobustErrors):
     ----------
     scale_ : ndarray of shape (n_experts,) or (n_experts, n_outputs)
         Scales :math:`\sigma`, in the units of y. The standard deviation is
-        :math:`\sigma \sqrt{\nu / (\nu - 2)}`.
+        :math:`\sigma \sqrt{\nu / (\nu - 2)}`. NaN where an expert of a stack has a density of its
+        own.
     df_ : ndarray of shape (n_experts,)
         Degrees of freedom.
     floor_ : float or ndarray of shape (n_outputs,)

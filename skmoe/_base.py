@@ -59,6 +59,11 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
     gate : gate, classifier or Pipeline ending in one, default=None
         See :mod:`skmoe.gates`. None is a :class:`~skmoe.gates.SoftmaxGate`; strings and
         missing values are encoded for it. The transformers of a Pipeline are fitted once.
+    expert_columns : list of int or str, default=None
+        Columns of X that the experts see, by number or name, as ``x`` in R's ``y ~ x | z``; of
+        none, an empty list, they are constants. For the default experts and "diverse" strings and
+        missing values in them are encoded. None, and experts in a ``FrozenEstimator``, see all
+        columns. Those of the gate are ``gate=SoftmaxGate(columns=[...])``.
     training : {"auto", "em", "pooled", "stack", "specialists"}, default="auto"
         How experts, gate and scales, or calibration, are learned; see :doc:`/guide/training`.
 
@@ -187,6 +192,7 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
         "n_experts": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "gate": [HasMethods(["fit", "predict_proba"]), None],
         "training": [StrOptions({"auto", *WAYS})],
+        "expert_columns": [list, None],
         "shared_effects": [list, dict, None],
         "cv": ["cv_object", StrOptions({"auto", "oob", "prefit"}), "boolean"],
         "top_k": [Interval(Integral, 1, None, closed="left"), None],

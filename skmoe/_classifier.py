@@ -123,6 +123,7 @@ class MixtureOfExpertsClassifier(
         likelihood="auto",
         training="auto",
         class_weight=None,
+        expert_columns=None,
         shared_effects=None,
         cv="auto",
         top_k=None,
@@ -142,6 +143,7 @@ class MixtureOfExpertsClassifier(
         self.likelihood = likelihood
         self.training = training
         self.class_weight = class_weight
+        self.expert_columns = expert_columns
         self.shared_effects = shared_effects
         self.cv = cv
         self.top_k = top_k

@@ -170,8 +170,7 @@ class Subjects:
             raise ValueError(
                 f"The gate tells rows of subject {subject} apart, but all rows of a subject "
                 "share one expert. Show the gate only columns that are the same for all rows of "
-                "a subject, by a Pipeline of a ColumnTransformer and SoftmaxGate(), or none, by "
-                "gate=ConstantGate()."
+                "a subject, by gate=SoftmaxGate(columns=[...]), or none, by gate=ConstantGate()."
             )
         return of_subject
 

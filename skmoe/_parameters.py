@@ -28,6 +28,7 @@ from ._experts.zero import with_zero
 from ._tables.mixed import HEAVIEST, accepts, check_sizes
 from ._tables.vectors import check_weights
 from .gates import ForestGate, SoftmaxGate
+from .gates._base import columns_of
 
 STACKS = (StackingClassifier, StackingRegressor)
 
@@ -103,6 +104,12 @@ class ExpertParameters(
     def _shared_effects(self):
         """Columns in which experts have coefficients in common, as they were given."""
         return self.shared_effects or []
+
+    @property
+    def _encodes(self):
+        """Whether experts and gate encode what they see of a table."""
+        is_chosen = self.experts is None or isinstance(self.experts, str)
+        return is_chosen and (self.gate is None or columns_of(self.gate) is not None)
 
     @property
     def _is_list(self):

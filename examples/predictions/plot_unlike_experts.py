@@ -11,7 +11,6 @@ stack alone.)
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from sklearn.compose import make_column_transformer
 from sklearn.datasets import load_diabetes
 from sklearn.ensemble import ExtraTreesRegressor
 from sklearn.linear_model import RidgeCV
@@ -38,10 +37,9 @@ experts = [
 ]
 
 # %%
-# A gate that sees fewer columns is a Pipeline that selects them. The experts see all ten.
+# The gate sees two columns, the experts all ten.
 
-two_columns = make_column_transformer(("passthrough", ["bmi", "s5"]))
-gate = make_pipeline(two_columns, SoftmaxGate())
+gate = SoftmaxGate(columns=["bmi", "s5"])
 mixture = MixtureOfExpertsRegressor(
     experts, gate=gate, random_state=0, n_jobs=2
 ).fit(X, y)

@@ -11,10 +11,11 @@ from .._compat import validate_params
 from .._experts.fitting import split_last, takes_sample_weight
 from .._experts.traits import seed_estimator
 from .._tables.constant import fit_columns
-from .._tables.encoding import check_accepts, default_encoder
+from .._tables.encoding import check_accepts, column_encoder, default_encoder
 from .._tables.mixed import describe_columns
 from ..exceptions import IgnoredWeightsWarning, warn_user
 from ..gates import BaseGate, ClassifierGate, ConstantGate, SoftmaxGate
+from ..gates._base import check_sees_all, columns_of
 
 MANY_WEIGHTS = 100_000  # minutes
 
@@ -36,13 +37,18 @@ class GateParts:
     def adapt(cls, gate, default, rows, n_experts, seed, *, report_weights=True):
         """A gate for these rows.
 
-        ``gate`` is as the user gave it, and None stands for ``default``, for which strings and
-        missing values are encoded; ``report_weights`` asks to say that a classifier takes no
-        weights.
+        ``gate`` is as the user gave it, and None stands for ``default``; for that, and for one
+        with ``columns``, strings and missing values are encoded. ``report_weights`` asks to say
+        that a classifier takes no weights.
         """
-        if gate is not None:
-            check_accepts(f"The gate {type(gate).__name__}", gate, rows.X)
-        given = default if gate is None else gate
+        columns, last_name = columns_of(gate), "gate"
+        if columns is not None:
+            gate = clone(gate).set_params(columns=None)
+            given = Pipeline([("columns", column_encoder(rows.X, columns)), (last_name, gate)])
+        else:
+            if gate is not None:
+                check_accepts(f"The gate {type(gate).__name__}", gate, rows.X)
+            given = default if gate is None else gate
         _, last = split_last(given)
         validate_gate(last)
         if n_experts == 1:
@@ -59,7 +65,8 @@ class GateParts:
                     IgnoredWeightsWarning,
                 )
             trained = ClassifierGate(trained, random_state=seed)
-        last_name = given.steps[-1][0] if isinstance(given, Pipeline) else "gate"
+        if isinstance(given, Pipeline):
+            last_name = given.steps[-1][0]
         return cls(clone(trained), step_by_step(trained), encoder, last_name, has_default_encoder)
 
     @property
@@ -103,10 +110,15 @@ class GateParts:
         return Pipeline([*self.encoder.steps, (self.last_name, gate)])
 
 
-def validate_gate(gate):
-    """Raise what ``fit`` of a gate would of its parameters: EM need not call it."""
+def validate_gate(gate, *, is_whole=False):
+    """Raise what ``fit`` of a gate would of its parameters: EM need not call it.
+
+    ``is_whole`` is whether this is all of a mixture's gate, which may select columns.
+    """
     if isinstance(gate, BaseGate):
         validate_params(gate)
+        if not is_whole:
+            check_sees_all(gate)
         for part in gate.get_params(deep=False).values():
             validate_gate(part)
 

@@ -19,7 +19,14 @@ from .._experts.streamed import StreamedExperts
 from .._experts.traits import has_own_density, is_frozen, seed_estimator
 from .._experts.zero import BesideZero
 from .._tables.constant import fit_columns
-from .._tables.encoding import blocks_of_levels, check_accepts, default_encoder
+from .._tables.encoding import (
+    blocks_of_levels,
+    check_accepts,
+    column_encoder,
+    default_encoder,
+    selector,
+    take_columns,
+)
 from .._tables.mixed import (
     column_numbers,
     describe_columns,
@@ -54,8 +61,8 @@ class Parts:
     shared_effects: list | dict = field(default_factory=list)
     keeps_order: bool = False  # whether the order of clones means something
     feature_names: np.ndarray | None = None  # (n_features,): names of the columns of X
-    # Whether the experts of a table see columns of strings that its gate does not see.
-    has_effects: bool = False
+    # Whether the default experts of a table see other columns than its default gate.
+    has_own_columns: bool = False
     transformer: Pipeline | None = None  # fitted transformers before experts that are solved
 
     def labels(self, y):
@@ -134,8 +141,8 @@ class Parts:
         """
         head, _ = split_last(self.templates[0])
         source = data.X
-        sees_the_same = self.is_default and not self.has_effects and self.gate.has_default_encoder
-        if head is not None and sees_the_same:
+        is_default = self.is_default and self.gate.has_default_encoder
+        if head is not None and is_default and not self.has_own_columns:
             self.transformer, source = self.gate.encoder, data.Z
         elif head is not None:
             head = seed_estimator(head, seed)
@@ -361,22 +368,41 @@ def warn_of_ignored_weights(names):
         )
 
 
-def adapt_experts(templates, X, *, is_default, shrinks=False):
+def adapt_experts(templates, X, *, is_default, shrinks=False, columns=None):
     """Experts that can take X, encoded where those of the mixture's choice meet a mixed table.
 
-    See ``default_encoder`` for ``shrinks``.
+    See ``default_encoder`` for ``shrinks``. ``columns`` are those that they see, None all.
     """
-    if is_default and is_table(X) and any(describe_columns(X)):
-        encoded = {
-            id(each): each
-            if is_frozen(each)
-            else _behind(default_encoder(X, shrinks=shrinks), each)
-            for each in templates
+    distinct = {id(each): each for each in templates}  # not all can be hashed
+    encodes = is_default and is_table(X)
+    if columns is not None:
+        adapted = {key: _on_columns(each, X, columns, encodes) for key, each in distinct.items()}
+    elif encodes and any(describe_columns(X)):
+        adapted = {
+            key: each if is_frozen(each) else _behind(default_encoder(X, shrinks=shrinks), each)
+            for key, each in distinct.items()
         }
-        return [encoded[id(each)] for each in templates]
-    for template in {id(each): each for each in templates}.values():  # not all can be hashed
-        check_accepts(f"The expert {type(template).__name__}", template, X)
-    return templates
+    else:
+        for each in distinct.values():
+            check_accepts(f"The expert {type(each).__name__}", each, X)
+        return templates
+    return [adapted[id(each)] for each in templates]
+
+
+def _on_columns(estimator, X, columns, encodes):
+    """An expert that sees some columns, encoded if need be and asked for."""
+    if is_frozen(estimator):
+        return estimator
+    if has_own_density(estimator):
+        raise ValueError(
+            "A mixture as an expert sees all columns: give it expert_columns of its own, and the "
+            "mixture around it expert_columns=None."
+        )
+    if encodes:
+        return _behind(column_encoder(X, columns), estimator)
+    places, _, seen = take_columns(X, columns)
+    check_accepts(f"The expert {type(estimator).__name__}", estimator, seen)
+    return _behind(selector(places, "pandas" if is_table(X) else "default"), estimator)
 
 
 def _behind(encoder, estimator):

@@ -30,6 +30,7 @@ from .._rows.validation import (
 from .._tables.encoding import check_accepts
 from .._tables.known import KnownColumns
 from .._tables.mixed import HEAVIEST, check_sizes
+from ..gates._base import columns_of
 from ..gates._classifier import as_gate
 from .gathered import GatheredProblem, Gathering
 from .memory import ExpertRows, memory_for_rows
@@ -273,6 +274,9 @@ def _wanted_by_all(mixture, others):
         "init='auto' or the name of a start": not callable(mixture.init),
         "training='auto', 'em' or 'pooled'": mixture.training in ("auto", "em", "pooled"),
         "shared_effects=None": not mixture._shared_effects(),
+        "expert_columns=None, and a gate without columns": (
+            mixture.expert_columns is None and columns_of(gate) is None
+        ),
         "a likelihood without subjects": not mixture._likelihood().takes_subjects,
         "a likelihood without a zero component": mixture._zero_expert() is None,
         "top_k=None": mixture.top_k is None,

@@ -135,7 +135,9 @@ def _folds(training, request, n_experts, n_rows):
     rows = request.rows
     kind, n_folds, reason = decide_folds(
         request.cv,
-        adapt_experts(request.templates, rows.X, is_default=request.encodes),
+        adapt_experts(
+            request.templates, rows.X, is_default=request.encodes, columns=request.expert_columns
+        ),
         rows.X,
         rows.y,
         {} if request.groups is None else {"groups": request.groups},

@@ -10,7 +10,7 @@ from ..gates import SoftmaxGate
 def make_parts(mixture, plan, rows, gate_seed, *, plain=False):
     """Experts, gate and likelihood of a plan, adapted; ``plain`` ones without own gate."""
     names, templates = plan.request.names, plan.request.templates
-    is_default, encoding = plan.request.encodes, plan.encoding
+    is_default, encoding, columns = plan.request.encodes, plan.encoding, mixture.expert_columns
     shrinks = plan.training == "pooled"
     left_out = identifiers(rows.X, shrinks=shrinks) if encoding else ([], [])
     if encoding:
@@ -20,7 +20,9 @@ def make_parts(mixture, plan, rows, gate_seed, *, plain=False):
     return Parts(
         model_class=mixture._model_class,
         names=names,
-        templates=adapt_experts(templates, rows.X, is_default=is_default, shrinks=shrinks),
+        templates=adapt_experts(
+            templates, rows.X, is_default=is_default, shrinks=shrinks, columns=columns
+        ),
         solver=mixture._solver(),
         is_default=is_default,
         is_list=mixture._is_list,
@@ -30,5 +32,6 @@ def make_parts(mixture, plan, rows, gate_seed, *, plain=False):
         shared_effects=mixture._shared_effects(),
         keeps_order=isinstance(mixture.shared_effects, dict),
         feature_names=column_names(mixture),
-        has_effects=shrinks and bool(encoding) and left_out != identifiers(rows.X),
+        has_own_columns=columns is not None
+        or (shrinks and bool(encoding) and left_out != identifiers(rows.X)),
     )

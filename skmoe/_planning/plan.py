@@ -128,7 +128,8 @@ class Plan:
     def encoding(self):
         """Parts of the mixture's choice, which see a mixed table behind an encoder."""
         has_default_gate = self.is_default_gate and len(self.request.names) > 1
-        return ["experts"] * self.request.encodes + ["gate"] * has_default_gate
+        encodes = self.request.encodes and self.request.expert_columns is None
+        return ["experts"] * encodes + ["gate"] * has_default_gate
 
     def for_users(self):
         """The plan without what ``fit`` alone needs."""

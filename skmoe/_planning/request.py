@@ -38,6 +38,7 @@ class Request:
     cv: object
     top_k: int | None  # None where every expert answers
     shared_effects: object
+    expert_columns: object
     warm_start: bool
     groups: object
     is_stream: bool  # whether these are the first rows of a stream
@@ -50,7 +51,7 @@ class Request:
     def of(cls, mixture, rows, groups, many):
         """The request of a mixture."""
         likelihood, gate = mixture._likelihood(), split_last(mixture.gate)[1]
-        validate_gate(gate)
+        validate_gate(gate, is_whole=gate is mixture.gate)
         n_experts = mixture.n_experts if isinstance(mixture.n_experts, Integral) else None
         if n_experts is None:
             n_experts = _implied_number(mixture, likelihood, gate)
@@ -77,6 +78,7 @@ class Request:
             cv=mixture.cv,
             top_k=top_k,
             shared_effects=mixture._shared_effects(),
+            expert_columns=mixture.expert_columns,
             warm_start=mixture.warm_start,
             groups=groups,
             is_stream=mixture._buffer is not None,

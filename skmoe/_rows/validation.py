@@ -104,7 +104,7 @@ def check_X(mixture, X, *, reset=False):
     check_n_features(mixture, X, reset=reset)
     if reset:
         mixture._column_kinds, mixture._medians = kinds_of(X), None
-        if mixture.gate is None and (mixture.experts is None or isinstance(mixture.experts, str)):
+        if mixture._encodes:
             mixture._medians = medians_of(X)
     return fill_missing(match_kinds(X, mixture._column_kinds), mixture._medians)
 

@@ -14,6 +14,7 @@ from .levels import Levels, check_uniform
 from .mixed import (
     accepts,
     as_pandas,
+    column_numbers,
     describe_columns,
     is_categorical,
     is_table,
@@ -29,17 +30,19 @@ DAYS_OF = (
 MOST_NAMED = 5  # columns named in a warning
 
 
-def table_encoder(X, left_out=(), *, imputes="median"):
+def table_encoder(X, left_out=(), *, imputes="median", labels=None):
     """Unfitted transformer to numbers: one-hot for strings, imputation with indicator.
 
     Dates become numbers. Categories that ``fit`` did not see are all zeros; columns ``left_out``
-    are gone. ``imputes`` is what missing numbers become, a strategy of SimpleImputer.
+    are gone, as are those without a label among ``labels``, where these are given. ``imputes`` is
+    what missing numbers become, a strategy of SimpleImputer.
     """
     strings, missing = describe_columns(X)
-    labels = list(X.columns) if is_table(X) else list(range(X.shape[1]))
+    if labels is None:
+        labels = labels_of(X)
     numeric = [label for label in labels if label not in set(strings)]
-    dates = dates_of(X)
-    strings = [label for label in strings if label not in {*left_out, *dates}]
+    dates = [label for label in dates_of(X) if label in labels]
+    strings = [label for label in labels if label in set(strings) - {*left_out, *dates}]
     for label in strings:
         column = np.asarray(X[label] if is_table(X) else X[:, label])
         if column.dtype.kind == "O":
@@ -56,6 +59,35 @@ def table_encoder(X, left_out=(), *, imputes="median"):
         parts.append((one_hot, strings))
     encoder = make_column_transformer(*parts, verbose_feature_names_out=False)
     return encoder.set_output(transform="default")
+
+
+def labels_of(X):
+    """Labels of the columns: names in a table, else numbers."""
+    return list(X.columns) if is_table(X) else list(range(X.shape[1]))
+
+
+def take_columns(X, columns):
+    """Numbers of columns that are given by number or name, their labels, and X without others."""
+    names = X.columns if is_table(X) else None
+    places = [j for each in column_numbers(columns, X.shape[1], names) for j in each]
+    labels = labels_of(X)
+    return places, [labels[j] for j in places], X.iloc[:, places] if is_table(X) else X[:, places]
+
+
+def column_encoder(X, columns):
+    """Unfitted transformer to numbers of these columns alone, whatever they hold."""
+    places, labels, _ = take_columns(X, columns)
+    if labels and any(describe_columns(X)):
+        return table_encoder(X, labels=labels)
+    return selector(places)
+
+
+def selector(places, output="default"):
+    """Unfitted transformer that takes columns, by number, as they are."""
+    chosen = make_column_transformer(
+        ("passthrough", places), verbose_feature_names_out=False, sparse_threshold=1.0
+    )
+    return chosen.set_output(transform=output)
 
 
 def blocks_of_levels(encoder):

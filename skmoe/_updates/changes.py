@@ -10,13 +10,12 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline, make_pipeline
 
 from .._em.gate_parts import GateParts
-from .._em.parts import Parts
+from .._em.parts import Parts, adapt_experts
 from .._em.settings import Settings
 from .._experts.fitting import split_last
 from .._experts.folds import Splitting
 from .._experts.traits import draw_seeds, has_oob_prediction, is_frozen
 from .._parameters import check_expert
-from .._tables.encoding import check_accepts
 from ..exceptions import warn_user
 from ..gates import ConstantGate
 from . import growing
@@ -90,7 +89,7 @@ def replace_expert(mixture, name, estimator, X, y, sample_weight):
     rows = check_batch(mixture, X, y, sample_weight)
     estimator = mixture._as_expert(estimator)
     check_expert(mixture, name, estimator)
-    check_accepts(f"The expert {type(estimator).__name__}", estimator, rows.X)
+    estimator = _on_its_columns(mixture, estimator, rows.X)
     templates = [FrozenEstimator(expert) for expert in mixture.experts_]
     templates[k] = estimator
     fold_seed, expert_seed = draw_seeds(mixture.random_state, 2)
@@ -140,11 +139,16 @@ def _new_template(mixture, name, expert, X):
         expert = mixture._default_expert() if mixture.experts is None else mixture.experts
         encoders = [split_last(e)[0] for e in mixture.experts_ if isinstance(e, Pipeline)]
         if mixture.experts is None and encoders:  # fitted to the old categories
-            expert = make_pipeline(FrozenEstimator(encoders[0]), expert)
+            return make_pipeline(FrozenEstimator(encoders[0]), mixture._as_expert(expert))
     expert = mixture._as_expert(expert)
     check_expert(mixture, name, expert)
-    check_accepts(f"The expert {type(expert).__name__}", expert, X)
-    return expert
+    return _on_its_columns(mixture, expert, X)
+
+
+def _on_its_columns(mixture, expert, X):
+    """A new expert that sees the columns which the others see."""
+    columns = mixture.expert_columns
+    return adapt_experts([expert], X, is_default=False, columns=columns)[0]
 
 
 def _old_rows(mixture, X, replay, seed):

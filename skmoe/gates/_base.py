@@ -30,8 +30,9 @@ class BaseGate(ClassifierMixin, QuickParameters, BaseEstimator, metaclass=ABCMet
         Whether ``fit`` reads ``load_prior`` in closed form.
     load_prior : ndarray of shape (n_experts,) or None
         Prior counts of the experts, set by a mixture where ``takes_load_prior``.
-    load_balance, target_load
-        Prior on the loads, of gates that have these as parameters; see :class:`SoftmaxGate`.
+    load_balance, target_load, columns
+        Prior on the loads, and columns that the gate of a mixture sees, of gates that have these as
+        parameters; see :class:`SoftmaxGate`.
     can_be_pooled : bool
         Whether partial pooling can learn the gate: a softmax of linear functions or proportions.
     sees_rows : bool
@@ -55,7 +56,7 @@ class BaseGate(ClassifierMixin, QuickParameters, BaseEstimator, metaclass=ABCMet
 
     objective = "conditional"
     takes_load_prior = False
-    load_balance, target_load = 0.0, None
+    load_balance, target_load, columns = 0.0, None, None
     can_be_pooled = is_linear = False
     sees_rows = True
     is_costly = has_sums = is_cross_fitted = False
@@ -318,6 +319,20 @@ def shares(mass):
     """Proportions of masses (K,); equal ones where there is no mass at all."""
     total = mass.sum()
     return mass / total if total > 0 else np.full(len(mass), 1 / len(mass))
+
+
+def columns_of(gate):
+    """Columns that the gate of a mixture asks for, or None for all."""
+    return gate.columns if isinstance(gate, BaseGate) else None
+
+
+def check_sees_all(gate):
+    """Raise a ValueError if a gate that is not all of a mixture's gate selects columns."""
+    if gate.columns is not None:
+        raise ValueError(
+            f"columns={gate.columns!r} is for a {type(gate).__name__} that is the gate of a "
+            "mixture. Select columns in front of this one, by a ColumnTransformer in a Pipeline."
+        )
 
 
 def soft_labels(gate, X, y, sample_weight):

@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from .._compat import Interval, fit_context, learn_columns
 from .._numerics import multinomial as _multinomial
 from .._numerics.sparse_columns import standardisation, standardised, with_intercept
-from ._base import BaseGate, soft_labels
+from ._base import BaseGate, check_sees_all, soft_labels
 
 # Of the logits, over the root of the number of experts, until the curvature is taken anew: the
 # more experts, the more it costs beside the rest.
@@ -47,6 +47,11 @@ class SoftmaxGate(BaseGate):
         in prior rows for each training row. 0.01 is mild, 0.1 strong; it biases rare regimes.
     target_load : array-like of shape (n_experts,), default=None
         Loads that this prior pulls to. None is equal ones. Given, clones keep its order.
+    columns : list of int or str, default=None
+        In a mixture: columns of X that the gate sees, by number or name, as ``z`` in R's
+        ``y ~ x | z``; strings and missing values in them are encoded. The fitted gate is a Pipeline
+        of what selects them and a gate without ``columns``. None is all columns. See
+        ``expert_columns`` of the mixture for those of the experts.
     max_iter : int, default=100
         Newton steps at most.
     tol : float, default=1e-8
@@ -91,6 +96,7 @@ class SoftmaxGate(BaseGate):
         "l1_ratio": [Interval(Real, 0, 1, closed="both")],
         "load_balance": [Interval(Real, 0, None, closed="left")],
         "target_load": ["array-like", None],
+        "columns": [list, None],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
         "tol": [Interval(Real, 0, None, closed="left")],
         "warm_start": ["boolean"],
@@ -104,19 +110,21 @@ class SoftmaxGate(BaseGate):
     _factor = None  # Cholesky factor of the curvature, for steps from sums
 
     def __init__(
-        self, alpha=0.1, *, l1_ratio=0.0, load_balance=0.0, target_load=None, max_iter=100,
-        tol=1e-8, warm_start=False,
+        self, alpha=0.1, *, l1_ratio=0.0, load_balance=0.0, target_load=None, columns=None,
+        max_iter=100, tol=1e-8, warm_start=False,
     ):  # fmt: skip
         self.alpha = alpha
         self.l1_ratio = l1_ratio
         self.load_balance = load_balance
         self.target_load = target_load
+        self.columns = columns
         self.max_iter = max_iter
         self.tol = tol
         self.warm_start = warm_start
 
     @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y, sample_weight=None):
+        check_sees_all(self)
         X = validate_data(self, X, accept_sparse="csr", dtype=np.float64)
         targets, weight = soft_labels(self, X, y, sample_weight)
         mean, scale = self._units = standardisation(X, weight)

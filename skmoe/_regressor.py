@@ -70,9 +70,9 @@ class MixtureOfExpertsRegressor(
         Columns that have one coefficient for all experts, by number or name, of X or, with
         ``expert_columns`` or a Pipeline as expert, of what its last step sees. The name of a column
         of strings stands for all columns made of it. Intercepts and the other slopes are each
-        expert's own. A dict says for each column which experts have one coefficient: ``{"dose": [[0, 1], [2, 3]]}`` is one
-        of the first two and another of the last two, and clones then keep their numbers. Linear
-        experts only. None is no column.
+        expert's own. A dict says for each column which experts have one coefficient:
+        ``{"dose": [[0, 1], [2, 3]]}`` is one of the first two and another of the last two, and
+        clones then keep their numbers. Linear experts only. None is no column.
     init : str or callable, default="auto"
         Where EM starts. "auto" goes through unlike starts: "kmeans_y", "gaussians",
         "kmeans_xy", "functions", "kmeans_x" and "residuals"; one of these names takes only

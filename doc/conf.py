@@ -1,8 +1,10 @@
 """Configuration of the documentation."""
 
 import re
+import sys
 import warnings
 from importlib.metadata import metadata
+from pathlib import Path
 
 from docutils.nodes import SkipNode
 from docutils.utils.math.latex2mathml import tex2mathml
@@ -12,6 +14,8 @@ from skmoe import exceptions
 
 for category in (ConvergenceWarning, *map(vars(exceptions).get, exceptions.__all__)):
     warnings.simplefilter("error", category)  # in the examples
+
+sys.path.insert(0, str(Path(__file__).parent))  # pages
 
 project = "skmoe"
 author = "The skmoe developers"
@@ -25,6 +29,7 @@ rst_epilog = f".. |repository| replace:: {repository}"
 extensions = [
     "myst_parser",
     "numpydoc",
+    "pages",
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
     "sphinx_design",
@@ -77,6 +82,7 @@ sphinx_gallery_conf = {
     "min_reported_time": 3600,  # seconds; it depends on the machine
     "show_memory": False,
     "thumbnail_size": (480, 320),
+    "image_scrapers": ("pages.scrape",),
     "abort_on_example_error": True,
     "remove_config_comments": True,
 }

@@ -61,39 +61,23 @@ for k in range(moe.n_regimes_):
 print(moe.stability(X, y, n_resamples=5, random_state=0))
 
 # %%
-# In a picture: rows are marked by their regime, and the dotted line is the one through all. Right,
-# intervals for new flowers, which are wide where the regime is uncertain.
+# In a picture: rows are marked by their regime, and the dotted line is the one through all.
 
-figure, (left, right) = plt.subplots(
-    1, 2, figsize=(10, 4), sharey=True, layout="constrained"
-)
-grid = X.iloc[[0] * 80].assign(**{X.columns[0]: np.linspace(4.2, 8.0, 80)})
-lengths = grid[X.columns[0]]
+length, width = X.columns[0], y.name
+grid = X.iloc[[0] * 80].assign(**{length: np.linspace(4.2, 8.0, 80)})
 lines = moe.predict_experts(grid)
+figure, ax = plt.subplots(figsize=(5.6, 4), layout="constrained")
 for k, (marker, color) in enumerate([("o", "C0"), ("^", "C3")]):
     rows = regime == k
-    left.plot(
+    ax.plot(
         X[rows], y[rows], marker, color=color, ms=5, alpha=0.7,
         label=f"regime {k}",
     )  # fmt: skip
-    left.plot(lengths, lines[:, k], color=color, linewidth=3)
+    ax.plot(grid[length], lines[:, k], color=color, linewidth=3)
 one = MixtureOfExpertsRegressor(n_experts=1).fit(X, y)
-left.plot(lengths, one.predict(grid), "k:", label="one line")
-left.set(
-    xlabel=X.columns[0], ylabel="sepal width (cm)", title="Two regimes",
-    ylim=(1.7, 4.7),
-)  # fmt: skip
-left.legend(loc="upper right")
-
-for level, shade in [(0.9, "0.85"), (0.5, "0.65")]:
-    low, high = moe.predict_interval(grid, level=level).T
-    right.fill_between(
-        lengths, low, high, color=shade, label=f"{level:.0%} interval"
-    )
-right.plot(X, y, "k.", markersize=4)
-right.plot(lengths, moe.predict(grid), "k", label="mean")
-right.set(xlabel=X.columns[0], title="New flowers")
-right.legend(loc="upper right")
+ax.plot(grid[length], one.predict(grid), "k:", label="one line")
+ax.set(xlabel=length, ylabel=width, title="Two regimes", ylim=(1.7, 4.7))
+ax.legend(loc="upper right")
 plt.show()
 
 # %%
@@ -111,6 +95,21 @@ print(moe.predict(new).round(2))
 print(moe.predict(new, quantiles=[0.05, 0.5, 0.95]).round(2))
 print(moe.predict_interval(new, level=0.9).round(2))
 print(moe.predict_dist(new).cdf(3.0).round(2))
+
+# %%
+# Intervals are wide where the regime is uncertain:
+
+figure, ax = plt.subplots(figsize=(5.6, 4), layout="constrained")
+for level, shade in [(0.9, "0.85"), (0.5, "0.65")]:
+    low, high = moe.predict_interval(grid, level=level).T
+    ax.fill_between(
+        grid[length], low, high, color=shade, label=f"{level:.0%} interval"
+    )
+ax.plot(X, y, "k.", markersize=4)
+ax.plot(grid[length], moe.predict(grid), "k", label="mean")
+ax.set(xlabel=length, ylabel=width, title="New flowers", ylim=(1.7, 4.7))
+ax.legend(loc="upper right")
+plt.show()
 
 # %%
 # Check on held-out rows

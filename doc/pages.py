@@ -1,0 +1,76 @@
+"""What the site has beside Sphinx: thumbnails of one panel, pictures for phones, examples first."""
+
+import re
+from pathlib import Path
+
+from docutils import nodes
+from matplotlib import pyplot as plt
+from PIL import Image
+from sphinx_gallery.directives import imgsgnode
+from sphinx_gallery.scrapers import matplotlib_scraper
+from sphinx_gallery.utils import scale_image
+
+PHONE = 640  # pixels: pictures that are wider scroll on a phone, lest their text becomes too small
+
+
+def scrape(block, block_vars, gallery_conf):
+    """Save the pictures of a code block, and the first panel of those that have several."""
+    figures = [plt.figure(number) for number in plt.get_fignums()]
+    paths = block_vars["image_path_iterator"]
+    n_before = len(paths)
+    rst = matplotlib_scraper(block, block_vars, gallery_conf)
+    for figure, path in zip(figures, paths.paths[n_before:], strict=True):
+        if len(figure.axes) > 1:
+            box = figure.axes[0].get_tightbbox()
+            box = box.transformed(figure.dpi_scale_trans.inverted()).padded(0.05)
+            figure.savefig(path.replace(".png", "_panel.png"), bbox_inches=box)
+    return rst
+
+
+def crop_thumbnails(app):
+    """Thumbnails of pictures with several panels show the first of these."""
+    size = app.config.sphinx_gallery_conf["thumbnail_size"]
+    for script in Path(app.srcdir, "auto_examples").glob("*/plot_*.py"):
+        number = re.search(r"thumbnail_number = (\d+)", script.read_text("utf-8"))
+        number = int(number[1]) if number else 1
+        images = script.parent / "images"
+        panel = images / f"sphx_glr_{script.stem}_{number:03}_panel.png"
+        if panel.exists():
+            scale_image(panel, images / "thumb" / f"sphx_glr_{script.stem}_thumb.png", *size)
+
+
+def mark_pictures(app, doctree, docname):
+    """Wide pictures get a class, and thumbnails the sentence of their example for those who listen."""
+    sentence = ""
+    for node in list(doctree.findall()):
+        if isinstance(node, nodes.raw) and 'tooltip="' in node.astext():
+            sentence = re.search(r'tooltip="([^"]*)"', node.astext())[1]
+        elif isinstance(node, nodes.image) and "/thumb/" in node["uri"]:
+            node["alt"] = node.get("alt") or sentence
+        elif isinstance(node, (nodes.figure, imgsgnode)):
+            image = next(node.findall(nodes.image), node)
+            path = Path(app.srcdir, image["uri"].lstrip("/"))
+            if path.suffix != ".png" or not path.exists() or Image.open(path).width <= PHONE:
+                continue
+            if isinstance(node, nodes.figure):
+                node["classes"].append("wide-picture")
+            else:
+                node.replace_self(nodes.container("", node.deepcopy(), classes=["wide-picture"]))
+
+
+def example_first(app, what, name, obj, options, lines):
+    """Move the example of a class before its parameters."""
+    if what != "class" or ".. rubric:: Examples" not in lines or ":Parameters:" not in lines:
+        return
+    begin, parameters = lines.index(".. rubric:: Examples"), lines.index(":Parameters:")
+    after = range(begin + 1, len(lines))
+    end = next((i for i in after if re.match(r":|\.\. rubric", lines[i])), len(lines))
+    if parameters < begin:
+        lines[parameters:end] = lines[begin:end] + [""] + lines[parameters:begin]
+
+
+def setup(app):
+    app.connect("builder-inited", crop_thumbnails, priority=900)  # the gallery's is before
+    app.connect("doctree-resolved", mark_pictures)
+    app.connect("autodoc-process-docstring", example_first, priority=900)  # numpydoc's is before
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -40,7 +40,7 @@ def crop_thumbnails(app):
 
 
 def mark_pictures(app, doctree, docname):
-    """Wide pictures get a class, and thumbnails the sentence of their example for those who listen."""
+    """Give wide pictures a class, and thumbnails the first sentence of their example as text."""
     sentence = ""
     for node in list(doctree.findall()):
         if isinstance(node, nodes.raw) and 'tooltip="' in node.astext():

@@ -1,11 +1,14 @@
-"""Code on the pages of the site and in the README can be read without scrolling."""
+"""Pages can be read: short sentences, and code that needs no scrolling."""
 
 import ast
 import re
 import textwrap
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
 
 WIDTH = 79
 ROOT = Path(__file__).parents[1]
@@ -23,7 +26,8 @@ def code_lines(page):
     if page.suffix == ".md":
         blocks = re.findall(r"^```\w+\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
     else:
-        blocks = re.findall(r"^ *\.\. code-block::.*\n((?: +.*\n|\n)+)", text, re.MULTILINE)
+        found = re.finditer(r"^( *)\.\. code-block::.*\n((?:\1 +.*\n|\n)+)", text, re.MULTILINE)
+        blocks = [match[2] for match in found]
         blocks += re.findall(r"(?:^ *(?:>>>|\.\.\.).*\n)+", text, re.MULTILINE)
     return [line for block in blocks for line in textwrap.dedent(block).splitlines()]
 
@@ -32,3 +36,39 @@ def code_lines(page):
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_code_fits_the_page(page):
     assert [line for line in code_lines(page) if len(line) > WIDTH] == []
+
+
+def sentences(page):
+    """Sentences of paragraphs and lists, not of tables or captions."""
+    text = page.read_text("utf-8")
+    text = re.sub(r"(?ms)^( *)\.\. [\w-]+::.*?(?=^\1\S|\Z)", "\n\n", text)  # directives
+    text = re.sub(r"(?m)^ *(\.\. .*|[=\-~^]{4,}[=\- ]*)$", "\n", text)  # labels, lines under titles
+    text = re.sub(r":\w+:`[^`]*`|``[^`]*``", "X", text)
+    for block in re.split(r"\n\s*\n", text):
+        if block.lstrip().startswith((">>>", "...")):  # code, with what it prints
+            continue
+        for item in re.split(r"(?m)^\s*(?:[-*]|\d+\.)\s+", block):
+            yield from re.split(r"(?<=[.!?])[*)]*\s+(?=[\"“(*]*[A-Z0-9])", " ".join(item.split()))
+
+
+@pytest.mark.skipif(not GUIDE, reason="the pages are with the sources only")
+def test_sentences_of_the_guide_are_short():
+    counts = [
+        len(re.findall(r"[A-Za-zÀ-ÿ][\w'’-]*", sentence))
+        for page in GUIDE
+        if page.parent.name == "guide"
+        for sentence in sentences(page)
+    ]
+    counts = np.array([n for n in counts if n > 2])
+    assert len(counts) > 1000
+    assert np.median(counts) <= 16
+    assert np.quantile(counts, 0.9) <= 30
+
+
+@pytest.mark.skipif(not GUIDE, reason="the pages are with the sources only")
+@pytest.mark.parametrize("kind", [MixtureOfExpertsRegressor, MixtureOfExpertsClassifier])
+def test_every_method_has_a_section_on_the_page_of_its_estimator(kind):
+    template = (ROOT / "doc/templates/autosummary/estimator.rst").read_text("utf-8")
+    names = [name for name in dir(kind) if not name.startswith("_")]
+    ours = [n for n in names if getattr(getattr(kind, n), "__module__", "").startswith("skmoe")]
+    assert [name for name in ours if f'"{name}"' not in template] == []

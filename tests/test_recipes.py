@@ -4,6 +4,9 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.compose import make_column_transformer
+from sklearn.linear_model import Ridge
+from sklearn.preprocessing import OneHotEncoder
 
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
 
@@ -85,6 +88,39 @@ def test_mapie_makes_conformal_intervals(moe):
     )
     quantiles.conformalize(*calibration)
     assert holds_and_width(quantiles.predict_interval(X)[1]) < 0.6 * of_split
+
+
+def draw_table(seed, n_samples):
+    """The same with a column of strings that says which regime it is."""
+    pandas = pytest.importorskip("pandas")
+    X, y = draw(seed, n_samples)
+    table = pandas.DataFrame(X, columns=["a", "b", "c"])
+    return table.assign(kind=np.where(X[:, 0] < 0, "quiet", "noisy")), y
+
+
+def test_mapie_takes_tables_that_were_encoded():
+    mapie = pytest.importorskip("mapie.regression")
+    (table, y), calibration, test = draw_table(0, 200), draw_table(1, 500), draw_table(2, 3000)
+    encoder = make_column_transformer(
+        (OneHotEncoder(drop="if_binary"), ["kind"]), remainder="passthrough"
+    ).fit(table)
+    moe = MixtureOfExpertsRegressor(random_state=0).fit(encoder.transform(table), y)
+    conformal = mapie.SplitConformalRegressor(moe, 0.9).conformalize(
+        encoder.transform(calibration[0]), calibration[1]
+    )
+    low, high = conformal.predict_interval(encoder.transform(test[0]))[1][:, :, 0].T
+    assert 0.86 < np.mean((low <= test[1]) & (test[1] <= high)) < 0.94
+
+
+def test_skrub_prepares_tables():
+    skrub = pytest.importorskip("skrub")
+    table, y = draw_table(0, 300)
+    table.loc[::17, "b"] = np.nan
+    moe = MixtureOfExpertsRegressor(Ridge(), n_experts=2, random_state=0)
+    pipe = skrub.tabular_pipeline(moe).set_output(transform="pandas").fit(table, y)
+    assert pipe.predict(table, quantiles=[0.05, 0.95]).shape == (300, 2)
+    assert {"a", "b", "c"} < set(pipe[-1].coefficients().to_frame().loc["prediction"].index)
+    assert pipe.score(table, y) > 0.5
 
 
 def test_tables_of_pyarrow_types_are_those_of_pandas():

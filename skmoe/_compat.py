@@ -76,6 +76,14 @@ def learn_columns(estimator, X):
     vars(estimator).pop("feature_names_in_", None)
 
 
+def boosted_trees(model):
+    """Baseline and trees of a fitted HistGradientBoostingRegressor, before its link.
+
+    Each tree is an array of nodes, with the fields of scikit-learn's ``PREDICTOR_RECORD_DTYPE``.
+    """
+    return float(model._baseline_prediction.item()), [each.nodes for (each,) in model._predictors]
+
+
 def input_places(column_transformer, name):
     """Numbers of the columns that one part of a fitted ColumnTransformer takes."""
     return column_transformer._transformer_to_input_indices[name]

@@ -215,8 +215,8 @@ class Model(ABC):
 class RegressionModel(Model):
     """A fitted mixture of regressors; see ``Model``."""
 
-    def components(self, X, routes, exposure=None):
-        """Distribution of the target for each route."""
+    def components(self, X, routes, exposure=None, scaled=True):
+        """Distribution of the target for each route, for means alone without scales of the row."""
         nested = []
 
         def mean(k, rows):
@@ -232,14 +232,15 @@ class RegressionModel(Model):
         predictions = self.expert_predictions(X, routes, mean)
         if exposure is not None:
             predictions = predictions * exposure[:, None]
-        arguments = self.likelihood.row_arguments(self.row_scale(X), exposure)
+        row_scale = self.row_scale(X) if scaled else None
+        arguments = self.likelihood.row_arguments(row_scale, exposure)
         components = self.likelihood.components(predictions, routes.experts, **arguments)
         return NestedComponents(components, nested) if nested else components
 
-    def distribution(self, X, exposure=None):
-        """Predictive distribution of each row: MixtureDistribution."""
+    def distribution(self, X, exposure=None, scaled=True):
+        """Predictive distribution of each row: MixtureDistribution; see ``components``."""
         routes = self.routes(X)
-        return MixtureDistribution(routes.weights, self.components(X, routes, exposure))
+        return MixtureDistribution(routes.weights, self.components(X, routes, exposure, scaled))
 
     def log_densities(self, X, y, routes, exposure=None, bounds=None):
         components = self.components(X, routes, exposure)

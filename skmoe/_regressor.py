@@ -360,7 +360,8 @@ class MixtureOfExpertsRegressor(
             if return_std:
                 raise ValueError("Ask for return_std or for quantiles, not for both at once.")
             return self.predict_quantiles(X, quantiles, exposure=exposure, trials=trials)
-        distribution = self.predict_dist(X, exposure=exposure, trials=trials).without_noise()
+        scaled = return_std or not self.likelihood_.has_scale_free_mean
+        distribution = self._distribution(X, exposure, trials, scaled).without_noise()
         mean = distribution.mean()
         if not np.isfinite(mean).all():  # long tails, or rows far from those of fit
             row = np.argmin(np.isfinite(mean.reshape(len(mean), -1)).all(axis=1))
@@ -387,9 +388,12 @@ class MixtureOfExpertsRegressor(
             With ``mean``, ``std``, ``pdf``, ``cdf``, ``ppf``, ``interval``, ``hdr``, ``rvs`` and
             more.
         """
+        return self._distribution(X, exposure, trials)
+
+    def _distribution(self, X, exposure, trials, scaled=True):
         check_fitted(self)
         X = check_X(self, X)
-        return self._model.distribution(X, check_exposure(self, exposure, X, trials))
+        return self._model.distribution(X, check_exposure(self, exposure, X, trials), scaled)
 
     @block_by_block
     def predict_quantiles(self, X, q, *, exposure=None, trials=None):

@@ -7,7 +7,13 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import integrate, stats
 
 from skmoe import MixtureOfExpertsRegressor
-from skmoe.distributions import GaussianComponents, MixtureDistribution, ScipyComponents
+from skmoe.distributions import (
+    GaussianComponents,
+    MixtureDistribution,
+    ScipyComponents,
+    StudentTComponents,
+    _quadrature,
+)
 
 
 def normal_mixture(weights, mean, std):
@@ -279,3 +285,27 @@ def test_quantiles_of_components_many_magnitudes_apart(magnitude, share):
     dist = MixtureDistribution(np.array([[1 - share, share]]), components)
     for q in (0.01, 0.3, 0.5, 0.9, 0.999):
         assert_allclose(dist.cdf(dist.ppf(q)), q, rtol=1e-9)
+
+
+@pytest.mark.parametrize("df", [2.05, 3.0, 30.0, 1e4, np.array([2.5, 4.0, 9.0, 200.0])])
+@pytest.mark.parametrize("spread", [0.3, 2.0])
+def test_crps_of_student_t_mixtures_is_the_integral(df, spread):
+    rng = np.random.default_rng(0)
+    mean, scale = 3 * rng.normal(size=(100, 4)), np.exp(spread * rng.normal(size=(100, 4)))
+    weights, y = rng.dirichlet(np.ones(4), size=100), 5 * rng.normal(size=100)
+    dist = MixtureDistribution(weights, StudentTComponents(mean, scale, df))
+    # Either has errors of about 1e-6 of the scales.
+    expected = _quadrature.crps(dist, y)
+    assert_allclose(dist.crps(y) / scale.max(axis=1), expected / scale.max(axis=1), atol=4e-6)
+    # Of many rows the mean distances are interpolated, of few they are not.
+    components = StudentTComponents(mean[:2], scale[:2], df)
+    few = MixtureDistribution(weights[:2], components).crps(y[:2])
+    assert_allclose(few, dist.crps(y)[:2], atol=1e-7)
+
+
+def test_crps_of_equal_student_t_components_is_that_of_one():
+    y = np.linspace(-5, 20, 50)
+    one, three = np.zeros((50, 1)), np.zeros((50, 3))
+    alone = MixtureDistribution(one + 1, StudentTComponents(one, np.ones(1), 4.0))
+    mixed = MixtureDistribution(three + 1 / 3, StudentTComponents(three, np.ones(3), 4.0))
+    assert_allclose(mixed.crps(y), alone.crps(y), rtol=1e-9)

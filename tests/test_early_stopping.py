@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from lightgbm import LGBMClassifier, LGBMRegressor
+from numpy.testing import assert_array_equal
 from sklearn.dummy import DummyClassifier
 from sklearn.model_selection import GroupKFold
 from sklearn.pipeline import make_pipeline
@@ -235,3 +236,13 @@ def test_tables_with_categories_stop_early(library):
         expert = module.CatBoostRegressor(cat_features=("c",), **CATBOOST)
     moe = MixtureOfExpertsRegressor(expert, cv=3, **QUICK).fit(table, y)
     assert moe.score(table, y) > 0.95
+
+
+def test_few_rows_of_lightgbm_are_predicted_as_many_are():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(300, 3))
+    y = np.sin(2 * X[:, 0]) + 0.1 * rng.normal(size=300)
+    moe = MixtureOfExpertsRegressor(LGBMRegressor(**LIGHTGBM), 2, cv=3, **QUICK).fit(X, y)
+    expected = np.column_stack([expert.predict(X) for expert in moe.experts_])
+    assert_array_equal(moe.predict_experts(X), expected)
+    assert_array_equal(moe.predict_experts(X[:20]), expected[:20])

@@ -5,10 +5,11 @@ import pickle
 import numpy as np
 import pytest
 from sklearn.base import clone
-from sklearn.ensemble import RandomForestRegressor
+from sklearn.ensemble import HistGradientBoostingRegressor, RandomForestRegressor
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skmoe import MixtureOfExpertsRegressor
+from skmoe._numerics.trees import Trees
 from skmoe.gates import ForestGate, SoftmaxGate
 
 
@@ -58,7 +59,10 @@ def test_is_a_softmax_gate_on_out_of_bag_probabilities():
 def test_trees_are_grown_on_max_samples_rows_of_more():
     X, soft = quadrants(300)
     gate = ForestGate(max_samples=50, random_state=0).fit(X, soft)
-    assert all(tree.tree_.weighted_n_node_samples[0] == 50 for tree in gate.forest_.estimators_)
+    forest = RandomForestRegressor(
+        60, min_samples_leaf=5, max_features=0.5, max_samples=50, random_state=0
+    ).fit(X, soft)
+    np.testing.assert_allclose(gate.trees_.predict(X), forest.predict(X), atol=1e-7)
     more = ForestGate(max_samples=500, random_state=0).fit(X, soft)
     as_many = ForestGate(random_state=0).fit(X, soft)
     np.testing.assert_array_equal(more.predict_proba(X), as_many.predict_proba(X))
@@ -101,3 +105,36 @@ def test_lines_behind_it_find_a_chessboard():
     ).fit(X, y)
     slopes = sorted(round(float(expert.coef_[2]), 1) for expert in moe.experts_)
     assert slopes == pytest.approx([-3.0, 3.0], abs=0.1)
+
+
+# Trees in flat arrays -----------------------------------------------------------------------
+
+
+def test_flat_trees_predict_what_those_of_scikit_learn_do():
+    rng = np.random.default_rng(0)
+    X = rng.integers(-9, 10, size=(500, 3)) / 10  # many rows are at a threshold, or next to one
+    y = np.column_stack([np.sin(3 * X[:, 0]), X[:, 1] * X[:, 2]]) + rng.normal(size=(500, 2))
+    new = rng.integers(-90, 91, size=(20_000, 3)) / 100
+    forest = RandomForestRegressor(20, min_samples_leaf=3, random_state=0).fit(X, y)
+    flat = Trees.of_forest(forest)
+    np.testing.assert_allclose(flat.predict(new), forest.predict(new), atol=1e-6)  # single ones
+    np.testing.assert_array_equal(flat.predict(new[:1]), flat.predict(new)[:1])
+    assert len(pickle.dumps(flat)) < 0.3 * len(pickle.dumps(forest))
+    size = np.abs(y[:, 0]) + 0.1
+    boosting = [
+        HistGradientBoostingRegressor(loss="gamma", max_iter=20, max_leaf_nodes=leaves)
+        for leaves in (3, 31)
+    ]
+    logs = [np.log(each.fit(X, size).predict(new)) for each in boosting]
+    flat = Trees.of_boosting(boosting).predict(new)[:, 0]
+    np.testing.assert_allclose(flat, np.mean(logs, axis=0), rtol=1e-10)
+
+
+def test_flat_trees_may_be_single_leaves():
+    X = np.arange(20.0)[:, None]
+    forest = RandomForestRegressor(3, min_samples_leaf=15, random_state=0).fit(X, X[:, 0])
+    flat = Trees.of_forest(forest)
+    assert len(flat.column) == 0
+    np.testing.assert_allclose(flat.predict(X)[:, 0], forest.predict(X), rtol=1e-6)
+    forest = RandomForestRegressor(3, min_samples_leaf=9, random_state=0).fit(X, X[:, 0])
+    np.testing.assert_allclose(Trees.of_forest(forest).predict(X)[:, 0], forest.predict(X))

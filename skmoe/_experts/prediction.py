@@ -54,6 +54,8 @@ def expert_prediction(name, estimator, X, y_shape, classes):
         if classes is None:
             prediction = predict_net(estimator, X)
             if prediction is None:
+                prediction = predict_boosted(estimator, X)
+            if prediction is None:
                 prediction = np.asarray(estimator.predict(X), dtype=np.float64)
         else:
             prediction = aligned_proba(estimator, X, classes)
@@ -97,6 +99,8 @@ def predict_linear(experts, X, classes):
     return special.softmax(fitted, axis=2)
 
 
+FEW_ROWS = 100  # of which one thread predicts sooner than several
+
 # In place, by the names that nets have for them.
 ACTIVATIONS = {
     "identity": lambda values: None,
@@ -125,6 +129,17 @@ def predict_net(estimator, X):
         if layer < last:
             ACTIVATIONS[net.activation](values)
     return values.astype(np.float64, copy=False) if np.isfinite(values).all() else None
+
+
+def predict_boosted(estimator, X):
+    """What LightGBM predicts for few rows, without its checks of parameters, which take longest.
+
+    None for other estimators, and for rows that it has to look at.
+    """
+    is_quick = type(X) is np.ndarray and len(X) <= FEW_ROWS and X.dtype.kind == "f"
+    if not is_quick or type(estimator).__module__ != "lightgbm.sklearn":
+        return None
+    return estimator.booster_.predict(X, num_threads=1)
 
 
 class LastTransformed:

@@ -1,17 +1,15 @@
 """Gates in ONNX: the logarithms of their probabilities, up to a constant of the row."""
 
-from operator import attrgetter
-
 import numpy as np
 
 from ..gates import ClassifierGate, ConstantGate, ForestGate, GaussianGate, SoftmaxGate
 from ..gates._forest import OFFSET
+from .trees import mean_of_trees
 
 
 def inner_estimator(gate):
     """The estimator inside of a gate, which has a converter of its own, or None."""
-    inside = INSIDE.get(type(gate))
-    return None if inside is None else inside(gate)
+    return gate.classifier_ if type(gate) is ClassifierGate else None
 
 
 def _softmax(graph, gate, X, inner):
@@ -25,7 +23,8 @@ def _constant(graph, gate, X, inner):
 
 
 def _forest(graph, gate, X, inner):
-    logs = graph("Log", graph("Add", inner, np.array(OFFSET)))
+    proba = mean_of_trees(graph, gate.trees_, X)
+    logs = graph("Log", graph("Add", proba, np.array(OFFSET)))
     return _softmax(graph, gate.softmax_, graph("Concat", X, logs, axis=1), None)
 
 
@@ -48,7 +47,6 @@ def _gaussian(graph, gate, X, inner):
     return graph("Concat", *log_joint, axis=1)
 
 
-INSIDE = {ForestGate: attrgetter("forest_"), ClassifierGate: attrgetter("classifier_")}
 WRITERS = {
     SoftmaxGate: _softmax,
     ConstantGate: _constant,

@@ -17,6 +17,7 @@ from scipy.special import digamma, gammaln, logsumexp
 from sklearn.ensemble import HistGradientBoostingRegressor
 
 from .._kernels._exp import log
+from .._numerics.trees import Trees
 from .gate import GATE_PENALTIES, choose_penalty, cross_fitted, gate_objective, log_gate_of
 
 # Chosen by cross-validated log-score of unlike experts on small tables.
@@ -275,8 +276,8 @@ class ErrorSizes:
 
     Attributes
     ----------
-    models : list of HistGradientBoostingRegressor
-        Fitted; new rows are given the mean of their logarithms.
+    trees : Trees
+        Of all models; new rows are given the mean of their logarithms.
     encoder : transformer or None
         Before the models.
     centre, low, high : float
@@ -286,7 +287,7 @@ class ErrorSizes:
     """
 
     def __init__(self, models, encoder, log_size, weight):
-        self.models, self.encoder = models, encoder
+        self.trees, self.encoder = Trees.of_boosting(models), encoder
         used = log_size[weight > 0]
         self.centre = np.average(log_size, weights=weight)
         self.low, self.high = used.min(), used.max()
@@ -299,8 +300,7 @@ class ErrorSizes:
     def __call__(self, X):
         """Factors of the scales, (n, 1), for each row."""
         Z = np.asarray(X if self.encoder is None else self.encoder.transform(X), dtype=np.float64)
-        log_size = np.mean([np.log(model.predict(Z)) for model in self.models], axis=0)
-        return np.exp(self.slope * self.centred(log_size))[:, None]
+        return np.exp(self.slope * self.centred(self.trees.predict(Z)))
 
 
 def copies_of_rows(weight):

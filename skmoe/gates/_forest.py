@@ -10,6 +10,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .._compat import Interval, fit_context
 from .._experts.fitting import round_shares
+from .._numerics.trees import Trees
 from ._base import BaseGate, soft_labels
 from ._softmax import SoftmaxGate
 
@@ -43,8 +44,9 @@ class ForestGate(BaseGate):
 
     Attributes
     ----------
-    forest_ : RandomForestRegressor
-        The fitted forest, with an output for each column of the soft labels.
+    trees_ : object
+        The trees of the fitted forest, in a few arrays; ``trees_.predict`` has a column for each of
+        the soft labels.
     softmax_ : SoftmaxGate
         The fitted gate over the columns of X and the log-probabilities.
     classes_ : ndarray of shape (n_experts,)
@@ -118,7 +120,7 @@ class ForestGate(BaseGate):
         targets, used = round_shares(targets), weight > 0
         equal, n_used = np.ptp(weight[used]) == 0, np.count_nonzero(used)
         has_more = self.max_samples is not None and self.max_samples < n_used
-        self.forest_ = RandomForestRegressor(
+        forest = RandomForestRegressor(
             self.n_estimators,
             min_samples_leaf=self.min_samples_leaf,
             max_features=self.max_features,
@@ -128,14 +130,15 @@ class ForestGate(BaseGate):
         )
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Some inputs do not have OOB scores")
-            self.forest_.fit(X[used], targets[used], None if equal else weight[used])
-        out_of_bag = self.forest_.oob_prediction_.reshape(targets[used].shape)
+            forest.fit(X[used], targets[used], None if equal else weight[used])
+        self.trees_ = Trees.of_forest(forest)
+        out_of_bag = forest.oob_prediction_.reshape(targets[used].shape)
         in_all_bags = out_of_bag.sum(axis=1) == 0  # heavy rows without an out-of-bag mean
         out_of_bag[in_all_bags] = np.average(targets[used], axis=0, weights=weight[used])
         proba = np.empty_like(targets)
         proba[used] = out_of_bag
         if not used.all():
-            proba[~used] = self.forest_.predict(X[~used]).reshape(targets[~used].shape)
+            proba[~used] = self.trees_.predict(X[~used])
         return _beside(X, proba)
 
     def fit_softmax(self, columns, y, sample_weight=None):
@@ -162,8 +165,12 @@ class ForestGate(BaseGate):
     def predict_log_proba(self, X):
         check_is_fitted(self, "softmax_")
         X = validate_data(self, X, dtype=np.float64, reset=False)
-        proba = self.forest_.predict(X).reshape(len(X), -1)
-        return self.softmax_.predict_log_proba(_beside(X, proba))
+        return self.softmax_.predict_log_proba(_beside(X, self.trees_.predict(X)))
+
+    def log_proba_of_checked(self, X):
+        if type(self) is ForestGate and type(X) is np.ndarray and X.dtype.kind == "f":
+            return self.softmax_.log_proba_of_checked(_beside(X, self.trees_.predict(X)))
+        return self.predict_log_proba(X)
 
     def reorder(self, order):
         self.softmax_.reorder(order)

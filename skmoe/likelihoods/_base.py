@@ -83,6 +83,8 @@ class BaseLikelihood(
         maximum of the likelihood.
     scale_model_ : callable or None
         ``scale_model_(X)`` -> factors (n, 1) of the scales, where these depend on the row.
+    has_scale_free_mean : bool
+        Whether the mean of a component does not depend on its scale.
     scale_ : ndarray of shape (n_experts,) or (n_experts, n_outputs), or None
         What ``expert_report`` shows as the scale of each expert; None where there is none.
     own_density_ : ndarray of bool of shape (n_experts,) or None
@@ -123,7 +125,7 @@ class BaseLikelihood(
     can_be_pooled = can_be_stacked = has_sums = False
     independent_outputs = True
     reweights_outputs = False
-    averages_experts = False
+    averages_experts = has_scale_free_mean = False
     scale_model_ = regime_ = None
     at_floor_ = ()
     scale_ = df_ = columns_ = None
@@ -134,7 +136,7 @@ class BaseLikelihood(
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
         # Known of a class alone: a subclass may have another density.
-        for name in ("can_be_pooled", "can_be_stacked", "has_sums"):
+        for name in ("can_be_pooled", "can_be_stacked", "has_sums", "has_scale_free_mean"):
             if name not in vars(cls):
                 setattr(cls, name, False)
         for method, name in STATED.items():

@@ -69,7 +69,7 @@ class Gaussian(CensoredErrors, ScaledErrors):
     array([0.12])
     """
 
-    covariance_ = None
+    covariance_, has_scale_free_mean = None, True
 
     def __init__(self, scale="expert", *, covariance="diag"):
         self.scale = scale

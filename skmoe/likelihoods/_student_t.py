@@ -72,6 +72,7 @@ class StudentT(CensoredErrors, RobustErrors):
     array([0., 1.])
     """
 
+    has_scale_free_mean = True
     per_expert = learned_logs = ("scale_", "df_")
 
     @property

@@ -242,7 +242,7 @@ def test_few_rows_of_lightgbm_are_predicted_as_many_are():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(300, 3))
     y = np.sin(2 * X[:, 0]) + 0.1 * rng.normal(size=300)
-    moe = MixtureOfExpertsRegressor(LGBMRegressor(**LIGHTGBM), 2, cv=3, **QUICK).fit(X, y)
+    moe = MixtureOfExpertsRegressor(LGBMRegressor(**LIGHTGBM), cv=3, **QUICK).fit(X, y)
     expected = np.column_stack([expert.predict(X) for expert in moe.experts_])
     assert_array_equal(moe.predict_experts(X), expected)
     assert_array_equal(moe.predict_experts(X[:20]), expected[:20])

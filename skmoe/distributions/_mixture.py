@@ -436,9 +436,9 @@ class MixtureDistribution:
         r"""Continuous ranked probability score, :math:`\int (F(t) - [t \ge y])^2 \, dt` [1]_.
 
         Of a sure prediction it is the absolute error. In closed form for Gaussian components,
-        nearly so for Student's t of two degrees of freedom and more;
-        by Gauss and Legendre's rule between quantiles of the components otherwise. For discrete
-        ones it is a sum over whole numbers, of which, where there are many, some stand for all.
+        and nearly so for Student's t with two degrees of freedom or more; by Gauss and Legendre's
+        rule between quantiles of the components otherwise. For discrete ones it is a sum over whole
+        numbers, of which, where there are many, some stand for all.
 
         Parameters
         ----------

@@ -21,6 +21,8 @@ from threadpoolctl import threadpool_limits
 HERE = Path(__file__).parent
 PAGE = HERE.parents[1] / "doc" / "benchmarks" / "performance"
 SCRIPTS = {"kernels": [], "small_fits": [], "latency": [], "routing": [], "overhead": ["--short"]}
+SCRIPTS |= {"serving": []}
+TABLES = ("serving",)  # of these scripts
 STYLES = ["o-", "s--", "^-.", "D:"]  # told apart in grey
 
 
@@ -28,7 +30,7 @@ def run_script(name):
     """Keep what a script prints."""
     command = [sys.executable, str(HERE / f"{name}.py"), *SCRIPTS[name]]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    (PAGE / f"{name}.txt").write_text(done.stdout)
+    (PAGE / f"{name}.{'csv' if name in TABLES else 'txt'}").write_text(done.stdout)
 
 
 def run_fits(rounds):

@@ -9,7 +9,7 @@ from .trees import mean_of_trees
 
 def inner_estimator(gate):
     """The estimator inside of a gate, which has a converter of its own, or None."""
-    return gate.classifier_ if type(gate) is ClassifierGate else None
+    return vars(gate).get("classifier_")
 
 
 def _softmax(graph, gate, X, inner):

@@ -39,7 +39,7 @@ def regimes(n_samples=2000):
 
 def pairs():
     """Single models, by name, and the mixtures of them."""
-    boosting = HistGradientBoostingRegressor(random_state=0)
+    boosting = HistGradientBoostingRegressor(max_iter=50, random_state=0)
     light = LGBMRegressor(verbose=-1, n_jobs=1, random_state=0)
     net = make_pipeline(StandardScaler(), MLPRegressor((32,), max_iter=300, random_state=0))
     forest = RandomForestRegressor(100, min_samples_leaf=5, random_state=0)
@@ -48,8 +48,8 @@ def pairs():
     return {
         "Ridge": (Ridge(), mixture(Ridge(), 4, training="em", random_state=0)),
         "LightGBM": (light, mixture(light, random_state=0)),
-        "HistGradientBoosting": (boosting, mixture(boosting, 3, random_state=0)),
-        "a net": (net, mixture(net, 3, random_state=0)),
+        "HistGradientBoosting": (boosting, mixture(boosting, 2, random_state=0)),
+        "a net": (net, mixture(net, 2, random_state=0)),
         "a forest": (forest, mixture(unlike, random_state=0)),
     }
 

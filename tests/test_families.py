@@ -1,95 +1,25 @@
-"""Families of errors: what they promise, and that one written here needs no change elsewhere."""
+"""Families of errors: what they promise; rates that are Beta distributed."""
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
-from scipy import special, stats
+from scipy import optimize, special, stats
+from sklearn.tree import DecisionTreeRegressor
 
 from skmoe import MixtureOfExpertsRegressor
-from skmoe._families.base import Family, LogitLink
+from skmoe._families.base import Family
+from skmoe._families.beta import BetaFamily
 from skmoe._families.binomial import BinomialFamily
 from skmoe._families.gamma import GammaFamily
 from skmoe._families.negative_binomial import NegativeBinomialFamily
 from skmoe._families.poisson import PoissonFamily
-from skmoe.distributions import ScipyComponents
-from skmoe.likelihoods._means import FamilyLikelihood
-from skmoe.likelihoods._uncertain import UncertainFunction
+from skmoe.likelihoods._beta import PooledBeta
 
 NODES, MASSES = np.polynomial.hermite_e.hermegauss(60)
 MASSES = MASSES / MASSES.sum()
 
 
 # Rates that are no successes in trials ------------------------------------------------------------
-
-
-class BetaFamily(LogitLink):
-    """Rates of variance ``mean (1 - mean) / (1 + scale)``."""
-
-    scale, has_precision, unit_has_scale, has_density = "size_", True, True, True
-
-    def unit(self, y, predictor, scale=1.0):
-        mean, slope = self.mean(predictor), self.mean_slope(predictor)
-        a, b = scale * mean, scale * special.expit(-predictor)
-        value = mean * np.log(y) + (1 - mean) * np.log1p(-y)
-        value = value - (special.gammaln(a) + special.gammaln(b)) / scale
-        by_mean = special.logit(y) - special.digamma(a) + special.digamma(b)
-        information = scale * (special.polygamma(1, a) + special.polygamma(1, b))
-        return value, slope * by_mean, slope**2 * information + 0 * y
-
-    def normaliser(self, scale):
-        return special.gammaln(scale)
-
-    def constant(self, y, size=1.0):
-        return -np.log(y) - np.log1p(-y)
-
-    def statistic(self, value, y, mean, variance, scale):
-        """Slope of the log-density in the logarithm of the scale."""
-        rate, other = special.expit(mean), special.expit(-mean)
-        slope = special.digamma(scale) + rate * np.log(y) + other * np.log1p(-y)
-        slope = slope - rate * special.digamma(scale * rate)
-        return scale * (slope - other * special.digamma(scale * other))
-
-    def best_scale(self, mean, scale=1.0):
-        return scale * np.exp(np.clip(1.5 * mean, -1, 1))
-
-    def first(self, y, predictor, scale=1.0, size=1.0):
-        value, slope, _ = self.unit(y, predictor, scale)
-        return [scale * slope, self.statistic(value, y, predictor, 0.0, scale)]
-
-    def second(self, y, predictor, scale=1.0, size=1.0):
-        up, down, more, less = (
-            self.first(y, predictor + step, scale * np.exp(of_log))
-            for step, of_log in ((1e-5, 0), (-1e-5, 0), (0, 1e-5), (0, -1e-5))
-        )
-        pairs = zip(up, down, strict=True), zip(more, less, strict=True)
-        return [[(high - low) / 2e-5 for high, low in each] for each in pairs]
-
-    def log_density(self, y, mean, scale=1.0, size=1.0):
-        return self.components(mean, scale).logpdf(y)
-
-    def components(self, mean, scale=1.0, size=1.0):
-        return ScipyComponents(stats.beta(mean * scale, (1 - mean) * scale))
-
-    def averaged(self, mean, variance, scale, size):
-        more = mean * (1 - mean) * variance
-        return self.components(mean, (1 - more) / (1 / (1 + scale) + more))
-
-
-class Beta(FamilyLikelihood):
-    """Rates between 0 and 1, learned by sums and pooled, too."""
-
-    family, per_expert, learned_logs = BetaFamily(), ("size_",), ("size_",)
-    can_be_pooled = has_sums = True
-
-    def start_target(self, y, weight):
-        return special.logit(y)
-
-    def pooled(self):
-        return PooledBeta()
-
-
-class PooledBeta(UncertainFunction, Beta):
-    """Rates around experts whose coefficients have a posterior."""
 
 
 TRUTH = np.array([[-1.0, 0.0, -0.5], [1.0, 0.0, 1.0]])  # intercept first
@@ -106,7 +36,7 @@ def rates(n=1500, seed=0):
 
 
 def mixture(**settings):
-    return MixtureOfExpertsRegressor(**{"likelihood": Beta(), "random_state": 0, **settings})
+    return MixtureOfExpertsRegressor(**{"likelihood": "beta", "random_state": 0, **settings})
 
 
 @pytest.fixture(scope="module")
@@ -115,30 +45,30 @@ def by_sums():
     return mixture(n_experts=2, n_init=3, training="em", tol=1e-8).fit(*rates())
 
 
-def test_new_family_is_learned_by_sums_and_never_falls(by_sums):
+def test_beta_family_is_learned_by_sums_and_never_falls(by_sums):
     assert np.diff(by_sums.lower_bounds_).min() > -1e-9
     coef = np.array([[e.intercept_, *e.coef_] for e in by_sums.experts_])
     order = coef[:, 0].argsort()
     assert_allclose(coef[order], TRUTH, atol=0.2)  # some four standard errors
-    assert_allclose(by_sums.likelihood_.size_[order], SIZES, rtol=0.25)
+    assert_allclose(by_sums.likelihood_.concentration_[order], SIZES, rtol=0.25)
 
 
-def test_new_family_has_standard_errors_at_the_maximum(by_sums):
+def test_beta_family_has_standard_errors_at_the_maximum(by_sums):
     table = by_sums.summary(*rates()).to_frame()
     sizes = table["estimate"].to_numpy()[[3, 7]]
-    assert_allclose(np.sort(sizes), np.sort(np.log(by_sums.likelihood_.size_)), atol=0.01)
+    assert_allclose(np.sort(sizes), np.sort(np.log(by_sums.likelihood_.concentration_)), atol=0.01)
     gap = np.abs(np.sort(sizes) - np.log(SIZES))
     assert (gap < 4 * table["std_error"].to_numpy()[[3, 7]].max()).all()
 
 
-def test_new_family_goes_through_arrays_to_the_same_optimum(by_sums):
+def test_beta_family_goes_through_arrays_to_the_same_optimum(by_sums):
     X, y = rates()
     moe = mixture(n_experts=2, n_init=3, training="em", tol=1e-8, top_k=2).fit(X, y)
     assert np.diff(moe.lower_bounds_).min() > -1e-9
     assert_allclose(moe.lower_bound_, by_sums.lower_bound_, atol=1e-6)
 
 
-def test_new_family_is_pooled_and_finds_its_regimes(by_sums):
+def test_beta_family_is_pooled_and_finds_its_regimes(by_sums):
     X, y = rates()
     moe = mixture().fit(X, y)
     assert isinstance(moe.likelihood_, PooledBeta)
@@ -147,6 +77,61 @@ def test_new_family_is_pooled_and_finds_its_regimes(by_sums):
     assert moe.log_density(X, y).mean() > by_sums.log_density(X, y).mean() - 0.01
     low, high = moe.predict_interval(X, 0.9).T
     assert ((low < y) & (y < high)).mean() == pytest.approx(0.9, abs=0.03)
+
+
+def test_one_expert_is_the_beta_regression_of_maximum_likelihood():
+    X, y = rates(n=400)
+    y = np.clip(y, 1e-4, 1 - 1e-4)
+
+    def loss(theta):
+        theta = np.clip(theta, -9, 9)  # steps too long are no estimates
+        mean, size = special.expit(theta[0] + X @ theta[1:3]), np.exp(theta[3])
+        return -stats.beta.logpdf(y, mean * size, (1 - mean) * size).sum()
+
+    best = optimize.minimize(loss, np.zeros(4), method="BFGS", options={"gtol": 1e-5})
+    moe = mixture(n_experts=1, training="em").fit(X, y)
+    assert moe.log_density(X, y).sum() == pytest.approx(-best.fun, abs=1e-4)
+    table = moe.summary(X, y).to_frame()
+    assert_allclose(table["estimate"], best.x, atol=1e-3)
+    steps = np.eye(4) * 1e-3  # central differences of the likelihood
+    hessian = [
+        [
+            sum(s * t * loss(best.x + s * a + t * b) for s in (1, -1) for t in (1, -1)) / 4e-6
+            for b in steps
+        ]
+        for a in steps
+    ]
+    expected = np.sqrt(np.diag(np.linalg.inv(hessian)))
+    assert_allclose(table["std_error"], expected, rtol=2e-3)
+
+
+def test_rates_have_quantiles_and_a_crps_that_is_the_integral(by_sums):
+    X, y = rates(n=5)
+    distribution = by_sums.predict_dist(X)
+    for i, target in enumerate(y):
+        one, total = by_sums.predict_dist(np.tile(X[i], (2001, 1))), 0.0
+        for ends, is_above in (((0, target), 0), ((target, 1), 1)):
+            grid = np.linspace(*ends, 2001)
+            total += np.trapezoid((one.cdf(grid) - is_above) ** 2, grid)
+        assert distribution.crps(y)[i] == pytest.approx(total, abs=1e-6)
+    for q in (0.05, 0.5, 0.95):
+        assert_allclose(distribution.cdf(by_sums.predict_quantiles(X, q)), q, atol=1e-6)
+
+
+def test_any_experts_predict_rates():
+    X, y = rates(n=600)
+    trees = mixture(DecisionTreeRegressor(max_depth=3), n_experts=2, training="em", n_init=2)
+    mean = trees.fit(X, y).predict(X)
+    assert ((mean > 0) & (mean < 1)).all()
+    assert np.corrcoef(mean, y)[0, 1] > 0.6
+
+
+@pytest.mark.parametrize("wrong", [0.0, 1.0, 1.2, -3.0])
+def test_rates_outside_are_refused(wrong):
+    X, y = rates(n=50)
+    y[3] = wrong
+    with pytest.raises(ValueError, match=r"Beta needs rates between 0 and 1.*y holds"):
+        mixture(n_experts=1).fit(X, y)
 
 
 # What all promise ---------------------------------------------------------------------------------

@@ -264,6 +264,8 @@ def test_reports_under_every_likelihood_are_printed_and_tables(likelihood):
     y = 1.0 + rng.poisson(np.exp(1 + 2 * X[:, 0]))
     if likelihood == "binomial":
         y = (y > 4).astype(float)
+    if likelihood == "beta":
+        y = y / (1 + y.max())
     moe = MixtureOfExpertsRegressor(
         n_experts=2, likelihood=likelihood, n_init=1, random_state=0, training="em"
     )
@@ -307,7 +309,7 @@ def test_a_likelihood_that_does_not_exist_is_refused_by_the_names_of_those_that_
     for likelihood in ([wrong, "gaussian"], WithNoise(wrong), [WithNoise(wrong), "gaussian"]):
         moe = MixtureOfExpertsRegressor(n_experts=2, likelihood=likelihood, training="em")
         with pytest.raises(
-            ValueError, match=r"one of \['binomial', 'gamma', 'gaussian', .*; got "
+            ValueError, match=r"one of \['beta', 'binomial', 'gamma', .*; got "
         ) as caught:
             moe.fit(X, y)
         assert repr(wrong) in str(caught.value)

@@ -51,7 +51,7 @@ NEEDS = {
     "pooled": (
         Need("linear experts without a penalty, such as experts=None", lambda r: r.is_unpenalised),
         Need(
-            "likelihood='gaussian', 'poisson', 'gamma', 'binomial' or 'categorical'",
+            "likelihood='gaussian', 'poisson', 'gamma', 'binomial', 'beta' or 'categorical'",
             lambda r: r.likelihood.can_be_pooled,
         ),
         Need(POOLED_GATES, lambda r: r.can_pool_gate),

@@ -16,6 +16,7 @@ UNTESTED = (
     "log_scale",
     "log_subject_scale",
     "log_shape",
+    "log_concentration",
     "log_df",
     "log_share",
     "skew",

@@ -5,6 +5,7 @@ A likelihood owns the scales of the experts. :class:`BaseLikelihood` says what i
 """
 
 from ._base import BaseLikelihood
+from ._beta import Beta
 from ._binomial import Binomial
 from ._categorical import Categorical
 from ._counts import NegativeBinomial, Poisson
@@ -23,6 +24,7 @@ from ._zero_inflated import ZeroInflated
 
 __all__ = [
     "BaseLikelihood",
+    "Beta",
     "Binomial",
     "Categorical",
     "ExpertTerms",

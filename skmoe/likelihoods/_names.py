@@ -3,6 +3,7 @@
 from sklearn.base import clone
 
 from ._base import BaseLikelihood
+from ._beta import Beta
 from ._binomial import Binomial
 from ._counts import NegativeBinomial, Poisson
 from ._gamma import Gamma
@@ -13,6 +14,7 @@ from ._skewed import SkewNormal, SkewT
 from ._student_t import StudentT
 
 BY_NAME = {
+    "beta": Beta,
     "binomial": Binomial,
     "gamma": Gamma,
     "gaussian": Gaussian,

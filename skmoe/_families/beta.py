@@ -1,0 +1,96 @@
+"""Rates between 0 and 1 that are no successes in trials."""
+
+import numpy as np
+from scipy import special, stats
+
+from .._numerics.gamma_shapes import LARGEST_SHAPE
+from ..distributions import ScipyComponents
+from .base import LogitLink
+
+MOST_CERTAIN = 1e-15  # of a mean, or of what it leaves, that a logit is taken of
+LARGEST_PREDICTOR = 300.0  # of a mean whose square does not underflow
+LONGEST_STEP = 1.0  # of the logarithm of a scale
+
+
+class BetaFamily(LogitLink):
+    """Rates whose variance is ``mean * (1 - mean) / (1 + scale)``."""
+
+    scale = "concentration_"
+    has_precision = unit_has_scale = has_density = True
+
+    def link(self, mean):
+        return special.logit(np.clip(mean, MOST_CERTAIN, 1 - MOST_CERTAIN))
+
+    def unit(self, y, predictor, scale=1.0):
+        mean, other = _rates(predictor)
+        information = special.polygamma(1, scale * mean) + special.polygamma(1, scale * other)
+        curvature = (mean * other) ** 2 * scale * information + 0 * y  # which is expected
+        return *self.sloped(y, predictor, scale), curvature
+
+    def sloped(self, y, predictor, scale):
+        mean, other = _rates(predictor)
+        a, b = scale * mean, scale * other
+        value = mean * np.log(y) + other * np.log1p(-y)
+        value = value - (special.gammaln(a) + special.gammaln(b)) / scale
+        by_mean = special.logit(y) - special.digamma(a) + special.digamma(b)
+        return value, mean * other * by_mean
+
+    def normaliser(self, scale):
+        return special.gammaln(scale)
+
+    def constant(self, y, size=1.0):
+        return -np.log(y) - np.log1p(-y)
+
+    def supports(self, y):
+        return (y > 0) & (y < 1)
+
+    def statistic(self, value, y, mean, variance, scale):
+        # The slope of the log-density in the logarithm of the scale, which has no closed maximum.
+        rate, other = _rates(mean)
+        slope = rate * (np.log(y) - special.digamma(scale * rate))
+        slope += other * (np.log1p(-y) - special.digamma(scale * other))
+        return scale * (slope + special.digamma(scale))
+
+    def best_scale(self, mean, scale=1.0):
+        # Curvatures are between one half, of large scales, and one: no such step goes down.
+        step = np.clip(1.5 * mean, -LONGEST_STEP, LONGEST_STEP)
+        return np.minimum(scale * np.exp(step), LARGEST_SHAPE)
+
+    def first(self, y, predictor, scale=1.0, size=1.0):
+        _, slope = self.sloped(y, predictor, scale)
+        return [scale * slope, self.statistic(None, y, predictor, 0.0, scale)]
+
+    def second(self, y, predictor, scale=1.0, size=1.0):
+        mean, other = _rates(predictor)
+        slope, bend = mean * other, mean * other * (other - mean)
+        by_mean = scale * (special.logit(y) - special.digamma(scale * mean))
+        by_mean += scale * special.digamma(scale * other)
+        of_mean, of_other, of_all = (
+            scale**2 * special.polygamma(1, scale * share) for share in (mean, other, 1.0)
+        )
+        twice = -(slope**2) * (of_mean + of_other) + bend * by_mean
+        mixed = slope * (by_mean - mean * of_mean + other * of_other)
+        of_scale = self.statistic(None, y, predictor, 0.0, scale)
+        of_scale = of_scale + of_all - mean**2 * of_mean - other**2 * of_other
+        return [[twice, mixed], [mixed, of_scale]]
+
+    def log_density(self, y, mean, scale=1.0, size=1.0):
+        is_possible = self.supports(y)
+        y, a, b = np.where(is_possible, y, 0.5), scale * mean, scale * (1 - mean)
+        log_density = special.gammaln(scale) - special.gammaln(a) - special.gammaln(b)
+        log_density = log_density + (a - 1) * np.log(y) + (b - 1) * np.log1p(-y)
+        return np.where(is_possible, log_density, -np.inf)
+
+    def components(self, mean, scale=1.0, size=1.0):
+        return ScipyComponents(stats.beta(mean * scale, (1 - mean) * scale))
+
+    def averaged(self, mean, variance, scale, size):
+        # The variance of the mean, to first order, is added to that around it.
+        more = mean * (1 - mean) * variance
+        return self.components(mean, (1 - more) / (1 / (1 + scale) + more))
+
+
+def _rates(predictor):
+    """Means, and what they leave of one."""
+    predictor = np.clip(predictor, -LARGEST_PREDICTOR, LARGEST_PREDICTOR)
+    return special.expit(predictor), special.expit(-predictor)

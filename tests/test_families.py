@@ -120,7 +120,9 @@ def test_rates_have_quantiles_and_a_crps_that_is_the_integral(by_sums):
 
 def test_any_experts_predict_rates():
     X, y = rates(n=600)
-    trees = mixture(DecisionTreeRegressor(max_depth=3), n_experts=2, training="em", n_init=2)
+    trees = mixture(
+        experts=DecisionTreeRegressor(max_depth=3), n_experts=2, training="em", n_init=2
+    )
     mean = trees.fit(X, y).predict(X)
     assert ((mean > 0) & (mean < 1)).all()
     assert np.corrcoef(mean, y)[0, 1] > 0.6

@@ -32,8 +32,9 @@ from ._onnx.boosting import with_integer_attributes
 from ._onnx.densities import quantiles, variances
 from ._onnx.gates import WRITERS
 from ._onnx.graph import Graph, float_type
-from ._onnx.parser import Parser, Parts
+from ._onnx.parser import Parser, Parts, is_pooled, sizes_of
 from ._onnx.tables import encode
+from ._onnx.trees import mean_of_trees
 from ._regressor import MixtureOfExpertsRegressor
 from ._rows.validation import check_fitted
 from .likelihoods import (
@@ -41,6 +42,7 @@ from .likelihoods import (
     Gamma,
     Gaussian,
     Laplace,
+    LogNormal,
     NegativeBinomial,
     Poisson,
     StudentT,
@@ -52,8 +54,10 @@ from .likelihoods._pooled_categorical import PooledCategorical, normal_points
 __all__ = []
 
 LEAST_OPSET = 18
-# Of these, the mean of a component is the prediction of the expert.
-CENTRED = (Gaussian, PooledGaussian, StudentT, Laplace, Poisson, NegativeBinomial, Gamma)
+# Of these, but LogNormal, the mean of a component is the prediction of the expert.
+WITH_MEANS = (
+    Gaussian, PooledGaussian, StudentT, Laplace, LogNormal, Poisson, NegativeBinomial, Gamma,
+)  # fmt: skip
 
 
 # Operators of mixtures --------------------------------------------------------------------------
@@ -69,10 +73,10 @@ def _declare_mixture(scope, model, inputs):
 
 def _parse_regressor(scope, model, inputs, custom_parsers=None):
     check_fitted(model)
-    if type(model.likelihood_) not in CENTRED:
+    if type(model.likelihood_) not in WITH_MEANS:
         raise NotImplementedError(
             f"Mixtures with the likelihood {type(model.likelihood_).__name__} cannot be converted "
-            f"to ONNX; it must be one of {[each.__name__ for each in CENTRED]}."
+            f"to ONNX; it must be one of {[each.__name__ for each in WITH_MEANS]}."
         )
     options = scope.get_options(model, {"gate": False, "quantiles": None})
     if options["quantiles"] is not None:
@@ -112,18 +116,18 @@ def _declare_outputs(scope, operator, names):
 def _check_quantiles(model, probabilities):
     """Raise an error where quantiles are not available, or probabilities none."""
     likelihood, why = model.likelihood_, None
-    if type(likelihood) not in (Gaussian, PooledGaussian, StudentT):
+    if type(likelihood) not in (Gaussian, PooledGaussian, StudentT, LogNormal):
         why = f"the likelihood is {type(likelihood).__name__}"
     elif model._y_shape:
         why = "there are several outputs"
-    elif type(likelihood) is not PooledGaussian and likelihood.scale_model_ is not None:
-        why = "scales depend on the row by trees, as those of unlike experts and of clones do"
+    elif not is_pooled(model) and sizes_of(model) is None and likelihood.scale_model_ is not None:
+        why = "a regressor has learned scales, as with Gaussian('auto')"
     elif any(model._model.own_density):
         why = "an expert has a density of its own"
     if why is not None:
         raise NotImplementedError(
-            f"Quantiles cannot be converted to ONNX where {why}: it takes Gaussian or Student's t "
-            "errors of one output."
+            f"Quantiles cannot be converted to ONNX where {why}: it takes Gaussian, log-normal or "
+            "Student's t errors of one output."
         )
     values = np.asarray(probabilities, dtype=float)
     if values.ndim != 1 or not ((values > 0) & (values < 1)).all():
@@ -207,7 +211,11 @@ def _convert_regressor(scope, operator, container):
         predictions = graph("Max", predictions, np.array(model.likelihood_.floor_))
     gate_output = operator.outputs[1] if options["gate"] else None
     weights = _gate_weights(graph, model, parts, gate_output)
-    _weighted_sum(graph, weights, predictions, operator.outputs[0])
+    means = predictions
+    if type(model.likelihood_) is LogNormal:
+        half = 0.5 * model.likelihood_.scale_.reshape(len(model.experts_), -1) ** 2
+        means = graph("Exp", graph("Add", predictions, half))
+    _weighted_sum(graph, weights, means, operator.outputs[0])
     if options["quantiles"] is not None:
         values = _quantiles(graph, model, parts, weights, predictions, options["quantiles"])
         graph("Identity", values, output=operator.outputs[-1])
@@ -223,8 +231,18 @@ def _quantiles(graph, model, parts, weights, predictions, probabilities):
         scale = exact("Sqrt", exact("Add", exact.reshape(of_lines, 0, -1), scale**2))
     else:
         scale = exact("Add", exact("Mul", mean, np.array(0.0)), scale)
+        if sizes_of(model) is not None:
+            scale = exact("Mul", scale, _sizes(exact, sizes_of(model), parts.columns))
     values = quantiles(exact, exact.number(weights), mean, scale, df, np.asarray(probabilities))
-    return graph.number(values)
+    return graph.number(exact("Exp", values) if type(likelihood) is LogNormal else values)
+
+
+def _sizes(graph, sizes, columns):
+    """Factors (n, 1) of the scales, as ErrorSizes makes them."""
+    log_size = mean_of_trees(graph, sizes.trees, columns)
+    log_size = graph("Max", graph("Min", log_size, np.array(sizes.high)), np.array(sizes.low))
+    log_size = graph("Sub", log_size, np.array(sizes.centre))
+    return graph("Exp", graph("Mul", log_size, np.array(sizes.slope)))
 
 
 def _convert_classifier(scope, operator, container):
@@ -296,6 +314,15 @@ def _convert_rounded(scope, operator, container):
     graph("Identity", graph.number(single), output=operator.outputs[0])
 
 
+def _convert_rescaled(scope, operator, container):
+    graph, scaler = _graph(scope, operator, container), operator.raw_operator
+    values = graph.reshape(graph.number(operator.inputs[0]), -1, scaler.n_features_in_)
+    scale = np.ones(1) if scaler.scale_ is None else scaler.scale_
+    mean = np.zeros(1) if scaler.mean_ is None else scaler.mean_
+    values = graph("Add", graph("Mul", values, scale), mean)
+    graph("Identity", values, output=operator.outputs[0])
+
+
 def _convert_encoder(scope, operator, container):
     graph = _graph(scope, operator, container)
     encoded = encode(graph, operator.raw_operator, operator.inputs)
@@ -356,6 +383,7 @@ update_registered_converter(
 )
 for _alias, _convert in {
     "SkmoeGate": _convert_gate,
+    "SkmoeRescaled": _convert_rescaled,
     "SkmoeRounded": _convert_rounded,
     "SkmoeTableEncoder": _convert_encoder,
     "SkmoeLinear": _convert_linear,

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.compose import make_column_transformer
 from sklearn.ensemble import (
     BaggingRegressor,
     ExtraTreesRegressor,
@@ -13,10 +14,11 @@ from sklearn.ensemble import (
     RandomForestRegressor,
 )
 from sklearn.exceptions import NotFittedError
+from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.tree import DecisionTreeRegressor
 
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
@@ -135,9 +137,40 @@ def test_mean_gate_and_quantiles_are_those_of_the_mixture(parameters, rows):
 def test_experts_on_all_rows_stacks_and_forest_gates(experts, rows):
     training = "stack" if isinstance(experts, list) else "specialists"
     moe = MixtureOfExpertsRegressor(experts, training=training, cv=3, **QUICK)
-    check_regressor(moe.fit(*rows), rows[0])
-    with pytest.raises(NotImplementedError, match="scales depend on the row by trees"):
-        outputs(moe, rows[0], {"quantiles": QUANTILES})
+    check_regressor(moe.fit(*rows), rows[0], QUANTILES)
+    check_regressor(moe, rows[0].astype(np.float32), QUANTILES)
+
+
+@pytest.mark.slow
+def test_the_diverse_list(rows):
+    X, y = rows
+    moe = MixtureOfExpertsRegressor("diverse", cv=3, **QUICK)
+    moe.fit(X, y, sample_weight=np.arange(1.0, 201.0))  # without a process
+    check_regressor(moe, X, QUANTILES)
+    check_regressor(moe, X.astype(np.float32), QUANTILES)
+    check_regressor(moe.fit(X, y), X.astype(np.float32))
+
+
+def test_clones_of_a_table_with_scales_by_row(table):
+    encoder = make_column_transformer(
+        (OneHotEncoder(handle_unknown="ignore"), ["c", "d"]), (SimpleImputer(), ["a", "b", "n"])
+    )
+    expert = make_pipeline(encoder, HistGradientBoostingRegressor(max_iter=10))
+    moe = MixtureOfExpertsRegressor(expert, 2, cv=3, **QUICK)
+    check_regressor(moe.fit(*table), table[0], QUANTILES)
+
+
+@pytest.mark.parametrize("gate", [TreeGate(sizes=[2, 1]), TreeGate(gate=GaussianGate())], ids=str)
+def test_trees_of_gates(gate, rows):
+    moe = MixtureOfExpertsRegressor(Ridge(), 3, gate=gate, training="em", max_iter=5, **QUICK)
+    check_regressor(moe.fit(*rows), rows[0], QUANTILES)
+
+
+def test_log_normal_means_and_quantiles(rows):
+    X, y = rows
+    quick = {"training": "em", "max_iter": 5} | QUICK
+    moe = MixtureOfExpertsRegressor(Ridge(), 2, likelihood="log_normal", **quick)
+    check_regressor(moe.fit(X, np.exp(0.3 * y)), X, QUANTILES)
 
 
 OF_TREES = {
@@ -312,8 +345,11 @@ class Mean(RegressorMixin, BaseEstimator):
             {"experts": [("m", Mean()), ("r", Ridge())], "cv": 3, "training": "em"},
             "expert 'm'.*no converter of Mean",
         ),
-        ({"experts": Ridge(), "gate": TreeGate(sizes=[1, 1])}, "gate.*TreeGate is none of"),
-        ({"experts": Ridge(), "likelihood": "log_normal"}, "likelihood LogNormal"),
+        (
+            {"experts": Ridge(), "gate": TreeGate([1, 1], LogisticRegression())},
+            "gate.*ClassifierGate is none of",
+        ),
+        ({"experts": Ridge(), "likelihood": "skew_normal"}, "likelihood SkewNormal"),
     ],
 )
 def test_what_cannot_be_converted_is_named(parameters, message, rows):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..gates import ClassifierGate, ConstantGate, ForestGate, GaussianGate, SoftmaxGate
+from ..gates import ClassifierGate, ConstantGate, ForestGate, GaussianGate, SoftmaxGate, TreeGate
 from ..gates._forest import OFFSET
 from .trees import mean_of_trees
 
@@ -47,10 +47,33 @@ def _gaussian(graph, gate, X, inner):
     return graph("Concat", *log_joint, axis=1)
 
 
+def _tree(graph, gate, X, inner):
+    decision, log_proba = _log_proba(graph, gate.decision_, X), []
+    for number, branch in enumerate(gate.branches_):
+        of_branch = graph("Gather", decision, np.array([number]), axis=1)
+        within = np.array(0.0) if branch is None else _log_proba(graph, branch, X)
+        log_proba.append(graph("Add", of_branch, within))
+    return graph("Gather", graph("Concat", *log_proba, axis=1), gate._columns, axis=1)
+
+
+def _log_proba(graph, gate, X):
+    return graph("LogSoftmax", WRITERS[type(gate)](graph, gate, X, None), axis=1)
+
+
+def unwritten(gate, *, inside=False):
+    """Name of the class of a gate, or of one inside it, that cannot be written; None if all can."""
+    if type(gate) not in WRITERS or (inside and inner_estimator(gate) is not None):
+        return type(gate).__name__
+    parts = [gate.decision_, *gate.branches_] if "branches_" in vars(gate) else []
+    names = [unwritten(part, inside=True) for part in parts if part is not None]
+    return next(filter(None, names), None)
+
+
 WRITERS = {
     SoftmaxGate: _softmax,
     ConstantGate: _constant,
     ForestGate: _forest,
     ClassifierGate: _classifier,
     GaussianGate: _gaussian,
+    TreeGate: _tree,
 }

@@ -7,6 +7,7 @@ from skl2onnx._supported_operators import sklearn_operator_name_map
 from skl2onnx.common._topology import Variable
 from skl2onnx.common.data_types import DoubleTensorType
 from sklearn.base import is_classifier
+from sklearn.compose import TransformedTargetRegressor
 from sklearn.ensemble import (
     BaggingClassifier,
     BaggingRegressor,
@@ -20,14 +21,16 @@ from sklearn.ensemble import (
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge, RidgeCV
 from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import StandardScaler
 from sklearn.tree import BaseDecisionTree
 
 from .._experts.classifier_stack import ClassifierStack
 from .._experts.fitting import split_last
 from .._experts.prediction import is_stack_of
 from .._experts.solvers import has_experts, is_multinomial
+from .._stacking.parameters import ErrorSizes
 from ..likelihoods._uncertain import UncertainCoefficients
-from .gates import WRITERS, inner_estimator
+from .gates import WRITERS, inner_estimator, unwritten
 from .graph import float_type
 from .tables import is_table_encoder
 
@@ -51,7 +54,8 @@ class Parts:
     # from these.
     experts: list
     gate: Variable  # logarithms of its probabilities, up to a constant of the row
-    columns: Variable | None  # what pooled experts see
+    # What pooled experts see, or the trees of scales that depend on the row.
+    columns: Variable | None
 
     def variables(self):
         """All of them, in a list."""
@@ -61,7 +65,7 @@ class Parts:
     def among(cls, inputs, model):
         """Those of a mixture, which are the last inputs of its operator."""
         rest = list(inputs)
-        columns = rest.pop() if is_pooled(model) else None
+        columns = rest.pop() if is_pooled(model) or sizes_of(model) is not None else None
         gate, experts = rest.pop(), []
         for combines_others in reversed(stacks(model)):
             experts.append(None if combines_others else rest.pop())
@@ -129,12 +133,20 @@ class Parser:
             return self._prediction(role, estimator[-1], head)
         if isinstance(estimator, FrozenEstimator):
             return self._prediction(role, estimator.estimator, variables)
+        if isinstance(estimator, TransformedTargetRegressor):
+            if type(estimator.transformer_) is not StandardScaler:
+                raise NotImplementedError(
+                    f"{role} cannot be converted to ONNX: of {type(estimator).__name__} the "
+                    "transformer has to be a StandardScaler."
+                )
+            inside = self._prediction(role, estimator.regressor_, variables)
+            return self.declare("SkmoeRescaled", estimator.transformer_, [inside])
         return self._of_last(role, estimator, variables)
 
     def _of_last(self, role, estimator, variables):
         """``prediction`` of an estimator that is not made of others."""
         is_logistic = type(estimator) is LogisticRegression and is_multinomial(estimator)
-        if is_logistic or type(estimator) in (LinearRegression, Ridge):
+        if is_logistic or type(estimator) in (LinearRegression, Ridge, RidgeCV):
             return self.declare("SkmoeLinear", estimator, [self.matrix(variables)])
         if type(estimator) not in sklearn_operator_name_map:
             raise NotImplementedError(
@@ -161,10 +173,12 @@ class Parser:
         """Logarithms of gate probabilities (n, K), up to a constant of the row."""
         steps = [step for _, step in gate.steps] if isinstance(gate, Pipeline) else [gate]
         *transformers, gate = steps
-        if type(gate) not in WRITERS:
+        name = unwritten(gate)
+        if name is not None:
             raise NotImplementedError(
-                f"The gate cannot be converted to ONNX: {type(gate).__name__} is none of "
-                f"{sorted(each.__name__ for each in WRITERS)}."
+                f"The gate cannot be converted to ONNX: {name} is none of "
+                f"{sorted(each.__name__ for each in WRITERS)}, of which ClassifierGate cannot be "
+                "within a TreeGate."
             )
         head = self.head(transformers)
         inner = inner_estimator(gate)
@@ -177,9 +191,15 @@ class Parser:
         """What the operator of a mixture begins with: Parts."""
         experts, columns = zip(model.named_experts_.items(), stacks(model), strict=True), None
         variables = [None if is_stack else self.prediction(*named) for named, is_stack in experts]
+        sizes = sizes_of(model)
         if is_pooled(model):
             head, _ = split_last(model.experts_[0])
             columns = self.columns([] if head is None else [step for _, step in head.steps])
+        elif sizes is not None:
+            encoder = sizes.encoder
+            steps = [("encoder", encoder)] if encoder is not None else []
+            steps = encoder.steps if isinstance(encoder, Pipeline) else steps
+            columns = self.columns([step for _, step in steps])
         return Parts(variables, self.gate(model.gate_), columns)
 
 
@@ -199,6 +219,12 @@ def stacks(model):
 def is_pooled(model):
     """Whether the likelihood accounts for uncertain coefficients."""
     return isinstance(model.likelihood_, UncertainCoefficients)
+
+
+def sizes_of(model):
+    """The trees by which scales depend on the row (ErrorSizes), or None."""
+    scale_model = None if is_pooled(model) else model.likelihood_.scale_model_
+    return scale_model if isinstance(scale_model, ErrorSizes) else None
 
 
 def _is_written(stack):

@@ -16,6 +16,8 @@ from .graph import ML
 
 def is_table_encoder(transformer):
     """Whether ``encode`` can write all its parts."""
+    if type(transformer) is SimpleImputer:
+        return _is_known((transformer, None))
     if type(transformer) is not ColumnTransformer or transformer.transformer_weights:
         return False
     return all(_is_known(part) for part in _parts(transformer))
@@ -23,6 +25,8 @@ def is_table_encoder(transformer):
 
 def _parts(transformer):
     """Fitted parts with some columns, as (transformer, columns)."""
+    if type(transformer) is SimpleImputer:
+        return [(transformer, list(range(transformer.n_features_in_)))]
     names = column_names(transformer)
     names = range(transformer.n_features_in_) if names is None else names
     numbers = {name: number for number, name in enumerate(names)}

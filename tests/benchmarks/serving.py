@@ -41,7 +41,8 @@ def pairs():
     """Single models, by name, and the mixtures of them."""
     boosting = HistGradientBoostingRegressor(max_iter=50, random_state=0)
     light = LGBMRegressor(verbose=-1, n_jobs=1, random_state=0)
-    net = make_pipeline(StandardScaler(), MLPRegressor(hidden_layer_sizes=32, max_iter=300, random_state=0))
+    net = MLPRegressor(hidden_layer_sizes=32, max_iter=300, random_state=0)
+    net = make_pipeline(StandardScaler(), net)
     forest = RandomForestRegressor(100, min_samples_leaf=5, random_state=0)
     unlike = [("line", Ridge()), ("boosting", light), ("forest", forest)]
     mixture = MixtureOfExpertsRegressor

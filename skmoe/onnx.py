@@ -212,7 +212,7 @@ def _convert_regressor(scope, operator, container):
     gate_output = operator.outputs[1] if options["gate"] else None
     weights = _gate_weights(graph, model, parts, gate_output)
     means = predictions
-    if type(model.likelihood_) is LogNormal:
+    if model.likelihood_.changes_target:  # LogNormal
         half = 0.5 * model.likelihood_.scale_.reshape(len(model.experts_), -1) ** 2
         means = graph("Exp", graph("Add", predictions, half))
     _weighted_sum(graph, weights, means, operator.outputs[0])
@@ -234,7 +234,7 @@ def _quantiles(graph, model, parts, weights, predictions, probabilities):
         if sizes_of(model) is not None:
             scale = exact("Mul", scale, _sizes(exact, sizes_of(model), parts.columns))
     values = quantiles(exact, exact.number(weights), mean, scale, df, np.asarray(probabilities))
-    return graph.number(exact("Exp", values) if type(likelihood) is LogNormal else values)
+    return graph.number(exact("Exp", values) if likelihood.changes_target else values)
 
 
 def _sizes(graph, sizes, columns):

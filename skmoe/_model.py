@@ -202,7 +202,8 @@ class Model(ABC):
         if rows.subject is None:
             resp, log_norm = posterior(routes.log_weights, log_density)
             return routes.dense(resp), log_norm, None
-        subjects = Subjects(rows.subject, rows.weight)
+        effects = self.likelihood.effects_of(rows.X)
+        subjects = Subjects(rows.subject, rows.weight, effects)
         if self.likelihood.takes_subjects:
             predictions = self.expert_predictions(rows.X)
             log_density = self.likelihood.log_density(rows.y, predictions, subjects=subjects)
@@ -233,7 +234,8 @@ class RegressionModel(Model):
         if exposure is not None:
             predictions = predictions * exposure[:, None]
         row_scale = self.row_scale(X) if scaled else None
-        arguments = self.likelihood.row_arguments(row_scale, exposure)
+        effects = self.likelihood.effects_of(X)
+        arguments = self.likelihood.row_arguments(row_scale, exposure, effects=effects)
         components = self.likelihood.components(predictions, routes.experts, **arguments)
         return NestedComponents(components, nested) if nested else components
 

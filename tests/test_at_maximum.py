@@ -7,7 +7,7 @@ from scipy import optimize, special, stats
 from skmoe import MixtureOfExpertsRegressor
 from skmoe._em.loop import run_em
 from skmoe.gates import ConstantGate, SoftmaxGate
-from skmoe.likelihoods import RandomIntercept, StudentT, WithNoise, ZeroInflated
+from skmoe.likelihoods import RandomEffects, StudentT, WithNoise, ZeroInflated
 
 
 def columns(n=200, n_features=2, seed=0):
@@ -69,7 +69,7 @@ ONE = {
     "noise": (long_tails, {"likelihood": WithNoise(share="estimate")}),
     "skew normal": (skewed, {"likelihood": "skew_normal"}),
     "tobit": (censored, {}),
-    "random intercept": (of_subjects, {"likelihood": RandomIntercept()}),
+    "random intercept": (of_subjects, {"likelihood": RandomEffects()}),
 }
 
 

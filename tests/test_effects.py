@@ -28,7 +28,7 @@ from skmoe._families.poisson import PoissonFamily
 from skmoe.gates import ConstantGate, GaussianGate, SoftmaxGate
 from skmoe.inference import bootstrap
 from skmoe.inference._posterior import PosteriorEstimates
-from skmoe.likelihoods import Gaussian, RandomIntercept, StudentT, WithNoise, ZeroInflated
+from skmoe.likelihoods import Gaussian, RandomEffects, StudentT, WithNoise, ZeroInflated
 from skmoe.likelihoods._censored_terms import CensoredLogNormalTerms
 from skmoe.likelihoods._error_terms import CorrelatedTerms, NoisyTerms, StudentTTerms
 from skmoe.likelihoods._family_terms import FamilyTerms
@@ -531,7 +531,7 @@ def test_subjects_and_zero_components_have_effects():
     y = line * (2 + X[:, 1]) + 0.4 * rng.normal(size=100)[subject] + 0.5 * rng.normal(size=400)
     X = np.column_stack([of_subject[:, 0], X[:, 1]])
     gate = make_pipeline(make_column_transformer(("passthrough", [0])), SoftmaxGate(alpha=0))
-    moe = mixture(RandomIntercept(), gate=gate, n_init=1, tol=1e-7).fit(X, y, subject=subject)
+    moe = mixture(RandomEffects(), gate=gate, n_init=1, tol=1e-7).fit(X, y, subject=subject)
     effects = moe.marginal_effects(X, y, subject=subject)
     assert_allclose(effects_of(effects, "mean"), by_predictions(moe.predict, X), atol=1e-2)
 

@@ -27,7 +27,7 @@ from skmoe._planning.making import make_plan
 from skmoe._rows.blocks import BlockRows
 from skmoe.exceptions import IgnoredWeightsWarning, ThinnedRowsWarning
 from skmoe.gates import ConstantGate
-from skmoe.likelihoods import Gaussian, PerOutput, RandomIntercept, ZeroInflated
+from skmoe.likelihoods import Gaussian, PerOutput, RandomEffects, ZeroInflated
 
 pytestmark = pytest.mark.usefixtures("few_rows_for_starts")
 
@@ -361,7 +361,7 @@ def test_diverse_experts_of_many_rows_are_without_the_process_of_few(n_outputs):
             {"experts": [("a", Ridge()), ("b", Ridge())], "training": "stack"},
             "training='auto', 'em'",
         ),
-        ({"likelihood": RandomIntercept()}, "a likelihood without subjects"),
+        ({"likelihood": RandomEffects()}, "a likelihood without subjects"),
         ({"likelihood": ZeroInflated()}, "without a zero component"),
         ({"likelihood": PerOutput(["student_t", "poisson"])}, "not reweighted one by one"),
     ],

@@ -18,7 +18,7 @@ from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
 from skmoe._planning.ways import NEEDS, WAYS
 from skmoe.gates import ConstantGate, ForestGate, GaussianGate, SoftmaxGate
-from skmoe.likelihoods import Categorical, Gaussian, RandomIntercept, StudentT
+from skmoe.likelihoods import Categorical, Gaussian, RandomEffects, StudentT
 from skmoe.model_selection import select_n_experts
 
 GUIDE = Path(__file__).parents[1] / "doc" / "guide" / "training.rst"
@@ -130,7 +130,7 @@ def test_one_regime_is_one_expert_in_rows_of_any_kind():
         "weights": regressor(training="em").fit(X, Y, rng.integers(1, 3, 120)),
         "groups": regressor(training="em").fit(X, Y, groups=patient),
         "subjects": regressor(gate=ConstantGate()).fit(X, Y, subject=patient),
-        "intercepts of subjects": regressor(likelihood=RandomIntercept(), gate=ConstantGate()).fit(
+        "intercepts of subjects": regressor(likelihood=RandomEffects(), gate=ConstantGate()).fit(
             X, Y, subject=patient
         ),
         "sparse": regressor().fit(sparse.csr_array(X), Y),
@@ -314,7 +314,7 @@ def test_plan_refuses_what_fit_refuses():
         ({"n_experts": 500}, "fewer than n_experts=500"),
         ({"training": "stack"}, "training='stack' needs a list"),
         ({"training": "both"}, "training"),
-        ({"likelihood": RandomIntercept()}, "needs the subject of each row"),
+        ({"likelihood": RandomEffects()}, "needs the subject of each row"),
     ]:
         for method in ("plan", "fit"):
             with pytest.raises(ValueError, match=message):

@@ -15,8 +15,8 @@ from sklearn.tree import DecisionTreeRegressor
 from skmoe import MixtureOfExpertsRegressor
 from skmoe._data import Subjects
 from skmoe.gates import ConstantGate
-from skmoe.likelihoods import RandomIntercept, WithNoise
-from skmoe.likelihoods._random_intercept_terms import RandomInterceptTerms
+from skmoe.likelihoods import RandomEffects, WithNoise
+from skmoe.likelihoods._random_effects_terms import RandomEffectsTerms
 
 WITHIN, BETWEEN = np.array([0.5, 0.3]), np.array([0.8, 0.5])
 
@@ -37,7 +37,7 @@ mixture = partial(
     MixtureOfExpertsRegressor,
     n_experts=2,
     gate=ConstantGate(),
-    likelihood=RandomIntercept(),
+    likelihood=RandomEffects(),
     tol=1e-9,
     random_state=0,
 )
@@ -50,7 +50,7 @@ def test_the_likelihood_of_flexmix_is_reached(seed):
     moe = mixture(random_state=seed).fit(X, y, subject=subject)
     assert_allclose(moe.log_density(X, y, subject=subject).sum(), -590.148967192, atol=1e-3)
     likelihood = moe.likelihood_
-    assert_allclose(likelihood.subject_scale_**2, [0.59315236, 0.188166050], rtol=2e-3)
+    assert_allclose(likelihood.subject_scale_[:, 0] ** 2, [0.59315236, 0.188166050], rtol=2e-3)
     assert_allclose(likelihood.scale_**2, [0.24774147, 0.077137467], rtol=2e-3)
     assert_allclose([e.coef_[0] for e in moe.experts_], [1.04515142, -1.021097551], atol=1e-3)
     bic = 2 * 590.148967192 + 9 * np.log(120)
@@ -65,7 +65,7 @@ def test_the_density_of_a_subject_is_that_of_correlated_rows():
     for s in range(20):
         rows = subject == s
         for k in range(2):
-            within, between = moe.likelihood_.scale_[k], moe.likelihood_.subject_scale_[k]
+            within, between = moe.likelihood_.scale_[k], moe.likelihood_.subject_scale_[k, 0]
             cov = within**2 * np.eye(6) + between**2
             joint[s, k] = stats.multivariate_normal.logpdf(y[rows], means[rows, k], cov)
     joint += np.log(shares)
@@ -73,7 +73,7 @@ def test_the_density_of_a_subject_is_that_of_correlated_rows():
     resp = moe.responsibilities(X, y, subject=subject)
     assert_allclose(resp[::6], special.softmax(joint, axis=1), atol=1e-10)
     alone = moe.predict_dist(X).components
-    std = np.hypot(moe.likelihood_.scale_, moe.likelihood_.subject_scale_)
+    std = np.hypot(moe.likelihood_.scale_, moe.likelihood_.subject_scale_[:, 0])
     assert_allclose(alone.std, np.broadcast_to(std, alone.std.shape))
     assert_allclose(moe.log_density(X, y), moe.log_density(X, y, subject=np.arange(120)))
 
@@ -86,7 +86,7 @@ def test_planted_effects_are_recovered_and_the_objective_rises(experts):
     assert_allclose([moe.experts_[k].coef_[0] for k in order], [1, -1], atol=0.06)
     assert_allclose([moe.experts_[k].intercept_ for k in order], [0, 2], atol=0.25)
     assert_allclose(moe.likelihood_.scale_[order], WITHIN, rtol=0.08)
-    assert_allclose(moe.likelihood_.subject_scale_[order], BETWEEN, rtol=0.2)
+    assert_allclose(moe.likelihood_.subject_scale_[order, 0], BETWEEN, rtol=0.2)
     if experts is None or type(experts) is LinearRegression:
         assert np.diff(moe.lower_bounds_).min() >= -1e-12
 
@@ -102,10 +102,10 @@ def test_one_expert_is_a_mixed_model_at_its_maximum():
     for factor in (0.98, 1.02):
         other = copy.deepcopy(moe)
         other.likelihood_.scale_ = factor * moe.likelihood_.scale_
-        other.likelihood_.ratio_ = moe.likelihood_.ratio_ / factor**2
+        other.likelihood_.relative_factor_ = moe.likelihood_.relative_factor_ / factor
         assert log_likelihood(other) < best
         other = copy.deepcopy(moe)
-        other.likelihood_.ratio_ = factor * moe.likelihood_.ratio_
+        other.likelihood_.relative_factor_ = factor * moe.likelihood_.relative_factor_
         assert log_likelihood(other) < best
         other = copy.deepcopy(moe)
         other.experts_[0].coef_ = factor * moe.experts_[0].coef_
@@ -116,12 +116,12 @@ def test_terms_are_derivatives_of_the_density_of_subjects():
     rng = np.random.default_rng(0)
     labels = np.repeat(np.arange(8), np.arange(1, 9))
     weight = rng.integers(1, 3, size=len(labels))
-    subjects = Subjects(labels, weight.astype(float))
+    subjects = Subjects(labels, weight.astype(float), np.ones((len(labels), 1)))
     design = np.column_stack([rng.normal(size=(len(labels), 2)), np.ones(len(labels))])
     y, theta, mass = rng.normal(size=(len(labels), 1)), rng.normal(size=5), rng.uniform(size=8)
 
     def at(theta):
-        return RandomInterceptTerms(theta, design, y, subjects)
+        return RandomEffectsTerms.of_effects([], is_full=True)(theta, design, y, subjects)
 
     for s, found in enumerate(at(theta).log_density()):
         rows = np.repeat(np.flatnonzero(labels == s), weight[labels == s])
@@ -199,7 +199,7 @@ def test_without_an_effect_the_variance_between_is_next_to_none():
     X = rng.normal(size=(1000, 1))
     y = X[:, 0] + rng.normal(size=1000)
     moe = mixture(n_experts=1).fit(X, y, subject=subject)
-    assert moe.likelihood_.subject_scale_[0] < 0.15
+    assert moe.likelihood_.subject_scale_[0, 0] < 0.15
     plain = MixtureOfExpertsRegressor(LinearRegression(), 1).fit(X, y)
     assert_allclose(moe.predict(X), plain.predict(X), atol=0.02)
 
@@ -226,8 +226,8 @@ def test_what_cannot_be_is_refused():
     for params, rows, message in [
         ({}, {}, "the subject of each row"),
         ({"top_k": 1}, {"subject": subject}, "top_k=None"),
-        ({"likelihood": [RandomIntercept(), "gaussian"]}, {"subject": subject}, "stands for all"),
-        ({"likelihood": WithNoise(RandomIntercept())}, {"subject": subject}, "RandomIntercept"),
+        ({"likelihood": [RandomEffects(), "gaussian"]}, {"subject": subject}, "stands for all"),
+        ({"likelihood": WithNoise(RandomEffects())}, {"subject": subject}, "RandomEffects"),
         ({"experts": DecisionTreeRegressor()}, {"subject": subject}, "needs linear experts"),
         ({"cv": 5}, {"subject": subject}, "needs linear experts"),
         ({"training": "pooled"}, {"subject": subject}, "training='pooled' needs likelihood"),

@@ -126,7 +126,7 @@ class GeneralProblem(Problem):
             self._update_likelihood(self.resp * self.weight[:, None])
             self._set_working()
         self.experts.precision = self.likelihood.precision_
-        self.experts.ratio = self.likelihood.ratio_
+        self.experts.relative_factor = self.likelihood.relative_factor_
         self.experts.fit(self.resp, *self.working_data)
         self.update_around_experts()
         return self._accelerated(before, point)

@@ -78,7 +78,8 @@ class Parts:
         start_target = likelihood.start_target(rates, rows.weight)
         Z = self.gate.fit_encoder(rows.X, rows.y)
         self.gate.warn_of_many_weights(Z, len(self.names))
-        return TrainingData.of(rows, Z, start_target, self.classes)
+        effects = None if rows.subject is None else likelihood.effects_of(rows.X)
+        return TrainingData.of(rows, Z, start_target, self.classes, effects)
 
     # Experts --------------------------------------------------------------------------------
 

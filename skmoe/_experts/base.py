@@ -44,8 +44,8 @@ class Experts(ABC):
         What a square of each expert counts, for coefficients that they share.
     subjects : Subjects or None
         Subjects of the rows.
-    ratio : ndarray of shape (n_experts,) or None
-        Of the variances between and within subjects, where these have random intercepts.
+    relative_factor : ndarray of shape (n_experts, n_effects, n_effects) or None
+        Of the covariances of the subjects' random effects over the variances within subjects.
     """
 
     in_sample = True
@@ -59,7 +59,7 @@ class Experts(ABC):
     shared_columns = ()
     owner = None
     precision = 1.0
-    subjects = ratio = None
+    subjects = relative_factor = None
 
     @contextmanager
     def side_by_side(self, n_jobs):

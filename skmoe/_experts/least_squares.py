@@ -35,7 +35,7 @@ class LeastSquaresExperts(LinearExperts):
 
     def fit(self, resp, working=None, exposure=None, target=None):
         """Least squares with weights ``resp``, times ``working`` where it is given."""
-        if self.ratio is not None:
+        if self.relative_factor is not None:
             return self.solve(self._sum_generalised(resp))
         shares = resp if working is None else resp * working
         weights = shares * self.weight[:, None]
@@ -50,18 +50,21 @@ class LeastSquaresExperts(LinearExperts):
         return LeastSquaresStatistics.of_own_targets(self.design, target, weights)
 
     def _sum_generalised(self, resp):
-        r"""Sums of generalised least squares, for subjects with random intercepts.
+        """Sums of generalised least squares, for subjects with random effects.
 
-        They are those over all rows, less those over subjects of the products of their own sums,
-        times :math:`\lambda / (1 + n \lambda)` for a subject of n rows and the ``ratio``
-        :math:`\lambda`.
+        They are those over all rows, less those over what the effects take of each subject.
         """
-        design, targets, subjects, ratio = self.design, self.targets, self.subjects, self.ratio
+        design, targets, subjects = self.design, self.targets, self.subjects
         sums = LeastSquaresStatistics.from_rows(design, targets, resp * self.weight[:, None])
-        shrunk = subjects.of_first_rows(resp) * ratio / (1 + subjects.sizes[:, None] * ratio)
-        of_design, of_targets = subjects.weighted_sum(design), subjects.weighted_sum(targets)
-        between = LeastSquaresStatistics.from_rows(of_design, of_targets, shrunk)
-        return sums + (-1.0) * between
+        products = subjects.products(np.column_stack([design, targets]))
+        resp, between = subjects.of_first_rows(resp), []
+        for k, factor in enumerate(self.relative_factor):
+            along = subjects.roots(factor)[0].swapaxes(1, 2) @ products
+            along = along.reshape(-1, products.shape[2])
+            weights = np.repeat(resp[:, [k]], len(factor), axis=0)
+            taken = along[:, : design.shape[1]], along[:, design.shape[1] :]
+            between.append(LeastSquaresStatistics.from_rows(*taken, weights))
+        return sums + (-1.0) * LeastSquaresStatistics.joined(between)
 
     def solve(self, statistics):
         """Least squares from the sums over the rows."""

@@ -133,6 +133,12 @@ class LeastSquaresStatistics:
         return cls(weighted_grams(design, weights), cross[:, :, None], squares[:, None])
 
     @classmethod
+    def joined(cls, parts):
+        """Those of several problems in one."""
+        names = "gram", "cross", "squares"
+        return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
+
+    @classmethod
     def from_residuals(cls, gram, cross, squares, coef):
         """From sums with residuals of ``coef`` (n_experts, n_columns, n_outputs) as targets."""
         return cls(gram, cross, squares)._with_targets(coef, 1.0)

@@ -16,6 +16,7 @@ def make_parts(mixture, plan, rows, gate_seed, *, plain=False):
     if encoding:
         warn_of_numbers(rows.X)
         warn_of_left_out(*left_out, encoding)
+    names_of_columns = column_names(mixture)
     gate = None if plain or plan.is_default_gate else mixture.gate
     return Parts(
         model_class=mixture._model_class,
@@ -27,11 +28,11 @@ def make_parts(mixture, plan, rows, gate_seed, *, plain=False):
         is_default=is_default,
         is_list=mixture._is_list,
         gate=GateParts.adapt(gate, SoftmaxGate(), rows, len(names), gate_seed),
-        likelihood=mixture._likelihood(),
+        likelihood=mixture._likelihood().of_columns(rows.X.shape[1], names_of_columns),
         classes=mixture._classes,
         shared_effects=mixture._shared_effects(),
         keeps_order=isinstance(mixture.shared_effects, dict),
-        feature_names=column_names(mixture),
+        feature_names=names_of_columns,
         has_own_columns=columns is not None
         or (shrinks and bool(encoding) and left_out != identifiers(rows.X)),
     )

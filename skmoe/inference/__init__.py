@@ -3,6 +3,15 @@
 from ._bootstrap import BootstrapResult, bootstrap
 from ._effects import MarginalEffects
 from ._stability import Stability
+from ._subject_effects import SubjectEffects, subject_effects
 from ._summary import MixtureSummary
 
-__all__ = ["BootstrapResult", "MarginalEffects", "MixtureSummary", "Stability", "bootstrap"]
+__all__ = [
+    "BootstrapResult",
+    "MarginalEffects",
+    "MixtureSummary",
+    "Stability",
+    "SubjectEffects",
+    "bootstrap",
+    "subject_effects",
+]

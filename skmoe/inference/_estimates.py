@@ -10,6 +10,7 @@ from .._experts.traits import column_names
 from .._numerics.statistics import standardisation
 from .._reports.column_names import columns_of
 from .._rows.validation import check_enough_rows, check_rows
+from .._tables.mixed import take_rows
 from ..gates import ConstantGate, SoftmaxGate
 from ..likelihoods._kind_of_target import kind_of_target
 from ._columns import Columns
@@ -82,7 +83,10 @@ class Estimates:
         self.n_predictors = [
             terms.n_predictors(target) for terms, target in zip(self.terms, targets, strict=True)
         ]
-        subjects = None if subject is None else Subjects(subject[used], weight)
+        subjects = None
+        if subject is not None:
+            effects = mixture.likelihood_.effects_of(take_rows(X, np.flatnonzero(used)))
+            subjects = Subjects(subject[used], weight, effects)
         gate_weight = weight if subjects is None else subjects.row_weight
         if isinstance(gate, SoftmaxGate):
             self.gate_columns = Columns(mixture, mixture.gate_, X, used, gate_weight, every=every)

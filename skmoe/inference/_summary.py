@@ -114,7 +114,7 @@ class MixtureSummary(WaldTable):
         self.log_likelihood = log_likelihood
         self.n_parameters, self.n_samples, self.n_subjects = n_parameters, n_samples, n_subjects
         self.has_tests = n_parameters is not None
-        tested = np.array([term not in UNTESTED for term in terms])
+        tested = np.array([term.split(":")[0] not in UNTESTED for term in terms])
         self._set(estimate, cov, tested=tested, df=df)
 
     def _lines(self):

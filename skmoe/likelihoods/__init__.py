@@ -15,7 +15,7 @@ from ._laplace import Laplace
 from ._log_normal import LogNormal
 from ._per_expert import PerExpert
 from ._per_output import PerOutput
-from ._random_intercept import RandomIntercept
+from ._random_effects import RandomEffects
 from ._skewed import SkewNormal, SkewT
 from ._student_t import StudentT
 from ._terms import ExpertTerms, PredictorTerms
@@ -37,7 +37,7 @@ __all__ = [
     "PerOutput",
     "Poisson",
     "PredictorTerms",
-    "RandomIntercept",
+    "RandomEffects",
     "SkewNormal",
     "SkewT",
     "StudentT",

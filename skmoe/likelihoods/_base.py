@@ -118,7 +118,7 @@ class BaseLikelihood(
     family = None
     takes_exposure = False
     takes_trials = takes_upper = takes_subjects = False
-    ratio_ = None  # of the variances between and within subjects with random intercepts
+    relative_factor_ = None  # of the covariances of subjects' random effects
     keeps_order = False
     n_experts = of_outputs = None
     target_dtype = np.dtype(np.float64)
@@ -146,6 +146,43 @@ class BaseLikelihood(
                 )
 
     # Before EM ------------------------------------------------------------------------------
+
+    def of_columns(self, n_columns, names):
+        """This likelihood for rows of these columns.
+
+        Parameters
+        ----------
+        n_columns : int
+            Number of columns of X.
+        names : sequence of str or None
+            Their names, if they have any.
+
+        Returns
+        -------
+        likelihood : BaseLikelihood
+            By default this one.
+
+        Raises
+        ------
+        ValueError
+            If there is no such column as it names.
+        """
+        return self
+
+    def effects_of(self, X):
+        """What subjects have random coefficients of.
+
+        Parameters
+        ----------
+        X : array-like or DataFrame of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        effects : ndarray of shape (n_samples, n_effects) or None
+            The intercept's ones, then columns; None, the default, without random coefficients.
+        """
+        return
 
     def fitting(self, *, in_sample, linear):
         """This likelihood as it is to be trained.
@@ -232,7 +269,7 @@ class BaseLikelihood(
 
     # Within EM ------------------------------------------------------------------------------
 
-    def row_arguments(self, row_scale=None, exposure=None, subjects=None):
+    def row_arguments(self, row_scale=None, exposure=None, subjects=None, effects=None):
         """What ``update``, ``log_density`` and ``components`` are told of the rows by name.
 
         Parameters
@@ -243,6 +280,8 @@ class BaseLikelihood(
             Factors of the means, or trials.
         subjects : Subjects, default=None
             Which rows belong to which subject.
+        effects : ndarray of shape (n_samples, n_effects), default=None
+            What subjects have random coefficients of.
 
         Returns
         -------
@@ -254,6 +293,8 @@ class BaseLikelihood(
             arguments["trials"] = exposure[:, None]
         if self.takes_subjects and subjects is not None:
             arguments["subjects"] = subjects
+        if effects is not None:
+            arguments["effects"] = effects
         return arguments
 
     @abstractmethod

@@ -16,7 +16,7 @@ from scipy import special, stats
 
 from skmoe import MixtureOfExpertsRegressor
 from skmoe.gates import ConstantGate
-from skmoe.likelihoods import Gaussian, PerExpert, RandomIntercept, ZeroInflated
+from skmoe.likelihoods import Gaussian, PerExpert, RandomEffects, ZeroInflated
 
 N_SETS, N_ROWS = 200, 500
 LINES = np.array([[0.0, 1.0, -0.5], [1.5, -1.0, 0.5]])  # intercept and slopes, by regime
@@ -146,7 +146,7 @@ def random_intercept(rng):
     y += (between[of_subjects] * rng.normal(size=n_subjects))[subject]
     y += within[regime] * rng.normal(size=len(subject))
     truth = lines_with(np.log(within), np.log(between))
-    params = {"gate": ConstantGate(), "likelihood": RandomIntercept()}
+    params = {"gate": ConstantGate(), "likelihood": RandomEffects()}
     gate = special.logit([0.4])
     return Simulated(X, y, regime, truth, gate, {"subject": subject}, params)
 

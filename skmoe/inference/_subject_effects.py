@@ -1,0 +1,156 @@
+"""What is known of subjects from some of their rows, and predictions for others of these."""
+
+import numpy as np
+from sklearn.base import is_classifier
+
+from .._data import RowMetadata, Subjects, check_ids
+from .._rows.validation import check_known_rows, check_X
+from ..distributions import MixtureDistribution
+
+
+class SubjectEffects:
+    """Regimes and random effects of subjects, given their rows; :func:`subject_effects` makes it.
+
+    Parameters
+    ----------
+    mixture : MixtureOfExpertsRegressor
+        Fitted.
+    labels : ndarray of shape (n_subjects,)
+        Subjects, sorted.
+    responsibilities : ndarray of shape (n_subjects, n_experts)
+        Probability of each expert given all rows of the subject.
+    mean : ndarray of shape (n_subjects, n_experts, n_effects) or None
+        Expected effects under each expert: of the intercept, then of the columns that the
+        likelihood names. None where it has no random effects.
+    covariance : ndarray of shape (n_subjects, n_experts, n_effects, n_effects) or None
+        How uncertain they are.
+    """
+
+    def __init__(self, mixture, labels, responsibilities, mean=None, covariance=None):
+        self.mixture, self.labels, self.responsibilities = mixture, labels, responsibilities
+        self.mean, self.covariance = mean, covariance
+
+    def predict(self, X, subject):
+        """Means for rows of subjects.
+
+        Parameters
+        ----------
+        X : array-like or DataFrame of shape (n_samples, n_features)
+            Rows.
+        subject : array-like of shape (n_samples,)
+            Subject of each row. One of ``labels`` has its own probabilities of the experts, and its
+            own effects; any other is a new one, predicted as ``predict`` of the mixture does.
+
+        Returns
+        -------
+        mean : ndarray of shape (n_samples,)
+            Over experts and effects.
+        """
+        return self.predict_dist(X, subject).mean()
+
+    def predict_dist(self, X, subject):
+        """Predictive distributions for rows of subjects, each row on its own.
+
+        Parameters
+        ----------
+        X : array-like or DataFrame of shape (n_samples, n_features)
+            Rows.
+        subject : array-like of shape (n_samples,)
+            As in ``predict``.
+
+        Returns
+        -------
+        distribution : MixtureDistribution
+            Of y, given the rows that are known of the subject.
+        """
+        X = check_X(self.mixture, X)
+        model, number = self.mixture._model, {label: i for i, label in enumerate(self.labels)}
+        place = np.array([number.get(each, -1) for each in check_ids("subject", subject, X)])
+        routes = model.all_routes(X)
+        weights = np.where(place[:, None] < 0, routes.weights, self.responsibilities[place])
+        if self.mean is None:
+            return MixtureDistribution(weights, model.components(X, routes))
+        likelihood = model.likelihood  # the last is a new subject
+        mean = np.concatenate([self.mean, np.zeros_like(self.mean[:1])])[place]
+        covariance = np.concatenate([self.covariance, likelihood.covariance_[None]])[place]
+        components = likelihood.components(
+            model.expert_predictions(X), effects=likelihood.effects_of(X), mean=mean,
+            covariance=covariance,
+        )  # fmt: skip
+        return MixtureDistribution(weights, components)
+
+    def to_frame(self):
+        """A line for each subject.
+
+        Returns
+        -------
+        frame : DataFrame
+            Probabilities of the experts, and expected effects over these.
+        """
+        from pandas import DataFrame
+
+        columns = dict(zip(self.mixture.named_experts_, self.responsibilities.T, strict=True))
+        if self.mean is not None:
+            names = ["intercept", *self.mixture.likelihood_.effect_names_]
+            over = np.einsum("sk,ski->is", self.responsibilities, self.mean)
+            columns |= {f"effect: {name}": each for name, each in zip(names, over, strict=True)}
+        return DataFrame(columns, index=self.labels)
+
+
+def subject_effects(mixture, X, y, sample_weight=None, *, subject):
+    """What some rows tell of their subjects: which regime they are of, and their random effects.
+
+    The subjects need not be those of ``fit``: one visit of a new patient is enough to predict the
+    next one better than without.
+
+    Parameters
+    ----------
+    mixture : MixtureOfExpertsRegressor
+        Fitted; random effects are those of :class:`~skmoe.likelihoods.RandomEffects`.
+    X : array-like or DataFrame of shape (n_samples, n_features)
+        Rows that are known.
+    y : array-like of shape (n_samples,)
+        Their target.
+    sample_weight : array-like of shape (n_samples,), default=None
+        Their weights.
+    subject : array-like of shape (n_samples,)
+        Subject of each row.
+
+    Returns
+    -------
+    effects : SubjectEffects
+        With ``responsibilities``, ``mean`` and ``covariance`` of the effects, ``to_frame()``, and
+        ``predict`` and ``predict_dist`` for further rows.
+
+    Raises
+    ------
+    ValueError
+        If the mixture is a classifier, or the gate tells rows of a subject apart.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skmoe import MixtureOfExpertsRegressor
+    >>> from skmoe.inference import subject_effects
+    >>> from skmoe.likelihoods import RandomEffects
+    >>> rng = np.random.default_rng(0)
+    >>> X, patient = rng.normal(size=(600, 1)), np.repeat(np.arange(100), 6)
+    >>> slope = 1 + 0.5 * rng.normal(size=100)
+    >>> y = slope[patient] * X[:, 0] + 0.2 * rng.normal(size=600)
+    >>> moe = MixtureOfExpertsRegressor(n_experts=1, likelihood=RandomEffects([0]))
+    >>> moe = moe.fit(X, y, subject=patient)
+    >>> known = subject_effects(moe, X, y, subject=patient)
+    >>> expected = known.predict([[0.0], [1.0]], subject=[3, 3])
+    >>> bool(abs(expected[1] - expected[0] - slope[3]) < 0.2)
+    True
+    """
+    if is_classifier(mixture):
+        raise ValueError("subject_effects takes a MixtureOfExpertsRegressor.")
+    rows = check_known_rows(mixture, X, y, sample_weight, RowMetadata(subject=subject))
+    model, likelihood = mixture._model, mixture.likelihood_
+    subjects = Subjects(rows.subject, rows.weight, likelihood.effects_of(rows.X))
+    resp = subjects.of_first_rows(model.responsibilities(rows))
+    of_effects = ()
+    if likelihood.takes_subjects:
+        of_effects = likelihood.posterior(rows.y, model.expert_predictions(rows.X), subjects)
+    return SubjectEffects(mixture, subjects.labels, resp, *of_effects)

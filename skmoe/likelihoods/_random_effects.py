@@ -1,0 +1,288 @@
+"""Gaussian errors around an expert whose coefficients each subject shifts."""
+
+import numpy as np
+from scipy import optimize
+from sklearn.base import clone
+
+from .._tables.mixed import as_pandas, column_numbers, is_table
+from ..distributions import GaussianComponents
+from ._random_effects_terms import RandomEffectsTerms
+from ._scaled import ScaledErrors
+
+LARGEST = 1e3  # standard deviation between subjects over that within, of a standardised column
+SEED = 0.1  # where the search starts; at zero its gradient is none
+STEPS = 50  # of a search, which begins where the last one ended
+
+
+class RandomEffects(ScaledErrors):
+    r"""Gaussian errors around an expert, with an intercept and slopes of each subject's own.
+
+    .. math:: y_{si} \mid x_{si}, k \sim N(\mu_k(x_{si}) + z_{si}^T b_s, \sigma_k^2), \quad
+        b_s \sim N(0, \Psi_k), \quad z = (1, \text{columns})
+
+    All rows of subject s share the expert and the effects :math:`b_s`, which are integrated out
+    [1]_: given the expert the rows of a subject are jointly normal, with covariance
+    :math:`\sigma_k^2 I + Z_s \Psi_k Z_s^T`. A row alone, or of a subject that is not known, has the
+    variance :math:`\sigma_k^2 + z^T \Psi_k z`. ``fit`` takes the ``subject`` of each row; experts
+    are linear. Predictions are those for new subjects;
+    :func:`~skmoe.inference.subject_effects` has those for subjects of whom something is known.
+
+    Parameters
+    ----------
+    columns : list of str or int, default=()
+        Names or numbers of the columns of X, all of them numbers, that have a slope of each
+        subject's own. None of them is an intercept alone.
+    covariance : {"full", "diag"}, default="full"
+        Whether the effects of a subject are correlated. "full" does not depend on where a column
+        has its zero; "diag" does.
+
+    Attributes
+    ----------
+    scale_ : ndarray of shape (n_experts,)
+        Standard deviations :math:`\sigma` within subjects, in the units of y.
+    covariance_ : ndarray of shape (n_experts, n_effects, n_effects)
+        Covariances :math:`\Psi` of the effects: of the intercept, then of the columns.
+    subject_scale_ : ndarray of shape (n_experts, n_effects)
+        Their standard deviations.
+    relative_factor_ : ndarray of shape (n_experts, n_effects, n_effects)
+        Factors :math:`\Lambda` of :math:`\Psi = \sigma^2 \Lambda \Lambda^T`.
+    floor_ : float
+        The smallest of the first that is allowed.
+
+    References
+    ----------
+    .. [1] N. M. Laird and J. H. Ware, "Random-effects models for longitudinal data", Biometrics 38
+       (1982) 963-974.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skmoe import MixtureOfExpertsRegressor
+    >>> rng = np.random.default_rng(0)
+    >>> X, patient = rng.normal(size=(600, 1)), np.repeat(np.arange(100), 6)
+    >>> level, slope = rng.normal(size=(2, 100))
+    >>> y = level[patient] + (1 + 0.3 * slope[patient]) * X[:, 0]
+    >>> y = y + 0.5 * rng.normal(size=600)
+    >>> from skmoe.likelihoods import RandomEffects
+    >>> moe = MixtureOfExpertsRegressor(n_experts=1, likelihood=RandomEffects([0]))
+    >>> moe = moe.fit(X, y, subject=patient)
+    >>> moe.likelihood_.scale_.round(1), moe.likelihood_.subject_scale_.round(1)
+    (array([0.5]), array([[1. , 0.3]]))
+    """
+
+    takes_subjects = stands_alone = True
+    per_expert = ("scale_", "relative_factor_")
+    learned_values = ("relative_factor_",)
+    effect_numbers_ = ()  # of the columns
+    effect_names_ = ()
+
+    def __init__(self, columns=(), *, covariance="full"):
+        self.columns = columns
+        self.covariance = covariance
+
+    # The columns ----------------------------------------------------------------------------
+
+    def of_columns(self, n_columns, names):
+        if self.covariance not in ("full", "diag"):
+            raise ValueError(f'covariance must be "full" or "diag"; got {self.covariance!r}.')
+        if isinstance(self.columns, str):
+            raise ValueError(f"columns must be a list, such as [{self.columns!r}].")
+        names = None if names is None else list(names)
+        numbers = [i for (i,) in column_numbers(self.columns, n_columns, names)]
+        twin = clone(self)
+        twin.effect_numbers_ = tuple(numbers)
+        twin.effect_names_ = tuple(f"x{i}" if names is None else names[i] for i in numbers)
+        return twin
+
+    def fitting(self, *, in_sample, linear):
+        twin = super().fitting(in_sample=in_sample, linear=linear)
+        twin.effect_numbers_, twin.effect_names_ = self.effect_numbers_, self.effect_names_
+        return twin
+
+    def effects_of(self, X):
+        ones, numbers = np.ones((X.shape[0], 1)), list(self.effect_numbers_)
+        if not numbers:
+            return ones
+        X = as_pandas(X)
+        part = X.iloc[:, numbers].to_numpy() if is_table(X) else X[:, numbers]
+        try:
+            part = np.asarray(part, dtype=np.float64)
+            known = np.isfinite(part).all(axis=0)
+        except (TypeError, ValueError):
+            known = np.zeros(len(numbers), dtype=bool)
+        if not known.all():
+            name = self.effect_names_[int(np.argmin(known))]
+            raise ValueError(
+                f"RandomEffects({list(self.columns)!r}) needs columns of finite numbers, which "
+                f"{name!r} is not: encode or impute it, or leave it out."
+            )
+        return np.column_stack([ones, part])
+
+    # Within EM ------------------------------------------------------------------------------
+
+    def start(self, y, weight, n_experts):
+        if y.ndim == 2:
+            raise ValueError(f"RandomEffects takes one output; y has {y.shape[1]}.")
+        n_effects = 1 + len(self.effect_numbers_)
+        self.relative_factor_ = np.zeros((n_experts, n_effects, n_effects))
+        return super().start(y, weight, n_experts)
+
+    def update(self, y, prediction, weights, penalty=0.0, pooled_rows=0.0, *, subjects):
+        # All scales go to the maximum; responsibilities are equal within a subject.
+        self._learn(y[:, None] - prediction, weights, penalty, subjects)
+
+    def _learn(self, residuals, weights, penalty, subjects):
+        resp = subjects.total(weights) / subjects.sizes[:, None]
+        self.effect_units_ = subjects.effect_units(centred=self.covariance == "full")
+        products = subjects.products(residuals)
+        squares = subjects.weighted_sum(residuals**2)
+        penalty = np.broadcast_to(penalty, resp.shape[1:])
+        scales, factors = [], []
+        for k, last in enumerate(self.relative_factor_):
+            profile = _Profile(
+                resp[:, k], products[..., k], squares[:, k], penalty[k], self.floor_, subjects
+            )
+            known = profile.mass > 0
+            scale, factor = (
+                profile.best(last, self._places(len(last)), self.effect_units_)
+                if known
+                else (None, last)
+            )
+            scales.append(scale if known else np.sqrt(self._variance))
+            factors.append(factor if known else np.zeros_like(last))
+        self.scale_, self.relative_factor_ = np.array(scales), np.array(factors)
+
+    def _places(self, n_effects):
+        """Which entries of a factor may differ from zero, for standardised columns."""
+        is_full = self.covariance == "full"
+        return np.tril_indices(n_effects) if is_full else np.diag_indices(n_effects)
+
+    def log_density(self, y, prediction, experts=None, *, subjects=None, effects=None):
+        if subjects is None:
+            return self.components(prediction, experts, effects=effects).logpdf(y[:, None])
+        residuals = y[:, None] - prediction
+        rows = GaussianComponents(prediction, self.scale_).logpdf(y[:, None])
+        products, gain = subjects.products(residuals), []
+        for k, factor in enumerate(self.relative_factor_):
+            roots, log_det = subjects.roots(factor)
+            along = _each(roots.swapaxes(1, 2), products[..., k])
+            gain.append(0.5 * ((along**2).sum(axis=1) / self.scale_[k] ** 2 - log_det))
+        return rows + subjects.of_rows(np.transpose(gain) / subjects.sizes[:, None])
+
+    # After EM -------------------------------------------------------------------------------
+
+    def posterior(self, y, prediction, subjects):
+        """Mean and covariance of the effects of subjects, given their rows and the expert.
+
+        Parameters
+        ----------
+        y : ndarray of shape (n_samples,)
+            Target.
+        prediction : ndarray of shape (n_samples, n_experts)
+            Prediction of each expert.
+        subjects : Subjects
+            Which rows belong to which subject.
+
+        Returns
+        -------
+        mean : ndarray of shape (n_subjects, n_experts, n_effects)
+            Best linear unbiased predictions.
+        covariance : ndarray of shape (n_subjects, n_experts, n_effects, n_effects)
+            How uncertain they are.
+        """
+        products, means, covariances = subjects.products(y[:, None] - prediction), [], []
+        for k, factor in enumerate(self.relative_factor_):
+            roots, _ = subjects.roots(factor)
+            outer = roots @ roots.swapaxes(1, 2)
+            means.append(_each(outer, products[..., k]))
+            covariances.append(self.scale_[k] ** 2 * outer)
+        return np.stack(means, axis=1), np.stack(covariances, axis=1)
+
+    def components(self, prediction, experts=None, *, effects, mean=None, covariance=None):
+        everyone = slice(None) if experts is None else experts
+        if covariance is None:
+            covariance = self.covariance_[everyone]
+        if mean is not None:
+            prediction = prediction + np.einsum("ni,nki->nk", effects, mean)
+        covariance = np.broadcast_to(covariance, (len(effects), *covariance.shape[-3:]))
+        between = np.einsum("ni,nkij,nj->nk", effects, covariance, effects)
+        return self._around(prediction, np.sqrt(self.scale_[everyone] ** 2 + between), everyone)
+
+    def _around(self, prediction, scale, experts):
+        return GaussianComponents(prediction, scale)
+
+    def terms(self):
+        is_full = self.covariance == "full"
+        return RandomEffectsTerms.of_effects(self.effect_names_, is_full=is_full)
+
+    @property
+    def covariance_(self):
+        """Covariances of the effects, (n_experts, n_effects, n_effects)."""
+        factor = self.relative_factor_
+        return self.scale_[:, None, None] ** 2 * (factor @ factor.swapaxes(1, 2))
+
+    @property
+    def subject_scale_(self):
+        """Standard deviations of the effects, (n_experts, n_effects)."""
+        return np.sqrt(np.diagonal(self.covariance_, axis1=1, axis2=2))
+
+    @property
+    def n_parameters_(self):
+        return self.scale_.size * (1 + len(self._places(self.relative_factor_.shape[1])[0]))
+
+
+class _Profile:
+    """Minus twice the log-likelihood of one expert as a function of its relative factor.
+
+    The variance within subjects is where that is least.
+    """
+
+    def __init__(self, resp, products, squares, penalty, floor, subjects):
+        self.resp, self.products, self.squares, self.subjects = resp, products, squares, subjects
+        self.penalty, self.floor, self.mass = penalty, floor, resp @ subjects.sizes
+
+    def __call__(self, factor):
+        """The loss, per unit of weight, its derivatives by the factor, and the variance."""
+        grams, resp = self.subjects.grams, self.resp
+        inner, log_det = self.subjects.inner_roots(factor)
+        along = _each(inner.swapaxes(1, 2), self.products @ factor)
+        rest = resp @ (self.squares - (along**2).sum(axis=1)) + self.penalty
+        variance = max(rest / self.mass, self.floor**2)
+        loss = np.log(variance) + rest / variance / self.mass + resp @ log_det / self.mass
+        shrunk = _each(inner, along)
+        left = self.products - _each(grams, shrunk @ factor.T)
+        of_size = (grams @ factor) @ (inner @ inner.swapaxes(1, 2))
+        slope = np.tensordot(resp, of_size, 1) - (resp[:, None] * left).T @ shrunk / variance
+        return loss, 2 * slope / self.mass, variance
+
+    def best(self, last, places, units):
+        """Standard deviation within subjects, and the factor, not worse than the last one.
+
+        Of the factor times ``units`` entries at ``places`` may differ from zero.
+        """
+        start = np.linalg.solve(units, last)
+        diagonal = np.diag_indices(len(last))
+        sign = np.where(start[diagonal] < 0, -1.0, 1.0)
+        start[diagonal] = sign * np.maximum(np.abs(start[diagonal]), SEED)
+
+        def factor_of(values):
+            factor = np.zeros_like(last)
+            factor[places] = values
+            return units @ factor
+
+        def loss_of(values):
+            loss, slope, _ = self(factor_of(values))
+            return loss, (units.T @ slope)[places]
+
+        found = optimize.minimize(
+            loss_of, start[places], jac=True, method="L-BFGS-B",
+            bounds=[(-LARGEST, LARGEST)] * len(places[0]),
+            options={"maxiter": STEPS, "ftol": 1e-14, "gtol": 1e-8},
+        )  # fmt: skip
+        factor = min(last, np.zeros_like(last), factor_of(found.x), key=lambda each: self(each)[0])
+        return np.sqrt(self(factor)[2]), factor
+
+
+def _each(matrices, vectors):
+    """A matrix of each subject times a vector of its own."""
+    return (matrices @ vectors[:, :, None])[..., 0]

@@ -11,7 +11,7 @@ from ._scaled import ScaledErrors
 
 LARGEST = 1e3  # standard deviation between subjects over that within, of a standardised column
 SEED = 0.1  # where the search starts; at zero its gradient is none
-STEPS = 50  # of a search, which begins where the last one ended
+STEPS = 3  # of a search, which begins where the last one ended
 
 
 class RandomEffects(ScaledErrors):
@@ -279,8 +279,9 @@ class _Profile:
             bounds=[(-LARGEST, LARGEST)] * len(places[0]),
             options={"maxiter": STEPS, "ftol": 1e-14, "gtol": 1e-8},
         )  # fmt: skip
-        factor = min(last, np.zeros_like(last), factor_of(found.x), key=lambda each: self(each)[0])
-        return np.sqrt(self(factor)[2]), factor
+        tried = (last, self(last)), (factor_of(found.x), self(factor_of(found.x)))
+        factor, (_, _, variance) = min(tried, key=lambda each: each[1][0])
+        return np.sqrt(variance), factor
 
 
 def _each(matrices, vectors):

@@ -151,6 +151,26 @@ def random_intercept(rng):
     return Simulated(X, y, regime, truth, gate, {"subject": subject}, params)
 
 
+def random_slopes(rng):
+    n_subjects = 200
+    subject = np.repeat(np.arange(n_subjects), 5)
+    X = rng.normal(size=(len(subject), 2))
+    of_subjects = (rng.uniform(size=n_subjects) < 0.4).astype(int)
+    regime = of_subjects[subject]
+    within, correlation = np.array([0.5, 0.4]), np.array([0.3, -0.3])
+    scales = np.array([[0.8, 0.5], [0.6, 0.4]])  # of intercept and slope, by regime
+    effects = rng.normal(size=(n_subjects, 2))
+    of_subject = correlation[of_subjects]
+    effects[:, 1] = of_subject * effects[:, 0] + np.sqrt(1 - of_subject**2) * effects[:, 1]
+    shift = (scales[of_subjects] * effects)[subject]
+    y = LINES[regime, 0] + shift[:, 0] + np.einsum("ij,ij->i", X, LINES[regime, 1:])
+    y += shift[:, 1] * X[:, 0] + within[regime] * rng.normal(size=len(subject))
+    truth = lines_with(np.log(within), np.log(scales), correlation)
+    params = {"gate": ConstantGate(), "likelihood": RandomEffects([0])}
+    gate = special.logit([0.4])
+    return Simulated(X, y, regime, truth, gate, {"subject": subject}, params)
+
+
 SIMULATIONS = [
     binomial,
     zero_inflated_poisson,
@@ -161,6 +181,7 @@ SIMULATIONS = [
     shared_scale,
     per_expert,
     random_intercept,
+    random_slopes,
 ]
 
 

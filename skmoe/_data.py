@@ -155,7 +155,7 @@ class Subjects:
         return self.products(self.effects)
 
     def inner_roots(self, factor):
-        r"""Roots R of :math:`(I + \Lambda^T G \Lambda)^{-1} = R R^T`, and log-determinants of the inverse.
+        r"""Roots R of the inverse of :math:`M = I + \Lambda^T G \Lambda`, and log-determinants.
 
         Of each subject; G are ``grams``, and :math:`\Lambda` is the factor of the covariance of the
         effects over the variance within subjects.

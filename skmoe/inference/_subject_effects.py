@@ -24,6 +24,20 @@ class SubjectEffects:
         likelihood names. None where it has no random effects.
     covariance : ndarray of shape (n_subjects, n_experts, n_effects, n_effects) or None
         How uncertain they are.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skmoe import MixtureOfExpertsRegressor
+    >>> from skmoe.inference import subject_effects
+    >>> X, y = np.arange(12.0)[:, None] % 4, np.repeat([0.0, 0.1, 9.0], 4)
+    >>> child = np.repeat(["a", "b", "c"], 4)
+    >>> moe = MixtureOfExpertsRegressor(n_experts=2, training="em", random_state=0)
+    >>> moe = moe.fit(X, y + np.tile([0.0, 0.1, 0.1, 0.2], 3), subject=child)
+    >>> known = subject_effects(moe, X[8:9], [9.0], subject=["new"])
+    >>> known.to_frame().round(2)
+         expert0  expert1
+    new      0.0      1.0
     """
 
     def __init__(self, mixture, labels, responsibilities, mean=None, covariance=None):
@@ -73,10 +87,9 @@ class SubjectEffects:
         likelihood = model.likelihood  # the last is a new subject
         mean = np.concatenate([self.mean, np.zeros_like(self.mean[:1])])[place]
         covariance = np.concatenate([self.covariance, likelihood.covariance_[None]])[place]
-        components = likelihood.components(
-            model.expert_predictions(X), effects=likelihood.effects_of(X), mean=mean,
-            covariance=covariance,
-        )  # fmt: skip
+        components = likelihood.components_given(
+            model.expert_predictions(X), likelihood.effects_of(X), mean, covariance
+        )
         return MixtureDistribution(weights, components)
 
     def to_frame(self):

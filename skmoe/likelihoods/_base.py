@@ -10,6 +10,7 @@ from ._censored_targets import CensoredTargets
 from ._family_terms import FamilyTerms
 from ._learned import LearnedParameters
 from ._outliers import outlier_bounds
+from ._subject_effects import SubjectEffects
 
 STATED = {  # methods, and the attributes that say so
     "expert_target": "changes_target",
@@ -21,7 +22,12 @@ STATED = {  # methods, and the attributes that say so
 
 
 class BaseLikelihood(
-    CensoredTargets, LearnedParameters, QuickParameters, BaseEstimator, metaclass=ABCMeta
+    CensoredTargets,
+    SubjectEffects,
+    LearnedParameters,
+    QuickParameters,
+    BaseEstimator,
+    metaclass=ABCMeta,
 ):
     """Base class of likelihoods: how probable a target is, given the prediction of an expert.
 
@@ -118,7 +124,6 @@ class BaseLikelihood(
     family = None
     takes_exposure = False
     takes_trials = takes_upper = takes_subjects = False
-    relative_factor_ = None  # of the covariances of subjects' random effects
     keeps_order = False
     n_experts = of_outputs = None
     target_dtype = np.dtype(np.float64)
@@ -146,43 +151,6 @@ class BaseLikelihood(
                 )
 
     # Before EM ------------------------------------------------------------------------------
-
-    def of_columns(self, n_columns, names):
-        """This likelihood for rows of these columns.
-
-        Parameters
-        ----------
-        n_columns : int
-            Number of columns of X.
-        names : sequence of str or None
-            Their names, if they have any.
-
-        Returns
-        -------
-        likelihood : BaseLikelihood
-            By default this one.
-
-        Raises
-        ------
-        ValueError
-            If there is no such column as it names.
-        """
-        return self
-
-    def effects_of(self, X):
-        """What subjects have random coefficients of.
-
-        Parameters
-        ----------
-        X : array-like or DataFrame of shape (n_samples, n_features)
-            Rows.
-
-        Returns
-        -------
-        effects : ndarray of shape (n_samples, n_effects) or None
-            The intercept's ones, then columns; None, the default, without random coefficients.
-        """
-        return
 
     def fitting(self, *, in_sample, linear):
         """This likelihood as it is to be trained.
@@ -324,9 +292,9 @@ class BaseLikelihood(
     def log_density(self, y, prediction, experts=None):
         """Log-density of each row under each expert; of discrete targets, log-probability.
 
-        Of likelihoods that take any, ``row_scale``, ``trials`` and ``subjects`` are what
-        ``row_arguments`` names. With subjects, weighted sums over the rows of each make its joint
-        log-density.
+        Of likelihoods that take any, ``row_scale``, ``trials``, ``subjects`` and ``effects`` are
+        what ``row_arguments`` names. With subjects, weighted sums over the rows of each make its
+        joint log-density.
 
         Parameters
         ----------
@@ -348,7 +316,8 @@ class BaseLikelihood(
     def components(self, prediction, experts=None):
         """Distributions around the predictions.
 
-        Of likelihoods that take any, ``row_scale`` and ``trials`` are what ``row_arguments`` names.
+        Of likelihoods that take any, ``row_scale``, ``trials`` and ``effects`` are what
+        ``row_arguments`` names.
 
         Parameters
         ----------

@@ -198,15 +198,37 @@ class RandomEffects(ScaledErrors):
             covariances.append(self.scale_[k] ** 2 * outer)
         return np.stack(means, axis=1), np.stack(covariances, axis=1)
 
-    def components(self, prediction, experts=None, *, effects, mean=None, covariance=None):
+    def components_given(self, prediction, effects, mean, covariance):
+        """Distributions around the predictions where something is known of the subjects.
+
+        Parameters
+        ----------
+        prediction : ndarray of shape (n_samples, n_experts)
+            Prediction of each expert.
+        effects : ndarray of shape (n_samples, n_effects)
+            What subjects have random coefficients of.
+        mean : ndarray of shape (n_samples, n_experts, n_effects)
+            Of the coefficients of the row's subject under each expert.
+        covariance : ndarray of shape (n_samples, n_experts, n_effects, n_effects)
+            The same.
+
+        Returns
+        -------
+        components : GaussianComponents
+            One for each row and expert.
+        """
+        return self._shifted(
+            prediction + np.einsum("ni,nki->nk", effects, mean), self.scale_, effects, covariance
+        )
+
+    def components(self, prediction, experts=None, *, effects):
         everyone = slice(None) if experts is None else experts
-        if covariance is None:
-            covariance = self.covariance_[everyone]
-        if mean is not None:
-            prediction = prediction + np.einsum("ni,nki->nk", effects, mean)
+        return self._shifted(prediction, self.scale_[everyone], effects, self.covariance_[everyone])
+
+    def _shifted(self, prediction, scale, effects, covariance):
         covariance = np.broadcast_to(covariance, (len(effects), *covariance.shape[-3:]))
         between = np.einsum("ni,nkij,nj->nk", effects, covariance, effects)
-        return self._around(prediction, np.sqrt(self.scale_[everyone] ** 2 + between), everyone)
+        return GaussianComponents(prediction, np.sqrt(scale**2 + between))
 
     def _around(self, prediction, scale, experts):
         return GaussianComponents(prediction, scale)

@@ -47,8 +47,7 @@ def labels(y):
 def quick(monkeypatch):
     """Let it stand for a list that is fitted in no time."""
     regressors = diverse._regressors
-    monkeypatch.setattr(diverse, "_regressors", lambda several: regressors(several)[:2])
-    monkeypatch.setattr(diverse, "PROCESS_ROWS", 0)
+    monkeypatch.setattr(diverse, "_regressors", lambda *given: regressors(*given)[:2])
 
 
 def experts(classifies=False, y=None, sample_weight=None):
@@ -58,19 +57,25 @@ def experts(classifies=False, y=None, sample_weight=None):
 # What it stands for --------------------------------------------------------------------------
 
 
-def test_there_is_a_process_for_few_rows_of_equal_weight_alone():
+def test_there_is_a_process_of_classes_for_few_rows_of_equal_weight_alone():
     few, many = np.zeros(diverse.PROCESS_ROWS - 1), np.zeros(diverse.PROCESS_ROWS)
-    assert list(experts(y=few)) == NAMES
-    assert list(experts(y=many)) == NAMES[:-1]
-    assert list(experts(y=few, sample_weight=np.arange(len(few)))) == NAMES[:-1]
     assert list(experts(True, few)) == CLASSIFIERS
+    assert list(experts(True, many)) == CLASSIFIERS[:-1]
+    assert list(experts(True, few, np.arange(len(few)))) == CLASSIFIERS[:-1]
+    assert list(experts(y=many, sample_weight=np.arange(len(many)))) == NAMES
 
 
-@pytest.mark.parametrize("classifies", [False, True])
-def test_all_but_the_process_take_weights(classifies):
-    takes = {name: takes_sample_weight(expert) for name, expert in experts(classifies).items()}
+def test_a_net_of_enough_rows_stops_by_some_of_them():
+    few, many = np.zeros(diverse.FEW_ROWS - 1), np.zeros(diverse.FEW_ROWS)
+    for y, stops in ((None, False), (few, False), (many, True)):
+        assert experts(y=y)["net"][-1].regressor.early_stopping is stops
+
+
+def test_all_but_the_process_of_classes_take_weights():
+    takes = {name: takes_sample_weight(expert) for name, expert in experts(True).items()}
     assert takes.pop("process") is False
     assert all(takes.values())
+    assert all(takes_sample_weight(expert) for expert in experts().values())
 
 
 @pytest.mark.parametrize("routing", [False, True])

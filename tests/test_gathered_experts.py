@@ -340,15 +340,21 @@ def test_names_of_columns_reach_the_experts():
     assert classes.predict_proba(table.assign(kind=kind)).shape == (2000, 3)
 
 
-@pytest.mark.parametrize("n_outputs", [1, 2])
-def test_diverse_experts_of_many_rows_are_without_the_process_of_few(n_outputs):
+@pytest.mark.parametrize(
+    ("mixture", "target", "names"),
+    [
+        (MixtureOfExpertsRegressor, "line", ["ridge", "boosting", "forest", "net", "process"]),
+        (MixtureOfExpertsRegressor, "lines", ["ridge", "boosting", "forest", "net", "process"]),
+        (MixtureOfExpertsClassifier, "class", ["logistic", "boosting", "forest", "net"]),
+    ],
+)
+def test_diverse_experts_of_many_rows_are_without_the_process_of_few(mixture, target, names):
     X, y = rows_of_two_regimes(n=60)
-    target = y["lines"] if n_outputs == 2 else y["line"]
-    rows = FitRows(Rows(X, target, np.ones(60)))
+    rows = FitRows(Rows(X, y[target], np.ones(60)))
     rows.many = True
-    request = make_plan(MixtureOfExpertsRegressor("diverse"), rows).request
-    assert request.names == ["ridge", "boosting", "forest", "net"]
-    request.templates[1].fit(X, target)
+    request = make_plan(mixture("diverse"), rows).request
+    assert request.names == names
+    request.templates[1].fit(X, y[target])
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ from sklearn.ensemble import (
     RandomForestClassifier,
     RandomForestRegressor,
 )
-from sklearn.gaussian_process import GaussianProcessClassifier, GaussianProcessRegressor
-from sklearn.gaussian_process.kernels import RBF, ConstantKernel, WhiteKernel
+from sklearn.gaussian_process import GaussianProcessClassifier
+from sklearn.gaussian_process.kernels import RBF, ConstantKernel
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression, RidgeCV
 from sklearn.multioutput import MultiOutputRegressor
@@ -17,10 +17,20 @@ from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from .smooth import SmoothRegressor
+
 DIVERSE = "diverse"
-PROCESS_ROWS = 1_000  # a Gaussian process takes time by their cube
+PROCESS_ROWS = 1_000  # a Gaussian process of classes takes time by their cube
 RIDGE_PENALTIES = tuple(np.logspace(-3, 3, 13).tolist())
-NET_PENALTY = 1.0  # keeps a net from fitting the noise of a few hundred rows
+FEW_ROWS = 500  # of fewer, a tenth is too few to stop a net by
+NET_OF_FEW = {"alpha": 1.0, "max_iter": 2000}  # a penalty keeps it from fitting their noise
+NET_OF_MANY = {
+    "hidden_layer_sizes": (128, 128),
+    "batch_size": 64,
+    "learning_rate_init": 0.003,
+    "early_stopping": True,
+    "max_iter": 500,
+}
 
 
 class ScaledTarget(TransformedTargetRegressor):
@@ -47,25 +57,30 @@ def diverse_experts(classifies, y=None, sample_weight=None):
     """Named estimators, unfitted, that take numbers, missing ones too.
 
     ``y`` and ``sample_weight`` are as ``fit`` was given them; None is few rows. With few rows, of
-    equal weight, there is a Gaussian process among the estimators, which takes no weights.
+    equal weight, there is a Gaussian process among classifiers, which takes no weights.
     """
     shape = np.shape(y)
-    few = not shape or shape[0] < PROCESS_ROWS
+    n_rows, several_outputs = shape[0] if shape else 0, len(shape) > 1 and shape[1] > 1
+    if not classifies:
+        return _regressors(n_rows, several_outputs)
+    experts = _classifiers()
     equal = sample_weight is None or np.ptp(np.asarray(sample_weight, dtype=float)) == 0
-    experts = _classifiers() if classifies else _regressors(len(shape) > 1 and shape[1] > 1)
-    if few and equal:
-        experts.append(("process", _behind_scaler(_process(classifies))))
+    if n_rows < PROCESS_ROWS and equal:
+        process = GaussianProcessClassifier(ConstantKernel() * RBF())
+        experts.append(("process", _behind_scaler(process)))
     return experts
 
 
-def _regressors(several_outputs):
+def _regressors(n_rows, several_outputs):
     boosting = HistGradientBoostingRegressor()
-    net = ScaledTarget(MLPRegressor(alpha=NET_PENALTY, max_iter=2000), transformer=StandardScaler())
+    net = MLPRegressor(**(NET_OF_FEW if n_rows < FEW_ROWS else NET_OF_MANY))
+    net = ScaledTarget(net, transformer=StandardScaler())
     return [
         ("ridge", _behind_scaler(RidgeCV(RIDGE_PENALTIES))),
         ("boosting", MultiOutputRegressor(boosting) if several_outputs else boosting),
         ("forest", RandomForestRegressor()),
         ("net", _behind_scaler(net)),
+        ("process", _behind_scaler(SmoothRegressor())),
     ]
 
 
@@ -74,15 +89,8 @@ def _classifiers():
         ("logistic", _behind_scaler(LogisticRegression(max_iter=1000))),
         ("boosting", HistGradientBoostingClassifier()),
         ("forest", RandomForestClassifier()),
-        ("net", _behind_scaler(MLPClassifier(alpha=NET_PENALTY, max_iter=2000))),
+        ("net", _behind_scaler(MLPClassifier(**NET_OF_FEW))),
     ]
-
-
-def _process(classifies):
-    kernel = ConstantKernel() * RBF()
-    if classifies:
-        return GaussianProcessClassifier(kernel)
-    return GaussianProcessRegressor(kernel + WhiteKernel(), normalize_y=True)
 
 
 def _behind_scaler(estimator):

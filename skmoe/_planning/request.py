@@ -55,7 +55,7 @@ class Request:
         n_experts = mixture.n_experts if isinstance(mixture.n_experts, Integral) else None
         if n_experts is None:
             n_experts = _implied_number(mixture, likelihood, gate)
-        # Many rows get "diverse" experts without those that look at all pairs of rows.
+        # Many rows get the "diverse" experts of many rows.
         y = np.broadcast_to(0.0, (PROCESS_ROWS, *rows.y.shape[1:])) if many else rows.y
         names, templates = mixture._expert_list(
             y, rows.weight, MOST_EXPERTS if n_experts is None else n_experts

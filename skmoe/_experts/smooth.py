@@ -1,0 +1,152 @@
+r"""Regression by a Gaussian process whose kernel has a length scale for each column.
+
+The kernel is Matérn's with smoothness 5/2,
+
+.. math:: k(x, x') = (1 + s + s^2/3) e^{-s}, \quad s^2 = 5 \sum_j (x_j - x'_j)^2 / l_j^2
+
+and its length scales :math:`l` and the noise maximise the marginal likelihood of a sample of the
+rows, in which the variance of the process has its best value [1]_. The mean is that of all rows;
+of many, it is a combination of kernels around some rows (the subset of regressors of [2]_).
+
+References
+----------
+.. [1] C. E. Rasmussen and C. K. I. Williams, "Gaussian processes for machine learning", 2006,
+   section 5.4.
+.. [2] J. Quiñonero-Candela and C. E. Rasmussen, "A unifying view of sparse approximate Gaussian
+   process regression", Journal of Machine Learning Research 6, 2005.
+"""
+
+import numpy as np
+from scipy.linalg import cho_solve, cholesky, lapack
+from scipy.optimize import minimize
+from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.utils import check_random_state, gen_batches
+from sklearn.utils.validation import check_is_fitted
+
+FIRST_SAMPLE = 400  # rows that a kernel is learned on
+LAST_SAMPLE = 1_000  # a fourth of many rows, but no more than these
+LAST_STEPS = 10  # on them, from where the first ended
+EXACT_ROWS = 3_000  # with more, kernels stand around CENTRES rows
+CENTRES = 2_000
+BLOCK = 1_000  # rows whose kernels are in memory at once
+NOISE = (-14.0, 8.0)  # logarithm of the variance of the noise, in those of the process
+TINY = 1e-12
+
+
+class SmoothRegressor(RegressorMixin, BaseEstimator):
+    """The mean of a Gaussian process, from any number of rows; columns are standardised.
+
+    A weight divides the variance of the noise.
+
+    Parameters
+    ----------
+    random_state : int, RandomState instance or None, default=None
+        Draws the rows that stand for the others.
+
+    Attributes
+    ----------
+    length_scales_ : ndarray of shape (n_features,)
+        One for each column.
+    noise_ : float
+        Variance of the noise, in those of the process.
+    """
+
+    def __init__(self, random_state=None):
+        self.random_state = random_state
+
+    def fit(self, X, y, sample_weight=None):
+        """Learn kernel and mean."""
+        X, y = np.asarray(X, dtype=np.float64), np.asarray(y, dtype=np.float64)
+        weight = np.ones(len(y)) if sample_weight is None else np.asarray(sample_weight)
+        X, y, weight = X[weight > 0], y[weight > 0], weight[weight > 0]
+        self.level_, unit = np.average(y, axis=0, weights=weight), y.std(axis=0)
+        self.unit_ = np.where(unit > 0, unit, 1.0)
+        order = check_random_state(self.random_state).permutation(len(y))
+        target = ((y - self.level_) / self.unit_).reshape(len(y), -1)
+        self._learn_kernel(X, target, weight, order)
+        Z = X / self.length_scales_
+        if len(y) <= EXACT_ROWS:
+            self.centres_, gram = Z, matern(Z, Z)[0]
+            gram.flat[:: len(gram) + 1] += self.noise_ / weight
+        else:
+            self.centres_ = Z[order[:CENTRES]]
+            gram = self.noise_ * matern(self.centres_, self.centres_)[0]
+            moment = np.zeros((CENTRES, target.shape[1]))
+            for rows in gen_batches(len(Z), BLOCK):
+                k = matern(self.centres_, Z[rows])[0] * np.sqrt(weight[rows])
+                gram += k @ k.T
+                moment += k @ (target[rows] * np.sqrt(weight[rows])[:, None])
+            gram.flat[:: CENTRES + 1] *= 1 + 1e-9  # centres close by are the same to rounding
+            target = moment
+        factor = cholesky(gram, lower=True, overwrite_a=True, check_finite=False)
+        self.coef_ = cho_solve((factor, True), target).reshape(-1, *y.shape[1:])
+        return self
+
+    def predict(self, X):
+        """Means."""
+        check_is_fitted(self)
+        Z = np.asarray(X, dtype=np.float64) / self.length_scales_
+        found = np.empty((len(Z), *self.coef_.shape[1:]))
+        for rows in gen_batches(len(Z), BLOCK):
+            found[rows] = matern(Z[rows], self.centres_)[0] @ self.coef_
+        return self.level_ + self.unit_ * found
+
+    def _learn_kernel(self, X, target, weight, order):
+        theta = np.append(-2.0, np.full(X.shape[1], middle_scale(X)))
+        bounds = [NOISE, *[(-4.0, 8.0)] * X.shape[1]]
+        last = min(len(order) // 4, LAST_SAMPLE)
+        for size, steps in ((FIRST_SAMPLE, 100), (last, LAST_STEPS)):
+            if size < FIRST_SAMPLE:
+                continue
+            rows = order[:size]
+            given = X[rows], target[rows], weight[rows]
+            theta = minimize(
+                negative_evidence, theta, given, jac=True, method="L-BFGS-B", bounds=bounds,
+                options={"maxiter": steps, "ftol": 1e-5},
+            ).x  # fmt: skip
+        self.noise_, self.length_scales_ = np.exp(theta[0]), np.exp(theta[1:])
+
+
+def middle_scale(X):
+    """Prior mean of the logarithms of length scales, whose prior variance is one."""
+    return 0.5 * np.log(max(X.shape[1], 1))
+
+
+def matern(A, B):
+    """Kernels of rows, in length scales, and -2 times their derivatives by squared distances."""
+    square = A @ B.T
+    square *= -2.0
+    square += np.einsum("ij,ij->i", A, A)[:, None]
+    square += np.einsum("ij,ij->i", B, B)
+    s = np.sqrt(5.0 * np.maximum(square, 0.0, out=square))
+    decay = np.exp(-s)
+    slope = (1.0 + s) * decay
+    return slope + square * (5 / 3) * decay, (5 / 3) * slope
+
+
+def negative_evidence(theta, X, target, weight):
+    """Negative log-posterior of a kernel per row, and its gradient, but for a constant.
+
+    ``theta`` are the logarithms of the noise and of the length scales. The outputs of ``target``
+    (n, n_outputs) have one kernel, and each its own variance.
+    """
+    n, n_outputs = target.shape
+    noise, Z = np.exp(theta[0]), X * np.exp(-theta[1:])
+    gram, slope = matern(Z, Z)
+    gram.flat[:: n + 1] += noise / weight
+    factor, failed = lapack.dpotrf(gram, lower=1, overwrite_a=1)
+    if failed:
+        return 1e10, np.zeros_like(theta)
+    dual = cho_solve((factor, True), target)
+    square = np.maximum(np.einsum("ij,ij->j", target, dual), TINY)
+    off = theta[1:] - middle_scale(X)
+    value = 0.5 * n * np.log(square).sum() + n_outputs * np.log(factor.diagonal()).sum()
+    inverse, _ = lapack.dpotri(factor, lower=1)
+    inverse = np.tril(inverse) + np.tril(inverse, -1).T
+    # Twice the derivative of the log-likelihood by the kernels of pairs of rows.
+    by_gram = (n / square * dual) @ dual.T - n_outputs * inverse
+    by_noise = 0.5 * noise * (by_gram.diagonal() / weight).sum()
+    by_gram *= slope
+    by_scale = by_gram.sum(axis=1) @ Z**2 - np.einsum("ij,ij->j", Z, by_gram @ Z)
+    gradient = np.append(-by_noise, off - by_scale)
+    return (value + 0.5 * off @ off) / n, gradient / n

@@ -1,0 +1,154 @@
+"""The Gaussian process of "diverse": its kernel, exact and around centres, and its weights."""
+
+import numpy as np
+import pytest
+from scipy.optimize import approx_fprime
+from sklearn.gaussian_process import GaussianProcessRegressor
+from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
+
+from skmoe._experts import smooth
+from skmoe._experts.smooth import SmoothRegressor, negative_evidence
+
+KERNEL = np.array([0.05, 0.7, 1.5, 4.0])  # the noise, and length scales of three columns
+
+
+def waves(n, noise=0.1, seed=0):
+    """A wave in the first of three columns, a line in the second, nothing in the third."""
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n, 3))
+    mean = np.sin(3 * X[:, 0]) + X[:, 1]
+    return X, mean + noise * rng.normal(size=n), mean
+
+
+@pytest.fixture
+def known_kernel(monkeypatch):
+    def learn(self, *rows):
+        self.noise_, self.length_scales_ = KERNEL[0], KERNEL[1:]
+
+    monkeypatch.setattr(SmoothRegressor, "_learn_kernel", learn)
+
+
+def test_mean_is_that_of_scikit_learn(known_kernel):
+    X, y, _ = waves(60)
+    kernel = Matern(KERNEL[1:], nu=2.5)
+    of_scikit_learn = GaussianProcessRegressor(kernel, alpha=KERNEL[0], optimizer=None)
+    of_scikit_learn.fit(X, y - y.mean())
+    new = waves(20, seed=1)[0]
+    expected = y.mean() + of_scikit_learn.predict(new)
+    np.testing.assert_allclose(SmoothRegressor(0).fit(X, y).predict(new), expected, rtol=1e-9)
+
+
+def test_evidence_is_that_of_scikit_learn_at_the_best_variance():
+    X, y, _ = waves(40)
+
+    def by_scikit_learn(theta):
+        noise, *scales = np.exp(theta)
+        gram = Matern(scales, nu=2.5)(X) + noise * np.eye(len(y))
+        variance = y @ np.linalg.solve(gram, y) / len(y)
+        kernel = ConstantKernel(variance) * (Matern(scales, nu=2.5) + WhiteKernel(noise))
+        model = GaussianProcessRegressor(kernel, optimizer=None, alpha=0.0).fit(X, y)
+        prior = -0.5 * np.sum((theta[1:] - 0.5 * np.log(3)) ** 2)
+        return model.log_marginal_likelihood_value_ + prior
+
+    first, second = np.log(KERNEL), np.array([-1.0, 0.0, 0.3, 1.0])
+    given = X, y[:, None], np.ones(len(y))
+    gain = negative_evidence(first, *given)[0] - negative_evidence(second, *given)[0]
+    expected = by_scikit_learn(second) - by_scikit_learn(first)
+    assert gain * len(y) == pytest.approx(expected, rel=1e-8)
+
+
+def test_gradient_is_that_of_finite_differences():
+    X, y, _ = waves(40)
+    given = X, np.column_stack([y, X[:, 2] ** 2]), np.linspace(0.5, 2, len(y))
+    theta = np.log(KERNEL)
+    expected = approx_fprime(theta, lambda at: negative_evidence(at, *given)[0], 1e-6)
+    _, gradient = negative_evidence(theta, *given)
+    np.testing.assert_allclose(gradient, expected, atol=1e-6)  # of the differences
+
+
+@pytest.mark.parametrize("exact_rows", [0, 1000])
+def test_a_weight_is_a_row_given_so_often(known_kernel, monkeypatch, exact_rows):
+    monkeypatch.setattr(smooth, "EXACT_ROWS", exact_rows)
+    X, y, _ = waves(30)
+    weight = np.arange(30) % 3  # some are zero
+    monkeypatch.setattr(smooth, "CENTRES", np.count_nonzero(weight))
+    weighted = SmoothRegressor(0).fit(X, y, sample_weight=weight)
+    monkeypatch.setattr(smooth, "EXACT_ROWS", 1000)
+    repeated = SmoothRegressor(0).fit(np.repeat(X, weight, axis=0), np.repeat(y, weight))
+    np.testing.assert_allclose(weighted.predict(X), repeated.predict(X), rtol=1e-5)  # jitter
+
+
+def test_all_rows_count_with_few_centres(known_kernel, monkeypatch):
+    X, y, mean = waves(600)
+    of_centres_alone = SmoothRegressor(0)
+    rows = np.random.RandomState(0).permutation(600)[:200]
+    of_centres_alone.fit(X[rows], y[rows])
+    monkeypatch.setattr(smooth, "EXACT_ROWS", 0)
+    monkeypatch.setattr(smooth, "CENTRES", 200)
+    monkeypatch.setattr(smooth, "BLOCK", 70)
+    of_all = SmoothRegressor(0).fit(X, y)
+    np.testing.assert_array_equal(of_all.centres_, (X / KERNEL[1:])[rows])
+    error, error_of_centres = (
+        np.mean((model.predict(X) - mean) ** 2) for model in (of_all, of_centres_alone)
+    )
+    assert error < 0.6 * error_of_centres
+
+
+def test_columns_have_length_scales_by_what_they_do_and_noise_is_recovered():
+    X, y, mean = waves(500, noise=0.2)
+    model = SmoothRegressor(0).fit(X, y)
+    wave, line, nothing = model.length_scales_
+    assert wave < line < nothing
+    gram = Matern(model.length_scales_, nu=2.5)(X) + model.noise_ * np.eye(500)
+    square = (y - y.mean()) @ np.linalg.solve(gram, y - y.mean())
+    assert np.sqrt(model.noise_ * square / 500) == pytest.approx(0.2, rel=0.15)
+    new, _, expected = waves(200, seed=1)
+    assert np.sqrt(np.mean((model.predict(new) - expected) ** 2)) < 0.15
+
+
+def test_of_many_rows_more_teach_the_kernel(monkeypatch):
+    X, y, _ = waves(2000)
+    sizes = []
+
+    def noted(theta, X, *given):
+        sizes.append(len(X))
+        return negative_evidence(theta, X, *given)
+
+    monkeypatch.setattr(smooth, "negative_evidence", noted)
+    SmoothRegressor(0).fit(X, y)
+    assert sorted(set(sizes)) == [400, 500]
+
+
+def test_outputs_are_those_of_one_each_where_these_are_alike():
+    X, y, _ = waves(100)
+    both = SmoothRegressor(0).fit(X, np.column_stack([y, 5.0 - 100.0 * y])).predict(X)
+    one = SmoothRegressor(0).fit(X, y).predict(X)
+    np.testing.assert_allclose(both[:, 1], 5.0 - 100.0 * both[:, 0], rtol=1e-9)
+    # The kernel has twice the evidence beside its prior.
+    np.testing.assert_allclose(both[:, 0], one, atol=0.02)
+
+
+@pytest.mark.parametrize("scale", [1e-8, 1e8])
+def test_units_of_the_target_do_not_matter(scale):
+    X, y, _ = waves(100)
+    one = SmoothRegressor(0).fit(X, y).predict(X)
+    np.testing.assert_allclose(
+        SmoothRegressor(0).fit(X, scale * y).predict(X), scale * one, rtol=1e-4
+    )
+
+
+@pytest.mark.parametrize(
+    ("X", "y"),
+    [
+        (np.zeros((10, 2)), np.arange(10.0)),
+        (np.arange(10.0)[:, None], np.full(10, 3.0)),
+        (np.ones((1, 1)), np.ones(1)),
+        (np.repeat(np.eye(3), 20, axis=0), np.repeat([1.0, 2.0, 3.0], 20)),
+        (np.random.default_rng(0).normal(size=(10, 40)), np.arange(10.0)),
+    ],
+    ids=["constant columns", "constant target", "one row", "copies without noise", "wide"],
+)
+def test_rows_that_say_little_have_finite_means_in_the_range_of_the_target(X, y):
+    found = SmoothRegressor(0).fit(X, y).predict(X)
+    assert found.min() > y.min() - 0.1
+    assert found.max() < y.max() + 0.1

@@ -585,3 +585,31 @@ def test_intervals_cover_what_was_planted(kind, n):
         hits.append((found.lower < true) & (true < found.upper))
     assert len(hits) > 90
     assert 0.92 < np.mean(hits) < 0.98  # of 300 or 1100 intervals that depend on each other
+
+
+def test_levels_that_are_random_effects_are_differences_from_their_mean():
+    rng = np.random.default_rng(5)
+    level, effect = rng.integers(0, 40, 800), rng.normal(size=40)
+    table = pd.DataFrame({"x": rng.normal(size=800), "town": [f"t{j:02}" for j in level]})
+    y = 2.0 + table["x"].to_numpy() + effect[level] + 0.7 * rng.normal(size=800)
+    moe = mixture("line", n_experts=1).fit(table, y)
+    found, raw = moe.summary(table, y), raw_parameters(moe)
+    cov = estimates_of(moe, table, y).covariance()
+    terms = np.array(found.terms)
+    of_levels = np.char.startswith(terms, "town=")
+    assert of_levels.sum() == 40
+    directions = np.eye(len(raw))
+    directions[np.ix_(of_levels, of_levels)] -= 1 / 40
+    directions[terms == "intercept", of_levels] += 1 / 40
+    assert_allclose(found.estimate, directions @ raw)
+    variances = np.einsum("ij,jk,ik->i", directions, cov, directions)
+    assert_allclose(found.std_error, np.sqrt(variances))
+    # What is printed does not depend on the level that some would call the reference.
+    assert_allclose(found.estimate[of_levels].sum(), 0.0, atol=1e-9)
+    truth = effect - effect.mean()
+    covered = (found.lower[of_levels] <= truth) & (truth <= found.upper[of_levels])
+    assert covered.sum() >= 35  # 38 expected, with a standard deviation of 1.4
+    assert abs(found.estimate[terms == "intercept"] - 2.0 - effect.mean()) < 0.1
+    (note,) = [note for note in found.notes if "levels of town" in note]
+    assert abs(float(note.split()[-1]) - effect.std()) < 0.15
+    assert "n/a" not in str(found)

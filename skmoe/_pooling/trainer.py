@@ -1,7 +1,7 @@
 """Training of pooled experts: one, two and more of them, of which the evidence chooses."""
 
 from dataclasses import replace
-from functools import partial
+from functools import cached_property, partial
 
 import numpy as np
 from scipy import sparse
@@ -13,6 +13,7 @@ from .._em.moves import HALVINGS, halves
 from .._em.problem import shallow_copy
 from .._em.progress import count
 from .._em.trainer import SURROGATE_PENALTY, Trainer
+from .._numerics.columns import effects_of
 from .._numerics.multinomial import NEWTON_LIMIT
 from .._numerics.samples import MOST_COLUMNS, components_of_turned
 from .._numerics.statistics import standardisation
@@ -174,7 +175,7 @@ class PooledTrainer(Trainer):
         if n_experts == 1 or self.parts.classes is None:
             return []
         n_classes = len(self.parts.classes)
-        of_one = data.weight.sum() * self.one_line().evidence
+        of_one = data.weight.sum() * self.one_line.evidence
         of_one += gain_of_calibration(
             best.experts.design, data.y.astype(int), data.weight, n_classes
         )
@@ -206,6 +207,7 @@ class PooledTrainer(Trainer):
         experts, likelihood = self.experts.resized(n_experts), shallow_copy(self.likelihood)
         return PooledProblem(experts, gate, likelihood, self.data, Z=Z)
 
+    @cached_property
     def one_line(self):
         """One expert, at its maximum."""
         problem = self._new_problem(1).start(np.ones((len(self.data.y), 1)))
@@ -222,7 +224,7 @@ class PooledTrainer(Trainer):
             data = self._in_row_space()
             columns = data.X
         elif self._is_wide(n_experts):
-            data = self._without_common_levels()
+            data = self._with_levels_as_numbers()
             columns = data.X
         experts = parts.solver.experts(
             columns, data.y, data.weight, n_experts,
@@ -274,19 +276,27 @@ class PooledTrainer(Trainer):
         is_wide = self.experts.design.shape[1] * n_experts > NEWTON_LIMIT
         return has_levels and is_wide and self._see_the_same
 
-    def _without_common_levels(self):
-        """The rows without the commonest level of each column of strings, which others tell.
+    def _with_levels_as_numbers(self):
+        """The rows with less for levels: the effect in one line of each column of many.
 
-        They are sparse where most entries are zero.
+        Of a few levels all but the commonest stay, which the others tell. What is left is sparse
+        where most entries are zero and the columns are many yet.
         """
         if self._turned is None:
-            X, block = self.columns, self.experts.columns.block
-            n_rows, kept = X.sum(axis=0), np.ones(len(block), dtype=bool)
+            line, block = self.one_line.experts, self.experts.columns.block
+            effects, kept, columns = effects_of(block), np.ones(len(block), dtype=bool), []
+            first = 0 if self.parts.classes is None else 1  # whose function others tell
+            coef = line.coef[0].reshape(len(block) + 1, -1)[:, first:]
+            n_rows = self.columns.sum(axis=0)
             for number in range(1, block.max() + 1):
                 levels = np.flatnonzero(block == number)
-                kept[levels[n_rows[levels].argmax()]] = False
-            X = X[:, kept]
-            if np.count_nonzero(X) <= SPARSE * X.size:
+                if effects[levels].any():
+                    kept[levels] = False
+                    columns.append(line.design[:, levels] @ coef[levels])
+                else:
+                    kept[levels[n_rows[levels].argmax()]] = False
+            X = np.hstack([self.columns[:, kept], *columns])
+            if np.count_nonzero(X) <= SPARSE * X.size and X.shape[1] * FIRST_BOUND > NEWTON_LIMIT:
                 X = sparse.csr_array(X)
             self._turned = replace(self.data, X=X, Z=X)
             vars(self._turned)["columns"] = self.data.columns
@@ -310,10 +320,10 @@ class PooledTrainer(Trainer):
     def _found(self):
         """The mixture of most evidence, of all numbers or of the one that was asked for."""
         if not self.is_searched:
-            best = self.one_line() if self.n_experts == 1 else self._of_that_number()
+            best = self.one_line if self.n_experts == 1 else self._of_that_number()
             self._note(best)
             return best
-        best = self.one_line()
+        best = self.one_line
         self._note(best)
         if self.n_experts > 1:
             for bound in self._bounds():

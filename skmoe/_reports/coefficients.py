@@ -126,28 +126,35 @@ def _order_levels(mixture, values, names):
     Returns the standard deviation of the effects of each column of strings, by its name; under
     three classes and more that of log-odds of two.
     """
-    likelihood, load = mixture.likelihood_, mixture.expert_load_
-    if likelihood.columns_ is None or likelihood.columns_.block is None:
-        return {}
-    columns = columns_of(mixture.experts_[0], names)
-    prior = likelihood.own_var_ + likelihood.shared_var_
-    is_level, variances = likelihood.columns_.of_levels(prior)
-    spread = {}
-    for level, variance in zip(is_level.T, variances, strict=True):
-        levels = [columns.names[j] for j in np.flatnonzero(level)]
-        if len(levels) < FEWEST_EFFECTS:
-            continue
+    load, spread = mixture.expert_load_, {}
+    for levels, of_column in levels_and_spread(mixture, names):
         for part, terms in values.items():
             effects = {name: load @ list(terms[name].values()) for name in levels}
             ordered = iter(sorted(levels, key=effects.get))
             in_order = [next(ordered) if term in effects else term for term in terms]
             values[part] = {term: terms[term] for term in in_order}
+        spread |= of_column
+    return spread
+
+
+def levels_and_spread(mixture, names):
+    """Of each column of strings that is a random effect the levels and, by its name, the spread."""
+    likelihood = mixture.likelihood_
+    if likelihood.columns_ is None or likelihood.columns_.block is None:
+        return
+    columns = columns_of(mixture.experts_[0], names)
+    prior = likelihood.own_var_ + likelihood.shared_var_
+    is_level, variances = likelihood.columns_.of_levels(prior)
+    n_classes = len(mixture.classes_) if is_classifier(mixture) else 0
+    for level, variance in zip(is_level.T, variances, strict=True):
+        levels, spread = [columns.names[j] for j in np.flatnonzero(level)], {}
+        if len(levels) < FEWEST_EFFECTS:
+            continue
         label = levels[0].split("=")[0]
-        n_classes = len(mixture.classes_) if is_classifier(mixture) else 0
         for m, square in enumerate(variance[:1] if n_classes else variance):
             name = f"{label}, output {m}" if len(variance) > 1 and not n_classes else label
             spread[name] = np.sqrt(square * (2 if n_classes > 2 else 1))
-    return spread
+        yield levels, spread
 
 
 def _for_all(spread, names):

@@ -28,8 +28,10 @@ from sklearn.base import is_classifier
 
 from .._experts.fitting import split_last
 from .._experts.traits import column_names
+from .._numerics.columns import effects_of
 from .._numerics.statistics import independent_columns
 from .._pooling.problem import INTERCEPT_PENALTY
+from .._reports.coefficients import levels_and_spread
 from .._reports.column_names import columns_of
 from ..gates import SoftmaxGate
 from ._estimates import OTHERWISE, Estimates, parameter_names
@@ -47,6 +49,7 @@ DEPENDENT = (
 )
 AT_FLOOR = "std_error n/a in {}: the errors are as small as their floor"
 REFERENCE = "n/a: {}; levels are differences from the most frequent one of their column"
+FROM_MEAN = "levels of {}: differences from their mean, with a standard deviation of {:.4g}"
 
 
 class PosteriorEstimates(Estimates):
@@ -143,12 +146,10 @@ class PosteriorEstimates(Estimates):
         """Matrix that makes of parameters in raw units those of the summary.
 
         Coefficients of the levels of a category become differences from its most frequent one,
-        whose own are NaN.
+        whose own are NaN, or, if they are random effects, from their mean.
         """
-        recode = [
-            _contrasts(len(columns.to_raw), references)
-            for columns, references in zip(self._column_sets, self._references, strict=True)
-        ]
+        sets = zip(self._column_sets, self._references, (self._effects, {}), strict=True)
+        recode = [_contrasts(len(columns.to_raw), *of_levels) for columns, *of_levels in sets]
         return self._units(*recode, np.ones_like(self.y_scale))
 
     @property
@@ -156,11 +157,24 @@ class PosteriorEstimates(Estimates):
         return self.columns, self.gate_columns
 
     @cached_property
+    def _effects(self):
+        """Places of the levels of each category that has a prior variance of its own, by name."""
+        columns = self.mixture.likelihood_.columns_
+        if columns is None or columns.block is None:
+            return {}
+        found = columns_of(self.mixture.experts_[0], column_names(self.mixture))
+        places = {}
+        for j in np.flatnonzero(effects_of(columns.block)):
+            places.setdefault(found.category[j], []).append(j)
+        return places
+
+    @cached_property
     def _references(self):
         """By experts and gate: names of references, and of each its place and the other levels'."""
         mixture, frequency, references = self.mixture, {}, []
-        for estimator, columns in zip(
-            (mixture.experts_[0], mixture.gate_), self._column_sets, strict=True
+        estimators = mixture.experts_[0], mixture.gate_
+        for estimator, columns, effects in zip(
+            estimators, self._column_sets, (self._effects, {}), strict=True
         ):
             found = columns_of(estimator, column_names(mixture))
             levels, mean = {}, columns.from_raw[-1, 1:]
@@ -169,7 +183,9 @@ class PosteriorEstimates(Estimates):
                     levels.setdefault(category, []).append(j)
                     frequency.setdefault(found.names[j], mean[j].round(9))  # experts first
             of_columns = {}
-            for places in levels.values():
+            for category, places in levels.items():
+                if category in effects:
+                    continue
                 most = max(places, key=lambda j: frequency[found.names[j]])
                 of_columns[found.names[most]] = most, [j for j in places if j != most]
             references.append(of_columns)
@@ -181,8 +197,12 @@ class PosteriorEstimates(Estimates):
         references = dict.fromkeys(name for each in self._references for name in each)
         if references:
             notes.append(REFERENCE.format(", ".join(references)))
+        for _, spread in levels_and_spread(self.mixture, column_names(self.mixture)):
+            notes += [FROM_MEAN.format(name, sd) for name, sd in spread.items()]
         columns = self.columns.design[:, :-1]
-        columns = np.delete(columns, [j for j, _ in self._references[0].values()], axis=1)
+        one_each = [j for j, _ in self._references[0].values()]
+        one_each += [places[0] for places in self._effects.values()]
+        columns = np.delete(columns, one_each, axis=1)
         if not independent_columns(columns, self.likelihood.weight).all():
             notes.append(DEPENDENT)
         experts = np.array(list(self.mixture.named_experts_))[self._at_floor].tolist()
@@ -287,9 +307,13 @@ def _shares(half, rises):
     return squares[:, rises].sum(axis=1) / np.where(total == 0, 1.0, total)
 
 
-def _contrasts(size, references):
-    """Matrix (size, size) from levels to differences from references; the intercept is first."""
+def _contrasts(size, references, effects):
+    """Matrix (size, size) from levels to differences; the intercept is first."""
     contrasts = np.eye(size)
+    for places in effects.values():
+        places = 1 + np.array(places)
+        contrasts[0, places] = 1 / len(places)
+        contrasts[np.ix_(places, places)] -= 1 / len(places)
     for reference, others in references.values():
         contrasts[0, 1 + reference] = 1.0
         contrasts[1 + np.array(others, dtype=int), 1 + reference] = -1.0

@@ -189,11 +189,12 @@ class InferringMixture:
 
         All coefficients are then identified, also of columns that depend on each other; but the
         levels of a string column are known by their differences alone. These are printed, from the
-        most frequent level, whose own coefficient is n/a. "sandwich" has the precision of the prior
-        beside the squares of scores in its middle, so that it is the posterior's where the model is
-        right. Where the posterior has no maximum in some direction, it is not normal: the
-        parameters of that direction have no standard error, as those of an expert whose errors are
-        as small as their floor. A note names them, and all others have theirs.
+        most frequent level, whose own coefficient is n/a; of levels that are random effects, ten
+        or more, from the mean of all, with their standard deviation. "sandwich" has the precision
+        of the prior beside the squares of scores in its middle, so that it is the posterior's where
+        the model is right. Where the posterior has no maximum in some direction, it is not normal:
+        the parameters of that direction have no standard error, as those of an expert whose errors
+        are as small as their floor. A note names them, and all others have theirs.
 
         "bootstrap" takes the covariance of the parameters over 200 resamples of the rows, or
         subjects, from :func:`~skmoe.inference.bootstrap`, at so many refits. It asks for no

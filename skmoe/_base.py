@@ -254,8 +254,8 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
             For censored targets, which lie between y and this: infinite where a target is known
             to be at least y (right-censored), equal to y where it was observed. A target known to
             be at most ``upper`` has y = -inf. Experts are fitted by EM, without pooling, by
-            ``likelihood`` "gaussian", "log_normal", "student_t" or "gamma"; see
-            :doc:`/guide/censored`. ``score``, and so a grid search by default, takes every y for
+            ``likelihood`` "gaussian", "log_normal", "student_t", "gamma", "weibull" or
+            "log_logistic"; see :doc:`/guide/censored`. ``score``, and so a grid search by default, takes every y for
             observed: use :func:`~skmoe.metrics.log_score` with ``upper``, or
             ``select_n_experts(..., criterion="cv", upper=upper)``. None is every target observed.
         **params : dict

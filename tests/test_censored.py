@@ -298,8 +298,8 @@ def test_standard_errors_are_of_the_observed_information():
     information = -np.array(hessian) / 4e-6
     assert_allclose(summary.cov, np.linalg.inv(information), rtol=1e-3, atol=1e-6)
     assert_allclose(summary.log_likelihood, moe.log_density(X, y, upper=upper).sum())
-    with pytest.raises(ValueError, match="known for gaussian and log_normal, not for Gamma"):
-        mixture("gamma", 1).fit(X, y, upper=upper).summary(X, y, upper=upper)
+    with pytest.raises(ValueError, match="log_logistic and gamma, not for StudentT"):
+        mixture("student_t", 1).fit(X, y, upper=upper).summary(X, y, upper=upper)
 
 
 def test_a_scale_that_experts_share_is_one_parameter():

@@ -76,6 +76,13 @@ class Family(ABC):
     def mean_slope(self, predictor):
         """Derivative of the mean by the predictor."""
 
+    def mean_factor(self, scale=1.0):
+        """Means over ``mean``, where that is another location, and the slope of its logarithm.
+
+        The slope is that by the logarithm of the scale.
+        """
+        return 1.0, 0.0
+
     @abstractmethod
     def unit(self, y, predictor, scale=1.0):
         """The function u for a target of size one, its slope, and its curvature.
@@ -174,12 +181,12 @@ class Family(ABC):
         """Target and size such that means are in units of ``unit_of``."""
         return y, size
 
-    @abstractmethod
     def averaged(self, mean, variance, scale, size):
         """Components around means whose predictors have a variance.
 
         The mean is that at the mean of the predictor, and of the target, size included.
         """
+        raise TypeError(f"{type(self).__name__} does not implement averaged.")
 
 
 class LogLink(Family):

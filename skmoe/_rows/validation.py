@@ -207,8 +207,8 @@ def check_bounds(mixture, y, upper):
         return y, None
     if not mixture._likelihood().takes_upper:
         raise ValueError(
-            "upper, for censored targets, needs likelihood='gaussian', 'log_normal', 'student_t' "
-            "or 'gamma', without a scale that depends on the row; this "
+            "upper, for censored targets, needs likelihood='gaussian', 'log_normal', 'student_t', "
+            "'gamma', 'weibull' or 'log_logistic', without a scale that depends on the row; this "
             f"{type(mixture).__name__} has another."
         )
     if np.ndim(y) > 1 and np.shape(y)[1] > 1:

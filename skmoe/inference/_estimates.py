@@ -336,8 +336,8 @@ def terms_of(likelihood, rows):
     terms = likelihood.censored_terms()
     if terms is None:
         raise ValueError(
-            "Standard errors for censored targets are known for gaussian and log_normal, not for "
-            f"{likelihood}. {OTHERWISE}"
+            "Standard errors for censored targets are known for gaussian, log_normal, weibull, "
+            f"log_logistic and gamma, not for {likelihood}. {OTHERWISE}"
         )
     return terms
 

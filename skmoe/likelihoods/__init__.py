@@ -18,6 +18,7 @@ from ._per_output import PerOutput
 from ._random_effects import RandomEffects
 from ._skewed import SkewNormal, SkewT
 from ._student_t import StudentT
+from ._survival import LogLogistic, Weibull
 from ._terms import ExpertTerms, PredictorTerms
 from ._with_noise import WithNoise
 from ._zero_inflated import ZeroInflated
@@ -31,6 +32,7 @@ __all__ = [
     "Gamma",
     "Gaussian",
     "Laplace",
+    "LogLogistic",
     "LogNormal",
     "NegativeBinomial",
     "PerExpert",
@@ -41,6 +43,7 @@ __all__ = [
     "SkewNormal",
     "SkewT",
     "StudentT",
+    "Weibull",
     "WithNoise",
     "ZeroInflated",
 ]

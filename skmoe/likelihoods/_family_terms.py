@@ -60,13 +60,16 @@ class FamilyTerms(PredictorTerms):
 
     @classmethod
     def mean_of(cls, predictors, beside):
-        return cls.family.mean(np.clip(predictors, -LARGEST_PREDICTOR, LARGEST_PREDICTOR))
+        mean = cls.family.mean(np.clip(predictors, -LARGEST_PREDICTOR, LARGEST_PREDICTOR))
+        return mean * cls.family.mean_factor(*np.exp(beside))[0]
 
     @classmethod
     def slopes_of_mean(cls, predictors, beside):
         predictors = np.clip(predictors, -LARGEST_PREDICTOR, LARGEST_PREDICTOR)
-        slopes = of_each_output(cls.family.mean_slope(predictors))
-        return [slopes] + [np.zeros_like(slopes)] * len(cls.beside())
+        factor, of_log = cls.family.mean_factor(*np.exp(beside))
+        slopes = of_each_output(cls.family.mean_slope(predictors) * factor)
+        of_scale = of_each_output(cls.mean_of(predictors, beside) * of_log)
+        return [slopes] + [of_scale] * len(cls.beside())
 
     @classmethod
     def at_bound(cls, logs, likelihood):

@@ -1,18 +1,15 @@
 """Gamma distributed targets around the prediction of an expert."""
 
 import numpy as np
-from scipy import optimize
 
 from .._families.gamma import GammaFamily
-from .._numerics.gamma_shapes import LARGEST_SHAPE
 from ..distributions._gamma import GammaComponents
-from ._means import PositiveMeans, means_of
+from ._means import means_of
+from ._shapes import SearchedShapes
 from ._uncertain import UncertainFunction
 
-LARGEST_STEP = 0.5  # of the logarithm of a shape, in one update where targets are censored
 
-
-class Gamma(PositiveMeans):
+class Gamma(SearchedShapes):
     r"""Positive targets whose standard deviation is a fixed part of their mean.
 
     .. math:: f_k(y \mid x) = \frac{1}{\Gamma(\nu_k) y}
@@ -50,18 +47,6 @@ class Gamma(PositiveMeans):
 
     family = GammaFamily()
     can_be_pooled = has_sums = True
-    takes_upper = True
-    per_expert = learned_logs = ("shape_",)
-
-    def check_values(self, y):
-        if (y <= 0).any():
-            raise ValueError(f"Gamma needs positive targets; y holds {y[y <= 0][0]:.6g}.")
-
-    def _floor(self, y, weight):
-        return 1e-6 * float(weight @ y / weight.sum())
-
-    def start_target(self, y, weight):
-        return np.log(y)
 
     def expected_target(self, bounds, prediction):
         # y times its density is a Gamma density too, of one shape more.
@@ -72,30 +57,6 @@ class Gamma(PositiveMeans):
         log_mass = GammaComponents(mean, shape).log_between(low, high)
         target = mean * np.exp(heavier.log_between(low, high) - log_mass)
         return np.clip(target, low, high), None
-
-    def update_censored(self, bounds, prediction, weights, penalty=0.0, pooled_rows=0.0):
-        if self.scales_ is None:
-            self.update(bounds.points, prediction, weights, penalty)
-        mean = means_of(self, prediction)
-        low, high = bounds.lower[:, None], bounds.upper[:, None]
-        penalty = np.broadcast_to(penalty, len(self.shape_))
-
-        def loss(log_shape, k):
-            shape = np.full((len(mean), 1), np.exp(log_shape))
-            log_probability = GammaComponents(mean[:, [k]], shape).log_between(low, high)[:, 0]
-            used = weights[:, k] > 0
-            return shape[0, 0] * penalty[k] - weights[used, k] @ log_probability[used]
-
-        self.shape_ = np.array([self._best_shape(loss, k) for k in range(len(self.shape_))])
-
-    def _best_shape(self, loss, k):
-        """The shape of the smallest loss of expert k, within a factor of the last one."""
-        last = np.log(self.shape_[k])
-        ends = last - LARGEST_STEP, min(last + LARGEST_STEP, np.log(LARGEST_SHAPE))
-        best = optimize.minimize_scalar(
-            loss, bounds=ends, args=(k,), method="bounded", options={"xatol": 1e-5}
-        )
-        return np.exp(best.x if best.fun < loss(last, k) else last)
 
     def pooled(self):
         return PooledGamma()

@@ -12,6 +12,7 @@ from ._laplace import Laplace
 from ._log_normal import LogNormal
 from ._skewed import SkewNormal, SkewT
 from ._student_t import StudentT
+from ._survival import LogLogistic, Weibull
 
 BY_NAME = {
     "beta": Beta,
@@ -19,12 +20,14 @@ BY_NAME = {
     "gamma": Gamma,
     "gaussian": Gaussian,
     "laplace": Laplace,
+    "log_logistic": LogLogistic,
     "log_normal": LogNormal,
     "negative_binomial": NegativeBinomial,
     "poisson": Poisson,
     "skew_normal": SkewNormal,
     "skew_t": SkewT,
     "student_t": StudentT,
+    "weibull": Weibull,
 }
 
 

@@ -255,8 +255,8 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
             to be at least y (right-censored), equal to y where it was observed. A target known to
             be at most ``upper`` has y = -inf. Experts are fitted by EM, without pooling, by
             ``likelihood`` "gaussian", "log_normal", "student_t", "gamma", "weibull" or
-            "log_logistic"; see :doc:`/guide/censored`. ``score``, and so a grid search by default, takes every y for
-            observed: use :func:`~skmoe.metrics.log_score` with ``upper``, or
+            "log_logistic"; see :doc:`/guide/censored`. ``score``, and so a grid search by default,
+            takes every y for observed: use :func:`~skmoe.metrics.log_score` with ``upper``, or
             ``select_n_experts(..., criterion="cv", upper=upper)``. None is every target observed.
         **params : dict
             ``groups`` (n_samples,): rows of one group stay in one fold.

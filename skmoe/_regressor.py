@@ -62,7 +62,8 @@ class MixtureOfExpertsRegressor(
         outliers do not matter), "laplace", "skew_normal", "skew_t", "poisson",
         "negative_binomial", "binomial", "beta", "gamma", "weibull", "log_logistic", "log_normal"
         (under which experts are fitted on the logarithm), or an object; a list is one for each
-        expert, and a dict one for each output by the names of the columns of y. See :mod:`skmoe.likelihoods`.
+        expert, and a dict one for each output by the names of the columns of y. See
+        :mod:`skmoe.likelihoods`.
         "auto" is "gaussian" where experts have rows of their own, and, see ``training``, under
         "stack" and "specialists" "student_t" with tails and scales that are learned. Under
         :class:`~skmoe.likelihoods.ZeroInflated` one more expert, "zero", comes last.

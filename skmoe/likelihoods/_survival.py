@@ -118,9 +118,9 @@ class LogLogistic(_Durations):
     >>> moe = MixtureOfExpertsRegressor(n_experts=1, likelihood="log_logistic")
     >>> moe = moe.fit(X, time)
     >>> moe.likelihood_.shape_.round(1), moe.experts_[0].coef_.round(1)
-    (array([2.]), array([0.9]))
+    (array([1.9]), array([1.]))
     >>> moe.predict_quantiles([[0.0]], 0.5).round(1)
-    array([2.8])
+    array([2.6])
     """
 
     family = LogLogisticFamily()

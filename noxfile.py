@@ -25,6 +25,13 @@ def lint(session):
 
 
 @nox.session
+def types(session):
+    """Types of all that is public, as an editor finds them."""
+    session.install(".", "--group", "types")
+    session.run("pyright", "--verifytypes", "skmoe", "--ignoreexternal")
+
+
+@nox.session
 def tests(session):
     """All tests but those of packages that only the group full-tests brings."""
     session.install(".[tests]")

@@ -23,8 +23,8 @@ try:
         register_shape_calculator,
     )
     from skl2onnx.common.data_types import Int64TensorType, StringTensorType
-except ImportError as error:
-    raise ImportError("skmoe.onnx needs skl2onnx: pip install 'skmoe[onnx]'.") from error
+except ImportError as _error:
+    raise ImportError("skmoe.onnx needs skl2onnx: pip install 'skmoe[onnx]'.") from _error
 
 from ._classifier import MixtureOfExpertsClassifier
 from ._experts.classifier_stack import FLOOR, ClassifierStack

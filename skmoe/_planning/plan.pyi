@@ -1,0 +1,60 @@
+# Made by tests/stubs.py.
+# ruff: noqa
+# fmt: off
+import numpy as np
+from collections.abc import Sequence
+from typing import Any, Literal
+from skmoe.likelihoods import BaseLikelihood
+
+__all__ = [
+    "Plan",
+]
+
+class Plan:
+    training: Literal["em", "pooled", "stack", "specialists"]
+    n_experts: int | None
+    most_experts: int
+    experts: str
+    gate: str
+    likelihood: str
+    predictions: str
+    reasons: dict[Any, Any]
+    most_expert_fits: int | None
+    n_regimes: int | None
+    findings: list[str]
+    is_automatic: bool
+    is_default_gate: bool
+    is_number_of_plain: bool
+    n_rows: Any
+    number_by: Any
+    request: Any
+    def __init__(
+        self,
+        training: Any,
+        n_experts: int,
+        most_experts: Any,
+        experts: np.ndarray | None,
+        gate: Any,
+        likelihood: BaseLikelihood,
+        predictions: Any,
+        reasons: Any,
+        most_expert_fits: Any,
+        findings: Any = ...,
+        request: Any = None,
+        n_regimes: Any = None,
+        is_automatic: Any = True,
+        is_default_gate: Any = True,
+        n_rows: Any = 0.0,
+        number_by: Any = None,
+        is_number_of_plain: Any = False,
+    ) -> None: ...
+    @property
+    def cells(self) -> Any: ...
+    @property
+    def encoding(self) -> Any: ...
+    def fitted(self, trainer: Any, names: Sequence[str | None], n_rows: Any) -> Any: ...
+    def for_users(self) -> Any: ...
+    @property
+    def goes_on(self) -> Any: ...
+    @property
+    def sentence(self) -> Any: ...

@@ -1,0 +1,20 @@
+# Made by tests/stubs.py.
+# ruff: noqa
+# fmt: off
+import numpy as np
+from typing import Any
+
+__all__ = [
+    "CoefficientTable",
+]
+
+class CoefficientTable:
+    experts: list[str]
+    parts: list[str]
+    terms: list[str]
+    values: np.ndarray
+    note: str
+    def __init__(
+        self, experts: np.ndarray | None, parts: Any, terms: Any, values: np.ndarray, note: Any = ""
+    ) -> None: ...
+    def to_frame(self) -> Any: ...

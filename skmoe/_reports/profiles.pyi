@@ -1,0 +1,22 @@
+# Made by tests/stubs.py.
+# ruff: noqa
+# fmt: off
+from typing import Any, Literal
+
+__all__ = [
+    "ExpertProfiles",
+]
+
+class ExpertProfiles:
+    profiles: list[Any]
+    outputs: list[str]
+    of_classes: bool
+    kind: Literal["expert", "regime"]
+    def __init__(
+        self,
+        profiles: Any,
+        outputs: Any,
+        of_classes: Any,
+        kind: Literal["pit", "experts", "coverage"] = "expert",
+    ) -> None: ...
+    def to_frame(self) -> Any: ...

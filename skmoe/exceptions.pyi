@@ -1,0 +1,27 @@
+# Made by tests/stubs.py.
+# ruff: noqa
+# fmt: off
+
+__all__ = [
+    "ExpertCollapseWarning",
+    "IgnoredWeightsWarning",
+    "LeftOutColumnsWarning",
+    "NumbersAsStringsWarning",
+    "ScaleFloorWarning",
+    "SmallWeightsWarning",
+    "ThinnedRowsWarning",
+]
+
+class ExpertCollapseWarning(UserWarning): ...
+
+class IgnoredWeightsWarning(UserWarning): ...
+
+class LeftOutColumnsWarning(UserWarning): ...
+
+class NumbersAsStringsWarning(UserWarning): ...
+
+class ScaleFloorWarning(UserWarning): ...
+
+class SmallWeightsWarning(UserWarning): ...
+
+class ThinnedRowsWarning(UserWarning): ...

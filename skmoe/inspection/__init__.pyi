@@ -1,0 +1,314 @@
+# Made by tests/stubs.py.
+# ruff: noqa
+# fmt: off
+import numpy as np
+from collections.abc import Sequence
+from typing import Any, Literal
+from numpy.typing import ArrayLike
+from skmoe.model_selection import ExpertSelection
+from skmoe.distributions import MixtureDistribution
+from skmoe.inference import Stability
+
+__all__ = [
+    "CalibrationDisplay",
+    "ConvergenceDisplay",
+    "ExpertDisplay",
+    "ExpertSelectionDisplay",
+    "GateDisplay",
+    "LoadDisplay",
+    "PredictiveDisplay",
+    "ResponsibilityDisplay",
+    "StabilityDisplay",
+]
+
+class CalibrationDisplay:
+    densities_: list[np.ndarray]
+    bands_: list[Any]
+    coverage_line_: Any
+    axes_: np.ndarray
+    ax_: Any
+    figure_: Any
+    def __init__(
+        self,
+        *,
+        pit: np.ndarray,
+        expert_pit: np.ndarray,
+        responsibilities: np.ndarray,
+        names: list[str],
+        sample_weight: np.ndarray | None = None,
+        randomised: bool = False,
+        name: str | None = None,
+    ) -> None: ...
+    def coverage(self, levels: float | ArrayLike) -> float | np.ndarray: ...
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator: Any,
+        X: Any,
+        y: ArrayLike,
+        *,
+        kind: Literal["pit", "experts", "coverage"] = "pit",
+        n_bins: int = 10,
+        output: int | None = None,
+        sample_weight: ArrayLike | None = None,
+        random_state: int | np.random.RandomState | None = None,
+        name: str | None = None,
+        by: Literal["regime", "expert"] = "regime",
+        ax: Any = None,
+    ) -> CalibrationDisplay: ...
+    @classmethod
+    def from_predictions(
+        cls,
+        distribution: MixtureDistribution,
+        y: ArrayLike,
+        *,
+        kind: Literal["pit", "experts", "coverage"] = "pit",
+        n_bins: int = 10,
+        output: int | None = None,
+        sample_weight: ArrayLike | None = None,
+        random_state: int | np.random.RandomState | None = None,
+        name: str | None = None,
+        ax: Any = None,
+    ) -> CalibrationDisplay: ...
+    def plot(
+        self,
+        ax: Any = None,
+        *,
+        kind: Literal["pit", "experts", "coverage"] = "pit",
+        n_bins: int = 10,
+    ) -> CalibrationDisplay: ...
+
+class ConvergenceDisplay:
+    best_start: int | None
+    start_lines_: list[Any]
+    run_line_: Any
+    axes_: np.ndarray
+    ax_: Any
+    figure_: Any
+    def __init__(
+        self, *, starts: list[list[float]], run: list[float], goes_on: bool = True
+    ) -> None: ...
+    @classmethod
+    def from_estimator(cls, estimator: Any, *, ax: Any = None) -> ConvergenceDisplay: ...
+    def plot(self, ax: Any = None) -> ConvergenceDisplay: ...
+
+class ExpertDisplay:
+    lines_: list[Any]
+    preferred_lines_: list[Any]
+    scatters_: list[Any]
+    axes_: np.ndarray
+    ax_: Any
+    figure_: Any
+    def __init__(
+        self,
+        *,
+        axis: Any,
+        predictions: np.ndarray,
+        proba: np.ndarray,
+        names: list[str],
+        target_name: str = "y",
+        y: np.ndarray | None = None,
+        responsibilities: np.ndarray | None = None,
+        of_class: bool = False,
+    ) -> None: ...
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator: Any,
+        X: Any,
+        y: ArrayLike | None = None,
+        feature: int | str | None = None,
+        *,
+        responsibilities: ArrayLike | None = None,
+        output: int | None = None,
+        class_of_interest: int | float | bool | str | None = None,
+        grid_resolution: int = 100,
+        subsample: int = 200,
+        random_state: int | np.random.RandomState | None = None,
+        by: Literal["regime", "expert"] = "regime",
+        ax: Any = None,
+    ) -> ExpertDisplay: ...
+    def plot(self, ax: Any = None) -> ExpertDisplay: ...
+    @property
+    def points(self) -> np.ndarray: ...
+
+class ExpertSelectionDisplay:
+    lines_: list[Any]
+    best_line_: Any
+    ax_: Any
+    axes_: np.ndarray
+    figure_: Any
+    def __init__(
+        self,
+        *,
+        n_experts: ArrayLike,
+        curves: dict[Any, Any],
+        best_n_experts: int,
+        std_error: ArrayLike | None = None,
+    ) -> None: ...
+    @classmethod
+    def from_estimator(cls, estimator: Any, *, ax: Any = None) -> ExpertSelectionDisplay: ...
+    @classmethod
+    def from_selection(
+        cls, selection: ExpertSelection, *, ax: Any = None
+    ) -> ExpertSelectionDisplay: ...
+    def plot(self, ax: Any = None) -> ExpertSelectionDisplay: ...
+
+class GateDisplay:
+    lines_: list[list[Any]]
+    scatters_: list[list[Any]]
+    meshes_: list[Any]
+    axes_: np.ndarray
+    ax_: Any
+    figure_: Any
+    def __init__(
+        self,
+        *,
+        panels: list[tuple[Any, ...]],
+        proba: list[np.ndarray],
+        names: list[str],
+        responsibilities: np.ndarray | None = None,
+    ) -> None: ...
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator: Any,
+        X: Any,
+        features: int | str | tuple[Any, ...] | list[Any] | None = None,
+        *,
+        y: ArrayLike | None = None,
+        responsibilities: ArrayLike | None = None,
+        grid_resolution: int = 100,
+        subsample: int = 200,
+        sample_weight: ArrayLike | None = None,
+        random_state: int | np.random.RandomState | None = None,
+        by: Literal["regime", "expert"] = "regime",
+        ax: Any = None,
+    ) -> GateDisplay: ...
+    def plot(self, ax: Any = None) -> GateDisplay: ...
+    @property
+    def points(self) -> list[tuple[np.ndarray, ...]]: ...
+
+class LoadDisplay:
+    load_bars_: Any
+    row_bars_: Any
+    axes_: np.ndarray
+    ax_: Any
+    figure_: Any
+    def __init__(self, *, names: list[str], load: ArrayLike, rows: ArrayLike) -> None: ...
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator: Any,
+        X: Any = None,
+        y: ArrayLike | None = None,
+        *,
+        sample_weight: ArrayLike | None = None,
+        by: Literal["regime", "expert"] = "regime",
+        ax: Any = None,
+    ) -> LoadDisplay: ...
+    def plot(self, ax: Any = None) -> LoadDisplay: ...
+
+class PredictiveDisplay:
+    fans_: list[Any]
+    mean_line_: Any
+    lines_: list[Any]
+    axes_: np.ndarray
+    ax_: Any
+    figure_: Any
+    def __init__(
+        self,
+        *,
+        axis: Any,
+        levels: tuple[float, ...] = ...,
+        regions: list[list[np.ndarray]] | None = None,
+        mean: np.ndarray | None = None,
+        proba: np.ndarray | None = None,
+        classes: np.ndarray | None = None,
+        discrete: bool = False,
+        target_name: str = "y",
+        y: np.ndarray | None = None,
+    ) -> None: ...
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator: Any,
+        X: Any,
+        y: ArrayLike | None = None,
+        feature: int | str | None = None,
+        *,
+        row: int | None = None,
+        levels: Sequence[float] = ...,
+        output: int | None = None,
+        grid_resolution: int = 100,
+        ax: Any = None,
+    ) -> PredictiveDisplay: ...
+    def plot(self, ax: Any = None) -> PredictiveDisplay: ...
+    @property
+    def points(self) -> np.ndarray: ...
+
+class ResponsibilityDisplay:
+    counts_: np.ndarray
+    image_: Any
+    axes_: np.ndarray
+    ax_: Any
+    figure_: Any
+    def __init__(
+        self,
+        responsibilities: ArrayLike,
+        *,
+        names: list[str] | None = None,
+        sample_weight: ArrayLike | None = None,
+    ) -> None: ...
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator: Any,
+        X: Any = None,
+        y: ArrayLike | None = None,
+        *,
+        kind: Literal["rootogram", "heatmap"] = "rootogram",
+        n_bins: int = 20,
+        sample_weight: ArrayLike | None = None,
+        by: Literal["regime", "expert"] = "regime",
+        ax: Any = None,
+    ) -> ResponsibilityDisplay: ...
+    def plot(
+        self,
+        ax: Any = None,
+        *,
+        kind: Literal["rootogram", "heatmap"] = "rootogram",
+        n_bins: int = 20,
+    ) -> ResponsibilityDisplay: ...
+
+class StabilityDisplay:
+    bars_: dict[Any, Any]
+    changes_: Any
+    axes_: np.ndarray
+    ax_: Any
+    figure_: Any
+    def __init__(self, stability: Stability, *, axis: Any = None) -> None: ...
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator: Any,
+        X: Any,
+        y: ArrayLike,
+        feature: int | str | None = None,
+        *,
+        n_resamples: int = 20,
+        n_jobs: int | None = None,
+        random_state: int | np.random.RandomState | None = None,
+        ax: Any = None,
+        **params: dict[Any, Any],
+    ) -> StabilityDisplay: ...
+    @classmethod
+    def from_stability(
+        cls,
+        stability: Stability,
+        X: Any = None,
+        feature: int | str | None = None,
+        *,
+        ax: Any = None,
+    ) -> StabilityDisplay: ...
+    def plot(self, ax: Any = None) -> StabilityDisplay: ...

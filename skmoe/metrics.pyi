@@ -1,0 +1,68 @@
+# Made by tests/stubs.py.
+# ruff: noqa
+# fmt: off
+from collections.abc import Sequence
+from typing import Any
+from numpy.typing import ArrayLike
+from skmoe import MixtureOfExpertsRegressor
+
+__all__ = [
+    "concordance_index",
+    "crps_score",
+    "grid_log_score",
+    "interval_score",
+    "log_score",
+    "pinball_score",
+]
+
+def concordance_index(
+    estimator: MixtureOfExpertsRegressor,
+    X: Any,
+    y: ArrayLike,
+    sample_weight: ArrayLike | None = None,
+    *,
+    upper: ArrayLike,
+) -> float: ...
+
+def crps_score(
+    estimator: MixtureOfExpertsRegressor,
+    X: Any,
+    y: ArrayLike,
+    sample_weight: ArrayLike | None = None,
+) -> float: ...
+
+def grid_log_score(
+    estimator: MixtureOfExpertsRegressor,
+    X: Any,
+    y: ArrayLike,
+    sample_weight: ArrayLike | None = None,
+    *,
+    step: float = 1.0,
+) -> float: ...
+
+def interval_score(
+    estimator: MixtureOfExpertsRegressor,
+    X: Any,
+    y: ArrayLike,
+    sample_weight: ArrayLike | None = None,
+    *,
+    level: float = 0.9,
+) -> float: ...
+
+def log_score(
+    estimator: Any,
+    X: Any,
+    y: ArrayLike,
+    sample_weight: ArrayLike | None = None,
+    *,
+    upper: ArrayLike | None = None,
+) -> float: ...
+
+def pinball_score(
+    estimator: MixtureOfExpertsRegressor,
+    X: Any,
+    y: ArrayLike,
+    sample_weight: ArrayLike | None = None,
+    *,
+    quantile: float | Sequence[float] = ...,
+) -> float: ...

@@ -1,0 +1,52 @@
+"""The stubs are those of the code, and say what docstrings say."""
+
+import inspect
+
+import pytest
+
+from skmoe import metrics
+
+pytest.importorskip("numpydoc")
+stubs = pytest.importorskip("stubs")
+
+
+@pytest.fixture(name="made", scope="module")
+def _made():
+    return stubs.stubs()
+
+
+def test_stubs_are_up_to_date(made):
+    old = [p for p, text in made.items() if not p.exists() or p.read_text("utf-8") != text]
+    assert old == [], "run python tests/stubs.py"
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ("int", "int"),
+        ("int, default=None", "int | None"),
+        ("array-like of shape (n_samples,) or (n_samples, n_outputs)", "ArrayLike"),
+        ("ndarray of shape (n_experts,) or None", "np.ndarray | None"),
+        ('{"regime", "expert"}, default="regime"', 'Literal["regime", "expert"]'),
+        ('int or "auto", default="auto"', 'int | Literal["auto"]'),
+        ("list of int or str, or dict, default=None", "list[int | str] | dict[Any, Any] | None"),
+        ("tuple of float", "tuple[float, ...]"),
+        ("array-like or DataFrame of shape (n_samples, n_features), or Files", "Any"),
+        ("estimator, default=None", "Any"),
+        ("BaseGate", "BaseGate"),
+    ],
+)
+def test_types_of_docstrings(said, expected):
+    assert stubs.annotation(said) == expected
+
+
+def test_signatures_keep_their_order_and_defaults(made):
+    text = next(text for path, text in made.items() if path.name == "metrics.pyi")
+    scope = {}
+    exec(text.replace(": ...", ": pass"), scope)  # a stub is Python, too
+    for name in metrics.__all__:
+        ours, theirs = (
+            inspect.signature(x).parameters for x in (scope[name], getattr(metrics, name))
+        )
+        assert list(ours) == list(theirs)
+        assert [p.kind for p in ours.values()] == [p.kind for p in theirs.values()]

@@ -3,16 +3,18 @@
 import copy
 from dataclasses import dataclass
 
+import numpy as np
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import FunctionTransformer
 
 from .._compat import validate_params
 from .._experts.fitting import split_last, takes_sample_weight
 from .._experts.traits import seed_estimator
 from .._tables.constant import fit_columns
 from .._tables.encoding import check_accepts, column_encoder, default_encoder
-from .._tables.mixed import describe_columns
+from .._tables.mixed import describe_columns, is_table
 from ..exceptions import IgnoredWeightsWarning, warn_user
 from ..gates import BaseGate, ClassifierGate, ConstantGate, SoftmaxGate
 from ..gates._base import check_sees_all, columns_of
@@ -34,12 +36,13 @@ class GateParts:
     has_default_encoder: bool = False
 
     @classmethod
-    def adapt(cls, gate, default, rows, n_experts, seed, *, report_weights=True):
+    def adapt(cls, gate, default, rows, n_experts, seed, *, report_weights=True, unseen=()):
         """A gate for these rows.
 
         ``gate`` is as the user gave it, and None stands for ``default``; for that, and for one
         with ``columns``, strings and missing values are encoded. ``report_weights`` asks to say
-        that a classifier takes no weights.
+        that a classifier takes no weights. The default does not see the columns ``unseen``, by
+        number.
         """
         columns, last_name = columns_of(gate), "gate"
         if columns is not None:
@@ -51,11 +54,14 @@ class GateParts:
             given = default if gate is None else gate
         _, last = split_last(given)
         validate_gate(last)
+        without = _without(unseen, rows.X) if gate is None and unseen else None
         if n_experts == 1:
-            return cls(last, ConstantGate())
+            return cls(last, ConstantGate(), without)
         seeded = seed_estimator(given, seed)
         encoder, trained = split_last(seeded)
-        has_default_encoder = gate is None and any(describe_columns(rows.X))
+        has_default_encoder = gate is None and not unseen and any(describe_columns(rows.X))
+        if without is not None:
+            encoder = without
         if has_default_encoder:
             encoder = make_pipeline(default_encoder(rows.X))
         if not isinstance(trained, BaseGate):
@@ -108,6 +114,14 @@ class GateParts:
         if self.encoder is None:
             return gate
         return Pipeline([*self.encoder.steps, (self.last_name, gate)])
+
+
+def _without(unseen, X):
+    """Unfitted Pipeline to the numbers that are made of the other columns."""
+    names = list(X.columns) if is_table(X) else range(X.shape[1])
+    seen = [name for number, name in enumerate(names) if number not in unseen]
+    encoder = column_encoder(X, seen) if seen else FunctionTransformer(np.zeros_like)
+    return Pipeline([("columns", encoder)])
 
 
 def validate_gate(gate, *, is_whole=False):

@@ -84,7 +84,9 @@ def _gate(mixture, training, request):
         return "none", True, "one expert answers for every row"
     default = mixture._default_gate(training)
     if request.gate is None:
-        return type(default).__name__, True, "the default"
+        _, unseen = request.monotone
+        of_others = f", of all columns but {unseen}, in which experts are monotone"
+        return type(default).__name__, True, f"the default{of_others if unseen else ''}"
     if mixture.gate is request.gate and is_same(request.gate, default):
         return type(default).__name__, True, "as asked for, and the default"
     return _in_words(request.gate), False, "as asked for"

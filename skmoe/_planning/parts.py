@@ -27,7 +27,9 @@ def make_parts(mixture, plan, rows, gate_seed, *, plain=False):
         solver=mixture._solver(),
         is_default=is_default,
         is_list=mixture._is_list,
-        gate=GateParts.adapt(gate, SoftmaxGate(), rows, len(names), gate_seed),
+        gate=GateParts.adapt(
+            gate, SoftmaxGate(), rows, len(names), gate_seed, unseen=plan.request.monotone[0]
+        ),
         likelihood=mixture._likelihood().of_columns(rows.X.shape[1], names_of_columns),
         classes=mixture._classes,
         shared_effects=mixture._shared_effects(),

@@ -10,7 +10,9 @@ from sklearn.base import ClassifierMixin
 from .._em.gate_parts import validate_gate
 from .._experts.diverse import PROCESS_ROWS
 from .._experts.fitting import split_last
+from .._experts.monotone import monotone_columns
 from .._experts.solvers import are_solved_sparse
+from .._tables.mixed import is_table
 from ..gates._classifier import as_gate
 
 MOST_EXPERTS = 8  # that are tried where their number is to be chosen
@@ -87,6 +89,16 @@ class Request:
             rows=rows,
             many=many,
         )
+
+    @property
+    def monotone(self):
+        """Columns in which the mixture is monotone, as all experts are: numbers and names."""
+        X = self.rows.X
+        names = list(X.columns) if is_table(X) else list(range(X.shape[1]))
+        if self.gate is not None or self.expert_columns is not None:
+            return [], []
+        numbers = monotone_columns(self.templates, names)
+        return numbers, [names[number] for number in numbers]
 
     @property
     def is_unpenalised(self):

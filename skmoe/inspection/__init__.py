@@ -4,11 +4,13 @@ Each class has ``from_estimator``, which computes what is to be drawn and draws 
 which draws it again, and the attributes ``ax_``, ``axes_`` and ``figure_``. The estimator is a
 fitted mixture, a Pipeline that ends in one, or a search over one; a feature is a column of the X
 that is passed. Experts differ in colour and lightness, and also in dashes or marks, so that
-nothing is lost in grey or to the colour-blind.
+nothing is lost in grey or to the colour-blind. ``DriftMonitor`` tells, without drawing, whether
+later rows are as those before.
 """
 
 from ._calibration import CalibrationDisplay
 from ._convergence import ConvergenceDisplay
+from ._drift import DriftMonitor, DriftReport
 from ._expert import ExpertDisplay
 from ._gate import GateDisplay
 from ._load import LoadDisplay
@@ -20,6 +22,8 @@ from ._stability import StabilityDisplay
 __all__ = [
     "CalibrationDisplay",
     "ConvergenceDisplay",
+    "DriftMonitor",
+    "DriftReport",
     "ExpertDisplay",
     "ExpertSelectionDisplay",
     "GateDisplay",

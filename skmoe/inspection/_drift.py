@@ -1,0 +1,228 @@
+"""Whether rows that come later are as those that a mixture was judged by."""
+
+from bisect import bisect_left, bisect_right, insort
+
+import numpy as np
+from sklearn.base import is_classifier
+from sklearn.utils import check_random_state
+
+from .._reports.display import html_table, text_table
+from ._columns import unwrap
+
+LARGEST = 1e100  # wealth beyond which no bet is followed
+SLOPES = np.array([0.5, 0.95, -0.5, -0.95])  # bets on a shift
+CURVES = np.array([0.95, -0.9])  # on values at both ends, and in the middle
+POWER = 0.3  # on values at one end
+
+
+class DriftMonitor:
+    r"""Sequential tests of whether new rows are as rows held out were, batch by batch.
+
+    Four kinds of scores of a row are watched: the log-density of its target, the value of the
+    predictive distribution function at it (the probability integral transform), whether it lies in
+    the interval of the given level, and the gate's probability of each expert, which is known
+    without the target. Each is ranked among those of all rows before it. As long as rows are
+    exchangeable, whatever their distribution and however good the mixture, these ranks are
+    independent and uniform [1]_. Bets against that, which begin anew at every row, multiply a
+    wealth whose expectation stays one. By Ville's inequality the probability that one of them
+    *ever* reaches ``n_scores / false_alarm_rate`` is ``false_alarm_rate`` at most: batches may be
+    looked at as often as one likes.
+
+    Parameters
+    ----------
+    estimator : mixture
+        Fitted; or a Pipeline that ends in a mixture, or a search over one. It must not change while
+        it is watched: give a deep copy of one that learns on by ``partial_fit``.
+    X : array-like or DataFrame of shape (n_samples, n_features)
+        Rows that ``fit`` has not seen, as they come as long as nothing drifts; some hundreds.
+    y : array-like of shape (n_samples,)
+        Their target.
+    false_alarm_rate : float, default=0.01
+        Probability of an alarm, at any time, while rows stay as they were.
+    level : float, default=0.9
+        Level of the intervals whose coverage is watched.
+    random_state : int, RandomState instance or None, default=0
+        Breaks ties among equal scores.
+
+    Attributes
+    ----------
+    wealth_ : dict of str to float
+        Of the bets on each score.
+    threshold_ : float
+        Wealth at which there is an alarm.
+    alarms_ : dict of str to int
+        Scores that have reached it, and after how many rows.
+    reports_ : list of DriftReport
+        Of each batch.
+
+    See Also
+    --------
+    CalibrationDisplay : Coverage and probability integral transform, drawn.
+
+    References
+    ----------
+    .. [1] V. Vovk, I. Nouretdinov and A. Gammerman, "Testing exchangeability on-line", Proceedings
+       of the 20th International Conference on Machine Learning (2003) 768-775.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skmoe import MixtureOfExpertsRegressor
+    >>> from skmoe.inspection import DriftMonitor
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.uniform(-3, 3, size=(900, 1))
+    >>> y = np.abs(X[:, 0]) + 0.1 * rng.normal(size=900)
+    >>> moe = MixtureOfExpertsRegressor(n_experts=2, random_state=0)
+    >>> monitor = DriftMonitor(moe.fit(X[:300], y[:300]), X[300:600], y[300:600])
+    >>> monitor.update(X[600:750], y[600:750]).alarms
+    []
+    >>> "log-density" in monitor.update(X[750:], y[750:] + 0.2).alarms
+    True
+    """
+
+    def __init__(self, estimator, X, y, *, false_alarm_rate=0.01, level=0.9, random_state=0):
+        if not 0 < false_alarm_rate < 1:
+            raise ValueError(f"false_alarm_rate must be between 0 and 1; got {false_alarm_rate}.")
+        if not 0 < level < 1:
+            raise ValueError(f"level must be between 0 and 1; got {level}.")
+        self.estimator, self.level = estimator, level
+        scores = self._scores(X, y)
+        random_state = check_random_state(random_state)
+        self._tests = {name: RankTest(values, random_state) for name, values in scores.items()}
+        self.threshold_ = len(scores) / false_alarm_rate
+        self.n_rows_, self.alarms_, self.reports_ = 0, {}, []
+        self._means = {name: float(np.mean(values)) for name, values in scores.items()}
+
+    @property
+    def wealth_(self):
+        """Of the bets on each score."""
+        return {name: test.wealth for name, test in self._tests.items()}
+
+    def update(self, X, y):
+        """Look at the next batch.
+
+        Parameters
+        ----------
+        X : array-like or DataFrame of shape (n_samples, n_features)
+            Rows.
+        y : array-like of shape (n_samples,)
+            Their target.
+
+        Returns
+        -------
+        report : DriftReport
+            Prints as a table.
+        """
+        scores = self._scores(X, y)
+        cells, n_rows = [], 0
+        for name, values in scores.items():
+            n_rows, test = len(values), self._tests[name]
+            highest = test.update(values)
+            if highest >= self.threshold_ and name not in self.alarms_:
+                self.alarms_[name] = self.n_rows_ + n_rows
+            cells.append((name, self._means[name], float(np.mean(values)), test.wealth))
+        self.n_rows_ += n_rows
+        self.reports_.append(DriftReport(cells, list(self.alarms_), n_rows, self.threshold_))
+        return self.reports_[-1]
+
+    def _scores(self, X, y):
+        """Values (n,) of each score, by its name."""
+        mixture, X = unwrap(self.estimator, X)
+        scores = {"log-density": mixture.log_density(X, y)}
+        if not is_classifier(mixture) and not mixture._y_shape:
+            y = np.asarray(y, dtype=float)
+            distribution = mixture.predict_dist(X)
+            low, high = distribution.interval(self.level)
+            scores["PIT"] = distribution.cdf(y)
+            scores[f"in {100 * self.level:.4g} % interval"] = ((low <= y) & (y <= high)) * 1.0
+        if len(mixture.named_experts_) > 1:
+            gate = zip(mixture.named_experts_, mixture.gate_proba(X).T, strict=True)
+            scores |= {f"load of {name}": proba for name, proba in gate}
+        return scores
+
+
+class DriftReport:
+    """What a DriftMonitor says of a batch; prints as a table.
+
+    Parameters
+    ----------
+    cells : list of (str, float, float, float)
+        Name of each score, its means in the rows to compare with and in the batch, and the wealth
+        of the bets against it.
+    alarms : list of str
+        Scores that have drifted, in this batch or before.
+    n_rows : int
+        Rows of the batch.
+    threshold : float
+        Wealth of an alarm.
+    """
+
+    def __init__(self, cells, alarms, n_rows, threshold):
+        self.cells, self.alarms, self.n_rows, self.threshold = cells, alarms, n_rows, threshold
+
+    @property
+    def _table(self):
+        header = ["score", "before", "batch", "wealth", ""]
+        return header, [
+            [name, f"{before:.3g}", f"{now:.3g}", f"{wealth:.2g}", "alarm" * (name in self.alarms)]
+            for name, before, now, wealth in self.cells
+        ]
+
+    def __str__(self):
+        return text_table(*self._table)
+
+    __repr__ = __str__
+
+    def _repr_html_(self):
+        return html_table(*self._table, f"{self.n_rows} rows; alarm from {self.threshold:.4g}")
+
+
+class RankTest:
+    """Bets against the exchangeability of numbers that come one by one.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n_samples,)
+        The first numbers, against which there are no bets.
+    random_state : RandomState
+        Breaks ties.
+    """
+
+    def __init__(self, values, random_state):
+        self._sorted, self._random_state = sorted(map(float, values)), random_state
+        self._n_bets, self._started = 0, np.zeros(len(_bets(np.array([0.5]))[0]))
+
+    @property
+    def wealth(self):
+        """Mean over all bets, those that are yet to begin included."""
+        return float(self._started.mean() + 1 / (1 + self._n_bets))
+
+    def update(self, values):
+        """Bet on each of the values (n,); the highest wealth on the way."""
+        highest = 0.0
+        for bets in _bets(self._ranks(values)):
+            self._n_bets += 1
+            # Of all that is not yet at stake, as much as leaves 1 / (1 + n) for later.
+            begins = 1 / (self._n_bets * (self._n_bets + 1))
+            self._started = np.minimum((self._started + begins) * bets, LARGEST)
+            highest = max(highest, self.wealth)
+        return highest
+
+    def _ranks(self, values):
+        """Ranks of values among those before each, uniform between 0 and 1."""
+        shares = self._random_state.uniform(size=len(values))
+        ranks = np.empty(len(values))
+        for i, value in enumerate(map(float, values)):
+            low, high = bisect_left(self._sorted, value), bisect_right(self._sorted, value)
+            ranks[i] = (low + shares[i] * (high - low + 1)) / (len(self._sorted) + 1)
+            insort(self._sorted, value)
+        return ranks
+
+
+def _bets(ranks):
+    """By what each bet multiplies its stake, (n, n_bets): densities on the unit interval."""
+    u = np.clip(ranks, 1e-12, 1 - 1e-12)[:, None]
+    linear = 1 + SLOPES * (2 * u - 1)
+    curved = 1 + CURVES * (6 * u**2 - 6 * u + 1)
+    ends = POWER * np.hstack([u, 1 - u]) ** (POWER - 1)
+    return np.hstack([linear, curved, ends])

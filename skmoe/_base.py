@@ -225,6 +225,7 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
         trials=None,
         subject=None,
         upper=None,
+        expert=None,
         **params,
     ):
         """Fit experts and gate by EM.
@@ -258,6 +259,12 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
             "log_logistic"; see :doc:`/guide/censored`. ``score``, and so a grid search by default,
             takes every y for observed: use :func:`~skmoe.metrics.log_score` with ``upper``, or
             ``select_n_experts(..., criterion="cv", upper=upper)``. None is every target observed.
+        expert : array-like of shape (n_samples,), default=None
+            For rows whose expert is known: its number, from 0, and -1 for all others. A row that is
+            known teaches its expert and the gate alone, and experts keep these numbers. Of
+            subjects, one row is enough. It is for EM, and a given ``n_experts``; the likelihood,
+            and so ``bic`` and ``summary`` with the same ``expert``, is that of target and known
+            expert together. None is that none is known.
         **params : dict
             ``groups`` (n_samples,): rows of one group stay in one fold.
 
@@ -272,7 +279,7 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
             If data or parameters cannot be used. The mixture is then as it was before.
         """
         tasks = FitTasks(self, X, y, sample_weight)
-        metadata = RowMetadata(exposure, trials, subject, upper)
+        metadata = RowMetadata(exposure, trials, subject, upper, expert)
         with unchanged_on_error(self):
             self._buffer = None
             if is_out_of_core(X):
@@ -311,7 +318,7 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
     @in_memory("pass a sample of the rows")
     def plan(
         self, X, y=None, sample_weight=None, *, exposure=None, trials=None, subject=None,
-        upper=None, groups=None,
+        upper=None, expert=None, groups=None,
     ):  # fmt: skip
         """What ``fit`` would do with these rows, and why; nothing is fitted.
 
@@ -321,7 +328,7 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
             Rows.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Their target.
-        sample_weight, exposure, trials, subject, upper, groups : array-like of shape (n_samples,)
+        sample_weight, exposure, trials, subject, upper, expert, groups : array-like of (n_samples,)
             As for ``fit``.
 
         Returns
@@ -345,7 +352,7 @@ class BaseMixtureOfExperts(CallbackSupportMixin, DescribedMixture, FittedMixture
         """
         validate_params(self)
         twin = copy.copy(self)  # validation learns columns and classes
-        metadata = RowMetadata(exposure, trials, subject, upper)
+        metadata = RowMetadata(exposure, trials, subject, upper, expert)
         split_params = {} if groups is None else {"groups": groups}
         rows = FitRows.of(twin, X, y, sample_weight, metadata, split_params)
         return make_plan(twin, rows).for_users()

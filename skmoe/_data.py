@@ -20,11 +20,13 @@ SAME_GATE = 1e-8  # in log-probability; what differs by less is rounding
 class RowMetadata(NamedTuple):
     """What is given for rows besides X, y and weights; None for what is not."""
 
-    # ``exposure``, ``trials``, ``subject``, ``upper``: (n_samples,), as ``fit`` takes them.
+    # ``exposure``, ``trials``, ``subject``, ``upper``, ``expert``: (n_samples,), as ``fit`` takes
+    # them.
     exposure: object = None
     trials: object = None
     subject: object = None
     upper: object = None
+    expert: object = None
 
     def given(self):
         """Those that are not None, by name."""
@@ -77,6 +79,7 @@ class Rows:
     subject: np.ndarray | None = None  # (n_samples,): rows of one subject share one expert
     # Of targets some of which are censored; y then holds ``bounds.points``.
     bounds: Bounds | None = None
+    expert: np.ndarray | None = None  # (n_samples,): number of the expert of each row, or -1
 
     @property
     def has_unequal_weights(self):
@@ -216,6 +219,32 @@ class Subjects:
         return of_subject
 
 
+def known_experts(expert, subjects):
+    """Number of the expert of each row, or of each subject, -1 where it is not known; or None.
+
+    A subject is of an expert if one of its rows is. Raises a ValueError if others are of another.
+    """
+    if expert is None or subjects is None:
+        return expert
+    known = np.full(len(subjects.labels), -1)
+    np.maximum.at(known, subjects.numbers, expert)
+    torn = np.flatnonzero((expert >= 0) & (expert != known[subjects.numbers]))
+    if len(torn):
+        raise ValueError(
+            f"expert gives rows of subject {subjects.labels[subjects.numbers[torn[0]]]} to several "
+            "experts; all rows of a subject share one."
+        )
+    return known
+
+
+def only_known(log_density, known):
+    """Log-densities (n, K), minus infinity under all experts but the one that is known."""
+    if known is None:
+        return log_density
+    others = (known >= 0)[:, None] & (np.arange(log_density.shape[1]) != known[:, None])
+    return np.where(others, -np.inf, log_density)
+
+
 def check_subject(subject, X):
     """Subject of each row (n_samples,) as it was given, or None."""
     return None if subject is None else check_ids("subject", subject, X)
@@ -286,6 +315,8 @@ class TrainingData:
     # Of the rows that these stand for; None where they stand for themselves.
     units: Units | None = None
     bounds: Bounds | None = None  # bounds of censored targets
+    # (n_units,): numbers of experts that are known, of rows or of subjects, else -1.
+    known: np.ndarray | None = None
 
     @classmethod
     def of(cls, rows, Z, start_target=None, classes=None, effects=None):
@@ -295,7 +326,7 @@ class TrainingData:
             subjects = Subjects(rows.subject, rows.weight, effects)
         return cls(
             rows.X, rows.y, rows.weight, Z, start_target, rows.exposure, subjects, classes=classes,
-            bounds=rows.bounds,
+            bounds=rows.bounds, known=known_experts(rows.expert, subjects),
         )  # fmt: skip
 
     @property

@@ -96,7 +96,7 @@ class FittedMixture:
     @block_by_block
     def responsibilities(
         self, X, y=None, *, exposure=None, trials=None, subject=None, upper=None,
-        sample_weight=None, by="regime",
+        expert=None, sample_weight=None, by="regime",
     ):  # fmt: skip
         """Probability that each regime or expert made each row, given its target too.
 
@@ -106,10 +106,10 @@ class FittedMixture:
             Rows.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
             Target. None is for :class:`~skmoe.rows.Files` in place of X, which hold it.
-        exposure, trials, subject, upper : array-like of shape (n_samples,), default=None
+        exposure, trials, subject, upper, expert : array-like of shape (n_samples,), default=None
             As in ``fit``: exposures of counts, or trials of binomial ones; subjects, whose rows
-            share one expert; upper bounds of censored targets. Without subjects every row is on its
-            own.
+            share one expert; upper bounds of censored targets; numbers of experts that are known.
+            Without subjects every row is on its own.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows within their subjects; they change nothing without ``subject``.
         by : {"regime", "expert"}, default="regime"
@@ -126,13 +126,22 @@ class FittedMixture:
         ValueError
             If the gate tells rows of a subject apart.
         """
-        metadata = RowMetadata(exposure, trials, subject, upper)
+        metadata = RowMetadata(exposure, trials, subject, upper, expert)
         rows = check_known_rows(self, X, y, sample_weight, metadata)
         return groups_of(self, by).proba(self._model.responsibilities(rows))
 
     @block_by_block
     def log_density(
-        self, X, y=None, *, exposure=None, trials=None, subject=None, upper=None, sample_weight=None
+        self,
+        X,
+        y=None,
+        *,
+        exposure=None,
+        trials=None,
+        subject=None,
+        upper=None,
+        expert=None,
+        sample_weight=None,
     ):
         r"""Log-density of each target, :math:`\log \sum_k \pi_k(x) f_k(y \mid x)`.
 
@@ -142,10 +151,10 @@ class FittedMixture:
             Rows.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
             Target. None is for :class:`~skmoe.rows.Files` in place of X, which hold it.
-        exposure, trials, subject, upper : array-like of shape (n_samples,), default=None
+        exposure, trials, subject, upper, expert : array-like of shape (n_samples,), default=None
             As in ``fit``: exposures of counts, or trials of binomial ones; subjects, whose rows
-            share one expert; upper bounds of censored targets. Without subjects every row is on its
-            own.
+            share one expert; upper bounds of censored targets; numbers of experts that are known.
+            Without subjects every row is on its own.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows within their subjects; they change nothing without ``subject``.
 
@@ -161,7 +170,7 @@ class FittedMixture:
         ValueError
             If the gate tells rows of a subject apart.
         """
-        metadata = RowMetadata(exposure, trials, subject, upper)
+        metadata = RowMetadata(exposure, trials, subject, upper, expert)
         rows = check_known_rows(self, X, y, sample_weight, metadata)
         return self._model.e_step(rows)[1]
 
@@ -233,6 +242,7 @@ class FittedMixture:
         trials=None,
         subject=None,
         upper=None,
+        expert=None,
     ):
         """Bayesian information criterion, ``-2 log L + p log n``; lower is better.
 
@@ -244,9 +254,10 @@ class FittedMixture:
             Target. None is for :class:`~skmoe.rows.Files` in place of X, which hold it.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights; n is their sum.
-        exposure, trials, subject, upper : array-like of shape (n_samples,), default=None
+        exposure, trials, subject, upper, expert : array-like of shape (n_samples,), default=None
             As in ``fit``: exposures of counts, or trials of binomial ones; subjects, whose rows
-            share one expert; upper bounds of censored targets. With subjects, n is their number.
+            share one expert; upper bounds of censored targets; numbers of experts that are known.
+            With subjects, n is their number.
 
         Returns
         -------
@@ -263,7 +274,7 @@ class FittedMixture:
             :class:`~skmoe.gates.GaussianGate`.
         """
         log_likelihood, n_samples, n_parameters, _ = self._likelihood_terms(
-            X, y, sample_weight, RowMetadata(exposure, trials, subject, upper)
+            X, y, sample_weight, RowMetadata(exposure, trials, subject, upper, expert)
         )
         return -2 * log_likelihood + n_parameters * np.log(n_samples)
 
@@ -277,6 +288,7 @@ class FittedMixture:
         trials=None,
         subject=None,
         upper=None,
+        expert=None,
     ):
         """Akaike information criterion, ``-2 log L + 2 p``; lower is better.
 
@@ -288,9 +300,9 @@ class FittedMixture:
             Target. None is for :class:`~skmoe.rows.Files` in place of X, which hold it.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights.
-        exposure, trials, subject, upper : array-like of shape (n_samples,), default=None
+        exposure, trials, subject, upper, expert : array-like of shape (n_samples,), default=None
             As in ``fit``: exposures of counts, or trials of binomial ones; subjects, whose rows
-            share one expert; upper bounds of censored targets.
+            share one expert; upper bounds of censored targets; numbers of experts that are known.
 
         Returns
         -------
@@ -307,7 +319,7 @@ class FittedMixture:
             :class:`~skmoe.gates.GaussianGate`.
         """
         log_likelihood, _, n_parameters, _ = self._likelihood_terms(
-            X, y, sample_weight, RowMetadata(exposure, trials, subject, upper)
+            X, y, sample_weight, RowMetadata(exposure, trials, subject, upper, expert)
         )
         return -2 * log_likelihood + 2 * n_parameters
 
@@ -321,6 +333,7 @@ class FittedMixture:
         trials=None,
         subject=None,
         upper=None,
+        expert=None,
     ):
         r"""Integrated completed likelihood, ``bic`` plus twice the entropy; lower is better.
 
@@ -335,10 +348,10 @@ class FittedMixture:
             Target. None is for :class:`~skmoe.rows.Files` in place of X, which hold it.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights.
-        exposure, trials, subject, upper : array-like of shape (n_samples,), default=None
+        exposure, trials, subject, upper, expert : array-like of shape (n_samples,), default=None
             As in ``fit``: exposures of counts, or trials of binomial ones; subjects, whose rows
-            share one expert; upper bounds of censored targets. With subjects, entropy and n are
-            theirs.
+            share one expert; upper bounds of censored targets; numbers of experts that are known.
+            With subjects, entropy and n are theirs.
 
         Returns
         -------
@@ -357,7 +370,7 @@ class FittedMixture:
            Machine Intelligence 22 (2000) 719-725.
         """
         log_likelihood, n_samples, n_parameters, entropy = self._likelihood_terms(
-            X, y, sample_weight, RowMetadata(exposure, trials, subject, upper)
+            X, y, sample_weight, RowMetadata(exposure, trials, subject, upper, expert)
         )
         return -2 * log_likelihood + n_parameters * np.log(n_samples) + 2 * entropy
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from ._data import Subjects
+from ._data import Subjects, known_experts, only_known
 from ._experts.fitting import split_last
 from ._experts.own_density import own_distribution
 from ._experts.prediction import (
@@ -200,6 +200,7 @@ class Model(ABC):
         routes = self.routes(rows.X)
         log_density = self.log_densities(rows.X, rows.y, routes, rows.exposure, rows.bounds)
         if rows.subject is None:
+            log_density = only_known(log_density, rows.expert)
             resp, log_norm = posterior(routes.log_weights, log_density)
             return routes.dense(resp), log_norm, None
         effects = self.likelihood.effects_of(rows.X)
@@ -209,6 +210,7 @@ class Model(ABC):
             log_density = self.likelihood.log_density(rows.y, predictions, subjects=subjects)
         log_gate = subjects.log_gate(routes.dense(routes.log_weights, fill=-np.inf))
         log_density = subjects.weighted_sum(routes.dense(log_density, fill=0.0))
+        log_density = only_known(log_density, known_experts(rows.expert, subjects))
         return *posterior(log_gate, log_density), subjects
 
 

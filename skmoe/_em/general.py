@@ -2,12 +2,14 @@
 
 import numpy as np
 
+from .._data import only_known
 from .._kernels._estep import e_step
 from .._parallel import kernel_threads
 from .._reports.expert_report import ReportSums
 from .._routing import Routes, keep_best
 from .acceleration import Acceleration
 from .cross_fitted_gate import CrossFittedGate
+from .placing import as_known
 from .problem import Problem, shallow_copy
 from .revival import copies_of_heavier
 
@@ -87,6 +89,7 @@ class GeneralProblem(Problem):
     def start(self, resp):
         self.acceleration = Acceleration()
         resp = resp if self.subjects is None else self.subjects.average(resp)
+        resp = as_known(resp, self.data)
         self.resp = np.ascontiguousarray(resp, dtype=np.float64)
         self.working = self.working_exposure = self.working_target = None
         if self.exposure is not None:
@@ -275,6 +278,7 @@ class GeneralProblem(Problem):
         if subjects is not None:
             log_gate, log_density = subjects.log_gate(log_gate), subjects.weighted_sum(log_density)
             weight = subjects.counts
+        log_density = only_known(log_density, self.data.known)
         log_density = keep_best(log_gate, log_density, top_k)
         resp, log_norm = np.empty_like(log_gate), np.empty(len(log_gate))
         n_threads = kernel_threads(resp.size)

@@ -313,7 +313,7 @@ class Parts:
         problem.fit_to_routing()
         likelihood = copy.copy(problem.likelihood)
         load = problem.load_under(gate)
-        order = self._order(gate, likelihood, load)
+        order = self._order(gate, likelihood, load) if problem.data.known is None else None
         if order is None:
             order = np.arange(len(self.names))
         else:

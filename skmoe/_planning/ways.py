@@ -22,6 +22,9 @@ class Need(NamedTuple):
     is_given: object
 
 
+_NONE_KNOWN = Need(
+    "experts that are known for no row, so no expert", lambda r: r.rows.expert is None
+)
 _OUT_OF_FOLD = (
     Need(
         "likelihood='auto' or 'student_t'",
@@ -30,6 +33,7 @@ _OUT_OF_FOLD = (
     Need("one output", lambda r: r.rows.y.ndim == 1),
     Need("targets that are observed, so no upper", lambda r: r.rows.bounds is None),
     Need("rows that are independent, so no subject", lambda r: r.rows.subject is None),
+    _NONE_KNOWN,
     Need("dense X", lambda r: not sparse.issparse(r.rows.X)),
     Need("out-of-fold predictions, so no cv=False", lambda r: r.cv is not False),
     Need(
@@ -56,6 +60,7 @@ NEEDS = {
         ),
         Need(POOLED_GATES, lambda r: r.can_pool_gate),
         Need("targets that are observed, so no upper", lambda r: r.rows.bounds is None),
+        _NONE_KNOWN,
         Need(
             "no shared_effects of classes or of some experts",
             lambda r: (
@@ -87,6 +92,17 @@ NEEDS = {
         Need(
             "top_k=None under a likelihood of subjects",
             lambda r: not r.likelihood.takes_subjects or r.top_k is None,
+        ),
+        Need(
+            "top_k=None where experts are known",
+            lambda r: r.rows.expert is None or r.top_k is None,
+        ),
+        Need(
+            "n_experts, greater than the largest number of expert",
+            lambda r: (
+                r.rows.expert is None
+                or (r.n_experts is not None and r.rows.expert.max() < len(r.names))
+            ),
         ),
         Need(
             "experts that predict a number where there is upper, so no mixtures",

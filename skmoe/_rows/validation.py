@@ -71,12 +71,31 @@ def check_known_rows(mixture, X, y, sample_weight=None, metadata=NO_METADATA):
     y = mixture._check_known_target(y)
     check_consistent_length(X, y)
     weight = check_weights(sample_weight, X)
-    return _rows_of(mixture, X, y, weight, metadata._replace(trials=trials), bounds)
+    metadata, n_experts = metadata._replace(trials=trials), len(mixture.experts_)
+    return _rows_of(mixture, X, y, weight, metadata, bounds, n_experts)
 
 
-def _rows_of(mixture, X, y, weight, metadata, bounds):
+def _rows_of(mixture, X, y, weight, metadata, bounds, n_experts=np.inf):
     exposure = check_exposure(mixture, metadata.exposure, X, metadata.trials, y)
-    return Rows(X, y, weight, exposure, check_subject(metadata.subject, X), bounds)
+    expert = check_expert(metadata.expert, X, n_experts)
+    return Rows(X, y, weight, exposure, check_subject(metadata.subject, X), bounds, expert)
+
+
+def check_expert(expert, X, n_experts=np.inf):
+    """Number of the expert of each row (n_samples,), -1 where it is not known, or None.
+
+    Raises a ValueError if there is no such expert.
+    """
+    if expert is None:
+        return None
+    expert = numbers_of_rows("expert", expert, X)
+    if not ((expert >= -1) & (expert == np.floor(expert)) & (expert < n_experts)).all():
+        below = f"below {n_experts}" if n_experts < np.inf else "from 0"
+        raise ValueError(
+            f"expert must be the number of an expert, {below}, in each row, or -1 where it is not "
+            "known."
+        )
+    return expert.astype(np.intp) if (expert >= 0).any() else None
 
 
 def check_given(mixture, y):

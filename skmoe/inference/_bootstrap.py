@@ -122,6 +122,7 @@ def bootstrap(
     trials=None,
     subject=None,
     upper=None,
+    expert=None,
     groups=None,
     statistic=None,
     method="rows",
@@ -148,10 +149,11 @@ def bootstrap(
         Their target.
     sample_weight : array-like of shape (n_samples,), default=None
         Their weights. A row is one observation, whatever its weight, and keeps it.
-    exposure, trials, subject, upper : array-like of shape (n_samples,), default=None
+    exposure, trials, subject, upper, expert : array-like of shape (n_samples,), default=None
         As in ``fit``: exposures of counts, or trials of binomial ones; subjects, whose rows share
-        one expert; upper bounds of censored targets. Whole subjects are drawn, and one that is
-        drawn twice counts as two. Upper bounds are for method="rows".
+        one expert; upper bounds of censored targets; numbers of experts that are known. Whole
+        subjects are drawn, and one that is drawn twice counts as two. Upper bounds and known
+        experts are for method="rows".
     groups : array-like of shape (n_samples,), default=None
         Rows that are drawn together, such as those of one person, with method="rows".
     statistic : callable, default=None
@@ -215,7 +217,7 @@ def bootstrap(
     (1,)
     """
     _check_options(estimator, statistic, method, n_resamples, confidence_level)
-    metadata = RowMetadata(exposure, trials, subject, upper)
+    metadata = RowMetadata(exposure, trials, subject, upper, expert)
     rows = check_rows(estimator, X, y, sample_weight, metadata, groups)
     if rows.metadata.subject is not None and estimator._is_cross_fitted:
         raise ValueError(
@@ -223,10 +225,11 @@ def bootstrap(
             "is drawn twice would be on both sides of a fold."
         )
     alike = rows.metadata.subject is None and rows.groups is None and np.ptp(rows.weight) == 0
-    if method == "parametric" and not (alike and upper is None):
+    if method == "parametric" and not (alike and upper is None and expert is None):
         raise ValueError(
             "method='parametric' draws a target for each row, on its own: groups, subjects, "
-            "unequal weights and censoring have no meaning there. Take method='rows'."
+            "unequal weights, censoring and known experts have no meaning there. Take "
+            "method='rows'."
         )
     known = rows.responsibilities(estimator)
     seeds = check_random_state(random_state).randint(np.iinfo(np.int32).max, size=n_resamples)

@@ -4,7 +4,7 @@ import numpy as np
 from scipy import linalg
 from sklearn.base import is_classifier
 
-from .._data import NO_METADATA, Subjects
+from .._data import NO_METADATA, Subjects, known_experts
 from .._experts.fitting import split_last
 from .._experts.traits import column_names
 from .._numerics.statistics import standardisation
@@ -103,6 +103,7 @@ class Estimates:
             weight,
             subjects,
             self._parameter_owners(),
+            known_experts(None if rows.expert is None else rows.expert[used], subjects),
         )
 
     def _parameter_owners(self):

@@ -16,6 +16,7 @@ import numpy as np
 from scipy import linalg
 from sklearn.utils import gen_batches
 
+from .._data import only_known
 from ..likelihoods._logit_terms import SoftmaxTerms
 
 BLOCK_ROWS = 8192
@@ -45,6 +46,8 @@ class MixtureLikelihood:
         Weights of the rows.
     subjects : Subjects, default=None
         Which rows share one expert; the gate's design then has a row for each subject.
+    known : ndarray of shape (n_units,), default=None
+        Numbers of the experts that are known, of rows or subjects; -1 for the others.
     owners : sequence, default=None
         For each parameter of the experts, one expert after the other, who owns it: parameters
         of the same owner are one. None is that each is its own.
@@ -59,10 +62,12 @@ class MixtureLikelihood:
         Makes each expert's parameters and the gate's of the free ones.
     """
 
-    def __init__(self, terms, design, targets, gate_design, weight, subjects=None, owners=None):
+    def __init__(
+        self, terms, design, targets, gate_design, weight, subjects=None, owners=None, known=None
+    ):  # fmt: skip
         self.terms, self.design, self.targets = terms, design, targets
         self.gate_design, self.weight, self.n_experts = gate_design, weight, len(terms)
-        self.subjects = subjects
+        self.subjects, self.known = subjects, known
         sizes = [each.size(design, target) for each, target in zip(terms, targets, strict=True)]
         self.ends = np.cumsum(sizes)  # of each expert's parameters
         places, first = np.arange(self.ends[-1]), {}
@@ -125,12 +130,13 @@ class MixtureLikelihood:
                 terms(part, self.design, target, *([self.subjects] if terms.joins_rows else []))
                 for terms, part, target in kinds
             ]
-            yield _Block(experts, of_gate, self.gate_design, self.weight, self.subjects)
+            yield _Block(experts, of_gate, self.gate_design, self.weight, self.known, self.subjects)
             return
         for rows in gen_batches(len(self.weight), BLOCK_ROWS):
             design = self.design[rows]
             experts = [terms(part, design, target[rows]) for terms, part, target in kinds]
-            yield _Block(experts, of_gate, self.gate_design[rows], self.weight[rows])
+            known = None if self.known is None else self.known[rows]
+            yield _Block(experts, of_gate, self.gate_design[rows], self.weight[rows], known)
 
 
 class _Block:
@@ -146,7 +152,7 @@ class _Block:
         The same for each row, times its weight.
     """
 
-    def __init__(self, experts, gate_theta, gate_design, weight, subjects=None):
+    def __init__(self, experts, gate_theta, gate_design, weight, known, subjects=None):
         self.experts, self.subjects = experts, subjects
         self.unit_weight = weight if subjects is None else subjects.counts
         no_labels = np.zeros(
@@ -154,7 +160,7 @@ class _Block:
         )  # the gate's are the responsibilities
         self.gate = SoftmaxTerms(gate_theta, gate_design, no_labels)
         log_density = np.column_stack([self._of_units(e, e.log_density()) for e in experts])
-        joint = self.gate.log_proba + log_density
+        joint = self.gate.log_proba + only_known(log_density, known)
         highest = joint.max(axis=1, keepdims=True)
         self.log_norm = np.log(np.exp(joint - highest).sum(axis=1)) + highest[:, 0]
         self.resp = np.exp(joint - self.log_norm[:, None])

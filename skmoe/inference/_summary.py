@@ -155,6 +155,7 @@ class InferringMixture:
         trials=None,
         subject=None,
         upper=None,
+        expert=None,
         cov="observed",
         level=0.95,
         by="regime",
@@ -209,10 +210,11 @@ class InferringMixture:
         sample_weight : array-like of shape (n_samples,), default=None
             Their weights. For "observed" a row of weight 2 is two rows; for "sandwich" it is
             one, which stands for two of the population.
-        exposure, trials, subject, upper : array-like of shape (n_samples,), default=None
+        exposure, trials, subject, upper, expert : array-like of shape (n_samples,), default=None
             As in ``fit``: exposures of counts, or trials of binomial ones; subjects, whose rows
-            share one expert; upper bounds of censored targets. The sandwich then allows for any
-            dependence within a subject. Upper bounds are for "gaussian" and "log_normal".
+            share one expert; upper bounds of censored targets; numbers of experts that are known.
+            The sandwich allows for any dependence within a subject. Upper bounds are for "gaussian"
+            and "log_normal".
         cov : {"observed", "sandwich", "bootstrap"}, default="observed"
             Covariance of the estimates. With ``pooling``, "observed" is the posterior's.
         level : float, default=0.95
@@ -253,7 +255,7 @@ class InferringMixture:
         check_is_fitted(self)
         check_options(self, cov, level)
         is_pooled = self.likelihood_.averages_experts
-        metadata, df = RowMetadata(exposure, trials, subject, upper), np.inf
+        metadata, df = RowMetadata(exposure, trials, subject, upper, expert), np.inf
         estimates = estimates_of(self, X, y, sample_weight, metadata)
         likelihood = estimates.likelihood
         if cov == "bootstrap":

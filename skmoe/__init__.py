@@ -2,6 +2,7 @@
 
 from ._classifier import MixtureOfExpertsClassifier
 from ._experts.by_output import OutputsRegressor
+from ._experts.ordered_logistic import OrderedLogisticRegression
 from ._experts.rates import RateRegressor
 from ._regressor import MixtureOfExpertsRegressor
 from ._show_versions import show_versions
@@ -9,6 +10,7 @@ from ._show_versions import show_versions
 __all__ = [
     "MixtureOfExpertsClassifier",
     "MixtureOfExpertsRegressor",
+    "OrderedLogisticRegression",
     "OutputsRegressor",
     "RateRegressor",
     "show_versions",

@@ -10,7 +10,9 @@ from sklearn.utils.multiclass import check_classification_targets
 
 from ._base import BaseMixtureOfExperts, unchanged_on_error
 from ._compat import StrOptions, check_y, fit_context
-from ._experts.solvers import Logistic
+from ._experts.ordered_logistic import ranks_of
+from ._experts.solvers import Logistic, OrderedLogistic
+from ._experts.traits import offers
 from ._model import ClassificationModel
 from ._reports.docstrings import completed_by
 from ._reports.many_rows import accuracy_of_rows
@@ -25,7 +27,7 @@ from .distributions._arrays import check_n_draws, draw_places
 from .inference._effects import MeasuringMixture
 from .inference._stability import RefittedMixture
 from .inference._summary import InferringMixture
-from .likelihoods import Categorical
+from .likelihoods import Categorical, Ordinal
 
 
 @completed_by(BaseMixtureOfExperts)
@@ -55,11 +57,12 @@ class MixtureOfExpertsClassifier(
         fewer than 1,000 rows of equal weight, a Gaussian process: "logistic", "boosting",
         "forest", "net", "process". Each is in the Pipeline that it needs, for strings and missing
         values too.
-    likelihood : {"auto", "categorical"} or Categorical, default="auto"
+    likelihood : {"auto", "categorical", "ordinal"} or Categorical, default="auto"
         How the experts' probabilities are calibrated out of fold; see
         :class:`~skmoe.likelihoods.Categorical`. "auto" and "categorical" learn temperatures and
         smoothing; for in-sample predictions there is no more than a fixed smoothing of 0.001 (none
-        for logistic regression).
+        for logistic regression). "ordinal" is for classes in an order; see
+        :class:`~skmoe.likelihoods.Ordinal`.
     class_weight : dict or "balanced", default=None
         Weights of the classes, multiplied into ``sample_weight``. The probabilities are then
         those of a population with these weights.
@@ -108,9 +111,10 @@ class MixtureOfExpertsClassifier(
     """
 
     _model_class = ClassificationModel
+    _order = None  # labels from the lowest to the highest, of classes in an order
     _parameter_constraints = {
         **UpdatableMixture._parameter_constraints,
-        "likelihood": [StrOptions({"auto", "categorical"}), Categorical],
+        "likelihood": [StrOptions({"auto", "categorical", "ordinal"}), Categorical],
         "class_weight": [StrOptions({"balanced"}), dict, None],
     }
 
@@ -260,24 +264,52 @@ class MixtureOfExpertsClassifier(
         return vars(self).get("classes_")
 
     def _solver(self):
+        likelihood = self._likelihood()
+        if likelihood.is_ordered:
+            return OrderedLogistic(self._classes, likelihood.order)
         return Logistic(self._classes)
 
     def _likelihood(self):
-        given = Categorical() if isinstance(self.likelihood, str) else clone(self.likelihood)
+        given = self._given_likelihood()
+        if given.is_ordered and self._order is not None:
+            given.set_params(order=self._order)
         return given.set_params(n_classes=0 if self._classes is None else len(self._classes))
+
+    def _given_likelihood(self):
+        if not isinstance(self.likelihood, str):
+            return clone(self.likelihood)
+        return Ordinal() if self.likelihood == "ordinal" else Categorical()
+
+    def _order_of(self, y):
+        """Labels from the lowest to the highest, of classes in an order; else None."""
+        given, classes = self._given_likelihood(), self.classes_.tolist()
+        if not given.is_ordered:
+            return None
+        order = given.order
+        if order is None:
+            order = _ordered_categories(y)
+        if order is None and self.classes_.dtype.kind in "OUS":
+            raise ValueError(
+                "likelihood='ordinal' needs numbers, an ordered Categorical of pandas as y, or "
+                f"Ordinal(order=[...]): the classes {classes} have no order."
+            )
+        order = classes if order is None else np.asarray(order).tolist()
+        ranks_of(self.classes_, order)  # raises if one is missing
+        return [label for label in order if label in classes]
 
     def _labels(self, y):
         return self.classes_[y]
 
     def _check_target(self, y):
         check_labels("y", y)
-        y = check_y(column_or_1d(y, warn=True), estimator=self)
+        given, y = y, check_y(column_or_1d(y, warn=True), estimator=self)
         check_classification_targets(y)
         if self._buffer is not None:  # a stream, whose classes were given
             self.classes_ = self._buffer.classes
             return self._check_known_target(y)
         self.classes_, numbers = np.unique(y, return_inverse=True)
         check_classes(self.classes_)
+        self._order = self._order_of(given)
         return numbers
 
     def _check_known_target(self, y):
@@ -422,3 +454,10 @@ class MixtureOfExpertsClassifier(
             check_fitted(self)
             return accuracy_of_rows(self, X, y, sample_weight)
         return super().score(X, y, sample_weight)
+
+
+def _ordered_categories(y):
+    """Categories of an ordered Categorical of pandas, or None."""
+    dtype = y.dtype if offers(y, "dtype") else None
+    is_ordered = offers(dtype, "categories", "ordered") and dtype.ordered
+    return dtype.categories.tolist() if is_ordered else None

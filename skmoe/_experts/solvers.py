@@ -24,6 +24,7 @@ from .fitting import join_last, split_last
 from .generalized_linear import GeneralizedLinearExperts
 from .least_squares import LeastSquaresExperts
 from .logistic import LogisticExperts
+from .ordered_logistic import OrderedLogisticExperts, OrderedLogisticRegression, ranks_of
 from .rates import RateRegressor
 from .traits import has_own_density, offers
 
@@ -32,6 +33,7 @@ IN_SAMPLE = (
     LinearRegression,
     Ridge,
     LogisticRegression,
+    OrderedLogisticRegression,
     PoissonRegressor,
     GammaRegressor,
     TweedieRegressor,
@@ -144,6 +146,46 @@ class Logistic(LinearSolver):
 
     def experts(self, design, y, weight, n_experts, **settings):
         return LogisticExperts(design, y, weight, n_experts, classes=self.classes, **settings)
+
+
+class OrderedLogistic(LinearSolver):
+    """Proportional odds of ordered classes; ``penalty`` is as for ``Logistic``.
+
+    Parameters
+    ----------
+    classes : ndarray of shape (n_classes,), default=None
+        Labels, in the order of class numbers; None while they are not known.
+    order : list, default=None
+        Labels from the lowest to the highest.
+    """
+
+    default_penalty = Logistic.default_penalty
+
+    def __init__(self, classes=None, order=None):
+        self.classes, self.order = classes, order
+
+    def default_expert(self):
+        return OrderedLogisticRegression(self.default_penalty, order=self.order)
+
+    def as_expert(self, estimator):
+        last = split_last(estimator)[1]
+        if not isinstance(last, OrderedLogisticRegression):
+            raise ValueError(
+                "likelihood='ordinal' needs experts=None or OrderedLogisticRegression(); got "
+                f"{last!r}."
+            )
+        return join_last(estimator, clone(last).set_params(order=self.order))
+
+    def penalty_of(self, estimator):
+        validate_params(estimator)
+        return self._penalty_of(estimator)
+
+    def _penalty_of(self, estimator):
+        return float(estimator.alpha)
+
+    def experts(self, design, y, weight, n_experts, **settings):
+        settings |= {"classes": self.classes, "ranks": ranks_of(self.classes, self.order)}
+        return OrderedLogisticExperts(design, y, weight, n_experts, **settings | {"prior": True})
 
 
 class GeneralizedLinear(LinearSolver):

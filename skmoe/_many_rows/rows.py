@@ -277,6 +277,7 @@ def _wanted_by_all(mixture, others):
         "expert_columns=None, and a gate without columns": (
             mixture.expert_columns is None and columns_of(gate) is None
         ),
+        "another likelihood than 'ordinal'": not mixture._likelihood().is_ordered,
         "a likelihood without subjects": not mixture._likelihood().takes_subjects,
         "a likelihood without a zero component": mixture._zero_expert() is None,
         "top_k=None": mixture.top_k is None,

@@ -99,6 +99,8 @@ def is_same(estimator, other):
 
 def _likelihood(training, request):
     """The likelihood in words, and the reason."""
+    if request.likelihood.is_ordered:
+        return _in_words(request.likelihood), "as asked for"
     if request.classifies:
         calibrated = "calibrated out of fold" if request.has_default_likelihood else "as asked for"
         return _in_words(request.likelihood), "the only one of classes" if training in (

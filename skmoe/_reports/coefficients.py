@@ -11,6 +11,7 @@ from sklearn.linear_model import GammaRegressor, PoissonRegressor, TweedieRegres
 
 from .._experts.by_output import OutputsRegressor
 from .._experts.fitting import split_last
+from .._experts.ordered_logistic import OrderedLogisticRegression
 from .._experts.rates import RateRegressor
 from .._experts.solvers import is_multinomial
 from .._experts.traits import column_names, offers
@@ -250,6 +251,8 @@ def _of_expert(mixture, name, expert, names):
         return _of_outputs(mixture, columns_of(expert, names), last)
     of_rates = isinstance(last, RateRegressor)
     last = last.classifier_ if of_rates else last
+    if isinstance(last, OrderedLogisticRegression):
+        return _of_ordered(columns_of(expert, names), last)
     if not _is_linear_model(last):
         raise ValueError(
             f"The expert {name!r} has no coefficients: {type(last).__name__} is no linear model of "
@@ -265,6 +268,17 @@ def _of_expert(mixture, name, expert, names):
     intercept = np.broadcast_to(intercept, len(coef))
     terms = _in_raw_units(columns_of(expert, names), coef, intercept)
     return {part: {term: value[j] for term, value in terms.items()} for j, part in enumerate(parts)}
+
+
+def _of_ordered(columns, last):
+    """The same of proportional odds: slopes, and the thresholds between the classes."""
+    low, *slopes = _in_raw_units(columns, last.coef_[None], -last.thresholds_).items()
+    order = last.order_.tolist()
+    cuts = [f"{one} | {other}" for one, other in zip(order[:-1], order[1:], strict=True)]
+    return {
+        "log-odds of a higher class": {name: value[0] for name, value in slopes},
+        "thresholds": dict(zip(cuts, -low[1], strict=True)),
+    }
 
 
 def _is_linear_model(estimator):

@@ -372,7 +372,9 @@ def parameter_names(mixture):
     experts = list(mixture.named_experts_)
     names = column_names(mixture)
     of_expert = ["intercept", *columns_of(mixture.experts_[0], names).names]
-    if is_classifier(mixture):
+    if mixture.likelihood_.is_ordered:
+        labels = [""]
+    elif is_classifier(mixture):
         first, *others = mixture.classes_.tolist()
         labels = [f": {label} against {first}" for label in others]
     else:

@@ -17,6 +17,7 @@ UNTESTED = (
     "log_subject_scale",
     "log_shape",
     "log_concentration",
+    "cut",
     "log_df",
     "log_share",
     "skew",

@@ -13,6 +13,7 @@ from ._gamma import Gamma
 from ._gaussian import Gaussian
 from ._laplace import Laplace
 from ._log_normal import LogNormal
+from ._ordinal import Ordinal
 from ._per_expert import PerExpert
 from ._per_output import PerOutput
 from ._random_effects import RandomEffects
@@ -35,6 +36,7 @@ __all__ = [
     "LogLogistic",
     "LogNormal",
     "NegativeBinomial",
+    "Ordinal",
     "PerExpert",
     "PerOutput",
     "Poisson",

@@ -116,6 +116,8 @@ class BaseLikelihood(
         Whether there are ``working_weights``.
     is_reweighted : bool
         Whether working weights, exposures or targets have a single expert iterate too.
+    is_ordered : bool
+        Whether the target are classes in an order.
     zero_expert : str or None
         Name of an expert that always predicts zero, which the likelihood adds as the last one;
         None where it adds none.
@@ -134,6 +136,7 @@ class BaseLikelihood(
     scale_model_ = regime_ = None
     at_floor_ = ()
     scale_ = df_ = columns_ = None
+    is_ordered = False
     changes_target = looks_at_target = is_robust = is_reweighted = False
     zero_expert = None
     _linear = False  # whether generalised linear models that EM solves are the experts

@@ -4,6 +4,7 @@ import copy
 
 import numpy as np
 from scipy import optimize
+from sklearn.base import clone
 
 from ._base import BaseLikelihood
 from ._logit_terms import SoftmaxTerms
@@ -73,10 +74,9 @@ class Categorical(BaseLikelihood):
 
     def fitting(self, *, in_sample, linear):
         # Without calibration in-sample, and without smoothing of linear experts.
-        return Categorical(
+        return clone(self).set_params(
             calibration=None if in_sample else self.calibration,
             epsilon=0.0 if linear else self.epsilon,
-            n_classes=self.n_classes,
         )
 
     def start_target(self, y, weight):

@@ -1,0 +1,156 @@
+"""Ordered classes: cumulative logits."""
+
+from functools import cache
+
+import numpy as np
+
+from .._experts.ordered_logistic import ranks_of
+from .._numerics.ordered import between, probabilities
+from ._categorical import Categorical
+from ._terms import PredictorTerms
+
+
+class Ordinal(Categorical):
+    r"""Ordered classes, whose experts are cumulative logits with proportional odds.
+
+    .. math:: P_k(y \le c \mid x) = \frac{1}{1 + \exp(-(\theta_{kc} - x^T \beta_k))}
+
+    A line and a threshold between each class and the next for each expert [1]_: an
+    :class:`~skmoe.OrderedLogisticRegression`. With one expert it is R's ``polr``. The experts are
+    the default ones, or an ``OrderedLogisticRegression``; they are fitted by EM, without pooling.
+
+    Parameters
+    ----------
+    order : list, default=None
+        Labels from the lowest to the highest. None is the order of the categories of y where it is
+        an ordered ``Categorical`` of pandas, else the sorted order of numbers.
+    calibration, epsilon, n_classes
+        As for :class:`Categorical`.
+
+    Attributes
+    ----------
+    temperature_, epsilon_, class_share_
+        As for :class:`Categorical`.
+
+    References
+    ----------
+    .. [1] P. McCullagh, "Regression models for ordinal data", Journal of the Royal Statistical
+       Society B 42 (1980) 109-142.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import pandas as pd
+    >>> from skmoe import MixtureOfExpertsClassifier
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.normal(size=(500, 1))
+    >>> grade = np.digitize(X[:, 0] + rng.logistic(size=500), [-1.0, 1.0])
+    >>> y = pd.Categorical.from_codes(grade, ["low", "mid", "high"], ordered=True)
+    >>> moe = MixtureOfExpertsClassifier(n_experts=1, likelihood="ordinal").fit(X, y)
+    >>> moe.classes_
+    array(['high', 'low', 'mid'], dtype=object)
+    >>> moe.predict_proba([[0.0]]).round(1)
+    array([[0.2, 0.3, 0.5]])
+    """
+
+    is_ordered = True
+    learns_batches = False
+
+    def __init__(self, order=None, *, calibration="auto", epsilon=1e-3, n_classes=0):
+        super().__init__(calibration=calibration, epsilon=epsilon, n_classes=n_classes)
+        self.order = order
+
+    @property
+    def can_be_pooled(self):
+        """Whether partial pooling can learn it: not yet."""
+        return False
+
+    @property
+    def ranks(self):
+        """Place of each class, in the order of class numbers, among the ordered ones."""
+        return ranks_of(np.unique(self.order), self.order)
+
+    @property
+    def n_parameters_(self):
+        return super().n_parameters_ + len(self.epsilon_) * (self.n_classes - 2)
+
+    def terms(self):
+        return OrdinalTerms.of(tuple(self.ranks.tolist()))
+
+
+class OrdinalTerms(PredictorTerms):
+    """Proportional odds; the intercept is minus the first threshold, and the others less it follow.
+
+    The target is the place of the class in the order.
+    """
+
+    ranks = (0, 1)
+
+    @classmethod
+    @cache
+    def of(cls, ranks):
+        """The terms of so many classes, in this order, a subclass."""
+        names = tuple(f"cut{j}_" for j in range(2, len(ranks)))
+        return type("OrdinalTerms", (cls,), {"ranks": ranks, "values_of": names})
+
+    def __init__(self, theta, design, target):
+        super().__init__(theta, design, target)
+        thresholds = np.concatenate([[-np.inf, 0.0], self.values[:, 0], [np.inf]])
+        rank = target[:, 0].astype(int)
+        ends = (thresholds[rank + step] - self.predictors[:, 0] for step in (0, 1))
+        self._log_proba, self._slopes, self._bends = between(*ends)
+        # Derivatives of both ends, by the predictor and then by the thresholds.
+        cuts = range(2, len(self.ranks))
+        self._of_ends = [
+            np.column_stack([-np.ones(len(rank)), *(rank + step == cut for cut in cuts)])
+            for step in (0, 1)
+        ]
+
+    @classmethod
+    def names_beside(cls, predictor):
+        return [f"cut: {j} less 1" for j in range(2, len(cls.ranks))]
+
+    @classmethod
+    def target_of(cls, likelihood, y, exposure):
+        return likelihood.ranks[y][:, None].astype(float)
+
+    @classmethod
+    def of_fit(cls, expert, likelihood, k):
+        first, *others = expert.thresholds_
+        return np.concatenate([[-first], expert.coef_, np.array(others) - first])[None]
+
+    def log_density(self):
+        return self._log_proba
+
+    def first(self):
+        low, high = self._of_ends
+        by_low, by_high = self._slopes
+        first = low * by_low[:, None] + high * by_high[:, None]
+        return list(first.T[:, :, None])
+
+    def second(self):
+        low, high = self._of_ends
+        of_low, of_high, of_both = (each[:, None, None] for each in self._bends)
+        mixed = of_both * low[:, :, None] * high[:, None]
+        second = of_low * low[:, :, None] * low[:, None] + mixed + mixed.swapaxes(1, 2)
+        second += of_high * high[:, :, None] * high[:, None]
+        return [list(row[:, :, None]) for row in second.transpose(1, 2, 0)]
+
+    @classmethod
+    def mean_of(cls, predictors, beside):
+        thresholds = np.append(0.0, beside[:, 0])
+        return probabilities(predictors[:, 0], thresholds)[:, list(cls.ranks)]
+
+    @classmethod
+    def slopes_of_mean(cls, predictors, beside):
+        thresholds = np.append(0.0, beside[:, 0])
+        above = probabilities(predictors[:, 0], thresholds)[:, ::-1].cumsum(axis=1)[:, -2::-1]
+        density = np.pad(above * (1 - above), ((0, 0), (1, 1)))  # at the thresholds
+        places = list(cls.ranks)
+        by_predictor = (density[:, :-1] - density[:, 1:])[:, places]
+        slopes = [by_predictor]
+        for cut in range(2, len(cls.ranks)):
+            by_cut = np.zeros_like(by_predictor)
+            by_cut[:, cut - 1], by_cut[:, cut] = density[:, cut], -density[:, cut]
+            slopes.append(by_cut[:, places])
+        return [slope[:, :, None] for slope in slopes]

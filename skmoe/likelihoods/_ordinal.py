@@ -24,13 +24,19 @@ class Ordinal(Categorical):
     order : list, default=None
         Labels from the lowest to the highest. None is the order of the categories of y where it is
         an ordered ``Categorical`` of pandas, else the sorted order of numbers.
-    calibration, epsilon, n_classes
+    calibration : {"auto", "temperature", "smoothing"} or None, default="auto"
+        As for :class:`Categorical`; nothing is calibrated in-sample.
+    epsilon : float, default=0.001
+        As for :class:`Categorical`.
+    n_classes : int, default=0
         As for :class:`Categorical`.
 
     Attributes
     ----------
-    temperature_, epsilon_, class_share_
+    temperature_, epsilon_ : ndarray of shape (n_experts,)
         As for :class:`Categorical`.
+    class_share_ : ndarray of shape (n_classes,)
+        Weighted shares of the classes in the training rows.
 
     References
     ----------
@@ -46,11 +52,12 @@ class Ordinal(Categorical):
     >>> X = rng.normal(size=(500, 1))
     >>> grade = np.digitize(X[:, 0] + rng.logistic(size=500), [-1.0, 1.0])
     >>> y = pd.Categorical.from_codes(grade, ["low", "mid", "high"], ordered=True)
-    >>> moe = MixtureOfExpertsClassifier(n_experts=1, likelihood="ordinal").fit(X, y)
+    >>> moe = MixtureOfExpertsClassifier(n_experts=1, likelihood="ordinal")
+    >>> moe = moe.fit(X, y)
     >>> moe.classes_
     array(['high', 'low', 'mid'], dtype=object)
     >>> moe.predict_proba([[0.0]]).round(1)
-    array([[0.2, 0.3, 0.5]])
+    array([[0.3, 0.3, 0.4]])
     """
 
     is_ordered = True

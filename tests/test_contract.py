@@ -8,7 +8,11 @@ from sklearn.model_selection import KFold
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from skmoe import MixtureOfExpertsClassifier, MixtureOfExpertsRegressor
+from skmoe import (
+    MixtureOfExpertsClassifier,
+    MixtureOfExpertsRegressor,
+    OrderedLogisticRegression,
+)
 from skmoe.gates import ConstantGate, GaussianGate, SoftmaxGate, TreeGate
 
 # The checks fit tiny tables, on which experts may collapse and EM may need more iterations:
@@ -49,6 +53,7 @@ ESTIMATORS = [
     *both(EXACT, gate=LogisticRegression(solver="newton-cholesky"), n_experts=3, **QUICK),
     *both(gate=DecisionTreeClassifier(random_state=0), **QUICK),
     *both(gate=ConstantGate(), **QUICK),
+    OrderedLogisticRegression(),
     SoftmaxGate(),
     SoftmaxGate(l1_ratio=0.5, max_iter=3),
     GaussianGate(),

@@ -238,7 +238,13 @@ class OrderedLogisticRegression(ClassifierMixin, BaseEstimator):
         label : ndarray of shape (n_samples,)
             Elements of ``classes_``.
         """
-        return self.classes_[self.predict_proba(X).argmax(axis=1)]
+        best = self.predict_proba(X).argmax(axis=1)
+        return self.classes_[best]
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.poor_score = True  # of classes that are in no order
+        return tags
 
 
 def ranks_of(classes, order):

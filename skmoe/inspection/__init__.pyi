@@ -12,6 +12,8 @@ from skmoe.inference import Stability
 __all__ = [
     "CalibrationDisplay",
     "ConvergenceDisplay",
+    "DriftMonitor",
+    "DriftReport",
     "ExpertDisplay",
     "ExpertSelectionDisplay",
     "GateDisplay",
@@ -91,6 +93,29 @@ class ConvergenceDisplay:
     @classmethod
     def from_estimator(cls, estimator: Any, *, ax: Any = None) -> ConvergenceDisplay: ...
     def plot(self, ax: Any = None) -> ConvergenceDisplay: ...
+
+class DriftMonitor:
+    threshold_: float
+    alarms_: dict[Any, Any]
+    reports_: list[DriftReport]
+    def __init__(
+        self,
+        estimator: Any,
+        X: Any,
+        y: ArrayLike,
+        *,
+        false_alarm_rate: float = 0.01,
+        level: float = 0.9,
+        random_state: int | np.random.RandomState | None = 0,
+    ) -> None: ...
+    def update(self, X: Any, y: ArrayLike) -> DriftReport: ...
+    @property
+    def wealth_(self) -> dict[Any, Any]: ...
+
+class DriftReport:
+    def __init__(
+        self, cells: list[Any], alarms: list[str], n_rows: int, threshold: float
+    ) -> None: ...
 
 class ExpertDisplay:
     lines_: list[Any]

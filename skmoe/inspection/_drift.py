@@ -155,6 +155,13 @@ class DriftReport:
         Rows of the batch.
     threshold : float
         Wealth of an alarm.
+
+    Examples
+    --------
+    >>> from skmoe.inspection import DriftReport
+    >>> DriftReport([("log-density", 0.21, -0.7, 1.2e4)], ["log-density"], 50, 500)
+    score        before  batch   wealth
+    log-density    0.21   -0.7  1.2e+04  alarm
     """
 
     def __init__(self, cells, alarms, n_rows, threshold):

@@ -139,6 +139,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseEstimator):
         trials: ArrayLike | None = None,
         subject: ArrayLike | None = None,
         upper: ArrayLike | None = None,
+        expert: ArrayLike | None = None,
     ) -> float: ...
     def bic(
         self,
@@ -150,6 +151,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseEstimator):
         trials: ArrayLike | None = None,
         subject: ArrayLike | None = None,
         upper: ArrayLike | None = None,
+        expert: ArrayLike | None = None,
     ) -> float: ...
     def coefficients(self, *, by: Literal["regime", "expert"] = "regime") -> CoefficientTable: ...
     def expert_profiles(
@@ -190,6 +192,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseEstimator):
         trials: ArrayLike | None = None,
         subject: ArrayLike | None = None,
         upper: ArrayLike | None = None,
+        expert: ArrayLike | None = None,
         **params: dict[Any, Any],
     ) -> Self: ...
     def gate_proba(self, X: Any) -> np.ndarray: ...
@@ -205,6 +208,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseEstimator):
         trials: ArrayLike | None = None,
         subject: ArrayLike | None = None,
         upper: ArrayLike | None = None,
+        expert: ArrayLike | None = None,
     ) -> float: ...
     def log_density(
         self,
@@ -215,6 +219,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseEstimator):
         trials: ArrayLike | None = None,
         subject: ArrayLike | None = None,
         upper: ArrayLike | None = None,
+        expert: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
     ) -> np.ndarray: ...
     def marginal_effects(
@@ -227,6 +232,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseEstimator):
         trials: ArrayLike | None = None,
         subject: ArrayLike | None = None,
         upper: ArrayLike | None = None,
+        expert: ArrayLike | None = None,
         cov: Literal["observed", "sandwich", "bootstrap"] = "observed",
         level: float = 0.95,
     ) -> MarginalEffects: ...
@@ -247,6 +253,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseEstimator):
         trials: ArrayLike | None = None,
         subject: ArrayLike | None = None,
         upper: ArrayLike | None = None,
+        expert: ArrayLike | None = None,
         groups: ArrayLike | None = None,
     ) -> Plan: ...
     def predict(self, X: Any) -> np.ndarray: ...
@@ -277,6 +284,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseEstimator):
         trials: ArrayLike | None = None,
         subject: ArrayLike | None = None,
         upper: ArrayLike | None = None,
+        expert: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
         by: Literal["regime", "expert"] = "regime",
     ) -> np.ndarray: ...
@@ -316,6 +324,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseEstimator):
         trials: ArrayLike | None = None,
         subject: ArrayLike | None = None,
         upper: ArrayLike | None = None,
+        expert: ArrayLike | None = None,
         cov: Literal["observed", "sandwich", "bootstrap"] = "observed",
         level: float = 0.95,
         by: Literal["regime", "expert"] = "regime",
@@ -411,6 +420,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseEstimator):
         trials: ArrayLike | None = None,
         subject: ArrayLike | None = None,
         upper: ArrayLike | None = None,
+        expert: ArrayLike | None = None,
     ) -> float: ...
     def bic(
         self,
@@ -422,6 +432,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseEstimator):
         trials: ArrayLike | None = None,
         subject: ArrayLike | None = None,
         upper: ArrayLike | None = None,
+        expert: ArrayLike | None = None,
     ) -> float: ...
     def coefficients(self, *, by: Literal["regime", "expert"] = "regime") -> CoefficientTable: ...
     def expert_profiles(
@@ -462,6 +473,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseEstimator):
         trials: ArrayLike | None = None,
         subject: ArrayLike | None = None,
         upper: ArrayLike | None = None,
+        expert: ArrayLike | None = None,
         **params: dict[Any, Any],
     ) -> Self: ...
     def gate_proba(self, X: Any) -> np.ndarray: ...
@@ -477,6 +489,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseEstimator):
         trials: ArrayLike | None = None,
         subject: ArrayLike | None = None,
         upper: ArrayLike | None = None,
+        expert: ArrayLike | None = None,
     ) -> float: ...
     def log_density(
         self,
@@ -487,6 +500,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseEstimator):
         trials: ArrayLike | None = None,
         subject: ArrayLike | None = None,
         upper: ArrayLike | None = None,
+        expert: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
     ) -> np.ndarray: ...
     def marginal_effects(
@@ -499,6 +513,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseEstimator):
         trials: ArrayLike | None = None,
         subject: ArrayLike | None = None,
         upper: ArrayLike | None = None,
+        expert: ArrayLike | None = None,
         cov: Literal["observed", "sandwich", "bootstrap"] = "observed",
         level: float = 0.95,
     ) -> MarginalEffects: ...
@@ -513,6 +528,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseEstimator):
         trials: ArrayLike | None = None,
         subject: ArrayLike | None = None,
         upper: ArrayLike | None = None,
+        expert: ArrayLike | None = None,
         groups: ArrayLike | None = None,
     ) -> Plan: ...
     def predict(
@@ -568,6 +584,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseEstimator):
         trials: ArrayLike | None = None,
         subject: ArrayLike | None = None,
         upper: ArrayLike | None = None,
+        expert: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
         by: Literal["regime", "expert"] = "regime",
     ) -> np.ndarray: ...
@@ -613,6 +630,7 @@ class MixtureOfExpertsRegressor(RegressorMixin, BaseEstimator):
         trials: ArrayLike | None = None,
         subject: ArrayLike | None = None,
         upper: ArrayLike | None = None,
+        expert: ArrayLike | None = None,
         cov: Literal["observed", "sandwich", "bootstrap"] = "observed",
         level: float = 0.95,
         by: Literal["regime", "expert"] = "regime",

@@ -28,6 +28,7 @@ def bootstrap(
     trials: ArrayLike | None = None,
     subject: ArrayLike | None = None,
     upper: ArrayLike | None = None,
+    expert: ArrayLike | None = None,
     groups: ArrayLike | None = None,
     statistic: Callable[..., Any] | None = None,
     method: Literal["rows", "parametric"] = "rows",

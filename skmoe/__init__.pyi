@@ -18,6 +18,7 @@ from skmoe._stacking.specialisation import Specialisation
 __all__ = [
     "MixtureOfExpertsClassifier",
     "MixtureOfExpertsRegressor",
+    "OrderedLogisticRegression",
     "OutputsRegressor",
     "RateRegressor",
     "show_versions",
@@ -25,6 +26,21 @@ __all__ = [
 __version__: str
 
 def show_versions() -> None: ...
+
+class OrderedLogisticRegression(ClassifierMixin, BaseEstimator):
+    coef_: np.ndarray
+    thresholds_: np.ndarray
+    classes_: np.ndarray
+    order_: np.ndarray
+    n_features_in_: int
+    alpha: float
+    order: list[Any] | None
+    set_fit_request: Callable[..., Any]
+    set_score_request: Callable[..., Any]
+    def __init__(self, alpha: float = 0.001, *, order: list[Any] | None = None) -> None: ...
+    def fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self: ...
+    def predict(self, X: ArrayLike) -> np.ndarray: ...
+    def predict_proba(self, X: ArrayLike) -> np.ndarray: ...
 
 class OutputsRegressor(RegressorMixin, BaseEstimator):
     estimators_: list[Any]
@@ -76,7 +92,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseEstimator):
     experts: Any
     n_experts: int | Literal["auto"]
     gate: Any
-    likelihood: Literal["auto", "categorical"] | Categorical
+    likelihood: Literal["auto", "categorical", "ordinal"] | Categorical
     training: Literal["auto", "em", "pooled", "stack", "specialists"]
     class_weight: dict[Any, Any] | Literal["balanced"] | None
     expert_columns: list[int | str] | None
@@ -102,7 +118,7 @@ class MixtureOfExpertsClassifier(ClassifierMixin, BaseEstimator):
         n_experts: int | Literal["auto"] = "auto",
         *,
         gate: Any = None,
-        likelihood: Literal["auto", "categorical"] | Categorical = "auto",
+        likelihood: Literal["auto", "categorical", "ordinal"] | Categorical = "auto",
         training: Literal["auto", "em", "pooled", "stack", "specialists"] = "auto",
         class_weight: dict[Any, Any] | Literal["balanced"] | None = None,
         expert_columns: list[int | str] | None = None,

@@ -21,6 +21,7 @@ __all__ = [
     "LogLogistic",
     "LogNormal",
     "NegativeBinomial",
+    "Ordinal",
     "PerExpert",
     "PerOutput",
     "Poisson",
@@ -113,6 +114,7 @@ class BaseLikelihood(SubjectEffects, BaseEstimator):
     looks_at_target: bool
     is_robust: bool
     is_reweighted: bool
+    is_ordered: bool
     zero_expert: str | None
     df_: Any
     def at(self, point: np.ndarray) -> BaseLikelihood: ...
@@ -354,6 +356,35 @@ class Binomial(BaseLikelihood):
         penalty: float | np.ndarray = 0.0,
         pooled_rows: float = 0.0,
     ) -> None: ...
+
+class Ordinal(Categorical):
+    temperature_: np.ndarray
+    epsilon_: np.ndarray
+    class_share_: np.ndarray
+    order: list[Any] | None
+    calibration: Literal["auto", "temperature", "smoothing"] | None
+    epsilon: float
+    n_classes: int
+    can_be_stacked: bool
+    has_scale_free_mean: bool
+    has_sums: bool
+    is_ordered: bool
+    learns_batches: bool
+    def __init__(
+        self,
+        order: list[Any] | None = None,
+        *,
+        calibration: Literal["auto", "temperature", "smoothing"] | None = "auto",
+        epsilon: float = 0.001,
+        n_classes: int = 0,
+    ) -> None: ...
+    @property
+    def can_be_pooled(self) -> Any: ...
+    @property
+    def n_parameters_(self) -> Any: ...
+    @property
+    def ranks(self) -> Any: ...
+    def terms(self) -> type | None: ...
 
 class PerExpert(BaseLikelihood):
     likelihoods_: list[Any]
